@@ -1,0 +1,110 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Errors that callers test for. Each is wrapped with what failed, on what, and what to do.
+var (
+	ErrNoProcess    = errors.New("no such process")
+	ErrPermission   = errors.New("no permission")
+	ErrTraced       = errors.New("already traced")
+	ErrZombie       = errors.New("is a zombie")
+	ErrExited       = errors.New("the process has exited")
+	ErrNotMapped    = errors.New("not mapped")
+	ErrDeadline     = errors.New("stop limit reached")
+	ErrClosed       = errors.New("the view is closed")
+	ErrNotSupported = errors.New("not supported")
+)
+
+// Memory is the smallest thing a walk needs.
+type Memory interface {
+	// ReadMemory fills p from target address addr and returns how many bytes
+	// it got; n < len(p) only with an error (ErrNotMapped, ErrExited, ErrDeadline, ErrClosed, wrapped).
+	ReadMemory(p []byte, addr uint64) (n int, err error)
+}
+
+// ViewKind is how memory is seen.
+type ViewKind string
+
+const (
+	Live     ViewKind = "live"     // no stop, no ptrace
+	Snapshot ViewKind = "snapshot" // a consistent copy
+	Stopped  ViewKind = "stopped"  // held while the script runs
+)
+
+// Registers of a stopped thread, amd64, by DWARF number (System V ABI, figure 3.36):
+// 0 rax, 1 rdx, 2 rcx, 3 rbx, 4 rsi, 5 rdi, 6 rbp, 7 rsp, 8-15 r8-r15, 16 rip.
+type Registers struct {
+	DWARF  [17]uint64
+	FSBase uint64
+}
+
+func (r *Registers) PC() uint64 { return r.DWARF[16] }
+func (r *Registers) SP() uint64 { return r.DWARF[7] }
+func (r *Registers) BP() uint64 { return r.DWARF[6] }
+
+// Thread is an OS thread of the target, as seen in a stop or in a core.
+type Thread struct {
+	ID   int
+	Regs Registers
+}
+
+// Stats is what a look has cost so far.
+type Stats struct {
+	Stops     int
+	Stopped   time.Duration // sum, from the first thread's interrupt to the last one's resume
+	BytesRead int64         // bytes copied out of the target
+}
+
+// ViewOptions says how to look.
+type ViewOptions struct {
+	Kind    ViewKind
+	MaxStop time.Duration // for Stopped: the hard limit; 0 means 100 ms
+}
+
+// View is one look at a target. Close ends it: a stopped target runs again before Close returns.
+type View interface {
+	Memory
+	Kind() ViewKind
+	// Threads gives the stopped threads with their registers; nil for a live view.
+	Threads() []Thread
+	// Done is closed when the view ended by itself: deadline, or the target died.
+	// ReadMemory fails with Err from then on.
+	Done() <-chan struct{}
+	Err() error
+	Stats() Stats
+	Close() error
+}
+
+// Target is a process, a core or, later, a recording.
+type Target interface {
+	// Executable is the file that runs, even if it was replaced on disk.
+	Executable() io.ReaderAt
+	// ExecutablePath is for messages only.
+	ExecutablePath() string
+	// Entry is AT_ENTRY of the auxiliary vector: less the file's own entry point it is the load bias.
+	Entry() uint64
+	// PID of the process (of a core: the one that died).
+	PID() int
+	// Describe names the target in messages: "pid 4711 (nats-server)", "core ./core.4711".
+	Describe() string
+	// View looks. For a core only the kind Stopped exists, whatever is asked.
+	View(ctx context.Context, opt ViewOptions) (View, error)
+	// Mappings is the memory map now.
+	Mappings() ([]Mapping, error)
+	Close() error
+}
+
+// Mapping is one line of /proc/PID/maps, or a segment of a core.
+type Mapping struct {
+	Start, End uint64
+	Read       bool
+	Write      bool
+	Exec       bool
+	Offset     uint64
+	Path       string
+}

@@ -1,0 +1,3 @@
+module ri
+
+go 1.25.0

@@ -1,0 +1,66 @@
+package symbols
+
+import (
+	"errors"
+	"reflect"
+)
+
+// Errors that callers test for.
+var (
+	// ErrNotGo: the file is no Go executable.
+	ErrNotGo = errors.New("not a Go program")
+	// ErrNoDWARF: the file has no debug information (stripped, -ldflags=-w).
+	// Functions, lines and build info still work.
+	ErrNoDWARF = errors.New("no DWARF debug information")
+	// ErrNotFound: no such variable, type, field or function; the error's text names near ones.
+	ErrNotFound = errors.New("not found")
+	// ErrAmbiguous: a short name stands for several; the error's text lists them.
+	ErrAmbiguous = errors.New("ambiguous")
+)
+
+// Type is one Go type of the program. Types are unique within a File: two values have
+// the same type when their *Type are equal.
+type Type struct {
+	Name string       // as Go prints it: "main.Object", "map[string]*main.Object", "main.Pair[int,string]"; with the full package path
+	Kind reflect.Kind // Invalid for what the program's DWARF doesn't describe
+	Size int64        // bytes
+
+	typeInternal
+}
+
+// Field is one field of a struct, in source order.
+type Field struct {
+	Name     string
+	Offset   int64 // bytes from the start of the struct
+	Type     *Type
+	Embedded bool
+}
+
+// Step is one step of a compiled field path: go to Offset and, if Deref, load
+// the pointer found there and go on from what it points to.
+type Step struct {
+	Offset int64
+	Deref  bool
+}
+
+// Path is a field access compiled to offsets: Steps lead through embedded structs
+// and pointers to embedded structs, as Go promotes fields; Offset is the rest.
+type Path struct {
+	Steps  []Step // only those that load a pointer; empty for most fields
+	Offset int64  // bytes, after the last step
+	Field  Field  // the field reached
+}
+
+// Var is a package variable.
+type Var struct {
+	Name string // full: "github.com/x/y/pkg.Var"
+	Addr uint64 // link-time address
+	Type *Type
+}
+
+// Line is a place in the source.
+type Line struct {
+	Func string // full name as Go prints it in a stack trace
+	File string
+	Line int
+}
