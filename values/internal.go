@@ -1,0 +1,5 @@
+package values
+
+type spaceInternal struct{}
+type goroutineInternal struct{}
+type frameInternal struct{}
