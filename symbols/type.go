@@ -3,6 +3,7 @@ package symbols
 import (
 	"errors"
 	"reflect"
+	"sync"
 )
 
 // Errors that callers test for.
@@ -25,7 +26,19 @@ type Type struct {
 	Kind reflect.Kind // Invalid for what the program's DWARF doesn't describe
 	Size int64        // bytes
 
-	typeInternal
+	file        *File
+	off         uint64 // its entry in .debug_info; 0 for a composed type
+	runtimeType uint64 // offset of its descriptor from runtime.types, 0 if none
+	elem        uint64 // offsets of entries, resolved when asked for
+	key         uint64
+	repr        uint64
+	length      int64
+	elemType    *Type // of a composed type
+	dictIndex   int64 // for a type parameter's stand-in in a generic function, else -1
+
+	once   sync.Once
+	fields []Field
+	paths  sync.Map // field name -> pathResult
 }
 
 // Field is one field of a struct, in source order.

@@ -1,0 +1,206 @@
+package symbols
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"sync"
+)
+
+// File is an executable's own account of itself. Open makes one; all methods are safe
+// for concurrent use.
+type File struct {
+	name      string
+	elf       *elf.File
+	build     *debug.BuildInfo
+	noDWARF   error
+	dwarf     *dwarfData
+	index     *index
+	textStart uint64 // link-time runtime.text
+	typesBase uint64 // link-time runtime.types; runtime type offsets count from it
+	goFunc    uint64 // link-time go:func.*
+	module    uint64 // link-time runtime.firstmoduledata, 0 if unknown
+	pcln      *pclntab
+	pclnErr   error
+
+	mu    sync.Mutex
+	types map[uint64]*Type // by .debug_info offset
+	made  map[string]*Type // composed types that DWARF lacks, by name
+	vars  map[uint64]*FuncVars
+}
+
+// Open reads the executable r; name is for messages only. It fails with ErrNotGo if r
+// is no ELF file made by Go. A file without DWARF opens too (see NoDWARF).
+func Open(r io.ReaderAt, name string) (*File, error) {
+	ef, err := elf.NewFile(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no ELF executable (%v): %w", name, err, ErrNotGo)
+	}
+	f := &File{name: name, elf: ef, types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
+	f.build, err = buildinfo.Read(r)
+	pcln := pclntabSection(ef)
+	if err != nil && pcln == nil {
+		return nil, fmt.Errorf("%s has neither Go build info nor a Go function table: %w", name, ErrNotGo)
+	}
+	if ef.Machine != elf.EM_X86_64 {
+		return nil, fmt.Errorf("%s is built for %s; ri reads linux/amd64: %w", name, strings.TrimPrefix(ef.Machine.String(), "EM_"), errors.ErrUnsupported)
+	}
+	if f.build == nil {
+		f.build = &debug.BuildInfo{}
+	}
+	f.linkerSymbols()
+	f.pcln, f.pclnErr = newPclntab(f, pcln)
+	f.dwarf, f.noDWARF = loadDWARF(ef)
+	if f.noDWARF == nil {
+		f.index, f.noDWARF = f.dwarf.buildIndex()
+	}
+	if f.noDWARF != nil {
+		f.noDWARF = fmt.Errorf("%s: %w", name, f.noDWARF)
+		f.index = emptyIndex()
+	}
+	return f, nil
+}
+
+// HasDWARF tells whether variables and types can be named.
+func (f *File) HasDWARF() bool { return f.noDWARF == nil }
+
+// NoDWARF is why they can't: ErrNoDWARF, or what is wrong with the sections; nil if they can.
+func (f *File) NoDWARF() error { return f.noDWARF }
+
+// Name is what Open was given.
+func (f *File) Name() string { return f.name }
+
+// Entry is the ELF entry point, a link-time address.
+func (f *File) Entry() uint64 { return f.elf.Entry }
+
+// PIE tells whether the file is position-independent.
+func (f *File) PIE() bool { return f.elf.Type == elf.ET_DYN }
+
+// TypesBase is the link-time address that runtime type offsets count from, 0 if unknown.
+func (f *File) TypesBase() uint64 { return f.typesBase }
+
+// GoVersion is the release that built the file, such as "go1.26.1"; "" if not recorded.
+func (f *File) GoVersion() string { return f.build.GoVersion }
+
+// MainModule gives the main module's path and version.
+func (f *File) MainModule() (path, version string) {
+	if f.build.Main.Path == "" {
+		return f.build.Path, ""
+	}
+	return f.build.Main.Path, f.build.Main.Version
+}
+
+// MainPackage is the import path of package main.
+func (f *File) MainPackage() string { return f.build.Path }
+
+// BuildSettings are the recorded build settings (-ldflags, CGO_ENABLED, vcs.revision, ...).
+func (f *File) BuildSettings() [][2]string {
+	var out [][2]string
+	for _, s := range f.build.Settings {
+		out = append(out, [2]string{s.Key, s.Value})
+	}
+	return out
+}
+
+// Modules lists the dependencies: path, version, and "path version" of what replaces it.
+func (f *File) Modules() [][3]string {
+	var out [][3]string
+	for _, m := range f.build.Deps {
+		replaced := ""
+		if m.Replace != nil {
+			replaced = strings.TrimSpace(m.Replace.Path + " " + m.Replace.Version)
+		}
+		out = append(out, [3]string{m.Path, m.Version, replaced})
+	}
+	return out
+}
+
+// BuildID is Go's build ID, or the linker's in hexadecimal, or "": a hint, not an identity.
+func (f *File) BuildID() string {
+	for _, want := range []struct {
+		section, owner string
+		hex            bool
+	}{{".note.go.buildid", "Go", false}, {".note.gnu.build-id", "GNU", true}} {
+		s := f.elf.Section(want.section)
+		if s == nil || s.Size > 1<<16 {
+			continue
+		}
+		data, err := s.Data()
+		if err != nil {
+			continue
+		}
+		for len(data) >= 12 {
+			nameSize, descSize := uint64(binary.LittleEndian.Uint32(data)), uint64(binary.LittleEndian.Uint32(data[4:]))
+			nameEnd := 12 + (nameSize+3)&^3
+			descEnd := nameEnd + (descSize+3)&^3
+			if nameEnd+descSize > uint64(len(data)) {
+				break
+			}
+			owner := string(bytes.TrimRight(data[12:12+nameSize], "\x00"))
+			if desc := data[nameEnd : nameEnd+descSize]; owner == want.owner && descSize > 0 {
+				if want.hex {
+					return fmt.Sprintf("%x", desc)
+				}
+				return string(desc)
+			}
+			if descEnd > uint64(len(data)) {
+				break
+			}
+			data = data[descEnd:]
+		}
+	}
+	return ""
+}
+
+// linkerSymbols picks the few linker symbols that ri needs out of .symtab.
+func (f *File) linkerSymbols() {
+	want := map[string]*uint64{
+		"runtime.text": &f.textStart, "runtime.types": &f.typesBase, "go:func.*": &f.goFunc, "go.func.*": &f.goFunc,
+		"runtime.firstmoduledata": &f.module, "type:*": nil,
+	}
+	symtab := f.elf.SectionByType(elf.SHT_SYMTAB)
+	if symtab == nil || int(symtab.Link) >= len(f.elf.Sections) {
+		return
+	}
+	syms, err := symtab.Data()
+	if err != nil {
+		return
+	}
+	strs, err := f.elf.Sections[symtab.Link].Data()
+	if err != nil {
+		return
+	}
+	for ; len(syms) >= 24; syms = syms[24:] {
+		off := uint64(binary.LittleEndian.Uint32(syms))
+		if off >= uint64(len(strs)) {
+			continue
+		}
+		s := strs[off:]
+		// All wanted names begin with "runtime." or "go"; look no closer at the rest.
+		if len(s) < 9 || (s[0] != 'r' && s[0] != 'g') {
+			continue
+		}
+		end := bytes.IndexByte(s[:min(len(s), 32)], 0)
+		if end < 0 {
+			continue
+		}
+		if p := want[string(s[:end])]; p != nil && *p == 0 {
+			*p = binary.LittleEndian.Uint64(syms[8:])
+		}
+	}
+}
+
+func pclntabSection(ef *elf.File) *elf.Section {
+	for _, name := range []string{".gopclntab", ".data.rel.ro.gopclntab"} {
+		if s := ef.Section(name); s != nil {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,351 @@
+package symbols
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// prepareNames builds the tables that only short and near names need, once.
+func (x *index) prepareNames() {
+	x.once.Do(func() {
+		x.shortType, x.shortVar = map[string][]string{}, map[string][]string{}
+		for name := range x.types {
+			if strings.ContainsAny(name, "<·") || strings.HasPrefix(name, "noalg.") {
+				continue // the linker's own: hash<..>, map<..>, closures' structs
+			}
+			x.typeNames = append(x.typeNames, name)
+			short := x.short(normal(name))
+			x.shortType[short] = append(x.shortType[short], name)
+		}
+		for name := range x.vars {
+			x.varNames = append(x.varNames, name)
+			short := x.short(name)
+			x.shortVar[short] = append(x.shortVar[short], name)
+		}
+		slices.Sort(x.typeNames)
+		slices.Sort(x.varNames)
+		for _, m := range []map[string][]string{x.shortType, x.shortVar} {
+			for _, names := range m {
+				slices.Sort(names)
+			}
+		}
+	})
+}
+
+// normal brings the ways to write a type to one: no spaces after commas, "interface {}" for any.
+func normal(s string) string {
+	s = strings.ReplaceAll(s, ", ", ",")
+	s = strings.ReplaceAll(s, "interface{}", "interface {}")
+	s = strings.ReplaceAll(s, "struct{}", "struct {}")
+	if !strings.Contains(s, "any") {
+		return s
+	}
+	return mapWords(s, func(w string) string {
+		if w == "any" {
+			return "interface {}"
+		}
+		return w
+	})
+}
+
+// mapWords applies f to each maximal run of characters of a qualified name in a type expression.
+func mapWords(s string, f func(string) string) string {
+	var out strings.Builder
+	start := -1
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && !strings.ContainsRune("[]*(){},; ", rune(s[i])) {
+			if start < 0 {
+				start = i
+			}
+			continue
+		}
+		if start >= 0 {
+			out.WriteString(f(s[start:i]))
+			start = -1
+		}
+		if i < len(s) {
+			out.WriteByte(s[i])
+		}
+	}
+	return out.String()
+}
+
+// short cuts every import path in a name to its package's name.
+func (x *index) short(s string) string {
+	return mapWords(s, func(w string) string {
+		slash := strings.LastIndexByte(w, '/')
+		dot := strings.LastIndexByte(w, '.')
+		if slash < 0 && dot < 0 {
+			return w
+		}
+		if dot > slash {
+			if pkg, ok := x.packages[w[:dot]]; ok {
+				return pkg + w[dot:]
+			}
+		}
+		// No such unit, or a method's name: cut at the first dot behind the last slash.
+		return w[slash+1:]
+	})
+}
+
+// ShortName is the type's name with import paths cut to package names: "server.Client".
+func (t *Type) ShortName() string {
+	if t.file == nil {
+		return t.Name
+	}
+	return t.file.ShortName(t.Name)
+}
+
+// ShortName cuts every import path in a name to its package's name.
+func (f *File) ShortName(name string) string { return f.index.short(name) }
+
+// Var finds a package variable by its full name ("github.com/x/y/pkg.Var"), by its
+// short one ("pkg.Var"), or, in package main, without one ("Var").
+func (f *File) Var(name string) (Var, error) {
+	if !f.HasDWARF() {
+		return Var{}, fmt.Errorf("variable %s: %w", name, f.noDWARF)
+	}
+	off, ok := f.index.vars[name]
+	if !ok {
+		full, err := f.oneOf("variable", name, func(n string) []string { return f.index.shortVar[n] }, f.Vars)
+		if err != nil {
+			return Var{}, err
+		}
+		name, off = full, f.index.vars[full]
+	}
+	u := f.dwarf.unitAt(off)
+	var e die
+	if u == nil || f.dwarf.entry(u, off, &e) != nil {
+		return Var{}, fmt.Errorf("variable %s: %w", name, errDWARF)
+	}
+	addr, ok := f.dwarf.staticAddress(u, e.loc)
+	if !ok {
+		return Var{}, fmt.Errorf("variable %s has no fixed address in the executable: %w", name, ErrNotFound)
+	}
+	return Var{Name: name, Addr: addr, Type: f.typeAt(e.typ)}, nil
+}
+
+// oneOf resolves a short name, or says which are near.
+func (f *File) oneOf(what, name string, lookup func(string) []string, all func() []string) (string, error) {
+	f.index.prepareNames()
+	tries := []string{name}
+	if !strings.Contains(name, ".") {
+		tries = append(tries, "main."+name)
+	}
+	for _, try := range tries {
+		switch full := lookup(try); len(full) {
+		case 0:
+		case 1:
+			return full[0], nil
+		default:
+			shown := full[:min(len(full), 8)]
+			return "", fmt.Errorf("%s %s stands for %d: %s; give the full name: %w", what, name, len(full), strings.Join(shown, ", "), ErrAmbiguous)
+		}
+	}
+	near := Near(name, all(), 3)
+	if len(near) == 0 {
+		return "", fmt.Errorf("no %s %s in %s: %w", what, name, f.name, ErrNotFound)
+	}
+	return "", fmt.Errorf("no %s %s in %s; near names: %s: %w", what, name, f.name, strings.Join(near, ", "), ErrNotFound)
+}
+
+// Vars lists the full names of all package variables, sorted. The slice must not be changed.
+func (f *File) Vars() []string {
+	f.index.prepareNames()
+	return f.index.varNames
+}
+
+// TypeNames lists the full names of all types that DWARF describes, sorted. The slice must not be changed.
+func (f *File) TypeNames() []string {
+	f.index.prepareNames()
+	return f.index.typeNames
+}
+
+// Packages lists the import paths of all packages, sorted.
+func (f *File) Packages() []string {
+	var out []string
+	for p := range f.index.packages {
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// PackageName is the name of the package with this import path; ok is false for one that isn't in the program.
+func (f *File) PackageName(path string) (name string, ok bool) {
+	name, ok = f.index.packages[path]
+	return name, ok
+}
+
+// Type finds a type by its full or short name, as Go prints it: "main.Object",
+// "*server.Client", "map[string][]int", "main.Pair[int,string]". Pointers, slices and arrays of a known type
+// need not occur in the program.
+func (f *File) Type(name string) (*Type, error) {
+	if !f.HasDWARF() {
+		return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
+	}
+	name = normal(strings.TrimSpace(name))
+	if off, ok := f.index.types[name]; ok {
+		return f.typeAt(off), nil
+	}
+	switch {
+	case strings.HasPrefix(name, "*"):
+		elem, err := f.Type(name[1:])
+		if err != nil {
+			return nil, err
+		}
+		return f.PointerTo(elem), nil
+	case strings.HasPrefix(name, "[]"):
+		elem, err := f.Type(name[2:])
+		if err != nil {
+			return nil, err
+		}
+		return f.SliceOf(elem), nil
+	case strings.HasPrefix(name, "["):
+		if end := strings.IndexByte(name, ']'); end > 0 {
+			if n, err := strconv.ParseInt(name[1:end], 10, 64); err == nil && n >= 0 {
+				elem, err := f.Type(name[end+1:])
+				if err != nil {
+					return nil, err
+				}
+				return f.ArrayOf(elem, n)
+			}
+		}
+	}
+	full, err := f.oneOf("type", name, func(n string) []string { return f.index.shortType[n] }, f.TypeNames)
+	if err != nil {
+		return nil, err
+	}
+	return f.typeAt(f.index.types[full]), nil
+}
+
+// PointerTo gives the type *t.
+func (f *File) PointerTo(t *Type) *Type {
+	return f.composed("*"+t.Name, func() *Type { return &Type{Kind: reflect.Pointer, Size: 8, elemType: t} })
+}
+
+// SliceOf gives the type []t.
+func (f *File) SliceOf(t *Type) *Type {
+	return f.composed("[]"+t.Name, func() *Type { return &Type{Kind: reflect.Slice, Size: 24, elemType: t} })
+}
+
+// ArrayOf gives the type [n]t.
+func (f *File) ArrayOf(t *Type, n int64) (*Type, error) {
+	if t.Size > 0 && n > (1<<47)/t.Size {
+		return nil, fmt.Errorf("type [%d]%s is larger than the address space: %w", n, t.Name, ErrNotFound)
+	}
+	return f.composed(fmt.Sprintf("[%d]%s", n, t.Name), func() *Type {
+		return &Type{Kind: reflect.Array, Size: t.Size * n, elemType: t, length: n}
+	}), nil
+}
+
+func (f *File) composed(name string, build func() *Type) *Type {
+	if off, ok := f.index.types[name]; ok {
+		if t := f.typeAt(off); t.Kind != reflect.Invalid {
+			return t
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if t := f.made[name]; t != nil {
+		return t
+	}
+	t := build()
+	t.Name, t.file, t.dictIndex = name, f, -1
+	f.made[name] = t
+	return t
+}
+
+// RuntimeType finds the type whose descriptor lies at this offset from runtime.types.
+func (f *File) RuntimeType(offset uint64) (*Type, bool) {
+	off, ok := f.index.runtimeTypes[offset]
+	if !ok {
+		return nil, false
+	}
+	return f.typeAt(off), true
+}
+
+// Near picks up to n names that someone who typed name may have meant, nearest first:
+// the same but for case, a few letters changed, or containing it.
+func Near(name string, all []string, n int) []string {
+	last := func(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
+	want, wantLast := strings.ToLower(name), strings.ToLower(last(name))
+	if wantLast == "" || len(name) > 256 {
+		return nil
+	}
+	type scored struct {
+		name  string
+		score int
+	}
+	var found []scored
+	limit := 1 + utf8.RuneCountInString(wantLast)/4
+	var row []int
+	for _, s := range all {
+		sLast := strings.ToLower(last(s))
+		score := -1
+		if diff := len(sLast) - len(wantLast); diff <= limit && -diff <= limit {
+			if d := distance(wantLast, sLast, limit, &row); d <= limit {
+				score = d * 4
+				if !strings.Contains(strings.ToLower(s), strings.TrimSuffix(want, wantLast)) {
+					score += 2 // the package differs too
+				}
+			}
+		}
+		if score < 0 && len(wantLast) >= 3 && strings.Contains(sLast, wantLast) {
+			score = 20 + len(sLast) - len(wantLast)
+		}
+		if score >= 0 {
+			found = append(found, scored{s, score})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(len(a.name), len(b.name)), cmp.Compare(a.name, b.name))
+	})
+	var out []string
+	for _, s := range found[:min(n, len(found))] {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+// distance is the number of single-letter edits (a swap of neighbours counts as one) between a and b, or more than limit.
+func distance(a, b string, limit int, buffer *[]int) int {
+	if a == b {
+		return 0
+	}
+	width := len(b) + 1
+	if cap(*buffer) < 3*width {
+		*buffer = make([]int, 3*width)
+	}
+	rows := (*buffer)[:3*width]
+	before, prev, cur := rows[:width], rows[width:2*width], rows[2*width:]
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		best := i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			v := min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				v = min(v, before[j-2]+1)
+			}
+			cur[j] = v
+			best = min(best, v)
+		}
+		if best > limit {
+			return limit + 1
+		}
+		before, prev, cur = prev, cur, before
+	}
+	return prev[len(b)]
+}

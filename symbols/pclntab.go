@@ -1,0 +1,317 @@
+package symbols
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// pclntab is Go's function table: functions, lines, inlining and stack frame sizes by PC. Present in
+// stripped executables too. Layout: runtime/symtab.go (pcHeader, _func), Go 1.18 and 1.20 to 1.26.
+type pclntab struct {
+	data      []byte
+	nfunc     int
+	textStart uint64
+	funcName  []byte // funcnametab
+	cu        []byte // cutab
+	files     []byte // filetab
+	pc        []byte // pctab
+	funcs     []byte // pclntable: functab, then the _funcs
+	headSize  uint64 // of _func, without pcdata and funcdata
+	hasStart  bool   // _func has startLine
+
+	cache  sync.Map // pc -> *PCInfo
+	once   sync.Once
+	byName map[string]int
+}
+
+// PCInfo is what the function table knows of one PC.
+type PCInfo struct {
+	Func      string // full name
+	Entry     uint64 // link-time address of the function
+	End       uint64
+	FrameSize int64  // bytes from SP to the return address at this PC; -1 if not known
+	Lines     []Line // innermost first; more than one where calls were inlined
+	TopFrame  bool   // a stack ends here: runtime.goexit, runtime.mstart, ...
+	Wrapper   bool   // made by the compiler, not in the source
+}
+
+const (
+	flagTopFrame   = 1 // internal/abi.FuncFlagTopFrame
+	pcdataInlTree  = 2 // internal/abi.PCDATA_InlTreeIndex
+	funcInlTree    = 3 // internal/abi.FUNCDATA_InlTree
+	inlTreeEntry   = 16
+	maxInlineDepth = 256
+)
+
+func newPclntab(f *File, s *elf.Section) (*pclntab, error) {
+	if s == nil {
+		return nil, fmt.Errorf("%s has no .gopclntab section: %w", f.name, ErrNotFound)
+	}
+	data, err := s.Data()
+	if err != nil {
+		return nil, fmt.Errorf("%s: section .gopclntab: %w", f.name, err)
+	}
+	bad := func(why string) error { return fmt.Errorf("%s: function table: %s", f.name, why) }
+	if len(data) < 72 {
+		return nil, bad("too short")
+	}
+	t := &pclntab{data: data}
+	switch magic := binary.LittleEndian.Uint32(data); magic {
+	case 0xfffffff1:
+		t.headSize, t.hasStart = 44, true
+	case 0xfffffff0:
+		t.headSize = 40
+	default:
+		return nil, bad(fmt.Sprintf("magic %#x is none that ri knows (Go 1.18 to 1.26)", magic))
+	}
+	if data[7] != 8 {
+		return nil, bad(fmt.Sprintf("pointer size %d", data[7]))
+	}
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(data[8+8*i:]) }
+	nfunc := word(0)
+	t.textStart = word(2)
+	if f.textStart != 0 {
+		t.textStart = f.textStart // the header's is 0 from Go 1.26 on, and unrelocated in a PIE
+	} else if t.textStart == 0 {
+		if text := f.elf.Section(".text"); text != nil {
+			t.textStart = text.Addr
+		}
+	}
+	part := func(i int) []byte {
+		if off := word(i); off <= uint64(len(data)) {
+			return data[off:]
+		}
+		return nil
+	}
+	t.funcName, t.cu, t.files, t.pc, t.funcs = part(3), part(4), part(5), part(6), part(7)
+	if nfunc == 0 || nfunc > uint64(len(t.funcs))/8 || uint64(len(t.funcs)) < nfunc*8+4 {
+		return nil, bad(fmt.Sprintf("%d functions do not fit", nfunc))
+	}
+	t.nfunc = int(nfunc)
+	return t, nil
+}
+
+func (t *pclntab) entry(i int) uint64 {
+	return t.textStart + uint64(binary.LittleEndian.Uint32(t.funcs[8*i:]))
+}
+
+// find gives the index of the function that holds pc.
+func (t *pclntab) find(pc uint64) (int, bool) {
+	if pc < t.entry(0) || pc >= t.entry(t.nfunc) {
+		return 0, false
+	}
+	return sort.Search(t.nfunc, func(i int) bool { return t.entry(i+1) > pc }), true
+}
+
+// head is the _func of the i-th function.
+func (t *pclntab) head(i int) (goFunc, bool) {
+	off := uint64(binary.LittleEndian.Uint32(t.funcs[8*i+4:]))
+	if off+t.headSize > uint64(len(t.funcs)) {
+		return goFunc{}, false
+	}
+	fn := goFunc{t: t, rest: t.funcs[off:]}
+	return fn, true
+}
+
+// goFunc reads one runtime._func.
+type goFunc struct {
+	t    *pclntab
+	rest []byte
+}
+
+func (g goFunc) word(i int) uint32 { return binary.LittleEndian.Uint32(g.rest[4*i:]) }
+func (g goFunc) name() string      { return string(cstringAt(g.t.funcName, uint64(g.word(1)))) }
+func (g goFunc) flag() uint8       { return g.rest[g.t.headSize-3] }
+func (g goFunc) nfuncdata() uint64 { return uint64(g.rest[g.t.headSize-1]) }
+func (g goFunc) npcdata() uint64   { return uint64(g.word(7)) }
+func (g goFunc) startLine() int    { return int(int32(g.word(9))) }
+func (g goFunc) file(n int) string {
+	at := (uint64(g.word(8)) + uint64(uint32(n))) * 4
+	if n < 0 || at+4 > uint64(len(g.t.cu)) {
+		return "?"
+	}
+	off := binary.LittleEndian.Uint32(g.t.cu[at:])
+	if off == ^uint32(0) {
+		return "?"
+	}
+	return string(cstringAt(g.t.files, uint64(off)))
+}
+
+func (g goFunc) pcdata(i uint64) (uint32, bool) {
+	at := g.t.headSize + 4*i
+	if i >= g.npcdata() || at+4 > uint64(len(g.rest)) {
+		return 0, false
+	}
+	v := binary.LittleEndian.Uint32(g.rest[at:])
+	return v, v != 0
+}
+
+func (g goFunc) funcdata(i uint64) (uint32, bool) {
+	at := g.t.headSize + 4*(g.npcdata()+i)
+	if i >= g.nfuncdata() || at+4 > uint64(len(g.rest)) {
+		return 0, false
+	}
+	v := binary.LittleEndian.Uint32(g.rest[at:])
+	return v, v != ^uint32(0)
+}
+
+// value decodes the table at off of pctab at pc (runtime.pcvalue): pairs of a zigzag delta of the
+// value and a delta of the PC.
+func (t *pclntab) value(off uint32, entry, pc uint64) int32 {
+	b := buf{data: t.pc, off: uint64(off)}
+	val, at := int32(-1), entry
+	for first := true; ; first = false {
+		delta := uint32(b.uleb())
+		if b.bad || (delta == 0 && !first) {
+			return -1
+		}
+		if delta&1 != 0 {
+			val += int32(^(delta >> 1))
+		} else {
+			val += int32(delta >> 1)
+		}
+		at += b.uleb()
+		if b.bad {
+			return -1
+		}
+		if pc < at {
+			return val
+		}
+	}
+}
+
+// PC tells what the function table knows of a link-time pc; ok is false outside Go code.
+// For a return address pass the address less one to get the line of the call; FrameSize is that at pc itself.
+func (f *File) PC(pc uint64) (info *PCInfo, ok bool) {
+	t := f.pcln
+	if t == nil {
+		return nil, false
+	}
+	if v, ok := t.cache.Load(pc); ok {
+		info := v.(*PCInfo)
+		return info, info != nil
+	}
+	info = f.readPC(pc)
+	t.cache.Store(pc, info)
+	return info, info != nil
+}
+
+func (f *File) readPC(pc uint64) *PCInfo {
+	t := f.pcln
+	i, ok := t.find(pc)
+	if !ok {
+		return nil
+	}
+	fn, ok := t.head(i)
+	if !ok {
+		return nil
+	}
+	entry := t.entry(i)
+	info := &PCInfo{Func: fn.name(), Entry: entry, End: t.entry(i + 1), FrameSize: -1, TopFrame: fn.flag()&flagTopFrame != 0}
+	if sp := fn.word(4); sp != 0 {
+		info.FrameSize = int64(t.value(sp, entry, pc))
+	}
+	file := fn.file(int(t.value(fn.word(5), entry, pc)))
+	line := int(t.value(fn.word(6), entry, pc))
+	info.Wrapper = file == "<autogenerated>"
+	info.Lines = f.inlined(fn, entry, pc, file, line, info.Func)
+	return info
+}
+
+// inlined expands the calls that were inlined at pc, innermost first (runtime/symtabinl.go; entries of 16
+// bytes since Go 1.20).
+func (f *File) inlined(fn goFunc, entry, pc uint64, file string, line int, outer string) []Line {
+	whole := []Line{{Func: outer, File: file, Line: line}}
+	index, ok := fn.pcdata(pcdataInlTree)
+	tree, ok2 := fn.funcdata(funcInlTree)
+	if !ok || !ok2 || f.goFunc == 0 || !f.pcln.hasStart {
+		return whole
+	}
+	var lines []Line
+	at := pc
+	for range maxInlineDepth {
+		n := f.pcln.value(index, entry, at)
+		if n < 0 {
+			return append(lines, Line{Func: outer, File: file, Line: line})
+		}
+		var call [inlTreeEntry]byte
+		if !f.readStatic(call[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
+			return whole
+		}
+		name := string(cstringAt(f.pcln.funcName, uint64(binary.LittleEndian.Uint32(call[4:]))))
+		lines = append(lines, Line{Func: name, File: file, Line: line})
+		at = entry + uint64(binary.LittleEndian.Uint32(call[8:]))
+		file = fn.file(int(f.pcln.value(fn.word(5), entry, at)))
+		line = int(f.pcln.value(fn.word(6), entry, at))
+	}
+	return whole
+}
+
+// readStatic reads what the file itself holds at a link-time address.
+func (f *File) readStatic(p []byte, addr uint64) bool {
+	for _, prog := range f.elf.Progs {
+		if prog.Type == elf.PT_LOAD && addr >= prog.Vaddr && addr+uint64(len(p)) <= prog.Vaddr+prog.Filesz {
+			n, err := prog.ReadAt(p, int64(addr-prog.Vaddr))
+			return err == nil && n == len(p)
+		}
+	}
+	return false
+}
+
+// Func finds a function by its full name or by its short one ("server.(*Client).processMsg"):
+// where it is in the source, and its link-time entry.
+func (f *File) Func(name string) (Line, uint64, error) {
+	t := f.pcln
+	if t == nil {
+		return Line{}, 0, fmt.Errorf("function %s: %w", name, f.pclnErr)
+	}
+	t.once.Do(func() {
+		t.byName = make(map[string]int, 2*t.nfunc)
+		for i := range t.nfunc {
+			fn, ok := t.head(i)
+			if !ok {
+				continue
+			}
+			full := unescape(fn.name())
+			t.byName[full] = i
+			if short := f.index.short(full); short != full {
+				if _, taken := t.byName[short]; !taken {
+					t.byName[short] = i
+				}
+			}
+		}
+	})
+	i, ok := t.byName[name]
+	if !ok {
+		near := Near(name, f.Funcs(), 3)
+		if len(near) > 0 {
+			return Line{}, 0, fmt.Errorf("no function %s in %s; near names: %s: %w", name, f.name, strings.Join(near, ", "), ErrNotFound)
+		}
+		return Line{}, 0, fmt.Errorf("no function %s in %s: %w", name, f.name, ErrNotFound)
+	}
+	fn, _ := t.head(i)
+	entry := t.entry(i)
+	line := int(t.value(fn.word(6), entry, entry))
+	if t.hasStart {
+		line = fn.startLine()
+	}
+	return Line{Func: unescape(fn.name()), File: fn.file(int(t.value(fn.word(5), entry, entry))), Line: line}, entry, nil
+}
+
+// Funcs lists the full names of all functions, in order of address.
+func (f *File) Funcs() []string {
+	if f.pcln == nil {
+		return nil
+	}
+	var out []string
+	for i := range f.pcln.nfunc {
+		if fn, ok := f.pcln.head(i); ok {
+			out = append(out, unescape(fn.name()))
+		}
+	}
+	return out
+}
