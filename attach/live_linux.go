@@ -1,0 +1,87 @@
+//go:build amd64
+
+package attach
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// liveView reads a process that runs on. Nothing is stopped, so what it shows may change between two reads.
+type liveView struct {
+	mem  *processMemory
+	ctx  context.Context
+	stop func() bool // of the context's AfterFunc
+
+	mu    sync.Mutex
+	err   error
+	ended atomic.Bool
+	done  chan struct{}
+}
+
+func (p *Process) live(ctx context.Context) (View, error) {
+	if err := p.checkIdentity(); err != nil {
+		return nil, err
+	}
+	v := &liveView{mem: p.memory(), ctx: ctx, done: make(chan struct{})}
+	v.stop = context.AfterFunc(ctx, func() { v.end(context.Cause(ctx), true) })
+	return v, nil
+}
+
+// end closes the view for a reason, once.
+func (v *liveView) end(err error, byItself bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.err != nil {
+		return
+	}
+	v.err = err
+	v.ended.Store(true)
+	if byItself {
+		close(v.done)
+	}
+}
+
+func (v *liveView) ReadMemory(p []byte, addr uint64) (int, error) {
+	if v.ended.Load() {
+		return 0, v.Err()
+	}
+	n, err := v.mem.ReadMemory(p, addr)
+	if err != nil && !isNotMapped(err) {
+		v.end(err, true)
+	}
+	return n, err
+}
+
+// ReadRanges implements RangeReader.
+func (v *liveView) ReadRanges(ranges []Range) error {
+	if v.ended.Load() {
+		return v.Err()
+	}
+	err := v.mem.readRanges(ranges, new(ioScratch))
+	if err != nil {
+		v.end(err, true)
+	}
+	return err
+}
+
+func (v *liveView) Kind() ViewKind        { return Live }
+func (v *liveView) Threads() []Thread     { return nil }
+func (v *liveView) Done() <-chan struct{} { return v.done }
+
+func (v *liveView) Err() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err
+}
+
+func (v *liveView) Stats() Stats { return Stats{BytesRead: v.mem.bytesRead.Load()} }
+
+// Close implements View. The /proc/PID/mem file, if one was needed, is closed by the garbage collector, since another goroutine may be reading.
+func (v *liveView) Close() error {
+	v.stop()
+	v.end(fmt.Errorf("reading the memory of %s: %w", v.mem.name, ErrClosed), false)
+	return nil
+}

@@ -1,0 +1,44 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+)
+
+// PageSize is the unit in which memory is mapped, in bytes (amd64).
+const PageSize = 4096
+
+// Range is a piece of target memory that is wanted.
+type Range struct {
+	Addr uint64
+	Data []byte // filled with what is there
+	N    int    // how many bytes of Data were filled
+}
+
+// RangeReader is a Memory that reads many ranges in one go. Views of live processes are such:
+// 1,024 ranges cost one system call.
+type RangeReader interface {
+	Memory
+	// ReadRanges fills every range and sets its N; N < len(Data) where a page is not mapped,
+	// and that is no error. The error is one that ends all reading.
+	ReadRanges(ranges []Range) error
+}
+
+// AddressError says that memory at an address could not be read. It unwraps to ErrNotMapped.
+type AddressError struct {
+	Addr uint64
+	Why  string // more than "not mapped", or empty
+}
+
+func (e *AddressError) Error() string {
+	if e.Why != "" {
+		return fmt.Sprintf("address %#x is not mapped: %s", e.Addr, e.Why)
+	}
+	return fmt.Sprintf("address %#x is not mapped", e.Addr)
+}
+
+func (e *AddressError) Unwrap() error { return ErrNotMapped }
+
+func notMapped(addr uint64) error { return &AddressError{Addr: addr} }
+
+func isNotMapped(err error) bool { return errors.Is(err, ErrNotMapped) }

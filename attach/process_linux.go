@@ -1,0 +1,318 @@
+//go:build amd64
+
+package attach
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is a live process. Its identity is the pid and the start time, so a
+// pid that was given to another process meanwhile is noticed at the next look;
+// the auxiliary vector tells whether it is still the program that was opened (exec keeps pid and start time).
+type Process struct {
+	pid       int
+	tid       int // the thread whose /proc folder is read: the leader, unless it has exited before the others
+	name      string
+	exe       *os.File
+	exePath   string
+	entry     uint64
+	auxv      []byte
+	startTime uint64
+}
+
+// OpenProcess looks at a live process, without a stop. It needs the permission to read its memory
+// and says exactly what is missing when there is none.
+//
+// Errors: ErrNoProcess, ErrZombie, ErrPermission, ErrExited, ErrNotSupported (not a 64-bit amd64 program, ri
+// itself). A process that is traced by another opens, since the live view works on it; see CheckStop.
+func OpenProcess(pid int) (Target, error) {
+	p, err := openProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func openProcess(pid int) (*Process, error) {
+	if pid == os.Getpid() {
+		return nil, fmt.Errorf("pid %d is ri itself, which can't stop itself: name another process (ri ps lists them): %w", pid, ErrNotSupported)
+	}
+	if pid <= 0 {
+		return nil, fmt.Errorf("%d can't be a pid: a pid is a positive number (ri ps lists the Go processes here): %w", pid, ErrNoProcess)
+	}
+	if err := checkProcMount(); err != nil {
+		return nil, err
+	}
+	dir := fmt.Sprintf("/proc/%d", pid)
+	st, err := readStatus(dir + "/status")
+	switch {
+	case gone(err):
+		return nil, fmt.Errorf("there is no process with pid %d here: it has ended, or runs in a pid namespace that isn't visible from this one (ri ps lists the Go processes here; for a container, run ri on its host): %w", pid, ErrNoProcess)
+	case errors.Is(err, os.ErrPermission):
+		return nil, explainPermission(pid, err)
+	case err != nil:
+		return nil, fmt.Errorf("looking at pid %d: %w", pid, err)
+	}
+	if st.Tgid != 0 && st.Tgid != pid {
+		return nil, fmt.Errorf("%d is not a process but a thread of pid %d (%s): use -p %d: %w", pid, st.Tgid, commOf(st.Tgid), st.Tgid, ErrNoProcess)
+	}
+	p := &Process{pid: pid, tid: pid, name: st.Name}
+	if stat, err := readStat(dir + "/stat"); err != nil {
+		return nil, p.exited(err)
+	} else {
+		p.startTime = stat.StartTime
+	}
+	if st.State == 'Z' || st.State == 'X' {
+		p.tid = livingThread(pid)
+		if p.tid == 0 {
+			return nil, fmt.Errorf("pid %d (%s) is dead and waits for its parent, pid %s, to collect its exit status; its memory is gone, so there is nothing to read: %w", pid, st.Name, parentOf(pid), ErrZombie)
+		}
+	}
+	if err := p.open(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// open reads what stays the same while the program runs.
+func (p *Process) open() error {
+	exe := p.proc("exe")
+	path, err := os.Readlink(exe)
+	if err == nil {
+		p.exePath = path
+		p.name = filepath.Base(strings.TrimSuffix(path, " (deleted)"))
+		p.exe, err = os.Open(exe)
+	}
+	if err != nil {
+		return p.openError("opening its executable", err)
+	}
+	if err := checkExecutable(p.exe); err != nil {
+		return fmt.Errorf("%s: %w", p.Describe(), err)
+	}
+	p.auxv, err = os.ReadFile(p.proc("auxv"))
+	if err != nil {
+		return p.openError("reading its auxiliary vector", err)
+	}
+	if len(p.auxv) == 0 { // the address space has gone
+		return p.exited(nil)
+	}
+	var ok bool
+	if p.entry, ok = auxvValue(p.auxv, auxEntry); !ok {
+		return fmt.Errorf("%s: /proc/%d/auxv has no AT_ENTRY: %w", p.Describe(), p.pid, ErrNotSupported)
+	}
+	// Permission to read /proc/PID/exe is less than permission to read memory (Yama).
+	m := p.memory()
+	defer m.close()
+	var b [1]byte
+	if _, err := m.ReadMemory(b[:], p.entry); err != nil {
+		if errors.Is(err, ErrPermission) {
+			return explainPermission(p.pid, err)
+		}
+		if errors.Is(err, ErrExited) {
+			return err
+		}
+		return fmt.Errorf("%s: reading at its entry point: %w", p.Describe(), err)
+	}
+	return p.checkIdentity()
+}
+
+func (p *Process) openError(what string, err error) error {
+	switch {
+	case gone(err):
+		if st, e := readStatus(fmt.Sprintf("/proc/%d/status", p.pid)); e == nil && st.State != 'Z' && st.State != 'X' && p.tid == p.pid {
+			return fmt.Errorf("pid %d (%s) has no executable: it is a kernel thread, or about to exit: %w", p.pid, p.name, ErrNotSupported)
+		}
+		return p.exited(nil)
+	case errors.Is(err, os.ErrPermission):
+		return explainPermission(p.pid, err)
+	}
+	return fmt.Errorf("pid %d (%s): %s: %w", p.pid, p.name, what, err)
+}
+
+func (p *Process) exited(err error) error {
+	if err != nil && !gone(err) {
+		return fmt.Errorf("looking at pid %d (%s): %w", p.pid, p.name, err)
+	}
+	return fmt.Errorf("pid %d (%s) has ended while ri looked at it: %w", p.pid, p.name, ErrExited)
+}
+
+// checkExecutable refuses what this build of ri can't read at all; whether it is a Go program is for package symbols to say.
+func checkExecutable(exe io.ReaderAt) error {
+	var ident [20]byte
+	if _, err := exe.ReadAt(ident[:], 0); err != nil || string(ident[:4]) != elf.ELFMAG {
+		return nil // not ELF: package symbols says so in better words
+	}
+	machine := elf.Machine(uint16(ident[18]) | uint16(ident[19])<<8)
+	if class := elf.Class(ident[elf.EI_CLASS]); class != elf.ELFCLASS64 || machine != elf.EM_X86_64 {
+		return fmt.Errorf("a %s program for %s, and ri reads 64-bit amd64 programs only: %w",
+			map[elf.Class]string{elf.ELFCLASS32: "32-bit", elf.ELFCLASS64: "64-bit"}[class], strings.ToLower(strings.TrimPrefix(machine.String(), "EM_")), ErrNotSupported)
+	}
+	return nil
+}
+
+// checkProcMount refuses a /proc of another pid namespace, whose numbers mean other processes to system calls.
+func checkProcMount() error {
+	self, err := os.Readlink("/proc/self")
+	if err != nil {
+		return fmt.Errorf("/proc can't be read (%v): ri needs it; in a container mount it with: mount -t proc proc /proc: %w", err, ErrNotSupported)
+	}
+	if self != fmt.Sprint(os.Getpid()) {
+		return fmt.Errorf("/proc belongs to another pid namespace (it calls this process %s, and it is %d): run ri in that namespace (nsenter -p, kubectl debug --target), or mount this one's: mount -t proc proc /proc: %w", self, os.Getpid(), ErrNotSupported)
+	}
+	return nil
+}
+
+// livingThread finds a thread that has memory in a process whose leader has exited, 0 if there is none.
+func livingThread(pid int) int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		st, err := readStatus(fmt.Sprintf("/proc/%d/task/%s/status", pid, e.Name()))
+		if err == nil && st.State != 'Z' && st.State != 'X' {
+			var tid int
+			fmt.Sscan(e.Name(), &tid)
+			return tid
+		}
+	}
+	return 0
+}
+
+func parentOf(pid int) string {
+	stat, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d (%s)", stat.PPid, commOf(stat.PPid))
+}
+
+// proc is a file of the process under /proc.
+func (p *Process) proc(file string) string {
+	if p.tid != p.pid {
+		return fmt.Sprintf("/proc/%d/task/%d/%s", p.pid, p.tid, file)
+	}
+	return fmt.Sprintf("/proc/%d/%s", p.pid, file)
+}
+
+func (p *Process) memory() *processMemory {
+	return &processMemory{pid: p.tid, name: p.Describe()}
+}
+
+// checkIdentity says whether the pid still means the program that was opened.
+func (p *Process) checkIdentity() error {
+	stat, err := readStat(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		return p.exited(err)
+	}
+	if stat.StartTime != p.startTime {
+		return fmt.Errorf("%s has ended, and its pid now belongs to another process: %w", p.Describe(), ErrExited)
+	}
+	return p.checkProgram()
+}
+
+// checkProgram is the part of checkIdentity that notices an exec: the vector holds addresses that each exec chooses anew.
+func (p *Process) checkProgram() error {
+	auxv, err := os.ReadFile(p.proc("auxv"))
+	if err != nil || len(auxv) == 0 {
+		if st, e := readStat(p.proc("stat")); e == nil && (st.State == 'Z' || st.State == 'X') {
+			return p.exited(nil)
+		}
+		if err == nil {
+			err = unix.ESRCH
+		}
+		return p.exited(err)
+	}
+	if !bytes.Equal(auxv, p.auxv) {
+		return fmt.Errorf("%s has started another program in its place (exec) since ri opened it; run ri again: %w", p.Describe(), ErrExited)
+	}
+	return nil
+}
+
+// CheckStop says beforehand, without a stop, why a stop would be refused as far as that can be
+// known: ErrTraced, ErrExited. The live view may work all the same.
+func (p *Process) CheckStop() error {
+	if err := p.checkIdentity(); err != nil {
+		return err
+	}
+	st, err := readStatus(p.proc("status"))
+	if err != nil {
+		return p.exited(err)
+	}
+	if st.TracerPid != 0 {
+		return tracedError(p.Describe(), st.TracerPid)
+	}
+	return nil
+}
+
+func tracedError(who string, tracer int) error {
+	by := fmt.Sprintf("pid %d (%s)", tracer, commOf(tracer))
+	if tracer == os.Getpid() {
+		by = "another view of this ri"
+	}
+	return fmt.Errorf("%s can't be stopped: it is traced by %s, and a process has one tracer at most; end that one, or look without a stop: --view live: %w", who, by, ErrTraced)
+}
+
+// Executable implements Target. It stays readable when the file was replaced, deleted, or lies in another mount namespace.
+func (p *Process) Executable() io.ReaderAt { return p.exe }
+
+// ExecutablePath implements Target: the path as the process's own mount namespace has it, followed by " (deleted)" if it is no longer there.
+func (p *Process) ExecutablePath() string { return p.exePath }
+
+// Entry implements Target.
+func (p *Process) Entry() uint64 { return p.entry }
+
+// PID implements Target.
+func (p *Process) PID() int { return p.pid }
+
+// Describe implements Target.
+func (p *Process) Describe() string { return fmt.Sprintf("pid %d (%s)", p.pid, p.name) }
+
+// View implements Target. Kind Live needs no ptrace; kind Stopped fails with ErrTraced, ErrPermission, ErrExited
+// or ErrDeadline (not all threads came to a stop in time), each with what to do.
+func (p *Process) View(ctx context.Context, opt ViewOptions) (View, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	switch opt.Kind {
+	case Live:
+		return p.live(ctx)
+	case Stopped:
+		return p.stop(ctx, opt)
+	}
+	return nil, fmt.Errorf("a view of the kind %q of %s: %w", opt.Kind, p.Describe(), ErrNotSupported)
+}
+
+// Mappings implements Target: /proc/PID/maps.
+func (p *Process) Mappings() ([]Mapping, error) {
+	data, err := os.ReadFile(p.proc("maps"))
+	if err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			return nil, explainPermission(p.pid, err)
+		}
+		return nil, p.exited(err)
+	}
+	if len(data) == 0 {
+		return nil, p.exited(nil)
+	}
+	return parseMaps(data)
+}
+
+// Close implements Target. Views that are still open stay so.
+func (p *Process) Close() error {
+	if p.exe == nil {
+		return nil
+	}
+	return p.exe.Close()
+}

@@ -1,0 +1,179 @@
+package attach
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// processStatus is what /proc/PID/status says (proc_pid_status(5)).
+type processStatus struct {
+	Name      string
+	State     byte // R S D T t Z X I
+	Tgid      int
+	TracerPid int
+	Uids      [4]uint32 // real, effective, saved, filesystem
+	Gids      [4]uint32
+	NSpid     []int // from the outermost namespace that /proc shows, inwards
+	Seccomp   int   // 0 off, 1 strict, 2 filter, -1 not said
+	Threads   int
+	CapEff    uint64
+	CapPrm    uint64
+}
+
+func readStatus(path string) (processStatus, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return processStatus{}, err
+	}
+	return parseStatus(data), nil
+}
+
+func parseStatus(data []byte) processStatus {
+	st := processStatus{Seccomp: -1}
+	for line := range strings.Lines(string(data)) {
+		key, value, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		switch key {
+		case "Name":
+			st.Name = value
+		case "State":
+			if value != "" {
+				st.State = value[0]
+			}
+		case "Tgid":
+			st.Tgid, _ = strconv.Atoi(value)
+		case "TracerPid":
+			st.TracerPid, _ = strconv.Atoi(value)
+		case "Uid":
+			st.Uids = parseIDs(value)
+		case "Gid":
+			st.Gids = parseIDs(value)
+		case "NSpid":
+			for _, f := range strings.Fields(value) {
+				n, _ := strconv.Atoi(f)
+				st.NSpid = append(st.NSpid, n)
+			}
+		case "Seccomp":
+			st.Seccomp, _ = strconv.Atoi(value)
+		case "Threads":
+			st.Threads, _ = strconv.Atoi(value)
+		case "CapEff":
+			st.CapEff, _ = strconv.ParseUint(value, 16, 64)
+		case "CapPrm":
+			st.CapPrm, _ = strconv.ParseUint(value, 16, 64)
+		}
+	}
+	return st
+}
+
+func parseIDs(s string) (ids [4]uint32) {
+	for i, f := range strings.Fields(s) {
+		if i < len(ids) {
+			n, _ := strconv.ParseUint(f, 10, 32)
+			ids[i] = uint32(n)
+		}
+	}
+	return ids
+}
+
+// processStat is what of /proc/PID/stat (proc_pid_stat(5)) isn't in status.
+type processStat struct {
+	State     byte
+	PPid      int
+	StartTime uint64 // clock ticks (1/100 s) after boot; with the pid it is a process's identity
+}
+
+func readStat(path string) (processStat, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return processStat{}, err
+	}
+	// The second field is the name in parentheses and may hold anything, so count from its end.
+	i := bytes.LastIndexByte(data, ')')
+	if i < 0 {
+		return processStat{}, fmt.Errorf("%s: no name in %q", path, data)
+	}
+	f := strings.Fields(string(data[i+1:]))
+	if len(f) < 20 {
+		return processStat{}, fmt.Errorf("%s: %d fields, want 20 or more", path, len(f))
+	}
+	var st processStat
+	st.State = f[0][0]
+	st.PPid, _ = strconv.Atoi(f[1])
+	st.StartTime, err = strconv.ParseUint(f[19], 10, 64)
+	return st, err
+}
+
+// Keys of the auxiliary vector, uapi/linux/auxvec.h.
+const (
+	auxNull  = 0
+	auxEntry = 9
+)
+
+// auxvValue finds a key in a 64-bit auxiliary vector: pairs of words, the last one's key is AT_NULL.
+func auxvValue(auxv []byte, key uint64) (uint64, bool) {
+	for len(auxv) >= 16 {
+		k := binary.LittleEndian.Uint64(auxv)
+		if k == auxNull {
+			break
+		}
+		if k == key {
+			return binary.LittleEndian.Uint64(auxv[8:]), true
+		}
+		auxv = auxv[16:]
+	}
+	return 0, false
+}
+
+// parseMaps reads /proc/PID/maps (proc_pid_maps(5)).
+func parseMaps(data []byte) ([]Mapping, error) {
+	var maps []Mapping
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSuffix(line, "\n")
+		// 00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/dbus-daemon
+		f := strings.SplitN(line, " ", 6)
+		if len(f) < 5 || len(f[1]) < 4 {
+			return nil, fmt.Errorf("unexpected line in the memory map: %q", line)
+		}
+		lo, hi, _ := strings.Cut(f[0], "-")
+		var m Mapping
+		var err1, err2, err3 error
+		m.Start, err1 = strconv.ParseUint(lo, 16, 64)
+		m.End, err2 = strconv.ParseUint(hi, 16, 64)
+		m.Offset, err3 = strconv.ParseUint(f[2], 16, 64)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return nil, fmt.Errorf("unexpected line in the memory map: %q: %w", line, err)
+		}
+		m.Read, m.Write, m.Exec = f[1][0] == 'r', f[1][1] == 'w', f[1][2] == 'x'
+		if len(f) == 6 {
+			m.Path = strings.TrimLeft(f[5], " ")
+		}
+		maps = append(maps, m)
+	}
+	return maps, nil
+}
+
+// gone says whether an error of a file under /proc/PID means that the process isn't there (any more).
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+}
+
+// commOf is a process's name for messages, "?" if it can't be read.
+func commOf(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return "?"
+	}
+	return strings.TrimSuffix(string(data), "\n")
+}

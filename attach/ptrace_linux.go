@@ -1,0 +1,383 @@
+//go:build amd64
+
+package attach
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// tracer stops the threads of one process and lets them go. All its methods run on one OS thread, which
+// must end afterwards: the kernel detaches whatever is still attached to a thread that ends, and
+// that is also what keeps the target whole when ri is killed.
+//
+// No signal is lost on the way, not even then: a thread that stops because a signal is about to be
+// delivered keeps that signal in its exit_code until somebody consumes the stop with wait (kernel/signal.c, ptrace_stop;
+// kernel/exit.c, wait_task_stopped). The tracer only ever looks (WNOWAIT), and hands the signal back when it detaches.
+type tracer struct {
+	process *Process
+	taskDir int // /proc/PID/task
+	dirents [64 << 10]byte
+
+	known   map[int]struct{} // threads that were looked at: seized, or dead
+	tracees []tracee
+	threads []Thread     // of those that stopped; allocated before the stop
+	seizing atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
+	regs    unix.PtraceRegs
+	info    waitInfo
+}
+
+type tracee struct {
+	tid    int
+	state  traceeState
+	signal int // to deliver when it goes on
+}
+
+type traceeState uint8
+
+const (
+	traceeSeized  traceeState = iota // attached, runs
+	traceeStopped                    // in a ptrace stop, registers read
+	traceeGone                       // exited, or vanished in an exec
+)
+
+// waitInfo is siginfo_t as waitid(2) fills it for a child, uapi/asm-generic/siginfo.h.
+type waitInfo struct {
+	signo, errno, code int32
+	_                  int32
+	pid                int32
+	uid                uint32
+	status             int32
+	_                  [100]byte
+}
+
+// newTracer allocates everything that the stop needs.
+func newTracer(p *Process) (*tracer, error) {
+	st, err := readStatus(p.proc("status"))
+	if err != nil {
+		return nil, p.exited(err)
+	}
+	t := &tracer{process: p}
+	t.taskDir, err = unix.Open(fmt.Sprintf("/proc/%d/task", p.pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, p.exited(err)
+	}
+	room := 2*st.Threads + 64
+	t.known = make(map[int]struct{}, room)
+	t.tracees = make([]tracee, 0, room)
+	t.threads = make([]Thread, 0, room)
+	return t, nil
+}
+
+// stop seizes and interrupts until every thread of the process stands still. began is when the first was
+// interrupted, zero if none was. After an error the caller detaches what was attached.
+func (t *tracer) stop(ctx context.Context, limit time.Duration) (began time.Time, err error) {
+	for first := true; ; first = false {
+		from := len(t.tracees)
+		if err := t.seizeNew(); err != nil {
+			return began, err
+		}
+		if len(t.tracees) == from {
+			break // all stand still, so no thread can have come into being since
+		}
+		if first {
+			began = time.Now()
+		}
+		for i := from; i < len(t.tracees); i++ {
+			ptrace(unix.PTRACE_INTERRUPT, t.tracees[i].tid, 0, 0) // ESRCH: it is exiting, wait will say so
+		}
+		if err := t.collect(ctx, began, limit); err != nil {
+			return began, err
+		}
+	}
+	if len(t.threads) == 0 {
+		return began, t.process.exited(nil)
+	}
+	return began, nil
+}
+
+// seizeNew attaches to all threads that aren't known yet.
+func (t *tracer) seizeNew() error {
+	if _, err := unix.Seek(t.taskDir, 0, 0); err != nil {
+		return t.process.exited(err)
+	}
+	for {
+		n, _, e := unix.RawSyscall(unix.SYS_GETDENTS64, uintptr(t.taskDir), uintptr(unsafe.Pointer(&t.dirents)), unsafe.Sizeof(t.dirents))
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return t.process.exited(e)
+		}
+		if n == 0 {
+			return nil
+		}
+		for buf := t.dirents[:n]; len(buf) > 0; {
+			var tid int
+			tid, buf = nextTid(buf)
+			if _, ok := t.known[tid]; ok || tid == 0 {
+				continue
+			}
+			if err := t.seize(tid); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// nextTid takes the first entry off a buffer of struct linux_dirent64 (getdents64(2)): d_reclen at 16, d_name at 19. It is 0 for "." and "..".
+func nextTid(buf []byte) (tid int, rest []byte) {
+	if len(buf) < 20 {
+		return 0, nil
+	}
+	size := int(buf[16]) | int(buf[17])<<8
+	if size < 20 || size > len(buf) {
+		return 0, nil
+	}
+	for _, c := range buf[19:size] {
+		if c < '0' || c > '9' {
+			break
+		}
+		tid = tid*10 + int(c-'0')
+	}
+	return tid, buf[size:]
+}
+
+func (t *tracer) seize(tid int) error {
+	// A real system call of the Go runtime, unlike the others here: it may block while the target is in an exec, see unblockExec.
+	t.seizing.Store(int64(len(t.known) + 1))
+	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
+	t.seizing.Store(0)
+	switch e {
+	case 0:
+		t.known[tid] = struct{}{}
+		t.tracees = append(t.tracees, tracee{tid: tid})
+		return nil
+	case unix.ESRCH: // ended since it was listed
+		return nil
+	case unix.EPERM: // a dead thread, or a real refusal
+		st, err := readStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid))
+		if err != nil {
+			return nil
+		}
+		if st.State == 'Z' || st.State == 'X' {
+			t.known[tid] = struct{}{}
+			return nil
+		}
+		if st.TracerPid != 0 {
+			return tracedError(t.process.Describe(), st.TracerPid)
+		}
+		return explainPermission(t.process.pid, fmt.Errorf("stopping thread %d (PTRACE_SEIZE): %w", tid, e))
+	}
+	return fmt.Errorf("stopping %s: thread %d: PTRACE_SEIZE: %w", t.process.Describe(), tid, e)
+}
+
+// collect waits until every tracee has stopped or is gone, and reads the registers of each as it stops.
+func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Duration) error {
+	var nap backoff
+	for {
+		pending, progress := 0, false
+		for i := range t.tracees {
+			tr := &t.tracees[i]
+			if tr.state != traceeSeized {
+				continue
+			}
+			if t.poll(tr); tr.state == traceeSeized {
+				pending++
+			} else {
+				progress = true
+			}
+		}
+		if pending == 0 {
+			return nil
+		}
+		if time.Since(began) >= limit {
+			return fmt.Errorf("%s: %d of %d threads have not come to a stop within %v (%s): raise --max-stop, or look without a stop: --view live: %w",
+				t.process.Describe(), pending, len(t.tracees), limit, t.pendingThreads(), ErrDeadline)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		nap.wait(progress)
+	}
+}
+
+// poll looks whether a tracee has stopped or is gone.
+func (t *tracer) poll(tr *tracee) {
+	err := t.wait(tr.tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
+	switch {
+	case err == unix.ECHILD: // not ours any more: another thread has taken its id in an exec
+		delete(t.known, tr.tid)
+		tr.state = traceeGone
+	case err != nil || t.info.pid == 0:
+	case t.info.code == cldExited || t.info.code == cldKilled || t.info.code == cldDumped:
+		if tr.tid != t.process.pid { // an exec of another thread waits for that; the leader belongs to its parent
+			t.wait(tr.tid, unix.WEXITED|unix.WNOHANG|unix.WALL)
+			delete(t.known, tr.tid)
+		}
+		tr.state = traceeGone
+	default:
+		// The stops of a seized thread: PTRACE_EVENT_STOP (our interrupt, or a stop of the whole group by
+		// SIGSTOP and the like, which the kernel keeps up by itself when we detach) has the event above the
+		// signal's eight bits; a signal that waits to be delivered stands alone.
+		if status := t.info.status; status>>8 == 0 {
+			tr.signal = int(status & 0x7f)
+		}
+		if ptrace(unix.PTRACE_GETREGS, tr.tid, 0, uintptr(unsafe.Pointer(&t.regs))) != 0 {
+			tr.signal = 0
+			return // killed in this moment: the next look says so
+		}
+		tr.state = traceeStopped
+		t.threads = append(t.threads, Thread{ID: tr.tid, Regs: registersOf(&t.regs)})
+	}
+}
+
+// si_code of SIGCHLD, uapi/asm-generic/siginfo.h.
+const (
+	cldExited = 1
+	cldKilled = 2
+	cldDumped = 3
+)
+
+func (t *tracer) wait(tid, options int) error {
+	for {
+		t.info = waitInfo{}
+		_, _, e := unix.RawSyscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(&t.info)), uintptr(options), 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return e
+		}
+		return nil
+	}
+}
+
+// dead says whether the process was killed while it was held. SIGKILL ends all threads, so one is enough to ask.
+func (t *tracer) dead() bool {
+	for i := range t.tracees {
+		if tr := &t.tracees[i]; tr.state == traceeStopped {
+			err := t.wait(tr.tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
+			if err != nil {
+				return true
+			}
+			if t.info.pid != 0 && (t.info.code == cldExited || t.info.code == cldKilled || t.info.code == cldDumped) {
+				return true
+			}
+			// Between SIGKILL and its death a leader shows nothing to wait for.
+			return ptrace(unix.PTRACE_GETREGS, tr.tid, 0, uintptr(unsafe.Pointer(&t.regs))) == unix.ESRCH
+		}
+	}
+	return true
+}
+
+// detach lets all stopped threads go on, each with the signal it was about to get. A thread that hasn't stopped yet
+// can't be detached by name; it is when this OS thread ends.
+func (t *tracer) detach() {
+	for i := range t.tracees {
+		if tr := &t.tracees[i]; tr.state == traceeStopped {
+			ptrace(unix.PTRACE_DETACH, tr.tid, 0, uintptr(tr.signal))
+		}
+	}
+}
+
+func (t *tracer) close() { unix.Close(t.taskDir) }
+
+// pendingThreads says which threads don't stop and what they do, for the message.
+func (t *tracer) pendingThreads() string {
+	var out []string
+	for _, tr := range t.tracees {
+		if tr.state != traceeSeized {
+			continue
+		}
+		if len(out) == 3 {
+			out = append(out, "...")
+			break
+		}
+		st, err := readStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tr.tid))
+		if err != nil {
+			continue
+		}
+		what := fmt.Sprintf("thread %d in state %c", tr.tid, st.State)
+		if wchan, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", t.process.pid, tr.tid)); err == nil && len(wchan) > 1 {
+			what += " in " + string(wchan)
+		}
+		out = append(out, what)
+	}
+	return strings.Join(out, ", ")
+}
+
+// unblockExec keeps ri and the target from waiting for each other for ever: when a thread calls execve, it holds a
+// lock that PTRACE_SEIZE needs until all other threads are gone, and those that are
+// traced are gone only when the tracer has waited for them (fs/exec.c, de_thread; ptrace(2), "execve(2) under ptrace").
+// It runs beside the tracer's thread, until done is closed.
+func (t *tracer) unblockExec(done <-chan struct{}) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	last := int64(0)
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		now := t.seizing.Load()
+		if now == 0 || now != last {
+			last = now
+			continue
+		}
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", t.process.pid))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			var tid int
+			fmt.Sscan(e.Name(), &tid)
+			if tid != 0 && tid != t.process.pid {
+				var info waitInfo
+				unix.Syscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WALL, 0, 0)
+			}
+		}
+	}
+}
+
+// ptrace makes the call without telling the Go scheduler: it takes a microsecond or less.
+func ptrace(request, tid int, addr, data uintptr) unix.Errno {
+	_, _, e := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), addr, data, 0, 0)
+	return e
+}
+
+// backoff waits a little longer each time nothing happens: threads on other CPUs stop
+// within microseconds, those that sleep have to be scheduled first.
+type backoff struct{ idle int }
+
+func (b *backoff) wait(progress bool) {
+	if progress {
+		b.idle = 0
+	}
+	b.idle++
+	if b.idle <= 4 {
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		return
+	}
+	ts := unix.Timespec{Nsec: int64(min(b.idle-4, 50)) * 10_000} // 10 us to 500 us
+	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+}
+
+// registersOf translates struct user_regs_struct (sys/user.h, x86_64).
+func registersOf(r *unix.PtraceRegs) Registers {
+	return Registers{
+		DWARF: [17]uint64{
+			r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp,
+			r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip,
+		},
+		FSBase: r.Fs_base,
+	}
+}

@@ -1,0 +1,205 @@
+//go:build amd64
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultMaxStop is the limit of a stop when ViewOptions gives none.
+const DefaultMaxStop = 100 * time.Millisecond
+
+// aliveInterval is how often a held process is asked whether it was killed.
+const aliveInterval = 5 * time.Millisecond
+
+// stoppedView holds a process. One OS thread of its own does all ptrace calls and waits for the deadline, the context,
+// the target's death and Close; whoever reads memory does it on other threads and can't hold it up.
+type stoppedView struct {
+	mem     *processMemory
+	name    string
+	scratch chan *ioScratch
+	threads []Thread
+	began   time.Time
+
+	closing   chan struct{} // closed by Close
+	closeOnce sync.Once
+	done      chan struct{} // closed when the view ended by itself
+	finished  chan struct{} // closed when the target runs again
+
+	ended   atomic.Bool // set before the first thread is let go: what was read until then is consistent
+	mu      sync.Mutex
+	err     error
+	stopped time.Duration // set when finished
+}
+
+func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
+	limit := opt.MaxStop
+	if limit <= 0 {
+		limit = DefaultMaxStop
+	}
+	if err := p.CheckStop(); err != nil {
+		return nil, err
+	}
+	t, err := newTracer(p)
+	if err != nil {
+		return nil, err
+	}
+	v := &stoppedView{
+		mem:      p.memory(),
+		name:     p.Describe(),
+		scratch:  make(chan *ioScratch, 1),
+		closing:  make(chan struct{}),
+		done:     make(chan struct{}),
+		finished: make(chan struct{}),
+	}
+	v.scratch <- new(ioScratch)
+	ready := make(chan error, 1)
+	go v.own(ctx, t, limit, ready)
+	if err := <-ready; err != nil {
+		<-v.finished
+		return nil, err
+	}
+	return v, nil
+}
+
+// own is the life of the thread that owns ptrace. The thread ends with it, never having been
+// unlocked, and so the kernel detaches whatever we could not.
+func (v *stoppedView) own(ctx context.Context, t *tracer, limit time.Duration, ready chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The Go runtime never ends the main thread. Hold it until another has taken the work.
+		begun := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(begun)
+			v.hold(ctx, t, limit, ready)
+		}()
+		<-begun
+		runtime.UnlockOSThread()
+		return
+	}
+	v.hold(ctx, t, limit, ready)
+}
+
+func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, ready chan<- error) {
+	defer close(v.finished)
+	defer t.close()
+	// Naps of microseconds, where 50 us are the default. The thread is ours alone.
+	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	deadline := time.NewTimer(time.Hour)
+	defer deadline.Stop()
+	alive := time.NewTicker(aliveInterval)
+	defer alive.Stop()
+
+	noExec := make(chan struct{})
+	go t.unblockExec(noExec)
+	began, err := t.stop(ctx, limit)
+	close(noExec)
+	if err == nil {
+		err = t.process.checkProgram() // an exec since it was opened
+	}
+	if err != nil {
+		t.detach()
+		ready <- err
+		return
+	}
+	v.threads, v.began = t.threads, began
+	deadline.Reset(limit - time.Since(began))
+	ready <- nil
+
+	var reason error
+	for reason == nil {
+		select {
+		case <-v.closing:
+			reason = fmt.Errorf("reading the memory of %s: %w", v.name, ErrClosed)
+		case <-deadline.C:
+			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, ErrDeadline)
+		case <-ctx.Done():
+			reason = context.Cause(ctx)
+		case <-alive.C:
+			if t.dead() {
+				reason = fmt.Errorf("%s was killed while it was stopped: %w", v.name, ErrExited)
+			}
+		}
+	}
+	v.mu.Lock()
+	v.err = reason
+	v.mu.Unlock()
+	v.ended.Store(true)
+	t.detach()
+	v.mu.Lock()
+	v.stopped = time.Since(began)
+	v.mu.Unlock()
+	if !errors.Is(reason, ErrClosed) {
+		close(v.done)
+	}
+}
+
+// ReadMemory implements Memory. A read that was under way when the target was let go fails, since it may show memory of two moments.
+func (v *stoppedView) ReadMemory(p []byte, addr uint64) (int, error) {
+	if v.ended.Load() {
+		return 0, v.Err()
+	}
+	n, err := v.mem.ReadMemory(p, addr)
+	if v.ended.Load() {
+		return 0, v.Err()
+	}
+	return n, err
+}
+
+// ReadRanges implements RangeReader.
+func (v *stoppedView) ReadRanges(ranges []Range) error {
+	if v.ended.Load() {
+		return v.Err()
+	}
+	var scratch *ioScratch
+	select {
+	case scratch = <-v.scratch:
+		defer func() { v.scratch <- scratch }()
+	default:
+		scratch = new(ioScratch)
+	}
+	err := v.mem.readRanges(ranges, scratch)
+	if v.ended.Load() {
+		for i := range ranges {
+			ranges[i].N = 0
+		}
+		return v.Err()
+	}
+	return err
+}
+
+func (v *stoppedView) Kind() ViewKind        { return Stopped }
+func (v *stoppedView) Threads() []Thread     { return v.threads }
+func (v *stoppedView) Done() <-chan struct{} { return v.done }
+
+func (v *stoppedView) Err() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.err
+}
+
+func (v *stoppedView) Stats() Stats {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	stopped := v.stopped
+	if stopped == 0 {
+		stopped = time.Since(v.began)
+	}
+	return Stats{Stops: 1, Stopped: stopped, BytesRead: v.mem.bytesRead.Load()}
+}
+
+// Close lets the target run again before it returns. It may be called any number of times, from any goroutine.
+func (v *stoppedView) Close() error {
+	v.closeOnce.Do(func() { close(v.closing) })
+	<-v.finished
+	return nil
+}

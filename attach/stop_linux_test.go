@@ -1,0 +1,77 @@
+//go:build amd64
+
+package attach
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestStop(t *testing.T) {
+	for _, args := range [][]string{nil, {"-busy", "3"}, {"-threads", "50"}, {"-churn", "4"}} {
+		p := start(t, args...)
+		target := open(t, p.PID)
+		v, err := target.View(context.Background(), ViewOptions{Kind: Stopped, MaxStop: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, p.Size)
+		if n, err := v.ReadMemory(buf, p.Address); n != p.Size || err != nil {
+			t.Fatal(n, err)
+		}
+		checkPattern(t, buf, 0)
+		var a, b [8]byte
+		v.ReadMemory(a[:], p.Counter)
+		v.ReadMemory(buf, p.Address)
+		v.ReadMemory(b[:], p.Counter)
+		if a != b {
+			t.Errorf("%v: the counter moved from %d to %d in a stop", args, binary.LittleEndian.Uint64(a[:]), binary.LittleEndian.Uint64(b[:]))
+		}
+		if len(v.Threads()) < 3 {
+			t.Errorf("%v: only %d threads", args, len(v.Threads()))
+		}
+		for _, th := range v.Threads() {
+			if th.Regs.PC() == 0 || th.Regs.SP() == 0 {
+				t.Errorf("%v: thread %d has pc %#x sp %#x", args, th.ID, th.Regs.PC(), th.Regs.SP())
+			}
+		}
+		for range 2 {
+			if err := v.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("%v: %d threads, stopped %v", args, len(v.Threads()), v.Stats().Stopped)
+		if _, err := v.ReadMemory(a[:], p.Counter); !errors.Is(err, ErrClosed) {
+			t.Errorf("reading after Close: %v", err)
+		}
+		select {
+		case <-v.Done():
+			t.Error("Done is closed, though the view did not end by itself")
+		default:
+		}
+		p.goesOn()
+	}
+}
+
+func TestStopDeadline(t *testing.T) {
+	p := start(t, "-busy", "1")
+	v, err := open(t, p.PID).View(context.Background(), ViewOptions{Kind: Stopped, MaxStop: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-v.Done()
+	if !errors.Is(v.Err(), ErrDeadline) {
+		t.Errorf("Err: %v", v.Err())
+	}
+	if _, err := v.ReadMemory(make([]byte, 8), p.Counter); !errors.Is(err, ErrDeadline) {
+		t.Errorf("ReadMemory: %v", err)
+	}
+	p.goesOn()
+	v.Close()
+	if s := v.Stats(); s.Stopped < 20*time.Millisecond || s.Stops != 1 {
+		t.Errorf("stats: %+v", s)
+	}
+}

@@ -1,0 +1,164 @@
+// Command target is what package attach is tested on. It knows nothing of ri. It does what its flags say,
+// prints one line of JSON when it is ready, and then answers each line on its standard input with a line of JSON; it ends
+// when its standard input does.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Facts are what the tests compare with.
+type Facts struct {
+	PID       int
+	Address   uintptr // of Pattern
+	Size      int
+	Counter   uintptr // address of the counter that the busy goroutines count up
+	Heartbeat int64
+	Signals   int64
+	Threads   int64 // started by -churn
+	Children  int64 // run by -exec
+	Errors    int64 // failed system calls
+	LongestMS float64
+}
+
+var (
+	pattern   []byte
+	counter   atomic.Int64
+	heartbeat atomic.Int64
+	signals   atomic.Int64
+	churned   atomic.Int64
+	children  atomic.Int64
+	errors    atomic.Int64
+	longest   atomic.Int64 // ns between two beats
+)
+
+// Fibonacci is a function with a known frame for stack traces.
+//
+//go:noinline
+func waitHere(name string, c chan struct{}) {
+	<-c
+	runtime.KeepAlive(name)
+}
+
+func facts() Facts {
+	return Facts{
+		PID: os.Getpid(), Address: uintptr(unsafe.Pointer(&pattern[0])), Size: len(pattern), Counter: uintptr(unsafe.Pointer(&counter)),
+		Heartbeat: heartbeat.Load(), Signals: signals.Load(), Threads: churned.Load(), Children: children.Load(),
+		Errors: errors.Load(), LongestMS: float64(longest.Load()) / 1e6,
+	}
+}
+
+func main() {
+	threads := flag.Int("threads", 0, "goroutines locked to a thread that sleeps in the kernel")
+	goroutines := flag.Int("goroutines", 0, "goroutines parked in waitHere")
+	busy := flag.Int("busy", 0, "goroutines that count")
+	churn := flag.Int("churn", 0, "goroutines that start and end threads all the time")
+	execs := flag.Int("exec", 0, "goroutines that run child processes all the time")
+	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
+	reexec := flag.Duration("reexec", 0, "replace the program by itself after this time, again and again")
+	flag.Parse()
+
+	pattern = make([]byte, *size)
+	for i := range pattern {
+		pattern[i] = byte(i*7 + i>>8)
+	}
+	usr1 := make(chan os.Signal, 1024)
+	signal.Notify(usr1, syscall.SIGUSR1)
+	go func() {
+		for range usr1 {
+			signals.Add(1)
+		}
+	}()
+	go beat()
+	wait := make(chan struct{})
+	for range *goroutines {
+		go waitHere("parked", wait)
+	}
+	for range *busy {
+		go func() {
+			for {
+				counter.Add(1)
+			}
+		}()
+	}
+	for range *threads {
+		started := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			var fds [2]int
+			if err := syscall.Pipe(fds[:]); err != nil {
+				panic(err)
+			}
+			close(started)
+			var b [1]byte
+			for { // a read in the kernel that nothing ends
+				if _, err := syscall.Read(fds[0], b[:]); err != nil {
+					errors.Add(1)
+				}
+			}
+		}()
+		<-started
+	}
+	for range *churn {
+		go func() {
+			for {
+				done := make(chan struct{})
+				go func() { // a locked goroutine that ends takes its thread with it
+					runtime.LockOSThread()
+					churned.Add(1)
+					close(done)
+				}()
+				<-done
+			}
+		}()
+	}
+	for range *execs {
+		go func() {
+			for {
+				if err := exec.Command("/bin/true").Run(); err != nil {
+					errors.Add(1)
+					fmt.Fprintln(os.Stderr, err)
+				}
+				children.Add(1)
+			}
+		}()
+	}
+	if *reexec > 0 {
+		time.AfterFunc(*reexec, func() {
+			panic(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
+		})
+	}
+	out := json.NewEncoder(os.Stdout)
+	out.Encode(facts())
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		if in.Text() == "reset" {
+			longest.Store(0)
+		}
+		out.Encode(facts())
+	}
+}
+
+func beat() {
+	last := time.Now()
+	for {
+		time.Sleep(time.Millisecond)
+		now := time.Now()
+		if d := int64(now.Sub(last)); d > longest.Load() {
+			longest.Store(d)
+		}
+		last = now
+		heartbeat.Add(1)
+	}
+}
