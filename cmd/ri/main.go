@@ -1,0 +1,47 @@
+// Command ri asks running Go processes what they are doing, and mends them, without having been invited.
+//
+// This package is flags and words; what they do is in ri/instruments.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"ri/instruments"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	root := newRoot()
+	err := root.ExecuteContext(ctx)
+	if err != nil && !root.started {
+		err = instruments.Usage(err) // cobra's own complaints: flags, arguments, commands
+	}
+	if err != nil && err.Error() != "" {
+		fmt.Fprintf(os.Stderr, "ri: %s\n", instruments.PrintableText(err.Error()))
+	}
+	return instruments.ExitCode(err)
+}
+
+// withSignals gives a context that ends by SIGINT, SIGTERM or SIGHUP, with the signal as its cause: the
+// run detaches, then ri exits. A second signal exits at once; the kernel then lets the target go.
+// SIGPIPE becomes an ordinary error of the write.
+func withSignals(parent context.Context) (context.Context, func()) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		first := (<-signals).(syscall.Signal)
+		cancel(instruments.Signal{Signal: first})
+		second := (<-signals).(syscall.Signal)
+		os.Exit(128 + int(second))
+	}()
+	return ctx, func() { cancel(nil) }
+}

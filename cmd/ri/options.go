@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ri"
+	"ri/instruments"
+)
+
+// options are the flags that several commands share.
+type options struct {
+	target  instruments.TargetChoice
+	look    instruments.Look
+	recipes []string
+
+	out          string
+	json, ndjson bool
+	quiet        bool
+}
+
+func (o *options) addOutput(f *pflag.FlagSet) {
+	f.StringVarP(&o.out, "output", "o", "", "write results to `FILE`, which appears whole or not at all")
+	f.BoolVar(&o.json, "json", false, "results as one JSON document")
+	f.BoolVar(&o.ndjson, "ndjson", false, "results as JSON, a row a line")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no remarks on stderr, only errors")
+}
+
+func (o *options) addTarget(f *pflag.FlagSet) {
+	f.StringVarP(&o.target.PID, "pid", "p", "", "look at process `PID`")
+	f.StringVarP(&o.target.Core, "core", "c", "", "look at core dump `CORE`")
+	f.StringVar(&o.target.Exe, "exe", "", "executable `EXE` that the core came from")
+	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (not yet)")
+}
+
+func (o *options) addLook(f *pflag.FlagSet) {
+	f.StringVar(&o.look.View, "view", "", "how memory is seen: `VIEW` live or stopped (default: the recipe's, else stopped)")
+	f.DurationVar(&o.look.MaxStop, "max-stop", 0, "the longest stop, `DURATION` such as 250ms (default: the recipe's, else 100ms)")
+	f.BoolVar(&o.look.Write, "write", false, "allow recipes that change the target")
+	f.BoolVar(&o.look.Yes, "yes", false, "make changes without asking")
+}
+
+func (o *options) addRecipes(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.recipes, "recipes", nil, "read recipes from `FILE` too; may be given again")
+}
+
+// check is what flags alone can get wrong.
+func (o *options) check() error {
+	if o.json && o.ndjson {
+		return instruments.Usagef("--json and --ndjson exclude each other")
+	}
+	return errors.Join(o.target.Check(), o.look.Check())
+}
+
+func (o *options) output() (*instruments.Output, error) {
+	format := instruments.Table
+	switch {
+	case o.json:
+		format = instruments.JSON
+	case o.ndjson:
+		format = instruments.NDJSON
+	}
+	return instruments.OpenOutput(o.out, format, o.quiet, os.Stdout, os.Stderr)
+}
+
+// catalogue reads all recipes; what is wrong in catalogues that nobody asked for is a warning.
+func (o *options) catalogue() (*instruments.Catalogue, error) {
+	c, warnings, err := instruments.OpenCatalogue(ri.Files, o.recipes...)
+	for _, w := range warnings {
+		fmt.Fprintf(os.Stderr, "ri: warning: %s\n", instruments.PrintableText(w.Error()))
+	}
+	return c, instruments.Usage(err)
+}
+
+// withOutput gives f an output and makes it appear if f succeeded or has a result nonetheless.
+func (o *options) withOutput(f func(*instruments.Output) error) error {
+	out, err := o.output()
+	if err != nil {
+		return instruments.Usage(err)
+	}
+	defer out.Close()
+	return f(out)
+}
+
+// exactly is cobra.ExactArgs with a message that says what is needed.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fmt.Errorf("ri %s needs %s: %s", cmd.Name(), what, cmd.UseLine())
+		}
+		return nil
+	}
+}

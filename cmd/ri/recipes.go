@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"ri/instruments"
+)
+
+func newRecipes(o *options) *cobra.Command {
+	verbose := false
+	cmd := &cobra.Command{
+		Use:   "recipes [-p PID | -c CORE]",
+		Short: "list what can be asked, of a given program too",
+		Long: `List the recipes. With a target: which fit that program, and what it lacks for the rest.
+
+Recipes are built in, and read from /etc/ri/recipes.d, ~/.config/ri/recipes.d, the files and folders
+in $RI_RECIPES (separated by colons), and --recipes FILE; a later one replaces an earlier one of its name.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.catalogue()
+			if err != nil {
+				return err
+			}
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.ListRecipes(out, c, o.target, verbose)
+			})
+		},
+	}
+	o.addTarget(cmd.Flags())
+	o.addRecipes(cmd.Flags())
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "also say where each comes from")
+	return cmd
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ri/instruments"
+)
+
+// rootCommand knows whether a command's own work began, which tells its errors from cobra's.
+type rootCommand struct {
+	*cobra.Command
+	started bool
+}
+
+const help = `ri asks a running Go process what it is doing: nothing to prepare, no restart, a stop of a ms or two.
+
+What people do first:
+  ri ps                         which Go processes are here
+  ri recipes -p PID             what can be asked of one of them
+  ri run goroutines -p PID      ask: where are its goroutines, and since when
+  ri print main.server -p PID   look at one variable, field or element
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name 9}} {{.Short}}{{end}}{{end}}
+
+Flags of most commands:
+  -p PID | -c CORE [--exe EXE]  what to look at: a process, or a core dump and its executable
+  --view live|stopped           live: no stop; stopped (default): held while the script runs
+  --max-stop 100ms              the longest stop; then the target runs again and ri exits 5
+  --json | --ndjson             one document | a row a line; -o FILE: into a file; -q: no remarks
+  --recipes FILE                one more catalogue of recipes
+
+ri COMMAND --help says more. Results go to stdout, everything else to stderr.
+Exit codes: 0 done, 1 failed, 2 usage, 3 found something, 4 refused, 5 partial, 130 Ctrl-C.
+`
+
+func newRoot() *rootCommand {
+	root := &rootCommand{}
+	o := &options{}
+	root.Command = &cobra.Command{
+		Use:               "ri",
+		Short:             "run-time instruments for Go",
+		Args:              cobra.NoArgs,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			root.started = true
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	o.addOutput(root.PersistentFlags())
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newExec(o), newPrint(o), newDoctor(o), newVersion(o))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return instruments.Usagef("%w%s (ri %s --help lists the flags)", err, nearFlags(cmd, err), cmd.Name())
+	})
+	subHelp := root.HelpTemplate()
+	for _, c := range root.Commands() {
+		c.SetHelpTemplate(subHelp)
+	}
+	root.SetHelpTemplate(help)
+	return root
+}
+
+// nearFlags guesses what an unknown flag was meant to be.
+func nearFlags(cmd *cobra.Command, err error) string {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return ""
+	}
+	var names []string
+	collect := func(f *pflag.Flag) { names = append(names, "--"+f.Name) }
+	cmd.LocalFlags().VisitAll(collect)
+	cmd.InheritedFlags().VisitAll(collect)
+	return instruments.DidYouMean("--"+name, names)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ri/instruments"
+)
+
+func newRun(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run RECIPE [PARAMETER=VALUE ...] -p PID",
+		Short: "run a recipe, or an instrument file, on a target",
+		Long: `Run a recipe on a target. Its parameters are given as PARAMETER=VALUE; ri show RECIPE lists them.
+An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
+		Example: `  ri run goroutines -p 4711
+  ri run goroutines state=waiting -p 4711 --json
+  ri run ./my.lua name=alpha -c core.4711 --exe ./server`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("ri run needs a recipe: %s; ri recipes lists them", cmd.UseLine())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.catalogue()
+			if err != nil {
+				return err
+			}
+			plan, err := instruments.Prepare(c, args[0], args[1:], o.look)
+			if err != nil {
+				return err
+			}
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.Run(cmd.Context(), out, plan, o.target)
+			})
+		},
+	}
+	o.addTarget(cmd.Flags())
+	o.addLook(cmd.Flags())
+	o.addRecipes(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,93 @@
+package instruments
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Conclude writes a result to its output and what is to be said about it to stderr. The error has the exit code, and no text where all is said.
+func (o *Output) Conclude(r *Result) error {
+	for _, line := range r.Log {
+		o.Log(line)
+	}
+	failed := r.Err != nil && r.empty()
+	if !failed || o.Format == JSON {
+		if err := o.WriteResult(r); err != nil {
+			return err
+		}
+		if err := o.Commit(); err != nil {
+			return err
+		}
+	}
+	for _, why := range r.Partial {
+		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", PrintableText(why))
+	}
+	if r.Err != nil {
+		fmt.Fprintf(o.Stderr, "ri: %s\n", PrintableText(errorText(r.Err)))
+		if !r.empty() {
+			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
+		}
+	}
+	if !o.Quiet {
+		fmt.Fprintln(o.Stderr, r.Cost())
+	}
+	if code := r.ExitCode(); code != ExitDone {
+		return withCode(code, errSilent)
+	}
+	return nil
+}
+
+// errSilent ends ri with nothing more to say.
+var errSilent = errors.New("")
+
+func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed) == 0 }
+
+// errorText is an error with Lua's stack where that says more than the error.
+func errorText(err error) string {
+	var s *ScriptError
+	if errors.As(err, &s) && strings.Count(s.Traceback, "\n") > 2 {
+		return err.Error() + "\n" + strings.TrimSpace(s.Traceback)
+	}
+	return err.Error()
+}
+
+// Log writes a script's remark to stderr.
+func (o *Output) Log(msg string) {
+	if !o.Quiet {
+		fmt.Fprintln(o.Stderr, PrintableText(msg))
+	}
+}
+
+// Progress gives what shows progress on a terminal, nil where there is none.
+func (o *Output) Progress() func(done, total int64, msg string) {
+	f, ok := o.Stderr.(*os.File)
+	if !ok || o.Quiet || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	var last time.Time
+	return func(done, total int64, msg string) {
+		if time.Since(last) < 200*time.Millisecond {
+			return
+		}
+		last = time.Now()
+		text := thousands(done)
+		if total > 0 {
+			text = fmt.Sprintf("%s of %s (%d %%)", text, thousands(total), 100*done/total)
+		}
+		fmt.Fprintf(f, "\r\x1b[K%s %s\r", printableLine(msg), text)
+	}
+}
+
+// PrintableText is Printable for text of several lines.
+func PrintableText(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = printableLine(line)
+	}
+	return strings.Join(lines, "\n")
+}

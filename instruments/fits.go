@@ -1,0 +1,106 @@
+package instruments
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"ri/symbols"
+)
+
+// Lacks says what the program lacks of what an instrument needs, a line each; none: it fits.
+func Lacks(f *symbols.File, n Needs) []string {
+	var lacks []string
+	if !f.HasDWARF() && len(n.Vars)+len(n.Types)+len(n.Fields) > 0 {
+		return []string{"debug information (the executable is stripped)"}
+	}
+	lack := func(what, name string, err error) {
+		if err == nil {
+			return
+		}
+		text := what + " " + name
+		if !errors.Is(err, symbols.ErrNotFound) {
+			text += ": " + err.Error()
+		}
+		lacks = append(lacks, text)
+	}
+	for _, name := range n.Vars {
+		_, err := f.Var(name)
+		lack("variable", name, err)
+	}
+	for _, name := range n.Types {
+		_, err := f.Type(name)
+		lack("type", name, err)
+	}
+	for _, name := range n.Fields {
+		lack("field", name, findField(f, name))
+	}
+	for _, name := range n.Funcs {
+		_, _, err := f.Func(name)
+		lack("function", name, err)
+	}
+	return lacks
+}
+
+// findField looks for "main.Object.fid", or "main.Object.meta.version" through fields.
+func findField(f *symbols.File, name string) error {
+	typ, rest, err := splitType(f, name)
+	if err != nil {
+		return err
+	}
+	for step := range strings.SplitSeq(rest, ".") {
+		path, err := typ.FieldByName(step)
+		if err != nil {
+			return err
+		}
+		typ = path.Field.Type
+		for e := typ.Elem(); e != nil && len(typ.Name) > 0 && typ.Name[0] == '*'; e = typ.Elem() {
+			typ = e
+		}
+	}
+	return nil
+}
+
+// splitType finds the type that name begins with: the shortest prefix up to a dot that is one. Dots occur
+// in package paths (yaml.v3) and in type arguments too.
+func splitType(f *symbols.File, name string) (*symbols.Type, string, error) {
+	start := strings.LastIndexByte(strings.SplitN(name, "[", 2)[0], '/') + 1
+	first := strings.IndexByte(name[start:], '.')
+	if first < 0 {
+		return nil, "", fmt.Errorf("%s has no type before the field", name)
+	}
+	depth := 0
+	var notFound error
+	for i := start + first + 1; i < len(name); i++ {
+		switch name[i] {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		case '.':
+			if depth > 0 {
+				continue
+			}
+			typ, err := f.Type(name[:i])
+			if err == nil {
+				return typ, name[i+1:], nil
+			}
+			if notFound == nil {
+				notFound = err
+			}
+		}
+	}
+	if notFound == nil {
+		notFound = fmt.Errorf("%s has no field after the type", name)
+	}
+	return nil, "", notFound
+}
+
+// checkFit is an error where the program lacks something, before it is stopped.
+func checkFit(f *symbols.File, name string, n Needs) error {
+	lacks := Lacks(f, n)
+	if len(lacks) == 0 {
+		return nil
+	}
+	return Refused(fmt.Errorf("recipe %s doesn't fit this program, which lacks %s", name, strings.Join(lacks, ", ")))
+}

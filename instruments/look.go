@@ -1,0 +1,141 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"ri/attach"
+	"ri/values"
+)
+
+// look is what a run sees: a view, and after ri.again the next one, through the same cache.
+type look struct {
+	target  attach.Target
+	options attach.ViewOptions
+	cache   *attach.Cache
+	space   *values.Space
+	values  int64 // read by the script, once it has ended
+
+	mu      sync.Mutex
+	view    attach.View
+	ended   bool
+	stats   attach.Stats  // of all views that have ended
+	changed chan struct{} // a new view took the place of the old one
+}
+
+func (s *Session) look(ctx context.Context, opt attach.ViewOptions) (*look, error) {
+	view, err := s.Target.View(ctx, opt)
+	if err != nil {
+		return nil, viewError(err)
+	}
+	cache := attach.NewCache(view)
+	return &look{
+		target: s.Target, options: opt, view: view,
+		cache: cache, space: values.New(s.File, cache, s.Bias),
+		changed: make(chan struct{}, 1),
+	}, nil
+}
+
+// wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the script has.
+func (l *look) wait(ctx context.Context, finished <-chan error) (err error, ended bool) {
+	for {
+		l.mu.Lock()
+		view := l.view
+		l.mu.Unlock()
+		select {
+		case <-l.changed:
+		case err = <-finished:
+			l.end()
+			// A script may have caught the error with which its reads failed.
+			if lost := view.Err(); lost != nil && !errors.Is(lost, attach.ErrClosed) {
+				err = lost
+			}
+			return err, true
+		case <-view.Done():
+			if l.replaced(view) {
+				continue
+			}
+			l.end()
+			return view.Err(), false
+		case <-ctx.Done():
+			l.end()
+			return context.Cause(ctx), false
+		}
+	}
+}
+
+// end lets the target run, for good.
+func (l *look) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.ended = true
+		l.release()
+	}
+}
+
+func (l *look) release() {
+	l.view.Close()
+	now := l.view.Stats()
+	l.stats.Stops += now.Stops
+	l.stats.Stopped += now.Stopped
+	l.stats.BytesRead += now.BytesRead
+}
+
+func (l *look) replaced(view attach.View) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view != view
+}
+
+// again lets the target run for a while and takes a new view. The script calls it.
+func (l *look) again(ctx context.Context, wait time.Duration) error {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return attach.ErrClosed
+	}
+	if err := l.view.Err(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	l.ended = true // nothing to let go while it runs
+	l.release()
+	l.mu.Unlock()
+
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	view, err := l.target.View(ctx, l.options)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.view, l.ended = view, false
+	l.cache.Reset(view)
+	l.mu.Unlock()
+	l.changed <- struct{}{}
+	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go
+		l.end()
+		return err
+	}
+	return nil
+}
+
+// viewError gives the exit code of a look that didn't come about.
+func viewError(err error) error {
+	var sig Signal
+	switch {
+	case errors.As(err, &sig):
+		return err
+	case errors.Is(err, attach.ErrDeadline):
+		return withCode(ExitPartial, err)
+	case errors.Is(err, attach.ErrExited):
+		return withCode(ExitFailed, err)
+	}
+	return Refused(err)
+}

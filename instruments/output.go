@@ -1,0 +1,157 @@
+package instruments
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// Format is how results are written.
+type Format int
+
+const (
+	Table Format = iota
+	JSON
+	NDJSON
+)
+
+// Output is where results go: stdout, or a file that appears whole or not at all.
+type Output struct {
+	Format Format
+	Quiet  bool
+	Stdout *os.File
+	Stderr io.Writer
+
+	path string
+	temp *os.File
+}
+
+// OpenOutput prepares stdout, or the file path if it isn't "": what can fail fails before the target is touched.
+func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr io.Writer) (*Output, error) {
+	o := &Output{Format: format, Quiet: quiet, Stdout: stdout, Stderr: stderr}
+	if path == "" || path == "-" {
+		return o, nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return nil, fmt.Errorf("-o %s: is a folder; name a file", path)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // a pipe or device can't be renamed over
+		if err != nil {
+			return nil, fmt.Errorf("-o %s: %w", path, unwrapPath(err))
+		}
+		o.Stdout = f
+		return o, nil
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, fmt.Errorf("-o %s: %w", path, unwrapPath(err))
+	}
+	o.path, o.temp = path, temp
+	return o, nil
+}
+
+// WriteResult writes what a run gave. A reader that closed its end is no error: it has what it wanted.
+func (o *Output) WriteResult(r *Result) error {
+	switch o.Format {
+	case JSON:
+		return o.write(func(w io.Writer) error { return WriteJSON(w, r) })
+	case NDJSON:
+		for _, p := range r.Printed {
+			fmt.Fprintln(o.Stderr, printableLine(p.Text))
+		}
+		return o.write(func(w io.Writer) error { return WriteNDJSON(w, r) })
+	}
+	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteText(w, r, style) })
+}
+
+// WriteRows writes rows that no run gave.
+func (o *Output) WriteRows(columns []Column, rows []Row) error {
+	if o.Format != Table {
+		return o.write(func(w io.Writer) error { return WriteRowsJSON(w, columns, rows, o.Format == NDJSON) })
+	}
+	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteRows(w, columns, rows, style) })
+}
+
+// WriteDocument writes one JSON document, on one line where the format is NDJSON.
+func (o *Output) WriteDocument(doc Row) error {
+	return o.write(func(w io.Writer) error { return writeJSON(w, doc, o.Format == NDJSON) })
+}
+
+// WriteText writes text that is fit to print.
+func (o *Output) WriteText(s string) error {
+	return o.write(func(w io.Writer) error { _, err := io.WriteString(w, s); return err })
+}
+
+func (o *Output) writeTable(render func(io.Writer, TableStyle) (bool, error)) error {
+	cut := false
+	err := o.write(func(w io.Writer) (err error) {
+		cut, err = render(w, o.style())
+		return err
+	})
+	if cut && err == nil && !o.Quiet {
+		fmt.Fprintln(o.Stderr, "cells that end in … are cut to the terminal's width: | cat or --json shows all")
+	}
+	return err
+}
+
+func (o *Output) style() TableStyle {
+	if o.temp != nil || !term.IsTerminal(int(o.Stdout.Fd())) {
+		return TableStyle{}
+	}
+	width, _, err := term.GetSize(int(o.Stdout.Fd()))
+	if err != nil {
+		width = 80
+	}
+	colour := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return TableStyle{Width: width, Colour: colour}
+}
+
+func (o *Output) write(render func(io.Writer) error) error {
+	var buf bytes.Buffer
+	if err := render(&buf); err != nil {
+		return err
+	}
+	if o.temp != nil {
+		_, err := o.temp.Write(buf.Bytes())
+		return err
+	}
+	_, err := o.Stdout.Write(buf.Bytes())
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// Commit makes the file appear. Without it, Close leaves what was there before.
+func (o *Output) Commit() error {
+	if o.temp == nil {
+		return nil
+	}
+	temp := o.temp
+	o.temp = nil
+	err := errors.Join(temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), o.path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+		return fmt.Errorf("-o %s: %w", o.path, err)
+	}
+	return nil
+}
+
+// Close drops a file that wasn't committed.
+func (o *Output) Close() {
+	if o.temp != nil {
+		o.temp.Close()
+		os.Remove(o.temp.Name())
+		o.temp = nil
+	}
+}

@@ -1,0 +1,133 @@
+package instruments
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// cellText is a value as people read it: on one line, with nothing in it that a terminal would obey.
+func cellText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "-"
+	case bool:
+		return strconv.FormatBool(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case uint64:
+		return strconv.FormatUint(v, 10)
+	case float64:
+		return floatText(v)
+	case string:
+		return Printable(v)
+	case Bytes:
+		return Printable(string(v))
+	case time.Time:
+		if v.IsZero() {
+			return "-"
+		}
+		return v.Format("2006-01-02T15:04:05.000Z07:00")
+	case time.Duration:
+		return durationText(v)
+	case Address:
+		return Printable(v.Text)
+	case []any:
+		parts := make([]string, len(v))
+		for i, e := range v {
+			parts[i] = cellText(e)
+		}
+		return strings.Join(parts, ", ")
+	case Row:
+		parts := make([]string, len(v))
+		for i, c := range v {
+			parts[i] = Printable(c.Name) + "=" + cellText(c.Value)
+		}
+		return strings.Join(parts, " ")
+	}
+	return Printable(fmt.Sprint(v))
+}
+
+func floatText(f float64) string {
+	if a := math.Abs(f); a != 0 && (a >= 1e15 || a < 1e-4) {
+		return strconv.FormatFloat(f, 'g', 6, 64)
+	}
+	if f == math.Trunc(f) {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 6, 64)
+}
+
+// durationText keeps the digits that matter: 1h2m, 3m20s, 1.25s, 14.3ms.
+func durationText(d time.Duration) string {
+	abs := d.Abs()
+	switch {
+	case abs >= 100*time.Hour:
+		d = d.Round(time.Hour)
+	case abs >= time.Hour:
+		d = d.Round(time.Minute)
+	case abs >= time.Minute:
+		d = d.Round(time.Second)
+	case abs >= time.Second:
+		d = d.Round(10 * time.Millisecond)
+	case abs >= time.Millisecond:
+		d = d.Round(10 * time.Microsecond)
+	}
+	s := d.String()
+	if abs >= time.Minute {
+		if cut, ok := strings.CutSuffix(s, "m0s"); ok {
+			s = cut + "m"
+		}
+		if cut, ok := strings.CutSuffix(s, "h0m"); ok {
+			s = cut + "h"
+		}
+	}
+	return s
+}
+
+// Printable escapes what isn't plain text, as Go writes it in a string: control characters, characters that turn
+// the direction of writing, bytes that aren't UTF-8. What a target holds never reaches the terminal as a command.
+func Printable(s string) string {
+	clean := true
+	for _, r := range s {
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == utf8.RuneError || strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		i += size
+	}
+	return b.String()
+}
+
+// printableLine is Printable for text that may hold tabs.
+func printableLine(s string) string {
+	return Printable(strings.ReplaceAll(s, "\t", "    "))
+}
+
+// isNumber says whether a value is aligned to the right.
+func isNumber(v any) bool {
+	switch v.(type) {
+	case int64, uint64, float64, time.Duration:
+		return true
+	}
+	return false
+}

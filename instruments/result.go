@@ -1,0 +1,172 @@
+package instruments
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"ri/attach"
+)
+
+// Result is all that a run gave. It is complete before anything of it is printed,
+// so that a slow or closed output never holds a target.
+type Result struct {
+	Recipe     string
+	Params     Row // as they were used, defaults too
+	Target     Program
+	View       attach.ViewKind
+	Stats      attach.Stats
+	ValuesRead int64
+
+	Columns  []Column
+	Rows     []Row
+	Printed  []PrintedLine
+	Findings []Finding
+	Log      []string
+
+	Partial []string // why something is missing: a limit, a deadline
+	Err     error    // why the script ended early, if it did; nil where only a limit was hit
+}
+
+// Program says what was looked at.
+type Program struct {
+	PID        int
+	Kind       string // "process", "core"
+	Executable string
+	GoVersion  string
+	Module     string
+	Version    string
+}
+
+// PrintedLine is a line that the script printed, and how many rows came before it.
+type PrintedLine struct {
+	Row  int
+	Text string
+}
+
+// collector is the Sink of a run: it keeps everything, in memory, and can be sealed while a script
+// that doesn't end still writes into it.
+type collector struct {
+	mu     sync.Mutex
+	sealed bool
+	res    *Result
+	live   func(string)                        // prints log lines at once; nil where a target is held
+	report func(done, total int64, msg string) // progress; nil: none
+}
+
+var errSealed = errors.New("the run has ended")
+
+func (c *collector) add(f func(*Result)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sealed {
+		return errSealed
+	}
+	f(c.res)
+	return nil
+}
+
+// seal takes the result away: what comes later is dropped.
+func (c *collector) seal() *Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
+	return c.res
+}
+
+func (c *collector) Emit(row Row) error {
+	return c.add(func(r *Result) { r.Rows = append(r.Rows, row) })
+}
+
+func (c *collector) Finding(f Finding) error {
+	return c.add(func(r *Result) { r.Findings = append(r.Findings, f) })
+}
+
+func (c *collector) Log(msg string) {
+	if c.live != nil {
+		c.live(msg)
+		return
+	}
+	_ = c.add(func(r *Result) { r.Log = append(r.Log, msg) }) // of a run that has ended nobody wants the log
+}
+
+func (c *collector) Progress(done, total int64, msg string) {
+	if c.report != nil {
+		c.report(done, total, msg)
+	}
+}
+
+func (c *collector) Print(text string) {
+	_ = c.add(func(r *Result) { r.Printed = append(r.Printed, PrintedLine{len(r.Rows), text}) })
+}
+
+// Cost is the line that ends each run: "stopped 2.1 ms (1 stop), read 412 KiB, 8,204 values".
+func (r *Result) Cost() string {
+	var b strings.Builder
+	switch {
+	case r.Target.Kind == "core":
+		b.WriteString("core")
+	case r.Stats.Stops == 0:
+		b.WriteString("no stop")
+	default:
+		fmt.Fprintf(&b, "stopped %s (%s)", shortDuration(r.Stats.Stopped), plural(int64(r.Stats.Stops), "stop"))
+	}
+	fmt.Fprintf(&b, ", read %s", shortBytes(r.Stats.BytesRead))
+	if r.ValuesRead > 0 {
+		fmt.Fprintf(&b, ", %s", plural(r.ValuesRead, "value"))
+	}
+	return b.String()
+}
+
+// plural counts: "1 stop", "8,204 values".
+func plural(n int64, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return thousands(n) + " " + word + "s"
+}
+
+// thousands writes n with commas.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// shortDuration writes a short time with two or three digits: "2.1 ms", "14 us", "1.25 s".
+func shortDuration(d time.Duration) string {
+	switch {
+	case d < time.Microsecond:
+		return fmt.Sprintf("%d ns", d.Nanoseconds())
+	case d < time.Millisecond:
+		return fmt.Sprintf("%.0f us", float64(d)/float64(time.Microsecond))
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// shortBytes writes a number of bytes: "412 KiB".
+func shortBytes(n int64) string {
+	f := float64(n)
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if f < 1024 {
+			if unit == "B" || f >= 99.95 {
+				return fmt.Sprintf("%.0f %s", f, unit)
+			}
+			return fmt.Sprintf("%.1f %s", f, unit)
+		}
+		f /= 1024
+	}
+	return fmt.Sprintf("%.1f TiB", f)
+}

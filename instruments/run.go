@@ -1,0 +1,177 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"ri/attach"
+	"ri/symbols"
+	"ri/values"
+)
+
+// Plan is a run that was checked as far as it can be without a target.
+type Plan struct {
+	Recipe *Recipe
+	Script *Script
+	Params Params
+	View   attach.ViewKind
+	Look   Look
+
+	MaxStop   time.Duration
+	catalogue *Catalogue
+}
+
+// Prepare checks what a person asked for: a recipe by name, or an instrument by its file, with NAME=VALUE arguments.
+func Prepare(c *Catalogue, name string, args []string, look Look) (*Plan, error) {
+	recipe, err := findRecipe(c, name)
+	if err != nil {
+		return nil, Usage(err)
+	}
+	script, err := recipe.Script(c)
+	if err != nil {
+		return nil, Usage(err)
+	}
+	header := script.Header
+	if header == nil {
+		header = &Header{}
+	}
+	params, err := ParseParams(header, recipe.Presets, args)
+	if err != nil {
+		return nil, Usagef("recipe %s: %w (ri show %s says all)", recipe.Name, err, name)
+	}
+	return newPlan(c, recipe, script, params, look)
+}
+
+// PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "".
+func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
+	recipe := &Recipe{Name: "-e", Mode: Read, scripts: os.DirFS("."), Origin: Position{File: "-e"}}
+	var script *Script
+	var err error
+	if file == "" {
+		script, err = CompileExpression("-e", text)
+	} else {
+		if recipe, err = c.Bare(file); err == nil {
+			script, err = recipe.Script(c)
+		}
+	}
+	if err != nil {
+		return nil, Usage(err)
+	}
+	params := Params{}
+	if script.Header != nil {
+		if params, err = ParseParams(script.Header, nil, nil); err != nil {
+			return nil, Usagef("%s %w: run it as an instrument: ri run %s NAME=VALUE", file, err, file)
+		}
+	}
+	return newPlan(c, recipe, script, params, look)
+}
+
+func findRecipe(c *Catalogue, name string) (*Recipe, error) {
+	if IsFile(name) {
+		return c.Bare(name)
+	}
+	r, err := c.Recipe(name)
+	if err != nil {
+		if _, statErr := os.Stat(name + ".lua"); statErr == nil {
+			err = fmt.Errorf("%w; for the file here: ri run ./%s.lua", err, name)
+		}
+		return nil, err
+	}
+	return r, nil
+}
+
+func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look Look) (*Plan, error) {
+	if err := look.Check(); err != nil {
+		return nil, err
+	}
+	p := &Plan{Recipe: recipe, Script: script, Params: params, Look: look, catalogue: c}
+	p.View, p.MaxStop = viewOf(recipe)
+	if look.View != "" {
+		p.View = attach.ViewKind(look.View)
+	}
+	if look.MaxStop > 0 {
+		p.MaxStop = look.MaxStop
+	}
+	if recipe.Mode == Write {
+		if !look.Write {
+			return nil, Refused(fmt.Errorf("recipe %s changes the target: ri only looks unless --write is given", recipe.Name))
+		}
+		return nil, Refused(fmt.Errorf("recipe %s changes the target, which this ri can't do yet: %w", recipe.Name, attach.ErrNotSupported))
+	}
+	return p, nil
+}
+
+// Run opens the target, runs the plan on it, and writes the result once the target runs again. The error has the exit code.
+func Run(ctx context.Context, out *Output, p *Plan, choice TargetChoice) error {
+	s, err := OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if p.Script.Header != nil {
+		if err := checkFit(s.File, p.Recipe.Name, p.Script.Header.Needs); err != nil {
+			return err
+		}
+	}
+	if err := s.checkParams(ctx, p); err != nil {
+		return err
+	}
+	res, err := s.Run(ctx, p, out)
+	if err != nil {
+		return err
+	}
+	return out.Conclude(res)
+}
+
+// checkParams resolves what parameters name in the program, before the stop: types, and expressions by
+// a look at them in live memory. That memory may be in motion, so only names that don't exist count.
+func (s *Session) checkParams(ctx context.Context, p *Plan) error {
+	if p.Script.Header == nil {
+		return nil
+	}
+	for _, decl := range p.Script.Header.Params {
+		text, ok := p.Params[decl.Name].(string)
+		if !ok || text == "" {
+			continue
+		}
+		var err error
+		switch decl.Type {
+		case ParamGoType:
+			_, err = s.File.Type(text)
+		case ParamExpr:
+			err = s.checkExpr(ctx, text)
+		}
+		if err != nil {
+			return Refused(fmt.Errorf("parameter %s=%s: %w", decl.Name, text, err))
+		}
+	}
+	return nil
+}
+
+// checkExpr evaluates an expression on live memory, if that can be had, and reports wrong names only.
+func (s *Session) checkExpr(ctx context.Context, expr string) error {
+	if s.Info.Kind != "process" {
+		return nil // a core holds still
+	}
+	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return nil // the look itself will say why
+	}
+	defer view.Close()
+	_, err = s.Space(view).Eval(expr)
+	if errors.Is(err, symbols.ErrNotFound) || errors.Is(err, symbols.ErrAmbiguous) || errors.Is(err, values.ErrNoField) || errors.Is(err, symbols.ErrNoDWARF) {
+		return err
+	}
+	return nil
+}
+
+// Space joins the session's symbols with a view.
+func (s *Session) Space(view attach.View) *values.Space {
+	return values.New(s.File, attach.NewCache(view), s.Bias)
+}

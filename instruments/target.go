@@ -1,0 +1,131 @@
+package instruments
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"ri/attach"
+	"ri/symbols"
+)
+
+// TargetChoice says what to look at, as a person typed it.
+type TargetChoice struct {
+	PID       string
+	Core, Exe string
+	Recording string
+}
+
+// Given says whether any target was named.
+func (c TargetChoice) Given() bool { return c.PID != "" || c.Core != "" || c.Recording != "" }
+
+// Check is what can be wrong without looking.
+func (c TargetChoice) Check() error {
+	switch {
+	case c.Recording != "":
+		return Usagef("-r: recordings can't be read yet; name a process (-p PID) or a core (-c CORE)")
+	case c.PID != "" && c.Core != "":
+		return Usagef("-p and -c exclude each other: look at a process or at a core")
+	case c.Exe != "" && c.Core == "":
+		return Usagef("--exe goes with -c CORE: a process's executable is known")
+	}
+	if c.PID != "" {
+		if pid, err := strconv.Atoi(c.PID); err != nil || pid <= 0 {
+			return Usagef("-p %s: a pid is a positive number (ri ps lists the Go processes here)", quoteName(c.PID))
+		}
+	}
+	return nil
+}
+
+// need is Check, and that there is a target at all.
+func (c TargetChoice) need() error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	if !c.Given() {
+		return Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) or a core with -c CORE --exe EXE")
+	}
+	return nil
+}
+
+// open opens the process or core, without a stop.
+func (c TargetChoice) open() (attach.Target, error) {
+	if c.Core != "" {
+		t, err := attach.OpenCore(c.Core, c.Exe)
+		return t, Refused(err)
+	}
+	pid, err := strconv.Atoi(c.PID)
+	if err != nil {
+		return nil, Usage(err)
+	}
+	t, err := attach.OpenProcess(pid)
+	return t, Refused(err)
+}
+
+// Look says how a target is looked at: flags, which override what the recipe says.
+type Look struct {
+	View       string
+	MaxStop    time.Duration
+	Write, Yes bool
+}
+
+const longestStop = time.Hour
+
+// Check is what can be wrong without looking.
+func (l Look) Check() error {
+	switch attach.ViewKind(l.View) {
+	case "", attach.Live, attach.Stopped:
+	case attach.Snapshot:
+		return Usagef("--view snapshot: there are no snapshots yet; use stopped or live")
+	default:
+		return Usagef("--view %s: a view is live or stopped%s", quoteName(l.View), DidYouMean(l.View, []string{"live", "stopped"}))
+	}
+	if l.MaxStop < 0 || l.MaxStop > longestStop {
+		return Usagef("--max-stop %s: must be between 0 and %s", l.MaxStop, longestStop)
+	}
+	return nil
+}
+
+// Session is a target that is open, with what its executable says of itself.
+type Session struct {
+	Target attach.Target
+	File   *symbols.File
+	Info   Program
+	Bias   uint64 // run-time address less the link-time address
+}
+
+// OpenSession opens a target and its symbols. It takes as long as it takes: nothing is stopped.
+func OpenSession(c TargetChoice) (*Session, error) {
+	if err := c.need(); err != nil {
+		return nil, err
+	}
+	t, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	f, err := symbols.Open(t.Executable(), filepath.Base(t.ExecutablePath()))
+	if err != nil {
+		t.Close()
+		return nil, Refused(fmt.Errorf("%s: %w", t.Describe(), err))
+	}
+	s := &Session{Target: t, File: f, Bias: t.Entry() - f.Entry()}
+	s.Info = Program{PID: t.PID(), Kind: "process", Executable: t.ExecutablePath(), GoVersion: f.GoVersion()}
+	s.Info.Module, s.Info.Version = f.MainModule()
+	if c.Core != "" {
+		s.Info.Kind = "core"
+	}
+	return s, nil
+}
+
+// Close lets the target go.
+func (s *Session) Close() error { return s.Target.Close() }
+
+// needSymbols refuses an executable without debug information, and says what can still be done.
+func (s *Session) needSymbols() error {
+	if s.File.HasDWARF() {
+		return nil
+	}
+	return Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. Variables and types can't be named; "+
+		"ri run buildinfo and ri run goroutines still work, and ri recipes -p lists what else does", s.Target.Describe(), symbols.ErrNoDWARF))
+}
