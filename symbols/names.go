@@ -349,3 +349,16 @@ func distance(a, b string, limit int, buffer *[]int) int {
 	}
 	return prev[len(b)]
 }
+
+// Undescribed gives a type of which only name, kind and size are known: a runtime type
+// descriptor's that DWARF lacks.
+func (f *File) Undescribed(name string, kind reflect.Kind, size int64) *Type {
+	return f.composed("undescribed "+name, func() *Type { return &Type{Kind: kind, Size: size} }).rename(name)
+}
+
+func (t *Type) rename(name string) *Type {
+	t.file.mu.Lock()
+	defer t.file.mu.Unlock()
+	t.Name = name
+	return t
+}

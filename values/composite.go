@@ -1,0 +1,247 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"ri/symbols"
+)
+
+// maxIndirections bounds how many pointers and interfaces one selector follows.
+const maxIndirections = 16
+
+// Field gives the field name of a struct, or of the struct that v leads to through pointers and
+// interfaces; promoted fields as Go finds them.
+func (v Value) Field(name string) (Value, error) {
+	if !v.IsValid() {
+		return Value{}, v.wrong("field " + name)
+	}
+	v, err := v.Struct()
+	if err != nil {
+		if errors.Is(err, ErrKind) {
+			return Value{}, fmt.Errorf("no field %q: %w", name, err)
+		}
+		return Value{}, err
+	}
+	path, err := v.Type.FieldByName(name)
+	if err != nil {
+		return Value{}, err
+	}
+	return v.Follow(path)
+}
+
+// Struct follows pointers and interfaces to the struct that v leads to.
+func (v Value) Struct() (Value, error) {
+	for range maxIndirections {
+		switch v.Type.Kind {
+		case reflect.Struct:
+			return v, nil
+		case reflect.Pointer, reflect.Interface:
+			next, err := v.Elem()
+			if err != nil {
+				return Value{}, err
+			}
+			v = next
+		default:
+			return Value{}, v.wrong("fields")
+		}
+	}
+	return Value{}, fmt.Errorf("%s leads through more than %d pointers: %w", v, maxIndirections, ErrCorrupt)
+}
+
+// Follow walks a compiled field path from a struct's address.
+func (v Value) Follow(p symbols.Path) (Value, error) {
+	addr := v.Addr
+	for _, step := range p.Steps {
+		next, err := v.s.Uint64(addr + uint64(step.Offset))
+		if err != nil {
+			return Value{}, err
+		}
+		if next == 0 {
+			return Value{}, fmt.Errorf("field %s of %s is promoted through an embedded pointer that is nil: %w", p.Field.Name, v.Type.Name, ErrNil)
+		}
+		addr = next
+	}
+	return v.s.At(addr+uint64(p.Offset), p.Field.Type), nil
+}
+
+// Index gives the i-th element of an array, slice, string (a byte), pointer to an array, or of what is queued in a channel.
+func (v Value) Index(i int) (Value, error) {
+	if !v.IsValid() {
+		return Value{}, v.wrong("elements")
+	}
+	switch v.Type.Kind {
+	case reflect.Pointer:
+		if e := v.Type.Elem(); e == nil || e.Kind != reflect.Array {
+			return Value{}, v.wrong("elements")
+		}
+		array, err := v.Elem()
+		if err != nil {
+			return Value{}, err
+		}
+		return array.Index(i)
+	case reflect.Chan:
+		return v.queued(i)
+	case reflect.Array, reflect.Slice, reflect.String:
+	default:
+		return Value{}, v.wrong("elements")
+	}
+	data, n := v.Addr, v.Type.Len()
+	elem := v.Type.Elem()
+	if v.Type.Kind != reflect.Array {
+		var err error
+		if data, n, _, err = v.sliceHeader(); err != nil {
+			return Value{}, err
+		}
+	}
+	if v.Type.Kind == reflect.String {
+		elem, _ = v.s.file.Type("uint8")
+	}
+	if elem == nil {
+		return Value{}, v.wrong("elements")
+	}
+	if i < 0 || int64(i) >= n {
+		return Value{}, fmt.Errorf("index %d with length %d: %w", i, n, ErrRange)
+	}
+	return v.s.At(data+uint64(int64(i)*elem.Size), elem), nil
+}
+
+// Elem gives what a pointer points to, or an interface's dynamic value. It fails with ErrNil if there is none.
+func (v Value) Elem() (Value, error) {
+	if !v.IsValid() {
+		return Value{}, v.wrong("element")
+	}
+	switch v.Type.Kind {
+	case reflect.Pointer:
+		elem := v.Type.Elem()
+		if elem == nil {
+			return Value{}, v.wrong("known element type")
+		}
+		addr, err := v.s.Uint64(v.Addr)
+		if err != nil {
+			return Value{}, err
+		}
+		if addr == 0 {
+			return Value{}, fmt.Errorf("nil %s: %w", v.Type.Name, ErrNil)
+		}
+		return v.s.At(addr, elem), nil
+	case reflect.Interface:
+		return v.dynamic()
+	}
+	return Value{}, v.wrong("element")
+}
+
+// dynamic gives the value in an interface: at the data word where the runtime stores it directly
+// (pointers and what has the shape of one), else where the data word points. Layout: runtime.iface, runtime.eface, and
+// internal/abi.ITab, whose second word is the type, in all of Go 1.20 to 1.26.
+func (v Value) dynamic() (Value, error) {
+	b, err := v.bytes(16)
+	if err != nil {
+		return Value{}, err
+	}
+	word, data := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+	if word == 0 {
+		return Value{}, fmt.Errorf("nil %s: %w", v.Type.Name, ErrNil)
+	}
+	if repr := v.Type.Repr(); repr == nil || repr.Name != "runtime.eface" {
+		if word, err = v.s.Uint64(word + 8); err != nil {
+			return Value{}, fmt.Errorf("itab of a %s: %w", v.Type.Name, err)
+		}
+	}
+	t, err := v.s.RuntimeType(word)
+	if err != nil {
+		return Value{}, err
+	}
+	direct, err := v.s.storedDirectly(word, t)
+	if err != nil {
+		return Value{}, err
+	}
+	if direct {
+		return v.s.At(v.Addr+8, t), nil
+	}
+	if data == 0 && t.Size > 0 {
+		return Value{}, fmt.Errorf("interface holds a %s but no data: %w", t.Name, ErrCorrupt)
+	}
+	return v.s.At(data, t), nil
+}
+
+// Same tells whether two values are equal as far as their bytes tell: same type, same contents for scalars and
+// strings, same address for pointers, and so on through structs, arrays and interfaces. Used for map keys.
+func (v Value) Same(w Value) (bool, error) { return v.same(w, 0) }
+
+func (v Value) same(w Value, depth int) (bool, error) {
+	if v.Type != w.Type || depth > 32 {
+		return false, nil
+	}
+	switch v.Type.Kind {
+	case reflect.String:
+		a, n, err := v.Text(1 << 20)
+		if err != nil {
+			return false, err
+		}
+		b, m, err := w.Text(1 << 20)
+		return n == m && a == b, err
+	case reflect.Interface:
+		a, err := v.Elem()
+		if errors.Is(err, ErrNil) {
+			return w.IsNil()
+		}
+		if err != nil {
+			return false, err
+		}
+		b, err := w.Elem()
+		if err != nil {
+			return false, ignoreNil(err)
+		}
+		return a.same(b, depth+1)
+	case reflect.Struct:
+		for _, f := range v.Type.Fields() {
+			if f.Name == "_" {
+				continue
+			}
+			ok, err := v.s.At(v.Addr+uint64(f.Offset), f.Type).same(w.s.At(w.Addr+uint64(f.Offset), f.Type), depth+1)
+			if !ok || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	case reflect.Array:
+		for i := range int(v.Type.Len()) {
+			a, err := v.Index(i)
+			if err != nil {
+				return false, err
+			}
+			b, err := w.Index(i)
+			if err != nil {
+				return false, err
+			}
+			if ok, err := a.same(b, depth+1); !ok || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	case reflect.Float32, reflect.Float64:
+		a, err := v.Float()
+		if err != nil {
+			return false, err
+		}
+		b, err := w.Float()
+		return a == b, err
+	}
+	a, err := v.bytes(v.Type.Size)
+	if err != nil {
+		return false, err
+	}
+	first := string(a)
+	b, err := w.bytes(w.Type.Size)
+	return err == nil && first == string(b), err
+}
+
+func ignoreNil(err error) error {
+	if errors.Is(err, ErrNil) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,277 @@
+package values
+
+import (
+	"fmt"
+	"reflect"
+
+	"ri/symbols"
+)
+
+// Found is where a value of the type asked for lives.
+type Found struct {
+	Value     Value  // of the type asked for, not a pointer to it
+	Where     string // "main.store", "goroutine 12: server.(*Server).AcceptLoop: s"
+	Goroutine int64  // 0 for package variables
+}
+
+// FindOptions bounds Find.
+type FindOptions struct {
+	Depth int // pointers followed from a variable where none holds the type itself; 0 means 3, negative none
+	Limit int // values found; 0 means 1000
+}
+
+// Bounds of the search through fields.
+const (
+	findVisits = 200_000 // structs looked into
+	findElems  = 16      // elements looked at of each slice, array and map
+)
+
+// Find looks for values of type t, pointers to it and interfaces that hold either, in package variables, in the
+// arguments and locals of all goroutines' frames, and in what closures there captured; each address once. Only where that finds nothing does it
+// look on through fields. truncated tells that a bound ended the search.
+func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated bool, err error) {
+	if opt.Depth == 0 {
+		opt.Depth = 3
+	}
+	if opt.Limit <= 0 {
+		opt.Limit = 1000
+	}
+	f := &finder{s: s, want: t, limit: opt.Limit, seen: map[uint64]bool{}, visited: map[place]bool{}, keepRoots: opt.Depth > 0}
+	f.packageVars()
+	err = f.frames()
+	if len(f.found) == 0 && opt.Depth > 0 {
+		f.throughFields(opt.Depth)
+	}
+	return f.found, f.truncated, err
+}
+
+type place struct {
+	addr uint64
+	typ  *symbols.Type
+}
+
+type root struct {
+	value     Value
+	where     string
+	goroutine int64
+}
+
+type finder struct {
+	s         *Space
+	want      *symbols.Type
+	limit     int
+	found     []Found
+	truncated bool
+	seen      map[uint64]bool
+	visited   map[place]bool
+	keepRoots bool
+	roots     []root // where the search through fields begins
+}
+
+// wanted tells whether a variable of type t can hold what is sought without going through fields.
+func (f *finder) wanted(t *symbols.Type) bool {
+	switch t.Kind {
+	case reflect.Interface, reflect.Func:
+		return true
+	case reflect.Pointer:
+		return t.Elem() != nil && (t.Elem() == f.want || f.wantedPointee(t.Elem()))
+	}
+	return t == f.want || t.DictIndex() >= 0
+}
+
+func (f *finder) wantedPointee(t *symbols.Type) bool {
+	return t.Kind == reflect.Pointer && t.Elem() == f.want
+}
+
+func (f *finder) add(v Value, where string, goroutine int64) {
+	if f.seen[v.Addr] {
+		return
+	}
+	if len(f.found) >= f.limit {
+		f.truncated = true
+		return
+	}
+	// An address that can't be read is none of its values.
+	if _, err := f.s.Slice(v.Addr, int(min(max(v.Type.Size, 1), 8))); err != nil {
+		return
+	}
+	f.seen[v.Addr] = true
+	f.found = append(f.found, Found{v, where, goroutine})
+}
+
+// direct adds v if it is, points to, or holds the type sought; it tells whether it was.
+func (f *finder) direct(v Value, where string, goroutine int64) bool {
+	for range 4 {
+		if v.Type == f.want {
+			f.add(v, where, goroutine)
+			return true
+		}
+		switch v.Type.Kind {
+		case reflect.Pointer, reflect.Interface:
+			next, err := v.Elem()
+			if err != nil {
+				return false
+			}
+			v = next
+		case reflect.Func:
+			fn, err := v.Func()
+			if err != nil {
+				return false
+			}
+			hit := false
+			for _, c := range fn.Captured {
+				if c.Value.Type.Kind != reflect.Func && f.direct(c.Value, where+"."+c.Name, goroutine) {
+					hit = true
+				}
+			}
+			return hit
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func (f *finder) packageVars() {
+	for _, name := range f.s.file.Vars() {
+		v, err := f.s.Var(name)
+		if err != nil || v.Type.Kind == reflect.Invalid {
+			continue
+		}
+		f.root(v, name, 0)
+	}
+}
+
+func (f *finder) root(v Value, where string, goroutine int64) {
+	if f.wanted(v.Type) && f.direct(v, where, goroutine) {
+		return
+	}
+	if f.keepRoots && hasPointers(v.Type) {
+		f.roots = append(f.roots, root{v, where, goroutine})
+	}
+}
+
+// hasPointers tells whether the search can go on from a value of this type.
+func hasPointers(t *symbols.Type) bool {
+	switch t.Kind {
+	case reflect.Pointer, reflect.Interface, reflect.Struct, reflect.Slice, reflect.Map, reflect.Array, reflect.Func:
+		return true
+	}
+	return false
+}
+
+func (f *finder) frames() error {
+	for g, err := range f.s.Goroutines() {
+		if g == nil {
+			return err
+		}
+		stack, _ := g.Stack(0) // a broken stack's good frames count too
+		for i := range stack {
+			fr := &stack[i]
+			fv := f.s.file.FuncVars(fr.at - f.s.bias)
+			for _, v := range fv.At(fr.at-f.s.bias, fr.depth) {
+				t := v.Type
+				_, escaped := cutEscaped(v)
+				if escaped && t.Elem() != nil {
+					t = t.Elem()
+				}
+				if !f.wanted(t) && !(f.keepRoots && hasPointers(t)) {
+					continue
+				}
+				value, err := g.frameValue(fr, fv, &v)
+				if err != nil {
+					continue
+				}
+				name := v.Name
+				if escaped {
+					name = name[1:]
+					if value, err = value.Elem(); err != nil {
+						continue
+					}
+				}
+				f.root(value, fmt.Sprintf("goroutine %d: %s: %s", g.ID, f.s.file.ShortName(fr.Func), name), g.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// throughFields searches breadth first, one pointer a level, so that what is nearest to a variable comes first.
+func (f *finder) throughFields(depth int) {
+	level := f.roots
+	visits := 0
+	for range depth + 1 {
+		var next []root
+		for _, r := range level {
+			if visits++; visits > findVisits || f.truncated {
+				f.truncated = true
+				return
+			}
+			f.contents(r, &next, 0)
+		}
+		level = next
+	}
+}
+
+// contents looks at what lies in a value itself and collects what it points to.
+func (f *finder) contents(r root, next *[]root, nested int) {
+	v := r.value
+	if nested > 8 || f.visited[place{v.Addr, v.Type}] {
+		return
+	}
+	f.visited[place{v.Addr, v.Type}] = true
+	part := func(p Value, name string) {
+		sub := root{p, r.where + name, r.goroutine}
+		switch {
+		case p.Type == f.want:
+			f.add(p, sub.where, sub.goroutine)
+		case f.wanted(p.Type) && f.direct(p, sub.where, sub.goroutine):
+		case p.Type.Kind == reflect.Struct || p.Type.Kind == reflect.Array:
+			f.contents(sub, next, nested+1)
+		case hasPointers(p.Type):
+			*next = append(*next, sub)
+		}
+	}
+	switch v.Type.Kind {
+	case reflect.Pointer, reflect.Interface:
+		if inner, err := v.Elem(); err == nil {
+			f.contents(root{inner, r.where, r.goroutine}, next, nested+1)
+		}
+	case reflect.Func:
+		if fn, err := v.Func(); err == nil {
+			for _, c := range fn.Captured {
+				part(c.Value, "."+c.Name)
+			}
+		}
+	case reflect.Struct:
+		for _, field := range v.Type.Fields() {
+			if hasPointers(field.Type) || field.Type == f.want {
+				part(f.s.At(v.Addr+uint64(field.Offset), field.Type), "."+field.Name)
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		if e := v.Type.Elem(); e == nil || !hasPointers(e) && e != f.want {
+			return
+		}
+		n, err := v.Len()
+		if err != nil {
+			return
+		}
+		for i := range min(n, findElems) {
+			if e, err := v.Index(i); err == nil {
+				part(e, fmt.Sprintf("[%d]", i))
+			}
+		}
+	case reflect.Map:
+		if e := v.Type.Elem(); e == nil || !hasPointers(e) && e != f.want {
+			return
+		}
+		n := 0
+		for e, err := range v.Entries() {
+			if n++; err != nil || n > findElems {
+				return
+			}
+			part(e.Value, "["+e.Key.Dump(DumpOptions{OneLine: true, Depth: 1, Bytes: 32})+"]")
+		}
+	}
+}

@@ -1,5 +1,0 @@
-package values
-
-type spaceInternal struct{}
-type goroutineInternal struct{}
-type frameInternal struct{}

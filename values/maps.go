@@ -1,0 +1,442 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"ri/symbols"
+)
+
+// Entry of a map.
+type Entry struct{ Key, Value Value }
+
+// maxIndirectKey is the size beyond which the runtime keeps a map's key or element behind a pointer
+// (abi.MapMaxKeyBytes, abi.MapMaxElemBytes and their forebears), in bytes.
+const maxIndirectKey = 128
+
+// mapLayout is where a map type keeps its entries. Swiss maps came with Go 1.24 (internal/runtime/maps), bucket
+// maps were before (runtime.hmap); which it is, is told by the fields that the program's own type has.
+type mapLayout struct {
+	swiss     bool
+	headSize  int64
+	count     int64 // offset in the header
+	key, elem *symbols.Type
+	indirectK bool
+	indirectE bool
+
+	// Swiss: header, table, group.
+	dirPtr, dirLen, globalDepth         int64
+	tableSize, localDepth, groups, mask int64
+	groupSize, ctrl, slots, slotSize    int64
+	slotKey, slotElem                   int64
+	// Buckets: header, bucket.
+	b, buckets, oldBuckets, flags    int64
+	bucketSize, tophash, keys, elems int64
+	overflow                         int64
+}
+
+const (
+	slotsPerGroup  = 8 // abi.MapGroupSlots, and abi.OldMapBucketCount
+	minTopHash     = 5 // runtime/map.go: smaller values mark empty and evacuated cells
+	evacuatedX     = 2
+	evacuatedEmpty = 4
+	sameSizeGrow   = 8
+)
+
+// offsets looks fields up by name.
+func offsets(t *symbols.Type, fields map[string]*int64) error {
+	for name, at := range fields {
+		p, err := t.FieldByName(name)
+		if err != nil {
+			return err
+		}
+		*at = p.Offset
+	}
+	return nil
+}
+
+func (s *Space) mapLayout(t *symbols.Type) (*mapLayout, error) {
+	if l := s.maps[t]; l != nil {
+		return l, nil
+	}
+	l := &mapLayout{key: t.Key(), elem: t.Elem()}
+	repr := t.Repr()
+	if l.key == nil || l.elem == nil || repr == nil || repr.Elem() == nil {
+		return nil, fmt.Errorf("%s: the runtime's structure is not described: %w", t.Name, ErrKind)
+	}
+	head := repr.Elem()
+	l.headSize = head.Size
+	l.indirectK, l.indirectE = l.key.Size > maxIndirectKey, l.elem.Size > maxIndirectKey
+	var err error
+	if _, missing := head.FieldByName("dirPtr"); missing == nil {
+		l.swiss = true
+		err = l.swissLayout(head)
+	} else {
+		err = l.bucketLayout(head)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: layout of the runtime's map: %w", t.Name, err)
+	}
+	s.maps[t] = l
+	return l, nil
+}
+
+func (l *mapLayout) swissLayout(head *symbols.Type) error {
+	if err := offsets(head, map[string]*int64{"used": &l.count, "dirPtr": &l.dirPtr, "dirLen": &l.dirLen, "globalDepth": &l.globalDepth}); err != nil {
+		return err
+	}
+	dir, _ := head.FieldByName("dirPtr")
+	table := dir.Field.Type.Elem()
+	if table == nil || table.Elem() == nil {
+		return fmt.Errorf("dirPtr is a %s: %w", dir.Field.Type.Name, ErrKind)
+	}
+	table = table.Elem()
+	l.tableSize = table.Size
+	var groups int64
+	if err := offsets(table, map[string]*int64{"localDepth": &l.localDepth, "groups": &groups}); err != nil {
+		return err
+	}
+	ref, _ := table.FieldByName("groups")
+	var data, mask int64
+	if err := offsets(ref.Field.Type, map[string]*int64{"data": &data, "lengthMask": &mask}); err != nil {
+		return err
+	}
+	l.groups, l.mask = groups+data, groups+mask
+	dataField, _ := ref.Field.Type.FieldByName("data")
+	group := dataField.Field.Type.Elem()
+	if group == nil {
+		return fmt.Errorf("groups.data is a %s: %w", dataField.Field.Type.Name, ErrKind)
+	}
+	l.groupSize = group.Size
+	if err := offsets(group, map[string]*int64{"ctrl": &l.ctrl, "slots": &l.slots}); err != nil {
+		return err
+	}
+	slots, _ := group.FieldByName("slots")
+	slot := slots.Field.Type.Elem()
+	if slot == nil || slots.Field.Type.Len() != slotsPerGroup {
+		return fmt.Errorf("group.slots is a %s: %w", slots.Field.Type.Name, ErrKind)
+	}
+	l.slotSize = slot.Size
+	return offsets(slot, map[string]*int64{"key": &l.slotKey, "elem": &l.slotElem})
+}
+
+func (l *mapLayout) bucketLayout(head *symbols.Type) error {
+	if err := offsets(head, map[string]*int64{"count": &l.count, "B": &l.b, "buckets": &l.buckets, "oldbuckets": &l.oldBuckets, "flags": &l.flags}); err != nil {
+		return err
+	}
+	field, _ := head.FieldByName("buckets")
+	bucket := field.Field.Type.Elem()
+	if bucket == nil {
+		return fmt.Errorf("buckets is a %s: %w", field.Field.Type.Name, ErrKind)
+	}
+	l.bucketSize = bucket.Size
+	return offsets(bucket, map[string]*int64{"tophash": &l.tophash, "keys": &l.keys, "values": &l.elems, "overflow": &l.overflow})
+}
+
+func (v Value) mapLen() (int, error) {
+	word, err := v.s.Uint64(v.Addr)
+	if err != nil || word == 0 {
+		return 0, err
+	}
+	l, err := v.s.mapLayout(v.Type)
+	if err != nil {
+		return 0, err
+	}
+	n, err := v.s.Uint64(word + uint64(l.count))
+	if err != nil {
+		return 0, err
+	}
+	if n > maxBytes {
+		return 0, fmt.Errorf("%s at %#x claims %d entries: %w", v.Type.Name, word, n, ErrCorrupt)
+	}
+	return int(n), nil
+}
+
+// Entries iterates over a map in the order in which memory holds it. It ends with an error where the
+// map's structure can't be; a map that was in mid-write when it was read may show an entry twice or not at all, and then ends in an
+// error that says so, since the number of entries doesn't agree with its count.
+func (v Value) Entries() iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		if !v.IsValid() || v.Type.Kind != reflect.Map {
+			yield(Entry{}, v.wrong("entries"))
+			return
+		}
+		word, err := v.s.Uint64(v.Addr)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		if word == 0 {
+			return
+		}
+		l, err := v.s.mapLayout(v.Type)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		count, err := v.mapLen()
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		w := &mapWalk{s: v.s, l: l, yield: yield, limit: count}
+		head, err := v.s.Slice(word, int(l.headSize))
+		switch {
+		case err != nil:
+		case l.swiss:
+			err = w.swiss(head)
+		default:
+			err = w.buckets(head)
+		}
+		if err == nil && !w.ended && w.seen != count {
+			err = fmt.Errorf("%s at %#x: %d entries found, its count says %d (read while it was being written?): %w", v.Type.Name, word, w.seen, count, ErrCorrupt)
+		}
+		if err != nil && !w.ended {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// mapWalk is one pass over a map.
+type mapWalk struct {
+	s     *Space
+	l     *mapLayout
+	yield func(Entry, error) bool
+	seen  int
+	limit int
+	ended bool // the consumer has enough
+}
+
+// entry hands one pair on; keys and elements too large for a slot lie behind a pointer.
+func (w *mapWalk) entry(key, elem uint64) error {
+	w.seen++
+	if w.seen > w.limit {
+		return fmt.Errorf("more entries than the map's count of %d (read while it was being written?): %w", w.limit, ErrCorrupt)
+	}
+	var err error
+	if w.l.indirectK {
+		if key, err = w.s.Uint64(key); err != nil {
+			return err
+		}
+	}
+	if w.l.indirectE {
+		if elem, err = w.s.Uint64(elem); err != nil {
+			return err
+		}
+	}
+	if !w.yield(Entry{w.s.At(key, w.l.key), w.s.At(elem, w.l.elem)}, nil) {
+		w.ended = true
+	}
+	return nil
+}
+
+func (w *mapWalk) swiss(head []byte) error {
+	l := w.l
+	dir := binary.LittleEndian.Uint64(head[l.dirPtr:])
+	n := binary.LittleEndian.Uint64(head[l.dirLen:])
+	if n == 0 { // small: one group, no tables
+		if dir == 0 {
+			return nil
+		}
+		return w.group(dir)
+	}
+	depth := head[l.globalDepth]
+	if depth > 40 || n != 1<<depth {
+		return fmt.Errorf("map directory of %d tables, depth %d: %w", n, depth, ErrCorrupt)
+	}
+	for i := uint64(0); i < n && !w.ended; {
+		table, err := w.s.Uint64(dir + 8*i)
+		if err != nil {
+			return err
+		}
+		b, err := w.s.Slice(table, int(l.tableSize))
+		if err != nil {
+			return fmt.Errorf("map table: %w", err)
+		}
+		local := b[l.localDepth]
+		groups, mask := binary.LittleEndian.Uint64(b[l.groups:]), binary.LittleEndian.Uint64(b[l.mask:])
+		if local > depth || mask > maxBytes/uint64(l.groupSize) || mask&(mask+1) != 0 {
+			return fmt.Errorf("map table at %#x: depth %d of %d, group mask %#x: %w", table, local, depth, mask, ErrCorrupt)
+		}
+		for g := uint64(0); g <= mask && !w.ended; g++ {
+			if err := w.group(groups + g*uint64(l.groupSize)); err != nil {
+				return err
+			}
+		}
+		i += 1 << (depth - local) // that many directory slots share the table
+	}
+	return nil
+}
+
+// group walks eight slots; a control byte without its top bit marks a full one (internal/runtime/maps/group.go).
+func (w *mapWalk) group(addr uint64) error {
+	ctrl, err := w.s.Uint64(addr + uint64(w.l.ctrl))
+	if err != nil {
+		return fmt.Errorf("map group: %w", err)
+	}
+	for i := uint64(0); i < slotsPerGroup && !w.ended; i++ {
+		if ctrl>>(8*i)&0x80 != 0 {
+			continue
+		}
+		slot := addr + uint64(w.l.slots) + i*uint64(w.l.slotSize)
+		if err := w.entry(slot+uint64(w.l.slotKey), slot+uint64(w.l.slotElem)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *mapWalk) buckets(head []byte) error {
+	l := w.l
+	b := head[l.b]
+	if b > 40 {
+		return fmt.Errorf("map of 2^%d buckets: %w", b, ErrCorrupt)
+	}
+	word := func(off int64) uint64 { return binary.LittleEndian.Uint64(head[off:]) }
+	buckets, old, flags := word(l.buckets), word(l.oldBuckets), head[l.flags]
+	if buckets == 0 {
+		return nil
+	}
+	for i := uint64(0); i < 1<<b && !w.ended; i++ {
+		if err := w.chain(buckets+i*uint64(l.bucketSize), false); err != nil {
+			return err
+		}
+	}
+	if old == 0 {
+		return nil
+	}
+	// Growing: what the old array still holds has not been moved yet.
+	n := uint64(1) << b
+	if flags&sameSizeGrow == 0 {
+		n /= 2
+	}
+	for i := uint64(0); i < n && !w.ended; i++ {
+		if err := w.chain(old+i*uint64(l.bucketSize), true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chain walks a bucket and its overflow buckets.
+func (w *mapWalk) chain(addr uint64, old bool) error {
+	l := w.l
+	keySize, elemSize := uint64(l.key.Size), uint64(l.elem.Size)
+	if l.indirectK {
+		keySize = 8
+	}
+	if l.indirectE {
+		elemSize = 8
+	}
+	for n := 0; addr != 0 && !w.ended; n++ {
+		if n > w.limit/2+16 {
+			return fmt.Errorf("map bucket chain of more than %d buckets: %w", n, ErrCorrupt)
+		}
+		b, err := w.s.Slice(addr, int(l.bucketSize))
+		if err != nil {
+			return fmt.Errorf("map bucket: %w", err)
+		}
+		top := [slotsPerGroup]byte(b[l.tophash:])
+		next := binary.LittleEndian.Uint64(b[l.overflow:])
+		if old && top[0] >= evacuatedX && top[0] <= evacuatedEmpty {
+			return nil // moved already, with its whole chain
+		}
+		for i := uint64(0); i < slotsPerGroup && !w.ended; i++ {
+			if top[i] < minTopHash {
+				continue
+			}
+			if err := w.entry(addr+uint64(l.keys)+i*keySize, addr+uint64(l.elems)+i*elemSize); err != nil {
+				return err
+			}
+		}
+		addr = next
+	}
+	return nil
+}
+
+// Lookup gives a map's element by key: a bool, int64, uint64, float64, string, or a Value of the key's type. The
+// program's hash can't be called, so it scans: keep an index of your own for many look-ups. An interface key is matched by its dynamic
+// value. ErrNotFound if there is none.
+func (v Value) Lookup(key any) (Value, error) {
+	for e, err := range v.Entries() {
+		if err != nil {
+			return Value{}, err
+		}
+		ok, err := e.Key.Equals(key)
+		if err != nil {
+			return Value{}, err
+		}
+		if ok {
+			return e.Value, nil
+		}
+	}
+	return Value{}, fmt.Errorf("no key %v in %s: %w", key, v.Type.Name, ErrNotFound)
+}
+
+// Equals compares with a Go bool, int64, uint64, float64, string or Value; numbers by value, whatever their kinds.
+func (v Value) Equals(key any) (bool, error) {
+	if v.Type.Kind == reflect.Interface {
+		if other, ok := key.(Value); !ok || other.Type != v.Type {
+			inner, err := v.Elem()
+			if errors.Is(err, ErrNil) {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			return inner.Equals(key)
+		}
+	}
+	switch k := key.(type) {
+	case Value:
+		return v.Same(k)
+	case bool:
+		if v.Type.Kind != reflect.Bool {
+			return false, nil
+		}
+		b, err := v.Bool()
+		return b == k, err
+	case string:
+		if v.Type.Kind != reflect.String {
+			return false, nil
+		}
+		text, full, err := v.Text(len(k) + 1)
+		return full == len(k) && text == k, err
+	}
+	switch kind := v.Type.Kind; {
+	case kind >= reflect.Int && kind <= reflect.Int64:
+		n, err := v.Int()
+		switch k := key.(type) {
+		case int64:
+			return n == k, err
+		case uint64:
+			return n >= 0 && uint64(n) == k, err
+		case float64:
+			return float64(n) == k && int64(k) == n, err
+		}
+	case kind >= reflect.Uint && kind <= reflect.Uintptr:
+		n, err := v.Uint()
+		switch k := key.(type) {
+		case int64:
+			return k >= 0 && n == uint64(k), err
+		case uint64:
+			return n == k, err
+		case float64:
+			return k >= 0 && float64(n) == k, err
+		}
+	case kind == reflect.Float32 || kind == reflect.Float64:
+		n, err := v.Float()
+		switch k := key.(type) {
+		case int64:
+			return n == float64(k), err
+		case uint64:
+			return n == float64(k), err
+		case float64:
+			return n == k, err
+		}
+	}
+	return false, nil
+}

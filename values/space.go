@@ -1,0 +1,153 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"ri/attach"
+	"ri/symbols"
+)
+
+// Errors that callers test for; each comes wrapped with what failed, where, and why.
+var (
+	ErrNil      = errors.New("nil")          // a nil pointer, interface or map was followed
+	ErrKind     = errors.New("wrong kind")   // the operation isn't one of the value's type
+	ErrRange    = errors.New("out of range") // an index
+	ErrCorrupt  = errors.New("corrupt")      // a length, count or pointer that can't be
+	ErrNoField  = symbols.ErrNotFound        // no such field; the text names near ones
+	ErrNotFound = errors.New("not found")    // a key that the map doesn't have
+	ErrExpr     = errors.New("bad expression")
+)
+
+// Space is a program in memory: what its executable says, and one view of its bytes. It is not safe for concurrent use,
+// as its page cache isn't.
+type Space struct {
+	file    *symbols.File
+	mem     *attach.Cache
+	bias    uint64 // runtime address less link-time address
+	threads map[int]*attach.Thread
+	now     int64 // the target's nanotime at the look, 0 if unknown
+
+	local     []byte // bytes that live in no target memory, at localBase
+	types     map[uint64]*symbols.Type
+	maps      map[*symbols.Type]*mapLayout
+	chans     map[*symbols.Type]*chanLayout
+	gs        *goroutineLayout
+	directTag *bool
+	values    int64 // how many values were looked at: see Values
+	mu        sync.Mutex
+}
+
+// Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed
+// values). The range is non-canonical on amd64, so that no target address can lie in it.
+const (
+	localBase = 0xbadc_0000_0000_0000
+	localSize = 1 << 32
+)
+
+// maxBytes bounds every single read and every length taken from target memory, in bytes.
+const maxBytes = 1 << 40
+
+// New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
+func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {
+	return &Space{file: file, mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{}, chans: map[*symbols.Type]*chanLayout{}}
+}
+
+// File is what the executable says.
+func (s *Space) File() *symbols.File { return s.file }
+
+// Mem is the page cache under the space.
+func (s *Space) Mem() *attach.Cache { return s.mem }
+
+// Bias is the runtime address less the link-time address.
+func (s *Space) Bias() uint64 { return s.bias }
+
+// SetThreads gives the stopped threads, for the stacks of running goroutines.
+func (s *Space) SetThreads(threads []attach.Thread) {
+	s.threads = map[int]*attach.Thread{}
+	for i := range threads {
+		s.threads[threads[i].ID] = &threads[i]
+	}
+}
+
+// SetNow gives the target's monotonic clock (CLOCK_MONOTONIC, as runtime.nanotime) at the moment of the
+// look, in nanoseconds, for waiting times.
+func (s *Space) SetNow(nanotime int64) { s.now = nanotime }
+
+// Reset forgets what was read of the target's memory, for another look; types and layouts are kept.
+func (s *Space) Reset() {
+	s.local = nil
+	s.types = map[uint64]*symbols.Type{}
+}
+
+// Values counts the values that were made so far.
+func (s *Space) Values() int64 { return s.values }
+
+// Count adds to Values what a walk outside of this package has read.
+func (s *Space) Count(n int64) { s.values += n }
+
+// Slice gives n bytes at addr, without a copy where it can be; they are valid until the next Reset and must not be written.
+func (s *Space) Slice(addr uint64, n int) ([]byte, error) {
+	if addr-localBase < localSize {
+		off := addr - localBase
+		if n < 0 || off > uint64(len(s.local)) || uint64(n) > uint64(len(s.local))-off {
+			return nil, fmt.Errorf("address %#x lies outside the local bytes: %w", addr, ErrRange)
+		}
+		return s.local[off : off+uint64(n)], nil
+	}
+	return s.mem.Slice(addr, n)
+}
+
+// Uint64 reads a word.
+func (s *Space) Uint64(addr uint64) (uint64, error) {
+	if addr-localBase < localSize {
+		b, err := s.Slice(addr, 8)
+		if err != nil {
+			return 0, err
+		}
+		return binary.LittleEndian.Uint64(b), nil
+	}
+	return s.mem.Uint64(addr)
+}
+
+// IsLocal tells whether addr is no target memory but bytes kept by a Space.
+func IsLocal(addr uint64) bool { return addr-localBase < localSize }
+
+// keep stores bytes in the space and gives the address that stands for them.
+func (s *Space) keep(b []byte) uint64 {
+	for len(s.local)%8 != 0 {
+		s.local = append(s.local, 0)
+	}
+	addr := localBase + uint64(len(s.local))
+	// Grown by append: earlier slices stay valid, they are never written again.
+	s.local = append(s.local, b...)
+	return addr
+}
+
+// keepWord makes a value of a pointer-sized type out of a word.
+func (s *Space) keepWord(word uint64, t *symbols.Type) Value {
+	return s.At(s.keep(binary.LittleEndian.AppendUint64(nil, word)), t)
+}
+
+// At gives the value of type t at a runtime address.
+func (s *Space) At(addr uint64, t *symbols.Type) Value {
+	s.values++
+	return Value{Type: t, Addr: addr, s: s}
+}
+
+// Var gives a package variable by its full or short name.
+func (s *Space) Var(name string) (Value, error) {
+	v, err := s.file.Var(name)
+	if err != nil {
+		return Value{}, err
+	}
+	return s.At(v.Addr+s.bias, v.Type), nil
+}
+
+// Type finds a type by name; see [symbols.File.Type].
+func (s *Space) Type(name string) (*symbols.Type, error) { return s.file.Type(name) }
+
+// PC tells what the function table knows of a runtime pc.
+func (s *Space) PC(pc uint64) (*symbols.PCInfo, bool) { return s.file.PC(pc - s.bias) }

@@ -1,0 +1,266 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/go-delve/delve/pkg/dwarf/op"
+
+	"ri/attach"
+	"ri/symbols"
+)
+
+// ErrNoStack: a running goroutine's registers are known only in a stop.
+var ErrNoStack = errors.New("no stack")
+
+// Frame of a stack, innermost first.
+type Frame struct {
+	symbols.Line
+	PC      uint64
+	CFA     uint64 // canonical frame address: the caller's SP
+	Inlined bool   // shares PC and CFA with the frame after it
+
+	regs  *attach.Registers // of the innermost function, when it is on a thread
+	at    uint64            // PC for look-ups: that of the call, not of the return
+	depth int               // how many inlined calls down from the function itself
+}
+
+// start says where unwinding begins: registers if it is on a stopped thread, else what the scheduler saved.
+func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
+	switch g.status {
+	case statusSyscall:
+		if g.sysSP != 0 {
+			return g.sysPC, g.sysSP, nil, nil
+		}
+	case statusRunning:
+		t := g.s.threads[g.ThreadID]
+		if t == nil {
+			if g.s.threads == nil {
+				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
+			}
+			return 0, 0, nil, fmt.Errorf("goroutine %d is running on thread %d, which was not stopped: %w", g.ID, g.ThreadID, ErrNoStack)
+		}
+		if sp := t.Regs.SP(); sp > g.stackLo && sp <= g.stackHi {
+			// In the vDSO or in C on the goroutine's stack, the function table knows nothing of the PC.
+			if _, ok := g.s.PC(t.Regs.PC()); ok {
+				return t.Regs.PC(), sp, &t.Regs, nil
+			}
+			return 0, 0, nil, fmt.Errorf("goroutine %d runs code at %#x that is not Go's: %w", g.ID, t.Regs.PC(), ErrNoStack)
+		}
+		// On the system stack: runtime.systemstack and asmcgocall saved where they left.
+	}
+	if g.sp == 0 || g.sp < g.stackLo || g.sp > g.stackHi {
+		return 0, 0, nil, fmt.Errorf("goroutine %d (%s): saved SP %#x lies outside its stack %#x-%#x: %w", g.ID, g.Status, g.sp, g.stackLo, g.stackHi, ErrNoStack)
+	}
+	return g.pc, g.sp, nil, nil
+}
+
+// Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table. The error says where and why it broke off;
+// the frames before it are good.
+func (g *Goroutine) Stack(limit int) ([]Frame, error) {
+	if limit <= 0 {
+		limit = 256
+	}
+	pc, sp, regs, err := g.start()
+	if err != nil {
+		return nil, err
+	}
+	var frames []Frame
+	exact := regs != nil // the PC is that of the next instruction, not a return address
+	for n := 0; ; n++ {
+		info, ok := g.s.PC(pc)
+		if !ok {
+			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", g.ID, pc, n, ErrCorrupt)
+		}
+		size := info.FrameSize
+		if size < 0 || sp < g.stackLo || sp+uint64(size)+8 > g.stackHi {
+			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.stackLo, g.stackHi, ErrCorrupt)
+		}
+		cfa := sp + uint64(size) + 8
+		at := pc
+		if !exact && pc-g.s.bias > info.Entry {
+			at-- // in the call instruction
+		}
+		call := info
+		if at != pc {
+			if i, ok := g.s.PC(at); ok {
+				call = i
+			}
+		}
+		if !call.Wrapper || n == 0 {
+			for i, line := range call.Lines {
+				f := Frame{Line: line, PC: pc, CFA: cfa, Inlined: i < len(call.Lines)-1, at: at, depth: len(call.Lines) - 1 - i}
+				if n == 0 {
+					f.regs = regs
+				}
+				frames = append(frames, f)
+			}
+		}
+		if info.TopFrame || info.Func == "runtime.goexit" {
+			return frames, nil
+		}
+		if n+1 >= limit {
+			return frames, fmt.Errorf("goroutine %d: stack deeper than the limit of %d functions: %w", g.ID, limit, ErrRange)
+		}
+		ret, err := g.s.Uint64(cfa - 8)
+		if err != nil {
+			return frames, fmt.Errorf("goroutine %d: return address of %s: %w", g.ID, info.Func, err)
+		}
+		// These are entered by a signal: what is below them was interrupted, it did not call.
+		exact = info.Func == "runtime.asyncPreempt" || info.Func == "runtime.sigpanic" || info.Func == "runtime.debugCallV2"
+		pc, sp = ret, cfa
+	}
+}
+
+// Vars gives a frame's arguments and locals that are in scope at its PC. Those that optimised code no longer
+// holds are left out; lost counts them.
+func (g *Goroutine) Vars(f *Frame) (vars []Named, lost int) {
+	fv := g.s.file.FuncVars(f.at - g.s.bias)
+	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
+		value, err := g.frameValue(f, fv, &v)
+		if err != nil {
+			lost++
+			continue
+		}
+		name := v.Name
+		if escaped, ok := cutEscaped(v); ok {
+			inner, err := value.Elem()
+			if err != nil {
+				lost++
+				continue
+			}
+			name, value = escaped, inner
+		}
+		vars = append(vars, Named{name, value})
+	}
+	return vars, lost
+}
+
+// cutEscaped recognises a variable that moved to the heap: the frame holds its address under the name "&x".
+func cutEscaped(v symbols.FrameVar) (string, bool) {
+	if len(v.Name) > 1 && v.Name[0] == '&' {
+		return v.Name[1:], true
+	}
+	return "", false
+}
+
+var errGone = errors.New("optimised out")
+
+// frameValue locates one variable: in memory, or put together from registers and pieces.
+func (g *Goroutine) frameValue(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar) (value Value, err error) {
+	program := fv.Location(v, f.at-g.s.bias)
+	if len(program) == 0 {
+		return Value{}, errGone
+	}
+	t := v.Type
+	if t.DictIndex() >= 0 {
+		t = g.dictType(f, fv, t)
+	}
+	if t.Size < 0 || t.Size > maxBytes {
+		return Value{}, fmt.Errorf("%s: size %d: %w", t.Name, t.Size, ErrCorrupt)
+	}
+	defer func() { // Delve's interpreter indexes what the program says
+		if r := recover(); r != nil {
+			err = fmt.Errorf("location of %s: %v: %w", v.Name, r, ErrCorrupt)
+		}
+	}()
+	regs := op.NewDwarfRegisters(g.s.bias, nil, binary.LittleEndian, 16, 7, 6, 0)
+	regs.CFA, regs.FrameBase = int64(f.CFA), int64(f.CFA)
+	if f.regs != nil {
+		for i, r := range f.regs.DWARF {
+			regs.AddReg(uint64(i), op.DwarfRegisterFromUint64(r))
+		}
+	}
+	addr, pieces, err := op.ExecuteStackProgram(*regs, program, 8, func(p []byte, addr uint64) (int, error) {
+		b, err := g.s.Slice(addr, len(p))
+		return copy(p, b), err
+	})
+	if err != nil {
+		return Value{}, err
+	}
+	if pieces == nil {
+		return g.s.At(uint64(addr), t), nil
+	}
+	// Pieces one after another in memory are a value in memory.
+	if whole, ok := contiguous(pieces, t.Size); ok {
+		return g.s.At(whole, t), nil
+	}
+	data := make([]byte, 0, t.Size)
+	for _, p := range pieces {
+		size := p.Size
+		if size == 0 {
+			size = int(t.Size) - len(data)
+		}
+		if size < 0 || len(data)+size > int(t.Size) {
+			return Value{}, fmt.Errorf("location of %s: pieces of more than %d bytes: %w", v.Name, t.Size, ErrCorrupt)
+		}
+		var b []byte
+		switch p.Kind {
+		case op.AddrPiece:
+			if b, err = g.s.Slice(p.Val, size); err != nil {
+				return Value{}, err
+			}
+		case op.RegPiece:
+			if f.regs == nil || p.Val >= uint64(len(f.regs.DWARF)) {
+				return Value{}, errGone // the caller's registers are not saved
+			}
+			b = binary.LittleEndian.AppendUint64(nil, f.regs.DWARF[p.Val])
+		case op.ImmPiece:
+			b = p.Bytes
+			if b == nil {
+				b = binary.LittleEndian.AppendUint64(nil, p.Val)
+			}
+		}
+		if len(b) < size {
+			return Value{}, errGone
+		}
+		data = append(data, b[:size]...)
+	}
+	if int64(len(data)) != t.Size {
+		return Value{}, errGone
+	}
+	return g.s.At(g.s.keep(data), t), nil
+}
+
+func contiguous(pieces []op.Piece, size int64) (uint64, bool) {
+	next := pieces[0].Val
+	total := int64(0)
+	for _, p := range pieces {
+		n := int64(p.Size)
+		if n == 0 {
+			n = size - total
+		}
+		if p.Kind != op.AddrPiece || p.Val != next {
+			return 0, false
+		}
+		next, total = next+uint64(n), total+n
+	}
+	return pieces[0].Val, total == size
+}
+
+// dictType finds what a type parameter stands for, in the dictionary that the generic function was given
+// (cmd/compile/internal/noder: the local ".dict"; its entries are type descriptors).
+func (g *Goroutine) dictType(f *Frame, fv *symbols.FuncVars, shape *symbols.Type) *symbols.Type {
+	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
+		if v.Name != ".dict" {
+			continue
+		}
+		dict, err := g.frameValue(f, fv, &v)
+		if err != nil {
+			return shape
+		}
+		base, err := g.s.Uint64(dict.Addr)
+		if err != nil {
+			return shape
+		}
+		desc, err := g.s.Uint64(base + uint64(shape.DictIndex())*8)
+		if err != nil {
+			return shape
+		}
+		if t, err := g.s.RuntimeType(desc); err == nil && t.Size == shape.Size {
+			return t
+		}
+	}
+	return shape
+}

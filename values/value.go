@@ -1,0 +1,277 @@
+package values
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"reflect"
+
+	"ri/symbols"
+)
+
+// Value is a place in memory with a type. Nothing is read until it is asked for. The zero Value is invalid.
+type Value struct {
+	Type *symbols.Type
+	Addr uint64 // runtime address; see IsLocal
+	s    *Space
+}
+
+// Space is the program that the value is part of.
+func (v Value) Space() *Space { return v.s }
+
+// IsValid is false for the zero Value.
+func (v Value) IsValid() bool { return v.Type != nil }
+
+// String names the value's place: "main.Object at 0xc000012340".
+func (v Value) String() string {
+	if v.Type == nil {
+		return "invalid value"
+	}
+	if IsLocal(v.Addr) {
+		return v.Type.Name + " (not in memory)"
+	}
+	return fmt.Sprintf("%s at %#x", v.Type.Name, v.Addr)
+}
+
+// wrong is the error of an operation that the value's type doesn't have.
+func (v Value) wrong(what string) error {
+	if v.Type == nil {
+		return fmt.Errorf("%s of an invalid value: %w", what, ErrKind)
+	}
+	if v.Type.Kind == reflect.Invalid {
+		return fmt.Errorf("%s of %s, which the program's debug information does not describe: %w", what, v.Type.Name, ErrKind)
+	}
+	return fmt.Errorf("%s is a %s and has no %s: %w", v.Type.Name, v.Type.Kind, what, ErrKind)
+}
+
+func (v Value) bytes(n int64) ([]byte, error) {
+	if n < 0 || n > maxBytes {
+		return nil, fmt.Errorf("%s claims a size of %d bytes: %w", v, n, ErrCorrupt)
+	}
+	return v.s.Slice(v.Addr, int(n))
+}
+
+// Bool reads a bool; any byte but 0 is true.
+func (v Value) Bool() (bool, error) {
+	if !v.IsValid() || v.Type.Kind != reflect.Bool {
+		return false, v.wrong("truth value")
+	}
+	b, err := v.bytes(1)
+	if err != nil {
+		return false, err
+	}
+	return b[0] != 0, nil
+}
+
+// Int reads a value of a signed integer kind.
+func (v Value) Int() (int64, error) {
+	if !v.IsValid() || v.Type.Kind < reflect.Int || v.Type.Kind > reflect.Int64 {
+		return 0, v.wrong("signed integer")
+	}
+	u, err := v.unsigned(v.Type.Size)
+	if err != nil {
+		return 0, err
+	}
+	shift := 64 - 8*v.Type.Size
+	return int64(u<<shift) >> shift, nil
+}
+
+// Uint reads a value of an unsigned integer kind, uintptr included.
+func (v Value) Uint() (uint64, error) {
+	if !v.IsValid() || v.Type.Kind < reflect.Uint || v.Type.Kind > reflect.Uintptr {
+		return 0, v.wrong("unsigned integer")
+	}
+	return v.unsigned(v.Type.Size)
+}
+
+func (v Value) unsigned(size int64) (uint64, error) {
+	if size == 8 {
+		return v.s.Uint64(v.Addr)
+	}
+	b, err := v.bytes(size)
+	if err != nil {
+		return 0, err
+	}
+	switch size {
+	case 1:
+		return uint64(b[0]), nil
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(b)), nil
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(b)), nil
+	}
+	return 0, fmt.Errorf("%s: an integer of %d bytes: %w", v, size, ErrCorrupt)
+}
+
+// Float reads a float32 or float64.
+func (v Value) Float() (float64, error) {
+	if !v.IsValid() || (v.Type.Kind != reflect.Float32 && v.Type.Kind != reflect.Float64) {
+		return 0, v.wrong("floating-point number")
+	}
+	u, err := v.unsigned(v.Type.Size)
+	if err != nil {
+		return 0, err
+	}
+	if v.Type.Kind == reflect.Float32 {
+		return float64(math.Float32frombits(uint32(u))), nil
+	}
+	return math.Float64frombits(u), nil
+}
+
+// Complex reads a complex64 or complex128.
+func (v Value) Complex() (complex128, error) {
+	if !v.IsValid() || (v.Type.Kind != reflect.Complex64 && v.Type.Kind != reflect.Complex128) {
+		return 0, v.wrong("complex number")
+	}
+	b, err := v.bytes(v.Type.Size)
+	if err != nil {
+		return 0, err
+	}
+	if v.Type.Kind == reflect.Complex64 {
+		return complex(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4:])))), nil
+	}
+	return complex(math.Float64frombits(binary.LittleEndian.Uint64(b)), math.Float64frombits(binary.LittleEndian.Uint64(b[8:]))), nil
+}
+
+// Word reads the pointer word of a pointer, unsafe.Pointer, func, chan or map.
+func (v Value) Word() (uint64, error) {
+	if v.IsValid() {
+		switch v.Type.Kind {
+		case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Chan, reflect.Map:
+			return v.s.Uint64(v.Addr)
+		}
+	}
+	return 0, v.wrong("pointer")
+}
+
+// IsNil tells whether a pointer, unsafe.Pointer, func, chan, map, slice or interface is nil.
+func (v Value) IsNil() (bool, error) {
+	if v.IsValid() {
+		switch v.Type.Kind {
+		case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Chan, reflect.Map, reflect.Slice, reflect.Interface:
+			w, err := v.s.Uint64(v.Addr)
+			return w == 0, err
+		}
+	}
+	return false, v.wrong("nil")
+}
+
+// sliceHeader reads data, length and (of a slice) capacity, and checks that they can be.
+func (v Value) sliceHeader() (data uint64, length, capacity int64, err error) {
+	n := int64(24)
+	if v.Type.Kind == reflect.String {
+		n = 16
+	}
+	b, err := v.bytes(n)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	data, length = binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))
+	capacity = length
+	size := int64(1)
+	if n == 24 {
+		capacity = int64(binary.LittleEndian.Uint64(b[16:]))
+		if elem := v.Type.Elem(); elem != nil {
+			size = elem.Size
+		}
+	}
+	if length < 0 || capacity < length || (size > 0 && capacity > maxBytes/size) || (data == 0 && length > 0) {
+		return data, length, capacity, fmt.Errorf("%s: data %#x, length %d, capacity %d cannot be: %w", v, data, length, capacity, ErrCorrupt)
+	}
+	return data, length, capacity, nil
+}
+
+// Len is the length of a string, array, slice, map or chan (elements queued).
+func (v Value) Len() (int, error) {
+	if !v.IsValid() {
+		return 0, v.wrong("length")
+	}
+	switch v.Type.Kind {
+	case reflect.Array:
+		return int(v.Type.Len()), nil
+	case reflect.String, reflect.Slice:
+		_, n, _, err := v.sliceHeader()
+		return int(n), err
+	case reflect.Map:
+		return v.mapLen()
+	case reflect.Chan:
+		c, err := v.Chan()
+		return c.Len, err
+	}
+	return 0, v.wrong("length")
+}
+
+// Cap is the capacity of an array, slice or chan.
+func (v Value) Cap() (int, error) {
+	if !v.IsValid() {
+		return 0, v.wrong("capacity")
+	}
+	switch v.Type.Kind {
+	case reflect.Array:
+		return int(v.Type.Len()), nil
+	case reflect.Slice:
+		_, _, n, err := v.sliceHeader()
+		return int(n), err
+	case reflect.Chan:
+		c, err := v.Chan()
+		return c.Cap, err
+	}
+	return 0, v.wrong("capacity")
+}
+
+// Text reads a string's first limit bytes and gives its full length in bytes. The bytes are the program's: they may hold NUL and invalid UTF-8.
+func (v Value) Text(limit int) (text string, full int, err error) {
+	if !v.IsValid() || v.Type.Kind != reflect.String {
+		return "", 0, v.wrong("text")
+	}
+	data, n, _, err := v.sliceHeader()
+	if err != nil || n == 0 {
+		return "", 0, err
+	}
+	b, err := v.s.Slice(data, int(min(n, int64(max(limit, 0)))))
+	if err != nil {
+		return "", int(n), fmt.Errorf("contents of a string of %d bytes: %w", n, err)
+	}
+	return string(b), int(n), nil
+}
+
+// Bytes reads the first limit bytes of a []byte, [N]byte or string and gives the full length. The bytes must not be written.
+func (v Value) Bytes(limit int) (b []byte, full int, err error) {
+	if !v.IsValid() {
+		return nil, 0, v.wrong("bytes")
+	}
+	data, n := v.Addr, v.Type.Len()
+	switch v.Type.Kind {
+	case reflect.String:
+	case reflect.Slice, reflect.Array:
+		if e := v.Type.Elem(); e == nil || e.Size != 1 {
+			return nil, 0, v.wrong("bytes")
+		}
+	default:
+		return nil, 0, v.wrong("bytes")
+	}
+	if v.Type.Kind != reflect.Array {
+		if data, n, _, err = v.sliceHeader(); err != nil {
+			return nil, 0, err
+		}
+	}
+	if n == 0 {
+		return nil, 0, nil
+	}
+	b, err = v.s.Slice(data, int(min(n, int64(max(limit, 0)))))
+	return b, int(n), err
+}
+
+// Constant gives the name of the constant that the program declares with exactly the value's named integer type and with its value.
+func (v Value) Constant() (string, bool) {
+	if !v.IsValid() {
+		return "", false
+	}
+	if n, err := v.Int(); err == nil {
+		return v.Type.Constant(n)
+	}
+	if n, err := v.Uint(); err == nil {
+		return v.Type.Constant(int64(n))
+	}
+	return "", false
+}
