@@ -1,0 +1,32 @@
+# What a person types. Each target works on a fresh checkout with Go and make.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+
+.PHONY: build demo test check needs fuzz clean
+
+build: ## one static binary: bin/ri
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
+
+demo: build ## ri at work on a live process that knows nothing of it
+	./examples/demo.sh
+
+test: needs ## everything, on real processes
+	go test -count=1 -timeout=25m ./...
+	cd examples/target && go test -count=1 ./...
+
+check: ## what CI asks of the source
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || (echo "gofmt -w the files above" >&2; exit 1)
+	go vet ./...
+	cd examples/target && go vet ./...
+	go run $(STATICCHECK) ./...
+	cd examples/target && go run $(STATICCHECK) ./...
+
+needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users)
+	@./e2e/needs.sh
+
+fuzz: ## each fuzz test for a minute
+	@for pkg in $$(go list ./...); do for name in $$(go test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
+		echo "== $$pkg $$name"; go test -run='^$$' -fuzz="^$$name$$" -fuzztime=60s $$pkg || exit 1; done; done
+
+clean:
+	rm -rf bin
