@@ -32,14 +32,6 @@ func (f Fid) String() string {
 	return "<" + strconv.FormatUint(f.Container, 16) + ":" + strconv.FormatUint(f.Key, 16) + ">"
 }
 
-// less orders fids by container, then key.
-func (f Fid) less(g Fid) bool {
-	if f.Container != g.Container {
-		return f.Container < g.Container
-	}
-	return f.Key < g.Key
-}
-
 // MarshalText makes a fid print as <container:key> in JSON too.
 func (f Fid) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 

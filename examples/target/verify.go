@@ -32,9 +32,12 @@ func (s *Store) verify() *Verdict {
 	v.Objects, v.Cobs, v.Nodes = len(s.objects), len(s.cobs), len(s.tree.nodes)
 	s.tree.check(v.report)
 	s.verifyNames(v)
-	for _, object := range s.objects {
-		s.verifyObject(v, object)
-	}
+	s.tree.scan("", func(_ string, fid Fid) bool {
+		if object := s.objects[fid]; object != nil {
+			s.verifyObject(v, object)
+		}
+		return true
+	})
 	for _, cob := range s.cobs {
 		if s.objects[cob.object] == nil {
 			s.verifyCob(v, cob)
