@@ -1,6 +1,6 @@
 # What a person types. Each target works on a fresh checkout with Go and make.
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: build demo test check needs fuzz clean
 
