@@ -19,8 +19,8 @@ const (
 	pageShift     = 12
 	pagesPerChunk = chunkSize / PageSize
 	allPages      = 1<<pagesPerChunk - 1
-	slabChunks    = 16 // allocated in one piece: 1 MiB
-	lookasides    = 256
+	slabChunks    = 16   // allocated in one piece: 1 MiB
+	lookasides    = 1024 // 64 MiB within reach, 32 KiB of table
 
 	// emptyChunkCost is what a chunk without data counts toward MaxBytes, so that wild pointers can't fill ri's memory with what isn't there.
 	emptyChunkCost = 256

@@ -19,6 +19,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv("ATTACH_TEST_CHILD"); name != "" {
+		child(name, os.Getenv("ATTACH_TEST_ARGS"))
+		return
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "attach-test")
 		if err != nil {

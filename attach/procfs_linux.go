@@ -2,7 +2,6 @@ package attach
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -74,7 +73,25 @@ func parseStatus(data []byte) processStatus {
 			st.CapPrm, _ = strconv.ParseUint(value, 16, 64)
 		}
 	}
+	if st.TracerPid != 0 { // the kernel names the tracer's thread
+		st.TracerPid = processOf(st.TracerPid)
+	}
 	return st
+}
+
+// processOf is the process that a thread belongs to, or the thread's own id if that can't be read.
+func processOf(tid int) int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
+	if err != nil {
+		return tid
+	}
+	_, tgid, _ := bytes.Cut(data, []byte("\nTgid:\t"))
+	line, _, _ := bytes.Cut(tgid, []byte("\n"))
+	pid, err := strconv.Atoi(string(line))
+	if err != nil {
+		return tid
+	}
+	return pid
 }
 
 func parseIDs(s string) (ids [4]uint32) {
@@ -113,27 +130,6 @@ func readStat(path string) (processStat, error) {
 	st.PPid, _ = strconv.Atoi(f[1])
 	st.StartTime, err = strconv.ParseUint(f[19], 10, 64)
 	return st, err
-}
-
-// Keys of the auxiliary vector, uapi/linux/auxvec.h.
-const (
-	auxNull  = 0
-	auxEntry = 9
-)
-
-// auxvValue finds a key in a 64-bit auxiliary vector: pairs of words, the last one's key is AT_NULL.
-func auxvValue(auxv []byte, key uint64) (uint64, bool) {
-	for len(auxv) >= 16 {
-		k := binary.LittleEndian.Uint64(auxv)
-		if k == auxNull {
-			break
-		}
-		if k == key {
-			return binary.LittleEndian.Uint64(auxv[8:]), true
-		}
-		auxv = auxv[16:]
-	}
-	return 0, false
 }
 
 // parseMaps reads /proc/PID/maps (proc_pid_maps(5)).

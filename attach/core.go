@@ -1,0 +1,229 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Core is a core file: what the kernel, gcore or dlv wrote of a process. Memory that the file does not hold, because
+// it can be had from the executable (its code and constants), is read from the executable.
+type Core struct {
+	path    string
+	file    *os.File
+	exe     *os.File
+	exePath string
+	entry   uint64
+	content coreContent
+	memory  coreMemory
+}
+
+// OpenCore opens a core file of a 64-bit amd64 Linux program. exe is the path of the program's executable; if it is empty, the path
+// that the core names is taken. An executable that didn't make the core is refused.
+//
+// A truncated core opens if its headers and notes are whole: what is missing says so when it is read.
+//
+// Errors: ErrNotSupported (not such a core), ErrNoExecutable, errors of the file system.
+func OpenCore(core, exe string) (Target, error) {
+	c, err := openCore(core, exe)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ErrNoExecutable says that a core can't be read for want of the executable that made it.
+var ErrNoExecutable = errors.New("no executable for the core")
+
+func openCore(corePath, exePath string) (*Core, error) {
+	c := &Core{path: corePath}
+	var err error
+	if c.file, err = os.Open(corePath); err != nil {
+		return nil, fmt.Errorf("opening the core file: %w", err)
+	}
+	if err := c.open(exePath); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Core) open(exePath string) error {
+	info, err := c.file.Stat()
+	if err != nil {
+		return fmt.Errorf("opening the core file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("core %s is not a regular file: %w", c.path, ErrNotSupported)
+	}
+	if c.content, err = readCore(c.file, info.Size()); err != nil {
+		return fmt.Errorf("core %s: %w", c.path, err)
+	}
+	c.entry = c.content.entry
+	c.memory = coreMemory{core: c.file, size: info.Size(), segments: c.content.segments, files: c.content.files, truncated: c.content.truncated}
+	if c.entry == 0 {
+		return fmt.Errorf("core %s says nothing of its program's entry point (no NT_AUXV note), so the program can't be placed in memory: %w", c.path, ErrNotSupported)
+	}
+	return c.openExecutable(exePath)
+}
+
+// openExecutable finds the program and checks that it is the one that made the core.
+func (c *Core) openExecutable(path string) error {
+	named := c.content.fileAt(c.entry) // the path that the program was started from, if the core has it
+	given := path != ""
+	if !given {
+		if named == nil || named.Path == "" {
+			return fmt.Errorf("%s doesn't say which executable it is of: pass --exe with its path: %w", c.Describe(), ErrNoExecutable)
+		}
+		path = named.Path
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		if given {
+			return fmt.Errorf("opening the executable for %s: %v: %w", c.Describe(), err, ErrNoExecutable)
+		}
+		return fmt.Errorf("%s is of %s, which can't be opened here (%v): pass --exe with the path of that same build: %w", c.Describe(), path, err, ErrNoExecutable)
+	}
+	c.exe, c.exePath = file, path
+	segments, entry, err := readExecutable(file)
+	if err != nil {
+		return fmt.Errorf("%s: executable %s: %v: pass --exe with the program that made the core: %w", c.Describe(), path, err, ErrNoExecutable)
+	}
+	bias := c.entry - entry
+	if bias%PageSize != 0 {
+		return c.wrongExecutable("its entry point lies elsewhere")
+	}
+	c.memory.addExecutable(file, segments, bias)
+	return c.checkExecutable(segments, bias)
+}
+
+func (c *Core) wrongExecutable(why string) error {
+	return fmt.Errorf("%s was not made by %s (%s): pass --exe with the program that made it, from the same build: %w", c.Describe(), c.exePath, why, ErrNoExecutable)
+}
+
+// checkExecutable compares what both the core and the executable hold: the kernel dumps the first page of each mapped ELF file,
+// which in a Go program has the build ID; gcore and dlv dump more.
+func (c *Core) checkExecutable(segments []exeSegment, bias uint64) error {
+	compared := false
+	for _, s := range segments {
+		if s.write {
+			continue
+		}
+		var inCore, inExe [PageSize]byte
+		for _, at := range []uint64{0, s.fileSize / 2 &^ (PageSize - 1)} {
+			n := int(min(PageSize, s.fileSize-at))
+			if k, err := c.memory.readCoreOnly(inCore[:n], s.addr+bias+at); k < n || err != nil {
+				continue
+			}
+			if _, err := c.exe.ReadAt(inExe[:n], int64(s.offset+at)); err != nil {
+				return c.wrongExecutable(fmt.Sprintf("reading it at %#x: %v", s.offset+at, err))
+			}
+			if inCore != inExe {
+				return c.wrongExecutable(fmt.Sprintf("they differ at address %#x", s.addr+bias+at))
+			}
+			compared = true
+		}
+	}
+	c.content.checked = compared
+	return nil
+}
+
+// Executable implements Target.
+func (c *Core) Executable() io.ReaderAt { return c.exe }
+
+// ExecutablePath implements Target.
+func (c *Core) ExecutablePath() string { return c.exePath }
+
+// Entry implements Target.
+func (c *Core) Entry() uint64 { return c.entry }
+
+// PID implements Target.
+func (c *Core) PID() int { return c.content.pid }
+
+// Describe implements Target: "core ./core.4711 of pid 4711 (nats-server)".
+func (c *Core) Describe() string {
+	s := "core " + c.path
+	if c.content.pid != 0 {
+		s += fmt.Sprintf(" of pid %d", c.content.pid)
+	}
+	if name := c.content.name; name != "" {
+		s += fmt.Sprintf(" (%s)", name)
+	} else if c.exePath != "" {
+		s += fmt.Sprintf(" (%s)", filepath.Base(c.exePath))
+	}
+	return s
+}
+
+// Signal is the number of the signal that ended the process, 0 if none did (gcore, dlv). The first of
+// Threads is the one that got it.
+func (c *Core) Signal() int { return c.content.signal }
+
+// Truncated says whether the file ends before the memory that it announces.
+func (c *Core) Truncated() bool { return c.content.truncated }
+
+// ExecutableChecked says whether the core held a part of the executable, and it was the same.
+func (c *Core) ExecutableChecked() bool { return c.content.checked }
+
+// View implements Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.
+func (c *Core) View(ctx context.Context, opt ViewOptions) (View, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return &coreView{core: c, done: make(chan struct{})}, nil
+}
+
+// Mappings implements Target.
+func (c *Core) Mappings() ([]Mapping, error) { return c.content.mappings(), nil }
+
+// Close implements Target.
+func (c *Core) Close() error {
+	err := c.file.Close()
+	if c.exe != nil {
+		err = errors.Join(err, c.exe.Close())
+	}
+	return err
+}
+
+// coreView is one look at a core.
+type coreView struct {
+	core      *Core
+	bytesRead atomic.Int64
+	closed    atomic.Bool
+	done      chan struct{}
+	closeOnce sync.Once
+}
+
+func (v *coreView) ReadMemory(p []byte, addr uint64) (int, error) {
+	if v.closed.Load() {
+		return 0, v.Err()
+	}
+	n, err := v.core.memory.ReadMemory(p, addr)
+	v.bytesRead.Add(int64(n))
+	return n, err
+}
+
+func (v *coreView) Kind() ViewKind        { return Stopped }
+func (v *coreView) Threads() []Thread     { return v.core.content.threads }
+func (v *coreView) Done() <-chan struct{} { return v.done }
+
+func (v *coreView) Err() error {
+	if v.closed.Load() {
+		return fmt.Errorf("reading %s: %w", v.core.Describe(), ErrClosed)
+	}
+	return nil
+}
+
+func (v *coreView) Stats() Stats {
+	return Stats{Stops: 0, Stopped: time.Duration(0), BytesRead: v.bytesRead.Load()}
+}
+
+func (v *coreView) Close() error {
+	v.closed.Store(true)
+	return nil
+}

@@ -1,0 +1,370 @@
+//go:build amd64
+
+package attach
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// refused checks an error's kind and that its words hold each of these.
+func refused(t *testing.T, err, kind error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("got the error %v, want one that is %q", err, kind)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q does not say %q", err, w)
+		}
+	}
+}
+
+func TestNoProcess(t *testing.T) {
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenProcess(cmd.Process.Pid)
+	refused(t, err, ErrNoProcess, fmt.Sprint(cmd.Process.Pid), "ri ps")
+	_, err = OpenProcess(-3)
+	refused(t, err, ErrNoProcess, "-3")
+	_, err = OpenProcess(0)
+	refused(t, err, ErrNoProcess)
+	_, err = OpenProcess(os.Getpid())
+	refused(t, err, ErrNotSupported, "itself")
+	_, err = OpenProcess(2) // kthreadd, or in a container some process that is one
+	if _, e := os.Readlink("/proc/2/exe"); errors.Is(e, os.ErrNotExist) {
+		refused(t, err, ErrNotSupported, "kernel thread")
+	}
+}
+
+func TestThreadID(t *testing.T) {
+	p := start(t)
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() == fmt.Sprint(p.PID) {
+			continue
+		}
+		var tid int
+		fmt.Sscan(e.Name(), &tid)
+		_, err := OpenProcess(tid)
+		refused(t, err, ErrNoProcess, "thread of pid", fmt.Sprintf("-p %d", p.PID))
+		return
+	}
+	t.Fatal("the target has one thread only")
+}
+
+func TestZombie(t *testing.T) {
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	var info unix.Siginfo // returns when it has ended, and leaves it a zombie
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := OpenProcess(cmd.Process.Pid)
+	refused(t, err, ErrZombie, "dead", fmt.Sprint(os.Getpid()))
+}
+
+// inChild runs a part of this test program as another user, or under other rules.
+func inChild(t *testing.T, name string, attr *syscall.SysProcAttr, args ...string) string {
+	t.Helper()
+	self := filepath.Join(buildDir, "self")
+	if _, err := os.Stat(self); err != nil {
+		data, err := os.ReadFile("/proc/self/exe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(self, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(self, "-test.run=^$")
+	cmd.Env = append(os.Environ(), "ATTACH_TEST_CHILD="+name, "ATTACH_TEST_ARGS="+strings.Join(args, " "))
+	cmd.SysProcAttr = attr
+	cmd.Dir = "/"
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	}
+	return string(out)
+}
+
+// child is what such a part does; it prints what happened.
+func child(name, args string) {
+	var pid int
+	fmt.Sscan(args, &pid)
+	switch name {
+	case "open":
+		target, err := OpenProcess(pid)
+		if err == nil {
+			_, err = target.View(context.Background(), ViewOptions{Kind: Stopped})
+		}
+		fmt.Println(errors.Is(err, ErrPermission), err)
+	case "list":
+		list, err := ListProcesses()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(len(list.Unreadable) > 0, list.Advice())
+	case "facts":
+		f := Capabilities()
+		fmt.Println(f.CapSysPtrace, f.Missing())
+	case "hold": // stop a process again and again until killed
+		target, err := OpenProcess(pid)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("holding")
+		for {
+			v, err := target.View(context.Background(), ViewOptions{Kind: Stopped})
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			v.Close()
+		}
+	case "trace": // hold a process until stdin ends
+		target, err := OpenProcess(pid)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		v, err := target.View(context.Background(), ViewOptions{Kind: Stopped, MaxStop: time.Hour})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("holding")
+		io.Copy(io.Discard, os.Stdin)
+		v.Close()
+	}
+}
+
+func nobody() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: os.Getuid() != 0}}
+}
+
+// TestPermission looks as another user at a process. Without root there is no other user, so it looks at one that root owns: pid 1.
+func TestPermission(t *testing.T) {
+	if os.Getuid() != 0 {
+		_, err := OpenProcess(1)
+		refused(t, err, ErrPermission, "runs as user root", "CAP_SYS_PTRACE")
+		return
+	}
+	p := start(t)
+	out := inChild(t, "open", nobody(), fmt.Sprint(p.PID))
+	for _, w := range []string{"true", fmt.Sprint("pid ", p.PID), "runs as user root (0)", "65534", "CAP_SYS_PTRACE", "root"} {
+		if !strings.Contains(out, w) {
+			t.Errorf("%q does not say %q", out, w)
+		}
+	}
+	if out := inChild(t, "list", nobody()); !strings.HasPrefix(out, "true ") || !strings.Contains(out, "CAP_SYS_PTRACE") {
+		t.Errorf("the unreadable processes are not reported: %s", out)
+	}
+	if out := inChild(t, "facts", nobody()); !strings.HasPrefix(out, "false ") || !strings.Contains(out, "CAP_SYS_PTRACE") {
+		t.Errorf("the missing capability is not reported: %s", out)
+	}
+}
+
+// TestNotDumpable looks at a process of the same user that may not be read: its file isn't readable for that user.
+func TestNotDumpable(t *testing.T) {
+	if os.Getuid() != 0 {
+		// No other user to be: a process may always read itself, but not after it says so.
+		if why, _ := permissionReason(os.Getpid()); why == "" {
+			t.Error("no reason")
+		}
+		return
+	}
+	data, err := os.ReadFile(build(t, "target"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe := filepath.Join(buildDir, "unreadable")
+	if err := os.WriteFile(exe, data, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.SysProcAttr = nobody()
+	p := startCmd(t, cmd)
+	out := inChild(t, "open", nobody(), fmt.Sprint(p.PID))
+	for _, w := range []string{"true", "not dumpable", "CAP_SYS_PTRACE"} {
+		if !strings.Contains(out, w) {
+			t.Errorf("%q does not say %q", out, w)
+		}
+	}
+}
+
+// TestSameUser needs no privilege at all, unless Yama says otherwise.
+func TestSameUser(t *testing.T) {
+	if scope, ok := yamaScope(); ok && scope > 0 || os.Getuid() != 0 {
+		open(t, start(t).PID)
+		return
+	}
+	cmd := exec.Command(build(t, "target"))
+	cmd.SysProcAttr = nobody()
+	p := startCmd(t, cmd)
+	if out := inChild(t, "open", nobody(), fmt.Sprint(p.PID)); !strings.HasPrefix(out, "false <nil>") {
+		t.Error(out)
+	}
+	p.goesOn()
+}
+
+// holder starts another process that holds a target, until its input is closed.
+func holder(t *testing.T, pid int, what string) (*exec.Cmd, io.Closer) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
+	cmd.Env = append(os.Environ(), "ATTACH_TEST_CHILD="+what, fmt.Sprint("ATTACH_TEST_ARGS=", pid))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); cmd.Process.Kill(); cmd.Wait() })
+	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "holding\n" {
+		t.Fatal(line)
+	}
+	return cmd, in
+}
+
+func TestTraced(t *testing.T) {
+	p := start(t)
+	target := open(t, p.PID)
+	cmd, in := holder(t, p.PID, "trace")
+	_, err := target.View(context.Background(), ViewOptions{Kind: Stopped})
+	refused(t, err, ErrTraced, fmt.Sprint("pid ", cmd.Process.Pid), "--view live")
+	refused(t, target.CheckStop(), ErrTraced)
+
+	again := open(t, p.PID) // opens all the same
+	v, err := again.View(context.Background(), ViewOptions{Kind: Live})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	buf := make([]byte, 4096)
+	if _, err := v.ReadMemory(buf, p.Address); err != nil {
+		t.Error(err)
+	}
+	checkPattern(t, buf, 0)
+	list, err := ListProcesses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range list.Go {
+		if g.PID == p.PID && g.Tracer != cmd.Process.Pid {
+			t.Errorf("the list says it is traced by %d, want %d", g.Tracer, cmd.Process.Pid)
+		}
+	}
+	in.Close()
+	cmd.Wait()
+	p.goesOn()
+	if err := target.CheckStop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTracedByOurselves(t *testing.T) {
+	p := start(t)
+	target := open(t, p.PID)
+	v, err := target.View(context.Background(), ViewOptions{Kind: Stopped, MaxStop: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	_, err = target.View(context.Background(), ViewOptions{Kind: Stopped})
+	refused(t, err, ErrTraced, "another view of this ri")
+}
+
+func TestExits(t *testing.T) {
+	p := start(t)
+	target := open(t, p.PID)
+	live, err := target.View(context.Background(), ViewOptions{Kind: Live})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, err := target.View(context.Background(), ViewOptions{Kind: Stopped, MaxStop: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Process.Kill()
+	<-stopped.Done()
+	if !errors.Is(stopped.Err(), ErrExited) {
+		t.Error(stopped.Err())
+	}
+	_, err = stopped.ReadMemory(make([]byte, 8), p.Address)
+	refused(t, err, ErrExited)
+	stopped.Close()
+	p.cmd.Wait()
+	_, err = live.ReadMemory(make([]byte, 8), p.Address)
+	refused(t, err, ErrExited)
+	<-live.Done()
+	_, err = target.View(context.Background(), ViewOptions{Kind: Stopped})
+	refused(t, err, ErrExited)
+	_, err = target.Mappings()
+	refused(t, err, ErrExited)
+}
+
+func TestExec(t *testing.T) {
+	p := start(t, "-reexec", "1ms")
+	target, err := openProcess(p.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	entered := p.read() // the next program says that it is ready
+	_ = entered
+	_, err = target.View(context.Background(), ViewOptions{Kind: Stopped})
+	refused(t, err, ErrExited, "exec")
+	_, err = target.View(context.Background(), ViewOptions{Kind: Live})
+	refused(t, err, ErrExited, "exec")
+}
+
+func Test32Bit(t *testing.T) {
+	exe := filepath.Join(t.TempDir(), "target386")
+	cmd := exec.Command("go", "build", "-o", exe, "./testdata/target")
+	cmd.Env = append(os.Environ(), "GOARCH=386", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	f, err := os.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	refused(t, checkExecutable(f), ErrNotSupported, "32-bit")
+	run := exec.Command(exe)
+	in, _ := run.StdinPipe()
+	if err := run.Start(); err != nil { // a kernel without 32-bit programs
+		return
+	}
+	defer func() { in.Close(); run.Process.Kill(); run.Wait() }()
+	_, err = OpenProcess(run.Process.Pid)
+	refused(t, err, ErrNotSupported, "32-bit", fmt.Sprint(run.Process.Pid))
+}
