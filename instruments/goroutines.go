@@ -1,0 +1,239 @@
+package instruments
+
+import (
+	"fmt"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/values"
+)
+
+// goroutine is a goroutine in Lua: g.id, g.status, g:stack().
+type goroutine struct {
+	g      *values.Goroutine
+	frames []values.Frame // once asked for
+	most   int            // frames asked for
+	broken error          // where unwinding broke off
+}
+
+func (g *goroutine) String() string {
+	text := fmt.Sprintf("goroutine %d [%s", g.g.ID, g.g.Status)
+	if g.g.WaitReason != "" {
+		text = fmt.Sprintf("goroutine %d [%s", g.g.ID, g.g.WaitReason)
+	}
+	return text + "]"
+}
+
+var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system", "stack", "locals", "labels"}
+
+func (h *Host) openGoroutines() {
+	t := h.lua.NewTable()
+	methods := map[string]*lua.LFunction{
+		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels),
+	}
+	t.RawSetString("__index", h.function(func(L *lua.LState) int {
+		g := h.goroutineArg(L, 1)
+		name := L.CheckString(2)
+		if m := methods[name]; m != nil {
+			L.Push(m)
+			return 1
+		}
+		L.Push(h.goroutineField(L, g, name))
+		return 1
+	}))
+	t.RawSetString("__tostring", h.function(func(L *lua.LState) int {
+		L.Push(lua.LString(h.goroutineArg(L, 1).String()))
+		return 1
+	}))
+	t.RawSetString("__eq", h.function(func(L *lua.LState) int {
+		L.Push(lua.LBool(h.goroutineArg(L, 1).g.Addr == h.goroutineArg(L, 2).g.Addr))
+		return 1
+	}))
+	h.metas.goroutine = t
+}
+
+func (h *Host) goroutineArg(L *lua.LState, n int) *goroutine {
+	if u, ok := L.Get(n).(*lua.LUserData); ok {
+		if g, ok := u.Value.(*goroutine); ok {
+			return g
+		}
+	}
+	L.ArgError(n, "a goroutine expected, got "+h.describe(L.Get(n)))
+	return nil
+}
+
+func (h *Host) goroutineField(L *lua.LState, g *goroutine, name string) lua.LValue {
+	switch name {
+	case "id":
+		return h.int64Value(g.g.ID)
+	case "addr":
+		return h.uint64Value(g.g.Addr)
+	case "status":
+		return lua.LString(g.g.Status)
+	case "wait_reason":
+		return lua.LString(g.g.WaitReason)
+	case "wait":
+		if g.g.Wait == 0 {
+			return lua.LNil // not recorded
+		}
+		return lua.LNumber(g.g.Wait.Seconds())
+	case "parent":
+		if g.g.ParentID == 0 {
+			return lua.LNil
+		}
+		return h.int64Value(g.g.ParentID)
+	case "created_by":
+		if g.g.CreatedBy.Func == "" {
+			return lua.LNil
+		}
+		return h.lineTable(g.g.CreatedBy.Func, g.g.CreatedBy.File, g.g.CreatedBy.Line)
+	case "start":
+		return h.lineTable(g.g.Start.Func, g.g.Start.File, g.g.Start.Line)
+	case "thread":
+		if g.g.ThreadID == 0 {
+			return lua.LNil
+		}
+		return lua.LNumber(g.g.ThreadID)
+	case "system":
+		return lua.LBool(g.g.System)
+	}
+	L.RaiseError("a goroutine has no %q%s; it has %s", name, DidYouMean(name, goroutineFields), strings.Join(goroutineFields, ", "))
+	return nil
+}
+
+func (h *Host) lineTable(function, file string, line int) *lua.LTable {
+	return h.table("func", function, "file", file, "line", line)
+}
+
+// riGoroutines gives an iterator. Options: system (the runtime's own too), status.
+func (h *Host) riGoroutines(L *lua.LState) int {
+	system, status := false, ""
+	if t, ok := L.Get(1).(*lua.LTable); ok {
+		h.onlyKeys(L, t, "system", "status")
+		system = lua.LVAsBool(t.RawGetString("system"))
+		status = lua.LVAsString(t.RawGetString("status"))
+	}
+	var list []*values.Goroutine
+	var broken error
+	for g, err := range h.space.Goroutines() {
+		if err != nil {
+			broken = err
+			break
+		}
+		h.check(L)
+		if (system || !g.System) && (status == "" || g.Status == status) {
+			list = append(list, g)
+		}
+	}
+	if broken != nil && len(list) == 0 {
+		h.raise(L, fmt.Errorf("ri.goroutines: %w", broken))
+	}
+	i := 0
+	L.Push(h.function(func(L *lua.LState) int {
+		if i >= len(list) {
+			if broken != nil {
+				h.raise(L, fmt.Errorf("ri.goroutines: after %d: %w", i, broken))
+			}
+			return 0
+		}
+		h.loads++
+		L.Push(h.goroutineValue(list[i]))
+		i++
+		return 1
+	}))
+	return 1
+}
+
+func (h *Host) goroutineValue(g *values.Goroutine) lua.LValue {
+	return &lua.LUserData{Value: &goroutine{g: g}, Metatable: h.metas.goroutine}
+}
+
+func (h *Host) riGoroutine(L *lua.LState) int {
+	id := int64(L.CheckNumber(1))
+	for g, err := range h.space.Goroutines() {
+		if err != nil {
+			h.raise(L, fmt.Errorf("ri.goroutine: %w", err))
+		}
+		h.check(L)
+		if g.ID == id {
+			L.Push(h.goroutineValue(g))
+			return 1
+		}
+	}
+	L.Push(lua.LNil)
+	return 1
+}
+
+// stack unwinds, once.
+func (g *goroutine) stack(most int) ([]values.Frame, error) {
+	if g.frames == nil || g.most < most {
+		g.frames, g.broken = g.g.Stack(most)
+		g.most = most
+	}
+	return g.frames[:min(most, len(g.frames))], g.broken
+}
+
+// riStack gives the frames, innermost first, and where unwinding broke off, if it did.
+func (h *Host) riStack(L *lua.LState) int {
+	g := h.goroutineArg(L, 1)
+	most := L.OptInt(2, 256)
+	if most < 1 || most > 1<<16 {
+		L.ArgError(2, "from 1 to 65536 frames")
+	}
+	frames, err := g.stack(most)
+	t := h.lua.NewTable()
+	for i := range frames {
+		f := &frames[i]
+		t.Append(h.table("func", f.Func, "file", f.File, "line", f.Line.Line, "pc", f.PC, "inlined", f.Inlined))
+	}
+	L.Push(t)
+	if err != nil && len(frames) < most {
+		L.Push(lua.LString(err.Error()))
+		return 2
+	}
+	return 1
+}
+
+// riLocals gives a frame's arguments and locals by name, and how many are no longer there.
+func (h *Host) riLocals(L *lua.LState) int {
+	g := h.goroutineArg(L, 1)
+	i := L.CheckInt(2)
+	if i < 1 || i > 1<<16 {
+		L.ArgError(2, "frames are counted from 1")
+	}
+	frames, err := g.stack(max(i, 256))
+	if i > len(frames) {
+		if err == nil {
+			err = fmt.Errorf("it has %d frames", len(frames))
+		}
+		h.raise(L, fmt.Errorf("ri.locals: %s: %w", g, err))
+	}
+	vars, lost := g.g.Vars(&frames[i-1])
+	t := h.lua.NewTable()
+	for _, v := range vars {
+		value, err := h.fromValue(v.Value, nil, textStep(v.Name))
+		if err != nil {
+			lost++
+			continue
+		}
+		t.RawSetString(v.Name, value)
+	}
+	L.Push(t)
+	L.Push(lua.LNumber(lost))
+	return 2
+}
+
+func (h *Host) riLabels(L *lua.LState) int {
+	g := h.goroutineArg(L, 1)
+	labels, err := g.g.Labels()
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.labels: %s: %w", g, err))
+	}
+	t := h.lua.NewTable()
+	for _, k := range sortedKeys(labels) {
+		t.RawSetString(k, lua.LString(labels[k]))
+	}
+	L.Push(t)
+	return 1
+}

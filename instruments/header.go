@@ -1,0 +1,264 @@
+package instruments
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Header is what an instrument declares of itself.
+type Header struct {
+	Title       string
+	Description string
+	Category    string
+	Params      []Param
+	Needs       Needs
+	Columns     []Column
+	Sample      string // sample output, as a table
+	Line        int    // of the table that the file returns
+}
+
+// Needs is what must be in a program for the instrument to fit it.
+type Needs struct {
+	Vars   []string // package variables
+	Types  []string
+	Fields []string // type and field: "main.Object.fid"
+	Funcs  []string
+}
+
+// ParamType is the type of a parameter.
+type ParamType string
+
+const (
+	ParamString   ParamType = "string"
+	ParamInt      ParamType = "int"
+	ParamFloat    ParamType = "float"
+	ParamBool     ParamType = "bool"
+	ParamDuration ParamType = "duration" // Lua: nanoseconds, as Go's time.Duration reads
+	ParamExpr     ParamType = "expr"     // Lua: the text, for ri.eval
+	ParamGoType   ParamType = "type"     // Lua: the name
+	ParamAddress  ParamType = "address"  // Lua: an integer
+	ParamEnum     ParamType = "enum"     // Lua: one of Values
+)
+
+var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType, ParamAddress, ParamEnum}
+
+// Param is a declared parameter.
+type Param struct {
+	Name     string
+	Type     ParamType
+	Default  any // nil: none. string, int64, float64, bool, time.Duration or (address) uint64
+	Min, Max any // nil: none. int64, float64 or time.Duration, as Type
+	Values   []string
+	Required bool
+	Help     string
+	Line     int
+}
+
+// ColumnType says how a column's values are shown.
+type ColumnType string
+
+const (
+	ColumnAny      ColumnType = ""
+	ColumnString   ColumnType = "string"
+	ColumnInt      ColumnType = "int"
+	ColumnFloat    ColumnType = "float"
+	ColumnBool     ColumnType = "bool"
+	ColumnDuration ColumnType = "duration" // emitted in nanoseconds
+	ColumnTime     ColumnType = "time"     // emitted as time.Time, or in seconds since 1970
+	ColumnBytes    ColumnType = "bytes"    // a number of bytes
+	ColumnAddress  ColumnType = "address"
+)
+
+var columnTypes = []ColumnType{ColumnString, ColumnInt, ColumnFloat, ColumnBool, ColumnDuration, ColumnTime, ColumnBytes, ColumnAddress}
+
+// Column is a declared column of the rows.
+type Column struct {
+	Name  string
+	Help  string
+	Type  ColumnType
+	Align string // "left", "right" or "" (by type)
+	Width int    // at most; 0: no limit
+	Line  int
+}
+
+// headerKeys are the keys of the table that an instrument returns.
+var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "sample", "run"}
+
+// headerDecoder turns a Lua table into a Header; every oddity is an error with a line.
+type headerDecoder struct {
+	path  string
+	lines map[string]int // of each key, where the table is written out
+	errs  []error
+}
+
+// decodeHeader reads what the file returned. lines may be empty.
+func decodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header, error) {
+	d := &headerDecoder{path: path, lines: lines}
+	h := &Header{Line: lines[""]}
+	d.keys(table, "", headerKeys...)
+	h.Title = d.text(table, "", "title")
+	h.Description = strings.TrimSpace(d.text(table, "", "description"))
+	h.Category = d.text(table, "", "category")
+	h.Sample = strings.Trim(d.text(table, "", "sample"), "\n")
+	if h.Title == "" {
+		d.fail("title", "title is missing")
+	}
+	if run := table.RawGetString("run"); run.Type() != lua.LTFunction {
+		d.fail("run", "run must be a function, is %s", run.Type())
+	}
+	d.each(table, "params", func(key string, t *lua.LTable) { h.Params = append(h.Params, d.param(key, t)) })
+	d.each(table, "columns", func(key string, t *lua.LTable) { h.Columns = append(h.Columns, d.column(key, t)) })
+	h.Needs = d.needs(table)
+	d.unique("parameter", "params", len(h.Params), func(i int) string { return h.Params[i].Name })
+	d.unique("column", "columns", len(h.Columns), func(i int) string { return h.Columns[i].Name })
+	if len(d.errs) > 0 {
+		return nil, errors.Join(d.errs...)
+	}
+	return h, nil
+}
+
+func (d *headerDecoder) param(key string, t *lua.LTable) Param {
+	d.keys(t, key, "name", "type", "default", "min", "max", "values", "required", "help")
+	p := Param{
+		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: ParamType(d.text(t, key, "type")),
+		Required: d.truth(t, key, "required"), Values: d.texts(t, key, "values"), Line: d.line(key),
+	}
+	d.identifier(key, "parameter", p.Name)
+	if !slices.Contains(paramTypes, p.Type) {
+		d.fail(key+".type", "parameter %s: unknown type %q; there are %s", p.Name, p.Type, joinWords(paramTypes))
+		return p
+	}
+	if (p.Type == ParamEnum) != (len(p.Values) > 0) {
+		d.fail(key+".values", "parameter %s: values belong to type enum, and only there", p.Name)
+	}
+	p.Default = d.paramValue(t, key, "default", &p)
+	ranged := p.Type == ParamInt || p.Type == ParamFloat || p.Type == ParamDuration
+	for _, bound := range []struct {
+		name string
+		to   *any
+	}{{"min", &p.Min}, {"max", &p.Max}} {
+		if t.RawGetString(bound.name) != lua.LNil && !ranged {
+			d.fail(key+"."+bound.name, "parameter %s: type %s has no %s", p.Name, p.Type, bound.name)
+			continue
+		}
+		*bound.to = d.paramValue(t, key, bound.name, &p)
+	}
+	if p.Default != nil && p.Required {
+		d.fail(key+".required", "parameter %s: is required, so its default can't be used", p.Name)
+	}
+	if p.Min != nil && p.Max != nil && compareParam(p.Min, p.Max) > 0 {
+		d.fail(key+".min", "parameter %s: min is above max", p.Name)
+	} else if p.Default != nil && (p.Min != nil && compareParam(p.Default, p.Min) < 0 || p.Max != nil && compareParam(p.Default, p.Max) > 0) {
+		d.fail(key+".default", "parameter %s: the default is out of its own range", p.Name)
+	}
+	if text, ok := p.Default.(string); ok && p.Type == ParamEnum && len(p.Values) > 0 && !slices.Contains(p.Values, text) {
+		d.fail(key+".default", "parameter %s: the default %q is none of its values", p.Name, text)
+	}
+	return p
+}
+
+// paramValue reads a default or bound in the parameter's own type.
+func (d *headerDecoder) paramValue(t *lua.LTable, key, field string, p *Param) any {
+	switch v := t.RawGetString(field).(type) {
+	case *lua.LNilType:
+		return nil
+	case lua.LBool:
+		if p.Type == ParamBool {
+			return bool(v)
+		}
+	case lua.LNumber:
+		whole, integral := wholeNumber(v)
+		switch {
+		case p.Type == ParamFloat:
+			return float64(v)
+		case p.Type == ParamInt && integral:
+			return whole
+		case p.Type == ParamDuration && integral:
+			return time.Duration(whole)
+		case p.Type == ParamAddress && integral && whole >= 0:
+			return uint64(whole)
+		}
+	case lua.LString:
+		switch p.Type {
+		case ParamString, ParamExpr, ParamGoType, ParamEnum:
+			return string(v)
+		case ParamDuration:
+			if span, err := time.ParseDuration(string(v)); err == nil {
+				return span
+			}
+		}
+	}
+	d.fail(key+"."+field, "parameter %s: %s %s is no %s", p.Name, field, luaText(t.RawGetString(field)), p.Type)
+	return nil
+}
+
+func compareParam(a, b any) int {
+	asFloat := func(v any) float64 {
+		switch v := v.(type) {
+		case int64:
+			return float64(v)
+		case time.Duration:
+			return float64(v)
+		case float64:
+			return v
+		}
+		return 0
+	}
+	x, y := asFloat(a), asFloat(b)
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+func (d *headerDecoder) column(key string, t *lua.LTable) Column {
+	d.keys(t, key, "name", "help", "type", "align", "width")
+	c := Column{
+		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: ColumnType(d.text(t, key, "type")),
+		Align: d.text(t, key, "align"), Line: d.line(key),
+	}
+	d.identifier(key, "column", c.Name)
+	if c.Type != ColumnAny && !slices.Contains(columnTypes, c.Type) {
+		d.fail(key+".type", "column %s: unknown type %q; there are %s", c.Name, c.Type, joinWords(columnTypes))
+	}
+	if c.Align != "" && c.Align != "left" && c.Align != "right" {
+		d.fail(key+".align", "column %s: align is left or right, not %q", c.Name, c.Align)
+	}
+	switch w := t.RawGetString("width").(type) {
+	case *lua.LNilType:
+	case lua.LNumber:
+		width, integral := wholeNumber(w)
+		if !integral || width < 1 || width > 10000 {
+			d.fail(key+".width", "column %s: width is an integer from 1 to 10000", c.Name)
+		}
+		c.Width = int(width)
+	default:
+		d.fail(key+".width", "column %s: width must be a number, is %s", c.Name, w.Type())
+	}
+	return c
+}
+
+func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
+	switch t := table.RawGetString("needs").(type) {
+	case *lua.LNilType:
+	case *lua.LTable:
+		d.keys(t, "needs", "vars", "types", "fields", "funcs")
+		n = Needs{Vars: d.texts(t, "needs", "vars"), Types: d.texts(t, "needs", "types"), Fields: d.texts(t, "needs", "fields"), Funcs: d.texts(t, "needs", "funcs")}
+		for i, f := range n.Fields {
+			if !strings.Contains(f, ".") {
+				d.fail(fmt.Sprintf("needs.fields[%d]", i+1), "needs: field %q has no type before it (main.Object.fid)", f)
+			}
+		}
+	default:
+		d.fail("needs", "needs must be a table, is %s", t.Type())
+	}
+	return n
+}

@@ -1,0 +1,268 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/attach"
+	"ri/symbols"
+	"ri/values"
+)
+
+// Options of a Host.
+type Options struct {
+	Space   *values.Space // what is looked at; nil: no target
+	Sink    Sink          // where results go; nil: nowhere
+	Folders []fs.FS       // folders of scripts, in which require looks, in this order
+	Limits  Limits
+	Target  TargetInfo
+	// Now is the target's clock; nil: this machine's.
+	Now func() time.Time
+	// Again waits and then takes a new look at the same Space; nil: ri.again is an error.
+	Again func(ctx context.Context, wait time.Duration) error
+}
+
+// TargetInfo is what ri.target() tells.
+type TargetInfo struct {
+	PID      int
+	Describe string
+	View     attach.ViewKind
+}
+
+// Host is one Lua machine over a space. It isn't safe for concurrent use.
+type Host struct {
+	opt   Options
+	space *values.Space
+	lua   *lua.LState
+
+	ctx      context.Context // of the run
+	cancel   context.CancelCauseFunc
+	script   *Script
+	params   lua.LValue
+	loading  bool // a file's own statements are running, not its run function
+	trusting bool // require gives a placeholder for what isn't there
+	resumed  int  // coroutines inside each other
+	steps    int  // since the context was last asked in a Go loop
+	rows     int
+	loads    int64
+	lastErr  error // of the last binding that failed
+
+	columns  []Column
+	bindings map[*symbols.Type]*binding
+	signed   map[int64]*lua.LUserData
+	unsigned map[uint64]*lua.LUserData
+	maps     map[mapIdentity]*mapIndex
+	modules  map[string]lua.LValue
+	walkers  map[string]*lua.LFunction
+	metas    metatables
+}
+
+// New makes a machine. Close it after use.
+func New(opt Options) *Host {
+	opt.Limits = opt.Limits.withDefaults()
+	if opt.Sink == nil {
+		opt.Sink = discard{}
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	h := &Host{
+		opt: opt, space: opt.Space, params: lua.LNil,
+		bindings: map[*symbols.Type]*binding{},
+		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
+		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},
+	}
+	h.lua = lua.NewState(lua.Options{
+		SkipOpenLibs: true, CallStackSize: 4096,
+		RegistrySize: 4096, RegistryMaxSize: 512 << 10, RegistryGrowStep: 4096,
+	})
+	// Coroutines are made with the same options: many of them, each small.
+	h.lua.Options.MinimizeStackMemory = true
+	h.lua.Options.CallStackSize = 1024
+	h.lua.Options.RegistrySize = 256
+	h.lua.Options.RegistryGrowStep = 256
+	h.openLibraries()
+	h.openValues()
+	h.openFunctions()
+	return h
+}
+
+// Close ends the machine.
+func (h *Host) Close() { h.lua.Close() }
+
+// Rows is how many rows the last run gave.
+func (h *Host) Rows() int { return h.rows }
+
+// Values is how many values of the target were read.
+func (h *Host) Values() int64 { return h.loads }
+
+// Run runs a script: an instrument's run function with its parameters, or a bare script's statements.
+// What a bare script returns is printed.
+//
+// Values of params are nil, bool, int64, uint64, float64, string or time.Duration.
+//
+// The error wraps ErrScript (a *ScriptError), ErrTime, ErrMemory, ErrRows, or the cause with which
+// ctx ended; what was emitted before it is good.
+func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
+	return h.run(ctx, func() error {
+		h.script, h.rows, h.columns = script, 0, nil
+		h.params = h.paramsTable(params)
+		if script.Header == nil {
+			return h.runBare(script)
+		}
+		h.columns = script.Header.Columns
+		value, err := h.loadScript(script)
+		if err != nil {
+			return err
+		}
+		table, ok := value.(*lua.LTable)
+		if !ok {
+			return &ScriptError{File: script.Path, Message: script.Path + ": the file returns no table"}
+		}
+		_, err = h.call(table.RawGetString("run"), 0, h.params)
+		return err
+	})
+}
+
+// run does f under the limits.
+func (h *Host) run(ctx context.Context, f func() error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limits := h.opt.Limits
+	if limits.Time > 0 {
+		timer := time.AfterFunc(limits.Time, func() {
+			cancel(newLimitError(ErrTime, "the script ran for %v", limits.Time))
+		})
+		defer timer.Stop()
+	}
+	if limits.Memory > 0 {
+		watchMemory(ctx, limits.Memory, cancel)
+	}
+	h.ctx, h.cancel, h.lastErr, h.resumed = newRunContext(ctx), cancel, nil, 0
+	h.lua.SetContext(h.ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			err = &ScriptError{Message: fmt.Sprintf("internal error: %v", p)}
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // whatever the script made of it
+		}
+	}()
+	return f()
+}
+
+// loadScript runs a file's own statements and gives what it returns.
+func (h *Host) loadScript(script *Script) (lua.LValue, error) {
+	was := h.loading
+	h.loading = true
+	defer func() { h.loading = was }()
+	results, err := h.call(h.lua.NewFunctionFromProto(script.proto), 1)
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+func (h *Host) runBare(script *Script) error {
+	results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
+	if err != nil {
+		return err
+	}
+	if len(results) == 0 {
+		return nil
+	}
+	texts := make([]string, len(results))
+	for i, v := range results {
+		texts[i] = h.dumpLua(v, dumpDefaults, 0)
+	}
+	h.opt.Sink.Print(strings.Join(texts, "\t"))
+	return nil
+}
+
+// call calls a Lua function, protected.
+func (h *Host) call(fn lua.LValue, results int, args ...lua.LValue) (_ []lua.LValue, err error) {
+	L := h.lua
+	top := L.GetTop()
+	defer L.SetTop(top)
+	if err := L.CallByParam(lua.P{Fn: fn, NRet: results, Protect: true}, args...); err != nil {
+		return nil, h.scriptError(err)
+	}
+	out := make([]lua.LValue, 0, L.GetTop()-top)
+	for i := top + 1; i <= L.GetTop(); i++ {
+		out = append(out, L.Get(i))
+	}
+	return out, nil
+}
+
+// scriptError turns what Lua says into what people read.
+func (h *Host) scriptError(err error) error {
+	var api *lua.ApiError
+	if !errors.As(err, &api) {
+		return &ScriptError{Message: err.Error(), Cause: err}
+	}
+	message := api.Object.String()
+	if table, ok := api.Object.(*lua.LTable); ok {
+		message = "error object: " + h.dumpLua(table, dumpDefaults, 0)
+	}
+	var cause error
+	if h.lastErr != nil && strings.Contains(message, h.lastErr.Error()) {
+		cause = h.lastErr
+	}
+	return newScriptError(message, api.StackTrace, cause)
+}
+
+// raise ends a binding with err; the message gets the Lua line in front.
+func (h *Host) raise(L *lua.LState, err error) {
+	h.lastErr = err
+	L.RaiseError("%s", err.Error())
+}
+
+func (h *Host) raisef(L *lua.LState, format string, args ...any) {
+	L.RaiseError(format, args...)
+}
+
+// check ends long loops in Go when the run is over.
+func (h *Host) check(L *lua.LState) {
+	if h.steps++; h.steps&255 != 0 || h.ctx == nil {
+		return
+	}
+	select {
+	case <-h.ctx.Done():
+		L.RaiseError("%s", h.ctx.Err().Error())
+	default:
+	}
+}
+
+// contain turns a Go panic in a binding into a script's error with its line.
+func contain(L *lua.LState) {
+	switch p := recover().(type) {
+	case nil:
+	case *lua.ApiError:
+		panic(p)
+	default:
+		L.RaiseError("internal error: %v", p)
+	}
+}
+
+// function makes a Lua function of a binding.
+func (h *Host) function(f func(L *lua.LState) int) *lua.LFunction {
+	return h.lua.NewFunction(func(L *lua.LState) int {
+		defer contain(L)
+		return f(L)
+	})
+}
+
+// discard is a Sink for runs whose results nobody wants.
+type discard struct{}
+
+func (discard) Emit(Row) error                { return nil }
+func (discard) Finding(Finding) error         { return nil }
+func (discard) Log(string)                    {}
+func (discard) Progress(int64, int64, string) {}
+func (discard) Print(string)                  {}

@@ -1,0 +1,528 @@
+package instruments
+
+import (
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Lua's patterns, after lstrlib.c of Lua 5.1, since the machine's own can neither be interrupted nor
+// bounded: a script's pattern may need exponential time.
+
+const (
+	maxCaptures   = 32
+	captureOpen   = -1
+	capturePlace  = -2
+	maxMatchDepth = 200
+)
+
+type capture struct{ start, length int }
+
+// matcher matches one pattern against one string.
+type matcher struct {
+	host     *Host
+	lua      *lua.LState
+	text     string
+	pattern  string
+	level    int // captures so far
+	captures [maxCaptures]capture
+	depth    int
+}
+
+func (m *matcher) fail(what string) {
+	m.lua.RaiseError("pattern %s: %s", luaText(lua.LString(m.pattern)), what)
+}
+
+// match gives the end of a match of pattern[p:] at text[s:], or -1.
+func (m *matcher) match(s, p int) int {
+	m.depth++
+	defer func() { m.depth-- }()
+	if m.depth > maxMatchDepth {
+		m.fail("is too complex")
+	}
+	for p < len(m.pattern) {
+		m.host.check(m.lua)
+		switch m.pattern[p] {
+		case '(':
+			if p+1 < len(m.pattern) && m.pattern[p+1] == ')' {
+				return m.open(s, p+2, capturePlace)
+			}
+			return m.open(s, p+1, captureOpen)
+		case ')':
+			return m.close(s, p+1)
+		case '$':
+			if p+1 == len(m.pattern) {
+				if s == len(m.text) {
+					return s
+				}
+				return -1
+			}
+		case '%':
+			if p+1 < len(m.pattern) {
+				switch c := m.pattern[p+1]; {
+				case c == 'b':
+					if s = m.balance(s, p+2); s < 0 {
+						return -1
+					}
+					p += 4
+					continue
+				case c == 'f':
+					p += 2
+					if p >= len(m.pattern) || m.pattern[p] != '[' {
+						m.fail("[ missing after %f")
+					}
+					end := m.classEnd(p)
+					var before, at byte
+					if s > 0 {
+						before = m.text[s-1]
+					}
+					if s < len(m.text) {
+						at = m.text[s]
+					}
+					if m.set(before, p, end-1) || !m.set(at, p, end-1) {
+						return -1
+					}
+					p = end
+					continue
+				case c >= '0' && c <= '9':
+					if s = m.again(s, c); s < 0 {
+						return -1
+					}
+					p += 2
+					continue
+				}
+			}
+		}
+		end := m.classEnd(p)
+		var suffix byte
+		if end < len(m.pattern) {
+			suffix = m.pattern[end]
+		}
+		switch suffix {
+		case '?':
+			if s < len(m.text) && m.single(m.text[s], p, end) {
+				if r := m.match(s+1, end+1); r >= 0 {
+					return r
+				}
+			}
+			p = end + 1
+		case '*', '+':
+			n := 0
+			for s+n < len(m.text) && m.single(m.text[s+n], p, end) {
+				m.host.check(m.lua)
+				n++
+			}
+			least := 0
+			if suffix == '+' {
+				least = 1
+			}
+			for ; n >= least; n-- {
+				if r := m.match(s+n, end+1); r >= 0 {
+					return r
+				}
+			}
+			return -1
+		case '-':
+			for {
+				m.host.check(m.lua)
+				if r := m.match(s, end+1); r >= 0 {
+					return r
+				}
+				if s >= len(m.text) || !m.single(m.text[s], p, end) {
+					return -1
+				}
+				s++
+			}
+		default:
+			if s >= len(m.text) || !m.single(m.text[s], p, end) {
+				return -1
+			}
+			s++
+			p = end
+		}
+	}
+	return s
+}
+
+func (m *matcher) open(s, p, what int) int {
+	if m.level >= maxCaptures {
+		m.fail("too many captures")
+	}
+	m.captures[m.level] = capture{s, what}
+	m.level++
+	r := m.match(s, p)
+	if r < 0 {
+		m.level--
+	}
+	return r
+}
+
+func (m *matcher) close(s, p int) int {
+	for l := m.level - 1; l >= 0; l-- {
+		if m.captures[l].length == captureOpen {
+			m.captures[l].length = s - m.captures[l].start
+			r := m.match(s, p)
+			if r < 0 {
+				m.captures[l].length = captureOpen
+			}
+			return r
+		}
+	}
+	m.fail("a ) without its (")
+	return -1
+}
+
+func (m *matcher) balance(s, p int) int {
+	if p+1 >= len(m.pattern) {
+		m.fail("%b needs two characters")
+	}
+	if s >= len(m.text) || m.text[s] != m.pattern[p] {
+		return -1
+	}
+	depth := 1
+	for i := s + 1; i < len(m.text); i++ {
+		m.host.check(m.lua)
+		switch m.text[i] {
+		case m.pattern[p+1]:
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case m.pattern[p]:
+			depth++
+		}
+	}
+	return -1
+}
+
+func (m *matcher) again(s int, digit byte) int {
+	l := int(digit) - '1'
+	if l < 0 || l >= m.level || m.captures[l].length == captureOpen {
+		m.fail("no such capture")
+	}
+	c := m.captures[l]
+	if c.length < 0 || !strings.HasPrefix(m.text[s:], m.text[c.start:c.start+c.length]) {
+		return -1
+	}
+	return s + c.length
+}
+
+// classEnd gives where the single-character class at p ends.
+func (m *matcher) classEnd(p int) int {
+	c := m.pattern[p]
+	p++
+	switch c {
+	case '%':
+		if p >= len(m.pattern) {
+			m.fail("ends with %")
+		}
+		return p + 1
+	case '[':
+		if p < len(m.pattern) && m.pattern[p] == '^' {
+			p++
+		}
+		for {
+			if p >= len(m.pattern) {
+				m.fail("a [ without its ]")
+			}
+			c := m.pattern[p]
+			p++
+			if c == '%' {
+				p++
+			}
+			if p < len(m.pattern) && m.pattern[p] == ']' {
+				return p + 1
+			}
+		}
+	}
+	return p
+}
+
+func (m *matcher) single(c byte, p, end int) bool {
+	switch m.pattern[p] {
+	case '.':
+		return true
+	case '%':
+		return inClass(c, m.pattern[p+1])
+	case '[':
+		return m.set(c, p, end-1)
+	}
+	return m.pattern[p] == c
+}
+
+// set says whether c is in the set from [ at p to ] at end.
+func (m *matcher) set(c byte, p, end int) bool {
+	in := true
+	p++
+	if m.pattern[p] == '^' {
+		in = false
+		p++
+	}
+	for ; p < end; p++ {
+		switch {
+		case m.pattern[p] == '%':
+			p++
+			if inClass(c, m.pattern[p]) {
+				return in
+			}
+		case p+2 < end && m.pattern[p+1] == '-':
+			if m.pattern[p] <= c && c <= m.pattern[p+2] {
+				return in
+			}
+			p += 2
+		case m.pattern[p] == c:
+			return in
+		}
+	}
+	return !in
+}
+
+func inClass(c, class byte) bool {
+	var in bool
+	lower := c >= 'a' && c <= 'z'
+	upper := c >= 'A' && c <= 'Z'
+	digit := c >= '0' && c <= '9'
+	switch class | 0x20 {
+	case 'a':
+		in = lower || upper
+	case 'c':
+		in = c < 0x20 || c == 0x7f
+	case 'd':
+		in = digit
+	case 'l':
+		in = lower
+	case 'p':
+		in = c > 0x20 && c < 0x7f && !lower && !upper && !digit
+	case 's':
+		in = c == ' ' || c >= '\t' && c <= '\r'
+	case 'u':
+		in = upper
+	case 'w':
+		in = lower || upper || digit
+	case 'x':
+		in = digit || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+	case 'z':
+		in = c == 0
+	default:
+		return class == c
+	}
+	if class < 'a' {
+		if class < 'A' {
+			return class == c
+		}
+		return !in
+	}
+	return in
+}
+
+// push gives capture i (the whole match from s to e if there is none) to Lua.
+func (m *matcher) capture(i, s, e int) lua.LValue {
+	if i >= m.level {
+		if i > 0 {
+			m.fail("no such capture")
+		}
+		return lua.LString(m.text[s:e])
+	}
+	c := m.captures[i]
+	switch c.length {
+	case capturePlace:
+		return lua.LNumber(c.start + 1)
+	case captureOpen:
+		m.fail("a ( without its )")
+	}
+	return lua.LString(m.text[c.start : c.start+c.length])
+}
+
+// search finds the first match at or after from.
+func (m *matcher) search(from int) (s, e int) {
+	p := 0
+	anchored := strings.HasPrefix(m.pattern, "^")
+	if anchored {
+		p = 1
+	}
+	for s = from; s <= len(m.text); s++ {
+		m.host.check(m.lua)
+		m.level = 0
+		if e = m.match(s, p); e >= 0 {
+			return s, e
+		}
+		if anchored {
+			break
+		}
+	}
+	return -1, -1
+}
+
+func (h *Host) stringFind(L *lua.LState, find bool) int {
+	text, pattern := L.CheckString(1), L.CheckString(2)
+	from := L.OptInt(3, 1)
+	if from < 0 {
+		from = max(len(text)+from+1, 1)
+	} else if from == 0 {
+		from = 1
+	}
+	if from > len(text)+1 {
+		L.Push(lua.LNil)
+		return 1
+	}
+	if find && (lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, "^$*+?.([%-")) {
+		i := strings.Index(text[from-1:], pattern)
+		if i < 0 {
+			L.Push(lua.LNil)
+			return 1
+		}
+		L.Push(lua.LNumber(from + i))
+		L.Push(lua.LNumber(from + i + len(pattern) - 1))
+		return 2
+	}
+	m := &matcher{host: h, lua: L, text: text, pattern: pattern}
+	s, e := m.search(from - 1)
+	if s < 0 {
+		L.Push(lua.LNil)
+		return 1
+	}
+	n := 0
+	if find {
+		L.Push(lua.LNumber(s + 1))
+		L.Push(lua.LNumber(e))
+		n = 2
+	}
+	return n + m.pushAll(s, e, !find)
+}
+
+// pushAll gives all captures; the whole match if there is none and whole.
+func (m *matcher) pushAll(s, e int, whole bool) int {
+	if m.level == 0 && whole {
+		m.lua.Push(m.capture(0, s, e))
+		return 1
+	}
+	for i := range m.level {
+		m.lua.Push(m.capture(i, s, e))
+	}
+	return m.level
+}
+
+func (h *Host) stringMatches(L *lua.LState) int {
+	text, pattern := L.CheckString(1), L.CheckString(2)
+	from := 0
+	L.Push(h.function(func(L *lua.LState) int {
+		m := &matcher{host: h, lua: L, text: text, pattern: pattern}
+		if from > len(text) {
+			L.Push(lua.LNil)
+			return 1
+		}
+		s, e := m.search(from)
+		if s < 0 {
+			from = len(text) + 1
+			L.Push(lua.LNil)
+			return 1
+		}
+		from = e
+		if e == s {
+			from++
+		}
+		return m.pushAll(s, e, true)
+	}))
+	return 1
+}
+
+func (h *Host) stringReplace(L *lua.LState) int {
+	text, pattern := L.CheckString(1), L.CheckString(2)
+	replace := L.CheckAny(3)
+	limit := L.OptInt(4, len(text)+1)
+	m := &matcher{host: h, lua: L, text: text, pattern: pattern}
+	var b strings.Builder
+	count, at := 0, 0
+	for count < limit && at <= len(text) {
+		s, e := m.search(at)
+		if s < 0 {
+			break
+		}
+		count++
+		b.WriteString(text[at:s])
+		b.WriteString(m.replacement(replace, s, e))
+		if b.Len() > maxString {
+			L.RaiseError("string.gsub: the result has more than %d MiB", maxString>>20)
+		}
+		at = e
+		if e == s {
+			if s < len(text) {
+				b.WriteByte(text[s])
+			}
+			at = s + 1
+		}
+		if pattern != "" && pattern[0] == '^' {
+			break
+		}
+	}
+	if at < len(text) {
+		b.WriteString(text[at:])
+	}
+	L.Push(lua.LString(b.String()))
+	L.Push(lua.LNumber(count))
+	return 2
+}
+
+func (m *matcher) replacement(replace lua.LValue, s, e int) string {
+	L := m.lua
+	var value lua.LValue
+	switch r := replace.(type) {
+	case lua.LNumber:
+		return numberText(r)
+	case lua.LString:
+		return m.expand(string(r), s, e)
+	case *lua.LTable:
+		value = L.GetTable(r, m.capture(0, s, e))
+	case *lua.LFunction:
+		L.Push(r)
+		n := m.pushAll(s, e, true)
+		L.Call(n, 1)
+		value = L.Get(-1)
+		L.Pop(1)
+	default:
+		L.ArgError(3, "string, table or function expected")
+	}
+	switch v := value.(type) {
+	case lua.LString:
+		return string(v)
+	case lua.LNumber:
+		return numberText(v)
+	}
+	if exact, ok := exactOf(value); ok {
+		return exact.String()
+	}
+	if lua.LVAsBool(value) {
+		L.RaiseError("string.gsub: the replacement is %s", m.host.describe(value))
+	}
+	return m.text[s:e]
+}
+
+func (m *matcher) expand(r string, s, e int) string {
+	if strings.IndexByte(r, '%') < 0 {
+		return r
+	}
+	var b strings.Builder
+	for i := 0; i < len(r); i++ {
+		if r[i] != '%' || i+1 == len(r) {
+			b.WriteByte(r[i])
+			continue
+		}
+		i++
+		switch c := r[i]; {
+		case c == '0':
+			b.WriteString(m.text[s:e])
+		case c >= '1' && c <= '9':
+			switch v := m.capture(int(c-'1'), s, e).(type) {
+			case lua.LString:
+				b.WriteString(string(v))
+			case lua.LNumber:
+				b.WriteString(numberText(v))
+			}
+		default:
+			b.WriteByte(c)
+		}
+		if b.Len() > maxString {
+			m.fail("the result is too long")
+		}
+	}
+	return b.String()
+}
