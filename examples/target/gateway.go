@@ -134,7 +134,7 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, errBadName):
+	case errors.Is(err, errBadName), errors.Is(err, errBadText):
 		return http.StatusBadRequest
 	case errors.Is(err, errNoSpace):
 		return http.StatusInsufficientStorage

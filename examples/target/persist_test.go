@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,6 +38,17 @@ func contents(t *testing.T, s *Store) string {
 		fmt.Fprintf(&text, "%s %x %s %08x %v\n", o.Name, data, m.canonical(), m.checksum, err)
 	}
 	return text.String()
+}
+
+// firstDifference finds the first line that differs.
+func firstDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range g {
+		if i == len(w) || g[i] != w[i] {
+			return fmt.Sprintf("line %d of %d: %q; want %d lines", i, len(g), g[i], len(w))
+		}
+	}
+	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }
 
 // waitClean waits until nothing is dirty.
@@ -80,7 +92,7 @@ func TestRestart(t *testing.T) {
 			}
 		}},
 		{"overwrite what the seed made", func(s *Store) {
-			_, err := s.put(names(7), []byte("other"), Values{attrs: map[string]string{"k": "v\n\xff"}})
+			_, err := s.put(names(7), []byte("other"), Values{attrs: map[string]string{"k": "v\n\u00e9"}})
 			must(err)
 		}},
 		{"delete", func(s *Store) {
@@ -120,7 +132,7 @@ func TestRestart(t *testing.T) {
 		}
 		s = reopen(t, dir)
 		if got := contents(t, s); got != want {
-			t.Errorf("%s: after a restart\n%s\nwant\n%s", step.name, got, want)
+			t.Errorf("%s: after a restart: %s", step.name, firstDifference(got, want))
 		}
 		if s.nextKey != next || s.persister.dropped != 0 {
 			t.Errorf("%s: next key %d, want %d; %d dropped", step.name, s.nextKey, next, s.persister.dropped)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"target/internal/lru"
 )
@@ -14,6 +15,7 @@ import (
 var (
 	errNotFound = errors.New("no such object")
 	errBadName  = errors.New("a name has 1 to 512 bytes")
+	errBadText  = errors.New("names, owners and attributes are UTF-8")
 )
 
 // Store is the object store of this process: the objects and where they are.
@@ -62,6 +64,16 @@ type Values struct {
 	owner string
 	mtime time.Time
 	attrs map[string]string
+}
+
+// valid says whether all text is UTF-8, which the journal relies on.
+func (v Values) valid() bool {
+	for key, value := range v.attrs {
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
+			return false
+		}
+	}
+	return utf8.ValidString(v.owner)
 }
 
 // newStore makes an empty store without services.
@@ -172,6 +184,9 @@ func (s *Store) forget(object *Object) {
 func (s *Store) put(name string, data []byte, values Values) (Metadata, error) {
 	if len(name) < 1 || len(name) > 512 {
 		return Metadata{}, errBadName
+	}
+	if !values.valid() || !utf8.ValidString(name) {
+		return Metadata{}, errBadText
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,10 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"os"
 	"strings"
 	"testing"
 	"time"
 )
+
+// The damage that tests do would fill the log.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard)
+	os.Exit(m.Run())
+}
 
 // testConfig is what the flags given make of the defaults.
 func testConfig(t *testing.T, flags ...string) *Config {
@@ -124,6 +133,11 @@ func TestPutGetRemove(t *testing.T) {
 			t.Errorf("put %q: %v", name, err)
 		}
 	}
+	for _, v := range []Values{{owner: "\xff"}, {attrs: map[string]string{"\xff": ""}}, {attrs: map[string]string{"a": "\xff"}}} {
+		if _, err := s.put("text", nil, v); !errors.Is(err, errBadText) {
+			t.Errorf("put %v: %v", v, err)
+		}
+	}
 	wantSound(t, s)
 }
 
@@ -182,6 +196,7 @@ func TestLosses(t *testing.T) {
 		{"data block", func(o *Object) { tear(o, 0, 3) }, true, 2},
 		{"parity block", func(o *Object) { tear(o, 2, 0) }, true, 2},
 		{"two groups", func(o *Object) { tear(o, 0, 0); tear(o, 1, 1) }, true, 4},
+		// Two equal flips in one group cancel out in the parity.
 		{"one group twice", func(o *Object) { tear(o, 0, 0); tear(o, 2, 0) }, false, 2},
 		{"service", func(o *Object) { o.cobs[1].service.change(ServiceFailed) }, true, 0},
 		{"service and block", func(o *Object) { o.cobs[1].service.change(ServiceFailed); tear(o, 0, 0) }, false, 2},
@@ -199,7 +214,6 @@ func TestLosses(t *testing.T) {
 				t.Errorf("get: %v, %d bytes", err, len(got))
 			}
 			if v := s.verify(); len(v.Violations) != test.found {
-				// Two equal flips in one group cancel out in the parity.
 				t.Errorf("violations %v, want %d", v.Violations, test.found)
 			}
 		})
