@@ -45,7 +45,7 @@ type Recipe struct {
 
 // Position is a line of a catalogue.
 type Position struct {
-	File string // "recipes.yaml (built in)", a path
+	File string // "built-in recipes.yaml", a path
 	Line int
 }
 

@@ -24,7 +24,7 @@ func FindSources(built fs.FS, named ...string) (sources []Source, warnings []err
 	if err != nil {
 		return nil, nil, err
 	}
-	sources = append(sources, Source{Name: "recipes.yaml (built in)", Data: data, Scripts: scripts})
+	sources = append(sources, Source{Name: "built-in recipes.yaml", Data: data, Scripts: scripts})
 
 	places := []string{"/etc/ri/recipes.d"}
 	if dir := configDir(); dir != "" {

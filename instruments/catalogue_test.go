@@ -147,7 +147,7 @@ func TestCatalogueOverrides(t *testing.T) {
 	if _, _, err := NewCatalogue(testScripts, builtIn, source("asked.yaml", "c: {}", true)); err == nil {
 		t.Error("a catalogue that was asked for is broken, and nobody says so")
 	}
-	if _, err := c.Recipe("aa"); err == nil || err.Error() != "no recipe aa; did you mean a or b? (ri recipes lists them)" {
+	if _, err := c.Recipe("aa"); err == nil || err.Error() != "no recipe aa; did you mean a? (ri recipes lists them)" {
 		t.Errorf("unknown recipe: %v", err)
 	}
 }

@@ -13,11 +13,11 @@ import (
 const maxPrinted = 1 << 20
 
 // Print looks at the target and writes what a Go expression stands for.
-func Print(ctx context.Context, out *Output, expr string, depth int, look Look, choice TargetChoice) error {
+func Print(ctx context.Context, out *Output, expr string, depth int, how Look, choice TargetChoice) error {
 	if depth < 1 {
 		return Usagef("--depth %d: must be 1 or more", depth)
 	}
-	plan, err := newPlan(&Catalogue{}, &Recipe{Name: "print", Mode: Read}, &Script{}, Params{}, look)
+	plan, err := newPlan(&Catalogue{}, &Recipe{Name: "print", Mode: Read}, &Script{}, Params{}, how)
 	if err != nil {
 		return err
 	}

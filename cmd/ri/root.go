@@ -15,26 +15,28 @@ type rootCommand struct {
 	started bool
 }
 
-const help = `ri asks a running Go process what it is doing: nothing to prepare, no restart, a stop of a ms or two.
+const help = `ri asks a running Go process what it is doing: nothing to prepare, no restart,
+a stop of a millisecond or two.
 
 What people do first:
   ri ps                         which Go processes are here
   ri recipes -p PID             what can be asked of one of them
-  ri run goroutines -p PID      ask: where are its goroutines, and since when
+  ri run goroutines -p PID      ask: where are its goroutines, since when
   ri print main.server -p PID   look at one variable, field or element
 
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name 9}} {{.Short}}{{end}}{{end}}
 
 Flags of most commands:
-  -p PID | -c CORE [--exe EXE]  what to look at: a process, or a core dump and its executable
-  --view live|stopped           live: no stop; stopped (default): held while the script runs
-  --max-stop 100ms              the longest stop; then the target runs again and ri exits 5
-  --json | --ndjson             one document | a row a line; -o FILE: into a file; -q: no remarks
+  -p PID | -c CORE [--exe EXE]  look at a process, or a core and its executable
+  --view live|stopped           without a stop, or held while it runs (default)
+  --max-stop 100ms              the longest stop; then ri lets go and exits 5
+  --json | --ndjson             one document, or a row a line
+  -o FILE, -q                   results into a file; no remarks on stderr
   --recipes FILE                one more catalogue of recipes
 
 ri COMMAND --help says more. Results go to stdout, everything else to stderr.
-Exit codes: 0 done, 1 failed, 2 usage, 3 found something, 4 refused, 5 partial, 130 Ctrl-C.
+Exit codes: 0 done, 1 failed, 2 usage, 3 found something, 4 refused, 5 partial.
 `
 
 func newRoot() *rootCommand {

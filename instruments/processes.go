@@ -1,0 +1,60 @@
+package instruments
+
+import (
+	"fmt"
+	"time"
+
+	"ri/attach"
+)
+
+// ListProcesses writes the Go processes that can be seen from here.
+func ListProcesses(out *Output) error {
+	list, err := attach.ListProcesses()
+	if err != nil {
+		return err
+	}
+	columns := []Column{
+		{Name: "pid", Type: ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"}, {Name: "module"}, {Name: "version"},
+		{Name: "uptime", Type: ColumnDuration}, {Name: "symbols"}, {Name: "traced_by"},
+	}
+	var rows []Row
+	for _, p := range list.Go {
+		var tracer any
+		if p.Tracer != 0 {
+			tracer = int64(p.Tracer)
+			if out.Format == Table {
+				tracer = fmt.Sprintf("%d (%s)", p.Tracer, p.TracerName)
+			}
+		}
+		var symbols any = p.HasSymbols
+		if out.Format == Table {
+			symbols = map[bool]string{true: "yes", false: "no"}[p.HasSymbols]
+		}
+		row := Row{
+			{"pid", int64(p.PID)}, {"user", p.User}, {"name", p.Name}, {"go", orNil(p.GoVersion)}, {"module", orNil(p.Module)},
+			{"version", orNil(p.ModuleVersion)}, {"uptime", time.Since(p.Started).Round(time.Second)},
+			{"symbols", symbols}, {"traced_by", tracer},
+		}
+		if out.Format != Table {
+			row = append(row, Cell{"command", texts(p.CommandLine)}, Cell{"stopped", p.Stopped}, Cell{"container", p.Container})
+		}
+		rows = append(rows, row)
+	}
+	if err := out.WriteRows(columns, rows); err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		out.Log("no Go processes are visible here")
+	}
+	if advice := list.Advice(); advice != "" {
+		out.Log(advice)
+	}
+	return out.Commit()
+}
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}

@@ -1,0 +1,79 @@
+-- Goroutines, those with the same stack together.
+
+local function where(frame) return ("%s %s:%d"):format(frame.func, frame.file:match("[^/]*$"), frame.line) end
+
+local function matches(g, frames, p)
+  if p.state ~= "" and g.status ~= p.state and g.wait_reason ~= p.state then return false end
+  if p.func == "" then return true end
+  for _, f in ipairs(frames) do
+    if f.func:find(p.func, 1, true) then return true end
+  end
+  return false
+end
+
+-- add counts a goroutine in the group of its state and stack, or in a group of its own.
+local function add(groups, g, lines, grouped)
+  local state = g.wait_reason ~= "" and g.wait_reason or g.status
+  local key = grouped and state .. "\n" .. table.concat(lines, "\n") or #groups + 1
+  local group = groups[key]
+  if not group then
+    group = { count = 0, state = state, ids = {}, stack = lines }
+    groups[#groups + 1] = group
+    if grouped then groups[key] = group end
+  end
+  group.count = group.count + 1
+  if #group.ids < 1000 then group.ids[#group.ids + 1] = g.id end
+  if g.wait then group.wait = math.max(g.wait, group.wait or 0) end
+end
+
+return {
+  title = "goroutines, grouped by stack, with state and wait",
+  category = "go",
+  description = [[
+Lists the goroutines, those with the same state and stack together, the largest group first. WAIT is the longest wait in the
+group, a lower bound: the runtime notes it when the collector first finds the goroutine waiting, so it is
+absent until then.]],
+  params = {
+    { name = "group", type = "bool", default = true, help = "those with the same stack on one row" },
+    { name = "state", type = "string", default = "", help = "only this state or wait reason: running, waiting, chan receive, ..." },
+    { name = "func", type = "string", default = "", help = "only with a function on the stack whose name contains this" },
+    { name = "system", type = "bool", default = false, help = "the runtime's own too" },
+    { name = "depth", type = "int", default = 12, min = 1, max = 1000, help = "frames shown and compared" },
+  },
+  columns = {
+    { name = "count", type = "int", help = "goroutines in the group" },
+    { name = "state", help = "wait reason, or state of those that don't wait" },
+    { name = "wait", type = "duration", help = "longest wait known, at least" },
+    { name = "ids", help = "goroutines' numbers", width = 24 },
+    { name = "stack", help = "innermost frame first" },
+  },
+  sample = [[
+COUNT  STATE           WAIT   IDS          STACK
+    8  sync.Cond.Wait  3m20s  20, 21, ...  sync.(*Cond).Wait cond.go:71
+                                           main.(*Handler).run handler.go:132
+    1  IO wait         -      34           internal/poll.(*FD).Accept fd_unix.go:613]],
+  run = function(p)
+    local groups, count = {}, 0
+    for g in ri.goroutines { system = p.system } do
+      local frames, broken = g:stack(p.depth)
+      if matches(g, frames, p) then
+        local lines = {}
+        for i, f in ipairs(frames) do lines[i] = where(f) end
+        if broken then lines[#lines + 1] = "(" .. broken .. ")" end
+        count = count + 1
+        add(groups, g, lines, p.group)
+      end
+    end
+    table.sort(groups, function(a, b)
+      if a.count ~= b.count then return a.count > b.count end
+      return ri.cmp(a.ids[1], b.ids[1]) < 0
+    end)
+    for _, group in ipairs(groups) do
+      ri.emit {
+        count = group.count, state = group.state, wait = group.wait and math.floor(group.wait * 1e9) or nil,
+        ids = group.ids, stack = group.stack,
+      }
+    end
+    print(("%d goroutines, %d stacks"):format(count, #groups))
+  end,
+}

@@ -1,0 +1,38 @@
+-- The entries of a map, or of a sync.Map.
+
+local path = require("path")
+
+return {
+  title = "entries of a map",
+  category = "go",
+  description = [[
+Walks the map that an expression stands for, in the order of its memory. Shows of each value what print says,
+and the number of all entries. With key, only that entry.]],
+  params = {
+    { name = "expr", type = "expr", required = true, help = "the map: main.store.objects" },
+    { name = "key", type = "string", default = "", help = "show only the entry whose key prints so" },
+    { name = "print", type = "string", default = ".", help = "what to show of each value: name,meta.owner; . is all of it" },
+    { name = "limit", type = "int", default = 1000, min = 0, help = "entries shown; all are counted" },
+  },
+  columns = { { name = "key", help = "of the entry" } },
+  sample = [[
+KEY    SIZE
+alpha    12
+beta      7
+2 entries]],
+  run = function(p)
+    local paths, count, shown = path.list(p.print), 0, 0
+    for key, value in ri.pairs(ri.eval(p.expr)) do
+      count = count + 1
+      if shown < p.limit and (p.key == "" or tostring(key) == p.key) then
+        shown = shown + 1
+        ri.emit(path.fill({ key = key }, value, paths))
+      end
+    end
+    if p.key ~= "" then
+      print(("%d of %d entries"):format(shown, count))
+    else
+      print(("%d entries"):format(count) .. (count > shown and (", the first %d shown (limit=)"):format(shown) or ""))
+    end
+  end,
+}
