@@ -1,0 +1,35 @@
+-- What is shown of a component object (main.Cob).
+
+local fid = require("target/fid")
+local cobs = {}
+
+-- extents is an iterator over a component object's extents, bounded: a list that doesn't end is broken.
+function cobs.extents(cob)
+  local extent, count = cob.extents, 0
+  return function()
+    local this = extent
+    if this == nil then return nil end
+    count = count + 1
+    if count > 1e6 then error("the list of extents doesn't end", 0) end
+    extent = this.next
+    return this
+  end
+end
+
+-- row is what the admin endpoint tells of it too.
+function cobs.row(store, cob)
+  local extents = 0
+  for _ in cobs.extents(cob) do extents = extents + 1 end
+  return {
+    fid = fid.text(cob.fid), object = fid.text(cob.object), unit = cob.unit, parity = cob.unit == store.units,
+    service = cob.service.id, service_name = cob.service.name, device = cob.device.id, device_name = cob.device.name,
+    blocks = cob.blocks, extents = extents, store = cob.service.address,
+  }
+end
+
+-- find finds one by its fid.
+function cobs.find(store, text)
+  return fid.find(store.cobs, text) or error("no component object has the fid " .. text, 0)
+end
+
+return cobs

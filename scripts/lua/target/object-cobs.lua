@@ -1,0 +1,46 @@
+-- The component objects of an object.
+
+local fid, btree, cobs = require("target/fid"), require("target/btree"), require("target/cob")
+
+local function find(store, p)
+  if p.fid then return fid.find(store.objects, p.fid) or error("no object has the fid " .. p.fid, 0) end
+  if not p.name then error("needs name=NAME or fid=FID", 0) end
+  local found = btree.lookup(store.tree, p.name) or error(("no object is called %q"):format(p.name), 0)
+  return store.objects[found]
+end
+
+return {
+  title = "the component objects of an object",
+  category = "target",
+  description = "Lists the component objects (cobs) of an object, by name or by fid: its units with parity, and where each is.",
+  params = {
+    { name = "name", type = "string", help = "the object's name" },
+    { name = "fid", type = "string", help = "or its fid, <container:key>" },
+  },
+  needs = {
+    vars = { "main.store" },
+    fields = { "main.Object.cobs", "main.Cob.fid", "main.Cob.unit", "main.Cob.service", "main.Cob.device", "main.Cob.extents" },
+  },
+  columns = {
+    { name = "fid", help = "of the component object" },
+    { name = "unit", type = "int", help = "in the parity group" },
+    { name = "parity", type = "bool", help = "the unit that holds parity" },
+    { name = "service", type = "int" }, { name = "service_name" },
+    { name = "device", type = "int" }, { name = "device_name" },
+    { name = "blocks", type = "int", help = "size in blocks" },
+    { name = "extents", type = "int", help = "runs of blocks on the device" },
+    { name = "store", help = "where its blocks are; empty: in this process" },
+  },
+  sample = [[
+FID                    UNIT  PARITY  SERVICE  SERVICE NAME  DEVICE  DEVICE NAME  BLOCKS  EXTENTS  STORE
+<4300000000000000:2a>     0  false         0  ios-0              0  disk-0            1        1
+<4300000000000001:2a>     1  true          1  ios-1              2  disk-2            1        1]],
+  run = function(p)
+    local store = ri.var("main.store")
+    for _, cob in ri.pairs(find(store, p).cobs) do
+      local row = cobs.row(store, cob)
+      row.object = nil
+      ri.emit(row)
+    end
+  end,
+}
