@@ -1,0 +1,109 @@
+package instruments
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestValues(t *testing.T) {
+	space := startKinds(t)
+	for _, test := range []struct{ source, want string }{
+		{`local v = ri.var'main.all'; print(v.b, v.i8, v.i16, v.i32, v.i64, v.u8, v.u16, v.u32, v.u64, v.uptr)`,
+			"true\t-128\t-32768\t-2147483648\t-9223372036854775808\t255\t65535\t4294967295\t18446744073709551615\t3735928559"},
+		{`local v = ri.var'all'; print(v.f32, v.f64, ri.real(v.c128), ri.imag(v.c128), v.c128)`, "1.5\t3.141592653589793\t1\t2\t(1+2i)"},
+		{`local v = ri.var'all'; print(v.text, v.empty == "", #v.raw, v.raw == "a\255\0b")`, "hello\ttrue\t4\ttrue"},
+		{`ri.var'all'.long`, "ask:1: all.long: a string of 2097152 bytes: ri.text(ri.ref(v, field), max) reads a part"},
+		{`local s, n = ri.text(ri.ref(ri.var'all', 'long'), 10); print(#s, n)`, "10\t2097152"},
+		{`local v = ri.var'all'; print(v.promoted, v.deep, v.label, v.Base.promoted, v.Inner.deep)`, "from base\t5\tinner\tfrom base\t5"},
+		{`local v = ri.var'all'; print(#v.array, v.array[0], v.array[3], #v.slice, v.slice[2], #v.none, #v.blank, ri.isnil(v.none), ri.isnil(v.blank))`,
+			"4\t1\t4\t3\tc\t0\t0\ttrue\tfalse"},
+		{`ri.var'all'.slice[3]`, "ask:1: all.slice[3]: "},
+		{`ri.var'all'.slice[-1]`, "ask:1: all.slice[-1]: "},
+		{`ri.var'all'.slice.x`, "ask:1: all.slice: []string is indexed by an integer from 0"},
+		{`local v = ri.var'all'; print(ri.bytes(v.bytes), ri.bytes(v.bytes, 1, 3), ri.bytes("abc", 1))`, "bytes\tyt\tbc"},
+		{`local v = ri.var'all'; print(v.nodes[0].value, v.nodes[1], v.nodes[2].next.value)`, "10\tnil\t13"},
+		{`local v = ri.var'all'; print(v.state, ri.name(v, 'state'), ri.name(ri.ref(v, 'state')), ri.typeof(ri.ref(v, 'state')))`,
+			"1\tmain.StateBusy\tmain.StateBusy\tmain.State"},
+		{`local v = ri.var'all'; print(v.took, ri.duration(v.took), ri.time(v.when).unix, ri.time(v.when).text, ri.age(v.never), ri.age(v.when) > 0)`,
+			"1500000000\t1.5s\t1700000000\t2023-11-14T22:13:20.000000005Z\tnil\ttrue"},
+		{`local v = ri.var'all'; print(ri.deref(v.pointer), ri.deref(ri.deref(v.double)), v.nothing)`, "41\t41\tnil"},
+		{`ri.var'all'.pointer.x`, "ask:1: all.pointer: a *int has no fields and no elements; ri.deref(v) is what it points to"},
+		{`local v = ri.var'all'; print(v.square.side, ri.typeof(v.square), v.circle.radius, ri.typeof(v.circle), v.noShape, v.anything)`, "3\tmain.Square\t2\t*main.Circle\tnil\t42"},
+		{`local v = ri.var'all'; print(ri.typeof(v.err), v.err.s, ri.typeof(ri.ref(v, 'err')))`, "*errors.errorString\twent wrong\terror"},
+		{`local v = ri.var'all'; print(ri.func(v.f).name, v.noFunc, ri.func(v.closure).captured.captured, ri.func(v.f).line > 0, v.f)`, "main.double\tnil\t7\ttrue\tmain.double"},
+		{`local v = ri.var'all'; print(#v.queue, ri.cap(v.queue), v.queue[1], ri.chan(v.queue).closed, ri.chan(v.shut).closed, v.noChan)`, "2\t5\t12\tfalse\ttrue\tnil"},
+		{`local v = ri.var'all'; print(v.names.one, v.names['two'], v.names.four, #v.names)`, "1\t2\tnil\t3"},
+		{`local v = ri.var'all'; print(v.byID[1].value, v.byID[ri.int'18446744073709551615'].value, v.byID[2])`, "100\t101\tnil"},
+		{`local v = ri.var'all'; print(v.mixed.s, v.mixed[1], v.mixed[2.5], v.mixed[true], v.mixed[false])`, "string\tint\tfloat\tbool\tnil"},
+		{`local v = ri.var'all'; print(v.noMap.x, #v.noMap, ri.isnil(v.noMap), ri.isnil(v.names))`, "nil\t0\ttrue\tfalse"},
+		{`local v = ri.var'all'; for k, p in ri.pairs(v.points) do if k.x == 1 then print(k.y, p, v.points[k]) end end`, "2\tp12\tp12"},
+		{`ri.var'all'.names[1]`, "ask:1: all.names: a map[string]int has keys of type string, not the number 1"},
+		{`local v = ri.var'all'; print(v.pair.key, v.pair.value, ri.typeof(v.pair))`, "k\t9\tmain.Pair[string,int]"},
+		{`local v = ri.var'all'; print(v.count, v.flag, v.head.value, v.config, ri.typeof(v.head), ri.typeof(ri.ref(v, 'count')))`, "77\ttrue\t0\tconfigured\t*main.Node\tsync/atomic.Int64"},
+		{`local n = 0; for k, x in ri.pairs(ri.var'all'.sync) do n = n + x end; print(n)`, "777"},
+		{`local t = {}; for i, x in ri.pairs(ri.var'all'.list) do t[#t+1] = i .. x end; print(table.concat(t, " "))`, "0x 1y 2z"},
+		{`local list = require 'list'; local v = ri.var'all'; print(list.validate(v.list)); print(list.validate(v.emptyList)); print((list.validate(v.badList)))`, "true\t3\ntrue\t0\nfalse"},
+		{`for _ in ri.pairs(ri.var'all'.badList) do end`, "the list is broken: after"},
+		{`local t = {}; for _, x in ri.pairs(ri.var'all'.ring) do t[#t+1] = x end; print(table.concat(t, " "))`, "0 1 2"},
+		{`local walk = require 'walk'; print(walk.count(walk.linked(ri.var'main.first', 'next'))); print((walk.validate_linked(ri.var'main.cycle', 'next')))`, "1000\nfalse"},
+		{`local heap = require 'heap'; print(heap.validate(ri.var'all'.heap, function(a, b) return a < b end))`, "true\t2"},
+		{`local sync = require 'sync'; print(sync.once(ri.var'all'.once), sync.validate_map(ri.var'all'.sync))`, "false\ttrue\t39"},
+		{`local channel = require 'channel'; local s = channel.state(ri.var'all'.queue); print(s.len, s.receivers)`, "2\t0"},
+		{`local t = {}; for i, x in ri.pairs(ri.var'all'.queue) do t[#t+1] = x end; print(table.concat(t, " "))`, "11 12"},
+		{`local n = 0; for i, x in ri.pairs(ri.var'main.grid') do for j, y in ri.pairs(x) do n = n + 1 end end; print(n)`, "6"},
+		{`for _, x in ri.pairs(nil) do print(x) end; print "done"`, "done"},
+		{`ri.pairs(ri.var'all'.square)`, "ask:1: all.square: a main.Square has nothing to go through: ri.pairs takes arrays, slices, maps, channels, container/list.List"},
+		{`local v = ri.var'all'; print(v.sliceOfAny[0], v.sliceOfAny[1], v.sliceOfAny[2], v.sliceOfAny[3].y, v.matrix[0][1], v.structs[1].x)`, "1\ttwo\tnil\t6\t2\t2"},
+		{`local n, c = ri.var'main.first', 0; while n do c = c + 1; n = n.next end; print(c)`, "1000"},
+		{`local s = 0; for k, v in ri.pairs(ri.var'big') do s = s + v end; print(s, ri.var'big'.name500)`, "499500\t500"},
+		// errors
+		{`ri.var'main.broken'.next.next.value`, "ask:1: main.broken.next.next.value: address 0x18 is not mapped"},
+		{`ri.var'all'.tetx`, `ask:1: all: no field "tetx" in main.Everything; did you mean text?; it has Base, Inner, b, `},
+		{`ri.var'all'.stat`, `did you mean state`},
+		{`ri.var'all'.state.x`, "ask:1: "},
+		{`ri.var'main.al'`, "ask:1: "},
+		{`ri.typeof(ri.var'all'.state)`, "ask:1: ri.typeof: the number 1 has lost its Go type: ask its place"},
+		{`local v = ri.var'all'; v.state = 2`, "ask:1: a main.Everything can't be assigned to"},
+		{`ri.name(ri.var'all')`, "has no named constants"},
+		// places
+		{`print(ri.ref(ri.var'all', 'state'), ri.value(ri.ref(ri.var'all', 'state')), ri.value(ri.ref'main.all.state'))`, "all.state\t1\t1"},
+		{`print(ri.addr(ri.ref(ri.var'all', 'slice')) - ri.addr(ri.var'all') == ri.type'main.Everything'.fields[21].offset)`, "true"},
+		{`print(ri.ref(ri.ref(ri.var'all', 'structs'), 1), ri.value(ri.ref(ri.ref(ri.ref(ri.var'all', 'structs'), 1), 'y')))`, "all.structs[1]\t2"},
+		{`print(ri.addr(ri.var'main.first') == ri.addr(ri.var'all'.head), ri.var'main.first' == ri.var'all'.head, ri.var'main.first' == ri.var'main.cycle')`, "true\ttrue\tfalse"},
+		{`ri.ref(ri.var'all', 'state').x`, "ask:1: a place is unread: ri.value(place) reads it"},
+		{`local n = ri.var'main.first'; print(ri.at(ri.addr(n), 'main.Node').value, ri.at(ri.hex(ri.addr(n.next)), 'main.Node').value)`, "0\t1"},
+		{`print(ri.eval'main.all.nodes[2].next.value', ri.eval'main.first.next'.value)`, "13\t1"},
+		{`local t = ri.type'main.Point'; print(t.name, t.kind, t.size, t.fields[2].name, t.fields[2].offset, t.fields[2].type)`, "main.Point\tstruct\t16\ty\t8\tint"},
+		{`print(ri.typeof(ri.var'main.first'), ri.typeof(ri.var'all'), ri.typeof(ri.var'all'.names))`, "*main.Node\tmain.Everything\tmap[string]int"},
+		{`print(#ri.memory(ri.addr(ri.var'main.first'), 16), ri.memory(ri.addr(ri.ref(ri.var'all', 'u16')), 2) == "\255\255")`, "16\ttrue"},
+		// finding
+		{`local f = ri.find1'main.hidden'; print(f.secret, ri.typeof(f))`, "found in a frame\tmain.hidden"},
+		{`for _, f in ipairs(ri.find'main.hidden') do print(f.value.secret, f.where:find('^goroutine %d+: main') ~= nil, f.goroutine > 0) break end`, "found in a frame\ttrue\ttrue"},
+		{`ri.find1'main.intHea'`, "ask:1: "},
+		{`print(#ri.vars'^main%.' == 0, #ri.vars'^main\\.(first|cycle)$')`, "true\t2"},
+		// goroutines
+		{`for g in ri.goroutines() do local s = g:stack(); for i, f in ipairs(s) do if f.func == "main.(*hidden).serve" then print(g.status, g.wait_reason, ri.locals(g, i).h.secret, g.start.func, f.line > 0) end end end`,
+			"waiting\tchan receive\tfound in a frame\tmain.main.func2.gowrap1\ttrue"},
+		{`for g in ri.goroutines{system = true} do if g.id == 1 then print(g.id, g.system) end end`, "1\tfalse"},
+		{`ri.goroutine(1).stat`, `ask:1: a goroutine has no "stat"; did you mean`},
+		{`ri.goroutines{sytem = true}`, "ask:1: unknown option \"sytem\"; there are system, status"},
+		{`print(ri.target().describe, ri.target().go:match('^go1') ~= nil, ri.buildinfo().path)`, "kinds\ttrue\tri"},
+		// dump
+		{`ri.dump(ri.var'all'.pair, {oneline = true})`, `"main.Pair[string,int]{key: \"k\", value: 9}"`},
+		{`ri.var'all'.structs[0]`, "main.Point{"},
+		{`ri.var'main.cycle'`, "&main.Node{"},
+		{`tostring(ri.var'all'.slice)`, `"[]string{\"a\", \"b\", \"c\"}"`},
+	} {
+		if got := ask(t, space, test.source); got != test.want && (strings.HasPrefix(test.want, "true") || len(test.want) < 4 || !strings.Contains(got, test.want)) {
+			t.Errorf("%s\n got  %s\n want %s", test.source, got, test.want)
+		}
+	}
+}
+
+func TestPathIsCut(t *testing.T) {
+	space := startKinds(t)
+	got := ask(t, space, `local n = ri.var'main.first'; for i = 1, 500 do n = n.next end; print(n.vlaue)`)
+	if !strings.Contains(got, "(*main.Node)(0x") || strings.Count(got, ".next") > maxPath {
+		t.Error(got)
+	}
+}
