@@ -36,6 +36,9 @@ func (o *Output) Conclude(r *Result) error {
 	if !o.Quiet {
 		fmt.Fprintln(o.Stderr, r.Cost())
 	}
+	if o.Format == Table && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.empty() && !o.Quiet {
+		fmt.Fprintln(o.Stderr, "no rows")
+	}
 	if code := r.ExitCode(); code != ExitDone {
 		return withCode(code, errSilent)
 	}
@@ -50,7 +53,7 @@ func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed
 // errorText is an error with Lua's stack where that says more than the error.
 func errorText(err error) string {
 	var s *ScriptError
-	if errors.As(err, &s) && strings.Count(s.Traceback, "\n") > 2 {
+	if errors.As(err, &s) && s.Line > 0 && strings.Count(s.Traceback, "\n") > 2 {
 		return err.Error() + "\n" + strings.TrimSpace(s.Traceback)
 	}
 	return err.Error()

@@ -102,5 +102,14 @@ func checkFit(f *symbols.File, name string, n Needs) error {
 	if len(lacks) == 0 {
 		return nil
 	}
-	return Refused(fmt.Errorf("recipe %s doesn't fit this program, which lacks %s", name, strings.Join(lacks, ", ")))
+	return Refused(fmt.Errorf("recipe %s doesn't fit this program, which lacks %s", name, lacksText(lacks)))
+}
+
+// lacksText names the first few.
+func lacksText(lacks []string) string {
+	const most = 2
+	if len(lacks) <= most+1 {
+		return strings.Join(lacks, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(lacks[:most], ", "), len(lacks)-most)
 }

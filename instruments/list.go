@@ -31,6 +31,9 @@ func ListRecipes(out *Output, c *Catalogue, choice TargetChoice, verbose bool) e
 		if session != nil {
 			lacks := Lacks(session.File, headerOf(script).Needs)
 			fits = len(lacks) == 0
+			if out.Format == Table && !fits {
+				lacks = []string{lacksText(lacks)}
+			}
 			row = append(row, Cell{"lacks", texts(lacks)})
 		}
 		if verbose {

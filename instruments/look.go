@@ -18,6 +18,8 @@ type look struct {
 	space   *values.Space
 	values  int64 // read by the script, once it has ended
 
+	rehearsing bool // on live memory: nothing to let go, nothing to wait for
+
 	mu      sync.Mutex
 	view    attach.View
 	ended   bool
@@ -25,17 +27,25 @@ type look struct {
 	changed chan struct{} // a new view took the place of the old one
 }
 
-func (s *Session) look(ctx context.Context, opt attach.ViewOptions) (*look, error) {
-	view, err := s.Target.View(ctx, opt)
+// begin takes the view.
+func (l *look) begin(ctx context.Context, s *Session) error {
+	view, err := s.Target.View(ctx, l.options)
 	if err != nil {
-		return nil, viewError(err)
+		return viewError(err)
 	}
-	cache := attach.NewCache(view)
-	return &look{
-		target: s.Target, options: opt, view: view,
-		cache: cache, space: values.New(s.File, cache, s.Bias),
-		changed: make(chan struct{}, 1),
-	}, nil
+	l.see(view, s)
+	return nil
+}
+
+// see makes view what is seen.
+func (l *look) see(view attach.View, s *Session) {
+	l.view = view
+	if l.cache == nil {
+		l.cache = attach.NewCache(view)
+		l.space = values.New(s.File, l.cache, s.Bias)
+		return
+	}
+	l.cache.Reset(view)
 }
 
 // wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the script has.
@@ -92,6 +102,9 @@ func (l *look) replaced(view attach.View) bool {
 
 // again lets the target run for a while and takes a new view. The script calls it.
 func (l *look) again(ctx context.Context, wait time.Duration) error {
+	if l.rehearsing {
+		return context.Cause(ctx)
+	}
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()

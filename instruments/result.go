@@ -50,6 +50,7 @@ type PrintedLine struct {
 // that doesn't end still writes into it.
 type collector struct {
 	mu     sync.Mutex
+	muted  bool // a rehearsal: nothing is kept
 	sealed bool
 	res    *Result
 	live   func(string)                        // prints log lines at once; nil where a target is held
@@ -64,8 +65,17 @@ func (c *collector) add(f func(*Result)) error {
 	if c.sealed {
 		return errSealed
 	}
-	f(c.res)
+	if !c.muted {
+		f(c.res)
+	}
 	return nil
+}
+
+// mute makes what comes vanish, or not.
+func (c *collector) mute(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.muted = on
 }
 
 // seal takes the result away: what comes later is dropped.

@@ -51,7 +51,7 @@ func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
 	var script *Script
 	var err error
 	if file == "" {
-		script, err = CompileExpression("-e", text)
+		script, err = compileTyped(text)
 	} else {
 		if recipe, err = c.Bare(file); err == nil {
 			script, err = recipe.Script(c)
@@ -67,6 +67,19 @@ func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
 		}
 	}
 	return newPlan(c, recipe, script, params, look)
+}
+
+// compileTyped compiles what was typed after -e: an expression, or statements. Package names are its globals.
+func compileTyped(text string) (*Script, error) {
+	const packages = `require("packages"); `
+	if _, err := CompileExpression("-e", text); err != nil {
+		return nil, err // of the text as it was typed
+	}
+	s, err := CompileScript("-e", packages+"return "+text)
+	if err != nil {
+		s, err = CompileScript("-e", packages+text)
+	}
+	return s, err
 }
 
 func findRecipe(c *Catalogue, name string) (*Recipe, error) {

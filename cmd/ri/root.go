@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func newRoot() *rootCommand {
 	root.Command = &cobra.Command{
 		Use:               "ri",
 		Short:             "run-time instruments for Go",
-		Args:              cobra.NoArgs,
+		Args:              knownCommand,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -70,6 +71,20 @@ func newRoot() *rootCommand {
 	}
 	root.SetHelpTemplate(help)
 	return root
+}
+
+// knownCommand refuses what is no command, and guesses what was meant.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("no command %q%s (ri --help lists them)", args[0], instruments.DidYouMean(args[0], names))
 }
 
 // nearFlags guesses what an unknown flag was meant to be.

@@ -1,6 +1,17 @@
 -- Goroutines, those with the same stack together.
 
+local words = require("words")
+
 local function where(frame) return ("%s %s:%d"):format(frame.func, frame.file:match("[^/]*$"), frame.line) end
+
+-- visible drops the runtime's own frames, as Go's stack traces do, unless there are no others.
+local function visible(frames, most)
+  local kept = {}
+  for _, f in ipairs(frames) do
+    if #kept < most and not f.func:find("^runtime%.[%l_]") then kept[#kept + 1] = f end
+  end
+  return #kept > 0 and kept or frames
+end
 
 local function matches(g, frames, p)
   if p.state ~= "" and g.status ~= p.state and g.wait_reason ~= p.state then return false end
@@ -38,6 +49,7 @@ absent until then.]],
     { name = "state", type = "string", default = "", help = "only this state or wait reason: running, waiting, chan receive, ..." },
     { name = "func", type = "string", default = "", help = "only with a function on the stack whose name contains this" },
     { name = "system", type = "bool", default = false, help = "the runtime's own too" },
+    { name = "runtime", type = "bool", default = false, help = "the runtime's own frames too" },
     { name = "depth", type = "int", default = 12, min = 1, max = 1000, help = "frames shown and compared" },
   },
   columns = {
@@ -55,7 +67,8 @@ COUNT  STATE           WAIT   IDS          STACK
   run = function(p)
     local groups, count = {}, 0
     for g in ri.goroutines { system = p.system } do
-      local frames, broken = g:stack(p.depth)
+      local frames, broken = g:stack(p.runtime and p.depth or p.depth + 16)
+      if not p.runtime then frames = visible(frames, p.depth) end
       if matches(g, frames, p) then
         local lines = {}
         for i, f in ipairs(frames) do lines[i] = where(f) end
@@ -74,6 +87,6 @@ COUNT  STATE           WAIT   IDS          STACK
         ids = group.ids, stack = group.stack,
       }
     end
-    print(("%d goroutines, %d stacks"):format(count, #groups))
+    print(words.count(count, "goroutine") .. ", " .. words.count(#groups, "stack"))
   end,
 }

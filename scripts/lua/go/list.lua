@@ -1,6 +1,6 @@
 -- A walk along a list: a chain of structs, container/list, a slice, an array, what waits in a channel.
 
-local path = require("path")
+local path, words = require("path"), require("words")
 
 -- links follows a field from element to element, until nil, or a node that was seen before.
 local function links(first, field)
@@ -71,6 +71,6 @@ INDEX  NAME   SIZE
         count = count + 1
       end
     end
-    print(("%d elements"):format(count) .. (count > p.limit and (", the first %d shown (limit=)"):format(p.limit) or ""))
+    print(words.shown(count, "element", p.limit))
   end,
 }

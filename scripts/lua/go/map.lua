@@ -1,6 +1,6 @@
 -- The entries of a map, or of a sync.Map.
 
-local path = require("path")
+local path, words = require("path"), require("words")
 
 return {
   title = "entries of a map",
@@ -30,9 +30,9 @@ beta      7
       end
     end
     if p.key ~= "" then
-      print(("%d of %d entries"):format(shown, count))
+      print(("%d of %s"):format(shown, words.count(count, "entry")))
     else
-      print(("%d entries"):format(count) .. (count > shown and (", the first %d shown (limit=)"):format(shown) or ""))
+      print(words.shown(count, "entry", p.limit))
     end
   end,
 }

@@ -1,6 +1,6 @@
 -- A walk down a tree: from a node through the fields that hold its children.
 
-local path = require("path")
+local path, words = require("path"), require("words")
 
 local function split(text)
   local fields = {}
@@ -40,7 +40,7 @@ DEPTH  KEY
     0  m
     1  c
     1  t
-3 nodes, 2 levels]],
+2 levels, 3 nodes]],
   run = function(p)
     local paths, fields = path.list(p.print), split(p.children)
     local seen, count, deepest = {}, 0, -1
@@ -64,6 +64,6 @@ DEPTH  KEY
         end
       end
     end
-    print(("%d nodes, %d levels"):format(count, deepest + 1) .. (count > p.limit and (", the first %d shown (limit=)"):format(p.limit) or ""))
+    print(words.count(deepest + 1, "level") .. ", " .. words.shown(count, "node", p.limit))
   end,
 }

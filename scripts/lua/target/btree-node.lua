@@ -1,6 +1,6 @@
 -- A node of the b-tree of names, and the path to it.
 
-local fid, btree = require("target/fid"), require("target/btree")
+local fid, btree, words = require("target/fid"), require("target/btree"), require("words")
 
 local function steps(tree, p)
   if p.name then return btree.path(tree, p.name) end
@@ -57,6 +57,6 @@ NODE  LEVEL  INDEX  KEY           CHILD  FID
     for i = 1, #path - 1 do entry(path[i].node, path[i].index) end
     local node = path[#path].node
     for index = 0, (node.level == 0 and #node.keys or #node.children) - 1 do entry(node, index) end
-    print(("%d keys"):format(#node.keys) .. (node.next and (", next leaf %d"):format(node.next.id) or ""))
+    print(words.count(#node.keys, "key") .. (node.next and (", next leaf %d"):format(node.next.id) or ""))
   end,
 }

@@ -1,6 +1,6 @@
 -- The blocks of a device that hold a component object.
 
-local fid, cobs = require("target/fid"), require("target/cob")
+local fid, cobs, words = require("target/fid"), require("target/cob"), require("words")
 
 return {
   title = "the device blocks of a component object",
@@ -44,6 +44,6 @@ disk-2            4    131       2  -
         end
       end
     end
-    print(("%d blocks in %d extents of %s"):format(blocks, extents, fid.text(cob.fid)))
+    print(("%s in %s of %s"):format(words.count(blocks, "block"), words.count(extents, "extent"), fid.text(cob.fid)))
   end,
 }
