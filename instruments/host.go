@@ -113,6 +113,10 @@ func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) e
 	return h.run(ctx, func() error {
 		h.script, h.rows, h.columns = script, 0, nil
 		h.params = h.paramsTable(params)
+		if script.packages {
+			h.exposePackages()
+			defer h.hidePackages()
+		}
 		if script.Header == nil {
 			return h.runBare(script)
 		}

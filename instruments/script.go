@@ -14,7 +14,8 @@ type Script struct {
 	Source string
 	Header *Header // nil: a bare script, its statements are what it does
 
-	proto *lua.FunctionProto
+	proto    *lua.FunctionProto
+	packages bool // the program's packages are globals
 }
 
 // CompileScript compiles a Lua file and, if it is an instrument (it returns a table with a run function),
@@ -31,7 +32,7 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 	if table == nil {
 		return s, nil
 	}
-	h := New(Options{Folders: folders, Limits: Limits{Time: 5 * time.Second, Memory: 128 << 20}})
+	h := New(Options{Folders: folders, Limits: Limits{Time: time.Second, Memory: 128 << 20}})
 	defer h.Close()
 	h.trusting = len(folders) == 0
 	err = h.run(context.Background(), func() error {
@@ -58,11 +59,11 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 // CompileExpression compiles what a person typed: an expression, whose value is printed, or statements.
 func CompileExpression(name, source string) (*Script, error) {
 	if proto, _, err := compileLua(name, "return "+source); err == nil {
-		return &Script{Path: name, Source: source, proto: proto}, nil
+		return &Script{Path: name, Source: source, proto: proto, packages: true}, nil
 	}
 	proto, _, err := compileLua(name, source)
 	if err != nil {
 		return nil, err
 	}
-	return &Script{Path: name, Source: source, proto: proto}, nil
+	return &Script{Path: name, Source: source, proto: proto, packages: true}, nil
 }

@@ -56,6 +56,11 @@ func TestValues(t *testing.T) {
 		{`local v = ri.var'all'; print(v.sliceOfAny[0], v.sliceOfAny[1], v.sliceOfAny[2], v.sliceOfAny[3].y, v.matrix[0][1], v.structs[1].x)`, "1\ttwo\tnil\t6\t2\t2"},
 		{`local n, c = ri.var'main.first', 0; while n do c = c + 1; n = n.next end; print(c)`, "1000"},
 		{`local s = 0; for k, v in ri.pairs(ri.var'big') do s = s + v end; print(s, ri.var'big'.name500)`, "499500\t500"},
+		{`main.all.text`, `"hello"`},
+		{`print(main.first.next.value, type(string.rep))`, "1\tfunction"},
+		{`main.firts`, "ask:1: "},
+		{`mian.first`, `ask:1: no global "mian": neither Lua's nor a package of the program; did you mean main?`},
+		{`x = 1; print(x)`, "1"},
 		// errors
 		{`ri.var'main.broken'.next.next.value`, "ask:1: main.broken.next.next.value: address 0x18 is not mapped"},
 		{`ri.var'all'.tetx`, `ask:1: all: no field "tetx" in main.Everything; did you mean text?; it has Base, Inner, b, `},
