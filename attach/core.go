@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -206,7 +205,6 @@ type coreView struct {
 	bytesRead atomic.Int64
 	closed    atomic.Bool
 	done      chan struct{}
-	closeOnce sync.Once
 }
 
 func (v *coreView) ReadMemory(p []byte, addr uint64) (int, error) {

@@ -10,8 +10,7 @@ import (
 // trySeize attaches to a process's main thread for a moment, on a thread of its own that ends afterwards.
 func trySeize(pid int) error {
 	result := make(chan error)
-	var try func()
-	try = func() {
+	try := func() {
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() { // never ends: let another thread do it
 			begun := make(chan struct{})

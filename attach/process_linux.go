@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,16 +74,33 @@ func openProcess(pid int) (*Process, error) {
 		p.startTime = stat.StartTime
 	}
 	if st.State == 'Z' || st.State == 'X' {
-		p.tid = livingThread(pid)
+		for range 5 { // while a thread in an exec takes the dead leader's place, neither may be seen
+			if p.tid = livingThread(pid); p.tid != 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 		if p.tid == 0 {
 			return nil, fmt.Errorf("pid %d (%s) is dead and waits for its parent, pid %s, to collect its exit status; its memory is gone, so there is nothing to read: %w", pid, st.Name, parentOf(pid), ErrZombie)
 		}
 	}
-	if err := p.open(); err != nil {
+	for try := 0; ; try++ {
+		err := p.open()
+		if err == nil {
+			return p, nil
+		}
 		p.Close()
+		if try < 10 && errors.Is(err, ErrExited) && alive(pid) { // an exec takes the old program away before the new one is there
+			time.Sleep(time.Millisecond)
+			continue
+		}
 		return nil, err
 	}
-	return p, nil
+}
+
+func alive(pid int) bool {
+	stat, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && stat.State != 'Z' && stat.State != 'X'
 }
 
 // open reads what stays the same while the program runs.
@@ -100,16 +118,8 @@ func (p *Process) open() error {
 	if err := checkExecutable(p.exe); err != nil {
 		return fmt.Errorf("%s: %w", p.Describe(), err)
 	}
-	p.auxv, err = os.ReadFile(p.proc("auxv"))
-	if err != nil {
-		return p.openError("reading its auxiliary vector", err)
-	}
-	if len(p.auxv) == 0 { // the address space has gone
-		return p.exited(nil)
-	}
-	var ok bool
-	if p.entry, ok = auxvValue(p.auxv, auxEntry); !ok {
-		return fmt.Errorf("%s: /proc/%d/auxv has no AT_ENTRY: %w", p.Describe(), p.pid, ErrNotSupported)
+	if err := p.readAuxv(); err != nil {
+		return err
 	}
 	// Permission to read /proc/PID/exe is less than permission to read memory (Yama).
 	m := p.memory()
@@ -127,11 +137,29 @@ func (p *Process) open() error {
 	return p.checkIdentity()
 }
 
+// readAuxv reads the auxiliary vector, which is empty while an exec is under way.
+func (p *Process) readAuxv() (err error) {
+	for range 100 {
+		if p.auxv, err = os.ReadFile(p.proc("auxv")); err != nil {
+			return p.openError("reading its auxiliary vector", err)
+		}
+		if len(p.auxv) == 0 { // the address space has gone
+			return p.exited(nil)
+		}
+		var ok bool
+		if p.entry, ok = auxvValue(p.auxv, auxEntry); ok {
+			return nil
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	return fmt.Errorf("%s: /proc/%d/auxv has no AT_ENTRY: %w", p.Describe(), p.pid, ErrNotSupported)
+}
+
 func (p *Process) openError(what string, err error) error {
 	switch {
 	case gone(err):
-		if st, e := readStatus(fmt.Sprintf("/proc/%d/status", p.pid)); e == nil && st.State != 'Z' && st.State != 'X' && p.tid == p.pid {
-			return fmt.Errorf("pid %d (%s) has no executable: it is a kernel thread, or about to exit: %w", p.pid, p.name, ErrNotSupported)
+		if stat, e := readStat(fmt.Sprintf("/proc/%d/stat", p.pid)); e == nil && stat.Flags&flagKernelThread != 0 {
+			return fmt.Errorf("pid %d (%s) is a kernel thread and has no program: %w", p.pid, p.name, ErrNotSupported)
 		}
 		return p.exited(nil)
 	case errors.Is(err, os.ErrPermission):

@@ -108,8 +108,11 @@ func parseIDs(s string) (ids [4]uint32) {
 type processStat struct {
 	State     byte
 	PPid      int
+	Flags     uint64 // PF_*, linux/sched.h
 	StartTime uint64 // clock ticks (1/100 s) after boot; with the pid it is a process's identity
 }
+
+const flagKernelThread = 0x00200000 // PF_KTHREAD
 
 func readStat(path string) (processStat, error) {
 	data, err := os.ReadFile(path)
@@ -128,6 +131,7 @@ func readStat(path string) (processStat, error) {
 	var st processStat
 	st.State = f[0][0]
 	st.PPid, _ = strconv.Atoi(f[1])
+	st.Flags, _ = strconv.ParseUint(f[6], 10, 64)
 	st.StartTime, err = strconv.ParseUint(f[19], 10, 64)
 	return st, err
 }

@@ -29,6 +29,8 @@ type tracer struct {
 	known   map[int]struct{} // threads that were looked at: seized, or dead
 	tracees []tracee
 	threads []Thread     // of those that stopped; allocated before the stop
+	tid     int          // of the OS thread that owns ptrace
+	left    bool         // not all could be detached by name
 	seizing atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
 	regs    unix.PtraceRegs
 	info    waitInfo
@@ -150,33 +152,60 @@ func nextTid(buf []byte) (tid int, rest []byte) {
 	return tid, buf[size:]
 }
 
+// seize attaches to one thread, if it is still there.
 func (t *tracer) seize(tid int) error {
-	// A real system call of the Go runtime, unlike the others here: it may block while the target is in an exec, see unblockExec.
-	t.seizing.Store(int64(len(t.known) + 1))
-	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
-	t.seizing.Store(0)
-	switch e {
-	case 0:
-		t.known[tid] = struct{}{}
-		t.tracees = append(t.tracees, tracee{tid: tid})
-		return nil
-	case unix.ESRCH: // ended since it was listed
-		return nil
-	case unix.EPERM: // a dead thread, or a real refusal
-		st, err := readStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid))
-		if err != nil {
+	for try := 0; ; try++ {
+		// A real system call of the Go runtime, unlike the others here: it may block while the target is in an exec, see unblockExec.
+		t.seizing.Store(int64(len(t.known) + 1))
+		_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
+		t.seizing.Store(0)
+		switch e {
+		case 0:
+			t.add(tid)
 			return nil
-		}
-		if st.State == 'Z' || st.State == 'X' {
-			t.known[tid] = struct{}{}
+		case unix.ESRCH: // ended since it was listed
 			return nil
+		case unix.EPERM:
+			done, err := t.refused(tid, e, try)
+			if done || err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("stopping %s: thread %d: PTRACE_SEIZE: %w", t.process.Describe(), tid, e)
 		}
-		if st.TracerPid != 0 {
-			return tracedError(t.process.Describe(), st.TracerPid)
-		}
-		return explainPermission(t.process.pid, fmt.Errorf("stopping thread %d (PTRACE_SEIZE): %w", tid, e))
 	}
-	return fmt.Errorf("stopping %s: thread %d: PTRACE_SEIZE: %w", t.process.Describe(), tid, e)
+}
+
+func (t *tracer) add(tid int) {
+	t.known[tid] = struct{}{}
+	t.tracees = append(t.tracees, tracee{tid: tid})
+}
+
+// refused finds out what EPERM means: a dead thread, one that is traced, or a real refusal. A thread
+// that calls execve takes the leader's id, so the leader may be dead when it is seized and alive when its status is read: try again.
+func (t *tracer) refused(tid int, cause error, try int) (done bool, err error) {
+	st, err := readStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid))
+	if err != nil {
+		return true, nil
+	}
+	if st.State == 'Z' || st.State == 'X' {
+		t.known[tid] = struct{}{}
+		return true, nil
+	}
+	if st.TracerPid != 0 {
+		if st.TracerPid == os.Getpid() && t.wait(tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD) == nil {
+			t.add(tid) // by this very thread: seized under another id before its exec
+			return true, nil
+		}
+		return true, tracedError(t.process.Describe(), st.TracerPid)
+	}
+	if try < 3 {
+		return false, nil
+	}
+	if err := t.process.checkIdentity(); err != nil {
+		return true, err
+	}
+	return true, explainPermission(t.process.pid, fmt.Errorf("stopping thread %d (PTRACE_SEIZE): %w", tid, cause))
 }
 
 // collect waits until every tracee has stopped or is gone, and reads the registers of each as it stops.
@@ -205,8 +234,40 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		nap.wait(progress)
+		if nap.wait(progress) {
+			if err := t.stuck(); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// stuck looks for what threads may be waited for in vain, after some time without progress.
+func (t *tracer) stuck() error {
+	for i := range t.tracees {
+		tr := &t.tracees[i]
+		switch {
+		case tr.state == traceeStopped && t.deadThread(tr.tid):
+			// A stopped thread dies by SIGKILL only, its own process's exec included. That exec now waits for us to let the dead go.
+			return fmt.Errorf("%s has been killed or starts another program in its place (exec) in this moment; run ri again: %w", t.process.Describe(), ErrExited)
+		case tr.state == traceeSeized && tr.tid == t.process.pid:
+			// A leader that has exited before the other threads stays, and nothing is to be waited for.
+			if st, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", tr.tid, tr.tid)); err == nil && st.State == 'Z' {
+				tr.state = traceeGone
+			}
+		}
+	}
+	return nil
+}
+
+// deadThread says whether a thread that had stopped was killed.
+func (t *tracer) deadThread(tid int) bool {
+	err := t.wait(tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
+	if err != nil || t.info.pid != 0 && (t.info.code == cldExited || t.info.code == cldKilled || t.info.code == cldDumped) {
+		return true
+	}
+	// Between SIGKILL and its death, and as a leader that died before the others, it shows nothing to wait for.
+	return ptrace(unix.PTRACE_GETREGS, tid, 0, uintptr(unsafe.Pointer(&t.regs))) == unix.ESRCH
 }
 
 // poll looks whether a tracee has stopped or is gone.
@@ -264,15 +325,7 @@ func (t *tracer) wait(tid, options int) error {
 func (t *tracer) dead() bool {
 	for i := range t.tracees {
 		if tr := &t.tracees[i]; tr.state == traceeStopped {
-			err := t.wait(tr.tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
-			if err != nil {
-				return true
-			}
-			if t.info.pid != 0 && (t.info.code == cldExited || t.info.code == cldKilled || t.info.code == cldDumped) {
-				return true
-			}
-			// Between SIGKILL and its death a leader shows nothing to wait for.
-			return ptrace(unix.PTRACE_GETREGS, tr.tid, 0, uintptr(unsafe.Pointer(&t.regs))) == unix.ESRCH
+			return t.deadThread(tr.tid)
 		}
 	}
 	return true
@@ -282,9 +335,20 @@ func (t *tracer) dead() bool {
 // can't be detached by name; it is when this OS thread ends.
 func (t *tracer) detach() {
 	for i := range t.tracees {
-		if tr := &t.tracees[i]; tr.state == traceeStopped {
-			ptrace(unix.PTRACE_DETACH, tr.tid, 0, uintptr(tr.signal))
+		tr := &t.tracees[i]
+		if tr.state != traceeStopped || ptrace(unix.PTRACE_DETACH, tr.tid, 0, uintptr(tr.signal)) != 0 {
+			t.left = true // it runs, or is dead, or goes by another id after an exec
 		}
+	}
+}
+
+// waitForEnd returns when the thread that called detach has ended, if that is what detaches the last ones.
+func (t *tracer) waitForEnd() {
+	for range 10_000 {
+		if !t.left || unix.Tgkill(unix.Getpid(), t.tid, 0) == unix.ESRCH {
+			return
+		}
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 
@@ -358,17 +422,19 @@ func ptrace(request, tid int, addr, data uintptr) unix.Errno {
 // within microseconds, those that sleep have to be scheduled first.
 type backoff struct{ idle int }
 
-func (b *backoff) wait(progress bool) {
+// wait says whether it has been long without progress: it does so about every millisecond.
+func (b *backoff) wait(progress bool) (long bool) {
 	if progress {
 		b.idle = 0
 	}
 	b.idle++
 	if b.idle <= 4 {
 		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		return
+		return false
 	}
 	ts := unix.Timespec{Nsec: int64(min(b.idle-4, 50)) * 10_000} // 10 us to 500 us
 	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	return b.idle > 15
 }
 
 // registersOf translates struct user_regs_struct (sys/user.h, x86_64).

@@ -23,6 +23,7 @@ const aliveInterval = 5 * time.Millisecond
 // stoppedView holds a process. One OS thread of its own does all ptrace calls and waits for the deadline, the context,
 // the target's death and Close; whoever reads memory does it on other threads and can't hold it up.
 type stoppedView struct {
+	tracer  *tracer
 	mem     *processMemory
 	name    string
 	scratch chan *ioScratch
@@ -53,6 +54,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 		return nil, err
 	}
 	v := &stoppedView{
+		tracer:   t,
 		mem:      p.memory(),
 		name:     p.Describe(),
 		scratch:  make(chan *ioScratch, 1),
@@ -65,6 +67,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 	go v.own(ctx, t, limit, ready)
 	if err := <-ready; err != nil {
 		<-v.finished
+		t.waitForEnd()
 		return nil, err
 	}
 	return v, nil
@@ -92,6 +95,7 @@ func (v *stoppedView) own(ctx context.Context, t *tracer, limit time.Duration, r
 func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, ready chan<- error) {
 	defer close(v.finished)
 	defer t.close()
+	t.tid = unix.Gettid()
 	// Naps of microseconds, where 50 us are the default. The thread is ours alone.
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	deadline := time.NewTimer(time.Hour)
@@ -199,7 +203,10 @@ func (v *stoppedView) Stats() Stats {
 
 // Close lets the target run again before it returns. It may be called any number of times, from any goroutine.
 func (v *stoppedView) Close() error {
-	v.closeOnce.Do(func() { close(v.closing) })
-	<-v.finished
+	v.closeOnce.Do(func() {
+		close(v.closing)
+		<-v.finished
+		v.tracer.waitForEnd()
+	})
 	return nil
 }

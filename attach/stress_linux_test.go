@@ -165,7 +165,7 @@ func TestExecUnderway(t *testing.T) {
 		target, err := openProcess(p.PID)
 		if err != nil {
 			if !errors.Is(err, ErrExited) && !errors.Is(err, ErrNotMapped) {
-				t.Fatal(err)
+				t.Fatalf("%v\n%s", err, p.stderr.String())
 			}
 			execs++
 			continue
