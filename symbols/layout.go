@@ -227,7 +227,7 @@ func (t *Type) FieldByName(name string) (Path, error) {
 
 func (t *Type) findField(name string) (Path, error) {
 	if t.Kind != reflect.Struct {
-		return Path{}, fmt.Errorf("%s is a %s and has no fields: %w", t.Name, t.Kind, ErrNotFound)
+		return Path{}, say(ErrNotFound, "%s is a %s and has no fields", t.Name, t.Kind)
 	}
 	type candidate struct {
 		typ  *Type
@@ -263,7 +263,7 @@ func (t *Type) findField(name string) (Path, error) {
 			return found[0], nil
 		}
 		if len(found) > 1 {
-			return Path{}, fmt.Errorf("field %q of %s stands in %d embedded structs at the same depth; name the embedded field first: %w", name, t.Name, len(found), ErrAmbiguous)
+			return Path{}, say(ErrAmbiguous, "field %q of %s stands in %d embedded structs at the same depth; name the embedded field first", name, t.Name, len(found))
 		}
 		level = next
 	}
@@ -279,14 +279,14 @@ func (t *Type) noField(name string) error {
 	if len(names) > 0 {
 		shown := names
 		if near := Near(name, names, 3); len(near) > 0 {
-			return fmt.Errorf("no field %q in %s; did you mean %s? %w", name, t.Name, strings.Join(near, ", "), ErrNotFound)
+			return say(ErrNotFound, "no field %q in %s; did you mean %s?", name, t.Name, strings.Join(near, ", "))
 		}
 		if len(shown) > 12 {
 			shown = append(append([]string(nil), shown[:12]...), fmt.Sprintf("and %d more", len(names)-12))
 		}
 		has = "it has " + strings.Join(shown, ", ")
 	}
-	return fmt.Errorf("no field %q in %s; %s: %w", name, t.Name, has, ErrNotFound)
+	return say(ErrNotFound, "no field %q in %s; %s", name, t.Name, has)
 }
 
 // String is the type's full name.

@@ -125,7 +125,7 @@ func (f *File) Var(name string) (Var, error) {
 	}
 	addr, ok := f.dwarf.staticAddress(u, e.loc)
 	if !ok {
-		return Var{}, fmt.Errorf("variable %s has no fixed address in the executable: %w", name, ErrNotFound)
+		return Var{}, say(ErrNotFound, "variable %s has no fixed address in the executable", name)
 	}
 	return Var{Name: name, Addr: addr, Type: f.typeAt(e.typ)}, nil
 }
@@ -144,14 +144,14 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 			return full[0], nil
 		default:
 			shown := full[:min(len(full), 8)]
-			return "", fmt.Errorf("%s %s stands for %d: %s; give the full name: %w", what, name, len(full), strings.Join(shown, ", "), ErrAmbiguous)
+			return "", say(ErrAmbiguous, "%s %s stands for %d: %s; give the full name", what, name, len(full), strings.Join(shown, ", "))
 		}
 	}
 	near := Near(name, all(), 3)
 	if len(near) == 0 {
-		return "", fmt.Errorf("no %s %s in %s: %w", what, name, f.name, ErrNotFound)
+		return "", say(ErrNotFound, "no %s %s in %s", what, name, f.name)
 	}
-	return "", fmt.Errorf("no %s %s in %s; near names: %s: %w", what, name, f.name, strings.Join(near, ", "), ErrNotFound)
+	return "", say(ErrNotFound, "no %s %s in %s; near names: %s", what, name, f.name, strings.Join(near, ", "))
 }
 
 // Vars lists the full names of all package variables, sorted. The slice must not be changed.
@@ -237,7 +237,7 @@ func (f *File) SliceOf(t *Type) *Type {
 // ArrayOf gives the type [n]t.
 func (f *File) ArrayOf(t *Type, n int64) (*Type, error) {
 	if t.Size > 0 && n > (1<<47)/t.Size {
-		return nil, fmt.Errorf("type [%d]%s is larger than the address space: %w", n, t.Name, ErrNotFound)
+		return nil, say(ErrNotFound, "type [%d]%s is larger than the address space", n, t.Name)
 	}
 	return f.composed(fmt.Sprintf("[%d]%s", n, t.Name), func() *Type {
 		return &Type{Kind: reflect.Array, Size: t.Size * n, elemType: t, length: n}

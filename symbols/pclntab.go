@@ -49,7 +49,7 @@ const (
 
 func newPclntab(f *File, s *elf.Section) (*pclntab, error) {
 	if s == nil {
-		return nil, fmt.Errorf("%s has no .gopclntab section: %w", f.name, ErrNotFound)
+		return nil, say(ErrNotFound, "%s has no .gopclntab section", f.name)
 	}
 	data, err := s.Data()
 	if err != nil {
@@ -289,9 +289,9 @@ func (f *File) Func(name string) (Line, uint64, error) {
 	if !ok {
 		near := Near(name, f.Funcs(), 3)
 		if len(near) > 0 {
-			return Line{}, 0, fmt.Errorf("no function %s in %s; near names: %s: %w", name, f.name, strings.Join(near, ", "), ErrNotFound)
+			return Line{}, 0, say(ErrNotFound, "no function %s in %s; near names: %s", name, f.name, strings.Join(near, ", "))
 		}
-		return Line{}, 0, fmt.Errorf("no function %s in %s: %w", name, f.name, ErrNotFound)
+		return Line{}, 0, say(ErrNotFound, "no function %s in %s", name, f.name)
 	}
 	fn, _ := t.head(i)
 	entry := t.entry(i)

@@ -2,6 +2,7 @@ package symbols
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 )
@@ -18,6 +19,19 @@ var (
 	// ErrAmbiguous: a short name stands for several; the error's text lists them.
 	ErrAmbiguous = errors.New("ambiguous")
 )
+
+// said is an error whose text says all; what it is, callers learn by errors.Is.
+type said struct {
+	text string
+	is   error
+}
+
+func (e *said) Error() string { return e.text }
+func (e *said) Unwrap() error { return e.is }
+
+func say(is error, format string, args ...any) error {
+	return &said{fmt.Sprintf(format, args...), is}
+}
 
 // Type is one Go type of the program. Types are unique within a File: two values have
 // the same type when their *Type are equal.
