@@ -1,0 +1,52 @@
+package instruments
+
+import (
+	"testing"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+func TestAPIExamples(t *testing.T) {
+	space := startKinds(t)
+	for _, f := range API() {
+		if f.Output == "" {
+			continue
+		}
+		if got := ask(t, space, f.Example); got != f.Output {
+			t.Errorf("%s: %s\n got  %s\n want %s", f.Name, f.Example, got, f.Output)
+		}
+	}
+}
+
+// What is in ri is in the manual, and the other way round.
+func TestAPIIsComplete(t *testing.T) {
+	documented := map[string]bool{}
+	for _, f := range API() {
+		if documented[f.Name] {
+			t.Errorf("%s is documented twice", f.Name)
+		}
+		documented[f.Name] = true
+	}
+	h := New(Options{})
+	defer h.Close()
+	var walk func(prefix string, table *lua.LTable)
+	walk = func(prefix string, table *lua.LTable) {
+		table.ForEach(func(k, v lua.LValue) {
+			name := prefix + k.String()
+			if sub, ok := v.(*lua.LTable); ok {
+				walk(name+".", sub)
+				return
+			}
+			if !documented[name] {
+				t.Errorf("%s is not documented", name)
+			}
+			delete(documented, name)
+		})
+	}
+	walk("ri.", h.lua.GetGlobal("ri").(*lua.LTable))
+	for name := range documented {
+		if name != "print" && name != "require" {
+			t.Errorf("%s is documented, but isn't there", name)
+		}
+	}
+}
