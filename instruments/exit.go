@@ -51,7 +51,7 @@ func withCode(code int, err error) error {
 // Signal is the cause of a run that a signal ended.
 type Signal struct{ syscall.Signal }
 
-func (s Signal) Error() string { return s.Signal.String() }
+func (s Signal) Error() string { return fmt.Sprintf("%v; the target runs", s.Signal) }
 
 // ExitCode is what ri exits with after err.
 func ExitCode(err error) int {

@@ -68,9 +68,6 @@ func editDistance(a, b string) int {
 }
 
 // quoteName shows what a person typed: as it is if it is a plain word, else quoted.
-// didYouMean is DidYouMean.
-func didYouMean(typed string, names []string) string { return DidYouMean(typed, names) }
-
 func quoteName(s string) string {
 	plain := s != ""
 	for _, r := range s {

@@ -109,7 +109,11 @@ func (c *collector) Progress(done, total int64, msg string) {
 }
 
 func (c *collector) Print(text string) {
-	_ = c.add(func(r *Result) { r.Printed = append(r.Printed, PrintedLine{len(r.Rows), text}) })
+	_ = c.add(func(r *Result) {
+		for line := range strings.SplitSeq(text, "\n") {
+			r.Printed = append(r.Printed, PrintedLine{len(r.Rows), line})
+		}
+	})
 }
 
 // Cost is the line that ends each run: "stopped 2.1 ms (1 stop), read 412 KiB, 8,204 values".

@@ -13,7 +13,7 @@ import (
 // grace is how long a script may take to notice that its run has ended.
 const grace = time.Second
 
-// rehearsalTime is how much longer than the stop a rehearsal may take: layouts are compiled in it.
+// rehearsalTime is the most that a rehearsal may take: layouts are compiled in it, the rest is repetition.
 const rehearsalTime = 2 * time.Second
 
 // Run looks at the target with the plan's script. The target runs again when Run returns, whatever the script did.
@@ -54,7 +54,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 	}
 	look := &look{target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop}, changed: make(chan struct{}, 1)}
 	if p.View == attach.Stopped && s.Info.Kind == "process" {
-		if err := s.rehearse(ctx, look, sink, p.MaxStop+rehearsalTime, f); err != nil {
+		if err := s.rehearse(ctx, look, sink, rehearsalTime, f); err != nil {
 			return nil, err
 		}
 	}
