@@ -96,6 +96,9 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, 
 	defer close(v.finished)
 	defer t.close()
 	t.tid = unix.Gettid()
+	// The target stands while this thread waits for a CPU: on a busy machine the highest priority halves the stop
+	// (measured: 17 to 7 ms for 500 threads on 2 CPUs with 4 busy loops). Without CAP_SYS_NICE it stays as it is.
+	unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
 	// Naps of microseconds, where 50 us are the default. The thread is ours alone.
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	deadline := time.NewTimer(time.Hour)
