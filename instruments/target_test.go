@@ -18,31 +18,41 @@ import (
 	"ri/values"
 )
 
-// kinds is the fixture's executable, built once.
-var kinds = sync.OnceValues(func() (string, error) {
+// fixture is testdata/kinds, built.
+type fixture struct {
+	exe  string
+	file *symbols.File
+}
+
+// kinds is the fixture as this Go builds it.
+var kinds = sync.OnceValues(func() (*fixture, error) { return buildKinds("local") })
+
+// buildKinds builds the fixture, as a module of its own that old releases take.
+func buildKinds(toolchain string) (*fixture, error) {
 	dir, err := os.MkdirTemp("", "kinds")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
-	exe := filepath.Join(dir, "kinds")
-	if out, err := exec.Command("go", "build", "-o", exe, "./testdata/kinds").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v\n%s", err, out)
-	}
-	return exe, nil
-})
-
-var kindsFile = sync.OnceValues(func() (*symbols.File, error) {
-	exe, err := kinds()
-	if err != nil {
+	if err := os.CopyFS(dir, os.DirFS("testdata/kinds")); err != nil {
 		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module kinds\n\ngo 1.20\n"), 0o600); err != nil {
+		return nil, err
+	}
+	exe := filepath.Join(dir, "kinds")
+	cmd := exec.Command("go", "build", "-o", exe, ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%v\n%s", err, out)
 	}
 	f, err := os.Open(exe)
 	if err != nil {
 		return nil, err
 	}
-	return symbols.Open(f, exe)
-})
+	file, err := symbols.Open(f, exe)
+	return &fixture{exe, file}, err
+}
 
 var cleanups []func()
 
@@ -57,11 +67,16 @@ func TestMain(m *testing.M) {
 // startKinds runs the fixture and looks at it.
 func startKinds(t testing.TB, args ...string) *values.Space {
 	t.Helper()
-	exe, err := kinds()
+	f, err := kinds()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, args...)
+	return f.start(t, args...)
+}
+
+func (f *fixture) start(t testing.TB, args ...string) *values.Space {
+	t.Helper()
+	cmd := exec.Command(f.exe, args...)
 	cmd.Env = append(os.Environ(), "GOGC=off")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -88,16 +103,12 @@ func startKinds(t testing.TB, args ...string) *values.Space {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { target.Close() })
-	file, err := kindsFile()
-	if err != nil {
-		t.Fatal(err)
-	}
 	view, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Live})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { view.Close() })
-	return values.New(file, attach.NewCache(view), target.Entry()-file.Entry())
+	return values.New(f.file, attach.NewCache(view), target.Entry()-f.file.Entry())
 }
 
 // ask runs Lua text on a space and gives what it printed, or the error's text.

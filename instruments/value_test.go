@@ -43,6 +43,7 @@ func TestValues(t *testing.T) {
 		{`local n = 0; for k, x in ri.pairs(ri.var'all'.sync) do n = n + x end; print(n)`, "777"},
 		{`local t = {}; for i, x in ri.pairs(ri.var'all'.list) do t[#t+1] = i .. x end; print(table.concat(t, " "))`, "0x 1y 2z"},
 		{`local list = require 'list'; local v = ri.var'all'; print(list.validate(v.list)); print(list.validate(v.emptyList)); print((list.validate(v.badList)))`, "true\t3\ntrue\t0\nfalse"},
+		{`local s = require('sync'); local m, r, g = s.mutex(ri.var'main.mutex'), s.rwmutex(ri.var'main.rwmutex'), s.waitgroup(ri.var'main.group'); print(m.locked, m.waiters, r.readers, r.locked, g.count, g.waiters)`, "true\t0\t2\tfalse\t3\t0"},
 		{`for _ in ri.pairs(ri.var'all'.badList) do end`, "the list is broken: after"},
 		{`local t = {}; for _, x in ri.pairs(ri.var'all'.ring) do t[#t+1] = x end; print(table.concat(t, " "))`, "0 1 2"},
 		{`local walk = require 'walk'; print(walk.count(walk.linked(ri.var'main.first', 'next'))); print((walk.validate_linked(ri.var'main.cycle', 'next')))`, "1000\nfalse"},
@@ -92,7 +93,7 @@ func TestValues(t *testing.T) {
 		{`for g in ri.goroutines{system = true} do if g.id == 1 then print(g.id, g.system) end end`, "1\tfalse"},
 		{`ri.goroutine(1).stat`, `ask:1: a goroutine has no "stat"; did you mean`},
 		{`ri.goroutines{sytem = true}`, "ask:1: unknown option \"sytem\"; there are system, status"},
-		{`print(ri.target().describe, ri.target().go:match('^go1') ~= nil, ri.buildinfo().path)`, "kinds\ttrue\tri"},
+		{`print(ri.target().describe, ri.target().go:match('^go1') ~= nil, ri.buildinfo().path)`, "kinds\ttrue\tkinds"},
 		// dump
 		{`ri.dump(ri.var'all'.pair, {oneline = true})`, `"main.Pair[string,int]{key: \"k\", value: 9}"`},
 		{`ri.var'all'.structs[0]`, "main.Point{"},
@@ -110,5 +111,35 @@ func TestPathIsCut(t *testing.T) {
 	got := ask(t, space, `local n = ri.var'main.first'; for i = 1, 500 do n = n.next end; print(n.vlaue)`)
 	if !strings.Contains(got, "(*main.Node)(0x") || strings.Count(got, ".next") > maxPath {
 		t.Error(got)
+	}
+}
+
+// Layouts of the runtime and the standard library changed over the releases; walkers look for fields.
+func TestReleases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds with other releases")
+	}
+	for _, toolchain := range []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3"} {
+		t.Run(toolchain, func(t *testing.T) {
+			f, err := buildKinds(toolchain)
+			if err != nil {
+				t.Skipf("can't build with %s: %v", toolchain, err)
+			}
+			space := f.start(t)
+			for _, test := range []struct{ source, want string }{
+				{`ri.target().go`, `"` + toolchain + `"`},
+				{`local n, c = 0, 0; for k, x in ri.pairs(ri.var'main.all'.sync) do n = n + x; c = c + 1 end; print(n, c)`, "777\t39"},
+				{`local n = 0; for k, x in ri.pairs(ri.var'main.big') do n = n + x end; print(n, ri.var'main.big'.name7)`, "499500\t7"},
+				{`local v = ri.var'main.all'; print(v.count, v.flag, v.head.value, v.config, v.names.two, v.mixed[2.5])`, "77\ttrue\t0\tconfigured\t2\tfloat"},
+				{`local v = ri.var'main.all'; print(#v.queue, v.queue[0], ri.chan(v.shut).closed, require('channel').state(v.queue).senders)`, "2\t11\ttrue\t0"},
+				{`local sync = require 'sync'; print(sync.once(ri.var'main.all'.once), sync.mutex(ri.var'main.mutex').locked, sync.rwmutex(ri.var'main.rwmutex').readers, sync.waitgroup(ri.var'main.group').count)`, "false\ttrue\t2\t3"},
+				{`ri.find1'main.hidden'.secret`, `"found in a frame"`},
+				{`for g in ri.goroutines() do local s = g:stack(); for i, f in ipairs(s) do if f.func == "main.(*hidden).serve" then print(g.wait_reason) end end end`, "chan receive"},
+			} {
+				if got := ask(t, space, test.source); got != test.want {
+					t.Errorf("%s\n got  %s\n want %s", test.source, got, test.want)
+				}
+			}
+		})
 	}
 }

@@ -205,6 +205,10 @@ func main() {
 	}
 	big = names
 	corrupt()
+	mutex.Lock()
+	rwmutex.RLock()
+	rwmutex.RLock()
+	group.Add(3)
 	ready, stop := make(chan struct{}), make(chan struct{})
 	h := &hidden{"found in a frame"}
 	pprof.Do(context.Background(), pprof.Labels("job", "serving"), func(context.Context) { go h.serve(ready, stop) })
@@ -220,4 +224,9 @@ func main() {
 	fmt.Println(all.b, first, cycle, broken, grid, big)
 }
 
-var big map[string]int
+var (
+	big     map[string]int
+	mutex   sync.Mutex
+	rwmutex sync.RWMutex
+	group   sync.WaitGroup
+)
