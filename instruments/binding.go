@@ -163,9 +163,18 @@ func (b *binding) bindAtomic() {
 	b.class, b.inner, b.innerOffset = classAtomic, b.host.bind(inner), uint64(f.Offset)
 }
 
+// pointee is the binding itself, of a pointer what it points to.
+func (b *binding) pointee() *binding {
+	if b.class == classPointer {
+		return b.element()
+	}
+	return b
+}
+
 // element is the binding of what a pointer, array or slice is of.
 func (b *binding) element() *binding {
 	if b.elem == nil {
+		b.elem = b.host.opaque
 		if e := b.goType.Elem(); e != nil {
 			b.elem = b.host.bind(e)
 		}

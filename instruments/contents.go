@@ -49,16 +49,15 @@ func (h *Host) riBytes(L *lua.LState) int {
 		h.raise(L, &pathError{path, err})
 	}
 	from, to := h.byteRange(L, from, full)
-	data, _, err := v.Bytes(to)
-	if classOf(v.Type) == classString {
-		var text string
-		text, _, err = v.Text(to)
-		data = []byte(text)
+	part, err := v.Slice(from, to)
+	var data []byte
+	if err == nil {
+		data, _, err = part.Bytes(to - from)
 	}
 	if err != nil {
 		h.raise(L, &pathError{path, err})
 	}
-	L.Push(lua.LString(data[min(from, len(data)):]))
+	L.Push(lua.LString(data))
 	return 1
 }
 
@@ -67,8 +66,8 @@ func (h *Host) byteRange(L *lua.LState, from, full int) (int, int) {
 	if from < 0 || to < from || to > full {
 		L.RaiseError("ri.bytes: from %d to %d of %d bytes", from, to, full)
 	}
-	if to > maxBytes {
-		L.RaiseError("ri.bytes: %d bytes are more than %d: read a part, ri.bytes(v, from, to), or ri.memory", to, maxBytes)
+	if to-from > maxBytes {
+		L.RaiseError("ri.bytes: %d bytes are more than %d: read them in parts, ri.bytes(v, from, to)", to-from, maxBytes)
 	}
 	return from, to
 }
@@ -189,10 +188,7 @@ func (h *Host) riPairs(L *lua.LState) int {
 	if !ok {
 		L.ArgError(1, "a Go value expected, got "+h.describe(L.Get(1)))
 	}
-	b := r.binding
-	if b.class == classPointer {
-		b = b.element()
-	}
+	b := r.binding.pointee()
 	var next func(L *lua.LState) int
 	var err error
 	switch b.class {

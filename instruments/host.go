@@ -55,6 +55,7 @@ type Host struct {
 
 	columns  []Column
 	bindings map[*symbols.Type]*binding
+	opaque   *binding // of types that the program's DWARF doesn't describe
 	signed   map[int64]*lua.LUserData
 	unsigned map[uint64]*lua.LUserData
 	maps     map[mapIdentity]*mapIndex
@@ -89,6 +90,7 @@ func New(opt Options) *Host {
 	h.lua.Options.RegistryGrowStep = 256
 	h.openLibraries()
 	h.openValues()
+	h.opaque = h.bind(&symbols.Type{Name: "(not described)"})
 	h.openFunctions()
 	return h
 }

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"time"
+
+	lua "github.com/yuin/gopher-lua"
 )
 
 // Limits bound a run of a script. A zero field takes its default, a negative one means no limit.
@@ -25,6 +27,12 @@ func (l Limits) withDefaults() Limits {
 		l.Rows = 1_000_000
 	}
 	return l
+}
+
+func init() {
+	// t[n] = x makes the machine fill a table's array up to n, 16 bytes an element. At its own limit, 64 Mi, a
+	// table keyed by some request number would take a GiB at one stroke; beyond the limit a table hashes, and # doesn't count.
+	lua.MaxArrayIndex = 1 << 24
 }
 
 // maxString bounds one string that a script builds.

@@ -72,11 +72,7 @@ func refOf(v lua.LValue) (*ref, bool) {
 
 // value is the ref for values; a pointer's is what it points to.
 func (r *ref) value() values.Value {
-	t := r.binding.goType
-	if r.binding.class == classPointer {
-		t = t.Elem()
-	}
-	return r.binding.host.space.At(r.addr, t)
+	return r.binding.host.space.At(r.addr, r.binding.pointee().goType)
 }
 
 // path is how the value was reached, in Go syntax: main.store.devices[3].next.

@@ -133,10 +133,7 @@ func (h *Host) indexValue(L *lua.LState, r *ref, key lua.LValue) (lua.LValue, er
 
 // elementPlace finds v[key]: of an array, slice, map or channel, through a pointer too.
 func (h *Host) elementPlace(L *lua.LState, r *ref, key lua.LValue) (values.Value, step, error) {
-	b := r.binding
-	if b.class == classPointer {
-		b = b.element()
-	}
+	b := r.binding.pointee()
 	v := r.value()
 	switch b.class {
 	case classMap:
@@ -188,10 +185,7 @@ func (h *Host) valueLength(L *lua.LState) int {
 }
 
 func (h *Host) length(r *ref) (int, error) {
-	b := r.binding
-	if b.class == classPointer {
-		b = b.element()
-	}
+	b := r.binding.pointee()
 	switch b.class {
 	case classArray, classSlice, classMap, classHandle, classString:
 		n, err := r.value().Len()
