@@ -1,6 +1,6 @@
 -- What is shown of a component object (main.Cob).
 
-local fid = require("target/fid")
+local fid, objects = require("target/fid"), require("target/object")
 local cobs = {}
 
 -- extents is an iterator over a component object's extents, bounded: a list that doesn't end is broken.
@@ -29,7 +29,12 @@ end
 
 -- find finds one by its fid.
 function cobs.find(store, text)
-  return fid.find(store.cobs, text) or error("no component object has the fid " .. text, 0)
+  -- a component object is in use as long as its object has it
+  local function listed(cob)
+    local object = objects.find(store, fid.text(cob.object))
+    return ri.addr(object.cobs[cob.unit]) == ri.addr(cob)
+  end
+  return fid.find(store.cobs, text, "main.Cob", listed) or error("no component object has the fid " .. text, 0)
 end
 
 return cobs

@@ -1,12 +1,11 @@
 -- The component objects of an object.
 
-local fid, btree, cobs = require("target/fid"), require("target/btree"), require("target/cob")
+local cobs, objects = require("target/cob"), require("target/object")
 
 local function find(store, p)
-  if p.fid then return fid.find(store.objects, p.fid) or error("no object has the fid " .. p.fid, 0) end
+  if p.fid then return objects.find(store, p.fid) end
   if not p.name then error("needs name=NAME or fid=FID", 0) end
-  local found = btree.lookup(store.tree, p.name) or error(("no object is called %q"):format(p.name), 0)
-  return store.objects[found]
+  return objects.named(store, p.name)
 end
 
 return {

@@ -1,6 +1,6 @@
 -- From the name of an object to its fid, by the b-tree, as the program looks it up.
 
-local fid, btree = require("target/fid"), require("target/btree")
+local fid, objects = require("target/fid"), require("target/object")
 
 return {
   title = "the fid of an object, by name",
@@ -22,10 +22,7 @@ NAME          FID                    SIZE  COBS
 images/a.png  <7000000000000001:2a>   171  <4300000000000000:2a>
                                            <4300000000000001:2a>]],
   run = function(p)
-    local store = ri.var("main.store")
-    local found = btree.lookup(store.tree, p.name)
-    if not found then error(("no object is called %q"):format(p.name), 0) end
-    local object, cobs = store.objects[found], {}
+    local object, cobs = objects.named(ri.var("main.store"), p.name), {}
     for _, cob in ri.pairs(object.cobs) do cobs[#cobs + 1] = fid.text(cob.fid) end
     ri.emit { name = object.name, fid = fid.text(object.fid), size = object.size, cobs = cobs }
   end,
