@@ -2,7 +2,7 @@
 
 local path, words = require("path"), require("words")
 
--- links follows a field from element to element, until nil, or a node that was seen before.
+-- links follows a field from element to element, until nil, a node that was seen before, or one that can't be read.
 local function links(first, field)
   local seen, node, before, index = {}, first, nil, -1
   return function()
@@ -17,8 +17,12 @@ local function links(first, field)
     end
     index = index + 1
     seen[address], before = index, address
-    local element = node
-    node = node[field]
+    local element, ok = node, nil
+    ok, node = pcall(function() return element[field] end)
+    if not ok then
+      ri.finding { severity = "critical", what = ("the list is broken at element %d"):format(index), where = ("0x%x"):format(address), evidence = node }
+      node = nil
+    end
     return index, element
   end
 end
@@ -49,7 +53,7 @@ return {
   description = [[
 Walks from an expression: along the field `next` of linked structs, or through a slice, an array, a
 container/list or what waits in a channel. Shows of each element what print says, and the number of all.
-A list that leads back into itself is a finding.]],
+A list that leads back into itself, or to where no memory is, is a finding.]],
   params = {
     { name = "expr", type = "expr", required = true, help = "the list, or its first element: main.store.quarantine.head" },
     { name = "next", type = "string", default = "", help = "the field that leads to the next element (default: next, where expr is a struct)" },

@@ -26,7 +26,7 @@ return {
   description = [[
 Walks down from an expression through the fields that children names: each holds a node, or a slice, array or map of nodes.
 Shows of each node its depth and what print says, parents before children, and the number of all nodes.
-A node that is reached twice is a finding.]],
+A node that is reached twice, or can't be read, is a finding.]],
   params = {
     { name = "expr", type = "expr", required = true, help = "the root: main.store.tree.root" },
     { name = "children", type = "string", default = "left,right", help = "fields that lead to children: left,right or children" },
@@ -58,7 +58,11 @@ DEPTH  KEY
         count, deepest = count + 1, math.max(deepest, depth)
         if depth < p.depth then
           for f = #fields, 1, -1 do
-            local list = children(node, fields[f])
+            local ok, list = pcall(children, node, fields[f])
+            if not ok then
+              ri.finding { severity = "critical", what = "the tree is broken", where = ("0x%x.%s"):format(address, fields[f]), evidence = list }
+              list = {}
+            end
             for i = #list, 1, -1 do stack[#stack + 1] = { list[i], depth + 1 } end
           end
         end
