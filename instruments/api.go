@@ -41,6 +41,8 @@ var api = []Function{
 
 	{"ri.pairs", "(v: value): iterator", "Iterates over an array or slice (index, element), a map (key, element; the order of memory), a channel's buffer, or a type with a walker in lib/ (container/list, container/ring, sync.Map). nil is empty.",
 		`for i, s in ri.pairs(ri.var'main.all'.slice) do print(i, s) end`, "0\ta\n1\tb\n2\tc", GroupContents},
+	{"ri.linked", "(head: value, field: string): iterator", "Iterates over a chain of structs (index from 0, node), along a field; an error where it leads back into itself.",
+		`for i, n in ri.linked(ri.var'main.all'.nodes[2], 'next') do print(i, n.value) end`, "0\t12\n1\t13", GroupContents},
 	{"ri.len", "(v: value|place): int", "The length of a string, array, slice, map or channel; as #v, but a place, a string and nil will do too.",
 		`print(ri.len(ri.ref(ri.var'main.all', 'text')), #ri.var'main.all'.slice)`, "5\t3", GroupContents},
 	{"ri.cap", "(v: value|place): int", "The capacity of an array, slice or channel.",

@@ -36,7 +36,7 @@ func (h *Host) openFunctions() {
 		"typeof": h.riTypeof, "type": h.riType, "addr": h.riAddr, "ref": h.riRef, "value": h.riValue,
 		"deref": h.riDeref, "name": h.riName, "isnil": h.riIsNil, "cast": h.riCast,
 		// contents
-		"len": h.riLen, "cap": h.riCap, "pairs": h.riPairs, "text": h.riText, "bytes": h.riBytes, "memory": h.riMemory,
+		"len": h.riLen, "cap": h.riCap, "pairs": h.riPairs, "linked": h.riLinked, "text": h.riText, "bytes": h.riBytes, "memory": h.riMemory,
 		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
 		// goroutines
 		"goroutines": h.riGoroutines, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels,

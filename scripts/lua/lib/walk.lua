@@ -2,7 +2,6 @@
 --
 -- An iterator here never runs for ever: a chain that leads back into itself ends with an error that says where.
 -- Beside each stands a `validate_` twin, which raises nothing and says whether the structure is whole.
--- Cycles are found by Brent's algorithm: no counter that a long list could reach, and no memory.
 
 local walk = {}
 
@@ -11,24 +10,7 @@ local walk = {}
 -- @param nextfield string, the name of the field that leads to the next node
 -- @return iterator of int (from 0), *T
 function walk.linked(head, nextfield)
-  local node, i = head, -1
-  local mark, power, steps = nil, 1, 0
-  return function()
-    local current = node
-    if current == nil then return nil end
-    if mark ~= nil and current == mark then
-      error(string.format("the list is a ring: after %d nodes it is at %s again", i + 1, ri.hex(ri.addr(current))), 2)
-    end
-    if steps == power then
-      mark, power, steps = current, power * 2, 0
-    elseif mark == nil then
-      mark = current
-    end
-    steps = steps + 1
-    i = i + 1
-    node = current[nextfield]
-    return i, current
-  end
+  return ri.linked(head, nextfield)
 end
 
 --- Says whether a linked list ends: true and its length, or false and where it doesn't.
