@@ -31,7 +31,7 @@ func Doctor(out *Output, choice TargetChoice) error {
 		rows = append(rows, Row{{"check", c.what}, {"state", c.state}, {"detail", c.detail}})
 	}
 	columns := []Column{{Name: "check"}, {Name: "state"}, {Name: "detail"}}
-	if err := out.WriteRows(columns, rows); err != nil {
+	if err := out.WriteAdvice(columns, rows); err != nil {
 		return err
 	}
 	if err := out.Commit(); err != nil {

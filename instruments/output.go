@@ -79,6 +79,17 @@ func (o *Output) WriteRows(columns []Column, rows []Row) error {
 	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteRows(w, columns, rows, style) })
 }
 
+// WriteAdvice is WriteRows, with nothing of the last column cut.
+func (o *Output) WriteAdvice(columns []Column, rows []Row) error {
+	if o.Format != Table {
+		return o.WriteRows(columns, rows)
+	}
+	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) {
+		style.Wrap = true
+		return WriteRows(w, columns, rows, style)
+	})
+}
+
 // WriteDocument writes one JSON document, on one line where the format is NDJSON.
 func (o *Output) WriteDocument(doc Row) error {
 	return o.write(func(w io.Writer) error { return writeJSON(w, doc, o.Format == NDJSON) })

@@ -15,6 +15,7 @@ import (
 type TableStyle struct {
 	Width  int  // columns of the terminal; 0: none, nothing is cut
 	Colour bool // bold headers, red findings
+	Wrap   bool // break the last column into lines instead of cutting it
 }
 
 const (
@@ -56,6 +57,9 @@ func WriteRows(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut
 func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableStyle) (cut bool) {
 	columns = allColumns(columns, rows)
 	cells, widths := layOut(columns, rows)
+	if style.Wrap && style.Width > 0 {
+		widths[len(widths)-1] = wrapLast(cells, widths, style.Width)
+	}
 	limits := fitWidths(widths, columns, rows, style.Width)
 
 	t := table.NewWriter()
@@ -143,6 +147,19 @@ func layOut(columns []Column, rows []Row) (cells [][]string, widths []int) {
 		cells = append(cells, line)
 	}
 	return cells, widths
+}
+
+// wrapLast breaks the last cells of rows at spaces, to what the other columns leave, and gives their new width.
+func wrapLast(cells [][]string, widths []int, room int) int {
+	last := len(widths) - 1
+	for _, w := range widths[:last] {
+		room -= w + columnGap
+	}
+	room = max(room, 4*minColumn)
+	for _, line := range cells {
+		line[last] = text.WrapSoft(line[last], room)
+	}
+	return min(room, widths[last])
 }
 
 // columnText is a cell's text; a list in the last column stands one element a line.

@@ -17,16 +17,16 @@ for itself, with the checksum that the device has noted for it.]],
     fields = { "main.Cob.extents", "main.Extent.offset", "main.Extent.start", "main.Extent.length", "main.Extent.next", "main.Device.checksums" },
   },
   columns = {
-    { name = "device_name", help = "the device" },
+    { name = "device", help = "the device" },
     { name = "offset", type = "int", help = "first block, in the component object" },
     { name = "start", type = "int", help = "first block, on the device" },
     { name = "length", type = "int", help = "blocks" },
     { name = "checksum", help = "of the block's contents, by=block" },
   },
   sample = [[
-DEVICE NAME  OFFSET  START  LENGTH  CHECKSUM
-disk-2            0    120       4  -
-disk-2            4    131       2  -
+DEVICE  OFFSET  START  LENGTH  CHECKSUM
+disk-2       0    120       4  -
+disk-2       4    131       2  -
 6 blocks in 2 extents of <4300000000000001:2a>]],
   run = function(p)
     local cob = cobs.find(ri.var("main.store"), p.fid)
@@ -34,11 +34,11 @@ disk-2            4    131       2  -
     for e in cobs.extents(cob) do
       extents, blocks = extents + 1, blocks + e.length
       if p.by == "extent" then
-        ri.emit { device_name = device.name, offset = e.offset, start = e.start, length = e.length }
+        ri.emit { device = device.name, offset = e.offset, start = e.start, length = e.length }
       else
         for i = 0, e.length - 1 do
           ri.emit {
-            device_name = device.name, offset = e.offset + i, start = e.start + i, length = 1,
+            device = device.name, offset = e.offset + i, start = e.start + i, length = 1,
             checksum = ("%08x"):format(device.checksums[e.start + i]),
           }
         end

@@ -22,8 +22,8 @@ function cobs.row(store, cob)
   for _ in cobs.extents(cob) do extents = extents + 1 end
   return {
     fid = fid.text(cob.fid), object = fid.text(cob.object), unit = cob.unit, parity = cob.unit == store.units,
-    service = cob.service.id, service_name = cob.service.name, device = cob.device.id, device_name = cob.device.name,
-    blocks = cob.blocks, extents = extents, store = cob.service.address,
+    service = cob.service.name, device = cob.device.name, blocks = cob.blocks, extents = extents,
+    store = cob.service.address ~= "" and cob.service.address or nil, -- of the process that has its blocks
   }
 end
 

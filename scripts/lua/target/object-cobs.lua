@@ -11,7 +11,7 @@ end
 return {
   title = "the component objects of an object",
   category = "target",
-  description = "Lists the component objects (cobs) of an object, by name or by fid: its units with parity, and where each is.",
+  description = "Lists the component objects (cobs) of an object, by name or by fid: its units with parity, and where each is. Where another process has its blocks, STORE is that one's address.",
   params = {
     { name = "name", type = "string", help = "the object's name" },
     { name = "fid", type = "string", help = "or its fid, <container:key>" },
@@ -24,16 +24,15 @@ return {
     { name = "fid", help = "of the component object" },
     { name = "unit", type = "int", help = "in the parity group" },
     { name = "parity", type = "bool", help = "the unit that holds parity" },
-    { name = "service", type = "int" }, { name = "service_name" },
-    { name = "device", type = "int" }, { name = "device_name" },
+    { name = "service", help = "by name" },
+    { name = "device", help = "by name" },
     { name = "blocks", type = "int", help = "size in blocks" },
     { name = "extents", type = "int", help = "runs of blocks on the device" },
-    { name = "store", help = "where its blocks are; empty: in this process" },
   },
   sample = [[
-FID                    UNIT  PARITY  SERVICE  SERVICE NAME  DEVICE  DEVICE NAME  BLOCKS  EXTENTS  STORE
-<4300000000000000:2a>     0  false         0  ios-0              0  disk-0            1        1
-<4300000000000001:2a>     1  true          1  ios-1              2  disk-2            1        1]],
+FID                    UNIT  PARITY  SERVICE  DEVICE  BLOCKS  EXTENTS
+<4300000000000000:2a>     0  false   ios-0    disk-0       1        1
+<4300000000000001:2a>     1  true    ios-1    disk-2       1        1]],
   run = function(p)
     local store = ri.var("main.store")
     for _, cob in ri.pairs(find(store, p).cobs) do

@@ -1,0 +1,47 @@
+package instruments_test
+
+import (
+	"strings"
+	"testing"
+
+	"ri"
+	"ri/instruments"
+)
+
+// Each built-in recipe compiles, its presets are parameters, and its header says what a reader needs.
+func TestBuiltInRecipes(t *testing.T) {
+	t.Setenv("RI_RECIPES", "")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	c, warnings, err := instruments.OpenCatalogue(ri.Files)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	for _, r := range c.Recipes() {
+		script, err := r.Script(c)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		h := script.Header
+		if h == nil {
+			t.Errorf("%s: %s is no instrument", r.Name, r.Instrument)
+			continue
+		}
+		if h.Title == "" || h.Category == "" || h.Description == "" || h.Sample == "" || len(h.Columns) == 0 {
+			t.Errorf("%s: title, category, description, columns or sample is missing", r.Name)
+		}
+		if len(h.Title) > 60 {
+			t.Errorf("%s: the title has more than 60 letters: %s", r.Name, h.Title)
+		}
+		for _, p := range h.Params {
+			if p.Help == "" {
+				t.Errorf("%s: parameter %s has no help", r.Name, p.Name)
+			}
+		}
+		for _, col := range h.Columns {
+			if !strings.Contains(h.Sample, strings.ToUpper(strings.ReplaceAll(col.Name, "_", " "))) {
+				t.Errorf("%s: the sample doesn't show column %s", r.Name, col.Name)
+			}
+		}
+	}
+}
