@@ -43,9 +43,14 @@ func (l *look) see(view attach.View, s *Session) {
 	if l.cache == nil {
 		l.cache = attach.NewCache(view)
 		l.space = values.New(s.File, l.cache, s.Bias)
-		return
+	} else {
+		l.cache.Reset(view)
+		l.space.Reset()
 	}
-	l.cache.Reset(view)
+	l.space.SetThreads(view.Threads())
+	if clock, ok := l.target.(attach.Clock); ok {
+		l.space.SetNow(clock.Nanotime())
+	}
 }
 
 // wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the script has.
@@ -128,8 +133,8 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 		return err
 	}
 	l.mu.Lock()
-	l.view, l.ended = view, false
-	l.cache.Reset(view)
+	l.ended = false
+	l.see(view, nil)
 	l.mu.Unlock()
 	l.changed <- struct{}{}
 	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go

@@ -66,6 +66,10 @@ func (s *Space) Bias() uint64 { return s.bias }
 
 // SetThreads gives the stopped threads, for the stacks of running goroutines.
 func (s *Space) SetThreads(threads []attach.Thread) {
+	if threads == nil {
+		s.threads = nil
+		return
+	}
 	s.threads = map[int]*attach.Thread{}
 	for i := range threads {
 		s.threads[threads[i].ID] = &threads[i]

@@ -1,0 +1,41 @@
+//go:build amd64
+
+package attach
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Clock is what targets have that know what time it is for the program now.
+type Clock interface {
+	// Nanotime is CLOCK_MONOTONIC as the target reads it (runtime.nanotime), in nanoseconds; 0 if unknown.
+	Nanotime() int64
+}
+
+// Nanotime implements Clock. A time namespace may shift the target's clock against ours (time_namespaces(7)).
+func (p *Process) Nanotime() int64 {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return now.Nano() + monotonicOffset(p.proc("timens_offsets")) - monotonicOffset("/proc/self/timens_offsets")
+}
+
+// monotonicOffset reads the line "monotonic SECONDS NANOSECONDS"; a kernel without time namespaces has no such file.
+func monotonicOffset(path string) int64 {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(data) {
+		var seconds, nanos int64
+		if n, _ := fmt.Sscanf(string(line), "monotonic %d %d", &seconds, &nanos); n == 2 {
+			return seconds*1e9 + nanos
+		}
+	}
+	return 0
+}
