@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	lua "github.com/yuin/gopher-lua"
 )
 
 // sink keeps what a script gives.
@@ -269,5 +271,61 @@ func TestDeepSource(t *testing.T) {
 		if _, err := CompileScript("deep.lua", source); err == nil || len(err.Error()) > 1000 {
 			t.Errorf("%.30s: %v", source, err)
 		}
+	}
+}
+
+func TestPanicIsContained(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
+	var m map[string]int
+	h.lua.SetGlobal("broken", h.function(func(*lua.LState) int { m["x"] = 1; return 0 }))
+	script, err := CompileScript("test.lua", "\nbroken()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.Run(context.Background(), script, nil)
+	if err == nil || !strings.Contains(err.Error(), "test.lua:2: internal error: assignment to entry in nil map") {
+		t.Error(err)
+	}
+	var e *ScriptError
+	if !errors.As(err, &e) || e.File != "test.lua" || e.Line != 2 {
+		t.Errorf("%#v", e)
+	}
+}
+
+func TestAgain(t *testing.T) {
+	looks := 0
+	out := &sink{}
+	h := New(Options{Sink: out, Again: func(ctx context.Context, wait time.Duration) error {
+		if wait != 1500*time.Millisecond {
+			t.Error(wait)
+		}
+		looks++
+		if looks == 2 {
+			return errors.New("the target is gone")
+		}
+		return nil
+	}})
+	defer h.Close()
+	script, err := CompileScript("test.lua", "ri.again(1.5)\nri.emit{x = 1}\nri.again(1.5)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Run(context.Background(), script, nil); err == nil || err.Error() != "test.lua:3: ri.again: the target is gone" || len(out.rows) != 1 {
+		t.Error(err, out.rows)
+	}
+}
+
+// A cause that ended the script can be asked for.
+func TestCause(t *testing.T) {
+	gone := errors.New("the target is gone")
+	h := New(Options{Again: func(context.Context, time.Duration) error { return gone }})
+	defer h.Close()
+	script, err := CompileScript("test.lua", "ri.again(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Run(context.Background(), script, nil); !errors.Is(err, gone) || !errors.Is(err, ErrScript) {
+		t.Error(err)
 	}
 }
