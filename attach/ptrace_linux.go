@@ -263,7 +263,7 @@ func (t *tracer) stuck() error {
 // deadThread says whether a thread that had stopped was killed.
 func (t *tracer) deadThread(tid int) bool {
 	err := t.wait(tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
-	if err != nil || t.info.pid != 0 && (t.info.code == cldExited || t.info.code == cldKilled || t.info.code == cldDumped) {
+	if err != nil || t.info.dead() {
 		return true
 	}
 	// Between SIGKILL and its death, and as a leader that died before the others, it shows nothing to wait for.
@@ -278,9 +278,9 @@ func (t *tracer) poll(tr *tracee) {
 		delete(t.known, tr.tid)
 		tr.state = traceeGone
 	case err != nil || t.info.pid == 0:
-	case t.info.code == cldExited || t.info.code == cldKilled || t.info.code == cldDumped:
+	case t.info.dead():
 		if tr.tid != t.process.pid { // an exec of another thread waits for that; the leader belongs to its parent
-			t.wait(tr.tid, unix.WEXITED|unix.WNOHANG|unix.WALL)
+			reap(tr.tid)
 			delete(t.known, tr.tid)
 		}
 		tr.state = traceeGone
@@ -307,10 +307,16 @@ const (
 	cldDumped = 3
 )
 
-func (t *tracer) wait(tid, options int) error {
+func (i *waitInfo) dead() bool {
+	return i.pid != 0 && (i.code == cldExited || i.code == cldKilled || i.code == cldDumped)
+}
+
+func (t *tracer) wait(tid, options int) error { return waitID(tid, options, &t.info) }
+
+func waitID(tid, options int, info *waitInfo) error {
 	for {
-		t.info = waitInfo{}
-		_, _, e := unix.RawSyscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(&t.info)), uintptr(options), 0, 0)
+		*info = waitInfo{}
+		_, _, e := unix.RawSyscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(info)), uintptr(options), 0, 0)
 		if e == unix.EINTR {
 			continue
 		}
@@ -405,10 +411,18 @@ func (t *tracer) unblockExec(done <-chan struct{}) {
 			var tid int
 			fmt.Sscan(e.Name(), &tid)
 			if tid != 0 && tid != t.process.pid {
-				var info waitInfo
-				unix.Syscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WALL, 0, 0)
+				reap(tid)
 			}
 		}
+	}
+}
+
+// reap lets a dead tracee go. It looks first: for a tracee, wait reports and consumes stops whether it was asked for them or not
+// (kernel/exit.c, wait_consider_task), and with a stop the signal in it.
+func reap(tid int) {
+	var info waitInfo
+	if waitID(tid, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, &info) == nil && info.dead() {
+		waitID(tid, unix.WEXITED|unix.WNOHANG|unix.WALL, &info)
 	}
 }
 

@@ -141,10 +141,10 @@ func TestStoppedByJobControl(t *testing.T) {
 	target := open(t, p.PID)
 	for range 3 {
 		reads(t, p, target, false)
-		for stateOf(t, p.PID) == 't' { // on its way back from the ptrace stop
+		for stateOf(t, p.PID) != 'T' { // on its way back from the ptrace stop
 		}
-		if s := stateOf(t, p.PID); s != 'T' {
-			t.Fatalf("its state is %c, want T", s)
+		if from := stateOf(t, p.PID); from != 'T' {
+			t.Fatalf("its state is %c, want T", from)
 		}
 	}
 	p.cmd.Process.Signal(syscall.SIGCONT)
