@@ -88,6 +88,13 @@ func TestLua(t *testing.T) {
 		{`print(("  trim  "):match("^%s*(.-)%s*$") .. "|")`, "trim|"},
 		// the machine
 		{`print(pcall(function() error("x", 0) end))`, "false\tx"},
+		{`local n = 0; local function count() n = n + 1 end; pcall(error, 'x'); count(); print(n)`, "1"},
+		{`local n = 0; local function f() n = n + 1; error{n} end; for i = 1, 3 do local ok, e = pcall(f); assert(not ok and e[1] == i) end; print(n)`, "3"},
+		{`local n = 0; print(xpcall(function(a, b) n = a + b; error("x", 0) end, function(e) return e .. "!" end, 1, 2)); print(n)`, "false\tx!\n3"},
+		{`print(pcall(function(...) return select('#', ...), ... end, 1, nil, 3))`, "true\t3\t1\tnil\t3"},
+		{`print(pcall(pcall, error, "x"))`, "true\tfalse\tx"},
+		{`local co = coroutine.wrap(function() local ok, e = pcall(function() error("in", 0) end); coroutine.yield(e); return "end" end); print(co(), co())`, "in\tend"},
+		{`print(pcall(5))`, "false\ttest.lua:1: attempt to call a non-function object"},
 		{`print(select('#', 1, nil, 3), unpack({1, 2}))`, "3\t1\t2"},
 		{`local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1); return b * 2 end); print(co(1), co(5))`, "2\t10"},
 		{`local t = setmetatable({}, {__tostring = function() return "T" end}); print(tostring(t), "<" .. t .. ">")`, "T\t<T>"},
@@ -221,6 +228,7 @@ func TestLimits(t *testing.T) {
 		{`local function f() return 1 + f() end; f()`, ErrScript, Limits{}},
 		{`local t = setmetatable({}, {}); getmetatable(t).__index = function(t, k) return t[k .. "x"] end; return t.x`, ErrScript, Limits{}},
 		{`local function f() return coroutine.wrap(f)() end; f()`, ErrScript, Limits{}},
+		{`local function f() local ok, e = pcall(f); if not ok then error(e) end end; f()`, ErrScript, Limits{}},
 		{`for i = 1, 10 do ri.emit{i = i} end`, ErrRows, Limits{Rows: 5}},
 		{`for i = 1, 10 do pcall(ri.emit, {i = i}) end`, ErrRows, Limits{Rows: 5}},
 	} {

@@ -26,6 +26,7 @@ func (h *Host) openLibraries() {
 	keep(L, "os", "clock", "date", "difftime", "time")
 	keep(L, "debug", "traceback")
 	h.openBase(globals)
+	h.openProtected(globals)
 	h.openStrings()
 	h.openTables()
 	h.openMath()
@@ -114,8 +115,8 @@ func (h *Host) openCoroutines() {
 	resume := library.RawGetString("resume").(*lua.LFunction).GFunction
 	wrap := library.RawGetString("wrap").(*lua.LFunction).GFunction
 	deeper := func(L *lua.LState, f func() int) int {
-		if h.resumed >= 100 {
-			L.RaiseError("coroutines resume each other more than %d deep", h.resumed)
+		if h.resumed >= maxProtected {
+			L.RaiseError("protected calls and coroutines are more than %d deep", maxProtected)
 		}
 		h.resumed++
 		defer func() { h.resumed-- }()

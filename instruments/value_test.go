@@ -146,3 +146,39 @@ func TestReleases(t *testing.T) {
 		})
 	}
 }
+
+// Memory read as what it isn't: any error will do, but no panic, and no end of the walk out of sight.
+func TestGarbage(t *testing.T) {
+	space := startKinds(t)
+	got := ask(t, space, `
+local bad, tried = {}, 0
+local function try(f, ...)
+  tried = tried + 1
+  local ok, err = pcall(f, ...)
+  if not ok and tostring(err):find("internal error") then bad[#bad + 1] = tostring(err) end
+  return ok and err or nil
+end
+local function look(v)
+  try(tostring, v)
+  try(function() return #v end)
+  try(function() local n = 0; for k, x in ri.pairs(v) do try(tostring, x); n = n + 1; if n == 50 then break end end end)
+  try(ri.func, v) try(ri.chan, v) try(ri.time, v) try(ri.isnil, v) try(ri.cap, v) try(ri.deref, v) try(ri.bytes, v, 0, 4) try(ri.text, v, 4)
+  try(function() return v[0] end) try(function() return v.x end) try(ri.name, v) try(ri.json, v)
+end
+local base = ri.addr(ri.var'main.all')
+local heap = ri.addr(ri.var'main.first')
+local fields = ri.type'main.Everything'.fields
+for i = 0, 150 do
+  for _, start in ipairs{base + i * 5, heap + i * 7, i * 3, ri.int'0x7fffffffffff0000' + i} do
+    local v = try(ri.at, start, 'main.Everything')
+    if v then for j = 1, #fields, 1 + i % 7 do
+      local x = try(function() return v[fields[j].name] end)
+      if type(x) == 'userdata' then look(x) end
+    end end
+  end
+end
+print(#bad, bad[1], tried > 1000)`)
+	if got != "0\tnil\ttrue" {
+		t.Error(got)
+	}
+}
