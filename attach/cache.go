@@ -44,6 +44,8 @@ type CacheStats struct {
 type Cache struct {
 	// MaxBytes bounds the memory kept; when it is reached everything is dropped. May be changed at any time. 0 means DefaultMaxBytes.
 	MaxBytes int64
+	// Exact reads the pages that are asked for and no more, so that Pages tells what a walk needs.
+	Exact bool
 
 	mem    Memory
 	look   [lookasides]lookaside
@@ -79,6 +81,19 @@ func NewCache(m Memory) *Cache {
 
 // Stats says what the cache has done so far.
 func (c *Cache) Stats() CacheStats { return c.stats }
+
+// Pages lists the numbers (address / PageSize) of the pages that the cache holds or knows to be absent, in no order.
+func (c *Cache) Pages() []uint64 {
+	var out []uint64
+	for number, ch := range c.chunks {
+		for page := range uint64(pagesPerChunk) {
+			if (ch.valid|ch.absent|ch.direct)>>page&1 != 0 {
+				out = append(out, number*pagesPerChunk+page)
+			}
+		}
+	}
+	return out
+}
 
 // Uint64 reads a word (little-endian, any alignment).
 func (c *Cache) Uint64(addr uint64) (uint64, error) {
@@ -258,7 +273,7 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 	if ch.valid&want != want {
 		if missing := want &^ (ch.valid | ch.absent | ch.direct); missing != 0 {
 			fetch := missing
-			if ch.valid != 0 { // the second visit: take the rest
+			if ch.valid != 0 && !c.Exact { // the second visit: take the rest
 				fetch = allPages &^ (ch.valid | ch.absent | ch.direct)
 			}
 			if err := c.fetch(ch, number, fetch); err != nil {

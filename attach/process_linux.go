@@ -318,6 +318,8 @@ func (p *Process) View(ctx context.Context, opt ViewOptions) (View, error) {
 		return p.live(ctx)
 	case Stopped:
 		return p.stop(ctx, opt)
+	case Snapshot:
+		return p.snapshot(ctx, opt)
 	}
 	return nil, fmt.Errorf("a view of the kind %q of %s: %w", opt.Kind, p.Describe(), ErrNotSupported)
 }

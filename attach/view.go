@@ -63,7 +63,8 @@ type Stats struct {
 // ViewOptions says how to look.
 type ViewOptions struct {
 	Kind    ViewKind
-	MaxStop time.Duration // for Stopped: the hard limit; 0 means 100 ms
+	MaxStop time.Duration // for Stopped and Snapshot: the hard limit; 0 means 100 ms
+	Pages   []uint64      // for Snapshot: what to copy, by page number (address / PageSize)
 }
 
 // View is one look at a target. Close ends it: a stopped target runs again before Close returns.

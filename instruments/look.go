@@ -24,29 +24,34 @@ type look struct {
 	view    attach.View
 	ended   bool
 	stats   attach.Stats  // of all views that have ended
+	missed  int           // pages that a snapshot didn't have, since begin
 	changed chan struct{} // a new view took the place of the old one
 }
 
+func newLook(s *Session, options attach.ViewOptions) *look {
+	cache := attach.NewCache(nil)
+	return &look{target: s.Target, options: options, cache: cache, space: values.New(s.File, cache, s.Bias), changed: make(chan struct{}, 1)}
+}
+
 // begin takes the view.
-func (l *look) begin(ctx context.Context, s *Session) error {
-	view, err := s.Target.View(ctx, l.options)
+func (l *look) begin(ctx context.Context) error {
+	view, err := l.target.View(ctx, l.options)
 	if err != nil {
 		return viewError(err)
 	}
-	l.see(view, s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended, l.missed = false, 0
+	l.see(view)
 	return nil
 }
 
 // see makes view what is seen.
-func (l *look) see(view attach.View, s *Session) {
+func (l *look) see(view attach.View) {
 	l.view = view
-	if l.cache == nil {
-		l.cache = attach.NewCache(view)
-		l.space = values.New(s.File, l.cache, s.Bias)
-	} else {
-		l.cache.Reset(view)
-		l.space.Reset()
-	}
+	l.cache.Exact = l.options.Kind == attach.Snapshot
+	l.cache.Reset(view)
+	l.space.Reset()
 	l.space.SetThreads(view.Threads())
 	if clock, ok := l.target.(attach.Clock); ok {
 		l.space.SetNow(clock.Nanotime())
@@ -97,6 +102,16 @@ func (l *look) release() {
 	l.stats.Stops += now.Stops
 	l.stats.Stopped += now.Stopped
 	l.stats.BytesRead += now.BytesRead
+	if snapshot, ok := l.view.(interface{ Missed() []uint64 }); ok {
+		l.missed += len(snapshot.Missed())
+	}
+}
+
+// wantTouched has the next snapshot copy the pages that this look touched, too.
+func (l *look) wantTouched() {
+	if l.options.Kind == attach.Snapshot {
+		l.options.Pages = append(l.options.Pages, l.cache.Pages()...)
+	}
 }
 
 func (l *look) replaced(view attach.View) bool {
@@ -134,7 +149,7 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 	}
 	l.mu.Lock()
 	l.ended = false
-	l.see(view, nil)
+	l.see(view)
 	l.mu.Unlock()
 	l.changed <- struct{}{}
 	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go

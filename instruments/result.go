@@ -78,6 +78,14 @@ func (c *collector) mute(on bool) {
 	c.muted = on
 }
 
+// clear forgets what was given so far: it was not all of one moment.
+func (c *collector) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.res
+	r.Rows, r.Printed, r.Findings, r.Log = nil, nil, nil, nil
+}
+
 // seal takes the result away: what comes later is dropped.
 func (c *collector) seal() *Result {
 	c.mu.Lock()

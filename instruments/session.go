@@ -13,8 +13,9 @@ import (
 // grace is how long a script may take to notice that its run has ended.
 const grace = time.Second
 
-// rehearsalTime is the most that a rehearsal may take: layouts are compiled in it, the rest is repetition.
-const rehearsalTime = 2 * time.Second
+// stoppedRehearsal is the most that a rehearsal for a stopped view may take, if the stop itself may not take longer: layouts are compiled in it,
+// the rest is repetition.
+const stoppedRehearsal = 2 * time.Second
 
 // Run looks at the target with the plan's script. The target runs again when Run returns, whatever the script did.
 //
@@ -43,23 +44,70 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 	return res, err
 }
 
+// muchTouched is how many pages make a second rehearsal worth its time: 16 MiB.
+const muchTouched = 4096
+
+// snapshotRounds is how often a snapshot is taken with more pages before the script runs on the stopped target.
+const snapshotRounds = 3
+
 // run looks at the target with f. If f doesn't end when its time is over, it is left where it is, and the result as it was.
 //
 // Before a stop f is rehearsed on live memory: what it needs of types, layouts and lines is compiled then,
-// and not while the target is held. What a rehearsal gives is thrown away.
+// and the pages that it touches are what a snapshot copies. What a rehearsal gives is thrown away. So is what f gives on a snapshot in which
+// it misses pages; the next round's snapshot has them too, and after a few rounds f runs on the stopped target.
 func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.Context, *look, Sink) error) (*Result, error) {
 	sink := &collector{res: &Result{Recipe: p.Recipe.Name, Target: s.Info}}
 	if p.View == attach.Live {
 		sink.live, sink.report = out.Log, out.Progress()
 	}
-	look := &look{target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop}, changed: make(chan struct{}, 1)}
-	if p.View == attach.Stopped && s.Info.Kind == "process" {
-		if err := s.rehearse(ctx, look, sink, rehearsalTime, f); err != nil {
+	look := newLook(s, attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop})
+	if s.Info.Kind == "process" && p.View != attach.Live {
+		if err := s.rehearseAll(ctx, look, sink, rehearsalTime(p), f); err != nil {
 			return nil, err
 		}
 	}
-	if err := look.begin(ctx, s); err != nil {
-		return nil, err
+	for round := 1; ; round++ {
+		runErr, ended, err := s.once(ctx, look, sink, f)
+		if err != nil {
+			return nil, err
+		}
+		if ended && look.missed > 0 && context.Cause(ctx) == nil {
+			look.wantTouched()
+			if round == snapshotRounds {
+				look.options.Kind = attach.Stopped
+			}
+			sink.clear()
+			continue
+		}
+		res := sink.seal()
+		res.View, res.Stats = look.view.Kind(), look.stats
+		if ended {
+			res.ValuesRead = look.values
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		res.judge(runErr)
+		return res, nil
+	}
+}
+
+// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to run
+// on a stopped target has to be quick.
+func rehearsalTime(p *Plan) time.Duration {
+	if p.View == attach.Snapshot {
+		return p.Recipe.Limits.withDefaults().Time
+	}
+	return max(stoppedRehearsal, p.MaxStop)
+}
+
+// once takes a view and runs f on it. runErr is how f ended, if it did; err is why there was no view.
+func (s *Session) once(ctx context.Context, look *look, sink *collector, f func(context.Context, *look, Sink) error) (runErr error, ended bool, err error) {
+	if err := s.affordable(look.options); err != nil {
+		return nil, false, err
+	}
+	if err := look.begin(ctx); err != nil {
+		return nil, false, err
 	}
 	defer look.end()
 	runCtx, cancel := context.WithCancelCause(ctx)
@@ -67,21 +115,29 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 	finished := make(chan error, 1)
 	go func() { finished <- safely(func() error { return f(runCtx, look, sink) }) }()
 
-	runErr, ended := look.wait(ctx, finished)
+	runErr, ended = look.wait(ctx, finished)
 	if !ended { // the view is over, the script not yet
 		cancel(runErr)
 		ended = waitFor(finished, grace)
 	}
-	res := sink.seal()
-	res.View, res.Stats = look.view.Kind(), look.stats
-	if ended {
-		res.ValuesRead = look.values
+	return runErr, ended, nil
+}
+
+// rehearseAll rehearses f, and once more where it touched much: scripts may remember where they found what they looked for.
+func (s *Session) rehearseAll(ctx context.Context, look *look, sink *collector, most time.Duration, f func(context.Context, *look, Sink) error) error {
+	began := time.Now()
+	if err := s.rehearse(ctx, look, sink, most, f); err != nil || len(look.options.Pages) < muchTouched || time.Since(began) > stoppedRehearsal {
+		return err
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		return nil, cause
+	first := look.options.Pages
+	look.options.Pages = nil
+	if err := s.rehearse(ctx, look, sink, most, f); err != nil {
+		return err
 	}
-	res.judge(runErr)
-	return res, nil
+	if len(look.options.Pages) > len(first)/2 {
+		look.options.Pages = append(look.options.Pages, first...)
+	}
+	return nil
 }
 
 // rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that can't be ended is an error,
@@ -97,7 +153,7 @@ func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, mos
 		return viewError(err)
 	}
 	defer view.Close()
-	look.see(view, s)
+	look.see(view)
 	sink.mute(true)
 	defer sink.mute(false)
 	look.rehearsing = true
@@ -107,20 +163,25 @@ func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, mos
 	defer cancel()
 	finished := make(chan error, 1)
 	go func() { finished <- safely(func() error { return f(short, look, sink) }) }()
+	var ended bool
+	var result error
 	select {
-	case <-finished:
-		return context.Cause(ctx)
+	case result = <-finished:
+		ended = true
 	case <-short.Done():
-	}
-	view.Close()
-	if waitFor(finished, grace) {
-		return context.Cause(ctx)
+		view.Close()
+		ended = waitFor(finished, grace)
+		result = ErrTime
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	return withCode(ExitPartial, fmt.Errorf("%s did not end on live memory within %s, so the target was not stopped; give it longer (--max-stop 1s), or look without a stop (--view live): %w",
-		"the script", durationText(most), attach.ErrDeadline))
+	if ended && (look.options.Kind == attach.Stopped || !errors.Is(result, ErrTime)) {
+		look.wantTouched()
+		return nil
+	}
+	return withCode(ExitPartial, fmt.Errorf("%s did not end on live memory within %s, so the target was not stopped: %w",
+		"the script", durationText(most), ErrTime))
 }
 
 func waitFor(finished <-chan error, most time.Duration) bool {
@@ -153,4 +214,27 @@ func (r *Result) judge(err error) {
 	default:
 		r.Err = err
 	}
+}
+
+// affordable refuses a snapshot that would stop the target for longer than allowed, or need more memory than there is.
+func (s *Session) affordable(opt attach.ViewOptions) error {
+	p, ok := s.Target.(interface {
+		SnapshotCost([]uint64) (attach.SnapshotCost, error)
+	})
+	if !ok || opt.Kind != attach.Snapshot {
+		return nil
+	}
+	cost, err := p.SnapshotCost(opt.Pages)
+	if err != nil {
+		return viewError(err)
+	}
+	if cost.Stop > opt.MaxStop {
+		return Refused(fmt.Errorf("a snapshot of %s would stop %s for about %s, its limit is %s; allow it (--max-stop %s), or look without a stop (--view live)",
+			shortBytes(cost.Bytes), s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop), (cost.Stop * 3 / 2).Round(10*time.Millisecond)))
+	}
+	if cost.Available > 0 && 2*cost.Bytes > cost.Available {
+		return Refused(fmt.Errorf("a snapshot of %s needs twice that memory here, and %s are left; look without a copy (--view live or --view stopped)",
+			shortBytes(cost.Bytes), shortBytes(cost.Available)))
+	}
+	return nil
 }

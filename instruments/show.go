@@ -137,8 +137,8 @@ func runRows(r *Recipe, h *Header) (rows []Row) {
 // viewOf is the view and the stop that the recipe gets when no flag says otherwise.
 func viewOf(r *Recipe) (attach.ViewKind, time.Duration) {
 	view, maxStop := r.View, r.MaxStop
-	if view == "" || view == attach.Snapshot { // no snapshots yet
-		view = attach.Stopped
+	if view == "" {
+		view = attach.Snapshot
 	}
 	if maxStop == 0 {
 		maxStop = attach.DefaultMaxStop

@@ -75,11 +75,9 @@ const longestStop = time.Hour
 // Check is what can be wrong without looking.
 func (l Look) Check() error {
 	switch attach.ViewKind(l.View) {
-	case "", attach.Live, attach.Stopped:
-	case attach.Snapshot:
-		return Usagef("--view snapshot: there are no snapshots yet; use stopped or live")
+	case "", attach.Live, attach.Snapshot, attach.Stopped:
 	default:
-		return Usagef("--view %s: a view is live or stopped%s", quoteName(l.View), DidYouMean(l.View, []string{"live", "stopped"}))
+		return Usagef("--view %s: a view is live, snapshot or stopped%s", quoteName(l.View), DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
 	}
 	if l.MaxStop < 0 || l.MaxStop > longestStop {
 		return Usagef("--max-stop %s: must be between 0 and %s", l.MaxStop, longestStop)

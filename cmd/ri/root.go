@@ -30,7 +30,7 @@ Commands:{{range .Commands}}{{if .IsAvailableCommand}}
 
 Flags of most commands:
   -p PID | -c CORE [--exe EXE]  look at a process, or a core and its executable
-  --view live|stopped           without a stop, or held while it runs (default)
+  --view live|snapshot|stopped  no stop, a copy (default), held while it runs
   --max-stop 100ms              the longest stop; then ri lets go and exits 5
   --json | --ndjson             one document, or a row a line
   -o FILE, -q                   results into a file; no remarks on stderr
