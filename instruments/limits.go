@@ -11,14 +11,14 @@ import (
 
 // Limits bound a run of a script. A zero field takes its default, a negative one means no limit.
 type Limits struct {
-	Time   time.Duration // wall clock, of one Run; default a minute
+	Time   time.Duration // wall clock, of one Run; default 10 seconds
 	Memory int64         // bytes that the run may hold; default 512 MiB
 	Rows   int           // emitted; default a million
 }
 
 func (l Limits) withDefaults() Limits {
 	if l.Time == 0 {
-		l.Time = time.Minute
+		l.Time = 10 * time.Second
 	}
 	if l.Memory == 0 {
 		l.Memory = 512 << 20

@@ -50,7 +50,6 @@ type PrintedLine struct {
 // that doesn't end still writes into it.
 type collector struct {
 	mu     sync.Mutex
-	muted  bool // a rehearsal: nothing is kept
 	sealed bool
 	res    *Result
 	live   func(string)                        // prints log lines at once; nil where a target is held
@@ -65,17 +64,8 @@ func (c *collector) add(f func(*Result)) error {
 	if c.sealed {
 		return errSealed
 	}
-	if !c.muted {
-		f(c.res)
-	}
+	f(c.res)
 	return nil
-}
-
-// mute makes what comes vanish, or not.
-func (c *collector) mute(on bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.muted = on
 }
 
 // clear forgets what was given so far: it was not all of one moment.

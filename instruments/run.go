@@ -21,6 +21,7 @@ type Plan struct {
 	Look   Look
 
 	MaxStop   time.Duration
+	Limits    Limits
 	catalogue *Catalogue
 }
 
@@ -107,6 +108,10 @@ func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look L
 	}
 	if look.MaxStop > 0 {
 		p.MaxStop = look.MaxStop
+	}
+	p.Limits = recipe.Limits
+	if look.MaxTime > 0 {
+		p.Limits.Time = look.MaxTime
 	}
 	if recipe.Mode == Write {
 		if !look.Write {

@@ -28,7 +28,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 				Space:   look.space,
 				Sink:    sink,
 				Folders: p.Recipe.folders(p.catalogue),
-				Limits:  p.Recipe.Limits,
+				Limits:  p.Limits,
 				Target:  TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
 				Again:   look.again,
 			})
@@ -62,7 +62,14 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 	}
 	look := newLook(s, attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop})
 	if s.Info.Kind == "process" && p.View != attach.Live {
-		if err := s.rehearseAll(ctx, look, sink, rehearsalTime(p), f); err != nil {
+		err := s.rehearseAll(ctx, look, sink, rehearsalTime(p), f)
+		if errors.Is(err, ErrTime) { // what it found until then is better than nothing
+			res := sink.seal()
+			res.View = attach.Live
+			res.judge(err)
+			return res, nil
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +103,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 // on a stopped target has to be quick.
 func rehearsalTime(p *Plan) time.Duration {
 	if p.View == attach.Snapshot {
-		return p.Recipe.Limits.withDefaults().Time
+		return p.Limits.withDefaults().Time
 	}
 	return max(stoppedRehearsal, p.MaxStop)
 }
@@ -154,8 +161,6 @@ func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, mos
 	}
 	defer view.Close()
 	look.see(view)
-	sink.mute(true)
-	defer sink.mute(false)
 	look.rehearsing = true
 	defer func() { look.rehearsing = false }()
 
@@ -178,10 +183,11 @@ func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, mos
 	}
 	if ended && (look.options.Kind == attach.Stopped || !errors.Is(result, ErrTime)) {
 		look.wantTouched()
+		sink.clear()
 		return nil
 	}
-	return withCode(ExitPartial, fmt.Errorf("%s did not end on live memory within %s, so the target was not stopped: %w",
-		"the script", durationText(most), ErrTime))
+	return fmt.Errorf("the script did not end within %s on live memory, so the target was not stopped; what it found until then is not of one instant; give it longer with --max-time: %w",
+		durationText(most), ErrTime)
 }
 
 func waitFor(finished <-chan error, most time.Duration) bool {

@@ -67,6 +67,7 @@ func (c TargetChoice) open() (attach.Target, error) {
 type Look struct {
 	View       string
 	MaxStop    time.Duration
+	MaxTime    time.Duration // of the script, stopped or not
 	Write, Yes bool
 }
 
@@ -78,6 +79,9 @@ func (l Look) Check() error {
 	case "", attach.Live, attach.Snapshot, attach.Stopped:
 	default:
 		return Usagef("--view %s: a view is live, snapshot or stopped%s", quoteName(l.View), DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
+	}
+	if l.MaxTime < 0 {
+		return Usagef("--max-time %s: must not be negative", l.MaxTime)
 	}
 	if l.MaxStop < 0 || l.MaxStop > longestStop {
 		return Usagef("--max-stop %s: must be between 0 and %s", l.MaxStop, longestStop)
