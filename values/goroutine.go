@@ -214,7 +214,8 @@ func isSystem(start string) bool {
 // Value is the goroutine's runtime.g.
 func (g *Goroutine) Value() Value { return g.s.At(g.Addr, g.s.gs.allgs.Type.Elem().Elem()) }
 
-// Labels are the goroutine's pprof labels (runtime/pprof.labelMap: a map before Go 1.24, a sorted list since); nil if it has none.
+// Labels are the goroutine's pprof labels (runtime/pprof.labelMap: a map before Go 1.24, a list of
+// pairs since, whose fields Go 1.26 gave upper-case names); nil if it has none.
 func (g *Goroutine) Labels() (map[string]string, error) {
 	if g.labels == 0 {
 		return nil, nil
@@ -244,7 +245,7 @@ func (g *Goroutine) Labels() (map[string]string, error) {
 		}
 		return out, nil
 	}
-	list, err := v.Field("list")
+	list, err := firstField(v, "list", "List")
 	if err != nil {
 		return nil, err
 	}
@@ -257,11 +258,11 @@ func (g *Goroutine) Labels() (map[string]string, error) {
 		if err != nil {
 			return out, err
 		}
-		k, err := e.Field("key")
+		k, err := firstField(e, "key", "Key")
 		if err != nil {
 			return out, err
 		}
-		v, err := e.Field("value")
+		v, err := firstField(e, "value", "Value")
 		if err != nil {
 			return out, err
 		}
@@ -270,4 +271,14 @@ func (g *Goroutine) Labels() (map[string]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// firstField gives the first of the fields that v has: names change between releases.
+func firstField(v Value, names ...string) (field Value, err error) {
+	for _, name := range names {
+		if field, err = v.Field(name); err == nil {
+			return field, nil
+		}
+	}
+	return Value{}, err
 }
