@@ -40,11 +40,11 @@ func (f *File) readType(off uint64, depth int) *Type {
 		runtimeType: e.runtimeType, elem: e.goElem, key: e.goKey, dictIndex: -1}
 	switch e.tag {
 	case tagTypedef:
+		if depth > 16 {
+			return invalid("typedef chain at .debug_info %#x", off)
+		}
 		switch t.Kind {
 		case reflect.Invalid: // another name for the entry that it refers to
-			if depth > 16 {
-				return invalid("typedef chain at .debug_info %#x", off)
-			}
 			target := f.typeAtLocked(e.typ, depth+1)
 			if e.hasDict {
 				// A type parameter of a generic function: the shape is known, the type is in the dictionary.
@@ -139,6 +139,9 @@ func (t *Type) Elem() *Type {
 
 // Key is a map's key type; else nil.
 func (t *Type) Key() *Type {
+	if t.keyType != nil {
+		return t.keyType
+	}
 	if t.Kind != reflect.Map || t.key == 0 {
 		return nil
 	}
@@ -152,6 +155,9 @@ func (t *Type) Len() int64 { return t.length }
 // runtime.hmap), a channel (pointer to a struct as runtime.hchan), an interface (runtime.iface or
 // runtime.eface); else nil.
 func (t *Type) Repr() *Type {
+	if t.reprType != nil {
+		return t.reprType
+	}
 	if t.repr == 0 {
 		return nil
 	}
@@ -230,19 +236,24 @@ func (t *Type) findField(name string) (Path, error) {
 		return Path{}, say(ErrNotFound, "%s is a %s and has no fields", t.Name, t.Kind)
 	}
 	type candidate struct {
-		typ  *Type
-		path Path
+		typ   *Type
+		path  Path
+		twice bool // embedded more than once at its depth, so that its fields are ambiguous
 	}
 	level := []candidate{{typ: t}}
 	seen := map[*Type]bool{t: true}
 	for len(level) > 0 {
 		var found []Path
 		var next []candidate
+		entered := map[*Type]int{} // at this depth: index in next
 		for _, c := range level {
 			for _, fd := range c.typ.Fields() {
 				path := Path{Steps: c.path.Steps, Offset: c.path.Offset + fd.Offset, Field: fd}
 				if fd.Name == name {
 					found = append(found, path)
+					if c.twice {
+						found = append(found, path)
+					}
 				}
 				if !fd.Embedded {
 					continue
@@ -253,9 +264,15 @@ func (t *Type) findField(name string) (Path, error) {
 					path.Steps = append(append([]Step(nil), path.Steps...), Step{Offset: path.Offset, Deref: true})
 					path.Offset = 0
 				}
-				if inner.Kind == reflect.Struct && !seen[inner] {
+				if inner.Kind != reflect.Struct {
+					continue
+				}
+				if i, ok := entered[inner]; ok {
+					next[i].twice = true
+				} else if !seen[inner] {
 					seen[inner] = true
-					next = append(next, candidate{inner, path})
+					entered[inner] = len(next)
+					next = append(next, candidate{inner, path, c.twice})
 				}
 			}
 		}

@@ -83,12 +83,16 @@ func (x *index) short(s string) string {
 		if slash < 0 && dot < 0 {
 			return w
 		}
-		if dot > slash {
-			if pkg, ok := x.packages[w[:dot]]; ok {
-				return pkg + w[dot:]
+		// The path ends at a dot behind the last slash: the first one for which there is such a package, as
+		// import paths ("gopkg.in/yaml.v3") and methods ("T.m") have dots too.
+		for at := slash + 1; at < len(w); at++ {
+			if w[at] != '.' {
+				continue
+			}
+			if pkg, ok := x.packages[w[:at]]; ok {
+				return pkg + w[at:]
 			}
 		}
-		// No such unit, or a method's name: cut at the first dot behind the last slash.
 		return w[slash+1:]
 	})
 }
@@ -348,17 +352,4 @@ func distance(a, b string, limit int, buffer *[]int) int {
 		before, prev, cur = prev, cur, before
 	}
 	return prev[len(b)]
-}
-
-// Undescribed gives a type of which only name, kind and size are known: a runtime type
-// descriptor's that DWARF lacks.
-func (f *File) Undescribed(name string, kind reflect.Kind, size int64) *Type {
-	return f.composed("undescribed "+name, func() *Type { return &Type{Kind: kind, Size: size} }).rename(name)
-}
-
-func (t *Type) rename(name string) *Type {
-	t.file.mu.Lock()
-	defer t.file.mu.Unlock()
-	t.Name = name
-	return t
 }

@@ -47,7 +47,9 @@ type Type struct {
 	key         uint64
 	repr        uint64
 	length      int64
-	elemType    *Type // of a composed type
+	elemType    *Type // of a composed type, as the next two
+	keyType     *Type
+	reprType    *Type
 	dictIndex   int64 // for a type parameter's stand-in in a generic function, else -1
 
 	once   sync.Once

@@ -20,25 +20,35 @@ const (
 	directBit      = 1 << 5 // abi.KindDirectIface in Kind_; from Go 1.26 on abi.TFlagDirectIface in TFlag
 )
 
+// What follows the common part, by kind (internal/abi: PtrType, SliceType, ArrayType, ChanType, MapType, StructType, InterfaceType).
+const (
+	rtypeElem    = 48 // of pointer, slice, array and chan; a map's key
+	rtypeMapElem = 56
+	rtypeLen     = 64 // of an array
+	rtypeFields  = 56 // of a struct: a slice of abi.StructField {Name, Typ, Offset}; of an interface: its methods
+
+	structFieldSize = 24
+	nameEmbedded    = 1 << 3 // in the flags of an abi.Name
+
+	maxMadeTypes  = 10_000 // made for one value
+	maxMadeFields = 1 << 16
+)
+
 // RuntimeType gives the type that a runtime type descriptor at a runtime address describes. What DWARF
-// lacks (types that only reflection made, or that the linker dropped) is made from the descriptor: name, kind and size, and
-// for a pointer what it points to.
+// lacks (types that only interfaces hold, or that only reflection made) is made from the descriptor.
 func (s *Space) RuntimeType(desc uint64) (*symbols.Type, error) {
+	made := 0
+	return s.runtimeType(desc, &made)
+}
+
+func (s *Space) runtimeType(desc uint64, made *int) (*symbols.Type, error) {
 	if t := s.types[desc]; t != nil {
 		return t, nil
 	}
-	t, err := s.runtimeType(desc, 0)
-	if err != nil {
-		return nil, err
-	}
-	s.types[desc] = t
-	return t, nil
-}
-
-func (s *Space) runtimeType(desc uint64, depth int) (*symbols.Type, error) {
 	base := s.file.TypesBase()
 	if base != 0 {
 		if t, ok := s.file.RuntimeType(desc - s.bias - base); ok {
+			s.types[desc] = t
 			return t, nil
 		}
 	}
@@ -53,43 +63,143 @@ func (s *Space) runtimeType(desc uint64, depth int) (*symbols.Type, error) {
 	if kind == reflect.Invalid || kind > reflect.UnsafePointer || size < 0 || size > maxBytes {
 		return nil, fmt.Errorf("no type descriptor at %#x: %w", desc, ErrCorrupt)
 	}
-	if kind == reflect.Pointer && depth < 4 {
-		if elem, err := s.Uint64(desc + rtypeSize); err == nil {
-			if t, err := s.runtimeType(elem, depth+1); err == nil {
-				return s.file.PointerTo(t), nil
-			}
-		}
+	if *made++; *made > maxMadeTypes {
+		return nil, fmt.Errorf("type descriptor at %#x: more than %d types hang together: %w", desc, maxMadeTypes, ErrCorrupt)
 	}
 	name := fmt.Sprintf("?(type descriptor %#x)", desc)
 	if base != 0 && str > 0 {
-		if n, ok := s.rtypeName(base + s.bias + uint64(str)); ok {
+		if n, _, ok := s.rtypeName(base + s.bias + uint64(str)); ok {
 			name = n
 			if tflag&tflagExtraStar != 0 && name[0] == '*' {
 				name = name[1:]
 			}
 		}
 	}
-	if t, err := s.file.Type(name); err == nil && t.Kind == kind && t.Size == size {
+	// By name only where that is unmistakable: a descriptor's name lacks the import path.
+	if t, err := s.file.Type(name); err == nil && t.Kind == kind && t.Size == size && t.RuntimeOffset() == 0 {
+		s.types[desc] = t
 		return t, nil
 	}
-	return s.file.Undescribed(name, kind, size), nil
+	t := s.file.NewType(name, kind, size)
+	s.types[desc] = t // before its parts, which may lead back to it
+	parts, err := s.parts(desc, t, made)
+	if err != nil {
+		delete(s.types, desc)
+		return nil, fmt.Errorf("type descriptor of %s: %w", name, err)
+	}
+	if kind == reflect.Pointer && parts.Elem.Described() {
+		t = s.file.PointerTo(parts.Elem)
+		s.types[desc] = t
+		return t, nil
+	}
+	t.Complete(parts)
+	return t, nil
+}
+
+// parts reads what a type consists of from its descriptor.
+func (s *Space) parts(desc uint64, t *symbols.Type, made *int) (p symbols.Parts, err error) {
+	at := func(off uint64) (*symbols.Type, error) {
+		addr, err := s.Uint64(desc + off)
+		if err != nil {
+			return nil, err
+		}
+		return s.runtimeType(addr, made)
+	}
+	switch t.Kind {
+	case reflect.Pointer, reflect.Slice:
+		p.Elem, err = at(rtypeElem)
+	case reflect.Chan:
+		if p.Elem, err = at(rtypeElem); err == nil {
+			if head, err := s.file.Type("runtime.hchan"); err == nil {
+				p.Repr = s.file.PointerTo(head)
+			}
+		}
+	case reflect.Array:
+		var n uint64
+		if p.Elem, err = at(rtypeElem); err != nil {
+			return p, err
+		}
+		if n, err = s.Uint64(desc + rtypeLen); err != nil {
+			return p, err
+		}
+		p.Len = int64(n)
+		if p.Len < 0 || (p.Elem.Size > 0 && p.Len != t.Size/p.Elem.Size) {
+			err = fmt.Errorf("%d elements of %d bytes in %d: %w", p.Len, p.Elem.Size, t.Size, ErrCorrupt)
+		}
+	case reflect.Map:
+		if p.Key, err = at(rtypeElem); err != nil {
+			return p, err
+		}
+		if p.Elem, err = at(rtypeMapElem); err != nil {
+			return p, err
+		}
+		// Another type of the same key and element has the same structure behind it.
+		if twin, err := s.file.Type("map[" + p.Key.Name + "]" + p.Elem.Name); err == nil {
+			p.Repr = twin.Repr()
+		}
+	case reflect.Interface:
+		repr := "runtime.iface"
+		if n, err := s.Uint64(desc + rtypeFields + 8); err == nil && n == 0 {
+			repr = "runtime.eface"
+		}
+		p.Repr, err = s.file.Type(repr)
+	case reflect.Struct:
+		p.Fields, err = s.rtypeFields(desc, t, made)
+	}
+	return p, err
+}
+
+func (s *Space) rtypeFields(desc uint64, t *symbols.Type, made *int) ([]symbols.Field, error) {
+	data, err := s.Uint64(desc + rtypeFields)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.Uint64(desc + rtypeFields + 8)
+	if err != nil {
+		return nil, err
+	}
+	if n > maxMadeFields {
+		return nil, fmt.Errorf("%d fields: %w", n, ErrCorrupt)
+	}
+	var fields []symbols.Field
+	for i := range n {
+		b, err := s.Slice(data+structFieldSize*i, structFieldSize)
+		if err != nil {
+			return nil, err
+		}
+		nameAt, typeAt, off := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), int64(binary.LittleEndian.Uint64(b[16:]))
+		name, flags, ok := s.rtypeName(nameAt)
+		if !ok {
+			return nil, fmt.Errorf("name of field %d: %w", i, ErrCorrupt)
+		}
+		ft, err := s.runtimeType(typeAt, made)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: %w", name, err)
+		}
+		if off < 0 || off > t.Size || ft.Size > t.Size-off {
+			return nil, fmt.Errorf("field %s of %d bytes at %d of %d: %w", name, ft.Size, off, t.Size, ErrCorrupt)
+		}
+		fields = append(fields, symbols.Field{Name: name, Offset: off, Type: ft, Embedded: flags&nameEmbedded != 0})
+	}
+	return fields, nil
 }
 
 // rtypeName reads an internal/abi.Name: a byte of flags, the length as a varint, the text.
-func (s *Space) rtypeName(addr uint64) (string, bool) {
-	b, err := s.Slice(addr, 6)
+func (s *Space) rtypeName(addr uint64) (name string, flags byte, ok bool) {
+	b, err := s.Slice(addr, 4)
 	if err != nil {
-		return "", false
+		return "", 0, false
 	}
+	flags = b[0]
 	n, width := binary.Uvarint(b[1:])
 	if width <= 0 || n == 0 || n > 1<<14 {
-		return "", false
+		return "", 0, false
 	}
 	text, err := s.Slice(addr+1+uint64(width), int(n))
 	if err != nil {
-		return "", false
+		return "", 0, false
 	}
-	return string(text), true
+	return string(text), flags, true
 }
 
 // storedDirectly tells whether an interface's data word is the value of this type itself. The descriptor

@@ -54,7 +54,6 @@ func functions(r *report) {
 	say("main.funcsByName", &funcsByName)
 	say("main.nestedClosed", &nestedClosed)
 	say("main.libraryFn", &libraryFn)
-	caught(r, "main.byValueFn", "n", 5)
 	caught(r, "main.byValueFn", "label", "label")
 	caught(r, "main.byValueFn", "p", &points[0])
 	caught(r, "main.byRefFn", "total", 6)

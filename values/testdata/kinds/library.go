@@ -97,6 +97,7 @@ func library(r *report) {
 	heap.Init(numbersHeap)
 	heap.Push(numbersHeap, 1)
 	once.Do(func() {})
+	emptySyncMap.Delete(1)
 	rwMutex.RLock()
 	say("main.atomicInt", &atomicInt)
 	say("main.atomicUint", &atomicUint)

@@ -1,0 +1,133 @@
+// Package testprogram builds the programs that tests look at, in the many ways in which
+// Go programs are built, and runs them. Only tests import it.
+package testprogram
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Variant is one way to build a program.
+type Variant struct {
+	Name      string
+	Flags     []string
+	Toolchain string // "local" if empty
+	Cgo       bool
+	Env       []string
+	Full      bool // not with -short
+}
+
+// Variants are those that every table of tests runs on.
+var Variants = []Variant{
+	{Name: "default"},
+	{Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}},
+	{Name: "pie", Flags: []string{"-buildmode=pie"}},
+	{Name: "trimpath", Flags: []string{"-trimpath"}, Full: true},
+	{Name: "cgo", Cgo: true, Full: true},
+	{Name: "external", Cgo: true, Flags: []string{"-tags=withcgo", "-ldflags=-linkmode=external"}, Full: true},
+	{Name: "externalPIE", Cgo: true, Flags: []string{"-tags=withcgo", "-buildmode=pie", "-ldflags=-linkmode=external"}, Full: true},
+	{Name: "dwarf4", Env: []string{"GOEXPERIMENT=nodwarf5"}, Full: true},
+	{Name: "uncompressed", Flags: []string{"-ldflags=-compressdwarf=false"}, Full: true},
+	{Name: "go1.20", Toolchain: "go1.20.14", Full: true},
+	{Name: "go1.20NoOpt", Toolchain: "go1.20.14", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
+	{Name: "go1.22", Toolchain: "go1.22.5", Full: true},
+	{Name: "go1.22pie", Toolchain: "go1.22.5", Flags: []string{"-buildmode=pie"}, Full: true},
+	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
+	{Name: "go1.24NoOpt", Toolchain: "go1.24.6", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
+	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
+}
+
+// Optimised tells whether the compiler optimises.
+func (v Variant) Optimised() bool { return !strings.Contains(strings.Join(v.Flags, " "), "-N") }
+
+// Each runs a test on each variant, of -short those that need neither another toolchain nor a C compiler.
+func Each(t *testing.T, f func(t *testing.T, v Variant)) {
+	for _, v := range Variants {
+		t.Run(v.Name, func(t *testing.T) {
+			if v.Full && testing.Short() {
+				t.Skip("not with -short")
+			}
+			f(t, v)
+		})
+	}
+}
+
+// Build makes an executable of the module in dir, unless one lies in the temporary directory that was made of the
+// same sources in the same way. Tests of several packages may do so at once.
+func Build(t testing.TB, dir string, v Variant) string {
+	t.Helper()
+	if v.Cgo {
+		if _, err := exec.LookPath("gcc"); err != nil {
+			t.Skip("no C compiler")
+		}
+	}
+	toolchain := v.Toolchain
+	if toolchain == "" {
+		toolchain = "local"
+	}
+	exe := filepath.Join(cacheDir(t), fmt.Sprintf("%s-%s-%x", filepath.Base(dir), v.Name, digest(t, dir, toolchain, v)))
+	if _, err := os.Stat(exe); err == nil {
+		return exe
+	}
+	made, err := os.CreateTemp(filepath.Dir(exe), "making-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.Close()
+	defer os.Remove(made.Name())
+	cmd := exec.Command("go", append(append([]string{"build", "-o", made.Name()}, v.Flags...), ".")...)
+	cmd.Dir = dir
+	cgo := "CGO_ENABLED=0"
+	if v.Cgo {
+		cgo = "CGO_ENABLED=1"
+	}
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=", cgo)
+	cmd.Env = append(cmd.Env, v.Env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v (GOTOOLCHAIN=%s): %v\n%s", cmd, toolchain, err, out)
+	}
+	if err := os.Rename(made.Name(), exe); err != nil {
+		t.Fatal(err)
+	}
+	return exe
+}
+
+// cacheDir is a folder that no other user can put executables into.
+func cacheDir(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("ri-testprograms-%d", os.Getuid()))
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		return t.TempDir()
+	}
+	return dir
+}
+
+// digest names what an executable is made of: the sources and the way.
+func digest(t testing.TB, dir, toolchain string, v Variant) []byte {
+	t.Helper()
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.Version(), toolchain, v.Flags, v.Env, v.Cgo, dir)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		fmt.Fprintln(h, path, len(data))
+		h.Write(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Sum(nil)[:8]
+}
