@@ -39,7 +39,6 @@ type goroutineLayout struct {
 	size                                                     int64
 	id, status, waitReason, waitSince, parent, goPC, startPC int64
 	m, procID, sp, pc, sysSP, sysPC, lo, hi, labels          int64
-	labelsType                                               *symbols.Type
 	reasons                                                  []string
 	allgs                                                    Value
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 
 	"ri/attach"
 	"ri/symbols"
@@ -37,7 +36,6 @@ type Space struct {
 	gs        *goroutineLayout
 	directTag *bool
 	values    int64 // how many values were looked at: see Values
-	mu        sync.Mutex
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed
