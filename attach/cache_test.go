@@ -151,12 +151,12 @@ func (f *failing) ReadMemory(p []byte, addr uint64) (int, error) {
 func TestCacheIsBounded(t *testing.T) {
 	for _, there := range []bool{true, false} {
 		c := NewCache(&holes{present: func(uint64) bool { return there }})
-		c.MaxBytes = 1 << 20
+		c.MaxBytes = 1 << 18
 		kept, err := c.Slice(0, 8)
 		if there != (err == nil) {
 			t.Fatal(err)
 		}
-		for i := range uint64(100_000) {
+		for i := range uint64(5_000) {
 			c.Uint64(i * chunkSize)
 			if c.held > c.MaxBytes+2*chunkSize {
 				t.Fatalf("%d bytes are held, the limit is %d", c.held, c.MaxBytes)

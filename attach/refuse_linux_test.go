@@ -332,15 +332,10 @@ func TestExits(t *testing.T) {
 }
 
 func TestExec(t *testing.T) {
-	p := start(t, "-reexec", "1ms")
-	target, err := openProcess(p.PID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer target.Close()
-	entered := p.read() // the next program says that it is ready
-	_ = entered
-	_, err = target.View(context.Background(), ViewOptions{Kind: Stopped})
+	p := start(t)
+	target := open(t, p.PID)
+	p.ask("exec") // the next program answers, when it is ready
+	_, err := target.View(context.Background(), ViewOptions{Kind: Stopped})
 	refused(t, err, ErrExited, "exec")
 	_, err = target.View(context.Background(), ViewOptions{Kind: Live})
 	refused(t, err, ErrExited, "exec")

@@ -30,7 +30,8 @@ type stoppedView struct {
 	threads []Thread
 	began   time.Time
 
-	closing   chan struct{} // closed by Close
+	wake      wakeup
+	closing   atomic.Bool // set by Close
 	closeOnce sync.Once
 	done      chan struct{} // closed when the view ended by itself
 	finished  chan struct{} // closed when the target runs again
@@ -58,11 +59,14 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 		mem:      p.memory(),
 		name:     p.Describe(),
 		scratch:  make(chan *ioScratch, 1),
-		closing:  make(chan struct{}),
 		done:     make(chan struct{}),
 		finished: make(chan struct{}),
 	}
 	v.scratch <- new(ioScratch)
+	if err := v.wake.open(); err != nil {
+		t.close()
+		return nil, fmt.Errorf("stopping %s: %w", v.name, err)
+	}
 	ready := make(chan error, 1)
 	go onTracerThread(func() { v.hold(ctx, t, limit, ready) })
 	if err := <-ready; err != nil {
@@ -76,12 +80,8 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, ready chan<- error) {
 	defer close(v.finished)
 	defer t.close()
+	defer v.wake.close()
 	t.prepareThread()
-	deadline := time.NewTimer(time.Hour)
-	defer deadline.Stop()
-	alive := time.NewTicker(aliveInterval)
-	defer alive.Stop()
-
 	noExec := make(chan struct{})
 	go t.unblockExec(noExec)
 	began, err := t.stop(ctx, limit)
@@ -95,22 +95,24 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, 
 		return
 	}
 	v.threads, v.began = t.threads, began
-	deadline.Reset(limit - time.Since(began))
+	wake := context.AfterFunc(ctx, v.wake.signal)
+	defer wake()
 	ready <- nil
 
 	var reason error
 	for reason == nil {
-		select {
-		case <-v.closing:
+		// A system call and not a channel: the kernel wakes this thread at once, at its priority, and
+		// no other thread of ri has to be scheduled first to hand the Go scheduler's work over.
+		v.wake.wait(min(aliveInterval, limit-time.Since(began)))
+		switch {
+		case v.closing.Load():
 			reason = fmt.Errorf("reading the memory of %s: %w", v.name, ErrClosed)
-		case <-deadline.C:
-			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, ErrDeadline)
-		case <-ctx.Done():
+		case ctx.Err() != nil:
 			reason = context.Cause(ctx)
-		case <-alive.C:
-			if t.dead() {
-				reason = fmt.Errorf("%s was killed while it was stopped: %w", v.name, ErrExited)
-			}
+		case time.Since(began) >= limit:
+			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, ErrDeadline)
+		case t.dead():
+			reason = fmt.Errorf("%s was killed while it was stopped: %w", v.name, ErrExited)
 		}
 	}
 	v.mu.Lock()
@@ -183,7 +185,8 @@ func (v *stoppedView) Stats() Stats {
 // Close lets the target run again before it returns. It may be called any number of times, from any goroutine.
 func (v *stoppedView) Close() error {
 	v.closeOnce.Do(func() {
-		close(v.closing)
+		v.closing.Store(true)
+		v.wake.signal()
 		<-v.finished
 		v.tracer.waitForEnd()
 	})

@@ -43,7 +43,7 @@ var (
 	longest   atomic.Int64 // ns between two beats
 )
 
-// Fibonacci is a function with a known frame for stack traces.
+// waitHere has a known frame for stack traces.
 //
 //go:noinline
 func waitHere(name string, c chan struct{}) {
@@ -143,8 +143,11 @@ func main() {
 	out.Encode(facts())
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		if in.Text() == "reset" {
+		switch in.Text() {
+		case "reset":
 			longest.Store(0)
+		case "exec": // become the same program again, which says that it is ready
+			panic(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
 		}
 		out.Encode(facts())
 	}
