@@ -28,6 +28,8 @@ type File struct {
 	module    uint64 // link-time runtime.firstmoduledata, 0 if unknown
 	pcln      *pclntab
 	pclnErr   error
+	dictOnce  sync.Once
+	dicts     map[string][]uint64 // see Dictionaries
 
 	mu    sync.Mutex
 	types map[uint64]*Type // by .debug_info offset
@@ -164,36 +166,15 @@ func (f *File) linkerSymbols() {
 		"runtime.text": &f.textStart, "runtime.types": &f.typesBase, "go:func.*": &f.goFunc, "go.func.*": &f.goFunc,
 		"runtime.firstmoduledata": &f.module, "type:*": nil,
 	}
-	symtab := f.elf.SectionByType(elf.SHT_SYMTAB)
-	if symtab == nil || int(symtab.Link) >= len(f.elf.Sections) {
-		return
-	}
-	syms, err := symtab.Data()
-	if err != nil {
-		return
-	}
-	strs, err := f.elf.Sections[symtab.Link].Data()
-	if err != nil {
-		return
-	}
-	for ; len(syms) >= 24; syms = syms[24:] {
-		off := uint64(binary.LittleEndian.Uint32(syms))
-		if off >= uint64(len(strs)) {
-			continue
-		}
-		s := strs[off:]
+	f.eachSymbol(func(name []byte, addr uint64) {
 		// All wanted names begin with "runtime." or "go"; look no closer at the rest.
-		if len(s) < 9 || (s[0] != 'r' && s[0] != 'g') {
-			continue
+		if len(name) < 9 || len(name) > 32 || (name[0] != 'r' && name[0] != 'g') {
+			return
 		}
-		end := bytes.IndexByte(s[:min(len(s), 32)], 0)
-		if end < 0 {
-			continue
+		if p := want[string(name)]; p != nil && *p == 0 {
+			*p = addr
 		}
-		if p := want[string(s[:end])]; p != nil && *p == 0 {
-			*p = binary.LittleEndian.Uint64(syms[8:])
-		}
-	}
+	})
 }
 
 func pclntabSection(ef *elf.File) *elf.Section {

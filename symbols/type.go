@@ -89,7 +89,8 @@ type Var struct {
 
 // Line is a place in the source.
 type Line struct {
-	Func string // full name as Go prints it in a stack trace
-	File string
-	Line int
+	Func    string // full name as Go prints it in a stack trace, of a generic function with its shape: "main.Map[go.shape.int]"
+	File    string
+	Line    int
+	Wrapper bool // made by the compiler, not in the source; Go's stack traces leave it out
 }

@@ -165,7 +165,7 @@ func (f *finder) frames() error {
 		if g == nil {
 			return err
 		}
-		stack, _ := g.Stack(0) // a broken stack's good frames count too
+		stack, _ := g.unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
 		for i := range stack {
 			fr := &stack[i]
 			fv := f.s.file.FuncVars(fr.at - f.s.bias)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-delve/delve/pkg/dwarf/op"
 
@@ -56,9 +57,25 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 	return g.pc, g.sp, nil, nil
 }
 
-// Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table. The error says where and why it broke off;
-// the frames before it are good.
+// Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table, and leaves out what Go's own stack traces leave out
+// as made by the compiler. The error says where and why it broke off; the frames before it are good.
 func (g *Goroutine) Stack(limit int) ([]Frame, error) {
+	all, err := g.unwind(limit)
+	frames := all[:0]
+	callee := ""
+	for _, f := range all {
+		// runtime.elideWrapperCalling: a wrapper that panics itself shows.
+		panics := callee == "runtime.gopanic" || callee == "runtime.sigpanic" || callee == "runtime.panicwrap"
+		callee = f.Func
+		if !f.Wrapper || panics || len(frames) == 0 {
+			frames = append(frames, f)
+		}
+	}
+	return frames, err
+}
+
+// unwind is Stack with the compiler's wrappers.
+func (g *Goroutine) unwind(limit int) ([]Frame, error) {
 	if limit <= 0 {
 		limit = 256
 	}
@@ -74,7 +91,7 @@ func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", g.ID, pc, n, ErrCorrupt)
 		}
 		size := info.FrameSize
-		if size < 0 || sp < g.stackLo || sp+uint64(size)+8 > g.stackHi {
+		if size < 0 || sp < g.stackLo || sp > g.stackHi || uint64(size)+8 > g.stackHi-sp {
 			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.stackLo, g.stackHi, ErrCorrupt)
 		}
 		cfa := sp + uint64(size) + 8
@@ -88,14 +105,12 @@ func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 				call = i
 			}
 		}
-		if !call.Wrapper || n == 0 {
-			for i, line := range call.Lines {
-				f := Frame{Line: line, PC: pc, CFA: cfa, Inlined: i < len(call.Lines)-1, at: at, depth: len(call.Lines) - 1 - i}
-				if n == 0 {
-					f.regs = regs
-				}
-				frames = append(frames, f)
+		for i, line := range call.Lines {
+			f := Frame{Line: line, PC: pc, CFA: cfa, Inlined: i < len(call.Lines)-1, at: at, depth: len(call.Lines) - 1 - i}
+			if n == 0 {
+				f.regs = regs
 			}
+			frames = append(frames, f)
 		}
 		if info.TopFrame || info.Func == "runtime.goexit" {
 			return frames, nil
@@ -148,8 +163,19 @@ func cutEscaped(v symbols.FrameVar) (string, bool) {
 var errGone = errors.New("optimised out")
 
 // frameValue locates one variable: in memory, or put together from registers and pieces.
-func (g *Goroutine) frameValue(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar) (value Value, err error) {
-	program := fv.Location(v, f.at-g.s.bias)
+func (g *Goroutine) frameValue(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar) (Value, error) {
+	value, err := g.located(f, fv, v, f.at)
+	if errors.Is(err, errGone) && f.at != f.PC {
+		// During the call its arguments count as being in registers, which are gone. Behind it they are in the
+		// slots that they were saved to before, and no one else writes there.
+		return g.located(f, fv, v, f.PC)
+	}
+	return value, err
+}
+
+// located is frameValue by the location that holds at a runtime pc.
+func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar, pc uint64) (value Value, err error) {
+	program := fv.Location(v, pc-g.s.bias)
 	if len(program) == 0 {
 		return Value{}, errGone
 	}
@@ -240,27 +266,63 @@ func contiguous(pieces []op.Piece, size int64) (uint64, bool) {
 }
 
 // dictType finds what a type parameter stands for, in the dictionary that the generic function was given
-// (cmd/compile/internal/noder: the local ".dict"; its entries are type descriptors).
+// (cmd/compile/internal/noder; its entries are type descriptors). Without optimisation that is the local ".dict".
+// Optimised code has no such variable: then the type is known where all dictionaries that the function may be given agree on it, or by
+// the dictionary's argument slot. What lies there may be an earlier call's, which is harmless as long as the shape fixes
+// how memory is read; it does not for pointers, which all have one shape.
 func (g *Goroutine) dictType(f *Frame, fv *symbols.FuncVars, shape *symbols.Type) *symbols.Type {
 	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
 		if v.Name != ".dict" {
 			continue
 		}
-		dict, err := g.frameValue(f, fv, &v)
-		if err != nil {
-			return shape
+		if dict, err := g.frameValue(f, fv, &v); err == nil {
+			if base, err := g.s.Uint64(dict.Addr); err == nil {
+				if t := g.dictEntry(base, shape); t != nil {
+					return t
+				}
+			}
 		}
-		base, err := g.s.Uint64(dict.Addr)
-		if err != nil {
-			return shape
+		return shape
+	}
+	known := map[uint64]*symbols.Type{}
+	var only *symbols.Type
+	agree := true
+	for _, addr := range g.s.file.Dictionaries(f.Func) {
+		t := g.dictEntry(addr+g.s.bias, shape)
+		if t == nil {
+			continue
 		}
-		desc, err := g.s.Uint64(base + uint64(shape.DictIndex())*8)
-		if err != nil {
-			return shape
-		}
-		if t, err := g.s.RuntimeType(desc); err == nil && t.Size == shape.Size {
-			return t
+		known[addr+g.s.bias] = t
+		agree = agree && (only == nil || only == t)
+		only = t
+	}
+	if only != nil && agree {
+		return only
+	}
+	if pointerShaped(shape) || f.Inlined {
+		return shape
+	}
+	// The dictionary is the first argument, or the one behind a receiver of up to three words.
+	for slot := range uint64(4) {
+		if word, err := g.s.Uint64(f.CFA + 8*slot); err == nil && known[word] != nil {
+			return known[word]
 		}
 	}
 	return shape
+}
+
+// pointerShaped tells whether a shape hides what its pointers point to: *uint8 stands for every pointer in one.
+func pointerShaped(t *symbols.Type) bool { return strings.Contains(t.Name, "go.shape.*") }
+
+// dictEntry gives the type at the shape's index of the dictionary at a runtime address, nil if it can't be of that shape.
+func (g *Goroutine) dictEntry(dict uint64, shape *symbols.Type) *symbols.Type {
+	desc, err := g.s.Uint64(dict + uint64(shape.DictIndex())*8)
+	if err != nil {
+		return nil
+	}
+	t, err := g.s.RuntimeType(desc)
+	if err != nil || t.Size != shape.Size || t.Kind != shape.Kind {
+		return nil
+	}
+	return t
 }

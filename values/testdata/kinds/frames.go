@@ -13,16 +13,14 @@ type Box[T any] struct {
 
 //go:noinline
 func (b *Box[T]) hold(gate chan struct{}, extra T) {
-	kept := &extra
 	<-gate
-	use(b, kept)
+	use(b, extra)
 }
 
 //go:noinline
 func holdPair[A ~int, B any](gate chan struct{}, a A, b []B) {
-	both := &Pair[A, []B]{a, b}
 	<-gate
-	use(both)
+	use(a, b)
 }
 
 //go:noinline
@@ -193,14 +191,14 @@ func hide(r *report) {
 	note("doubled", 42, false)
 	note("pair", pair, false)
 	note("array", [3]int16{1, 2, 3}, false)
-	note("escaped", point{21, 21}, true)
-	note("m", map[string]int{"label": 21}, true)
+	note("escaped", point{21, 21}, false)
+	note("m", map[string]int{"label": 21}, false)
 	r.Frames = append(r.Frames, local{"main.everyLocal", "something", "interface {}", "<main.point>{X: 1, Y: 2, }", true})
 	r.Frames = append(r.Frames, local{"main.everyLocal", "iface", "interface {}", `<main.Pair[string,int]>{Key: "label", Val: 21, }`, false})
 	for _, g := range []local{
 		{"main.(*Box[...]).hold", "extra", "main.point", "{X: 5, Y: 6, }", true},
 		{"main.(*Box[...]).hold", "extra", "string", `"extra"`, true},
-		{"main.holdPair[...]", "a", "main.season", "2", false},
+		{"main.holdPair[...]", "b", "[]main.point", "1 of 1 [{X: 7, Y: 8, }, ]", true},
 	} {
 		r.Frames = append(r.Frames, g)
 	}

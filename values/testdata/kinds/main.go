@@ -53,7 +53,7 @@ func main() {
 	hide(r)
 	r.Truths = truths
 	server := &serverInMain{Name: "in main"}
-	r.Hidden = append(r.Hidden, hidden{"main.serverInMain", "in main", "main.main", true})
+	r.Hidden = append(r.Hidden, hidden{"main.serverInMain", "in main", "main.main", false})
 	settle()
 	out.Encode(r)
 	for in.Scan() {
