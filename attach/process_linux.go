@@ -36,6 +36,9 @@ type Process struct {
 //
 // Errors: ErrNoProcess, ErrZombie, ErrPermission, ErrExited, ErrNotSupported (not a 64-bit amd64 program, ri
 // itself). A process that is traced by another opens, since the live view works on it; see CheckStop.
+//
+// A child of this very process must not be waited for (exec.Cmd.Wait) during a stopped view: wait would
+// report and take away its ptrace stops.
 func OpenProcess(pid int) (Target, error) {
 	p, err := openProcess(pid)
 	if err != nil {
