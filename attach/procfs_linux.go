@@ -177,3 +177,15 @@ func commOf(pid int) string {
 	}
 	return strings.TrimSuffix(string(data), "\n")
 }
+
+// checkProcMount refuses a /proc of another pid namespace, whose numbers mean other processes to system calls.
+func checkProcMount() error {
+	self, err := os.Readlink("/proc/self")
+	if err != nil {
+		return fmt.Errorf("/proc can't be read (%v): ri needs it; in a container mount it with: mount -t proc proc /proc: %w", err, ErrNotSupported)
+	}
+	if self != fmt.Sprint(os.Getpid()) {
+		return fmt.Errorf("/proc belongs to another pid namespace (it calls this process %s, and it is %d): run ri in that namespace (nsenter -p, kubectl debug --target), or mount this one's: mount -t proc proc /proc: %w", self, os.Getpid(), ErrNotSupported)
+	}
+	return nil
+}
