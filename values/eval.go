@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ri/attach"
 	"ri/symbols"
 )
 
@@ -213,6 +214,15 @@ func (e *evaluator) at(n ast.Node, err error) error {
 	return &PathError{Path: e.text(n), Err: err}
 }
 
+// through is at for what failed on the way from x, the value of part: where x itself can't be read, that is what failed.
+func (e *evaluator) through(part, whole ast.Node, x Value, err error) error {
+	var unmapped *attach.AddressError
+	if errors.As(err, &unmapped) && unmapped.Addr-x.Addr < uint64(max(x.Type.Size, 0)) {
+		return e.at(part, err)
+	}
+	return e.at(whole, err)
+}
+
 // PathError says which Go path failed.
 type PathError struct {
 	Path string
@@ -249,7 +259,7 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 			return operand{}, e.at(n, fmt.Errorf("%s is no pointer: %w", x.Type.Name, ErrKind))
 		}
 		v, err := x.Elem()
-		return operand{Value: v}, e.at(n, err)
+		return operand{Value: v}, e.through(n.X, n, x, err)
 	case *ast.UnaryExpr:
 		return e.unary(n)
 	case *ast.IndexExpr:
@@ -308,7 +318,7 @@ func (e *evaluator) selector(n *ast.SelectorExpr) (operand, error) {
 		return operand{}, err
 	}
 	v, err := x.Field(n.Sel.Name)
-	return operand{Value: v}, e.at(n, err)
+	return operand{Value: v}, e.through(n.X, n, x, err)
 }
 
 func (e *evaluator) basic(n *ast.BasicLit) (operand, error) {
@@ -440,14 +450,14 @@ func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
 			return operand{}, e.at(n, err)
 		}
 		v, err := x.Lookup(key)
-		return operand{Value: v}, e.at(n, err)
+		return operand{Value: v}, e.through(n.X, n, x, err)
 	}
 	i, err := e.integer(n.Index)
 	if err != nil {
 		return operand{}, err
 	}
 	v, err := x.Index(i)
-	return operand{Value: v}, e.at(n, err)
+	return operand{Value: v}, e.through(n.X, n, x, err)
 }
 
 func (e *evaluator) slice(n *ast.SliceExpr) (operand, error) {
@@ -557,7 +567,7 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	}
 	t, err := e.s.Type(e.text(fun))
 	if err != nil {
-		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w", e.text(n), err)
+		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w: %w", e.text(n), err, ErrExpr)
 	}
 	x, err := e.eval(n.Args[0])
 	if err != nil {

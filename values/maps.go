@@ -39,8 +39,9 @@ type mapLayout struct {
 }
 
 const (
-	slotsPerGroup  = 8 // abi.MapGroupSlots, and abi.OldMapBucketCount
-	minTopHash     = 5 // runtime/map.go: smaller values mark empty and evacuated cells
+	slotsPerGroup  = 8                    // abi.MapGroupSlots, and abi.OldMapBucketCount
+	maxTableGroups = 1024 / slotsPerGroup // internal/runtime/maps.maxTableCapacity, in Go 1.24 to 1.26
+	minTopHash     = 5                    // runtime/map.go: smaller values mark empty and evacuated cells
 	evacuatedX     = 2
 	evacuatedEmpty = 4
 	sameSizeGrow   = 8
@@ -258,7 +259,7 @@ func (w *mapWalk) swiss(head []byte) error {
 		}
 		local := b[l.localDepth]
 		groups, mask := binary.LittleEndian.Uint64(b[l.groups:]), binary.LittleEndian.Uint64(b[l.mask:])
-		if local > depth || mask > maxBytes/uint64(l.groupSize) || mask&(mask+1) != 0 {
+		if local > depth || mask >= maxTableGroups || mask&(mask+1) != 0 {
 			return fmt.Errorf("map table at %#x: depth %d of %d, group mask %#x: %w", table, local, depth, mask, ErrCorrupt)
 		}
 		for g := uint64(0); g <= mask && !w.ended; g++ {

@@ -117,9 +117,14 @@ func checkTimes(t *testing.T, l *looked) {
 	}
 }
 
+// recordsCaptures tells whether the fixture's release of Go records what closures capture: from 1.23 on.
+func (l *looked) recordsCaptures() bool {
+	return !strings.HasPrefix(l.GoVersion, "go1.20") && !strings.HasPrefix(l.GoVersion, "go1.22")
+}
+
 // checkCaptured: Go before 1.23 does not record what a closure captured, except a method value's receiver.
 func checkCaptured(t *testing.T, l *looked) {
-	recorded := !strings.HasPrefix(l.GoVersion, "go1.20") && !strings.HasPrefix(l.GoVersion, "go1.22")
+	recorded := l.recordsCaptures()
 	for _, want := range l.Captured {
 		f, err := l.eval(t, want.Where).Func()
 		if err != nil {
