@@ -66,6 +66,9 @@ func (c *Core) open(exePath string) error {
 	}
 	c.entry = c.content.entry
 	c.memory = coreMemory{core: c.file, size: info.Size(), segments: c.content.segments, files: c.content.files, truncated: c.content.truncated}
+	if c.entry == 0 && c.content.truncated { // gdb writes the notes last
+		return fmt.Errorf("core %s is truncated: it ends before the notes that say where the program lies in memory (no NT_AUXV note): %w", c.path, ErrNotSupported)
+	}
 	if c.entry == 0 {
 		return fmt.Errorf("core %s says nothing of its program's entry point (no NT_AUXV note), so the program can't be placed in memory: %w", c.path, ErrNotSupported)
 	}

@@ -129,5 +129,5 @@ func (s *Session) needSymbols() error {
 		return nil
 	}
 	return Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. Variables and types can't be named; "+
-		"ri run buildinfo and ri run goroutines still work, and ri recipes -p lists what else does", s.Target.Describe(), symbols.ErrNoDWARF))
+		"ri run buildinfo still works, and ri recipes -p lists what else does", s.Target.Describe(), symbols.ErrNoDWARF))
 }

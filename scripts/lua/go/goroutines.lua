@@ -44,6 +44,7 @@ return {
 Lists the goroutines, those with the same state and stack together, the largest group first. WAIT is the longest wait in the
 group, a lower bound: the runtime notes it when the collector first finds the goroutine waiting, so it is
 absent until then.]],
+  needs = { vars = { "runtime.allgs" } },
   params = {
     { name = "group", type = "bool", default = true, help = "those with the same stack on one row" },
     { name = "state", type = "string", default = "", help = "only this state or wait reason: running, waiting, chan receive, ..." },

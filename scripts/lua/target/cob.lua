@@ -31,6 +31,7 @@ end
 function cobs.find(store, text)
   -- a component object is in use as long as its object has it
   local function listed(cob)
+    if #store.objects == 0 then return false end -- a store knows of no objects: search again
     local object = objects.find(store, fid.text(cob.object))
     return ri.addr(object.cobs[cob.unit]) == ri.addr(cob)
   end
