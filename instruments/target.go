@@ -106,7 +106,7 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := symbols.Open(t.Executable(), filepath.Base(t.ExecutablePath()))
+	f, err := symbols.OpenCached(t.Executable(), filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
 	if err != nil {
 		t.Close()
 		return nil, Refused(fmt.Errorf("%s: %w", t.Describe(), err))
@@ -120,8 +120,12 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	return s, nil
 }
 
-// Close lets the target go.
-func (s *Session) Close() error { return s.Target.Close() }
+// Close lets the target go. By then the results are printed, so it is the time to save what the next run starts with;
+// where that can't be done (no room, no home), the next run takes as long as this one.
+func (s *Session) Close() error {
+	_ = s.File.Save()
+	return s.Target.Close()
+}
 
 // needSymbols refuses an executable without debug information, and says what can still be done.
 func (s *Session) needSymbols() error {

@@ -79,6 +79,7 @@ type unit struct {
 	version           uint16
 	addrSize          uint8
 	dwarf64           bool
+	abbrevOff         uint64
 	abbrevs           []abbrev // by code; Go's codes are dense
 	addrBase          uint64
 	strOffsetsBase    uint64
@@ -306,7 +307,7 @@ func (d *dwarfData) form(b *buf, u *unit, s attrSpec) (v value) {
 	case 0x0d: // sdata
 		v.u = uint64(b.sleb())
 	case 0x0e: // strp
-		v.block = cstringAt(d.str, d.offset(b, u))
+		v.block = cstringAt(d.str.bytes(), d.offset(b, u))
 	case 0x0f: // udata
 		v.u = b.uleb()
 	case 0x10: // ref_addr
@@ -343,15 +344,15 @@ func (d *dwarfData) form(b *buf, u *unit, s attrSpec) (v value) {
 	case 0x1e: // data16
 		v.block = b.take(16)
 	case 0x1f: // line_strp
-		v.block = cstringAt(d.lineStr, d.offset(b, u))
+		v.block = cstringAt(d.lineStr.bytes(), d.offset(b, u))
 	case 0x20: // ref_sig8
 		b.take(8)
 	case 0x21: // implicit_const
 		v.u = uint64(s.implicit)
 	case 0x22: // loclistx
-		v.u, v.isOff = d.listx(d.loclists, u.loclistsBase, u, b.uleb()), true
+		v.u, v.isOff = d.listx(d.loclists.bytes(), u.loclistsBase, u, b.uleb()), true
 	case 0x23: // rnglistx
-		v.u, v.isOff = d.listx(d.rnglists, u.rnglistsBase, u, b.uleb()), true
+		v.u, v.isOff = d.listx(d.rnglists.bytes(), u.rnglistsBase, u, b.uleb()), true
 	case 0x25:
 		v.block = d.strx(u, uint64(b.u8()))
 	case 0x26:
@@ -390,7 +391,7 @@ func (d *dwarfData) offset(b *buf, u *unit) uint64 {
 }
 
 func (d *dwarfData) addrx(u *unit, i uint64) uint64 {
-	b := buf{data: d.addr, off: u.addrBase + i*8}
+	b := buf{data: d.addr.bytes(), off: u.addrBase + i*8}
 	return b.u64()
 }
 
@@ -399,8 +400,8 @@ func (d *dwarfData) strx(u *unit, i uint64) []byte {
 	if u.dwarf64 {
 		size = 8
 	}
-	b := buf{data: d.strOffsets, off: u.strOffsetsBase + i*size}
-	return cstringAt(d.str, d.offset(&b, u))
+	b := buf{data: d.strOffsets.bytes(), off: u.strOffsetsBase + i*size}
+	return cstringAt(d.str.bytes(), d.offset(&b, u))
 }
 
 func (d *dwarfData) listx(data []byte, base uint64, u *unit, i uint64) uint64 {

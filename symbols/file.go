@@ -31,6 +31,8 @@ type File struct {
 	dictOnce  sync.Once
 	dicts     map[string][]uint64 // see Dictionaries
 
+	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save
+
 	mu    sync.Mutex
 	types map[uint64]*Type // by .debug_info offset
 	made  map[string]*Type // composed types that DWARF lacks, by name
@@ -39,15 +41,18 @@ type File struct {
 
 // Open reads the executable r; name is for messages only. It fails with ErrNotGo if r
 // is no ELF file made by Go. A file without DWARF opens too (see NoDWARF).
-func Open(r io.ReaderAt, name string) (*File, error) {
+func Open(r io.ReaderAt, name string) (*File, error) { return open(r, name, nil) }
+
+// open takes what a cache has from there, if one is given.
+func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	ef, err := elf.NewFile(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no ELF executable (%v): %w", name, err, ErrNotGo)
 	}
 	f := &File{name: name, elf: ef, types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
 	f.build, err = buildinfo.Read(r)
-	pcln := pclntabSection(ef)
-	if err != nil && pcln == nil {
+	table := pclntabSection(ef)
+	if err != nil && table == nil {
 		return nil, fmt.Errorf("%s has neither Go build info nor a Go function table: %w", name, ErrNotGo)
 	}
 	if ef.Machine != elf.EM_X86_64 {
@@ -56,15 +61,28 @@ func Open(r io.ReaderAt, name string) (*File, error) {
 	if f.build == nil {
 		f.build = &debug.BuildInfo{}
 	}
-	f.linkerSymbols()
-	f.pcln, f.pclnErr = newPclntab(f, pcln)
-	f.dwarf, f.noDWARF = loadDWARF(ef)
-	if f.noDWARF == nil {
-		f.index, f.noDWARF = f.dwarf.buildIndex()
+	if c != nil {
+		f.textStart, f.typesBase, f.goFunc, f.module = c.header.Text, c.header.Types, c.header.GoFunc, c.header.Module
+		f.pcln, f.pclnErr = parsePclntab(f, c.parts["pclntab"])
+		if f.dwarf, f.noDWARF = c.dwarf(); f.noDWARF == nil {
+			f.index = c.index()
+		}
+		return f, nil
 	}
+	f.linkerSymbols()
+	// Decompressing debug information takes longest: begin with it.
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		if f.dwarf, f.noDWARF = loadDWARF(ef); f.noDWARF == nil {
+			f.index, f.noDWARF = f.dwarf.buildIndex()
+		}
+	}()
+	f.pcln, f.pclnErr = newPclntab(f, table)
+	<-loaded
 	if f.noDWARF != nil {
 		f.noDWARF = fmt.Errorf("%s: %w", name, f.noDWARF)
-		f.index = emptyIndex()
+		f.index = &index{}
 	}
 	return f, nil
 }

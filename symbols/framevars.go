@@ -213,7 +213,7 @@ func (v *FuncVars) Location(fv *FrameVar, pc uint64) []byte {
 
 // findLoc searches a DWARF 4 location list (section 2.6.2 of that standard).
 func (d *dwarfData) findLoc(u *unit, off, pc uint64) []byte {
-	b := buf{data: d.loc, off: off}
+	b := buf{data: d.loc.bytes(), off: off}
 	base := u.lowPC
 	for {
 		low, high := b.u64(), b.u64()
@@ -264,7 +264,7 @@ func (d *dwarfData) listEntry(b *buf, u *unit, kind uint8, base *uint64) (r pcRa
 }
 
 func (d *dwarfData) findLoclist(u *unit, off, pc uint64) []byte {
-	b := buf{data: d.loclists, off: off}
+	b := buf{data: d.loclists.bytes(), off: off}
 	base := u.lowPC
 	for {
 		kind := b.u8()
@@ -293,7 +293,7 @@ func (d *dwarfData) pcRanges(u *unit, off uint64) []pcRange {
 	var out []pcRange
 	base := u.lowPC
 	if u.version < 5 {
-		b := buf{data: d.ranges, off: off}
+		b := buf{data: d.ranges.bytes(), off: off}
 		for {
 			low, high := b.u64(), b.u64()
 			if b.bad || (low == 0 && high == 0) {
@@ -306,7 +306,7 @@ func (d *dwarfData) pcRanges(u *unit, off uint64) []pcRange {
 			out = append(out, pcRange{base + low, base + high})
 		}
 	}
-	b := buf{data: d.rnglists, off: off}
+	b := buf{data: d.rnglists.bytes(), off: off}
 	for {
 		kind := b.u8()
 		if b.bad || kind == 0 {

@@ -1,6 +1,7 @@
 package symbols
 
 import (
+	"cmp"
 	"debug/elf"
 	"fmt"
 	"runtime"
@@ -10,41 +11,61 @@ import (
 	"sync"
 )
 
-// dwarfData holds the debug sections, decompressed, and the units found in them.
+// dwarfData holds the debug sections, decompressed when they are first needed, and the units found in them.
 type dwarfData struct {
-	info, abbrev, str, lineStr, strOffsets, addr []byte
-	loc, loclists, ranges, rnglists              []byte
-	units                                        []*unit // in order of offset
+	info, abbrev                    []byte
+	str, lineStr, strOffsets, addr  *section
+	loc, loclists, ranges, rnglists *section
+	units                           []*unit // in order of offset
 }
+
+// section is a debug section that is read when it is first asked for; many runs need few of them.
+type section struct {
+	once sync.Once
+	elf  *elf.Section // nil: the file has none
+	data []byte
+}
+
+func (s *section) bytes() []byte {
+	if s == nil {
+		return nil
+	}
+	s.once.Do(func() {
+		if s.elf != nil {
+			s.data, _ = s.elf.Data() // what is missing shows as malformed where it is used
+		}
+	})
+	return s.data
+}
+
+// maxSection bounds what a section may claim to decompress to, in bytes.
+const maxSection = 4 << 30
 
 // index is what one pass over .debug_info learns: where things are, by name.
 type index struct {
-	types        map[string]uint64   // Go name -> entry
-	vars         map[string]uint64   // full name -> entry
-	runtimeTypes map[uint64]uint64   // offset from runtime.types -> entry
-	constants    map[uint64][]uint64 // entry of a named type -> entries of constants
-	functions    []function          // concrete functions by lowPC
-	origins      map[string]uint64   // functions by name -> entry (abstract or concrete)
-	packages     map[string]string   // import path -> package name
+	types        names             // Go name -> entry
+	vars         names             // full name -> entry
+	runtimeTypes []pair            // offset from runtime.types -> entry
+	constants    []pair            // entry of a named type -> entry of a constant
+	functions    []function        // concrete functions by lowPC
+	packages     map[string]string // import path -> package name
 
-	once      sync.Once
-	typeNames []string
-	varNames  []string
-	shortType map[string][]string // short name -> full names
-	shortVar  map[string][]string
+	once       sync.Once
+	shortTypes names // short name -> number in types
+	shortVars  names
 }
 
-type function struct {
-	lowPC, highPC uint64
-	off           uint64
+// pair and function are laid out as they stand in the cache file.
+type pair struct{ key, value uint64 }
+
+type function struct{ lowPC, highPC, off uint64 }
+
+// find gives the first pair with a key.
+func find(pairs []pair, key uint64) int {
+	return sort.Search(len(pairs), func(i int) bool { return pairs[i].key >= key })
 }
 
-func emptyIndex() *index {
-	return &index{types: map[string]uint64{}, vars: map[string]uint64{}, runtimeTypes: map[uint64]uint64{},
-		constants: map[uint64][]uint64{}, origins: map[string]uint64{}, packages: map[string]string{}}
-}
-
-// loadDWARF reads the debug sections (the large ones in parallel) and the unit headers.
+// loadDWARF reads the debug sections that every run needs, side by side, and the unit headers.
 func loadDWARF(ef *elf.File) (*dwarfData, error) {
 	d := &dwarfData{}
 	if ef.Section(".debug_info") == nil || ef.Section(".debug_abbrev") == nil {
@@ -53,38 +74,32 @@ func loadDWARF(ef *elf.File) (*dwarfData, error) {
 		}
 		return nil, ErrNoDWARF
 	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
-	for name, dst := range map[string]*[]byte{
-		".debug_info": &d.info, ".debug_abbrev": &d.abbrev, ".debug_str": &d.str, ".debug_line_str": &d.lineStr,
-		".debug_str_offsets": &d.strOffsets, ".debug_addr": &d.addr, ".debug_loc": &d.loc, ".debug_loclists": &d.loclists,
-		".debug_ranges": &d.ranges, ".debug_rnglists": &d.rnglists,
-	} {
-		s := ef.Section(name)
-		if s == nil {
-			continue
+	for name, s := range d.sections() {
+		*s = &section{elf: ef.Section(name)}
+		if found := (*s).elf; found != nil && found.Size > maxSection {
+			return nil, fmt.Errorf("section %s claims %d bytes: %w", name, found.Size, errDWARF)
 		}
-		if s.Size > 4<<30 {
+	}
+	for name, dst := range map[string]*[]byte{".debug_info": &d.info, ".debug_abbrev": &d.abbrev} {
+		s := ef.Section(name)
+		if s.Size > maxSection {
 			return nil, fmt.Errorf("section %s claims %d bytes: %w", name, s.Size, errDWARF)
 		}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			data, err := s.Data()
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil && failed == nil {
-				failed = fmt.Errorf("section %s: %w", name, err)
-			}
-			*dst = data
-		}()
-	}
-	wg.Wait()
-	if failed != nil {
-		return nil, failed
+		data, err := s.Data()
+		if err != nil {
+			return nil, fmt.Errorf("section %s: %w", name, err)
+		}
+		*dst = data
 	}
 	return d, d.readUnits()
+}
+
+// sections names the debug sections that are read late.
+func (d *dwarfData) sections() map[string]**section {
+	return map[string]**section{
+		".debug_str": &d.str, ".debug_line_str": &d.lineStr, ".debug_str_offsets": &d.strOffsets, ".debug_addr": &d.addr,
+		".debug_loc": &d.loc, ".debug_loclists": &d.loclists, ".debug_ranges": &d.ranges, ".debug_rnglists": &d.rnglists,
+	}
 }
 
 // readUnits reads the unit headers and their first entries.
@@ -131,7 +146,7 @@ func (d *dwarfData) readUnits() error {
 			}
 			tables[abbrevOff] = table
 		}
-		u.abbrevs = table
+		u.abbrevs, u.abbrevOff = table, abbrevOff
 		if u.first >= u.end {
 			continue
 		}
@@ -160,21 +175,27 @@ func (d *dwarfData) unitAt(off uint64) *unit {
 	return d.units[i]
 }
 
+// gathered is what one worker finds.
+type gathered struct {
+	types, vars             []named
+	runtimeTypes, constants []pair
+	functions               []function
+}
+
 // buildIndex passes over the top level of every Go unit, units shared out over the processors.
 func (d *dwarfData) buildIndex() (*index, error) {
 	workers := min(runtime.GOMAXPROCS(0), 4)
-	parts := make([]*index, workers)
+	parts := make([]gathered, workers)
 	errs := make([]error, workers)
 	next := make(chan *unit)
 	var wg sync.WaitGroup
 	for i := range workers {
-		parts[i] = emptyIndex()
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
 			for u := range next {
 				if errs[i] == nil {
-					errs[i] = d.indexUnit(u, parts[i])
+					errs[i] = d.indexUnit(u, &parts[i])
 				}
 			}
 		}()
@@ -186,52 +207,41 @@ func (d *dwarfData) buildIndex() (*index, error) {
 	}
 	close(next)
 	wg.Wait()
-	whole := parts[0]
+	var all gathered
 	for i, p := range parts {
 		if errs[i] != nil {
 			return nil, errs[i]
 		}
-		if i == 0 {
-			continue
-		}
-		merge(whole.types, p.types)
-		merge(whole.vars, p.vars)
-		merge(whole.runtimeTypes, p.runtimeTypes)
-		merge(whole.origins, p.origins)
-		merge(whole.packages, p.packages)
-		for k, v := range p.constants {
-			whole.constants[k] = append(whole.constants[k], v...)
-		}
-		whole.functions = append(whole.functions, p.functions...)
+		all.types = append(all.types, p.types...)
+		all.vars = append(all.vars, p.vars...)
+		all.runtimeTypes = append(all.runtimeTypes, p.runtimeTypes...)
+		all.constants = append(all.constants, p.constants...)
+		all.functions = append(all.functions, p.functions...)
 	}
-	for _, c := range whole.constants {
-		slices.Sort(c)
-	}
-	slices.SortFunc(whole.functions, func(a, b function) int {
-		if a.lowPC < b.lowPC {
-			return -1
+	x := &index{runtimeTypes: all.runtimeTypes, constants: all.constants, functions: all.functions, packages: map[string]string{}}
+	for _, u := range d.units {
+		if u.isGo && u.pkg != "" {
+			x.packages[u.path] = u.pkg
 		}
-		return 1
-	})
-	return whole, nil
+	}
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		x.vars = newNames(all.vars, true)
+		for _, pairs := range [][]pair{x.runtimeTypes, x.constants} {
+			slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value)) })
+		}
+		slices.SortFunc(x.functions, func(a, b function) int { return cmp.Compare(a.lowPC, b.lowPC) })
+	}()
+	x.types = newNames(all.types, true)
+	wg.Wait()
+	return x, nil
 }
 
-// merge keeps the lower offset where both have a name, so that the result doesn't depend on the order of work.
-func merge[K comparable, V uint64 | string](dst, src map[K]V) {
-	for k, v := range src {
-		if old, ok := dst[k]; !ok || v < old {
-			dst[k] = v
-		}
-	}
-}
-
-func (d *dwarfData) indexUnit(u *unit, x *index) error {
+func (d *dwarfData) indexUnit(u *unit, x *gathered) error {
 	var e die
 	if err := d.entry(u, u.first, &e); err != nil {
 		return err
-	}
-	if u.pkg != "" {
-		x.packages[u.path] = u.pkg
 	}
 	if !e.children {
 		return nil
@@ -245,29 +255,23 @@ func (d *dwarfData) indexUnit(u *unit, x *index) error {
 			return nil
 		case tagVariable:
 			if len(e.name) > 0 && len(e.loc) > 0 {
-				x.vars[unescape(string(e.name))] = off
+				x.vars = append(x.vars, named{name: unescape(string(e.name)), value: off})
 			}
 		case tagConstant:
 			if e.hasConst && e.typ != 0 {
-				x.constants[e.typ] = append(x.constants[e.typ], off)
+				x.constants = append(x.constants, pair{e.typ, off})
 			}
 		case tagSubprogram:
 			if e.hasLowPC && e.highPC > e.lowPC {
 				x.functions = append(x.functions, function{e.lowPC, e.highPC, off})
 			}
-			if len(e.name) > 0 {
-				x.origins[unescape(string(e.name))] = off
-			}
 		case tagTypedef, tagStructType, tagPointerType, tagArrayType, tagBaseType, tagSubroutineType:
 			if len(e.name) > 0 {
-				name := unescape(string(e.name))
 				// A typedef without a kind only gives its target's name again.
-				if _, ok := x.types[name]; !ok || e.goKind != 0 {
-					x.types[name] = off
-				}
+				x.types = append(x.types, named{name: unescape(string(e.name)), value: off, second: e.goKind == 0})
 			}
 			if e.runtimeType != 0 {
-				x.runtimeTypes[e.runtimeType] = off
+				x.runtimeTypes = append(x.runtimeTypes, pair{e.runtimeType, off})
 			}
 		}
 		if e.children {

@@ -360,7 +360,9 @@ func (t *Type) constants() []constant {
 		return nil // a predeclared type: constants of type int belong to nobody
 	}
 	var out []constant
-	for _, off := range t.file.index.constants[t.off] {
+	pairs := t.file.index.constants
+	for i := find(pairs, t.off); i < len(pairs) && pairs[i].key == t.off; i++ {
+		off := pairs[i].value
 		var e die
 		if u := t.file.dwarf.unitAt(off); u != nil && t.file.dwarf.entry(u, off, &e) == nil {
 			out = append(out, constant{unescape(string(e.name)), e.constVal})

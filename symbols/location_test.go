@@ -10,7 +10,8 @@ func FuzzLocation(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, uint64(0), uint64(4), false)
 	f.Add([]byte{7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 255, 255, 255, 255, 255}, uint64(1), uint64(4), true)
 	f.Fuzz(func(t *testing.T, data []byte, off, pc uint64, five bool) {
-		d := &dwarfData{loc: data, loclists: data, ranges: data, rnglists: data, addr: data, str: data, strOffsets: data, info: data, abbrev: data}
+		raw := &section{data: data}
+		d := &dwarfData{loc: raw, loclists: raw, ranges: raw, rnglists: raw, addr: raw, str: raw, strOffsets: raw, info: data, abbrev: data}
 		u := &unit{version: 4, lowPC: 0x1000, end: uint64(len(data))}
 		if five {
 			u.version = 5

@@ -10,31 +10,42 @@ import (
 	"unicode/utf8"
 )
 
-// prepareNames builds the tables that only short and near names need, once.
+// prepareNames builds the tables of short names, once, where the cache didn't bring them.
 func (x *index) prepareNames() {
 	x.once.Do(func() {
-		x.shortType, x.shortVar = map[string][]string{}, map[string][]string{}
-		for name := range x.types {
-			if strings.ContainsAny(name, "<·") || strings.HasPrefix(name, "noalg.") {
-				continue // the linker's own: hash<..>, map<..>, closures' structs
-			}
-			x.typeNames = append(x.typeNames, name)
-			short := x.short(normal(name))
-			x.shortType[short] = append(x.shortType[short], name)
+		if x.shortTypes.entries == nil {
+			x.shortTypes = x.shortNames(&x.types, func(name string) (string, bool) { return normal(name), !isLinkers(name) })
 		}
-		for name := range x.vars {
-			x.varNames = append(x.varNames, name)
-			short := x.short(name)
-			x.shortVar[short] = append(x.shortVar[short], name)
-		}
-		slices.Sort(x.typeNames)
-		slices.Sort(x.varNames)
-		for _, m := range []map[string][]string{x.shortType, x.shortVar} {
-			for _, names := range m {
-				slices.Sort(names)
-			}
+		if x.shortVars.entries == nil {
+			x.shortVars = x.shortNames(&x.vars, func(name string) (string, bool) { return name, true })
 		}
 	})
+}
+
+// isLinkers tells the linker's own types: hash<..>, map<..>, closures' structs.
+func isLinkers(name string) bool {
+	return strings.ContainsAny(name, "<·") || strings.HasPrefix(name, "noalg.")
+}
+
+func (x *index) shortNames(full *names, use func(string) (string, bool)) names {
+	list := make([]named, 0, len(full.entries))
+	for i := range full.entries {
+		if name, ok := use(full.at(i)); ok {
+			list = append(list, named{name: x.short(name), value: uint64(i)})
+		}
+	}
+	return newNames(list, false)
+}
+
+// fullNames gives the full names that a short one stands for.
+func fullNames(short, full *names, name string) (out []string) {
+	for _, i := range short.all(name) {
+		if i < uint64(len(full.entries)) {
+			out = append(out, full.at(int(i)))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // normal brings the ways to write a type to one: no spaces after commas, "interface {}" for any.
@@ -114,13 +125,14 @@ func (f *File) Var(name string) (Var, error) {
 	if !f.HasDWARF() {
 		return Var{}, fmt.Errorf("variable %s: %w", name, f.noDWARF)
 	}
-	off, ok := f.index.vars[name]
+	off, ok := f.index.vars.get(name)
 	if !ok {
-		full, err := f.oneOf("variable", name, func(n string) []string { return f.index.shortVar[n] }, f.Vars)
+		full, err := f.oneOf("variable", name, func(n string) []string { return fullNames(&f.index.shortVars, &f.index.vars, n) }, f.Vars)
 		if err != nil {
 			return Var{}, err
 		}
-		name, off = full, f.index.vars[full]
+		name = full
+		off, _ = f.index.vars.get(full)
 	}
 	u := f.dwarf.unitAt(off)
 	var e die
@@ -158,16 +170,24 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 	return "", say(ErrNotFound, "no %s %s in %s; near names: %s", what, name, f.name, strings.Join(near, ", "))
 }
 
-// Vars lists the full names of all package variables, sorted. The slice must not be changed.
+// Vars lists the full names of all package variables, sorted.
 func (f *File) Vars() []string {
-	f.index.prepareNames()
-	return f.index.varNames
+	out := make([]string, len(f.index.vars.entries))
+	for i := range out {
+		out[i] = f.index.vars.at(i)
+	}
+	return out
 }
 
-// TypeNames lists the full names of all types that DWARF describes, sorted. The slice must not be changed.
+// TypeNames lists the full names of all types that DWARF describes, sorted.
 func (f *File) TypeNames() []string {
-	f.index.prepareNames()
-	return f.index.typeNames
+	var out []string
+	for i := range f.index.types.entries {
+		if name := f.index.types.at(i); !isLinkers(name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // Packages lists the import paths of all packages, sorted.
@@ -194,7 +214,7 @@ func (f *File) Type(name string) (*Type, error) {
 		return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
 	}
 	name = normal(strings.TrimSpace(name))
-	if off, ok := f.index.types[name]; ok {
+	if off, ok := f.index.types.get(name); ok {
 		return f.typeAt(off), nil
 	}
 	switch {
@@ -221,11 +241,12 @@ func (f *File) Type(name string) (*Type, error) {
 			}
 		}
 	}
-	full, err := f.oneOf("type", name, func(n string) []string { return f.index.shortType[n] }, f.TypeNames)
+	full, err := f.oneOf("type", name, func(n string) []string { return fullNames(&f.index.shortTypes, &f.index.types, n) }, f.TypeNames)
 	if err != nil {
 		return nil, err
 	}
-	return f.typeAt(f.index.types[full]), nil
+	off, _ := f.index.types.get(full)
+	return f.typeAt(off), nil
 }
 
 // PointerTo gives the type *t.
@@ -249,7 +270,7 @@ func (f *File) ArrayOf(t *Type, n int64) (*Type, error) {
 }
 
 func (f *File) composed(name string, build func() *Type) *Type {
-	if off, ok := f.index.types[name]; ok {
+	if off, ok := f.index.types.get(name); ok {
 		if t := f.typeAt(off); t.Kind != reflect.Invalid {
 			return t
 		}
@@ -267,11 +288,12 @@ func (f *File) composed(name string, build func() *Type) *Type {
 
 // RuntimeType finds the type whose descriptor lies at this offset from runtime.types.
 func (f *File) RuntimeType(offset uint64) (*Type, bool) {
-	off, ok := f.index.runtimeTypes[offset]
-	if !ok {
+	pairs := f.index.runtimeTypes
+	i := find(pairs, offset)
+	if i == len(pairs) || pairs[i].key != offset {
 		return nil, false
 	}
-	return f.typeAt(off), true
+	return f.typeAt(pairs[i].value), true
 }
 
 // Near picks up to n names that someone who typed name may have meant, nearest first:

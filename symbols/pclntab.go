@@ -57,6 +57,10 @@ func newPclntab(f *File, s *elf.Section) (*pclntab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: section .gopclntab: %w", f.name, err)
 	}
+	return parsePclntab(f, data)
+}
+
+func parsePclntab(f *File, data []byte) (*pclntab, error) {
 	bad := func(why string) error { return fmt.Errorf("%s: function table: %s", f.name, why) }
 	if len(data) < 72 {
 		return nil, bad("too short")
