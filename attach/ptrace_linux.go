@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type tracer struct {
 	threads []Thread     // of those that stopped; allocated before the stop
 	tid     int          // of the OS thread that owns ptrace
 	left    bool         // not all could be detached by name
+	inner   map[int]int  // numbers of threads in the target's own pid namespace; nil where that is ours
 	seizing atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
 	regs    unix.PtraceRegs
 	info    waitInfo
@@ -71,11 +73,36 @@ func newTracer(p *Process) (*tracer, error) {
 	if err != nil {
 		return nil, p.exited(err)
 	}
+	if len(st.NSpid) > 1 {
+		t.inner = map[int]int{}
+		tasks, _ := os.ReadDir(p.proc("task"))
+		for _, task := range tasks {
+			if tid, err := strconv.Atoi(task.Name()); err == nil {
+				t.innerID(tid)
+			}
+		}
+	}
 	room := 2*st.Threads + 64
 	t.known = make(map[int]struct{}, room)
 	t.tracees = make([]tracee, 0, room)
 	t.threads = make([]Thread, 0, room)
 	return t, nil
+}
+
+// innerID is a thread's number in the target's own pid namespace. All that are there beforehand are looked up before the stop.
+func (t *tracer) innerID(tid int) int {
+	if t.inner == nil {
+		return tid
+	}
+	id, ok := t.inner[tid]
+	if !ok {
+		id = tid
+		if st, err := readStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid)); err == nil && len(st.NSpid) > 0 {
+			id = st.NSpid[len(st.NSpid)-1]
+		}
+		t.inner[tid] = id
+	}
+	return id
 }
 
 // stop seizes and interrupts until every thread of the process stands still. began is when the first was
@@ -296,7 +323,7 @@ func (t *tracer) poll(tr *tracee) {
 			return // killed in this moment: the next look says so
 		}
 		tr.state = traceeStopped
-		t.threads = append(t.threads, Thread{ID: tr.tid, Regs: registersOf(&t.regs)})
+		t.threads = append(t.threads, Thread{ID: tr.tid, InnerID: t.innerID(tr.tid), Regs: registersOf(&t.regs)})
 	}
 }
 

@@ -49,8 +49,9 @@ func (r *Registers) BP() uint64 { return r.DWARF[6] }
 
 // Thread is an OS thread of the target, as seen in a stop or in a core.
 type Thread struct {
-	ID   int
-	Regs Registers
+	ID      int
+	InnerID int // as the target knows it, in the innermost pid namespace; ID where there is only one
+	Regs    Registers
 }
 
 // Stats is what a look has cost so far.

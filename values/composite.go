@@ -154,6 +154,10 @@ func (v Value) dynamic() (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
+	if t.Kind == reflect.Interface {
+		// No interface holds an interface: following it could go on for ever.
+		return Value{}, fmt.Errorf("%s says that it holds an interface, %s: %w", v, t.Name, ErrCorrupt)
+	}
 	direct, err := v.s.storedDirectly(word, t)
 	if err != nil {
 		return Value{}, err
@@ -177,12 +181,7 @@ func (v Value) same(w Value, depth int) (bool, error) {
 	}
 	switch v.Type.Kind {
 	case reflect.String:
-		a, n, err := v.Text(1 << 20)
-		if err != nil {
-			return false, err
-		}
-		b, m, err := w.Text(1 << 20)
-		return n == m && a == b, err
+		return v.sameText(w)
 	case reflect.Interface:
 		a, err := v.Elem()
 		if errors.Is(err, ErrNil) {
@@ -244,4 +243,30 @@ func ignoreNil(err error) error {
 		return nil
 	}
 	return err
+}
+
+// sameText compares strings piece by piece, whatever their length.
+func (v Value) sameText(w Value) (bool, error) {
+	a, n, _, err := v.sliceHeader()
+	if err != nil {
+		return false, err
+	}
+	b, m, _, err := w.sliceHeader()
+	if err != nil || n != m {
+		return false, err
+	}
+	const piece = 1 << 20
+	for at := int64(0); at < n && a != b; at += piece {
+		size := int(min(n-at, piece))
+		x, err := v.s.Slice(a+uint64(at), size)
+		if err != nil {
+			return false, err
+		}
+		first := string(x)
+		y, err := w.s.Slice(b+uint64(at), size)
+		if err != nil || first != string(y) {
+			return false, err
+		}
+	}
+	return true, nil
 }

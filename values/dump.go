@@ -285,7 +285,7 @@ func (d *dumper) list(v Value, depth, indent int) {
 		}
 	}
 	elem := v.Type.Elem()
-	if b, full, err := v.Bytes(d.opt.Bytes); err == nil && v.Type.Kind == reflect.Slice && full > 0 {
+	if b, full, err := v.Bytes(d.opt.Bytes); err == nil && v.Type.Kind == reflect.Slice && elem.Kind == reflect.Uint8 && full > 0 {
 		fmt.Fprintf(&d.out, "%s(%q)", name, b)
 		if full > len(b) {
 			fmt.Fprintf(&d.out, " /* ... %d more bytes */", full-len(b))

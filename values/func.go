@@ -1,8 +1,10 @@
 package values
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"ri/symbols"
@@ -11,8 +13,10 @@ import (
 // Function is what a func value holds.
 type Function struct {
 	symbols.Line
-	PC       uint64  // runtime address of its entry
-	Captured []Named // a closure's variables; empty if it has none, or if Go before 1.23 built the program, which doesn't record them
+	PC uint64 // runtime address of its entry
+	// Captured are a closure's variables. Some are missing where the compiler recorded no place for them: all before Go 1.23, later
+	// those that optimised code keeps in pieces.
+	Captured []Named
 }
 
 // Named is a value with the name that it has in the source.
@@ -56,21 +60,41 @@ func (s *Space) Closure(addr uint64) (Function, error) {
 		}
 		return f, nil
 	}
-	seen := map[int64]bool{}
+	var captured []symbols.FrameVar
 	for _, fv := range s.file.FuncVars(pc - s.bias).All() {
-		if fv.ClosureOffset < 0 || seen[fv.ClosureOffset] {
-			continue
+		if fv.ClosureOffset >= 0 {
+			captured = append(captured, fv)
 		}
-		seen[fv.ClosureOffset] = true
-		named := Named{fv.Name, s.At(addr+uint64(fv.ClosureOffset), fv.Type)}
-		if name, ok := strings.CutPrefix(fv.Name, "&"); ok {
-			if inner, err := named.Value.Elem(); err == nil {
-				named = Named{name, inner}
-			}
+	}
+	slices.SortStableFunc(captured, func(a, b symbols.FrameVar) int { return cmp.Compare(a.ClosureOffset, b.ClosureOffset) })
+	captured = slices.CompactFunc(captured, func(a, b symbols.FrameVar) bool { return a.ClosureOffset == b.ClosureOffset })
+	for i, fv := range captured {
+		room := int64(0) // to the next captured variable, if there is one
+		if i+1 < len(captured) {
+			room = captured[i+1].ClosureOffset - fv.ClosureOffset
 		}
-		f.Captured = append(f.Captured, named)
+		f.Captured = append(f.Captured, s.captured(addr+uint64(fv.ClosureOffset), fv, room))
 	}
 	return f, nil
+}
+
+// captured reads one variable of a closure. "&x" means x by reference; in code that isn't optimised also an x that the closure holds
+// itself, which has its place there: the room that it takes tells the two apart, and where it is the last, whether the word is an address.
+func (s *Space) captured(addr uint64, fv symbols.FrameVar, room int64) Named {
+	name, escaped := strings.CutPrefix(fv.Name, "&")
+	held := s.At(addr, fv.Type)
+	if !escaped || fv.Type.Kind != reflect.Pointer || fv.Type.Elem() == nil {
+		return Named{name, held}
+	}
+	elem := fv.Type.Elem()
+	inner, err := held.Elem()
+	if room > 8 && elem.Size > 8 || err != nil {
+		return Named{name, s.At(addr, elem)}
+	}
+	if _, err := s.Slice(inner.Addr, int(min(max(elem.Size, 1), 8))); err != nil {
+		return Named{name, s.At(addr, elem)}
+	}
+	return Named{name, inner}
 }
 
 // receiver takes the receiver's type out of a method's name: "pkg.(*T).m" gives "*pkg.T", "pkg.T.m" gives "pkg.T".

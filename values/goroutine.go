@@ -32,6 +32,7 @@ type Goroutine struct {
 	stackHi       uint64
 	labels        uint64
 	startPC, goPC uint64
+	m             uint64
 }
 
 // goroutineLayout is where runtime.g keeps what is needed: by field names, Go 1.20 to 1.26; -1 for fields that a release doesn't have.
@@ -39,6 +40,7 @@ type goroutineLayout struct {
 	size                                                     int64
 	id, status, waitReason, waitSince, parent, goPC, startPC int64
 	m, procID, sp, pc, sysSP, sysPC, lo, hi, labels          int64
+	g0, vdsoSP, vdsoPC                                       int64 // of runtime.m
 	reasons                                                  []string
 	allgs                                                    Value
 }
@@ -97,9 +99,10 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 			return nil, fmt.Errorf("runtime.g has no field %s in this release of Go (%s): %w", name, s.file.GoVersion(), ErrNoField)
 		}
 	}
-	l.procID = -1
+	l.procID, l.g0, l.vdsoSP, l.vdsoPC = -1, -1, -1, -1
 	if m, err := g.FieldByName("m"); err == nil && m.Field.Type.Elem() != nil {
-		l.procID = at(m.Field.Type.Elem(), "procid")
+		m := m.Field.Type.Elem()
+		l.procID, l.g0, l.vdsoSP, l.vdsoPC = at(m, "procid"), at(m, "g0"), at(m, "vdsoSP"), at(m, "vdsoPC")
 	}
 	if reasons, err := s.Var("runtime.waitReasonStrings"); err == nil {
 		n, _ := reasons.Len()
@@ -193,9 +196,13 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 			g.CreatedBy = info.Lines[0]
 		}
 	}
-	if m := word(l.m); m != 0 && l.procID >= 0 {
-		if id, err := s.Uint64(m + uint64(l.procID)); err == nil {
+	if g.m = word(l.m); g.m != 0 && l.procID >= 0 {
+		if id, err := s.Uint64(g.m + uint64(l.procID)); err == nil {
 			g.ThreadID = int(id)
+			// In a pid namespace of its own the program knows its threads by other numbers than we do.
+			if t := s.threads[g.ThreadID]; t != nil {
+				g.ThreadID = t.ID
+			}
 		}
 	}
 	return g, nil

@@ -25,9 +25,9 @@ var (
 type Space struct {
 	file    *symbols.File
 	mem     *attach.Cache
-	bias    uint64 // runtime address less link-time address
-	threads map[int]*attach.Thread
-	now     int64 // the target's nanotime at the look, 0 if unknown
+	bias    uint64                 // runtime address less link-time address
+	threads map[int]*attach.Thread // by the number that the program knows
+	now     int64                  // the target's nanotime at the look, 0 if unknown
 
 	local     []byte // bytes that live in no target memory, at localBase
 	types     map[uint64]*symbols.Type
@@ -70,7 +70,7 @@ func (s *Space) SetThreads(threads []attach.Thread) {
 	}
 	s.threads = map[int]*attach.Thread{}
 	for i := range threads {
-		s.threads[threads[i].ID] = &threads[i]
+		s.threads[threads[i].InnerID] = &threads[i]
 	}
 }
 

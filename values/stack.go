@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/go-delve/delve/pkg/dwarf/op"
@@ -27,6 +28,16 @@ type Frame struct {
 	depth int               // how many inlined calls down from the function itself
 }
 
+// thread finds a stopped thread by ri's number for it.
+func (s *Space) thread(id int) *attach.Thread {
+	for _, t := range s.threads {
+		if t.ID == id {
+			return t
+		}
+	}
+	return nil
+}
+
 // start says where unwinding begins: registers if it is on a stopped thread, else what the scheduler saved.
 func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 	switch g.status {
@@ -35,7 +46,7 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 			return g.sysPC, g.sysSP, nil, nil
 		}
 	case statusRunning:
-		t := g.s.threads[g.ThreadID]
+		t := g.s.thread(g.ThreadID)
 		if t == nil {
 			if g.s.threads == nil {
 				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
@@ -49,12 +60,66 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 			}
 			return 0, 0, nil, fmt.Errorf("goroutine %d runs code at %#x that is not Go's: %w", g.ID, t.Regs.PC(), ErrNoStack)
 		}
-		// On the system stack: runtime.systemstack and asmcgocall saved where they left.
+		return g.offStack(t)
 	}
 	if g.sp == 0 || g.sp < g.stackLo || g.sp > g.stackHi {
 		return 0, 0, nil, fmt.Errorf("goroutine %d (%s): saved SP %#x lies outside its stack %#x-%#x: %w", g.ID, g.Status, g.sp, g.stackLo, g.stackHi, ErrNoStack)
 	}
 	return g.pc, g.sp, nil, nil
+}
+
+// offStack says where unwinding begins for a running goroutine whose thread is on another stack: the system stack, the vDSO's
+// caller's, or the signal handler's. What the scheduler saved is believed only where that is certain: it may be of an earlier call.
+func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Registers, err error) {
+	l := g.s.gs
+	none := func(why string) (uint64, uint64, *attach.Registers, error) {
+		return 0, 0, nil, fmt.Errorf("goroutine %d %s (thread %d at %#x): %w", g.ID, why, t.ID, t.Regs.PC(), ErrNoStack)
+	}
+	word := func(base uint64, off int64) uint64 {
+		if off < 0 {
+			return 0
+		}
+		w, err := g.s.Uint64(base + uint64(off))
+		if err != nil {
+			return 0
+		}
+		return w
+	}
+	// A call of the vDSO (time.Now) notes where it came from, runtime/sys_linux_amd64.s.
+	if sp := word(g.m, l.vdsoSP); sp > g.stackLo && sp <= g.stackHi {
+		return word(g.m, l.vdsoPC), sp, nil, nil
+	}
+	g0 := word(g.m, l.g0)
+	low, high := word(g0, l.lo), word(g0, l.hi)
+	if now := t.Regs.SP(); g0 == 0 || now <= low || now > high {
+		return none("handles a signal or runs foreign code")
+	}
+	// On the system stack: runtime.systemstack saved where it left, if it is what called.
+	pc, sp = t.Regs.PC(), t.Regs.SP()
+	for range 64 {
+		info, ok := g.s.PC(pc)
+		if !ok {
+			return none("runs foreign code")
+		}
+		if info.Func == "runtime.systemstack" {
+			if g.sp > g.stackLo && g.sp <= g.stackHi {
+				return g.pc, g.sp, nil, nil
+			}
+			break
+		}
+		if info.FrameSize < 0 || info.TopFrame {
+			break
+		}
+		cfa := sp + uint64(info.FrameSize) + 8
+		if cfa <= sp || cfa > high {
+			break
+		}
+		if pc, err = g.s.Uint64(cfa - 8); err != nil {
+			break
+		}
+		sp = cfa
+	}
+	return none("is in the runtime, on the system stack")
 }
 
 // Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table, and leaves out what Go's own stack traces leave out
@@ -208,12 +273,21 @@ func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar,
 	if pieces == nil {
 		return g.s.At(uint64(addr), t), nil
 	}
+	gone := emptyPieces(program)
 	// Pieces one after another in memory are a value in memory.
 	if whole, ok := contiguous(pieces, t.Size); ok {
 		return g.s.At(whole, t), nil
 	}
 	data := make([]byte, 0, t.Size)
-	for _, p := range pieces {
+	for i, p := range pieces {
+		if i < len(gone) && gone[i] {
+			// A slice without its capacity is still one that can be read.
+			if t.Kind == reflect.Slice && i == 2 && len(data) == 16 {
+				data = append(data, data[8:16]...)
+				continue
+			}
+			return Value{}, errGone
+		}
 		size := p.Size
 		if size == 0 {
 			size = int(t.Size) - len(data)
@@ -247,6 +321,40 @@ func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar,
 		return Value{}, errGone
 	}
 	return g.s.At(g.s.keep(data), t), nil
+}
+
+// emptyPieces tells, for each piece of a location, whether the program says nothing of where it is (DWARF 5, section 2.6.1.2): Delve's
+// interpreter gives such a piece the value 0. It stops at an operation that Go's compiler doesn't emit.
+func emptyPieces(program []byte) (empty []bool) {
+	located := false
+	for i := 0; i < len(program); {
+		code := program[i]
+		i++
+		leb := func() uint64 {
+			v, n := binary.Uvarint(program[i:])
+			i += max(n, 1)
+			return v
+		}
+		switch {
+		case code == 0x93: // DW_OP_piece
+			leb()
+			empty = append(empty, !located)
+			located = false
+			continue
+		case code == 0x03: // addr
+			i += 8
+		case code == 0x10, code == 0x11, code == 0x23, code == 0x90, code == 0x91, code == 0xa1, code >= 0x70 && code <= 0x8f:
+			leb() // constu, consts, plus_uconst, regx, fbreg, addrx, breg
+		case code == 0x9e: // implicit_value
+			i += int(min(leb(), uint64(len(program))))
+		case code >= 0x30 && code <= 0x6f, code == 0x9c, code == 0x9f, code == 0x06, code == 0x1c, code == 0x22:
+			// lit, reg, call_frame_cfa, stack_value, deref, minus, plus
+		default:
+			return empty
+		}
+		located = true
+	}
+	return empty
 }
 
 func contiguous(pieces []op.Piece, size int64) (uint64, bool) {
