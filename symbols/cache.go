@@ -25,11 +25,13 @@ import (
 // 4096 bytes, then the parts, each at a multiple of 4096. CRCs are Castagnoli's.
 
 const (
-	cacheMagic   = "ri symbols 1\n\x00\x00\x00"
-	cacheAlign   = 4096
-	cacheSuffix  = ".symbols"
-	worthCaching = 8 << 20 // bytes of debug information; smaller ones open in no time
+	cacheMagic  = "ri symbols 1\n\x00\x00\x00"
+	cacheAlign  = 4096
+	cacheSuffix = ".symbols"
 )
+
+// worthCaching is how many bytes of debug information make a file worth its place; smaller executables open in no time.
+var worthCaching uint64 = 8 << 20
 
 // DefaultCacheSize bounds a cache folder, in bytes; the files that were not used for longest go first.
 const DefaultCacheSize = 2 << 30

@@ -31,6 +31,7 @@ type File struct {
 	dictOnce  sync.Once
 	dicts     map[string][]uint64 // see Dictionaries
 
+	cached                 bool
 	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save
 
 	mu    sync.Mutex
@@ -62,6 +63,7 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 		f.build = &debug.BuildInfo{}
 	}
 	if c != nil {
+		f.cached = true
 		f.textStart, f.typesBase, f.goFunc, f.module = c.header.Text, c.header.Types, c.header.GoFunc, c.header.Module
 		f.pcln, f.pclnErr = parsePclntab(f, c.parts["pclntab"])
 		if f.dwarf, f.noDWARF = c.dwarf(); f.noDWARF == nil {

@@ -213,7 +213,11 @@ func (f *File) Type(name string) (*Type, error) {
 	if !f.HasDWARF() {
 		return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
 	}
-	name = normal(strings.TrimSpace(name))
+	name = strings.TrimSpace(name)
+	if off, ok := f.index.types.get(name); ok { // with the spaces that DWARF has in func(string, string)
+		return f.typeAt(off), nil
+	}
+	name = normal(name)
 	if off, ok := f.index.types.get(name); ok {
 		return f.typeAt(off), nil
 	}
