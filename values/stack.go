@@ -1,13 +1,9 @@
 package values
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
-
-	"github.com/go-delve/delve/pkg/dwarf/op"
 
 	"ri/attach"
 	"ri/symbols"
@@ -239,7 +235,7 @@ func (g *Goroutine) frameValue(f *Frame, fv *symbols.FuncVars, v *symbols.FrameV
 }
 
 // located is frameValue by the location that holds at a runtime pc.
-func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar, pc uint64) (value Value, err error) {
+func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar, pc uint64) (Value, error) {
 	program := fv.Location(v, pc-g.s.bias)
 	if len(program) == 0 {
 		return Value{}, errGone
@@ -248,129 +244,26 @@ func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar,
 	if t.DictIndex() >= 0 {
 		t = g.dictType(f, fv, t)
 	}
+	return g.run(f, program, v.Name, t)
+}
+
+// run evaluates a DWARF location expression of a variable.
+func (g *Goroutine) run(f *Frame, program []byte, name string, t *symbols.Type) (Value, error) {
 	if t.Size < 0 || t.Size > maxBytes {
 		return Value{}, fmt.Errorf("%s: size %d: %w", t.Name, t.Size, ErrCorrupt)
 	}
-	defer func() { // Delve's interpreter indexes what the program says
-		if r := recover(); r != nil {
-			err = fmt.Errorf("location of %s: %v: %w", v.Name, r, ErrCorrupt)
-		}
-	}()
-	regs := op.NewDwarfRegisters(g.s.bias, nil, binary.LittleEndian, 16, 7, 6, 0)
-	regs.CFA, regs.FrameBase = int64(f.CFA), int64(f.CFA)
-	if f.regs != nil {
-		for i, r := range f.regs.DWARF {
-			regs.AddReg(uint64(i), op.DwarfRegisterFromUint64(r))
-		}
-	}
-	addr, pieces, err := op.ExecuteStackProgram(*regs, program, 8, func(p []byte, addr uint64) (int, error) {
-		b, err := g.s.Slice(addr, len(p))
-		return copy(p, b), err
-	})
+	pieces, err := g.s.locate(program, t.Size, f.CFA, f.regs)
 	if err != nil {
-		return Value{}, err
+		return Value{}, fmt.Errorf("%s: %w", name, err)
 	}
-	if pieces == nil {
-		return g.s.At(uint64(addr), t), nil
+	if addr, ok := contiguous(pieces, t.Size); ok {
+		return g.s.At(addr, t), nil
 	}
-	gone := emptyPieces(program)
-	// Pieces one after another in memory are a value in memory.
-	if whole, ok := contiguous(pieces, t.Size); ok {
-		return g.s.At(whole, t), nil
-	}
-	data := make([]byte, 0, t.Size)
-	for i, p := range pieces {
-		if i < len(gone) && gone[i] {
-			// A slice without its capacity is still one that can be read.
-			if t.Kind == reflect.Slice && i == 2 && len(data) == 16 {
-				data = append(data, data[8:16]...)
-				continue
-			}
-			return Value{}, errGone
-		}
-		size := p.Size
-		if size == 0 {
-			size = int(t.Size) - len(data)
-		}
-		if size < 0 || len(data)+size > int(t.Size) {
-			return Value{}, fmt.Errorf("location of %s: pieces of more than %d bytes: %w", v.Name, t.Size, ErrCorrupt)
-		}
-		var b []byte
-		switch p.Kind {
-		case op.AddrPiece:
-			if b, err = g.s.Slice(p.Val, size); err != nil {
-				return Value{}, err
-			}
-		case op.RegPiece:
-			if f.regs == nil || p.Val >= uint64(len(f.regs.DWARF)) {
-				return Value{}, errGone // the caller's registers are not saved
-			}
-			b = binary.LittleEndian.AppendUint64(nil, f.regs.DWARF[p.Val])
-		case op.ImmPiece:
-			b = p.Bytes
-			if b == nil {
-				b = binary.LittleEndian.AppendUint64(nil, p.Val)
-			}
-		}
-		if len(b) < size {
-			return Value{}, errGone
-		}
-		data = append(data, b[:size]...)
-	}
-	if int64(len(data)) != t.Size {
-		return Value{}, errGone
+	data, err := g.s.assemble(pieces, t, f.regs)
+	if err != nil {
+		return Value{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return g.s.At(g.s.keep(data), t), nil
-}
-
-// emptyPieces tells, for each piece of a location, whether the program says nothing of where it is (DWARF 5, section 2.6.1.2): Delve's
-// interpreter gives such a piece the value 0. It stops at an operation that Go's compiler doesn't emit.
-func emptyPieces(program []byte) (empty []bool) {
-	located := false
-	for i := 0; i < len(program); {
-		code := program[i]
-		i++
-		leb := func() uint64 {
-			v, n := binary.Uvarint(program[i:])
-			i += max(n, 1)
-			return v
-		}
-		switch {
-		case code == 0x93: // DW_OP_piece
-			leb()
-			empty = append(empty, !located)
-			located = false
-			continue
-		case code == 0x03: // addr
-			i += 8
-		case code == 0x10, code == 0x11, code == 0x23, code == 0x90, code == 0x91, code == 0xa1, code >= 0x70 && code <= 0x8f:
-			leb() // constu, consts, plus_uconst, regx, fbreg, addrx, breg
-		case code == 0x9e: // implicit_value
-			i += int(min(leb(), uint64(len(program))))
-		case code >= 0x30 && code <= 0x6f, code == 0x9c, code == 0x9f, code == 0x06, code == 0x1c, code == 0x22:
-			// lit, reg, call_frame_cfa, stack_value, deref, minus, plus
-		default:
-			return empty
-		}
-		located = true
-	}
-	return empty
-}
-
-func contiguous(pieces []op.Piece, size int64) (uint64, bool) {
-	next := pieces[0].Val
-	total := int64(0)
-	for _, p := range pieces {
-		n := int64(p.Size)
-		if n == 0 {
-			n = size - total
-		}
-		if p.Kind != op.AddrPiece || p.Val != next {
-			return 0, false
-		}
-		next, total = next+uint64(n), total+n
-	}
-	return pieces[0].Val, total == size
 }
 
 // dictType finds what a type parameter stands for, in the dictionary that the generic function was given
