@@ -142,6 +142,8 @@ var api = []Function{
 		`print(ri.buildinfo().settings.GOARCH)`, "amd64", GroupProgram},
 	{"ri.now", "(): number", "The target's now, in seconds since 1970.",
 		`print(ri.now() > 1.7e9)`, "true", GroupProgram},
+	{"ri.memo", "(key: string, value?: number|string|boolean): any", "Keeps a value for the script's next run on this target, or gives the one that was kept. A script runs on live memory first and then, from the start, on what is consistent: what the first run searched for, the second need only check.",
+		`print(ri.memo('answer', 42), ri.memo'answer')`, "42\t42", GroupProgram},
 	{"ri.again", "(seconds: number)", "Waits (the target runs), then takes a new look at it. Values from before stay addresses: what they lead to may be gone.",
 		`ri.again(0.5)`, "", GroupProgram},
 	{"require", "(module: string): any", "Loads a module from the script folders, once: require 'list' is lib/list.lua.",

@@ -53,8 +53,8 @@ func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed
 // errorText is an error with Lua's stack where that says more than the error.
 func errorText(err error) string {
 	var s *ScriptError
-	if errors.As(err, &s) && s.Line > 0 && strings.Count(s.Traceback, "\n") > 2 {
-		return err.Error() + "\n" + strings.TrimSpace(s.Traceback)
+	if errors.As(err, &s) && s.Line > 0 && s.Traceback != "" {
+		return err.Error() + "\n" + s.Traceback
 	}
 	return err.Error()
 }

@@ -24,7 +24,7 @@ type ScriptError struct {
 	File      string
 	Line      int    // 0: not known
 	Message   string // with file and line in front, as people know it
-	Traceback string // Lua's, a line a level; may be empty
+	Traceback string // Lua's, a line a level; empty where the message says as much
 	Cause     error  // the error of a binding that ended the script, if one did
 }
 
@@ -36,6 +36,22 @@ func (e *ScriptError) Unwrap() []error {
 		return []error{ErrScript}
 	}
 	return []error{ErrScript, e.Cause}
+}
+
+// luaLines takes a traceback's lines of Lua: where the machine itself stands in between, in Go, tells nobody anything. Of one line there is
+// nothing to tell that the message doesn't.
+func luaLines(traceback string) string {
+	var lines []string
+	for line := range strings.SplitSeq(traceback, "\n") {
+		line = strings.TrimSpace(line)
+		if line != "" && line != "stack traceback:" && !strings.HasPrefix(line, "[G]") && !strings.HasPrefix(line, protectedName) && !strings.HasPrefix(line, "(tailcall)") {
+			lines = append(lines, "\t"+line)
+		}
+	}
+	if len(lines) < 2 {
+		return ""
+	}
+	return "stack traceback:\n" + strings.Join(lines, "\n")
 }
 
 // newScriptError makes one of a Lua message "file:line: text".

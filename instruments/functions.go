@@ -25,7 +25,7 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		"emit": h.riEmit, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
-		"params": h.riParams, "again": h.riAgain, "now": h.riNow,
+		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo,
 	} {
 		h.setFunction(ri, name, f, false)
 	}

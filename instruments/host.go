@@ -51,7 +51,8 @@ type Host struct {
 	steps    int  // since the context was last asked in a Go loop
 	rows     int
 	loads    int64
-	lastErr  error // of the last binding that failed
+	lastErr  error  // of the last binding that failed
+	unknown  string // the last name that was no global, where packages are globals
 
 	columns  []Column
 	bindings map[*symbols.Type]*binding
@@ -59,8 +60,11 @@ type Host struct {
 	signed   map[int64]*lua.LUserData
 	unsigned map[uint64]*lua.LUserData
 	maps     map[mapIdentity]*mapIndex
-	modules  map[string]lua.LValue
+	modules  map[string]lua.LValue // of this run, by file
+	compiled map[string]*lua.FunctionProto
+	memo     map[string]lua.LValue // what scripts gave to ri.memo
 	walkers  map[string]*lua.LFunction
+	packages map[string]bool
 	metas    metatables
 }
 
@@ -78,6 +82,7 @@ func New(opt Options) *Host {
 		bindings: map[*symbols.Type]*binding{},
 		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
 		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},
+		compiled: map[string]*lua.FunctionProto{}, memo: map[string]lua.LValue{},
 	}
 	h.lua = lua.NewState(lua.Options{
 		SkipOpenLibs: true, CallStackSize: 4096,
@@ -113,11 +118,11 @@ func (h *Host) Values() int64 { return h.loads }
 // ctx ended; what was emitted before it is good.
 func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
 	return h.run(ctx, func() error {
-		h.script, h.rows, h.columns = script, 0, nil
+		h.script, h.rows, h.columns, h.unknown = script, 0, nil, ""
+		h.freshEnvironment()
 		h.params = h.paramsTable(params)
 		if script.packages {
 			h.exposePackages()
-			defer h.hidePackages()
 		}
 		if script.Header == nil {
 			return h.runBare(script)
@@ -220,7 +225,7 @@ func (h *Host) scriptError(err error) error {
 	if h.lastErr != nil && strings.Contains(message, h.lastErr.Error()) {
 		cause = h.lastErr
 	}
-	return newScriptError(message, api.StackTrace, cause)
+	return newScriptError(message+h.unknownGlobal(message), luaLines(api.StackTrace), cause)
 }
 
 // raise ends a binding with err; the message gets the Lua line in front.

@@ -1,7 +1,9 @@
 package instruments
 
 import (
+	"fmt"
 	"path"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -11,37 +13,45 @@ import (
 
 func (h *Host) exposePackages() {
 	meta := h.lua.NewTable()
-	var names map[string]bool
 	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
-		name := L.CheckString(2)
-		if h.space == nil {
+		name, ok := L.Get(2).(lua.LString)
+		if !ok || h.space == nil {
 			L.Push(lua.LNil)
 			return 1
 		}
-		if names == nil {
-			names = map[string]bool{}
-			file := h.space.File()
-			for _, p := range file.Packages() {
-				names[path.Base(p)] = true
-				if n, ok := file.PackageName(p); ok {
-					names[n] = true
-				}
-			}
+		if !h.packageNames()[string(name)] {
+			h.unknown = string(name)
+			L.Push(lua.LNil)
+			return 1
 		}
-		if !names[name] {
-			known := make([]string, 0, len(names))
-			for n := range names {
-				known = append(known, n)
-			}
-			L.RaiseError("no global %q: neither Lua's nor a package of the program%s", name, DidYouMean(name, known))
-		}
-		L.Push(h.packageValue(name))
+		L.Push(h.packageValue(string(name)))
 		return 1
 	}))
-	h.lua.G.Global.Metatable = meta
+	h.lua.Env.Metatable = meta
 }
 
-func (h *Host) hidePackages() { h.lua.G.Global.Metatable = lua.LNil }
+// packageNames has the names by which packages are globals.
+func (h *Host) packageNames() map[string]bool {
+	if h.packages == nil {
+		h.packages = map[string]bool{}
+		file := h.space.File()
+		for _, p := range file.Packages() {
+			h.packages[path.Base(p)] = true
+			if n, ok := file.PackageName(p); ok {
+				h.packages[n] = true
+			}
+		}
+	}
+	return h.packages
+}
+
+// unknownGlobal explains an error about nil by the name that was no global, if there was one.
+func (h *Host) unknownGlobal(message string) string {
+	if h.unknown == "" || !strings.Contains(message, "(nil)") && !strings.Contains(message, "nil value") {
+		return ""
+	}
+	return fmt.Sprintf(" (no global %q: neither Lua's nor a package of the program%s)", h.unknown, DidYouMean(h.unknown, sortedKeys(h.packageNames())))
+}
 
 // packageValue is a package: its dot reads variables.
 func (h *Host) packageValue(name string) lua.LValue {

@@ -3,6 +3,7 @@ package instruments
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -54,6 +55,9 @@ func WriteRows(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut
 	return WriteText(w, &Result{Columns: columns, Rows: rows}, style)
 }
 
+// trailingSpaces are those that end a line, before the end of colours too.
+var trailingSpaces = regexp.MustCompile(`(?m) +((?:\x1b\[0m)?)$`)
+
 func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableStyle) (cut bool) {
 	columns = allColumns(columns, rows)
 	cells, widths := layOut(columns, rows)
@@ -64,7 +68,6 @@ func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableSty
 
 	t := table.NewWriter()
 	t.SetStyle(plainStyle(style.Colour))
-	t.SuppressTrailingSpaces()
 	configs := make([]table.ColumnConfig, len(columns))
 	header := make(table.Row, len(columns))
 	for i, col := range columns {
@@ -85,7 +88,7 @@ func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableSty
 		}
 		t.AppendRow(out)
 	}
-	b.WriteString(t.Render() + "\n")
+	b.WriteString(trailingSpaces.ReplaceAllString(t.Render(), "$1") + "\n")
 	return cut
 }
 

@@ -52,7 +52,7 @@ func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
 	var script *Script
 	var err error
 	if file == "" {
-		script, err = compileTyped(text)
+		script, err = CompileExpression("-e", text)
 	} else {
 		if recipe, err = c.Bare(file); err == nil {
 			script, err = recipe.Script(c)
@@ -68,19 +68,6 @@ func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
 		}
 	}
 	return newPlan(c, recipe, script, params, look)
-}
-
-// compileTyped compiles what was typed after -e: an expression, or statements. Package names are its globals.
-func compileTyped(text string) (*Script, error) {
-	const packages = `require("packages"); `
-	if _, err := CompileExpression("-e", text); err != nil {
-		return nil, err // of the text as it was typed
-	}
-	s, err := CompileScript("-e", packages+"return "+text)
-	if err != nil {
-		s, err = CompileScript("-e", packages+text)
-	}
-	return s, err
 }
 
 func findRecipe(c *Catalogue, name string) (*Recipe, error) {

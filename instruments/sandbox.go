@@ -178,9 +178,13 @@ func (h *Host) loadModule(L *lua.LState, file, source string) (lua.LValue, error
 	default:
 		return value, nil
 	}
-	proto, _, err := compileLua(file, source)
-	if err != nil {
-		return nil, err
+	proto := h.compiled[file]
+	if proto == nil {
+		var err error
+		if proto, _, err = compileLua(file, source); err != nil {
+			return nil, err
+		}
+		h.compiled[file] = proto
 	}
 	h.modules[file] = loadingModule
 	was := h.loading

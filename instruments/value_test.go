@@ -63,7 +63,8 @@ func TestValues(t *testing.T) {
 		{`main.all.text`, `"hello"`},
 		{`print(main.first.next.value, type(string.rep))`, "1\tfunction"},
 		{`main.firts`, "ask:1: "},
-		{`mian.first`, `ask:1: no global "mian": neither Lua's nor a package of the program; did you mean main?`},
+		{`mian.first`, `ask:1: attempt to index a non-table object(nil) with key 'first' (no global "mian": neither Lua's nor a package of the program; did you mean main?)`},
+		{`(n or 0) + 1`, "1"}, // a global that nobody set is nil, as Lua has it
 		{`x = 1; print(x)`, "1"},
 		// errors
 		{`ri.var'main.broken'.next.next.value`, "ask:1: main.broken.next.next.value: address 0x18 is not mapped"},

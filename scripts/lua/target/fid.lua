@@ -12,22 +12,20 @@ function fid.parse(text)
   return ri.int("0x" .. container), ri.int("0x" .. key)
 end
 
--- found remembers where a fid was: what the rehearsal on live memory found needn't be searched for in the stop.
-local found = {}
-
 -- find looks a fid up in a map by fids, whose hash can't be called: it looks at all, a million in 0.4 s. typename is that of
 -- the map's elements; listed(element) says whether one that was found before is still in use.
 function fid.find(map, text, typename, listed)
   local container, key = fid.parse(text)
   local function is(f) return f.Key == key and f.Container == container end
-  if found[text] then
-    local element = ri.at(found[text], typename)
+  local found = "fid " .. text -- what the rehearsal on live memory found needn't be searched for in the stop
+  if ri.memo(found) then
+    local element = ri.at(ri.memo(found), typename)
     local whole, good = pcall(function() return is(element.fid) and listed(element) end) -- it may be freed, and anything by now
     if whole and good then return element end
   end
   for f, element in ri.pairs(map) do
     if is(f) then
-      found[text] = ri.addr(element)
+      ri.memo(found, ri.addr(element))
       listed(element) -- which finds in turn what it will ask for
       return element
     end
