@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Variant is one way to build a program.
@@ -73,6 +75,18 @@ func Build(t testing.TB, dir string, v Variant) string {
 		toolchain = "local"
 	}
 	exe := filepath.Join(cacheDir(t), fmt.Sprintf("%s-%s-%x", filepath.Base(dir), v.Name, digest(t, dir, toolchain, v)))
+	if _, err := os.Stat(exe); err == nil {
+		return exe
+	}
+	// Whoever comes second waits for the first.
+	lock, err := os.OpenFile(exe+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(exe); err == nil {
 		return exe
 	}
