@@ -30,6 +30,7 @@ type snapshotView struct {
 	mem     *processMemory
 	threads []Thread
 	stats   Stats
+	buffer  []byte
 	pages   map[uint64][]byte // by page number; nil: wasn't mapped
 
 	mu     sync.Mutex
@@ -97,6 +98,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions) (View, error) {
 	if failure != nil {
 		return nil, failure
 	}
+	v.buffer = buffer
 	v.pages = make(map[uint64][]byte, len(pages))
 	for _, r := range c.runs {
 		for at := 0; at < len(r.data); at += PageSize {
@@ -274,6 +276,15 @@ func (v *snapshotView) Err() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.err
+}
+
+// Discard closes the view and gives its memory back. Only for one that nobody reads any more.
+func (v *snapshotView) Discard() {
+	v.Close()
+	if v.buffer != nil {
+		unix.Munmap(v.buffer)
+		v.buffer, v.pages = nil, nil
+	}
 }
 
 // Close forgets the copy; the target has been running all along. The buffer is left to the end of the process, since a script that was given up may still read it.

@@ -31,7 +31,7 @@ type Recipe struct {
 	View       attach.ViewKind // "": the default
 	MaxStop    time.Duration   // 0: the default
 	Limits     Limits
-	Lock       string // EXPR of the mutex that must be free
+	Locks      []string // expressions of the mutexes that must be free
 
 	Origin    Position   // where it is declared
 	Overrides []Position // recipes of that name in earlier sources, which this one replaces

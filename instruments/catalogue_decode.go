@@ -35,7 +35,7 @@ var recipeKeys = map[string]func(*entryDecoder, *yaml.Node){
 	},
 	"max-stop": func(d *entryDecoder, n *yaml.Node) { d.recipe.MaxStop = d.duration(n) },
 	"limits":   (*entryDecoder).limits,
-	"lock":     func(d *entryDecoder, n *yaml.Node) { d.recipe.Lock = d.text(n) },
+	"lock":     (*entryDecoder).locks,
 }
 
 var limitKeys = map[string]func(*entryDecoder, *yaml.Node){
@@ -179,6 +179,19 @@ func (d *entryDecoder) limits(n *yaml.Node) {
 		return
 	}
 	d.mapping(n, "limit", limitKeys)
+}
+
+// locks takes one expression or a list of them.
+func (d *entryDecoder) locks(n *yaml.Node) {
+	list := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		list = n.Content
+	}
+	for _, n := range list {
+		if expr := d.text(n); expr != "" {
+			d.recipe.Locks = append(d.recipe.Locks, expr)
+		}
+	}
 }
 
 func (d *entryDecoder) text(n *yaml.Node) string {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -59,7 +60,7 @@ queue:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Title != "the queue" || r.Mode != Read || r.View != attach.Live || r.MaxStop != 250*time.Millisecond || r.Lock != "main.queue.mu" ||
+	if r.Title != "the queue" || r.Mode != Read || r.View != attach.Live || r.MaxStop != 250*time.Millisecond || !slices.Equal(r.Locks, []string{"main.queue.mu"}) ||
 		r.Limits != (Limits{Time: 3 * time.Second, Memory: 64 << 20, Rows: 1000}) || r.Presets["limit"] != "10" || r.Origin != (Position{"a.yaml", 2}) {
 		t.Errorf("decoded wrongly: %+v", r)
 	}

@@ -33,6 +33,9 @@ func (o *Output) Conclude(r *Result) error {
 			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
 		}
 	}
+	for _, line := range r.lockWarnings() {
+		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", PrintableText(line))
+	}
 	if !o.Quiet {
 		fmt.Fprintln(o.Stderr, r.Cost())
 	}

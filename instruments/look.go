@@ -16,9 +16,12 @@ type look struct {
 	options attach.ViewOptions
 	cache   *attach.Cache
 	space   *values.Space
+	locks   *locks
 	values  int64 // read by the script, once it has ended
 
 	rehearsing bool // on live memory: nothing to let go, nothing to wait for
+
+	ctx context.Context // of the look; a script's own ends with the script, and would take the view with it
 
 	mu      sync.Mutex
 	view    attach.View
@@ -28,22 +31,93 @@ type look struct {
 	changed chan struct{} // a new view took the place of the old one
 }
 
-func newLook(s *Session, options attach.ViewOptions) *look {
+func newLook(s *Session, p *Plan) *look {
 	cache := attach.NewCache(nil)
-	return &look{target: s.Target, options: options, cache: cache, space: values.New(s.File, cache, s.Bias), changed: make(chan struct{}, 1)}
+	return &look{
+		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop}, cache: cache, space: values.New(s.File, cache, s.Bias),
+		locks: newLocks(s, p), changed: make(chan struct{}, 1),
+	}
 }
 
 // begin takes the view.
 func (l *look) begin(ctx context.Context) error {
-	view, err := l.target.View(ctx, l.options)
-	if err != nil {
+	l.missed, l.ctx = 0, ctx
+	if err := l.take(ctx); err != nil {
 		return viewError(err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended, l.missed = false, 0
-	l.see(view)
+	l.ended = false
 	return nil
+}
+
+// take takes a view of a moment at which the locks are free. While one is held the target runs.
+func (l *look) take(ctx context.Context) error {
+	waits := l.options.Kind != attach.Live && l.locks.wait()
+	end := time.Now().Add(lockWait)
+	for stops, rounds := 0, 1; ; {
+		if waits {
+			err := l.locks.await(ctx, stops, end)
+			if errors.As(err, new(*heldError)) || stops == lockStops {
+				return l.locks.refusal()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		view, err := l.target.View(l.ctx, l.options)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.see(view)
+		l.mu.Unlock()
+		if l.options.Kind == attach.Live || len(l.locks.reports) == 0 {
+			return nil
+		}
+		err = l.locks.held(l.space)
+		missed := missedOf(view)
+		if missed > 0 && rounds < snapshotRounds { // the lock itself isn't in the copy
+			l.giveBack()
+			l.wantTouched()
+			l.missed -= missed
+			rounds++
+			continue
+		}
+		if !waits {
+			l.locks.readHeld(err)
+			return nil
+		}
+		if err == nil {
+			return nil
+		}
+		l.giveBack()
+		var held *heldError
+		if !errors.As(err, &held) {
+			return err
+		}
+		for _, i := range held.locks {
+			l.locks.reports[i].Stops++
+		}
+		stops++
+	}
+}
+
+// giveBack ends a view that nothing was read from but locks.
+func (l *look) giveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release()
+	if unread, ok := l.view.(interface{ Discard() }); ok {
+		unread.Discard()
+	}
+}
+
+func missedOf(view attach.View) int {
+	if snapshot, ok := view.(interface{ Missed() []uint64 }); ok {
+		return len(snapshot.Missed())
+	}
+	return 0
 }
 
 // see makes view what is seen.
@@ -102,9 +176,7 @@ func (l *look) release() {
 	l.stats.Stops += now.Stops
 	l.stats.Stopped += now.Stopped
 	l.stats.BytesRead += now.BytesRead
-	if snapshot, ok := l.view.(interface{ Missed() []uint64 }); ok {
-		l.missed += len(snapshot.Missed())
-	}
+	l.missed += missedOf(l.view)
 }
 
 // wantTouched has the next snapshot copy the pages that this look touched, too.
@@ -143,13 +215,11 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	view, err := l.target.View(ctx, l.options)
-	if err != nil {
+	if err := l.take(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	l.ended = false
-	l.see(view)
 	l.mu.Unlock()
 	l.changed <- struct{}{}
 	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go

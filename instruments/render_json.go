@@ -28,6 +28,7 @@ func WriteJSON(w io.Writer, r *Result) error {
 		{"stopped_ns", int64(r.Stats.Stopped)},
 		{"read_bytes", r.Stats.BytesRead},
 		{"values", r.ValuesRead},
+		{"locks", lockRows(r.Locks)},
 		{"rows", rawRows(r)},
 		{"findings", findingRows(r.Findings)},
 	}

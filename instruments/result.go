@@ -19,6 +19,7 @@ type Result struct {
 	View       attach.ViewKind
 	Stats      attach.Stats
 	ValuesRead int64
+	Locks      []LockReport
 
 	Columns  []Column
 	Rows     []Row
@@ -123,12 +124,13 @@ func (r *Result) Cost() string {
 	case r.Stats.Stops == 0:
 		b.WriteString("no stop")
 	default:
-		fmt.Fprintf(&b, "stopped %s (%s)", shortDuration(r.Stats.Stopped), plural(int64(r.Stats.Stops), "stop"))
+		fmt.Fprintf(&b, "stopped %s (%s%s)", shortDuration(r.Stats.Stopped), plural(int64(r.Stats.Stops), "stop"), r.lockStops())
 	}
 	fmt.Fprintf(&b, ", read %s", shortBytes(r.Stats.BytesRead))
 	if r.ValuesRead > 0 {
 		fmt.Fprintf(&b, ", %s", plural(r.ValuesRead, "value"))
 	}
+	b.WriteString(r.lockWaits())
 	return b.String()
 }
 

@@ -127,6 +127,9 @@ func Run(ctx context.Context, out *Output, p *Plan, choice TargetChoice) error {
 	if err := s.checkParams(ctx, p); err != nil {
 		return err
 	}
+	if err := s.checkLocks(ctx, p); err != nil {
+		return err
+	}
 	res, err := s.Run(ctx, p, out)
 	if err != nil {
 		return err
@@ -170,10 +173,15 @@ func (s *Session) checkExpr(ctx context.Context, expr string) error {
 	}
 	defer view.Close()
 	_, err = s.Space(view).Eval(expr)
-	if errors.Is(err, symbols.ErrNotFound) || errors.Is(err, symbols.ErrAmbiguous) || errors.Is(err, values.ErrNoField) || errors.Is(err, symbols.ErrNoDWARF) {
+	if wrongName(err) {
 		return err
 	}
 	return nil
+}
+
+// wrongName tells whether an expression failed for something that the program doesn't have.
+func wrongName(err error) bool {
+	return errors.Is(err, symbols.ErrNotFound) || errors.Is(err, symbols.ErrAmbiguous) || errors.Is(err, values.ErrNoField) || errors.Is(err, symbols.ErrNoDWARF)
 }
 
 // Space joins the session's symbols with a view.

@@ -60,7 +60,8 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 	if p.View == attach.Live {
 		sink.live, sink.report = out.Log, out.Progress()
 	}
-	look := newLook(s, attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop})
+	look := newLook(s, p)
+	defer look.locks.close()
 	if s.Info.Kind == "process" && p.View != attach.Live {
 		err := s.rehearseAll(ctx, look, sink, rehearsalTime(p), f)
 		if errors.Is(err, ErrTime) { // what it found until then is better than nothing
@@ -86,8 +87,11 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 			sink.clear()
 			continue
 		}
+		if p.View == attach.Live {
+			look.locks.readHeld(look.locks.peek(ctx))
+		}
 		res := sink.seal()
-		res.View, res.Stats = look.view.Kind(), look.stats
+		res.View, res.Stats, res.Locks = look.view.Kind(), look.stats, look.locks.report(&look.stats)
 		if ended {
 			res.ValuesRead = look.values
 		}
@@ -112,6 +116,9 @@ func rehearsalTime(p *Plan) time.Duration {
 func (s *Session) once(ctx context.Context, look *look, sink *collector, f func(context.Context, *look, Sink) error) (runErr error, ended bool, err error) {
 	if err := s.affordable(look.options); err != nil {
 		return nil, false, err
+	}
+	if look.options.Kind == attach.Live && len(look.locks.reports) > 0 {
+		look.locks.readHeld(look.locks.peek(ctx))
 	}
 	if err := look.begin(ctx); err != nil {
 		return nil, false, err
@@ -161,6 +168,7 @@ func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, mos
 	}
 	defer view.Close()
 	look.see(view)
+	_ = look.locks.held(look.space) // so that the copy has them
 	look.rehearsing = true
 	defer func() { look.rehearsing = false }()
 

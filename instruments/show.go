@@ -125,7 +125,7 @@ func runRows(r *Recipe, h *Header) (rows []Row) {
 	add("view", string(view))
 	add("longest stop", durationText(maxStop))
 	add("limits", fmt.Sprintf("%s, %s, %s", durationText(limits.Time), shortBytes(limits.Memory), plural(int64(limits.Rows), "row")))
-	add("lock", r.Lock)
+	add("lock", strings.Join(r.Locks, ", "))
 	add("instrument", r.Instrument)
 	add("from", r.Origin.String())
 	for _, p := range r.Overrides {
@@ -174,6 +174,6 @@ func showRow(r *Recipe, h *Header) Row {
 		}},
 		{"sample", h.Sample}, {"mode", string(r.Mode)}, {"view", string(view)}, {"max_stop_ns", maxStop},
 		{"limits", Row{{"time_ns", limits.Time}, {"memory", limits.Memory}, {"rows", int64(limits.Rows)}}},
-		{"lock", r.Lock}, {"instrument", r.Instrument}, {"from", r.Origin.String()}, {"overrides", positions(r.Overrides)},
+		{"locks", texts(r.Locks)}, {"instrument", r.Instrument}, {"from", r.Origin.String()}, {"overrides", positions(r.Overrides)},
 	}
 }

@@ -69,6 +69,7 @@ type Look struct {
 	MaxStop    time.Duration
 	MaxTime    time.Duration // of the script, stopped or not
 	Write, Yes bool
+	IgnoreLock bool // read what a recipe's lock guards, whoever holds it
 }
 
 const longestStop = time.Hour

@@ -208,6 +208,13 @@ func main() {
 	mutex.Lock()
 	rwmutex.RLock()
 	rwmutex.RLock()
+	writing.Lock()
+	wanted.RLock()
+	go wanted.Lock()
+	for wanted.TryRLock() {
+		wanted.RUnlock()
+		runtime.Gosched()
+	}
 	group.Add(3)
 	ready, stop := make(chan struct{}), make(chan struct{})
 	h := &hidden{"found in a frame"}
@@ -221,12 +228,16 @@ func main() {
 	fmt.Scanln(&line)
 	close(stop)
 	runtime.KeepAlive(h)
-	fmt.Println(all.b, first, cycle, broken, grid, big)
+	fmt.Println(&free, lock, all.b, first, cycle, broken, grid, big)
 }
 
 var (
 	big     map[string]int
 	mutex   sync.Mutex
 	rwmutex sync.RWMutex
+	writing sync.RWMutex // held by a writer
+	wanted  sync.RWMutex // by a reader; a writer waits
+	free    sync.Mutex
+	lock    sync.Locker = &writing
 	group   sync.WaitGroup
 )
