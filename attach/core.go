@@ -184,7 +184,7 @@ func (c *Core) ExecutableChecked() bool { return c.content.checked }
 
 // View implements Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.
 func (c *Core) View(ctx context.Context, opt ViewOptions) (View, error) {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	return &coreView{core: c, done: make(chan struct{})}, nil
@@ -217,6 +217,13 @@ func (v *coreView) ReadMemory(p []byte, addr uint64) (int, error) {
 	n, err := v.core.memory.ReadMemory(p, addr)
 	v.bytesRead.Add(int64(n))
 	return n, err
+}
+
+func (v *coreView) explain(addr uint64) error {
+	if _, err := v.core.memory.ReadMemory(make([]byte, 1), addr); err != nil {
+		return err
+	}
+	return notMapped(addr)
 }
 
 func (v *coreView) Kind() ViewKind        { return Stopped }

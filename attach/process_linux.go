@@ -301,7 +301,7 @@ func (p *Process) Describe() string { return fmt.Sprintf("pid %d (%s)", p.pid, p
 // View implements Target. Kind Live needs no ptrace; kind Stopped fails with ErrTraced, ErrPermission, ErrExited
 // or ErrDeadline (not all threads came to a stop in time), each with what to do.
 func (p *Process) View(ctx context.Context, opt ViewOptions) (View, error) {
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	switch opt.Kind {

@@ -258,7 +258,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			return fmt.Errorf("%s: %d of %d threads have not come to a stop within %v (%s): raise --max-stop, or look without a stop: --view live: %w",
 				t.process.Describe(), pending, len(t.tracees), limit, t.pendingThreads(), ErrDeadline)
 		}
-		if err := ctx.Err(); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		if nap.wait(progress) {

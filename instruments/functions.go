@@ -146,6 +146,9 @@ func (h *Host) riVars(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.vars: %w", err))
 	}
+	if !h.space.File().HasDWARF() { // which is not the same as that there are none
+		h.raise(L, fmt.Errorf("ri.vars: %w", symbols.ErrNoDWARF))
+	}
 	t := h.lua.NewTable()
 	for _, name := range h.space.File().Vars() {
 		if pattern.MatchString(name) {

@@ -9,6 +9,7 @@ return {
   description = [[
 Lists the package variables of a package with their types and values, a line each. The package is named by its path, or by the
 last part of it: main, net/http, http.]],
+  needs = { vars = { "runtime.buildVersion" } },
   params = {
     { name = "package", type = "string", default = "main", help = "path, or its last part" },
     { name = "name", type = "string", default = "", help = "only variables whose name contains this" },
