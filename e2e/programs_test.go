@@ -336,7 +336,7 @@ func awaitTraced(pid int) error {
 // riCommand is ri with arguments; a stop may take as long as it takes unless the test says otherwise.
 func riCommand(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(bin, "ri"), unhurried(args)...)
-	cmd.Env = append(os.Environ(), "NO_COLOR=1", "XDG_CONFIG_HOME="+bin)
+	cmd.Env = append(os.Environ(), "NO_COLOR=1", "XDG_CONFIG_HOME="+filepath.Join(bin, ".config"))
 	cmd.Dir = "testdata"
 	return cmd
 }
