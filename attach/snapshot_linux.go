@@ -74,8 +74,10 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions) (View, error) {
 
 	var failure error
 	finished := make(chan struct{})
+	suspension.RLock()
 	go onTracerThread(func() {
 		defer close(finished)
+		defer suspension.RUnlock()
 		defer t.close()
 		t.prepareThread()
 		noExec := make(chan struct{})

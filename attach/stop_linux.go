@@ -68,6 +68,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 		return nil, fmt.Errorf("stopping %s: %w", v.name, err)
 	}
 	ready := make(chan error, 1)
+	suspension.RLock()
 	go onTracerThread(func() { v.hold(ctx, t, limit, ready) })
 	if err := <-ready; err != nil {
 		<-v.finished
@@ -79,6 +80,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 
 func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, ready chan<- error) {
 	defer close(v.finished)
+	defer suspension.RUnlock()
 	defer t.close()
 	defer v.wake.close()
 	t.prepareThread()
@@ -111,6 +113,8 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, 
 			reason = context.Cause(ctx)
 		case time.Since(began) >= limit:
 			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, ErrDeadline)
+		case suspension.begun.Load():
+			reason = fmt.Errorf("%w while it held %s, which runs since", ErrSuspended, v.name)
 		case t.dead():
 			reason = fmt.Errorf("%s was killed while it was stopped: %w", v.name, ErrExited)
 		}

@@ -53,6 +53,9 @@ type Signal struct{ syscall.Signal }
 
 func (s Signal) Error() string { return fmt.Sprintf("%v; the target runs", s.Signal) }
 
+// Suspend lets all targets run and then stops this process, as job control wants it.
+func Suspend() { attach.Suspend() }
+
 // ExitCode is what ri exits with after err.
 func ExitCode(err error) int {
 	var coded *codedError

@@ -18,6 +18,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
+	obeyJobControl()
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
 	if err != nil && !root.started {
@@ -45,4 +46,24 @@ func withSignals(parent context.Context) (context.Context, func()) {
 		os.Exit(128 + int(second))
 	}()
 	return ctx, func() { cancel(nil) }
+}
+
+// obeyJobControl lets the target run before Ctrl-Z, or reading or writing in the background, stops ri. What the
+// shell had ignored stays so.
+func obeyJobControl() {
+	signals := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU} {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	go func() {
+		for range signals {
+			instruments.Suspend()
+			select {
+			case <-signals: // another of the same moment
+			default:
+			}
+		}
+	}()
 }
