@@ -23,8 +23,8 @@ type mapIdentity struct {
 
 // mapIndex finds elements by key.
 type mapIndex struct {
-	elems map[any]values.Value
-	err   error // where reading the map broke off; what came before is in elems
+	elems map[any][]values.Entry // more than one where keys of several types are written alike
+	err   error                  // where reading the map broke off; what came before is in elems
 }
 
 // mapElement looks a key up. The error is values.ErrNotFound if the map doesn't have it.
@@ -45,8 +45,28 @@ func (h *Host) mapElement(L *lua.LState, r *ref, m values.Value, key lua.LValue)
 	if err != nil {
 		return m, s, &pathError{r.path(), err}
 	}
-	if e, ok := index.elems[goKey]; ok {
-		return e, s, nil
+	var found []values.Entry
+	switch k := goKey.(type) {
+	case typedPointer:
+		for _, e := range index.elems[k.word] {
+			if dynamic, err := dynamicKey(e.Key); err == nil && sameType(dynamic.Type, k.pointer) {
+				found = append(found, e)
+			}
+		}
+	case int64:
+		found = index.elems[k]
+		if float := float64(k); m.Type.Key().Kind == reflect.Interface {
+			found = append(found[:len(found):len(found)], index.elems[float]...)
+		}
+	default:
+		found = index.elems[goKey]
+	}
+	if len(found) > 0 {
+		e, err := values.Choose(found, goKey, m.Type)
+		if err != nil {
+			err = &pathError{childPath(r, s), err}
+		}
+		return e, s, err
 	}
 	if index.err != nil {
 		return m, s, &pathError{r.path(), index.err} // it may be in the rest
@@ -63,7 +83,7 @@ func (h *Host) indexMap(L *lua.LState, m values.Value) (*mapIndex, error) {
 	if index := h.maps[id]; index != nil {
 		return index, nil
 	}
-	index := &mapIndex{elems: map[any]values.Value{}}
+	index := &mapIndex{elems: map[any][]values.Entry{}}
 	for e, err := range m.Entries() {
 		if err != nil {
 			index.err = err
@@ -71,7 +91,7 @@ func (h *Host) indexMap(L *lua.LState, m values.Value) (*mapIndex, error) {
 		}
 		h.check(L)
 		if k, ok := plainKey(e.Key); ok {
-			index.elems[k] = e.Value
+			index.elems[k] = append(index.elems[k], e)
 		}
 	}
 	h.maps[id] = index
@@ -80,12 +100,9 @@ func (h *Host) indexMap(L *lua.LState, m values.Value) (*mapIndex, error) {
 
 // plainKey gives a map's key as a Go value that can be compared.
 func plainKey(k values.Value) (any, bool) {
-	if k.Type.Kind == reflect.Interface {
-		in, err := k.Elem()
-		if err != nil {
-			return nil, false
-		}
-		k = in
+	k, err := dynamicKey(k)
+	if err != nil {
+		return nil, false
 	}
 	switch classOf(k.Type) {
 	case classBool:
@@ -113,8 +130,29 @@ func plainKey(k values.Value) (any, bool) {
 	return nil, false
 }
 
-// pointerKey is a pointer as a map's key.
-type pointerKey uint64
+// dynamicKey is what is in a key that is an interface.
+func dynamicKey(k values.Value) (values.Value, error) {
+	if k.Type.Kind == reflect.Interface {
+		return k.Elem()
+	}
+	return k, nil
+}
+
+// pointerKey is a pointer as a map's key; typedPointer one whose type is known.
+type (
+	pointerKey   uint64
+	typedPointer struct {
+		word    pointerKey
+		pointer *symbols.Type
+	}
+)
+
+// sameType tells types apart by name: one that only interfaces hold has another description than one that is declared.
+func sameType(a, b *symbols.Type) bool { return a == b || a.Name == b.Name }
+
+func wrongKey(m *symbols.Type, what string) error {
+	return fmt.Errorf("a %s has keys of type %s, not %s", m.Name, m.Key().Name, what)
+}
 
 // mapKey turns a Lua value into a key of the map's type, and its text.
 func (h *Host) mapKey(t *symbols.Type, key lua.LValue) (any, string, error) {
@@ -124,18 +162,27 @@ func (h *Host) mapKey(t *symbols.Type, key lua.LValue) (any, string, error) {
 	}
 	want := classOf(kt)
 	wrong := func() (any, string, error) {
-		return nil, "", fmt.Errorf("a %s has keys of type %s, not %s", t.Name, kt.Name, h.describe(key))
+		return nil, "", wrongKey(t, h.describe(key))
 	}
 	any := want == classInterface
 	if r, ok := refOf(key); ok {
-		if r.binding.class == classPointer || r.binding.class == classHandle {
-			if r.binding.class == classHandle {
-				word, err := r.value().Word()
-				return pointerKey(word), r.path(), err
-			}
-			return pointerKey(r.addr), r.path(), nil
+		if !any && !sameType(r.binding.goType, kt) {
+			return wrong()
+		}
+		switch r.binding.class {
+		case classPointer:
+			return typedPointer{pointerKey(r.addr), r.binding.goType}, r.path(), nil
+		case classHandle:
+			word, err := r.value().Word()
+			return typedPointer{pointerKey(word), r.binding.goType}, r.path(), err
 		}
 		return r.value(), r.path(), nil
+	}
+	if p, ok := placeOf(key); ok { // a number or string with its type
+		if !any && !sameType(p.value.Type, kt) {
+			return wrong()
+		}
+		return p.value, p.path, nil
 	}
 	switch k := key.(type) {
 	case lua.LBool:

@@ -66,6 +66,16 @@ func TestValues(t *testing.T) {
 		{`mian.first`, `ask:1: attempt to index a non-table object(nil) with key 'first' (no global "mian": neither Lua's nor a package of the program; did you mean main?)`},
 		{`(n or 0) + 1`, "1"}, // a global that nobody set is nil, as Lua has it
 		{`x = 1; print(x)`, "1"},
+		// keys of several types
+		{`local m = ri.var'main.alike'; print(m[1], m[3], m.w, m[4], m[ri.ref'main.small'])`, "int\tfloat64\tstring\tnil\tuint8"},
+		{`ri.var'main.alike'[2]`, "ask:1: main.alike[2]: ambiguous: map[interface {}]string has the keys int64 2, uint8 2"},
+		{`print(ri.eval'main.alike[1]', ri.eval'main.alike["w"]', ri.eval'main.alike[1.0]')`, "int\tstring\tfloat64"},
+		{`ri.eval'main.alike[2]'`, "ask:1: main.alike[2]: ambiguous: map[interface {}]string has the keys int64 2, uint8 2"},
+		{`print(ri.var'main.byNode'[ri.var'main.first'])`, "nil"},
+		{`ri.var'main.byNode'[ri.var'main.all'.pair]`, "ask:1: main.byNode: a map[*main.Node]int has keys of type *main.Node, not a main.Pair[string,int]"},
+		{`ri.var'main.big'[ri.var'main.first']`, "ask:1: main.big: a map[string]int has keys of type string, not a *main.Node"},
+		{`ri.var'main.big'[7]`, "ask:1: main.big: a map[string]int has keys of type string, not the number 7"},
+		{`ri.eval'main.small + 1'`, "ask:1: main.small + 1: only variables"},
 		// errors
 		{`ri.var'main.broken'.next.next.value`, "ask:1: main.broken.next.next.value: address 0x18 is not mapped"},
 		{`ri.var'all'.tetx`, `ask:1: all: no field "tetx" in main.Everything; did you mean text?; it has Base, Inner, b, `},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
+	"strings"
 
 	"ri/symbols"
 )
@@ -360,8 +362,9 @@ func (w *mapWalk) chain(addr uint64, old bool) error {
 
 // Lookup gives a map's element by key: a bool, int64, uint64, float64, string, or a Value of the key's type. The
 // program's hash can't be called, so it scans: keep an index of your own for many look-ups. An interface key is matched by its dynamic
-// value. ErrNotFound if there is none.
+// value, see Choose. ErrNotFound if there is none.
 func (v Value) Lookup(key any) (Value, error) {
+	var found []Entry
 	for e, err := range v.Entries() {
 		if err != nil {
 			return Value{}, err
@@ -370,11 +373,50 @@ func (v Value) Lookup(key any) (Value, error) {
 		if err != nil {
 			return Value{}, err
 		}
-		if ok {
+		if !ok {
+			continue
+		}
+		if v.Type.Key().Kind != reflect.Interface {
 			return e.Value, nil
 		}
+		found = append(found, e)
 	}
-	return Value{}, fmt.Errorf("no key %v in %s: %w", key, v.Type.Name, ErrNotFound)
+	return Choose(found, key, v.Type)
+}
+
+// Choose takes the entry that a key means from those of a map that equal it: where the map's keys are interfaces, 1 may be an int, an int64 and a
+// float64. It means what Go would take the constant for, int, float64 or string; if there is no such key, there must be one only.
+func Choose(found []Entry, key any, m *symbols.Type) (Value, error) {
+	switch len(found) {
+	case 0:
+		return Value{}, fmt.Errorf("no key %v in %s: %w", key, m.Name, ErrNotFound)
+	case 1:
+		return found[0].Value, nil
+	}
+	standard := ""
+	switch key.(type) {
+	case int64, uint64:
+		standard = "int"
+	case float64:
+		standard = "float64"
+	case string:
+		standard = "string"
+	case bool:
+		standard = "bool"
+	}
+	var kinds []string
+	for _, e := range found {
+		k := e.Key
+		if inner, err := k.Elem(); k.Type.Kind == reflect.Interface && err == nil {
+			k = inner
+		}
+		if k.Type.Name == standard {
+			return e.Value, nil
+		}
+		kinds = append(kinds, fmt.Sprintf("%s %v", k.Type.Name, key))
+	}
+	slices.Sort(kinds)
+	return Value{}, fmt.Errorf("ambiguous: %s has the keys %s: %w", m.Name, strings.Join(kinds, ", "), symbols.ErrAmbiguous)
 }
 
 // Equals compares with a Go bool, int64, uint64, float64, string or Value; numbers by value, whatever their kinds.

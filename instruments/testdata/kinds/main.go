@@ -228,8 +228,17 @@ func main() {
 	fmt.Scanln(&line)
 	close(stop)
 	runtime.KeepAlive(h)
-	fmt.Println(&free, lock, all.b, first, cycle, broken, grid, big)
+	fmt.Println(&free, lock, all.b, first, cycle, broken, grid, big, alike, byNode, small)
 }
+
+// Keys that are written alike.
+type Word string
+
+var (
+	small  = uint8(2)
+	alike  = map[any]string{1: "int", int64(1): "int64", 1.0: "float64", int64(2): "int64", uint8(2): "uint8", 3.0: "float64", "w": "string", Word("w"): "Word"}
+	byNode = map[*Node]int{}
+)
 
 var (
 	big     map[string]int
