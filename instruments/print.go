@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 
+	"ri/attach"
 	"ri/values"
 )
 
@@ -33,9 +34,15 @@ func Print(ctx context.Context, out *Output, expr string, depth int, how Look, c
 		return Refused(err)
 	}
 	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, sink Sink) error {
+		before := look.space.Values()
+		defer func() { look.values = look.space.Values() - before }()
 		v, err := look.space.Eval(expr)
 		if err != nil {
 			return err
+		}
+		// What lies beyond it may be broken, and is then said so in its place; the value itself has to be there.
+		if _, err := look.space.Slice(v.Addr, int(min(v.Type.Size, attach.PageSize))); err != nil {
+			return &pathError{expr, err}
 		}
 		text := v.Dump(values.DumpOptions{Depth: depth})
 		if out.Format == Table {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
+	"go/printer"
 	"go/token"
 	"reflect"
 	"strconv"
@@ -198,8 +199,19 @@ func (e *evaluator) text(n ast.Node) string {
 		return e.text(n.X) + "[" + low + ":" + high + "]"
 	case *ast.TypeAssertExpr:
 		return e.text(n.X) + ".(" + e.text(n.Type) + ")"
+	case *ast.BinaryExpr:
+		return e.text(n.X) + " " + n.Op.String() + " " + e.text(n.Y)
 	}
-	return "?"
+	// What is no expression of ours anyhow, as Go formats it.
+	var out strings.Builder
+	if err := printer.Fprint(&out, token.NewFileSet(), n); err != nil {
+		return "the expression"
+	}
+	text := out.String()
+	for name, path := range e.paths {
+		text = strings.ReplaceAll(text, name, path)
+	}
+	return text
 }
 
 // at puts the failed part of the expression before an error, once.
