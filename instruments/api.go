@@ -144,6 +144,8 @@ var api = []Function{
 		`print(ri.now() > 1.7e9)`, "true", GroupProgram},
 	{"ri.memo", "(key: string, value?: number|string|boolean): any", "Keeps a value for the script's next run on this target, or gives the one that was kept. A script runs on live memory first and then, from the start, on what is consistent: what the first run searched for, the second need only check.",
 		`print(ri.memo('answer', 42), ri.memo'answer')`, "42\t42", GroupProgram},
+	{"ri.atlimit", "(f: function)", "Has f called if a limit (of time, or of the stop) ends the script: it emits what was gathered so far. It has half a second, and nothing of the target can be read any more.",
+		`local sum = 0; ri.atlimit(function() ri.emit{sum = sum} end)`, "", GroupProgram},
 	{"ri.again", "(seconds: number)", "Waits (the target runs), then takes a new look at it. Values from before stay addresses: what they lead to may be gone.",
 		`ri.again(0.5)`, "", GroupProgram},
 	{"require", "(module: string): any", "Loads a module from the script folders, once: require 'list' is lib/list.lua.",

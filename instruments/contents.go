@@ -109,7 +109,11 @@ func (h *Host) riChan(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, &pathError{path, err})
 	}
-	L.Push(h.table("len", c.Len, "cap", c.Cap, "closed", c.Closed, "addr", c.Addr, "elem", c.Elem.Name))
+	elem := h.opaque.goType.Name
+	if c.Elem != nil {
+		elem = c.Elem.Name
+	}
+	L.Push(h.table("len", c.Len, "cap", c.Cap, "closed", c.Closed, "addr", c.Addr, "elem", elem))
 	return 1
 }
 

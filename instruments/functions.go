@@ -25,7 +25,7 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		"emit": h.riEmit, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
-		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo,
+		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
 	} {
 		h.setFunction(ri, name, f, false)
 	}
@@ -272,10 +272,18 @@ func (h *Host) riAgain(L *lua.LState) int {
 	if !(seconds >= 0 && seconds <= 86400) {
 		L.ArgError(1, "seconds, up to a day")
 	}
-	if err := h.opt.Again(h.ctx, time.Duration(seconds*1e9)); err != nil {
+	h.clock.pause()
+	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9))
+	h.clock.resume()
+	if err != nil {
 		h.raise(L, fmt.Errorf("ri.again: %w", err))
 	}
 	h.Forget()
+	return 0
+}
+
+func (h *Host) riAtLimit(L *lua.LState) int {
+	h.atLimit = L.CheckFunction(1)
 	return 0
 }
 

@@ -1,11 +1,13 @@
 package instruments
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/attach"
 	"ri/values"
 )
 
@@ -115,26 +117,28 @@ func (h *Host) riGoroutines(L *lua.LState) int {
 		status = lua.LVAsString(t.RawGetString("status"))
 	}
 	var list []*values.Goroutine
-	var broken error
+	var broken error // the first that can't be read
+	unreadable := 0
 	for g, err := range h.space.Goroutines() {
-		if err != nil {
-			broken = err
-			break
-		}
 		h.check(L)
-		if (system || !g.System) && (status == "" || g.Status == status) {
+		switch {
+		case err != nil:
+			if unreadable++; broken == nil {
+				broken = err
+			}
+		case (system || !g.System) && (status == "" || g.Status == status):
 			list = append(list, g)
 		}
 	}
-	if broken != nil && len(list) == 0 {
+	if broken != nil && (len(list) == 0 || ended(broken)) {
 		h.raise(L, fmt.Errorf("ri.goroutines: %w", broken))
+	}
+	if broken != nil {
+		h.opt.Sink.Log(fmt.Sprintf("ri.goroutines: %s can't be read; the first: %v", plural(int64(unreadable), "goroutine"), broken))
 	}
 	i := 0
 	L.Push(h.function(func(L *lua.LState) int {
 		if i >= len(list) {
-			if broken != nil {
-				h.raise(L, fmt.Errorf("ri.goroutines: after %d: %w", i, broken))
-			}
 			return 0
 		}
 		h.loads++
@@ -145,21 +149,34 @@ func (h *Host) riGoroutines(L *lua.LState) int {
 	return 1
 }
 
+// ended says whether nothing at all can be read any more.
+func ended(err error) bool {
+	for _, end := range []error{attach.ErrDeadline, attach.ErrClosed, attach.ErrExited, attach.ErrSuspended} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *Host) goroutineValue(g *values.Goroutine) lua.LValue {
 	return &lua.LUserData{Value: &goroutine{g: g}, Metatable: h.metas.goroutine}
 }
 
 func (h *Host) riGoroutine(L *lua.LState) int {
 	id := int64(L.CheckNumber(1))
+	var broken error
 	for g, err := range h.space.Goroutines() {
-		if err != nil {
-			h.raise(L, fmt.Errorf("ri.goroutine: %w", err))
-		}
 		h.check(L)
-		if g.ID == id {
+		if err != nil {
+			broken = err
+		} else if g.ID == id {
 			L.Push(h.goroutineValue(g))
 			return 1
 		}
+	}
+	if broken != nil { // it may have been that one
+		h.raise(L, fmt.Errorf("ri.goroutine: %w", broken))
 	}
 	L.Push(lua.LNil)
 	return 1

@@ -51,7 +51,9 @@ type Host struct {
 	steps    int  // since the context was last asked in a Go loop
 	rows     int
 	loads    int64
-	lastErr  error  // of the last binding that failed
+	lastErr  error          // of the last binding that failed
+	atLimit  *lua.LFunction // what the script wants called when a limit ends it
+	clock    clock
 	unknown  string // the last name that was no global, where packages are globals
 
 	columns  []Column
@@ -146,17 +148,16 @@ func (h *Host) run(ctx context.Context, f func() error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limits := h.opt.Limits
-	if limits.Time > 0 {
-		timer := time.AfterFunc(limits.Time, func() {
-			cancel(newLimitError(ErrTime, "the script ran for %v", limits.Time))
-		})
-		defer timer.Stop()
-	}
+	h.clock.start(limits.Time, func() {
+		cancel(newLimitError(ErrTime, "the script ran for %v; give it longer (--max-time %v)", limits.Time, roundUp(3*limits.Time)))
+	})
+	defer h.clock.stop()
 	if limits.Memory > 0 {
 		watchMemory(ctx, limits.Memory, cancel)
 	}
-	h.ctx, h.cancel, h.lastErr, h.resumed = newRunContext(ctx), cancel, nil, 0
+	h.ctx, h.cancel, h.lastErr, h.resumed, h.atLimit = newRunContext(ctx), cancel, nil, 0, nil
 	h.lua.SetContext(h.ctx)
+	defer func() { h.lastWord(err) }()
 	defer func() {
 		if p := recover(); p != nil {
 			err = &ScriptError{Message: fmt.Sprintf("internal error: %v", p)}
@@ -166,6 +167,28 @@ func (h *Host) run(ctx context.Context, f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// lastWords is how long what was given to ri.atlimit may take: less than the grace of a script that has to end.
+const lastWords = grace / 2
+
+// lastWord calls what the script gave to ri.atlimit, if a limit ended it. The memory can't be read any more.
+func (h *Host) lastWord(why error) {
+	f := h.atLimit
+	h.atLimit = nil
+	if f == nil || !errors.Is(why, ErrTime) && !errors.Is(why, context.DeadlineExceeded) && !ended(why) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	ctx, h.cancel = context.WithCancelCause(ctx)
+	defer h.cancel(nil)
+	h.ctx = newRunContext(ctx)
+	h.lua.SetContext(h.ctx)
+	_ = safely(func() error { // what goes wrong here tells less than why
+		_, err := h.call(f, 0)
+		return err
+	})
 }
 
 // loadScript runs a file's own statements and gives what it returns.

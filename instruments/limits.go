@@ -35,6 +35,40 @@ func init() {
 	lua.MaxArrayIndex = 1 << 24
 }
 
+// clock ends a script when its own time is over: while it waits in ri.again, the clock stands.
+type clock struct {
+	timer *time.Timer
+	left  time.Duration
+	since time.Time
+}
+
+// start begins a run of at most limit; 0 or less: without a limit.
+func (c *clock) start(limit time.Duration, over func()) {
+	*c = clock{}
+	if limit > 0 {
+		*c = clock{time.AfterFunc(limit, over), limit, time.Now()}
+	}
+}
+
+func (c *clock) pause() {
+	if c.timer != nil && c.timer.Stop() {
+		c.left -= time.Since(c.since)
+	}
+}
+
+func (c *clock) resume() {
+	if c.timer != nil {
+		c.since = time.Now()
+		c.timer.Reset(c.left) // at once where it had fired
+	}
+}
+
+func (c *clock) stop() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
 // maxString bounds one string that a script builds.
 const maxString = 64 << 20
 

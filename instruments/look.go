@@ -19,16 +19,19 @@ type look struct {
 	locks   *locks
 	values  int64 // read by the script, once it has ended
 
-	rehearsing bool // on live memory: nothing to let go, nothing to wait for
+	rehearsal struct { // the last one
+		took  time.Duration
+		stats attach.Stats
+	}
 
-	ctx context.Context // of the look; a script's own ends with the script, and would take the view with it
-
-	mu      sync.Mutex
-	view    attach.View
-	ended   bool
-	stats   attach.Stats  // of all views that have ended
-	missed  int           // pages that a snapshot didn't have, since begin
-	changed chan struct{} // a new view took the place of the old one
+	mu         sync.Mutex // a script that was left where it is may still call again
+	view       attach.View
+	ctx        context.Context // of the look; a script's own ends with the script, and would take the view with it
+	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
+	ended      bool
+	stats      attach.Stats  // of all views that have ended
+	missed     int           // pages that a snapshot didn't have, since begin
+	changed    chan struct{} // a new view took the place of the old one
 }
 
 func newLook(s *Session, p *Plan) *look {
@@ -47,7 +50,7 @@ func (l *look) begin(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = false
+	l.ended, l.rehearsing = false, false
 	return nil
 }
 
@@ -120,7 +123,22 @@ func missedOf(view attach.View) int {
 	return 0
 }
 
-// see makes view what is seen.
+// rehearse makes a live view what is seen, until begin.
+func (l *look) rehearse(view attach.View) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rehearsing = true
+	l.see(view)
+}
+
+// result is how was looked, and what it cost.
+func (l *look) result() (attach.ViewKind, attach.Stats) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view.Kind(), l.stats
+}
+
+// see makes view what is seen. The caller holds mu.
 func (l *look) see(view attach.View) {
 	l.view = view
 	l.cache.Exact = l.options.Kind == attach.Snapshot
@@ -194,10 +212,11 @@ func (l *look) replaced(view attach.View) bool {
 
 // again lets the target run for a while and takes a new view. The script calls it.
 func (l *look) again(ctx context.Context, wait time.Duration) error {
+	l.mu.Lock()
 	if l.rehearsing {
+		l.mu.Unlock()
 		return context.Cause(ctx)
 	}
-	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
 		return attach.ErrClosed

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"ri/attach"
@@ -13,9 +15,12 @@ import (
 // grace is how long a script may take to notice that its run has ended.
 const grace = time.Second
 
-// stoppedRehearsal is the most that a rehearsal for a stopped view may take, if the stop itself may not take longer: layouts are compiled in it,
-// the rest is repetition.
-const stoppedRehearsal = 2 * time.Second
+// For a stopped view the rehearsal tells how long the stop would be. The first takes longer, since layouts are compiled in it: it may take stoppedRehearsal,
+// or tooLong times the stop's own limit where that is more. One that all is ready for, and that takes tooLong times the limit, makes a stop useless.
+const (
+	stoppedRehearsal = 2 * time.Second
+	tooLong          = 4
+)
 
 // Run looks at the target with the plan's script. The target runs again when Run returns, whatever the script did.
 //
@@ -63,16 +68,17 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 	look := newLook(s, p)
 	defer look.locks.close()
 	if s.Info.Kind == "process" && p.View != attach.Live {
-		err := s.rehearseAll(ctx, look, sink, rehearsalTime(p), f)
+		err := s.rehearseAll(ctx, look, sink, p, f)
 		if errors.Is(err, ErrTime) { // what it found until then is better than nothing
 			res := sink.seal()
-			res.View = attach.Live
-			res.judge(err)
+			res.View, res.Stats = attach.Live, look.rehearsal.stats
+			res.judge(err, p, look.rehearsal.took)
 			return res, nil
 		}
 		if err != nil {
 			return nil, err
 		}
+		sink.clear()
 	}
 	for round := 1; ; round++ {
 		runErr, ended, err := s.once(ctx, look, sink, f)
@@ -91,14 +97,15 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 			look.locks.readHeld(look.locks.peek(ctx))
 		}
 		res := sink.seal()
-		res.View, res.Stats, res.Locks = look.view.Kind(), look.stats, look.locks.report(&look.stats)
+		res.View, res.Stats = look.result()
+		res.Locks = look.locks.report(&res.Stats)
 		if ended {
 			res.ValuesRead = look.values
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		res.judge(runErr)
+		res.judge(runErr, p, look.rehearsal.took)
 		return res, nil
 	}
 }
@@ -106,10 +113,14 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 // rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to run
 // on a stopped target has to be quick.
 func rehearsalTime(p *Plan) time.Duration {
-	if p.View == attach.Snapshot {
-		return p.Limits.withDefaults().Time
+	limit := p.Limits.withDefaults().Time
+	if limit <= 0 {
+		limit = math.MaxInt64
 	}
-	return max(stoppedRehearsal, p.MaxStop)
+	if p.View == attach.Snapshot {
+		return limit
+	}
+	return min(limit, max(stoppedRehearsal, tooLong*p.MaxStop))
 }
 
 // once takes a view and runs f on it. runErr is how f ended, if it did; err is why there was no view.
@@ -137,15 +148,33 @@ func (s *Session) once(ctx context.Context, look *look, sink *collector, f func(
 	return runErr, ended, nil
 }
 
-// rehearseAll rehearses f, and once more where it touched much: scripts may remember where they found what they looked for.
-func (s *Session) rehearseAll(ctx context.Context, look *look, sink *collector, most time.Duration, f func(context.Context, *look, Sink) error) error {
-	began := time.Now()
-	if err := s.rehearse(ctx, look, sink, most, f); err != nil || len(look.options.Pages) < muchTouched || time.Since(began) > stoppedRehearsal {
+// rehearseAll rehearses f, and once more where that tells something: where f touched much, since scripts may remember where they found what they
+// looked for; and where the first, in which layouts were compiled, took longer than a stop may. The error is ErrTime where there should be no stop.
+func (s *Session) rehearseAll(ctx context.Context, look *look, sink *collector, p *Plan, f func(context.Context, *look, Sink) error) error {
+	if err := s.rehearse(ctx, look, sink, p, f); err != nil {
 		return err
+	}
+	if p.View == attach.Stopped {
+		if look.rehearsal.took <= p.MaxStop {
+			return nil
+		}
+		sink.clear()
+		if err := s.rehearse(ctx, look, sink, p, f); err != nil {
+			return err
+		}
+		if took := look.rehearsal.took; took > tooLong*p.MaxStop {
+			return newLimitError(ErrTime, "the script takes %s on live memory, so %s was not stopped, which may be for %s; what it found is not of one instant; %s",
+				shortDuration(took), s.Target.Describe(), durationText(p.MaxStop), p.longerStop(took))
+		}
+		return nil
+	}
+	if len(look.options.Pages) < muchTouched || look.rehearsal.took > stoppedRehearsal {
+		return nil
 	}
 	first := look.options.Pages
 	look.options.Pages = nil
-	if err := s.rehearse(ctx, look, sink, most, f); err != nil {
+	sink.clear()
+	if err := s.rehearse(ctx, look, sink, p, f); err != nil {
 		return err
 	}
 	if len(look.options.Pages) > len(first)/2 {
@@ -154,9 +183,9 @@ func (s *Session) rehearseAll(ctx context.Context, look *look, sink *collector, 
 	return nil
 }
 
-// rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that can't be ended is an error,
-// since it has hold of the machine.
-func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, most time.Duration, f func(context.Context, *look, Sink) error) error {
+// rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that doesn't end in its time is an error: it would
+// hold the target for as long as it may, for nothing.
+func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, p *Plan, f func(context.Context, *look, Sink) error) error {
 	if p, ok := s.Target.(interface{ CheckStop() error }); ok {
 		if err := p.CheckStop(); err != nil {
 			return viewError(err)
@@ -167,35 +196,68 @@ func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, mos
 		return viewError(err)
 	}
 	defer view.Close()
-	look.see(view)
+	look.rehearse(view)
 	_ = look.locks.held(look.space) // so that the copy has them
-	look.rehearsing = true
-	defer func() { look.rehearsing = false }()
 
+	most := rehearsalTime(p)
 	short, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
+	began := time.Now()
 	finished := make(chan error, 1)
 	go func() { finished <- safely(func() error { return f(short, look, sink) }) }()
-	var ended bool
 	var result error
 	select {
 	case result = <-finished:
-		ended = true
 	case <-short.Done():
 		view.Close()
-		ended = waitFor(finished, grace)
+		waitFor(finished, grace)
 		result = ErrTime
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
-	if ended && (look.options.Kind == attach.Stopped || !errors.Is(result, ErrTime)) {
-		look.wantTouched()
-		sink.clear()
-		return nil
+	look.rehearsal.took, look.rehearsal.stats = time.Since(began), view.Stats()
+	if errors.Is(result, ErrTime) || errors.Is(result, context.DeadlineExceeded) {
+		return newLimitError(ErrTime, "the script did not end within %s on live memory, so %s was not stopped; what it found until then is not of one instant; %s",
+			durationText(most), s.Target.Describe(), p.longerTime(most))
 	}
-	return fmt.Errorf("the script did not end within %s on live memory, so the target was not stopped; what it found until then is not of one instant; give it longer with --max-time: %w",
-		durationText(most), ErrTime)
+	look.wantTouched()
+	return nil
+}
+
+// longerStop says what helps a script that took so long where the stop was too short.
+func (p *Plan) longerStop(took time.Duration) string {
+	var ways []string
+	if enough := roundUp(2 * max(took, p.MaxStop)); enough <= longestStop {
+		ways = append(ways, fmt.Sprintf("allow a longer stop (--max-stop %s)", durationText(enough)))
+	}
+	if p.View != attach.Snapshot {
+		ways = append(ways, "let it run on a copy (--view snapshot)")
+	}
+	ways = append(ways, "look without a stop (--view live)")
+	return strings.Join(ways, ", or ")
+}
+
+// longerTime says what helps a script that did not end within a time.
+func (p *Plan) longerTime(most time.Duration) string {
+	limit := p.Limits.withDefaults().Time
+	if p.View == attach.Stopped && (limit <= 0 || most < limit) {
+		text := fmt.Sprintf("a stop of %s (--max-stop) would not do", durationText(p.MaxStop))
+		if limit > 0 {
+			return text + fmt.Sprintf("; if it ends at all, --view snapshot gives it %s (--max-time), and --view live too", durationText(limit))
+		}
+		return text + "; if it ends at all, it does with --view snapshot or --view live"
+	}
+	return fmt.Sprintf("if it ends at all, give it longer (--max-time %s)", durationText(roundUp(3*most)))
+}
+
+// roundUp rounds a time up to two digits.
+func roundUp(d time.Duration) time.Duration {
+	unit := time.Millisecond
+	for d/unit >= 100 {
+		unit *= 10
+	}
+	return (d + unit - 1) / unit * unit
 }
 
 func waitFor(finished <-chan error, most time.Duration) bool {
@@ -217,12 +279,14 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-// judge sorts the end of a run: a limit makes the result partial, all else is a failure.
-func (r *Result) judge(err error) {
+// judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the script took without a limit.
+func (r *Result) judge(err error, p *Plan, rehearsed time.Duration) {
 	switch {
 	case err == nil:
 	case errors.Is(err, attach.ErrDeadline):
-		r.Partial = append(r.Partial, fmt.Sprintf("%v; give it longer (--max-stop 1s), or look without a stop (--view live)", err))
+		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
+	case errors.Is(err, attach.ErrSuspended):
+		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
 	case errors.Is(err, ErrTime), errors.Is(err, ErrMemory), errors.Is(err, ErrRows):
 		r.Partial = append(r.Partial, err.Error())
 	default:

@@ -37,6 +37,25 @@ local function add(groups, g, lines, grouped)
   if g.wait then group.wait = math.max(g.wait, group.wait or 0) end
 end
 
+-- give emits the groups, the largest first, and says how many goroutines they are; again after it was interrupted, the rest of them.
+local function give(groups, what)
+  if groups.given == 0 then
+    table.sort(groups, function(a, b)
+      if a.count ~= b.count then return a.count > b.count end
+      return ri.cmp(a.ids[1], b.ids[1]) < 0
+    end)
+  end
+  while groups.given < #groups do
+    groups.given = groups.given + 1
+    local group = groups[groups.given]
+    ri.emit {
+      count = group.count, state = group.state, wait = group.wait and math.floor(group.wait * 1e9) or nil,
+      ids = group.ids, stack = group.stack,
+    }
+  end
+  print(words.count(groups.seen, "goroutine") .. ", " .. words.count(#groups, "stack") .. what)
+end
+
 return {
   title = "goroutines, grouped by stack, with state and wait",
   category = "go",
@@ -66,7 +85,8 @@ COUNT  STATE           WAIT   IDS          STACK
                                            main.(*Handler).run handler.go:132
     1  IO wait         -      34           internal/poll.(*FD).Accept fd_unix.go:613]],
   run = function(p)
-    local groups, count = {}, 0
+    local groups = { seen = 0, given = 0 }
+    ri.atlimit(function() give(groups, ", so far") end)
     for g in ri.goroutines { system = p.system } do
       local frames, broken = g:stack(p.runtime and p.depth or p.depth + 16)
       if not p.runtime then frames = visible(frames, p.depth) end
@@ -74,20 +94,10 @@ COUNT  STATE           WAIT   IDS          STACK
         local lines = {}
         for i, f in ipairs(frames) do lines[i] = where(f) end
         if broken then lines[#lines + 1] = "(" .. broken .. ")" end
-        count = count + 1
+        groups.seen = groups.seen + 1
         add(groups, g, lines, p.group)
       end
     end
-    table.sort(groups, function(a, b)
-      if a.count ~= b.count then return a.count > b.count end
-      return ri.cmp(a.ids[1], b.ids[1]) < 0
-    end)
-    for _, group in ipairs(groups) do
-      ri.emit {
-        count = group.count, state = group.state, wait = group.wait and math.floor(group.wait * 1e9) or nil,
-        ids = group.ids, stack = group.stack,
-      }
-    end
-    print(words.count(count, "goroutine") .. ", " .. words.count(#groups, "stack"))
+    give(groups, "")
   end,
 }
