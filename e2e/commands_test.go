@@ -96,6 +96,7 @@ func begin(ts *testscript.TestScript, neg bool, args []string) {
 	j := &job{cmd: exec.Command(path, riArguments(args[1], args[2:])...)}
 	j.cmd.Dir = ts.Getenv("WORK")
 	j.cmd.Stdout, j.cmd.Stderr = &j.out, &j.errors
+	j.cmd.WaitDelay = time.Second // its children may have its stdout
 	ts.Check(j.cmd.Start())
 	ts.Defer(func() {
 		if j.cmd.ProcessState == nil {
