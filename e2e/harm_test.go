@@ -394,28 +394,33 @@ func TestEndedBySignal(t *testing.T) {
 	}
 }
 
-// TestNotEndedBySignal sends signals that are no reason to end: a reader that closes its end, and Ctrl-Z, which
-// must not leave a target standing for as long as ri is stopped.
-func TestNotEndedBySignal(t *testing.T) {
+// TestJobControl has the shell stop ri while it holds a target: the target runs before ri stands. A reader that closes its end is
+// no reason to let go.
+func TestJobControl(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "local", "-objects", "100", "-seed", "105", "-load")
-	cmd := holdTarget(t, p)
-	for _, signal := range []syscall.Signal{syscall.SIGPIPE, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU} {
-		if err := cmd.Process.Signal(signal); err != nil {
+	for _, signal := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU} {
+		cmd := holdTarget(t, p)
+		for _, s := range []syscall.Signal{syscall.SIGPIPE, signal} {
+			if err := cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := awaitState(cmd.Process.Pid, "T"); err != nil {
 			t.Fatal(err)
 		}
+		goesOn(t, p)
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		late.Stop()
+		if got := cmd.ProcessState.ExitCode(); got != 5 {
+			t.Errorf("%v: ri exits with %d, want 5", signal, got)
+		}
+		goesOn(t, p)
 	}
-	if err := isFree(cmd.Process.Pid); err != nil {
-		t.Error("ri stands, and with it the target: ", err)
-	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	cmd.Wait()
-	late.Stop()
-	if got := cmd.ProcessState.ExitCode(); got != 143 {
-		t.Errorf("ri exits with %d, want 143", got)
-	}
-	goesOn(t, p)
 }
 
 // TestDeadline has a script that doesn't end, not even by its own errors: the target is let go at the limit while the script still

@@ -32,10 +32,9 @@ func run() int {
 
 // withSignals gives a context that ends by SIGINT, SIGTERM or SIGHUP, with the signal as its cause: the
 // run detaches, then ri exits. A second signal exits at once; the kernel then lets the target go.
-// SIGPIPE becomes an ordinary error of the write; Ctrl-Z does nothing.
+// SIGPIPE becomes an ordinary error of the write.
 func withSignals(parent context.Context) (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signal.Ignore(syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU) // a ri that stands keeps the target standing
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
