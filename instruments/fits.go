@@ -8,11 +8,22 @@ import (
 	"ri/symbols"
 )
 
+// noSymbols is what a stripped program lacks.
+var noSymbols = []string{"debug information (the executable is stripped)"}
+
+// scriptLacks is Lacks for a script, whether its header says so or not.
+func scriptLacks(f *symbols.File, s *Script) []string {
+	if !f.HasDWARF() && s.NeedsSymbols() {
+		return noSymbols
+	}
+	return Lacks(f, headerOf(s).Needs)
+}
+
 // Lacks says what the program lacks of what an instrument needs, a line each; none: it fits.
 func Lacks(f *symbols.File, n Needs) []string {
 	var lacks []string
 	if !f.HasDWARF() && len(n.Vars)+len(n.Types)+len(n.Fields) > 0 {
-		return []string{"debug information (the executable is stripped)"}
+		return noSymbols
 	}
 	lack := func(what, name string, err error) {
 		if err == nil {

@@ -29,7 +29,7 @@ func ListRecipes(out *Output, c *Catalogue, choice TargetChoice, verbose bool) e
 		row := Row{{"name", r.Name}, {"category", headerOf(script).Category}, {"title", r.TitleOr(script.Header)}}
 		fits := true
 		if session != nil {
-			lacks := Lacks(session.File, headerOf(script).Needs)
+			lacks := scriptLacks(session.File, script)
 			fits = len(lacks) == 0
 			if out.Format == Table && !fits {
 				lacks = []string{lacksText(lacks)}

@@ -15,7 +15,8 @@ type Script struct {
 	Header *Header // nil: a bare script, its statements are what it does
 
 	proto    *lua.FunctionProto
-	packages bool // the program's packages are globals
+	packages bool    // the program's packages are globals
+	folders  []fs.FS // in which require looks
 }
 
 // CompileScript compiles a Lua file and, if it is an instrument (it returns a table with a run function),
@@ -27,7 +28,7 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Script{Path: path, Source: source, proto: proto}
+	s := &Script{Path: path, Source: source, proto: proto, folders: folders}
 	table := headerTable(chunk)
 	if table == nil {
 		return s, nil
