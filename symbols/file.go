@@ -28,6 +28,8 @@ type File struct {
 	module    uint64 // link-time runtime.firstmoduledata, 0 if unknown
 	pcln      *pclntab
 	pclnErr   error
+	varsOnce  sync.Once
+	allVars   []Var
 	dictOnce  sync.Once
 	dicts     map[string][]uint64 // see Dictionaries
 

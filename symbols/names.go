@@ -146,6 +146,23 @@ func (f *File) Var(name string) (Var, error) {
 	return Var{Name: name, Addr: addr, Type: f.typeAt(e.typ)}, nil
 }
 
+// AllVars gives every package variable that has a place in memory. The slice must not be changed.
+func (f *File) AllVars() []Var {
+	f.varsOnce.Do(func() {
+		for i, e := range f.index.vars.entries {
+			var d die
+			u := f.dwarf.unitAt(e.value)
+			if u == nil || f.dwarf.entry(u, e.value, &d) != nil {
+				continue
+			}
+			if addr, ok := f.dwarf.staticAddress(u, d.loc); ok {
+				f.allVars = append(f.allVars, Var{Name: f.index.vars.at(i), Addr: addr, Type: f.typeAt(d.typ)})
+			}
+		}
+	})
+	return f.allVars
+}
+
 // oneOf resolves a short name, or says which are near.
 func (f *File) oneOf(what, name string, lookup func(string) []string, all func() []string) (string, error) {
 	f.index.prepareNames()

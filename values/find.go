@@ -12,6 +12,30 @@ type Found struct {
 	Value     Value  // of the type asked for, not a pointer to it
 	Where     string // "main.store", "goroutine 12: server.(*Server).AcceptLoop: s"
 	Goroutine int64  // 0 for package variables
+
+	via *link
+}
+
+// link is a pointer that was followed: the word at slot was word.
+type link struct {
+	parent     *link
+	slot, word uint64
+}
+
+// holds tells whether all pointers on the way to what was found still lead there.
+func (l *link) holds(s *Space) bool {
+	for ; l != nil; l = l.parent {
+		if w, err := s.Uint64(l.slot); err != nil || w != l.word {
+			return false
+		}
+	}
+	return true
+}
+
+// findKey names a search whose result a Space remembers.
+type findKey struct {
+	want *symbols.Type
+	opt  FindOptions
 }
 
 // FindOptions bounds Find.
@@ -39,9 +63,23 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 	f := &finder{s: s, want: t, limit: opt.Limit, seen: map[uint64]bool{}, visited: map[place]bool{}, keepRoots: opt.Depth > 0}
 	f.packageVars()
 	err = f.frames()
-	if len(f.found) == 0 && opt.Depth > 0 {
-		f.throughFields(opt.Depth)
+	if len(f.found) > 0 || opt.Depth < 0 {
+		return f.found, f.truncated, err
 	}
+	// The search through fields touches much. One that was made before (in the rehearsal of a stop) is believed where each pointer on the way still holds.
+	key := findKey{t, opt}
+	if before, ok := s.searches[key]; ok {
+		for _, b := range before {
+			if b.via.holds(s) {
+				f.add(b.Value, b.Where, b.Goroutine, b.via)
+			}
+		}
+		if len(f.found) > 0 {
+			return f.found, f.truncated, err
+		}
+	}
+	f.throughFields(opt.Depth)
+	s.searches[key] = f.found
 	return f.found, f.truncated, err
 }
 
@@ -54,6 +92,16 @@ type root struct {
 	value     Value
 	where     string
 	goroutine int64
+	via       *link
+}
+
+// follow notes that the word at slot was followed.
+func (f *finder) follow(via *link, slot uint64) *link {
+	word, err := f.s.Uint64(slot)
+	if err != nil {
+		return via
+	}
+	return &link{via, slot, word}
 }
 
 type finder struct {
@@ -83,7 +131,7 @@ func (f *finder) wantedPointee(t *symbols.Type) bool {
 	return t.Kind == reflect.Pointer && t.Elem() == f.want
 }
 
-func (f *finder) add(v Value, where string, goroutine int64) {
+func (f *finder) add(v Value, where string, goroutine int64, via *link) {
 	if f.seen[v.Addr] {
 		return
 	}
@@ -96,14 +144,14 @@ func (f *finder) add(v Value, where string, goroutine int64) {
 		return
 	}
 	f.seen[v.Addr] = true
-	f.found = append(f.found, Found{v, where, goroutine})
+	f.found = append(f.found, Found{v, where, goroutine, via})
 }
 
 // direct adds v if it is, points to, or holds the type sought; it tells whether it was.
-func (f *finder) direct(v Value, where string, goroutine int64) bool {
+func (f *finder) direct(v Value, where string, goroutine int64, via *link) bool {
 	for range 4 {
 		if v.Type == f.want {
-			f.add(v, where, goroutine)
+			f.add(v, where, goroutine, via)
 			return true
 		}
 		switch v.Type.Kind {
@@ -112,6 +160,7 @@ func (f *finder) direct(v Value, where string, goroutine int64) bool {
 			if err != nil {
 				return false
 			}
+			via = f.follow(via, pointerSlot(v))
 			v = next
 		case reflect.Func:
 			fn, err := v.Func()
@@ -120,7 +169,7 @@ func (f *finder) direct(v Value, where string, goroutine int64) bool {
 			}
 			hit := false
 			for _, c := range fn.Captured {
-				if c.Value.Type.Kind != reflect.Func && f.direct(c.Value, where+"."+c.Name, goroutine) {
+				if c.Value.Type.Kind != reflect.Func && f.direct(c.Value, where+"."+c.Name, goroutine, f.follow(via, v.Addr)) {
 					hit = true
 				}
 			}
@@ -133,21 +182,19 @@ func (f *finder) direct(v Value, where string, goroutine int64) bool {
 }
 
 func (f *finder) packageVars() {
-	for _, name := range f.s.file.Vars() {
-		v, err := f.s.Var(name)
-		if err != nil || v.Type.Kind == reflect.Invalid {
-			continue
+	for _, v := range f.s.file.AllVars() {
+		if v.Type.Kind != reflect.Invalid {
+			f.root(f.s.At(v.Addr+f.s.bias, v.Type), v.Name, 0)
 		}
-		f.root(v, name, 0)
 	}
 }
 
 func (f *finder) root(v Value, where string, goroutine int64) {
-	if f.wanted(v.Type) && f.direct(v, where, goroutine) {
+	if f.wanted(v.Type) && f.direct(v, where, goroutine, nil) {
 		return
 	}
 	if f.keepRoots && hasPointers(v.Type) {
-		f.roots = append(f.roots, root{v, where, goroutine})
+		f.roots = append(f.roots, root{v, where, goroutine, nil})
 	}
 }
 
@@ -196,6 +243,14 @@ func (f *finder) frames() error {
 	return nil
 }
 
+// pointerSlot is where the pointer of a pointer or interface stands.
+func pointerSlot(v Value) uint64 {
+	if v.Type.Kind == reflect.Interface {
+		return v.Addr + 8
+	}
+	return v.Addr
+}
+
 // throughFields searches breadth first, one pointer a level, so that what is nearest to a variable comes first.
 func (f *finder) throughFields(depth int) {
 	level := f.roots
@@ -220,12 +275,13 @@ func (f *finder) contents(r root, next *[]root, nested int) {
 		return
 	}
 	f.visited[place{v.Addr, v.Type}] = true
+	via := r.via
 	part := func(p Value, name string) {
-		sub := root{p, r.where + name, r.goroutine}
+		sub := root{p, r.where + name, r.goroutine, via}
 		switch {
 		case p.Type == f.want:
-			f.add(p, sub.where, sub.goroutine)
-		case f.wanted(p.Type) && f.direct(p, sub.where, sub.goroutine):
+			f.add(p, sub.where, sub.goroutine, via)
+		case f.wanted(p.Type) && f.direct(p, sub.where, sub.goroutine, via):
 		case p.Type.Kind == reflect.Struct || p.Type.Kind == reflect.Array:
 			f.contents(sub, next, nested+1)
 		case hasPointers(p.Type):
@@ -235,10 +291,11 @@ func (f *finder) contents(r root, next *[]root, nested int) {
 	switch v.Type.Kind {
 	case reflect.Pointer, reflect.Interface:
 		if inner, err := v.Elem(); err == nil {
-			f.contents(root{inner, r.where, r.goroutine}, next, nested+1)
+			f.contents(root{inner, r.where, r.goroutine, f.follow(via, pointerSlot(v))}, next, nested+1)
 		}
 	case reflect.Func:
 		if fn, err := v.Func(); err == nil {
+			via = f.follow(via, v.Addr)
 			for _, c := range fn.Captured {
 				part(c.Value, "."+c.Name)
 			}
@@ -257,6 +314,9 @@ func (f *finder) contents(r root, next *[]root, nested int) {
 		if err != nil {
 			return
 		}
+		if v.Type.Kind == reflect.Slice {
+			via = f.follow(via, v.Addr)
+		}
 		for i := range min(n, findElems) {
 			if e, err := v.Index(i); err == nil {
 				part(e, fmt.Sprintf("[%d]", i))
@@ -267,6 +327,7 @@ func (f *finder) contents(r root, next *[]root, nested int) {
 			return
 		}
 		n := 0
+		via = f.follow(via, v.Addr)
 		for e, err := range v.Entries() {
 			if n++; err != nil || n > findElems {
 				return

@@ -33,6 +33,7 @@ type Space struct {
 	types     map[uint64]*symbols.Type
 	maps      map[*symbols.Type]*mapLayout
 	chans     map[*symbols.Type]*chanLayout
+	searches  map[findKey][]Found // through fields, with the ways that led there
 	gs        *goroutineLayout
 	directTag *bool
 	values    int64 // how many values were looked at: see Values
@@ -50,7 +51,7 @@ const maxBytes = 1 << 40
 
 // New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
 func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {
-	return &Space{file: file, mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{}, chans: map[*symbols.Type]*chanLayout{}}
+	return &Space{file: file, mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{}, chans: map[*symbols.Type]*chanLayout{}, searches: map[findKey][]Found{}}
 }
 
 // File is what the executable says.
