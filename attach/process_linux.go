@@ -280,7 +280,7 @@ func tracedError(who string, tracer int) error {
 	if tracer == os.Getpid() {
 		by = "another view of this ri"
 	}
-	return fmt.Errorf("%s can't be stopped: it is traced by %s, and a process has one tracer at most; end that one, or look without a stop: --view live: %w", who, by, ErrTraced)
+	return fmt.Errorf("%s can't be stopped: it is traced by %s, and a process has one tracer at most; wait for that one (--wait 5s) or end it, or look without a stop (--view live): %w", who, by, ErrTraced)
 }
 
 // Executable implements Target. It stays readable when the file was replaced, deleted, or lies in another mount namespace.
@@ -307,12 +307,49 @@ func (p *Process) View(ctx context.Context, opt ViewOptions) (View, error) {
 	switch opt.Kind {
 	case Live:
 		return p.live(ctx)
-	case Stopped:
-		return p.stop(ctx, opt)
-	case Snapshot:
-		return p.snapshot(ctx, opt)
+	case Stopped, Snapshot:
+		return p.patiently(ctx, opt)
 	}
 	return nil, fmt.Errorf("a view of the kind %q of %s: %w", opt.Kind, p.Describe(), ErrNotSupported)
+}
+
+// stopTries is how often a stop is tried that not all threads come to; all but the last give up after stopPatience.
+const (
+	stopTries    = 4
+	stopPatience = 25 * time.Millisecond
+)
+
+// patiently stops the process, and lets it go and tries again if some thread doesn't get the CPU to come to its stop: the others stand meanwhile.
+// What the failed tries cost is in the view's Stats.
+func (p *Process) patiently(ctx context.Context, opt ViewOptions) (View, error) {
+	if opt.MaxStop <= 0 {
+		opt.MaxStop = DefaultMaxStop
+	}
+	var failed Stats
+	for try := 1; ; try++ {
+		patience := opt.MaxStop
+		if try < stopTries {
+			patience = min(patience, stopPatience)
+		}
+		var view View
+		var err error
+		if opt.Kind == Snapshot {
+			view, err = p.snapshot(ctx, opt, patience, failed)
+		} else {
+			view, err = p.stop(ctx, opt, patience, failed)
+		}
+		var restless *restlessError
+		if err == nil || try == stopTries || !errors.As(err, &restless) {
+			return view, err
+		}
+		failed.Stops++
+		failed.Stopped += restless.stopped
+		select {
+		case <-time.After(time.Duration(try) * 10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // Mappings implements Target: /proc/PID/maps.

@@ -47,12 +47,10 @@ type run struct {
 	n    int // how much of it was copied
 }
 
-// snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go.
-func (p *Process) snapshot(ctx context.Context, opt ViewOptions) (View, error) {
+// snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go. patience and failed are
+// as for stop.
+func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.Duration, failed Stats) (View, error) {
 	limit := opt.MaxStop
-	if limit <= 0 {
-		limit = DefaultMaxStop
-	}
 	if err := p.CheckStop(); err != nil {
 		return nil, err
 	}
@@ -82,7 +80,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions) (View, error) {
 		t.prepareThread()
 		noExec := make(chan struct{})
 		go t.unblockExec(noExec)
-		began, err := t.stop(ctx, limit)
+		began, err := t.stop(ctx, patience)
 		close(noExec)
 		if err == nil {
 			err = t.process.checkProgram()
@@ -92,7 +90,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions) (View, error) {
 		}
 		t.detach()
 		v.threads = t.threads
-		v.stats = Stats{Stops: 1, Stopped: time.Since(began), BytesRead: v.mem.bytesRead.Load()}
+		v.stats = Stats{Stops: 1 + failed.Stops, Stopped: failed.Stopped + time.Since(began), BytesRead: v.mem.bytesRead.Load()}
 		failure = err
 	})
 	<-finished

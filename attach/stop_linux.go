@@ -31,6 +31,7 @@ type stoppedView struct {
 	began   time.Time
 
 	wake      wakeup
+	failed    Stats       // what tries cost that did not come to this view
 	closing   atomic.Bool // set by Close
 	closeOnce sync.Once
 	done      chan struct{} // closed when the view ended by itself
@@ -42,11 +43,9 @@ type stoppedView struct {
 	stopped time.Duration // set when finished
 }
 
-func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
+// stop holds the process. patience is how long the threads may take to come to a stop, failed what earlier tries have cost.
+func (p *Process) stop(ctx context.Context, opt ViewOptions, patience time.Duration, failed Stats) (View, error) {
 	limit := opt.MaxStop
-	if limit <= 0 {
-		limit = DefaultMaxStop
-	}
 	if err := p.CheckStop(); err != nil {
 		return nil, err
 	}
@@ -57,6 +56,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 	v := &stoppedView{
 		tracer:   t,
 		mem:      p.memory(),
+		failed:   failed,
 		name:     p.Describe(),
 		scratch:  make(chan *ioScratch, 1),
 		done:     make(chan struct{}),
@@ -69,7 +69,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 	}
 	ready := make(chan error, 1)
 	suspension.RLock()
-	go onTracerThread(func() { v.hold(ctx, t, limit, ready) })
+	go onTracerThread(func() { v.hold(ctx, t, limit, patience, ready) })
 	if err := <-ready; err != nil {
 		<-v.finished
 		t.waitForEnd()
@@ -78,7 +78,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions) (View, error) {
 	return v, nil
 }
 
-func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, ready chan<- error) {
+func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.Duration, ready chan<- error) {
 	defer close(v.finished)
 	defer suspension.RUnlock()
 	defer t.close()
@@ -86,7 +86,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, 
 	t.prepareThread()
 	noExec := make(chan struct{})
 	go t.unblockExec(noExec)
-	began, err := t.stop(ctx, limit)
+	began, err := t.stop(ctx, patience)
 	close(noExec)
 	if err == nil {
 		err = t.process.checkProgram() // an exec since it was opened
@@ -183,7 +183,7 @@ func (v *stoppedView) Stats() Stats {
 	if stopped == 0 {
 		stopped = time.Since(v.began)
 	}
-	return Stats{Stops: 1, Stopped: stopped, BytesRead: v.mem.bytesRead.Load()}
+	return Stats{Stops: 1 + v.failed.Stops, Stopped: v.failed.Stopped + stopped, BytesRead: v.mem.bytesRead.Load()}
 }
 
 // Close lets the target run again before it returns. It may be called any number of times, from any goroutine.

@@ -23,6 +23,7 @@ type look struct {
 		took  time.Duration
 		stats attach.Stats
 	}
+	patience time.Duration // how long to wait for another tracer to go
 
 	mu         sync.Mutex // a script that was left where it is may still call again
 	view       attach.View
@@ -39,6 +40,21 @@ func newLook(s *Session, p *Plan) *look {
 	return &look{
 		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop}, cache: cache, space: values.New(s.File, cache, s.Bias),
 		locks: newLocks(s, p), changed: make(chan struct{}, 1),
+	}
+}
+
+// viewWhenFree takes a view; if somebody else traces the target it waits for that to end, as long as it may.
+func (l *look) viewWhenFree(ctx context.Context) (attach.View, error) {
+	for began := time.Now(); ; {
+		view, err := l.target.View(ctx, l.options)
+		if err == nil || !errors.Is(err, attach.ErrTraced) || time.Since(began) >= l.patience {
+			return view, err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 }
 
@@ -68,7 +84,7 @@ func (l *look) take(ctx context.Context) error {
 				return err
 			}
 		}
-		view, err := l.target.View(l.ctx, l.options)
+		view, err := l.viewWhenFree(l.ctx)
 		if err != nil {
 			return err
 		}

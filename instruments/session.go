@@ -67,6 +67,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 	}
 	look := newLook(s, p)
 	defer look.locks.close()
+	look.patience = p.Look.Wait
 	if s.Info.Kind == "process" && p.View != attach.Live {
 		err := s.rehearseAll(ctx, look, sink, p, f)
 		if errors.Is(err, ErrTime) { // what it found until then is better than nothing
@@ -79,6 +80,9 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 			return nil, err
 		}
 		sink.clear()
+	}
+	if look.options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.options.Pages) == 0 {
+		look.options.Kind = attach.Live // it asks about types and names only: nothing to stop for
 	}
 	for round := 1; ; round++ {
 		runErr, ended, err := s.once(ctx, look, sink, f)
@@ -187,7 +191,7 @@ func (s *Session) rehearseAll(ctx context.Context, look *look, sink *collector, 
 // hold the target for as long as it may, for nothing.
 func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, p *Plan, f func(context.Context, *look, Sink) error) error {
 	if p, ok := s.Target.(interface{ CheckStop() error }); ok {
-		if err := p.CheckStop(); err != nil {
+		if err := p.CheckStop(); err != nil && !(errors.Is(err, attach.ErrTraced) && look.patience > 0) {
 			return viewError(err)
 		}
 	}

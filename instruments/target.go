@@ -68,6 +68,7 @@ type Look struct {
 	View       string
 	MaxStop    time.Duration
 	MaxTime    time.Duration // of the script, stopped or not
+	Wait       time.Duration // for another tracer to let the target go
 	Write, Yes bool
 	IgnoreLock bool // read what a recipe's lock guards, whoever holds it
 }
@@ -80,6 +81,9 @@ func (l Look) Check() error {
 	case "", attach.Live, attach.Snapshot, attach.Stopped:
 	default:
 		return Usagef("--view %s: a view is live, snapshot or stopped%s", quoteName(l.View), DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
+	}
+	if l.Wait < 0 {
+		return Usagef("--wait %s: must not be negative", l.Wait)
 	}
 	if l.MaxTime < 0 {
 		return Usagef("--max-time %s: must not be negative", l.MaxTime)

@@ -39,6 +39,7 @@ func (o *options) addTarget(f *pflag.FlagSet) {
 
 func (o *options) addLook(f *pflag.FlagSet) {
 	f.StringVar(&o.look.View, "view", "", "how memory is seen: `VIEW` live, snapshot or stopped (default: the recipe's, else snapshot)")
+	f.DurationVar(&o.look.Wait, "wait", 0, "if another program traces the process, such as another ri, wait for `DURATION` (default: refuse at once)")
 	f.DurationVar(&o.look.MaxTime, "max-time", 0, "the longest time for the script, `DURATION` (default: the recipe's, else 10s)")
 	f.DurationVar(&o.look.MaxStop, "max-stop", 0, "the longest stop, `DURATION` such as 250ms (default: the recipe's, else 100ms)")
 	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false, "don't wait until the recipe's lock is free: what it guards may be in mid-change")
