@@ -1,6 +1,7 @@
 package instruments
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -16,13 +17,19 @@ type check struct {
 
 // Doctor writes what ri can do here and what is missing; with a target, on that process. It ends with ExitRefused
 // if ri can't look at processes, or not at that one.
-func Doctor(out *Output, choice TargetChoice) error {
+func Doctor(ctx context.Context, out *Output, choice TargetChoice, compare bool, how Look) error {
 	checks := machineChecks(attach.Capabilities())
 	var failed error
 	if choice.Given() {
 		var more []check
 		more, failed = targetChecks(choice)
 		checks = append(checks, more...)
+		if failed == nil && compare {
+			more, failed = verify(ctx, choice, how)
+			checks = append(checks, more...)
+		}
+	} else if compare {
+		return Usagef("--verify compares on a process: ri doctor --verify -p PID")
 	} else if checks[1].state != "ok" && checks[2].state != "ok" {
 		failed = errors.New("ri can't look at processes here; the lines above say what is missing")
 	}
@@ -117,7 +124,7 @@ func targetChecks(choice TargetChoice) ([]check, error) {
 	defer s.Close()
 	checks := []check{{"target", "ok", fmt.Sprintf("%s: %s, %s", s.Target.Describe(), s.Info.GoVersion, s.Info.Executable)}}
 	if err := s.File.NoDWARF(); err != nil {
-		checks = append(checks, check{"symbols", "limited", err.Error() + ": variables and types can't be named; goroutines, buildinfo and functions can"})
+		checks = append(checks, check{"symbols", "limited", err.Error() + ": variables and types can't be named; ri run buildinfo can tell what it was built from"})
 	} else {
 		checks = append(checks, check{"symbols", "ok", fmt.Sprintf("%s, %s", plural(int64(len(s.File.Vars())), "package variable"), plural(int64(len(s.File.TypeNames())), "type"))})
 	}
