@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -113,54 +112,9 @@ func classOf(t *symbols.Type) class {
 
 // bindAtomic makes a type of sync/atomic, or the runtime's own, read as what is in it.
 func (b *binding) bindAtomic() {
-	name, ok := strings.CutPrefix(b.goType.Name, "sync/atomic.")
-	if !ok {
-		for _, prefix := range []string{"internal/runtime/atomic.", "runtime/internal/atomic."} {
-			if name, ok = strings.CutPrefix(b.goType.Name, prefix); ok {
-				break
-			}
-		}
+	if inner, offset, ok := b.host.space.Atomic(b.goType); ok {
+		b.class, b.inner, b.innerOffset = classAtomic, b.host.bind(inner), uint64(offset)
 	}
-	if !ok {
-		return
-	}
-	fields := b.goType.Fields()
-	field := func(names ...string) *symbols.Field {
-		for i := range fields {
-			if slices.Contains(names, fields[i].Name) {
-				return &fields[i]
-			}
-		}
-		return nil
-	}
-	f := field("v", "value", "u")
-	if f == nil {
-		return
-	}
-	inner := f.Type
-	switch base, _, _ := strings.Cut(name, "["); base {
-	case "Int32", "Int64", "Uint32", "Uint64", "Uintptr", "Uint8", "Value", "UnsafePointer":
-	case "Bool":
-		if bools, err := b.host.space.Type("bool"); err == nil {
-			inner = bools
-		}
-	case "Pointer":
-		// The pointee's type is written in the field _ [0]*T.
-		for _, g := range fields {
-			if g.Type.Kind == reflect.Array && g.Type.Len() == 0 && g.Type.Elem() != nil && g.Type.Elem().Kind == reflect.Pointer {
-				inner = g.Type.Elem()
-			}
-		}
-		if inner.Kind != reflect.Pointer {
-			argument := strings.TrimSuffix(strings.TrimPrefix(name, "Pointer["), "]")
-			if t, err := b.host.space.Type("*" + argument); err == nil {
-				inner = t
-			}
-		}
-	default:
-		return
-	}
-	b.class, b.inner, b.innerOffset = classAtomic, b.host.bind(inner), uint64(f.Offset)
 }
 
 // pointee is the binding itself, of a pointer what it points to.

@@ -288,18 +288,16 @@ func (h *Host) queue(r *ref) (func(L *lua.LState) int, error) {
 
 // entries goes through a map: its entries are noted at the start, in the order of the map's memory.
 func (h *Host) entries(L *lua.LState, r *ref) (func(L *lua.LState) int, error) {
-	type entry struct{ key, value uint64 }
-	var list []entry
-	var broken error
 	m := r.value()
-	for e, err := range m.Entries() {
-		if err != nil {
-			broken = err
-			break
-		}
-		h.check(L)
-		list = append(list, entry{e.Key.Addr, e.Value.Addr})
+	var list []mapEntry
+	if n, err := m.Len(); err == nil {
+		list = make([]mapEntry, 0, min(n, 1<<16)) // its count may be garbage
 	}
+	broken := m.EntryAddresses(func(key, elem uint64) bool {
+		h.check(L)
+		list = append(list, mapEntry{key, elem})
+		return true
+	})
 	if m.Type.Key() == nil || m.Type.Elem() == nil {
 		return nil, fmt.Errorf("a %s has no keys", m.Type.Name)
 	}
@@ -311,6 +309,9 @@ func (h *Host) entries(L *lua.LState, r *ref) (func(L *lua.LState) int, error) {
 				h.raise(L, &pathError{r.path(), fmt.Errorf("after %d entries: %w", i, broken)})
 			}
 			return 0
+		}
+		if i%warmAhead == 0 {
+			h.warm(keys, elems, list[i:min(i+warmAhead, len(list))])
 		}
 		e := list[i]
 		i++
@@ -333,3 +334,37 @@ var (
 	entryKeyStep = textStep("[key]")
 	entryStep    = textStep("[...]")
 )
+
+// mapEntry is where a map's key and element lie.
+type mapEntry struct{ key, value uint64 }
+
+// warmAhead is how many entries of a map are made warm at a time.
+const warmAhead = 64
+
+// warm has the processor fetch what the next entries lead to: in a map's order each lies somewhere else, and one after the other
+// the processor would wait for each.
+func (h *Host) warm(keys, elems *binding, list []mapEntry) {
+	sum := byte(0)
+	for _, side := range []struct {
+		b     *binding
+		value bool
+	}{{keys, false}, {elems, true}} {
+		if c := side.b.class; c != classString && c != classPointer && c != classInterface {
+			continue
+		}
+		offset := uint64(0)
+		if side.b.class == classInterface {
+			offset = 8
+		}
+		for _, e := range list {
+			at := e.key
+			if side.value {
+				at = e.value
+			}
+			if word, err := h.space.Uint64(at + offset); err == nil && word != 0 {
+				sum ^= h.space.Mem().Warm(word)
+			}
+		}
+	}
+	h.warmth ^= sum
+}

@@ -51,6 +51,7 @@ type Host struct {
 	steps    int  // since the context was last asked in a Go loop
 	rows     int
 	loads    int64
+	warmth   byte           // what warm has read, so that it is read
 	lastErr  error          // of the last binding that failed
 	atLimit  *lua.LFunction // what the script wants called when a limit ends it
 	clock    clock
@@ -99,6 +100,7 @@ func New(opt Options) *Host {
 	h.openValues()
 	h.opaque = h.bind(&symbols.Type{Name: "(not described)"})
 	h.openFunctions()
+	h.openReductions()
 	return h
 }
 

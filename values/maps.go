@@ -167,47 +167,61 @@ func (v Value) Entries() iter.Seq2[Entry, error] {
 			yield(Entry{}, v.wrong("entries"))
 			return
 		}
-		word, err := v.s.Uint64(v.Addr)
-		if err != nil {
-			yield(Entry{}, err)
-			return
-		}
-		if word == 0 {
-			return
-		}
-		l, err := v.s.mapLayout(v.Type)
-		if err != nil {
-			yield(Entry{}, err)
-			return
-		}
-		count, err := v.mapLen()
-		if err != nil {
-			yield(Entry{}, err)
-			return
-		}
-		w := &mapWalk{s: v.s, l: l, yield: yield, limit: count}
-		head, err := v.s.Slice(word, int(l.headSize))
-		switch {
-		case err != nil:
-		case l.swiss:
-			err = w.swiss(head)
-		default:
-			err = w.buckets(head)
-		}
-		if err == nil && !w.ended && w.seen != count {
-			err = fmt.Errorf("%s at %#x: %d entries found, its count says %d (read while it was being written?): %w", v.Type.Name, word, w.seen, count, ErrCorrupt)
-		}
-		if err != nil && !w.ended {
+		key, elem, ended := v.Type.Key(), v.Type.Elem(), false
+		err := v.walkMap(func(k, e uint64) bool {
+			ended = !yield(Entry{v.s.At(k, key), v.s.At(e, elem)}, nil)
+			return !ended
+		})
+		if err != nil && !ended {
 			yield(Entry{}, err)
 		}
 	}
+}
+
+// EntryAddresses is Entries with the addresses of keys and elements only, for walks over millions.
+func (v Value) EntryAddresses(yield func(key, elem uint64) bool) error {
+	if !v.IsValid() || v.Type.Kind != reflect.Map {
+		return v.wrong("entries")
+	}
+	return v.walkMap(yield)
+}
+
+func (v Value) walkMap(yield func(key, elem uint64) bool) error {
+	word, err := v.s.Uint64(v.Addr)
+	if err != nil || word == 0 {
+		return err
+	}
+	l, err := v.s.mapLayout(v.Type)
+	if err != nil {
+		return err
+	}
+	count, err := v.mapLen()
+	if err != nil {
+		return err
+	}
+	w := &mapWalk{s: v.s, l: l, yield: yield, limit: count}
+	head, err := v.s.Slice(word, int(l.headSize))
+	switch {
+	case err != nil:
+	case l.swiss:
+		err = w.swiss(head)
+	default:
+		err = w.buckets(head)
+	}
+	if w.ended {
+		return nil
+	}
+	if err == nil && w.seen != count {
+		err = fmt.Errorf("%s at %#x: %d entries found, its count says %d (read while it was being written?): %w", v.Type.Name, word, w.seen, count, ErrCorrupt)
+	}
+	return err
 }
 
 // mapWalk is one pass over a map.
 type mapWalk struct {
 	s     *Space
 	l     *mapLayout
-	yield func(Entry, error) bool
+	yield func(key, elem uint64) bool
 	seen  int
 	limit int
 	ended bool // the consumer has enough
@@ -230,7 +244,7 @@ func (w *mapWalk) entry(key, elem uint64) error {
 			return err
 		}
 	}
-	if !w.yield(Entry{w.s.At(key, w.l.key), w.s.At(elem, w.l.elem)}, nil) {
+	if !w.yield(key, elem) {
 		w.ended = true
 	}
 	return nil

@@ -13,6 +13,8 @@ func corrupt() {
 		next, prev *list.Element
 	}
 	(*element)(unsafe.Pointer(front.Next())).next = front
+	badJobs = []*Job{jobs[0], nil, jobs[1]}
+	*(*uintptr)(unsafe.Pointer(&badJobs[2])) = 0x18
 	broken = &Node{1, &Node{2, nil}}
 	*(*uintptr)(unsafe.Pointer(&broken.next.next)) = 0x18
 }

@@ -204,6 +204,7 @@ func main() {
 		names[fmt.Sprint("name", i)] = i
 	}
 	big = names
+	makeJobs(n)
 	corrupt()
 	mutex.Lock()
 	rwmutex.RLock()
@@ -228,6 +229,7 @@ func main() {
 	fmt.Scanln(&line)
 	close(stop)
 	runtime.KeepAlive(h)
+	fmt.Println(jobs, jobsByKey, jobValues[0].size, jobList, jobQueue, anyJobs, badJobs, big64, low64, floats, ints, noInts, words, records, shuffled)
 	fmt.Println(&free, lock, all.b, first, cycle, broken, grid, big, alike, byNode, small)
 }
 
