@@ -367,11 +367,6 @@ func runRi(t *testing.T, code int, args ...string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-// asNobody has a command run as another user.
-func asNobody(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-}
-
 func init() {
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 2 * runtime.NumCPU()
 }
