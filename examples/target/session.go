@@ -117,12 +117,13 @@ func (t *SessionTable) converse(s *Session) {
 	t.byID.Delete(s.id)
 	t.open.Add(-1)
 	t.ended.Add(1)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		t.broken.Add(1)
 		log.Printf("session %d of %q: %v", s.id, s.client, err)
 	}
 }
 
+// receive takes requests until it can't: it never returns nil.
 func (s *Session) receive(h *Handler) error {
 	reader := bufio.NewReader(s.conn)
 	line, err := reader.ReadString('\n')
