@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo test check needs fuzz clean
+.PHONY: build demo test check bench needs fuzz clean
 
 build: ## one static binary: bin/ri
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
@@ -20,6 +20,9 @@ check: ## what CI asks of the source
 	cd examples/target && go vet ./...
 	go run $(STATICCHECK) ./...
 	cd examples/target && go run $(STATICCHECK) ./...
+
+bench: build ## ri against dlv and gdb on the same processes: the table of docs/benchmarks.md; BENCH=quick for a first look
+	go run ./bench $(if $(filter quick,$(BENCH)),-quick)
 
 needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users)
 	@./e2e/needs.sh
