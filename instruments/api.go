@@ -131,6 +131,8 @@ var api = []Function{
 
 	{"ri.goroutines", "({system?: boolean, status?: string}): iterator of goroutine", "Iterates over goroutines, without the runtime's own unless system. A goroutine has id, addr, status, wait_reason, wait (seconds, nil where not recorded), parent, created_by and start ({func, file, line}), thread, system.",
 		`for g in ri.goroutines() do if g.id == 1 then print(g.start.func) end end`, "runtime.main", GroupGoroutines},
+	{"ri.stacks", "({system?: boolean, depth?: int}): {count: int, ids: int[], status, wait_reason, wait?, frames, broken?}[]", "Groups goroutines by state and stack (its innermost depth functions, 256), in Go, so that a hundred thousand take no time. ids are the first thousand; wait is the longest, frames are as ri.stack gives them.",
+		`for _, s in ipairs(ri.stacks()) do if s.ids[1] == 1 then print(s.count, s.frames[#s.frames - 1].func) end end`, "1\truntime.main", GroupGoroutines},
 	{"ri.goroutine", "(id: int): goroutine?", "The goroutine with an id.",
 		`print(ri.goroutine(1).id)`, "1", GroupGoroutines},
 	{"ri.stack", "(g: goroutine, max?: int): {func, file, line, pc, inlined}[], string?", "A goroutine's frames, innermost first, and where unwinding broke off if it did; also g:stack(max).",

@@ -199,12 +199,7 @@ func (h *Host) riStack(L *lua.LState) int {
 		L.ArgError(2, "from 1 to 65536 frames")
 	}
 	frames, err := g.stack(most)
-	t := h.lua.NewTable()
-	for i := range frames {
-		f := &frames[i]
-		t.Append(h.table("func", f.Func, "file", f.File, "line", f.Line.Line, "pc", f.PC, "inlined", f.Inlined))
-	}
-	L.Push(t)
+	L.Push(h.framesTable(frames))
 	if err != nil && len(frames) < most {
 		L.Push(lua.LString(err.Error()))
 		return 2
@@ -253,4 +248,51 @@ func (h *Host) riLabels(L *lua.LState) int {
 	}
 	L.Push(t)
 	return 1
+}
+
+// riStacks gives the goroutines in groups of the same state and stack. Options: system (the runtime's own too), depth (functions compared).
+func (h *Host) riStacks(L *lua.LState) int {
+	opt := values.StackOptions{Limit: 256, Check: func() { h.check(L) }}
+	if t, ok := L.Get(1).(*lua.LTable); ok {
+		h.onlyKeys(L, t, "system", "depth")
+		opt.System = lua.LVAsBool(t.RawGetString("system"))
+		if depth, ok := t.RawGetString("depth").(lua.LNumber); ok {
+			opt.Limit = int(depth)
+		}
+	}
+	if opt.Limit < 1 || opt.Limit > 1<<16 {
+		L.ArgError(1, "depth is from 1 to 65536 functions")
+	}
+	groups, err := h.space.Stacks(opt, &h.stacks)
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.stacks: %w", err))
+	}
+	all := h.lua.CreateTable(len(groups), 0)
+	for _, g := range groups {
+		h.check(L)
+		h.loads += int64(g.Count)
+		ids := h.lua.CreateTable(len(g.IDs), 0)
+		for _, id := range g.IDs {
+			ids.Append(h.int64Value(id))
+		}
+		t := h.table("count", g.Count, "ids", ids, "status", g.Status, "wait_reason", g.WaitReason, "frames", h.framesTable(g.Frames))
+		if g.Wait > 0 {
+			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
+		}
+		if g.Broken != nil {
+			t.RawSetString("broken", lua.LString(g.Broken.Error()))
+		}
+		all.Append(t)
+	}
+	L.Push(all)
+	return 1
+}
+
+func (h *Host) framesTable(frames []values.Frame) *lua.LTable {
+	t := h.lua.CreateTable(len(frames), 0)
+	for i := range frames {
+		f := &frames[i]
+		t.Append(h.table("func", f.Func, "file", f.File, "line", f.Line.Line, "pc", f.PC, "inlined", f.Inlined))
+	}
+	return t
 }

@@ -66,6 +66,7 @@ type Host struct {
 	modules  map[string]lua.LValue // of this run, by file
 	compiled map[string]*lua.FunctionProto
 	memo     map[string]lua.LValue // what scripts gave to ri.memo
+	stacks   values.StackMemo      // of ri.stacks, from one look to the next
 	walkers  map[string]*lua.LFunction
 	packages map[string]bool
 	metas    metatables

@@ -172,16 +172,9 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 	g := &Goroutine{ID: int64(word(l.id)), Addr: addr, s: s, status: status, ParentID: int64(word(l.parent)),
 		sp: word(l.sp), pc: word(l.pc), sysSP: word(l.sysSP), sysPC: word(l.sysPC), stackLo: word(l.lo), stackHi: word(l.hi),
 		labels: word(l.labels), startPC: word(l.startPC), goPC: word(l.goPC)}
-	g.Status = statusNames[status]
-	if g.Status == "" {
-		g.Status = fmt.Sprintf("status %d", status)
-	}
+	g.Status = statusName(status)
 	if status == statusWaiting && l.waitReason >= 0 {
-		if r := int(b[l.waitReason]); r < len(l.reasons) {
-			g.WaitReason = l.reasons[r]
-		} else {
-			g.WaitReason = fmt.Sprintf("wait reason %d", r)
-		}
+		g.WaitReason = l.reason(b[l.waitReason])
 	}
 	if since := int64(word(l.waitSince)); (status == statusWaiting || status == statusSyscall) && since > 0 && s.now > since {
 		g.Wait = time.Duration(s.now - since)
@@ -206,6 +199,20 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 		}
 	}
 	return g, nil
+}
+
+func statusName(status uint32) string {
+	if name := statusNames[status]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("status %d", status)
+}
+
+func (l *goroutineLayout) reason(r uint8) string {
+	if int(r) < len(l.reasons) {
+		return l.reasons[r]
+	}
+	return fmt.Sprintf("wait reason %d", r)
 }
 
 // isSystem follows runtime.isSystemGoroutine, fixed.

@@ -18,8 +18,9 @@ const fixture = "testdata/kinds"
 type looked struct {
 	*values.Space
 	*testprogram.Program
-	file *symbols.File
-	view attach.View
+	file   *symbols.File
+	target attach.Target
+	view   attach.View
 }
 
 // look starts the fixture, built in a variant, and opens a view of it.
@@ -56,7 +57,7 @@ func lookAt(t testing.TB, p *testprogram.Program, kind attach.ViewKind) *looked 
 		t.Fatal(err)
 	}
 	s.SetNow(now.Nano())
-	return &looked{s, p, f, view}
+	return &looked{s, p, f, target, view}
 }
 
 // eval evaluates an expression that must succeed.

@@ -122,6 +122,11 @@ func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Regi
 // as made by the compiler. The error says where and why it broke off; the frames before it are good.
 func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 	all, err := g.unwind(limit)
+	return withoutWrappers(all), err
+}
+
+// withoutWrappers leaves out what Go's own stack traces leave out. It changes the slice.
+func withoutWrappers(all []Frame) []Frame {
 	frames := all[:0]
 	callee := ""
 	for _, f := range all {
@@ -132,7 +137,33 @@ func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 			frames = append(frames, f)
 		}
 	}
-	return frames, err
+	return frames
+}
+
+// framesAt are the calls that a PC stands for, inlined ones before the function itself. exact: it is the PC of the
+// next instruction and not a return address.
+func (s *Space) framesAt(pc uint64, exact bool) []Frame {
+	call, ok := s.PC(pc)
+	if !ok {
+		return nil
+	}
+	at := pc
+	if !exact && pc-s.bias > call.Entry {
+		at-- // in the call instruction
+		if i, ok := s.PC(at); ok {
+			call = i
+		}
+	}
+	frames := make([]Frame, len(call.Lines))
+	for i, line := range call.Lines {
+		frames[i] = Frame{Line: line, PC: pc, Inlined: i < len(call.Lines)-1, at: at, depth: len(call.Lines) - 1 - i}
+	}
+	return frames
+}
+
+// entersBySignal names the functions that are entered by a signal: what is below them was interrupted, it did not call.
+func entersBySignal(function string) bool {
+	return function == "runtime.asyncPreempt" || function == "runtime.sigpanic" || function == "runtime.debugCallV2"
 }
 
 // unwind is Stack with the compiler's wrappers.
@@ -156,18 +187,8 @@ func (g *Goroutine) unwind(limit int) ([]Frame, error) {
 			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.stackLo, g.stackHi, ErrCorrupt)
 		}
 		cfa := sp + uint64(size) + 8
-		at := pc
-		if !exact && pc-g.s.bias > info.Entry {
-			at-- // in the call instruction
-		}
-		call := info
-		if at != pc {
-			if i, ok := g.s.PC(at); ok {
-				call = i
-			}
-		}
-		for i, line := range call.Lines {
-			f := Frame{Line: line, PC: pc, CFA: cfa, Inlined: i < len(call.Lines)-1, at: at, depth: len(call.Lines) - 1 - i}
+		for _, f := range g.s.framesAt(pc, exact) {
+			f.CFA = cfa
 			if n == 0 {
 				f.regs = regs
 			}
@@ -183,8 +204,7 @@ func (g *Goroutine) unwind(limit int) ([]Frame, error) {
 		if err != nil {
 			return frames, fmt.Errorf("goroutine %d: return address of %s: %w", g.ID, info.Func, err)
 		}
-		// These are entered by a signal: what is below them was interrupted, it did not call.
-		exact = info.Func == "runtime.asyncPreempt" || info.Func == "runtime.sigpanic" || info.Func == "runtime.debugCallV2"
+		exact = entersBySignal(info.Func)
 		pc, sp = ret, cfa
 	}
 }

@@ -22,7 +22,27 @@ local function matches(g, frames, p)
   return false
 end
 
--- add counts a goroutine in the group of its state and stack, or in a group of its own.
+-- stacks iterates over goroutines in groups of the same state and stack.
+local function stacks(p, depth)
+  local list, i = ri.stacks { system = p.system, depth = depth }, 0
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
+-- singles gives each goroutine as a group of its own.
+local function singles(p, depth)
+  local following = ri.goroutines { system = p.system }
+  return function()
+    local g = following()
+    if not g then return nil end
+    local frames, broken = g:stack(depth)
+    return { count = 1, ids = { g.id }, status = g.status, wait_reason = g.wait_reason, wait = g.wait, frames = frames, broken = broken }
+  end
+end
+
+-- add puts a group with others of the same state whose frames are the same as far as they are shown.
 local function add(groups, g, lines, grouped)
   local state = g.wait_reason ~= "" and g.wait_reason or g.status
   local key = grouped and state .. "\n" .. table.concat(lines, "\n") or #groups + 1
@@ -32,8 +52,8 @@ local function add(groups, g, lines, grouped)
     groups[#groups + 1] = group
     if grouped then groups[key] = group end
   end
-  group.count = group.count + 1
-  if #group.ids < 1000 then group.ids[#group.ids + 1] = g.id end
+  group.count = group.count + g.count
+  for i = 1, math.min(#g.ids, 1000 - #group.ids) do group.ids[#group.ids + 1] = g.ids[i] end
   if g.wait then group.wait = math.max(g.wait, group.wait or 0) end
 end
 
@@ -87,14 +107,19 @@ COUNT  STATE           WAIT   IDS          STACK
   run = function(p)
     local groups = { seen = 0, given = 0 }
     ri.atlimit(function() give(groups, ", so far") end)
-    for g in ri.goroutines { system = p.system } do
-      local frames, broken = g:stack(p.runtime and p.depth or p.depth + 16)
-      if not p.runtime then frames = visible(frames, p.depth) end
+    local depth = p.runtime and p.depth or p.depth + 16
+    for g in (p.group and stacks or singles)(p, depth) do
+      local frames = g.frames
+      if p.runtime then
+        while #frames > p.depth do frames[#frames] = nil end
+      else
+        frames = visible(frames, p.depth)
+      end
       if matches(g, frames, p) then
         local lines = {}
         for i, f in ipairs(frames) do lines[i] = where(f) end
-        if broken then lines[#lines + 1] = "(" .. broken .. ")" end
-        groups.seen = groups.seen + 1
+        if g.broken then lines[#lines + 1] = "(" .. g.broken .. ")" end
+        groups.seen = groups.seen + g.count
         add(groups, g, lines, p.group)
       end
     end

@@ -1,0 +1,405 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"ri/attach"
+)
+
+// StackGroup is the goroutines that are in the same state with the same stack.
+type StackGroup struct {
+	Status, WaitReason string
+	Count              int
+	IDs                []int64       // the first maxGroupIDs
+	Wait               time.Duration // the longest, see Goroutine
+	Frames             []Frame       // without CFA and variables: they are nobody's
+	Broken             error         // where unwinding broke off, of the first of them
+}
+
+const (
+	maxGroupIDs = 1000
+
+	// Below fewGoroutines their stacks' pages are copied like any other.
+	fewGoroutines = 1000
+	// firstPiece is how much of a stack is read at first: most parked goroutines' frames fit, in bytes.
+	firstPiece = 512
+	// stackBatch is how many goroutines' stacks are read in one go.
+	stackBatch = 4096
+	// memoryLasts is for how long an unchanged goroutine is believed not to have run: see StackMemo.
+	memoryLasts = 10 * time.Second
+)
+
+// StackMemo remembers the stacks of parked goroutines from one look to the next, so that a snapshot need not copy them.
+//
+// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.26). One that waited before and waits
+// now, and whose count, saved PC and depth are the same, has not run in between, so the return addresses that were read in between are
+// those that are there now. The count has 8 bits: a goroutine is only believed if it didn't run at all while
+// the stacks were first read, and not for long; all others' stacks are copied in the stop.
+type StackMemo struct {
+	limit  int
+	made   time.Time
+	nodes  []stackNode
+	next   map[stackStep]int32
+	parked []parked // by index in runtime.allgs
+	known  bool     // parked was filled
+}
+
+// stackNode is a function on a stack, under those that called it: stacks are paths in a tree, which is as small as the program's ways to wait are few.
+type stackNode struct {
+	pc     uint64
+	parent int32 // -1: it is innermost
+	depth  int32
+	exact  bool  // pc is where it was interrupted, not a return address
+	size   int64 // from SP to the end of its return address; 0: not known
+	top    bool  // a stack ends here
+	signal bool  // what is below it was interrupted
+}
+
+type stackStep struct {
+	from int32 // -1 and -2: none, with a return address and with an exact PC
+	pc   uint64
+}
+
+type parked struct {
+	addr, pc, depth uint64
+	id              int64
+	leaf            int32
+	seq             uint8
+}
+
+// gFields are a goroutine's as far as grouping needs them.
+type gFields struct {
+	parked
+	index  int
+	sp, hi uint64
+	wait   time.Duration
+	status uint32
+	reason uint8
+}
+
+// stackKey tells groups apart.
+type stackKey struct {
+	status uint32
+	reason uint8
+	leaf   int32
+	broken bool
+}
+
+// StackOptions says what Stacks looks at.
+type StackOptions struct {
+	System bool // the runtime's own goroutines too
+	Limit  int  // functions of each stack, 0: 256
+	Check  func()
+}
+
+// grouping is one run of Stacks.
+type grouping struct {
+	s      *Space
+	l      *goroutineLayout
+	opt    StackOptions
+	memo   *StackMemo
+	groups map[stackKey]*StackGroup
+	list   []*StackGroup
+	system map[uint64]bool // by start PC
+	seq    int64           // offset of g.trackingSeq, -1: there is none
+
+	direct  attach.RangeReader // live memory, not through the cache; nil: everything goes through it
+	waiting []gFields          // whose stacks are to be read directly
+	buffer  []byte
+	ranges  []attach.Range
+}
+
+// Stacks groups all goroutines by state and stack. A hundred thousand are ordinary: nothing is made for a single one of them.
+func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error) {
+	l, err := s.goroutineLayout()
+	if err != nil {
+		return nil, err
+	}
+	data, n, _, err := l.allgs.sliceHeader()
+	if err == nil && n > maxGoroutines {
+		err = fmt.Errorf("runtime.allgs claims %d goroutines: %w", n, ErrCorrupt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if opt.Limit <= 0 {
+		opt.Limit = 256
+	}
+	g := &grouping{s: s, l: l, opt: opt, memo: memo, groups: map[stackKey]*StackGroup{}, system: map[uint64]bool{}, seq: -1}
+	if p, err := l.allgs.Type.Elem().Elem().FieldByName("trackingSeq"); err == nil && p.Field.Type.Size == 1 {
+		g.seq = p.Offset
+	}
+	if memo.next == nil || memo.limit != opt.Limit || time.Since(memo.made) > memoryLasts {
+		*memo = StackMemo{limit: opt.Limit, made: time.Now(), next: map[stackStep]int32{}}
+	}
+	view, live := s.mem.Beneath().(attach.View)
+	if reader, ok := view.(attach.RangeReader); ok && live && view.Kind() == attach.Live && !memo.known && n > fewGoroutines && g.seq >= 0 {
+		g.direct = reader
+		memo.parked = make([]parked, n)
+	}
+	for i := range int(n) {
+		if i%256 == 0 && opt.Check != nil {
+			opt.Check()
+		}
+		if err := g.goroutine(i, data+8*uint64(i)); err != nil {
+			return g.list, err
+		}
+	}
+	if err := g.flush(); err != nil {
+		return g.list, err
+	}
+	if g.direct != nil {
+		memo.known = true
+		if err := g.forgetTheBusy(); err != nil {
+			return g.list, err
+		}
+	}
+	return g.list, nil
+}
+
+// goroutine reads the g that a slot of runtime.allgs leads to.
+func (g *grouping) goroutine(index int, slot uint64) error {
+	s, l := g.s, g.l
+	addr, err := s.Uint64(slot)
+	if err != nil || addr == 0 {
+		return err
+	}
+	b, err := s.Slice(addr, int(l.size))
+	if err != nil {
+		return fmt.Errorf("runtime.g: %w", err)
+	}
+	status := binary.LittleEndian.Uint32(b[l.status:]) &^ statusScan
+	if status == statusDead || status == 0 || statusNames[status] == "dead" {
+		return nil
+	}
+	if !g.opt.System && l.startPC >= 0 {
+		start := binary.LittleEndian.Uint64(b[l.startPC:])
+		system, ok := g.system[start]
+		if !ok {
+			info, found := s.PC(start)
+			system = found && isSystem(info.Func)
+			g.system[start] = system
+		}
+		if system {
+			return nil
+		}
+	}
+	s.values++
+	f := gFields{index: index, status: status}
+	f.addr, f.id = addr, int64(binary.LittleEndian.Uint64(b[l.id:]))
+	f.sp, f.hi = binary.LittleEndian.Uint64(b[l.sp:]), binary.LittleEndian.Uint64(b[l.hi:])
+	f.pc, f.depth = binary.LittleEndian.Uint64(b[l.pc:]), f.hi-f.sp
+	if g.seq >= 0 {
+		f.seq = b[g.seq]
+	}
+	if status == statusWaiting && l.waitReason >= 0 {
+		f.reason = b[l.waitReason]
+	}
+	if (status == statusWaiting || status == statusSyscall) && l.waitSince >= 0 {
+		if since := int64(binary.LittleEndian.Uint64(b[l.waitSince:])); since > 0 && s.now > since {
+			f.wait = time.Duration(s.now - since)
+		}
+	}
+	lo := binary.LittleEndian.Uint64(b[l.lo:])
+	if status == statusWaiting && f.sp >= lo && f.sp < f.hi {
+		if g.direct == nil && index < len(g.memo.parked) {
+			p := &g.memo.parked[index]
+			if f.leaf = p.leaf; f.parked == *p {
+				g.add(&f, p.leaf, nil)
+				return nil
+			}
+		}
+		if g.direct != nil {
+			g.waiting = append(g.waiting, f)
+			if len(g.waiting) == stackBatch {
+				return g.flush()
+			}
+			return nil
+		}
+		leaf, err := g.unwind(&f, -1, f.pc, f.sp, s.Uint64)
+		g.add(&f, leaf, err)
+		return nil
+	}
+	one, err := s.goroutine(l, slot)
+	if err != nil || one == nil {
+		return err
+	}
+	s.values--
+	pc, sp, regs, err := one.start()
+	if err != nil {
+		g.add(&f, -1, err)
+		return nil
+	}
+	root := int32(-1)
+	if regs != nil {
+		root = -2
+	}
+	leaf, err := g.unwind(&f, root, pc, sp, s.Uint64)
+	g.add(&f, leaf, err)
+	return nil
+}
+
+// flush reads and unwinds the stacks of those that wait for it.
+func (g *grouping) flush() error {
+	if len(g.waiting) == 0 {
+		return nil
+	}
+	if g.buffer == nil {
+		g.buffer = make([]byte, stackBatch*firstPiece)
+	}
+	g.ranges = g.ranges[:0]
+	for i := range g.waiting {
+		f := &g.waiting[i]
+		g.ranges = append(g.ranges, attach.Range{Addr: f.sp, Data: g.buffer[i*firstPiece:][:min(f.depth, firstPiece)]})
+	}
+	if err := g.direct.ReadRanges(g.ranges); err != nil {
+		return err
+	}
+	var more [4096]byte
+	for i := range g.waiting {
+		f, piece := &g.waiting[i], g.ranges[i].Data[:g.ranges[i].N]
+		base := f.sp
+		leaf, err := g.unwind(f, -1, f.pc, f.sp, func(addr uint64) (uint64, error) {
+			if off := addr - base; off >= uint64(len(piece)) || uint64(len(piece))-off < 8 {
+				n, err := g.direct.ReadMemory(more[:min(f.hi-addr, uint64(len(more)))], addr)
+				if n < 8 {
+					return 0, err
+				}
+				base, piece = addr, more[:n]
+			}
+			return binary.LittleEndian.Uint64(piece[addr-base:]), nil
+		})
+		if err == nil {
+			f.leaf = leaf
+			g.memo.parked[f.index] = f.parked
+		}
+		g.add(f, leaf, err)
+	}
+	g.waiting = g.waiting[:0]
+	return nil
+}
+
+// forgetTheBusy looks at the remembered goroutines again, and goes through the stacks of those that ran meanwhile by way of the
+// cache, so that a snapshot has their pages.
+func (g *grouping) forgetTheBusy() error {
+	low := min(g.l.status, g.seq)
+	size := max(g.l.status+4, g.seq+1) - low
+	var indexes []int
+	buffer := make([]byte, stackBatch*size)
+	check := func() error {
+		if err := g.direct.ReadRanges(g.ranges); err != nil {
+			return err
+		}
+		for k, i := range indexes {
+			p, r := &g.memo.parked[i], &g.ranges[k]
+			if r.N == len(r.Data) && r.Data[g.seq-low] == p.seq && binary.LittleEndian.Uint32(r.Data[g.l.status-low:])&^statusScan == statusWaiting {
+				continue
+			}
+			if b, err := g.s.Slice(p.addr, int(g.l.size)); err == nil {
+				f := gFields{sp: binary.LittleEndian.Uint64(b[g.l.sp:]), hi: binary.LittleEndian.Uint64(b[g.l.hi:])}
+				f.depth = f.hi - f.sp
+				g.unwind(&f, -1, binary.LittleEndian.Uint64(b[g.l.pc:]), f.sp, g.s.Uint64)
+			}
+			*p = parked{}
+		}
+		indexes, g.ranges = indexes[:0], g.ranges[:0]
+		return nil
+	}
+	g.ranges = g.ranges[:0]
+	for i := range g.memo.parked {
+		p := &g.memo.parked[i]
+		if p.addr == 0 {
+			continue
+		}
+		g.ranges = append(g.ranges, attach.Range{Addr: p.addr + uint64(low), Data: buffer[len(indexes)*int(size):][:size]})
+		if indexes = append(indexes, i); len(indexes) == stackBatch {
+			if err := check(); err != nil {
+				return err
+			}
+		}
+	}
+	return check()
+}
+
+var errNoFrame = errors.New("no frame")
+
+// unwind finds the path of a stack, innermost function first, and gives its last node.
+func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint64) (uint64, error)) (int32, error) {
+	for n := 0; ; n++ {
+		at, err := g.step(from, pc)
+		if err != nil {
+			return max(from, -1), fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", f.id, pc, n, ErrCorrupt)
+		}
+		node := &g.memo.nodes[at]
+		if node.size <= 0 || sp > f.hi || uint64(node.size) > f.hi-sp {
+			return max(from, -1), fmt.Errorf("goroutine %d: a frame at %#x lies outside its stack, which ends at %#x: %w", f.id, sp, f.hi, ErrCorrupt)
+		}
+		if node.top || int(node.depth)+1 >= g.opt.Limit {
+			return at, nil
+		}
+		sp += uint64(node.size)
+		if pc, err = word(sp - 8); err != nil {
+			return at, fmt.Errorf("goroutine %d: a return address: %w", f.id, err)
+		}
+		from = at
+	}
+}
+
+// step goes to a caller in the tree of stacks.
+func (g *grouping) step(from int32, pc uint64) (int32, error) {
+	m := g.memo
+	if at, ok := m.next[stackStep{from, pc}]; ok {
+		return at, nil
+	}
+	info, ok := g.s.PC(pc)
+	if !ok {
+		return 0, errNoFrame
+	}
+	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: info.FrameSize + 8, top: info.TopFrame || info.Func == "runtime.goexit",
+		signal: entersBySignal(info.Func)}
+	if info.FrameSize < 0 {
+		node.size = 0
+	}
+	if from >= 0 {
+		node.depth, node.exact = m.nodes[from].depth+1, m.nodes[from].signal
+	}
+	at := int32(len(m.nodes))
+	m.nodes = append(m.nodes, node)
+	m.next[stackStep{from, pc}] = at
+	return at, nil
+}
+
+// add counts a goroutine in its group.
+func (g *grouping) add(f *gFields, leaf int32, broken error) {
+	key := stackKey{f.status, f.reason, leaf, broken != nil}
+	group := g.groups[key]
+	if group == nil {
+		group = &StackGroup{Status: statusName(f.status), Frames: g.frames(leaf), Broken: broken}
+		if f.status == statusWaiting && g.l.waitReason >= 0 {
+			group.WaitReason = g.l.reason(f.reason)
+		}
+		g.groups[key] = group
+		g.list = append(g.list, group)
+	}
+	group.Count++
+	if len(group.IDs) < maxGroupIDs {
+		group.IDs = append(group.IDs, f.id)
+	}
+	group.Wait = max(group.Wait, f.wait)
+}
+
+// frames are those of a path.
+func (g *grouping) frames(leaf int32) []Frame {
+	var path []*stackNode
+	for ; leaf >= 0; leaf = g.memo.nodes[leaf].parent {
+		path = append(path, &g.memo.nodes[leaf])
+	}
+	var frames []Frame
+	for i := len(path) - 1; i >= 0; i-- {
+		frames = append(frames, g.s.framesAt(path[i].pc, path[i].exact)...)
+	}
+	return withoutWrappers(frames)
+}
