@@ -87,7 +87,7 @@ func main() {
 	if *threads > 0 {
 		makeThreads(*threads)
 	}
-	time.Sleep(50 * time.Millisecond) // until those that said so wait
+	time.Sleep(50 * time.Millisecond)                                                                         // until those that said so wait
 	fmt.Fprint(io.Discard, first, short, len(table), len(shortmap), records, len(heap), len(ballast), answer) // used, so that they are there
 	beat := newHeartbeat()
 	fmt.Println("ready")
