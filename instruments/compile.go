@@ -3,6 +3,7 @@ package instruments
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -21,9 +22,10 @@ const concatName = "(concat)"
 
 // compileLua parses and compiles source.
 //
-// Two things are changed on the way. A literal integer that a float64 can't hold is an error, since it would
-// silently be another number; and a..b becomes a call, since the machine's own operator allocates
-// without a bound and without a chance to interrupt it.
+// Three things are changed on the way. A literal integer that a float64 can't hold is an error, since it would
+// silently be another number; a..b becomes a call, since the machine's own operator allocates
+// without a bound and without a chance to interrupt it; and what a loop goes through gets locals where the
+// machine's compiler would get it wrong (see hoist).
 func compileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	if len(source) > maxSource {
 		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path, len(source), maxSource)}
@@ -45,9 +47,26 @@ func compileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	}
 	proto, err := lua.Compile(chunk, path)
 	if err != nil {
-		return nil, nil, &ScriptError{File: path, Message: strings.TrimSpace(err.Error()), Cause: err}
+		return nil, nil, compileError(path, err)
 	}
 	return proto, chunk, nil
+}
+
+// gotoLine is where the machine's compiler says on which line the goto stands: its own line is the function's last.
+var gotoLine = regexp.MustCompile(` at line (\d+)`)
+
+// compileError says what is wrong as syntaxError does.
+func compileError(path string, err error) error {
+	e, ok := err.(*lua.CompileError)
+	if !ok {
+		return &ScriptError{File: path, Message: path + ": " + strings.TrimSpace(err.Error()), Cause: err}
+	}
+	line, what := e.Line, e.Message
+	if m := gotoLine.FindStringSubmatch(what); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		what = strings.Replace(what, m[0], "", 1)
+	}
+	return &ScriptError{File: path, Line: line, Message: fmt.Sprintf("%s:%d: %s", path, line, what), Cause: err}
 }
 
 func syntaxError(path string, err error) error {
@@ -67,7 +86,10 @@ type rewriter struct {
 	err  error
 }
 
-var exprType = reflect.TypeFor[ast.Expr]()
+var (
+	exprType = reflect.TypeFor[ast.Expr]()
+	stmtType = reflect.TypeFor[ast.Stmt]()
+)
 
 func (r *rewriter) walk(v reflect.Value, depth, line int) {
 	if r.err != nil {
@@ -89,6 +111,11 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 		if v.Type() == exprType {
 			if flat := r.concat(v.Interface().(ast.Expr)); flat != nil {
 				v.Set(reflect.ValueOf(flat))
+			}
+		}
+		if loop, ok := v.Interface().(*ast.GenericForStmt); ok && v.Type() == stmtType {
+			if block := hoist(loop); block != nil {
+				v.Set(reflect.ValueOf(block))
 			}
 		}
 		r.walk(v.Elem(), depth+1, line)
@@ -146,6 +173,53 @@ func (r *rewriter) concat(e ast.Expr) ast.Expr {
 		call.Args[i] = a
 	}
 	return call
+}
+
+// hoist puts what a loop goes through into locals of its own before the loop, unless it is plain: nil.
+//
+// gopher-lua 1.1.2 sets the three registers of `for ... in` aside before it compiles the expressions into
+// them. A call there then seems to need no register (compileFuncCallExpr compares with RegTop, which is beyond
+// already), and what follows is written over its result: `for x in f().g()` indexes "g" by "g".
+func hoist(loop *ast.GenericForStmt) ast.Stmt {
+	if len(loop.Exprs) == 0 || plainHead(loop.Exprs[0]) {
+		return nil
+	}
+	locals := &ast.LocalAssignStmt{Names: []string{"(for f)", "(for s)", "(for i)"}, Exprs: loop.Exprs}
+	inner := *loop
+	inner.Exprs = nil
+	for _, name := range locals.Names {
+		ident := &ast.IdentExpr{Value: name}
+		ident.SetLine(loop.Line())
+		ident.SetLastLine(loop.Line())
+		inner.Exprs = append(inner.Exprs, ident)
+	}
+	locals.SetLine(loop.Line())
+	locals.SetLastLine(loop.Line())
+	block := &ast.DoBlockStmt{Stmts: []ast.Stmt{locals, &inner}}
+	block.SetLine(loop.Line())
+	block.SetLastLine(loop.LastLine())
+	return block
+}
+
+// plainHead says whether an expression is a name, or a call of one.
+func plainHead(e ast.Expr) bool {
+	if call, ok := e.(*ast.FuncCallExpr); ok {
+		if e = call.Func; e == nil {
+			e = call.Receiver
+		}
+	}
+	for {
+		get, ok := e.(*ast.AttrGetExpr)
+		if !ok {
+			break
+		}
+		if _, ok := get.Key.(*ast.StringExpr); !ok {
+			return false
+		}
+		e = get.Object
+	}
+	_, ok := e.(*ast.IdentExpr)
+	return ok
 }
 
 func (r *rewriter) number(n *ast.NumberExpr, line int) {
