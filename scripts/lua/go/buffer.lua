@@ -2,26 +2,39 @@
 
 local chunk = 64 * 1024
 
--- place finds where the bytes are: address and length.
+-- place finds the bytes: how many there are, a function that reads n of them at an offset, and their address.
 local function place(p)
+  local function at(address, full)
+    return full, function(from, n) return ri.memory(address + from, n) end, address
+  end
+  local function held(text)
+    return #text, function(from, n) return text:sub(from + 1, from + n) end
+  end
   if p.address then
     if not p.length then error("length is missing: address=0x... length=...", 0) end
-    return p.address, p.length
+    return at(p.address, p.offset + p.length)
   end
   if not p.expr then error("needs expr=EXPR, or address=0x... and length=...", 0) end
-  local value = ri.eval(p.expr)
-  if type(value) == "string" then return nil, #value, value end
-  if value == nil then error(p.expr .. " is nil", 0) end
   local where = ri.ref(p.expr)
   local kind = ri.type(where)
+  if kind.kind == "interface" then
+    local text, inside = pcall(ri.ref, p.expr .. ".(string)")
+    if text then where, kind = inside, ri.type(inside) end
+  end
+  if kind.kind == "string" then -- however long it is, only what is shown is read
+    return ri.len(where), function(from, n) return ri.bytes(where, from, from + n) end
+  end
+  local value = ri.eval(p.expr)
+  if type(value) == "string" then return held(value) end
+  if value == nil then error(p.expr .. " is nil", 0) end
   if kind.kind == "slice" then
     local n = #value
-    if n == 0 then return nil, 0, "" end
-    return ri.addr(ri.ref(value, 0)), n * ri.type(kind.elem).size
+    if n == 0 then return held("") end
+    return at(ri.addr(ri.ref(value, 0)), n * ri.type(kind.elem).size)
   elseif kind.kind == "ptr" then
-    return ri.addr(value), p.length or ri.type(kind.elem).size
+    return at(ri.addr(value), p.length and p.offset + p.length or ri.type(kind.elem).size)
   end
-  return ri.addr(where), kind.size
+  return at(ri.addr(where), kind.size)
 end
 
 local function hex(bytes)
@@ -41,7 +54,7 @@ are all zero are said in a word.]],
   params = {
     { name = "expr", type = "expr", help = "whose bytes: main.store.devices[0].data" },
     { name = "address", type = "address", help = "where they begin, instead of expr" },
-    { name = "length", type = "int", min = 0, help = "how many; needed with address" },
+    { name = "length", type = "int", min = 0, help = "how many, from offset on; needed with address" },
     { name = "offset", type = "int", default = 0, min = 0, help = "skip so many" },
     { name = "limit", type = "int", default = 4096, min = 0, max = 16777216, help = "bytes shown" },
     { name = "width", type = "int", default = 16, min = 1, max = 256, help = "bytes on a line" },
@@ -57,14 +70,9 @@ OFFSET  HEX                                              TEXT
     16  all zero, 4080 bytes                             -
 4096 bytes at 0xc000112000]],
   run = function(p)
-    local address, full, held = place(p)
-    if p.length then full = held and math.min(full, p.length) or p.length end
+    local full, read, address = place(p)
     local from = math.min(p.offset, full)
-    local to = math.min(full, from + p.limit)
-    local function read(at, n)
-      if held then return held:sub(at + 1, at + n) end
-      return ri.memory(address + at, n)
-    end
+    local to = math.min(full, from + math.min(p.limit, p.length or p.limit))
     local zero, nonzero = nil, false -- where a run of lines of zeros began
     local function flush(at)
       if zero and (nonzero or at < to) then ri.emit { offset = zero, hex = ("all zero, %d bytes"):format(at - zero) } end

@@ -20,6 +20,8 @@ local function links(first, field)
     local element, ok = node, nil
     ok, node = pcall(function() return element[field] end)
     if not ok then
+      local misspelt, text = path.misspelt(node)
+      if misspelt then error(("next=%s: %s"):format(field, text), 0) end
       ri.finding { severity = "critical", what = ("the list is broken at element %d"):format(index), where = ("0x%x"):format(address), evidence = node }
       node = nil
     end
@@ -75,6 +77,7 @@ INDEX  NAME   SIZE
         count = count + 1
       end
     end
+    path.check(paths)
     print(words.shown(count, "element", p.limit))
   end,
 }

@@ -2,6 +2,12 @@
 
 local path, words = require("path"), require("words")
 
+-- uniform says whether all values have one type.
+local function uniform(expr)
+  local known, elem = pcall(function() return ri.type(ri.type(ri.ref(expr)).elem) end)
+  return known and elem.kind ~= "interface"
+end
+
 return {
   title = "entries of a map",
   category = "go",
@@ -21,7 +27,8 @@ alpha    12
 beta      7
 2 entries]],
   run = function(p)
-    local paths, count, shown = path.list(p.print), 0, 0
+    local count, shown = 0, 0
+    local paths = path.list(p.print, uniform(p.expr))
     for key, value in ri.pairs(ri.eval(p.expr)) do
       count = count + 1
       if shown < p.limit and (p.key == "" or tostring(key) == p.key) then
@@ -29,6 +36,7 @@ beta      7
         ri.emit(path.fill({ key = key }, value, paths))
       end
     end
+    path.check(paths)
     if p.key ~= "" then
       print(("%d of %s"):format(shown, words.count(count, "entry")))
     else

@@ -42,7 +42,8 @@ DEPTH  KEY
     1  t
 2 levels, 3 nodes]],
   run = function(p)
-    local paths, fields = path.list(p.print), split(p.children)
+    local paths, fields = path.list(p.print, true), split(p.children)
+    local met = {} -- fields that some node has: one without is a leaf of another type
     local seen, count, deepest = {}, 0, -1
     local stack = { { ri.eval(p.expr), 0 } }
     while #stack > 0 do
@@ -59,7 +60,12 @@ DEPTH  KEY
         if depth < p.depth then
           for f = #fields, 1, -1 do
             local ok, list = pcall(children, node, fields[f])
-            if not ok then
+            local misspelt, text = false, nil
+            if ok then met[fields[f]] = true else misspelt, text = path.misspelt(list) end
+            if misspelt then
+              if not met[fields[f]] then error(("children=%s: %s"):format(fields[f], text), 0) end
+              list = {}
+            elseif not ok then
               ri.finding { severity = "critical", what = "the tree is broken", where = ("0x%x.%s"):format(address, fields[f]), evidence = list }
               list = {}
             end
