@@ -138,8 +138,12 @@ func (c *Catalogue) Bare(path string) (*Recipe, error) {
 		Origin:     Position{File: path},
 		scripts:    os.DirFS(filepath.Dir(abs)),
 	}
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return nil, fmt.Errorf("no instrument file %s: %w", path, unwrapPath(err))
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("no instrument file %s: it is a directory", path)
 	}
 	return r, nil
 }

@@ -312,7 +312,7 @@ func (s *Session) affordable(opt attach.ViewOptions) error {
 	}
 	if cost.Stop > opt.MaxStop {
 		return Refused(fmt.Errorf("a snapshot of %s would stop %s for about %s, its limit is %s; allow it (--max-stop %s), or look without a stop (--view live)",
-			shortBytes(cost.Bytes), s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop), (cost.Stop * 3 / 2).Round(10*time.Millisecond)))
+			shortBytes(cost.Bytes), s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop), roundUp(cost.Stop*3/2)))
 	}
 	if cost.Available > 0 && 2*cost.Bytes > cost.Available {
 		return Refused(fmt.Errorf("a snapshot of %s needs twice that memory here, and %s are left; look without a copy (--view live or --view stopped)",

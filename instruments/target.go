@@ -66,7 +66,8 @@ func (c TargetChoice) open() (attach.Target, error) {
 // Look says how a target is looked at: flags, which override what the recipe says.
 type Look struct {
 	View       string
-	MaxStop    time.Duration
+	MaxStop    time.Duration // 0: the recipe's
+	StopGiven  bool          // MaxStop was said, even if 0
 	MaxTime    time.Duration // of the script, stopped or not
 	Wait       time.Duration // for another tracer to let the target go
 	Write, Yes bool
@@ -88,8 +89,8 @@ func (l Look) Check() error {
 	if l.MaxTime < 0 {
 		return Usagef("--max-time %s: must not be negative", l.MaxTime)
 	}
-	if l.MaxStop < 0 || l.MaxStop > longestStop {
-		return Usagef("--max-stop %s: must be between 0 and %s", l.MaxStop, longestStop)
+	if l.MaxStop < 0 || l.MaxStop > longestStop || l.StopGiven && l.MaxStop == 0 {
+		return Usagef("--max-stop %s: must be more than 0 and at most %s; --view live looks without a stop", l.MaxStop, durationText(longestStop))
 	}
 	return nil
 }

@@ -21,6 +21,9 @@ func run() int {
 	obeyJobControl()
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = root.unknown
+	}
 	if err != nil && !root.started {
 		err = instruments.Usage(err) // cobra's own complaints: flags, arguments, commands
 	}

@@ -14,6 +14,7 @@ import (
 type rootCommand struct {
 	*cobra.Command
 	started bool
+	unknown error // help was asked of what is no command
 }
 
 const help = `ri asks a running Go process what it is doing: nothing to prepare, no restart,
@@ -51,6 +52,9 @@ func newRoot() *rootCommand {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if f := cmd.Flags().Lookup("max-stop"); f != nil {
+				o.look.StopGiven = f.Changed
+			}
 			if err := o.check(); err != nil {
 				return err
 			}
@@ -70,6 +74,14 @@ func newRoot() *rootCommand {
 		c.SetHelpTemplate(subHelp)
 	}
 	root.SetHelpTemplate(help)
+	write := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if root.unknown = knownCommand(cmd, cmd.Flags().Args()); cmd == root.Command && root.unknown != nil {
+			return
+		}
+		root.unknown = nil
+		write(cmd, args)
+	})
 	return root
 }
 
