@@ -323,7 +323,7 @@ func (h *Host) entries(L *lua.LState, r *ref) (func(L *lua.LState) int, error) {
 		if err != nil {
 			h.raise(L, &pathError{fmt.Sprintf("%s: entry %d", r.path(), i-1), err})
 		}
-		L.Push(key)
+		L.Push(h.orNull(key))
 		L.Push(value)
 		return 2
 	}, nil

@@ -45,9 +45,11 @@ func (h *Host) dumpLua(v lua.LValue, opt values.DumpOptions, depth int) string {
 	case lua.LString:
 		return strconv.Quote(string(v))
 	case lua.LNumber:
-		return numberText(v)
+		return exactText(v)
 	case *lua.LUserData:
 		switch x := v.Value.(type) {
+		case null:
+			return "nil"
 		case *exact:
 			return x.String()
 		case *ref:

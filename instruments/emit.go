@@ -166,6 +166,8 @@ func (h *Host) plain(v lua.LValue, depth int, left *int) (any, error) {
 		switch x := v.Value.(type) {
 		case *exact:
 			return x.goValue(), nil
+		case null:
+			return nil, nil
 		case *ref:
 			return h.plainRef(x), nil
 		case *place:
@@ -195,6 +197,8 @@ func (h *Host) plainTable(t *lua.LTable, depth int, left *int) (any, error) {
 			name = string(s)
 		} else if e, ok := exactOf(k); ok {
 			name = e.String()
+		} else if k == lua.LValue(h.null) {
+			name = "nil"
 		}
 		row = append(row, Cell{name, value})
 	}
@@ -277,7 +281,7 @@ func (h *Host) riLog(L *lua.LState) int {
 		if i > 1 {
 			text += " "
 		}
-		text += L.ToStringMeta(L.Get(i)).String()
+		text += textOf(L, L.Get(i))
 	}
 	h.opt.Sink.Log(text)
 	return 0

@@ -17,8 +17,44 @@ func (h *Host) freshEnvironment() {
 	meta := h.lua.NewTable()
 	meta.RawSetString("__index", env.RawGetString("string"))
 	h.lua.SetMetatable(lua.LString(""), meta)
+	h.nameUnknown(env)
 	clear(h.modules)
 	h.walkers = nil
+}
+
+// nameUnknown notes what a script looks up in a library that isn't there, so that the error of a call can name it: what the machine
+// says of a nil names nothing.
+func (h *Host) nameUnknown(env *lua.LTable) {
+	strict := func(name string, t *lua.LTable) {
+		if t == nil {
+			return
+		}
+		meta := h.lua.NewTable()
+		meta.RawSetString("__index", h.function(func(L *lua.LState) int {
+			if key, ok := L.Get(2).(lua.LString); ok {
+				h.noteUnknown(L, name, t, string(key))
+			}
+			return 0
+		}))
+		meta.RawSetString(ownName, lua.LTrue)
+		t.Metatable = meta
+	}
+	for _, name := range []string{"ri", "os", "string", "table", "math", "coroutine", "debug"} {
+		t, _ := env.RawGetString(name).(*lua.LTable)
+		strict(name, t)
+		if name == "ri" && t != nil {
+			bit, _ := t.RawGetString("bit").(*lua.LTable)
+			strict("ri.bit", bit)
+		}
+	}
+}
+
+// ownName marks metatables that are the host's: scripts get their own in their place, and don't see these. No Lua source can write this name.
+const ownName = "(own)"
+
+func (h *Host) ownMeta(v lua.LValue) bool {
+	meta, ok := v.(*lua.LTable)
+	return ok && meta.RawGetString(ownName) == lua.LTrue
 }
 
 // copyTable copies a table of libraries with the tables in it, itself excepted.

@@ -18,6 +18,7 @@ func (h *Host) openFunctions() {
 	ri := h.lua.NewTable()
 	h.lua.SetGlobal("ri", ri)
 	h.openIntegers(ri)
+	ri.RawSetString("null", h.null)
 	for name, f := range map[string]func(L *lua.LState) int{
 		"duration": h.riDuration, "json": h.riJSON, // need no target
 	} {
@@ -31,7 +32,7 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		// finding values
-		"var": h.riVar, "vars": h.riVars, "find": h.riFind, "find1": h.riFind1, "at": h.riAt, "eval": h.riEval,
+		"var": h.riVar, "vars": h.riVars, "types": h.riTypes, "find": h.riFind, "find1": h.riFind1, "at": h.riAt, "eval": h.riEval,
 		// types and places
 		"typeof": h.riTypeof, "type": h.riType, "addr": h.riAddr, "ref": h.riRef, "value": h.riValue,
 		"deref": h.riDeref, "name": h.riName, "isnil": h.riIsNil, "cast": h.riCast,
@@ -141,16 +142,21 @@ func (h *Host) riVar(L *lua.LState) int {
 	return 1
 }
 
-func (h *Host) riVars(L *lua.LState) int {
+func (h *Host) riVars(L *lua.LState) int { return h.matching(L, "ri.vars", h.space.File().Vars) }
+
+func (h *Host) riTypes(L *lua.LState) int { return h.matching(L, "ri.types", h.space.File().TypeNames) }
+
+// matching gives the names that the pattern of argument 1 matches.
+func (h *Host) matching(L *lua.LState, what string, all func() []string) int {
 	pattern, err := regexp.Compile(L.OptString(1, ""))
 	if err != nil {
-		h.raise(L, fmt.Errorf("ri.vars: %w", err))
+		h.raise(L, fmt.Errorf("%s: %w", what, err))
 	}
 	if !h.space.File().HasDWARF() { // which is not the same as that there are none
 		h.raise(L, fmt.Errorf("ri.vars: %w", symbols.ErrNoDWARF))
 	}
 	t := h.lua.NewTable()
-	for _, name := range h.space.File().Vars() {
+	for _, name := range all() {
 		if pattern.MatchString(name) {
 			t.Append(lua.LString(name))
 		}

@@ -55,10 +55,11 @@ type Host struct {
 	lastErr  error          // of the last binding that failed
 	atLimit  *lua.LFunction // what the script wants called when a limit ends it
 	clock    clock
-	unknown  string // the last name that was no global, where packages are globals
+	unknown  unknown // the last name that a script looked up in vain
 
 	columns  []Column
 	bindings map[*symbols.Type]*binding
+	null     *lua.LUserData
 	opaque   *binding // of types that the program's DWARF doesn't describe
 	signed   map[int64]*lua.LUserData
 	unsigned map[uint64]*lua.LUserData
@@ -123,12 +124,10 @@ func (h *Host) Values() int64 { return h.loads }
 // ctx ended; what was emitted before it is good.
 func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
 	return h.run(ctx, func() error {
-		h.script, h.rows, h.columns, h.unknown = script, 0, nil, ""
+		h.script, h.rows, h.columns, h.unknown = script, 0, nil, unknown{}
 		h.freshEnvironment()
 		h.params = h.paramsTable(params)
-		if script.packages {
-			h.exposePackages()
-		}
+		h.exposePackages(script.packages)
 		if script.Header == nil {
 			return h.runBare(script)
 		}
@@ -251,7 +250,7 @@ func (h *Host) scriptError(err error) error {
 	if h.lastErr != nil && strings.Contains(message, h.lastErr.Error()) {
 		cause = h.lastErr
 	}
-	return newScriptError(message+h.unknownGlobal(message), luaLines(api.StackTrace), cause)
+	return newScriptError(h.explainUnknown(message), luaLines(api.StackTrace), cause)
 }
 
 // raise ends a binding with err; the message gets the Lua line in front.

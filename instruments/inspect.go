@@ -241,7 +241,7 @@ func (h *Host) riIsNil(L *lua.LState) int {
 	}
 	r, ok := refOf(value)
 	if !ok || r.binding.class != classSlice && r.binding.class != classMap {
-		L.Push(lua.LBool(value == lua.LNil))
+		L.Push(lua.LBool(value == lua.LNil || value == lua.LValue(h.null)))
 		return 1
 	}
 	isNil, err := r.value().IsNil()

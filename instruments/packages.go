@@ -3,6 +3,7 @@ package instruments
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -11,22 +12,24 @@ import (
 // In what a person types (-e, the shell), the program's packages are globals: main.store is ri.var'main.store'.
 // Names that Lua has itself (os, string, table, math) stay Lua's: ri.var'os.Args' reaches those.
 
-func (h *Host) exposePackages() {
+// In a file they aren't, but what is unknown is noted, so that an error can say what to write.
+func (h *Host) exposePackages(exposed bool) {
 	meta := h.lua.NewTable()
 	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
 		name, ok := L.Get(2).(lua.LString)
-		if !ok || h.space == nil {
+		if !ok {
 			L.Push(lua.LNil)
 			return 1
 		}
-		if !h.packageNames()[string(name)] {
-			h.unknown = string(name)
+		if !exposed || h.space == nil || !h.packageNames()[string(name)] {
+			h.noteUnknown(L, "", h.lua.Env, string(name))
 			L.Push(lua.LNil)
 			return 1
 		}
 		L.Push(h.packageValue(string(name)))
 		return 1
 	}))
+	meta.RawSetString(ownName, lua.LTrue)
 	h.lua.Env.Metatable = meta
 }
 
@@ -45,12 +48,66 @@ func (h *Host) packageNames() map[string]bool {
 	return h.packages
 }
 
-// unknownGlobal explains an error about nil by the name that was no global, if there was one.
-func (h *Host) unknownGlobal(message string) string {
-	if h.unknown == "" || !strings.Contains(message, "(nil)") && !strings.Contains(message, "nil value") {
-		return ""
+// nilIndex is what the machine says of x.name where x is nil.
+var nilIndex = regexp.MustCompile(`attempt to index a non-table object\(nil\) with key '([^']*)'`)
+
+// unknown is a name that wasn't there when a script looked for it.
+type unknown struct {
+	table   *lua.LTable
+	library string // "" for globals
+	name    string
+	where   string // file and line
+}
+
+func (h *Host) noteUnknown(L *lua.LState, library string, table *lua.LTable, name string) {
+	h.unknown = unknown{table, library, name, L.Where(1)}
+}
+
+const notCallable = "attempt to call a non-function object"
+
+// explainUnknown names what was nil in an error about nil, if a name was looked up on that line in vain.
+func (h *Host) explainUnknown(message string) string {
+	u := h.unknown
+	text, ok := strings.CutPrefix(message, u.where)
+	if u.name == "" || !ok || u.table.RawGetString(u.name) != lua.LNil {
+		return message
 	}
-	return fmt.Sprintf(" (no global %q: neither Lua's nor a package of the program%s)", h.unknown, DidYouMean(h.unknown, sortedKeys(h.packageNames())))
+	text, rest, more := strings.Cut(text, "\n")
+	name := u.name
+	if u.library != "" {
+		name = u.library + "." + name
+	}
+	key := nilIndex.FindStringSubmatch(text)
+	switch {
+	case u.library == "" && h.space != nil && h.packageNames()[name]: // in a file
+		full := name + ".NAME"
+		if key != nil {
+			full = name + "." + key[1]
+		}
+		text += fmt.Sprintf(" (%s is a package of the program: in a file use ri.var'%s')", name, full)
+	case key != nil:
+		text = strings.Replace(text, key[0], "no variable or package "+name+DidYouMean(name, h.namesIn(u)), 1)
+	case strings.Contains(text, notCallable):
+		text = strings.Replace(text, notCallable, "no function "+name+DidYouMean(name, h.namesIn(u)), 1)
+	case strings.Contains(text, "(nil)"), strings.Contains(text, "nil value"):
+		text += fmt.Sprintf(" (there is no %s%s)", name, DidYouMean(name, h.namesIn(u)))
+	}
+	if more {
+		text += "\n" + rest
+	}
+	return u.where + text
+}
+
+// namesIn are the names that could have been meant.
+func (h *Host) namesIn(u unknown) (names []string) {
+	prefix := ""
+	if u.library != "" {
+		prefix = u.library + "."
+	} else if h.space != nil {
+		names = sortedKeys(h.packageNames())
+	}
+	u.table.ForEach(func(k, _ lua.LValue) { names = append(names, prefix+k.String()) })
+	return names
 }
 
 // packageValue is a package: its dot reads variables.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strings"
 
 	"ri/attach"
 	"ri/values"
@@ -46,7 +47,7 @@ func Print(ctx context.Context, out *Output, expr string, depth int, how Look, c
 		}
 		text := v.Dump(values.DumpOptions{Depth: depth})
 		if out.Format == Table {
-			sink.Print(text)
+			sink.Print(strings.ReplaceAll(text, "\t", "    "))
 			return nil
 		}
 		return sink.Emit(Row{{"expr", expr}, {"type", v.Type.Name}, {"addr", addressCell(v.Addr)}, {"value", plainValue(v, text)}})

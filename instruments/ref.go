@@ -138,6 +138,9 @@ func (h *Host) describe(v lua.LValue) string {
 	if e, ok := exactOf(v); ok {
 		return "the integer " + e.String()
 	}
+	if v == lua.LValue(h.null) {
+		return "ri.null"
+	}
 	switch v := v.(type) {
 	case *lua.LNilType:
 		return "nil"

@@ -51,14 +51,16 @@ func cellText(v any) string {
 	return Printable(fmt.Sprint(v))
 }
 
+// floatText keeps six digits, and four behind the point.
 func floatText(f float64) string {
-	if a := math.Abs(f); a != 0 && (a >= 1e15 || a < 1e-4) {
-		return strconv.FormatFloat(f, 'g', 6, 64)
+	digits := 6
+	if abs := math.Abs(f); abs >= 1 && abs < 1e15 {
+		digits = max(digits, int(math.Log10(abs))+5)
 	}
-	if f == math.Trunc(f) {
-		return strconv.FormatFloat(f, 'f', -1, 64)
+	if f == math.Trunc(f) && math.Abs(f) < 1e15 {
+		digits = -1
 	}
-	return strconv.FormatFloat(f, 'g', 6, 64)
+	return decimal(f, digits)
 }
 
 // durationText keeps the digits that matter: 1h2m, 3m20s, 1.25s, 14.3ms.
@@ -118,9 +120,16 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// printableLine is Printable for text that may hold tabs.
+// printableLine is Printable for text that may hold tabs, which stay.
 func printableLine(s string) string {
-	return Printable(strings.ReplaceAll(s, "\t", "    "))
+	if !strings.Contains(s, "\t") {
+		return Printable(s)
+	}
+	parts := strings.Split(s, "\t")
+	for i, p := range parts {
+		parts[i] = Printable(p)
+	}
+	return strings.Join(parts, "\t")
 }
 
 // isNumber says whether a value is aligned to the right.

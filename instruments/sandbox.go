@@ -48,13 +48,28 @@ func (h *Host) openBase(globals *lua.LTable) {
 	set("print", func(L *lua.LState) int {
 		texts := make([]string, L.GetTop())
 		for i := range texts {
-			texts[i] = L.ToStringMeta(L.Get(i + 1)).String()
+			texts[i] = textOf(L, L.Get(i+1))
 		}
 		h.opt.Sink.Print(strings.Join(texts, "\t"))
 		return 0
 	})
+	set("tostring", func(L *lua.LState) int {
+		L.Push(lua.LString(textOf(L, L.CheckAny(1))))
+		return 1
+	})
+	for _, name := range []string{"pairs", "ipairs"} {
+		plain := globals.RawGetString(name).(*lua.LFunction)
+		checked := h.function(func(L *lua.LState) int {
+			if r, ok := refOf(L.Get(1)); ok {
+				L.RaiseError("%s goes through Lua's tables; through a %s: ri.pairs(v)", name, r.binding.goType.Name)
+			}
+			return plain.GFunction(L)
+		})
+		checked.Upvalues = plain.Upvalues
+		globals.RawSetString(name, checked)
+	}
 	set("getmetatable", func(L *lua.LState) int {
-		if t, ok := L.CheckAny(1).(*lua.LTable); ok {
+		if t, ok := L.CheckAny(1).(*lua.LTable); ok && !h.ownMeta(t.Metatable) {
 			L.Push(L.GetMetatable(t))
 		} else {
 			L.Push(lua.LNil) // what values are made of is not for scripts

@@ -2,6 +2,7 @@ package instruments
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strconv"
@@ -61,6 +62,9 @@ func (h *Host) concatText(L *lua.LState, n, operands int) string {
 		if e, ok := v.Value.(*exact); ok {
 			return e.String()
 		}
+		if v == h.null {
+			return "nil"
+		}
 		L.RaiseError("can't join %s to a string: use tostring or ri.dump", h.describe(v))
 	case *lua.LTable:
 		if f, ok := L.GetMetaField(v, "__tostring").(*lua.LFunction); ok {
@@ -90,6 +94,10 @@ func (h *Host) tableConcat(L *lua.LState) int {
 		case lua.LNumber:
 			b.WriteString(numberText(v))
 		default:
+			if v == lua.LValue(h.null) {
+				b.WriteString("nil")
+				break
+			}
 			e, ok := exactOf(v)
 			if !ok {
 				L.RaiseError("table.concat: element %d is %s", i, h.describe(v))
@@ -107,12 +115,52 @@ func (h *Host) tableConcat(L *lua.LState) int {
 	return 1
 }
 
-// numberText is a Lua number's text: integral ones without an exponent up to 2^53.
+// numberText is a Lua number's text: integral ones without an exponent up to 2^53, others with the 14 digits
+// that Lua prints, without an exponent up to 1e15.
 func numberText(v lua.LNumber) string {
 	if whole, ok := wholeNumber(v); ok {
 		return strconv.FormatInt(whole, 10)
 	}
-	return v.String()
+	return decimal(float64(v), 14)
+}
+
+// exactText has all digits of a number.
+func exactText(v lua.LNumber) string {
+	if whole, ok := wholeNumber(v); ok {
+		return strconv.FormatInt(whole, 10)
+	}
+	return decimal(float64(v), -1)
+}
+
+// decimal writes a number with so many significant digits (-1: as many as it has), without an exponent unless it is very large or
+// very small.
+func decimal(f float64, digits int) string {
+	abs := math.Abs(f)
+	if !(abs >= 1e-4 && abs < 1e15) {
+		switch {
+		case math.IsNaN(f):
+			return "NaN"
+		case math.IsInf(f, 0):
+			return strconv.FormatFloat(f, 'g', -1, 64)
+		}
+		return strconv.FormatFloat(f, 'g', digits, 64)
+	}
+	if digits < 0 {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	if abs >= 1e12 { // the integer's digits are never rounded
+		digits = max(digits, 16)
+	}
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'e', digits-1, 64), 64)
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
+
+// textOf is what print and tostring say of a value.
+func textOf(L *lua.LState, v lua.LValue) string {
+	if n, ok := v.(lua.LNumber); ok {
+		return numberText(n)
+	}
+	return L.ToStringMeta(v).String()
 }
 
 // format is string.format as Lua 5.1 has it; %d, %i, %u, %o, %x and %X take exact integers.

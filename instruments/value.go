@@ -47,6 +47,7 @@ func (h *Host) openValues() {
 		return 0
 	}))
 	h.metas.place = place
+	h.null = h.makeNull()
 	h.openGoroutines()
 }
 
@@ -137,6 +138,9 @@ func (h *Host) elementPlace(L *lua.LState, r *ref, key lua.LValue) (values.Value
 	v := r.value()
 	switch b.class {
 	case classMap:
+		if h.composed(key) {
+			return h.composedElement(r, v, key)
+		}
 		return h.mapElement(L, r, v, key)
 	case classArray, classSlice, classHandle:
 		i, ok := key.(lua.LNumber)
@@ -178,6 +182,9 @@ func (h *Host) valueLength(L *lua.LState) int {
 	}
 	n, err := h.length(r)
 	if err != nil {
+		if walker, _ := h.walker(L, r.binding.pointee()); walker != nil {
+			err = &pathError{r.path(), fmt.Errorf("a %s has no length; require'walk'.count(ri.pairs(v)) counts", r.binding.goType.Name)}
+		}
 		h.raise(L, err)
 	}
 	L.Push(lua.LNumber(n))

@@ -2,6 +2,7 @@ package symbols
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -129,7 +130,7 @@ func (f *File) Var(name string) (Var, error) {
 	if !ok {
 		full, err := f.oneOf("variable", name, func(n string) []string { return fullNames(&f.index.shortVars, &f.index.vars, n) }, f.Vars)
 		if err != nil {
-			return Var{}, err
+			return Var{}, f.notVariable(name, err)
 		}
 		name = full
 		off, _ = f.index.vars.get(full)
@@ -161,6 +162,20 @@ func (f *File) AllVars() []Var {
 		}
 	})
 	return f.allVars
+}
+
+// notVariable says why there is no variable of a name where the reason is known: it is a type's, or may be one that the linker dropped.
+func (f *File) notVariable(name string, err error) error {
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	for _, try := range []string{name, "main." + name} {
+		_, full := f.index.types.get(try)
+		if full || len(fullNames(&f.index.shortTypes, &f.index.types, try)) == 1 {
+			return say(ErrNotFound, "%s is a type, not a variable; ri.find1'%s' finds a value of it, find(%s) in an expression", name, try, try)
+		}
+	}
+	return say(ErrNotFound, "%v (variables that the program never uses are not in it)", err)
 }
 
 // oneOf resolves a short name, or says which are near.

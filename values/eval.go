@@ -17,7 +17,8 @@ import (
 )
 
 // Eval evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
-// conversions of addresses and pointers ((*main.T)(0xc000012340)), type assertions, len and cap; no calls. Import paths may be written as they are
+// conversions of addresses and pointers ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
+// maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls. Import paths may be written as they are
 // ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
 func (s *Space) Eval(expr string) (Value, error) {
 	e := &evaluator{s: s, paths: map[string]string{}}
@@ -30,8 +31,11 @@ func (s *Space) Eval(expr string) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	if v.constant != nil {
+	switch {
+	case v.constant != nil:
 		return v.constant.value(s)
+	case v.composite != nil:
+		return Value{}, fmt.Errorf("%s is no value of the program: %w", e.text(tree), ErrExpr)
 	}
 	return v.Value, nil
 }
@@ -49,10 +53,11 @@ type evaluator struct {
 	paths map[string]string // placeholder identifier -> import path
 }
 
-// operand is a value, or a constant that has no type yet.
+// operand is a value, a constant that has no type yet, or a composite literal.
 type operand struct {
 	Value
-	constant *literal
+	constant  *literal
+	composite *Literal
 }
 
 // literal is an untyped constant of the expression.
@@ -201,6 +206,18 @@ func (e *evaluator) text(n ast.Node) string {
 		return e.text(n.X) + ".(" + e.text(n.Type) + ")"
 	case *ast.BinaryExpr:
 		return e.text(n.X) + " " + n.Op.String() + " " + e.text(n.Y)
+	case *ast.CompositeLit:
+		var elts []string
+		for _, x := range n.Elts {
+			elts = append(elts, e.text(x))
+		}
+		typ := ""
+		if n.Type != nil {
+			typ = e.text(n.Type)
+		}
+		return typ + "{" + strings.Join(elts, ", ") + "}"
+	case *ast.KeyValueExpr:
+		return e.text(n.Key) + ": " + e.text(n.Value)
 	}
 	// What is no expression of ours anyhow, as Go formats it.
 	var out strings.Builder
@@ -282,6 +299,16 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 		return e.assert(n)
 	case *ast.CallExpr:
 		return e.call(n)
+	case *ast.CompositeLit:
+		if n.Type == nil {
+			break
+		}
+		t, err := e.s.Type(e.text(n.Type))
+		if err != nil {
+			return operand{}, err
+		}
+		c, err := e.composite(n, t)
+		return operand{composite: c}, err
 	}
 	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w", e.text(n), ErrExpr)
 }
@@ -294,6 +321,9 @@ func (e *evaluator) value(n ast.Expr) (Value, error) {
 	}
 	if x.constant != nil {
 		return Value{}, fmt.Errorf("%s is a constant: %w", e.text(n), ErrExpr)
+	}
+	if x.composite != nil {
+		return Value{}, fmt.Errorf("%s is no value of the program: %w", e.text(n), ErrExpr)
 	}
 	return x.Value, nil
 }
@@ -367,7 +397,7 @@ func (e *evaluator) unary(n *ast.UnaryExpr) (operand, error) {
 		negated := *x.constant
 		negated.neg = !negated.neg
 		return operand{constant: &negated}, nil
-	case n.Op == token.AND && x.constant == nil:
+	case n.Op == token.AND && x.constant == nil && x.composite == nil:
 		if IsLocal(x.Addr) {
 			return operand{}, e.at(n, fmt.Errorf("%s lives in no memory and has no address: %w", x.Type.Name, ErrExpr))
 		}
@@ -378,6 +408,9 @@ func (e *evaluator) unary(n *ast.UnaryExpr) (operand, error) {
 
 // native gives a constant or a scalar value as Lookup and Equals take it.
 func (e *evaluator) native(x operand) (any, error) {
+	if x.composite != nil {
+		return x.composite, nil
+	}
 	if x.constant == nil {
 		switch k := x.Type.Kind; {
 		case k == reflect.Interface:
@@ -412,7 +445,7 @@ func (e *evaluator) native(x operand) (any, error) {
 		return c.u, nil
 	default:
 		if c.text == "nil" {
-			return nil, fmt.Errorf("nil is no key: %w", ErrExpr)
+			return Nil{}, nil
 		}
 		return c.text == "true", nil
 	}
@@ -554,6 +587,79 @@ func (e *evaluator) assert(n *ast.TypeAssertExpr) (operand, error) {
 	return operand{Value: v}, nil
 }
 
+// composite is a struct or array to compare a map's keys with.
+func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*Literal, error) {
+	if t.Kind != reflect.Struct && t.Kind != reflect.Array {
+		return nil, e.at(n, fmt.Errorf("%s is no struct and no array: %w", t.Name, ErrKind))
+	}
+	l := NewLiteral(t)
+	keyed := false
+	at := 0
+	for _, elt := range n.Elts {
+		value := elt
+		var part *symbols.Type
+		var err error
+		if kv, ok := elt.(*ast.KeyValueExpr); ok {
+			value, keyed = kv.Value, true
+			if t.Kind == reflect.Struct {
+				at, part, err = l.Field(e.text(kv.Key))
+			} else {
+				at, err = e.integer(kv.Key)
+			}
+		}
+		if part == nil && err == nil {
+			part, err = l.Part(at)
+		}
+		if err != nil {
+			return nil, e.at(n, err)
+		}
+		var x operand
+		if inner, ok := value.(*ast.CompositeLit); ok && inner.Type == nil {
+			x.composite, err = e.composite(inner, part)
+		} else {
+			x, err = e.eval(value)
+		}
+		if err != nil {
+			return nil, err
+		}
+		native, err := e.native(x)
+		if err != nil {
+			return nil, err
+		}
+		l.Set(at, native)
+		at++
+	}
+	if fields := len(t.Fields()); t.Kind == reflect.Struct && !keyed && len(n.Elts) > 0 && len(n.Elts) != fields {
+		return nil, e.at(n, fmt.Errorf("%s has %d fields, %d are given: %w", t.Name, fields, len(n.Elts), ErrExpr))
+	}
+	return l, nil
+}
+
+// find is find(T): the value of a type that Find finds, if there is one only.
+func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
+	t, err := e.s.Type(strings.TrimPrefix(e.text(arg), "*"))
+	if err != nil {
+		return operand{}, e.at(n, err)
+	}
+	found, _, err := e.s.Find(t, FindOptions{})
+	switch {
+	case len(found) == 1:
+		return operand{Value: found[0].Value}, nil
+	case len(found) > 1:
+		var where []string
+		for _, f := range found[:min(len(found), 8)] {
+			where = append(where, fmt.Sprintf("(*%s)(%#x) (%s)", t.ShortName(), f.Value.Addr, f.Where))
+		}
+		if len(found) > len(where) {
+			where = append(where, fmt.Sprintf("and %d more", len(found)-len(where)))
+		}
+		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), ErrExpr))
+	case err != nil:
+		return operand{}, e.at(n, err)
+	}
+	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, ErrExpr))
+}
+
 func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	if len(n.Args) != 1 {
 		return operand{}, fmt.Errorf("%s: functions can't be called: %w", e.text(n), ErrExpr)
@@ -573,6 +679,9 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 		}
 		return operand{constant: &literal{kind: token.INT, u: uint64(i)}}, nil
 	}
+	if id, ok := n.Fun.(*ast.Ident); ok && id.Name == "find" {
+		return e.find(n, n.Args[0])
+	}
 	fun := n.Fun
 	if p, ok := fun.(*ast.ParenExpr); ok {
 		fun = p.X
@@ -584,6 +693,9 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	x, err := e.eval(n.Args[0])
 	if err != nil {
 		return operand{}, err
+	}
+	if x.composite != nil {
+		return operand{}, fmt.Errorf("%s is no value of the program: %w", e.text(n.Args[0]), ErrExpr)
 	}
 	v, err := e.convert(x, t)
 	return operand{Value: v}, e.at(n, err)

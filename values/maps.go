@@ -433,8 +433,14 @@ func Choose(found []Entry, key any, m *symbols.Type) (Value, error) {
 	return Value{}, fmt.Errorf("ambiguous: %s has the keys %s: %w", m.Name, strings.Join(kinds, ", "), symbols.ErrAmbiguous)
 }
 
-// Equals compares with a Go bool, int64, uint64, float64, string or Value; numbers by value, whatever their kinds.
+// Equals compares with a Go bool, int64, uint64, float64, string, Value, *Literal, Pointer or Nil; numbers by value, whatever their kinds.
 func (v Value) Equals(key any) (bool, error) {
+	if _, ok := key.(Nil); ok {
+		if v.Type.Kind == reflect.Interface {
+			return v.isNilInterface()
+		}
+		return v.equalsWord(0)
+	}
 	if v.Type.Kind == reflect.Interface {
 		if other, ok := key.(Value); !ok || other.Type != v.Type {
 			inner, err := v.Elem()
@@ -450,6 +456,10 @@ func (v Value) Equals(key any) (bool, error) {
 	switch k := key.(type) {
 	case Value:
 		return v.Same(k)
+	case *Literal:
+		return v.equalsLiteral(k)
+	case Pointer:
+		return v.equalsWord(uint64(k))
 	case bool:
 		if v.Type.Kind != reflect.Bool {
 			return false, nil

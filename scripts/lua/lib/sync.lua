@@ -19,6 +19,12 @@ local function has(v, field)
   return false
 end
 
+-- known gives ri.null for a nil key, which would end the loop.
+local function known(key)
+  if key == nil then return ri.null end
+  return key
+end
+
 --- The hash trie: inner nodes have 16 children each; a leaf is an entry with a chain of those whose hashes collide.
 local maxdepth = 64 -- the hash has 64 bits, 4 are used a level
 
@@ -36,7 +42,7 @@ local function trie(m)
       chain = e.overflow
       chained = chained + 1
       if chained > 10000 then error('the map is broken: the chain at ' .. ri.hex(ri.addr(e)) .. ' has no end', 2) end
-      return e.key, e.value
+      return known(e.key), e.value
     end
     while top > 0 do
       local node, i = nodes[top], positions[top]
@@ -49,7 +55,7 @@ local function trie(m)
           if child.isEntry then
             local e = ri.at(ri.addr(child), leaf)
             chain, chained = e.overflow, 0
-            return e.key, e.value
+            return known(e.key), e.value
           end
           if top == maxdepth then error('the map is broken: the trie is deeper than its hash', 2) end
           top = top + 1
@@ -83,7 +89,7 @@ end
 
 --- Iterates over a sync.Map: `for key, value in sync.map(m)`. ri.pairs does the same.
 -- @param m sync.Map or *sync.Map
--- @return iterator of the dynamic key, the dynamic value
+-- @return iterator of the dynamic key (ri.null where it is nil), the dynamic value
 function sync.map(m)
   if has(m, 'm') then return trie(m.m) end
   if has(m, 'root') then return trie(m) end
