@@ -330,6 +330,9 @@ func list(ctx context.Context, b *bench) ([]row, error) {
 	iterator := row{name: "list of 1 M nodes: ri.linked", unit: perSecond, must: 4e6, aim: 8e6,
 		note: "dlv: an expression with 3,000 times .next."}
 	reduction := row{name: "list of 1 M nodes: ri.sum, in Go", unit: perSecond, must: 30e6, aim: 100e6}
+	hard := row{name: "the same, shuffled: ri.linked", unit: perSecond,
+		note: "nodes follow each other in random order over 32 MB, so that each one costs a miss of the processor's cache."}
+	hardest := row{name: "the same, shuffled: ri.sum", unit: perSecond}
 	scripts := []struct {
 		row    *row
 		source string
@@ -337,6 +340,10 @@ func list(ctx context.Context, b *bench) ([]row, error) {
 		{&plain, `local n = ri.var'main.first'
 while n do count = count + 1; n = n.next end`},
 		{&iterator, `for _ in ri.linked(ri.var'main.first', 'next') do count = count + 1 end`},
+		{&hard, `for _ in ri.linked(ri.var'main.shuffled', 'next') do count = count + 1 end`},
+		{&hardest, `if not ri.sum then print 'not yet' return end
+local sum, n = ri.sum(ri.linked(ri.var'main.shuffled', 'next'), 'value')
+count = n`},
 		{&reduction, `if not ri.sum then print 'not yet' return end
 local sum, n = ri.sum(ri.linked(ri.var'main.first', 'next'), 'value')
 count = n`},
@@ -365,7 +372,7 @@ count = n`},
 		}
 		return nil
 	})
-	return []row{plain, iterator, reduction}, err
+	return []row{plain, iterator, reduction, hard, hardest}, err
 }
 
 // walkRate runs a walk that counts what it meets in `count`, and notes how many a second. The script looks at the clock itself, in the run
