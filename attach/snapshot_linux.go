@@ -20,6 +20,8 @@ const (
 	stackPages  = 2       // copied from each thread's SP on, so that the stacks of running goroutines need no second round
 	workerShare = 2 << 20 // bytes for which another copying thread pays
 	maxWorkers  = 4
+	maxRun      = 256      // pages: what is longer is divided, so that all threads have their share and the deadline is seen
+	hugeWorth   = 32 << 20 // bytes of a buffer
 )
 
 // snapshotView is a copy of the pages that were asked for, all of one moment, with the registers of that moment. A page
@@ -118,7 +120,22 @@ func faultedIn(size int) ([]byte, error) {
 	if size == 0 {
 		return nil, nil
 	}
-	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	const prot, flags = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
+	if size < hugeWorth {
+		return unix.Mmap(-1, 0, size, prot, flags|unix.MAP_POPULATE)
+	}
+	// Huge pages, where there are any: faster to fill, and the copy misses fewer translations.
+	b, err := unix.Mmap(-1, 0, size, prot, flags)
+	if err != nil {
+		return nil, err
+	}
+	unix.Madvise(b, unix.MADV_HUGEPAGE)
+	if unix.Madvise(b, unix.MADV_POPULATE_WRITE) != nil { // Linux 5.14
+		for i := 0; i < len(b); i += PageSize {
+			b[i] = 0
+		}
+	}
+	return b, nil
 }
 
 // copying is the work of the stop, laid out beforehand.
@@ -133,7 +150,7 @@ type copying struct {
 func (c *copying) addPages(pages []uint64) {
 	for i := 0; i < len(pages); {
 		n := 1
-		for i+n < len(pages) && pages[i+n] == pages[i]+uint64(n) {
+		for n < maxRun && i+n < len(pages) && pages[i+n] == pages[i]+uint64(n) {
 			n++
 		}
 		c.add(pages[i]*PageSize, n*PageSize)

@@ -25,6 +25,7 @@ type outcome struct {
 	stdout string
 	stderr string
 	stop   time.Duration // as ri says, 0 for others
+	stops  int           // as ri says
 	read   string        // as ri says
 }
 
@@ -93,6 +94,7 @@ func (b *bench) runRiIn(ctx context.Context, cache, first string, args ...string
 	if m == nil {
 		return o, fmt.Errorf("ri %s said nothing of its stop: %s", strings.Join(args, " "), o.stderr)
 	}
+	o.stops, _ = strconv.Atoi(m[2])
 	o.read = m[3]
 	o.stop, err = time.ParseDuration(strings.ReplaceAll(m[1], " ", ""))
 	return o, err
