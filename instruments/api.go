@@ -148,6 +148,8 @@ var api = []Function{
 
 	{"ri.emit", "(row: table)", "Gives a row. Declared columns are always in it; others follow in the order in which they were written.",
 		`ri.emit{id = 1, name = ri.var'main.all'.text}`, "", GroupResults},
+	{"ri.sample", "(frames: {func, file?, line?, pc?}[], value: int|int[], labels?: table)", "Gives a stack, innermost frame first, with what the header's profile declares to be counted. --pprof FILE and --folded FILE write these to a file; nothing is kept where neither was asked for.",
+		`for _, s in ipairs(ri.stacks()) do ri.sample(s.frames, s.count) end`, "", GroupResults},
 	{"ri.finding", "({what: string, severity?: 'info'|'warning'|'critical', where?: string, evidence?: string|string[], next?: string})", "Gives a conclusion: something is wrong. ri then exits with code 3.",
 		`ri.finding{severity = 'critical', what = 'the queue is full', where = 'main.all.queue', next = 'who receives?'}`, "", GroupResults},
 	{"ri.log", "(...)", "Writes to standard error.",

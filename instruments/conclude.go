@@ -17,10 +17,17 @@ func (o *Output) Conclude(r *Result) error {
 	}
 	failed := r.Err != nil && r.empty()
 	if !failed || o.Format == JSON {
-		if err := o.WriteResult(r); err != nil {
-			return err
+		if !o.instead {
+			if err := o.WriteResult(r); err != nil {
+				return err
+			}
 		}
 		if err := o.Commit(); err != nil {
+			return err
+		}
+	}
+	if !failed {
+		if err := o.writeProfiles(r); err != nil {
 			return err
 		}
 	}
@@ -51,7 +58,7 @@ func (o *Output) Conclude(r *Result) error {
 // errSilent ends ri with nothing more to say.
 var errSilent = errors.New("")
 
-func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed) == 0 }
+func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed)+len(r.Samples) == 0 }
 
 // errorText is an error with Lua's stack where that says more than the error.
 func errorText(err error) string {

@@ -25,7 +25,7 @@ func (h *Host) openFunctions() {
 		ri.RawSetString(name, h.function(f))
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
-		"emit": h.riEmit, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
+		"emit": h.riEmit, "sample": h.riSample, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
 		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
 	} {
 		h.setFunction(ri, name, f, false)

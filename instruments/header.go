@@ -18,8 +18,9 @@ type Header struct {
 	Params      []Param
 	Needs       Needs
 	Columns     []Column
-	Sample      string // sample output, as a table
-	Line        int    // of the table that the file returns
+	Profile     []ProfileValue // what the numbers of its samples are; none: it gives no stacks
+	Sample      string         // sample output, as a table
+	Line        int            // of the table that the file returns
 }
 
 // Needs is what must be in a program for the instrument to fit it.
@@ -87,7 +88,7 @@ type Column struct {
 }
 
 // headerKeys are the keys of the table that an instrument returns.
-var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "sample", "run"}
+var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "run"}
 
 // headerDecoder turns a Lua table into a Header; every oddity is an error with a line.
 type headerDecoder struct {
@@ -113,6 +114,7 @@ func decodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header
 	}
 	d.each(table, "params", func(key string, t *lua.LTable) { h.Params = append(h.Params, d.param(key, t)) })
 	d.each(table, "columns", func(key string, t *lua.LTable) { h.Columns = append(h.Columns, d.column(key, t)) })
+	d.each(table, "profile", func(key string, t *lua.LTable) { h.Profile = append(h.Profile, d.profileValue(key, t)) })
 	h.Needs = d.needs(table)
 	d.unique("parameter", "params", len(h.Params), func(i int) string { return h.Params[i].Name })
 	d.unique("column", "columns", len(h.Columns), func(i int) string { return h.Columns[i].Name })

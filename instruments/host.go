@@ -22,6 +22,7 @@ type Options struct {
 	Folders []fs.FS       // folders of scripts, in which require looks, in this order
 	Limits  Limits
 	Target  TargetInfo
+	Profile bool // samples are wanted
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space; nil: ri.again is an error.
@@ -299,6 +300,7 @@ type discard struct{}
 
 func (discard) Emit(Row) error                { return nil }
 func (discard) Finding(Finding) error         { return nil }
+func (discard) Sample(Sample) error           { return nil }
 func (discard) Log(string)                    {}
 func (discard) Progress(int64, int64, string) {}
 func (discard) Print(string)                  {}

@@ -28,8 +28,10 @@ type Output struct {
 	Stdout *os.File
 	Stderr io.Writer
 
-	path string
-	temp *os.File
+	path     string
+	temp     *os.File
+	profiles []profileOutput
+	instead  bool // a profile goes to Stdout, in place of the result
 }
 
 // OpenOutput prepares stdout, or the file path if it isn't "": what can fail fails before the target is touched.
@@ -160,6 +162,9 @@ func (o *Output) Commit() error {
 
 // Close drops a file that wasn't committed.
 func (o *Output) Close() {
+	for _, p := range o.profiles {
+		p.out.Close()
+	}
 	if o.temp != nil {
 		o.temp.Close()
 		os.Remove(o.temp.Name())

@@ -25,6 +25,10 @@ type Result struct {
 	Rows     []Row
 	Printed  []PrintedLine
 	Findings []Finding
+	Samples  []Sample
+	Profile  []ProfileValue // what the samples count
+	Time     time.Time      // of the look
+	Sampled  time.Duration  // for how long samples were taken; 0: they are of one moment
 	Log      []string
 
 	Partial []string // why something is missing: a limit, a deadline
@@ -39,6 +43,7 @@ type Program struct {
 	GoVersion  string
 	Module     string
 	Version    string
+	BuildID    string
 }
 
 // PrintedLine is a line that the script printed, and how many rows came before it.
@@ -74,7 +79,7 @@ func (c *collector) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.res
-	r.Rows, r.Printed, r.Findings, r.Log = nil, nil, nil, nil
+	r.Rows, r.Printed, r.Findings, r.Samples, r.Log = nil, nil, nil, nil, nil
 }
 
 // seal takes the result away: what comes later is dropped.
@@ -87,6 +92,10 @@ func (c *collector) seal() *Result {
 
 func (c *collector) Emit(row Row) error {
 	return c.add(func(r *Result) { r.Rows = append(r.Rows, row) })
+}
+
+func (c *collector) Sample(s Sample) error {
+	return c.add(func(r *Result) { r.Samples = append(r.Samples, s) })
 }
 
 func (c *collector) Finding(f Finding) error {

@@ -68,11 +68,12 @@ type Finding struct {
 	Extra    Row      // further keys that the script gave
 }
 
-// Sink takes what a script gives. Errors of Emit and Finding end the script.
+// Sink takes what a script gives. Errors of Emit, Finding and Sample end the script.
 // All calls come from one goroutine.
 type Sink interface {
 	Emit(row Row) error
 	Finding(f Finding) error
+	Sample(s Sample) error
 	Log(msg string)                         // ri.log: to stderr
 	Progress(done, total int64, msg string) // ri.progress; total 0: not known
 	Print(text string)                      // print(...): a line without its newline

@@ -111,6 +111,9 @@ func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look L
 
 // Run opens the target, runs the plan on it, and writes the result once the target runs again. The error has the exit code.
 func Run(ctx context.Context, out *Output, p *Plan, choice TargetChoice) error {
+	if err := out.checkProfiles(p); err != nil {
+		return err
+	}
 	s, err := OpenSession(choice)
 	if err != nil {
 		return err

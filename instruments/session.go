@@ -36,6 +36,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 				Limits:  p.Limits,
 				Target:  TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
 				Again:   look.again,
+				Profile: len(out.profiles) > 0,
 			})
 		}
 		host.Forget()
@@ -43,6 +44,9 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 		defer func() { look.values = host.Values() - before }()
 		return host.Run(ctx, p.Script, p.Params)
 	})
+	if res != nil {
+		res.Profile, res.Time = p.Script.profileValues(), time.Now()
+	}
 	if p.Script.Header != nil && res != nil {
 		res.Columns, res.Params = p.Script.Header.Columns, p.Params.Row(p.Script.Header)
 	}

@@ -118,7 +118,7 @@ func OpenSession(c TargetChoice) (*Session, error) {
 		return nil, Refused(fmt.Errorf("%s: %w", t.Describe(), err))
 	}
 	s := &Session{Target: t, File: f, Bias: t.Entry() - f.Entry()}
-	s.Info = Program{PID: t.PID(), Kind: "process", Executable: t.ExecutablePath(), GoVersion: f.GoVersion()}
+	s.Info = Program{PID: t.PID(), Kind: "process", Executable: t.ExecutablePath(), GoVersion: f.GoVersion(), BuildID: f.BuildID()}
 	s.Info.Module, s.Info.Version = f.MainModule()
 	if c.Core != "" {
 		s.Info.Kind = "core"

@@ -44,5 +44,6 @@ Lua globals, and what is returned is printed.`,
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())
+	o.addProfile(cmd.Flags())
 	return cmd
 }

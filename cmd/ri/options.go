@@ -21,6 +21,8 @@ type options struct {
 	out          string
 	json, ndjson bool
 	quiet        bool
+
+	pprof, folded string
 }
 
 func (o *options) addOutput(f *pflag.FlagSet) {
@@ -28,6 +30,12 @@ func (o *options) addOutput(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "results as one JSON document")
 	f.BoolVar(&o.ndjson, "ndjson", false, "results as JSON, a row a line")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no remarks on stderr, only errors")
+}
+
+// addProfile is for commands whose scripts may give stacks.
+func (o *options) addProfile(f *pflag.FlagSet) {
+	f.StringVar(&o.pprof, "pprof", "", "write the stacks as a profile to `FILE`, for go tool pprof (recipes that give stacks)")
+	f.StringVar(&o.folded, "folded", "", "write the stacks to `FILE` as flame graphs are made from, a line each; - is stdout")
 }
 
 func (o *options) addTarget(f *pflag.FlagSet) {
@@ -67,7 +75,15 @@ func (o *options) output() (*instruments.Output, error) {
 	case o.ndjson:
 		format = instruments.NDJSON
 	}
-	return instruments.OpenOutput(o.out, format, o.quiet, os.Stdout, os.Stderr)
+	out, err := instruments.OpenOutput(o.out, format, o.quiet, os.Stdout, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(out.AddProfile(instruments.ProfilePprof, o.pprof), out.AddProfile(instruments.ProfileFolded, o.folded)); err != nil {
+		out.Close()
+		return nil, err
+	}
+	return out, nil
 }
 
 // catalogue reads all recipes; what is wrong in catalogues that nobody asked for is a warning.

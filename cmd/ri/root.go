@@ -35,6 +35,7 @@ Flags of most commands:
   --max-stop 100ms              the longest stop; then ri lets go and exits 5
   --json | --ndjson             one document, or a row a line
   -o FILE, -q                   results into a file; no remarks on stderr
+  --pprof FILE, --folded FILE   stacks as a profile, for pprof and flame graphs
   --recipes FILE                one more catalogue of recipes
 
 ri COMMAND --help says more. Results go to stdout, everything else to stderr.

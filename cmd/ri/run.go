@@ -40,5 +40,6 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())
+	o.addProfile(cmd.Flags())
 	return cmd
 }
