@@ -70,6 +70,8 @@ var api = []Function{
 		`print(ri.age(ri.var'main.all'.never))`, "nil", GroupContents},
 	{"ri.duration", "(nanoseconds: int): string", "A time.Duration as Go prints it. In Lua a Duration is its nanoseconds.",
 		`print(ri.duration(ri.var'main.all'.took))`, "1.5s", GroupContents},
+	{"ri.match", "(text: string, pattern: string): boolean", "Whether a pattern is part of a text, as it is written or as a regular expression (Go's syntax).",
+		`print(ri.match('main.(*Node).walk', '(*Node)'), ri.match('main.walk', [[^main\.w.*k$]]))`, "true\ttrue", GroupContents},
 	{"ri.real", "(c: value): number", "The real part of a complex number.",
 		`print(ri.real(ri.var'main.all'.c128))`, "1", GroupContents},
 	{"ri.imag", "(c: value): number", "The imaginary part of a complex number.",
@@ -135,7 +137,7 @@ var api = []Function{
 
 	{"ri.goroutines", "({system?: boolean, status?: string}): iterator of goroutine", "Iterates over goroutines, without the runtime's own unless system. A goroutine has id, addr, status, wait_reason, wait (seconds, nil where not recorded), parent, created_by and start ({func, file, line}), thread, system.",
 		`for g in ri.goroutines() do if g.id == 1 then print(g.start.func) end end`, "runtime.main", GroupGoroutines},
-	{"ri.stacks", "({system?: boolean, depth?: int}): {count: int, ids: int[], status, wait_reason, wait?, frames, broken?}[]", "Groups goroutines by state and stack (its innermost depth functions, 256), in Go, so that a hundred thousand take no time. ids are the first thousand; wait is the longest, frames are as ri.stack gives them.",
+	{"ri.stacks", "({system?: boolean, depth?: int, labels?: boolean, wait?: number}): {count: int, ids: int[], status, wait_reason, wait?, frames, labels?: table, broken?}[]", "Groups goroutines by state and stack (its innermost depth functions, 256), in Go, so that a hundred thousand take no time. ids are the first thousand; wait is the longest, frames are as ri.stack gives them. With labels those with different pprof labels are different groups; with wait only those known to wait for so many seconds count.",
 		`for _, s in ipairs(ri.stacks()) do if s.ids[1] == 1 then print(s.count, s.frames[#s.frames - 1].func) end end`, "1\truntime.main", GroupGoroutines},
 	{"ri.goroutine", "(id: int): goroutine?", "The goroutine with an id.",
 		`print(ri.goroutine(1).id)`, "1", GroupGoroutines},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -242,20 +243,28 @@ func (h *Host) riLabels(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.labels: %s: %w", g, err))
 	}
+	L.Push(h.labelsTable(labels))
+	return 1
+}
+
+func (h *Host) labelsTable(labels map[string]string) *lua.LTable {
 	t := h.lua.NewTable()
 	for _, k := range sortedKeys(labels) {
 		t.RawSetString(k, lua.LString(labels[k]))
 	}
-	L.Push(t)
-	return 1
+	return t
 }
 
-// riStacks gives the goroutines in groups of the same state and stack. Options: system (the runtime's own too), depth (functions compared).
+// riStacks gives the goroutines in groups of the same state and stack. Options: system (the runtime's own too), depth (functions compared),
+// labels (those with different ones are different groups), wait (seconds: only those known to wait for longer).
 func (h *Host) riStacks(L *lua.LState) int {
 	opt := values.StackOptions{Limit: 256, Check: func() { h.check(L) }}
 	if t, ok := L.Get(1).(*lua.LTable); ok {
-		h.onlyKeys(L, t, "system", "depth")
-		opt.System = lua.LVAsBool(t.RawGetString("system"))
+		h.onlyKeys(L, t, "system", "depth", "labels", "wait")
+		opt.System, opt.Labels = lua.LVAsBool(t.RawGetString("system")), lua.LVAsBool(t.RawGetString("labels"))
+		if seconds, ok := t.RawGetString("wait").(lua.LNumber); ok && seconds > 0 && seconds < 1e9 {
+			opt.Wait = time.Duration(float64(seconds) * 1e9)
+		}
 		if depth, ok := t.RawGetString("depth").(lua.LNumber); ok {
 			opt.Limit = int(depth)
 		}
@@ -278,6 +287,9 @@ func (h *Host) riStacks(L *lua.LState) int {
 		t := h.table("count", g.Count, "ids", ids, "status", g.Status, "wait_reason", g.WaitReason, "frames", h.framesTable(g.Frames))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
+		}
+		if g.Labels != nil {
+			t.RawSetString("labels", h.labelsTable(g.Labels))
 		}
 		if g.Broken != nil {
 			t.RawSetString("broken", lua.LString(g.Broken.Error()))

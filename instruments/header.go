@@ -84,7 +84,11 @@ type Column struct {
 	Type  ColumnType
 	Align string // "left", "right" or "" (by type)
 	Width int    // at most; 0: no limit
-	Line  int
+	// Cut is "left" for names of functions and files, whose ends tell more: where there is no room, the paths of packages go first.
+	Cut      string
+	Optional bool // not in tables in which no row has it
+	Hidden   bool // in JSON only
+	Line     int
 }
 
 // headerKeys are the keys of the table that an instrument returns.
@@ -222,10 +226,10 @@ func compareParam(a, b any) int {
 }
 
 func (d *headerDecoder) column(key string, t *lua.LTable) Column {
-	d.keys(t, key, "name", "help", "type", "align", "width")
+	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden")
 	c := Column{
 		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: ColumnType(d.text(t, key, "type")),
-		Align: d.text(t, key, "align"), Line: d.line(key),
+		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"), Hidden: d.truth(t, key, "hidden"), Line: d.line(key),
 	}
 	d.identifier(key, "column", c.Name)
 	if c.Type != ColumnAny && !slices.Contains(columnTypes, c.Type) {
@@ -233,6 +237,9 @@ func (d *headerDecoder) column(key string, t *lua.LTable) Column {
 	}
 	if c.Align != "" && c.Align != "left" && c.Align != "right" {
 		d.fail(key+".align", "column %s: align is left or right, not %q", c.Name, c.Align)
+	}
+	if c.Cut != "" && c.Cut != "left" && c.Cut != "right" {
+		d.fail(key+".cut", "column %s: cut is left or right, not %q", c.Name, c.Cut)
 	}
 	switch w := t.RawGetString("width").(type) {
 	case *lua.LNilType:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"time"
 
@@ -70,6 +71,7 @@ type Host struct {
 	memo     map[string]lua.LValue // what scripts gave to ri.memo
 	stacks   values.StackMemo      // of ri.stacks, from one look to the next
 	walkers  map[string]*lua.LFunction
+	patterns map[string]*regexp.Regexp // of ri.match; nil: none, but a name
 	packages map[string]bool
 	metas    metatables
 }

@@ -82,6 +82,9 @@ func (h *Host) riSample(L *lua.LState) int {
 			Func: lua.LVAsString(f.RawGetString("func")), File: lua.LVAsString(f.RawGetString("file")), Line: line, PC: uint64(pc),
 		})
 	}
+	if n := len(sample.Frames); n > 1 && sample.Frames[n-1].Func == "runtime.goexit" { // below all goroutines; Go's own profiles leave it out too
+		sample.Frames = sample.Frames[:n-1]
+	}
 	if labels != nil {
 		sample.Labels = map[string]string{}
 		for k, v := labels.Next(lua.LNil); k != lua.LNil; k, v = labels.Next(k) {

@@ -59,7 +59,7 @@ func WriteRows(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut
 var trailingSpaces = regexp.MustCompile(`(?m) +((?:\x1b\[0m)?)$`)
 
 func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableStyle) (cut bool) {
-	columns = allColumns(columns, rows)
+	columns = shownColumns(allColumns(columns, rows), rows)
 	cells, widths := layOut(columns, rows)
 	if style.Wrap && style.Width > 0 {
 		widths[len(widths)-1] = wrapLast(cells, widths, style.Width)
@@ -84,7 +84,7 @@ func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableSty
 	for _, line := range cells {
 		out := make(table.Row, len(line))
 		for i, cell := range line {
-			out[i] = snipLines(cell, limits[i])
+			out[i] = snipLines(cell, limits[i], columns[i].Cut == "left")
 		}
 		t.AppendRow(out)
 	}
@@ -125,6 +125,16 @@ func allColumns(columns []Column, rows []Row) []Column {
 	return all
 }
 
+// shownColumns drops what is for JSON only, and the optional columns that no row has.
+func shownColumns(columns []Column, rows []Row) []Column {
+	return slices.DeleteFunc(slices.Clone(columns), func(c Column) bool {
+		return c.Hidden || c.Optional && !slices.ContainsFunc(rows, func(r Row) bool {
+			v, _ := r.Get(c.Name)
+			return v != nil
+		})
+	})
+}
+
 // layOut gives each cell's text and each column's natural width.
 func layOut(columns []Column, rows []Row) (cells [][]string, widths []int) {
 	widths = make([]int, len(columns))
@@ -141,7 +151,10 @@ func layOut(columns []Column, rows []Row) (cells [][]string, widths []int) {
 			line[i] = cellText(nil)
 		}
 		for _, c := range row {
-			i := index[c.Name]
+			i, shown := index[c.Name]
+			if !shown {
+				continue
+			}
 			line[i] = columnText(columns[i], c.Value, i == len(columns)-1)
 			for part := range strings.SplitSeq(line[i], "\n") {
 				widths[i] = max(widths[i], text.StringWidth(part))
@@ -259,10 +272,21 @@ func headerText(col Column) string {
 	return strings.ToUpper(Printable(strings.ReplaceAll(col.Name, "_", " ")))
 }
 
-func snipLines(cell string, width int) string {
+// packagePath is what of a function's name or a path says least.
+var packagePath = regexp.MustCompile(`[^\s(\[,/]*/`)
+
+// snipLines cuts the lines of a cell to a width; of names, the paths of packages first, then their beginnings.
+func snipLines(cell string, width int, left bool) string {
 	lines := strings.Split(cell, "\n")
 	for i, line := range lines {
-		if text.StringWidth(line) > width {
+		if left && text.StringWidth(line) > width {
+			line = packagePath.ReplaceAllString(line, "")
+			lines[i] = line
+			if over := text.StringWidth(line) - width; over > 0 {
+				runes := []rune(line)
+				lines[i] = "…" + string(runes[min(over+1, len(runes)):])
+			}
+		} else if text.StringWidth(line) > width {
 			lines[i] = text.Snip(line, width, "…")
 		}
 	}

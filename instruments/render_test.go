@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/pprof/profile"
+
 	"ri/attach"
 )
 
@@ -190,5 +192,46 @@ func TestExitCodes(t *testing.T) {
 		if got := test.res.ExitCode(); got != test.want {
 			t.Errorf("%+v: %d, want %d", test.res, got, test.want)
 		}
+	}
+}
+
+func TestNamesAreCutOnTheLeft(t *testing.T) {
+	columns := []Column{{Name: "n"}, {Name: "empty", Optional: true}, {Name: "labels", Hidden: true}, {Name: "stack", Cut: "left"}}
+	rows := []Row{{{"n", int64(1)}, {"labels", "a"}, {"stack", []any{
+		"github.com/nats-io/nats-server/v2/server.(*Server).Start server.go:12",
+		"example.com/a/b.(*Table[example.com/c/d.Key,example.com/e.Value]).Get table.go:1",
+		"main.main main.go:3"}}}}
+	var b strings.Builder
+	if _, err := WriteRows(&b, columns, rows, TableStyle{Width: 38}); err != nil {
+		t.Fatal(err)
+	}
+	const want = `N  STACK
+1  server.(*Server).Start server.go:12
+   …ble[d.Key,e.Value]).Get table.go:1
+   main.main main.go:3
+`
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	r := &Result{Recipe: "x", Profile: []ProfileValue{{"goroutine", "count"}}, Samples: []Sample{
+		{Frames: []SampleFrame{{"main.f", "f.go", 3, 0x10}, {"main.main", "f.go", 9, 0x20}}, Values: []int64{2}, Labels: map[string]string{"job": "a"}},
+		{Frames: []SampleFrame{{"main.f", "f.go", 4, 0x11}, {"main.main", "f.go", 9, 0x20}}, Values: []int64{3}},
+	}}
+	var folded, compressed bytes.Buffer
+	if err := errors.Join(WriteFolded(&folded, r), WritePprof(&compressed, r)); err != nil {
+		t.Fatal(err)
+	}
+	if got := folded.String(); got != "main.main;main.f 5\n" {
+		t.Errorf("folded: %q", got)
+	}
+	p, err := profile.Parse(&compressed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Sample) != 2 || len(p.Location) != 3 || len(p.Function) != 2 || p.Sample[0].Label["job"][0] != "a" || p.SampleType[0].Type != "goroutine" {
+		t.Errorf("got %v", p)
 	}
 }

@@ -94,9 +94,17 @@ func paramRows(r *Recipe, h *Header) (rows []Row) {
 
 func columnRows(h *Header) (rows []Row) {
 	for _, c := range h.Columns {
-		rows = append(rows, Row{{"name", c.Name}, {"type", string(c.Type)}, {"help", c.Help}})
+		rows = append(rows, Row{{"name", c.Name}, {"type", string(c.Type)}, {"help", columnHelp(c)}})
 	}
 	return rows
+}
+
+// columnHelp says of a column that tables don't have where to find it.
+func columnHelp(c Column) string {
+	if c.Hidden {
+		return c.Help + " (in JSON)"
+	}
+	return c.Help
 }
 
 func needRows(n Needs) (rows []Row) {

@@ -11,7 +11,7 @@ import (
 // variables or types, or read by them.
 var withoutSymbols = []string{
 	"again", "atlimit", "bit", "buildinfo", "cmp", "duration", "emit", "finding", "float", "hex", "int", "json",
-	"log", "memo", "memory", "now", "params", "progress", "sample", "target",
+	"log", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
 }
 
 // NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module that it requires,

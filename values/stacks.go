@@ -13,10 +13,11 @@ import (
 type StackGroup struct {
 	Status, WaitReason string
 	Count              int
-	IDs                []int64       // the first maxGroupIDs
-	Wait               time.Duration // the longest, see Goroutine
-	Frames             []Frame       // without CFA and variables: they are nobody's
-	Broken             error         // where unwinding broke off, of the first of them
+	IDs                []int64           // the first maxGroupIDs
+	Wait               time.Duration     // the longest, see Goroutine
+	Frames             []Frame           // without CFA and variables: they are nobody's
+	Broken             error             // where unwinding broke off, of the first of them
+	Labels             map[string]string // pprof labels, if they were asked for
 }
 
 const (
@@ -76,6 +77,7 @@ type gFields struct {
 	index  int
 	sp, hi uint64
 	wait   time.Duration
+	labels uint64 // address
 	status uint32
 	reason uint8
 }
@@ -86,12 +88,15 @@ type stackKey struct {
 	reason uint8
 	leaf   int32
 	broken bool
+	labels int32 // index in grouping.labels
 }
 
 // StackOptions says what Stacks looks at.
 type StackOptions struct {
-	System bool // the runtime's own goroutines too
-	Limit  int  // functions of each stack, 0: 256
+	System bool          // the runtime's own goroutines too
+	Limit  int           // functions of each stack, 0: 256
+	Labels bool          // tell goroutines with different pprof labels apart
+	Wait   time.Duration // only those that are known to wait for at least so long
 	Check  func()
 }
 
@@ -104,7 +109,8 @@ type grouping struct {
 	groups map[stackKey]*StackGroup
 	list   []*StackGroup
 	system map[uint64]bool // by start PC
-	seq    int64           // offset of g.trackingSeq, -1: there is none
+	labels labelSets
+	seq    int64 // offset of g.trackingSeq, -1: there is none
 
 	direct  attach.RangeReader // live memory, not through the cache; nil: everything goes through it
 	waiting []gFields          // whose stacks are to be read directly
@@ -202,6 +208,12 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 		if since := int64(binary.LittleEndian.Uint64(b[l.waitSince:])); since > 0 && s.now > since {
 			f.wait = time.Duration(s.now - since)
 		}
+	}
+	if f.wait < g.opt.Wait {
+		return nil
+	}
+	if g.opt.Labels && l.labels >= 0 {
+		f.labels = binary.LittleEndian.Uint64(b[l.labels:])
 	}
 	lo := binary.LittleEndian.Uint64(b[l.lo:])
 	if status == statusWaiting && f.sp >= lo && f.sp < f.hi {
@@ -374,10 +386,11 @@ func (g *grouping) step(from int32, pc uint64) (int32, error) {
 
 // add counts a goroutine in its group.
 func (g *grouping) add(f *gFields, leaf int32, broken error) {
-	key := stackKey{f.status, f.reason, leaf, broken != nil}
+	labels := g.labels.index(g.s, f.labels)
+	key := stackKey{f.status, f.reason, leaf, broken != nil, labels}
 	group := g.groups[key]
 	if group == nil {
-		group = &StackGroup{Status: statusName(f.status), Frames: g.frames(leaf), Broken: broken}
+		group = &StackGroup{Status: statusName(f.status), Frames: g.frames(leaf), Broken: broken, Labels: g.labels.at(labels)}
 		if f.status == statusWaiting && g.l.waitReason >= 0 {
 			group.WaitReason = g.l.reason(f.reason)
 		}

@@ -1,0 +1,3 @@
+module runtimetarget
+
+go 1.20
