@@ -49,10 +49,7 @@ func (o *Output) Conclude(r *Result) error {
 	if o.Format == Table && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.empty() && !o.Quiet {
 		fmt.Fprintln(o.Stderr, "no rows")
 	}
-	if code := r.ExitCode(); code != ExitDone {
-		return withCode(code, errSilent)
-	}
-	return nil
+	return ExitWith(r.ExitCode())
 }
 
 // errSilent ends ri with nothing more to say.

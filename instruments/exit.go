@@ -41,6 +41,14 @@ func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, 
 // Refused marks err as a reason for not looking at the target; nil stays nil.
 func Refused(err error) error { return withCode(ExitRefused, err) }
 
+// ExitWith ends ri with a code and nothing more to say; 0 is nil.
+func ExitWith(code int) error {
+	if code == ExitDone {
+		return nil
+	}
+	return withCode(code, errSilent)
+}
+
 func withCode(code int, err error) error {
 	if err == nil {
 		return nil

@@ -86,6 +86,11 @@ func (o *options) output() (*instruments.Output, error) {
 	return out, nil
 }
 
+// remarks is an output for a command that writes its files itself.
+func (o *options) remarks() *instruments.Output {
+	return &instruments.Output{Quiet: o.quiet, Stdout: os.Stdout, Stderr: os.Stderr}
+}
+
 // catalogue reads all recipes; what is wrong in catalogues that nobody asked for is a warning.
 func (o *options) catalogue() (*instruments.Catalogue, error) {
 	c, warnings, err := instruments.OpenCatalogue(ri.Files, o.recipes...)

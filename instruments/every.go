@@ -1,0 +1,131 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Attempt is a recipe that was to run on a target, and what became of it.
+type Attempt struct {
+	Recipe  *Recipe
+	Header  *Header
+	Skipped string  // why it was not run; "" if it was
+	Result  *Result // nil if there was no look
+	Err     error   // why there was none
+	Took    time.Duration
+}
+
+// Every runs each reading recipe that fits the session's program and needs no parameter, one after the other, each caught and timed by itself.
+// choose says which (nil: all); before is called ahead of each run, after is given each attempt, also the skipped ones.
+// The error is the cause of ctx, if that ended.
+func (s *Session) Every(ctx context.Context, c *Catalogue, look Look, out *Output, choose func(*Recipe) bool, before func(done, total int, name string), after func(Attempt) error) error {
+	var plans []*Plan
+	for _, r := range c.Recipes() {
+		if choose != nil && !choose(r) {
+			continue
+		}
+		a := Attempt{Recipe: r, Header: &Header{}}
+		plan, why := s.fitting(c, r, look)
+		if plan != nil {
+			plans = append(plans, plan)
+			continue
+		}
+		if script, err := r.Script(c); err == nil {
+			a.Header = headerOf(script)
+		}
+		a.Skipped = why
+		if err := after(a); err != nil {
+			return err
+		}
+	}
+	for i, p := range plans {
+		if before != nil {
+			before(i, len(plans), p.Recipe.Name)
+		}
+		began := time.Now()
+		a := Attempt{Recipe: p.Recipe, Header: headerOf(p.Script)}
+		a.Err = safely(func() (err error) {
+			a.Result, err = s.tryPlan(ctx, p, out)
+			return err
+		})
+		a.Took = time.Since(began)
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		if err := after(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fitting is the plan of a recipe, or why there is none.
+func (s *Session) fitting(c *Catalogue, r *Recipe, look Look) (*Plan, string) {
+	if r.Mode == Write {
+		return nil, "it changes the target"
+	}
+	script, err := r.Script(c)
+	if err != nil {
+		return nil, err.Error()
+	}
+	if lacks := scriptLacks(s.File, script); len(lacks) > 0 {
+		return nil, "the program lacks " + lacksText(lacks)
+	}
+	var needed []string
+	for _, p := range headerOf(script).Params {
+		if _, preset := r.Presets[p.Name]; p.Required && !preset {
+			needed = append(needed, p.Name)
+		}
+	}
+	if len(needed) > 0 {
+		return nil, "it needs to be told " + strings.Join(needed, " and ")
+	}
+	plan, err := Prepare(c, r.Name, nil, look)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return plan, ""
+}
+
+func (s *Session) tryPlan(ctx context.Context, p *Plan, out *Output) (*Result, error) {
+	if err := errors.Join(s.checkParams(ctx, p), s.checkLocks(ctx, p)); err != nil {
+		return nil, err
+	}
+	return s.Run(ctx, p, out)
+}
+
+// Table gives the rows as text: the declared columns and those that rows have beside them, and each row's cells, safe to print. A list in the last column is
+// a line an element; what wasn't given is "-".
+func (r *Result) Table() (columns []Column, cells [][]string) {
+	columns = allColumns(r.Columns, r.Rows)
+	index := make(map[string]int, len(columns))
+	for i, col := range columns {
+		index[col.Name] = i
+	}
+	for _, row := range r.Rows {
+		line := make([]string, len(columns))
+		for i := range line {
+			line[i] = cellText(nil)
+		}
+		for _, c := range row {
+			line[index[c.Name]] = columnText(columns[index[c.Name]], c.Value, index[c.Name] == len(columns)-1)
+		}
+		cells = append(cells, line)
+	}
+	return columns, cells
+}
+
+// JSON is a result as ri run --json gives it.
+func (r *Result) JSON() ([]byte, error) {
+	var b strings.Builder
+	if err := WriteJSON(&b, r); err != nil {
+		return nil, fmt.Errorf("recipe %s: %w", r.Recipe, err)
+	}
+	return []byte(b.String()), nil
+}
+
+// CellText is a value of a row as people read it: on one line, safe to print.
+func CellText(v any) string { return cellText(v) }

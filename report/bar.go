@@ -1,0 +1,48 @@
+package report
+
+import (
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"ri/instruments"
+)
+
+// bar shows on a terminal how far the report is; elsewhere nothing.
+type bar struct {
+	bar *progressbar.ProgressBar
+}
+
+func newBar(out *instruments.Output) *bar {
+	f, ok := out.Stderr.(*os.File)
+	if out.Quiet || !ok || !term.IsTerminal(int(f.Fd())) {
+		return &bar{}
+	}
+	return &bar{progressbar.NewOptions(1, progressbar.OptionSetWriter(f), progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false), progressbar.OptionUseANSICodes(os.Getenv("TERM") != "dumb"))}
+}
+
+// show says which recipe runs.
+func (b *bar) show(done, total int, name string) {
+	if b.bar == nil {
+		return
+	}
+	b.bar.ChangeMax(total)
+	b.bar.Describe(name)
+	_ = b.bar.Set(done)
+}
+
+// quiet is an output for the recipes, whose remarks go into the report and not over the bar.
+func (b *bar) quiet(out *instruments.Output) *instruments.Output {
+	q := *out
+	q.Quiet = true
+	return &q
+}
+
+func (b *bar) end() {
+	if b.bar != nil {
+		_ = b.bar.Finish()
+		b.bar = nil
+	}
+}

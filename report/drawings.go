@@ -1,0 +1,256 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"ri/instruments"
+)
+
+// drawings are the pictures of a page: reduced here to what can be drawn, drawn by page.js.
+//
+// The recipes and columns that they are made of: goroutines (count, stack: innermost frame first, "function file:line"), heap (type, count, bytes),
+// locks (name, address, holder, waiters).
+type drawings struct {
+	Stacks *frame  `json:"stacks"`
+	Heap   []share `json:"heap"`
+	Locks  *graph  `json:"locks"`
+}
+
+func (d *drawings) add(recipe string, r *instruments.Result) {
+	switch recipe {
+	case "goroutines":
+		d.Stacks = stackTree(r.Rows)
+	case "heap":
+		d.Heap = heapShares(r.Rows)
+	case "locks":
+		d.Locks = lockGraph(r.Rows)
+	}
+}
+
+// frame is a node of the tree of stacks: outermost frames next to the root.
+type frame struct {
+	Name     string   `json:"n"`
+	Count    int64    `json:"c"`
+	Children []*frame `json:"k,omitempty"`
+
+	index map[string]*frame
+}
+
+// mostFrames bounds the picture: the smallest branches are drawn as one.
+const mostFrames = 4_000
+
+func (f *frame) child(name string) *frame {
+	if c, ok := f.index[name]; ok {
+		return c
+	}
+	if f.index == nil {
+		f.index = map[string]*frame{}
+	}
+	c := &frame{Name: name}
+	f.index[name] = c
+	f.Children = append(f.Children, c)
+	return c
+}
+
+// stackTree adds up goroutines by their frames.
+func stackTree(rows []instruments.Row) *frame {
+	root := &frame{Name: "all goroutines"}
+	total := 0
+	for _, row := range rows {
+		count := whole(row, "count")
+		stack, _ := get(row, "stack").([]any)
+		if count <= 0 || len(stack) == 0 {
+			continue
+		}
+		at := root
+		at.Count += count
+		for _, s := range slices.Backward(stack) {
+			name, _ := s.(string)
+			before := len(at.Children)
+			next := at.child(instruments.Printable(name))
+			total += len(at.Children) - before
+			next.Count += count
+			at = next
+		}
+		if state, ok := get(row, "state").(string); ok && state != "" {
+			at.child("[" + instruments.Printable(state) + "]").Count += count
+		}
+	}
+	if root.Count == 0 {
+		return nil
+	}
+	least := int64(0)
+	for countFrames(root) > mostFrames {
+		least = max(1, least*2)
+		prune(root, least)
+	}
+	order(root)
+	return root
+}
+
+func countFrames(f *frame) int {
+	n := 1
+	for _, c := range f.Children {
+		n += countFrames(c)
+	}
+	return n
+}
+
+// prune makes one branch of those with at most least goroutines.
+func prune(f *frame, least int64) {
+	var kept []*frame
+	var rest int64
+	for _, c := range f.Children {
+		if c.Count <= least {
+			rest += c.Count
+			continue
+		}
+		prune(c, least)
+		kept = append(kept, c)
+	}
+	if rest > 0 {
+		kept = append(kept, &frame{Name: "(others)", Count: rest})
+	}
+	f.Children = kept
+}
+
+func order(f *frame) {
+	slices.SortStableFunc(f.Children, func(a, b *frame) int { return cmp.Compare(b.Count, a.Count) })
+	for _, c := range f.Children {
+		order(c)
+	}
+}
+
+// share is a bar: a type's part of the heap.
+type share struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+	Bytes int64  `json:"bytes"`
+}
+
+const mostShares = 30
+
+func heapShares(rows []instruments.Row) []share {
+	var list []share
+	for _, row := range rows {
+		name, _ := get(row, "type").(string)
+		list = append(list, share{instruments.Printable(name), whole(row, "count"), whole(row, "bytes")})
+	}
+	slices.SortStableFunc(list, func(a, b share) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	if len(list) <= mostShares {
+		return list
+	}
+	rest := share{Name: "(all others)"}
+	for _, s := range list[mostShares:] {
+		rest.Count += s.Count
+		rest.Bytes += s.Bytes
+	}
+	return append(list[:mostShares:mostShares], rest)
+}
+
+// graph is who holds and who waits for which lock.
+type graph struct {
+	Locks []lock `json:"locks"`
+	Left  int    `json:"left"` // locks that are not drawn
+}
+
+type lock struct {
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind"`
+	Holder  string   `json:"holder"` // a goroutine; "" if nobody is known to hold it
+	Waiters []string `json:"waiters"`
+	More    int      `json:"more"` // waiters beyond these
+}
+
+const (
+	mostLocks   = 24
+	mostWaiters = 8
+)
+
+func get(row instruments.Row, name string) any {
+	v, _ := row.Get(name)
+	return v
+}
+
+func whole(row instruments.Row, name string) int64 {
+	n, _ := get(row, name).(int64)
+	return n
+}
+
+// words is a cell as text: a list's elements, or the one value.
+func words(v any) []string {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		var list []string
+		for _, e := range v {
+			list = append(list, words(e)...)
+		}
+		return list
+	case string:
+		if v == "" {
+			return nil
+		}
+	case instruments.Row:
+		if id, ok := v.Get("goroutine"); ok {
+			return words(id)
+		}
+	}
+	return []string{strings.TrimSpace(instruments.CellText(v))}
+}
+
+// lockGraph is the locks that somebody waits for; those with most waiters first.
+func lockGraph(rows []instruments.Row) *graph {
+	g := &graph{}
+	for _, row := range rows {
+		waiters := words(get(row, "waiters"))
+		holder := words(get(row, "holder"))
+		if len(waiters) == 0 {
+			continue
+		}
+		l := lock{Kind: strings.Join(words(get(row, "kind")), " "), Waiters: waiters}
+		if name := words(get(row, "lock")); len(name) > 0 {
+			l.Name = name[0]
+		}
+		if len(holder) > 0 {
+			l.Holder = holder[0]
+		}
+		g.Locks = append(g.Locks, l)
+	}
+	if len(g.Locks) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(g.Locks, func(a, b lock) int { return cmp.Compare(len(b.Waiters), len(a.Waiters)) })
+	if g.Left = len(g.Locks) - mostLocks; g.Left > 0 {
+		g.Locks = g.Locks[:mostLocks]
+	} else {
+		g.Left = 0
+	}
+	holders := map[string]bool{}
+	for _, l := range g.Locks {
+		holders[l.Holder] = true
+	}
+	for i := range g.Locks {
+		l := &g.Locks[i]
+		// Who holds another lock stays, since circles go through them.
+		slices.SortStableFunc(l.Waiters, func(a, b string) int {
+			return cmp.Compare(rank(holders[a]), rank(holders[b]))
+		})
+		if l.More = len(l.Waiters) - mostWaiters; l.More > 0 {
+			l.Waiters = l.Waiters[:mostWaiters]
+		} else {
+			l.More = 0
+		}
+	}
+	return g
+}
+
+func rank(first bool) int {
+	if first {
+		return 0
+	}
+	return 1
+}

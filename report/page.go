@@ -1,0 +1,305 @@
+package report
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"ri/attach"
+	"ri/instruments"
+)
+
+// What a page holds at most; more is in the folder, and the page says so.
+const (
+	mostRows  = 2_000    // of a table
+	fewRows   = 100      // of a table, once the page is large
+	largePage = 10 << 20 // bytes of tables
+	mostText  = 2_000    // bytes of a cell
+)
+
+// page is what the HTML page shows. Its exported fields are the template's and, as JSON, the script's.
+type page struct {
+	Title    string        `json:"title"`
+	About    [][2]string   `json:"about"`
+	Findings []finding     `json:"findings"`
+	Sections []section     `json:"sections"`
+	Skipped  []skipped     `json:"skipped"`
+	Drawings drawings      `json:"drawings"`
+	Took     time.Duration `json:"-"`
+
+	bytes   int
+	stats   attach.Stats
+	partial bool
+	died    error
+}
+
+type finding struct {
+	Severity string   `json:"severity"`
+	What     string   `json:"what"`
+	Where    string   `json:"where"`
+	Evidence []string `json:"evidence"`
+	Next     string   `json:"next"`
+	Recipe   string   `json:"recipe"`
+}
+
+// section is one recipe's table.
+type section struct {
+	Name        string   `json:"name"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Category    string   `json:"category"`
+	Columns     []column `json:"columns"`
+	Rows        [][]any  `json:"rows"` // a cell is its text, or [text, number] where it sorts as a number
+	Total       int      `json:"total"`
+	Printed     []string `json:"printed"`
+	Problems    []string `json:"problems"` // why something is missing
+	Error       string   `json:"error"`    // why there is nothing
+	Cost        string   `json:"cost"`
+
+	failed string // why it ended early, or gave nothing
+}
+
+type column struct {
+	Name  string `json:"name"`
+	Help  string `json:"help"`
+	Right bool   `json:"right"`
+}
+
+type skipped struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+func newPage(s *instruments.Session) *page {
+	info := s.Info
+	host, _ := os.Hostname()
+	p := &page{Title: s.Target.Describe()}
+	about := func(name, value string) {
+		if value != "" {
+			p.About = append(p.About, [2]string{name, instruments.Printable(value)})
+		}
+	}
+	about("target", s.Target.Describe())
+	about("executable", info.Executable)
+	about("module", strings.TrimSpace(info.Module+" "+info.Version))
+	about("Go", info.GoVersion)
+	about("host", host)
+	about("written", time.Now().Format("2006-01-02 15:04:05 MST"))
+	about("by", "ri "+version())
+	return p
+}
+
+// add takes an attempt into the page.
+func (p *page) add(a instruments.Attempt) {
+	if a.Skipped != "" {
+		p.Skipped = append(p.Skipped, skipped{a.Recipe.Name, a.Skipped})
+		return
+	}
+	s := section{
+		Name: a.Recipe.Name, Title: a.Recipe.TitleOr(a.Header), Description: a.Header.Description, Category: a.Header.Category,
+		Problems: problems(a),
+	}
+	if errors.Is(a.Err, attach.ErrExited) || errors.Is(a.Err, attach.ErrNoProcess) {
+		p.died = a.Err
+	}
+	if a.Result == nil {
+		s.Error = fmt.Sprint(a.Err)
+		s.Problems, s.failed = nil, s.Error
+		p.Sections = append(p.Sections, s)
+		return
+	}
+	r := a.Result
+	if r.Err != nil {
+		s.failed = r.Err.Error()
+	}
+	p.stats.Stops += r.Stats.Stops
+	p.stats.Stopped += r.Stats.Stopped
+	p.stats.BytesRead += r.Stats.BytesRead
+	p.partial = p.partial || len(r.Partial) > 0
+	s.Cost = fmt.Sprintf("%s, %s in all", r.Cost(), a.Took.Round(time.Millisecond))
+	for _, line := range r.Printed {
+		s.Printed = append(s.Printed, instruments.PrintableText(line.Text))
+	}
+	for _, f := range r.Findings {
+		p.Findings = append(p.Findings, newFinding(a.Recipe.Name, f))
+	}
+	p.table(&s, r)
+	p.Drawings.add(a.Recipe.Name, r)
+	p.Sections = append(p.Sections, s)
+}
+
+// table makes a result's rows the section's, as far as there is room.
+func (p *page) table(s *section, r *instruments.Result) {
+	columns, cells := r.Table()
+	for i, c := range columns {
+		right := false
+		for _, row := range r.Rows[:min(len(r.Rows), 20)] {
+			v, _ := row.Get(c.Name)
+			_, right = sortKey(v)
+			if right {
+				break
+			}
+		}
+		s.Columns = append(s.Columns, column{Name: c.Name, Help: c.Help, Right: right && i < len(columns)})
+	}
+	most := mostRows
+	if p.bytes > largePage {
+		most = fewRows
+	}
+	s.Total = len(cells)
+	for i, line := range cells[:min(most, len(cells))] {
+		row := make([]any, len(line))
+		for k, text := range line {
+			if len(text) > mostText {
+				text = strings.ToValidUTF8(text[:mostText], "") + "…"
+			}
+			p.bytes += len(text) + 8
+			row[k] = text
+			if v, _ := r.Rows[i].Get(columns[k].Name); v != nil {
+				if key, ok := sortKey(v); ok {
+					row[k] = []any{text, key}
+				}
+			}
+		}
+		s.Rows = append(s.Rows, row)
+	}
+}
+
+// sortKey is a number by which a cell sorts.
+func sortKey(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	case float64:
+		return v, v == v && v-v == 0 // neither NaN nor infinite, which JSON doesn't have
+	case time.Duration:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+func newFinding(recipe string, f instruments.Finding) finding {
+	severity := f.Severity
+	if severity == "" {
+		severity = instruments.Warning
+	}
+	out := finding{Severity: string(severity), What: instruments.Printable(f.What), Where: instruments.PrintableText(f.Where), Next: instruments.PrintableText(f.Next), Recipe: recipe}
+	for _, e := range f.Evidence {
+		out.Evidence = append(out.Evidence, instruments.PrintableText(e))
+	}
+	return out
+}
+
+// problems is why something of an attempt is missing.
+func problems(a instruments.Attempt) []string {
+	var list []string
+	if a.Err != nil {
+		list = append(list, a.Err.Error())
+	}
+	if r := a.Result; r != nil {
+		list = append(list, r.Partial...)
+		list = append(list, r.Log...)
+		if r.Err != nil {
+			list = append(list, r.Err.Error())
+		}
+	}
+	return list
+}
+
+// failed counts the recipes that gave nothing or ended early.
+func (p *page) failed() int {
+	n := 0
+	for _, s := range p.Sections {
+		if s.failed != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// Cost is what the whole report cost the target.
+func (p *page) Cost() string {
+	r := instruments.Result{Stats: p.stats}
+	return fmt.Sprintf("%s; took %s", r.Cost(), p.Took.Round(10*time.Millisecond))
+}
+
+func (p *page) exitCode() int {
+	switch {
+	case p.died != nil:
+		return instruments.ExitFailed
+	case p.partial:
+		return instruments.ExitPartial
+	case len(p.Findings) > 0:
+		return instruments.ExitFound
+	}
+	return instruments.ExitDone
+}
+
+// order puts the worst findings first.
+func (p *page) order() {
+	rank := map[string]int{string(instruments.Critical): 0, string(instruments.Warning): 1, string(instruments.Info): 2}
+	slices.SortStableFunc(p.Findings, func(a, b finding) int { return rank[a.Severity] - rank[b.Severity] })
+}
+
+func (p *page) findingsText() string {
+	p.order()
+	var b strings.Builder
+	if len(p.Findings) == 0 {
+		b.WriteString("nothing found\n")
+	}
+	for _, f := range p.Findings {
+		fmt.Fprintf(&b, "%s: %s (%s)\n", f.Severity, f.What, f.Recipe)
+		for _, line := range append(append([]string{f.Where}, f.Evidence...), f.Next) {
+			if line != "" {
+				fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(line, "\n", "\n  "))
+			}
+		}
+	}
+	return b.String()
+}
+
+//go:embed page.html page.css page.js
+var files embed.FS
+
+// write fills the template. Style and script come from this package and are trusted; the data is not.
+func (p *page) write(w io.Writer) error {
+	p.order()
+	p.About = append(p.About, [2]string{"cost", p.Cost()})
+	css, err := files.ReadFile("page.css")
+	if err != nil {
+		return err
+	}
+	script, err := files.ReadFile("page.js")
+	if err != nil {
+		return err
+	}
+	t, err := template.ParseFS(files, "page.html")
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(p) // escapes <, > and &, so that no text of the target ends the script element
+	if err != nil {
+		return err
+	}
+	return t.Execute(w, map[string]any{
+		"Page": p, "Style": template.CSS(css), "Script": template.JS(script), "Data": template.JS(data),
+	})
+}
+
+// version is ri's own.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,234 @@
+"use strict";
+// Draws what the page holds. All text becomes text nodes.
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value); else if (value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((c) => c !== null));
+  return node;
+}
+
+function shape(tag, attributes, text) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text) node.textContent = text;
+  return node;
+}
+
+function reveal(id) {
+  const section = document.getElementById(id);
+  section.hidden = false;
+  return section;
+}
+
+const number = (n) => n.toLocaleString("en");
+
+function size(n) {
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (n < 1024) return (unit === "B" || n >= 99.95 ? n.toFixed(0) : n.toFixed(1)) + " " + unit;
+    n /= 1024;
+  }
+  return n.toFixed(1) + " TiB";
+}
+
+// ---- tables
+
+const cellText = (cell) => (Array.isArray(cell) ? cell[0] : cell);
+
+function compare(a, b) {
+  if (Array.isArray(a) && Array.isArray(b)) return a[1] - b[1];
+  if (Array.isArray(a) !== Array.isArray(b)) return Array.isArray(a) ? -1 : 1; // numbers before what is absent
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const shownAtOnce = 200;
+
+function tableOf(section) {
+  const columns = section.columns || [], all = section.rows || [];
+  let rows = all, sorted = -1, falling = false, shown = shownAtOnce;
+  const body = make("tbody");
+  const more = make("p", { class: "more" });
+  const headers = columns.map((c, i) => make("th", { class: c.right ? "right" : null, "aria-sort": "none", title: c.help || null },
+    make("button", { type: "button", onclick: () => sort(i) }, c.name)));
+  function draw() {
+    body.replaceChildren(...rows.slice(0, shown).map((row) => make("tr", null,
+      ...row.map((cell, i) => make("td", { class: columns[i].right ? "right" : null }, cellText(cell))))));
+    more.replaceChildren();
+    const cut = section.total > all.length ? `; the page holds ${number(all.length)} of ${number(section.total)}, the folder of the report has them all` : "";
+    if (rows.length > shown) {
+      more.append(`${number(shown)} of ${number(rows.length)} rows `, make("button", { type: "button", onclick: () => { shown *= 5; draw(); } }, "more"), cut);
+    } else {
+      more.append(`${number(rows.length)} ${rows.length === 1 ? "row" : "rows"}${cut}`);
+    }
+  }
+  function sort(i) {
+    falling = sorted === i ? !falling : columns[i].right; // the largest number is what one looks for
+    sorted = i;
+    headers.forEach((h, k) => h.setAttribute("aria-sort", k !== i ? "none" : falling ? "descending" : "ascending"));
+    rows = rows.slice().sort((a, b) => (falling ? -1 : 1) * compare(a[i], b[i]));
+    draw();
+  }
+  const filter = make("input", { type: "search", placeholder: "filter rows", "aria-label": "filter rows of " + section.name, oninput: (e) => {
+    const wanted = e.target.value.toLowerCase();
+    rows = wanted ? all.filter((row) => row.some((cell) => cellText(cell).toLowerCase().includes(wanted))) : all;
+    if (sorted >= 0) rows = rows.slice().sort((a, b) => (falling ? -1 : 1) * compare(a[sorted], b[sorted]));
+    shown = shownAtOnce;
+    draw();
+  } });
+  draw();
+  return [all.length > 5 ? filter : null, make("div", { class: "table", tabindex: 0 }, make("table", null, make("thead", null, make("tr", null, ...headers)), body)), more];
+}
+
+function sectionOf(section) {
+  const rows = section.total ? ` ${number(section.total)} ${section.total === 1 ? "row" : "rows"}` : "";
+  const node = make("details", { class: "recipe", id: "r-" + section.name },
+    make("summary", null, make("span", { class: "name" }, section.name), " ", make("span", { class: "title" }, section.title),
+      make("span", { class: section.error ? "problem" : "count" }, section.error ? " not run" : rows)));
+  let filled = false;
+  node.addEventListener("toggle", () => { // a large table is made when somebody looks at it
+    if (filled || !node.open) return;
+    filled = true;
+    if (section.description) node.append(make("p", { class: "description" }, section.description));
+    for (const text of [section.error, ...(section.problems || [])]) if (text) node.append(make("p", { class: "problem" }, text));
+    if (section.printed && section.printed.length) node.append(make("pre", null, section.printed.join("\n")));
+    if (section.total) node.append(...tableOf(section).filter((n) => n !== null));
+    if (section.cost) node.append(make("p", { class: "cost" }, section.cost));
+  });
+  return node;
+}
+
+function drawTables() {
+  const list = report.sections || [];
+  document.getElementById("sections").append(...list.map(sectionOf));
+  document.getElementById("contents").append(...list.map((s) => make("a", { href: "#r-" + s.name }, s.name)));
+  const follow = () => {
+    const node = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (node && node.tagName === "DETAILS") { node.open = true; node.scrollIntoView(); }
+  };
+  addEventListener("hashchange", follow);
+  follow();
+}
+
+// ---- goroutines by stack
+
+function drawStacks(root) {
+  const section = reveal("drawing-stacks");
+  const box = section.querySelector(".icicle"), detail = section.querySelector(".detail");
+  const rowHeight = 21;
+  (function link(frame, parent) { frame.parent = parent; (frame.k || []).forEach((k) => link(k, frame)); })(root, null);
+  function colour(name) { // one colour for a package
+    let hash = 0;
+    const cut = name.split(" ")[0], dot = cut.indexOf(".", cut.lastIndexOf("/") + 1), of = dot < 0 ? cut : cut.slice(0, dot);
+    for (const c of of) hash = (hash * 31 + c.charCodeAt(0)) >>> 0;
+    return `hsl(${hash % 360} 55% 76%)`;
+  }
+  function look(focus) {
+    const chain = [];
+    for (let f = focus; f; f = f.parent) chain.unshift(f);
+    const width = box.clientWidth, nodes = [];
+    let deepest = 0;
+    function put(frame, row, left, wide) {
+      deepest = Math.max(deepest, row);
+      const text = `${frame.n} (${number(frame.c)})`;
+      nodes.push(make("button", { type: "button", title: text, style: `left:${left}px;top:${row * rowHeight}px;width:${Math.max(wide, 1)}px;background:${colour(frame.n)}`,
+        onclick: () => look(frame), onmouseenter: () => { detail.textContent = text; }, onfocus: () => { detail.textContent = text; } }, wide > 24 ? text : ""));
+    }
+    function fill(frame, row, left, wide) {
+      for (const kid of frame.k || []) {
+        const w = wide * kid.c / frame.c;
+        if (w >= 1.5) { put(kid, row, left, w); fill(kid, row + 1, left, w); }
+        left += w;
+      }
+    }
+    chain.forEach((f, row) => put(f, row, 0, width));
+    fill(focus, chain.length, 0, width);
+    box.replaceChildren(...nodes);
+    box.style.height = (deepest + 1) * rowHeight + "px";
+    box.focused = focus;
+  }
+  look(root);
+  addEventListener("resize", () => look(box.focused));
+}
+
+// ---- heap by type
+
+function drawHeap(list) {
+  const total = list.reduce((sum, s) => sum + s.bytes, 0), largest = Math.max(...list.map((s) => s.bytes), 1);
+  const bars = reveal("drawing-heap").querySelector(".bars");
+  for (const s of list) {
+    bars.append(make("div", null, make("span", { class: "name" }, s.name), make("span", { class: "track" }, make("span", { class: "bar", style: `width:${100 * s.bytes / largest}%` })),
+      make("span", { class: "figure" }, `${size(s.bytes)} · ${number(s.count)} · ${(100 * s.bytes / Math.max(total, 1)).toFixed(1)} %`)));
+  }
+}
+
+// ---- locks: goroutines that wait on the left, locks in the middle, holders on the right; a holder that waits itself stands on the left
+
+function drawLocks(graph) {
+  const holder = new Map(), waits = new Map();
+  for (const lock of graph.locks) {
+    if (lock.holder) holder.set(lock.name, lock.holder);
+    for (const g of lock.waiters || []) waits.set(g, lock.name);
+  }
+  const inCircle = (g) => { // goroutine -> lock -> holder -> ... back to where it began
+    let at = g;
+    for (let n = 0; n <= waits.size; n++) {
+      at = holder.get(waits.get(at));
+      if (at === undefined) return false;
+      if (at === g) return true;
+    }
+    return false;
+  };
+  const lineHeight = 26, left = 10, middle = 330, right = 730, boxHeight = 22;
+  const places = new Map(), drawn = [];
+  let y = 10;
+  const text = (s, most) => (s.length > most ? s.slice(0, most - 1) + "…" : s);
+  const svg = shape("svg", { width: 940, role: "img", "aria-label": "who waits for which lock, and who holds it" });
+  const defs = shape("defs", {});
+  for (const [id, colour] of [["arrow", "var(--soft)"], ["arrow-circle", "var(--critical)"]]) {
+    const marker = shape("marker", { id, viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" });
+    marker.append(shape("path", { d: "M0,0 L8,4 L0,8 z", style: `fill:${colour};stroke:none` }));
+    defs.append(marker);
+  }
+  svg.append(defs);
+  function box(x, atY, width, label, kind) {
+    const group = shape("g", {});
+    group.append(shape("title", {}, label), shape("rect", { x, y: atY, width, height: boxHeight, class: "box " + kind }), shape("text", { x: x + 8, y: atY + 15 }, text(label, Math.floor((width - 14) / 7.3))));
+    drawn.push(group);
+  }
+  const edges = [];
+  for (const lock of graph.locks) {
+    const waiters = lock.waiters || [], top = y;
+    for (const g of waiters) { places.set(g, { x: left, y, width: 150 }); box(left, y, 150, "goroutine " + g, "goroutine"); edges.push({ g, lock: lock.name }); y += lineHeight; }
+    if (lock.more) { box(left, y, 150, `${number(lock.more)} more`, "goroutine"); y += lineHeight; }
+    if (y === top) y += lineHeight;
+    const at = (top + y - lineHeight) / 2;
+    places.set("lock " + lock.name, { x: middle, y: at, width: 340 });
+    box(middle, at, 340, lock.kind ? `${lock.name} (${lock.kind})` : lock.name, "");
+    if (lock.holder && !waits.has(lock.holder) && !places.has(lock.holder)) { places.set(lock.holder, { x: right, y: at, width: 200 }); box(right, at, 200, "goroutine " + lock.holder, "goroutine"); }
+    y += 14;
+  }
+  const h = boxHeight / 2;
+  for (const e of edges) {
+    const from = places.get(e.g), to = places.get("lock " + e.lock), circle = inCircle(e.g);
+    svg.append(shape("path", { d: `M${from.x + from.width},${from.y + h} C${from.x + from.width + 30},${from.y + h} ${to.x - 30},${to.y + h} ${to.x},${to.y + h}`, class: circle ? "circle" : "", "marker-end": `url(#arrow${circle ? "-circle" : ""})` }));
+  }
+  for (const [lock, g] of holder) {
+    const from = places.get("lock " + lock), to = places.get(g), circle = inCircle(g);
+    const kind = { class: (circle ? "circle " : "") + "dashed", "marker-end": `url(#arrow${circle ? "-circle" : ""})` };
+    const back = to.x < from.x, startX = back ? from.x : from.x + from.width, endX = back ? to.x + to.width : to.x, bend = back ? -70 : 30;
+    const startY = from.y + (back ? boxHeight - 4 : h), endY = to.y + (back ? boxHeight - 6 : h);
+    svg.append(shape("path", { d: `M${startX},${startY} C${startX + bend},${startY} ${endX - bend},${endY} ${endX},${endY}`, ...kind }));
+  }
+  svg.append(...drawn);
+  svg.setAttribute("height", y + 10);
+  const section = reveal("drawing-locks");
+  section.querySelector(".scroll").append(svg);
+  if (graph.left) section.append(make("p", { class: "more" }, `${number(graph.left)} more locks are in the table of the recipe locks.`));
+}
+
+if (report.drawings.locks) drawLocks(report.drawings.locks);
+if (report.drawings.stacks) drawStacks(report.drawings.stacks);
+if (report.drawings.heap) drawHeap(report.drawings.heap);
+drawTables();

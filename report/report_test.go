@@ -1,0 +1,185 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ri/attach"
+	"ri/instruments"
+)
+
+func attempt(name string, r *instruments.Result) instruments.Attempt {
+	return instruments.Attempt{Recipe: &instruments.Recipe{Name: name}, Header: &instruments.Header{}, Result: r, Took: time.Millisecond}
+}
+
+// data is what the page's script reads.
+func data(t *testing.T, html string) page {
+	t.Helper()
+	_, rest, ok := strings.Cut(html, "const report = ")
+	if !ok {
+		t.Fatal("the page has no data")
+	}
+	var p page
+	if err := json.NewDecoder(strings.NewReader(rest)).Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func render(t *testing.T, p *page) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := p.write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// What a target holds never becomes HTML or script.
+func TestHostileText(t *testing.T) {
+	const evil = `</script><img src=x onerror=alert(1)> ` + "\u2028" + `"'<!--`
+	p := &page{Title: evil, About: [][2]string{{"target", evil}}}
+	p.add(attempt("vars", &instruments.Result{
+		Rows:     []instruments.Row{{{Name: evil, Value: evil}}},
+		Findings: []instruments.Finding{{What: evil, Where: evil, Evidence: []string{evil}, Next: evil}},
+		Printed:  []instruments.PrintedLine{{Text: evil}},
+	}))
+	html := render(t, p)
+	if n := strings.Count(html, "<script"); n != 1 {
+		t.Errorf("%d script elements, want 1", n)
+	}
+	if strings.Contains(html, "<img") {
+		t.Error("text of the target became an element")
+	}
+	if got := data(t, html); got.Sections[0].Printed[0] != instruments.Printable(evil) {
+		t.Errorf("printed %q", got.Sections[0].Printed[0])
+	}
+	for _, external := range []string{"src=", "href=\"http", "@import", "url(http"} {
+		if i := strings.Index(html, external); i >= 0 && !strings.HasPrefix(html[i:], "src=x") {
+			t.Errorf("the page refers to something outside: %s", html[i:min(len(html), i+60)])
+		}
+	}
+}
+
+// A large table is cut in the page, and the page says how large it is.
+func TestLargeTable(t *testing.T) {
+	r := &instruments.Result{}
+	for i := range mostRows + 7 {
+		r.Rows = append(r.Rows, instruments.Row{{Name: "n", Value: int64(i)}, {Name: "text", Value: strings.Repeat("x", 2*mostText)}})
+	}
+	p := &page{}
+	p.add(attempt("a", r))
+	p.add(attempt("b", r))
+	p.add(attempt("c", r))
+	p.add(attempt("d", r))
+	html := render(t, p)
+	got := data(t, html)
+	if n := len(got.Sections[0].Rows); n != mostRows || got.Sections[0].Total != mostRows+7 {
+		t.Errorf("%d of %d rows", n, got.Sections[0].Total)
+	}
+	if n := len(got.Sections[3].Rows); n != fewRows {
+		t.Errorf("%d rows in a page that is large already", n)
+	}
+	if len(html) > 20<<20 {
+		t.Errorf("the page has %d bytes", len(html))
+	}
+}
+
+// Numbers sort as numbers; NaN, which JSON doesn't have, as text.
+func TestSortKeys(t *testing.T) {
+	nan := 0.0
+	nan /= nan
+	p := &page{}
+	p.add(attempt("a", &instruments.Result{
+		Columns: []instruments.Column{{Name: "wait", Type: instruments.ColumnDuration}},
+		Rows:    []instruments.Row{{{Name: "wait", Value: 90 * time.Second}}, {{Name: "wait", Value: nan}}, {}},
+	}))
+	rows := data(t, render(t, p)).Sections[0].Rows
+	if got := fmt.Sprint(rows); got != "[[[1m30s 9e+10]] [NaN] [-]]" {
+		t.Error(got)
+	}
+}
+
+func TestFindingsOrder(t *testing.T) {
+	p := &page{}
+	p.add(attempt("a", &instruments.Result{Findings: []instruments.Finding{{What: "first", Severity: instruments.Info}, {What: "second"}}}))
+	p.add(attempt("b", &instruments.Result{Findings: []instruments.Finding{{What: "third", Severity: instruments.Critical}}}))
+	if got := p.findingsText(); !strings.HasPrefix(got, "critical: third (b)\nwarning: second (a)\ninfo: first (a)\n") {
+		t.Error(got)
+	}
+	if p.exitCode() != instruments.ExitFound {
+		t.Errorf("exit code %d", p.exitCode())
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	died := &page{}
+	died.add(instruments.Attempt{Recipe: &instruments.Recipe{Name: "a"}, Header: &instruments.Header{}, Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
+	if died.exitCode() != instruments.ExitFailed || died.failed() != 1 {
+		t.Errorf("a target that died: exit code %d, %d failed", died.exitCode(), died.failed())
+	}
+	partial := &page{}
+	partial.add(attempt("a", &instruments.Result{Partial: []string{"a limit"}, Findings: []instruments.Finding{{What: "x"}}}))
+	if partial.exitCode() != instruments.ExitPartial {
+		t.Errorf("partial: exit code %d", partial.exitCode())
+	}
+}
+
+func stacks(n int, depth func(i int) []any) []instruments.Row {
+	var rows []instruments.Row
+	for i := range n {
+		rows = append(rows, instruments.Row{{Name: "count", Value: int64(i%5 + 1)}, {Name: "state", Value: "select"}, {Name: "stack", Value: depth(i)}})
+	}
+	return rows
+}
+
+// Goroutines add up from the outermost frame on, and however many stacks there are, the picture stays small and loses none.
+func TestStackTree(t *testing.T) {
+	tree := stackTree(stacks(3, func(int) []any { return []any{"inner a.go:1", "outer b.go:2"} }))
+	if tree.Count != 6 || len(tree.Children) != 1 || tree.Children[0].Name != "outer b.go:2" || tree.Children[0].Children[0].Name != "inner a.go:1" {
+		t.Errorf("%+v", tree)
+	}
+	large := stackTree(stacks(20_000, func(i int) []any { return []any{fmt.Sprint("f", i), fmt.Sprint("g", i%100), "main"} }))
+	if n := countFrames(large); n > mostFrames {
+		t.Errorf("%d frames", n)
+	}
+	var leaves func(*frame) int64
+	leaves = func(f *frame) int64 {
+		if len(f.Children) == 0 {
+			return f.Count
+		}
+		sum := int64(0)
+		for _, c := range f.Children {
+			sum += leaves(c)
+		}
+		return sum
+	}
+	if got := leaves(large); got != large.Count || got != 60_000 {
+		t.Errorf("%d goroutines in the leaves, %d in all", got, large.Count)
+	}
+	if stackTree(nil) != nil {
+		t.Error("a picture of nothing")
+	}
+}
+
+// The picture of the heap has all bytes.
+func TestHeapShares(t *testing.T) {
+	var rows []instruments.Row
+	sum := int64(0)
+	for i := range 100 {
+		rows = append(rows, instruments.Row{{Name: "type", Value: fmt.Sprint("T", i)}, {Name: "count", Value: int64(1)}, {Name: "bytes", Value: int64(i)}})
+		sum += int64(i)
+	}
+	list := heapShares(rows)
+	got := int64(0)
+	for _, s := range list {
+		got += s.Bytes
+	}
+	if len(list) != mostShares+1 || got != sum || list[0].Name != "T99" {
+		t.Errorf("%d bars, %d of %d bytes, first %s", len(list), got, sum, list[0].Name)
+	}
+}

@@ -1,0 +1,216 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ri/instruments"
+)
+
+// Options says what goes into a report.
+type Options struct {
+	Path string   // a folder, or a file that ends in .html or .htm
+	Only []string // recipes; none: all that fit
+	Skip []string // recipes
+	Look instruments.Look
+}
+
+// ErrExists says that something is there already.
+var ErrExists = errors.New("is there already")
+
+// Write runs every reading recipe that fits on a target and writes the report. It is there whole or not at all.
+// The error has the exit code: 3 where a recipe found something, 5 where one of them could not finish.
+func Write(ctx context.Context, out *instruments.Output, c *instruments.Catalogue, choice instruments.TargetChoice, opt Options) error {
+	if err := opt.check(c); err != nil {
+		return err
+	}
+	s, err := instruments.OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	single := opt.single()
+	folder, err := newPlace(opt.Path, single)
+	if err != nil {
+		return err
+	}
+	defer folder.drop()
+
+	bar := newBar(out)
+	defer bar.end()
+	page := newPage(s)
+	began := time.Now()
+	err = s.Every(ctx, c, opt.Look, bar.quiet(out), opt.wants, bar.show, func(a instruments.Attempt) error {
+		page.add(a)
+		if single || a.Skipped != "" {
+			return nil
+		}
+		return folder.addAttempt(a)
+	})
+	bar.end()
+	if err != nil {
+		return err
+	}
+	page.Took = time.Since(began)
+	if err := folder.addPage(page); err != nil {
+		return err
+	}
+	if err := folder.commit(); err != nil {
+		return err
+	}
+	return conclude(out, page, opt.Path, single)
+}
+
+// single tells whether the report is one file.
+func (o *Options) single() bool {
+	ext := strings.ToLower(filepath.Ext(o.Path))
+	return ext == ".html" || ext == ".htm"
+}
+
+func (o *Options) check(c *instruments.Catalogue) error {
+	if o.Path == "" {
+		return instruments.Usagef("ri report writes files: name a folder or a page, -o report.html")
+	}
+	for _, name := range append(append([]string{}, o.Only...), o.Skip...) {
+		if _, err := c.Recipe(name); err != nil {
+			return instruments.Usage(err)
+		}
+	}
+	if _, err := os.Lstat(o.Path); err == nil {
+		return instruments.Usage(fmt.Errorf("-o %s: %w; name another, or move it away", o.Path, ErrExists))
+	}
+	return nil
+}
+
+func (o *Options) wants(r *instruments.Recipe) bool {
+	for _, name := range o.Skip {
+		if name == r.Name {
+			return false
+		}
+	}
+	for _, name := range o.Only {
+		if name == r.Name {
+			return true
+		}
+	}
+	return len(o.Only) == 0
+}
+
+// conclude says what is there.
+func conclude(out *instruments.Output, p *page, path string, single bool) error {
+	where := path
+	if !single {
+		where = filepath.Join(path, pageName)
+	}
+	failed := p.failed()
+	out.Log(fmt.Sprintf("wrote %s: %d recipes ran, %d failed, %d don't apply; findings: %d", where, len(p.Sections)-failed, failed, len(p.Skipped), len(p.Findings)))
+	for _, section := range p.Sections {
+		if section.failed != "" {
+			out.Log(fmt.Sprintf("  %s: %s", section.Name, section.failed))
+		}
+	}
+	for _, f := range p.Findings {
+		out.Log(fmt.Sprintf("  %s: %s", f.Severity, f.What))
+	}
+	out.Log(p.Cost())
+	return instruments.ExitWith(p.exitCode())
+}
+
+// place is where a report grows, under another name than the one that was asked for.
+type place struct {
+	path   string // as asked for
+	temp   string // a folder, or the one file
+	single bool
+}
+
+func newPlace(path string, single bool) (*place, error) {
+	path = filepath.Clean(path)
+	parent := filepath.Dir(path)
+	p := &place{path: path, single: single}
+	pattern := "." + filepath.Base(path) + ".*"
+	if single {
+		f, err := os.CreateTemp(parent, pattern)
+		if err != nil {
+			return nil, instruments.Usage(fmt.Errorf("-o %s: %w", path, err))
+		}
+		p.temp = f.Name()
+		return p, f.Close()
+	}
+	temp, err := os.MkdirTemp(parent, pattern)
+	if err != nil {
+		return nil, instruments.Usage(fmt.Errorf("-o %s: %w", path, err))
+	}
+	p.temp = temp
+	return p, os.Mkdir(filepath.Join(temp, recipesFolder), 0o700)
+}
+
+const (
+	pageName      = "index.html"
+	recipesFolder = "recipes"
+)
+
+// addAttempt writes a recipe's result as JSON and as text.
+func (p *place) addAttempt(a instruments.Attempt) error {
+	name := filepath.Join(p.temp, recipesFolder, a.Recipe.Name)
+	if a.Result == nil {
+		return os.WriteFile(name+".txt", []byte("not run: "+instruments.PrintableText(fmt.Sprint(a.Err))+"\n"), 0o600)
+	}
+	text, err := a.Result.JSON()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".json", text, 0o600); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name+".txt", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = instruments.WriteText(f, a.Result, instruments.TableStyle{})
+	if err == nil {
+		_, err = fmt.Fprintf(f, "\n%s\n", a.Result.Cost())
+	}
+	for _, problem := range problems(a) {
+		fmt.Fprintf(f, "%s\n", instruments.PrintableText(problem))
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (p *place) addPage(page *page) error {
+	file := p.temp
+	if !p.single {
+		file = filepath.Join(p.temp, pageName)
+		if err := os.WriteFile(filepath.Join(p.temp, "findings.txt"), []byte(page.findingsText()), 0o600); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(page.write(f), f.Sync(), f.Close())
+}
+
+// commit gives the report its name. What came to be there meanwhile isn't replaced.
+func (p *place) commit() error {
+	if _, err := os.Lstat(p.path); err == nil {
+		return instruments.Usage(fmt.Errorf("-o %s: %w, since the report began", p.path, ErrExists))
+	}
+	if err := os.Rename(p.temp, p.path); err != nil {
+		return fmt.Errorf("-o %s: %w", p.path, err)
+	}
+	p.temp = ""
+	return nil
+}
+
+// drop removes what wasn't committed.
+func (p *place) drop() {
+	if p.temp != "" {
+		os.RemoveAll(p.temp)
+	}
+}
