@@ -188,6 +188,11 @@ func (c *coreContent) note(kind uint32, data []byte) {
 		if len(c.threads) == 0 && c.signal == 0 {
 			c.signal = int(le.Uint16(data[12:]))
 		}
+		var signal *Signal
+		// The kernel writes the signal into the note of every thread; the first one is the thread that got it.
+		if n := int(le.Uint16(data[12:])); n > 0 && n < 128 && len(c.threads) == 0 {
+			signal = &Signal{Number: n}
+		}
 		var r [27]uint64
 		for i := range r {
 			r[i] = le.Uint64(data[112+i*8:])
@@ -199,7 +204,7 @@ func (c *coreContent) note(kind uint32, data []byte) {
 				r[9], r[8], r[7], r[6], r[3], r[2], r[1], r[0], r[16],
 			},
 			FSBase: r[21],
-		}})
+		}, Signal: signal})
 	case ntPrpsinfo: // struct elf_prpsinfo: pr_pid at 24, pr_fname at 40 (16 bytes)
 		if len(data) < 56 {
 			return
@@ -211,6 +216,9 @@ func (c *coreContent) note(kind uint32, data []byte) {
 		if len(data) >= 4 {
 			if sig := int(int32(le.Uint32(data))); sig > 0 && sig < 128 {
 				c.signal = sig
+				if n := len(c.threads); n == 1 { // it follows the registers of its thread
+					c.threads[n-1].Signal = ReadSiginfo(data)
+				}
 			}
 		}
 	case ntAuxv:
@@ -305,4 +313,28 @@ func readExecutable(r io.ReaderAt) (segments []exeSegment, entry uint64, err err
 		}
 	}
 	return segments, header.Entry, nil
+}
+
+// ReadSiginfo reads a siginfo_t of amd64 (uapi/asm-generic/siginfo.h): si_signo at 0, si_code at 8, and at 16 what depends on
+// them: the address of a fault, or the sender's pid. nil if it is too short, or not of a signal.
+func ReadSiginfo(data []byte) *Signal {
+	if len(data) < 24 {
+		return nil
+	}
+	le := binary.LittleEndian
+	s := &Signal{Number: int(int32(le.Uint32(data))), Code: int(int32(le.Uint32(data[8:])))}
+	if s.Number <= 0 || s.Number >= 128 {
+		return nil
+	}
+	switch s.Number {
+	case 4, 5, 7, 8, 11: // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV
+		if s.Code > 0 {
+			s.Address = le.Uint64(data[16:])
+			return s
+		}
+	}
+	if s.Code <= 0 { // SI_USER, SI_QUEUE, SI_TKILL
+		s.Sender = int(int32(le.Uint32(data[16:])))
+	}
+	return s
 }

@@ -52,6 +52,15 @@ type Thread struct {
 	ID      int
 	InnerID int // as the target knows it, in the innermost pid namespace; ID where there is only one
 	Regs    Registers
+	Signal  *Signal // the signal that it had when the core was written; nil if none, or in a process
+}
+
+// Signal is what the kernel tells of a signal (siginfo_t).
+type Signal struct {
+	Number  int
+	Code    int    // si_code: SEGV_MAPERR, SI_TKILL, ...; 0 where the core doesn't say
+	Address uint64 // of the fault, for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP that the processor raised
+	Sender  int    // pid of the process that sent it; 0 if none did
 }
 
 // Stats is what a look has cost so far.

@@ -3,6 +3,7 @@ package instruments
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -222,19 +223,32 @@ func (h *Host) riLocals(L *lua.LState) int {
 		}
 		h.raise(L, fmt.Errorf("ri.locals: %s: %w", g, err))
 	}
-	vars, lost := g.g.Vars(&frames[i-1])
-	t := h.lua.NewTable()
-	for _, v := range vars {
-		value, err := h.fromValue(v.Value, nil, textStep(v.Name))
+	t, list, lost := h.lua.NewTable(), h.lua.NewTable(), 0
+	for _, v := range g.g.Variables(&frames[i-1]) {
+		one := h.table("name", v.Name, "type", v.Type.Name, "argument", v.Argument, "result", v.Result)
+		list.Append(one)
+		if v.Err == nil && v.Type.Kind == reflect.Interface {
+			if dynamic, err := v.Value.Elem(); err == nil {
+				one.RawSetString("dynamic", lua.LString(dynamic.Type.Name))
+			}
+		}
+		err := v.Err
+		if err == nil {
+			var value lua.LValue
+			if value, err = h.fromValue(v.Value, nil, textStep(v.Name)); err == nil {
+				t.RawSetString(v.Name, value)
+				one.RawSetString("value", value)
+			}
+		}
 		if err != nil {
 			lost++
-			continue
+			one.RawSetString("lost", lua.LString(err.Error()))
 		}
-		t.RawSetString(v.Name, value)
 	}
 	L.Push(t)
 	L.Push(lua.LNumber(lost))
-	return 2
+	L.Push(list)
+	return 3
 }
 
 func (h *Host) riLabels(L *lua.LState) int {

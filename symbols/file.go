@@ -16,22 +16,24 @@ import (
 // File is an executable's own account of itself. Open makes one; all methods are safe
 // for concurrent use.
 type File struct {
-	name      string
-	elf       *elf.File
-	build     *debug.BuildInfo
-	noDWARF   error
-	dwarf     *dwarfData
-	index     *index
-	textStart uint64 // link-time runtime.text
-	typesBase uint64 // link-time runtime.types; runtime type offsets count from it
-	goFunc    uint64 // link-time go:func.*
-	module    uint64 // link-time runtime.firstmoduledata, 0 if unknown
-	pcln      *pclntab
-	pclnErr   error
-	varsOnce  sync.Once
-	allVars   []Var
-	dictOnce  sync.Once
-	dicts     map[string][]uint64 // see Dictionaries
+	name        string
+	elf         *elf.File
+	build       *debug.BuildInfo
+	noDWARF     error
+	dwarf       *dwarfData
+	index       *index
+	textStart   uint64 // link-time runtime.text
+	typesBase   uint64 // link-time runtime.types; runtime type offsets count from it
+	goFunc      uint64 // link-time go:func.*
+	module      uint64 // link-time runtime.firstmoduledata, 0 if unknown
+	pcln        *pclntab
+	pclnErr     error
+	symbolsOnce sync.Once
+	symbols     []elf.Symbol // see LinkerSymbol
+	varsOnce    sync.Once
+	allVars     []Var
+	dictOnce    sync.Once
+	dicts       map[string][]uint64 // see Dictionaries
 
 	cached                 bool
 	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save

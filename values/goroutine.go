@@ -39,8 +39,8 @@ type Goroutine struct {
 type goroutineLayout struct {
 	size                                                     int64
 	id, status, waitReason, waitSince, parent, goPC, startPC int64
-	m, procID, sp, pc, sysSP, sysPC, lo, hi, labels          int64
-	g0, vdsoSP, vdsoPC                                       int64 // of runtime.m
+	m, sp, pc, sysSP, sysPC, lo, hi, labels                  int64
+	thread                                                   threadLayout
 	reasons                                                  []string
 	allgs                                                    Value
 }
@@ -99,10 +99,11 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 			return nil, fmt.Errorf("runtime.g has no field %s in this release of Go (%s): %w", name, s.file.GoVersion(), ErrNoField)
 		}
 	}
-	l.procID, l.g0, l.vdsoSP, l.vdsoPC = -1, -1, -1, -1
+	l.thread = threadLayout{-1, -1, -1, -1, -1, -1, -1, -1, -1}
 	if m, err := g.FieldByName("m"); err == nil && m.Field.Type.Elem() != nil {
 		m := m.Field.Type.Elem()
-		l.procID, l.g0, l.vdsoSP, l.vdsoPC = at(m, "procid"), at(m, "g0"), at(m, "vdsoSP"), at(m, "vdsoPC")
+		l.thread = threadLayout{procID: at(m, "procid"), g0: at(m, "g0"), gsignal: at(m, "gsignal"), curg: at(m, "curg"), next: at(m, "alllink"),
+			dying: at(m, "dying"), throwing: at(m, "throwing"), vdsoSP: at(m, "vdsoSP"), vdsoPC: at(m, "vdsoPC")}
 	}
 	if reasons, err := s.Var("runtime.waitReasonStrings"); err == nil {
 		n, _ := reasons.Len()
@@ -189,8 +190,8 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 			g.CreatedBy = info.Lines[0]
 		}
 	}
-	if g.m = word(l.m); g.m != 0 && l.procID >= 0 {
-		if id, err := s.Uint64(g.m + uint64(l.procID)); err == nil {
+	if g.m = word(l.m); g.m != 0 && l.thread.procID >= 0 {
+		if id, err := s.Uint64(g.m + uint64(l.thread.procID)); err == nil {
 			g.ThreadID = int(id)
 			// In a pid namespace of its own the program knows its threads by other numbers than we do.
 			if t := s.threads[g.ThreadID]; t != nil {

@@ -67,55 +67,18 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 // offStack says where unwinding begins for a running goroutine whose thread is on another stack: the system stack, the vDSO's
 // caller's, or the signal handler's. What the scheduler saved is believed only where that is certain: it may be of an earlier call.
 func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Registers, err error) {
-	l := g.s.gs
-	none := func(why string) (uint64, uint64, *attach.Registers, error) {
-		return 0, 0, nil, fmt.Errorf("goroutine %d %s (thread %d at %#x): %w", g.ID, why, t.ID, t.Regs.PC(), ErrNoStack)
+	m, err := g.s.osThread(g.s.gs, g.m)
+	if err == nil && m.curg != g.Addr {
+		err = fmt.Errorf("its thread runs another goroutine: %w", ErrNoStack)
 	}
-	word := func(base uint64, off int64) uint64 {
-		if off < 0 {
-			return 0
+	if err == nil {
+		m.regs = &t.Regs
+		w := &threadWalk{t: m, pc: t.Regs.PC(), sp: t.Regs.SP(), regs: &t.Regs}
+		if err = w.goroutineStart(); err == nil {
+			return w.pc, w.sp, w.regs, nil
 		}
-		w, err := g.s.Uint64(base + uint64(off))
-		if err != nil {
-			return 0
-		}
-		return w
 	}
-	// A call of the vDSO (time.Now) notes where it came from, runtime/sys_linux_amd64.s.
-	if sp := word(g.m, l.vdsoSP); sp > g.stackLo && sp <= g.stackHi {
-		return word(g.m, l.vdsoPC), sp, nil, nil
-	}
-	g0 := word(g.m, l.g0)
-	low, high := word(g0, l.lo), word(g0, l.hi)
-	if now := t.Regs.SP(); g0 == 0 || now <= low || now > high {
-		return none("handles a signal or runs foreign code")
-	}
-	// On the system stack: runtime.systemstack saved where it left, if it is what called.
-	pc, sp = t.Regs.PC(), t.Regs.SP()
-	for range 64 {
-		info, ok := g.s.PC(pc)
-		if !ok {
-			return none("runs foreign code")
-		}
-		if info.Func == "runtime.systemstack" {
-			if g.sp > g.stackLo && g.sp <= g.stackHi {
-				return g.pc, g.sp, nil, nil
-			}
-			break
-		}
-		if info.FrameSize < 0 || info.TopFrame {
-			break
-		}
-		cfa := sp + uint64(info.FrameSize) + 8
-		if cfa <= sp || cfa > high {
-			break
-		}
-		if pc, err = g.s.Uint64(cfa - 8); err != nil {
-			break
-		}
-		sp = cfa
-	}
-	return none("is in the runtime, on the system stack")
+	return 0, 0, nil, fmt.Errorf("goroutine %d (thread %d at %#x): %w", g.ID, t.ID, t.Regs.PC(), err)
 }
 
 // Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table, and leaves out what Go's own stack traces leave out
@@ -209,26 +172,45 @@ func (g *Goroutine) unwind(limit int) ([]Frame, error) {
 	}
 }
 
+// FrameVariable is an argument or local of a frame.
+type FrameVariable struct {
+	Name             string
+	Type             *symbols.Type
+	Argument, Result bool
+	Value            Value
+	Err              error // why there is no value: optimised code no longer holds it, mostly
+}
+
+// Variables gives a frame's arguments and locals that are in scope at its PC, in the order of their declaration.
+func (g *Goroutine) Variables(f *Frame) []FrameVariable {
+	fv := g.s.file.FuncVars(f.at - g.s.bias)
+	var all []FrameVariable
+	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
+		one := FrameVariable{Name: v.Name, Type: v.Type, Argument: v.Argument, Result: v.Result}
+		one.Value, one.Err = g.frameValue(f, fv, &v)
+		if name, escaped := cutEscaped(v); escaped {
+			one.Name = name
+			if v.Type.Elem() != nil {
+				one.Type = v.Type.Elem()
+			}
+			if one.Err == nil {
+				one.Value, one.Err = one.Value.Elem()
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // Vars gives a frame's arguments and locals that are in scope at its PC. Those that optimised code no longer
 // holds are left out; lost counts them.
 func (g *Goroutine) Vars(f *Frame) (vars []Named, lost int) {
-	fv := g.s.file.FuncVars(f.at - g.s.bias)
-	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
-		value, err := g.frameValue(f, fv, &v)
-		if err != nil {
+	for _, v := range g.Variables(f) {
+		if v.Err != nil {
 			lost++
 			continue
 		}
-		name := v.Name
-		if escaped, ok := cutEscaped(v); ok {
-			inner, err := value.Elem()
-			if err != nil {
-				lost++
-				continue
-			}
-			name, value = escaped, inner
-		}
-		vars = append(vars, Named{name, value})
+		vars = append(vars, Named{v.Name, v.Value})
 	}
 	return vars, lost
 }

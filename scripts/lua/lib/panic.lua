@@ -1,0 +1,112 @@
+-- What a Go program died of: panics and faults in words.
+
+local panics = {}
+
+-- The texts of runtime.boundsError by its code, runtime/error.go (boundsErrorFmts, the same in Go 1.20 to 1.26).
+local bounds = {
+  [0] = "index out of range [%x] with length %y", "slice bounds out of range [:%x] with length %y",
+  "slice bounds out of range [:%x] with capacity %y", "slice bounds out of range [%x:%y]",
+  "slice bounds out of range [::%x] with length %y", "slice bounds out of range [::%x] with capacity %y",
+  "slice bounds out of range [:%x:%y]", "slice bounds out of range [%x:%y:]",
+  "cannot convert slice with length %x to array or pointer to array with length %y",
+}
+
+-- short is a value on one line.
+function panics.short(v)
+  if v == nil then return "nil" end
+  return ri.dump(v, { oneline = true, depth = 2, bytes = 120, elems = 6 })
+end
+
+-- message is what Go would print of a panic's value whose methods can't be called here; nil where only they know.
+local function message(v, type)
+  if _G.type(v) == "string" then
+    return type == "runtime.errorString" and "runtime error: " .. v or v
+  end
+  if type == "runtime.boundsError" or type == "*runtime.boundsError" then
+    local text = bounds[v.code]
+    return text and "runtime error: " .. text:gsub("%%x", tostring(v.x)):gsub("%%y", tostring(v.y)) or nil
+  end
+  if type == "runtime.errorAddressString" then return "runtime error: " .. v.msg end
+  if type == "*errors.errorString" then return v.s end
+  if type == "*fmt.wrapError" or type == "*fmt.wrapErrors" then return v.msg end
+  return nil
+end
+
+-- chain lists a goroutine's panics, the latest first: {text, value, type, recovered}. values are what gopanic's frames were called with, since
+-- the runtime replaces an error by its text before it prints it.
+function panics.chain(g, frames)
+  local given = {}
+  for i, f in ipairs(frames) do
+    if f.func == "runtime.gopanic" and not f.inlined then
+      local ok, locals, _, list = pcall(g.locals, g, i)
+      given[#given + 1] = ok and { value = locals.e, list = list } or {}
+    end
+  end
+  local list, n = {}, 0
+  local ok, p = pcall(function() return ri.at(g.addr, "runtime.g")._panic end)
+  while ok and p and n < 100 do
+    n = n + 1
+    if not p.goexit then
+      local one = { recovered = p.recovered }
+      local arg = p.arg
+      one.type = arg ~= nil and ri.typeof(ri.ref(p, "arg")) or "nil"
+      local was = given[#list + 1]
+      if was and was.value ~= nil then
+        one.type = "nil"
+        for _, v in ipairs(was.list) do
+          if v.name == "e" then one.type = v.dynamic or one.type end
+        end
+        if type(arg) == "string" then one.text = message(arg, one.type == "runtime.errorString" and "string" or one.type) end
+        arg = was.value
+      end
+      one.text = one.text or message(arg, one.type)
+      one.value = panics.short(arg)
+      list[#list + 1] = one
+    end
+    p = p.link
+  end
+  return list
+end
+
+local codes = {
+  SIGSEGV = { "no memory is mapped there", "the memory may not be accessed in this way", [128] = "the address is none that a processor can have" },
+  SIGBUS = { "the address is not aligned", "a mapped file ends before it (was it truncated?)", "hardware error" },
+  SIGFPE = { "integer divide by zero", "integer overflow" },
+  SIGILL = { "no instruction of this processor" },
+}
+
+local hex = ri.hex
+
+-- fault says what a signal means: signal is a table as of ri.threads.
+function panics.fault(signal, access)
+  local text = signal.name
+  if signal.code <= 0 then
+    return text .. (signal.sender and (" sent by process %d"):format(signal.sender) or " sent by a process")
+  end
+  if signal.name == "SIGSEGV" or signal.name == "SIGBUS" then
+    text = text .. ": " .. (access or "access") .. (access and " of" or " to") .. " address " .. hex(signal.address)
+  end
+  local why = codes[signal.name] and codes[signal.name][signal.code]
+  return why and text .. ", " .. why or text
+end
+
+-- culprits names the variables of a frame that may be the nil pointer whose field at an offset was accessed.
+function panics.culprits(g, i, offset)
+  local found = {}
+  local ok, _, _, list = pcall(g.locals, g, i)
+  if not ok then return found end
+  for _, v in ipairs(list) do
+    if v.type:sub(1, 1) == "*" and (v.lost or v.value == nil) then
+      local known, t = pcall(ri.type, v.type:sub(2))
+      for _, f in ipairs(known and t.fields or {}) do
+        if f.offset <= offset and offset < f.offset + math.max(f.size, 1) then
+          found[#found + 1] = { expr = v.name .. "." .. f.name, type = v.type, sure = not v.lost }
+        end
+      end
+      if known and not t.fields and offset == 0 then found[#found + 1] = { expr = "*" .. v.name, type = v.type, sure = not v.lost } end
+    end
+  end
+  return found
+end
+
+return panics

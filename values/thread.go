@@ -1,0 +1,296 @@
+package values
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"ri/attach"
+	"ri/symbols"
+)
+
+// A thread of a Go program runs on up to three stacks. In this one, which got a signal in the runtime's own code:
+//
+//	signal     sigtramp, sigtrampgo, sighandler, dieFromSignal   m.gsignal's stack, or the thread's alternate one
+//	system     systemstack, mallocgc.func1, ...                  m.g0's stack: the thread's own
+//	goroutine  mallocgc, main.f, main.main, goexit               m.curg's stack
+//
+// Below sigtramp the kernel left the registers of what was interrupted (struct rt_sigframe). Below systemstack, mcall, morestack and
+// asmcgocall, all of which note in g.sched where they left the goroutine's stack, it goes on there.
+
+// OSThread is a thread of the operating system as the runtime has it: a runtime.m.
+type OSThread struct {
+	ID        int // ri's number for it
+	Addr      uint64
+	Goroutine int64 // number of the goroutine that it runs, 0 if none
+	Dying     int   // m.dying: not 0 while it prints why the program ends
+	Throwing  bool  // the end is a fatal error or a signal, not a panic
+	Signal    *attach.Signal
+
+	s           *Space
+	g0, gsignal uint64
+	curg        uint64
+	regs        *attach.Registers
+}
+
+// StackPart is what a thread does on one of its stacks.
+type StackPart struct {
+	Stack  string // "goroutine", "system", "signal"
+	Frames []Frame
+	// Signal is what interrupted this part, if one did: the part before it in the list is its handler.
+	Signal *attach.Signal
+	PC     uint64 // where the part was left, or is
+}
+
+// Offsets in struct rt_sigframe (arch/x86/include/asm/sigframe.h) from the address that a handler finds as its caller's SP, which is that of its
+// ucontext: uc_mcontext (struct sigcontext) at 40: r8 to r15, di, si, bp, bx, dx, ax, cx, sp, ip; the siginfo_t behind the ucontext.
+const (
+	ucontextRegs    = 40
+	ucontextSize    = 304
+	ucontextSiginfo = ucontextSize
+)
+
+// maxThreadParts and maxThreadFrames bound a walk: signals may interrupt handlers.
+const (
+	maxThreads      = 1 << 16
+	maxThreadParts  = 8
+	maxThreadFrames = 512
+)
+
+// threadLayout is where runtime.m keeps what is needed, -1 for what a release doesn't have.
+type threadLayout struct {
+	procID, g0, gsignal, curg, next, dying, throwing, vdsoSP, vdsoPC int64
+}
+
+// OSThreads gives the threads that the runtime knows, from runtime.allm. The error says where the list broke off.
+func (s *Space) OSThreads() ([]*OSThread, error) {
+	l, err := s.goroutineLayout()
+	if err != nil {
+		return nil, err
+	}
+	allm, err := s.Var("runtime.allm")
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.Uint64(allm.Addr)
+	if err != nil {
+		return nil, err
+	}
+	var all []*OSThread
+	for n := 0; at != 0; n++ {
+		if n >= maxThreads {
+			return all, fmt.Errorf("runtime.allm has more than %d threads, or is a circle: %w", maxThreads, ErrCorrupt)
+		}
+		t, err := s.osThread(l, at)
+		if err != nil {
+			return all, fmt.Errorf("runtime.m at %#x: %w", at, err)
+		}
+		all = append(all, t)
+		if at, err = s.Uint64(at + uint64(l.thread.next)); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// osThread reads the runtime.m at an address.
+func (s *Space) osThread(l *goroutineLayout, addr uint64) (*OSThread, error) {
+	m := l.thread
+	if m.procID < 0 || m.g0 < 0 || m.curg < 0 || m.next < 0 {
+		return nil, fmt.Errorf("runtime.m has no field procid, g0, curg or alllink in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
+	}
+	t := &OSThread{Addr: addr, s: s}
+	id, err := s.Uint64(addr + uint64(m.procID))
+	if err != nil {
+		return nil, err
+	}
+	t.ID = int(id)
+	if known := s.threads[t.ID]; known != nil {
+		t.ID, t.regs, t.Signal = known.ID, &known.Regs, known.Signal
+	}
+	t.g0, t.gsignal, t.curg = t.word(addr, m.g0), t.word(addr, m.gsignal), t.word(addr, m.curg)
+	t.Dying = int(int32(t.word(addr, m.dying)))
+	t.Throwing = uint32(t.word(addr, m.throwing)) != 0
+	if t.curg != 0 {
+		t.Goroutine = int64(t.word(t.curg, l.id))
+	}
+	return t, nil
+}
+
+// word reads a field; 0 where there is none or it can't be read.
+func (t *OSThread) word(base uint64, off int64) uint64 {
+	if off < 0 || base == 0 {
+		return 0
+	}
+	w, err := t.s.Uint64(base + uint64(off))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
+// on tells whether an SP lies on the stack of a runtime.g.
+func (t *OSThread) on(g, sp uint64) bool {
+	l := t.s.gs
+	return g != 0 && sp > t.word(g, l.lo) && sp <= t.word(g, l.hi)
+}
+
+// Stack gives what the thread does on its stacks, the innermost part first. The error says where and why it broke off; the parts before it are
+// good. Without registers (a live view) it is ErrNoStack.
+func (t *OSThread) Stack() ([]StackPart, error) {
+	if t.regs == nil {
+		return nil, fmt.Errorf("thread %d was not stopped, so its registers are not known: %w", t.ID, ErrNoStack)
+	}
+	w := &threadWalk{t: t, pc: t.regs.PC(), sp: t.regs.SP(), regs: t.regs}
+	var parts []StackPart
+	for range maxThreadParts {
+		part, more, err := w.part()
+		if len(part.Frames) > 0 || part.Signal != nil || err != nil {
+			parts = append(parts, part)
+		}
+		if err != nil || !more {
+			return parts, err
+		}
+	}
+	return parts, fmt.Errorf("thread %d: more than %d stacks: %w", t.ID, maxThreadParts, ErrCorrupt)
+}
+
+// threadWalk is a way down a thread's stacks. regs are known where a stack was left by a signal, or is that of the stopped thread.
+type threadWalk struct {
+	t      *OSThread
+	pc, sp uint64
+	regs   *attach.Registers
+	signal *attach.Signal // that led away from here
+	frames int
+}
+
+// goroutineStart goes down to the goroutine's stack and says where unwinding begins there.
+func (w *threadWalk) goroutineStart() error {
+	for range maxThreadParts {
+		if w.t.on(w.t.curg, w.sp) {
+			return nil
+		}
+		_, more, err := w.part()
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+	}
+	return fmt.Errorf("thread %d is in the runtime, on the system stack: %w", w.t.ID, ErrNoStack)
+}
+
+// part unwinds what was done on one stack and moves on to where that was left for it. more is false at the end.
+func (w *threadWalk) part() (part StackPart, more bool, err error) {
+	t, s := w.t, w.t.s
+	part = StackPart{Signal: w.signal, PC: w.pc, Stack: "system"}
+	switch {
+	case t.on(t.curg, w.sp):
+		part.Stack = "goroutine"
+	case t.on(t.gsignal, w.sp):
+		part.Stack = "signal"
+	}
+	// A caller of the vDSO (time.Now) is on the system stack already while it notes where it came from, runtime/sys_linux_amd64.s.
+	if sp := t.word(t.Addr, t.s.gs.thread.vdsoSP); part.Stack == "system" && t.on(t.curg, sp) {
+		return w.foreign(part)
+	}
+	exact := w.regs != nil
+	for {
+		if w.frames++; w.frames > maxThreadFrames && part.Stack != "goroutine" || len(part.Frames) > maxThreadFrames {
+			return part, false, fmt.Errorf("thread %d: stack deeper than the limit of %d functions: %w", t.ID, maxThreadFrames, ErrRange)
+		}
+		info, ok := s.PC(w.pc)
+		if !ok {
+			return w.foreign(part)
+		}
+		if info.FrameSize < 0 {
+			return part, false, fmt.Errorf("thread %d: the frame size of %s at %#x is not known: %w", t.ID, info.Func, w.pc, ErrNoStack)
+		}
+		cfa := w.sp + uint64(info.FrameSize) + 8
+		if cfa <= w.sp {
+			return part, false, fmt.Errorf("thread %d: SP %#x: %w", t.ID, w.sp, ErrCorrupt)
+		}
+		for _, f := range s.framesAt(w.pc, exact) {
+			f.CFA, f.regs = cfa, w.regs
+			part.Frames = append(part.Frames, f)
+		}
+		w.regs, w.signal = nil, nil
+		switch info.Func {
+		case "runtime.sigtramp", "runtime.cgoSigtramp":
+			return part, true, w.interrupted(cfa)
+		case "runtime.systemstack", "runtime.mcall", "runtime.morestack", "runtime.asmcgocall":
+			if part.Stack != "goroutine" {
+				return part, w.scheduled(), nil
+			}
+		}
+		if info.TopFrame || info.Func == "runtime.goexit" {
+			return part, false, nil
+		}
+		ret, err := s.Uint64(cfa - 8)
+		if err != nil {
+			return part, false, fmt.Errorf("thread %d: return address of %s: %w", t.ID, info.Func, err)
+		}
+		exact = entersBySignal(info.Func)
+		w.pc, w.sp = ret, cfa
+	}
+}
+
+// interrupted goes to what a signal interrupted, whose ucontext lies at an address.
+func (w *threadWalk) interrupted(ucontext uint64) error {
+	b, err := w.t.s.Slice(ucontext, ucontextSize+24)
+	if err != nil {
+		return fmt.Errorf("thread %d: registers that the kernel saved for a signal handler: %w", w.t.ID, err)
+	}
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[ucontextRegs+8*i:]) }
+	regs := &attach.Registers{FSBase: w.t.regs.FSBase}
+	for i, at := range []int{13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16} { // by DWARF number
+		regs.DWARF[i] = word(at)
+	}
+	w.pc, w.sp, w.regs = regs.PC(), regs.SP(), regs
+	w.signal = attach.ReadSiginfo(b[ucontextSiginfo:])
+	return nil
+}
+
+// scheduled goes to where the goroutine's stack was left for the system stack.
+func (w *threadWalk) scheduled() bool {
+	t, l := w.t, w.t.s.gs
+	pc, sp := t.word(t.curg, l.pc), t.word(t.curg, l.sp)
+	if t.curg == 0 || pc == 0 || !t.on(t.curg, sp) {
+		return false // the goroutine was let go: the thread looks for another one
+	}
+	w.pc, w.sp = pc, sp
+	return true
+}
+
+// foreign goes on from code that is not Go's: the vDSO notes where it was called from, and so does a call of C.
+func (w *threadWalk) foreign(part StackPart) (StackPart, bool, error) {
+	t, l := w.t, w.t.s.gs
+	if _, isGo := t.s.PC(w.pc); !isGo {
+		part.Frames = append(part.Frames, Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, at: w.pc, regs: w.regs})
+	}
+	w.regs, w.signal = nil, nil
+	if sp := t.word(t.Addr, l.thread.vdsoSP); t.on(t.curg, sp) && part.Stack != "signal" {
+		w.pc, w.sp = t.word(t.Addr, l.thread.vdsoPC), sp
+		return part, true, nil
+	}
+	if t.curg == 0 || part.Stack == "signal" {
+		return part, false, nil
+	}
+	b, err := t.s.Slice(t.curg+uint64(l.status), 4)
+	if err != nil || binary.LittleEndian.Uint32(b)&^statusScan != statusSyscall || l.sysSP < 0 {
+		return part, false, nil
+	}
+	if sp := t.word(t.curg, l.sysSP); t.on(t.curg, sp) {
+		w.pc, w.sp = t.word(t.curg, l.sysPC), sp
+		return part, true, nil
+	}
+	return part, false, nil
+}
+
+// foreignName names code that is not Go's by the executable's symbol table.
+func (s *Space) foreignName(pc uint64) string {
+	if name, off, ok := s.file.LinkerSymbol(pc - s.bias); ok {
+		return fmt.Sprintf("%s+%#x (C)", name, off)
+	}
+	return fmt.Sprintf("?%#x (not Go code)", pc)
+}
