@@ -134,7 +134,7 @@ local function others(but, p)
       given = given + 1
       local lines = {}
       for _, f in ipairs(group.frames) do
-        if not runtimes(f) and #lines < 4 then lines[#lines + 1] = f.func .. " " .. place(f) end
+        if not runtimes(f) and #lines < 8 then lines[#lines + 1] = f.func .. " " .. place(f) end
       end
       local state = group.wait_reason ~= "" and group.wait_reason or group.status
       ri.emit { part = "others", what = words.count(count, "goroutine") .. ": " .. state, where = "", details = lines }
@@ -144,7 +144,7 @@ local function others(but, p)
 end
 
 return {
-  title = "what died and why: panic, fatal error or signal, the goroutine and its variables",
+  title = "what died and why: panic, fatal error, signal; variables",
   category = "go",
   description = [[
 Of a core, or of a process that is dying: what ended the program, the values of its panics with those that were recovered on the way, the address
