@@ -40,6 +40,8 @@ type CacheStats struct {
 // all the rest: a few objects far from each other cost a page each, a dense walk two calls a chunk. A page
 // that isn't mapped is remembered as such until Reset, and never spoils its neighbours.
 //
+// Where the Memory holds the bytes itself (Director), whole chunks of it are used in place.
+//
 // A Cache is not safe for concurrent use.
 type Cache struct {
 	// MaxBytes bounds the memory kept; when it is reached everything is dropped. May be changed at any time. 0 means DefaultMaxBytes.
@@ -48,6 +50,7 @@ type Cache struct {
 	Exact bool
 
 	mem    Memory
+	lender Director // mem, if it holds the bytes itself
 	look   [lookasides]lookaside
 	chunks map[uint64]*chunk
 	held   int64
@@ -72,17 +75,21 @@ type chunk struct {
 	valid  uint32 // a bit a page: data holds it
 	absent uint32 // a bit a page: it isn't mapped
 	direct uint32 // a bit a page: only its beginning can be read (a truncated core), so it is not kept
+	lent   bool   // data is the Memory's own (Director): nothing was copied
 }
 
 // NewCache makes an empty cache over m.
 func NewCache(m Memory) *Cache {
-	return &Cache{mem: m, chunks: make(map[uint64]*chunk)}
+	c := &Cache{mem: m, chunks: make(map[uint64]*chunk)}
+	c.lender, _ = m.(Director)
+	return c
 }
 
 // Stats says what the cache has done so far.
 func (c *Cache) Stats() CacheStats { return c.stats }
 
-// Pages lists the numbers (address / PageSize) of the pages that the cache holds or knows to be absent, in no order.
+// Pages lists the numbers (address / PageSize) of the pages that the cache holds or knows to be absent, in no order. Of what the
+// Memory beneath lent (Director) it lists all that one look-up covers.
 func (c *Cache) Pages() []uint64 {
 	var out []uint64
 	for number, ch := range c.chunks {
@@ -170,6 +177,11 @@ func (c *Cache) sliceSlow(addr uint64, n int) ([]byte, error) {
 			return ch.data[addr&chunkMask:][:n:n], nil
 		}
 	}
+	if c.lender != nil {
+		if b := c.lender.Direct(addr, n); b != nil {
+			return b, nil
+		}
+	}
 	// A wild length must not cost its size in memory before it is known that there is something: grow as it is read.
 	var p []byte
 	for len(p) < n {
@@ -201,6 +213,9 @@ func (c *Cache) Reset(m Memory) {
 	c.drop()
 	c.spare = append(c.spare, c.slabs...)
 	c.slabs = nil
+	if c.lender, _ = m.(Director); c.lender != nil {
+		c.spare = nil // little will be copied
+	}
 }
 
 // drop empties the cache. The slabs are left to those who still hold slices of them.
@@ -274,6 +289,11 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 	last := uint(addr&chunkMask+uint64(n)-1) >> pageShift
 	want := uint32(1)<<(last+1) - uint32(1)<<first
 	if ch.valid&want != want {
+		if ch.valid == 0 && c.lender != nil && ch.data == nil {
+			if b := c.lender.Direct(number<<chunkShift, chunkSize); b != nil {
+				ch.data, ch.valid, ch.lent = b, allPages, true
+			}
+		}
 		if missing := want &^ (ch.valid | ch.absent | ch.direct); missing != 0 {
 			fetch := missing
 			if ch.valid != 0 && !c.Exact { // the second visit: take the rest

@@ -21,6 +21,7 @@ type Core struct {
 	entry   uint64
 	content coreContent
 	memory  coreMemory
+	mapped  *coreMap // nil: only read
 }
 
 // OpenCore opens a core file of a 64-bit amd64 Linux program. exe is the path of the program's executable; if it is empty, the path
@@ -72,7 +73,11 @@ func (c *Core) open(exePath string) error {
 	if c.entry == 0 {
 		return fmt.Errorf("core %s says nothing of its program's entry point (no NT_AUXV note), so the program can't be placed in memory: %w", c.path, ErrNotSupported)
 	}
-	return c.openExecutable(exePath)
+	if err := c.openExecutable(exePath); err != nil {
+		return err
+	}
+	c.mapped = mapCore(c.file, info.Size())
+	return nil
 }
 
 // openExecutable finds the program and checks that it is the one that made the core.
@@ -195,6 +200,9 @@ func (c *Core) Mappings() ([]Mapping, error) { return c.content.mappings(), nil 
 
 // Close implements Target.
 func (c *Core) Close() error {
+	if c.mapped != nil {
+		c.mapped.close()
+	}
 	err := c.file.Close()
 	if c.exe != nil {
 		err = errors.Join(err, c.exe.Close())
@@ -218,6 +226,27 @@ func (v *coreView) ReadMemory(p []byte, addr uint64) (int, error) {
 	v.bytesRead.Add(int64(n))
 	return n, err
 }
+
+// Direct implements Director: what lies side by side in the core file.
+func (v *coreView) Direct(addr uint64, n int) []byte {
+	m := v.core.mapped
+	if m == nil || n <= 0 || v.closed.Load() {
+		return nil
+	}
+	s := findSegment(v.core.memory.segments, addr)
+	if s == nil {
+		return nil
+	}
+	off := addr - s.addr
+	if off >= s.fileSize || s.fileSize-off < uint64(n) || s.offset+off+uint64(n) > uint64(len(m.data)) || s.offset+off < s.offset {
+		return nil
+	}
+	v.bytesRead.Add(int64(n))
+	return m.data[s.offset+off:][:n:n]
+}
+
+// Whole says whether the view has all private writable memory: a core is all there is.
+func (v *coreView) Whole() bool { return true }
 
 func (v *coreView) explain(addr uint64) error {
 	if _, err := v.core.memory.ReadMemory(make([]byte, 1), addr); err != nil {

@@ -50,7 +50,7 @@ func build(t testing.TB, name string, flags ...string) string {
 	if exe := built[key]; exe != "" {
 		return exe
 	}
-	exe := filepath.Join(buildDir, name+"-"+string(rune('a'+len(built))))
+	exe := filepath.Join(buildDir, filepath.Base(name)+"-"+string(rune('a'+len(built))))
 	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), "./testdata/"+name)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
@@ -65,6 +65,9 @@ type facts struct {
 	Address   uint64
 	Size      int
 	Counter   uint64
+	Rounds    uint64
+	RoundSize int
+	Comes     uint64
 	Heartbeat int64
 	Signals   int64
 	Threads   int64

@@ -67,6 +67,9 @@ func (v *liveView) ReadRanges(ranges []Range) error {
 	return err
 }
 
+// Whole says whether the view has all private writable memory. It has, but not of one moment.
+func (v *liveView) Whole() bool { return true }
+
 func (v *liveView) Kind() ViewKind        { return Live }
 func (v *liveView) Threads() []Thread     { return nil }
 func (v *liveView) Done() <-chan struct{} { return v.done }

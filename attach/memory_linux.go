@@ -22,6 +22,7 @@ type processMemory struct {
 
 	bytesRead atomic.Int64
 	fallback  atomic.Bool // process_vm_readv was refused
+	raw       bool        // don't let the Go scheduler have the processor during a call, which takes less than a millisecond: in a stop, getting it back may take longer
 	memOnce   sync.Once
 	memFile   *os.File
 	memErr    error
@@ -146,7 +147,11 @@ func (m *processMemory) readRanges(ranges []Range, scratch *ioScratch) error {
 			start++
 			continue
 		}
-		n, err := processVMReadv(m.pid, scratch.local[:count], scratch.remote[:count])
+		read := processVMReadv
+		if m.raw {
+			read = rawProcessVMReadv
+		}
+		n, err := read(m.pid, scratch.local[:count], scratch.remote[:count])
 		if n < 0 {
 			n = 0
 		}
@@ -182,6 +187,16 @@ type ioScratch struct {
 
 func processVMReadv(pid int, local []unix.Iovec, remote []unix.RemoteIovec) (int, error) {
 	n, _, e := unix.Syscall6(unix.SYS_PROCESS_VM_READV, uintptr(pid),
+		uintptr(unsafe.Pointer(&local[0])), uintptr(len(local)),
+		uintptr(unsafe.Pointer(&remote[0])), uintptr(len(remote)), 0)
+	if e != 0 {
+		return -1, e
+	}
+	return int(n), nil
+}
+
+func rawProcessVMReadv(pid int, local []unix.Iovec, remote []unix.RemoteIovec) (int, error) {
+	n, _, e := unix.RawSyscall6(unix.SYS_PROCESS_VM_READV, uintptr(pid),
 		uintptr(unsafe.Pointer(&local[0])), uintptr(len(local)),
 		uintptr(unsafe.Pointer(&remote[0])), uintptr(len(remote)), 0)
 	if e != 0 {

@@ -155,7 +155,7 @@ func parseMaps(data []byte) ([]Mapping, error) {
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, fmt.Errorf("unexpected line in the memory map: %q: %w", line, err)
 		}
-		m.Read, m.Write, m.Exec = f[1][0] == 'r', f[1][1] == 'w', f[1][2] == 'x'
+		m.Read, m.Write, m.Exec, m.Shared = f[1][0] == 'r', f[1][1] == 'w', f[1][2] == 'x', f[1][3] == 's'
 		if len(f) == 6 {
 			m.Path = strings.TrimLeft(f[5], " ")
 		}

@@ -6,59 +6,120 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // SnapshotCost is what a snapshot is estimated to cost.
 type SnapshotCost struct {
 	Stop      time.Duration
 	Bytes     int64 // copied
-	Available int64 // memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; 0 if unknown
+	Available int64 // memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; of the disk with ViewOptions.Spool; 0 if unknown
 }
 
 const (
 	samplePages = 512                    // copied, without a stop, to learn what a page costs
+	sampleRun   = 64                     // of them side by side, of a bulk copy
 	bareStop    = 300 * time.Microsecond // to stop some threads, read registers and let them go
 )
 
-// SnapshotCost estimates what it costs to copy these pages, by copying a sample of them from the running process.
-func (p *Process) SnapshotCost(pages []uint64) (SnapshotCost, error) {
-	cost := SnapshotCost{Stop: bareStop, Bytes: int64(len(pages)) * PageSize, Available: availableMemory()}
-	if len(pages) <= samplePages {
+// SnapshotCost estimates what a snapshot costs, by copying a sample of its pages from the running process.
+func (p *Process) SnapshotCost(opt ViewOptions) (SnapshotCost, error) {
+	cost := SnapshotCost{Stop: bareStop, Bytes: int64(len(opt.Pages)) * PageSize, Available: availableMemory()}
+	sample, err := sampleOfPages(opt.Pages), error(nil)
+	if opt.Bulk {
+		var runs []span
+		var size int64
+		began := time.Now()
+		if runs, size, err = p.bulkRuns(); err != nil {
+			return cost, err
+		}
+		cost.Stop += time.Since(began)
+		cost.Bytes += size
+		sample = append(sample, sampleOfRuns(runs, size)...)
+		if opt.Spool != "" {
+			cost.Available = spoolRoom(opt.Spool)
+		}
+		if opt.Precopy {
+			// How much the program writes to is known only when it is tried; Precopy looks after the limit itself.
+			return cost, nil
+		}
+	}
+	size := 0
+	for _, r := range sample {
+		size += int(r.end - r.start)
+	}
+	if cost.Bytes <= samplePages*PageSize || size == 0 {
 		return cost, nil
 	}
-	sample := make([]uint64, 0, samplePages)
-	for i := range samplePages {
-		sample = append(sample, pages[i*len(pages)/samplePages])
-	}
-	slices.Sort(sample)
-	buffer, err := faultedIn(len(sample) * PageSize)
+	took, err := p.timeOf(sample, size)
 	if err != nil {
-		return cost, fmt.Errorf("room for a sample: %w", err)
+		return cost, err
 	}
-	c := &copying{mem: p.memory(), runs: make([]run, 0, len(sample)), left: buffer}
-	c.addPages(slices.Compact(sample))
-	ranges := make([]Range, 0, len(c.runs))
-	for _, r := range c.runs {
-		ranges = append(ranges, Range{Addr: r.addr, Data: r.data})
+	workers := min(runtime.NumCPU(), maxWorkers, 1+int(cost.Bytes/workerShare))
+	cost.Stop += time.Duration(float64(took) * float64(cost.Bytes) / float64(size) / float64(workers))
+	return cost, nil
+}
+
+// sampleOfPages takes some pages from all over a list of page numbers.
+func sampleOfPages(pages []uint64) []span {
+	n := min(len(pages), samplePages)
+	var out []span
+	for i := range n {
+		addr := pages[i*len(pages)/n] * PageSize
+		out = append(out, span{start: addr, end: addr + PageSize})
 	}
-	scratch := new(ioScratch)
+	return out
+}
+
+// sampleOfRuns takes some pieces of what a bulk copy copies, at like distances.
+func sampleOfRuns(runs []span, size int64) []span {
+	const piece = sampleRun * PageSize
+	step := max(size/(4*samplePages/sampleRun), piece)
+	var out []span
+	next, passed := int64(0), int64(0)
+	for _, r := range runs {
+		length := int64(r.end - r.start)
+		for next < passed+length {
+			at := r.start + uint64(next-passed)&^(PageSize-1)
+			out = append(out, span{start: at, end: min(at+piece, r.end)})
+			next += step
+		}
+		passed += length
+	}
+	return out
+}
+
+// timeOf is how long it takes to copy some pieces of memory, the best of three times.
+func (p *Process) timeOf(sample []span, size int) (time.Duration, error) {
+	buffer, err := faultedIn(size)
+	if err != nil {
+		return 0, fmt.Errorf("room for a sample: %w", err)
+	}
+	defer unix.Munmap(buffer)
+	left := buffer
+	ranges := make([]Range, 0, len(sample))
+	for _, s := range sample {
+		n := int(s.end - s.start)
+		ranges = append(ranges, Range{Addr: s.start, Data: left[:n]})
+		left = left[n:]
+	}
+	mem, scratch := p.memory(), new(ioScratch)
+	defer mem.close()
 	best := time.Duration(0)
 	for range 3 {
 		began := time.Now()
-		if err := c.mem.readRanges(ranges, scratch); err != nil {
-			return cost, err
+		if err := mem.readRanges(ranges, scratch); err != nil {
+			return 0, err
 		}
 		if took := time.Since(began); best == 0 || took < best {
 			best = took
 		}
 	}
-	workers := min(runtime.NumCPU(), maxWorkers, 1+len(pages)*PageSize/workerShare)
-	cost.Stop += best * time.Duration(len(pages)) / samplePages / time.Duration(workers)
-	return cost, nil
+	return best, nil
 }
 
 // availableMemory is MemAvailable of /proc/meminfo, or what the cgroup (v2) has left.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,9 @@ type snapshotView struct {
 	threads []Thread
 	stats   Stats
 	buffer  []byte
-	pages   map[uint64][]byte // by page number; nil: wasn't mapped
+	pages   []extent // what was asked for, sorted
+	tops    []extent // the tops of stacks, sorted
+	image   *image   // all private writable memory; nil: only what was asked for
 
 	mu     sync.Mutex
 	missed map[uint64]struct{}
@@ -42,7 +45,14 @@ type snapshotView struct {
 	err    error
 }
 
-// run is a stretch of pages side by side.
+// extent is pages side by side, in the target and in the copy: of len(data) bytes that were asked for the first n were there.
+type extent struct {
+	addr uint64
+	data []byte
+	n    int
+}
+
+// run is a stretch of pages side by side, copied in one piece.
 type run struct {
 	addr uint64
 	data []byte
@@ -61,13 +71,23 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		return nil, err
 	}
 	v := &snapshotView{process: p, mem: p.memory(), missed: map[uint64]struct{}{}, done: make(chan struct{})}
-	pages := slices.Clone(opt.Pages)
-	slices.Sort(pages)
-	pages = slices.Compact(pages)
+	var bulk *bulkCopy
+	if opt.Bulk {
+		if bulk, err = newBulkCopy(p, opt.Spool); err != nil {
+			t.close()
+			return nil, err
+		}
+		defer bulk.close()
+		v.image = bulk.image
+	}
+	pages := wanted(opt.Pages, v.image)
 	buffer, err := faultedIn((len(pages) + stackPages*cap(t.threads)) * PageSize)
 	if err != nil {
+		t.close()
+		v.free()
 		return nil, fmt.Errorf("room for a snapshot of %d pages: %w", len(pages), err)
 	}
+	v.buffer = buffer
 	c := &copying{mem: v.mem, runs: make([]run, 0, len(pages)+cap(t.threads)), left: buffer}
 	c.addPages(pages)
 	c.prepare()
@@ -90,6 +110,9 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		if err == nil {
 			err = c.copy(t.threads, pages, began.Add(limit))
 		}
+		if err == nil && bulk != nil {
+			err = bulk.stopped(began.Add(limit))
+		}
 		t.detach()
 		v.threads = t.threads
 		v.stats = Stats{Stops: 1 + failed.Stops, Stopped: failed.Stopped + time.Since(began), BytesRead: v.mem.bytesRead.Load()}
@@ -98,21 +121,56 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	<-finished
 	t.waitForEnd()
 	if failure != nil {
+		v.free()
 		return nil, failure
 	}
-	v.buffer = buffer
-	v.pages = make(map[uint64][]byte, len(pages))
-	for _, r := range c.runs {
-		for at := 0; at < len(r.data); at += PageSize {
-			number := (r.addr + uint64(at)) / PageSize
-			if at+PageSize <= r.n {
-				v.pages[number] = r.data[at : at+PageSize]
-			} else if _, ok := v.pages[number]; !ok {
-				v.pages[number] = nil
+	if bulk != nil {
+		v.mem.bytesRead.Add(bulk.mem.bytesRead.Load())
+		v.stats.BytesRead = v.mem.bytesRead.Load()
+	}
+	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
+	return v, nil
+}
+
+// wanted sorts page numbers, and leaves out those that the image has.
+func wanted(numbers []uint64, im *image) []uint64 {
+	pages := slices.Clone(numbers)
+	slices.Sort(pages)
+	pages = slices.Compact(pages)
+	if im == nil {
+		return pages
+	}
+	return slices.DeleteFunc(pages, func(number uint64) bool { return im.find(number*PageSize) != nil })
+}
+
+// extentsOf joins runs that lie side by side, and sorts them.
+func extentsOf(runs []run) []extent {
+	var out []extent
+	for _, r := range runs {
+		if k := len(out) - 1; k >= 0 {
+			last := &out[k]
+			size := len(last.data)
+			if last.addr+uint64(size) == r.addr && last.n == size && cap(last.data) > size && &last.data[:size+1][size] == &r.data[0] {
+				last.data = last.data[:size+len(r.data)]
+				last.n += r.n
+				continue
 			}
 		}
+		out = append(out, extent{r.addr, r.data, r.n})
 	}
-	return v, nil
+	slices.SortFunc(out, func(a, b extent) int { return cmp.Compare(a.addr, b.addr) })
+	return out
+}
+
+// findExtent gives the extent that holds an address, nil if none does.
+func findExtent(list []extent, addr uint64) *extent {
+	i := sort.Search(len(list), func(i int) bool { return list[i].addr > addr })
+	if i > 0 {
+		if e := &list[i-1]; addr-e.addr < uint64(len(e.data)) {
+			return e
+		}
+	}
+	return nil
 }
 
 // faultedIn allocates memory that is there already, so that the copy doesn't wait for the kernel to find it.
@@ -143,6 +201,7 @@ type copying struct {
 	mem    *processMemory
 	runs   []run
 	left   []byte // of the buffer
+	asked  int    // runs of pages that were asked for; the rest are tops of stacks
 	shares [][]Range
 	first  []int // of each share, its first run
 }
@@ -159,7 +218,7 @@ func (c *copying) addPages(pages []uint64) {
 }
 
 func (c *copying) add(addr uint64, size int) {
-	c.runs = append(c.runs, run{addr: addr, data: c.left[:size:size]})
+	c.runs = append(c.runs, run{addr: addr, data: c.left[:size]})
 	c.left = c.left[size:]
 }
 
@@ -187,6 +246,7 @@ func (c *copying) prepare() {
 // copy copies all shares and the top of each thread's stack. It gives up at the deadline.
 func (c *copying) copy(threads []Thread, pages []uint64, deadline time.Time) error {
 	base := len(c.runs)
+	c.asked = base
 	var tops []Range
 	for i := range threads {
 		first := threads[i].Regs.SP() / PageSize
@@ -247,27 +307,62 @@ func (v *snapshotView) ReadMemory(p []byte, addr uint64) (int, error) {
 		if at < addr {
 			return done, notMapped(at)
 		}
-		number, off := at/PageSize, int(at%PageSize)
-		page, ok := v.pages[number]
-		n := min(len(p)-done, PageSize-off)
-		switch {
-		case page != nil:
-			copy(p[done:done+n], page[off:])
-		case ok:
-			return done, notMapped(at)
-		default:
-			v.mu.Lock()
-			v.missed[number] = struct{}{}
-			v.mu.Unlock()
-			n, err := v.mem.ReadMemory(p[done:done+n], at)
-			if err != nil {
-				return done + n, err
-			}
-		}
+		n, err := v.readSome(p[done:], at)
 		done += n
+		if err != nil {
+			return done, err
+		}
 	}
 	return done, nil
 }
+
+// readSome reads at least a byte, or fails.
+func (v *snapshotView) readSome(p []byte, addr uint64) (int, error) {
+	if v.image != nil {
+		if n, ok := v.image.read(p, addr); n > 0 {
+			return n, nil
+		} else if ok {
+			return 0, notMapped(addr)
+		}
+	}
+	for _, list := range [][]extent{v.pages, v.tops} {
+		if e := findExtent(list, addr); e != nil {
+			// A page that was there in part only, wasn't.
+			if off := int(addr - e.addr); off < e.n&^(PageSize-1) {
+				return copy(p, e.data[off:e.n&^(PageSize-1)]), nil
+			}
+			return 0, notMapped(addr)
+		}
+	}
+	n := min(len(p), PageSize-int(addr%PageSize))
+	if v.image == nil || !within(v.image.constant, addr) {
+		v.mu.Lock()
+		v.missed[addr/PageSize] = struct{}{}
+		v.mu.Unlock()
+	}
+	return v.mem.ReadMemory(p[:n], addr)
+}
+
+// Direct implements Director.
+func (v *snapshotView) Direct(addr uint64, n int) []byte {
+	if v.ended.Load() || n <= 0 {
+		return nil
+	}
+	if v.image != nil {
+		if b := v.image.direct(addr, n); b != nil {
+			return b
+		}
+	}
+	if e := findExtent(v.pages, addr); e != nil {
+		if off := int(addr - e.addr); n <= e.n-off {
+			return e.data[off:][:n:n]
+		}
+	}
+	return nil
+}
+
+// Whole says whether the view has all private writable memory.
+func (v *snapshotView) Whole() bool { return v.image != nil }
 
 // Missed lists the pages that were read and not in the snapshot.
 func (v *snapshotView) Missed() []uint64 {
@@ -298,9 +393,16 @@ func (v *snapshotView) Err() error {
 // Discard closes the view and gives its memory back. Only for one that nobody reads any more.
 func (v *snapshotView) Discard() {
 	v.Close()
+	v.free()
+}
+
+func (v *snapshotView) free() {
 	if v.buffer != nil {
 		unix.Munmap(v.buffer)
-		v.buffer, v.pages = nil, nil
+	}
+	v.buffer, v.pages, v.tops = nil, nil, nil
+	if v.image != nil {
+		v.image.free()
 	}
 }
 

@@ -166,6 +166,9 @@ func (v *stoppedView) ReadRanges(ranges []Range) error {
 	return err
 }
 
+// Whole says whether the view has all private writable memory.
+func (v *stoppedView) Whole() bool { return true }
+
 func (v *stoppedView) Kind() ViewKind        { return Stopped }
 func (v *stoppedView) Threads() []Thread     { return v.threads }
 func (v *stoppedView) Done() <-chan struct{} { return v.done }

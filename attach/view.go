@@ -75,6 +75,16 @@ type ViewOptions struct {
 	Kind    ViewKind
 	MaxStop time.Duration // for Stopped and Snapshot: the hard limit; 0 means 100 ms
 	Pages   []uint64      // for Snapshot: what to copy, by page number (address / PageSize)
+	Bulk    bool          // for Snapshot: copy all private writable memory that is there, besides Pages
+	Precopy bool          // with Bulk: copy it while the target runs, and in the stop only what was written to since
+	Spool   string        // with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
+}
+
+// Director is a Memory, or a View, that holds the bytes itself: a snapshot, a core.
+type Director interface {
+	// Direct gives the n bytes at addr without copying them, nil if they don't lie side by side or aren't held. They must
+	// not be written to, and are good until the view is discarded.
+	Direct(addr uint64, n int) []byte
 }
 
 // View is one look at a target. Close ends it: a stopped target runs again before Close returns.
@@ -116,6 +126,7 @@ type Mapping struct {
 	Read       bool
 	Write      bool
 	Exec       bool
+	Shared     bool // MAP_SHARED; false of a core
 	Offset     uint64
 	Path       string
 }

@@ -28,6 +28,11 @@ type Options struct {
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space; nil: ri.again is an error.
 	Again func(ctx context.Context, wait time.Duration) error
+	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of
+	// all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of some pages. Then the
+	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives
+	// something empty. nil: there is all that will ever be.
+	Bulk func() (have bool)
 }
 
 // TargetInfo is what ri.target() tells.

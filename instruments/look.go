@@ -33,12 +33,13 @@ type look struct {
 	stats      attach.Stats  // of all views that have ended
 	missed     int           // pages that a snapshot didn't have, since begin
 	changed    chan struct{} // a new view took the place of the old one
+	lacking    bool          // the script asked a copy for all memory that didn't have it
 }
 
 func newLook(s *Session, p *Plan) *look {
 	cache := attach.NewCache(nil)
 	return &look{
-		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop}, cache: cache, space: values.New(s.File, cache, s.Bias),
+		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy, Precopy: p.Look.Precopy, Spool: p.Look.Spool}, cache: cache, space: values.New(s.File, cache, s.Bias),
 		locks: newLocks(s, p), changed: make(chan struct{}, 1),
 	}
 }
@@ -147,6 +148,40 @@ func (l *look) rehearse(view attach.View) {
 	l.see(view)
 }
 
+// wantBulk is Options.Bulk.
+func (l *look) wantBulk() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.rehearsing {
+		if whole, ok := l.view.(interface{ Whole() bool }); ok && whole.Whole() {
+			return true
+		}
+		l.lacking = true
+	}
+	l.options.Bulk = true
+	return false
+}
+
+// lacked says, once, whether the script asked for all memory and this view didn't have it.
+func (l *look) lacked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.lacking
+	l.lacking = false
+	return was
+}
+
+// discard gives the memory of a view that has ended back. The script that read it has ended, or waits for the next view.
+func (l *look) discard() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if view, ok := l.view.(interface{ Discard() }); ok && l.ended {
+		l.cache.Reset(l.view) // which is closed
+		l.space.Reset()
+		view.Discard()
+	}
+}
+
 // result is how was looked, and what it cost.
 func (l *look) result() (attach.ViewKind, attach.Stats) {
 	l.mu.Lock()
@@ -244,6 +279,7 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 	l.ended = true // nothing to let go while it runs
 	l.release()
 	l.mu.Unlock()
+	l.discard()
 
 	select {
 	case <-time.After(wait):

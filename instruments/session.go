@@ -37,6 +37,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 				Target:  TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
 				Again:   look.again,
 				Profile: len(out.profiles) > 0,
+				Bulk:    look.wantBulk,
 			})
 		}
 		host.Forget()
@@ -85,7 +86,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 		}
 		sink.clear()
 	}
-	if look.options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.options.Pages) == 0 {
+	if look.options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.options.Pages) == 0 && !look.options.Bulk {
 		look.options.Kind = attach.Live // it asks about types and names only: nothing to stop for
 	}
 	for round := 1; ; round++ {
@@ -93,8 +94,9 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 		if err != nil {
 			return nil, err
 		}
-		if ended && look.missed > 0 && context.Cause(ctx) == nil {
+		if ended && (look.missed > 0 || look.lacked()) && context.Cause(ctx) == nil {
 			look.wantTouched()
+			look.discard()
 			if round == snapshotRounds {
 				look.options.Kind = attach.Stopped
 			}
@@ -278,7 +280,10 @@ func waitFor(finished <-chan error, most time.Duration) bool {
 }
 
 // safely turns a panic into an error: broken memory must not end ri while a target is held.
+//
+// A core that is cut short while it is mapped, or a disk that fails, shows as a fault in whoever reads it.
 func safely(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
@@ -305,22 +310,39 @@ func (r *Result) judge(err error, p *Plan, rehearsed time.Duration) {
 // affordable refuses a snapshot that would stop the target for longer than allowed, or need more memory than there is.
 func (s *Session) affordable(opt attach.ViewOptions) error {
 	p, ok := s.Target.(interface {
-		SnapshotCost([]uint64) (attach.SnapshotCost, error)
+		SnapshotCost(attach.ViewOptions) (attach.SnapshotCost, error)
 	})
 	if !ok || opt.Kind != attach.Snapshot {
 		return nil
 	}
-	cost, err := p.SnapshotCost(opt.Pages)
+	cost, err := p.SnapshotCost(opt)
 	if err != nil {
 		return viewError(err)
 	}
-	if cost.Stop > opt.MaxStop {
-		return Refused(fmt.Errorf("a snapshot of %s would stop %s for about %s, its limit is %s; allow it (--max-stop %s), or look without a stop (--view live)",
-			shortBytes(cost.Bytes), s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop), roundUp(cost.Stop*3/2)))
+	what := "a snapshot of " + shortBytes(cost.Bytes)
+	if opt.Bulk {
+		what = "a copy of all memory, " + shortBytes(cost.Bytes) + ","
 	}
-	if cost.Available > 0 && 2*cost.Bytes > cost.Available {
-		return Refused(fmt.Errorf("a snapshot of %s needs twice that memory here, and %s are left; look without a copy (--view live or --view stopped)",
-			shortBytes(cost.Bytes), shortBytes(cost.Available)))
+	if cost.Stop > opt.MaxStop {
+		ways := fmt.Sprintf("allow it (--max-stop %s)", roundUp(cost.Stop*3/2))
+		if opt.Bulk && !opt.Precopy {
+			ways += ", have most of it copied while the process runs (--precopy)"
+		}
+		return Refused(fmt.Errorf("%s would stop %s for about %s, its limit is %s; %s, or look without a stop (--view live)",
+			what, s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop), ways))
+	}
+	// The script needs some room beside the copy, which it reads in place.
+	if need := cost.Bytes + cost.Bytes/8; cost.Available > 0 && need > cost.Available {
+		if opt.Spool != "" {
+			return Refused(fmt.Errorf("%s needs %s on the disk of %s (--spool), and %s are left there; name a folder on another disk, or look without a copy (--view live or --view stopped)",
+				what, shortBytes(need), opt.Spool, shortBytes(cost.Available)))
+		}
+		ways := "look without a copy (--view live or --view stopped)"
+		if opt.Bulk {
+			ways = "keep the copy on a disk (--spool FOLDER), or " + ways
+		}
+		return Refused(fmt.Errorf("%s needs %s of memory here, and %s are left; %s",
+			what, shortBytes(need), shortBytes(cost.Available), ways))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package instruments
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -71,7 +72,9 @@ type Look struct {
 	MaxTime    time.Duration // of the script, stopped or not
 	Wait       time.Duration // for another tracer to let the target go
 	Write, Yes bool
-	IgnoreLock bool // read what a recipe's lock guards, whoever holds it
+	Precopy    bool   // copy all memory, most of it before the stop
+	Spool      string // folder for copies of all memory
+	IgnoreLock bool   // read what a recipe's lock guards, whoever holds it
 }
 
 const longestStop = time.Hour
@@ -82,6 +85,14 @@ func (l Look) Check() error {
 	case "", attach.Live, attach.Snapshot, attach.Stopped:
 	default:
 		return Usagef("--view %s: a view is live, snapshot or stopped%s", quoteName(l.View), DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
+	}
+	if l.Precopy && l.View != "" && l.View != string(attach.Snapshot) {
+		return Usagef("--precopy goes with --view snapshot: a %s view copies nothing", l.View)
+	}
+	if l.Spool != "" {
+		if info, err := os.Stat(l.Spool); err != nil || !info.IsDir() {
+			return Usagef("--spool %s: not a folder that can be read", quoteName(l.Spool))
+		}
 	}
 	if l.Wait < 0 {
 		return Usagef("--wait %s: must not be negative", l.Wait)

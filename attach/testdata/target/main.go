@@ -24,6 +24,9 @@ type Facts struct {
 	Address   uintptr // of Pattern
 	Size      int
 	Counter   uintptr // address of the counter that the busy goroutines count up
+	Rounds    uintptr // address of a word in each page of -rounds bytes, one after the other set to the round's number
+	RoundSize int
+	Comes     uintptr // address of what -remap keeps: an address, or 0, and the number that each page there begins with
 	Heartbeat int64
 	Signals   int64
 	Threads   int64 // started by -churn
@@ -35,6 +38,8 @@ type Facts struct {
 var (
 	pattern   []byte
 	counter   atomic.Int64
+	rounds    []byte
+	comes     struct{ address, number atomic.Uint64 }
 	heartbeat atomic.Int64
 	signals   atomic.Int64
 	churned   atomic.Int64
@@ -55,6 +60,7 @@ func facts() Facts {
 	return Facts{
 		PID: os.Getpid(), Address: uintptr(unsafe.Pointer(&pattern[0])), Size: len(pattern), Counter: uintptr(unsafe.Pointer(&counter)),
 		Heartbeat: heartbeat.Load(), Signals: signals.Load(), Threads: churned.Load(), Children: children.Load(),
+		Rounds: uintptr(unsafe.Pointer(unsafe.SliceData(rounds))), RoundSize: len(rounds), Comes: uintptr(unsafe.Pointer(&comes)),
 		Errors: errors.Load(), LongestMS: float64(longest.Load()) / 1e6,
 	}
 }
@@ -65,6 +71,9 @@ func main() {
 	busy := flag.Int("busy", 0, "goroutines that count")
 	churn := flag.Int("churn", 0, "goroutines that start and end threads all the time")
 	execs := flag.Int("exec", 0, "goroutines that run child processes all the time")
+	roundSize := flag.Int("rounds", 0, "bytes of memory that is written to page by page, round after round, in order")
+	nap := flag.Duration("nap", 0, "pause after 64 pages of -rounds")
+	remap := flag.Int("remap", 0, "pages of a mapping that comes and goes all the time")
 	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
 	reexec := flag.Duration("reexec", 0, "replace the program by itself after this time, again and again")
 	flag.Parse()
@@ -81,6 +90,13 @@ func main() {
 		}
 	}()
 	go beat()
+	if *roundSize > 0 {
+		rounds = make([]byte, *roundSize)
+		go writeRounds(*nap)
+	}
+	if *remap > 0 {
+		go comeAndGo(*remap)
+	}
 	wait := make(chan struct{})
 	for range *goroutines {
 		go waitHere("parked", wait)
@@ -163,5 +179,41 @@ func beat() {
 		}
 		last = now
 		heartbeat.Add(1)
+	}
+}
+
+// writeRounds writes the round's number to each page in turn: at any moment the numbers fall by one at one place at most.
+func writeRounds(nap time.Duration) {
+	for round := uint64(1); ; round++ {
+		for at := 0; at < len(rounds); at += 4096 {
+			(*atomic.Uint64)(unsafe.Pointer(&rounds[at])).Store(round)
+			if nap > 0 && at>>12&63 == 0 {
+				time.Sleep(nap)
+			}
+		}
+	}
+}
+
+// comeAndGo maps memory, fills it, says where it is, says that it is gone, and unmaps it; every third time it drops the pages and
+// fills them again instead.
+func comeAndGo(pages int) {
+	for number := uint64(1); ; {
+		b, err := syscall.Mmap(-1, 0, pages*4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+		if err != nil {
+			errors.Add(1)
+			return
+		}
+		for range 3 {
+			for at := 0; at < len(b); at += 4096 {
+				(*atomic.Uint64)(unsafe.Pointer(&b[at])).Store(number)
+			}
+			comes.number.Store(number)
+			comes.address.Store(uint64(uintptr(unsafe.Pointer(&b[0]))))
+			time.Sleep(2 * time.Millisecond)
+			comes.address.Store(0)
+			syscall.Madvise(b, syscall.MADV_DONTNEED)
+			number++
+		}
+		syscall.Munmap(b)
 	}
 }

@@ -1,0 +1,370 @@
+//go:build amd64
+
+package attach
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A bulk snapshot copies, besides the pages that were asked for, all private writable memory that is there: the heap, the stacks, the
+// variables. Before the stop the room for it is made; in the stop the mappings and the resident pages are looked at again, so that
+// what is new is copied too. A page that isn't there costs nothing and reads as zero.
+
+const (
+	pieceBytes  = 1 << 20  // one range of a process_vm_readv: what is longer is divided
+	batchBytes  = 4 << 20  // that a copying thread takes at a time
+	wholeFile   = 64 << 20 // of a private mapping of a file all is copied, since what nobody wrote to is the file's; a larger one isn't copied
+	bulkWorkers = 8
+	fewPieces   = 64 // one thread copies these
+)
+
+// bulkCopy is the work of a bulk snapshot.
+type bulkCopy struct {
+	process   *Process
+	mem       *processMemory
+	image     *image
+	residency *residency
+	pieces    []Range // to copy
+	scratch   *ioScratch
+	helpers   []*helper // threads that copy too
+}
+
+func addressOf(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
+
+// newBulkCopy makes room for all that is there now.
+func newBulkCopy(p *Process, spool string) (*bulkCopy, error) {
+	b := &bulkCopy{process: p, mem: p.memory()}
+	var err error
+	if b.residency, err = openResidency(p.proc("pagemap")); err != nil {
+		return nil, p.exited(err)
+	}
+	if b.image, err = newImage(spool); err != nil {
+		b.residency.close()
+		return nil, err
+	}
+	if err := b.prepare(); err != nil {
+		b.close()
+		b.image.free()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bulkCopy) close() {
+	b.residency.close()
+	for _, h := range b.helpers {
+		h.work = nil
+		h.begin.signal()
+		h.done.close()
+	}
+}
+
+// helper is a thread that copies beside the one that owns ptrace. While one of them waits for a CPU the target stands, so it has the highest
+// priority, as that one has, and ends with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that
+// have no such priority would have to run first.
+type helper struct {
+	begin, done turn
+	work        func(*ioScratch) // nil: end
+}
+
+// turn has a thread sleep in the kernel until it is its turn: an eventfd(2), once for each signal.
+type turn struct{ fd int }
+
+func (t *turn) open() (err error) {
+	t.fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
+	return err
+}
+
+func (t *turn) wait() {
+	var b [8]byte
+	for {
+		if _, err := unix.Read(t.fd, b[:]); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+func (t *turn) signal() { unix.Write(t.fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
+func (t *turn) close()  { unix.Close(t.fd) }
+
+func (b *bulkCopy) startHelpers() error {
+	b.scratch = new(ioScratch)
+	for range min(runtime.NumCPU(), bulkWorkers) - 1 {
+		h := &helper{}
+		if err := errors.Join(h.begin.open(), h.done.open()); err != nil {
+			return fmt.Errorf("starting the threads that copy: eventfd: %w", err)
+		}
+		b.helpers = append(b.helpers, h)
+		go onTracerThread(func() {
+			unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
+			defer h.begin.close()
+			scratch := new(ioScratch)
+			for {
+				h.done.signal()
+				h.begin.wait()
+				if h.work == nil {
+					return
+				}
+				h.work(scratch)
+			}
+		})
+		h.done.wait()
+	}
+	return nil
+}
+
+func (b *bulkCopy) prepare() error {
+	mapped, _, err := b.process.privateMemory()
+	if err != nil {
+		return err
+	}
+	for _, m := range mapped {
+		if err := b.image.reserve(m.start, m.end); err != nil {
+			return err
+		}
+	}
+	if err := b.find(mapped); err != nil {
+		return err
+	}
+	if err := b.startHelpers(); err != nil {
+		return err
+	}
+	b.pieces = slices.Grow(b.pieces, len(b.pieces)+1024) // not in the stop
+	for i := 0; i < len(b.pieces); {                     // longer runs are fewer calls, and huge pages
+		addr, n := b.pieces[i].Addr, 0
+		for ; i < len(b.pieces) && b.pieces[i].Addr == addr+uint64(n) && addressOf(b.pieces[i].Data) == addressOf(b.image.bytes(addr, 1))+uint64(n); i++ {
+			n += len(b.pieces[i].Data)
+		}
+		if n == 0 {
+			return errors.New("internal error: a piece without room")
+		}
+		if err := b.image.populate(addr, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find lists the resident pages of the mappings, in pieces.
+func (b *bulkCopy) find(mapped []span) error {
+	b.pieces = b.pieces[:0]
+	for _, m := range mapped {
+		if m.whole {
+			b.add(m.start, m.end)
+			continue
+		}
+		if err := b.residency.each(m.start, m.end, func(r pageRegion) { b.add(r.start, r.end) }); err != nil {
+			return b.process.exited(err)
+		}
+	}
+	return nil
+}
+
+// add adds pieces for a run of pages.
+func (b *bulkCopy) add(start, end uint64) {
+	for start < end {
+		r := b.image.find(start)
+		if r == nil {
+			return
+		}
+		n := min(end, r.end, start+pieceBytes) - start
+		b.pieces = append(b.pieces, Range{Addr: start, Data: r.data[start-r.start:][:n:n]})
+		start += n
+	}
+}
+
+// stopped copies everything; the process stands still. A piece that was mapped since prepare gets its room now.
+func (b *bulkCopy) stopped(deadline time.Time) error {
+	mapped, err := b.look()
+	if err != nil {
+		return err
+	}
+	if err := b.find(mapped); err != nil {
+		return err
+	}
+	b.mem.raw = true
+	return b.copyPieces(deadline)
+}
+
+// look sees what is mapped in the stop, and makes the image have just that.
+func (b *bulkCopy) look() ([]span, error) {
+	mapped, constant, err := b.process.privateMemory()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mapped {
+		for _, gap := range b.image.lacking(m) {
+			if err := b.image.reserve(gap.start, gap.end); err != nil {
+				return nil, err
+			}
+		}
+	}
+	b.image.keep(mapped)
+	b.image.constant = constant
+	return mapped, nil
+}
+
+// lacking gives the parts of a span that the image has no room for.
+func (im *image) lacking(m span) (out []span) {
+	at := m.start
+	for _, r := range im.ranges {
+		if r.end <= at || r.start >= m.end {
+			continue
+		}
+		if r.start > at {
+			out = append(out, span{start: at, end: r.start})
+		}
+		at = r.end
+	}
+	if at < m.end {
+		out = append(out, span{start: at, end: m.end})
+	}
+	return out
+}
+
+// copyPieces copies all pieces, on all processors. It gives up at the deadline.
+func (b *bulkCopy) copyPieces(deadline time.Time) error {
+	var mu sync.Mutex // guards these
+	var next int
+	var failure error
+	take := func() []Range { // the next batch
+		mu.Lock()
+		defer mu.Unlock()
+		from := next
+		to, size := from, 0
+		for to < len(b.pieces) && to-from < maxIovecs && size < batchBytes {
+			size += len(b.pieces[to].Data)
+			to++
+		}
+		next = to
+		if failure != nil {
+			return nil
+		}
+		return b.pieces[from:to]
+	}
+	work := func(scratch *ioScratch) {
+		for batch := take(); len(batch) > 0; batch = take() {
+			err := error(nil)
+			if !deadline.IsZero() && time.Now().After(deadline) {
+				err = fmt.Errorf("%s: copying memory took longer than the limit of the stop (--max-stop): %w", b.mem.name, ErrDeadline)
+			} else if err = b.mem.readRanges(batch, scratch); err == nil {
+				for i := range batch {
+					if batch[i].N < len(batch[i].Data) {
+						gaps, e := b.readAround(&batch[i])
+						mu.Lock()
+						b.image.unreadable = append(b.image.unreadable, gaps...)
+						mu.Unlock()
+						err = cmp.Or(err, e)
+					}
+				}
+			}
+			if err != nil {
+				mu.Lock()
+				failure = cmp.Or(failure, err)
+				mu.Unlock()
+			}
+		}
+	}
+	var busy []*helper
+	if len(b.pieces) >= fewPieces {
+		busy = b.helpers
+	}
+	for _, h := range busy {
+		h.work = work
+		h.begin.signal()
+	}
+	work(b.scratch)
+	for _, h := range busy {
+		h.done.wait()
+	}
+	slices.SortFunc(b.image.unreadable, func(x, y span) int { return cmp.Compare(x.start, y.start) })
+	return failure
+}
+
+// readAround reads the rest of a piece beyond a page that can't be read, such as a guard page.
+func (b *bulkCopy) readAround(r *Range) (gaps []span, err error) {
+	for at := r.N &^ (PageSize - 1); at < len(r.Data); {
+		n, err := b.mem.ReadMemory(r.Data[at:], r.Addr+uint64(at))
+		if err != nil && !isNotMapped(err) {
+			return gaps, err
+		}
+		at += n &^ (PageSize - 1)
+		if at < len(r.Data) {
+			gaps = append(gaps, span{start: r.Addr + uint64(at), end: r.Addr + uint64(at) + PageSize})
+			at += PageSize
+		}
+	}
+	return gaps, nil
+}
+
+// privateMemory lists the mappings that a bulk copy copies, joined where they touch, and those that are constant.
+func (p *Process) privateMemory() (mapped, constant []span, err error) {
+	maps, err := p.Mappings()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range maps {
+		to := &mapped
+		switch {
+		case !m.Read || m.Shared:
+			continue
+		case !m.Write && strings.HasPrefix(m.Path, "/"):
+			to = &constant
+		case !m.Write || !m.inBulk():
+			continue
+		}
+		whole := strings.HasPrefix(m.Path, "/") && !m.hugePages()
+		if n := len(*to); n > 0 && (*to)[n-1].end == m.Start && (*to)[n-1].whole == whole {
+			(*to)[n-1].end = m.End
+			continue
+		}
+		*to = append(*to, span{m.Start, m.End, whole})
+	}
+	return mapped, constant, nil
+}
+
+// inBulk tells whether a private writable mapping is copied. Of a file's, the pages that nobody wrote to aren't there in a way that can be seen,
+// but do have contents; hugetlbfs's are as anonymous ones.
+func (m *Mapping) inBulk() bool {
+	if !strings.HasPrefix(m.Path, "/") || m.hugePages() {
+		return !strings.HasPrefix(m.Path, "[v") // vvar, vsyscall
+	}
+	return !strings.HasPrefix(m.Path, "/dev/") && m.End-m.Start <= wholeFile
+}
+
+func (m *Mapping) hugePages() bool { return strings.HasPrefix(m.Path, "/anon_hugepage") }
+
+// bulkRuns lists what a bulk copy would copy now.
+func (p *Process) bulkRuns() (runs []span, size int64, err error) {
+	r, err := openResidency(p.proc("pagemap"))
+	if err != nil {
+		return nil, 0, p.exited(err)
+	}
+	defer r.close()
+	mapped, _, err := p.privateMemory()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, m := range mapped {
+		add := func(start, end uint64) {
+			runs = append(runs, span{start: start, end: end})
+			size += int64(end - start)
+		}
+		if m.whole {
+			add(m.start, m.end)
+		} else if err := r.each(m.start, m.end, func(region pageRegion) { add(region.start, region.end) }); err != nil {
+			return nil, 0, p.exited(err)
+		}
+	}
+	return runs, size, nil
+}
