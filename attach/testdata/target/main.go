@@ -90,13 +90,6 @@ func main() {
 		}
 	}()
 	go beat()
-	if *roundSize > 0 {
-		rounds = make([]byte, *roundSize)
-		go writeRounds(*nap)
-	}
-	if *remap > 0 {
-		go comeAndGo(*remap)
-	}
 	wait := make(chan struct{})
 	for range *goroutines {
 		go waitHere("parked", wait)
@@ -149,6 +142,13 @@ func main() {
 				children.Add(1)
 			}
 		}()
+	}
+	if *roundSize > 0 {
+		rounds = make([]byte, *roundSize)
+		go writeRounds(*nap)
+	}
+	if *remap > 0 {
+		go comeAndGo(*remap)
 	}
 	if *reexec > 0 {
 		time.AfterFunc(*reexec, func() {
