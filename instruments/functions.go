@@ -42,7 +42,7 @@ func (h *Host) openFunctions() {
 		// goroutines
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
 		// the program
-		"target": h.riTarget, "buildinfo": h.riBuildInfo,
+		"nanotime": h.riNanotime, "target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {
 		h.setFunction(ri, name, f, true)
 	}
@@ -267,6 +267,15 @@ func (h *Host) riBuildInfo(L *lua.LState) int {
 
 func (h *Host) riNow(L *lua.LState) int {
 	L.Push(lua.LNumber(float64(h.opt.Now().UnixNano()) / 1e9))
+	return 1
+}
+
+func (h *Host) riNanotime(L *lua.LState) int {
+	if now := h.space.Nanotime(); now != 0 {
+		L.Push(h.int64Value(now))
+		return 1
+	}
+	L.Push(lua.LNil)
 	return 1
 }
 

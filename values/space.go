@@ -79,6 +79,9 @@ func (s *Space) SetThreads(threads []attach.Thread) {
 // look, in nanoseconds, for waiting times.
 func (s *Space) SetNow(nanotime int64) { s.now = nanotime }
 
+// Nanotime is what SetNow said, 0 if nothing.
+func (s *Space) Nanotime() int64 { return s.now }
+
 // Reset forgets what was read of the target's memory, for another look; types and layouts are kept.
 func (s *Space) Reset() {
 	s.local = nil

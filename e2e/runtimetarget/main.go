@@ -176,13 +176,13 @@ func sockets() {
 		return c, <-accepted
 	}
 	// One waits to read, until a deadline; the other has bytes that nobody reads.
-	reads, _ := dial()
+	reads, peer := dial()
 	must(reads.SetReadDeadline(time.Now().Add(5 * time.Hour)))
 	go waitsToRead(reads)
 	full, other := dial()
 	_, err = other.Write(make([]byte, 777))
 	must(err)
-	go keeps(full, other)
+	go keeps(full, other, peer)
 }
 
 func waitsToRead(c net.Conn) {

@@ -13,4 +13,20 @@ function words.shown(n, word, limit)
   return words.count(n, word) .. (n > limit and (", the first %d shown (limit=)"):format(limit) or "")
 end
 
+-- duration is a time in nanoseconds with the digits that matter.
+function words.duration(ns)
+  local step = 1
+  while ns / step >= 1000 do step = step * 10 end
+  return ri.duration(math.floor(ns / step) * step)
+end
+
+-- bytes is a number of bytes as people read it: "412 KiB".
+function words.bytes(n)
+  n = ri.float(n)
+  local units, i = { "B", "KiB", "MiB", "GiB", "TiB" }, 1
+  while math.abs(n) >= 1024 and i < #units do n, i = n / 1024, i + 1 end
+  if i == 1 or math.abs(n) >= 99.95 then return ("%.0f %s"):format(n, units[i]) end
+  return ("%.1f %s"):format(n, units[i])
+end
+
 return words

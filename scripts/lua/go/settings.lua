@@ -1,0 +1,114 @@
+-- What the process was started with and what it set since.
+
+local runtime = require 'runtime'
+local words = require 'words'
+
+-- Parts of names whose values are nobody's business.
+local secret = [[(?i)(passw|secret|token|credential|private|api_?key|access_?key|_key$|^key$|auth|cookie|session|dsn|signature|salt|passphrase|_pwd$)]]
+
+local masked = 0
+
+local function mask()
+  masked = masked + 1
+  return '(masked)'
+end
+
+-- without hides what a value says after user: in a URL.
+local function without(value)
+  return (value:gsub('(://[^:/@%s]*):([^@/%s]+)@', function(user) return user .. ':' .. mask() .. '@' end))
+end
+
+local function shown(name, value, p)
+  if p.secrets or value == '' then return value end
+  if ri.match(name, secret) then return mask() end
+  return without(value)
+end
+
+-- arguments hides -token=x and what follows -token.
+local function arguments(list, p)
+  local hidenext = false
+  for i, argument in ri.pairs(list) do
+    local text = argument
+    if not p.secrets then
+      local flag, value = argument:match('^(%-%-?[%w_.-]+)=(.*)$')
+      local name = flag or argument:match('^%-%-?([%w_.-]+)$')
+      if hidenext and argument:sub(1, 1) ~= '-' then
+        text = mask()
+      elseif flag then
+        text = flag .. '=' .. shown(flag:gsub('^%-+', ''), value, p)
+      else
+        text = without(argument)
+      end
+      hidenext = not flag and name ~= nil and ri.match(name, secret)
+    end
+    ri.emit { kind = 'arg', name = tostring(i), value = text }
+  end
+end
+
+local function environment(p)
+  local list = {}
+  for _, entry in ri.pairs(runtime.var 'syscall.envs' or ri.var 'runtime.envs') do
+    local name, value = entry:match('^([^=]+)=(.*)$')
+    if name then list[#list + 1] = { name, value } end
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  for _, e in ipairs(list) do ri.emit { kind = 'env', name = e[1], value = shown(e[1], e[2], p) } end
+end
+
+-- debug settings that aren't 0: GODEBUG, or set by the runtime itself (runtime/runtime1.go; a list of pointers since Go 1.21).
+local function debugvars()
+  for _, v in ri.pairs(runtime.var 'runtime.dbgvars') do
+    if v ~= nil then
+      local value = v.value
+      if value ~= nil then value = ri.deref(value) end
+      if value == nil and runtime.has(v, 'atomic') and v.atomic ~= nil then value = ri.deref(v.atomic) end
+      if type(value) == 'number' and value ~= 0 then ri.emit { kind = 'debug', name = v.name, value = tostring(value) } end
+    end
+  end
+end
+
+return {
+  title = "settings: GOMAXPROCS, GOGC, limits, GODEBUG, env, args",
+  category = "go",
+  description = [[
+What the process runs with: the runtime's settings as they are now (whoever set them), the debug settings that aren't 0, arguments and environment as the
+program sees them. Values whose name looks like that of a password, token or key, and passwords in URLs, are masked unless secrets=yes.]],
+  needs = { vars = { "runtime.gomaxprocs", "runtime.gcController" } },
+  params = {
+    { name = "secrets", type = "bool", default = false, help = "show passwords, tokens and keys too" },
+    { name = "kind", type = "string", default = "", help = "only settings of this kind: runtime, debug, arg, env" },
+  },
+  columns = {
+    { name = "kind", help = "runtime, debug, arg or env" },
+    { name = "name", help = "of the setting" },
+    { name = "value", help = "as it is now" },
+  },
+  sample = [[
+KIND     NAME        VALUE
+runtime  GOMAXPROCS  2
+runtime  GOGC        100
+runtime  GOMEMLIMIT  3.0 GiB
+arg      0           ./server
+env      API_TOKEN   (masked)]],
+  run = function(p)
+    masked = 0
+    local function row(name, value) ri.emit { kind = 'runtime', name = name, value = tostring(value) } end
+    if ri.match('runtime', p.kind) then
+      local c, sched = ri.var 'runtime.gcController', runtime.var 'runtime.sched'
+      row('GOMAXPROCS', ri.var 'runtime.gomaxprocs')
+      local cpus = runtime.var 'runtime.ncpu' or runtime.var 'runtime.numCPUStartup'
+      if cpus then row('CPUs', cpus) end
+      row('GOGC', c.gcPercent < 0 and 'off' or c.gcPercent)
+      row('GOMEMLIMIT', ri.cmp(c.memoryLimit, 2 ^ 62) > 0 and 'none' or words.bytes(c.memoryLimit))
+      if sched then row('max threads', sched.maxmcount) end
+      local stack = runtime.var 'runtime.maxstacksize'
+      if stack then row('max stack', words.bytes(stack)) end
+      local built = runtime.var 'runtime.godebugDefault'
+      if built and built ~= '' then row('GODEBUG of the build', built) end
+    end
+    if ri.match('debug', p.kind) then debugvars() end
+    if ri.match('arg', p.kind) then arguments(runtime.var 'os.Args' or runtime.var 'runtime.argslice', p) end
+    if ri.match('env', p.kind) then environment(p) end
+    if masked > 0 then ri.log(words.count(masked, 'value') .. ' masked: secrets=yes shows them') end
+  end,
+}

@@ -1,0 +1,122 @@
+-- What is to happen later: the timers of all Ps.
+
+local runtime = require 'runtime'
+local channel = require 'channel'
+
+-- heaps iterates over the timers of a P with the time at which each is due. Since Go 1.23 p.timers is a struct with a heap of its own; before, a list.
+local function heap(p)
+  local timers = p.timers
+  local list = ri.type(timers).kind == 'struct' and timers.heap or timers
+  local each, state, i = ri.pairs(list)
+  return function()
+    while true do
+      local entry
+      i, entry = each(state, i)
+      if i == nil then return nil end
+      local t = entry
+      if entry ~= nil and runtime.has(entry, 'timer') then t = entry.timer end
+      if t ~= nil then
+        local when, deleted = t.when, false
+        if runtime.has(t, 'state') then
+          deleted = ri.bit.band(t.state, 4) ~= 0 -- runtime.timerZombie
+        else
+          deleted = t.status == 3 or t.status == 5                       -- runtime.timerDeleted, timerRemoved
+          if t.status == 7 or t.status == 8 then when = t.nextwhen end -- timerModifiedEarlier, timerModifiedLater
+        end
+        if not deleted then return t, when end
+      end
+    end
+  end
+end
+
+-- names of the runtime's and package time's own functions, as what they do.
+local kinds = {
+  ['runtime.goroutineReady'] = 'sleep',
+  ['time.sendTime'] = 'channel',
+  ['time.goFunc'] = 'func',
+  ['runtime.netpollDeadline'] = 'deadline',
+  ['runtime.netpollReadDeadline'] = 'read deadline',
+  ['runtime.netpollWriteDeadline'] = 'write deadline',
+}
+
+-- behind says what a timer wakes: a function that is called, the goroutines that wait.
+local function behind(kind, t)
+  local arg = t.arg
+  if arg == nil then return nil, nil end
+  if kind == 'func' then return ri.func(arg).name, nil end
+  if kind == 'sleep' then return nil, { arg.goid } end
+  if kind == 'channel' then
+    local waiting = {}
+    for g in channel.waiters(arg, 'recvq') do
+      if g ~= nil and #waiting < 100 then waiting[#waiting + 1] = g.goid end
+    end
+    return nil, waiting
+  end
+  -- A pollDesc is no ordinary heap object, so an interface holds a pointer to a pointer to it (runtime.pollDesc.makeArg).
+  local pd = ri.at(ri.addr(arg), '*runtime.pollDesc')
+  if pd == nil then return nil, nil end
+  local waiting = {}
+  for _, g in ipairs { kind ~= 'write deadline' and pd.rg or 0, kind ~= 'read deadline' and pd.wg or 0 } do
+    if g > 2 then waiting[#waiting + 1] = ri.at(g, 'runtime.g').goid end
+  end
+  return 'file descriptor ' .. pd.fd, waiting
+end
+
+local function start(id)
+  local g = ri.goroutine(id)
+  return g and g.start.func or nil
+end
+
+return {
+  title = "timers: when each is due, and who waits for it",
+  category = "go",
+  description = [[
+Lists the timers that are set, the next first: of time.AfterFunc, Timer and Ticker, Sleep, deadlines of connections and contexts. Since Go 1.23
+the runtime keeps a Timer or Ticker with a channel only while a goroutine waits at the channel. DUE is negative for one that should have fired: of a core
+it is reckoned from the latest time that the runtime had noted.]],
+  needs = { vars = { "runtime.allp" } },
+  params = {
+    { name = "func", type = "string", default = "", help = "only with such a function, or started by one" },
+    { name = "limit", type = "int", default = 1000, min = 1, max = 1000000, help = "at most so many, those that are due first" },
+  },
+  columns = {
+    { name = "due", type = "duration", help = "until it fires" },
+    { name = "period", type = "duration", help = "of a Ticker" },
+    { name = "kind", help = "func (AfterFunc), channel (Timer, Ticker, After), sleep, deadlines of the netpoller" },
+    { name = "p", type = "int", help = "the P that keeps it" },
+    { name = "goroutine", help = "who waits for it" },
+    { name = "what", help = "the function it calls, or the one of the goroutine that waits", cut = "left" },
+  },
+  sample = [[
+     DUE  PERIOD  KIND     P  GOROUTINE  WHAT
+    4.2s       -  sleep    0         23  main.sleeper
+  59m58s       -  func     1          -  main.whenItIsLate
+1h29m58s   1h30m  channel  1         22  main.timers.func1]],
+  run = function(p)
+    local now = runtime.nanotime()
+    local all = {}
+    for processor in runtime.processors() do
+      for t, when in heap(processor) do all[#all + 1] = { t = t, when = when, p = processor.id } end
+    end
+    table.sort(all, function(a, b) return ri.cmp(a.when, b.when) < 0 end)
+    local given = 0
+    for _, one in ipairs(all) do
+      local f = one.t.f ~= nil and ri.func(one.t.f).name or '?'
+      local kind = kinds[f] or 'runtime'
+      local what, waiting = f, nil
+      if kind ~= 'runtime' then what, waiting = behind(kind, one.t) end
+      if not what and waiting and waiting[1] then what = start(waiting[1]) end
+      if p.func == '' or ri.match(what or '', p.func) then
+        if given == p.limit then
+          print(('%d of %d timers are shown (limit=%d)'):format(given, #all, p.limit))
+          return
+        end
+        given = given + 1
+        ri.emit {
+          due = one.when - now, period = one.t.period ~= 0 and one.t.period or nil, kind = kind, p = one.p,
+          goroutine = waiting and (#waiting == 1 and waiting[1] or #waiting > 1 and waiting or nil) or nil, what = what,
+        }
+      end
+    end
+  end,
+}
