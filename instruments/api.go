@@ -175,7 +175,7 @@ var api = []Function{
 	{"ri.now", "(): number", "The target's now, in seconds since 1970.",
 		`print(ri.now() > 1.7e9)`, "true", GroupProgram},
 	{"ri.nanotime", "(): int?", "What runtime.nanotime says in the target at the look, in nanoseconds: its timers, deadlines and waits count in that. nil where it isn't known, as of a core.",
-		`print(ri.nanotime() > 0)`, "true", GroupProgram},
+		`local now = ri.nanotime(); if now then print(now) end`, "", GroupProgram},
 	{"ri.memo", "(key: string, value?: number|string|boolean): any", "Keeps a value for the script's next run on this target, or gives the one that was kept. A script runs on live memory first and then, from the start, on what is consistent: what the first run searched for, the second need only check.",
 		`print(ri.memo('answer', 42), ri.memo'answer')`, "42\t42", GroupProgram},
 	{"ri.atlimit", "(f: function)", "Has f called if a limit (of time, or of the stop) ends the script: it emits what was gathered so far. It has half a second, and nothing of the target can be read any more.",
