@@ -1,0 +1,338 @@
+package values
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"ri/symbols"
+)
+
+// Heap is what the program's objects were at one look: which are alive, of which type they are, and what leads to them.
+//
+// It is made as the collector does it: from the roots (package variables, goroutines' stacks, finalizers) through the pointers that the
+// program itself has noted for its collector. What is reached is alive; what the allocator merely hasn't taken back is not. Types come the
+// same way: a variable's type says what its pointers lead to, and so on; interfaces and the allocator's own notes say the type themselves. What no
+// typed pointer leads to is called untyped, and is followed all the same.
+//
+// Where more may be kept alive than the collector would keep: the frame in which a running goroutine was stopped, and one that a signal
+// interrupted, have no exact map, so every word that looks like a pointer to an object counts, as do registers; and objects of more than 512 bytes
+// whose noted type can't be read are gone through word by word. Small values without pointers that the runtime packs into slots of 16 bytes count as one object.
+//
+// A Heap keeps a few bytes for each slot of the heap (about 9, and 1 bit), and the target's memory where it can't be read in place. It is not
+// safe for concurrent use, and valid as long as the view that it was made from.
+type Heap struct {
+	s      *Space
+	ctx    context.Context
+	tell   func(done, total int64, what string)
+	direct func(addr uint64, n int) []byte
+
+	layout     heapLayout
+	spans      []heapSpan // by address
+	slots      uint32     // of all spans
+	hints      []uint32   // for each 64 slots the span that the first one lies in
+	firstArena uint64
+	arenas     []*[arenaPages]uint32 // number of the span, plus one, of each page
+	bitmaps    map[uint64]uint64     // addresses of arenas' pointer bitmaps, before Go 1.22
+
+	marks   []uint64 // one bit a slot: alive
+	types   []uint32 // of each slot: shape and strength
+	parents []uint32 // of each slot: what first led to it
+	live    int64
+	done    int64
+
+	typedWork, untypedWork queue
+	conservative           int64 // bytes that were gone through word by word
+
+	shapes    []*shape
+	shapeIDs  map[shapeKey]uint32
+	text      uint32
+	channel   uint32 // of a runtime.hchan
+	elemType  int64  // in it
+	pointered map[*symbols.Type]bool
+	dynamics  map[uint64]dynamic
+	itabs     map[uint64]uint64
+	headers   map[headerKey]uint32
+	closures  map[uint64]uint32
+
+	roots    []heapRoot
+	vars     []symbols.Var // by address
+	statics  map[staticKey]bool
+	dataLow  uint64 // bounds of the data sections
+	dataHigh uint64
+
+	staticDepth int
+	modules     []moduleRange
+	goroutines  []*Goroutine
+	plans       map[planKey]*framePlan
+	waits       []Waiting
+	maskedBits  []uint64 // one bit a slot: it holds words that are not followed
+	untraced    map[uint64]bool
+	finalized   []uint32 // objects with finalizers that nothing else leads to
+	waitLayout  *waitLayout
+	copied      int64
+	problems    map[string]*problem
+}
+
+// problem is what could not be read, and how often.
+type problem struct {
+	count int64
+	first error
+}
+
+// HeapProgress is told how far the making of a Heap is.
+type HeapProgress func(done, total int64, what string)
+
+// BuildHeap looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory. progress may be nil. The error
+// is ctx's cause if that ended it, or says which of the runtime's structures is missing; broken spans and stacks are left out, see Problems.
+func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, error) {
+	if !s.file.HasDWARF() {
+		return nil, fmt.Errorf("the heap's types can't be told: %w", s.file.NoDWARF())
+	}
+	h := &Heap{
+		s: s, ctx: ctx, tell: progress, bitmaps: map[uint64]uint64{},
+		shapeIDs: map[shapeKey]uint32{}, pointered: map[*symbols.Type]bool{}, dynamics: map[uint64]dynamic{}, itabs: map[uint64]uint64{},
+		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
+		untraced: map[uint64]bool{}, statics: map[staticKey]bool{}, elemType: -1,
+	}
+	if d, ok := s.mem.Beneath().(interface {
+		Direct(addr uint64, n int) []byte
+	}); ok {
+		h.direct = d.Direct
+	}
+	h.shapes = []*shape{{name: "(untyped)", compiled: true}}
+	h.text = h.shapeOf(shapeKey{form: formText})
+	if head, err := s.Type("runtime.hchan"); err == nil {
+		h.channel = h.one(head)
+		h.elemType, _, _ = offsetOf(head, "elemtype")
+	}
+	h.roots = []heapRoot{{}}
+	for _, step := range []func() error{h.readLayout, h.readSpans, h.loadSpans, h.mark} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("heap: %w", err)
+		}
+	}
+	return h, nil
+}
+
+// mark marks all that is alive.
+func (h *Heap) mark() error {
+	h.marks = make([]uint64, h.slots/64+1)
+	h.types = make([]uint32, h.slots)
+	h.parents = make([]uint32, h.slots)
+	if err := h.readWaits(); err != nil {
+		return err
+	}
+	for _, step := range []func() error{h.markVars, h.markStacks, h.markRest, h.wake, h.markBlocked} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step says how far the work is, and whether it is to end.
+func (h *Heap) step(what string, done, total int64) error {
+	if h.tell != nil {
+		h.tell(done, total, what)
+	}
+	return context.Cause(h.ctx)
+}
+
+// lost notes what could not be read.
+func (h *Heap) lost(what string, err error) {
+	p := h.problems[what]
+	if p == nil {
+		p = &problem{first: err}
+		h.problems[what] = p
+	}
+	p.count++
+}
+
+// Problems tells what could not be read, in sentences.
+func (h *Heap) Problems() []string {
+	var out []string
+	for what, p := range h.problems {
+		out = append(out, fmt.Sprintf("%d %s; the first: %v", p.count, what, p.first))
+	}
+	sort.Strings(out)
+	return out
+}
+
+// bytes gives n bytes of target memory, in place where that can be.
+func (h *Heap) bytes(addr uint64, n int) ([]byte, error) {
+	if n < 0 || n > maxBytes {
+		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, ErrCorrupt)
+	}
+	if h.direct != nil {
+		if b := h.direct(addr, n); len(b) == n {
+			return b, nil
+		}
+	}
+	if n <= 1<<20 {
+		return h.s.Slice(addr, n)
+	}
+	return h.wholeBytes(addr, uint64(n))
+}
+
+// wholeBytes gives n bytes; pages that aren't there (never touched, or not in the core) are zero.
+func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
+	if h.direct != nil {
+		if b := h.direct(addr, int(n)); len(b) == int(n) {
+			return b, nil
+		}
+	}
+	if n > uint64(maxCopied) || h.copied > maxCopied-int64(n) {
+		return nil, fmt.Errorf("a span of %d bytes at %#x: more than %d bytes would have to be copied: %w", n, addr, int64(maxCopied), ErrCorrupt)
+	}
+	h.copied += int64(n)
+	data := make([]byte, n)
+	memory := h.s.mem.Beneath()
+	for at := uint64(0); at < n; {
+		if err := context.Cause(h.ctx); err != nil {
+			return nil, err
+		}
+		got, err := memory.ReadMemory(data[at:min(n, at+1<<24)], addr+at)
+		at += uint64(got)
+		if err == nil {
+			continue
+		}
+		if !isAbsent(err) {
+			return nil, err
+		}
+		h.lost("pages of the heap that aren't there", err)
+		at = (at + addr + 4096) &^ 4095
+		at -= addr
+	}
+	return data, nil
+}
+
+// HeapType is the live objects of one type.
+type HeapType struct {
+	Type     string
+	Count    int64
+	Bytes    int64 // of their slots: what the allocator gave for them
+	Untyped  bool  // nothing says what they are; Type has the size of their slots
+	Pointers int64 // of untyped objects: words that hold pointers
+}
+
+// Types gives the live objects by type, the largest sum of bytes first.
+func (h *Heap) Types() []HeapType {
+	counts, bytes := make([]int64, len(h.shapes)), make([]int64, len(h.shapes))
+	untyped := map[uint64]*HeapType{}
+	h.eachLive(func(sp *heapSpan, object uint32) bool {
+		id := h.types[object] >> 2
+		if id != 0 {
+			counts[id]++
+			bytes[id] += int64(sp.size)
+			return true
+		}
+		u := untyped[sp.size]
+		if u == nil {
+			u = &HeapType{Type: h.describe(0, sp.size), Untyped: true}
+			untyped[sp.size] = u
+		}
+		u.Count++
+		u.Bytes += int64(sp.size)
+		if sp.kind == spanBits {
+			for bits := h.pointerBits(sp, uint64(object-sp.first)*sp.size); bits != 0; bits &= bits - 1 {
+				u.Pointers++
+			}
+		}
+		return true
+	})
+	byName := map[string]*HeapType{}
+	for id, n := range counts {
+		if n == 0 {
+			continue
+		}
+		name := h.shapes[id].name
+		t := byName[name]
+		if t == nil {
+			t = &HeapType{Type: name}
+			byName[name] = t
+		}
+		t.Count += n
+		t.Bytes += bytes[id]
+	}
+	var out []HeapType
+	for _, t := range byName {
+		out = append(out, *t)
+	}
+	for _, t := range untyped {
+		out = append(out, *t)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Bytes != out[j].Bytes {
+			return out[i].Bytes > out[j].Bytes
+		}
+		return out[i].Type < out[j].Type
+	})
+	return out
+}
+
+// eachLive calls back for each live object until it says no.
+func (h *Heap) eachLive(yield func(sp *heapSpan, object uint32) bool) {
+	for i := range h.spans {
+		sp := &h.spans[i]
+		for slot := uint32(0); slot < sp.count; slot++ {
+			object := sp.first + slot
+			word := h.marks[object/64] >> (object % 64)
+			if word == 0 {
+				slot += 63 - object%64
+				continue
+			}
+			if word&1 != 0 && !yield(sp, object) {
+				return
+			}
+		}
+	}
+}
+
+// HeapObject is one object.
+type HeapObject struct {
+	Base, Size uint64 // of its slot
+	Type       string
+	Live       bool
+	Exact      bool // the type is sure; else it is that of something inside, or not known
+}
+
+// Object tells which object an address lies in; ok is false outside the heap.
+func (h *Heap) Object(addr uint64) (o HeapObject, ok bool) {
+	sp, slot := h.find(addr)
+	if sp == nil {
+		return o, false
+	}
+	object := sp.first + slot
+	o = HeapObject{Base: sp.start + uint64(slot)*sp.size, Size: sp.size, Live: h.isLive(object), Exact: h.types[object]&3 >= strengthExact}
+	o.Type = h.describe(h.types[object]>>2, sp.size)
+	return o, true
+}
+
+func (h *Heap) isLive(object uint32) bool { return h.marks[object/64]>>(object%64)&1 != 0 }
+
+// HeapStats are a heap's figures.
+type HeapStats struct {
+	Spans, Slots int64
+	SpanBytes    int64 // of spans that objects live in
+	Live         int64 // objects
+	LiveBytes    int64
+	TypedBytes   int64 // of live objects whose type is known
+	GuessedBytes int64 // gone through word by word, for want of a type
+}
+
+// Stats gives the figures.
+func (h *Heap) Stats() HeapStats {
+	st := HeapStats{Spans: int64(len(h.spans)), Slots: int64(h.slots), Live: h.live, GuessedBytes: h.conservative}
+	for i := range h.spans {
+		st.SpanBytes += int64(h.spans[i].end - h.spans[i].start)
+	}
+	h.eachLive(func(sp *heapSpan, object uint32) bool {
+		st.LiveBytes += int64(sp.size)
+		if h.types[object]>>2 != 0 {
+			st.TypedBytes += int64(sp.size)
+		}
+		return true
+	})
+	return st
+}

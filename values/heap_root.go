@@ -1,0 +1,368 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"ri/attach"
+	"ri/symbols"
+)
+
+// This file marks from the roots that are no stacks: package variables, by their types and then by the collector's own masks of the data
+// sections (moduledata.gcdatamask, gcbssmask); finalizers, cleanups and weak pointers' handles (mspan.specials, runtime.allfin, runtime.gcCleanups).
+//
+// The program's own variables come first, then stacks, then the runtime's, so that an object's first parent is the one that a reader knows.
+
+// heapRoot is something outside the heap that an object hangs off.
+type heapRoot struct {
+	kind      rootKind
+	index     int    // of the variable or the goroutine
+	addr      uint64 // of the variable, or the frame's CFA
+	pc        uint64 // of the frame
+	exact     bool   // pc is no return address
+	goroutine int64
+	parent    uint32 // of what is static
+	shape     uint32
+}
+
+type rootKind uint8
+
+const (
+	rootVar rootKind = iota + 1
+	rootData
+	rootStatic // what a package variable points to, and the compiler placed beside it
+	rootFrame
+	rootRegisters
+	rootFinalizer
+	rootGoroutine // the runtime's own notes on a goroutine: what it waits for
+)
+
+// moduleRange is a data section of a module.
+type moduleRange struct {
+	start, end uint64
+	mask       uint64 // one bit a word
+	words      uint64
+	rodata     uint64
+}
+
+// maxCopied bounds what is copied of a heap that can't be read in place.
+const maxCopied = 256 << 30
+
+func isAbsent(err error) bool { return errors.Is(err, attach.ErrNotMapped) }
+
+// newRoot gives the parent that stands for a root.
+func (h *Heap) newRoot(r heapRoot) uint32 {
+	if len(h.roots) >= rootFlag-1 {
+		return rootFlag
+	}
+	h.roots = append(h.roots, r)
+	return rootFlag | uint32(len(h.roots)-1)
+}
+
+// readModules finds the data sections that hold pointers.
+func (h *Heap) readModules() error {
+	v, err := h.s.Var("runtime.firstmoduledata")
+	if err != nil {
+		return err
+	}
+	for range 1024 {
+		word := func(name string) uint64 {
+			f, err := v.Field(name)
+			if err != nil {
+				return 0
+			}
+			w, _ := h.s.Uint64(f.Addr)
+			return w
+		}
+		rodata := word("rodata")
+		for _, section := range [][3]string{{"data", "edata", "gcdatamask"}, {"bss", "ebss", "gcbssmask"}} {
+			r := moduleRange{start: word(section[0]), end: word(section[1]), rodata: rodata}
+			if mask, err := v.Field(section[2]); err == nil {
+				if bits, err := mask.Field("bytedata"); err == nil {
+					r.mask, _ = h.s.Uint64(bits.Addr)
+				}
+				if n, err := mask.Field("n"); err == nil {
+					i, _ := n.Int()
+					r.words = uint64(max(i, 0))
+				}
+			}
+			if r.end < r.start || r.end-r.start > 1<<36 || r.words > (r.end-r.start)/8+1 {
+				return fmt.Errorf("runtime.moduledata at %#x: section %s from %#x to %#x: %w", v.Addr, section[0], r.start, r.end, ErrCorrupt)
+			}
+			h.modules = append(h.modules, r)
+			if h.dataHigh == 0 || r.start < h.dataLow {
+				h.dataLow = r.start
+			}
+			h.dataHigh = max(h.dataHigh, r.end)
+		}
+		next := word("next")
+		if next == 0 {
+			break
+		}
+		v = h.s.At(next, v.Type)
+	}
+	return nil
+}
+
+// markVars marks from the program's own package variables.
+func (h *Heap) markVars() error {
+	for _, v := range h.s.file.AllVars() {
+		v.Addr += h.s.bias
+		for _, m := range h.modules {
+			if v.Addr >= m.start && v.Addr < m.end && v.Type.Size > 0 && uint64(v.Type.Size) <= m.end-v.Addr {
+				h.vars = append(h.vars, v)
+				break
+			}
+		}
+	}
+	sort.SliceStable(h.vars, func(i, j int) bool { return h.vars[i].Addr < h.vars[j].Addr })
+	return h.markVarsWhere(func(v *symbols.Var) bool { return !isRuntimeVar(v.Name) })
+}
+
+func isRuntimeVar(name string) bool {
+	return strings.HasPrefix(name, "runtime.") || strings.HasPrefix(name, "internal/runtime/")
+}
+
+func (h *Heap) markVarsWhere(wanted func(*symbols.Var) bool) error {
+	for i := range h.vars {
+		v := &h.vars[i]
+		if !wanted(v) || !h.hasPointers(v.Type) {
+			continue
+		}
+		id := h.one(v.Type)
+		if id == 0 {
+			continue
+		}
+		s := h.shapes[id]
+		if !s.compiled {
+			h.compile(s)
+		}
+		data, err := h.bytes(v.Addr, int(v.Type.Size))
+		if err != nil {
+			h.lost("package variables that can't be read", err)
+			continue
+		}
+		h.scanSlots(s, data, v.Addr, 1, h.newRoot(heapRoot{kind: rootVar, index: i, addr: v.Addr}), false)
+	}
+	return h.drain()
+}
+
+// static follows a pointer to what the compiler placed in the data sections, with no variable of its own. n is how many elements of the shape lie there.
+func (h *Heap) static(p uint64, candidate uint32, n uint64, parent uint32) {
+	key := staticKey{p, candidate}
+	if h.statics[key] || len(h.statics) >= maxStatics {
+		return
+	}
+	h.statics[key] = true
+	s := h.shapes[candidate]
+	if !s.compiled {
+		h.compile(s)
+	}
+	if len(s.slots) == 0 || s.size == 0 {
+		return
+	}
+	for i := range h.modules {
+		m := &h.modules[i]
+		if p < m.start || p >= m.end {
+			continue
+		}
+		n = min(n, (m.end-p)/s.size)
+		if data, err := h.bytes(p, int(n*s.size)); err == nil && n > 0 {
+			h.staticDepth++
+			if h.staticDepth < 1000 {
+				h.scanSlots(s, data, p, n, h.newRoot(heapRoot{kind: rootStatic, addr: p, parent: parent, shape: candidate}), false)
+			}
+			h.staticDepth--
+		}
+		return
+	}
+}
+
+type staticKey struct {
+	addr  uint64
+	shape uint32
+}
+
+const maxStatics = 1 << 20
+
+// markRest marks from the runtime's own variables, from what has no variable, and from what the runtime keeps of objects.
+func (h *Heap) markRest() error {
+	if err := h.markVarsWhere(func(v *symbols.Var) bool { return isRuntimeVar(v.Name) }); err != nil {
+		return err
+	}
+	for _, m := range h.modules {
+		h.markData(m)
+	}
+	h.markSpecials()
+	h.markQueued()
+	return h.drain()
+}
+
+// markData follows all words of a section that the collector follows.
+func (h *Heap) markData(m moduleRange) {
+	n := min(m.words, (m.end-m.start)/8)
+	if n == 0 {
+		return
+	}
+	mask, err := h.bytes(m.mask, int(n+7)/8)
+	if err == nil {
+		var data []byte
+		if data, err = h.bytes(m.start, int(8*n)); err == nil {
+			for i := range n {
+				if mask[i/8]>>(i%8)&1 == 0 {
+					continue
+				}
+				word := binary.LittleEndian.Uint64(data[8*i:])
+				if sp, slot := h.find(word); sp != nil && !h.isLive(sp.first+slot) {
+					h.visit(word, 0, h.newRoot(heapRoot{kind: rootData, addr: m.start + 8*i}))
+				}
+			}
+		}
+	}
+	if err != nil {
+		h.lost("data sections that can't be read", err)
+	}
+}
+
+// specialKinds are the values of special.kind that roots have; they moved by one when mheap got tiny blocks' (Go 1.25).
+func (h *Heap) specialKinds() (finalizer, weak, cleanup byte) {
+	heap, err := h.s.Type("runtime.mheap")
+	if err != nil {
+		return 1, 0, 0
+	}
+	has := func(name string) bool {
+		_, err := heap.FieldByName(name)
+		return err == nil
+	}
+	finalizer = 1
+	if has("specialTinyBlockAlloc") {
+		finalizer = 2
+	}
+	if has("specialWeakHandleAlloc") {
+		weak = finalizer + 1
+	}
+	if has("specialCleanupAlloc") {
+		cleanup = finalizer + 5
+	}
+	return finalizer, weak, cleanup
+}
+
+// eachSpecial calls back for each record that the runtime keeps of an object.
+func (h *Heap) eachSpecial(yield func(sp *heapSpan, record, offset uint64, kind byte)) {
+	l := &h.layout.special
+	if l.next < 0 || l.offset < 0 || l.kind < 0 {
+		return
+	}
+	for i := range h.spans {
+		sp := &h.spans[i]
+		for record, n := sp.specials, 0; record != 0; n++ {
+			size := int(max(l.next+8, l.offset+l.offsetSize, l.kind+1))
+			b, err := h.s.Slice(record, size)
+			if err != nil || n > 1<<20 {
+				h.lost("lists of finalizers that break off", err)
+				break
+			}
+			offset := uint64(binary.LittleEndian.Uint16(b[l.offset:]))
+			if l.offsetSize == 8 {
+				offset = binary.LittleEndian.Uint64(b[l.offset:])
+			}
+			yield(sp, record, offset, b[l.kind])
+			record = binary.LittleEndian.Uint64(b[l.next:])
+		}
+	}
+}
+
+// markSpecials marks what finalizers, cleanups and weak pointers keep alive: of an object with a finalizer all that it leads to, but not itself.
+func (h *Heap) markSpecials() {
+	finalizer, weak, cleanup := h.specialKinds()
+	word := func(record uint64, typeName string, fields ...string) {
+		t, err := h.s.Type(typeName)
+		if err != nil {
+			return
+		}
+		v := h.s.At(record, t)
+		for _, name := range fields {
+			if v, err = v.Field(name); err != nil {
+				return
+			}
+		}
+		if w, err := h.s.Uint64(v.Addr); err == nil {
+			h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: record}))
+		}
+	}
+	h.eachSpecial(func(sp *heapSpan, record, offset uint64, kind byte) {
+		switch {
+		case kind == finalizer:
+			word(record, "runtime.specialfinalizer", "fn")
+			if slot := offset / sp.size; slot < uint64(sp.count) && sp.kind != spanNoPointers {
+				object := sp.first + uint32(slot)
+				if !h.isLive(object) {
+					h.finalized = append(h.finalized, object)
+				}
+			}
+		case kind == weak && weak != 0:
+			word(record, "runtime.specialWeakHandle", "handle")
+		case kind == cleanup && cleanup != 0:
+			if t, err := h.s.Type("runtime.specialCleanup"); err == nil {
+				if _, err := t.FieldByName("cleanup"); err == nil { // Go 1.25
+					word(record, "runtime.specialCleanup", "cleanup", "fn")
+					word(record, "runtime.specialCleanup", "cleanup", "arg")
+					word(record, "runtime.specialCleanup", "cleanup", "call")
+				} else {
+					word(record, "runtime.specialCleanup", "fn")
+				}
+			}
+		}
+	})
+	for _, object := range h.finalized {
+		if h.isLive(object) {
+			continue
+		}
+		// All that it leads to, but not the object: it is gone through without being marked.
+		h.parents[object] = h.newRoot(heapRoot{kind: rootFinalizer, addr: h.base(object)})
+		h.types[object] = 0
+		h.scan(object)
+	}
+}
+
+// markQueued marks what finalizers that are about to run hold.
+func (h *Heap) markQueued() {
+	block, err := h.s.Var("runtime.allfin")
+	if err != nil {
+		return
+	}
+	for n := 0; n < 1<<20; n++ {
+		next, err := block.Elem()
+		if err != nil {
+			break
+		}
+		count, err1 := next.Field("cnt")
+		fins, err2 := next.Field("fin")
+		if err1 != nil || err2 != nil {
+			break
+		}
+		have, _ := h.s.Slice(count.Addr, 4)
+		if len(have) < 4 {
+			break
+		}
+		for i := range min(binary.LittleEndian.Uint32(have), 1<<16) {
+			f, err := fins.Index(int(i))
+			if err != nil {
+				break
+			}
+			for _, name := range []string{"fn", "arg"} {
+				if v, err := f.Field(name); err == nil {
+					if w, err := h.s.Uint64(v.Addr); err == nil {
+						h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: f.Addr}))
+					}
+				}
+			}
+		}
+		if block, err = next.Field("alllink"); err != nil {
+			break
+		}
+	}
+}

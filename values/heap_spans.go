@@ -1,0 +1,442 @@
+package values
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+
+	"ri/symbols"
+)
+
+// This file finds the heap's objects: runtime.mheap_.allspans leads to the spans (runtime.mspan), each of which is a row of slots of one
+// size. Fields are found by name; what is said of releases was read in runtime/mheap.go and mbitmap.go of Go 1.20 to 1.26.
+
+// Constants of the allocator on 64-bit machines, the same in all these releases.
+const (
+	heapPageShift  = 13 // runtime.pageShift
+	heapPageSize   = 1 << heapPageShift
+	heapArenaShift = 26 // runtime.logHeapArenaBytes on Linux
+	arenaPages     = 1 << (heapArenaShift - heapPageShift)
+	spanInUse      = 1   // runtime.mSpanInUse
+	smallObject    = 512 // gc.MinSizeForMallocHeader: up to here the pointer bits lie in the span (since Go 1.22)
+	mallocHeader   = 8   // gc.MallocHeaderSize
+	inlineMarks    = 128 // size of runtime.spanInlineMarkBits, where the program has them (Go 1.26, and 1.25 with GOEXPERIMENT=greenteagc)
+
+	maxSpans   = 1 << 26
+	maxObjects = 1<<31 - 2
+)
+
+// heapSpan is a row of object slots.
+type heapSpan struct {
+	start, end uint64 // of the slots
+	size       uint64 // of a slot
+	divide     uint64 // for offset / size, as mspan.divMul
+	first      uint32 // number of the first slot among all of the heap's
+	count      uint32
+	kind       spanKind
+	unswept    bool
+	free       uint32 // slots before this one are taken
+	record     uint64 // address of the mspan
+	allocBits  uint64 // address of the bits of the slots taken; of those marked last where unswept
+	large      uint64 // type descriptor of a large object
+	specials   uint64
+	data       []byte // of the whole span, with the pointer bits behind the slots
+}
+
+// spanKind is where the span's objects have their pointers noted.
+type spanKind uint8
+
+const (
+	spanNoPointers spanKind = iota
+	spanBits                // behind the slots
+	spanHeader              // the first word of each object leads to its type
+	spanLarge               // the mspan does
+	spanArena               // in the arena (before Go 1.22)
+)
+
+// heapLayout is where the runtime's structures keep what is needed.
+type heapLayout struct {
+	span struct {
+		size                                                                              int64
+		start, pages, free, slots, allocBits, markBits, gen, class, state, elem, specials int64
+		largeType, divide, allocCount                                                     int64 // -1: there is none
+		freeWide                                                                          bool  // free and slots are words, not 16 bits (before Go 1.22)
+	}
+	special struct{ next, offset, kind, offsetSize int64 }
+	arena   struct {
+		bitmap int64 // -1: there is none
+		table  uint64
+	}
+	inline   bool   // spans have inline mark bits
+	sweepGen uint32 // mheap_.sweepgen
+	spans    uint64 // data of allspans
+	count    uint64
+}
+
+// offsetOf gives a field's offset and size, following the one field of wrappers such as atomic types.
+func offsetOf(t *symbols.Type, name string) (off, size int64, err error) {
+	p, err := t.FieldByName(name)
+	if err != nil {
+		return -1, 0, err
+	}
+	off, t = p.Offset, p.Field.Type
+	for range 4 {
+		inner := t.Fields()
+		next := -1
+		for i, f := range inner {
+			if f.Type.Size > 0 {
+				if next >= 0 {
+					return off, t.Size, nil
+				}
+				next = i
+			}
+		}
+		if next < 0 {
+			break
+		}
+		off, t = off+inner[next].Offset, inner[next].Type
+	}
+	return off, t.Size, nil
+}
+
+func (h *Heap) readLayout() error {
+	heap, err := h.s.Var("runtime.mheap_")
+	if err != nil {
+		return err
+	}
+	l := &h.layout
+	spans, err := heap.Field("allspans")
+	if err != nil {
+		return err
+	}
+	data, n, _, err := spans.sliceHeader()
+	if err != nil {
+		return err
+	}
+	if n > maxSpans {
+		return fmt.Errorf("runtime.mheap_.allspans claims %d spans: %w", n, ErrCorrupt)
+	}
+	l.spans, l.count = data, uint64(n)
+	if spans.Type.Elem() == nil || spans.Type.Elem().Elem() == nil {
+		return fmt.Errorf("runtime.mheap_.allspans is a %s: %w", spans.Type.Name, ErrKind)
+	}
+	span := spans.Type.Elem().Elem()
+	l.span.size = span.Size
+	for name, at := range map[string]*int64{"startAddr": &l.span.start, "npages": &l.span.pages, "nelems": &l.span.slots, "allocBits": &l.span.allocBits,
+		"gcmarkBits": &l.span.markBits, "sweepgen": &l.span.gen, "spanclass": &l.span.class, "state": &l.span.state, "elemsize": &l.span.elem, "specials": &l.span.specials} {
+		if *at, _, err = offsetOf(span, name); err != nil {
+			return err
+		}
+	}
+	var size int64
+	if l.span.free, size, err = offsetOf(span, "freeIndexForScan"); err != nil {
+		if l.span.free, size, err = offsetOf(span, "freeindex"); err != nil {
+			return err
+		}
+	}
+	l.span.freeWide = size == 8
+	l.span.largeType, _, _ = offsetOf(span, "largeType")
+	l.span.allocCount, _, _ = offsetOf(span, "allocCount")
+	if gen, err := heap.Field("sweepgen"); err == nil {
+		u, _ := gen.Uint()
+		l.sweepGen = uint32(u)
+	}
+	l.special.next, l.special.offset, l.special.kind = -1, -1, -1
+	if special, err := h.s.Type("runtime.special"); err == nil {
+		l.special.next, _, _ = offsetOf(special, "next")
+		l.special.offset, l.special.offsetSize, _ = offsetOf(special, "offset")
+		l.special.kind, _, _ = offsetOf(special, "kind")
+	}
+	if marks, err := h.s.Type("runtime.spanInlineMarkBits"); err == nil && marks.Size == inlineMarks {
+		l.inline = true
+	}
+	return h.arenaLayout(heap)
+}
+
+// arenaLayout finds the arenas' pointer bitmaps, which are there before Go 1.22: one bit a word.
+func (h *Heap) arenaLayout(heap Value) error {
+	h.layout.arena.bitmap = -1
+	arenas, err := heap.Field("arenas")
+	if err != nil {
+		return err
+	}
+	table := arenas.Type.Elem() // *[1 << arenaL2Bits]*heapArena
+	if table == nil || table.Elem() == nil || table.Elem().Elem() == nil || table.Elem().Elem().Elem() == nil {
+		return fmt.Errorf("runtime.mheap_.arenas is a %s: %w", arenas.Type.Name, ErrKind)
+	}
+	arena := table.Elem().Elem().Elem()
+	if bitmap, err := arena.FieldByName("bitmap"); err == nil {
+		h.layout.arena.bitmap = bitmap.Offset
+		h.layout.arena.table, err = h.s.Uint64(arenas.Addr)
+		return err
+	}
+	return nil
+}
+
+// arenaIndex is runtime.arenaIndex: the arena's number, with arenaBaseOffset on amd64.
+func arenaIndex(addr uint64) uint64 { return (addr + 0x800000000000) >> heapArenaShift }
+
+// readSpans collects the spans that objects live in.
+func (h *Heap) readSpans() error {
+	l := &h.layout.span
+	pointers, err := h.bytes(h.layout.spans, 8*int(h.layout.count))
+	if err != nil {
+		return fmt.Errorf("runtime.mheap_.allspans: %w", err)
+	}
+	h.spans = make([]heapSpan, 0, h.layout.count)
+	for i := range h.layout.count {
+		if i%1024 == 0 {
+			if err := h.step("spans", int64(i), int64(h.layout.count)); err != nil {
+				return err
+			}
+		}
+		addr := binary.LittleEndian.Uint64(pointers[8*i:])
+		b, err := h.bytes(addr, int(l.size))
+		if err != nil {
+			h.lost("spans that can't be read", err)
+			continue
+		}
+		if b[l.state] != spanInUse {
+			continue
+		}
+		word := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+		sp := heapSpan{start: word(l.start), size: word(l.elem), record: addr, specials: word(l.specials)}
+		pages := word(l.pages)
+		var slots, free uint64
+		if l.freeWide {
+			slots, free = word(l.slots), word(l.free)
+		} else {
+			slots, free = uint64(binary.LittleEndian.Uint16(b[l.slots:])), uint64(binary.LittleEndian.Uint16(b[l.free:]))
+		}
+		bytes := pages << heapPageShift
+		if sp.start%heapPageSize != 0 || sp.start >= 1<<47 || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
+			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, ErrCorrupt))
+			continue
+		}
+		sp.end, sp.count, sp.free = sp.start+slots*sp.size, uint32(slots), uint32(min(free, slots))
+		sp.divide = (1<<32 + sp.size - 1) / sp.size
+		gen := binary.LittleEndian.Uint32(b[l.gen:])
+		sp.unswept = gen == h.layout.sweepGen-2 || gen == h.layout.sweepGen+1
+		if sp.allocBits = word(l.allocBits); sp.unswept {
+			sp.allocBits = word(l.markBits)
+		}
+		class := b[l.class]
+		switch {
+		case class&1 != 0:
+			sp.kind = spanNoPointers
+		case h.layout.arena.bitmap >= 0:
+			sp.kind = spanArena
+		case sp.size <= smallObject:
+			sp.kind = spanBits
+		case class>>1 != 0 || l.largeType < 0:
+			sp.kind = spanHeader
+		default:
+			sp.kind, sp.large = spanLarge, word(l.largeType)
+		}
+		h.spans = append(h.spans, sp)
+	}
+	sort.Slice(h.spans, func(i, j int) bool { return h.spans[i].start < h.spans[j].start })
+	return h.placeSpans()
+}
+
+// placeSpans numbers the slots and makes the table from pages to spans.
+func (h *Heap) placeSpans() error {
+	kept, last, slots := h.spans[:0], uint64(0), uint64(0)
+	for i := range h.spans {
+		sp := h.spans[i]
+		if sp.start < last {
+			h.lost("spans that overlap others", fmt.Errorf("runtime.mspan at %#x: %w", sp.record, ErrCorrupt))
+			continue
+		}
+		if slots+uint64(sp.count) > maxObjects {
+			return fmt.Errorf("the heap has room for more than %d objects: %w", uint64(maxObjects), ErrCorrupt)
+		}
+		sp.first = uint32(slots)
+		slots += uint64(sp.count)
+		last = sp.end
+		kept = append(kept, sp)
+	}
+	h.spans = kept
+	h.slots = uint32(slots)
+	h.hints = make([]uint32, slots/64+1)
+	for i := range kept {
+		for first := (kept[i].first + 63) / 64; first*64 < kept[i].first+kept[i].count; first++ {
+			h.hints[first] = uint32(i)
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	h.firstArena = kept[0].start >> heapArenaShift
+	h.arenas = make([]*[arenaPages]uint32, kept[len(kept)-1].end>>heapArenaShift-h.firstArena+1)
+	for i := range kept {
+		sp := &kept[i]
+		for page := sp.start >> heapPageShift; page < (sp.end+heapPageSize-1)>>heapPageShift; page++ {
+			arena := page>>(heapArenaShift-heapPageShift) - h.firstArena
+			if h.arenas[arena] == nil {
+				h.arenas[arena] = new([arenaPages]uint32)
+			}
+			h.arenas[arena][page%arenaPages] = uint32(i + 1)
+		}
+	}
+	return nil
+}
+
+// loadSpans makes the spans' memory readable: in place where the view allows it, else copied.
+func (h *Heap) loadSpans() error {
+	total := int64(0)
+	for i := range h.spans {
+		total += int64(h.spans[i].end - h.spans[i].start)
+	}
+	done := int64(0)
+	for i := range h.spans {
+		sp := &h.spans[i]
+		n := sp.end - sp.start
+		if sp.kind == spanBits { // these are of one page each, and the bits are at its end
+			n = (n + heapPageSize - 1) &^ (heapPageSize - 1)
+		}
+		if done += int64(n); i%64 == 0 {
+			if err := h.step("bytes of the heap", done, total); err != nil {
+				return err
+			}
+		}
+		data, err := h.wholeBytes(sp.start, n)
+		if err != nil {
+			return err
+		}
+		sp.data = data
+	}
+	return nil
+}
+
+// find gives the span and the slot that an address lies in; nil if it lies in none.
+func (h *Heap) find(addr uint64) (sp *heapSpan, slot uint32) {
+	arena := addr>>heapArenaShift - h.firstArena
+	if arena >= uint64(len(h.arenas)) || h.arenas[arena] == nil {
+		return nil, 0
+	}
+	i := h.arenas[arena][addr>>heapPageShift%arenaPages]
+	if i == 0 {
+		return nil, 0
+	}
+	sp = &h.spans[i-1]
+	off := addr - sp.start
+	if addr < sp.start || addr >= sp.end {
+		return nil, 0
+	}
+	if sp.count == 1 {
+		return sp, 0
+	}
+	if slot = uint32(off * sp.divide >> 32); slot >= sp.count {
+		return nil, 0
+	}
+	return sp, slot
+}
+
+// spanOf gives the span of an object's number.
+func (h *Heap) spanOf(object uint32) *heapSpan {
+	i := h.hints[object/64]
+	for object-h.spans[i].first >= h.spans[i].count {
+		i++
+	}
+	return &h.spans[i]
+}
+
+// base gives an object's address.
+func (h *Heap) base(object uint32) uint64 {
+	sp := h.spanOf(object)
+	return sp.start + uint64(object-sp.first)*sp.size
+}
+
+// taken tells whether a slot holds an object, as far as the allocator knows; for words that need not be pointers (runtime.mspan.isFree).
+func (h *Heap) taken(sp *heapSpan, slot uint32) bool {
+	if slot < sp.free && !sp.unswept {
+		return true
+	}
+	if sp.unswept && h.layout.inline && sp.kind != spanLarge && sp.size >= 16 && sp.size <= smallObject && len(sp.data) >= heapPageSize {
+		marks := sp.data[heapPageSize-inlineMarks+64:]
+		return int(slot/8) < 63 && marks[slot/8]>>(slot%8)&1 != 0
+	}
+	b, err := h.s.Slice(sp.allocBits+uint64(slot/8), 1)
+	return err != nil || b[0]>>(slot%8)&1 != 0
+}
+
+// pointerBits gives which of an object's first 64 words are pointers.
+func (h *Heap) pointerBits(sp *heapSpan, off uint64) uint64 {
+	words := min(sp.size/8, 64)
+	switch sp.kind {
+	case spanBits:
+		end := uint64(heapPageSize)
+		if h.layout.inline && sp.size >= 16 {
+			end -= inlineMarks
+		}
+		bits := end - heapPageSize/64
+		return bitsAt(sp.data[bits:end], off/8, words)
+	case spanArena:
+		return bitsAt(h.arenaBits(sp.start+off, words), 0, words)
+	}
+	return 0
+}
+
+// bitsAt reads up to 64 bits of a bitmap.
+func bitsAt(bitmap []byte, first, n uint64) (bits uint64) {
+	at := first / 8
+	var word [16]byte
+	if at > uint64(len(bitmap)) {
+		return 0
+	}
+	copy(word[:9], bitmap[at:])
+	bits = binary.LittleEndian.Uint64(word[:]) >> (first % 8)
+	if s := first % 8; s != 0 {
+		bits |= uint64(word[8]) << (64 - s)
+	}
+	if n < 64 {
+		bits &= 1<<n - 1
+	}
+	return bits
+}
+
+// arenaBits gives the arena's bitmap from the word at addr on, before Go 1.22; the first bit is that word's, which may lie in the middle of a byte.
+func (h *Heap) arenaBits(addr, words uint64) []byte {
+	index := arenaIndex(addr)
+	arena, ok := h.bitmaps[index]
+	if !ok {
+		if p, err := h.s.Uint64(h.layout.arena.table + 8*index); err == nil && p != 0 {
+			arena = p + uint64(h.layout.arena.bitmap)
+		}
+		h.bitmaps[index] = arena
+	}
+	if arena == 0 {
+		return nil
+	}
+	word := addr % (1 << heapArenaShift) / 8
+	n := min((word%8+words+7)/8, (1<<heapArenaShift/64)-word/8)
+	b, err := h.bytes(arena+word/8, int(n))
+	if err != nil {
+		return nil
+	}
+	if word%8 == 0 {
+		return b
+	}
+	shifted := make([]byte, len(b))
+	for i := range b {
+		shifted[i] = b[i] >> (word % 8)
+		if i+1 < len(b) {
+			shifted[i] |= b[i+1] << (8 - word%8)
+		}
+	}
+	return shifted
+}
+
+// sizeClasses are the sizes of slots of small objects, internal/runtime/gc/sizeclasses.go; the same since Go 1.17. From here on slots are whole pages.
+var sizeClasses = [...]uint64{0, 8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384, 416, 448, 480, 512, 576, 640, 704,
+	768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288,
+	13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768}
+
+// slotSize is the size of the slot that an object of so many bytes gets.
+func slotSize(size uint64) uint64 {
+	if last := sizeClasses[len(sizeClasses)-1]; size > last {
+		return (size + heapPageSize - 1) &^ (heapPageSize - 1)
+	}
+	return sizeClasses[sort.Search(len(sizeClasses), func(i int) bool { return sizeClasses[i] >= size })]
+}

@@ -1,0 +1,379 @@
+package values
+
+import (
+	"encoding/binary"
+	"reflect"
+)
+
+// This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go, findGoroutineLeaks; mgcmark.go,
+// allGsSnapshotSortedForGC): all that is marked is marked from package variables, from the stacks of goroutines that can run, and from the
+// runtime; not from the stacks of those that wait for a channel, lock, WaitGroup or Cond, and not through the wait lists themselves (sudog.elem and
+// sudog.c of those that wait). A goroutine whose channel or lock is marked may be woken, so its stack is a root too, and so on until nothing
+// is added. What is left waits for something that only goroutines lead to that are left themselves. That is certain: it holds
+// whatever the program does. What a package variable leads to counts as reachable, whether anything uses the variable or not.
+//
+// Before Go 1.26 the runtime doesn't note what a goroutine in a semaphore's queue or in a notifyList waits for: the semaphores are found in runtime.semtable, a
+// Cond by a notifyList that the waiting frames point to and in whose list the goroutine is.
+
+// Waiting is a goroutine that waits for a channel, lock, WaitGroup or Cond.
+type Waiting struct {
+	Goroutine *Goroutine
+	Reason    string
+	On        []Awaited // several for a select, none for nil channels
+	Never     bool      // nothing can wake it: certain
+
+	index int
+}
+
+// Awaited is one thing that a goroutine waits for.
+type Awaited struct {
+	Addr   uint64 // of the channel, the lock's semaphore, the Cond's list
+	Type   string // of the object that it is part of; "" outside the heap
+	Object uint64 // base of that object, 0 outside the heap
+
+	channel bool
+}
+
+// waitKind is how a wait reason's goroutine is queued.
+type waitKind uint8
+
+const (
+	waitsNot waitKind = iota
+	waitsForEver
+	waitsChannel
+	waitsSemaphore
+	waitsCond
+)
+
+var waitKinds = map[string]waitKind{
+	"chan receive (nil chan)": waitsForEver, "chan send (nil chan)": waitsForEver, "select (no cases)": waitsForEver,
+	"chan receive": waitsChannel, "chan send": waitsChannel, "select": waitsChannel,
+	"sync.Mutex.Lock": waitsSemaphore, "sync.RWMutex.RLock": waitsSemaphore, "sync.RWMutex.Lock": waitsSemaphore, "sync.WaitGroup.Wait": waitsSemaphore,
+	"sync.Cond.Wait": waitsCond,
+	"semacquire":     waitsSemaphore, // WaitGroups before Go 1.25, and what Go's own profile leaves alone: see kindOfWait
+}
+
+// waitLayout is where runtime.sudog and its lists keep what is needed.
+type waitLayout struct {
+	size                           int64
+	g, elem, c, link               int64
+	next, prev, waitLink           int64
+	elemSize, channelSize, waiting int64
+}
+
+func (h *Heap) readWaitLayout() (*waitLayout, error) {
+	s, err := h.s.Type("runtime.sudog")
+	if err != nil {
+		return nil, err
+	}
+	l := &waitLayout{size: s.Size}
+	if err := offsets(s, map[string]*int64{"g": &l.g, "elem": &l.elem, "c": &l.c, "waitlink": &l.waitLink, "next": &l.next, "prev": &l.prev}); err != nil {
+		return nil, err
+	}
+	for name, at := range map[string]*int64{"elem": &l.elemSize, "c": &l.channelSize} {
+		p, _ := s.FieldByName(name)
+		*at = p.Field.Type.Size
+	}
+	g, err := h.s.goroutineLayout()
+	if err != nil {
+		return nil, err
+	}
+	p, err := g.allgs.Type.Elem().Elem().FieldByName("waiting")
+	l.waiting = p.Offset
+	return l, err
+}
+
+// sudog is a place in a wait list.
+type sudog struct {
+	addr, g, elem, c, link, next, prev uint64
+}
+
+func (h *Heap) readSudog(l *waitLayout, addr uint64) (sudog, bool) {
+	b, err := h.s.Slice(addr, int(l.size))
+	if err != nil {
+		return sudog{}, false
+	}
+	word := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+	// Since Go 1.26 a pointer that the collector may be told to overlook, and behind it the same as a number (runtime.maybeTraceablePtr).
+	either := func(off, size int64) uint64 {
+		if w := word(off); w != 0 || size < 16 {
+			return w
+		}
+		return word(off + 8)
+	}
+	return sudog{addr: addr, g: word(l.g), elem: either(l.elem, l.elemSize), c: either(l.c, l.channelSize), link: word(l.waitLink), next: word(l.next), prev: word(l.prev)}, true
+}
+
+// readWaits lists the goroutines, and what those wait for that other goroutines must wake.
+func (h *Heap) readWaits() error {
+	if err := h.readModules(); err != nil {
+		return err
+	}
+	l, err := h.readWaitLayout()
+	if err != nil {
+		return err
+	}
+	h.waitLayout = l
+	h.maskedBits = make([]uint64, h.slots/64+1)
+	reasons := h.s.gs.reasons
+	newer := false // WaitGroups have a reason of their own
+	for _, r := range reasons {
+		newer = newer || r == "sync.WaitGroup.Wait"
+	}
+	var semaphores map[uint64]sudog
+	for g, err := range h.s.Goroutines() {
+		if g == nil {
+			h.lost("goroutines that can't be read", err)
+			continue
+		}
+		h.goroutines = append(h.goroutines, g)
+		if len(h.goroutines)%1024 == 0 {
+			if err := h.step("goroutines", int64(len(h.goroutines)), 0); err != nil {
+				return err
+			}
+		}
+		kind := waitKinds[g.WaitReason]
+		if g.Status == "leaked" { // Go's own profile has just found it
+			b, err := h.s.Slice(g.Addr+uint64(h.s.gs.waitReason), 1)
+			if err == nil {
+				g.WaitReason = h.s.gs.reason(b[0])
+				kind = waitKinds[g.WaitReason]
+			}
+		} else if g.status != statusWaiting {
+			continue
+		}
+		if kind == waitsNot || g.WaitReason == "semacquire" && newer {
+			continue
+		}
+		w := Waiting{Goroutine: g, Reason: g.WaitReason, index: len(h.goroutines) - 1}
+		known := kind == waitsForEver
+		first, _ := h.s.Uint64(g.Addr + uint64(l.waiting))
+		switch kind {
+		case waitsChannel:
+			for at, n := first, 0; at != 0 && n < 1<<16; n++ {
+				sg, ok := h.readSudog(l, at)
+				if !ok || sg.c == 0 {
+					known = false
+					break
+				}
+				known = true
+				h.mask(at, at+uint64(l.c), sg.c, &w, true)
+				at = sg.link
+			}
+		case waitsSemaphore, waitsCond:
+			sg, ok := sudog{}, false
+			if first != 0 {
+				sg, ok = h.readSudog(l, first)
+			}
+			if !ok && kind == waitsSemaphore {
+				if semaphores == nil {
+					semaphores = h.semaphores(l)
+				}
+				sg, ok = semaphores[g.Addr]
+			}
+			if ok && sg.g == g.Addr && sg.elem != 0 {
+				known = true
+				h.mask(sg.addr, sg.addr+uint64(l.elem), sg.elem, &w, false)
+			} else if kind == waitsCond {
+				if list := h.notifyList(g, l); list != 0 {
+					known = true
+					w.On = append(w.On, Awaited{Addr: list})
+				}
+			}
+		}
+		if known { // of others it isn't known what would wake them: they count as running
+			h.waits = append(h.waits, w)
+		}
+	}
+	return nil
+}
+
+// mask has the word at addr of a sudog not followed: it is how the goroutine waits, and no use of what it waits for.
+func (h *Heap) mask(record, addr, awaited uint64, w *Waiting, channel bool) {
+	w.On = append(w.On, Awaited{Addr: awaited, channel: channel})
+	h.untraced[addr] = true
+	if sp, slot := h.find(record); sp != nil {
+		object := sp.first + slot
+		h.maskedBits[object/64] |= 1 << (object % 64)
+	}
+}
+
+// semaphores gives what is queued in runtime.semtable, by goroutine: treaps, whose nodes head lists.
+func (h *Heap) semaphores(l *waitLayout) map[uint64]sudog {
+	out := map[uint64]sudog{}
+	table, err := h.s.Var("runtime.semtable")
+	if err != nil || table.Type.Kind != reflect.Array {
+		return out
+	}
+	seen := map[uint64]bool{}
+	for i := range int(table.Type.Len()) {
+		root, err := table.Index(i)
+		if err != nil {
+			return out
+		}
+		if root, err = root.Field("root"); err != nil {
+			return out
+		}
+		if root, err = root.Field("treap"); err != nil {
+			return out
+		}
+		word, err := h.s.Uint64(root.Addr)
+		if err != nil {
+			continue
+		}
+		work := []uint64{word}
+		for len(work) > 0 && len(seen) < maxGoroutines {
+			at := work[len(work)-1]
+			work = work[:len(work)-1]
+			if at == 0 || seen[at] {
+				continue
+			}
+			seen[at] = true
+			if sg, ok := h.readSudog(l, at); ok {
+				out[sg.g] = sg
+				work = append(work, sg.next, sg.prev, sg.link)
+			}
+		}
+	}
+	return out
+}
+
+// notifyList finds the runtime.notifyList that a goroutine waits in, among what its innermost frames point to: one in whose list it is.
+func (h *Heap) notifyList(g *Goroutine, l *waitLayout) uint64 {
+	t, err := h.s.Type("runtime.notifyList")
+	if err != nil {
+		return 0
+	}
+	head, err := t.FieldByName("head")
+	if err != nil {
+		return 0
+	}
+	notify := uint64(0) // of a sync.Cond
+	if cond, err := h.s.Type("sync.Cond"); err == nil {
+		if p, err := cond.FieldByName("notify"); err == nil {
+			notify = uint64(p.Offset)
+		}
+	}
+	checked := map[uint64]bool{}
+	holds := func(list uint64) bool {
+		if checked[list] {
+			return false
+		}
+		checked[list] = true
+		at, err := h.s.Uint64(list + uint64(head.Offset))
+		for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
+			sg, ok := h.readSudog(l, at)
+			if !ok {
+				return false
+			}
+			if sg.g == g.Addr {
+				return true
+			}
+			at = sg.next
+		}
+		return false
+	}
+	for at := g.sp; at < min(g.sp+1024, g.stackHi); at += 8 {
+		word, err := h.s.Uint64(at)
+		if err != nil {
+			return 0
+		}
+		if word%8 != 0 || word < 1<<12 {
+			continue
+		}
+		if holds(word) {
+			return word
+		}
+		if holds(word + notify) {
+			return word + notify
+		}
+	}
+	return 0
+}
+
+// mayWake tells whether something that is alive leads to what a goroutine waits for.
+func (h *Heap) mayWake(w *Waiting) bool {
+	for _, on := range w.On {
+		sp, slot := h.find(on.Addr)
+		if sp == nil || h.isLive(sp.first+slot) {
+			return true
+		}
+	}
+	return false
+}
+
+// wake marks from the stacks of waiting goroutines that may be woken, until there are no more.
+func (h *Heap) wake() error {
+	woken := make([]bool, len(h.waits))
+	for again := true; again; {
+		again = false
+		for i := range h.waits {
+			if !woken[i] && h.mayWake(&h.waits[i]) {
+				woken[i], again = true, true
+				h.markStack(h.waits[i].index)
+			}
+		}
+		if err := h.drain(); err != nil {
+			return err
+		}
+	}
+	for i := range h.waits {
+		h.waits[i].Never = !woken[i]
+	}
+	return nil
+}
+
+// markBlocked marks what is left: the stacks of goroutines that nothing wakes, and what they wait for. It is alive for the collector.
+func (h *Heap) markBlocked() error {
+	for i := range h.waits {
+		w := &h.waits[i]
+		if w.Never {
+			h.markStack(w.index)
+		}
+	}
+	if err := h.drain(); err != nil {
+		return err
+	}
+	for i := range h.waits {
+		w := &h.waits[i]
+		for k := range w.On {
+			on := &w.On[k]
+			sp, slot := h.find(on.Addr)
+			if sp == nil {
+				continue
+			}
+			candidate := uint32(0)
+			if on.channel {
+				candidate = h.channelAt(on.Addr)
+			}
+			h.visit(on.Addr, candidate, h.newRoot(heapRoot{kind: rootGoroutine, index: w.index, goroutine: w.Goroutine.ID}))
+			on.Object = sp.start + uint64(slot)*sp.size
+		}
+	}
+	if err := h.drain(); err != nil {
+		return err
+	}
+	for i := range h.waits {
+		for k := range h.waits[i].On {
+			on := &h.waits[i].On[k]
+			if o, ok := h.Object(on.Addr); ok {
+				on.Type = o.Type
+			}
+		}
+	}
+	return nil
+}
+
+// Waiting gives the goroutines that wait for others, and whether anything can still wake them.
+func (h *Heap) Waiting() []Waiting { return h.waits }
+
+// Blocked gives the goroutines that nothing can wake any more.
+func (h *Heap) Blocked() []Waiting {
+	var out []Waiting
+	for _, w := range h.waits {
+		if w.Never {
+			out = append(out, w)
+		}
+	}
+	return out
+}
