@@ -18,6 +18,7 @@ const (
 	GroupPlaces     = "Types, places and addresses"
 	GroupNumbers    = "Exact integers"
 	GroupGoroutines = "Goroutines"
+	GroupHeap       = "The heap"
 	GroupResults    = "Results"
 	GroupProgram    = "The program and the look"
 )
@@ -152,6 +153,19 @@ var api = []Function{
 		`print(ri.threads{stacks = false}[1].dying)`, "0", GroupGoroutines},
 	{"ri.instruction", "(pc: int): {text, access, base, index, offset, size, length}", "Decodes the machine instruction at an address: access is read, write or empty, base + offset the memory that it is about.",
 		`print(ri.instruction(ri.goroutine(1):stack()[1].pc).length > 0)`, "true", GroupProgram},
+
+	{"ri.heap", "(): heap", "Looks at all objects of the heap, as the collector does: from package variables, goroutines' stacks and finalizers on, through all pointers. What is reached is alive, and has the type that led to it. In a snapshot it has all memory copied (a longer stop than usual), and in the rehearsal before that it is empty. The walk is made once for each look; of a million objects it takes some 300 ms and a few bytes each.",
+		`print(ri.heap())`, "heap", GroupHeap},
+	{"h:types", "(): iterator of {type: string, count: int, bytes: int, untyped: boolean, pointers?: int}", "Iterates over the live objects by type, the largest sum of bytes first. What the runtime makes of a type is named so: \"[]T\" is the store behind a slice, \"string data\" are strings' bytes; maps, channels and closures have names of their own. Bytes are those that the allocator gave. What no typed pointer leads to is untyped, by the size of its slots, with how many words of it are pointers.",
+		`local n = 0; for t in ri.heap():types() do n = n + t.count end; print(n > 100)`, "true", GroupHeap},
+	{"h:object", "(addr: int|value): {addr: int, size: int, type: string, live: boolean, exact: boolean}?", "The object that an address lies in: where it begins, the size of its slot, its type, whether anything leads to it, and whether the type is sure; nil outside the heap.",
+		`print(ri.heap():object(ri.var'main.first').type)`, "main.Node", GroupHeap},
+	{"h:waiting", "(): {goroutine: goroutine, reason: string, never: boolean, waits_on: {addr: int, object?: int, type?: string}[]}[]", "The goroutines that wait for a channel, lock, WaitGroup or Cond, with what each waits for: several things for a select, none for nil channels; object and type are those of the object that it is part of. never: nothing can wake it any more.",
+		`for _, w in ipairs(ri.heap():waiting()) do print(w.goroutine.id, w.reason, w.never) end`, "", GroupHeap},
+	{"h:blocked", "(): {goroutine: goroutine, reason: string, never: boolean, waits_on: {addr: int, object?: int, type?: string}[]}[]", "Those of h:waiting() that nothing can wake any more: what they wait for is reached from no package variable and no goroutine but those that are blocked themselves. Decided as Go 1.26's goroutine leak profile does, for all releases: certain, whatever the program does.",
+		`print(#ri.heap():blocked() <= #ri.heap():waiting())`, "true", GroupHeap},
+	{"h:stats", "(): {objects: int, bytes: int, typed: int, spans: int, span_bytes: int, slots: int, guessed: int}", "Figures: live objects and their bytes, those of them under a type; spans (runs of pages that objects live in), their bytes and slots; bytes that were gone through word by word for want of a type.",
+		`local s = ri.heap():stats(); print(s.objects > 100, s.typed <= s.bytes)`, "true\ttrue", GroupHeap},
 
 	{"ri.emit", "(row: table)", "Gives a row. Declared columns are always in it; others follow in the order in which they were written.",
 		`ri.emit{id = 1, name = ri.var'main.all'.text}`, "", GroupResults},

@@ -44,6 +44,12 @@ func TestAPIIsComplete(t *testing.T) {
 		})
 	}
 	walk("ri.", h.lua.GetGlobal("ri").(*lua.LTable))
+	for _, name := range heapMethods {
+		if !documented["h:"+name] {
+			t.Errorf("h:%s is not documented", name)
+		}
+		delete(documented, "h:"+name)
+	}
 	for name := range documented {
 		if name != "print" && name != "require" {
 			t.Errorf("%s is documented, but isn't there", name)

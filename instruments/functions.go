@@ -41,6 +41,8 @@ func (h *Host) openFunctions() {
 		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
 		// goroutines
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
+		// the whole heap
+		"heap": h.riHeap,
 		// the program
 		"nanotime": h.riNanotime, "target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {
@@ -303,7 +305,10 @@ func (h *Host) riAtLimit(L *lua.LState) int {
 }
 
 // Forget drops what was remembered of the target's memory: call it when the view has changed.
-func (h *Host) Forget() { clear(h.maps) }
+func (h *Host) Forget() {
+	clear(h.maps)
+	h.heap = nil
+}
 
 // onlyKeys refuses options that don't exist.
 func (h *Host) onlyKeys(L *lua.LState, t *lua.LTable, names ...string) {

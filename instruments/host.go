@@ -74,6 +74,7 @@ type Host struct {
 	modules  map[string]lua.LValue // of this run, by file
 	compiled map[string]*lua.FunctionProto
 	memo     map[string]lua.LValue // what scripts gave to ri.memo
+	heap     *values.Heap          // of this look, once asked for
 	stacks   values.StackMemo      // of ri.stacks, from one look to the next
 	walkers  map[string]*lua.LFunction
 	patterns map[string]*regexp.Regexp // of ri.match; nil: none, but a name

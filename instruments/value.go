@@ -14,6 +14,7 @@ type metatables struct {
 	exact     *lua.LTable
 	place     *lua.LTable
 	goroutine *lua.LTable
+	heap      *lua.LTable
 
 	equal, length, text, readOnly *lua.LFunction // of Go values
 }
@@ -49,6 +50,7 @@ func (h *Host) openValues() {
 	h.metas.place = place
 	h.null = h.makeNull()
 	h.openGoroutines()
+	h.openHeap()
 }
 
 // valueMeta is the metatable of values of one type.

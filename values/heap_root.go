@@ -301,6 +301,7 @@ func (h *Heap) markSpecials() {
 				object := sp.first + uint32(slot)
 				if !h.isLive(object) {
 					h.finalized = append(h.finalized, object)
+					h.types[object] = h.finalizedType(record, sp, offset)
 				}
 			}
 		case kind == weak && weak != 0:
@@ -323,9 +324,31 @@ func (h *Heap) markSpecials() {
 		}
 		// All that it leads to, but not the object: it is gone through without being marked.
 		h.parents[object] = h.newRoot(heapRoot{kind: rootFinalizer, addr: h.base(object)})
-		h.types[object] = 0
 		h.scan(object)
 	}
+}
+
+// finalizedType is the shape of an object by its finalizer, which knows the type of the pointer that it was set on.
+func (h *Heap) finalizedType(record uint64, sp *heapSpan, offset uint64) uint32 {
+	t, err := h.s.Type("runtime.specialfinalizer")
+	if err != nil {
+		return 0
+	}
+	field, err := h.s.At(record, t).Field("ot")
+	if err != nil {
+		return 0
+	}
+	desc, err := h.s.Uint64(field.Addr)
+	if err != nil || desc == 0 {
+		return 0
+	}
+	pointer, err := h.s.RuntimeType(desc)
+	if err != nil || pointer.Elem() == nil {
+		return 0
+	}
+	start := offset / sp.size * sp.size
+	shape, strength := h.fit(sp, start, offset-start, h.one(pointer.Elem()))
+	return shape<<2 | strength
 }
 
 // markQueued marks what finalizers that are about to run hold.

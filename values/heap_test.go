@@ -1,0 +1,147 @@
+package values_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ri/attach"
+	"ri/symbols/testprogram"
+	"ri/values"
+)
+
+const heapFixture = "testdata/heap"
+
+// heapVariants are releases whose heaps differ: bitmaps in arenas, malloc headers, Swiss maps, inline mark bits.
+var heapVariants = []testprogram.Variant{
+	{Name: "default"},
+	{Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}},
+	{Name: "pie", Flags: []string{"-buildmode=pie"}},
+	{Name: "oldMarks", Env: []string{"GOEXPERIMENT=nogreenteagc"}, Full: true},
+	{Name: "go1.20", Toolchain: "go1.20.14", Full: true},
+	{Name: "go1.22", Toolchain: "go1.22.5", Full: true},
+	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
+	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
+}
+
+func eachHeap(t *testing.T, f func(t *testing.T, v testprogram.Variant)) {
+	for _, v := range heapVariants {
+		t.Run(v.Name, func(t *testing.T) {
+			if v.Full && testing.Short() {
+				t.Skip("not with -short")
+			}
+			f(t, v)
+		})
+	}
+}
+
+func lookAtHeap(t testing.TB, v testprogram.Variant) (*looked, *values.Heap) {
+	t.Helper()
+	l := lookAt(t, testprogram.Start(t, testprogram.Build(t, heapFixture, v)), attach.Stopped)
+	h, err := values.BuildHeap(context.Background(), l.Space, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range h.Problems() {
+		t.Error(p)
+	}
+	return l, h
+}
+
+// The live objects are those that the program counts, and nearly all have a type.
+func TestHeapTypes(t *testing.T) {
+	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
+		l, h := lookAtHeap(t, v)
+		got := map[string]int64{}
+		for _, row := range h.Types() {
+			got[row.Type] += row.Count
+		}
+		stats := h.Stats()
+		near := func(what string, got, want int64) {
+			if diff := got - want; diff < -want/50 || diff > want/50 {
+				t.Errorf("%s: %d, the program says %d", what, got, want)
+			}
+		}
+		for _, truth := range l.Truths {
+			switch want := int64(truth.Size); truth.Expr {
+			case "objects":
+				near("objects", stats.Live, want)
+			case "bytes":
+				near("bytes", stats.LiveBytes, want)
+			default:
+				if got[truth.Expr] != want {
+					t.Errorf("%s: %d, the program says %d", truth.Expr, got[truth.Expr], want)
+				}
+			}
+		}
+		if share := float64(stats.TypedBytes) / float64(stats.LiveBytes); share < 0.95 {
+			t.Errorf("%.1f %% of the bytes have a type", 100*share)
+		}
+	})
+}
+
+// What can't be woken is what the program made so.
+func TestHeapBlocked(t *testing.T) {
+	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
+		l, h := lookAtHeap(t, v)
+		blocked := map[int64]bool{}
+		for _, w := range h.Blocked() {
+			blocked[w.Goroutine.ID] = true
+			if !strings.HasPrefix(w.Goroutine.Start.Func, "main.leak") {
+				t.Errorf("goroutine %d, %s, %s %v: it can be woken", w.Goroutine.ID, w.Goroutine.Start.Func, w.Reason, w.On)
+			}
+		}
+		for g, err := range l.Goroutines() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(g.Start.Func, "main.leak") && !blocked[g.ID] {
+				t.Errorf("goroutine %d, %s: nothing can wake it", g.ID, g.Start.Func)
+			}
+		}
+	})
+}
+
+// Go's own profile says the same.
+func TestHeapBlockedAsGoSays(t *testing.T) {
+	l, h := lookAtHeap(t, testprogram.Variant{Name: "leakprofile", Env: []string{"GOEXPERIMENT=goroutineleakprofile"}})
+	var got, want []int64
+	for _, w := range h.Blocked() {
+		got = append(got, w.Goroutine.ID)
+	}
+	l.view.Close()
+	for _, match := range regexp.MustCompile(`(?m)^goroutine (\d+) .*\(leaked\)`).FindAllStringSubmatch(l.Program.Stacks(), -1) {
+		id, err := strconv.ParseInt(match[1], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, id)
+	}
+	if len(want) == 0 {
+		t.Fatal("the program's own profile is empty")
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+// A walk ends when its context does.
+func TestHeapEnds(t *testing.T) {
+	l := lookAt(t, testprogram.Start(t, testprogram.Build(t, heapFixture, heapVariants[0])), attach.Stopped)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	why := errors.New("enough")
+	_, err := values.BuildHeap(ctx, l.Space, func(done, total int64, what string) {
+		if what == "objects" {
+			cancel(why)
+		}
+	})
+	if !errors.Is(err, why) {
+		t.Errorf("it ended with %v", err)
+	}
+}
