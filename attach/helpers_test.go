@@ -74,6 +74,7 @@ type facts struct {
 	Children  int64
 	Errors    int64
 	LongestMS float64
+	Computed  int64
 }
 
 // program is a running testdata/target. Nobody waits for it while it may be traced by this very process: a

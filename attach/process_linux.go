@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,10 @@ type Process struct {
 	entry     uint64
 	auxv      []byte
 	startTime uint64
+
+	injectOnce sync.Once
+	injectCode injectionCode
+	injectErr  error
 }
 
 // OpenProcess looks at a live process, without a stop. It needs the permission to read its memory

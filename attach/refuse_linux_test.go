@@ -114,6 +114,8 @@ func child(name, args string) {
 	var pid int
 	fmt.Sscan(args, &pid)
 	switch name {
+	case "inject":
+		injectChild(args)
 	case "open":
 		target, err := OpenProcess(pid)
 		if err == nil {

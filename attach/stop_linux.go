@@ -30,6 +30,8 @@ type stoppedView struct {
 	threads []Thread
 	began   time.Time
 
+	injections chan *injection
+
 	wake      wakeup
 	failed    Stats       // what tries cost that did not come to this view
 	closing   atomic.Bool // set by Close
@@ -61,6 +63,8 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions, patience time.Durat
 		scratch:  make(chan *ioScratch, 1),
 		done:     make(chan struct{}),
 		finished: make(chan struct{}),
+
+		injections: make(chan *injection, 1),
 	}
 	v.scratch <- new(ioScratch)
 	if err := v.wake.open(); err != nil {
@@ -106,6 +110,8 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 		// A system call and not a channel: the kernel wakes this thread at once, at its priority, and
 		// no other thread of ri has to be scheduled first to hand the Go scheduler's work over.
 		v.wake.wait(min(aliveInterval, limit-time.Since(began)))
+		v.wake.clear()
+		v.injectAsked(t)
 		switch {
 		case v.closing.Load():
 			reason = fmt.Errorf("reading the memory of %s: %w", v.name, ErrClosed)

@@ -28,7 +28,13 @@ func (w *wakeup) wait(d time.Duration) {
 	unix.Ppoll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}, &ts, nil)
 }
 
-// signal ends the wait under way and all later ones.
+// clear forgets the signals so far.
+func (w *wakeup) clear() {
+	var b [8]byte
+	unix.Read(w.fd, b[:])
+}
+
+// signal ends the wait under way, or the next one.
 func (w *wakeup) signal() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -5,9 +5,12 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -33,11 +36,13 @@ type Facts struct {
 	Children  int64 // run by -exec
 	Errors    int64 // failed system calls
 	LongestMS float64
+	Computed  int64
 }
 
 var (
 	pattern   []byte
 	counter   atomic.Int64
+	computed  atomic.Int64
 	rounds    []byte
 	comes     struct{ address, number atomic.Uint64 }
 	heartbeat atomic.Int64
@@ -61,7 +66,7 @@ func facts() Facts {
 		PID: os.Getpid(), Address: uintptr(unsafe.Pointer(&pattern[0])), Size: len(pattern), Counter: uintptr(unsafe.Pointer(&counter)),
 		Heartbeat: heartbeat.Load(), Signals: signals.Load(), Threads: churned.Load(), Children: children.Load(),
 		Rounds: uintptr(unsafe.Pointer(unsafe.SliceData(rounds))), RoundSize: len(rounds), Comes: uintptr(unsafe.Pointer(&comes)),
-		Errors: errors.Load(), LongestMS: float64(longest.Load()) / 1e6,
+		Errors: errors.Load(), LongestMS: float64(longest.Load()) / 1e6, Computed: computed.Load(),
 	}
 }
 
@@ -74,6 +79,7 @@ func main() {
 	roundSize := flag.Int("rounds", 0, "bytes of memory that is written to page by page, round after round, in order")
 	nap := flag.Duration("nap", 0, "pause after 64 pages of -rounds")
 	remap := flag.Int("remap", 0, "pages of a mapping that comes and goes all the time")
+	compute := flag.Int("compute", 0, "goroutines that compute, in all registers, and check what they computed")
 	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
 	reexec := flag.Duration("reexec", 0, "replace the program by itself after this time, again and again")
 	flag.Parse()
@@ -142,6 +148,9 @@ func main() {
 				children.Add(1)
 			}
 		}()
+	}
+	for range *compute {
+		go checkComputing()
 	}
 	if *roundSize > 0 {
 		rounds = make([]byte, *roundSize)
@@ -215,5 +224,32 @@ func comeAndGo(pages int) {
 			number++
 		}
 		syscall.Munmap(b)
+	}
+}
+
+// hold fills the registers, keeps them for so many rounds, and says whether they are the same.
+func hold(rounds int) bool
+
+// checkComputing computes the same things again and again.
+func checkComputing() {
+	data := make([]byte, 32<<10)
+	for i := range data {
+		data[i] = byte(i * i >> 3)
+	}
+	sum, crc := sha256.Sum256(data), crc32.ChecksumIEEE(data)
+	real := func() float64 {
+		a, b, c, d := 1.0, 2.0, 3.0, 5.0
+		for i := range 20_000 {
+			a, b, c, d = a+b*1e-3, math.Sqrt(b+c), c+1/a, d*1.0000001+float64(i)
+		}
+		return a + b + c + d
+	}
+	want := real()
+	for {
+		if !hold(200_000) || sha256.Sum256(data) != sum || crc32.ChecksumIEEE(data) != crc || real() != want {
+			errors.Add(1)
+			fmt.Fprintln(os.Stderr, "a wrong result")
+		}
+		computed.Add(1)
 	}
 }
