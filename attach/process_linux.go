@@ -34,6 +34,8 @@ type Process struct {
 	injectOnce sync.Once
 	injectCode injectionCode
 	injectErr  error
+
+	dying bool // held in its exit by a watcher: nothing of it runs any more
 }
 
 // OpenProcess looks at a live process, without a stop. It needs the permission to read its memory
@@ -81,7 +83,9 @@ func openProcess(pid int) (*Process, error) {
 	} else {
 		p.startTime = stat.StartTime
 	}
-	if st.State == 'Z' || st.State == 'X' {
+	if tid := p.dyingThread(); tid != 0 {
+		p.tid, p.dying = tid, true
+	} else if st.State == 'Z' || st.State == 'X' {
 		for range 5 { // while a thread in an exec takes the dead leader's place, neither may be seen
 			if p.tid = livingThread(pid); p.tid != 0 {
 				break
@@ -274,7 +278,7 @@ func (p *Process) CheckStop() error {
 	if err != nil {
 		return p.exited(err)
 	}
-	if st.TracerPid != 0 {
+	if st.TracerPid != 0 && !p.dying {
 		return tracedError(p.Describe(), st.TracerPid)
 	}
 	return nil
@@ -309,11 +313,23 @@ func (p *Process) View(ctx context.Context, opt ViewOptions) (View, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	switch opt.Kind {
-	case Live:
+	switch {
+	case p.dying:
+		return p.dyingView(ctx)
+	case opt.Kind == Live:
 		return p.live(ctx)
-	case Stopped, Snapshot:
-		return p.patiently(ctx, opt)
+	case opt.Kind == Stopped, opt.Kind == Snapshot:
+		giveBack := p.borrow()
+		view, err := p.patiently(ctx, opt)
+		if held, ok := view.(*stoppedView); ok && err == nil {
+			go func() {
+				<-held.finished
+				giveBack()
+			}()
+		} else {
+			giveBack()
+		}
+		return view, err
 	}
 	return nil, fmt.Errorf("a view of the kind %q of %s: %w", opt.Kind, p.Describe(), ErrNotSupported)
 }

@@ -38,7 +38,7 @@ type Result struct {
 // Program says what was looked at.
 type Program struct {
 	PID        int
-	Kind       string // "process", "core"
+	Kind       string // "process", "core", "dying": held in its last moment by ri watch
 	Executable string
 	GoVersion  string
 	Module     string
@@ -130,6 +130,8 @@ func (r *Result) Cost() string {
 	switch {
 	case r.Target.Kind == "core":
 		b.WriteString("core")
+	case r.Target.Kind == "dying":
+		b.WriteString("in its last moment")
 	case r.Stats.Stops == 0:
 		b.WriteString("no stop")
 	default:

@@ -134,6 +134,9 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	if c.Core != "" {
 		s.Info.Kind = "core"
 	}
+	if d, ok := t.(interface{ Dying() bool }); ok && d.Dying() {
+		s.Info.Kind = "dying"
+	}
 	return s, nil
 }
 

@@ -47,7 +47,12 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 			if g.s.threads == nil {
 				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
 			}
-			return 0, 0, nil, fmt.Errorf("goroutine %d is running on thread %d, which was not stopped: %w", g.ID, g.ThreadID, ErrNoStack)
+			// Of a process that is dying the threads are gone. What systemstack saved is good until it returns, which clears it
+			// (runtime/asm_amd64.s, systemstack): so is the stack of who called for the end in the runtime, a panic for one.
+			if g.sp > g.stackLo && g.sp <= g.stackHi {
+				return g.pc, g.sp, nil, nil
+			}
+			return 0, 0, nil, fmt.Errorf("goroutine %d was running on thread %d, whose registers are not known: %w", g.ID, g.ThreadID, ErrNoStack)
 		}
 		if sp := t.Regs.SP(); sp > g.stackLo && sp <= g.stackHi {
 			// In the vDSO or in C on the goroutine's stack, the function table knows nothing of the PC.

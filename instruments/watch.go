@@ -1,0 +1,215 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/kballard/go-shellquote"
+
+	"ri/attach"
+)
+
+// WatchOptions says what is done when a process dies.
+type WatchOptions struct {
+	OnExit  []string      // ri's command lines, run on the dying process one after the other: "ri crash", "ri report -o visit"
+	MaxHold time.Duration // the longest that it is held for them
+}
+
+// DefaultOnExit is what is run where nothing is said.
+var DefaultOnExit = []string{"ri crash", "ri run goroutines"}
+
+// command is one of OnExit, taken apart.
+type command struct {
+	text  string
+	words []string // without the first, which is ri
+}
+
+// check takes the command lines apart. Those that name no target get the process.
+func (o *WatchOptions) check(choice TargetChoice) ([]command, error) {
+	if choice.Core != "" || choice.PID == "" {
+		return nil, Usagef("ri watch waits for a process to die: name it with -p PID (ri ps lists the Go processes here)")
+	}
+	if o.MaxHold <= 0 {
+		return nil, Usagef("--max-hold %s: must be more than 0", o.MaxHold)
+	}
+	var list []command
+	for _, text := range o.OnExit {
+		words, err := shellquote.Split(text)
+		if err != nil {
+			return nil, Usagef("--on-exit %q: %v", text, err)
+		}
+		if len(words) < 2 || words[0] != "ri" {
+			return nil, Usagef("--on-exit %q: give a command of ri, such as 'ri crash' or 'ri report -o visit'", text)
+		}
+		named := false
+		for _, w := range words[1:] {
+			named = named || strings.HasPrefix(w, "-p") || strings.HasPrefix(w, "--pid") || strings.HasPrefix(w, "-c") || strings.HasPrefix(w, "--core")
+		}
+		words = words[1:]
+		if !named {
+			words = append(words, "-p", choice.PID)
+		}
+		list = append(list, command{text, words})
+	}
+	return list, nil
+}
+
+// Watch waits until a process dies, and runs commands of ri on it in its last moment, with what it has on its standard output and error.
+// self is ri's own executable. The error has the exit code: none if the process exited with 0, 3 if it died in another way,
+// 5 if the hold came to its limit or a command failed, 1 if the process was gone before it could be held.
+func Watch(ctx context.Context, out *Output, choice TargetChoice, opt WatchOptions, self string) error {
+	commands, err := opt.check(choice)
+	if err != nil {
+		return err
+	}
+	for {
+		death, name, err := watchOnce(ctx, out, choice, opt.MaxHold, func(ctx context.Context, d attach.Death, name string) bool {
+			out.Log(fmt.Sprintf("%s %s dies: %s", time.Now().Format(time.RFC3339), name, d))
+			return runAll(ctx, out, commands, self)
+		})
+		if errors.Is(err, attach.ErrReplaced) {
+			out.Log(err.Error() + "; watching that")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return concludeWatch(out, name, death)
+	}
+}
+
+// deathSeen is how a watch ended.
+type deathSeen struct {
+	attach.Death
+	failed bool // a command did
+}
+
+// watchOnce watches one program of the process.
+func watchOnce(ctx context.Context, out *Output, choice TargetChoice, hold time.Duration, dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
+	s, err := OpenSession(choice)
+	if err != nil {
+		return deathSeen{}, "", err
+	}
+	defer s.Close()
+	name := s.Target.Describe()
+	p, ok := s.Target.(interface {
+		Watch(context.Context, attach.WatchOptions) (attach.Death, error)
+	})
+	if !ok {
+		return deathSeen{}, name, Refused(fmt.Errorf("watching %s: %w here", name, attach.ErrNotSupported))
+	}
+	thread, err := s.quietThread(ctx)
+	if err != nil {
+		return deathSeen{}, name, err
+	}
+	_ = s.File.Save() // who looks at the end has the symbols ready
+	out.Log(fmt.Sprintf("watching %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", name, thread))
+	result := deathSeen{}
+	result.Death, err = p.Watch(ctx, attach.WatchOptions{Thread: thread, MaxHold: hold, Dying: func(ctx context.Context, d attach.Death) {
+		result.failed = !dying(ctx, d, name)
+	}})
+	if err != nil {
+		return result, name, viewError(err)
+	}
+	return result, name, nil
+}
+
+// sysmonFrames is how far up a stack runtime.sysmon is looked for: it calls nothing deep.
+const sysmonFrames = 4096
+
+// quietThread finds the thread that runs runtime.sysmon: it runs no goroutines, so it gets hardly any signals. It is the one with a return address
+// into that function near the top of its stack.
+func (s *Session) quietThread(ctx context.Context) (int, error) {
+	begin, size, err := s.File.FuncRange("runtime.sysmon")
+	if err != nil {
+		return 0, Refused(fmt.Errorf("%s: %w", s.Target.Describe(), err))
+	}
+	begin += s.Bias
+	for range 5 { // it is begun a moment after the program
+		view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Snapshot})
+		if err != nil {
+			return 0, viewError(err)
+		}
+		stack := make([]byte, sysmonFrames)
+		for _, thread := range view.Threads() {
+			if pc := thread.Regs.PC(); pc >= begin && pc < begin+size {
+				view.Close()
+				return thread.ID, nil
+			}
+			n, _ := view.ReadMemory(stack, thread.Regs.SP())
+			for i := 0; i+8 <= n; i += 8 {
+				if word := littleEndian(stack[i:]); word > begin && word < begin+size {
+					view.Close()
+					return thread.ID, nil
+				}
+			}
+		}
+		view.Close()
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	return 0, Refused(fmt.Errorf("%s: none of its threads runs runtime.sysmon, by which ri watches: %w", s.Target.Describe(), attach.ErrNotSupported))
+}
+
+func littleEndian(b []byte) uint64 {
+	_ = b[7]
+	v := uint64(0)
+	for i := 7; i >= 0; i-- {
+		v = v<<8 | uint64(b[i])
+	}
+	return v
+}
+
+// runAll runs the commands on the dying process, and tells whether all went well: a finding (exit code 3) is no failure.
+func runAll(ctx context.Context, out *Output, commands []command, self string) bool {
+	well := true
+	for _, c := range commands {
+		if ctx.Err() != nil {
+			out.Log(fmt.Sprintf("ri: %s: not run: %v", c.text, context.Cause(ctx)))
+			well = false
+			continue
+		}
+		cmd := exec.CommandContext(ctx, self, c.words...)
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.WaitDelay = 2 * time.Second
+		cmd.Stdout, cmd.Stderr = out.Stdout, out.Stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == ExitFound {
+			err = nil
+		}
+		if err != nil {
+			out.Log(fmt.Sprintf("ri: %s: %v", c.text, err))
+			well = false
+		}
+	}
+	return well
+}
+
+func concludeWatch(out *Output, name string, d deathSeen) error {
+	switch {
+	case !d.Known:
+		return withCode(ExitFailed, fmt.Errorf("%s ended, and was gone before it could be held: nothing was run on it", name))
+	case d.OOM:
+		out.Log(name + " was " + d.String() + "; it was let go at once")
+		return ExitWith(ExitFound)
+	}
+	out.Log(fmt.Sprintf("%s: %s; held %s", name, d, shortDuration(d.Held)))
+	switch {
+	case d.Cut:
+		return withCode(ExitPartial, fmt.Errorf("%s was let go before all was done: raise --max-hold, or do less", name))
+	case d.failed:
+		return ExitWith(ExitPartial)
+	case d.Signal != 0 || d.Code != 0:
+		return ExitWith(ExitFound)
+	}
+	return nil
+}
