@@ -27,6 +27,7 @@ import (
 type WatchOptions struct {
 	Thread  int           // which is seized
 	MaxHold time.Duration // the longest that a dying process is held
+	Seized  func()        // called once the watch has begun; may be nil
 	// Dying is called while the process is held. Its context ends with the hold.
 	Dying func(ctx context.Context, d Death)
 }
@@ -142,6 +143,10 @@ func (w *watcher) follow(ctx context.Context) error {
 	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, unix.PTRACE_O_TRACEEXIT, 0, 0)
 	if e != 0 {
 		return w.refused(tid, e)
+	}
+	if w.opt.Seized != nil {
+		w.opt.Seized()
+		w.opt.Seized = nil
 	}
 	var info waitInfo
 	for {

@@ -80,6 +80,9 @@ func runScripts(t *testing.T, p testscript.Params, variables ...string) {
 		env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 		env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 		env.Setenv("NO_COLOR", "1")
+		if dying, err := filepath.Abs("testdata/dying"); err == nil { // what watch.txt builds
+			env.Setenv("DYING", dying)
+		}
 		for _, v := range variables {
 			name, value, _ := strings.Cut(v, "=")
 			env.Setenv(name, value)

@@ -67,13 +67,20 @@ func Watch(ctx context.Context, out *Output, choice TargetChoice, opt WatchOptio
 	if err != nil {
 		return err
 	}
+	verb, tries := "watching", 0
 	for {
-		death, name, err := watchOnce(ctx, out, choice, opt.MaxHold, func(ctx context.Context, d attach.Death, name string) bool {
+		death, name, err := watchOnce(ctx, out, choice, verb, opt.MaxHold, func(ctx context.Context, d attach.Death, name string) bool {
 			out.Log(fmt.Sprintf("%s %s dies: %s", time.Now().Format(time.RFC3339), name, d))
 			return runAll(ctx, out, commands, self)
 		})
 		if errors.Is(err, attach.ErrReplaced) {
 			out.Log(err.Error() + "; watching that")
+			verb, tries = "watching again:", execTries
+			continue
+		}
+		if errors.Is(err, attach.ErrExited) && tries > 0 && ctx.Err() == nil { // the old program is gone, the new one not there yet
+			tries--
+			time.Sleep(execNap)
 			continue
 		}
 		if err != nil {
@@ -83,6 +90,12 @@ func Watch(ctx context.Context, out *Output, choice TargetChoice, opt WatchOptio
 	}
 }
 
+// An exec takes milliseconds; of a large program on a busy machine, more.
+const (
+	execTries = 1000
+	execNap   = 5 * time.Millisecond
+)
+
 // deathSeen is how a watch ended.
 type deathSeen struct {
 	attach.Death
@@ -90,7 +103,7 @@ type deathSeen struct {
 }
 
 // watchOnce watches one program of the process.
-func watchOnce(ctx context.Context, out *Output, choice TargetChoice, hold time.Duration, dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
+func watchOnce(ctx context.Context, out *Output, choice TargetChoice, verb string, hold time.Duration, dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
 	s, err := OpenSession(choice)
 	if err != nil {
 		return deathSeen{}, "", err
@@ -108,9 +121,10 @@ func watchOnce(ctx context.Context, out *Output, choice TargetChoice, hold time.
 		return deathSeen{}, name, err
 	}
 	_ = s.File.Save() // who looks at the end has the symbols ready
-	out.Log(fmt.Sprintf("watching %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", name, thread))
 	result := deathSeen{}
-	result.Death, err = p.Watch(ctx, attach.WatchOptions{Thread: thread, MaxHold: hold, Dying: func(ctx context.Context, d attach.Death) {
+	result.Death, err = p.Watch(ctx, attach.WatchOptions{Thread: thread, MaxHold: hold, Seized: func() {
+		out.Log(fmt.Sprintf("%s %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", verb, name, thread))
+	}, Dying: func(ctx context.Context, d attach.Death) {
 		result.failed = !dying(ctx, d, name)
 	}})
 	if err != nil {
