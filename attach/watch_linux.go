@@ -118,6 +118,7 @@ func (p *Process) Watch(ctx context.Context, opt WatchOptions) (Death, error) {
 		err := <-ended
 		switch {
 		case errors.Is(err, errLent):
+			w.letGo()
 			w.share.lend(ctx)
 		case errors.Is(err, ErrSuspended):
 			for suspension.begun.Load() {
@@ -129,6 +130,17 @@ func (p *Process) Watch(ctx context.Context, opt WatchOptions) (Death, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			return w.death, cause
 		}
+	}
+}
+
+// letGo waits until the OS thread that had seized the thread has ended, which is what detaches.
+func (w *watcher) letGo() {
+	for range 10_000 {
+		st, err := readStatus(fmt.Sprintf("/proc/%d/task/%d/status", w.process.pid, w.opt.Thread))
+		if err != nil || st.TracerPid != os.Getpid() {
+			return
+		}
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 
