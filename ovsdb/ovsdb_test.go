@@ -61,7 +61,7 @@ func ovsdbTool(t *testing.T, args ...string) string {
 func TestOpenVSwitchReadsWhatWeWrite(t *testing.T) {
 	path, _ := garden(t)
 	log := ovsdbTool(t, "show-log", "-mm", path)
-	for _, want := range []string{`record 0: "garden" schema, version="1.2.0", cksum="0 0"`, `"dug it \"over\"`, `"let it rest"`,
+	for _, want := range []string{`record 0: "garden" schema, version="1.2.0", cksum="0 0"`, `"dug it "over"`, `"let it rest"`,
 		`name="leek <é\n>"`, `years=[-5, 3, 4611686018427387904]`, `notes={soil=loam, sun=noon}`, `state=fallow`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("ovsdb-tool show-log does not say %s:\n%s", want, log)
