@@ -3,7 +3,11 @@
 package attach
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"os"
+	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +29,8 @@ type Writer interface {
 
 // WritePieces implements Writer. There are at most 1,024.
 func (v *stoppedView) WritePieces(pieces []Piece) (int, error) {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	if v.ended.Load() {
 		return 0, v.Err()
 	}
@@ -69,4 +75,22 @@ func (v *stoppedView) WritePieces(pieces []Piece) (int, error) {
 		return written, fmt.Errorf("writing %s: process_vm_writev is refused (%v): a seccomp filter of ri's container? %w", v.name, e, ErrPermission)
 	}
 	return written, fmt.Errorf("writing %s: process_vm_writev: %w", v.name, e)
+}
+
+// Identity names this run of this program, and no other on any machine: the machine's boot, the process's start, in clock ticks since then, and a digest of the
+// auxiliary vector, whose random addresses each exec chooses anew.
+func (p *Process) Identity() string {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it the rest still tells
+	sum := sha256.Sum256(p.auxv)
+	return fmt.Sprintf("%s/%d/%x", strings.TrimSpace(string(boot)), p.startTime, sum[:8])
+}
+
+// Started is when the process was started.
+func (p *Process) Started() time.Time {
+	var since unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &since) != nil {
+		return time.Time{}
+	}
+	const ticks = 100 // sysconf(_SC_CLK_TCK), fixed for user space (USER_HZ)
+	return time.Now().Add(-time.Duration(since.Nano())).Add(time.Duration(p.startTime) * time.Second / ticks).Truncate(10 * time.Millisecond)
 }

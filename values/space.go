@@ -36,7 +36,8 @@ type Space struct {
 	searches  map[findKey][]Found // through fields, with the ways that led there
 	gs        *goroutineLayout
 	directTag *bool
-	values    int64 // how many values were looked at: see Values
+	trace     *Trace // of the expression that is being evaluated; see Assignable
+	values    int64  // how many values were looked at: see Values
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed
