@@ -43,9 +43,6 @@ func (o *Output) Conclude(r *Result) error {
 	for _, line := range r.lockWarnings() {
 		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", PrintableText(line))
 	}
-	if r.Transaction != nil && !o.Quiet {
-		fmt.Fprintln(o.Stderr, PrintableText(r.Transaction.line()))
-	}
 	if !o.Quiet {
 		fmt.Fprintln(o.Stderr, r.Cost())
 	}

@@ -9,6 +9,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/attach"
 	"ri/symbols"
 	"ri/values"
 )
@@ -41,6 +42,7 @@ func (h *Host) openFunctions() {
 		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
 		// goroutines
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
+		"waits": h.riWaits, "mark": h.riMark,
 		// the whole heap
 		"heap": h.riHeap,
 		// the program
@@ -289,8 +291,12 @@ func (h *Host) riAgain(L *lua.LState) int {
 	if !(seconds >= 0 && seconds <= 86400) {
 		L.ArgError(1, "seconds, up to a day")
 	}
+	live := L.OptString(2, "")
+	if live != "" && live != string(attach.Live) {
+		L.ArgError(2, "live, or nothing")
+	}
 	h.clock.pause()
-	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9))
+	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), live != "")
 	h.clock.resume()
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.again: %w", err))

@@ -32,6 +32,7 @@ func (g *goroutine) String() string {
 var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system", "stack", "locals", "labels"}
 
 func (h *Host) openGoroutines() {
+	h.openMarks()
 	t := h.lua.NewTable()
 	methods := map[string]*lua.LFunction{
 		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels),
@@ -304,6 +305,9 @@ func (h *Host) riStacks(L *lua.LState) int {
 		}
 		if g.Labels != nil {
 			t.RawSetString("labels", h.labelsTable(g.Labels))
+		}
+		if g.CreatedBy.Func != "" {
+			t.RawSetString("created_by", h.lineTable(g.CreatedBy.Func, g.CreatedBy.File, g.CreatedBy.Line))
 		}
 		if g.Broken != nil {
 			t.RawSetString("broken", lua.LString(g.Broken.Error()))

@@ -26,8 +26,8 @@ type Options struct {
 	Profile bool // samples are wanted
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
-	// Again waits and then takes a new look at the same Space; nil: ri.again is an error.
-	Again func(ctx context.Context, wait time.Duration) error
+	// Again waits and then takes a new look at the same Space, without a stop if live; nil: ri.again is an error.
+	Again func(ctx context.Context, wait time.Duration, live bool) error
 	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of
 	// all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of some pages. Then the
 	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives

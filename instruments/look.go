@@ -30,10 +30,11 @@ type look struct {
 	ctx        context.Context // of the look; a script's own ends with the script, and would take the view with it
 	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
 	ended      bool
-	stats      attach.Stats  // of all views that have ended
-	missed     int           // pages that a snapshot didn't have, since begin
-	changed    chan struct{} // a new view took the place of the old one
-	lacking    bool          // the script asked a copy for all memory that didn't have it
+	kind       attach.ViewKind // of the first view since begin
+	stats      attach.Stats    // of all views that have ended
+	missed     int             // pages that a snapshot didn't have, since begin
+	changed    chan struct{}   // a new view took the place of the old one
+	lacking    bool            // the script asked a copy for all memory that didn't have it
 }
 
 func newLook(s *Session, p *Plan) *look {
@@ -67,7 +68,7 @@ func (l *look) begin(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended, l.rehearsing = false, false
+	l.ended, l.rehearsing, l.kind = false, false, l.view.Kind()
 	return nil
 }
 
@@ -186,7 +187,7 @@ func (l *look) discard() {
 func (l *look) result() (attach.ViewKind, attach.Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.view.Kind(), l.stats
+	return l.kind, l.stats
 }
 
 // see makes view what is seen. The caller holds mu.
@@ -262,7 +263,10 @@ func (l *look) replaced(view attach.View) bool {
 }
 
 // again lets the target run for a while and takes a new view. The script calls it.
-func (l *look) again(ctx context.Context, wait time.Duration) error {
+//
+// live has the new look without a stop. Where the copy that was looked at lacks pages there is no second look: what was found will be
+// thrown away, and all begins again with a larger copy.
+func (l *look) again(ctx context.Context, wait time.Duration, live bool) error {
 	l.mu.Lock()
 	if l.rehearsing {
 		l.mu.Unlock()
@@ -276,6 +280,10 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 		l.mu.Unlock()
 		return err
 	}
+	if missedOf(l.view) > 0 {
+		l.mu.Unlock()
+		return errIncomplete
+	}
 	l.ended = true // nothing to let go while it runs
 	l.release()
 	l.mu.Unlock()
@@ -285,6 +293,11 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 	case <-time.After(wait):
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+	if live {
+		was := l.options
+		l.options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop}
+		defer func() { l.options = was }()
 	}
 	if err := l.take(ctx); err != nil {
 		return err
@@ -299,6 +312,9 @@ func (l *look) again(ctx context.Context, wait time.Duration) error {
 	}
 	return nil
 }
+
+// errIncomplete ends a script early whose results will not be used.
+var errIncomplete = errors.New("the copy lacks pages that the script reads")
 
 // viewError gives the exit code of a look that didn't come about.
 func viewError(err error) error {

@@ -15,6 +15,7 @@ type metatables struct {
 	place     *lua.LTable
 	goroutine *lua.LTable
 	heap      *lua.LTable
+	mark      *lua.LTable
 
 	equal, length, text, readOnly *lua.LFunction // of Go values
 }

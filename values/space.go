@@ -7,6 +7,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/symbols/flow"
 )
 
 // Errors that callers test for; each comes wrapped with what failed, where, and why.
@@ -35,9 +36,11 @@ type Space struct {
 	chans     map[*symbols.Type]*chanLayout
 	searches  map[findKey][]Found // through fields, with the ways that led there
 	gs        *goroutineLayout
+	waits     *queueLayout
+	flow      *flow.Program
+	byAddr    []symbols.Var // all package variables, by address
 	directTag *bool
-	trace     *Trace // of the expression that is being evaluated; see Assignable
-	values    int64  // how many values were looked at: see Values
+	values    int64 // how many values were looked at: see Values
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed

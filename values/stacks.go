@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/symbols"
 )
 
 // StackGroup is the goroutines that are in the same state with the same stack.
@@ -18,6 +19,9 @@ type StackGroup struct {
 	Frames             []Frame           // without CFA and variables: they are nobody's
 	Broken             error             // where unwinding broke off, of the first of them
 	Labels             map[string]string // pprof labels, if they were asked for
+	CreatedBy          symbols.Line      // the go statement of the first of them
+
+	addrs []uint64 // of the runtime.g of each of IDs
 }
 
 const (
@@ -394,12 +398,18 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 		if f.status == statusWaiting && g.l.waitReason >= 0 {
 			group.WaitReason = g.l.reason(f.reason)
 		}
+		if addr, err := g.s.Uint64(f.addr + uint64(max(g.l.goPC, 0))); err == nil && g.l.goPC >= 0 && addr != 0 {
+			if info, ok := g.s.PC(addr - 1); ok {
+				group.CreatedBy = info.Lines[0]
+			}
+		}
 		g.groups[key] = group
 		g.list = append(g.list, group)
 	}
 	group.Count++
 	if len(group.IDs) < maxGroupIDs {
 		group.IDs = append(group.IDs, f.id)
+		group.addrs = append(group.addrs, f.addr)
 	}
 	group.Wait = max(group.Wait, f.wait)
 }

@@ -1,3 +1,0 @@
-module changed
-
-go 1.20

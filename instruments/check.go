@@ -1,0 +1,24 @@
+package instruments
+
+import (
+	"strings"
+	"time"
+)
+
+// CheckOptions are what `ri check` passes to the recipe check.
+type CheckOptions struct {
+	Interval   time.Duration // between the two looks
+	Only, Skip []string      // names of checks
+}
+
+// PrepareCheck prepares the recipe check.
+func PrepareCheck(c *Catalogue, opt CheckOptions, look Look) (*Plan, error) {
+	args := []string{"interval=" + opt.Interval.String()}
+	if len(opt.Only) > 0 {
+		args = append(args, "only="+strings.Join(opt.Only, ","))
+	}
+	if len(opt.Skip) > 0 {
+		args = append(args, "skip="+strings.Join(opt.Skip, ","))
+	}
+	return Prepare(c, "check", args, look)
+}

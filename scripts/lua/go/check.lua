@@ -1,0 +1,120 @@
+-- What is wrong with a process that nothing is known of: a row of checks, each of which gives findings.
+
+local locks = require("checks_locks")
+local never = require("checks_never")
+
+-- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
+-- nothing and why it could not be done.
+local all = {}
+for _, part in ipairs { locks, never } do
+  for _, check in ipairs(part) do all[#all + 1] = check end
+end
+
+local rank = { critical = 1, warning = 2, info = 3 }
+
+local function names(text)
+  local set, any = {}, false
+  for name in text:gmatch("[^,%s]+") do
+    set[name], any = true, true
+  end
+  for name in pairs(set) do
+    local known, list = false, {}
+    for _, check in ipairs(all) do
+      known = known or check.name == name
+      list[#list + 1] = check.name
+    end
+    if not known then error(("there is no check %q; there are %s"):format(name, table.concat(list, ", ")), 0) end
+  end
+  return any and set or nil
+end
+
+-- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
+local function look(p)
+  local l = { params = p, core = ri.target().pid == 0, seconds = p.interval / 1e9 }
+  l.waits = ri.waits()
+  l.groups = ri.stacks()
+  l.state = {}
+  for _, g in ipairs(l.groups) do
+    for _, id in ipairs(g.ids) do l.state[id] = g end
+  end
+  local mark = ri.mark()
+  l.count = mark.count
+  -- A core has one moment only: there, what waits is taken to have waited for long if the runtime says so, or, where it says nothing, if it
+  -- is one of those that can't go on anyway.
+  l.second = not l.core and l.seconds > 0
+  if l.second then ri.again(l.seconds, "live") end
+  local known = {}
+  function l.still(id)
+    if known[id] == nil then
+      if l.second then
+        known[id] = mark:still(id)
+      else
+        local g = l.state[id]
+        known[id] = g ~= nil and (g.status == "waiting" or g.status == "syscall") and (g.wait == nil or g.wait >= 1)
+      end
+    end
+    return known[id]
+  end
+  -- waited says for how long a goroutine is known not to have run.
+  function l.waited(id)
+    local g = l.state[id]
+    if g and g.wait and g.count == 1 then return ("waits since at least %s"):format(ri.duration(math.floor(g.wait) * 1000000000)) end
+    if l.second then return ("did not run for the %s between two looks; since when is not recorded"):format(ri.duration(p.interval)) end
+    return "since when is not recorded"
+  end
+  return l
+end
+
+return {
+  title = "what is wrong with a process: deadlocks, what waits for ever, leaks",
+  category = "go",
+  description = [[
+Looks for what makes a Go process hang, leak or crawl, in a process of which nothing is known, and gives findings, the worst first: what, where, the
+evidence, and what to look at next. Exits with 3 if anything was found. Long waits alone are no finding: idle workers are healthy.
+
+There are two looks, interval apart; the second doesn't stop the process. Between them a goroutine that is said to be stuck has not run. Of a core there is one.
+
+Go records no holder of a lock. Who holds one is inferred: from the machine code of the functions on each stack, which says where Lock was
+passed and Unlock was not.]],
+  needs = { vars = { "runtime.allgs" } },
+  params = {
+    { name = "interval", type = "duration", default = "1s", min = 0, max = "1h", help = "between the two looks; 0: one look" },
+    { name = "only", type = "string", default = "", help = "only these checks, separated by commas" },
+    { name = "skip", type = "string", default = "", help = "not these checks" },
+  },
+  columns = {},
+  sample = [[
+critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind them
+  where: goroutine 7 in main.transfer (bank.go:41), goroutine 8 in main.transfer (bank.go:41)]],
+  run = function(p)
+    local only, skip = names(p.only), names(p.skip) or {}
+    local l = look(p)
+    local findings, done, left = {}, {}, {}
+    for i, check in ipairs(all) do
+      if (not only or only[check.name]) and not skip[check.name] then
+        local ok, list, why = pcall(check.run, l)
+        if not ok then list, why = nil, tostring(list):gsub("^[^:]*%.lua:%d+: ", "") end
+        if list then
+          done[#done + 1] = check.name
+          for j, f in ipairs(list) do
+            f.check, f.order = check.name, i * 10000 + j
+            findings[#findings + 1] = f
+          end
+        else
+          left[#left + 1] = ("%s (%s)"):format(check.name, why or "no reason given")
+        end
+      end
+    end
+    table.sort(findings, function(a, b)
+      if a.severity ~= b.severity then return rank[a.severity] < rank[b.severity] end
+      return a.order < b.order
+    end)
+    for _, f in ipairs(findings) do
+      f.order = nil
+      ri.finding(f)
+    end
+    print(("%s; checked: %s"):format(#findings == 0 and "nothing found" or #findings == 1 and "1 finding" or #findings .. " findings", table.concat(done, ", ")))
+    if #left > 0 then print("not checked: " .. table.concat(left, "; ")) end
+    if l.waits.unread then print(l.waits.unread) end
+  end,
+}

@@ -1,0 +1,183 @@
+--- The checks of `ri check` that have to do with locks.
+
+local waits = require("waits")
+
+local function count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
+
+-- list writes some goroutines' numbers.
+local function list(ids, most)
+  local parts = {}
+  for i = 1, math.min(#ids, most or 10) do parts[i] = tostring(ids[i]) end
+  return table.concat(parts, ", ") .. (#ids > #parts and ", ..." or "")
+end
+
+-- where writes where a goroutine is, in the program's own code.
+local function where(l, id)
+  local g = l.state[id]
+  local frame
+  for _, f in ipairs(g and g.frames or {}) do
+    if not f.func:find("^runtime%.") and not f.func:find("^sync%.") and not f.func:find("^internal/sync%.") and not f.func:find("^sync/atomic%.") then
+      frame = f
+      break
+    end
+  end
+  if not frame then return "goroutine " .. tostring(id) end
+  return ("goroutine %s in %s (%s)"):format(tostring(id), frame.func, waits.short(frame))
+end
+
+-- created writes where goroutines come from.
+local function created(l, id)
+  local g = l.state[id]
+  if g and g.created_by then return ("goroutine %s was created by %s at %s"):format(tostring(id), g.created_by.func, waits.short(g.created_by)) end
+end
+
+local function shared(l)
+  if not l.graph then
+    l.graph = waits.graph(l.waits.locks)
+    l.cycles = {}
+    l.deadlocked = {}
+    for _, cycle in ipairs(waits.cycles(l.graph)) do
+      local all = true
+      for _, step in ipairs(cycle) do all = all and l.still(step.id) end
+      if all then
+        l.cycles[#l.cycles + 1] = cycle
+        for _, step in ipairs(cycle) do l.deadlocked[step.id] = true end
+      end
+    end
+    l.stuck = waits.behind(l.graph, l.deadlocked)
+  end
+end
+
+local function deadlocks(l)
+  shared(l)
+  local out = {}
+  for _, cycle in ipairs(l.cycles) do
+    local set, places, evidence, kinds = {}, {}, {}, {}
+    for _, step in ipairs(cycle) do
+      set[step.id] = true
+      places[#places + 1] = where(l, step.id)
+      local e = step.edge
+      if e.holder then
+        evidence[#evidence + 1] = ("goroutine %s waits for %s, which goroutine %s holds (inferred): %s"):format(tostring(step.id), waits.name(e.lock), tostring(e.to), e.holder.evidence)
+        kinds[e.holder.reader and "reader" or "writer"] = true
+      else
+        evidence[#evidence + 1] = ("goroutine %s waits to read %s: goroutine %s waits to write it, and who comes after that has to wait"):format(tostring(step.id), waits.name(e.lock), tostring(e.to))
+        kinds.behind = true
+      end
+      evidence[#evidence + 1] = created(l, step.id)
+    end
+    evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(cycle[1].id), l.waited(cycle[1].id))
+    local _, n, behind = waits.behind(l.graph, set)
+    local what
+    local advice = "lock in the same order everywhere, or not while another lock is held; ri run locks shows all locks"
+    if #cycle == 1 and kinds.reader then
+      advice = "give the read lock back before taking the write lock, and look again at what was read"
+      what = "deadlock: a goroutine that holds an RWMutex for reading waits to write it (RLock, then Lock)"
+    elseif #cycle == 1 then
+      advice = "a method that locks must not be called with the lock held: split it into one that locks and one that doesn't"
+      what = "deadlock: a goroutine waits for a lock that it holds itself (Lock twice)"
+    elseif kinds.behind and kinds.reader and #cycle == 2 and cycle[1].edge.lock.addr == cycle[2].edge.lock.addr then
+      advice = "don't call what takes the read lock while it is held: split it into one that locks and one that doesn't"
+      what = "deadlock: recursive RLock: a goroutine that holds an RWMutex for reading reads it again behind a writer that waits for it"
+    else
+      what = ("deadlock: %d goroutines wait for each other's locks"):format(#cycle)
+    end
+    if n > 0 then
+      what = what .. (", and %d more behind"):format(n)
+      evidence[#evidence + 1] = ("behind: %s %s"):format(n == 1 and "goroutine" or "goroutines", list(behind))
+    end
+    local all = {}
+    for _, step in ipairs(cycle) do all[#all + 1] = step.id end
+    out[#out + 1] = {
+      severity = "critical", what = what, where = table.concat(places, ", "), evidence = evidence, goroutines = all,
+      next = advice,
+    }
+  end
+  return out
+end
+
+-- What a holder that doesn't run is doing, and whether that ends by itself.
+local function doing(state)
+  if state == "sleep" then return "time.Sleep" end
+  if state == "syscall" then return "a system call" end
+  if state == "IO wait" then return "network or file I/O" end
+  return state
+end
+
+local function held(l)
+  shared(l)
+  local out, seen = {}, {}
+  for _, lock in ipairs(l.waits.locks) do
+    for _, h in ipairs(lock.holders) do
+      local key = tostring(h.id) .. "/" .. ri.hex(lock.addr)
+      if not seen[key] and not l.graph[h.id] and not l.deadlocked[h.id] and l.still(h.id) then
+        seen[key] = true
+        local waiting = {}
+        for _, queue in ipairs { lock.want, lock.rwant } do
+          for _, id in ipairs(queue.ids) do
+            if l.still(id) then waiting[#waiting + 1] = id end
+          end
+        end
+        if #waiting > 0 and lock.kind ~= "WaitGroup" then
+          local _, n = waits.behind(l.graph, { [h.id] = true })
+          local what
+          local busy = doing(h.state)
+          if h.reader then
+            what = ("writer starved: a goroutine holds an RWMutex for reading in %s, %s to write it"):format(busy, count(lock.want.count, "goroutine") .. (lock.want.count == 1 and " waits" or " wait"))
+            if lock.rwant.count > 0 then what = what .. (", and %s behind"):format(count(lock.rwant.count, "reader")) end
+          else
+            what = ("lock held in %s, %s for it"):format(busy, count(n, "goroutine") .. (n == 1 and " waits" or " wait"))
+          end
+          local evidence = {
+            ("%s is held by goroutine %s (inferred): %s"):format(waits.name(lock), tostring(h.id), h.evidence),
+            ("goroutine %s: %s, %s"):format(tostring(h.id), h.state, l.waited(h.id)),
+            ("waiting: goroutines %s; goroutine %s %s"):format(list(waiting), tostring(waiting[1]), l.waited(waiting[1])),
+          }
+          evidence[#evidence + 1] = created(l, h.id)
+          out[#out + 1] = {
+            severity = "warning", what = what, where = waits.holder(h), evidence = evidence, goroutines = { h.id },
+            next = ("what is goroutine %s waiting for? ri run goroutines group=false; don't do what may last while the lock is held"):format(tostring(h.id)),
+          }
+        end
+      end
+    end
+  end
+  return out
+end
+
+local function abandoned(l)
+  shared(l)
+  local out = {}
+  for _, lock in ipairs(l.waits.locks) do
+    local waiting = {}
+    for _, queue in ipairs { lock.want, lock.rwant } do
+      for _, id in ipairs(queue.ids) do
+        if l.still(id) then waiting[#waiting + 1] = id end
+      end
+    end
+    local taken = lock.locked or lock.kind == "RWMutex" and lock.readers > 0
+    if lock.kind ~= "WaitGroup" and #lock.holders == 0 and #waiting > 0 and taken then
+      local evidence = { waits.name(lock) .. " is locked; goroutines " .. list(waiting) .. " wait for it; goroutine " .. tostring(waiting[1]) .. " " .. l.waited(waiting[1]) }
+      if l.waits.unheld then
+        evidence[2] = "holders could not be inferred: " .. l.waits.unheld
+      elseif lock.unseen > 0 then
+        evidence[2] = ("no stack that could be searched has a function that took it and didn't give it back; %s could not be searched"):format(count(lock.unseen, "goroutine"))
+      else
+        evidence[2] = "no goroutine's stack has a function that took it and didn't give it back: the one that locked it has returned, or locks through an interface or TryLock, which can't be followed"
+      end
+      out[#out + 1] = {
+        severity = "warning", what = ("lock that nobody seems to hold, %s for it"):format(count(#waiting, "goroutine") .. (#waiting == 1 and " waits" or " wait")),
+        where = where(l, waiting[1]), evidence = evidence, goroutines = waiting,
+        next = "look for a return without Unlock on the way out of what locks it",
+      }
+    end
+  end
+  return out
+end
+
+return {
+  { name = "deadlock", run = deadlocks },
+  { name = "lock-held", run = held },
+  { name = "lock-left", run = abandoned },
+  where = where, created = created, list = list, count = count,
+}

@@ -1,0 +1,126 @@
+package flow
+
+import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ri/symbols"
+)
+
+// build builds testdata/locks with a release of Go.
+func build(t *testing.T, toolchain string, args ...string) *symbols.File {
+	t.Helper()
+	exe := filepath.Join(t.TempDir(), "locks")
+	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, args...), ".")...)
+	cmd.Dir = "testdata/locks"
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain, "GOFLAGS=-mod=mod")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	file, err := os.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	f, err := symbols.Open(file, exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// calls of main.here in a function, in the order of the source.
+func calls(t *testing.T, f *symbols.File, function string) []uint64 {
+	t.Helper()
+	_, entry, err := f.Func(function)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, here, _ := f.Func("main.here")
+	code, _ := f.Code(entry)
+	byLine := map[int]uint64{}
+	lines := []int{}
+	for i := 0; i+5 <= len(code); i++ {
+		if code[i] == 0xe8 && entry+uint64(i)+5+uint64(int64(int32(binary.LittleEndian.Uint32(code[i+1:])))) == here {
+			info, _ := f.PC(entry + uint64(i))
+			line := info.Lines[0].Line
+			if _, ok := byLine[line]; !ok {
+				lines = append(lines, line)
+			}
+			byLine[line] = entry + uint64(i)
+		}
+	}
+	var out []uint64
+	for len(lines) > 0 {
+		low := 0
+		for i := range lines {
+			if lines[i] < lines[low] {
+				low = i
+			}
+		}
+		out = append(out, byLine[lines[low]])
+		lines = append(lines[:low], lines[low+1:]...)
+	}
+	return out
+}
+
+// describe says what is held: how many, R for readers, ? where the address isn't known in the frame.
+func describe(s *State) string {
+	if s == nil {
+		return "-"
+	}
+	var parts []string
+	for _, h := range s.Held {
+		text := "W"
+		if h.Reader {
+			text = "R"
+		}
+		if !found(s, h.Lock) {
+			text += "?"
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "")
+}
+
+func found(s *State, e *Expr) bool {
+	for ; e != nil; e = e.Base {
+		if _, ok := s.Slot(e); ok || e.Kind == Constant || e.Kind == Stack {
+			return true
+		}
+	}
+	return false
+}
+
+func TestHeld(t *testing.T) {
+	for _, toolchain := range []string{"local", "go1.20.14", "go1.24.6"} {
+		for _, flags := range [][]string{nil, {"-gcflags=all=-N -l"}} {
+			f := build(t, toolchain, flags...)
+			rw, err := f.Type("sync.RWMutex")
+			if err != nil {
+				t.Fatal(err)
+			}
+			field, err := rw.FieldByName("readerCount")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := New(f, field.Offset)
+			for function, want := range map[string]string{
+				"main.plain": "W,", "main.deferred": "W,WW", "main.reader": "R,W,", "main.global": "W,W,", "main.branch": ",W,",
+				"main.loop": "W,,", "main.helped": "W,", "main.calls": ",", "main.function": "W", "main.switched": "W,,W",
+			} {
+				var got []string
+				for _, pc := range calls(t, f, function) {
+					got = append(got, describe(p.At(pc)))
+				}
+				if text := strings.ReplaceAll(strings.Join(got, ","), "-", ""); text != want { // -: only a switch's table leads there
+					t.Errorf("%s %v: %s holds %q, not %q", toolchain, flags, function, text, want)
+				}
+			}
+		}
+	}
+}

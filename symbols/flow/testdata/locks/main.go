@@ -1,0 +1,165 @@
+// Program locks has functions that hold a lock at a call of here, in every way that the compiler knows.
+package main
+
+import (
+	"os"
+	"sync"
+)
+
+type account struct {
+	id  int
+	mu  sync.Mutex
+	rw  sync.RWMutex
+	out chan int
+}
+
+var shared account
+
+var pointed = &account{}
+
+//go:noinline
+func here(n int) { os.NewFile(uintptr(n), "") }
+
+//go:noinline
+func plain(a *account) {
+	a.mu.Lock()
+	here(1)
+	a.mu.Unlock()
+	here(2)
+}
+
+//go:noinline
+func deferred(a, b *account) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	here(1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	here(2)
+}
+
+//go:noinline
+func reader(a *account) {
+	a.rw.RLock()
+	here(1)
+	a.rw.RUnlock()
+	a.rw.Lock()
+	here(2)
+	a.rw.Unlock()
+	here(3)
+}
+
+//go:noinline
+func global() {
+	shared.mu.Lock()
+	here(1)
+	shared.mu.Unlock()
+	pointed.rw.Lock()
+	here(2)
+	pointed.rw.Unlock()
+	here(3)
+}
+
+//go:noinline
+func branch(a *account, n int) {
+	a.mu.Lock()
+	if n > 3 {
+		a.mu.Unlock()
+		here(1)
+		return
+	}
+	here(2)
+	a.mu.Unlock()
+	here(3)
+}
+
+//go:noinline
+func loop(all []*account) {
+	for _, a := range all {
+		a.mu.Lock()
+		here(1)
+		a.mu.Unlock()
+		here(2)
+	}
+	here(3)
+}
+
+//go:noinline
+func (a *account) lock() { a.mu.Lock() }
+
+//go:noinline
+func (a *account) unlock() { a.mu.Unlock() }
+
+//go:noinline
+func helped(a *account) {
+	a.lock()
+	here(1)
+	a.unlock()
+	here(2)
+}
+
+//go:noinline
+func (a *account) balanced() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.id
+}
+
+//go:noinline
+func calls(a *account) {
+	here(a.balanced())
+	here(2)
+}
+
+//go:noinline
+func function(a *account) {
+	a.mu.Lock()
+	defer func() {
+		a.id++
+		a.mu.Unlock()
+	}()
+	here(1)
+}
+
+//go:noinline
+func switched(a *account, n int) {
+	a.mu.Lock()
+	switch n {
+	case 0:
+		here(1)
+	case 1:
+		a.id = 3
+	case 2:
+		a.mu.Unlock()
+		here(2)
+		return
+	case 3:
+		a.id = 5
+	case 4:
+		a.id = 7
+	case 5:
+		a.id = 8
+	case 6:
+		a.id = 9
+	case 7:
+		a.id = 10
+	case 8:
+		a.id = 11
+	}
+	here(3)
+	a.mu.Unlock()
+}
+
+func main() {
+	a, b := &account{}, &account{}
+	plain(a)
+	deferred(a, b)
+	reader(a)
+	global()
+	branch(a, len(os.Args))
+	loop([]*account{a, b})
+	helped(a)
+	calls(a)
+	function(a)
+	switched(a, len(os.Args))
+}

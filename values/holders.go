@@ -1,0 +1,330 @@
+package values
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+
+	"ri/symbols"
+	"ri/symbols/flow"
+)
+
+// Holder is a goroutine that has a lock, as far as its frames tell. Go records no holder: this is inferred from the machine code of the functions
+// on its stack (see package flow) and from what their frames hold.
+type Holder struct {
+	ID       int64
+	Addr     uint64 // of its runtime.g
+	Reader   bool
+	Function symbols.Line // the frame, and where in it the goroutine is
+	Site     symbols.Line // where it called Lock
+	Deferred bool         // a deferred Unlock lies in the frame
+	State    string       // its wait reason, or its status
+}
+
+// String is the evidence, in words.
+func (h *Holder) String() string {
+	lock, unlock := "Lock", "Unlock"
+	if h.Reader {
+		lock, unlock = "RLock", "RUnlock"
+	}
+	text := fmt.Sprintf("goroutine %d called %s at %s:%d in %s and is at line %d now; no path through that function's code from there to here calls %s",
+		h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, h.Function.Line, unlock)
+	if h.Site.Func != h.Function.Func {
+		text = fmt.Sprintf("goroutine %d called %s at %s:%d in %s, which returned without %s", h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, unlock)
+	}
+	if h.Deferred {
+		text += "; a deferred " + unlock + " for it waits in its frame"
+	}
+	return text
+}
+
+// program is the analysis of the executable's code, kept for all looks.
+func (s *Space) program() (*flow.Program, error) {
+	l, err := s.queueLayout()
+	if err != nil {
+		return nil, err
+	}
+	if s.flow == nil {
+		s.flow = flow.New(s.file, l.readerCount)
+	}
+	return s.flow, nil
+}
+
+// FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w where all is set.
+func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func()) error {
+	program, err := s.program()
+	if err != nil {
+		return err
+	}
+	f := &holderSearch{s: s, p: program, locks: map[uint64]*Lock{}, waits: map[uint64]uint64{}, all: all, out: w}
+	for _, lock := range w.Locks {
+		if lock.Kind == "WaitGroup" {
+			continue
+		}
+		f.locks[lock.Addr] = lock
+		for _, list := range [][]Waiter{lock.Writers, lock.Readers} {
+			for _, waiter := range list {
+				f.waits[waiter.Addr] = lock.Addr
+			}
+		}
+	}
+	if len(f.locks) == 0 && !all {
+		return nil
+	}
+	unseen := 0
+	for _, group := range groups {
+		if group.Broken != nil && len(group.Frames) == 0 {
+			unseen += group.Count
+			continue
+		}
+		if !f.mayHold(group.Frames) {
+			continue
+		}
+		unseen += group.Count - len(group.addrs)
+		for _, addr := range group.addrs {
+			if check != nil {
+				check()
+			}
+			g, err := s.goroutineAt(addr)
+			if err != nil || g == nil {
+				unseen++
+				continue
+			}
+			f.goroutine(g)
+		}
+	}
+	for _, lock := range w.Locks {
+		lock.Unseen = unseen
+	}
+	return nil
+}
+
+type holderSearch struct {
+	s     *Space
+	p     *flow.Program
+	locks map[uint64]*Lock
+	waits map[uint64]uint64 // the lock that a goroutine, by its runtime.g, waits for
+	all   bool
+	out   *Waits
+}
+
+// mayHold tells whether a stack has a function that holds a lock where it is.
+func (f *holderSearch) mayHold(frames []Frame) bool {
+	for i := range frames {
+		if s := f.stateAt(&frames[i]); s != nil && len(s.Held) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *holderSearch) stateAt(frame *Frame) *flow.State {
+	if frame.Inlined || flow.IsLockFunction(frame.Func) {
+		return nil
+	}
+	return f.p.At(frame.at - f.s.bias)
+}
+
+// goroutine finds the locks that one goroutine holds.
+func (f *holderSearch) goroutine(g *Goroutine) {
+	frames, _ := g.unwind(0)
+	for i := range frames {
+		frame := &frames[i]
+		state := f.stateAt(frame)
+		if state == nil || len(state.Held) == 0 {
+			continue
+		}
+		function, site := "", symbols.Line{}
+		where := frame.Line
+		var lines []symbols.Line
+		if info, ok := f.s.PC(frame.at); ok {
+			function, site = flow.Site(info.Lines)
+			if function == "" {
+				where = info.Lines[0]
+			} else {
+				where = site
+			}
+			lines = info.Lines
+		}
+		for _, held := range state.Held {
+			addr, ok := f.s.evaluate(held.Lock, state, frame.CFA)
+			if !ok || addr == 0 {
+				continue
+			}
+			// In the middle of that very Lock it is not yet held.
+			if function != "" && site == held.Site && (f.waits[g.Addr] == 0 || f.waits[g.Addr] == addr) {
+				continue
+			}
+			at := where
+			for _, line := range lines {
+				if line.Func == held.Site.Func {
+					at = line
+				}
+			}
+			h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: at, Site: held.Site, State: g.Status}
+			if g.WaitReason != "" {
+				h.State = g.WaitReason
+			}
+			h.Deferred = f.p.Deferred(state, held.Lock)
+			f.holds(addr, held.RW, h)
+		}
+	}
+}
+
+// holds notes a holder, if the lock's own words don't speak against it.
+func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
+	lock := f.locks[addr]
+	if lock == nil {
+		if !f.all {
+			return
+		}
+		lock = &Lock{Addr: addr, Kind: "Mutex"}
+		if rw {
+			lock.Kind = "RWMutex"
+		}
+		f.s.readLock(lock)
+		if !lock.Locked && lock.Active == 0 {
+			return
+		}
+		f.locks[addr] = lock
+		f.out.Locks = append(f.out.Locks, lock)
+	}
+	if !h.Reader && !lock.Locked && !lock.Pending || h.Reader && lock.Active == 0 {
+		return
+	}
+	if !h.Reader && rw != (lock.Kind == "RWMutex") && rw {
+		return
+	}
+	lock.Holders = append(lock.Holders, h)
+}
+
+// evaluate finds the value of an expression in a frame.
+func (s *Space) evaluate(e *flow.Expr, state *flow.State, cfa uint64) (uint64, bool) {
+	if off, ok := state.Slot(e); ok {
+		w, err := s.Uint64(cfa + uint64(off))
+		return w, err == nil
+	}
+	if off, by, ok := state.Near(e); ok {
+		w, err := s.Uint64(cfa + uint64(off))
+		return w - uint64(by), err == nil
+	}
+	switch e.Kind {
+	case flow.Constant:
+		return uint64(e.N) + s.bias, true
+	case flow.Stack:
+		return cfa + uint64(e.N), true
+	case flow.Sum:
+		base, ok := s.evaluate(e.Base, state, cfa)
+		return base + uint64(e.N), ok && base != 0
+	case flow.Load:
+		base, ok := s.evaluate(e.Base, state, cfa)
+		if !ok || base == 0 {
+			return 0, false
+		}
+		w, err := s.Uint64(base + uint64(e.N))
+		return w, err == nil
+	}
+	return 0, false
+}
+
+// NameLocks finds names for locks: of package variables, or of the types that frames' variables lead to.
+func (s *Space) NameLocks(w *Waits) {
+	for _, lock := range w.Locks {
+		if lock.Name = s.variableAt(lock.Addr); lock.Name != "" {
+			continue
+		}
+		var ids []uint64
+		for _, h := range lock.Holders {
+			ids = append(ids, h.Addr)
+		}
+		for _, list := range [][]Waiter{lock.Writers, lock.Readers, lock.Waiting} {
+			if len(list) > 0 {
+				ids = append(ids, list[0].Addr)
+			}
+		}
+		for _, addr := range ids[:min(len(ids), 4)] {
+			if lock.Name = s.nameFromFrames(addr, lock.Addr); lock.Name != "" {
+				break
+			}
+		}
+	}
+}
+
+// variableAt names what lies at an address in a package variable: "main.store.mu"; "" for the heap.
+func (s *Space) variableAt(addr uint64) string {
+	if s.byAddr == nil {
+		s.byAddr = s.file.AllVars()
+		sort.Slice(s.byAddr, func(i, j int) bool { return s.byAddr[i].Addr < s.byAddr[j].Addr })
+	}
+	at := addr - s.bias
+	i := sort.Search(len(s.byAddr), func(i int) bool { return s.byAddr[i].Addr > at }) - 1
+	if i < 0 || s.byAddr[i].Type == nil || at-s.byAddr[i].Addr >= uint64(max(s.byAddr[i].Type.Size, 1)) {
+		return ""
+	}
+	v := s.byAddr[i]
+	return s.file.ShortName(v.Name) + fieldPath(v.Type, int64(at-v.Addr))
+}
+
+// fieldPath names what lies at an offset in a type, down to sync's types: ".shards[3].mu".
+func fieldPath(t *symbols.Type, off int64) string {
+	path := ""
+	for range 32 {
+		if strings.HasPrefix(t.Name, "sync.") {
+			return path
+		}
+		switch t.Kind {
+		case reflect.Struct:
+			fields := t.Fields()
+			i := slices.IndexFunc(fields, func(f symbols.Field) bool {
+				return off >= f.Offset && off < f.Offset+max(f.Type.Size, 1)
+			})
+			if i < 0 {
+				return path
+			}
+			path += "." + fields[i].Name
+			off, t = off-fields[i].Offset, fields[i].Type
+		case reflect.Array:
+			e := t.Elem()
+			if e == nil || e.Size <= 0 {
+				return path
+			}
+			path += fmt.Sprintf("[%d]", off/e.Size)
+			off, t = off%e.Size, e
+		default:
+			return path
+		}
+	}
+	return path
+}
+
+// nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
+func (s *Space) nameFromFrames(gaddr, addr uint64) string {
+	g, err := s.goroutineAt(gaddr)
+	if err != nil || g == nil {
+		return ""
+	}
+	frames, _ := g.Stack(64)
+	for i := range frames {
+		f := &frames[i]
+		if flow.IsLockFunction(f.Func) || strings.HasPrefix(f.Func, "runtime.") {
+			continue
+		}
+		vars, _ := g.Vars(f)
+		for _, v := range vars {
+			t := v.Value.Type
+			if t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct && !strings.HasPrefix(t.Elem().Name, "sync.") {
+				base, err := s.Uint64(v.Value.Addr)
+				if err == nil && base != 0 && addr >= base && addr-base < uint64(max(t.Elem().Size, 1)) {
+					return s.file.ShortName(t.Elem().Name) + fieldPath(t.Elem(), int64(addr-base))
+				}
+			}
+			if base := v.Value.Addr; addr >= base && addr-base < uint64(max(t.Size, 1)) && t.Kind == reflect.Struct {
+				return v.Name + fieldPath(t, int64(addr-base)) + " in " + f.Func
+			}
+		}
+	}
+	return ""
+}
