@@ -1,6 +1,7 @@
 package instruments
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ func (h *Host) openHeap() {
 	methods := h.lua.NewTable()
 	for name, f := range map[string]func(*lua.LState, *values.Heap) int{
 		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked,
+		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
 	} {
 		methods.RawSetString(name, h.function(func(L *lua.LState) int {
 			u, _ := L.Get(1).(*lua.LUserData)
@@ -51,7 +53,7 @@ func (h *Host) openHeap() {
 	h.metas.heap = t
 }
 
-var heapMethods = []string{"types", "object", "stats", "waiting", "blocked"}
+var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "path", "retainers", "instances", "users"}
 
 // riHeap walks the whole heap, once for each look.
 func (h *Host) riHeap(L *lua.LState) int {
@@ -170,11 +172,126 @@ func (h *Host) pushWaits(L *lua.LState, waits []values.Waiting) int {
 			if o.Object != 0 {
 				row.RawSetString("object", h.uint64Value(o.Object))
 				row.RawSetString("type", lua.LString(o.Type))
+				row.RawSetString("field", lua.LString(o.Field))
 			}
 			on.Append(row)
 		}
 		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", on, "never", w.Never))
 	}
 	L.Push(all)
+	return 1
+}
+
+// heapPath is h:path(addr|value): {text, root, goroutine, steps}, or nil and why there is none.
+func (h *Host) heapPath(L *lua.LState, walked *values.Heap) int {
+	addr := h.addressArg(L, 2)
+	if walked == nil {
+		L.Push(lua.LNil)
+		return 1
+	}
+	p, err := walked.Path(addr)
+	if err != nil {
+		L.Push(lua.LNil)
+		L.Push(lua.LString(err.Error()))
+		return 2
+	}
+	steps := h.lua.CreateTable(len(p.Steps), 0)
+	for _, s := range p.Steps {
+		steps.Append(h.table("addr", s.Addr, "type", s.Type, "text", s.Text))
+	}
+	t := h.table("text", p.Text, "root", p.Root, "steps", steps)
+	if p.Goroutine != 0 {
+		t.RawSetString("goroutine", h.int64Value(p.Goroutine))
+	}
+	L.Push(t)
+	return 1
+}
+
+// heapTypeArg is a type's name that there are objects of.
+func (h *Host) heapTypeArg(L *lua.LState, walked *values.Heap, n int) string {
+	name := L.CheckString(n)
+	if walked == nil {
+		return name
+	}
+	if ok, near := walked.TypeNamed(name); !ok {
+		if len(near) > 0 {
+			L.RaiseError("the heap has no objects of type %s; it has %s", name, strings.Join(near, ", "))
+		}
+		L.RaiseError("the heap has no objects of type %s; h:types() lists what it has", name)
+	}
+	return name
+}
+
+// heapRetainers is h:retainers(type): who keeps the objects of a type.
+func (h *Host) heapRetainers(L *lua.LState, walked *values.Heap) int {
+	name := h.heapTypeArg(L, walked, 2)
+	all := h.lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	retainers, err := walked.Retainers(name)
+	if err != nil {
+		h.raise(L, fmt.Errorf("h:retainers: %w", err))
+	}
+	for _, r := range retainers {
+		h.check(L)
+		t := h.table("count", r.Count, "bytes", r.Bytes, "root", r.Root, "example", r.Example)
+		if r.Holder != "" {
+			t.RawSetString("holder", lua.LString(r.Holder))
+		}
+		if r.Goroutine != 0 {
+			t.RawSetString("goroutine", h.int64Value(r.Goroutine))
+		}
+		if r.CreatedBy.Func != "" {
+			t.RawSetString("created_by", h.lineTable(r.CreatedBy.Func, r.CreatedBy.File, r.CreatedBy.Line))
+		}
+		all.Append(t)
+	}
+	return 1
+}
+
+// heapInstances is h:instances(type, max?): addresses of live objects of a type.
+func (h *Host) heapInstances(L *lua.LState, walked *values.Heap) int {
+	name, most := h.heapTypeArg(L, walked, 2), L.OptInt(3, 1000)
+	all := h.lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, addr := range walked.Instances(name, most) {
+		all.Append(h.uint64Value(addr))
+	}
+	return 1
+}
+
+// heapUsers is h:users(addr|value): which package variables and goroutines lead to an object.
+func (h *Host) heapUsers(L *lua.LState, walked *values.Heap) int {
+	addr := h.addressArg(L, 2)
+	u := &values.HeapUsers{}
+	if walked != nil {
+		var err error
+		if u, err = walked.Users(addr); err != nil {
+			if errors.Is(err, values.ErrNotFound) {
+				L.Push(lua.LNil)
+				L.Push(lua.LString(err.Error()))
+				return 2
+			}
+			h.raise(L, fmt.Errorf("h:users: %w", err))
+		}
+	}
+	list := func(texts []string) *lua.LTable {
+		t := h.lua.CreateTable(len(texts), 0)
+		for _, s := range texts {
+			t.Append(lua.LString(s))
+		}
+		return t
+	}
+	goroutines := h.lua.CreateTable(len(u.Goroutines), 0)
+	for _, g := range u.Goroutines {
+		h.check(L)
+		goroutines.Append(h.table("goroutine", h.goroutineValue(g.Goroutine), "waits", g.Waits, "never", g.Never))
+	}
+	L.Push(h.table("variables", list(u.Variables), "goroutines", goroutines, "other", list(u.Other), "truncated", u.Truncated))
 	return 1
 }

@@ -42,6 +42,9 @@ type Heap struct {
 	done    int64
 
 	typedWork, untypedWork queue
+	collect                func(object, parent uint32) // instead of marking: is told each pointer
+	fill                   []uint32
+	edges                  *edges
 	conservative           int64 // bytes that were gone through word by word
 
 	shapes    []*shape

@@ -67,6 +67,10 @@ func (h *Heap) visit(p uint64, candidate, parent uint32) {
 
 func (h *Heap) visitObject(sp *heapSpan, slot uint32, p uint64, candidate, parent uint32) {
 	object := sp.first + slot
+	if h.collect != nil {
+		h.collect(object, parent)
+		return
+	}
 	seen := h.marks[object/64]>>(object%64)&1 != 0
 	if seen && (candidate == 0 || h.types[object]&3 >= strengthExact && !h.betterName(sp, object, candidate)) {
 		return

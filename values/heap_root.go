@@ -319,7 +319,7 @@ func (h *Heap) markSpecials() {
 		}
 	})
 	for _, object := range h.finalized {
-		if h.isLive(object) {
+		if h.isLive(object) || h.collect != nil {
 			continue
 		}
 		// All that it leads to, but not the object: it is gone through without being marked.

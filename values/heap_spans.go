@@ -381,6 +381,11 @@ func (h *Heap) pointerBits(sp *heapSpan, off uint64) uint64 {
 // bitsAt reads up to 64 bits of a bitmap.
 func bitsAt(bitmap []byte, first, n uint64) (bits uint64) {
 	at := first / 8
+	if at+9 <= uint64(len(bitmap)) {
+		bits = binary.LittleEndian.Uint64(bitmap[at:]) >> (first % 8)
+		bits |= uint64(bitmap[at+8]) << (63 - first%8) << 1
+		return bits & (1<<(n-1)<<1 - 1)
+	}
 	var word [16]byte
 	if at > uint64(len(bitmap)) {
 		return 0

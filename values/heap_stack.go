@@ -229,7 +229,7 @@ func (s *stackScan) pointer(word uint64, candidate uint32, guess bool) {
 		return
 	}
 	object := sp.first + slot
-	if s.h.isLive(object) && (candidate == 0 || s.h.types[object]&3 >= strengthExact) {
+	if s.h.collect == nil && s.h.isLive(object) && (candidate == 0 || s.h.types[object]&3 >= strengthExact) {
 		return
 	}
 	s.h.visitObject(sp, slot, word, candidate, s.root())

@@ -3,6 +3,7 @@ package values_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -144,4 +145,99 @@ func TestHeapEnds(t *testing.T) {
 	if !errors.Is(err, why) {
 		t.Errorf("it ended with %v", err)
 	}
+}
+
+// The way to an object is an expression that leads there.
+func TestHeapPaths(t *testing.T) {
+	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
+		l, h := lookAtHeap(t, v)
+		for _, name := range []string{"main.Object", "main.Block", "main.Big", "main.Boxed", "[]*main.Block", "map[string]int", "chan *main.Object"} {
+			addrs := h.Instances(name, 300)
+			if len(addrs) == 0 {
+				t.Errorf("no %s", name)
+			}
+			checked := 0
+			for _, addr := range addrs {
+				p, err := h.Path(addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.HasPrefix(p.Text, "main.store.") || strings.Contains(p.Text, "times}") || strings.Contains(p.Text, ".synced.") || strings.Contains(p.Text, ".atomic.") ||
+					strings.Contains(p.Text, "fns[") || strings.Contains(p.Text, ".queue[") {
+					continue // no expression
+				}
+				value, err := l.Eval(p.Text)
+				if err != nil {
+					t.Errorf("%s: %v", p.Text, err)
+					break
+				}
+				at := value.Addr
+				switch value.Type.Kind {
+				case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Chan:
+					if at, err = l.Uint64(value.Addr); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if at != addr {
+					t.Errorf("%s is at %#x, the object at %#x", p.Text, at, addr)
+					break
+				}
+				checked++
+			}
+			if checked == 0 && name != "chan *main.Object" && !(v.Toolchain == "go1.20.14" && name == "main.Boxed") {
+				p, _ := h.Path(addrs[0])
+				t.Errorf("no path to a %s is an expression: %s", name, p.Text)
+			}
+		}
+	})
+}
+
+// Who keeps objects, and what leads to one.
+func TestHeapHolders(t *testing.T) {
+	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
+		l, h := lookAtHeap(t, v)
+		retainers, err := h.Retainers("map[string]int")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(retainers) != 1 || retainers[0].Root != "main.store" || retainers[0].Holder != "main.Object" || retainers[0].Count != 5000 {
+			t.Errorf("map[string]int: %+v", retainers)
+		}
+		users, err := h.Users(l.pointer(t, "main.store.list"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(users.Variables, "main.store") || users.Truncated {
+			t.Errorf("main.store.list: %+v", users)
+		}
+		for _, w := range h.Waiting() {
+			for _, on := range w.On {
+				if on.Object == 0 {
+					continue
+				}
+				users, err := h.Users(on.Addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, u := range users.Goroutines {
+					if w.Never && !u.Never {
+						t.Errorf("goroutine %d (%s) can't be woken, but goroutine %d leads to what it waits for", w.Goroutine.ID, w.Goroutine.Start.Func, u.Goroutine.ID)
+					}
+				}
+				if w.Never && len(users.Variables)+len(users.Other) > 0 {
+					t.Errorf("goroutine %d (%s) can't be woken, but %v %v lead to what it waits for", w.Goroutine.ID, w.Goroutine.Start.Func, users.Variables, users.Other)
+				}
+			}
+		}
+	})
+}
+
+// pointer evaluates an expression and gives the pointer that it is.
+func (l *looked) pointer(t testing.TB, expr string) uint64 {
+	t.Helper()
+	word, err := l.eval(t, expr).Word()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return word
 }

@@ -30,8 +30,9 @@ type Awaited struct {
 	Addr   uint64 // of the channel, the lock's semaphore, the Cond's list
 	Type   string // of the object that it is part of; "" outside the heap
 	Object uint64 // base of that object, 0 outside the heap
+	Field  string // where in that object: ".mu.sema"; "" for a channel
 
-	channel bool
+	kind waitKind
 }
 
 // waitKind is how a wait reason's goroutine is queued.
@@ -157,7 +158,7 @@ func (h *Heap) readWaits() error {
 					break
 				}
 				known = true
-				h.mask(at, at+uint64(l.c), sg.c, &w, true)
+				h.mask(at, at+uint64(l.c), sg.c, &w, kind)
 				at = sg.link
 			}
 		case waitsSemaphore, waitsCond:
@@ -173,11 +174,11 @@ func (h *Heap) readWaits() error {
 			}
 			if ok && sg.g == g.Addr && sg.elem != 0 {
 				known = true
-				h.mask(sg.addr, sg.addr+uint64(l.elem), sg.elem, &w, false)
+				h.mask(sg.addr, sg.addr+uint64(l.elem), sg.elem, &w, kind)
 			} else if kind == waitsCond {
 				if list := h.notifyList(g, l); list != 0 {
 					known = true
-					w.On = append(w.On, Awaited{Addr: list})
+					w.On = append(w.On, Awaited{Addr: list, kind: kind})
 				}
 			}
 		}
@@ -189,8 +190,8 @@ func (h *Heap) readWaits() error {
 }
 
 // mask has the word at addr of a sudog not followed: it is how the goroutine waits, and no use of what it waits for.
-func (h *Heap) mask(record, addr, awaited uint64, w *Waiting, channel bool) {
-	w.On = append(w.On, Awaited{Addr: awaited, channel: channel})
+func (h *Heap) mask(record, addr, awaited uint64, w *Waiting, kind waitKind) {
+	w.On = append(w.On, Awaited{Addr: awaited, kind: kind})
 	h.untraced[addr] = true
 	if sp, slot := h.find(record); sp != nil {
 		object := sp.first + slot
@@ -342,11 +343,8 @@ func (h *Heap) markBlocked() error {
 			if sp == nil {
 				continue
 			}
-			candidate := uint32(0)
-			if on.channel {
-				candidate = h.channelAt(on.Addr)
-			}
-			h.visit(on.Addr, candidate, h.newRoot(heapRoot{kind: rootGoroutine, index: w.index, goroutine: w.Goroutine.ID}))
+			addr, candidate := h.awaitedShape(w, on)
+			h.visit(addr, candidate, h.newRoot(heapRoot{kind: rootGoroutine, index: w.index, goroutine: w.Goroutine.ID}))
 			on.Object = sp.start + uint64(slot)*sp.size
 		}
 	}
@@ -358,10 +356,42 @@ func (h *Heap) markBlocked() error {
 			on := &h.waits[i].On[k]
 			if o, ok := h.Object(on.Addr); ok {
 				on.Type = o.Type
+				if on.kind != waitsChannel {
+					sp, slot := h.find(on.Addr)
+					on.Field = h.selector(h.types[sp.first+slot]>>2, o.Base, on.Addr-o.Base, o.Base+h.headerOf(sp))
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// awaitedShape says what a goroutine waits for, as far as the way in which it waits tells: a channel; a lock, WaitGroup or Cond, if it is an object of its own.
+func (h *Heap) awaitedShape(w *Waiting, on *Awaited) (addr uint64, candidate uint32) {
+	part := func(typeName string, fields ...string) (uint64, uint32) {
+		t, err := h.s.Type(typeName)
+		if err != nil {
+			return on.Addr, 0
+		}
+		whole, off := t, int64(0)
+		for _, name := range fields {
+			p, err := t.FieldByName(name)
+			if err != nil {
+				return on.Addr, 0
+			}
+			off, t = off+p.Offset, p.Field.Type
+		}
+		return on.Addr - uint64(off), h.one(whole)
+	}
+	switch {
+	case on.kind == waitsChannel:
+		return on.Addr, h.channelAt(on.Addr)
+	case on.kind == waitsCond:
+		return part("sync.Cond", "notify")
+	case w.Reason == "sync.WaitGroup.Wait":
+		return part("sync.WaitGroup", "sema")
+	}
+	return on.Addr, 0
 }
 
 // Waiting gives the goroutines that wait for others, and whether anything can still wake them.
