@@ -3,6 +3,7 @@ package instruments
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ri/symbols"
@@ -13,20 +14,32 @@ var noSymbols = []string{"debug information (the executable is stripped)"}
 
 // scriptLacks is Lacks for a script, whether its header says so or not.
 func scriptLacks(f *symbols.File, s *Script) []string {
-	if !f.HasDWARF() && s.NeedsSymbols() {
+	needs := headerOf(s).Needs
+	// Of a stripped program only the runtime is known: what doesn't say that it needs no more, needs more.
+	if !f.HasDWARF() && s.NeedsSymbols() && (needs.none() || takesNames(s)) {
 		return noSymbols
 	}
-	return Lacks(f, headerOf(s).Needs)
+	return Lacks(f, needs)
 }
 
 // Lacks says what the program lacks of what an instrument needs, a line each; none: it fits.
 func Lacks(f *symbols.File, n Needs) []string {
 	var lacks []string
-	if !f.HasDWARF() && len(n.Vars)+len(n.Types)+len(n.Fields) > 0 {
+	if !f.HasDWARF() && !f.RuntimeOnly() && !n.none() {
+		if why := f.NoRuntime(); why != nil {
+			return []string{noSymbols[0] + "; nor can its runtime be read: " + why.Error()}
+		}
 		return noSymbols
 	}
 	lack := func(what, name string, err error) {
 		if err == nil {
+			return
+		}
+		if errors.Is(err, symbols.ErrNoDWARF) {
+			lacks = noSymbols
+			return
+		}
+		if len(lacks) > 0 && &lacks[0] == &noSymbols[0] {
 			return
 		}
 		text := what + " " + name
@@ -51,6 +64,14 @@ func Lacks(f *symbols.File, n Needs) []string {
 		lack("function", name, err)
 	}
 	return lacks
+}
+
+// none tells whether nothing is asked of the program's names.
+func (n Needs) none() bool { return len(n.Vars)+len(n.Types)+len(n.Fields) == 0 }
+
+// takesNames tells whether a script can't do without expressions or types that a person gives.
+func takesNames(s *Script) bool {
+	return slices.ContainsFunc(headerOf(s).Params, func(p Param) bool { return p.Required && (p.Type == ParamExpr || p.Type == ParamGoType) })
 }
 
 // findField looks for "main.Object.fid", or "main.Object.meta.version" through fields.

@@ -156,7 +156,7 @@ func (h *Host) matching(L *lua.LState, what string, all func() []string) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("%s: %w", what, err))
 	}
-	if !h.space.File().HasDWARF() { // which is not the same as that there are none
+	if f := h.space.File(); !f.HasDWARF() && !f.RuntimeOnly() { // which is not the same as that there are none
 		h.raise(L, fmt.Errorf("ri.vars: %w", symbols.ErrNoDWARF))
 	}
 	t := h.lua.NewTable()

@@ -149,9 +149,13 @@ func (s *Session) Close() error {
 
 // needSymbols refuses an executable without debug information, and says what can still be done.
 func (s *Session) needSymbols() error {
-	if s.File.HasDWARF() {
+	if s.File.HasDWARF() || s.File.RuntimeOnly() {
 		return nil
 	}
-	return Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. Variables and types can't be named; "+
-		"ri run buildinfo still works, and ri recipes -p lists what else does", s.Target.Describe(), symbols.ErrNoDWARF))
+	known := "the runtime's are known, so that ri run goroutines and ri crash work"
+	if why := s.File.NoRuntime(); why != nil {
+		known = "nor can the runtime's: " + why.Error()
+	}
+	return Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables and types can't be named; %s; "+
+		"ri recipes lists what fits, and --symbols EXE takes the names from an unstripped build of the same source", s.Target.Describe(), symbols.ErrNoDWARF, known))
 }

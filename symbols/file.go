@@ -38,6 +38,11 @@ type File struct {
 	cached                 bool
 	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save
 
+	runtime    *runtimeSymbols // of a file without DWARF: see RuntimeOnly
+	noRuntime  error
+	relocsOnce sync.Once
+	relocs     map[uint64]uint64
+
 	mu    sync.Mutex
 	types map[uint64]*Type // by .debug_info offset
 	made  map[string]*Type // composed types that DWARF lacks, by name
@@ -84,11 +89,22 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 			f.index, f.noDWARF = f.dwarf.buildIndex()
 		}
 	}()
+	var layouts *LayoutTable
+	if ef.Section(".debug_info") == nil {
+		layouts, f.noRuntime = readLayouts(f.build.GoVersion)
+		if f.module == 0 {
+			f.module = f.findModule(table)
+		}
+		f.readModule(layouts)
+	}
 	f.pcln, f.pclnErr = newPclntab(f, table)
 	<-loaded
 	if f.noDWARF != nil {
 		f.noDWARF = fmt.Errorf("%s: %w", name, f.noDWARF)
 		f.index = &index{}
+		if layouts != nil {
+			f.noRuntime = f.loadRuntime(layouts)
+		}
 	}
 	return f, nil
 }

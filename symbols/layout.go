@@ -347,6 +347,9 @@ type constant struct {
 }
 
 func (t *Type) constants() []constant {
+	if t.consts != nil {
+		return t.consts
+	}
 	if t.file == nil || t.off == 0 || t.elemType != nil {
 		return nil
 	}

@@ -124,7 +124,7 @@ func (f *File) ShortName(name string) string { return f.index.short(name) }
 // short one ("pkg.Var"), or, in package main, without one ("Var").
 func (f *File) Var(name string) (Var, error) {
 	if !f.HasDWARF() {
-		return Var{}, fmt.Errorf("variable %s: %w", name, f.noDWARF)
+		return f.runtimeVar(name)
 	}
 	off, ok := f.index.vars.get(name)
 	if !ok {
@@ -150,6 +150,11 @@ func (f *File) Var(name string) (Var, error) {
 // AllVars gives every package variable that has a place in memory. The slice must not be changed.
 func (f *File) AllVars() []Var {
 	f.varsOnce.Do(func() {
+		if f.runtime != nil {
+			for _, name := range f.runtime.names {
+				f.allVars = append(f.allVars, f.runtime.vars[name])
+			}
+		}
 		for i, e := range f.index.vars.entries {
 			var d die
 			u := f.dwarf.unitAt(e.value)
@@ -204,6 +209,9 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 
 // Vars lists the full names of all package variables, sorted.
 func (f *File) Vars() []string {
+	if f.runtime != nil {
+		return slices.Clone(f.runtime.names)
+	}
 	out := make([]string, len(f.index.vars.entries))
 	for i := range out {
 		out[i] = f.index.vars.at(i)
@@ -213,6 +221,9 @@ func (f *File) Vars() []string {
 
 // TypeNames lists the full names of all types that DWARF describes, sorted.
 func (f *File) TypeNames() []string {
+	if f.runtime != nil {
+		return f.runtime.typeNames()
+	}
 	var out []string
 	for i := range f.index.types.entries {
 		if name := f.index.types.at(i); !isLinkers(name) {
@@ -243,7 +254,7 @@ func (f *File) PackageName(path string) (name string, ok bool) {
 // need not occur in the program.
 func (f *File) Type(name string) (*Type, error) {
 	if !f.HasDWARF() {
-		return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
+		return f.runtimeType(normal(strings.TrimSpace(name)))
 	}
 	name = strings.TrimSpace(name)
 	if off, ok := f.index.types.get(name); ok { // with the spaces that DWARF has in func(string, string)
@@ -310,6 +321,9 @@ func (f *File) composed(name string, build func() *Type) *Type {
 		if t := f.typeAt(off); t.Kind != reflect.Invalid {
 			return t
 		}
+	}
+	if f.runtime != nil && f.runtime.types[name] != nil {
+		return f.runtime.types[name]
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -50,7 +50,8 @@ type Type struct {
 	elemType    *Type // of a composed type, as the next two
 	keyType     *Type
 	reprType    *Type
-	dictIndex   int64 // for a type parameter's stand-in in a generic function, else -1
+	dictIndex   int64      // for a type parameter's stand-in in a generic function, else -1
+	consts      []constant // of a type from a table: see LayoutTable
 
 	once   sync.Once
 	fields []Field

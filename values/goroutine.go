@@ -115,6 +115,11 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 			l.reasons = append(l.reasons, text)
 		}
 	}
+	if s.file.RuntimeOnly() {
+		if err := s.checkRuntime(l); err != nil {
+			return nil, err
+		}
+	}
 	s.gs = l
 	return l, nil
 }

@@ -1,0 +1,3 @@
+module layoutsprogram
+
+go 1.20

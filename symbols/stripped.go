@@ -1,0 +1,342 @@
+package symbols
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// What a program without debug information has of its runtime all the same: the module's description, which the linker
+// wrote for the runtime itself; types and layouts from the table of its release (see LayoutTable); and the addresses of the runtime's
+// variables, which its code tells.
+//
+// Nothing here is proved but by the file: whoever reads memory by it checks first that what lies there can be (values.Space).
+
+// runtimeSymbols are the runtime's own types and variables of a File without DWARF.
+type runtimeSymbols struct {
+	table *LayoutTable
+	types map[string]*Type // by full name
+	short map[string]*Type // by short name; nil where it is ambiguous
+	list  []*Type
+	vars  map[string]Var
+	names []string // of variables, sorted
+}
+
+// RuntimeOnly tells whether the file lacks debug information, and the types and variables of its runtime are known nonetheless.
+func (f *File) RuntimeOnly() bool { return f.runtime != nil }
+
+// NoRuntime is why the runtime of a file without debug information isn't known either; nil where it is, or need not be.
+func (f *File) NoRuntime() error { return f.noRuntime }
+
+// RuntimeTable names the release whose layouts are taken for a stripped program's runtime: "go1.26.8". "" where none is.
+func (f *File) RuntimeTable() string {
+	if f.runtime == nil {
+		return ""
+	}
+	return f.runtime.table.Go
+}
+
+// moduleField are offsets in runtime.moduledata that all releases from Go 1.20 on have: runtime/symtab.go.
+const (
+	modulePCHeader  = 0
+	moduleFuncNames = 8
+	moduleText      = 176
+)
+
+// word reads a word of the file's data as the program sees it before it runs: with the relocations of a position-independent one. relocated
+// maps addresses to what the loader puts there.
+func (f *File) word(addr uint64) (uint64, bool) {
+	if w, ok := f.relocated()[addr]; ok {
+		return w, true
+	}
+	var b [8]byte
+	if !f.readStatic(b[:], addr) {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b[:]), true
+}
+
+// relocated are the words that a loader fills in by adding its bias (R_X86_64_RELATIVE).
+func (f *File) relocated() map[uint64]uint64 {
+	f.relocsOnce.Do(func() {
+		s := f.elf.Section(".rela.dyn")
+		if s == nil || f.elf.Type != elf.ET_DYN {
+			s = f.elf.Section(".rela")
+		}
+		if s == nil || s.Size > maxSection || f.elf.Type != elf.ET_DYN {
+			return
+		}
+		data, err := s.Data()
+		if err != nil {
+			return
+		}
+		f.relocs = make(map[uint64]uint64, len(data)/24)
+		for ; len(data) >= 24; data = data[24:] { // Elf64_Rela: r_offset, r_info, r_addend
+			if elf.R_X86_64(binary.LittleEndian.Uint64(data[8:])&0xffffffff) == elf.R_X86_64_RELATIVE {
+				f.relocs[binary.LittleEndian.Uint64(data)] = binary.LittleEndian.Uint64(data[16:])
+			}
+		}
+	})
+	return f.relocs
+}
+
+// findModule finds runtime.firstmoduledata in a file that doesn't name it: data that begins with the function table's address, followed by
+// the slice of function names in that table. 0 if there is none, or more than one.
+func (f *File) findModule(table *elf.Section) uint64 {
+	if table == nil {
+		return 0
+	}
+	head := make([]byte, 72)
+	if !f.readStatic(head, table.Addr) {
+		return 0
+	}
+	names := table.Addr + binary.LittleEndian.Uint64(head[32:])
+	var found []uint64
+	try := func(addr uint64) {
+		if w, ok := f.word(addr + moduleFuncNames); ok && w == names {
+			found = append(found, addr)
+		}
+	}
+	for addr, to := range f.relocated() {
+		if to == table.Addr {
+			try(addr)
+		}
+	}
+	if len(found) == 0 {
+		var want [8]byte
+		binary.LittleEndian.PutUint64(want[:], table.Addr)
+		for _, s := range f.elf.Sections {
+			if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_ALLOC == 0 || s.Flags&elf.SHF_EXECINSTR != 0 || s == table || s.Size > maxSection || s.Name == ".rodata" {
+				continue
+			}
+			data, err := s.Data()
+			if err != nil {
+				continue
+			}
+			for at := 0; ; at += 8 {
+				i := bytes.Index(data[at:], want[:])
+				if i < 0 {
+					break
+				}
+				if at += i; (s.Addr+uint64(at))%8 == 0 {
+					try(s.Addr + uint64(at))
+				}
+				at = at &^ 7
+			}
+		}
+	}
+	if len(found) != 1 {
+		return 0
+	}
+	return found[0]
+}
+
+// readModule takes from the module's description what the linker's symbols would have said.
+func (f *File) readModule(t *LayoutTable) {
+	if f.module == 0 {
+		return
+	}
+	if text, ok := f.word(f.module + moduleText); ok && text != 0 && f.textStart == 0 {
+		f.textStart = text
+	}
+	if t == nil {
+		return
+	}
+	for i := range t.Types {
+		if t.Types[i].Name != "runtime.moduledata" {
+			continue
+		}
+		for _, fd := range t.Types[i].Fields {
+			to := map[string]*uint64{"types": &f.typesBase, "gofunc": &f.goFunc}[fd.Name]
+			if to == nil || *to != 0 {
+				continue
+			}
+			if w, ok := f.word(f.module + uint64(fd.Offset)); ok {
+				*to = w
+			}
+		}
+	}
+}
+
+// loadRuntime makes the runtime's types and variables known to a file without debug information.
+func (f *File) loadRuntime(t *LayoutTable) error {
+	if f.pcln == nil {
+		return f.pclnErr
+	}
+	r := &runtimeSymbols{table: t, types: map[string]*Type{}, short: map[string]*Type{}, vars: map[string]Var{}}
+	r.list = t.types(f)
+	for _, typ := range r.list {
+		if typ.Kind == reflect.Invalid || r.types[typ.Name] != nil {
+			continue
+		}
+		r.types[typ.Name] = typ
+		short := f.index.short(typ.Name)
+		if _, taken := r.short[short]; taken {
+			r.short[short] = nil
+		} else {
+			r.short[short] = typ
+		}
+	}
+	entries := f.runtimeFuncs(t.Funcs)
+	for i := range t.Vars {
+		v := &t.Vars[i]
+		if v.Type <= 0 || v.Type > len(r.list) {
+			continue
+		}
+		addr, ok := f.variable(v, entries)
+		if v.Name == "runtime.firstmoduledata" && f.module != 0 {
+			addr, ok = f.module, true
+		}
+		if ok {
+			r.vars[v.Name] = Var{Name: v.Name, Addr: addr, Type: r.list[v.Type-1]}
+			r.names = append(r.names, v.Name)
+		}
+	}
+	sort.Strings(r.names)
+	if _, ok := r.vars["runtime.allgs"]; !ok {
+		return fmt.Errorf("the runtime's code is not that of %s, by which its variables would be found (built with profile-guided optimisation, -race or other compiler flags?)", t.Go)
+	}
+	f.runtime = r
+	return nil
+}
+
+// runtimeFuncs finds functions by number: their entries and ends; zero where the program has none.
+func (f *File) runtimeFuncs(names []string) [][2]uint64 {
+	numbers := make(map[string]int, len(names))
+	for i, name := range names {
+		numbers[name] = i
+	}
+	all := make([][2]uint64, len(names))
+	for i := range f.pcln.nfunc {
+		fn, ok := f.pcln.head(i)
+		if !ok {
+			continue
+		}
+		raw := cstringAt(f.pcln.funcName, uint64(fn.word(1)))
+		if !bytes.HasPrefix(raw, []byte("runtime.")) && !bytes.HasPrefix(raw, []byte("internal/runtime/")) {
+			continue
+		}
+		if n, ok := numbers[string(raw)]; ok {
+			all[n] = [2]uint64{f.pcln.entry(i), f.pcln.entry(i + 1)}
+		}
+	}
+	return all
+}
+
+// variable derives a variable's address from the places in the code that refer to it. Most of those that are there must agree,
+// two at least, and it must lie in data.
+func (f *File) variable(v *LayoutVar, entries [][2]uint64) (uint64, bool) {
+	votes := map[uint64]int{}
+	total := 0
+	for _, r := range v.Refs {
+		if r[0] < 0 || r[0] >= int64(len(entries)) || entries[r[0]][0] == 0 {
+			continue
+		}
+		entry, end := entries[r[0]][0], entries[r[0]][1]
+		at := entry + uint64(r[1])
+		var code [16]byte
+		if r[1] < 0 || at >= end || !f.readStatic(code[:], at) {
+			continue
+		}
+		total++
+		if target, _, ok := reference(code[:], at); ok {
+			votes[target-uint64(r[2])]++
+		}
+	}
+	var best uint64
+	for addr, n := range votes {
+		if n > votes[best] {
+			best = addr
+		}
+	}
+	n := votes[best]
+	return best, n >= 2 && 2*n > total && f.inData(best)
+}
+
+// inData tells whether a link-time address lies in memory that is no code.
+func (f *File) inData(addr uint64) bool {
+	for _, p := range f.elf.Progs {
+		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X == 0 && addr >= p.Vaddr && addr-p.Vaddr < p.Memsz {
+			return true
+		}
+	}
+	return false
+}
+
+// runtimeVar is Var for a file of which only the runtime is known.
+func (f *File) runtimeVar(name string) (Var, error) {
+	if f.runtime != nil {
+		if v, ok := f.runtime.vars[name]; ok {
+			return v, nil
+		}
+		if runtimeName(name) {
+			return Var{}, say(ErrNotFound, "no variable %s is known of the runtime of a stripped %s program", name, f.runtime.table.Go)
+		}
+	}
+	return Var{}, fmt.Errorf("variable %s: %w", name, f.noDWARF)
+}
+
+// runtimeType is Type for a file of which only the runtime is known.
+func (f *File) runtimeType(name string) (*Type, error) {
+	if f.runtime != nil {
+		if t := f.runtime.types[name]; t != nil {
+			return t, nil
+		}
+		if t := f.runtime.short[name]; t != nil {
+			return t, nil
+		}
+		switch {
+		case strings.HasPrefix(name, "*"):
+			if elem, err := f.runtimeType(name[1:]); err == nil {
+				return f.PointerTo(elem), nil
+			}
+		case strings.HasPrefix(name, "[]"):
+			if elem, err := f.runtimeType(name[2:]); err == nil {
+				return f.SliceOf(elem), nil
+			}
+		}
+		if kind, size := basicKind(name); size > 0 {
+			return f.composed(name, func() *Type { return &Type{Kind: kind, Size: size} }), nil
+		}
+		if runtimeName(name) {
+			return nil, say(ErrNotFound, "no type %s is known of the runtime of a stripped %s program", name, f.runtime.table.Go)
+		}
+	}
+	return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
+}
+
+func runtimeName(name string) bool {
+	return strings.HasPrefix(name, "runtime.") || strings.HasPrefix(name, "internal/")
+}
+
+// basicKind gives the kind and size of a predeclared type by its name.
+func basicKind(name string) (reflect.Kind, int64) {
+	for kind := reflect.Bool; kind <= reflect.Complex128; kind++ {
+		if kind.String() == name {
+			size := map[reflect.Kind]int64{reflect.Bool: 1, reflect.Int8: 1, reflect.Uint8: 1, reflect.Int16: 2, reflect.Uint16: 2, reflect.Int32: 4, reflect.Uint32: 4,
+				reflect.Float32: 4, reflect.Complex128: 16}[kind]
+			if size == 0 {
+				size = 8
+			}
+			return kind, size
+		}
+	}
+	return reflect.Invalid, 0
+}
+
+// runtimeNames lists the known types' names, sorted.
+func (r *runtimeSymbols) typeNames() []string {
+	names := make([]string, 0, len(r.types))
+	for name := range r.types {
+		if !isLinkers(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
