@@ -1,3 +1,3 @@
-module layoutsprogram
+module example.com/program
 
 go 1.20
