@@ -6,21 +6,6 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// maxCode bounds a function whose code is decoded, in bytes.
-const maxCode = 1 << 20
-
-// code reads a function's instructions from the file.
-func (f *File) code(entry, end uint64) []byte {
-	if end <= entry || end-entry > maxCode {
-		return nil
-	}
-	b := make([]byte, end-entry)
-	if !f.readStatic(b, entry) {
-		return nil
-	}
-	return b
-}
-
 // reference gives the link-time address that the instruction at the start of code, which lies at addr, refers to relative to the PC.
 func reference(code []byte, addr uint64) (target uint64, length int, ok bool) {
 	inst, err := decodeInstruction(code)
@@ -61,8 +46,7 @@ func References(f *File, found func(function string, at int, target uint64)) {
 		if !strings.HasPrefix(name, "runtime.") && !strings.HasPrefix(name, "internal/runtime/") {
 			continue
 		}
-		entry := t.entry(i)
-		code := f.code(entry, t.entry(i+1))
+		code, entry := f.Code(t.entry(i))
 		for at := 0; at < len(code); {
 			target, length, ok := reference(code[at:], entry+uint64(at))
 			if ok {
