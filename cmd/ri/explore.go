@@ -1,0 +1,153 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ri/instruments"
+)
+
+func newTypes(o *options) *cobra.Command {
+	return newNames(o, instruments.TypeNames, "types", "list the program's types",
+		`List the program's types by a regular expression (Go's syntax), which full and short names are compared with.
+This is the executable's own knowledge: nothing is stopped. ri whatis TYPE shows one.`)
+}
+
+func newVars(o *options) *cobra.Command {
+	return newNames(o, instruments.VariableNames, "vars", "list the program's package variables",
+		`List the program's package variables by a regular expression (Go's syntax), with their types and where they are.
+Nothing is stopped. ri print VARIABLE shows one. What the program never uses isn't in it.`)
+}
+
+func newFuncs(o *options) *cobra.Command {
+	return newNames(o, instruments.FunctionNames, "funcs", "list the program's functions",
+		`List the program's functions by a regular expression (Go's syntax), with their source lines. Functions that were inlined
+everywhere aren't in the program. Nothing is stopped.`)
+}
+
+func newNames(o *options, kind instruments.NameKind, name, short, long string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     name + " [REGEX] -p PID",
+		Short:   short,
+		Long:    long,
+		Example: "  ri " + name + " '^main\\.' -p 4711\n  ri " + name + " '(?i)session' -p 4711",
+		Args:    atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.ListNames(out, kind, firstOf(args), o.target)
+			})
+		},
+	}
+	o.addTarget(cmd.Flags())
+	return cmd
+}
+
+func newWhatIs(o *options) *cobra.Command {
+	depth := 0
+	cmd := &cobra.Command{
+		Use:   "whatis EXPR|TYPE -p PID",
+		Short: "show a type, and a struct's layout",
+		Long: `Say what a type, or the value of a Go expression, is: a struct's fields with offsets, sizes and the holes between them,
+a named integer's constants, what an interface holds. A type is looked up in the executable: nothing is stopped.`,
+		Example: `  ri whatis server.Client -p 4711
+  ri whatis 'main.server.clients["alpha"]' -p 4711
+  ri whatis main.Object --depth 2 -p 4711    # structs in it are opened`,
+		Args: exactly(1, "an expression or a type"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.WhatIs(cmd.Context(), out, args[0], depth, o.look, o.target)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&depth, "depth", 1, "open structs in structs, `N` levels")
+	o.addTarget(cmd.Flags())
+	o.addLook(cmd.Flags())
+	return cmd
+}
+
+func newFind(o *options) *cobra.Command {
+	opt := instruments.FindOptions{}
+	cmd := &cobra.Command{
+		Use:   "find TYPE -p PID",
+		Short: "say where values of a type live",
+		Long: `Look for values of a type in package variables, in goroutines' arguments and locals, and in what closures captured; where those
+have none, in what they lead to. What EXPR says can be typed: ri print '(*main.Request)(0xc000112000)'.`,
+		Example: `  ri find server.Server -p 4711
+  ri find main.Request --depth 6 -p 4711`,
+		Args: exactly(1, "a type"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.FindValues(cmd.Context(), out, args[0], opt, o.look, o.target)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&opt.Depth, "depth", 0, "follow `N` pointers where no variable holds the type (default 3)")
+	cmd.Flags().IntVar(&opt.Max, "max", 0, "`N` values at most (default 1000)")
+	o.addTarget(cmd.Flags())
+	o.addLook(cmd.Flags())
+	return cmd
+}
+
+func newDiff(o *options) *cobra.Command {
+	var interval time.Duration
+	depth := 0
+	cmd := &cobra.Command{
+		Use:   "diff EXPR -p PID",
+		Short: "look twice: what changed",
+		Long:  `Look at a Go expression twice and show what changed in between, numbers with their rates.`,
+		Example: `  ri diff main.server.stats -p 4711
+  ri diff 'find(server.Server)' --interval 10s --depth 2 -p 4711`,
+		Args: exactly(1, "one expression"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.Diff(cmd.Context(), out, args[0], interval, depth, o.look, o.target)
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&interval, "interval", 5*time.Second, "wait for `DURATION` between the two")
+	cmd.Flags().IntVar(&depth, "depth", 3, "follow `N` pointers, slices and maps")
+	o.addTarget(cmd.Flags())
+	o.addLook(cmd.Flags())
+	return cmd
+}
+
+func newTop(o *options) *cobra.Command {
+	opt := instruments.TopOptions{}
+	cmd := &cobra.Command{
+		Use:   "top EXPR -p PID",
+		Short: "watch numbers change, with their rates",
+		Long: `Look at a Go expression again and again, and show its parts with their rates, what changes fastest first. On a terminal the table is
+refreshed in place; in a pipe each refresh is a line of what changed. Ctrl-C ends it. Each refresh is a stop of its own, as
+short as that of ri print; --view live does without.`,
+		Example: `  ri top main.server.stats -p 4711
+  ri top 'find(server.Server)' --depth 2 -p 4711
+  ri top main.server.stats -n 10 --ndjson -p 4711`,
+		Args: exactly(1, "one expression"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.Top(cmd.Context(), out, args[0], opt, o.look, o.target)
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&opt.Interval, "interval", time.Second, "look every `DURATION`")
+	cmd.Flags().IntVarP(&opt.Count, "count", "n", 0, "end after `N` refreshes (default: never)")
+	cmd.Flags().IntVar(&opt.Depth, "depth", 2, "follow `N` pointers, slices and maps")
+	o.addTarget(cmd.Flags())
+	o.addLook(cmd.Flags())
+	return cmd
+}
+
+func atMostOne(cmd *cobra.Command, args []string) error {
+	if len(args) <= 1 {
+		return nil
+	}
+	return exactly(1, "one regular expression at most (quote it)")(cmd, args)
+}
+
+func firstOf(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}

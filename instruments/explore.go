@@ -1,0 +1,193 @@
+package instruments
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ri/symbols"
+	"ri/values"
+)
+
+// Exploring is asking a program that nobody here knows what it is made of: its names (this file), layouts, where values of a type
+// live, and what changes. Names and layouts are the executable's, so that asking for them stops nothing.
+
+// NameKind is what ListNames lists.
+type NameKind int
+
+const (
+	TypeNames NameKind = iota
+	VariableNames
+	FunctionNames
+)
+
+func (k NameKind) String() string { return [...]string{"type", "variable", "function"}[k] }
+
+// ListNames writes the program's types, package variables or functions whose full or short names match a regular expression (Go's syntax).
+func ListNames(out *Output, kind NameKind, pattern string, choice TargetChoice) error {
+	match, err := regexp.Compile(pattern)
+	if err != nil {
+		return Usagef("%s: %w", quoteName(pattern), err)
+	}
+	s, err := OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if kind != FunctionNames {
+		if err := s.needSymbols(); err != nil {
+			return err
+		}
+	}
+	f := s.File
+	matches := func(name string) bool { return match.MatchString(name) || match.MatchString(f.ShortName(name)) }
+	var columns []Column
+	var rows []Row
+	var all []string
+	switch kind {
+	case TypeNames:
+		columns = []Column{{Name: "name"}, {Name: "kind"}, {Name: "size", Type: ColumnInt}}
+		all = f.TypeNames()
+		for _, name := range all {
+			if !matches(name) {
+				continue
+			}
+			if t, err := f.Type(name); err == nil {
+				rows = append(rows, Row{{"name", name}, {"kind", t.Kind.String()}, {"size", t.Size}})
+			}
+		}
+	case VariableNames:
+		columns = []Column{{Name: "name"}, {Name: "type"}, {Name: "size", Type: ColumnInt}, {Name: "addr"}}
+		all = f.Vars()
+		for _, v := range f.AllVars() {
+			if matches(v.Name) {
+				rows = append(rows, Row{{"name", v.Name}, {"type", v.Type.Name}, {"size", v.Type.Size}, {"addr", addressCell(v.Addr + s.Bias)}})
+			}
+		}
+		slices.SortFunc(rows, byName)
+	case FunctionNames:
+		columns = []Column{{Name: "name"}, {Name: "source"}, {Name: "addr"}}
+		all = f.Funcs()
+		for _, name := range all {
+			if !matches(name) {
+				continue
+			}
+			if line, entry, err := f.Func(name); err == nil {
+				source := fmt.Sprintf("%s:%d", line.File, line.Line)
+				if out.Format == Table {
+					source = fmt.Sprintf("%s:%d", shortFile(line.File), line.Line)
+				}
+				rows = append(rows, Row{{"name", name}, {"source", source}, {"addr", addressCell(entry + s.Bias)}})
+			}
+		}
+		slices.SortFunc(rows, byName)
+	}
+	if err := out.WriteRows(columns, rows); err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		out.Log(fmt.Sprintf("no %s matches %s%s", kind, quoteName(pattern), nearNames(pattern, all)))
+	}
+	return out.Commit()
+}
+
+func byName(a, b Row) int { return cmp.Compare(a[0].Value.(string), b[0].Value.(string)) }
+
+// shortFile is the last two parts of a path, as much as tells people where.
+func shortFile(file string) string {
+	dir, base := filepath.Split(file)
+	return filepath.Join(filepath.Base(dir), base)
+}
+
+// nearNames are names like one that a person typed as a pattern.
+func nearNames(pattern string, all []string) string {
+	plain := strings.Trim(pattern, "^$.*()")
+	if near := symbols.Near(plain, all, 3); len(near) > 0 {
+		return "; near names: " + strings.Join(near, ", ")
+	}
+	return "; without an expression all are listed"
+}
+
+// FindOptions bound FindValues.
+type FindOptions struct {
+	Depth int // pointers followed where no variable holds the type itself; 0: the default, 3
+	Max   int // values; 0: 1000
+}
+
+// FindValues writes where values of a type live: package variables, arguments and locals in goroutines' frames, what closures captured, and
+// where those have none, what they lead to.
+func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptions, how Look, choice TargetChoice) error {
+	if opt.Depth < 0 || opt.Max < 0 {
+		return Usagef("--depth and --max must not be negative")
+	}
+	s, plan, err := explore("find", how, choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	t, err := s.File.Type(strings.TrimPrefix(typeName, "*"))
+	if err != nil {
+		return Refused(err)
+	}
+	columns := []Column{{Name: "expr"}, {Name: "where"}, {Name: "goroutine", Type: ColumnInt}, {Name: "value"}}
+	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, sink Sink) error {
+		defer countValues(look)()
+		found, truncated, err := look.space.Find(t, values.FindOptions{Depth: opt.Depth, Limit: opt.Max})
+		if err != nil && len(found) == 0 {
+			return fmt.Errorf("find %s: %w", t.Name, err)
+		}
+		for _, f := range found {
+			expr := fmt.Sprintf("(*%s)(%#x)", t.ShortName(), f.Value.Addr)
+			if values.IsLocal(f.Value.Addr) {
+				expr = ""
+			}
+			var goroutine any
+			if f.Goroutine != 0 {
+				goroutine = f.Goroutine
+			}
+			text := f.Value.Dump(values.DumpOptions{OneLine: true, Depth: 1, Elems: 8, Bytes: 64})
+			if err := sink.Emit(Row{{"expr", orNil(expr)}, {"where", f.Where}, {"goroutine", goroutine}, {"value", text}}); err != nil {
+				return err
+			}
+		}
+		if truncated {
+			return newLimitError(ErrRows, "the search was broken off after %s: give it more (--max), or a smaller --depth", plural(int64(len(found)), "value"))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	res.Columns = columns
+	if res.empty() && res.Err == nil {
+		out.Log(fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
+	}
+	return out.Conclude(res)
+}
+
+// explore opens what an exploring command looks at, and says how it looks.
+func explore(name string, how Look, choice TargetChoice) (*Session, *Plan, error) {
+	plan, err := newPlan(&Catalogue{}, &Recipe{Name: name, Mode: Read}, &Script{}, Params{}, how)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := OpenSession(choice)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.needSymbols(); err != nil {
+		s.Close()
+		return nil, nil, err
+	}
+	return s, plan, nil
+}
+
+// countValues notes, when what it gives is called, how many values the look has read since.
+func countValues(look *look) func() {
+	before := look.space.Values()
+	return func() { look.values = look.space.Values() - before }
+}

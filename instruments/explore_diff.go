@@ -1,0 +1,134 @@
+package instruments
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"ri/values"
+)
+
+// leavesOf looks once and gives what an expression's value consists of. res is set where there is nothing to go on with.
+func (s *Session) leavesOf(ctx context.Context, plan *Plan, out *Output, expr string, opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *Result, err error) {
+	res, err = s.run(ctx, plan, out, func(_ context.Context, look *look, _ Sink) error {
+		defer countValues(look)()
+		v, err := look.space.Eval(expr)
+		if err != nil {
+			return err
+		}
+		leaves, truncated = v.Leaves(expr, opt)
+		return nil
+	})
+	return leaves, truncated, res, err
+}
+
+// maxLeaves bounds what Diff compares.
+const maxLeaves = 200_000
+
+// Diff looks at an expression twice and writes what changed.
+func Diff(ctx context.Context, out *Output, expr string, interval time.Duration, depth int, how Look, choice TargetChoice) error {
+	switch {
+	case depth < 1:
+		return Usagef("--depth %d: must be 1 or more", depth)
+	case interval <= 0:
+		return Usagef("--interval %s: must be more than 0", interval)
+	case choice.Core != "":
+		return Usagef("a core doesn't change: ri diff compares two looks at a process (-p PID)")
+	}
+	s, plan, err := explore("diff", how, choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.checkExpr(ctx, expr); err != nil {
+		return Refused(err)
+	}
+	opt := values.LeafOptions{Depth: depth, Elems: maxLeaves, Limit: maxLeaves}
+	before, cut, res, err := s.leavesOf(ctx, plan, out, expr, opt)
+	if err != nil {
+		return err
+	}
+	if res.Err != nil || len(res.Partial) > 0 {
+		return out.Conclude(res)
+	}
+	began := time.Now()
+	if err := sleep(ctx, interval); err != nil {
+		return err
+	}
+	after, cutToo, second, err := s.leavesOf(ctx, plan, out, expr, opt)
+	if err != nil {
+		return err
+	}
+	second.Stats.Stops += res.Stats.Stops
+	second.Stats.Stopped += res.Stats.Stopped
+	second.Stats.BytesRead += res.Stats.BytesRead
+	second.ValuesRead += res.ValuesRead
+	second.Columns = []Column{{Name: "path"}, {Name: "before"}, {Name: "after"}, {Name: "rate", Type: ColumnFloat, Help: "per second"}}
+	second.Rows = changes(before, after, time.Since(began))
+	if cut || cutToo {
+		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth", plural(maxLeaves, "value")))
+	}
+	if len(second.Rows) == 0 && second.Err == nil {
+		out.Log(fmt.Sprintf("nothing of %s changed in %s", plural(int64(len(after)), "value"), durationText(interval)))
+	}
+	return out.Conclude(second)
+}
+
+// changes compares two looks: what changed, in the order of the second one, then what is there no more.
+func changes(before, after []values.Leaf, took time.Duration) (rows []Row) {
+	type key struct {
+		path string
+		nth  int
+	}
+	number := func(leaves []values.Leaf) []key { // the same path may occur twice: a pointer, and what it points to
+		count := map[string]int{}
+		keys := make([]key, len(leaves))
+		for i, l := range leaves {
+			count[l.Path]++
+			keys[i] = key{l.Path, count[l.Path]}
+		}
+		return keys
+	}
+	was := make(map[key]values.Leaf, len(before))
+	beforeKeys := number(before)
+	for i, k := range beforeKeys {
+		was[k] = before[i]
+	}
+	for i, k := range number(after) {
+		l := after[i]
+		old, ok := was[k]
+		delete(was, k)
+		switch {
+		case !ok:
+			rows = append(rows, Row{{"path", l.Path}, {"before", nil}, {"after", l.Text}, {"rate", nil}})
+		case old.Text != l.Text:
+			var rate any
+			if old.Numeric && l.Numeric {
+				rate = rateOf(old, l, took)
+			}
+			rows = append(rows, Row{{"path", l.Path}, {"before", old.Text}, {"after", l.Text}, {"rate", rate}})
+		}
+	}
+	for i, k := range beforeKeys {
+		if _, gone := was[k]; gone {
+			rows = append(rows, Row{{"path", k.path}, {"before", before[i].Text}, {"after", nil}, {"rate", nil}})
+		}
+	}
+	return rows
+}
+
+// rateOf is how fast a number changed, a second, with as many digits as such a measure has.
+func rateOf(before, after values.Leaf, took time.Duration) float64 {
+	rate := (after.Number - before.Number) / took.Seconds()
+	if rate == 0 || math.IsInf(rate, 0) || math.IsNaN(rate) {
+		return 0
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(math.Abs(rate)))-2)
+	if unit >= 1 {
+		return math.Round(rate)
+	}
+	rate, _ = strconv.ParseFloat(strconv.FormatFloat(rate, 'g', 3, 64), 64)
+	return rate
+}

@@ -1,0 +1,272 @@
+package instruments
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"ri/values"
+)
+
+// TopOptions say how Top shows what it sees.
+type TopOptions struct {
+	Interval time.Duration
+	Count    int // of refreshes; 0: until it is interrupted
+	Depth    int
+}
+
+// topRow is a part of the value and how fast it changes.
+type topRow struct {
+	path, text string
+	plain      any // as JSON has it
+	rate       float64
+	rated      bool
+	changed    bool
+}
+
+// Top looks at an expression again and again. On a terminal the table is refreshed in place, what changes fastest first; elsewhere each refresh is a line, or as JSON a row.
+func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look, choice TargetChoice) error {
+	switch {
+	case opt.Depth < 1:
+		return Usagef("--depth %d: must be 1 or more", opt.Depth)
+	case opt.Interval < 10*time.Millisecond:
+		return Usagef("--interval %s: must be 10ms or more", opt.Interval)
+	case opt.Count < 0:
+		return Usagef("-n %d: must not be negative", opt.Count)
+	case choice.Core != "":
+		return Usagef("a core doesn't change: ri print shows what is in it")
+	case out.Format == JSON && opt.Count == 0:
+		return Usagef("--json is one document, which needs an end: say how many refreshes (-n 10), or --ndjson")
+	case out.temp != nil && opt.Count == 0:
+		return Usagef("-o FILE appears when all is done: say how many refreshes (-n 10)")
+	}
+	s, plan, err := explore("top", how, choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.checkExpr(ctx, expr); err != nil {
+		return Refused(err)
+	}
+	t := &topScreen{out: out, expr: expr}
+	defer t.leave()
+	var total *Result
+	leafOptions := values.LeafOptions{Depth: opt.Depth}
+	var before map[string]values.Leaf
+	var last time.Time
+	next := time.Now()
+	for n := 0; opt.Count == 0 || n < opt.Count; n++ {
+		if n > 0 {
+			next = next.Add(opt.Interval)
+			if wait := time.Until(next); wait > 0 {
+				if err := sleep(ctx, wait); err != nil {
+					return err
+				}
+			} else {
+				next = time.Now()
+			}
+		}
+		leaves, truncated, res, err := s.leavesOf(ctx, plan, out, expr, leafOptions)
+		if err != nil {
+			return err
+		}
+		if res.Err != nil || len(res.Partial) > 0 {
+			t.leave()
+			return out.Conclude(res)
+		}
+		now := time.Now()
+		if total != nil {
+			res.Stats.Stops += total.Stats.Stops
+			res.Stats.Stopped += total.Stats.Stopped
+			res.Stats.BytesRead += total.Stats.BytesRead
+			res.ValuesRead += total.ValuesRead
+		}
+		total = res
+		rows := topRows(before, leaves, now.Sub(last))
+		before, last = byPath(leaves), now
+		if err := t.show(rows, res, n == 0, truncated, now); err != nil {
+			return err
+		}
+	}
+	t.leave()
+	if out.Format == JSON {
+		total.Rows = t.rows
+		return out.Conclude(total)
+	}
+	if !out.Quiet {
+		out.Log(total.Cost())
+	}
+	return out.Commit()
+}
+
+func byPath(leaves []values.Leaf) map[string]values.Leaf {
+	m := make(map[string]values.Leaf, len(leaves))
+	for _, l := range leaves {
+		m[l.Path] = l
+	}
+	return m
+}
+
+// topRows are numbers, first those that change, the fastest first; then what else changed; then the rest as it stands in the value.
+func topRows(before map[string]values.Leaf, leaves []values.Leaf, took time.Duration) []topRow {
+	var rows []topRow
+	for _, l := range leaves {
+		r := topRow{path: l.Path, text: l.Text, plain: l.Text}
+		if l.Numeric {
+			r.plain = plainNumber(l)
+		}
+		if old, ok := before[l.Path]; ok {
+			r.changed = old.Text != l.Text
+			if old.Numeric && l.Numeric {
+				r.rate, r.rated = rateOf(old, l, took), true
+			}
+		} else {
+			r.changed = before != nil
+		}
+		rows = append(rows, r)
+	}
+	slices.SortStableFunc(rows, func(a, b topRow) int {
+		if c := cmp.Compare(math.Abs(b.rate), math.Abs(a.rate)); c != 0 {
+			return c
+		}
+		if a.changed != b.changed {
+			if a.changed {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+	return rows
+}
+
+// topScreen is where refreshes go.
+type topScreen struct {
+	out  *Output
+	expr string
+	rows []Row // of JSON
+	on   bool  // the terminal's other screen is in use
+	last string
+}
+
+// show shows one refresh.
+func (t *topScreen) show(rows []topRow, res *Result, first, truncated bool, now time.Time) error {
+	if t.out.Format != Table {
+		var parts Row
+		for _, r := range rows {
+			cell := Row{{"value", r.plain}}
+			if r.rated {
+				cell = append(cell, Cell{"rate", r.rate})
+			}
+			parts = append(parts, Cell{r.path, cell})
+		}
+		row := Row{{"time", now}, {"values", parts}, {"truncated", truncated}}
+		if t.out.Format == JSON {
+			t.rows = append(t.rows, row)
+			return nil
+		}
+		return t.out.WriteRows(nil, []Row{row})
+	}
+	style := t.out.style()
+	if style.Width == 0 || !term.IsTerminal(int(t.out.Stdout.Fd())) || os.Getenv("TERM") == "dumb" {
+		return t.out.WriteText(topLine(rows, first, now))
+	}
+	_, height, err := term.GetSize(int(t.out.Stdout.Fd()))
+	if err != nil || height < 5 {
+		height = 24
+	}
+	room := height - 4
+	shown := min(len(rows), room)
+	head := fmt.Sprintf("%s  %s  %s of %s  %s", now.Format("15:04:05"), t.expr, plural(int64(shown), "value"), thousands(int64(len(rows))), res.Cost())
+	if truncated {
+		head += " (cut: give a part of it, or a smaller --depth)"
+	}
+	var table []Row
+	for _, r := range rows[:shown] {
+		var rate any
+		if r.rated && r.rate != 0 {
+			rate = r.rate
+		}
+		path, ok := strings.CutPrefix(r.path, t.expr)
+		if !ok || path == "" {
+			path = r.path
+		}
+		table = append(table, Row{{"name", path}, {"value", r.text}, {"rate", rate}})
+	}
+	var b strings.Builder
+	writeTable(&b, []Column{{Name: "name"}, {Name: "value", Align: "right"}, {Name: "rate", Type: ColumnFloat}}, table, style)
+	screen := cutLine(Printable(head), style.Width) + "\n" + strings.ReplaceAll(b.String(), "RATE", "  /s")
+	t.last = screen
+	return t.out.write(func(w io.Writer) error {
+		if !t.on {
+			t.on = true
+			if _, err := io.WriteString(w, "\x1b[?1049h"); err != nil {
+				return err
+			}
+		}
+		_, err := io.WriteString(w, "\x1b[H"+strings.ReplaceAll(screen, "\n", "\x1b[K\n")+"\x1b[J")
+		return err
+	})
+}
+
+// leave gives the terminal back, with the last refresh on it.
+func (t *topScreen) leave() {
+	if t.on {
+		t.on = false
+		_ = t.out.WriteText("\x1b[?1049l" + t.last)
+	}
+}
+
+// topLine is a refresh as a line: what changed since the one before; the first has all.
+func topLine(rows []topRow, first bool, now time.Time) string {
+	parts := []string{now.Format("15:04:05.000")}
+	for _, r := range rows {
+		if !first && !r.changed {
+			continue
+		}
+		part := r.path + "=" + r.text
+		if r.rated && r.rate != 0 {
+			part += fmt.Sprintf(" (%s/s)", signed(r.rate))
+		}
+		parts = append(parts, Printable(part))
+	}
+	if len(parts) == 1 {
+		parts = append(parts, "no change")
+	}
+	return strings.Join(parts, "  ") + "\n"
+}
+
+func signed(f float64) string {
+	if f > 0 {
+		return "+" + floatText(f)
+	}
+	return floatText(f)
+}
+
+// cutLine cuts text to a terminal's width.
+func cutLine(s string, width int) string {
+	if r := []rune(s); len(r) > width && width > 1 {
+		return string(r[:width-1]) + "…"
+	}
+	return s
+}
+
+// plainNumber is a leaf's number with all its digits, if JSON is to have it.
+func plainNumber(l values.Leaf) any {
+	if n, err := strconv.ParseInt(l.Text, 10, 64); err == nil {
+		return n
+	}
+	if n, err := strconv.ParseUint(l.Text, 10, 64); err == nil {
+		return n
+	}
+	return l.Number
+}
