@@ -27,6 +27,8 @@ func TestRuntime(t *testing.T) {
 			t.Run("gc", p.gc)
 			t.Run("pools", p.pools)
 			t.Run("settings", p.settings)
+			t.Run("conns", p.conns)
+			t.Run("files", p.files)
 		})
 	}
 }
@@ -258,5 +260,40 @@ func (p *runtimeTarget) settings(t *testing.T) {
 	}
 	if got := one(t, p.rows(t, "settings", "secrets=true", "kind=env"), "the password", named("RI_TEST_PASSWORD")).text("value"); got != "hunter2" {
 		t.Errorf("with secrets=true the password is %q", got)
+	}
+}
+
+func (p *runtimeTarget) conns(t *testing.T) {
+	rows := p.rows(t, "conns")
+	full := one(t, rows, "unread", func(r row) bool { return r.number("rx") == 777 })
+	if full["reader"] != nil || full.text("state") != "ESTABLISHED" {
+		t.Errorf("the socket that nobody reads is %v", full)
+	}
+	reads := one(t, rows, "read by main.waitsToRead", func(r row) bool { return r.text("what") == "main.waitsToRead" })
+	if d := reads.number("deadline"); !(d > 4*3600e9 && d <= 5*3600e9) || reads["reader"] == nil {
+		t.Errorf("the socket with a deadline is %v", reads)
+	}
+	one(t, rows, "the peer of that", func(r row) bool { return r.text("local") == reads.text("remote") && r.text("remote") == reads.text("local") })
+	address := strings.TrimPrefix(p.facts["http"], "http://")
+	listener := one(t, rows, "the server's", func(r row) bool { return r.text("local") == address && r.text("state") == "LISTEN" })
+	if listener.text("what") != "net/http.(*Server).Serve" {
+		t.Errorf("the listener is %v", listener)
+	}
+	if got := p.rows(t, "conns", "unread=true", "state=ESTAB"); len(got) != 1 {
+		t.Errorf("unread are %v, want one", got)
+	}
+}
+
+func (p *runtimeTarget) files(t *testing.T) {
+	rows := p.rows(t, "files")
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
+	if err != nil || len(entries) != len(rows) {
+		t.Errorf("%d descriptors (%v), the kernel has %d", len(rows), err, len(entries))
+	}
+	var truth struct{ Position float64 }
+	p.truth(t, &truth)
+	file := one(t, rows, "the file", func(r row) bool { return strings.Contains(r.text("path"), "runtimetarget") && strings.Contains(r.text("path"), "(deleted)") && r.text("kind") == "file" })
+	if file.number("position") != truth.Position || file.text("flags") != "RDWR|CLOEXEC" {
+		t.Errorf("the file is %v, the program is at %v", file, truth.Position)
 	}
 }

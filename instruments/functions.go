@@ -46,7 +46,7 @@ func (h *Host) openFunctions() {
 		// the whole heap
 		"heap": h.riHeap,
 		// the program
-		"nanotime": h.riNanotime, "target": h.riTarget, "buildinfo": h.riBuildInfo,
+		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "polled": h.riPolled, "target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {
 		h.setFunction(ri, name, f, true)
 	}
@@ -313,7 +313,7 @@ func (h *Host) riAtLimit(L *lua.LState) int {
 // Forget drops what was remembered of the target's memory: call it when the view has changed.
 func (h *Host) Forget() {
 	clear(h.maps)
-	h.heap = nil
+	h.heap, h.byID = nil, nil
 }
 
 // onlyKeys refuses options that don't exist.

@@ -168,18 +168,24 @@ func (h *Host) goroutineValue(g *values.Goroutine) lua.LValue {
 
 func (h *Host) riGoroutine(L *lua.LState) int {
 	id := int64(L.CheckNumber(1))
-	var broken error
-	for g, err := range h.space.Goroutines() {
-		h.check(L)
-		if err != nil {
-			broken = err
-		} else if g.ID == id {
-			L.Push(h.goroutineValue(g))
-			return 1
+	if h.byID == nil { // all of them at the first call: scripts ask for many, one after the other
+		h.byID = map[int64]*values.Goroutine{}
+		h.byIDBroken = nil
+		for g, err := range h.space.Goroutines() {
+			h.check(L)
+			if err != nil {
+				h.byIDBroken = err
+			} else {
+				h.byID[g.ID] = g
+			}
 		}
 	}
-	if broken != nil { // it may have been that one
-		h.raise(L, fmt.Errorf("ri.goroutine: %w", broken))
+	if g := h.byID[id]; g != nil {
+		L.Push(h.goroutineValue(g))
+		return 1
+	}
+	if err := h.byIDBroken; err != nil { // it may have been that one
+		h.raise(L, fmt.Errorf("ri.goroutine: %w", err))
 	}
 	L.Push(lua.LNil)
 	return 1

@@ -24,6 +24,8 @@ type Options struct {
 	Limits  Limits
 	Target  TargetInfo
 	Profile bool // samples are wanted
+	// Descriptors reads the process's open descriptors; nil: there is no process.
+	Descriptors func() ([]attach.Descriptor, error)
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space, without a stop if live; nil: ri.again is an error.
@@ -64,22 +66,24 @@ type Host struct {
 	clock    clock
 	unknown  unknown // the last name that a script looked up in vain
 
-	columns  []Column
-	bindings map[*symbols.Type]*binding
-	null     *lua.LUserData
-	opaque   *binding // of types that the program's DWARF doesn't describe
-	signed   map[int64]*lua.LUserData
-	unsigned map[uint64]*lua.LUserData
-	maps     map[mapIdentity]*mapIndex
-	modules  map[string]lua.LValue // of this run, by file
-	compiled map[string]*lua.FunctionProto
-	memo     map[string]lua.LValue // what scripts gave to ri.memo
-	heap     *values.Heap          // of this look, once asked for
-	stacks   values.StackMemo      // of ri.stacks, from one look to the next
-	walkers  map[string]*lua.LFunction
-	patterns map[string]*regexp.Regexp // of ri.match; nil: none, but a name
-	packages map[string]bool
-	metas    metatables
+	columns    []Column
+	bindings   map[*symbols.Type]*binding
+	null       *lua.LUserData
+	opaque     *binding // of types that the program's DWARF doesn't describe
+	signed     map[int64]*lua.LUserData
+	unsigned   map[uint64]*lua.LUserData
+	maps       map[mapIdentity]*mapIndex
+	modules    map[string]lua.LValue // of this run, by file
+	compiled   map[string]*lua.FunctionProto
+	memo       map[string]lua.LValue       // what scripts gave to ri.memo
+	heap       *values.Heap                // of this look, once asked for
+	byID       map[int64]*values.Goroutine // of ri.goroutine, until the view changes
+	byIDBroken error                       // the last goroutine that can't be read
+	stacks     values.StackMemo            // of ri.stacks, from one look to the next
+	walkers    map[string]*lua.LFunction
+	patterns   map[string]*regexp.Regexp // of ri.match; nil: none, but a name
+	packages   map[string]bool
+	metas      metatables
 }
 
 // New makes a machine. Close it after use.

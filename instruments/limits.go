@@ -32,7 +32,8 @@ func (l Limits) withDefaults() Limits {
 func init() {
 	// t[n] = x makes the machine fill a table's array up to n, 16 bytes an element. At its own limit, 64 Mi, a
 	// table keyed by some request number would take a GiB at one stroke; beyond the limit a table hashes, and # doesn't count.
-	lua.MaxArrayIndex = 1 << 24
+	// Executables that aren't position-independent begin at this address, so that no address of a package variable is an index.
+	lua.MaxArrayIndex = 0x400000
 }
 
 // clock ends a script when its own time is over: while it waits in ri.again, the clock stands.

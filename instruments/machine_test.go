@@ -338,3 +338,11 @@ func TestCause(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAddressesAsKeys: addresses of package variables are keys like any other, not places in a list.
+func TestAddressesAsKeys(t *testing.T) {
+	out, err := runLua(t, `local t = {}; for i = 1, 1000 do t[0x400000 + 8 * i] = i end; print(#t, t[0x400008])`, Options{Limits: Limits{Time: 5 * time.Second}})
+	if err != nil || out != "0\t1" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}

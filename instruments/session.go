@@ -30,14 +30,15 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 	res, err := s.run(ctx, p, out, func(ctx context.Context, look *look, sink Sink) error {
 		if host == nil {
 			host = New(Options{
-				Space:   look.space,
-				Sink:    sink,
-				Folders: p.Recipe.folders(p.catalogue),
-				Limits:  p.Limits,
-				Target:  TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
-				Again:   look.again,
-				Profile: len(out.profiles) > 0,
-				Bulk:    look.wantBulk,
+				Space:       look.space,
+				Sink:        sink,
+				Folders:     p.Recipe.folders(p.catalogue),
+				Limits:      p.Limits,
+				Target:      TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
+				Again:       look.again,
+				Profile:     len(out.profiles) > 0,
+				Descriptors: descriptorsOf(s.Target),
+				Bulk:        look.wantBulk,
 			})
 		}
 		host.Forget()

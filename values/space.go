@@ -40,7 +40,8 @@ type Space struct {
 	flow      *flow.Program
 	byAddr    []symbols.Var // all package variables, by address
 	directTag *bool
-	values    int64 // how many values were looked at: see Values
+	polled    []uint64 // the netpoller's descriptors, see PollDescs
+	values    int64    // how many values were looked at: see Values
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed

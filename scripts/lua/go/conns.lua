@@ -1,0 +1,81 @@
+-- Connections: what the kernel, the netpoller and the program know of each socket.
+
+local runtime = require 'runtime'
+local netpoll = require 'netpoll'
+local words = require 'words'
+
+-- first is the nearest of two deadlines.
+local function first(a, b)
+  if a and b then return math.min(a, b) end
+  return a or b
+end
+
+local function emit(fd, socket, polled, now, p)
+  local reader, writer, deadline
+  if polled then
+    reader, writer = polled.reader, polled.writer
+    deadline = first(polled.read_deadline, polled.write_deadline)
+  end
+  local state = socket.state ~= '' and socket.state or nil
+  if not ri.match(state or '', p.state) then return false end
+  if not (ri.match(socket.local_address or '', p.address) or ri.match(socket.remote_address or '', p.address)) then return false end
+  if p.unread and (socket.receive or 0) == 0 and (socket.send or 0) == 0 then return false end
+  ri.emit {
+    fd = fd, proto = socket.protocol, ['local'] = socket.local_address, remote = socket.remote_address ~= '' and socket.remote_address or nil, state = state,
+    rx = socket.receive, tx = socket.send, reader = reader and reader.goid or nil, writer = writer and writer.goid or nil,
+    deadline = deadline and (deadline < 0 and 0 or deadline - now) or nil, what = netpoll.purpose(reader or writer),
+  }
+  return true
+end
+
+return {
+  title = "sockets: peers, state, bytes queued, who waits for them",
+  category = "go",
+  description = [[
+Lists the process's sockets with what the kernel says of them (/proc) and the goroutine that waits in the netpoller to read or write, and until when. RX is
+what has come and wasn't read (of a listening socket: connections that wait to be accepted), TX what was written and isn't acknowledged yet. DEADLINE is the
+nearest one, 0 if it has passed. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames.]],
+  needs = { vars = { "runtime.pollcache", "runtime.persistentChunks" } },
+  params = {
+    { name = "state", type = "string", default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
+    { name = "address", type = "string", default = "", help = "only sockets with this in the local or remote address" },
+    { name = "unread", type = "bool", default = false, help = "only sockets with bytes that wait to be read or acknowledged" },
+  },
+  columns = {
+    { name = "fd", type = "int", help = "file descriptor" },
+    { name = "proto", help = "tcp, tcp6, udp, udp6, unix" },
+    { name = "local", help = "the own address", cut = "left" },
+    { name = "remote", help = "the peer's address", cut = "left" },
+    { name = "state", help = "as the kernel has it", width = 11 },
+    { name = "rx", type = "bytes", help = "come and not read" },
+    { name = "tx", type = "bytes", help = "written and not acknowledged" },
+    { name = "reader", type = "int", help = "goroutine that waits to read, or to accept" },
+    { name = "writer", type = "int", help = "goroutine that waits to write", optional = true },
+    { name = "deadline", type = "duration", help = "until the nearest deadline", optional = true },
+    { name = "what", help = "what that goroutine is doing", cut = "left" },
+  },
+  sample = [[
+FD  PROTO  LOCAL           REMOTE           STATE           RX   TX  READER  WRITER  DEADLINE  WHAT
+ 3  tcp    127.0.0.1:8080  -                LISTEN         0 B  0 B      21       -         -  net/http.(*Server).Serve
+ 8  tcp    127.0.0.1:8080  127.0.0.1:51344  ESTABLISHED    0 B  0 B      44       -     1h59m  net/http.(*conn).serve
+ 9  tcp    127.0.0.1:9001  127.0.0.1:51350  ESTABLISHED  777 B  0 B       -       -         -  -]],
+  run = function(p)
+    local now = runtime.nanotime()
+    local polled = netpoll.all()
+    local descriptors, why = ri.descriptors()
+    local shown = 0
+    for _, d in ipairs(descriptors) do
+      if d.socket and d.socket.protocol ~= '?' and emit(d.fd, d.socket, polled[d.fd], now, p) then shown = shown + 1 end
+    end
+    if why then
+      ri.log('sockets as the program and the netpoller have them: ' .. why)
+      local known, fds = netpoll.known(), {}
+      for fd in pairs(polled) do fds[#fds + 1] = fd end
+      table.sort(fds)
+      for _, fd in ipairs(fds) do
+        if emit(fd, known[fd] or { state = '' }, polled[fd], now, p) then shown = shown + 1 end
+      end
+    end
+    print(words.count(shown, 'socket'))
+  end,
+}

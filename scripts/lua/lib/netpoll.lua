@@ -1,0 +1,74 @@
+--- The netpoller: who waits for which descriptor, and until when.
+--
+-- A runtime.pollDesc (runtime/netpoll.go, Go 1.20 to 1.26) has in `rg` and `wg` the goroutine that waits to read and to write (1 and 2 stand
+-- for "ready" and "about to wait"), in `rd` and `wd` the deadlines in nanotime: 0 without one, negative once it has passed.
+
+local netpoll = {}
+
+local function goroutine(word)
+  if word == nil or word == 0 or ri.cmp(word, 2) <= 0 then return nil end
+  return ri.at(word, 'runtime.g')
+end
+
+--- What the netpoller has of each descriptor, by its number.
+-- @return table: of fd to {reader: *runtime.g?, writer: *runtime.g?, read_deadline: int?, write_deadline: int?, desc: *runtime.pollDesc}
+function netpoll.all()
+  local byfd = {}
+  for _, pd in ipairs(ri.polled()) do
+    local function deadline(at) return at ~= 0 and at or nil end
+    if pd.closing ~= true then
+      byfd[pd.fd] = {
+        reader = goroutine(pd.rg), writer = goroutine(pd.wg), read_deadline = deadline(pd.rd), write_deadline = deadline(pd.wd), desc = pd,
+      }
+    end
+  end
+  return byfd
+end
+
+--- What the program knows of its sockets by itself, by descriptor: for targets whose descriptors can't be had. Finds those in goroutines' frames.
+-- @return table: of fd to {protocol, local_address, remote_address}
+function netpoll.known()
+  local byfd = {}
+  local found, list = pcall(ri.find, 'net.netFD', { max = 10000 })
+  if not found then return byfd end
+  local function text(address)
+    if address == nil or type(address) ~= 'userdata' then return nil end
+    local kind = ri.typeof(address)
+    if kind == '*net.UnixAddr' then return address.Name end
+    if kind ~= '*net.TCPAddr' and kind ~= '*net.UDPAddr' then return nil end
+    local ip = ri.bytes(address.IP)
+    if #ip == 16 and ip:sub(1, 12) == ('\0'):rep(10) .. '\255\255' then ip = ip:sub(13) end
+    if #ip == 4 then return ('%d.%d.%d.%d:%d'):format(ip:byte(1), ip:byte(2), ip:byte(3), ip:byte(4), address.Port) end
+    local parts = {}
+    for i = 1, #ip, 2 do parts[#parts + 1] = ('%x'):format(ip:byte(i) * 256 + ip:byte(i + 1)) end
+    return ('[%s]:%d'):format(table.concat(parts, ':'), address.Port)
+  end
+  for _, f in ipairs(list) do
+    local n = f.value
+    if n ~= nil then
+      pcall(function()
+        byfd[n.pfd.Sysfd] = { protocol = n.net, local_address = text(n.laddr), remote_address = text(n.raddr) }
+      end)
+    end
+  end
+  return byfd
+end
+
+--- The function of a goroutine that waits: the innermost one that isn't of the runtime, the netpoller or package net and its like.
+-- @param g *runtime.g?
+-- @return string?
+function netpoll.purpose(g)
+  if g == nil then return nil end
+  local one = ri.goroutine(g.goid)
+  if not one then return nil end
+  local frames = one:stack(64)
+  for _, f in ipairs(frames) do
+    local package = f.func:match('^([%w_./-]-)%.[^/]*$') or ''
+    if not (package:find('^runtime') or package:find('^internal/') or package == 'net' or package == 'io' or package == 'bufio' or package == 'bytes' or package == 'crypto/tls' or package == 'os' or package == 'syscall') then
+      return f.func
+    end
+  end
+  return one.start.func
+end
+
+return netpoll

@@ -1,0 +1,91 @@
+package values
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"ri/symbols"
+)
+
+const (
+	persistentChunk = 256 << 10 // runtime.persistentChunkSize, runtime/malloc.go, Go 1.8 to 1.26
+	maxChunks       = 4096      // 1 GiB, more than any program's
+)
+
+// PollDescs are the netpoller's descriptors that are in use: one for each socket, pipe and the like that goroutines can wait for.
+//
+// The runtime keeps no list of them, only of those that are free (runtime.pollcache). They lie in its memory that is never given back, whose chunks are
+// linked by their first words (runtime.persistentChunks); each that was ever used holds its own address in the field self (runtime/netpoll.go, Go 1.16 to 1.26),
+// which finds them all. What was found is remembered: they never move.
+func (s *Space) PollDescs() ([]Value, error) {
+	t, err := s.Type("runtime.pollDesc")
+	if err != nil {
+		return nil, err
+	}
+	self, err := t.FieldByName("self")
+	if err != nil {
+		return nil, fmt.Errorf("runtime.pollDesc in this release of Go (%s): %w", s.file.GoVersion(), err)
+	}
+	link, err := t.FieldByName("link")
+	if err != nil {
+		return nil, fmt.Errorf("runtime.pollDesc in this release of Go (%s): %w", s.file.GoVersion(), err)
+	}
+	if s.polled == nil {
+		if s.polled, err = s.findPollDescs(t, uint64(self.Offset)); err != nil {
+			return nil, err
+		}
+	}
+	free, err := s.freePollDescs(uint64(link.Offset), len(s.polled))
+	if err != nil {
+		return nil, err
+	}
+	var used []Value
+	for _, addr := range s.polled {
+		if !free[addr] {
+			used = append(used, s.At(addr, t))
+		}
+	}
+	return used, nil
+}
+
+func (s *Space) findPollDescs(t *symbols.Type, self uint64) ([]uint64, error) {
+	first, err := s.Var("runtime.persistentChunks")
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := s.Uint64(first.Addr)
+	if err != nil {
+		return nil, err
+	}
+	found := []uint64{}
+	for n := 0; chunk != 0; n++ {
+		if n == maxChunks {
+			return found, fmt.Errorf("runtime.persistentChunks goes on after %d chunks: %w", n, ErrCorrupt)
+		}
+		b, err := s.Slice(chunk, persistentChunk)
+		if err != nil {
+			return found, fmt.Errorf("a chunk of runtime.persistentChunks: %w", err)
+		}
+		for off := 8 * ((self + 7) / 8); off+8 <= uint64(len(b)); off += 8 {
+			if word := binary.LittleEndian.Uint64(b[off:]); word == chunk+off-self && off-self+uint64(t.Size) <= uint64(len(b)) {
+				found = append(found, word)
+			}
+		}
+		chunk = binary.LittleEndian.Uint64(b)
+	}
+	return found, nil
+}
+
+// freePollDescs follows runtime.pollcache. The list may be in motion.
+func (s *Space) freePollDescs(link uint64, used int) (map[uint64]bool, error) {
+	first, err := s.Eval("runtime.pollcache.first")
+	if err != nil {
+		return nil, err
+	}
+	free := map[uint64]bool{}
+	addr, err := s.Uint64(first.Addr)
+	for ; err == nil && addr != 0 && !free[addr] && len(free) < 1<<20; addr, err = s.Uint64(addr + link) {
+		free[addr] = true
+	}
+	return free, err
+}
