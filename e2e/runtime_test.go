@@ -273,7 +273,9 @@ func (p *runtimeTarget) conns(t *testing.T) {
 	if d := reads.number("deadline"); !(d > 4*3600e9 && d <= 5*3600e9) || reads["reader"] == nil {
 		t.Errorf("the socket with a deadline is %v", reads)
 	}
-	one(t, rows, "the peer of that", func(r row) bool { return r.text("local") == reads.text("remote") && r.text("remote") == reads.text("local") })
+	one(t, rows, "the peer of that", func(r row) bool {
+		return r.text("local") == reads.text("remote") && r.text("remote") == reads.text("local")
+	})
 	address := strings.TrimPrefix(p.facts["http"], "http://")
 	listener := one(t, rows, "the server's", func(r row) bool { return r.text("local") == address && r.text("state") == "LISTEN" })
 	if listener.text("what") != "net/http.(*Server).Serve" {
@@ -292,7 +294,9 @@ func (p *runtimeTarget) files(t *testing.T) {
 	}
 	var truth struct{ Position float64 }
 	p.truth(t, &truth)
-	file := one(t, rows, "the file", func(r row) bool { return strings.Contains(r.text("path"), "runtimetarget") && strings.Contains(r.text("path"), "(deleted)") && r.text("kind") == "file" })
+	file := one(t, rows, "the file", func(r row) bool {
+		return strings.Contains(r.text("path"), "runtimetarget") && strings.Contains(r.text("path"), "(deleted)") && r.text("kind") == "file"
+	})
 	if file.number("position") != truth.Position || file.text("flags") != "RDWR|CLOEXEC" {
 		t.Errorf("the file is %v, the program is at %v", file, truth.Position)
 	}
