@@ -44,7 +44,7 @@ func (h *Host) openFunctions() {
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
 		"waits": h.riWaits, "mark": h.riMark,
 		// the whole heap
-		"heap": h.riHeap,
+		"heap": h.riHeap, "spans": h.riSpans,
 		// the program
 		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "polled": h.riPolled, "target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {

@@ -23,6 +23,7 @@ func (h *Host) openHeap() {
 	for name, f := range map[string]func(*lua.LState, *values.Heap) int{
 		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
+		"stacks": h.heapStacks, "biggest": h.heapBiggest, "finalizers": h.heapFinalizers,
 	} {
 		methods.RawSetString(name, h.function(func(L *lua.LState) int {
 			u, _ := L.Get(1).(*lua.LUserData)
@@ -53,7 +54,7 @@ func (h *Host) openHeap() {
 	h.metas.heap = t
 }
 
-var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "path", "retainers", "instances", "users"}
+var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "path", "retainers", "instances", "users", "stacks", "biggest", "finalizers"}
 
 // riHeap walks the whole heap, once for each look.
 func (h *Host) riHeap(L *lua.LState) int {
@@ -131,6 +132,83 @@ func (h *Host) heapObject(L *lua.LState, walked *values.Heap) int {
 		return 1
 	}
 	L.Push(h.table("addr", o.Base, "size", o.Size, "type", o.Type, "live", o.Live, "exact", o.Exact))
+	return 1
+}
+
+// heapStacks is h:stacks(): an iterator of {frames, count, bytes}, for ri.sample.
+func (h *Host) heapStacks(L *lua.LState, walked *values.Heap) int {
+	var stacks []values.HeapStack
+	if walked != nil && h.opt.Profile {
+		var err error
+		if stacks, err = walked.Stacks(); err != nil {
+			h.raise(L, fmt.Errorf("h:stacks: %w", err))
+		}
+	}
+	i := 0
+	L.Push(h.function(func(L *lua.LState) int {
+		if i >= len(stacks) {
+			return 0
+		}
+		s := &stacks[i]
+		i++
+		frames := h.lua.CreateTable(len(s.Frames), 0)
+		for _, name := range s.Frames {
+			frames.Append(h.table("func", name))
+		}
+		L.Push(h.table("frames", frames, "count", s.Count, "bytes", s.Bytes))
+		return 1
+	}))
+	return 1
+}
+
+// heapBiggest is h:biggest(max?): the largest maps, slices, strings and channels.
+func (h *Host) heapBiggest(L *lua.LState, walked *values.Heap) int {
+	most := L.OptInt(2, 20)
+	if most < 1 || most > 100_000 {
+		L.ArgError(2, "from 1 to 100000")
+	}
+	all := h.lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, c := range walked.Biggest(most) {
+		t := h.table("kind", c.Kind, "type", c.Type, "addr", c.Addr, "bytes", c.Bytes)
+		if c.Len >= 0 {
+			t.RawSetString("len", h.int64Value(c.Len))
+		}
+		if c.Cap >= 0 {
+			t.RawSetString("cap", h.int64Value(c.Cap))
+		}
+		all.Append(t)
+	}
+	return 1
+}
+
+// heapFinalizers is h:finalizers(): finalizers and cleanups by type and function.
+func (h *Host) heapFinalizers(L *lua.LState, walked *values.Heap) int {
+	all := h.lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, f := range walked.Finalizers() {
+		all.Append(h.table("kind", f.Kind, "type", f.Type, "func", f.Func, "count", f.Count, "live", f.Live, "addr", f.Addr))
+	}
+	return 1
+}
+
+// riSpans is ri.spans(): the allocator's spans by what they are for and the size of their slots.
+func (h *Host) riSpans(L *lua.LState) int {
+	classes, err := h.space.SpanClasses(h.ctx)
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.spans: %w", err))
+	}
+	all := h.lua.CreateTable(len(classes), 0)
+	for _, c := range classes {
+		all.Append(h.table("use", c.Use, "size", c.Size, "pointers", c.Pointers, "spans", c.Spans, "bytes", c.Bytes, "slots", c.Slots, "used", c.Used))
+	}
+	L.Push(all)
 	return 1
 }
 
