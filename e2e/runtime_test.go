@@ -29,6 +29,9 @@ func TestRuntime(t *testing.T) {
 			t.Run("settings", p.settings)
 			t.Run("conns", p.conns)
 			t.Run("files", p.files)
+			t.Run("http", p.http)
+			t.Run("sql", p.sql)
+			t.Run("contexts", p.contexts)
 		})
 	}
 }
@@ -299,5 +302,73 @@ func (p *runtimeTarget) files(t *testing.T) {
 	})
 	if file.number("position") != truth.Position || file.text("flags") != "RDWR|CLOEXEC" {
 		t.Errorf("the file is %v, the program is at %v", file, truth.Position)
+	}
+}
+
+func (p *runtimeTarget) http(t *testing.T) {
+	rows := p.rows(t, "http", "query=true")
+	for i := range 3 {
+		r := one(t, rows, "request", func(r row) bool { return r.text("path") == fmt.Sprintf("/slow?number=%d", i) })
+		if r.text("method") != "GET" || r.text("proto") != "HTTP/1.1" || r.text("state") != "active" || r.number("age") < 0 || "http://"+r.text("server") != p.facts["http"] {
+			t.Errorf("the request is %v", r)
+		}
+		one(t, p.rows(t, "goroutines", "func=^main.slow$", "group=false"), "its goroutine", func(g row) bool { return g["ids"].([]any)[0] == r["goroutine"] })
+	}
+	for i := range 2 {
+		r := one(t, rows, "stream", func(r row) bool { return r.text("path") == fmt.Sprintf("/second?number=%d", i) })
+		if r.text("method") != "GET" || r.text("proto") != "HTTP/2.0" || "https://"+r.text("server") != p.facts["second"] {
+			t.Errorf("the stream is %v", r)
+		}
+	}
+	if all := p.rows(t, "http", "idle=true"); len(all) <= len(rows) {
+		t.Errorf("with idle=true there are %d rows, without %d", len(all), len(rows))
+	}
+	if got := p.rows(t, "http", "path=second"); len(got) != 2 || got[0].text("path") != "/second" {
+		t.Errorf("path=second gives %v", got)
+	}
+}
+
+func (p *runtimeTarget) sql(t *testing.T) {
+	var truth struct {
+		SQL struct{ MaxOpenConnections, OpenConnections, InUse, Idle, WaitCount float64 }
+	}
+	p.truth(t, &truth)
+	db := one(t, p.rows(t, "sql"), "the pool", func(row) bool { return true })
+	got := [5]float64{db.number("max"), db.number("open"), db.number("in_use"), db.number("idle"), db.number("wait_count")}
+	if want := [5]float64{truth.SQL.MaxOpenConnections, truth.SQL.OpenConnections, truth.SQL.InUse, truth.SQL.Idle, truth.SQL.WaitCount}; got != want {
+		t.Errorf("the pool has %v, the program says %v", got, want)
+	}
+	if ids, _ := db["goroutines"].([]any); db.number("waiting") != 2 || len(ids) != 2 || db.text("driver") != "main.fake" {
+		t.Errorf("the pool is %v", db)
+	}
+}
+
+func (p *runtimeTarget) contexts(t *testing.T) {
+	rows := p.rows(t, "contexts")
+	index := func(what string, is func(row) bool) int {
+		t.Helper()
+		for i, r := range rows {
+			if is(r) {
+				return i
+			}
+		}
+		t.Fatalf("no row is %s: %v", what, rows)
+		return 0
+	}
+	value := index("the value", func(r row) bool {
+		return strings.TrimSpace(r.text("context")) == "WithValue(main.requestKey{} = request-17)"
+	})
+	deadline := rows[value+1]
+	if d := deadline.number("deadline"); !(d > 2*3600e9 && d <= 3*3600e9) || deadline.number("depth") != rows[value].number("depth")+1 || deadline["goroutines"] == nil {
+		t.Errorf("below the value is %v", deadline)
+	}
+	cancelled := rows[index("cancelled", func(r row) bool { return r.text("cause") == "the operator said so" })]
+	if cancelled.text("error") != "context canceled" || cancelled.number("depth") != rows[value].number("depth") || cancelled["goroutines"] == nil {
+		t.Errorf("the cancelled one is %v", cancelled)
+	}
+	for _, r := range p.rows(t, "contexts", "cancelled=true") {
+		if strings.Contains(r.text("context"), "requestKey") {
+			t.Errorf("with cancelled=true there is %v", r)
+		}
 	}
 }

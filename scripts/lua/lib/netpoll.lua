@@ -25,29 +25,33 @@ function netpoll.all()
   return byfd
 end
 
+--- The text of a net.Addr; nil of one that is of no known type.
+-- @param address net.Addr
+-- @return string?
+function netpoll.address(address)
+  if address == nil or type(address) ~= 'userdata' then return nil end
+  local kind = ri.typeof(address)
+  if kind == '*net.UnixAddr' then return address.Name end
+  if kind ~= '*net.TCPAddr' and kind ~= '*net.UDPAddr' then return nil end
+  local ip = ri.bytes(address.IP)
+  if #ip == 16 and ip:sub(1, 12) == ('\0'):rep(10) .. '\255\255' then ip = ip:sub(13) end
+  if #ip == 4 then return ('%d.%d.%d.%d:%d'):format(ip:byte(1), ip:byte(2), ip:byte(3), ip:byte(4), address.Port) end
+  local parts = {}
+  for i = 1, #ip, 2 do parts[#parts + 1] = ('%x'):format(ip:byte(i) * 256 + ip:byte(i + 1)) end
+  return ('[%s]:%d'):format(table.concat(parts, ':'), address.Port)
+end
+
 --- What the program knows of its sockets by itself, by descriptor: for targets whose descriptors can't be had. Finds those in goroutines' frames.
 -- @return table: of fd to {protocol, local_address, remote_address}
 function netpoll.known()
   local byfd = {}
   local found, list = pcall(ri.find, 'net.netFD', { max = 10000 })
   if not found then return byfd end
-  local function text(address)
-    if address == nil or type(address) ~= 'userdata' then return nil end
-    local kind = ri.typeof(address)
-    if kind == '*net.UnixAddr' then return address.Name end
-    if kind ~= '*net.TCPAddr' and kind ~= '*net.UDPAddr' then return nil end
-    local ip = ri.bytes(address.IP)
-    if #ip == 16 and ip:sub(1, 12) == ('\0'):rep(10) .. '\255\255' then ip = ip:sub(13) end
-    if #ip == 4 then return ('%d.%d.%d.%d:%d'):format(ip:byte(1), ip:byte(2), ip:byte(3), ip:byte(4), address.Port) end
-    local parts = {}
-    for i = 1, #ip, 2 do parts[#parts + 1] = ('%x'):format(ip:byte(i) * 256 + ip:byte(i + 1)) end
-    return ('[%s]:%d'):format(table.concat(parts, ':'), address.Port)
-  end
   for _, f in ipairs(list) do
     local n = f.value
     if n ~= nil then
       pcall(function()
-        byfd[n.pfd.Sysfd] = { protocol = n.net, local_address = text(n.laddr), remote_address = text(n.raddr) }
+        byfd[n.pfd.Sysfd] = { protocol = n.net, local_address = netpoll.address(n.laddr), remote_address = netpoll.address(n.raddr) }
       end)
     end
   end

@@ -1,0 +1,86 @@
+-- database/sql: pools of connections.
+
+local frames = require 'frames'
+local runtime = require 'runtime'
+
+-- waiting counts the requests for a connection: a map until Go 1.22, a set of its own since.
+local function waiting(db)
+  local requests = db.connRequests
+  if requests == nil then return 0 end
+  if ri.type(requests).kind == 'map' then return #requests end
+  return #requests.s
+end
+
+-- waiters are the goroutines in (*DB).conn, by the pool's address.
+local function waiters()
+  local bydb = {}
+  for g, i in frames.of [[^database/sql\.\(\*DB\)\.conn$]] do
+    local db = frames.variable(g, i, 'db')
+    if db ~= nil and g.status == 'waiting' then
+      local list = bydb[ri.addr(db)] or {}
+      list[#list + 1], bydb[ri.addr(db)] = g.id, list
+    end
+  end
+  return bydb
+end
+
+-- driver is the type of what makes connections; package sql's own wrapper has the driver in it.
+local function driver(db)
+  local connector = db.connector
+  if connector == nil then return nil end
+  if type(connector) == 'userdata' and ri.typeof(connector) == 'database/sql.dsnConnector' then connector = connector.driver end
+  return type(connector) == 'userdata' and ri.typeof(connector) or nil
+end
+
+return {
+  title = "database/sql: pools of connections, who waits for one",
+  category = "go",
+  description = [[
+Lists the database/sql pools that variables and goroutines lead to, with the numbers of DB.Stats, and the goroutines that wait for a connection now. A pool that waits with all
+connections in use is too small, or somebody doesn't give them back (rows not closed, transactions not ended).]],
+  needs = { types = { "database/sql.DB" } },
+  params = {
+    { name = "depth", type = "int", default = 4, min = 0, max = 8, help = "look for pools through so many pointers" },
+  },
+  columns = {
+    { name = "address", type = "address", help = "of the DB" },
+    { name = "open", type = "int", help = "connections that are open" },
+    { name = "in_use", type = "int", help = "of them in use" },
+    { name = "idle", type = "int", help = "of them idle" },
+    { name = "max", type = "int", help = "at most, 0: no limit" },
+    { name = "waiting", type = "int", help = "requests that wait for a connection now" },
+    { name = "wait_count", type = "int", help = "connections waited for since the start" },
+    { name = "wait_time", type = "duration", help = "time waited for them, those that wait now not included" },
+    { name = "max_idle_closed", type = "int", help = "closed because too many were idle", hidden = true },
+    { name = "max_idle_time_closed", type = "int", help = "closed because they were idle for too long", hidden = true },
+    { name = "max_lifetime_closed", type = "int", help = "closed because they were too old", hidden = true },
+    { name = "max_idle", type = "int", help = "idle at most", hidden = true },
+    { name = "max_lifetime", type = "duration", help = "of a connection, 0: no limit", hidden = true },
+    { name = "goroutines", help = "who waits", width = 12 },
+    { name = "driver", help = "type of what makes connections", hidden = true },
+    { name = "where", help = "what leads to the pool, and its driver's type", cut = "left" },
+  },
+  sample = [[
+ADDRESS       OPEN  IN USE  IDLE  MAX  WAITING  WAIT COUNT  WAIT TIME  GOROUTINES  WHERE
+0xc000134000     3       3     0    3        2          17       4.2s  36, 37      main.db
+                                                                                   main.fake]],
+  run = function(p)
+    local bydb, seen = waiters(), {}
+    for _, f in ipairs(ri.find('database/sql.DB', { max = 1000, depth = p.depth })) do
+      local db = f.value
+      local address = db ~= nil and ri.addr(db) or 0
+      if db ~= nil and not seen[address] then
+        seen[address] = true
+        local idle = #db.freeConn
+        local kind = driver(db)
+        ri.emit {
+          address = address, open = db.numOpen, in_use = db.numOpen - idle, idle = idle, max = math.max(db.maxOpen, 0), waiting = waiting(db),
+          wait_count = db.waitCount, wait_time = runtime.first(db, 'waitDuration'), max_idle_closed = db.maxIdleClosed,
+          max_idle_time_closed = db.maxIdleTimeClosed, max_lifetime_closed = db.maxLifetimeClosed,
+          max_idle = db.maxIdleCount == 0 and 2 or math.max(db.maxIdleCount, 0), max_lifetime = db.maxLifetime,
+          goroutines = bydb[address], driver = kind, where = { f.where, kind },
+        }
+      end
+    end
+  end,
+}
