@@ -38,10 +38,12 @@ type File struct {
 	cached                 bool
 	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save
 
-	runtime    *runtimeSymbols // of a file without DWARF: see RuntimeOnly
-	noRuntime  error
-	relocsOnce sync.Once
-	relocs     map[uint64]uint64
+	runtime         *runtimeSymbols // of a file without DWARF: see RuntimeOnly
+	noRuntime       error
+	descriptorsOnce sync.Once
+	descriptors     map[string]uint64 // see Descriptor
+	relocsOnce      sync.Once
+	relocs          map[uint64]uint64
 
 	mu    sync.Mutex
 	types map[uint64]*Type // by .debug_info offset

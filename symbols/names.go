@@ -222,7 +222,9 @@ func (f *File) Vars() []string {
 // TypeNames lists the full names of all types that DWARF describes, sorted.
 func (f *File) TypeNames() []string {
 	if f.runtime != nil {
-		return f.runtime.typeNames()
+		names := append(f.runtime.typeNames(), f.descriptorNames()...)
+		slices.Sort(names)
+		return slices.Compact(names)
 	}
 	var out []string
 	for i := range f.index.types.entries {

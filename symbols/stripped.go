@@ -268,6 +268,12 @@ func (f *File) inData(addr uint64) bool {
 	return false
 }
 
+// Holds tells whether the file itself has the bytes at a link-time address.
+func (f *File) Holds(addr uint64) bool {
+	var b [1]byte
+	return f.readStatic(b[:], addr)
+}
+
 // runtimeVar is Var for a file of which only the runtime is known.
 func (f *File) runtimeVar(name string) (Var, error) {
 	if f.runtime != nil {
@@ -303,6 +309,9 @@ func (f *File) runtimeType(name string) (*Type, error) {
 		if kind, size := basicKind(name); size > 0 {
 			return f.composed(name, func() *Type { return &Type{Kind: kind, Size: size} }), nil
 		}
+		if _, ok := f.Descriptor(name); ok {
+			return nil, say(ErrNoDWARF, "type %s is described in the program's memory only", name)
+		}
 		if runtimeName(name) {
 			return nil, say(ErrNotFound, "no type %s is known of the runtime of a stripped %s program", name, f.runtime.table.Go)
 		}
@@ -329,7 +338,7 @@ func basicKind(name string) (reflect.Kind, int64) {
 	return reflect.Invalid, 0
 }
 
-// runtimeNames lists the known types' names, sorted.
+// typeNames lists the known types' names, sorted.
 func (r *runtimeSymbols) typeNames() []string {
 	names := make([]string, 0, len(r.types))
 	for name := range r.types {

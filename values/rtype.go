@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"ri/symbols"
 )
@@ -24,6 +25,7 @@ const (
 const (
 	rtypeElem    = 48 // of pointer, slice, array and chan; a map's key
 	rtypeMapElem = 56
+	rtypeGroup   = 64 // of a map: its group (from Go 1.24 on) or bucket
 	rtypeLen     = 64 // of an array
 	rtypeFields  = 56 // of a struct: a slice of abi.StructField {Name, Typ, Offset}; of an interface: its methods
 
@@ -137,6 +139,9 @@ func (s *Space) parts(desc uint64, t *symbols.Type, made *int) (p symbols.Parts,
 		if twin, err := s.file.Type("map[" + p.Key.Name + "]" + p.Elem.Name); err == nil {
 			p.Repr = twin.Repr()
 		}
+		if p.Repr == nil {
+			p.Repr = s.mapRepr(desc, t, made)
+		}
 	case reflect.Interface:
 		repr := "runtime.iface"
 		if n, err := s.Uint64(desc + rtypeFields + 8); err == nil && n == 0 {
@@ -147,6 +152,59 @@ func (s *Space) parts(desc uint64, t *symbols.Type, made *int) (p symbols.Parts,
 		p.Fields, err = s.rtypeFields(desc, t, made)
 	}
 	return p, err
+}
+
+// mapRepr makes the runtime's structure behind a map type of which there is no other description: that of all maps, with the group or bucket that the
+// descriptor names in its place. nil if it can't.
+func (s *Space) mapRepr(desc uint64, t *symbols.Type, made *int) *symbols.Type {
+	addr, err := s.Uint64(desc + rtypeGroup)
+	if err != nil {
+		return nil
+	}
+	group, err := s.runtimeType(addr, made)
+	if err != nil || group.Kind != reflect.Struct {
+		return nil
+	}
+	pointer := func(to *symbols.Type) *symbols.Type {
+		p := s.file.NewType("*"+to.Name, reflect.Pointer, 8)
+		p.Complete(symbols.Parts{Elem: to})
+		return p
+	}
+	// with makes a struct like another but for the types and names of some fields.
+	with := func(like *symbols.Type, types map[string]*symbols.Type, names map[string]string) *symbols.Type {
+		fields := slices.Clone(like.Fields())
+		for i := range fields {
+			if ft := types[fields[i].Name]; ft != nil {
+				fields[i].Type = ft
+			}
+			if name := names[fields[i].Name]; name != "" {
+				fields[i].Name = name
+			}
+		}
+		out := s.file.NewType(like.Name+"<"+t.Name+">", reflect.Struct, like.Size)
+		out.Complete(symbols.Parts{Fields: fields})
+		return out
+	}
+	if head, err := s.file.Type("internal/runtime/maps.Map"); err == nil {
+		table, err := s.file.Type("internal/runtime/maps.table")
+		if err != nil {
+			return nil
+		}
+		groups, err := table.FieldByName("groups")
+		if err != nil {
+			return nil
+		}
+		reference := with(groups.Field.Type, map[string]*symbols.Type{"data": pointer(group)}, nil)
+		table = with(table, map[string]*symbols.Type{"groups": reference}, nil)
+		return pointer(with(head, map[string]*symbols.Type{"dirPtr": pointer(pointer(table))}, nil))
+	}
+	head, err := s.file.Type("runtime.hmap")
+	if err != nil {
+		return nil
+	}
+	// cmd/compile's names for the fields of a bucket, and the linker's for the same in DWARF.
+	bucket := with(group, nil, map[string]string{"topbits": "tophash", "elems": "values"})
+	return pointer(with(head, map[string]*symbols.Type{"buckets": pointer(bucket), "oldbuckets": pointer(bucket)}, nil))
 }
 
 func (s *Space) rtypeFields(desc uint64, t *symbols.Type, made *int) ([]symbols.Field, error) {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 
 	"ri/attach"
 	"ri/symbols"
@@ -90,7 +92,8 @@ func (s *Space) Nanotime() int64 { return s.now }
 // Reset forgets what was read of the target's memory, for another look; types and layouts are kept.
 func (s *Space) Reset() {
 	s.local = nil
-	s.types = map[uint64]*symbols.Type{}
+	// Descriptors that the executable itself holds don't change, and what was compiled for their types goes on to be used.
+	maps.DeleteFunc(s.types, func(desc uint64, _ *symbols.Type) bool { return !s.file.RuntimeOnly() || !s.file.Holds(desc-s.bias) })
 }
 
 // Values counts the values that were made so far.
@@ -157,8 +160,27 @@ func (s *Space) Var(name string) (Value, error) {
 	return s.At(v.Addr+s.bias, v.Type), nil
 }
 
-// Type finds a type by name; see [symbols.File.Type].
-func (s *Space) Type(name string) (*symbols.Type, error) { return s.file.Type(name) }
+// Type finds a type by name; see [symbols.File.Type]. Of a stripped program also those that descriptors in its memory describe.
+func (s *Space) Type(name string) (*symbols.Type, error) {
+	t, err := s.file.Type(name)
+	if err == nil || !s.file.RuntimeOnly() {
+		return t, err
+	}
+	if desc, ok := s.file.Descriptor(name); ok {
+		return s.RuntimeType(desc + s.bias)
+	}
+	if elem, ok := strings.CutPrefix(name, "*"); ok {
+		if t, elemErr := s.Type(elem); elemErr == nil {
+			return s.file.PointerTo(t), nil
+		}
+	}
+	if elem, ok := strings.CutPrefix(name, "[]"); ok {
+		if t, elemErr := s.Type(elem); elemErr == nil {
+			return s.file.SliceOf(t), nil
+		}
+	}
+	return nil, err
+}
 
 // PC tells what the function table knows of a runtime pc.
 func (s *Space) PC(pc uint64) (*symbols.PCInfo, bool) { return s.file.PC(pc - s.bias) }
