@@ -53,8 +53,7 @@ func Lacks(f *symbols.File, n Needs) []string {
 		lack("variable", name, err)
 	}
 	for _, name := range n.Types {
-		_, err := f.Type(name)
-		lack("type", name, err)
+		lack("type", name, f.KnowsType(name))
 	}
 	for _, name := range n.Fields {
 		lack("field", name, findField(f, name))

@@ -154,7 +154,7 @@ func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 		var err error
 		switch decl.Type {
 		case ParamGoType:
-			_, err = s.File.Type(text)
+			err = s.File.KnowsType(text)
 		case ParamExpr:
 			err = s.checkExpr(ctx, text)
 		}

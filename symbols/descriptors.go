@@ -30,6 +30,26 @@ func (f *File) Descriptor(name string) (addr uint64, ok bool) {
 	return addr, ok
 }
 
+// KnowsType is an error, as that of Type, where neither debug information nor a descriptor tells of a type.
+func (f *File) KnowsType(name string) error {
+	_, err := f.Type(name)
+	if err == nil || f.runtime == nil {
+		return err
+	}
+	for elem := name; ; {
+		if _, ok := f.Descriptor(elem); ok {
+			return nil
+		}
+		if len(elem) > 1 && elem[0] == '*' {
+			elem = elem[1:]
+		} else if strings.HasPrefix(elem, "[]") {
+			elem = elem[2:]
+		} else {
+			return err
+		}
+	}
+}
+
 // readDescriptors collects names of types, once.
 func (f *File) readDescriptors() {
 	f.descriptorsOnce.Do(func() {

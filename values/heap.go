@@ -89,7 +89,7 @@ type HeapProgress func(done, total int64, what string)
 // BuildHeap looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory. progress may be nil. The error
 // is ctx's cause if that ended it, or says which of the runtime's structures is missing; broken spans and stacks are left out, see Problems.
 func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, error) {
-	if !s.file.HasDWARF() {
+	if !s.file.HasDWARF() && !s.file.RuntimeOnly() {
 		return nil, fmt.Errorf("the heap's types can't be told: %w", s.file.NoDWARF())
 	}
 	h := &Heap{

@@ -116,8 +116,25 @@ var ways = map[string]func(){
 	"fault":      func() { fmt.Println(*(*int)(unsafe.Pointer(bad))) },
 	"threads":    threads,
 	"inC":        inC,
-	"wait":       func() { fmt.Println("ready"); time.Sleep(time.Hour) },
+	"wait":       wait,
 	"background": func() { go background("job"); select {} },
+}
+
+// kept is found in a stripped program's heap by its name.
+type kept struct {
+	name  string
+	table map[string]node
+	any   any
+	list  []int
+	room  [600]byte // large enough for the allocator to note the type
+}
+
+func wait() {
+	k := &kept{name: "kept", table: map[string]node{"one": {value: 1}, "two": {value: 2}}, any: &node{name: "inner"}, list: []int{10, 20, 30}}
+	sink = k
+	fmt.Println("ready")
+	time.Sleep(time.Hour)
+	runtime.KeepAlive(k)
 }
 
 var bad = uintptr(0x7fff12345678)

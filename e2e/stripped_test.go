@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// A stripped program's runtime is read as that of the same source built with debug information: by each release, at fixed and at other addresses.
+func TestStripped(t *testing.T) {
+	for _, how := range []struct {
+		name, toolchain string
+		flags           []string
+	}{
+		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie", "-trimpath"}},
+		{"go1.20", "go1.20.14", nil}, {"go1.20pie", "go1.20.14", []string{"-buildmode=pie"}},
+		{"go1.22", "go1.22.5", nil}, {"go1.24", "go1.24.6", nil}, {"go1.25", "go1.25.3", nil}, {"go1.25pie", "go1.25.3", []string{"-buildmode=pie"}},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			if how.toolchain != "local" && testing.Short() {
+				t.Skip("not with -short")
+			}
+			pid := startCrash(t, buildCrash(t, how.toolchain, "0", append(how.flags, "-ldflags=-s -w")...))
+			out, _ := runRi(t, 0, "run", "goroutines", "-p", pid, "--json")
+			for _, want := range []string{`"count": 5`, "main.main.func2 main.go:", `"state": "chan receive"`, "main.main.func1 main.go:", `"state": "sleep"`} {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %s in\n%s", want, out)
+				}
+			}
+			if how.toolchain == "go1.20.14" {
+				return // whose allocator notes no types beside objects, so that few have one in a stripped program
+			}
+			// Types by name, and values of them by what the runtime's descriptors say: fields, strings, maps.
+			out, _ = runRi(t, 0, "exec", "-p", pid, "-e", `
+				local a = ri.heap():instances("main.kept")[1]
+				local k = ri.at(a, "main.kept")
+				ri.emit{name = k.name, count = #k.table, one = k.table.one.value, two = k.table["two"].value, any = k.any.name, len = #k.list, last = k.list[2]}`)
+			if words := strings.Join(strings.Fields(out), " "); words != "NAME COUNT ONE TWO ANY LEN LAST kept 2 1 2 inner 3 30" {
+				t.Error(out)
+			}
+		})
+	}
+}
+
+// startCrash starts testdata/crash so that it waits, and gives its pid.
+func startCrash(t *testing.T, exe string) string {
+	t.Helper()
+	if !mayAttach() {
+		t.Skip("processes may not be stopped here")
+	}
+	cmd := exec.Command(exe, "wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("%s says %q, %v", exe, line, err)
+	}
+	return fmt.Sprint(cmd.Process.Pid)
+}
