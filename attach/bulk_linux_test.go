@@ -75,7 +75,7 @@ func TestBulk(t *testing.T) {
 	p := start(t, "-size", "9000000", "-rounds", "16000000", "-remap", "300", "-busy", "1")
 	for _, opt := range []ViewOptions{{}, {Spool: t.TempDir()}} {
 		came := 0
-		for range 12 {
+		for range 6 {
 			v := bulk(t, p, opt)
 			buf := make([]byte, p.Size)
 			if _, err := v.ReadMemory(buf, p.Address); err != nil {
@@ -242,6 +242,7 @@ func BenchmarkBulk(b *testing.B) {
 	for _, size := range []string{"300000000", "1000000000"} {
 		b.Run(size, func(b *testing.B) {
 			target := open(b, startBench(b, "-heap", size, "-change", "200000000"))
+			time.Sleep(10 * time.Second) // until all of it is there
 			for b.Loop() {
 				v, err := target.View(context.Background(), ViewOptions{Kind: Snapshot, Bulk: true, MaxStop: time.Minute})
 				if err != nil {

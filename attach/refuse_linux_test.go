@@ -132,6 +132,21 @@ func child(name, args string) {
 	case "facts":
 		f := Capabilities()
 		fmt.Println(f.CapSysPtrace, f.Missing())
+	case "precopy": // copy a process again and again until killed
+		target, err := OpenProcess(pid)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("holding")
+		for {
+			v, err := target.View(context.Background(), ViewOptions{Kind: Snapshot, Bulk: true, Precopy: true, MaxStop: time.Minute})
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			v.(*snapshotView).Discard()
+		}
 	case "hold": // stop a process again and again until killed
 		target, err := OpenProcess(pid)
 		if err != nil {

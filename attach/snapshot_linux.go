@@ -5,6 +5,7 @@ package attach
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -36,7 +37,8 @@ type snapshotView struct {
 	buffer  []byte
 	pages   []extent // what was asked for, sorted
 	tops    []extent // the tops of stacks, sorted
-	image   *image   // all private writable memory; nil: only what was asked for
+	notes   []string
+	image   *image // all private writable memory; nil: only what was asked for
 
 	mu     sync.Mutex
 	missed map[uint64]struct{}
@@ -66,19 +68,30 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	if err := p.CheckStop(); err != nil {
 		return nil, err
 	}
-	t, err := newTracer(p)
-	if err != nil {
-		return nil, err
-	}
 	v := &snapshotView{process: p, mem: p.memory(), missed: map[uint64]struct{}{}, done: make(chan struct{})}
 	var bulk *bulkCopy
+	var pre *precopy
 	if opt.Bulk {
+		var err error
 		if bulk, err = newBulkCopy(p, opt.Spool); err != nil {
-			t.close()
 			return nil, err
 		}
 		defer bulk.close()
 		v.image = bulk.image
+		if pre, err = v.precopy(ctx, bulk, opt, patience); err != nil {
+			v.free()
+			return nil, err
+		}
+		if pre != nil {
+			defer pre.close()
+			failed.Stops += pre.stats.Stops
+			failed.Stopped += pre.stats.Stopped
+		}
+	}
+	t, err := newTracer(p)
+	if err != nil {
+		v.free()
+		return nil, err
 	}
 	pages := wanted(opt.Pages, v.image)
 	buffer, err := faultedIn((len(pages) + stackPages*cap(t.threads)) * PageSize)
@@ -93,6 +106,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	c.prepare()
 
 	var failure error
+	var resident []span // what was there, of a pre-copy
 	finished := make(chan struct{})
 	suspension.RLock()
 	go onTracerThread(func() {
@@ -110,7 +124,11 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		if err == nil {
 			err = c.copy(t.threads, pages, began.Add(limit))
 		}
-		if err == nil && bulk != nil {
+		switch {
+		case err != nil || bulk == nil:
+		case pre != nil:
+			resident, err = pre.stopped(began.Add(limit))
+		default:
 			err = bulk.stopped(began.Add(limit))
 		}
 		t.detach()
@@ -120,6 +138,9 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	})
 	<-finished
 	t.waitForEnd()
+	if pre != nil && failure == nil {
+		failure = v.image.settle(resident)
+	}
 	if failure != nil {
 		v.free()
 		return nil, failure
@@ -131,6 +152,45 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
 	return v, nil
 }
+
+// precopy makes most of a bulk copy before the stop. It is nil, without an error, where that wasn't asked for, or isn't possible and the stop may be
+// long enough without.
+func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt ViewOptions, patience time.Duration) (*precopy, error) {
+	if !opt.Precopy {
+		return nil, nil
+	}
+	pre, err := startPrecopy(ctx, b, patience)
+	var no *errNoPrecopy
+	if errors.As(err, &no) {
+		opt.Precopy = false
+		cost, e := v.process.SnapshotCost(opt)
+		if e != nil {
+			return nil, e
+		}
+		if cost.Stop > opt.MaxStop {
+			return nil, fmt.Errorf("%s: its memory can't be copied while it runs (%w), and in a stop that takes about %v, longer than the limit of %v: allow it (--max-stop), or look without a copy (--view live)",
+				v.process.Describe(), err, cost.Stop.Round(time.Millisecond), opt.MaxStop)
+		}
+		v.notes = append(v.notes, fmt.Sprintf("all memory was copied in the stop and not before it: %v", err))
+		return nil, nil
+	}
+	if err == nil {
+		if err = pre.run(ctx); err == nil && pre.estimate() > opt.MaxStop {
+			err = fmt.Errorf("%s writes to its memory faster than it can be copied: %d MiB are left to copy, which would stop it for about %v, longer than the limit of %v: allow it (--max-stop), or look without a copy (--view live): %w",
+				v.process.Describe(), pre.round.bytes>>20, pre.estimate().Round(time.Millisecond), opt.MaxStop, ErrNotSupported)
+		}
+		if err != nil {
+			pre.close()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return pre, nil
+}
+
+// Notes is what there is to say of how the snapshot was taken.
+func (v *snapshotView) Notes() []string { return v.notes }
 
 // wanted sorts page numbers, and leaves out those that the image has.
 func wanted(numbers []uint64, im *image) []uint64 {

@@ -40,7 +40,7 @@ func (o *Output) Conclude(r *Result) error {
 			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
 		}
 	}
-	for _, line := range r.lockWarnings() {
+	for _, line := range append(r.lockWarnings(), r.Notes...) {
 		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", PrintableText(line))
 	}
 	if !o.Quiet {

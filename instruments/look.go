@@ -183,6 +183,16 @@ func (l *look) discard() {
 	}
 }
 
+// notes is what the view says of how it was taken.
+func (l *look) notes() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if view, ok := l.view.(interface{ Notes() []string }); ok {
+		return view.Notes()
+	}
+	return nil
+}
+
 // result is how was looked, and what it cost.
 func (l *look) result() (attach.ViewKind, attach.Stats) {
 	l.mu.Lock()

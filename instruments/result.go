@@ -30,6 +30,7 @@ type Result struct {
 	Time     time.Time      // of the look
 	Sampled  time.Duration  // for how long samples were taken; 0: they are of one moment
 	Log      []string
+	Notes    []string // of how memory was seen, for stderr
 
 	Partial []string // why something is missing: a limit, a deadline
 	Err     error    // why the script ended early, if it did; nil where only a limit was hit

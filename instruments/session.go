@@ -109,6 +109,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 		}
 		res := sink.seal()
 		res.View, res.Stats = look.result()
+		res.Notes = look.notes()
 		res.Locks = look.locks.report(&res.Stats)
 		if ended {
 			res.ValuesRead = look.values
