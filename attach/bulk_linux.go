@@ -69,8 +69,7 @@ func (b *bulkCopy) close() {
 	}
 }
 
-// helper is a thread that copies beside the one that owns ptrace. While one of them waits for a CPU the target stands, so it has the highest
-// priority, as that one has, and ends with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that
+// helper is a thread that copies beside the one that owns ptrace. In the stop it hurries as that one does, and it ends with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that
 // have no such priority would have to run first.
 type helper struct {
 	begin, done turn
@@ -106,7 +105,6 @@ func (b *bulkCopy) startHelpers() error {
 		}
 		b.helpers = append(b.helpers, h)
 		go onTracerThread(func() {
-			unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
 			defer h.begin.close()
 			scratch := new(ioScratch)
 			for {
@@ -114,6 +112,9 @@ func (b *bulkCopy) startHelpers() error {
 				h.begin.wait()
 				if h.work == nil {
 					return
+				}
+				if b.mem.raw { // in the stop
+					hurry()
 				}
 				h.work(scratch)
 			}
