@@ -3,6 +3,7 @@ package attach
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime/debug"
 	"unsafe"
 )
 
@@ -21,6 +22,8 @@ const (
 	allPages      = 1<<pagesPerChunk - 1
 	slabChunks    = 16   // allocated in one piece: 1 MiB
 	lookasides    = 1024 // 64 MiB within reach, 32 KiB of table
+
+	releaseWorth = 64 << 20 // bytes
 
 	// emptyChunkCost is what a chunk without data counts toward MaxBytes, so that wild pointers can't fill ri's memory with what isn't there.
 	emptyChunkCost = 256
@@ -215,6 +218,16 @@ func (c *Cache) Reset(m Memory) {
 	c.slabs = nil
 	if c.lender, _ = m.(Director); c.lender != nil {
 		c.spare = nil // little will be copied
+	}
+}
+
+// Release forgets all pages, and gives their memory back to the system if it is much.
+func (c *Cache) Release() {
+	much := c.held > releaseWorth
+	c.drop()
+	c.slabs, c.spare = nil, nil
+	if much {
+		debug.FreeOSMemory()
 	}
 }
 

@@ -184,8 +184,8 @@ func uffdTrack(fd int, m span) error {
 	return nil
 }
 
-// run copies in rounds while the process runs.
-func (c *precopy) run(ctx context.Context) error {
+// run copies in rounds while the process runs, until what is left is small, or gets no smaller and can be copied in half the time that the stop may take.
+func (c *precopy) run(ctx context.Context, limit time.Duration) error {
 	for n := 1; ; n++ {
 		before := c.round.bytes
 		if err := c.copyWritten(); err != nil {
@@ -194,7 +194,7 @@ func (c *precopy) run(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if c.round.bytes <= precopySmall || n == precopyRounds || n > 2 && c.round.bytes > before*9/10 {
+		if c.round.bytes <= precopySmall || n == precopyRounds || n > 2 && c.round.bytes > before*9/10 && c.estimate() < limit/2 {
 			return nil
 		}
 	}

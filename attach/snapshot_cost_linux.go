@@ -38,7 +38,13 @@ func (p *Process) SnapshotCost(opt ViewOptions) (SnapshotCost, error) {
 			return cost, err
 		}
 		cost.Stop += time.Since(began)
-		cost.Bytes += size
+		others := 0
+		for _, number := range opt.Pages {
+			if !within(runs, number*PageSize) {
+				others++
+			}
+		}
+		cost.Bytes = size + int64(others)*PageSize
 		sample = append(sample, sampleOfRuns(runs, size)...)
 		if opt.Spool != "" {
 			cost.Available = spoolRoom(opt.Spool)

@@ -175,7 +175,7 @@ func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt ViewOptions
 		return nil, nil
 	}
 	if err == nil {
-		if err = pre.run(ctx); err == nil && pre.estimate() > opt.MaxStop {
+		if err = pre.run(ctx, opt.MaxStop); err == nil && pre.estimate() > opt.MaxStop {
 			err = fmt.Errorf("%s writes to its memory faster than it can be copied: %d MiB are left to copy, which would stop it for about %v, longer than the limit of %v: allow it (--max-stop), or look without a copy (--view live): %w",
 				v.process.Describe(), pre.round.bytes>>20, pre.estimate().Round(time.Millisecond), opt.MaxStop, ErrNotSupported)
 		}

@@ -37,6 +37,9 @@ type look struct {
 	lacking    bool            // the script asked a copy for all memory that didn't have it
 }
 
+// bulkCache bounds the pages kept while a script that will have a copy of all memory rehearses, in bytes.
+const bulkCache = 64 << 20
+
 func newLook(s *Session, p *Plan) *look {
 	cache := attach.NewCache(nil)
 	return &look{
@@ -63,6 +66,7 @@ func (l *look) viewWhenFree(ctx context.Context) (attach.View, error) {
 // begin takes the view.
 func (l *look) begin(ctx context.Context) error {
 	l.missed, l.ctx = 0, ctx
+	l.cache.Release() // before a copy takes as much
 	if err := l.take(ctx); err != nil {
 		return viewError(err)
 	}
@@ -204,6 +208,10 @@ func (l *look) result() (attach.ViewKind, attach.Stats) {
 func (l *look) see(view attach.View) {
 	l.view = view
 	l.cache.Exact = l.options.Kind == attach.Snapshot
+	l.cache.MaxBytes = 0
+	if l.options.Bulk { // what is touched needn't be remembered: the copy will have it
+		l.cache.MaxBytes = bulkCache
+	}
 	l.cache.Reset(view)
 	l.space.Reset()
 	l.space.SetThreads(view.Threads())
