@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // needPrecopy skips where the kernel doesn't allow a pre-copy.
@@ -125,32 +123,35 @@ func TestPrecopyReads(t *testing.T) {
 		}
 		time.Sleep(3 * time.Millisecond)
 	}
-	p.cmd.Process.Signal(unix.SIGSTOP)
-	for stateOf(t, p.PID) != 'T' {
-	}
-	resident, err := c.stopped(time.Time{})
-	if err == nil {
-		err = b.image.settle(resident)
-	}
+	mem := target.memory()
+	compared := 0
+	err = target.inStop(context.Background(), time.Minute, &Stats{}, func(*tracer) error {
+		resident, err := c.stopped(time.Time{})
+		if err != nil {
+			return err
+		}
+		if err := b.image.settle(resident); err != nil {
+			return err
+		}
+		for _, r := range b.image.ranges {
+			want := make([]byte, r.end-r.start)
+			if _, err := mem.ReadMemory(want, r.start); err != nil {
+				return err
+			}
+			for at := 0; at < len(want); at += PageSize {
+				if !bytes.Equal(want[at:at+PageSize], r.data[at:at+PageSize]) {
+					t.Errorf("the page at %#x is another", r.start+uint64(at))
+				}
+			}
+			compared += len(want)
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mem := target.memory()
-	compared := 0
-	for _, r := range b.image.ranges {
-		want := make([]byte, r.end-r.start)
-		if n, err := mem.ReadMemory(want, r.start); n < len(want) {
-			t.Fatalf("%#x-%#x: %v", r.start, r.end, err)
-		}
-		for at := 0; at < len(want); at += PageSize {
-			if !bytes.Equal(want[at:at+PageSize], r.data[at:at+PageSize]) {
-				t.Errorf("the page at %#x is another", r.start+uint64(at))
-			}
-		}
-		compared += len(want)
-	}
 	t.Logf("%d bytes are the same", compared)
-	p.cmd.Process.Signal(unix.SIGCONT)
+	p.goesOn()
 }
 
 // TestPrecopyKilled kills ri in the middle of pre-copies: nothing is left in the process.

@@ -231,9 +231,6 @@ func comeAndGo(pages int) {
 	}
 }
 
-// hold fills the registers, keeps them for so many rounds, and says whether they are the same.
-func hold(rounds int) bool
-
 // checkComputing computes the same things again and again.
 func checkComputing() {
 	data := make([]byte, 32<<10)
