@@ -39,6 +39,7 @@ type stoppedView struct {
 	done      chan struct{} // closed when the view ended by itself
 	finished  chan struct{} // closed when the target runs again
 
+	writing sync.Mutex  // held by whoever writes: the target isn't let go in mid-write
 	ended   atomic.Bool // set before the first thread is let go: what was read until then is consistent
 	mu      sync.Mutex
 	err     error
@@ -128,7 +129,9 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 	v.mu.Lock()
 	v.err = reason
 	v.mu.Unlock()
+	v.writing.Lock()
 	v.ended.Store(true)
+	v.writing.Unlock()
 	t.detach()
 	v.mu.Lock()
 	v.stopped = time.Since(began)

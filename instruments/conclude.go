@@ -43,6 +43,9 @@ func (o *Output) Conclude(r *Result) error {
 	for _, line := range append(r.lockWarnings(), r.Notes...) {
 		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", PrintableText(line))
 	}
+	if r.Transaction != nil && !o.Quiet {
+		fmt.Fprintln(o.Stderr, PrintableText(r.Transaction.line()))
+	}
 	if !o.Quiet {
 		fmt.Fprintln(o.Stderr, r.Cost())
 	}

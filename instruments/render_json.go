@@ -39,6 +39,9 @@ func WriteJSON(w io.Writer, r *Result) error {
 		}
 		doc = append(doc, Cell{"printed", lines})
 	}
+	if r.Transaction != nil {
+		doc = append(doc, Cell{"transaction", r.Transaction.row()})
+	}
 	doc = append(doc, Cell{"partial", len(r.Partial) > 0})
 	problems := []any{}
 	for _, why := range r.Partial {

@@ -20,6 +20,8 @@ type Result struct {
 	Stats      attach.Stats
 	ValuesRead int64
 	Locks      []LockReport
+	// Transaction is the change that was made, or planned; nil where none was.
+	Transaction *TransactionReport
 
 	Columns  []Column
 	Rows     []Row

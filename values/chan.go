@@ -84,6 +84,9 @@ func (v Value) queued(i int) (Value, error) {
 	if c.Elem == nil {
 		return Value{}, v.wrong("known element type")
 	}
+	if v.s.trace != nil {
+		v.s.trace.Queue = true
+	}
 	slot := (c.first + uint64(i)) % uint64(c.Cap)
 	return v.s.At(c.buf+slot*uint64(c.Elem.Size), c.Elem), nil
 }

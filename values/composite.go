@@ -55,6 +55,7 @@ func (v Value) Struct() (Value, error) {
 func (v Value) Follow(p symbols.Path) (Value, error) {
 	addr := v.Addr
 	for _, step := range p.Steps {
+		v.s.through(addr + uint64(step.Offset))
 		next, err := v.s.Uint64(addr + uint64(step.Offset))
 		if err != nil {
 			return Value{}, err
@@ -95,8 +96,12 @@ func (v Value) Index(i int) (Value, error) {
 		if data, n, _, err = v.sliceHeader(); err != nil {
 			return Value{}, err
 		}
+		v.s.through(v.Addr)
 	}
 	if v.Type.Kind == reflect.String {
+		if v.s.trace != nil {
+			v.s.trace.Text = true
+		}
 		elem, _ = v.s.file.Type("uint8")
 	}
 	if elem == nil {
@@ -119,6 +124,7 @@ func (v Value) Elem() (Value, error) {
 		if elem == nil {
 			return Value{}, v.wrong("known element type")
 		}
+		v.s.through(v.Addr)
 		addr, err := v.s.Uint64(v.Addr)
 		if err != nil {
 			return Value{}, err
@@ -163,7 +169,13 @@ func (v Value) dynamic() (Value, error) {
 		return Value{}, err
 	}
 	if direct {
+		v.s.note(v.Addr, 8)
 		return v.s.At(v.Addr+8, t), nil
+	}
+	v.s.through(v.Addr + 8)
+	v.s.note(v.Addr, 8)
+	if v.s.trace != nil {
+		v.s.trace.Box = true
 	}
 	if data == 0 && t.Size > 0 {
 		return Value{}, fmt.Errorf("interface holds a %s but no data: %w", t.Name, ErrCorrupt)

@@ -51,6 +51,8 @@ func trimPosition(err error) string {
 type evaluator struct {
 	s     *Space
 	paths map[string]string // placeholder identifier -> import path
+	// toCapacity lets slices of slices go up to the capacity, as Go does.
+	toCapacity bool
 }
 
 // operand is a value, a constant that has no type yet, or a composite literal.
@@ -515,6 +517,11 @@ func (e *evaluator) slice(n *ast.SliceExpr) (operand, error) {
 		return operand{}, e.at(n, err)
 	}
 	low, high := 0, length
+	if e.toCapacity && x.Type.Kind == reflect.Slice {
+		if length, err = x.Cap(); err != nil {
+			return operand{}, e.at(n, err)
+		}
+	}
 	if n.Low != nil {
 		if low, err = e.integer(n.Low); err != nil {
 			return operand{}, err
@@ -528,12 +535,21 @@ func (e *evaluator) slice(n *ast.SliceExpr) (operand, error) {
 	if low < 0 || high < low || high > length {
 		return operand{}, e.at(n, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, length, ErrRange))
 	}
-	v, err := x.Slice(low, high)
+	e.s.note(x.Addr, 8)
+	v, err := x.slice(low, high, length)
 	return operand{Value: v}, e.at(n, err)
 }
 
 // Slice gives v[low:high] of a string, slice or array; bounds are those of the length.
 func (v Value) Slice(low, high int) (Value, error) {
+	length, err := v.Len()
+	if err != nil {
+		return Value{}, err
+	}
+	return v.slice(low, high, length)
+}
+
+func (v Value) slice(low, high, length int) (Value, error) {
 	data, t, size := v.Addr, v.Type, int64(1)
 	switch v.Type.Kind {
 	case reflect.Array:
@@ -549,10 +565,6 @@ func (v Value) Slice(low, high int) (Value, error) {
 		}
 	default:
 		return Value{}, v.wrong("slices")
-	}
-	length, err := v.Len()
-	if err != nil {
-		return Value{}, err
 	}
 	if low < 0 || high < low || high > length {
 		return Value{}, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, length, ErrRange)
@@ -641,9 +653,11 @@ func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
 	if err != nil {
 		return operand{}, e.at(n, err)
 	}
-	found, _, err := e.s.Find(t, FindOptions{})
+	var found []Found
+	e.s.untraced(func() { found, _, err = e.s.Find(t, FindOptions{}) })
 	switch {
 	case len(found) == 1:
+		e.s.noteFound(found[0])
 		return operand{Value: found[0].Value}, nil
 	case len(found) > 1:
 		var where []string
@@ -707,6 +721,9 @@ func (e *evaluator) convert(x operand, t *symbols.Type) (Value, error) {
 	if x.constant != nil {
 		if x.constant.kind == token.INT && !x.constant.neg {
 			if pointerLike || (t.Size == 8 && t.Kind <= reflect.Uintptr) {
+				if e.s.trace != nil {
+					e.s.trace.ByAddress, e.s.trace.Literal = true, true
+				}
 				return e.s.keepWord(x.constant.u, t), nil
 			}
 		}

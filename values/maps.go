@@ -225,6 +225,9 @@ type mapWalk struct {
 	seen  int
 	limit int
 	ended bool // the consumer has enough
+
+	at     func(words ...Word) // told what led to each group or bucket, if somebody wants to know
+	chased []Word              // the table, or the chain so far
 }
 
 // entry hands one pair on; keys and elements too large for a slot lie behind a pointer.
@@ -273,6 +276,9 @@ func (w *mapWalk) swiss(head []byte) error {
 		if err != nil {
 			return fmt.Errorf("map table: %w", err)
 		}
+		if w.at != nil {
+			w.chased = []Word{w.s.readWord(dir+8*i, 8), w.s.readWord(table+uint64(l.groups), 8), w.s.readWord(table+uint64(l.mask), 8)}
+		}
 		local := b[l.localDepth]
 		groups, mask := binary.LittleEndian.Uint64(b[l.groups:]), binary.LittleEndian.Uint64(b[l.mask:])
 		if local > depth || mask >= maxTableGroups || mask&(mask+1) != 0 {
@@ -293,6 +299,9 @@ func (w *mapWalk) group(addr uint64) error {
 	ctrl, err := w.s.Uint64(addr + uint64(w.l.ctrl))
 	if err != nil {
 		return fmt.Errorf("map group: %w", err)
+	}
+	if w.at != nil {
+		w.at(append(w.chased[:len(w.chased):len(w.chased)], w.s.readWord(addr+uint64(w.l.ctrl), 8))...)
 	}
 	for i := uint64(0); i < slotsPerGroup && !w.ended; i++ {
 		if ctrl>>(8*i)&0x80 != 0 {
@@ -348,6 +357,7 @@ func (w *mapWalk) chain(addr uint64, old bool) error {
 	if l.indirectE {
 		elemSize = 8
 	}
+	w.chased = nil
 	for n := 0; addr != 0 && !w.ended; n++ {
 		if n > w.limit/2+16 {
 			return fmt.Errorf("map bucket chain of more than %d buckets: %w", n, ErrCorrupt)
@@ -358,6 +368,10 @@ func (w *mapWalk) chain(addr uint64, old bool) error {
 		}
 		top := [slotsPerGroup]byte(b[l.tophash:])
 		next := binary.LittleEndian.Uint64(b[l.overflow:])
+		if w.at != nil {
+			w.at(append(w.chased[:len(w.chased):len(w.chased)], w.s.readWord(addr+uint64(l.tophash), slotsPerGroup))...)
+			w.chased = append(w.chased, w.s.readWord(addr+uint64(l.overflow), 8))
+		}
 		if old && top[0] >= evacuatedX && top[0] <= evacuatedEmpty {
 			return nil // moved already, with its whole chain
 		}
@@ -378,24 +392,43 @@ func (w *mapWalk) chain(addr uint64, old bool) error {
 // program's hash can't be called, so it scans: keep an index of your own for many look-ups. An interface key is matched by its dynamic
 // value, see Choose. ErrNotFound if there is none.
 func (v Value) Lookup(key any) (Value, error) {
+	e, err := v.lookup(key)
+	if err == nil {
+		v.noteEntry(e)
+	}
+	return e.Value, err
+}
+
+func (v Value) lookup(key any) (e Entry, err error) {
+	v.s.untraced(func() { e, err = v.scan(key) })
+	return e, err
+}
+
+func (v Value) scan(key any) (Entry, error) {
 	var found []Entry
 	for e, err := range v.Entries() {
 		if err != nil {
-			return Value{}, err
+			return Entry{}, err
 		}
 		ok, err := e.Key.Equals(key)
 		if err != nil {
-			return Value{}, err
+			return Entry{}, err
 		}
 		if !ok {
 			continue
 		}
 		if v.Type.Key().Kind != reflect.Interface {
-			return e.Value, nil
+			return e, nil
 		}
 		found = append(found, e)
 	}
-	return Choose(found, key, v.Type)
+	chosen, err := Choose(found, key, v.Type)
+	for _, e := range found {
+		if err == nil && e.Value.Addr == chosen.Addr {
+			return e, nil
+		}
+	}
+	return Entry{}, err
 }
 
 // Choose takes the entry that a key means from those of a map that equal it: where the map's keys are interfaces, 1 may be an int, an int64 and a

@@ -43,6 +43,7 @@ type Space struct {
 	byAddr    []symbols.Var // all package variables, by address
 	directTag *bool
 	polled    []uint64 // the netpoller's descriptors, see PollDescs
+	trace     *Trace   // of the expression that is being evaluated; see Assignable
 	values    int64    // how many values were looked at: see Values
 }
 

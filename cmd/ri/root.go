@@ -39,7 +39,7 @@ Flags of most commands:
   --recipes FILE                one more catalogue of recipes
 
 ri COMMAND --help says more. Results go to stdout, everything else to stderr.
-Exit codes: 0 done, 1 failed, 2 usage, 3 found something, 4 refused, 5 partial.
+Exit codes: 0 done, 1 failed, 2 usage, 3 found something, 4 refused, 5 partial, 6 conflict.
 `
 
 func newRoot() *rootCommand {
@@ -65,6 +65,7 @@ func newRoot() *rootCommand {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	o.addOutput(root.PersistentFlags())
+	root.AddCommand(newSet(o), newLog(o), newUndo(o))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o), newWatch(o), newDoctor(o), newVersion(o), newCrash(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newDiff(o), newTop(o))

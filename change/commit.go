@@ -1,0 +1,356 @@
+package change
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"ri/attach"
+	"ri/symbols"
+	"ri/values"
+)
+
+// Target is what can be changed: a live process.
+type Target interface {
+	attach.Target
+	Identity() string
+	Started() time.Time
+}
+
+// Options of a commit.
+type Options struct {
+	File    *symbols.File
+	Bias    uint64
+	MaxStop time.Duration // of each stop; 0: 100 ms
+	Locks   []string      // expressions of mutexes that must be free in the stop
+	Who     Who
+	// Recheck looks once more, in the stop, at what only the caller knows; nil: nothing.
+	Recheck func(*values.Space) error
+}
+
+// Outcome is how a commit went.
+type Outcome struct {
+	Number  int64 // in the journal; 0: it didn't get that far
+	State   State
+	Reason  string // why it was rolled back
+	Stats   attach.Stats
+	Waits   []string // what was waited for, stops in vain
+	Warning string   // the change was made, but something after it failed
+}
+
+// Stops in vain are bounded: a moment that suits may never come.
+const (
+	maxStops    = 150
+	maxPatience = 3 * time.Second
+	firstPause  = 200 * time.Microsecond
+	longPause   = 40 * time.Millisecond
+)
+
+// notNow says why this stop isn't the moment: the target runs on, and is stopped again.
+type notNow struct{ why, hint string }
+
+func (e *notNow) Error() string { return e.why }
+
+// Commit makes a plan's changes. The intent is in the journal before the target is stopped. The error is ErrConflict, ErrRefused, one of
+// package attach, or of the journal; if the target was changed nonetheless, Outcome says so.
+func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*Outcome, error) {
+	out := &Outcome{}
+	who := opt.Who
+	who.PID, who.Identity, who.Started, who.Executable, who.BuildID = t.PID(), t.Identity(), t.Started(), t.ExecutablePath(), opt.File.BuildID()
+	step("planned")
+	if p.Aborted != "" {
+		return out, fmt.Errorf("%w: %s", ErrAborted, p.Aborted)
+	}
+	for _, c := range p.Changes {
+		if c.Memory != "" {
+			return out, fmt.Errorf("%s: %s is neither in the old string nor in the program's constants, so it needs memory of its own, which this ri can't get yet; "+
+				"a part of the old text, or a text that the program has somewhere, can be set: %w", c.Path, shortQuote(c.Memory), ErrRefused)
+		}
+	}
+	rec, err := j.begin(p, who)
+	if err != nil {
+		return out, fmt.Errorf("the intent could not be written, so nothing was changed: %w", journalError(j.Path(), err))
+	}
+	out.Number = rec.number
+	step("journaled")
+	err = attempts(ctx, t, p, opt, out)
+	step("resumed")
+	switch {
+	case err == nil:
+		out.State = Committed
+		p.lookAgain(ctx, t, opt)
+	case errors.As(err, new(*tornError)):
+		out.State, out.Reason = Unknown, err.Error()
+	default:
+		out.State, out.Reason = RolledBack, err.Error()
+	}
+	if e := rec.end(out.State, out.Reason, p); e != nil {
+		out.Warning = fmt.Sprintf("the outcome (%s) of transaction %d could not be written into the journal, which has its intent: %v; ri log compares with memory", out.State, out.Number, journalError(j.Path(), e))
+	}
+	step("recorded")
+	return out, err
+}
+
+// attempts stops the target until the moment suits, and changes it then.
+func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) error {
+	began, pause := time.Now(), firstPause
+	for n := 1; ; n++ {
+		err := attempt(ctx, t, p, opt, out)
+		var wait *notNow
+		if !errors.As(err, &wait) {
+			return err
+		}
+		if len(out.Waits) == 0 || out.Waits[len(out.Waits)-1] != wait.why {
+			out.Waits = append(out.Waits, wait.why)
+		}
+		if n >= maxStops || time.Since(began) > maxPatience {
+			return fmt.Errorf("no moment suited in %d stops: %s; %s: %w", n, wait.why, wait.hint, ErrRefused)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		pause = min(pause*5/4, longPause)
+	}
+}
+
+// attempt is one stop.
+func attempt(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) error {
+	compare := p.ranges()
+	var pieces, back []attach.Piece
+	for _, c := range p.Changes {
+		pieces = append(pieces, c.pieces()...)
+		back = append(back, differing(c.Addr, c.After, c.Before[:len(c.After)])...)
+	}
+	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: opt.MaxStop})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		view.Close()
+		s := view.Stats()
+		out.Stats.Stops += s.Stops
+		out.Stats.Stopped += s.Stopped
+		out.Stats.BytesRead += s.BytesRead
+	}()
+	w, ok := view.(attach.Writer)
+	if !ok {
+		return fmt.Errorf("%s can't be written: %w", t.Describe(), attach.ErrNotSupported)
+	}
+	step("stopped")
+	space := values.New(opt.File, attach.NewCache(view), opt.Bias)
+	space.SetThreads(view.Threads())
+	if err := p.suits(space, opt); err != nil {
+		return err
+	}
+	if err := p.unchanged(w, compare); err != nil {
+		return err
+	}
+	step("compared")
+	if len(pieces) == 0 {
+		return nil
+	}
+	if err := write(w, pieces); err != nil {
+		return undoPartly(w, back, err)
+	}
+	step("written")
+	if err := readBack(w, pieces); err != nil {
+		return undoPartly(w, back, err)
+	}
+	step("read back")
+	return nil
+}
+
+// suits tells whether this is a moment at which the plan's words may be written.
+func (p *Plan) suits(space *values.Space, opt Options) error {
+	for _, expr := range opt.Locks {
+		v, err := space.Eval(expr)
+		held := false
+		if err == nil {
+			held, err = v.Held()
+		}
+		if err != nil && !errors.Is(err, values.ErrNil) {
+			return fmt.Errorf("the lock %s can't be looked at: %w: %w", expr, err, ErrRefused)
+		}
+		if held {
+			return &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run goroutines -p %d)", opt.Who.PID)}
+		}
+	}
+	var pointers, whole, byAddress bool
+	for _, c := range p.Changes {
+		pointers, whole, byAddress = pointers || c.Pointers, whole || c.Whole, byAddress || c.ByAddress
+	}
+	idle, begun, err := space.Collector()
+	if err != nil {
+		return err
+	}
+	if byAddress && begun != p.Collections {
+		return fmt.Errorf("a place was found by its address, and a garbage collection has begun since, after which something else may be there; "+
+			"try again, or name it by a path that begins at a package variable: %w", ErrConflict)
+	}
+	if pointers && !idle {
+		return &notNow{"the garbage collector was at work", "try again when the program allocates less"}
+	}
+	if whole {
+		quiet, why, err := space.Quiet()
+		if err != nil {
+			return err
+		}
+		if !quiet {
+			return &notNow{why, "a value of several words is written only while no goroutine can be reading half of it; try again when the program is less busy"}
+		}
+	}
+	p.Collections = begun
+	if opt.Recheck != nil {
+		return opt.Recheck(space)
+	}
+	return nil
+}
+
+// expected is a piece of memory that must be as it was.
+type expected struct {
+	attach.Range
+	want   []byte
+	change *Change
+	path   bool // on the way to the place, not the place itself
+}
+
+// ranges are all bytes that the plan relies on, with room to read them.
+func (p *Plan) ranges() (out []expected) {
+	for _, c := range p.Changes {
+		for _, w := range c.Words {
+			out = append(out, expected{attach.Range{Addr: w.Addr, Data: make([]byte, len(w.Bytes))}, w.Bytes, c, true})
+		}
+		out = append(out, expected{attach.Range{Addr: c.Addr, Data: make([]byte, len(c.Before))}, c.Before, c, false})
+	}
+	return out
+}
+
+// unchanged reads and compares.
+func (p *Plan) unchanged(view attach.View, compare []expected) error {
+	for i := range compare {
+		e := &compare[i]
+		n, err := view.ReadMemory(e.Data, e.Addr)
+		if err != nil && !errors.Is(err, attach.ErrNotMapped) {
+			return err
+		}
+		if n == len(e.want) && bytes.Equal(e.Data, e.want) {
+			continue
+		}
+		if e.path {
+			return fmt.Errorf("%s: the way there has changed: at %#x was %x, and now is %x; nothing was changed: %w", e.change.Path, e.Addr, e.want, e.Data[:n], ErrConflict)
+		}
+		return fmt.Errorf("%s is no longer %s: at %#x was %x, and now is %x; nothing was changed: %w", e.change.Path, e.change.BeforeText, e.Addr, e.want, e.Data[:n], ErrConflict)
+	}
+	return nil
+}
+
+func write(w attach.Writer, pieces []attach.Piece) error {
+	if oneCall && len(pieces) <= 1024 {
+		_, err := w.WritePieces(pieces)
+		return err
+	}
+	for i := range pieces {
+		if _, err := w.WritePieces(pieces[i : i+1]); err != nil {
+			return err
+		}
+		if i == 0 && len(pieces) > 1 {
+			step("between words")
+		}
+	}
+	return nil
+}
+
+func readBack(view attach.View, pieces []attach.Piece) error {
+	for _, p := range pieces {
+		got := make([]byte, len(p.Data))
+		if _, err := view.ReadMemory(got, p.Addr); err != nil {
+			return fmt.Errorf("reading back what was written: %w", err)
+		}
+		if !bytes.Equal(got, p.Data) {
+			return fmt.Errorf("%x was written at %#x, and %x is there", p.Data, p.Addr, got)
+		}
+	}
+	return nil
+}
+
+// tornError says that memory is neither as it was nor as it was to be, or that this can't be known.
+type tornError struct{ err error }
+
+func (e *tornError) Error() string { return e.err.Error() }
+func (e *tornError) Unwrap() error { return e.err }
+
+// undoPartly puts back what was there, in the same stop, after a write that failed.
+func undoPartly(w attach.Writer, back []attach.Piece, cause error) error {
+	if errors.Is(cause, attach.ErrExited) {
+		return &tornError{fmt.Errorf("the target died in mid-transaction: %w", cause)}
+	}
+	var failed error
+	for i := range back { // one by one: what could not be written need not be put back
+		now := make([]byte, len(back[i].Data))
+		if _, err := w.ReadMemory(now, back[i].Addr); err != nil {
+			failed = errors.Join(failed, err)
+		} else if !bytes.Equal(now, back[i].Data) {
+			if _, err := w.WritePieces(back[i : i+1]); err != nil {
+				failed = errors.Join(failed, err)
+			}
+		}
+	}
+	if failed == nil {
+		failed = readBack(w, back)
+	}
+	if failed != nil {
+		return &tornError{fmt.Errorf("%w; putting back what was there failed: %w; ri log says what is where", cause, failed)}
+	}
+	return fmt.Errorf("%w; what was written before that was put back: %w", cause, ErrRefused)
+}
+
+// lookAgain reads the values once more while the target runs: what the program itself has made of them is no failure, but is said.
+func (p *Plan) lookAgain(ctx context.Context, t attach.Target, opt Options) {
+	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return // the change was made: that the target is gone, or that we were interrupted, changes nothing of that
+	}
+	defer view.Close()
+	for _, c := range p.Changes {
+		if c.After == nil {
+			continue
+		}
+		now := make([]byte, len(c.After))
+		if _, err := view.ReadMemory(now, c.Addr); err != nil || bytes.Equal(now, c.After) {
+			continue
+		}
+		c.Overwritten = c.show(opt, view, now)
+	}
+}
+
+// show prints bytes in the place of a change as Go text, if that can be done, or in hexadecimal.
+func (c *Change) show(opt Options, view attach.View, b []byte) string {
+	if opt.File != nil && opt.File.HasDWARF() {
+		t, err := opt.File.Type(c.Type)
+		if err == nil {
+			space := values.New(opt.File, attach.NewCache(view), opt.Bias)
+			for range 2 {
+				inner, _, ok := space.Atomic(t)
+				if !ok {
+					break
+				}
+				t = inner
+			}
+			if t.Size == int64(len(b)) {
+				return text(space.Local(b, t))
+			}
+		}
+	}
+	return fmt.Sprintf("%x", b)
+}
+
+// WhoAmI fills in user, host and command line.
+func WhoAmI() Who {
+	host, _ := os.Hostname()
+	return Who{User: userName(), Host: host, Command: commandLine(os.Args)}
+}

@@ -1,0 +1,3 @@
+module changed
+
+go 1.20

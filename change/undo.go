@@ -1,0 +1,192 @@
+package change
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"ri/attach"
+	"ri/values"
+)
+
+// Undo plans the transaction that puts back what entry changed, over a look at the same process. Places that hold what they held
+// before are left alone. force: also where the value is no longer what the transaction wrote.
+func Undo(space *values.Space, mappings []attach.Mapping, entry *Entry, identity string, force bool) (*Plan, error) {
+	who := fmt.Sprintf("pid %d (%s) on %s, started %s", entry.PID, entry.Executable, entry.Host, entry.Started.Format("2006-01-02 15:04:05"))
+	switch {
+	case entry.Identity != identity:
+		return nil, fmt.Errorf("transaction %d changed another process: %s; memory is gone with its process, so there is nothing to undo: %w", entry.Number, who, ErrRefused)
+	case entry.State == RolledBack:
+		return nil, fmt.Errorf("transaction %d was rolled back (%s): there is nothing to undo: %w", entry.Number, entry.Reason, ErrRefused)
+	}
+	p, err := NewPlan(space, mappings, fmt.Sprintf("undo of %d: %s", entry.Number, entry.Plan.Comment))
+	if err != nil {
+		return nil, err
+	}
+	p.Undoes = entry.Number
+	var problems []error
+	for i := len(entry.Plan.Changes) - 1; i >= 0; i-- {
+		was := entry.Plan.Changes[i]
+		if was.Operation == Wait {
+			continue
+		}
+		c, err := p.back(was, entry, force)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if c != nil {
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	if problems != nil {
+		return nil, errors.Join(problems...)
+	}
+	return p, nil
+}
+
+// back is the change that undoes one change; nil if what was before is there already.
+func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
+	c := &Change{Operation: Update, Path: was.Path, Type: was.Type, Addr: was.Addr, After: was.Before[:len(was.After)], BeforeText: was.AfterText, AfterText: was.BeforeText, Pointers: was.Pointers}
+	if err := p.findAgain(c, was, entry); err != nil {
+		return nil, err
+	}
+	now, err := p.space.Slice(was.Addr, len(was.After))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", was.Path, err, ErrConflict)
+	}
+	c.Before = bytes.Clone(now)
+	if bytes.Equal(now, was.Before) {
+		return nil, nil
+	}
+	if !bytes.Equal(now, was.After) {
+		c.BeforeText = p.show(was, now)
+		if !force {
+			return nil, fmt.Errorf("%s is %s now, and no longer %s, as transaction %d left it; to make it %s all the same: --force: %w",
+				was.Path, c.BeforeText, was.AfterText, entry.Number, was.BeforeText, ErrConflict)
+		}
+	}
+	if err := p.checkMemory(c); err != nil {
+		return nil, err
+	}
+	if was.Pointers {
+		for _, piece := range c.pieces() {
+			if len(piece.Data) == 8 && !p.outsideHeap(word(piece.Data)) {
+				if p.Collections != entry.Plan.Collections {
+					return nil, fmt.Errorf("%s pointed to %#x, and a garbage collection has begun since, so what was there may be gone: a before-image keeps nothing alive. "+
+						"Set it to an existing value (ri set): %w", was.Path, word(piece.Data), ErrRefused)
+				}
+				c.ByAddress = true // and none may begin until the commit
+			}
+		}
+	}
+	c.Whole = len(c.pieces()) > 1 && !(strings.HasPrefix(was.Type, "[]") && len(was.Before) != 24)
+	return c, nil
+}
+
+// findAgain sees to it that the place is still what the path means.
+func (p *Plan) findAgain(c, was *Change, entry *Entry) error {
+	same := true
+	for _, w := range was.Words {
+		b, err := p.space.Slice(w.Addr, len(w.Bytes))
+		if err != nil || !bytes.Equal(b, w.Bytes) {
+			same = false
+			break
+		}
+	}
+	if same && !was.ByAddress {
+		c.Words = was.Words
+		return nil
+	}
+	if p.inModule(was.Addr) && same {
+		return nil
+	}
+	if v, trace, err := p.space.Assignable(was.Path); err == nil {
+		if v.Type.Kind == reflect.Slice && v.Addr != was.Addr { // contents
+			if data, _, _, err := v.Capacity(); err == nil && data == was.Addr {
+				c.Words = append(trace.Words, values.Word{Addr: v.Addr, Bytes: wordBytes(data)})
+				c.ByAddress = trace.ByAddress
+				return nil
+			}
+		}
+		if inner, err := p.readable(Place{v, was.Path, trace}); err == nil && inner.Addr == was.Addr && !trace.Literal {
+			c.Words, c.ByAddress = trace.Words, trace.ByAddress
+			return nil
+		}
+	}
+	if p.Collections == entry.Plan.Collections && was.ByAddress {
+		c.ByAddress = true
+		return nil
+	}
+	return fmt.Errorf("%s no longer leads to %#x, where transaction %d changed it, and what is there now can't be known: %w", was.Path, was.Addr, entry.Number, ErrRefused)
+}
+
+func (p *Plan) show(was *Change, now []byte) string {
+	if t, err := p.space.Type(was.Type); err == nil {
+		for range 2 {
+			if inner, _, ok := p.space.Atomic(t); ok {
+				t = inner
+			}
+		}
+		if t.Size == int64(len(now)) {
+			return text(p.space.Local(now, t))
+		}
+	}
+	return fmt.Sprintf("%x", now)
+}
+
+func word(b []byte) (w uint64) {
+	for i, c := range b {
+		w |= uint64(c) << (8 * i)
+	}
+	return w
+}
+
+func wordBytes(w uint64) []byte {
+	b := make([]byte, 8)
+	for i := range b {
+		b[i] = byte(w >> (8 * i))
+	}
+	return b
+}
+
+// Today says of a transaction whose outcome isn't in the journal what memory says: which changes are there. view is nil if the process is gone.
+func (e *Entry) Today(view attach.View) string {
+	if view == nil {
+		return "the process is gone, and its memory with it"
+	}
+	before, after, other := 0, 0, []string{}
+	for _, c := range e.Plan.Changes {
+		if c.After == nil {
+			continue
+		}
+		now := make([]byte, len(c.After))
+		_, err := view.ReadMemory(now, c.Addr)
+		switch {
+		case err == nil && bytes.Equal(now, c.After):
+			after++
+		case err == nil && bytes.Equal(now, c.Before[:len(now)]):
+			before++
+		default:
+			other = append(other, fmt.Sprintf("%s is neither as before nor as meant (%x)", c.Path, now))
+		}
+	}
+	switch {
+	case len(other) > 0:
+		return fmt.Sprintf("memory says today: %d made, %d not made; %s", after, before, strings.Join(other, "; "))
+	case before == 0:
+		return "memory says today: all was made"
+	case after == 0:
+		return "memory says today: nothing was made"
+	}
+	var which []string
+	for _, c := range e.Plan.Changes {
+		now := make([]byte, len(c.After))
+		if _, err := view.ReadMemory(now, c.Addr); err == nil && c.After != nil && bytes.Equal(now, c.After) {
+			which = append(which, c.Path)
+		}
+	}
+	return fmt.Sprintf("memory says today: made in part: %s; ri undo %d puts back what was made", strings.Join(which, ", "), e.Number)
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"ri/instruments"
+)
+
+func newUndo(o *options) *cobra.Command {
+	opt := instruments.ChangeOptions{}
+	force := false
+	cmd := &cobra.Command{
+		Use:   "undo N --write [--dry-run] [--force]",
+		Short: "take a transaction of the journal back",
+		Long: `Put back what transaction N of the journal changed, in a transaction of its own. Refused if the process is another one, or if what it pointed to may be gone;
+a conflict if a value is no longer what the transaction wrote, unless --force is given.`,
+		Args: exactly(1, "the number of a transaction (ri log lists them)"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || n < 1 {
+				return instruments.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
+			}
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.Undo(cmd.Context(), out, n, force, opt, o.look)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also where the value is no longer what the transaction wrote")
+	o.addLook(cmd.Flags())
+	addChange(cmd.Flags(), &opt)
+	return cmd
+}

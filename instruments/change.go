@@ -1,0 +1,341 @@
+package instruments
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"ri/attach"
+	"ri/change"
+	"ri/values"
+)
+
+// ChangeOptions say how a change is made, beside how the target is looked at.
+type ChangeOptions struct {
+	Journal string // the file; "": the user's own
+	DryRun  bool   // only show what would be changed
+}
+
+// journalPath is the journal to use.
+func (o ChangeOptions) journalPath() (string, error) {
+	if o.Journal != "" {
+		return o.Journal, nil
+	}
+	return change.DefaultJournal()
+}
+
+// changeColumns is a change as a row: a diff.
+var changeColumns = []Column{{Name: "path"}, {Name: "type"}, {Name: "before"}, {Name: "after"}, {Name: "addr"}}
+
+// TransactionReport is what became of a change.
+type TransactionReport struct {
+	Number  int64 // in the journal; 0: it didn't get there
+	State   string
+	Comment string
+	Changes []Row
+	DryRun  bool
+	Journal string
+	Waits   []string
+}
+
+func changeRows(p *change.Plan) []Row {
+	var rows []Row
+	for _, c := range p.Changes {
+		row := Row{{"path", c.Path}, {"type", c.Type}, {"before", c.BeforeText}, {"after", c.AfterText}, {"addr", addressCell(c.Addr)}}
+		if c.Operation == change.Wait {
+			row[3].Value = "(expected)"
+		}
+		if c.Overwritten != "" {
+			row = append(row, Cell{"since", "the program has made it " + c.Overwritten})
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// allowed refuses a change that nobody allowed, before anything is looked at.
+func (o ChangeOptions) allowed(look Look, what string) error {
+	if o.DryRun {
+		return nil
+	}
+	if !look.Write {
+		return Refused(fmt.Errorf("%s changes the target: ri only looks unless --write is given; --dry-run shows what would be changed", what))
+	}
+	if !look.Yes && !term.IsTerminal(int(os.Stdin.Fd())) {
+		return Usagef("%s asks before it changes something, and there is no terminal to ask on: say --yes, or --dry-run to see what would be changed", what)
+	}
+	return nil
+}
+
+// Set changes what an expression stands for. was is the value that it must have now, nil if any will do.
+func Set(ctx context.Context, out *Output, expr, value string, was *string, opt ChangeOptions, look Look, choice TargetChoice) error {
+	if err := opt.allowed(look, "ri set"); err != nil {
+		return err
+	}
+	return changeSession(ctx, out, "set", opt, look, choice, func(space *values.Space, mappings []attach.Mapping, _ string) (*change.Plan, error) {
+		plan, err := change.NewPlan(space, mappings, "set "+expr+" "+value)
+		if err != nil {
+			return nil, err
+		}
+		at, err := plan.At(expr)
+		if err != nil {
+			return nil, err
+		}
+		if was != nil {
+			expected, err := plan.Parse(at, *was)
+			if err != nil {
+				return nil, fmt.Errorf("--was: %w", err)
+			}
+			if err := plan.Wait(at, expected); err != nil {
+				return nil, err
+			}
+		}
+		to, err := plan.Parse(at, value)
+		if err != nil {
+			return nil, err
+		}
+		return plan, plan.Update(at, to)
+	})
+}
+
+// Undo takes a transaction of the journal back.
+func Undo(ctx context.Context, out *Output, number int64, force bool, opt ChangeOptions, look Look) error {
+	if err := opt.allowed(look, "ri undo"); err != nil {
+		return err
+	}
+	path, err := opt.journalPath()
+	if err != nil {
+		return Refused(err)
+	}
+	j, err := change.ReadJournal(path)
+	if err != nil {
+		return Refused(err)
+	}
+	entry, err := j.Entry(number)
+	if err != nil {
+		return Refused(err)
+	}
+	choice := TargetChoice{PID: fmt.Sprint(entry.PID)}
+	return changeSession(ctx, out, "undo", opt, look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
+		plan, err := change.Undo(space, mappings, entry, identity, force)
+		if err == nil && len(plan.Changes) == 0 {
+			err = fmt.Errorf("all that transaction %d changed is as it was before: there is nothing to undo: %w", number, change.ErrRefused)
+		}
+		return plan, err
+	})
+}
+
+// changeSession looks at a process, works a plan out on a snapshot, and commits it.
+func changeSession(ctx context.Context, out *Output, name string, opt ChangeOptions, how Look, choice TargetChoice,
+	make func(*values.Space, []attach.Mapping, string) (*change.Plan, error)) error {
+	p, err := newPlan(&Catalogue{}, &Recipe{Name: name, Mode: Read}, &Script{}, Params{}, how)
+	if err != nil {
+		return err
+	}
+	s, err := OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.needSymbols(); err != nil {
+		return err
+	}
+	target, err := s.changeable()
+	if err != nil {
+		return err
+	}
+	mappings, err := s.Target.Mappings()
+	if err != nil {
+		return viewError(err)
+	}
+	var plan *change.Plan
+	var planErr error
+	res, err := s.run(ctx, p, out, func(_ context.Context, look *look, _ Sink) error {
+		plan, planErr = make(look.space, mappings, target.Identity())
+		return nil // an error in memory that is in motion isn't the last word: a snapshot comes
+	})
+	if err != nil {
+		return err
+	}
+	if planErr != nil {
+		return changeError(planErr)
+	}
+	if err := s.commit(ctx, out, res, plan, opt, p, nil); err != nil {
+		return err
+	}
+	res.Columns, res.Rows = changeColumns, res.Transaction.Changes
+	return out.Conclude(res)
+}
+
+// changeable gives the target as one that can be changed.
+func (s *Session) changeable() (change.Target, error) {
+	t, ok := s.Target.(change.Target)
+	if !ok {
+		return nil, Refused(fmt.Errorf("%s can only be looked at: changes need a running process", s.Target.Describe()))
+	}
+	return t, nil
+}
+
+// changeError gives the exit code of a change that wasn't made.
+func changeError(err error) error {
+	switch {
+	case errors.Is(err, change.ErrConflict):
+		return withCode(ExitConflict, err)
+	case errors.Is(err, change.ErrAborted):
+		return withCode(ExitFailed, err)
+	case errors.Is(err, attach.ErrExited):
+		return withCode(ExitFailed, err)
+	}
+	return Refused(err)
+}
+
+// commit shows a plan, asks, and makes its changes; what became of it is added to the result.
+func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *change.Plan, opt ChangeOptions, p *Plan, recheck func(*values.Space) error) error {
+	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made"}
+	res.Transaction = report
+	if plan.Aborted != "" {
+		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
+		return nil
+	}
+	if opt.DryRun {
+		return nil
+	}
+	if plan.Empty() {
+		report.State = "not needed: all is as it is to be"
+		return nil
+	}
+	target, err := s.changeable()
+	if err != nil {
+		return err
+	}
+	if !p.Look.Yes {
+		if yes, err := confirm(ctx, s.Target.Describe(), plan); err != nil || !yes {
+			if err == nil {
+				err = Refused(errors.New("not confirmed; nothing was changed"))
+			}
+			return err
+		}
+	}
+	path, err := opt.journalPath()
+	if err != nil {
+		return Refused(err)
+	}
+	j, err := change.OpenJournal(path)
+	if err != nil {
+		return Refused(fmt.Errorf("nothing was changed: %w", err))
+	}
+	defer j.Close()
+	if damage := j.Damage(); damage != "" {
+		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", PrintableText(damage))
+	}
+	who := change.WhoAmI()
+	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
+	for name, v := range p.Params {
+		who.Parameters[name] = fmt.Sprint(v)
+	}
+	outcome, err := change.Commit(ctx, target, plan, j, change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who, Recheck: recheck})
+	report.Number, report.Journal, report.Waits, report.Changes = outcome.Number, path, outcome.Waits, changeRows(plan)
+	if outcome.State != "" {
+		report.State = string(outcome.State)
+	}
+	res.Stats.Stops += outcome.Stats.Stops
+	res.Stats.Stopped += outcome.Stats.Stopped
+	res.Stats.BytesRead += outcome.Stats.BytesRead
+	switch {
+	case err != nil && outcome.Number > 0 && outcome.State == change.RolledBack:
+		res.Err = changeError(fmt.Errorf("transaction %d was not made: %w", outcome.Number, err))
+	case err != nil:
+		res.Err = changeError(err)
+	}
+	if outcome.Warning != "" {
+		res.Err = errors.Join(res.Err, withCode(ExitFailed, errors.New(outcome.Warning)))
+	}
+	return nil
+}
+
+// commitLocks are those that must be free when a change is made; a person may say to go ahead all the same.
+func commitLocks(p *Plan) []string {
+	if p.Look.IgnoreLock {
+		return nil
+	}
+	return p.Recipe.Locks
+}
+
+// confirm shows the changes on the terminal and asks.
+func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
+	width := 0
+	for _, c := range plan.Changes {
+		width = max(width, len(c.Path))
+	}
+	for _, c := range plan.Changes {
+		to := "-> " + c.AfterText
+		if c.Operation == change.Wait {
+			to = "(expected)"
+		}
+		fmt.Fprintf(os.Stderr, "  %-*s  %s  %s  %s (%#x)\n", width, printableLine(c.Path), printableLine(c.BeforeText), printableLine(to), printableLine(c.Type), c.Addr)
+	}
+	fmt.Fprintf(os.Stderr, "Change this in %s? [y/N] ", who)
+	type answer struct {
+		line string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		got <- answer{line, err}
+	}()
+	select {
+	case a := <-got:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return false, a.err
+		}
+		switch strings.ToLower(strings.TrimSpace(a.line)) {
+		case "y", "yes":
+			return true, nil
+		}
+		return false, nil
+	case <-ctx.Done():
+		fmt.Fprintln(os.Stderr)
+		return false, context.Cause(ctx)
+	}
+}
+
+// line says on stderr what became of a transaction.
+func (t *TransactionReport) line() string {
+	switch {
+	case t.DryRun:
+		return "nothing was changed (--dry-run)"
+	case t.Number == 0:
+		return "no transaction: " + t.State
+	}
+	s := fmt.Sprintf("transaction %d %s", t.Number, t.State)
+	if t.State == string(change.Committed) {
+		s += fmt.Sprintf("; ri undo %d takes it back", t.Number)
+	}
+	if len(t.Waits) > 0 {
+		s += fmt.Sprintf(" (waited: %s)", strings.Join(t.Waits[:min(len(t.Waits), 3)], ", "))
+	}
+	return s
+}
+
+func (t *TransactionReport) row() Row {
+	changes := []any{}
+	for _, c := range t.Changes {
+		changes = append(changes, withColumns(c, changeColumns))
+	}
+	var number any
+	if t.Number > 0 {
+		number = t.Number
+	}
+	return Row{{"number", number}, {"state", t.State}, {"comment", t.Comment}, {"dry_run", t.DryRun}, {"journal", t.Journal}, {"changes", changes}}
+}
+
+// timeText is a moment in the journal, in local time.
+func timeText(t time.Time) string { return t.Format("2006-01-02 15:04:05") }

@@ -1,0 +1,190 @@
+package instruments
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ri/attach"
+	"ri/change"
+)
+
+// ShowLog writes the journal: a line a transaction; with detail 1 what each changed, with 2 the values too.
+func ShowLog(ctx context.Context, out *Output, detail int, opt ChangeOptions) error {
+	path, err := opt.journalPath()
+	if err != nil {
+		return Refused(err)
+	}
+	j, err := change.ReadJournal(path)
+	if err != nil {
+		return Refused(err)
+	}
+	if damage := j.Damage(); damage != "" {
+		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", PrintableText(damage))
+	}
+	entries := j.Entries()
+	if out.Format != Table {
+		var rows []Row
+		for _, e := range entries {
+			rows = append(rows, entryRow(e, today(ctx, e)))
+		}
+		return out.WriteRows(nil, rows)
+	}
+	if len(entries) == 0 {
+		if !out.Quiet {
+			fmt.Fprintf(out.Stderr, "no transactions in %s\n", path)
+		}
+		return nil
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, "%d  %s  %s", e.Number, timeText(e.Date), printableLine(e.Plan.Comment))
+		if e.State != change.Committed {
+			fmt.Fprintf(&b, "  (%s)", stateText(e))
+		}
+		b.WriteByte('\n')
+		if said := today(ctx, e); said != "" {
+			fmt.Fprintf(&b, "    %s\n", printableLine(said))
+		}
+		if detail > 0 {
+			writeDetail(&b, e, detail)
+		}
+	}
+	if err := out.WriteText(b.String()); err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+func stateText(e *change.Entry) string {
+	s := string(e.State)
+	if e.State == change.Begun {
+		s = "unknown: its outcome was not written"
+	}
+	if e.Reason != "" {
+		s += ": " + printableLine(e.Reason)
+	}
+	return s
+}
+
+// writeDetail says who, where and what.
+func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
+	fmt.Fprintf(b, "    %s@%s: %s\n", printableLine(e.User), printableLine(e.Host), printableLine(e.Command))
+	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, printableLine(e.Executable), timeText(e.Started))
+	for _, c := range e.Plan.Changes {
+		switch {
+		case detail == 1:
+			fmt.Fprintf(b, "    %s %s\n", c.Operation, printableLine(c.Path))
+		case c.Operation == change.Wait:
+			fmt.Fprintf(b, "    %s %s: is %s\n", c.Operation, printableLine(c.Path), printableLine(c.BeforeText))
+		default:
+			fmt.Fprintf(b, "    %s %s: %s -> %s (%s at %#x)\n", c.Operation, printableLine(c.Path), printableLine(c.BeforeText), printableLine(c.AfterText), printableLine(c.Type), c.Addr)
+		}
+		if c.Overwritten != "" {
+			fmt.Fprintf(b, "        the program has since made it %s\n", printableLine(c.Overwritten))
+		}
+	}
+}
+
+// today says of a transaction without an outcome what memory says; "" for all others.
+func today(ctx context.Context, e *change.Entry) string {
+	if e.State != change.Begun && e.State != change.Unknown {
+		return ""
+	}
+	t, err := attach.OpenProcess(e.PID)
+	if err != nil {
+		return e.Today(nil)
+	}
+	defer t.Close()
+	if p, ok := t.(change.Target); !ok || p.Identity() != e.Identity {
+		return e.Today(nil)
+	}
+	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return "memory can't be read: " + err.Error()
+	}
+	defer view.Close()
+	return e.Today(view)
+}
+
+func entryRow(e *change.Entry, said string) Row {
+	params := Row{}
+	for name, v := range e.Parameters {
+		params = append(params, Cell{name, v})
+	}
+	slices.SortFunc(params, func(a, b Cell) int { return strings.Compare(a.Name, b.Name) })
+	changes := []any{}
+	for _, c := range e.Plan.Changes {
+		pointers := []any{}
+		for _, w := range c.Words {
+			pointers = append(pointers, Row{{"addr", addressCell(w.Addr)}, {"bytes", hex.EncodeToString(w.Bytes)}})
+		}
+		changes = append(changes, Row{{"operation", string(c.Operation)}, {"path", c.Path}, {"type", c.Type}, {"addr", addressCell(c.Addr)}, {"before", c.BeforeText}, {"after", c.AfterText},
+			{"before_bytes", hex.EncodeToString(c.Before)}, {"after_bytes", hex.EncodeToString(c.After)}, {"pointers", pointers}, {"overwritten", textOrNull(c.Overwritten)}})
+	}
+	state := e.State
+	if state == change.Begun {
+		state = change.Unknown
+	}
+	var undoes any
+	if e.Plan.Undoes > 0 {
+		undoes = e.Plan.Undoes
+	}
+	return Row{{"number", e.Number}, {"date", e.Date.UTC().Format("2006-01-02T15:04:05.000Z")}, {"comment", e.Plan.Comment}, {"state", string(state)}, {"reason", textOrNull(e.Reason)},
+		{"today", textOrNull(said)}, {"undoes", undoes}, {"user", e.User}, {"host", e.Host}, {"command", e.Command}, {"recipe", e.Recipe}, {"params", params}, {"pid", int64(e.PID)},
+		{"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z")}, {"executable", e.Executable}, {"build_id", e.BuildID}, {"changes", changes}}
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// CompactLog writes the journal anew.
+func CompactLog(out *Output, opt ChangeOptions) error {
+	j, err := openJournal(out, opt)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	before, after, err := j.Compact()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out.Stderr, "%s: %s, was %s\n", j.Path(), shortBytes(after), shortBytes(before))
+	return nil
+}
+
+// TruncateLog forgets all transactions, or those up to a number.
+func TruncateLog(out *Output, upTo int64, opt ChangeOptions) error {
+	j, err := openJournal(out, opt)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	n, err := j.Truncate(upTo)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out.Stderr, "%s forgotten\n", plural(int64(n), "transaction"))
+	return nil
+}
+
+func openJournal(out *Output, opt ChangeOptions) (*change.Journal, error) {
+	path, err := opt.journalPath()
+	if err != nil {
+		return nil, Refused(err)
+	}
+	j, err := change.OpenJournal(path)
+	if err != nil {
+		return nil, Refused(err)
+	}
+	if damage := j.Damage(); damage != "" {
+		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", PrintableText(damage))
+	}
+	return j, nil
+}

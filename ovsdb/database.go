@@ -1,0 +1,226 @@
+package ovsdb
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Database is a database's contents.
+type Database struct {
+	Schema *Schema
+	tables map[string]map[UUID]Row
+}
+
+// NewDatabase makes an empty one.
+func NewDatabase(s *Schema) *Database {
+	db := &Database{Schema: s, tables: map[string]map[UUID]Row{}}
+	for name := range s.Tables {
+		db.tables[name] = map[UUID]Row{}
+	}
+	return db
+}
+
+// Rows are a table's rows, which must not be changed.
+func (db *Database) Rows(table string) map[UUID]Row { return db.tables[table] }
+
+// Transaction is a record of the file: what it changes, when, and a comment.
+type Transaction struct {
+	Date    time.Time
+	Comment string
+	tables  map[string]map[UUID]Row // a nil Row: deleted
+	diff    bool                    // columns hold differences, not values: what Open vSwitch 2.15 and later write
+}
+
+// NewTransaction begins one.
+func NewTransaction(comment string) *Transaction {
+	return &Transaction{Date: time.Now(), Comment: comment, tables: map[string]map[UUID]Row{}}
+}
+
+// Put inserts a row, or changes the named columns of one.
+func (t *Transaction) Put(table string, id UUID, row Row) {
+	if t.tables[table] == nil {
+		t.tables[table] = map[UUID]Row{}
+	}
+	t.tables[table][id] = row
+}
+
+// Delete deletes a row.
+func (t *Transaction) Delete(table string, id UUID) { t.Put(table, id, nil) }
+
+// json is the transaction as a record has it.
+func (t *Transaction) json(s *Schema) ([]byte, error) {
+	out := map[string]any{"_date": t.Date.UnixMilli()}
+	if t.Comment != "" {
+		out["_comment"] = CleanString(t.Comment)
+	}
+	for name, rows := range t.tables {
+		table := s.Tables[name]
+		if table == nil {
+			return nil, fmt.Errorf("no table %s in schema %s: %w", name, s.Name, ErrSchema)
+		}
+		list := map[string]any{}
+		for id, row := range rows {
+			if row == nil {
+				list[id.String()] = nil
+				continue
+			}
+			columns := map[string]any{}
+			for column, d := range row {
+				c, ok := table.Columns[column]
+				if !ok {
+					return nil, fmt.Errorf("no column %s in table %s: %w", column, name, ErrSchema)
+				}
+				if err := c.check(d); err != nil {
+					return nil, fmt.Errorf("column %s of table %s: %w", column, name, err)
+				}
+				columns[column] = d.json(c)
+			}
+			list[id.String()] = columns
+		}
+		out[name] = list
+	}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(out); err != nil {
+		return nil, fmt.Errorf("%v: %w", err, ErrValue)
+	}
+	return bytes.TrimRight(text.Bytes(), "\n"), nil
+}
+
+// parseTransaction reads a record. Columns that the schema doesn't have are an error: they'd be lost.
+func parseTransaction(s *Schema, text []byte) (*Transaction, error) {
+	var j map[string]any
+	if err := decode(text, &j); err != nil {
+		return nil, err
+	}
+	t := &Transaction{tables: map[string]map[UUID]Row{}}
+	for name, v := range j {
+		switch name {
+		case "_date":
+			n, _ := v.(json.Number)
+			ms, _ := n.Int64()
+			if ms < 1<<31 { // seconds, as Open vSwitch wrote before 2.0
+				ms *= 1000
+			}
+			t.Date = time.UnixMilli(ms)
+			continue
+		case "_comment":
+			t.Comment, _ = v.(string)
+			continue
+		case "_is_diff":
+			t.diff, _ = v.(bool)
+			continue
+		}
+		table, rows := s.Tables[name], map[string]any(nil)
+		if table != nil {
+			rows, _ = v.(map[string]any)
+		}
+		if rows == nil {
+			return nil, fmt.Errorf("table %q: %w", name, ErrSchema)
+		}
+		for key, columns := range rows {
+			id, err := ParseUUID(key)
+			if err != nil {
+				return nil, err
+			}
+			if columns == nil {
+				t.Delete(name, id)
+				continue
+			}
+			list, ok := columns.(map[string]any)
+			if !ok {
+				return nil, fmt.Errorf("row %s of table %s is no object: %w", key, name, ErrValue)
+			}
+			row := Row{}
+			for column, value := range list {
+				c, ok := table.Columns[column]
+				if !ok {
+					return nil, fmt.Errorf("column %q of table %s: %w", column, name, ErrSchema)
+				}
+				if row[column], err = datumFromJSON(c, value); err != nil {
+					return nil, fmt.Errorf("column %s of table %s: %w", column, name, err)
+				}
+			}
+			t.Put(name, id, row)
+		}
+	}
+	return t, nil
+}
+
+// apply makes a transaction's changes.
+func (db *Database) apply(t *Transaction) {
+	for name, rows := range t.tables {
+		table := db.tables[name]
+		for id, change := range rows {
+			if change == nil {
+				delete(table, id)
+				continue
+			}
+			row := Row{}
+			old, existed := table[id]
+			if existed {
+				maps.Copy(row, old)
+			} else {
+				for column, c := range db.Schema.Tables[name].Columns {
+					row[column] = c.zero()
+				}
+			}
+			for column, d := range change {
+				if t.diff && existed {
+					d = row[column].withDiff(db.Schema.Tables[name].Columns[column], d)
+				}
+				row[column] = d
+			}
+			table[id] = row
+		}
+	}
+}
+
+// collect drops rows of tables that aren't roots and that nothing refers to.
+func (db *Database) collect() {
+	for {
+		used := map[UUID]bool{}
+		for name, rows := range db.tables {
+			for column, c := range db.Schema.Tables[name].Columns {
+				if c.Key.Type != UUIDs {
+					continue
+				}
+				for _, row := range rows {
+					for _, id := range row[column].UUIDs() {
+						used[id] = true
+					}
+				}
+			}
+		}
+		dropped := false
+		for name, rows := range db.tables {
+			if db.Schema.Tables[name].IsRoot {
+				continue
+			}
+			for id := range rows {
+				if !used[id] {
+					delete(rows, id)
+					dropped = true
+				}
+			}
+		}
+		if !dropped {
+			return
+		}
+	}
+}
+
+// everything is one transaction that makes the whole contents.
+func (db *Database) everything(comment string) *Transaction {
+	t := NewTransaction(comment)
+	for name, rows := range db.tables {
+		for id, row := range rows {
+			t.Put(name, id, row)
+		}
+	}
+	return t
+}

@@ -1,0 +1,269 @@
+package ovsdb
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// File is a standalone database's file, with its contents in memory.
+type File struct {
+	*Database
+	Path string
+	// Damage says from where on the file can't be read, nil if it can. What was before is in the database. The next Append cuts the rest off.
+	Damage *CorruptError
+	Cut    int64 // bytes that were cut off when it was opened for writing
+
+	version string // of the schema that the file has
+
+	file *os.File // nil: for reading
+	lock *lock
+	size int64
+}
+
+// Bounds of automatic compaction: a file that is larger than the first, and that many times as large as what is in it.
+const (
+	compactFrom   = 4 << 20
+	compactFactor = 4
+	lockInterval  = 20 * time.Millisecond
+)
+
+// Read reads a database file without a lock, as ovsdb-tool does; somebody may be appending to it. A file that isn't there is an
+// empty database. The schema must be of the same name and major version as the file's.
+func Read(path string, schema *Schema) (*File, error) {
+	f := &File{Database: NewDatabase(schema), Path: path}
+	for try := 0; ; try++ {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return f, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := f.load(data); err != nil {
+			return nil, err
+		}
+		if f.Damage == nil || try == 5 {
+			return f, nil
+		}
+		time.Sleep(lockInterval) // what looks damaged may be a record that is being written
+	}
+}
+
+// Open opens a database file for writing and holds its lock until Close; it makes the file if there is none. patience is how long to wait for the lock:
+// then the error is ErrLocked. A damaged tail is cut off; a damaged schema record is an error (ErrCorrupt).
+func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
+	// The lock is beside what the name leads to (lockfile.c, lockfile_name).
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	l, err := takeLock(path, patience)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Database: NewDatabase(schema), Path: path, lock: l}
+	if err := f.open(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) open() (err error) {
+	if f.file, err = os.OpenFile(f.Path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(f.file)
+	if err != nil {
+		return err
+	}
+	if len(data) == 0 {
+		if err := f.write(appendRecord(nil, f.Schema.compact())); err != nil {
+			return err
+		}
+		return syncFolder(f.Path)
+	}
+	if err := f.load(data); err != nil {
+		return err
+	}
+	f.size = int64(len(data))
+	if f.Damage != nil {
+		if err := f.file.Truncate(f.Damage.Offset); err != nil {
+			return fmt.Errorf("cutting off the damaged end of %s: %w", f.Path, err)
+		}
+		f.Cut, f.size = f.size-f.Damage.Offset, f.Damage.Offset
+		if err := f.file.Sync(); err != nil {
+			return err
+		}
+	}
+	if f.version != f.Schema.Version {
+		_, _, err = f.Compact(fmt.Sprintf("schema version %s, was %s", f.Schema.Version, f.version))
+	}
+	return err
+}
+
+// load reads all records.
+func (f *File) load(data []byte) error {
+	f.Database, f.Damage = NewDatabase(f.Schema), nil
+	if len(data) == 0 {
+		return nil
+	}
+	if bytes.HasPrefix(data, []byte("OVSDB CLUSTER")) {
+		return fmt.Errorf("%s is a clustered database, and this one stands alone: %w", f.Path, ErrSchema)
+	}
+	text, at, err := nextRecord(data, 0)
+	if err != nil {
+		return fmt.Errorf("%s: its first record, the schema, can't be read, so nothing in it can be trusted; it was left as it is: %w", f.Path, err)
+	}
+	has, err := ParseSchema(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", f.Path, err, ErrCorrupt)
+	}
+	if err := f.fits(has); err != nil {
+		return err
+	}
+	f.version = has.Version
+	for {
+		text, end, err := nextRecord(data, at)
+		if text == nil && err == nil {
+			break
+		}
+		if err != nil {
+			errors.As(err, &f.Damage)
+			break
+		}
+		t, err := parseTransaction(f.Schema, text)
+		if err != nil {
+			if errors.Is(err, ErrSchema) {
+				return fmt.Errorf("%s: record at offset %d: %w", f.Path, at, err)
+			}
+			f.Damage = &CorruptError{at, int64(len(data)), "a record that is no transaction (" + err.Error() + ")"}
+			break
+		}
+		f.apply(t)
+		at = end
+	}
+	f.collect()
+	return nil
+}
+
+// fits refuses another database, and a schema that is newer than ours.
+func (f *File) fits(has *Schema) error {
+	if has.Name != f.Schema.Name {
+		return fmt.Errorf("%s is a database of the schema %s, not %s: name another file: %w", f.Path, has.Name, f.Schema.Name, ErrSchema)
+	}
+	for name, table := range has.Tables {
+		ours := f.Schema.Tables[name]
+		for column := range table.Columns {
+			if ours == nil || !hasColumn(ours, column) {
+				return fmt.Errorf("%s has version %s of the schema %s, with a column %s.%s that version %s doesn't know: a newer ri wrote it: %w",
+					f.Path, has.Version, has.Name, name, column, f.Schema.Version, ErrSchema)
+			}
+		}
+	}
+	return nil
+}
+
+func hasColumn(t *Table, name string) bool { _, ok := t.Columns[name]; return ok }
+
+// Append writes a transaction and waits until it is on the disk. If that fails, the file is as it was.
+func (f *File) Append(t *Transaction) error {
+	text, err := t.json(f.Schema)
+	if err != nil {
+		return err
+	}
+	if err := f.write(appendRecord(nil, text)); err != nil {
+		return err
+	}
+	f.apply(t)
+	f.collect()
+	return nil
+}
+
+// write appends to the file, and takes back what was written when not all could be.
+func (f *File) write(record []byte) error {
+	if f.file == nil {
+		return fmt.Errorf("%s was opened for reading: %w", f.Path, fs.ErrPermission)
+	}
+	_, err := f.file.WriteAt(record, f.size)
+	if err == nil {
+		err = f.file.Sync()
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", f.Path, err), f.file.Truncate(f.size))
+	}
+	f.size += int64(len(record))
+	return nil
+}
+
+// Compact writes the file anew, with one transaction in the place of all, as ovsdb-tool compact does.
+func (f *File) Compact(comment string) (before, after int64, err error) {
+	text, err := f.everything(comment).json(f.Schema)
+	if err != nil {
+		return f.size, f.size, err
+	}
+	data := appendRecord(appendRecord(nil, f.Schema.compact()), text)
+	temp, err := os.CreateTemp(filepath.Dir(f.Path), "."+filepath.Base(f.Path)+".new-")
+	if err != nil {
+		return f.size, f.size, err
+	}
+	defer os.Remove(temp.Name()) // once renamed, it isn't there
+	if info, e := f.file.Stat(); e == nil {
+		temp.Chmod(info.Mode().Perm())
+	}
+	if _, err = temp.Write(data); err == nil {
+		err = temp.Sync()
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), f.Path)
+	}
+	if err != nil {
+		temp.Close()
+		return f.size, f.size, fmt.Errorf("compacting %s, which is as it was: %w", f.Path, err)
+	}
+	f.file.Close()
+	before, f.file, f.size = f.size, temp, int64(len(data))
+	return before, f.size, syncFolder(f.Path)
+}
+
+// CompactIfLarge compacts a file that has grown far beyond what is in it.
+func (f *File) CompactIfLarge(comment string) error {
+	if f.size < compactFrom {
+		return nil
+	}
+	text, err := f.everything(comment).json(f.Schema)
+	if err != nil || f.size < compactFactor*int64(len(text)) {
+		return err
+	}
+	_, _, err = f.Compact(comment)
+	return err
+}
+
+// Size of the file in bytes.
+func (f *File) Size() int64 { return f.size }
+
+// Close lets the lock go.
+func (f *File) Close() error {
+	if f.file != nil {
+		f.file.Close()
+	}
+	if f.lock != nil {
+		return f.lock.release()
+	}
+	return nil
+}
+
+// syncFolder makes a new name in a folder last.
+func syncFolder(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,404 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+
+	"ri/symbols"
+)
+
+// Word is a piece of target memory that a path went through: a pointer, a part of a map's structure, a key.
+type Word struct {
+	Addr  uint64
+	Bytes []byte // as they were, at most 16
+}
+
+// Trace says how an expression led to a place. As long as all its words are the same, the place is what the expression means.
+type Trace struct {
+	Words []Word
+	// ByAddress: the way begins at an address that no word of the program was seen to hold, so the words alone don't prove that what was there still is.
+	ByAddress bool
+	Literal   bool // that address was typed by a person
+	// Box: the place lies in the box of an interface, which is shared and immutable. Queue: in a channel's buffer. Text: in a string's bytes.
+	Box, Queue, Text bool
+}
+
+// Assignable is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no place in memory.
+func (s *Space) Assignable(expr string) (Value, *Trace, error) {
+	t := &Trace{}
+	s.trace = t
+	defer func() { s.trace = nil }()
+	v, err := s.Eval(expr)
+	if err != nil {
+		return Value{}, nil, err
+	}
+	if IsLocal(v.Addr) {
+		return Value{}, nil, fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w", expr, ErrExpr)
+	}
+	return v, t, nil
+}
+
+// Operand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as such, all else as a Value with the
+// way to it. Slices may go up to the capacity, as in Go.
+func (s *Space) Operand(expr string) (native any, v Value, _ *Trace, err error) {
+	t := &Trace{}
+	s.trace = t
+	defer func() { s.trace = nil }()
+	e := &evaluator{s: s, paths: map[string]string{}, toCapacity: true}
+	tree, err := parser.ParseExpr(e.replacePaths(expr))
+	if err != nil {
+		return nil, Value{}, nil, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), ErrExpr)
+	}
+	if u, ok := tree.(*ast.UnaryExpr); ok && u.Op == token.ADD {
+		tree = u.X
+	}
+	x, err := e.eval(tree)
+	if err != nil {
+		return nil, Value{}, nil, err
+	}
+	if x.constant != nil || x.composite != nil {
+		native, err := e.native(x)
+		return native, Value{}, t, err
+	}
+	return nil, x.Value, t, nil
+}
+
+// note remembers what a path went through.
+func (s *Space) note(addr uint64, n int) {
+	if s.trace == nil || IsLocal(addr) {
+		return
+	}
+	if b, err := s.Slice(addr, n); err == nil {
+		s.trace.Words = append(s.trace.Words, Word{addr, append([]byte(nil), b...)})
+	}
+}
+
+// through notes that a pointer at addr was followed: what comes is no box, no queue and no text any more.
+func (s *Space) through(addr uint64) {
+	if s.trace != nil {
+		s.trace.Box, s.trace.Queue, s.trace.Text = false, false, false
+		if IsLocal(addr) {
+			return
+		}
+		s.note(addr, 8)
+	}
+}
+
+// untraced does f without noting where it goes.
+func (s *Space) untraced(f func()) {
+	t := s.trace
+	s.trace = nil
+	defer func() { s.trace = t }()
+	f()
+}
+
+// noteFound notes how Find came to a value: by pointers from a package variable, or from the frame of a goroutine that is parked: it is
+// where it was as long as its number, PC and SP are the same. Else the address is all there is.
+func (s *Space) noteFound(f Found) {
+	t := s.trace
+	if t == nil {
+		return
+	}
+	var words []Word
+	for l := f.via; l != nil; l = l.parent {
+		if IsLocal(l.slot) {
+			t.ByAddress = true
+			return
+		}
+		words = append(words, Word{l.slot, binary.LittleEndian.AppendUint64(nil, l.word)})
+	}
+	if f.Goroutine == 0 {
+		t.Words = append(t.Words, words...)
+		return
+	}
+	s.untraced(func() {
+		for g, err := range s.Goroutines() {
+			if err != nil || g == nil || g.ID != f.Goroutine {
+				continue
+			}
+			l := s.gs
+			if g.status != statusWaiting || len(words) == 0 {
+				break
+			}
+			for _, off := range []int64{l.id, l.sp, l.pc} {
+				if b, err := s.Slice(g.Addr+uint64(off), 8); err == nil {
+					words = append(words, Word{g.Addr + uint64(off), append([]byte(nil), b...)})
+				}
+			}
+			t.Words = append(t.Words, words...)
+			return
+		}
+		t.ByAddress = true
+	})
+}
+
+// noteEntry notes where a map holds an entry: as long as these are the same, key has this element. Swiss maps: the directory and
+// the table, the group's control word, the key. Buckets: the arrays, the chain that leads to the bucket, its tops, the key.
+func (v Value) noteEntry(e Entry) {
+	s := v.s
+	if s.trace == nil {
+		return
+	}
+	t := s.trace
+	t.Box, t.Queue, t.Text = false, false, false
+	s.note(v.Addr, 8)
+	word, err := s.Uint64(v.Addr)
+	if err != nil {
+		return
+	}
+	l, err := s.mapLayout(v.Type)
+	if err != nil {
+		return
+	}
+	if l.swiss {
+		s.note(word+uint64(l.dirPtr), 8)
+		s.note(word+uint64(l.dirLen), 8)
+	} else {
+		s.note(word+uint64(l.buckets), 8)
+		s.note(word+uint64(l.oldBuckets), 8)
+	}
+	where := &entryPlace{want: e.Value.Addr, wantKey: e.Key.Addr}
+	s.untraced(func() { v.whereIs(l, where) })
+	t.Words = append(t.Words, where.words...)
+	t.ByAddress = t.ByAddress || l.indirectE // a word more, which the walk doesn't show
+	for at := int64(0); at < e.Key.Type.Size; at += 16 {
+		s.note(e.Key.Addr+uint64(at), int(min(16, e.Key.Type.Size-at)))
+	}
+}
+
+// entryPlace collects the words between a map's header and an entry.
+type entryPlace struct {
+	want, wantKey uint64
+	words         []Word
+}
+
+func (v Value) whereIs(l *mapLayout, place *entryPlace) {
+	s := v.s
+	w := &mapWalk{s: s, l: l, limit: 1 << 40}
+	var last []Word
+	w.at = func(words ...Word) { last = words }
+	w.yield = func(k, e uint64) bool {
+		if e == place.want && k == place.wantKey {
+			place.words = append([]Word(nil), last...)
+			return false
+		}
+		return true
+	}
+	word, err := s.Uint64(v.Addr)
+	if err != nil {
+		return
+	}
+	head, err := s.Slice(word, int(l.headSize))
+	if err != nil {
+		return
+	}
+	if l.swiss {
+		_ = w.swiss(head) // it was walked before: what is wrong with it has been said
+	} else {
+		_ = w.buckets(head)
+	}
+}
+
+// readWord copies bytes for a trace.
+func (s *Space) readWord(addr uint64, n int) Word {
+	b, err := s.Slice(addr, n)
+	if err != nil {
+		return Word{addr, nil}
+	}
+	return Word{addr, append([]byte(nil), b...)}
+}
+
+// Capacity gives a slice's first element's address, its length and capacity.
+func (v Value) Capacity() (data uint64, length, capacity int64, err error) {
+	if !v.IsValid() || v.Type.Kind != reflect.Slice {
+		return 0, 0, 0, v.wrong("capacity")
+	}
+	return v.sliceHeader()
+}
+
+// TextData gives where a string's bytes are, and how many.
+func (v Value) TextData() (data uint64, length int64, err error) {
+	if !v.IsValid() || v.Type.Kind != reflect.String {
+		return 0, 0, v.wrong("text")
+	}
+	data, length, _, err = v.sliceHeader()
+	return data, length, err
+}
+
+// Held tells whether a sync.Mutex is locked, or a sync.RWMutex is, by a writer or by readers: what must not be when what it guards is changed.
+func (v Value) Held() (bool, error) {
+	held, err := v.WriteHeld()
+	if held || err != nil {
+		return held, err
+	}
+	m, err := v.Struct()
+	if err != nil || m.Type.Name != "sync.RWMutex" {
+		return false, err
+	}
+	readers, err := m.word32("readerCount")
+	return readers != 0, err
+}
+
+// InStack gives the goroutine on whose stack an address lies.
+func (s *Space) InStack(addr uint64) (*Goroutine, bool) {
+	for g, err := range s.Goroutines() {
+		if err == nil && g != nil && addr >= g.stackLo && addr < g.stackHi {
+			return g, true
+		}
+	}
+	return nil, false
+}
+
+// Quiet tells whether no goroutine can be between two words of a value: no thread runs the program's own code, and none was interrupted in it. A thread
+// is harmless in a system call, which is a call like any, and on the scheduler's stack (g0). why says what is not.
+//
+// Compilers load the words of a value next to each other, with no call in between, so that a goroutine that gave the
+// processor away by itself isn't there; one that was preempted (runtime.asyncPreempt, g.asyncSafePoint) may be.
+func (s *Space) Quiet() (ok bool, why string, err error) {
+	l, err := s.goroutineLayout()
+	if err != nil {
+		return false, "", err
+	}
+	gType := l.allgs.Type.Elem().Elem()
+	safePoint, err := gType.FieldByName("asyncSafePoint")
+	if err != nil {
+		return false, "", fmt.Errorf("whether goroutines were preempted can't be told: %w", err)
+	}
+	data, n, _, err := l.allgs.sliceHeader()
+	if err != nil || n > maxGoroutines {
+		return false, "", errors.Join(err, fmt.Errorf("runtime.allgs: %w", ErrCorrupt))
+	}
+	for i := range uint64(n) {
+		g, err := s.Uint64(data + 8*i)
+		if err != nil {
+			return false, "", err
+		}
+		if b, err := s.Slice(g+uint64(safePoint.Offset), 1); err != nil || b[0] != 0 {
+			return false, "a goroutine was preempted in the middle of its code", err
+		}
+	}
+	schedulers, err := s.schedulerStacks()
+	if err != nil {
+		return false, "", err
+	}
+	for id, t := range s.threads {
+		if b, err := s.Slice(t.Regs.PC()-2, 2); err == nil && b[0] == 0x0f && b[1] == 0x05 { // behind a SYSCALL instruction
+			if !schedulers.signal(t.Regs.SP()) {
+				continue
+			}
+		}
+		if schedulers.scheduler(t.Regs.SP()) {
+			continue
+		}
+		name := fmt.Sprintf("%#x", t.Regs.PC())
+		if info, ok := s.PC(t.Regs.PC()); ok {
+			name = info.Func
+		}
+		return false, fmt.Sprintf("thread %d runs %s", id, name), nil
+	}
+	return true, "", nil
+}
+
+// threadStacks are the stacks that aren't goroutines'.
+type threadStacks struct{ g0, gsignal [][2]uint64 }
+
+func (t threadStacks) scheduler(sp uint64) bool { return within(t.g0, sp) }
+func (t threadStacks) signal(sp uint64) bool    { return within(t.gsignal, sp) }
+
+func within(ranges [][2]uint64, addr uint64) bool {
+	for _, r := range ranges {
+		if addr >= r[0] && addr < r[1] {
+			return true
+		}
+	}
+	return false
+}
+
+// schedulerStacks walks runtime.allm.
+func (s *Space) schedulerStacks() (out threadStacks, err error) {
+	m, err := s.Var("runtime.allm")
+	if err != nil {
+		return out, err
+	}
+	for range 1 << 16 {
+		if isNil, err := m.IsNil(); err != nil || isNil {
+			return out, err
+		}
+		for _, name := range []string{"g0", "gsignal"} {
+			g, err := m.Field(name)
+			if err != nil {
+				return out, err
+			}
+			if isNil, err := g.IsNil(); err != nil || isNil {
+				continue
+			}
+			stack, err := g.Field("stack")
+			if err != nil {
+				return out, err
+			}
+			b, err := stack.bytes(16)
+			if err != nil {
+				return out, err
+			}
+			r := [2]uint64{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+			if name == "g0" {
+				out.g0 = append(out.g0, r)
+			} else {
+				out.gsignal = append(out.gsignal, r)
+			}
+		}
+		if m, err = m.Field("alllink"); err != nil {
+			return out, err
+		}
+	}
+	return out, fmt.Errorf("runtime.allm has no end: %w", ErrCorrupt)
+}
+
+// Collector tells whether the garbage collector is idle (phase off and the write barrier clear), and how many collections have begun.
+func (s *Space) Collector() (idle bool, begun uint64, err error) {
+	phase, err := s.Var("runtime.gcphase")
+	if err != nil {
+		return false, 0, err
+	}
+	p, err := phase.Uint()
+	if err != nil {
+		return false, 0, err
+	}
+	barrier, err := s.Var("runtime.writeBarrier")
+	if err != nil {
+		return false, 0, err
+	}
+	enabled, err := barrier.Field("enabled")
+	if err != nil {
+		return false, 0, err
+	}
+	on, err := enabled.Bool()
+	if err != nil {
+		return false, 0, err
+	}
+	work, err := s.Var("runtime.work")
+	if err != nil {
+		return false, 0, err
+	}
+	cycles, err := work.Field("cycles")
+	if err != nil {
+		return false, 0, err
+	}
+	if cycles.Type.Kind == reflect.Struct { // an atomic.Uint32 since Go 1.19
+		inner, off, ok := s.Atomic(cycles.Type)
+		if !ok {
+			return false, 0, cycles.wrong("number")
+		}
+		cycles = s.At(cycles.Addr+uint64(off), inner)
+	}
+	begun, err = cycles.Uint()
+	return p == 0 && !on, begun, err
+}
+
+// Local gives bytes that aren't in the target the form of a value, to be printed.
+func (s *Space) Local(b []byte, t *symbols.Type) Value { return s.At(s.keep(b), t) }
