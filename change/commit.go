@@ -27,8 +27,6 @@ type Options struct {
 	MaxStop time.Duration // of each stop; 0: 100 ms
 	Locks   []string      // expressions of mutexes that must be free in the stop
 	Who     Who
-	// Recheck looks once more, in the stop, at what only the caller knows; nil: nothing.
-	Recheck func(*values.Space) error
 }
 
 // Outcome is how a commit went.
@@ -64,11 +62,8 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 	if p.Aborted != "" {
 		return out, fmt.Errorf("%w: %s", ErrAborted, p.Aborted)
 	}
-	for _, c := range p.Changes {
-		if c.Memory != "" {
-			return out, fmt.Errorf("%s: %s is neither in the old string nor in the program's constants, so it needs memory of its own, which this ri can't get yet; "+
-				"a part of the old text, or a text that the program has somewhere, can be set: %w", c.Path, shortQuote(c.Memory), ErrRefused)
-		}
+	if err := p.allocate(ctx, t, opt, out); err != nil {
+		return out, err
 	}
 	rec, err := j.begin(p, who)
 	if err != nil {
@@ -78,6 +73,9 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 	step("journaled")
 	err = attempts(ctx, t, p, opt, out)
 	step("resumed")
+	if err == nil {
+		err = p.act()
+	}
 	switch {
 	case err == nil:
 		out.State = Committed
@@ -96,6 +94,9 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 
 // attempts stops the target until the moment suits, and changes it then.
 func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) error {
+	if len(p.Changes) == 0 { // actions only
+		return nil
+	}
 	began, pause := time.Now(), firstPause
 	for n := 1; ; n++ {
 		err := attempt(ctx, t, p, opt, out)
@@ -180,17 +181,16 @@ func (p *Plan) suits(space *values.Space, opt Options) error {
 			return &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run goroutines -p %d)", opt.Who.PID)}
 		}
 	}
-	var pointers, whole, byAddress bool
+	var pointers, whole bool
 	for _, c := range p.Changes {
-		pointers, whole, byAddress = pointers || c.Pointers, whole || c.Whole, byAddress || c.ByAddress
+		pointers, whole = pointers || c.Pointers, whole || c.Whole
 	}
 	idle, begun, err := space.Collector()
 	if err != nil {
 		return err
 	}
-	if byAddress && begun != p.Collections {
-		return fmt.Errorf("a place was found by its address, and a garbage collection has begun since, after which something else may be there; "+
-			"try again, or name it by a path that begins at a package variable: %w", ErrConflict)
+	if err := p.stale(begun); err != nil {
+		return err
 	}
 	if pointers && !idle {
 		return &notNow{"the garbage collector was at work", "try again when the program allocates less"}
@@ -205,9 +205,6 @@ func (p *Plan) suits(space *values.Space, opt Options) error {
 		}
 	}
 	p.Collections = begun
-	if opt.Recheck != nil {
-		return opt.Recheck(space)
-	}
 	return nil
 }
 
@@ -307,6 +304,19 @@ func undoPartly(w attach.Writer, back []attach.Piece, cause error) error {
 		return &tornError{fmt.Errorf("%w; putting back what was there failed: %w; ri log says what is where", cause, failed)}
 	}
 	return fmt.Errorf("%w; what was written before that was put back: %w", cause, ErrRefused)
+}
+
+// act does what is no change of memory.
+func (p *Plan) act() error {
+	for i, a := range p.Actions {
+		if err := a.Do(); err != nil {
+			if i > 0 || len(p.Changes) > 0 {
+				return &tornError{fmt.Errorf("%s: %w; what came before it in the transaction was done", a.Text, err)}
+			}
+			return fmt.Errorf("%s: %w", a.Text, err)
+		}
+	}
+	return nil
 }
 
 // lookAgain reads the values once more while the target runs: what the program itself has made of them is no failure, but is said.

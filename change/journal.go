@@ -292,6 +292,13 @@ func (j *Journal) begin(p *Plan, who Who) (*record, error) {
 	if p.Undoes > 0 {
 		row["undoes"] = ovsdb.Scalar(p.Undoes)
 	}
+	for i, a := range p.Actions { // no memory: a change without an address
+		id := ovsdb.NewUUID()
+		action := (&Change{Operation: Update, Path: a.Text, Type: "action"}).row(len(p.Changes) + i)
+		tx.Put("Change", id, action)
+		r.changes = append(r.changes, id)
+	}
+	row["changes"] = ovsdb.Set(r.changes...)
 	tx.Put("Transaction", r.id, row)
 	tx.Comment = fmt.Sprintf("%d: %s: %s", r.number, p.Comment, who.Command)
 	return r, j.file.Append(tx)

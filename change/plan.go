@@ -1,9 +1,11 @@
 package change
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"ri/attach"
 	"ri/values"
@@ -15,6 +17,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrRefused: what can't be changed safely.
 	ErrRefused = errors.New("refused")
+	// ErrStale: a place was found by its address, and a collection has begun since. It is an ErrConflict; the plan can be worked out again.
+	ErrStale = fmt.Errorf("%w: found by address", ErrConflict)
 	// ErrAborted: the script said so.
 	ErrAborted = errors.New("aborted")
 )
@@ -54,6 +58,7 @@ type Plan struct {
 	Collections uint64 // that had begun when the plan was made
 	Undoes      int64  // the number of the transaction that this one undoes; 0: none
 	Aborted     string // why the script gave it up
+	Actions     []Action
 
 	space    *values.Space
 	mappings []attach.Mapping
@@ -70,8 +75,38 @@ func NewPlan(space *values.Space, mappings []attach.Mapping, comment string) (*P
 	return p, nil
 }
 
+// Same tells whether two plans change the same bytes at the same places in the same way.
+func (p *Plan) Same(q *Plan) bool {
+	return slices.EqualFunc(p.Changes, q.Changes, func(a, b *Change) bool {
+		return a.Path == b.Path && a.Addr == b.Addr && bytes.Equal(a.Before, b.Before) && bytes.Equal(a.After, b.After)
+	})
+}
+
+// stale tells whether the plan relies on addresses that a collection may have given to something else.
+func (p *Plan) stale(begun uint64) error {
+	if begun == p.Collections {
+		return nil
+	}
+	for _, c := range p.Changes {
+		if c.ByAddress {
+			return fmt.Errorf("%s was found by its address, and a garbage collection has begun since, after which something else may be there; "+
+				"try again, or name it by a path that begins at a package variable: %w", c.Path, ErrStale)
+		}
+	}
+	return nil
+}
+
+// Action is something done to the process that is no change of its memory, and that no undo takes back. Actions come after the changes.
+type Action struct {
+	Text string // what is done to what
+	Do   func() error
+}
+
 // Empty tells whether nothing would be written.
 func (p *Plan) Empty() bool {
+	if len(p.Actions) > 0 {
+		return false
+	}
 	for _, c := range p.Changes {
 		if c.Operation != Wait && len(c.pieces()) > 0 {
 			return false

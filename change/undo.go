@@ -32,6 +32,10 @@ func Undo(space *values.Space, mappings []attach.Mapping, entry *Entry, identity
 		if was.Operation == Wait {
 			continue
 		}
+		if was.Type == "action" {
+			problems = append(problems, fmt.Errorf("%s: that can't be undone: %w", was.Path, ErrRefused))
+			continue
+		}
 		c, err := p.back(was, entry, force)
 		if err != nil {
 			problems = append(problems, err)
@@ -159,7 +163,7 @@ func (e *Entry) Today(view attach.View) string {
 	}
 	before, after, other := 0, 0, []string{}
 	for _, c := range e.Plan.Changes {
-		if c.After == nil {
+		if len(c.After) == 0 {
 			continue
 		}
 		now := make([]byte, len(c.After))
@@ -174,6 +178,8 @@ func (e *Entry) Today(view attach.View) string {
 		}
 	}
 	switch {
+	case before+after+len(other) == 0:
+		return "it changed no memory"
 	case len(other) > 0:
 		return fmt.Sprintf("memory says today: %d made, %d not made; %s", after, before, strings.Join(other, "; "))
 	case before == 0:

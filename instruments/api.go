@@ -21,6 +21,7 @@ const (
 	GroupHeap       = "The heap"
 	GroupResults    = "Results"
 	GroupProgram    = "The program and the look"
+	GroupChanges    = "Changing"
 )
 
 // API lists the functions in ri, in the order of the manual.
@@ -220,6 +221,26 @@ var api = []Function{
 		`local sum = 0; ri.atlimit(function() ri.emit{sum = sum} end)`, "", GroupProgram},
 	{"ri.again", "(seconds: number, view?: 'live')", "Waits (the target runs), then takes a new look at it, without a stop if view is 'live'. Values from before stay addresses: what they lead to may be gone.",
 		`ri.again(0.5)`, "", GroupProgram},
+	{"ri.change", "(why: string, f: function(tx))", "Makes a transaction of what f asks for; it is committed once the script has ended, whole or not at all, with why as its comment in the journal. One a run; needs --write, or --dry-run. docs/changing.md says what can be changed.",
+		`ri.change('a larger limit', function(tx) tx:update('main.limits.max', 200) end)`, "", GroupChanges},
+	{"tx:wait", "(place: string|place|value, expected: any)", "Demands that a place holds what is expected, now and when the change is made; else the transaction is a conflict (exit 6).",
+		`tx:wait('main.limits.max', 100)`, "", GroupChanges},
+	{"tx:update", "(place: string|place|value, new: any)", "Gives a place a new value: a Lua value, a constant's name, or another value of the program (a pointer, a string). nil is nil.",
+		`tx:update(ri.ref(service, 'state'), 'ServiceOffline')`, "", GroupChanges},
+	{"tx:mutate", "(place: string|place|value, operator: string, n: number)", "Changes a number by another, exactly: += -= *= /= %=.",
+		`tx:mutate('main.limits.max', '+=', 1)`, "", GroupChanges},
+	{"tx:comment", "(text: string)", "Adds to the transaction's comment.",
+		`tx:comment('asked for in ticket 4711')`, "", GroupChanges},
+	{"tx:abort", "(reason?: string)", "Gives the transaction up: nothing is changed, and the run fails with the reason.",
+		`if #service.devices == 0 then tx:abort('it has no devices') end`, "", GroupChanges},
+	{"tx:reset", "(connection: table)", "Resets a connection, a row of ri.descriptors: the peer sees ECONNRESET. Not undone by ri undo; no stop.",
+		`tx:reset(ri.descriptors()[1])`, "", GroupChanges},
+	{"tx:shutdown", "(connection: table)", "Shuts a connection down in both directions: the peer sees the end of the stream.",
+		`tx:shutdown(ri.descriptors()[1])`, "", GroupChanges},
+	{"ri.crc32", "(text: string): int", "The CRC-32 (IEEE) of bytes.",
+		`print(ri.crc32('hello'))`, "907060870", GroupContents},
+	{"ri.xor", "(a: string, b: string, ...): string", "The bytewise exclusive or of texts of the same length.",
+		`print(ri.xor('abc', '   '))`, "ABC", GroupContents},
 	{"require", "(module: string): any", "Loads a module from the script folders, once: require 'list' is lib/list.lua.",
 		`print(require('list').validate(ri.var'main.all'.list))`, "true\t3", GroupProgram},
 }

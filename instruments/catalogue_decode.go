@@ -114,8 +114,8 @@ func (d *entryDecoder) entry(key, n *yaml.Node) {
 	if d.recipe.Instrument == "" && len(d.problems) == 0 {
 		d.fail(key, "no instrument: name the Lua file that it runs")
 	}
-	if d.recipe.Mode == Write && d.recipe.View != "" && d.recipe.View != attach.Stopped {
-		d.fail(key, "mode write needs view stopped, not %s", d.recipe.View)
+	if d.recipe.Mode == Write && d.recipe.View == attach.Live {
+		d.fail(key, "mode write needs view snapshot or stopped, not %s", d.recipe.View)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestCatalogueMistakes(t *testing.T) {
 		{"a:\n  instrument: go/list.lua\n  params: {x: [1]}", `a.yaml:3: recipe a: parameter x must be one value, not a list`},
 		{"a:\n  instrument: go/list.lua\n  params: {x: }", `a.yaml:3: recipe a: parameter x must be one value, not nothing`},
 		{"a: go/list.lua", `a.yaml:1: recipe a: must be a mapping with the key instrument, not go/list.lua`},
-		{"a:\n  mode: write\n  instrument: go/list.lua\n  view: live", `a.yaml:1: recipe a: mode write needs view stopped, not live`},
+		{"a:\n  mode: write\n  instrument: go/list.lua\n  view: live", `a.yaml:1: recipe a: mode write needs view snapshot or stopped, not live`},
 		{"A b: {instrument: go/list.lua}", `a.yaml:1: "A b" can't be a recipe's name: lower-case words joined by dashes`},
 	} {
 		c, warnings := testCatalogue(t, test.text+good)

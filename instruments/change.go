@@ -17,16 +17,10 @@ import (
 	"ri/values"
 )
 
-// ChangeOptions say how a change is made, beside how the target is looked at.
-type ChangeOptions struct {
-	Journal string // the file; "": the user's own
-	DryRun  bool   // only show what would be changed
-}
-
 // journalPath is the journal to use.
-func (o ChangeOptions) journalPath() (string, error) {
-	if o.Journal != "" {
-		return o.Journal, nil
+func (l Look) journalPath() (string, error) {
+	if l.Journal != "" {
+		return l.Journal, nil
 	}
 	return change.DefaultJournal()
 }
@@ -57,12 +51,15 @@ func changeRows(p *change.Plan) []Row {
 		}
 		rows = append(rows, row)
 	}
+	for _, a := range p.Actions {
+		rows = append(rows, Row{{"path", a.Text}})
+	}
 	return rows
 }
 
 // allowed refuses a change that nobody allowed, before anything is looked at.
-func (o ChangeOptions) allowed(look Look, what string) error {
-	if o.DryRun {
+func (look Look) allowed(what string) error {
+	if look.DryRun {
 		return nil
 	}
 	if !look.Write {
@@ -75,11 +72,11 @@ func (o ChangeOptions) allowed(look Look, what string) error {
 }
 
 // Set changes what an expression stands for. was is the value that it must have now, nil if any will do.
-func Set(ctx context.Context, out *Output, expr, value string, was *string, opt ChangeOptions, look Look, choice TargetChoice) error {
-	if err := opt.allowed(look, "ri set"); err != nil {
+func Set(ctx context.Context, out *Output, expr, value string, was *string, look Look, choice TargetChoice) error {
+	if err := look.allowed("ri set"); err != nil {
 		return err
 	}
-	return changeSession(ctx, out, "set", opt, look, choice, func(space *values.Space, mappings []attach.Mapping, _ string) (*change.Plan, error) {
+	return changeSession(ctx, out, "set", look, choice, func(space *values.Space, mappings []attach.Mapping, _ string) (*change.Plan, error) {
 		plan, err := change.NewPlan(space, mappings, "set "+expr+" "+value)
 		if err != nil {
 			return nil, err
@@ -106,11 +103,11 @@ func Set(ctx context.Context, out *Output, expr, value string, was *string, opt 
 }
 
 // Undo takes a transaction of the journal back.
-func Undo(ctx context.Context, out *Output, number int64, force bool, opt ChangeOptions, look Look) error {
-	if err := opt.allowed(look, "ri undo"); err != nil {
+func Undo(ctx context.Context, out *Output, number int64, force bool, look Look) error {
+	if err := look.allowed("ri undo"); err != nil {
 		return err
 	}
-	path, err := opt.journalPath()
+	path, err := look.journalPath()
 	if err != nil {
 		return Refused(err)
 	}
@@ -123,7 +120,7 @@ func Undo(ctx context.Context, out *Output, number int64, force bool, opt Change
 		return Refused(err)
 	}
 	choice := TargetChoice{PID: fmt.Sprint(entry.PID)}
-	return changeSession(ctx, out, "undo", opt, look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
+	return changeSession(ctx, out, "undo", look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
 		plan, err := change.Undo(space, mappings, entry, identity, force)
 		if err == nil && len(plan.Changes) == 0 {
 			err = fmt.Errorf("all that transaction %d changed is as it was before: there is nothing to undo: %w", number, change.ErrRefused)
@@ -133,7 +130,7 @@ func Undo(ctx context.Context, out *Output, number int64, force bool, opt Change
 }
 
 // changeSession looks at a process, works a plan out on a snapshot, and commits it.
-func changeSession(ctx context.Context, out *Output, name string, opt ChangeOptions, how Look, choice TargetChoice,
+func changeSession(ctx context.Context, out *Output, name string, how Look, choice TargetChoice,
 	make func(*values.Space, []attach.Mapping, string) (*change.Plan, error)) error {
 	p, err := newPlan(&Catalogue{}, &Recipe{Name: name, Mode: Read}, &Script{}, Params{}, how)
 	if err != nil {
@@ -155,23 +152,82 @@ func changeSession(ctx context.Context, out *Output, name string, opt ChangeOpti
 	if err != nil {
 		return viewError(err)
 	}
-	var plan *change.Plan
-	var planErr error
-	res, err := s.run(ctx, p, out, func(_ context.Context, look *look, _ Sink) error {
-		plan, planErr = make(look.space, mappings, target.Identity())
-		return nil // an error in memory that is in motion isn't the last word: a snapshot comes
+	res, err := s.transact(ctx, out, p, func() (*Result, *change.Plan, error) {
+		var plan *change.Plan
+		var planErr error
+		res, err := s.run(ctx, p, out, func(_ context.Context, look *look, _ Sink) error {
+			plan, planErr = make(look.space, mappings, target.Identity())
+			return nil // an error in memory that is in motion isn't the last word: a snapshot comes
+		})
+		if err == nil && planErr != nil {
+			err = changeError(planErr)
+		}
+		return res, plan, err
 	})
 	if err != nil {
 		return err
 	}
-	if planErr != nil {
-		return changeError(planErr)
-	}
-	if err := s.commit(ctx, out, res, plan, opt, p, nil); err != nil {
-		return err
-	}
 	res.Columns, res.Rows = changeColumns, res.Transaction.Changes
 	return out.Conclude(res)
+}
+
+// staleTries is how often a plan is worked out anew because collections come between it and its stop.
+const staleTries = 6
+
+// transact works a plan out, and commits it. A plan that grew stale is worked out again; if a person has agreed to another one meanwhile, that is a conflict.
+func (s *Session) transact(ctx context.Context, out *Output, p *Plan, plan func() (*Result, *change.Plan, error)) (*Result, error) {
+	var agreed *change.Plan
+	var cost attach.Stats
+	for try := 1; ; try++ {
+		res, next, err := plan()
+		if err != nil || next == nil {
+			return res, err
+		}
+		if agreed != nil && !next.Same(agreed) {
+			return nil, withCode(ExitConflict, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w", change.ErrConflict))
+		}
+		if err := s.commit(ctx, out, res, next, p, agreed != nil); err != nil {
+			return nil, err
+		}
+		cost.Stops += res.Stats.Stops
+		cost.Stopped += res.Stats.Stopped
+		cost.BytesRead += res.Stats.BytesRead
+		res.Stats = cost
+		if !errors.Is(res.Err, change.ErrStale) || try == staleTries {
+			return res, nil
+		}
+		agreed = next
+	}
+}
+
+// changing gives what begins a transaction for a script; nil where the run only looks.
+func (s *Session) changing(p *Plan) (func(*values.Space, string) (*change.Plan, error), error) {
+	if p.View == attach.Live || !p.Look.Write && !p.Look.DryRun {
+		return nil, nil
+	}
+	if err := p.Look.allowed("this run"); err != nil {
+		return nil, err
+	}
+	if _, err := s.changeable(); err != nil {
+		return nil, err
+	}
+	mappings, err := s.Target.Mappings()
+	if err != nil {
+		return nil, viewError(err)
+	}
+	return func(space *values.Space, comment string) (*change.Plan, error) {
+		return change.NewPlan(space, mappings, comment)
+	}, nil
+}
+
+// refused gives a script's error the exit code that the change which failed has.
+func (r *Result) refused() {
+	switch {
+	case errors.Is(r.Err, change.ErrConflict):
+		r.Err = withCode(ExitConflict, r.Err)
+	case errors.Is(r.Err, change.ErrRefused):
+		r.Err = Refused(r.Err)
+	}
 }
 
 // changeable gives the target as one that can be changed.
@@ -197,7 +253,8 @@ func changeError(err error) error {
 }
 
 // commit shows a plan, asks, and makes its changes; what became of it is added to the result.
-func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *change.Plan, opt ChangeOptions, p *Plan, recheck func(*values.Space) error) error {
+func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *change.Plan, p *Plan, agreed bool) error {
+	opt := p.Look
 	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made"}
 	res.Transaction = report
 	if plan.Aborted != "" {
@@ -215,7 +272,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 	if err != nil {
 		return err
 	}
-	if !p.Look.Yes {
+	if !p.Look.Yes && !agreed {
 		if yes, err := confirm(ctx, s.Target.Describe(), plan); err != nil || !yes {
 			if err == nil {
 				err = Refused(errors.New("not confirmed; nothing was changed"))
@@ -240,7 +297,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 	for name, v := range p.Params {
 		who.Parameters[name] = fmt.Sprint(v)
 	}
-	outcome, err := change.Commit(ctx, target, plan, j, change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who, Recheck: recheck})
+	outcome, err := change.Commit(ctx, target, plan, j, change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who})
 	report.Number, report.Journal, report.Waits, report.Changes = outcome.Number, path, outcome.Waits, changeRows(plan)
 	if outcome.State != "" {
 		report.State = string(outcome.State)
@@ -280,6 +337,9 @@ func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
 			to = "(expected)"
 		}
 		fmt.Fprintf(os.Stderr, "  %-*s  %s  %s  %s (%#x)\n", width, printableLine(c.Path), printableLine(c.BeforeText), printableLine(to), printableLine(c.Type), c.Addr)
+	}
+	for _, a := range plan.Actions {
+		fmt.Fprintf(os.Stderr, "  %s\n", printableLine(a.Text))
 	}
 	fmt.Fprintf(os.Stderr, "Change this in %s? [y/N] ", who)
 	type answer struct {

@@ -12,6 +12,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/change"
 	"ri/symbols"
 	"ri/values"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space, without a stop if live; nil: ri.again is an error.
 	Again func(ctx context.Context, wait time.Duration, live bool) error
+	// Changing begins a transaction for ri.change; nil: this run only looks. Connections ends connections of the process; nil: it has none that could be ended.
+	Changing    func(comment string) (*change.Plan, error)
+	Connections connectionEnder
 	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of
 	// all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of some pages. Then the
 	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives
@@ -66,24 +70,25 @@ type Host struct {
 	clock    clock
 	unknown  unknown // the last name that a script looked up in vain
 
-	columns    []Column
-	bindings   map[*symbols.Type]*binding
-	null       *lua.LUserData
-	opaque     *binding // of types that the program's DWARF doesn't describe
-	signed     map[int64]*lua.LUserData
-	unsigned   map[uint64]*lua.LUserData
-	maps       map[mapIdentity]*mapIndex
-	modules    map[string]lua.LValue // of this run, by file
-	compiled   map[string]*lua.FunctionProto
-	memo       map[string]lua.LValue       // what scripts gave to ri.memo
-	heap       *values.Heap                // of this look, once asked for
-	byID       map[int64]*values.Goroutine // of ri.goroutine, until the view changes
-	byIDBroken error                       // the last goroutine that can't be read
-	stacks     values.StackMemo            // of ri.stacks, from one look to the next
-	walkers    map[string]*lua.LFunction
-	patterns   map[string]*regexp.Regexp // of ri.match; nil: none, but a name
-	packages   map[string]bool
-	metas      metatables
+	columns     []Column
+	bindings    map[*symbols.Type]*binding
+	null        *lua.LUserData
+	opaque      *binding // of types that the program's DWARF doesn't describe
+	signed      map[int64]*lua.LUserData
+	unsigned    map[uint64]*lua.LUserData
+	maps        map[mapIdentity]*mapIndex
+	modules     map[string]lua.LValue // of this run, by file
+	compiled    map[string]*lua.FunctionProto
+	transaction *change.Plan                // what the run wants changed
+	memo        map[string]lua.LValue       // what scripts gave to ri.memo
+	heap        *values.Heap                // of this look, once asked for
+	byID        map[int64]*values.Goroutine // of ri.goroutine, until the view changes
+	byIDBroken  error                       // the last goroutine that can't be read
+	stacks      values.StackMemo            // of ri.stacks, from one look to the next
+	walkers     map[string]*lua.LFunction
+	patterns    map[string]*regexp.Regexp // of ri.match; nil: none, but a name
+	packages    map[string]bool
+	metas       metatables
 }
 
 // New makes a machine. Close it after use.
@@ -116,6 +121,9 @@ func New(opt Options) *Host {
 	h.opaque = h.bind(&symbols.Type{Name: "(not described)"})
 	h.openFunctions()
 	h.openReductions()
+	if ri, ok := h.lua.GetGlobal("ri").(*lua.LTable); ok {
+		h.openChanges(ri)
+	}
 	return h
 }
 
@@ -137,7 +145,7 @@ func (h *Host) Values() int64 { return h.loads }
 // ctx ended; what was emitted before it is good.
 func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
 	return h.run(ctx, func() error {
-		h.script, h.rows, h.columns, h.unknown = script, 0, nil, unknown{}
+		h.script, h.rows, h.columns, h.unknown, h.transaction = script, 0, nil, unknown{}, nil
 		h.freshEnvironment()
 		h.params = h.paramsTable(params)
 		h.exposePackages(script.packages)

@@ -12,8 +12,8 @@ import (
 )
 
 // ShowLog writes the journal: a line a transaction; with detail 1 what each changed, with 2 the values too.
-func ShowLog(ctx context.Context, out *Output, detail int, opt ChangeOptions) error {
-	path, err := opt.journalPath()
+func ShowLog(ctx context.Context, out *Output, detail int, look Look) error {
+	path, err := look.journalPath()
 	if err != nil {
 		return Refused(err)
 	}
@@ -75,6 +75,8 @@ func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
 	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, printableLine(e.Executable), timeText(e.Started))
 	for _, c := range e.Plan.Changes {
 		switch {
+		case c.Type == "action":
+			fmt.Fprintf(b, "    %s\n", printableLine(c.Path))
 		case detail == 1:
 			fmt.Fprintf(b, "    %s %s\n", c.Operation, printableLine(c.Path))
 		case c.Operation == change.Wait:
@@ -145,8 +147,8 @@ func textOrNull(s string) any {
 }
 
 // CompactLog writes the journal anew.
-func CompactLog(out *Output, opt ChangeOptions) error {
-	j, err := openJournal(out, opt)
+func CompactLog(out *Output, look Look) error {
+	j, err := openJournal(out, look)
 	if err != nil {
 		return err
 	}
@@ -160,8 +162,8 @@ func CompactLog(out *Output, opt ChangeOptions) error {
 }
 
 // TruncateLog forgets all transactions, or those up to a number.
-func TruncateLog(out *Output, upTo int64, opt ChangeOptions) error {
-	j, err := openJournal(out, opt)
+func TruncateLog(out *Output, upTo int64, look Look) error {
+	j, err := openJournal(out, look)
 	if err != nil {
 		return err
 	}
@@ -174,8 +176,8 @@ func TruncateLog(out *Output, upTo int64, opt ChangeOptions) error {
 	return nil
 }
 
-func openJournal(out *Output, opt ChangeOptions) (*change.Journal, error) {
-	path, err := opt.journalPath()
+func openJournal(out *Output, look Look) (*change.Journal, error) {
+	path, err := look.journalPath()
 	if err != nil {
 		return nil, Refused(err)
 	}

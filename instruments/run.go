@@ -101,10 +101,12 @@ func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look L
 		p.Limits.Time = look.MaxTime
 	}
 	if recipe.Mode == Write {
-		if !look.Write {
-			return nil, Refused(fmt.Errorf("recipe %s changes the target: ri only looks unless --write is given", recipe.Name))
+		if err := look.allowed("recipe " + recipe.Name); err != nil {
+			return nil, err
 		}
-		return nil, Refused(fmt.Errorf("recipe %s changes the target, which this ri can't do yet: %w", recipe.Name, attach.ErrNotSupported))
+		if p.View == attach.Live {
+			return nil, Usagef("recipe %s changes the target, which needs a consistent look: --view live can't give one", recipe.Name)
+		}
 	}
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/change"
 )
 
 // grace is how long a script may take to notice that its run has ended.
@@ -22,35 +23,57 @@ const (
 	tooLong          = 4
 )
 
-// Run looks at the target with the plan's script. The target runs again when Run returns, whatever the script did.
+// Run looks at the target with the plan's script, and commits what the script wants changed. The target runs again when Run returns, whatever the script did.
 //
 // An error means that there was no look, or a signal ended it. What went wrong in the script is in the result, with the rows so far.
 func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error) {
 	var host *Host
-	res, err := s.run(ctx, p, out, func(ctx context.Context, look *look, sink Sink) error {
-		if host == nil {
-			host = New(Options{
-				Space:       look.space,
-				Sink:        sink,
-				Folders:     p.Recipe.folders(p.catalogue),
-				Limits:      p.Limits,
-				Target:      TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
-				Again:       look.again,
-				Profile:     len(out.profiles) > 0,
-				Descriptors: descriptorsOf(s.Target),
-				Bulk:        look.wantBulk,
-			})
+	changing, err := s.changing(p)
+	if err != nil {
+		return nil, err
+	}
+	ender, _ := s.Target.(connectionEnder)
+	res, err := s.transact(ctx, out, p, func() (*Result, *change.Plan, error) {
+		host = nil
+		res, err := s.run(ctx, p, out, func(ctx context.Context, look *look, sink Sink) error {
+			if host == nil {
+				host = New(Options{
+					Space:       look.space,
+					Sink:        sink,
+					Folders:     p.Recipe.folders(p.catalogue),
+					Limits:      p.Limits,
+					Target:      TargetInfo{PID: s.Target.PID(), Describe: s.Target.Describe(), View: p.View},
+					Again:       look.again,
+					Profile:     len(out.profiles) > 0,
+					Bulk:        look.wantBulk,
+					Descriptors: descriptorsOf(s.Target),
+					Connections: ender,
+				})
+				if changing != nil {
+					host.opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.space, comment) }
+				}
+			}
+			host.Forget()
+			before := host.Values()
+			defer func() { look.values = host.Values() - before }()
+			return host.Run(ctx, p.Script, p.Params)
+		})
+		if err != nil || host == nil || res.Err != nil || len(res.Partial) > 0 {
+			if res != nil {
+				res.refused()
+			}
+			return res, nil, err
 		}
-		host.Forget()
-		before := host.Values()
-		defer func() { look.values = host.Values() - before }()
-		return host.Run(ctx, p.Script, p.Params)
+		return res, host.Transaction(), nil
 	})
 	if res != nil {
 		res.Profile, res.Time = p.Script.profileValues(), time.Now()
 	}
 	if p.Script.Header != nil && res != nil {
 		res.Columns, res.Params = p.Script.Header.Columns, p.Params.Row(p.Script.Header)
+	}
+	if res != nil && res.Transaction != nil && res.empty() && p.Script.Header == nil {
+		res.Columns, res.Rows = changeColumns, res.Transaction.Changes
 	}
 	return res, err
 }

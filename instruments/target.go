@@ -74,6 +74,8 @@ type Look struct {
 	Write, Yes bool
 	Precopy    bool   // copy all memory, most of it before the stop
 	Spool      string // folder for copies of all memory
+	Journal    string // the file that changes are written down in; "": the user's own
+	DryRun     bool   // only show what would be changed
 	IgnoreLock bool   // read what a recipe's lock guards, whoever holds it
 }
 

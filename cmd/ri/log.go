@@ -6,22 +6,11 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"ri/instruments"
 )
 
-func addJournal(f *pflag.FlagSet, opt *instruments.ChangeOptions) {
-	f.StringVar(&opt.Journal, "journal", "", "the journal `FILE` (default: ri/journal.db in $XDG_STATE_HOME, or ~/.local/state)")
-}
-
-func addChange(f *pflag.FlagSet, opt *instruments.ChangeOptions) {
-	addJournal(f, opt)
-	f.BoolVar(&opt.DryRun, "dry-run", false, "show what would be changed, and change nothing")
-}
-
 func newLog(o *options) *cobra.Command {
-	opt := instruments.ChangeOptions{}
 	detail := 0
 	cmd := &cobra.Command{
 		Use:   "log [-m|-mm]",
@@ -31,16 +20,16 @@ outcome, since ri or the machine ended in its middle, memory is asked. The journ
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.ShowLog(cmd.Context(), out, detail, opt)
+				return instruments.ShowLog(cmd.Context(), out, detail, o.look)
 			})
 		},
 	}
 	cmd.Flags().CountVarP(&detail, "more", "m", "what was changed; twice: the values too")
-	addJournal(cmd.PersistentFlags(), &opt)
+	o.addJournal(cmd.PersistentFlags())
 	cmd.AddCommand(&cobra.Command{
 		Use: "compact", Short: "write the journal anew, with all transactions in one record", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return o.withOutput(func(out *instruments.Output) error { return instruments.CompactLog(out, opt) })
+			return o.withOutput(func(out *instruments.Output) error { return instruments.CompactLog(out, o.look) })
 		},
 	}, &cobra.Command{
 		Use: "truncate [N]", Short: "forget all transactions, or those up to number N", Args: cobra.MaximumNArgs(1),
@@ -52,7 +41,7 @@ outcome, since ri or the machine ended in its middle, memory is asked. The journ
 					return instruments.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
 				}
 			}
-			return o.withOutput(func(out *instruments.Output) error { return instruments.TruncateLog(out, upTo, opt) })
+			return o.withOutput(func(out *instruments.Output) error { return instruments.TruncateLog(out, upTo, o.look) })
 		},
 	})
 	return cmd

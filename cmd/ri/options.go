@@ -54,8 +54,14 @@ func (o *options) addLook(f *pflag.FlagSet) {
 		"Costs a system call made in the process (userfaultfd), and a page fault for each page it writes to until the copy is there")
 	f.StringVar(&o.look.Spool, "spool", "", "keep copies of all memory in an unlinked file in `FOLDER`, not in memory: needs as much disk, and the stop lasts as long as the disk's cache takes it")
 	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false, "don't wait until the recipe's lock is free: what it guards may be in mid-change")
-	f.BoolVar(&o.look.Write, "write", false, "allow recipes that change the target")
+	f.BoolVar(&o.look.Write, "write", false, "allow changes to the target")
 	f.BoolVar(&o.look.Yes, "yes", false, "make changes without asking")
+	f.BoolVar(&o.look.DryRun, "dry-run", false, "show what would be changed, and change nothing")
+	o.addJournal(f)
+}
+
+func (o *options) addJournal(f *pflag.FlagSet) {
+	f.StringVar(&o.look.Journal, "journal", "", "the journal of changes, `FILE` (default: ri/journal.db in $XDG_STATE_HOME, or ~/.local/state)")
 }
 
 func (o *options) addRecipes(f *pflag.FlagSet) {

@@ -7,7 +7,6 @@ import (
 )
 
 func newSet(o *options) *cobra.Command {
-	opt := instruments.ChangeOptions{}
 	was := ""
 	cmd := &cobra.Command{
 		Use:   "set EXPR VALUE -p PID --write [--was V] [--dry-run]",
@@ -25,13 +24,12 @@ expression for an existing value. --dry-run shows what would be changed; ri undo
 				expected = &was
 			}
 			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Set(cmd.Context(), out, args[0], args[1], expected, opt, o.look, o.target)
+				return instruments.Set(cmd.Context(), out, args[0], args[1], expected, o.look, o.target)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&was, "was", "", "only if it is `VALUE` now")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
-	addChange(cmd.Flags(), &opt)
 	return cmd
 }

@@ -10,7 +10,6 @@ import (
 )
 
 func newUndo(o *options) *cobra.Command {
-	opt := instruments.ChangeOptions{}
 	force := false
 	cmd := &cobra.Command{
 		Use:   "undo N --write [--dry-run] [--force]",
@@ -24,12 +23,11 @@ a conflict if a value is no longer what the transaction wrote, unless --force is
 				return instruments.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
 			}
 			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Undo(cmd.Context(), out, n, force, opt, o.look)
+				return instruments.Undo(cmd.Context(), out, n, force, o.look)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also where the value is no longer what the transaction wrote")
 	o.addLook(cmd.Flags())
-	addChange(cmd.Flags(), &opt)
 	return cmd
 }

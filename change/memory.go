@@ -1,0 +1,74 @@
+package change
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"ri/attach"
+)
+
+// allocate gets memory for new strings that are found nowhere in the program: private pages outside the Go heap, which no collector minds and nothing
+// ever frees, by a system call that a thread of the target makes (see attach.Injector). It comes before the intent is
+// written, so that the journal has all new bytes; a transaction that fails later leaves the pages unused.
+func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome) error {
+	size := 0
+	var first *Change
+	for _, c := range p.Changes {
+		if c.Memory != "" {
+			if first == nil {
+				first = c
+			}
+			size += len(c.Memory)
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	size = (size + attach.PageSize - 1) &^ (attach.PageSize - 1)
+	why := func(err error) error {
+		return fmt.Errorf("%s: %s is neither in the old string nor in the program's constants, so it needs memory of its own, which can't be had: %w; "+
+			"a part of the old text, or a text that the program has somewhere, can be set without: %w", first.Path, shortQuote(first.Memory), err, ErrRefused)
+	}
+	if ready, ok := t.(interface{ PrepareInject() error }); ok {
+		if err := ready.PrepareInject(); err != nil {
+			return why(err)
+		}
+	}
+	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: opt.MaxStop})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		view.Close()
+		s := view.Stats()
+		out.Stats.Stops += s.Stops
+		out.Stats.Stopped += s.Stopped
+	}()
+	in, ok := view.(attach.Injector)
+	w, ok2 := view.(attach.Writer)
+	if !ok || !ok2 {
+		return why(attach.ErrNotSupported)
+	}
+	const anywhere, noFile = 0, ^uint64(0)
+	addr, err := in.Inject(unix.SYS_MMAP, anywhere, uint64(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, noFile, 0)
+	if err != nil {
+		return why(err)
+	}
+	var pieces []attach.Piece
+	for _, c := range p.Changes {
+		if c.Memory == "" {
+			continue
+		}
+		pieces = append(pieces, attach.Piece{Addr: addr, Data: []byte(c.Memory)})
+		binary.LittleEndian.PutUint64(c.After[c.memoryAt:], addr)
+		addr += uint64(len(c.Memory))
+	}
+	if err := write(w, pieces); err != nil {
+		return errors.Join(why(err))
+	}
+	return nil
+}
