@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"ri/attach"
@@ -128,6 +129,9 @@ func attempt(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) 
 		back = append(back, differing(c.Addr, c.After, c.Before[:len(c.After)])...)
 	}
 	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: opt.MaxStop})
+	if errors.Is(err, attach.ErrDeadline) {
+		return tooSlow(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -145,10 +149,14 @@ func attempt(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) 
 	step("stopped")
 	space := values.New(opt.File, attach.NewCache(view), opt.Bias)
 	space.SetThreads(view.Threads())
-	if err := p.suits(space, opt); err != nil {
-		return err
+	err = p.suits(space, opt)
+	if err == nil {
+		err = p.unchanged(w, compare)
 	}
-	if err := p.unchanged(w, compare); err != nil {
+	if err != nil {
+		if lost := view.Err(); errors.Is(lost, attach.ErrDeadline) { // nothing was written, and what was read after the end says nothing
+			return tooSlow(lost)
+		}
 		return err
 	}
 	step("compared")
@@ -166,9 +174,14 @@ func attempt(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) 
 	return nil
 }
 
+// tooSlow is a stop that was over before anything could be written.
+func tooSlow(err error) error {
+	return &notNow{err.Error(), "the machine is busy: allow a longer stop (--max-stop 500ms)"}
+}
+
 // suits tells whether this is a moment at which the plan's words may be written.
 func (p *Plan) suits(space *values.Space, opt Options) error {
-	for _, expr := range opt.Locks {
+	for _, expr := range slices.Concat(opt.Locks, p.Locks) {
 		v, err := space.Eval(expr)
 		held := false
 		if err == nil {

@@ -59,6 +59,7 @@ type Plan struct {
 	Undoes      int64  // the number of the transaction that this one undoes; 0: none
 	Aborted     string // why the script gave it up
 	Actions     []Action
+	Locks       []string // expressions of mutexes that must be free at the commit, beside those of the recipe
 
 	space    *values.Space
 	mappings []attach.Mapping

@@ -229,6 +229,8 @@ var api = []Function{
 		`tx:update(ri.ref(service, 'state'), 'ServiceOffline')`, "", GroupChanges},
 	{"tx:mutate", "(place: string|place|value, operator: string, n: number)", "Changes a number by another, exactly: += -= *= /= %=.",
 		`tx:mutate('main.limits.max', '+=', 1)`, "", GroupChanges},
+	{"tx:lock", "(mutex: string|place|value)", "Demands that a sync.Mutex or sync.RWMutex is free when the change is made, of readers too; it is waited for. Beside the recipe's lock.",
+		`tx:lock(ri.ref(service, 'mu'))`, "", GroupChanges},
 	{"tx:comment", "(text: string)", "Adds to the transaction's comment.",
 		`tx:comment('asked for in ticket 4711')`, "", GroupChanges},
 	{"tx:abort", "(reason?: string)", "Gives the transaction up: nothing is changed, and the run fails with the reason.",

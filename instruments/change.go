@@ -37,6 +37,8 @@ type TransactionReport struct {
 	DryRun  bool
 	Journal string
 	Waits   []string
+
+	Undoable bool // it changed memory, and did nothing else
 }
 
 func changeRows(p *change.Plan) []Row {
@@ -255,7 +257,7 @@ func changeError(err error) error {
 // commit shows a plan, asks, and makes its changes; what became of it is added to the result.
 func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *change.Plan, p *Plan, agreed bool) error {
 	opt := p.Look
-	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made"}
+	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0}
 	res.Transaction = report
 	if plan.Aborted != "" {
 		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
@@ -376,7 +378,7 @@ func (t *TransactionReport) line() string {
 		return "no transaction: " + t.State
 	}
 	s := fmt.Sprintf("transaction %d %s", t.Number, t.State)
-	if t.State == string(change.Committed) {
+	if t.State == string(change.Committed) && t.Undoable {
 		s += fmt.Sprintf("; ri undo %d takes it back", t.Number)
 	}
 	if len(t.Waits) > 0 {

@@ -83,6 +83,23 @@ func (h *Host) transactionTable(plan *change.Plan) *lua.LTable {
 		}
 		return plan.Mutate(at, operator, by)
 	})
+	method("lock", func(L *lua.LState) error {
+		v, path := values.Value{}, ""
+		if expr, ok := L.Get(2).(lua.LString); ok {
+			at, err := plan.At(string(expr))
+			if err != nil {
+				return err
+			}
+			v, path = at.Value, at.Path
+		} else {
+			v, path = h.target(L, 2)
+		}
+		if _, err := v.Held(); err != nil {
+			return fmt.Errorf("tx:lock: %s: %w", path, err)
+		}
+		plan.Locks = append(plan.Locks, path)
+		return nil
+	})
 	method("comment", func(L *lua.LState) error {
 		plan.Comment += "; " + L.CheckString(2)
 		return nil

@@ -63,6 +63,7 @@ images/a.png     1      0  disk-4  17  5bd1e995  00c2f3aa]],
     end
     local first, size = lost.at * lost.device.blockSize, lost.device.blockSize
     ri.change(("repair of block %d, unit %d, of %s"):format(p.block, p.unit, p.name), function(tx)
+      tx:lock(ri.ref(lost.device, "mu"))
       for i = 0, size - 1 do
         local now, new = lost.bytes:byte(i + 1), block:byte(i + 1)
         if now ~= new then tx:update(ri.ref(lost.device.data, first + i), new) end

@@ -40,6 +40,7 @@ ios-0    ServiceOnline  ServiceFailed            3]],
         local path = ("main.store.services[%d]"):format(index)
         ri.emit { service = service.name, was = was, state = short(p.state), transitions = service.transitions + 1 }
         ri.change(("%s: %s -> %s"):format(p.service, was, p.state), function(tx)
+          tx:lock(path .. ".mu")
           tx:update(path .. ".state", short(p.state))
           tx:mutate(path .. ".transitions", "+=", 1)
         end)
