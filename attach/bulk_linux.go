@@ -129,10 +129,8 @@ func (b *bulkCopy) prepare() error {
 	if err != nil {
 		return err
 	}
-	for _, m := range mapped {
-		if err := b.image.reserve(m.start, m.end); err != nil {
-			return err
-		}
+	if err := b.reserve(mapped); err != nil {
+		return err
 	}
 	if err := b.find(mapped); err != nil {
 		return err
@@ -171,17 +169,30 @@ func (b *bulkCopy) find(mapped []span) error {
 	return nil
 }
 
-// add adds pieces for a run of pages.
+// add adds pieces for a run of pages, as far as the image has room for them.
 func (b *bulkCopy) add(start, end uint64) {
 	for start < end {
-		r := b.image.find(start)
-		if r == nil {
+		r := b.image.after(start)
+		if r == nil || r.start >= end {
 			return
 		}
+		start = max(start, r.start)
 		n := min(end, r.end, start+pieceBytes) - start
 		b.pieces = append(b.pieces, Range{Addr: start, Data: r.data[start-r.start:][:n:n]})
 		start += n
 	}
+}
+
+// reserve makes room for all of the mappings that has none yet.
+func (b *bulkCopy) reserve(mapped []span) error {
+	for _, m := range mapped {
+		for _, gap := range b.image.lacking(m) {
+			if err := b.image.reserve(gap.start, gap.end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // stopped copies everything; the process stands still. A piece that was mapped since prepare gets its room now.
@@ -203,12 +214,8 @@ func (b *bulkCopy) look() ([]span, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range mapped {
-		for _, gap := range b.image.lacking(m) {
-			if err := b.image.reserve(gap.start, gap.end); err != nil {
-				return nil, err
-			}
-		}
+	if err := b.reserve(mapped); err != nil {
+		return nil, err
 	}
 	b.image.keep(mapped)
 	b.image.constant = constant

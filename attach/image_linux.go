@@ -102,8 +102,16 @@ func (im *image) reserve(start, end uint64) error {
 
 // find gives the range that holds an address, nil if none does.
 func (im *image) find(addr uint64) *imageRange {
+	if r := im.after(addr); r != nil && r.start <= addr {
+		return r
+	}
+	return nil
+}
+
+// after gives the first range that doesn't end before an address, nil if all do.
+func (im *image) after(addr uint64) *imageRange {
 	i := sort.Search(len(im.ranges), func(i int) bool { return im.ranges[i].end > addr })
-	if i < len(im.ranges) && im.ranges[i].start <= addr {
+	if i < len(im.ranges) {
 		return &im.ranges[i]
 	}
 	return nil

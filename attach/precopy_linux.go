@@ -148,6 +148,10 @@ func (c *precopy) register() error {
 		return &errNoPrecopy{err}
 	}
 	mapped, _, err := c.bulk.process.privateMemory()
+	if err == nil {
+		// What is protected has to be copied: there must be room for all of it.
+		err = c.bulk.reserve(mapped)
+	}
 	if err != nil {
 		return err
 	}
