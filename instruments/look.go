@@ -41,9 +41,9 @@ type look struct {
 const bulkCache = 64 << 20
 
 func newLook(s *Session, p *Plan) *look {
-	cache := attach.NewCache(nil)
+	cache, space := s.memory()
 	return &look{
-		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy, Precopy: p.Look.Precopy, Spool: p.Look.Spool}, cache: cache, space: values.New(s.File, cache, s.Bias),
+		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy, Precopy: p.Look.Precopy, Spool: p.Look.Spool}, cache: cache, space: space,
 		locks: newLocks(s, p), changed: make(chan struct{}, 1),
 	}
 }

@@ -86,7 +86,7 @@ func (h *Host) explainUnknown(message string) string {
 		}
 		text += fmt.Sprintf(" (%s is a package of the program: in a file use ri.var'%s')", name, full)
 	case key != nil:
-		text = strings.Replace(text, key[0], "no variable or package "+name+DidYouMean(name, h.namesIn(u)), 1)
+		text = strings.Replace(text, key[0], "no variable or package "+name+h.meant(u), 1)
 	case strings.Contains(text, notCallable):
 		text = strings.Replace(text, notCallable, "no function "+name+DidYouMean(name, h.namesIn(u)), 1)
 	case strings.Contains(text, "(nil)"), strings.Contains(text, "nil value"):
@@ -96,6 +96,16 @@ func (h *Host) explainUnknown(message string) string {
 		text += "\n" + rest
 	}
 	return u.where + text
+}
+
+// meant guesses what a global was to be: a variable of package main is one without its package in expressions of Go, but not in Lua.
+func (h *Host) meant(u unknown) string {
+	if h.space != nil && u.library == "" {
+		if v, err := h.space.File().Var(u.name); err == nil {
+			return "; did you mean " + h.space.File().ShortName(v.Name) + "?"
+		}
+	}
+	return DidYouMean(u.name, h.namesIn(u))
 }
 
 // namesIn are the names that could have been meant.

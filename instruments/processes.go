@@ -58,3 +58,12 @@ func orNil(s string) any {
 	}
 	return s
 }
+
+// ProcessIDs are the Go processes that can be seen from here, for completion; none where they can't be listed.
+func ProcessIDs() []attach.GoProcess {
+	list, err := attach.ListProcesses()
+	if err != nil {
+		return nil
+	}
+	return list.Go
+}

@@ -9,6 +9,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values"
 )
 
 // TargetChoice says what to look at, as a person typed it.
@@ -114,6 +115,22 @@ type Session struct {
 	File   *symbols.File
 	Info   Program
 	Bias   uint64 // run-time address less the link-time address
+
+	kept *memory // what a console's lines share; nil: each run begins with its own
+}
+
+// memory is a space and its cache, that outlive a look.
+type memory struct {
+	cache *attach.Cache
+	space *values.Space
+}
+
+func (s *Session) memory() (*attach.Cache, *values.Space) {
+	if s.kept != nil {
+		return s.kept.cache, s.kept.space
+	}
+	cache := attach.NewCache(nil)
+	return cache, values.New(s.File, cache, s.Bias)
 }
 
 // OpenSession opens a target and its symbols. It takes as long as it takes: nothing is stopped.

@@ -1,0 +1,438 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/attach"
+	"ri/values"
+)
+
+// Console is a target that a person talks to, a line at a time: what the room shell puts a keyboard and a screen to.
+//
+// Each line is a run of its own, rehearsed and then run on a copy as any other, so that nothing is held while somebody thinks. Only Hold keeps a
+// look from line to line: a stopped target, for a limited time, or a copy of all of its memory. What lines assign to globals is there for the next ones;
+// each run of a line begins with what the line before left, however often the line is run.
+//
+// It isn't safe for concurrent use, Held and Alive excepted.
+type Console struct {
+	catalogue *Catalogue
+	how       Look
+	choice    TargetChoice
+	session   *Session
+	host      *Host
+	globals   *lua.LTable // that all lines have
+	left      map[lua.LValue]lua.LValue
+	out       *Output
+
+	held  atomic.Pointer[heldView]
+	lines []consoleLine // that did what they should, for SaveInstrument
+}
+
+// heldView is a look that outlasts a line.
+type heldView struct {
+	view  attach.View
+	since time.Time
+	limit time.Duration // 0: it isn't stopped
+}
+
+// consoleLine is one line as it was typed.
+type consoleLine struct {
+	source     string
+	expression bool
+}
+
+// Reply is what a line gave.
+type Reply struct {
+	Text    string   // the result, to print on a screen of the style's width
+	Remarks []string // what it cost, and what went wrong
+	Failed  bool
+}
+
+// OpenConsole opens a target. Close it after use.
+func OpenConsole(c *Catalogue, choice TargetChoice, how Look) (*Console, error) {
+	if how.Write {
+		return nil, Usagef("the shell only looks: --write goes with ri set and with recipes")
+	}
+	if err := how.Check(); err != nil {
+		return nil, err
+	}
+	s, err := OpenSession(choice)
+	if err != nil {
+		return nil, err
+	}
+	con := &Console{catalogue: c, how: how, choice: choice, session: s, out: &Output{Quiet: true, Stdout: os.Stdout, Stderr: io.Discard}}
+	if s.Info.Kind == "core" {
+		con.how.View = ""
+	}
+	con.restart()
+	return con, nil
+}
+
+// Close lets the target go.
+func (c *Console) Close() error {
+	c.Release()
+	c.host.Close()
+	return c.session.Close()
+}
+
+// restart gives the console a new machine: at the start, and where a line didn't end.
+func (c *Console) restart() {
+	c.session.kept = nil
+	cache, space := c.session.memory()
+	c.session.kept = &memory{cache, space}
+	c.host = New(Options{
+		Space: space, Folders: (&Recipe{scripts: os.DirFS(".")}).folders(c.catalogue),
+		Target: TargetInfo{PID: c.session.Target.PID(), Describe: c.session.Target.Describe()},
+	})
+	c.globals, c.left = c.host.lua.NewTable(), map[lua.LValue]lua.LValue{}
+}
+
+// Target describes what is looked at: "pid 4711 (nats-server)".
+func (c *Console) Target() string { return c.session.Target.Describe() }
+
+// Program says what was opened.
+func (c *Console) Program() Program { return c.session.Info }
+
+// View is how lines look: "live", "snapshot", "stopped", "core"; "copy" is a snapshot that is kept.
+func (c *Console) View() string {
+	switch held := c.held.Load(); {
+	case c.session.Info.Kind == "core":
+		return "core"
+	case held != nil && held.limit > 0:
+		return "stopped"
+	case held != nil:
+		return "copy"
+	case c.how.View != "":
+		return c.how.View
+	}
+	return string(attach.Snapshot)
+}
+
+// Views that SetView knows.
+const (
+	LiveView     = string(attach.Live)
+	SnapshotView = string(attach.Snapshot)
+)
+
+// SetView has each following line look anew, live or at a snapshot.
+func (c *Console) SetView(kind string) error {
+	if c.session.Info.Kind == "core" {
+		return errors.New("a core holds still: there is one view of it")
+	}
+	c.Release()
+	c.how.View = kind
+	return nil
+}
+
+// Hold stops the target for limit at most, or, where limit is 0, copies all of its memory in one stop and keeps the copy. Following lines see that,
+// until Release.
+func (c *Console) Hold(ctx context.Context, limit time.Duration) error {
+	if c.session.Info.Kind == "core" {
+		return errors.New("a core holds still: there is nothing to stop")
+	}
+	if limit < 0 || limit > longestStop {
+		return fmt.Errorf("a stop is for more than 0 and at most %s", durationText(longestStop))
+	}
+	c.Release()
+	opt := attach.ViewOptions{Kind: attach.Stopped, MaxStop: limit}
+	if limit == 0 {
+		opt = attach.ViewOptions{Kind: attach.Snapshot, MaxStop: c.how.MaxStop, Bulk: true}
+		if opt.MaxStop == 0 {
+			opt.MaxStop = attach.DefaultMaxStop
+		}
+		if err := c.session.affordable(opt); err != nil {
+			return err
+		}
+	}
+	view, err := c.session.Target.View(ctx, opt)
+	if err != nil {
+		return viewError(err)
+	}
+	l := &look{target: c.session.Target, options: opt}
+	l.cache, l.space = c.session.memory()
+	l.see(view)
+	c.host.Forget()
+	c.held.Store(&heldView{view, time.Now(), limit})
+	return nil
+}
+
+// Release lets a held target run.
+func (c *Console) Release() {
+	if held := c.held.Swap(nil); held != nil {
+		held.view.Close()
+		c.host.Forget()
+	}
+}
+
+// Held says for how long the target has been stopped, and for how long it may be; limit is 0 where it runs.
+func (c *Console) Held() (since time.Duration, limit time.Duration) {
+	if held := c.held.Load(); held != nil && held.limit > 0 {
+		return time.Since(held.since), held.limit
+	}
+	return 0, 0
+}
+
+// Ended is closed when a held target runs again, or is gone, without having been released; nil where nothing is held.
+func (c *Console) Ended() <-chan struct{} {
+	if held := c.held.Load(); held != nil {
+		return held.view.Done()
+	}
+	return nil
+}
+
+// Alive is an error that says so where the process has ended.
+func (c *Console) Alive() error {
+	p, ok := c.session.Target.(interface{ CheckStop() error })
+	if !ok || c.held.Load() != nil {
+		return nil
+	}
+	if err := p.CheckStop(); errors.Is(err, attach.ErrExited) {
+		return err
+	}
+	return nil
+}
+
+// execute runs f as the view says: on a held one, or on a look of its own.
+func (c *Console) execute(ctx context.Context, p *Plan, f func(context.Context, *look, Sink) error) (*Result, error) {
+	var running atomic.Bool
+	guarded := func(ctx context.Context, l *look, sink Sink) error {
+		running.Store(true)
+		defer running.Store(false)
+		return f(ctx, l, sink)
+	}
+	defer func() {
+		if running.Load() { // it holds the machine: leave it to it
+			c.Release()
+			c.restart()
+		}
+	}()
+	held := c.held.Load()
+	if held == nil {
+		return c.session.run(ctx, p, c.out, guarded)
+	}
+	sink := &collector{res: &Result{Recipe: p.Recipe.Name, Target: c.session.Info}}
+	runCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	finished := make(chan error, 1)
+	before := held.view.Stats()
+	go func() { finished <- safely(func() error { return guarded(runCtx, nil, sink) }) }()
+	var err error
+	select {
+	case err = <-finished:
+		if lost := held.view.Err(); lost != nil {
+			err = lost
+		}
+	case <-held.view.Done():
+		err = held.view.Err()
+		cancel(err)
+		waitFor(finished, grace)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+		cancel(err)
+		waitFor(finished, grace)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	res := sink.seal()
+	res.View = held.view.Kind()
+	res.Stats = attach.Stats{BytesRead: held.view.Stats().BytesRead - before.BytesRead}
+	res.judge(err, p, 0)
+	return res, nil
+}
+
+// Run runs a line: Lua, in which packages of the program are globals, or a Go expression. What it returns is printed in Go syntax.
+func (c *Console) Run(ctx context.Context, line string, style TableStyle) Reply {
+	script, expression, err := compileLine(line)
+	if err != nil {
+		return Reply{Remarks: []string{err.Error()}, Failed: true}
+	}
+	plan, err := newPlan(c.catalogue, &Recipe{Name: "shell", Mode: Read, scripts: os.DirFS(".")}, script, Params{}, c.how)
+	if err != nil {
+		return Reply{Remarks: []string{err.Error()}, Failed: true}
+	}
+	res, err := c.execute(ctx, plan, func(ctx context.Context, l *look, sink Sink) error {
+		before := c.host.Values()
+		err := c.runLine(ctx, script, l, sink, nil)
+		if l != nil {
+			l.values = c.host.Values() - before
+		}
+		return err
+	})
+	reply := c.reply(res, err, style)
+	if !reply.Failed {
+		c.commit()
+		if expression || strings.TrimSpace(line) != "" {
+			c.lines = append(c.lines, consoleLine{line, expression})
+		}
+	}
+	return reply
+}
+
+// RunRecipe runs a recipe, or an instrument file, with its parameters as NAME=VALUE.
+func (c *Console) RunRecipe(ctx context.Context, name string, args []string, style TableStyle) Reply {
+	fail := func(err error) Reply { return Reply{Remarks: []string{err.Error()}, Failed: true} }
+	plan, err := Prepare(c.catalogue, name, args, c.how)
+	if err != nil {
+		return fail(err)
+	}
+	if plan.Script.Header != nil {
+		if err := checkFit(c.session.File, plan.Recipe.Name, plan.Script.Header.Needs); err != nil {
+			return fail(err)
+		}
+	}
+	if c.held.Load() == nil {
+		if err := errors.Join(c.session.checkParams(ctx, plan), c.session.checkLocks(ctx, plan)); err != nil {
+			return fail(err)
+		}
+		kept := c.session.kept
+		c.session.kept = nil // a recipe has a memory of its own
+		res, err := c.session.Run(ctx, plan, c.out)
+		c.session.kept = kept
+		return c.reply(res, err, style)
+	}
+	var host *Host
+	res, err := c.execute(ctx, plan, func(ctx context.Context, _ *look, sink Sink) error {
+		_, space := c.session.memory()
+		host = New(Options{Space: space, Sink: sink, Folders: plan.Recipe.folders(c.catalogue), Limits: plan.Limits, Target: c.host.opt.Target})
+		return host.Run(ctx, plan.Script, plan.Params)
+	})
+	if res != nil && plan.Script.Header != nil {
+		res.Columns = plan.Script.Header.Columns
+	}
+	return c.reply(res, err, style)
+}
+
+// reply makes text of a result.
+func (c *Console) reply(res *Result, err error, style TableStyle) Reply {
+	if err != nil {
+		return Reply{Remarks: []string{err.Error()}, Failed: true}
+	}
+	var b strings.Builder
+	cut, err := WriteText(&b, res, style)
+	r := Reply{Text: b.String(), Remarks: res.Log, Failed: res.Err != nil}
+	if err != nil {
+		r.Remarks = append(r.Remarks, err.Error())
+	}
+	for _, why := range res.Partial {
+		r.Remarks = append(r.Remarks, "the output is partial: "+why)
+	}
+	if res.Err != nil {
+		r.Remarks = append(r.Remarks, errorText(res.Err))
+	}
+	for _, line := range res.lockWarnings() {
+		r.Remarks = append(r.Remarks, "warning: "+line)
+	}
+	if cut {
+		r.Remarks = append(r.Remarks, "cells that end in … are cut to the terminal's width")
+	}
+	if c.held.Load() == nil && res.Stats.Stops > 0 {
+		r.Remarks = append(r.Remarks, res.Cost())
+	}
+	return r
+}
+
+// runLine runs a line's script on the globals that the lines before left. taken, if not nil, gets what it returns in the place of the screen.
+func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sink, taken func([]lua.LValue)) error {
+	h := c.host
+	h.opt.Sink, h.opt.Again, h.opt.Bulk = sink, nil, nil
+	h.opt.Limits = Limits{Time: c.how.MaxTime}.withDefaults()
+	h.opt.Target.View = attach.ViewKind(c.View())
+	if l != nil {
+		h.opt.Again, h.opt.Bulk = l.again, l.wantBulk
+	}
+	h.Forget()
+	return h.run(ctx, func() error {
+		h.script, h.rows, h.columns, h.unknown = script, 0, nil, unknown{}
+		h.freshEnvironment()
+		c.inherit()
+		h.params = h.lua.NewTable()
+		h.exposePackages(script.packages)
+		results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			taken(results)
+			return nil
+		}
+		if len(results) == 0 {
+			return nil
+		}
+		texts := make([]string, len(results))
+		for i, v := range results {
+			texts[i] = h.dumpLua(v, values.DumpOptions{Depth: 2}, 0)
+		}
+		sink.Print(strings.ReplaceAll(strings.Join(texts, "\n"), "\t", "    "))
+		return nil
+	})
+}
+
+// inherit makes the fresh globals, and copies of what the lines before left, the globals of all lines: functions of those see what follows.
+func (c *Console) inherit() {
+	fresh, h := c.host.lua.Env, c.host
+	for _, k := range keysOf(c.globals) {
+		c.globals.RawSet(k, lua.LNil)
+	}
+	fresh.ForEach(func(k, v lua.LValue) { c.globals.RawSet(k, v) })
+	c.globals.RawSetString("_G", c.globals)
+	c.globals.Metatable = fresh.Metatable
+	seen := map[*lua.LTable]*lua.LTable{}
+	for k, v := range c.left {
+		c.globals.RawSet(k, c.copyLeft(v, seen, 0))
+	}
+	h.lua.Env = c.globals
+}
+
+// copyLeft copies tables, so that a line that is run more than once finds each time what the line before left.
+func (c *Console) copyLeft(v lua.LValue, seen map[*lua.LTable]*lua.LTable, depth int) lua.LValue {
+	t, ok := v.(*lua.LTable)
+	if !ok || depth > 64 {
+		return v
+	}
+	if done := seen[t]; done != nil {
+		return done
+	}
+	dup := c.host.lua.NewTable()
+	seen[t] = dup
+	dup.Metatable = t.Metatable
+	for k, e := t.Next(lua.LNil); k != lua.LNil; k, e = t.Next(k) {
+		dup.RawSet(k, c.copyLeft(e, seen, depth+1))
+	}
+	return dup
+}
+
+// commit keeps what the line has left in the globals.
+func (c *Console) commit() {
+	known := map[lua.LValue]bool{lua.LString("_G"): true}
+	library := c.host.lua.G.Global
+	for _, k := range keysOf(library) {
+		known[k] = true
+	}
+	c.left = map[lua.LValue]lua.LValue{}
+	for _, k := range keysOf(c.globals) {
+		v := c.globals.RawGet(k)
+		if known[k] {
+			if _, isTable := v.(*lua.LTable); isTable || v == library.RawGet(k) {
+				continue // a library's own; what takes its place is kept
+			}
+		}
+		c.left[k] = v
+	}
+}
+
+func keysOf(t *lua.LTable) (keys []lua.LValue) {
+	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
+		keys = append(keys, k)
+	}
+	return keys
+}

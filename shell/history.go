@@ -1,0 +1,60 @@
+package shell
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxHistory is how much of the history file is read, in bytes.
+const maxHistory = 1 << 20
+
+// historyFile is where lines are kept from one session to the next, by XDG; "": nowhere.
+func historyFile() string {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" || !filepath.IsAbs(dir) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "ri", "history")
+}
+
+// loadHistory fills the editor's history. That there is none is no error.
+func (s *Shell) loadHistory() {
+	data, err := os.ReadFile(historyFile())
+	if err != nil {
+		return
+	}
+	if len(data) > maxHistory {
+		data = data[len(data)-maxHistory:]
+	}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if line != "" {
+			s.line.AppendHistory(line)
+		}
+	}
+}
+
+// remember adds what was typed to the history, at once: who closes the terminal loses nothing. Several lines become one, which Lua reads alike.
+func (s *Shell) remember(source string) {
+	lines := []string{strings.Join(strings.Split(source, "\n"), " ")}
+	if strings.Contains(source, "--") || strings.Contains(source, "[[") {
+		lines = strings.Split(source, "\n")
+	}
+	for _, l := range lines {
+		s.line.AppendHistory(l)
+	}
+	path := historyFile()
+	if path == "" || !s.prompts || os.MkdirAll(filepath.Dir(path), 0o700) != nil {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return // a session without a history is better than none
+	}
+	defer f.Close()
+	_, _ = f.WriteString(strings.Join(lines, "\n") + "\n")
+}

@@ -1,0 +1,285 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/peterh/liner"
+	"golang.org/x/term"
+
+	"ri/instruments"
+)
+
+// Shell is one session at the prompt.
+type Shell struct {
+	console   *instruments.Console
+	catalogue *instruments.Catalogue
+	how       instruments.Look
+	choice    instruments.TargetChoice
+
+	line    *liner.State
+	rest    []string // of the last result, for :more
+	last    string   // line that ran, for :refresh
+	typed   []string // all lines, for :history
+	dead    bool     // the process has ended, and that was said
+	prompts bool     // somebody is there
+}
+
+const welcome = `%s: %s
+Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a command, :quit or Ctrl-D leaves.
+`
+
+// Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never the shell.
+func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.TargetChoice, how instruments.Look) error {
+	console, err := instruments.OpenConsole(c, choice, how)
+	if err != nil {
+		return err
+	}
+	s := &Shell{console: console, catalogue: c, how: how, choice: choice}
+	defer func() { s.console.Close() }()
+	signal.Reset(syscall.SIGINT)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, syscall.SIGINT)
+	defer signal.Stop(interrupts)
+
+	s.prompts = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	s.line = liner.NewLiner()
+	defer s.line.Close()
+	s.line.SetCtrlCAborts(true)
+	s.line.SetBeep(false)
+	s.line.SetTabCompletionStyle(liner.TabPrints)
+	s.line.SetWordCompleter(s.complete)
+	s.loadHistory()
+
+	// A signal that ends ri gives the terminal and the target back; the prompt itself waits for a key.
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-ctx.Done():
+			s.console.Release()
+			s.line.Close()
+			os.Exit(instruments.ExitCode(context.Cause(ctx)))
+		case <-done:
+		}
+	}()
+	if s.prompts {
+		p := s.console.Program()
+		fmt.Printf(welcome, s.console.Target(), strings.TrimSpace(p.GoVersion+" "+p.Module+" "+p.Version))
+	}
+	go s.watch(done)
+	for {
+		source, err := s.read()
+		switch {
+		case errors.Is(err, io.EOF):
+			if s.prompts {
+				fmt.Println()
+			}
+			return nil
+		case errors.Is(err, liner.ErrPromptAborted):
+			continue
+		case err != nil:
+			return err
+		}
+		if strings.TrimSpace(source) == "" {
+			continue
+		}
+		s.typed = append(s.typed, source)
+		s.remember(source)
+		if quit := s.obey(ctx, interrupts, source); quit {
+			return nil
+		}
+	}
+}
+
+// read reads a line, and what has to follow it.
+func (s *Shell) read() (string, error) {
+	s.notice()
+	text, err := s.ask(s.prompt())
+	if err != nil || strings.HasPrefix(strings.TrimSpace(text), ":") {
+		return text, err
+	}
+	for instruments.Incomplete(text) {
+		more, err := s.ask(strings.Repeat(".", 3) + " ")
+		if err != nil {
+			if errors.Is(err, io.EOF) { // what was begun is run, and says what is missing
+				return text, nil
+			}
+			return "", err
+		}
+		text += "\n" + more
+	}
+	return text, nil
+}
+
+func (s *Shell) ask(prompt string) (string, error) {
+	if !s.prompts {
+		prompt = ""
+	}
+	return s.line.Prompt(prompt)
+}
+
+// prompt shows what is looked at and how; on a narrow terminal only how.
+func (s *Shell) prompt() string {
+	view := s.console.View()
+	if since, limit := s.console.Held(); limit > 0 {
+		view = fmt.Sprintf("stopped %s of %s", since.Round(time.Second), limit)
+	}
+	if s.dead {
+		view = "ended"
+	}
+	who := s.console.Target()
+	if name := strings.TrimPrefix(who, "core "); name != who {
+		who = filepath.Base(name)
+	}
+	if s.width() < 60 {
+		return view + "> "
+	}
+	return who + " " + view + "> "
+}
+
+// notice says, before a prompt, what has happened meanwhile.
+func (s *Shell) notice() {
+	if ended := s.console.Ended(); ended != nil {
+		select {
+		case <-ended:
+			_, limit := s.console.Held()
+			s.console.Release()
+			if s.console.Alive() == nil {
+				s.remark(fmt.Sprintf("the process runs again: it was stopped for %s, its limit; :stop DURATION stops it anew", limit))
+			}
+		default:
+		}
+	}
+	if err := s.console.Alive(); err != nil && !s.dead {
+		s.dead = true
+		s.remark(fmt.Sprintf("%v; types and completion still work, and :attach PID goes on with another process", err))
+	}
+}
+
+// watch tells of the end of a stop, or of the process, while somebody thinks at the prompt. What is typed stays.
+func (s *Shell) watch(done <-chan struct{}) {
+	if !s.prompts {
+		return
+	}
+	var told <-chan struct{}
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		ended := s.console.Ended()
+		if ended == nil || ended == told {
+			continue
+		}
+		select {
+		case <-ended:
+			told = ended
+			fmt.Printf("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new prompt)\r\n")
+		default:
+		}
+	}
+}
+
+// obey does what a line says; quit ends the shell.
+func (s *Shell) obey(ctx context.Context, interrupts <-chan os.Signal, source string) (quit bool) {
+	select {
+	case <-interrupts: // one that came late
+	default:
+	}
+	runCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	finished := make(chan struct{})
+	defer close(finished)
+	go func() {
+		select {
+		case <-interrupts:
+			cancel(errInterrupted)
+		case <-finished:
+		}
+	}()
+	if command, ok := strings.CutPrefix(strings.TrimSpace(source), ":"); ok {
+		return s.command(runCtx, command)
+	}
+	s.run(runCtx, source)
+	return false
+}
+
+var errInterrupted = errors.New("interrupted; the process runs as before")
+
+func (s *Shell) run(ctx context.Context, source string) {
+	s.last = source
+	s.show(s.console.Run(ctx, source, s.style()))
+}
+
+// show prints the first screen of a reply, and keeps the rest for :more.
+func (s *Shell) show(r instruments.Reply) {
+	s.rest = nil
+	if text := strings.TrimRight(r.Text, "\n"); text != "" {
+		s.rest = strings.Split(text, "\n")
+		s.page()
+	}
+	for _, remark := range r.Remarks {
+		s.remark(remark)
+	}
+}
+
+// page prints a screen of what is left.
+func (s *Shell) page() {
+	room := len(s.rest)
+	if height := s.height(); height > 0 && room > height-3 {
+		room = max(height-4, 1)
+	}
+	for _, line := range s.rest[:room] {
+		fmt.Println(line)
+	}
+	s.rest = s.rest[room:]
+	if len(s.rest) > 0 {
+		s.remark(fmt.Sprintf("%d more lines; :more shows them", len(s.rest)))
+	}
+}
+
+// remark prints what isn't a result: on a terminal among the results, elsewhere to standard error.
+func (s *Shell) remark(text string) {
+	w := io.Writer(os.Stderr)
+	if s.prompts {
+		w = os.Stdout
+	}
+	fmt.Fprintf(w, "-- %s\n", strings.ReplaceAll(instruments.PrintableText(text), "\n", "\n   "))
+}
+
+func (s *Shell) width() int {
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
+
+// height is the terminal's, 0 where there is none.
+func (s *Shell) height() int {
+	if !s.prompts {
+		return 0
+	}
+	_, height, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 24
+	}
+	return height
+}
+
+func (s *Shell) style() instruments.TableStyle {
+	if !s.prompts {
+		return instruments.TableStyle{}
+	}
+	return instruments.TableStyle{Width: s.width(), Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
