@@ -1,7 +1,7 @@
 -- The largest maps, slices, strings and channels, and the ways to them.
 
 return {
-  title = 'largest maps, slices, strings and channels, with the ways to them',
+  title = 'largest maps, slices, strings and channels, with paths',
   category = 'go',
   description = [[
 Walks the heap and lists the largest containers: maps with their tables, the stores behind slices, strings' bytes, channels with their buffers. PATH is one of the shortest ways from a package variable or a
