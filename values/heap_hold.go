@@ -13,10 +13,10 @@ import (
 
 // Instances gives the addresses of up to limit live objects of a type, as Types names it.
 func (h *Heap) Instances(name string, limit int) []uint64 {
-	ids := h.shapesNamed(name)
+	ids, size := h.shapesNamed(name)
 	var out []uint64
 	h.eachLive(func(sp *heapSpan, object uint32) bool {
-		if ids[h.types[object]>>2] {
+		if id := h.types[object] >> 2; ids[id] && (id != 0 || sp.size == size) {
 			if len(out) >= limit {
 				return false
 			}
@@ -35,20 +35,24 @@ func (h *Heap) headerOf(sp *heapSpan) uint64 {
 	return 0
 }
 
-// shapesNamed gives the shapes of a name, full or with import paths cut.
-func (h *Heap) shapesNamed(name string) map[uint32]bool {
-	ids := map[uint32]bool{}
+// shapesNamed gives the shapes of a name, full or with import paths cut; for untyped objects 0, and the size of their slots.
+func (h *Heap) shapesNamed(name string) (ids map[uint32]bool, size uint64) {
+	ids = map[uint32]bool{}
+	if _, err := fmt.Sscanf(name, "(untyped, slots of %d bytes)", &size); err == nil {
+		ids[0] = true
+		return ids, size
+	}
 	for id, s := range h.shapes {
 		if id > 0 && (s.name == name || h.s.file.ShortName(s.name) == name) {
 			ids[uint32(id)] = true
 		}
 	}
-	return ids
+	return ids, 0
 }
 
 // TypeNamed tells whether there are objects of a type; if not, near names of those that there are.
 func (h *Heap) TypeNamed(name string) (ok bool, near []string) {
-	if len(h.shapesNamed(name)) > 0 {
+	if ids, _ := h.shapesNamed(name); len(ids) > 0 {
 		return true, nil
 	}
 	var names []string
@@ -75,7 +79,7 @@ type retainerKey struct {
 
 // Retainers tells who keeps the objects of a type: by the object that the first way to each leads through, and by the root. The largest group first.
 func (h *Heap) Retainers(name string) ([]Retainer, error) {
-	ids := h.shapesNamed(name)
+	ids, size := h.shapesNamed(name)
 	rootOf := make([]uint32, h.slots)
 	names := map[uint32]string{}
 	groups := map[retainerKey]*Retainer{}
@@ -83,7 +87,7 @@ func (h *Heap) Retainers(name string) ([]Retainer, error) {
 	n := int64(0)
 	h.eachLive(func(sp *heapSpan, object uint32) bool {
 		id := h.types[object] >> 2
-		if !ids[id] {
+		if !ids[id] || id == 0 && sp.size != size {
 			return true
 		}
 		if n++; n%(1<<14) == 0 {

@@ -165,6 +165,11 @@ func (h *Heap) fit(sp *heapSpan, start, off uint64, candidate uint32) (id, stren
 	case bits == c.mask && slotSize(c.size) == sp.size:
 		return candidate, strengthExact
 	}
+	for _, whole := range c.wholes {
+		if id, strength := h.fit(sp, start, off, whole); strength == strengthExact {
+			return id, strength
+		}
+	}
 	return candidate, strengthWeak
 }
 
@@ -276,16 +281,8 @@ func (h *Heap) scanSlots(s *shape, data []byte, addr, n uint64, parent uint32, m
 			if o := off + uint64(int64(p.other)); o+8 <= uint64(len(data)) {
 				other = binary.LittleEndian.Uint64(data[o:])
 			}
-			h.follow(p, word, other, parent)
+			h.visit(word, h.target(p, word, other), parent)
 		}
-	}
-}
-
-// follow follows a pointer whose target's shape depends on another word.
-func (h *Heap) follow(p *slot, word, other uint64, parent uint32) {
-	h.visit(word, h.target(p, word, other), parent)
-	if p.kind == slotEface && other != 0 {
-		h.visit(other, 0, parent) // types made by reflection lie in the heap
 	}
 }
 

@@ -24,6 +24,7 @@ type shape struct {
 	form     form
 	of       *symbols.Type // the map that it is part of, or the channel's elements
 	pc       uint64        // of a closure
+	wholes   []uint32      // shapes that this one is the beginning of: a pointer to it may be one to them
 }
 
 // slot is a pointer in a shape.
@@ -39,7 +40,7 @@ type slotKind uint8
 const (
 	slotRaw       slotKind = iota // a pointer to we don't know what
 	slotTo                        // a pointer to target
-	slotEface                     // an interface's data; the word at other is its type
+	slotEface                     // an interface's data; the word at other is its type, which is no pointer for the collector (cmd/compile/internal/typebits)
 	slotIface                     // an interface's data; the word at other is its itab
 	slotFunc                      // a closure
 	slotDirectory                 // of a Swiss map: a group of target's map, or a directory of its tables
@@ -223,10 +224,28 @@ func (h *Heap) compile(s *shape) {
 		c.value(s.typ, 0, 0)
 	}
 	s.partial = c.full
+	h.findWholes(s)
 	for _, p := range s.slots {
-		for _, off := range [2]int64{int64(p.off), int64(p.off) + int64(p.other)} {
-			if off/8 < 64 && (p.kind != slotDirectory || off == int64(p.off)) {
-				s.mask |= 1 << (off / 8)
+		if p.off/8 < 64 {
+			s.mask |= 1 << (p.off / 8)
+		}
+	}
+}
+
+// findWholes finds what a pointer to a node of a hash trie leads to: entries and inner nodes both begin with one (internal/sync.HashTrieMap, which sync.Map is
+// made of since Go 1.24; internal/concurrent before).
+func (h *Heap) findWholes(s *shape) {
+	if s.form != formOne || s.typ == nil {
+		return
+	}
+	for _, prefix := range []string{"internal/sync.", "internal/concurrent."} {
+		params, ok := strings.CutPrefix(s.typ.Name, prefix+"node[")
+		if !ok {
+			continue
+		}
+		for _, kind := range []string{"entry[", "indirect["} {
+			if t, err := h.s.file.Type(prefix + kind + params); err == nil {
+				s.wholes = append(s.wholes, h.one(t))
 			}
 		}
 	}
