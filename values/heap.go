@@ -178,34 +178,51 @@ func (h *Heap) bytes(addr uint64, n int) ([]byte, error) {
 	return h.wholeBytes(addr, uint64(n))
 }
 
-// wholeBytes gives n bytes; pages that aren't there (never touched, or not in the core) are zero.
+// Bounds of what is copied where memory can't be read in place.
+const (
+	copyPiece = 16 << 20
+	maxHole   = 256 << 20 // so much that isn't there in one piece ends an object
+)
+
+// wholeBytes gives n bytes; pages that aren't there (never touched, or not in the core) are zero. What ends in nothing is cut off: a length that is wrong must not cost
+// memory here.
 func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
+	if n > maxBytes {
+		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, ErrCorrupt)
+	}
 	if h.direct != nil {
 		if b := h.direct(addr, int(n)); len(b) == int(n) {
 			return b, nil
 		}
 	}
-	if n > uint64(maxCopied) || h.copied > maxCopied-int64(n) {
-		return nil, fmt.Errorf("a span of %d bytes at %#x: more than %d bytes would have to be copied: %w", n, addr, int64(maxCopied), ErrCorrupt)
-	}
-	h.copied += int64(n)
-	data := make([]byte, n)
+	data := make([]byte, min(n, copyPiece))
 	memory := h.s.mem.Beneath()
+	there, warned := uint64(0), false // behind the last page that is there
 	for at := uint64(0); at < n; {
 		if err := context.Cause(h.ctx); err != nil {
 			return nil, err
 		}
-		got, err := memory.ReadMemory(data[at:min(n, at+1<<24)], addr+at)
-		at += uint64(got)
+		if at >= uint64(len(data)) {
+			data = append(data, make([]byte, min(n-uint64(len(data)), copyPiece))...)
+		}
+		got, err := memory.ReadMemory(data[at:], addr+at)
+		if at += uint64(got); got > 0 {
+			there = at
+		}
 		if err == nil {
 			continue
 		}
 		if !isAbsent(err) {
 			return nil, err
 		}
-		h.lost("pages of the heap that aren't there", err)
-		at = (at + addr + 4096) &^ 4095
-		at -= addr
+		if !warned {
+			warned = true
+			h.lost("pieces of the heap of which pages aren't there", err)
+		}
+		at = (addr+at+4096)&^4095 - addr
+		if at-there > maxHole {
+			return data[:min(there, uint64(len(data)))], nil
+		}
 	}
 	return data, nil
 }

@@ -217,7 +217,7 @@ func (h *Heap) drain() error {
 func (h *Heap) scan(object uint32) {
 	sp := h.spanOf(object)
 	start := uint64(object-sp.first) * sp.size
-	data := sp.data[start : start+sp.size]
+	data := sp.contents(start)
 	addr := sp.start + start
 	id, strength := h.types[object]>>2, h.types[object]&3
 	parent := object + 1
@@ -248,8 +248,8 @@ func (h *Heap) scan(object uint32) {
 	case spanArena:
 		h.scanArena(data, addr, parent, masked)
 	case spanHeader, spanLarge: // of a type that isn't known: any word may be a pointer
-		h.conservative += int64(sp.size)
-		for at := skip; at+8 <= sp.size; at += 8 {
+		h.conservative += int64(len(data))
+		for at := skip; at+8 <= uint64(len(data)); at += 8 {
 			h.guess(binary.LittleEndian.Uint64(data[at:]), parent)
 		}
 	}

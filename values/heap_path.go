@@ -133,13 +133,13 @@ func (w *pathWriter) step(from, to uint32) string {
 	object := from - 1
 	sp := h.spanOf(object)
 	start := uint64(object-sp.first) * sp.size
-	off, word, ok := findWord(sp.data[start:start+sp.size], low, high)
+	off, word, ok := findWord(sp.contents(start), low, high)
 	if !ok {
 		return ""
 	}
 	text := w.inside(object, off, false)
 	w.landing = word
-	return text + w.assertion(h.types[object]>>2, sp.data[start:start+sp.size], off)
+	return text + w.assertion(h.types[object]>>2, sp.contents(start), off)
 }
 
 // extent is where an object, or what is static, lies.

@@ -48,9 +48,6 @@ type moduleRange struct {
 	rodata     uint64
 }
 
-// maxCopied bounds what is copied of a heap that can't be read in place.
-const maxCopied = 256 << 30
-
 func isAbsent(err error) bool { return errors.Is(err, attach.ErrNotMapped) }
 
 // newRoot gives the parent that stands for a root.

@@ -322,7 +322,18 @@ func (c *slotCompiler) value(t *symbols.Type, off uint64, depth int) {
 			c.to(off+uint64(fields[len(fields)-1].Offset), h.one(target))
 			return
 		}
+		if t.Name == "sync.eface" && t.Size == 16 { // an interface taken apart, in pools
+			c.to(off, 0)
+			c.add(slot{off: uint32(off) + 8, kind: slotEface, other: -8})
+			return
+		}
 		for _, f := range fields {
+			if t.Name == "sync.Pool" && (f.Name == "local" || f.Name == "victim") { // [P]poolLocal
+				if local, err := h.s.Type("sync.poolLocal"); err == nil {
+					c.to(off+uint64(f.Offset), h.row(local))
+					continue
+				}
+			}
 			c.value(f.Type, off+uint64(f.Offset), depth+1)
 		}
 	}

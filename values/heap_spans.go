@@ -22,6 +22,8 @@ const (
 	mallocHeader   = 8   // gc.MallocHeaderSize
 	inlineMarks    = 128 // size of runtime.spanInlineMarkBits, where the program has them (Go 1.26, and 1.25 with GOEXPERIMENT=greenteagc)
 
+	maxSmallPages = 64 // of a span of small objects; the most is ten
+
 	maxSpans   = 1 << 26
 	maxObjects = 1<<31 - 2
 )
@@ -40,7 +42,13 @@ type heapSpan struct {
 	allocBits  uint64 // address of the bits of the slots taken; of those marked last where unswept
 	large      uint64 // type descriptor of a large object
 	specials   uint64
-	data       []byte // of the whole span, with the pointer bits behind the slots
+	data       []byte // of the whole span, with the pointer bits behind the slots; nil of large objects without pointers
+}
+
+// contents are the bytes of the slot at an offset; of a large object those that are there.
+func (sp *heapSpan) contents(start uint64) []byte {
+	n := uint64(len(sp.data))
+	return sp.data[min(start, n):min(start+sp.size, n)]
 }
 
 // spanKind is where the span's objects have their pointers noted.
@@ -221,6 +229,10 @@ func (h *Heap) readSpans() error {
 			sp.allocBits = word(l.markBits)
 		}
 		class := b[l.class]
+		if class>>1 == 0 && slots != 1 || class>>1 != 0 && (int(class>>1) >= len(sizeClasses) || pages > maxSmallPages) {
+			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages of class %d: %w", addr, slots, sp.size, pages, class>>1, ErrCorrupt))
+			continue
+		}
 		switch {
 		case class&1 != 0:
 			sp.kind = spanNoPointers
@@ -299,6 +311,9 @@ func (h *Heap) loadSpans() error {
 			if err := h.step("bytes of the heap", done, total); err != nil {
 				return err
 			}
+		}
+		if sp.kind == spanNoPointers && sp.count == 1 && sp.size > smallObject {
+			continue // nobody looks inside
 		}
 		data, err := h.wholeBytes(sp.start, n)
 		if err != nil {

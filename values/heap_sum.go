@@ -181,7 +181,10 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 			if err1 != nil || err2 != nil || uint64(max(count, size))+8 > sp.size {
 				return true
 			}
-			data := sp.data[uint64(object-sp.first)*sp.size:]
+			data := sp.contents(uint64(object-sp.first) * sp.size)
+			if uint64(len(data)) < sp.size {
+				return true
+			}
 			c.Len, c.Cap = int64(binary.LittleEndian.Uint64(data[count:])), int64(binary.LittleEndian.Uint64(data[size:]))
 			if c.Cap <= 0 || c.Cap > maxObjects || c.Len < 0 { // most have no buffer
 				return true

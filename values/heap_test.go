@@ -2,13 +2,16 @@ package values_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"ri/attach"
 	"ri/symbols/testprogram"
@@ -151,7 +154,7 @@ func TestHeapEnds(t *testing.T) {
 func TestHeapPaths(t *testing.T) {
 	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
 		l, h := lookAtHeap(t, v)
-		for _, name := range []string{"main.Object", "main.Block", "main.Big", "main.Boxed", "[]*main.Block", "map[string]int", "chan *main.Object"} {
+		for _, name := range []string{"main.Object", "main.Block", "main.Big", "main.Boxed", "[]*main.Block", "map[string]uint32", "chan *main.Object"} {
 			addrs := h.Instances(name, 300)
 			if len(addrs) == 0 {
 				t.Errorf("no %s", name)
@@ -196,12 +199,12 @@ func TestHeapPaths(t *testing.T) {
 func TestHeapHolders(t *testing.T) {
 	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
 		l, h := lookAtHeap(t, v)
-		retainers, err := h.Retainers("map[string]int")
+		retainers, err := h.Retainers("map[string]uint32")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(retainers) != 1 || retainers[0].Root != "main.store" || retainers[0].Holder != "main.Object" || retainers[0].Count != 5000 {
-			t.Errorf("map[string]int: %+v", retainers)
+			t.Errorf("map[string]uint32: %+v", retainers)
 		}
 		users, err := h.Users(l.pointer(t, "main.store.list"))
 		if err != nil {
@@ -240,4 +243,86 @@ func (l *looked) pointer(t testing.TB, expr string) uint64 {
 		t.Fatal(err)
 	}
 	return word
+}
+
+// Memory that is wrong in any way ends in objects left out, not in a panic, a walk without end, or all of the machine's memory.
+func TestHeapOfGarbage(t *testing.T) {
+	for _, v := range []testprogram.Variant{heapVariants[0], {Name: "go1.20", Toolchain: "go1.20.14", Full: true}} {
+		t.Run(v.Name, func(t *testing.T) {
+			if v.Full && testing.Short() {
+				t.Skip("not with -short")
+			}
+			l, whole := lookAtHeap(t, v)
+			rounds := 60
+			if testing.Short() {
+				rounds = 15
+			}
+			for seed := range rounds {
+				m := &flipped{View: l.view, random: rand.New(rand.NewPCG(uint64(seed), 1)), share: []float64{1e-6, 1e-4, 1e-2}[seed%3]}
+				s := values.New(l.file, attach.NewCache(m), l.Space.Bias())
+				s.SetThreads(l.view.Threads())
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				h, err := values.BuildHeap(ctx, s, nil)
+				if errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("seed %d: no end", seed)
+				}
+				if err == nil {
+					if n := h.Stats().Slots; n > 100*whole.Stats().Slots {
+						t.Errorf("seed %d: %d slots", seed, n)
+					}
+					for i, row := range h.Types() {
+						if i > 20 {
+							break
+						}
+						for _, addr := range h.Instances(row.Type, 3) {
+							_, _ = h.Path(addr)
+							h.Object(addr)
+						}
+					}
+					_, _ = h.Retainers("main.Object")
+					_, _ = h.Stacks()
+					h.Biggest(10)
+					h.Finalizers()
+					for _, w := range h.Waiting() {
+						for _, on := range w.On {
+							_, _ = h.Users(on.Addr)
+						}
+					}
+				}
+				cancel()
+			}
+		})
+	}
+}
+
+// flipped is a view some of whose words are wrong.
+type flipped struct {
+	attach.View
+	random *rand.Rand
+	share  float64
+}
+
+func (f *flipped) ReadMemory(p []byte, addr uint64) (int, error) {
+	n, err := f.View.ReadMemory(p, addr)
+	words := float64(n/8) * f.share
+	for range int(words) + f.chance(words-float64(int(words))) {
+		if at := f.random.IntN(n/8+1) * 8; at+8 <= n {
+			switch f.random.IntN(3) {
+			case 0:
+				p[at+f.random.IntN(8)] ^= 1 << f.random.IntN(8)
+			case 1:
+				binary.LittleEndian.PutUint64(p[at:], f.random.Uint64())
+			default:
+				copy(p[at:at+8], p[f.random.IntN(n/8)*8:])
+			}
+		}
+	}
+	return n, err
+}
+
+func (f *flipped) chance(p float64) int {
+	if f.random.Float64() < p {
+		return 1
+	}
+	return 0
 }

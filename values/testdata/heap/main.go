@@ -23,7 +23,7 @@ type Object struct {
 	blocks []*Block
 	next   *Object
 	any    interface{}
-	attrs  map[string]int
+	attrs  map[string]uint32
 	pad    [64]byte
 }
 
@@ -76,7 +76,7 @@ const objects = 5000
 //go:noinline
 func fill() {
 	for i := 0; i < objects; i++ {
-		o := &Object{name: fmt.Sprint("object-", i), attrs: map[string]int{"a": i}}
+		o := &Object{name: fmt.Sprint("object-", i), attrs: map[string]uint32{"a": uint32(i)}}
 		for j := int64(0); j < 3; j++ {
 			o.blocks = append(o.blocks, &Block{id: j, data: make([]byte, 100)})
 		}
@@ -114,10 +114,10 @@ func fill() {
 var counts = map[string]uint64{
 	"main.Object":             objects,
 	"main.Block":              3*objects + objects/2 + 20, // the one of inside is seen as what it points to
-	"main.Boxed":              objects/2 + 1,
+	"main.Boxed":              objects/2 + 11,
 	"main.Big":                10,
 	"main.Store":              0,
-	"map[string]int":          objects,
+	"map[string]uint32":          objects,
 	"[]*main.Block":           objects,
 	"chan *main.Object":       1,
 	"main.fill.func1 closure": objects / 100,
