@@ -117,7 +117,7 @@ var counts = map[string]uint64{
 	"main.Boxed":              objects/2 + 11,
 	"main.Big":                10,
 	"main.Store":              0,
-	"map[string]uint32":          objects,
+	"map[string]uint32":       objects,
 	"[]*main.Block":           objects,
 	"chan *main.Object":       1,
 	"main.fill.func1 closure": objects / 100,
