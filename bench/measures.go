@@ -27,6 +27,8 @@ var measures = []measure{
 	{"list of 1 M nodes", list},
 	{"map of 1 M keys", stringMap},
 	{"100 k goroutines", manyGoroutines},
+	{"watch", watched},
+	{"report", largeReport},
 }
 
 const (

@@ -58,6 +58,8 @@ func (u unit) text(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "-"
+	case u == bytesOf && v < 10*megabyte:
+		return fmt.Sprintf("%.1f MB", v/1e6)
 	case u == bytesOf:
 		return fmt.Sprintf("%.0f MB", v/1e6)
 	case u == perSecond && v >= 1e6:
