@@ -344,11 +344,11 @@ func (c *Console) reply(res *Result, err error, style TableStyle) Reply {
 // runLine runs a line's script on the globals that the lines before left. taken, if not nil, gets what it returns in the place of the screen.
 func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sink, taken func([]lua.LValue)) error {
 	h := c.host
-	h.opt.Sink, h.opt.Again, h.opt.Bulk = sink, nil, nil
+	h.opt.Sink, h.opt.Again, h.opt.Bulk, h.opt.MayBulk = sink, nil, nil, nil
 	h.opt.Limits = Limits{Time: c.how.MaxTime}.withDefaults()
 	h.opt.Target.View = attach.ViewKind(c.View())
 	if l != nil {
-		h.opt.Again, h.opt.Bulk = l.again, l.wantBulk
+		h.opt.Again, h.opt.Bulk, h.opt.MayBulk = l.again, l.wantBulk, l.mayBulk
 	}
 	h.Forget()
 	return h.run(ctx, func() error {

@@ -42,7 +42,7 @@ func (h *Host) openFunctions() {
 		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
 		// goroutines
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
-		"waits": h.riWaits, "mark": h.riMark,
+		"waits": h.riWaits, "mark": h.riMark, "users": h.riUsers,
 		// the whole heap
 		"heap": h.riHeap, "spans": h.riSpans,
 		// the program
@@ -291,12 +291,12 @@ func (h *Host) riAgain(L *lua.LState) int {
 	if !(seconds >= 0 && seconds <= 86400) {
 		L.ArgError(1, "seconds, up to a day")
 	}
-	live := L.OptString(2, "")
-	if live != "" && live != string(attach.Live) {
-		L.ArgError(2, "live, or nothing")
+	kind := attach.ViewKind(L.OptString(2, ""))
+	if kind != "" && kind != attach.Live && kind != attach.Stopped {
+		L.ArgError(2, "live, stopped, or nothing")
 	}
 	h.clock.pause()
-	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), live != "")
+	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), kind)
 	h.clock.resume()
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.again: %w", err))

@@ -57,7 +57,19 @@ func (h *Host) openHeap() {
 var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "path", "retainers", "instances", "users", "stacks", "biggest", "finalizers"}
 
 // riHeap walks the whole heap, once for each look.
+//
+// Options: optional (nil and why, where a copy of all memory can't be had within the limits, instead of a run that is refused).
 func (h *Host) riHeap(L *lua.LState) int {
+	if t, ok := L.Get(1).(*lua.LTable); ok {
+		h.onlyKeys(L, t, "optional")
+		if lua.LVAsBool(t.RawGetString("optional")) && h.opt.MayBulk != nil {
+			if err := h.opt.MayBulk(); err != nil {
+				L.Push(lua.LNil)
+				L.Push(lua.LString(err.Error()))
+				return 2
+			}
+		}
+	}
 	if h.opt.Bulk != nil && !h.opt.Bulk() {
 		L.Push(&lua.LUserData{Value: &heap{}, Metatable: h.metas.heap})
 		return 1

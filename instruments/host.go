@@ -29,8 +29,8 @@ type Options struct {
 	Descriptors func() ([]attach.Descriptor, error)
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
-	// Again waits and then takes a new look at the same Space, without a stop if live; nil: ri.again is an error.
-	Again func(ctx context.Context, wait time.Duration, live bool) error
+	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an error.
+	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) error
 	// Changing begins a transaction for ri.change; nil: this run only looks. Connections ends connections of the process; nil: it has none that could be ended.
 	Changing    func(comment string) (*change.Plan, error)
 	Connections connectionEnder
@@ -39,6 +39,8 @@ type Options struct {
 	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives
 	// something empty. nil: there is all that will ever be.
 	Bulk func() (have bool)
+	// MayBulk says why Bulk would end in a refusal; nil if it wouldn't.
+	MayBulk func() error
 }
 
 // TargetInfo is what ri.target() tells.

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ri/attach"
 )
 
 func TestAtLimit(t *testing.T) {
 	run := func(source string, limits Limits) (string, error) {
 		out := &sink{}
-		h := New(Options{Sink: out, Limits: limits, Again: func(ctx context.Context, wait time.Duration, _ bool) error { time.Sleep(wait); return nil }})
+		h := New(Options{Sink: out, Limits: limits, Again: func(ctx context.Context, wait time.Duration, _ attach.ViewKind) error { time.Sleep(wait); return nil }})
 		defer h.Close()
 		script, err := CompileScript("test.lua", source)
 		if err != nil {

@@ -31,10 +31,14 @@ type look struct {
 	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
 	ended      bool
 	kind       attach.ViewKind // of the first view since begin
-	stats      attach.Stats    // of all views that have ended
-	missed     int             // pages that a snapshot didn't have, since begin
-	changed    chan struct{}   // a new view took the place of the old one
-	lacking    bool            // the script asked a copy for all memory that didn't have it
+
+	affordable   func(attach.ViewOptions) error
+	refusedBulk  error         // why there is no copy of all memory
+	optionalBulk bool          // the script can do without it
+	stats        attach.Stats  // of all views that have ended
+	missed       int           // pages that a snapshot didn't have, since begin
+	changed      chan struct{} // a new view took the place of the old one
+	lacking      bool          // the script asked a copy for all memory that didn't have it
 }
 
 // bulkCache bounds the pages kept while a script that will have a copy of all memory rehearses, in bytes.
@@ -44,7 +48,7 @@ func newLook(s *Session, p *Plan) *look {
 	cache, space := s.memory()
 	return &look{
 		target: s.Target, options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy, Precopy: p.Look.Precopy, Spool: p.Look.Spool}, cache: cache, space: space,
-		locks: newLocks(s, p), changed: make(chan struct{}, 1),
+		locks: newLocks(s, p), affordable: s.affordable, changed: make(chan struct{}, 1),
 	}
 }
 
@@ -167,6 +171,40 @@ func (l *look) wantBulk() bool {
 	return false
 }
 
+// mayBulk is Options.MayBulk: why a copy of all memory can't be had, nil if it can. It is found out in the rehearsal, once.
+func (l *look) mayBulk() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if whole, ok := l.view.(interface{ Whole() bool }); ok && whole.Whole() {
+		return nil
+	}
+	if l.options.Kind != attach.Snapshot {
+		return errNoCopy
+	}
+	if !l.rehearsing || l.options.Bulk || l.refusedBulk != nil {
+		return l.refusedBulk
+	}
+	options := l.options
+	options.Bulk = true
+	l.refusedBulk = l.affordable(options)
+	l.optionalBulk = l.refusedBulk == nil
+	return l.refusedBulk
+}
+
+// dropBulk goes on without a copy of all memory that turns out to cost too much, if the script can do without it.
+func (l *look) dropBulk(why error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.optionalBulk || !l.options.Bulk {
+		return false
+	}
+	l.options.Bulk, l.refusedBulk = false, why
+	return true
+}
+
+// errNoCopy is why there is no whole heap in a view that copies nothing.
+var errNoCopy = errors.New("it needs a copy of all memory: --view snapshot")
+
 // lacked says, once, whether the script asked for all memory and this view didn't have it.
 func (l *look) lacked() bool {
 	l.mu.Lock()
@@ -282,9 +320,9 @@ func (l *look) replaced(view attach.View) bool {
 
 // again lets the target run for a while and takes a new view. The script calls it.
 //
-// live has the new look without a stop. Where the copy that was looked at lacks pages there is no second look: what was found will be
+// kind, if not "", is how this look sees memory. Where the copy that was looked at lacks pages there is no second look: what was found will be
 // thrown away, and all begins again with a larger copy.
-func (l *look) again(ctx context.Context, wait time.Duration, live bool) error {
+func (l *look) again(ctx context.Context, wait time.Duration, kind attach.ViewKind) error {
 	l.mu.Lock()
 	if l.rehearsing {
 		l.mu.Unlock()
@@ -312,9 +350,9 @@ func (l *look) again(ctx context.Context, wait time.Duration, live bool) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if live {
+	if kind != "" {
 		was := l.options
-		l.options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop}
+		l.options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop}
 		defer func() { l.options = was }()
 	}
 	if err := l.take(ctx); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"ri/attach"
 )
 
 // sink keeps what a script gives.
@@ -305,7 +307,7 @@ func TestPanicIsContained(t *testing.T) {
 func TestAgain(t *testing.T) {
 	looks := 0
 	out := &sink{}
-	h := New(Options{Sink: out, Again: func(ctx context.Context, wait time.Duration, _ bool) error {
+	h := New(Options{Sink: out, Again: func(ctx context.Context, wait time.Duration, _ attach.ViewKind) error {
 		if wait != 1500*time.Millisecond {
 			t.Error(wait)
 		}
@@ -328,7 +330,7 @@ func TestAgain(t *testing.T) {
 // A cause that ended the script can be asked for.
 func TestCause(t *testing.T) {
 	gone := errors.New("the target is gone")
-	h := New(Options{Again: func(context.Context, time.Duration, bool) error { return gone }})
+	h := New(Options{Again: func(context.Context, time.Duration, attach.ViewKind) error { return gone }})
 	defer h.Close()
 	script, err := CompileScript("test.lua", "ri.again(1)")
 	if err != nil {

@@ -46,6 +46,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 					Again:       look.again,
 					Profile:     len(out.profiles) > 0,
 					Bulk:        look.wantBulk,
+					MayBulk:     look.mayBulk,
 					Descriptors: descriptorsOf(s.Target),
 					Connections: ender,
 				})
@@ -161,12 +162,21 @@ func rehearsalTime(p *Plan) time.Duration {
 // once takes a view and runs f on it. runErr is how f ended, if it did; err is why there was no view.
 func (s *Session) once(ctx context.Context, look *look, sink *collector, f func(context.Context, *look, Sink) error) (runErr error, ended bool, err error) {
 	if err := s.affordable(look.options); err != nil {
-		return nil, false, err
+		if !look.dropBulk(err) {
+			return nil, false, err
+		}
+		if err := s.affordable(look.options); err != nil {
+			return nil, false, err
+		}
 	}
 	if look.options.Kind == attach.Live && len(look.locks.reports) > 0 {
 		look.locks.readHeld(look.locks.peek(ctx))
 	}
-	if err := look.begin(ctx); err != nil {
+	err = look.begin(ctx)
+	if errors.Is(err, attach.ErrDeadline) && look.dropBulk(err) {
+		err = look.begin(ctx)
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	defer look.end()

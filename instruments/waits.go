@@ -141,3 +141,41 @@ func (h *Host) riMark(L *lua.LState) int {
 	L.Push(&lua.LUserData{Value: &mark{marks}, Metatable: h.metas.mark})
 	return 1
 }
+
+// riUsers finds the goroutines that may send, receive or call Done.
+func (h *Host) riUsers(L *lua.LState) int {
+	list := L.CheckTable(1)
+	var wanted []values.Wanted
+	for i := 1; i <= list.Len(); i++ {
+		t, ok := list.RawGetInt(i).(*lua.LTable)
+		if !ok {
+			L.ArgError(1, "a list of {addr, kind}")
+		}
+		kind := lua.LVAsString(t.RawGetString("kind"))
+		if kind != "send" && kind != "receive" && kind != "done" {
+			L.ArgError(1, "kind is send, receive or done")
+		}
+		L.Push(t.RawGetString("addr"))
+		wanted = append(wanted, values.Wanted{Addr: h.uint64Arg(L, L.GetTop()), Kind: kind})
+		L.Pop(1)
+	}
+	check := func() { h.check(L) }
+	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
+	var users [][]values.User
+	if err == nil {
+		users, err = h.space.Users(wanted, groups, check)
+	}
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.users: %w", err))
+	}
+	all := h.lua.NewTable()
+	for _, of := range users {
+		one := h.lua.NewTable()
+		for _, u := range of {
+			one.Append(h.table("id", u.ID, "certain", u.Certain))
+		}
+		all.Append(one)
+	}
+	L.Push(all)
+	return 1
+}

@@ -30,8 +30,8 @@ func (h *Holder) String() string {
 	if h.Reader {
 		lock, unlock = "RLock", "RUnlock"
 	}
-	text := fmt.Sprintf("goroutine %d called %s at %s:%d in %s and is at line %d now; no path through that function's code from there to here calls %s",
-		h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, h.Function.Line, unlock)
+	text := fmt.Sprintf("goroutine %d called %s at %s:%d in %s and is at %s:%d now; no path through that function's code from there to here calls %s",
+		h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, filepath.Base(h.Function.File), h.Function.Line, unlock)
 	if h.Site.Func != h.Function.Func {
 		text = fmt.Sprintf("goroutine %d called %s at %s:%d in %s, which returned without %s", h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, unlock)
 	}

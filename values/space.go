@@ -40,6 +40,7 @@ type Space struct {
 	gs        *goroutineLayout
 	waits     *queueLayout
 	flow      *flow.Program
+	uses      *flow.Program // of channels and WaitGroups
 	byAddr    []symbols.Var // all package variables, by address
 	directTag *bool
 	polled    []uint64 // the netpoller's descriptors, see PollDescs

@@ -164,9 +164,6 @@ func (s *Space) queueLayout() (*queueLayout, error) {
 	return l, nil
 }
 
-// maxQueue bounds one queue of sudogs, and the search tree over those of semaphores.
-const maxQueue = 1 << 24
-
 // Waits reads all queues. check is called now and then, and may be nil.
 func (s *Space) Waits(check func()) (*Waits, error) {
 	l, err := s.queueLayout()
@@ -174,6 +171,13 @@ func (s *Space) Waits(check func()) (*Waits, error) {
 		return nil, err
 	}
 	w := &waitReader{s: s, l: l, out: &Waits{}, check: check, locks: map[uint64]*Lock{}, channels: map[uint64]*WaitedChannel{}}
+	if gl, err := s.goroutineLayout(); err == nil {
+		_, n, _, err := gl.allgs.sliceHeader()
+		if err != nil || n > maxGoroutines {
+			return nil, fmt.Errorf("runtime.allgs claims %d goroutines: %w", n, ErrCorrupt)
+		}
+		w.most = int(n) + 1024
+	}
 	if err := w.semaphores(); err != nil {
 		return nil, err
 	}
@@ -192,6 +196,7 @@ type waitReader struct {
 	out      *Waits
 	check    func()
 	steps    int
+	most     int // entries of one queue: in memory that changes meanwhile a queue may lead back into itself
 	locks    map[uint64]*Lock
 	channels map[uint64]*WaitedChannel
 }
@@ -228,7 +233,7 @@ func (w *waitReader) semaphores() error {
 			if at == 0 {
 				continue
 			}
-			if nodes > maxQueue {
+			if nodes > w.most {
 				return fmt.Errorf("runtime.semtable: slot %d has no end: %w", i, ErrCorrupt)
 			}
 			b, err := w.s.Slice(at, int(w.l.size))
@@ -255,7 +260,7 @@ func (w *waitReader) semaphore(addr, first uint64) {
 	for n := 0; first != 0; n++ {
 		w.step()
 		b, err := w.s.Slice(first, int(w.l.size))
-		if err == nil && n > maxQueue {
+		if err == nil && n > w.most {
 			err = fmt.Errorf("the queue for %#x has no end: %w", addr, ErrCorrupt)
 		}
 		if err != nil {
@@ -411,7 +416,7 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 	for n := 0; at != 0; n++ {
 		w.step()
 		b, err := w.s.Slice(at, int(w.l.size))
-		if err == nil && n > maxQueue {
+		if err == nil && n > w.most {
 			err = fmt.Errorf("a channel's queue has no end: %w", ErrCorrupt)
 		}
 		if err != nil {

@@ -17,10 +17,10 @@ type Held struct {
 	Site   symbols.Line // the call of Lock
 }
 
-// Use is a call that waits for a channel, or may.
+// Use is what a function does, somewhere, with a channel or a sync.WaitGroup: "send", "receive" (select's cases and close count too) or "done".
 type Use struct {
-	Channel *Expr
-	Send    bool
+	What *Expr
+	Kind string
 }
 
 // State is what is known at a place in a function.
@@ -78,9 +78,11 @@ type Function struct {
 	info   *symbols.PCInfo
 	code   []byte
 	table  table
-	at     map[uint64]*State // before each call
+	at     map[uint64]*State // in front of the instructions that were asked for
 	blocks map[uint64]*block
 	gives  *summary
+	uses   []Use
+	level  int // of calls, at which it was analysed
 	broken bool
 }
 
@@ -114,17 +116,18 @@ const (
 type Program struct {
 	file      *symbols.File
 	functions map[uint64]*Function
-	readers   int64          // offset of readerCount in sync.RWMutex
-	callees   map[uint64]int // levels of calls in which nothing has to do with locks, or everywhere
+	readers   int64                      // offset of readerCount in sync.RWMutex
+	wanted    func(function string) bool // which calls make a function worth following
+	callees   map[uint64]int             // levels of calls in which nothing has to do with locks, or everywhere
 	busy      map[uint64]bool
 }
 
 // New makes a Program. readerCount is the offset of that field in sync.RWMutex.
 func New(file *symbols.File, readerCount int64) *Program {
-	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, callees: map[uint64]int{}, busy: map[uint64]bool{}}
+	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}}
 }
 
-// At gives the state in which a function is at a link-time pc, that of a call, not of its return; nil where nothing of interest is known:
+// At gives the state in which a function is in front of the instruction at, or around, a link-time pc: that of a call, not of its return; nil where nothing of interest is known:
 // the function has no locks, or can't be followed.
 func (p *Program) At(pc uint64) *State {
 	info, ok := p.file.PC(pc)
@@ -135,14 +138,47 @@ func (p *Program) At(pc uint64) *State {
 	if f == nil || f.broken {
 		return nil
 	}
-	// pc may lie anywhere in the call instruction.
-	for back := uint64(0); back < 16 && pc-back >= info.Entry; back++ {
-		if s := f.at[pc-back]; s != nil {
-			return s
+	if s, ok := f.at[pc]; ok {
+		return s
+	}
+	begin, found := uint64(0), false
+	for at := range f.blocks {
+		if at <= pc && (!found || at > begin) {
+			begin, found = at, true
 		}
 	}
-	return nil
+	var s *State
+	if found {
+		again := &run{p: p, f: f, level: f.level, replay: true, until: pc}
+		again.block(begin, f.blocks[begin].in.copy(), nil)
+		s = again.reached
+	}
+	f.at[pc] = s
+	return s
 }
+
+// Uses makes p look for uses of channels and WaitGroups instead of for locks.
+func (p *Program) Uses() *Program {
+	p.wanted = func(function string) bool { return useOf[function] != "" }
+	return p
+}
+
+// UsesAt gives what the function around a link-time pc, and those that it calls, do with channels and WaitGroups, anywhere, and the state at pc, in
+// which what they use is to be found; nil where it can't be followed. known is false for a function that could not be followed though it has uses.
+func (p *Program) UsesAt(pc uint64) (uses []Use, at *State, known bool) {
+	info, ok := p.file.PC(pc)
+	if !ok || !p.touches(info.Entry, useLevels) {
+		return nil, nil, true
+	}
+	f := p.function(info.Entry, maxLevels-useLevels)
+	if f == nil || f.broken {
+		return nil, nil, false
+	}
+	return f.uses, p.At(pc), true
+}
+
+// useLevels is how many calls are followed for what they use.
+const useLevels = 2
 
 // function analyses, once.
 func (p *Program) function(entry uint64, level int) *Function {
@@ -159,7 +195,7 @@ func (p *Program) function(entry uint64, level int) *Function {
 	}
 	p.busy[entry] = true
 	defer delete(p.busy, entry)
-	f := &Function{info: info, code: code, table: table{}, at: map[uint64]*State{}, blocks: map[uint64]*block{}}
+	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{}, blocks: map[uint64]*block{}}
 	r := &run{p: p, f: f, level: level}
 	r.all()
 	p.functions[entry] = f
@@ -174,6 +210,10 @@ type run struct {
 	work    []uint64
 	orphans []uint64 // where code begins that nothing direct leads to
 	returns int
+
+	replay  bool // a block is followed once more, up to until, and nothing is noted
+	until   uint64
+	reached *State // in front of until
 }
 
 func (r *run) all() {
@@ -234,7 +274,7 @@ func (r *run) leaders() (map[uint64]bool, bool) {
 // flow leads a state into a block.
 func (r *run) flow(pc uint64, s *State) {
 	f := r.f
-	if pc < f.info.Entry || pc >= f.info.End {
+	if r.replay || pc < f.info.Entry || pc >= f.info.End {
 		return
 	}
 	b := f.blocks[pc]
@@ -315,6 +355,10 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			return
 		}
 		next := pc + uint64(inst.Len)
+		if r.replay && r.until < next {
+			r.reached = s
+			return
+		}
 		rel, direct := inst.Args[0].(x86asm.Rel)
 		target := next + uint64(int64(rel))
 		switch {
@@ -341,7 +385,6 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			r.flow(next, s)
 			return
 		case inst.Op == x86asm.CALL:
-			f.at[pc] = s.copy()
 			if !direct {
 				target = 0
 				if e := r.operand(pc, next, inst.Args[0], 8, s); e.Kind == Constant {
@@ -365,6 +408,9 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 
 // returned notes what a return leaves held.
 func (r *run) returned(s *State) {
+	if r.replay {
+		return
+	}
 	g := r.f.gives
 	if r.returns++; r.returns == 1 {
 		g.takes = slices.Clone(s.Held)

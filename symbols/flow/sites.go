@@ -176,6 +176,7 @@ func (r *run) call(pc, target uint64, s *State) bool {
 	if neverReturn(info.Func) {
 		return true
 	}
+	r.use(info.Func, pc, s)
 	switch e := effects[info.Func]; e {
 	case neither:
 		return false
@@ -200,7 +201,13 @@ func (r *run) call(pc, target uint64, s *State) bool {
 		return false
 	}
 	callee := r.p.function(target, r.level+1)
-	if callee == nil || callee.broken || callee.gives.empty() {
+	if callee == nil || callee.broken {
+		return false
+	}
+	for _, u := range callee.uses {
+		r.used(Use{r.substitute(u.What, pc, s), u.Kind})
+	}
+	if callee.gives.empty() {
 		return false
 	}
 	here, _ := r.p.file.PC(pc)
@@ -265,7 +272,7 @@ func (p *Program) touches(entry uint64, levels int) bool {
 		if !ok || info.Entry != target {
 			continue
 		}
-		if IsLockFunction(info.Func) {
+		if p.wanted(info.Func) {
 			found = true
 		} else if info.End-info.Entry <= maxCallees && !strings.HasPrefix(info.Func, "runtime.") && !slices.Contains(calls, target) {
 			calls = append(calls, target)

@@ -72,10 +72,11 @@ func init() {
 		published = p
 	}
 	troubles["lock-syscall"] = func() {
-		r, _, err := os.Pipe()
+		r, w, err := os.Pipe()
 		if err != nil {
 			panic(err)
 		}
+		kept = append(kept, r, w) // or their finalizers close them
 		l := &logger{file: int(r.Fd())}
 		go l.log()
 		time.Sleep(waits)

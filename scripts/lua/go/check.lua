@@ -2,11 +2,14 @@
 
 local locks = require("checks_locks")
 local never = require("checks_never")
+local probable = require("checks_probable")
+local context = require("checks_context")
+local state = require("checks_state")
 
 -- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
 -- nothing and why it could not be done.
 local all = {}
-for _, part in ipairs { locks, never } do
+for _, part in ipairs { locks, never, probable, context, state } do
   for _, check in ipairs(part) do all[#all + 1] = check end
 end
 
@@ -37,12 +40,27 @@ local function look(p)
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end
   end
+  l.heap, l.noheap = ri.heap { optional = true }
+  l.blocked = l.heap and l.heap:blocked() or {}
+  -- Who might do something to what others wait for has to be asked of the first look, for all that might turn out to be stuck.
+  local possible = probable.wanted(l)
+  local users = {}
+  for i, list in ipairs(#possible > 0 and #possible <= 1000 and ri.users(possible) or {}) do
+    users[possible[i].kind .. ri.hex(possible[i].addr)] = list
+  end
+  function l.want_users(all)
+    local out = {}
+    for i, w in ipairs(all) do out[i] = users[w.kind .. ri.hex(w.addr)] or {} end
+    return out
+  end
   local mark = ri.mark()
   l.count = mark.count
   -- A core has one moment only: there, what waits is taken to have waited for long if the runtime says so, or, where it says nothing, if it
   -- is one of those that can't go on anyway.
   l.second = not l.core and l.seconds > 0
-  if l.second then ri.again(l.seconds, "live") end
+  context.find(l)
+  state.first(l)
+  if l.second then state.between(l) end
   local known = {}
   function l.still(id)
     if known[id] == nil then
@@ -58,7 +76,7 @@ local function look(p)
   -- waited says for how long a goroutine is known not to have run.
   function l.waited(id)
     local g = l.state[id]
-    if g and g.wait and g.count == 1 then return ("waits since at least %s"):format(ri.duration(math.floor(g.wait) * 1000000000)) end
+    if g and g.wait and g.count == 1 then return ("waits since at least %s"):format(ri.duration(math.floor(g.wait * 1000) * 1000000)) end
     if l.second then return ("did not run for the %s between two looks; since when is not recorded"):format(ri.duration(p.interval)) end
     return "since when is not recorded"
   end

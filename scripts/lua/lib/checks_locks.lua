@@ -11,16 +11,24 @@ local function list(ids, most)
   return table.concat(parts, ", ") .. (#ids > #parts and ", ..." or "")
 end
 
+-- What tells nothing about a program: where all goroutines are that wait, sleep, read or write.
+local beneath = { "^runtime[%./]", "^sync%.", "^internal/", "^sync/atomic%.", "^syscall%.", "^time%.", "^os%.", "^net%." }
+
+-- frame_of is the innermost of a group's frames that tells something, or else its innermost.
+local function frame_of(g)
+  for _, f in ipairs(g and g.frames or {}) do
+    local told = true
+    for _, pattern in ipairs(beneath) do
+      if f.func:find(pattern) then told = false end
+    end
+    if told then return f end
+  end
+  return g and g.frames[1]
+end
+
 -- where writes where a goroutine is, in the program's own code.
 local function where(l, id)
-  local g = l.state[id]
-  local frame
-  for _, f in ipairs(g and g.frames or {}) do
-    if not f.func:find("^runtime%.") and not f.func:find("^sync%.") and not f.func:find("^internal/sync%.") and not f.func:find("^sync/atomic%.") then
-      frame = f
-      break
-    end
-  end
+  local frame = frame_of(l.state[id])
   if not frame then return "goroutine " .. tostring(id) end
   return ("goroutine %s in %s (%s)"):format(tostring(id), frame.func, waits.short(frame))
 end
@@ -45,6 +53,8 @@ local function shared(l)
       end
     end
     l.stuck = waits.behind(l.graph, l.deadlocked)
+    l.left, l.blocked_ids = {}, {}
+    for _, b in ipairs(l.blocked) do l.blocked_ids[b.goroutine.id] = true end
   end
 end
 
@@ -157,7 +167,7 @@ local function abandoned(l)
     end
     local taken = lock.locked or lock.kind == "RWMutex" and lock.readers > 0
     if lock.kind ~= "WaitGroup" and #lock.holders == 0 and #waiting > 0 and taken then
-      local evidence = { waits.name(lock) .. " is locked; goroutines " .. list(waiting) .. " wait for it; goroutine " .. tostring(waiting[1]) .. " " .. l.waited(waiting[1]) }
+      local evidence = { waits.name(lock) .. " is locked; waiting: goroutines " .. list(waiting) .. "; goroutine " .. tostring(waiting[1]) .. " " .. l.waited(waiting[1]) }
       if l.waits.unheld then
         evidence[2] = "holders could not be inferred: " .. l.waits.unheld
       elseif lock.unseen > 0 then
@@ -165,8 +175,14 @@ local function abandoned(l)
       else
         evidence[2] = "no goroutine's stack has a function that took it and didn't give it back: the one that locked it has returned, or locks through an interface or TryLock, which can't be followed"
       end
+      local certain = false
+      for _, id in ipairs(waiting) do
+        l.left[id] = true
+        certain = certain or l.blocked_ids[id]
+      end
+      if certain then evidence[#evidence + 1] = "certain: nothing that can still run leads to the lock, so nobody will unlock it" end
       out[#out + 1] = {
-        severity = "warning", what = ("lock that nobody seems to hold, %s for it"):format(count(#waiting, "goroutine") .. (#waiting == 1 and " waits" or " wait")),
+        severity = certain and "critical" or "warning", what = ("lock that nobody seems to hold, %s for it"):format(count(#waiting, "goroutine") .. (#waiting == 1 and " waits" or " wait")),
         where = where(l, waiting[1]), evidence = evidence, goroutines = waiting,
         next = "look for a return without Unlock on the way out of what locks it",
       }
@@ -179,5 +195,5 @@ return {
   { name = "deadlock", run = deadlocks },
   { name = "lock-held", run = held },
   { name = "lock-left", run = abandoned },
-  where = where, created = created, list = list, count = count,
+  share = shared, frame = frame_of, where = where, created = created, list = list, count = count,
 }

@@ -28,4 +28,63 @@ local function nothing_comes(l)
   return out
 end
 
-return { { name = "nil-channel", run = nothing_comes } }
+-- What a goroutine waits for, in words, by its wait reason.
+local awaited = {
+  ["chan receive"] = "receives from a channel that nobody else can reach",
+  ["chan send"] = "sends to a channel that nobody else can reach",
+  ["select"] = "selects among channels that nobody else can reach",
+  ["sync.WaitGroup.Wait"] = "waits for a WaitGroup that nobody else can reach",
+  ["semacquire"] = "waits for a WaitGroup that nobody else can reach",
+  ["sync.Cond.Wait"] = "waits for a Cond that nobody else can reach",
+  ["sync.Mutex.Lock"] = "waits for a Mutex that nobody else can reach",
+  ["sync.RWMutex.Lock"] = "waits for an RWMutex that nobody else can reach",
+  ["sync.RWMutex.RLock"] = "waits for an RWMutex that nobody else can reach",
+}
+
+local function place(line) return line and ("%s (%s:%d)"):format(line.func, line.file:match("[^/]*$"), line.line) or "not recorded" end
+
+-- unreachable groups the goroutines of which the heap shows that nothing can wake them.
+local function unreachable(l)
+  if not l.heap then return nil, l.noheap end
+  locks.share(l)
+  local groups, order = {}, {}
+  for _, b in ipairs(l.blocked) do
+    local id = b.goroutine.id
+    if not final[b.reason] and not l.deadlocked[id] and not l.stuck[id] and not l.left[id] then
+      local known = l.state[id]
+      local from = place(b.goroutine.created_by)
+      local key = b.reason .. "\n" .. from .. "\n" .. (known and place(locks.frame(known)) or place(b.goroutine.start))
+      local group = groups[key]
+      if not group then
+        group = { reason = b.reason, from = from, ids = {}, count = 0, on = b.waits_on }
+        groups[key], order[#order + 1] = group, group
+      end
+      group.count = group.count + 1
+      if #group.ids < 1000 then group.ids[#group.ids + 1] = id end
+      if known and known.wait then group.wait = math.max(group.wait or 0, known.wait) end
+    end
+  end
+  table.sort(order, function(a, b) return a.count > b.count end)
+  local out = {}
+  for _, g in ipairs(order) do
+    local on = {}
+    for i, o in ipairs(g.on) do
+      if i <= 4 then on[i] = ri.hex(o.addr) .. (o.type and o.type ~= "" and " in a " .. o.type or "") end
+    end
+    out[#out + 1] = {
+      severity = "critical",
+      what = ("blocked for ever: %s %s"):format(g.count == 1 and "a goroutine" or locks.count(g.count, "goroutine") .. ", each of which", awaited[g.reason] or g.reason),
+      where = locks.where(l, g.ids[1]) .. (g.count > 1 and (" and %d more"):format(g.count - 1) or ""), goroutines = g.ids,
+      evidence = {
+        "certain: nothing that can still run leads to what it waits for: no package variable, no stack, no timer (as Go's own goroutine leak profile decides)",
+        ("%s waits for %s"):format(g.count == 1 and "it" or "goroutine " .. tostring(g.ids[1]), #on > 0 and table.concat(on, ", ") or "something that is not known"),
+        "created by " .. g.from,
+        g.wait and ("waiting for at least %s"):format(ri.duration(math.floor(g.wait * 1000) * 1000000)) or "since when is not recorded",
+      },
+      next = "who should have woken it, and returned instead? the code that created it is the place to begin",
+    }
+  end
+  return out
+end
+
+return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", run = unreachable } }

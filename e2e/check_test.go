@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// trouble is what a program of testdata/troubles is in, and the findings that say so: which check, in which words, and at which marked line of the
+// program ("// abba: waits here"); "" where no line says it.
+type trouble struct {
+	name  string
+	finds [][3]string
+}
+
+var allTroubles = []trouble{
+	{"abba", [][3]string{{"deadlock", "2 goroutines wait for each other's locks, and 3 more behind", "abba: waits here"}}},
+	{"ring", [][3]string{{"deadlock", "5 goroutines wait for each other's locks", "ring: waits here"}}},
+	{"helper", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "helper: waits here"}}},
+	{"selflock", [][3]string{{"deadlock", "waits for a lock that it holds itself", "selflock: waits here"}}},
+	{"rlock", [][3]string{{"deadlock", "recursive RLock", "rlock: waits here"}}},
+	{"upgrade", [][3]string{{"deadlock", "RLock, then Lock", "upgrade: waits here"}}},
+	{"lock-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it", "lock-sleep: holds here"}}},
+	{"lock-channel", [][3]string{{"lock-held", "lock held in chan send", "lock-channel: holds here"}, {"full-queue", "nobody receives", "lock-channel: holds here"}}},
+	{"lock-syscall", [][3]string{{"lock-held", "lock held in a system call", "lock-syscall: holds here"}}},
+	{"lock-network", [][3]string{{"lock-held", "lock held in network or file I/O", "lock-network: holds here"}}},
+	{"starved", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it, and 4 readers behind", "starved: holds here"}}},
+	{"forgotten", [][3]string{{"lock-left", "lock that nobody seems to hold, 1 goroutine waits for it", "piles up here"}}},
+	{"nil-channel", [][3]string{{"nil-channel", "receives from a nil channel", "nil-channel: waits here"}, {"nil-channel", "select without cases", ""}}},
+	{"leak", [][3]string{{"blocked-forever", "40 goroutines, each of which sends to a channel", "leak: waits here"}}},
+	{"forgotten-done", [][3]string{{"blocked-forever", "waits for a WaitGroup", "forgotten-done: waits here"}}},
+	{"senders", [][3]string{{"blocked-forever", "sends to a channel that nobody else can reach", "senders: waits here"}}},
+	{"cond", [][3]string{{"blocked-forever", "waits for a Cond", "cond: waits here"}}},
+	{"context", [][3]string{{"context", "cancelled", "context: waits here"}}},
+	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
+	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
+	{"global-senders", [][3]string{{"full-queue", "senders wait for each other", "senders: waits here"}}},
+	{"spin", [][3]string{{"spinning", "a goroutine spins", "spin: runs here"}}},
+	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "spin-select: runs here"}}},
+	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
+	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
+	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
+	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
+}
+
+var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond"}
+
+var troubleBuilds sync.Map
+
+func buildTroubles(t *testing.T, toolchain string, flags ...string) string {
+	t.Helper()
+	exe := filepath.Join(bin, "troubles-"+toolchain+strings.Join(flags, ""))
+	once, _ := troubleBuilds.LoadOrStore(exe, sync.OnceValue(func() error {
+		cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), ".")...)
+		cmd.Dir = "testdata/troubles"
+		cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building testdata/troubles with %s: %v\n%s", toolchain, err, out)
+		}
+		return nil
+	}))
+	if err := once.(func() error)(); err != nil {
+		t.Fatal(err)
+	}
+	return exe
+}
+
+// startTroubles runs the program until it is in its troubles.
+func startTroubles(t *testing.T, exe string, names ...string) int {
+	t.Helper()
+	cmd := exec.Command(exe, names...)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line != "ready\n" {
+		t.Fatalf("%v: %q, %v", names, line, err)
+	}
+	go io.Copy(io.Discard, out)
+	return cmd.Process.Pid
+}
+
+type foundTrouble struct {
+	Severity, What, Where, Check string
+	Evidence                     []string
+}
+
+// checkOf gives what ri check finds, having looked at its exit code.
+func checkOf(t *testing.T, code int, pid int, args ...string) (found []foundTrouble, out string) {
+	t.Helper()
+	out, _ = runRi(t, code, append([]string{"check", "-p", fmt.Sprint(pid), "--json", "--max-stop", "1s", "--max-time", "60s"}, args...)...)
+	var said struct{ Findings []foundTrouble }
+	if err := json.Unmarshal([]byte(out), &said); err != nil {
+		t.Fatal(err)
+	}
+	return said.Findings, out
+}
+
+// markedLine finds "file.go:12" of a comment in testdata/troubles.
+func markedLine(t *testing.T, mark string) string {
+	t.Helper()
+	files, _ := filepath.Glob("testdata/troubles/*.go")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(data), "\n") {
+			if strings.HasSuffix(line, "// "+mark) {
+				return fmt.Sprintf("%s:%d", filepath.Base(file), i+1)
+			}
+			// The marked statement may be the next line's, as of a select.
+		}
+	}
+	t.Fatalf("no line is marked %q", mark)
+	return ""
+}
+
+func (tr trouble) check(t *testing.T, exe string, beside ...string) {
+	pid := startTroubles(t, exe, append(beside, tr.name)...)
+	found, out := checkOf(t, 3, pid)
+	for _, want := range tr.finds {
+		line := ""
+		if want[2] != "" {
+			line = markedLine(t, want[2])
+		}
+		ok := false
+		for _, f := range found {
+			ok = ok || f.Check == want[0] && strings.Contains(f.What, want[1]) && strings.Contains(f.Where+" "+strings.Join(f.Evidence, " "), line)
+		}
+		if !ok {
+			t.Errorf("no finding of %s with %q at %s in\n%s", want[0], want[1], line, out)
+		}
+	}
+	for _, f := range found {
+		ok := false
+		for _, want := range tr.finds {
+			ok = ok || f.Check == want[0]
+		}
+		if !ok {
+			t.Errorf("%s finds, too: %s: %s", f.Check, f.What, f.Where)
+		}
+	}
+}
+
+// TestTroubles has each trouble told by name and place, and nothing else, alone and beside busy, healthy goroutines.
+func TestTroubles(t *testing.T) {
+	needAttach(t)
+	exe := buildTroubles(t, "local")
+	for _, tr := range allTroubles {
+		t.Run(tr.name, func(t *testing.T) {
+			t.Parallel()
+			tr.check(t, exe)
+		})
+		t.Run(tr.name+"-beside-healthy", func(t *testing.T) {
+			t.Parallel()
+			tr.check(t, exe, healthy...)
+		})
+	}
+}
+
+// TestTroublesOfReleases has those that depend on the runtime and the compiler most told in programs of other releases, and in code that isn't optimised.
+func TestTroublesOfReleases(t *testing.T) {
+	needAttach(t)
+	for _, toolchain := range append([]string{"unoptimised"}, releases...) {
+		if toolchain == "local" {
+			continue
+		}
+		var exe string
+		if toolchain == "unoptimised" {
+			exe = buildTroubles(t, "local", "-gcflags=all=-N -l")
+		} else {
+			exe = buildTroubles(t, toolchain)
+		}
+		for _, tr := range allTroubles {
+			switch tr.name {
+			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "forgotten-done", "cond", "full", "group", "spin", "context":
+				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
+					t.Parallel()
+					tr.check(t, exe)
+				})
+			}
+		}
+		t.Run(toolchain+"-healthy", func(t *testing.T) {
+			t.Parallel()
+			checkOf(t, 0, startTroubles(t, exe, healthy...))
+		})
+	}
+}
+
+// TestHealthy has nothing found in healthy programs.
+func TestHealthy(t *testing.T) {
+	needAttach(t)
+	exe := buildTroubles(t, "local")
+	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:]}...) {
+		t.Run(strings.Join(names, "-"), func(t *testing.T) {
+			t.Parallel()
+			_, out := checkOf(t, 0, startTroubles(t, exe, names...))
+			if !strings.Contains(out, "nothing found; checked: deadlock, ") {
+				t.Errorf("it doesn't say so:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestTwoTroubles has both told.
+func TestTwoTroubles(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), append(healthy, "abba", "full", "leak")...)
+	found, out := checkOf(t, 3, pid)
+	seen := map[string]int{}
+	for _, f := range found {
+		seen[f.Check]++
+	}
+	if len(found) != 3 || seen["deadlock"] != 1 || seen["full-queue"] != 1 || seen["blocked-forever"] != 1 || found[0].Severity != "critical" {
+		t.Errorf("not the three, the worst first:\n%s", out)
+	}
+}

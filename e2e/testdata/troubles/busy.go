@@ -1,0 +1,110 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+var (
+	flag    atomic.Bool
+	garbage [64][]byte
+	ballast [][]byte
+	never   = make(chan int)
+)
+
+func init() {
+	troubles["spin"] = func() { go spin() }
+	troubles["spin-select"] = func() { go poll(make(chan int)) }
+	troubles["growing"] = func() {
+		for range [20]int{} {
+			go subscribe(never)
+		}
+		go func() {
+			for {
+				time.Sleep(waits / 4)
+				go subscribe(never)
+			}
+		}()
+		time.Sleep(waits)
+	}
+	troubles["collector"] = func() {
+		debug.SetGCPercent(5)
+		keepTrees()
+		go churn()
+	}
+	troubles["limit"] = func() {
+		debug.SetMemoryLimit(48 << 20)
+		for range [40]int{} {
+			ballast = append(ballast, make([]byte, 1<<20))
+		}
+		go churn()
+		time.Sleep(5 * waits)
+	}
+	troubles["threads"] = func() {
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		fd := int(r.Fd())
+		for range [150]int{} {
+			go blockingRead(fd)
+		}
+		time.Sleep(5 * waits)
+		kept = append(kept, r, w)
+	}
+}
+
+//go:noinline
+func spin() {
+	for !flag.Load() { // spin: runs here
+	}
+}
+
+//go:noinline
+func poll(c chan int) {
+	for {
+		select { // spin-select: runs here
+		case <-c:
+			return
+		default:
+		}
+	}
+}
+
+//go:noinline
+func subscribe(c chan int) {
+	<-c // growing: waits here
+}
+
+type tree struct{ left, right *tree }
+
+func grow(n int) *tree {
+	if n == 0 {
+		return nil
+	}
+	return &tree{grow(n - 1), grow(n - 1)}
+}
+
+var forest *tree
+
+func keepTrees() { forest = grow(19) }
+
+//go:noinline
+func churn() {
+	var mu sync.Mutex
+	for i := 0; ; i++ {
+		mu.Lock()
+		garbage[i%64] = make([]byte, 64<<10)
+		mu.Unlock()
+	}
+}
+
+//go:noinline
+func blockingRead(fd int) {
+	var b [1]byte
+	syscall.Read(fd, b[:]) // threads: waits here
+}

@@ -1,0 +1,302 @@
+--- The checks of `ri check` that compare looks: leaks, goroutines that spin, the collector, the memory limit, threads.
+
+local locks = require("checks_locks")
+local waits = require("waits")
+local runtime = require("runtime")
+local words = require("words")
+
+-- How often, and for how long in all, running goroutines are looked for between the two looks.
+local samples = 10
+
+-- key tells groups of goroutines apart that come from the same place and wait at the same place.
+local function key(g)
+  local frame = locks.frame(g)
+  return (g.created_by and g.created_by.func .. ":" .. g.created_by.line or "?") .. "\n" .. g.status .. g.wait_reason .. "\n"
+    .. (frame and frame.func .. ":" .. frame.line or "?")
+end
+
+-- counts gives how many goroutines there are of each kind.
+local function counts(groups)
+  local out = {}
+  for _, g in ipairs(groups) do
+    local k = key(g)
+    local c = out[k] or { count = 0, groups = {} }
+    out[k] = c
+    c.count = c.count + g.count
+    c.groups[#c.groups + 1] = g
+    if g.wait then c.wait = math.max(c.wait or 0, g.wait) end
+  end
+  return out
+end
+
+-- running gives the goroutines that the Ps run, by their numbers.
+local function running()
+  local out, ps = {}, 0
+  for p in runtime.processors() do
+    ps = ps + 1
+    pcall(function() -- it changes while it is read
+      local m = runtime.at(p.m, "runtime.m")
+      local g = m and runtime.at(m.curg, "runtime.g")
+      if g then out[g.goid] = true end
+    end)
+  end
+  return out, ps
+end
+
+-- meter reads what the collector has counted.
+local function meter()
+  local work = ri.var "runtime.work"
+  local out = { cycles = ri.var "runtime.memstats".numgc, phase = ri.var "runtime.gcphase", now = runtime.nanotime() }
+  if runtime.has(work, "cpuStats") then
+    local cpu = work.cpuStats
+    local fields = { "gcTotalTime", "GCTotalTime" }
+    out.gc = runtime.first(cpu, unpack(fields))
+    out.idle = runtime.first(cpu, "idleTime", "IdleTime")
+    out.gcidle = runtime.first(cpu, "gcIdleTime", "GCIdleTime")
+    out.total = runtime.first(cpu, "totalTime", "TotalTime")
+  end
+  return out
+end
+
+--- Notes what the checks compare, in the first look.
+-- @param l table, the look
+local function first(l)
+  l.meters = { meter() }
+  l.kinds = { counts(l.groups) }
+end
+
+--- Looks between the first look and the second, without a stop.
+-- @param l table, the look
+local function between(l)
+  l.ran, l.rounds = {}, 0
+  for i = 1, samples do
+    ri.again(l.seconds / samples, "live")
+    local now, ps = running()
+    l.ps, l.rounds = ps, l.rounds + 1
+    for id in pairs(now) do l.ran[id] = (l.ran[id] or 0) + 1 end
+    if i == samples / 2 or i == samples then
+      l.kinds[#l.kinds + 1] = counts(ri.stacks())
+    end
+  end
+  l.meters[2] = meter()
+  -- Where those are that ran all the time: looked at in short stops, of which there are none otherwise.
+  l.hot = {}
+  local hot = false
+  for id, n in pairs(l.ran) do
+    if n >= l.rounds - 1 then
+      l.hot[id], hot = {}, true
+    end
+  end
+  if hot then
+    for _ = 1, 6 do
+      ri.again(0.015, "stopped")
+      local found = {}
+      for g in ri.goroutines() do
+        if l.hot[g.id] and (g.status == "running" or g.status == "runnable") then
+          local ok, frames = pcall(ri.stack, g, 64)
+          if ok and #frames > 0 then found[#found + 1] = { g.id, frames, g.created_by } end
+        elseif l.hot[g.id] then
+          l.hot[g.id].waited = true
+        end
+      end
+      ri.again(0, "live")
+      for _, f in ipairs(found) do table.insert(l.hot[f[1]], f) end
+    end
+  end
+end
+
+local function leaks(l)
+  if not l.second then return nil, "it needs two looks: --interval 10s, of a running process" end
+  local out = {}
+  local a, b, c = l.kinds[1], l.kinds[2], l.kinds[3]
+  for k, was in pairs(a) do
+    local mid, now = b[k], c[k]
+    local g = was.groups[1]
+    if mid and now and g.status == "waiting" and g.wait_reason ~= "IO wait" and not was.groups[1].told then
+      local grew = now.count - was.count
+      local steady = mid.count > was.count and now.count > mid.count and was.count >= 5 and grew >= 5
+      local stay, seen = true, 0
+      for _, group in ipairs(was.groups) do
+        for _, id in ipairs(group.ids) do
+          if stay and seen < 1000 then
+            seen = seen + 1
+            stay = l.still(id) and not (l.blocked_ids and l.blocked_ids[id])
+          end
+        end
+      end
+      if steady and stay then
+        local frame = locks.frame(g)
+        out[#out + 1] = {
+          severity = "warning",
+          what = ("goroutine leak suspected: %d goroutines wait in the same place, %d more than %s ago, and none of them has gone on"):format(now.count, grew, ri.duration(l.params.interval)),
+          where = frame and ("%s (%s)"):format(frame.func, waits.short(frame)) or nil,
+          evidence = {
+            ("%s: %d, then %d, then %d"):format(g.wait_reason, was.count, mid.count, now.count),
+            g.created_by and ("created by %s at %s"):format(g.created_by.func, waits.short(g.created_by)) or "where they were created is not recorded",
+            was.wait and ("the longest waits for at least %s"):format(ri.duration(math.floor(was.wait * 1000) * 1000000)) or "ages are not recorded: no collection has found them waiting yet",
+            "goroutines " .. locks.list(g.ids),
+            "suspected, not certain: they may be wanted, and go on later",
+          },
+          goroutines = g.ids, next = "look again with a longer --interval; what should end them?",
+        }
+      end
+    end
+  end
+  table.sort(out, function(x, y) return x.what > y.what end)
+  return out
+end
+
+-- region finds out whether all of a goroutine's stacks lie in one place: the same callers, and one function in which it goes round.
+local function region(looks)
+  local common = 64
+  local reversed = {}
+  for i, f in ipairs(looks) do
+    local r = {}
+    for k = #f[2], 1, -1 do r[#r + 1] = f[2][k] end
+    reversed[i] = r
+  end
+  for i = 2, #reversed do
+    local n = 0
+    for k = 1, math.min(#reversed[1], #reversed[i]) do
+      local x, y = reversed[1][k], reversed[i][k]
+      if x.func ~= y.func or x.pc ~= y.pc then break end
+      n = k
+    end
+    common = math.min(common, n)
+  end
+  if #reversed == 1 then return nil end
+  local low, high, func, line
+  local beneath = 0 -- stacks that go on in the runtime
+  for _, r in ipairs(reversed) do
+    local f = r[common + 1]
+    if f and f.func:find("^runtime%.") then beneath = beneath + 1 end
+  end
+  -- A loop around a select with a default, or around another call of the runtime.
+  if beneath == #reversed and common > 0 then
+    local f = reversed[1][common]
+    return { func = f.func, frame = f, size = 0 }
+  end
+  for _, r in ipairs(reversed) do
+    local f = r[common + 1] or r[common]
+    if not f then return nil end
+    if func and f.func ~= func then return nil end
+    func, line = f.func, f
+    low, high = math.min(low or f.pc, f.pc), math.max(high or f.pc, f.pc)
+  end
+  return { func = func, frame = line, size = high - low }
+end
+
+local function spins(l)
+  if not l.second then return nil, "it needs two looks, of a running process" end
+  local out, busy = {}, 0
+  for id, looks in pairs(l.hot) do
+    if not looks.waited and #looks >= 4 then
+      local r = region(looks)
+      if r and r.size <= 512 and not r.func:find("^runtime%.") then
+        busy = busy + 1
+        local from = looks[1][3]
+        out[#out + 1] = {
+          severity = "warning", id = id, goroutines = { id },
+          what = "a goroutine spins: it has run all the time in one place, and waited for nothing",
+          where = ("goroutine %s in %s (%s)"):format(tostring(id), r.func, waits.short(r.frame)),
+          evidence = {
+            ("it ran in %d of %d looks over %s, and in %d more, always within %d bytes of code of that function"):format(l.ran[id], l.rounds, ri.duration(l.params.interval), #looks, r.size),
+            from and ("created by %s at %s"):format(from.func, waits.short(from)) or nil,
+            "whether it is a long calculation or an endless loop memory doesn't tell",
+          },
+          next = "what does the loop there wait for, and can it come?",
+        }
+      end
+    end
+  end
+  table.sort(out, function(a, b) return ri.cmp(a.id, b.id) < 0 end)
+  for _, f in ipairs(out) do f.id = nil end
+  if busy >= l.ps and busy > 0 then
+    table.insert(out, 1, {
+      severity = "critical", what = ("all Ps are busy: %d goroutines that spin take all %d, so others hardly run"):format(busy, l.ps),
+      where = "GOMAXPROCS", evidence = { "see the findings about each of them" }, next = "ri run scheduler shows who waits to run",
+    })
+  end
+  return out
+end
+
+local function collector(l)
+  if not l.second then return nil, "it needs two looks, of a running process" end
+  local a, b = l.meters[1], l.meters[2]
+  local cycles = b.cycles - a.cycles
+  local seconds = (b.now - a.now) / 1e9
+  local out = {}
+  local share
+  if a.total and b.total and b.total > a.total then
+    -- What idle Ps marked would not have been done by anybody else.
+    share = (b.gc - a.gc - ((b.gcidle or 0) - (a.gcidle or 0))) / (b.total - a.total)
+  end
+  if cycles >= 3 and share and share >= 0.25 then
+    out[1] = {
+      severity = "warning", what = ("the collector runs all the time: %d cycles in %s, %.0f %% of all CPU time"):format(cycles, ri.duration(math.floor(seconds * 100) * 10000000), 100 * share),
+      where = "runtime", evidence = {
+        ("%.0f cycles a second; share of the CPU time of all Ps, without what idle ones did"):format(cycles / seconds),
+        ("since the start: %.1f %%"):format(100 * ri.var "runtime.memstats".gc_cpu_fraction),
+      },
+      next = "ri run gc: is GOGC low, or a memory limit reached? ri run heap: what is allocated?",
+    }
+  end
+  return out
+end
+
+local function limit()
+  local c = ri.var "runtime.gcController"
+  if not runtime.has(c, "memoryLimit") or ri.cmp(c.memoryLimit, 2 ^ 62) > 0 then return {} end
+  local limiter = runtime.var "runtime.gcCPULimiter"
+  local limited = limiter and limiter.enabled
+  local used = c.mappedReady / c.memoryLimit
+  local live = c.heapMarked / c.memoryLimit
+  if not (limited or used >= 0.95 and live >= 0.7) then return {} end
+  return { {
+    severity = "warning", what = ("memory limit reached: %s of %s (GOMEMLIMIT)"):format(words.bytes(c.mappedReady), words.bytes(c.memoryLimit)),
+    where = "runtime", evidence = {
+      ("the last collection found %s alive, %.0f %% of the limit"):format(words.bytes(c.heapMarked), 100 * live),
+      limited and "the collector is held back, to leave half of the CPU time to the program: the limit will be passed" or "the collector runs more often the closer the heap comes to the limit",
+    },
+    next = "ri run heap: what is alive? or raise GOMEMLIMIT",
+  } }
+end
+
+local function threads(l)
+  local n, groups = 0, {}
+  for _, g in ipairs(l.groups) do
+    if g.status == "syscall" then
+      local stay = 0
+      for _, id in ipairs(g.ids) do
+        if l.still(id) then stay = stay + 1 end
+      end
+      if stay > 0 then
+        n = n + stay
+        groups[#groups + 1] = { g = g, n = stay }
+      end
+    end
+  end
+  if n < 100 then return {} end
+  table.sort(groups, function(a, b) return a.n > b.n end)
+  local g = groups[1].g
+  local frame = locks.frame(g)
+  return { {
+    severity = "warning", what = ("too many threads: %d are blocked in system calls or C"):format(n),
+    where = frame and ("%s (%s)"):format(frame.func, waits.short(frame)) or nil,
+    evidence = {
+      ("%d of them in the same place, such as goroutines %s; %s"):format(groups[1].n, locks.list(g.ids), l.waited(g.ids[1])),
+      locks.created(l, g.ids[1]),
+      "each takes a thread of the system for itself; the program dies at 10,000",
+    },
+    goroutines = g.ids, next = "limit how many run at once (a semaphore), or give them a deadline",
+  } }
+end
+
+return {
+  { name = "goroutine-leak", run = leaks },
+  { name = "spinning", run = spins },
+  { name = "collector", run = collector },
+  { name = "memory-limit", run = limit },
+  { name = "threads", run = threads },
+  first = first, between = between,
+}

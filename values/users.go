@@ -1,0 +1,119 @@
+package values
+
+import (
+	"strings"
+
+	"ri/symbols/flow"
+)
+
+// Wanted is a channel or WaitGroup, and what somebody would have to do with it: "send", "receive" or "done".
+type Wanted struct {
+	Addr uint64
+	Kind string
+}
+
+// User is a goroutine of which a function on the stack, or one that such a function calls, does what is wanted, as far as the code tells.
+type User struct {
+	ID      int64
+	Certain bool // it is that very channel; else it may be, since which one it is can't be told
+}
+
+// maxMembers is how many goroutines of a group are looked at one by one.
+const maxMembers = 256
+
+// Users finds for each of wanted the goroutines that may do what is wanted. Goroutines in system calls and those that wait count too.
+func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]User, error) {
+	if s.uses == nil {
+		if _, err := s.program(); err != nil {
+			return nil, err
+		}
+		s.uses = flow.New(s.file, 0).Uses()
+	}
+	out := make([][]User, len(wanted))
+	for _, group := range groups {
+		type frameUses struct {
+			uses  []flow.Use
+			known bool
+		}
+		found := map[uint64]frameUses{} // by PC
+		for i := range group.Frames {
+			f := &group.Frames[i]
+			if f.Inlined || strings.HasPrefix(f.Func, "runtime.") {
+				continue
+			}
+			if check != nil {
+				check()
+			}
+			if uses, _, known := s.uses.UsesAt(f.at - s.bias); len(uses) > 0 || !known {
+				found[f.PC] = frameUses{uses, known}
+			}
+		}
+		if len(found) == 0 {
+			continue
+		}
+		for i, addr := range group.addrs {
+			if i >= maxMembers {
+				break
+			}
+			g, err := s.goroutineAt(addr)
+			if err != nil || g == nil {
+				continue
+			}
+			frames, _ := g.unwind(0)
+			state := make([]uint8, len(wanted)) // 1: may, 2: does
+			for i := range frames {
+				f := &frames[i]
+				u, ok := found[f.PC]
+				if !ok || f.Inlined {
+					continue
+				}
+				_, at, _ := s.uses.UsesAt(f.at - s.bias)
+				own := !s.isStandard(f.Func)
+				for k, w := range wanted {
+					if !u.known && own {
+						state[k] = max(state[k], 1)
+					}
+					for _, use := range u.uses {
+						if use.Kind != w.Kind {
+							continue
+						}
+						word, ok := uint64(0), false
+						if at != nil {
+							word, ok = s.evaluate(use.What, at, f.CFA)
+						}
+						switch {
+						case ok && word == w.Addr:
+							state[k] = 2
+						case !ok && own:
+							state[k] = max(state[k], 1)
+						}
+					}
+				}
+			}
+			for k := range wanted {
+				if state[k] > 0 {
+					out[k] = append(out[k], User{g.ID, state[k] == 2})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// isStandard tells whether a function is of the standard library, which uses no channel of the program's that it wasn't given.
+func (s *Space) isStandard(function string) bool {
+	path := function
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		if j := strings.IndexByte(path[i:], '.'); j >= 0 {
+			path = path[:i+j]
+		}
+	} else if j := strings.IndexByte(path, '.'); j >= 0 {
+		path = path[:j]
+	}
+	first, _, _ := strings.Cut(path, "/")
+	main, _ := s.file.MainModule()
+	if path == "main" || strings.Contains(first, ".") || main != "" && (path == main || strings.HasPrefix(path, main+"/")) {
+		return false
+	}
+	return true
+}
