@@ -10,7 +10,7 @@ import (
 
 // drawings are the pictures of a page: reduced here to what can be drawn, drawn by page.js.
 //
-// The recipes and columns that they are made of: goroutines (count, stack: innermost frame first, "function file:line"), heap (type, count, bytes),
+// The recipes and columns that they are made of: goroutines (count, stack: innermost frame first, "function file:line"), heap (type, count, bytes, share),
 // locks (name, address, holder, waiters).
 type drawings struct {
 	Stacks *frame  `json:"stacks"`
@@ -128,6 +128,8 @@ type share struct {
 	Name  string `json:"name"`
 	Count int64  `json:"count"`
 	Bytes int64  `json:"bytes"`
+
+	Percent float64 `json:"percent"` // of the whole heap, of which the recipe gives the largest types only
 }
 
 const mostShares = 30
@@ -136,7 +138,8 @@ func heapShares(rows []instruments.Row) []share {
 	var list []share
 	for _, row := range rows {
 		name, _ := get(row, "type").(string)
-		list = append(list, share{instruments.Printable(name), whole(row, "count"), whole(row, "bytes")})
+		percent, _ := get(row, "share").(float64)
+		list = append(list, share{instruments.Printable(name), whole(row, "count"), whole(row, "bytes"), percent})
 	}
 	slices.SortStableFunc(list, func(a, b share) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	if len(list) <= mostShares {
@@ -146,6 +149,7 @@ func heapShares(rows []instruments.Row) []share {
 	for _, s := range list[mostShares:] {
 		rest.Count += s.Count
 		rest.Bytes += s.Bytes
+		rest.Percent += s.Percent
 	}
 	return append(list[:mostShares:mostShares], rest)
 }

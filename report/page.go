@@ -117,6 +117,10 @@ func (p *page) add(a instruments.Attempt) {
 		return
 	}
 	r := a.Result
+	if r.Err != nil && len(r.Rows) == 0 && strings.HasPrefix(r.Err.Error(), "needs ") { // one of several parameters, say
+		p.Skipped = append(p.Skipped, skipped{a.Recipe.Name, r.Err.Error()})
+		return
+	}
 	if r.Err != nil {
 		s.failed = r.Err.Error()
 	}

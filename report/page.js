@@ -155,11 +155,11 @@ function drawStacks(root) {
 // ---- heap by type
 
 function drawHeap(list) {
-  const total = list.reduce((sum, s) => sum + s.bytes, 0), largest = Math.max(...list.map((s) => s.bytes), 1);
+  const largest = Math.max(...list.map((s) => s.bytes), 1);
   const bars = reveal("drawing-heap").querySelector(".bars");
   for (const s of list) {
     bars.append(make("div", null, make("span", { class: "name" }, s.name), make("span", { class: "track" }, make("span", { class: "bar", style: `width:${100 * s.bytes / largest}%` })),
-      make("span", { class: "figure" }, `${size(s.bytes)} · ${number(s.count)} · ${(100 * s.bytes / Math.max(total, 1)).toFixed(1)} %`)));
+      make("span", { class: "figure" }, `${size(s.bytes)} · ${number(s.count)} · ${s.percent.toFixed(1)} %`)));
   }
 }
 
