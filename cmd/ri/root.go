@@ -69,6 +69,7 @@ func newRoot() *rootCommand {
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o), newWatch(o), newDoctor(o), newVersion(o), newCrash(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newDiff(o), newTop(o), newShell(o), newAttach(o))
+	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return instruments.Usagef("%w%s (ri %s --help lists the flags)", err, nearFlags(cmd, err), cmd.Name())
 	})

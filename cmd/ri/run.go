@@ -9,6 +9,7 @@ import (
 )
 
 func newRun(o *options) *cobra.Command {
+	showLua := false
 	cmd := &cobra.Command{
 		Use:   "run RECIPE [PARAMETER=VALUE ...] -p PID",
 		Short: "run a recipe, or an instrument file, on a target",
@@ -28,6 +29,9 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 			if err != nil {
 				return err
 			}
+			if showLua {
+				return o.withOutput(func(out *instruments.Output) error { return instruments.ShowScript(out, c, args[0]) })
+			}
 			plan, err := instruments.Prepare(c, args[0], args[1:], o.look)
 			if err != nil {
 				return err
@@ -37,6 +41,7 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&showLua, "show-lua", false, "print the script behind the recipe, and don't run it")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())

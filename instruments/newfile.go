@@ -1,0 +1,250 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ri/attach"
+	"ri/symbols"
+	"ri/values"
+)
+
+var instrumentName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+// NewInstrument writes NAME.lua, an instrument that runs as it is, and NAME.yaml, a catalogue that names it. With expr it goes through what that stands for in
+// the target, and has the elements' plain fields as columns; without, through goroutines.
+func NewInstrument(ctx context.Context, out *Output, name, expr string, choice TargetChoice) error {
+	if !instrumentName.MatchString(name) {
+		return Usagef("%s: a recipe's name has small letters, digits and hyphens: slow-requests", quoteName(name))
+	}
+	if expr == "" && choice.Given() {
+		return Usagef("a target without an expression: ri new %s --expr main.store.devices -p PID", name)
+	}
+	text := templateOfGoroutines
+	if expr != "" {
+		s, _, err := explore("new", Look{}, choice)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if text, err = s.template(ctx, expr); err != nil {
+			return Refused(err)
+		}
+	}
+	script, catalogue := name+".lua", name+".yaml"
+	entry := fmt.Sprintf("# ri run %s --recipes %s -p PID; in ~/.config/ri/recipes.d, with the file beside it, ri run %s will do.\n%s: {instrument: %s}\n", name, catalogue, name, name, script)
+	for _, f := range []struct{ path, text string }{{script, text}, {catalogue, entry}} {
+		if err := writeNew(f.path, f.text); err != nil {
+			return Refused(err)
+		}
+	}
+	if err := out.WriteText(fmt.Sprintf("wrote %s and %s\n  ri lint %s            checks it, without a target\n  ri run ./%s -p PID    runs it\n  ri run %s --recipes %s -p PID\n",
+		script, catalogue, script, script, name, catalogue)); err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s is there already: give another name, or remove it", path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, unwrapPath(err))
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+const templateOfGoroutines = `-- What this instrument is for, in a sentence.
+
+return {
+  title = "goroutines that wait, and where",
+  category = "target",
+  description = [[
+What a row is, and what the numbers mean. This text is what ri show prints.]],
+  params = {
+    { name = "limit", type = "int", default = 20, min = 1, help = "rows shown" },
+  },
+  columns = {
+    { name = "id", type = "int" },
+    { name = "status" },
+    { name = "func", help = "the innermost function" },
+  },
+  run = function(p)
+    -- One walker: this one goes through goroutines. Others: ri.pairs(ri.var 'main.store'.devices), ri.linked(head, 'next'),
+    -- ri.find 'server.Client'. docs/lua.md has all.
+    local shown = 0
+    for g in ri.goroutines() do
+      if shown == p.limit then break end
+      shown = shown + 1
+      local frames = g:stack(1)
+      ri.emit { id = g.id, status = g.status, func = frames[1] and frames[1].func }
+    end
+  end,
+}
+`
+
+// maxColumns is how many fields a template shows.
+const maxColumns = 6
+
+// template is an instrument that goes through what an expression stands for.
+func (s *Session) template(ctx context.Context, expr string) (string, error) {
+	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return "", err
+	}
+	defer view.Close()
+	v, err := s.Space(view).Eval(expr)
+	if err != nil {
+		return "", err
+	}
+	for v.Type.Kind == reflect.Pointer || v.Type.Kind == reflect.Interface {
+		inner, err := v.Elem()
+		if err != nil {
+			if !errors.Is(err, values.ErrNil) {
+				return "", fmt.Errorf("%s: %w", expr, err)
+			}
+			return "", fmt.Errorf("%s is nil just now: name what it is to point to", expr)
+		}
+		v = inner
+	}
+	elem := v.Type
+	loop, column := "local v = ri.eval(p.expr)", ""
+	switch v.Type.Kind {
+	case reflect.Slice, reflect.Array:
+		loop, column, elem = "for index, v in ri.pairs(ri.eval(p.expr)) do", "index", v.Type.Elem()
+	case reflect.Map:
+		loop, column, elem = "for key, v in ri.pairs(ri.eval(p.expr)) do", "key", v.Type.Elem()
+	case reflect.Struct:
+		if slices.Contains([]string{"sync.Map", "container/list.List"}, v.Type.Name) { // lib/ has a walker
+			loop, column, elem = "for key, v in ri.pairs(ri.eval(p.expr)) do", "key", nil
+		}
+	default:
+		return "", fmt.Errorf("%s is a %s: name a struct, slice, array or map", expr, v.Type.Name)
+	}
+	for elem != nil && elem.Kind == reflect.Pointer && elem.Elem() != nil {
+		elem = elem.Elem()
+	}
+	var columns, cells []string
+	if column != "" {
+		columns, cells = append(columns, fmt.Sprintf("    { name = %q },\n", column)), append(cells, column+" = "+column)
+	}
+	if elem != nil && elem.Kind == reflect.Struct {
+		for _, f := range elem.Fields() {
+			typ, plain := plainColumn(f.Type)
+			if !plain || len(cells) > maxColumns || f.Name == "_" || f.Name == column {
+				continue
+			}
+			if typ != "" {
+				typ = ColumnType(fmt.Sprintf(", type = %q", string(typ)))
+			}
+			columns = append(columns, fmt.Sprintf("    { name = %q%s },\n", f.Name, typ))
+			cells = append(cells, luaField(f.Name)+" = "+luaDot("v", f.Name))
+		}
+	}
+	if len(cells) < 2 {
+		columns, cells = append(columns, "    { name = \"value\" },\n"), append(cells, "value = v")
+	}
+	body := "    " + loop + "\n      ri.emit { " + strings.Join(cells, ", ") + " }\n    end\n"
+	if column == "" {
+		body = "    " + loop + "\n    ri.emit { " + strings.Join(cells, ", ") + " }\n"
+	}
+	return fmt.Sprintf(`-- What this instrument is for, in a sentence. It was made for %s, a %s.
+
+return {
+  title = %q,
+  category = "target",
+  description = [[
+What a row is, and what the numbers mean. This text is what ri show prints.]],
+  params = {
+    { name = "expr", type = "expr", default = %q, help = "what to go through" },
+  },
+  columns = {
+%s  },
+  run = function(p)
+%s  end,
+}
+`, expr, v.Type.Name, "what is in "+expr, expr, strings.Join(columns, ""), body), nil
+}
+
+// plainColumn tells whether a field is shown as it is, and the type of its column.
+func plainColumn(t *symbols.Type) (ColumnType, bool) {
+	switch t.Kind {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if t.Name == "time.Duration" {
+			return ColumnDuration, true
+		}
+		return ColumnInt, true
+	case reflect.Float32, reflect.Float64:
+		return ColumnFloat, true
+	case reflect.Bool:
+		return ColumnBool, true
+	case reflect.String:
+		return ColumnAny, true
+	}
+	if t.Name == "time.Time" {
+		return ColumnTime, true
+	}
+	return "", false
+}
+
+func luaField(name string) string {
+	if luaName(name) {
+		return name
+	}
+	return fmt.Sprintf("[%q]", name)
+}
+
+func luaDot(v, name string) string {
+	if luaName(name) {
+		return v + "." + name
+	}
+	return fmt.Sprintf("%s[%q]", v, name)
+}
+
+// luaName tells whether Lua takes a Go name behind a dot.
+func luaName(name string) bool {
+	for _, w := range luaWords {
+		if w == name {
+			return false
+		}
+	}
+	return lastWord.FindString(name) == name
+}
+
+// ShowScript writes the script behind a recipe.
+func ShowScript(out *Output, c *Catalogue, name string) error {
+	r, err := findRecipe(c, name)
+	if err != nil {
+		return Usage(err)
+	}
+	s, err := r.Script(c)
+	if err != nil {
+		return Usage(err)
+	}
+	if out.Format == Table {
+		err = out.WriteText(s.Source)
+	} else {
+		err = out.WriteDocument(Row{{"recipe", r.Name}, {"instrument", r.Instrument}, {"source", s.Source}})
+	}
+	if err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+// LuaAPI writes Annotations.
+func LuaAPI(out *Output) error {
+	if err := out.WriteText(Annotations()); err != nil {
+		return err
+	}
+	return out.Commit()
+}
