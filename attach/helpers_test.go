@@ -124,7 +124,8 @@ func (p *program) read() facts {
 	p.t.Helper()
 	line, err := p.out.ReadBytes('\n')
 	if err != nil {
-		p.t.Fatalf("the target says nothing more: %v", err)
+		p.cmd.Wait()
+		p.t.Fatalf("the target says nothing more: %v, %v\n%.3000s", err, p.cmd.ProcessState, p.stderr.String())
 	}
 	var f facts
 	if err := json.Unmarshal(line, &f); err != nil {

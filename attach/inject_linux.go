@@ -28,17 +28,20 @@ import (
 //  4. PTRACE_SYSCALL lets it run from stop to stop: into the call, out of it (there is the result), into rt_sigreturn, out of it. Then it
 //     stands where it stood.
 //
-// What stays: the page, whose beginning says what it is, and which the next injection uses again.
+// What stays: the page, which says what it is, and which the next injection uses again.
 
 // ErrInject: no system call can be injected. It is wrapped with the reason.
 var ErrInject = errors.New("no system call can be made in the process")
 
 const (
-	frameBelow = 32 << 10 // of the frame's page, down to the end of the stack's mapping: for a handler that runs on this stack
-	frameRoom  = 16 << 10 // the largest frame
+	frameBelow = 16 << 10 // of the frames, down to the end of the stack's mapping: for a handler that runs on this stack
+	frameRoom  = 12 << 10 // the largest frame
+	frameSlots = 4        // places for one
 	frameAbove = 16 << 10 // up to what the stack has reached
 	redZone    = 128
-	frameText  = "ri: signal frame of an injected system call; unused"
+	frameText  = "ri: signal frame of an injected system call, " // and one of:
+	frameTaken = "in use"
+	frameDone  = "unused"
 
 	injectionStep = time.Second // the longest wait for a stop: the calls that are injected don't sleep
 )
@@ -155,7 +158,10 @@ func (in *injector) check(tid int) error {
 
 // place finds memory for the frame: part of the main thread's stack that has never been used or, for the main thread itself, that lies
 // below its stack pointer.
-func (in *injector) place(tid int, sp uint64) (uint64, error) {
+//
+// A thread whose injection was cut off by a kill may not have come back yet, since it had no CPU. Its frame must last: a place that was
+// left in use is taken last, and only if no thread's stack pointer lies there.
+func (in *injector) place(t *tracer, tid int, sp uint64) (uint64, error) {
 	maps, err := in.process.Mappings()
 	if err != nil {
 		return 0, err
@@ -164,20 +170,40 @@ func (in *injector) place(tid int, sp uint64) (uint64, error) {
 		if m.Path != "[stack]" || !m.Read || !m.Write {
 			continue
 		}
-		at := m.Start + frameBelow
-		limit := at + frameRoom + frameAbove
-		free := limit <= m.End
-		if err := in.residency.each(m.Start, min(limit, m.End), func(r pageRegion) {
-			if r.start < at || r.end > at+frameRoom || !in.ours(at) {
-				free = false
+		first := m.Start + frameBelow
+		slots := first + frameSlots*frameRoom
+		var resident [frameSlots]bool
+		free := slots+frameAbove <= m.End
+		if err := in.residency.each(m.Start, min(slots+frameAbove, m.End), func(r pageRegion) {
+			for page := r.start; page < r.end; page += PageSize {
+				if page < first || page >= slots {
+					free = false
+					return
+				}
+				resident[(page-first)/frameRoom] = true
 			}
 		}); err != nil {
 			return 0, err
 		}
-		if free {
-			return at, nil
+		var best uint64
+		bestState := 0
+		for i := range resident {
+			at := first + uint64(i)*frameRoom
+			state := 1 + in.stateOf(at, resident[i]) // 0: not ours at all
+			if state == 0 {
+				free = false
+			}
+			if state > bestState && !standsIn(t, at-redZone, at+frameRoom) {
+				best, bestState = at, state
+			}
 		}
-		at = (sp - redZone - frameRoom) &^ (PageSize - 1)
+		if free {
+			if best == 0 {
+				return 0, fmt.Errorf("%s: a system call that was made in it before has not come back yet; run ri again: %w", in.process.Describe(), ErrInject)
+			}
+			return best, nil
+		}
+		at := (sp - redZone - frameRoom) &^ (PageSize - 1)
 		if tid == in.process.pid && m.Start <= sp && sp < m.End && at > m.Start+frameBelow {
 			return at, nil
 		}
@@ -185,13 +211,34 @@ func (in *injector) place(tid int, sp uint64) (uint64, error) {
 	return 0, fmt.Errorf("%s: the stack of its main thread has no part that has never been used: %w", in.process.Describe(), ErrInject)
 }
 
-// ours tells whether an earlier injection has left its frame there.
-func (in *injector) ours(at uint64) bool {
-	var b [frameMark + len(frameText)]byte
+// stateOf says what an earlier injection has left at a place: 2 done, 1 nothing, 0 one that was cut off, -1 it isn't of an injection.
+func (in *injector) stateOf(at uint64, resident bool) int {
+	if !resident {
+		return 1
+	}
+	var b [frameMark + len(frameText) + len(frameDone)]byte
 	mem := in.process.memory()
 	defer mem.close()
-	n, _ := mem.ReadMemory(b[:], at)
-	return n == len(b) && string(b[frameMark:]) == frameText
+	if n, _ := mem.ReadMemory(b[:], at); n < len(b) {
+		return -1
+	}
+	switch text := string(b[frameMark:]); {
+	case text == frameText+frameDone:
+		return 2
+	case text == frameText+frameTaken:
+		return 0
+	}
+	return -1
+}
+
+// standsIn says whether some thread's stack pointer lies in a range.
+func standsIn(t *tracer, start, end uint64) bool {
+	for i := range t.threads {
+		if sp := t.threads[i].Regs.SP(); start <= sp && sp < end {
+			return true
+		}
+	}
+	return false
 }
 
 // inject has some stopped thread of the process make a system call, and gives its result: of an error, the errno.
@@ -206,7 +253,7 @@ func (in *injector) inject(t *tracer, number uint64, args ...uint64) (uint64, er
 	if err := in.check(tr.tid); err != nil {
 		return 0, err
 	}
-	at, err := in.place(tr.tid, state.regs.Rsp)
+	at, err := in.place(t, tr.tid, state.regs.Rsp)
 	if err != nil {
 		return 0, err
 	}
@@ -217,11 +264,19 @@ func (in *injector) inject(t *tracer, number uint64, args ...uint64) (uint64, er
 	if len(frame) > frameRoom {
 		return 0, fmt.Errorf("the floating-point state of a thread takes %d bytes: %w", len(frame), ErrInject)
 	}
-	copy(frame[frameMark:], frameText)
+	copy(frame[frameMark:], frameText+frameTaken)
 	if err := writeMemory(in.process.tid, at, frame); err != nil {
 		return 0, fmt.Errorf("%s: laying the way back of a system call: %w", in.process.Describe(), err)
 	}
-	return in.run(t, tr, state, at, number, args)
+	result, err := in.run(t, tr, state, at, number, args)
+	if err != nil {
+		return 0, err
+	}
+	_ = writeMemory(in.process.tid, at+frameMark, []byte(frameText+frameDone)) // else the next one takes another place
+	if n := -int64(result); n > 0 && n < 4096 {
+		return 0, unix.Errno(n)
+	}
+	return result, nil
 }
 
 // choose takes a thread that stands where it can be sent away from and brought back.
@@ -275,10 +330,13 @@ func (in *injector) readState(tid int, s *threadState) error {
 	return nil
 }
 
-// run sends the thread through the call and back.
+// run sends the thread through the call and back, and gives what it left in RAX.
 func (in *injector) run(t *tracer, tr *tracee, state *threadState, at, number uint64, args []uint64) (uint64, error) {
 	failed := func(what string, cause error) (uint64, error) {
-		return 0, fmt.Errorf("%s: a system call made by thread %d: %s: %w", in.process.Describe(), tr.tid, what, cause)
+		if errors.Is(cause, ErrExited) {
+			return 0, in.process.exited(nil)
+		}
+		return 0, fmt.Errorf("%s: a system call made by thread %d: %s: %v: %w", in.process.Describe(), tr.tid, what, cause, ErrInject)
 	}
 	if e := ptrace(unix.PTRACE_SETOPTIONS, tr.tid, 0, unix.PTRACE_O_TRACESYSGOOD); e != 0 {
 		return failed("PTRACE_SETOPTIONS", e)
@@ -318,9 +376,6 @@ func (in *injector) run(t *tracer, tr *tracee, state *threadState, at, number ui
 		} else if t.regs.Rip != state.regs.Rip || t.regs.Rsp != state.regs.Rsp || t.regs.Rax != state.regs.Rax {
 			return failed("its registers", fmt.Errorf("it stands at %#x and stood at %#x: %w", t.regs.Rip, state.regs.Rip, ErrInject))
 		}
-	}
-	if n := -int64(result); n > 0 && n < 4096 {
-		return 0, unix.Errno(n)
 	}
 	return result, nil
 }
