@@ -32,6 +32,7 @@ func TestRuntime(t *testing.T) {
 			t.Run("http", p.http)
 			t.Run("sql", p.sql)
 			t.Run("contexts", p.contexts)
+			t.Run("cpu", p.cpu)
 		})
 	}
 }
@@ -370,5 +371,35 @@ func (p *runtimeTarget) contexts(t *testing.T) {
 		if strings.Contains(r.text("context"), "requestKey") {
 			t.Errorf("with cancelled=true there is %v", r)
 		}
+	}
+}
+
+func (p *runtimeTarget) cpu(t *testing.T) {
+	spun := make(chan error, 1)
+	go func() {
+		_, err := request("GET", p.facts["http"]+"/spin?for=3s")
+		spun <- err
+	}()
+	defer func() { <-spun }()
+	folded := filepath.Join(t.TempDir(), "folded")
+	cmd := exec.Command(filepath.Join(bin, "ri"), "run", "cpu", "seconds=2", "hz=500", "-p", fmt.Sprint(p.pid), "--json", "--folded", folded)
+	out, err := cmd.Output()
+	if exit, ok := err.(*exec.ExitError); ok && strings.Contains(string(exit.Stderr), "can't be sampled") {
+		t.Skipf("%s", exit.Stderr)
+	}
+	var result struct {
+		Stops int
+		Rows  []row
+	}
+	if err != nil || json.Unmarshal(out, &result) != nil || result.Stops != 0 {
+		t.Fatalf("%v %d stops %s", err, result.Stops, out)
+	}
+	busy := one(t, result.Rows, "main.busy", func(r row) bool { return r.text("function") == "main.busy" })
+	spin := one(t, result.Rows, "main.spin", func(r row) bool { return r.text("function") == "main.spin" })
+	if busy.number("self_samples") < 10 || spin.number("total_samples") < busy.number("total_samples") || result.Rows[0].text("function") != "main.busy" {
+		t.Errorf("the program spins in main.busy, ri says %v", result.Rows)
+	}
+	if text, err := os.ReadFile(folded); err != nil || !strings.Contains(string(text), ";main.spin;main.busy ") {
+		t.Errorf("folded: %v %s", err, text)
 	}
 }

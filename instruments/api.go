@@ -209,6 +209,8 @@ var api = []Function{
 		`print(ri.target().view)`, "live", GroupProgram},
 	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}", "The program's build information.",
 		`print(ri.buildinfo().settings.GOARCH)`, "amd64", GroupProgram},
+	{"ri.cpu", "({seconds?: number, hz?: int}): {event, kernel: boolean, hz, seconds, samples: int, lost: int, threads: int, stacks: {count: int, frames}[]}", "Samples where the process's threads spend their CPU time, for some seconds (5), hz (99) times in each second of it, without a stop; frames are as ri.stack gives them, those that aren't Go's by the file in brackets.",
+		`for _, s in ipairs(ri.cpu{seconds = 1}.stacks) do print(s.count, s.frames[1].func) end`, "", GroupProgram},
 	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, remote_address, state, receive: int, send: int}, problem?}[], string?", "The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where they can't be had, as of a core, an empty list, and why.",
 		`local all, why = ri.descriptors(); print(#all, why)`, "", GroupProgram},
 	{"ri.polled", "(): value[]", "The netpoller's descriptors that are in use (runtime.pollDesc): fd, who waits (rg, wg), deadlines (rd, wd).",

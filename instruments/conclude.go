@@ -12,6 +12,9 @@ import (
 
 // Conclude writes a result to its output and what is to be said about it to stderr. The error has the exit code, and no text where all is said.
 func (o *Output) Conclude(r *Result) error {
+	if o.progress {
+		fmt.Fprint(o.Stderr, "\r\x1b[K")
+	}
 	for _, line := range r.Log {
 		o.Log(line)
 	}
@@ -87,7 +90,7 @@ func (o *Output) Progress() func(done, total int64, msg string) {
 		if time.Since(last) < 200*time.Millisecond {
 			return
 		}
-		last = time.Now()
+		last, o.progress = time.Now(), true
 		text := thousands(done)
 		if total > 0 {
 			text = fmt.Sprintf("%s of %s (%d %%)", text, thousands(total), 100*done/total)

@@ -24,7 +24,8 @@ type Options struct {
 	Folders []fs.FS       // folders of scripts, in which require looks, in this order
 	Limits  Limits
 	Target  TargetInfo
-	Profile bool // samples are wanted
+	Profile bool        // samples are wanted
+	cpu     *cpuSampler // nil: nothing runs
 	// Descriptors reads the process's open descriptors; nil: there is no process.
 	Descriptors func() ([]attach.Descriptor, error)
 	// Now is the target's clock; nil: this machine's.
@@ -323,6 +324,7 @@ type discard struct{}
 func (discard) Emit(Row) error                { return nil }
 func (discard) Finding(Finding) error         { return nil }
 func (discard) Sample(Sample) error           { return nil }
+func (discard) Sampled(time.Duration)         {}
 func (discard) Log(string)                    {}
 func (discard) Progress(int64, int64, string) {}
 func (discard) Print(string)                  {}

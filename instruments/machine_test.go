@@ -25,6 +25,7 @@ type sink struct {
 func (s *sink) Emit(r Row) error              { s.rows = append(s.rows, r); return nil }
 func (s *sink) Finding(f Finding) error       { s.findings = append(s.findings, f); return nil }
 func (s *sink) Sample(Sample) error           { return nil }
+func (s *sink) Sampled(time.Duration)         {}
 func (s *sink) Log(m string)                  { s.logged = append(s.logged, m) }
 func (s *sink) Progress(int64, int64, string) {}
 func (s *sink) Print(t string)                { s.printed = append(s.printed, t) }

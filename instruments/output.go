@@ -31,6 +31,7 @@ type Output struct {
 	path     string
 	temp     *os.File
 	profiles []profileOutput
+	progress bool // a line of progress stands on the terminal
 	instead  bool // a profile goes to Stdout, in place of the result
 }
 

@@ -101,6 +101,10 @@ func (c *collector) Sample(s Sample) error {
 	return c.add(func(r *Result) { r.Samples = append(r.Samples, s) })
 }
 
+func (c *collector) Sampled(took time.Duration) {
+	_ = c.add(func(r *Result) { r.Sampled = took })
+}
+
 func (c *collector) Finding(f Finding) error {
 	return c.add(func(r *Result) { r.Findings = append(r.Findings, f) })
 }

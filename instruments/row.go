@@ -3,6 +3,7 @@ package instruments
 import (
 	"encoding/base64"
 	"strings"
+	"time"
 )
 
 // Row is what a script emits: names and values in the order of the instrument's
@@ -74,6 +75,7 @@ type Sink interface {
 	Emit(row Row) error
 	Finding(f Finding) error
 	Sample(s Sample) error
+	Sampled(took time.Duration)             // samples were taken for so long
 	Log(msg string)                         // ri.log: to stderr
 	Progress(done, total int64, msg string) // ri.progress; total 0: not known
 	Print(text string)                      // print(...): a line without its newline

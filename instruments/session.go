@@ -33,6 +33,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 		return nil, err
 	}
 	ender, _ := s.Target.(connectionEnder)
+	sampler := cpuSamplerOf(s.Target)
 	res, err := s.transact(ctx, out, p, func() (*Result, *change.Plan, error) {
 		host = nil
 		res, err := s.run(ctx, p, out, func(ctx context.Context, look *look, sink Sink) error {
@@ -48,6 +49,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 					Bulk:        look.wantBulk,
 					MayBulk:     look.mayBulk,
 					Descriptors: descriptorsOf(s.Target),
+					cpu:         sampler,
 					Connections: ender,
 				})
 				if changing != nil {

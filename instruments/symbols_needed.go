@@ -10,7 +10,7 @@ import (
 // withoutSymbols are the functions of ri that work on a program without debug information; all others name
 // variables or types, or read by them.
 var withoutSymbols = []string{
-	"again", "atlimit", "bit", "buildinfo", "cmp", "descriptors", "duration", "emit", "finding", "float", "hex", "int", "json",
+	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "descriptors", "duration", "emit", "finding", "float", "hex", "int", "json",
 	"log", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
 }
 
