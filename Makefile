@@ -2,10 +2,24 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo test check bench needs fuzz clean
+.PHONY: build install dist demo test check bench needs fuzz clean
 
 build: ## one static binary: bin/ri
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
+
+PREFIX ?= /usr/local
+SHARE = $(DESTDIR)$(PREFIX)/share
+
+install: build ## bin/ri, its man pages and completions under PREFIX (/usr/local); DESTDIR goes in front
+	install -D -m 755 bin/ri $(DESTDIR)$(PREFIX)/bin/ri
+	mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	bin/ri man $(SHARE)/man/man1
+	bin/ri completion bash >$(SHARE)/bash-completion/completions/ri
+	bin/ri completion zsh >$(SHARE)/zsh/site-functions/_ri
+	bin/ri completion fish >$(SHARE)/fish/vendor_completions.d/ri.fish
+
+dist: ## static binaries in dist/ with SHA256SUMS, each built twice and compared; arm64 reads cores only, and is untested
+	@./dist.sh
 
 demo: build ## ri at work on a live process that knows nothing of it
 	./examples/demo.sh
@@ -32,4 +46,4 @@ fuzz: ## each fuzz test for a minute
 		echo "== $$pkg $$name"; go test -run='^$$' -fuzz="^$$name$$" -fuzztime=60s $$pkg || exit 1; done; done
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

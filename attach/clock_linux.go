@@ -10,12 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Clock is what targets have that know what time it is for the program now.
-type Clock interface {
-	// Nanotime is CLOCK_MONOTONIC as the target reads it (runtime.nanotime), in nanoseconds; 0 if unknown.
-	Nanotime() int64
-}
-
 // Nanotime implements Clock. A time namespace may shift the target's clock against ours (time_namespaces(7)).
 func (p *Process) Nanotime() int64 {
 	var now unix.Timespec

@@ -105,20 +105,6 @@ func kindOf(path, link string) string {
 	return "file"
 }
 
-// FlagNames are the flags of an open descriptor as open(2) names them.
-func FlagNames(flags int) string {
-	names := []string{[]string{"RDONLY", "WRONLY", "RDWR", "?"}[flags&unix.O_ACCMODE]}
-	for _, f := range []struct {
-		bit  int
-		name string
-	}{{unix.O_APPEND, "APPEND"}, {unix.O_NONBLOCK, "NONBLOCK"}, {unix.O_DIRECT, "DIRECT"}, {unix.O_DSYNC, "DSYNC"}, {unix.O_PATH, "PATH"}, {unix.O_CLOEXEC, "CLOEXEC"}} {
-		if flags&f.bit != 0 {
-			names = append(names, f.name)
-		}
-	}
-	return strings.Join(names, "|")
-}
-
 // socketTables are the kernel's tables of sockets, read when the first socket is asked for.
 type socketTables struct {
 	folder string

@@ -415,15 +415,6 @@ func (in *injector) next(t *tracer, tr *tracee) error {
 	}
 }
 
-// Injector is what stopped views of a live process are.
-type Injector interface {
-	// Inject has a thread of the process make a system call, and gives its result. The error is a unix.Errno if the call itself failed;
-	// it wraps ErrInject if it can't be made, and then nothing has changed.
-	//
-	// Killed at any moment, ri leaves the process whole; whether the call was made isn't known then.
-	Inject(number uint64, args ...uint64) (uint64, error)
-}
-
 // PrepareInject says beforehand, without a stop, why no system call could be injected as far as that can be known, and readies the rest.
 func (p *Process) PrepareInject() error {
 	in, err := newInjector(p)

@@ -13,13 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SnapshotCost is what a snapshot is estimated to cost.
-type SnapshotCost struct {
-	Stop      time.Duration
-	Bytes     int64 // copied
-	Available int64 // memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; of the disk with ViewOptions.Spool; 0 if unknown
-}
-
 const (
 	samplePages = 512                    // copied, without a stop, to learn what a page costs
 	sampleRun   = 64                     // of them side by side, of a bulk copy

@@ -14,9 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DefaultMaxStop is the limit of a stop when ViewOptions gives none.
-const DefaultMaxStop = 100 * time.Millisecond
-
 // aliveInterval is how often a held process is asked whether it was killed.
 const aliveInterval = 5 * time.Millisecond
 

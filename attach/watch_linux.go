@@ -23,41 +23,6 @@ import (
 // A seized thread also stops for each signal that it is to get, so it should be one that gets few: sysmon of the Go
 // runtime, which runs no goroutines and is never preempted by SIGURG. A signal is handed on at once. If ri is killed the kernel detaches, as ever.
 
-// WatchOptions says how to watch.
-type WatchOptions struct {
-	Thread  int           // which is seized
-	MaxHold time.Duration // the longest that a dying process is held
-	Seized  func()        // called once the watch has begun; may be nil
-	// Dying is called while the process is held. Its context ends with the hold.
-	Dying func(ctx context.Context, d Death)
-}
-
-// Death is how a process ended.
-type Death struct {
-	Known  bool        // how; false if it was gone before it could be held
-	Signal unix.Signal // that killed it, 0 if it exited
-	Code   int         // that it exited with
-	OOM    bool        // the kernel took it for want of memory: it was not held
-	Held   time.Duration
-	Cut    bool // the hold came to its limit before Dying was done
-}
-
-// String says it in words: "exit status 2", "killed by SIGKILL".
-func (d Death) String() string {
-	switch {
-	case !d.Known:
-		return "ended, and was gone before it could be held"
-	case d.OOM:
-		return "killed by the kernel for want of memory (SIGKILL, an OOM kill)"
-	case d.Signal != 0:
-		return "killed by " + unix.SignalName(d.Signal)
-	}
-	return fmt.Sprintf("exit status %d", d.Code)
-}
-
-// ErrReplaced: the process has begun another program (exec).
-var ErrReplaced = errors.New("the process runs another program now")
-
 const (
 	watchNap   = 50 * time.Millisecond // if SIGCHLD got lost
 	execCalls  = "59 322"              // execve and execveat, asm/unistd_64.h

@@ -13,20 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Piece is bytes to be written at an address.
-type Piece struct {
-	Addr uint64
-	Data []byte
-}
-
-// Writer is a view whose target can be written: a stopped one.
-type Writer interface {
-	View
-	// WritePieces writes all pieces with one system call (process_vm_writev), so that being killed comes before or after it, and
-	// gives how many bytes were written, in order. Unlike ptrace and /proc/PID/mem the call respects read-only pages: there it ends, with ErrNotMapped.
-	WritePieces(pieces []Piece) (int, error)
-}
-
 // WritePieces implements Writer. There are at most 1,024.
 func (v *stoppedView) WritePieces(pieces []Piece) (int, error) {
 	v.writing.Lock()

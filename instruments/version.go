@@ -6,6 +6,9 @@ import (
 	"runtime/debug"
 )
 
+// SupportedGo are the releases whose programs ri reads; the tests run all of them.
+const SupportedGo = "1.20 to 1.26"
+
 // Version writes which ri this is and what it was built with.
 func Version(out *Output) error {
 	version, revision, delve := "(devel)", "", "none"
@@ -30,15 +33,25 @@ func Version(out *Output) error {
 		if revision != "" {
 			text += " (" + revision + ")"
 		}
-		err = out.WriteText(fmt.Sprintf("%s, built by %s for %s/%s, Delve %s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve))
+		err = out.WriteText(fmt.Sprintf("%s\nbuilt by %s for %s/%s, Delve %s\nreads programs of Go %s for linux/amd64: %s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, SupportedGo, canRead()))
 	} else {
 		err = out.WriteDocument(Row{
 			{"version", version}, {"revision", revision}, {"go", runtime.Version()},
-			{"os", runtime.GOOS}, {"arch", runtime.GOARCH}, {"delve", delve},
+			{"os", runtime.GOOS}, {"arch", runtime.GOARCH}, {"delve", delve}, {"reads_go", SupportedGo}, {"reads_processes", readsProcesses},
 		})
 	}
 	if err != nil {
 		return err
 	}
 	return out.Commit()
+}
+
+// readsProcesses: what stops a process knows amd64 only.
+const readsProcesses = runtime.GOOS == "linux" && runtime.GOARCH == "amd64"
+
+func canRead() string {
+	if readsProcesses {
+		return "processes and cores"
+	}
+	return "cores only, in this build, which is untested"
 }

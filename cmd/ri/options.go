@@ -109,6 +109,11 @@ func (o *options) catalogue() (*instruments.Catalogue, error) {
 	return c, instruments.Usage(err)
 }
 
+// quietCatalogue is catalogue where nobody reads warnings.
+func (o *options) quietCatalogue() (*instruments.Catalogue, []error, error) {
+	return instruments.OpenCatalogue(ri.Files, o.recipes...)
+}
+
 // withOutput gives f an output and makes it appear if f succeeded or has a result nonetheless.
 func (o *options) withOutput(f func(*instruments.Output) error) error {
 	out, err := o.output()

@@ -17,30 +17,67 @@ type rootCommand struct {
 	unknown error // help was asked of what is no command
 }
 
+// help fits a screen of 24 lines and 80 columns; a test says so.
 const help = `ri asks a running Go process what it is doing: nothing to prepare, no restart,
-a stop of a millisecond or two.
+a stop of a millisecond or two. What people do first:
 
-What people do first:
   ri ps                         which Go processes are here
   ri recipes -p PID             what can be asked of one of them
   ri run goroutines -p PID      ask: where are its goroutines, since when
-  ri print main.server -p PID   look at one variable, field or element
+  ri shell -p PID               look around, at a prompt
 
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name 9}} {{.Short}}{{end}}{{end}}
-
-Flags of most commands:
-  -p PID | -c CORE [--exe EXE]  look at a process, or a core and its executable
+All commands; ri COMMAND --help says more:
+{{groups .}}
+Most take -p PID, or -c CORE [--exe EXE], and
   --view live|snapshot|stopped  no stop, a copy (default), held while it runs
   --max-stop 100ms              the longest stop; then ri lets go and exits 5
   --json | --ndjson             one document, or a row a line
   -o FILE, -q                   results into a file; no remarks on stderr
-  --pprof FILE, --folded FILE   stacks as a profile, for pprof and flame graphs
-  --recipes FILE                one more catalogue of recipes
-
-ri COMMAND --help says more. Results go to stdout, everything else to stderr.
-Exit codes: 0 done, 1 failed, 2 usage, 3 found something, 4 refused, 5 partial, 6 conflict.
+Results go to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 usage,
+3 found something, 4 refused, 5 partial, 6 conflict.
 `
+
+// groups are the commands by what they are for, as help lists them. What isn't named here stands in the last group.
+var groups = []struct {
+	name     string
+	commands []string
+}{
+	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
+	{"explore", []string{"shell", "attach", "print", "find", "path", "whatis", "types", "vars", "funcs", "diff", "top"}},
+	{"the dead", []string{"watch", "crash"}},
+	{"change", []string{"set", "log", "undo"}},
+	{"write", []string{"new", "lint", "test", "lua-api"}},
+	{"ri itself", []string{"ps", "doctor", "version", "completion", "man"}},
+}
+
+// groupsText is the list of commands in help.
+func groupsText(root *cobra.Command) string {
+	left := map[string]bool{}
+	for _, c := range root.Commands() {
+		left[c.Name()] = c.IsAvailableCommand()
+	}
+	var b strings.Builder
+	for i, g := range groups {
+		var names []string
+		for _, name := range g.commands {
+			if left[name] {
+				names = append(names, name)
+				left[name] = false
+			}
+		}
+		if i == len(groups)-1 {
+			for _, c := range root.Commands() {
+				if left[c.Name()] {
+					names = append(names, c.Name())
+				}
+			}
+		}
+		if len(names) > 0 {
+			fmt.Fprintf(&b, "  %-10s %s\n", g.name, strings.Join(names, ", "))
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 func newRoot() *rootCommand {
 	root := &rootCommand{}
@@ -69,7 +106,8 @@ func newRoot() *rootCommand {
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o), newWatch(o), newDoctor(o), newVersion(o), newCrash(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newDiff(o), newTop(o), newShell(o), newAttach(o))
-	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o))
+	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())
+	o.completeWords(root.Command)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return instruments.Usagef("%w%s (ri %s --help lists the flags)", err, nearFlags(cmd, err), cmd.Name())
 	})
@@ -77,6 +115,7 @@ func newRoot() *rootCommand {
 	for _, c := range root.Commands() {
 		c.SetHelpTemplate(subHelp)
 	}
+	cobra.AddTemplateFunc("groups", groupsText)
 	root.SetHelpTemplate(help)
 	write := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {

@@ -1,0 +1,86 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The types of what targets and views may be able to do besides, which every build knows, and which only those for Linux on amd64 do.
+
+// Clock is what targets have that know what time it is for the program now.
+type Clock interface {
+	// Nanotime is CLOCK_MONOTONIC as the target reads it (runtime.nanotime), in nanoseconds; 0 if unknown.
+	Nanotime() int64
+}
+
+// DefaultMaxStop is the limit of a stop when ViewOptions gives none.
+const DefaultMaxStop = 100 * time.Millisecond
+
+// SnapshotCost is what a snapshot is estimated to cost.
+type SnapshotCost struct {
+	Stop      time.Duration
+	Bytes     int64 // copied
+	Available int64 // memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; of the disk with ViewOptions.Spool; 0 if unknown
+}
+
+// WatchOptions says how to watch.
+type WatchOptions struct {
+	Thread  int           // which is seized
+	MaxHold time.Duration // the longest that a dying process is held
+	Seized  func()        // called once the watch has begun; may be nil
+	// Dying is called while the process is held. Its context ends with the hold.
+	Dying func(ctx context.Context, d Death)
+}
+
+// Death is how a process ended.
+type Death struct {
+	Known  bool        // how; false if it was gone before it could be held
+	Signal unix.Signal // that killed it, 0 if it exited
+	Code   int         // that it exited with
+	OOM    bool        // the kernel took it for want of memory: it was not held
+	Held   time.Duration
+	Cut    bool // the hold came to its limit before Dying was done
+}
+
+// String says it in words: "exit status 2", "killed by SIGKILL".
+func (d Death) String() string {
+	switch {
+	case !d.Known:
+		return "ended, and was gone before it could be held"
+	case d.OOM:
+		return "killed by the kernel for want of memory (SIGKILL, an OOM kill)"
+	case d.Signal != 0:
+		return "killed by " + unix.SignalName(d.Signal)
+	}
+	return fmt.Sprintf("exit status %d", d.Code)
+}
+
+// ErrReplaced: the process has begun another program (exec).
+var ErrReplaced = errors.New("the process runs another program now")
+
+// Piece is bytes to be written at an address.
+type Piece struct {
+	Addr uint64
+	Data []byte
+}
+
+// Writer is a view whose target can be written: a stopped one.
+type Writer interface {
+	View
+	// WritePieces writes all pieces with one system call (process_vm_writev), so that being killed comes before or after it, and
+	// gives how many bytes were written, in order. Unlike ptrace and /proc/PID/mem the call respects read-only pages: there it ends, with ErrNotMapped.
+	WritePieces(pieces []Piece) (int, error)
+}
+
+// Injector is what stopped views of a live process are.
+type Injector interface {
+	// Inject has a thread of the process make a system call, and gives its result. The error is a unix.Errno if the call itself failed;
+	// it wraps ErrInject if it can't be made, and then nothing has changed.
+	//
+	// Killed at any moment, ri leaves the process whole; whether the call was made isn't known then.
+	Inject(number uint64, args ...uint64) (uint64, error)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ri/instruments"
+)
+
+func newCompletion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "write completion for a shell",
+		Long: `Write what a shell needs to complete commands, flags, pids of Go processes, recipes and their parameters.
+make install puts it where the shells look.`,
+		Example:   "  source <(ri completion bash)\n  ri completion zsh > \"${fpath[1]}/_ri\"\n  ri completion fish > ~/.config/fish/completions/ri.fish",
+		Args:      exactly(1, "bash, zsh or fish"),
+		ValidArgs: []string{"bash", "zsh", "fish"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch args[0] {
+			case "bash":
+				return cmd.Root().GenBashCompletionV2(os.Stdout, true)
+			case "zsh":
+				return cmd.Root().GenZshCompletion(os.Stdout)
+			case "fish":
+				return cmd.Root().GenFishCompletion(os.Stdout, true)
+			}
+			return instruments.Usagef("ri completion %s: there are bash, zsh and fish", args[0])
+		},
+	}
+}
+
+// completeWords says what flags and arguments can be.
+func (o *options) completeWords(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.Flags().Lookup("pid") != nil {
+			_ = c.RegisterFlagCompletionFunc("pid", completePIDs) // fails for flags that aren't there
+		}
+		if c.Flags().Lookup("view") != nil {
+			_ = c.RegisterFlagCompletionFunc("view", cobra.FixedCompletions([]string{"live", "snapshot", "stopped"}, cobra.ShellCompDirectiveNoFileComp))
+		}
+		switch c.Name() {
+		case "attach", "watch":
+			if c.ValidArgsFunction == nil {
+				c.ValidArgsFunction = completePIDs
+			}
+		case "run", "show":
+			c.ValidArgsFunction = o.completeRecipe
+		case "exec", "lint", "test", "crash":
+		default:
+			if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 {
+				c.ValidArgsFunction = cobra.NoFileCompletions
+			}
+		}
+	}
+}
+
+// completePIDs are the Go processes, with their names.
+func completePIDs(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
+	for _, p := range instruments.ProcessIDs() {
+		words = append(words, fmt.Sprintf("%d\t%s %s", p.PID, p.Name, p.GoVersion))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRecipe completes a recipe's name, and then its parameters.
+func (o *options) completeRecipe(cmd *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+	c, _, err := o.quietCatalogue()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if len(args) == 0 {
+		if strings.HasPrefix(typed, ".") || strings.Contains(typed, "/") {
+			return []string{"lua"}, cobra.ShellCompDirectiveFilterFileExt
+		}
+		return c.RecipeWords(), cobra.ShellCompDirectiveNoFileComp
+	}
+	if cmd.Name() == "show" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	given := map[string]bool{}
+	for _, a := range args[1:] {
+		name, _, _ := strings.Cut(a, "=")
+		given[name] = true
+	}
+	for _, w := range instruments.ParameterWords(c, args[0]) {
+		if name, _, _ := strings.Cut(w, "="); !given[name] {
+			words = append(words, w)
+		}
+	}
+	if pid, err := strconv.Atoi(typed); err == nil && pid > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Help is for a terminal of 80 columns and 24 lines, and names every command.
+func TestHelpFitsAScreen(t *testing.T) {
+	root := newRoot()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetArgs([]string{"--help"})
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if len(lines) > 24 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, l := range lines {
+		if utf8.RuneCountInString(l) > 80 {
+			t.Errorf("%d columns: %s", utf8.RuneCountInString(l), l)
+		}
+	}
+	words := strings.FieldsFunc(out.String(), func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
+	listed := map[string]bool{}
+	for _, w := range words {
+		listed[w] = true
+	}
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() && !listed[c.Name()] {
+			t.Errorf("%s isn't in it", c.Name())
+		}
+		if c.Long == "" && c.Name() != "version" {
+			t.Errorf("ri %s --help says nothing", c.Name())
+		}
+	}
+}
