@@ -67,3 +67,44 @@ func startCrash(t *testing.T, exe string) string {
 	}
 	return fmt.Sprint(cmd.Process.Pid)
 }
+
+// A stripped program is read by the names of an unstripped build of the same source, and by no other.
+func TestBorrowedSymbols(t *testing.T) {
+	build := func(toolchain string, flags ...string) string { return buildCrash(t, toolchain, "0", flags...) }
+	for _, how := range []struct {
+		name, toolchain string
+		flags           []string
+	}{
+		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie"}}, {"go1.20", "go1.20.14", nil}, {"go1.22pie", "go1.22.5", []string{"-buildmode=pie"}}, {"go1.25", "go1.25.3", nil},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			if how.toolchain != "local" && testing.Short() {
+				t.Skip("not with -short")
+			}
+			pid := startCrash(t, build(how.toolchain, append(how.flags, "-ldflags=-s -w")...))
+			out, _ := runRi(t, 0, "print", "main.sink", "-p", pid, "--symbols", build(how.toolchain, how.flags...))
+			for _, want := range []string{`name: "kept"`, `"two": main.node{`, "list: []int{10, 20, 30}"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %s in\n%s", want, out)
+				}
+			}
+			out, _ = runRi(t, 0, "print", "runtime.gomaxprocs", "-p", pid, "--symbols", build(how.toolchain, append(how.flags, "-trimpath")...))
+			if !strings.HasPrefix(out, "int32(") {
+				t.Error(out)
+			}
+		})
+	}
+	pid := startCrash(t, build("local", "-ldflags=-s -w"))
+	for _, wrong := range []struct{ exe, why string }{
+		{build("local", "-gcflags=all=-N -l"), "-gcflags"},
+		{build("local", "-buildmode=pie"), "-buildmode"},
+		{build("local", "-ldflags=-s -w"), "no DWARF debug information"},
+		{buildCrash(t, "go1.25.3", "0"), "it was built by go1.25.3"},
+		{bin + "/ri", "it is "},
+	} {
+		_, errs := runRi(t, 4, "print", "main.sink", "-p", pid, "--symbols", wrong.exe)
+		if !strings.Contains(errs, wrong.why) || !strings.Contains(errs, "--symbols") {
+			t.Errorf("no %q in %s", wrong.why, errs)
+		}
+	}
+}

@@ -17,6 +17,7 @@ type TargetChoice struct {
 	PID       string
 	Core, Exe string
 	Recording string
+	Symbols   string // an unstripped build of the same source
 }
 
 // Given says whether any target was named.
@@ -31,6 +32,9 @@ func (c TargetChoice) Check() error {
 		return Usagef("-p and -c exclude each other: look at a process or at a core")
 	case c.Exe != "" && c.Core == "":
 		return Usagef("--exe goes with -c CORE: a process's executable is known")
+	}
+	if c.Symbols != "" && c.PID == "" && c.Core == "" {
+		return Usagef("--symbols goes with a target: -p PID or -c CORE")
 	}
 	if c.PID != "" {
 		if pid, err := strconv.Atoi(c.PID); err != nil || pid <= 0 {
@@ -116,7 +120,8 @@ type Session struct {
 	Info   Program
 	Bias   uint64 // run-time address less the link-time address
 
-	kept *memory // what a console's lines share; nil: each run begins with its own
+	kept   *memory       // what a console's lines share; nil: each run begins with its own
+	lender *symbols.File // whose names a stripped program is read by, or nil
 }
 
 // memory is a space and its cache, that outlive a look.
@@ -147,7 +152,12 @@ func OpenSession(c TargetChoice) (*Session, error) {
 		t.Close()
 		return nil, Refused(fmt.Errorf("%s: %w", t.Describe(), err))
 	}
-	s := &Session{Target: t, File: f, Bias: t.Entry() - f.Entry()}
+	lender, err := lend(f, c.Symbols)
+	if err != nil {
+		t.Close()
+		return nil, Refused(fmt.Errorf("%s: --symbols: %w", t.Describe(), err))
+	}
+	s := &Session{Target: t, File: f, lender: lender, Bias: t.Entry() - f.Entry()}
 	s.Info = Program{PID: t.PID(), Kind: "process", Executable: t.ExecutablePath(), GoVersion: f.GoVersion(), BuildID: f.BuildID()}
 	s.Info.Module, s.Info.Version = f.MainModule()
 	if c.Core != "" {
@@ -163,6 +173,9 @@ func OpenSession(c TargetChoice) (*Session, error) {
 // where that can't be done (no room, no home), the next run takes as long as this one.
 func (s *Session) Close() error {
 	_ = s.File.Save()
+	if s.lender != nil {
+		_ = s.lender.Save()
+	}
 	return s.Target.Close()
 }
 
@@ -171,10 +184,10 @@ func (s *Session) needSymbols() error {
 	if s.File.HasDWARF() || s.File.RuntimeOnly() {
 		return nil
 	}
-	known := "the runtime's are known, so that ri run goroutines and ri crash work"
+	known := "--symbols EXE takes the names from an unstripped build of the same source"
 	if why := s.File.NoRuntime(); why != nil {
-		known = "nor can the runtime's: " + why.Error()
+		known = "nor can the runtime's: " + why.Error() + "; " + known
 	}
-	return Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables and types can't be named; %s; "+
-		"ri recipes lists what fits, and --symbols EXE takes the names from an unstripped build of the same source", s.Target.Describe(), symbols.ErrNoDWARF, known))
+	return Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables and types can't be named, %s; "+
+		"ri recipes -p lists what fits", s.Target.Describe(), symbols.ErrNoDWARF, known))
 }

@@ -25,6 +25,9 @@ func genericBase(name string) string {
 
 func (f *File) readDictionaries() {
 	f.dicts = map[string][]uint64{}
+	if f.lender != nil {
+		return // they lie among constants, of which it isn't known where the program has them
+	}
 	mark := []byte("..dict.")
 	f.eachSymbol(func(name []byte, addr uint64) {
 		if end := bytes.IndexByte(name, '['); end > 0 && bytes.Contains(name[:end], mark) {

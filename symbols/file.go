@@ -40,6 +40,8 @@ type File struct {
 
 	runtime         *runtimeSymbols // of a file without DWARF: see RuntimeOnly
 	noRuntime       error
+	lender          *File // whose names are used: see Borrow
+	shifts          []shift
 	descriptorsOnce sync.Once
 	descriptors     map[string]uint64 // see Descriptor
 	relocsOnce      sync.Once

@@ -141,6 +141,10 @@ func (f *File) Var(name string) (Var, error) {
 		return Var{}, fmt.Errorf("variable %s: %w", name, errDWARF)
 	}
 	addr, ok := f.dwarf.staticAddress(u, e.loc)
+	if addr, proved := f.Placed(addr); ok && !proved {
+		return Var{}, say(ErrNotFound, "variable %s lies at %#x in %s, in a section of which it isn't proved where the program has it", name, addr, f.lender.name)
+	}
+	addr, _ = f.Placed(addr)
 	if !ok {
 		return Var{}, say(ErrNotFound, "variable %s has no fixed address in the executable", name)
 	}
@@ -161,7 +165,8 @@ func (f *File) AllVars() []Var {
 			if u == nil || f.dwarf.entry(u, e.value, &d) != nil {
 				continue
 			}
-			if addr, ok := f.dwarf.staticAddress(u, d.loc); ok {
+			addr, ok := f.dwarf.staticAddress(u, d.loc)
+			if addr, proved := f.Placed(addr); ok && proved {
 				f.allVars = append(f.allVars, Var{Name: f.index.vars.at(i), Addr: addr, Type: f.typeAt(d.typ)})
 			}
 		}

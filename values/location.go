@@ -117,7 +117,11 @@ func (s *Space) locate(program []byte, size int64, cfa uint64, regs *attach.Regi
 		op := take(1)[0]
 		switch {
 		case op == opAddr:
-			push(binary.LittleEndian.Uint64(take(8)) + s.bias)
+			addr, proved := s.file.Placed(binary.LittleEndian.Uint64(take(8)))
+			if !proved {
+				return nil, errGone
+			}
+			push(addr + s.bias)
 		case op == opDeref:
 			if len(stack) == 0 {
 				return bad("empty stack")
