@@ -11,7 +11,7 @@ import (
 // drawings are the pictures of a page: reduced here to what can be drawn, drawn by page.js.
 //
 // The recipes and columns that they are made of: goroutines (count, stack: innermost frame first, "function file:line"), heap (type, count, bytes, share),
-// locks (name, address, holder, waiters).
+// locks (name, addr, kind, goroutines, holders).
 type drawings struct {
 	Stacks *frame  `json:"stacks"`
 	Heap   []share `json:"heap"`
@@ -163,7 +163,7 @@ type graph struct {
 type lock struct {
 	Name    string   `json:"name"`
 	Kind    string   `json:"kind"`
-	Holder  string   `json:"holder"` // a goroutine; "" if nobody is known to hold it
+	Holders []string `json:"holders"` // goroutines; none if nobody is known to hold it
 	Waiters []string `json:"waiters"`
 	More    int      `json:"more"` // waiters beyond these
 }
@@ -210,18 +210,14 @@ func words(v any) []string {
 func lockGraph(rows []instruments.Row) *graph {
 	g := &graph{}
 	for _, row := range rows {
-		waiters := words(get(row, "waiters"))
-		holder := words(get(row, "holder"))
-		if len(waiters) == 0 {
+		l := lock{Kind: strings.Join(words(get(row, "kind")), " "), Waiters: words(get(row, "goroutines"))}
+		if len(l.Waiters) == 0 || l.Kind == "WaitGroup" { // that nobody holds
 			continue
 		}
-		l := lock{Kind: strings.Join(words(get(row, "kind")), " "), Waiters: waiters}
-		if name := words(get(row, "lock")); len(name) > 0 {
-			l.Name = name[0]
+		for _, holder := range words(get(row, "holders")) { // "21R" holds it for reading
+			l.Holders = append(l.Holders, strings.TrimSuffix(holder, "R"))
 		}
-		if len(holder) > 0 {
-			l.Holder = holder[0]
-		}
+		l.Name = strings.Join(append(words(get(row, "name")), words(get(row, "addr"))...), " ")
 		g.Locks = append(g.Locks, l)
 	}
 	if len(g.Locks) == 0 {
@@ -235,7 +231,9 @@ func lockGraph(rows []instruments.Row) *graph {
 	}
 	holders := map[string]bool{}
 	for _, l := range g.Locks {
-		holders[l.Holder] = true
+		for _, h := range l.Holders {
+			holders[h] = true
+		}
 	}
 	for i := range g.Locks {
 		l := &g.Locks[i]

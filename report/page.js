@@ -166,20 +166,22 @@ function drawHeap(list) {
 // ---- locks: goroutines that wait on the left, locks in the middle, holders on the right; a holder that waits itself stands on the left
 
 function drawLocks(graph) {
-  const holder = new Map(), waits = new Map();
+  const holders = new Map(), waits = new Map();
   for (const lock of graph.locks) {
-    if (lock.holder) holder.set(lock.name, lock.holder);
+    holders.set(lock.name, lock.holders || []);
     for (const g of lock.waiters || []) waits.set(g, lock.name);
   }
-  const inCircle = (g) => { // goroutine -> lock -> holder -> ... back to where it began
-    let at = g;
-    for (let n = 0; n <= waits.size; n++) {
-      at = holder.get(waits.get(at));
-      if (at === undefined) return false;
-      if (at === g) return true;
+  const leads = (from, to) => { // whether the way goroutine -> lock -> holder -> ... comes from one to the other
+    const seen = new Set(), next = [from];
+    while (next.length) {
+      for (const g of holders.get(waits.get(next.pop())) || []) {
+        if (g === to) return true;
+        if (!seen.has(g)) { seen.add(g); next.push(g); }
+      }
     }
     return false;
   };
+  const inCircle = (g) => leads(g, g);
   const lineHeight = 26, left = 10, middle = 330, right = 730, boxHeight = 22;
   const places = new Map(), drawn = [];
   let y = 10;
@@ -206,15 +208,21 @@ function drawLocks(graph) {
     const at = (top + y - lineHeight) / 2;
     places.set("lock " + lock.name, { x: middle, y: at, width: 340 });
     box(middle, at, 340, lock.kind ? `${lock.name} (${lock.kind})` : lock.name, "");
-    if (lock.holder && !waits.has(lock.holder) && !places.has(lock.holder)) { places.set(lock.holder, { x: right, y: at, width: 200 }); box(right, at, 200, "goroutine " + lock.holder, "goroutine"); }
-    y += 14;
+    let beside = at;
+    for (const g of lock.holders || []) {
+      if (waits.has(g) || places.has(g)) continue;
+      places.set(g, { x: right, y: beside, width: 200 });
+      box(right, beside, 200, "goroutine " + g, "goroutine");
+      beside += lineHeight;
+    }
+    y = Math.max(y, beside) + 14;
   }
   const h = boxHeight / 2;
   for (const e of edges) {
     const from = places.get(e.g), to = places.get("lock " + e.lock), circle = inCircle(e.g);
     svg.append(shape("path", { d: `M${from.x + from.width},${from.y + h} C${from.x + from.width + 30},${from.y + h} ${to.x - 30},${to.y + h} ${to.x},${to.y + h}`, class: circle ? "circle" : "", "marker-end": `url(#arrow${circle ? "-circle" : ""})` }));
   }
-  for (const [lock, g] of holder) {
+  for (const [lock, g] of graph.locks.flatMap((l) => (l.holders || []).map((g) => [l.name, g]))) {
     const from = places.get("lock " + lock), to = places.get(g), circle = inCircle(g);
     const kind = { class: (circle ? "circle " : "") + "dashed", "marker-end": `url(#arrow${circle ? "-circle" : ""})` };
     const back = to.x < from.x, startX = back ? from.x : from.x + from.width, endX = back ? to.x + to.width : to.x, bend = back ? -70 : 30;

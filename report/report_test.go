@@ -183,3 +183,30 @@ func TestHeapShares(t *testing.T) {
 		t.Errorf("%d bars, %d of %d bytes, first %s", len(list), got, sum, list[0].Name)
 	}
 }
+
+// The picture of the locks has who waits and who holds; a goroutine that waits for one lock and holds another is always in it.
+func TestLockGraph(t *testing.T) {
+	var many []any
+	for i := range 50 {
+		many = append(many, int64(100+i))
+	}
+	g := lockGraph([]instruments.Row{
+		{{Name: "addr", Value: "0x10"}, {Name: "kind", Value: "Mutex"}, {Name: "name", Value: "main.a"}, {Name: "goroutines", Value: append(many, int64(7))}, {Name: "holders", Value: []any{"8"}}},
+		{{Name: "addr", Value: "0x20"}, {Name: "kind", Value: "RWMutex"}, {Name: "goroutines", Value: []any{int64(8)}}, {Name: "holders", Value: []any{"7R", "9R"}}},
+		{{Name: "addr", Value: "0x30"}, {Name: "kind", Value: "WaitGroup"}, {Name: "goroutines", Value: []any{int64(1)}}},
+		{{Name: "addr", Value: "0x40"}, {Name: "kind", Value: "Mutex"}},
+	})
+	if len(g.Locks) != 2 || g.Left != 0 {
+		t.Fatalf("%+v", g)
+	}
+	a, b := g.Locks[0], g.Locks[1]
+	if a.Name != "main.a 0x10" || a.Waiters[0] != "7" || len(a.Waiters) != mostWaiters || a.More != 51-mostWaiters || fmt.Sprint(a.Holders) != "[8]" {
+		t.Errorf("%+v", a)
+	}
+	if b.Name != "0x20" || fmt.Sprint(b.Waiters, b.Holders) != "[8] [7 9]" {
+		t.Errorf("%+v", b)
+	}
+	if lockGraph(nil) != nil {
+		t.Error("a picture of nothing")
+	}
+}
