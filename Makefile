@@ -45,5 +45,8 @@ fuzz: ## each fuzz test for a minute
 	@for pkg in $$(go list ./...); do for name in $$(go test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 		echo "== $$pkg $$name"; go test -run='^$$' -fuzz="^$$name$$" -fuzztime=60s $$pkg || exit 1; done; done
 
+torture: ## changes under faults, on real processes, for TORTURE (10m): the table of docs/reliability.md
+	RI_TORTURE=$(or $(TORTURE),10m) go test ./e2e -count=1 -timeout=24h -run 'TestTorture$$'
+
 clean:
 	rm -rf bin dist
