@@ -42,11 +42,12 @@ var allTroubles = []trouble{
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
 	{"global-senders", [][3]string{{"full-queue", "senders wait for each other", "senders: waits here"}}},
-	{"spin", [][3]string{{"spinning", "a goroutine spins", "spin: runs here"}}},
-	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "spin-select: runs here"}}},
+	{"spin", [][3]string{{"spinning", "a goroutine spins", "main.spin (busy.go:"}}},
+	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "main.poll (busy.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
+	{"heap", [][3]string{{"heap-growth", "more of main.seen in 5s, all of it reachable", ""}}},
 	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
 }
 
@@ -133,10 +134,16 @@ func markedLine(t *testing.T, mark string) string {
 
 func (tr trouble) check(t *testing.T, exe string, beside ...string) {
 	pid := startTroubles(t, exe, append(beside, tr.name)...)
-	found, out := checkOf(t, 3, pid)
+	var args []string
+	if tr.name == "heap" {
+		args = []string{"--interval", "5s"}
+	}
+	found, out := checkOf(t, 3, pid, args...)
 	for _, want := range tr.finds {
 		line := ""
-		if want[2] != "" {
+		if strings.HasPrefix(want[2], "main.") { // which line of a loop it is at differs
+			line = want[2]
+		} else if want[2] != "" {
 			line = markedLine(t, want[2])
 		}
 		ok := false
@@ -229,5 +236,39 @@ func TestTwoTroubles(t *testing.T) {
 	}
 	if len(found) != 3 || seen["deadlock"] != 1 || seen["full-queue"] != 1 || seen["blocked-forever"] != 1 || found[0].Severity != "critical" {
 		t.Errorf("not the three, the worst first:\n%s", out)
+	}
+}
+
+// TestCheckOfCore has the same told of a core, of which there is one look.
+func TestCheckOfCore(t *testing.T) {
+	needAttach(t)
+	if _, err := exec.LookPath("gcore"); err != nil {
+		t.Skip("no gcore")
+	}
+	exe := buildTroubles(t, "local")
+	for trouble, want := range map[string]string{"abba": "deadlock", "leak": "blocked-forever"} {
+		pid := startTroubles(t, exe, append(healthy, trouble)...)
+		core := filepath.Join(t.TempDir(), "core")
+		if out, err := exec.Command("gcore", "-o", core, fmt.Sprint(pid)).CombinedOutput(); err != nil {
+			t.Fatalf("gcore: %v\n%s", err, out)
+		}
+		out, _ := runRi(t, 3, "check", "-c", fmt.Sprintf("%s.%d", core, pid), "--exe", exe, "--json")
+		var said struct{ Findings []foundTrouble }
+		if err := json.Unmarshal([]byte(out), &said); err != nil {
+			t.Fatal(err)
+		}
+		if len(said.Findings) != 1 || said.Findings[0].Check != want {
+			t.Errorf("of %s, not just %s:\n%s", trouble, want, out)
+		}
+	}
+}
+
+// TestCheckWithoutHeap has the checks that need a copy of all memory left out by name where that would stop the process for too long.
+func TestCheckWithoutHeap(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), "abba", "limit") // which has 40 MiB of heap
+	out, _ := runRi(t, 3, "check", "-p", fmt.Sprint(pid), "--view", "live")
+	if !strings.Contains(out, "not checked: blocked-forever (it needs a copy of all memory: --view snapshot)") || !strings.Contains(out, "deadlock: 2 goroutines") {
+		t.Errorf("without a copy:\n%s", out)
 	}
 }

@@ -21,7 +21,7 @@ type heap struct {
 func (h *Host) openHeap() {
 	methods := h.lua.NewTable()
 	for name, f := range map[string]func(*lua.LState, *values.Heap) int{
-		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked,
+		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
 		"stacks": h.heapStacks, "biggest": h.heapBiggest, "finalizers": h.heapFinalizers,
 	} {
@@ -54,7 +54,7 @@ func (h *Host) openHeap() {
 	h.metas.heap = t
 }
 
-var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "path", "retainers", "instances", "users", "stacks", "biggest", "finalizers"}
+var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "blocked_groups", "never", "path", "retainers", "instances", "users", "stacks", "biggest", "finalizers"}
 
 // riHeap walks the whole heap, once for each look.
 //
@@ -256,19 +256,50 @@ func (h *Host) pushWaits(L *lua.LState, waits []values.Waiting) int {
 	all := h.lua.CreateTable(len(waits), 0)
 	for _, w := range waits {
 		h.check(L)
-		on := h.lua.CreateTable(len(w.On), 0)
-		for _, o := range w.On {
-			row := h.table("addr", o.Addr)
-			if o.Object != 0 {
-				row.RawSetString("object", h.uint64Value(o.Object))
-				row.RawSetString("type", lua.LString(o.Type))
-				row.RawSetString("field", lua.LString(o.Field))
-			}
-			on.Append(row)
-		}
-		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", on, "never", w.Never))
+		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", h.awaitedTable(w.On), "never", w.Never))
 	}
 	L.Push(all)
+	return 1
+}
+
+func (h *Host) awaitedTable(list []values.Awaited) *lua.LTable {
+	on := h.lua.CreateTable(len(list), 0)
+	for _, o := range list {
+		row := h.table("addr", o.Addr)
+		if o.Object != 0 {
+			row.RawSetString("object", h.uint64Value(o.Object))
+			row.RawSetString("type", lua.LString(o.Type))
+			row.RawSetString("field", lua.LString(o.Field))
+		}
+		on.Append(row)
+	}
+	return on
+}
+
+// heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same way, together.
+func (h *Host) heapBlockedGroups(L *lua.LState, walked *values.Heap) int {
+	all := h.lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, g := range walked.BlockedGroups() {
+		ids := h.lua.CreateTable(len(g.IDs), 0)
+		for _, id := range g.IDs {
+			ids.Append(h.int64Value(id))
+		}
+		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", ids, "waits_on", h.awaitedTable(g.On))
+		if g.Wait > 0 {
+			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
+		}
+		all.Append(t)
+	}
+	return 1
+}
+
+// heapNever is h:never(id): whether nothing can wake a goroutine any more.
+func (h *Host) heapNever(L *lua.LState, walked *values.Heap) int {
+	L.Push(lua.LBool(walked != nil && walked.Never(int64(L.CheckNumber(2)))))
 	return 1
 }
 

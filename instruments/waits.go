@@ -8,11 +8,13 @@ import (
 	"ri/values"
 )
 
-// riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for), names (find names for locks; true).
+// riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for), names (find names for locks;
+// true), senders (only channels that somebody waits to send to), max (channels).
 func (h *Host) riWaits(L *lua.LState) int {
-	all, names := false, true
+	all, names, senders, most := false, true, false, 0
 	if t, ok := L.Get(1).(*lua.LTable); ok {
-		h.onlyKeys(L, t, "all", "names")
+		h.onlyKeys(L, t, "all", "names", "senders", "max")
+		senders, most = lua.LVAsBool(t.RawGetString("senders")), optInt(L, t, "max", 0)
 		all = lua.LVAsBool(t.RawGetString("all"))
 		names = t.RawGetString("names") != lua.LFalse
 	}
@@ -36,7 +38,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 		h.space.NameLocks(w)
 	}
 	out := h.lua.NewTable()
-	locks, channels := h.lua.CreateTable(len(w.Locks), 0), h.lua.CreateTable(len(w.Channels), 0)
+	locks, channels := h.lua.NewTable(), h.lua.NewTable()
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
@@ -50,14 +52,23 @@ func (h *Host) riWaits(L *lua.LState) int {
 			"leaving", l.Leaving, "pending", l.Pending, "count", l.Count, "unseen", l.Unseen,
 			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting), "holders", holders))
 	}
+	more := 0
 	for _, c := range w.Channels {
 		h.check(L)
+		if senders && len(c.Senders) == 0 {
+			continue
+		}
+		if most > 0 && channels.Len() >= most {
+			more++
+			continue
+		}
 		h.loads++
 		channels.Append(h.table("addr", c.Addr, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed, "timer", c.Timer,
 			"senders", h.waitersTable(c.Senders), "receivers", h.waitersTable(c.Receivers)))
 	}
 	out.RawSetString("locks", locks)
 	out.RawSetString("channels", channels)
+	out.RawSetString("more", lua.LNumber(more))
 	if unheld != "" {
 		out.RawSetString("unheld", lua.LString(unheld))
 	}

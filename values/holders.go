@@ -150,7 +150,7 @@ func (f *holderSearch) goroutine(g *Goroutine) {
 			lines = info.Lines
 		}
 		for _, held := range state.Held {
-			addr, ok := f.s.evaluate(held.Lock, state, frame.CFA)
+			addr, ok := f.s.evaluate(held.Lock, state, frame)
 			if !ok || addr == 0 {
 				continue
 			}
@@ -201,8 +201,17 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 	lock.Holders = append(lock.Holders, h)
 }
 
+// dwarfRegisters are DWARF's numbers of the registers that amd64's instructions number from 0 (System V ABI, figure 3.36).
+var dwarfRegisters = [16]int{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}
+
 // evaluate finds the value of an expression in a frame.
-func (s *Space) evaluate(e *flow.Expr, state *flow.State, cfa uint64) (uint64, bool) {
+func (s *Space) evaluate(e *flow.Expr, state *flow.State, frame *Frame) (uint64, bool) {
+	cfa := frame.CFA
+	if frame.regs != nil { // it runs
+		if n, ok := state.Register(e); ok && n < len(dwarfRegisters) {
+			return frame.regs.DWARF[dwarfRegisters[n]], true
+		}
+	}
 	if off, ok := state.Slot(e); ok {
 		w, err := s.Uint64(cfa + uint64(off))
 		return w, err == nil
@@ -217,10 +226,10 @@ func (s *Space) evaluate(e *flow.Expr, state *flow.State, cfa uint64) (uint64, b
 	case flow.Stack:
 		return cfa + uint64(e.N), true
 	case flow.Sum:
-		base, ok := s.evaluate(e.Base, state, cfa)
+		base, ok := s.evaluate(e.Base, state, frame)
 		return base + uint64(e.N), ok && base != 0
 	case flow.Load:
-		base, ok := s.evaluate(e.Base, state, cfa)
+		base, ok := s.evaluate(e.Base, state, frame)
 		if !ok || base == 0 {
 			return 0, false
 		}

@@ -27,7 +27,7 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 		if _, err := s.program(); err != nil {
 			return nil, err
 		}
-		s.uses = flow.New(s.file, 0).Uses()
+		s.uses = flow.New(s.file, 0).Uses(s.isStandard)
 	}
 	out := make([][]User, len(wanted))
 	for _, group := range groups {
@@ -79,12 +79,12 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 						}
 						word, ok := uint64(0), false
 						if at != nil {
-							word, ok = s.evaluate(use.What, at, f.CFA)
+							word, ok = s.evaluate(use.What, at, f)
 						}
 						switch {
 						case ok && word == w.Addr:
 							state[k] = 2
-						case !ok && own:
+						case !ok && own && !use.Library:
 							state[k] = max(state[k], 1)
 						}
 					}

@@ -21,6 +21,8 @@ type Held struct {
 type Use struct {
 	What *Expr
 	Kind string
+	// Library says that it is done by a function of the standard library, which has only those of the program's channels that it was given.
+	Library bool
 }
 
 // State is what is known at a place in a function.
@@ -43,6 +45,16 @@ func (s *State) Slot(e *Expr) (offset int64, ok bool) {
 		}
 	}
 	return offset, found
+}
+
+// Register gives a register with the value of an expression at this place, as amd64 instructions number them.
+func (s *State) Register(e *Expr) (n int, ok bool) {
+	for i, held := range s.regs {
+		if held == e {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // Near gives a slot with a word that differs by a known number from an expression: the expression is the word less by.
@@ -118,6 +130,7 @@ type Program struct {
 	functions map[uint64]*Function
 	readers   int64                      // offset of readerCount in sync.RWMutex
 	wanted    func(function string) bool // which calls make a function worth following
+	library   func(function string) bool // of the standard library; nil: not asked
 	callees   map[uint64]int             // levels of calls in which nothing has to do with locks, or everywhere
 	busy      map[uint64]bool
 }
@@ -157,8 +170,9 @@ func (p *Program) At(pc uint64) *State {
 	return s
 }
 
-// Uses makes p look for uses of channels and WaitGroups instead of for locks.
-func (p *Program) Uses() *Program {
+// Uses makes p look for uses of channels and WaitGroups instead of for locks. library tells functions of the standard library.
+func (p *Program) Uses(library func(function string) bool) *Program {
+	p.library = library
 	p.wanted = func(function string) bool { return useOf[function] != "" }
 	return p
 }

@@ -205,7 +205,7 @@ func (r *run) call(pc, target uint64, s *State) bool {
 		return false
 	}
 	for _, u := range callee.uses {
-		r.used(Use{r.substitute(u.What, pc, s), u.Kind})
+		r.used(Use{r.substitute(u.What, pc, s), u.Kind, u.Library || r.p.library != nil && r.p.library(info.Func)})
 	}
 	if callee.gives.empty() {
 		return false

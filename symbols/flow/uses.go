@@ -27,14 +27,14 @@ func (r *run) use(function string, pc uint64, s *State) {
 	kind := useOf[function]
 	switch {
 	case function == "runtime.deferproc" || function == "runtime.deferprocStack" || function == "runtime.deferprocat":
-		r.used(Use{r.unknown(pc, 24), "done"}) // what is deferred in a loop is not followed
+		r.used(Use{What: r.unknown(pc, 24), Kind: "done"}) // what is deferred in a loop is not followed
 	case kind == "":
 	case kind == "select":
 		// selectgo(cas0 *scase, order0 *uint16, pc0 *uintptr, nsends, nrecvs int, block bool): the cases lie on the stack, sends first.
 		first, sends, receives := s.regs[regAX], s.regs[regDI], s.regs[regSI]
 		if first.Kind != Stack || sends.Kind != Constant || receives.Kind != Constant || sends.N < 0 || receives.N < 0 || sends.N+receives.N > maxCases {
-			r.used(Use{r.unknown(pc, 22), "send"})
-			r.used(Use{r.unknown(pc, 23), "receive"})
+			r.used(Use{What: r.unknown(pc, 22), Kind: "send"})
+			r.used(Use{What: r.unknown(pc, 23), Kind: "receive"})
 			return
 		}
 		for i := range sends.N + receives.N {
@@ -42,12 +42,12 @@ func (r *run) use(function string, pc uint64, s *State) {
 			if i >= sends.N {
 				kind = "receive"
 			}
-			r.used(Use{r.load(r.f.table.plus(first, 16*i), pc, s), kind})
+			r.used(Use{What: r.load(r.f.table.plus(first, 16*i), pc, s), Kind: kind})
 		}
 	case function == "runtime.selectnbrecv":
-		r.used(Use{s.regs[regBX], kind})
+		r.used(Use{What: s.regs[regBX], Kind: kind})
 	default:
-		r.used(Use{s.regs[regAX], kind})
+		r.used(Use{What: s.regs[regAX], Kind: kind})
 	}
 }
 

@@ -31,6 +31,7 @@ func init() {
 		}()
 		time.Sleep(waits)
 	}
+	troubles["heap"] = func() { go remember() }
 	troubles["collector"] = func() {
 		debug.SetGCPercent(5)
 		keepTrees()
@@ -58,16 +59,40 @@ func init() {
 	}
 }
 
+type seen struct {
+	path [256]byte
+	next *seen
+}
+
+type history struct {
+	mu     sync.Mutex
+	visits map[int]*seen
+}
+
+var past = &history{visits: map[int]*seen{}}
+
+// remember never forgets.
+func remember() {
+	for i := 0; ; i++ {
+		past.mu.Lock()
+		past.visits[i] = &seen{}
+		past.mu.Unlock()
+		if i%64 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
 //go:noinline
 func spin() {
-	for !flag.Load() { // spin: runs here
+	for !flag.Load() {
 	}
 }
 
 //go:noinline
 func poll(c chan int) {
 	for {
-		select { // spin-select: runs here
+		select {
 		case <-c:
 			return
 		default:

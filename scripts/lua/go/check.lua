@@ -34,18 +34,27 @@ end
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
 local function look(p)
   local l = { params = p, core = ri.target().pid == 0, seconds = p.interval / 1e9 }
-  l.waits = ri.waits()
+  l.waits = ri.waits { senders = true, max = probable.most }
   l.groups = ri.stacks()
   l.state = {}
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end
   end
   l.heap, l.noheap = ri.heap { optional = true }
-  l.blocked = l.heap and l.heap:blocked() or {}
+  l.blocked = l.heap and l.heap:blocked_groups() or {}
+  if l.heap then
+    for _, lock in ipairs(l.waits.locks) do
+      if lock.name == "" and lock.kind ~= "WaitGroup" then
+        local o = l.heap:object(lock.addr)
+        if o and o.type ~= "" and not o.type:find("^sync%.") then lock.name = "of a " .. o.type end
+      end
+    end
+  end
+  function l.never(id) return l.heap ~= nil and l.heap:never(id) end
   -- Who might do something to what others wait for has to be asked of the first look, for all that might turn out to be stuck.
   local possible = probable.wanted(l)
   local users = {}
-  for i, list in ipairs(#possible > 0 and #possible <= 1000 and ri.users(possible) or {}) do
+  for i, list in ipairs(#possible > 0 and ri.users(possible) or {}) do
     users[possible[i].kind .. ri.hex(possible[i].addr)] = list
   end
   function l.want_users(all)

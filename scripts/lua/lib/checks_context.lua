@@ -83,7 +83,7 @@ local function stays(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
   local out, seen = {}, {}
   for _, c in ipairs(l.contexts) do
-    if l.still(c.id) and not seen[c.group] and not (l.blocked_ids and l.blocked_ids[c.id]) and not l.deadlocked[c.id] and not l.stuck[c.id] then
+    if l.still(c.id) and not seen[c.group] and not l.never(c.id) and not l.deadlocked[c.id] and not l.stuck[c.id] then
       seen[c.group] = true
       out[#out + 1] = {
         severity = "warning",

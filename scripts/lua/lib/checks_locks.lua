@@ -53,8 +53,7 @@ local function shared(l)
       end
     end
     l.stuck = waits.behind(l.graph, l.deadlocked)
-    l.left, l.blocked_ids = {}, {}
-    for _, b in ipairs(l.blocked) do l.blocked_ids[b.goroutine.id] = true end
+    l.left = {}
   end
 end
 
@@ -178,7 +177,7 @@ local function abandoned(l)
       local certain = false
       for _, id in ipairs(waiting) do
         l.left[id] = true
-        certain = certain or l.blocked_ids[id]
+        certain = certain or l.never(id)
       end
       if certain then evidence[#evidence + 1] = "certain: nothing that can still run leads to the lock, so nobody will unlock it" end
       out[#out + 1] = {

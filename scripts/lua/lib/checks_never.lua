@@ -49,9 +49,12 @@ local function unreachable(l)
   locks.share(l)
   local groups, order = {}, {}
   for _, b in ipairs(l.blocked) do
-    local id = b.goroutine.id
-    if not final[b.reason] and not l.deadlocked[id] and not l.stuck[id] and not l.left[id] then
-      local known = l.state[id]
+    local ids, told = {}, 0
+    for _, id in ipairs(b.ids) do
+      if l.deadlocked[id] or l.stuck[id] or l.left[id] then told = told + 1 else ids[#ids + 1] = id end
+    end
+    if not final[b.reason] and #ids > 0 then
+      local known = l.state[ids[1]]
       local from = place(b.goroutine.created_by)
       local key = b.reason .. "\n" .. from .. "\n" .. (known and place(locks.frame(known)) or place(b.goroutine.start))
       local group = groups[key]
@@ -59,9 +62,11 @@ local function unreachable(l)
         group = { reason = b.reason, from = from, ids = {}, count = 0, on = b.waits_on }
         groups[key], order[#order + 1] = group, group
       end
-      group.count = group.count + 1
-      if #group.ids < 1000 then group.ids[#group.ids + 1] = id end
-      if known and known.wait then group.wait = math.max(group.wait or 0, known.wait) end
+      group.count = group.count + b.count - told
+      for _, id in ipairs(ids) do
+        if #group.ids < 1000 then group.ids[#group.ids + 1] = id end
+      end
+      if b.wait then group.wait = math.max(group.wait or 0, b.wait) end
     end
   end
   table.sort(order, function(a, b) return a.count > b.count end)
@@ -69,7 +74,7 @@ local function unreachable(l)
   for _, g in ipairs(order) do
     local on = {}
     for i, o in ipairs(g.on) do
-      if i <= 4 then on[i] = ri.hex(o.addr) .. (o.type and o.type ~= "" and " in a " .. o.type or "") end
+      if i <= 4 then on[i] = ri.hex(o.addr) .. (o.type and o.type ~= "" and " in a " .. o.type .. (o.field and o.field ~= "" and ", " .. o.field or "") or "") end
     end
     out[#out + 1] = {
       severity = "critical",

@@ -2,6 +2,9 @@
 
 local locks = require("checks_locks")
 
+-- How many channels are looked at.
+local most = 2000
+
 -- What goroutines wait for that others would have to do something to, and what.
 local function wanted(l)
   local all = {}
@@ -36,7 +39,7 @@ local function hopeless(l, all, users)
       if out[i] then
         for _, u in ipairs(users[i]) do
           local waits_for = on[u.id]
-          local lost = waits_for and out[waits_for] or l.blocked_ids[u.id] or l.deadlocked[u.id]
+          local lost = waits_for and out[waits_for] or l.never(u.id) or l.deadlocked[u.id]
           if not lost and waits_for ~= i then
             out[i], again = false, true
             break
@@ -53,7 +56,7 @@ local function probable(l)
   local all = {}
   for _, w in ipairs(wanted(l)) do
     local certain = false -- then it has been told already
-    for _, id in ipairs(w.queue.ids) do certain = certain or l.blocked_ids[id] end
+    for _, id in ipairs(w.queue.ids) do certain = certain or l.never(id) end
     if not certain and l.still(w.queue.ids[1]) then all[#all + 1] = w end
   end
   l.wanted, l.users = all, {}
@@ -129,4 +132,4 @@ local function wait_groups(l)
   return out
 end
 
-return { { name = "full-queue", run = full_queues }, { name = "wait-group", run = wait_groups }, wanted = wanted }
+return { { name = "full-queue", run = full_queues }, { name = "wait-group", run = wait_groups }, wanted = wanted, most = most }

@@ -8,6 +8,16 @@ local words = require("words")
 -- How often, and for how long in all, running goroutines are looked for between the two looks.
 local samples = 10
 
+-- From how many seconds between the looks on the heap is looked at twice, and what growth counts: of the live objects of one type.
+local worth, most_bytes, share = 5, 4 * 2 ^ 20, 1.25
+
+-- sizes gives the live bytes of each type.
+local function sizes(heap)
+  local out = {}
+  for t in heap:types() do out[t.type] = { bytes = t.bytes, count = t.count } end
+  return out
+end
+
 -- key tells groups of goroutines apart that come from the same place and wait at the same place.
 local function key(g)
   local frame = locks.frame(g)
@@ -63,6 +73,38 @@ end
 local function first(l)
   l.meters = { meter() }
   l.kinds = { counts(l.groups) }
+  if l.heap and l.seconds >= worth and l.second then l.sizes = sizes(l.heap) end
+end
+
+--- Looks at the heap a second time, with a second copy.
+-- @param l table, the look
+local function again(l)
+  l.grown = {}
+  local before = l.sizes
+  if not before then return end
+  ri.again(0)
+  local heap, why = ri.heap { optional = true }
+  if not heap then
+    l.nogrowth = why
+    return
+  end
+  for name, now in pairs(sizes(heap)) do
+    local was = before[name] or { bytes = 0, count = 0 }
+    if now.bytes - was.bytes >= most_bytes and now.bytes >= was.bytes * share then
+      l.grown[#l.grown + 1] = { type = name, now = now, was = was }
+    end
+  end
+  table.sort(l.grown, function(a, b) return a.now.bytes - a.was.bytes > b.now.bytes - b.was.bytes end)
+  while #l.grown > 3 do l.grown[#l.grown] = nil end
+  for _, g in ipairs(l.grown) do
+    local ok, holders = pcall(heap.retainers, heap, g.type)
+    if ok and holders[1] then
+      g.holder = holders[1]
+      local path = heap:path(g.holder.example)
+      g.path = path and path.text
+    end
+  end
+  ri.again(0, "live")
 end
 
 --- Looks between the first look and the second, without a stop.
@@ -79,11 +121,12 @@ local function between(l)
     end
   end
   l.meters[2] = meter()
+  again(l)
   -- Where those are that ran all the time: looked at in short stops, of which there are none otherwise.
   l.hot = {}
   local hot = false
   for id, n in pairs(l.ran) do
-    if n >= l.rounds - 1 then
+    if n >= 0.6 * l.rounds then
       l.hot[id], hot = {}, true
     end
   end
@@ -105,6 +148,26 @@ local function between(l)
   end
 end
 
+local function growth(l)
+  if not l.heap then return nil, l.noheap end
+  if not l.second or l.seconds < worth then return nil, ("it needs two looks, at least %d s apart: --interval 30s"):format(worth) end
+  if l.nogrowth then return nil, l.nogrowth end
+  local out = {}
+  for _, g in ipairs(l.grown) do
+    out[#out + 1] = {
+      severity = "warning",
+      what = ("the heap grows: %s more of %s in %s, all of it reachable"):format(words.bytes(g.now.bytes - g.was.bytes), g.type, ri.duration(l.params.interval)),
+      where = g.path, evidence = {
+        ("%s: %s in %d objects, then %s in %d"):format(g.type, words.bytes(g.was.bytes), g.was.count, words.bytes(g.now.bytes), g.now.count),
+        g.holder and ("%s of it held by %s%s"):format(words.bytes(g.holder.bytes), g.holder.root, g.holder.holder and ", through " .. g.holder.holder or "") or nil,
+        "suspected, not certain: it may be a cache that fills",
+      },
+      next = ("ri run heap retainers='%s'; what should take them out again?"):format(g.type),
+    }
+  end
+  return out
+end
+
 local function leaks(l)
   if not l.second then return nil, "it needs two looks: --interval 10s, of a running process" end
   local out = {}
@@ -120,7 +183,7 @@ local function leaks(l)
         for _, id in ipairs(group.ids) do
           if stay and seen < 1000 then
             seen = seen + 1
-            stay = l.still(id) and not (l.blocked_ids and l.blocked_ids[id])
+            stay = l.still(id) and not l.never(id)
           end
         end
       end
@@ -144,6 +207,13 @@ local function leaks(l)
   end
   table.sort(out, function(x, y) return x.what > y.what end)
   return out
+end
+
+-- own is the innermost of the program's own frames among the outermost n.
+local function own(reversed, n)
+  local frames = {}
+  for i = math.min(n, #reversed), 1, -1 do frames[#frames + 1] = reversed[i] end
+  return locks.frame { frames = frames }
 end
 
 -- region finds out whether all of a goroutine's stacks lie in one place: the same callers, and one function in which it goes round.
@@ -174,7 +244,7 @@ local function region(looks)
   -- A loop around a select with a default, or around another call of the runtime.
   if beneath == #reversed and common > 0 then
     local f = reversed[1][common]
-    return { func = f.func, frame = f, size = 0 }
+    return { func = f.func, frame = own(reversed[1], common), size = 0 }
   end
   for _, r in ipairs(reversed) do
     local f = r[common + 1] or r[common]
@@ -183,7 +253,7 @@ local function region(looks)
     func, line = f.func, f
     low, high = math.min(low or f.pc, f.pc), math.max(high or f.pc, f.pc)
   end
-  return { func = func, frame = line, size = high - low }
+  return { func = func, frame = own(reversed[1], common + 1) or line, size = high - low }
 end
 
 local function spins(l)
@@ -198,7 +268,7 @@ local function spins(l)
         out[#out + 1] = {
           severity = "warning", id = id, goroutines = { id },
           what = "a goroutine spins: it has run all the time in one place, and waited for nothing",
-          where = ("goroutine %s in %s (%s)"):format(tostring(id), r.func, waits.short(r.frame)),
+          where = ("goroutine %s in %s (%s)"):format(tostring(id), r.frame.func, waits.short(r.frame)),
           evidence = {
             ("it ran in %d of %d looks over %s, and in %d more, always within %d bytes of code of that function"):format(l.ran[id], l.rounds, ri.duration(l.params.interval), #looks, r.size),
             from and ("created by %s at %s"):format(from.func, waits.short(from)) or nil,
@@ -294,6 +364,7 @@ end
 
 return {
   { name = "goroutine-leak", run = leaks },
+  { name = "heap-growth", run = growth },
   { name = "spinning", run = spins },
   { name = "collector", run = collector },
   { name = "memory-limit", run = limit },
