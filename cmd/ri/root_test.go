@@ -34,7 +34,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 		if c.IsAvailableCommand() && !listed[c.Name()] {
 			t.Errorf("%s isn't in it", c.Name())
 		}
-		if c.Long == "" && c.Name() != "version" {
+		if c.IsAvailableCommand() && c.Long == "" && c.Name() != "version" {
 			t.Errorf("ri %s --help says nothing", c.Name())
 		}
 	}
