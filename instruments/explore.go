@@ -114,8 +114,9 @@ func nearNames(pattern string, all []string) string {
 
 // FindOptions bound FindValues.
 type FindOptions struct {
-	Depth int // pointers followed where no variable holds the type itself; 0: the default, 3
-	Max   int // values; 0: 1000
+	Depth int  // pointers followed where no variable holds the type itself; 0: the default, 3
+	Max   int  // values; 0: 1000
+	Heap  bool // what the heap walk reaches, in place of variables and frames
 }
 
 // FindValues writes where values of a type live: package variables, arguments and locals in goroutines' frames, what closures captured, and
@@ -134,8 +135,11 @@ func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptio
 		return Refused(err)
 	}
 	columns := []Column{{Name: "expr"}, {Name: "where"}, {Name: "goroutine", Type: ColumnInt}, {Name: "value"}}
-	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, sink Sink) error {
+	res, err := s.run(ctx, plan, out, func(ctx context.Context, look *look, sink Sink) error {
 		defer countValues(look)()
+		if opt.Heap {
+			return findInHeap(ctx, look, sink, t, opt.Max)
+		}
 		found, truncated, err := look.space.Find(t, values.FindOptions{Depth: opt.Depth, Limit: opt.Max})
 		if err != nil && len(found) == 0 {
 			return fmt.Errorf("find %s: %w", t.Name, err)
@@ -163,7 +167,9 @@ func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptio
 		return err
 	}
 	res.Columns = columns
-	if res.empty() && res.Err == nil {
+	if res.empty() && res.Err == nil && opt.Heap {
+		out.Log(fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: without --heap, variables and frames are asked", t.Name))
+	} else if res.empty() && res.Err == nil {
 		out.Log(fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
 	}
 	return out.Conclude(res)

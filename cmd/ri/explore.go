@@ -83,7 +83,27 @@ have none, in what they lead to. What EXPR says can be typed: ri print '(*main.R
 		},
 	}
 	cmd.Flags().IntVar(&opt.Depth, "depth", 0, "follow `N` pointers where no variable holds the type (default 3)")
+	cmd.Flags().BoolVar(&opt.Heap, "heap", false, "the heap's objects of that type, with the way to each; copies all memory in one stop")
 	cmd.Flags().IntVar(&opt.Max, "max", 0, "`N` values at most (default 1000)")
+	o.addTarget(cmd.Flags())
+	o.addLook(cmd.Flags())
+	return cmd
+}
+
+func newPath(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "path ADDR|EXPR -p PID",
+		Short: "say what keeps an object alive",
+		Long: `Say how a package variable, a goroutine's stack or a finalizer leads to an object of the heap: the one at an address, the one that a pointer
+points to, or the one that a field lies in. The whole heap is walked, on a copy of all memory that is made in one stop: --max-stop bounds it.`,
+		Example: "  ri path 0xc000112000 -p 4711\n  ri path 'main.server.clients[\"alpha\"]' --max-stop 1s -p 4711",
+		Args:    exactly(1, "an address or an expression"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.withOutput(func(out *instruments.Output) error {
+				return instruments.HeapPath(cmd.Context(), out, args[0], o.look, o.target)
+			})
+		},
+	}
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	return cmd

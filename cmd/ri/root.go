@@ -43,7 +43,8 @@ var groups = []struct {
 	commands []string
 }{
 	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
-	{"explore", []string{"shell", "attach", "print", "find", "path", "whatis", "types", "vars", "funcs", "diff", "top"}},
+	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top"}},
+	{"names", []string{"types", "vars", "funcs", "whatis"}},
 	{"the dead", []string{"watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
@@ -105,7 +106,7 @@ func newRoot() *rootCommand {
 	root.AddCommand(newSet(o), newLog(o), newUndo(o))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o), newWatch(o), newDoctor(o), newVersion(o), newCrash(o))
-	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newDiff(o), newTop(o), newShell(o), newAttach(o))
+	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newPath(o), newDiff(o), newTop(o), newShell(o), newAttach(o))
 	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())
 	o.completeWords(root.Command)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

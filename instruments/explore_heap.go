@@ -1,0 +1,113 @@
+package instruments
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"ri/symbols"
+	"ri/values"
+)
+
+// heapOf walks the heap of a look, or gives nil where the look has not all memory yet: then what it found is thrown away, and it is asked again.
+func heapOf(ctx context.Context, look *look, sink Sink) (*values.Heap, error) {
+	if !look.wantBulk() {
+		return nil, nil
+	}
+	h, err := values.BuildHeap(ctx, look.space, sink.Progress)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range h.Problems() {
+		sink.Log(p)
+	}
+	return h, nil
+}
+
+// findInHeap emits live objects of a type, with the ways that lead to them.
+func findInHeap(ctx context.Context, look *look, sink Sink, t *symbols.Type, most int) error {
+	h, err := heapOf(ctx, look, sink)
+	if h == nil {
+		return err
+	}
+	if most == 0 {
+		most = 1000
+	}
+	found := h.Instances(t.Name, most+1)
+	for _, addr := range found[:min(len(found), most)] {
+		where, goroutine := "", any(nil)
+		if p, err := h.Path(addr); err == nil {
+			where = p.Text
+			if p.Goroutine != 0 {
+				goroutine = p.Goroutine
+			}
+		}
+		expr := fmt.Sprintf("(*%s)(%#x)", t.ShortName(), addr)
+		text := look.space.At(addr, t).Dump(values.DumpOptions{OneLine: true, Depth: 1, Elems: 8, Bytes: 64})
+		if err := sink.Emit(Row{{"expr", expr}, {"where", orNil(where)}, {"goroutine", goroutine}, {"value", text}}); err != nil {
+			return err
+		}
+	}
+	if len(found) > most {
+		return newLimitError(ErrRows, "there are more than %s: give it more (--max)", plural(int64(most), "object"))
+	}
+	return nil
+}
+
+// HeapPath writes how a root of the program leads to an object: what keeps it alive. The object is the one at an address, the one that a pointer points to, or the one that a
+// variable or field lies in.
+func HeapPath(ctx context.Context, out *Output, what string, how Look, choice TargetChoice) error {
+	s, plan, err := explore("path", how, choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	addr, numberErr := strconv.ParseUint(strings.TrimPrefix(what, "0x"), map[bool]int{true: 16, false: 10}[strings.HasPrefix(what, "0x")], 64)
+	if numberErr != nil {
+		if err := s.checkExpr(ctx, what); err != nil {
+			return Refused(err)
+		}
+	}
+	res, err := s.run(ctx, plan, out, func(ctx context.Context, look *look, sink Sink) error {
+		defer countValues(look)()
+		at := addr
+		if numberErr != nil {
+			v, err := look.space.Eval(what)
+			if err != nil {
+				return err
+			}
+			at = v.Addr
+			if inner, err := v.Elem(); err == nil {
+				at = inner.Addr
+			}
+		}
+		h, err := heapOf(ctx, look, sink)
+		if h == nil {
+			return err
+		}
+		p, err := h.Path(at)
+		if err != nil {
+			return err
+		}
+		if err := sink.Emit(Row{{"step", p.Root}, {"type", nil}, {"size", nil}, {"addr", nil}}); err != nil {
+			return err
+		}
+		for _, step := range p.Steps {
+			var size any
+			if o, ok := h.Object(step.Addr); ok {
+				size = int64(o.Size)
+			}
+			if err := sink.Emit(Row{{"step", step.Text}, {"type", step.Type}, {"size", size}, {"addr", addressCell(step.Addr)}}); err != nil {
+				return err
+			}
+		}
+		sink.Print(p.Text)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	res.Columns = []Column{{Name: "step"}, {Name: "type"}, {Name: "size", Type: ColumnBytes}, {Name: "addr"}}
+	return out.Conclude(res)
+}
