@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build install dist demo test check bench needs fuzz clean
+.PHONY: build install dist demo test check bench torture torture-stops needs fuzz clean
 
 build: ## one static binary: bin/ri
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
@@ -45,8 +45,12 @@ fuzz: ## each fuzz test for a minute
 	@for pkg in $$(go list ./...); do for name in $$(go test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 		echo "== $$pkg $$name"; go test -run='^$$' -fuzz="^$$name$$" -fuzztime=60s $$pkg || exit 1; done; done
 
-torture: ## changes under faults, on real processes, for TORTURE (10m): the table of docs/reliability.md
+torture: needs torture-stops ## changes under faults, on real processes, for TORTURE (10m): the table of docs/reliability.md; and torture-stops
 	RI_TORTURE=$(or $(TORTURE),10m) go test ./e2e -count=1 -timeout=24h -run 'TestTorture$$'
+
+torture-stops: needs ## ri killed at random times while it stops, copies and injects, on programs at work: TRIALS (1000) times
+	RI_TRIALS=$(or $(TRIALS),1000) go test ./e2e -count=1 -timeout=24h -run 'TestKilled|TestManyRi' -v
+	RI_STRESS=20 go test ./attach -count=1 -timeout=24h -run 'TestInject|TestPrecopyKilled|TestNoSignalIsLost|TestKilledWhileAttached' -v
 
 clean:
 	rm -rf bin dist

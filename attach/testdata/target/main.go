@@ -53,6 +53,12 @@ var (
 	longest   atomic.Int64 // ns between two beats
 )
 
+// Of C, if there is any.
+var (
+	startC      = func(int) {}
+	failuresOfC = func() int64 { return 0 }
+)
+
 // waitHere has a known frame for stack traces.
 //
 //go:noinline
@@ -66,7 +72,7 @@ func facts() Facts {
 		PID: os.Getpid(), Address: uintptr(unsafe.Pointer(&pattern[0])), Size: len(pattern), Counter: uintptr(unsafe.Pointer(&counter)),
 		Heartbeat: heartbeat.Load(), Signals: signals.Load(), Threads: churned.Load(), Children: children.Load(),
 		Rounds: uintptr(unsafe.Pointer(unsafe.SliceData(rounds))), RoundSize: len(rounds), Comes: uintptr(unsafe.Pointer(&comes)),
-		Errors: errors.Load(), LongestMS: float64(longest.Load()) / 1e6, Computed: computed.Load(),
+		Errors: errors.Load() + failuresOfC(), LongestMS: float64(longest.Load()) / 1e6, Computed: computed.Load(),
 	}
 }
 
@@ -79,6 +85,7 @@ func main() {
 	roundSize := flag.Int("rounds", 0, "bytes of memory that is written to page by page, round after round, in order")
 	nap := flag.Duration("nap", 0, "pause after 64 pages of -rounds")
 	remap := flag.Int("remap", 0, "pages of a mapping that comes and goes all the time")
+	ofC := flag.Int("cthreads", 0, "threads of C, if it is built with the tag cthreads")
 	compute := flag.Int("compute", 0, "goroutines that compute, in all registers, and check what they computed")
 	filter := flag.Bool("seccomp", false, "run under a seccomp filter, which allows everything")
 	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
@@ -153,6 +160,7 @@ func main() {
 			}
 		}()
 	}
+	startC(*ofC)
 	for range *compute {
 		go checkComputing()
 	}
