@@ -346,7 +346,8 @@ func riCommand(args ...string) *exec.Cmd {
 // unhurried gives a run of ri a long --max-stop where a test names none: the machine may be busy, and most tests
 // aren't about time.
 func unhurried(args []string) []string {
-	if len(args) == 0 || args[0] != "run" && args[0] != "exec" && args[0] != "print" && args[0] != "set" && args[0] != "undo" {
+	if len(args) == 0 || args[0] != "run" && args[0] != "exec" && args[0] != "print" && args[0] != "set" && args[0] != "undo" &&
+		args[0] != "find" && args[0] != "path" && args[0] != "whatis" && args[0] != "diff" && args[0] != "top" {
 		return args
 	}
 	for _, a := range args {
