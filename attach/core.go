@@ -82,22 +82,43 @@ func (c *Core) open(exePath string) error {
 
 // openExecutable finds the program and checks that it is the one that made the core.
 func (c *Core) openExecutable(path string) error {
-	named := c.content.fileAt(c.entry) // the path that the program was started from, if the core has it
-	given := path != ""
-	if !given {
-		if named == nil || named.Path == "" {
-			return fmt.Errorf("%s doesn't say which executable it is of: pass --exe with its path: %w", c.Describe(), ErrNoExecutable)
-		}
-		path = named.Path
+	if path != "" {
+		return c.tryExecutable(path)
 	}
+	name := ""
+	if named := c.content.fileAt(c.entry); named != nil { // the path that the program was started from, if the core has it
+		name = named.Path
+	}
+	var first error
+	for _, place := range c.executablePlaces(name) {
+		err := c.tryExecutable(place)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	switch {
+	case first != nil:
+		return first
+	case name == "":
+		return fmt.Errorf("%s doesn't say which executable it is of: pass --exe with its path: %w", c.Describe(), ErrNoExecutable)
+	}
+	return fmt.Errorf("%s is of %s, which is neither there, nor beside the core, nor here, nor found by its build ID: pass --exe with the path of that same build: %w",
+		c.Describe(), name, ErrNoExecutable)
+}
+
+// tryExecutable takes an executable if it is the one that made the core.
+func (c *Core) tryExecutable(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		if given {
-			return fmt.Errorf("opening the executable for %s: %v: %w", c.Describe(), err, ErrNoExecutable)
-		}
-		return fmt.Errorf("%s is of %s, which can't be opened here (%v): pass --exe with the path of that same build: %w", c.Describe(), path, err, ErrNoExecutable)
+		return fmt.Errorf("opening the executable for %s: %v: %w", c.Describe(), err, ErrNoExecutable)
 	}
-	c.exe, c.exePath = file, path
+	if c.exe != nil {
+		c.exe.Close()
+	}
+	c.exe, c.exePath, c.memory.exeParts = file, path, nil
 	segments, entry, err := readExecutable(file)
 	if err != nil {
 		return fmt.Errorf("%s: executable %s: %v: pass --exe with the program that made the core: %w", c.Describe(), path, err, ErrNoExecutable)

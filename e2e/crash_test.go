@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,5 +139,74 @@ func TestCrashOfNone(t *testing.T) {
 	p := startTarget(t, "local", "-objects", "10")
 	if out, _ := runRi(t, 0, "crash", "-p", fmt.Sprint(p.pid)); !strings.Contains(out, "it is not dying") {
 		t.Error(out)
+	}
+}
+
+// TestBrokenCores cuts a core and changes bits of it at random places: there is an answer or an error, and never more than that.
+func TestBrokenCores(t *testing.T) {
+	if ok, err := condition("corefile"); !ok {
+		t.Skip("the kernel gives cores to another program", err)
+	}
+	exe := buildCrash(t, "local", "0")
+	whole, err := os.ReadFile(dies(t, exe, "nil"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewSource(1))
+	path := filepath.Join(t.TempDir(), "core")
+	for n := range 24 {
+		core := bytes.Clone(whole)
+		if n%3 != 1 {
+			core = core[:random.Intn(len(core))]
+		}
+		if n%3 != 0 && len(core) > 0 {
+			for range 1 << random.Intn(12) {
+				at := random.Intn(len(core))
+				if random.Intn(2) == 0 {
+					at = random.Intn(min(len(core), 20_000)) // the headers and notes
+				}
+				core[at] ^= 1 << random.Intn(8)
+			}
+		}
+		if err := os.WriteFile(path, core, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"crash"}, {"run", "goroutines"}} {
+			cmd := riCommand(append(args, "-c", path, "--exe", exe)...)
+			out, err := cmd.CombinedOutput()
+			switch code := cmd.ProcessState.ExitCode(); {
+			case code != 0 && code != 1 && code != 4 && code != 5, bytes.Contains(out, []byte("internal error")):
+				t.Errorf("core %d: ri %v: %v\n%s", n, args, err, out)
+			case code != 0 && len(out) == 0:
+				t.Errorf("core %d: ri %v exits with %d and says nothing", n, args, code)
+			}
+		}
+	}
+}
+
+// TestCoreFindsProgram moves a core and its program together.
+func TestCoreFindsProgram(t *testing.T) {
+	if ok, err := condition("corefile"); !ok {
+		t.Skip("the kernel gives cores to another program", err)
+	}
+	dir := t.TempDir()
+	exe := filepath.Join(dir, "crash")
+	text, err := os.ReadFile(buildCrash(t, "local", "0"))
+	if err == nil {
+		err = os.WriteFile(exe, text, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	core := dies(t, exe, "value")
+	if err := os.Rename(exe, filepath.Join(filepath.Dir(core), "crash")); err != nil {
+		t.Fatal(err)
+	}
+	runRi(t, 0, "crash", "-c", core)
+	if err := os.Remove(filepath.Join(filepath.Dir(core), "crash")); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := runRi(t, 4, "crash", "-c", core); !strings.Contains(errs, exe) || !strings.Contains(errs, "--exe") {
+		t.Error(errs)
 	}
 }
