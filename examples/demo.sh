@@ -57,6 +57,11 @@ ri run queued-requests -p "$pid" queue=running
 ri exec -p "$pid" -e 'local h = ri.var("main.store").handler; ri.emit{stalled=h.stalled, queued=h.runQueue.length, serving=#h.workers}'
 go run ./examples/get -post "$http/admin/trouble/unstall" >/dev/null
 
+say "Worse: it hangs. (We have two goroutines take two devices' locks, each in its own order.) What is wrong, without knowing the program?"
+go run ./examples/get -post "$http/admin/trouble/deadlock?hard=1" >/dev/null
+sleep 1
+ri check -p "$pid" || [ $? = 3 ] # it found something
+
 say "Where are its goroutines?"
 ri run goroutines -p "$pid" | head -24
 say "What did the program feel? Its heartbeat ticks each millisecond; the longest gap (ri's stops are above; a busy machine adds its own):"
