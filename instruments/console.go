@@ -22,7 +22,7 @@ import (
 // look from line to line: a stopped target, for a limited time, or a copy of all of its memory. What lines assign to globals is there for the next ones;
 // each run of a line begins with what the line before left, however often the line is run.
 //
-// It isn't safe for concurrent use, Held and Alive excepted.
+// It isn't safe for concurrent use, Held, Ended and LetGo excepted.
 type Console struct {
 	catalogue *Catalogue
 	how       Look
@@ -170,6 +170,13 @@ func (c *Console) Release() {
 	if held := c.held.Swap(nil); held != nil {
 		held.view.Close()
 		c.host.Forget()
+	}
+}
+
+// LetGo lets a held target run, whatever else is under way: what a signal that ends ri calls. The console is of no use afterwards.
+func (c *Console) LetGo() {
+	if held := c.held.Load(); held != nil {
+		held.view.Close()
 	}
 }
 

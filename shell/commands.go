@@ -226,6 +226,7 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 		return false
 	}
 	s.console.Close()
+	s.current.Store(next)
 	s.console, s.choice, s.dead, s.last = next, choice, false, ""
 	return false
 }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,7 +21,8 @@ import (
 
 // Shell is one session at the prompt.
 type Shell struct {
-	console   *instruments.Console
+	console   *instruments.Console // the loop's own; others read current
+	current   atomic.Pointer[instruments.Console]
 	catalogue *instruments.Catalogue
 	how       instruments.Look
 	choice    instruments.TargetChoice
@@ -44,6 +46,7 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 		return err
 	}
 	s := &Shell{console: console, catalogue: c, how: how, choice: choice}
+	s.current.Store(console)
 	defer func() { s.console.Close() }()
 	signal.Reset(syscall.SIGINT)
 	interrupts := make(chan os.Signal, 1)
@@ -65,7 +68,7 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 	go func() {
 		select {
 		case <-ctx.Done():
-			s.console.Release()
+			s.current.Load().LetGo()
 			s.line.Close()
 			os.Exit(instruments.ExitCode(context.Cause(ctx)))
 		case <-done:
@@ -177,7 +180,7 @@ func (s *Shell) watch(done <-chan struct{}) {
 			return
 		case <-time.After(200 * time.Millisecond):
 		}
-		ended := s.console.Ended()
+		ended := s.current.Load().Ended()
 		if ended == nil || ended == told {
 			continue
 		}
