@@ -33,7 +33,7 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 	if table == nil {
 		return s, nil
 	}
-	h := New(Options{Folders: folders, Limits: Limits{Time: time.Second, Memory: 128 << 20}})
+	h := New(Options{Folders: folders, Limits: Limits{Time: 5 * time.Second, Memory: 128 << 20}})
 	defer h.Close()
 	h.trusting = len(folders) == 0
 	err = h.run(context.Background(), func() error {

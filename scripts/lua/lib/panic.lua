@@ -58,6 +58,8 @@ function panics.chain(g, frames)
         end
         if type(arg) == "string" then one.text = message(arg, one.type == "runtime.errorString" and "string" or one.type) end
         arg = was.value
+      elseif type(arg) == "string" then
+        one.type = "as the runtime printed it"
       end
       one.text = one.text or message(arg, one.type)
       one.value = panics.short(arg)
