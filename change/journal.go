@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ri/ovsdb"
 	"ri/values"
 )
@@ -126,6 +128,21 @@ func journalError(path string, err error) error {
 		todo = "see to it that ri may write there, or " + todo
 	}
 	return fmt.Errorf("the journal %s: %w; %s", path, err, todo)
+}
+
+// ProbeJournal tells whether a journal could be written, and makes nothing.
+func ProbeJournal(path string) error {
+	if _, err := ReadJournal(path); err != nil {
+		return err
+	}
+	for at := path; ; at = filepath.Dir(at) { // the first that exists must be writable
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			if err := unix.Access(at, unix.W_OK); err != nil {
+				return journalError(path, fmt.Errorf("%s: %w", at, err))
+			}
+			return nil
+		}
+	}
 }
 
 // Close lets the lock go.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ri/attach"
+	"ri/change"
 )
 
 // A check is one line of ri doctor.
@@ -59,6 +60,8 @@ func machineChecks(f attach.Facts) []check {
 		tried("read memory", f.ProcessVMReadv, "process_vm_readv works", "a seccomp filter may forbid it"),
 		tried("stop", f.Ptrace, "ptrace works on a child of ri", "only --view live and cores are left; a seccomp filter may forbid ptrace"),
 		tried("/proc", f.ProcMatches, "shows ri's own pid namespace", "ri needs its own"),
+		tried("writing", attach.ProbeWrite(), "process_vm_writev works: changes can be made (--write)", "no change can be made; a seccomp filter may forbid process_vm_writev"),
+		journalCheck(),
 		userCheck(f),
 		yamaCheck(f),
 	}
@@ -69,9 +72,21 @@ func machineChecks(f attach.Facts) []check {
 		checks = append(checks, containerCheck(f))
 	}
 	return append(checks,
-		tried("pidfd_getfd", f.PidfdGetfd, "connections can be ended", "needs Linux 5.6; nothing here uses it yet"),
+		tried("pidfd_getfd", f.PidfdGetfd, "connections can be ended", "needs Linux 5.6; ri run conn-reset can't work"),
 		tried("PAGEMAP_SCAN", f.PagemapScan, "large snapshots can be copied ahead", "needs Linux 6.7; nothing here uses it yet"),
 	)
+}
+
+// journalCheck says whether changes could be written down; without that none is made.
+func journalCheck() check {
+	path, err := change.DefaultJournal()
+	if err != nil {
+		return check{"journal", "missing", err.Error()}
+	}
+	if err := change.ProbeJournal(path); err != nil {
+		return check{"journal", "missing", err.Error() + "; without a journal nothing is changed"}
+	}
+	return check{"journal", "ok", path}
 }
 
 func userCheck(f attach.Facts) check {
@@ -133,6 +148,13 @@ func targetChecks(choice TargetChoice) ([]check, error) {
 			return append(checks, check{"stop it", "missing", err.Error()}), errors.New("ri can look at this process only with --view live")
 		}
 		checks = append(checks, check{"stop it", "ok", "nobody traces it"})
+	}
+	if p, ok := s.Target.(interface{ PrepareInject() error }); ok {
+		if err := p.PrepareInject(); err != nil {
+			checks = append(checks, check{"change it", "limited", "all but new strings that need memory of their own: " + err.Error()})
+		} else {
+			checks = append(checks, check{"change it", "ok", "memory for new strings can be had too"})
+		}
 	}
 	return checks, nil
 }
