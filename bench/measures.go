@@ -24,6 +24,7 @@ var measures = []measure{
 	{"bare stop", bareStop},
 	{"10 MB of structures", structures},
 	{"1 GB heap", wholeHeap},
+	{"15 M objects", manyObjects},
 	{"list of 1 M nodes", list},
 	{"map of 1 M keys", stringMap},
 	{"100 k goroutines", manyGoroutines},

@@ -1,6 +1,7 @@
 package instruments
 
 import (
+	"strings"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
@@ -51,7 +52,7 @@ func TestAPIIsComplete(t *testing.T) {
 		delete(documented, "h:"+name)
 	}
 	for name := range documented {
-		if name != "print" && name != "require" {
+		if name != "print" && name != "require" && !strings.HasPrefix(name, "tx:") { // a transaction's methods have a test of their own
 			t.Errorf("%s is documented, but isn't there", name)
 		}
 	}

@@ -63,6 +63,7 @@ func main() {
 	size := flag.Int("heap", 0, "bytes of heap that change")
 	change := flag.Int("change", 0, "bytes of it that change in a second")
 	goroutines := flag.Int("goroutines", 0, "goroutines that wait, in several places")
+	many := flag.Int("series", 0, "time series, of some 18 objects each")
 	threads := flag.Int("threads", 0, "operating system threads, about")
 	flag.IntVar(&answer, "answer", 42, "value of main.answer")
 	flag.Parse()
@@ -71,6 +72,10 @@ func main() {
 	first, shuffled, short = makeList(*list, false), makeList(*list, true), makeList(min(*list, shortLength), false)
 	table, shortmap = makeMap(*keys), makeMap(min(*keys, shortLength))
 	records = makeRecords(*scattered)
+	if *many > 0 {
+		fillSeries(*many)
+		runtime.GC()
+	}
 	if *size == 0 {
 		debug.SetGCPercent(-1) // nothing is allocated any more, and its pauses are none of the stops that are measured
 	}
