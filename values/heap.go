@@ -45,6 +45,7 @@ type Heap struct {
 	collect                func(object, parent uint32) // instead of marking: is told each pointer
 	fill                   []uint32
 	edges                  *edges
+	warmth                 byte  // what warm has read, so that it is read
 	conservative           int64 // bytes that were gone through word by word
 
 	shapes    []*shape

@@ -201,6 +201,7 @@ func (h *Heap) drain() error {
 				}
 			}
 		} else {
+			h.warm(work)
 			for _, object := range work {
 				h.scan(object)
 			}
@@ -211,6 +212,18 @@ func (h *Heap) drain() error {
 			}
 		}
 	}
+}
+
+// warm touches objects that are about to be gone through: the processor fetches them at the same time, not one after the other.
+func (h *Heap) warm(objects []uint32) {
+	sum := byte(0)
+	for _, object := range objects {
+		sp := h.spanOf(object)
+		if at := uint64(object-sp.first) * sp.size; at < uint64(len(sp.data)) {
+			sum += sp.data[at]
+		}
+	}
+	h.warmth = sum
 }
 
 // scan follows an object's pointers.
