@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 
+	"ri/attach"
 	"ri/symbols"
 )
 
@@ -26,6 +27,7 @@ type Heap struct {
 	ctx    context.Context
 	tell   func(done, total int64, what string)
 	direct func(addr uint64, n int) []byte
+	whole  bool // what direct doesn't give, the program never touched
 
 	layout     heapLayout
 	spans      []heapSpan // by address
@@ -104,6 +106,8 @@ func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, err
 		Direct(addr uint64, n int) []byte
 	}); ok {
 		h.direct = d.Direct
+		w, ok := d.(interface{ Whole() bool })
+		h.whole = ok && w.Whole()
 	}
 	h.shapes = []*shape{{name: "(untyped)", compiled: true}}
 	h.text = h.shapeOf(shapeKey{form: formText})
@@ -164,7 +168,7 @@ func (h *Heap) Problems() []string {
 	return out
 }
 
-// bytes gives n bytes of target memory, in place where that can be.
+// bytes gives n bytes of memory that the program may write to, in place where that can be.
 func (h *Heap) bytes(addr uint64, n int) ([]byte, error) {
 	if n < 0 || n > maxBytes {
 		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, ErrCorrupt)
@@ -174,7 +178,7 @@ func (h *Heap) bytes(addr uint64, n int) ([]byte, error) {
 			return b, nil
 		}
 	}
-	if n <= 1<<20 {
+	if n <= 1<<20 && !h.whole {
 		return h.s.Slice(addr, n)
 	}
 	return h.wholeBytes(addr, uint64(n))
@@ -198,7 +202,6 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 		}
 	}
 	data := make([]byte, min(n, copyPiece))
-	memory := h.s.mem.Beneath()
 	there, warned := uint64(0), false // behind the last page that is there
 	for at := uint64(0); at < n; {
 		if err := context.Cause(h.ctx); err != nil {
@@ -207,7 +210,7 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 		if at >= uint64(len(data)) {
 			data = append(data, make([]byte, min(n-uint64(len(data)), copyPiece))...)
 		}
-		got, err := memory.ReadMemory(data[at:], addr+at)
+		got, err := h.piece(data[at:], addr+at)
 		if at += uint64(got); got > 0 {
 			there = at
 		}
@@ -217,7 +220,7 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 		if !isAbsent(err) {
 			return nil, err
 		}
-		if !warned {
+		if !warned && !h.whole {
 			warned = true
 			h.lost("pieces of the heap of which pages aren't there", err)
 		}
@@ -227,6 +230,24 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 		}
 	}
 	return data, nil
+}
+
+// piece reads what is there at an address, and says where that ends. Of a copy that has all memory, what it doesn't have was never touched: to read it would
+// be to look at the running program.
+func (h *Heap) piece(p []byte, addr uint64) (int, error) {
+	if !h.whole {
+		return h.s.mem.Beneath().ReadMemory(p, addr)
+	}
+	n := 0
+	for n < len(p) {
+		step := min(len(p)-n, int(attach.PageSize-(addr+uint64(n))%attach.PageSize))
+		b := h.direct(addr+uint64(n), step)
+		if len(b) != step {
+			return n, &attach.AddressError{Addr: addr + uint64(n)}
+		}
+		n += copy(p[n:], b)
+	}
+	return n, nil
 }
 
 // HeapType is the live objects of one type.

@@ -46,6 +46,8 @@ type moduleRange struct {
 	mask       uint64 // one bit a word
 	words      uint64
 	rodata     uint64
+	text       uint64 // where the executable begins in memory
+	image      uint64 // and ends
 }
 
 func isAbsent(err error) bool { return errors.Is(err, attach.ErrNotMapped) }
@@ -76,7 +78,7 @@ func (h *Heap) readModules() error {
 		}
 		rodata := word("rodata")
 		for _, section := range [][3]string{{"data", "edata", "gcdatamask"}, {"bss", "ebss", "gcbssmask"}} {
-			r := moduleRange{start: word(section[0]), end: word(section[1]), rodata: rodata}
+			r := moduleRange{start: word(section[0]), end: word(section[1]), rodata: rodata, text: word("text"), image: word("end")}
 			if mask, err := v.Field(section[2]); err == nil {
 				if bits, err := mask.Field("bytedata"); err == nil {
 					r.mask, _ = h.s.Uint64(bits.Addr)
@@ -204,7 +206,11 @@ func (h *Heap) markData(m moduleRange) {
 	if n == 0 {
 		return
 	}
-	mask, err := h.bytes(m.mask, int(n+7)/8)
+	read := h.bytes
+	if m.mask >= m.text && m.mask < m.image { // part of the executable
+		read = h.s.Slice
+	}
+	mask, err := read(m.mask, int(n+7)/8)
 	if err == nil {
 		var data []byte
 		if data, err = h.bytes(m.start, int(8*n)); err == nil {
@@ -339,7 +345,7 @@ func (h *Heap) finalizedType(record uint64, sp *heapSpan, offset uint64) uint32 
 	if err != nil || desc == 0 {
 		return 0
 	}
-	pointer, err := h.s.RuntimeType(desc)
+	pointer, err := h.runtimeType(desc)
 	if err != nil || pointer.Elem() == nil {
 		return 0
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 
+	"ri/attach"
 	"ri/symbols"
 )
 
@@ -190,7 +191,7 @@ func (h *Heap) channelAt(addr uint64) uint32 {
 		return id
 	}
 	id := uint32(0)
-	if t, err := h.s.RuntimeType(desc); err == nil {
+	if t, err := h.runtimeType(desc); err == nil {
 		id = h.channelOf(t)
 	}
 	if len(h.headers) < maxShapes {
@@ -476,7 +477,7 @@ func (h *Heap) dynamicOf(desc uint64) dynamic {
 		return d
 	}
 	var d dynamic
-	if t, err := h.s.RuntimeType(desc); err == nil {
+	if t, err := h.runtimeType(desc); err == nil {
 		d.name = t.Name
 		if direct, err := h.s.storedDirectly(desc, t); err == nil && direct {
 			scratch := &shape{}
@@ -496,14 +497,24 @@ func (h *Heap) dynamicOf(desc uint64) dynamic {
 	return d
 }
 
+// runtimeType is RuntimeType for words that may be anything: to read at 0 would count as memory that the copy lacks.
+func (h *Heap) runtimeType(desc uint64) (*symbols.Type, error) {
+	if desc < attach.PageSize {
+		return nil, fmt.Errorf("type descriptor at %#x: %w", desc, ErrNil)
+	}
+	return h.s.RuntimeType(desc)
+}
+
 // itabType reads the type descriptor out of a runtime.itab (its second word, Go 1.20 to 1.26).
 func (h *Heap) itabType(itab uint64) uint64 {
 	if desc, ok := h.itabs[itab]; ok {
 		return desc
 	}
-	desc, err := h.s.Uint64(itab + 8)
-	if err != nil {
-		desc = 0
+	desc := uint64(0)
+	if itab >= attach.PageSize {
+		if word, err := h.s.Uint64(itab + 8); err == nil {
+			desc = word
+		}
 	}
 	if len(h.itabs) < maxShapes {
 		h.itabs[itab] = desc
@@ -518,7 +529,7 @@ func (h *Heap) headerShape(desc, slotBytes, header uint64) uint32 {
 		return id
 	}
 	id := uint32(0)
-	if t, err := h.s.RuntimeType(desc); err == nil && t.Size > 0 {
+	if t, err := h.runtimeType(desc); err == nil && t.Size > 0 {
 		if slotSize(uint64(t.Size)+header) == slotBytes || uint64(t.Size)*2 > slotBytes-header {
 			id = h.one(t)
 		} else {
