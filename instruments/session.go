@@ -95,7 +95,10 @@ const snapshotRounds = 3
 func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.Context, *look, Sink) error) (*Result, error) {
 	sink := &collector{res: &Result{Recipe: p.Recipe.Name, Target: s.Info}}
 	if p.View == attach.Live {
-		sink.live, sink.report = out.Log, out.Progress()
+		sink.live = out.Log
+	}
+	if p.View != attach.Stopped { // the target runs while the script does
+		sink.report = out.Progress()
 	}
 	look := newLook(s, p)
 	defer look.locks.close()
@@ -125,7 +128,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 			look.wantTouched()
 			look.discard()
 			if round == snapshotRounds {
-				look.options.Kind = attach.Stopped
+				look.options.Kind, sink.report = attach.Stopped, nil
 			}
 			sink.clear()
 			continue
