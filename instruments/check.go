@@ -13,6 +13,9 @@ type CheckOptions struct {
 
 // PrepareCheck prepares the recipe check.
 func PrepareCheck(c *Catalogue, opt CheckOptions, look Look) (*Plan, error) {
+	if opt.Interval < 0 {
+		return nil, Usagef("--interval %v: a time from 0 on", opt.Interval)
+	}
 	args := []string{"interval=" + opt.Interval.String()}
 	if len(opt.Only) > 0 {
 		args = append(args, "only="+strings.Join(opt.Only, ","))

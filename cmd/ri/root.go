@@ -23,6 +23,7 @@ a stop of a millisecond or two. What people do first:
 
   ri ps                         which Go processes are here
   ri recipes -p PID             what can be asked of one of them
+  ri check -p PID               ask: what is wrong with it
   ri run goroutines -p PID      ask: where are its goroutines, since when
   ri shell -p PID               look around, at a prompt
 

@@ -151,6 +151,11 @@ func (p *Program) At(pc uint64) *State {
 	if f == nil || f.broken {
 		return nil
 	}
+	return p.stateAt(f, pc)
+}
+
+// stateAt follows the block around pc once more.
+func (p *Program) stateAt(f *Function, pc uint64) *State {
 	if s, ok := f.at[pc]; ok {
 		return s
 	}
@@ -261,8 +266,8 @@ func (r *run) leaders() (map[uint64]bool, bool) {
 	leaders := map[uint64]bool{}
 	ends := map[uint64]bool{}
 	for off := 0; off < len(f.code); {
-		inst, err := x86asm.Decode(f.code[off:], 64)
-		if err != nil || inst.Len == 0 {
+		inst, err := decode(f.code[off:])
+		if err != nil {
 			return nil, false
 		}
 		pc := f.info.Entry + uint64(off)
@@ -364,7 +369,7 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			r.flow(pc, s)
 			return
 		}
-		inst, err := x86asm.Decode(f.code[pc-f.info.Entry:], 64)
+		inst, err := decode(f.code[pc-f.info.Entry:])
 		if err != nil {
 			return
 		}

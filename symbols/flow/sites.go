@@ -112,7 +112,7 @@ func (r *run) ahead(pc uint64) (effect, symbols.Line) {
 		if pc >= r.f.info.End {
 			break
 		}
-		inst, err := x86asm.Decode(r.f.code[pc-r.f.info.Entry:], 64)
+		inst, err := decode(r.f.code[pc-r.f.info.Entry:])
 		if err != nil || locked(inst) {
 			break
 		}
