@@ -35,7 +35,7 @@ var api = []Function{
 	{"ri.types", "(pattern?: string): string[]", "Lists the full names of types that match a regular expression; ri.type describes one.",
 		`print(table.concat(ri.types[[^main\.(Node|Inner)$]], ' '))`, "main.Inner main.Node", GroupFind},
 	{"ri.find", "(type: string, {depth?: int, max?: int}): {value, where: string, goroutine: int}[]",
-		"Looks for values of a type in package variables, in goroutines' frames and closures, and, where those have none, through up to depth (3) pointers from them.",
+		"Looks for values of a type in package variables, in goroutines' frames and closures, and, where those have none, through up to depth (3) pointers from them; with depth -1 not through any.",
 		`for _, f in ipairs(ri.find'main.hidden') do print(f.value.secret) break end`, "found in a frame", GroupFind},
 	{"ri.find1", "(type: string, {depth?: int}): value, string", "Gives the first value that ri.find finds and where it was; an error if there is none.",
 		`print(ri.find1'main.hidden'.secret)`, "found in a frame", GroupFind},

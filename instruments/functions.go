@@ -157,7 +157,7 @@ func (h *Host) matching(L *lua.LState, what string, all func() []string) int {
 		h.raise(L, fmt.Errorf("%s: %w", what, err))
 	}
 	if f := h.space.File(); !f.HasDWARF() && !f.RuntimeOnly() { // which is not the same as that there are none
-		h.raise(L, fmt.Errorf("ri.vars: %w", symbols.ErrNoDWARF))
+		h.raise(L, fmt.Errorf("%s: %w", what, symbols.ErrNoDWARF))
 	}
 	t := h.lua.NewTable()
 	for _, name := range all() {
@@ -213,7 +213,12 @@ func (h *Host) find(L *lua.LState) []values.Found {
 	depth, most := 0, 0
 	if opt, ok := L.Get(2).(*lua.LTable); ok {
 		h.onlyKeys(L, opt, "depth", "max")
-		depth, most = optInt(L, opt, "depth", 0), optInt(L, opt, "max", 0)
+		if n, ok := opt.RawGetString("depth").(lua.LNumber); ok && n == -1 { // not through pointers at all
+			depth = -1
+		} else {
+			depth = optInt(L, opt, "depth", 0)
+		}
+		most = optInt(L, opt, "max", 0)
 	}
 	found, truncated, err := h.space.Find(t, values.FindOptions{Depth: depth, Limit: most})
 	if err != nil && len(found) == 0 {

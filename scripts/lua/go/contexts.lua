@@ -108,7 +108,7 @@ GOROUTINES  DEADLINE  ERROR             CAUSE                 CONTEXT
       return n
     end
     for _, gotype in ipairs(searched) do
-      local found, list = pcall(ri.find, gotype, { max = p.limit })
+      local found, list = pcall(ri.find, gotype, { max = p.limit, depth = -1 })
       for _, f in ipairs(found and list or {}) do
         if f.value ~= nil then
           local n = node(f.value, 0)

@@ -2,6 +2,7 @@
 
 local frames = require 'frames'
 local netpoll = require 'netpoll'
+local runtime = require 'runtime'
 local words = require 'words'
 
 local states = { [0] = 'new', 'active', 'idle', 'hijacked', 'closed' } -- net/http.ConnState
@@ -50,8 +51,10 @@ end
 local function address(c)
   local found, text = pcall(function()
     local inner = c.rwc
-    if ri.typeof(inner) == '*crypto/tls.Conn' then inner = inner.conn end
-    return netpoll.address(inner.conn.fd.laddr)
+    for _ = 1, 8 do -- through TLS, limits and whatever else wraps a connection
+      if runtime.has(inner, 'fd') then return netpoll.address(inner.fd.laddr) end
+      inner = runtime.first(inner, 'conn', 'Conn')
+    end
   end)
   return found and text or nil
 end
