@@ -38,7 +38,10 @@ func findInHeap(ctx context.Context, look *look, sink Sink, t *symbols.Type, mos
 	for _, addr := range found[:min(len(found), most)] {
 		where, goroutine := "", any(nil)
 		if p, err := h.Path(addr); err == nil {
-			where = p.Text
+			where = p.Root // and the steps; the whole text may go on to the field at that address
+			for _, step := range p.Steps {
+				where += step.Text
+			}
 			if p.Goroutine != 0 {
 				goroutine = p.Goroutine
 			}
