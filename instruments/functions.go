@@ -36,7 +36,7 @@ func (h *Host) openFunctions() {
 		"var": h.riVar, "vars": h.riVars, "types": h.riTypes, "find": h.riFind, "find1": h.riFind1, "at": h.riAt, "eval": h.riEval,
 		// types and places
 		"typeof": h.riTypeof, "type": h.riType, "addr": h.riAddr, "ref": h.riRef, "value": h.riValue,
-		"deref": h.riDeref, "name": h.riName, "isnil": h.riIsNil, "cast": h.riCast,
+		"deref": h.riDeref, "name": h.riName, "isnil": h.riIsNil, "cast": h.riCast, "has": h.riHas, "constant": h.riConstant,
 		// contents
 		"len": h.riLen, "cap": h.riCap, "pairs": h.riPairs, "linked": h.riLinked, "text": h.riText, "bytes": h.riBytes, "memory": h.riMemory,
 		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
@@ -186,7 +186,7 @@ func (h *Host) typeArg(L *lua.LState, n int) *symbols.Type {
 
 func (h *Host) riFind(L *lua.LState) int {
 	t := h.lua.NewTable()
-	for _, f := range h.find(L) {
+	for _, f := range h.find(L, false) {
 		value, err := h.fromValue(f.Value, nil, textStep("("+f.Where+")"))
 		if err != nil {
 			h.raise(L, &pathError{f.Where, err})
@@ -198,7 +198,7 @@ func (h *Host) riFind(L *lua.LState) int {
 }
 
 func (h *Host) riFind1(L *lua.LState) int {
-	found := h.find(L)
+	found := h.find(L, true)
 	if len(found) == 0 {
 		name := L.Get(1).String()
 		h.raise(L, fmt.Errorf("ri.find1: no value of %s in package variables, goroutines' frames or what they point to: look deeper with ri.find1('%s', {depth = 6}), or start from ri.vars()", name, name))
@@ -208,7 +208,8 @@ func (h *Host) riFind1(L *lua.LState) int {
 	return 2
 }
 
-func (h *Host) find(L *lua.LState) []values.Found {
+// find runs the search of ri.find, or of ri.find1, which ends with the first.
+func (h *Host) find(L *lua.LState, first bool) []values.Found {
 	t := h.typeArg(L, 1)
 	depth, most := 0, 0
 	if opt, ok := L.Get(2).(*lua.LTable); ok {
@@ -220,7 +221,7 @@ func (h *Host) find(L *lua.LState) []values.Found {
 		}
 		most = optInt(L, opt, "max", 0)
 	}
-	found, truncated, err := h.space.Find(t, values.FindOptions{Depth: depth, Limit: most})
+	found, truncated, err := h.space.Find(t, values.FindOptions{Depth: depth, Limit: most, First: first})
 	if err != nil && len(found) == 0 {
 		h.raise(L, fmt.Errorf("ri.find %s: %w", t.Name, err))
 	}

@@ -654,7 +654,7 @@ func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
 		return operand{}, e.at(n, err)
 	}
 	var found []Found
-	e.s.untraced(func() { found, _, err = e.s.Find(t, FindOptions{}) })
+	e.s.untraced(func() { found, _, err = e.s.Find(t, FindOptions{Remember: true}) })
 	switch {
 	case len(found) == 1:
 		e.s.noteFound(found[0])

@@ -14,6 +14,7 @@ type Found struct {
 	Goroutine int64  // 0 for package variables
 
 	via *link
+	g   uint64 // the runtime.g in whose frames it was found, as it stands there; 0: elsewhere
 }
 
 // link is a pointer that was followed: the word at slot was word.
@@ -42,6 +43,12 @@ type findKey struct {
 type FindOptions struct {
 	Depth int // pointers followed from a variable where none holds the type itself; 0 means 3, negative none
 	Limit int // values found; 0 means 1000
+
+	First bool // the first is enough: the search ends with it
+
+	// Remember believes an earlier search with the same options: what that found, and is still found where it was, is all that there is. First
+	// does so too. Only where some of it is gone the search is made again.
+	Remember bool
 }
 
 // Bounds of the search through fields.
@@ -60,28 +67,70 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 	if opt.Limit <= 0 {
 		opt.Limit = 1000
 	}
-	f := &finder{s: s, want: t, limit: opt.Limit, seen: map[uint64]bool{}, visited: map[place]bool{}, keepRoots: opt.Depth > 0}
+	if opt.First {
+		opt.Limit = 1
+	}
+	key := findKey{t, opt}
+	before := s.searches[key]
+	if opt.First || opt.Remember {
+		if f := newFinder(s, t, opt); f.recall(before) {
+			return f.found, false, nil
+		}
+	}
+	f := newFinder(s, t, opt)
+	f.keepRoots = opt.Depth > 0
 	f.packageVars()
-	err = f.frames()
+	if !f.done() {
+		err = f.frames()
+	}
 	if len(f.found) > 0 || opt.Depth < 0 {
-		return f.found, f.truncated, err
+		s.searches[key] = f.found
+		return f.found, f.truncated && !opt.First, err
 	}
 	// The search through fields touches much. One that was made before (in the rehearsal of a stop) is believed where each pointer on the way still holds.
-	key := findKey{t, opt}
-	if before, ok := s.searches[key]; ok {
-		for _, b := range before {
-			if b.via.holds(s) {
-				f.add(b.Value, b.Where, b.Goroutine, b.via)
-			}
+	for _, b := range before {
+		if b.g == 0 && b.via.holds(s) {
+			f.add(b.Value, b.Where, b.Goroutine, b.via)
 		}
-		if len(f.found) > 0 {
-			return f.found, f.truncated, err
-		}
+	}
+	if len(f.found) > 0 {
+		return f.found, f.truncated && !opt.First, err
 	}
 	f.throughFields(opt.Depth)
 	s.searches[key] = f.found
-	return f.found, f.truncated, err
+	return f.found, f.truncated && !opt.First, err
 }
+
+func newFinder(s *Space, t *symbols.Type, opt FindOptions) *finder {
+	return &finder{s: s, want: t, limit: opt.Limit, first: opt.First, seen: map[uint64]bool{}, visited: map[place]bool{}}
+}
+
+// recall finds again what was found before; it tells whether all of it is still there. In frames it is looked for anew, in the frames of that
+// goroutine: a word that is left on a stack proves nothing.
+func (f *finder) recall(before []Found) bool {
+	looked := map[uint64]bool{}
+	for _, b := range before {
+		switch {
+		case b.g == 0:
+			if b.via.holds(f.s) {
+				f.add(b.Value, b.Where, b.Goroutine, b.via)
+			}
+		case !looked[b.g]:
+			looked[b.g] = true
+			g, err := f.s.goroutineAt(b.g)
+			if err == nil && g != nil && g.ID == b.Goroutine {
+				f.framesOf(g)
+			}
+		}
+		if !f.seen[b.Value.Addr] {
+			return false
+		}
+	}
+	return len(before) > 0
+}
+
+// done tells whether enough was found.
+func (f *finder) done() bool { return f.first && len(f.found) > 0 }
 
 type place struct {
 	addr uint64
@@ -108,6 +157,8 @@ type finder struct {
 	s         *Space
 	want      *symbols.Type
 	limit     int
+	first     bool
+	inFrames  uint64 // the runtime.g whose frames are looked at
 	found     []Found
 	truncated bool
 	seen      map[uint64]bool
@@ -144,7 +195,7 @@ func (f *finder) add(v Value, where string, goroutine int64, via *link) {
 		return
 	}
 	f.seen[v.Addr] = true
-	f.found = append(f.found, Found{v, where, goroutine, via})
+	f.found = append(f.found, Found{v, where, goroutine, via, f.inFrames})
 }
 
 // direct adds v if it is, points to, or holds the type sought; it tells whether it was.
@@ -183,6 +234,9 @@ func (f *finder) direct(v Value, where string, goroutine int64, via *link) bool 
 
 func (f *finder) packageVars() {
 	for _, v := range f.s.file.AllVars() {
+		if f.done() {
+			return
+		}
 		if v.Type.Kind != reflect.Invalid {
 			f.root(f.s.At(v.Addr+f.s.bias, v.Type), v.Name, 0)
 		}
@@ -212,35 +266,45 @@ func (f *finder) frames() error {
 		if g == nil {
 			return err
 		}
-		stack, _ := g.unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
-		for i := range stack {
-			fr := &stack[i]
-			fv := f.s.file.FuncVars(fr.at - f.s.bias)
-			for _, v := range fv.At(fr.at-f.s.bias, fr.depth) {
-				t := v.Type
-				_, escaped := cutEscaped(v)
-				if escaped && t.Elem() != nil {
-					t = t.Elem()
-				}
-				if !f.wanted(t) && !(f.keepRoots && hasPointers(t)) {
-					continue
-				}
-				value, err := g.frameValue(fr, fv, &v)
-				if err != nil {
-					continue
-				}
-				name := v.Name
-				if escaped {
-					name = name[1:]
-					if value, err = value.Elem(); err != nil {
-						continue
-					}
-				}
-				f.root(value, fmt.Sprintf("goroutine %d: %s: %s", g.ID, f.s.file.ShortName(fr.Func), name), g.ID)
-			}
+		f.framesOf(g)
+		if f.done() {
+			return nil
 		}
 	}
 	return nil
+}
+
+// framesOf looks at the variables in the frames of a goroutine.
+func (f *finder) framesOf(g *Goroutine) {
+	f.inFrames = g.Addr
+	defer func() { f.inFrames = 0 }()
+	stack, _ := g.unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
+	for i := range stack {
+		fr := &stack[i]
+		fv := f.s.file.FuncVars(fr.at - f.s.bias)
+		for _, v := range fv.At(fr.at-f.s.bias, fr.depth) {
+			t := v.Type
+			_, escaped := cutEscaped(v)
+			if escaped && t.Elem() != nil {
+				t = t.Elem()
+			}
+			if !f.wanted(t) && !(f.keepRoots && hasPointers(t)) {
+				continue
+			}
+			value, err := g.frameValue(fr, fv, &v)
+			if err != nil {
+				continue
+			}
+			name := v.Name
+			if escaped {
+				name = name[1:]
+				if value, err = value.Elem(); err != nil {
+					continue
+				}
+			}
+			f.root(value, fmt.Sprintf("goroutine %d: %s: %s", g.ID, f.s.file.ShortName(fr.Func), name), g.ID)
+		}
+	}
 }
 
 // pointerSlot is where the pointer of a pointer or interface stands.
@@ -258,7 +322,7 @@ func (f *finder) throughFields(depth int) {
 	for range depth + 1 {
 		var next []root
 		for _, r := range level {
-			if visits++; visits > findVisits || f.truncated {
+			if visits++; visits > findVisits || f.truncated || f.done() {
 				f.truncated = true
 				return
 			}

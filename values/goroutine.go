@@ -160,6 +160,19 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 	if addr == 0 {
 		return nil, nil
 	}
+	return s.readGoroutine(l, addr)
+}
+
+// goroutineAt reads the runtime.g at addr, which is in use for good once it was one; nil: it is dead.
+func (s *Space) goroutineAt(addr uint64) (*Goroutine, error) {
+	l, err := s.goroutineLayout()
+	if err != nil {
+		return nil, err
+	}
+	return s.readGoroutine(l, addr)
+}
+
+func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, error) {
 	b, err := s.Slice(addr, int(l.size))
 	if err != nil {
 		return nil, fmt.Errorf("runtime.g: %w", err)

@@ -1,0 +1,94 @@
+-- The connections of a NATS server: clients and leaf nodes.
+
+local nats, words = require("nats/server"), require("words")
+
+-- What can be sorted by; the largest comes first.
+local orders = {
+  pending = function(c) return c.out.pb end,
+  subs = function(c) return #c.subs end,
+  in_msgs = function(c) return c.inMsgs end,
+  in_bytes = function(c) return c.inBytes end,
+  out_msgs = function(c) return c.outMsgs end,
+  out_bytes = function(c) return c.outBytes end,
+  rtt = function(c) return c.rtt end,
+  idle = function(c) return nats.idle(c) or 0 end,
+}
+
+-- wanted lists the clients that the parameters choose, in their order.
+local function wanted(server, p)
+  local list = {}
+  for _, map in ipairs { server.clients, server.leafs } do
+    for _, client in ri.pairs(map) do
+      if (p.cid == 0 or client.cid == p.cid) and (p.name == "" or client.opts.Name:find(p.name, 1, true))
+        and (p.account == "" or nats.account(client) == p.account) then
+        local order = orders[p.sort]
+        list[#list + 1] = { client = client, cid = client.cid, by = order and order(client) or 0 }
+      end
+    end
+  end
+  table.sort(list, function(a, b)
+    if a.by ~= b.by then return a.by > b.by end
+    return a.cid < b.cid
+  end)
+  return list
+end
+
+return {
+  title = "the clients of a NATS server, as /connz tells them",
+  category = "nats",
+  description = [[
+Lists the connections of clients and leaf nodes with what they sent and received, what waits to be written to them, and who they are. A
+client that is slow to read has much PENDING: nats-slow says how near it is to being cut off.]],
+  params = {
+    { name = "sort", type = "enum", values = { "cid", "pending", "subs", "in_msgs", "in_bytes", "out_msgs", "out_bytes", "rtt", "idle" }, default = "cid", help = "cid: oldest first; others: the largest first" },
+    { name = "cid", type = "int", default = 0, min = 0, help = "only this connection" },
+    { name = "name", type = "string", default = "", help = "only where the client's name contains this" },
+    { name = "account", type = "string", default = "", help = "only those of this account" },
+    { name = "limit", type = "int", default = 1000, min = 0, help = "clients shown; all are counted" },
+  },
+  needs = {
+    types = { nats.package .. "Server" },
+    fields = { nats.package .. "Server.clients", nats.package .. "client.out.pb", nats.package .. "client.opts", nats.package .. "client.subs" },
+  },
+  columns = {
+    { name = "cid", type = "int", help = "the connection's number" },
+    { name = "kind", help = "CLIENT or LEAF" },
+    { name = "name", help = "that the client gave itself" },
+    { name = "addr", help = "where it comes from" },
+    { name = "account" },
+    { name = "user", help = "who it is, if it said so; never a token" },
+    { name = "lang", help = "of its library" },
+    { name = "version", help = "of its library" },
+    { name = "subs", type = "int", help = "subscriptions" },
+    { name = "in_msgs", type = "int", help = "messages from it" },
+    { name = "in_bytes", type = "int" },
+    { name = "out_msgs", type = "int", help = "messages to it" },
+    { name = "out_bytes", type = "int" },
+    { name = "pending", type = "bytes", help = "that wait to be written to it" },
+    { name = "stalls", type = "int", help = "how often it was held back as a producer; since 2.11" },
+    { name = "slow", type = "bool", help = "writing to it timed out, and it hasn't caught up" },
+    { name = "rtt", type = "duration", help = "round trip, when the server last measured it" },
+    { name = "start", type = "time", help = "when it connected" },
+    { name = "idle", type = "duration", help = "since something last came or went" },
+  },
+  sample = [[
+CID  KIND    NAME    ADDR             ACCOUNT  USER  LANG  VERSION  SUBS  IN MSGS  IN BYTES  OUT MSGS  OUT BYTES  PENDING  STALLS  SLOW   RTT     START                 IDLE
+  7  CLIENT  orders  127.0.0.1:51312  $G             go    1.55.0      2      120     14400       118      14160      0 B       0  false  312 us  2026-11-21T03:06:31Z  1.2s
+1 client]],
+  run = function(p)
+    local list = wanted(nats.server(), p)
+    local changing = nats.changing()
+    for i = 1, math.min(#list, p.limit) do
+      local c = list[i].client
+      changing.look(c)
+      ri.emit {
+        cid = c.cid, kind = nats.kinds[c.kind], name = c.opts.Name, addr = nats.endpoint(c), account = nats.account(c), user = nats.user(c),
+        lang = c.opts.Lang, version = c.opts.Version, subs = #c.subs, in_msgs = c.inMsgs, in_bytes = c.inBytes, out_msgs = c.outMsgs,
+        out_bytes = c.outBytes, pending = c.out.pb, stalls = nats.value(c, "stalls"), slow = nats.has_flag(c, "isSlowConsumer"), rtt = c.rtt, start = c.start,
+        idle = nats.idle(c),
+      }
+    end
+    changing.say()
+    print(words.shown(#list, "client", p.limit))
+  end,
+}

@@ -1,0 +1,92 @@
+-- A NATS server (github.com/nats-io/nats-server/v2, 2.10 and later), as the instruments of this folder see it.
+--
+-- The ways in: no package variable leads to a server. A *server.Server is the receiver of methods in the frames of several goroutines
+-- (WaitForShutdown, AcceptLoop), where ri.find1 finds it. From there on it is fields:
+--
+--   Server.clients     map[uint64]*client       clients by cid; leafs likewise
+--   Server.routes      map[string][]*client     by the remote server's id, a slot for each connection of its pool, and
+--   Server.accRoutes   map[string]map[string]*client, those that belong to one account
+--   Server.accounts    sync.Map                 name -> *Account; Account.sl is the Sublist of its subscriptions
+--   Server.js          *jetStream (atomic), nil where JetStream is off; .accounts[name].streams[name].consumers[name]
+--
+-- Server.mu guards the maps of connections; the recipes wait until it is free. Each client has a lock of its own, too many to wait for:
+-- one that was held is said by nats.changing.
+--
+-- What changed: 2.11 added Server.stalls and client.stalls (how often producers were held back), 2.12 the counters of clients alone
+-- (Server.inClientMsgs and the like) and stale connections. Fields that a version lacks are left out of the rows.
+
+local sync = require("sync")
+local nats = {}
+
+local package = "github.com/nats-io/nats-server/v2/server."
+nats.package = package
+
+-- server finds the server; the first, in a program that runs several.
+function nats.server() return (ri.find1(package .. "Server")) end
+
+-- kinds names what client.kind says (constants of client.go, which have no type of their own).
+nats.kinds = { [0] = "CLIENT", "ROUTER", "GATEWAY", "SYSTEM", "LEAF", "JETSTREAM", "ACCOUNT" }
+
+-- value reads a field that not every version has: nil without it.
+function nats.value(struct, field)
+  if ri.has(struct, field) then return struct[field] end
+end
+
+-- text makes a []byte a string; "" for none.
+function nats.text(bytes) return ri.bytes(bytes) end
+
+-- constant is the name of a constant without its package: "FileStorage".
+function nats.constant(struct, field) return (ri.name(struct, field):match("[^.]*$")) end
+
+-- account names a client's account.
+function nats.account(client)
+  local account = client.acc
+  return account and account.Name or ""
+end
+
+-- endpoint is where a connection comes from.
+function nats.endpoint(client)
+  if client.port == 0 then return "" end
+  return client.host:find(":", 1, true) and ("[%s]:%d"):format(client.host, client.port) or ("%s:%d"):format(client.host, client.port)
+end
+
+-- user is who a client says that it is, as the server shows it; a token is a secret.
+function nats.user(client)
+  local o = client.opts
+  if o.Nkey ~= "" then return o.Nkey end
+  if o.Username ~= "" then return o.Username end
+  if o.JWT ~= "" then return client.pubKey end
+  return o.Token ~= "" and "[REDACTED]" or ""
+end
+
+-- has_flag says whether a flag of a client is set, by the name of its constant.
+function nats.has_flag(client, name)
+  local flags = ri.ref(client, "flags")
+  return ri.bit.band(ri.value(flags), ri.constant(flags, name)) ~= 0
+end
+
+-- idle is how long ago something last came from or went to a client, in nanoseconds.
+function nats.idle(client)
+  local age = ri.age(ri.ref(client, "last"))
+  return age and math.floor(age * 1e9)
+end
+
+-- changing counts connections that somebody was at work on at the moment of the look: their rows may be half old, half new.
+function nats.changing()
+  local cids = {}
+  return {
+    look = function(client)
+      local lock = client.mu
+      local state = ri.has(lock, "readerCount") and sync.rwmutex(lock) or sync.mutex(lock)
+      if state.locked then cids[#cids + 1] = tostring(client.cid) end
+    end,
+    say = function()
+      if #cids > 0 then
+        ri.log(("%s being changed at the moment of the look, and may be in part from before: %s"):format(
+          #cids == 1 and "one connection was" or #cids .. " connections were", table.concat(cids, ", ", 1, math.min(#cids, 8)) .. (#cids > 8 and ", ..." or "")))
+      end
+    end,
+  }
+end
+
+return nats
