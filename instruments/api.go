@@ -105,7 +105,7 @@ var api = []Function{
 		`local t = ri.type'main.Point'; print(t.size, t.fields[2].name, t.fields[2].offset)`, "16\ty\t8", GroupPlaces},
 	{"ri.has", "(v: value|place|type: string, field: string): boolean", "Whether a struct, or what a pointer points to, has a field. Ask it where versions of a program differ; nil has none.",
 		`local first = ri.var'main.first'; print(ri.has(first, 'next'), ri.has(first, 'previous'))`, "true\tfalse", GroupPlaces},
-	{"ri.constant", "(v: value|place|type: string, name: string): int", "What a constant of a named integer type is; the name may lack the package. An error if the compiler kept none of that name: ri.type lists them.",
+	{"ri.constant", "(v: value|place|type: string, name: string): int?", "What a constant of a named integer type is, by its name, with or without the package; nil if the program has none of that name. ri.type lists them.",
 		`print(ri.constant('main.State', 'StateBusy'), ri.constant(ri.ref(ri.var'main.all', 'state'), 'StateBusy'))`, "1\t1", GroupPlaces},
 	{"ri.ref", "(v: value|place, field: string|index: int|key: any): place; (expr: string): place", "The place where a field, element or expression lives, unread.",
 		`print(ri.ref(ri.var'main.all', 'state'), ri.ref'main.all.names')`, "main.all.state\tmain.all.names", GroupPlaces},

@@ -30,16 +30,16 @@ func (h *Host) riHas(L *lua.LState) int {
 	return 1
 }
 
-// riConstant gives the value of a constant that was declared with a named integer type.
+// riConstant gives the value of a constant that was declared with a named integer type; nil if the compiler kept none of that name.
 func (h *Host) riConstant(L *lua.LState) int {
 	t, name := h.typeArg(L, 1), L.CheckString(2)
 	value, ok := t.ConstantValue(name)
 	if !ok {
-		names := t.Constants()
-		if len(names) == 0 {
-			h.raise(L, fmt.Errorf("ri.constant: the compiler kept no constants of the type %s", t.Name))
+		if len(t.Constants()) == 0 {
+			h.raise(L, fmt.Errorf("ri.constant: the compiler kept no constants of the type %s: it must be a named integer type", t.Name))
 		}
-		h.raise(L, fmt.Errorf("ri.constant: no constant of the type %s is called %s%s", t.Name, name, DidYouMean(name, names)))
+		L.Push(lua.LNil)
+		return 1
 	}
 	L.Push(h.int64Value(value))
 	return 1

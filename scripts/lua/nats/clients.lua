@@ -66,14 +66,14 @@ client that is slow to read has much PENDING: nats-slow says how near it is to b
     { name = "out_bytes", type = "int" },
     { name = "pending", type = "bytes", help = "that wait to be written to it" },
     { name = "stalls", type = "int", help = "how often it was held back as a producer; since 2.11" },
-    { name = "slow", type = "bool", help = "writing to it timed out, and it hasn't caught up" },
+    { name = "slow", type = "bool", help = "writing to it timed out, and it hasn't caught up; not in 2.10" },
     { name = "rtt", type = "duration", help = "round trip, when the server last measured it" },
     { name = "start", type = "time", help = "when it connected" },
-    { name = "idle", type = "duration", help = "since something last came or went" },
+    { name = "last", type = "time", help = "when something last came or went" },
   },
   sample = [[
-CID  KIND    NAME    ADDR             ACCOUNT  USER  LANG  VERSION  SUBS  IN MSGS  IN BYTES  OUT MSGS  OUT BYTES  PENDING  STALLS  SLOW   RTT     START                 IDLE
-  7  CLIENT  orders  127.0.0.1:51312  $G             go    1.55.0      2      120     14400       118      14160      0 B       0  false  312 us  2026-11-21T03:06:31Z  1.2s
+CID  KIND    NAME    ADDR             ACCOUNT  USER  LANG  VERSION  SUBS  IN MSGS  IN BYTES  OUT MSGS  OUT BYTES  PENDING  STALLS  SLOW   RTT     START                 LAST
+  7  CLIENT  orders  127.0.0.1:51312  $G             go    1.55.0      2      120     14400       118      14160      0 B       0  false  312 us  2026-11-21T03:06:31Z  2026-11-21T03:09:10Z
 1 client]],
   run = function(p)
     local list = wanted(nats.server(), p)
@@ -85,7 +85,7 @@ CID  KIND    NAME    ADDR             ACCOUNT  USER  LANG  VERSION  SUBS  IN MSG
         cid = c.cid, kind = nats.kinds[c.kind], name = c.opts.Name, addr = nats.endpoint(c), account = nats.account(c), user = nats.user(c),
         lang = c.opts.Lang, version = c.opts.Version, subs = #c.subs, in_msgs = c.inMsgs, in_bytes = c.inBytes, out_msgs = c.outMsgs,
         out_bytes = c.outBytes, pending = c.out.pb, stalls = nats.value(c, "stalls"), slow = nats.has_flag(c, "isSlowConsumer"), rtt = c.rtt, start = c.start,
-        idle = nats.idle(c),
+        last = c.last,
       }
     end
     changing.say()

@@ -13,7 +13,7 @@
 -- one that was held is said by nats.changing.
 --
 -- What changed: 2.11 added Server.stalls and client.stalls (how often producers were held back), 2.12 the counters of clients alone
--- (Server.inClientMsgs and the like) and stale connections. Fields that a version lacks are left out of the rows.
+-- (Server.inClientMsgs and the like), stale connections, and the flag isSlowConsumer. Fields that a version lacks are left out of the rows.
 
 local sync = require("sync")
 local nats = {}
@@ -59,10 +59,10 @@ function nats.user(client)
   return o.Token ~= "" and "[REDACTED]" or ""
 end
 
--- has_flag says whether a flag of a client is set, by the name of its constant.
+-- has_flag says whether a flag of a client is set, by the name of its constant; nil where the version has no such flag.
 function nats.has_flag(client, name)
-  local flags = ri.ref(client, "flags")
-  return ri.bit.band(ri.value(flags), ri.constant(flags, name)) ~= 0
+  local flag = ri.constant(nats.package .. "clientFlag", name)
+  return flag and ri.bit.band(client.flags, flag) ~= 0
 end
 
 -- idle is how long ago something last came from or went to a client, in nanoseconds.

@@ -1,0 +1,562 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// natsServer is a NATS server of a test's own.
+type natsServer struct {
+	pid     int
+	client  string // HOST:PORT of each of its listeners
+	monitor string // the URL of its monitoring API
+}
+
+// startNATS starts a server that listens wherever there is a free port and tells where in a file.
+func startNATS(t *testing.T, version, config string) natsServer {
+	t.Helper()
+	exe := buildProgram(t, "nats-"+version, "github.com/nats-io/nats-server/v2")
+	folder := t.TempDir()
+	file := filepath.Join(folder, "nats.conf")
+	text := fmt.Sprintf("listen: 127.0.0.1:-1\nhttp: 127.0.0.1:-1\nports_file_dir: %q\nping_interval: \"1h\"\nwrite_deadline: \"1h\"\n", folder) + config
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "$DATA", folder)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := background(t, exe, "-c", file)
+	var ports struct{ Nats, Monitoring []string }
+	err := eventually("the NATS server says where it listens", func() (bool, error) {
+		files, _ := filepath.Glob(filepath.Join(folder, "*.ports"))
+		if len(files) == 0 {
+			return false, nil
+		}
+		text, err := os.ReadFile(files[0])
+		return err == nil && json.Unmarshal(text, &ports) == nil && len(ports.Nats) > 0, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(ports.Nats[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return natsServer{cmd.Process.Pid, u.Host, ports.Monitoring[0]}
+}
+
+// natsClient speaks the protocol of NATS clients.
+type natsClient struct {
+	t     *testing.T
+	conn  net.Conn
+	in    *bufio.Reader
+	mu    sync.Mutex
+	pongs chan bool
+	heard chan string // messages' payloads, as many as there is room for
+}
+
+// connect makes a client. One that is deaf reads nothing once it is connected.
+func (s natsServer) connect(t *testing.T, name, options string, deaf bool) *natsClient {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := &natsClient{t: t, conn: conn, in: bufio.NewReader(conn), pongs: make(chan bool, 100), heard: make(chan string, 10000)}
+	c.send("CONNECT {\"verbose\":false,\"name\":%q,\"lang\":\"go\",\"headers\":true%s}\r\nPING\r\n", name, options)
+	for c.line() != "PONG" {
+	}
+	if !deaf {
+		conn.SetReadDeadline(time.Time{})
+		go c.listen()
+		return c
+	}
+	for c.line() != "PING" { // for the round trip: without an answer the server would ask again whenever it is asked about this client
+	}
+	c.send("PONG\r\n")
+	return c
+}
+
+func (c *natsClient) send(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Fprintf(c.conn, format, args...)
+}
+
+func (c *natsClient) line() string {
+	c.conn.SetReadDeadline(time.Now().Add(patience))
+	line, err := c.in.ReadString('\n')
+	if err != nil {
+		c.t.Error(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func (c *natsClient) listen() {
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		words := strings.Fields(line)
+		switch words[0] {
+		case "PING":
+			c.send("PONG\r\n")
+		case "PONG":
+			c.pongs <- true
+		case "MSG", "HMSG":
+			var size int
+			fmt.Sscan(words[len(words)-1], &size)
+			payload := make([]byte, size+2)
+			for n := 0; n < len(payload); {
+				m, err := c.in.Read(payload[n:])
+				if err != nil {
+					return
+				}
+				n += m
+			}
+			select {
+			case c.heard <- string(payload[:size]):
+			default:
+			}
+		}
+	}
+}
+
+// flush waits until the server has seen all that was sent.
+func (c *natsClient) flush() {
+	c.t.Helper()
+	c.send("PING\r\n")
+	select {
+	case <-c.pongs:
+	case <-time.After(patience):
+		c.t.Fatal("no PONG")
+	}
+}
+
+func (c *natsClient) publish(subject, payload string) {
+	c.send("PUB %s %d\r\n%s\r\n", subject, len(payload), payload)
+}
+
+// request asks JetStream; its answer must be no error.
+func (c *natsClient) request(subject, payload string) string {
+	c.t.Helper()
+	c.send("PUB %s answers.%p %d\r\n%s\r\n", subject, c, len(payload), payload)
+	select {
+	case answer := <-c.heard:
+		if strings.Contains(answer, `"error"`) {
+			c.t.Fatalf("%s %s: %s", subject, payload, answer)
+		}
+		return answer
+	case <-time.After(patience):
+		c.t.Fatalf("%s: no answer", subject)
+	}
+	return ""
+}
+
+func TestNATS(t *testing.T) {
+	if !mayAttach() {
+		t.Skip("processes may not be stopped here")
+	}
+	for _, version := range []string{"2.10", "2.15"} {
+		t.Run(version, func(t *testing.T) {
+			t.Run("clients", func(t *testing.T) { natsClients(t, version) })
+			t.Run("routes", func(t *testing.T) { natsRoutes(t, version) })
+			t.Run("jetstream", func(t *testing.T) { natsJetStream(t, version) })
+		})
+	}
+}
+
+const natsAccounts = `
+accounts: {
+  A: { users: [ {user: ann, password: secret} ] }
+  B: { users: [ {user: bob, password: secret} ] }
+}
+max_pending: 4194304
+`
+
+// natsClients compares clients, subscriptions, slow consumers and the server's counters, at rest after a load; and looks at them under load.
+func natsClients(t *testing.T, version string) {
+	s := startNATS(t, version, natsAccounts)
+	const ann, bob = `,"user":"ann","pass":"secret"`, `,"user":"bob","pass":"secret"`
+	var clients []*natsClient
+	for i := range 60 {
+		options := ann
+		if i%5 == 4 {
+			options = bob
+		}
+		c := s.connect(t, fmt.Sprintf("client-%d", i), fmt.Sprintf(`%s,"version":"1.%d"`, options, i%7), false)
+		for sub := range i % 6 {
+			c.send("SUB orders.%d.* %d\r\nSUB orders.*.%d workers s%d\r\nSUB all.%d.> x%d\r\n", sub, sub, i, sub, i, sub)
+		}
+		c.flush()
+		clients = append(clients, c)
+	}
+	clients[1].send("SUB orders.0.limited last\r\nUNSUB last 1000\r\n")
+
+	// Under load, whatever the moment: no client and no subscription twice, no message out without one in.
+	stop, stopped := make(chan bool), make(chan bool)
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			clients[i%60].publish(fmt.Sprintf("orders.%d.%d", i%7, i%60), "hello")
+			if i%1000 == 999 {
+				clients[i%60].flush()
+			}
+		}
+	}()
+	for range 3 {
+		rows := recipeRows(t, s.pid, "nats-clients")
+		cids := map[int64]bool{}
+		for _, r := range rows {
+			cids[number(r["cid"])] = true
+			if number(r["in_bytes"]) != 5*number(r["in_msgs"]) {
+				t.Errorf("messages have 5 bytes: %v", r)
+			}
+		}
+		if len(rows) != 60 || len(cids) != 60 {
+			t.Errorf("%d rows, %d clients", len(rows), len(cids))
+		}
+		subs := recipeRows(t, s.pid, "nats-subs")
+		if want := 3 * 10 * (0 + 1 + 2 + 3 + 4 + 5); len(subs) != want+1 {
+			t.Errorf("%d subscriptions, want %d", len(subs), want+1)
+		}
+	}
+	close(stop)
+	<-stopped
+	for _, c := range clients {
+		c.flush()
+	}
+
+	// One that doesn't read: what it doesn't read waits in the server, up to where it would be cut off.
+	deaf := s.connect(t, "deaf", ann, true)
+	deaf.send("SUB flood.> 1\r\nPING\r\n")
+	for deaf.line() != "PONG" {
+	}
+	text := strings.Repeat("x", 10_000)
+	err := eventually("much is pending", func() (bool, error) {
+		for range 20 {
+			clients[0].publish("flood.it", text)
+		}
+		clients[0].flush()
+		conns := list(ask(t, s.monitor+"/connz?sort=pending&limit=1"), "connections")
+		return number(conns[0]["pending_bytes"]) > 4194304*8/10, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	connz := func() []record { return list(ask(t, s.monitor+"/connz?subs=detail&auth=true&limit=10000"), "connections") }
+	agree(t, "clients", func() []record {
+		rows := recipeRows(t, s.pid, "nats-clients")
+		for _, r := range rows {
+			r["rtt"] = truncatedRTT(r["rtt"])
+		}
+		return rows
+	}, func() []record {
+		var want []record
+		for _, c := range connz() {
+			r := renamed(c, "cid", "cid", "name", "name", "account", "account", "user", "authorized_user", "lang", "lang", "version", "version", "subs", "subscriptions",
+				"in_msgs", "in_msgs", "in_bytes", "in_bytes", "out_msgs", "out_msgs", "out_bytes", "out_bytes", "pending", "pending_bytes", "start", "start", "last", "last_activity")
+			if r["version"] == nil {
+				r["version"] = ""
+			}
+			r["addr"] = fmt.Sprintf("%v:%v", c["ip"], c["port"])
+			r["kind"] = map[any]string{"Client": "CLIENT", "Leafnode": "LEAF"}[c["kind"]]
+			r["rtt"] = nanoseconds(c["rtt"])
+			if version != "2.10" {
+				r["stalls"] = json.Number("0")
+				if c["stalls"] != nil {
+					r["stalls"] = c["stalls"]
+				}
+			}
+			want = append(want, r)
+		}
+		return want
+	})
+	subscription := func(sub record) record {
+		r := renamed(sub, "subject", "subject", "queue", "qgroup", "sid", "sid", "msgs", "msgs", "max", "max", "cid", "cid")
+		if r["queue"] == nil {
+			r["queue"] = ""
+		}
+		if r["max"] == nil {
+			r["max"] = json.Number("0")
+		}
+		return r
+	}
+	agree(t, "subscriptions of clients", func() []record { return recipeRows(t, s.pid, "nats-subs") }, func() []record {
+		var want []record
+		for _, c := range connz() {
+			for _, sub := range list(c, "subscriptions_list_detail") {
+				r := subscription(sub)
+				r["client"], r["account"] = c["name"], c["account"]
+				want = append(want, r)
+			}
+		}
+		return want
+	})
+	agree(t, "all subscriptions", func() []record { return recipeRows(t, s.pid, "nats-subs", "internal=true") }, func() []record {
+		var want []record
+		for _, sub := range list(ask(t, s.monitor+"/subsz?subs=1&limit=100000"), "subscriptions_list") {
+			r := subscription(sub)
+			r["account"] = sub["account"]
+			want = append(want, r)
+		}
+		return want
+	})
+	agree(t, "slow consumers", func() []record { return recipeRows(t, s.pid, "nats-slow") }, func() []record {
+		var want []record
+		for _, c := range connz() {
+			if number(c["pending_bytes"]) > 4194304/100 {
+				r := renamed(c, "cid", "cid", "name", "name", "pending", "pending_bytes")
+				r["max_pending"], r["stalls_producers"] = json.Number("4194304"), true
+				want = append(want, r)
+			}
+		}
+		return want
+	})
+	if stdout, _, code := askRi(t, "run", "nats-slow", "-p", fmt.Sprint(s.pid)); code != 3 || !strings.Contains(stdout, "deaf) reads too slowly") {
+		t.Errorf("nats-slow exits with %d, want 3\n%s", code, stdout)
+	}
+	natsVarz(t, s)
+}
+
+// natsVarz compares all that nats-server gives with /varz, whatever it is.
+func natsVarz(t *testing.T, s natsServer) {
+	t.Helper()
+	var names []string
+	agree(t, "the server", func() []record {
+		names = nil
+		row := record{}
+		for _, r := range recipeRows(t, s.pid, "nats-server") {
+			name := r["name"].(string)
+			row[name] = r["value"]
+			names = append(names, name)
+		}
+		return []record{row}
+	}, func() []record {
+		varz := ask(t, s.monitor+"/varz")
+		want := parts(varz, "server_id", "server_name", "version", "go", "host", "port", "start", "config_load_time", "max_connections", "max_payload", "max_pending",
+			"ping_interval", "write_deadline", "connections", "total_connections", "routes", "remotes", "leafnodes", "subscriptions", "in_msgs", "in_bytes", "out_msgs", "out_bytes",
+			"slow_consumers", "slow_consumer_stats.clients", "slow_consumer_stats.routes", "slow_consumer_stats.gateways", "slow_consumer_stats.leafs")
+		for _, later := range []string{"in_client_msgs", "in_client_bytes", "out_client_msgs", "out_client_bytes", "stale_connections", "stalled_clients"} {
+			if value, ok := varz[later]; ok {
+				want[later] = value
+			}
+		}
+		if cluster := varz["cluster"].(record)["name"]; cluster != nil {
+			want["cluster"] = cluster
+		}
+		want["jetstream"] = varz["jetstream"].(record)["config"] != nil
+		if want["jetstream"] == true {
+			for name, value := range renamed(varz, "jetstream.memory", "jetstream.stats.memory", "jetstream.storage", "jetstream.stats.storage", "jetstream.accounts", "jetstream.stats.accounts",
+				"jetstream.api.total", "jetstream.stats.api.total", "jetstream.api.errors", "jetstream.stats.api.errors") {
+				want[name] = value
+			}
+		}
+		return []record{want}
+	})
+	for _, name := range names {
+		if name == "accounts" {
+			return
+		}
+	}
+	t.Errorf("nats-server gives %v", names)
+}
+
+// truncatedRTT is a round trip as the API rounds it.
+func truncatedRTT(ns any) json.Number {
+	d := time.Duration(number(ns))
+	if d > time.Microsecond && d < time.Millisecond {
+		d = d.Truncate(time.Microsecond)
+	}
+	return json.Number(fmt.Sprint(int64(d)))
+}
+
+func natsRoutes(t *testing.T, version string) {
+	port := freePort(t)
+	a := startNATS(t, version, fmt.Sprintf("server_name: a\ncluster: {name: east, listen: \"127.0.0.1:%d\", no_advertise: true}\n", port))
+	b := startNATS(t, version, fmt.Sprintf("server_name: b\ncluster: {name: east, listen: \"127.0.0.1:-1\", no_advertise: true, routes: [\"nats://127.0.0.1:%d\"]}\n", port))
+	receiver := b.connect(t, "receiver", "", false)
+	receiver.send("SUB orders.* 1\r\n")
+	receiver.flush()
+	if err := eventually("the servers have their routes", func() (bool, error) {
+		subs := 0
+		for _, r := range list(ask(t, a.monitor+"/routez"), "routes") {
+			if r["account"] == nil {
+				subs += int(number(r["subscriptions"]))
+			}
+		}
+		return subs > 0, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	sender := a.connect(t, "sender", "", false)
+	for i := range 100 {
+		sender.publish("orders."+fmt.Sprint(i), "hello")
+	}
+	sender.flush()
+	for range 100 {
+		<-receiver.heard
+	}
+	for _, s := range []natsServer{a, b} {
+		agree(t, "routes", func() []record {
+			rows := recipeRows(t, s.pid, "nats-routes")
+			for _, r := range rows {
+				r["rtt"] = truncatedRTT(r["rtt"])
+			}
+			return rows
+		}, func() []record {
+			var want []record
+			for _, c := range list(ask(t, s.monitor+"/routez"), "routes") {
+				r := renamed(c, "rid", "rid", "remote", "remote_name", "remote_id", "remote_id", "solicited", "did_solicit", "configured", "is_configured", "subs", "subscriptions",
+					"in_msgs", "in_msgs", "in_bytes", "in_bytes", "out_msgs", "out_msgs", "out_bytes", "out_bytes", "pending", "pending_size", "start", "start", "compression", "compression",
+					"account", "account")
+				if r["account"] == nil {
+					r["account"] = ""
+				}
+				r["addr"] = fmt.Sprintf("%v:%v", c["ip"], c["port"])
+				r["rtt"] = nanoseconds(c["rtt"])
+				want = append(want, r)
+			}
+			return want
+		})
+	}
+	natsVarz(t, a)
+}
+
+// freePort gives a port that nobody listened on a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func natsJetStream(t *testing.T, version string) {
+	s := startNATS(t, version, "jetstream: {store_dir: \"$DATA\"}\n")
+	c := s.connect(t, "jetstream", "", false)
+	c.send("SUB answers.%p 1\r\n", c)
+	for i, storage := range []string{"file", "memory", "file"} {
+		name := fmt.Sprintf("STREAM%d", i)
+		c.request("$JS.API.STREAM.CREATE."+name, fmt.Sprintf(`{"name":%q,"subjects":["s%d.>"],"storage":%q,"num_replicas":1,"retention":"limits"}`, name, i, storage))
+		for n := range 40 * i {
+			c.request(fmt.Sprintf("s%d.subject%d", i, n%7), fmt.Sprint("message ", n))
+		}
+		for _, config := range []string{`"durable_name":"pull","ack_policy":"explicit"`, `"durable_name":"none","ack_policy":"none"`, `"durable_name":"push","ack_policy":"all","deliver_subject":"pushed"`} {
+			durable := strings.Split(config, `"`)[3]
+			c.request(fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", name, durable), fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant","ack_wait":3600000000000}}`, name, config))
+		}
+	}
+	c.request("$JS.API.STREAM.MSG.DELETE.STREAM1", `{"seq":5}`)
+	c.request("$JS.API.STREAM.MSG.DELETE.STREAM2", `{"seq":1}`)
+
+	// A worker takes ten, acknowledges four of them, gives one back, and takes it again; then it waits for more than there is.
+	worker := s.connect(t, "worker", "", false)
+	worker.send("SUB work 1\r\n")
+	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 2\r\n10\r\n")
+	for range 10 {
+		<-worker.heard
+	}
+	for n := 1; n <= 5; n++ {
+		answer := "+ACK"
+		if n == 5 {
+			answer = "-NAK"
+		}
+		// $JS.ACK.STREAM.CONSUMER.DELIVERED.STREAM SEQ.CONSUMER SEQ.TIME.PENDING
+		worker.publish(fmt.Sprintf("$JS.ACK.STREAM2.pull.1.%d.%d.1.0", n+1, n), answer)
+	}
+	consumers := func() (all []record) {
+		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true"), "account_details") {
+			for _, stream := range list(account, "stream_detail") {
+				all = append(all, list(stream, "consumer_detail")...)
+			}
+		}
+		return all
+	}
+	if err := eventually("what was given back is given again", func() (bool, error) {
+		worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 1\r\n1\r\n")
+		<-worker.heard
+		redelivered := int64(0)
+		for _, c := range consumers() {
+			redelivered += number(c["num_redelivered"])
+		}
+		return redelivered == 1, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM0.pull work 2\r\n10\r\n")
+	receiver := s.connect(t, "receiver", "", false)
+	receiver.send("SUB pushed 1\r\n")
+	for range 39 + 79 {
+		<-receiver.heard
+	}
+	for _, c := range []*natsClient{c, worker, receiver} {
+		c.flush()
+	}
+
+	streams := func() []record {
+		var all []record
+		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true&config=true"), "account_details") {
+			for _, stream := range list(account, "stream_detail") {
+				stream["account"] = account["name"]
+				all = append(all, stream)
+			}
+		}
+		return all
+	}
+	zero := func(r record, field string) {
+		if r[field] == nil {
+			r[field] = json.Number("0")
+		}
+	}
+	agree(t, "streams", func() []record { return recipeRows(t, s.pid, "nats-streams") }, func() []record {
+		var want []record
+		for _, stream := range streams() {
+			r := renamed(stream, "account", "account", "stream", "name", "messages", "state.messages", "bytes", "state.bytes", "first_seq", "state.first_seq", "last_seq", "state.last_seq",
+				"last_time", "state.last_ts", "deleted", "state.num_deleted", "subjects", "state.num_subjects", "consumers", "state.consumer_count", "replicas", "config.num_replicas", "created", "created")
+			zero(r, "deleted")
+			zero(r, "subjects")
+			r["storage"] = map[any]string{"file": "FileStorage", "memory": "MemoryStorage"}[parts(stream, "config.storage")["config.storage"]]
+			want = append(want, r)
+		}
+		return want
+	})
+	redelivered, waiting := int64(0), int64(0)
+	agree(t, "consumers", func() []record { return recipeRows(t, s.pid, "nats-consumers") }, func() []record {
+		var want []record
+		redelivered, waiting = 0, 0
+		for _, stream := range streams() {
+			for _, consumer := range list(stream, "consumer_detail") {
+				r := renamed(consumer, "stream", "stream_name", "consumer", "name", "delivered", "delivered.consumer_seq", "delivered_stream", "delivered.stream_seq", "acked", "ack_floor.consumer_seq",
+					"acked_stream", "ack_floor.stream_seq", "pending", "num_pending", "ack_pending", "num_ack_pending", "redelivered", "num_redelivered", "waiting", "num_waiting",
+					"max_ack_pending", "config.max_ack_pending", "created", "created")
+				r["account"] = stream["account"]
+				zero(r, "max_ack_pending")
+				redelivered += number(r["redelivered"])
+				waiting += number(r["waiting"])
+				want = append(want, r)
+			}
+		}
+		return want
+	})
+	if redelivered != 1 || waiting != 1 {
+		t.Errorf("the load is not what it was meant to be: %d redelivered, %d waiting", redelivered, waiting)
+	}
+	natsVarz(t, s)
+}
