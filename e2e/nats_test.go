@@ -258,7 +258,9 @@ func natsClients(t *testing.T, version string) {
 		t.Fatal(err)
 	}
 
-	connz := func() []record { return list(ask(t, s.monitor+"/connz?subs=detail&auth=true&limit=10000"), "connections") }
+	connz := func() []record {
+		return list(ask(t, s.monitor+"/connz?subs=detail&auth=true&limit=10000"), "connections")
+	}
 	agree(t, "clients", func() []record {
 		rows := recipeRows(t, s.pid, "nats-clients")
 		for _, r := range rows {

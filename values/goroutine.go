@@ -166,7 +166,7 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 // goroutineAt reads the runtime.g at addr, which is in use for good once it was one; nil: it is dead.
 func (s *Space) goroutineAt(addr uint64) (*Goroutine, error) {
 	l, err := s.goroutineLayout()
-	if err != nil {
+	if err != nil || addr == 0 {
 		return nil, err
 	}
 	return s.readGoroutine(l, addr)

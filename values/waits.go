@@ -277,15 +277,6 @@ func (w *waitReader) semaphore(addr, first uint64) {
 	}
 }
 
-// goroutineAt reads a runtime.g by its address; nil for a dead one.
-func (s *Space) goroutineAt(addr uint64) (*Goroutine, error) {
-	l, err := s.goroutineLayout()
-	if err != nil || addr == 0 {
-		return nil, err
-	}
-	return s.goroutine(l, s.keep(binary.LittleEndian.AppendUint64(nil, addr)))
-}
-
 func waiterOf(g *Goroutine) Waiter {
 	return Waiter{ID: g.ID, Addr: g.Addr, Reason: g.WaitReason, Wait: g.Wait}
 }
