@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"ri/change"
 )
 
 func TestAPIExamples(t *testing.T) {
@@ -51,6 +53,12 @@ func TestAPIIsComplete(t *testing.T) {
 		}
 		delete(documented, "h:"+name)
 	}
+	h.transactionTable(&change.Plan{}).ForEach(func(k, _ lua.LValue) {
+		if !documented["tx:"+k.String()] {
+			t.Errorf("tx:%s is not documented", k)
+		}
+		delete(documented, "tx:"+k.String())
+	})
 	for name := range documented {
 		if name != "print" && name != "require" && !strings.HasPrefix(name, "tx:") { // a transaction's methods have a test of their own
 			t.Errorf("%s is documented, but isn't there", name)
