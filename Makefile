@@ -47,7 +47,7 @@ fuzz: ## each fuzz test for a minute
 		echo "== $$pkg $$name"; go test -run='^$$' -fuzz="^$$name$$" -fuzztime=60s $$pkg || exit 1; done; done
 
 torture: needs torture-stops ## changes under faults, on real processes, for TORTURE (10m): the table of docs/reliability.md; and torture-stops
-	RI_TORTURE=$(or $(TORTURE),10m) go test ./e2e -count=1 -timeout=24h -run 'TestTorture$$'
+	RI_TORTURE=$(or $(TORTURE),10m) go test ./e2e -count=1 -timeout=24h -run 'TestTorture$$' -v
 
 torture-stops: needs ## ri killed at random times while it stops, copies and injects, on programs at work: TRIALS (1000) times
 	RI_TRIALS=$(or $(TRIALS),1000) go test ./e2e -count=1 -timeout=24h -run 'TestKilled|TestManyRi' -v
