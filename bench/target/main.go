@@ -80,7 +80,11 @@ func main() {
 		debug.SetGCPercent(-1) // nothing is allocated any more, and its pauses are none of the stops that are measured
 	}
 	for range *size / blockSize {
-		heap = append(heap, make([]byte, blockSize))
+		block := make([]byte, blockSize)
+		for i := 0; i < len(block); i += 4096 { // all of it is there
+			block[i] = 1
+		}
+		heap = append(heap, block)
 	}
 	if *change > 0 {
 		go churn(*change)
