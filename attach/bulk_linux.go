@@ -61,7 +61,9 @@ func newBulkCopy(p *Process, spool string) (*bulkCopy, error) {
 }
 
 func (b *bulkCopy) close() {
-	b.residency.close()
+	if b.residency != nil {
+		b.residency.close()
+	}
 	for _, h := range b.helpers {
 		h.work = nil
 		h.begin.signal()
@@ -375,4 +377,18 @@ func (p *Process) bulkRuns() (runs []span, size int64, err error) {
 		}
 	}
 	return runs, size, nil
+}
+
+// newPageCopy copies runs of pages that were asked for, where they are so many that other threads pay: as a bulk copy, with no image.
+func newPageCopy(p *Process, runs []run) (*bulkCopy, error) {
+	b := &bulkCopy{process: p, mem: p.memory(), image: &image{}}
+	b.mem.raw = true
+	for _, r := range runs {
+		b.pieces = append(b.pieces, Range{Addr: r.addr, Data: r.data})
+	}
+	if err := b.startHelpers(); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
 }

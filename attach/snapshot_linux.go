@@ -19,8 +19,9 @@ import (
 
 // Copy bounds of a snapshot.
 const (
-	stackPages  = 2       // copied from each thread's SP on, so that the stacks of running goroutines need no second round
-	workerShare = 2 << 20 // bytes for which another copying thread pays
+	stackPages  = 2        // copied from each thread's SP on, so that the stacks of running goroutines need no second round
+	manyBytes   = 32 << 20 // for which threads of their own are started
+	workerShare = 2 << 20  // bytes for which another copying thread pays
 	maxWorkers  = 4
 	maxRun      = 256      // pages: what is longer is divided, so that all threads have their share and the deadline is seen
 	hugeWorth   = 32 << 20 // bytes of a buffer
@@ -103,7 +104,16 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	v.buffer = buffer
 	c := &copying{mem: v.mem, runs: make([]run, 0, len(pages)+cap(t.threads)), left: buffer}
 	c.addPages(pages)
-	c.prepare()
+	if len(pages)*PageSize > manyBytes {
+		if c.large, err = newPageCopy(p, c.runs); err != nil {
+			t.close()
+			v.free()
+			return nil, err
+		}
+		defer c.large.close()
+	} else {
+		c.prepare()
+	}
 
 	var failure error
 	var resident []span // what was there, of a pre-copy
@@ -145,10 +155,12 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		v.free()
 		return nil, failure
 	}
-	if bulk != nil {
-		v.mem.bytesRead.Add(bulk.mem.bytesRead.Load())
-		v.stats.BytesRead = v.mem.bytesRead.Load()
+	for _, b := range []*bulkCopy{bulk, c.large} {
+		if b != nil {
+			v.mem.bytesRead.Add(b.mem.bytesRead.Load())
+		}
 	}
+	v.stats.BytesRead = v.mem.bytesRead.Load()
 	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
 	return v, nil
 }
@@ -260,8 +272,9 @@ func faultedIn(size int) ([]byte, error) {
 type copying struct {
 	mem    *processMemory
 	runs   []run
-	left   []byte // of the buffer
-	asked  int    // runs of pages that were asked for; the rest are tops of stacks
+	left   []byte    // of the buffer
+	large  *bulkCopy // copies the runs that were asked for, where they are many
+	asked  int       // runs of pages that were asked for; the rest are tops of stacks
 	shares [][]Range
 	first  []int // of each share, its first run
 }
@@ -307,6 +320,14 @@ func (c *copying) prepare() {
 func (c *copying) copy(threads []Thread, pages []uint64, deadline time.Time) error {
 	base := len(c.runs)
 	c.asked = base
+	if c.large != nil {
+		if err := c.large.copyPieces(deadline); err != nil {
+			return err
+		}
+		for i, p := range c.large.pieces {
+			c.runs[i].n = p.N
+		}
+	}
 	var tops []Range
 	for i := range threads {
 		first := threads[i].Regs.SP() / PageSize
