@@ -44,6 +44,7 @@ func (o *options) addTarget(f *pflag.FlagSet) {
 	f.StringVar(&o.target.Exe, "exe", "", "executable `EXE` that the core came from")
 	f.StringVar(&o.target.Symbols, "symbols", "", "take the names of a stripped program from `EXE`, an unstripped build of the same source")
 	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (not yet)")
+	_ = f.MarkHidden("recording") // until there are any
 }
 
 func (o *options) addLook(f *pflag.FlagSet) {
