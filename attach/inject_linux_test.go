@@ -56,8 +56,7 @@ func injectChild(args string) {
 	got, err := injectOnce(pid, user == 1, func() {
 		if n++; n == last {
 			unix.Kill(unix.Getpid(), unix.SIGKILL)
-			for { // until it is dead
-			}
+			select {} // until it is dead
 		}
 	}, unix.SYS_GETPID)
 	fmt.Println(got, err, n)

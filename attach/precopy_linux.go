@@ -30,7 +30,7 @@ const (
 	uffdWPAsync     = 1 << 15 // UFFD_FEATURE_WP_ASYNC, Linux 6.7
 	uffdModeWP      = 1 << 1  // UFFDIO_REGISTER_MODE_WP
 	uffdRequestAPI  = 3<<30 | 24<<16 | uffdAPI<<8 | 0x3f
-	uffdRegister    = 3<<30 | 32<<16 | uffdAPI<<8 | 0x00
+	uffdRegister    = 3<<30 | 32<<16 | uffdAPI<<8
 	uffdUnregister  = 2<<30 | 16<<16 | uffdAPI<<8 | 0x01
 	unregisterBytes = 64 << 20 // at a time: the process's page faults wait meanwhile
 )

@@ -2,7 +2,9 @@ package attach
 
 import (
 	"fmt"
+	"os"
 	"runtime"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +46,21 @@ func seizeOnce(pid int) error {
 	}
 	if err := unix.PtraceDetach(pid); err != nil {
 		return fmt.Errorf("PTRACE_DETACH: %w", err)
+	}
+	return nil
+}
+
+// ProbeWrite tries process_vm_writev on ri itself.
+func ProbeWrite() error {
+	want, got := [8]byte{'r', 'i', 8, 7, 6, 5, 4, 3}, [8]byte{}
+	local := []unix.Iovec{{Base: &want[0], Len: 8}}
+	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&got)), Len: 8}}
+	n, _, e := unix.Syscall6(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getpid()), uintptr(unsafe.Pointer(&local[0])), 1, uintptr(unsafe.Pointer(&remote[0])), 1, 0)
+	if e != 0 {
+		return fmt.Errorf("process_vm_writev: %w", e)
+	}
+	if n != 8 || got != want {
+		return fmt.Errorf("process_vm_writev wrote %d of 8 bytes, or others: %w", n, ErrNotSupported)
 	}
 	return nil
 }

@@ -228,7 +228,7 @@ func extentsOf(runs []run) []extent {
 				continue
 			}
 		}
-		out = append(out, extent{r.addr, r.data, r.n})
+		out = append(out, extent(r))
 	}
 	slices.SortFunc(out, func(a, b extent) int { return cmp.Compare(a.addr, b.addr) })
 	return out

@@ -77,7 +77,6 @@ type Heap struct {
 	untraced    map[uint64]bool
 	finalized   []uint32 // objects with finalizers that nothing else leads to
 	waitLayout  *waitLayout
-	copied      int64
 	problems    map[string]*problem
 }
 

@@ -101,7 +101,6 @@ type pathWriter struct {
 	last    string // the selector that was written last, and is waiting to be written
 	times   int
 	landing uint64 // where the pointer that was followed leads to
-	inner   bool   // the pointer was an interface's, with the type written
 }
 
 // add writes a selector; the same many times over is written once, with their number.

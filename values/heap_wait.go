@@ -57,7 +57,7 @@ var waitKinds = map[string]waitKind{
 // waitLayout is where runtime.sudog and its lists keep what is needed.
 type waitLayout struct {
 	size                           int64
-	g, elem, c, link               int64
+	g, elem, c                     int64
 	next, prev, waitLink           int64
 	elemSize, channelSize, waiting int64
 }

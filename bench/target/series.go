@@ -48,12 +48,12 @@ var series = &index{series: map[uint64]*timeSeries{}, byLabel: map[string]map[st
 func fillSeries(n int) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for i := range n {
-		s := &timeSeries{ref: uint64(i), last: &floatSample{time: int64(i)}}
+		s := &timeSeries{ref: uint64(i), last: &floatSample{time: int64(i), value: float64(i)}}
 		for k, name := range []string{"job", "instance", "method", "path", "code"} {
 			s.labels = append(s.labels, label{name, fmt.Sprintf("%s-%d", name, random.IntN(1<<(4*k+2)))})
 		}
 		for k := range int64(5) {
-			s.head = &chunk{from: k, data: make([]byte, 0, 250), previous: s.head}
+			s.head = &chunk{from: k, to: k + 1, data: make([]byte, 0, 250), previous: s.head}
 		}
 		if i%16 == 0 {
 			s.meta = map[string]string{"help": fmt.Sprint("help of ", i)}
