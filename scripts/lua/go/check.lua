@@ -93,7 +93,7 @@ local function look(p)
 end
 
 return {
-  title = "what is wrong with a process: deadlocks, what waits for ever, leaks",
+  title = "what is wrong: deadlocks, what waits for ever, leaks",
   category = "go",
   description = [[
 Looks for what makes a Go process hang, leak or crawl, in a process of which nothing is known, and gives findings, the worst first: what, where, the
