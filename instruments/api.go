@@ -213,7 +213,7 @@ var api = []Function{
 
 	{"ri.params", "(): table", "The parameters, as run gets them.",
 		`print(ri.params().limit)`, "nil", GroupProgram},
-	{"ri.target", "(): {pid, describe, view, go}", "What is looked at, how, and the Go release that built it.",
+	{"ri.target", "(): {pid, kind, describe, view, go}", "What is looked at, how, and the Go release that built it. The kind is process, core, or dying: a process that ri watch holds in its last moment.",
 		`print(ri.target().view)`, "live", GroupProgram},
 	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}", "The program's build information.",
 		`print(ri.buildinfo().settings.GOARCH)`, "amd64", GroupProgram},

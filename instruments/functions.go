@@ -257,7 +257,7 @@ func (h *Host) riEval(L *lua.LState) int {
 
 func (h *Host) riTarget(L *lua.LState) int {
 	info := h.opt.Target
-	L.Push(h.table("pid", info.PID, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion()))
+	L.Push(h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion()))
 	return 1
 }
 

@@ -47,6 +47,7 @@ type Options struct {
 // TargetInfo is what ri.target() tells.
 type TargetInfo struct {
 	PID      int
+	Kind     string // as Program.Kind: process, core, dying
 	Describe string
 	View     attach.ViewKind
 }

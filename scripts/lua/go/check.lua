@@ -33,14 +33,18 @@ end
 
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
 local function look(p)
-  local l = { params = p, core = ri.target().pid == 0, seconds = p.interval / 1e9 }
+  local l = { params = p, core = ri.target().kind ~= "process", seconds = p.interval / 1e9 }
   l.waits = ri.waits { senders = true, max = probable.most }
   l.groups = ri.stacks()
   l.state = {}
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end
   end
-  l.heap, l.noheap = ri.heap { optional = true }
+  if ri.target().view == "live" then
+    l.noheap = "it needs a copy of all memory: --view snapshot" -- what moves meanwhile would be taken for unreachable
+  else
+    l.heap, l.noheap = ri.heap { optional = true }
+  end
   l.blocked = l.heap and l.heap:blocked_groups() or {}
   if l.heap then
     for _, lock in ipairs(l.waits.locks) do
@@ -64,8 +68,8 @@ local function look(p)
   end
   local mark = ri.mark()
   l.count = mark.count
-  -- A core has one moment only: there, what waits is taken to have waited for long if the runtime says so, or, where it says nothing, if it
-  -- is one of those that can't go on anyway.
+  -- A core, or a process in its last moment, has one moment only: there, what waits is taken to have waited for long if the runtime says so. Those that wait
+  -- for each other can't go on anyway.
   l.second = not l.core and l.seconds > 0
   context.find(l)
   state.first(l)
@@ -77,7 +81,7 @@ local function look(p)
         known[id] = mark:still(id)
       else
         local g = l.state[id]
-        known[id] = g ~= nil and (g.status == "waiting" or g.status == "syscall") and (g.wait == nil or g.wait >= 1)
+        known[id] = g ~= nil and (g.status == "waiting" or g.status == "syscall") and g.wait ~= nil and g.wait >= 1
       end
     end
     return known[id]

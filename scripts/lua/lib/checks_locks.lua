@@ -46,7 +46,7 @@ local function shared(l)
     l.deadlocked = {}
     for _, cycle in ipairs(waits.cycles(l.graph)) do
       local all = true
-      for _, step in ipairs(cycle) do all = all and l.still(step.id) end
+      for _, step in ipairs(cycle) do all = all and (not l.second or l.still(step.id)) end
       if all then
         l.cycles[#l.cycles + 1] = cycle
         for _, step in ipairs(cycle) do l.deadlocked[step.id] = true end
