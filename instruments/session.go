@@ -142,6 +142,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 		res.Locks = look.locks.report(&res.Stats)
 		if ended {
 			res.ValuesRead = look.values
+			defer look.discard() // a report takes many copies, one after the other
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -47,6 +48,9 @@ func Write(ctx context.Context, out *instruments.Output, c *instruments.Catalogu
 	began := time.Now()
 	err = s.Every(ctx, c, opt.Look, bar.quiet(out), opt.wants, bar.show, func(a instruments.Attempt) error {
 		page.add(a)
+		if a.Result != nil && a.Result.Stats.BytesRead > muchRead {
+			debug.FreeOSMemory() // what the next recipe needs is taken from the machine, not from what this one had
+		}
 		if single || a.Skipped != "" {
 			return nil
 		}
@@ -148,6 +152,9 @@ func newPlace(path string, single bool) (*place, error) {
 	p.temp = temp
 	return p, os.Mkdir(filepath.Join(temp, recipesFolder), 0o700)
 }
+
+// muchRead is how much a recipe copies that is worth the time of giving memory back.
+const muchRead = 256 << 20
 
 const (
 	pageName      = "index.html"
