@@ -27,6 +27,30 @@ type SnapshotCost struct {
 	Available int64 // memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; of the disk with ViewOptions.Spool; 0 if unknown
 }
 
+// CoreOptions says how a core is written.
+type CoreOptions struct {
+	MaxStop  time.Duration
+	Precopy  bool                    // as ViewOptions has it
+	Spool    string                  // as ViewOptions has it
+	Shared   bool                    // memory that is shared with other processes or with a file, too
+	Progress func(done, total int64) // in bytes, from one goroutine; may be nil
+}
+
+// CoreCost is what a core is estimated to cost.
+type CoreCost struct {
+	Stop SnapshotCost
+	Disk int64 // bytes of the file that take room
+}
+
+// CoreWritten is a core that was written.
+type CoreWritten struct {
+	Size    int64 // of the file
+	Stored  int64 // bytes that were written; the rest of the file is holes, which read as zero
+	Threads int
+	Stats   Stats
+	Notes   []string // what it doesn't hold, and why
+}
+
 // WatchOptions says how to watch.
 type WatchOptions struct {
 	Thread  int           // which is seized

@@ -212,15 +212,16 @@ func (b *bulkCopy) stopped(deadline time.Time) error {
 
 // look sees what is mapped in the stop, and makes the image have just that.
 func (b *bulkCopy) look() ([]span, error) {
-	mapped, constant, err := b.process.privateMemory()
+	maps, err := b.process.Mappings()
 	if err != nil {
 		return nil, err
 	}
+	mapped, constant := privateSpans(maps)
 	if err := b.reserve(mapped); err != nil {
 		return nil, err
 	}
 	b.image.keep(mapped)
-	b.image.constant = constant
+	b.image.constant, b.image.mappings = constant, maps
 	return mapped, nil
 }
 
@@ -323,6 +324,11 @@ func (p *Process) privateMemory() (mapped, constant []span, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	mapped, constant = privateSpans(maps)
+	return mapped, constant, nil
+}
+
+func privateSpans(maps []Mapping) (mapped, constant []span) {
 	for _, m := range maps {
 		to := &mapped
 		switch {
@@ -340,7 +346,7 @@ func (p *Process) privateMemory() (mapped, constant []span, err error) {
 		}
 		*to = append(*to, span{m.Start, m.End, whole})
 	}
-	return mapped, constant, nil
+	return mapped, constant
 }
 
 // inBulk tells whether a private writable mapping is copied. Of a file's, the pages that nobody wrote to aren't there in a way that can be seen,

@@ -197,6 +197,9 @@ func (c *coreContent) note(kind uint32, data []byte) {
 		for i := range r {
 			r[i] = le.Uint64(data[112+i*8:])
 		}
+		if r == [27]uint64{} && c.signal == 0 { // ri core wrote it of a process whose threads were gone
+			return
+		}
 		c.threads = append(c.threads, Thread{ID: int(int32(le.Uint32(data[32:]))), InnerID: int(int32(le.Uint32(data[32:]))), Regs: Registers{
 			// r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base ...
 			DWARF: [17]uint64{

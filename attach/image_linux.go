@@ -18,6 +18,7 @@ type image struct {
 	ranges     []imageRange // sorted by address
 	unreadable []span       // pages that were there and couldn't be read, sorted
 	constant   []span       // mappings of files that nobody can write to: what is read of them later is what was there
+	mappings   []Mapping    // the whole memory map, as it was in the stop
 	maps       [][]byte     // what was reserved
 	spool      *os.File     // nil: anonymous memory
 	spoolSize  int64

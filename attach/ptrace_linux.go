@@ -29,12 +29,14 @@ type tracer struct {
 
 	known   map[int]struct{} // threads that were looked at: seized, or dead
 	tracees []tracee
-	threads []Thread     // of those that stopped; allocated before the stop
-	tid     int          // of the OS thread that owns ptrace
-	left    bool         // not all could be detached by name
-	inner   map[int]int  // numbers of threads in the target's own pid namespace; nil where that is ours
-	seizing atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
+	threads []Thread       // of those that stopped; allocated before the stop
+	all     []allRegisters // of the same threads, if they are asked for
+	tid     int            // of the OS thread that owns ptrace
+	left    bool           // not all could be detached by name
+	inner   map[int]int    // numbers of threads in the target's own pid namespace; nil where that is ours
+	seizing atomic.Int64   // > 0 while a PTRACE_SEIZE is under way: its number
 	regs    unix.PtraceRegs
+	vector  unix.Iovec
 	info    waitInfo
 }
 
@@ -332,6 +334,7 @@ func (t *tracer) poll(tr *tracee) {
 			return // killed in this moment: the next look says so
 		}
 		tr.state = traceeStopped
+		t.readAll(tr.tid)
 		t.threads = append(t.threads, Thread{ID: tr.tid, InnerID: t.innerID(tr.tid), Regs: registersOf(&t.regs)})
 	}
 }

@@ -31,15 +31,16 @@ const (
 // that isn't in the copy is read from the program as it is now and counted as missed: what was read then is not consistent,
 // and whoever asked takes another snapshot with more pages.
 type snapshotView struct {
-	process *Process
-	mem     *processMemory
-	threads []Thread
-	stats   Stats
-	buffer  []byte
-	pages   []extent // what was asked for, sorted
-	tops    []extent // the tops of stacks, sorted
-	notes   []string
-	image   *image // all private writable memory; nil: only what was asked for
+	process   *Process
+	mem       *processMemory
+	threads   []Thread
+	registers []allRegisters // of the threads, if they were asked for
+	stats     Stats
+	buffer    []byte
+	pages     []extent // what was asked for, sorted
+	tops      []extent // the tops of stacks, sorted
+	notes     []string
+	image     *image // all private writable memory; nil: only what was asked for
 
 	mu     sync.Mutex
 	missed map[uint64]struct{}
@@ -94,6 +95,9 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		v.free()
 		return nil, err
 	}
+	if opt.allRegisters {
+		t.all = make([]allRegisters, 0, cap(t.threads))
+	}
 	pages := wanted(opt.Pages, v.image)
 	buffer, err := faultedIn((len(pages) + stackPages*cap(t.threads)) * PageSize)
 	if err != nil {
@@ -142,7 +146,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 			err = bulk.stopped(began.Add(limit))
 		}
 		t.detach()
-		v.threads = t.threads
+		v.threads, v.registers = t.threads, t.all
 		v.stats = Stats{Stops: 1 + failed.Stops, Stopped: failed.Stopped + time.Since(began), BytesRead: v.mem.bytesRead.Load()}
 		failure = err
 	})

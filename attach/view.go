@@ -78,6 +78,8 @@ type ViewOptions struct {
 	Bulk    bool          // for Snapshot: copy all private writable memory that is there, besides Pages
 	Precopy bool          // with Bulk: copy it while the target runs, and in the stop only what was written to since
 	Spool   string        // with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
+
+	allRegisters bool // for Snapshot: keep the registers of all kinds, as a core has them
 }
 
 // Director is a Memory, or a View, that holds the bytes itself: a snapshot, a core.

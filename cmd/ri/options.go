@@ -49,17 +49,22 @@ func (o *options) addTarget(f *pflag.FlagSet) {
 
 func (o *options) addLook(f *pflag.FlagSet) {
 	f.StringVar(&o.look.View, "view", "", "how memory is seen: `VIEW` live, snapshot or stopped (default: the recipe's, else snapshot)")
-	f.DurationVar(&o.look.Wait, "wait", 0, "if another program traces the process, such as another ri, wait for `DURATION` (default: refuse at once)")
 	f.DurationVar(&o.look.MaxTime, "max-time", 0, "the longest time for the script, `DURATION` (default: the recipe's, else 10s)")
-	f.DurationVar(&o.look.MaxStop, "max-stop", 0, "the longest stop, `DURATION` such as 250ms (default: the recipe's, else 100ms)")
-	f.BoolVar(&o.look.Precopy, "precopy", false, "copy all memory while the process runs, and stop it only for what it wrote to meanwhile: a short stop for whole heaps. "+
-		"Costs a system call made in the process (userfaultfd), and a page fault for each page it writes to until the copy is there")
-	f.StringVar(&o.look.Spool, "spool", "", "keep copies of all memory in an unlinked file in `FOLDER`, not in memory: needs as much disk, and the stop lasts as long as the disk's cache takes it")
+	o.addCopy(f)
 	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false, "don't wait until the recipe's lock is free: what it guards may be in mid-change")
 	f.BoolVar(&o.look.Write, "write", false, "allow changes to the target")
 	f.BoolVar(&o.look.Yes, "yes", false, "make changes without asking")
 	f.BoolVar(&o.look.DryRun, "dry-run", false, "show what would be changed, and change nothing")
 	o.addJournal(f)
+}
+
+// addCopy is how a copy of memory is made.
+func (o *options) addCopy(f *pflag.FlagSet) {
+	f.DurationVar(&o.look.Wait, "wait", 0, "if another program traces the process, such as another ri, wait for `DURATION` (default: refuse at once)")
+	f.DurationVar(&o.look.MaxStop, "max-stop", 0, "the longest stop, `DURATION` such as 250ms (default: the recipe's, else 100ms)")
+	f.BoolVar(&o.look.Precopy, "precopy", false, "copy all memory while the process runs, and stop it only for what it wrote to meanwhile: a short stop for whole heaps. "+
+		"Costs a system call made in the process (userfaultfd), and a page fault for each page it writes to until the copy is there")
+	f.StringVar(&o.look.Spool, "spool", "", "keep copies of all memory in an unlinked file in `FOLDER`, not in memory: needs as much disk, and the stop lasts as long as the disk's cache takes it")
 }
 
 func (o *options) addJournal(f *pflag.FlagSet) {

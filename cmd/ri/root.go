@@ -46,7 +46,7 @@ var groups = []struct {
 	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
 	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top"}},
 	{"names", []string{"types", "vars", "funcs", "whatis"}},
-	{"the dead", []string{"watch", "crash"}},
+	{"the dead", []string{"core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
 	{"ri itself", []string{"ps", "doctor", "version", "completion", "man"}},
@@ -106,7 +106,7 @@ func newRoot() *rootCommand {
 	o.addOutput(root.PersistentFlags())
 	root.AddCommand(newSet(o), newLog(o), newUndo(o))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
-	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o), newWatch(o), newDoctor(o), newVersion(o), newCrash(o))
+	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o), newWatch(o), newDoctor(o), newVersion(o), newCrash(o), newCore(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newPath(o), newDiff(o), newTop(o), newShell(o), newAttach(o))
 	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())
 	o.completeWords(root.Command)

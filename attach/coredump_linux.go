@@ -1,0 +1,381 @@
+//go:build amd64
+
+package attach
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A core of a live process: what it may write to is copied in a stop, as every bulk snapshot does; what it can't, code and constants, is
+// read afterwards, since it doesn't change. The file is written when the process runs again. Pages of zeros become holes.
+
+const (
+	coreChunk   = 4 << 20 // written between two looks at the context
+	coreLargest = 1 << 40 // a mapping that is larger isn't in a core: it is somebody's reserve, as the race detector's, and file systems have limits
+	wordSize    = 8
+)
+
+// corePart is a mapping and where it lies in the file.
+type corePart struct {
+	Mapping
+	offset int64
+	size   uint64 // in the file: all of it, or 0
+	source coreSource
+}
+
+type coreSource uint8
+
+const (
+	fromNowhere coreSource = iota
+	fromCopy               // of the stop
+	fromProcess            // as it is now
+)
+
+// coreWriter writes one core.
+type coreWriter struct {
+	process *Process
+	mem     *processMemory
+	image   *image     // nil: everything is read from the process, which is held in its last moment
+	copied  *residency // which pages of ri's own memory are there, nil if that doesn't tell what was copied
+	there   *residency // which pages of the process are
+	file    *os.File
+	options CoreOptions
+	parts   []corePart
+	total   int64 // to be looked at
+	done    int64
+	buffer  []byte
+	written CoreWritten
+}
+
+// WriteCore writes a core of the process to an empty file: as the kernel, gcore and dlv write them, for ri -c, gdb and dlv core.
+// The process is stopped once, for the copy of its memory; if a watcher holds it in its last moment it isn't stopped at all.
+//
+// Errors: those of a snapshot, of the file system, and the context's. The file then holds nothing of use.
+func (p *Process) WriteCore(ctx context.Context, file *os.File, opt CoreOptions) (CoreWritten, error) {
+	view, err := p.View(ctx, ViewOptions{Kind: Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool, allRegisters: true})
+	if err != nil {
+		return CoreWritten{}, err
+	}
+	w := &coreWriter{process: p, mem: p.memory(), file: file, options: opt, buffer: make([]byte, coreChunk)}
+	defer w.mem.close()
+	var registers []allRegisters
+	var maps []Mapping
+	if v, ok := view.(*snapshotView); ok {
+		defer v.Discard()
+		w.image, registers, maps = v.image, v.registers, v.image.mappings
+		w.written.Notes = append(w.written.Notes, v.Notes()...)
+		if opt.Spool == "" {
+			if w.copied, err = openResidency("/proc/self/pagemap"); err != nil {
+				return CoreWritten{}, err
+			}
+			defer w.copied.close()
+		}
+	} else {
+		defer view.Close()
+		if maps, err = p.Mappings(); err != nil {
+			return CoreWritten{}, err
+		}
+		w.note("the process is dying: its threads have ended, and there are no registers")
+	}
+	if w.there, err = openResidency(p.proc("pagemap")); err == nil { // it may have ended
+		defer w.there.close()
+	}
+	w.written.Threads, w.written.Stats = len(view.Threads()), view.Stats()
+	w.choose(maps)
+	notes := p.coreNotes(view.Threads(), registers, maps)
+	if err := w.write(ctx, notes); err != nil {
+		return CoreWritten{}, err
+	}
+	return w.written, nil
+}
+
+func (w *coreWriter) note(format string, args ...any) {
+	w.written.Notes = append(w.written.Notes, fmt.Sprintf(format, args...))
+}
+
+// choose decides of each mapping whether it is in the core, and where it comes from.
+func (w *coreWriter) choose(maps []Mapping) {
+	shared, large, late := uint64(0), 0, 0
+	for _, m := range maps {
+		part := corePart{Mapping: m}
+		size := m.End - m.Start
+		switch {
+		case m.Path == "[vsyscall]": // the kernel's, at an address that no program has
+			continue
+		case !m.Read || strings.HasPrefix(m.Path, "[vvar"):
+		case m.Shared && !w.options.Shared:
+			shared += size
+		case m.device():
+		case size > coreLargest:
+			large++
+		case w.image != nil && w.image.find(m.Start) != nil:
+			if w.resident(m, fromCopy) {
+				part.source = fromCopy
+			}
+		case w.resident(m, fromProcess):
+			part.source = fromProcess
+			if m.Write && !m.Shared && w.image != nil {
+				late++
+			}
+		}
+		if part.source != fromNowhere {
+			part.size = size
+			w.total += int64(size)
+		}
+		w.parts = append(w.parts, part)
+	}
+	if shared > 0 {
+		w.note("%d KiB of shared memory (mapped files, memory of several processes) are not in it; --all adds them", shared>>10)
+	}
+	if large > 0 {
+		w.note("%d mappings of more than %d GiB are not in it", large, coreLargest>>30)
+	}
+	if late > 0 {
+		w.note("%d private mappings of large files were copied after the stop, while the process ran", late)
+	}
+}
+
+// device tells a mapping that may be of a device, where reading may do something.
+func (m *Mapping) device() bool {
+	return strings.HasPrefix(m.Path, "/dev/") && !strings.HasPrefix(m.Path, "/dev/zero") && !strings.HasPrefix(m.Path, "/dev/shm/")
+}
+
+// errEnough ends a scan.
+var errEnough = errors.New("enough")
+
+// resident tells whether anything of a mapping is there.
+func (w *coreWriter) resident(m Mapping, source coreSource) bool {
+	found := false
+	err := w.eachThere(corePart{Mapping: m, source: source}, func(span) error { found = true; return errEnough })
+	return found || err != nil
+}
+
+// eachThere calls f for the parts of a mapping that have contents, as far as that is known. No such part is of two ranges of the copy.
+func (w *coreWriter) eachThere(part corePart, f func(span) error) error {
+	all := span{start: part.Start, end: part.End}
+	if part.source == fromProcess {
+		if w.there == nil || strings.HasPrefix(part.Path, "/") { // of a file every page has contents
+			return f(all)
+		}
+		return scanSpans(w.there, all, 0, f)
+	}
+	for i := range w.image.ranges {
+		r := &w.image.ranges[i]
+		s := span{start: max(r.start, part.Start), end: min(r.end, part.End)}
+		if s.start >= s.end {
+			continue
+		}
+		err := error(nil)
+		if w.copied == nil {
+			err = f(s)
+		} else {
+			err = scanSpans(w.copied, s, addressOf(r.data)-r.start, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanSpans calls f for what is resident of a span that lies elsewhere by shift, until it fails.
+func scanSpans(r *residency, s span, shift uint64, f func(span) error) error {
+	var failure error
+	err := r.each(s.start+shift, s.end+shift, func(region pageRegion) {
+		if failure == nil {
+			failure = f(span{start: region.start - shift, end: region.end - shift})
+		}
+	})
+	return errors.Join(failure, err)
+}
+
+// write writes the memory, and then the headers, which say what is there.
+func (w *coreWriter) write(ctx context.Context, notes []byte) error {
+	segments := 1 + len(w.parts)
+	head := 64 + 56*segments
+	extended := segments >= 0xffff // PN_XNUM
+	if extended {
+		head += 64
+	}
+	offset := int64(head + len(notes) + PageSize - 1)
+	for i := range w.parts {
+		part := &w.parts[i]
+		offset = offset &^ (PageSize - 1)
+		part.offset = offset
+		offset += int64(part.size) + PageSize - 1
+	}
+	w.written.Size = offset &^ (PageSize - 1)
+	if err := w.file.Truncate(w.written.Size); err != nil {
+		return fmt.Errorf("making the core: %w", err)
+	}
+	lost := 0
+	for i := range w.parts {
+		part := &w.parts[i]
+		err := w.writePart(ctx, part)
+		if errors.Is(err, ErrExited) && part.source == fromProcess && w.image != nil {
+			part.size = 0 // what could change is in the copy; the rest is in the program's files
+			lost++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if lost > 0 {
+		w.note("the process ended while its core was written: %d mappings of code and constants are not in it; give the executable with --exe", lost)
+	}
+	headers := w.headers(notes, head, extended)
+	if _, err := w.file.WriteAt(headers, 0); err != nil {
+		return fmt.Errorf("writing the core: %w", err)
+	}
+	w.written.Stored += int64(len(headers))
+	return nil
+}
+
+func (w *coreWriter) writePart(ctx context.Context, part *corePart) error {
+	if part.source == fromNowhere {
+		return nil
+	}
+	before := w.done
+	err := w.eachThere(*part, func(s span) error {
+		for at := s.start; at < s.end; at += coreChunk {
+			n := min(coreChunk, s.end-at)
+			b := w.buffer[:n]
+			if part.source == fromCopy {
+				b = w.image.bytes(at, int(n))
+			} else if err := w.read(b, at); err != nil {
+				return err
+			}
+			if err := w.writeChunk(ctx, b, part.offset+int64(at-part.Start)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.done = before + int64(part.size)
+	return err
+}
+
+// read fills b; pages that can't be read, such as those beyond the end of a mapped file, are zeros.
+func (w *coreWriter) read(b []byte, addr uint64) error {
+	for done := 0; done < len(b); {
+		n, err := w.mem.ReadMemory(b[done:], addr+uint64(done))
+		done += n
+		if err == nil {
+			continue
+		}
+		if !isNotMapped(err) {
+			return err
+		}
+		next := min((done&^(PageSize-1))+PageSize, len(b))
+		clear(b[done:next])
+		done = next
+	}
+	return nil
+}
+
+// writeChunk writes a piece of memory, but for its pages of zeros. Pages side by side are one call.
+func (w *coreWriter) writeChunk(ctx context.Context, b []byte, offset int64) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	for at := 0; at < len(b); {
+		if isZero(b[at:min(at+PageSize, len(b))]) {
+			at += PageSize
+			continue
+		}
+		end := at + PageSize
+		for end < len(b) && !isZero(b[end:min(end+PageSize, len(b))]) {
+			end += PageSize
+		}
+		end = min(end, len(b))
+		if _, err := w.file.WriteAt(b[at:end], offset+int64(at)); err != nil {
+			if errors.Is(err, unix.ENOSPC) {
+				return fmt.Errorf("writing the core: the disk is full; name a file on another one: %w", err)
+			}
+			return fmt.Errorf("writing the core: %w", err)
+		}
+		w.written.Stored += int64(end - at)
+		at = end
+	}
+	w.done += int64(len(b))
+	if w.options.Progress != nil {
+		w.options.Progress(w.done, w.total)
+	}
+	return nil
+}
+
+// zeros is a page of them.
+var zeros [PageSize]byte
+
+// isZero looks at the first word before it compares all.
+func isZero(page []byte) bool {
+	if len(page) >= wordSize && binary.LittleEndian.Uint64(page) != 0 {
+		return false
+	}
+	return bytes.Equal(page, zeros[:len(page)])
+}
+
+// headers is all that stands before the memory.
+func (w *coreWriter) headers(notes []byte, head int, extended bool) []byte {
+	var b bytes.Buffer
+	header := elf.Header64{
+		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Type:    uint16(elf.ET_CORE),
+		Machine: uint16(elf.EM_X86_64),
+		Version: uint32(elf.EV_CURRENT),
+		Phoff:   64, Ehsize: 64, Phentsize: 56, Phnum: uint16(1 + len(w.parts)),
+	}
+	if extended { // the number stands in a section header of no section (fs/binfmt_elf.c, fill_extnum_info)
+		header.Phnum, header.Shoff, header.Shentsize, header.Shnum = 0xffff, uint64(head-64), 64, 1
+	}
+	binary.Write(&b, binary.LittleEndian, header)
+	binary.Write(&b, binary.LittleEndian, programHeader{Type: uint32(elf.PT_NOTE), Offset: uint64(head), FileSize: uint64(len(notes)), Align: 4})
+	for _, part := range w.parts {
+		h := programHeader{Type: uint32(elf.PT_LOAD), Offset: uint64(part.offset), Vaddr: part.Start, FileSize: part.size, MemSize: part.End - part.Start, Align: PageSize}
+		for _, flag := range []struct {
+			set  bool
+			flag elf.ProgFlag
+		}{{part.Read, elf.PF_R}, {part.Write, elf.PF_W}, {part.Exec, elf.PF_X}} {
+			if flag.set {
+				h.Flags |= uint32(flag.flag)
+			}
+		}
+		binary.Write(&b, binary.LittleEndian, h)
+	}
+	if extended {
+		binary.Write(&b, binary.LittleEndian, elf.Section64{Size: 1, Info: uint32(1 + len(w.parts))})
+	}
+	b.Write(notes)
+	return b.Bytes()
+}
+
+// CoreCost estimates what a core costs, from what the process has now. Nothing is stopped.
+func (p *Process) CoreCost(opt CoreOptions) (CoreCost, error) {
+	var cost CoreCost
+	var err error
+	if cost.Stop, err = p.SnapshotCost(ViewOptions{Kind: Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool}); err != nil {
+		return cost, err
+	}
+	maps, err := p.Mappings()
+	if err != nil {
+		return cost, err
+	}
+	cost.Disk = cost.Stop.Bytes
+	for _, m := range maps {
+		size := int64(m.End - m.Start)
+		if m.Read && size <= coreLargest && (m.Shared && opt.Shared || !m.Shared && !m.Write) && !m.device() {
+			cost.Disk += size
+		}
+	}
+	return cost, nil
+}

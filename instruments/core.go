@@ -1,0 +1,141 @@
+package instruments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ri/attach"
+)
+
+// CoreOptions says what core to write.
+type CoreOptions struct {
+	File   string // which must not be there
+	Shared bool   // shared memory, too
+}
+
+// coreTarget is a process that a core can be written of.
+type coreTarget interface {
+	attach.Target
+	CoreCost(attach.CoreOptions) (attach.CoreCost, error)
+	WriteCore(context.Context, *os.File, attach.CoreOptions) (attach.CoreWritten, error)
+}
+
+func (o CoreOptions) check(choice TargetChoice) error {
+	switch {
+	case choice.Core != "" || choice.PID == "":
+		return Usagef("ri core writes a core of a running process: name it with -p PID (ri ps lists the Go processes here)")
+	case o.File == "" || o.File == "-":
+		return Usagef("ri core writes into a file: name one that isn't there yet (-o core.%s)", choice.PID)
+	}
+	if _, err := os.Lstat(o.File); err == nil {
+		return Usagef("-o %s: is there already, and ri core overwrites nothing; name another file", o.File)
+	}
+	return nil
+}
+
+// WriteCore writes a core of a process, which appears whole or not at all.
+func WriteCore(ctx context.Context, out *Output, choice TargetChoice, look Look, opt CoreOptions) error {
+	if err := opt.check(choice); err != nil {
+		return err
+	}
+	target, err := choice.open()
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	p, ok := target.(coreTarget)
+	if !ok {
+		return Refused(fmt.Errorf("a core of %s: %w here", target.Describe(), attach.ErrNotSupported))
+	}
+	core := attach.CoreOptions{MaxStop: look.MaxStop, Precopy: look.Precopy, Spool: look.Spool, Shared: opt.Shared}
+	if core.MaxStop == 0 {
+		core.MaxStop = attach.DefaultMaxStop
+	}
+	if err := coreAffordable(p, core, opt.File); err != nil {
+		return err
+	}
+	file, err := newUnnamedFile(opt.File)
+	if err != nil {
+		return Usage(fmt.Errorf("-o %s: %w", opt.File, unwrapPath(err)))
+	}
+	defer file.drop()
+	began := time.Now()
+	if report := out.Progress(); report != nil {
+		core.Progress = func(done, total int64) {
+			if time.Since(began) > time.Second {
+				report(done>>20, total>>20, "writing the core, MiB")
+			}
+		}
+	}
+	written, err := writeCoreWhenFree(ctx, p, file.File, core, look.Wait)
+	if err != nil {
+		return viewError(err)
+	}
+	if err := file.appear(opt.File); err != nil {
+		return withCode(ExitFailed, fmt.Errorf("-o %s: %w", opt.File, unwrapPath(err)))
+	}
+	return reportCore(out, p, opt.File, written, time.Since(began))
+}
+
+// writeCoreWhenFree waits for another tracer to let the process go, as long as it may. Until then nothing was written.
+func writeCoreWhenFree(ctx context.Context, p coreTarget, file *os.File, core attach.CoreOptions, patience time.Duration) (attach.CoreWritten, error) {
+	for began := time.Now(); ; {
+		written, err := p.WriteCore(ctx, file, core)
+		if err == nil || !errors.Is(err, attach.ErrTraced) || time.Since(began) >= patience {
+			return written, err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return written, context.Cause(ctx)
+		}
+	}
+}
+
+// coreAffordable refuses a core that would take too long a stop, or more memory or disk than there is.
+func coreAffordable(p coreTarget, core attach.CoreOptions, path string) error {
+	cost, err := p.CoreCost(core)
+	if err != nil {
+		return viewError(err)
+	}
+	if dying, ok := p.(interface{ Dying() bool }); !ok || !dying.Dying() { // which isn't stopped, and not copied
+		s := &Session{Target: p}
+		if err := s.affordable(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: core.MaxStop, Precopy: core.Precopy, Spool: core.Spool}); err != nil {
+			return err
+		}
+	}
+	var disk unix.Statfs_t
+	folder := filepath.Dir(path)
+	if err := unix.Statfs(folder, &disk); err != nil {
+		return Usagef("-o %s: its folder %s: %v", path, folder, err)
+	}
+	if room := int64(disk.Bavail) * disk.Bsize; cost.Disk > room {
+		return Refused(fmt.Errorf("a core of %s takes about %s, and on the disk of %s %s are left; name a file on another one (-o)",
+			p.Describe(), shortBytes(cost.Disk), folder, shortBytes(room)))
+	}
+	return nil
+}
+
+// reportCore says what was written.
+func reportCore(out *Output, p coreTarget, path string, w attach.CoreWritten, took time.Duration) error {
+	for _, note := range w.Notes {
+		out.Log("note: " + note)
+	}
+	rate := float64(w.Stored) / took.Seconds()
+	if out.Format != Table {
+		return out.WriteDocument(Row{{"file", path}, {"bytes", w.Size}, {"stored", w.Stored}, {"threads", int64(w.Threads)},
+			{"stops", int64(w.Stats.Stops)}, {"stopped", w.Stats.Stopped.Seconds()}, {"seconds", took.Seconds()}})
+	}
+	stop := "not stopped"
+	if w.Stats.Stops > 0 {
+		stop = "stopped " + shortDuration(w.Stats.Stopped)
+	}
+	return out.WriteText(fmt.Sprintf("%s: core of %s, %d threads: %s, of which %s are stored and the rest are holes; %s, written in %s (%.0f MB/s)\n",
+		path, p.Describe(), w.Threads, shortBytes(w.Size), shortBytes(w.Stored), stop, shortDuration(took), rate/1e6))
+}
