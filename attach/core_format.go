@@ -198,6 +198,9 @@ func (c *coreContent) note(kind uint32, data []byte) {
 			r[i] = le.Uint64(data[112+i*8:])
 		}
 		if r == [27]uint64{} && c.signal == 0 { // ri core wrote it of a process whose threads were gone
+			if c.threads == nil {
+				c.threads = []Thread{} // stopped, and none left: see dyingView
+			}
 			return
 		}
 		c.threads = append(c.threads, Thread{ID: int(int32(le.Uint32(data[32:]))), InnerID: int(int32(le.Uint32(data[32:]))), Regs: Registers{

@@ -134,7 +134,7 @@ func (w *coreWriter) choose(maps []Mapping) {
 		w.parts = append(w.parts, part)
 	}
 	if shared > 0 {
-		w.note("%d KiB of shared memory (mapped files, memory of several processes) are not in it; --all adds them", shared>>10)
+		w.note("%.1f MiB of shared memory (mapped files, memory of several processes) are not in it; --all adds them", float64(shared)/(1<<20))
 	}
 	if large > 0 {
 		w.note("%d mappings of more than %d GiB are not in it", large, coreLargest>>30)

@@ -30,6 +30,7 @@ var measures = []measure{
 	{"100 k goroutines", manyGoroutines},
 	{"watch", watched},
 	{"report", largeReport},
+	{"core", largeCore},
 }
 
 const (

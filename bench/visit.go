@@ -113,3 +113,37 @@ func largeReport(ctx context.Context, b *bench) ([]row, error) {
 	}
 	return []row{took, page, memory}, nil
 }
+
+// largeCore is a core of a process with a 1 GB heap: how fast it is written, stop and all, and how long the target feels it.
+func largeCore(ctx context.Context, b *bench) ([]row, error) {
+	const size = 1_000_000_000
+	p, err := b.startTarget("-heap", strconv.Itoa(size), "-change", strconv.Itoa(200e6))
+	if err != nil {
+		return nil, err
+	}
+	defer p.kill()
+	rate := row{name: "ri core of a 1 GB heap at 200 MB/s of change: bytes written", unit: perSecond, must: 500 * megabyte, note: "of the whole command; into the page cache of the folder for temporary files."}
+	stop := row{name: "the same: stop"}
+	precopied := row{name: "the same, with --precopy: stop"}
+	for i := range min(b.runs, 3) {
+		for flag, r := range map[string]*row{"--precopy=false": &stop, "--precopy": &precopied} {
+			path := filepath.Join(b.scripts, fmt.Sprintf("core%d", i))
+			var o *outcome
+			gap, err := p.felt(func() (err error) {
+				o, err = tool(ctx, "", "", []string{"XDG_CACHE_HOME=" + b.cache}, b.ri, "core", "-p", strconv.Itoa(p.pid), "-o", path, "--max-stop", "5s", flag)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			if err := os.Remove(path); err != nil {
+				return nil, err
+			}
+			r.ri.addTime(gap)
+			if r == &stop {
+				rate.ri.add(size / o.took.Seconds())
+			}
+		}
+	}
+	return []row{rate, stop, precopied}, nil
+}

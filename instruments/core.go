@@ -74,6 +74,9 @@ func WriteCore(ctx context.Context, out *Output, choice TargetChoice, look Look,
 		}
 	}
 	written, err := writeCoreWhenFree(ctx, p, file.File, core, look.Wait)
+	if errors.Is(err, attach.ErrDeadline) && !core.Precopy {
+		err = fmt.Errorf("%w; no core was written: allow more (--max-stop %s), or have most of it copied while the process runs (--precopy)", err, roundUp(3*core.MaxStop))
+	}
 	if err != nil {
 		return viewError(err)
 	}

@@ -31,7 +31,7 @@ Of a process that ri watch holds in its last moment the threads are gone: its co
 			})
 		},
 	}
-	o.addTarget(cmd.Flags())
+	o.addProcess(cmd.Flags())
 	o.addCopy(cmd.Flags())
 	cmd.Flags().BoolVar(&opt.Shared, "all", false, "shared memory and shared mappings of files, too")
 	return cmd

@@ -38,8 +38,12 @@ func (o *options) addProfile(f *pflag.FlagSet) {
 	f.StringVar(&o.folded, "folded", "", "write the stacks to `FILE` as flame graphs are made from, a line each; - is stdout")
 }
 
-func (o *options) addTarget(f *pflag.FlagSet) {
+func (o *options) addProcess(f *pflag.FlagSet) {
 	f.StringVarP(&o.target.PID, "pid", "p", "", "look at process `PID`")
+}
+
+func (o *options) addTarget(f *pflag.FlagSet) {
+	o.addProcess(f)
 	f.StringVarP(&o.target.Core, "core", "c", "", "look at core dump `CORE`")
 	f.StringVar(&o.target.Exe, "exe", "", "executable `EXE` that the core came from")
 	f.StringVar(&o.target.Symbols, "symbols", "", "take the names of a stripped program from `EXE`, an unstripped build of the same source")
