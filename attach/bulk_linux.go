@@ -4,6 +4,7 @@ package attach
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -21,11 +22,12 @@ import (
 // what is new is copied too. A page that isn't there costs nothing and reads as zero.
 
 const (
-	pieceBytes  = 1 << 20  // one range of a process_vm_readv: what is longer is divided
-	batchBytes  = 4 << 20  // that a copying thread takes at a time
-	wholeFile   = 64 << 20 // of a private mapping of a file all is copied, since what nobody wrote to is the file's; a larger one isn't copied
-	bulkWorkers = 8
-	fewPieces   = 64 // one thread copies these
+	populateBytes = 64 << 20 // of room made between two looks at the context
+	pieceBytes    = 1 << 20  // one range of a process_vm_readv: what is longer is divided
+	batchBytes    = 4 << 20  // that a copying thread takes at a time
+	wholeFile     = 64 << 20 // of a private mapping of a file all is copied, since what nobody wrote to is the file's; a larger one isn't copied
+	bulkWorkers   = 8
+	fewPieces     = 64 // one thread copies these
 )
 
 // bulkCopy is the work of a bulk snapshot.
@@ -42,7 +44,7 @@ type bulkCopy struct {
 func addressOf(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
 
 // newBulkCopy makes room for all that is there now.
-func newBulkCopy(p *Process, spool string) (*bulkCopy, error) {
+func newBulkCopy(ctx context.Context, p *Process, spool string) (*bulkCopy, error) {
 	b := &bulkCopy{process: p, mem: p.memory()}
 	var err error
 	if b.residency, err = openResidency(p.proc("pagemap")); err != nil {
@@ -52,7 +54,7 @@ func newBulkCopy(p *Process, spool string) (*bulkCopy, error) {
 		b.residency.close()
 		return nil, err
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(ctx); err != nil {
 		b.close()
 		b.image.free()
 		return nil, err
@@ -126,7 +128,7 @@ func (b *bulkCopy) startHelpers() error {
 	return nil
 }
 
-func (b *bulkCopy) prepare() error {
+func (b *bulkCopy) prepare(ctx context.Context) error {
 	mapped, _, err := b.process.privateMemory()
 	if err != nil {
 		return err
@@ -149,8 +151,13 @@ func (b *bulkCopy) prepare() error {
 		if n == 0 {
 			return errors.New("internal error: a piece without room")
 		}
-		if err := b.image.populate(addr, n); err != nil {
-			return err
+		for at := 0; at < n; at += populateBytes {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if err := b.image.populate(addr+uint64(at), min(populateBytes, n-at)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

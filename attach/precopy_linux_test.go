@@ -103,7 +103,7 @@ func TestPrecopyReads(t *testing.T) {
 	needPrecopy(t)
 	p := start(t, "-remap", "300")
 	target := open(t, p.PID)
-	b, err := newBulkCopy(target, "")
+	b, err := newBulkCopy(context.Background(), target, "")
 	if err != nil {
 		t.Fatal(err)
 	}

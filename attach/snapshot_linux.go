@@ -75,7 +75,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	var pre *precopy
 	if opt.Bulk {
 		var err error
-		if bulk, err = newBulkCopy(p, opt.Spool); err != nil {
+		if bulk, err = newBulkCopy(ctx, p, opt.Spool); err != nil {
 			return nil, err
 		}
 		defer bulk.close()
