@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build install dist demo test check bench torture torture-stops needs fuzz clean
+.PHONY: build install dist demo test test-packs check bench torture torture-stops needs fuzz clean
 
 build: ## one static binary: bin/ri
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
@@ -27,6 +27,10 @@ demo: build ## ri at work on a live process that knows nothing of it
 test: needs ## everything, on real processes
 	go test -count=1 -timeout=28m ./...
 	cd examples/target && go test -count=1 ./...
+
+test-packs: ## what takes too long for make test: builds Prometheus (some minutes, once) and compares what ri reads of it with what its API says
+	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" \
+		go test ./e2e -count=1 -timeout=28m -run 'TestPrometheus$$' -v
 
 check: ## what CI asks of the source
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || (echo "gofmt -w the files above" >&2; exit 1)

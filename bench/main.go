@@ -28,6 +28,7 @@ func main() {
 	flag.StringVar(&b.ri, "ri", "bin/ri", "the ri to measure")
 	flag.StringVar(&b.dir, "dir", "bin/bench", "where peers and targets are built, and kept for the next time")
 	flag.BoolVar(&b.noPeers, "no-peers", false, "ri alone")
+	build := flag.Bool("build-prometheus", false, "build Prometheus, unless it is there, and print its path; measure nothing")
 	flag.Parse()
 	b.runs, b.peerRuns = 9, 3
 	if *quick {
@@ -37,7 +38,11 @@ func main() {
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		err = b.run(ctx, match)
+		if *build {
+			err = b.printPrometheus(ctx)
+		} else {
+			err = b.run(ctx, match)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -82,6 +82,23 @@ func (b *bench) prometheus(ctx context.Context) (string, error) {
 	return path, os.Rename(path+".new", path)
 }
 
+// printPrometheus builds Prometheus for others, the tests of its pack, and says where it is.
+func (b *bench) printPrometheus(ctx context.Context) error {
+	dir, err := filepath.Abs(b.dir)
+	if err != nil {
+		return err
+	}
+	b.dir = dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path, err := b.prometheus(ctx)
+	if err == nil {
+		fmt.Println(path)
+	}
+	return err
+}
+
 func command(ctx context.Context, dir string, env []string, name string, args ...string) error {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir, c.Env = dir, append(os.Environ(), env...)
