@@ -62,7 +62,12 @@ too many series. With label=NAME it lists that label's values by how many series
 LABEL     VALUES  SERIES     BYTES
 __name__     329     762  38.3 KiB
 le            88     188   3.2 KiB
-28 labels, the first 2 shown (limit=)]],
+28 labels, the first 2 shown (limit=)
+
+with label=code:
+LABEL  VALUE  SERIES  BYTES
+code   200        65  585 B
+1 value]],
   run = function(p)
     local m = prometheus.head().postings.m
     if p.label == "" then names(m, p) else values(m, p) end

@@ -86,7 +86,12 @@ runs out? prometheus-postings says which label it is.]],
 METRIC                                         SERIES
 prometheus_http_requests_total                     64
 prometheus_http_request_duration_seconds_bucket    30
-762 series of 329 metrics, the first 2 shown (limit=)]],
+762 series of 329 metrics, the first 2 shown (limit=)
+
+with metric=prometheus_sd_kubernetes_events_total limit=1:
+METRIC                                 REF  CHUNKS  LAST TIME             LAST VALUE  LABELS
+prometheus_sd_kubernetes_events_total  417       6  2026-11-21T07:27:04Z           0  {event="add", instance="127.0.0.1:9090", job="self", role="endpoints"}
+18 series of prometheus_sd_kubernetes_events_total, the first 1 shown (limit=)]],
   run = function(p)
     local head = prometheus.head()
     if p.metric == "" then metrics(head, p) else series(head, p) end
