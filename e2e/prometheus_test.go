@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,6 +75,20 @@ scrape_configs:
 		t.Fatal(err)
 	}
 	prometheusTargets(t, pid, api)
+
+	// Without targets the head comes to rest, once the marks are written that their series ended.
+	if err := os.WriteFile(config, []byte("scrape_configs: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	err = eventually("Prometheus has dropped its targets", func() (bool, error) {
+		return len(list(ask(t, api+"targets"), "data.activeTargets")) == 0, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	prometheusHead(t, pid, api)
 	prometheusSeries(t, pid, api)
 }
