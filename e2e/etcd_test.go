@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"testing"
+)
+
+// etcdServer is an etcd of a test's own, with its JSON gateway.
+type etcdServer struct {
+	t   *testing.T
+	pid int
+	url string
+}
+
+func startEtcd(t *testing.T, version string) *etcdServer {
+	t.Helper()
+	exe := buildProgram(t, "etcd-"+version, ".")
+	client, peer := fmt.Sprint("http://127.0.0.1:", freePort(t)), fmt.Sprint("http://127.0.0.1:", freePort(t))
+	cmd := background(t, exe, "--name=one", "--data-dir="+t.TempDir(), "--listen-client-urls="+client, "--advertise-client-urls="+client,
+		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=one="+peer, "--log-level=error")
+	s := &etcdServer{t, cmd.Process.Pid, client}
+	if err := eventually("etcd answers", func() (bool, error) {
+		resp, err := http.Get(client + "/health")
+		if err != nil {
+			return false, nil
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// post asks the gateway.
+func (s *etcdServer) post(path string, question record) record {
+	s.t.Helper()
+	text, err := json.Marshal(question)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.Post(s.url+path, "application/json", bytes.NewReader(text))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: %s %v\n%s", path, resp.Status, err, body)
+	}
+	var doc record
+	decode(s.t, body, &doc)
+	return doc
+}
+
+// etcdBytes is how the gateway writes bytes.
+func etcdBytes(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func etcdText(v any) string {
+	text, _ := v.(string)
+	b, _ := base64.StdEncoding.DecodeString(text)
+	return string(b)
+}
+
+// etcdInt is an int64 of the gateway, which writes it as a string, or leaves out 0.
+func etcdInt(v any) json.Number {
+	if text, ok := v.(string); ok {
+		return json.Number(text)
+	}
+	return "0"
+}
+
+// etcdID is an id as etcdctl prints it.
+func etcdID(v any) string {
+	text, _ := v.(string)
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return fmt.Sprintf("%x", n)
+	}
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return fmt.Sprintf("%x", uint64(n))
+}
+
+// TestEtcd compares the etcd pack with what etcd's own API says.
+func TestEtcd(t *testing.T) {
+	needAttach(t)
+	s := startEtcd(t, "3.7")
+	lease := s.post("/v3/lease/grant", record{"TTL": "6000"})["ID"]
+	for i := range 300 { // more than a node of the index's tree holds
+		question := record{"key": etcdBytes(fmt.Sprintf("key/%03d", i%250)), "value": etcdBytes(fmt.Sprint("value ", i))}
+		if i%10 == 0 {
+			question["lease"] = lease
+		}
+		s.post("/v3/kv/put", question)
+	}
+	s.post("/v3/kv/deleterange", record{"key": etcdBytes("key/007")})
+
+	agree(t, "etcd-keys", func() []record { return recipeRows(t, s.pid, "etcd-keys") }, func() []record {
+		var want []record
+		for _, kv := range list(s.post("/v3/kv/range", record{"key": etcdBytes("\x00"), "range_end": etcdBytes("\x00")}), "kvs") {
+			want = append(want, record{"key": etcdText(kv["key"]), "create_revision": etcdInt(kv["create_revision"]),
+				"mod_revision": etcdInt(kv["mod_revision"]), "version": etcdInt(kv["version"])})
+		}
+		return want
+	})
+	agree(t, "etcd-leases", func() []record { return recipeRows(t, s.pid, "etcd-leases") }, func() []record {
+		var want []record
+		for _, l := range list(s.post("/v3/lease/leases", record{}), "leases") {
+			told := s.post("/v3/lease/timetolive", record{"ID": l["ID"], "keys": true})
+			keys, _ := told["keys"].([]any)
+			want = append(want, record{"id": etcdID(l["ID"]), "ttl": etcdInt(told["grantedTTL"]) + "000000000", "keys": json.Number(fmt.Sprint(len(keys)))})
+		}
+		return want
+	})
+	agree(t, "etcd-members", func() []record { return recipeRows(t, s.pid, "etcd-members") }, func() []record {
+		var want []record
+		for _, m := range list(s.post("/v3/cluster/member/list", record{}), "members") {
+			want = append(want, record{"id": etcdID(m["ID"]), "name": m["name"],
+				"peer_urls": m["peerURLs"].([]any)[0], "client_urls": m["clientURLs"].([]any)[0]})
+		}
+		return want
+	})
+	agree(t, "etcd-status", func() []record {
+		named := record{}
+		for _, row := range recipeRows(t, s.pid, "etcd-status") {
+			named[row["name"].(string)] = row["value"]
+		}
+		return []record{parts(named, "member_id", "leader", "raft_term", "revision")}
+	}, func() []record {
+		told := s.post("/v3/maintenance/status", record{})
+		return []record{{"member_id": etcdID(parts(told, "header.member_id")["header.member_id"]), "leader": etcdID(told["leader"]),
+			"raft_term": etcdInt(told["raftTerm"]), "revision": etcdInt(parts(told, "header.revision")["header.revision"])}}
+	})
+}

@@ -1,0 +1,70 @@
+-- An etcd server as a whole.
+
+local etcd = require("etcd/server")
+
+-- alarms has names for pb.AlarmType.
+local alarms = { "NOSPACE", "CORRUPT" }
+
+return {
+  title = "an etcd member: raft, revisions, database, alarms",
+  category = "etcd",
+  description = [[
+Shows what `etcdctl endpoint status` shows, and how far the store is. An applied index that stays behind the raft index is a member that can't keep up; a
+member without a leader serves nothing. Alarms and a lost leader are findings.]],
+  needs = etcd.needs("cluster", "kv", "be", "lead", "appliedIndex", "alarmStore"),
+  columns = {
+    { name = "name" },
+    { name = "value", help = "ids in hexadecimal, as etcdctl prints them; sizes in bytes" },
+  },
+  sample = [[
+NAME                VALUE
+member_id           bdae9bbc11dd390d
+leader              bdae9bbc11dd390d
+raft_term           2
+raft_index          8
+raft_applied_index  8
+revision            4]],
+  run = function()
+    local server = etcd.server()
+    local function give(name, value)
+      if value ~= nil then ri.emit { name = name, value = value } end
+    end
+    local cluster, store, backend = server.cluster, server.kv, server.be
+    local own = cluster.members[cluster.localID]
+    give("name", server.attributes.Name)
+    give("member_id", etcd.id(cluster.localID))
+    give("cluster_id", etcd.id(cluster.cid))
+    local version = cluster.version
+    if version then give("cluster_version", ("%d.%d.%d"):format(version.Major, version.Minor, version.Patch)) end
+    give("leader", etcd.id(server.lead))
+    give("is_leader", ri.cmp(server.lead, cluster.localID) == 0)
+    give("is_learner", own and own.IsLearner)
+    give("raft_term", server.term)
+    give("raft_index", server.committedIndex)
+    give("raft_applied_index", server.appliedIndex)
+    give("revision", store.currentRev)
+    give("compact_revision", store.compactMainRev)
+    give("db_size", backend.size)
+    give("db_size_in_use", backend.sizeInUse)
+    give("db_quota", server.Cfg.QuotaBackendBytes)
+    give("members", #cluster.members)
+    give("leases", #server.lessor.leaseMap)
+    give("watchers", #store.synced.watchers + #store.unsynced.watchers)
+    if ri.cmp(server.lead, 0) == 0 then
+      ri.finding { severity = "critical", what = "the member knows no leader: it serves no writes and no consistent reads", next = "are the other members up, and can they be reached? ri run etcd-members" }
+    end
+    local raised = {}
+    for kind, members in ri.pairs(server.alarmStore.types) do
+      for member in ri.pairs(members) do
+        local text = (alarms[kind] or tostring(kind)) .. " on " .. etcd.id(member)
+        raised[#raised + 1] = text
+        ri.finding {
+          severity = "critical", what = "alarm " .. text,
+          next = alarms[kind] == "NOSPACE" and "compact and defragment, then etcdctl alarm disarm" or "see etcdctl alarm list",
+        }
+      end
+    end
+    table.sort(raised)
+    give("alarms", table.concat(raised, ", "))
+  end,
+}
