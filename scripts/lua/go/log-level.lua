@@ -11,6 +11,12 @@ local kinds = {
   { name = "nats-trace", type = "github.com/nats-io/nats-server/v2/server.Server", place = function(v) return ri.ref(ri.ref(v, "logging"), "trace") end,
     levels = { info = 0, trace = 1 } },
 }
+
+-- nats_logger is the flag that the server's own logger (logger.Logger) has beside the server's; both must be set. Another logger has none.
+local function nats_logger(server, flag)
+  local ok, place = pcall(function() return ri.ref(server.logging.logger, flag) end)
+  return ok and place or nil
+end
 -- Verbosity in package variables: the higher, the more.
 local verbosities = {
   { name = "klog", expr = "k8s.io/klog/v2.logging.settings.verbosity" },
@@ -61,6 +67,9 @@ slog    main.level  info  debug]],
               seen[at] = true
               local now = ri.value(place)
               wanted[#wanted + 1] = { place = place, level = level }
+              local flag = kind.name == "nats" and "debug" or kind.name == "nats-trace" and "trace"
+              local own = flag and nats_logger(f.value, flag)
+              if own then wanted[#wanted + 1] = { place = own, level = level ~= 0 } end
               ri.emit { logger = kind.name, where = f.where, was = level_name(kind, now) or tostring(now), level = level_name(kind, level) or tostring(level) }
             end
           end
