@@ -274,7 +274,7 @@ func (b *bulkCopy) copyPieces(deadline time.Time) error {
 		for batch := take(); len(batch) > 0; batch = take() {
 			err := error(nil)
 			if !deadline.IsZero() && time.Now().After(deadline) {
-				err = fmt.Errorf("%s: copying memory took longer than the limit of the stop (--max-stop): %w", b.mem.name, ErrDeadline)
+				err = fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise --max-stop, or look without a stop: --view live: %w", b.mem.name, ErrDeadline)
 			} else if err = b.mem.readRanges(batch, scratch); err == nil {
 				for i := range batch {
 					if batch[i].N < len(batch[i].Data) {

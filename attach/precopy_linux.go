@@ -121,14 +121,7 @@ func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *Sta
 		defer close(finished)
 		defer suspension.RUnlock()
 		defer t.close()
-		t.prepareThread()
-		noExec := make(chan struct{})
-		go t.unblockExec(noExec)
-		began, e := t.stop(ctx, patience)
-		close(noExec)
-		if e == nil {
-			e = p.checkProgram()
-		}
+		began, e := t.halt(ctx, patience)
 		if e == nil {
 			e = f(t)
 		}

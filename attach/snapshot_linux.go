@@ -127,14 +127,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		defer close(finished)
 		defer suspension.RUnlock()
 		defer t.close()
-		t.prepareThread()
-		noExec := make(chan struct{})
-		go t.unblockExec(noExec)
-		began, err := t.stop(ctx, patience)
-		close(noExec)
-		if err == nil {
-			err = t.process.checkProgram()
-		}
+		began, err := t.halt(ctx, patience)
 		if err == nil {
 			err = c.copy(t.threads, pages, began.Add(limit))
 		}
@@ -369,7 +362,7 @@ func (c *copying) copyShare(i int, deadline time.Time) error {
 	for at := 0; at < len(share); at += maxIovecs {
 		part := share[at:min(at+maxIovecs, len(share))]
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: copying memory took longer than the limit of the stop (--max-stop): %w", c.mem.name, ErrDeadline)
+			return fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise --max-stop, or look without a stop: --view live: %w", c.mem.name, ErrDeadline)
 		}
 		if err := c.mem.readRanges(part, scratch); err != nil {
 			return err

@@ -85,14 +85,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 	defer suspension.RUnlock()
 	defer t.close()
 	defer v.wake.close()
-	t.prepareThread()
-	noExec := make(chan struct{})
-	go t.unblockExec(noExec)
-	began, err := t.stop(ctx, patience)
-	close(noExec)
-	if err == nil {
-		err = t.process.checkProgram() // an exec since it was opened
-	}
+	began, err := t.halt(ctx, patience)
 	if err != nil {
 		t.detach()
 		ready <- err
@@ -222,6 +215,19 @@ func onTracerThread(f func()) {
 		return
 	}
 	f()
+}
+
+// halt brings the program that was opened to a stand. It is the first that a tracer's thread does; after an error, too, the caller detaches.
+func (t *tracer) halt(ctx context.Context, patience time.Duration) (began time.Time, err error) {
+	t.prepareThread()
+	stopped := make(chan struct{})
+	go t.unblockExec(stopped)
+	began, err = t.stop(ctx, patience)
+	close(stopped)
+	if err == nil {
+		err = t.process.checkProgram() // an exec since it was opened
+	}
+	return began, err
 }
 
 // prepareThread readies the OS thread that owns ptrace. It is ours alone.

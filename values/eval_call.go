@@ -1,0 +1,229 @@
+package values
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"reflect"
+	"strings"
+
+	"ri/symbols"
+)
+
+// What is written with parentheses or braces: conversions, type assertions, len, cap, find, composite literals, and constants as values.
+
+func (e *evaluator) assert(n *ast.TypeAssertExpr) (operand, error) {
+	x, err := e.value(n.X)
+	if err != nil {
+		return operand{}, err
+	}
+	if n.Type == nil || x.Type.Kind != reflect.Interface {
+		return operand{}, e.at(n, fmt.Errorf("%s is no interface: %w", x.Type.Name, ErrKind))
+	}
+	want, err := e.s.Type(e.text(n.Type))
+	if err != nil {
+		return operand{}, err
+	}
+	v, err := x.Elem()
+	if err != nil {
+		return operand{}, e.at(n, err)
+	}
+	if v.Type != want && v.Type.Name != want.Name {
+		return operand{}, e.at(n, fmt.Errorf("holds a %s: %w", v.Type.Name, ErrKind))
+	}
+	return operand{Value: v}, nil
+}
+
+// composite is a struct or array to compare a map's keys with.
+func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*Literal, error) {
+	if t.Kind != reflect.Struct && t.Kind != reflect.Array {
+		return nil, e.at(n, fmt.Errorf("%s is no struct and no array: %w", t.Name, ErrKind))
+	}
+	l := NewLiteral(t)
+	keyed := false
+	at := 0
+	for _, elt := range n.Elts {
+		value := elt
+		var part *symbols.Type
+		var err error
+		if kv, ok := elt.(*ast.KeyValueExpr); ok {
+			value, keyed = kv.Value, true
+			if t.Kind == reflect.Struct {
+				at, part, err = l.Field(e.text(kv.Key))
+			} else {
+				at, err = e.integer(kv.Key)
+			}
+		}
+		if part == nil && err == nil {
+			part, err = l.Part(at)
+		}
+		if err != nil {
+			return nil, e.at(n, err)
+		}
+		var x operand
+		if inner, ok := value.(*ast.CompositeLit); ok && inner.Type == nil {
+			x.composite, err = e.composite(inner, part)
+		} else {
+			x, err = e.eval(value)
+		}
+		if err != nil {
+			return nil, err
+		}
+		native, err := e.native(x)
+		if err != nil {
+			return nil, err
+		}
+		l.Set(at, native)
+		at++
+	}
+	if fields := len(t.Fields()); t.Kind == reflect.Struct && !keyed && len(n.Elts) > 0 && len(n.Elts) != fields {
+		return nil, e.at(n, fmt.Errorf("%s has %d fields, %d are given: %w", t.Name, fields, len(n.Elts), ErrExpr))
+	}
+	return l, nil
+}
+
+// find is find(T): the value of a type that Find finds, if there is one only.
+func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
+	t, err := e.s.Type(strings.TrimPrefix(e.text(arg), "*"))
+	if err != nil {
+		return operand{}, e.at(n, err)
+	}
+	var found []Found
+	e.s.untraced(func() { found, _, err = e.s.Find(t, FindOptions{Remember: true}) })
+	switch {
+	case len(found) == 1:
+		e.s.noteFound(found[0])
+		return operand{Value: found[0].Value}, nil
+	case len(found) > 1:
+		var where []string
+		for _, f := range found[:min(len(found), 8)] {
+			where = append(where, fmt.Sprintf("(*%s)(%#x) (%s)", t.ShortName(), f.Value.Addr, f.Where))
+		}
+		if len(found) > len(where) {
+			where = append(where, fmt.Sprintf("and %d more", len(found)-len(where)))
+		}
+		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), ErrExpr))
+	case err != nil:
+		return operand{}, e.at(n, err)
+	}
+	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, ErrExpr))
+}
+
+func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
+	if len(n.Args) != 1 {
+		return operand{}, fmt.Errorf("%s: functions can't be called: %w", e.text(n), ErrExpr)
+	}
+	if id, ok := n.Fun.(*ast.Ident); ok && (id.Name == "len" || id.Name == "cap") {
+		x, err := e.value(n.Args[0])
+		if err != nil {
+			return operand{}, err
+		}
+		size := x.Len
+		if id.Name == "cap" {
+			size = x.Cap
+		}
+		i, err := size()
+		if err != nil {
+			return operand{}, e.at(n, err)
+		}
+		return operand{constant: &literal{kind: token.INT, u: uint64(i)}}, nil
+	}
+	if id, ok := n.Fun.(*ast.Ident); ok && id.Name == "find" {
+		return e.find(n, n.Args[0])
+	}
+	fun := n.Fun
+	if p, ok := fun.(*ast.ParenExpr); ok {
+		fun = p.X
+	}
+	t, err := e.s.Type(e.text(fun))
+	if err != nil {
+		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w: %w", e.text(n), err, ErrExpr)
+	}
+	x, err := e.eval(n.Args[0])
+	if err != nil {
+		return operand{}, err
+	}
+	if x.composite != nil {
+		return operand{}, fmt.Errorf("%s is no value of the program: %w", e.text(n.Args[0]), ErrExpr)
+	}
+	v, err := e.convert(x, t)
+	return operand{Value: v}, e.at(n, err)
+}
+
+// convert makes a value of type t: from an integer or pointer an address, from a value the same bytes under another name.
+func (e *evaluator) convert(x operand, t *symbols.Type) (Value, error) {
+	pointerLike := t.Kind == reflect.Pointer || t.Kind == reflect.UnsafePointer || t.Kind == reflect.Map || t.Kind == reflect.Chan || t.Kind == reflect.Func
+	if x.constant != nil {
+		if x.constant.kind == token.INT && t.Size < 8 && t.Kind >= reflect.Int && t.Kind <= reflect.Uintptr {
+			return e.s.smallConstant(x.constant, t)
+		}
+		if x.constant.kind == token.INT && x.constant.neg && (t.Kind == reflect.Int || t.Kind == reflect.Int64) && x.constant.u <= 1<<63 {
+			return e.s.keepWord(-x.constant.u, t), nil
+		}
+		if x.constant.kind == token.INT && !x.constant.neg {
+			if pointerLike || (t.Size == 8 && t.Kind <= reflect.Uintptr) {
+				if e.s.trace != nil {
+					e.s.trace.ByAddress, e.s.trace.Literal = true, true
+				}
+				return e.s.keepWord(x.constant.u, t), nil
+			}
+		}
+		return Value{}, fmt.Errorf("a constant becomes no %s: %w", t.Name, ErrExpr)
+	}
+	if pointerLike {
+		word, err := x.Word()
+		if err != nil {
+			if word, err = x.Uint(); err != nil {
+				return Value{}, err
+			}
+		}
+		return e.s.keepWord(word, t), nil
+	}
+	if x.Type.Kind == t.Kind && x.Type.Size == t.Size {
+		return e.s.At(x.Addr, t), nil
+	}
+	return Value{}, fmt.Errorf("a %s does not become a %s: %w", x.Type.Name, t.Name, ErrKind)
+}
+
+// smallConstant is an integer constant of a type of less than 64 bits, int8(-3), if it fits.
+func (s *Space) smallConstant(l *literal, t *symbols.Type) (Value, error) {
+	bits := uint(8 * t.Size)
+	most, least := uint64(1)<<bits-1, uint64(0)
+	if t.Kind <= reflect.Int64 {
+		most, least = uint64(1)<<(bits-1)-1, uint64(1)<<(bits-1)
+	}
+	if !l.neg && l.u > most || l.neg && l.u > least {
+		return Value{}, fmt.Errorf("%s does not fit into a %s: %w", l.text, t.Name, ErrExpr)
+	}
+	word := l.u
+	if l.neg {
+		word = -word
+	}
+	return s.keepWord(word, t), nil
+}
+
+// value gives a constant a type: int, float64, string or bool.
+func (l *literal) value(s *Space) (Value, error) {
+	name, word := "int", l.u
+	switch l.kind {
+	case token.INT:
+		if l.neg {
+			word = -word
+		}
+	case token.IDENT:
+		if l.text == "nil" {
+			return Value{}, fmt.Errorf("nil has no type: %w", ErrExpr)
+		}
+		name, word = "bool", 0
+		if l.text == "true" {
+			word = 1
+		}
+	default:
+		return Value{}, fmt.Errorf("%s is a constant, nothing of the program: %w", l.text, ErrExpr)
+	}
+	t, err := s.Type(name)
+	if err != nil {
+		return Value{}, err
+	}
+	return s.keepWord(word, t), nil
+}
