@@ -107,6 +107,9 @@ local function again(l)
   ri.again(0, "live")
 end
 
+-- States and waits in which the runtime holds a goroutine up, that itself waits for nothing.
+local runtimes = { preempted = true, copystack = true, ["GC assist wait"] = true, ["GC assist marking"] = true, ["stopping the world"] = true }
+
 --- Looks between the first look and the second, without a stop.
 -- @param l table, the look
 local function between(l)
@@ -138,7 +141,7 @@ local function between(l)
         if l.hot[g.id] and (g.status == "running" or g.status == "runnable") then
           local ok, frames = pcall(ri.stack, g, 64)
           if ok and #frames > 0 then found[#found + 1] = { g.id, frames, g.created_by } end
-        elseif l.hot[g.id] then
+        elseif l.hot[g.id] and not runtimes[g.status] and not runtimes[g.wait_reason] then
           l.hot[g.id].waited = true
         end
       end
@@ -216,44 +219,40 @@ local function own(reversed, n)
   return locks.frame { frames = frames }
 end
 
+-- reversed gives a stack from its outermost frame on, without what the runtime was called for at its end: a select with a default, a map access, a
+-- preemption are a part of the statement that asked for them.
+local function reversed(frames)
+  local from, out = 1, {}
+  while frames[from] and (frames[from].func:find("^runtime%.") or frames[from].func:find("^internal/runtime/")) do from = from + 1 end
+  for k = #frames, from, -1 do out[#out + 1] = frames[k] end
+  return out
+end
+
 -- region finds out whether all of a goroutine's stacks lie in one place: the same callers, and one function in which it goes round.
 local function region(looks)
-  local common = 64
-  local reversed = {}
+  local stacks, shortest = {}, math.huge
   for i, f in ipairs(looks) do
-    local r = {}
-    for k = #f[2], 1, -1 do r[#r + 1] = f[2][k] end
-    reversed[i] = r
+    stacks[i] = reversed(f[2])
+    shortest = math.min(shortest, #stacks[i])
   end
-  for i = 2, #reversed do
-    local n = 0
-    for k = 1, math.min(#reversed[1], #reversed[i]) do
-      local x, y = reversed[1][k], reversed[i][k]
-      if x.func ~= y.func or x.pc ~= y.pc then break end
-      n = k
+  local first, common = stacks[1], 0
+  while common < shortest - 1 do
+    for _, s in ipairs(stacks) do
+      local x, y = first[common + 1], s[common + 1]
+      if x.func ~= y.func or x.pc ~= y.pc then goto apart end
     end
-    common = math.min(common, n)
+    common = common + 1
   end
-  if #reversed == 1 then return nil end
-  local low, high, func, line
-  local beneath = 0 -- stacks that go on in the runtime
-  for _, r in ipairs(reversed) do
-    local f = r[common + 1]
-    if f and f.func:find("^runtime%.") then beneath = beneath + 1 end
+  ::apart::
+  local at = first[common + 1]
+  if not at then return nil end -- all of it is the runtime's
+  local low, high = at.pc, at.pc
+  for _, s in ipairs(stacks) do
+    local f = s[common + 1]
+    if f.func ~= at.func then return nil end
+    low, high = math.min(low, f.pc), math.max(high, f.pc)
   end
-  -- A loop around a select with a default, or around another call of the runtime.
-  if beneath == #reversed and common > 0 then
-    local f = reversed[1][common]
-    return { func = f.func, frame = own(reversed[1], common), size = 0 }
-  end
-  for _, r in ipairs(reversed) do
-    local f = r[common + 1] or r[common]
-    if not f then return nil end
-    if func and f.func ~= func then return nil end
-    func, line = f.func, f
-    low, high = math.min(low or f.pc, f.pc), math.max(high or f.pc, f.pc)
-  end
-  return { func = func, frame = own(reversed[1], common + 1) or line, size = high - low }
+  return { func = at.func, frame = own(first, common + 1) or at, size = high - low }
 end
 
 local function spins(l)
@@ -262,7 +261,7 @@ local function spins(l)
   for id, looks in pairs(l.hot) do
     if not looks.waited and #looks >= 4 then
       local r = region(looks)
-      if r and r.size <= 512 and not r.func:find("^runtime%.") then
+      if r and r.size <= 512 then
         busy = busy + 1
         local from = looks[1][3]
         out[#out + 1] = {
@@ -270,7 +269,8 @@ local function spins(l)
           what = "a goroutine spins: it has run all the time in one place, and waited for nothing",
           where = ("goroutine %s in %s (%s)"):format(tostring(id), r.frame.func, waits.short(r.frame)),
           evidence = {
-            ("it ran in %d of %d looks over %s, and in %d more, always within %d bytes of code of that function"):format(l.ran[id], l.rounds, ri.duration(l.params.interval), #looks, r.size),
+            ("it ran in %d of %d looks over %s, and in %d more, always %s"):format(l.ran[id], l.rounds, ri.duration(l.params.interval), #looks,
+              r.size == 0 and "at the same instruction or call" or ("within %d bytes of code of that function"):format(r.size)),
             from and ("created by %s at %s"):format(from.func, waits.short(from)) or nil,
             "whether it is a long calculation or an endless loop memory doesn't tell",
           },
