@@ -102,11 +102,11 @@ func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
 		if len(found) > len(where) {
 			where = append(where, fmt.Sprintf("and %d more", len(found)-len(where)))
 		}
-		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), ErrExpr))
+		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), ErrNotOne))
 	case err != nil:
 		return operand{}, e.at(n, err)
 	}
-	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, ErrExpr))
+	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, ErrNotOne))
 }
 
 func (e *evaluator) call(n *ast.CallExpr) (operand, error) {

@@ -190,6 +190,10 @@ func (f *finder) add(v Value, where string, goroutine int64, via *link) {
 		f.truncated = true
 		return
 	}
+	// No value lies in the code: that is a return address, taken for a pointer on a stack in motion.
+	if _, code := f.s.PC(v.Addr); code {
+		return
+	}
 	// An address that can't be read is none of its values.
 	if _, err := f.s.Slice(v.Addr, int(min(max(v.Type.Size, 1), 8))); err != nil {
 		return

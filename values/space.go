@@ -23,6 +23,9 @@ var (
 	ErrExpr     = errors.New("bad expression")
 )
 
+// ErrNotOne is the ErrExpr of a find(T) of which there is none, or several: memory in motion may say so of what is one.
+var ErrNotOne = fmt.Errorf("%w", ErrExpr)
+
 // Space is a program in memory: what its executable says, and one view of its bytes. It is not safe for concurrent use,
 // as its page cache isn't.
 type Space struct {
