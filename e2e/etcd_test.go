@@ -76,14 +76,15 @@ func etcdInt(v any) json.Number {
 	return "0"
 }
 
-// etcdID is an id as etcdctl prints it.
-func etcdID(v any) string {
+// etcdID is an id as etcdctl prints it: a lease's with 16 digits, a member's with as many as it has.
+func etcdID(format string, v any) string {
 	text, _ := v.(string)
-	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return fmt.Sprintf("%x", n)
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		signed, _ := strconv.ParseInt(text, 10, 64)
+		n = uint64(signed)
 	}
-	n, _ := strconv.ParseInt(text, 10, 64)
-	return fmt.Sprintf("%x", uint64(n))
+	return fmt.Sprintf(format, n)
 }
 
 // TestEtcd compares the etcd pack with what etcd's own API says.
@@ -113,14 +114,14 @@ func TestEtcd(t *testing.T) {
 		for _, l := range list(s.post("/v3/lease/leases", record{}), "leases") {
 			told := s.post("/v3/lease/timetolive", record{"ID": l["ID"], "keys": true})
 			keys, _ := told["keys"].([]any)
-			want = append(want, record{"id": etcdID(l["ID"]), "ttl": etcdInt(told["grantedTTL"]) + "000000000", "keys": json.Number(fmt.Sprint(len(keys)))})
+			want = append(want, record{"id": etcdID("%016x", l["ID"]), "ttl": etcdInt(told["grantedTTL"]) + "000000000", "keys": json.Number(fmt.Sprint(len(keys)))})
 		}
 		return want
 	})
 	agree(t, "etcd-members", func() []record { return recipeRows(t, s.pid, "etcd-members") }, func() []record {
 		var want []record
 		for _, m := range list(s.post("/v3/cluster/member/list", record{}), "members") {
-			want = append(want, record{"id": etcdID(m["ID"]), "name": m["name"],
+			want = append(want, record{"id": etcdID("%x", m["ID"]), "name": m["name"],
 				"peer_urls": m["peerURLs"].([]any)[0], "client_urls": m["clientURLs"].([]any)[0]})
 		}
 		return want
@@ -133,7 +134,7 @@ func TestEtcd(t *testing.T) {
 		return []record{parts(named, "member_id", "leader", "raft_term", "revision")}
 	}, func() []record {
 		told := s.post("/v3/maintenance/status", record{})
-		return []record{{"member_id": etcdID(parts(told, "header.member_id")["header.member_id"]), "leader": etcdID(told["leader"]),
+		return []record{{"member_id": etcdID("%x", parts(told, "header.member_id")["header.member_id"]), "leader": etcdID("%x", told["leader"]),
 			"raft_term": etcdInt(told["raftTerm"]), "revision": etcdInt(parts(told, "header.revision")["header.revision"])}}
 	})
 }
