@@ -25,7 +25,7 @@ func (x *index) prepareNames() {
 
 // isLinkers tells the linker's own types: hash<..>, map<..>, closures' structs.
 func isLinkers(name string) bool {
-	return strings.ContainsAny(name, "<·") || strings.HasPrefix(name, "noalg.")
+	return strings.IndexByte(name, '<') >= 0 || strings.Contains(name, "·") || strings.HasPrefix(name, "noalg.")
 }
 
 func (x *index) shortNames(full *names, use func(string) (string, bool)) names {
@@ -205,11 +205,18 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 			return "", say(ErrAmbiguous, "%s %s stands for %d: %s; give the full name", what, name, len(full), strings.Join(shown, ", "))
 		}
 	}
-	near := Near(name, all(), 3)
-	if len(near) == 0 {
-		return "", say(ErrNotFound, "no %s %s in %s", what, name, f.name)
-	}
-	return "", say(ErrNotFound, "no %s %s in %s; near names: %s", what, name, f.name, strings.Join(near, ", "))
+	return "", f.notFound(what, name, all)
+}
+
+// notFound is an error that names near ones. They are looked for when it is read: that takes long, and most errors of this kind only answer a question.
+func (f *File) notFound(what, name string, all func() []string) error {
+	return &said{fmt.Sprintf("no %s %s in %s", what, name, f.name), ErrNotFound, func() string {
+		near := Near(name, all(), 3)
+		if len(near) == 0 {
+			return ""
+		}
+		return "; near names: " + strings.Join(near, ", ")
+	}}
 }
 
 // Vars lists the full names of all package variables, sorted.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sort"
-	"strings"
 	"sync"
 )
 
@@ -309,11 +308,7 @@ func (f *File) Func(name string) (Line, uint64, error) {
 	})
 	i, ok := t.byName[name]
 	if !ok {
-		near := Near(name, f.Funcs(), 3)
-		if len(near) > 0 {
-			return Line{}, 0, say(ErrNotFound, "no function %s in %s; near names: %s", name, f.name, strings.Join(near, ", "))
-		}
-		return Line{}, 0, say(ErrNotFound, "no function %s in %s", name, f.name)
+		return Line{}, 0, f.notFound("function", name, f.Funcs)
 	}
 	fn, _ := t.head(i)
 	entry := t.entry(i)

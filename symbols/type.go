@@ -24,13 +24,19 @@ var (
 type said struct {
 	text string
 	is   error
+	more func() string // what only a reader needs and takes long to find, such as near names; nil: nothing
 }
 
-func (e *said) Error() string { return e.text }
+func (e *said) Error() string {
+	if e.more != nil {
+		return e.text + e.more()
+	}
+	return e.text
+}
 func (e *said) Unwrap() error { return e.is }
 
 func say(is error, format string, args ...any) error {
-	return &said{fmt.Sprintf(format, args...), is}
+	return &said{text: fmt.Sprintf(format, args...), is: is}
 }
 
 // Type is one Go type of the program. Types are unique within a File: two values have
