@@ -28,7 +28,8 @@ const (
 func (k NameKind) String() string { return [...]string{"type", "variable", "function"}[k] }
 
 // ListNames writes the program's types, package variables or functions whose full or short names match a regular expression (Go's syntax).
-func ListNames(out *Output, kind NameKind, pattern string, choice TargetChoice) error {
+// Types that have no name of their own, such as *T, []T and func(), are listed only where every is set.
+func ListNames(out *Output, kind NameKind, pattern string, every bool, choice TargetChoice) error {
 	match, err := regexp.Compile(pattern)
 	if err != nil {
 		return Usagef("%s: %w", quoteName(pattern), err)
@@ -48,12 +49,17 @@ func ListNames(out *Output, kind NameKind, pattern string, choice TargetChoice) 
 	var columns []Column
 	var rows []Row
 	var all []string
+	unnamed := 0
 	switch kind {
 	case TypeNames:
 		columns = []Column{{Name: "name"}, {Name: "kind"}, {Name: "size", Type: ColumnInt}}
 		all = f.TypeNames()
 		for _, name := range all {
 			if !matches(name) {
+				continue
+			}
+			if !every && isUnnamed(name) {
+				unnamed++
 				continue
 			}
 			if t, err := f.Type(name); err == nil {
@@ -89,10 +95,25 @@ func ListNames(out *Output, kind NameKind, pattern string, choice TargetChoice) 
 	if err := out.WriteRows(columns, rows); err != nil {
 		return err
 	}
-	if len(rows) == 0 {
+	if unnamed > 0 {
+		out.Log(fmt.Sprintf("not shown: %s without a name of its own, such as *T, []T and func() (--all)", plural(int64(unnamed), "type")))
+	} else if len(rows) == 0 {
 		out.Log(fmt.Sprintf("no %s matches %s%s", kind, quoteName(pattern), nearNames(pattern, all)))
 	}
 	return out.Commit()
+}
+
+// isUnnamed tells a type that is written with its parts, as *T and map[K]V are, from one that was given a name.
+func isUnnamed(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "map[") || strings.HasPrefix(name, "chan ") || strings.HasPrefix(name, "func("):
+		return true
+	case strings.HasPrefix(name, "struct {") || strings.HasPrefix(name, "interface {"):
+		return true
+	case strings.HasPrefix(name, "go.shape."): // the compiler's, for generic functions
+		return true
+	}
+	return strings.IndexByte("*[<", name[0]) >= 0
 }
 
 func byName(a, b Row) int { return cmp.Compare(a[0].Value.(string), b[0].Value.(string)) }
@@ -168,11 +189,19 @@ func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptio
 	}
 	res.Columns = columns
 	if res.empty() && res.Err == nil && opt.Heap {
-		out.Log(fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: without --heap, variables and frames are asked", t.Name))
+		out.sayEmpty(res, fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: without --heap, variables and frames are asked", t.Name))
 	} else if res.empty() && res.Err == nil {
-		out.Log(fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
+		out.sayEmpty(res, fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
 	}
 	return out.Conclude(res)
+}
+
+// sayEmpty says why there are no rows, where "no rows" would say less.
+func (o *Output) sayEmpty(res *Result, why string) {
+	o.Log(why)
+	if o.Format == Table {
+		res.Columns = nil
+	}
 }
 
 // explore opens what an exploring command looks at, and says how it looks.

@@ -43,7 +43,7 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 	}
 	defer s.Close()
 	if err := s.checkExpr(ctx, expr); err != nil {
-		return Refused(err)
+		return err
 	}
 	opt := values.LeafOptions{Depth: depth, Elems: maxLeaves, Limit: maxLeaves}
 	before, cut, res, err := s.leavesOf(ctx, plan, out, expr, opt)
@@ -71,7 +71,7 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth", plural(maxLeaves, "value")))
 	}
 	if len(second.Rows) == 0 && second.Err == nil {
-		out.Log(fmt.Sprintf("nothing of %s changed in %s", plural(int64(len(after)), "value"), durationText(interval)))
+		out.sayEmpty(second, fmt.Sprintf("nothing of %s changed in %s", plural(int64(len(after)), "value"), durationText(interval)))
 	}
 	return out.Conclude(second)
 }

@@ -69,7 +69,7 @@ func HeapPath(ctx context.Context, out *Output, what string, how Look, choice Ta
 	addr, numberErr := strconv.ParseUint(strings.TrimPrefix(what, "0x"), map[bool]int{true: 16, false: 10}[strings.HasPrefix(what, "0x")], 64)
 	if numberErr != nil {
 		if err := s.checkExpr(ctx, what); err != nil {
-			return Refused(err)
+			return err
 		}
 	}
 	res, err := s.run(ctx, plan, out, func(ctx context.Context, look *look, sink Sink) error {

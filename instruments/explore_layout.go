@@ -44,7 +44,7 @@ func WhatIs(ctx context.Context, out *Output, what string, depth int, how Look, 
 		if near := symbols.Near(what, s.File.TypeNames(), 3); len(near) > 0 && strings.HasPrefix(err.Error(), "no variable") {
 			err = fmt.Errorf("%w; near types: %s", err, strings.Join(near, ", "))
 		}
-		return Refused(err)
+		return err
 	}
 	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, _ Sink) error {
 		defer countValues(look)()
@@ -130,7 +130,11 @@ func writeLayout(out *Output, t *symbols.Type, where map[string]any, note string
 			}
 		}
 	case NDJSON:
-		if err := out.WriteRows(nil, layoutCells(rows)); err != nil {
+		cells := layoutCells(rows)
+		if structure.Kind != reflect.Struct { // it has no fields: what it is, in a row
+			cells = []Row{typeCells(t, where)}
+		}
+		if err := out.WriteRows(nil, cells); err != nil {
 			return err
 		}
 	default:
@@ -138,21 +142,27 @@ func writeLayout(out *Output, t *symbols.Type, where map[string]any, note string
 		for _, r := range layoutCells(rows) {
 			fields = append(fields, r)
 		}
-		doc := Row{{"type", t.Name}, {"kind", t.Kind.String()}, {"size", t.Size}, {"struct", orNil(structName(structure))}, {"fields", fields}, {"constants", texts(t.Constants())}}
-		if where != nil {
-			doc = append(doc, Cell{"addr", where["addr"]})
-		}
-		if e := t.Elem(); e != nil {
-			doc = append(doc, Cell{"elem", e.Name})
-		}
-		if k := t.Key(); k != nil {
-			doc = append(doc, Cell{"key", k.Name})
-		}
+		doc := append(typeCells(t, where), Cell{"struct", orNil(structName(structure))}, Cell{"fields", fields})
 		if err := out.WriteDocument(doc); err != nil {
 			return err
 		}
 	}
 	return out.Commit()
+}
+
+// typeCells are what there is to say of any type, and of the value, where there is one.
+func typeCells(t *symbols.Type, where map[string]any) Row {
+	cells := Row{{"type", t.Name}, {"kind", t.Kind.String()}, {"size", t.Size}, {"constants", texts(t.Constants())}}
+	if where != nil {
+		cells = append(cells, Cell{"addr", where["addr"]})
+	}
+	if e := t.Elem(); e != nil {
+		cells = append(cells, Cell{"elem", e.Name})
+	}
+	if k := t.Key(); k != nil {
+		cells = append(cells, Cell{"key", k.Name})
+	}
+	return cells
 }
 
 func structName(t *symbols.Type) string {

@@ -55,7 +55,7 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 	}
 	defer s.Close()
 	if err := s.checkExpr(ctx, expr); err != nil {
-		return Refused(err)
+		return err
 	}
 	t := &topScreen{out: out, expr: expr}
 	defer t.leave()

@@ -32,7 +32,7 @@ func Print(ctx context.Context, out *Output, expr string, depth int, how Look, c
 		return err
 	}
 	if err := s.checkExpr(ctx, expr); err != nil {
-		return Refused(err)
+		return err
 	}
 	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, sink Sink) error {
 		before := look.space.Values()

@@ -160,6 +160,9 @@ func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 		case ParamExpr:
 			err = s.checkExpr(ctx, text)
 		}
+		if ExitCode(err) == ExitUsage {
+			return Usagef("parameter %s=%s: %w", decl.Name, text, err)
+		}
 		if err != nil {
 			return Refused(fmt.Errorf("parameter %s=%s: %w", decl.Name, text, err))
 		}
@@ -167,7 +170,8 @@ func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// checkExpr evaluates an expression on live memory, if that can be had, and reports wrong names only.
+// checkExpr evaluates an expression on live memory, if that can be had, and reports what no memory could make right: wrong names, which
+// are a refusal, and what is no expression, which is a wrong use.
 func (s *Session) checkExpr(ctx context.Context, expr string) error {
 	if s.Info.Kind != "process" {
 		return nil // a core holds still
@@ -177,9 +181,11 @@ func (s *Session) checkExpr(ctx context.Context, expr string) error {
 		return nil // the look itself will say why
 	}
 	defer view.Close()
-	_, err = s.Space(view).Eval(expr)
-	if wrongName(err) {
-		return err
+	switch _, err = s.Space(view).Eval(expr); {
+	case wrongName(err):
+		return Refused(err)
+	case errors.Is(err, values.ErrExpr) && view.Stats().BytesRead == 0: // whatever is in memory
+		return Usage(err)
 	}
 	return nil
 }

@@ -54,12 +54,17 @@ func normal(s string) string {
 	s = strings.ReplaceAll(s, ", ", ",")
 	s = strings.ReplaceAll(s, "interface{}", "interface {}")
 	s = strings.ReplaceAll(s, "struct{}", "struct {}")
-	if !strings.Contains(s, "any") {
+	if !strings.Contains(s, "any") && !strings.Contains(s, "byte") && !strings.Contains(s, "rune") {
 		return s
 	}
 	return mapWords(s, func(w string) string {
-		if w == "any" {
+		switch w {
+		case "any":
 			return "interface {}"
+		case "byte":
+			return "uint8"
+		case "rune":
+			return "int32"
 		}
 		return w
 	})
@@ -211,7 +216,7 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 // notFound is an error that names near ones. They are looked for when it is read: that takes long, and most errors of this kind only answer a question.
 func (f *File) notFound(what, name string, all func() []string) error {
 	return &said{fmt.Sprintf("no %s %s in %s", what, name, f.name), ErrNotFound, func() string {
-		near := Near(name, all(), 3)
+		near := nearest(name, all())
 		if len(near) == 0 {
 			return ""
 		}
@@ -358,6 +363,22 @@ func (f *File) RuntimeType(offset uint64) (*Type, bool) {
 		return nil, false
 	}
 	return f.typeAt(pairs[i].value), true
+}
+
+// nearest are three near names, or up to eight that end as the given one does: which of their packages is meant, only a reader knows.
+func nearest(name string, all []string) []string {
+	end := "." + name[strings.LastIndexByte(name, '.')+1:]
+	var same []string
+	for _, s := range all {
+		if strings.HasSuffix(s, end) && !strings.ContainsAny(s, "*[(") {
+			same = append(same, s)
+		}
+	}
+	if len(same) > 3 {
+		slices.SortStableFunc(same, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+		return same[:min(len(same), 8)]
+	}
+	return Near(name, all, 3)
 }
 
 // Near picks up to n names that someone who typed name may have meant, nearest first:

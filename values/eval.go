@@ -14,7 +14,7 @@ import (
 )
 
 // Eval evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
-// conversions of addresses and pointers ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
+// conversions (float64(x), string(b)), also of addresses ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
 // maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls. Import paths may be written as they are
 // ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
 func (s *Space) Eval(expr string) (Value, error) {
@@ -115,6 +115,9 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 		}
 		c, err := e.composite(n, t)
 		return operand{composite: c}, err
+	}
+	if _, ok := n.(*ast.BinaryExpr); ok {
+		return operand{}, fmt.Errorf("%s: operators need Lua (ri exec -e 'return ...'), an expression is variables, fields, indexes, dereferences and conversions: %w", e.text(n), ErrExpr)
 	}
 	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w", e.text(n), ErrExpr)
 }

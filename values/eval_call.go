@@ -146,60 +146,8 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	if x.composite != nil {
 		return operand{}, fmt.Errorf("%s is no value of the program: %w", e.text(n.Args[0]), ErrExpr)
 	}
-	v, err := e.convert(x, t)
+	v, err := e.s.convert(x, t)
 	return operand{Value: v}, e.at(n, err)
-}
-
-// convert makes a value of type t: from an integer or pointer an address, from a value the same bytes under another name.
-func (e *evaluator) convert(x operand, t *symbols.Type) (Value, error) {
-	pointerLike := t.Kind == reflect.Pointer || t.Kind == reflect.UnsafePointer || t.Kind == reflect.Map || t.Kind == reflect.Chan || t.Kind == reflect.Func
-	if x.constant != nil {
-		if x.constant.kind == token.INT && t.Size < 8 && t.Kind >= reflect.Int && t.Kind <= reflect.Uintptr {
-			return e.s.smallConstant(x.constant, t)
-		}
-		if x.constant.kind == token.INT && x.constant.neg && (t.Kind == reflect.Int || t.Kind == reflect.Int64) && x.constant.u <= 1<<63 {
-			return e.s.keepWord(-x.constant.u, t), nil
-		}
-		if x.constant.kind == token.INT && !x.constant.neg {
-			if pointerLike || (t.Size == 8 && t.Kind <= reflect.Uintptr) {
-				if e.s.trace != nil {
-					e.s.trace.ByAddress, e.s.trace.Literal = true, true
-				}
-				return e.s.keepWord(x.constant.u, t), nil
-			}
-		}
-		return Value{}, fmt.Errorf("a constant becomes no %s: %w", t.Name, ErrExpr)
-	}
-	if pointerLike {
-		word, err := x.Word()
-		if err != nil {
-			if word, err = x.Uint(); err != nil {
-				return Value{}, err
-			}
-		}
-		return e.s.keepWord(word, t), nil
-	}
-	if x.Type.Kind == t.Kind && x.Type.Size == t.Size {
-		return e.s.At(x.Addr, t), nil
-	}
-	return Value{}, fmt.Errorf("a %s does not become a %s: %w", x.Type.Name, t.Name, ErrKind)
-}
-
-// smallConstant is an integer constant of a type of less than 64 bits, int8(-3), if it fits.
-func (s *Space) smallConstant(l *literal, t *symbols.Type) (Value, error) {
-	bits := uint(8 * t.Size)
-	most, least := uint64(1)<<bits-1, uint64(0)
-	if t.Kind <= reflect.Int64 {
-		most, least = uint64(1)<<(bits-1)-1, uint64(1)<<(bits-1)
-	}
-	if !l.neg && l.u > most || l.neg && l.u > least {
-		return Value{}, fmt.Errorf("%s does not fit into a %s: %w", l.text, t.Name, ErrExpr)
-	}
-	word := l.u
-	if l.neg {
-		word = -word
-	}
-	return s.keepWord(word, t), nil
 }
 
 // value gives a constant a type: int, float64, string or bool.

@@ -104,6 +104,11 @@ func TestGarbageSays(t *testing.T) {
 		{nil, "main.anyInt.(string)", values.ErrKind, "main.anyInt.(string): holds a int"},
 		{nil, "main.capture(1)", values.ErrExpr, ""},
 		{nil, "main.points[", values.ErrExpr, ""},
+		{nil, "int8(300)", values.ErrExpr, "the constant 300 does not fit into int8"},
+		{nil, "int(2.5)", values.ErrExpr, "the constant 2.5 can't be converted to int"},
+		{nil, "int(main.brokenText)", values.ErrKind, "int(main.brokenText): string can't be converted to int"},
+		{nil, "bool(main.number)", values.ErrKind, "int can't be converted to bool"},
+		{nil, "main.number + 1", values.ErrExpr, "ri exec"},
 		{nil, "main", values.ErrExpr, "main is a package"},
 		{nil, "(*main.point)(0x18).X[0]", nil, "(*main.point)(0x18).X[0]: int is a int and has no elements"},
 		{nil, "*(*int)(0x18)", nil, ""},
@@ -189,7 +194,8 @@ func FuzzEval(f *testing.F) {
 		"&main.tall.ID", "len(main.points)", "main.longText[3:9]", "main.points[:1][0]", `"kinds/internal/yaml.v3".Default.Tag`, "kinds/internal/thing/v2.All[0]", "main.Pair[string,int](main.aPair)",
 		"-1", "1.5", "'x'", "nil", "true", `"text"`, "func(){}", "[]int{1}", "main.", ".", "/", "a/b.c", "((((", "****main.ptrPtr", "[3][4]int(0)", "(chan int)(main.unbuffered)", "main.anyKeys[nil]",
 		"main.points[9223372036854775808]", "main.points[main.number]", "main.structKeys[main.points[0]]", "main.unitSlice[:1099511627776]", "([1099511627776]struct{})(main.emptyArray)", "&&main.number", "*&*&main.number",
-		"uintptr(5)", "int8(300)", "bool(1)", "unsafe.Pointer(0)", "len(5)", "cap(nil)", "x.(type)", "main.points[:]", "main.points[2:1]", "main.numberArray[1:3]", "map[string]int(0)", "main.tall[0]", "main.nilAny.x", "main.nilFunc.x"} {
+		"uintptr(5)", "int8(300)", "bool(1)", "unsafe.Pointer(0)", "len(5)", "cap(nil)", "x.(type)", "main.points[:]", "main.points[2:1]", "main.numberArray[1:3]", "map[string]int(0)", "main.tall[0]", "main.nilAny.x", "main.nilFunc.x",
+		"string(main.bytesOfText)", "float32(1e400)", "int(1e1000000000)", "[]rune(main.brokenText)", "string([]rune(main.longText))", "uint64(-1)", "complex64(1.5)"} {
 		f.Add(expr)
 	}
 	s, _ := z.space(nil)

@@ -11,7 +11,8 @@ import (
 func newTypes(o *options) *cobra.Command {
 	return newNames(o, instruments.TypeNames, "types", "list the program's types",
 		`List the program's types by a regular expression (Go's syntax), which full and short names are compared with.
-This is the executable's own knowledge: nothing is stopped. ri whatis TYPE shows one.`)
+This is the executable's own knowledge: nothing is stopped. ri whatis TYPE shows one. Pointers to them, slices of them and the like are counted, and
+listed with --all.`)
 }
 
 func newVars(o *options) *cobra.Command {
@@ -27,6 +28,7 @@ everywhere aren't in the program. Nothing is stopped.`)
 }
 
 func newNames(o *options, kind instruments.NameKind, name, short, long string) *cobra.Command {
+	every := false
 	cmd := &cobra.Command{
 		Use:     name + " [REGEX] -p PID",
 		Short:   short,
@@ -35,9 +37,12 @@ func newNames(o *options, kind instruments.NameKind, name, short, long string) *
 		Args:    atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.ListNames(out, kind, firstOf(args), o.target)
+				return instruments.ListNames(out, kind, firstOf(args), every, o.target)
 			})
 		},
+	}
+	if kind == instruments.TypeNames {
+		cmd.Flags().BoolVar(&every, "all", false, "types without a name of their own, too: *T, []T, map[K]V, func()")
 	}
 	o.addTarget(cmd.Flags())
 	return cmd

@@ -111,7 +111,12 @@ func newRoot() *rootCommand {
 	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())
 	o.completeWords(root.Command)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return instruments.Usagef("%w%s (ri %s --help lists the flags)", err, nearFlags(cmd, err), cmd.Name())
+		if cmd == root.Command { // its flags can't be known where the command isn't
+			if unknown := knownCommand(cmd, cmd.Flags().Args()); unknown != nil {
+				return instruments.Usage(unknown)
+			}
+		}
+		return instruments.Usagef("%w%s (%s --help lists the flags)", err, nearFlags(cmd, err), cmd.CommandPath())
 	})
 	subHelp := root.HelpTemplate()
 	for _, c := range root.Commands() {
