@@ -65,6 +65,25 @@ func testKinds(t *testing.T, v testprogram.Variant) {
 		{"server.Next", "nil", "next", "false false"},
 		{"server.Hook", "nil", "hook", "true"},
 		{"server.Limits", "server.Peers[\"b\"]", "server", `""`},
+		{"limits.Ratio", "-Inf", "limits", "Ratio:-Inf"},
+		{"limits.F32", "NaN", "limits", "F32:NaN"},
+		{"server.C", "1-2.5i", "complex", "(1-2.5i)"},
+		{"kinds.Narrow", "2", "kinds", "(2+0i)"},
+		{"kinds.ID", "99", "kinds", "{99 [a b]}"},
+		{"kinds.Base.Tags[1]", "bee", "kinds", "[a bee]"},
+		{"kinds.Grid[2][3]", "-5", "kinds", "[0 0 0 -5]]"},
+		{"kinds.Switch", "true", "kinds", "]] true"},
+		{"kinds.Title", "another title, all of its own", "kinds", "title:another title, all of its own"},
+		{"kinds.Title", `""`, "kinds", "title:"},
+		{"kinds.Prices[Blue]", "2.5", "kinds", "2:2.5"},
+		{"kinds.Prices[main.Red]", "0.5", "kinds", "0:0.5"},
+		{"kinds.Points[[2]int{1, 2}].B", "44", "kinds", "{3 44}"},
+		{"kinds.Pair.Key", "kk", "kinds", "{kk 1}"},
+		{"kinds.Nested.Val.Val", "true", "kinds", "{1 {q true}}"},
+		{"kinds.When", "2031-05-06T07:08:09.1Z", "kinds", "2031-05-06 07:08:09.1 +0000 UTC"},
+		{"kinds.When", "kinds.Later", "kinds", " true (0"},
+		{"kinds.Later", "2023-11-14T23:13:20.000000005+01:00", "kinds", " true (0"},
+		{"kinds.Letter", "'é'", "kinds", " 233 "},
 	} {
 		name := test.expr + "=" + test.value
 		before := ""
@@ -118,6 +137,65 @@ func TestUndoAfterCollection(t *testing.T) {
 	}
 }
 
+// A string is put back although its bytes are gone, as often as one likes: undo has its text.
+func TestUndoOfTextAfterCollection(t *testing.T) {
+	p := start(t, testprogram.Variant{Name: "default"})
+	number := int64(0)
+	for i, want := range []string{"quite another", "one", "quite another", "one"} {
+		var out *Outcome
+		var err error
+		if i == 0 {
+			out, err = p.set("server.Name", want)
+		} else {
+			out, err = p.undo(number, false)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", want, err)
+		}
+		number = out.Number
+		p.ask("gc")
+		if got := p.ask("server"); !strings.HasPrefix(got, want+" 4 ") {
+			t.Errorf("the program says %s, want %s", got, want)
+		}
+	}
+	plan, err := p.plan(func(on *Plan) error {
+		j, err := ReadJournal(p.journal)
+		if err != nil {
+			return err
+		}
+		entry, err := j.Entry(1)
+		if err != nil {
+			return err
+		}
+		undo, err := Undo(on.space, on.mappings, entry, p.target.Identity(), false)
+		if err == nil {
+			*on = *undo
+		}
+		return err
+	})
+	if err != nil || !plan.Empty() {
+		t.Errorf("what has its text already is left alone: %v, %v", plan, err)
+	}
+}
+
+// What can be undone only for a while says so before it is made.
+func TestPerishable(t *testing.T) {
+	p := start(t, testprogram.Variant{Name: "default"})
+	for _, test := range []struct {
+		expr, value string
+		want        bool
+	}{{"limits.Max", "1", false}, {"server.Name", "new", false}, {"server.Name", "server.Name", false}, {"server.Next", "nil", true}, {"server.List", "server.List[:2]", false},
+		{"server.List", "server.List[1:2]", true}, {"server.Any", "nil", false}, {"server.Bytes", `"UVWXYZ"`, false}, {"server.Queue", "nil", true}} {
+		plan, err := p.plan(assignment(test.expr, test.value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.Perishable() != test.want {
+			t.Errorf("%s = %s: perishable: %t", test.expr, test.value, plan.Perishable())
+		}
+	}
+}
+
 // What can't be done safely is refused with the reason, and nothing is changed.
 func TestRefusals(t *testing.T) {
 	p := start(t, testprogram.Variant{Name: "default"})
@@ -146,7 +224,11 @@ func TestRefusals(t *testing.T) {
 		{"server.Next", "(*Server)(0xc000012340)", "can't be told"},
 		{"server.Limits", "server", "no existing value of type"},
 		{"limits.Inner", "server", "by its parts"},
-		{"server.C", "1", "by its parts"},
+		{"server.C", "one", "no variable"},
+		{"server.C", "server.Name", "such as 1+2i"},
+		{"kinds.When", "yesterday", "no variable"},
+		{"kinds.When", "5", "no moment such as"},
+		{"server.Name", "5", "in quotes it is one"},
 		{"&limits", "nil", "no place"},
 		{"len(server.List)", "3", "no place"},
 	} {

@@ -44,15 +44,15 @@ func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 	}
 	trimmed := strings.TrimSpace(typed)
 	integer := v.Type.Kind >= reflect.Int && v.Type.Kind <= reflect.Uintptr
-	if integer {
+	switch native, ok := literal(v.Type, trimmed); {
+	case ok:
+		return Operand{Native: native, Text: trimmed}, nil
+	case integer:
 		if n, ok := v.Type.ConstantValue(trimmed); ok {
 			if v.Type.Kind >= reflect.Uint {
 				return Operand{Native: uint64(n), Text: trimmed}, nil
 			}
 			return Operand{Native: n, Text: trimmed}, nil
-		}
-		if d, err := time.ParseDuration(trimmed); err == nil && v.Type.Name == "time.Duration" {
-			return Operand{Native: int64(d), Text: trimmed}, nil
 		}
 	}
 	native, value, trace, err := p.space.Operand(trimmed)
@@ -72,6 +72,28 @@ func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 		}
 	}
 	return Operand{}, fmt.Errorf("%s: %w", trimmed, err)
+}
+
+// literal reads what Go has no literals for: a duration, a moment, a complex number in one piece, an infinity.
+func literal(t *symbols.Type, typed string) (native any, ok bool) {
+	switch {
+	case t.Name == "time.Duration":
+		d, err := time.ParseDuration(typed)
+		return int64(d), err == nil
+	case t.Name == "time.Time":
+		m, err := time.Parse(time.RFC3339Nano, strings.Trim(typed, `"`))
+		return m, err == nil
+	case t.Kind == reflect.Complex64 || t.Kind == reflect.Complex128:
+		c, err := strconv.ParseComplex(strings.ReplaceAll(typed, " ", ""), 128)
+		return c, err == nil
+	case t.Kind == reflect.Float32 || t.Kind == reflect.Float64:
+		switch strings.ToLower(strings.TrimLeft(typed, "+-")) {
+		case "inf", "nan":
+			f, err := strconv.ParseFloat(typed, 64)
+			return f, err == nil
+		}
+	}
+	return nil, false
 }
 
 func shortened(names []string) []string {
@@ -94,6 +116,10 @@ func (p *Plan) encode(c *Change, v values.Value, to Operand) (err error) {
 		}
 		c.AfterText = text(p.space.Local(c.After, v.Type))
 		return nil
+	case kind == reflect.Complex64 || kind == reflect.Complex128:
+		return p.encodeComplex(c, v, to)
+	case v.Type.Name == "time.Time" && v.Type.Size == 24:
+		return p.encodeTime(c, v, to)
 	case kind == reflect.String:
 		return p.encodeString(c, v, to)
 	case kind == reflect.Pointer || kind == reflect.Map || kind == reflect.Chan || kind == reflect.Func:
@@ -154,6 +180,59 @@ func scalarBytes(t *symbols.Type, to Operand) ([]byte, error) {
 		}
 	}
 	return binary.LittleEndian.AppendUint64(nil, word)[:t.Size], nil
+}
+
+func (p *Plan) encodeComplex(c *Change, v values.Value, to Operand) (err error) {
+	if c.Before, err = copyBytes(v, int(v.Type.Size)); err != nil {
+		return err
+	}
+	n, ok := to.Native.(complex128)
+	if f, real := asFloat(to.Native); real {
+		n, ok = complex(f, 0), true
+	}
+	if to.Native == nil && (to.Value.Type.Kind == reflect.Complex64 || to.Value.Type.Kind == reflect.Complex128) {
+		n, err = to.Value.Complex()
+		ok = true
+	}
+	if !ok || err != nil {
+		return errors.Join(err, fmt.Errorf("%s is no value of type %s (such as 1+2i): %w", describe(to), v.Type.Name, ErrRefused))
+	}
+	if v.Type.Size == 8 {
+		c.After = binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(real(n))))
+		c.After = binary.LittleEndian.AppendUint32(c.After, math.Float32bits(float32(imag(n))))
+	} else {
+		c.After = binary.LittleEndian.AppendUint64(nil, math.Float64bits(real(n)))
+		c.After = binary.LittleEndian.AppendUint64(c.After, math.Float64bits(imag(n)))
+	}
+	c.Whole = true
+	c.AfterText = text(p.space.Local(c.After, v.Type))
+	return nil
+}
+
+// encodeTime gives a time.Time another moment: without a reading of the monotonic clock, as of a time that was parsed, and in the location that it has; or that of
+// another time.Time of the program, with all that is in it. The layout is that of package time (fields wall, ext and loc, Go 1.9 and later).
+func (p *Plan) encodeTime(c *Change, v values.Value, to Operand) (err error) {
+	if c.Before, err = copyBytes(v, 24); err != nil {
+		return err
+	}
+	c.Whole = true
+	switch t, ok := to.Native.(time.Time); {
+	case ok:
+		const unixToInternal = (1969*365 + 1969/4 - 1969/100 + 1969/400) * 86400
+		c.After = binary.LittleEndian.AppendUint64(nil, uint64(t.Nanosecond()))
+		c.After = binary.LittleEndian.AppendUint64(c.After, uint64(t.Unix()+unixToInternal))
+		c.After = append(c.After, c.Before[16:]...)
+	case to.Native == nil && sameType(v.Type, to.Value.Type):
+		if c.After, err = copyBytes(to.Value, 24); err != nil {
+			return err
+		}
+		c.holds(to)
+		c.Pointers = word(c.After[16:]) != word(c.Before[16:])
+	default:
+		return fmt.Errorf("%s is no moment such as 2026-01-31T12:00:00Z, and no time.Time of the program: %w", describe(to), ErrRefused)
+	}
+	c.AfterText = text(p.space.Local(c.After, v.Type))
+	return nil
 }
 
 // rangeOf is what an integer type can hold.
@@ -502,6 +581,7 @@ func (p *Plan) encodeString(c *Change, v values.Value, to Operand) (err error) {
 	if c.Before, err = copyBytes(v, 16); err != nil {
 		return err
 	}
+	c.Text = p.perishableText(c.Before)
 	data, _, err := v.TextData()
 	if err != nil {
 		return err
@@ -524,12 +604,15 @@ func (p *Plan) encodeString(c *Change, v values.Value, to Operand) (err error) {
 	}
 	s, ok := to.Native.(string)
 	if !ok {
-		return fmt.Errorf("%s is no string: %w", to.Text, ErrRefused)
+		return fmt.Errorf("%s is no string; in quotes it is one ('\"%s\"'): %w", to.Text, to.Text, ErrRefused)
 	}
 	if len(s) > maxString {
 		return fmt.Errorf("a string of %d bytes: %d at most: %w", len(s), maxString, ErrRefused)
 	}
 	c.AfterText = shortQuote(s)
+	if v.Type.Name != "string" {
+		c.AfterText = v.Type.ShortName() + "(" + c.AfterText + ")"
+	}
 	old, full, err := v.Text(maxString)
 	if err != nil {
 		return err

@@ -250,6 +250,9 @@ func readChange(row ovsdb.Row) *Change {
 	}
 	c := &Change{Operation: Operation(row["operation"].Text()), Path: row["path"].Text(), Type: row["type"].Text(), Addr: addr, Before: before, After: after,
 		BeforeText: row["before"].Text(), AfterText: row["after"].Text(), Overwritten: row["overwritten"].Text()}
+	if text, err := hex.DecodeString(row["before_text"].Text()); err == nil && len(text) > 0 {
+		c.Text = text
+	}
 	c.ByAddress, _ = firstOf(row["by_address"]).(bool)
 	c.Pointers, _ = firstOf(row["pointer_words"]).(bool)
 	pointers := row["pointers"].Strings()
@@ -352,7 +355,7 @@ func (c *Change) row(position int) ovsdb.Row {
 	}
 	row := ovsdb.Row{"position": ovsdb.Scalar(int64(position)), "operation": ovsdb.Scalar(string(c.Operation)), "address": ovsdb.Scalar(fmt.Sprintf("%#x", c.Addr)),
 		"before_bytes": ovsdb.Scalar(hex.EncodeToString(c.Before)), "after_bytes": ovsdb.Scalar(hex.EncodeToString(c.After)),
-		"pointers": ovsdb.Map(pointers), "by_address": ovsdb.Scalar(c.ByAddress), "pointer_words": ovsdb.Scalar(c.Pointers)}
+		"pointers": ovsdb.Map(pointers), "by_address": ovsdb.Scalar(c.ByAddress), "pointer_words": ovsdb.Scalar(c.Pointers), "before_text": ovsdb.Scalar(hex.EncodeToString(c.Text))}
 	for column, s := range map[string]string{"path": c.Path, "type": c.Type, "before": c.BeforeText, "after": c.AfterText} {
 		row[column] = ovsdb.Scalar(ovsdb.CleanString(s))
 	}

@@ -42,10 +42,12 @@ type Change struct {
 	After       []byte // nil for Wait
 	BeforeText  string // as Go text
 	AfterText   string
+	Text        []byte        // of a string whose bytes may be in the Go heap: what they were, so that undo needs nothing but them; nil for all else
 	Words       []values.Word // on the way to the place, and to what a pointer is set to
 	ByAddress   bool          // the way holds only as long as no collection begins
 	Pointers    bool          // the words that change, or did before, point to something the collector may care about
 	Whole       bool          // more than one word, which must not be seen half written
+	Perishable  bool          // undo would put a pointer into the heap back, which it can only until the next collection begins
 	Memory      string        // bytes of a new string that need memory of their own
 	memoryAt    int           // offset in After of the pointer to it
 	Overwritten string        // what the program itself has made of it since, as Go text
@@ -79,8 +81,13 @@ func NewPlan(space *values.Space, mappings []attach.Mapping, comment string) (*P
 // Same tells whether two plans change the same bytes at the same places in the same way.
 func (p *Plan) Same(q *Plan) bool {
 	return slices.EqualFunc(p.Changes, q.Changes, func(a, b *Change) bool {
-		return a.Path == b.Path && a.Addr == b.Addr && bytes.Equal(a.Before, b.Before) && bytes.Equal(a.After, b.After)
+		return a.Path == b.Path && a.Addr == b.Addr && bytes.Equal(a.Before, b.Before) && a.sameAfter(b)
 	})
+}
+
+// sameAfter tells whether two changes make the same of a place. Where the bytes of a string come to lie makes no difference to anybody.
+func (c *Change) sameAfter(d *Change) bool {
+	return bytes.Equal(c.After, d.After) || (c.Memory != "" || d.Memory != "") && c.Type == d.Type && c.AfterText == d.AfterText
 }
 
 // stale tells whether the plan relies on addresses that a collection may have given to something else.
@@ -187,8 +194,24 @@ func (p *Plan) change(op Operation, at Place, to Operand) error {
 		return err
 	}
 	c.Whole = c.Whole && len(c.pieces()) > 1
+	c.Perishable = c.Pointers && c.Text == nil && p.intoHeap(differing(c.Addr, c.After, c.Before[:len(c.After)])) != 0
 	p.Changes = append(p.Changes, c)
 	return nil
+}
+
+// intoHeap is the first of some words that leads to where a collector frees what nothing holds; 0: none.
+func (p *Plan) intoHeap(words []attach.Piece) uint64 {
+	for _, piece := range words {
+		if len(piece.Data) == 8 && !p.outsideHeap(word(piece.Data)) {
+			return word(piece.Data)
+		}
+	}
+	return 0
+}
+
+// Perishable tells whether the plan can be undone only until the next collection of garbage begins.
+func (p *Plan) Perishable() bool {
+	return slices.ContainsFunc(p.Changes, func(c *Change) bool { return c.Perishable })
 }
 
 func (p *Plan) newChange(op Operation, at Place, inner values.Value) *Change {
@@ -205,6 +228,27 @@ const maxText = 256
 
 func text(v values.Value) string {
 	return v.Dump(values.DumpOptions{Depth: 2, OneLine: true, Bytes: maxText})
+}
+
+// textAt gives the bytes that a string's two words lead to; nil if there are none, too many to be kept, or they can't be read.
+func (p *Plan) textAt(header []byte) []byte {
+	addr, n := word(header), word(header[8:])
+	if n == 0 || n > maxString {
+		return nil
+	}
+	b, err := p.space.Slice(addr, int(n))
+	if err != nil {
+		return nil
+	}
+	return bytes.Clone(b)
+}
+
+// perishableText is textAt for a string whose bytes a collector could free.
+func (p *Plan) perishableText(header []byte) []byte {
+	if p.outsideHeap(word(header)) {
+		return nil
+	}
+	return p.textAt(header)
 }
 
 // readable gives what is in a place: of a type of sync/atomic, what it holds.

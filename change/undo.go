@@ -62,8 +62,11 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 		return nil, fmt.Errorf("%s: %w: %w", was.Path, err, ErrConflict)
 	}
 	c.Before = bytes.Clone(now)
-	if bytes.Equal(now, was.Before) {
+	if bytes.Equal(now, was.Before) || was.Text != nil && bytes.Equal(p.textAt(now), was.Text) {
 		return nil, nil
+	}
+	if p.isText(was) {
+		c.Text = p.perishableText(now) // so that this, too, can be undone
 	}
 	if !bytes.Equal(now, was.After) {
 		c.BeforeText = p.show(was, now)
@@ -75,19 +78,37 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 	if err := p.checkMemory(c); err != nil {
 		return nil, err
 	}
-	if was.Pointers {
-		for _, piece := range c.pieces() {
-			if len(piece.Data) == 8 && !p.outsideHeap(word(piece.Data)) {
-				if p.Collections != entry.Plan.Collections {
-					return nil, fmt.Errorf("%s pointed to %#x, and a garbage collection has begun since, so what was there may be gone: a before-image keeps nothing alive. "+
-						"Set it to an existing value (ri set): %w", was.Path, word(piece.Data), ErrRefused)
-				}
-				c.ByAddress = true // and none may begin until the commit
-			}
+	if pointer := p.intoHeap(c.pieces()); was.Pointers && pointer != 0 {
+		switch {
+		case p.Collections == entry.Plan.Collections:
+			c.ByAddress = true // and none may begin until the commit
+		case was.Text != nil || p.isText(was) && word(was.Before[8:]) == 0:
+			return c, p.backText(c, was)
+		default:
+			return nil, fmt.Errorf("%s pointed to %#x, and a garbage collection has begun since, so what was there may be gone: a before-image keeps nothing alive. "+
+				"Set it to an existing value that is what you want there: ri set '%s' EXPR: %w", was.Path, pointer, was.Path, ErrRefused)
 		}
 	}
+	c.Perishable = was.Pointers && c.Text == nil && p.intoHeap(differing(c.Addr, c.After, c.Before)) != 0
 	c.Whole = len(c.pieces()) > 1 && !(strings.HasPrefix(was.Type, "[]") && len(was.Before) != 24)
 	return c, nil
+}
+
+// isText tells whether a change was one of a string.
+func (p *Plan) isText(was *Change) bool {
+	t, err := p.space.Type(was.Type)
+	return err == nil && t.Kind == reflect.String && len(was.Before) == 16
+}
+
+// backText gives a string the text that it had, since the bytes themselves may be gone: a string is what it says, wherever that lies.
+func (p *Plan) backText(c, was *Change) error {
+	t, err := p.space.Type(was.Type)
+	if err != nil {
+		return err
+	}
+	err = p.encodeString(c, p.space.At(was.Addr, t), Native(string(was.Text)))
+	c.AfterText = was.BeforeText
+	return err
 }
 
 // findAgain sees to it that the place is still what the path means.

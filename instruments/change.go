@@ -38,7 +38,8 @@ type TransactionReport struct {
 	Journal string
 	Waits   []string
 
-	Undoable bool // it changed memory, and did nothing else
+	Undoable   bool // it changed memory, and did nothing else
+	Perishable bool // undo is possible only until the next collection of garbage begins
 }
 
 func changeRows(p *change.Plan) []Row {
@@ -257,7 +258,7 @@ func changeError(err error) error {
 // commit shows a plan, asks, and makes its changes; what became of it is added to the result.
 func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *change.Plan, p *Plan, agreed bool) error {
 	opt := p.Look
-	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0}
+	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
 	res.Transaction = report
 	if plan.Aborted != "" {
 		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
@@ -343,6 +344,9 @@ func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
 	for _, a := range plan.Actions {
 		fmt.Fprintf(os.Stderr, "  %s\n", printableLine(a.Text))
 	}
+	if plan.Perishable() {
+		fmt.Fprintf(os.Stderr, "  Note: %s.\n", perishes)
+	}
 	fmt.Fprintf(os.Stderr, "Change this in %s? [y/N] ", who)
 	type answer struct {
 		line string
@@ -373,6 +377,9 @@ func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
 func (t *TransactionReport) line() string {
 	switch {
 	case t.DryRun:
+		if t.Perishable {
+			return "nothing was changed (--dry-run); " + perishes
+		}
 		return "nothing was changed (--dry-run)"
 	case t.Number == 0:
 		return "no transaction: " + t.State
@@ -380,12 +387,18 @@ func (t *TransactionReport) line() string {
 	s := fmt.Sprintf("transaction %d %s", t.Number, t.State)
 	if t.State == string(change.Committed) && t.Undoable {
 		s += fmt.Sprintf("; ri undo %d takes it back", t.Number)
+		if t.Perishable {
+			s += ", but only until the next garbage collection begins: then nothing keeps alive what the pointer led to"
+		}
 	}
 	if len(t.Waits) > 0 {
 		s += fmt.Sprintf(" (waited: %s)", strings.Join(t.Waits[:min(len(t.Waits), 3)], ", "))
 	}
 	return s
 }
+
+// perishes is said of a change before it is made.
+const perishes = "its undo would be possible only until the next garbage collection begins: then nothing keeps alive what the pointer led to"
 
 func (t *TransactionReport) row() Row {
 	changes := []any{}
@@ -396,7 +409,7 @@ func (t *TransactionReport) row() Row {
 	if t.Number > 0 {
 		number = t.Number
 	}
-	return Row{{"number", number}, {"state", t.State}, {"comment", t.Comment}, {"dry_run", t.DryRun}, {"journal", t.Journal}, {"changes", changes}}
+	return Row{{"number", number}, {"state", t.State}, {"comment", t.Comment}, {"dry_run", t.DryRun}, {"journal", t.Journal}, {"undo_until_collection", t.Perishable}, {"changes", changes}}
 }
 
 // timeText is a moment in the journal, in local time.

@@ -295,6 +295,10 @@ func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
 		}
 	}
 	if x.Type.Kind == reflect.Map {
+		if n, ok := e.constantKey(x, n.Index); ok {
+			v, err := x.Lookup(n)
+			return operand{Value: v}, err
+		}
 		k, err := e.eval(n.Index)
 		if err != nil {
 			return operand{}, err
@@ -312,4 +316,17 @@ func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
 	}
 	v, err := x.Index(i)
 	return operand{Value: v}, e.through(n.X, n, x, err)
+}
+
+// constantKey takes the name of a constant of a map's key type: m[Red] or m[colors.Red].
+func (e *evaluator) constantKey(m Value, n ast.Expr) (int64, bool) {
+	key := m.Type.Key()
+	if key == nil || key.Kind < reflect.Int || key.Kind > reflect.Uintptr {
+		return 0, false
+	}
+	switch n.(type) {
+	case *ast.Ident, *ast.SelectorExpr:
+		return key.ConstantValue(e.text(n))
+	}
+	return 0, false
 }

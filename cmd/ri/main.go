@@ -20,6 +20,7 @@ func run() int {
 	defer stop()
 	obeyJobControl()
 	root := newRoot()
+	root.SetArgs(negativesLast(root.Command, os.Args[1:]))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		err = root.unknown

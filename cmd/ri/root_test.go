@@ -39,3 +39,20 @@ func TestHelpFitsAScreen(t *testing.T) {
 		}
 	}
 }
+
+// A negative value of ri set is no flag.
+func TestNegativesLast(t *testing.T) {
+	for args, want := range map[string]string{
+		"set x -5 -p 1 --write":        "set x -p 1 --write -- -5",
+		"set x 5 -p 1":                 "set x 5 -p 1",
+		"set --was -5 x -.5 -p 1":      "set --was -5 x -p 1 -- -.5",
+		"set --was=-5 x -inf":          "set --was=-5 x -- -inf",
+		"set x -p 1 -- -5":             "set x -p 1 -- -5",
+		"-q set was -1m30s --write":    "-q set was --write -- -1m30s",
+		"run gc-percent percent=-1 -5": "run gc-percent percent=-1 -5",
+	} {
+		if got := strings.Join(negativesLast(newRoot().Command, strings.Fields(args)), " "); got != want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+}

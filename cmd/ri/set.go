@@ -1,6 +1,10 @@
 package main
 
 import (
+	"regexp"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"ri/instruments"
@@ -32,4 +36,43 @@ expression for an existing value. --dry-run shows what would be changed; ri undo
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	return cmd
+}
+
+// negative is a value that begins like a flag.
+var negative = regexp.MustCompile(`(?i)^-(\.?[0-9]|inf$)`)
+
+// negativesLast puts a negative value of ri set behind a "--" at the end of a command line, so that it isn't taken for a flag: ri set main.x -5 -p 4711.
+func negativesLast(root *cobra.Command, args []string) []string {
+	set, _, err := root.Find(args)
+	if err != nil || set.Name() != "set" || slices.Contains(args, "--") {
+		return args
+	}
+	var out, last []string
+	for i, a := range args {
+		if negative.MatchString(a) && !takesValue(set, args[:i]) {
+			last = append(last, a)
+			continue
+		}
+		out = append(out, a)
+	}
+	if last == nil {
+		return args
+	}
+	return append(append(out, "--"), last...)
+}
+
+// takesValue tells whether the last of some arguments is a flag whose value comes next.
+func takesValue(cmd *cobra.Command, args []string) bool {
+	if len(args) == 0 || strings.Contains(args[len(args)-1], "=") {
+		return false
+	}
+	last := args[len(args)-1]
+	f := cmd.Flags().Lookup(strings.TrimPrefix(last, "--"))
+	if f == nil {
+		f = cmd.InheritedFlags().Lookup(strings.TrimPrefix(last, "--"))
+	}
+	if f == nil && len(last) == 2 && last[0] == '-' {
+		f = cmd.Flags().ShorthandLookup(last[1:])
+	}
+	return f != nil && strings.HasPrefix(last, "-") && f.NoOptDefVal == ""
 }

@@ -55,6 +55,44 @@ type Server struct {
 	C      complex128
 }
 
+// Base is embedded, and Pair generic.
+type Base struct {
+	ID   int64
+	Tags []string
+}
+
+type Pair[K comparable, V any] struct {
+	Key K
+	Val V
+}
+
+type Color uint8
+
+const (
+	Red Color = iota
+	Green
+	Blue
+)
+
+type Switch bool
+type Title string
+
+// Kinds are the less common ones.
+type Kinds struct {
+	*Base
+	Grid   [3][4]int16
+	Switch Switch
+	Title  Title
+	Prices map[Color]float64
+	Points map[[2]int]struct{ A, B int }
+	Pair   Pair[string, int]
+	Nested *Pair[int, Pair[string, bool]]
+	When   time.Time
+	Later  time.Time
+	Narrow complex64
+	Letter rune
+}
+
 type square struct{ side int }
 
 func (s *square) String() string { return fmt.Sprintf("square %d", s.side) }
@@ -80,7 +118,10 @@ var (
 	elements = list.New()
 	words    [64]uint64 // written together
 	greeting = "good morning"
-	shapes   []fmt.Stringer
+	kinds    = &Kinds{Base: &Base{ID: 7, Tags: []string{"a", "b"}}, Title: Title(strings.Clone("a title")), Prices: map[Color]float64{Red: 1, Blue: 2},
+		Points: map[[2]int]struct{ A, B int }{{1, 2}: {3, 4}}, Pair: Pair[string, int]{"k", 1}, Nested: &Pair[int, Pair[string, bool]]{1, Pair[string, bool]{"q", false}},
+		When: time.Unix(1700000000, 5).UTC(), Later: time.Now()}
+	shapes []fmt.Stringer
 )
 
 func newServer(name string) *Server {
@@ -175,6 +216,11 @@ func answer(ask string) string {
 		return fmt.Sprint(server.Peers["a"].Max, server.Counts["k500"], server.Counts["k501"], len(server.Counts), server.Large["x"][0], server.Keys[1], server.Keys["1"])
 	case "atomics":
 		return fmt.Sprint(counter.Load(), enabled.Load(), pointer.Load() == limits, pointer.Load() == nil, value.Load())
+	case "kinds":
+		k := kinds
+		return fmt.Sprint(*k.Base, k.Grid, k.Switch, k.Prices, k.Points, k.Pair, *k.Nested, k.When, k.When.Equal(k.Later), k.Narrow, k.Letter, Green, " title:", k.Title)
+	case "complex":
+		return fmt.Sprint(server.C)
 	case "greeting":
 		return greeting
 	case "shapes":
