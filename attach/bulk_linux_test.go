@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ri/symbols/testprogram"
 )
 
 // bulk takes a snapshot of everything.
@@ -213,27 +215,8 @@ func TestImage(t *testing.T) {
 // startBench runs the benchmark's target with a heap that changes.
 func startBench(t testing.TB, args ...string) int {
 	t.Helper()
-	exe := build(t, "../../bench/target")
-	cmd := exec.Command(exe, args...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		in.Close()
-		cmd.Wait()
-	})
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatal(err)
-	}
+	cmd := exec.Command(build(t, "../../bench/target"), args...)
+	testprogram.Ready(t, cmd)
 	return cmd.Process.Pid
 }
 

@@ -3,7 +3,6 @@
 package attach
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ri/symbols/testprogram"
 )
 
 // refused checks an error's kind and that its words hold each of these.
@@ -253,19 +254,8 @@ func holder(t *testing.T, pid int, what string) (*exec.Cmd, io.Closer) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
 	cmd.Env = append(os.Environ(), "ATTACH_TEST_CHILD="+what, fmt.Sprint("ATTACH_TEST_ARGS=", pid))
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { in.Close(); cmd.Process.Kill(); cmd.Wait() })
-	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "holding\n" {
+	in, out := testprogram.Run(t, cmd)
+	if line, _ := out.ReadString('\n'); line != "holding\n" {
 		t.Fatal(line)
 	}
 	return cmd, in

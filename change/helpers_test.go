@@ -39,18 +39,7 @@ func start(t testing.TB, v testprogram.Variant, args ...string) *program {
 	p.cmd.Env = append(os.Environ(), "GODEBUG=gccheckmark=1", "GOTRACEBACK=all")
 	stderr := &strings.Builder{}
 	p.cmd.Stderr = stderr
-	in, err := p.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p.in, p.out = in, bufio.NewReader(out)
+	p.in, p.out = testprogram.Run(t, p.cmd)
 	t.Cleanup(func() {
 		p.cmd.Process.Kill()
 		p.cmd.Wait()

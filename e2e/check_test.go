@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"ri/symbols/testprogram"
 )
 
 // trouble is what a program of testdata/troubles is in, and the findings that say so: which check, in which words, and at which marked line of the
@@ -77,21 +78,7 @@ func buildTroubles(t *testing.T, toolchain string, flags ...string) string {
 func startTroubles(t *testing.T, exe string, names ...string) int {
 	t.Helper()
 	cmd := exec.Command(exe, names...)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if line != "ready\n" {
-		t.Fatalf("%v: %q, %v", names, line, err)
-	}
+	_, out := testprogram.Ready(t, cmd)
 	go io.Copy(io.Discard, out)
 	return cmd.Process.Pid
 }

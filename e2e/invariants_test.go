@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"ri/attach"
+	"ri/symbols/testprogram"
 )
 
 var buildInvariants = sync.OnceValue(func() error {
@@ -36,25 +36,7 @@ func startInvariants(t *testing.T, mode string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(filepath.Join(bin, "invariants"), mode)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("invariants says %q, %v", line, err)
-	}
+	testprogram.Ready(t, cmd)
 	return strconv.Itoa(cmd.Process.Pid)
 }
 

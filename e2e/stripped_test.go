@@ -1,11 +1,12 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"ri/symbols/testprogram"
 )
 
 // A stripped program's runtime is read as that of the same source built with debug information: by each release, at fixed and at other addresses.
@@ -51,20 +52,7 @@ func startCrash(t *testing.T, exe string) string {
 		t.Skip("processes may not be stopped here")
 	}
 	cmd := exec.Command(exe, "wait")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("%s says %q, %v", exe, line, err)
-	}
+	testprogram.Ready(t, cmd)
 	return fmt.Sprint(cmd.Process.Pid)
 }
 

@@ -48,18 +48,7 @@ func newTortured(t *testing.T, ri string) *tortured {
 	p := &tortured{t: t, ri: ri, journal: filepath.Join(t.TempDir(), "journal.db"), next: 1}
 	p.cmd = exec.Command(exe, "-churn", "-race")
 	p.cmd.Env = append(os.Environ(), "GODEBUG=gccheckmark=1", "GOMAXPROCS=2")
-	var err error
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.out = bufio.NewReader(out)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p.in, p.out = testprogram.Run(t, p.cmd)
 	t.Cleanup(p.end)
 	p.read()
 	return p

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ri/symbols/testprogram"
 )
 
 // victim is a running attach/testdata/target, which counts what goes wrong in it.
@@ -42,21 +44,10 @@ func startVictim(t *testing.T, args ...string) *victim {
 		t.Fatal(err)
 	}
 	v := &victim{t: t, cmd: exec.Command(filepath.Join(bin, "victim"), args...)}
-	in, err := v.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := v.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	said := &text{}
-	v.in, v.out, v.cmd.Stderr = in, bufio.NewReader(out), said
-	if err := v.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	v.cmd.Stderr = said
+	v.in, v.out = testprogram.Run(t, v.cmd)
 	t.Cleanup(func() {
-		in.Close()
 		v.cmd.Process.Kill()
 		v.cmd.Wait()
 		if t.Failed() {

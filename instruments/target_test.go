@@ -1,10 +1,8 @@
 package instruments
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -15,6 +13,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/symbols/testprogram"
 	"ri/values"
 )
 
@@ -78,26 +77,7 @@ func (f *fixture) start(t testing.TB, args ...string) *values.Space {
 	t.Helper()
 	cmd := exec.Command(f.exe, args...)
 	cmd.Env = append(os.Environ(), "GOGC=off")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		in.Close()
-		cmd.Wait()
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		rest, _ := io.ReadAll(out)
-		t.Fatalf("the fixture says %q %s, %v", line, rest, err)
-	}
+	testprogram.Ready(t, cmd)
 	target, err := attach.OpenProcess(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)

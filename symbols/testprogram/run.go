@@ -87,25 +87,47 @@ type Program struct {
 	out *json.Decoder
 }
 
+// Run starts a program, and gives what it reads and says. It is killed when the test ends.
+func Run(t testing.TB, cmd *exec.Cmd) (in io.WriteCloser, out *bufio.Reader) {
+	t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return in, bufio.NewReader(stdout)
+}
+
+// Ready starts a program and waits until it has said "ready".
+func Ready(t testing.TB, cmd *exec.Cmd) (in io.WriteCloser, out *bufio.Reader) {
+	t.Helper()
+	in, out = Run(t, cmd)
+	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
+		rest, _ := io.ReadAll(out)
+		t.Fatalf("%v says %q %.3000s, %v", cmd.Args, line, rest, err)
+	}
+	return in, out
+}
+
 // Start runs kinds and reads its report. The program ends with the test.
 func Start(t testing.TB, exe string) *Program {
 	t.Helper()
 	p := &Program{t: t, cmd: exec.Command(exe)}
 	p.cmd.Stderr = os.Stderr
 	p.cmd.Env = append(os.Environ(), "GOTRACEBACK=single", "GODEBUG=", "GOGC=")
-	var err error
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.End)
-	p.out = json.NewDecoder(bufio.NewReader(out))
+	in, out := Run(t, p.cmd)
+	p.in, p.out = in, json.NewDecoder(out)
 	if err := p.out.Decode(&p.Report); err != nil {
 		t.Fatalf("%s says nothing of itself: %v", exe, err)
 	}
