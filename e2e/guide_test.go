@@ -53,7 +53,7 @@ func readGuide(t *testing.T) (commands []guideCommand) {
 
 var (
 	guideVaries = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+([.,:][0-9]+)*`)
-	guideUnits  = regexp.MustCompile(`# (us|ms|s|KiB|MiB|B)\b|#(ms|s|us|m#s)\b`)
+	guideUnits  = regexp.MustCompile(`# (us|ms|s|KiB|MiB|B|stops?)\b|#(ms|s|us|m#s)\b`)
 	spaces      = regexp.MustCompile(`\s+`)
 )
 

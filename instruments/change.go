@@ -135,18 +135,11 @@ func Undo(ctx context.Context, out *Output, number int64, force bool, look Look)
 // changeSession looks at a process, works a plan out on a snapshot, and commits it.
 func changeSession(ctx context.Context, out *Output, name string, how Look, choice TargetChoice,
 	make func(*values.Space, []attach.Mapping, string) (*change.Plan, error)) error {
-	p, err := newPlan(&Catalogue{}, &Recipe{Name: name, Mode: Read}, &Script{}, Params{}, how)
-	if err != nil {
-		return err
-	}
-	s, err := OpenSession(choice)
+	s, p, err := explore(name, how, choice)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.needSymbols(); err != nil {
-		return err
-	}
 	target, err := s.changeable()
 	if err != nil {
 		return err

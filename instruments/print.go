@@ -19,24 +19,16 @@ func Print(ctx context.Context, out *Output, expr string, depth int, how Look, c
 	if depth < 1 {
 		return Usagef("--depth %d: must be 1 or more", depth)
 	}
-	plan, err := newPlan(&Catalogue{}, &Recipe{Name: "print", Mode: Read}, &Script{}, Params{}, how)
-	if err != nil {
-		return err
-	}
-	s, err := OpenSession(choice)
+	s, plan, err := explore("print", how, choice)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.needSymbols(); err != nil {
-		return err
-	}
 	if err := s.checkExpr(ctx, expr); err != nil {
 		return err
 	}
 	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, sink Sink) error {
-		before := look.space.Values()
-		defer func() { look.values = look.space.Values() - before }()
+		defer countValues(look)()
 		v, err := look.space.Eval(expr)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ri/attach"
 	"ri/symbols"
@@ -95,7 +96,7 @@ func (f *fixture) start(t testing.TB, args ...string) *values.Space {
 func ask(t testing.TB, space *values.Space, source string) string {
 	t.Helper()
 	out := &sink{}
-	h := New(Options{Space: space, Sink: out, Folders: []fs.FS{os.DirFS("../scripts/lua")}, Target: TargetInfo{PID: 1, Kind: "process", Describe: "kinds", View: attach.Live}})
+	h := New(Options{Space: space, Sink: out, Folders: []fs.FS{os.DirFS("../scripts/lua")}, Limits: Limits{Time: time.Minute}, Target: TargetInfo{PID: 1, Kind: "process", Describe: "kinds", View: attach.Live}})
 	defer h.Close()
 	script, err := CompileExpression("ask", source)
 	if err != nil {

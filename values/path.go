@@ -230,26 +230,6 @@ func (p *Path) readFrom(addr uint64, out *Scalar, depth int) error {
 	return nil
 }
 
-// bits reads an integer of 1 to 8 bytes.
-func (s *Space) bits(at uint64, size int64) (uint64, error) {
-	if size == 8 {
-		return s.Uint64(at)
-	}
-	b, err := s.Slice(at, int(size))
-	if err != nil {
-		return 0, err
-	}
-	switch size {
-	case 1:
-		return uint64(b[0]), nil
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(b)), nil
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(b)), nil
-	}
-	return 0, fmt.Errorf("a number of %d bytes: %w", size, ErrCorrupt)
-}
-
 func (p *Path) readText(at uint64, out *Scalar) error {
 	header, err := p.s.Slice(at, 16)
 	if err != nil {

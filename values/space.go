@@ -131,6 +131,26 @@ func (s *Space) Uint64(addr uint64) (uint64, error) {
 	return s.mem.Uint64(addr)
 }
 
+// bits reads an integer of 1 to 8 bytes.
+func (s *Space) bits(at uint64, size int64) (uint64, error) {
+	if size == 8 {
+		return s.Uint64(at)
+	}
+	b, err := s.Slice(at, int(size))
+	if err != nil {
+		return 0, err
+	}
+	switch size {
+	case 1:
+		return uint64(b[0]), nil
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(b)), nil
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(b)), nil
+	}
+	return 0, fmt.Errorf("a number of %d bytes: %w", size, ErrCorrupt)
+}
+
 // IsLocal tells whether addr is no target memory but bytes kept by a Space.
 func IsLocal(addr uint64) bool { return addr-localBase < localSize }
 

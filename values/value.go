@@ -68,7 +68,7 @@ func (v Value) Int() (int64, error) {
 	if !v.IsValid() || v.Type.Kind < reflect.Int || v.Type.Kind > reflect.Int64 {
 		return 0, v.wrong("signed integer")
 	}
-	u, err := v.unsigned(v.Type.Size)
+	u, err := v.s.bits(v.Addr, v.Type.Size)
 	if err != nil {
 		return 0, err
 	}
@@ -81,26 +81,7 @@ func (v Value) Uint() (uint64, error) {
 	if !v.IsValid() || v.Type.Kind < reflect.Uint || v.Type.Kind > reflect.Uintptr {
 		return 0, v.wrong("unsigned integer")
 	}
-	return v.unsigned(v.Type.Size)
-}
-
-func (v Value) unsigned(size int64) (uint64, error) {
-	if size == 8 {
-		return v.s.Uint64(v.Addr)
-	}
-	b, err := v.bytes(size)
-	if err != nil {
-		return 0, err
-	}
-	switch size {
-	case 1:
-		return uint64(b[0]), nil
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(b)), nil
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(b)), nil
-	}
-	return 0, fmt.Errorf("%s: an integer of %d bytes: %w", v, size, ErrCorrupt)
+	return v.s.bits(v.Addr, v.Type.Size)
 }
 
 // Float reads a float32 or float64.
@@ -108,7 +89,7 @@ func (v Value) Float() (float64, error) {
 	if !v.IsValid() || (v.Type.Kind != reflect.Float32 && v.Type.Kind != reflect.Float64) {
 		return 0, v.wrong("floating-point number")
 	}
-	u, err := v.unsigned(v.Type.Size)
+	u, err := v.s.bits(v.Addr, v.Type.Size)
 	if err != nil {
 		return 0, err
 	}
