@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,7 @@ type Console struct {
 	out       *Output
 
 	held  atomic.Pointer[heldView]
-	lines []consoleLine // that did what they should, for SaveInstrument
+	lines []typedLine // that did what they should, for SaveInstrument
 }
 
 // heldView is a look that outlasts a line.
@@ -42,12 +43,6 @@ type heldView struct {
 	view  attach.View
 	since time.Time
 	limit time.Duration // 0: it isn't stopped
-}
-
-// consoleLine is one line as it was typed.
-type consoleLine struct {
-	source     string
-	expression bool
 }
 
 // Reply is what a line gave.
@@ -259,17 +254,17 @@ func (c *Console) execute(ctx context.Context, p *Plan, f func(context.Context, 
 
 // Run runs a line: Lua, in which packages of the program are globals, or a Go expression. What it returns is printed in Go syntax.
 func (c *Console) Run(ctx context.Context, line string, style TableStyle) Reply {
-	script, expression, err := compileLine(line)
+	typed, err := c.compile(line)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
-	plan, err := newPlan(c.catalogue, &Recipe{Name: "shell", Mode: Read, scripts: os.DirFS(".")}, script, Params{}, c.how)
+	plan, err := newPlan(c.catalogue, &Recipe{Name: "shell", Mode: Read, scripts: os.DirFS(".")}, typed.script, Params{}, c.how)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
 	res, err := c.execute(ctx, plan, func(ctx context.Context, l *look, sink Sink) error {
 		before := c.host.Values()
-		err := c.runLine(ctx, script, l, sink, nil)
+		err := c.runLine(ctx, typed.script, l, sink, nil)
 		if l != nil {
 			l.values = c.host.Values() - before
 		}
@@ -278,11 +273,19 @@ func (c *Console) Run(ctx context.Context, line string, style TableStyle) Reply 
 	reply := c.reply(res, err, style)
 	if !reply.Failed {
 		c.commit()
-		if expression || strings.TrimSpace(line) != "" {
-			c.lines = append(c.lines, consoleLine{line, expression})
+		if strings.TrimSpace(line) != "" {
+			c.lines = append(c.lines, typed)
 		}
 	}
 	return reply
+}
+
+// compile is compileLine for this program and what its lines left.
+func (c *Console) compile(line string) (typedLine, error) {
+	known := func(name string) bool { _, ok := c.left[lua.LString(name)]; return ok }
+	isType := func(name string) bool { _, err := c.session.File.Type(name); return err == nil }
+	isPackage := func(path string) bool { _, ok := c.session.File.PackageName(path); return ok }
+	return compileLine(line, known, isType, isPackage)
 }
 
 // RunRecipe runs a recipe, or an instrument file, with its parameters as NAME=VALUE.
@@ -348,6 +351,9 @@ func (c *Console) reply(res *Result, err error, style TableStyle) Reply {
 	return r
 }
 
+// soleName is a line that is a name, perhaps of a function of ri.
+var soleName = regexp.MustCompile(`^\s*(?:ri\.)?([A-Za-z_]\w*)\s*$`)
+
 // runLine runs a line's script on the globals that the lines before left. taken, if not nil, gets what it returns in the place of the screen.
 func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sink, taken func([]lua.LValue)) error {
 	h := c.host
@@ -374,6 +380,9 @@ func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sin
 		}
 		if len(results) == 0 {
 			return nil
+		}
+		if name := soleName.FindStringSubmatch(script.Source); name != nil && len(results) == 1 && results[0] == lua.LNil && h.unknown.name == name[1] {
+			sink.Log(fmt.Sprintf("there is no variable, package or function %s%s", strings.TrimSpace(script.Source), h.meant(h.unknown)))
 		}
 		texts := make([]string, len(results))
 		for i, v := range results {

@@ -1,8 +1,7 @@
 package instruments
 
 import (
-	"context"
-	"io"
+	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
@@ -11,8 +10,8 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
-	"ri/attach"
 	"ri/symbols"
+	"ri/values"
 )
 
 // Completion is what could stand at the end of a line.
@@ -24,52 +23,146 @@ type Completion struct {
 // completionTime is the most that a Tab may take.
 const completionTime = 400 * time.Millisecond
 
-const maxCompletions = 500
+// maxCompletions bounds what a Tab gives: no one reads more, and the keys of a map may be millions.
+const maxCompletions = 2000
 
 var luaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
 
 var (
 	lastWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*$`)
-	// openName is the name of a variable or type that is being typed as a string.
-	openName = regexp.MustCompile(`ri\.(var|ref|eval|vars|find1?|type|types|at|cast)\b[^'"]*(?:'[^']*'[^'"]*|"[^"]*"[^'"]*)*['"]([^'"]*)$`)
+	// lastPath is the beginning of a package with slashes in its path.
+	lastPath = regexp.MustCompile(`[\w.~-]+/[\w./~-]*$`)
+	// nameCall is a function of ri whose string, before the cursor, is a name or a Go expression.
+	nameCall = regexp.MustCompile(`ri\.(var|ref|eval|vars|find1?|type|types|at|cast|has|constant)\s*(\(?)([^'"]*)$`)
+	// goType is where Go has a type: find(T), (*T)(0x...).
+	goType = regexp.MustCompile(`(?:^|[^\w.:])(?:find\(\s*\*?|\(\*+)([\w./~-]*)$`)
+	// keyOf is where a key is begun: chain[ or chain["k
+	keyOf = regexp.MustCompile(`\[\s*$`)
 )
 
 // Complete says what the end of a line of Lua could become: globals, packages and their variables, functions of ri, fields by the type
-// of the value before the dot, keys of maps. What stands before the dot is looked at in live memory, or in what is held: nothing is stopped, and nothing that the line
-// would change is changed.
-func (c *Console) Complete(line string) Completion {
-	if m := openName.FindStringSubmatchIndex(line); m != nil {
-		typed := line[m[4]:m[5]]
-		names := c.session.File.Vars()
-		if strings.HasPrefix(line[m[2]:m[3]], "find") || slices.Contains([]string{"type", "types", "at", "cast"}, line[m[2]:m[3]]) {
-			names = c.session.File.TypeNames()
+// of the value before the dot, keys of maps, names of types where one is asked for. before are the lines that the command began with. What stands before the dot is
+// looked at in live memory, or in what is held: nothing is stopped, and nothing that the line would change is changed.
+func (c *Console) Complete(before, line string) Completion {
+	if open := openString(before + line); open >= 0 {
+		at := open - len(before)
+		if at < 0 {
+			return Completion{Start: len(line)} // a string of several lines
 		}
-		return Completion{m[4], c.shortNames(names, typed)}
+		return c.completeString(before, line, at)
+	}
+	if m := goType.FindStringSubmatchIndex(line); m != nil {
+		return Completion{m[2], c.shortNames(c.session.File.TypeNames(), line[m[2]:])}
+	}
+	if m := lastPath.FindStringIndex(line); m != nil {
+		if words := c.shortNames(c.session.File.Vars(), line[m[0]:]); len(words) > 0 {
+			return Completion{m[0], words}
+		}
+	}
+	if keyOf.MatchString(line) {
+		base := lastChain(line[:strings.LastIndexByte(line, '[')])
+		return Completion{len(line), c.keys(before, line, base, `"`, `"]`)}
 	}
 	word := lastWord.FindString(line)
 	start := len(line) - len(word)
+	if word == "" && start > 0 && strings.IndexByte(`)]}'"`, line[start-1]) >= 0 {
+		return Completion{Start: start}
+	}
 	if start == 0 || line[start-1] != '.' && line[start-1] != ':' {
 		return Completion{start, matching(c.globalNames(), word)}
 	}
 	base := lastChain(line[:start-1])
 	if base == "" {
-		return Completion{start, nil}
+		return Completion{Start: start}
 	}
-	return Completion{start, matching(c.members(base, line[start-1] == ':'), word)}
+	return Completion{start, matching(c.members(before, line, base, line[start-1] == ':'), word)}
 }
 
-// shortNames are names as they are typed, with their package's name for its path.
-func (c *Console) shortNames(names []string, typed string) []string {
-	seen := map[string]bool{}
-	for _, name := range names {
-		if short := c.session.File.ShortName(name); strings.HasPrefix(short, typed) && !strings.HasPrefix(short, "go.shape.") {
-			seen[short] = true
-		} else if strings.HasPrefix(name, typed) {
-			seen[name] = true
+// openString is where the string begins that a text ends in, -1 if it ends in none.
+func openString(text string) int {
+	const probe = "\x01"
+	masked := maskStrings(text + probe)
+	if strings.HasSuffix(masked, probe) {
+		return -1
+	}
+	// The string's quote is the last one that isn't in a string itself.
+	return strings.LastIndexAny(masked, `'"`)
+}
+
+// completeString completes what a string that begins at a byte of the line is to name.
+func (c *Console) completeString(before, line string, quote int) Completion {
+	typed, code := line[quote+1:], line[:quote]
+	none := Completion{Start: len(line)}
+	if strings.HasSuffix(strings.TrimRight(code, " "), "[") {
+		base := lastChain(code[:strings.LastIndexByte(code, '[')])
+		return Completion{quote + 1, matching(c.keys(before, line, base, "", line[quote:quote+1]+"]"), typed)}
+	}
+	m := nameCall.FindStringSubmatch(maskStrings(code))
+	if m == nil {
+		return none
+	}
+	function, argument := m[1], code[len(code)-len(m[3]):]
+	switch comma := strings.LastIndexByte(argument, ','); {
+	case slices.Contains([]string{"find", "find1", "types", "at", "cast"}, function), function == "type" && comma < 0:
+		return Completion{quote + 1, c.shortNames(c.session.File.TypeNames(), typed)}
+	case comma >= 0 && (function == "ref" || function == "has"): // ri.ref(v, 'field.field
+		base := strings.TrimSpace(argument[:comma])
+		dot := strings.LastIndexByte(typed, '.')
+		if dot >= 0 {
+			base = fmt.Sprintf("ri.ref(%s, '%s')", base, strings.ReplaceAll(typed[:dot], "'", `"`))
+		}
+		return Completion{quote + 1 + dot + 1, matching(c.members(before, line, base, false), typed[dot+1:])}
+	case function == "eval" || function == "ref" || function == "var":
+		return c.completeGo(line, quote+1)
+	case function == "vars":
+		return Completion{quote + 1, c.shortNames(c.session.File.Vars(), typed)}
+	}
+	return none
+}
+
+// completeGo completes a Go expression that begins at a byte of the line.
+func (c *Console) completeGo(line string, from int) Completion {
+	typed := line[from:]
+	if m := goType.FindStringSubmatchIndex(typed); m != nil {
+		return Completion{from + m[2], c.shortNames(c.session.File.TypeNames(), typed[m[2]:])}
+	}
+	if word := lastWord.FindString(typed); len(typed) > len(word) && typed[len(typed)-len(word)-1] == '.' {
+		if base := lastChain(typed[:len(typed)-len(word)-1]); base != "" && !c.host.packageNames()[base] {
+			names := c.members("", "", `ri.ref("`+luaQuote.Replace(base)+`")`, false)
+			return Completion{len(line) - len(word), matching(names, word)}
 		}
 	}
-	words := sortedKeys(seen)
-	return words[:min(len(words), maxCompletions)]
+	start := strings.LastIndexAny(typed, "([*& ") + 1
+	return Completion{from + start, c.shortNames(c.session.File.Vars(), typed[start:])}
+}
+
+// shortNames are names as they are typed, with their package's name for its path. Where many begin like what was typed, they are given up to the next dot or slash,
+// as files are up to the next folder.
+func (c *Console) shortNames(names []string, typed string) []string {
+	seen, steps := map[string]bool{}, map[string]bool{}
+	unnamed := typed != "" && strings.IndexByte("*[", typed[0]) >= 0
+	add := func(name string) {
+		seen[name] = true
+		if at := strings.IndexAny(name[len(typed):], "./["); at >= 0 {
+			steps[name[:len(typed)+at+1]] = true
+		} else {
+			steps[name] = true
+		}
+	}
+	for _, name := range names {
+		if !unnamed && isUnnamed(name) {
+			continue
+		}
+		if short := c.session.File.ShortName(name); strings.HasPrefix(short, typed) {
+			add(short)
+		} else if strings.HasPrefix(name, typed) {
+			add(name)
+		}
+	}
+	if len(seen) <= 20 || len(steps) == 1 && len(seen) == 1 {
+		return sortedKeys(seen)
+	}
+	return sortedKeys(steps)
 }
 
 func matching(names []string, word string) []string {
@@ -95,19 +188,19 @@ func (c *Console) globalNames() []string {
 		names = append(names, k.String())
 	}
 	names = append(names, sortedKeys(c.host.packageNames())...)
+	names = append(names, "find")
 	return slices.DeleteFunc(names, func(n string) bool { return lastWord.FindString(n) != n })
 }
 
-// members are what can follow base and a dot.
-func (c *Console) members(base string, method bool) []string {
-	if lastWord.FindString(base) == base && c.host.lua.G.Global.RawGetString(base) == lua.LNil && c.left[lua.LString(base)] == nil && c.host.packageNames()[base] {
+// members are what can follow base, which the line ends with, and a dot.
+func (c *Console) members(before, line, base string, method bool) []string {
+	if lastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && c.host.lua.G.Global.RawGetString(base) == lua.LNil && c.left[lua.LString(base)] == nil && c.host.packageNames()[base] {
 		return c.variablesOf(base)
 	}
 	var names []string
-	if script, _, err := compileLine(base); err == nil {
-		c.peek(script, func(v lua.LValue) { names = c.membersOf(v, method) })
-	}
-	if len(names) > 0 {
+	read := false
+	c.peekAt(before, line, base, func(v lua.LValue) { names, read = c.membersOf(v, method), v != lua.LNil })
+	if len(names) > 0 || read {
 		return names
 	}
 	if t := c.staticType(base); t != nil {
@@ -115,6 +208,41 @@ func (c *Console) members(base string, method bool) []string {
 	}
 	return nil
 }
+
+// keys are the keys of the map that base is, as they stand between what opens and what closes them.
+func (c *Console) keys(before, line, base, opens, closes string) (names []string) {
+	c.peekAt(before, line, base, func(v lua.LValue) {
+		if t, ok := v.(*lua.LTable); ok {
+			for _, k := range keysOf(t) {
+				if s, ok := k.(lua.LString); ok {
+					names = append(names, opens+luaQuote.Replace(string(s))+closes)
+				}
+			}
+		}
+		r, ok := refOf(v)
+		if !ok || r.value().Type.Kind != reflect.Map {
+			return
+		}
+		for e, err := range r.value().Entries() {
+			if err != nil || len(names) >= maxCompletions {
+				break
+			}
+			text := e.Key.Dump(values.DumpOptions{OneLine: true, Depth: 1, Bytes: 256})
+			quoted, isString := strings.CutPrefix(text, `"`)
+			switch {
+			case isString && strings.HasSuffix(quoted, `"`):
+				names = append(names, opens+strings.TrimSuffix(quoted, `"`)+closes)
+			case opens != "" && luaKey.MatchString(text):
+				names = append(names, text+"]")
+			}
+		}
+	})
+	slices.Sort(names)
+	return names
+}
+
+// luaKey is a key that Lua reads as Go writes it.
+var luaKey = regexp.MustCompile(`^(-?[0-9]+|true|false)$`)
 
 // variablesOf are the variables of a package.
 func (c *Console) variablesOf(name string) (names []string) {
@@ -132,40 +260,6 @@ func (c *Console) variablesOf(name string) (names []string) {
 		}
 	}
 	return slices.DeleteFunc(names, func(n string) bool { return lastWord.FindString(n) != n })
-}
-
-// peek evaluates on memory as it is now, and gives what came out; nothing of it stays.
-func (c *Console) peek(script *Script, f func(lua.LValue)) {
-	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
-	defer cancel()
-	kept := c.held.Load()
-	if kept == nil {
-		view, err := c.session.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
-		if err != nil {
-			return
-		}
-		defer view.Close()
-		l := &look{target: c.session.Target, options: attach.ViewOptions{Kind: attach.Live}}
-		l.cache, l.space = c.session.memory()
-		l.see(view)
-	}
-	finished := make(chan error, 1)
-	var value lua.LValue = lua.LNil
-	go func() {
-		finished <- safely(func() error {
-			return c.runLine(ctx, script, nil, discard{}, func(results []lua.LValue) {
-				if len(results) > 0 {
-					value = results[0]
-				}
-			})
-		})
-	}()
-	if !waitFor(finished, completionTime+grace) {
-		c.Release()
-		c.restart()
-		return
-	}
-	_ = safely(func() error { f(value); return nil })
 }
 
 // membersOf are the names that a value's dot reads.
@@ -193,7 +287,9 @@ func (c *Console) membersOf(v lua.LValue, method bool) (names []string) {
 	switch v := v.(type) {
 	case *lua.LTable:
 		for _, k := range keysOf(v) {
-			names = append(names, k.String())
+			if name := k.String(); !strings.HasPrefix(name, "__") {
+				names = append(names, name)
+			}
 		}
 	case lua.LString:
 		if method {
@@ -361,70 +457,4 @@ func closing(text string) int {
 		}
 	}
 	return -1
-}
-
-// RecipeNames are the recipes that fit the program.
-func (c *Console) RecipeNames() (names []string) {
-	for _, r := range c.catalogue.Recipes() {
-		if script, err := r.Script(c.catalogue); err == nil && r.Mode == Read && len(scriptLacks(c.session.File, script)) == 0 {
-			names = append(names, r.Name)
-		}
-	}
-	return names
-}
-
-// ParameterWords are what can follow a recipe's name: NAME=, and NAME=VALUE where the values are few.
-func ParameterWords(c *Catalogue, recipe string) (words []string) {
-	r, err := findRecipe(c, recipe)
-	if err != nil {
-		return nil
-	}
-	script, err := r.Script(c)
-	if err != nil || script.Header == nil {
-		return nil
-	}
-	for _, p := range script.Header.Params {
-		values := p.Values
-		if p.Type == ParamBool {
-			values = []string{"true", "false"}
-		}
-		if len(values) == 0 {
-			words = append(words, p.Name+"=")
-		}
-		for _, v := range values {
-			words = append(words, p.Name+"="+v)
-		}
-	}
-	return words
-}
-
-// WriteRecipes writes the recipes, those that fit the program first.
-func (c *Console) WriteRecipes(w io.Writer, style TableStyle) error {
-	columns := []Column{{Name: "name"}, {Name: "category"}, {Name: "title"}}
-	var rows []Row
-	for _, name := range c.RecipeNames() {
-		r, err := c.catalogue.Recipe(name)
-		if err != nil {
-			continue
-		}
-		script, err := r.Script(c.catalogue)
-		if err != nil {
-			continue
-		}
-		rows = append(rows, Row{{"name", name}, {"category", headerOf(script).Category}, {"title", r.TitleOr(script.Header)}})
-	}
-	_, err := WriteRows(w, columns, rows, style)
-	return err
-}
-
-// RecipeWords are the names of all recipes, each with its title behind a tab, as completion of a command shell has it.
-func (c *Catalogue) RecipeWords() (words []string) {
-	for _, r := range c.Recipes() {
-		title := r.Title
-		if script, err := r.Script(c); err == nil {
-			title = r.TitleOr(script.Header)
-		}
-		words = append(words, r.Name+"\t"+title)
-	}
-	return words
 }

@@ -245,16 +245,6 @@ func (h *Host) riAt(L *lua.LState) int {
 	return 1
 }
 
-func (h *Host) riEval(L *lua.LState) int {
-	expr := L.CheckString(1)
-	v, err := h.space.Eval(expr)
-	if err != nil {
-		h.raise(L, err)
-	}
-	L.Push(h.start(L, v, expr))
-	return 1
-}
-
 func (h *Host) riTarget(L *lua.LState) int {
 	info := h.opt.Target
 	L.Push(h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion()))

@@ -19,7 +19,7 @@ func DidYouMean(typed string, names []string) string {
 	for _, name := range names {
 		d := editDistance(strings.ToLower(typed), strings.ToLower(name))
 		if d > max(1, len(typed)/3) {
-			if len(typed) < 3 || !strings.Contains(name, typed) && !strings.Contains(typed, name) {
+			if len(typed) < 3 || len(name) < 3 || !strings.Contains(name, typed) && !strings.Contains(typed, name) {
 				continue
 			}
 			d = len(name)
@@ -34,7 +34,7 @@ func DidYouMean(typed string, names []string) string {
 	})
 	var best []string
 	for _, n := range list[:min(3, len(list))] {
-		if n.distance <= list[0].distance+1 {
+		if n.distance <= list[0].distance+1 && !slices.Contains(best, n.name) {
 			best = append(best, n.name)
 		}
 	}

@@ -100,6 +100,13 @@ func (h *Host) part(L *lua.LState, n, k int) (values.Value, string) {
 	if !ok {
 		L.ArgError(n, "a Go value or a place expected, got "+h.describe(L.Get(n)))
 	}
+	if name, isName := key.(lua.LString); isName && isPath(r.binding, string(name)) {
+		v, path, err := h.pathPart(r, string(name))
+		if err != nil {
+			h.raise(L, err)
+		}
+		return v, path
+	}
 	if name, isName := key.(lua.LString); isName && r.binding.structure() != nil {
 		a, err := r.binding.field(string(name))
 		if err != nil {

@@ -105,7 +105,17 @@ func (h *Host) meant(u unknown) string {
 			return "; did you mean " + h.space.File().ShortName(v.Name) + "?"
 		}
 	}
-	return DidYouMean(u.name, h.namesIn(u))
+	guess := DidYouMean(u.name, h.namesIn(u))
+	if guess == "" && h.space != nil && u.library == "" { // the same, misspelt
+		var own []string
+		for _, name := range h.space.File().Vars() {
+			if strings.HasPrefix(name, "main.") {
+				own = append(own, name)
+			}
+		}
+		guess = DidYouMean("main."+u.name, own)
+	}
+	return guess
 }
 
 // namesIn are the names that could have been meant.

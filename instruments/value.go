@@ -26,7 +26,11 @@ func (h *Host) openValues() {
 	h.metas.length = h.function(h.valueLength)
 	h.metas.text = h.function(h.valueText)
 	h.metas.readOnly = h.function(func(L *lua.LState) int {
-		L.RaiseError("%s can't be assigned to: scripts read; a change is a transaction's", h.describe(L.Get(1)))
+		what := h.describe(L.Get(1))
+		if _, isTable := L.Get(1).(*lua.LTable); isTable {
+			what = "a package's variable"
+		}
+		L.RaiseError("%s can't be assigned to: scripts read; ri set changes a field, as do recipes by transactions", what)
 		return 0
 	})
 	place := h.lua.NewTable()

@@ -75,7 +75,7 @@ func TestValues(t *testing.T) {
 		{`ri.var'main.byNode'[ri.var'main.all'.pair]`, "ask:1: main.byNode: a map[*main.Node]int has keys of type *main.Node, not a main.Pair[string,int]"},
 		{`ri.var'main.big'[ri.var'main.first']`, "ask:1: main.big: a map[string]int has keys of type string, not a *main.Node"},
 		{`ri.var'main.big'[7]`, "ask:1: main.big: a map[string]int has keys of type string, not the number 7"},
-		{`ri.eval'main.small + 1'`, "ask:1: main.small + 1: only variables"},
+		{`ri.eval'main.small + 1'`, "ask:1: main.small + 1: operators need Lua"},
 		// errors
 		{`ri.var'main.broken'.next.next.value`, "ask:1: main.broken.next.next.value: address 0x18 is not mapped"},
 		{`ri.var'all'.tetx`, `ask:1: all: no field "tetx" in main.Everything; did you mean text?; it has Base, Inner, b, `},

@@ -231,13 +231,12 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 	return false
 }
 
-// complete is Tab: the line to the cursor's left is completed.
+// complete is Tab: the line to the cursor's left is completed. pos counts characters.
 func (s *Shell) complete(line string, pos int) (head string, words []string, tail string) {
-	if pos > len(line) {
-		pos = len(line)
-	}
-	left, right := line[:pos], line[pos:]
-	if strings.HasPrefix(strings.TrimLeft(left, " "), ":") {
+	typed := []rune(line)
+	pos = min(pos, len(typed))
+	left, right := string(typed[:pos]), string(typed[pos:])
+	if s.begun == "" && strings.HasPrefix(strings.TrimLeft(left, " "), ":") {
 		start := strings.LastIndexAny(left, " :") + 1
 		if i := strings.LastIndexByte(left, ' '); i >= 0 {
 			start = i + 1 // a value may have a colon
@@ -250,7 +249,7 @@ func (s *Shell) complete(line string, pos int) (head string, words []string, tai
 		slices.Sort(words)
 		return left[:start], words, right
 	}
-	c := s.console.Complete(left)
+	c := s.console.Complete(s.begun, left)
 	return left[:c.Start], c.Words, right
 }
 

@@ -28,16 +28,16 @@ type Shell struct {
 	choice    instruments.TargetChoice
 
 	line    *liner.State
-	rest    []string // of the last result, for :more
-	last    string   // line that ran, for :refresh
-	typed   []string // all lines, for :history
-	dead    bool     // the process has ended, and that was said
-	prompts bool     // somebody is there
+	asked   atomic.Value // the prompt on the screen, a string; "" where a command runs
+	rest    []string     // of the last result, for :more
+	last    string       // line that ran, for :refresh
+	typed   []string     // all lines, for :history
+	begun   string       // the lines that the command under the cursor began with
+	dead    bool         // the process has ended, and that was said
+	prompts bool         // somebody is there
 }
 
-const welcome = `%s: %s
-Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a command, :quit or Ctrl-D leaves.
-`
+const welcome = "Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a command, :quit or Ctrl-D leaves."
 
 // Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never the shell.
 func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.TargetChoice, how instruments.Look) error {
@@ -76,7 +76,10 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 	}()
 	if s.prompts {
 		p := s.console.Program()
-		fmt.Printf(welcome, s.console.Target(), strings.TrimSpace(p.GoVersion+" "+p.Module+" "+p.Version))
+		who := s.console.Target() + ": " + strings.TrimSpace(p.GoVersion+" "+p.Module+" "+p.Version)
+		for _, line := range append(wrap(instruments.PrintableText(who), s.width(), 0), wrap(welcome, s.width(), 0)...) {
+			fmt.Println(line)
+		}
 	}
 	go s.watch(done)
 	for {
@@ -110,8 +113,10 @@ func (s *Shell) read() (string, error) {
 	if err != nil || strings.HasPrefix(strings.TrimSpace(text), ":") {
 		return text, err
 	}
+	defer func() { s.begun = "" }()
 	for instruments.Incomplete(text) {
-		more, err := s.ask(strings.Repeat(".", 3) + " ")
+		s.begun = text + "\n"
+		more, err := s.ask("... ")
 		if err != nil {
 			if errors.Is(err, io.EOF) { // what was begun is run, and says what is missing
 				return text, nil
@@ -127,6 +132,8 @@ func (s *Shell) ask(prompt string) (string, error) {
 	if !s.prompts {
 		prompt = ""
 	}
+	s.asked.Store(prompt)
+	defer s.asked.Store("")
 	return s.line.Prompt(prompt)
 }
 
@@ -134,7 +141,7 @@ func (s *Shell) ask(prompt string) (string, error) {
 func (s *Shell) prompt() string {
 	view := s.console.View()
 	if since, limit := s.console.Held(); limit > 0 {
-		view = fmt.Sprintf("stopped %s of %s", since.Round(time.Second), limit)
+		view = stoppedText(since, limit)
 	}
 	if s.dead {
 		view = "ended"
@@ -147,6 +154,26 @@ func (s *Shell) prompt() string {
 		return view + "> "
 	}
 	return who + " " + view + "> "
+}
+
+// stoppedText says for how long the target has been stopped. It is equally long as long as the stop lasts, since the editor of the line doesn't know that it changes.
+func stoppedText(since, limit time.Duration) string {
+	width := max(len(limit.String()), len((limit - time.Second).Truncate(time.Second).String()))
+	return fmt.Sprintf("stopped %*s of %s", width, min(since, limit).Truncate(time.Second), limit)
+}
+
+// showTime writes the prompt's time anew in its place, on the line that is being typed: the editor of the line only draws when a key comes.
+func (s *Shell) showTime() {
+	asked, _ := s.asked.Load().(string)
+	at := strings.Index(asked, "stopped ")
+	since, limit := s.current.Load().Held()
+	if at < 0 || limit == 0 || os.Getenv("TERM") == "dumb" {
+		return
+	}
+	text := asked[:at] + stoppedText(since, limit)
+	if len(text) < s.width() && text+"> " != asked {
+		fmt.Print("\x1b7\r" + text + "\x1b8")
+	}
 }
 
 // notice says, before a prompt, what has happened meanwhile.
@@ -168,7 +195,7 @@ func (s *Shell) notice() {
 	}
 }
 
-// watch tells of the end of a stop, or of the process, while somebody thinks at the prompt. What is typed stays.
+// watch shows how long a stop has lasted, and tells of its end, or of the process's, while somebody thinks at the prompt. What is typed stays.
 func (s *Shell) watch(done <-chan struct{}) {
 	if !s.prompts {
 		return
@@ -185,10 +212,13 @@ func (s *Shell) watch(done <-chan struct{}) {
 			continue
 		}
 		select {
+		default:
+			s.showTime()
 		case <-ended:
 			told = ended
-			fmt.Printf("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new prompt)\r\n")
-		default:
+			if asked, _ := s.asked.Load().(string); asked != "" { // a command that runs says it itself
+				fmt.Printf("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new prompt)\r\n")
+			}
 		}
 	}
 }
@@ -210,6 +240,7 @@ func (s *Shell) obey(ctx context.Context, interrupts <-chan os.Signal, source st
 		case <-finished:
 		}
 	}()
+	s.notice() // a stop that ended while the line was typed
 	if command, ok := strings.CutPrefix(strings.TrimSpace(source), ":"); ok {
 		return s.command(runCtx, command)
 	}

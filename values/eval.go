@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -17,8 +18,11 @@ import (
 // conversions (float64(x), string(b)), also of addresses ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
 // maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls. Import paths may be written as they are
 // ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
-func (s *Space) Eval(expr string) (Value, error) {
-	e := &evaluator{s: s, paths: map[string]string{}}
+func (s *Space) Eval(expr string) (Value, error) { return s.EvalWith(expr, nil) }
+
+// EvalWith is Eval where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
+func (s *Space) EvalWith(expr string, names map[string]any) (Value, error) {
+	e := &evaluator{s: s, paths: map[string]string{}, names: names}
 	source := e.replacePaths(expr)
 	tree, err := parser.ParseExpr(source)
 	if err != nil {
@@ -48,6 +52,7 @@ func trimPosition(err error) string {
 type evaluator struct {
 	s     *Space
 	paths map[string]string // placeholder identifier -> import path
+	names map[string]any    // see EvalWith
 	// toCapacity lets slices of slices go up to the capacity, as Go does.
 	toCapacity bool
 }
@@ -75,6 +80,9 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 		switch n.Name {
 		case "nil", "true", "false":
 			return operand{constant: &literal{kind: token.IDENT, text: n.Name}}, nil
+		}
+		if given, ok := e.names[n.Name]; ok {
+			return givenOperand(given), nil
 		}
 		v, err := e.s.Var(e.text(n))
 		if err != nil && errors.Is(err, symbols.ErrNotFound) && e.isPackage(n.Name) {
@@ -122,6 +130,31 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w", e.text(n), ErrExpr)
 }
 
+// givenOperand is what a name of EvalWith stands for.
+func givenOperand(given any) operand {
+	l := &literal{}
+	switch v := given.(type) {
+	case Value:
+		return operand{Value: v}
+	case int64:
+		l.kind, l.text, l.u = token.INT, strconv.FormatInt(v, 10), uint64(v)
+		if v < 0 {
+			l.neg, l.text, l.u = true, l.text[1:], -uint64(v)
+		}
+	case uint64:
+		l.kind, l.text, l.u = token.INT, strconv.FormatUint(v, 10), v
+	case float64:
+		l.kind, l.text, l.neg = token.FLOAT, strconv.FormatFloat(math.Abs(v), 'g', -1, 64), v < 0
+	case string:
+		l.kind, l.text = token.STRING, v
+	case bool:
+		l.kind, l.text = token.IDENT, strconv.FormatBool(v)
+	default:
+		l.kind, l.text = token.IDENT, "nil"
+	}
+	return operand{constant: l}
+}
+
 // value evaluates what must not be a bare constant.
 func (e *evaluator) value(n ast.Expr) (Value, error) {
 	x, err := e.eval(n)
@@ -153,7 +186,7 @@ func (e *evaluator) isPackage(name string) bool {
 }
 
 func (e *evaluator) selector(n *ast.SelectorExpr) (operand, error) {
-	if id, ok := n.X.(*ast.Ident); ok {
+	if id, ok := n.X.(*ast.Ident); ok && e.names[id.Name] == nil {
 		name := e.text(id) + "." + n.Sel.Name
 		v, err := e.s.Var(name)
 		if err == nil {

@@ -170,6 +170,9 @@ func (s *Space) keepWord(word uint64, t *symbols.Type) Value {
 	return s.At(s.keep(binary.LittleEndian.AppendUint64(nil, word)), t)
 }
 
+// Pointer makes a value of the pointer type t that points to addr.
+func (s *Space) Pointer(addr uint64, t *symbols.Type) Value { return s.keepWord(addr, t) }
+
 // At gives the value of type t at a runtime address.
 func (s *Space) At(addr uint64, t *symbols.Type) Value {
 	s.values++

@@ -1,0 +1,158 @@
+package instruments
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/attach"
+)
+
+// To complete what stands before a dot it is evaluated. Where it begins with a name that the same command gives to something, in a loop or as a
+// local, what has been typed so far is made a program that returns it in the first turn of the loop.
+
+var (
+	loopHead   = regexp.MustCompile(`\bfor\s+([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s+in\s`)
+	countHead  = regexp.MustCompile(`\bfor\s+([A-Za-z_]\w*)\s*=\s*([^,]+),`)
+	assignment = regexp.MustCompile(`(?:^|[\s;])(?:local\s+)?([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*=\s*([^=\s])`)
+	loopDo     = regexp.MustCompile(`\bdo\b`)
+	rootName   = regexp.MustCompile(`^[^A-Za-z_]*([A-Za-z_]\w*)`)
+)
+
+// withBindings is a program that returns base, "" where base begins with no name that the text gives to something.
+func (c *Console) withBindings(text, base string) string {
+	root := rootName.FindStringSubmatch(base)
+	if root == nil {
+		return ""
+	}
+	masked := maskStrings(text)
+	bound := false
+	names := func(list string) string {
+		for name := range strings.SplitSeq(list, ",") {
+			bound = bound || strings.TrimSpace(name) == root[1]
+		}
+		return list
+	}
+	known := func(name string) bool { _, ok := c.left[lua.LString(name)]; return ok }
+	isType := func(name string) bool { _, err := c.session.File.Type(name); return err == nil }
+	code := func(from, to int) string { return goCalls(text[from:to], known, isType) }
+	var out strings.Builder
+	loops, at := 0, 0
+	for at < len(masked) {
+		loop, count, assign := loopHead.FindStringSubmatchIndex(masked[at:]), countHead.FindStringSubmatchIndex(masked[at:]), assignment.FindStringSubmatchIndex(masked[at:])
+		first := func(m []int, others ...[]int) bool {
+			for _, o := range others {
+				if m == nil || o != nil && o[0] < m[0] {
+					return false
+				}
+			}
+			return m != nil
+		}
+		switch {
+		case first(loop, count, assign):
+			from := at + loop[1]
+			do := loopDo.FindStringIndex(masked[from:])
+			if do == nil {
+				at = len(masked)
+				break
+			}
+			out.WriteString("for " + names(masked[at+loop[2]:at+loop[3]]) + " in " + code(from, from+do[0]) + " do ")
+			loops++
+			at = from + do[1]
+		case first(count, loop, assign) || count != nil && assign != nil && first(count, loop): // for i = 1, 2
+			out.WriteString("local " + names(masked[at+count[2]:at+count[3]]) + " = " + code(at+count[4], at+count[5]) + " ")
+			at += count[1]
+		case assign != nil:
+			from := at + assign[4]
+			to := from + chainLength(masked[from:])
+			if to < len(masked) && to > from {
+				out.WriteString("local " + names(masked[at+assign[2]:at+assign[3]]) + " = " + code(from, to) + " ")
+			}
+			at = max(to, from+1)
+		default:
+			at = len(masked)
+		}
+	}
+	if !bound {
+		return ""
+	}
+	return out.String() + "return " + code(0, 0) + goCalls(base, known, isType) + strings.Repeat(" end", loops)
+}
+
+// chainLength is how long the expression is that a text, without what is in its strings, begins with: names, dots, indexes, calls; 0 where it is something else.
+func chainLength(masked string) int {
+	depth, i := 0, 0
+	for ; i < len(masked); i++ {
+		switch b := masked[i]; {
+		case b == '(' || b == '[' || b == '{':
+			depth++
+		case b == ')' || b == ']' || b == '}':
+			if depth--; depth < 0 {
+				return i
+			}
+		case b == '"' || b == '\'':
+			end := strings.IndexByte(masked[i+1:], b)
+			if end < 0 {
+				return 0
+			}
+			i += end + 1
+		case depth > 0 || isWordByte(b) || b == '.' || b == ':':
+		case b == ' ' && i+1 < len(masked) && strings.IndexByte(`'"`, masked[i+1]) >= 0: // f 'text'
+		case strings.IndexByte(" \t\n;,", b) >= 0:
+			return i
+		default:
+			return 0
+		}
+	}
+	return i
+}
+
+// peekAt evaluates what a line ends with, and gives the first of its values; nil where it has none. What loops and locals of the line give to
+// names is what they give them first.
+func (c *Console) peekAt(before, line, base string, f func(lua.LValue)) {
+	if text := c.withBindings(before+line, base); text != "" {
+		if script, err := CompileExpression("shell", text); err == nil {
+			c.peek(script, f)
+		}
+		return
+	}
+	if typed, err := c.compile(base); err == nil {
+		c.peek(typed.script, f)
+	}
+}
+
+// peek evaluates on memory as it is now, and gives what came out; nothing of it stays.
+func (c *Console) peek(script *Script, f func(lua.LValue)) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
+	defer cancel()
+	kept := c.held.Load()
+	if kept == nil {
+		view, err := c.session.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+		if err != nil {
+			return
+		}
+		defer view.Close()
+		l := &look{target: c.session.Target, options: attach.ViewOptions{Kind: attach.Live}}
+		l.cache, l.space = c.session.memory()
+		l.see(view)
+	}
+	finished := make(chan error, 1)
+	var value lua.LValue = lua.LNil
+	go func() {
+		finished <- safely(func() error {
+			return c.runLine(ctx, script, nil, discard{}, func(results []lua.LValue) {
+				if len(results) > 0 {
+					value = results[0]
+				}
+			})
+		})
+	}()
+	if !waitFor(finished, completionTime+grace) {
+		c.Release()
+		c.restart()
+		return
+	}
+	_ = safely(func() error { f(value); return nil })
+}

@@ -1,0 +1,69 @@
+package instruments
+
+import "io"
+
+// RecipeNames are the recipes that fit the program.
+func (c *Console) RecipeNames() (names []string) {
+	for _, r := range c.catalogue.Recipes() {
+		if script, err := r.Script(c.catalogue); err == nil && r.Mode == Read && len(scriptLacks(c.session.File, script)) == 0 {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// ParameterWords are what can follow a recipe's name: NAME=, and NAME=VALUE where the values are few.
+func ParameterWords(c *Catalogue, recipe string) (words []string) {
+	r, err := findRecipe(c, recipe)
+	if err != nil {
+		return nil
+	}
+	script, err := r.Script(c)
+	if err != nil || script.Header == nil {
+		return nil
+	}
+	for _, p := range script.Header.Params {
+		values := p.Values
+		if p.Type == ParamBool {
+			values = []string{"true", "false"}
+		}
+		if len(values) == 0 {
+			words = append(words, p.Name+"=")
+		}
+		for _, v := range values {
+			words = append(words, p.Name+"="+v)
+		}
+	}
+	return words
+}
+
+// WriteRecipes writes the recipes, those that fit the program first.
+func (c *Console) WriteRecipes(w io.Writer, style TableStyle) error {
+	columns := []Column{{Name: "name"}, {Name: "category"}, {Name: "title"}}
+	var rows []Row
+	for _, name := range c.RecipeNames() {
+		r, err := c.catalogue.Recipe(name)
+		if err != nil {
+			continue
+		}
+		script, err := r.Script(c.catalogue)
+		if err != nil {
+			continue
+		}
+		rows = append(rows, Row{{"name", name}, {"category", headerOf(script).Category}, {"title", r.TitleOr(script.Header)}})
+	}
+	_, err := WriteRows(w, columns, rows, style)
+	return err
+}
+
+// RecipeWords are the names of all recipes, each with its title behind a tab, as completion of a command shell has it.
+func (c *Catalogue) RecipeWords() (words []string) {
+	for _, r := range c.Recipes() {
+		title := r.Title
+		if script, err := r.Script(c); err == nil {
+			title = r.TitleOr(script.Header)
+		}
+		words = append(words, r.Name+"\t"+title)
+	}
+	return words
+}
