@@ -58,10 +58,14 @@ func addressCell(addr uint64) any {
 	return fmt.Sprintf("%#x", addr)
 }
 
-// plainValue is a value as JSON has it where it can: booleans, numbers and strings; else its text in Go syntax.
+// plainValue is a value as JSON has it where it can: booleans, numbers and strings, what is in a value of sync/atomic, a moment, the states of package
+// sync's types; else its text in Go syntax.
 func plainValue(v values.Value, text string) any {
 	var plain any
 	var err error
+	if inner, offset, ok := v.Space().Atomic(v.Type); ok {
+		return plainValue(v.Space().At(v.Addr+uint64(offset), inner), strings.TrimSuffix(text[strings.IndexByte(text, '(')+1:], ")"))
+	}
 	switch v.Type.Kind {
 	case reflect.Bool:
 		plain, err = v.Bool()
@@ -83,6 +87,14 @@ func plainValue(v values.Value, text string) any {
 			return text
 		}
 		plain = s
+	case reflect.Struct:
+		plain, err = plainStruct(v, text)
+	case reflect.Interface:
+		inner, err := v.Elem()
+		if err != nil {
+			return text
+		}
+		return plainValue(inner, text)
 	default:
 		return text
 	}
@@ -90,4 +102,44 @@ func plainValue(v values.Value, text string) any {
 		return text
 	}
 	return plain
+}
+
+// plainStruct is a struct of the standard library by what it means.
+func plainStruct(v values.Value, text string) (any, error) {
+	switch v.Type.Name {
+	case "time.Time":
+		return v.Time()
+	case "sync.Mutex":
+		m, err := v.Mutex()
+		return Row{{"locked", m.Locked}, {"waiting", m.Waiting}, {"starving", m.Starving}}, err
+	case "sync.RWMutex":
+		m, err := v.RWMutex()
+		return Row{{"locked", m.Locked}, {"readers", m.Readers}, {"readers_waiting", m.ReadersWaiting}, {"writers_waiting", m.WritersWaiting}}, err
+	case "sync.WaitGroup":
+		g, err := v.WaitGroup()
+		return Row{{"count", g.Count}, {"waiting", g.Waiting}}, err
+	case "sync.Once":
+		done, err := v.OnceDone()
+		return Row{{"done", done}}, err
+	case "sync.Map":
+		entries := []any{}
+		for e, err := range v.SyncMap() {
+			if err != nil {
+				return text, err
+			}
+			if len(entries) == maxEntries {
+				return text, nil
+			}
+			entries = append(entries, Row{{"key", plainEntry(e.Key)}, {"value", plainEntry(e.Value)}})
+		}
+		return entries, nil
+	}
+	return text, nil
+}
+
+// maxEntries bounds a sync.Map that Print gives as JSON.
+const maxEntries = 10_000
+
+func plainEntry(v values.Value) any {
+	return plainValue(v, v.Dump(values.DumpOptions{Depth: 2, OneLine: true}))
 }

@@ -224,11 +224,8 @@ func (d *dumper) pointer(v Value, depth, indent int) {
 
 func (d *dumper) structure(v Value, depth, indent int) {
 	name := v.Type.ShortName()
-	if v.Type.Name == "time.Time" {
-		if t, err := v.Time(); err == nil {
-			fmt.Fprintf(&d.out, "%s /* %s */", name, t.Format(time.RFC3339Nano))
-			return
-		}
+	if d.library(v, depth, indent) {
+		return
 	}
 	if depth <= 0 {
 		fmt.Fprintf(&d.out, "%s{...}", name)

@@ -192,6 +192,17 @@ func checkPairs(t *testing.T, l *looked) {
 		if len(got) != len(want.Entries) || (len(got) > 0 && !maps.Equal(got, want.Entries)) {
 			t.Errorf("%s: %d entries, want %d: %v", want.Expr, len(got), len(want.Entries), got)
 		}
+		again := map[string]string{}
+		for e, err := range m.SyncMap() {
+			if err != nil {
+				t.Errorf("%s: %v", want.Expr, err)
+				break
+			}
+			again[dynamicText(e.Key)] = dynamicText(e.Value)
+		}
+		if !maps.Equal(again, got) {
+			t.Errorf("%s: SyncMap gives %v", want.Expr, again)
+		}
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"container/list"
 	"container/ring"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // pairs is what a sync.Map holds.
@@ -61,7 +63,22 @@ var (
 	aMutex       sync.Mutex
 	rwMutex      sync.RWMutex
 	once         sync.Once
+	fewSyncMap   sync.Map
+	heldMutex    sync.Mutex
+	writtenLock  sync.RWMutex
+	awaitedLock  sync.RWMutex
+	waitGroup    sync.WaitGroup
+	notOnce      sync.Once
 )
+
+// setWord gives a state that takes many goroutines to make: it is for looking at only.
+func setWord[T any](of *T, field string, value int32) {
+	f, ok := reflect.TypeOf(of).Elem().FieldByName(field)
+	if !ok {
+		panic(field)
+	}
+	*(*int32)(unsafe.Add(unsafe.Pointer(of), f.Offset)) = value
+}
 
 func library(r *report) {
 	want := map[string]string{}
@@ -99,6 +116,19 @@ func library(r *report) {
 	once.Do(func() {})
 	emptySyncMap.Delete(1)
 	rwMutex.RLock()
+	fewSyncMap.Store("key", &points[0])
+	heldMutex.Lock()
+	*(*int32)(unsafe.Pointer(&heldMutex)) |= 2<<3 | 4 // two wait, starving
+	setWord(&writtenLock, "readerCount", 3-1<<30)
+	setWord(&awaitedLock, "readerCount", 5-1<<30)
+	setWord(&awaitedLock, "readerWait", 2)
+	waitGroup.Add(3)
+	say("main.heldMutex", &heldMutex)
+	say("main.writtenLock", &writtenLock)
+	say("main.awaitedLock", &awaitedLock)
+	say("main.waitGroup", &waitGroup)
+	say("main.notOnce", &notOnce)
+	say("main.fewSyncMap", &fewSyncMap)
 	say("main.atomicInt", &atomicInt)
 	say("main.atomicUint", &atomicUint)
 	say("main.atomicBool", &atomicBool)

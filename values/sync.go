@@ -1,0 +1,319 @@
+package values
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+)
+
+// What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.26 and are told apart by the fields that there are.
+
+// MutexState is a sync.Mutex: sync/mutex.go and internal/sync/mutex.go, mutexLocked to mutexWaiterShift.
+type MutexState struct {
+	Locked   bool
+	Starving bool // the next holder is the first that waits
+	Waiting  int64
+}
+
+// Mutex reads a sync.Mutex.
+func (v Value) Mutex() (m MutexState, err error) {
+	if v, err = v.Struct(); err != nil {
+		return m, err
+	}
+	if !IsMutex(v.Type) || v.Type.Name == "sync.RWMutex" {
+		return m, v.wrong("mutex")
+	}
+	if inner, err := v.Field("mu"); err == nil { // since Go 1.24
+		v = inner
+	}
+	state, err := v.word32("state")
+	const starving, waiterShift = 4, 3
+	return MutexState{state&mutexLocked != 0, state&starving != 0, int64(uint32(state) >> waiterShift)}, err
+}
+
+// RWMutexState is a sync.RWMutex: sync/rwmutex.go.
+type RWMutexState struct {
+	Locked         bool  // by a writer
+	Readers        int64 // that have it
+	ReadersWaiting int64
+	WritersWaiting int64
+}
+
+// RWMutex reads a sync.RWMutex.
+func (v Value) RWMutex() (m RWMutexState, err error) {
+	if v, err = v.Struct(); err != nil {
+		return m, err
+	}
+	if v.Type.Name != "sync.RWMutex" {
+		return m, v.wrong("read-write mutex")
+	}
+	readers, err := v.word32("readerCount")
+	if err != nil {
+		return m, err
+	}
+	leaving, err := v.word32("readerWait")
+	if err != nil {
+		return m, err
+	}
+	writers, err := v.Field("w")
+	if err != nil {
+		return m, err
+	}
+	w, err := writers.Mutex()
+	if err != nil {
+		return m, err
+	}
+	m.Readers, m.WritersWaiting = int64(readers), w.Waiting
+	if readers < 0 { // a writer took rwmutexMaxReaders off
+		m.Readers, m.ReadersWaiting = int64(leaving), int64(readers)+1<<30-int64(leaving)
+		if m.Locked = leaving == 0; !m.Locked {
+			m.WritersWaiting++
+		}
+	}
+	return m, nil
+}
+
+// WaitGroupState is a sync.WaitGroup: sync/waitgroup.go; 32 bits count, below them a flag (since Go 1.25) and those who wait.
+type WaitGroupState struct{ Count, Waiting int64 }
+
+// WaitGroup reads a sync.WaitGroup.
+func (v Value) WaitGroup() (g WaitGroupState, err error) {
+	if v, err = v.Struct(); err != nil {
+		return g, err
+	}
+	if v.Type.Name != "sync.WaitGroup" {
+		return g, v.wrong("wait group")
+	}
+	state, err := v.Field("state")
+	if err != nil {
+		return g, err
+	}
+	if state.Type.Size != 8 {
+		return g, state.wrong("count")
+	}
+	b, err := state.bytes(8)
+	if err != nil {
+		return g, err
+	}
+	word := binary.LittleEndian.Uint64(b)
+	return WaitGroupState{int64(int32(word >> 32)), int64(word & (1<<31 - 1))}, nil
+}
+
+// OnceDone tells whether a sync.Once has run its function. done is a uint32, since Go 1.22 an atomic.Uint32, since Go 1.25 an atomic.Bool.
+func (v Value) OnceDone() (bool, error) {
+	v, err := v.Struct()
+	if err != nil {
+		return false, err
+	}
+	if v.Type.Name != "sync.Once" {
+		return false, v.wrong("once")
+	}
+	done, err := v.Field("done")
+	if err != nil {
+		return false, err
+	}
+	b, err := done.bytes(min(done.Type.Size, 4))
+	for _, c := range b {
+		if c != 0 {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// Bounds of a sync.Map's structure: its hash has 64 bits, of which each level takes 4; a chain has entries of one hash.
+const (
+	trieDepth   = 64
+	trieChain   = 10_000
+	trieBarrens = 1 << 16 // nodes in a row without an entry
+)
+
+// SyncMap iterates over a sync.Map: a hash trie since Go 1.24 (internal/sync.HashTrieMap), before that a read-only map and one with what is new.
+func (v Value) SyncMap() iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		m, err := v.Struct()
+		if err == nil && m.Type.Name != "sync.Map" {
+			err = m.wrong("entries of a sync.Map")
+		}
+		if err == nil {
+			if trie, e := m.Field("m"); e == nil && trie.Type.Kind == reflect.Struct {
+				w := &trieWalk{s: m.s, yield: yield}
+				err = w.start(trie)
+			} else {
+				err = m.twoMaps(yield)
+			}
+		}
+		if err != nil && !errors.Is(err, errStop) {
+			yield(Entry{}, err)
+		}
+	}
+}
+
+// errStop: the caller has seen enough.
+var errStop = errors.New("stop")
+
+// trieWalk goes through a hash trie, depth first.
+type trieWalk struct {
+	s       *Space
+	yield   func(Entry, error) bool
+	barrens int
+}
+
+// args are the type arguments of sync.Map's trie.
+const trieArgs = "[interface {},interface {}]"
+
+func (w *trieWalk) start(trie Value) error {
+	root, err := trie.Field("root")
+	if err != nil {
+		return err
+	}
+	return w.node(root, 0)
+}
+
+// pointee follows an atomic.Pointer as a pointer to another type; an invalid Value where it is nil.
+func (w *trieWalk) pointee(p Value, name string) (Value, error) {
+	addr, err := w.s.atomicWord(p)
+	if err != nil || addr == 0 {
+		return Value{}, err
+	}
+	t, err := w.s.Type(name)
+	if err != nil {
+		return Value{}, err
+	}
+	return w.s.At(addr, t), nil
+}
+
+func (s *Space) atomicWord(p Value) (uint64, error) {
+	_, offset, ok := s.Atomic(p.Type)
+	if !ok {
+		return 0, p.wrong("atomic pointer")
+	}
+	return s.Uint64(p.Addr + uint64(offset))
+}
+
+func (w *trieWalk) node(p Value, depth int) error {
+	n, err := w.pointee(p, "internal/sync.node"+trieArgs)
+	if err != nil || !n.IsValid() {
+		return err
+	}
+	if w.barrens++; depth > trieDepth || w.barrens > trieBarrens {
+		return fmt.Errorf("the trie has no end: %w", ErrCorrupt)
+	}
+	isEntry, err := n.Field("isEntry")
+	if err != nil {
+		return err
+	}
+	leaf, err := isEntry.Bool()
+	if err != nil {
+		return err
+	}
+	if leaf {
+		return w.chain(p)
+	}
+	if n, err = w.pointee(p, "internal/sync.indirect"+trieArgs); err != nil {
+		return err
+	}
+	children, err := n.Field("children")
+	if err != nil {
+		return err
+	}
+	size, err := children.Len()
+	for i := 0; err == nil && i < size; i++ {
+		var child Value
+		if child, err = children.Index(i); err == nil {
+			err = w.node(child, depth+1)
+		}
+	}
+	return err
+}
+
+func (w *trieWalk) chain(p Value) error {
+	for range trieChain {
+		e, err := w.pointee(p, "internal/sync.entry"+trieArgs)
+		if err != nil || !e.IsValid() {
+			return err
+		}
+		var entry Entry
+		if entry.Key, err = e.Field("key"); err != nil {
+			return err
+		}
+		if entry.Value, err = e.Field("value"); err != nil {
+			return err
+		}
+		w.barrens = 0
+		if !w.yield(entry, nil) {
+			return errStop
+		}
+		if p, err = e.Field("overflow"); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the chain of a trie's leaf has no end: %w", ErrCorrupt)
+}
+
+// twoMaps goes through a sync.Map of before Go 1.24: all is in dirty, if read lacks anything. An entry that leads to nil or to sync.expunged was deleted.
+func (v Value) twoMaps(yield func(Entry, error) bool) error {
+	w := &trieWalk{s: v.s}
+	read, err := v.Field("read")
+	if err != nil {
+		return err
+	}
+	m, err := w.pointee(read, "sync.readOnly")
+	if err != nil {
+		return err
+	}
+	entries := Value{}
+	amended := true
+	if m.IsValid() {
+		flag, err := m.Field("amended")
+		if err != nil {
+			return err
+		}
+		if amended, err = flag.Bool(); err != nil {
+			return err
+		}
+		if entries, err = m.Field("m"); err != nil {
+			return err
+		}
+	}
+	if amended {
+		if entries, err = v.Field("dirty"); err != nil {
+			return err
+		}
+	}
+	expunged := uint64(0)
+	if x, err := v.s.Var("sync.expunged"); err == nil {
+		if expunged, err = x.Word(); err != nil {
+			return err
+		}
+	}
+	for e, err := range entries.Entries() {
+		if err != nil {
+			return err
+		}
+		p, err := e.Value.Field("p")
+		if errors.Is(err, ErrNil) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		addr, err := v.s.atomicWord(p)
+		if err != nil {
+			return err
+		}
+		if addr == 0 || addr == expunged {
+			continue
+		}
+		value, err := w.pointee(p, "interface {}")
+		if err != nil {
+			return err
+		}
+		if !yield(Entry{Key: e.Key, Value: value}, nil) {
+			return errStop
+		}
+	}
+	return nil
+}
