@@ -28,6 +28,8 @@ var allTroubles = []trouble{
 	{"selflock", [][3]string{{"deadlock", "waits for a lock that it holds itself", "selflock: waits here"}}},
 	{"rlock", [][3]string{{"deadlock", "recursive RLock", "rlock: waits here"}}},
 	{"upgrade", [][3]string{{"deadlock", "RLock, then Lock", "upgrade: waits here"}}},
+	{"once", [][3]string{{"deadlock", "sync.Once: the function that Do runs waits for that Do to return", "once: waits here"}}},
+	{"once-stuck", [][3]string{{"lock-held", "the function of a sync.Once is in time.Sleep, 1 goroutine waits for it", "once-stuck: holds here"}}},
 	{"lock-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it", "lock-sleep: holds here"}}},
 	{"lock-channel", [][3]string{{"lock-held", "lock held in chan send", "lock-channel: holds here"}, {"full-queue", "nobody receives", "lock-channel: holds here"}}},
 	{"lock-syscall", [][3]string{{"lock-held", "lock held in a system call", "lock-syscall: holds here"}}},
@@ -36,6 +38,8 @@ var allTroubles = []trouble{
 	{"forgotten", [][3]string{{"lock-left", "lock that nobody seems to hold, 1 goroutine waits for it", "piles up here"}}},
 	{"nil-channel", [][3]string{{"nil-channel", "receives from a nil channel", "nil-channel: waits here"}, {"nil-channel", "select without cases", ""}}},
 	{"leak", [][3]string{{"blocked-forever", "40 goroutines, each of which sends to a channel", "leak: waits here"}}},
+	{"leak-closures", [][3]string{{"blocked-forever", "5 goroutines, each of which sends to a channel", "leak-closures: waits here"}}},
+	{"nil-select", [][3]string{{"blocked-forever", "selects among nil channels only", "nil-select: waits here"}}},
 	{"forgotten-done", [][3]string{{"blocked-forever", "waits for a WaitGroup", "forgotten-done: waits here"}}},
 	{"senders", [][3]string{{"blocked-forever", "sends to a channel that nobody else can reach", "senders: waits here"}}},
 	{"cond", [][3]string{{"blocked-forever", "waits for a Cond", "cond: waits here"}}},
@@ -45,6 +49,8 @@ var allTroubles = []trouble{
 	{"global-senders", [][3]string{{"full-queue", "senders wait for each other", "senders: waits here"}}},
 	{"spin", [][3]string{{"spinning", "a goroutine spins", "main.spin (busy.go:"}}},
 	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "main.poll (busy.go:"}}},
+	{"spin-yield", [][3]string{{"spinning", "a goroutine spins", "main.yield (busy.go:"}}},
+	{"spin-time", [][3]string{{"spinning", "a goroutine spins", "main.pass (busy.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
@@ -52,7 +58,7 @@ var allTroubles = []trouble{
 	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
 }
 
-var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond"}
+var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer"}
 
 var troubleBuilds sync.Map
 
@@ -183,7 +189,7 @@ func TestTroublesOfReleases(t *testing.T) {
 		}
 		for _, tr := range allTroubles {
 			switch tr.name {
-			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "forgotten-done", "cond", "full", "group", "spin", "context":
+			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)
@@ -201,7 +207,7 @@ func TestTroublesOfReleases(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
-	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:]}...) {
+	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))

@@ -1,6 +1,7 @@
 package instruments
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,9 @@ type CheckOptions struct {
 func PrepareCheck(c *Catalogue, opt CheckOptions, look Look) (*Plan, error) {
 	if opt.Interval < 0 {
 		return nil, Usagef("--interval %v: a time from 0 on", opt.Interval)
+	}
+	if len(opt.Only) > 0 && !slices.ContainsFunc(opt.Only, func(name string) bool { return !slices.Contains(opt.Skip, name) }) {
+		return nil, Usagef("--skip has all that --only has: no check is left")
 	}
 	args := []string{"interval=" + opt.Interval.String()}
 	if len(opt.Only) > 0 {

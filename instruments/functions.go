@@ -41,7 +41,7 @@ func (h *Host) openFunctions() {
 		"len": h.riLen, "cap": h.riCap, "pairs": h.riPairs, "linked": h.riLinked, "text": h.riText, "bytes": h.riBytes, "memory": h.riMemory,
 		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
 		// goroutines
-		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
+		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "loops": h.riLoops, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
 		"waits": h.riWaits, "mark": h.riMark, "users": h.riUsers,
 		// the whole heap
 		"heap": h.riHeap, "spans": h.riSpans,

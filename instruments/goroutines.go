@@ -324,11 +324,17 @@ func (h *Host) riStacks(L *lua.LState) int {
 	return 1
 }
 
+// riLoops tells whether the code of a function goes round.
+func (h *Host) riLoops(L *lua.LState) int {
+	L.Push(lua.LBool(h.space.Loops(h.uint64Arg(L, 1))))
+	return 1
+}
+
 func (h *Host) framesTable(frames []values.Frame) *lua.LTable {
 	t := h.lua.CreateTable(len(frames), 0)
 	for i := range frames {
 		f := &frames[i]
-		t.Append(h.table("func", f.Func, "file", f.File, "line", f.Line.Line, "pc", f.PC, "inlined", f.Inlined))
+		t.Append(h.table("func", f.Func, "file", f.File, "line", f.Line.Line, "pc", f.PC, "inlined", f.Inlined, "cfa", f.CFA))
 	}
 	return t
 }

@@ -44,9 +44,10 @@ const (
 	ParamGoType   ParamType = "type"     // Lua: the name
 	ParamAddress  ParamType = "address"  // Lua: an integer
 	ParamEnum     ParamType = "enum"     // Lua: one of Values
+	ParamEnums    ParamType = "enums"    // Lua: the text, some of Values with commas between, or ""
 )
 
-var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType, ParamAddress, ParamEnum}
+var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType, ParamAddress, ParamEnum, ParamEnums}
 
 // Param is a declared parameter.
 type Param struct {
@@ -139,8 +140,8 @@ func (d *headerDecoder) param(key string, t *lua.LTable) Param {
 		d.fail(key+".type", "parameter %s: unknown type %q; there are %s", p.Name, p.Type, joinWords(paramTypes))
 		return p
 	}
-	if (p.Type == ParamEnum) != (len(p.Values) > 0) {
-		d.fail(key+".values", "parameter %s: values belong to type enum, and only there", p.Name)
+	if (p.Type == ParamEnum || p.Type == ParamEnums) != (len(p.Values) > 0) {
+		d.fail(key+".values", "parameter %s: values belong to type enum or enums, and only there", p.Name)
 	}
 	p.Default = d.paramValue(t, key, "default", &p)
 	ranged := p.Type == ParamInt || p.Type == ParamFloat || p.Type == ParamDuration
@@ -162,7 +163,7 @@ func (d *headerDecoder) param(key string, t *lua.LTable) Param {
 	} else if p.Default != nil && (p.Min != nil && compareParam(p.Default, p.Min) < 0 || p.Max != nil && compareParam(p.Default, p.Max) > 0) {
 		d.fail(key+".default", "parameter %s: the default is out of its own range", p.Name)
 	}
-	if text, ok := p.Default.(string); ok && p.Type == ParamEnum && len(p.Values) > 0 && !slices.Contains(p.Values, text) {
+	if text, ok := p.Default.(string); ok && len(p.Values) > 0 && p.Type == ParamEnum && !slices.Contains(p.Values, text) {
 		d.fail(key+".default", "parameter %s: the default %q is none of its values", p.Name, text)
 	}
 	return p
@@ -191,7 +192,7 @@ func (d *headerDecoder) paramValue(t *lua.LTable, key, field string, p *Param) a
 		}
 	case lua.LString:
 		switch p.Type {
-		case ParamString, ParamExpr, ParamGoType, ParamEnum:
+		case ParamString, ParamExpr, ParamGoType, ParamEnum, ParamEnums:
 			return string(v)
 		case ParamDuration:
 			if span, err := time.ParseDuration(string(v)); err == nil {

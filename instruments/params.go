@@ -153,6 +153,18 @@ func (p *Param) parse(value string) (any, error) {
 		if !slices.Contains(p.Values, value) {
 			return nil, fmt.Errorf("%s is none of %s%s", quoteName(value), strings.Join(p.Values, ", "), DidYouMean(value, p.Values))
 		}
+	case ParamEnums:
+		var names []string
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if !slices.Contains(p.Values, name) {
+				return nil, fmt.Errorf("%s is none of %s%s", quoteName(name), strings.Join(p.Values, ", "), DidYouMean(name, p.Values))
+			}
+			names = append(names, name)
+		}
+		return strings.Join(names, ","), nil
 	case ParamExpr, ParamGoType:
 		if strings.TrimSpace(value) == "" {
 			return bad(map[ParamType]string{ParamExpr: "expression", ParamGoType: "Go type"}[p.Type])

@@ -68,8 +68,11 @@ func writeIndented(b *strings.Builder, rows []Row) {
 func paramRows(r *Recipe, h *Header) (rows []Row) {
 	for _, p := range h.Params {
 		typ := string(p.Type)
-		if p.Type == ParamEnum {
+		switch p.Type {
+		case ParamEnum:
 			typ = strings.Join(p.Values, "|")
+		case ParamEnums:
+			typ = "some of " + strings.Join(p.Values, ",")
 		}
 		var about []string
 		preset, isPreset := r.Presets[p.Name]

@@ -8,7 +8,8 @@ import (
 // This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go, findGoroutineLeaks; mgcmark.go,
 // allGsSnapshotSortedForGC): all that is marked is marked from package variables, from the stacks of goroutines that can run, and from the
 // runtime; not from the stacks of those that wait for a channel, lock, WaitGroup or Cond, and not through the wait lists themselves (sudog.elem and
-// sudog.c of those that wait). A goroutine whose channel or lock is marked may be woken, so its stack is a root too, and so on until nothing
+// sudog.c of those that wait; Go's profile follows sudog.elem of a channel, though what is sent from a closure's variable leads to the closure and
+// from there back to the channel). A goroutine whose channel or lock is marked may be woken, so its stack is a root too, and so on until nothing
 // is added. What is left waits for something that only goroutines lead to that are left themselves. That is certain: it holds
 // whatever the program does. What a package variable leads to counts as reachable, whether anything uses the variable or not.
 //
@@ -23,6 +24,7 @@ type Waiting struct {
 	Never     bool      // nothing can wake it: certain
 
 	index int
+	elems []uint64 // what it sends, or where it receives: of use only to who wakes it
 }
 
 // Awaited is one thing that a goroutine waits for.
@@ -151,6 +153,8 @@ func (h *Heap) readWaits() error {
 		first, _ := h.s.Uint64(g.Addr + uint64(l.waiting))
 		switch kind {
 		case waitsChannel:
+			// A select among nil channels only waits in no list.
+			known = first == 0 && g.WaitReason == "select"
 			for at, n := first, 0; at != 0 && n < 1<<16; n++ {
 				sg, ok := h.readSudog(l, at)
 				if !ok || sg.c == 0 {
@@ -159,6 +163,10 @@ func (h *Heap) readWaits() error {
 				}
 				known = true
 				h.mask(at, at+uint64(l.c), sg.c, &w, kind)
+				if sg.elem != 0 {
+					h.untraced[at+uint64(l.elem)] = true
+					w.elems = append(w.elems, sg.elem)
+				}
 				at = sg.link
 			}
 		case waitsSemaphore, waitsCond:
@@ -311,7 +319,7 @@ func (h *Heap) wake() error {
 		for i := range h.waits {
 			if !woken[i] && h.mayWake(&h.waits[i]) {
 				woken[i], again = true, true
-				h.markStack(h.waits[i].index)
+				h.markWaiter(&h.waits[i])
 			}
 		}
 		if err := h.drain(); err != nil {
@@ -324,12 +332,24 @@ func (h *Heap) wake() error {
 	return nil
 }
 
+// markWaiter marks from a waiting goroutine: its stack, and what its wait lists lead to.
+func (h *Heap) markWaiter(w *Waiting) {
+	h.markStack(w.index)
+	if len(w.elems) == 0 {
+		return
+	}
+	root := h.newRoot(heapRoot{kind: rootGoroutine, index: w.index, goroutine: w.Goroutine.ID})
+	for _, elem := range w.elems {
+		h.visit(elem, 0, root)
+	}
+}
+
 // markBlocked marks what is left: the stacks of goroutines that nothing wakes, and what they wait for. It is alive for the collector.
 func (h *Heap) markBlocked() error {
 	for i := range h.waits {
 		w := &h.waits[i]
 		if w.Never {
-			h.markStack(w.index)
+			h.markWaiter(w)
 		}
 	}
 	if err := h.drain(); err != nil {

@@ -53,6 +53,9 @@ func (s *Space) program() (*flow.Program, error) {
 	return s.flow, nil
 }
 
+// Loops tells whether the code of the function around a pc has a loop.
+func (s *Space) Loops(pc uint64) bool { return flow.Loops(s.file, pc-s.bias) }
+
 // FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w where all is set.
 func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func()) error {
 	program, err := s.program()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,8 @@ var (
 func init() {
 	troubles["spin"] = func() { go spin() }
 	troubles["spin-select"] = func() { go poll(make(chan int)) }
+	troubles["spin-yield"] = func() { go yield() }
+	troubles["spin-time"] = func() { go pass(time.Now().Add(24 * time.Hour)) }
 	troubles["growing"] = func() {
 		for range [20]int{} {
 			go subscribe(never)
@@ -86,6 +89,19 @@ func remember() {
 //go:noinline
 func spin() {
 	for !flag.Load() {
+	}
+}
+
+//go:noinline
+func yield() {
+	for !flag.Load() {
+		runtime.Gosched()
+	}
+}
+
+//go:noinline
+func pass(end time.Time) {
+	for time.Now().Before(end) {
 	}
 }
 

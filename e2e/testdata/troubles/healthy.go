@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -51,6 +53,22 @@ func init() {
 		}
 		kept = append(kept, idle)
 	}
+	troubles["healthy-cpu"] = func() { // who computes, and never waits
+		jobs := make(chan []byte, 64)
+		go compute(jobs)
+		go func() {
+			for {
+				jobs <- make([]byte, 100000)
+			}
+		}()
+		go hash()
+	}
+	troubles["healthy-timer"] = func() { // whom only a timer's function wakes
+		var group sync.WaitGroup
+		group.Add(1)
+		time.AfterFunc(time.Hour, group.Done)
+		go group.Wait()
+	}
 	troubles["healthy-cond"] = func() {
 		q := &queue{}
 		q.ready = sync.NewCond(&q.mu)
@@ -66,6 +84,32 @@ func init() {
 		go tick(time.NewTicker(20 * time.Millisecond))
 		go groups()
 		go readers(&registry{names: map[string]int{"a": 1}})
+	}
+}
+
+//go:noinline
+func compute(jobs chan []byte) {
+	for job := range jobs {
+		results.Add(sum(job))
+	}
+}
+
+var results atomic.Uint64
+
+//go:noinline
+func sum(b []byte) (n uint64) {
+	for range [40]int{} {
+		for _, c := range b {
+			n = n*31 + uint64(c)
+		}
+	}
+	return n
+}
+
+func hash() {
+	var sum [32]byte
+	for {
+		sum = sha256.Sum256(sum[:])
 	}
 }
 

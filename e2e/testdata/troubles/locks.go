@@ -116,6 +116,18 @@ func init() {
 		go balance(a)
 		time.Sleep(waits)
 	}
+	troubles["once"] = func() {
+		c := &config{}
+		go c.load()
+		time.Sleep(waits)
+	}
+	troubles["once-stuck"] = func() {
+		c := &config{}
+		go c.once.Do(sleep)
+		time.Sleep(waits)
+		go c.load()
+		time.Sleep(waits)
+	}
 	troubles["helper"] = func() {
 		a, b := &account{id: 1}, &account{id: 2}
 		go a.through(b)
@@ -123,6 +135,16 @@ func init() {
 		time.Sleep(2 * waits)
 	}
 }
+
+type config struct{ once sync.Once }
+
+//go:noinline
+func (c *config) load() {
+	c.once.Do(func() { c.load() }) // once: waits here
+}
+
+//go:noinline
+func sleep() { time.Sleep(time.Hour) } // once-stuck: holds here
 
 var (
 	kept      []any

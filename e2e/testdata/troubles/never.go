@@ -19,6 +19,22 @@ func init() {
 		}
 		time.Sleep(waits)
 	}
+	troubles["leak-closures"] = func() { // what is sent lies beside the channel, in the closure
+		answer := make(chan int)
+		for i := range [6]int{} {
+			n := i
+			go func() {
+				answer <- n // leak-closures: waits here
+			}()
+		}
+		<-answer
+		time.Sleep(waits)
+	}
+	troubles["nil-select"] = func() {
+		var a, b chan int
+		go either(a, b)
+		time.Sleep(waits)
+	}
 	troubles["forgotten-done"] = func() {
 		var wg sync.WaitGroup
 		wg.Add(2)
@@ -76,6 +92,14 @@ var (
 	workers     sync.WaitGroup
 	left, right = make(chan int), make(chan int)
 )
+
+//go:noinline
+func either(a, b chan int) {
+	select { // nil-select: waits here
+	case <-a:
+	case <-b:
+	}
+}
 
 //go:noinline
 func receive(c chan int) int { return <-c } // nil-channel: waits here

@@ -15,25 +15,23 @@ end
 
 local rank = { critical = 1, warning = 2, info = 3 }
 
-local function names(text)
-  local set, any = {}, false
-  for name in text:gmatch("[^,%s]+") do
-    set[name], any = true, true
-  end
-  for name in pairs(set) do
-    local known, list = false, {}
-    for _, check in ipairs(all) do
-      known = known or check.name == name
-      list[#list + 1] = check.name
-    end
-    if not known then error(("there is no check %q; there are %s"):format(name, table.concat(list, ", ")), 0) end
-  end
-  return any and set or nil
+local names = {}
+for i, check in ipairs(all) do names[i] = check.name end
+
+-- chosen gives the names of the checks that are to be run.
+local function chosen(p)
+  local set = {}
+  for name in (p.only ~= "" and p.only or table.concat(names, ",")):gmatch("[^,]+") do set[name] = true end
+  for name in p.skip:gmatch("[^,]+") do set[name] = nil end
+  return set
 end
 
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
-local function look(p)
-  local l = { params = p, core = ri.target().kind ~= "process", seconds = p.interval / 1e9 }
+local function look(p, wanted)
+  local l = { params = p, wanted = wanted, core = ri.target().kind ~= "process", seconds = p.interval / 1e9 }
+  -- A core, or a process in its last moment, has one moment only: there, what waits is taken to have waited for long if the runtime says so. Those that wait
+  -- for each other can't go on anyway.
+  l.second = not l.core and l.seconds > 0
   l.waits = ri.waits { senders = true, max = probable.most }
   l.groups = ri.stacks()
   l.state = {}
@@ -42,7 +40,7 @@ local function look(p)
   end
   if ri.target().view == "live" then
     l.noheap = "it needs a copy of all memory: --view snapshot" -- what moves meanwhile would be taken for unreachable
-  else
+  elseif never.needs_heap(l) or state.needs_heap(l) then
     l.heap, l.noheap = ri.heap { optional = true }
   end
   l.blocked = l.heap and l.heap:blocked_groups() or {}
@@ -50,13 +48,14 @@ local function look(p)
     for _, lock in ipairs(l.waits.locks) do
       if lock.name == "" and lock.kind ~= "WaitGroup" then
         local o = l.heap:object(lock.addr)
-        if o and o.type ~= "" and not o.type:find("^sync%.") then lock.name = "of a " .. o.type end
+        if o and o.type ~= "" and not o.type:find("^sync%.") and not o.type:find("^%(") then lock.name = "of a " .. o.type end
       end
     end
   end
   function l.never(id) return l.heap ~= nil and l.heap:never(id) end
   -- Who might do something to what others wait for has to be asked of the first look, for all that might turn out to be stuck.
   local possible = probable.wanted(l)
+  l.captured = #possible > 0 and probable.captured() or {}
   local users = {}
   for i, list in ipairs(#possible > 0 and ri.users(possible) or {}) do
     users[possible[i].kind .. ri.hex(possible[i].addr)] = list
@@ -68,9 +67,6 @@ local function look(p)
   end
   local mark = ri.mark()
   l.count = mark.count
-  -- A core, or a process in its last moment, has one moment only: there, what waits is taken to have waited for long if the runtime says so. Those that wait
-  -- for each other can't go on anyway.
-  l.second = not l.core and l.seconds > 0
   context.find(l)
   state.first(l)
   if l.second then state.between(l) end
@@ -110,19 +106,20 @@ passed and Unlock was not.]],
   needs = { vars = { "runtime.allgs" } },
   params = {
     { name = "interval", type = "duration", default = "1s", min = 0, max = "1h", help = "between the two looks; 0: one look" },
-    { name = "only", type = "string", default = "", help = "only these checks, separated by commas" },
-    { name = "skip", type = "string", default = "", help = "not these checks" },
+    { name = "only", type = "enums", values = names, default = "", help = "only these checks" },
+    { name = "skip", type = "enums", values = names, default = "", help = "not these checks" },
   },
   columns = {},
   sample = [[
 critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind them
   where: goroutine 7 in main.transfer (bank.go:41), goroutine 8 in main.transfer (bank.go:41)]],
   run = function(p)
-    local only, skip = names(p.only), names(p.skip) or {}
-    local l = look(p)
+    local wanted = chosen(p)
+    if next(wanted) == nil then error("no check is left: skip has all that only has", 0) end
+    local l = look(p, wanted)
     local findings, done, left = {}, {}, {}
     for i, check in ipairs(all) do
-      if (not only or only[check.name]) and not skip[check.name] then
+      if wanted[check.name] then
         local ok, list, why = pcall(check.run, l)
         if not ok then list, why = nil, tostring(list):gsub("^[^:]*%.lua:%d+: ", "") end
         if list then

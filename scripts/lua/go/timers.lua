@@ -2,32 +2,7 @@
 
 local runtime = require 'runtime'
 local channel = require 'channel'
-
--- heaps iterates over the timers of a P with the time at which each is due. Since Go 1.23 p.timers is a struct with a heap of its own; before, a list.
-local function heap(p)
-  local timers = p.timers
-  local list = ri.type(timers).kind == 'struct' and timers.heap or timers
-  local each, state, i = ri.pairs(list)
-  return function()
-    while true do
-      local entry
-      i, entry = each(state, i)
-      if i == nil then return nil end
-      local t = entry
-      if entry ~= nil and runtime.has(entry, 'timer') then t = entry.timer end
-      if t ~= nil then
-        local when, deleted = t.when, false
-        if runtime.has(t, 'state') then
-          deleted = ri.bit.band(t.state, 4) ~= 0 -- runtime.timerZombie
-        else
-          deleted = t.status == 3 or t.status == 5                       -- runtime.timerDeleted, timerRemoved
-          if t.status == 7 or t.status == 8 then when = t.nextwhen end -- timerModifiedEarlier, timerModifiedLater
-        end
-        if not deleted then return t, when end
-      end
-    end
-  end
-end
+local timers = require 'timers'
 
 -- names of the runtime's and package time's own functions, as what they do.
 local kinds = {
@@ -96,7 +71,7 @@ it is reckoned from the latest time that the runtime had noted.]],
     local now = runtime.nanotime()
     local all = {}
     for processor in runtime.processors() do
-      for t, when in heap(processor) do all[#all + 1] = { t = t, when = when, p = processor.id } end
+      for t, when in timers.of(processor) do all[#all + 1] = { t = t, when = when, p = processor.id } end
     end
     table.sort(all, function(a, b) return ri.cmp(a.when, b.when) < 0 end)
     local given = 0

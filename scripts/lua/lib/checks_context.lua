@@ -4,13 +4,6 @@ local locks = require("checks_locks")
 local waits = require("waits")
 local runtime = require("runtime")
 
--- standard tells whether a function is of the standard library.
-local function standard(func, main)
-  local path = func:match("^(.*/[^./]*)%.") or func:match("^([^.]*)%.") or func
-  local first = path:match("^[^/]*")
-  return not (path == "main" or first:find(".", 1, true) or (main ~= "" and (path == main or path:sub(1, #main + 1) == main .. "/")))
-end
-
 -- cancelled follows a context to what was cancelled, and gives its type and error; nil if nothing was.
 local function cancelled(ctx)
   for _ = 1, 64 do
@@ -38,12 +31,11 @@ end
 -- @param l table, the look
 local function find(l)
   l.contexts = {}
-  local main = ri.buildinfo().path
   local representatives = {}
   for _, g in ipairs(l.groups) do
     if g.status == "waiting" and g.wait_reason ~= "IO wait" then
       for i, f in ipairs(g.frames) do
-        if not standard(f.func, main) then
+        if not locks.standard(f.func) then
           representatives[#representatives + 1] = g
           break
         end
@@ -61,7 +53,7 @@ local function find(l)
       pcall(function()
         local frames = goroutine:stack(64)
         for i, f in ipairs(frames) do
-          if not standard(f.func, main) then
+          if not locks.standard(f.func) then
             local _, _, list = goroutine:locals(i)
             for _, v in ipairs(list or {}) do
               if v.argument and v.type == "context.Context" and v.value ~= nil then

@@ -14,14 +14,28 @@ end
 -- What tells nothing about a program: where all goroutines are that wait, sleep, read or write.
 local beneath = { "^runtime[%./]", "^sync%.", "^internal/", "^sync/atomic%.", "^syscall%.", "^time%.", "^os%.", "^net%." }
 
--- frame_of is the innermost of a group's frames that tells something, or else its innermost.
+-- standard tells whether a function is of the standard library.
+local function standard(func)
+  local main = ri.buildinfo().path or ""
+  local path = func:match("^(.*/[^./]*)%.") or func:match("^([^.]*)%.") or func
+  local first = path:match("^[^/]*")
+  return not (path == "main" or first:find(".", 1, true) or (main ~= "" and (path == main or path:sub(1, #main + 1) == main .. "/")))
+end
+
+-- tells is whether a frame is none of those that patterns have.
+local function tells(f, patterns)
+  for _, pattern in ipairs(patterns) do
+    if f.func:find(pattern) then return false end
+  end
+  return true
+end
+
+-- frame_of is the innermost of a group's frames that tells something; of "go wg.Wait()", say, at least what was called.
 local function frame_of(g)
-  for _, f in ipairs(g and g.frames or {}) do
-    local told = true
-    for _, pattern in ipairs(beneath) do
-      if f.func:find(pattern) then told = false end
+  for _, patterns in ipairs { beneath, { "^runtime[%./]", "^internal/", "^sync%.runtime_" } } do
+    for _, f in ipairs(g and g.frames or {}) do
+      if tells(f, patterns) then return f end
     end
-    if told then return f end
   end
   return g and g.frames[1]
 end
@@ -37,6 +51,15 @@ end
 local function created(l, id)
   local g = l.state[id]
   if g and g.created_by then return ("goroutine %s was created by %s at %s"):format(tostring(id), g.created_by.func, waits.short(g.created_by)) end
+end
+
+-- once tells whether a lock is that of a sync.Once, whose function runs with it taken.
+local function once(holder) return holder ~= nil and holder.site.func == "sync.(*Once).doSlow" end
+
+-- holder_place writes where a holder is, in the program's own code.
+local function holder_place(l, h)
+  if tells(h.at, beneath) then return waits.holder(h) end
+  return where(l, h.id)
 end
 
 local function shared(l)
@@ -82,6 +105,9 @@ local function deadlocks(l)
     if #cycle == 1 and kinds.reader then
       advice = "give the read lock back before taking the write lock, and look again at what was read"
       what = "deadlock: a goroutine that holds an RWMutex for reading waits to write it (RLock, then Lock)"
+    elseif #cycle == 1 and once(cycle[1].edge.holder) then
+      advice = "the function that Do runs must not call Do of the same Once, nor what does"
+      what = "deadlock: sync.Once: the function that Do runs waits for that Do to return"
     elseif #cycle == 1 then
       advice = "a method that locks must not be called with the lock held: split it into one that locks and one that doesn't"
       what = "deadlock: a goroutine waits for a lock that it holds itself (Lock twice)"
@@ -135,7 +161,7 @@ local function held(l)
             what = ("writer starved: a goroutine holds an RWMutex for reading in %s, %s to write it"):format(busy, count(lock.want.count, "goroutine") .. (lock.want.count == 1 and " waits" or " wait"))
             if lock.rwant.count > 0 then what = what .. (", and %s behind"):format(count(lock.rwant.count, "reader")) end
           else
-            what = ("lock held in %s, %s for it"):format(busy, count(n, "goroutine") .. (n == 1 and " waits" or " wait"))
+            what = ("%s %s, %s for it"):format(once(h) and "the function of a sync.Once is in" or "lock held in", busy, count(n, "goroutine") .. (n == 1 and " waits" or " wait"))
           end
           local evidence = {
             ("%s is held by goroutine %s (inferred): %s"):format(waits.name(lock), tostring(h.id), h.evidence),
@@ -144,7 +170,7 @@ local function held(l)
           }
           evidence[#evidence + 1] = created(l, h.id)
           out[#out + 1] = {
-            severity = "warning", what = what, where = waits.holder(h), evidence = evidence, goroutines = { h.id },
+            severity = "warning", what = what, where = holder_place(l, h), evidence = evidence, goroutines = { h.id },
             next = ("what is goroutine %s waiting for? ri run goroutines group=false; don't do what may last while the lock is held"):format(tostring(h.id)),
           }
         end
@@ -194,5 +220,5 @@ return {
   { name = "deadlock", run = deadlocks },
   { name = "lock-held", run = held },
   { name = "lock-left", run = abandoned },
-  share = shared, frame = frame_of, where = where, created = created, list = list, count = count,
+  share = shared, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
 }

@@ -74,15 +74,16 @@ local function unreachable(l)
   for _, g in ipairs(order) do
     local on = {}
     for i, o in ipairs(g.on) do
-      if i <= 4 then on[i] = ri.hex(o.addr) .. (o.type and o.type ~= "" and " in a " .. o.type .. (o.field and o.field ~= "" and ", " .. o.field or "") or "") end
+      if i <= 4 then on[i] = ri.hex(o.addr) .. (o.type and o.type ~= "" and not o.type:find("^%(untyped") and " in a " .. o.type .. (o.field and o.field ~= "" and ", " .. o.field or "") or "") end
     end
     out[#out + 1] = {
       severity = "critical",
-      what = ("blocked for ever: %s %s"):format(g.count == 1 and "a goroutine" or locks.count(g.count, "goroutine") .. ", each of which", awaited[g.reason] or g.reason),
+      what = ("blocked for ever: %s %s"):format(g.count == 1 and "a goroutine" or locks.count(g.count, "goroutine") .. ", each of which",
+        g.reason == "select" and #g.on == 0 and "selects among nil channels only" or awaited[g.reason] or g.reason),
       where = locks.where(l, g.ids[1]) .. (g.count > 1 and (" and %d more"):format(g.count - 1) or ""), goroutines = g.ids,
       evidence = {
         "certain: nothing that can still run leads to what it waits for: no package variable, no stack, no timer (as Go's own goroutine leak profile decides)",
-        ("%s waits for %s"):format(g.count == 1 and "it" or "goroutine " .. tostring(g.ids[1]), #on > 0 and table.concat(on, ", ") or "something that is not known"),
+        ("%s waits for %s"):format(g.count == 1 and "it" or "goroutine " .. tostring(g.ids[1]), #on > 0 and table.concat(on, ", ") or "nothing: all of its channels are nil"),
         "created by " .. g.from,
         g.wait and ("waiting for at least %s"):format(ri.duration(math.floor(g.wait * 1000) * 1000000)) or "since when is not recorded",
       },
@@ -92,4 +93,9 @@ local function unreachable(l)
   return out
 end
 
-return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", run = unreachable } }
+--- Whether a look needs the heap for these checks.
+-- @param l table, the look
+-- @return boolean
+local function needs_heap(l) return l.wanted["blocked-forever"] end
+
+return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", run = unreachable }, needs_heap = needs_heap }

@@ -1,6 +1,7 @@
 --- The checks of `ri check` for what probably never goes on: nobody who could still wake it has a function for it on the stack.
 
 local locks = require("checks_locks")
+local timers = require("timers")
 
 -- How many channels are looked at.
 local most = 2000
@@ -51,6 +52,18 @@ local function hopeless(l, all, users)
   return out
 end
 
+-- captured tells whether the function of a pending timer (time.AfterFunc) has been given something that is waited for: it, or an object that it is part of.
+local function captured(l, w)
+  if l.captured[w.addr] then return true end
+  if not l.heap then return false end
+  local o = l.heap:object(w.addr)
+  if not o then return false end
+  for addr in pairs(l.captured) do
+    if ri.cmp(addr, o.addr) >= 0 and ri.cmp(addr, o.addr + o.size) < 0 then return true end
+  end
+  return false
+end
+
 local function probable(l)
   locks.share(l)
   local all = {}
@@ -64,7 +77,7 @@ local function probable(l)
   local lost = hopeless(l, all, l.users)
   local queues, groups = {}, {}
   for i, w in ipairs(all) do
-    if lost[i] then
+    if lost[i] and not captured(l, w) then
       local others = {}
       for _, u in ipairs(l.users[i]) do
         local own = false
@@ -132,4 +145,4 @@ local function wait_groups(l)
   return out
 end
 
-return { { name = "full-queue", run = full_queues }, { name = "wait-group", run = wait_groups }, wanted = wanted, most = most }
+return { { name = "full-queue", run = full_queues }, { name = "wait-group", run = wait_groups }, wanted = wanted, captured = timers.captured, most = most }

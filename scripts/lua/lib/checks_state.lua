@@ -1,9 +1,10 @@
---- The checks of `ri check` that compare looks: leaks, goroutines that spin, the collector, the memory limit, threads.
+--- The checks of `ri check` that compare looks: leaks, growth, the collector, the memory limit, threads.
 
 local locks = require("checks_locks")
 local waits = require("waits")
 local runtime = require("runtime")
 local words = require("words")
+local spinning = require("checks_spinning")
 
 -- How often, and for how long in all, running goroutines are looked for between the two looks.
 local samples = 10
@@ -39,20 +40,6 @@ local function counts(groups)
   return out
 end
 
--- running gives the goroutines that the Ps run, by their numbers.
-local function running()
-  local out, ps = {}, 0
-  for p in runtime.processors() do
-    ps = ps + 1
-    pcall(function() -- it changes while it is read
-      local m = runtime.at(p.m, "runtime.m")
-      local g = m and runtime.at(m.curg, "runtime.g")
-      if g then out[g.goid] = true end
-    end)
-  end
-  return out, ps
-end
-
 -- meter reads what the collector has counted.
 local function meter()
   local work = ri.var "runtime.work"
@@ -68,12 +55,15 @@ local function meter()
   return out
 end
 
+-- needs_heap tells whether a look needs the heap for these checks.
+local function needs_heap(l) return l.wanted["heap-growth"] and l.second and l.seconds >= worth end
+
 --- Notes what the checks compare, in the first look.
 -- @param l table, the look
 local function first(l)
   l.meters = { meter() }
   l.kinds = { counts(l.groups) }
-  if l.heap and l.seconds >= worth and l.second then l.sizes = sizes(l.heap) end
+  if l.heap and needs_heap(l) then l.sizes = sizes(l.heap) end
 end
 
 --- Looks at the heap a second time, with a second copy.
@@ -107,53 +97,22 @@ local function again(l)
   ri.again(0, "live")
 end
 
--- States and waits in which the runtime holds a goroutine up, that itself waits for nothing.
-local runtimes = { preempted = true, copystack = true, ["GC assist wait"] = true, ["GC assist marking"] = true, ["stopping the world"] = true }
-
---- Looks between the first look and the second, without a stop.
+--- Looks between the first look and the second, without a stop where no goroutine runs all the time.
 -- @param l table, the look
 local function between(l)
-  l.ran, l.rounds = {}, 0
   for i = 1, samples do
-    ri.again(l.seconds / samples, "live")
-    local now, ps = running()
-    l.ps, l.rounds = ps, l.rounds + 1
-    for id in pairs(now) do l.ran[id] = (l.ran[id] or 0) + 1 end
+    spinning.sample(l, i, samples)
     if i == samples / 2 or i == samples then
       l.kinds[#l.kinds + 1] = counts(ri.stacks())
     end
   end
   l.meters[2] = meter()
   again(l)
-  -- Where those are that ran all the time: looked at in short stops, of which there are none otherwise.
-  l.hot = {}
-  local hot = false
-  for id, n in pairs(l.ran) do
-    if n >= 0.6 * l.rounds then
-      l.hot[id], hot = {}, true
-    end
-  end
-  if hot then
-    for _ = 1, 6 do
-      ri.again(0.015, "stopped")
-      local found = {}
-      for g in ri.goroutines() do
-        if l.hot[g.id] and (g.status == "running" or g.status == "runnable") then
-          local ok, frames = pcall(ri.stack, g, 64)
-          if ok and #frames > 0 then found[#found + 1] = { g.id, frames, g.created_by } end
-        elseif l.hot[g.id] and not runtimes[g.status] and not runtimes[g.wait_reason] then
-          l.hot[g.id].waited = true
-        end
-      end
-      ri.again(0, "live")
-      for _, f in ipairs(found) do table.insert(l.hot[f[1]], f) end
-    end
-  end
 end
 
 local function growth(l)
-  if not l.heap then return nil, l.noheap end
   if not l.second or l.seconds < worth then return nil, ("it needs two looks, at least %d s apart: --interval 30s"):format(worth) end
+  if not l.heap then return nil, l.noheap end
   if l.nogrowth then return nil, l.nogrowth end
   local out = {}
   for _, g in ipairs(l.grown) do
@@ -169,6 +128,17 @@ local function growth(l)
     }
   end
   return out
+end
+
+-- sleeps tells whether a goroutine sleeps and will soon go on by itself. A program that has no CPU for a while wakes nobody, and is none that leaks.
+local function sleeps(l, g)
+  if g.wait_reason ~= "sleep" then return false end
+  local now, soon = runtime.nanotime(), math.max(10, 10 * l.seconds) * 1e9
+  for i = 1, math.min(#g.ids, 20) do
+    local ok, when = pcall(function() return ri.at(ri.goroutine(g.ids[i]).addr, "runtime.g").timer.when end)
+    if ok and when and when - now > soon then return false end
+  end
+  return true
 end
 
 local function leaks(l)
@@ -190,7 +160,7 @@ local function leaks(l)
           end
         end
       end
-      if steady and stay then
+      if steady and stay and not sleeps(l, g) then
         local frame = locks.frame(g)
         out[#out + 1] = {
           severity = "warning",
@@ -209,84 +179,6 @@ local function leaks(l)
     end
   end
   table.sort(out, function(x, y) return x.what > y.what end)
-  return out
-end
-
--- own is the innermost of the program's own frames among the outermost n.
-local function own(reversed, n)
-  local frames = {}
-  for i = math.min(n, #reversed), 1, -1 do frames[#frames + 1] = reversed[i] end
-  return locks.frame { frames = frames }
-end
-
--- reversed gives a stack from its outermost frame on, without what the runtime was called for at its end: a select with a default, a map access, a
--- preemption are a part of the statement that asked for them.
-local function reversed(frames)
-  local from, out = 1, {}
-  while frames[from] and (frames[from].func:find("^runtime%.") or frames[from].func:find("^internal/runtime/")) do from = from + 1 end
-  for k = #frames, from, -1 do out[#out + 1] = frames[k] end
-  return out
-end
-
--- region finds out whether all of a goroutine's stacks lie in one place: the same callers, and one function in which it goes round.
-local function region(looks)
-  local stacks, shortest = {}, math.huge
-  for i, f in ipairs(looks) do
-    stacks[i] = reversed(f[2])
-    shortest = math.min(shortest, #stacks[i])
-  end
-  local first, common = stacks[1], 0
-  while common < shortest - 1 do
-    for _, s in ipairs(stacks) do
-      local x, y = first[common + 1], s[common + 1]
-      if x.func ~= y.func or x.pc ~= y.pc then goto apart end
-    end
-    common = common + 1
-  end
-  ::apart::
-  local at = first[common + 1]
-  if not at then return nil end -- all of it is the runtime's
-  local low, high = at.pc, at.pc
-  for _, s in ipairs(stacks) do
-    local f = s[common + 1]
-    if f.func ~= at.func then return nil end
-    low, high = math.min(low, f.pc), math.max(high, f.pc)
-  end
-  return { func = at.func, frame = own(first, common + 1) or at, size = high - low }
-end
-
-local function spins(l)
-  if not l.second then return nil, "it needs two looks, of a running process" end
-  local out, busy = {}, 0
-  for id, looks in pairs(l.hot) do
-    if not looks.waited and #looks >= 4 then
-      local r = region(looks)
-      if r and r.size <= 512 then
-        busy = busy + 1
-        local from = looks[1][3]
-        out[#out + 1] = {
-          severity = "warning", id = id, goroutines = { id },
-          what = "a goroutine spins: it has run all the time in one place, and waited for nothing",
-          where = ("goroutine %s in %s (%s)"):format(tostring(id), r.frame.func, waits.short(r.frame)),
-          evidence = {
-            ("it ran in %d of %d looks over %s, and in %d more, always %s"):format(l.ran[id], l.rounds, ri.duration(l.params.interval), #looks,
-              r.size == 0 and "at the same instruction or call" or ("within %d bytes of code of that function"):format(r.size)),
-            from and ("created by %s at %s"):format(from.func, waits.short(from)) or nil,
-            "whether it is a long calculation or an endless loop memory doesn't tell",
-          },
-          next = "what does the loop there wait for, and can it come?",
-        }
-      end
-    end
-  end
-  table.sort(out, function(a, b) return ri.cmp(a.id, b.id) < 0 end)
-  for _, f in ipairs(out) do f.id = nil end
-  if busy >= l.ps and busy > 0 then
-    table.insert(out, 1, {
-      severity = "critical", what = ("all Ps are busy: %d goroutines that spin take all %d, so others hardly run"):format(busy, l.ps),
-      where = "GOMAXPROCS", evidence = { "see the findings about each of them" }, next = "ri run scheduler shows who waits to run",
-    })
-  end
   return out
 end
 
@@ -365,9 +257,9 @@ end
 return {
   { name = "goroutine-leak", run = leaks },
   { name = "heap-growth", run = growth },
-  { name = "spinning", run = spins },
+  spinning[1],
   { name = "collector", run = collector },
   { name = "memory-limit", run = limit },
   { name = "threads", run = threads },
-  first = first, between = between,
+  first = first, between = between, needs_heap = needs_heap,
 }

@@ -12,6 +12,9 @@ local function short(line) return ("%s:%d"):format(line.file:match("[^/]*$"), li
 -- @return string
 function waits.name(lock)
   local what = "sync." .. lock.kind
+  for _, h in ipairs(lock.holders) do
+    if h.site.func == "sync.(*Once).doSlow" then what = "the Mutex of a sync.Once" end
+  end
   if lock.name ~= "" then what = what .. " " .. lock.name end
   return what .. " at " .. ri.hex(lock.addr)
 end

@@ -1,0 +1,60 @@
+--- The timers that the Ps keep.
+
+local timers = {}
+
+local runtime = require 'runtime'
+
+--- Iterates over the timers of a P: `for t, when in timers.of(p)`. Since Go 1.23 p.timers is a struct with a heap of its own; before, a list.
+-- @param p *runtime.p
+-- @return iterator of *runtime.timer (since Go 1.23 what is in p.timers.heap), int: when it is due, by the target's nanotime
+function timers.of(p)
+  local all = p.timers
+  local list = ri.type(all).kind == 'struct' and all.heap or all
+  local each, state, i = ri.pairs(list)
+  return function()
+    while true do
+      local entry
+      i, entry = each(state, i)
+      if i == nil then return nil end
+      local t = entry
+      if entry ~= nil and runtime.has(entry, 'timer') then t = entry.timer end
+      if t ~= nil then
+        local when, deleted = t.when, false
+        if runtime.has(t, 'state') then
+          deleted = ri.bit.band(t.state, 4) ~= 0 -- runtime.timerZombie
+        else
+          deleted = t.status == 3 or t.status == 5                       -- runtime.timerDeleted, timerRemoved
+          if t.status == 7 or t.status == 8 then when = t.nextwhen end -- timerModifiedEarlier, timerModifiedLater
+        end
+        if not deleted then return t, when end
+      end
+    end
+  end
+end
+
+-- How much of a closure is looked at, and of how many.
+local words, most = 16, 10000
+
+--- Gives what the functions of time.AfterFunc have captured, as far as it is pointers: a set of addresses.
+-- @return table: address to true
+function timers.captured()
+  local out, n = {}, 0
+  for p in runtime.processors() do
+    for t in timers.of(p) do
+      n = n + 1
+      if n > most then return out end
+      pcall(function() -- on live memory a timer may be gone
+        if t.f == nil or ri.func(t.f).name ~= 'time.goFunc' or t.arg == nil then return end
+        -- The argument is the func value: a pointer to the closure, whose first word is the code.
+        local closure = ri.at(ri.addr(t.arg), 'uintptr')
+        for i = 1, words - 1 do
+          local word = ri.at(closure + 8 * i, 'uintptr')
+          if type(word) == 'number' and word > 4096 then out[word] = true end
+        end
+      end)
+    end
+  end
+  return out
+end
+
+return timers
