@@ -43,7 +43,7 @@ check: ## what CI asks of the source
 bench: build ## ri against dlv and gdb on the same processes: the table of docs/benchmarks.md; BENCH=quick for a first look
 	go run ./bench $(if $(filter quick,$(BENCH)),-quick)
 
-needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users), Open vSwitch (reads journals)
+needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users), tmux (terminals), zsh and fish (completions), Open vSwitch (reads journals)
 	@./e2e/needs.sh
 
 fuzz: ## each fuzz test for a minute

@@ -21,7 +21,7 @@ func openScreen(t *testing.T, width, height int, command ...string) *screen {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("tmux isn't there: make needs installs it")
 	}
-	s := &screen{t, fmt.Sprintf("ri-%s-%d", t.Name(), os.Getpid())}
+	s := &screen{t, fmt.Sprintf("ri-%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), os.Getpid())}
 	line := "env PATH=" + quoteShell(bin+":"+os.Getenv("PATH")) + " XDG_STATE_HOME=" + quoteShell(filepath.Join(t.TempDir(), "state")) + " NO_COLOR=1"
 	for _, word := range command {
 		line += " " + quoteShell(word)

@@ -23,6 +23,9 @@ make install puts it where the shells look.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch args[0] {
 			case "bash":
+				if _, err := os.Stdout.WriteString(bashWords); err != nil {
+					return err
+				}
 				return cmd.Root().GenBashCompletionV2(os.Stdout, true)
 			case "zsh":
 				return cmd.Root().GenZshCompletion(os.Stdout)
@@ -34,6 +37,25 @@ make install puts it where the shells look.`,
 	}
 }
 
+// bashWords are the functions of the package bash-completion that cobra's script can't do without, for where that isn't installed.
+const bashWords = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        local line=${COMP_LINE:0:COMP_POINT}
+        read -ra words <<<"$line"
+        [[ $line == *[[:space:]] ]] && words+=("")
+        cword=$((${#words[@]} - 1)) cur=${words[cword]} prev=${words[cword - 1]}
+    }
+fi
+if ! declare -F _filedir >/dev/null; then
+    _filedir() {
+        local IFS=$'\n' files=""
+        [[ $1 == -d ]] || files=$(compgen -f -- "$cur" | grep -E "[.](${1%|})\$")
+        COMPREPLY=($(compgen -d -- "$cur") $files)
+        compopt -o filenames
+    }
+fi
+`
+
 // completeWords says what flags and arguments can be.
 func (o *options) completeWords(root *cobra.Command) {
 	for _, c := range root.Commands() {
@@ -43,6 +65,9 @@ func (o *options) completeWords(root *cobra.Command) {
 		if c.Flags().Lookup("view") != nil {
 			_ = c.RegisterFlagCompletionFunc("view", cobra.FixedCompletions([]string{"live", "snapshot", "stopped"}, cobra.ShellCompDirectiveNoFileComp))
 		}
+		if c.Flags().Lookup("recipes") != nil {
+			_ = c.RegisterFlagCompletionFunc("recipes", completeFiles("yaml", "yml"))
+		}
 		switch c.Name() {
 		case "attach", "watch":
 			if c.ValidArgsFunction == nil {
@@ -50,12 +75,26 @@ func (o *options) completeWords(root *cobra.Command) {
 			}
 		case "run", "show":
 			c.ValidArgsFunction = o.completeRecipe
-		case "exec", "lint", "test", "crash":
+		case "exec":
+			c.ValidArgsFunction = completeFiles("lua")
+		case "lint":
+			c.ValidArgsFunction = completeFiles("lua", "yaml", "yml")
+		case "test", "man":
+			c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
 		default:
 			if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 {
 				c.ValidArgsFunction = cobra.NoFileCompletions
 			}
 		}
+	}
+}
+
+// completeFiles are files that end in one of these, and folders.
+func completeFiles(ends ...string) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return ends, cobra.ShellCompDirectiveFilterFileExt
 	}
 }
 
