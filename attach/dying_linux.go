@@ -16,6 +16,9 @@ type dyingView struct{ *liveView }
 // Dying tells whether the process is held in its last moment by a watcher.
 func (p *Process) Dying() bool { return p.dying }
 
+// Ends says how a process that is dying ends, as Death.String does.
+func (p *Process) Ends() string { return p.ends }
+
 func (p *Process) dyingView(ctx context.Context) (View, error) {
 	v, err := p.live(ctx)
 	if err != nil {

@@ -35,7 +35,8 @@ type Process struct {
 	injectCode injectionCode
 	injectErr  error
 
-	dying bool // held in its exit by a watcher: nothing of it runs any more
+	ends  string // how, if it is dying: Death.String
+	dying bool   // held in its exit by a watcher: nothing of it runs any more
 }
 
 // OpenProcess looks at a live process, without a stop. It needs the permission to read its memory
@@ -83,8 +84,8 @@ func openProcess(pid int) (*Process, error) {
 	} else {
 		p.startTime = stat.StartTime
 	}
-	if tid := p.dyingThread(); tid != 0 {
-		p.tid, p.dying = tid, true
+	if tid, how := p.dyingThread(); tid != 0 {
+		p.tid, p.dying, p.ends = tid, true, how
 	} else if st.State == 'Z' || st.State == 'X' {
 		for range 5 { // while a thread in an exec takes the dead leader's place, neither may be seen
 			if p.tid = livingThread(pid); p.tid != 0 {

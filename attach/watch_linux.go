@@ -39,6 +39,7 @@ type watcher struct {
 	share   *share
 	victims int64 // of the OOM killer, before
 	death   Death
+	ends    string       // death, in words; set before tid
 	tid     atomic.Int64 // of the thread that is held in its exit; 0 while the process lives
 }
 
@@ -204,6 +205,7 @@ func (w *watcher) exiting(ctx context.Context, tid int) error {
 		return nil
 	}
 	began := time.Now()
+	w.ends = w.death.String()
 	w.tid.Store(int64(tid))
 	hold, cancel := context.WithTimeoutCause(ctx, w.opt.MaxHold, ErrDeadline)
 	defer cancel()

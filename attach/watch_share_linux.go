@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ import (
 // A watched process has a tracer already, so another ri that is to stop it asks the watcher, which lets go for that moment. Both speak over
 // an abstract unix socket, named by the process, a line a message:
 //
-//	state    watching | dying TID
+//	state    watching | dying TID HOW, which is Death.String: dying 4711 exit status 2
 //	borrow   free, once the watcher has let go; it comes back when the connection ends
 //
 // Either side believes the other only if it is of the same user, or root's.
@@ -76,7 +77,7 @@ func (s *share) answer(conn *net.UnixConn) {
 		}
 	case err == nil && line == "state\n":
 		if tid := s.watcher.tid.Load(); tid != 0 {
-			fmt.Fprintf(conn, "dying %d\n", tid)
+			fmt.Fprintf(conn, "dying %d %s\n", tid, s.watcher.ends)
 		} else {
 			fmt.Fprintf(conn, "watching\n")
 		}
@@ -147,21 +148,23 @@ func (p *Process) askWatcher(question string, patience time.Duration) (conn *net
 	return nil, ""
 }
 
-// dyingThread is the thread that a watcher holds in its exit, 0 if there is none.
-func (p *Process) dyingThread() int {
+// dyingThread is the thread that a watcher holds in its exit, 0 if there is none, and how the process ends.
+func (p *Process) dyingThread() (tid int, how string) {
 	conn, answer := p.askWatcher("state", time.Second)
 	if conn == nil {
-		return 0
+		return 0, ""
 	}
 	conn.Close()
-	var tid int
-	if n, _ := fmt.Sscanf(answer, "dying %d", &tid); n != 1 {
-		return 0
+	state, rest, _ := strings.Cut(answer, " ")
+	number, how, _ := strings.Cut(rest, " ")
+	tid, err := strconv.Atoi(number)
+	if err != nil || state != "dying" {
+		return 0, ""
 	}
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.pid, tid)); err != nil {
-		return 0
+		return 0, ""
 	}
-	return tid
+	return tid, how
 }
 
 // borrow has a watcher let the process go until giveBack is called. Where nobody watches, there is nothing to do.

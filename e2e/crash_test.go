@@ -43,6 +43,14 @@ var crashes = []crash{
 	{"error", [][3]string{{"panic", "plain error", "*errors.errorString"}}, ""},
 	{"fault", [][3]string{{"died", "fatal error: fault in goroutine 1,", ""}, {"fault", "SIGSEGV: read of address 0x7fff12345678, no memory is mapped there", ""}}, ""},
 	{"threads", [][3]string{{"died", "fatal error: thread exhaustion", ""}, {"system", "runtime.checkmcount", ""}}, ""},
+	{"repanic", [][3]string{{"panic", `no key "again" (404) [recovered`, "*main.notFound"}, {"frame", "main.repanic", ""}, {"frame", "main.lookup", ""}}, ""},
+	{"renil", [][3]string{{"panic", "runtime error: invalid memory address or nil pointer dereference [recovered", "runtime.errorString"},
+		{"fault", "SIGSEGV: read of address 0x10: a nil pointer", ""}}, ""},
+	{"jump", [][3]string{{"fault", "SIGSEGV: jump to address 0x1234000, no memory is mapped there", "called in main."}}, ""},
+	{"mutual", [][3]string{{"died", "fatal error: stack overflow", ""}, {"frame", "more calls: the same 2 again, ", ""}, {"frame", "main.main", ""}}, ""},
+	{"endless", [][3]string{{"died", "fatal error: stack overflow", ""}, {"frame", "... at least ", ""}, {"frame", "main.begin", ""}, {"frame", "main.main", ""}}, ""},
+	{"long", [][3]string{{"panic", "long long long ", "text: long long"}, {"panic", "... (5000 bytes)", ""}}, ""},
+	{"abort", [][3]string{{"died", "SIGABRT in ", ""}, {"fault", "SIGABRT sent by the program itself", ""}}, "the runtime ends it"},
 	{"background", [][3]string{{"panic", "index out of range [2] with length 2", ""}, {"frame", "main.work", ""}, {"frame", "main.background", ""}}, "and recovered"},
 }
 

@@ -153,7 +153,7 @@ var api = []Function{
 		`local m = ri.mark(); print(m:still(1))`, "", GroupGoroutines},
 	{"ri.goroutine", "(id: int): goroutine?", "The goroutine with an id.",
 		`print(ri.goroutine(1).id)`, "1", GroupGoroutines},
-	{"ri.stack", "(g: goroutine, max?: int): {func, file, line, pc, cfa, inlined}[], string?", "A goroutine's frames, innermost first, and where unwinding broke off if it did; also g:stack(max). cfa is where a frame ends on the stack and its caller's begins.",
+	{"ri.stack", "(g: goroutine, max?: int): {func, file, line, pc, cfa, inlined}[], string?", "A goroutine's frames, innermost first, and where unwinding broke off if it did; also g:stack(max). cfa is where a frame ends on the stack and its caller's begins. Of a stack that is too deep, g:outermost(max) gives the functions at its outer end, as far as they are found.",
 		`local s = ri.goroutine(1):stack(); print(s[#s - 1].func)`, "runtime.main", GroupGoroutines},
 	{"ri.loops", "(pc: int): boolean", "Whether the machine code of the function around an address, such as a frame's pc, has a loop.",
 		`print(ri.loops(ri.func(ri.var'main.all'.f).pc))`, "false", GroupGoroutines},
@@ -215,7 +215,7 @@ var api = []Function{
 
 	{"ri.params", "(): table", "The parameters, as run gets them.",
 		`print(ri.params().limit)`, "nil", GroupProgram},
-	{"ri.target", "(): {pid, kind, describe, view, go}", "What is looked at, how, and the Go release that built it. The kind is process, core, or dying: a process that ri watch holds in its last moment.",
+	{"ri.target", "(): {pid, kind, describe, view, go, ends}", "What is looked at, how, and the Go release that built it. The kind is process, core, or dying: a process that ri watch holds in its last moment; ends says how that ends (`exit status 2`), and is nil of others.",
 		`print(ri.target().view)`, "live", GroupProgram},
 	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}", "The program's build information.",
 		`print(ri.buildinfo().settings.GOARCH)`, "amd64", GroupProgram},

@@ -303,7 +303,7 @@ func (c *Console) membersOf(v lua.LValue, method bool) (names []string) {
 		case *goroutine:
 			names = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system"}
 			if method {
-				names = []string{"stack", "locals", "labels"}
+				names = []string{"stack", "locals", "labels", "outermost"}
 			}
 		case *heap:
 			names = slices.Clone(heapMethods)

@@ -247,7 +247,11 @@ func (h *Host) riAt(L *lua.LState) int {
 
 func (h *Host) riTarget(L *lua.LState) int {
 	info := h.opt.Target
-	L.Push(h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion()))
+	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion())
+	if info.Ends != "" {
+		t.RawSetString("ends", lua.LString(info.Ends))
+	}
+	L.Push(t)
 	return 1
 }
 

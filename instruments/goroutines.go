@@ -29,13 +29,13 @@ func (g *goroutine) String() string {
 	return text + "]"
 }
 
-var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system", "stack", "locals", "labels"}
+var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system", "stack", "locals", "labels", "outermost"}
 
 func (h *Host) openGoroutines() {
 	h.openMarks()
 	t := h.lua.NewTable()
 	methods := map[string]*lua.LFunction{
-		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels),
+		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels), "outermost": h.function(h.riOutermost),
 	}
 	t.RawSetString("__index", h.function(func(L *lua.LState) int {
 		g := h.goroutineArg(L, 1)
@@ -213,6 +213,17 @@ func (h *Host) riStack(L *lua.LState) int {
 		L.Push(lua.LString(err.Error()))
 		return 2
 	}
+	return 1
+}
+
+// riOutermost gives the functions at the outer end of a stack that is too deep for riStack.
+func (h *Host) riOutermost(L *lua.LState) int {
+	g := h.goroutineArg(L, 1)
+	most := L.OptInt(2, 16)
+	if most < 1 || most > 256 {
+		L.ArgError(2, "from 1 to 256 frames")
+	}
+	L.Push(h.framesTable(g.g.Outermost(most)))
 	return 1
 }
 

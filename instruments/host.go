@@ -49,6 +49,7 @@ type TargetInfo struct {
 	PID      int
 	Kind     string // as Program.Kind: process, core, dying
 	Describe string
+	Ends     string // how a dying process ends: "exit status 2"
 	View     attach.ViewKind
 }
 

@@ -43,7 +43,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 					Sink:        sink,
 					Folders:     p.Recipe.folders(p.catalogue),
 					Limits:      p.Limits,
-					Target:      TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), View: p.View},
+					Target:      TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.ends, View: p.View},
 					Again:       look.again,
 					Profile:     len(out.profiles) > 0,
 					Bulk:        look.wantBulk,

@@ -120,6 +120,7 @@ type Session struct {
 	Info   Program
 	Bias   uint64 // run-time address less the link-time address
 
+	ends   string        // how the process ends, if it is dying
 	kept   *memory       // what a console's lines share; nil: each run begins with its own
 	lender *symbols.File // whose names a stripped program is read by, or nil
 }
@@ -163,8 +164,11 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	if c.Core != "" {
 		s.Info.Kind = "core"
 	}
-	if d, ok := t.(interface{ Dying() bool }); ok && d.Dying() {
-		s.Info.Kind = "dying"
+	if d, ok := t.(interface {
+		Dying() bool
+		Ends() string
+	}); ok && d.Dying() {
+		s.Info.Kind, s.ends = "dying", d.Ends()
 	}
 	return s, nil
 }

@@ -144,8 +144,14 @@ func (s *Session) quietThread(ctx context.Context) (int, error) {
 		return 0, Refused(fmt.Errorf("%s: %w", s.Target.Describe(), err))
 	}
 	begin += s.Bias
-	for range 5 { // it is begun a moment after the program
+	for try := range 10 { // it is begun a moment after the program
 		view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Snapshot})
+		if errors.Is(err, attach.ErrDeadline) && try < 9 { // its threads wait for the CPU longer than they may be stopped
+			if err := nap(ctx); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if err != nil {
 			return 0, viewError(err)
 		}
@@ -164,13 +170,20 @@ func (s *Session) quietThread(ctx context.Context) (int, error) {
 			}
 		}
 		view.Close()
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		if err := nap(ctx); err != nil {
+			return 0, err
 		}
 	}
 	return 0, Refused(fmt.Errorf("%s: none of its threads runs runtime.sysmon, by which ri watches: %w", s.Target.Describe(), attach.ErrNotSupported))
+}
+
+func nap(ctx context.Context) error {
+	select {
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func littleEndian(b []byte) uint64 {

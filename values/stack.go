@@ -47,10 +47,9 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 			if g.s.threads == nil {
 				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
 			}
-			// Of a process that is dying the threads are gone. What systemstack saved is good until it returns, which clears it
-			// (runtime/asm_amd64.s, systemstack): so is the stack of who called for the end in the runtime, a panic for one.
-			if g.sp > g.stackLo && g.sp <= g.stackHi {
-				return g.pc, g.sp, nil, nil
+			// Of a process that is dying the threads are gone: see lastPlace.
+			if pc, sp, regs, ok := g.lastPlace(); ok {
+				return pc, sp, regs, nil
 			}
 			return 0, 0, nil, fmt.Errorf("goroutine %d was running on thread %d, whose registers are not known: %w", g.ID, g.ThreadID, ErrNoStack)
 		}
@@ -91,6 +90,33 @@ func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Regi
 func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 	all, err := g.unwind(limit)
 	return withoutWrappers(all), err
+}
+
+// Outermost gives at most limit functions from the outer end of a stack that is too deep to be unwound as a whole, the last of them the first that the
+// goroutine called; none where they aren't found. What is on the stack up there is looked for: a word that is a return address, from which
+// the way leads to the goroutine's start.
+func (g *Goroutine) Outermost(limit int) []Frame {
+	for room := uint64(1 << 12); room <= 1<<17; room *= 2 {
+		lo := max(g.stackLo, g.stackHi-min(g.stackHi, room))
+		for at := lo &^ 7; at+8 <= g.stackHi; at += 8 {
+			pc, err := g.s.Uint64(at)
+			if err != nil {
+				break
+			}
+			if info, ok := g.s.PC(pc); !ok || pc == info.Entry || !g.s.called(pc, at+8, g.stackHi) {
+				continue
+			}
+			frames, err := g.unwindFrom(pc, at+8, nil, limit+2)
+			if err != nil || len(frames) < 4 {
+				continue
+			}
+			if len(frames) >= limit || room == 1<<17 || lo == g.stackLo {
+				return withoutWrappers(frames[2:]) // what was found first may have been a word that was left behind
+			}
+			break
+		}
+	}
+	return nil
 }
 
 // withoutWrappers leaves out what Go's own stack traces leave out. It changes the slice.
@@ -143,6 +169,10 @@ func (g *Goroutine) unwind(limit int) ([]Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	return g.unwindFrom(pc, sp, regs, limit)
+}
+
+func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int) ([]Frame, error) {
 	var frames []Frame
 	exact := regs != nil // the PC is that of the next instruction, not a return address
 	for n := 0; ; n++ {

@@ -110,7 +110,8 @@ func (s *Space) osThread(l *goroutineLayout, addr uint64) (*OSThread, error) {
 	t.g0, t.gsignal, t.curg = t.word(addr, m.g0), t.word(addr, m.gsignal), t.word(addr, m.curg)
 	t.Dying = int(int32(t.word(addr, m.dying)))
 	t.Throwing = uint32(t.word(addr, m.throwing)) != 0
-	if t.curg != 0 {
+	// A thread that C began borrows an m, whose goroutine lives only during a call of Go.
+	if status := uint32(t.word(t.curg, l.status)) &^ statusScan; t.curg != 0 && statusNames[status] != "dead" {
 		t.Goroutine = int64(t.word(t.curg, l.id))
 	}
 	return t, nil
@@ -137,10 +138,19 @@ func (t *OSThread) on(g, sp uint64) bool {
 // Stack gives what the thread does on its stacks, the innermost part first. The error says where and why it broke off; the parts before it are
 // good. Without registers (a live view) it is ErrNoStack.
 func (t *OSThread) Stack() ([]StackPart, error) {
+	w, ok := t.lastPlace()
+	if ok {
+		return w.stack()
+	}
 	if t.regs == nil {
 		return nil, fmt.Errorf("thread %d was not stopped, so its registers are not known: %w", t.ID, ErrNoStack)
 	}
-	w := &threadWalk{t: t, pc: t.regs.PC(), sp: t.regs.SP(), regs: t.regs}
+	w = &threadWalk{t: t, pc: t.regs.PC(), sp: t.regs.SP(), regs: t.regs}
+	return w.stack()
+}
+
+// stack gives all parts from a place on.
+func (w *threadWalk) stack() ([]StackPart, error) {
 	var parts []StackPart
 	for range maxThreadParts {
 		part, more, err := w.part()
@@ -151,7 +161,7 @@ func (t *OSThread) Stack() ([]StackPart, error) {
 			return parts, err
 		}
 	}
-	return parts, fmt.Errorf("thread %d: more than %d stacks: %w", t.ID, maxThreadParts, ErrCorrupt)
+	return parts, fmt.Errorf("thread %d: more than %d stacks: %w", w.t.ID, maxThreadParts, ErrCorrupt)
 }
 
 // threadWalk is a way down a thread's stacks. regs are known where a stack was left by a signal, or is that of the stopped thread.
@@ -242,7 +252,10 @@ func (w *threadWalk) interrupted(ucontext uint64) error {
 		return fmt.Errorf("thread %d: registers that the kernel saved for a signal handler: %w", w.t.ID, err)
 	}
 	word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[ucontextRegs+8*i:]) }
-	regs := &attach.Registers{FSBase: w.t.regs.FSBase}
+	regs := &attach.Registers{}
+	if w.t.regs != nil {
+		regs.FSBase = w.t.regs.FSBase
+	}
 	for i, at := range []int{13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16} { // by DWARF number
 		regs.DWARF[i] = word(at)
 	}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -78,6 +80,34 @@ func deep(n int) int {
 	return deep(n+1) + room[(n+1)%64]
 }
 
+//go:noinline
+func repanic(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			panic(r)
+		}
+	}()
+	f()
+}
+
+var target = uintptr(0x1234000)
+
+//go:noinline
+func call(f func()) { f(); sink = f }
+
+//go:noinline
+func even(n int) int { return odd(n+1) + 1 }
+
+//go:noinline
+func begin() { fmt.Println(even(1)) }
+
+//go:noinline
+func odd(n int) int {
+	var room [64]int
+	room[n%64] = n
+	return even(n+1) + room[(n+1)%64]
+}
+
 var sink any
 
 var ways = map[string]func(){
@@ -112,6 +142,13 @@ var ways = map[string]func(){
 	"unlock":     func() { var mu sync.Mutex; mu.Unlock() },
 	"closed":     func() { c := make(chan int); close(c); close(c) },
 	"value":      func() { panic(42) },
+	"repanic":    func() { repanic(func() { lookup("again") }) },
+	"renil":      func() { repanic(func() { fmt.Println((*node)(nil).valueOf()) }) },
+	"jump":       func() { at := &target; call(*(*func())(unsafe.Pointer(&at))) },
+	"mutual":     func() { debug.SetMaxStack(1 << 20); fmt.Println(even(1)) },
+	"endless":    func() { debug.SetMaxStack(1 << 26); begin() },
+	"long":       func() { panic(strings.Repeat("long ", 1000)) },
+	"abort":      func() { syscall.Kill(os.Getpid(), syscall.SIGABRT); time.Sleep(time.Hour) },
 	"error":      func() { panic(errors.New("plain error")) },
 	"fault":      func() { fmt.Println(*(*int)(unsafe.Pointer(bad))) },
 	"threads":    threads,

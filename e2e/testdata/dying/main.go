@@ -19,6 +19,13 @@ var (
 	got     int
 )
 
+//go:noinline
+func endless(n int) int {
+	var room [1 << 10]int
+	room[n%len(room)] = n
+	return endless(n+1) + room[(n+1)%len(room)]
+}
+
 func main() {
 	c := make(chan os.Signal, 64)
 	signal.Notify(c, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -50,6 +57,10 @@ func main() {
 					}
 				}()
 			}
+		case "overflow":
+			endless(1)
+		case "memory":
+			got = len(make([]byte, got+1<<46))
 		case "exec":
 			syscall.Exec("/proc/self/exe", append(os.Args[:1], os.Args[2:]...), os.Environ())
 		}

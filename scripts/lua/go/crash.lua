@@ -8,7 +8,10 @@ local function place(f)
   return f.file:match("[^/]*$") .. ":" .. f.line
 end
 
-local function runtimes(f) return f.func:find("^runtime%.") ~= nil or f.func:find("^internal/runtime/") ~= nil end
+-- What the runtime lends to other packages under their names.
+local lent = { ["sync.fatal"] = true, ["sync.throw"] = true, ["internal/sync.fatal"] = true, ["internal/sync.throw"] = true, ["syscall.Exit"] = true }
+
+local function runtimes(f) return f.func:find("^runtime%.") ~= nil or f.func:find("^internal/runtime/") ~= nil or lent[f.func] end
 
 -- dying finds the thread that ends the program: the runtime marks it, or it got the signal.
 local function dying(threads)
@@ -20,28 +23,39 @@ local function dying(threads)
   return marked or by_signal
 end
 
+-- ours tells the signal by which the runtime ends the program, which it sends to itself, from one that hit what is in frames.
+local function ours(signal, frames)
+  if signal.name ~= "SIGABRT" or signal.sender ~= ri.target().pid then return false end
+  for i = 1, math.min(#frames, 4) do
+    if frames[i].func == "runtime.raise" or frames[i].func == "runtime.dieFromSignal" then return true end
+  end
+  return false
+end
+
 -- cause gathers what the thread's stacks say: the signal from outside of the runtime's own end, the text of a fatal error.
 local function cause(thread)
   local c = {}
   for _, part in ipairs(thread.stacks) do
     c.fatal = c.fatal or part.fatal
     local s = part.signal
-    -- The runtime ends the program with SIGABRT, sent to itself.
-    if s and not (s.name == "SIGABRT" and s.sender == ri.target().pid) then c.signal, c.part = s, part end
+    if s and not ours(s, part.frames) then c.signal, c.part = s, part end
   end
   if not c.signal and thread.signal and thread.dying == 0 then c.signal, c.part = thread.signal, thread.stacks[1] end
   return c
 end
 
--- sigpanicked finds the fault that Go made a panic of: the frame below sigpanic, and what the signal said, which the g keeps.
+-- sigpanicked finds the fault that Go made a panic of: the frame below sigpanic, and what the signal said, which the g keeps of the last one.
 local function sigpanicked(g, frames)
   for i, f in ipairs(frames) do
-    if f.func == "runtime.sigpanic" and frames[i + 1] then
+    local at = frames[i + 1]
+    if f.func == "runtime.sigpanic" and at then
       local raw = ri.at(g.addr, "runtime.g")
+      -- A jump to no code has its PC there; what called it is below.
+      local jumped = ri.cmp(raw.sigpc, raw.sigcode1) == 0
+      if not jumped and ri.cmp(raw.sigpc, at.pc) ~= 0 then return nil end
       local names = { [4] = "SIGILL", [7] = "SIGBUS", [8] = "SIGFPE", [11] = "SIGSEGV" }
-      return i + 1, { name = names[raw.sig] or "signal " .. tostring(raw.sig), code = raw.sigcode0, address = raw.sigcode1 }
+      return i + 1, { name = names[raw.sig] or "signal " .. tostring(raw.sig), code = raw.sigcode0, address = raw.sigcode1, jumped = jumped }
     end
-    if f.func == "runtime.gopanic" and i > 1 and not runtimes(frames[i + 1] or f) then return nil end
   end
   return nil
 end
@@ -51,6 +65,10 @@ local function fault(signal, frame, g, i)
   local ok, code = pcall(ri.instruction, frame.pc)
   local access = ok and code.access ~= "" and code.access or nil
   local notes = {}
+  if signal.jumped then
+    ok, access = false, "jump to"
+    notes[#notes + 1] = "called in " .. frame.func
+  end
   if ok then notes[#notes + 1] = code.text end
   local small = ri.cmp(signal.address, 4096) < 0
   if signal.name == "SIGSEGV" and small then
@@ -61,7 +79,7 @@ local function fault(signal, frame, g, i)
   end
   local what = panics.fault(signal, access)
   if signal.name == "SIGSEGV" and small then
-    what = ("%s: %s of address %s: a nil pointer%s"):format(signal.name, access or "access", ri.hex(signal.address),
+    what = ("%s: %s address %s: a nil pointer%s"):format(signal.name, panics.access(access), ri.hex(signal.address),
       ri.cmp(signal.address, 0) ~= 0 and (", or a field %s bytes into what it should point to"):format(tostring(signal.address)) or "")
   end
   ri.emit { part = "fault", what = what, where = place(frame), details = notes }
@@ -83,29 +101,70 @@ local function variables(g, i)
   return lines
 end
 
+-- same tells whether two frames are calls of the same place.
+local function same(a, b) return a ~= nil and b ~= nil and a.func == b.func and a.line == b.line and a.file == b.file end
+
+-- rounds finds a recursion at frames[i]: how many calls make a round, and how often that is repeated behind the first.
+local function rounds(frames, i)
+  for period = 1, 12 do
+    local j = i
+    while same(frames[j], frames[j + period]) do j = j + 1 end
+    local more = math.floor((j - i) / period)
+    if more >= 2 then return period, more end
+  end
+  return 1, 0
+end
+
 local function frame(what, where, details) ri.emit { part = "frame", what = what, where = where or "", details = details or {} } end
 
--- emitFrames shows the goroutine's frames. Those of the runtime that lead to its death only where asked for; of a long recursion the first two calls.
+-- deepest is how many frames of a stack are read: what a recursion without an end did at its beginning is at the other end.
+local deepest = 16384
+
+-- emitFrames shows the goroutine's frames. Those of the runtime that lead to its death only where asked for; of a long recursion the first two rounds.
 local function emitFrames(g, frames, p, broken)
-  local shown, started, same = 0, p.runtime, 0
-  for i, f in ipairs(frames) do
+  local shown, started, i = 0, p.runtime, 1
+  local cut, recursive = #frames >= deepest and not broken, {}
+  local skip, from = 0, 0 -- frames from there on that are left out as a recursion's
+  while i <= #frames do
+    local f = frames[i]
     started = started or not runtimes(f)
-    if started and (p.runtime or f.func ~= "runtime.main" and f.func ~= "runtime.goexit") then
-      local before, following = frames[i - 1], frames[i + 1]
-      same = before and before.func == f.func and before.line == f.line and same + 1 or 0
-      if same > 1 then
-        if not following or following.func ~= f.func or following.line ~= f.line then frame(("... %d more calls of the same"):format(same - 1)) end
-      else
+    if started and skip == 0 then
+      local period, more = rounds(frames, i)
+      if more > 1 then
+        skip, from = (more - 1) * period, i + 2 * period
+        for n = i, i + period - 1 do recursive[frames[n].func] = true end
+      end
+    end
+    if skip > 0 and i == from then
+      local period = rounds(frames, i - 1)
+      local least = cut and i + skip + period > #frames and "at least " or ""
+      frame(period == 1 and ("... %s%d more calls of the same"):format(least, skip)
+        or ("... %s%d more calls: the same %d again, %d times"):format(least, skip, period, skip / period))
+      i, skip = i + skip, 0
+      if least ~= "" then break end
+    else
+      if started and (p.runtime or f.func ~= "runtime.main" and f.func ~= "runtime.goexit") then
         shown = shown + 1
         if shown > p.depth then
-          frame(("... %d more (depth=)"):format(#frames - i + 1))
-          return
+          frame(("... %s%d more (depth=)"):format(cut and "at least " or "", #frames - i + 1))
+          if not cut then return end
+          break
         end
         frame(f.func, place(f), (p.runtime or not runtimes(f)) and variables(g, i))
       end
+      i = i + 1
     end
   end
   if broken then frame("(" .. broken .. ")") end
+  if cut then
+    local outer, first = g:outermost(64), 1
+    for n, f in ipairs(outer) do
+      if recursive[f.func] then first = n end
+    end
+    for n = first, #outer do
+      if p.runtime or not runtimes(outer[n]) then frame(outer[n].func, place(outer[n])) end
+    end
+  end
 end
 
 -- emitParts shows what a thread did on its system stack: where it runs no goroutine, and where a signal hit it there.
@@ -143,6 +202,39 @@ local function others(but, p)
   return all
 end
 
+-- exited finds the goroutine that ended the program by os.Exit, or by its return from main.main.
+local function exited()
+  for g in ri.goroutines() do
+    if g.status == "running" then
+      local frames, broken = g:stack(256)
+      local top = frames and frames[1] and frames[1].func
+      if top == "syscall.Exit" or top == "runtime.main" then return g, frames, broken, top == "runtime.main" end
+    end
+  end
+  return nil
+end
+
+-- ended says what can be said where no thread is in a panic, fatal error or signal.
+local function ended(p)
+  local target = ri.target()
+  local g, frames, broken, returned = exited()
+  if not g and target.kind ~= "dying" then
+    print(target.kind == "process" and "it is not dying: no thread is in a panic, fatal error or signal"
+      or "no thread of this core is in a panic, fatal error or signal: it was written of a program that ran (gcore, ri core), or one that was killed from outside")
+    return
+  end
+  local how = target.ends and " (" .. target.ends .. ")" or ""
+  if not g then
+    local outside = target.ends and target.ends:find("^killed") and target.ends or "it exits" .. how .. "; which goroutine called for it isn't known"
+    ri.emit { part = "died", what = outside, where = "", details = { "no panic, fatal error or fault" } }
+  else
+    ri.emit { part = "died", what = (returned and "main.main returned" or "os.Exit") .. how .. " in goroutine " .. tostring(g.id), where = "", details = {} }
+    if not returned then emitFrames(g, frames, p, broken) end
+  end
+  local rest = p.others > 0 and others(g and g.id, p) or 0
+  if rest > 0 then print(words.count(rest, g and "other goroutine" or "goroutine")) end
+end
+
 return {
   title = "what died and why: panic, fatal error, signal; variables",
   category = "go",
@@ -172,13 +264,15 @@ frame  main.(*node).valueOf                                        main.go:27  n
     local threads = ri.threads()
     local thread = dying(threads)
     if not thread then
-      print("it is not dying: no thread is in a panic, fatal error or signal" .. (#threads == 0 and " (no threads are known)" or ""))
-      return
+      return ended(p)
     end
     local c = cause(thread)
     local g = thread.goroutine and ri.goroutine(thread.goroutine) or nil
     local frames, broken = {}, nil
-    if g then frames, broken = g:stack(65536) end
+    if g then frames, broken = g:stack(deepest) end
+    if g and not broken and #frames <= 1 and (#frames == 0 or frames[1].func == "runtime.goexit") then
+      g, frames = nil, {} -- a thread that C began has an m of the runtime's only while its signal is handled
+    end
     local chain = g and panics.chain(g, frames) or {}
     local at, signal = nil, nil
     if g then at, signal = sigpanicked(g, frames) end
@@ -188,10 +282,11 @@ frame  main.(*node).valueOf                                        main.go:27  n
     ri.emit { part = "died", what = what .. " " .. who, where = "", details = {} }
     for i = #chain, 1, -1 do
       local one = chain[i]
-      ri.emit {
-        part = "panic", what = (one.text or one.value) .. (one.recovered and " [recovered]" or ""), where = "",
-        details = { one.type .. (one.text ~= one.value and one.value ~= nil and ": " .. one.value or "") },
-      }
+      local text, whole = panics.cut(one.text or one.value)
+      local marks = one.repanicked and " [recovered, repanicked]" or one.recovered and " [recovered]" or ""
+      local details = { one.type .. (one.text ~= one.value and one.value ~= nil and ": " .. one.value or "") }
+      if whole then details[2] = "text: " .. whole end
+      ri.emit { part = "panic", what = text .. marks, where = "", details = details }
     end
     if at then
       fault(signal, frames[at], g, at)

@@ -17,6 +17,17 @@ function panics.short(v)
   return ri.dump(v, { oneline = true, depth = 2, bytes = 120, elems = 6 })
 end
 
+-- longest is how much of a text is shown where it would push all else aside, in bytes.
+local longest = 300
+
+-- cut gives the beginning of a long text, and the whole, if that had to be cut.
+function panics.cut(text)
+  if #text <= longest then return text, nil end
+  local at = longest
+  while at > 1 and text:byte(at + 1) >= 0x80 and text:byte(at + 1) < 0xc0 do at = at - 1 end
+  return ("%s... (%d bytes)"):format(text:sub(1, at), #text), text
+end
+
 -- message is what Go would print of a panic's value whose methods can't be called here; nil where only they know.
 local function message(v, type)
   if _G.type(v) == "string" then
@@ -32,7 +43,7 @@ local function message(v, type)
   return nil
 end
 
--- chain lists a goroutine's panics, the latest first: {text, value, type, recovered}. values are what gopanic's frames were called with, since
+-- chain lists a goroutine's panics, the latest first: {text, value, type, recovered, repanicked}. values are what gopanic's frames were called with, since
 -- the runtime replaces an error by its text before it prints it.
 function panics.chain(g, frames)
   local given = {}
@@ -44,19 +55,28 @@ function panics.chain(g, frames)
   end
   local list, n = {}, 0
   local ok, p = pcall(function() return ri.at(g.addr, "runtime.g")._panic end)
+  local calls = 0
   while ok and p and n < 100 do
     n = n + 1
-    if not p.goexit then
-      local one = { recovered = p.recovered }
+    local is = function(name)
+      local has, v = pcall(function() return p[name] end)
+      return has and v == true
+    end
+    if not p.goexit then calls = calls + 1 end
+    local link = p.link
+    local again, same = pcall(function() return link ~= nil and link.repanicked end)
+    -- Go 1.25 and later print a value once that was recovered and given to panic again.
+    if not p.goexit and not (again and same) then
+      local one = { recovered = p.recovered, repanicked = is("repanicked") }
       local arg = p.arg
-      one.type = arg ~= nil and ri.typeof(ri.ref(p, "arg")) or "nil"
-      local was = given[#list + 1]
+      one.type = arg == nil and "nil" or type(arg) == "userdata" and ri.typeof(arg) or type(arg)
+      local was = given[calls]
       if was and was.value ~= nil then
         one.type = "nil"
         for _, v in ipairs(was.list) do
           if v.name == "e" then one.type = v.dynamic or one.type end
         end
-        if type(arg) == "string" then one.text = message(arg, one.type == "runtime.errorString" and "string" or one.type) end
+        if type(arg) == "string" then one.text = message(arg, arg:find("^runtime error: ") and "string" or one.type) end
         arg = was.value
       elseif type(arg) == "string" then
         one.type = "as the runtime printed it"
@@ -65,7 +85,7 @@ function panics.chain(g, frames)
       one.value = panics.short(arg)
       list[#list + 1] = one
     end
-    p = p.link
+    p = link
   end
   return list
 end
@@ -79,14 +99,21 @@ local codes = {
 
 local hex = ri.hex
 
+-- access is the beginning of "read of address 0x10".
+function panics.access(access)
+  if not access then return "access to" end
+  return access == "jump to" and access or access .. " of"
+end
+
 -- fault says what a signal means: signal is a table as of ri.threads.
 function panics.fault(signal, access)
   local text = signal.name
   if signal.code <= 0 then
-    return text .. (signal.sender and (" sent by process %d"):format(signal.sender) or " sent by a process")
+    if signal.sender and signal.sender == ri.target().pid then return text .. " sent by the program itself" end
+    return text .. (signal.sender and (" sent by process %s"):format(tostring(signal.sender)) or " sent by a process")
   end
   if signal.name == "SIGSEGV" or signal.name == "SIGBUS" then
-    text = text .. ": " .. (access or "access") .. (access and " of" or " to") .. " address " .. hex(signal.address)
+    text = text .. ": " .. panics.access(access) .. " address " .. hex(signal.address)
   end
   local why = codes[signal.name] and codes[signal.name][signal.code]
   return why and text .. ", " .. why or text

@@ -1,0 +1,184 @@
+package values
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"ri/attach"
+)
+
+// A process that is held in its last moment (attach.Process.Dying), or a core written of it, has no threads any more, so no registers.
+// What its end was is still in memory:
+//
+//   - who called for it on its own stack, a panic or runtime.throw, went on to the system stack by systemstack, which saves PC and SP in g.sched and
+//     clears them when it returns (runtime/asm_amd64.s);
+//   - runtime.throw on a system stack, and exit on a goroutine's, are functions that don't return: a word that is a return address into one of them
+//     was put there by the call that goes on to this moment;
+//   - for a signal's handler the kernel saved the registers on m.gsignal's stack, with that stack's bounds beside them (uc_stack, by which it is
+//     found). Handlers of earlier signals left the same there, so it is asked last, and signals that don't end a program don't count.
+//
+// lastPlace finds one of them. All are the same in Go 1.20 to 1.26.
+
+// maxScan bounds how much of a stack is searched, in bytes.
+const maxScan = 1 << 20
+
+// endsHere names functions on whose behalf the runtime ends the program.
+var endsHere = []string{"runtime.throw", "runtime.fatal", "runtime.gopanic", "runtime.fatalpanic", "runtime.fatalthrow"}
+
+// threadless tells whether the space is of a process none of whose threads is left.
+func (s *Space) threadless() bool { return s.threads != nil && len(s.threads) == 0 }
+
+// lastPlace says where the thread of a process without threads was when it ended the program; ok is false for a thread that didn't.
+func (t *OSThread) lastPlace() (w *threadWalk, ok bool) {
+	if !t.s.threadless() || t.Dying == 0 {
+		return nil, false
+	}
+	l := t.s.gs
+	saved := &threadWalk{t: t, pc: t.word(t.curg, l.pc), sp: t.word(t.curg, l.sp)}
+	onStack := t.on(t.curg, saved.sp)
+	if onStack {
+		from := *saved
+		part, _, _ := from.part()
+		for _, f := range part.Frames[:min(len(part.Frames), 16)] {
+			if slices.Contains(endsHere, f.Func) {
+				return saved, true
+			}
+		}
+	}
+	for _, g := range []uint64{t.g0, t.gsignal} {
+		if pc, sp, ok := t.s.returnInto(t.word(g, l.lo), t.word(g, l.hi), "", "runtime.throw", "runtime.fatal"); ok {
+			return &threadWalk{t: t, pc: pc, sp: sp}, true
+		}
+	}
+	if regs, signal, ok := t.handled(); ok {
+		return &threadWalk{t: t, pc: regs.PC(), sp: regs.SP(), regs: regs, signal: signal}, true
+	}
+	return saved, onStack
+}
+
+// returnInto finds the innermost return address into one of some functions on a stack, and gives it with the SP that it returns to. called is what
+// the function must have called, "" for anything.
+func (s *Space) returnInto(lo, hi uint64, called string, functions ...string) (pc, sp uint64, ok bool) {
+	if hi <= lo || lo == 0 {
+		return 0, 0, false
+	}
+	type span struct{ begin, size uint64 }
+	var spans []span
+	for _, name := range functions {
+		if begin, size, err := s.file.FuncRange(name); err == nil {
+			spans = append(spans, span{begin + s.bias, size})
+		}
+	}
+	const chunk = 4096
+	for at := max(lo, hi-min(hi, maxScan)); at < hi && len(spans) > 0; at += chunk - at%chunk {
+		b, err := s.Slice(at, int(min(chunk-at%chunk, hi-at)))
+		if err != nil {
+			continue // never touched
+		}
+		for i := 0; i+8 <= len(b); i += 8 {
+			word := binary.LittleEndian.Uint64(b[i:])
+			for _, f := range spans {
+				if word-f.begin-5 < f.size && s.afterCall(word, called) && s.called(word, at+uint64(i)+8, hi) {
+					return word, at + uint64(i) + 8, true
+				}
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+// called tells whether a PC and SP begin a way up a stack that ends at hi. A traceback that the runtime printed leaves PCs on the stack that are
+// no return addresses.
+func (s *Space) called(pc, sp, hi uint64) bool {
+	for range 3 {
+		info, ok := s.PC(pc - 1)
+		if !ok || info.FrameSize < 0 {
+			return false
+		}
+		if info.TopFrame || info.Func == "runtime.goexit" || info.Func == "runtime.systemstack" || info.Func == "runtime.morestack" || info.Func == "runtime.mcall" {
+			return true
+		}
+		sp += uint64(info.FrameSize) + 8
+		if sp > hi {
+			return false
+		}
+		ret, err := s.Uint64(sp - 8)
+		if err != nil {
+			return false
+		}
+		pc = ret
+	}
+	return true
+}
+
+// afterCall tells whether the instruction in front of a PC is a direct call: CALL rel32, as compilers make of those to known functions.
+func (s *Space) afterCall(pc uint64, called string) bool {
+	b, err := s.Slice(pc-5, 5)
+	if err != nil || b[0] != 0xe8 {
+		return false
+	}
+	info, ok := s.PC(pc + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:])))))
+	return called == "" || ok && info.Func == called
+}
+
+// Offset of uc_stack in struct ucontext: flags and link come before it (uapi/asm-generic/ucontext.h).
+const ucontextStack = 16
+
+// handled gives what the kernel saved of the thread for the handler of its last signal, if that is one by which a Go program ends.
+func (t *OSThread) handled() (*attach.Registers, *attach.Signal, bool) {
+	lo, hi := t.word(t.gsignal, t.s.gs.lo), t.word(t.gsignal, t.s.gs.hi)
+	if lo == 0 || hi <= lo || hi-lo > maxScan {
+		return nil, nil, false
+	}
+	b, err := t.s.Slice(lo, int(hi-lo))
+	if err != nil {
+		return nil, nil, false
+	}
+	for at := len(b)&^7 - ucontextSize - 24; at >= 0; at -= 8 {
+		word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[at+i:]) }
+		if word(ucontextStack) != lo || word(ucontextStack+16) != hi-lo || uint32(word(ucontextStack+8))&^1 != 0 {
+			continue // not ss_sp, ss_size, or ss_flags
+		}
+		w := &threadWalk{t: t}
+		if w.interrupted(lo+uint64(at)) != nil || w.signal == nil || !ends(w.signal) {
+			return nil, nil, false
+		}
+		return w.regs, w.signal, true
+	}
+	return nil, nil, false
+}
+
+// ends tells whether a signal ends a Go program that doesn't ask for it (runtime/sigtab_linux_generic.go, _SigThrow and _SigPanic; the
+// others that end one are left to the kernel, and have no handler).
+func ends(s *attach.Signal) bool {
+	switch s.Number {
+	case 3, 4, 5, 6, 7, 8, 11, 16, 31: // SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSTKFLT, SIGSYS
+		return true
+	}
+	return false
+}
+
+// exiting gives where a goroutine that ended the program by os.Exit, or by its return from main.main, went into the runtime.
+func (g *Goroutine) exiting() (pc, sp uint64, ok bool) {
+	if !g.s.threadless() || g.status != statusRunning {
+		return 0, 0, false
+	}
+	return g.s.returnInto(g.stackLo, g.stackHi, "runtime.exit", "syscall.Exit", "runtime.main")
+}
+
+// lastPlace says where a goroutine that ran was left when its process ended.
+func (g *Goroutine) lastPlace() (pc, sp uint64, regs *attach.Registers, ok bool) {
+	if pc, sp, ok := g.exiting(); ok {
+		return pc, sp, nil, true
+	}
+	if m, err := g.s.osThread(g.s.gs, g.m); err == nil && m.curg == g.Addr {
+		if w, ok := m.lastPlace(); ok && w.goroutineStart() == nil {
+			return w.pc, w.sp, w.regs, true
+		}
+	}
+	// What systemstack saved, of one that didn't end the program.
+	if g.sp > g.stackLo && g.sp <= g.stackHi {
+		return g.pc, g.sp, nil, true
+	}
+	return 0, 0, nil, false
+}
