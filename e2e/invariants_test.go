@@ -227,6 +227,23 @@ func TestLocks(t *testing.T) {
 		}
 	}
 
+	// A script that is typed has its locks from the command line.
+	for _, test := range []struct {
+		flags  []string
+		code   int
+		stderr string
+	}{
+		{[]string{"--lock", "main.account.mu"}, 0, ""},
+		{[]string{"--lock", "main.account.mu", "--lock", "main.stuck"}, 4, "the lock main.stuck did not become free"},
+		{[]string{"--lock", "main.stuck", "--ignore-lock"}, 0, "the lock main.stuck was held"},
+		{[]string{"--lock", "main.account.mutex"}, 4, "--lock main.account.mutex: "},
+	} {
+		_, stderr, code := askRi(t, append([]string{"exec", "-e", "return main.account", "-p", pid, "--max-time", "2m"}, test.flags...)...)
+		if code != test.code || !strings.Contains(stderr, test.stderr) {
+			t.Errorf("ri exec %v exits %d, want %d and %q: %s", test.flags, code, test.code, test.stderr, stderr)
+		}
+	}
+
 	// What a machine reads.
 	stdout, stderr, _ := askRi(t, run("account", "--json")...)
 	var doc struct {

@@ -343,7 +343,7 @@ func (c *Console) reply(res *Result, err error, style TableStyle) Reply {
 		r.Remarks = append(r.Remarks, "warning: "+line)
 	}
 	if cut {
-		r.Remarks = append(r.Remarks, "cells that end in … are cut to the terminal's width")
+		r.Remarks = append(r.Remarks, "cut to the terminal's width (…, or packages without their paths)")
 	}
 	if c.held.Load() == nil && res.Stats.Stops > 0 {
 		r.Remarks = append(r.Remarks, res.Cost())

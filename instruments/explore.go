@@ -52,7 +52,7 @@ func ListNames(out *Output, kind NameKind, pattern string, every bool, choice Ta
 	unnamed := 0
 	switch kind {
 	case TypeNames:
-		columns = []Column{{Name: "name"}, {Name: "kind"}, {Name: "size", Type: ColumnInt}}
+		columns = []Column{{Name: "name", Cut: cutPaths}, {Name: "kind"}, {Name: "size", Type: ColumnInt}}
 		all = f.TypeNames()
 		for _, name := range all {
 			if !matches(name) {
@@ -67,7 +67,7 @@ func ListNames(out *Output, kind NameKind, pattern string, every bool, choice Ta
 			}
 		}
 	case VariableNames:
-		columns = []Column{{Name: "name"}, {Name: "type"}, {Name: "size", Type: ColumnInt}, {Name: "addr"}}
+		columns = []Column{{Name: "name", Cut: cutPaths}, {Name: "type", Cut: cutPaths}, {Name: "size", Type: ColumnInt}, {Name: "addr", Whole: true}}
 		all = f.Vars()
 		for _, v := range f.AllVars() {
 			if matches(v.Name) {
@@ -76,7 +76,7 @@ func ListNames(out *Output, kind NameKind, pattern string, every bool, choice Ta
 		}
 		slices.SortFunc(rows, byName)
 	case FunctionNames:
-		columns = []Column{{Name: "name"}, {Name: "source"}, {Name: "addr"}}
+		columns = []Column{{Name: "name", Cut: cutPaths}, {Name: "source", Cut: "left"}, {Name: "addr", Whole: true}}
 		all = f.Funcs()
 		for _, name := range all {
 			if !matches(name) {
@@ -155,7 +155,7 @@ func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptio
 	if err != nil {
 		return Refused(err)
 	}
-	columns := []Column{{Name: "expr"}, {Name: "where"}, {Name: "goroutine", Type: ColumnInt}, {Name: "value"}}
+	columns := []Column{{Name: "expr", Whole: true}, {Name: "where", Cut: cutPaths}, {Name: "goroutine", Type: ColumnInt}, {Name: "value"}}
 	res, err := s.run(ctx, plan, out, func(ctx context.Context, look *look, sink Sink) error {
 		defer countValues(look)()
 		if opt.Heap {

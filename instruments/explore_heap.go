@@ -111,6 +111,6 @@ func HeapPath(ctx context.Context, out *Output, what string, how Look, choice Ta
 	if err != nil {
 		return err
 	}
-	res.Columns = []Column{{Name: "step"}, {Name: "type"}, {Name: "size", Type: ColumnBytes}, {Name: "addr"}}
+	res.Columns = []Column{{Name: "step"}, {Name: "type", Cut: cutPaths}, {Name: "size", Type: ColumnBytes}, {Name: "addr", Whole: true}}
 	return out.Conclude(res)
 }

@@ -125,7 +125,7 @@ func writeLayout(out *Output, t *symbols.Type, where map[string]any, note string
 				}
 				table = append(table, Row{{"offset", r.offset}, {"size", r.size}, {"field", name}, {"type", orNil(typ)}})
 			}
-			if err := out.WriteRows([]Column{{Name: "offset", Type: ColumnInt}, {Name: "size", Type: ColumnInt}, {Name: "field"}, {Name: "type"}}, table); err != nil {
+			if err := out.WriteRows([]Column{{Name: "offset", Type: ColumnInt}, {Name: "size", Type: ColumnInt}, {Name: "field", Whole: true}, {Name: "type", Cut: cutPaths}}, table); err != nil {
 				return err
 			}
 		}

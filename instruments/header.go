@@ -87,10 +87,14 @@ type Column struct {
 	Width int    // at most; 0: no limit
 	// Cut is "left" for names of functions and files, whose ends tell more: where there is no room, the paths of packages go first.
 	Cut      string
+	Whole    bool // never cut: it is there to be typed
 	Optional bool // not in tables in which no row has it
 	Hidden   bool // in JSON only
 	Line     int
 }
+
+// cutPaths, in Column.Cut, is for types and variables: all lose the paths of their packages if the table doesn't fit, then their beginnings.
+const cutPaths = "paths"
 
 // headerKeys are the keys of the table that an instrument returns.
 var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "run"}

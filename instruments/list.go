@@ -14,7 +14,7 @@ func ListRecipes(out *Output, c *Catalogue, choice TargetChoice, verbose bool) e
 	}
 	columns := []Column{{Name: "name"}, {Name: "category"}, {Name: "title"}}
 	if session != nil {
-		columns = append(columns, Column{Name: "lacks"})
+		columns = append(columns, Column{Name: "lacks", Cut: cutPaths})
 	}
 	if verbose {
 		columns = append(columns, Column{Name: "from"}, Column{Name: "overrides"})

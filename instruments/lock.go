@@ -188,6 +188,9 @@ func (s *Session) checkLocks(ctx context.Context, p *Plan) error {
 	}
 	for _, expr := range p.Recipe.Locks {
 		if err := s.checkLock(ctx, expr); err != nil {
+			if p.Recipe.Name == execName {
+				return Refused(fmt.Errorf("--lock %s: %w; to read without it, leave it out", expr, err))
+			}
 			return Refused(fmt.Errorf("recipe %s: lock %s: %w; to read without it: --ignore-lock", p.Recipe.Name, expr, err))
 		}
 	}

@@ -110,7 +110,7 @@ func (o *Output) writeTable(render func(io.Writer, TableStyle) (bool, error)) er
 		return err
 	})
 	if cut && err == nil && !o.Quiet {
-		fmt.Fprintln(o.Stderr, "cells that end in … are cut to the terminal's width: | cat or --json shows all")
+		fmt.Fprintln(o.Stderr, "cut to the terminal's width (…, or packages without their paths): | cat or --json shows all")
 	}
 	return err
 }

@@ -14,7 +14,7 @@ func ListProcesses(out *Output) error {
 		return err
 	}
 	columns := []Column{
-		{Name: "pid", Type: ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"}, {Name: "module"}, {Name: "version"},
+		{Name: "pid", Type: ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"}, {Name: "module", Cut: cutPaths}, {Name: "version"},
 		{Name: "uptime", Type: ColumnDuration}, {Name: "symbols"}, {Name: "traced_by"},
 	}
 	var rows []Row

@@ -64,6 +64,7 @@ func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableSty
 	if style.Wrap && style.Width > 0 {
 		widths[len(widths)-1] = wrapLast(cells, widths, style.Width)
 	}
+	cut = leaveOutPaths(columns, cells, widths, style.Width)
 	limits := fitWidths(widths, columns, rows, style.Width)
 
 	t := table.NewWriter()
@@ -84,7 +85,7 @@ func writeTable(b *strings.Builder, columns []Column, rows []Row, style TableSty
 	for _, line := range cells {
 		out := make(table.Row, len(line))
 		for i, cell := range line {
-			out[i] = snipLines(cell, limits[i], columns[i].Cut == "left")
+			out[i] = snipLines(cell, limits[i], columns[i].Cut == "left" || columns[i].Cut == cutPaths)
 		}
 		t.AppendRow(out)
 	}
@@ -206,6 +207,32 @@ func columnText(col Column, v any, last bool) string {
 	return strings.Join(lines, "\n")
 }
 
+// leaveOutPaths leaves out the paths of packages, in columns that are cut so, if the table doesn't fit with them.
+func leaveOutPaths(columns []Column, cells [][]string, widths []int, room int) (did bool) {
+	total := columnGap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	if room <= 0 || total <= room {
+		return false
+	}
+	for i, col := range columns {
+		if col.Cut != cutPaths {
+			continue
+		}
+		widths[i] = text.StringWidth(headerText(col))
+		for _, line := range cells {
+			short := packageNames(line[i])
+			did = did || short != line[i]
+			line[i] = short
+			for part := range strings.SplitSeq(short, "\n") {
+				widths[i] = max(widths[i], text.StringWidth(part))
+			}
+		}
+	}
+	return did
+}
+
 // fitWidths takes from the widest columns until the table fits; numbers are never cut.
 func fitWidths(widths []int, columns []Column, rows []Row, room int) []int {
 	limits := slices.Clone(widths)
@@ -221,7 +248,7 @@ func fitWidths(widths []int, columns []Column, rows []Row, room int) []int {
 	}
 	mayCut := make([]bool, len(columns))
 	for i, col := range columns {
-		mayCut[i] = columnAlign(col, rows) != text.AlignRight
+		mayCut[i] = columnAlign(col, rows) != text.AlignRight && !col.Whole
 	}
 	for ; over > 0; over-- {
 		widest := -1
@@ -270,6 +297,21 @@ func columnAlign(col Column, rows []Row) text.Align {
 
 func headerText(col Column) string {
 	return strings.ToUpper(Printable(strings.ReplaceAll(col.Name, "_", " ")))
+}
+
+var (
+	importFolders = regexp.MustCompile(`[^\s()\[\],*&{}/]*/`)
+	// majorVersion ends the path of a package, and is no part of its name: github.com/x/y/v2.T.
+	majorVersion = regexp.MustCompile(`([^\s()\[\],*&{}/]/)v[0-9]+([.\s]|$)`)
+)
+
+// packageNames writes the types and variables of a text with their packages' names, as far as those can be told from the paths.
+func packageNames(s string) string {
+	s = majorVersion.ReplaceAllStringFunc(s, func(m string) string {
+		parts := majorVersion.FindStringSubmatch(m)
+		return strings.TrimSuffix(parts[1], "/") + parts[2]
+	})
+	return importFolders.ReplaceAllString(s, "")
 }
 
 // packagePath is what of a function's name or a path says least.

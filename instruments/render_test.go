@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -233,5 +234,40 @@ func TestProfiles(t *testing.T) {
 	}
 	if len(p.Sample) != 2 || len(p.Location) != 3 || len(p.Function) != 2 || p.Sample[0].Label["job"][0] != "a" || p.SampleType[0].Type != "goroutine" {
 		t.Errorf("got %v", p)
+	}
+}
+
+// Names keep what tells them apart: where a table doesn't fit, the paths of packages go first, and what is to be typed stays whole.
+func TestTableWithoutPaths(t *testing.T) {
+	columns := []Column{{Name: "name", Cut: cutPaths}, {Name: "type", Cut: cutPaths}, {Name: "addr", Whole: true}}
+	rows := []Row{
+		{{"name", "github.com/x/y/v2.Registry"}, {"type", "map[string]*github.com/x/y/v2/modules.Module"}, {"addr", "0xc000112000"}},
+		{{"name", "main.store"}, {"type", "func(net/http.ResponseWriter, *net/http.Request)"}, {"addr", "0xc000112008"}},
+	}
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, "NAME                        TYPE                                              ADDR\n" +
+			"github.com/x/y/v2.Registry  map[string]*github.com/x/y/v2/modules.Module      0xc000112000\n" +
+			"main.store                  func(net/http.ResponseWriter, *net/http.Request)  0xc000112008\n"},
+		{80, "NAME        TYPE                                       ADDR\n" +
+			"y.Registry  map[string]*modules.Module                 0xc000112000\n" +
+			"main.store  func(http.ResponseWriter, *http.Request)  0xc000112008\n"},
+		{40, "NAME        TYPE            ADDR\n" +
+			"y.Registry  …odules.Module  0xc000112000\n" +
+			"main.store  …http.Request)  0xc000112008\n"},
+	} {
+		var b bytes.Buffer
+		cut, err := WriteRows(&b, columns, rows, TableStyle{Width: c.width})
+		squeezed := func(s string) string { return regexp.MustCompile(`  +`).ReplaceAllString(s, "  ") }
+		if err != nil || cut != (c.width > 0) || squeezed(b.String()) != squeezed(c.want) {
+			t.Errorf("%d columns, cut %v (%v):\n%s\nwant\n%s", c.width, cut, err, b.String(), c.want)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); c.width > 0 && n > c.width {
+				t.Errorf("%d columns: %q", n, line)
+			}
+		}
 	}
 }

@@ -46,9 +46,12 @@ func Prepare(c *Catalogue, name string, args []string, look Look) (*Plan, error)
 	return newPlan(c, recipe, script, params, look)
 }
 
-// PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "".
-func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
-	recipe := &Recipe{Name: "-e", Mode: Read, scripts: os.DirFS("."), Origin: Position{File: "-e"}}
+// execName is the recipe of a script that has no name.
+const execName = "-e"
+
+// PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "". locks are expressions of mutexes that must be free, as a recipe's.
+func PrepareLua(c *Catalogue, file, text string, locks []string, look Look) (*Plan, error) {
+	recipe := &Recipe{Name: execName, Mode: Read, scripts: os.DirFS("."), Origin: Position{File: "-e"}}
 	var script *Script
 	var err error
 	if file == "" {
@@ -67,6 +70,7 @@ func PrepareLua(c *Catalogue, file, text string, look Look) (*Plan, error) {
 			return nil, Usagef("%s %w: run it as an instrument: ri run %s NAME=VALUE", file, err, file)
 		}
 	}
+	recipe.Locks = append(recipe.Locks, locks...)
 	return newPlan(c, recipe, script, params, look)
 }
 

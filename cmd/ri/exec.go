@@ -8,6 +8,7 @@ import (
 
 func newExec(o *options) *cobra.Command {
 	source := ""
+	var locks []string
 	cmd := &cobra.Command{
 		Use:   "exec (FILE.lua | -e 'LUA') -p PID",
 		Short: "run plain Lua on a target",
@@ -15,6 +16,7 @@ func newExec(o *options) *cobra.Command {
 Lua globals, and what is returned is printed.`,
 		Example: `  ri exec -e 'return main.server.requests' -p 4711
   ri exec -e 'for k, v in ri.pairs(main.cache) do print(k, v.size) end' -p 4711
+  ri exec -e 'return #main.cache' --lock main.cacheMu -p 4711
   ri exec count.lua -p 4711`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("eval") {
@@ -31,7 +33,7 @@ Lua globals, and what is returned is printed.`,
 			if len(args) > 0 {
 				file = args[0]
 			}
-			plan, err := instruments.PrepareLua(c, file, source, o.look)
+			plan, err := instruments.PrepareLua(c, file, source, locks, o.look)
 			if err != nil {
 				return err
 			}
@@ -41,6 +43,7 @@ Lua globals, and what is returned is printed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&source, "eval", "e", "", "run `LUA`")
+	cmd.Flags().StringArrayVar(&locks, "lock", nil, "look when the mutex `EXPR` is free: ri waits for it while the process runs; may be given again")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())
