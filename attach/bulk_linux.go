@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -24,10 +25,11 @@ import (
 const (
 	populateBytes = 64 << 20 // of room made between two looks at the context
 	pieceBytes    = 1 << 20  // one range of a process_vm_readv: what is longer is divided
-	batchBytes    = 4 << 20  // that a copying thread takes at a time
+	batchBytes    = 4 << 20  // that a copying thread takes at a time, at most
+	batchLeast    = 128 << 10
 	wholeFile     = 64 << 20 // of a private mapping of a file all is copied, since what nobody wrote to is the file's; a larger one isn't copied
 	bulkWorkers   = 8
-	fewPieces     = 64 // one thread copies these
+	fewBytes      = 1 << 20 // one thread copies these
 )
 
 // bulkCopy is the work of a bulk snapshot.
@@ -67,17 +69,48 @@ func (b *bulkCopy) close() {
 		b.residency.close()
 	}
 	for _, h := range b.helpers {
-		h.work = nil
-		h.begin.signal()
+		h.offer(nil)
 		h.done.close()
 	}
 }
 
-// helper is a thread that copies beside the one that owns ptrace. In the stop it hurries as that one does, and it ends with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that
+// helper is a thread that copies beside the one that owns ptrace. For a stop it hurries as that one does, and it ends with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that
 // have no such priority would have to run first.
 type helper struct {
 	begin, done turn
 	work        func(*ioScratch) // nil: end
+	offered     atomic.Bool      // work that nobody has begun
+}
+
+func (h *helper) offer(work func(*ioScratch)) {
+	h.work = work
+	h.offered.Store(true)
+	h.begin.signal()
+}
+
+// finish returns when the work is done. A helper that had no CPU to begin it is not waited for, as others have done it.
+func (h *helper) finish() {
+	if !h.offered.CompareAndSwap(true, false) {
+		h.done.wait()
+	}
+}
+
+// run is the helper's thread.
+func (h *helper) run() {
+	defer h.begin.close()
+	scratch := new(ioScratch)
+	h.done.signal()
+	for {
+		h.begin.wait()
+		if !h.offered.CompareAndSwap(true, false) {
+			continue
+		}
+		if h.work == nil {
+			return
+		}
+		h.work(scratch)
+		h.done.signal()
+	}
 }
 
 // turn has a thread sleep in the kernel until it is its turn: an eventfd(2), once for each signal.
@@ -108,24 +141,18 @@ func (b *bulkCopy) startHelpers() error {
 			return fmt.Errorf("starting the threads that copy: eventfd: %w", err)
 		}
 		b.helpers = append(b.helpers, h)
-		go onTracerThread(func() {
-			defer h.begin.close()
-			scratch := new(ioScratch)
-			for {
-				h.done.signal()
-				h.begin.wait()
-				if h.work == nil {
-					return
-				}
-				if b.mem.raw { // in the stop
-					hurry()
-				}
-				h.work(scratch)
-			}
-		})
+		go onTracerThread(h.run)
 		h.done.wait()
 	}
 	return nil
+}
+
+// hurry readies the helpers for the stop that comes: a thread that has to wait for a CPU in it, before it can ask for precedence, is of no use there.
+func (b *bulkCopy) hurry() {
+	for _, h := range b.helpers {
+		h.offer(func(*ioScratch) { hurry() })
+		h.done.wait()
+	}
 }
 
 func (b *bulkCopy) prepare(ctx context.Context) error {
@@ -255,12 +282,17 @@ func (b *bulkCopy) copyPieces(deadline time.Time) error {
 	var mu sync.Mutex // guards these
 	var next int
 	var failure error
-	take := func() []Range { // the next batch
+	total := 0
+	for i := range b.pieces {
+		total += len(b.pieces[i].Data)
+	}
+	most := min(batchBytes, max(batchLeast, total/(8*(1+len(b.helpers))))) // all end at about the same time
+	take := func() []Range {                                               // the next batch
 		mu.Lock()
 		defer mu.Unlock()
 		from := next
 		to, size := from, 0
-		for to < len(b.pieces) && to-from < maxIovecs && size < batchBytes {
+		for to < len(b.pieces) && to-from < maxIovecs && size < most {
 			size += len(b.pieces[to].Data)
 			to++
 		}
@@ -274,7 +306,7 @@ func (b *bulkCopy) copyPieces(deadline time.Time) error {
 		for batch := take(); len(batch) > 0; batch = take() {
 			err := error(nil)
 			if !deadline.IsZero() && time.Now().After(deadline) {
-				err = fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise --max-stop, or look without a stop: --view live: %w", b.mem.name, ErrDeadline)
+				err = tooLate(b.mem.name)
 			} else if err = b.mem.readRanges(batch, scratch); err == nil {
 				for i := range batch {
 					if batch[i].N < len(batch[i].Data) {
@@ -294,16 +326,15 @@ func (b *bulkCopy) copyPieces(deadline time.Time) error {
 		}
 	}
 	var busy []*helper
-	if len(b.pieces) >= fewPieces {
+	if total > fewBytes {
 		busy = b.helpers
 	}
 	for _, h := range busy {
-		h.work = work
-		h.begin.signal()
+		h.offer(work)
 	}
 	work(b.scratch)
 	for _, h := range busy {
-		h.done.wait()
+		h.finish()
 	}
 	slices.SortFunc(b.image.unreadable, func(x, y span) int { return cmp.Compare(x.start, y.start) })
 	return failure

@@ -58,7 +58,10 @@ func (p *Process) SnapshotCost(opt ViewOptions) (SnapshotCost, error) {
 	if err != nil {
 		return cost, err
 	}
-	workers := min(runtime.NumCPU(), maxWorkers, 1+int(cost.Bytes/workerShare))
+	workers := 1
+	if opt.Bulk || cost.Bytes > manyBytes {
+		workers = min(runtime.NumCPU(), bulkWorkers)
+	}
 	cost.Stop += time.Duration(float64(took) * float64(cost.Bytes) / float64(size) / float64(workers))
 	return cost, nil
 }

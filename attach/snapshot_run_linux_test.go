@@ -2,7 +2,10 @@
 
 package attach
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // A heap that is one long run of pages is divided, and all pages keep their places.
 func TestLongRunsAreShared(t *testing.T) {
@@ -19,18 +22,37 @@ func TestLongRunsAreShared(t *testing.T) {
 	c.addPages(numbers)
 	c.prepare()
 	next := uint64(first * PageSize)
-	for _, share := range c.shares {
-		for _, r := range share {
-			if r.Addr != next || len(r.Data) > maxRun*PageSize {
-				t.Fatalf("%d bytes at %#x, not at %#x", len(r.Data), r.Addr, next)
-			}
-			next += uint64(len(r.Data))
+	for _, r := range c.ranges {
+		if r.Addr != next || len(r.Data) > maxRun*PageSize {
+			t.Fatalf("%d bytes at %#x, not at %#x", len(r.Data), r.Addr, next)
 		}
+		next += uint64(len(r.Data))
 	}
 	if next != (first+pages)*PageSize {
-		t.Errorf("the shares end at %#x", next)
+		t.Errorf("the pieces end at %#x", next)
 	}
-	if len(c.shares) > 1 && len(c.shares[0]) > 2*len(c.shares[1]) {
-		t.Errorf("one has %d pieces, the other %d", len(c.shares[0]), len(c.shares[1]))
+}
+
+// What helpers copy beside the thread of the stop is whole, whether they come to begin or not.
+func TestHelpersCopy(t *testing.T) {
+	p := start(t, "-size", "9000000")
+	target := open(t, p.PID)
+	var runs []run
+	buffer := make([]byte, p.Size)
+	for at := 0; at < len(buffer); at += 10000 {
+		runs = append(runs, run{addr: p.Address + uint64(at), data: buffer[at:min(at+10000, len(buffer))]})
+	}
+	b, err := newPageCopy(target, runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	for range 50 {
+		clear(buffer)
+		if err := b.copyPieces(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		checkPattern(t, buffer, 0)
+		b.hurry()
 	}
 }
