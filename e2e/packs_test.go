@@ -175,7 +175,9 @@ func differences(got, want []record) string {
 func agree(t *testing.T, what string, got, want func() []record) {
 	t.Helper()
 	var last string
+	tries := 0
 	for deadline := time.Now().Add(patience / 4); ; time.Sleep(50 * time.Millisecond) {
+		tries++
 		wanted := want()
 		if last = differences(got(), wanted); last == "" {
 			if len(wanted) == 0 {
@@ -183,7 +185,7 @@ func agree(t *testing.T, what string, got, want func() []record) {
 			}
 			return
 		}
-		if time.Now().After(deadline) {
+		if time.Now().After(deadline) && tries >= 5 { // on a busy machine a try takes long
 			t.Errorf("%s: ri and the API don't agree:\n%s", what, last)
 			return
 		}

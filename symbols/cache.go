@@ -277,10 +277,14 @@ func bytesOf[T any](s []T) []byte {
 
 // Save writes the cache file, if OpenCached found none, and makes room for it. It takes as long as opening did, so it is for when the work is done.
 // A cache that can't be written is no harm; the error says why, for those who want to know.
-func (f *File) Save() error {
-	if f.cachePath == "" {
-		return nil
+func (f *File) Save() (err error) {
+	if f.cachePath != "" {
+		gently(func() { err = f.save() })
 	}
+	return err
+}
+
+func (f *File) save() error {
 	path := f.cachePath
 	f.cachePath = ""
 	folder := filepath.Dir(path)

@@ -54,8 +54,11 @@ type File struct {
 }
 
 // Open reads the executable r; name is for messages only. It fails with ErrNotGo if r
-// is no ELF file made by Go. A file without DWARF opens too (see NoDWARF).
-func Open(r io.ReaderAt, name string) (*File, error) { return open(r, name, nil) }
+// is no ELF file made by Go. A file without DWARF opens too (see NoDWARF). Its threads give way to those of other programs.
+func Open(r io.ReaderAt, name string) (f *File, err error) {
+	gently(func() { f, err = open(r, name, nil) })
+	return f, err
+}
 
 // open takes what a cache has from there, if one is given.
 func open(r io.ReaderAt, name string, c *cache) (*File, error) {
@@ -89,9 +92,11 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	loaded := make(chan struct{})
 	go func() {
 		defer close(loaded)
-		if f.dwarf, f.noDWARF = loadDWARF(ef); f.noDWARF == nil {
-			f.index, f.noDWARF = f.dwarf.buildIndex()
-		}
+		gently(func() {
+			if f.dwarf, f.noDWARF = loadDWARF(ef); f.noDWARF == nil {
+				f.index, f.noDWARF = f.dwarf.buildIndex()
+			}
+		})
 	}()
 	var layouts *LayoutTable
 	if ef.Section(".debug_info") == nil {

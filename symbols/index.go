@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // dwarfData holds the debug sections, decompressed when they are first needed, and the units found in them.
@@ -187,25 +188,19 @@ func (d *dwarfData) buildIndex() (*index, error) {
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	parts := make([]gathered, workers)
 	errs := make([]error, workers)
-	next := make(chan *unit)
+	var next atomic.Int64
 	var wg sync.WaitGroup
 	for i := range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for u := range next {
-				if errs[i] == nil {
-					errs[i] = d.indexUnit(u, &parts[i])
+		wg.Go(func() {
+			gently(func() {
+				for n := next.Add(1) - 1; n < int64(len(d.units)) && errs[i] == nil; n = next.Add(1) - 1 {
+					if u := d.units[n]; u.isGo {
+						errs[i] = d.indexUnit(u, &parts[i])
+					}
 				}
-			}
-		}()
+			})
+		})
 	}
-	for _, u := range d.units {
-		if u.isGo {
-			next <- u
-		}
-	}
-	close(next)
 	wg.Wait()
 	var all gathered
 	for i, p := range parts {
@@ -224,18 +219,21 @@ func (d *dwarfData) buildIndex() (*index, error) {
 			x.packages[u.path] = u.pkg
 		}
 	}
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		x.vars = newNames(all.vars, true)
-		for _, pairs := range [][]pair{x.runtimeTypes, x.constants} {
-			slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value)) })
-		}
-		slices.SortFunc(x.functions, func(a, b function) int { return cmp.Compare(a.lowPC, b.lowPC) })
-	}()
+	wg.Go(func() {
+		gently(func() { x.sortAll(all.vars) })
+	})
 	x.types = newNames(all.types, true)
 	wg.Wait()
 	return x, nil
+}
+
+// sortAll sorts what isn't types.
+func (x *index) sortAll(vars []named) {
+	x.vars = newNames(vars, true)
+	for _, pairs := range [][]pair{x.runtimeTypes, x.constants} {
+		slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value)) })
+	}
+	slices.SortFunc(x.functions, func(a, b function) int { return cmp.Compare(a.lowPC, b.lowPC) })
 }
 
 func (d *dwarfData) indexUnit(u *unit, x *gathered) error {
