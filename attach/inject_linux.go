@@ -304,6 +304,8 @@ func (in *injector) choose(t *tracer) (*tracee, *threadState, error) {
 				case restartBlock:
 					continue
 				}
+			} else if inSequence(in.process, tr.tid, r.Rip) {
+				continue
 			}
 			if err := in.readState(tr.tid, s); err != nil {
 				return nil, nil, err

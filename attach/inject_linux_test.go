@@ -200,3 +200,45 @@ func TestInjectSignals(t *testing.T) {
 	}
 	whole(t, p)
 }
+
+// TestInjectSequences injects into threads that count in restartable sequences: none goes on in the middle of one.
+func TestInjectSequences(t *testing.T) {
+	cmd := exec.Command(build(t, "sequences"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var pid int
+	var byProcessor, byThread uint64
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	if pid == 0 {
+		t.Skip("this system has no rseq")
+	}
+	made := 0
+	for range rounds(150) {
+		if _, err := injectOnce(pid, true, func() {}, unix.SYS_GETPID); err == nil {
+			made++
+		} else if !errors.Is(err, ErrInject) {
+			t.Fatal(err)
+		}
+	}
+	in.Close()
+	if _, err := fmt.Fscan(out, &byProcessor, &byThread); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d calls, counted %d", made, byThread)
+	if byProcessor != byThread || byThread == 0 {
+		t.Errorf("the threads counted %d, the processors %d", byThread, byProcessor)
+	}
+}
