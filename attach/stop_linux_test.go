@@ -80,7 +80,7 @@ func TestStopDeadline(t *testing.T) {
 	}
 	p.goesOn()
 	v.Close()
-	if s := v.Stats(); s.Stopped < limit || s.Stops != 1 {
+	if s := v.Stats(); s.Stopped < limit || s.Stops < 1 { // more where it had to be tried again
 		t.Errorf("stats: %+v", s)
 	}
 }
