@@ -28,9 +28,9 @@ test: needs ## everything, on real processes
 	go test -count=1 -timeout=28m ./...
 	cd examples/target && go test -count=1 ./...
 
-test-packs: ## what takes too long for make test: builds Prometheus (some minutes, once) and compares what ri reads of it with what its API says
-	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" \
-		go test ./e2e -count=1 -timeout=28m -run 'TestPrometheus$$' -v
+test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd; what ri reads of each is compared with its API
+	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" RI_VERSIONS=all \
+		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$' -v
 
 check: ## what CI asks of the source
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || (echo "gofmt -w the files above" >&2; exit 1)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -90,7 +91,12 @@ func etcdID(format string, v any) string {
 // TestEtcd compares the etcd pack with what etcd's own API says.
 func TestEtcd(t *testing.T) {
 	needAttach(t)
-	s := startEtcd(t, "3.7")
+	for _, version := range versions([]string{"3.7"}, "3.5", "3.6") {
+		t.Run(version, func(t *testing.T) { etcdAPI(t, startEtcd(t, version)) })
+	}
+}
+
+func etcdAPI(t *testing.T, s *etcdServer) {
 	lease := s.post("/v3/lease/grant", record{"TTL": "6000"})["ID"]
 	for i := range 300 { // more than a node of the index's tree holds
 		question := record{"key": etcdBytes(fmt.Sprintf("key/%03d", i%250)), "value": etcdBytes(fmt.Sprint("value ", i))}
@@ -100,6 +106,7 @@ func TestEtcd(t *testing.T) {
 		s.post("/v3/kv/put", question)
 	}
 	s.post("/v3/kv/deleterange", record{"key": etcdBytes("key/007")})
+	s.post("/v3/kv/compaction", record{"revision": "100", "physical": true})
 
 	agree(t, "etcd-keys", func() []record { return recipeRows(t, s.pid, "etcd-keys") }, func() []record {
 		var want []record
@@ -131,10 +138,32 @@ func TestEtcd(t *testing.T) {
 		for _, row := range recipeRows(t, s.pid, "etcd-status") {
 			named[row["name"].(string)] = row["value"]
 		}
-		return []record{parts(named, "member_id", "leader", "raft_term", "revision")}
+		return []record{parts(named, "member_id", "leader", "raft_term", "raft_index", "raft_applied_index", "revision", "db_size", "db_size_in_use", "db_quota", "compact_revision")}
 	}, func() []record {
 		told := s.post("/v3/maintenance/status", record{})
 		return []record{{"member_id": etcdID("%x", parts(told, "header.member_id")["header.member_id"]), "leader": etcdID("%x", told["leader"]),
-			"raft_term": etcdInt(told["raftTerm"]), "revision": etcdInt(parts(told, "header.revision")["header.revision"])}}
+			"raft_term": etcdInt(told["raftTerm"]), "raft_index": etcdInt(told["raftIndex"]), "raft_applied_index": etcdInt(told["raftAppliedIndex"]),
+			"revision": etcdInt(parts(told, "header.revision")["header.revision"]), "db_size": etcdInt(told["dbSize"]), "db_size_in_use": etcdInt(told["dbSizeInUse"]),
+			"db_quota": s.metric("etcd_server_quota_backend_bytes"), "compact_revision": s.metric("etcd_debugging_mvcc_compact_revision")}}
 	})
+}
+
+// metric is a whole number of /metrics.
+func (s *etcdServer) metric(name string) json.Number {
+	s.t.Helper()
+	body, err := request("GET", s.url+"/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return json.Number(strconv.FormatInt(int64(f), 10))
+		}
+	}
+	s.t.Fatalf("/metrics has no %s", name)
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +15,7 @@ func TestNATS(t *testing.T) {
 	if !mayAttach() {
 		t.Skip("processes may not be stopped here")
 	}
-	for _, version := range []string{"2.10", "2.15"} {
+	for _, version := range versions([]string{"2.10", "2.15"}, "2.9", "2.11", "2.12") {
 		t.Run(version, func(t *testing.T) {
 			t.Run("clients", func(t *testing.T) { natsClients(t, version) })
 			t.Run("routes", func(t *testing.T) { natsRoutes(t, version) })
@@ -128,7 +129,7 @@ func natsClients(t *testing.T, version string) {
 			r["addr"] = fmt.Sprintf("%v:%v", c["ip"], c["port"])
 			r["kind"] = map[any]string{"Client": "CLIENT", "Leafnode": "LEAF"}[c["kind"]]
 			r["rtt"] = nanoseconds(c["rtt"])
-			if version != "2.10" {
+			if !slices.Contains([]string{"2.9", "2.10", "2.11"}, version) {
 				r["stalls"] = json.Number("0")
 				if c["stalls"] != nil {
 					r["stalls"] = c["stalls"]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,14 @@ func buildProgram(t *testing.T, name, pkg string) string {
 		t.Fatal(err)
 	}
 	return exe
+}
+
+// versions are those of a program that its pack is tested on; RI_VERSIONS=all, as in `make test-packs`, has more.
+func versions(always []string, more ...string) []string {
+	if os.Getenv("RI_VERSIONS") == "all" {
+		return append(always, more...)
+	}
+	return always
 }
 
 // background starts a program that runs until the test ends.

@@ -65,7 +65,14 @@ func (v *victim) read() (f victimFacts) {
 		err = json.Unmarshal(line, &f)
 	}
 	if err != nil {
-		v.t.Fatalf("the target says nothing more: %v", err)
+		ended := make(chan error, 1)
+		go func() { ended <- v.cmd.Wait() }()
+		select {
+		case how := <-ended: // SIGKILL: somebody else has killed it, or there is no memory left
+			v.t.Fatalf("the target says nothing more: %v; it has ended: %v", err, how)
+		case <-time.After(patience):
+			v.t.Fatalf("the target says nothing more: %v; it hasn't ended", err)
+		}
 	}
 	return f
 }

@@ -1,4 +1,4 @@
--- An etcd server (go.etcd.io/etcd/server/v3; tested on 3.7, written with 3.5's fields in view), as the instruments of this folder see it.
+-- An etcd server (go.etcd.io/etcd/server/v3; 3.5 to 3.7), as the instruments of this folder see it.
 --
 -- The way in: no package variable leads to a server. A *etcdserver.EtcdServer is the receiver of methods in the frames of several goroutines
 -- (run, linearizableReadLoop), where ri.find1 finds it. From there on it is fields:

@@ -5,12 +5,23 @@ local etcd = require("etcd/server")
 -- alarms has names for pb.AlarmType.
 local alarms = { "NOSPACE", "CORRUPT" }
 
+-- What a quota of 0 means (DefaultQuotaBytes of the server's quota.go, 3.0 to 3.7).
+local default_quota = 2 * 1024 * 1024 * 1024
+
+-- quota is how large the database may grow; nil where less than nothing is set, which is no limit.
+local function quota(server)
+  local set = server.Cfg.QuotaBackendBytes
+  if set == 0 then return default_quota end
+  return set > 0 and set or nil
+end
+
 return {
   title = "an etcd member: raft, revisions, database, alarms",
   category = "etcd",
   description = [[
 Shows what `etcdctl endpoint status` shows, and how far the store is. An applied index that stays behind the raft index is a member that can't keep up; a
-member without a leader serves nothing. Alarms and a lost leader are findings.]],
+member without a leader serves nothing. A compact_revision of -1 means that nothing was compacted yet; without a db_quota the database may grow without a
+limit. Alarms and a lost leader are findings.]],
   needs = etcd.needs("cluster", "kv", "be", "lead", "appliedIndex", "alarmStore"),
   columns = {
     { name = "name" },
@@ -46,7 +57,7 @@ revision            4]],
     give("compact_revision", store.compactMainRev)
     give("db_size", backend.size)
     give("db_size_in_use", backend.sizeInUse)
-    give("db_quota", server.Cfg.QuotaBackendBytes)
+    give("db_quota", quota(server))
     give("members", #cluster.members)
     give("leases", #server.lessor.leaseMap)
     give("watchers", #store.synced.watchers + #store.unsynced.watchers)

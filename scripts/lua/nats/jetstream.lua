@@ -24,10 +24,12 @@ function jetstream.streams(server, wanted_account)
   return list
 end
 
--- subjects counts the subjects that a store has messages of.
+-- subjects counts the subjects that a store has messages of: the store's tree of them or, before 2.10, its map.
 function jetstream.subjects(store)
   local tree = nats.value(store, "psim") or nats.value(store, "fss")
-  return tree and tree.size or 0
+  if tree == nil then return 0 end
+  if ri.typeof(tree):sub(1, 4) == "map[" then return #tree end
+  return tree.size
 end
 
 -- deleted counts the gaps between the first message and the last.

@@ -2,18 +2,6 @@
 
 local nats, words = require("nats/server"), require("words")
 
--- each calls f for every route: those of each remote server's pool, where a slot may be empty, and those that belong to an account.
-local function each(server, f)
-  for _, pool in ri.pairs(server.routes) do
-    for _, route in ri.pairs(pool) do
-      if route ~= nil then f(route) end
-    end
-  end
-  for _, account in ri.pairs(server.accRoutes) do
-    for _, route in ri.pairs(account) do f(route) end
-  end
-end
-
 return {
   title = "the routes of a NATS server, as /routez tells them",
   category = "nats",
@@ -22,14 +10,14 @@ Lists the connections to the other servers of the cluster. Between two servers t
 system account.]],
   needs = {
     types = { nats.package .. "Server" },
-    fields = { nats.package .. "Server.routes", nats.package .. "Server.accRoutes", nats.package .. "client.route", nats.package .. "route.remoteID" },
+    fields = { nats.package .. "Server.routes", nats.package .. "client.route", nats.package .. "route.remoteID" },
   },
   columns = {
     { name = "rid", type = "int", help = "the connection's number" },
     { name = "remote", help = "the other server's name" },
     { name = "remote_id", help = "and its id", width = 12 },
     { name = "addr", help = "of the other end" },
-    { name = "pool", type = "int", help = "number in the pool; -1: none" },
+    { name = "pool", type = "int", help = "number in the pool; -1: none; since 2.10" },
     { name = "account", help = "that it belongs to, if to one" },
     { name = "solicited", type = "bool", help = "this server connected, not the other" },
     { name = "configured", type = "bool", help = "it is in the configuration, not learned from others" },
@@ -41,7 +29,7 @@ system account.]],
     { name = "pending", type = "bytes", help = "that wait to be written to it" },
     { name = "rtt", type = "duration", help = "round trip, when the server last measured it" },
     { name = "start", type = "time", help = "when it connected" },
-    { name = "compression", help = "off, or how" },
+    { name = "compression", help = "off, or how; since 2.10" },
   },
   sample = [[
 RID  REMOTE  REMOTE ID     ADDR            POOL  ACCOUNT  SOLICITED  CONFIGURED  SUBS  IN MSGS  IN BYTES  OUT MSGS  OUT BYTES  PENDING     RTT  START                 COMPRESSION
@@ -49,16 +37,16 @@ RID  REMOTE  REMOTE ID     ADDR            POOL  ACCOUNT  SOLICITED  CONFIGURED 
 1 route]],
   run = function()
     local list, changing = {}, nats.changing()
-    each(nats.server(), function(route) list[#list + 1] = { cid = route.cid, client = route } end)
+    for _, route in ipairs(nats.routes(nats.server())) do list[#list + 1] = { cid = route.cid, client = route } end
     table.sort(list, function(a, b) return a.cid < b.cid end)
     for _, found in ipairs(list) do
       local c = found.client
       local route = c.route
       changing.look(c)
       ri.emit {
-        rid = found.cid, remote = route.remoteName, remote_id = route.remoteID, addr = nats.endpoint(c), pool = route.poolIdx, account = nats.text(route.accName),
+        rid = found.cid, remote = route.remoteName, remote_id = route.remoteID, addr = nats.endpoint(c), pool = nats.value(route, "poolIdx"), account = nats.text(nats.value(route, "accName")),
         solicited = route.didSolicit, configured = nats.constant(route, "routeType") == "Explicit", subs = #c.subs, in_msgs = c.inMsgs, in_bytes = c.inBytes,
-        out_msgs = c.outMsgs, out_bytes = c.outBytes, pending = c.out.pb, rtt = c.rtt, start = c.start, compression = route.compression,
+        out_msgs = c.outMsgs, out_bytes = c.outBytes, pending = c.out.pb, rtt = c.rtt, start = c.start, compression = nats.value(route, "compression"),
       }
     end
     changing.say()

@@ -1,4 +1,4 @@
--- A NATS server (github.com/nats-io/nats-server/v2, 2.10 and later), as the instruments of this folder see it.
+-- A NATS server (github.com/nats-io/nats-server/v2, 2.9 and later), as the instruments of this folder see it.
 --
 -- The ways in: no package variable leads to a server. A *server.Server is the receiver of methods in the frames of several goroutines
 -- (WaitForShutdown, AcceptLoop), where ri.find1 finds it. From there on it is fields:
@@ -12,8 +12,9 @@
 -- Server.mu guards the maps of connections; the recipes wait until it is free. Each client has a lock of its own, too many to wait for:
 -- one that was held is said by nats.changing.
 --
--- What changed: 2.11 added Server.stalls and client.stalls (how often producers were held back), 2.12 the counters of clients alone
--- (Server.inClientMsgs and the like), stale connections, and the flag isSlowConsumer. Fields that a version lacks are left out of the rows.
+-- What changed: 2.10 put routes into pools (before, Server.routes is a map of single ones, by cid), and gave some to one account, and counts slow consumers by kind
+-- (scStats). 2.11 added the flag isSlowConsumer, 2.12 Server.stalls and client.stalls (how often producers were held back) and the counters of clients alone
+-- (Server.inClientMsgs and the like). Fields that a version lacks are left out of the rows.
 
 local sync = require("sync")
 local nats = {}
@@ -32,8 +33,26 @@ function nats.value(struct, field)
   if ri.has(struct, field) then return struct[field] end
 end
 
+-- routes lists the connections to other servers: those of each remote server's pool, where a slot may be empty, and those that belong to an account.
+function nats.routes(server)
+  local list = {}
+  for _, pool in ri.pairs(server.routes) do
+    if ri.typeof(pool):sub(1, 2) ~= "[]" then
+      list[#list + 1] = pool
+    else
+      for _, route in ri.pairs(pool) do
+        if route ~= nil then list[#list + 1] = route end
+      end
+    end
+  end
+  for _, account in ri.pairs(nats.value(server, "accRoutes")) do
+    for _, route in ri.pairs(account) do list[#list + 1] = route end
+  end
+  return list
+end
+
 -- text makes a []byte a string; "" for none.
-function nats.text(bytes) return ri.bytes(bytes) end
+function nats.text(bytes) return bytes == nil and "" or ri.bytes(bytes) end
 
 -- constant is the name of a constant without its package: "FileStorage".
 function nats.constant(struct, field) return (ri.name(struct, field):match("[^.]*$")) end

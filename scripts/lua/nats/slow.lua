@@ -8,11 +8,7 @@ local function connections(server)
   for _, map in ipairs { server.clients, server.leafs } do
     for _, client in ri.pairs(map) do list[#list + 1] = client end
   end
-  for _, pool in ri.pairs(server.routes) do
-    for _, route in ri.pairs(pool) do
-      if route ~= nil then list[#list + 1] = route end
-    end
-  end
+  for _, route in ipairs(nats.routes(server)) do list[#list + 1] = route end
   return list
 end
 
@@ -83,8 +79,10 @@ CID  KIND    NAME     ADDR             PENDING   MAX PENDING  USED  STALLS PRODU
       end
     end
     changing.say()
-    local cut = server.scStats
-    print(("%s; cut off since the start: %s, %s, %s, %s"):format(words.shown(#list, "connection", p.limit), words.count(cut.clients, "client"),
-      words.count(cut.routes, "route"), words.count(cut.leafs, "leaf"), words.count(cut.gateways, "gateway")))
+    local cut, parts = nats.value(server, "scStats"), { words.count(server.stats.slowConsumers, "connection") }
+    if cut then
+      parts = { words.count(cut.clients, "client"), words.count(cut.routes, "route"), words.count(cut.leafs, "leaf"), words.count(cut.gateways, "gateway") }
+    end
+    print(("%s; cut off since the start: %s"):format(words.shown(#list, "connection", p.limit), table.concat(parts, ", ")))
   end,
 }

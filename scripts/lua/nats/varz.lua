@@ -9,13 +9,6 @@ local function subscriptions(server)
   return count, accounts
 end
 
-local function routes(server)
-  local count = 0
-  for _, pool in ri.pairs(server.routes) do count = count + ri.count(pool, { "", "~=", nil }) end
-  for _, account in ri.pairs(server.accRoutes) do count = count + #account end
-  return count
-end
-
 return {
   title = "a NATS server: who it is, its counters, as /varz",
   category = "nats",
@@ -23,7 +16,7 @@ return {
 Shows a server's identity, its limits and its counters since the start. The names are those of its own /varz; what the version doesn't count is left out.]],
   needs = {
     types = { nats.package .. "Server" },
-    fields = { nats.package .. "Server.info", nats.package .. "Server.accounts", nats.package .. "Server.scStats", nats.package .. "stats.inMsgs" },
+    fields = { nats.package .. "Server.info", nats.package .. "Server.accounts", nats.package .. "stats.inMsgs" },
   },
   columns = {
     { name = "name", help = "as in /varz" },
@@ -58,8 +51,8 @@ in_msgs      501233]],
     give("write_deadline", opts.WriteDeadline)
     give("connections", #server.clients)
     give("total_connections", server.totalClients)
-    give("routes", routes(server))
-    give("remotes", #server.routes)
+    give("routes", #nats.routes(server))
+    give("remotes", #(nats.value(server, "remotes") or server.routes))
     give("leafnodes", #server.leafs)
     local count, accounts = subscriptions(server)
     give("subscriptions", count)
@@ -71,7 +64,8 @@ in_msgs      501233]],
     } do
       give(counter[1], nats.value(server.stats, counter[2]))
     end
-    for _, kind in ipairs { "clients", "routes", "gateways", "leafs" } do give("slow_consumer_stats." .. kind, server.scStats[kind]) end
+    local slow = nats.value(server, "scStats")
+    for _, kind in ipairs { "clients", "routes", "gateways", "leafs" } do give("slow_consumer_stats." .. kind, slow and slow[kind]) end
     local js = server.js
     give("jetstream", js ~= nil)
     if js then
