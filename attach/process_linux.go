@@ -349,14 +349,20 @@ func (p *Process) patiently(ctx context.Context, opt ViewOptions) (View, error) 
 	}
 	var failed Stats
 	for try := 1; ; try++ {
-		patience := opt.MaxStop
+		patience, spare := opt.MaxStop, spareNone
 		if try < stopTries {
 			patience = min(patience, stopPatience)
+		}
+		switch {
+		case try == stopTries && !opt.Bulk: // of all memory it is asked what is referred to, also from registers
+			spare = spareAll
+		case try > 1:
+			spare = spareSleepers
 		}
 		var view View
 		var err error
 		if opt.Kind == Snapshot {
-			view, err = p.snapshot(ctx, opt, patience, failed)
+			view, err = p.snapshot(ctx, opt, patience, spare, failed)
 		} else {
 			view, err = p.stop(ctx, opt, patience, failed)
 		}

@@ -33,6 +33,7 @@ type tracer struct {
 	all     []allRegisters // of the same threads, if they are asked for
 	tid     int            // of the OS thread that owns ptrace
 	left    bool           // not all could be detached by name
+	spare   sparing        // threads that need not come to a stop
 	inner   map[int]int    // numbers of threads in the target's own pid namespace; nil where that is ours
 	seizing atomic.Int64   // > 0 while a PTRACE_SEIZE is under way: its number
 	regs    unix.PtraceRegs
@@ -43,7 +44,8 @@ type tracer struct {
 type tracee struct {
 	tid    int
 	state  traceeState
-	signal int // to deliver when it goes on
+	signal int    // to deliver when it goes on
+	asleep uint64 // how often it had run when it was seen asleep; 0: it wasn't
 }
 
 type traceeState uint8
@@ -52,6 +54,7 @@ const (
 	traceeSeized  traceeState = iota // attached, runs
 	traceeStopped                    // in a ptrace stop, registers read
 	traceeGone                       // exited, or vanished in an exec
+	traceeSpared                     // attached, and not waited for
 )
 
 // waitInfo is siginfo_t as waitid(2) fills it for a child, uapi/asm-generic/siginfo.h.
@@ -117,6 +120,9 @@ func (t *tracer) stop(ctx context.Context, limit time.Duration) (began time.Time
 		}
 		if len(t.tracees) == from {
 			break // all stand still, so no thread can have come into being since
+		}
+		if t.spare == spareSleepers {
+			t.lookAsleep(from)
 		}
 		if first {
 			began = time.Now()
@@ -240,7 +246,7 @@ func (t *tracer) refused(tid int, cause error, try int) (done bool, err error) {
 // collect waits until every tracee has stopped or is gone, and reads the registers of each as it stops.
 func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Duration) error {
 	var nap backoff
-	for {
+	for last := time.Now(); ; {
 		pending, progress := 0, false
 		for i := range t.tracees {
 			tr := &t.tracees[i]
@@ -254,6 +260,11 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			}
 		}
 		if pending == 0 {
+			return nil
+		}
+		if progress {
+			last = time.Now()
+		} else if t.spare != spareNone && time.Since(last) >= spareAfter && t.spareRest() {
 			return nil
 		}
 		if time.Since(began) >= limit {

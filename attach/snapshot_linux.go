@@ -62,7 +62,7 @@ type run struct {
 
 // snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go. patience and failed are
 // as for stop.
-func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.Duration, failed Stats) (View, error) {
+func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.Duration, spare sparing, failed Stats) (View, error) {
 	limit := opt.MaxStop
 	if err := p.CheckStop(); err != nil {
 		return nil, err
@@ -91,6 +91,9 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	if err != nil {
 		v.free()
 		return nil, err
+	}
+	if !opt.allRegisters {
+		t.spare = spare
 	}
 	if opt.allRegisters {
 		t.all = make([]allRegisters, 0, cap(t.threads))
@@ -150,6 +153,9 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	if failure != nil {
 		v.free()
 		return nil, failure
+	}
+	if n := t.spared(); n > 0 {
+		v.notes = append(v.notes, fmt.Sprintf("the copy is of one instant, but %d of %d threads got no CPU to come to a stop, and their registers are not known", n, len(t.tracees)))
 	}
 	for _, b := range []*bulkCopy{bulk, c.large} {
 		if b != nil {
