@@ -29,6 +29,7 @@ var measures = []measure{
 	{"map of 1 M keys", stringMap},
 	{"100 k goroutines", manyGoroutines},
 	{"watch", watched},
+	{"check", largeCheck},
 	{"report", largeReport},
 	{"core", largeCore},
 }

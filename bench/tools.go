@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -87,7 +88,8 @@ func (b *bench) runRi(ctx context.Context, first string, args ...string) (*outco
 
 func (b *bench) runRiIn(ctx context.Context, cache, first string, args ...string) (*outcome, error) {
 	o, err := tool(ctx, first, "", []string{"XDG_CACHE_HOME=" + cache}, b.ri, args...)
-	if err != nil {
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 3) { // 3: it found something
 		return o, err
 	}
 	m := stopped.FindStringSubmatch(o.stderr)

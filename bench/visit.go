@@ -114,6 +114,31 @@ func largeReport(ctx context.Context, b *bench) ([]row, error) {
 	return []row{took, page, memory}, nil
 }
 
+// largeCheck is ri check of a process with 100 k goroutines. How long it may stand depends on how much memory it has.
+func largeCheck(ctx context.Context, b *bench) ([]row, error) {
+	p, err := b.startTarget("-goroutines", "100000")
+	if err != nil {
+		return nil, err
+	}
+	defer p.kill()
+	took := row{name: "ri check of 100 k goroutines: time", must: 5 * second}
+	stop := row{name: "the same: stop", must: 50 * millisecond}
+	for range b.runs {
+		o, err := b.lookStop(ctx, p, &stop, "check", "-p", strconv.Itoa(p.pid), "--max-stop", "5s")
+		if err != nil {
+			return nil, err
+		}
+		took.ri.addTime(o.took)
+		copied, err := bytesRead(o.read)
+		if err != nil {
+			return nil, err
+		}
+		stop.must = max(50*millisecond, 150*millisecond*copied/1e9)
+		stop.note = fmt.Sprintf("50 ms up to 300 MB of memory, 150 ms for each GB beyond; it has %s.", o.read)
+	}
+	return []row{took, stop}, b.idle(p, &stop)
+}
+
 // largeCore is a core of a process with a 1 GB heap: how fast it is written, stop and all, and how long the target feels it.
 func largeCore(ctx context.Context, b *bench) ([]row, error) {
 	const size = 1_000_000_000
