@@ -27,6 +27,8 @@ type TopOptions struct {
 // topRow is a part of the value and how fast it changes.
 type topRow struct {
 	path, text string
+	element    string // of a list or map, that it is a part of
+	numeric    bool
 	plain      any // as JSON has it
 	rate       float64
 	rated      bool
@@ -60,7 +62,7 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 	t := &topScreen{out: out, expr: expr}
 	defer t.leave()
 	var total *Result
-	leafOptions := values.LeafOptions{Depth: opt.Depth}
+	leafOptions := values.LeafOptions{Depth: opt.Depth, Elems: maxTopElements}
 	var before map[string]values.Leaf
 	var last time.Time
 	next := time.Now()
@@ -120,7 +122,7 @@ func byPath(leaves []values.Leaf) map[string]values.Leaf {
 func topRows(before map[string]values.Leaf, leaves []values.Leaf, took time.Duration) []topRow {
 	var rows []topRow
 	for _, l := range leaves {
-		r := topRow{path: l.Path, text: l.Text, plain: l.Text}
+		r := topRow{path: l.Path, text: l.Text, plain: l.Text, element: l.Element, numeric: l.Numeric}
 		if l.Numeric {
 			r.plain = plainNumber(l)
 		}
@@ -156,6 +158,8 @@ type topScreen struct {
 	rows []Row // of JSON
 	on   bool  // the terminal's other screen is in use
 	last string
+
+	moved []string // parts of elements that have changed, those first that did first
 }
 
 // show shows one refresh.
@@ -185,26 +189,20 @@ func (t *topScreen) show(rows []topRow, res *Result, first, truncated bool, now 
 		height = 24
 	}
 	room := height - 4
-	shown := min(len(rows), room)
-	head := fmt.Sprintf("%s  %s  %s of %s  %s", now.Format("15:04:05"), t.expr, plural(int64(shown), "value"), thousands(int64(len(rows))), res.Cost())
+	what, body := "", ""
+	if elements := elementsOf(t.expr, rows); elements != nil {
+		what, body = t.elementTable(elements, room, style)
+		if len(elements) == maxTopElements && truncated {
+			what, truncated = strings.Replace(what, " of ", " of the first ", 1), false
+		}
+	} else {
+		what, body = t.partTable(rows, room, style)
+	}
 	if truncated {
-		head += " (cut: give a part of it, or a smaller --depth)"
+		what += " (cut: give a part of it, or a smaller --depth)"
 	}
-	var table []Row
-	for _, r := range rows[:shown] {
-		var rate any
-		if r.rated && r.rate != 0 {
-			rate = r.rate
-		}
-		path, ok := strings.CutPrefix(r.path, t.expr)
-		if !ok || path == "" {
-			path = r.path
-		}
-		table = append(table, Row{{"name", path}, {"value", r.text}, {"rate", rate}})
-	}
-	var b strings.Builder
-	writeTable(&b, []Column{{Name: "name"}, {Name: "value", Align: "right"}, {Name: "rate", Type: ColumnFloat}}, table, style)
-	screen := cutLine(Printable(head), style.Width) + "\n" + strings.ReplaceAll(b.String(), "RATE", "  /s")
+	head := fmt.Sprintf("%s  %s  %s  %s", now.Format("15:04:05"), t.expr, what, res.Cost())
+	screen := cutLine(Printable(head), style.Width) + "\n" + body
 	t.last = screen
 	return t.out.write(func(w io.Writer) error {
 		if !t.on {
@@ -216,6 +214,26 @@ func (t *topScreen) show(rows []topRow, res *Result, first, truncated bool, now 
 		_, err := io.WriteString(w, "\x1b[H"+strings.ReplaceAll(screen, "\n", "\x1b[K\n")+"\x1b[J")
 		return err
 	})
+}
+
+// partTable is a table with a row for each part of the value.
+func (t *topScreen) partTable(rows []topRow, room int, style TableStyle) (what, body string) {
+	shown := min(len(rows), room)
+	var table []Row
+	for _, r := range rows[:shown] {
+		var rate any
+		if r.rated && r.rate != 0 {
+			rate = r.rate
+		}
+		path, ok := strings.CutPrefix(r.path, t.expr)
+		if !ok || path == "" {
+			path = r.path
+		}
+		table = append(table, Row{{"name", path}, {"value", cutLine(r.text, max(style.Width/2-10, 20))}, {"rate", rate}})
+	}
+	var b strings.Builder
+	writeTable(&b, []Column{{Name: "name", Cut: "left"}, {Name: "value", Align: "right"}, {Name: "rate", Type: ColumnFloat}}, table, style)
+	return fmt.Sprintf("%s of %s", plural(int64(shown), "value"), thousands(int64(len(rows)))), strings.ReplaceAll(b.String(), "RATE", "  /s")
 }
 
 // leave gives the terminal back, with the last refresh on it.

@@ -14,6 +14,7 @@ import (
 // Leaf is a part of a value that has no parts: a number, a string, a pointer, a length.
 type Leaf struct {
 	Path    string // in Go syntax: main.store.devices[3].free, len(main.store.devices)
+	Element string // of the value, where that is a list or a map: [3], ["alpha"]; else ""
 	Text    string // in Go syntax
 	Number  float64
 	Numeric bool // whether Number says what Text does, as far as a float64 can
@@ -40,7 +41,7 @@ func (v Value) Leaves(path string, opt LeafOptions) (leaves []Leaf, truncated bo
 	set(&opt.Depth, 3)
 	set(&opt.Elems, 64)
 	set(&opt.Limit, 10_000)
-	p := &picker{opt: opt, seen: map[place]bool{}}
+	p := &picker{opt: opt, seen: map[place]bool{}, root: path}
 	if v.IsValid() {
 		p.pick(v, path, opt.Depth, 0)
 	}
@@ -52,6 +53,8 @@ type picker struct {
 	leaves    []Leaf
 	truncated bool
 	seen      map[place]bool // what pointers led to
+	root      string
+	element   string // that is being taken apart
 }
 
 func (p *picker) add(l Leaf) {
@@ -59,7 +62,17 @@ func (p *picker) add(l Leaf) {
 		p.truncated = true
 		return
 	}
+	l.Element = p.element
 	p.leaves = append(p.leaves, l)
+}
+
+// enter takes an element of the list or map at path apart.
+func (p *picker) enter(v Value, path, key string, depth, nested int) {
+	if p.element == "" && path == p.root {
+		p.element = key
+		defer func() { p.element = "" }()
+	}
+	p.pick(v, path+key, depth, nested)
 }
 
 func (p *picker) text(path, text string) { p.add(Leaf{Path: path, Text: text}) }
@@ -191,7 +204,7 @@ func (p *picker) list(v Value, path string, depth, nested int) {
 			p.fail(fmt.Sprintf("%s[%d]", path, i), err)
 			return
 		}
-		p.pick(e, fmt.Sprintf("%s[%d]", path, i), depth-1, nested+1)
+		p.enter(e, path, fmt.Sprintf("[%d]", i), depth-1, nested+1)
 	}
 }
 
@@ -216,7 +229,7 @@ func (p *picker) entries(v Value, path string, depth, nested int) {
 			return
 		}
 		key := e.Key.Dump(DumpOptions{OneLine: true, Depth: 1, Bytes: leafBytes})
-		p.pick(e.Value, path+"["+key+"]", depth-1, nested+1)
+		p.enter(e.Value, path, "["+key+"]", depth-1, nested+1)
 	}
 }
 
