@@ -191,7 +191,7 @@ func (h *Host) riFind(L *lua.LState) int {
 		if err != nil {
 			h.raise(L, &pathError{f.Where, err})
 		}
-		t.Append(h.table("value", value, "where", f.Where, "goroutine", f.Goroutine))
+		t.Append(h.table("value", value, "where", f.Where, "goroutine", f.Goroutine, "stack", f.OnStack))
 	}
 	L.Push(t)
 	return 1
@@ -211,9 +211,10 @@ func (h *Host) riFind1(L *lua.LState) int {
 // find runs the search of ri.find, or of ri.find1, which ends with the first.
 func (h *Host) find(L *lua.LState, first bool) []values.Found {
 	t := h.typeArg(L, 1)
-	depth, most := 0, 0
+	depth, most, all := 0, 0, false
 	if opt, ok := L.Get(2).(*lua.LTable); ok {
-		h.onlyKeys(L, opt, "depth", "max")
+		h.onlyKeys(L, opt, "depth", "max", "all")
+		all = lua.LVAsBool(opt.RawGetString("all"))
 		if n, ok := opt.RawGetString("depth").(lua.LNumber); ok && n == -1 { // not through pointers at all
 			depth = -1
 		} else {
@@ -221,7 +222,7 @@ func (h *Host) find(L *lua.LState, first bool) []values.Found {
 		}
 		most = optInt(L, opt, "max", 0)
 	}
-	found, truncated, err := h.space.Find(t, values.FindOptions{Depth: depth, Limit: most, First: first})
+	found, truncated, err := h.space.Find(t, values.FindOptions{Depth: depth, Limit: most, First: first, All: all})
 	if err != nil && len(found) == 0 {
 		h.raise(L, fmt.Errorf("ri.find %s: %w", t.Name, err))
 	}

@@ -12,6 +12,7 @@ type Found struct {
 	Value     Value  // of the type asked for, not a pointer to it
 	Where     string // "main.store", "goroutine 12: server.(*Server).AcceptLoop: s"
 	Goroutine int64  // 0 for package variables
+	OnStack   bool   // it lies on that goroutine's stack: a variable there may be dead, and its words anything
 
 	via *link
 	g   uint64 // the runtime.g in whose frames it was found, as it stands there; 0: elsewhere
@@ -45,6 +46,7 @@ type FindOptions struct {
 	Limit int // values found; 0 means 1000
 
 	First bool // the first is enough: the search ends with it
+	All   bool // look on through fields also where a variable holds one
 
 	// Remember believes an earlier search with the same options: what that found, and is still found where it was, is all that there is. First
 	// does so too. Only where some of it is gone the search is made again.
@@ -59,7 +61,7 @@ const (
 
 // Find looks for values of type t, pointers to it and interfaces that hold either, in package variables, in the
 // arguments and locals of all goroutines' frames, and in what closures there captured; each address once. Only where that finds nothing does it
-// look on through fields. truncated tells that a bound ended the search.
+// look on through fields (FindOptions.All: always). truncated tells that a bound ended the search.
 func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated bool, err error) {
 	if opt.Depth == 0 {
 		opt.Depth = 3
@@ -83,7 +85,7 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 	if !f.done() {
 		err = f.frames()
 	}
-	if len(f.found) > 0 || opt.Depth < 0 {
+	if len(f.found) > 0 && !opt.All || opt.Depth < 0 {
 		s.searches[key] = f.found
 		return f.found, f.truncated && !opt.First, err
 	}
@@ -93,7 +95,7 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 			f.add(b.Value, b.Where, b.Goroutine, b.via)
 		}
 	}
-	if len(f.found) > 0 {
+	if len(f.found) > 0 && (!opt.All || len(f.found) >= len(before) && len(before) > 0) {
 		return f.found, f.truncated && !opt.First, err
 	}
 	f.throughFields(opt.Depth)
@@ -102,7 +104,7 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 }
 
 func newFinder(s *Space, t *symbols.Type, opt FindOptions) *finder {
-	return &finder{s: s, want: t, limit: opt.Limit, first: opt.First, seen: map[uint64]bool{}, visited: map[place]bool{}}
+	return &finder{s: s, want: t, limit: opt.Limit, first: opt.First, seen: map[uint64]bool{}, visited: map[place]bool{}, stacks: map[int64][2]uint64{}}
 }
 
 // recall finds again what was found before; it tells whether all of it is still there. In frames it is looked for anew, in the frames of that
@@ -163,6 +165,7 @@ type finder struct {
 	truncated bool
 	seen      map[uint64]bool
 	visited   map[place]bool
+	stacks    map[int64][2]uint64 // by goroutine
 	keepRoots bool
 	roots     []root // where the search through fields begins
 }
@@ -199,7 +202,8 @@ func (f *finder) add(v Value, where string, goroutine int64, via *link) {
 		return
 	}
 	f.seen[v.Addr] = true
-	f.found = append(f.found, Found{v, where, goroutine, via, f.inFrames})
+	stack := f.stacks[goroutine]
+	f.found = append(f.found, Found{v, where, goroutine, v.Addr >= stack[0] && v.Addr < stack[1], via, f.inFrames})
 }
 
 // direct adds v if it is, points to, or holds the type sought; it tells whether it was.
@@ -280,7 +284,7 @@ func (f *finder) frames() error {
 
 // framesOf looks at the variables in the frames of a goroutine.
 func (f *finder) framesOf(g *Goroutine) {
-	f.inFrames = g.Addr
+	f.inFrames, f.stacks[g.ID] = g.Addr, [2]uint64{g.stackLo, g.stackHi}
 	defer func() { f.inFrames = 0 }()
 	stack, _ := g.unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
 	for i := range stack {
