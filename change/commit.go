@@ -227,15 +227,16 @@ type expected struct {
 	want   []byte
 	change *Change
 	path   bool // on the way to the place, not the place itself
+	frame  bool // the state of a goroutine in whose frame the way begins
 }
 
 // ranges are all bytes that the plan relies on, with room to read them.
 func (p *Plan) ranges() (out []expected) {
 	for _, c := range p.Changes {
 		for _, w := range c.Words {
-			out = append(out, expected{attach.Range{Addr: w.Addr, Data: make([]byte, len(w.Bytes))}, w.Bytes, c, true})
+			out = append(out, expected{attach.Range{Addr: w.Addr, Data: make([]byte, len(w.Bytes))}, w.Bytes, c, true, w.Frame})
 		}
-		out = append(out, expected{attach.Range{Addr: c.Addr, Data: make([]byte, len(c.Before))}, c.Before, c, false})
+		out = append(out, expected{attach.Range{Addr: c.Addr, Data: make([]byte, len(c.Before))}, c.Before, c, false, false})
 	}
 	return out
 }
@@ -250,6 +251,9 @@ func (p *Plan) unchanged(view attach.View, compare []expected) error {
 		}
 		if n == len(e.want) && bytes.Equal(e.Data, e.want) {
 			continue
+		}
+		if e.frame {
+			return fmt.Errorf("%s was found in a goroutine's frame, and the goroutine has run since: %w; nothing was changed", e.change.Path, ErrStale)
 		}
 		if e.path {
 			return fmt.Errorf("%s: the way there has changed: at %#x was %x, and now is %x; nothing was changed: %w", e.change.Path, e.Addr, e.want, e.Data[:n], ErrConflict)

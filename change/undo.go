@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"ri/attach"
@@ -94,6 +96,33 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 	return c, nil
 }
 
+// foundAt is find(T, "where") in a path.
+var foundAt = regexp.MustCompile(`find\(([^,"]+), ("(?:[^"\\]|\\.)*")\)`)
+
+// assignable evaluates a change's path. What was found in a frame may hang off another variable by now: any way to the same place will do.
+func (p *Plan) assignable(was *Change) (values.Value, *values.Trace, error) {
+	v, trace, err := p.space.Assignable(was.Path)
+	m := foundAt.FindStringSubmatchIndex(was.Path)
+	if err == nil && v.Addr == was.Addr || m == nil {
+		return v, trace, err
+	}
+	t, e := p.space.Type(was.Path[m[2]:m[3]])
+	if e != nil {
+		return v, trace, err
+	}
+	found, _, _ := p.space.Find(t, values.FindOptions{All: true, Depth: 6})
+	for _, f := range found {
+		w, way, e := p.space.Assignable(was.Path[:m[4]] + strconv.Quote(f.Where) + was.Path[m[5]:])
+		if e != nil {
+			continue
+		}
+		if inner, e := p.readable(Place{w, was.Path, way}); e == nil && inner.Addr == was.Addr {
+			return w, way, nil
+		}
+	}
+	return v, trace, err
+}
+
 // isText tells whether a change was one of a string.
 func (p *Plan) isText(was *Change) bool {
 	t, err := p.space.Type(was.Type)
@@ -128,7 +157,7 @@ func (p *Plan) findAgain(c, was *Change, entry *Entry) error {
 	if p.inModule(was.Addr) && same {
 		return nil
 	}
-	if v, trace, err := p.space.Assignable(was.Path); err == nil {
+	if v, trace, err := p.assignable(was); err == nil {
 		if v.Type.Kind == reflect.Slice && v.Addr != was.Addr { // contents
 			if data, _, _, err := v.Capacity(); err == nil && data == was.Addr {
 				c.Words = append(trace.Words, values.Word{Addr: v.Addr, Bytes: wordBytes(data)})

@@ -187,7 +187,7 @@ func (h *Host) typeArg(L *lua.LState, n int) *symbols.Type {
 func (h *Host) riFind(L *lua.LState) int {
 	t := h.lua.NewTable()
 	for _, f := range h.find(L, false) {
-		value, err := h.fromValue(f.Value, nil, textStep("("+f.Where+")"))
+		value, err := h.fromValue(f.Value, nil, textStep(foundPath(f)))
 		if err != nil {
 			h.raise(L, &pathError{f.Where, err})
 		}
@@ -197,13 +197,21 @@ func (h *Host) riFind(L *lua.LState) int {
 	return 1
 }
 
+// foundPath is an expression for what was found, so that a change of it can be made, and undone, by its way and not by its address.
+func foundPath(f values.Found) string {
+	if f.Goroutine == 0 {
+		return "(" + f.Where + ")"
+	}
+	return fmt.Sprintf("find(%s, %q)", f.Value.Type.Name, f.Where)
+}
+
 func (h *Host) riFind1(L *lua.LState) int {
 	found := h.find(L, true)
 	if len(found) == 0 {
 		name := L.Get(1).String()
 		h.raise(L, fmt.Errorf("ri.find1: no value of %s in package variables, goroutines' frames or what they point to: look deeper with ri.find1('%s', {depth = 6}), or start from ri.vars()", name, name))
 	}
-	L.Push(h.start(L, found[0].Value, "("+found[0].Where+")"))
+	L.Push(h.start(L, found[0].Value, foundPath(found[0])))
 	L.Push(lua.LString(found[0].Where))
 	return 2
 }

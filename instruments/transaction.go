@@ -127,9 +127,10 @@ func (h *Host) changePlace(L *lua.LState, plan *change.Plan, n int) (change.Plac
 		return plan.At(string(expr))
 	}
 	v, path := h.target(L, n)
-	at, err := plan.At(path)
-	if err == nil && at.Addr == v.Addr {
-		return at, nil
+	for _, expr := range []string{path, "*" + path} { // a place that a pointer leads to has the pointer's path
+		if at, err := plan.At(expr); err == nil && at.Addr == v.Addr {
+			return at, nil
+		}
 	}
 	return change.Place{Value: v, Path: path, Trace: &values.Trace{ByAddress: true}}, nil // found by a walk that no expression repeats
 }

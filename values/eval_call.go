@@ -82,11 +82,24 @@ func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*Literal, e
 	return l, nil
 }
 
-// find is find(T): the value of a type that Find finds, if there is one only.
-func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
-	t, err := e.s.Type(strings.TrimPrefix(e.text(arg), "*"))
+// find is find(T): the value of a type that Find finds, if there is one only; or find(T, "where"): the one that it finds there (Found.Where).
+func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
+	t, err := e.s.Type(strings.TrimPrefix(e.text(n.Args[0]), "*"))
 	if err != nil {
 		return operand{}, e.at(n, err)
+	}
+	if len(n.Args) == 2 {
+		where, err := e.eval(n.Args[1])
+		if err != nil || where.constant == nil || where.constant.kind != token.STRING {
+			return operand{}, e.at(n, fmt.Errorf("the second argument of find is a text, as ri find shows it in WHERE: %w", ErrExpr))
+		}
+		var f Found
+		e.s.untraced(func() { f, err = e.s.findAt(t, where.constant.text) })
+		if err != nil {
+			return operand{}, e.at(n, err)
+		}
+		e.s.noteFound(f)
+		return operand{Value: f.Value}, nil
 	}
 	var found []Found
 	e.s.untraced(func() { found, _, err = e.s.Find(t, FindOptions{Remember: true}) })
@@ -110,6 +123,9 @@ func (e *evaluator) find(n *ast.CallExpr, arg ast.Expr) (operand, error) {
 }
 
 func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
+	if id, ok := n.Fun.(*ast.Ident); ok && id.Name == "find" && (len(n.Args) == 1 || len(n.Args) == 2) {
+		return e.find(n)
+	}
 	if len(n.Args) != 1 {
 		return operand{}, fmt.Errorf("%s: functions can't be called: %w", e.text(n), ErrExpr)
 	}
@@ -127,9 +143,6 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 			return operand{}, e.at(n, err)
 		}
 		return operand{constant: &literal{kind: token.INT, u: uint64(i)}}, nil
-	}
-	if id, ok := n.Fun.(*ast.Ident); ok && id.Name == "find" {
-		return e.find(n, n.Args[0])
 	}
 	fun := n.Fun
 	if p, ok := fun.(*ast.ParenExpr); ok {

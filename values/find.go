@@ -1,6 +1,7 @@
 package values
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -46,7 +47,7 @@ type FindOptions struct {
 	Limit int // values found; 0 means 1000
 
 	First bool // the first is enough: the search ends with it
-	All   bool // look on through fields also where a variable holds one
+	All   bool // look on through fields also where a variable holds one; of an earlier search with the same options what is still there is believed
 
 	// Remember believes an earlier search with the same options: what that found, and is still found where it was, is all that there is. First
 	// does so too. Only where some of it is gone the search is made again.
@@ -73,7 +74,7 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 		opt.Limit = 1
 	}
 	key := findKey{t, opt}
-	before := s.searches[key]
+	before, again := s.searches[key]
 	if opt.First || opt.Remember {
 		if f := newFinder(s, t, opt); f.recall(before) {
 			return f.found, false, nil
@@ -95,12 +96,44 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 			f.add(b.Value, b.Where, b.Goroutine, b.via)
 		}
 	}
-	if len(f.found) > 0 && (!opt.All || len(f.found) >= len(before) && len(before) > 0) {
+	if len(f.found) > 0 && !opt.All || opt.All && again && (len(f.found) > 0 || len(before) == 0) {
 		return f.found, f.truncated && !opt.First, err
 	}
 	f.throughFields(opt.Depth)
 	s.searches[key] = f.found
 	return f.found, f.truncated && !opt.First, err
+}
+
+// findDepth is how far find(T, "where") looks.
+const findDepth = 6
+
+// findAt finds the value that Find finds at a certain place. What an earlier search of this Space found is believed if its pointers still lead there.
+func (s *Space) findAt(t *symbols.Type, where string) (Found, error) {
+	for key, before := range s.searches {
+		for _, b := range before {
+			if key.want != t || b.Where != where {
+				continue
+			}
+			f := newFinder(s, t, FindOptions{Limit: len(before)})
+			f.recall([]Found{b})
+			for _, again := range f.found {
+				if again.Value.Addr == b.Value.Addr && (again.Where == where || b.g == 0) {
+					return again, nil
+				}
+			}
+		}
+	}
+	var err error
+	for _, opt := range []FindOptions{{}, {All: true, Depth: findDepth}} {
+		var found []Found
+		found, _, err = s.Find(t, opt)
+		for _, f := range found {
+			if f.Where == where {
+				return f, nil
+			}
+		}
+	}
+	return Found{}, fmt.Errorf("no %s is at %q any more (ri find %s shows where there are some): %w", t.Name, where, t.Name, errors.Join(err, ErrNotOne))
 }
 
 func newFinder(s *Space, t *symbols.Type, opt FindOptions) *finder {

@@ -16,6 +16,7 @@ import (
 type Word struct {
 	Addr  uint64
 	Bytes []byte // as they were, at most 16
+	Frame bool   // of a goroutine's state: when it has run, what hangs off its frames has to be looked for again
 }
 
 // Trace says how an expression led to a place. As long as all its words are the same, the place is what the expression means.
@@ -74,7 +75,7 @@ func (s *Space) note(addr uint64, n int) {
 		return
 	}
 	if b, err := s.Slice(addr, n); err == nil {
-		s.trace.Words = append(s.trace.Words, Word{addr, append([]byte(nil), b...)})
+		s.trace.Words = append(s.trace.Words, Word{Addr: addr, Bytes: append([]byte(nil), b...)})
 	}
 }
 
@@ -110,7 +111,7 @@ func (s *Space) noteFound(f Found) {
 			t.ByAddress = true
 			return
 		}
-		words = append(words, Word{l.slot, binary.LittleEndian.AppendUint64(nil, l.word)})
+		words = append(words, Word{Addr: l.slot, Bytes: binary.LittleEndian.AppendUint64(nil, l.word)})
 	}
 	if f.Goroutine == 0 {
 		t.Words = append(t.Words, words...)
@@ -127,7 +128,7 @@ func (s *Space) noteFound(f Found) {
 			}
 			for _, off := range []int64{l.id, l.sp, l.pc} {
 				if b, err := s.Slice(g.Addr+uint64(off), 8); err == nil {
-					words = append(words, Word{g.Addr + uint64(off), append([]byte(nil), b...)})
+					words = append(words, Word{g.Addr + uint64(off), append([]byte(nil), b...), true})
 				}
 			}
 			t.Words = append(t.Words, words...)
@@ -208,9 +209,9 @@ func (v Value) whereIs(l *mapLayout, place *entryPlace) {
 func (s *Space) readWord(addr uint64, n int) Word {
 	b, err := s.Slice(addr, n)
 	if err != nil {
-		return Word{addr, nil}
+		return Word{Addr: addr}
 	}
-	return Word{addr, append([]byte(nil), b...)}
+	return Word{Addr: addr, Bytes: append([]byte(nil), b...)}
 }
 
 // Capacity gives a slice's first element's address, its length and capacity.

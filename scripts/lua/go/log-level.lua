@@ -42,7 +42,7 @@ local variables = {
 
 local function level_name(levels, n)
   if levels == verbosity then return tostring(n) end
-  for _, name in ipairs { "trace", "debug", "info", "warn", "error" } do
+  for _, name in ipairs { "info", "debug", "trace", "warn", "error" } do
     if levels[name] == n then return name end
   end
   return tostring(n)
