@@ -296,7 +296,7 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 		return fail(err)
 	}
 	if plan.Script.Header != nil {
-		if err := checkFit(c.session.File, plan.Recipe.Name, plan.Script.Header.Needs); err != nil {
+		if err := checkFit(c.session.File, plan.Recipe, plan.Script.Header.Needs); err != nil {
 			return fail(err)
 		}
 	}

@@ -127,13 +127,35 @@ func splitType(f *symbols.File, name string) (*symbols.Type, string, error) {
 	return nil, "", notFound
 }
 
-// checkFit is an error where the program lacks something, before it is stopped.
-func checkFit(f *symbols.File, name string, n Needs) error {
+// checkFit is an error where the program lacks something, before it is stopped. Of a bare file, which somebody may be writing, it guesses what was meant.
+func checkFit(f *symbols.File, r *Recipe, n Needs) error {
 	lacks := Lacks(f, n)
 	if len(lacks) == 0 {
 		return nil
 	}
-	return Refused(fmt.Errorf("recipe %s doesn't fit this program, which lacks %s", name, lacksText(lacks)))
+	near := ""
+	if strings.HasSuffix(r.Origin.File, ".lua") && f.HasDWARF() {
+		for _, name := range n.Types {
+			if f.KnowsType(name) != nil {
+				near += nearText(name, f.TypeNames())
+			}
+		}
+		for _, name := range n.Vars {
+			if _, err := f.Var(name); err != nil {
+				near += nearText(name, f.Vars())
+			}
+		}
+	}
+	return Refused(fmt.Errorf("recipe %s doesn't fit this program, which lacks %s%s", r.Name, lacksText(lacks), near))
+}
+
+// nearText names what is near a name.
+func nearText(name string, all []string) string {
+	near := symbols.Near(name, all, 3)
+	if len(near) == 0 {
+		return ""
+	}
+	return "; near " + name + ": " + strings.Join(near, ", ")
 }
 
 // lacksText names the first few.

@@ -44,8 +44,18 @@ func NewInstrument(ctx context.Context, out *Output, name, expr string, choice T
 			return Refused(err)
 		}
 	}
-	if err := out.WriteText(fmt.Sprintf("wrote %s and %s\n  ri lint %s            checks it, without a target\n  ri run ./%s -p PID    runs it\n  ri run %s --recipes %s -p PID\n",
-		script, catalogue, script, script, name, catalogue)); err != nil {
+	target := "-p PID"
+	switch {
+	case choice.PID != "":
+		target = "-p " + choice.PID
+	case choice.Core != "":
+		target = "-c " + choice.Core
+		if choice.Exe != "" {
+			target += " --exe " + choice.Exe
+		}
+	}
+	if err := out.WriteText(fmt.Sprintf("wrote %s and %s\n  ri lint %s %s    checks them, without a target\n  ri run ./%s %s    runs it\n  ri run %s --recipes %s %s\n",
+		script, catalogue, script, catalogue, script, target, name, catalogue, target)); err != nil {
 		return err
 	}
 	return out.Commit()
@@ -138,24 +148,21 @@ func (s *Session) template(ctx context.Context, expr string) (string, error) {
 		columns, cells = append(columns, fmt.Sprintf("    { name = %q },\n", column)), append(cells, column+" = "+column)
 	}
 	if elem != nil && elem.Kind == reflect.Struct {
-		for _, f := range elem.Fields() {
-			typ, plain := plainColumn(f.Type)
-			if !plain || len(cells) > maxColumns || f.Name == "_" || f.Name == column {
-				continue
+		for _, f := range plainFields(v, elem, column) {
+			typ := ""
+			if f.column != "" {
+				typ = fmt.Sprintf(", type = %q", string(f.column))
 			}
-			if typ != "" {
-				typ = ColumnType(fmt.Sprintf(", type = %q", string(typ)))
-			}
-			columns = append(columns, fmt.Sprintf("    { name = %q%s },\n", f.Name, typ))
-			cells = append(cells, luaField(f.Name)+" = "+luaDot("v", f.Name))
+			columns = append(columns, fmt.Sprintf("    { name = %q%s },\n", f.name, typ))
+			cells = append(cells, luaField(f.name)+" = "+luaDot("v", f.name))
 		}
 	}
 	if len(cells) < 2 {
 		columns, cells = append(columns, "    { name = \"value\" },\n"), append(cells, "value = v")
 	}
-	body := "    " + loop + "\n      ri.emit { " + strings.Join(cells, ", ") + " }\n    end\n"
+	body := "    " + loop + "\n" + emitCall("      ", cells) + "    end\n"
 	if column == "" {
-		body = "    " + loop + "\n    ri.emit { " + strings.Join(cells, ", ") + " }\n"
+		body = "    " + loop + "\n" + emitCall("    ", cells)
 	}
 	return fmt.Sprintf(`-- What this instrument is for, in a sentence. It was made for %s, a %s.
 
@@ -173,6 +180,47 @@ What a row is, and what the numbers mean. This text is what ri show prints.]],
 %s  end,
 }
 `, expr, v.Type.Name, "what is in "+expr, expr, strings.Join(columns, ""), body), nil
+}
+
+// emitCall is the line that gives a row, or the lines where that would be long.
+func emitCall(indent string, cells []string) string {
+	if line := indent + "ri.emit { " + strings.Join(cells, ", ") + " }\n"; len(line) <= 120 {
+		return line
+	}
+	return indent + "ri.emit {\n" + indent + "  " + strings.Join(cells, ",\n"+indent+"  ") + ",\n" + indent + "}\n"
+}
+
+// plainField is a field that a column shows as it is.
+type plainField struct {
+	name   string
+	column ColumnType
+}
+
+// plainFields are the first fields of a struct that are shown as they are, those of embedded structs too (not of embedded pointers, which may be nil); atomic ones count as what they hold.
+func plainFields(v values.Value, t *symbols.Type, taken string) (fields []plainField) {
+	var add func(t *symbols.Type, depth int)
+	add = func(t *symbols.Type, depth int) {
+		var embedded []*symbols.Type // theirs come after the own ones
+		for _, f := range t.Fields() {
+			typ := f.Type
+			if inner, _, ok := v.Space().Atomic(typ); ok {
+				typ = inner
+			} else if f.Embedded && typ.Kind == reflect.Struct && depth < 3 {
+				embedded = append(embedded, typ)
+				continue
+			}
+			column, plain := plainColumn(typ)
+			twice := slices.ContainsFunc(fields, func(other plainField) bool { return other.name == f.Name })
+			if plain && !twice && len(fields) < maxColumns && f.Name != "_" && f.Name != taken {
+				fields = append(fields, plainField{f.Name, column})
+			}
+		}
+		for _, e := range embedded {
+			add(e, depth+1)
+		}
+	}
+	add(t, 0)
+	return fields
 }
 
 // plainColumn tells whether a field is shown as it is, and the type of its column.

@@ -129,7 +129,7 @@ func Run(ctx context.Context, out *Output, p *Plan, choice TargetChoice) error {
 		return err
 	}
 	if p.Script.Header != nil {
-		if err := checkFit(s.File, p.Recipe.Name, p.Script.Header.Needs); err != nil {
+		if err := checkFit(s.File, p.Recipe, p.Script.Header.Needs); err != nil {
 			return err
 		}
 	}

@@ -33,10 +33,16 @@ type trial struct {
 	file   string
 }
 
+// trialKeys are what a test may declare.
+var trialKeys = []string{"build", "target", "ready", "core", "exe", "run", "exit", "hide"}
+
+// unknownKey is how the decoder of YAML says that a key is none of those.
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
 // trialPatience is how long a target may take to say that it is ready.
 const trialPatience = time.Minute
 
-// RunTrials runs the tests in a folder's *.test.yaml: each has a target or a core, the line that follows ri run, and beside it NAME.golden with what that
+// RunTrials runs the tests in a folder's *.test.yaml, or in one of those: each has a target or a core, the line that follows ri run, and beside it NAME.golden with what that
 // must print. update writes those instead.
 func RunTrials(ctx context.Context, out *Output, dir string, update bool) error {
 	trials, err := readTrials(dir)
@@ -79,9 +85,11 @@ func RunTrials(ctx context.Context, out *Output, dir string, update bool) error 
 }
 
 func readTrials(dir string) (trials []*trial, err error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.test.yaml"))
-	if err != nil {
-		return nil, err
+	files := []string{dir}
+	if !strings.HasSuffix(dir, ".test.yaml") {
+		if files, err = filepath.Glob(filepath.Join(dir, "*.test.yaml")); err != nil {
+			return nil, err
+		}
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no tests in %s: a test is declared in a file *.test.yaml (docs/recipes.md says how)", dir)
@@ -95,7 +103,11 @@ func readTrials(dir string) (trials []*trial, err error) {
 		decoder := yaml.NewDecoder(bytes.NewReader(data))
 		decoder.KnownFields(true)
 		if err := decoder.Decode(&named); err != nil {
-			return nil, yamlError(file, err)
+			text := unknownKey.ReplaceAllStringFunc(yamlError(file, err).Error(), func(m string) string {
+				key := unknownKey.FindStringSubmatch(m)[1]
+				return "no key " + key + DidYouMean(key, trialKeys)
+			})
+			return nil, errors.New(text)
 		}
 		for _, name := range sortedKeys(named) {
 			t := named[name]

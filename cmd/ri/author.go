@@ -31,7 +31,7 @@ for in the process, with the plain fields as columns.`,
 func newTest(o *options) *cobra.Command {
 	update := false
 	cmd := &cobra.Command{
-		Use:   "test DIR",
+		Use:   "test DIR|FILE.test.yaml",
 		Short: "run the tests of instruments",
 		Long: `Run the tests that the files *.test.yaml in a folder declare: a target that is started, or a core; what follows ri run; and the output
 that is wanted, in NAME.golden.
@@ -44,7 +44,7 @@ that is wanted, in NAME.golden.
     hide: ['0x[0-9a-f]+']                    # what varies
     exit: 0`,
 		Example: "  ri test .\n  ri test ./instruments --update",
-		Args:    exactly(1, "a folder"),
+		Args:    exactly(1, "a folder, or a file *.test.yaml in one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withOutput(func(out *instruments.Output) error {
 				return instruments.RunTrials(cmd.Context(), out, args[0], update)

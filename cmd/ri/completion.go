@@ -79,7 +79,9 @@ func (o *options) completeWords(root *cobra.Command) {
 			c.ValidArgsFunction = completeFiles("lua")
 		case "lint":
 			c.ValidArgsFunction = completeFiles("lua", "yaml", "yml")
-		case "test", "man":
+		case "test":
+			c.ValidArgsFunction = completeFiles("test.yaml")
+		case "man":
 			c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 				return nil, cobra.ShellCompDirectiveFilterDirs
 			}
