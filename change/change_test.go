@@ -203,6 +203,10 @@ func TestRefusals(t *testing.T) {
 	for _, test := range []struct{ expr, value, why string }{
 		{"limits.Small", "128", "from -128 to 127"},
 		{"limits.Big", "-1", "does not fit"},
+		{"limits.Big", "18446744073709551616", "out of range"},
+		{"limits.Max", "-9223372036854775809", "does not fit"},
+		{"limits.Max", "9223372036854775808", "does not fit"},
+		{"limits.Max", "1e19", "does not fit"},
 		{"limits.Max", "1.5", "no value of type int"},
 		{"limits.Max", "hello", "no variable"},
 		{"limits.Flag", "1", "no value of type bool"},

@@ -168,10 +168,13 @@ func scalarBytes(t *symbols.Type, to Operand) ([]byte, error) {
 		}
 	default:
 		n, ok := asInteger(native)
+		low, high := rangeOf(t)
+		if f, isFloat := native.(float64); !ok && isFloat && f == math.Trunc(f) && math.Abs(f) >= 1<<62 {
+			return nil, fmt.Errorf("%s does not fit into a %s, which goes from %s to %s: %w", to.Text, t.Name, low, high, ErrRefused)
+		}
 		if !ok {
 			return nil, wrong
 		}
-		low, high := rangeOf(t)
 		if n.Cmp(low) < 0 || n.Cmp(high) > 0 {
 			return nil, fmt.Errorf("%s does not fit into a %s, which goes from %s to %s: %w", to.Text, t.Name, low, high, ErrRefused)
 		}

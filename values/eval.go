@@ -281,7 +281,10 @@ func (e *evaluator) native(x operand) (any, error) {
 		}
 		return f, err
 	case token.INT:
-		if c.neg {
+		switch {
+		case c.neg && c.u > 1<<63: // no integer of 64 bits
+			return -float64(c.u), nil
+		case c.neg:
 			return -int64(c.u), nil
 		}
 		return c.u, nil
