@@ -28,6 +28,11 @@ var allTroubles = []trouble{
 	{"selflock", [][3]string{{"deadlock", "waits for a lock that it holds itself", "selflock: waits here"}}},
 	{"rlock", [][3]string{{"deadlock", "recursive RLock", "rlock: waits here"}}},
 	{"upgrade", [][3]string{{"deadlock", "RLock, then Lock", "upgrade: waits here"}}},
+	{"loop", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "loop: waits here"}}},
+	{"index", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "index: waits here"}}},
+	{"locker", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "locker: waits here"}}},
+	{"try", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "try: waits here"}}},
+	{"try-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it", "try-sleep: holds here"}}},
 	{"once", [][3]string{{"deadlock", "sync.Once: the function that Do runs waits for that Do to return", "once: waits here"}}},
 	{"once-stuck", [][3]string{{"lock-held", "the function of a sync.Once is in time.Sleep, 1 goroutine waits for it", "once-stuck: holds here"}}},
 	{"lock-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it", "lock-sleep: holds here"}}},
@@ -189,7 +194,7 @@ func TestTroublesOfReleases(t *testing.T) {
 		}
 		for _, tr := range allTroubles {
 			switch tr.name {
-			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once":
+			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)

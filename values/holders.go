@@ -21,6 +21,9 @@ type Holder struct {
 	Function symbols.Line // the frame, and where in it the goroutine is
 	Site     symbols.Line // where it called Lock
 	Deferred bool         // a deferred Unlock lies in the frame
+	Try      bool         // it was TryLock, which succeeded
+	Earlier  bool         // in an earlier round of a loop over many locks
+	Through  bool         // through an interface
 	State    string       // its wait reason, or its status
 }
 
@@ -30,10 +33,23 @@ func (h *Holder) String() string {
 	if h.Reader {
 		lock, unlock = "RLock", "RUnlock"
 	}
+	called := lock
+	if h.Try {
+		called = "Try" + lock
+	}
+	if h.Through {
+		called += " through an interface"
+	}
 	text := fmt.Sprintf("goroutine %d called %s at %s:%d in %s and is at %s:%d now; no path through that function's code from there to here calls %s",
-		h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, filepath.Base(h.Function.File), h.Function.Line, unlock)
+		h.ID, called, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, filepath.Base(h.Function.File), h.Function.Line, unlock)
 	if h.Site.Func != h.Function.Func {
-		text = fmt.Sprintf("goroutine %d called %s at %s:%d in %s, which returned without %s", h.ID, lock, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, unlock)
+		text = fmt.Sprintf("goroutine %d called %s at %s:%d in %s, which returned without %s", h.ID, called, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, unlock)
+	}
+	if h.Try {
+		text = strings.Replace(text, " and is at ", ", which succeeded, and is at ", 1)
+	}
+	if h.Earlier {
+		text += "; it is in a loop that locks many, and this is the address that an earlier round had"
 	}
 	if h.Deferred {
 		text += "; a deferred " + unlock + " for it waits in its frame"
@@ -77,7 +93,29 @@ func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func
 	if len(f.locks) == 0 && !all {
 		return nil
 	}
-	unseen := 0
+	unseen := f.search(groups, check)
+	for _, lock := range w.Locks {
+		lock.Unseen = unseen
+	}
+	// Calls through interfaces are many, and seldom lock: they are looked at where nobody seems to hold a lock that others wait for.
+	orphans := map[uint64]*Lock{}
+	for addr, lock := range f.locks {
+		if len(lock.Holders) == 0 && (lock.Locked || lock.Pending || lock.Active > 0) && len(lock.Writers)+len(lock.Readers) > 0 {
+			orphans[addr] = lock
+		}
+	}
+	if len(orphans) > 0 {
+		if s.flowThrough == nil {
+			s.flowThrough = flow.New(s.file, s.flow.Readers()).Interfaces()
+		}
+		f.p, f.locks, f.all, f.through = s.flowThrough, orphans, false, true
+		f.search(groups, check)
+	}
+	return nil
+}
+
+// search goes through the stacks, and gives how many could not be searched.
+func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
 	for _, group := range groups {
 		if group.Broken != nil && len(group.Frames) == 0 {
 			unseen += group.Count
@@ -91,7 +129,7 @@ func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func
 			if check != nil {
 				check()
 			}
-			g, err := s.goroutineAt(addr)
+			g, err := f.s.goroutineAt(addr)
 			if err != nil || g == nil {
 				unseen++
 				continue
@@ -99,10 +137,7 @@ func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func
 			f.goroutine(g)
 		}
 	}
-	for _, lock := range w.Locks {
-		lock.Unseen = unseen
-	}
-	return nil
+	return unseen
 }
 
 type holderSearch struct {
@@ -112,6 +147,8 @@ type holderSearch struct {
 	waits map[uint64]uint64 // the lock that a goroutine, by its runtime.g, waits for
 	all   bool
 	out   *Waits
+
+	through bool // interfaces
 }
 
 // mayHold tells whether a stack has a function that holds a lock where it is.
@@ -153,6 +190,10 @@ func (f *holderSearch) goroutine(g *Goroutine) {
 			lines = info.Lines
 		}
 		for _, held := range state.Held {
+			if held.Rounds != 0 || held.Via != nil {
+				f.many(g, frame, state, held, holding{where, lines, function, site})
+				continue
+			}
 			addr, ok := f.s.evaluate(held.Lock, state, frame)
 			if !ok || addr == 0 {
 				continue
@@ -161,20 +202,25 @@ func (f *holderSearch) goroutine(g *Goroutine) {
 			if function != "" && site == held.Site && (f.waits[g.Addr] == 0 || f.waits[g.Addr] == addr) {
 				continue
 			}
-			at := where
-			for _, line := range lines {
-				if line.Func == held.Site.Func {
-					at = line
-				}
-			}
-			h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: at, Site: held.Site, State: g.Status}
-			if g.WaitReason != "" {
-				h.State = g.WaitReason
-			}
+			h := f.holder(g, held, where, lines)
 			h.Deferred = f.p.Deferred(state, held.Lock)
 			f.holds(addr, held.RW, h)
 		}
 	}
+}
+
+// holder makes a Holder of a goroutine and what code says that it has.
+func (f *holderSearch) holder(g *Goroutine, held flow.Held, where symbols.Line, lines []symbols.Line) Holder {
+	for _, line := range lines {
+		if line.Func == held.Site.Func {
+			where = line
+		}
+	}
+	h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: where, Site: held.Site, State: g.Status, Try: held.Try}
+	if g.WaitReason != "" {
+		h.State = g.WaitReason
+	}
+	return h
 }
 
 // holds notes a holder, if the lock's own words don't speak against it.
@@ -209,6 +255,17 @@ var dwarfRegisters = [16]int{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 1
 
 // evaluate finds the value of an expression in a frame.
 func (s *Space) evaluate(e *flow.Expr, state *flow.State, frame *Frame) (uint64, bool) {
+	return s.evaluateWith(e, state, frame, nil, 0)
+}
+
+// evaluateWith does so with a value for one of its parts: another than it has now.
+func (s *Space) evaluateWith(e *flow.Expr, state *flow.State, frame *Frame, part *flow.Expr, value uint64) (uint64, bool) {
+	if part != nil && e.Has(part) {
+		if e == part {
+			return value, true
+		}
+		return s.compute(e, state, frame, part, value)
+	}
 	cfa := frame.CFA
 	if frame.regs != nil { // it runs
 		if n, ok := state.Register(e); ok && n < len(dwarfRegisters) {
@@ -223,16 +280,31 @@ func (s *Space) evaluate(e *flow.Expr, state *flow.State, frame *Frame) (uint64,
 		w, err := s.Uint64(cfa + uint64(off))
 		return w - uint64(by), err == nil
 	}
+	return s.compute(e, state, frame, part, value)
+}
+
+// compute finds the value of an expression from those of its parts.
+func (s *Space) compute(e *flow.Expr, state *flow.State, frame *Frame, part *flow.Expr, value uint64) (uint64, bool) {
 	switch e.Kind {
 	case flow.Constant:
+		if e.N>>16 == 0 { // a number, and no address
+			return uint64(e.N), true
+		}
 		return uint64(e.N) + s.bias, true
 	case flow.Stack:
-		return cfa + uint64(e.N), true
+		return frame.CFA + uint64(e.N), true
+	case flow.Scaled:
+		index, ok := s.evaluateWith(e.Index, state, frame, part, value)
+		return index * uint64(e.N), ok
+	case flow.Add:
+		base, ok := s.evaluateWith(e.Base, state, frame, part, value)
+		index, also := s.evaluateWith(e.Index, state, frame, part, value)
+		return base + index, ok && also
 	case flow.Sum:
-		base, ok := s.evaluate(e.Base, state, frame)
-		return base + uint64(e.N), ok && base != 0
+		base, ok := s.evaluateWith(e.Base, state, frame, part, value)
+		return base + uint64(e.N), ok
 	case flow.Load:
-		base, ok := s.evaluate(e.Base, state, frame)
+		base, ok := s.evaluateWith(e.Base, state, frame, part, value)
 		if !ok || base == 0 {
 			return 0, false
 		}

@@ -35,20 +35,22 @@ type Space struct {
 	threads map[int]*attach.Thread // by the number that the program knows
 	now     int64                  // the target's nanotime at the look, 0 if unknown
 
-	local     []byte // bytes that live in no target memory, at localBase
-	types     map[uint64]*symbols.Type
-	maps      map[*symbols.Type]*mapLayout
-	chans     map[*symbols.Type]*chanLayout
-	searches  map[findKey][]Found // through fields, with the ways that led there
-	gs        *goroutineLayout
-	waits     *queueLayout
-	flow      *flow.Program
-	uses      *flow.Program // of channels and WaitGroups
-	byAddr    []symbols.Var // all package variables, by address
-	directTag *bool
-	polled    []uint64 // the netpoller's descriptors, see PollDescs
-	trace     *Trace   // of the expression that is being evaluated; see Assignable
-	values    int64    // how many values were looked at: see Values
+	local    []byte // bytes that live in no target memory, at localBase
+	types    map[uint64]*symbols.Type
+	maps     map[*symbols.Type]*mapLayout
+	chans    map[*symbols.Type]*chanLayout
+	searches map[findKey][]Found // through fields, with the ways that led there
+	gs       *goroutineLayout
+	waits    *queueLayout
+	flow     *flow.Program
+	uses     *flow.Program // of channels and WaitGroups
+	// flowThrough looks at calls through interfaces, too.
+	flowThrough *flow.Program
+	byAddr      []symbols.Var // all package variables, by address
+	directTag   *bool
+	polled      []uint64 // the netpoller's descriptors, see PollDescs
+	trace       *Trace   // of the expression that is being evaluated; see Assignable
+	values      int64    // how many values were looked at: see Values
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed

@@ -15,6 +15,9 @@ type Held struct {
 	Reader bool         // RLock
 	RW     bool         // a sync.RWMutex
 	Site   symbols.Line // the call of Lock
+	Try    bool         // TryLock, which succeeded
+	Rounds uint64       // in earlier rounds of the loop at this address; 0: not in a loop over many
+	Via    *Expr        // the word that says which method of an interface was called on Lock: it may lock. See Interfaces
 }
 
 // Use is what a function does, somewhere, with a channel or a sync.WaitGroup: "send", "receive" (select's cases and close count too) or "done".
@@ -31,6 +34,8 @@ type State struct {
 	regs  [16]*Expr
 	slots map[int64]*Expr // at CFA+n; missing: as at the entry
 	freed []Held          // given back, though not taken here
+	tried *Expr           // the TryLock that the zero flag tells of
+	equal bool            // it is set when that succeeded
 }
 
 // Slot gives where, from the CFA, a word with the value of an expression lies at this place.
@@ -87,15 +92,19 @@ func (p *Program) Deferred(s *State, lock *Expr) bool {
 
 // Function is one function's code, worked out.
 type Function struct {
-	info   *symbols.PCInfo
-	code   []byte
-	table  table
-	at     map[uint64]*State // in front of the instructions that were asked for
-	blocks map[uint64]*block
-	gives  *summary
-	uses   []Use
-	level  int // of calls, at which it was analysed
-	broken bool
+	info     *symbols.PCInfo
+	code     []byte
+	table    table
+	at       map[uint64]*State // in front of the instructions that were asked for
+	blocks   map[uint64]*block
+	gives    *summary
+	tries    map[*Expr]Held     // what is held if a value isn't 0
+	counters map[*Expr]*Counter // of loops
+	first    map[*Expr]first    // what a value was on the first way to where ways meet
+	heads    *dominators
+	uses     []Use
+	level    int // of calls, at which it was analysed
+	broken   bool
 }
 
 // summary is what a call of a function does to locks, in terms of its own entry.
@@ -133,6 +142,8 @@ type Program struct {
 	library   func(function string) bool // of the standard library; nil: not asked
 	callees   map[uint64]int             // levels of calls in which nothing has to do with locks, or everywhere
 	busy      map[uint64]bool
+
+	interfaces bool // calls through them count
 }
 
 // New makes a Program. readerCount is the offset of that field in sync.RWMutex.
@@ -140,11 +151,14 @@ func New(file *symbols.File, readerCount int64) *Program {
 	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}}
 }
 
+// Readers gives the offset that New was given.
+func (p *Program) Readers() int64 { return p.readers }
+
 // At gives the state in which a function is in front of the instruction at, or around, a link-time pc: that of a call, not of its return; nil where nothing of interest is known:
 // the function has no locks, or can't be followed.
 func (p *Program) At(pc uint64) *State {
 	info, ok := p.file.PC(pc)
-	if !ok || !p.touches(info.Entry, maxLevels) {
+	if !ok || !p.touches(info.Entry, maxLevels) && !(p.interfaces && p.indirect(info.Entry)) {
 		return nil
 	}
 	f := p.function(info.Entry, 0)
@@ -214,11 +228,23 @@ func (p *Program) function(entry uint64, level int) *Function {
 	}
 	p.busy[entry] = true
 	defer delete(p.busy, entry)
-	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{}, blocks: map[uint64]*block{}}
+	f := newFunction(info, code, level)
 	r := &run{p: p, f: f, level: level}
 	r.all()
 	p.functions[entry] = f
 	return f
+}
+
+func newFunction(info *symbols.PCInfo, code []byte, level int) *Function {
+	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{}}
+	f.begin()
+	return f
+}
+
+// begin forgets all that was found.
+func (f *Function) begin() {
+	f.blocks, f.tries, f.counters, f.first = map[uint64]*block{}, map[*Expr]Held{}, map[*Expr]*Counter{}, map[*Expr]first{}
+	f.gives, f.uses = &summary{}, nil
 }
 
 // run is the analysis of one function.
@@ -229,6 +255,11 @@ type run struct {
 	work    []uint64
 	orphans []uint64 // where code begins that nothing direct leads to
 	returns int
+	from    uint64               // the block that is followed
+	wide    map[uint64]*State    // in front of loops' heads, after a first time
+	round   map[[2]uint64][]Held // at the end of a round, by the jump to the head
+	before  map[uint64][]Held    // in front of loops' heads, of earlier rounds
+	starts  map[uint64]bool      // where blocks begin
 
 	replay  bool // a block is followed once more, up to until, and nothing is noted
 	until   uint64
@@ -242,22 +273,37 @@ func (r *run) all() {
 		f.broken = true
 		return
 	}
+	r.starts = leaders
 	entry := &State{slots: map[int64]*Expr{}}
 	for i := range entry.regs {
 		entry.regs[i] = f.table.of(Entry, nil, int64(i))
 	}
 	entry.regs[regSP] = f.table.of(Stack, nil, -8)
-	f.gives = &summary{}
+	if !r.follow(entry) || !r.widen() {
+		return
+	}
+	if f.begin(); !r.follow(entry) || !r.rounds() {
+		return
+	}
+	f.begin()
+	r.follow(entry)
+}
+
+// follow goes all ways from the entry until nothing new is found.
+func (r *run) follow(entry *State) bool {
+	f := r.f
+	r.returns, r.round = 0, map[[2]uint64][]Held{}
 	r.flow(f.info.Entry, entry)
 	for len(r.work) > 0 {
 		pc := r.work[len(r.work)-1]
 		r.work = r.work[:len(r.work)-1]
 		if b := f.blocks[pc]; b.visits > maxVisits {
 			f.broken = true
-			return
+			return false
 		}
-		r.block(pc, f.blocks[pc].in.copy(), leaders)
+		r.block(pc, f.blocks[pc].in.copy(), r.starts)
 	}
+	return true
 }
 
 // leaders are where blocks begin.
@@ -298,7 +344,9 @@ func (r *run) flow(pc uint64, s *State) {
 	}
 	b := f.blocks[pc]
 	if b == nil {
-		f.blocks[pc] = &block{in: s.copy(), visits: 1}
+		b = &block{in: s.copy(), visits: 1}
+		f.blocks[pc] = b
+		r.widened(pc, b.in)
 		r.work = append(r.work, pc)
 		return
 	}
@@ -316,14 +364,19 @@ func (r *run) join(pc uint64, in, s *State) (changed bool) {
 	offset := int64(pc - r.f.info.Entry)
 	for i := range in.regs {
 		if in.regs[i] != s.regs[i] {
-			if e := t.of(Unknown, nil, offset<<24|int64(i)); in.regs[i] != e {
+			e := t.of(Unknown, nil, offset<<24|int64(i))
+			r.f.merged(e, in.regs[i], s.regs[i])
+			r.either(e, in.regs[i], s.regs[i], in.Held, s.Held)
+			if in.regs[i] != e {
 				in.regs[i], changed = e, true
 			}
 		}
 	}
 	merge := func(at int64) {
 		if in.slots[at] != s.slots[at] {
-			if e := t.of(Unknown, nil, offset<<24|1<<23|at&(1<<23-1)); in.slots[at] != e {
+			e := t.of(Unknown, nil, offset<<24|1<<23|at&(1<<23-1))
+			r.f.merged(e, in.slots[at], s.slots[at])
+			if in.slots[at] != e {
 				in.slots[at], changed = e, true
 			}
 		}
@@ -334,9 +387,16 @@ func (r *run) join(pc uint64, in, s *State) (changed bool) {
 	for at := range s.slots {
 		merge(at)
 	}
+	if in.tried != s.tried || in.equal != s.equal {
+		changed = changed || in.tried != nil
+		in.tried = nil
+	}
+	if r.heads(pc) {
+		r.round[[2]uint64{r.from, pc}] = slices.Clone(s.Held)
+	}
 	kept := in.Held[:0]
 	for _, h := range in.Held {
-		if slices.Contains(s.Held, h) {
+		if h.Rounds == pc || slices.Contains(s.Held, h) {
 			kept = append(kept, h)
 		} else {
 			changed = true
@@ -349,6 +409,14 @@ func (r *run) join(pc uint64, in, s *State) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// heads tells whether the way that is followed closes a loop at pc.
+func (r *run) heads(pc uint64) bool {
+	if r.f.heads == nil {
+		r.f.heads = r.findDominators(r.starts)
+	}
+	return r.f.heads.heads(r.from, pc)
 }
 
 func (s *State) copy() *State {
@@ -364,6 +432,7 @@ func (s *State) copy() *State {
 // block follows the instructions up to the next block's beginning.
 func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 	f := r.f
+	r.from = pc
 	for first := true; pc < f.info.End; first = false {
 		if !first && leaders[pc] {
 			r.flow(pc, s)
@@ -400,16 +469,19 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			}
 			return
 		case direct && inst.Op != x86asm.CALL: // a conditional jump
-			r.flow(target, s)
-			r.flow(next, s)
+			r.branch(inst.Op, target, next, s)
 			return
 		case inst.Op == x86asm.CALL:
+			s.tried = nil
 			if !direct {
 				target = 0
 				if e := r.operand(pc, next, inst.Args[0], 8, s); e.Kind == Constant {
 					target = uint64(e.N)
+				} else {
+					r.through(e, pc, s)
 				}
 			}
+			result := r.tryCall(pc, target, s)
 			if target != 0 && r.call(pc, target, s) {
 				return
 			}
@@ -418,7 +490,11 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 					s.regs[i] = r.unknown(pc, i)
 				}
 			}
+			if result != nil {
+				s.regs[regAX] = result
+			}
 		default:
+			r.tests(inst, s)
 			r.step(pc, next, inst, s)
 		}
 		pc = next

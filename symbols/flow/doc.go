@@ -6,8 +6,9 @@
 // expression such as "what was in AX at the entry, plus 8" is then found again in the frame: the slot that it was saved to is known too.
 //
 // Functions that lock and return, and those that unlock for their caller, are followed for a few levels. Deferred unlocks are followed where they are
-// open-coded, which they are outside of loops. What can't be followed (indirect calls, an interface's Lock, TryLock, loops that lock many)
-// is left out: flow says less rather than what isn't so.
+// open-coded, which they are outside of loops. TryLock is followed to the branch on its result (tries.go), loops that lock many count again what they
+// have counted (rounds.go), and what is called through an interface is left to who can read the itab (interfaces.go). What can't be followed (func values,
+// helpers that lock many and return) is left out: flow says less rather than what isn't so.
 //
 // What may not come in: target memory; who waits for what. It reads the executable only.
 package flow

@@ -68,7 +68,7 @@ func calls(t *testing.T, f *symbols.File, function string) []uint64 {
 	return out
 }
 
-// describe says what is held: how many, R for readers, ? where the address isn't known in the frame.
+// describe says what is held: how many, R for readers, I for a call through an interface, * of earlier rounds, ? where the address isn't known in the frame.
 func describe(s *State) string {
 	if s == nil {
 		return "-"
@@ -79,8 +79,14 @@ func describe(s *State) string {
 		if h.Reader {
 			text = "R"
 		}
-		if !found(s, h.Lock) {
+		if h.Via != nil {
+			text = "I"
+		}
+		if h.Rounds == 0 && !found(s, h.Lock) { // behind a loop what it counted may be gone
 			text += "?"
+		}
+		if h.Rounds != 0 {
+			text += "*"
 		}
 		parts = append(parts, text)
 	}
@@ -88,12 +94,10 @@ func describe(s *State) string {
 }
 
 func found(s *State, e *Expr) bool {
-	for ; e != nil; e = e.Base {
-		if _, ok := s.Slot(e); ok || e.Kind == Constant || e.Kind == Stack {
-			return true
-		}
+	if _, ok := s.Slot(e); ok || e.Kind == Constant || e.Kind == Stack {
+		return true
 	}
-	return false
+	return (e.Base != nil || e.Index != nil) && (e.Base == nil || found(s, e.Base)) && (e.Index == nil || found(s, e.Index))
 }
 
 func TestHeld(t *testing.T) {
@@ -112,6 +116,8 @@ func TestHeld(t *testing.T) {
 			for function, want := range map[string]string{
 				"main.plain": "W,", "main.deferred": "W,WW", "main.reader": "R,W,", "main.global": "W,W,", "main.branch": ",W,",
 				"main.loop": "W,,", "main.helped": "W,", "main.calls": ",", "main.function": "W", "main.switched": "W,,W",
+				"main.try": "W,", "main.tryUntil": ",W,", "main.refused": ",W,W", "main.all": "W*W,W*,,", "main.allOf": "W*W,W*",
+				"main.forEver": "W*W,W*,,", "main.some": "", "main.indexed": "W,W",
 			} {
 				var got []string
 				for _, pc := range calls(t, f, function) {
@@ -120,6 +126,14 @@ func TestHeld(t *testing.T) {
 				if text := strings.ReplaceAll(strings.Join(got, ","), "-", ""); text != want { // -: only a switch's table leads there
 					t.Errorf("%s %v: %s holds %q, not %q", toolchain, flags, function, text, want)
 				}
+			}
+			through := New(f, field.Offset).Interfaces()
+			at := calls(t, f, "main.locker")
+			if text := describe(through.At(at[0])) + "," + describe(through.At(at[1])); !strings.HasPrefix(text, "I,I") {
+				t.Errorf("%s %v: through interfaces %q", toolchain, flags, text)
+			}
+			if before, after := through.At(at[0]).Held[0].Via.N, through.At(at[1]).Held[0].Via.N; before != 24 || after != 32 {
+				t.Errorf("%s %v: methods at %d and %d in the itab", toolchain, flags, before, after)
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func FuzzCode(f *testing.F) {
 		changed := *info
 		changed.End = changed.Entry + uint64(len(code))
 		p := New(program, 16).Uses(func(string) bool { return false })
-		fn := &Function{info: &changed, code: code, table: table{}, at: map[uint64]*State{}, blocks: map[uint64]*block{}}
+		fn := newFunction(&changed, code, 0)
 		began := time.Now()
 		(&run{p: p, f: fn}).all()
 		p.functions[entry] = fn

@@ -87,11 +87,22 @@ func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 		return
 	}
 	function, site := r.inlined(pc)
-	e := effects[function]
-	if e == nothing {
-		e, site = r.ahead(next)
+	if function == "" {
+		function, site = r.ahead(next)
 	}
+	e := effects[function]
 	switch {
+	case tryOf(function) != nothing && inst.Op == x86asm.CMPXCHG:
+		if isRW(function) {
+			if info, ok := r.p.file.PC(pc); ok && slices.ContainsFunc(info.Lines, func(l symbols.Line) bool { return tryOf(l.Func) != nothing && !isRW(l.Func) }) {
+				return // the Mutex in it, of writers
+			}
+			m.Disp -= r.p.readers
+		}
+		if lock := r.address(next, m, s); lock != nil {
+			s.tried, s.equal = r.try(pc, function, lock, site), true
+		}
+		return
 	case e == takes && inst.Op == x86asm.CMPXCHG, e == frees && inst.Op == x86asm.XADD:
 	case (e == takesReader || e == freesReader) && inst.Op == x86asm.XADD:
 		m.Disp -= r.p.readers
@@ -107,7 +118,7 @@ func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 
 // ahead looks at what comes behind an atomic instruction, up to the decision over its success: before Go 1.26 the compiler gives the
 // instruction itself the line of the function that Lock was inlined into.
-func (r *run) ahead(pc uint64) (effect, symbols.Line) {
+func (r *run) ahead(pc uint64) (string, symbols.Line) {
 	for range 8 {
 		if pc >= r.f.info.End {
 			break
@@ -117,15 +128,18 @@ func (r *run) ahead(pc uint64) (effect, symbols.Line) {
 			break
 		}
 		if function, site := r.inlined(pc); function != "" {
-			return effects[function], site
+			return function, site
 		}
 		if _, jump := inst.Args[0].(x86asm.Rel); jump || inst.Op == x86asm.RET || inst.Op == x86asm.CALL {
 			break
 		}
 		pc += uint64(inst.Len)
 	}
-	return nothing, symbols.Line{}
+	return "", symbols.Line{}
 }
+
+// isRW tells methods of sync.RWMutex.
+func isRW(function string) bool { return strings.Contains(function, "RWMutex") }
 
 func (r *run) apply(e effect, lock *Expr, rw bool, site symbols.Line, s *State) {
 	reader := e == takesReader || e == freesReader
@@ -159,12 +173,9 @@ func (r *run) free(h Held, s *State) {
 
 // uncertain tells whether an expression has a part that was not followed.
 func uncertain(e *Expr) bool {
-	for ; e != nil; e = e.Base {
-		if e.Kind == Unknown {
-			return true
-		}
-	}
-	return false
+	found := false
+	e.each(func(part *Expr) { found = found || part.Kind == Unknown })
+	return found
 }
 
 // call follows a call; true if it doesn't come back.
@@ -237,6 +248,14 @@ func (r *run) substitute(e *Expr, pc uint64, s *State) *Expr {
 		}
 	case Constant:
 		return t.of(Constant, nil, e.N)
+	case Scaled, Add:
+		index := r.substitute(e.Index, pc, s)
+		if e.Kind == Scaled {
+			return t.times(index, e.N)
+		}
+		if base := r.substitute(e.Base, pc, s); base.depth()+index.depth() < maxDepth {
+			return t.sum(base, index)
+		}
 	case Load, Sum:
 		base := r.substitute(e.Base, pc, s)
 		if base.depth() >= maxDepth {

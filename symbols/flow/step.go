@@ -27,23 +27,33 @@ func register(reg x86asm.Reg) (n int, whole bool) {
 	return -1, false
 }
 
-// address is what a memory operand stands for; nil where an index has part in it.
+// address is what a memory operand stands for; nil where that isn't followed.
 func (r *run) address(next uint64, m x86asm.Mem, s *State) *Expr {
 	t := r.f.table
-	if m.Index != 0 || m.Segment != 0 {
+	if m.Segment != 0 {
 		return nil
 	}
 	if m.Base == x86asm.RIP {
 		return t.of(Constant, nil, int64(next)+m.Disp)
 	}
-	if m.Base == 0 {
+	at := t.of(Constant, nil, 0)
+	if m.Base != 0 {
+		n, whole := register(m.Base)
+		if n < 0 || !whole {
+			return nil
+		}
+		at = s.regs[n]
+	} else if m.Index == 0 {
 		return nil
 	}
-	n, whole := register(m.Base)
-	if n < 0 || !whole {
-		return nil
+	if m.Index != 0 {
+		n, whole := register(m.Index)
+		if n < 0 || !whole || at.depth()+s.regs[n].depth() >= maxDepth {
+			return nil
+		}
+		at = t.sum(at, t.times(s.regs[n], int64(m.Scale)))
 	}
-	return t.plus(s.regs[n], m.Disp)
+	return t.plus(at, m.Disp)
 }
 
 // load is the word at an address.
@@ -105,6 +115,30 @@ func (r *run) set(pc, next uint64, arg x86asm.Arg, size int, e *Expr, s *State) 
 	}
 }
 
+// register8 gives the number of a register of any width, -1 of what is none.
+func register8(arg x86asm.Arg) (n int, whole bool) {
+	if reg, ok := arg.(x86asm.Reg); ok {
+		return register(reg)
+	}
+	return -1, false
+}
+
+// count adds a number to a register or word.
+func (r *run) count(pc, next uint64, to x86asm.Arg, size int, by int64, s *State) {
+	if reg, ok := to.(x86asm.Reg); ok {
+		if n, whole := register(reg); n >= 0 && whole && s.regs[n].depth() < maxDepth {
+			s.regs[n] = r.f.table.plus(s.regs[n], by)
+			return
+		}
+	} else if size == 8 {
+		if e := r.operand(pc, next, to, 8, s); e.Kind != Unknown && e.depth() < maxDepth || e.Kind == Unknown && e != r.unknown(pc, 17) && e != r.unknown(pc, 16) {
+			r.set(pc, next, to, size, r.f.table.plus(e, by), s)
+			return
+		}
+	}
+	r.set(pc, next, to, size, nil, s)
+}
+
 // step follows an instruction that goes on with the next.
 func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
 	t := r.f.table
@@ -127,7 +161,69 @@ func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
 		if m, ok := inst.Args[1].(x86asm.Mem); ok {
 			r.set(pc, next, to, 8, r.address(next, m, s), s)
 		}
+	case x86asm.SETE:
+		if n, _ := register8(to); n >= 0 && s.tried != nil && s.equal {
+			s.regs[n] = s.tried
+			return
+		}
+		r.set(pc, next, to, size, nil, s)
+	case x86asm.MOVZX:
+		if n, _ := register8(to); n >= 0 {
+			if from, _ := register8(inst.Args[1]); from >= 0 {
+				if _, tried := r.f.tries[s.regs[from]]; tried {
+					s.regs[n] = s.regs[from]
+					return
+				}
+			}
+		}
+		r.set(pc, next, to, size, nil, s)
+	case x86asm.INC, x86asm.DEC:
+		by := int64(1)
+		if inst.Op == x86asm.DEC {
+			by = -1
+		}
+		r.count(pc, next, to, size, by, s)
+	case x86asm.SHL, x86asm.IMUL:
+		from, factor := to, inst.Args[1]
+		if inst.Args[2] != nil {
+			from, factor = inst.Args[1], inst.Args[2]
+		}
+		imm, number := factor.(x86asm.Imm)
+		reg, is := from.(x86asm.Reg)
+		n, whole := register(reg)
+		switch {
+		case inst.Op == x86asm.IMUL && inst.Args[1] == nil: // DX:AX
+			s.regs[0], s.regs[2] = r.unknown(pc, 0), r.unknown(pc, 2)
+		case number && is && n >= 0 && whole && imm >= 0 && (inst.Op == x86asm.IMUL || imm < 32) && s.regs[n].depth() < maxDepth-1:
+			by := int64(imm)
+			if inst.Op == x86asm.SHL {
+				by = 1 << imm
+			}
+			r.set(pc, next, to, size, t.times(s.regs[n], by), s)
+		default:
+			r.set(pc, next, to, size, nil, s)
+		}
 	case x86asm.ADD, x86asm.SUB:
+		if a, ok := to.(x86asm.Reg); ok && inst.Op == x86asm.ADD {
+			if _, number := inst.Args[1].(x86asm.Imm); !number {
+				n, whole := register(a)
+				b := r.operand(pc, next, inst.Args[1], size, s)
+				if n >= 0 && whole && s.regs[n].depth()+b.depth() < maxDepth {
+					s.regs[n] = t.sum(s.regs[n], b)
+					return
+				}
+			}
+		}
+		if imm, ok := inst.Args[1].(x86asm.Imm); ok {
+			if _, memory := to.(x86asm.Mem); memory && size == 8 {
+				by := int64(imm)
+				if inst.Op == x86asm.SUB {
+					by = -by
+				}
+				r.count(pc, next, to, size, by, s)
+				return
+			}
+		}
 		if imm, ok := inst.Args[1].(x86asm.Imm); ok {
 			if reg, ok := to.(x86asm.Reg); ok {
 				if n, whole := register(reg); n >= 0 && whole {
@@ -162,7 +258,7 @@ func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
 		s.regs[regSP] = t.plus(s.regs[regSP], 8)
 		r.set(pc, next, to, 8, value, s)
 	case x86asm.CMP, x86asm.TEST, x86asm.NOP, x86asm.BT, x86asm.UCOMISD, x86asm.UCOMISS, x86asm.PAUSE:
-	case x86asm.MUL, x86asm.IMUL, x86asm.DIV, x86asm.IDIV, x86asm.CQO, x86asm.CDQ, x86asm.RDTSC, x86asm.CPUID, x86asm.XGETBV:
+	case x86asm.MUL, x86asm.DIV, x86asm.IDIV, x86asm.CQO, x86asm.CDQ, x86asm.RDTSC, x86asm.CPUID, x86asm.XGETBV:
 		for _, n := range []int{0, 1, 2, 3} {
 			s.regs[n] = r.unknown(pc, n)
 		}

@@ -116,6 +116,38 @@ func init() {
 		go balance(a)
 		time.Sleep(waits)
 	}
+	troubles["loop"] = func() {
+		all := make([]account, 3)
+		go lockAll([]*account{&all[0], &all[1], &all[2]})
+		go lockDown(all)
+		time.Sleep(3 * waits)
+	}
+	troubles["index"] = func() {
+		b := &bank{}
+		go b.move(2, 5)
+		go b.move(5, 2)
+		time.Sleep(2 * waits)
+	}
+	troubles["locker"] = func() {
+		var a sync.Mutex
+		var b sync.RWMutex
+		go both(&a, &b)
+		go both(b.RLocker(), &a)
+		time.Sleep(2 * waits)
+	}
+	troubles["try"] = func() {
+		a, b := &account{}, &account{}
+		go a.tryBoth(b)
+		go b.tryBoth(a)
+		time.Sleep(2 * waits)
+	}
+	troubles["try-sleep"] = func() {
+		a := &account{}
+		go a.trySleep()
+		time.Sleep(waits)
+		go balance(a)
+		time.Sleep(waits)
+	}
 	troubles["once"] = func() {
 		c := &config{}
 		go c.load()
@@ -134,6 +166,68 @@ func init() {
 		go b.through(a)
 		time.Sleep(2 * waits)
 	}
+}
+
+//go:noinline
+func lockAll(list []*account) {
+	for _, a := range list {
+		a.mu.Lock() // loop: waits here
+		time.Sleep(waits)
+	}
+	for _, a := range list {
+		a.mu.Unlock()
+	}
+}
+
+//go:noinline
+func lockDown(all []account) {
+	for i := len(all) - 1; i >= 0; i-- {
+		all[i].mu.Lock()
+		defer all[i].mu.Unlock()
+		time.Sleep(waits)
+	}
+}
+
+type bank struct{ accounts [8]account }
+
+//go:noinline
+func (b *bank) move(i, j int) {
+	b.accounts[i].mu.Lock()
+	defer b.accounts[i].mu.Unlock()
+	time.Sleep(waits)
+	b.accounts[j].mu.Lock() // index: waits here
+	b.accounts[j].balance++
+	b.accounts[j].mu.Unlock()
+}
+
+//go:noinline
+func both(a, b sync.Locker) {
+	a.Lock()
+	time.Sleep(waits)
+	b.Lock() // locker: waits here
+	b.Unlock()
+	a.Unlock()
+}
+
+//go:noinline
+func (a *account) tryBoth(b *account) {
+	if !a.mu.TryLock() {
+		return
+	}
+	time.Sleep(waits)
+	b.mu.Lock() // try: waits here
+	b.balance++
+	b.mu.Unlock()
+	a.mu.Unlock()
+}
+
+//go:noinline
+func (a *account) trySleep() {
+	for !a.mu.TryLock() {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(time.Hour) // try-sleep: holds here
+	a.mu.Unlock()
 }
 
 type config struct{ once sync.Once }

@@ -198,7 +198,7 @@ local function abandoned(l)
       elseif lock.unseen > 0 then
         evidence[2] = ("no stack that could be searched has a function that took it and didn't give it back; %s could not be searched"):format(count(lock.unseen, "goroutine"))
       else
-        evidence[2] = "no goroutine's stack has a function that took it and didn't give it back: the one that locked it has returned, or locks through an interface or TryLock, which can't be followed"
+        evidence[2] = "no goroutine's stack has a function that took it and didn't give it back: the one that locked it has returned, or took it in a way that its code doesn't tell: a func value, a helper that locks many"
       end
       local certain = false
       for _, id in ipairs(waiting) do

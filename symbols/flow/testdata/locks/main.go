@@ -150,6 +150,107 @@ func switched(a *account, n int) {
 	a.mu.Unlock()
 }
 
+//go:noinline
+func try(a *account) {
+	if a.mu.TryLock() {
+		here(1)
+		a.mu.Unlock()
+	}
+	here(2)
+}
+
+//go:noinline
+func tryUntil(a *account) {
+	for !a.mu.TryLock() {
+		here(1)
+	}
+	here(2)
+	a.mu.Unlock()
+	here(3)
+}
+
+//go:noinline
+func refused(a *account, n int) {
+	if !a.rw.TryLock() {
+		here(1)
+		return
+	}
+	here(2)
+	if n > 2 {
+		here(3)
+	}
+	a.rw.Unlock()
+}
+
+//go:noinline
+func all(list []*account) {
+	for _, a := range list {
+		a.mu.Lock()
+		here(1)
+	}
+	here(2)
+	for _, a := range list {
+		a.mu.Unlock()
+		here(3)
+	}
+	here(4)
+}
+
+//go:noinline
+func allOf(list []account, order []int) {
+	for i := len(order) - 1; i >= 0; i-- {
+		list[order[i]].mu.Lock()
+		defer list[order[i]].mu.Unlock()
+		here(1)
+	}
+	here(2)
+}
+
+//go:noinline
+func forEver(list []account) {
+	for {
+		for i := range list {
+			list[i].mu.Lock()
+			here(1)
+		}
+		here(2)
+		for i := range list {
+			list[i].mu.Unlock()
+			here(3)
+		}
+		here(4)
+	}
+}
+
+//go:noinline
+func some(list []account) {
+	for i := range list {
+		list[i].mu.Lock()
+		if list[i].id > 3 {
+			list[i].mu.Unlock()
+		}
+		here(1)
+	}
+}
+
+//go:noinline
+func indexed(list []account, i, j int) {
+	list[i].mu.Lock()
+	defer list[i].mu.Unlock()
+	here(1)
+	list[j].mu.Lock()
+	list[j].mu.Unlock()
+	here(2)
+}
+
+//go:noinline
+func locker(l sync.Locker) {
+	l.Lock()
+	here(1)
+	l.Unlock()
+	here(2)
+}
+
 func main() {
 	a, b := &account{}, &account{}
 	plain(a)
@@ -162,4 +263,15 @@ func main() {
 	calls(a)
 	function(a)
 	switched(a, len(os.Args))
+	try(a)
+	tryUntil(a)
+	refused(a, len(os.Args))
+	all([]*account{a, b})
+	allOf([]account{{}, {}}, []int{0, 1})
+	some([]account{{}, {}})
+	indexed([]account{{}, {}}, 0, 1)
+	locker(&a.mu)
+	if len(os.Args) > 1 {
+		forEver([]account{{}, {}})
+	}
 }

@@ -1,0 +1,100 @@
+package values
+
+import (
+	"ri/symbols"
+	"ri/symbols/flow"
+)
+
+// This file finds holders where the code alone doesn't say which lock it is: of loops that lock many, and of calls through interfaces.
+
+// maxRounds is how many earlier rounds of a loop are looked at.
+const maxRounds = 4096
+
+// holding is where a goroutine is in a frame that may hold a lock.
+type holding struct {
+	where    symbols.Line
+	lines    []symbols.Line
+	function string // of package sync, that it is in the middle of
+	site     symbols.Line
+}
+
+// many finds the locks of held, which stands for several or for what may be one.
+func (f *holderSearch) many(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
+	switch {
+	case held.Via != nil:
+		if f.through {
+			f.method(g, frame, state, held, at)
+		}
+	default:
+		f.rounds(g, frame, state, held, at)
+	}
+}
+
+// method notes what a method that was called through an interface has taken.
+func (f *holderSearch) method(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
+	function, ok := f.s.evaluate(held.Via, state, frame)
+	receiver, known := f.s.evaluate(held.Lock, state, frame)
+	if !ok || !known || receiver == 0 {
+		return
+	}
+	for _, taken := range f.p.Takes(function - f.s.bias) {
+		addr, ok := f.s.ofReceiver(taken.Lock, receiver)
+		if !ok || f.waits[g.Addr] == addr && at.where == held.Site {
+			continue
+		}
+		taken.Site = held.Site
+		h := f.holder(g, taken, at.where, at.lines)
+		h.Through = true
+		f.holds(addr, taken.RW, h)
+	}
+}
+
+// ofReceiver finds the value of an expression over a method's receiver.
+func (s *Space) ofReceiver(e *flow.Expr, receiver uint64) (uint64, bool) {
+	switch {
+	case e.Kind == flow.Entry && e.N == 0:
+		return receiver, true
+	case e.Kind == flow.Sum:
+		base, ok := s.ofReceiver(e.Base, receiver)
+		return base + uint64(e.N), ok
+	case e.Kind == flow.Load:
+		base, ok := s.ofReceiver(e.Base, receiver)
+		if !ok || base == 0 {
+			return 0, false
+		}
+		w, err := s.Uint64(base + uint64(e.N))
+		return w, err == nil
+	}
+	return 0, false
+}
+
+// rounds counts again what a loop counts, and notes the locks of the rounds before the one that it is in.
+func (f *holderSearch) rounds(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
+	counter, ok := f.p.Counter(frame.at-f.s.bias, held.Lock)
+	if !ok {
+		return
+	}
+	start, ok := f.s.evaluate(counter.Start, state, frame)
+	if !ok {
+		return
+	}
+	now, known := f.s.evaluate(counter.Value, state, frame)
+	if !known && at.function != "" && at.site == held.Site { // which round it is in can't be told
+		return
+	}
+	if known && int64(now-start)%counter.Step != 0 || known && int64(now-start)/counter.Step < 0 {
+		return
+	}
+	for i, value := 0, start; i < maxRounds && (!known || value != now); i, value = i+1, value+uint64(counter.Step) {
+		addr, ok := f.s.evaluateWith(held.Lock, state, frame, counter.Value, value)
+		if !ok {
+			break
+		}
+		if f.locks[addr] == nil && !known || f.waits[g.Addr] == addr {
+			continue // behind the loop, what lies behind the last is no lock that anybody waits for
+		}
+		h := f.holder(g, held, at.where, at.lines)
+		h.Earlier = true
+		f.holds(addr, held.RW, h)
+	}
+}
