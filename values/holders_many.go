@@ -10,6 +10,9 @@ import (
 // maxRounds is how many earlier rounds of a loop are looked at.
 const maxRounds = 4096
 
+// maxBack is how many are where the loop's beginning isn't known.
+const maxBack = 64
+
 // holding is where a goroutine is in a frame that may hold a lock.
 type holding struct {
 	where    symbols.Line
@@ -74,11 +77,15 @@ func (f *holderSearch) rounds(g *Goroutine, frame *Frame, state *flow.State, hel
 	if !ok {
 		return
 	}
+	now, known := f.s.evaluate(counter.Value, state, frame)
 	start, ok := f.s.evaluate(counter.Start, state, frame)
 	if !ok {
+		// Where it began is gone, as a length is that was in a register. So it is only for locks that have no other holder, and not for far ones.
+		if known && f.through {
+			f.back(g, frame, state, held, at, counter, now)
+		}
 		return
 	}
-	now, known := f.s.evaluate(counter.Value, state, frame)
 	if !known && at.function != "" && at.site == held.Site { // which round it is in can't be told
 		return
 	}
@@ -90,11 +97,31 @@ func (f *holderSearch) rounds(g *Goroutine, frame *Frame, state *flow.State, hel
 		if !ok {
 			break
 		}
-		if f.locks[addr] == nil && !known || f.waits[g.Addr] == addr {
-			continue // behind the loop, what lies behind the last is no lock that anybody waits for
+		if f.locks[addr] != nil || known { // behind the loop, what lies behind the last is no lock that anybody waits for
+			f.earlier(g, addr, held, at)
 		}
-		h := f.holder(g, held, at.where, at.lines)
-		h.Earlier = true
-		f.holds(addr, held.RW, h)
 	}
+}
+
+// back counts from the round that a loop is in towards its beginning.
+func (f *holderSearch) back(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding, counter *flow.Counter, now uint64) {
+	for i := range uint64(maxBack) {
+		addr, ok := f.s.evaluateWith(held.Lock, state, frame, counter.Value, now-(i+1)*uint64(counter.Step))
+		if !ok {
+			break
+		}
+		if f.locks[addr] != nil {
+			f.earlier(g, addr, held, at)
+		}
+	}
+}
+
+// earlier notes a lock of an earlier round.
+func (f *holderSearch) earlier(g *Goroutine, addr uint64, held flow.Held, at holding) {
+	if f.waits[g.Addr] == addr {
+		return
+	}
+	h := f.holder(g, held, at.where, at.lines)
+	h.Earlier = true
+	f.holds(addr, held.RW, h)
 }
