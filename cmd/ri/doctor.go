@@ -14,7 +14,8 @@ func newDoctor(o *options) *cobra.Command {
 		Long: `Say what ri can do on this machine, in this container, as this user; what is missing, and how to get it. With -p: on that process.
 
 With --verify, ri and Delve read the process in the same stop, and what they read is compared.`,
-		Args: cobra.NoArgs,
+		Example: "  ri doctor\n  ri doctor -p 4711\n  ri doctor --verify -p 4711",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.withOutput(func(out *instruments.Output) error {
 				return instruments.Doctor(cmd.Context(), out, o.target, verify, o.look)

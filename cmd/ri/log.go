@@ -17,7 +17,8 @@ func newLog(o *options) *cobra.Command {
 		Short: "show what was changed: the journal",
 		Long: `Show the journal: number, date and comment of each transaction; with -m what each changed and who did it, with -mm the values too. Of one that has no
 outcome, since ri or the machine ended in its middle, memory is asked. The journal is an OVSDB database file, which ovsdb-tool show-log -mm reads as well.`,
-		Args: cobra.NoArgs,
+		Example: "  ri log\n  ri log -mm\n  ri log truncate 100",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.withOutput(func(out *instruments.Output) error {
 				return instruments.ShowLog(cmd.Context(), out, detail, o.look)

@@ -12,7 +12,8 @@ func newPs(o *options) *cobra.Command {
 		Short: "list the Go processes here",
 		Long: `List the Go processes that can be seen from here: pid, user, Go version, module and version, uptime,
 whether there are symbols (DWARF) to read them by, and which process traces them, if one does.`,
-		Args: cobra.NoArgs,
+		Example: "  ri ps\n  ri ps --json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.withOutput(instruments.ListProcesses)
 		},

@@ -15,7 +15,8 @@ func newRecipes(o *options) *cobra.Command {
 
 Recipes are built in, and read from /etc/ri/recipes.d, ~/.config/ri/recipes.d, the files and folders
 in $RI_RECIPES (separated by colons), and --recipes FILE; a later one replaces an earlier one of its name.`,
-		Args: cobra.NoArgs,
+		Example: "  ri recipes\n  ri recipes -p 4711",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := o.catalogue()
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -34,8 +35,45 @@ func TestHelpFitsAScreen(t *testing.T) {
 		if c.IsAvailableCommand() && !listed[c.Name()] {
 			t.Errorf("%s isn't in it", c.Name())
 		}
-		if c.IsAvailableCommand() && c.Long == "" && c.Name() != "version" {
-			t.Errorf("ri %s --help says nothing", c.Name())
+	}
+}
+
+// Each command's help has examples, which have no flag that it hasn't, and fits 80 columns.
+func TestHelpOfCommands(t *testing.T) {
+	for _, c := range newRoot().Commands() {
+		if !c.IsAvailableCommand() {
+			continue
+		}
+		if c.Long == "" || c.Example == "" {
+			t.Errorf("ri %s --help has no text or no example", c.Name())
+		}
+		own := false
+		for line := range strings.SplitSeq(c.Example, "\n") {
+			line, _, _ = strings.Cut(line, "#")
+			if !strings.HasPrefix(strings.TrimSpace(line), "ri "+c.Name()) {
+				continue // what goes with it
+			}
+			own = true
+			for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(line, -1) {
+				if c.Flags().Lookup(flag[1]) == nil && c.InheritedFlags().Lookup(flag[1]) == nil {
+					t.Errorf("ri %s has no flag --%s, in its example %q", c.Name(), flag[1], line)
+				}
+			}
+		}
+		if !own && c.Name() != "completion" {
+			t.Errorf("no example of ri %s begins with it", c.Name())
+		}
+		root := newRoot()
+		var out bytes.Buffer
+		root.SetOut(&out)
+		root.SetArgs([]string{c.Name(), "--help"})
+		if err := root.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 && !strings.HasPrefix(line, "  ri ") {
+				t.Errorf("ri %s --help: %d columns: %s", c.Name(), n, line)
+			}
 		}
 	}
 }

@@ -26,10 +26,11 @@ limited time. :help at the prompt says more. What is piped in is run line by lin
 
 func newAttach(o *options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "attach PID",
-		Short: "the same as ri shell -p PID",
-		Long:  `A Lua prompt on a process: see ri shell --help.`,
-		Args:  exactly(1, "a pid (ri ps lists the Go processes here)"),
+		Use:     "attach PID",
+		Short:   "the same as ri shell -p PID",
+		Long:    `A Lua prompt on a process: see ri shell --help.`,
+		Example: "  ri attach 4711",
+		Args:    exactly(1, "a pid (ri ps lists the Go processes here)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.target.PID = args[0]
 			if err := o.target.Check(); err != nil {

@@ -16,7 +16,8 @@ func newUndo(o *options) *cobra.Command {
 		Short: "take a transaction of the journal back",
 		Long: `Put back what transaction N of the journal changed, in a transaction of its own. Refused if the process is another one, or if what it pointed to may be gone;
 a conflict if a value is no longer what the transaction wrote, unless --force is given.`,
-		Args: exactly(1, "the number of a transaction (ri log lists them)"),
+		Example: "  ri undo 1 --write --dry-run\n  ri undo 1 --write --yes",
+		Args:    exactly(1, "the number of a transaction (ri log lists them)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || n < 1 {
