@@ -154,7 +154,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		v.free()
 		return nil, failure
 	}
-	if n := t.spared(); n > 0 {
+	if n := t.displaced(); n > 0 {
 		v.notes = append(v.notes, fmt.Sprintf("the copy is of one instant, but %d of %d threads got no CPU to come to a stop, and their registers are not known", n, len(t.tracees)))
 	}
 	for _, b := range []*bulkCopy{bulk, c.large} {

@@ -120,10 +120,10 @@ func (t *tracer) readTask(tid int, name string, buffer []byte) []byte {
 	return buffer[:n]
 }
 
-// spared counts the threads that were spared.
-func (t *tracer) spared() (n int) {
+// displaced counts the threads that were spared and whose registers somebody may ask for: they were at work.
+func (t *tracer) displaced() (n int) {
 	for i := range t.tracees {
-		if t.tracees[i].state == traceeSpared {
+		if t.tracees[i].state == traceeSpared && t.tracees[i].asleep == 0 {
 			n++
 		}
 	}
