@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What a core may make us allocate, whatever its headers say.
@@ -29,6 +30,7 @@ type coreContent struct {
 	entry     uint64
 	truncated bool
 	checked   bool
+	moment    coreMoment
 }
 
 // coreSegment is a PT_LOAD of a core: memory of memSize bytes, the first fileSize of which lie in the file.
@@ -137,6 +139,7 @@ const (
 	ntFile     = 0x46494c45
 	ntSiginfo  = 0x53494749
 	ntDelve    = 0x444c5645
+	ntMoment   = 0x72690001 // of ri core
 )
 
 // readNotes goes through a PT_NOTE segment: Elf64_Nhdr, name and content, each padded to 4 bytes.
@@ -159,7 +162,7 @@ func (c *coreContent) readNotes(r io.ReaderAt, size int64, p programHeader) erro
 			return nil // cut off, or broken: the rest can't be found
 		}
 		switch kind {
-		case ntPrstatus, ntPrpsinfo, ntAuxv, ntFile, ntSiginfo, ntDelve:
+		case ntPrstatus, ntPrpsinfo, ntAuxv, ntFile, ntSiginfo, ntDelve, ntMoment:
 			if size > maxNoteBytes {
 				return fmt.Errorf("its note of the type %#x has %d bytes, more than %d: %w", kind, size, maxNoteBytes, ErrNotSupported)
 			}
@@ -233,6 +236,10 @@ func (c *coreContent) note(kind uint32, data []byte) {
 		}
 	case ntFile:
 		c.readFiles(data)
+	case ntMoment:
+		if len(data) >= 16 {
+			c.moment = coreMoment{nanotime: int64(le.Uint64(data)), unix: int64(le.Uint64(data[8:]))}
+		}
 	case ntDelve: // lines of text
 		for line := range strings.Lines(string(data)) {
 			line = strings.TrimSpace(line)
@@ -244,6 +251,24 @@ func (c *coreContent) note(kind uint32, data []byte) {
 			}
 		}
 	}
+}
+
+// coreMoment is when a core was written, which only those of ri core say: CLOCK_MONOTONIC as the program reads it, and the time of day, in nanoseconds.
+type coreMoment struct{ nanotime, unix int64 }
+
+func (m coreMoment) bytes() []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(m.nanotime)), uint64(m.unix))
+}
+
+// Nanotime implements Clock for a core that says when it was written.
+func (c *Core) Nanotime() int64 { return c.content.moment.nanotime }
+
+// Written is the time of day at which the core was written; zero if it doesn't say.
+func (c *Core) Written() time.Time {
+	if c.content.moment.unix == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, c.content.moment.unix)
 }
 
 // readFiles reads NT_FILE (fs/binfmt_elf.c, fill_files_note): count, page size, count times start, end and offset in pages, count names.

@@ -4,6 +4,7 @@ package attach
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"debug/elf"
 	"encoding/binary"
@@ -11,6 +12,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +24,8 @@ import (
 
 const (
 	coreChunk   = 4 << 20 // written between two looks at the context
+	coreWriters = 4       // threads that write: to fill the kernel's cache is work of one processor for each
+	coreBatch   = 64      // chunks that they share out
 	coreLargest = 1 << 40 // a mapping that is larger isn't in a core: it is somebody's reserve, as the race detector's, and file systems have limits
 	wordSize    = 8
 )
@@ -51,8 +57,10 @@ type coreWriter struct {
 	options CoreOptions
 	parts   []corePart
 	total   int64 // to be looked at
+	buffers [coreWriters][]byte
+
+	mu      sync.Mutex // of what follows
 	done    int64
-	buffer  []byte
 	written CoreWritten
 }
 
@@ -65,7 +73,8 @@ func (p *Process) WriteCore(ctx context.Context, file *os.File, opt CoreOptions)
 	if err != nil {
 		return CoreWritten{}, err
 	}
-	w := &coreWriter{process: p, mem: p.memory(), file: file, options: opt, buffer: make([]byte, coreChunk)}
+	at := coreMoment{nanotime: p.Nanotime(), unix: time.Now().UnixNano()}
+	w := &coreWriter{process: p, mem: p.memory(), file: file, options: opt}
 	defer w.mem.close()
 	var registers []allRegisters
 	var maps []Mapping
@@ -91,7 +100,7 @@ func (p *Process) WriteCore(ctx context.Context, file *os.File, opt CoreOptions)
 	}
 	w.written.Threads, w.written.Stats = len(view.Threads()), view.Stats()
 	w.choose(maps)
-	notes := p.coreNotes(view.Threads(), registers, maps)
+	notes := p.coreNotes(view.Threads(), registers, maps, at)
 	if err := w.write(ctx, notes); err != nil {
 		return CoreWritten{}, err
 	}
@@ -246,23 +255,65 @@ func (w *coreWriter) writePart(ctx context.Context, part *corePart) error {
 		return nil
 	}
 	before := w.done
+	var batch []span
 	err := w.eachThere(*part, func(s span) error {
 		for at := s.start; at < s.end; at += coreChunk {
-			n := min(coreChunk, s.end-at)
-			b := w.buffer[:n]
-			if part.source == fromCopy {
-				b = w.image.bytes(at, int(n))
-			} else if err := w.read(b, at); err != nil {
-				return err
-			}
-			if err := w.writeChunk(ctx, b, part.offset+int64(at-part.Start)); err != nil {
-				return err
+			if batch = append(batch, span{start: at, end: min(at+coreChunk, s.end)}); len(batch) == coreBatch {
+				if err := w.writeBatch(ctx, part, batch); err != nil {
+					return err
+				}
+				batch = batch[:0]
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = w.writeBatch(ctx, part, batch)
+	}
 	w.done = before + int64(part.size)
 	return err
+}
+
+// writeBatch writes some chunks of a mapping, several at once.
+func (w *coreWriter) writeBatch(ctx context.Context, part *corePart, batch []span) error {
+	var next atomic.Int64
+	var failure error
+	var all sync.WaitGroup
+	for i := range min(coreWriters, len(batch)) {
+		all.Go(func() {
+			for {
+				n := next.Add(1) - 1
+				if n >= int64(len(batch)) {
+					return
+				}
+				if err := w.writeSpan(ctx, part, batch[n], &w.buffers[i]); err != nil {
+					w.mu.Lock()
+					failure = cmp.Or(failure, err)
+					w.mu.Unlock()
+					next.Store(int64(len(batch)))
+				}
+			}
+		})
+	}
+	all.Wait()
+	return failure
+}
+
+func (w *coreWriter) writeSpan(ctx context.Context, part *corePart, s span, buffer *[]byte) error {
+	n := s.end - s.start
+	var b []byte
+	if part.source == fromCopy {
+		b = w.image.bytes(s.start, int(n))
+	} else {
+		if *buffer == nil {
+			*buffer = make([]byte, coreChunk)
+		}
+		b = (*buffer)[:n]
+		if err := w.read(b, s.start); err != nil {
+			return err
+		}
+	}
+	return w.writeChunk(ctx, b, part.offset+int64(s.start-part.Start))
 }
 
 // read fills b; pages that can't be read, such as those beyond the end of a mapped file, are zeros.
@@ -288,6 +339,7 @@ func (w *coreWriter) writeChunk(ctx context.Context, b []byte, offset int64) err
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	stored := 0
 	for at := 0; at < len(b); {
 		if isZero(b[at:min(at+PageSize, len(b))]) {
 			at += PageSize
@@ -304,9 +356,12 @@ func (w *coreWriter) writeChunk(ctx context.Context, b []byte, offset int64) err
 			}
 			return fmt.Errorf("writing the core: %w", err)
 		}
-		w.written.Stored += int64(end - at)
+		stored += end - at
 		at = end
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.written.Stored += int64(stored)
 	w.done += int64(len(b))
 	if w.options.Progress != nil {
 		w.options.Progress(w.done, w.total)

@@ -66,7 +66,7 @@ func (w *noteWriter) note(name string, kind uint32, data []byte) {
 }
 
 // coreNotes writes all notes. Without threads there is one of zeros, since debuggers need one.
-func (p *Process) coreNotes(threads []Thread, registers []allRegisters, maps []Mapping) []byte {
+func (p *Process) coreNotes(threads []Thread, registers []allRegisters, maps []Mapping, at coreMoment) []byte {
 	var w noteWriter
 	who := p.identity()
 	if len(threads) == 0 {
@@ -88,6 +88,7 @@ func (p *Process) coreNotes(threads []Thread, registers []allRegisters, maps []M
 			w.note("LINUX", ntXstate, state)
 		}
 	}
+	w.note("ri", ntMoment, at.bytes())
 	return w.Bytes()
 }
 

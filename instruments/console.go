@@ -87,6 +87,7 @@ func (c *Console) restart() {
 	c.host = New(Options{
 		Space: space, Folders: (&Recipe{scripts: os.DirFS(".")}).folders(c.catalogue),
 		Target: TargetInfo{PID: c.session.Target.PID(), Kind: c.session.Info.Kind, Describe: c.session.Target.Describe(), Ends: c.session.ends},
+		Now:    c.session.now(),
 	})
 	c.globals, c.left = c.host.lua.NewTable(), map[lua.LValue]lua.LValue{}
 }

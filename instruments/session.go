@@ -45,6 +45,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 					Limits:      p.Limits,
 					Target:      TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.ends, View: p.View},
 					Again:       look.again,
+					Now:         s.now(),
 					Profile:     len(out.profiles) > 0,
 					Bulk:        look.wantBulk,
 					MayBulk:     look.mayBulk,

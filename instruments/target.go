@@ -125,6 +125,19 @@ type Session struct {
 	lender *symbols.File // whose names a stripped program is read by, or nil
 }
 
+// now is the clock by which the target is looked at, nil for that on the wall: a core that says when it was written stands still at that time.
+func (s *Session) now() func() time.Time {
+	core, ok := s.Target.(interface{ Written() time.Time })
+	if !ok {
+		return nil
+	}
+	at := core.Written()
+	if at.IsZero() {
+		return nil
+	}
+	return func() time.Time { return at }
+}
+
 // memory is a space and its cache, that outlive a look.
 type memory struct {
 	cache *attach.Cache

@@ -6,7 +6,7 @@ local words = require 'words'
 
 -- first is the nearest of two deadlines.
 local function first(a, b)
-  if a and b then return math.min(a, b) end
+  if a and b then return ri.cmp(a, b) < 0 and a or b end
   return a or b
 end
 
@@ -23,7 +23,7 @@ local function emit(fd, socket, polled, now, p)
   ri.emit {
     fd = fd, proto = socket.protocol, ['local'] = socket.local_address, remote = socket.remote_address ~= '' and socket.remote_address or nil, state = state,
     rx = socket.receive, tx = socket.send, reader = reader and reader.goid or nil, writer = writer and writer.goid or nil,
-    deadline = deadline and (deadline < 0 and 0 or deadline - now) or nil, what = netpoll.purpose(reader or writer),
+    deadline = deadline and (ri.cmp(deadline, 0) < 0 and 0 or deadline - now) or nil, what = netpoll.purpose(reader or writer),
   }
   return true
 end
@@ -34,7 +34,7 @@ return {
   description = [[
 Lists the process's sockets with what the kernel says of them (/proc) and the goroutine that waits in the netpoller to read or write, and until when. RX is
 what has come and wasn't read (of a listening socket: connections that wait to be accepted), TX what was written and isn't acknowledged yet. DEADLINE is the
-nearest one, 0 if it has passed. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames.]],
+nearest one, 0 if it has passed. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames, and of a core those in its heap.]],
   needs = { vars = { "runtime.pollcache", "runtime.persistentChunks" } },
   params = {
     { name = "state", type = "string", default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
@@ -69,7 +69,7 @@ FD  PROTO  LOCAL           REMOTE           STATE           RX   TX  READER  WRI
     end
     if why then
       ri.log('sockets as the program and the netpoller have them: ' .. why)
-      local known, fds = netpoll.known(), {}
+      local known, fds = netpoll.known(polled), {}
       for fd in pairs(polled) do fds[#fds + 1] = fd end
       table.sort(fds)
       for _, fd in ipairs(fds) do

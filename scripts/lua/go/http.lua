@@ -71,7 +71,7 @@ local function state(c)
   local word = c.curState
   if word == nil then return nil, nil end
   local since = ri.bit.rshift(word, 8)
-  local age = ri.nanotime() and since > 0 and math.max(0, ri.now() - since) or nil
+  local age = ri.nanotime() and since > 0 and math.max(0, math.floor(ri.now()) - since) or nil
   return states[ri.bit.band(word, 0xff)], age
 end
 

@@ -13,9 +13,14 @@ end
 --- What the netpoller has of each descriptor, by its number.
 -- @return table: of fd to {reader: *runtime.g?, writer: *runtime.g?, read_deadline: int?, write_deadline: int?, desc: *runtime.pollDesc}
 function netpoll.all()
+  local never = ri.int'9223372036854775807'
   local byfd = {}
   for _, pd in ipairs(ri.polled()) do
-    local function deadline(at) return at ~= 0 and at or nil end
+    -- One that can't be reached (runtime.poll_runtime_pollSetDeadline: the sum overflowed) is none; one far in the past has passed.
+    local function deadline(at)
+      if ri.cmp(at, 0) == 0 or ri.cmp(at, never) == 0 then return nil end
+      return ri.cmp(at, 0) < 0 and -1 or at
+    end
     if pd.closing ~= true then
       byfd[pd.fd] = {
         reader = goroutine(pd.rg), writer = goroutine(pd.wg), read_deadline = deadline(pd.rd), write_deadline = deadline(pd.wd), desc = pd,
@@ -23,6 +28,24 @@ function netpoll.all()
     end
   end
   return byfd
+end
+
+-- ipv6 writes an address as RFC 5952 has it: the longest run of zeros, of two at least, as "::".
+local function ipv6(ip)
+  local parts, from, most = {}, 0, 1
+  for i = 1, #ip, 2 do parts[#parts + 1] = ip:byte(i) * 256 + ip:byte(i + 1) end
+  local run = 0
+  for i, part in ipairs(parts) do
+    run = part == 0 and run + 1 or 0
+    if run > most then from, most = i - run + 1, run end
+  end
+  local function text(first, last)
+    local list = {}
+    for i = first, last do list[#list + 1] = ('%x'):format(parts[i]) end
+    return table.concat(list, ':')
+  end
+  if from == 0 then return text(1, #parts) end
+  return text(1, from - 1) .. '::' .. text(from + most, #parts)
 end
 
 --- The text of a net.Addr; nil of one that is of no known type.
@@ -36,23 +59,35 @@ function netpoll.address(address)
   local ip = ri.bytes(address.IP)
   if #ip == 16 and ip:sub(1, 12) == ('\0'):rep(10) .. '\255\255' then ip = ip:sub(13) end
   if #ip == 4 then return ('%d.%d.%d.%d:%d'):format(ip:byte(1), ip:byte(2), ip:byte(3), ip:byte(4), address.Port) end
-  local parts = {}
-  for i = 1, #ip, 2 do parts[#parts + 1] = ('%x'):format(ip:byte(i) * 256 + ip:byte(i + 1)) end
-  return ('[%s]:%d'):format(table.concat(parts, ':'), address.Port)
+  return ('[%s]:%d'):format(ipv6(ip), address.Port)
 end
 
---- What the program knows of its sockets by itself, by descriptor: for targets whose descriptors can't be had. Finds those in goroutines' frames.
+--- What the program knows of its sockets by itself, by descriptor: for targets whose descriptors can't be had. Finds those in goroutines' frames,
+-- and, if others are polled too and it is a core, in the heap.
+-- @param polled table?: as of netpoll.all
 -- @return table: of fd to {protocol, local_address, remote_address}
-function netpoll.known()
+function netpoll.known(polled)
   local byfd = {}
-  local found, list = pcall(ri.find, 'net.netFD', { max = 10000 })
-  if not found then return byfd end
-  for _, f in ipairs(list) do
-    local n = f.value
+  local function note(n)
     if n ~= nil then
       pcall(function()
-        byfd[n.pfd.Sysfd] = { protocol = n.net, local_address = netpoll.address(n.laddr), remote_address = netpoll.address(n.raddr) }
+        local fd = n.pfd.Sysfd
+        if polled and polled[fd] and byfd[fd] then return end
+        byfd[fd] = { protocol = n.net .. (n.family == 10 and n.net:find('^%a+$') and n.net ~= 'unix' and '6' or ''), local_address = netpoll.address(n.laddr), remote_address = netpoll.address(n.raddr) }
       end)
+    end
+  end
+  local found, list = pcall(ri.find, 'net.netFD', { max = 10000 })
+  for _, f in ipairs(found and list or {}) do note(f.value) end
+  local missing = false
+  for fd in pairs(polled or {}) do missing = missing or not byfd[fd] end
+  if missing and ri.target().kind == 'core' then
+    local walked, instances = pcall(function() return ri.heap():instances('net.netFD') end)
+    for _, address in ipairs(walked and instances or {}) do
+      -- One that was closed waits for the collector: its descriptor may be another's by now.
+      local n = ri.at(address, 'net.netFD')
+      local open, context = pcall(function() return n.pfd.pd.runtimeCtx end)
+      if open and context ~= 0 then note(n) end
     end
   end
   return byfd

@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"syscall"
+	"testing"
+)
+
+// Of a core there is no kernel to ask: what only it knows is missing. Times are reckoned from the moment of the look, which goes on for
+// a live process that stands still.
+var onlyLive = map[string][]string{
+	"conns":           {"rx", "tx", "state", "deadline"},
+	"timers":          {"due"},
+	"goroutines":      {"wait"},
+	"channels":        {"wait"},
+	"gc":              {"value", "about"},
+	"http":            {"age"},
+	"contexts":        {"deadline"},
+	"scheduler":       {"time"},
+	"queued-requests": {"age"},
+}
+
+// TestCoreIsAsLive runs all reading recipes that fit, and need no parameter, on a process that stands still and on a core of it: the rows are the same.
+func TestCoreIsAsLive(t *testing.T) {
+	needAttach(t)
+	for name, start := range map[string]func(*testing.T) *program{
+		"target":            func(t *testing.T) *program { return startTarget(t, "local", "-objects", "300", "-load") },
+		"runtime":           func(t *testing.T) *program { return startRuntimeTarget(t, "local").program },
+		"runtime go1.20.14": func(t *testing.T) *program { return startRuntimeTarget(t, "go1.20.14").program },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "target" {
+				t.Skip("not with -short")
+			}
+			p := start(t)
+			pid, core := fmt.Sprint(p.pid), filepath.Join(t.TempDir(), "core")
+			if err := syscall.Kill(p.pid, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = syscall.Kill(p.pid, syscall.SIGCONT) })
+			runRi(t, 0, "core", "-p", pid, "-o", core, "--max-stop", "10s")
+			list, _ := runRi(t, 0, "recipes", "-p", pid, "--json")
+			var recipes []struct {
+				Name, Mode string
+				Fits       bool
+			}
+			if err := json.Unmarshal([]byte(list), &recipes); err != nil {
+				t.Fatal(err)
+			}
+			compared := 0
+			for _, r := range recipes {
+				// files and cpu are of the kernel.
+				if r.Mode != "read" || !r.Fits || r.Name == "files" || r.Name == "cpu" {
+					continue
+				}
+				live, code := rowsOf(t, r.Name, "-p", pid, "--max-stop", "10s")
+				if code != 0 && code != 3 {
+					continue // it needs a parameter
+				}
+				dead, _ := rowsOf(t, r.Name, "-c", core)
+				for _, rows := range [][]map[string]any{live, dead} {
+					for i, row := range rows {
+						for _, column := range onlyLive[r.Name] {
+							delete(row, column)
+						}
+						// A socket that the program has lost, but not closed yet.
+						if r.Name == "conns" && i < len(dead) && dead[i]["proto"] == nil {
+							delete(row, "proto")
+							delete(row, "local")
+							delete(row, "remote")
+						}
+					}
+				}
+				if !reflect.DeepEqual(live, dead) {
+					t.Errorf("%s: of the process %d rows, of its core %d", r.Name, len(live), len(dead))
+					for i := range min(len(live), len(dead)) {
+						for column, value := range live[i] {
+							if other := dead[i][column]; !reflect.DeepEqual(value, other) {
+								t.Logf("row %d: %s is %v, and %v in the core", i, column, value, other)
+							}
+						}
+					}
+				}
+				compared++
+			}
+			if compared < 15 {
+				t.Errorf("only %d recipes were compared:\n%s", compared, list)
+			}
+		})
+	}
+}
+
+func rowsOf(t *testing.T, recipe string, args ...string) (rows []map[string]any, code int) {
+	t.Helper()
+	cmd := riCommand(append([]string{"run", recipe, "--json"}, args...)...)
+	out, _ := cmd.Output()
+	var said struct{ Rows []map[string]any }
+	_ = json.Unmarshal(out, &said)
+	return said.Rows, cmd.ProcessState.ExitCode()
+}
