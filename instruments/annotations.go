@@ -2,6 +2,7 @@ package instruments
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,12 +28,19 @@ func Annotations() string {
 ---@field status string
 ---@field wait_reason string
 ---@field wait number?
+---@field parent integer
+---@field created_by {func: string, file: string, line: integer}?
 ---@field start {func: string, file: string, line: integer}
 ---@field thread integer?
 ---@field system boolean
+local g = {}
 
 ---@class heap
----@field [string] function
+local h = {}
+
+---A transaction: what the function given to ri.change gets.
+---@class transaction
+local tx = {}
 
 ---@class mark
 
@@ -44,7 +52,14 @@ func Annotations() string {
 ri = {}
 ri.bit = {}
 `)
-	for _, f := range api {
+	functions := slices.Clone(api)
+	for _, f := range api { // ri.stack(g, max) is g:stack(max) too
+		if short, ok := strings.CutPrefix(f.Name, "ri."); ok && strings.HasPrefix(f.Signature, "(g: goroutine") {
+			f.Name, f.Signature = "g:"+short, "("+strings.TrimLeft(strings.TrimPrefix(f.Signature, "(g: goroutine"), ", ")
+			functions = append(functions, f)
+		}
+	}
+	for _, f := range functions {
 		b.WriteString("\n")
 		fmt.Fprintf(&b, "---%s\n", f.Doc)
 		if f.Signature == "" {
@@ -169,8 +184,12 @@ func annotationType(s string) string {
 	switch {
 	case s == "":
 		return "any"
+	case strings.HasPrefix(s, "iterator of "):
+		return "fun(): " + annotationType(strings.TrimPrefix(s, "iterator of "))
 	case strings.HasPrefix(s, "iterator"):
 		return "iterator"
+	case s == "function(tx)":
+		return "fun(tx: transaction)"
 	case strings.HasSuffix(s, "[]"):
 		return annotationType(s[:len(s)-2]) + "[]"
 	case strings.HasSuffix(s, "?"):

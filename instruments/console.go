@@ -330,7 +330,7 @@ func (c *Console) reply(res *Result, err error, style TableStyle) Reply {
 	}
 	var b strings.Builder
 	cut, err := WriteText(&b, res, style)
-	r := Reply{Text: b.String(), Remarks: res.Log, Failed: res.Err != nil}
+	r := Reply{Text: b.String(), Remarks: res.Log, Failed: res.Err != nil || len(res.Partial) > 0}
 	if err != nil {
 		r.Remarks = append(r.Remarks, err.Error())
 	}

@@ -110,7 +110,7 @@ func isUnnamed(name string) bool {
 		return true
 	case strings.HasPrefix(name, "struct {") || strings.HasPrefix(name, "interface {"):
 		return true
-	case strings.HasPrefix(name, "go.shape."): // the compiler's, for generic functions
+	case strings.Contains(name, "go.shape."): // the compiler's, for generic functions
 		return true
 	}
 	return strings.IndexByte("*[<", name[0]) >= 0

@@ -18,7 +18,7 @@ func DidYouMean(typed string, names []string) string {
 	var list []near
 	for _, name := range names {
 		d := editDistance(strings.ToLower(typed), strings.ToLower(name))
-		if d > max(1, len(typed)/3) {
+		if d > max(1, len(typed)/3) || d >= len(typed) {
 			if len(typed) < 3 || len(name) < 3 || !strings.Contains(name, typed) && !strings.Contains(typed, name) {
 				continue
 			}

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -28,13 +29,14 @@ type Shell struct {
 	choice    instruments.TargetChoice
 
 	line    *liner.State
-	asked   atomic.Value // the prompt on the screen, a string; "" where a command runs
-	rest    []string     // of the last result, for :more
-	last    string       // line that ran, for :refresh
-	typed   []string     // all lines, for :history
-	begun   string       // the lines that the command under the cursor began with
-	dead    bool         // the process has ended, and that was said
-	prompts bool         // somebody is there
+	piped   *bufio.Reader // in its place, where the input is no terminal
+	asked   atomic.Value  // the prompt on the screen, a string; "" where a command runs
+	rest    []string      // of the last result, for :more
+	last    string        // line that ran, for :refresh
+	typed   []string      // all lines, for :history
+	begun   string        // the lines that the command under the cursor began with
+	dead    bool          // the process has ended, and that was said
+	prompts bool          // somebody is there
 }
 
 const welcome = "Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a command, :quit or Ctrl-D leaves."
@@ -54,6 +56,9 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 	defer signal.Stop(interrupts)
 
 	s.prompts = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		s.piped = bufio.NewReader(os.Stdin)
+	}
 	s.line = liner.NewLiner()
 	defer s.line.Close()
 	s.line.SetCtrlCAborts(true)
@@ -131,6 +136,13 @@ func (s *Shell) read() (string, error) {
 func (s *Shell) ask(prompt string) (string, error) {
 	if !s.prompts {
 		prompt = ""
+	}
+	if s.piped != nil { // lines of any length; the editor's have 4096 bytes
+		text, err := s.piped.ReadString('\n')
+		if text != "" && errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return strings.TrimRight(text, "\r\n"), err
 	}
 	s.asked.Store(prompt)
 	defer s.asked.Store("")
