@@ -22,7 +22,7 @@ func TestAnnotations(t *testing.T) {
 	for _, want := range []string{
 		"---@param name string\n---@return value\nfunction ri.var(name) end",
 		"---@param max? integer\n---@return string\n---@return integer\nfunction ri.text(v, max) end",
-		"---@return {value: any, where: string, goroutine: integer}[]\nfunction ri.find(type, options) end",
+		"---@return {value: any, where: string, goroutine: integer, stack: boolean}[]\nfunction ri.find(type, options) end",
 		"---@overload fun(expr: string): place\n",
 		"---@class heap\nlocal h = {}\n", "---@param f fun(tx: transaction)\nfunction ri.change(why, f) end",
 		"---@return fun(): goroutine\nfunction ri.goroutines(options) end", "\nfunction g:stack(max) end", "\nfunction g:labels() end",
