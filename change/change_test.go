@@ -233,6 +233,8 @@ func TestRefusals(t *testing.T) {
 		{"kinds.When", "yesterday", "no variable"},
 		{"kinds.When", "5", "no moment such as"},
 		{"server.Name", "5", "in quotes it is one"},
+		{"runtime.gcphase", "1", "belongs to Go's runtime"},
+		{"(*runtime.allgs[0]).goid", "1", "belongs to Go's runtime"},
 		{"&limits", "nil", "no place"},
 		{"len(server.List)", "3", "no place"},
 	} {

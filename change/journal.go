@@ -156,6 +156,8 @@ func (j *Journal) Damage() string {
 	switch d := j.file.Damage; {
 	case d == nil:
 		return ""
+	case j.file.Aside != "":
+		return fmt.Sprintf("the journal %s was damaged: %v; the last %d bytes were cut off, with transactions in them, and are kept in %s", j.file.Path, d, j.file.Cut, j.file.Aside)
 	case j.file.Cut > 0:
 		return fmt.Sprintf("the journal %s was damaged: %v; the last %d bytes were cut off", j.file.Path, d, j.file.Cut)
 	default:
@@ -188,8 +190,10 @@ func (j *Journal) Truncate(upTo int64) (int, error) {
 	if err := j.file.Append(tx); err != nil {
 		return 0, err
 	}
-	_, _, err := j.Compact()
-	return n, err
+	if _, _, err := j.Compact(); err != nil {
+		return n, fmt.Errorf("%d transactions were forgotten, but their records are in the file still: %w; once there is room: ri log compact", n, err)
+	}
+	return n, nil
 }
 
 // Entries gives all transactions by number.

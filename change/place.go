@@ -3,9 +3,15 @@ package change
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"ri/values"
 )
+
+// settings are what of the runtime is made to be set while the program runs: by package debug, by GODEBUG, and the rates of profiles.
+var settings = []string{"runtime.gcController.gcPercent", "runtime.gcController.heapMinimum", "runtime.gcController.memoryLimit", "runtime.debug.", "runtime.MemProfileRate",
+	"runtime.blockprofilerate", "runtime.mutexprofilerate"}
 
 // writable gives what is in a place that can be changed, or says why it can't be and what can be done instead.
 func (p *Plan) writable(at Place) (values.Value, error) {
@@ -22,6 +28,9 @@ func (p *Plan) writable(at Place) (values.Value, error) {
 		case t.Queue:
 			return refuse("lies in a channel's queue, which senders and receivers change without a lock that can be looked at; change what a queued pointer leads to, or where the received value is kept")
 		}
+	}
+	if name := strings.TrimLeft(at.Path, "(*&"); strings.HasPrefix(name, "runtime.") && !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(name, s) }) {
+		return refuse("belongs to Go's runtime, which relies on it between any two instructions; of the runtime can be set: %s", strings.Join(settings, ", "))
 	}
 	v, err := p.readable(at)
 	if err != nil {

@@ -122,6 +122,9 @@ func Undo(ctx context.Context, out *Output, number int64, force bool, look Look)
 	if err != nil {
 		return Refused(err)
 	}
+	if err := stillThere(entry); err != nil {
+		return Refused(err)
+	}
 	choice := TargetChoice{PID: fmt.Sprint(entry.PID)}
 	return changeSession(ctx, out, "undo", look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
 		plan, err := change.Undo(space, mappings, entry, identity, force)
@@ -130,6 +133,21 @@ func Undo(ctx context.Context, out *Output, number int64, force bool, look Look)
 		}
 		return plan, err
 	})
+}
+
+// stillThere refuses an undo in a process that has ended, whether or not another has its pid now.
+func stillThere(e *change.Entry) error {
+	t, err := attach.OpenProcess(e.PID)
+	if err == nil {
+		defer t.Close()
+	}
+	p, ok := t.(change.Target)
+	gone := errors.Is(err, attach.ErrNoProcess) || errors.Is(err, attach.ErrExited) || errors.Is(err, attach.ErrZombie)
+	if gone || ok && p.Identity() != e.Identity {
+		return fmt.Errorf("transaction %d changed pid %d (%s) on %s, started %s, and that process has ended or is on another machine: memory is gone with its process, so there is nothing to undo here",
+			e.Number, e.PID, e.Executable, e.Host, timeText(e.Started))
+	}
+	return nil
 }
 
 // changeSession looks at a process, works a plan out on a snapshot, and commits it.

@@ -17,7 +17,8 @@ type File struct {
 	Path string
 	// Damage says from where on the file can't be read, nil if it can. What was before is in the database. The next Append cuts the rest off.
 	Damage *CorruptError
-	Cut    int64 // bytes that were cut off when it was opened for writing
+	Cut    int64  // bytes that were cut off when it was opened for writing
+	Aside  string // the file in which they are kept, if there were whole records among them
 
 	version string // of the schema that the file has
 
@@ -38,7 +39,7 @@ const (
 func Read(path string, schema *Schema) (*File, error) {
 	f := &File{Database: NewDatabase(schema), Path: path}
 	for try := 0; ; try++ {
-		data, err := os.ReadFile(path)
+		data, err := readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return f, nil
 		}
@@ -56,11 +57,14 @@ func Read(path string, schema *Schema) (*File, error) {
 }
 
 // Open opens a database file for writing and holds its lock until Close; it makes the file if there is none. patience is how long to wait for the lock:
-// then the error is ErrLocked. A damaged tail is cut off; a damaged schema record is an error (ErrCorrupt).
+// then the error is ErrLocked. A damaged tail is cut off; and kept aside if there are records in it; a damaged schema record is an error (ErrCorrupt).
 func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 	// The lock is beside what the name leads to (lockfile.c, lockfile_name).
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
+	}
+	if _, err := Read(path, schema); err != nil { // what isn't such a database gets no lock file beside it
+		return nil, err
 	}
 	l, err := takeLock(path, patience)
 	if err != nil {
@@ -72,6 +76,22 @@ func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// regular refuses what is no ordinary file: a device or a pipe may have no end, or never begin.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file (%s)", path, info.Mode().Type())
+	}
+	return err
+}
+
+func readFile(path string) ([]byte, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 func (f *File) open() (err error) {
@@ -93,6 +113,9 @@ func (f *File) open() (err error) {
 	}
 	f.size = int64(len(data))
 	if f.Damage != nil {
+		if err := f.keepAside(data[f.Damage.Offset:]); err != nil {
+			return err
+		}
 		if err := f.file.Truncate(f.Damage.Offset); err != nil {
 			return fmt.Errorf("cutting off the damaged end of %s: %w", f.Path, err)
 		}
@@ -105,6 +128,23 @@ func (f *File) open() (err error) {
 		_, _, err = f.Compact(fmt.Sprintf("schema version %s, was %s", f.Schema.Version, f.version))
 	}
 	return err
+}
+
+// keepAside writes what is to be cut off into a file of its own, if there is more than the rest of one record: damage in the middle must not cost what comes after.
+func (f *File) keepAside(rest []byte) error {
+	if !bytes.Contains(rest[1:], []byte("\n"+magic)) {
+		return nil
+	}
+	aside, err := os.CreateTemp(filepath.Dir(f.Path), filepath.Base(f.Path)+".damaged-")
+	if err == nil {
+		_, err = aside.Write(rest)
+		err = errors.Join(err, aside.Sync(), aside.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("%s is damaged (%v), and what comes after could not be kept aside, so it was left as it is: %w", f.Path, f.Damage, err)
+	}
+	f.Aside = aside.Name()
+	return syncFolder(f.Path)
 }
 
 // load reads all records.

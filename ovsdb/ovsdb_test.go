@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 	"time"
 )
 
@@ -274,4 +276,49 @@ func FuzzLog(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Damage in the middle cuts off what comes after, too; that is kept.
+func TestWhatIsCutOffIsKept(t *testing.T) {
+	path, _ := garden(t)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, at, err := nextRecord(whole, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole = appendRecord(appendRecord(whole, []byte(`{"_comment":"one"}`)), []byte(`{"_comment":"two"}`))
+	whole[at+60] ^= 1
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(path, schemaForTest(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	kept, err := os.ReadFile(f.Aside)
+	if err != nil || string(kept) != string(whole[at:]) || f.Cut != int64(len(kept)) {
+		t.Errorf("cut off %d bytes, kept %d in %q: %v", f.Cut, len(kept), f.Aside, err)
+	}
+}
+
+// A device has no end, a pipe no beginning.
+func TestNoRegularFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero", "/dev/full", t.TempDir()} {
+		if _, err := Read(path, schemaForTest(t)); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("reading %s: %v", path, err)
+		}
+	}
+	for _, path := range []string{pipe, t.TempDir()} {
+		if _, err := Open(path, schemaForTest(t), 0); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("opening %s: %v", path, err)
+		}
+	}
 }
