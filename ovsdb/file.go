@@ -81,10 +81,19 @@ func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 // regular refuses what is no ordinary file: a device or a pipe may have no end, or never begin.
 func regular(path string) error {
 	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file (%s)", path, info.Mode().Type())
+	if err != nil || info.Mode().IsRegular() {
+		return err
 	}
-	return err
+	what := "a device"
+	switch {
+	case info.IsDir():
+		what = "a folder"
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		what = "a pipe"
+	case info.Mode()&fs.ModeSocket != 0:
+		what = "a socket"
+	}
+	return fmt.Errorf("%s is %s, and no regular file", path, what)
 }
 
 func readFile(path string) ([]byte, error) {
