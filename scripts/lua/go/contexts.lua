@@ -1,5 +1,6 @@
 -- Contexts: who is derived from whom, until when, and which are cancelled.
 
+local alive = require 'alive'
 local runtime = require 'runtime'
 local words = require 'words'
 
@@ -54,11 +55,12 @@ return {
   category = "go",
   description = [[
 Shows the contexts that package variables and goroutines' frames lead to as a tree: those that they were derived from above, those derived from them, as far as
-contexts know their children, below. DEADLINE is the time left, negative if it has passed. ERROR and CAUSE are those of a context that is cancelled; who cancelled it is not
+contexts know their children, below. heap=true shows all that are alive. DEADLINE is the time left, negative if it has passed. ERROR and CAUSE are those of a context that is cancelled; who cancelled it is not
 recorded. A goroutine that holds a cancelled context and still waits is one that doesn't look at it.]],
   needs = { types = { "context.cancelCtx" } },
   params = {
     { name = "cancelled", type = "bool", default = false, help = "only those that are cancelled, with what is above them" },
+    { name = "heap", type = "bool", default = false, help = "all that are alive, also those that only objects in the heap lead to: with a copy of all memory" },
     { name = "limit", type = "int", default = 2000, min = 1, max = 100000, help = "look at so many at most" },
   },
   columns = {
@@ -107,16 +109,13 @@ GOROUTINES  DEADLINE  ERROR             CAUSE                 CONTEXT
       end)
       return n
     end
-    for _, gotype in ipairs(searched) do
-      local found, list = pcall(ri.find, gotype, { max = p.limit, depth = -1 })
-      for _, f in ipairs(found and list or {}) do
-        if f.value ~= nil then
-          local n = node(f.value, 0)
-          if n and f.goroutine ~= 0 and not n.holds[f.goroutine] then
-            n.holds[f.goroutine] = true
-            n.goroutines[#n.goroutines + 1] = f.goroutine
-          end
-        end
+    local list, why = alive.find(searched, { max = p.limit, heap = p.heap and 'yes' or 'no' })
+    if why then print('not looked at all that is alive: ' .. why) end
+    for _, f in ipairs(list) do
+      local n = node(f.value, 0)
+      if n and f.goroutine and f.goroutine ~= 0 and not n.holds[f.goroutine] then
+        n.holds[f.goroutine] = true
+        n.goroutines[#n.goroutines + 1] = f.goroutine
       end
     end
     local now = ri.nanotime() and ri.now() or nil

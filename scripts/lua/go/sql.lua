@@ -1,5 +1,6 @@
 -- database/sql: pools of connections.
 
+local alive = require 'alive'
 local frames = require 'frames'
 local runtime = require 'runtime'
 
@@ -41,6 +42,7 @@ connections in use is too small, or somebody doesn't give them back (rows not cl
   needs = { types = { "database/sql.DB" } },
   params = {
     { name = "depth", type = "int", default = 4, min = 0, max = 8, help = "look for pools through so many pointers" },
+    { name = "heap", type = "bool", default = false, help = "look at all that is alive, with a copy of all memory; done too where no pool is found otherwise" },
   },
   columns = {
     { name = "address", type = "address", help = "of the DB" },
@@ -66,7 +68,9 @@ ADDRESS       OPEN  IN USE  IDLE  MAX  WAITING  WAIT COUNT  WAIT TIME  GOROUTINE
                                                                                    main.fake]],
   run = function(p)
     local bydb, seen = waiters(), {}
-    for _, f in ipairs(ri.find('database/sql.DB', { max = 1000, depth = p.depth })) do
+    local pools, why = alive.find({ 'database/sql.DB' }, { max = 1000, depth = p.depth, heap = p.heap and 'yes' or 'else' })
+    if why then print('not looked at all that is alive: ' .. why) end
+    for _, f in ipairs(pools) do
       local db = f.value
       local address = db ~= nil and ri.addr(db) or 0
       if db ~= nil and not seen[address] then
