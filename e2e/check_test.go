@@ -49,6 +49,7 @@ var allTroubles = []trouble{
 	{"senders", [][3]string{{"blocked-forever", "sends to a channel that nobody else can reach", "senders: waits here"}}},
 	{"cond", [][3]string{{"blocked-forever", "waits for a Cond", "cond: waits here"}}},
 	{"context", [][3]string{{"context", "cancelled", "context: waits here"}}},
+	{"sql", [][3]string{{"sql-pool", "all 2 are in use, 3 goroutines wait for one", "sql: waits here"}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
 	{"global-senders", [][3]string{{"full-queue", "senders wait for each other", "senders: waits here"}}},
@@ -213,7 +214,7 @@ func TestTroublesOfReleases(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
-	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}}...) {
+	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-sql"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))

@@ -61,6 +61,7 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 			}
 			frames, _ := g.unwind(0)
 			state := make([]uint8, len(wanted)) // 1: may, 2: does
+			now, busy := s.waitsAt(g, frames)
 			for i := range frames {
 				f := &frames[i]
 				u, ok := found[f.PC]
@@ -84,6 +85,8 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 						switch {
 						case ok && word == w.Addr:
 							state[k] = 2
+						case !ok && i == now && use.Kind == busy && once(u.uses, busy):
+							// It is what it waits for now, and that is another channel: else it would be in the queue of the one that is asked for.
 						case !ok && own && !use.Library:
 							state[k] = max(state[k], 1)
 						}
@@ -98,6 +101,31 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 		}
 	}
 	return out, nil
+}
+
+// waitsAt gives the frame in which a goroutine waits for a channel, and for what, where it does so once in that call: in a function without a loop.
+func (s *Space) waitsAt(g *Goroutine, frames []Frame) (frame int, kind string) {
+	kind = map[string]string{"chan receive": "receive", "chan send": "send"}[g.WaitReason]
+	for i := range frames {
+		if f := &frames[i]; kind != "" && !f.Inlined && !strings.HasPrefix(f.Func, "runtime.") {
+			if s.Loops(f.at) {
+				break
+			}
+			return i, kind
+		}
+	}
+	return -1, ""
+}
+
+// once tells whether there is one use of a kind.
+func once(uses []flow.Use, kind string) bool {
+	n := 0
+	for _, u := range uses {
+		if u.Kind == kind {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // isStandard tells whether a function is of the standard library, which uses no channel of the program's that it wasn't given.

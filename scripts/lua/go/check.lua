@@ -4,12 +4,13 @@ local locks = require("checks_locks")
 local never = require("checks_never")
 local probable = require("checks_probable")
 local context = require("checks_context")
+local pools = require("checks_pools")
 local state = require("checks_state")
 
 -- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
 -- nothing and why it could not be done.
 local all = {}
-for _, part in ipairs { locks, never, probable, context, state } do
+for _, part in ipairs { locks, never, probable, context, pools, state } do
   for _, check in ipairs(part) do all[#all + 1] = check end
 end
 
@@ -68,6 +69,7 @@ local function look(p, wanted)
   local mark = ri.mark()
   l.count = mark.count
   context.find(l)
+  if l.second and l.wanted["sql-pool"] then pools.first(l) end
   state.first(l)
   if l.second then state.between(l) end
   local known = {}
