@@ -206,7 +206,14 @@ func (c *Console) members(before, line, base string, method bool) []string {
 	if t := c.staticType(base); t != nil {
 		return fieldNames(t)
 	}
-	return nil
+	if collection := loopOver(before+line, base); collection != "" { // one that is empty just now
+		c.peekAt(before, line, collection, func(v lua.LValue) {
+			if r, ok := refOf(v); ok && r.value().Type.Elem() != nil {
+				names = fieldNames(r.value().Type.Elem())
+			}
+		})
+	}
+	return names
 }
 
 // keys are the keys of the map that base is, as they stand between what opens and what closes them.

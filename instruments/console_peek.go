@@ -3,6 +3,7 @@ package instruments
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -79,6 +80,22 @@ func (c *Console) withBindings(text, base string) string {
 		return ""
 	}
 	return out.String() + "return " + code(0, 0) + goCalls(base, known, isType) + strings.Repeat(" end", loops)
+}
+
+// loopOver is what the loop goes through that gives the elements a name: x in for _, name in ri.pairs(x) do.
+func loopOver(text, name string) string {
+	masked := maskStrings(text)
+	for _, m := range slices.Backward(loopHead.FindAllStringSubmatchIndex(masked, -1)) {
+		_, second, _ := strings.Cut(masked[m[2]:m[3]], ",")
+		do := loopDo.FindStringIndex(masked[m[1]:])
+		if strings.TrimSpace(second) != name || do == nil {
+			continue
+		}
+		if over, ok := strings.CutPrefix(strings.TrimSpace(text[m[1]:m[1]+do[0]]), "ri.pairs("); ok {
+			return strings.TrimSuffix(over, ")")
+		}
+	}
+	return ""
 }
 
 // chainLength is how long the expression is that a text, without what is in its strings, begins with: names, dots, indexes, calls; 0 where it is something else.

@@ -3,6 +3,7 @@ package instruments
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"ri/attach"
 	"ri/values"
 )
 
@@ -66,6 +68,7 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 	var before map[string]values.Leaf
 	var last time.Time
 	next := time.Now()
+	failed := 0
 	for n := 0; opt.Count == 0 || n < opt.Count; n++ {
 		if n > 0 {
 			next = next.Add(opt.Interval)
@@ -78,6 +81,15 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 			}
 		}
 		leaves, truncated, res, err := s.leavesOf(ctx, plan, out, expr, leafOptions)
+		if why := missed(err, res); why != "" && n > 0 && failed < maxMissed && context.Cause(ctx) == nil {
+			failed++
+			n-- // it doesn't count
+			if !t.on && !out.Quiet {
+				out.Log("a look was missed: " + why)
+			}
+			continue
+		}
+		failed = 0
 		if err != nil {
 			return err
 		}
@@ -108,6 +120,20 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 		out.Log(total.Cost())
 	}
 	return out.Commit()
+}
+
+// maxMissed is how many looks one after the other may fail before Top gives up.
+const maxMissed = 5
+
+// missed says why a look took too long for its stop, which the next one need not: a busy machine, a held lock. "" is for all else.
+func missed(err error, res *Result) string {
+	switch {
+	case err != nil && (errors.Is(err, attach.ErrDeadline) || errors.Is(err, attach.ErrTraced)):
+		return err.Error()
+	case err == nil && res.Err == nil && len(res.Partial) > 0:
+		return res.Partial[0]
+	}
+	return ""
 }
 
 func byPath(leaves []values.Leaf) map[string]values.Leaf {

@@ -290,7 +290,7 @@ func (d *dumper) list(v Value, depth, indent int) {
 		return
 	}
 	if depth <= 0 {
-		fmt.Fprintf(&d.out, "%s{... /* %d elements */}", name, n)
+		fmt.Fprintf(&d.out, "%s{... /* %s */}", name, counted(n, "element", "elements"))
 		return
 	}
 	d.items(name, n, flat(elem) || d.opt.OneLine, indent, func(i int) {
@@ -346,7 +346,7 @@ func (d *dumper) entries(v Value, depth, indent int) {
 		return
 	}
 	if depth <= 0 {
-		fmt.Fprintf(&d.out, "%s{... /* %d entries */}", name, n)
+		fmt.Fprintf(&d.out, "%s{... /* %s */}", name, counted(n, "entry", "entries"))
 		return
 	}
 	var entries []Entry
@@ -372,4 +372,11 @@ func (d *dumper) entries(v Value, depth, indent int) {
 	if broken != nil {
 		d.fail(broken)
 	}
+}
+
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
