@@ -100,6 +100,21 @@ func found(s *State, e *Expr) bool {
 	return (e.Base != nil || e.Index != nil) && (e.Base == nil || found(s, e.Base)) && (e.Index == nil || found(s, e.Index))
 }
 
+func TestLoops(t *testing.T) {
+	for _, toolchain := range []string{"local", "go1.20.14"} {
+		f := build(t, toolchain)
+		for function, want := range map[string]bool{"main.plain": false, "main.branch": false, "main.switched": false, "main.loop": true, "main.tryUntil": true, "main.forEver": true} {
+			_, entry, err := f.Func(function)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if Loops(f, entry) != want {
+				t.Errorf("%s: %s loops: %v", toolchain, function, !want)
+			}
+		}
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, toolchain := range []string{"local", "go1.20.14", "go1.24.6"} {
 		for _, flags := range [][]string{nil, {"-gcflags=all=-N -l"}} {

@@ -15,8 +15,10 @@ end
 local beneath = { "^runtime[%./]", "^sync%.", "^internal/", "^sync/atomic%.", "^syscall%.", "^time%.", "^os%.", "^net%." }
 
 -- standard tells whether a function is of the standard library.
+local module -- of the program, once asked for
 local function standard(func)
-  local main = ri.buildinfo().path or ""
+  module = module or ri.buildinfo().path or ""
+  local main = module
   local path = func:match("^(.*/[^./]*)%.") or func:match("^([^.]*)%.") or func
   local first = path:match("^[^/]*")
   return not (path == "main" or first:find(".", 1, true) or (main ~= "" and (path == main or path:sub(1, #main + 1) == main .. "/")))
@@ -30,8 +32,11 @@ local function tells(f, patterns)
   return true
 end
 
--- frame_of is the innermost of a group's frames that tells something; of "go wg.Wait()", say, at least what was called.
+-- frame_of is the innermost of a group's frames that is the program's own, or else tells something; of "go wg.Wait()", say, at least what was called.
 local function frame_of(g)
+  for _, f in ipairs(g and g.frames or {}) do
+    if not standard(f.func) then return f end
+  end
   for _, patterns in ipairs { beneath, { "^runtime[%./]", "^internal/", "^sync%.runtime_" } } do
     for _, f in ipairs(g and g.frames or {}) do
       if tells(f, patterns) then return f end
