@@ -298,7 +298,7 @@ func (c *copying) add(addr uint64, size int) {
 }
 
 // prepare makes ready what is made ready before the stop. What is much is copied once already: in the stop the caches of the processor then have
-// it, and the page tables (measured: 50 MB in scattered pages take 8 ms instead of 12).
+// it, and the page tables (measured on two CPUs: 50 MB in scattered pages take 7.6 ms instead of 8.5).
 func (c *copying) prepare() {
 	c.asked, c.scratch = len(c.runs), new(ioScratch)
 	c.ranges = make([]Range, 0, cap(c.runs))
