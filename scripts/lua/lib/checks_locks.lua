@@ -159,7 +159,7 @@ local function held(l)
           end
         end
         if #waiting > 0 and lock.kind ~= "WaitGroup" then
-          local _, n = waits.behind(l.graph, { [h.id] = true })
+          local behind, n = waits.behind(l.graph, { [h.id] = true })
           local what
           local busy = doing(h.state)
           if h.reader then
@@ -174,8 +174,13 @@ local function held(l)
             ("waiting: goroutines %s; goroutine %s %s"):format(list(waiting), tostring(waiting[1]), l.waited(waiting[1])),
           }
           evidence[#evidence + 1] = created(l, h.id)
+          local lost = l.never(h.id)
+          if lost then
+            evidence[#evidence + 1] = ("certain: nothing that can still run leads to what goroutine %s waits for, so the lock stays taken"):format(tostring(h.id))
+            for id in pairs(behind) do l.left[id] = l.never(id) or l.left[id] end -- told here, with what holds them up
+          end
           out[#out + 1] = {
-            severity = "warning", what = what, where = holder_place(l, h), evidence = evidence, goroutines = { h.id },
+            severity = lost and "critical" or "warning", what = what, where = holder_place(l, h), evidence = evidence, goroutines = { h.id },
             next = ("what is goroutine %s waiting for? ri run goroutines group=false; don't do what may last while the lock is held"):format(tostring(h.id)),
           }
         end

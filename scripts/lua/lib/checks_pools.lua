@@ -18,6 +18,7 @@ local function first(l)
   local known = {}
   for g, i in frames.of [[^database/sql\.\(\*DB\)\.conn$]] do
     local db = g.status == "waiting" and frames.variable(g, i, "db") or nil
+    if g.status == "waiting" and db == nil then l.nopools = "which pool goroutines wait for isn't known here: debug information would tell, --symbols EXE" end
     if db ~= nil and db.maxOpen > 0 and db.numOpen >= db.maxOpen and #db.freeConn == 0 then
       local pool = known[ri.addr(db)]
       if not pool then
@@ -31,6 +32,7 @@ end
 
 local function exhausted(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
+  if #l.pools == 0 and l.nopools then return nil, l.nopools end
   local out = {}
   for _, pool in ipairs(l.pools) do
     local stuck = true
