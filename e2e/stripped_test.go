@@ -76,6 +76,11 @@ func TestBorrowedSymbols(t *testing.T) {
 					t.Errorf("no %s in\n%s", want, out)
 				}
 			}
+			// The heap's walk begins with the runtime's description of the program, which lies elsewhere than other data.
+			out, _ = runRi(t, 0, "run", "heap", "-p", pid, "--max-stop", "10s", "--symbols", build(how.toolchain, how.flags...))
+			if !strings.Contains(out, "main.kept") {
+				t.Error(out)
+			}
 			out, _ = runRi(t, 0, "print", "runtime.gomaxprocs", "-p", pid, "--symbols", build(how.toolchain, append(how.flags, "-trimpath")...))
 			if !strings.HasPrefix(out, "int32(") {
 				t.Error(out)

@@ -170,6 +170,10 @@ func (f *File) moduleShifts(lender *File, differ func(string, ...any) error) ([]
 		}
 		shifts = append(shifts, shift{names[0], at[2], at[3], at[0] - at[2]})
 	}
+	// Since Go 1.26 the description itself lies in a section of its own (.go.module). It was found in both files by what it says.
+	if size := uint64(layout.Size); size > 0 {
+		shifts = append(shifts, shift{"module", lender.module, lender.module + size, f.module - lender.module})
+	}
 	if f.typesBase, err = read(f, "types"); err != nil {
 		return nil, err
 	}
