@@ -36,6 +36,7 @@ type Console struct {
 
 	held  atomic.Pointer[heldView]
 	lines []typedLine // that did what they should, for SaveInstrument
+	named bool        // the line that ran last is no name of nothing
 }
 
 // heldView is a look that outlasts a line.
@@ -274,7 +275,7 @@ func (c *Console) Run(ctx context.Context, line string, style TableStyle) Reply 
 	reply := c.reply(res, err, style)
 	if !reply.Failed {
 		c.commit()
-		if strings.TrimSpace(line) != "" {
+		if strings.TrimSpace(line) != "" && c.named {
 			c.lines = append(c.lines, typed)
 		}
 	}
@@ -365,6 +366,7 @@ func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sin
 		h.opt.Again, h.opt.Bulk, h.opt.MayBulk = l.again, l.wantBulk, l.mayBulk
 	}
 	h.Forget()
+	c.named = true
 	return h.run(ctx, func() error {
 		h.script, h.rows, h.columns, h.unknown = script, 0, nil, unknown{}
 		h.freshEnvironment()
@@ -383,6 +385,7 @@ func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sin
 			return nil
 		}
 		if name := soleName.FindStringSubmatch(script.Source); name != nil && len(results) == 1 && results[0] == lua.LNil && h.unknown.name == name[1] {
+			c.named = false
 			sink.Log(fmt.Sprintf("there is no variable, package or function %s%s", strings.TrimSpace(script.Source), h.meant(h.unknown)))
 		}
 		texts := make([]string, len(results))

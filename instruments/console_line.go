@@ -298,12 +298,13 @@ func (c *Console) instrument() string {
 		}
 	}
 	text := body.String()
+	code := maskStrings(text)
 	var packages strings.Builder
 	for _, name := range sortedKeys(c.host.packageNames()) {
 		if c.host.lua.G.Global.RawGetString(name) != lua.LNil { // Lua's own
 			continue
 		}
-		if regexp.MustCompile(`(^|[^\w.:'"])` + regexp.QuoteMeta(name) + `\.`).MatchString(text) {
+		if regexp.MustCompile(`(^|[^\w.:'"])` + regexp.QuoteMeta(name) + `\.`).MatchString(code) {
 			fmt.Fprintf(&packages, "local %s = package %q\n", name, name)
 		}
 	}

@@ -67,7 +67,9 @@ func FuzzTypedLines(f *testing.F) {
 		_, _ = compileLine(s, no, yes, yes)
 		_, _ = compileLine(s, yes, no, no)
 		openString(s)
-		lastChain(s)
+		if chain := lastChain(s); len(chain) > len(s) {
+			t.Fatalf("%q: the chain %q", s, chain)
+		}
 		chainLength(maskStrings(s))
 		Incomplete(s)
 	})
