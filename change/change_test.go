@@ -2,6 +2,7 @@ package change
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -311,7 +312,7 @@ func TestLocks(t *testing.T) {
 	}
 	opt.Locks = []string{"main.mu"}
 	p.ask("lock")
-	if _, err := p.commit(plan, opt); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "main.mu") {
+	if _, err := p.commit(plan, opt); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "main.mu") || !strings.Contains(err.Error(), fmt.Sprintf("-p %d)", p.target.PID())) {
 		t.Errorf("with the lock held: %v", err)
 	}
 	p.ask("unlock")

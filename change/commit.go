@@ -57,6 +57,7 @@ func (e *notNow) Error() string { return e.why }
 // package attach, or of the journal; if the target was changed nonetheless, Outcome says so.
 func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*Outcome, error) {
 	out := &Outcome{}
+	opt.Who.PID = t.PID()
 	who := opt.Who
 	who.PID, who.Identity, who.Started, who.Executable, who.BuildID = t.PID(), t.Identity(), t.Started(), t.ExecutablePath(), opt.File.BuildID()
 	step("planned")
@@ -191,7 +192,7 @@ func (p *Plan) suits(space *values.Space, opt Options) error {
 			return fmt.Errorf("the lock %s can't be looked at: %w: %w", expr, err, ErrRefused)
 		}
 		if held {
-			return &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run goroutines -p %d)", opt.Who.PID)}
+			return &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run locks -p %d)", opt.Who.PID)}
 		}
 	}
 	var pointers, whole bool
