@@ -41,7 +41,7 @@ var api = []Function{
 		`print(ri.find1'main.hidden'.secret)`, "found in a frame", GroupFind},
 	{"ri.at", "(address: int|string, type: string): value", "Reads a value of a type at an address; nil at address 0.",
 		`local n = ri.var'main.first'; print(ri.at(ri.addr(n), 'main.Node').value)`, "0", GroupFind},
-	{"ri.eval", "(expr: string, names?: {[string]: any}): value", "Evaluates a Go selector expression: variables, fields, indexes, slices, keys, conversions, type assertions, dereferences; composite literals as keys; find(T), the only value of a type; no calls. names are values of the script that it may use.",
+	{"ri.eval", "(expr: string, names?: {[string]: any}): value", "Evaluates a Go selector expression: variables, fields, indexes, slices, keys, conversions, type assertions, dereferences; composite literals as keys; find(T), the only value of a type, or find(T, 'where'), the one that ri find shows at WHERE; no calls. names are values of the script that it may use.",
 		`print(ri.eval'main.all.nodes[2].next.value')`, "13", GroupFind},
 
 	{"ri.pairs", "(v: value): iterator", "Iterates over an array or slice (index, element), a map (key, element; the order of memory), a channel's buffer, or a type with a walker in lib/ (container/list, container/ring, sync.Map). nil is empty; a key that is nil is ri.null.",

@@ -39,7 +39,11 @@ func (o *Output) Conclude(r *Result) error {
 	}
 	if r.Err != nil {
 		fmt.Fprintf(o.Stderr, "ri: %s\n", PrintableText(errorText(r.Err)))
-		if !r.empty() {
+		switch {
+		case r.empty():
+		case r.Transaction != nil:
+			fmt.Fprintf(o.Stderr, "ri: the output shows what was to be changed\n")
+		default:
 			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
 		}
 	}
