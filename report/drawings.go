@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -132,7 +133,12 @@ type share struct {
 	Percent float64 `json:"percent"` // of the whole heap, of which the recipe gives the largest types only
 }
 
-const mostShares = 30
+// A page is read in a minute: so many bars at most, and fewer where what follows is less than a 200th of the heap each. The table has more.
+const (
+	mostShares  = 16
+	leastShares = 6
+	leastPart   = 200
+)
 
 func heapShares(rows []instruments.Row) []share {
 	var list []share
@@ -142,16 +148,24 @@ func heapShares(rows []instruments.Row) []share {
 		list = append(list, share{instruments.Printable(name), whole(row, "count"), whole(row, "bytes"), percent})
 	}
 	slices.SortStableFunc(list, func(a, b share) int { return cmp.Compare(b.Bytes, a.Bytes) })
-	if len(list) <= mostShares {
+	sum := int64(0)
+	for _, s := range list {
+		sum += s.Bytes
+	}
+	most := min(len(list), mostShares)
+	for most > leastShares && list[most-1].Bytes < sum/leastPart {
+		most--
+	}
+	if len(list)-most <= 1 {
 		return list
 	}
-	rest := share{Name: "(all others)"}
-	for _, s := range list[mostShares:] {
+	rest := share{Name: fmt.Sprintf("(%d other types)", len(list)-most)}
+	for _, s := range list[most:] {
 		rest.Count += s.Count
 		rest.Bytes += s.Bytes
 		rest.Percent += s.Percent
 	}
-	return append(list[:mostShares:mostShares], rest)
+	return append(list[:most:most], rest)
 }
 
 // graph is who holds and who waits for which lock.
