@@ -98,7 +98,7 @@ func TestConsistency(t *testing.T) {
 	rounds := map[int]bool{}
 	cut := 0
 	// The last two copy all memory, most of it while the program runs, where the kernel allows that.
-	for _, view := range [][]string{{"--view", "snapshot"}, {"--view", "stopped"}, {"--precopy", "--max-stop", "1s"}, {"--precopy", "--max-stop", "1s", "--spool", t.TempDir()}} {
+	for _, view := range [][]string{{"--view", "snapshot"}, {"--view", "stopped"}, {"--precopy", "--max-stop", "30s"}, {"--precopy", "--max-stop", "30s", "--spool", t.TempDir()}} {
 		got, stderr := rows[pairsRow](t, looks*4, append([]string{"exec", "-e", fmt.Sprintf(pairsScript, looks), "-p", pid, "--max-time", "2m"}, view...)...)
 		for i, r := range got {
 			if !r.kept() {
