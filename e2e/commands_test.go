@@ -21,7 +21,7 @@ import (
 // The commands of scripts; the package's comment says what each does.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "begin": begin, "ends": ends, "target": target, "serve": serve, "http": httpCommand, "until": until,
-	"get": get, "jsoncmp": jsoncmp, "json": jsonCommand, "signal": signalCommand, "state": state, "traced": traced, "free": free, "thread": thread, "says": says,
+	"get": get, "jsoncmp": jsoncmp, "json": jsonCommand, "signal": signalCommand, "state": state, "traced": traced, "held": held, "free": free, "thread": thread, "says": says,
 }
 
 // plain refuses "!", which says nothing about commands that check for themselves.
@@ -253,6 +253,11 @@ func state(ts *testscript.TestScript, neg bool, args []string) {
 func traced(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, args, 1, "traced PID")
 	ts.Check(awaitTraced(pidOf(ts, args[0])))
+}
+
+func held(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, args, 1, "held PID")
+	ts.Check(awaitHeld(pidOf(ts, args[0])))
 }
 
 func free(ts *testscript.TestScript, neg bool, args []string) {

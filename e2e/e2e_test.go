@@ -18,6 +18,7 @@
 //	signal SIGNAL PID                 sends a signal: STOP, CONT, KILL, TERM
 //	state LETTER PID                waits until all threads are in that state: T, Z
 //	traced PID                      waits until it is traced
+//	held PID                        waits until it stays so: a stop to which not all threads come is tried again
 //	free NAME                       the target has no tracer, no thread that is stopped, and its heartbeat goes on
 //	thread NAME PID                 sets NAME to the id of a thread that isn't the first
 //

@@ -335,6 +335,19 @@ func awaitTraced(pid int) error {
 	return eventually(fmt.Sprintf("process %d is traced", pid), func() (bool, error) { return isTraced(pid) })
 }
 
+// awaitHeld waits until a process is traced by a stop that came about: one that doesn't is given up after 25 ms, and tried again later.
+func awaitHeld(pid int) error {
+	const enough = 250 // looks in a row, 2 ms apart
+	seen := 0
+	return eventually(fmt.Sprintf("process %d stays traced", pid), func() (bool, error) {
+		is, err := isTraced(pid)
+		if seen++; !is {
+			seen = 0
+		}
+		return seen >= enough, err
+	})
+}
+
 // riCommand is ri with arguments; a stop may take as long as it takes unless the test says otherwise.
 func riCommand(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(bin, "ri"), unhurried(args)...)
