@@ -151,7 +151,7 @@ var api = []Function{
 		`print(#ri.users{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}})`, "1", GroupGoroutines},
 	{"ri.mark", "(): mark", "Notes what each goroutine is doing, for a later look: after ri.again, mark:still(id) tells whether a goroutine has waited all the time. mark.count is how many there were.",
 		`local m = ri.mark(); print(m:still(1))`, "", GroupGoroutines},
-	{"ri.goroutine", "(id: int): goroutine?", "The goroutine with an id.",
+	{"ri.goroutine", "(id: int, addr?: int): goroutine?", "The goroutine with an id; where its runtime.g is, if it is known, saves the search.",
 		`print(ri.goroutine(1).id)`, "1", GroupGoroutines},
 	{"ri.stack", "(g: goroutine, max?: int): {func, file, line, pc, cfa, inlined}[], string?", "A goroutine's frames, innermost first, and where unwinding broke off if it did; also g:stack(max). cfa is where a frame ends on the stack and its caller's begins. Of a stack that is too deep, g:outermost(max) gives the functions at its outer end, as far as they are found.",
 		`local s = ri.goroutine(1):stack(); print(s[#s - 1].func)`, "runtime.main", GroupGoroutines},

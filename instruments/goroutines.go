@@ -168,6 +168,18 @@ func (h *Host) goroutineValue(g *values.Goroutine) lua.LValue {
 
 func (h *Host) riGoroutine(L *lua.LState) int {
 	id := int64(L.CheckNumber(1))
+	if L.GetTop() > 1 {
+		g, err := h.space.GoroutineAt(h.uint64Arg(L, 2))
+		if err != nil {
+			h.raise(L, fmt.Errorf("ri.goroutine: %w", err))
+		}
+		if g == nil || g.ID != id {
+			L.Push(lua.LNil)
+			return 1
+		}
+		L.Push(h.goroutineValue(g))
+		return 1
+	}
 	if h.byID == nil { // all of them at the first call: scripts ask for many, one after the other
 		h.byID = map[int64]*values.Goroutine{}
 		h.byIDBroken = nil

@@ -164,6 +164,9 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 }
 
 // goroutineAt reads the runtime.g at addr, which is in use for good once it was one; nil: it is dead.
+// GoroutineAt reads the goroutine whose runtime.g is at an address; nil for one that is dead.
+func (s *Space) GoroutineAt(addr uint64) (*Goroutine, error) { return s.goroutineAt(addr) }
+
 func (s *Space) goroutineAt(addr uint64) (*Goroutine, error) {
 	l, err := s.goroutineLayout()
 	if err != nil || addr == 0 {

@@ -79,19 +79,18 @@ local function stacks(ids)
   for try = 1, tries do
     if next(ids) == nil then return end
     ri.again(try == 1 and 0 or 0.001, "stopped")
-    local found, gone, left = {}, {}, 0
-    for _ in pairs(ids) do left = left + 1 end
-    for g in ri.goroutines() do
-      local c = ids[g.id]
-      if c then
-        left = left - 1
+    local found, gone = {}, {}
+    for id, c in pairs(ids) do
+      local known, g = pcall(ri.goroutine, id, c.addr)
+      if not known or g == nil then
+        gone[#gone + 1] = c
+      else
         if g.status == "running" or g.status == "runnable" then
           local ok, frames = pcall(ri.stack, g, 64)
           if ok and #frames > 0 then found[#found + 1] = { c, frames, g.created_by, kept(frames) } end
         elseif not runtimes[g.status] and not runtimes[g.wait_reason] then
           gone[#gone + 1] = c
         end
-        if left == 0 then break end
       end
     end
     ri.again(0, "live")
