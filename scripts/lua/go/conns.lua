@@ -55,10 +55,10 @@ nearest one, 0 if it has passed. Where the kernel can't be asked, as of a core, 
     { name = "what", help = "what that goroutine is doing", cut = "left" },
   },
   sample = [[
-FD  LOCAL           REMOTE           STATE           RX   TX  READER  DEADLINE  WHAT
- 3  127.0.0.1:8080  -                LISTEN         0 B  0 B      21         -  net/http.(*Server).Serve
- 8  127.0.0.1:8080  127.0.0.1:51344  ESTABLISHED    0 B  0 B      44     1h59m  net/http.(*conn).serve
- 9  127.0.0.1:9001  127.0.0.1:51350  ESTABLISHED  777 B  0 B       -         -  -]],
+FD  LOCAL           REMOTE           STATE           RX       TX  READER  WRITER  DEADLINE  WHAT
+ 3  127.0.0.1:8080  -                LISTEN         0 B      0 B      21       -         -  net/http.(*Server).Serve
+ 8  127.0.0.1:8080  127.0.0.1:51344  ESTABLISHED    0 B      0 B      44       -     1h59m  net/http.(*conn).serve
+ 9  127.0.0.1:9001  127.0.0.1:51350  ESTABLISHED  777 B  2.5 MiB       -      51         -  main.(*Session).send]],
   run = function(p)
     local now = runtime.nanotime()
     local polled = netpoll.all()
