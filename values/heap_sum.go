@@ -417,7 +417,10 @@ func (s *Space) SpanClasses(ctx context.Context) ([]SpanClass, error) {
 		if out[i].Bytes != out[j].Bytes {
 			return out[i].Bytes > out[j].Bytes
 		}
-		return out[i].Size < out[j].Size || out[i].Size == out[j].Size && out[i].Pointers && !out[j].Pointers
+		if out[i].Size != out[j].Size {
+			return out[i].Size < out[j].Size
+		}
+		return out[i].Use < out[j].Use || out[i].Use == out[j].Use && out[i].Pointers && !out[j].Pointers
 	})
 	return out, nil
 }
