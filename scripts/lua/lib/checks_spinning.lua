@@ -74,6 +74,12 @@ end
 -- How often a stack is tried for that can't be told where the goroutine is just then: in the vDSO, which has the time, say.
 local tries = 4
 
+-- deepest is how many frames of a stack are looked at.
+local deepest = 64
+
+-- whole tells whether a stack was followed to its outer end: where the runtime changes from one stack to another it can't be.
+local function whole(frames) return #frames >= deepest or #frames > 0 and frames[#frames].func == "runtime.goexit" end
+
 -- stacks looks at the goroutines that seem to run all the time, in short stops.
 local function stacks(ids)
   for try = 1, tries do
@@ -86,8 +92,8 @@ local function stacks(ids)
         gone[#gone + 1] = c
       else
         if g.status == "running" or g.status == "runnable" then
-          local ok, frames = pcall(ri.stack, g, 64)
-          if ok and #frames > 0 then found[#found + 1] = { c, frames, g.created_by, kept(frames) } end
+          local ok, frames = pcall(ri.stack, g, deepest)
+          if ok and whole(frames) then found[#found + 1] = { c, frames, g.created_by, kept(frames) } end
         elseif not runtimes[g.status] and not runtimes[g.wait_reason] then
           gone[#gone + 1] = c
         end
@@ -108,6 +114,22 @@ local function stacks(ids)
   end
 end
 
+-- hot tells whether a goroutine has run all the time that it is known.
+local function hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
+
+-- watch looks at the candidates, and gives those that run all the time, if there are any.
+local function watch(candidates, now)
+  local out, any, count = {}, false, 0
+  for id, c in pairs(candidates) do
+    count = count + 1
+    local is = busy(id, c.addr)
+    c.seen = c.seen + 1
+    if is then c.busy, c.last = c.busy + 1, now end
+    if is and hot(c) then out[id], any = c, true end
+  end
+  return any and out or nil, count
+end
+
 --- Looks once, of several times between the two looks. In the second half those that have run all the time are stopped for their stacks.
 -- @param l table, the look
 -- @param i int, which time
@@ -115,23 +137,32 @@ end
 local function sample(l, i, times)
   l.candidates = l.candidates or {}
   ri.again(l.seconds / times, "live")
-  local now, ps = running()
+  local found, ps = running()
+  local now = runtime.nanotime()
   l.ps = ps
-  local count, hot, any = 0, {}, false
-  for id, c in pairs(l.candidates) do
-    count = count + 1
-    local is = busy(id, c.addr)
-    c.seen = c.seen + 1
-    if is then c.busy = c.busy + 1 end
-    if is and not c.waited and c.busy >= 0.8 * c.seen then hot[id], any = c, true end
-  end
-  for id, addr in pairs(now) do
+  local all, count = watch(l.candidates, now)
+  for id, addr in pairs(found) do
     if not l.candidates[id] and count < most then
       count = count + 1
-      l.candidates[id] = { id = id, addr = addr, busy = 1, seen = 1, looks = {} }
+      l.candidates[id] = { id = id, addr = addr, busy = 1, seen = 1, looks = {}, first = now, last = now }
     end
   end
-  if any and i >= times / 2 then stacks(hot) end
+  if all and i >= times / 2 then stacks(all) end
+end
+
+--- Looks on at those that were noticed late, until enough is known of each.
+-- @param l table, the look
+local function finish(l)
+  for _ = 1, 2 * enough do
+    local open = {}
+    for id, c in pairs(l.candidates) do
+      if hot(c) and #c.looks < enough then open[id] = c end
+    end
+    if next(open) == nil then return end
+    ri.again(math.min(l.seconds / 10, 0.05), "live")
+    local all = watch(open, runtime.nanotime())
+    if all then stacks(all) end
+  end
 end
 
 -- own is the innermost of the program's own frames among the outermost n.
@@ -220,7 +251,8 @@ local function spins(l)
           what = "a goroutine spins: it has run all the time in one place, and waited for nothing",
           where = ("goroutine %s in %s (%s)"):format(tostring(id), r.frame.func, waits.short(r.frame)),
           evidence = {
-            ("it ran, or was ready to, in %d of %d looks over %s; its stack was looked at in %d, and it was always %s"):format(c.busy, c.seen, ri.duration(l.params.interval), #c.looks,
+            ("it ran, or was ready to, in %d of %d looks over %s; its stack was looked at in %d, and it was always %s"):format(c.busy, c.seen,
+              ri.duration(math.floor((c.last - c.first) / 1e6) * 1000000), #c.looks,
               r.size == 0 and "at the same instruction or call" or ("within %d bytes of code of that function"):format(r.size)),
             "its callers' frames have not changed in between",
             from and ("created by %s at %s"):format(from.func, waits.short(from)) or nil,
@@ -242,4 +274,4 @@ local function spins(l)
   return out
 end
 
-return { { name = "spinning", run = spins }, sample = sample }
+return { { name = "spinning", run = spins }, sample = sample, finish = finish }

@@ -107,6 +107,7 @@ local function between(l)
     end
   end
   l.meters[2] = meter()
+  spinning.finish(l)
   again(l)
 end
 
