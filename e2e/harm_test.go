@@ -283,7 +283,7 @@ func beginRi(t *testing.T, args ...string) *exec.Cmd {
 func holdTarget(t *testing.T, p *program) *exec.Cmd {
 	t.Helper()
 	cmd := beginRi(t, "exec", "-e", holding, "-p", fmt.Sprint(p.pid), "--view", "stopped", "--max-time", "5m")
-	if err := awaitTraced(p.pid); err != nil {
+	if err := awaitHeld(p.pid); err != nil {
 		t.Fatal(err)
 	}
 	return cmd

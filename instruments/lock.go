@@ -17,7 +17,7 @@ import (
 
 const (
 	lockStops    = 20                     // at which a lock was held, before the recipe is refused
-	lockWait     = time.Second            // for a lock to seem free, without a stop, before the recipe is refused
+	lockWait     = 3 * time.Second        // for a lock to seem free, without a stop, before the recipe is refused
 	lockPause    = time.Millisecond       // after the first stop in vain, growing by itself with each
 	lockInterval = 200 * time.Microsecond // between looks without a stop
 )
