@@ -1,0 +1,279 @@
+package flow
+
+import (
+	"slices"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// run is the analysis of one function.
+type run struct {
+	p       *Program
+	f       *Function
+	level   int
+	work    []uint64
+	orphans []uint64 // where code begins that nothing direct leads to
+	returns int
+	from    uint64               // the block that is followed
+	wide    map[uint64]*State    // in front of loops' heads, after a first time
+	round   map[[2]uint64][]Held // at the end of a round, by the jump to the head
+	before  map[uint64][]Held    // in front of loops' heads, of earlier rounds
+	starts  map[uint64]bool      // where blocks begin
+
+	replay  bool // a block is followed once more, up to until, and nothing is noted
+	until   uint64
+	reached *State // in front of until
+}
+
+func (r *run) all() {
+	f := r.f
+	leaders, ok := r.leaders()
+	if !ok {
+		f.broken = true
+		return
+	}
+	r.starts = leaders
+	entry := &State{slots: map[int64]*Expr{}}
+	for i := range entry.regs {
+		entry.regs[i] = f.table.of(Entry, nil, int64(i))
+	}
+	entry.regs[regSP] = f.table.of(Stack, nil, -8)
+	if !r.follow(entry) || !r.widen() {
+		return
+	}
+	if f.begin(); !r.follow(entry) || !r.rounds() {
+		return
+	}
+	f.begin()
+	r.follow(entry)
+}
+
+// follow goes all ways from the entry until nothing new is found.
+func (r *run) follow(entry *State) bool {
+	f := r.f
+	r.returns, r.round = 0, map[[2]uint64][]Held{}
+	r.flow(f.info.Entry, entry)
+	for len(r.work) > 0 {
+		pc := r.work[len(r.work)-1]
+		r.work = r.work[:len(r.work)-1]
+		if b := f.blocks[pc]; b.visits > maxVisits {
+			f.broken = true
+			return false
+		}
+		r.block(pc, f.blocks[pc].in.copy(), r.starts)
+	}
+	return true
+}
+
+// leaders are where blocks begin.
+func (r *run) leaders() (map[uint64]bool, bool) {
+	f := r.f
+	leaders := map[uint64]bool{}
+	ends := map[uint64]bool{}
+	for off := 0; off < len(f.code); {
+		inst, err := decode(f.code[off:])
+		if err != nil {
+			return nil, false
+		}
+		pc := f.info.Entry + uint64(off)
+		next := pc + uint64(inst.Len)
+		if rel, ok := inst.Args[0].(x86asm.Rel); ok && inst.Op != x86asm.CALL {
+			leaders[next+uint64(int64(rel))] = true
+			leaders[next] = true
+		}
+		if inst.Op == x86asm.JMP || inst.Op == x86asm.RET || inst.Op == x86asm.UD2 {
+			ends[next] = true
+		}
+		off += inst.Len
+	}
+	for pc := range ends {
+		if !leaders[pc] && pc < f.info.End {
+			r.orphans = append(r.orphans, pc)
+		}
+		leaders[pc] = true
+	}
+	return leaders, true
+}
+
+// flow leads a state into a block.
+func (r *run) flow(pc uint64, s *State) {
+	f := r.f
+	if r.replay || pc < f.info.Entry || pc >= f.info.End {
+		return
+	}
+	b := f.blocks[pc]
+	if b == nil {
+		b = &block{in: s.copy(), visits: 1}
+		f.blocks[pc] = b
+		r.widened(pc, b.in)
+		r.work = append(r.work, pc)
+		return
+	}
+	if r.join(pc, b.in, s) {
+		b.visits++
+		if !slices.Contains(r.work, pc) {
+			r.work = append(r.work, pc)
+		}
+	}
+}
+
+// join narrows what is known in front of a block to what all that leads there agree on.
+func (r *run) join(pc uint64, in, s *State) (changed bool) {
+	t := r.f.table
+	offset := int64(pc - r.f.info.Entry)
+	for i := range in.regs {
+		if in.regs[i] != s.regs[i] {
+			e := t.of(Unknown, nil, offset<<24|int64(i))
+			r.f.merged(e, in.regs[i], s.regs[i])
+			r.either(e, in.regs[i], s.regs[i], in.Held, s.Held)
+			if in.regs[i] != e {
+				in.regs[i], changed = e, true
+			}
+		}
+	}
+	merge := func(at int64) {
+		if in.slots[at] != s.slots[at] {
+			e := t.of(Unknown, nil, offset<<24|1<<23|at&(1<<23-1))
+			r.f.merged(e, in.slots[at], s.slots[at])
+			if in.slots[at] != e {
+				in.slots[at], changed = e, true
+			}
+		}
+	}
+	for at := range in.slots {
+		merge(at)
+	}
+	for at := range s.slots {
+		merge(at)
+	}
+	if in.tried != s.tried || in.equal != s.equal {
+		changed = changed || in.tried != nil
+		in.tried = nil
+	}
+	if r.heads(pc) {
+		r.round[[2]uint64{r.from, pc}] = slices.Clone(s.Held)
+	}
+	kept := in.Held[:0]
+	for _, h := range in.Held {
+		if h.Rounds == pc || slices.Contains(s.Held, h) {
+			kept = append(kept, h)
+		} else {
+			changed = true
+		}
+	}
+	in.Held = kept
+	for _, h := range s.freed {
+		if !slices.Contains(in.freed, h) && len(in.freed) < maxHeld {
+			in.freed, changed = append(in.freed, h), true
+		}
+	}
+	return changed
+}
+
+// heads tells whether the way that is followed closes a loop at pc.
+func (r *run) heads(pc uint64) bool {
+	if r.f.heads == nil {
+		r.f.heads = r.findDominators(r.starts)
+	}
+	return r.f.heads.heads(r.from, pc)
+}
+
+func (s *State) copy() *State {
+	c := *s
+	c.Held, c.freed = slices.Clone(s.Held), slices.Clone(s.freed)
+	c.slots = make(map[int64]*Expr, len(s.slots))
+	for k, v := range s.slots {
+		c.slots[k] = v
+	}
+	return &c
+}
+
+// block follows the instructions up to the next block's beginning.
+func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
+	f := r.f
+	r.from = pc
+	for first := true; pc < f.info.End; first = false {
+		if !first && leaders[pc] {
+			r.flow(pc, s)
+			return
+		}
+		inst, err := decode(f.code[pc-f.info.Entry:])
+		if err != nil {
+			return
+		}
+		next := pc + uint64(inst.Len)
+		if r.replay && r.until < next {
+			r.reached = s
+			return
+		}
+		rel, direct := inst.Args[0].(x86asm.Rel)
+		target := next + uint64(int64(rel))
+		switch {
+		case inst.Op == x86asm.RET:
+			r.returned(s)
+			return
+		case inst.Op == x86asm.UD2:
+			return
+		case inst.Op == x86asm.JMP && !direct:
+			for _, at := range r.orphans { // a switch's table
+				r.flow(at, s)
+			}
+			return
+		case inst.Op == x86asm.JMP:
+			if target < f.info.Entry || target >= f.info.End {
+				r.call(pc, target, s) // a tail call
+				r.returned(s)
+			} else if target != f.info.Entry {
+				r.flow(target, s)
+			}
+			return
+		case direct && inst.Op != x86asm.CALL: // a conditional jump
+			r.branch(inst.Op, target, next, s)
+			return
+		case inst.Op == x86asm.CALL:
+			s.tried = nil
+			if !direct {
+				target = 0
+				if e := r.operand(pc, next, inst.Args[0], 8, s); e.Kind == Constant {
+					target = uint64(e.N)
+				} else {
+					r.through(e, pc, s)
+				}
+			}
+			result := r.tryCall(pc, target, s)
+			if target != 0 && r.call(pc, target, s) {
+				return
+			}
+			for i := range s.regs {
+				if i != regSP && i != regBP && i != regG {
+					s.regs[i] = r.unknown(pc, i)
+				}
+			}
+			if result != nil {
+				s.regs[regAX] = result
+			}
+		default:
+			r.tests(inst, s)
+			r.step(pc, next, inst, s)
+		}
+		pc = next
+	}
+}
+
+// returned notes what a return leaves held.
+func (r *run) returned(s *State) {
+	if r.replay {
+		return
+	}
+	g := r.f.gives
+	if r.returns++; r.returns == 1 {
+		g.takes = slices.Clone(s.Held)
+	} else {
+		g.takes = slices.DeleteFunc(g.takes, func(h Held) bool { return !slices.Contains(s.Held, h) })
+	}
+	for _, h := range s.freed {
+		if !slices.Contains(g.frees, h) {
+			g.frees = append(g.frees, h)
+		}
+	}
+}
