@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ri/symbols/testprogram"
 )
 
 // injectOnce stops a process and has it make a system call; step is called after each ptrace call of that.
@@ -204,19 +206,7 @@ func TestInjectSignals(t *testing.T) {
 // TestInjectSequences injects into threads that count in restartable sequences: none goes on in the middle of one.
 func TestInjectSequences(t *testing.T) {
 	cmd := exec.Command(build(t, "sequences"))
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
+	in, out := testprogram.Run(t, cmd)
 	var pid int
 	var byProcessor, byThread uint64
 	if _, err := fmt.Fscan(out, &pid); err != nil {

@@ -1,13 +1,14 @@
 package e2e
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ri/symbols/testprogram"
 )
 
 // The recipe log-level on each library that it knows: the program logs more, then less, then as before, also after collections of garbage.
@@ -22,19 +23,7 @@ func TestLogLevel(t *testing.T) {
 	defer log.Close()
 	cmd := exec.Command(buildProgram(t, "loggers", "loggers"))
 	cmd.Stderr = log
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { in.Close(); cmd.Wait() }()
-	answers := bufio.NewReader(out)
+	in, answers := testprogram.Run(t, cmd)
 	answer := func() {
 		if _, err := answers.ReadString('\n'); err != nil {
 			t.Fatal(err)
