@@ -7,6 +7,7 @@ import (
 
 	"ri/attach"
 	"ri/change"
+	"ri/referee"
 )
 
 // A check is one line of ri doctor.
@@ -157,4 +158,21 @@ func targetChecks(choice TargetChoice) ([]check, error) {
 		}
 	}
 	return checks, nil
+}
+
+// verify has the referee compare what it reads with what ri reads, in a stop.
+func verify(ctx context.Context, choice TargetChoice, how Look) (checks []check, err error) {
+	s, err := OpenSession(choice)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if err := s.needSymbols(); err != nil {
+		return nil, err
+	}
+	found, err := referee.Verify(ctx, referee.Subject{Target: s.Target, File: s.File, Bias: s.Bias}, how.MaxStop)
+	for _, c := range found {
+		checks = append(checks, check{c.What, c.State, c.Detail})
+	}
+	return checks, viewError(err)
 }

@@ -1,38 +1,19 @@
 //go:build amd64
 
-package attach
+package referee
 
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/go-delve/delve/pkg/proc"
-)
 
-// text reads all of a target's code, from memory.
-func text(t *testing.T, p *Process) []byte {
-	t.Helper()
-	maps, err := p.Mappings()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []byte
-	for _, m := range maps {
-		if m.Exec && m.Path == p.ExecutablePath() {
-			buf := make([]byte, m.End-m.Start)
-			if _, err := p.memory().ReadMemory(buf, m.Start); err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, buf...)
-		}
-	}
-	if len(out) == 0 {
-		t.Fatal("no text")
-	}
-	return out
-}
+	"ri/attach"
+)
 
 // delveSees has Delve list goroutines and look at the frames of those that wait in waitHere, and at their argument.
 func delveSees(t *testing.T, target *proc.Target, want int) {
@@ -70,7 +51,7 @@ func delveSees(t *testing.T, target *proc.Target, want int) {
 
 func TestDelve(t *testing.T) {
 	p := start(t, "-goroutines", "20", "-busy", "1")
-	target := open(t, p.PID)
+	target := p.open()
 	before := text(t, target)
 	d, err := NewDelve(target)
 	if err != nil {
@@ -78,7 +59,7 @@ func TestDelve(t *testing.T) {
 	}
 	defer d.Close()
 	for range 2 {
-		v, err := target.View(context.Background(), ViewOptions{Kind: Stopped, MaxStop: time.Minute})
+		v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,22 +88,36 @@ func TestDelve(t *testing.T) {
 	}
 	p.goesOn()
 
-	core, err := OpenCore(gcore(t, p.PID), "")
+	path := filepath.Join(t.TempDir(), "core")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := target.(*attach.Process).WriteCore(context.Background(), file, attach.CoreOptions{MaxStop: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	core, err := attach.OpenCore(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer core.Close()
-	v, err := core.View(context.Background(), ViewOptions{})
+	v, err := core.View(context.Background(), attach.ViewOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dt, err := DelveTarget(core, v)
+	dc, err := NewDelve(core)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dc.Close()
+	dt, err := dc.On(v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	delveSees(t, dt, 20)
 
-	live, err := target.View(context.Background(), ViewOptions{Kind: Live})
+	live, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Live})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +131,7 @@ func TestDelve(t *testing.T) {
 }
 
 func TestContain(t *testing.T) {
-	if err := Contain(func() error { panic("odd input") }); err == nil {
+	if err := contain(func() error { panic("odd input") }); err == nil {
 		t.Error("no error")
 	}
 }

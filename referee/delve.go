@@ -1,4 +1,4 @@
-package attach
+package referee
 
 import (
 	"errors"
@@ -10,20 +10,22 @@ import (
 	"github.com/go-delve/delve/pkg/dwarf/op"
 	"github.com/go-delve/delve/pkg/proc"
 	"github.com/go-delve/delve/pkg/proc/linutil"
+
+	"ri/attach"
 )
 
-// Delve lets Delve's pkg/proc look through a View of ours: it reads what the view reads, and can neither stop, resume
+// Delve lets Delve's pkg/proc look through a view of ours: it reads what the view reads, and can neither stop, resume
 // nor write. It is made before a stop, since loading the symbols of a large executable takes seconds and
 // hundreds of megabytes; then On gives it a view within microseconds.
 //
-// Delve is written for programs as they should be, and may panic on others: call it within Contain.
+// Delve is written for programs as they should be, and may panic on others: call it within contain.
 type Delve struct {
 	process *delveProcess
 	target  *proc.Target
 }
 
 // NewDelve loads all symbols of a target's executable. debugInfoDirs are searched for split debug information.
-func NewDelve(t Target, debugInfoDirs ...string) (d *Delve, err error) {
+func NewDelve(t attach.Target, debugInfoDirs ...string) (d *Delve, err error) {
 	path := t.ExecutablePath()
 	if f, ok := t.Executable().(*os.File); ok {
 		path = fmt.Sprintf("/proc/self/fd/%d", f.Fd()) // the file that runs, whatever lies at the path now
@@ -31,7 +33,7 @@ func NewDelve(t Target, debugInfoDirs ...string) (d *Delve, err error) {
 	bi := proc.NewBinaryInfo("linux", "amd64", false)
 	p := &delveProcess{bi: bi, entry: t.Entry(), breakpoints: proc.NewBreakpointMap()}
 	p.threads = []proc.Thread{&delveThread{process: p}}
-	err = Contain(func() error {
+	err = contain(func() error {
 		group, add := proc.NewGroup(p, proc.NewTargetGroupConfig{DebugInfoDirs: debugInfoDirs, StopReason: proc.StopAttached})
 		target, err := add(p, t.PID(), p.threads[0], path, proc.StopAttached, "")
 		if err != nil {
@@ -50,7 +52,7 @@ func NewDelve(t Target, debugInfoDirs ...string) (d *Delve, err error) {
 
 // On has Delve look at a view, until it looks at the next one. What came from it before is not valid any more. A live view has no threads, and so
 // no registers: goroutines that run have no stack trace then.
-func (d *Delve) On(v View) (*proc.Target, error) {
+func (d *Delve) On(v attach.View) (*proc.Target, error) {
 	p := d.process
 	threads := v.Threads()
 	p.view = v
@@ -61,7 +63,7 @@ func (d *Delve) On(v View) (*proc.Target, error) {
 	if len(p.threads) == 0 {
 		p.threads = append(p.threads, &delveThread{process: p})
 	}
-	err := Contain(func() error {
+	err := contain(func() error {
 		d.target.ClearCaches()
 		return d.target.SwitchThread(p.threads[0].ThreadID())
 	})
@@ -74,17 +76,8 @@ func (d *Delve) On(v View) (*proc.Target, error) {
 // Close frees the symbols.
 func (d *Delve) Close() error { return d.process.bi.Close() }
 
-// DelveTarget is NewDelve and On in one, for a target that is not waiting: a core, or a test.
-func DelveTarget(t Target, v View) (*proc.Target, error) {
-	d, err := NewDelve(t)
-	if err != nil {
-		return nil, err
-	}
-	return d.On(v)
-}
-
-// Contain calls f and turns a panic into an error.
-func Contain(f func() error) (err error) {
+// contain calls f and turns a panic into an error.
+func contain(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("Delve panicked: %v\n%s", r, debug.Stack())
@@ -104,7 +97,7 @@ type delveProcess struct {
 	proc.ProcessInternal
 	bi          *proc.BinaryInfo
 	entry       uint64
-	view        View
+	view        attach.View
 	threads     []proc.Thread
 	breakpoints proc.BreakpointMap
 }
@@ -166,7 +159,7 @@ func (p *delveProcess) WriteMemory(uint64, []byte) (int, error) { return 0, errR
 // delveThread is a thread of the view, or the placeholder that has no registers.
 type delveThread struct {
 	process *delveProcess
-	thread  *Thread
+	thread  *attach.Thread
 	common  proc.CommonThread
 }
 

@@ -1,4 +1,4 @@
-package instruments
+package referee
 
 import (
 	"context"
@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-delve/delve/pkg/proc"
 
 	"ri/attach"
+	"ri/symbols"
 	"ri/values"
 )
 
@@ -19,29 +21,34 @@ const (
 	verifyDepth      = 64
 )
 
-// verify has Delve and ri read the same stopped process, and compares: package variables' addresses and types' sizes, goroutines, and
-// their stacks. It says whether ri can be believed on this program, whatever built it.
-func verify(ctx context.Context, choice TargetChoice, how Look) (checks []check, err error) {
-	s, err := OpenSession(choice)
+// Subject is what Delve and ri both read.
+type Subject struct {
+	Target attach.Target
+	File   *symbols.File
+	Bias   uint64 // run-time address less the link-time address
+}
+
+// Check is one line of what came out.
+type Check struct {
+	What   string
+	State  string // ok, differ, missing, info
+	Detail string
+}
+
+// Verify has Delve and ri read the same stopped process, and compares: package variables' addresses and types' sizes, goroutines, and
+// their stacks. It says whether ri can be believed on this program, whatever built it. Errors are those of a stop.
+func Verify(ctx context.Context, s Subject, maxStop time.Duration) (checks []Check, err error) {
+	delve, err := NewDelve(s.Target)
 	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	if err := s.needSymbols(); err != nil {
-		return nil, err
-	}
-	delve, err := attach.NewDelve(s.Target)
-	if err != nil {
-		return []check{{"verify", "missing", err.Error()}}, nil
+		return []Check{{"verify", "missing", err.Error()}}, nil
 	}
 	defer delve.Close()
-	maxStop := how.MaxStop
 	if maxStop == 0 {
 		maxStop = attach.DefaultMaxStop
 	}
 	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: maxStop})
 	if err != nil {
-		return nil, viewError(err)
+		return nil, err
 	}
 	defer view.Close()
 	space := values.New(s.File, attach.NewCache(view), s.Bias)
@@ -60,7 +67,7 @@ func verify(ctx context.Context, choice TargetChoice, how Look) (checks []check,
 	}
 	theirs := map[int64][]string{}
 	vars := map[string]uint64{}
-	failed := attach.Contain(func() error {
+	failed := contain(func() error {
 		target, err := delve.On(view)
 		if err != nil {
 			return err
@@ -101,13 +108,13 @@ func verify(ctx context.Context, choice TargetChoice, how Look) (checks []check,
 		if lost := view.Err(); errors.Is(lost, attach.ErrDeadline) {
 			why = "Delve was not done within the limit of the stop; give it longer: --max-stop 2s"
 		}
-		checks = append(checks, check{"verify", "info", why})
+		checks = append(checks, Check{"verify", "info", why})
 	}
 	return checks, nil
 }
 
 // compareStacks tells how many goroutines have the same functions on their stacks. Delve shows the wrappers that ri, like Go itself, leaves out.
-func compareStacks(ours, theirs map[int64][]string) check {
+func compareStacks(ours, theirs map[int64][]string) Check {
 	same, differ := 0, []string(nil)
 	for id, stack := range theirs {
 		if subsequence(ours[id], stack) {
@@ -119,9 +126,9 @@ func compareStacks(ours, theirs map[int64][]string) check {
 	slices.Sort(differ)
 	detail := fmt.Sprintf("%d of %d stacks that Delve read are the same", same, len(theirs))
 	if len(differ) > 0 {
-		return check{"goroutines", "differ", detail + "; " + differ[0]}
+		return Check{"goroutines", "differ", detail + "; " + differ[0]}
 	}
-	return check{"goroutines", "ok", detail}
+	return Check{"goroutines", "ok", detail}
 }
 
 func subsequence(part, whole []string) bool {
@@ -134,7 +141,7 @@ func subsequence(part, whole []string) bool {
 	return i == len(part) && (len(part) > 0 || len(whole) == 0)
 }
 
-func compareVars(s *Session, theirs map[string]uint64) check {
+func compareVars(s Subject, theirs map[string]uint64) Check {
 	same, compared, differ := 0, 0, ""
 	for _, v := range s.File.AllVars() {
 		addr, ok := theirs[v.Name]
@@ -151,5 +158,5 @@ func compareVars(s *Session, theirs map[string]uint64) check {
 	if differ != "" {
 		state = "differ"
 	}
-	return check{"variables", state, fmt.Sprintf("%d of %d package variables lie where Delve has them%s", same, compared, differ)}
+	return Check{"variables", state, fmt.Sprintf("%d of %d package variables lie where Delve has them%s", same, compared, differ)}
 }
