@@ -208,15 +208,6 @@ func (r *Recipe) checkScript() error {
 	return nil
 }
 
-// unwrapPath takes the path off an error whose message names it already.
-func unwrapPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
 // OpenCatalogue reads all recipes: see [FindSources] and [NewCatalogue].
 func OpenCatalogue(built fs.FS, named ...string) (c *Catalogue, warnings []error, err error) {
 	library, err := Library(built)
@@ -229,4 +220,16 @@ func OpenCatalogue(built fs.FS, named ...string) (c *Catalogue, warnings []error
 	}
 	c, more, err := NewCatalogue(library, sources...)
 	return c, append(warnings, more...), err
+}
+
+// RecipeWords are the names of all recipes, each with its title behind a tab, as completion of a command shell has it.
+func (c *Catalogue) RecipeWords() (words []string) {
+	for _, r := range c.Recipes() {
+		title := r.Title
+		if script, err := r.Script(c); err == nil {
+			title = r.TitleOr(script.Header)
+		}
+		words = append(words, r.Name+"\t"+title)
+	}
+	return words
 }

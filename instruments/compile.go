@@ -295,3 +295,24 @@ func tableLines(t *ast.TableExpr, key string, lines map[string]int) map[string]i
 	}
 	return lines
 }
+
+func keysOf(t *lua.LTable) (keys []lua.LValue) {
+	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+var luaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
+
+var (
+	lastWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*$`)
+	// lastPath is the beginning of a package with slashes in its path.
+	lastPath = regexp.MustCompile(`[\w.~-]+/[\w./~-]*$`)
+	// nameCall is a function of ri whose string, before the cursor, is a name or a Go expression.
+	nameCall = regexp.MustCompile(`ri\.(var|ref|eval|vars|find1?|type|types|at|cast|has|constant)\s*(\(?)([^'"]*)$`)
+	// goType is where Go has a type: find(T), (*T)(0x...).
+	goType = regexp.MustCompile(`(?:^|[^\w.:])(?:find\(\s*\*?|\(\*+)([\w./~-]*)$`)
+	// keyOf is where a key is begun: chain[ or chain["k
+	keyOf = regexp.MustCompile(`\[\s*$`)
+)

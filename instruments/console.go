@@ -250,7 +250,7 @@ func (c *Console) execute(ctx context.Context, p *Plan, f func(context.Context, 
 	res := sink.seal()
 	res.View = held.view.Kind()
 	res.Stats = attach.Stats{BytesRead: held.view.Stats().BytesRead - before.BytesRead}
-	res.judge(err, p, 0)
+	judge(res, err, p, 0)
 	return res, nil
 }
 
@@ -448,11 +448,4 @@ func (c *Console) commit() {
 		}
 		c.left[k] = v
 	}
-}
-
-func keysOf(t *lua.LTable) (keys []lua.LValue) {
-	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
-		keys = append(keys, k)
-	}
-	return keys
 }

@@ -26,20 +26,6 @@ const completionTime = 400 * time.Millisecond
 // maxCompletions bounds what a Tab gives: no one reads more, and the keys of a map may be millions.
 const maxCompletions = 2000
 
-var luaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
-
-var (
-	lastWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*$`)
-	// lastPath is the beginning of a package with slashes in its path.
-	lastPath = regexp.MustCompile(`[\w.~-]+/[\w./~-]*$`)
-	// nameCall is a function of ri whose string, before the cursor, is a name or a Go expression.
-	nameCall = regexp.MustCompile(`ri\.(var|ref|eval|vars|find1?|type|types|at|cast|has|constant)\s*(\(?)([^'"]*)$`)
-	// goType is where Go has a type: find(T), (*T)(0x...).
-	goType = regexp.MustCompile(`(?:^|[^\w.:])(?:find\(\s*\*?|\(\*+)([\w./~-]*)$`)
-	// keyOf is where a key is begun: chain[ or chain["k
-	keyOf = regexp.MustCompile(`\[\s*$`)
-)
-
 // Complete says what the end of a line of Lua could become: globals, packages and their variables, functions of ri, fields by the type
 // of the value before the dot, keys of maps, names of types where one is asked for. before are the lines that the command began with. What stands before the dot is
 // looked at in live memory, or in what is held: nothing is stopped, and nothing that the line would change is changed.
@@ -150,7 +136,7 @@ func (c *Console) shortNames(names []string, typed string) []string {
 		}
 	}
 	for _, name := range names {
-		if !unnamed && isUnnamed(name) {
+		if !unnamed && symbols.IsUnnamed(name) {
 			continue
 		}
 		if short := c.session.File.ShortName(name); strings.HasPrefix(short, typed) {

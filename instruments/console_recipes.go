@@ -55,15 +55,3 @@ func (c *Console) WriteRecipes(w io.Writer, style TableStyle) error {
 	_, err := WriteRows(w, columns, rows, style)
 	return err
 }
-
-// RecipeWords are the names of all recipes, each with its title behind a tab, as completion of a command shell has it.
-func (c *Catalogue) RecipeWords() (words []string) {
-	for _, r := range c.Recipes() {
-		title := r.Title
-		if script, err := r.Script(c); err == nil {
-			title = r.TitleOr(script.Header)
-		}
-		words = append(words, r.Name+"\t"+title)
-	}
-	return words
-}

@@ -3,7 +3,6 @@ package instruments
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -96,36 +95,3 @@ func (s *Session) tryPlan(ctx context.Context, p *Plan, out *Output) (*Result, e
 	}
 	return s.Run(ctx, p, out)
 }
-
-// Table gives the rows as text: the declared columns and those that rows have beside them, and each row's cells, safe to print. A list in the last column is
-// a line an element; what wasn't given is "-".
-func (r *Result) Table() (columns []Column, cells [][]string) {
-	columns = allColumns(r.Columns, r.Rows)
-	index := make(map[string]int, len(columns))
-	for i, col := range columns {
-		index[col.Name] = i
-	}
-	for _, row := range r.Rows {
-		line := make([]string, len(columns))
-		for i := range line {
-			line[i] = cellText(nil)
-		}
-		for _, c := range row {
-			line[index[c.Name]] = columnText(columns[index[c.Name]], c.Value, index[c.Name] == len(columns)-1)
-		}
-		cells = append(cells, line)
-	}
-	return columns, cells
-}
-
-// JSON is a result as ri run --json gives it.
-func (r *Result) JSON() ([]byte, error) {
-	var b strings.Builder
-	if err := WriteJSON(&b, r); err != nil {
-		return nil, fmt.Errorf("recipe %s: %w", r.Recipe, err)
-	}
-	return []byte(b.String()), nil
-}
-
-// CellText is a value of a row as people read it: on one line, safe to print.
-func CellText(v any) string { return cellText(v) }

@@ -58,7 +58,7 @@ func ListNames(out *Output, kind NameKind, pattern string, every bool, choice Ta
 			if !matches(name) {
 				continue
 			}
-			if !every && isUnnamed(name) {
+			if !every && symbols.IsUnnamed(name) {
 				unnamed++
 				continue
 			}
@@ -101,19 +101,6 @@ func ListNames(out *Output, kind NameKind, pattern string, every bool, choice Ta
 		out.Log(fmt.Sprintf("no %s matches %s%s", kind, quoteName(pattern), nearNames(pattern, all)))
 	}
 	return out.Commit()
-}
-
-// isUnnamed tells a type that is written with its parts, as *T and map[K]V are, from one that was given a name.
-func isUnnamed(name string) bool {
-	switch {
-	case strings.HasPrefix(name, "map[") || strings.HasPrefix(name, "chan ") || strings.HasPrefix(name, "func("):
-		return true
-	case strings.HasPrefix(name, "struct {") || strings.HasPrefix(name, "interface {"):
-		return true
-	case strings.Contains(name, "go.shape."): // the compiler's, for generic functions
-		return true
-	}
-	return strings.IndexByte("*[<", name[0]) >= 0
 }
 
 func byName(a, b Row) int { return cmp.Compare(a[0].Value.(string), b[0].Value.(string)) }
@@ -189,40 +176,17 @@ func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptio
 	}
 	res.Columns = columns
 	if res.empty() && res.Err == nil && opt.Heap {
-		out.sayEmpty(res, fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: without --heap, variables and frames are asked", t.Name))
+		sayEmpty(out, res, fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: without --heap, variables and frames are asked", t.Name))
 	} else if res.empty() && res.Err == nil {
-		out.sayEmpty(res, fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
+		sayEmpty(out, res, fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
 	}
 	return out.Conclude(res)
 }
 
 // sayEmpty says why there are no rows, where "no rows" would say less.
-func (o *Output) sayEmpty(res *Result, why string) {
+func sayEmpty(o *Output, res *Result, why string) {
 	o.Log(why)
 	if o.Format == Table {
 		res.Columns = nil
 	}
-}
-
-// explore opens what an exploring command looks at, and says how it looks.
-func explore(name string, how Look, choice TargetChoice) (*Session, *Plan, error) {
-	plan, err := newPlan(&Catalogue{}, &Recipe{Name: name, Mode: Read}, &Script{}, Params{}, how)
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := OpenSession(choice)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := s.needSymbols(); err != nil {
-		s.Close()
-		return nil, nil, err
-	}
-	return s, plan, nil
-}
-
-// countValues notes, when what it gives is called, how many values the look has read since.
-func countValues(look *look) func() {
-	before := look.space.Values()
-	return func() { look.values = look.space.Values() - before }
 }

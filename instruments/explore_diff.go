@@ -11,7 +11,7 @@ import (
 )
 
 // leavesOf looks once and gives what an expression's value consists of. res is set where there is nothing to go on with.
-func (s *Session) leavesOf(ctx context.Context, plan *Plan, out *Output, expr string, opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *Result, err error) {
+func leavesOf(ctx context.Context, s *Session, plan *Plan, out *Output, expr string, opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *Result, err error) {
 	res, err = s.run(ctx, plan, out, func(_ context.Context, look *look, _ Sink) error {
 		defer countValues(look)()
 		v, err := look.space.Eval(expr)
@@ -46,7 +46,7 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 		return err
 	}
 	opt := values.LeafOptions{Depth: depth, Elems: maxLeaves, Limit: maxLeaves}
-	before, cut, res, err := s.leavesOf(ctx, plan, out, expr, opt)
+	before, cut, res, err := leavesOf(ctx, s, plan, out, expr, opt)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 	if err := sleep(ctx, interval); err != nil {
 		return err
 	}
-	after, cutToo, second, err := s.leavesOf(ctx, plan, out, expr, opt)
+	after, cutToo, second, err := leavesOf(ctx, s, plan, out, expr, opt)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth", plural(maxLeaves, "value")))
 	}
 	if len(second.Rows) == 0 && second.Err == nil {
-		out.sayEmpty(second, fmt.Sprintf("nothing of %s changed in %s", plural(int64(len(after)), "value"), durationText(interval)))
+		sayEmpty(out, second, fmt.Sprintf("nothing of %s changed in %s", plural(int64(len(after)), "value"), durationText(interval)))
 	}
 	return out.Conclude(second)
 }

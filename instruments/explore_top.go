@@ -80,7 +80,7 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 				next = time.Now()
 			}
 		}
-		leaves, truncated, res, err := s.leavesOf(ctx, plan, out, expr, leafOptions)
+		leaves, truncated, res, err := leavesOf(ctx, s, plan, out, expr, leafOptions)
 		if why := missed(err, res); why != "" && n > 0 && failed < maxMissed && context.Cause(ctx) == nil {
 			failed++
 			n-- // it doesn't count

@@ -65,9 +65,6 @@ func Lacks(f *symbols.File, n Needs) []string {
 	return lacks
 }
 
-// none tells whether nothing is asked of the program's names.
-func (n Needs) none() bool { return len(n.Vars)+len(n.Types)+len(n.Fields) == 0 }
-
 // takesNames tells whether a script can't do without expressions or types that a person gives.
 func takesNames(s *Script) bool {
 	return slices.ContainsFunc(headerOf(s).Params, func(p Param) bool { return p.Required && (p.Type == ParamExpr || p.Type == ParamGoType) })

@@ -56,30 +56,3 @@ func ListRecipes(out *Output, c *Catalogue, choice TargetChoice, verbose bool) e
 	}
 	return out.Commit()
 }
-
-func headerOf(s *Script) *Header {
-	if s.Header == nil {
-		return &Header{}
-	}
-	return s.Header
-}
-
-// texts makes a cell of strings: nil where there are none, which prints as a dash.
-func texts(list []string) any {
-	if len(list) == 0 {
-		return nil
-	}
-	cell := make([]any, len(list))
-	for i, s := range list {
-		cell[i] = s
-	}
-	return cell
-}
-
-func positions(list []Position) any {
-	names := make([]string, len(list))
-	for i, p := range list {
-		names[i] = p.String()
-	}
-	return texts(names)
-}

@@ -33,7 +33,7 @@ func NewInstrument(ctx context.Context, out *Output, name, expr string, choice T
 			return err
 		}
 		defer s.Close()
-		if text, err = s.template(ctx, expr); err != nil {
+		if text, err = template(ctx, s, expr); err != nil {
 			return Refused(err)
 		}
 	}
@@ -106,7 +106,7 @@ What a row is, and what the numbers mean. This text is what ri show prints.]],
 const maxColumns = 6
 
 // template is an instrument that goes through what an expression stands for.
-func (s *Session) template(ctx context.Context, expr string) (string, error) {
+func template(ctx context.Context, s *Session, expr string) (string, error) {
 	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
 	if err != nil {
 		return "", err

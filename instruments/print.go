@@ -2,7 +2,6 @@ package instruments
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -49,13 +48,6 @@ func Print(ctx context.Context, out *Output, expr string, depth int, how Look, c
 	}
 	res.Columns = []Column{{Name: "expr"}, {Name: "type"}, {Name: "addr"}, {Name: "value"}}
 	return out.Conclude(res)
-}
-
-func addressCell(addr uint64) any {
-	if addr == 0 {
-		return nil
-	}
-	return fmt.Sprintf("%#x", addr)
 }
 
 // plainValue is a value as JSON has it where it can: booleans, numbers and strings, what is in a value of sync/atomic, a moment, the states of package

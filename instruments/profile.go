@@ -10,25 +10,6 @@ import (
 // An instrument whose rows are about stacks (goroutines by where they are, heap by what holds it, time by where it goes) declares what
 // its samples count, and gives one with ri.sample beside its rows. --pprof and --folded write those to a file, whatever the instrument.
 
-// ProfileValue is what one number of a sample means, as pprof names it: "goroutine" in "count", "inuse_space" in "bytes".
-type ProfileValue struct {
-	Type, Unit string
-}
-
-// SampleFrame is a function on a sample's stack, or whatever else the instrument lets stand for one.
-type SampleFrame struct {
-	Func, File string
-	Line       int64
-	PC         uint64 // 0: none
-}
-
-// Sample is a stack, innermost frame first, with a number for each of the declared values.
-type Sample struct {
-	Frames []SampleFrame
-	Values []int64
-	Labels map[string]string
-}
-
 // sampleDefaults are the values of a script that declares none.
 var sampleDefaults = []ProfileValue{{"samples", "count"}}
 

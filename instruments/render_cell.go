@@ -1,7 +1,9 @@
 package instruments
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"strconv"
 	"strings"
@@ -139,4 +141,52 @@ func isNumber(v any) bool {
 		return true
 	}
 	return false
+}
+
+// decimal writes a number with so many significant digits (-1: as many as it has), without an exponent unless it is very large or
+// very small.
+func decimal(f float64, digits int) string {
+	abs := math.Abs(f)
+	if !(abs >= 1e-4 && abs < 1e15) {
+		switch {
+		case math.IsNaN(f):
+			return "NaN"
+		case math.IsInf(f, 0):
+			return strconv.FormatFloat(f, 'g', -1, 64)
+		}
+		return strconv.FormatFloat(f, 'g', digits, 64)
+	}
+	if digits < 0 {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	if abs >= 1e12 { // the integer's digits are never rounded
+		digits = max(digits, 16)
+	}
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'e', digits-1, 64), 64)
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
+
+func addressCell(addr uint64) any {
+	if addr == 0 {
+		return nil
+	}
+	return fmt.Sprintf("%#x", addr)
+}
+
+// unwrapPath takes the path off an error whose message names it already.
+func unwrapPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// roundUp rounds a time up to two digits.
+func roundUp(d time.Duration) time.Duration {
+	unit := time.Millisecond
+	for d/unit >= 100 {
+		unit *= 10
+	}
+	return (d + unit - 1) / unit * unit
 }

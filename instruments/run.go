@@ -74,20 +74,6 @@ func PrepareLua(c *Catalogue, file, text string, locks []string, look Look) (*Pl
 	return newPlan(c, recipe, script, params, look)
 }
 
-func findRecipe(c *Catalogue, name string) (*Recipe, error) {
-	if IsFile(name) {
-		return c.Bare(name)
-	}
-	r, err := c.Recipe(name)
-	if err != nil {
-		if _, statErr := os.Stat(name + ".lua"); statErr == nil {
-			err = fmt.Errorf("%w; for the file here: ri run ./%s.lua", err, name)
-		}
-		return nil, err
-	}
-	return r, nil
-}
-
 func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look Look) (*Plan, error) {
 	if err := look.Check(); err != nil {
 		return nil, err
@@ -202,4 +188,19 @@ func wrongName(err error) bool {
 // Space joins the session's symbols with a view.
 func (s *Session) Space(view attach.View) *values.Space {
 	return values.New(s.File, attach.NewCache(view), s.Bias)
+}
+
+// judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the script took without a limit.
+func judge(r *Result, err error, p *Plan, rehearsed time.Duration) {
+	switch {
+	case err == nil:
+	case errors.Is(err, attach.ErrDeadline):
+		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
+	case errors.Is(err, attach.ErrSuspended):
+		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
+	case errors.Is(err, ErrTime), errors.Is(err, ErrMemory), errors.Is(err, ErrRows):
+		r.Partial = append(r.Partial, err.Error())
+	default:
+		r.Err = err
+	}
 }

@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"ri/attach"
 	"ri/change"
 )
-
-// grace is how long a script may take to notice that its run has ended.
-const grace = time.Second
 
 // For a stopped view the rehearsal tells how long the stop would be. The first takes longer, since layouts are compiled in it: it may take stoppedRehearsal,
 // or tooLong times the stop's own limit where that is more. One that all is ready for, and that takes tooLong times the limit, makes a stop useless.
@@ -109,7 +105,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 		if errors.Is(err, ErrTime) { // what it found until then is better than nothing
 			res := sink.seal()
 			res.View, res.Stats = attach.Live, look.rehearsal.stats
-			res.judge(err, p, look.rehearsal.took)
+			judge(res, err, p, look.rehearsal.took)
 			return res, nil
 		}
 		if err != nil {
@@ -148,7 +144,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		res.judge(runErr, p, look.rehearsal.took)
+		judge(res, runErr, p, look.rehearsal.took)
 		return res, nil
 	}
 }
@@ -301,52 +297,6 @@ func (p *Plan) longerTime(most time.Duration) string {
 		return text + "; if it ends at all, it does with --view snapshot or --view live"
 	}
 	return fmt.Sprintf("if it ends at all, give it longer (--max-time %s)", durationText(roundUp(3*most)))
-}
-
-// roundUp rounds a time up to two digits.
-func roundUp(d time.Duration) time.Duration {
-	unit := time.Millisecond
-	for d/unit >= 100 {
-		unit *= 10
-	}
-	return (d + unit - 1) / unit * unit
-}
-
-func waitFor(finished <-chan error, most time.Duration) bool {
-	select {
-	case <-finished:
-		return true
-	case <-time.After(most):
-		return false
-	}
-}
-
-// safely turns a panic into an error: broken memory must not end ri while a target is held.
-//
-// A core that is cut short while it is mapped, or a disk that fails, shows as a fault in whoever reads it.
-func safely(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return f()
-}
-
-// judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the script took without a limit.
-func (r *Result) judge(err error, p *Plan, rehearsed time.Duration) {
-	switch {
-	case err == nil:
-	case errors.Is(err, attach.ErrDeadline):
-		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
-	case errors.Is(err, attach.ErrSuspended):
-		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
-	case errors.Is(err, ErrTime), errors.Is(err, ErrMemory), errors.Is(err, ErrRows):
-		r.Partial = append(r.Partial, err.Error())
-	default:
-		r.Err = err
-	}
 }
 
 // affordable refuses a snapshot that would stop the target for longer than allowed, or need more memory than there is.

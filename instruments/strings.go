@@ -2,7 +2,6 @@ package instruments
 
 import (
 	"fmt"
-	"math"
 	"math/big"
 	"slices"
 	"strconv"
@@ -130,29 +129,6 @@ func exactText(v lua.LNumber) string {
 		return strconv.FormatInt(whole, 10)
 	}
 	return decimal(float64(v), -1)
-}
-
-// decimal writes a number with so many significant digits (-1: as many as it has), without an exponent unless it is very large or
-// very small.
-func decimal(f float64, digits int) string {
-	abs := math.Abs(f)
-	if !(abs >= 1e-4 && abs < 1e15) {
-		switch {
-		case math.IsNaN(f):
-			return "NaN"
-		case math.IsInf(f, 0):
-			return strconv.FormatFloat(f, 'g', -1, 64)
-		}
-		return strconv.FormatFloat(f, 'g', digits, 64)
-	}
-	if digits < 0 {
-		return strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	if abs >= 1e12 { // the integer's digits are never rounded
-		digits = max(digits, 16)
-	}
-	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'e', digits-1, 64), 64)
-	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
 // textOf is what print and tostring say of a value.

@@ -116,7 +116,7 @@ func watchOnce(ctx context.Context, out *Output, choice TargetChoice, verb strin
 	if !ok {
 		return deathSeen{}, name, Refused(fmt.Errorf("watching %s: %w here", name, attach.ErrNotSupported))
 	}
-	thread, err := s.quietThread(ctx)
+	thread, err := quietThread(ctx, s)
 	if err != nil {
 		return deathSeen{}, name, err
 	}
@@ -138,7 +138,7 @@ const sysmonFrames = 4096
 
 // quietThread finds the thread that runs runtime.sysmon: it runs no goroutines, so it gets hardly any signals. It is the one with a return address
 // into that function near the top of its stack.
-func (s *Session) quietThread(ctx context.Context) (int, error) {
+func quietThread(ctx context.Context, s *Session) (int, error) {
 	begin, size, err := s.File.FuncRange("runtime.sysmon")
 	if err != nil {
 		return 0, Refused(fmt.Errorf("%s: %w", s.Target.Describe(), err))
