@@ -14,6 +14,7 @@ import (
 
 	"ri/attach"
 	"ri/change"
+	"ri/inert"
 	"ri/values"
 )
 
@@ -287,7 +288,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 		return err
 	}
 	if !p.Look.Yes && !agreed {
-		if yes, err := confirm(ctx, s.Target.Describe(), plan); err != nil || !yes {
+		if yes, err := confirm(ctx, out.Stderr, s.Target.Describe(), plan); err != nil || !yes {
 			if err == nil {
 				err = Refused(errors.New("not confirmed; nothing was changed"))
 			}
@@ -304,7 +305,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 	}
 	defer j.Close()
 	if damage := j.Damage(); damage != "" {
-		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", PrintableText(damage))
+		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", damage)
 	}
 	who := change.WhoAmI()
 	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
@@ -340,7 +341,7 @@ func commitLocks(p *Plan) []string {
 }
 
 // confirm shows the changes on the terminal and asks.
-func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
+func confirm(ctx context.Context, w io.Writer, who string, plan *change.Plan) (bool, error) {
 	width := 0
 	for _, c := range plan.Changes {
 		width = max(width, len(c.Path))
@@ -350,15 +351,15 @@ func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
 		if c.Operation == change.Wait {
 			to = "(expected)"
 		}
-		fmt.Fprintf(os.Stderr, "  %-*s  %s  %s  %s (%#x)\n", width, printableLine(c.Path), printableLine(c.BeforeText), printableLine(to), printableLine(c.Type), c.Addr)
+		fmt.Fprintf(w, "  %-*s  %s  %s  %s (%#x)\n", width, inert.Line(c.Path), inert.Line(c.BeforeText), inert.Line(to), inert.Line(c.Type), c.Addr)
 	}
 	for _, a := range plan.Actions {
-		fmt.Fprintf(os.Stderr, "  %s\n", printableLine(a.Text))
+		fmt.Fprintf(w, "  %s\n", inert.Line(a.Text))
 	}
 	if plan.Perishable() {
-		fmt.Fprintf(os.Stderr, "  Note: %s.\n", perishes)
+		fmt.Fprintf(w, "  Note: %s.\n", perishes)
 	}
-	fmt.Fprintf(os.Stderr, "Change this in %s? [y/N] ", who)
+	fmt.Fprintf(w, "Change this in %s? [y/N] ", inert.Line(who))
 	type answer struct {
 		line string
 		err  error
@@ -379,7 +380,7 @@ func confirm(ctx context.Context, who string, plan *change.Plan) (bool, error) {
 		}
 		return false, nil
 	case <-ctx.Done():
-		fmt.Fprintln(os.Stderr)
+		fmt.Fprintln(w)
 		return false, context.Cause(ctx)
 	}
 }

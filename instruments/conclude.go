@@ -3,17 +3,17 @@ package instruments
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
+
+	"ri/inert"
 )
 
 // Conclude writes a result to its output and what is to be said about it to stderr. The error has the exit code, and no text where all is said.
 func (o *Output) Conclude(r *Result) error {
 	if o.progress {
-		fmt.Fprint(o.Stderr, "\r\x1b[K")
+		_ = o.Stderr.Control(eraseLine)
 	}
 	for _, line := range r.Log {
 		o.Log(line)
@@ -35,10 +35,10 @@ func (o *Output) Conclude(r *Result) error {
 		}
 	}
 	for _, why := range r.Partial {
-		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", PrintableText(why))
+		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", why)
 	}
 	if r.Err != nil {
-		fmt.Fprintf(o.Stderr, "ri: %s\n", PrintableText(errorText(r.Err)))
+		fmt.Fprintf(o.Stderr, "ri: %s\n", errorText(r.Err))
 		switch {
 		case r.empty():
 		case r.Transaction != nil:
@@ -48,10 +48,10 @@ func (o *Output) Conclude(r *Result) error {
 		}
 	}
 	for _, line := range append(r.lockWarnings(), r.Notes...) {
-		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", PrintableText(line))
+		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", line)
 	}
 	if r.Transaction != nil && !o.Quiet {
-		fmt.Fprintln(o.Stderr, PrintableText(r.Transaction.line()))
+		fmt.Fprintln(o.Stderr, r.Transaction.line())
 	}
 	if !o.Quiet {
 		fmt.Fprintln(o.Stderr, r.Cost())
@@ -79,14 +79,16 @@ func errorText(err error) string {
 // Log writes a script's remark to stderr.
 func (o *Output) Log(msg string) {
 	if !o.Quiet {
-		fmt.Fprintln(o.Stderr, PrintableText(msg))
+		fmt.Fprintln(o.Stderr, msg)
 	}
 }
 
+// eraseLine makes the line of progress an empty one.
+const eraseLine = "\r\x1b[K"
+
 // Progress gives what shows progress on a terminal, nil where there is none.
 func (o *Output) Progress() func(done, total int64, msg string) {
-	f, ok := o.Stderr.(*os.File)
-	if !ok || o.Quiet || !term.IsTerminal(int(f.Fd())) {
+	if f := o.Stderr.File(); f == nil || o.Quiet || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
 	var last time.Time
@@ -99,15 +101,6 @@ func (o *Output) Progress() func(done, total int64, msg string) {
 		if total > 0 {
 			text = fmt.Sprintf("%s of %s (%d %%)", text, thousands(total), 100*done/total)
 		}
-		fmt.Fprintf(f, "\r\x1b[K%s %s\r", printableLine(msg), text)
+		_ = o.Stderr.Control(eraseLine + inert.Line(msg) + " " + text + "\r")
 	}
-}
-
-// PrintableText is Printable for text of several lines.
-func PrintableText(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		lines[i] = printableLine(line)
-	}
-	return strings.Join(lines, "\n")
 }

@@ -14,6 +14,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/inert"
 	"ri/values"
 )
 
@@ -65,7 +66,7 @@ func OpenConsole(c *Catalogue, choice TargetChoice, how Look) (*Console, error) 
 	if err != nil {
 		return nil, err
 	}
-	con := &Console{catalogue: c, how: how, choice: choice, session: s, out: &Output{Quiet: true, Stdout: os.Stdout, Stderr: io.Discard}}
+	con := &Console{catalogue: c, how: how, choice: choice, session: s, out: &Output{Quiet: true, Stdout: os.Stdout, Stderr: inert.NewWriter(io.Discard)}}
 	if s.Info.Kind == "core" {
 		con.how.View = ""
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -114,7 +115,7 @@ func (c *Console) completeGo(line string, from int) Completion {
 	}
 	if word := lastWord.FindString(typed); len(typed) > len(word) && typed[len(typed)-len(word)-1] == '.' {
 		if base := lastChain(typed[:len(typed)-len(word)-1]); base != "" && !c.host.packageNames()[base] {
-			names := c.members("", "", `ri.ref("`+luaQuote.Replace(base)+`")`, false)
+			names := c.members("", "", `ri.ref("`+luaQuote(base)+`")`, false)
 			return Completion{len(line) - len(word), matching(names, word)}
 		}
 	}
@@ -208,7 +209,7 @@ func (c *Console) keys(before, line, base, opens, closes string) (names []string
 		if t, ok := v.(*lua.LTable); ok {
 			for _, k := range keysOf(t) {
 				if s, ok := k.(lua.LString); ok {
-					names = append(names, opens+luaQuote.Replace(string(s))+closes)
+					names = append(names, opens+luaQuote(string(s))+closes)
 				}
 			}
 		}
@@ -221,10 +222,10 @@ func (c *Console) keys(before, line, base, opens, closes string) (names []string
 				break
 			}
 			text := e.Key.Dump(values.DumpOptions{OneLine: true, Depth: 1, Bytes: 256})
-			quoted, isString := strings.CutPrefix(text, `"`)
+			key, err := strconv.Unquote(text)
 			switch {
-			case isString && strings.HasSuffix(quoted, `"`):
-				names = append(names, opens+strings.TrimSuffix(quoted, `"`)+closes)
+			case err == nil && text[0] == '"':
+				names = append(names, opens+luaQuote(key)+closes)
 			case opens != "" && luaKey.MatchString(text):
 				names = append(names, text+"]")
 			}

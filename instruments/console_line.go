@@ -8,9 +8,12 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
+
+	"ri/inert"
 )
 
 // A line of the console is Lua. What people type all the same is understood too, by writing it as Lua: an address as values are printed,
@@ -31,8 +34,26 @@ var (
 	importPath = regexp.MustCompile(`[\w.~-]+(/[\w.~-]+)+\.\w+`)
 )
 
-// luaQuote writes text as it stands between double quotes in Lua.
-var luaQuote = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\x00", `\0`)
+// luaQuote writes text as it stands between double quotes in Lua: what isn't plain text, by its bytes in decimal, which is the way that Lua 5.1 has.
+func luaQuote(s string) string {
+	var b strings.Builder
+	for i, size := 0, 0; i < len(s); i += size {
+		_, size = utf8.DecodeRuneInString(s[i:])
+		switch c := s[i : i+size]; {
+		case c == `"` || c == `\`:
+			b.WriteString(`\` + c)
+		case c == "\n":
+			b.WriteString(`\n`)
+		case inert.Is(c):
+			b.WriteString(c)
+		default:
+			for _, octet := range []byte(c) {
+				fmt.Fprintf(&b, `\%03d`, octet)
+			}
+		}
+	}
+	return b.String()
+}
 
 // typedLine is a line as it was typed and as Lua.
 type typedLine struct {
@@ -227,7 +248,7 @@ func goExpression(line string, known func(string) bool) string {
 	for _, name := range sortedKeys(names) {
 		given = append(given, name+" = "+name)
 	}
-	text := `ri.eval("` + luaQuote.Replace(line) + `"`
+	text := `ri.eval("` + luaQuote(line) + `"`
 	if len(given) > 0 {
 		text += ", {" + strings.Join(given, ", ") + "}"
 	}

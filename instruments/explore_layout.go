@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"ri/inert"
 	"ri/symbols"
 	"ri/values"
 )
@@ -98,15 +99,15 @@ func writeLayout(out *Output, t *symbols.Type, where map[string]any, note string
 	switch out.Format {
 	case Table:
 		var b strings.Builder
-		fmt.Fprintf(&b, "%s: %s\n", Printable(t.Name), layoutSentence(t, structure, holes, lost))
+		fmt.Fprintf(&b, "%s: %s\n", inert.Cell(t.Name), layoutSentence(t, structure, holes, lost))
 		if where != nil && where["addr"] != nil {
 			fmt.Fprintf(&b, "at %s\n", where["addr"])
 		}
 		if note != "" {
-			fmt.Fprintf(&b, "%s\n", Printable(note))
+			fmt.Fprintf(&b, "%s\n", inert.Cell(note))
 		}
 		for _, line := range partsOf(t) {
-			fmt.Fprintf(&b, "%s\n", Printable(line))
+			fmt.Fprintf(&b, "%s\n", inert.Cell(line))
 		}
 		if err := out.WriteText(b.String()); err != nil {
 			return err
@@ -218,7 +219,7 @@ func layoutSentence(t, structure *symbols.Type, holes int, lost int64) string {
 		return text
 	}
 	if structure != t {
-		text += fmt.Sprintf("; %s is a struct of %s", Printable(structure.Name), plural(structure.Size, "byte"))
+		text += fmt.Sprintf("; %s is a struct of %s", inert.Cell(structure.Name), plural(structure.Size, "byte"))
 	}
 	text += ", " + plural(int64(len(structure.Fields())), "field")
 	if holes > 0 {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"ri/attach"
+	"ri/inert"
 	"ri/values"
 )
 
@@ -228,7 +229,7 @@ func (t *topScreen) show(rows []topRow, res *Result, first, truncated bool, now 
 		what += " (cut: give a part of it, or a smaller --depth)"
 	}
 	head := fmt.Sprintf("%s  %s  %s  %s", now.Format("15:04:05"), t.expr, what, res.Cost())
-	screen := cutLine(Printable(head), style.Width) + "\n" + body
+	screen := inert.Styled(cutLine(inert.Cell(head), style.Width) + "\n" + body)
 	t.last = screen
 	return t.out.write(func(w io.Writer) error {
 		if !t.on {
@@ -266,7 +267,7 @@ func (t *topScreen) partTable(rows []topRow, room int, style TableStyle) (what, 
 func (t *topScreen) leave() {
 	if t.on {
 		t.on = false
-		_ = t.out.WriteText("\x1b[?1049l" + t.last)
+		_ = t.out.write(func(w io.Writer) error { _, err := io.WriteString(w, "\x1b[?1049l"+t.last); return err })
 	}
 }
 
@@ -281,7 +282,7 @@ func topLine(rows []topRow, first bool, now time.Time) string {
 		if r.rated && r.rate != 0 {
 			part += fmt.Sprintf(" (%s/s)", signed(r.rate))
 		}
-		parts = append(parts, Printable(part))
+		parts = append(parts, inert.Cell(part))
 	}
 	if len(parts) == 1 {
 		parts = append(parts, "no change")

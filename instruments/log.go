@@ -9,6 +9,7 @@ import (
 
 	"ri/attach"
 	"ri/change"
+	"ri/inert"
 )
 
 // ShowLog writes the journal: a line a transaction; with detail 1 what each changed, with 2 the values too.
@@ -22,7 +23,7 @@ func ShowLog(ctx context.Context, out *Output, detail int, look Look) error {
 		return Refused(err)
 	}
 	if damage := j.Damage(); damage != "" {
-		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", PrintableText(damage))
+		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", damage)
 	}
 	entries := j.Entries()
 	if out.Format != Table {
@@ -40,13 +41,13 @@ func ShowLog(ctx context.Context, out *Output, detail int, look Look) error {
 	}
 	var b strings.Builder
 	for _, e := range entries {
-		fmt.Fprintf(&b, "%d  %s  %s", e.Number, timeText(e.Date), printableLine(e.Plan.Comment))
+		fmt.Fprintf(&b, "%d  %s  %s", e.Number, timeText(e.Date), inert.Line(e.Plan.Comment))
 		if e.State != change.Committed {
 			fmt.Fprintf(&b, "  (%s)", stateText(e))
 		}
 		b.WriteByte('\n')
 		if said := today(ctx, e); said != "" {
-			fmt.Fprintf(&b, "    %s\n", printableLine(said))
+			fmt.Fprintf(&b, "    %s\n", inert.Line(said))
 		}
 		if detail > 0 {
 			writeDetail(&b, e, detail)
@@ -64,28 +65,28 @@ func stateText(e *change.Entry) string {
 		s = "unknown: its outcome was not written"
 	}
 	if e.Reason != "" {
-		s += ": " + printableLine(e.Reason)
+		s += ": " + inert.Line(e.Reason)
 	}
 	return s
 }
 
 // writeDetail says who, where and what.
 func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
-	fmt.Fprintf(b, "    %s@%s: %s\n", printableLine(e.User), printableLine(e.Host), printableLine(e.Command))
-	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, printableLine(e.Executable), timeText(e.Started))
+	fmt.Fprintf(b, "    %s@%s: %s\n", inert.Line(e.User), inert.Line(e.Host), inert.Line(e.Command))
+	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, inert.Line(e.Executable), timeText(e.Started))
 	for _, c := range e.Plan.Changes {
 		switch {
 		case c.Type == "action":
-			fmt.Fprintf(b, "    %s\n", printableLine(c.Path))
+			fmt.Fprintf(b, "    %s\n", inert.Line(c.Path))
 		case detail == 1:
-			fmt.Fprintf(b, "    %s %s\n", c.Operation, printableLine(c.Path))
+			fmt.Fprintf(b, "    %s %s\n", c.Operation, inert.Line(c.Path))
 		case c.Operation == change.Wait:
-			fmt.Fprintf(b, "    %s %s: is %s\n", c.Operation, printableLine(c.Path), printableLine(c.BeforeText))
+			fmt.Fprintf(b, "    %s %s: is %s\n", c.Operation, inert.Line(c.Path), inert.Line(c.BeforeText))
 		default:
-			fmt.Fprintf(b, "    %s %s: %s -> %s (%s at %#x)\n", c.Operation, printableLine(c.Path), printableLine(c.BeforeText), printableLine(c.AfterText), printableLine(c.Type), c.Addr)
+			fmt.Fprintf(b, "    %s %s: %s -> %s (%s at %#x)\n", c.Operation, inert.Line(c.Path), inert.Line(c.BeforeText), inert.Line(c.AfterText), inert.Line(c.Type), c.Addr)
 		}
 		if c.Overwritten != "" {
-			fmt.Fprintf(b, "        the program has since made it %s\n", printableLine(c.Overwritten))
+			fmt.Fprintf(b, "        the program has since made it %s\n", inert.Line(c.Overwritten))
 		}
 	}
 }
@@ -186,7 +187,7 @@ func openJournal(out *Output, look Look) (*change.Journal, error) {
 		return nil, Refused(err)
 	}
 	if damage := j.Damage(); damage != "" {
-		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", PrintableText(damage))
+		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", damage)
 	}
 	return j, nil
 }

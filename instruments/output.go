@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"ri/inert"
 )
 
 // Format is how results are written.
@@ -26,7 +28,7 @@ type Output struct {
 	Format Format
 	Quiet  bool
 	Stdout *os.File
-	Stderr io.Writer
+	Stderr *inert.Writer
 
 	path     string
 	temp     *os.File
@@ -37,7 +39,7 @@ type Output struct {
 
 // OpenOutput prepares stdout, or the file path if it isn't "": what can fail fails before the target is touched.
 func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr io.Writer) (*Output, error) {
-	o := &Output{Format: format, Quiet: quiet, Stdout: stdout, Stderr: stderr}
+	o := &Output{Format: format, Quiet: quiet, Stdout: stdout, Stderr: inert.NewWriter(stderr)}
 	if path == "" || path == "-" {
 		return o, nil
 	}
@@ -67,7 +69,7 @@ func (o *Output) WriteResult(r *Result) error {
 		return o.write(func(w io.Writer) error { return WriteJSON(w, r) })
 	case NDJSON:
 		for _, p := range r.Printed {
-			fmt.Fprintln(o.Stderr, printableLine(p.Text))
+			fmt.Fprintln(o.Stderr, inert.Line(p.Text))
 		}
 		return o.write(func(w io.Writer) error { return WriteNDJSON(w, r) })
 	}
@@ -98,15 +100,15 @@ func (o *Output) WriteDocument(doc Row) error {
 	return o.write(func(w io.Writer) error { return writeJSON(w, doc, o.Format == NDJSON) })
 }
 
-// WriteText writes text that is fit to print.
+// WriteText writes text for people.
 func (o *Output) WriteText(s string) error {
-	return o.write(func(w io.Writer) error { _, err := io.WriteString(w, s); return err })
+	return o.write(func(w io.Writer) error { _, err := io.WriteString(inert.NewWriter(w), s); return err })
 }
 
 func (o *Output) writeTable(render func(io.Writer, TableStyle) (bool, error)) error {
 	cut := false
 	err := o.write(func(w io.Writer) (err error) {
-		cut, err = render(w, o.style())
+		cut, err = render(inert.NewWriter(w), o.style())
 		return err
 	})
 	if cut && err == nil && !o.Quiet {
@@ -127,6 +129,7 @@ func (o *Output) style() TableStyle {
 	return TableStyle{Width: width, Colour: colour}
 }
 
+// write writes bytes as they are: documents, profiles, screens. Text for people goes through [inert.Writer] first.
 func (o *Output) write(render func(io.Writer) error) error {
 	var buf bytes.Buffer
 	if err := render(&buf); err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/pprof/profile"
 	"golang.org/x/term"
+
+	"ri/inert"
 )
 
 // Profiles of a result's samples: as pprof has them (what go tool pprof and its friends open), and folded (a line a stack, what flame graphs are drawn from).
@@ -72,7 +74,7 @@ func (o *Output) writeProfiles(r *Result) error {
 			return err
 		}
 		if p.out.path != "" && !o.Quiet {
-			fmt.Fprintf(o.Stderr, "%s: %s of %s\n", PrintableText(p.out.path), plural(int64(len(r.Samples)), "stack"), profileTitle(r))
+			fmt.Fprintf(o.Stderr, "%s: %s of %s\n", p.out.path, plural(int64(len(r.Samples)), "stack"), profileTitle(r))
 		}
 	}
 	return nil
@@ -141,7 +143,7 @@ func WriteFolded(w io.Writer, r *Result) error {
 			if b.Len() > 0 {
 				b.WriteByte(';')
 			}
-			b.WriteString(foldedName.Replace(s.Frames[i].Func))
+			b.WriteString(inert.Line(foldedName.Replace(s.Frames[i].Func)))
 		}
 		total[b.String()] += s.Values[len(s.Values)-1]
 	}

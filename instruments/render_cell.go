@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"ri/inert"
 )
 
 // cellText is a value as people read it: on one line, with nothing in it that a terminal would obey.
@@ -25,9 +26,9 @@ func cellText(v any) string {
 	case float64:
 		return floatText(v)
 	case string:
-		return Printable(v)
+		return inert.Cell(v)
 	case Bytes:
-		return Printable(string(v))
+		return inert.Cell(string(v))
 	case time.Time:
 		if v.IsZero() {
 			return "-"
@@ -36,7 +37,7 @@ func cellText(v any) string {
 	case time.Duration:
 		return durationText(v)
 	case Address:
-		return Printable(v.Text)
+		return inert.Cell(v.Text)
 	case []any:
 		parts := make([]string, len(v))
 		for i, e := range v {
@@ -46,11 +47,11 @@ func cellText(v any) string {
 	case Row:
 		parts := make([]string, len(v))
 		for i, c := range v {
-			parts[i] = Printable(c.Name) + "=" + cellText(c.Value)
+			parts[i] = inert.Cell(c.Name) + "=" + cellText(c.Value)
 		}
 		return strings.Join(parts, " ")
 	}
-	return Printable(fmt.Sprint(v))
+	return inert.Cell(fmt.Sprint(v))
 }
 
 // floatText keeps six digits, and four behind the point.
@@ -90,48 +91,6 @@ func durationText(d time.Duration) string {
 		}
 	}
 	return s
-}
-
-// Printable escapes what isn't plain text, as Go writes it in a string: control characters, characters that turn
-// the direction of writing, bytes that aren't UTF-8. What a target holds never reaches the terminal as a command.
-func Printable(s string) string {
-	clean := true
-	for _, r := range s {
-		if r == utf8.RuneError || !strconv.IsPrint(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == utf8.RuneError || strconv.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		i += size
-	}
-	return b.String()
-}
-
-// printableLine is Printable for text that may hold tabs, which stay.
-func printableLine(s string) string {
-	if !strings.Contains(s, "\t") {
-		return Printable(s)
-	}
-	parts := strings.Split(s, "\t")
-	for i, p := range parts {
-		parts[i] = Printable(p)
-	}
-	return strings.Join(parts, "\t")
 }
 
 // isNumber says whether a value is aligned to the right.

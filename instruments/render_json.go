@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"ri/inert"
 )
 
 // WriteJSON writes a result as one document.
@@ -178,7 +180,7 @@ func appendJSON(b []byte, v any) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(appendJSONKey(b, c.Name), ':')
+			b = append(inert.AppendJSON(b, c.Name), ':')
 			b = appendJSON(b, c.Value)
 		}
 		return append(b, '}')
@@ -207,14 +209,5 @@ func appendJSONString(b []byte, s string) []byte {
 	if !utf8.ValidString(s) {
 		return appendJSON(b, Bytes(s))
 	}
-	return appendJSONKey(b, s)
-}
-
-// appendJSONKey writes s as a JSON string, whatever is in it; keys can't be {"$b64": ...}.
-func appendJSONKey(b []byte, s string) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string and a buffer: can't fail
-	return append(b, bytes.TrimRight(buf.Bytes(), "\n")...)
+	return inert.AppendJSON(b, s)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"ri/inert"
 )
 
 // TableStyle is how a table is written.
@@ -37,7 +39,7 @@ func WriteText(w io.Writer, r *Result, style TableStyle) (cut bool, err error) {
 	}
 	for _, p := range r.Printed {
 		flush(p.Row)
-		b.WriteString(printableLine(p.Text) + "\n")
+		b.WriteString(inert.Line(p.Text) + "\n")
 	}
 	flush(len(r.Rows))
 	if len(r.Rows) > 0 && len(r.Findings) > 0 {
@@ -296,7 +298,7 @@ func columnAlign(col Column, rows []Row) text.Align {
 }
 
 func headerText(col Column) string {
-	return strings.ToUpper(Printable(strings.ReplaceAll(col.Name, "_", " ")))
+	return strings.ToUpper(inert.Cell(strings.ReplaceAll(col.Name, "_", " ")))
 }
 
 var (
@@ -350,10 +352,10 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 		}
 		severity = colour.Sprint(severity)
 	}
-	fmt.Fprintf(b, "%s: %s\n", severity, printableLine(f.What))
+	fmt.Fprintf(b, "%s: %s\n", severity, inert.Line(f.What))
 	part := func(label, s string) {
 		if s != "" {
-			fmt.Fprintf(b, "  %s: %s\n", label, printableLine(s))
+			fmt.Fprintf(b, "  %s: %s\n", label, inert.Line(s))
 		}
 	}
 	part("where", f.Where)
@@ -362,6 +364,6 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 	}
 	part("next", f.Next)
 	for _, c := range f.Extra {
-		part(Printable(c.Name), cellText(c.Value))
+		part(inert.Cell(c.Name), cellText(c.Value))
 	}
 }

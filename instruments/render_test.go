@@ -118,7 +118,7 @@ func TestJSON(t *testing.T) {
 	for _, want := range []string{
 		`"stopped_ns":2100000`, `"read_bytes":421888`, `"values":8204`, `"partial":true,"errors":["stop limit reached"]`,
 		`{"name":"<&>","size":9007199254740993,"wait":200000000000,"stack":["main.f","main.main"]}`,
-		`{"name":"evil\u001b[31m\nline` + "\u202e" + `","size":18446744073709551615,"wait":null,"stack":null,"extra":"NaN"}`,
+		`{"name":"evil\u001b[31m\nline\u202e","size":18446744073709551615,"wait":null,"stack":null,"extra":"NaN"}`,
 		`{"name":{"$b64":"YmFk/w=="},"size":null,"wait":null,"stack":null}`,
 	} {
 		if !strings.Contains(compact.String(), want) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/inert"
 )
 
 // ShowRecipe writes all that is known of a recipe or of an instrument file.
@@ -32,9 +33,9 @@ func ShowRecipe(out *Output, c *Catalogue, name string) error {
 // showText is the page that people read.
 func showText(r *Recipe, h *Header) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", r.Name, Printable(r.TitleOr(h)))
+	fmt.Fprintf(&b, "%s: %s\n", r.Name, inert.Cell(r.TitleOr(h)))
 	if h.Description != "" {
-		fmt.Fprintf(&b, "\n%s\n", PrintableText(h.Description))
+		fmt.Fprintf(&b, "\n%s\n", inert.Text(h.Description))
 	}
 	section := func(title string, rows []Row) {
 		if len(rows) > 0 {
@@ -49,7 +50,7 @@ func showText(r *Recipe, h *Header) string {
 	if h.Sample != "" {
 		fmt.Fprintf(&b, "\nSample\n")
 		for line := range strings.SplitSeq(h.Sample, "\n") {
-			fmt.Fprintf(&b, "  %s\n", strings.TrimRight(printableLine(line), " "))
+			fmt.Fprintf(&b, "  %s\n", strings.TrimRight(inert.Line(line), " "))
 		}
 	}
 	return b.String()

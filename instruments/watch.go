@@ -208,6 +208,9 @@ func runAll(ctx context.Context, out *Output, commands []command, self string) b
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = 2 * time.Second
 		cmd.Stdout, cmd.Stderr = out.Stdout, out.Stderr
+		if f := out.Stderr.File(); f != nil { // to the command, a terminal is one
+			cmd.Stderr = f
+		}
 		err := cmd.Run()
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() == ExitFound {

@@ -15,8 +15,8 @@ type bar struct {
 }
 
 func newBar(out *instruments.Output) *bar {
-	f, ok := out.Stderr.(*os.File)
-	if out.Quiet || !ok || !term.IsTerminal(int(f.Fd())) {
+	f := out.Stderr.File()
+	if out.Quiet || f == nil || !term.IsTerminal(int(f.Fd())) {
 		return &bar{}
 	}
 	return &bar{progressbar.NewOptions(1, progressbar.OptionSetWriter(f), progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(),

@@ -70,13 +70,13 @@ func stackTree(rows []instruments.Row) *frame {
 		for _, s := range slices.Backward(stack) {
 			name, _ := s.(string)
 			before := len(at.Children)
-			next := at.child(instruments.Printable(name))
+			next := at.child(name)
 			total += len(at.Children) - before
 			next.Count += count
 			at = next
 		}
 		if state, ok := get(row, "state").(string); ok && state != "" {
-			at.child("[" + instruments.Printable(state) + "]").Count += count
+			at.child("[" + state + "]").Count += count
 		}
 	}
 	if root.Count == 0 {
@@ -145,7 +145,7 @@ func heapShares(rows []instruments.Row) []share {
 	for _, row := range rows {
 		name, _ := get(row, "type").(string)
 		percent, _ := get(row, "share").(float64)
-		list = append(list, share{instruments.Printable(name), whole(row, "count"), whole(row, "bytes"), percent})
+		list = append(list, share{name, whole(row, "count"), whole(row, "bytes"), percent})
 	}
 	slices.SortStableFunc(list, func(a, b share) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	sum := int64(0)

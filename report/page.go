@@ -8,12 +8,14 @@ import (
 	"html/template"
 	"io"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"ri/attach"
+	"ri/inert"
 	"ri/instruments"
 )
 
@@ -84,7 +86,7 @@ func newPage(s *instruments.Session) *page {
 	p := &page{Title: s.Target.Describe()}
 	about := func(name, value string) {
 		if value != "" {
-			p.About = append(p.About, [2]string{name, instruments.Printable(value)})
+			p.About = append(p.About, [2]string{name, value})
 		}
 	}
 	about("target", s.Target.Describe())
@@ -130,7 +132,7 @@ func (p *page) add(a instruments.Attempt) {
 	p.partial = p.partial || len(r.Partial) > 0
 	s.Cost = fmt.Sprintf("%s, %s in all", r.Cost(), a.Took.Round(time.Millisecond))
 	for _, line := range r.Printed {
-		s.Printed = append(s.Printed, instruments.PrintableText(line.Text))
+		s.Printed = append(s.Printed, line.Text)
 	}
 	for _, f := range r.Findings {
 		p.Findings = append(p.Findings, newFinding(a.Recipe.Name, f))
@@ -197,9 +199,9 @@ func newFinding(recipe string, f instruments.Finding) finding {
 	if severity == "" {
 		severity = instruments.Warning
 	}
-	out := finding{Severity: string(severity), What: instruments.Printable(f.What), Where: instruments.PrintableText(f.Where), Next: instruments.PrintableText(f.Next), Recipe: recipe}
+	out := finding{Severity: string(severity), What: f.What, Where: f.Where, Next: f.Next, Recipe: recipe}
 	for _, e := range f.Evidence {
-		out.Evidence = append(out.Evidence, instruments.PrintableText(e))
+		out.Evidence = append(out.Evidence, e)
 	}
 	return out
 }
@@ -269,7 +271,7 @@ func (p *page) findingsText() string {
 			}
 		}
 	}
-	return b.String()
+	return inert.Text(b.String())
 }
 
 //go:embed page.html page.css page.js
@@ -279,6 +281,7 @@ var files embed.FS
 func (p *page) write(w io.Writer) error {
 	p.order()
 	p.About = append(p.About, [2]string{"cost", p.Cost()})
+	makeInert(reflect.ValueOf(p))
 	css, err := files.ReadFile("page.css")
 	if err != nil {
 		return err
@@ -298,6 +301,34 @@ func (p *page) write(w io.Writer) error {
 	return t.Execute(w, map[string]any{
 		"Page": p, "Style": template.CSS(css), "Script": template.JS(script), "Data": template.JS(data),
 	})
+}
+
+// makeInert makes all exported texts of a value what [inert.Text] makes of them: a browser obeys characters that turn the direction of writing, too.
+func makeInert(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(inert.Text(v.String()))
+		}
+	case reflect.Pointer:
+		makeInert(v.Elem()) // of nil: an invalid value, which is none of these
+	case reflect.Interface:
+		if text, ok := v.Interface().(string); ok {
+			v.Set(reflect.ValueOf(inert.Text(text)))
+		} else {
+			makeInert(v.Elem())
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			makeInert(v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				makeInert(v.Field(i))
+			}
+		}
+	}
 }
 
 // version is ri's own.

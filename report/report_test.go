@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/inert"
 	"ri/instruments"
 )
 
@@ -55,7 +56,7 @@ func TestHostileText(t *testing.T) {
 	if strings.Contains(html, "<img") {
 		t.Error("text of the target became an element")
 	}
-	if got := data(t, html); got.Sections[0].Printed[0] != instruments.Printable(evil) {
+	if got := data(t, html); got.Sections[0].Printed[0] != inert.Cell(evil) {
 		t.Errorf("printed %q", got.Sections[0].Printed[0])
 	}
 	for _, external := range []string{"src=", "href=\"http", "@import", "url(http"} {

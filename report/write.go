@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"ri/inert"
 	"ri/instruments"
 )
 
@@ -165,7 +166,7 @@ const (
 func (p *place) addAttempt(a instruments.Attempt) error {
 	name := filepath.Join(p.temp, recipesFolder, a.Recipe.Name)
 	if a.Result == nil {
-		return os.WriteFile(name+".txt", []byte("not run: "+instruments.PrintableText(fmt.Sprint(a.Err))+"\n"), 0o600)
+		return os.WriteFile(name+".txt", []byte("not run: "+inert.Text(fmt.Sprint(a.Err))+"\n"), 0o600)
 	}
 	text, err := a.Result.JSON()
 	if err != nil {
@@ -178,12 +179,13 @@ func (p *place) addAttempt(a instruments.Attempt) error {
 	if err != nil {
 		return err
 	}
-	_, err = instruments.WriteText(f, a.Result, instruments.TableStyle{})
+	w := inert.NewWriter(f)
+	_, err = instruments.WriteText(w, a.Result, instruments.TableStyle{})
 	if err == nil {
-		_, err = fmt.Fprintf(f, "\n%s\n", a.Result.Cost())
+		_, err = fmt.Fprintf(w, "\n%s\n", a.Result.Cost())
 	}
 	for _, problem := range problems(a) {
-		fmt.Fprintf(f, "%s\n", instruments.PrintableText(problem))
+		fmt.Fprintf(w, "%s\n", problem)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ri/inert"
 	"ri/instruments"
 )
 
@@ -190,7 +191,7 @@ func (s *Shell) runRecipe(ctx context.Context, args []string) bool {
 func (s *Shell) history(context.Context, []string) bool {
 	var lines []string
 	for i, l := range s.typed {
-		lines = append(lines, fmt.Sprintf("%4d  %s", i+1, strings.ReplaceAll(instruments.PrintableText(l), "\n", "\n      ")))
+		lines = append(lines, fmt.Sprintf("%4d  %s", i+1, strings.ReplaceAll(l, "\n", "\n      ")))
 	}
 	s.rest = strings.Split(strings.Join(lines, "\n"), "\n")
 	s.page()
@@ -231,8 +232,14 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 	return false
 }
 
-// complete is Tab: the line to the cursor's left is completed. pos counts characters.
+// complete is Tab: the line to the cursor's left is completed. pos counts characters. The editor writes words as they are, and
+// what a terminal would obey nobody types.
 func (s *Shell) complete(line string, pos int) (head string, words []string, tail string) {
+	head, words, tail = s.completions(line, pos)
+	return head, slices.DeleteFunc(words, func(w string) bool { return !inert.Is(w) }), tail
+}
+
+func (s *Shell) completions(line string, pos int) (head string, words []string, tail string) {
 	typed := []rune(line)
 	pos = min(pos, len(typed))
 	left, right := string(typed[:pos]), string(typed[pos:])

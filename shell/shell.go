@@ -17,6 +17,7 @@ import (
 	"github.com/peterh/liner"
 	"golang.org/x/term"
 
+	"ri/inert"
 	"ri/instruments"
 )
 
@@ -28,6 +29,7 @@ type Shell struct {
 	how       instruments.Look
 	choice    instruments.TargetChoice
 
+	out     *inert.Writer
 	line    *liner.State
 	piped   *bufio.Reader // in its place, where the input is no terminal
 	asked   atomic.Value  // the prompt on the screen, a string; "" where a command runs
@@ -47,7 +49,7 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 	if err != nil {
 		return err
 	}
-	s := &Shell{console: console, catalogue: c, how: how, choice: choice}
+	s := &Shell{console: console, catalogue: c, how: how, choice: choice, out: inert.NewWriter(os.Stdout)}
 	s.current.Store(console)
 	defer func() { s.console.Close() }()
 	signal.Reset(syscall.SIGINT)
@@ -82,8 +84,8 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 	if s.prompts {
 		p := s.console.Program()
 		who := s.console.Target() + ": " + strings.TrimSpace(p.GoVersion+" "+p.Module+" "+p.Version)
-		for _, line := range append(wrap(instruments.PrintableText(who), s.width(), 0), wrap(welcome, s.width(), 0)...) {
-			fmt.Println(line)
+		for _, line := range append(wrap(inert.Text(who), s.width(), 0), wrap(welcome, s.width(), 0)...) {
+			fmt.Fprintln(s.out, line)
 		}
 	}
 	go s.watch(done)
@@ -92,7 +94,7 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 		switch {
 		case errors.Is(err, io.EOF):
 			if s.prompts {
-				fmt.Println()
+				fmt.Fprintln(s.out)
 			}
 			return nil
 		case errors.Is(err, liner.ErrPromptAborted):
@@ -165,7 +167,7 @@ func (s *Shell) prompt() string {
 	if s.width() < 60 {
 		return view + "> "
 	}
-	return who + " " + view + "> "
+	return inert.Cell(who) + " " + view + "> "
 }
 
 // stoppedText says for how long the target has been stopped. It is equally long as long as the stop lasts, since the editor of the line doesn't know that it changes.
@@ -184,7 +186,7 @@ func (s *Shell) showTime() {
 	}
 	text := asked[:at] + stoppedText(since, limit)
 	if len(text) < s.width() && text+"> " != asked {
-		fmt.Print("\x1b7\r" + text + "\x1b8")
+		_ = s.out.Control("\x1b7\r" + text + "\x1b8") // the prompt is inert
 	}
 }
 
@@ -229,7 +231,7 @@ func (s *Shell) watch(done <-chan struct{}) {
 		case <-ended:
 			told = ended
 			if asked, _ := s.asked.Load().(string); asked != "" { // a command that runs says it itself
-				fmt.Printf("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new prompt)\r\n")
+				_ = s.out.Control("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new prompt)\r\n")
 			}
 		}
 	}
@@ -286,7 +288,7 @@ func (s *Shell) page() {
 		room = max(height-4, 1)
 	}
 	for _, line := range s.rest[:room] {
-		fmt.Println(line)
+		fmt.Fprintln(s.out, line)
 	}
 	s.rest = s.rest[room:]
 	if len(s.rest) > 0 {
@@ -296,11 +298,11 @@ func (s *Shell) page() {
 
 // remark prints what isn't a result: on a terminal among the results, elsewhere to standard error.
 func (s *Shell) remark(text string) {
-	w := io.Writer(os.Stderr)
-	if s.prompts {
-		w = os.Stdout
+	w := s.out
+	if !s.prompts {
+		w = inert.NewWriter(os.Stderr)
 	}
-	fmt.Fprintf(w, "-- %s\n", strings.ReplaceAll(instruments.PrintableText(text), "\n", "\n   "))
+	fmt.Fprintf(w, "-- %s\n", strings.ReplaceAll(text, "\n", "\n   "))
 }
 
 func (s *Shell) width() int {

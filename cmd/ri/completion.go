@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"strconv"
 	"strings"
 
@@ -23,14 +23,14 @@ make install puts it where the shells look.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch args[0] {
 			case "bash":
-				if _, err := os.Stdout.WriteString(bashWords); err != nil {
+				if _, err := io.WriteString(stdout, bashWords); err != nil {
 					return err
 				}
-				return cmd.Root().GenBashCompletionV2(os.Stdout, true)
+				return cmd.Root().GenBashCompletionV2(stdout, true)
 			case "zsh":
-				return cmd.Root().GenZshCompletion(os.Stdout)
+				return cmd.Root().GenZshCompletion(stdout)
 			case "fish":
-				return cmd.Root().GenFishCompletion(os.Stdout, true)
+				return cmd.Root().GenFishCompletion(stdout, true)
 			}
 			return instruments.Usagef("ri completion %s: there are bash, zsh and fish", args[0])
 		},

@@ -10,8 +10,12 @@ import (
 	"os/signal"
 	"syscall"
 
+	"ri/inert"
 	"ri/instruments"
 )
+
+// What ri says to people: no text of a target reaches a terminal as it is.
+var stdout, stderr = inert.NewWriter(os.Stdout), inert.NewWriter(os.Stderr)
 
 func main() { os.Exit(run()) }
 
@@ -29,7 +33,7 @@ func run() int {
 		err = instruments.Usage(err) // cobra's own complaints: flags, arguments, commands
 	}
 	if err != nil && err.Error() != "" {
-		fmt.Fprintf(os.Stderr, "ri: %s\n", instruments.PrintableText(err.Error()))
+		fmt.Fprintf(stderr, "ri: %s\n", err.Error())
 	}
 	return instruments.ExitCode(err)
 }

@@ -95,7 +95,7 @@ func (o *options) output() (*instruments.Output, error) {
 	case o.ndjson:
 		format = instruments.NDJSON
 	}
-	out, err := instruments.OpenOutput(o.out, format, o.quiet, os.Stdout, os.Stderr)
+	out, err := instruments.OpenOutput(o.out, format, o.quiet, os.Stdout, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +108,14 @@ func (o *options) output() (*instruments.Output, error) {
 
 // remarks is an output for a command that writes its files itself.
 func (o *options) remarks() *instruments.Output {
-	return &instruments.Output{Quiet: o.quiet, Stdout: os.Stdout, Stderr: os.Stderr}
+	return &instruments.Output{Quiet: o.quiet, Stdout: os.Stdout, Stderr: stderr}
 }
 
 // catalogue reads all recipes; what is wrong in catalogues that nobody asked for is a warning.
 func (o *options) catalogue() (*instruments.Catalogue, error) {
 	c, warnings, err := instruments.OpenCatalogue(ri.Files, o.recipes...)
 	for _, w := range warnings {
-		fmt.Fprintf(os.Stderr, "ri: warning: %s\n", instruments.PrintableText(w.Error()))
+		fmt.Fprintf(stderr, "ri: warning: %s\n", w.Error())
 	}
 	return c, instruments.Usage(err)
 }

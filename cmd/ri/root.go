@@ -39,6 +39,8 @@ func newRoot() *rootCommand {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	o.addOutput(root.PersistentFlags())
 	root.AddCommand(newSet(o), newLog(o), newUndo(o))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})

@@ -1,0 +1,37 @@
+package inert
+
+import (
+	"io"
+	"os"
+)
+
+// Writer is the way out for what people read: whatever is written to it arrives as [Styled] has it. Each call writes whole characters.
+type Writer struct{ w io.Writer }
+
+// NewWriter makes w harmless. A Writer stays the one that it is.
+func NewWriter(w io.Writer) *Writer {
+	if already, ok := w.(*Writer); ok {
+		return already
+	}
+	return &Writer{w}
+}
+
+// Write implements io.Writer.
+func (w *Writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.w, Styled(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Control writes what a terminal is to obey: constants of ri's own.
+func (w *Writer) Control(sequence string) error {
+	_, err := io.WriteString(w.w, sequence)
+	return err
+}
+
+// File is the file behind the writer, for who asks whether it is a terminal; nil if there is none.
+func (w *Writer) File() *os.File {
+	f, _ := w.w.(*os.File)
+	return f
+}
