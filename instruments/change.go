@@ -1,16 +1,11 @@
 package instruments
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"ri/attach"
 	"ri/change"
@@ -24,6 +19,13 @@ func (l Look) journalPath() (string, error) {
 		return l.Journal, nil
 	}
 	return change.DefaultJournal()
+}
+
+// Asker is asked before a change is made.
+type Asker interface {
+	// MayChange tells whether the change may be made in the target, which it describes ("pid 4711 (nats-server)") and which runs
+	// meanwhile. The error says why there is no answer: the cause of ctx, where that ended.
+	MayChange(ctx context.Context, target string, t *TransactionReport) (bool, error)
 }
 
 // changeColumns is a change as a row: a diff.
@@ -48,7 +50,7 @@ func changeRows(p *change.Plan) []Row {
 	for _, c := range p.Changes {
 		row := Row{{"path", c.Path}, {"type", c.Type}, {"before", c.BeforeText}, {"after", c.AfterText}, {"addr", addressCell(c.Addr)}}
 		if c.Operation == change.Wait {
-			row[3].Value = "(expected)"
+			row[3].Value = expectedText
 		}
 		if c.Overwritten != "" {
 			row = append(row, Cell{"since", "the program has made it " + c.Overwritten})
@@ -69,7 +71,7 @@ func (look Look) allowed(what string) error {
 	if !look.Write {
 		return Refused(fmt.Errorf("%s changes the target: ri only looks unless --write is given; --dry-run shows what would be changed", what))
 	}
-	if !look.Yes && !term.IsTerminal(int(os.Stdin.Fd())) {
+	if !look.Yes && look.Ask == nil {
 		return Usagef("%s asks before it changes something, and there is no terminal to ask on: say --yes, or --dry-run to see what would be changed", what)
 	}
 	return nil
@@ -167,10 +169,10 @@ func changeSession(ctx context.Context, out *Output, name string, how Look, choi
 	if err != nil {
 		return viewError(err)
 	}
-	res, err := s.transact(ctx, out, p, func() (*Result, *change.Plan, error) {
+	res, err := s.transact(ctx, p, func() (*Result, *change.Plan, error) {
 		var plan *change.Plan
 		var planErr error
-		res, err := s.run(ctx, p, out, func(_ context.Context, look *look, _ Sink) error {
+		res, err := s.run(ctx, p, s.collector(p, out, nil), func(_ context.Context, look *look, _ Sink) error {
 			plan, planErr = make(look.space, mappings, target.Identity())
 			return nil // an error in memory that is in motion isn't the last word: a snapshot comes
 		})
@@ -190,7 +192,7 @@ func changeSession(ctx context.Context, out *Output, name string, how Look, choi
 const staleTries = 6
 
 // transact works a plan out, and commits it. A plan that grew stale is worked out again; if a person has agreed to another one meanwhile, that is a conflict.
-func (s *Session) transact(ctx context.Context, out *Output, p *Plan, plan func() (*Result, *change.Plan, error)) (*Result, error) {
+func (s *Session) transact(ctx context.Context, p *Plan, plan func() (*Result, *change.Plan, error)) (*Result, error) {
 	var agreed *change.Plan
 	var cost attach.Stats
 	for try := 1; ; try++ {
@@ -199,9 +201,9 @@ func (s *Session) transact(ctx context.Context, out *Output, p *Plan, plan func(
 			return res, err
 		}
 		if agreed != nil && !next.Same(agreed) {
-			return nil, withCode(ExitConflict, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w", change.ErrConflict))
+			return nil, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w", change.ErrConflict)
 		}
-		if err := s.commit(ctx, out, res, next, p, agreed != nil); err != nil {
+		if err := s.commit(ctx, res, next, p, agreed != nil); err != nil {
 			return nil, err
 		}
 		cost.Stops += res.Stats.Stops
@@ -235,12 +237,9 @@ func (s *Session) changing(p *Plan) (func(*values.Space, string) (*change.Plan, 
 	}, nil
 }
 
-// refused gives a script's error the exit code that the change which failed has.
+// refused marks a script's error as a refusal where a change was refused.
 func (r *Result) refused() {
-	switch {
-	case errors.Is(r.Err, change.ErrConflict):
-		r.Err = withCode(ExitConflict, r.Err)
-	case errors.Is(r.Err, change.ErrRefused):
+	if errors.Is(r.Err, change.ErrRefused) && !errors.Is(r.Err, change.ErrConflict) {
 		r.Err = Refused(r.Err)
 	}
 }
@@ -254,21 +253,16 @@ func (s *Session) changeable() (change.Target, error) {
 	return t, nil
 }
 
-// changeError gives the exit code of a change that wasn't made.
+// changeError marks the error of a change that wasn't made as a refusal, unless it says something else.
 func changeError(err error) error {
-	switch {
-	case errors.Is(err, change.ErrConflict):
-		return withCode(ExitConflict, err)
-	case errors.Is(err, change.ErrAborted):
-		return withCode(ExitFailed, err)
-	case errors.Is(err, attach.ErrExited):
-		return withCode(ExitFailed, err)
+	if errors.Is(err, change.ErrConflict) || errors.Is(err, change.ErrAborted) || errors.Is(err, attach.ErrExited) {
+		return err
 	}
 	return Refused(err)
 }
 
 // commit shows a plan, asks, and makes its changes; what became of it is added to the result.
-func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *change.Plan, p *Plan, agreed bool) error {
+func (s *Session) commit(ctx context.Context, res *Result, plan *change.Plan, p *Plan, agreed bool) error {
 	opt := p.Look
 	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
 	res.Transaction = report
@@ -288,7 +282,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 		return err
 	}
 	if !p.Look.Yes && !agreed {
-		if yes, err := confirm(ctx, out.Stderr, s.Target.Describe(), plan); err != nil || !yes {
+		if yes, err := opt.Ask.MayChange(ctx, s.Target.Describe(), report); err != nil || !yes {
 			if err == nil {
 				err = Refused(errors.New("not confirmed; nothing was changed"))
 			}
@@ -305,7 +299,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 	}
 	defer j.Close()
 	if damage := j.Damage(); damage != "" {
-		fmt.Fprintf(out.Stderr, "ri: warning: %s\n", damage)
+		res.Notes = append(res.Notes, damage)
 	}
 	who := change.WhoAmI()
 	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
@@ -327,7 +321,7 @@ func (s *Session) commit(ctx context.Context, out *Output, res *Result, plan *ch
 		res.Err = changeError(err)
 	}
 	if outcome.Warning != "" {
-		res.Err = errors.Join(res.Err, withCode(ExitFailed, errors.New(outcome.Warning)))
+		res.Err = errors.Join(res.Err, errors.New(outcome.Warning))
 	}
 	return nil
 }
@@ -340,50 +334,40 @@ func commitLocks(p *Plan) []string {
 	return p.Recipe.Locks
 }
 
-// confirm shows the changes on the terminal and asks.
-func confirm(ctx context.Context, w io.Writer, who string, plan *change.Plan) (bool, error) {
+// Question is what is to be asked before the change is made: what would be changed, a line each, and the question itself. It is
+// safe to print.
+func (t *TransactionReport) Question(target string) string {
+	cell := func(row Row, name string) string {
+		v, _ := row.Get(name)
+		return inert.Line(fmt.Sprint(v))
+	}
+	var b strings.Builder
 	width := 0
-	for _, c := range plan.Changes {
-		width = max(width, len(c.Path))
-	}
-	for _, c := range plan.Changes {
-		to := "-> " + c.AfterText
-		if c.Operation == change.Wait {
-			to = "(expected)"
+	for _, c := range t.Changes {
+		if _, whole := c.Get("type"); whole {
+			width = max(width, len(cell(c, "path")))
 		}
-		fmt.Fprintf(w, "  %-*s  %s  %s  %s (%#x)\n", width, inert.Line(c.Path), inert.Line(c.BeforeText), inert.Line(to), inert.Line(c.Type), c.Addr)
 	}
-	for _, a := range plan.Actions {
-		fmt.Fprintf(w, "  %s\n", inert.Line(a.Text))
-	}
-	if plan.Perishable() {
-		fmt.Fprintf(w, "  Note: %s.\n", perishes)
-	}
-	fmt.Fprintf(w, "Change this in %s? [y/N] ", inert.Line(who))
-	type answer struct {
-		line string
-		err  error
-	}
-	got := make(chan answer, 1)
-	go func() {
-		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-		got <- answer{line, err}
-	}()
-	select {
-	case a := <-got:
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
-			return false, a.err
+	for _, c := range t.Changes {
+		if _, whole := c.Get("type"); !whole {
+			fmt.Fprintf(&b, "  %s\n", cell(c, "path"))
+			continue
 		}
-		switch strings.ToLower(strings.TrimSpace(a.line)) {
-		case "y", "yes":
-			return true, nil
+		to := cell(c, "after")
+		if to != expectedText {
+			to = "-> " + to
 		}
-		return false, nil
-	case <-ctx.Done():
-		fmt.Fprintln(w)
-		return false, context.Cause(ctx)
+		fmt.Fprintf(&b, "  %-*s  %s  %s  %s (%s)\n", width, cell(c, "path"), cell(c, "before"), to, cell(c, "type"), cell(c, "addr"))
 	}
+	if t.Perishable {
+		fmt.Fprintf(&b, "  Note: %s.\n", perishes)
+	}
+	fmt.Fprintf(&b, "Change this in %s?", inert.Line(target))
+	return b.String()
 }
+
+// expectedText stands in the place of a new value where there is none: it must only be what it is.
+const expectedText = "(expected)"
 
 // line says on stderr what became of a transaction.
 func (t *TransactionReport) line() string {

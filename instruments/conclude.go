@@ -10,7 +10,7 @@ import (
 	"ri/inert"
 )
 
-// Conclude writes a result to its output and what is to be said about it to stderr. The error has the exit code, and no text where all is said.
+// Conclude writes a result to its output and what is to be said about it to stderr. The error says how the run ended, and has no text where all is said.
 func (o *Output) Conclude(r *Result) error {
 	if o.progress {
 		_ = o.Stderr.Control(eraseLine)
@@ -59,11 +59,8 @@ func (o *Output) Conclude(r *Result) error {
 	if o.Format == Table && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.empty() && !o.Quiet {
 		fmt.Fprintln(o.Stderr, "no rows")
 	}
-	return ExitWith(r.ExitCode())
+	return Said(r.Ended())
 }
-
-// errSilent ends ri with nothing more to say.
-var errSilent = errors.New("")
 
 func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed)+len(r.Samples) == 0 }
 
@@ -86,21 +83,22 @@ func (o *Output) Log(msg string) {
 // eraseLine makes the line of progress an empty one.
 const eraseLine = "\r\x1b[K"
 
-// Progress gives what shows progress on a terminal, nil where there is none.
-func (o *Output) Progress() func(done, total int64, msg string) {
-	if f := o.Stderr.File(); f == nil || o.Quiet || !term.IsTerminal(int(f.Fd())) {
-		return nil
+// progressInterval is how often progress is shown.
+const progressInterval = 200 * time.Millisecond
+
+// Progress shows on a terminal how far a run is; elsewhere nothing.
+func (o *Output) Progress(done, total int64, msg string) {
+	if o.Quiet || time.Since(o.progressed) < progressInterval {
+		return
 	}
-	var last time.Time
-	return func(done, total int64, msg string) {
-		if time.Since(last) < 200*time.Millisecond {
-			return
-		}
-		last, o.progress = time.Now(), true
-		text := thousands(done)
-		if total > 0 {
-			text = fmt.Sprintf("%s of %s (%d %%)", text, thousands(total), 100*done/total)
-		}
-		_ = o.Stderr.Control(eraseLine + inert.Line(msg) + " " + text + "\r")
+	o.progressed = time.Now()
+	if f := o.Stderr.File(); f == nil || !term.IsTerminal(int(f.Fd())) {
+		return
 	}
+	o.progress = true
+	text := thousands(done)
+	if total > 0 {
+		text = fmt.Sprintf("%s of %s (%d %%)", text, thousands(total), 100*done/total)
+	}
+	_ = o.Stderr.Control(eraseLine + inert.Line(msg) + " " + text + "\r")
 }

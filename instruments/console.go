@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
-	"ri/inert"
 	"ri/values"
 )
 
@@ -33,7 +31,6 @@ type Console struct {
 	host      *Host
 	globals   *lua.LTable // that all lines have
 	left      map[lua.LValue]lua.LValue
-	out       *Output
 
 	held  atomic.Pointer[heldView]
 	lines []typedLine // that did what they should, for SaveInstrument
@@ -66,7 +63,7 @@ func OpenConsole(c *Catalogue, choice TargetChoice, how Look) (*Console, error) 
 	if err != nil {
 		return nil, err
 	}
-	con := &Console{catalogue: c, how: how, choice: choice, session: s, out: &Output{Quiet: true, Stdout: os.Stdout, Stderr: inert.NewWriter(io.Discard)}}
+	con := &Console{catalogue: c, how: how, choice: choice, session: s}
 	if s.Info.Kind == "core" {
 		con.how.View = ""
 	}
@@ -222,9 +219,9 @@ func (c *Console) execute(ctx context.Context, p *Plan, f func(context.Context, 
 	}()
 	held := c.held.Load()
 	if held == nil {
-		return c.session.run(ctx, p, c.out, guarded)
+		return c.session.run(ctx, p, c.session.collector(p, nil, nil), guarded)
 	}
-	sink := &collector{res: &Result{Recipe: p.Recipe.Name, Target: c.session.Info}}
+	sink := c.session.collector(p, nil, nil)
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	finished := make(chan error, 1)
@@ -309,7 +306,7 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 		}
 		kept := c.session.kept
 		c.session.kept = nil // a recipe has a memory of its own
-		res, err := c.session.Run(ctx, plan, c.out)
+		res, err := c.session.Run(ctx, plan, nil)
 		c.session.kept = kept
 		return c.reply(res, err, style)
 	}

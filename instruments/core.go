@@ -66,11 +66,9 @@ func WriteCore(ctx context.Context, out *Output, choice TargetChoice, look Look,
 	}
 	defer file.drop()
 	began := time.Now()
-	if report := out.Progress(); report != nil {
-		core.Progress = func(done, total int64) {
-			if time.Since(began) > time.Second {
-				report(done>>20, total>>20, "writing the core, MiB")
-			}
+	core.Progress = func(done, total int64) {
+		if time.Since(began) > time.Second {
+			out.Progress(done>>20, total>>20, "writing the core, MiB")
 		}
 	}
 	written, err := writeCoreWhenFree(ctx, p, file.File, core, look.Wait)
@@ -81,7 +79,7 @@ func WriteCore(ctx context.Context, out *Output, choice TargetChoice, look Look,
 		return viewError(err)
 	}
 	if err := file.appear(opt.File); err != nil {
-		return withCode(ExitFailed, fmt.Errorf("-o %s: %w", opt.File, unwrapPath(err)))
+		return fmt.Errorf("-o %s: %w", opt.File, unwrapPath(err))
 	}
 	return reportCore(out, p, opt.File, written, time.Since(began))
 }

@@ -18,9 +18,10 @@ type Attempt struct {
 }
 
 // Every runs each reading recipe that fits the session's program and needs no parameter, one after the other, each caught and timed by itself.
+// What a script remarks is in its result.
 // choose says which (nil: all); before is called ahead of each run, after is given each attempt, also the skipped ones.
 // The error is the cause of ctx, if that ended.
-func (s *Session) Every(ctx context.Context, c *Catalogue, look Look, out *Output, choose func(*Recipe) bool, before func(done, total int, name string), after func(Attempt) error) error {
+func (s *Session) Every(ctx context.Context, c *Catalogue, look Look, choose func(*Recipe) bool, before func(done, total int, name string), after func(Attempt) error) error {
 	var plans []*Plan
 	for _, r := range c.Recipes() {
 		if choose != nil && !choose(r) {
@@ -47,7 +48,7 @@ func (s *Session) Every(ctx context.Context, c *Catalogue, look Look, out *Outpu
 		began := time.Now()
 		a := Attempt{Recipe: p.Recipe, Header: headerOf(p.Script)}
 		a.Err = safely(func() (err error) {
-			a.Result, err = s.tryPlan(ctx, p, out)
+			a.Result, err = s.tryPlan(ctx, p)
 			return err
 		})
 		a.Took = time.Since(began)
@@ -89,9 +90,9 @@ func (s *Session) fitting(c *Catalogue, r *Recipe, look Look) (*Plan, string) {
 	return plan, ""
 }
 
-func (s *Session) tryPlan(ctx context.Context, p *Plan, out *Output) (*Result, error) {
+func (s *Session) tryPlan(ctx context.Context, p *Plan) (*Result, error) {
 	if err := errors.Join(s.checkParams(ctx, p), s.checkLocks(ctx, p)); err != nil {
 		return nil, err
 	}
-	return s.Run(ctx, p, out)
+	return s.Run(ctx, p, nil)
 }

@@ -143,7 +143,7 @@ func FindValues(ctx context.Context, out *Output, typeName string, opt FindOptio
 		return Refused(err)
 	}
 	columns := []Column{{Name: "expr", Whole: true}, {Name: "where", Cut: cutPaths}, {Name: "goroutine", Type: ColumnInt}, {Name: "value"}}
-	res, err := s.run(ctx, plan, out, func(ctx context.Context, look *look, sink Sink) error {
+	res, err := s.run(ctx, plan, s.collector(plan, out, nil), func(ctx context.Context, look *look, sink Sink) error {
 		defer countValues(look)()
 		if opt.Heap {
 			return findInHeap(ctx, look, sink, t, opt.Max)

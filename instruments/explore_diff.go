@@ -11,8 +11,8 @@ import (
 )
 
 // leavesOf looks once and gives what an expression's value consists of. res is set where there is nothing to go on with.
-func leavesOf(ctx context.Context, s *Session, plan *Plan, out *Output, expr string, opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *Result, err error) {
-	res, err = s.run(ctx, plan, out, func(_ context.Context, look *look, _ Sink) error {
+func leavesOf(ctx context.Context, s *Session, plan *Plan, to Listener, expr string, opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *Result, err error) {
+	res, err = s.run(ctx, plan, s.collector(plan, to, nil), func(_ context.Context, look *look, _ Sink) error {
 		defer countValues(look)()
 		v, err := look.space.Eval(expr)
 		if err != nil {

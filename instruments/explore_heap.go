@@ -72,7 +72,7 @@ func HeapPath(ctx context.Context, out *Output, what string, how Look, choice Ta
 			return err
 		}
 	}
-	res, err := s.run(ctx, plan, out, func(ctx context.Context, look *look, sink Sink) error {
+	res, err := s.run(ctx, plan, s.collector(plan, out, nil), func(ctx context.Context, look *look, sink Sink) error {
 		defer countValues(look)()
 		at := addr
 		if numberErr != nil {

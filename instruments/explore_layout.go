@@ -47,7 +47,7 @@ func WhatIs(ctx context.Context, out *Output, what string, depth int, how Look, 
 		}
 		return err
 	}
-	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, _ Sink) error {
+	res, err := s.run(ctx, plan, s.collector(plan, out, nil), func(_ context.Context, look *look, _ Sink) error {
 		defer countValues(look)()
 		v, err := look.space.Eval(what)
 		if err != nil {

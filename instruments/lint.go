@@ -12,6 +12,9 @@ import (
 	"github.com/yuin/gopher-lua/ast"
 )
 
+// errLint: something is wrong, and was said.
+var errLint = errors.New("something is wrong")
+
 // Lint checks files without a target: instruments and bare scripts (.lua), and catalogues (.yaml). What is wrong is a row, and exit code 1; what
 // a file declares is checked as before a run, and beyond that names that are nowhere: globals, functions of ri, parameters and columns that the header doesn't have.
 func Lint(out *Output, c *Catalogue, files []string) error {
@@ -44,7 +47,7 @@ func Lint(out *Output, c *Catalogue, files []string) error {
 		return err
 	}
 	if len(rows) > 0 {
-		return withCode(ExitFailed, errSilent)
+		return Said(errLint)
 	}
 	out.Log(plural(int64(len(files)), "file") + " checked, nothing found")
 	return nil

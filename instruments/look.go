@@ -372,16 +372,13 @@ func (l *look) again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 // errIncomplete ends a script early whose results will not be used.
 var errIncomplete = errors.New("the copy lacks pages that the script reads")
 
-// viewError gives the exit code of a look that didn't come about.
+// viewError marks the error of a look that didn't come about.
 func viewError(err error) error {
-	var sig Signal
 	switch {
-	case errors.As(err, &sig):
-		return err
 	case errors.Is(err, attach.ErrDeadline):
-		return withCode(ExitPartial, err)
+		return Partial(err)
 	case errors.Is(err, attach.ErrExited):
-		return withCode(ExitFailed, err)
+		return err
 	}
 	return Refused(err)
 }

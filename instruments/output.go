@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -30,11 +31,12 @@ type Output struct {
 	Stdout *os.File
 	Stderr *inert.Writer
 
-	path     string
-	temp     *os.File
-	profiles []profileOutput
-	progress bool // a line of progress stands on the terminal
-	instead  bool // a profile goes to Stdout, in place of the result
+	path       string
+	temp       *os.File
+	profiles   []profileOutput
+	progress   bool      // a line of progress stands on the terminal
+	progressed time.Time // when progress was heard of last
+	instead    bool      // a profile goes to Stdout, in place of the result
 }
 
 // OpenOutput prepares stdout, or the file path if it isn't "": what can fail fails before the target is touched.

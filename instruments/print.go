@@ -26,7 +26,7 @@ func Print(ctx context.Context, out *Output, expr string, depth int, how Look, c
 	if err := s.checkExpr(ctx, expr); err != nil {
 		return err
 	}
-	res, err := s.run(ctx, plan, out, func(_ context.Context, look *look, sink Sink) error {
+	res, err := s.run(ctx, plan, s.collector(plan, out, nil), func(_ context.Context, look *look, sink Sink) error {
 		defer countValues(look)()
 		v, err := look.space.Eval(expr)
 		if err != nil {

@@ -179,23 +179,6 @@ func TestOutputFile(t *testing.T) {
 	}
 }
 
-func TestExitCodes(t *testing.T) {
-	for _, test := range []struct {
-		res  Result
-		want int
-	}{
-		{Result{}, ExitDone},
-		{Result{Findings: []Finding{{}}}, ExitFound},
-		{Result{Findings: []Finding{{}}, Partial: []string{"x"}}, ExitPartial},
-		{Result{Err: errors.New("x")}, ExitFailed},
-		{Result{Err: attach.ErrExited}, ExitFailed},
-	} {
-		if got := test.res.ExitCode(); got != test.want {
-			t.Errorf("%+v: %d, want %d", test.res, got, test.want)
-		}
-	}
-}
-
 func TestNamesAreCutOnTheLeft(t *testing.T) {
 	columns := []Column{{Name: "n"}, {Name: "empty", Optional: true}, {Name: "labels", Hidden: true}, {Name: "stack", Cut: "left"}}
 	rows := []Row{{{"n", int64(1)}, {"labels", "a"}, {"stack", []any{

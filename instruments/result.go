@@ -61,8 +61,18 @@ type collector struct {
 	mu     sync.Mutex
 	sealed bool
 	res    *Result
-	live   func(string)                        // prints log lines at once; nil where a target is held
-	report func(done, total int64, msg string) // progress; nil: none
+	to     Listener // nil: nobody listens
+	open   bool     // nothing is held by what is looked at, so that remarks needn't wait
+	held   bool     // the target stands while the script runs, so that nobody hears of progress
+	early  Sink     // gets what is given in the place of the result; nil: nobody does
+}
+
+// collector is what takes what a plan's script gives.
+func (s *Session) collector(p *Plan, to Listener, early Sink) *collector {
+	return &collector{
+		res: &Result{Recipe: p.Recipe.Name, Target: s.Info}, to: to,
+		open: p.View == attach.Live || early != nil, held: p.View == attach.Stopped, early: early,
+	}
 }
 
 var errSealed = errors.New("the run has ended")
@@ -93,12 +103,24 @@ func (c *collector) seal() *Result {
 	return c.res
 }
 
+// hand gives something to whom it is for at once, and keeps it where nobody is.
+func (c *collector) hand(give func(Sink) error, keep func(*Result)) (err error) {
+	over := c.add(func(r *Result) {
+		if c.early == nil {
+			keep(r)
+		} else {
+			err = give(c.early)
+		}
+	})
+	return errors.Join(over, err)
+}
+
 func (c *collector) Emit(row Row) error {
-	return c.add(func(r *Result) { r.Rows = append(r.Rows, row) })
+	return c.hand(func(s Sink) error { return s.Emit(row) }, func(r *Result) { r.Rows = append(r.Rows, row) })
 }
 
 func (c *collector) Sample(s Sample) error {
-	return c.add(func(r *Result) { r.Samples = append(r.Samples, s) })
+	return c.hand(func(to Sink) error { return to.Sample(s) }, func(r *Result) { r.Samples = append(r.Samples, s) })
 }
 
 func (c *collector) Sampled(took time.Duration) {
@@ -106,29 +128,68 @@ func (c *collector) Sampled(took time.Duration) {
 }
 
 func (c *collector) Finding(f Finding) error {
-	return c.add(func(r *Result) { r.Findings = append(r.Findings, f) })
+	keep := func(r *Result) { r.Findings = append(r.Findings, f) }
+	return c.hand(func(s Sink) error { keep(c.res); return s.Finding(f) }, keep)
 }
 
 func (c *collector) Log(msg string) {
-	if c.live != nil {
-		c.live(msg)
-		return
-	}
-	_ = c.add(func(r *Result) { r.Log = append(r.Log, msg) }) // of a run that has ended nobody wants the log
+	_ = c.add(func(r *Result) { // of a run that has ended nobody wants the log
+		if c.open && c.to != nil {
+			c.to.Log(msg)
+		} else {
+			r.Log = append(r.Log, msg)
+		}
+	})
 }
 
 func (c *collector) Progress(done, total int64, msg string) {
-	if c.report != nil {
-		c.report(done, total, msg)
+	if !c.held && c.to != nil {
+		c.to.Progress(done, total, msg)
 	}
 }
 
 func (c *collector) Print(text string) {
-	_ = c.add(func(r *Result) {
+	_ = c.hand(func(s Sink) error { s.Print(text); return nil }, func(r *Result) {
 		for line := range strings.SplitSeq(text, "\n") {
 			r.Printed = append(r.Printed, PrintedLine{len(r.Rows), line})
 		}
 	})
+}
+
+// handOver gives a sink what the result kept for it, and forgets it. Findings stay.
+func (r *Result) handOver(to Sink) error {
+	defer func() { r.Log, r.Printed, r.Rows, r.Samples = nil, nil, nil, nil }()
+	for _, line := range r.Log {
+		to.Log(line)
+	}
+	printed := r.Printed
+	printTo := func(rows int) {
+		for len(printed) > 0 && printed[0].Row <= rows {
+			to.Print(printed[0].Text)
+			printed = printed[1:]
+		}
+	}
+	for i, row := range r.Rows {
+		printTo(i)
+		if err := to.Emit(row); err != nil {
+			return err
+		}
+	}
+	printTo(len(r.Rows))
+	for _, s := range r.Samples {
+		if err := to.Sample(s); err != nil {
+			return err
+		}
+	}
+	if r.Sampled != 0 {
+		to.Sampled(r.Sampled)
+	}
+	for _, f := range r.Findings {
+		if err := to.Finding(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Cost is the line that ends each run: "stopped 2.1 ms (1 stop), read 412 KiB, 8,204 values".

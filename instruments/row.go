@@ -69,14 +69,18 @@ type Finding struct {
 	Extra    Row      // further keys that the script gave
 }
 
-// Sink takes what a script gives. Errors of Emit, Finding and Sample end the script.
-// All calls come from one goroutine.
+// Listener hears of a look while it is under way, and never while the target is held. Calls don't overlap.
+type Listener interface {
+	Log(msg string)                         // ri.log: a remark
+	Progress(done, total int64, msg string) // ri.progress; total 0: not known
+}
+
+// Sink takes what a script gives. Errors of Emit, Finding and Sample end the script. Calls don't overlap.
 type Sink interface {
+	Listener
 	Emit(row Row) error
 	Finding(f Finding) error
 	Sample(s Sample) error
-	Sampled(took time.Duration)             // samples were taken for so long
-	Log(msg string)                         // ri.log: to stderr
-	Progress(done, total int64, msg string) // ri.progress; total 0: not known
-	Print(text string)                      // print(...): a line without its newline
+	Sampled(took time.Duration) // samples were taken for so long
+	Print(text string)          // print(...): a line without its newline
 }

@@ -19,6 +19,8 @@ type Plan struct {
 	Params Params
 	View   attach.ViewKind
 	Look   Look
+	// Samples says that the stacks which the script can give are wanted.
+	Samples bool
 
 	MaxStop   time.Duration
 	Limits    Limits
@@ -101,7 +103,7 @@ func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look L
 	return p, nil
 }
 
-// Run opens the target, runs the plan on it, and writes the result once the target runs again. The error has the exit code.
+// Run opens the target, runs the plan on it, and writes the result once the target runs again. The error says how it ended.
 func Run(ctx context.Context, out *Output, p *Plan, choice TargetChoice) error {
 	if err := out.checkProfiles(p); err != nil {
 		return err
@@ -150,7 +152,7 @@ func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 		case ParamExpr:
 			err = s.checkExpr(ctx, text)
 		}
-		if ExitCode(err) == ExitUsage {
+		if errors.Is(err, ErrUsage) {
 			return Usagef("parameter %s=%s: %w", decl.Name, text, err)
 		}
 		if err != nil {

@@ -19,10 +19,33 @@ const (
 	tooLong          = 4
 )
 
-// Run looks at the target with the plan's script, and commits what the script wants changed. The target runs again when Run returns, whatever the script did.
+// Run looks at the target with the plan's script, and commits what the script wants changed. The target runs again when Run returns,
+// whatever the script did. What is to be said meanwhile goes to a listener; nil: nobody listens, and remarks are in the result.
 //
-// An error means that there was no look, or a signal ended it. What went wrong in the script is in the result, with the rows so far.
-func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error) {
+// An error means that there was no look, or ctx ended it. What went wrong in the script is in the result, with the rows so far.
+func (s *Session) Run(ctx context.Context, p *Plan, to Listener) (*Result, error) {
+	return s.runPlan(ctx, p, to, nil)
+}
+
+// Stream is Run with the rows, and what else the script gives, handed to a sink. Where nothing is held, and nothing can turn out
+// to have been in vain, they come as the script gives them: of a core, and of a live view. Otherwise they come when the target
+// runs again, and all is known to be of one moment. The result has the rest, and the findings too.
+func (s *Session) Stream(ctx context.Context, p *Plan, sink Sink) (*Result, error) {
+	if p.View == attach.Live || s.Info.Kind == "core" {
+		return s.runPlan(ctx, p, sink, sink)
+	}
+	res, err := s.runPlan(ctx, p, sink, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := res.handOver(sink); err != nil {
+		res.Err = errors.Join(res.Err, err)
+	}
+	return res, nil
+}
+
+// runPlan is Run. early, if not nil, gets at once what the script gives.
+func (s *Session) runPlan(ctx context.Context, p *Plan, to Listener, early Sink) (*Result, error) {
 	var host *Host
 	changing, err := s.changing(p)
 	if err != nil {
@@ -30,9 +53,9 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 	}
 	ender, _ := s.Target.(connectionEnder)
 	sampler := cpuSamplerOf(s.Target)
-	res, err := s.transact(ctx, out, p, func() (*Result, *change.Plan, error) {
+	res, err := s.transact(ctx, p, func() (*Result, *change.Plan, error) {
 		host = nil
-		res, err := s.run(ctx, p, out, func(ctx context.Context, look *look, sink Sink) error {
+		res, err := s.run(ctx, p, s.collector(p, to, early), func(ctx context.Context, look *look, sink Sink) error {
 			if host == nil {
 				host = New(Options{
 					Space:       look.space,
@@ -42,7 +65,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, out *Output) (*Result, error
 					Target:      TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.ends, View: p.View},
 					Again:       look.again,
 					Now:         s.now(),
-					Profile:     len(out.profiles) > 0,
+					Profile:     p.Samples,
 					Bulk:        look.wantBulk,
 					MayBulk:     look.mayBulk,
 					Descriptors: descriptorsOf(s.Target),
@@ -89,14 +112,7 @@ const snapshotRounds = 3
 // Before a stop f is rehearsed on live memory: what it needs of types, layouts and lines is compiled then,
 // and the pages that it touches are what a snapshot copies. What a rehearsal gives is thrown away. So is what f gives on a snapshot in which
 // it misses pages; the next round's snapshot has them too, and after a few rounds f runs on the stopped target.
-func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.Context, *look, Sink) error) (*Result, error) {
-	sink := &collector{res: &Result{Recipe: p.Recipe.Name, Target: s.Info}}
-	if p.View == attach.Live {
-		sink.live = out.Log
-	}
-	if p.View != attach.Stopped { // the target runs while the script does
-		sink.report = out.Progress()
-	}
+func (s *Session) run(ctx context.Context, p *Plan, sink *collector, f func(context.Context, *look, Sink) error) (*Result, error) {
 	look := newLook(s, p)
 	defer look.locks.close()
 	look.patience = p.Look.Wait
@@ -125,7 +141,7 @@ func (s *Session) run(ctx context.Context, p *Plan, out *Output, f func(context.
 			look.wantTouched()
 			look.discard()
 			if round == snapshotRounds {
-				look.options.Kind, sink.report = attach.Stopped, nil
+				look.options.Kind, sink.held = attach.Stopped, true
 			}
 			sink.clear()
 			continue

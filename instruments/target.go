@@ -77,6 +77,7 @@ type Look struct {
 	MaxTime    time.Duration // of the script, stopped or not
 	Wait       time.Duration // for another tracer to let the target go
 	Write, Yes bool
+	Ask        Asker  // who is asked before a change, unless Yes; nil: nobody can be
 	Precopy    bool   // copy all memory, most of it before the stop
 	Spool      string // folder for copies of all memory
 	Journal    string // the file that changes are written down in; "": the user's own

@@ -79,7 +79,7 @@ func RunTrials(ctx context.Context, out *Output, dir string, update bool) error 
 		return err
 	}
 	if failed > 0 {
-		return withCode(ExitFailed, fmt.Errorf("%d of %s failed", failed, plural(int64(len(rows)), "test")))
+		return fmt.Errorf("%d of %s failed", failed, plural(int64(len(rows)), "test"))
 	}
 	return nil
 }

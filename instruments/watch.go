@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -18,6 +16,8 @@ import (
 type WatchOptions struct {
 	OnExit  []string      // ri's command lines, run on the dying process one after the other: "ri crash", "ri report -o visit"
 	MaxHold time.Duration // the longest that it is held for them
+	// Run runs a command of ri, given without the word ri. Its error is ErrFound where that found something.
+	Run func(ctx context.Context, words []string) error
 }
 
 // DefaultOnExit is what is run where nothing is said.
@@ -59,22 +59,22 @@ func (o *WatchOptions) check(choice TargetChoice) ([]command, error) {
 	return list, nil
 }
 
-// Watch waits until a process dies, and runs commands of ri on it in its last moment, with what it has on its standard output and error.
-// self is ri's own executable. The error has the exit code: none if the process exited with 0, 3 if it died in another way,
-// 5 if the hold came to its limit or a command failed, 1 if the process was gone before it could be held.
-func Watch(ctx context.Context, out *Output, choice TargetChoice, opt WatchOptions, self string) error {
+// Watch waits until a process dies, and runs commands of ri on it in its last moment. There is no error if the process exited with 0. It is
+// ErrFound if it died in another way, ErrPartial if the hold came to its limit or a command failed, and another one if the process was
+// gone before it could be held.
+func Watch(ctx context.Context, to Listener, choice TargetChoice, opt WatchOptions) error {
 	commands, err := opt.check(choice)
 	if err != nil {
 		return err
 	}
 	verb, tries := "watching", 0
 	for {
-		death, name, err := watchOnce(ctx, out, choice, verb, opt.MaxHold, func(ctx context.Context, d attach.Death, name string) bool {
-			out.Log(fmt.Sprintf("%s %s dies: %s", time.Now().Format(time.RFC3339), name, d))
-			return runAll(ctx, out, commands, self)
+		death, name, err := watchOnce(ctx, to, choice, verb, opt.MaxHold, func(ctx context.Context, d attach.Death, name string) bool {
+			to.Log(fmt.Sprintf("%s %s dies: %s", time.Now().Format(time.RFC3339), name, d))
+			return runAll(ctx, to, commands, opt.Run)
 		})
 		if errors.Is(err, attach.ErrReplaced) {
-			out.Log(err.Error() + "; watching that")
+			to.Log(err.Error() + "; watching that")
 			verb, tries = "watching again:", execTries
 			continue
 		}
@@ -86,7 +86,7 @@ func Watch(ctx context.Context, out *Output, choice TargetChoice, opt WatchOptio
 		if err != nil {
 			return err
 		}
-		return concludeWatch(out, name, death)
+		return concludeWatch(to, name, death)
 	}
 }
 
@@ -103,7 +103,7 @@ type deathSeen struct {
 }
 
 // watchOnce watches one program of the process.
-func watchOnce(ctx context.Context, out *Output, choice TargetChoice, verb string, hold time.Duration, dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
+func watchOnce(ctx context.Context, to Listener, choice TargetChoice, verb string, hold time.Duration, dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
 	s, err := OpenSession(choice)
 	if err != nil {
 		return deathSeen{}, "", err
@@ -123,7 +123,7 @@ func watchOnce(ctx context.Context, out *Output, choice TargetChoice, verb strin
 	_ = s.File.Save() // who looks at the end has the symbols ready
 	result := deathSeen{}
 	result.Death, err = p.Watch(ctx, attach.WatchOptions{Thread: thread, MaxHold: hold, Seized: func() {
-		out.Log(fmt.Sprintf("%s %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", verb, name, thread))
+		to.Log(fmt.Sprintf("%s %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", verb, name, thread))
 	}, Dying: func(ctx context.Context, d attach.Death) {
 		result.failed = !dying(ctx, d, name)
 	}})
@@ -195,51 +195,39 @@ func littleEndian(b []byte) uint64 {
 	return v
 }
 
-// runAll runs the commands on the dying process, and tells whether all went well: a finding (exit code 3) is no failure.
-func runAll(ctx context.Context, out *Output, commands []command, self string) bool {
+// runAll runs the commands on the dying process, and tells whether all went well: a finding is no failure.
+func runAll(ctx context.Context, to Listener, commands []command, run func(context.Context, []string) error) bool {
 	well := true
 	for _, c := range commands {
 		if ctx.Err() != nil {
-			out.Log(fmt.Sprintf("ri: %s: not run: %v", c.text, context.Cause(ctx)))
+			to.Log(fmt.Sprintf("ri: %s: not run: %v", c.text, context.Cause(ctx)))
 			well = false
 			continue
 		}
-		cmd := exec.CommandContext(ctx, self, c.words...)
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-		cmd.WaitDelay = 2 * time.Second
-		cmd.Stdout, cmd.Stderr = out.Stdout, out.Stderr
-		if f := out.Stderr.File(); f != nil { // to the command, a terminal is one
-			cmd.Stderr = f
-		}
-		err := cmd.Run()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == ExitFound {
-			err = nil
-		}
-		if err != nil {
-			out.Log(fmt.Sprintf("ri: %s: %v", c.text, err))
+		if err := run(ctx, c.words); err != nil && !errors.Is(err, ErrFound) {
+			to.Log(fmt.Sprintf("ri: %s: %v", c.text, err))
 			well = false
 		}
 	}
 	return well
 }
 
-func concludeWatch(out *Output, name string, d deathSeen) error {
+func concludeWatch(to Listener, name string, d deathSeen) error {
 	switch {
 	case !d.Known:
-		return withCode(ExitFailed, fmt.Errorf("%s ended, and was gone before it could be held: nothing was run on it", name))
+		return fmt.Errorf("%s ended, and was gone before it could be held: nothing was run on it", name)
 	case d.OOM:
-		out.Log(name + " was " + d.String() + "; it was let go at once")
-		return ExitWith(ExitFound)
+		to.Log(name + " was " + d.String() + "; it was let go at once")
+		return Said(ErrFound)
 	}
-	out.Log(fmt.Sprintf("%s: %s; held %s", name, d, shortDuration(d.Held)))
+	to.Log(fmt.Sprintf("%s: %s; held %s", name, d, shortDuration(d.Held)))
 	switch {
 	case d.Cut:
-		return withCode(ExitPartial, fmt.Errorf("%s was let go before all was done: raise --max-hold, or do less", name))
+		return Partial(fmt.Errorf("%s was let go before all was done: raise --max-hold, or do less", name))
 	case d.failed:
-		return ExitWith(ExitPartial)
+		return Said(ErrPartial)
 	case d.Signal != 0 || d.Code != 0:
-		return ExitWith(ExitFound)
+		return Said(ErrFound)
 	}
 	return nil
 }

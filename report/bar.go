@@ -33,13 +33,6 @@ func (b *bar) show(done, total int, name string) {
 	_ = b.bar.Set(done)
 }
 
-// quiet is an output for the recipes, whose remarks go into the report and not over the bar.
-func (b *bar) quiet(out *instruments.Output) *instruments.Output {
-	q := *out
-	q.Quiet = true
-	return &q
-}
-
 func (b *bar) end() {
 	if b.bar != nil {
 		_ = b.bar.Finish()

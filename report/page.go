@@ -239,16 +239,17 @@ func (p *page) Cost() string {
 	return fmt.Sprintf("%s; took %s", r.Cost(), p.Took.Round(10*time.Millisecond))
 }
 
-func (p *page) exitCode() int {
+// ended is how the report as a whole ended.
+func (p *page) ended() error {
 	switch {
 	case p.died != nil:
-		return instruments.ExitFailed
+		return p.died
 	case p.partial:
-		return instruments.ExitPartial
+		return instruments.ErrPartial
 	case len(p.Findings) > 0:
-		return instruments.ExitFound
+		return instruments.ErrFound
 	}
-	return instruments.ExitDone
+	return nil
 }
 
 // order puts the worst findings first.

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -112,21 +113,21 @@ func TestFindingsOrder(t *testing.T) {
 	if got := p.findingsText(); !strings.HasPrefix(got, "critical: third (b)\nwarning: second (a)\ninfo: first (a)\n") {
 		t.Error(got)
 	}
-	if p.exitCode() != instruments.ExitFound {
-		t.Errorf("exit code %d", p.exitCode())
+	if err := p.ended(); err != instruments.ErrFound {
+		t.Errorf("it ended with %v", err)
 	}
 }
 
-func TestExitCodes(t *testing.T) {
+func TestHowAReportEnds(t *testing.T) {
 	died := &page{}
 	died.add(instruments.Attempt{Recipe: &instruments.Recipe{Name: "a"}, Header: &instruments.Header{}, Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
-	if died.exitCode() != instruments.ExitFailed || died.failed() != 1 {
-		t.Errorf("a target that died: exit code %d, %d failed", died.exitCode(), died.failed())
+	if err := died.ended(); !errors.Is(err, attach.ErrExited) || died.failed() != 1 {
+		t.Errorf("a target that died: it ended with %v, %d failed", err, died.failed())
 	}
 	partial := &page{}
 	partial.add(attempt("a", &instruments.Result{Partial: []string{"a limit"}, Findings: []instruments.Finding{{What: "x"}}}))
-	if partial.exitCode() != instruments.ExitPartial {
-		t.Errorf("partial: exit code %d", partial.exitCode())
+	if err := partial.ended(); err != instruments.ErrPartial {
+		t.Errorf("partial: it ended with %v", err)
 	}
 }
 

@@ -26,7 +26,7 @@ type Options struct {
 var ErrExists = errors.New("is there already")
 
 // Write runs every reading recipe that fits on a target and writes the report. It is there whole or not at all.
-// The error has the exit code: 3 where a recipe found something, 5 where one of them could not finish.
+// The error is instruments.ErrFound where a recipe found something, and instruments.ErrPartial where one of them could not finish.
 func Write(ctx context.Context, out *instruments.Output, c *instruments.Catalogue, choice instruments.TargetChoice, opt Options) error {
 	if err := opt.check(c); err != nil {
 		return err
@@ -47,7 +47,7 @@ func Write(ctx context.Context, out *instruments.Output, c *instruments.Catalogu
 	defer bar.end()
 	page := newPage(s)
 	began := time.Now()
-	err = s.Every(ctx, c, opt.Look, bar.quiet(out), opt.wants, bar.show, func(a instruments.Attempt) error {
+	err = s.Every(ctx, c, opt.Look, opt.wants, bar.show, func(a instruments.Attempt) error {
 		page.add(a)
 		if a.Result != nil && a.Result.Stats.BytesRead > muchRead {
 			debug.FreeOSMemory() // what the next recipe needs is taken from the machine, not from what this one had
@@ -123,7 +123,7 @@ func conclude(out *instruments.Output, p *page, path string, single bool) error 
 		out.Log(fmt.Sprintf("  %s: %s", f.Severity, f.What))
 	}
 	out.Log(p.Cost())
-	return instruments.ExitWith(p.exitCode())
+	return instruments.Said(p.ended())
 }
 
 // place is where a report grows, under another name than the one that was asked for.

@@ -44,7 +44,8 @@ type Shell struct {
 const welcome = "Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a command, :quit or Ctrl-D leaves."
 
 // Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never the shell.
-func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.TargetChoice, how instruments.Look) error {
+// Where ctx ends, exit is called with its cause, and must not return: the prompt waits for a key.
+func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.TargetChoice, how instruments.Look, exit func(error)) error {
 	console, err := instruments.OpenConsole(c, choice, how)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.Targe
 		case <-ctx.Done():
 			s.current.Load().LetGo()
 			s.line.Close()
-			os.Exit(instruments.ExitCode(context.Cause(ctx)))
+			exit(context.Cause(ctx))
 		case <-done:
 		}
 	}()

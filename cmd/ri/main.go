@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"ri/attach"
 	"ri/inert"
 	"ri/instruments"
 )
@@ -35,7 +36,7 @@ func run() int {
 	if err != nil && err.Error() != "" {
 		fmt.Fprintf(stderr, "ri: %s\n", err.Error())
 	}
-	return instruments.ExitCode(err)
+	return exitCode(err)
 }
 
 // withSignals gives a context that ends by SIGINT, SIGTERM or SIGHUP, with the signal as its cause: the
@@ -48,7 +49,7 @@ func withSignals(parent context.Context) (context.Context, func()) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		first := (<-signals).(syscall.Signal)
-		cancel(instruments.Signal{Signal: first})
+		cancel(signalError{first})
 		second := (<-signals).(syscall.Signal)
 		os.Exit(128 + int(second))
 	}()
@@ -66,7 +67,7 @@ func obeyJobControl() {
 	}
 	go func() {
 		for range signals {
-			instruments.Suspend()
+			attach.Suspend()
 			select {
 			case <-signals: // another of the same moment
 			default:

@@ -31,6 +31,7 @@ func newRoot() *rootCommand {
 			if f := cmd.Flags().Lookup("max-stop"); f != nil {
 				o.look.StopGiven = f.Changed
 			}
+			o.look.Ask = asker()
 			if err := o.check(); err != nil {
 				return err
 			}

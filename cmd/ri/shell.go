@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"ri/instruments"
@@ -52,5 +54,5 @@ func (o *options) shell(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return shell.Run(cmd.Context(), c, o.target, o.look)
+	return shell.Run(cmd.Context(), c, o.target, o.look, func(why error) { os.Exit(exitCode(why)) })
 }

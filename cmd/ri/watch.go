@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,21 +30,36 @@ Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold 
   ri watch -p 4711 --on-exit 'ri crash' --on-exit 'ri report -o /var/tmp/visit' --max-hold 1m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			self, err := os.Executable()
-			if err != nil {
-				return err
-			}
 			if o.out != "" || o.json || o.ndjson {
 				return instruments.Usagef("ri watch itself has no result: give -o and --json to what it runs (--on-exit 'ri crash --json -o crash.json')")
 			}
 			if len(opt.OnExit) == 0 {
 				opt.OnExit = instruments.DefaultOnExit
 			}
-			return instruments.Watch(cmd.Context(), o.remarks(), o.target, opt, self)
+			opt.Run = runSelf
+			return instruments.Watch(cmd.Context(), o.remarks(), o.target, opt)
 		},
 	}
 	o.addTarget(cmd.Flags())
 	cmd.Flags().StringArrayVar(&opt.OnExit, "on-exit", nil, "run this `COMMAND` of ri on the dying process; may be given again")
 	cmd.Flags().DurationVar(&opt.MaxHold, "max-hold", 30*time.Second, "the longest that a dying process is held, `DURATION`")
 	return cmd
+}
+
+// runSelf runs a command of ri in a process of its own, on the same standard output and error.
+func runSelf(ctx context.Context, words []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, words...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 2 * time.Second
+	cmd.Stdout, cmd.Stderr = stdout.File(), stderr.File() // to the command, a terminal is one
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitFound {
+		return instruments.ErrFound
+	}
+	return err
 }

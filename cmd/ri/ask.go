@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"ri/instruments"
+)
+
+// terminal asks the person at the keyboard.
+type terminal struct{}
+
+// asker is who can be asked; nil where nobody is at a terminal.
+func asker() instruments.Asker {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil
+	}
+	return terminal{}
+}
+
+// MayChange shows what is to be changed and waits for a yes.
+func (terminal) MayChange(ctx context.Context, target string, t *instruments.TransactionReport) (bool, error) {
+	fmt.Fprintf(stderr, "%s [y/N] ", t.Question(target))
+	type answer struct {
+		line string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		got <- answer{line, err}
+	}()
+	select {
+	case a := <-got:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return false, a.err
+		}
+		line := strings.ToLower(strings.TrimSpace(a.line))
+		return line == "y" || line == "yes", nil
+	case <-ctx.Done():
+		fmt.Fprintln(stderr)
+		return false, context.Cause(ctx)
+	}
+}
