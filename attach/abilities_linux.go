@@ -11,12 +11,6 @@ import (
 
 // The types of what targets and views may be able to do besides, which every build knows, and which only those for Linux on amd64 do.
 
-// Clock is what targets have that know what time it is for the program now.
-type Clock interface {
-	// Nanotime is CLOCK_MONOTONIC as the target reads it (runtime.nanotime), in nanoseconds; 0 if unknown.
-	Nanotime() int64
-}
-
 // DefaultMaxStop is the limit of a stop when ViewOptions gives none.
 const DefaultMaxStop = 100 * time.Millisecond
 
@@ -90,21 +84,4 @@ var ErrReplaced = errors.New("the process runs another program now")
 type Piece struct {
 	Addr uint64
 	Data []byte
-}
-
-// Writer is a view whose target can be written: a stopped one.
-type Writer interface {
-	View
-	// WritePieces writes all pieces with one system call (process_vm_writev), so that being killed comes before or after it, and
-	// gives how many bytes were written, in order. Unlike ptrace and /proc/PID/mem the call respects read-only pages: there it ends, with ErrNotMapped.
-	WritePieces(pieces []Piece) (int, error)
-}
-
-// Injector is what stopped views of a live process are.
-type Injector interface {
-	// Inject has a thread of the process make a system call, and gives its result. The error is a unix.Errno if the call itself failed;
-	// it wraps ErrInject if it can't be made, and then nothing has changed.
-	//
-	// Killed at any moment, ri leaves the process whole; whether the call was made isn't known then.
-	Inject(number uint64, args ...uint64) (uint64, error)
 }

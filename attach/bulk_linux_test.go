@@ -91,10 +91,10 @@ func TestBulk(t *testing.T) {
 			if checkComes(t, v, p, pages) {
 				came++
 			}
-			if missed := v.Missed(); len(missed) > 0 {
+			if missed := v.Coverage().Missed; len(missed) > 0 {
 				t.Errorf("%d pages were missed: %#x", len(missed), missed[0]*PageSize)
 			}
-			if !v.Whole() || len(v.Threads()) == 0 {
+			if !v.Coverage().Whole || len(v.Threads()) == 0 {
 				t.Error("not all is there")
 			}
 			v.Discard()
@@ -131,8 +131,8 @@ func TestBulkReads(t *testing.T) {
 		}
 		compared += n
 	}
-	if compared < p.Size || len(v.Missed()) > 0 {
-		t.Errorf("%d bytes compared, %d pages missed", compared, len(v.Missed()))
+	if compared < p.Size || len(v.Coverage().Missed) > 0 {
+		t.Errorf("%d bytes compared, %d pages missed", compared, len(v.Coverage().Missed))
 	}
 	// Through the cache nothing is copied again.
 	c := NewCache(v)

@@ -241,9 +241,6 @@ func (c *Cache) drop() {
 	c.held = 0
 }
 
-// explainer is a Memory that knows why a page can't be read: the core doesn't hold it.
-type explainer interface{ explain(addr uint64) error }
-
 // readSlow fills p chunk by chunk.
 func (c *Cache) readSlow(p []byte, addr uint64) (int, error) {
 	if len(p) == 0 {
@@ -322,8 +319,8 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 				page++
 			}
 			at := max(number<<chunkShift+page<<pageShift, addr)
-			if m, ok := c.mem.(explainer); ok {
-				return nil, m.explain(at)
+			if m, ok := c.mem.(Explainer); ok {
+				return nil, m.Explain(at)
 			}
 			return nil, notMapped(at)
 		}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Nanotime implements Clock. A time namespace may shift the target's clock against ours (time_namespaces(7)).
+// Nanotime implements Target. A time namespace may shift the target's clock against ours (time_namespaces(7)).
 func (p *Process) Nanotime() int64 {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {

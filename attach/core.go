@@ -181,6 +181,12 @@ func (c *Core) ExecutablePath() string { return c.exePath }
 // Entry implements Target.
 func (c *Core) Entry() uint64 { return c.entry }
 
+// Kind implements Target.
+func (c *Core) Kind() TargetKind { return Dead }
+
+// Ends implements Target: what killed the process is said by its threads.
+func (c *Core) Ends() string { return "" }
+
 // PID implements Target.
 func (c *Core) PID() int { return c.content.pid }
 
@@ -266,10 +272,12 @@ func (v *coreView) Direct(addr uint64, n int) []byte {
 	return m.data[s.offset+off:][:n:n]
 }
 
-// Whole says whether the view has all private writable memory: a core is all there is.
-func (v *coreView) Whole() bool { return true }
+// Coverage implements View: a core is all there is.
+func (v *coreView) Coverage() Coverage { return Coverage{Of: OneMoment, Whole: true} }
+func (v *coreView) Notes() []string    { return nil }
 
-func (v *coreView) explain(addr uint64) error {
+// Explain implements Explainer.
+func (v *coreView) Explain(addr uint64) error {
 	if _, err := v.core.memory.ReadMemory(make([]byte, 1), addr); err != nil {
 		return err
 	}
@@ -295,3 +303,5 @@ func (v *coreView) Close() error {
 	v.closed.Store(true)
 	return nil
 }
+
+func (v *coreView) Discard() { v.Close() }

@@ -260,10 +260,10 @@ func (m coreMoment) bytes() []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(m.nanotime)), uint64(m.unix))
 }
 
-// Nanotime implements Clock for a core that says when it was written.
+// Nanotime implements Target, for a core that says when it was written.
 func (c *Core) Nanotime() int64 { return c.content.moment.nanotime }
 
-// Written is the time of day at which the core was written; zero if it doesn't say.
+// Written implements Target: the time of day at which the core was written; zero if it doesn't say.
 func (c *Core) Written() time.Time {
 	if c.content.moment.unix == 0 {
 		return time.Time{}

@@ -67,8 +67,9 @@ func (v *liveView) ReadRanges(ranges []Range) error {
 	return err
 }
 
-// Whole says whether the view has all private writable memory. It has, but not of one moment.
-func (v *liveView) Whole() bool { return true }
+// Coverage implements View: all is there, but not of one moment.
+func (v *liveView) Coverage() Coverage { return Coverage{Of: NoMoment, Whole: true} }
+func (v *liveView) Notes() []string    { return nil }
 
 func (v *liveView) Kind() ViewKind        { return Live }
 func (v *liveView) Threads() []Thread     { return nil }
@@ -88,3 +89,6 @@ func (v *liveView) Close() error {
 	v.end(fmt.Errorf("reading the memory of %s: %w", v.mem.name, ErrClosed), false)
 	return nil
 }
+
+// Discard implements View: there is nothing to give back.
+func (v *liveView) Discard() { v.Close() }

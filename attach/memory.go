@@ -15,15 +15,6 @@ type Range struct {
 	N    int    // how many bytes of Data were filled
 }
 
-// RangeReader is a Memory that reads many ranges in one go. Views of live processes are such:
-// 1,024 ranges cost one system call.
-type RangeReader interface {
-	Memory
-	// ReadRanges fills every range and sets its N; N < len(Data) where a page is not mapped,
-	// and that is no error. The error is one that ends all reading.
-	ReadRanges(ranges []Range) error
-}
-
 // AddressError says that memory at an address could not be read. It unwraps to ErrNotMapped.
 type AddressError struct {
 	Addr uint64

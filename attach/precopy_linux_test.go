@@ -79,7 +79,7 @@ func TestPrecopy(t *testing.T) {
 				if checkComes(t, v, p, pages) {
 					came++
 				}
-				if missed := v.Missed(); len(missed) > 0 {
+				if missed := v.Coverage().Missed; len(missed) > 0 {
 					t.Errorf("%d pages were missed: %#x", len(missed), missed[0]*PageSize)
 				}
 				if tracked(t, p.PID) || descriptors(t, p.PID) > 0 {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -203,7 +204,7 @@ func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt ViewOptions
 	return pre, nil
 }
 
-// Notes is what there is to say of how the snapshot was taken.
+// Notes implements View.
 func (v *snapshotView) Notes() []string { return v.notes }
 
 // wanted sorts page numbers, and leaves out those that the image has.
@@ -423,18 +424,11 @@ func (v *snapshotView) Direct(addr uint64, n int) []byte {
 	return nil
 }
 
-// Whole says whether the view has all private writable memory.
-func (v *snapshotView) Whole() bool { return v.image != nil }
-
-// Missed lists the pages that were read and not in the snapshot.
-func (v *snapshotView) Missed() []uint64 {
+// Coverage implements View.
+func (v *snapshotView) Coverage() Coverage {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var out []uint64
-	for n := range v.missed {
-		out = append(out, n)
-	}
-	return out
+	return Coverage{Of: Copied, Missed: slices.Collect(maps.Keys(v.missed)), Whole: v.image != nil}
 }
 
 func (v *snapshotView) Kind() ViewKind        { return Snapshot }
@@ -452,7 +446,7 @@ func (v *snapshotView) Err() error {
 	return v.err
 }
 
-// Discard closes the view and gives its memory back. Only for one that nobody reads any more.
+// Discard implements View.
 func (v *snapshotView) Discard() {
 	v.Close()
 	v.free()

@@ -165,8 +165,9 @@ func (v *stoppedView) ReadRanges(ranges []Range) error {
 	return err
 }
 
-// Whole says whether the view has all private writable memory.
-func (v *stoppedView) Whole() bool { return true }
+// Coverage implements View: all stands still.
+func (v *stoppedView) Coverage() Coverage { return Coverage{Of: OneMoment, Whole: true} }
+func (v *stoppedView) Notes() []string    { return nil }
 
 func (v *stoppedView) Kind() ViewKind        { return Stopped }
 func (v *stoppedView) Threads() []Thread     { return v.threads }
@@ -198,6 +199,9 @@ func (v *stoppedView) Close() error {
 	})
 	return nil
 }
+
+// Discard implements View: there is nothing to give back.
+func (v *stoppedView) Discard() { v.Close() }
 
 // onTracerThread runs f on an OS thread that ends with it: the kernel then detaches what f could not.
 func onTracerThread(f func()) {

@@ -82,13 +82,6 @@ type ViewOptions struct {
 	allRegisters bool // for Snapshot: keep the registers of all kinds, as a core has them
 }
 
-// Director is a Memory, or a View, that holds the bytes itself: a snapshot, a core.
-type Director interface {
-	// Direct gives the n bytes at addr without copying them, nil if they don't lie side by side or aren't held. They must
-	// not be written to, and are good until the view is discarded.
-	Direct(addr uint64, n int) []byte
-}
-
 // View is one look at a target. Close ends it: a stopped target runs again before Close returns.
 type View interface {
 	Memory
@@ -100,8 +93,23 @@ type View interface {
 	Done() <-chan struct{}
 	Err() error
 	Stats() Stats
+	// Coverage is how complete the view is, as of now: of a copy, reading adds to what it lacks.
+	Coverage() Coverage
+	// Notes is what there is to say of how the view was taken.
+	Notes() []string
 	Close() error
+	// Discard closes the view and gives its memory back. Only for one that nobody reads any more.
+	Discard()
 }
+
+// TargetKind is what a target is.
+type TargetKind string
+
+const (
+	Living TargetKind = "process"
+	Dying  TargetKind = "dying" // a process that a watcher holds in its last moment: nothing of it runs any more
+	Dead   TargetKind = "core"
+)
 
 // Target is a process, a core or, later, a recording.
 type Target interface {
@@ -113,6 +121,13 @@ type Target interface {
 	Entry() uint64
 	// PID of the process (of a core: the one that died).
 	PID() int
+	Kind() TargetKind
+	// Ends says how a target ends that doesn't live any more, as Death.String does; empty if that isn't known.
+	Ends() string
+	// Written is the time of day at which the target stood still for good; zero if it lives, or if that isn't known.
+	Written() time.Time
+	// Nanotime is CLOCK_MONOTONIC as the target reads it (runtime.nanotime), in nanoseconds; 0 if unknown.
+	Nanotime() int64
 	// Describe names the target in messages: "pid 4711 (nats-server)", "core ./core.4711".
 	Describe() string
 	// View looks. For a core only the kind Stopped exists, whatever is asked.

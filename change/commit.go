@@ -17,8 +17,7 @@ import (
 // Target is what can be changed: a live process.
 type Target interface {
 	attach.Target
-	Identity() string
-	Started() time.Time
+	attach.Identified
 }
 
 // Options of a commit.

@@ -111,7 +111,7 @@ func (p *program) plan(f func(*Plan) error) (*Plan, error) {
 		space.Reset()
 		space.SetThreads(snapshot.Threads())
 		plan, err := build(space)
-		if err != nil || len(snapshot.(interface{ Missed() []uint64 }).Missed()) == 0 {
+		if err != nil || len(snapshot.Coverage().Missed) == 0 {
 			return plan, err
 		}
 	}

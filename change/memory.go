@@ -33,7 +33,7 @@ func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome
 		return fmt.Errorf("%s: %s is neither in the old string nor in the program's constants, so it needs memory of its own, which can't be had: %w; "+
 			"a part of the old text, or a text that the program has somewhere, can be set without: %w", first.Path, shortQuote(first.Memory), err, ErrRefused)
 	}
-	if ready, ok := t.(interface{ PrepareInject() error }); ok {
+	if ready, ok := t.(attach.Injectable); ok {
 		if err := ready.PrepareInject(); err != nil {
 			return why(err)
 		}

@@ -7,15 +7,8 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
-	"ri/attach"
 	"ri/change"
 )
-
-// connectionEnder is what live processes are.
-type connectionEnder interface {
-	Descriptors() ([]attach.Descriptor, error)
-	EndConnection(d attach.Descriptor, reset bool) error
-}
 
 // connectionAction has a transaction end a connection, given as a row of ri.descriptors.
 func (h *Host) connectionAction(L *lua.LState, plan *change.Plan, reset bool) error {

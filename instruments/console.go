@@ -193,7 +193,7 @@ func (c *Console) Ended() <-chan struct{} {
 
 // Alive is an error that says so where the process has ended.
 func (c *Console) Alive() error {
-	p, ok := c.session.Target.(interface{ CheckStop() error })
+	p, ok := c.session.Target.(attach.Stoppable)
 	if !ok || c.held.Load() != nil {
 		return nil
 	}

@@ -22,8 +22,7 @@ type CoreOptions struct {
 // coreTarget is a process that a core can be written of.
 type coreTarget interface {
 	attach.Target
-	CoreCost(attach.CoreOptions) (attach.CoreCost, error)
-	WriteCore(context.Context, *os.File, attach.CoreOptions) (attach.CoreWritten, error)
+	attach.Dumpable
 }
 
 func (o CoreOptions) check(choice TargetChoice) error {
@@ -105,7 +104,7 @@ func coreAffordable(p coreTarget, core attach.CoreOptions, path string) error {
 	if err != nil {
 		return viewError(err)
 	}
-	if dying, ok := p.(interface{ Dying() bool }); !ok || !dying.Dying() { // which isn't stopped, and not copied
+	if p.Kind() != attach.Dying { // which isn't stopped, and not copied
 		s := &Session{Target: p}
 		if err := s.affordable(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: core.MaxStop, Precopy: core.Precopy, Spool: core.Spool}); err != nil {
 			return err

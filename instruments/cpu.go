@@ -30,9 +30,7 @@ type cpuKey struct {
 
 func cpuSamplerOf(t attach.Target) *cpuSampler {
 	c := &cpuSampler{mappings: t.Mappings, took: map[cpuKey]*attach.CPUProfile{}}
-	if p, ok := t.(interface {
-		SampleCPU(context.Context, attach.CPUOptions) (*attach.CPUProfile, error)
-	}); ok {
+	if p, ok := t.(attach.Sampled); ok {
 		c.sample = p.SampleCPU
 	}
 	return c

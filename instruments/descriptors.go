@@ -14,25 +14,15 @@ import (
 // errNotRecorded is why a core or a test has no descriptors.
 var errNotRecorded = errors.New("a core doesn't record the process's descriptors")
 
-// descriptorsOf gives what reads the descriptors of a target.
-func descriptorsOf(t attach.Target) func() ([]attach.Descriptor, error) {
-	if p, ok := t.(interface {
-		Descriptors() ([]attach.Descriptor, error)
-	}); ok {
-		return p.Descriptors
-	}
-	return nil
-}
-
 // riDescriptors gives the open descriptors. Where they can't be had it gives none, and why.
 func (h *Host) riDescriptors(L *lua.LState) int {
 	t := h.lua.NewTable()
 	L.Push(t)
-	if h.opt.Descriptors == nil {
+	if h.opt.Connections == nil {
 		L.Push(lua.LString(errNotRecorded.Error()))
 		return 2
 	}
-	all, err := h.opt.Descriptors()
+	all, err := h.opt.Connections.Descriptors()
 	if err != nil {
 		L.Push(lua.LString(err.Error()))
 		return 2

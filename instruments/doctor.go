@@ -144,13 +144,13 @@ func targetChecks(choice TargetChoice) ([]check, error) {
 	} else {
 		checks = append(checks, check{"symbols", "ok", fmt.Sprintf("%s, %s", plural(int64(len(s.File.Vars())), "package variable"), plural(int64(len(s.File.TypeNames())), "type"))})
 	}
-	if p, ok := s.Target.(interface{ CheckStop() error }); ok {
+	if p, ok := s.Target.(attach.Stoppable); ok {
 		if err := p.CheckStop(); err != nil {
 			return append(checks, check{"stop it", "missing", err.Error()}), errors.New("ri can look at this process only with --view live")
 		}
 		checks = append(checks, check{"stop it", "ok", "nobody traces it"})
 	}
-	if p, ok := s.Target.(interface{ PrepareInject() error }); ok {
+	if p, ok := s.Target.(attach.Injectable); ok {
 		if err := p.PrepareInject(); err != nil {
 			checks = append(checks, check{"change it", "limited", "all but new strings that need memory of their own: " + err.Error()})
 		} else {

@@ -26,15 +26,14 @@ type Options struct {
 	Target  TargetInfo
 	Profile bool        // samples are wanted
 	cpu     *cpuSampler // nil: nothing runs
-	// Descriptors reads the process's open descriptors; nil: there is no process.
-	Descriptors func() ([]attach.Descriptor, error)
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an error.
 	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) error
-	// Changing begins a transaction for ri.change; nil: this run only looks. Connections ends connections of the process; nil: it has none that could be ended.
-	Changing    func(comment string) (*change.Plan, error)
-	Connections connectionEnder
+	// Changing begins a transaction for ri.change; nil: this run only looks.
+	Changing func(comment string) (*change.Plan, error)
+	// Connections reads the process's descriptors and ends connections; nil: there is no process.
+	Connections attach.Connected
 	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of
 	// all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of some pages. Then the
 	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives

@@ -3,6 +3,7 @@ package instruments
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -56,7 +57,14 @@ func newLook(s *Session, p *Plan) *look {
 func (l *look) viewWhenFree(ctx context.Context) (attach.View, error) {
 	for began := time.Now(); ; {
 		view, err := l.target.View(ctx, l.options)
-		if err == nil || !errors.Is(err, attach.ErrTraced) || time.Since(began) >= l.patience {
+		if err == nil {
+			if err := view.Coverage().Check(); err != nil {
+				view.Discard()
+				return nil, fmt.Errorf("%s: %w", l.target.Describe(), err)
+			}
+			return view, nil
+		}
+		if !errors.Is(err, attach.ErrTraced) || time.Since(began) >= l.patience {
 			return view, err
 		}
 		select {
@@ -137,17 +145,10 @@ func (l *look) giveBack() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.release()
-	if unread, ok := l.view.(interface{ Discard() }); ok {
-		unread.Discard()
-	}
+	l.view.Discard()
 }
 
-func missedOf(view attach.View) int {
-	if snapshot, ok := view.(interface{ Missed() []uint64 }); ok {
-		return len(snapshot.Missed())
-	}
-	return 0
-}
+func missedOf(view attach.View) int { return len(view.Coverage().Missed) }
 
 // rehearse makes a live view what is seen, until begin.
 func (l *look) rehearse(view attach.View) {
@@ -162,7 +163,7 @@ func (l *look) wantBulk() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.rehearsing {
-		if whole, ok := l.view.(interface{ Whole() bool }); ok && whole.Whole() {
+		if l.view.Coverage().Whole {
 			return true
 		}
 		l.lacking = true
@@ -175,7 +176,7 @@ func (l *look) wantBulk() bool {
 func (l *look) mayBulk() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if whole, ok := l.view.(interface{ Whole() bool }); ok && whole.Whole() {
+	if l.view.Coverage().Whole {
 		return nil
 	}
 	if l.options.Kind != attach.Snapshot {
@@ -218,10 +219,10 @@ func (l *look) lacked() bool {
 func (l *look) discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if view, ok := l.view.(interface{ Discard() }); ok && l.ended {
+	if l.ended && l.view.Coverage().Of == attach.Copied {
 		l.cache.Reset(l.view) // which is closed
 		l.space.Reset()
-		view.Discard()
+		l.view.Discard()
 	}
 }
 
@@ -229,10 +230,10 @@ func (l *look) discard() {
 func (l *look) notes() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if view, ok := l.view.(interface{ Notes() []string }); ok {
-		return view.Notes()
+	if l.view == nil {
+		return nil
 	}
-	return nil
+	return l.view.Notes()
 }
 
 // result is how was looked, and what it cost.
@@ -253,9 +254,7 @@ func (l *look) see(view attach.View) {
 	l.cache.Reset(view)
 	l.space.Reset()
 	l.space.SetThreads(view.Threads())
-	if clock, ok := l.target.(attach.Clock); ok {
-		l.space.SetNow(clock.Nanotime())
-	}
+	l.space.SetNow(l.target.Nanotime())
 }
 
 // wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the script has.

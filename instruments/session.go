@@ -51,7 +51,7 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to Listener, early Sink)
 	if err != nil {
 		return nil, err
 	}
-	ender, _ := s.Target.(connectionEnder)
+	connected, _ := s.Target.(attach.Connected)
 	sampler := cpuSamplerOf(s.Target)
 	res, err := s.transact(ctx, p, func() (*Result, *change.Plan, error) {
 		host = nil
@@ -68,9 +68,8 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to Listener, early Sink)
 					Profile:     p.Samples,
 					Bulk:        look.wantBulk,
 					MayBulk:     look.mayBulk,
-					Descriptors: descriptorsOf(s.Target),
 					cpu:         sampler,
-					Connections: ender,
+					Connections: connected,
 				})
 				if changing != nil {
 					host.opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.space, comment) }
@@ -250,7 +249,7 @@ func (s *Session) rehearseAll(ctx context.Context, look *look, sink *collector, 
 // rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that doesn't end in its time is an error: it would
 // hold the target for as long as it may, for nothing.
 func (s *Session) rehearse(ctx context.Context, look *look, sink *collector, p *Plan, f func(context.Context, *look, Sink) error) error {
-	if p, ok := s.Target.(interface{ CheckStop() error }); ok {
+	if p, ok := s.Target.(attach.Stoppable); ok {
 		if err := p.CheckStop(); err != nil && !(errors.Is(err, attach.ErrTraced) && look.patience > 0) {
 			return viewError(err)
 		}
@@ -317,9 +316,7 @@ func (p *Plan) longerTime(most time.Duration) string {
 
 // affordable refuses a snapshot that would stop the target for longer than allowed, or need more memory than there is.
 func (s *Session) affordable(opt attach.ViewOptions) error {
-	p, ok := s.Target.(interface {
-		SnapshotCost(attach.ViewOptions) (attach.SnapshotCost, error)
-	})
+	p, ok := s.Target.(attach.Stoppable)
 	if !ok || opt.Kind != attach.Snapshot {
 		return nil
 	}

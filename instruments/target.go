@@ -128,11 +128,7 @@ type Session struct {
 
 // now is the clock by which the target is looked at, nil for that on the wall: a core that says when it was written stands still at that time.
 func (s *Session) now() func() time.Time {
-	core, ok := s.Target.(interface{ Written() time.Time })
-	if !ok {
-		return nil
-	}
-	at := core.Written()
+	at := s.Target.Written()
 	if at.IsZero() {
 		return nil
 	}
@@ -173,17 +169,9 @@ func OpenSession(c TargetChoice) (*Session, error) {
 		return nil, Refused(fmt.Errorf("%s: --symbols: %w", t.Describe(), err))
 	}
 	s := &Session{Target: t, File: f, lender: lender, Bias: t.Entry() - f.Entry()}
-	s.Info = Program{PID: t.PID(), Kind: "process", Executable: t.ExecutablePath(), GoVersion: f.GoVersion(), BuildID: f.BuildID()}
+	s.Info = Program{PID: t.PID(), Kind: string(t.Kind()), Executable: t.ExecutablePath(), GoVersion: f.GoVersion(), BuildID: f.BuildID()}
 	s.Info.Module, s.Info.Version = f.MainModule()
-	if c.Core != "" {
-		s.Info.Kind = "core"
-	}
-	if d, ok := t.(interface {
-		Dying() bool
-		Ends() string
-	}); ok && d.Dying() {
-		s.Info.Kind, s.ends = "dying", d.Ends()
-	}
+	s.ends = t.Ends()
 	return s, nil
 }
 

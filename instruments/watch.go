@@ -110,9 +110,7 @@ func watchOnce(ctx context.Context, to Listener, choice TargetChoice, verb strin
 	}
 	defer s.Close()
 	name := s.Target.Describe()
-	p, ok := s.Target.(interface {
-		Watch(context.Context, attach.WatchOptions) (attach.Death, error)
-	})
+	p, ok := s.Target.(attach.Watchable)
 	if !ok {
 		return deathSeen{}, name, Refused(fmt.Errorf("watching %s: %w here", name, attach.ErrNotSupported))
 	}

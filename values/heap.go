@@ -101,12 +101,10 @@ func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, err
 		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
 		untraced: map[uint64]bool{}, statics: map[staticKey]bool{}, elemType: -1,
 	}
-	if d, ok := s.mem.Beneath().(interface {
-		Direct(addr uint64, n int) []byte
-	}); ok {
+	if d, ok := s.mem.Beneath().(attach.Director); ok {
 		h.direct = d.Direct
-		w, ok := d.(interface{ Whole() bool })
-		h.whole = ok && w.Whole()
+		view, ok := d.(attach.View)
+		h.whole = ok && view.Coverage().Whole
 	}
 	h.shapes = []*shape{{name: "(untyped)", compiled: true}}
 	h.text = h.shapeOf(shapeKey{form: formText})
