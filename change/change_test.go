@@ -12,7 +12,8 @@ import (
 // Every kind of value: the program sees the new one, goes on through collections, and sees the old one after an undo.
 func TestKinds(t *testing.T) {
 	for _, v := range []testprogram.Variant{{Name: "default"}, {Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}}, {Name: "pie", Flags: []string{"-buildmode=pie"}},
-		{Name: "go1.20", Toolchain: "go1.20.14", Full: true}, {Name: "go1.22", Toolchain: "go1.22.5", Full: true}, {Name: "go1.24", Toolchain: "go1.24.6", Full: true}} {
+		{Name: "go1.20", Toolchain: "go1.20.14", Full: true}, {Name: "go1.22", Toolchain: "go1.22.5", Full: true}, {Name: "go1.24", Toolchain: "go1.24.6", Full: true},
+		{Name: "go1.27", Toolchain: "go1.27.3", Full: true}} {
 		t.Run(v.Name, func(t *testing.T) {
 			if v.Full && testing.Short() {
 				t.Skip("not with -short")

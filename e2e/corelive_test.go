@@ -30,6 +30,7 @@ func TestCoreIsAsLive(t *testing.T) {
 		"target":            func(t *testing.T) *program { return startTarget(t, "local", "-objects", "300", "-load") },
 		"runtime":           func(t *testing.T) *program { return startRuntimeTarget(t, "local").program },
 		"runtime go1.20.14": func(t *testing.T) *program { return startRuntimeTarget(t, "go1.20.14").program },
+		"runtime go1.27.3":  func(t *testing.T) *program { return startRuntimeTarget(t, "go1.27.3").program },
 	} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && name != "target" {

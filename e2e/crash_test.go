@@ -61,7 +61,7 @@ func TestCrashes(t *testing.T) {
 	if ok, err := condition("corefile"); !ok {
 		t.Skip("the kernel gives cores to another program", err)
 	}
-	for _, toolchain := range []string{"local", "go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3"} {
+	for _, toolchain := range releases {
 		t.Run(toolchain, func(t *testing.T) {
 			if toolchain != "local" && testing.Short() {
 				t.Skip("not with -short")

@@ -12,7 +12,7 @@ import (
 // TestBuilds has the field operations answered from targets that were built in different ways, by different releases.
 func TestBuilds(t *testing.T) {
 	for _, how := range []string{
-		"go1.22.5", "go1.24.6", "go1.25.3", "pie", "pie-go1.22", "static", "external", "unoptimised", "trimpath",
+		"go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3", "pie", "pie-go1.22", "static", "external", "unoptimised", "trimpath",
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

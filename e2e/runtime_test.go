@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ri/symbols/testprogram"
 )
 
 // releases are those that the instruments for the runtime are tried on.
-var releases = []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3", "local"}
+var releases = append([]string{"local"}, testprogram.Releases...)
 
 // TestRuntime compares the instruments for the Go runtime with what a program says of itself, built by several releases.
 func TestRuntime(t *testing.T) {

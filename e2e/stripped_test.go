@@ -18,6 +18,7 @@ func TestStripped(t *testing.T) {
 		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie", "-trimpath"}},
 		{"go1.20", "go1.20.14", nil}, {"go1.20pie", "go1.20.14", []string{"-buildmode=pie"}},
 		{"go1.22", "go1.22.5", nil}, {"go1.24", "go1.24.6", nil}, {"go1.25", "go1.25.3", nil}, {"go1.25pie", "go1.25.3", []string{"-buildmode=pie"}},
+		{"go1.27", "go1.27.3", nil}, {"go1.27pie", "go1.27.3", []string{"-buildmode=pie"}},
 	} {
 		t.Run(how.name, func(t *testing.T) {
 			if how.toolchain != "local" && testing.Short() {
@@ -64,6 +65,7 @@ func TestBorrowedSymbols(t *testing.T) {
 		flags           []string
 	}{
 		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie"}}, {"go1.20", "go1.20.14", nil}, {"go1.22pie", "go1.22.5", []string{"-buildmode=pie"}}, {"go1.25", "go1.25.3", nil},
+		{"go1.27", "go1.27.3", nil}, {"go1.27pie", "go1.27.3", []string{"-buildmode=pie"}},
 	} {
 		t.Run(how.name, func(t *testing.T) {
 			if how.toolchain != "local" && testing.Short() {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWriteHeld(t *testing.T) {
-	for _, toolchain := range []string{"local", "go1.20.14"} {
+	for _, toolchain := range []string{"local", "go1.20.14", "go1.27.3"} {
 		f, err := buildKinds(toolchain)
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,8 @@ package instruments
 import (
 	"strings"
 	"testing"
+
+	"ri/symbols/testprogram"
 )
 
 func TestValues(t *testing.T) {
@@ -133,7 +135,7 @@ func TestReleases(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds with other releases")
 	}
-	for _, toolchain := range []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3"} {
+	for _, toolchain := range testprogram.Releases {
 		t.Run(toolchain, func(t *testing.T) {
 			f, err := buildKinds(toolchain)
 			if err != nil {

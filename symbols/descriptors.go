@@ -7,17 +7,20 @@ import (
 	"strings"
 )
 
-// A stripped program keeps descriptors of the types that its own code may ask for at run time: those of which there are pointers, slices, maps,
-// channels, functions and arrays that reflection may look up (moduledata.typelinks), and those that implement an interface (itablinks). Only their
-// names are read here; what they consist of is read from memory, as that of any other descriptor (values.Space.RuntimeType).
+// A stripped program keeps descriptors of the types that its own code may ask for at run time. Those are the pointers, slices, maps, channels,
+// functions and arrays that reflection may look up, and what implements an interface. Up to Go 1.26 runtime.moduledata lists them (typelinks,
+// itablinks). Since Go 1.27 they lie one behind the other where types begin (typedesclen bytes), as itabs do behind all types (itaboffset, itabsize).
+//
+// Only their names are read here. What they consist of is read from memory, as that of any other descriptor (values.Space.RuntimeType).
 
-// Offsets in internal/abi.Type, the same in Go 1.20 to 1.26: TFlag 20, Kind_ 23, Str 40; behind the 48 bytes of a pointer's type comes its element.
+// Offsets in internal/abi.Type, the same in Go 1.20 to 1.27: TFlag 20, Kind_ 23, Str 40; behind the 48 bytes of a pointer's type comes its element.
 const (
 	descriptorFlags = 20
 	descriptorKind  = 23
 	descriptorName  = 40
 	descriptorSize  = 48
 
+	flagUncommon  = 1 << 0 // abi.TFlagUncommon
 	flagExtraStar = 1 << 1 // abi.TFlagExtraStar
 	maxTypeLinks  = 1 << 22
 )
@@ -54,44 +57,80 @@ func (f *File) KnowsType(name string) error {
 func (f *File) readDescriptors() {
 	f.descriptorsOnce.Do(func() {
 		f.descriptors = map[string]uint64{}
-		if f.runtime == nil || f.module == 0 || f.typesBase == 0 {
+		if f.runtime == nil || f.module == 0 || f.typesBase == 0 || f.runtime.types["runtime.moduledata"] == nil {
 			return
 		}
-		module := f.runtime.types["runtime.moduledata"]
-		if module == nil {
-			return
-		}
-		slice := func(name string) (data, n uint64) {
-			p, err := module.FieldByName(name)
-			if err != nil {
-				return 0, 0
-			}
-			at := f.module + uint64(p.Offset)
-			data, _ = f.word(at)
-			n, _ = f.word(at + 8)
-			return data, min(n, maxTypeLinks)
-		}
-		links, n := slice("typelinks")
-		for i := range n {
-			var b [4]byte
-			if !f.readStatic(b[:], links+4*i) {
-				break
-			}
-			f.addDescriptor(f.typesBase + uint64(binary.LittleEndian.Uint32(b[:])))
-		}
-		tabs, n := slice("itablinks")
-		for i := range n {
-			tab, ok := f.word(tabs + 8*i)
-			if !ok {
-				break
-			}
-			for _, at := range []uint64{tab, tab + 8} { // runtime.itab: the interface, the type
+		f.eachDescriptor(f.addDescriptor)
+		f.eachItab(func(tab uint64) {
+			for _, at := range []uint64{tab, tab + 8} { // internal/abi.ITab: Inter, Type
 				if desc, ok := f.word(at); ok {
 					f.addDescriptor(desc)
 				}
 			}
-		}
+		})
 	})
+}
+
+// moduleWord reads the n-th word of a field of runtime.moduledata; ok is false where the release has no such field.
+func (f *File) moduleWord(field string, n uint64) (w uint64, ok bool) {
+	p, err := f.runtime.types["runtime.moduledata"].FieldByName(field)
+	if err != nil {
+		return 0, false
+	}
+	return f.word(f.module + uint64(p.Offset) + 8*n)
+}
+
+// eachDescriptor calls back with the link-time address of each descriptor that reflection may look up.
+func (f *File) eachDescriptor(found func(desc uint64)) {
+	if length, ok := f.moduleWord("typedesclen", 0); ok {
+		if sizes, ok := f.runtime.descriptorSizes(); ok {
+			// The linker begins a word later, and so does runtime.moduleTypelinks.
+			f.eachBehind(f.typesBase+8, f.typesBase+length, sizes.descriptor, found)
+		}
+		return
+	}
+	links, _ := f.moduleWord("typelinks", 0)
+	n, _ := f.moduleWord("typelinks", 1)
+	for i := range min(n, maxTypeLinks) {
+		var b [4]byte
+		if !f.readStatic(b[:], links+4*i) {
+			return
+		}
+		found(f.typesBase + uint64(binary.LittleEndian.Uint32(b[:])))
+	}
+}
+
+// eachItab calls back with the link-time address of each itab that the linker made.
+func (f *File) eachItab(found func(tab uint64)) {
+	if offset, ok := f.moduleWord("itaboffset", 0); ok {
+		if sizes, ok := f.runtime.descriptorSizes(); ok {
+			length, _ := f.moduleWord("itabsize", 0)
+			start := f.typesBase + offset
+			f.eachBehind(start, start+length, sizes.table, found)
+		}
+		return
+	}
+	tabs, _ := f.moduleWord("itablinks", 0)
+	n, _ := f.moduleWord("itablinks", 1)
+	for i := range min(n, maxTypeLinks) {
+		tab, ok := f.word(tabs + 8*i)
+		if !ok {
+			return
+		}
+		found(tab)
+	}
+}
+
+// eachBehind goes through things that lie one behind the other, at whole words. It ends where the size of one isn't known.
+func (f *File) eachBehind(at, end uint64, size func(f *File, at uint64) (uint64, bool), found func(at uint64)) {
+	for n := 0; at < end && n < maxTypeLinks; n++ {
+		bytes, ok := size(f, at)
+		if !ok {
+			return
+		}
+		found(at)
+		at += (bytes + 7) &^ 7
+	}
 }
 
 // addDescriptor notes a type and, of a pointer, what it points to.

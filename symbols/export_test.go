@@ -12,3 +12,16 @@ func FromCache(f *File) bool { return f.cached }
 
 // MakeRoom removes the oldest cache files until the rest fits.
 func MakeRoom(folder string, size int64) { makeRoom(folder, size) }
+
+// Descriptors gives the offsets of a stripped file's type descriptors from where types begin, by name.
+func Descriptors(f *File) map[string]uint64 {
+	f.readDescriptors()
+	offsets := map[string]uint64{}
+	for name, addr := range f.descriptors {
+		offsets[name] = addr - f.typesBase
+	}
+	return offsets
+}
+
+// GenericBase names what a generic function's dictionaries are kept under.
+func GenericBase(function string) string { return genericBase(function) }

@@ -34,6 +34,8 @@ type File struct {
 	allVars     []Var
 	dictOnce    sync.Once
 	dicts       map[string][]uint64 // see Dictionaries
+	shapesOnce  sync.Once
+	shapes      map[string]string // full names by what they are without the marks of shapes: see ofShape
 
 	cached                 bool
 	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save

@@ -284,11 +284,12 @@ func (d *dwarfData) indexUnit(u *unit, x *gathered) error {
 }
 
 // unescape undoes the linker's %xx escapes of dots and other characters in an import path's last element
-// (cmd/internal/objabi.PathToPrefix).
+// (cmd/internal/objabi.PathToPrefix). Go 1.27 escapes names of closures twice ("yaml%252ev3"); no import path has a percent sign.
 func unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}
+	s = strings.ReplaceAll(s, "%25", "%")
 	var out strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) {

@@ -182,6 +182,10 @@ func (t *Type) Fields() []Field {
 }
 
 func (t *Type) readFields() {
+	if t.shape != nil {
+		t.fields = t.fieldsOfShape()
+		return
+	}
 	if t.off == 0 {
 		return
 	}

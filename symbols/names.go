@@ -309,6 +309,9 @@ func (f *File) Type(name string) (*Type, error) {
 	}
 	full, err := f.oneOf("type", name, func(n string) []string { return fullNames(&f.index.shortTypes, &f.index.types, n) }, f.TypeNames)
 	if err != nil {
+		if t := f.ofShape(name); t != nil {
+			return t, nil
+		}
 		return nil, err
 	}
 	off, _ := f.index.types.get(full)

@@ -146,3 +146,22 @@ func TestNear(t *testing.T) {
 		}
 	}
 }
+
+func TestGenericBase(t *testing.T) {
+	for function, want := range map[string]string{
+		"main.plain":                          "",
+		"main.park[go.shape.[]int]":           "main.park",
+		"main.(*Box[go.shape.int]).Get":       "main.Box",
+		"main.(*Box[go.shape.int]).Get.func1": "main.Box",
+		"main.Box[map[string]int]":            "main.Box",
+		"main.(*Box[go.shape.map[string][]int]).Map[go.shape.[]int].func1": "main.Box.Map",
+		"main.(*Box[int]).Map[float64]":                                    "main.Box.Map",
+		"main.(*Plain).Loop[*main.Box[int]]":                               "main.Plain.Loop",
+		"example.com/yaml%2ev3.Node[int]":                                  "example.com/yaml.v3.Node",
+		"main.broken[x":                                                    "main.broken",
+	} {
+		if got := symbols.GenericBase(function); got != want {
+			t.Errorf("%s: %q, want %q", function, got, want)
+		}
+	}
+}

@@ -309,6 +309,9 @@ func (f *File) runtimeType(name string) (*Type, error) {
 		if kind, size := basicKind(name); size > 0 {
 			return f.composed(name, func() *Type { return &Type{Kind: kind, Size: size} }), nil
 		}
+		if t := f.ofShape(name); t != nil {
+			return t, nil
+		}
 		if _, ok := f.Descriptor(name); ok {
 			return nil, say(ErrNoDWARF, "type %s is described in the program's memory only", name)
 		}

@@ -58,6 +58,7 @@ type Type struct {
 	reprType    *Type
 	dictIndex   int64      // for a type parameter's stand-in in a generic function, else -1
 	consts      []constant // of a type from a table: see LayoutTable
+	shape       *Type      // of an instance that is described by its shape only: see ofShape
 
 	once   sync.Once
 	fields []Field

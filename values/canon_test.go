@@ -200,11 +200,22 @@ func (c *canon) pointer(v values.Value, depth int) {
 
 // generic writes a generic function's name as the runtime prints it, without the shapes it was made for.
 func generic(name string) string {
-	open, end := strings.IndexByte(name, '['), strings.LastIndexByte(name, ']')
-	if open < 0 || end < open {
-		return name
+	var out strings.Builder
+	depth := 0
+	for _, c := range name {
+		if c == '[' {
+			depth++
+		}
+		if depth == 0 {
+			out.WriteRune(c)
+		}
+		if c == ']' {
+			if depth--; depth == 0 {
+				out.WriteString("[...]")
+			}
+		}
 	}
-	return name[:open] + "[...]" + name[end+1:]
+	return out.String()
 }
 
 // firstDifference shows two long texts where they part.

@@ -101,7 +101,7 @@ func found(s *State, e *Expr) bool {
 }
 
 func TestLoops(t *testing.T) {
-	for _, toolchain := range []string{"local", "go1.20.14"} {
+	for _, toolchain := range []string{"local", "go1.20.14", "go1.27.3"} {
 		f := build(t, toolchain)
 		for function, want := range map[string]bool{"main.plain": false, "main.branch": false, "main.switched": false, "main.loop": true, "main.tryUntil": true, "main.forEver": true} {
 			_, entry, err := f.Func(function)
@@ -116,7 +116,7 @@ func TestLoops(t *testing.T) {
 }
 
 func TestHeld(t *testing.T) {
-	for _, toolchain := range []string{"local", "go1.20.14", "go1.24.6"} {
+	for _, toolchain := range []string{"local", "go1.20.14", "go1.24.6", "go1.27.3"} {
 		for _, flags := range [][]string{nil, {"-gcflags=all=-N -l"}} {
 			f := build(t, toolchain, flags...)
 			rw, err := f.Type("sync.RWMutex")

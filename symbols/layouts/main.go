@@ -21,7 +21,7 @@ import (
 )
 
 // releases are those that the tables are made with, a late one of each minor release.
-var releases = []string{"go1.20.14", "go1.21.13", "go1.22.5", "go1.23.12", "go1.24.6", "go1.25.3", "local"}
+var releases = []string{"go1.20.14", "go1.21.13", "go1.22.5", "go1.23.12", "go1.24.6", "go1.25.3", "go1.26.8", "go1.27.3"}
 
 // packages are those whose types are kept, all others only as parts of them.
 var packages = []string{"runtime.", "internal/runtime/", "internal/abi.", "sync.", "internal/sync.", "sync/atomic.", "internal/poll.", "time.", "runtime/pprof."}

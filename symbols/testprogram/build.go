@@ -44,7 +44,13 @@ var Variants = []Variant{
 	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
 	{Name: "go1.24NoOpt", Toolchain: "go1.24.6", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
 	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
+	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
+	{Name: "go1.27NoOpt", Toolchain: "go1.27.3", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
+	{Name: "go1.27pie", Toolchain: "go1.27.3", Flags: []string{"-buildmode=pie"}, Full: true},
 }
+
+// Releases are the other releases of Go, beside the one that runs the tests, that programs are built with. They come through the module proxy.
+var Releases = []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3"}
 
 // Optimised tells whether the compiler optimises.
 func (v Variant) Optimised() bool { return !strings.Contains(strings.Join(v.Flags, " "), "-N") }
