@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (c *Core) tryExecutable(path string) error {
 		return fmt.Errorf("%s: executable %s: %v: pass --exe with the program that made the core: %w", c.Describe(), path, err, ErrNoExecutable)
 	}
 	bias := c.entry - entry
-	if bias%PageSize != 0 {
+	if bias%c.content.arch.PageSize != 0 {
 		return c.wrongExecutable("its entry point lies elsewhere")
 	}
 	c.memory.addExecutable(file, segments, bias)
@@ -152,7 +153,7 @@ func (c *Core) checkExecutable(segments []exeSegment, bias uint64) error {
 			if _, err := c.exe.ReadAt(inExe[:n], int64(s.offset+at)); err != nil {
 				return c.wrongExecutable(fmt.Sprintf("reading it at %#x: %v", s.offset+at, err))
 			}
-			if !sameText(inCore[:n], inExe[:n]) {
+			if !sameText(inCore[:n], inExe[:n], c.content.arch.Breakpoint) {
 				return c.wrongExecutable(fmt.Sprintf("they differ at address %#x", s.addr+bias+at))
 			}
 			compared = true
@@ -162,12 +163,16 @@ func (c *Core) checkExecutable(segments []exeSegment, bias uint64) error {
 	return nil
 }
 
-// sameText compares but for breakpoints (int3): dlv writes its own into the cores that it dumps.
-func sameText(core, exe []byte) bool {
-	for i, b := range core {
-		if b != exe[i] && b != 0xcc {
+// sameText compares but for breakpoints: dlv writes its own into the cores that it dumps.
+func sameText(core, exe, breakpoint []byte) bool {
+	for i := 0; i < len(core); i++ {
+		if core[i] == exe[i] {
+			continue
+		}
+		if !bytes.HasPrefix(core[i:], breakpoint) {
 			return false
 		}
+		i += len(breakpoint) - 1
 	}
 	return true
 }

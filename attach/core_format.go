@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ri/arch"
 )
 
 // What a core may make us allocate, whatever its headers say.
@@ -21,6 +23,7 @@ const (
 
 // coreContent is what the headers and notes of a core say.
 type coreContent struct {
+	arch      *arch.Arch
 	segments  []coreSegment // sorted by address, not overlapping
 	files     []Mapping     // NT_FILE, sorted as it is
 	threads   []Thread
@@ -60,7 +63,7 @@ func readHeaders(r io.ReaderAt, size int64) (header elf.Header64, progs []progra
 		return header, nil, fmt.Errorf("it is not a 64-bit little-endian ELF file, and ri reads amd64 only: %w", ErrNotSupported)
 	}
 	binary.Read(bytes.NewReader(raw[:]), binary.LittleEndian, &header)
-	if m := elf.Machine(header.Machine); m != elf.EM_X86_64 {
+	if m := elf.Machine(header.Machine); !readable(m) {
 		return header, nil, fmt.Errorf("it is for the machine %v, and ri reads amd64 only: %w", m, ErrNotSupported)
 	}
 	count := uint64(header.Phnum)
@@ -90,6 +93,11 @@ func readHeaders(r io.ReaderAt, size int64) (header elf.Header64, progs []progra
 	return header, progs, nil
 }
 
+func readable(m elf.Machine) bool {
+	_, ok := arch.Of(m)
+	return ok
+}
+
 // readCore reads the headers and notes of a core.
 func readCore(r io.ReaderAt, size int64) (coreContent, error) {
 	var c coreContent
@@ -97,6 +105,7 @@ func readCore(r io.ReaderAt, size int64) (coreContent, error) {
 	if err != nil {
 		return c, err
 	}
+	c.arch, _ = arch.Of(elf.Machine(header.Machine))
 	if t := elf.Type(header.Type); t != elf.ET_CORE {
 		what := "is not a core"
 		if t == elf.ET_EXEC || t == elf.ET_DYN {
@@ -185,7 +194,7 @@ func (c *coreContent) note(kind uint32, data []byte) {
 	le := binary.LittleEndian
 	switch kind {
 	case ntPrstatus: // struct elf_prstatus, linux/elfcore.h: pr_cursig at 12, pr_pid at 32, pr_reg at 112 (struct user_regs_struct)
-		if len(data) < 112+27*8 || len(c.threads) >= maxThreads {
+		if len(data) < 112+c.arch.UserSize || len(c.threads) >= maxThreads {
 			return
 		}
 		if len(c.threads) == 0 && c.signal == 0 {
@@ -196,24 +205,14 @@ func (c *coreContent) note(kind uint32, data []byte) {
 		if n := int(le.Uint16(data[12:])); n > 0 && n < 128 && len(c.threads) == 0 {
 			signal = &Signal{Number: n}
 		}
-		var r [27]uint64
-		for i := range r {
-			r[i] = le.Uint64(data[112+i*8:])
-		}
-		if r == [27]uint64{} && c.signal == 0 { // ri core wrote it of a process whose threads were gone
+		registers := data[112:][:c.arch.UserSize]
+		if len(bytes.Trim(registers, "\x00")) == 0 && c.signal == 0 { // ri core wrote it of a process whose threads were gone
 			if c.threads == nil {
 				c.threads = []Thread{} // stopped, and none left: see dyingView
 			}
 			return
 		}
-		c.threads = append(c.threads, Thread{ID: int(int32(le.Uint32(data[32:]))), InnerID: int(int32(le.Uint32(data[32:]))), Regs: Registers{
-			// r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base ...
-			DWARF: [17]uint64{
-				r[10], r[12], r[11], r[5], r[13], r[14], r[4], r[19],
-				r[9], r[8], r[7], r[6], r[3], r[2], r[1], r[0], r[16],
-			},
-			FSBase: r[21],
-		}, Signal: signal})
+		c.threads = append(c.threads, Thread{ID: int(int32(le.Uint32(data[32:]))), InnerID: int(int32(le.Uint32(data[32:]))), Regs: c.arch.UserRegisters(registers), Signal: signal})
 	case ntPrpsinfo: // struct elf_prpsinfo: pr_pid at 24, pr_fname at 40 (16 bytes)
 		if len(data) < 56 {
 			return

@@ -18,6 +18,8 @@ import (
 	"github.com/go-delve/delve/pkg/proc"
 	"github.com/go-delve/delve/pkg/proc/native"
 	"golang.org/x/sys/unix"
+
+	"ri/arch"
 )
 
 // gcore has gdb write a core of a running target.
@@ -113,12 +115,12 @@ func checkCore(t *testing.T, p *program, target Target) {
 		}
 		got, want := make([]byte, s.fileSize), make([]byte, s.fileSize)
 		target.Executable().ReadAt(want, int64(s.offset))
-		if _, err := v.ReadMemory(got, s.addr+target.Entry()-entry); err != nil || !sameText(got, want) {
+		if _, err := v.ReadMemory(got, s.addr+target.Entry()-entry); err != nil || !sameText(got, want, arch.AMD64.Breakpoint) {
 			t.Errorf("segment %#x: %v", s.addr, err)
 		}
 	}
 	for _, th := range v.Threads() {
-		if th.ID <= 0 || th.Regs.FSBase == 0 {
+		if th.ID <= 0 || th.Regs.TLS() == 0 {
 			t.Errorf("%+v", th)
 		}
 		var b [16]byte

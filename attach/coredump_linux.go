@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ri/arch"
 )
 
 // A core of a live process: what it may write to is copied in a stop, as every bulk snapshot does; what it can't, code and constants, is
@@ -386,7 +388,7 @@ func (w *coreWriter) headers(notes []byte, head int, extended bool) []byte {
 	header := elf.Header64{
 		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
 		Type:    uint16(elf.ET_CORE),
-		Machine: uint16(elf.EM_X86_64),
+		Machine: uint16(arch.AMD64.Machine),
 		Version: uint32(elf.EV_CURRENT),
 		Phoff:   64, Ehsize: 64, Phentsize: 56, Phnum: uint16(1 + len(w.parts)),
 	}

@@ -126,7 +126,7 @@ func (id *coreIdentity) prstatus(tid int, general *unix.PtraceRegs) []byte {
 	le.PutUint32(b[36:], uint32(id.parent))
 	le.PutUint32(b[40:], uint32(id.group))
 	le.PutUint32(b[44:], uint32(id.session))
-	copy(b[112:], unsafe.Slice((*byte)(unsafe.Pointer(general)), unsafe.Sizeof(*general)))
+	copy(b[112:], userBytes(general))
 	le.PutUint32(b[328:], 1)
 	return b
 }

@@ -195,7 +195,7 @@ func checkExecutable(exe io.ReaderAt) error {
 		return nil // not ELF: package symbols says so in better words
 	}
 	machine := elf.Machine(uint16(ident[18]) | uint16(ident[19])<<8)
-	if class := elf.Class(ident[elf.EI_CLASS]); class != elf.ELFCLASS64 || machine != elf.EM_X86_64 {
+	if class := elf.Class(ident[elf.EI_CLASS]); class != elf.ELFCLASS64 || !readable(machine) {
 		return fmt.Errorf("a %s program for %s, and ri reads 64-bit amd64 programs only: %w",
 			map[elf.Class]string{elf.ELFCLASS32: "32-bit", elf.ELFCLASS64: "64-bit"}[class], strings.ToLower(strings.TrimPrefix(machine.String(), "EM_")), ErrNotSupported)
 	}

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"ri/arch"
 )
 
 // tracer stops the threads of one process and lets them go. All its methods run on one OS thread, which
@@ -343,13 +345,10 @@ func ptrace(request, tid int, addr, data uintptr) unix.Errno {
 	return e
 }
 
-// registersOf translates struct user_regs_struct (sys/user.h, x86_64).
-func registersOf(r *unix.PtraceRegs) Registers {
-	return Registers{
-		DWARF: [17]uint64{
-			r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp,
-			r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip,
-		},
-		FSBase: r.Fs_base,
-	}
+// registersOf translates struct user_regs_struct (sys/user.h).
+func registersOf(r *unix.PtraceRegs) Registers { return arch.AMD64.UserRegisters(userBytes(r)) }
+
+// userBytes is the structure as it lies in memory.
+func userBytes(r *unix.PtraceRegs) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(r)), unsafe.Sizeof(*r))
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"ri/arch"
 )
 
 // Errors that callers test for. Each is wrapped with what failed, on what, and what to do.
@@ -36,16 +38,8 @@ const (
 	Stopped  ViewKind = "stopped"  // held while the script runs
 )
 
-// Registers of a stopped thread, amd64, by DWARF number (System V ABI, figure 3.36):
-// 0 rax, 1 rdx, 2 rcx, 3 rbx, 4 rsi, 5 rdi, 6 rbp, 7 rsp, 8-15 r8-r15, 16 rip.
-type Registers struct {
-	DWARF  [17]uint64
-	FSBase uint64
-}
-
-func (r *Registers) PC() uint64 { return r.DWARF[16] }
-func (r *Registers) SP() uint64 { return r.DWARF[7] }
-func (r *Registers) BP() uint64 { return r.DWARF[6] }
+// Registers of a stopped thread.
+type Registers = arch.Registers
 
 // Thread is an OS thread of the target, as seen in a stop or in a core.
 type Thread struct {

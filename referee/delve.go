@@ -1,6 +1,8 @@
 package referee
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -174,12 +176,11 @@ func (t *delveThread) Registers() (proc.Registers, error) {
 	if t.thread == nil {
 		return nil, errNoThreads
 	}
-	r := &t.thread.Regs.DWARF
-	return linutil.NewAMD64Registers(&linutil.AMD64PtraceRegs{
-		Rax: r[0], Rdx: r[1], Rcx: r[2], Rbx: r[3], Rsi: r[4], Rdi: r[5], Rbp: r[6], Rsp: r[7],
-		R8: r[8], R9: r[9], R10: r[10], R11: r[11], R12: r[12], R13: r[13], R14: r[14], R15: r[15],
-		Rip: r[16], Fs_base: t.thread.Regs.FSBase,
-	}, nil), nil
+	var regs linutil.AMD64PtraceRegs
+	if err := binary.Read(bytes.NewReader(t.thread.Regs.User()), binary.LittleEndian, &regs); err != nil {
+		return nil, fmt.Errorf("registers of thread %d: %w", t.thread.ID, err)
+	}
+	return linutil.NewAMD64Registers(&regs, nil), nil
 }
 
 func (t *delveThread) BinInfo() *proc.BinaryInfo              { return t.process.bi }

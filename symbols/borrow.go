@@ -235,8 +235,8 @@ func (f *File) sameReferences(lender *File, shifts []shift, differ func(string, 
 			return differ("the code of a function at %#x is another in the program", entry)
 		}
 		for at := 0; at < len(a); {
-			ta, na, oka := reference(a[at:], entry+uint64(at))
-			tb, nb, okb := reference(b[at:], entry+uint64(at))
+			ta, na, oka := f.arch.Reference(a[at:], entry+uint64(at))
+			tb, nb, okb := f.arch.Reference(b[at:], entry+uint64(at))
 			if na != nb || oka != okb {
 				return differ("the code at %#x is another in the program", entry+uint64(at))
 			}

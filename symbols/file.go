@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+
+	"ri/arch"
 )
 
 // File is an executable's own account of itself. Open makes one; all methods are safe
@@ -18,6 +20,7 @@ import (
 type File struct {
 	name        string
 	elf         *elf.File
+	arch        *arch.Arch
 	build       *debug.BuildInfo
 	noDWARF     error
 	dwarf       *dwarfData
@@ -74,7 +77,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	if err != nil && table == nil {
 		return nil, fmt.Errorf("%s has neither Go build info nor a Go function table: %w", name, ErrNotGo)
 	}
-	if ef.Machine != elf.EM_X86_64 {
+	var known bool
+	if f.arch, known = arch.Of(ef.Machine); !known {
 		return nil, fmt.Errorf("%s is built for %s; ri reads linux/amd64: %w", name, strings.TrimPrefix(ef.Machine.String(), "EM_"), errors.ErrUnsupported)
 	}
 	if f.build == nil {
@@ -125,6 +129,9 @@ func (f *File) HasDWARF() bool { return f.noDWARF == nil }
 
 // NoDWARF is why they can't: ErrNoDWARF, or what is wrong with the sections; nil if they can.
 func (f *File) NoDWARF() error { return f.noDWARF }
+
+// Arch is the processor that it is built for.
+func (f *File) Arch() *arch.Arch { return f.arch }
 
 // Name is what Open was given.
 func (f *File) Name() string { return f.name }

@@ -244,7 +244,7 @@ func (f *File) variable(v *LayoutVar, entries [][2]uint64) (uint64, bool) {
 			continue
 		}
 		total++
-		if target, _, ok := reference(code[:], at); ok {
+		if target, _, ok := f.arch.Reference(code[:], at); ok {
 			votes[target-uint64(r[2])]++
 		}
 	}

@@ -78,7 +78,7 @@ func (s *Space) returnInto(lo, hi uint64, called string, functions ...string) (p
 		for i := 0; i+8 <= len(b); i += 8 {
 			word := binary.LittleEndian.Uint64(b[i:])
 			for _, f := range spans {
-				if word-f.begin-5 < f.size && s.afterCall(word, called) && s.called(word, at+uint64(i)+8, hi) {
+				if word-f.begin-s.arch.CallSize < f.size && s.afterCall(word, called) && s.called(word, at+uint64(i)+8, hi) {
 					return word, at + uint64(i) + 8, true
 				}
 			}
@@ -98,11 +98,11 @@ func (s *Space) called(pc, sp, hi uint64) bool {
 		if info.TopFrame || info.Func == "runtime.goexit" || info.Func == "runtime.systemstack" || info.Func == "runtime.morestack" || info.Func == "runtime.mcall" {
 			return true
 		}
-		sp += uint64(info.FrameSize) + 8
+		sp = s.arch.CFA(sp, info.FrameSize)
 		if sp > hi {
 			return false
 		}
-		ret, err := s.Uint64(sp - 8)
+		ret, err := s.Uint64(s.arch.ReturnSlot(sp))
 		if err != nil {
 			return false
 		}
@@ -111,18 +111,19 @@ func (s *Space) called(pc, sp, hi uint64) bool {
 	return true
 }
 
-// afterCall tells whether the instruction in front of a PC is a direct call: CALL rel32, as compilers make of those to known functions.
+// afterCall tells whether the instruction in front of a PC is a direct call, as compilers make of those to known functions.
 func (s *Space) afterCall(pc uint64, called string) bool {
-	b, err := s.Slice(pc-5, 5)
-	if err != nil || b[0] != 0xe8 {
+	b, err := s.Slice(pc-s.arch.CallSize, int(s.arch.CallSize))
+	if err != nil {
 		return false
 	}
-	info, ok := s.PC(pc + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:])))))
+	target, ok := s.arch.CallTarget(b, pc)
+	if !ok {
+		return false
+	}
+	info, ok := s.PC(target)
 	return called == "" || ok && info.Func == called
 }
-
-// Offset of uc_stack in struct ucontext: flags and link come before it (uapi/asm-generic/ucontext.h).
-const ucontextStack = 16
 
 // handled gives what the kernel saved of the thread for the handler of its last signal, if that is one by which a Go program ends.
 func (t *OSThread) handled() (*attach.Registers, *attach.Signal, bool) {
@@ -134,9 +135,10 @@ func (t *OSThread) handled() (*attach.Registers, *attach.Signal, bool) {
 	if err != nil {
 		return nil, nil, false
 	}
-	for at := len(b)&^7 - ucontextSize - 24; at >= 0; at -= 8 {
+	frame := &t.s.arch.Signal
+	for at := len(b)&^7 - signalFrameSize(frame); at >= 0; at -= 8 {
 		word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[at+i:]) }
-		if word(ucontextStack) != lo || word(ucontextStack+16) != hi-lo || uint32(word(ucontextStack+8))&^1 != 0 {
+		if word(frame.Stack) != lo || word(frame.Stack+16) != hi-lo || uint32(word(frame.Stack+8))&^1 != 0 {
 			continue // not ss_sp, ss_size, or ss_flags
 		}
 		w := &threadWalk{t: t}

@@ -22,8 +22,8 @@ func (s *Space) FatalText(f *Frame) (text string, ok bool) {
 		return "", false
 	}
 	// The frame itself, and behind the return address the slots where the argument may have been saved.
-	from := f.CFA - uint64(info.FrameSize) - 8
-	words, err := s.Slice(from, int(info.FrameSize)+8+16)
+	size := s.arch.FrameBytes(info.FrameSize)
+	words, err := s.Slice(f.CFA-uint64(size), int(size)+16)
 	if err != nil {
 		return "", false
 	}

@@ -221,7 +221,7 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 			warned = true
 			h.lost("pieces of the heap of which pages aren't there", err)
 		}
-		at = (addr+at+4096)&^4095 - addr
+		at = (addr+at+attach.PageSize)&^(attach.PageSize-1) - addr
 		if at-there > maxHole {
 			return data[:min(there, uint64(len(data)))], nil
 		}

@@ -446,7 +446,7 @@ func (h *Heap) frameRoot(r *heapRoot, low, high uint64) (name string, word uint6
 	if r.addr == 0 || p.size < 0 {
 		return "", 0
 	}
-	from := r.addr - uint64(p.size) - 8
+	from := r.addr - uint64(h.s.arch.FrameBytes(p.size))
 	if p.size > 1<<24 || p.args > 1<<20 {
 		return "", 0
 	}

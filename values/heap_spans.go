@@ -181,8 +181,8 @@ func (h *Heap) arenaLayout(heap Value) error {
 	return nil
 }
 
-// arenaIndex is runtime.arenaIndex: the arena's number, with arenaBaseOffset on amd64.
-func arenaIndex(addr uint64) uint64 { return (addr + 0x800000000000) >> heapArenaShift }
+// arenaIndex is runtime.arenaIndex: the arena's number.
+func (h *Heap) arenaIndex(addr uint64) uint64 { return (addr + h.s.arch.ArenaBase) >> heapArenaShift }
 
 // readSpans collects the spans that objects live in.
 func (h *Heap) readSpans() error {
@@ -217,7 +217,7 @@ func (h *Heap) readSpans() error {
 			slots, free = uint64(binary.LittleEndian.Uint16(b[l.slots:])), uint64(binary.LittleEndian.Uint16(b[l.free:]))
 		}
 		bytes := pages << heapPageShift
-		if sp.start%heapPageSize != 0 || sp.start >= 1<<47 || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
+		if sp.start%heapPageSize != 0 || sp.start >= 1<<h.s.arch.AddressBits || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
 			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, ErrCorrupt))
 			continue
 		}
@@ -418,7 +418,7 @@ func bitsAt(bitmap []byte, first, n uint64) (bits uint64) {
 
 // arenaBits gives the arena's bitmap from the word at addr on, before Go 1.22; the first bit is that word's, which may lie in the middle of a byte.
 func (h *Heap) arenaBits(addr, words uint64) []byte {
-	index := arenaIndex(addr)
+	index := h.arenaIndex(addr)
 	arena, ok := h.bitmaps[index]
 	if !ok {
 		if p, err := h.s.Uint64(h.layout.arena.table + 8*index); err == nil && p != 0 {

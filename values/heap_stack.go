@@ -76,10 +76,7 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 		return p
 	}
 	p.types = h.frameTypes(pc, exact)
-	locals := int32(-8) // the return address
-	if p.size > 0 {
-		locals -= 8 // the saved frame pointer
-	}
+	locals := int32(h.s.arch.LocalsEnd(p.size))
 	add := func(list *[]frameWord, off int32) {
 		*list = append(*list, frameWord{off, p.types[off]})
 	}
@@ -306,22 +303,23 @@ func (s *stackScan) registers(regs *attach.Registers) {
 		return
 	}
 	s.enter(heapRoot{kind: rootRegisters, index: s.index, goroutine: s.g.ID})
-	for _, word := range regs.DWARF[:16] {
+	for _, word := range regs.Pointers() {
 		s.pointer(word, 0, true)
 	}
 }
 
 // frames goes up the stack.
 func (s *stackScan) frames(pc, sp uint64, exact bool) {
+	processor := s.h.s.arch
 	interrupted := exact // no map holds here
 	for range 1 << 20 {
 		p := s.h.planAt(pc, exact)
 		s.enter(heapRoot{kind: rootFrame, index: s.index, addr: 0, pc: pc, exact: exact, goroutine: s.g.ID})
-		if !p.known || p.size < 0 || sp < s.low || sp > s.g.stackHi || uint64(p.size)+8 > s.g.stackHi-sp {
+		if !p.known || p.size < 0 || sp < s.low || sp > s.g.stackHi || uint64(processor.FrameBytes(p.size)) > s.g.stackHi-sp {
 			s.every(sp, s.g.stackHi) // what cannot be unwound counts word by word
 			return
 		}
-		cfa := sp + uint64(p.size) + 8
+		cfa := processor.CFA(sp, p.size)
 		s.frame.addr = cfa
 		if p.exact && !interrupted {
 			s.words(p.words, cfa)
@@ -339,7 +337,7 @@ func (s *stackScan) frames(pc, sp uint64, exact bool) {
 		if p.top {
 			return
 		}
-		ret, ok := s.word(cfa - 8)
+		ret, ok := s.word(processor.ReturnSlot(cfa))
 		if !ok {
 			return
 		}

@@ -64,7 +64,9 @@ func (s *Space) program() (*flow.Program, error) {
 		return nil, err
 	}
 	if s.flow == nil {
-		s.flow = flow.New(s.file, l.readerCount)
+		if s.flow, err = flow.New(s.file, l.readerCount); err != nil {
+			return nil, err
+		}
 	}
 	return s.flow, nil
 }
@@ -106,7 +108,7 @@ func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func
 	}
 	if len(orphans) > 0 {
 		if s.flowThrough == nil {
-			s.flowThrough = flow.New(s.file, s.flow.Readers()).Interfaces()
+			s.flowThrough = s.flow.Interfaces()
 		}
 		f.p, f.locks, f.all, f.through = s.flowThrough, orphans, false, true
 		f.search(groups, check)
@@ -250,9 +252,6 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 	lock.Holders = append(lock.Holders, h)
 }
 
-// dwarfRegisters are DWARF's numbers of the registers that amd64's instructions number from 0 (System V ABI, figure 3.36).
-var dwarfRegisters = [16]int{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}
-
 // evaluate finds the value of an expression in a frame.
 func (s *Space) evaluate(e *flow.Expr, state *flow.State, frame *Frame) (uint64, bool) {
 	return s.evaluateWith(e, state, frame, nil, 0)
@@ -268,8 +267,8 @@ func (s *Space) evaluateWith(e *flow.Expr, state *flow.State, frame *Frame, part
 	}
 	cfa := frame.CFA
 	if frame.regs != nil { // it runs
-		if n, ok := state.Register(e); ok && n < len(dwarfRegisters) {
-			return frame.regs.DWARF[dwarfRegisters[n]], true
+		if n, ok := state.Register(e); ok {
+			return frame.regs.Get(n)
 		}
 	}
 	if off, ok := state.Slot(e); ok {

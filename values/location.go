@@ -103,10 +103,11 @@ func (s *Space) locate(program []byte, size int64, cfa uint64, regs *attach.Regi
 		return 0
 	}
 	register := func(n uint64, off int64) error {
-		if regs == nil || n >= uint64(len(regs.DWARF)) {
+		word, ok := known(regs, n)
+		if !ok {
 			return errGone
 		}
-		push(regs.DWARF[n] + uint64(off))
+		push(word + uint64(off))
 		return nil
 	}
 	var err error
@@ -206,6 +207,14 @@ func (s *Space) locate(program []byte, size int64, cfa uint64, regs *attach.Regi
 	return pieces, nil
 }
 
+// known gives a register by its DWARF number, where registers are known.
+func known(regs *attach.Registers, n uint64) (uint64, bool) {
+	if regs == nil {
+		return 0, false
+	}
+	return regs.Get(n)
+}
+
 // contiguous tells whether pieces in memory lie one after another and make up size bytes.
 func contiguous(pieces []piece, size int64) (addr uint64, ok bool) {
 	next, total := pieces[0].word, int64(0)
@@ -232,10 +241,11 @@ func (s *Space) assemble(pieces []piece, t *symbols.Type, regs *attach.Registers
 		case pieceMemory:
 			b, err = s.Slice(p.word, int(p.size))
 		case pieceRegister:
-			if regs == nil || p.word >= uint64(len(regs.DWARF)) {
+			word, ok := known(regs, p.word)
+			if !ok {
 				return nil, errGone // a caller's registers are not saved
 			}
-			b = binary.LittleEndian.AppendUint64(nil, regs.DWARF[p.word])
+			b = binary.LittleEndian.AppendUint64(nil, word)
 		case pieceValue:
 			if b == nil {
 				b = binary.LittleEndian.AppendUint64(nil, p.word)

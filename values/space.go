@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"ri/arch"
 	"ri/attach"
 	"ri/symbols"
 	"ri/symbols/flow"
@@ -30,6 +31,7 @@ var ErrNotOne = fmt.Errorf("%w", ErrExpr)
 // as its page cache isn't.
 type Space struct {
 	file    *symbols.File
+	arch    *arch.Arch
 	mem     *attach.Cache
 	bias    uint64                 // runtime address less link-time address
 	threads map[int]*attach.Thread // by the number that the program knows
@@ -54,7 +56,7 @@ type Space struct {
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed
-// values). The range is non-canonical on amd64, so that no target address can lie in it.
+// values). No program's addresses lie there: they have 57 bits at most, on any processor.
 const (
 	localBase = 0xbadc_0000_0000_0000
 	localSize = 1 << 32
@@ -65,7 +67,7 @@ const maxBytes = 1 << 40
 
 // New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
 func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {
-	return &Space{file: file, mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{}, chans: map[*symbols.Type]*chanLayout{}, searches: map[findKey][]Found{}}
+	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{}, chans: map[*symbols.Type]*chanLayout{}, searches: map[findKey][]Found{}}
 }
 
 // File is what the executable says.

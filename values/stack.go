@@ -181,10 +181,10 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", g.ID, pc, n, ErrCorrupt)
 		}
 		size := info.FrameSize
-		if size < 0 || sp < g.stackLo || sp > g.stackHi || uint64(size)+8 > g.stackHi-sp {
+		if size < 0 || sp < g.stackLo || sp > g.stackHi || uint64(g.s.arch.FrameBytes(size)) > g.stackHi-sp {
 			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.stackLo, g.stackHi, ErrCorrupt)
 		}
-		cfa := sp + uint64(size) + 8
+		cfa := g.s.arch.CFA(sp, size)
 		for _, f := range g.s.framesAt(pc, exact) {
 			f.CFA = cfa
 			if n == 0 {
@@ -198,7 +198,7 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		if n+1 >= limit {
 			return frames, fmt.Errorf("goroutine %d: stack deeper than the limit of %d functions: %w", g.ID, limit, ErrRange)
 		}
-		ret, err := g.s.Uint64(cfa - 8)
+		ret, err := g.s.Uint64(g.s.arch.ReturnSlot(cfa))
 		if err != nil {
 			return frames, fmt.Errorf("goroutine %d: return address of %s: %w", g.ID, info.Func, err)
 		}

@@ -357,7 +357,7 @@ func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint6
 			return at, nil
 		}
 		sp += uint64(node.size)
-		if pc, err = word(sp - 8); err != nil {
+		if pc, err = word(g.s.arch.ReturnSlot(sp)); err != nil {
 			return at, fmt.Errorf("goroutine %d: a return address: %w", f.id, err)
 		}
 		from = at
@@ -374,7 +374,7 @@ func (g *grouping) step(from int32, pc uint64) (int32, error) {
 	if !ok {
 		return 0, errNoFrame
 	}
-	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: info.FrameSize + 8, top: info.TopFrame || info.Func == "runtime.goexit",
+	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: g.s.arch.FrameBytes(info.FrameSize), top: info.TopFrame || info.Func == "runtime.goexit",
 		signal: entersBySignal(info.Func)}
 	if info.FrameSize < 0 {
 		node.size = 0

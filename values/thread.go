@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"ri/arch"
 	"ri/attach"
 	"ri/symbols"
 )
@@ -40,14 +41,6 @@ type StackPart struct {
 	Signal *attach.Signal
 	PC     uint64 // where the part was left, or is
 }
-
-// Offsets in struct rt_sigframe (arch/x86/include/asm/sigframe.h) from the address that a handler finds as its caller's SP, which is that of its
-// ucontext: uc_mcontext (struct sigcontext) at 40: r8 to r15, di, si, bp, bx, dx, ax, cx, sp, ip; the siginfo_t behind the ucontext.
-const (
-	ucontextRegs    = 40
-	ucontextSize    = 304
-	ucontextSiginfo = ucontextSize
-)
 
 // maxThreadParts and maxThreadFrames bound a walk: signals may interrupt handlers.
 const (
@@ -216,7 +209,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if info.FrameSize < 0 {
 			return part, false, fmt.Errorf("thread %d: the frame size of %s at %#x is not known: %w", t.ID, info.Func, w.pc, ErrNoStack)
 		}
-		cfa := w.sp + uint64(info.FrameSize) + 8
+		cfa := s.arch.CFA(w.sp, info.FrameSize)
 		if cfa <= w.sp {
 			return part, false, fmt.Errorf("thread %d: SP %#x: %w", t.ID, w.sp, ErrCorrupt)
 		}
@@ -236,7 +229,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if info.TopFrame || info.Func == "runtime.goexit" {
 			return part, false, nil
 		}
-		ret, err := s.Uint64(cfa - 8)
+		ret, err := s.Uint64(s.arch.ReturnSlot(cfa))
 		if err != nil {
 			return part, false, fmt.Errorf("thread %d: return address of %s: %w", t.ID, info.Func, err)
 		}
@@ -245,22 +238,27 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 	}
 }
 
+// signalFrameSize is how much of a signal's frame is read: it ends with the beginning of its siginfo_t.
+func signalFrameSize(frame *arch.SignalFrame) int {
+	const siginfo = 24 // as much as attach.ReadSiginfo needs
+	return max(frame.Size, frame.Info+siginfo)
+}
+
 // interrupted goes to what a signal interrupted, whose ucontext lies at an address.
 func (w *threadWalk) interrupted(ucontext uint64) error {
-	b, err := w.t.s.Slice(ucontext, ucontextSize+24)
+	processor := w.t.s.arch
+	frame := &processor.Signal
+	b, err := w.t.s.Slice(ucontext, signalFrameSize(frame))
 	if err != nil {
 		return fmt.Errorf("thread %d: registers that the kernel saved for a signal handler: %w", w.t.ID, err)
 	}
-	word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[ucontextRegs+8*i:]) }
-	regs := &attach.Registers{}
+	tls := uint64(0)
 	if w.t.regs != nil {
-		regs.FSBase = w.t.regs.FSBase
+		tls = w.t.regs.TLS()
 	}
-	for i, at := range []int{13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16} { // by DWARF number
-		regs.DWARF[i] = word(at)
-	}
-	w.pc, w.sp, w.regs = regs.PC(), regs.SP(), regs
-	w.signal = attach.ReadSiginfo(b[ucontextSiginfo:])
+	regs := processor.SignalRegisters(b, tls)
+	w.pc, w.sp, w.regs = regs.PC(), regs.SP(), &regs
+	w.signal = attach.ReadSiginfo(b[frame.Info:])
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package values
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -288,7 +289,8 @@ func (s *Space) Quiet() (ok bool, why string, err error) {
 		return false, "", err
 	}
 	for id, t := range s.threads {
-		if b, err := s.Slice(t.Regs.PC()-2, 2); err == nil && b[0] == 0x0f && b[1] == 0x05 { // behind a SYSCALL instruction
+		size := len(s.arch.Syscall)
+		if b, err := s.Slice(t.Regs.PC()-uint64(size), size); err == nil && bytes.Equal(b, s.arch.Syscall) { // it is in the call
 			if !schedulers.signal(t.Regs.SP()) {
 				continue
 			}

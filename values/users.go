@@ -24,10 +24,11 @@ const maxMembers = 256
 // Users finds for each of wanted the goroutines that may do what is wanted. Goroutines in system calls and those that wait count too.
 func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]User, error) {
 	if s.uses == nil {
-		if _, err := s.program(); err != nil {
+		program, err := s.program()
+		if err != nil {
 			return nil, err
 		}
-		s.uses = flow.New(s.file, 0).Uses(s.isStandard)
+		s.uses = program.Uses(s.isStandard)
 	}
 	out := make([][]User, len(wanted))
 	for _, group := range groups {

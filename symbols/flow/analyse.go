@@ -1,8 +1,11 @@
 package flow
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
+	"ri/arch"
 	"ri/symbols"
 )
 
@@ -49,15 +52,18 @@ func (s *State) Slot(e *Expr) (offset int64, ok bool) {
 	return offset, found
 }
 
-// Register gives a register with the value of an expression at this place, as amd64 instructions number them.
-func (s *State) Register(e *Expr) (n int, ok bool) {
+// Register gives a register with the value of an expression at this place, by its DWARF number.
+func (s *State) Register(e *Expr) (n uint64, ok bool) {
 	for i, held := range s.regs {
 		if held == e {
-			return i, true
+			return dwarfNumbers[i], true
 		}
 	}
 	return 0, false
 }
+
+// dwarfNumbers are DWARF's numbers of the registers that amd64's instructions number from 0 (System V ABI, figure 3.36).
+var dwarfNumbers = [16]uint64{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}
 
 // Near gives a slot with a word that differs by a known number from an expression: the expression is the word less by.
 func (s *State) Near(e *Expr) (offset, by int64, ok bool) {
@@ -143,13 +149,20 @@ type Program struct {
 	interfaces bool // calls through them count
 }
 
-// New makes a Program. readerCount is the offset of that field in sync.RWMutex.
-func New(file *symbols.File, readerCount int64) *Program {
-	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}}
+// ErrProcessor: the code is of a processor that flow doesn't read.
+var ErrProcessor = errors.New("the machine code of this processor can't be followed")
+
+// New makes a Program. readerCount is the offset of that field in sync.RWMutex. The error is ErrProcessor.
+func New(file *symbols.File, readerCount int64) (*Program, error) {
+	if file.Arch() != arch.AMD64 {
+		return nil, fmt.Errorf("%s: %w", file.Arch().Name, ErrProcessor)
+	}
+	return newProgram(file, readerCount), nil
 }
 
-// Readers gives the offset that New was given.
-func (p *Program) Readers() int64 { return p.readers }
+func newProgram(file *symbols.File, readerCount int64) *Program {
+	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}}
+}
 
 // At gives the state in which a function is in front of the instruction at, or around, a link-time pc: that of a call, not of its return; nil where nothing of interest is known:
 // the function has no locks, or can't be followed.
@@ -186,11 +199,13 @@ func (p *Program) stateAt(f *Function, pc uint64) *State {
 	return s
 }
 
-// Uses makes p look for uses of channels and WaitGroups instead of for locks. library tells functions of the standard library.
+// Uses is another analysis of the same executable, which looks for uses of channels and WaitGroups instead of for locks. library tells functions
+// of the standard library.
 func (p *Program) Uses(library func(function string) bool) *Program {
-	p.library = library
-	p.wanted = func(function string) bool { return useOf[function] != "" }
-	return p
+	uses := newProgram(p.file, 0)
+	uses.library = library
+	uses.wanted = func(function string) bool { return useOf[function] != "" }
+	return uses
 }
 
 // UsesAt gives what the function around a link-time pc, and those that it calls, do with channels and WaitGroups, anywhere, and the state at pc, in

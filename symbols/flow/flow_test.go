@@ -127,7 +127,7 @@ func TestHeld(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := New(f, field.Offset)
+			p := newProgram(f, field.Offset)
 			for function, want := range map[string]string{
 				"main.plain": "W,", "main.deferred": "W,WW", "main.reader": "R,W,", "main.global": "W,W,", "main.branch": ",W,",
 				"main.loop": "W,,", "main.helped": "W,", "main.calls": ",", "main.function": "W", "main.switched": "W,,W",
@@ -142,7 +142,7 @@ func TestHeld(t *testing.T) {
 					t.Errorf("%s %v: %s holds %q, not %q", toolchain, flags, function, text, want)
 				}
 			}
-			through := New(f, field.Offset).Interfaces()
+			through := p.Interfaces()
 			at := calls(t, f, "main.locker")
 			if text := describe(through.At(at[0])) + "," + describe(through.At(at[1])); !strings.HasPrefix(text, "I,I") {
 				t.Errorf("%s %v: through interfaces %q", toolchain, flags, text)

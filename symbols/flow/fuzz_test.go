@@ -38,7 +38,7 @@ func FuzzCode(f *testing.F) {
 		info, _ := program.PC(entry)
 		changed := *info
 		changed.End = changed.Entry + uint64(len(code))
-		p := New(program, 16).Uses(func(string) bool { return false })
+		p := newProgram(program, 16).Uses(func(string) bool { return false })
 		fn := newFunction(&changed, code, 0)
 		began := time.Now()
 		(&run{p: p, f: fn}).all()

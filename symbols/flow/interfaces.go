@@ -12,10 +12,12 @@ import (
 // methods is the offset of the first method in runtime.itab (internal/abi.ITab: Inter, Type, Hash, Fun; Go 1.20 to 1.26).
 const methods = 24
 
-// Interfaces makes p note methods that are called through interfaces, as locks that may have been taken. Each has Via.
+// Interfaces is another analysis of the same executable, which notes methods that are called through interfaces, as locks that may have been
+// taken. Each has Via.
 func (p *Program) Interfaces() *Program {
-	p.interfaces = true
-	return p
+	through := newProgram(p.file, p.readers)
+	through.interfaces = true
+	return through
 }
 
 // through notes a call whose target is the word that e stands for.

@@ -1,0 +1,81 @@
+package arch
+
+import "encoding/binary"
+
+// most is how many registers a processor may have: 31, SP and PC of arm64.
+const most = 33
+
+// Registers of a stopped thread, by DWARF number. The zero value has none.
+type Registers struct {
+	arch  *Arch
+	words [most]uint64
+	tls   uint64
+}
+
+// Get gives a register by its DWARF number; false where that names none.
+func (r *Registers) Get(n uint64) (uint64, bool) {
+	if r.arch == nil || n >= uint64(len(r.arch.registers)) {
+		return 0, false
+	}
+	return r.words[n], true
+}
+
+// PC is the address of the next instruction.
+func (r *Registers) PC() uint64 {
+	if r.arch == nil {
+		return 0
+	}
+	return r.words[r.arch.pc]
+}
+
+// SP is the stack pointer.
+func (r *Registers) SP() uint64 {
+	if r.arch == nil {
+		return 0
+	}
+	return r.words[r.arch.sp]
+}
+
+// TLS is the thread pointer, from which thread-local variables are counted.
+func (r *Registers) TLS() uint64 { return r.tls }
+
+// Pointers are the registers that may hold pointers.
+func (r *Registers) Pointers() []uint64 {
+	if r.arch == nil {
+		return nil
+	}
+	return r.words[:r.arch.pointers]
+}
+
+// UserRegisters reads a struct user_regs_struct, of UserSize bytes or more.
+func (a *Arch) UserRegisters(b []byte) Registers {
+	r := Registers{arch: a}
+	for n, at := range a.user {
+		r.words[n] = binary.LittleEndian.Uint64(b[8*at:])
+	}
+	r.tls = binary.LittleEndian.Uint64(b[8*a.userTLS:])
+	return r
+}
+
+// User gives the registers as a struct user_regs_struct, in which those that Registers doesn't have are 0.
+func (r *Registers) User() []byte {
+	if r.arch == nil {
+		return nil
+	}
+	b := make([]byte, r.arch.UserSize)
+	for n, at := range r.arch.user {
+		binary.LittleEndian.PutUint64(b[8*at:], r.words[n])
+	}
+	binary.LittleEndian.PutUint64(b[8*r.arch.userTLS:], r.tls)
+	return b
+}
+
+// SignalRegisters reads what the kernel saved for a signal's handler, out of Signal.Size bytes. It doesn't have the thread pointer, which
+// is given.
+func (a *Arch) SignalRegisters(b []byte, tls uint64) Registers {
+	r := Registers{arch: a, tls: tls}
+	for n, at := range a.Signal.Registers {
+		r.words[n] = binary.LittleEndian.Uint64(b[at:])
+	}
+	return r
+}
