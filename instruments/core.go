@@ -2,7 +2,6 @@ package instruments
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,32 +69,18 @@ func WriteCore(ctx context.Context, out *Output, choice TargetChoice, look Look,
 			out.Progress(done>>20, total>>20, "writing the core, MiB")
 		}
 	}
-	written, err := writeCoreWhenFree(ctx, p, file.File, core, look.Wait)
-	if errors.Is(err, attach.ErrDeadline) && !core.Precopy {
-		err = fmt.Errorf("%w; no core was written: allow more (--max-stop %s), or have most of it copied while the process runs (--precopy)", err, roundUp(3*core.MaxStop))
-	}
+	var written attach.CoreWritten
+	err = whenFree(ctx, look.Wait, func() (err error) { // of a process that isn't, nothing is written
+		written, err = p.WriteCore(ctx, file.File, core)
+		return err
+	})
 	if err != nil {
-		return viewError(err)
+		return viewError(longerCopy(err, core.MaxStop, core.Precopy))
 	}
 	if err := file.appear(opt.File); err != nil {
 		return fmt.Errorf("-o %s: %w", opt.File, unwrapPath(err))
 	}
 	return reportCore(out, p, opt.File, written, time.Since(began))
-}
-
-// writeCoreWhenFree waits for another tracer to let the process go, as long as it may. Until then nothing was written.
-func writeCoreWhenFree(ctx context.Context, p coreTarget, file *os.File, core attach.CoreOptions, patience time.Duration) (attach.CoreWritten, error) {
-	for began := time.Now(); ; {
-		written, err := p.WriteCore(ctx, file, core)
-		if err == nil || !errors.Is(err, attach.ErrTraced) || time.Since(began) >= patience {
-			return written, err
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return written, context.Cause(ctx)
-		}
-	}
 }
 
 // coreAffordable refuses a core that would take too long a stop, or more memory or disk than there is.
@@ -106,7 +91,7 @@ func coreAffordable(p coreTarget, core attach.CoreOptions, path string) error {
 	}
 	if p.Kind() != attach.Dying { // which isn't stopped, and not copied
 		s := &Session{Target: p}
-		if err := s.affordable(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: core.MaxStop, Precopy: core.Precopy, Spool: core.Spool}); err != nil {
+		if err := s.affordableOr(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: core.MaxStop, Precopy: core.Precopy, Spool: core.Spool}, "", ""); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,6 @@ import (
 
 	"ri/attach"
 	"ri/change"
-	"ri/referee"
 )
 
 // A check is one line of ri doctor.
@@ -17,8 +16,8 @@ type check struct {
 	detail string
 }
 
-// Doctor writes what ri can do here and what is missing; with a target, on that process. It ends with ExitRefused
-// if ri can't look at processes, or not at that one.
+// Doctor writes what ri can do here and what is missing; with a target, on that process, and if it is to compare, whether Delve reads there what ri
+// reads. It ends with ErrRefused if ri can't look at processes, or not at that one; with ErrFound if the two differ.
 func Doctor(ctx context.Context, out *Output, choice TargetChoice, compare bool, how Look) error {
 	checks := machineChecks(attach.Capabilities())
 	var failed error
@@ -26,14 +25,14 @@ func Doctor(ctx context.Context, out *Output, choice TargetChoice, compare bool,
 		var more []check
 		more, failed = targetChecks(choice)
 		checks = append(checks, more...)
-		if failed == nil && compare {
-			more, failed = verify(ctx, choice, how)
+		if failed = Refused(failed); failed == nil && compare {
+			more, failed = verify(ctx, out, choice, how)
 			checks = append(checks, more...)
 		}
 	} else if compare {
 		return Usagef("--verify compares on a process: ri doctor --verify -p PID")
 	} else if checks[1].state != "ok" && checks[2].state != "ok" {
-		failed = errors.New("ri can't look at processes here; the lines above say what is missing")
+		failed = Refused(errors.New("ri can't look at processes here; the lines above say what is missing"))
 	}
 	var rows []Row
 	for _, c := range checks {
@@ -46,7 +45,7 @@ func Doctor(ctx context.Context, out *Output, choice TargetChoice, compare bool,
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	return Refused(failed)
+	return failed
 }
 
 func machineChecks(f attach.Facts) []check {
@@ -158,21 +157,4 @@ func targetChecks(choice TargetChoice) ([]check, error) {
 		}
 	}
 	return checks, nil
-}
-
-// verify has the referee compare what it reads with what ri reads, in a stop.
-func verify(ctx context.Context, choice TargetChoice, how Look) (checks []check, err error) {
-	s, err := OpenSession(choice)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	if err := s.needSymbols(); err != nil {
-		return nil, err
-	}
-	found, err := referee.Verify(ctx, referee.Subject{Target: s.Target, File: s.File, Bias: s.Bias}, how.MaxStop)
-	for _, c := range found {
-		checks = append(checks, check{c.What, c.State, c.Detail})
-	}
-	return checks, viewError(err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -316,6 +317,11 @@ func (p *Plan) longerTime(most time.Duration) string {
 
 // affordable refuses a snapshot that would stop the target for longer than allowed, or need more memory than there is.
 func (s *Session) affordable(opt attach.ViewOptions) error {
+	return s.affordableOr(opt, "look without a stop (--view live)", "look without a copy (--view live or --view stopped)")
+}
+
+// affordableOr is affordable. noStop and noCopy say what else would do; empty where nothing does but a copy.
+func (s *Session) affordableOr(opt attach.ViewOptions, noStop, noCopy string) error {
 	p, ok := s.Target.(attach.Stoppable)
 	if !ok || opt.Kind != attach.Snapshot {
 		return nil
@@ -329,25 +335,35 @@ func (s *Session) affordable(opt attach.ViewOptions) error {
 		what = "a copy of all memory, " + shortBytes(cost.Bytes) + ","
 	}
 	if cost.Stop > opt.MaxStop {
-		ways := fmt.Sprintf("allow it (--max-stop %s)", roundUp(cost.Stop*3/2))
+		precopy := ""
 		if opt.Bulk && !opt.Precopy {
-			ways += ", have most of it copied while the process runs (--precopy)"
+			precopy = "have most of it copied while the process runs (--precopy)"
 		}
-		return Refused(fmt.Errorf("%s would stop %s for about %s, its limit is %s; %s, or look without a stop (--view live)",
-			what, s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop), ways))
+		return Refused(fmt.Errorf("%s would stop %s for about %s, its limit is %s; %s",
+			what, s.Target.Describe(), shortDuration(cost.Stop), shortDuration(opt.MaxStop),
+			oneOf(fmt.Sprintf("allow it (--max-stop %s)", roundUp(cost.Stop*3/2)), precopy, noStop)))
 	}
 	// The script needs some room beside the copy, which it reads in place.
 	if need := cost.Bytes + cost.Bytes/8; cost.Available > 0 && need > cost.Available {
 		if opt.Spool != "" {
-			return Refused(fmt.Errorf("%s needs %s on the disk of %s (--spool), and %s are left there; name a folder on another disk, or look without a copy (--view live or --view stopped)",
-				what, shortBytes(need), opt.Spool, shortBytes(cost.Available)))
+			return Refused(fmt.Errorf("%s needs %s on the disk of %s (--spool), and %s are left there; %s",
+				what, shortBytes(need), opt.Spool, shortBytes(cost.Available), oneOf("name a folder on another disk", noCopy)))
 		}
-		ways := "look without a copy (--view live or --view stopped)"
+		spool := ""
 		if opt.Bulk {
-			ways = "keep the copy on a disk (--spool FOLDER), or " + ways
+			spool = "keep the copy on a disk (--spool FOLDER)"
 		}
 		return Refused(fmt.Errorf("%s needs %s of memory here, and %s are left; %s",
-			what, shortBytes(need), shortBytes(cost.Available), ways))
+			what, shortBytes(need), shortBytes(cost.Available), oneOf(spool, noCopy)))
 	}
 	return nil
+}
+
+// oneOf lists what would help: "a, b, or c". Empty ones are left out.
+func oneOf(ways ...string) string {
+	ways = slices.DeleteFunc(ways, func(w string) bool { return w == "" })
+	if n := len(ways); n > 1 {
+		return strings.Join(ways[:n-1], ", ") + ", or " + ways[n-1]
+	}
+	return strings.Join(ways, "")
 }

@@ -36,12 +36,12 @@ func NewDelve(t attach.Target, debugInfoDirs ...string) (d *Delve, err error) {
 	p := &delveProcess{bi: bi, entry: t.Entry(), breakpoints: proc.NewBreakpointMap()}
 	p.threads = []proc.Thread{&delveThread{process: p}}
 	err = contain(func() error {
-		group, add := proc.NewGroup(p, proc.NewTargetGroupConfig{DebugInfoDirs: debugInfoDirs, StopReason: proc.StopAttached})
+		config := proc.NewTargetGroupConfig{DebugInfoDirs: debugInfoDirs, StopReason: proc.StopAttached}
+		_, add := proc.NewGroup(p, config)
 		target, err := add(p, t.PID(), p.threads[0], path, proc.StopAttached, "")
 		if err != nil {
 			return err
 		}
-		_ = group
 		d = &Delve{process: p, target: target}
 		return nil
 	})
@@ -52,8 +52,8 @@ func NewDelve(t attach.Target, debugInfoDirs ...string) (d *Delve, err error) {
 	return d, nil
 }
 
-// On has Delve look at a view, until it looks at the next one. What came from it before is not valid any more. A live view has no threads, and so
-// no registers: goroutines that run have no stack trace then.
+// On has Delve look at a view, until it looks at the next one. What came from it before is not valid any more. A live
+// view has no threads, and so no registers: goroutines that run have no stack trace then.
 func (d *Delve) On(v attach.View) (*proc.Target, error) {
 	p := d.process
 	threads := v.Threads()
@@ -94,7 +94,8 @@ var (
 )
 
 // delveProcess is a backend of pkg/proc, as its packages native and core are. The interface ProcessInternal names types
-// of a package that can't be imported, so it is embedded as nil; what isn't defined below is never called for a backend that neither runs nor dumps.
+// of a package that can't be imported, so it is embedded as nil; what isn't defined below is never called for a backend
+// that neither runs nor dumps.
 type delveProcess struct {
 	proc.ProcessInternal
 	bi          *proc.BinaryInfo

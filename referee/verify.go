@@ -4,22 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"net/url"
 	"strings"
 	"time"
 
+	"github.com/go-delve/delve/pkg/dwarf/godwarf"
 	"github.com/go-delve/delve/pkg/proc"
 
 	"ri/attach"
 	"ri/symbols"
-	"ri/values"
 )
 
-// verifyGoroutines is how many goroutines' stacks are compared, verifyDepth how deep.
+// States of a Check.
 const (
-	verifyGoroutines = 500
-	verifyDepth      = 64
+	OK          = "ok"
+	Differ      = "differ"
+	NotCompared = "not compared" // in full: what was compared is no verdict
 )
+
+// Check is one line of what came out.
+type Check struct {
+	What   string // variables, types, goroutines, stacks
+	State  string
+	Detail string
+}
 
 // Subject is what Delve and ri both read.
 type Subject struct {
@@ -28,135 +36,223 @@ type Subject struct {
 	Bias   uint64 // run-time address less the link-time address
 }
 
-// Check is one line of what came out.
-type Check struct {
-	What   string
-	State  string // ok, differ, missing, info
-	Detail string
-}
+// Take takes a view that holds still.
+type Take func(context.Context) (attach.View, error)
 
-// Verify has Delve and ri read the same stopped process, and compares: package variables' addresses and types' sizes, goroutines, and
-// their stacks. It says whether ri can be believed on this program, whatever built it. Errors are those of a stop.
-func Verify(ctx context.Context, s Subject, maxStop time.Duration) (checks []Check, err error) {
-	delve, err := NewDelve(s.Target)
+// typeChunk is how many types are compared between two looks at the clock.
+const typeChunk = 256
+
+// ErrSlow says that Delve's part of a comparison took too long.
+var ErrSlow = errors.New("cut off")
+
+// Verify has Delve and ri read the same program, and compares in both directions: package variables' addresses, types'
+// sizes, goroutines, and their stacks. It says whether ri can be believed on this program, whatever built it. What
+// needs no memory is compared first. Then take gives a view that holds still, which Verify closes. Each part of Delve's
+// but the loading of symbols may last as long as most.
+//
+// There is always a check for each of the four; what wasn't compared says why. The error is that of take, or the
+// context's.
+func Verify(ctx context.Context, s Subject, most time.Duration, take Take) ([]Check, error) {
+	delve, err := (*Delve)(nil), s.File.NoDWARF()
 	if err != nil {
-		return []Check{{"verify", "missing", err.Error()}}, nil
+		err = fmt.Errorf("Delve needs debug information: %w", err)
+	} else {
+		delve, err = NewDelve(s.Target)
+	}
+	if err != nil {
+		return notCompared(err, "variables", "types", "goroutines", "stacks"), nil
 	}
 	defer delve.Close()
-	if maxStop == 0 {
-		maxStop = attach.DefaultMaxStop
-	}
-	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: maxStop})
+	clock := &clock{most: most}
+	checks := []Check{verifyVariables(s, delve), verifyTypes(s, delve, clock.start(ctx))}
+	view, err := take(ctx)
 	if err != nil {
-		return nil, err
+		return append(checks, notCompared(err, "goroutines", "stacks")...), err
 	}
 	defer view.Close()
-	space := values.New(s.File, attach.NewCache(view), s.Bias)
-	space.SetThreads(view.Threads())
+	stop := context.AfterFunc(ctx, func() { view.Close() }) // Delve's reads fail from then on
+	defer stop()
+	m := &moment{s: s, delve: delve, view: view}
+	checks = append(checks, m.verify(clock.start(ctx))...)
+	return checks, context.Cause(ctx)
+}
 
-	ours := map[int64][]string{}
-	for g, err := range space.Goroutines() {
-		if g == nil || err != nil || len(ours) == verifyGoroutines {
-			break
-		}
-		frames, _ := g.Stack(verifyDepth)
-		ours[g.ID] = nil
-		for _, f := range frames {
-			ours[g.ID] = append(ours[g.ID], f.Func)
-		}
+// clock allots a time to one part after the other.
+type clock struct {
+	most  time.Duration
+	began time.Time
+	ctx   context.Context
+}
+
+func (c *clock) start(ctx context.Context) *clock {
+	return &clock{most: c.most, began: time.Now(), ctx: ctx}
+}
+
+// over says whether the time is over, with the time that all would need, judged by how much of it is done. Something
+// always is.
+func (c *clock) over(done, all int, what string) error {
+	if err := context.Cause(c.ctx); err != nil {
+		return err
 	}
-	theirs := map[int64][]string{}
-	vars := map[string]uint64{}
-	failed := contain(func() error {
-		target, err := delve.On(view)
-		if err != nil {
-			return err
+	took := time.Since(c.began)
+	if took < c.most || done == 0 {
+		return nil
+	}
+	need := took * time.Duration(max(all, done)) / time.Duration(done)
+	enough := (need + need/2).Round(time.Second) + time.Second
+	return fmt.Errorf("Delve's part was %w after %v, with %d of %d %s; it needs about %v: --max-time %v",
+		ErrSlow, took.Round(time.Millisecond), done, all, what, need.Round(time.Millisecond), enough)
+}
+
+func notCompared(err error, what ...string) (checks []Check) {
+	why, _, _ := strings.Cut(err.Error(), "\n") // without a panic's stack
+	for _, w := range what {
+		checks = append(checks, Check{w, NotCompared, why})
+	}
+	return checks
+}
+
+// tally counts what is the same and what is not.
+type tally struct {
+	what         string
+	same, differ int
+	first        string // difference
+	unable       int    // one of the two could not read it
+	why          string // the first of those
+}
+
+func (t *tally) differs(format string, args ...any) {
+	if t.differ++; t.differ == 1 {
+		t.first = fmt.Sprintf(format, args...)
+	}
+}
+
+func (t *tally) couldNot(format string, args ...any) {
+	if t.unable++; t.unable == 1 {
+		t.why = fmt.Sprintf(format, args...)
+	}
+}
+
+// check is the verdict. cut says why the comparison ended early, nil if it didn't.
+func (t *tally) check(are string, cut error) Check {
+	all := t.same + t.differ
+	detail := fmt.Sprintf("%d of %d %s", t.same, all, are)
+	if t.unable > 0 {
+		detail += fmt.Sprintf("; %d could not be read: %s", t.unable, t.why)
+	}
+	switch {
+	case t.differ > 0:
+		return Check{t.what, Differ, detail + "; " + t.first}
+	case cut != nil:
+		c := notCompared(cut, t.what)[0]
+		if t.same > 0 {
+			c.Detail += "; " + detail
 		}
-		all, _, err := proc.GoroutinesInfo(target, 0, 0)
-		if err != nil {
-			return err
-		}
-		for _, g := range all {
-			if _, ok := ours[g.ID]; !ok {
-				continue
-			}
-			frames, err := proc.GoroutineStacktrace(target, g, verifyDepth, 0)
-			if err != nil {
-				continue
-			}
-			theirs[g.ID] = []string{}
-			for _, f := range frames {
-				if f.Call.Fn != nil {
-					theirs[g.ID] = append(theirs[g.ID], f.Call.Fn.Name)
-				}
-			}
-		}
-		scope, err := proc.ThreadScope(target, target.CurrentThread())
-		if err != nil {
-			return err
-		}
+		return c
+	case all == 0 && t.unable > 0:
+		return Check{t.what, NotCompared, fmt.Sprintf("none of %d could be read: %s", t.unable, t.why)}
+	case all == 0:
+		return Check{t.what, NotCompared, "there are none"}
+	}
+	return Check{t.what, OK, detail}
+}
+
+// plain undoes the linker's %xx escapes in import paths, which Delve's names have.
+func plain(name string) string {
+	if unescaped, err := url.PathUnescape(name); err == nil {
+		return unescaped
+	}
+	return name
+}
+
+func verifyVariables(s Subject, delve *Delve) Check {
+	t := &tally{what: "variables"}
+	theirs := map[string]uint64{}
+	err := contain(func() error {
+		// Package variables need no frame.
+		scope := proc.FrameToScope(delve.target, delve.target.Memory(), nil, 0, proc.Stackframe{})
 		loaded, err := scope.PackageVariables(proc.LoadConfig{})
 		for _, v := range loaded {
-			vars[v.Name] = v.Addr
+			theirs[plain(v.Name)] = v.Addr
 		}
 		return err
 	})
-	view.Close()
-	checks = append(checks, compareStacks(ours, theirs), compareVars(s, vars))
-	if failed != nil && !errors.Is(failed, attach.ErrClosed) {
-		why := failed.Error()
-		if lost := view.Err(); errors.Is(lost, attach.ErrDeadline) {
-			why = "Delve was not done within the limit of the stop; give it longer: --max-stop 2s"
-		}
-		checks = append(checks, Check{"verify", "info", why})
-	}
-	return checks, nil
-}
-
-// compareStacks tells how many goroutines have the same functions on their stacks. Delve shows the wrappers that ri, like Go itself, leaves out.
-func compareStacks(ours, theirs map[int64][]string) Check {
-	same, differ := 0, []string(nil)
-	for id, stack := range theirs {
-		if subsequence(ours[id], stack) {
-			same++
-		} else {
-			differ = append(differ, fmt.Sprintf("goroutine %d: ri %s, Delve %s", id, strings.Join(ours[id], " < "), strings.Join(stack, " < ")))
-		}
-	}
-	slices.Sort(differ)
-	detail := fmt.Sprintf("%d of %d stacks that Delve read are the same", same, len(theirs))
-	if len(differ) > 0 {
-		return Check{"goroutines", "differ", detail + "; " + differ[0]}
-	}
-	return Check{"goroutines", "ok", detail}
-}
-
-func subsequence(part, whole []string) bool {
-	i := 0
-	for _, w := range whole {
-		if i < len(part) && part[i] == w {
-			i++
-		}
-	}
-	return i == len(part) && (len(part) > 0 || len(whole) == 0)
-}
-
-func compareVars(s Subject, theirs map[string]uint64) Check {
-	same, compared, differ := 0, 0, ""
+	ours := map[string]uint64{}
 	for _, v := range s.File.AllVars() {
-		addr, ok := theirs[v.Name]
-		if !ok {
-			continue
-		}
-		if compared++; addr == v.Addr+s.Bias {
-			same++
-		} else if differ == "" {
-			differ = fmt.Sprintf("; %s: ri %#x, Delve %#x", v.Name, v.Addr+s.Bias, addr)
+		ours[v.Name] = v.Addr + s.Bias
+	}
+	for name, addr := range ours {
+		there, ok := theirs[name]
+		switch {
+		case !ok && err == nil:
+			t.differs("%s: ri has it at %#x, Delve doesn't have it", name, addr)
+		case ok && addr != there:
+			t.differs("%s: ri has it at %#x, Delve at %#x", name, addr, there)
+		case ok:
+			t.same++
 		}
 	}
-	state := "ok"
-	if differ != "" {
-		state = "differ"
+	for name, addr := range theirs {
+		// Without a package it is one of C, which ri doesn't know.
+		if _, ok := ours[name]; !ok && strings.Contains(name, ".") {
+			t.differs("%s: Delve has it at %#x, ri doesn't have it", name, addr)
+		}
 	}
-	return Check{"variables", state, fmt.Sprintf("%d of %d package variables lie where Delve has them%s", same, compared, differ)}
+	return t.check("package variables lie where Delve has them", err)
+}
+
+func verifyTypes(s Subject, delve *Delve, clock *clock) Check {
+	t := &tally{what: "types"}
+	ours := s.File.TypeNames()
+	var theirs []string
+	err := contain(func() (err error) {
+		theirs, err = delve.target.BinInfo().Types()
+		return err
+	})
+	raw := make(map[string]string, len(theirs))
+	for i, name := range theirs {
+		if i%typeChunk == 0 && err == nil {
+			err = clock.over(i, len(theirs), "types")
+		}
+		if err != nil {
+			break
+		}
+		raw[plain(name)] = name
+		if !strings.HasPrefix(name, "C.") { // types of C, as Delve names them
+			t.typeSize(s, delve, plain(name), name)
+		}
+	}
+	for _, name := range ours {
+		if _, ok := raw[name]; !ok && err == nil {
+			t.typeSize(s, delve, name, name)
+		}
+	}
+	return t.check("types have the size that Delve has", err)
+}
+
+// typeSize compares a type's size. name is ri's name of it, raw Delve's.
+func (t *tally) typeSize(s Subject, delve *Delve, name, raw string) {
+	mine, err := s.File.Type(name)
+	size, none := int64(0), false
+	failed := contain(func() error {
+		typ, err := delve.target.BinInfo().FindType(raw)
+		if err == nil {
+			size = typ.Size()
+			_, none = typ.(*godwarf.UnspecifiedType)
+		}
+		return err
+	})
+	switch {
+	case none: // which stands in debug information for what has no type
+	case err != nil && failed != nil:
+		t.couldNot("%s: %v", name, err)
+	case err != nil:
+		t.differs("%s: Delve knows it, ri doesn't: %v", name, err)
+	case failed != nil:
+		t.differs("%s: ri knows it, Delve doesn't: %v", name, failed)
+	case mine.Size != size:
+		t.differs("%s: ri says %d bytes, Delve %d", name, mine.Size, size)
+	default:
+		t.same++
+	}
 }

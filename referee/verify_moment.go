@@ -1,0 +1,222 @@
+package referee
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-delve/delve/pkg/proc"
+
+	"ri/attach"
+	"ri/values"
+)
+
+const (
+	stacksCompared = 500 // of as many goroutines, spread evenly over all
+	depthCompared  = 64  // functions
+	goroutineChunk = 256 // that Delve is asked for between two looks at the clock
+)
+
+// deadExtra is runtime._Gdeadextra (runtime/runtime2.go, Go 1.26): dead, and kept for a thread of C that may call Go.
+// Delve takes it for one that lives.
+const deadExtra = 11
+
+// moment is what is compared of one view.
+type moment struct {
+	s      Subject
+	delve  *Delve
+	view   attach.View
+	target *proc.Target // over the view
+	ours   []*values.Goroutine
+	theirs map[int64]*proc.G
+}
+
+// verify compares goroutines and stacks.
+func (m *moment) verify(clock *clock) []Check {
+	goroutines, stacks := &tally{what: "goroutines"}, &tally{what: "stacks"}
+	err := m.list(goroutines, clock)
+	goroutines.goroutines(m.ours, m.theirs, err == nil)
+	checks := []Check{goroutines.check("goroutines are those that Delve has", err)}
+	if err == nil {
+		err = m.stacks(stacks, clock)
+	}
+	return append(checks, stacks.check("stacks that were compared are the same", err))
+}
+
+// goroutines compares which there are. Unless Delve has listed all, those that it lacks mean nothing.
+func (t *tally) goroutines(ours []*values.Goroutine, theirs map[int64]*proc.G, all bool) {
+	known := map[int64]bool{}
+	for _, g := range ours {
+		known[g.ID] = true
+		if _, ok := theirs[g.ID]; ok {
+			t.same++
+		} else if all {
+			t.differs("ri has goroutine %d (%s), Delve doesn't", g.ID, g.Status)
+		}
+	}
+	for id := range theirs {
+		if !known[id] {
+			t.differs("Delve has goroutine %d, ri doesn't", id)
+		}
+	}
+}
+
+// list has both list all goroutines.
+func (m *moment) list(t *tally, clock *clock) error {
+	space := values.New(m.s.File, attach.NewCache(m.view), m.s.Bias)
+	space.SetThreads(m.view.Threads())
+	for g, err := range space.Goroutines() {
+		if err != nil {
+			t.couldNot("by ri: %v", err)
+			continue
+		}
+		m.ours = append(m.ours, g)
+	}
+	m.theirs = map[int64]*proc.G{}
+	err := contain(func() (err error) {
+		if m.target, err = m.delve.On(m.view); err != nil {
+			return err
+		}
+		for next := 0; next >= 0; {
+			if err := clock.over(len(m.theirs), len(m.ours), "goroutines"); err != nil {
+				return err
+			}
+			var some []*proc.G
+			if some, next, err = proc.GoroutinesInfo(m.target, next, goroutineChunk); err != nil {
+				return err
+			}
+			for _, g := range some {
+				switch {
+				case g.Unreadable != nil:
+					t.couldNot("by Delve: %v", g.Unreadable)
+				case g.Status != deadExtra:
+					m.theirs[g.ID] = g
+				}
+			}
+		}
+		return nil
+	})
+	if lost := m.view.Err(); lost != nil && err == nil {
+		err = lost
+	}
+	return err
+}
+
+// stacks compares the stacks of some of the goroutines that both have.
+func (m *moment) stacks(t *tally, clock *clock) error {
+	step := max(1, (len(m.ours)+stacksCompared-1)/stacksCompared)
+	for i := 0; i < len(m.ours); i += step {
+		g := m.ours[i]
+		there := m.theirs[g.ID]
+		if there == nil {
+			continue
+		}
+		if err := clock.over(i, len(m.ours), "goroutines' stacks"); err != nil {
+			return err
+		}
+		mine, err := g.Stack(depthCompared)
+		var from proc.StacktraceOptions
+		if g.Status == "syscall" { // ri begins where it entered the kernel, Delve at the registers
+			from = proc.StacktraceG
+		}
+		var theirs []proc.Stackframe
+		failed := contain(func() (err error) {
+			theirs, err = proc.GoroutineStacktrace(m.target, there, depthCompared, from)
+			return err
+		})
+		if len(mine) == 0 && err != nil {
+			t.couldNot("by ri: %v", err)
+			continue
+		}
+		if n := len(theirs); failed == nil && n > 0 {
+			failed = theirs[n-1].Err
+		}
+		if failed != nil {
+			t.couldNot("by Delve: goroutine %d: %v", g.ID, failed)
+			continue
+		}
+		if where := m.difference(mine, theirs, errors.Is(err, values.ErrRange)); where != "" {
+			t.differs("goroutine %d: %s: ri %s, Delve %s", g.ID, where, ourText(mine), theirText(theirs))
+		} else {
+			t.same++
+		}
+	}
+	return m.view.Err()
+}
+
+// difference says where two stacks part, "" if they are the same; cut: ri's ends at the limit. Delve shows the
+// compiler's wrappers, which ri, like Go itself, leaves out, and what runs on the system stack. The line of the
+// innermost function is not compared: where a goroutine parked, ri takes that of the call, Delve that of what comes
+// after it. Nor is that of what was inlined into a wrapper, which Delve doesn't know.
+func (m *moment) difference(ours []values.Frame, theirs []proc.Stackframe, cut bool) string {
+	i := 0
+	for k := range theirs {
+		f := &theirs[k]
+		if f.SystemStack || f.Call.Fn == nil {
+			continue
+		}
+		name := plain(f.Call.Fn.Name)
+		if i == len(ours) || !sameFunction(ours[i].Func, name) {
+			if m.wrapper(f, name) {
+				continue
+			}
+			if i == len(ours) && cut {
+				return ""
+			}
+			return "they part after " + strconv.Itoa(i) + " functions"
+		}
+		mine := ours[i].Line
+		if i > 0 && f.Call.File != "<autogenerated>" && (mine.File != f.Call.File || mine.Line != f.Call.Line) {
+			return fmt.Sprintf("%s is at %s:%d for ri, at %s:%d for Delve",
+				name, mine.File, mine.Line, f.Call.File, f.Call.Line)
+		}
+		i++
+	}
+	if i < len(ours) && len(theirs) < depthCompared {
+		return "they part after " + strconv.Itoa(i) + " functions"
+	}
+	return ""
+}
+
+// sameFunction compares names. The function table of Go 1.20 leaves out type arguments: main.Map[...].
+func sameFunction(ours, theirs string) bool {
+	before, after, short := strings.Cut(ours, "[...]")
+	if !short {
+		return ours == theirs
+	}
+	before, after = before+"[", "]"+after
+	return len(theirs) >= len(before)+len(after) && strings.HasPrefix(theirs, before) && strings.HasSuffix(theirs, after)
+}
+
+// wrapper tells whether the compiler made a function.
+func (m *moment) wrapper(f *proc.Stackframe, name string) bool {
+	info, ok := m.s.File.PC(f.Call.PC - 1 - m.s.Bias)
+	if !ok {
+		return false
+	}
+	for _, line := range info.Lines {
+		if line.Func == name && line.Wrapper {
+			return true
+		}
+	}
+	return false
+}
+
+func ourText(frames []values.Frame) string {
+	var names []string
+	for _, f := range frames {
+		names = append(names, f.Func)
+	}
+	return strings.Join(names, " < ")
+}
+
+func theirText(frames []proc.Stackframe) string {
+	var names []string
+	for _, f := range frames {
+		if f.Call.Fn != nil && !f.SystemStack {
+			names = append(names, f.Call.Fn.Name)
+		}
+	}
+	return strings.Join(names, " < ")
+}
