@@ -20,7 +20,7 @@ as the copy takes. ri ends with 3 if they differ, with 5 if not all could be com
 		Example: `  ri doctor
   ri doctor -p 4711
   ri doctor --verify -p 4711 --precopy`,
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.withOutput(func(out *instruments.Output) error {
 				return instruments.Doctor(cmd.Context(), out, o.target, verify, o.look)
