@@ -98,6 +98,7 @@ func rowsOf(t *testing.T, recipe string, args ...string) (rows []map[string]any,
 	t.Helper()
 	cmd := riCommand(append([]string{"run", recipe, "--json"}, args...)...)
 	out, _ := cmd.Output()
+	checkKeys(t, recipe, out)
 	var said struct{ Rows []map[string]any }
 	_ = json.Unmarshal(out, &said)
 	return said.Rows, cmd.ProcessState.ExitCode()

@@ -109,6 +109,7 @@ func recipeRows(t *testing.T, pid int, recipe string, args ...string) []record {
 	if code != 0 && code != 3 {
 		t.Fatalf("ri run %s %v exits with %d\n%s%s", recipe, args, code, stdout, stderr)
 	}
+	checkKeys(t, recipe, []byte(stdout))
 	var doc struct{ Rows []record }
 	decode(t, []byte(stdout), &doc)
 	return doc.Rows

@@ -86,6 +86,7 @@ func (r row) number(name string) float64 {
 func (p *runtimeTarget) rows(t *testing.T, args ...string) []row {
 	t.Helper()
 	out, _ := runRi(t, 0, append([]string{"run"}, append(args, "-p", fmt.Sprint(p.pid), "--json", "--max-stop", "10s")...)...)
+	checkKeys(t, args[0], []byte(out))
 	var result struct{ Rows []row }
 	if err := json.Unmarshal([]byte(out), &result); err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ func TestLint(t *testing.T) {
 		{"header", "return { titel = 'x', run = function() end }", "1: "},
 		{"parameter", "return { title = 'x', params = {{ name = 'limit', type = 'int' }},\nrun = function(p)\nprint(p.limt) end }", "3: the header declares no parameter limt; did you mean limit?"},
 		{"column", "return { title = 'x', columns = {{ name = 'count' }},\nrun = function()\nri.emit { cuont = 1 } end }", "3: the header declares no column cuont; did you mean count?"},
+		{"key", "return { title = 'x', columns = {{ name = 'id', key = true }, { name = 'count' }},\nrun = function()\nri.emit { id = 1 }\nri.emit { count = 1 } end }", "4: a row without its key: no id"},
 	} {
 		file := filepath.Join(t.TempDir(), test.name+".lua")
 		if err := os.WriteFile(file, []byte(test.source), 0o644); err != nil {

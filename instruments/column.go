@@ -29,8 +29,18 @@ type Column struct {
 	Whole    bool // never cut: it is there to be typed
 	Optional bool // not in tables in which no row has it
 	Hidden   bool // in JSON only
+	Key      Key  // it tells one row from another, and which are about the same thing in two looks
 	Line     int
 }
+
+// Key says whether a column is of what names a row.
+type Key int
+
+const (
+	NoKey    Key = iota
+	KeyPart      // the columns of this kind name a row together
+	KeyAlone     // this one names it by itself, in rows that have it
+)
 
 // cutPaths, in Column.Cut, is for types and variables: all lose the paths of their packages if the table doesn't fit, then their beginnings.
 const cutPaths = "paths"

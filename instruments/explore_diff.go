@@ -65,7 +65,7 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 	second.Stats.Stopped += res.Stats.Stopped
 	second.Stats.BytesRead += res.Stats.BytesRead
 	second.ValuesRead += res.ValuesRead
-	second.Columns = []Column{{Name: "path"}, {Name: "before"}, {Name: "after"}, {Name: "rate", Type: ColumnFloat, Help: "per second"}}
+	second.Columns = []Column{{Name: "path", Key: KeyPart}, {Name: "before"}, {Name: "after"}, {Name: "rate", Type: ColumnFloat, Help: "per second"}}
 	second.Rows = changes(before, after, time.Since(began))
 	if cut || cutToo {
 		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth", plural(maxLeaves, "value")))
@@ -78,46 +78,25 @@ func Diff(ctx context.Context, out *Output, expr string, interval time.Duration,
 
 // changes compares two looks: what changed, in the order of the second one, then what is there no more.
 func changes(before, after []values.Leaf, took time.Duration) (rows []Row) {
-	type key struct {
-		path string
-		nth  int
-	}
-	number := func(leaves []values.Leaf) []key { // the same path may occur twice: a pointer, and what it points to
-		count := map[string]int{}
-		keys := make([]key, len(leaves))
-		for i, l := range leaves {
-			count[l.Path]++
-			keys[i] = key{l.Path, count[l.Path]}
-		}
-		return keys
-	}
-	was := make(map[key]values.Leaf, len(before))
-	beforeKeys := number(before)
-	for i, k := range beforeKeys {
-		was[k] = before[i]
-	}
-	for i, k := range number(after) {
-		l := after[i]
-		old, ok := was[k]
-		delete(was, k)
+	for _, p := range Compare(before, after, leafKey) {
 		switch {
-		case !ok:
-			rows = append(rows, Row{{"path", l.Path}, {"before", nil}, {"after", l.Text}, {"rate", nil}})
-		case old.Text != l.Text:
+		case p.Before == nil:
+			rows = append(rows, Row{{"path", p.After.Path}, {"before", nil}, {"after", p.After.Text}, {"rate", nil}})
+		case p.After == nil:
+			rows = append(rows, Row{{"path", p.Before.Path}, {"before", p.Before.Text}, {"after", nil}, {"rate", nil}})
+		case p.Before.Text != p.After.Text:
 			var rate any
-			if old.Numeric && l.Numeric {
-				rate = rateOf(old, l, took)
+			if p.Before.Numeric && p.After.Numeric {
+				rate = rateOf(*p.Before, *p.After, took)
 			}
-			rows = append(rows, Row{{"path", l.Path}, {"before", old.Text}, {"after", l.Text}, {"rate", rate}})
-		}
-	}
-	for i, k := range beforeKeys {
-		if _, gone := was[k]; gone {
-			rows = append(rows, Row{{"path", k.path}, {"before", before[i].Text}, {"after", nil}, {"rate", nil}})
+			rows = append(rows, Row{{"path", p.After.Path}, {"before", p.Before.Text}, {"after", p.After.Text}, {"rate", rate}})
 		}
 	}
 	return rows
 }
+
+// leafKey names a part of a value. The same path may occur twice: a pointer, and what it points to.
+func leafKey(l values.Leaf) string { return l.Path }
 
 // rateOf is how fast a number changed, a second, with as many digits as such a measure has.
 func rateOf(before, after values.Leaf, took time.Duration) float64 {

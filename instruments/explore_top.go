@@ -66,7 +66,7 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 	defer t.leave()
 	var total *Result
 	leafOptions := values.LeafOptions{Depth: opt.Depth, Elems: maxTopElements}
-	var before map[string]values.Leaf
+	var before []values.Leaf // nil: this is the first look
 	var last time.Time
 	next := time.Now()
 	failed := 0
@@ -107,7 +107,7 @@ func Top(ctx context.Context, out *Output, expr string, opt TopOptions, how Look
 		}
 		total = res
 		rows := topRows(before, leaves, now.Sub(last))
-		before, last = byPath(leaves), now
+		before, last = leaves, now
 		if err := t.show(rows, res, n == 0, truncated, now); err != nil {
 			return err
 		}
@@ -137,29 +137,21 @@ func missed(err error, res *Result) string {
 	return ""
 }
 
-func byPath(leaves []values.Leaf) map[string]values.Leaf {
-	m := make(map[string]values.Leaf, len(leaves))
-	for _, l := range leaves {
-		m[l.Path] = l
-	}
-	return m
-}
-
 // topRows are numbers, first those that change, the fastest first; then what else changed; then the rest as it stands in the value.
-func topRows(before map[string]values.Leaf, leaves []values.Leaf, took time.Duration) []topRow {
+func topRows(before, leaves []values.Leaf, took time.Duration) []topRow {
 	var rows []topRow
-	for _, l := range leaves {
+	for _, p := range Compare(before, leaves, leafKey) {
+		l, old := p.After, p.Before
+		if l == nil { // there no more
+			continue
+		}
 		r := topRow{path: l.Path, text: l.Text, plain: l.Text, element: l.Element, numeric: l.Numeric}
 		if l.Numeric {
-			r.plain = plainNumber(l)
+			r.plain = plainNumber(*l)
 		}
-		if old, ok := before[l.Path]; ok {
-			r.changed = old.Text != l.Text
-			if old.Numeric && l.Numeric {
-				r.rate, r.rated = rateOf(old, l, took), true
-			}
-		} else {
-			r.changed = before != nil
+		r.changed = before != nil && (old == nil || old.Text != l.Text)
+		if old != nil && old.Numeric && l.Numeric {
+			r.rate, r.rated = rateOf(*old, *l, took), true
 		}
 		rows = append(rows, r)
 	}

@@ -196,14 +196,18 @@ func compareParam(a, b any) int {
 }
 
 func (d *headerDecoder) column(key string, t *lua.LTable) Column {
-	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden")
+	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden", "key")
 	c := Column{
 		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: ColumnType(d.text(t, key, "type")),
-		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"), Hidden: d.truth(t, key, "hidden"), Line: d.line(key),
+		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"), Hidden: d.truth(t, key, "hidden"),
+		Key: d.columnKey(t, key), Line: d.line(key),
 	}
 	d.identifier(key, "column", c.Name)
 	if c.Type != ColumnAny && !slices.Contains(columnTypes, c.Type) {
 		d.fail(key+".type", "column %s: unknown type %q; there are %s", c.Name, c.Type, joinWords(columnTypes))
+	}
+	if c.Key != NoKey && (c.Type == ColumnFloat || c.Type == ColumnDuration) {
+		d.fail(key+".key", "column %s: a measure is no key: in the next look the same thing has another one", c.Name)
 	}
 	if c.Align != "" && c.Align != "left" && c.Align != "right" {
 		d.fail(key+".align", "column %s: align is left or right, not %q", c.Name, c.Align)
@@ -223,6 +227,20 @@ func (d *headerDecoder) column(key string, t *lua.LTable) Column {
 		d.fail(key+".width", "column %s: width must be a number, is %s", c.Name, w.Type())
 	}
 	return c
+}
+
+// columnKey reads key = true, or key = "alone".
+func (d *headerDecoder) columnKey(t *lua.LTable, key string) Key {
+	switch v := t.RawGetString("key"); v {
+	case lua.LNil, lua.LFalse:
+	case lua.LTrue:
+		return KeyPart
+	case lua.LString("alone"):
+		return KeyAlone
+	default:
+		d.fail(key+".key", "%s.key is true or \"alone\", not %s", key, luaText(v))
+	}
+	return NoKey
 }
 
 func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {

@@ -25,7 +25,7 @@ Lists what waits.
   },
   needs = { vars = { "main.store" }, types = { "main.Object" }, fields = { "main.Object.fid" }, funcs = { "main.main" } },
   columns = {
-    { name = "id", help = "request number", type = "int", align = "right", width = 12 },
+    { name = "id", help = "request number", type = "int", align = "right", width = 12, key = true },
     { name = "age", type = "duration" },
   },
   sample = [[
@@ -53,7 +53,7 @@ func TestHeader(t *testing.T) {
 			!h.Params[2].Required || h.Params[3].Default != "age" || h.Params[0].Line != 11 {
 			t.Errorf("%+v", h.Params)
 		}
-		if len(h.Columns) != 2 || h.Columns[0] != (Column{Name: "id", Help: "request number", Type: ColumnInt, Align: "right", Width: 12, Line: 18}) {
+		if len(h.Columns) != 2 || h.Columns[0] != (Column{Name: "id", Help: "request number", Type: ColumnInt, Align: "right", Width: 12, Key: KeyPart, Line: 18}) {
 			t.Errorf("%+v", h.Columns)
 		}
 		if h.Needs.Fields[0] != "main.Object.fid" || h.Needs.Vars[0] != "main.store" {
@@ -99,6 +99,8 @@ func TestHeaderErrors(t *testing.T) {
 		{head + "  columns = { { name = 'id', width = 'x' } },\n" + tail, `column id: width must be a number`},
 		{head + "  columns = { { name = 'id', align = 'centre' } },\n" + tail, `align is left or right`},
 		{head + "  columns = { { name = 'id', type = 'time.Duration' } },\n" + tail, `column id: unknown type`},
+		{head + "  columns = { { name = 'id', key = 'yes' } },\n" + tail, `columns[1].key is true or "alone", not "yes"`},
+		{head + "  columns = { { name = 'age', type = 'duration', key = true } },\n" + tail, `column age: a measure is no key`},
 		{head + "  needs = { var = {'x'} },\n" + tail, `unknown key "var" in needs`},
 		{head + "  needs = { vars = 'x' },\n" + tail, `needs.vars must be a list`},
 		{head + "  needs = { fields = {'fid'} },\n" + tail, `has no type before it`},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -254,7 +255,8 @@ func (l *linter) params(run *ast.FunctionExpr, name string) {
 	})
 }
 
-// emitted looks for rows written out with names that are nearly, but not quite, those of columns. Others are columns of their own.
+// emitted looks for rows written out that have nothing of their key, and for names that are nearly, but not quite, those of columns.
+// Others are columns of their own.
 func (l *linter) emitted(call *ast.FuncCallExpr) {
 	f, ok := call.Func.(*ast.AttrGetExpr)
 	if !ok || l.header == nil || len(call.Args) != 1 {
@@ -270,12 +272,22 @@ func (l *linter) emitted(call *ast.FuncCallExpr) {
 	for _, c := range l.header.Columns {
 		declared[c.Name] = true
 	}
+	named, computed := map[string]bool{}, false
 	for _, field := range row.Fields {
-		if key, ok := field.Key.(*ast.StringExpr); ok && len(declared) > 0 && !declared[key.Value] {
+		key, ok := field.Key.(*ast.StringExpr)
+		if !ok {
+			computed = true
+			continue
+		}
+		named[key.Value] = true
+		if len(declared) > 0 && !declared[key.Value] {
 			if near := DidYouMean(key.Value, sortedKeys(declared)); near != "" {
 				l.fail(f.Line(), "the header declares no column %s%s", key.Value, near)
 			}
 		}
+	}
+	if ways := Keys(l.header.Columns); len(ways) > 0 && !computed && !slices.ContainsFunc(slices.Concat(ways...), func(name string) bool { return named[name] }) {
+		l.fail(f.Line(), "a row without its key: no %s", strings.Join(slices.Concat(ways...), ", "))
 	}
 }
 

@@ -84,7 +84,7 @@ What a row is, and what the numbers mean. This text is what ri show prints.]],
     { name = "limit", type = "int", default = 20, min = 1, help = "rows shown" },
   },
   columns = {
-    { name = "id", type = "int" },
+    { name = "id", type = "int", key = true },
     { name = "status" },
     { name = "func", help = "the innermost function" },
   },
@@ -145,7 +145,7 @@ func template(ctx context.Context, s *Session, expr string) (string, error) {
 	}
 	var columns, cells []string
 	if column != "" {
-		columns, cells = append(columns, fmt.Sprintf("    { name = %q },\n", column)), append(cells, column+" = "+column)
+		columns, cells = append(columns, fmt.Sprintf("    { name = %q, key = true },\n", column)), append(cells, column+" = "+column)
 	}
 	if elem != nil && elem.Kind == reflect.Struct {
 		for _, f := range plainFields(v, elem, column) {

@@ -31,6 +31,7 @@ func WriteJSON(w io.Writer, r *Result) error {
 		{"read_bytes", r.Stats.BytesRead},
 		{"values", r.ValuesRead},
 		{"locks", lockRows(r.Locks)},
+		{"key", keyCells(r.Columns)},
 		{"rows", rawRows(r)},
 		{"findings", findingRows(r.Findings)},
 	}
@@ -54,6 +55,14 @@ func WriteJSON(w io.Writer, r *Result) error {
 	}
 	doc = append(doc, Cell{"errors", problems})
 	return writeJSON(w, doc, false)
+}
+
+func keyCells(columns []Column) []any {
+	ways := []any{}
+	for _, way := range Keys(columns) {
+		ways = append(ways, texts(way))
+	}
+	return ways
 }
 
 // writeJSON writes a value, indented unless it is to be one line.

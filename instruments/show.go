@@ -103,12 +103,30 @@ func columnRows(h *Header) (rows []Row) {
 	return rows
 }
 
-// columnHelp says of a column that tables don't have where to find it.
-func columnHelp(c Column) string {
-	if c.Hidden {
-		return c.Help + " (in JSON)"
+// keyText is a column's key as its header has it.
+func keyText(k Key) any {
+	if k == KeyAlone {
+		return "alone"
 	}
-	return c.Help
+	return k == KeyPart
+}
+
+// columnHelp says of a column that it is of the key, and where to find it if tables don't have it.
+func columnHelp(c Column) string {
+	var marks []string
+	switch c.Key {
+	case KeyPart:
+		marks = append(marks, "key")
+	case KeyAlone:
+		marks = append(marks, "key where it is there")
+	}
+	if c.Hidden {
+		marks = append(marks, "in JSON")
+	}
+	if marks == nil {
+		return c.Help
+	}
+	return strings.TrimSpace(c.Help + " (" + strings.Join(marks, "; ") + ")")
 }
 
 func needRows(n Needs) (rows []Row) {
@@ -175,7 +193,7 @@ func showRow(r *Recipe, h *Header) Row {
 	}
 	columns := []any{}
 	for _, c := range h.Columns {
-		columns = append(columns, Row{{"name", c.Name}, {"type", string(c.Type)}, {"help", c.Help}})
+		columns = append(columns, Row{{"name", c.Name}, {"type", string(c.Type)}, {"key", keyText(c.Key)}, {"help", c.Help}})
 	}
 	return Row{
 		{"name", r.Name}, {"title", r.TitleOr(h)}, {"description", h.Description}, {"category", h.Category},

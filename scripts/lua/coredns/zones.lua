@@ -10,9 +10,9 @@ Lists the zones that are served, where, by which plugins, and how full their cac
 show the same counts. A cache that is full drops an entry at random for each new one.]],
   needs = { types = { coredns.server, coredns.config }, fields = { coredns.server .. ".zones", coredns.config .. ".registry" } },
   columns = {
-    { name = "addr", help = "where it is served" },
-    { name = "zone" },
-    { name = "view", help = "of several views of a zone, which" },
+    { name = "addr", help = "where it is served", key = true },
+    { name = "zone", key = true },
+    { name = "view", help = "of several views of a zone, which", key = true },
     { name = "plugins", help = "that registered themselves, sorted by name" },
     { name = "answers", type = "int", help = "in the cache; none: it has no cache" },
     { name = "denials", type = "int", help = "in the cache: names that aren't, and errors" },

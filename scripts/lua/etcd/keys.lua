@@ -39,7 +39,7 @@ the index until they are compacted; they are not listed.]],
   },
   needs = etcd.needs("kv"),
   columns = {
-    { name = "key" },
+    { name = "key", key = true },
     { name = "create_revision", type = "int", help = "when it was made" },
     { name = "mod_revision", type = "int", help = "when it was last written" },
     { name = "version", type = "int", help = "how often it was written since it was made" },

@@ -13,7 +13,7 @@ time is over and that is still here waits to be revoked.]],
   },
   needs = etcd.needs("lessor"),
   columns = {
-    { name = "id", help = "as etcdctl prints it" },
+    { name = "id", help = "as etcdctl prints it", key = true },
     { name = "ttl", type = "duration", help = "granted" },
     { name = "remaining", type = "duration", help = "until it ends; less than nothing: it should be gone" },
     { name = "keys", type = "int", help = "that go with it" },

@@ -8,7 +8,7 @@ return {
   description = "Lists the members as `etcdctl member list` does, with who leads and which is this one.",
   needs = etcd.needs("cluster", "lead"),
   columns = {
-    { name = "id", help = "as etcdctl prints it" },
+    { name = "id", help = "as etcdctl prints it", key = true },
     { name = "name", help = "empty: it hasn't started yet" },
     { name = "peer_urls", help = "where other members reach it" },
     { name = "client_urls", help = "where clients reach it" },

@@ -24,7 +24,7 @@ member without a leader serves nothing. A compact_revision of -1 means that noth
 limit. Alarms and a lost leader are findings.]],
   needs = etcd.needs("cluster", "kv", "be", "lead", "appliedIndex", "alarmStore"),
   columns = {
-    { name = "name" },
+    { name = "name", key = true },
     { name = "value", help = "ids in hexadecimal, as etcdctl prints them; sizes in bytes" },
   },
   sample = [[

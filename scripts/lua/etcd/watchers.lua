@@ -46,8 +46,8 @@ read what it was sent, and its stream is full. Ids are unique within a stream.]]
   },
   needs = etcd.needs("kv"),
   columns = {
-    { name = "stream", help = "what watchers of one connection share" },
-    { name = "id", type = "int", help = "within the stream" },
+    { name = "stream", help = "what watchers of one connection share", key = true },
+    { name = "id", type = "int", help = "within the stream", key = true },
     { name = "key" },
     { name = "range_end", help = "the first key that it doesn't watch; none: just the one key; \\0: all from the key on" },
     { name = "start_rev", type = "int", help = "from where it asked to be told; 0: from when it came" },

@@ -18,7 +18,7 @@ goroutine's frame. What the elements point to doesn't count. A store knows how m
     { name = 'bytes', type = 'bytes', help = 'that the allocator gave for it' },
     { name = 'type', help = 'as Go prints it' },
     { name = 'path', help = 'a way to it' },
-    { name = 'addr', type = 'address', help = 'where it is', hidden = true },
+    { name = 'addr', type = 'address', help = 'where it is', hidden = true, key = true },
   },
   sample = [[
 KIND    LEN   CAP     BYTES  TYPE                       PATH

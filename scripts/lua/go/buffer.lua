@@ -60,7 +60,7 @@ are all zero are said in a word.]],
     { name = "width", type = "int", default = 16, min = 1, max = 256, help = "bytes on a line" },
   },
   columns = {
-    { name = "offset", type = "int", help = "of the line's first byte" },
+    { name = "offset", type = "int", help = "of the line's first byte", key = true },
     { name = "hex", type = "string", help = "the bytes" },
     { name = "text", help = "the bytes as text, a dot for what isn't ASCII" },
   },

@@ -8,8 +8,8 @@ return {
     { name = "modules", type = "bool", default = true, help = "list the modules too" },
   },
   columns = {
-    { name = "kind", help = "program, setting or module" },
-    { name = "name", help = "of the setting, or the module's path" },
+    { name = "kind", help = "program, setting or module", key = true },
+    { name = "name", help = "of the setting, or the module's path", key = true },
     { name = "value", help = "of the setting, or the module's version" },
     { name = "replaced", help = "by which module, if it is" },
   },

@@ -22,7 +22,7 @@ counts for each of its channels; SELECTS says how many do. Channels that nobody 
     { name = "elem", type = "string", default = "", help = "only those whose elements' type contains this" },
   },
   columns = {
-    { name = "addr", type = "address", help = "of the channel" },
+    { name = "addr", type = "address", help = "of the channel", key = true },
     { name = "elem", help = "type of the elements" },
     { name = "len", type = "int", help = "elements queued" },
     { name = "cap", type = "int", help = "of the buffer; 0: unbuffered" },

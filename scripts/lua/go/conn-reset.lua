@@ -14,9 +14,9 @@ RST, so that both ends see an error; how=shutdown ends the stream in good order.
     { name = "max", type = "int", default = 1, help = "more than so many are refused" },
   },
   columns = {
-    { name = "fd", type = "int", help = "descriptor" },
-    { name = "local_address", help = "the process's own address" },
-    { name = "remote_address", help = "the peer's" },
+    { name = "fd", type = "int", help = "descriptor", key = true },
+    { name = "local_address", help = "the process's own address", key = true },
+    { name = "remote_address", help = "the peer's", key = true },
     { name = "state", help = "as the kernel has it, before" },
   },
   sample = [[

@@ -68,7 +68,7 @@ recorded. A goroutine that holds a cancelled context and still waits is one that
     { name = "deadline", type = "duration", help = "time left" },
     { name = "error", help = "why it is done, if it is", optional = true, width = 12 },
     { name = "cause", help = "the cause that was given, if another", optional = true, width = 12 },
-    { name = "address", type = "address", help = "of the context", hidden = true },
+    { name = "address", type = "address", help = "of the context", hidden = true, key = true },
     { name = "depth", type = "int", help = "how far down the tree", hidden = true },
     { name = "context", help = "how it was made, below what it was made from" },
   },

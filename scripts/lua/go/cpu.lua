@@ -60,7 +60,7 @@ is named by its file. --pprof FILE and --folded FILE write the stacks.]],
     { name = "self_samples", type = "int", help = "samples in the function itself", hidden = true },
     { name = "total_samples", type = "int", help = "samples in the function or what it called", hidden = true },
     { name = "time", type = "duration", help = "CPU time in the function itself" },
-    { name = "function", help = "or line, or package", cut = "left" },
+    { name = "function", help = "or line, or package", cut = "left", key = true },
   },
   profile = { { type = "samples", unit = "count" }, { type = "cpu", unit = "nanoseconds" } },
   sample = [[

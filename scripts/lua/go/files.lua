@@ -25,12 +25,12 @@ the kernel can't be asked, as of a core, the files are those that variables and 
     { name = "kind", type = "string", default = "", help = "only this kind: file, directory, device, pipe, socket, eventpoll, eventfd, ..." },
   },
   columns = {
-    { name = "fd", type = "int", help = "file descriptor" },
+    { name = "fd", type = "int", help = "file descriptor", key = true },
     { name = "kind", help = "file, directory, device, pipe, socket, eventpoll, ..." },
     { name = "position", type = "int", help = "where the next read or write of a file is" },
     { name = "flags", help = "as of open(2)", width = 14 },
     { name = "goroutine", type = "int", help = "who waits for it in the netpoller", optional = true },
-    { name = "path", help = "as the kernel has it", cut = "left" },
+    { name = "path", help = "as the kernel has it", cut = "left", key = true },
   },
   sample = [[
 FD  KIND    POSITION  FLAGS              GOROUTINE  PATH

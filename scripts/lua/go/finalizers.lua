@@ -13,9 +13,9 @@ collector to find that out. Objects that are never freed, like os.File, are a le
   columns = {
     { name = 'count', type = 'int', help = 'objects' },
     { name = 'live', type = 'int', help = 'of them still reached' },
-    { name = 'kind', help = 'finalizer or cleanup' },
-    { name = 'type', help = 'of the objects' },
-    { name = 'func', help = 'that will run' },
+    { name = 'kind', help = 'finalizer or cleanup', key = true },
+    { name = 'type', help = 'of the objects', key = true },
+    { name = 'func', help = 'that will run', key = true },
     { name = 'example', type = 'address', help = 'one of the objects', hidden = true },
   },
   sample = [[

@@ -50,10 +50,11 @@ those of runtime.ReadMemStats and runtime/metrics. The heap's live size is the c
     { name = "pauses", type = "int", default = 5, min = 0, max = 256, help = "show so many of the last cycles' pauses" },
   },
   columns = {
-    { name = "name", help = "what" },
+    { name = "name", help = "what", key = true },
     { name = "value", help = "as people read it", align = "right" },
     { name = "number", help = "the same in bytes, nanoseconds, percent or pieces", hidden = true },
     { name = "about", help = "what it means, or when it was" },
+    { name = "cycle", type = "int", help = "of a pause, the number of its collection", hidden = true, key = true },
   },
   sample = [[
 NAME              VALUE  ABOUT
@@ -67,9 +68,9 @@ cpu fraction     0.41 %  of the CPU time since the start
 pause             113us  1.2s ago]],
   run = function(p)
     local stats, c, work = ri.var 'runtime.memstats', ri.var 'runtime.gcController', ri.var 'runtime.work'
-    local function row(name, value, number, about) ri.emit { name = name, value = value, number = number, about = about } end
+    local function row(name, value, number, about, cycle) ri.emit { name = name, value = value, number = number, about = about, cycle = cycle } end
     local function bytes(name, n, about) row(name, words.bytes(n), n, about) end
-    local function time(name, n, about) row(name, words.duration(n), n, about) end
+    local function time(name, n, about, cycle) row(name, words.duration(n), n, about, cycle) end
 
     local phase = ri.var 'runtime.gcphase'
     local now = runtime.nanotime()
@@ -110,7 +111,7 @@ pause             113us  1.2s ago]],
     time('pauses', stats.pause_total_ns, 'in all')
     for i = 0, math.min(p.pauses, stats.numgc) - 1 do
       local at = (stats.numgc - 1 - i) % 256
-      time('pause', stats.pause_ns[at], ago(ri.float(stats.pause_end[at])))
+      time('pause', stats.pause_ns[at], ago(ri.float(stats.pause_end[at])), stats.numgc - i)
     end
   end,
 }

@@ -86,7 +86,7 @@ local function give(groups, what)
     local group = groups[groups.given]
     ri.emit {
       count = group.count, state = group.state, wait = group.wait and math.floor(group.wait * 1e9) or nil,
-      ids = group.ids, labels = group.labels, stack = group.stack,
+      ids = group.ids, id = groups.single and group.ids[1] or nil, labels = group.labels, stack = group.stack,
     }
   end
   print(words.count(groups.seen, "goroutine") .. ", " .. words.count(#groups, groups.word) .. what)
@@ -176,11 +176,12 @@ waiting, so it is absent until then. A filter is a part of a text or a regular e
   },
   columns = {
     { name = "count", type = "int", help = "goroutines in the group" },
-    { name = "state", help = "wait reason, or state of those that don't wait", width = 14 },
+    { name = "state", help = "wait reason, or state of those that don't wait", width = 14, key = true },
     { name = "wait", type = "duration", help = "longest wait known, at least" },
     { name = "ids", help = "goroutines' numbers", width = 10 },
-    { name = "labels", help = "pprof labels; tables have them below the stack", hidden = true },
-    { name = "stack", help = "innermost frame first", cut = "left" },
+    { name = "id", type = "int", help = "the goroutine's number, where it stands alone (group=no)", hidden = true, key = "alone" },
+    { name = "labels", help = "pprof labels; tables have them below the stack", hidden = true, key = true },
+    { name = "stack", help = "innermost frame first", cut = "left", key = true },
   },
   profile = { { type = "goroutine", unit = "count" } },
   sample = [[
@@ -189,7 +190,7 @@ COUNT  STATE           WAIT   IDS          STACK
                                            main.(*Handler).run handler.go:132
     1  IO wait         -      34           internal/poll.(*FD).Accept fd_unix.go:613]],
   run = function(p)
-    local groups = { seen = 0, given = 0, word = p.tree and "place" or "stack" }
+    local groups = { seen = 0, given = 0, word = p.tree and "place" or "stack", single = not p.group and not p.tree }
     ri.atlimit(function()
       sort(groups)
       give(groups, ", so far")

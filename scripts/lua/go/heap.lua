@@ -21,14 +21,14 @@ local function path(h, addr)
   ri.emit { type = '(root)', path = found.root }
   for _, step in ipairs(found.steps) do
     local object = h:object(step.addr)
-    ri.emit { count = 1, bytes = object and object.size, type = step.type, path = step.text, addr = ri.hex(step.addr) }
+    ri.emit { count = 1, bytes = object and object.size, type = step.type, path = step.text, addr = ri.hex(step.addr), which = ri.hex(step.addr) }
   end
   print(found.text)
 end
 
 local function instances(h, p)
   for _, addr in ipairs(h:instances(p.instances, p.top)) do
-    ri.emit { count = 1, bytes = h:object(addr).size, type = p.instances, path = way(h, addr), addr = ri.hex(addr) }
+    ri.emit { count = 1, bytes = h:object(addr).size, type = p.instances, path = way(h, addr), addr = ri.hex(addr), which = ri.hex(addr) }
   end
 end
 
@@ -41,6 +41,7 @@ local function retainers(h, p)
     ri.emit {
       count = r.count, bytes = r.bytes, share = share(r.bytes, bytes), type = p.retainers, holder = r.holder, root = r.root,
       path = way(h, r.example), created_by = by and ('%s %s:%d'):format(by.func, by.file:match '[^/]*$', by.line) or nil, addr = ri.hex(r.example),
+      which = (r.holder or '') .. ' < ' .. r.root,
     }
   end
   print(('%s, %s, kept in %s'):format(words.count(count, 'object'), words.bytes(bytes), words.count(#list, 'way')))
@@ -98,7 +99,8 @@ instances=TYPE lists some, and interval=5s looks twice and shows what grew, with
     { name = 'count', type = 'int', help = 'objects' },
     { name = 'bytes', type = 'bytes', help = 'of their slots' },
     { name = 'share', type = 'float', help = 'percent of all live bytes; with retainers of those of the type' },
-    { name = 'type', help = 'as Go prints it' },
+    { name = 'type', help = 'as Go prints it', key = true },
+    { name = 'which', help = 'of several rows of a type: the object, or who keeps the objects', hidden = true, key = 'alone' },
   },
   profile = { { type = 'inuse_objects', unit = 'count' }, { type = 'inuse_space', unit = 'bytes' } },
   sample = [[

@@ -62,7 +62,7 @@ A list that leads back into itself, or to where no memory is, is a finding.]],
     { name = "print", type = "string", default = ".", help = "what to show of each: name,meta.owner,items[0]; . is all of it" },
     { name = "limit", type = "int", default = 1000, min = 0, help = "elements shown; all are counted" },
   },
-  columns = { { name = "index", type = "int", help = "of the element, from 0" } },
+  columns = { { name = "index", type = "int", help = "of the element, from 0", key = true } },
   sample = [[
 INDEX  NAME   SIZE
     0  alpha    12

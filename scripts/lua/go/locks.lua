@@ -41,7 +41,7 @@ as those locked by a function that has returned. WAIT is a lower bound: the runt
     { name = "name", type = "string", default = "", help = "only those whose name contains this" },
   },
   columns = {
-    { name = "addr", type = "address", help = "of the lock" },
+    { name = "addr", type = "address", help = "of the lock", key = true },
     { name = "kind", help = "Mutex, RWMutex or WaitGroup" },
     { name = "name", help = "the variable, or the type and field, where that can be found" },
     { name = "state", help = "what its own words say" },

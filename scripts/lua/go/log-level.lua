@@ -60,8 +60,8 @@ and trace flags, in package variables, in goroutines' frames and near them, and 
     { name = "logger", type = "string", help = "only this kind: slog, zap, logrus, zerolog, klog, glog, coredns, nats, nats-trace" },
   },
   columns = {
-    { name = "logger", help = "its kind" },
-    { name = "where", help = "where it was found" },
+    { name = "logger", help = "its kind", key = true },
+    { name = "where", help = "where it was found", key = true },
     { name = "was", help = "the level until now" },
     { name = "level", help = "from now on" },
   },

@@ -20,7 +20,7 @@ and the number of all entries. With key, only that entry.]],
     { name = "print", type = "string", default = ".", help = "what to show of each value: name,meta.owner; . is all of it" },
     { name = "limit", type = "int", default = 1000, min = 0, help = "entries shown; all are counted" },
   },
-  columns = { { name = "key", help = "of the entry" } },
+  columns = { { name = "key", help = "of the entry", key = true } },
   sample = [[
 KEY    SIZE
 alpha    12

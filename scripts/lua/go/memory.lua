@@ -15,12 +15,13 @@ they have and how many are taken. Slots that are taken may hold garbage that was
     { name = 'top', type = 'int', default = 20, min = 0, max = 200, help = 'size classes shown, those with most bytes' },
   },
   columns = {
-    { name = 'name', help = 'what' },
+    { name = 'name', help = 'what', key = true },
     { name = 'bytes', type = 'bytes', help = 'of memory' },
     { name = 'spans', type = 'int', help = 'runs of pages' },
     { name = 'slots', type = 'int', help = 'room for so many objects' },
     { name = 'used', type = 'int', help = 'slots taken' },
     { name = 'about', help = 'what it means, or the share of slots taken' },
+    { name = 'pointers', type = 'bool', help = 'of a size, whether the collector looks for pointers in such objects', hidden = true, key = true },
   },
   sample = [[
 NAME                   BYTES  SPANS   SLOTS    USED  ABOUT
@@ -66,6 +67,7 @@ objects of 128 B    35.8 MiB   4579  293056  293013  100 %, with pointers]],
         ri.emit {
           name = s.size > 0 and ('objects of %s'):format(words.bytes(s.size)) or 'large objects', bytes = s.bytes, spans = s.spans, slots = s.slots, used = s.used,
           about = ('%s, %s'):format(used(s.used, s.slots) or '-', s.pointers and 'with pointers' or 'without'),
+          pointers = s.pointers,
         }
       else
         for name in pairs(rest) do if s[name] then rest[name] = rest[name] + s[name] end end

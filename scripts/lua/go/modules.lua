@@ -8,7 +8,7 @@ return {
     { name = "path", type = "string", default = "", help = "only modules with this in their path: a part of it, or a regular expression" },
   },
   columns = {
-    { name = "path", help = "the module", cut = "left" },
+    { name = "path", help = "the module", cut = "left", key = true },
     { name = "version", help = "its version" },
     { name = "replaced", help = "by which module, if it is", optional = true },
     { name = "main", type = "bool", help = "the program's own", hidden = true },

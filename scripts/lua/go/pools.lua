@@ -46,7 +46,7 @@ Lists the sync.Pools that hold something. Each P keeps one value for itself (PRI
 what is there the victim, and drops the victim of the one before: what nobody took for two cycles is gone. A pool has no name: NEW is the function that it makes values with.]],
   needs = { vars = { "sync.allPools" }, types = { "sync.poolLocal" } },
   columns = {
-    { name = "address", type = "address", help = "of the sync.Pool" },
+    { name = "address", type = "address", help = "of the sync.Pool", key = true },
     { name = "type", help = "of a value in it" },
     { name = "private", type = "int", help = "values that Ps keep for themselves" },
     { name = "shared", type = "int", help = "values that any P may take" },

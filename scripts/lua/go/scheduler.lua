@@ -113,8 +113,8 @@ just begun. Threads that rest are left out unless idle=yes (so are sysmon's, and
     { name = "idle", type = "bool", default = false, help = "idle threads too" },
   },
   columns = {
-    { name = "kind", help = "P or M" },
-    { name = "id", type = "int", help = "the runtime's number for it" },
+    { name = "kind", help = "P or M", key = true },
+    { name = "id", type = "int", help = "the runtime's number for it", key = true },
     { name = "state", help = "of a P: idle, running, syscall, gcstop; of a thread: running, syscall, spinning, in C, idle, sysmon, extra; locked" },
     { name = "queue", type = "int", help = "goroutines that wait to run on the P" },
     { name = "processor", type = "int", help = "the P that the thread has" },

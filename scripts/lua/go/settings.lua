@@ -79,8 +79,8 @@ program sees them. Values whose name looks like that of a password, token or key
     { name = "kind", type = "string", default = "", help = "only settings of this kind: runtime, debug, arg, env" },
   },
   columns = {
-    { name = "kind", help = "runtime, debug, arg or env" },
-    { name = "name", help = "of the setting" },
+    { name = "kind", help = "runtime, debug, arg or env", key = true },
+    { name = "name", help = "of the setting", key = true },
     { name = "value", help = "as it is now" },
   },
   sample = [[

@@ -45,7 +45,7 @@ connections in use is too small, or somebody doesn't give them back (rows not cl
     { name = "heap", type = "bool", default = false, help = "look at all that is alive, with a copy of all memory; done too where no pool is found otherwise" },
   },
   columns = {
-    { name = "address", type = "address", help = "of the DB" },
+    { name = "address", type = "address", help = "of the DB", key = true },
     { name = "open", type = "int", help = "connections that are open" },
     { name = "in_use", type = "int", help = "of them in use" },
     { name = "idle", type = "int", help = "of them idle" },

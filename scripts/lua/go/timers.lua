@@ -61,6 +61,7 @@ it is reckoned from the latest time that the runtime had noted.]],
     { name = "p", type = "int", help = "the P that keeps it" },
     { name = "goroutine", help = "who waits for it" },
     { name = "what", help = "the function it calls, or the one of the goroutine that waits", cut = "left" },
+    { name = "addr", type = "address", help = "of the timer", hidden = true, key = true },
   },
   sample = [[
      DUE  PERIOD  KIND     P  GOROUTINE  WHAT
@@ -90,6 +91,7 @@ it is reckoned from the latest time that the runtime had noted.]],
         ri.emit {
           due = one.when - now, period = one.t.period ~= 0 and one.t.period or nil, kind = kind, p = one.p,
           goroutine = waiting and (#waiting == 1 and waiting[1] or #waiting > 1 and waiting or nil) or nil, what = what,
+          addr = ri.addr(one.t),
         }
       end
     end

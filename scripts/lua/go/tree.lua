@@ -34,7 +34,10 @@ A node that is reached twice, or can't be read, is a finding.]],
     { name = "depth", type = "int", default = 100, min = 0, max = 10000, help = "levels below the root to go down" },
     { name = "limit", type = "int", default = 1000, min = 0, help = "nodes shown; all are counted" },
   },
-  columns = { { name = "depth", type = "int", help = "of the node; the root's is 0" } },
+  columns = {
+    { name = "depth", type = "int", help = "of the node; the root's is 0" },
+    { name = "node_addr", type = "address", help = "of the node", hidden = true, key = true },
+  },
   sample = [[
 DEPTH  KEY
     0  m
@@ -55,7 +58,7 @@ DEPTH  KEY
         }
       elseif node ~= nil then
         seen[address] = depth
-        if count < p.limit then ri.emit(path.fill({ depth = depth }, node, paths)) end
+        if count < p.limit then ri.emit(path.fill({ depth = depth, node_addr = address }, node, paths)) end
         count, deepest = count + 1, math.max(deepest, depth)
         if depth < p.depth then
           for f = #fields, 1, -1 do

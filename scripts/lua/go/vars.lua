@@ -16,7 +16,7 @@ last part of it: main, net/http, http.]],
     { name = "depth", type = "int", default = 2, min = 1, max = 10, help = "levels of pointers and structs shown" },
   },
   columns = {
-    { name = "name", help = "full name" },
+    { name = "name", help = "full name", key = true },
     { name = "type", help = "Go type" },
     { name = "value", help = "in Go syntax" },
   },

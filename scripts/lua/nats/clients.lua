@@ -51,7 +51,7 @@ client that is slow to read has much PENDING: nats-slow says how near it is to b
     fields = { nats.package .. "Server.clients", nats.package .. "client.out.pb", nats.package .. "client.opts", nats.package .. "client.subs" },
   },
   columns = {
-    { name = "cid", type = "int", help = "the connection's number" },
+    { name = "cid", type = "int", help = "the connection's number", key = true },
     { name = "kind", help = "CLIENT or LEAF" },
     { name = "name", help = "that the client gave itself" },
     { name = "addr", help = "where it comes from" },

@@ -18,9 +18,9 @@ it is given nothing more. REDELIVERED are messages that were given more than onc
     fields = { nats.package .. "stream.consumers", nats.package .. "consumer.pending", nats.package .. "consumer.rdc", nats.package .. "consumer.npc", nats.package .. "consumer.store" },
   },
   columns = {
-    { name = "account" },
-    { name = "stream" },
-    { name = "consumer", help = "its name" },
+    { name = "account", key = true },
+    { name = "stream", key = true },
+    { name = "consumer", help = "its name", key = true },
     { name = "mode", help = "pull, or push and to where" },
     { name = "delivered", type = "int", help = "messages given to it, redeliveries included" },
     { name = "delivered_stream", type = "int", help = "the stream's number of the last one" },

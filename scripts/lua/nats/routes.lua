@@ -13,7 +13,7 @@ system account.]],
     fields = { nats.package .. "Server.routes", nats.package .. "client.route", nats.package .. "route.remoteID" },
   },
   columns = {
-    { name = "rid", type = "int", help = "the connection's number" },
+    { name = "rid", type = "int", help = "the connection's number", key = true },
     { name = "remote", help = "the other server's name" },
     { name = "remote_id", help = "and its id", width = 12 },
     { name = "addr", help = "of the other end" },

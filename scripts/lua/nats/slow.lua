@@ -29,7 +29,7 @@ warn on are findings. What was cut off before is in the last line.]],
     fields = { nats.package .. "Server.clients", nats.package .. "client.out.pb", nats.package .. "client.out.mp", nats.package .. "client.out.stc" },
   },
   columns = {
-    { name = "cid", type = "int", help = "the connection's number" },
+    { name = "cid", type = "int", help = "the connection's number", key = true },
     { name = "kind", help = "CLIENT, LEAF or ROUTER" },
     { name = "name", help = "that it gave itself" },
     { name = "addr", help = "where it comes from" },

@@ -15,8 +15,8 @@ return {
     fields = { nats.package .. "Server.js", nats.package .. "jetStream.accounts", nats.package .. "jsAccount.streams", nats.package .. "stream.store", nats.package .. "StreamState.Msgs" },
   },
   columns = {
-    { name = "account" },
-    { name = "stream", help = "its name" },
+    { name = "account", key = true },
+    { name = "stream", help = "its name", key = true },
     { name = "storage", help = "FileStorage or MemoryStorage" },
     { name = "replicas", type = "int", help = "servers that have a copy" },
     { name = "leader", type = "bool", help = "this server leads it" },

@@ -66,11 +66,11 @@ Lists who subscribed to what, and how many messages each subscription was given.
   columns = {
     { name = "subject" },
     { name = "queue", help = "group of which each message is given to one member" },
-    { name = "cid", type = "int", help = "of the connection" },
+    { name = "cid", type = "int", help = "of the connection", key = true },
     { name = "kind", help = "CLIENT, or one of the server's own: SYSTEM, JETSTREAM, ACCOUNT" },
     { name = "client", help = "the name that it gave itself" },
     { name = "account" },
-    { name = "sid", help = "the client's own name for the subscription" },
+    { name = "sid", help = "the client's own name for the subscription", key = true },
     { name = "msgs", type = "int", help = "delivered" },
     { name = "max", type = "int", help = "after which it ends; 0: never" },
   },

@@ -19,7 +19,7 @@ Shows a server's identity, its limits and its counters since the start. The name
     fields = { nats.package .. "Server.info", nats.package .. "Server.accounts", nats.package .. "stats.inMsgs" },
   },
   columns = {
-    { name = "name", help = "as in /varz" },
+    { name = "name", help = "as in /varz", key = true },
     { name = "value" },
   },
   sample = [[

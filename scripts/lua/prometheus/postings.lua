@@ -52,8 +52,8 @@ too many series. With label=NAME it lists that label's values by how many series
     fields = { prometheus.package .. "tsdb.Head.postings", prometheus.package .. "tsdb/index.MemPostings.m" },
   },
   columns = {
-    { name = "label", help = "its name" },
-    { name = "value", optional = true, help = "with label=" },
+    { name = "label", help = "its name", key = true },
+    { name = "value", optional = true, help = "with label=", key = true },
     { name = "values", type = "int", optional = true, help = "how many the label has" },
     { name = "series", type = "int", help = "that have it" },
     { name = "bytes", type = "bytes", help = "that it takes in them, as Prometheus reckons" },

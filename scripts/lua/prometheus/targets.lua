@@ -85,14 +85,14 @@ Lists the targets with how their last scrape went, those that are down first. Ta
     },
   },
   columns = {
-    { name = "pool", help = "the scrape pool: a job_name of the configuration" },
+    { name = "pool", help = "the scrape pool: a job_name of the configuration", key = true },
     { name = "instance", help = "its label" },
     { name = "health", help = "up, down, or unknown before the first scrape" },
     { name = "last_scrape", type = "time", help = "when the last one began" },
     { name = "duration", type = "duration", help = "what it took" },
     { name = "interval", help = "from one scrape to the next; as it is configured" },
-    { name = "url", help = "where it is scraped" },
-    { name = "labels", help = "that its series get" },
+    { name = "url", help = "where it is scraped", key = true },
+    { name = "labels", help = "that its series get", key = true },
     { name = "error", help = "of the last scrape" },
   },
   sample = [[

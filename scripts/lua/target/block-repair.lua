@@ -18,9 +18,9 @@ isn't intact, or if what comes out doesn't have the checksum that the device has
     fields = { "main.Object.cobs", "main.Cob.extents", "main.Device.data", "main.Device.checksums", "main.Device.blockSize" },
   },
   columns = {
-    { name = "name", help = "of the object" },
-    { name = "unit", type = "int", help = "of the component object" },
-    { name = "block", type = "int", help = "of the component object" },
+    { name = "name", help = "of the object", key = true },
+    { name = "unit", type = "int", help = "of the component object", key = true },
+    { name = "block", type = "int", help = "of the component object", key = true },
     { name = "device", help = "where it lies" },
     { name = "at", type = "int", help = "which block of the device" },
     { name = "checksum", help = "of the block, as the device has noted it" },

@@ -12,7 +12,7 @@ return {
     fields = { "main.Store.cobs", "main.Cob.service", "main.Cob.device", "main.Service.state", "main.Device.name" },
   },
   columns = {
-    { name = "fid", help = "of the component object" },
+    { name = "fid", help = "of the component object", key = true },
     { name = "object", help = "fid of the object that it is part of" },
     { name = "unit", type = "int" }, { name = "parity", type = "bool" },
     { name = "service", help = "by name" },

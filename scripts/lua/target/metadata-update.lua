@@ -37,9 +37,9 @@ record dirty, so that the program itself writes it out at its next sweep. All of
     fields = { "main.Store.metadata", "main.Metadata.version", "main.Metadata.checksum", "main.Metadata.dirty", "main.Metadata.owner", "main.Metadata.mtime", "main.Metadata.attrs" },
   },
   columns = {
-    { name = "name", help = "of the object" },
+    { name = "name", help = "of the object", key = true },
     { name = "fid", help = "<container:key>" },
-    { name = "what", help = "owner, or the attribute" },
+    { name = "what", help = "owner, or the attribute", key = true },
     { name = "was", help = "until now" },
     { name = "value", help = "from now on" },
     { name = "version", type = "int", help = "the record's new version" },

@@ -21,7 +21,7 @@ return {
     fields = { "main.Object.cobs", "main.Cob.fid", "main.Cob.unit", "main.Cob.service", "main.Cob.device", "main.Cob.extents" },
   },
   columns = {
-    { name = "fid", help = "of the component object" },
+    { name = "fid", help = "of the component object", key = true },
     { name = "unit", type = "int", help = "in the parity group" },
     { name = "parity", type = "bool", help = "the unit that holds parity" },
     { name = "service", help = "by name" },

@@ -12,7 +12,7 @@ return {
     fields = { "main.Tree.root", "main.Node.keys", "main.Node.fids", "main.Object.fid", "main.Object.size", "main.Object.cobs", "main.Cob.fid" },
   },
   columns = {
-    { name = "name" },
+    { name = "name", key = true },
     { name = "fid", help = "<container:key>" },
     { name = "size", type = "int", help = "in bytes" },
     { name = "cobs", help = "fids of its component objects, by unit" },

@@ -24,7 +24,7 @@ and the goroutine that serves it.]],
     },
   },
   columns = {
-    { name = "id", type = "int" },
+    { name = "id", type = "int", key = true },
     { name = "queue", help = "running, queued or waiting" },
     { name = "op", help = "what it asks for" },
     { name = "state", help = "by name" },

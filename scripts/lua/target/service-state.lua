@@ -15,7 +15,7 @@ Moves a service to another state, by the name of the constant. Which states may 
     fields = { "main.Store.services", "main.Service.name", "main.Service.state", "main.Service.transitions" },
   },
   columns = {
-    { name = "service", help = "the service" },
+    { name = "service", help = "the service", key = true },
     { name = "was", help = "its state until now" },
     { name = "state", help = "its state from now on" },
     { name = "transitions", type = "int", help = "changes of state so far" },
