@@ -56,6 +56,7 @@ type File struct {
 	types map[uint64]*Type // by .debug_info offset
 	made  map[string]*Type // composed types that DWARF lacks, by name
 	vars  map[uint64]*FuncVars
+	kept  sync.Map // see Keep
 }
 
 // Open reads the executable r; name is for messages only. It fails with ErrNotGo if r
@@ -122,6 +123,15 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 		}
 	}
 	return f, nil
+}
+
+// Keep gives what make made of the file under a key, the same each time: what others compile from a file lives as long as it.
+func (f *File) Keep(key any, make func() any) any {
+	if have, ok := f.kept.Load(key); ok {
+		return have
+	}
+	have, _ := f.kept.LoadOrStore(key, make())
+	return have
 }
 
 // HasDWARF tells whether variables and types can be named.

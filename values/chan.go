@@ -1,11 +1,11 @@
 package values
 
 import (
-	"encoding/binary"
 	"fmt"
 	"reflect"
 
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // Channel is the state of a channel.
@@ -19,33 +19,6 @@ type Channel struct {
 	first uint64 // index of the next to be received
 }
 
-// chanLayout is where runtime.hchan keeps what is needed, by field names (Go 1.20 to 1.26).
-type chanLayout struct {
-	size                                   int64
-	qcount, dataqsiz, buf, closed, receive int64
-}
-
-func (s *Space) chanLayout(t *symbols.Type) (*chanLayout, error) {
-	if l := s.chans[t]; l != nil {
-		return l, nil
-	}
-	repr := t.Repr()
-	if repr == nil || repr.Elem() == nil {
-		return nil, fmt.Errorf("%s: the runtime's structure is not described: %w", t.Name, ErrKind)
-	}
-	l := &chanLayout{}
-	for name, at := range map[string]*int64{"qcount": &l.qcount, "dataqsiz": &l.dataqsiz, "buf": &l.buf, "closed": &l.closed, "recvx": &l.receive} {
-		p, err := repr.Elem().FieldByName(name)
-		if err != nil {
-			return nil, err
-		}
-		*at = p.Offset
-	}
-	l.size = repr.Elem().Size
-	s.chans[t] = l
-	return l, nil
-}
-
 // Chan reads the state of a channel; a nil channel is the zero Channel.
 func (v Value) Chan() (Channel, error) {
 	if !v.IsValid() || v.Type.Kind != reflect.Chan {
@@ -55,21 +28,25 @@ func (v Value) Chan() (Channel, error) {
 	if err != nil || word == 0 {
 		return Channel{Elem: v.Type.Elem()}, err
 	}
-	l, err := v.s.chanLayout(v.Type)
+	l := &v.s.Layouts().Channel
+	if err := l.Err(); err != nil {
+		return Channel{}, err
+	}
+	b, err := v.s.Slice(word, int(l.Size))
 	if err != nil {
 		return Channel{}, err
 	}
-	b, err := v.s.Slice(word, int(l.size))
-	if err != nil {
-		return Channel{}, err
-	}
-	at := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-	c := Channel{Len: int(at(l.qcount)), Cap: int(at(l.dataqsiz)), Closed: binary.LittleEndian.Uint32(b[l.closed:]) != 0,
-		Addr: word, Elem: v.Type.Elem(), buf: at(l.buf), first: at(l.receive)}
+	c := channelOf(l, word, b)
+	c.Elem = v.Type.Elem()
 	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > maxBytes || (c.Cap > 0 && c.first >= uint64(c.Cap)) {
 		return c, fmt.Errorf("%s at %#x: %d elements queued of %d, next %d: %w", v.Type.Name, word, c.Len, c.Cap, c.first, ErrCorrupt)
 	}
 	return c, nil
+}
+
+// channelOf is what a runtime.hchan says; its elements' type is not known by it.
+func channelOf(l *layout.Channel, addr uint64, b []byte) Channel {
+	return Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: l.Closed.Uint(b) != 0, buf: l.Buffer.Uint(b), first: l.First.Uint(b)}
 }
 
 // queued gives the i-th element in a channel's buffer, in the order in which they will be received.

@@ -34,7 +34,7 @@ func (t *OSThread) lastPlace() (w *threadWalk, ok bool) {
 		return nil, false
 	}
 	l := t.s.gs
-	saved := &threadWalk{t: t, pc: t.word(t.curg, l.pc), sp: t.word(t.curg, l.sp)}
+	saved := &threadWalk{t: t, pc: t.word(t.curg, l.PC), sp: t.word(t.curg, l.SP)}
 	onStack := t.on(t.curg, saved.sp)
 	if onStack {
 		from := *saved
@@ -46,7 +46,7 @@ func (t *OSThread) lastPlace() (w *threadWalk, ok bool) {
 		}
 	}
 	for _, g := range []uint64{t.g0, t.gsignal} {
-		if pc, sp, ok := t.s.returnInto(t.word(g, l.lo), t.word(g, l.hi), "", "runtime.throw", "runtime.fatal"); ok {
+		if pc, sp, ok := t.s.returnInto(t.word(g, l.Lo), t.word(g, l.Hi), "", "runtime.throw", "runtime.fatal"); ok {
 			return &threadWalk{t: t, pc: pc, sp: sp}, true
 		}
 	}
@@ -127,7 +127,7 @@ func (s *Space) afterCall(pc uint64, called string) bool {
 
 // handled gives what the kernel saved of the thread for the handler of its last signal, if that is one by which a Go program ends.
 func (t *OSThread) handled() (*attach.Registers, *attach.Signal, bool) {
-	lo, hi := t.word(t.gsignal, t.s.gs.lo), t.word(t.gsignal, t.s.gs.hi)
+	lo, hi := t.word(t.gsignal, t.s.gs.Lo), t.word(t.gsignal, t.s.gs.Hi)
 	if lo == 0 || hi <= lo || hi-lo > maxScan {
 		return nil, nil, false
 	}
@@ -173,7 +173,7 @@ func (g *Goroutine) lastPlace() (pc, sp uint64, regs *attach.Registers, ok bool)
 	if pc, sp, ok := g.exiting(); ok {
 		return pc, sp, nil, true
 	}
-	if m, err := g.s.osThread(g.s.gs, g.m); err == nil && m.curg == g.Addr {
+	if m, err := g.s.osThread(g.m); err == nil && m.curg == g.Addr {
 		if w, ok := m.lastPlace(); ok && w.goroutineStart() == nil {
 			return w.pc, w.sp, w.regs, true
 		}

@@ -152,7 +152,7 @@ func (f *finder) recall(before []Found) bool {
 			}
 		case !looked[b.g]:
 			looked[b.g] = true
-			g, err := f.s.goroutineAt(b.g)
+			g, err := f.s.GoroutineAt(b.g)
 			if err == nil && g != nil && g.ID == b.Goroutine {
 				f.framesOf(g)
 			}

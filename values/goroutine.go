@@ -1,14 +1,13 @@
 package values
 
 import (
-	"encoding/binary"
 	"fmt"
 	"iter"
-	"reflect"
 	"strings"
 	"time"
 
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // Goroutine is one goroutine as the runtime has it.
@@ -35,14 +34,10 @@ type Goroutine struct {
 	m             uint64
 }
 
-// goroutineLayout is where runtime.g keeps what is needed: by field names, Go 1.20 to 1.26; -1 for fields that a release doesn't have.
+// goroutineLayout is where the program keeps its goroutines, and what their reasons to wait are called.
 type goroutineLayout struct {
-	size                                                     int64
-	id, status, waitReason, waitSince, parent, goPC, startPC int64
-	m, sp, pc, sysSP, sysPC, lo, hi, labels                  int64
-	thread                                                   threadLayout
-	reasons                                                  []string
-	allgs                                                    Value
+	*layout.Goroutine
+	reasons []string
 }
 
 // Goroutine status values, runtime/runtime2.go; the same in Go 1.20 to 1.26 where they exist.
@@ -62,50 +57,12 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 	if s.gs != nil {
 		return s.gs, nil
 	}
-	allgs, err := s.Var("runtime.allgs")
-	if err != nil {
+	l := &goroutineLayout{Goroutine: &s.Layouts().Goroutine}
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	if allgs.Type.Elem() == nil || allgs.Type.Elem().Elem() == nil {
-		return nil, fmt.Errorf("runtime.allgs is a %s: %w", allgs.Type.Name, ErrKind)
-	}
-	g := allgs.Type.Elem().Elem()
-	l := &goroutineLayout{size: g.Size, allgs: allgs}
-	// at finds a field along a path, through structs such as atomic.Uint32 down to their value.
-	at := func(t *symbols.Type, path ...string) int64 {
-		off := int64(0)
-		for _, name := range path {
-			p, err := t.FieldByName(name)
-			if err != nil {
-				return -1
-			}
-			off, t = off+p.Offset, p.Field.Type
-		}
-		for t.Kind == reflect.Struct {
-			p, err := t.FieldByName("value")
-			if err != nil {
-				break
-			}
-			off, t = off+p.Offset, p.Field.Type
-		}
-		return off
-	}
-	l.id, l.status, l.waitReason, l.waitSince = at(g, "goid"), at(g, "atomicstatus"), at(g, "waitreason"), at(g, "waitsince")
-	l.parent, l.goPC, l.startPC, l.m = at(g, "parentGoid"), at(g, "gopc"), at(g, "startpc"), at(g, "m")
-	l.sp, l.pc, l.sysSP, l.sysPC = at(g, "sched", "sp"), at(g, "sched", "pc"), at(g, "syscallsp"), at(g, "syscallpc")
-	l.lo, l.hi, l.labels = at(g, "stack", "lo"), at(g, "stack", "hi"), at(g, "labels")
-	for name, off := range map[string]int64{"goid": l.id, "atomicstatus": l.status, "sched": l.sp, "stack": l.lo, "m": l.m} {
-		if off < 0 {
-			return nil, fmt.Errorf("runtime.g has no field %s in this release of Go (%s): %w", name, s.file.GoVersion(), ErrNoField)
-		}
-	}
-	l.thread = threadLayout{-1, -1, -1, -1, -1, -1, -1, -1, -1}
-	if m, err := g.FieldByName("m"); err == nil && m.Field.Type.Elem() != nil {
-		m := m.Field.Type.Elem()
-		l.thread = threadLayout{procID: at(m, "procid"), g0: at(m, "g0"), gsignal: at(m, "gsignal"), curg: at(m, "curg"), next: at(m, "alllink"),
-			dying: at(m, "dying"), throwing: at(m, "throwing"), vdsoSP: at(m, "vdsoSP"), vdsoPC: at(m, "vdsoPC")}
-	}
-	if reasons, err := s.Var("runtime.waitReasonStrings"); err == nil {
+	if l.Reasons.Type != nil {
+		reasons := s.At(l.Reasons.Addr+s.bias, l.Reasons.Type)
 		n, _ := reasons.Len()
 		for i := range min(n, 256) {
 			text := ""
@@ -124,24 +81,28 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 	return l, nil
 }
 
+// allGoroutines gives runtime.allgs: the address of its first slot, and how many there are.
+func (s *Space) allGoroutines() (l *goroutineLayout, first, n uint64, err error) {
+	if l, err = s.goroutineLayout(); err != nil {
+		return nil, 0, 0, err
+	}
+	data, length, _, err := s.At(l.All.Addr+s.bias, l.All.Type).sliceHeader()
+	if err == nil && length > maxGoroutines {
+		err = fmt.Errorf("runtime.allgs claims %d goroutines: %w", length, ErrCorrupt)
+	}
+	return l, data, uint64(length), err
+}
+
 // Goroutines iterates over all goroutines that aren't dead. A g that can't be read is an error in its place, and the rest go on.
 func (s *Space) Goroutines() iter.Seq2[*Goroutine, error] {
 	return func(yield func(*Goroutine, error) bool) {
-		l, err := s.goroutineLayout()
+		l, first, n, err := s.allGoroutines()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		data, n, _, err := l.allgs.sliceHeader()
-		if err == nil && n > maxGoroutines {
-			err = fmt.Errorf("runtime.allgs claims %d goroutines: %w", n, ErrCorrupt)
-		}
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		for i := range uint64(n) {
-			g, err := s.goroutine(l, data+8*i)
+		for i := range n {
+			g, err := s.goroutine(l, first+8*i)
 			if g == nil && err == nil {
 				continue // dead
 			}
@@ -163,11 +124,8 @@ func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
 	return s.readGoroutine(l, addr)
 }
 
-// goroutineAt reads the runtime.g at addr, which is in use for good once it was one; nil: it is dead.
-// GoroutineAt reads the goroutine whose runtime.g is at an address; nil for one that is dead.
-func (s *Space) GoroutineAt(addr uint64) (*Goroutine, error) { return s.goroutineAt(addr) }
-
-func (s *Space) goroutineAt(addr uint64) (*Goroutine, error) {
+// GoroutineAt reads the goroutine whose runtime.g is at an address, which is in use for good once it was one; nil for one that is dead.
+func (s *Space) GoroutineAt(addr uint64) (*Goroutine, error) {
 	l, err := s.goroutineLayout()
 	if err != nil || addr == 0 {
 		return nil, err
@@ -176,29 +134,23 @@ func (s *Space) goroutineAt(addr uint64) (*Goroutine, error) {
 }
 
 func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, error) {
-	b, err := s.Slice(addr, int(l.size))
+	b, err := s.Slice(addr, int(l.Size))
 	if err != nil {
 		return nil, fmt.Errorf("runtime.g: %w", err)
 	}
 	s.values++
-	word := func(off int64) uint64 {
-		if off < 0 {
-			return 0
-		}
-		return binary.LittleEndian.Uint64(b[off:])
-	}
-	status := binary.LittleEndian.Uint32(b[l.status:]) &^ statusScan
-	if status == statusDead || status == 0 || statusNames[status] == "dead" {
+	status := l.statusOf(b)
+	if isDead(status) {
 		return nil, nil
 	}
-	g := &Goroutine{ID: int64(word(l.id)), Addr: addr, s: s, status: status, ParentID: int64(word(l.parent)),
-		sp: word(l.sp), pc: word(l.pc), sysSP: word(l.sysSP), sysPC: word(l.sysPC), stackLo: word(l.lo), stackHi: word(l.hi),
-		labels: word(l.labels), startPC: word(l.startPC), goPC: word(l.goPC)}
+	g := &Goroutine{ID: int64(l.ID.Uint(b)), Addr: addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
+		sp: l.SP.Uint(b), pc: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b), stackLo: l.Lo.Uint(b), stackHi: l.Hi.Uint(b),
+		labels: l.Labels.Uint(b), startPC: l.StartPC.Uint(b), goPC: l.GoPC.Uint(b), m: l.M.Uint(b)}
 	g.Status = statusName(status)
-	if status == statusWaiting && l.waitReason >= 0 {
-		g.WaitReason = l.reason(b[l.waitReason])
+	if status == statusWaiting {
+		g.WaitReason = l.reasonOf(b)
 	}
-	if since := int64(word(l.waitSince)); (status == statusWaiting || status == statusSyscall) && since > 0 && s.now > since {
+	if since := int64(l.WaitSince.Uint(b)); (status == statusWaiting || status == statusSyscall) && since > 0 && s.now > since {
 		g.Wait = time.Duration(s.now - since)
 	}
 	if info, ok := s.PC(g.startPC); ok {
@@ -211,8 +163,8 @@ func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, erro
 			g.CreatedBy = info.Lines[0]
 		}
 	}
-	if g.m = word(l.m); g.m != 0 && l.thread.procID >= 0 {
-		if id, err := s.Uint64(g.m + uint64(l.thread.procID)); err == nil {
+	if g.m != 0 {
+		if id, err := s.Uint64(l.ThreadID.At(g.m)); err == nil {
 			g.ThreadID = int(id)
 			// In a pid namespace of its own the program knows its threads by other numbers than we do.
 			if t := s.threads[g.ThreadID]; t != nil {
@@ -228,6 +180,20 @@ func statusName(status uint32) string {
 		return name
 	}
 	return fmt.Sprintf("status %d", status)
+}
+
+// statusOf is the state of a runtime.g, without the bit of the collector that scans it.
+func (l *goroutineLayout) statusOf(g []byte) uint32 { return uint32(l.Status.Uint(g)) &^ statusScan }
+
+// isDead tells whether a runtime.g stands for no goroutine.
+func isDead(status uint32) bool { return status == 0 || statusNames[status] == "dead" }
+
+// reasonOf is what a runtime.g that waits is waiting for, "" where the program doesn't record it.
+func (l *goroutineLayout) reasonOf(g []byte) string {
+	if !l.WaitReason.Known() {
+		return ""
+	}
+	return l.reason(uint8(l.WaitReason.Uint(g)))
 }
 
 func (l *goroutineLayout) reason(r uint8) string {
@@ -247,4 +213,4 @@ func isSystem(start string) bool {
 }
 
 // Value is the goroutine's runtime.g.
-func (g *Goroutine) Value() Value { return g.s.At(g.Addr, g.s.gs.allgs.Type.Elem().Elem()) }
+func (g *Goroutine) Value() Value { return g.s.At(g.Addr, g.s.gs.Type) }

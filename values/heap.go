@@ -29,7 +29,7 @@ type Heap struct {
 	direct func(addr uint64, n int) []byte
 	whole  bool // what direct doesn't give, the program never touched
 
-	layout     heapLayout
+	table      table
 	spans      []heapSpan // by address
 	slots      uint32     // of all spans
 	hints      []uint32   // for each 64 slots the span that the first one lies in
@@ -54,7 +54,6 @@ type Heap struct {
 	shapeIDs  map[shapeKey]uint32
 	text      uint32
 	channel   uint32 // of a runtime.hchan
-	elemType  int64  // in it
 	pointered map[*symbols.Type]bool
 	dynamics  map[uint64]dynamic
 	itabs     map[uint64]uint64
@@ -76,7 +75,6 @@ type Heap struct {
 	maskedBits  []uint64       // one bit a slot: it holds words that are not followed
 	untraced    map[uint64]bool
 	finalized   []uint32 // objects with finalizers that nothing else leads to
-	waitLayout  *waitLayout
 	problems    map[string]*problem
 }
 
@@ -99,7 +97,7 @@ func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, err
 		s: s, ctx: ctx, tell: progress, bitmaps: map[uint64]uint64{},
 		shapeIDs: map[shapeKey]uint32{}, pointered: map[*symbols.Type]bool{}, dynamics: map[uint64]dynamic{}, itabs: map[uint64]uint64{},
 		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
-		untraced: map[uint64]bool{}, statics: map[staticKey]bool{}, elemType: -1,
+		untraced: map[uint64]bool{}, statics: map[staticKey]bool{},
 	}
 	if d, ok := s.mem.Beneath().(attach.Director); ok {
 		h.direct = d.Direct
@@ -110,10 +108,9 @@ func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, err
 	h.text = h.shapeOf(shapeKey{form: formText})
 	if head, err := s.Type("runtime.hchan"); err == nil {
 		h.channel = h.one(head)
-		h.elemType, _, _ = offsetOf(head, "elemtype")
 	}
 	h.roots = []heapRoot{{}}
-	for _, step := range []func() error{h.readLayout, h.readSpans, h.loadSpans, h.mark} {
+	for _, step := range []func() error{h.readTable, h.readSpans, h.loadSpans, h.mark} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("heap: %w", err)
 		}

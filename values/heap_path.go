@@ -314,7 +314,7 @@ func (w *pathWriter) assertion(id uint32, data []byte, off uint64) string {
 		return ""
 	}
 	skip := uint64(0)
-	if uint64(len(data)) > smallObject && h.layout.arena.bitmap < 0 && uint64(len(data)) <= sizeClasses[len(sizeClasses)-1] {
+	if uint64(len(data)) > smallObject && !h.table.Bitmap.Known() && uint64(len(data)) <= sizeClasses[len(sizeClasses)-1] {
 		skip = mallocHeader
 	}
 	if off < skip {

@@ -9,6 +9,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // This file marks from the roots that are no stacks: package variables, by their types and then by the collector's own masks of the data
@@ -63,33 +64,19 @@ func (h *Heap) newRoot(r heapRoot) uint32 {
 
 // readModules finds the data sections that hold pointers.
 func (h *Heap) readModules() error {
-	v, err := h.s.Var("runtime.firstmoduledata")
-	if err != nil {
-		return err
-	}
-	for range 1024 {
-		word := func(name string) uint64 {
-			f, err := v.Field(name)
-			if err != nil {
-				return 0
-			}
-			w, _ := h.s.Uint64(f.Addr)
-			return w
+	l := &h.table.Module
+	for at, n := l.First.Addr+h.s.bias, 0; at != 0 && n < 1024; n++ {
+		b, err := h.s.Slice(at, int(l.Size))
+		if err != nil {
+			return fmt.Errorf("runtime.moduledata: %w", err)
 		}
-		rodata := word("rodata")
-		for _, section := range [][3]string{{"data", "edata", "gcdatamask"}, {"bss", "ebss", "gcbssmask"}} {
-			r := moduleRange{start: word(section[0]), end: word(section[1]), rodata: rodata, text: word("text"), image: word("end")}
-			if mask, err := v.Field(section[2]); err == nil {
-				if bits, err := mask.Field("bytedata"); err == nil {
-					r.mask, _ = h.s.Uint64(bits.Addr)
-				}
-				if n, err := mask.Field("n"); err == nil {
-					i, _ := n.Int()
-					r.words = uint64(max(i, 0))
-				}
-			}
+		data := moduleRange{start: l.Data.Uint(b), end: l.DataEnd.Uint(b), mask: l.DataMask.Uint(b), words: l.DataWords.Uint(b)}
+		bss := moduleRange{start: l.BSS.Uint(b), end: l.BSSEnd.Uint(b), mask: l.BSSMask.Uint(b), words: l.BSSWords.Uint(b)}
+		for _, r := range []moduleRange{data, bss} {
+			r.rodata, r.text, r.image = l.ReadOnly.Uint(b), l.Text.Uint(b), l.End.Uint(b)
+			r.words = uint64(max(int64(int32(r.words)), 0))
 			if r.end < r.start || r.end-r.start > 1<<36 || r.words > (r.end-r.start)/8+1 {
-				return fmt.Errorf("runtime.moduledata at %#x: section %s from %#x to %#x: %w", v.Addr, section[0], r.start, r.end, ErrCorrupt)
+				return fmt.Errorf("runtime.moduledata at %#x: section from %#x to %#x: %w", at, r.start, r.end, ErrCorrupt)
 			}
 			h.modules = append(h.modules, r)
 			if h.dataHigh == 0 || r.start < h.dataLow {
@@ -97,11 +84,7 @@ func (h *Heap) readModules() error {
 			}
 			h.dataHigh = max(h.dataHigh, r.end)
 		}
-		next := word("next")
-		if next == 0 {
-			break
-		}
-		v = h.s.At(next, v.Type)
+		at = l.Next.Uint(b)
 	}
 	return nil
 }
@@ -232,22 +215,15 @@ func (h *Heap) markData(m moduleRange) {
 
 // specialKinds are the values of special.kind that roots have; they moved by one when mheap got tiny blocks' (Go 1.25).
 func (h *Heap) specialKinds() (finalizer, weak, cleanup byte) {
-	heap, err := h.s.Type("runtime.mheap")
-	if err != nil {
-		return 1, 0, 0
-	}
-	has := func(name string) bool {
-		_, err := heap.FieldByName(name)
-		return err == nil
-	}
+	l := &h.table.Special
 	finalizer = 1
-	if has("specialTinyBlockAlloc") {
+	if l.TinyBlock.Known() {
 		finalizer = 2
 	}
-	if has("specialWeakHandleAlloc") {
+	if l.WeakTable.Known() {
 		weak = finalizer + 1
 	}
-	if has("specialCleanupAlloc") {
+	if l.CleanupTable.Known() {
 		cleanup = finalizer + 5
 	}
 	return finalizer, weak, cleanup
@@ -255,25 +231,17 @@ func (h *Heap) specialKinds() (finalizer, weak, cleanup byte) {
 
 // eachSpecial calls back for each record that the runtime keeps of an object.
 func (h *Heap) eachSpecial(yield func(sp *heapSpan, record, offset uint64, kind byte)) {
-	l := &h.layout.special
-	if l.next < 0 || l.offset < 0 || l.kind < 0 {
-		return
-	}
+	l := &h.table.Special
 	for i := range h.spans {
 		sp := &h.spans[i]
 		for record, n := sp.specials, 0; record != 0; n++ {
-			size := int(max(l.next+8, l.offset+l.offsetSize, l.kind+1))
-			b, err := h.s.Slice(record, size)
+			b, err := h.s.Slice(record, int(l.Size))
 			if err != nil || n > 1<<20 {
 				h.lost("lists of finalizers that break off", err)
 				break
 			}
-			offset := uint64(binary.LittleEndian.Uint16(b[l.offset:]))
-			if l.offsetSize == 8 {
-				offset = binary.LittleEndian.Uint64(b[l.offset:])
-			}
-			yield(sp, record, offset, b[l.kind])
-			record = binary.LittleEndian.Uint64(b[l.next:])
+			yield(sp, record, l.Object.Uint(b), byte(l.Kind.Uint(b)))
+			record = l.Next.Uint(b)
 		}
 	}
 }
@@ -281,25 +249,18 @@ func (h *Heap) eachSpecial(yield func(sp *heapSpan, record, offset uint64, kind 
 // markSpecials marks what finalizers, cleanups and weak pointers keep alive: of an object with a finalizer all that it leads to, but not itself.
 func (h *Heap) markSpecials() {
 	finalizer, weak, cleanup := h.specialKinds()
-	word := func(record uint64, typeName string, fields ...string) {
-		t, err := h.s.Type(typeName)
-		if err != nil {
-			return
-		}
-		v := h.s.At(record, t)
-		for _, name := range fields {
-			if v, err = v.Field(name); err != nil {
-				return
+	l := &h.table.Special
+	word := func(record uint64, fields ...layout.Field) {
+		for _, f := range fields {
+			if w, err := h.s.Uint64(f.At(record)); err == nil && f.Known() {
+				h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: record}))
 			}
-		}
-		if w, err := h.s.Uint64(v.Addr); err == nil {
-			h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: record}))
 		}
 	}
 	h.eachSpecial(func(sp *heapSpan, record, offset uint64, kind byte) {
 		switch {
 		case kind == finalizer:
-			word(record, "runtime.specialfinalizer", "fn")
+			word(record, l.FinalizerFunc)
 			if slot := offset / sp.size; slot < uint64(sp.count) && sp.kind != spanNoPointers {
 				object := sp.first + uint32(slot)
 				if !h.isLive(object) {
@@ -308,17 +269,9 @@ func (h *Heap) markSpecials() {
 				}
 			}
 		case kind == weak && weak != 0:
-			word(record, "runtime.specialWeakHandle", "handle")
+			word(record, l.WeakHandle)
 		case kind == cleanup && cleanup != 0:
-			if t, err := h.s.Type("runtime.specialCleanup"); err == nil {
-				if _, err := t.FieldByName("cleanup"); err == nil { // Go 1.25
-					word(record, "runtime.specialCleanup", "cleanup", "fn")
-					word(record, "runtime.specialCleanup", "cleanup", "arg")
-					word(record, "runtime.specialCleanup", "cleanup", "call")
-				} else {
-					word(record, "runtime.specialCleanup", "fn")
-				}
-			}
+			word(record, l.CleanupFunc, l.CleanupArgument, l.CleanupCall)
 		}
 	})
 	for _, object := range h.finalized {
@@ -333,15 +286,7 @@ func (h *Heap) markSpecials() {
 
 // finalizedType is the shape of an object by its finalizer, which knows the type of the pointer that it was set on.
 func (h *Heap) finalizedType(record uint64, sp *heapSpan, offset uint64) uint32 {
-	t, err := h.s.Type("runtime.specialfinalizer")
-	if err != nil {
-		return 0
-	}
-	field, err := h.s.At(record, t).Field("ot")
-	if err != nil {
-		return 0
-	}
-	desc, err := h.s.Uint64(field.Addr)
+	desc, err := h.s.Uint64(h.table.Special.FinalizerType.At(record))
 	if err != nil || desc == 0 {
 		return 0
 	}
@@ -356,39 +301,26 @@ func (h *Heap) finalizedType(record uint64, sp *heapSpan, offset uint64) uint32 
 
 // markQueued marks what finalizers that are about to run hold.
 func (h *Heap) markQueued() {
-	block, err := h.s.Var("runtime.allfin")
-	if err != nil {
-		return
-	}
-	for n := 0; n < 1<<20; n++ {
-		next, err := block.Elem()
-		if err != nil {
+	l := &h.table.Finalizers
+	at, err := h.s.Uint64(l.All.Addr + h.s.bias)
+	for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
+		var b []byte
+		if b, err = h.s.Slice(at, int(l.Size)); err != nil {
 			break
 		}
-		count, err1 := next.Field("cnt")
-		fins, err2 := next.Field("fin")
-		if err1 != nil || err2 != nil {
-			break
-		}
-		have, _ := h.s.Slice(count.Addr, 4)
-		if len(have) < 4 {
-			break
-		}
-		for i := range min(binary.LittleEndian.Uint32(have), 1<<16) {
-			f, err := fins.Index(int(i))
-			if err != nil {
+		for i := range l.Count.Uint(b) {
+			from := l.List.Offset + int64(i)*l.Entry.Size
+			if i >= 1<<16 || from+l.Entry.Size > int64(len(b)) {
 				break
 			}
-			for _, name := range []string{"fn", "arg"} {
-				if v, err := f.Field(name); err == nil {
-					if w, err := h.s.Uint64(v.Addr); err == nil {
-						h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: f.Addr}))
-					}
-				}
+			for _, f := range []layout.Field{l.Entry.Func, l.Entry.Argument} {
+				w := f.Uint(b[from:])
+				h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: at + uint64(from)}))
 			}
 		}
-		if block, err = next.Field("alllink"); err != nil {
-			break
-		}
+		at = l.Next.Uint(b)
+	}
+	if err != nil {
+		h.lost("lists of finalizers that are to run, broken off", err)
 	}
 }

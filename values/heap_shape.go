@@ -179,10 +179,11 @@ func (h *Heap) channelOf(elem *symbols.Type) uint32 {
 
 // channelAt gives the shape of the channel at an address, by what it notes of its elements (hchan.elemtype).
 func (h *Heap) channelAt(addr uint64) uint32 {
-	if h.elemType < 0 {
+	elem := h.s.Layouts().Channel.ElemType
+	if !elem.Known() {
 		return 0
 	}
-	desc, err := h.s.Uint64(addr + uint64(h.elemType))
+	desc, err := h.s.Uint64(elem.At(addr))
 	if err != nil || desc == 0 {
 		return 0
 	}

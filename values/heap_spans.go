@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sort"
 
-	"ri/symbols"
+	"ri/values/layout"
 )
 
 // This file finds the heap's objects: runtime.mheap_.allspans leads to the spans (runtime.mspan), each of which is a row of slots of one
@@ -62,122 +62,41 @@ const (
 	spanArena               // in the arena (before Go 1.22)
 )
 
-// heapLayout is where the runtime's structures keep what is needed.
-type heapLayout struct {
-	span struct {
-		size                                                                              int64
-		start, pages, free, slots, allocBits, markBits, gen, class, state, elem, specials int64
-		largeType, divide, allocCount                                                     int64 // -1: there is none
-		freeWide                                                                          bool  // free and slots are words, not 16 bits (before Go 1.22)
-	}
-	special struct{ next, offset, kind, offsetSize int64 }
-	arena   struct {
-		bitmap int64 // -1: there is none
-		table  uint64
-	}
-	inline   bool   // spans have inline mark bits
-	sweepGen uint32 // mheap_.sweepgen
-	spans    uint64 // data of allspans
-	count    uint64
+// table is what the allocator says of all spans at one look.
+type table struct {
+	*layout.Heap
+	first, count uint64 // runtime.mheap_.allspans
+	sweepGen     uint32
+	inline       bool   // spans have inline mark bits
+	arenas       uint64 // the table of arenas; 0 if their bitmaps aren't needed
 }
 
-// offsetOf gives a field's offset and size, following the one field of wrappers such as atomic types.
-func offsetOf(t *symbols.Type, name string) (off, size int64, err error) {
-	p, err := t.FieldByName(name)
-	if err != nil {
-		return -1, 0, err
+func (h *Heap) readTable() error {
+	t := &h.table
+	t.Heap = &h.s.Layouts().Heap
+	if err := t.Err(); err != nil {
+		return err
 	}
-	off, t = p.Offset, p.Field.Type
-	for range 4 {
-		inner := t.Fields()
-		next := -1
-		for i, f := range inner {
-			if f.Type.Size > 0 {
-				if next >= 0 {
-					return off, t.Size, nil
-				}
-				next = i
-			}
+	base := t.Heap.Heap.Addr + h.s.bias
+	words := map[*uint64]uint64{&t.first: t.AllSpans.At(base), &t.count: t.AllSpans.At(base) + 8}
+	if t.Bitmap.Known() {
+		words[&t.arenas] = t.Arenas.At(base)
+	}
+	for to, addr := range words {
+		word, err := h.s.Uint64(addr)
+		if err != nil {
+			return fmt.Errorf("runtime.mheap_: %w", err)
 		}
-		if next < 0 {
-			break
-		}
-		off, t = off+inner[next].Offset, inner[next].Type
+		*to = word
 	}
-	return off, t.Size, nil
-}
-
-func (h *Heap) readLayout() error {
-	heap, err := h.s.Var("runtime.mheap_")
+	if t.count > maxSpans {
+		return fmt.Errorf("runtime.mheap_.allspans claims %d spans: %w", t.count, ErrCorrupt)
+	}
+	gen, err := h.s.bits(t.SweepGen.At(base), t.SweepGen.Size)
 	if err != nil {
-		return err
+		return fmt.Errorf("runtime.mheap_.sweepgen: %w", err)
 	}
-	l := &h.layout
-	spans, err := heap.Field("allspans")
-	if err != nil {
-		return err
-	}
-	data, n, _, err := spans.sliceHeader()
-	if err != nil {
-		return err
-	}
-	if n > maxSpans {
-		return fmt.Errorf("runtime.mheap_.allspans claims %d spans: %w", n, ErrCorrupt)
-	}
-	l.spans, l.count = data, uint64(n)
-	if spans.Type.Elem() == nil || spans.Type.Elem().Elem() == nil {
-		return fmt.Errorf("runtime.mheap_.allspans is a %s: %w", spans.Type.Name, ErrKind)
-	}
-	span := spans.Type.Elem().Elem()
-	l.span.size = span.Size
-	for name, at := range map[string]*int64{"startAddr": &l.span.start, "npages": &l.span.pages, "nelems": &l.span.slots, "allocBits": &l.span.allocBits,
-		"gcmarkBits": &l.span.markBits, "sweepgen": &l.span.gen, "spanclass": &l.span.class, "state": &l.span.state, "elemsize": &l.span.elem, "specials": &l.span.specials} {
-		if *at, _, err = offsetOf(span, name); err != nil {
-			return err
-		}
-	}
-	var size int64
-	if l.span.free, size, err = offsetOf(span, "freeIndexForScan"); err != nil {
-		if l.span.free, size, err = offsetOf(span, "freeindex"); err != nil {
-			return err
-		}
-	}
-	l.span.freeWide = size == 8
-	l.span.largeType, _, _ = offsetOf(span, "largeType")
-	l.span.allocCount, _, _ = offsetOf(span, "allocCount")
-	if gen, err := heap.Field("sweepgen"); err == nil {
-		u, _ := gen.Uint()
-		l.sweepGen = uint32(u)
-	}
-	l.special.next, l.special.offset, l.special.kind = -1, -1, -1
-	if special, err := h.s.Type("runtime.special"); err == nil {
-		l.special.next, _, _ = offsetOf(special, "next")
-		l.special.offset, l.special.offsetSize, _ = offsetOf(special, "offset")
-		l.special.kind, _, _ = offsetOf(special, "kind")
-	}
-	if marks, err := h.s.Type("runtime.spanInlineMarkBits"); err == nil && marks.Size == inlineMarks {
-		l.inline = true
-	}
-	return h.arenaLayout(heap)
-}
-
-// arenaLayout finds the arenas' pointer bitmaps, which are there before Go 1.22: one bit a word.
-func (h *Heap) arenaLayout(heap Value) error {
-	h.layout.arena.bitmap = -1
-	arenas, err := heap.Field("arenas")
-	if err != nil {
-		return err
-	}
-	table := arenas.Type.Elem() // *[1 << arenaL2Bits]*heapArena
-	if table == nil || table.Elem() == nil || table.Elem().Elem() == nil || table.Elem().Elem().Elem() == nil {
-		return fmt.Errorf("runtime.mheap_.arenas is a %s: %w", arenas.Type.Name, ErrKind)
-	}
-	arena := table.Elem().Elem().Elem()
-	if bitmap, err := arena.FieldByName("bitmap"); err == nil {
-		h.layout.arena.bitmap = bitmap.Offset
-		h.layout.arena.table, err = h.s.Uint64(arenas.Addr)
-		return err
-	}
+	t.sweepGen, t.inline = uint32(gen), t.InlineMarks == inlineMarks
 	return nil
 }
 
@@ -186,36 +105,29 @@ func (h *Heap) arenaIndex(addr uint64) uint64 { return (addr + h.s.arch.ArenaBas
 
 // readSpans collects the spans that objects live in.
 func (h *Heap) readSpans() error {
-	l := &h.layout.span
-	pointers, err := h.bytes(h.layout.spans, 8*int(h.layout.count))
+	l := &h.table.Span
+	pointers, err := h.bytes(h.table.first, 8*int(h.table.count))
 	if err != nil {
 		return fmt.Errorf("runtime.mheap_.allspans: %w", err)
 	}
-	h.spans = make([]heapSpan, 0, h.layout.count)
-	for i := range h.layout.count {
+	h.spans = make([]heapSpan, 0, h.table.count)
+	for i := range h.table.count {
 		if i%1024 == 0 {
-			if err := h.step("spans", int64(i), int64(h.layout.count)); err != nil {
+			if err := h.step("spans", int64(i), int64(h.table.count)); err != nil {
 				return err
 			}
 		}
 		addr := binary.LittleEndian.Uint64(pointers[8*i:])
-		b, err := h.bytes(addr, int(l.size))
+		b, err := h.bytes(addr, int(l.Size))
 		if err != nil {
 			h.lost("spans that can't be read", err)
 			continue
 		}
-		if b[l.state] != spanInUse {
+		if l.State.Uint(b) != spanInUse {
 			continue
 		}
-		word := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		sp := heapSpan{start: word(l.start), size: word(l.elem), record: addr, specials: word(l.specials)}
-		pages := word(l.pages)
-		var slots, free uint64
-		if l.freeWide {
-			slots, free = word(l.slots), word(l.free)
-		} else {
-			slots, free = uint64(binary.LittleEndian.Uint16(b[l.slots:])), uint64(binary.LittleEndian.Uint16(b[l.free:]))
-		}
+		sp := heapSpan{start: l.Start.Uint(b), size: l.SlotSize.Uint(b), record: addr, specials: l.Specials.Uint(b)}
+		pages, slots, free := l.Pages.Uint(b), l.Slots.Uint(b), l.Free.Uint(b)
 		bytes := pages << heapPageShift
 		if sp.start%heapPageSize != 0 || sp.start >= 1<<h.s.arch.AddressBits || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
 			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, ErrCorrupt))
@@ -223,12 +135,12 @@ func (h *Heap) readSpans() error {
 		}
 		sp.end, sp.count, sp.free = sp.start+slots*sp.size, uint32(slots), uint32(min(free, slots))
 		sp.divide = (1<<32 + sp.size - 1) / sp.size
-		gen := binary.LittleEndian.Uint32(b[l.gen:])
-		sp.unswept = gen == h.layout.sweepGen-2 || gen == h.layout.sweepGen+1
-		if sp.allocBits = word(l.allocBits); sp.unswept {
-			sp.allocBits = word(l.markBits)
+		gen := uint32(l.SweepGen.Uint(b))
+		sp.unswept = gen == h.table.sweepGen-2 || gen == h.table.sweepGen+1
+		if sp.allocBits = l.AllocBits.Uint(b); sp.unswept {
+			sp.allocBits = l.MarkBits.Uint(b)
 		}
-		class := b[l.class]
+		class := byte(l.Class.Uint(b))
 		if class>>1 == 0 && slots != 1 || class>>1 != 0 && (int(class>>1) >= len(sizeClasses) || pages > maxSmallPages) {
 			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages of class %d: %w", addr, slots, sp.size, pages, class>>1, ErrCorrupt))
 			continue
@@ -236,14 +148,14 @@ func (h *Heap) readSpans() error {
 		switch {
 		case class&1 != 0:
 			sp.kind = spanNoPointers
-		case h.layout.arena.bitmap >= 0:
+		case h.table.Bitmap.Known():
 			sp.kind = spanArena
 		case sp.size <= smallObject:
 			sp.kind = spanBits
-		case class>>1 != 0 || l.largeType < 0:
+		case class>>1 != 0 || !l.LargeType.Known():
 			sp.kind = spanHeader
 		default:
-			sp.kind, sp.large = spanLarge, word(l.largeType)
+			sp.kind, sp.large = spanLarge, l.LargeType.Uint(b)
 		}
 		h.spans = append(h.spans, sp)
 	}
@@ -368,7 +280,7 @@ func (h *Heap) taken(sp *heapSpan, slot uint32) bool {
 	if slot < sp.free && !sp.unswept {
 		return true
 	}
-	if sp.unswept && h.layout.inline && sp.kind != spanLarge && sp.size >= 16 && sp.size <= smallObject && len(sp.data) >= heapPageSize {
+	if sp.unswept && h.table.inline && sp.kind != spanLarge && sp.size >= 16 && sp.size <= smallObject && len(sp.data) >= heapPageSize {
 		marks := sp.data[heapPageSize-inlineMarks+64:]
 		return int(slot/8) < 63 && marks[slot/8]>>(slot%8)&1 != 0
 	}
@@ -382,7 +294,7 @@ func (h *Heap) pointerBits(sp *heapSpan, off uint64) uint64 {
 	switch sp.kind {
 	case spanBits:
 		end := uint64(heapPageSize)
-		if h.layout.inline && sp.size >= 16 {
+		if h.table.inline && sp.size >= 16 {
 			end -= inlineMarks
 		}
 		bits := end - heapPageSize/64
@@ -421,8 +333,8 @@ func (h *Heap) arenaBits(addr, words uint64) []byte {
 	index := h.arenaIndex(addr)
 	arena, ok := h.bitmaps[index]
 	if !ok {
-		if p, err := h.s.Uint64(h.layout.arena.table + 8*index); err == nil && p != 0 {
-			arena = p + uint64(h.layout.arena.bitmap)
+		if p, err := h.s.Uint64(h.table.arenas + 8*index); err == nil && p != 0 {
+			arena = h.table.Bitmap.At(p)
 		}
 		h.bitmaps[index] = arena
 	}

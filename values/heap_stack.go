@@ -348,32 +348,22 @@ func (s *stackScan) frames(pc, sp uint64, exact bool) {
 
 // defers follows the deferred calls whose records lie on the stack; those in the heap the goroutine's runtime.g leads to.
 func (s *stackScan) defers() {
-	g := s.g.Value()
+	l := &s.h.table
 	s.enter(heapRoot{kind: rootGoroutine, index: s.index, goroutine: s.g.ID})
-	d, err := g.Field("_defer")
-	for n := 0; err == nil && n < 1<<16; n++ {
-		var record, fn Value
-		if record, err = d.Elem(); err != nil {
-			break
+	record, err := s.h.s.Uint64(l.Defer.At(s.g.Addr))
+	for n := 0; err == nil && record != 0 && n < 1<<16; n++ {
+		if record >= s.low && record < s.g.stackHi {
+			s.inside = append(s.inside, record)
 		}
-		if record.Addr >= s.low && record.Addr < s.g.stackHi {
-			s.inside = append(s.inside, record.Addr)
+		if word, err := s.h.s.Uint64(l.DeferFunc.At(record)); err == nil {
+			s.pointer(word, s.h.closureAt(word), false)
 		}
-		if fn, err = record.Field("fn"); err == nil {
-			if word, err := s.h.s.Uint64(fn.Addr); err == nil {
-				s.pointer(word, s.h.closureAt(word), false)
-			}
-		}
-		if d, err = record.Field("link"); err == nil {
-			if word, err := s.h.s.Uint64(d.Addr); err == nil {
-				s.pointer(word, 0, false)
-			}
+		if record, err = s.h.s.Uint64(l.DeferLink.At(record)); err == nil {
+			s.pointer(record, 0, false)
 		}
 	}
-	if p, err := g.Field("_panic"); err == nil {
-		if word, err := s.h.s.Uint64(p.Addr); err == nil {
-			s.pointer(word, 0, false)
-		}
+	if word, err := s.h.s.Uint64(l.Panic.At(s.g.Addr)); err == nil {
+		s.pointer(word, 0, false)
 	}
 }
 

@@ -2,7 +2,6 @@ package values
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"sort"
 )
@@ -172,20 +171,12 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 			c.Bytes += h.mapBytes(s, base+h.headerOf(sp), c.Len)
 		case formChan:
 			c.Kind = "chan"
-			head, err := h.s.Type("runtime.hchan")
-			if err != nil {
-				return true
-			}
-			count, _, err1 := offsetOf(head, "qcount")
-			size, _, err2 := offsetOf(head, "dataqsiz")
-			if err1 != nil || err2 != nil || uint64(max(count, size))+8 > sp.size {
-				return true
-			}
+			l := &h.s.Layouts().Channel
 			data := sp.contents(uint64(object-sp.first) * sp.size)
 			if uint64(len(data)) < sp.size {
 				return true
 			}
-			c.Len, c.Cap = int64(binary.LittleEndian.Uint64(data[count:])), int64(binary.LittleEndian.Uint64(data[size:]))
+			c.Len, c.Cap = int64(l.Count.Uint(data)), int64(l.Capacity.Uint(data))
 			if c.Cap <= 0 || c.Cap > maxObjects || c.Len < 0 { // most have no buffer
 				return true
 			}
@@ -276,15 +267,12 @@ func (h *Heap) Finalizers() []HeapFinalizer {
 		object := sp.first + uint32(slot)
 		switch {
 		case kind == finalizer:
-			k.kind, k.name = "finalizer", h.specialFunc(record, "runtime.specialfinalizer", "fn")
+			k.kind, k.name = "finalizer", h.specialFunc(h.table.Special.FinalizerFunc.At(record))
 			if h.types[object]>>2 == 0 {
 				h.types[object] = h.finalizedType(record, sp, offset)
 			}
 		case kind == cleanup && cleanup != 0:
-			k.kind = "cleanup"
-			if k.name = h.specialFunc(record, "runtime.specialCleanup", "cleanup", "fn"); k.name == "" {
-				k.name = h.specialFunc(record, "runtime.specialCleanup", "fn")
-			}
+			k.kind, k.name = "cleanup", h.specialFunc(h.table.Special.CleanupFunc.At(record))
 		default:
 			return
 		}
@@ -312,19 +300,9 @@ func (h *Heap) Finalizers() []HeapFinalizer {
 	return out
 }
 
-// specialFunc names the function whose closure a record holds.
-func (h *Heap) specialFunc(record uint64, typeName string, fields ...string) string {
-	t, err := h.s.Type(typeName)
-	if err != nil {
-		return ""
-	}
-	v := h.s.At(record, t)
-	for _, name := range fields {
-		if v, err = v.Field(name); err != nil {
-			return ""
-		}
-	}
-	closure, err := h.s.Uint64(v.Addr)
+// specialFunc names the function whose closure a word leads to.
+func (h *Heap) specialFunc(word uint64) string {
+	closure, err := h.s.Uint64(word)
 	if err != nil || closure == 0 {
 		return ""
 	}
@@ -352,48 +330,43 @@ type SpanClass struct {
 // SpanClasses sums up the allocator's spans: runtime.mheap_.allspans, without looking at the objects.
 func (s *Space) SpanClasses(ctx context.Context) ([]SpanClass, error) {
 	h := &Heap{s: s, ctx: ctx, problems: map[string]*problem{}}
-	if err := h.readLayout(); err != nil {
+	if err := h.readTable(); err != nil {
 		return nil, err
 	}
-	l := &h.layout.span
+	l := &h.table.Span
 	type key struct {
 		use  string
 		size int64
 		scan bool
 	}
 	groups := map[key]*SpanClass{}
-	for i := range h.layout.count {
+	for i := range h.table.count {
 		if i%1024 == 0 {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
 		}
-		addr, err := s.Uint64(h.layout.spans + 8*i)
+		addr, err := s.Uint64(h.table.first + 8*i)
 		if err != nil {
 			return nil, fmt.Errorf("runtime.mheap_.allspans: %w", err)
 		}
-		b, err := s.Slice(addr, int(l.size))
+		b, err := s.Slice(addr, int(l.Size))
 		if err != nil {
 			return nil, fmt.Errorf("runtime.mspan: %w", err)
 		}
-		word := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		pages := word(l.pages)
+		pages := l.Pages.Uint(b)
 		if pages > 1<<34 {
 			continue
 		}
 		k, slots, used := key{use: "free"}, int64(0), int64(0)
-		switch b[l.state] {
+		switch l.State.Uint(b) {
 		case spanInUse:
-			k.use, k.scan = "objects", b[l.class]&1 == 0
-			if b[l.class]>>1 != 0 {
-				k.size = int64(word(l.elem))
+			class := l.Class.Uint(b)
+			k.use, k.scan = "objects", class&1 == 0
+			if class>>1 != 0 {
+				k.size = int64(l.SlotSize.Uint(b))
 			}
-			if slots = int64(binary.LittleEndian.Uint16(b[l.slots:])); l.freeWide {
-				slots = int64(word(l.slots))
-			}
-			if l.allocCount >= 0 {
-				used = int64(binary.LittleEndian.Uint16(b[l.allocCount:]))
-			}
+			slots, used = int64(l.Slots.Uint(b)), int64(l.Allocated.Uint(b))
 		case 2: // runtime.mSpanManual
 			k.use = "stacks"
 		}

@@ -1,10 +1,5 @@
 package values
 
-import (
-	"encoding/binary"
-	"reflect"
-)
-
 // This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go, findGoroutineLeaks; mgcmark.go,
 // allGsSnapshotSortedForGC): all that is marked is marked from package variables, from the stacks of goroutines that can run, and from the
 // runtime; not from the stacks of those that wait for a channel, lock, WaitGroup or Cond, and not through the wait lists themselves (sudog.elem and
@@ -56,55 +51,18 @@ var waitKinds = map[string]waitKind{
 	"semacquire":     waitsSemaphore, // WaitGroups before Go 1.25, and what Go's own profile leaves alone: see kindOfWait
 }
 
-// waitLayout is where runtime.sudog and its lists keep what is needed.
-type waitLayout struct {
-	size                           int64
-	g, elem, c                     int64
-	next, prev, waitLink           int64
-	elemSize, channelSize, waiting int64
-}
-
-func (h *Heap) readWaitLayout() (*waitLayout, error) {
-	s, err := h.s.Type("runtime.sudog")
-	if err != nil {
-		return nil, err
-	}
-	l := &waitLayout{size: s.Size}
-	if err := offsets(s, map[string]*int64{"g": &l.g, "elem": &l.elem, "c": &l.c, "waitlink": &l.waitLink, "next": &l.next, "prev": &l.prev}); err != nil {
-		return nil, err
-	}
-	for name, at := range map[string]*int64{"elem": &l.elemSize, "c": &l.channelSize} {
-		p, _ := s.FieldByName(name)
-		*at = p.Field.Type.Size
-	}
-	g, err := h.s.goroutineLayout()
-	if err != nil {
-		return nil, err
-	}
-	p, err := g.allgs.Type.Elem().Elem().FieldByName("waiting")
-	l.waiting = p.Offset
-	return l, err
-}
-
 // sudog is a place in a wait list.
 type sudog struct {
 	addr, g, elem, c, link, next, prev uint64
 }
 
-func (h *Heap) readSudog(l *waitLayout, addr uint64) (sudog, bool) {
-	b, err := h.s.Slice(addr, int(l.size))
+func (h *Heap) readSudog(addr uint64) (sudog, bool) {
+	l := &h.s.Layouts().Queue.Sudog
+	b, err := h.s.Slice(addr, int(l.Size))
 	if err != nil {
 		return sudog{}, false
 	}
-	word := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-	// Since Go 1.26 a pointer that the collector may be told to overlook, and behind it the same as a number (runtime.maybeTraceablePtr).
-	either := func(off, size int64) uint64 {
-		if w := word(off); w != 0 || size < 16 {
-			return w
-		}
-		return word(off + 8)
-	}
-	return sudog{addr: addr, g: word(l.g), elem: either(l.elem, l.elemSize), c: either(l.c, l.channelSize), link: word(l.waitLink), next: word(l.next), prev: word(l.prev)}, true
+	return sudog{addr: addr, g: l.G.Uint(b), elem: l.Elem.Uint(b), c: l.Chan.Uint(b), link: l.WaitLink.Uint(b), next: l.Next.Uint(b), prev: l.Prev.Uint(b)}, true
 }
 
 // readWaits lists the goroutines, and what those wait for that other goroutines must wake.
@@ -112,15 +70,14 @@ func (h *Heap) readWaits() error {
 	if err := h.readModules(); err != nil {
 		return err
 	}
-	l, err := h.readWaitLayout()
+	l := &h.s.Layouts().Queue
+	gl, err := h.s.goroutineLayout()
 	if err != nil {
 		return err
 	}
-	h.waitLayout = l
 	h.maskedBits = make([]uint64, h.slots/64+1)
-	reasons := h.s.gs.reasons
 	newer := false // WaitGroups have a reason of their own
-	for _, r := range reasons {
+	for _, r := range gl.reasons {
 		newer = newer || r == "sync.WaitGroup.Wait"
 	}
 	var semaphores map[uint64]sudog
@@ -137,9 +94,8 @@ func (h *Heap) readWaits() error {
 		}
 		kind := waitKinds[g.WaitReason]
 		if g.Status == "leaked" { // Go's own profile has just found it
-			b, err := h.s.Slice(g.Addr+uint64(h.s.gs.waitReason), 1)
-			if err == nil {
-				g.WaitReason = h.s.gs.reason(b[0])
+			if b, err := h.s.Slice(l.WaitReason.At(g.Addr), 1); err == nil {
+				g.WaitReason = gl.reason(b[0])
 				kind = waitKinds[g.WaitReason]
 			}
 		} else if g.status != statusWaiting {
@@ -150,21 +106,21 @@ func (h *Heap) readWaits() error {
 		}
 		w := Waiting{Goroutine: g, Reason: g.WaitReason, index: len(h.goroutines) - 1}
 		known := kind == waitsForEver
-		first, _ := h.s.Uint64(g.Addr + uint64(l.waiting))
+		first, _ := h.s.Uint64(l.Waiting.At(g.Addr))
 		switch kind {
 		case waitsChannel:
 			// A select among nil channels only waits in no list.
 			known = first == 0 && g.WaitReason == "select"
 			for at, n := first, 0; at != 0 && n < 1<<16; n++ {
-				sg, ok := h.readSudog(l, at)
+				sg, ok := h.readSudog(at)
 				if !ok || sg.c == 0 {
 					known = false
 					break
 				}
 				known = true
-				h.mask(at, at+uint64(l.c), sg.c, &w, kind)
+				h.mask(at, l.Sudog.TracedChan.At(at), sg.c, &w, kind)
 				if sg.elem != 0 {
-					h.untraced[at+uint64(l.elem)] = true
+					h.untraced[l.Sudog.TracedElem.At(at)] = true
 					w.elems = append(w.elems, sg.elem)
 				}
 				at = sg.link
@@ -172,19 +128,19 @@ func (h *Heap) readWaits() error {
 		case waitsSemaphore, waitsCond:
 			sg, ok := sudog{}, false
 			if first != 0 {
-				sg, ok = h.readSudog(l, first)
+				sg, ok = h.readSudog(first)
 			}
 			if !ok && kind == waitsSemaphore {
 				if semaphores == nil {
-					semaphores = h.semaphores(l)
+					semaphores = h.semaphores()
 				}
 				sg, ok = semaphores[g.Addr]
 			}
 			if ok && sg.g == g.Addr && sg.elem != 0 {
 				known = true
-				h.mask(sg.addr, sg.addr+uint64(l.elem), sg.elem, &w, kind)
+				h.mask(sg.addr, l.Sudog.TracedElem.At(sg.addr), sg.elem, &w, kind)
 			} else if kind == waitsCond {
-				if list := h.notifyList(g, l); list != 0 {
+				if list := h.notifyList(g); list != 0 {
 					known = true
 					w.On = append(w.On, Awaited{Addr: list, kind: kind})
 				}
@@ -208,25 +164,13 @@ func (h *Heap) mask(record, addr, awaited uint64, w *Waiting, kind waitKind) {
 }
 
 // semaphores gives what is queued in runtime.semtable, by goroutine: treaps, whose nodes head lists.
-func (h *Heap) semaphores(l *waitLayout) map[uint64]sudog {
+func (h *Heap) semaphores() map[uint64]sudog {
 	out := map[uint64]sudog{}
-	table, err := h.s.Var("runtime.semtable")
-	if err != nil || table.Type.Kind != reflect.Array {
-		return out
-	}
+	l := &h.s.Layouts().Queue
+	table := h.s.At(l.Table.Addr+h.s.bias, l.Table.Type)
 	seen := map[uint64]bool{}
-	for i := range int(table.Type.Len()) {
-		root, err := table.Index(i)
-		if err != nil {
-			return out
-		}
-		if root, err = root.Field("root"); err != nil {
-			return out
-		}
-		if root, err = root.Field("treap"); err != nil {
-			return out
-		}
-		word, err := h.s.Uint64(root.Addr)
+	for i := range uint64(table.Type.Len()) {
+		word, err := h.s.Uint64(l.Root.At(table.Addr + i*uint64(table.Type.Elem().Size)))
 		if err != nil {
 			continue
 		}
@@ -238,7 +182,7 @@ func (h *Heap) semaphores(l *waitLayout) map[uint64]sudog {
 				continue
 			}
 			seen[at] = true
-			if sg, ok := h.readSudog(l, at); ok {
+			if sg, ok := h.readSudog(at); ok {
 				out[sg.g] = sg
 				work = append(work, sg.next, sg.prev, sg.link)
 			}
@@ -248,20 +192,10 @@ func (h *Heap) semaphores(l *waitLayout) map[uint64]sudog {
 }
 
 // notifyList finds the runtime.notifyList that a goroutine waits in, among what its innermost frames point to: one in whose list it is.
-func (h *Heap) notifyList(g *Goroutine, l *waitLayout) uint64 {
-	t, err := h.s.Type("runtime.notifyList")
-	if err != nil {
+func (h *Heap) notifyList(g *Goroutine) uint64 {
+	head, notify := h.s.Layouts().Queue.Head, uint64(h.s.Layouts().Lock.Cond.Notify.Offset)
+	if !head.Known() {
 		return 0
-	}
-	head, err := t.FieldByName("head")
-	if err != nil {
-		return 0
-	}
-	notify := uint64(0) // of a sync.Cond
-	if cond, err := h.s.Type("sync.Cond"); err == nil {
-		if p, err := cond.FieldByName("notify"); err == nil {
-			notify = uint64(p.Offset)
-		}
 	}
 	checked := map[uint64]bool{}
 	holds := func(list uint64) bool {
@@ -269,9 +203,9 @@ func (h *Heap) notifyList(g *Goroutine, l *waitLayout) uint64 {
 			return false
 		}
 		checked[list] = true
-		at, err := h.s.Uint64(list + uint64(head.Offset))
+		at, err := h.s.Uint64(head.At(list))
 		for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
-			sg, ok := h.readSudog(l, at)
+			sg, ok := h.readSudog(at)
 			if !ok {
 				return false
 			}

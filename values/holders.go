@@ -59,12 +59,17 @@ func (h *Holder) String() string {
 
 // program is the analysis of the executable's code, kept for all looks.
 func (s *Space) program() (*flow.Program, error) {
-	l, err := s.queueLayout()
-	if err != nil {
+	l := &s.Layouts().Lock
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	if s.flow == nil {
-		if s.flow, err = flow.New(s.file, l.readerCount); err != nil {
+		readers := int64(-1)
+		if f := l.RWMutex.Readers; f.Known() {
+			readers = f.Offset
+		}
+		var err error
+		if s.flow, err = flow.New(s.file, readers); err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +136,7 @@ func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
 			if check != nil {
 				check()
 			}
-			g, err := f.s.goroutineAt(addr)
+			g, err := f.s.GoroutineAt(addr)
 			if err != nil || g == nil {
 				unseen++
 				continue
@@ -236,8 +241,7 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 		if rw {
 			lock.Kind = "RWMutex"
 		}
-		f.s.readLock(lock)
-		if !lock.Locked && lock.Active == 0 {
+		if err := f.s.readLock(lock); err != nil || !lock.Locked && lock.Active == 0 {
 			return
 		}
 		f.locks[addr] = lock
@@ -385,7 +389,7 @@ func fieldPath(t *symbols.Type, off int64) string {
 
 // nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
 func (s *Space) nameFromFrames(gaddr, addr uint64) string {
-	g, err := s.goroutineAt(gaddr)
+	g, err := s.GoroutineAt(gaddr)
 	if err != nil || g == nil {
 		return ""
 	}

@@ -9,7 +9,16 @@ import (
 
 // Labels are the goroutine's pprof labels (runtime/pprof.labelMap: a map before Go 1.24, a list of
 // pairs since, whose fields Go 1.26 gave upper-case names); nil if it has none.
-func (g *Goroutine) Labels() (map[string]string, error) { return g.s.labels(g.labels) }
+func (g *Goroutine) Labels() (map[string]string, error) {
+	if !g.s.gs.Labels.Known() {
+		return nil, g.s.noLabels()
+	}
+	return g.s.labels(g.labels)
+}
+
+func (s *Space) noLabels() error {
+	return fmt.Errorf("labels of goroutines are not known: runtime.g has no field labels in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
+}
 
 func (s *Space) labels(addr uint64) (map[string]string, error) {
 	if addr == 0 {

@@ -1,9 +1,6 @@
 package values
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // Marks are what all goroutines were doing at one look, to tell at a later one which of them have not run since.
 //
@@ -25,23 +22,19 @@ func (m *Marks) Len() int { return len(m.byID) }
 
 // Mark notes what all goroutines are doing.
 func (s *Space) Mark(check func()) (*Marks, error) {
-	l, err := s.goroutineLayout()
+	l, first, n, err := s.allGoroutines()
 	if err != nil {
 		return nil, err
 	}
-	data, n, _, err := l.allgs.sliceHeader()
-	if err == nil && n > maxGoroutines {
-		err = fmt.Errorf("runtime.allgs claims %d goroutines: %w", n, ErrCorrupt)
-	}
-	if err != nil {
-		return nil, err
+	if !l.Switches.Known() {
+		return nil, fmt.Errorf("which goroutines run can't be told: runtime.g has no field trackingSeq in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
 	}
 	m := &Marks{byID: make(map[int64]goroutineMark, n)}
-	for i := range uint64(n) {
+	for i := range n {
 		if i%256 == 0 && check != nil {
 			check()
 		}
-		addr, err := s.Uint64(data + 8*i)
+		addr, err := s.Uint64(first + 8*i)
 		if err != nil || addr == 0 {
 			continue
 		}
@@ -53,22 +46,19 @@ func (s *Space) Mark(check func()) (*Marks, error) {
 }
 
 func (s *Space) mark(l *goroutineLayout, addr uint64) (int64, goroutineMark, bool) {
-	b, err := s.Slice(addr, int(l.size))
+	b, err := s.Slice(addr, int(l.Size))
 	if err != nil {
 		return 0, goroutineMark{}, false
 	}
-	status := binary.LittleEndian.Uint32(b[l.status:]) &^ statusScan
-	if status == 0 || statusNames[status] == "dead" {
+	status := l.statusOf(b)
+	if isDead(status) {
 		return 0, goroutineMark{}, false
 	}
-	m := goroutineMark{addr: addr, pc: word(b, l.pc), sp: word(b, l.hi) - word(b, l.sp), status: status}
-	if wl, err := s.queueLayout(); err == nil && wl.seq >= 0 {
-		m.seq = b[wl.seq]
-	}
+	m := goroutineMark{addr: addr, pc: l.PC.Uint(b), sp: l.Hi.Uint(b) - l.SP.Uint(b), status: status, seq: uint8(l.Switches.Uint(b))}
 	if status == statusSyscall {
-		m.pc, m.sp = word(b, l.sysPC), word(b, l.hi)-word(b, l.sysSP)
+		m.pc, m.sp = l.SyscallPC.Uint(b), l.Hi.Uint(b)-l.SyscallSP.Uint(b)
 	}
-	return int64(word(b, l.id)), m, true
+	return int64(l.ID.Uint(b)), m, true
 }
 
 // Still tells whether a goroutine has not run since it was marked: it waits, or is in the same system call.

@@ -7,8 +7,11 @@ import (
 	"ri/symbols"
 )
 
-// mutexLocked is the bit of a mutex's state that says so (sync, internal/sync).
-const mutexLocked = 1
+// Bits of a mutex's state (sync, internal/sync).
+const (
+	mutexLocked   = 1
+	mutexStarving = 4
+)
 
 // IsMutex tells whether t is a sync.Mutex or a sync.RWMutex.
 func IsMutex(t *symbols.Type) bool {

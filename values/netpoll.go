@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"ri/symbols"
+	"ri/values/layout"
 )
 
 const (
@@ -17,47 +17,34 @@ const (
 // The runtime keeps no list of them, only of those that are free (runtime.pollcache). They lie in its memory that is never given back, whose chunks are
 // linked by their first words (runtime.persistentChunks); each that was ever used holds its own address in the field self (runtime/netpoll.go, Go 1.16 to 1.26),
 // which finds them all. What was found is remembered: they never move.
-func (s *Space) PollDescs() ([]Value, error) {
-	t, err := s.Type("runtime.pollDesc")
-	if err != nil {
+func (s *Space) PollDescs() (used []Value, err error) {
+	l := &s.Layouts().Poller
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
-	self, err := t.FieldByName("self")
-	if err != nil {
-		return nil, fmt.Errorf("runtime.pollDesc in this release of Go (%s): %w", s.file.GoVersion(), err)
-	}
-	link, err := t.FieldByName("link")
-	if err != nil {
-		return nil, fmt.Errorf("runtime.pollDesc in this release of Go (%s): %w", s.file.GoVersion(), err)
-	}
 	if s.polled == nil {
-		if s.polled, err = s.findPollDescs(t, uint64(self.Offset)); err != nil {
+		if s.polled, err = s.findPollDescs(l); err != nil {
 			return nil, err
 		}
 	}
-	free, err := s.freePollDescs(uint64(link.Offset), len(s.polled))
+	free, err := s.freePollDescs(l)
 	if err != nil {
 		return nil, err
 	}
-	var used []Value
 	for _, addr := range s.polled {
 		if !free[addr] {
-			used = append(used, s.At(addr, t))
+			used = append(used, s.At(addr, l.Type))
 		}
 	}
 	return used, nil
 }
 
-func (s *Space) findPollDescs(t *symbols.Type, self uint64) ([]uint64, error) {
-	first, err := s.Var("runtime.persistentChunks")
+func (s *Space) findPollDescs(l *layout.Poller) ([]uint64, error) {
+	chunk, err := s.Uint64(l.Chunks.Addr + s.bias)
 	if err != nil {
 		return nil, err
 	}
-	chunk, err := s.Uint64(first.Addr)
-	if err != nil {
-		return nil, err
-	}
-	found := []uint64{}
+	found, self := []uint64{}, uint64(l.Self.Offset)
 	for n := 0; chunk != 0; n++ {
 		if n == maxChunks {
 			return found, fmt.Errorf("runtime.persistentChunks goes on after %d chunks: %w", n, ErrCorrupt)
@@ -67,7 +54,7 @@ func (s *Space) findPollDescs(t *symbols.Type, self uint64) ([]uint64, error) {
 			return found, fmt.Errorf("a chunk of runtime.persistentChunks: %w", err)
 		}
 		for off := 8 * ((self + 7) / 8); off+8 <= uint64(len(b)); off += 8 {
-			if word := binary.LittleEndian.Uint64(b[off:]); word == chunk+off-self && off-self+uint64(t.Size) <= uint64(len(b)) {
+			if word := binary.LittleEndian.Uint64(b[off:]); word == chunk+off-self && off-self+uint64(l.Size) <= uint64(len(b)) {
 				found = append(found, word)
 			}
 		}
@@ -77,14 +64,10 @@ func (s *Space) findPollDescs(t *symbols.Type, self uint64) ([]uint64, error) {
 }
 
 // freePollDescs follows runtime.pollcache. The list may be in motion.
-func (s *Space) freePollDescs(link uint64, used int) (map[uint64]bool, error) {
-	first, err := s.Eval("runtime.pollcache.first")
-	if err != nil {
-		return nil, err
-	}
+func (s *Space) freePollDescs(l *layout.Poller) (map[uint64]bool, error) {
 	free := map[uint64]bool{}
-	addr, err := s.Uint64(first.Addr)
-	for ; err == nil && addr != 0 && !free[addr] && len(free) < 1<<20; addr, err = s.Uint64(addr + link) {
+	addr, err := s.Uint64(l.First.At(l.Cache.Addr + s.bias))
+	for ; err == nil && addr != 0 && !free[addr] && len(free) < 1<<20; addr, err = s.Uint64(l.Link.At(addr)) {
 		free[addr] = true
 	}
 	return free, err

@@ -1,9 +1,6 @@
 package values
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // maxChecked is how many goroutines are looked at before the layouts of a stripped program's runtime are believed.
 const maxChecked = 64
@@ -15,16 +12,16 @@ func (s *Space) checkRuntime(l *goroutineLayout) error {
 		return fmt.Errorf("the layouts of %s don't fit this stripped program, which says it was built by %s: %s: %w",
 			s.file.RuntimeTable(), s.file.GoVersion(), fmt.Sprintf(format, args...), ErrCorrupt)
 	}
-	data, n, _, err := l.allgs.sliceHeader()
+	data, n, _, err := s.At(l.All.Addr+s.bias, l.All.Type).sliceHeader()
 	if err != nil {
 		return no("runtime.allgs: %v", err)
 	}
 	if n == 0 || n > maxGoroutines {
 		return no("runtime.allgs has %d goroutines", n)
 	}
-	if length, err := s.Var("runtime.allglen"); err == nil {
+	if l.Count.Type != nil {
 		// allglen is written behind allgs, so in a live view it may be one of a moment before.
-		if got, err := s.Uint64(length.Addr); err != nil || got == 0 || got > uint64(n)+1024 || got+1024 < uint64(n) {
+		if got, err := s.Uint64(l.Count.Addr + s.bias); err != nil || got == 0 || got > uint64(n)+1024 || got+1024 < uint64(n) {
 			return no("runtime.allglen is %d and runtime.allgs has %d", got, n)
 		}
 	}
@@ -33,25 +30,24 @@ func (s *Space) checkRuntime(l *goroutineLayout) error {
 		if err != nil {
 			return no("runtime.allgs[%d]: %v", i, err)
 		}
-		b, err := s.Slice(addr, int(l.size))
+		b, err := s.Slice(addr, int(l.Size))
 		if err != nil {
 			return no("goroutine at %#x: %v", addr, err)
 		}
-		word := func(off int64) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		status := binary.LittleEndian.Uint32(b[l.status:]) &^ statusScan
-		id, lo, hi, sp := int64(word(l.id)), word(l.lo), word(l.hi), word(l.sp)
+		status := l.statusOf(b)
+		id, lo, hi, sp := int64(l.ID.Uint(b)), l.Lo.Uint(b), l.Hi.Uint(b), l.SP.Uint(b)
 		if statusNames[status] == "" || id < 0 || id > 1<<48 {
 			return no("goroutine at %#x has state %d and number %d", addr, status, id)
 		}
-		if status == statusDead || status == 0 || statusNames[status] == "dead" {
+		if isDead(status) {
 			continue
 		}
 		if lo == 0 || hi <= lo || hi-lo > 1<<40 || status == statusWaiting && (sp < lo || sp > hi) {
 			return no("goroutine %d at %#x has a stack from %#x to %#x and waits at SP %#x", id, addr, lo, hi, sp)
 		}
 		if status == statusWaiting {
-			if _, ok := s.PC(word(l.pc)); !ok {
-				return no("goroutine %d at %#x waits at %#x, which is no Go code", id, addr, word(l.pc))
+			if _, ok := s.PC(l.PC.Uint(b)); !ok {
+				return no("goroutine %d at %#x waits at %#x, which is no Go code", id, addr, l.PC.Uint(b))
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"ri/attach"
 	"ri/symbols"
 	"ri/symbols/flow"
+	"ri/values/layout"
 )
 
 // Errors that callers test for; each comes wrapped with what failed, where, and why.
@@ -40,10 +41,9 @@ type Space struct {
 	local    []byte // bytes that live in no target memory, at localBase
 	types    map[uint64]*symbols.Type
 	maps     map[*symbols.Type]*mapLayout
-	chans    map[*symbols.Type]*chanLayout
 	searches map[findKey][]Found // through fields, with the ways that led there
+	layouts  *layout.Layouts
 	gs       *goroutineLayout
-	waits    *queueLayout
 	flow     *flow.Program
 	uses     *flow.Program // of channels and WaitGroups
 	// flowThrough looks at calls through interfaces, too.
@@ -67,11 +67,20 @@ const maxBytes = 1 << 40
 
 // New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
 func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {
-	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{}, chans: map[*symbols.Type]*chanLayout{}, searches: map[findKey][]Found{}}
+	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{},
+		searches: map[findKey][]Found{}}
 }
 
 // File is what the executable says.
 func (s *Space) File() *symbols.File { return s.file }
+
+// Layouts are where the program's runtime keeps what is read of it.
+func (s *Space) Layouts() *layout.Layouts {
+	if s.layouts == nil {
+		s.layouts = layout.Of(s.file)
+	}
+	return s.layouts
+}
 
 // Mem is the page cache under the space.
 func (s *Space) Mem() *attach.Cache { return s.mem }

@@ -71,7 +71,7 @@ func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
 // offStack says where unwinding begins for a running goroutine whose thread is on another stack: the system stack, the vDSO's
 // caller's, or the signal handler's. What the scheduler saved is believed only where that is certain: it may be of an earlier call.
 func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Registers, err error) {
-	m, err := g.s.osThread(g.s.gs, g.m)
+	m, err := g.s.osThread(g.m)
 	if err == nil && m.curg != g.Addr {
 		err = fmt.Errorf("its thread runs another goroutine: %w", ErrNoStack)
 	}

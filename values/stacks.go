@@ -8,6 +8,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // StackGroup is the goroutines that are in the same state with the same stack.
@@ -114,7 +115,6 @@ type grouping struct {
 	list   []*StackGroup
 	system map[uint64]bool // by start PC
 	labels labelSets
-	seq    int64 // offset of g.trackingSeq, -1: there is none
 
 	direct  attach.RangeReader // live memory, not through the cache; nil: everything goes through it
 	waiting []gFields          // whose stacks are to be read directly
@@ -124,29 +124,22 @@ type grouping struct {
 
 // Stacks groups all goroutines by state and stack. A hundred thousand are ordinary: nothing is made for a single one of them.
 func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error) {
-	l, err := s.goroutineLayout()
+	l, first, n, err := s.allGoroutines()
 	if err != nil {
 		return nil, err
 	}
-	data, n, _, err := l.allgs.sliceHeader()
-	if err == nil && n > maxGoroutines {
-		err = fmt.Errorf("runtime.allgs claims %d goroutines: %w", n, ErrCorrupt)
-	}
-	if err != nil {
-		return nil, err
+	if opt.Labels && !l.Labels.Known() {
+		return nil, s.noLabels()
 	}
 	if opt.Limit <= 0 {
 		opt.Limit = 256
 	}
-	g := &grouping{s: s, l: l, opt: opt, memo: memo, groups: map[stackKey]*StackGroup{}, system: map[uint64]bool{}, seq: -1}
-	if p, err := l.allgs.Type.Elem().Elem().FieldByName("trackingSeq"); err == nil && p.Field.Type.Size == 1 {
-		g.seq = p.Offset
-	}
+	g := &grouping{s: s, l: l, opt: opt, memo: memo, groups: map[stackKey]*StackGroup{}, system: map[uint64]bool{}}
 	if memo.next == nil || memo.limit != opt.Limit || time.Since(memo.made) > memoryLasts {
 		*memo = StackMemo{limit: opt.Limit, made: time.Now(), next: map[stackStep]int32{}}
 	}
 	view, live := s.mem.Beneath().(attach.View)
-	if reader, ok := view.(attach.RangeReader); ok && live && view.Kind() == attach.Live && !memo.known && n > fewGoroutines && g.seq >= 0 {
+	if reader, ok := view.(attach.RangeReader); ok && live && view.Kind() == attach.Live && !memo.known && n > fewGoroutines && l.Switches.Known() {
 		g.direct = reader
 		memo.parked = make([]parked, n)
 	}
@@ -154,7 +147,7 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 		if i%256 == 0 && opt.Check != nil {
 			opt.Check()
 		}
-		if err := g.goroutine(i, data+8*uint64(i)); err != nil {
+		if err := g.goroutine(i, first+8*uint64(i)); err != nil {
 			return g.list, err
 		}
 	}
@@ -177,16 +170,16 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 	if err != nil || addr == 0 {
 		return err
 	}
-	b, err := s.Slice(addr, int(l.size))
+	b, err := s.Slice(addr, int(l.Size))
 	if err != nil {
 		return fmt.Errorf("runtime.g: %w", err)
 	}
-	status := binary.LittleEndian.Uint32(b[l.status:]) &^ statusScan
-	if status == statusDead || status == 0 || statusNames[status] == "dead" {
+	status := l.statusOf(b)
+	if isDead(status) {
 		return nil
 	}
-	if !g.opt.System && l.startPC >= 0 {
-		start := binary.LittleEndian.Uint64(b[l.startPC:])
+	if !g.opt.System {
+		start := l.StartPC.Uint(b)
 		system, ok := g.system[start]
 		if !ok {
 			info, found := s.PC(start)
@@ -199,27 +192,25 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 	}
 	s.values++
 	f := gFields{index: index, status: status}
-	f.addr, f.id = addr, int64(binary.LittleEndian.Uint64(b[l.id:]))
-	f.sp, f.hi = binary.LittleEndian.Uint64(b[l.sp:]), binary.LittleEndian.Uint64(b[l.hi:])
-	f.pc, f.depth = binary.LittleEndian.Uint64(b[l.pc:]), f.hi-f.sp
-	if g.seq >= 0 {
-		f.seq = b[g.seq]
+	f.addr, f.id = addr, int64(l.ID.Uint(b))
+	f.sp, f.hi = l.SP.Uint(b), l.Hi.Uint(b)
+	f.pc, f.depth = l.PC.Uint(b), f.hi-f.sp
+	f.seq = uint8(l.Switches.Uint(b))
+	if status == statusWaiting {
+		f.reason = uint8(l.WaitReason.Uint(b))
 	}
-	if status == statusWaiting && l.waitReason >= 0 {
-		f.reason = b[l.waitReason]
-	}
-	if (status == statusWaiting || status == statusSyscall) && l.waitSince >= 0 {
-		if since := int64(binary.LittleEndian.Uint64(b[l.waitSince:])); since > 0 && s.now > since {
+	if status == statusWaiting || status == statusSyscall {
+		if since := int64(l.WaitSince.Uint(b)); since > 0 && s.now > since {
 			f.wait = time.Duration(s.now - since)
 		}
 	}
 	if f.wait < g.opt.Wait {
 		return nil
 	}
-	if g.opt.Labels && l.labels >= 0 {
-		f.labels = binary.LittleEndian.Uint64(b[l.labels:])
+	if g.opt.Labels {
+		f.labels = l.Labels.Uint(b)
 	}
-	lo := binary.LittleEndian.Uint64(b[l.lo:])
+	lo := l.Lo.Uint(b)
 	if status == statusWaiting && f.sp >= lo && f.sp < f.hi {
 		if g.direct == nil && index < len(g.memo.parked) {
 			p := &g.memo.parked[index]
@@ -301,8 +292,10 @@ func (g *grouping) flush() error {
 // forgetTheBusy looks at the remembered goroutines again, and goes through the stacks of those that ran meanwhile by way of the
 // cache, so that a snapshot has their pages.
 func (g *grouping) forgetTheBusy() error {
-	low := min(g.l.status, g.seq)
-	size := max(g.l.status+4, g.seq+1) - low
+	l := g.l
+	low := min(l.Status.Offset, l.Switches.Offset)
+	size := max(l.Status.Offset+l.Status.Size, l.Switches.Offset+l.Switches.Size) - low
+	status, switches := layout.Field{Offset: l.Status.Offset - low, Size: l.Status.Size}, layout.Field{Offset: l.Switches.Offset - low, Size: l.Switches.Size}
 	var indexes []int
 	buffer := make([]byte, stackBatch*size)
 	check := func() error {
@@ -311,13 +304,13 @@ func (g *grouping) forgetTheBusy() error {
 		}
 		for k, i := range indexes {
 			p, r := &g.memo.parked[i], &g.ranges[k]
-			if r.N == len(r.Data) && r.Data[g.seq-low] == p.seq && binary.LittleEndian.Uint32(r.Data[g.l.status-low:])&^statusScan == statusWaiting {
+			if r.N == len(r.Data) && uint8(switches.Uint(r.Data)) == p.seq && uint32(status.Uint(r.Data))&^statusScan == statusWaiting {
 				continue
 			}
-			if b, err := g.s.Slice(p.addr, int(g.l.size)); err == nil {
-				f := gFields{sp: binary.LittleEndian.Uint64(b[g.l.sp:]), hi: binary.LittleEndian.Uint64(b[g.l.hi:])}
+			if b, err := g.s.Slice(p.addr, int(l.Size)); err == nil {
+				f := gFields{sp: l.SP.Uint(b), hi: l.Hi.Uint(b)}
 				f.depth = f.hi - f.sp
-				g.unwind(&f, -1, binary.LittleEndian.Uint64(b[g.l.pc:]), f.sp, g.s.Uint64)
+				g.unwind(&f, -1, l.PC.Uint(b), f.sp, g.s.Uint64)
 			}
 			*p = parked{}
 		}
@@ -395,13 +388,11 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 	group := g.groups[key]
 	if group == nil {
 		group = &StackGroup{Status: statusName(f.status), Frames: g.frames(leaf), Broken: broken, Labels: g.labels.at(labels)}
-		if f.status == statusWaiting && g.l.waitReason >= 0 {
+		if f.status == statusWaiting && g.l.WaitReason.Known() {
 			group.WaitReason = g.l.reason(f.reason)
 		}
-		if addr, err := g.s.Uint64(f.addr + uint64(max(g.l.goPC, 0))); err == nil && g.l.goPC >= 0 && addr != 0 {
-			if info, ok := g.s.PC(addr - 1); ok {
-				group.CreatedBy = info.Lines[0]
-			}
+		if g.l.GoPC.Known() {
+			group.CreatedBy = g.s.createdBy(f.addr)
 		}
 		g.groups[key] = group
 		g.list = append(g.list, group)
@@ -412,6 +403,16 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 		group.addrs = append(group.addrs, f.addr)
 	}
 	group.Wait = max(group.Wait, f.wait)
+}
+
+// createdBy gives the go statement of the goroutine whose runtime.g is at an address.
+func (s *Space) createdBy(g uint64) (by symbols.Line) {
+	if pc, err := s.Uint64(s.gs.GoPC.At(g)); err == nil && pc != 0 {
+		if info, ok := s.PC(pc - 1); ok {
+			by = info.Lines[0]
+		}
+	}
+	return by
 }
 
 // frames are those of a path.

@@ -29,8 +29,8 @@ func (v Value) Mutex() (m MutexState, err error) {
 		v = inner
 	}
 	state, err := v.word32("state")
-	const starving, waiterShift = 4, 3
-	return MutexState{state&mutexLocked != 0, state&starving != 0, int64(uint32(state) >> waiterShift)}, err
+	const waiterShift = 3
+	return MutexState{state&mutexLocked != 0, state&mutexStarving != 0, int64(uint32(state) >> waiterShift)}, err
 }
 
 // RWMutexState is a sync.RWMutex: sync/rwmutex.go.

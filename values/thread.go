@@ -1,12 +1,12 @@
 package values
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"ri/arch"
 	"ri/attach"
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // A thread of a Go program runs on up to three stacks. In this one, which got a signal in the runtime's own code:
@@ -49,22 +49,13 @@ const (
 	maxThreadFrames = 512
 )
 
-// threadLayout is where runtime.m keeps what is needed, -1 for what a release doesn't have.
-type threadLayout struct {
-	procID, g0, gsignal, curg, next, dying, throwing, vdsoSP, vdsoPC int64
-}
-
 // OSThreads gives the threads that the runtime knows, from runtime.allm. The error says where the list broke off.
 func (s *Space) OSThreads() ([]*OSThread, error) {
-	l, err := s.goroutineLayout()
+	l, err := s.threadLayout()
 	if err != nil {
 		return nil, err
 	}
-	allm, err := s.Var("runtime.allm")
-	if err != nil {
-		return nil, err
-	}
-	at, err := s.Uint64(allm.Addr)
+	at, err := s.Uint64(l.All.Addr + s.bias)
 	if err != nil {
 		return nil, err
 	}
@@ -73,49 +64,58 @@ func (s *Space) OSThreads() ([]*OSThread, error) {
 		if n >= maxThreads {
 			return all, fmt.Errorf("runtime.allm has more than %d threads, or is a circle: %w", maxThreads, ErrCorrupt)
 		}
-		t, err := s.osThread(l, at)
+		t, err := s.osThread(at)
 		if err != nil {
 			return all, fmt.Errorf("runtime.m at %#x: %w", at, err)
 		}
 		all = append(all, t)
-		if at, err = s.Uint64(at + uint64(l.thread.next)); err != nil {
+		if at, err = s.Uint64(l.Next.At(at)); err != nil {
 			return all, err
 		}
 	}
 	return all, nil
 }
 
-// osThread reads the runtime.m at an address.
-func (s *Space) osThread(l *goroutineLayout, addr uint64) (*OSThread, error) {
-	m := l.thread
-	if m.procID < 0 || m.g0 < 0 || m.curg < 0 || m.next < 0 {
-		return nil, fmt.Errorf("runtime.m has no field procid, g0, curg or alllink in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
+// threadLayout is where the program keeps its threads; its goroutines are known then, too.
+func (s *Space) threadLayout() (*layout.Thread, error) {
+	if _, err := s.goroutineLayout(); err != nil {
+		return nil, err
 	}
-	t := &OSThread{Addr: addr, s: s}
-	id, err := s.Uint64(addr + uint64(m.procID))
+	l := &s.Layouts().Thread
+	return l, l.Err()
+}
+
+// osThread reads the runtime.m at an address.
+func (s *Space) osThread(addr uint64) (*OSThread, error) {
+	m, err := s.threadLayout()
 	if err != nil {
 		return nil, err
 	}
-	t.ID = int(id)
+	l := s.gs
+	t := &OSThread{Addr: addr, s: s}
+	b, err := s.Slice(addr, int(m.Size))
+	if err != nil {
+		return nil, err
+	}
+	t.ID = int(m.ID.Uint(b))
 	if known := s.threads[t.ID]; known != nil {
 		t.ID, t.regs, t.Signal = known.ID, &known.Regs, known.Signal
 	}
-	t.g0, t.gsignal, t.curg = t.word(addr, m.g0), t.word(addr, m.gsignal), t.word(addr, m.curg)
-	t.Dying = int(int32(t.word(addr, m.dying)))
-	t.Throwing = uint32(t.word(addr, m.throwing)) != 0
+	t.g0, t.gsignal, t.curg = m.G0.Uint(b), m.SignalG.Uint(b), m.CurG.Uint(b)
+	t.Dying, t.Throwing = int(int32(m.Dying.Uint(b))), m.Throwing.Uint(b) != 0
 	// A thread that C began borrows an m, whose goroutine lives only during a call of Go.
-	if status := uint32(t.word(t.curg, l.status)) &^ statusScan; t.curg != 0 && statusNames[status] != "dead" {
-		t.Goroutine = int64(t.word(t.curg, l.id))
+	if status := uint32(t.word(t.curg, l.Status)) &^ statusScan; t.curg != 0 && statusNames[status] != "dead" {
+		t.Goroutine = int64(t.word(t.curg, l.ID))
 	}
 	return t, nil
 }
 
-// word reads a field; 0 where there is none or it can't be read.
-func (t *OSThread) word(base uint64, off int64) uint64 {
-	if off < 0 || base == 0 {
+// word reads a field; 0 where there is no structure or it can't be read.
+func (t *OSThread) word(base uint64, f layout.Field) uint64 {
+	if base == 0 {
 		return 0
 	}
-	w, err := t.s.Uint64(base + uint64(off))
+	w, err := t.s.bits(f.At(base), f.Size)
 	if err != nil {
 		return 0
 	}
@@ -125,7 +125,7 @@ func (t *OSThread) word(base uint64, off int64) uint64 {
 // on tells whether an SP lies on the stack of a runtime.g.
 func (t *OSThread) on(g, sp uint64) bool {
 	l := t.s.gs
-	return g != 0 && sp > t.word(g, l.lo) && sp <= t.word(g, l.hi)
+	return g != 0 && sp > t.word(g, l.Lo) && sp <= t.word(g, l.Hi)
 }
 
 // Stack gives what the thread does on its stacks, the innermost part first. The error says where and why it broke off; the parts before it are
@@ -194,7 +194,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		part.Stack = "signal"
 	}
 	// A caller of the vDSO (time.Now) is on the system stack already while it notes where it came from, runtime/sys_linux_amd64.s.
-	if sp := t.word(t.Addr, t.s.gs.thread.vdsoSP); part.Stack == "system" && t.on(t.curg, sp) {
+	if sp := t.word(t.Addr, t.s.Layouts().Thread.VDSOSP); part.Stack == "system" && t.on(t.curg, sp) {
 		return w.foreign(part)
 	}
 	exact := w.regs != nil
@@ -265,7 +265,7 @@ func (w *threadWalk) interrupted(ucontext uint64) error {
 // scheduled goes to where the goroutine's stack was left for the system stack.
 func (w *threadWalk) scheduled() bool {
 	t, l := w.t, w.t.s.gs
-	pc, sp := t.word(t.curg, l.pc), t.word(t.curg, l.sp)
+	pc, sp := t.word(t.curg, l.PC), t.word(t.curg, l.SP)
 	if t.curg == 0 || pc == 0 || !t.on(t.curg, sp) {
 		return false // the goroutine was let go: the thread looks for another one
 	}
@@ -275,24 +275,23 @@ func (w *threadWalk) scheduled() bool {
 
 // foreign goes on from code that is not Go's: the vDSO notes where it was called from, and so does a call of C.
 func (w *threadWalk) foreign(part StackPart) (StackPart, bool, error) {
-	t, l := w.t, w.t.s.gs
+	t, l, m := w.t, w.t.s.gs, &w.t.s.Layouts().Thread
 	if _, isGo := t.s.PC(w.pc); !isGo {
 		part.Frames = append(part.Frames, Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, at: w.pc, regs: w.regs})
 	}
 	w.regs, w.signal = nil, nil
-	if sp := t.word(t.Addr, l.thread.vdsoSP); t.on(t.curg, sp) && part.Stack != "signal" {
-		w.pc, w.sp = t.word(t.Addr, l.thread.vdsoPC), sp
+	if sp := t.word(t.Addr, m.VDSOSP); t.on(t.curg, sp) && part.Stack != "signal" {
+		w.pc, w.sp = t.word(t.Addr, m.VDSOPC), sp
 		return part, true, nil
 	}
 	if t.curg == 0 || part.Stack == "signal" {
 		return part, false, nil
 	}
-	b, err := t.s.Slice(t.curg+uint64(l.status), 4)
-	if err != nil || binary.LittleEndian.Uint32(b)&^statusScan != statusSyscall || l.sysSP < 0 {
+	if uint32(t.word(t.curg, l.Status))&^statusScan != statusSyscall {
 		return part, false, nil
 	}
-	if sp := t.word(t.curg, l.sysSP); t.on(t.curg, sp) {
-		w.pc, w.sp = t.word(t.curg, l.sysPC), sp
+	if sp := t.word(t.curg, l.SyscallSP); t.on(t.curg, sp) {
+		w.pc, w.sp = t.word(t.curg, l.SyscallPC), sp
 		return part, true, nil
 	}
 	return part, false, nil

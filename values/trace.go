@@ -3,7 +3,6 @@ package values
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -11,6 +10,7 @@ import (
 	"reflect"
 
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // Word is a piece of target memory that a path went through: a pointer, a part of a map's structure, a key.
@@ -127,9 +127,9 @@ func (s *Space) noteFound(f Found) {
 			if g.status != statusWaiting || len(words) == 0 {
 				break
 			}
-			for _, off := range []int64{l.id, l.sp, l.pc} {
-				if b, err := s.Slice(g.Addr+uint64(off), 8); err == nil {
-					words = append(words, Word{g.Addr + uint64(off), append([]byte(nil), b...), true})
+			for _, f := range []layout.Field{l.ID, l.SP, l.PC} {
+				if b, err := s.Slice(f.At(g.Addr), 8); err == nil {
+					words = append(words, Word{f.At(g.Addr), append([]byte(nil), b...), true})
 				}
 			}
 			t.Words = append(t.Words, words...)
@@ -262,25 +262,19 @@ func (s *Space) InStack(addr uint64) (*Goroutine, bool) {
 // Compilers load the words of a value next to each other, with no call in between, so that a goroutine that gave the
 // processor away by itself isn't there; one that was preempted (runtime.asyncPreempt, g.asyncSafePoint) may be.
 func (s *Space) Quiet() (ok bool, why string, err error) {
-	l, err := s.goroutineLayout()
+	l, first, n, err := s.allGoroutines()
 	if err != nil {
 		return false, "", err
 	}
-	gType := l.allgs.Type.Elem().Elem()
-	safePoint, err := gType.FieldByName("asyncSafePoint")
-	if err != nil {
-		return false, "", fmt.Errorf("whether goroutines were preempted can't be told: %w", err)
+	if !l.Preempted.Known() {
+		return false, "", fmt.Errorf("whether goroutines were preempted can't be told: runtime.g has no field asyncSafePoint in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
 	}
-	data, n, _, err := l.allgs.sliceHeader()
-	if err != nil || n > maxGoroutines {
-		return false, "", errors.Join(err, fmt.Errorf("runtime.allgs: %w", ErrCorrupt))
-	}
-	for i := range uint64(n) {
-		g, err := s.Uint64(data + 8*i)
+	for i := range n {
+		g, err := s.Uint64(first + 8*i)
 		if err != nil {
 			return false, "", err
 		}
-		if b, err := s.Slice(g+uint64(safePoint.Offset), 1); err != nil || b[0] != 0 {
+		if b, err := s.Slice(l.Preempted.At(g), 1); err != nil || b[0] != 0 {
 			return false, "a goroutine was preempted in the middle of its code", err
 		}
 	}
@@ -322,85 +316,48 @@ func within(ranges [][2]uint64, addr uint64) bool {
 	return false
 }
 
-// schedulerStacks walks runtime.allm.
+// schedulerStacks gives the stacks of all threads that aren't goroutines'.
 func (s *Space) schedulerStacks() (out threadStacks, err error) {
-	m, err := s.Var("runtime.allm")
+	threads, err := s.OSThreads()
 	if err != nil {
 		return out, err
 	}
-	for range 1 << 16 {
-		if isNil, err := m.IsNil(); err != nil || isNil {
-			return out, err
-		}
-		for _, name := range []string{"g0", "gsignal"} {
-			g, err := m.Field(name)
-			if err != nil {
-				return out, err
-			}
-			if isNil, err := g.IsNil(); err != nil || isNil {
+	l := s.gs
+	for _, t := range threads {
+		for g, to := range map[uint64]*[][2]uint64{t.g0: &out.g0, t.gsignal: &out.gsignal} {
+			if g == 0 {
 				continue
 			}
-			stack, err := g.Field("stack")
+			lo, err := s.Uint64(l.Lo.At(g))
 			if err != nil {
 				return out, err
 			}
-			b, err := stack.bytes(16)
+			hi, err := s.Uint64(l.Hi.At(g))
 			if err != nil {
 				return out, err
 			}
-			r := [2]uint64{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
-			if name == "g0" {
-				out.g0 = append(out.g0, r)
-			} else {
-				out.gsignal = append(out.gsignal, r)
-			}
-		}
-		if m, err = m.Field("alllink"); err != nil {
-			return out, err
+			*to = append(*to, [2]uint64{lo, hi})
 		}
 	}
-	return out, fmt.Errorf("runtime.allm has no end: %w", ErrCorrupt)
+	return out, nil
 }
 
 // Collector tells whether the garbage collector is idle (phase off and the write barrier clear), and how many collections have begun.
 func (s *Space) Collector() (idle bool, begun uint64, err error) {
-	phase, err := s.Var("runtime.gcphase")
+	l := &s.Layouts().Collector
+	if err := l.Err(); err != nil {
+		return false, 0, err
+	}
+	phase, err := s.At(l.Phase.Addr+s.bias, l.Phase.Type).Uint()
 	if err != nil {
 		return false, 0, err
 	}
-	p, err := phase.Uint()
+	barrier, err := s.bits(l.Enabled.At(l.Barrier.Addr+s.bias), l.Enabled.Size)
 	if err != nil {
 		return false, 0, err
 	}
-	barrier, err := s.Var("runtime.writeBarrier")
-	if err != nil {
-		return false, 0, err
-	}
-	enabled, err := barrier.Field("enabled")
-	if err != nil {
-		return false, 0, err
-	}
-	on, err := enabled.Bool()
-	if err != nil {
-		return false, 0, err
-	}
-	work, err := s.Var("runtime.work")
-	if err != nil {
-		return false, 0, err
-	}
-	cycles, err := work.Field("cycles")
-	if err != nil {
-		return false, 0, err
-	}
-	if cycles.Type.Kind == reflect.Struct { // an atomic.Uint32 since Go 1.19
-		inner, off, ok := s.Atomic(cycles.Type)
-		if !ok {
-			return false, 0, cycles.wrong("number")
-		}
-		cycles = s.At(cycles.Addr+uint64(off), inner)
-	}
-	begun, err = cycles.Uint()
-	return p == 0 && !on, begun, err
+	begun, err = s.bits(l.Cycles.At(l.Work.Addr+s.bias), l.Cycles.Size)
+	return phase == 0 && barrier == 0, begun, err
 }
 
 // Local gives bytes that aren't in the target the form of a value, to be printed.

@@ -56,7 +56,7 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 			if i >= maxMembers {
 				break
 			}
-			g, err := s.goroutineAt(addr)
+			g, err := s.GoroutineAt(addr)
 			if err != nil || g == nil {
 				continue
 			}

@@ -1,0 +1,4 @@
+// Command nothing uses nothing.
+package main
+
+func main() {}
