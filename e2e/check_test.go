@@ -40,7 +40,24 @@ var allTroubles = []trouble{
 	{"lock-syscall", [][3]string{{"lock-held", "lock held in a system call", "lock-syscall: holds here"}}},
 	{"lock-network", [][3]string{{"lock-held", "lock held in network or file I/O", "lock-network: holds here"}}},
 	{"starved", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it, and 4 readers behind", "starved: holds here"}}},
-	{"forgotten", [][3]string{{"lock-left", "lock that nobody seems to hold, 1 goroutine waits for it", "piles up here"}}},
+	{"forgotten", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it", "piles up here"}}},
+	{"twice-line", [][3]string{{"deadlock", "a lock that it holds itself (Lock twice), and 1 more behind", "twice-line: waits here"}}},
+	{"twice-rlock", [][3]string{{"deadlock", "RLock, then Lock", "twice-rlock: waits here"}}},
+	{"continue", [][3]string{{"deadlock", "a lock that it took itself and, on one of the ways through its code, didn't give back, and 1 more behind", "continue: waits here"}}},
+	{"continue-helper", [][3]string{{"deadlock", "a lock that it took itself", "set: waits here"}}},
+	{"return-again", [][3]string{{"deadlock", "a lock that it took itself", "set: waits here"}}},
+	{"returned-here", [][3]string{{"lock-held", "lock held, as it seems, in time.Sleep, 1 goroutine waits for it", "returned-here: holds here"}}},
+	{"rlock-kept", [][3]string{{"lock-held", "holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it", "rlock-kept: holds here"}}},
+	{"rlock-returned", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it", "rlock-returned: holds here"}}},
+	{"abba-globals", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-globals: waits here"}}},
+	{"abba-map", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it: 2 times, at the same lines", "abba-map: waits here"}}},
+	{"abba-embedded", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-embedded: waits here"}}},
+	{"abba-generic", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-generic: waits here"}}},
+	{"abba-closure", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-closure: waits here"}}},
+	{"abba-with", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-with: waits here"}}},
+	{"abba-write", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-write: waits here"}}},
+	{"abba-made", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-made: waits here"}}},
+	{"handed-over", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it", "piles up here"}}},
 	{"nil-channel", [][3]string{{"nil-channel", "receives from a nil channel", "nil-channel: waits here"}, {"nil-channel", "select without cases", ""}}},
 	{"leak", [][3]string{{"blocked-forever", "40 goroutines, each of which sends to a channel", "leak: waits here"}}},
 	{"leak-closures", [][3]string{{"blocked-forever", "5 goroutines, each of which sends to a channel", "leak-closures: waits here"}}},
@@ -196,7 +213,8 @@ func TestTroublesOfReleases(t *testing.T) {
 		}
 		for _, tr := range allTroubles {
 			switch tr.name {
-			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep":
+			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep",
+				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)

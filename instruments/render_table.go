@@ -24,6 +24,8 @@ type TableStyle struct {
 const (
 	columnGap = 2
 	minColumn = 8 // no column is cut below this width
+
+	shownElements = 10 // of a list that a finding has
 )
 
 // WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the findings.
@@ -364,6 +366,11 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 	}
 	part("next", f.Next)
 	for _, c := range f.Extra {
+		list, ok := c.Value.([]any)
+		if more := len(list) - shownElements; ok && more > 1 {
+			part(inert.Cell(c.Name), fmt.Sprintf("%s, and %d more (all of them with --json)", cellText(list[:shownElements]), more))
+			continue
+		}
 		part(inert.Cell(c.Name), cellText(c.Value))
 	}
 }

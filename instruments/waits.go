@@ -42,15 +42,10 @@ func (h *Host) riWaits(L *lua.LState) int {
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
-		holders := h.lua.NewTable()
-		for i := range l.Holders {
-			o := &l.Holders[i]
-			holders.Append(h.table("id", o.ID, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "evidence", o.String(),
-				"at", h.lineTable(o.Function.Func, o.Function.File, o.Function.Line), "site", h.lineTable(o.Site.Func, o.Site.File, o.Site.Line)))
-		}
 		locks.Append(h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved, "readers", l.Active,
 			"leaving", l.Leaving, "pending", l.Pending, "count", l.Count, "unseen", l.Unseen,
-			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting), "holders", holders))
+			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting),
+			"holders", h.holdersTable(l.Holders), "candidates", h.holdersTable(l.Candidates)))
 	}
 	more := 0
 	for _, c := range w.Channels {
@@ -77,6 +72,18 @@ func (h *Host) riWaits(L *lua.LState) int {
 	}
 	L.Push(out)
 	return 1
+}
+
+// holdersTable gives those that have a lock, or may have it, to Lua.
+func (h *Host) holdersTable(list []values.Holder) *lua.LTable {
+	t := h.lua.CreateTable(len(list), 0)
+	for i := range list {
+		o := &list[i]
+		t.Append(h.table("id", o.ID, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly, "unplaced", o.Unplaced,
+			"evidence", o.String(), "at", h.lineTable(o.Function.Func, o.Function.File, o.Function.Line),
+			"site", h.lineTable(o.Site.Func, o.Site.File, o.Site.Line)))
+	}
+	return t
 }
 
 // waitersTable gives a queue to Lua: {count, ids: the first thousand, wait, selects}.

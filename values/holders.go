@@ -21,10 +21,15 @@ type Holder struct {
 	Function symbols.Line // the frame, and where in it the goroutine is
 	Site     symbols.Line // where it called Lock
 	Deferred bool         // a deferred Unlock lies in the frame
+	By       string       // what was called there, if not Lock: a function that returned with the lock taken
 	Try      bool         // it was TryLock, which succeeded
 	Earlier  bool         // in an earlier round of a loop over many locks
 	Through  bool         // through an interface
 	State    string       // its wait reason, or its status
+	// Possibly is set where only some ways through the function's code have the lock taken at the place where the goroutine is, and that is all that
+	// is known of who has it.
+	Possibly bool
+	Unplaced bool // it holds a lock that it took there, but which one its frame doesn't tell
 }
 
 // String is the evidence, in words.
@@ -40,13 +45,28 @@ func (h *Holder) String() string {
 	if h.Through {
 		called += " through an interface"
 	}
-	text := fmt.Sprintf("goroutine %d called %s at %s:%d in %s and is at %s:%d now; no path through that function's code from there to here calls %s",
-		h.ID, called, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, filepath.Base(h.Function.File), h.Function.Line, unlock)
-	if h.Site.Func != h.Function.Func {
-		text = fmt.Sprintf("goroutine %d called %s at %s:%d in %s, which returned without %s", h.ID, called, filepath.Base(h.Site.File), h.Site.Line, h.Site.Func, unlock)
+	site := fmt.Sprintf("%s:%d in %s", filepath.Base(h.Site.File), h.Site.Line, h.Site.Func)
+	text := fmt.Sprintf("goroutine %d called %s at %s", h.ID, called, site)
+	if h.By != "" {
+		text = fmt.Sprintf("goroutine %d called %s at %s", h.ID, h.By, site)
 	}
-	if h.Try {
-		text = strings.Replace(text, " and is at ", ", which succeeded, and is at ", 1)
+	here := h.Site.Func == h.Function.Func
+	switch at := fmt.Sprintf("and is at %s:%d now", filepath.Base(h.Function.File), h.Function.Line); {
+	case h.By != "" && h.Possibly:
+		text += fmt.Sprintf(", which on one of its ways returns without %s, %s", unlock, at)
+	case h.By != "":
+		text += fmt.Sprintf(", which returned without %s, %s", unlock, at)
+	case !here:
+		text += fmt.Sprintf(", which returned without %s", unlock)
+	case h.Possibly:
+		text += fmt.Sprintf(" %s; a way through that function's code leads from there to here without %s", at, unlock)
+	case h.Try:
+		text += fmt.Sprintf(", which succeeded, %s; no path through that function's code from there to here calls %s", at, unlock)
+	default:
+		text += fmt.Sprintf(" %s; no path through that function's code from there to here calls %s", at, unlock)
+	}
+	if h.Unplaced {
+		text += "; which lock it was its frame no longer tells"
 	}
 	if h.Earlier {
 		text += "; it is in a loop that locks many, and this is the address that an earlier round had"
@@ -118,6 +138,7 @@ func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func
 		f.p, f.locks, f.all, f.through = s.flowThrough, orphans, false, true
 		f.search(groups, check)
 	}
+	f.candidates(groups, orphans, check)
 	return nil
 }
 
@@ -141,7 +162,11 @@ func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
 				unseen++
 				continue
 			}
-			f.goroutine(g)
+			if f.possible {
+				f.mayHave(g)
+			} else {
+				f.goroutine(g)
+			}
 		}
 	}
 	return unseen
@@ -155,13 +180,15 @@ type holderSearch struct {
 	all   bool
 	out   *Waits
 
-	through bool // interfaces
+	through  bool // interfaces
+	possible bool // what may be held
+	unplaced []Holder
 }
 
 // mayHold tells whether a stack has a function that holds a lock where it is.
 func (f *holderSearch) mayHold(frames []Frame) bool {
 	for i := range frames {
-		if s := f.stateAt(&frames[i]); s != nil && len(s.Held) > 0 {
+		if s := f.stateAt(&frames[i]); s != nil && (len(s.Held) > 0 || f.possible && len(s.Maybe) > 0) {
 			return true
 		}
 	}
@@ -184,36 +211,35 @@ func (f *holderSearch) goroutine(g *Goroutine) {
 		if state == nil || len(state.Held) == 0 {
 			continue
 		}
-		function, site := "", symbols.Line{}
-		where := frame.Line
-		var lines []symbols.Line
-		if info, ok := f.s.PC(frame.at); ok {
-			function, site = flow.Site(info.Lines)
-			if function == "" {
-				where = info.Lines[0]
-			} else {
-				where = site
-			}
-			lines = info.Lines
-		}
-		for _, held := range state.Held {
+		at := f.s.holding(frame)
+		inside := inProgress(state.Held, at.function, at.site)
+		for i, held := range state.Held {
 			if held.Rounds != 0 || held.Via != nil {
-				f.many(g, frame, state, held, holding{where, lines, function, site})
+				f.many(g, frame, state, held, at)
 				continue
 			}
 			addr, ok := f.s.evaluate(held.Lock, state, frame)
 			if !ok || addr == 0 {
 				continue
 			}
-			// In the middle of that very Lock it is not yet held.
-			if function != "" && site == held.Site && (f.waits[g.Addr] == 0 || f.waits[g.Addr] == addr) {
+			if i == inside && (f.waits[g.Addr] == 0 || f.waits[g.Addr] == addr) {
 				continue
 			}
-			h := f.holder(g, held, where, lines)
+			h := f.holder(g, held, at.where, at.lines)
 			h.Deferred = f.p.Deferred(state, held.Lock)
 			f.holds(addr, held.RW, h)
 		}
 	}
+}
+
+// inProgress finds the lock whose Lock, inlined, a goroutine is in the middle of: it is not yet held. It is the last that was passed in that line. -1: none.
+func inProgress(held []flow.Held, function string, site symbols.Line) int {
+	for i := len(held) - 1; i >= 0 && function != ""; i-- {
+		if held[i].Site == site && held[i].Reader == flow.Reads(function) {
+			return i
+		}
+	}
+	return -1
 }
 
 // holder makes a Holder of a goroutine and what code says that it has.
@@ -223,7 +249,7 @@ func (f *holderSearch) holder(g *Goroutine, held flow.Held, where symbols.Line, 
 			where = line
 		}
 	}
-	h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: where, Site: held.Site, State: g.Status, Try: held.Try}
+	h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: where, Site: held.Site, By: held.By, State: g.Status, Try: held.Try}
 	if g.WaitReason != "" {
 		h.State = g.WaitReason
 	}

@@ -21,6 +21,20 @@ type holding struct {
 	site     symbols.Line
 }
 
+// holding tells where a goroutine is in a frame.
+func (s *Space) holding(frame *Frame) holding {
+	at := holding{where: frame.Line}
+	if info, ok := s.PC(frame.at); ok {
+		at.lines = info.Lines
+		if at.function, at.site = flow.Site(info.Lines); at.function == "" {
+			at.where = info.Lines[0]
+		} else {
+			at.where = at.site
+		}
+	}
+	return at
+}
+
 // many finds the locks of held, which stands for several or for what may be one.
 func (f *holderSearch) many(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
 	switch {

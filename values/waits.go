@@ -41,6 +41,8 @@ type Lock struct {
 	Readers32
 	Count   int // of a WaitGroup
 	Holders []Holder
+	// Candidates are goroutines that may have a lock of which no holder was found. Somebody else may have it, too.
+	Candidates []Holder
 	// Unseen is how many goroutines could not be searched for holders: running ones outside of a stop, broken stacks.
 	Unseen int
 }

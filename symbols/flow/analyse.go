@@ -15,9 +15,24 @@ type Held struct {
 	Reader bool         // RLock
 	RW     bool         // a sync.RWMutex
 	Site   symbols.Line // the call of Lock
+	PC     uint64       // of the instruction that took it, or of the call of what did
+	By     string       // the function that was called at Site and returned with it taken; "": Lock itself was
 	Try    bool         // TryLock, which succeeded
 	Rounds uint64       // in earlier rounds of the loop at this address; 0: not in a loop over many
 	Via    *Expr        // the word that says which method of an interface was called on Lock: it may lock. See Interfaces
+}
+
+// same tells whether two are one lock, wherever it was taken.
+func (h Held) same(o Held) bool {
+	return h.Lock == o.Lock && h.Reader == o.Reader && h.Via == o.Via && h.Rounds == o.Rounds
+}
+
+// Possible is a lock that some ways to a place have passed and not given back. Whether the goroutine went such a way, its code doesn't tell.
+type Possible struct {
+	Held
+	Loop  uint64 // it was taken in an earlier round of the loop at this address; 0: in this one, or where there is none
+	Again bool   // it was possibly held already when Lock was passed
+	Since uint64 // then: from an earlier round of the loop at this address
 }
 
 // Use is what a function does, somewhere, with a channel or a sync.WaitGroup: "send", "receive" (select's cases and close count too) or "done".
@@ -31,12 +46,16 @@ type Use struct {
 // State is what is known at a place in a function.
 type State struct {
 	Held  []Held
+	Maybe []Possible // those of Held too
 	regs  [16]*Expr
 	slots map[int64]*Expr // at CFA+n; missing: as at the entry
 	freed []Held          // given back, though not taken here
 	tried *Expr           // the TryLock that the zero flag tells of
 	equal bool            // it is set when that succeeded
 }
+
+// Holds tells whether all ways to a place have a lock taken.
+func (s *State) Holds(h Held) bool { return count(s.Held, h) > 0 }
 
 // Slot gives where, from the CFA, a word with the value of an expression lies at this place.
 func (s *State) Slot(e *Expr) (offset int64, ok bool) {
@@ -113,9 +132,10 @@ type Function struct {
 // summary is what a call of a function does to locks, in terms of its own entry.
 type summary struct {
 	takes, frees []Held
+	leaves       []Held // those that it takes, and doesn't give back on some of its ways out
 }
 
-func (s *summary) empty() bool { return s == nil || len(s.takes)+len(s.frees) == 0 }
+func (s *summary) empty() bool { return s == nil || len(s.takes)+len(s.frees)+len(s.leaves) == 0 }
 
 type block struct {
 	in     *State
@@ -130,10 +150,11 @@ const (
 )
 
 const (
-	regAX = 0
-	regSP = 4
-	regBP = 5
-	regG  = 14
+	regAX  = 0
+	regSP  = 4
+	regBP  = 5
+	regR11 = 11
+	regG   = 14
 )
 
 // Program analyses functions of one executable, each once. It isn't safe for concurrent use.

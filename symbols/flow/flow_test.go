@@ -93,6 +93,20 @@ func describe(s *State) string {
 	return strings.Join(parts, "")
 }
 
+// describePossible says what is possibly held, and not certainly: M, L of an earlier round of a loop.
+func describePossible(s *State) (text string) {
+	for _, m := range s.Maybe {
+		switch {
+		case s.Holds(m.Held) || m.Rounds != 0:
+		case m.Loop != 0:
+			text += "L"
+		default:
+			text += "M"
+		}
+	}
+	return text
+}
+
 func found(s *State, e *Expr) bool {
 	if _, ok := s.Slot(e); ok || e.Kind == Constant || e.Kind == Stack {
 		return true
@@ -133,6 +147,7 @@ func TestHeld(t *testing.T) {
 				"main.loop": "W,,", "main.helped": "W,", "main.calls": ",", "main.function": "W", "main.switched": "W,,W",
 				"main.try": "W,", "main.tryUntil": ",W,", "main.refused": ",W,W", "main.all": "W*W,W*,,", "main.allOf": "W*W,W*",
 				"main.forEver": "W*W,W*,,", "main.some": "", "main.indexed": "W,W",
+				"main.twice": "WW,W", "main.either": "W,", "main.made": "W,", "main.continues": ",W,,",
 			} {
 				var got []string
 				for _, pc := range calls(t, f, function) {
@@ -140,6 +155,15 @@ func TestHeld(t *testing.T) {
 				}
 				if text := strings.ReplaceAll(strings.Join(got, ","), "-", ""); text != want { // -: only a switch's table leads there
 					t.Errorf("%s %v: %s holds %q, not %q", toolchain, flags, function, text, want)
+				}
+			}
+			for function, want := range map[string]string{"main.plain": ",", "main.left": ",M,M,", "main.continues": "L,,,L", "main.all": ",,,", "main.branch": ",,"} {
+				var got []string
+				for _, pc := range calls(t, f, function) {
+					got = append(got, describePossible(p.At(pc)))
+				}
+				if text := strings.Join(got, ","); text != want {
+					t.Errorf("%s %v: %s possibly holds %q, not %q", toolchain, flags, function, text, want)
 				}
 			}
 			through := p.Interfaces()

@@ -39,9 +39,6 @@ func (f *Function) merged(value, was, is *Expr) {
 // first round, with the first element, would have to agree with what is found for all others. It gives whether there is a loop.
 func (r *run) widen() bool {
 	f := r.f
-	if f.heads == nil {
-		f.heads = r.findDominators(r.starts)
-	}
 	r.wide = map[uint64]*State{}
 	for from, list := range r.edges(r.starts) {
 		for _, to := range list {
@@ -97,6 +94,25 @@ func (p *Program) Counter(pc uint64, e *Expr) (*Counter, bool) {
 		}
 	})
 	return found, found != nil
+}
+
+// First tells whether a value is known to be in its first round: a counter of the loop at head, whose value and start are given by value, hasn't moved.
+func (p *Program) First(pc, head uint64, value func(*Expr) (uint64, bool)) bool {
+	info, ok := p.file.PC(pc)
+	if !ok || p.functions[info.Entry] == nil {
+		return false
+	}
+	for _, c := range p.functions[info.Entry].counters {
+		if c.Step == 0 || c.Start == c.Value || info.Entry+uint64(c.Value.N>>24) != head {
+			continue
+		}
+		now, known := value(c.Value)
+		start, also := value(c.Start)
+		if known && also && now == start {
+			return true
+		}
+	}
+	return false
 }
 
 // rounds finds what all ways round a loop leave held, after a second time through the function: in a third, it is there in front of the head. It gives

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"slices"
+	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -33,6 +34,7 @@ func (r *run) all() {
 		return
 	}
 	r.starts = leaders
+	f.heads = r.findDominators(leaders)
 	entry := &State{slots: map[int64]*Expr{}}
 	for i := range entry.regs {
 		entry.regs[i] = f.table.of(Entry, nil, int64(i))
@@ -54,8 +56,7 @@ func (r *run) follow(entry *State) bool {
 	r.returns, r.round = 0, map[[2]uint64][]Held{}
 	r.flow(f.info.Entry, entry)
 	for len(r.work) > 0 {
-		pc := r.work[len(r.work)-1]
-		r.work = r.work[:len(r.work)-1]
+		pc := r.next()
 		if b := f.blocks[pc]; b.visits > maxVisits {
 			f.broken = true
 			return false
@@ -63,6 +64,20 @@ func (r *run) follow(entry *State) bool {
 		r.block(pc, f.blocks[pc].in.copy(), r.starts)
 	}
 	return true
+}
+
+// next takes the block that comes first of those to be followed: where ways meet all but those round a loop have come before what follows is looked at. Else
+// a lock would be noted under what its address seemed to be on the first way, and given up when the second one came.
+func (r *run) next() uint64 {
+	first := 0
+	for i, pc := range r.work {
+		if r.f.heads.number[pc] < r.f.heads.number[r.work[first]] {
+			first = i
+		}
+	}
+	pc := r.work[first]
+	r.work = slices.Delete(r.work, first, first+1)
+	return pc
 }
 
 // leaders are where blocks begin.
@@ -155,13 +170,14 @@ func (r *run) join(pc uint64, in, s *State) (changed bool) {
 	}
 	kept := in.Held[:0]
 	for _, h := range in.Held {
-		if h.Rounds == pc || slices.Contains(s.Held, h) {
+		if h.Rounds == pc || count(s.Held, h) > count(kept, h) {
 			kept = append(kept, h)
 		} else {
 			changed = true
 		}
 	}
 	in.Held = kept
+	changed = r.joinPossible(pc, in, s) || changed
 	for _, h := range s.freed {
 		if !slices.Contains(in.freed, h) && len(in.freed) < maxHeld {
 			in.freed, changed = append(in.freed, h), true
@@ -170,17 +186,22 @@ func (r *run) join(pc uint64, in, s *State) (changed bool) {
 	return changed
 }
 
-// heads tells whether the way that is followed closes a loop at pc.
-func (r *run) heads(pc uint64) bool {
-	if r.f.heads == nil {
-		r.f.heads = r.findDominators(r.starts)
+// count tells how often a lock is held: RLock may be passed twice.
+func count(list []Held, h Held) (n int) {
+	for _, o := range list {
+		if o.same(h) {
+			n++
+		}
 	}
-	return r.f.heads.heads(r.from, pc)
+	return n
 }
+
+// heads tells whether the way that is followed closes a loop at pc.
+func (r *run) heads(pc uint64) bool { return r.f.heads.heads(r.from, pc) }
 
 func (s *State) copy() *State {
 	c := *s
-	c.Held, c.freed = slices.Clone(s.Held), slices.Clone(s.freed)
+	c.Held, c.Maybe, c.freed = slices.Clone(s.Held), slices.Clone(s.Maybe), slices.Clone(s.freed)
 	c.slots = make(map[int64]*Expr, len(s.slots))
 	for k, v := range s.slots {
 		c.slots[k] = v
@@ -244,11 +265,7 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			if target != 0 && r.call(pc, target, s) {
 				return
 			}
-			for i := range s.regs {
-				if i != regSP && i != regBP && i != regG {
-					s.regs[i] = r.unknown(pc, i)
-				}
-			}
+			r.clobber(pc, target, s)
 			if result != nil {
 				s.regs[regAX] = result
 			}
@@ -257,6 +274,20 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			r.step(pc, next, inst, s)
 		}
 		pc = next
+	}
+}
+
+// clobber forgets the registers that a call may have changed.
+func (r *run) clobber(pc, target uint64, s *State) {
+	if info, ok := r.p.file.PC(target); ok && info.Entry == target && strings.HasPrefix(info.Func, "runtime.gcWriteBarrier") {
+		// It keeps all but R11, in which it gives where to write (runtime/asm_amd64.s, Go 1.20 to 1.27).
+		s.regs[regR11] = r.unknown(pc, regR11)
+		return
+	}
+	for i := range s.regs {
+		if i != regSP && i != regBP && i != regG {
+			s.regs[i] = r.unknown(pc, i)
+		}
 	}
 }
 
@@ -269,7 +300,12 @@ func (r *run) returned(s *State) {
 	if r.returns++; r.returns == 1 {
 		g.takes = slices.Clone(s.Held)
 	} else {
-		g.takes = slices.DeleteFunc(g.takes, func(h Held) bool { return !slices.Contains(s.Held, h) })
+		g.takes = slices.DeleteFunc(g.takes, func(h Held) bool { return count(s.Held, h) == 0 })
+	}
+	for _, m := range s.Maybe {
+		if m.Via == nil && m.Rounds == 0 && count(g.leaves, m.Held) == 0 {
+			g.leaves = append(g.leaves, m.Held)
+		}
 	}
 	for _, h := range s.freed {
 		if !slices.Contains(g.frees, h) {

@@ -35,6 +35,9 @@ var effects = map[string]effect{
 // IsLockFunction tells whether a function is one of those that lock or unlock, or a part of one.
 func IsLockFunction(name string) bool { return effects[name] != nothing }
 
+// Reads tells whether a function is one that takes an RWMutex for reading.
+func Reads(name string) bool { return effects[name] == takesReader || tryOf(name) == takesReader }
+
 // neverReturn tells of calls behind which there is no way on.
 func neverReturn(name string) bool {
 	rest, ok := strings.CutPrefix(name, "runtime.")
@@ -113,7 +116,7 @@ func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 	if lock == nil {
 		lock = r.unknown(pc, 20)
 	}
-	r.apply(e, lock, false, site, s)
+	r.apply(e, pc, lock, false, site, s)
 }
 
 // ahead looks at what comes behind an atomic instruction, up to the decision over its success: before Go 1.26 the compiler gives the
@@ -141,21 +144,28 @@ func (r *run) ahead(pc uint64) (string, symbols.Line) {
 // isRW tells methods of sync.RWMutex.
 func isRW(function string) bool { return strings.Contains(function, "RWMutex") }
 
-func (r *run) apply(e effect, lock *Expr, rw bool, site symbols.Line, s *State) {
+func (r *run) apply(e effect, pc uint64, lock *Expr, rw bool, site symbols.Line, s *State) {
 	reader := e == takesReader || e == freesReader
-	switch h := (Held{Lock: lock, Reader: reader, RW: rw || reader, Site: site}); e {
+	switch h := (Held{Lock: lock, Reader: reader, RW: rw || reader, Site: site, PC: pc}); e {
 	case takes, takesReader:
-		if !slices.Contains(s.Held, h) && len(s.Held) < maxHeld {
-			s.Held = append(s.Held, h)
-		}
+		s.take(h)
 	case frees, freesReader:
-		h.Site, h.RW = symbols.Line{}, false
+		h.Site, h.PC, h.RW = symbols.Line{}, 0, false
 		r.free(h, s)
 	}
 }
 
+// take notes a lock that was passed.
+func (s *State) take(h Held) {
+	if len(s.Held) < maxHeld {
+		s.Held = append(s.Held, h)
+	}
+	s.maybe(Possible{Held: h})
+}
+
 // free gives back the last lock that can be the one, or notes that it was the caller's.
 func (r *run) free(h Held, s *State) {
+	s.freePossible(h)
 	for i := len(s.Held) - 1; i >= 0; i-- {
 		if s.Held[i].Lock == h.Lock && s.Held[i].Reader == h.Reader {
 			s.Held = slices.Delete(s.Held, i, i+1)
@@ -198,14 +208,14 @@ func (r *run) call(pc, target uint64, s *State) bool {
 			site = here.Lines[0]
 		}
 		if function, _ := r.inlined(pc); effects[function] == nothing { // Lock inlined, and in it another that isn't
-			r.apply(e, s.regs[regAX], strings.Contains(info.Func, "RWMutex"), site, s)
+			r.apply(e, pc, s.regs[regAX], strings.Contains(info.Func, "RWMutex"), site, s)
 		} else {
-			r.apply(effects[function], s.regs[regAX], strings.Contains(function, "RWMutex"), site, s)
+			r.apply(effects[function], pc, s.regs[regAX], strings.Contains(function, "RWMutex"), site, s)
 		}
 		return false
 	}
 	if info.Func == "runtime.deferreturn" {
-		s.Held = nil // whatever was deferred
+		s.Held, s.Maybe = nil, nil // whatever was deferred
 		return false
 	}
 	if r.level >= maxLevels || info.End-info.Entry > maxCallees || !r.p.touches(target, maxLevels-r.level-1) {
@@ -226,14 +236,19 @@ func (r *run) call(pc, target uint64, s *State) bool {
 		h.Lock = r.substitute(h.Lock, pc, s)
 		r.free(h, s)
 	}
+	site := symbols.Line{}
+	if here != nil {
+		site = here.Lines[0]
+	}
+	for _, h := range callee.gives.leaves {
+		if count(callee.gives.takes, h) == 0 {
+			h.Lock, h.Site, h.PC, h.By = r.substitute(h.Lock, pc, s), site, pc, info.Func
+			s.maybe(Possible{Held: h})
+		}
+	}
 	for _, h := range callee.gives.takes {
-		h.Lock = r.substitute(h.Lock, pc, s)
-		if here != nil {
-			h.Site = here.Lines[0]
-		}
-		if !slices.Contains(s.Held, h) && len(s.Held) < maxHeld {
-			s.Held = append(s.Held, h)
-		}
+		h.Lock, h.Site, h.PC, h.By = r.substitute(h.Lock, pc, s), site, pc, info.Func
+		s.take(h)
 	}
 	return false
 }

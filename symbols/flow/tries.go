@@ -35,7 +35,7 @@ func tryOf(name string) effect {
 func (r *run) try(pc uint64, function string, lock *Expr, site symbols.Line) *Expr {
 	reader := tryOf(function) == takesReader
 	e := r.f.table.of(Tried, lock, int64(pc-r.f.info.Entry))
-	r.f.tries[e] = Held{Lock: lock, Reader: reader, RW: strings.Contains(function, "RWMutex"), Site: site, Try: true}
+	r.f.tries[e] = Held{Lock: lock, Reader: reader, RW: strings.Contains(function, "RWMutex"), Site: site, PC: pc, Try: true}
 	return e
 }
 
@@ -91,8 +91,8 @@ func (r *run) branch(op x86asm.Op, target, next uint64, s *State) {
 		return
 	}
 	taken := s.copy()
-	if !slices.Contains(taken.Held, h) && len(taken.Held) < maxHeld {
-		taken.Held = append(taken.Held, h)
+	if !slices.Contains(taken.Held, h) { // its result may be asked for twice
+		taken.take(h)
 	}
 	s.tried, taken.tried = nil, nil
 	if (op == x86asm.JE) == s.equal {

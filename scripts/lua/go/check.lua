@@ -6,6 +6,7 @@ local probable = require("checks_probable")
 local context = require("checks_context")
 local pools = require("checks_pools")
 local state = require("checks_state")
+local findings = require("findings")
 
 -- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
 -- nothing and why it could not be done.
@@ -13,8 +14,6 @@ local all = {}
 for _, part in ipairs { locks, never, probable, context, pools, state } do
   for _, check in ipairs(part) do all[#all + 1] = check end
 end
-
-local rank = { critical = 1, warning = 2, info = 3 }
 
 local names = {}
 for i, check in ipairs(all) do names[i] = check.name end
@@ -119,31 +118,25 @@ critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind 
     local wanted = chosen(p)
     if next(wanted) == nil then error("no check is left: skip has all that only has", 0) end
     local l = look(p, wanted)
-    local findings, done, left = {}, {}, {}
-    for i, check in ipairs(all) do
+    local found, done, left = {}, {}, {}
+    for _, check in ipairs(all) do
       if wanted[check.name] then
         local ok, list, why = pcall(check.run, l)
         if not ok then list, why = nil, tostring(list):gsub("^[^:]*%.lua:%d+: ", "") end
         if list then
           done[#done + 1] = check.name
-          for j, f in ipairs(list) do
-            f.check, f.order = check.name, i * 10000 + j
-            findings[#findings + 1] = f
+          for _, f in ipairs(list) do
+            f.check = check.name
+            found[#found + 1] = f
           end
         else
           left[#left + 1] = ("%s (%s)"):format(check.name, why or "no reason given")
         end
       end
     end
-    table.sort(findings, function(a, b)
-      if a.severity ~= b.severity then return rank[a.severity] < rank[b.severity] end
-      return a.order < b.order
-    end)
-    for _, f in ipairs(findings) do
-      f.order = nil
-      ri.finding(f)
-    end
-    print(("%s; checked: %s"):format(#findings == 0 and "nothing found" or #findings == 1 and "1 finding" or #findings .. " findings", table.concat(done, ", ")))
+    found = findings.sort(findings.merge(found))
+    for _, f in ipairs(found) do ri.finding(f) end
+    print(("%s; checked: %s"):format(#found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings", table.concat(done, ", ")))
     if #left > 0 then print("not checked: " .. table.concat(left, "; ")) end
     if l.waits.unread then print(l.waits.unread) end
   end,

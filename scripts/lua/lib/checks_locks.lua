@@ -52,6 +52,28 @@ local function where(l, id)
   return ("goroutine %s in %s (%s)"):format(tostring(id), frame.func, waits.short(frame))
 end
 
+-- spot names where a goroutine is, in the program's own code, without its number: what findings of one pattern have in common.
+local function spot(l, id)
+  local frame = frame_of(l.state[id])
+  return frame and frame.func .. " " .. waits.short(frame) or "?"
+end
+
+-- called names a lock without its address.
+local function called(lock) return lock.kind .. " " .. lock.name end
+
+-- keys lists the keys of a set, and what is in lists, in the order of numbers.
+local function keys(set, ...)
+  local out = {}
+  for id in pairs(set) do out[#out + 1] = id end
+  for _, more in ipairs { ... } do
+    for _, id in ipairs(more) do
+      if not set[id] then out[#out + 1] = id end
+    end
+  end
+  table.sort(out, function(a, b) return ri.cmp(a, b) < 0 end)
+  return out
+end
+
 -- created writes where goroutines come from.
 local function created(l, id)
   local g = l.state[id]
@@ -85,17 +107,26 @@ local function shared(l)
   end
 end
 
+-- has says how sure it is that somebody holds a lock.
+local function has(holder)
+  return holder.possibly and "took, as it seems (inferred; no other holder is found)" or "holds (inferred)"
+end
+
 local function deadlocks(l)
   shared(l)
   local out = {}
   for _, cycle in ipairs(l.cycles) do
-    local set, places, evidence, kinds = {}, {}, {}, {}
+    local set, places, evidence, kinds, steps, holders = {}, {}, {}, {}, {}, {}
     for _, step in ipairs(cycle) do
       set[step.id] = true
+      steps[#steps + 1] = spot(l, step.id) .. " " .. called(step.edge.lock)
+      if step.edge.holder then holders[step.edge.to] = true end
       places[#places + 1] = where(l, step.id)
       local e = step.edge
       if e.holder then
-        evidence[#evidence + 1] = ("goroutine %s waits for %s, which goroutine %s holds (inferred): %s"):format(tostring(step.id), waits.name(e.lock), tostring(e.to), e.holder.evidence)
+        evidence[#evidence + 1] = ("goroutine %s waits for %s, which goroutine %s %s: %s"):format(tostring(step.id), waits.name(e.lock), tostring(e.to),
+          has(e.holder), e.holder.evidence)
+        kinds.possibly = kinds.possibly or e.holder.possibly
         kinds[e.holder.reader and "reader" or "writer"] = true
       else
         evidence[#evidence + 1] = ("goroutine %s waits to read %s: goroutine %s waits to write it, and who comes after that has to wait"):format(tostring(step.id), waits.name(e.lock), tostring(e.to))
@@ -105,6 +136,7 @@ local function deadlocks(l)
     end
     evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(cycle[1].id), l.waited(cycle[1].id))
     local _, n, behind = waits.behind(l.graph, set)
+    table.sort(steps)
     local what
     local advice = "lock in the same order everywhere, or not while another lock is held; ri run locks shows all locks"
     if #cycle == 1 and kinds.reader then
@@ -113,6 +145,9 @@ local function deadlocks(l)
     elseif #cycle == 1 and once(cycle[1].edge.holder) then
       advice = "the function that Do runs must not call Do of the same Once, nor what does"
       what = "deadlock: sync.Once: the function that Do runs waits for that Do to return"
+    elseif #cycle == 1 and kinds.possibly then
+      advice = "look for a way out of what locks it, or round the loop, that leaves out Unlock"
+      what = "deadlock: a goroutine waits for a lock that it took itself and, on one of the ways through its code, didn't give back"
     elseif #cycle == 1 then
       advice = "a method that locks must not be called with the lock held: split it into one that locks and one that doesn't"
       what = "deadlock: a goroutine waits for a lock that it holds itself (Lock twice)"
@@ -130,7 +165,7 @@ local function deadlocks(l)
     for _, step in ipairs(cycle) do all[#all + 1] = step.id end
     out[#out + 1] = {
       severity = "critical", what = what, where = table.concat(places, ", "), evidence = evidence, goroutines = all,
-      next = advice,
+      waiters = keys(set, behind), holders = keys(holders), next = advice, pattern = what .. "\n" .. table.concat(steps, "\n"),
     }
   end
   return out
@@ -166,10 +201,10 @@ local function held(l)
             what = ("writer starved: a goroutine holds an RWMutex for reading in %s, %s to write it"):format(busy, count(lock.want.count, "goroutine") .. (lock.want.count == 1 and " waits" or " wait"))
             if lock.rwant.count > 0 then what = what .. (", and %s behind"):format(count(lock.rwant.count, "reader")) end
           else
-            what = ("%s %s, %s for it"):format(once(h) and "the function of a sync.Once is in" or "lock held in", busy, count(n, "goroutine") .. (n == 1 and " waits" or " wait"))
+            what = ("%s %s, %s for it"):format(once(h) and "the function of a sync.Once is in" or h.possibly and "lock held, as it seems, in" or "lock held in", busy, count(n, "goroutine") .. (n == 1 and " waits" or " wait"))
           end
           local evidence = {
-            ("%s is held by goroutine %s (inferred): %s"):format(waits.name(lock), tostring(h.id), h.evidence),
+            ("goroutine %s %s %s: %s"):format(tostring(h.id), has(h), waits.name(lock), h.evidence),
             ("goroutine %s: %s, %s"):format(tostring(h.id), h.state, l.waited(h.id)),
             ("waiting: goroutines %s; goroutine %s %s"):format(list(waiting), tostring(waiting[1]), l.waited(waiting[1])),
           }
@@ -181,6 +216,8 @@ local function held(l)
           end
           out[#out + 1] = {
             severity = lost and "critical" or "warning", what = what, where = holder_place(l, h), evidence = evidence, goroutines = { h.id },
+            waiters = keys(behind), holders = { h.id }, roots = { h.id },
+            pattern = table.concat({ busy, spot(l, h.id), called(lock), spot(l, waiting[1]) }, "\n"),
             next = ("what is goroutine %s waiting for? ri run goroutines group=false; don't do what may last while the lock is held"):format(tostring(h.id)),
           }
         end
@@ -188,6 +225,14 @@ local function held(l)
     end
   end
   return out
+end
+
+-- unknown says why the holder of a lock isn't known.
+local function unknown(l, lock)
+  if l.waits.unheld then return "holders could not be inferred: " .. l.waits.unheld end
+  if lock.unseen > 0 then return ("%s could not be searched for who took it"):format(count(lock.unseen, "goroutine")) end
+  if #lock.candidates > 0 then return "or it is somebody whose code doesn't tell: who returned with it, handed it over, or took it through a func value" end
+  return "no function on a stack is found that has it; who took it may have returned without Unlock, handed it over, or taken it in a way that code doesn't tell: a func value, a helper that locks many"
 end
 
 local function abandoned(l)
@@ -203,13 +248,12 @@ local function abandoned(l)
     local taken = lock.locked or lock.kind == "RWMutex" and lock.readers > 0
     if lock.kind ~= "WaitGroup" and #lock.holders == 0 and #waiting > 0 and taken then
       local evidence = { waits.name(lock) .. " is locked; waiting: goroutines " .. list(waiting) .. "; goroutine " .. tostring(waiting[1]) .. " " .. l.waited(waiting[1]) }
-      if l.waits.unheld then
-        evidence[2] = "holders could not be inferred: " .. l.waits.unheld
-      elseif lock.unseen > 0 then
-        evidence[2] = ("no stack that could be searched has a function that took it and didn't give it back; %s could not be searched"):format(count(lock.unseen, "goroutine"))
-      else
-        evidence[2] = "no goroutine's stack has a function that took it and didn't give it back: the one that locked it has returned, or took it in a way that its code doesn't tell: a func value, a helper that locks many"
+      for i = 1, math.min(#lock.candidates, 8) do
+        local c = lock.candidates[i]
+        evidence[#evidence + 1] = ("%s: %s"):format(#lock.candidates == 1 and "it may be" or "it may be one of these", c.evidence)
       end
+      if #lock.candidates > 8 then evidence[#evidence + 1] = ("and %d more that may be it"):format(#lock.candidates - 8) end
+      evidence[#evidence + 1] = unknown(l, lock)
       local certain = false
       for _, id in ipairs(waiting) do
         l.left[id] = true
@@ -217,8 +261,8 @@ local function abandoned(l)
       end
       if certain then evidence[#evidence + 1] = "certain: nothing that can still run leads to the lock, so nobody will unlock it" end
       out[#out + 1] = {
-        severity = certain and "critical" or "warning", what = ("lock that nobody seems to hold, %s for it"):format(count(#waiting, "goroutine") .. (#waiting == 1 and " waits" or " wait")),
-        where = where(l, waiting[1]), evidence = evidence, goroutines = waiting,
+        severity = certain and "critical" or "warning", what = ("lock whose holder isn't found, %s for it"):format(count(#waiting, "goroutine") .. (#waiting == 1 and " waits" or " wait")),
+        where = where(l, waiting[1]), evidence = evidence, goroutines = waiting, waiters = waiting, pattern = spot(l, waiting[1]) .. "\n" .. called(lock),
         next = "look for a return without Unlock on the way out of what locks it",
       }
     end
@@ -231,4 +275,5 @@ return {
   { name = "lock-held", run = held },
   { name = "lock-left", run = abandoned },
   share = shared, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
+  spot = spot, called = called, keys = keys,
 }

@@ -244,6 +244,77 @@ func indexed(list []account, i, j int) {
 }
 
 //go:noinline
+func twice(a *account) {
+	func() { a.mu.Lock(); a.mu.Lock() }()
+	here(1)
+	a.mu.Unlock()
+	here(2)
+}
+
+//go:noinline
+func either(a *account, n int) {
+	if n > 3 {
+		a.mu.Lock()
+		a.id = 3
+	} else {
+		a.mu.Lock()
+	}
+	here(1)
+	a.mu.Unlock()
+	here(2)
+}
+
+//go:noinline
+func made(n int) {
+	a := &account{out: make(chan int)}
+	a.mu.Lock()
+	pointed = a
+	by := map[string]func(){"1": a.lock, "2": a.unlock}
+	if n > 100 {
+		by["1"]()
+	}
+	here(1)
+	a.mu.Unlock()
+	here(2)
+}
+
+//go:noinline
+func forgets(a *account, n int) bool {
+	a.mu.Lock()
+	if n > 3 {
+		return false
+	}
+	a.mu.Unlock()
+	return true
+}
+
+//go:noinline
+func left(a *account, n int) {
+	here(1)
+	forgets(a, n)
+	here(2)
+	forgets(a, n)
+	here(3)
+	a.mu.Unlock()
+	here(4)
+}
+
+//go:noinline
+func continues(a *account, list []int) {
+	for _, n := range list {
+		here(1)
+		a.mu.Lock()
+		here(2)
+		if n > 3 {
+			continue
+		}
+		a.mu.Unlock()
+		here(3)
+	}
+	here(4)
+}
+
+//go:noinline
 func locker(l sync.Locker) {
 	l.Lock()
 	here(1)
@@ -270,6 +341,11 @@ func main() {
 	allOf([]account{{}, {}}, []int{0, 1})
 	some([]account{{}, {}})
 	indexed([]account{{}, {}}, 0, 1)
+	twice(a)
+	either(a, len(os.Args))
+	made(len(os.Args))
+	left(a, len(os.Args))
+	continues(a, []int{1, 2, 3})
 	locker(&a.mu)
 	if len(os.Args) > 1 {
 		forEver([]account{{}, {}})

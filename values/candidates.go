@@ -1,0 +1,98 @@
+package values
+
+import "ri/symbols/flow"
+
+// This file looks for who may have a lock that others wait for, where nobody is found who has it: some ways through a function on a stack have it taken and not
+// given back, or a function on a stack has taken a lock, but its frame no longer tells which.
+
+// maxUnplaced is how many goroutines are named that hold a lock which isn't known. More tell nothing.
+const maxUnplaced = 8
+
+// candidates finds them for those of orphans that nobody is found to hold. One that is the only one becomes the holder, possibly.
+func (f *holderSearch) candidates(groups []*StackGroup, orphans map[uint64]*Lock, check func()) {
+	for addr, lock := range orphans {
+		if len(lock.Holders) > 0 {
+			delete(orphans, addr)
+		}
+	}
+	if len(orphans) == 0 {
+		return
+	}
+	f.p, f.locks, f.through, f.possible = f.s.flow, orphans, false, true
+	f.search(groups, check)
+	for _, lock := range orphans {
+		if len(lock.Candidates) == 0 && len(f.unplaced) <= maxUnplaced {
+			for _, h := range f.unplaced {
+				if h.Reader == (lock.Kind == "RWMutex" && !lock.Locked) {
+					lock.Candidates = append(lock.Candidates, h)
+				}
+			}
+		}
+		if len(lock.Candidates) == 1 && !lock.Candidates[0].Unplaced {
+			lock.Holders, lock.Candidates = lock.Candidates, nil
+		}
+	}
+}
+
+// mayHave notes what a goroutine may have taken.
+func (f *holderSearch) mayHave(g *Goroutine) {
+	frames, _ := g.unwind(0)
+	for i := range frames {
+		frame := &frames[i]
+		state := f.stateAt(frame)
+		if state == nil {
+			continue
+		}
+		at := f.s.holding(frame)
+		for _, m := range state.Maybe {
+			if m.Via != nil || m.Rounds != 0 {
+				continue
+			}
+			loop := m.Loop
+			if at.function != "" && at.site == m.Site && inProgress([]flow.Held{m.Held}, at.function, at.site) == 0 {
+				if loop = m.Since; !m.Again {
+					continue // it is what it waits for
+				}
+			}
+			h := f.holder(g, m.Held, at.where, at.lines)
+			h.Possibly = true
+			addr, ok := f.s.evaluate(m.Lock, state, frame)
+			if !ok && !state.Holds(m.Held) {
+				h.Unplaced = true
+				f.unplaced = append(f.unplaced, h)
+			}
+			if !ok || f.locks[addr] == nil {
+				continue
+			}
+			if loop != 0 && f.p.First(frame.at-f.s.bias, loop, func(e *flow.Expr) (uint64, bool) { return f.s.evaluate(e, state, frame) }) {
+				continue
+			}
+			f.possibly(addr, h)
+		}
+		inside := inProgress(state.Held, at.function, at.site)
+		for i, held := range state.Held {
+			if i == inside || held.Via != nil || held.Rounds != 0 {
+				continue
+			}
+			if _, ok := f.s.evaluate(held.Lock, state, frame); !ok {
+				h := f.holder(g, held, at.where, at.lines)
+				h.Unplaced = true
+				f.unplaced = append(f.unplaced, h)
+			}
+		}
+	}
+}
+
+// possibly notes a goroutine that may have a lock, once, if the lock's own words don't speak against it.
+func (f *holderSearch) possibly(addr uint64, h Holder) {
+	lock := f.locks[addr]
+	if h.Reader && lock.Active == 0 || !h.Reader && !lock.Locked {
+		return
+	}
+	for _, known := range lock.Candidates {
+		if known.ID == h.ID {
+			return
+		}
+	}
+	lock.Candidates = append(lock.Candidates, h)
+}
