@@ -37,14 +37,9 @@ func (f *holderSearch) candidates(groups []*StackGroup, orphans map[uint64]*Lock
 // mayHave notes what a goroutine may have taken.
 func (f *holderSearch) mayHave(g *Goroutine) {
 	frames, _ := g.unwind(0)
-	for i := range frames {
-		frame := &frames[i]
-		state := f.stateAt(frame)
-		if state == nil {
-			continue
-		}
-		at := f.s.holding(frame)
-		for _, m := range state.Maybe {
+	for _, c := range f.s.codeFrames(frames, f.stateAt, f.waits[g.Addr]) {
+		at := f.s.holding(c.frame)
+		for _, m := range c.state.Maybe {
 			if m.Via != nil || m.Rounds != 0 {
 				continue
 			}
@@ -56,25 +51,25 @@ func (f *holderSearch) mayHave(g *Goroutine) {
 			}
 			h := f.holder(g, m.Held, at.where, at.lines)
 			h.Possibly = true
-			addr, ok := f.s.evaluate(m.Lock, state, frame)
-			if !ok && !state.Holds(m.Held) {
+			addr, ok := c.value(m.Lock)
+			if !ok && !c.state.Holds(m.Held) {
 				h.Unplaced = true
 				f.unplaced = append(f.unplaced, h)
 			}
 			if !ok || f.locks[addr] == nil {
 				continue
 			}
-			if loop != 0 && f.p.First(frame.at-f.s.bias, loop, func(e *flow.Expr) (uint64, bool) { return f.s.evaluate(e, state, frame) }) {
+			if loop != 0 && f.p.First(c.frame.at-f.s.bias, loop, c.value) {
 				continue
 			}
 			f.possibly(addr, h)
 		}
-		inside := inProgress(state.Held, at.function, at.site)
-		for i, held := range state.Held {
+		inside := inProgress(c.state.Held, at.function, at.site)
+		for i, held := range c.state.Held {
 			if i == inside || held.Via != nil || held.Rounds != 0 {
 				continue
 			}
-			if _, ok := f.s.evaluate(held.Lock, state, frame); !ok {
+			if _, ok := c.value(held.Lock); !ok {
 				h := f.holder(g, held, at.where, at.lines)
 				h.Unplaced = true
 				f.unplaced = append(f.unplaced, h)

@@ -205,20 +205,15 @@ func (f *holderSearch) stateAt(frame *Frame) *flow.State {
 // goroutine finds the locks that one goroutine holds.
 func (f *holderSearch) goroutine(g *Goroutine) {
 	frames, _ := g.unwind(0)
-	for i := range frames {
-		frame := &frames[i]
-		state := f.stateAt(frame)
-		if state == nil || len(state.Held) == 0 {
-			continue
-		}
-		at := f.s.holding(frame)
-		inside := inProgress(state.Held, at.function, at.site)
-		for i, held := range state.Held {
+	for _, c := range f.s.codeFrames(frames, f.stateAt, f.waits[g.Addr]) {
+		at := f.s.holding(c.frame)
+		inside := inProgress(c.state.Held, at.function, at.site)
+		for i, held := range c.state.Held {
 			if held.Rounds != 0 || held.Via != nil {
-				f.many(g, frame, state, held, at)
+				f.many(g, c, held, at)
 				continue
 			}
-			addr, ok := f.s.evaluate(held.Lock, state, frame)
+			addr, ok := c.value(held.Lock)
 			if !ok || addr == 0 {
 				continue
 			}
@@ -226,7 +221,7 @@ func (f *holderSearch) goroutine(g *Goroutine) {
 				continue
 			}
 			h := f.holder(g, held, at.where, at.lines)
-			h.Deferred = f.p.Deferred(state, held.Lock)
+			h.Deferred = f.p.Deferred(c.state, held.Lock)
 			f.holds(addr, held.RW, h)
 		}
 	}
@@ -280,67 +275,6 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 		return
 	}
 	lock.Holders = append(lock.Holders, h)
-}
-
-// evaluate finds the value of an expression in a frame.
-func (s *Space) evaluate(e *flow.Expr, state *flow.State, frame *Frame) (uint64, bool) {
-	return s.evaluateWith(e, state, frame, nil, 0)
-}
-
-// evaluateWith does so with a value for one of its parts: another than it has now.
-func (s *Space) evaluateWith(e *flow.Expr, state *flow.State, frame *Frame, part *flow.Expr, value uint64) (uint64, bool) {
-	if part != nil && e.Has(part) {
-		if e == part {
-			return value, true
-		}
-		return s.compute(e, state, frame, part, value)
-	}
-	cfa := frame.CFA
-	if frame.regs != nil { // it runs
-		if n, ok := state.Register(e); ok {
-			return frame.regs.Get(n)
-		}
-	}
-	if off, ok := state.Slot(e); ok {
-		w, err := s.Uint64(cfa + uint64(off))
-		return w, err == nil
-	}
-	if off, by, ok := state.Near(e); ok {
-		w, err := s.Uint64(cfa + uint64(off))
-		return w - uint64(by), err == nil
-	}
-	return s.compute(e, state, frame, part, value)
-}
-
-// compute finds the value of an expression from those of its parts.
-func (s *Space) compute(e *flow.Expr, state *flow.State, frame *Frame, part *flow.Expr, value uint64) (uint64, bool) {
-	switch e.Kind {
-	case flow.Constant:
-		if e.N>>16 == 0 { // a number, and no address
-			return uint64(e.N), true
-		}
-		return uint64(e.N) + s.bias, true
-	case flow.Stack:
-		return frame.CFA + uint64(e.N), true
-	case flow.Scaled:
-		index, ok := s.evaluateWith(e.Index, state, frame, part, value)
-		return index * uint64(e.N), ok
-	case flow.Add:
-		base, ok := s.evaluateWith(e.Base, state, frame, part, value)
-		index, also := s.evaluateWith(e.Index, state, frame, part, value)
-		return base + index, ok && also
-	case flow.Sum:
-		base, ok := s.evaluateWith(e.Base, state, frame, part, value)
-		return base + uint64(e.N), ok
-	case flow.Load:
-		base, ok := s.evaluateWith(e.Base, state, frame, part, value)
-		if !ok || base == 0 {
-			return 0, false
-		}
-		w, err := s.Uint64(base + uint64(e.N))
-		return w, err == nil
-	}
-	return 0, false
 }
 
 // NameLocks finds names for locks: of package variables, or of the types that frames' variables lead to.

@@ -36,21 +36,21 @@ func (s *Space) holding(frame *Frame) holding {
 }
 
 // many finds the locks of held, which stands for several or for what may be one.
-func (f *holderSearch) many(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
+func (f *holderSearch) many(g *Goroutine, c codeFrame, held flow.Held, at holding) {
 	switch {
 	case held.Via != nil:
 		if f.through {
-			f.method(g, frame, state, held, at)
+			f.method(g, c, held, at)
 		}
 	default:
-		f.rounds(g, frame, state, held, at)
+		f.rounds(g, c, held, at)
 	}
 }
 
 // method notes what a method that was called through an interface has taken.
-func (f *holderSearch) method(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
-	function, ok := f.s.evaluate(held.Via, state, frame)
-	receiver, known := f.s.evaluate(held.Lock, state, frame)
+func (f *holderSearch) method(g *Goroutine, c codeFrame, held flow.Held, at holding) {
+	function, ok := c.value(held.Via)
+	receiver, known := c.value(held.Lock)
 	if !ok || !known || receiver == 0 {
 		return
 	}
@@ -86,17 +86,17 @@ func (s *Space) ofReceiver(e *flow.Expr, receiver uint64) (uint64, bool) {
 }
 
 // rounds counts again what a loop counts, and notes the locks of the rounds before the one that it is in.
-func (f *holderSearch) rounds(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding) {
-	counter, ok := f.p.Counter(frame.at-f.s.bias, held.Lock)
+func (f *holderSearch) rounds(g *Goroutine, c codeFrame, held flow.Held, at holding) {
+	counter, ok := f.p.Counter(c.frame.at-f.s.bias, held.Lock)
 	if !ok {
 		return
 	}
-	now, known := f.s.evaluate(counter.Value, state, frame)
-	start, ok := f.s.evaluate(counter.Start, state, frame)
+	now, known := c.value(counter.Value)
+	start, ok := c.value(counter.Start)
 	if !ok {
 		// Where it began is gone, as a length is that was in a register. So it is only for locks that have no other holder, and not for far ones.
 		if known && f.through {
-			f.back(g, frame, state, held, at, counter, now)
+			f.back(g, c, held, at, counter, now)
 		}
 		return
 	}
@@ -107,7 +107,7 @@ func (f *holderSearch) rounds(g *Goroutine, frame *Frame, state *flow.State, hel
 		return
 	}
 	for i, value := 0, start; i < maxRounds && (!known || value != now); i, value = i+1, value+uint64(counter.Step) {
-		addr, ok := f.s.evaluateWith(held.Lock, state, frame, counter.Value, value)
+		addr, ok := c.with(held.Lock, counter.Value, value)
 		if !ok {
 			break
 		}
@@ -118,9 +118,9 @@ func (f *holderSearch) rounds(g *Goroutine, frame *Frame, state *flow.State, hel
 }
 
 // back counts from the round that a loop is in towards its beginning.
-func (f *holderSearch) back(g *Goroutine, frame *Frame, state *flow.State, held flow.Held, at holding, counter *flow.Counter, now uint64) {
+func (f *holderSearch) back(g *Goroutine, c codeFrame, held flow.Held, at holding, counter *flow.Counter, now uint64) {
 	for i := range uint64(maxBack) {
-		addr, ok := f.s.evaluateWith(held.Lock, state, frame, counter.Value, now-(i+1)*uint64(counter.Step))
+		addr, ok := c.with(held.Lock, counter.Value, now-(i+1)*uint64(counter.Step))
 		if !ok {
 			break
 		}

@@ -81,7 +81,7 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 						}
 						word, ok := uint64(0), false
 						if at != nil {
-							word, ok = s.evaluate(use.What, at, f)
+							word, ok = codeFrame{s: s, frame: f, state: at}.value(use.What)
 						}
 						switch {
 						case ok && word == w.Addr:

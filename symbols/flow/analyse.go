@@ -47,6 +47,7 @@ type Use struct {
 type State struct {
 	Held  []Held
 	Maybe []Possible // those of Held too
+	table table
 	regs  [16]*Expr
 	slots map[int64]*Expr // at CFA+n; missing: as at the entry
 	freed []Held          // given back, though not taken here
@@ -56,6 +57,15 @@ type State struct {
 
 // Holds tells whether all ways to a place have a lock taken.
 func (s *State) Holds(h Held) bool { return count(s.Held, h) > 0 }
+
+// Value is what a register has at this place, as amd64 instructions number them.
+func (s *State) Value(n int) *Expr { return s.regs[n] }
+
+// Given is what a register had at the function's entry.
+func (s *State) Given(n int) *Expr { return s.table.of(Entry, nil, int64(n)) }
+
+// Arguments are the registers in which functions are given words (ABIInternal: AX, BX, CX, DI, SI, R8, R9, R10, R11), and the one that has a closure's address, DX.
+var Arguments = []int{0, 3, 1, 7, 6, 8, 9, 10, 11, 2}
 
 // Slot gives where, from the CFA, a word with the value of an expression lies at this place.
 func (s *State) Slot(e *Expr) (offset int64, ok bool) {

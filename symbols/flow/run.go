@@ -35,7 +35,7 @@ func (r *run) all() {
 	}
 	r.starts = leaders
 	f.heads = r.findDominators(leaders)
-	entry := &State{slots: map[int64]*Expr{}}
+	entry := &State{table: f.table, slots: map[int64]*Expr{}}
 	for i := range entry.regs {
 		entry.regs[i] = f.table.of(Entry, nil, int64(i))
 	}
