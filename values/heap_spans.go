@@ -101,7 +101,7 @@ func (h *Heap) readTable() error {
 }
 
 // arenaIndex is runtime.arenaIndex: the arena's number.
-func (h *Heap) arenaIndex(addr uint64) uint64 { return (addr + h.s.arch.ArenaBase) >> heapArenaShift }
+func (s *Space) arenaIndex(addr uint64) uint64 { return (addr + s.arch.ArenaBase) >> heapArenaShift }
 
 // readSpans collects the spans that objects live in.
 func (h *Heap) readSpans() error {
@@ -330,7 +330,7 @@ func bitsAt(bitmap []byte, first, n uint64) (bits uint64) {
 
 // arenaBits gives the arena's bitmap from the word at addr on, before Go 1.22; the first bit is that word's, which may lie in the middle of a byte.
 func (h *Heap) arenaBits(addr, words uint64) []byte {
-	index := h.arenaIndex(addr)
+	index := h.s.arenaIndex(addr)
 	arena, ok := h.bitmaps[index]
 	if !ok {
 		if p, err := h.s.Uint64(h.table.arenas + 8*index); err == nil && p != 0 {

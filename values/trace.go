@@ -1,7 +1,6 @@
 package values
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"go/ast"
@@ -244,102 +243,6 @@ func (v Value) Held() (bool, error) {
 	}
 	readers, err := m.word32("readerCount")
 	return readers != 0, err
-}
-
-// InStack gives the goroutine on whose stack an address lies.
-func (s *Space) InStack(addr uint64) (*Goroutine, bool) {
-	for g, err := range s.Goroutines() {
-		if err == nil && g != nil && addr >= g.stackLo && addr < g.stackHi {
-			return g, true
-		}
-	}
-	return nil, false
-}
-
-// Quiet tells whether no goroutine can be between two words of a value: no thread runs the program's own code, and none was interrupted in it. A thread
-// is harmless in a system call, which is a call like any, and on the scheduler's stack (g0). why says what is not.
-//
-// Compilers load the words of a value next to each other, with no call in between, so that a goroutine that gave the
-// processor away by itself isn't there; one that was preempted (runtime.asyncPreempt, g.asyncSafePoint) may be.
-func (s *Space) Quiet() (ok bool, why string, err error) {
-	l, first, n, err := s.allGoroutines()
-	if err != nil {
-		return false, "", err
-	}
-	if !l.Preempted.Known() {
-		return false, "", fmt.Errorf("whether goroutines were preempted can't be told: runtime.g has no field asyncSafePoint in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
-	}
-	for i := range n {
-		g, err := s.Uint64(first + 8*i)
-		if err != nil {
-			return false, "", err
-		}
-		if b, err := s.Slice(l.Preempted.At(g), 1); err != nil || b[0] != 0 {
-			return false, "a goroutine was preempted in the middle of its code", err
-		}
-	}
-	schedulers, err := s.schedulerStacks()
-	if err != nil {
-		return false, "", err
-	}
-	for id, t := range s.threads {
-		size := len(s.arch.Syscall)
-		if b, err := s.Slice(t.Regs.PC()-uint64(size), size); err == nil && bytes.Equal(b, s.arch.Syscall) { // it is in the call
-			if !schedulers.signal(t.Regs.SP()) {
-				continue
-			}
-		}
-		if schedulers.scheduler(t.Regs.SP()) {
-			continue
-		}
-		name := fmt.Sprintf("%#x", t.Regs.PC())
-		if info, ok := s.PC(t.Regs.PC()); ok {
-			name = info.Func
-		}
-		return false, fmt.Sprintf("thread %d runs %s", id, name), nil
-	}
-	return true, "", nil
-}
-
-// threadStacks are the stacks that aren't goroutines'.
-type threadStacks struct{ g0, gsignal [][2]uint64 }
-
-func (t threadStacks) scheduler(sp uint64) bool { return within(t.g0, sp) }
-func (t threadStacks) signal(sp uint64) bool    { return within(t.gsignal, sp) }
-
-func within(ranges [][2]uint64, addr uint64) bool {
-	for _, r := range ranges {
-		if addr >= r[0] && addr < r[1] {
-			return true
-		}
-	}
-	return false
-}
-
-// schedulerStacks gives the stacks of all threads that aren't goroutines'.
-func (s *Space) schedulerStacks() (out threadStacks, err error) {
-	threads, err := s.OSThreads()
-	if err != nil {
-		return out, err
-	}
-	l := s.gs
-	for _, t := range threads {
-		for g, to := range map[uint64]*[][2]uint64{t.g0: &out.g0, t.gsignal: &out.gsignal} {
-			if g == 0 {
-				continue
-			}
-			lo, err := s.Uint64(l.Lo.At(g))
-			if err != nil {
-				return out, err
-			}
-			hi, err := s.Uint64(l.Hi.At(g))
-			if err != nil {
-				return out, err
-			}
-			*to = append(*to, [2]uint64{lo, hi})
-		}
-	}
-	return out, nil
 }
 
 // Collector tells whether the garbage collector is idle (phase off and the write barrier clear), and how many collections have begun.

@@ -11,6 +11,7 @@ type Heap struct {
 	Arenas   Field // *[...]*runtime.heapArena
 	// Bitmap leads from a runtime.heapArena to its pointer bits, which lie in the spans since Go 1.22.
 	Bitmap     Field
+	Spans      Field // of it: [...]*runtime.mspan, by page
 	Span       Span
 	Special    Special
 	Module     Module
@@ -68,7 +69,8 @@ func (c *compiler) heap(queue *Queue) (l Heap) {
 	l.Heap = c.variable(g, "runtime.mheap_")
 	h := c.structure(g, "runtime.mheap")
 	l.AllSpans, l.Arenas, l.SweepGen = h.required(always, "allspans"), h.required(always, "arenas"), h.required(always, "sweepgen")
-	l.Bitmap = c.structure(g, "runtime.heapArena").optional(until(21), "bitmap")
+	arena := c.structure(g, "runtime.heapArena")
+	l.Bitmap, l.Spans = arena.optional(until(21), "bitmap"), arena.optional(always, "spans")
 	l.Span = c.span(g)
 	l.Special = c.special(g, h)
 	l.Module = c.module(g)
