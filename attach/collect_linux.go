@@ -38,7 +38,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			return nil
 		}
 		if time.Since(began) >= limit {
-			return &restlessError{time.Since(began), fmt.Sprintf("%s: %d of %d threads have not come to a stop within %v (%s): raise --max-stop, or look without a stop: --view live",
+			return &restlessError{stopped: time.Since(began), text: fmt.Sprintf("%s: %d of %d threads have not come to a stop within %v (%s): raise --max-stop, or look without a stop: --view live",
 				t.process.Describe(), pending, len(t.tracees), limit.Round(time.Millisecond), t.pendingThreads())}
 		}
 		if err := context.Cause(ctx); err != nil {
@@ -55,11 +55,15 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 // restlessError is a stop that didn't come about in time: on a busy machine a thread may wait long for the CPU that it needs to stop.
 type restlessError struct {
 	stopped time.Duration // those that did stop, stood for that long
+	cost    Stats         // of all tries
 	text    string
 }
 
 func (e *restlessError) Error() string { return e.text }
 func (e *restlessError) Unwrap() error { return ErrDeadline }
+
+// Cost is what stops cost of which no view came.
+func (e *restlessError) Cost() Stats { return e.cost }
 
 // stuck looks for what threads may be waited for in vain, after some time without progress.
 func (t *tracer) stuck() error {

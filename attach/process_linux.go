@@ -348,7 +348,11 @@ func (p *Process) patiently(ctx context.Context, opt ViewOptions) (View, error) 
 		opt.MaxStop = DefaultMaxStop
 	}
 	var failed Stats
+	var last time.Duration // of the try before
 	for try := 1; ; try++ {
+		if opt.Together && try > 1 {
+			opt.MaxStop = max(opt.MaxStop-last, time.Microsecond)
+		}
 		patience, spare := opt.MaxStop, spareNone
 		if try < stopTries {
 			patience = min(patience, stopPatience)
@@ -367,11 +371,15 @@ func (p *Process) patiently(ctx context.Context, opt ViewOptions) (View, error) 
 			view, err = p.stop(ctx, opt, patience, failed)
 		}
 		var restless *restlessError
-		if err == nil || try == stopTries || !errors.As(err, &restless) {
+		if err == nil || !errors.As(err, &restless) {
 			return view, err
 		}
 		failed.Stops++
 		failed.Stopped += restless.stopped
+		if last = restless.stopped; try == stopTries || opt.Together && last >= opt.MaxStop {
+			restless.cost = failed
+			return view, err
+		}
 		select {
 		case <-time.After(time.Duration(try) * 10 * time.Millisecond):
 		case <-ctx.Done():

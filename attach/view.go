@@ -64,14 +64,32 @@ type Stats struct {
 	BytesRead int64         // bytes copied out of the target
 }
 
+// Add counts what another look has cost, too.
+func (s *Stats) Add(other Stats) {
+	s.Stops += other.Stops
+	s.Stopped += other.Stopped
+	s.BytesRead += other.BytesRead
+}
+
+// CostOf is what a View that failed with err cost all the same: stops that not all threads came to.
+func CostOf(err error) Stats {
+	var e interface{ Cost() Stats }
+	if errors.As(err, &e) {
+		return e.Cost()
+	}
+	return Stats{}
+}
+
 // ViewOptions says how to look.
 type ViewOptions struct {
 	Kind    ViewKind
 	MaxStop time.Duration // for Stopped and Snapshot: the hard limit; 0 means 100 ms
-	Pages   []uint64      // for Snapshot: what to copy, by page number (address / PageSize)
-	Bulk    bool          // for Snapshot: copy all private writable memory that is there, besides Pages
-	Precopy bool          // with Bulk: copy it while the target runs, and in the stop only what was written to since
-	Spool   string        // with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
+	// Together has the tries that a stop needs, since some thread doesn't come to it, take no more than MaxStop together.
+	Together bool
+	Pages    []uint64 // for Snapshot: what to copy, by page number (address / PageSize)
+	Bulk     bool     // for Snapshot: copy all private writable memory that is there, besides Pages
+	Precopy  bool     // with Bulk: copy it while the target runs, and in the stop only what was written to since
+	Spool    string   // with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
 
 	allRegisters bool // for Snapshot: keep the registers of all kinds, as a core has them
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"ri/symbols/testprogram"
 )
@@ -414,4 +415,44 @@ func TestBusyCollector(t *testing.T) {
 		t.Errorf("%d of 20 changes were made", made)
 	}
 	t.Logf("%d of 20 were made, %d waits", made, waited)
+}
+
+// On a program of many goroutines a change reads little, and stops the program no more often.
+func TestManyGoroutines(t *testing.T) {
+	p := start(t, testprogram.Variant{Name: "default"}, "-goroutines", "30000")
+	for _, test := range []struct {
+		expr, value string
+		most        int64 // bytes read in stops
+	}{{"limits.Max", "7", 1 << 20}, {"greeting", "a text that is nowhere in the program", 40 << 20}} {
+		out, err := p.set(test.expr, test.value)
+		if err != nil || out.State != Committed {
+			t.Fatalf("%s: %v, %+v", test.expr, err, out)
+		}
+		t.Logf("%s: %+v", test.expr, out.Stats)
+		if out.Stats.BytesRead > test.most {
+			t.Errorf("%s: %d bytes were read in %d stops", test.expr, out.Stats.BytesRead, out.Stats.Stops)
+		}
+	}
+}
+
+// All stops of a change have one budget: where no moment suits, they end when that is used up.
+func TestBudget(t *testing.T) {
+	p := start(t, testprogram.Variant{Name: "default"}, "-spin")
+	plan, err := p.plan(assignment("greeting", "limits.Text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := p.options()
+	opt.MaxStop = 5 * time.Millisecond
+	out, err := p.commit(plan, opt)
+	if !errors.Is(err, ErrRefused) || out.State != RolledBack || !strings.Contains(err.Error(), "--max-stop") {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	// What a stop costs beyond its limit is what the kernel takes to let the threads go.
+	if out.Stats.Stops > maxStops || out.Stats.Stopped < opt.MaxStop-leastStop {
+		t.Errorf("%+v", out.Stats)
+	}
+	if got := p.ask("greeting"); got != "good morning" {
+		t.Errorf("the program says %s", got)
+	}
 }

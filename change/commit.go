@@ -24,7 +24,7 @@ type Target interface {
 type Options struct {
 	File    *symbols.File
 	Bias    uint64
-	MaxStop time.Duration // of each stop; 0: 100 ms
+	MaxStop time.Duration // of all stops of the change together; 0: 100 ms
 	Locks   []string      // expressions of mutexes that must be free in the stop
 	Who     Who
 }
@@ -47,7 +47,22 @@ const (
 	longPause   = 40 * time.Millisecond
 )
 
-// notNow says why this stop isn't the moment: the target runs on, and is stopped again.
+// leastStop is what is worth a stop: what is left of the time for all of them must be more.
+const leastStop = 100 * time.Microsecond
+
+// left is how long the target may yet be stopped for this change.
+func (o *Outcome) left(opt Options) time.Duration { return opt.MaxStop - o.Stats.Stopped }
+
+// stop stops the target for as long as it may yet be.
+func (o *Outcome) stop(ctx context.Context, t Target, opt Options) (attach.View, error) {
+	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: o.left(opt), Together: true})
+	if err != nil {
+		o.Stats.Add(attach.CostOf(err))
+	}
+	return view, err
+}
+
+// notNow says why this isn't the moment: the target runs on, and is looked at again.
 type notNow struct{ why, hint string }
 
 func (e *notNow) Error() string { return e.why }
@@ -56,6 +71,9 @@ func (e *notNow) Error() string { return e.why }
 // package attach, or of the journal; if the target was changed nonetheless, Outcome says so.
 func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*Outcome, error) {
 	out := &Outcome{}
+	if opt.MaxStop <= 0 {
+		opt.MaxStop = attach.DefaultMaxStop
+	}
 	opt.Who.PID = t.PID()
 	who := opt.Who
 	who.PID, who.Identity, who.Started, who.Executable, who.BuildID = t.PID(), t.Identity(), t.Started(), t.ExecutablePath(), opt.File.BuildID()
@@ -93,14 +111,18 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 	return out, err
 }
 
-// attempts stops the target until the moment suits, and changes it then.
+// attempts looks until the moment suits, and stops the target then and changes it.
 func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) error {
 	if len(p.Changes) == 0 { // actions only
 		return nil
 	}
+	space := values.New(opt.File, attach.NewCache(nil), opt.Bias)
 	began, pause := time.Now(), firstPause
-	for n := 1; ; n++ {
-		err := attempt(ctx, t, p, opt, out)
+	for {
+		err := p.promising(ctx, t, space, opt)
+		if err == nil {
+			err = attempt(ctx, t, p, space, opt, out)
+		}
 		var wait *notNow
 		if !errors.As(err, &wait) {
 			return err
@@ -108,8 +130,12 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 		if len(out.Waits) == 0 || out.Waits[len(out.Waits)-1] != wait.why {
 			out.Waits = append(out.Waits, wait.why)
 		}
-		if n >= maxStops || time.Since(began) > maxPatience {
-			return fmt.Errorf("no moment suited in %d stops: %s; %s: %w", n, wait.why, wait.hint, ErrRefused)
+		switch left := out.left(opt); {
+		case left < leastStop:
+			return fmt.Errorf("no moment suited in %d stops, %s in all, which is what one change may take (--max-stop %s): %s; %s: %w",
+				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop, wait.why, wait.hint, ErrRefused)
+		case out.Stats.Stops >= maxStops || time.Since(began) > maxPatience:
+			return fmt.Errorf("no moment suited in %s, with %d stops: %s; %s: %w", time.Since(began).Round(time.Millisecond), out.Stats.Stops, wait.why, wait.hint, ErrRefused)
 		}
 		select {
 		case <-time.After(pause):
@@ -120,15 +146,38 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 	}
 }
 
+// promising looks at the running target: a lock that is held, or a collector at work, is no moment for a stop. What it reads it may read in
+// mid-change, so that only those count. Layouts are compiled on the way, so that the stop needn't.
+func (p *Plan) promising(ctx context.Context, t Target, space *values.Space, opt Options) error {
+	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	p.see(space, view)
+	_, err = p.suits(space, opt)
+	if errors.As(err, new(*notNow)) || errors.Is(err, ErrStale) {
+		return err
+	}
+	return nil // the stop will tell
+}
+
+// see makes a view what a space reads.
+func (p *Plan) see(space *values.Space, view attach.View) {
+	space.Mem().Reset(view)
+	space.Reset()
+	space.SetThreads(view.Threads())
+}
+
 // attempt is one stop.
-func attempt(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) error {
+func attempt(ctx context.Context, t Target, p *Plan, space *values.Space, opt Options, out *Outcome) error {
 	compare := p.ranges()
 	var pieces, back []attach.Piece
 	for _, c := range p.Changes {
 		pieces = append(pieces, c.pieces()...)
 		back = append(back, differing(c.Addr, c.After, c.Before[:len(c.After)])...)
 	}
-	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: opt.MaxStop})
+	view, err := out.stop(ctx, t, opt)
 	if errors.Is(err, attach.ErrDeadline) {
 		return tooSlow(err)
 	}
@@ -137,20 +186,17 @@ func attempt(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome) 
 	}
 	defer func() {
 		view.Close()
-		s := view.Stats()
-		out.Stats.Stops += s.Stops
-		out.Stats.Stopped += s.Stopped
-		out.Stats.BytesRead += s.BytesRead
+		out.Stats.Add(view.Stats())
 	}()
 	w, ok := view.(attach.Writer)
 	if !ok {
 		return fmt.Errorf("%s can't be written: %w", t.Describe(), attach.ErrNotSupported)
 	}
 	step("stopped")
-	space := values.New(opt.File, attach.NewCache(view), opt.Bias)
-	space.SetThreads(view.Threads())
-	err = p.suits(space, opt)
+	p.see(space, view)
+	begun, err := p.suits(space, opt)
 	if err == nil {
+		p.Collections = begun
 		err = p.unchanged(w, compare)
 	}
 	if err != nil {
@@ -179,8 +225,8 @@ func tooSlow(err error) error {
 	return &notNow{err.Error(), "the machine is busy: allow a longer stop (--max-stop 500ms)"}
 }
 
-// suits tells whether this is a moment at which the plan's words may be written.
-func (p *Plan) suits(space *values.Space, opt Options) error {
+// suits tells whether this is a moment at which the plan's words may be written, and how many collections have begun.
+func (p *Plan) suits(space *values.Space, opt Options) (begun uint64, err error) {
 	for _, expr := range slices.Concat(opt.Locks, p.Locks) {
 		v, err := space.Eval(expr)
 		held := false
@@ -188,10 +234,10 @@ func (p *Plan) suits(space *values.Space, opt Options) error {
 			held, err = v.Held()
 		}
 		if err != nil && !errors.Is(err, values.ErrNil) {
-			return fmt.Errorf("the lock %s can't be looked at: %w: %w", expr, err, ErrRefused)
+			return 0, fmt.Errorf("the lock %s can't be looked at: %w: %w", expr, err, ErrRefused)
 		}
 		if held {
-			return &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run locks -p %d)", opt.Who.PID)}
+			return 0, &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run locks -p %d)", opt.Who.PID)}
 		}
 	}
 	var pointers, whole bool
@@ -200,25 +246,24 @@ func (p *Plan) suits(space *values.Space, opt Options) error {
 	}
 	idle, begun, err := space.Collector()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := p.stale(begun); err != nil {
-		return err
+		return 0, err
 	}
 	if pointers && !idle {
-		return &notNow{"the garbage collector was at work", "try again when the program allocates less"}
+		return 0, &notNow{"the garbage collector was at work", "try again when the program allocates less"}
 	}
 	if whole {
 		quiet, why, err := space.Quiet()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if !quiet {
-			return &notNow{why, "a value of several words is written only while no goroutine can be reading half of it; try again when the program is less busy"}
+			return 0, &notNow{why, "a value of several words is written only while no goroutine can be reading half of it; try again when the program is less busy"}
 		}
 	}
-	p.Collections = begun
-	return nil
+	return begun, nil
 }
 
 // expected is a piece of memory that must be as it was.

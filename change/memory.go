@@ -38,15 +38,13 @@ func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome
 			return why(err)
 		}
 	}
-	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: opt.MaxStop})
+	view, err := out.stop(ctx, t, opt)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		view.Close()
-		s := view.Stats()
-		out.Stats.Stops += s.Stops
-		out.Stats.Stopped += s.Stopped
+		out.Stats.Add(view.Stats())
 	}()
 	in, ok := view.(attach.Injector)
 	w, ok2 := view.(attach.Writer)

@@ -21,11 +21,13 @@ func (l Look) journalPath() (string, error) {
 	return change.DefaultJournal()
 }
 
-// Asker is asked before a change is made.
+// Asker is asked before something is done that can't be taken back lightly.
 type Asker interface {
 	// MayChange tells whether the change may be made in the target, which it describes ("pid 4711 (nats-server)") and which runs
 	// meanwhile. The error says why there is no answer: the cause of ctx, where that ended.
 	MayChange(ctx context.Context, target string, t *TransactionReport) (bool, error)
+	// MayForget tells whether so many transactions may be taken out of a journal.
+	MayForget(ctx context.Context, journal string, transactions int) (bool, error)
 }
 
 // changeColumns is a change as a row: a diff.
@@ -44,6 +46,13 @@ type TransactionReport struct {
 	Undoable   bool // it changed memory, and did nothing else
 	Perishable bool // undo is possible only until the next collection of garbage begins
 }
+
+func newTransactionReport(plan *change.Plan, p *Plan) *TransactionReport {
+	return &TransactionReport{Comment: plan.Comment, DryRun: p.Look.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
+}
+
+// made tells whether the target was changed.
+func (t *TransactionReport) made() bool { return t.State == string(change.Committed) }
 
 func changeRows(p *change.Plan) []Row {
 	var rows []Row
@@ -169,22 +178,24 @@ func changeSession(ctx context.Context, out *Output, name string, how Look, choi
 	if err != nil {
 		return viewError(err)
 	}
-	res, err := s.transact(ctx, p, func() (*Result, *change.Plan, error) {
+	res, err := s.transact(ctx, p, func(p *Plan) (*Result, *change.Plan, error) {
 		var plan *change.Plan
 		var planErr error
 		res, err := s.run(ctx, p, s.collector(p, out, nil), func(_ context.Context, look *look, _ Sink) error {
 			plan, planErr = make(look.space, mappings, target.Identity())
 			return nil // an error in memory that is in motion isn't the last word: a snapshot comes
 		})
-		if err == nil && planErr != nil {
-			err = changeError(planErr)
+		if err != nil || res.Err != nil || len(res.Partial) > 0 {
+			return res, nil, err
 		}
-		return res, plan, err
+		return res, plan, changeError(planErr)
 	})
 	if err != nil {
 		return err
 	}
-	res.Columns, res.Rows = changeColumns, res.Transaction.Changes
+	if res.Columns = changeColumns; res.Transaction != nil {
+		res.Rows = res.Transaction.Changes
+	}
 	return out.Conclude(res)
 }
 
@@ -192,25 +203,30 @@ func changeSession(ctx context.Context, out *Output, name string, how Look, choi
 const staleTries = 6
 
 // transact works a plan out, and commits it. A plan that grew stale is worked out again; if a person has agreed to another one meanwhile, that is a conflict.
-func (s *Session) transact(ctx context.Context, p *Plan, plan func() (*Result, *change.Plan, error)) (*Result, error) {
+// What comes of a look that was cut short is not made. All stops, those of looks too, take no more than the plan's MaxStop together.
+func (s *Session) transact(ctx context.Context, p *Plan, plan func(*Plan) (*Result, *change.Plan, error)) (*Result, error) {
 	var agreed *change.Plan
 	var cost attach.Stats
+	within := *p
 	for try := 1; ; try++ {
-		res, next, err := plan()
+		res, next, err := plan(&within)
+		if err == nil && len(res.Partial) > 0 && (p.Look.Write || p.Look.DryRun) {
+			res.Transaction = &TransactionReport{State: "not made, since the look was cut short", DryRun: p.Look.DryRun}
+			return res, nil
+		}
 		if err != nil || next == nil {
 			return res, err
 		}
 		if agreed != nil && !next.Same(agreed) {
 			return nil, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w", change.ErrConflict)
 		}
-		if err := s.commit(ctx, res, next, p, agreed != nil); err != nil {
+		within.MaxStop -= res.Stats.Stopped
+		if err := s.commit(ctx, res, next, &within, agreed != nil); err != nil {
 			return nil, err
 		}
-		cost.Stops += res.Stats.Stops
-		cost.Stopped += res.Stats.Stopped
-		cost.BytesRead += res.Stats.BytesRead
-		res.Stats = cost
-		if !errors.Is(res.Err, change.ErrStale) || try == staleTries {
+		cost.Add(res.Stats)
+		res.Stats, within.MaxStop = cost, p.MaxStop-cost.Stopped
+		if !errors.Is(res.Err, change.ErrStale) || try == staleTries || within.MaxStop <= 0 {
 			return res, nil
 		}
 		agreed = next
@@ -264,7 +280,7 @@ func changeError(err error) error {
 // commit shows a plan, asks, and makes its changes; what became of it is added to the result.
 func (s *Session) commit(ctx context.Context, res *Result, plan *change.Plan, p *Plan, agreed bool) error {
 	opt := p.Look
-	report := &TransactionReport{Comment: plan.Comment, DryRun: opt.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
+	report := newTransactionReport(plan, p)
 	res.Transaction = report
 	if plan.Aborted != "" {
 		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
@@ -275,6 +291,11 @@ func (s *Session) commit(ctx context.Context, res *Result, plan *change.Plan, p 
 	}
 	if plan.Empty() {
 		report.State = "not needed: all is as it is to be"
+		return nil
+	}
+	if p.MaxStop <= 0 {
+		res.Err = Refused(fmt.Errorf("nothing was changed: to work the change out, %s was stopped for %s, and all stops of a change may take no more than that together: allow longer ones (--max-stop %s)",
+			s.Target.Describe(), shortDuration(res.Stats.Stopped), roundUp(3*res.Stats.Stopped)))
 		return nil
 	}
 	target, err := s.changeable()
@@ -311,9 +332,7 @@ func (s *Session) commit(ctx context.Context, res *Result, plan *change.Plan, p 
 	if outcome.State != "" {
 		report.State = string(outcome.State)
 	}
-	res.Stats.Stops += outcome.Stats.Stops
-	res.Stats.Stopped += outcome.Stats.Stopped
-	res.Stats.BytesRead += outcome.Stats.BytesRead
+	res.Stats.Add(outcome.Stats)
 	switch {
 	case err != nil && outcome.Number > 0 && outcome.State == change.RolledBack:
 		res.Err = changeError(fmt.Errorf("transaction %d was not made: %w", outcome.Number, err))
@@ -381,7 +400,7 @@ func (t *TransactionReport) line() string {
 		return "no transaction: " + t.State
 	}
 	s := fmt.Sprintf("transaction %d %s", t.Number, t.State)
-	if t.State == string(change.Committed) && t.Undoable {
+	if t.made() && t.Undoable {
 		s += fmt.Sprintf("; ri undo %d takes it back", t.Number)
 		if t.Perishable {
 			s += ", but only until the next garbage collection begins: then nothing keeps alive what the pointer led to"

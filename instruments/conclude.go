@@ -18,6 +18,45 @@ func (o *Output) Conclude(r *Result) error {
 	for _, line := range r.Log {
 		o.Log(line)
 	}
+	unwritten := o.writeAll(r)
+	if unwritten != nil { // what was done to the target is told all the same
+		fmt.Fprintf(o.Stderr, "ri: the result could not be written: %v\n", unwritten)
+	}
+	for _, why := range r.Partial {
+		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", why)
+	}
+	if r.Err != nil {
+		fmt.Fprintf(o.Stderr, "ri: %s\n", errorText(r.Err))
+		switch {
+		case r.empty():
+		case r.Transaction != nil && r.Transaction.made():
+			fmt.Fprintf(o.Stderr, "ri: the output shows what was changed\n")
+		case r.Transaction != nil:
+			fmt.Fprintf(o.Stderr, "ri: the output shows what was to be changed\n")
+		default:
+			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
+		}
+	}
+	for _, line := range append(r.lockWarnings(), r.Notes...) {
+		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", line)
+	}
+	if r.Transaction != nil && (!o.Quiet || unwritten != nil) {
+		fmt.Fprintln(o.Stderr, r.Transaction.line())
+	}
+	if !o.Quiet {
+		fmt.Fprintln(o.Stderr, r.Cost())
+	}
+	if o.Format == Table && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.empty() && !o.Quiet {
+		fmt.Fprintln(o.Stderr, "no rows")
+	}
+	if ended := r.Ended(); ended != nil && (unwritten == nil || r.Err != nil) {
+		return Said(ended)
+	}
+	return Said(unwritten)
+}
+
+// writeAll writes the result and its profiles, and makes their files appear.
+func (o *Output) writeAll(r *Result) error {
 	failed := r.Err != nil && r.empty()
 	if !failed || o.Format == JSON {
 		if !o.instead {
@@ -29,37 +68,10 @@ func (o *Output) Conclude(r *Result) error {
 			return err
 		}
 	}
-	if !failed {
-		if err := o.writeProfiles(r); err != nil {
-			return err
-		}
+	if failed {
+		return nil
 	}
-	for _, why := range r.Partial {
-		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", why)
-	}
-	if r.Err != nil {
-		fmt.Fprintf(o.Stderr, "ri: %s\n", errorText(r.Err))
-		switch {
-		case r.empty():
-		case r.Transaction != nil:
-			fmt.Fprintf(o.Stderr, "ri: the output shows what was to be changed\n")
-		default:
-			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
-		}
-	}
-	for _, line := range append(r.lockWarnings(), r.Notes...) {
-		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", line)
-	}
-	if r.Transaction != nil && !o.Quiet {
-		fmt.Fprintln(o.Stderr, r.Transaction.line())
-	}
-	if !o.Quiet {
-		fmt.Fprintln(o.Stderr, r.Cost())
-	}
-	if o.Format == Table && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.empty() && !o.Quiet {
-		fmt.Fprintln(o.Stderr, "no rows")
-	}
-	return Said(r.Ended())
+	return o.writeProfiles(r)
 }
 
 func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed)+len(r.Samples) == 0 }

@@ -3,6 +3,7 @@ package instruments
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,14 +163,43 @@ func CompactLog(out *Output, look Look) error {
 	return nil
 }
 
-// TruncateLog forgets all transactions, or those up to a number.
-func TruncateLog(out *Output, upTo int64, look Look) error {
+// TruncateLog forgets all transactions up to a number, if whoever can be asked agrees.
+func TruncateLog(ctx context.Context, out *Output, upTo int64, look Look) error {
+	path, err := look.journalPath()
+	if err != nil {
+		return Refused(err)
+	}
+	had, err := change.ReadJournal(path)
+	if err != nil {
+		return Refused(err)
+	}
+	some, last := 0, int64(0)
+	for _, e := range had.Entries() {
+		if e.Number <= upTo {
+			some, last = some+1, e.Number
+		}
+	}
+	switch {
+	case some == 0:
+		fmt.Fprintf(out.Stderr, "nothing to forget: %s has no such transactions\n", path)
+		return nil
+	case look.Yes:
+	case look.Ask == nil:
+		return Usagef("ri log truncate asks before it forgets what was changed, and there is no terminal to ask on: say --yes")
+	default:
+		if yes, err := look.Ask.MayForget(ctx, path, some); err != nil || !yes {
+			if err == nil {
+				err = Refused(errors.New("not confirmed; nothing was forgotten"))
+			}
+			return err
+		}
+	}
 	j, err := openJournal(out, look)
 	if err != nil {
 		return err
 	}
 	defer j.Close()
-	n, err := j.Truncate(upTo)
+	n, err := j.Truncate(last) // and not what came meanwhile
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to Listener, early Sink)
 	}
 	connected, _ := s.Target.(attach.Connected)
 	sampler := cpuSamplerOf(s.Target)
-	res, err := s.transact(ctx, p, func() (*Result, *change.Plan, error) {
+	res, err := s.transact(ctx, p, func(p *Plan) (*Result, *change.Plan, error) {
 		host = nil
 		res, err := s.run(ctx, p, s.collector(p, to, early), func(ctx context.Context, look *look, sink Sink) error {
 			if host == nil {

@@ -135,7 +135,10 @@ func (s *Space) anyPreempted() (bool, error) {
 	for _, p := range pieces {
 		total += p.N
 	}
-	room := make([]byte, total)
+	if len(s.room) < total {
+		s.room = make([]byte, total)
+	}
+	room := s.room
 	for i := range pieces {
 		pieces[i].Data, room = room[:pieces[i].N], room[pieces[i].N:]
 	}

@@ -53,6 +53,7 @@ type Space struct {
 	polled      []uint64 // the netpoller's descriptors, see PollDescs
 	trace       *Trace   // of the expression that is being evaluated; see Assignable
 	values      int64    // how many values were looked at: see Values
+	room        []byte   // of anyPreempted: in a stop it has been touched before
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed

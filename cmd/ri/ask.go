@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"ri/inert"
 	"ri/instruments"
 )
 
@@ -27,7 +28,17 @@ func asker() instruments.Asker {
 
 // MayChange shows what is to be changed and waits for a yes.
 func (terminal) MayChange(ctx context.Context, target string, t *instruments.TransactionReport) (bool, error) {
-	fmt.Fprintf(stderr, "%s [y/N] ", t.Question(target))
+	return confirmed(ctx, t.Question(target))
+}
+
+// MayForget says what is lost and waits for a yes.
+func (terminal) MayForget(ctx context.Context, journal string, transactions int) (bool, error) {
+	return confirmed(ctx, fmt.Sprintf("Transactions that would be forgotten, and could no longer be undone: %d of %s. Forget them?", transactions, inert.Line(journal)))
+}
+
+// confirmed asks, and waits for an answer.
+func confirmed(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(stderr, "%s [y/N] ", question)
 	type answer struct {
 		line string
 		err  error

@@ -162,7 +162,11 @@ func main() {
 	churn := flag.Bool("churn", false, "collect garbage all the time")
 	race := flag.Bool("race", false, "change the variable raced all the time")
 	spin := flag.Bool("spin", false, "keep a processor in the program's own code")
+	goroutines := flag.Int("goroutines", 0, "`N` goroutines that wait")
 	flag.Parse()
+	for i := 0; i < *goroutines; i++ {
+		go func() { select {} }()
+	}
 	server.Shape, other.Shape, server.Next = small, small, other
 	pointer.Store(limits)
 	shapes = []fmt.Stringer{small, large, circle}
