@@ -6,6 +6,7 @@ import (
 
 	"ri"
 	"ri/instruments"
+	"ri/values/layout"
 )
 
 // Each built-in recipe compiles, its presets are parameters, and its header says what a reader needs.
@@ -46,5 +47,16 @@ func TestBuiltInRecipes(t *testing.T) {
 				t.Errorf("%s: the sample doesn't show column %s", r.Name, col.Name)
 			}
 		}
+	}
+}
+
+// The manual names all structures of the runtime that an instrument may need.
+func TestManualNamesRuntime(t *testing.T) {
+	text, err := instruments.Manual(ri.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "`" + strings.Join(layout.Groups(), "`, `") + "`"; !strings.Contains(text, want) {
+		t.Errorf("the manual lacks %s", want)
 	}
 }

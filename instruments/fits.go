@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // noSymbols is what a stripped program lacks.
@@ -46,7 +47,9 @@ func Lacks(f *symbols.File, n Needs) []string {
 		if !errors.Is(err, symbols.ErrNotFound) {
 			text += ": " + err.Error()
 		}
-		lacks = append(lacks, text)
+		if !slices.Contains(lacks, text) {
+			lacks = append(lacks, text)
+		}
 	}
 	for _, name := range n.Vars {
 		_, err := f.Var(name)
@@ -61,6 +64,13 @@ func Lacks(f *symbols.File, n Needs) []string {
 	for _, name := range n.Funcs {
 		_, _, err := f.Func(name)
 		lack("function", name, err)
+	}
+	for _, name := range n.Runtime {
+		missing, err := layout.Of(f).Lacks(name)
+		lack("runtime", name, err)
+		for _, m := range missing {
+			lack(m.What, m.Name, m.Err)
+		}
 	}
 	return lacks
 }

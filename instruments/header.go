@@ -8,6 +8,7 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+	"ri/values/layout"
 )
 
 // Header is what an instrument declares of itself.
@@ -29,6 +30,8 @@ type Needs struct {
 	Types  []string
 	Fields []string // type and field: "main.Object.fid"
 	Funcs  []string
+	// Runtime is structures of the Go runtime, by the names that package layout gives them: "goroutine", "queue".
+	Runtime []string
 }
 
 // ParamType is the type of a parameter.
@@ -247,11 +250,18 @@ func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
 	switch t := table.RawGetString("needs").(type) {
 	case *lua.LNilType:
 	case *lua.LTable:
-		d.keys(t, "needs", "vars", "types", "fields", "funcs")
-		n = Needs{Vars: d.texts(t, "needs", "vars"), Types: d.texts(t, "needs", "types"), Fields: d.texts(t, "needs", "fields"), Funcs: d.texts(t, "needs", "funcs")}
+		d.keys(t, "needs", "vars", "types", "fields", "funcs", "runtime")
+		n = Needs{Vars: d.texts(t, "needs", "vars"), Types: d.texts(t, "needs", "types"), Fields: d.texts(t, "needs", "fields"), Funcs: d.texts(t, "needs", "funcs"),
+			Runtime: d.texts(t, "needs", "runtime")}
 		for i, f := range n.Fields {
 			if !strings.Contains(f, ".") {
 				d.fail(fmt.Sprintf("needs.fields[%d]", i+1), "needs: field %q has no type before it (main.Object.fid)", f)
+			}
+		}
+		for i, name := range n.Runtime {
+			if !slices.Contains(layout.Groups(), name) {
+				d.fail(fmt.Sprintf("needs.runtime[%d]", i+1), "needs: ri knows no structures of the runtime named %q%s; it knows %s", name, DidYouMean(name, layout.Groups()),
+					strings.Join(layout.Groups(), ", "))
 			}
 		}
 	default:
@@ -261,4 +271,4 @@ func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
 }
 
 // none tells whether nothing is asked of the program's names.
-func (n Needs) none() bool { return len(n.Vars)+len(n.Types)+len(n.Fields) == 0 }
+func (n Needs) none() bool { return len(n.Vars)+len(n.Types)+len(n.Fields)+len(n.Runtime) == 0 }

@@ -133,7 +133,7 @@ func needRows(n Needs) (rows []Row) {
 	for _, kind := range []struct {
 		what  string
 		names []string
-	}{{"variable", n.Vars}, {"type", n.Types}, {"field", n.Fields}, {"function", n.Funcs}} {
+	}{{"variable", n.Vars}, {"type", n.Types}, {"field", n.Fields}, {"function", n.Funcs}, {"runtime", n.Runtime}} {
 		for _, name := range kind.names {
 			rows = append(rows, Row{{"what", kind.what}, {"name", name}})
 		}
@@ -200,7 +200,7 @@ func showRow(r *Recipe, h *Header) Row {
 		{"params", params}, {"columns", columns},
 		{"needs", Row{
 			{"vars", texts(h.Needs.Vars)}, {"types", texts(h.Needs.Types)},
-			{"fields", texts(h.Needs.Fields)}, {"funcs", texts(h.Needs.Funcs)},
+			{"fields", texts(h.Needs.Fields)}, {"funcs", texts(h.Needs.Funcs)}, {"runtime", texts(h.Needs.Runtime)},
 		}},
 		{"sample", h.Sample}, {"mode", string(r.Mode)}, {"view", string(view)}, {"max_stop_ns", maxStop},
 		{"limits", Row{{"time_ns", limits.Time}, {"memory", limits.Memory}, {"rows", int64(limits.Rows)}}},

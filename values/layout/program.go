@@ -38,8 +38,8 @@ func compile(c *compiler) *Layouts {
 }
 
 func (l *Layouts) groups() []*Group {
-	return []*Group{&l.Goroutine.Group, &l.Thread.Group, &l.Channel.Group, &l.Queue.Group, &l.Lock.Group, &l.Heap.Group, &l.Poller.Group, &l.Timer.Group,
-		&l.Collector.Group}
+	return []*Group{&l.Goroutine.Group, &l.Thread.Group, &l.Channel.Group, &l.Queue.Group, &l.Lock.Group, &l.Timer.Group, &l.Heap.Group,
+		&l.Collector.Group, &l.Poller.Group}
 }
 
 // Groups names all groups, as an instrument's header may.

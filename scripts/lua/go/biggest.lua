@@ -6,7 +6,7 @@ return {
   description = [[
 Walks the heap and lists the largest containers: maps with their tables, the stores behind slices, strings' bytes, channels with their buffers. PATH is one of the shortest ways from a package variable or a
 goroutine's frame. What the elements point to doesn't count. A store knows how many elements it has room for (CAP), but not how many of them its slice uses.]],
-  needs = { vars = { 'runtime.mheap_' } },
+  needs = { runtime = { 'heap' } },
   params = {
     { name = 'top', type = 'int', default = 10, min = 1, max = 10000, help = 'rows of each kind' },
     { name = 'kind', type = 'string', default = '', help = 'only these: map, slice, string or chan' },

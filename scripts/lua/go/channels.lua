@@ -15,7 +15,7 @@ return {
   description = [[
 Lists the channels that goroutines wait for, to send or to receive, those with the most waiting first. A goroutine in a select
 counts for each of its channels; SELECTS says how many do. Channels that nobody waits for are found from the variables that hold them: ri.chan, ri print.]],
-  needs = { vars = { "runtime.allgs" }, types = { "runtime.hchan" } },
+  needs = { runtime = { "queue" } },
   params = {
     { name = "timers", type = "bool", default = false, help = "those of timers too (time.After, Ticker)" },
     { name = "full", type = "bool", default = false, help = "only those that senders wait for" },

@@ -104,7 +104,7 @@ There are two looks, interval apart; the second doesn't stop the process. Betwee
 
 Go records no holder of a lock. Who holds one is inferred: from the machine code of the functions on each stack, which says where Lock was
 passed and Unlock was not.]],
-  needs = { vars = { "runtime.allgs" } },
+  needs = { runtime = { "queue", "lock" }, fields = { "runtime.g.trackingSeq" } },
   params = {
     { name = "interval", type = "duration", default = "1s", min = 0, max = "1h", help = "between the two looks; 0: one look" },
     { name = "only", type = "enums", values = names, default = "", help = "only these checks" },

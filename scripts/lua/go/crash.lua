@@ -242,7 +242,7 @@ return {
 Of a core, or of a process that is dying: what ended the program, the values of its panics with those that were recovered on the way, the address
 and instruction of a fault and the variable that may have been nil, the goroutine's frames with arguments and locals,
 and what the others did. A program leaves a core when it runs with GOTRACEBACK=crash and ulimit -c allows it.]],
-  needs = { vars = { "runtime.allgs", "runtime.allm" } },
+  needs = { runtime = { "thread" } },
   params = {
     { name = "depth", type = "int", default = 20, min = 1, max = 1000, help = "frames shown" },
     { name = "others", type = "int", default = 10, min = 0, max = 10000, help = "groups of other goroutines shown" },

@@ -8,7 +8,7 @@ return {
   description = [[
 Walks the heap and lists what runtime.SetFinalizer and runtime.AddCleanup set on objects, by the objects' type and the function that will run. LIVE are those that something still leads to; the others wait for the
 collector to find that out. Objects that are never freed, like os.File, are a leak if their number only grows.]],
-  needs = { vars = { 'runtime.mheap_' } },
+  needs = { runtime = { 'heap' } },
   params = {},
   columns = {
     { name = 'count', type = 'int', help = 'objects' },

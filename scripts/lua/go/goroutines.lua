@@ -162,7 +162,7 @@ goroutines, each under the one that started it, as far as that is recorded (sinc
 the go statement is. WAIT is the longest wait in the group, a lower bound: the runtime notes it when the collector first finds the goroutine
 waiting, so it is absent until then. A filter is a part of a text or a regular expression.
 --pprof FILE writes the same as a profile for go tool pprof, --folded FILE for flame graphs.]],
-  needs = { vars = { "runtime.allgs" } },
+  needs = { runtime = { "goroutine" } },
   params = {
     { name = "group", type = "bool", default = true, help = "those with the same stack on one row" },
     { name = "tree", type = "bool", default = false, help = "by who started whom" },

@@ -86,7 +86,7 @@ untyped, by the size of its slots. Needs a copy of all of the program's memory: 
 retainers=TYPE says who keeps the objects of a type: the object that the first way to each leads through, and the variable or goroutines that it hangs off. path=ADDR is the way to one object,
 instances=TYPE lists some, and interval=5s looks twice and shows what grew, with the largest of those who keep it.
 --pprof FILE writes the objects by what holds them as a profile for go tool pprof, --folded FILE for flame graphs.]],
-  needs = { vars = { 'runtime.mheap_' } },
+  needs = { runtime = { 'heap' } },
   params = {
     { name = 'retainers', type = 'string', default = '', help = 'who keeps the objects of this type, as TYPE has it' },
     { name = 'path', type = 'string', default = '', help = 'the way from a root to the object at this address, or that this expression leads to' },

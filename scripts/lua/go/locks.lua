@@ -35,7 +35,7 @@ Lists each sync.Mutex, RWMutex and WaitGroup that a goroutine waits for, and eac
 Go records no holder. HOLDERS are inferred: by the machine code of the functions on a goroutine's stack, which says where Lock was passed and
 Unlock was not on any path to where the goroutine is. EVIDENCE says it for each. Locks taken by TryLock, through an interface or in loops have none,
 as those locked by a function that has returned. WAIT is a lower bound: the runtime notes it when the collector first finds a goroutine waiting.]],
-  needs = { vars = { "runtime.semtable", "runtime.allgs" } },
+  needs = { runtime = { "queue", "lock" } },
   params = {
     { name = "waited", type = "bool", default = false, help = "only those that somebody waits for" },
     { name = "name", type = "string", default = "", help = "only those whose name contains this" },

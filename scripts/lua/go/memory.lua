@@ -10,7 +10,7 @@ return {
   description = [[
 How the Go runtime uses the memory that it has from the system. First the totals, those of runtime.ReadMemStats and runtime/metrics; then the spans, which are runs of pages with objects of one size each: how many slots
 they have and how many are taken. Slots that are taken may hold garbage that was not swept yet; "ri run heap" shows what is alive. Many spans with few slots taken are fragmentation.]],
-  needs = { vars = { 'runtime.mheap_', 'runtime.gcController', 'runtime.memstats' } },
+  needs = { vars = { 'runtime.mheap_', 'runtime.gcController', 'runtime.memstats' }, runtime = { 'heap' } },
   params = {
     { name = 'top', type = 'int', default = 20, min = 0, max = 200, help = 'size classes shown, those with most bytes' },
   },

@@ -108,7 +108,7 @@ return {
 What each P (there are GOMAXPROCS) and each thread (M) of the program does. QUEUE counts the goroutines that wait to run on that P. TIME is for how
 long the runtime's monitor (sysmon) has seen the P run the same goroutine, or be in the same system call: a lower bound, and none if it has
 just begun. Threads that rest are left out unless idle=yes (so are sysmon's, and those kept for threads that come from C); those locked to a goroutine (runtime.LockOSThread) are always shown.]],
-  needs = { vars = { "runtime.allp", "runtime.allm", "runtime.sched" } },
+  needs = { vars = { "runtime.allp", "runtime.sched" }, runtime = { "thread" } },
   params = {
     { name = "idle", type = "bool", default = false, help = "idle threads too" },
   },

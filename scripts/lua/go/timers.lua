@@ -49,7 +49,7 @@ return {
 Lists the timers that are set, the next first: of time.AfterFunc, Timer and Ticker, Sleep, deadlines of connections and contexts. Since Go 1.23
 the runtime keeps a Timer or Ticker with a channel only while a goroutine waits at the channel. DUE is negative for one that should have fired: of a core
 it is reckoned from the latest time that the runtime had noted.]],
-  needs = { vars = { "runtime.allp" } },
+  needs = { runtime = { "timer", "queue" } },
   params = {
     { name = "func", type = "string", default = "", help = "only with such a function, or started by one" },
     { name = "limit", type = "int", default = 1000, min = 1, max = 1000000, help = "at most so many, those that are due first" },
