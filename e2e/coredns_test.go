@@ -17,7 +17,7 @@ import (
 // TestCoreDNS compares the pack of CoreDNS with its metrics and with what it was asked.
 func TestCoreDNS(t *testing.T) {
 	needAttach(t)
-	for _, version := range versions(nil, "1.15") {
+	for _, version := range versions(nil, "1.15", "1.15@go1.27.3") {
 		t.Run(version, func(t *testing.T) { coreDNS(t, version) })
 	}
 }

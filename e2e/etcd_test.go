@@ -91,7 +91,7 @@ func etcdID(format string, v any) string {
 // TestEtcd compares the etcd pack with what etcd's own API says.
 func TestEtcd(t *testing.T) {
 	needAttach(t)
-	for _, version := range versions([]string{"3.7"}, "3.5", "3.6") {
+	for _, version := range versions([]string{"3.7"}, "3.5", "3.6", "3.7@go1.27.3") {
 		t.Run(version, func(t *testing.T) { etcdAPI(t, startEtcd(t, version)) })
 	}
 }

@@ -23,7 +23,7 @@ var (
 	programsBuilt = map[string]func() error{}
 )
 
-// buildProgram builds a package in the module testdata/programs/name, once.
+// buildProgram builds a package in the module testdata/programs/name, once. The name may say by which release: "nats-2.15@go1.27.3".
 func buildProgram(t *testing.T, name, pkg string) string {
 	t.Helper()
 	exe := filepath.Join(bin, "programs", name)
@@ -34,7 +34,11 @@ func buildProgram(t *testing.T, name, pkg string) string {
 			building <- struct{}{}
 			defer func() { <-building }()
 			cmd := exec.Command("go", "build", "-o", exe, pkg)
-			cmd.Dir = filepath.Join("testdata/programs", name)
+			module, toolchain, _ := strings.Cut(name, "@")
+			cmd.Dir = filepath.Join("testdata/programs", module)
+			if toolchain != "" {
+				cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain)
+			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("building %s: %v\n%s", name, err, out)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"ri/attach"
 	"ri/change"
+	"ri/symbols"
 )
 
 // A check is one line of ri doctor.
@@ -138,6 +139,9 @@ func targetChecks(choice TargetChoice) ([]check, error) {
 	}
 	defer s.Close()
 	checks := []check{{"target", "ok", fmt.Sprintf("%s: %s, %s", s.Target.Describe(), s.Info.GoVersion, s.Info.Executable)}}
+	if note := symbols.ReleaseNote(s.Info.GoVersion); note != "" {
+		checks = append(checks, check{"release", "info", note})
+	}
 	if err := s.File.NoDWARF(); err != nil {
 		checks = append(checks, check{"symbols", "limited", err.Error() + ": variables and types can't be named; ri run buildinfo can tell what it was built from"})
 	} else {

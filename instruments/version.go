@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-)
 
-// SupportedGo are the releases whose programs ri reads; the tests run all of them.
-const SupportedGo = "1.20 to 1.26"
+	"ri/symbols"
+)
 
 // Version writes which ri this is and what it was built with.
 func Version(out *Output) error {
@@ -33,11 +32,12 @@ func Version(out *Output) error {
 		if revision != "" {
 			text += " (" + revision + ")"
 		}
-		err = out.WriteText(fmt.Sprintf("%s\nbuilt by %s for %s/%s, Delve %s\nreads programs of Go %s for linux/amd64: %s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, SupportedGo, canRead()))
+		err = out.WriteText(fmt.Sprintf("%s\nbuilt by %s for %s/%s, Delve %s\nreads programs of Go %s for linux/amd64: %s\n",
+			text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, symbols.KnownReleases(), canRead()))
 	} else {
 		err = out.WriteDocument(Row{
 			{"version", version}, {"revision", revision}, {"go", runtime.Version()},
-			{"os", runtime.GOOS}, {"arch", runtime.GOARCH}, {"delve", delve}, {"reads_go", SupportedGo}, {"reads_processes", readsProcesses},
+			{"os", runtime.GOOS}, {"arch", runtime.GOARCH}, {"delve", delve}, {"reads_go", symbols.KnownReleases()}, {"reads_processes", readsProcesses},
 		})
 	}
 	if err != nil {

@@ -106,8 +106,9 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 		})
 	}()
 	var layouts *LayoutTable
+	ownLayouts := false
 	if ef.Section(".debug_info") == nil {
-		layouts, f.noRuntime = readLayouts(f.build.GoVersion)
+		layouts, ownLayouts, f.noRuntime = readLayouts(f.build.GoVersion)
 		if f.module == 0 {
 			f.module = f.findModule(table)
 		}
@@ -119,7 +120,7 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 		f.noDWARF = fmt.Errorf("%s: %w", name, f.noDWARF)
 		f.index = &index{}
 		if layouts != nil {
-			f.noRuntime = f.loadRuntime(layouts)
+			f.noRuntime = f.loadRuntime(layouts, ownLayouts)
 		}
 	}
 	return f, nil

@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // The runtime of a program without debug information has the same layouts as that of any program built by the same release. Folder layouts
@@ -63,51 +65,81 @@ type LayoutVar struct {
 	Refs [][3]int64 `json:"r"`
 }
 
-// layoutName is the name of the table for a release: "go1.26" for "go1.26.1". Releases built with experiments of their own have none.
-func layoutName(version string) (string, error) {
-	base, experiments, odd := strings.Cut(version, " ")
-	if odd {
-		return "", fmt.Errorf("it was built by %s with experiments (%s), whose runtime's layouts ri doesn't know", base, strings.TrimSpace(experiments))
+// minorRelease finds the minor release in a version: 27 in "go1.27.3", "go1.27rc1", "go1.27-devel_0123abcd" and "devel go1.27-0123abcd".
+func minorRelease(version string) (minor int, ok bool) {
+	_, rest, ok := strings.Cut(version, "go1.")
+	if !ok {
+		return 0, false
 	}
-	parts := strings.SplitN(base, ".", 3)
-	if len(parts) < 2 {
-		return "", fmt.Errorf("its release of Go is not known (%q)", version)
+	end := 0
+	for end < len(rest) && rest[end] >= '0' && rest[end] <= '9' {
+		end++
 	}
-	minor := parts[1]
-	for i, c := range minor { // go1.27rc1
-		if c < '0' || c > '9' {
-			minor = minor[:i]
-			break
-		}
-	}
-	return parts[0] + "." + minor, nil
+	minor, err := strconv.Atoi(rest[:end])
+	return minor, err == nil
 }
 
-// readLayouts gives the table for a release.
-func readLayouts(version string) (*LayoutTable, error) {
-	name, err := layoutName(version)
-	if err != nil {
-		return nil, err
-	}
-	file, err := layoutFiles.Open("layouts/" + name + ".json.gz")
-	if err != nil {
-		var known []string
-		all, _ := fs.Glob(layoutFiles, "layouts/*.json.gz")
-		for _, f := range all {
-			known = append(known, strings.TrimSuffix(strings.TrimPrefix(f, "layouts/"), ".json.gz"))
+// knownReleases are the first and the last minor release of which there is a table: those that ri is tested with.
+var knownReleases = sync.OnceValues(func() (first, last int) {
+	all, _ := fs.Glob(layoutFiles, "layouts/*.json.gz")
+	for _, file := range all {
+		minor, ok := minorRelease(file)
+		if !ok {
+			continue
 		}
-		return nil, fmt.Errorf("it was built by %s, and ri knows the runtime's layouts of %s", version, strings.Join(known, ", "))
+		if first == 0 || minor < first {
+			first = minor
+		}
+		last = max(last, minor)
+	}
+	return first, last
+})
+
+// KnownReleases names the releases of Go that ri is tested with: "1.20 to 1.27".
+func KnownReleases() string {
+	first, last := knownReleases()
+	return fmt.Sprintf("1.%d to 1.%d", first, last)
+}
+
+// ReleaseNote says in words that ri has not been tried on programs of a release of Go; "" where it has, or where the release isn't known.
+// A program isn't refused for that: what ri needs of it is looked for by the names of fields, and what it lacks is said.
+func ReleaseNote(version string) string {
+	minor, ok := minorRelease(version)
+	if first, last := knownReleases(); !ok || minor >= first && minor <= last {
+		return ""
+	}
+	return fmt.Sprintf("%s is a release that ri has not been tried on (it knows Go %s): what fits is read, but look twice at what it says", version, KnownReleases())
+}
+
+// fits is the share of a table's variables that a program of another release must have, as its code says. Programs of the table's own
+// release have 97 %, those of the next 80 % at most (Go 1.20 to 1.27).
+const fits = 0.9
+
+// readLayouts gives the table for a release, or the one of the nearest release, which must prove that it fits (see loadRuntime).
+func readLayouts(version string) (t *LayoutTable, own bool, err error) {
+	if base, experiments, odd := strings.Cut(version, " X:"); odd {
+		return nil, false, fmt.Errorf("it was built by %s with experiments (%s), whose runtime's layouts ri doesn't know", base, strings.TrimSpace(experiments))
+	}
+	minor, ok := minorRelease(version)
+	if !ok {
+		return nil, false, fmt.Errorf("its release of Go is not known (%q)", version)
+	}
+	first, last := knownReleases()
+	table := min(max(minor, first), last)
+	file, err := layoutFiles.Open(fmt.Sprintf("layouts/go1.%d.json.gz", table))
+	if err != nil {
+		return nil, false, err
 	}
 	defer file.Close()
 	z, err := gzip.NewReader(file)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var t LayoutTable
-	if err := json.NewDecoder(io.LimitReader(z, 1<<26)).Decode(&t); err != nil {
-		return nil, err
+	t = &LayoutTable{}
+	if err := json.NewDecoder(io.LimitReader(z, 1<<26)).Decode(t); err != nil {
+		return nil, false, err
 	}
-	return &t, nil
+	return t, table == minor, nil
 }
 
 // types makes the table's types for a file.

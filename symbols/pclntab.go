@@ -9,7 +9,7 @@ import (
 )
 
 // pclntab is Go's function table: functions, lines, inlining and stack frame sizes by PC. Present in
-// stripped executables too. Layout: runtime/symtab.go (pcHeader, _func), Go 1.18 and 1.20 to 1.26.
+// stripped executables too. Layout: runtime/symtab.go (pcHeader, _func), Go 1.18 and 1.20 to 1.27.
 type pclntab struct {
 	data      []byte
 	nfunc     int
@@ -71,7 +71,7 @@ func parsePclntab(f *File, data []byte) (*pclntab, error) {
 	case 0xfffffff0:
 		t.headSize = 40
 	default:
-		return nil, bad(fmt.Sprintf("magic %#x is none that ri knows (Go 1.18 to 1.26)", magic))
+		return nil, bad(fmt.Sprintf("magic %#x is none that ri knows (Go 1.18 to 1.27)", magic))
 	}
 	if data[7] != 8 {
 		return nil, bad(fmt.Sprintf("pointer size %d", data[7]))

@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // StackMap says which words of a function's frame hold live pointers at a PC, as the collector has it: the function
 // table's PCDATA_StackMapIndex and FUNCDATA_ArgsPointerMaps, _LocalsPointerMaps, _StackObjects (internal/abi/symtab.go, runtime/stkframe.go;
-// the same in Go 1.20 to 1.26).
+// the same in Go 1.20 to 1.27).
 type StackMap struct {
 	Locals     []byte // one bit a word; bit 0 is the word LocalWords words below the end of the locals
 	LocalWords int

@@ -163,8 +163,9 @@ func (f *File) readModule(t *LayoutTable) {
 	}
 }
 
-// loadRuntime makes the runtime's types and variables known to a file without debug information.
-func (f *File) loadRuntime(t *LayoutTable) error {
+// loadRuntime makes the runtime's types and variables known to a file without debug information. A table that is not of the program's own
+// release must fit its code.
+func (f *File) loadRuntime(t *LayoutTable, own bool) error {
 	if f.pcln == nil {
 		return f.pclnErr
 	}
@@ -183,12 +184,16 @@ func (f *File) loadRuntime(t *LayoutTable) error {
 		}
 	}
 	entries := f.runtimeFuncs(t.Funcs)
+	could := 0
 	for i := range t.Vars {
 		v := &t.Vars[i]
 		if v.Type <= 0 || v.Type > len(r.list) {
 			continue
 		}
-		addr, ok := f.variable(v, entries)
+		addr, total, ok := f.variable(v, entries)
+		if total >= 2 {
+			could++
+		}
 		if v.Name == "runtime.firstmoduledata" && f.module != 0 {
 			addr, ok = f.module, true
 		}
@@ -198,6 +203,10 @@ func (f *File) loadRuntime(t *LayoutTable) error {
 		}
 	}
 	sort.Strings(r.names)
+	if found := len(r.vars); !own && float64(found) < fits*float64(could) {
+		return fmt.Errorf("it was built by %s, and ri knows the runtime's layouts of Go %s; those of %s don't fit, as only %d of %d variables are where they would be",
+			f.build.GoVersion, KnownReleases(), t.Go, found, could)
+	}
 	if _, ok := r.vars["runtime.allgs"]; !ok {
 		return fmt.Errorf("the runtime's code is not that of %s, by which its variables would be found (built with profile-guided optimisation, -race or other compiler flags?)", t.Go)
 	}
@@ -229,10 +238,9 @@ func (f *File) runtimeFuncs(names []string) [][2]uint64 {
 }
 
 // variable derives a variable's address from the places in the code that refer to it. Most of those that are there must agree,
-// two at least, and it must lie in data.
-func (f *File) variable(v *LayoutVar, entries [][2]uint64) (uint64, bool) {
+// two at least, and it must lie in data. total is how many places the program has.
+func (f *File) variable(v *LayoutVar, entries [][2]uint64) (addr uint64, total int, ok bool) {
 	votes := map[uint64]int{}
-	total := 0
 	for _, r := range v.Refs {
 		if r[0] < 0 || r[0] >= int64(len(entries)) || entries[r[0]][0] == 0 {
 			continue
@@ -255,7 +263,7 @@ func (f *File) variable(v *LayoutVar, entries [][2]uint64) (uint64, bool) {
 		}
 	}
 	n := votes[best]
-	return best, n >= 2 && 2*n > total && f.inData(best)
+	return best, total, n >= 2 && 2*n > total && f.inData(best)
 }
 
 // inData tells whether a link-time address lies in memory that is no code.

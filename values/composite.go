@@ -141,7 +141,7 @@ func (v Value) Elem() (Value, error) {
 
 // dynamic gives the value in an interface: at the data word where the runtime stores it directly
 // (pointers and what has the shape of one), else where the data word points. Layout: runtime.iface, runtime.eface, and
-// internal/abi.ITab, whose second word is the type, in all of Go 1.20 to 1.26.
+// internal/abi.ITab, whose second word is the type, in all of Go 1.20 to 1.27.
 func (v Value) dynamic() (Value, error) {
 	b, err := v.bytes(16)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 //   - for a signal's handler the kernel saved the registers on m.gsignal's stack, with that stack's bounds beside them (uc_stack, by which it is
 //     found). Handlers of earlier signals left the same there, so it is asked last, and signals that don't end a program don't count.
 //
-// lastPlace finds one of them. All are the same in Go 1.20 to 1.26.
+// lastPlace finds one of them. All are the same in Go 1.20 to 1.27.
 
 // maxScan bounds how much of a stack is searched, in bytes.
 const maxScan = 1 << 20

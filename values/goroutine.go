@@ -40,7 +40,7 @@ type goroutineLayout struct {
 	reasons []string
 }
 
-// Goroutine status values, runtime/runtime2.go; the same in Go 1.20 to 1.26 where they exist.
+// Goroutine status values, runtime/runtime2.go; the same in Go 1.20 to 1.27 where they exist.
 var statusNames = map[uint32]string{0: "idle", 1: "runnable", 2: "running", 3: "syscall", 4: "waiting", 5: "moribund", 6: "dead",
 	7: "enqueue", 8: "copystack", 9: "preempted", 10: "leaked", 11: "dead"}
 

@@ -293,7 +293,7 @@ func (h *Heap) runtimeType(desc uint64) (*symbols.Type, error) {
 	return h.s.RuntimeType(desc)
 }
 
-// itabType reads the type descriptor out of a runtime.itab (its second word, Go 1.20 to 1.26).
+// itabType reads the type descriptor out of a runtime.itab (its second word, Go 1.20 to 1.27).
 func (h *Heap) itabType(itab uint64) uint64 {
 	if desc, ok := h.itabs[itab]; ok {
 		return desc

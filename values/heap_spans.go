@@ -9,7 +9,7 @@ import (
 )
 
 // This file finds the heap's objects: runtime.mheap_.allspans leads to the spans (runtime.mspan), each of which is a row of slots of one
-// size. Fields are found by name; what is said of releases was read in runtime/mheap.go and mbitmap.go of Go 1.20 to 1.26.
+// size. Fields are found by name; what is said of releases was read in runtime/mheap.go and mbitmap.go of Go 1.20 to 1.27.
 
 // Constants of the allocator on 64-bit machines, the same in all these releases.
 const (

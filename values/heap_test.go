@@ -111,9 +111,21 @@ func TestHeapBlocked(t *testing.T) {
 	})
 }
 
-// Go's own profile says the same.
+// Go's own profile says the same. Before Go 1.27 it is an experiment.
 func TestHeapBlockedAsGoSays(t *testing.T) {
-	l, h := lookAtHeap(t, testprogram.Variant{Name: "leakprofile", Env: []string{"GOEXPERIMENT=goroutineleakprofile"}})
+	t.Run("experiment", func(t *testing.T) {
+		testBlockedAsGoSays(t, testprogram.Variant{Name: "leakprofile", Env: []string{"GOEXPERIMENT=goroutineleakprofile"}})
+	})
+	t.Run("go1.27", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("not with -short")
+		}
+		testBlockedAsGoSays(t, testprogram.Variant{Name: "go1.27", Toolchain: "go1.27.3"})
+	})
+}
+
+func testBlockedAsGoSays(t *testing.T, v testprogram.Variant) {
+	l, h := lookAtHeap(t, v)
 	var got, want []int64
 	for _, w := range h.Blocked() {
 		got = append(got, w.Goroutine.ID)

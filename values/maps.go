@@ -39,7 +39,7 @@ type mapLayout struct {
 
 const (
 	slotsPerGroup  = 8                    // abi.MapGroupSlots, and abi.OldMapBucketCount
-	maxTableGroups = 1024 / slotsPerGroup // internal/runtime/maps.maxTableCapacity, in Go 1.24 to 1.26
+	maxTableGroups = 1024 / slotsPerGroup // internal/runtime/maps.maxTableCapacity, in Go 1.24 to 1.27
 	minTopHash     = 5                    // runtime/map.go: smaller values mark empty and evacuated cells
 	evacuatedX     = 2
 	evacuatedEmpty = 4

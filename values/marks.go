@@ -4,7 +4,7 @@ import "fmt"
 
 // Marks are what all goroutines were doing at one look, to tell at a later one which of them have not run since.
 //
-// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.26). A goroutine that
+// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27). A goroutine that
 // waited, or was in a system call, and does now with the same count, saved PC and depth has not run in between. The count has 8 bits: one that ran
 // a multiple of 256 times and is back at the very same place would be taken for one that didn't.
 type Marks struct {

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	persistentChunk = 256 << 10 // runtime.persistentChunkSize, runtime/malloc.go, Go 1.8 to 1.26
+	persistentChunk = 256 << 10 // runtime.persistentChunkSize, runtime/malloc.go, Go 1.8 to 1.27
 	maxChunks       = 4096      // 1 GiB, more than any program's
 )
 
 // PollDescs are the netpoller's descriptors that are in use: one for each socket, pipe and the like that goroutines can wait for.
 //
 // The runtime keeps no list of them, only of those that are free (runtime.pollcache). They lie in its memory that is never given back, whose chunks are
-// linked by their first words (runtime.persistentChunks); each that was ever used holds its own address in the field self (runtime/netpoll.go, Go 1.16 to 1.26),
+// linked by their first words (runtime.persistentChunks); each that was ever used holds its own address in the field self (runtime/netpoll.go, Go 1.16 to 1.27),
 // which finds them all. What was found is remembered: they never move.
 func (s *Space) PollDescs() (used []Value, err error) {
 	l := &s.Layouts().Poller

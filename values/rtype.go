@@ -9,7 +9,7 @@ import (
 	"ri/symbols"
 )
 
-// Offsets in internal/abi.Type, the same in Go 1.20 to 1.26 (before 1.21 it was runtime._type): Size_ 0, PtrBytes 8,
+// Offsets in internal/abi.Type, the same in Go 1.20 to 1.27 (before 1.21 it was runtime._type): Size_ 0, PtrBytes 8,
 // Hash 16, TFlag 20, Align_ 21, FieldAlign_ 22, Kind_ 23, Equal 24, GCData 32, Str 40, PtrToThis 44; 48 in all, then the kind's own.
 const (
 	rtypeTFlag = 20

@@ -40,7 +40,7 @@ const (
 
 // StackMemo remembers the stacks of parked goroutines from one look to the next, so that a snapshot need not copy them.
 //
-// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.26). One that waited before and waits
+// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27). One that waited before and waits
 // now, and whose count, saved PC and depth are the same, has not run in between, so the return addresses that were read in between are
 // those that are there now. The count has 8 bits: a goroutine is only believed if it didn't run at all while
 // the stacks were first read, and not for long; all others' stacks are copied in the stop.

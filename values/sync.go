@@ -8,7 +8,7 @@ import (
 	"reflect"
 )
 
-// What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.26 and are told apart by the fields that there are.
+// What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.27 and are told apart by the fields that there are.
 
 // MutexState is a sync.Mutex: sync/mutex.go and internal/sync/mutex.go, mutexLocked to mutexWaiterShift.
 type MutexState struct {

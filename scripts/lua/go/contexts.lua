@@ -4,7 +4,7 @@ local alive = require 'alive'
 local runtime = require 'runtime'
 local words = require 'words'
 
--- The types of package context, Go 1.20 to 1.26, as the functions that make them are called. All but the first two have a parent in
+-- The types of package context, Go 1.20 to 1.27, as the functions that make them are called. All but the first two have a parent in
 -- an embedded Context, or in c.
 local kinds = {
   ['context.emptyCtx'] = 'Background', ['context.backgroundCtx'] = 'Background', ['context.todoCtx'] = 'TODO',

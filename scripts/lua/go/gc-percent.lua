@@ -1,6 +1,6 @@
 -- Sets GOGC, as far as it is data: the pacer's percentage.
 
--- Nothing collects while the goal is this, so a percentage alone would be taken up never: runtime.gcControllerState.commit (mgcpacer.go, Go 1.20 to 1.26).
+-- Nothing collects while the goal is this, so a percentage alone would be taken up never: runtime.gcControllerState.commit (mgcpacer.go, Go 1.20 to 1.27).
 local never = ri.int '0xffffffffffffffff'
 
 -- goal is what commit computes.

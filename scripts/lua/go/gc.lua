@@ -5,7 +5,7 @@ local words = require 'words'
 
 local phases = { [0] = 'off', 'mark', 'mark termination' } -- runtime/mgc.go
 
--- The heap at which the next cycle is to end, as (*gcControllerState).heapGoalInternal has it (runtime/mgcpacer.go, Go 1.20 to 1.26).
+-- The heap at which the next cycle is to end, as (*gcControllerState).heapGoalInternal has it (runtime/mgcpacer.go, Go 1.20 to 1.27).
 local function limitgoal(c)
   local limit = c.memoryLimit
   if ri.cmp(limit, 2 ^ 62) > 0 then return nil end -- there is none

@@ -3,7 +3,7 @@
 local runtime = require 'runtime'
 
 -- chain counts the elements of a poolChain: dequeues, linked from the newest to the oldest; each keeps its head and tail in one word
--- (sync/poolqueue.go, Go 1.13 to 1.26).
+-- (sync/poolqueue.go, Go 1.13 to 1.27).
 local function chain(c)
   local n, element, links = 0, c.head, 0
   while element ~= nil do

@@ -1,6 +1,6 @@
 --- The netpoller: who waits for which descriptor, and until when.
 --
--- A runtime.pollDesc (runtime/netpoll.go, Go 1.20 to 1.26) has in `rg` and `wg` the goroutine that waits to read and to write (1 and 2 stand
+-- A runtime.pollDesc (runtime/netpoll.go, Go 1.20 to 1.27) has in `rg` and `wg` the goroutine that waits to read and to write (1 and 2 stand
 -- for "ready" and "about to wait"), in `rd` and `wd` the deadlines in nanotime: 0 without one, negative once it has passed.
 
 local netpoll = {}

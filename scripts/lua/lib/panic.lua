@@ -2,7 +2,7 @@
 
 local panics = {}
 
--- The texts of runtime.boundsError by its code, runtime/error.go (boundsErrorFmts, the same in Go 1.20 to 1.26).
+-- The texts of runtime.boundsError by its code, runtime/error.go (boundsErrorFmts, the same in Go 1.20 to 1.27).
 local bounds = {
   [0] = "index out of range [%x] with length %y", "slice bounds out of range [:%x] with length %y",
   "slice bounds out of range [:%x] with capacity %y", "slice bounds out of range [%x:%y]",

@@ -1,7 +1,7 @@
 --- The Go runtime's own structures: Ps, threads, queues of goroutines, its clock.
 --
 -- Fields come, go and change their types between releases, so what is asked for here is found by the fields that the
--- program's own types have (runtime/runtime2.go, Go 1.20 to 1.26). The runtime keeps most pointers to its g, m and p as
+-- program's own types have (runtime/runtime2.go, Go 1.20 to 1.27). The runtime keeps most pointers to its g, m and p as
 -- integers (guintptr, muintptr, puintptr), which the collector doesn't follow: `at` does.
 
 local runtime = {}
