@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -232,7 +231,7 @@ func (b *bulkCopy) reserve(mapped []span) error {
 }
 
 // stopped copies everything; the process stands still. A piece that was mapped since prepare gets its room now.
-func (b *bulkCopy) stopped(deadline time.Time) error {
+func (b *bulkCopy) stopped(end until) error {
 	mapped, err := b.look()
 	if err != nil {
 		return err
@@ -241,7 +240,7 @@ func (b *bulkCopy) stopped(deadline time.Time) error {
 		return err
 	}
 	b.mem.raw = true
-	return b.copyPieces(deadline)
+	return b.copyPieces(end)
 }
 
 // look sees what is mapped in the stop, and makes the image have just that.
@@ -277,8 +276,8 @@ func (im *image) lacking(m span) (out []span) {
 	return out
 }
 
-// copyPieces copies all pieces, on all processors. It gives up at the deadline.
-func (b *bulkCopy) copyPieces(deadline time.Time) error {
+// copyPieces copies all pieces, on all processors. It gives up at the end.
+func (b *bulkCopy) copyPieces(end until) error {
 	var mu sync.Mutex // guards these
 	var next int
 	var failure error
@@ -304,18 +303,17 @@ func (b *bulkCopy) copyPieces(deadline time.Time) error {
 	}
 	work := func(scratch *ioScratch) {
 		for batch := take(); len(batch) > 0; batch = take() {
-			err := error(nil)
-			if !deadline.IsZero() && time.Now().After(deadline) {
-				err = tooLate(b.mem.name)
-			} else if err = b.mem.readRanges(batch, scratch); err == nil {
-				for i := range batch {
-					if batch[i].N < len(batch[i].Data) {
-						gaps, e := b.readAround(&batch[i])
-						mu.Lock()
-						b.image.unreadable = append(b.image.unreadable, gaps...)
-						mu.Unlock()
-						err = cmp.Or(err, e)
-					}
+			err := end.over(b.mem.name)
+			if err == nil {
+				err = b.mem.readRanges(batch, scratch)
+			}
+			for i := range batch {
+				if err == nil && batch[i].N < len(batch[i].Data) {
+					var gaps []span
+					gaps, err = b.readAround(&batch[i])
+					mu.Lock()
+					b.image.unreadable = append(b.image.unreadable, gaps...)
+					mu.Unlock()
 				}
 			}
 			if err != nil {

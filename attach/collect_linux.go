@@ -44,6 +44,9 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		if t.hold.asked.Load() {
+			return fmt.Errorf("%w while it stopped %s", ErrSuspended, t.process.Describe())
+		}
 		if nap.wait(progress) {
 			if err := t.stuck(); err != nil {
 				return err

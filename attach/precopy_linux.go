@@ -116,10 +116,10 @@ func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *Sta
 		return err
 	}
 	finished := make(chan struct{})
-	suspension.RLock()
+	t.hold = holds.begin(nil)
 	go onTracerThread(func() {
 		defer close(finished)
-		defer suspension.RUnlock()
+		defer holds.end(t.hold)
 		defer t.close()
 		began, e := t.halt(ctx, patience)
 		if e == nil {
@@ -217,7 +217,7 @@ func (c *precopy) copyWritten() error {
 	}
 	c.round.scan = time.Since(began)
 	began = time.Now()
-	if err := b.copyPieces(time.Time{}); err != nil {
+	if err := b.copyPieces(until{}); err != nil {
 		return err
 	}
 	b.image.unreadable = b.image.unreadable[:0] // the stop tells
@@ -237,7 +237,7 @@ func (c *precopy) estimate() time.Duration {
 }
 
 // stopped copies what was written to since the last round; the process stands still. What isn't there any more is forgotten by settle.
-func (c *precopy) stopped(deadline time.Time) (resident []span, err error) {
+func (c *precopy) stopped(end until) (resident []span, err error) {
 	b := c.bulk
 	mapped, err := b.look()
 	if err != nil {
@@ -268,7 +268,7 @@ func (c *precopy) stopped(deadline time.Time) (resident []span, err error) {
 		}
 	}
 	b.mem.raw = true
-	return resident, b.copyPieces(deadline)
+	return resident, b.copyPieces(end)
 }
 
 // settle makes all read as zero that wasn't there in the stop, and may have been copied before it.

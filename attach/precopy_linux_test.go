@@ -126,7 +126,7 @@ func TestPrecopyReads(t *testing.T) {
 	mem := target.memory()
 	compared := 0
 	err = target.inStop(context.Background(), time.Minute, &Stats{}, func(*tracer) error {
-		resident, err := c.stopped(time.Time{})
+		resident, err := c.stopped(until{})
 		if err != nil {
 			return err
 		}

@@ -370,6 +370,10 @@ func (p *Process) patiently(ctx context.Context, opt ViewOptions) (View, error) 
 		} else {
 			view, err = p.stop(ctx, opt, patience, failed)
 		}
+		if errors.Is(err, ErrSuspended) { // before there was a view: nothing is lost
+			try--
+			continue
+		}
 		var restless *restlessError
 		if err == nil || !errors.As(err, &restless) {
 			return view, err

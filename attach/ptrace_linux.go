@@ -34,6 +34,7 @@ type tracer struct {
 	all     []allRegisters // of the same threads, if they are asked for
 	tid     int            // of the OS thread that owns ptrace
 	left    bool           // not all could be detached by name
+	hold    *hold
 	spare   sparing        // threads that need not come to a stop
 	inner   map[int]int    // numbers of threads in the target's own pid namespace; nil where that is ours
 	seizing atomic.Int64   // > 0 while a PTRACE_SEIZE is under way: its number

@@ -125,21 +125,22 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 	var failure error
 	var resident []span // what was there, of a pre-copy
 	finished := make(chan struct{})
-	suspension.RLock()
+	t.hold = holds.begin(nil)
 	go onTracerThread(func() {
 		defer close(finished)
-		defer suspension.RUnlock()
+		defer holds.end(t.hold)
 		defer t.close()
 		began, err := t.halt(ctx, patience)
+		end := until{began.Add(limit), t.hold}
 		if err == nil {
-			err = c.copy(t.threads, pages, began.Add(limit))
+			err = c.copy(t.threads, pages, end)
 		}
 		switch {
 		case err != nil || bulk == nil:
 		case pre != nil:
-			resident, err = pre.stopped(began.Add(limit))
+			resident, err = pre.stopped(end)
 		default:
-			err = bulk.stopped(began.Add(limit))
+			err = bulk.stopped(end)
 		}
 		t.detach()
 		v.threads, v.registers = t.threads, t.all
@@ -304,7 +305,7 @@ func (c *copying) prepare() {
 	c.asked, c.scratch = len(c.runs), new(ioScratch)
 	c.ranges = make([]Range, 0, cap(c.runs))
 	if c.large != nil {
-		_ = c.large.copyPieces(time.Time{}) // what fails, fails again
+		_ = c.large.copyPieces(until{}) // what fails, fails again
 		c.large.image.unreadable = nil
 		c.large.mem.bytesRead.Store(0)
 		c.large.hurry()
@@ -316,11 +317,11 @@ func (c *copying) prepare() {
 }
 
 // copy copies what was asked for and the top of each thread's stack. It gives up at the deadline.
-func (c *copying) copy(threads []Thread, pages []uint64, deadline time.Time) error {
+func (c *copying) copy(threads []Thread, pages []uint64, end until) error {
 	first := 0 // run of the first range
 	if c.large != nil {
 		first = c.asked
-		if err := c.large.copyPieces(deadline); err != nil {
+		if err := c.large.copyPieces(end); err != nil {
 			return err
 		}
 		for i, p := range c.large.pieces {
@@ -341,8 +342,8 @@ func (c *copying) copy(threads []Thread, pages []uint64, deadline time.Time) err
 	}
 	for at := 0; at < len(c.ranges); at += maxIovecs {
 		part := c.ranges[at:min(at+maxIovecs, len(c.ranges))]
-		if time.Now().After(deadline) {
-			return tooLate(c.mem.name)
+		if err := end.over(c.mem.name); err != nil {
+			return err
 		}
 		if err := c.mem.readRanges(part, c.scratch); err != nil {
 			return err
@@ -352,11 +353,6 @@ func (c *copying) copy(threads []Thread, pages []uint64, deadline time.Time) err
 		}
 	}
 	return nil
-}
-
-// tooLate: a copy wasn't done at the deadline of the stop.
-func tooLate(name string) error {
-	return fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise --max-stop, or look without a stop: --view live: %w", name, ErrDeadline)
 }
 
 // ReadMemory implements Memory.

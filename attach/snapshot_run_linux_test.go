@@ -4,7 +4,6 @@ package attach
 
 import (
 	"testing"
-	"time"
 )
 
 // A heap that is one long run of pages is divided, and all pages keep their places.
@@ -49,7 +48,7 @@ func TestHelpersCopy(t *testing.T) {
 	defer b.close()
 	for range 50 {
 		clear(buffer)
-		if err := b.copyPieces(time.Time{}); err != nil {
+		if err := b.copyPieces(until{}); err != nil {
 			t.Fatal(err)
 		}
 		checkPattern(t, buffer, 0)

@@ -70,7 +70,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions, patience time.Durat
 		return nil, fmt.Errorf("stopping %s: %w", v.name, err)
 	}
 	ready := make(chan error, 1)
-	suspension.RLock()
+	t.hold = holds.begin(v.wake.signal)
 	go onTracerThread(func() { v.hold(ctx, t, limit, patience, ready) })
 	if err := <-ready; err != nil {
 		<-v.finished
@@ -82,7 +82,7 @@ func (p *Process) stop(ctx context.Context, opt ViewOptions, patience time.Durat
 
 func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.Duration, ready chan<- error) {
 	defer close(v.finished)
-	defer suspension.RUnlock()
+	defer holds.end(t.hold)
 	defer t.close()
 	defer v.wake.close()
 	began, err := t.halt(ctx, patience)
@@ -110,7 +110,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 			reason = context.Cause(ctx)
 		case time.Since(began) >= limit:
 			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, ErrDeadline)
-		case suspension.begun.Load():
+		case t.hold.asked.Load():
 			reason = fmt.Errorf("%w while it held %s, which runs since", ErrSuspended, v.name)
 		case t.dead():
 			reason = fmt.Errorf("%s was killed while it was stopped: %w", v.name, ErrExited)

@@ -86,10 +86,7 @@ func (p *Process) Watch(ctx context.Context, opt WatchOptions) (Death, error) {
 		case errors.Is(err, errLent):
 			w.letGo()
 			w.share.lend(ctx)
-		case errors.Is(err, ErrSuspended):
-			for suspension.begun.Load() {
-				time.Sleep(time.Millisecond)
-			}
+		case errors.Is(err, ErrSuspended): // what follows waits until ri goes on
 		default:
 			return w.death, err
 		}
@@ -115,8 +112,8 @@ var errLent = errors.New("lent")
 
 // follow seizes the thread and sees it through to its end. It runs on an OS thread of its own; that one's end lets the thread go.
 func (w *watcher) follow(ctx context.Context) error {
-	suspension.RLock()
-	defer suspension.RUnlock()
+	hold := holds.begin(w.wake.signal)
+	defer holds.end(hold)
 	tid := w.opt.Thread
 	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, unix.PTRACE_O_TRACEEXIT, 0, 0)
 	if e != 0 {
@@ -133,7 +130,7 @@ func (w *watcher) follow(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case suspension.begun.Load():
+		case hold.asked.Load():
 			return ErrSuspended
 		case w.share.wanted():
 			return errLent
