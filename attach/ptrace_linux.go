@@ -35,9 +35,9 @@ type tracer struct {
 	tid     int            // of the OS thread that owns ptrace
 	left    bool           // not all could be detached by name
 	hold    *hold
-	spare   sparing        // threads that need not come to a stop
-	inner   map[int]int    // numbers of threads in the target's own pid namespace; nil where that is ours
-	seizing atomic.Int64   // > 0 while a PTRACE_SEIZE is under way: its number
+	spare   sparing      // threads that need not come to a stop
+	inner   map[int]int  // numbers of threads in the target's own pid namespace; nil where that is ours
+	seizing atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
 	regs    unix.PtraceRegs
 	vector  unix.Iovec
 	info    waitInfo
