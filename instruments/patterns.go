@@ -58,43 +58,16 @@ func (m *matcher) match(s, p int) int {
 				return -1
 			}
 		case '%':
-			if p+1 < len(m.pattern) {
-				switch c := m.pattern[p+1]; {
-				case c == 'b':
-					if s = m.balance(s, p+2); s < 0 {
-						return -1
-					}
-					p += 4
-					continue
-				case c == 'f':
-					p += 2
-					if p >= len(m.pattern) || m.pattern[p] != '[' {
-						m.fail("[ missing after %f")
-					}
-					end := m.classEnd(p)
-					var before, at byte
-					if s > 0 {
-						before = m.text[s-1]
-					}
-					if s < len(m.text) {
-						at = m.text[s]
-					}
-					if m.set(before, p, end-1) || !m.set(at, p, end-1) {
-						return -1
-					}
-					p = end
-					continue
-				case c >= '0' && c <= '9':
-					if s = m.again(s, c); s < 0 {
-						return -1
-					}
-					p += 2
-					continue
+			if at, next, special := m.escape(s, p); special {
+				if at < 0 {
+					return -1
 				}
+				s, p = at, next
+				continue
 			}
 		}
 		end := m.classEnd(p)
-		var suffix byte
+		suffix := byte(0)
 		if end < len(m.pattern) {
 			suffix = m.pattern[end]
 		}
@@ -106,33 +79,12 @@ func (m *matcher) match(s, p int) int {
 				}
 			}
 			p = end + 1
-		case '*', '+':
-			n := 0
-			for s+n < len(m.text) && m.single(m.text[s+n], p, end) {
-				m.host.check(m.lua)
-				n++
-			}
-			least := 0
-			if suffix == '+' {
-				least = 1
-			}
-			for ; n >= least; n-- {
-				if r := m.match(s+n, end+1); r >= 0 {
-					return r
-				}
-			}
-			return -1
+		case '*':
+			return m.most(s, p, end, 0)
+		case '+':
+			return m.most(s, p, end, 1)
 		case '-':
-			for {
-				m.host.check(m.lua)
-				if r := m.match(s, end+1); r >= 0 {
-					return r
-				}
-				if s >= len(m.text) || !m.single(m.text[s], p, end) {
-					return -1
-				}
-				s++
-			}
+			return m.fewest(s, p, end)
 		default:
 			if s >= len(m.text) || !m.single(m.text[s], p, end) {
 				return -1
@@ -142,6 +94,75 @@ func (m *matcher) match(s, p int) int {
 		}
 	}
 	return s
+}
+
+// escape matches %b, %f and %1 to %9 at pattern[p:], and gives where the text and the pattern go on; at is -1 where there is no match. Any
+// other escape is a class.
+func (m *matcher) escape(s, p int) (at, next int, special bool) {
+	if p+1 == len(m.pattern) {
+		return 0, 0, false
+	}
+	switch c := m.pattern[p+1]; {
+	case c == 'b':
+		return m.balance(s, p+2), p + 4, true
+	case c == 'f':
+		end := m.frontier(s, p+2)
+		if end < 0 {
+			s = -1
+		}
+		return s, end, true
+	case c >= '0' && c <= '9':
+		return m.again(s, c), p + 2, true
+	}
+	return 0, 0, false
+}
+
+// frontier matches the place where a set at pattern[p:] begins to hold, and gives where the pattern goes on, or -1.
+func (m *matcher) frontier(s, p int) int {
+	if p >= len(m.pattern) || m.pattern[p] != '[' {
+		m.fail("[ missing after %f")
+	}
+	end := m.classEnd(p)
+	var before, at byte
+	if s > 0 {
+		before = m.text[s-1]
+	}
+	if s < len(m.text) {
+		at = m.text[s]
+	}
+	if m.set(before, p, end-1) || !m.set(at, p, end-1) {
+		return -1
+	}
+	return end
+}
+
+// most matches as many as possible of the class pattern[p:end], and least at least, before what follows its suffix.
+func (m *matcher) most(s, p, end, least int) int {
+	n := 0
+	for s+n < len(m.text) && m.single(m.text[s+n], p, end) {
+		m.host.check(m.lua)
+		n++
+	}
+	for ; n >= least; n-- {
+		if r := m.match(s+n, end+1); r >= 0 {
+			return r
+		}
+	}
+	return -1
+}
+
+// fewest matches as few as possible of the class pattern[p:end] before what follows its suffix.
+func (m *matcher) fewest(s, p, end int) int {
+	for {
+		m.host.check(m.lua)
+		if r := m.match(s, end+1); r >= 0 {
+			return r
+		}
+		if s >= len(m.text) || !m.single(m.text[s], p, end) {
+			return -1
+		}
+		s++
+	}
 }
 
 func (m *matcher) open(s, p, what int) int {
@@ -276,42 +297,33 @@ func (m *matcher) set(c byte, p, end int) bool {
 	return !in
 }
 
+// classes are those of a letter behind %, by the letter.
+var classes = [26]func(c byte) bool{
+	'a' - 'a': isLetter,
+	'c' - 'a': func(c byte) bool { return c < 0x20 || c == 0x7f },
+	'd' - 'a': isDigit,
+	'l' - 'a': isLower,
+	'p' - 'a': func(c byte) bool { return c > 0x20 && c < 0x7f && !isLetter(c) && !isDigit(c) },
+	's' - 'a': func(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' },
+	'u' - 'a': isUpper,
+	'w' - 'a': func(c byte) bool { return isLetter(c) || isDigit(c) },
+	'x' - 'a': func(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' },
+	'z' - 'a': func(c byte) bool { return c == 0 },
+}
+
+func isLower(c byte) bool  { return c >= 'a' && c <= 'z' }
+func isUpper(c byte) bool  { return c >= 'A' && c <= 'Z' }
+func isLetter(c byte) bool { return isLower(c) || isUpper(c) }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+
+// inClass tells whether a character is in a class; that of a capital letter is all that isn't in the small one's.
 func inClass(c, class byte) bool {
-	var in bool
-	lower := c >= 'a' && c <= 'z'
-	upper := c >= 'A' && c <= 'Z'
-	digit := c >= '0' && c <= '9'
-	switch class | 0x20 {
-	case 'a':
-		in = lower || upper
-	case 'c':
-		in = c < 0x20 || c == 0x7f
-	case 'd':
-		in = digit
-	case 'l':
-		in = lower
-	case 'p':
-		in = c > 0x20 && c < 0x7f && !lower && !upper && !digit
-	case 's':
-		in = c == ' ' || c >= '\t' && c <= '\r'
-	case 'u':
-		in = upper
-	case 'w':
-		in = lower || upper || digit
-	case 'x':
-		in = digit || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-	case 'z':
-		in = c == 0
-	default:
-		return class == c
-	}
-	if class < 'a' {
-		if class < 'A' {
-			return class == c
+	if isLetter(class) {
+		if in := classes[class|0x20-'a']; in != nil {
+			return in(c) == isLower(class)
 		}
-		return !in
 	}
-	return in
+	return class == c
 }
 
 // push gives capture i (the whole match from s to e if there is none) to Lua.

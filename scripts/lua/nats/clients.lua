@@ -14,23 +14,14 @@ local orders = {
   idle = function(c) return nats.idle(c) or 0 end,
 }
 
--- wanted lists the clients that the parameters choose, in their order.
-local function wanted(server, p)
-  local list = {}
-  for _, map in ipairs { server.clients, server.leafs } do
-    for _, client in ri.pairs(map) do
-      if (p.cid == 0 or client.cid == p.cid) and (p.name == "" or client.opts.Name:find(p.name, 1, true))
-        and (p.account == "" or nats.account(client) == p.account) then
-        local order = orders[p.sort]
-        list[#list + 1] = { client = client, cid = client.cid, by = order and order(client) or 0 }
-      end
+-- wanted says by what a client is sorted, if the parameters choose it.
+local function wanted(p)
+  local order = orders[p.sort] or function() return 0 end
+  return function(c)
+    if (p.cid == 0 or c.cid == p.cid) and (p.name == "" or c.opts.Name:find(p.name, 1, true)) and (p.account == "" or nats.account(c) == p.account) then
+      return order(c)
     end
   end
-  table.sort(list, function(a, b)
-    if a.by ~= b.by then return a.by > b.by end
-    return a.cid < b.cid
-  end)
-  return list
 end
 
 return {
@@ -76,19 +67,13 @@ CID  KIND    NAME    ADDR             ACCOUNT  USER  LANG  VERSION  SUBS  IN MSG
   7  CLIENT  orders  127.0.0.1:51312  $G             go    1.55.0      2      120     14400       118      14160      0 B       0  false  312 us  2026-11-21T03:06:31Z  2026-11-21T03:09:10Z
 1 client]],
   run = function(p)
-    local list = wanted(nats.server(), p)
-    local changing = nats.changing()
-    for i = 1, math.min(#list, p.limit) do
-      local c = list[i].client
-      changing.look(c)
-      ri.emit {
-        cid = c.cid, kind = nats.kinds[c.kind], name = c.opts.Name, addr = nats.endpoint(c), account = nats.account(c), user = nats.user(c),
-        lang = c.opts.Lang, version = c.opts.Version, subs = #c.subs, in_msgs = c.inMsgs, in_bytes = c.inBytes, out_msgs = c.outMsgs,
-        out_bytes = c.outBytes, pending = c.out.pb, stalls = nats.value(c, "stalls"), slow = nats.has_flag(c, "isSlowConsumer"), rtt = c.rtt, start = c.start,
-        last = c.last,
-      }
-    end
-    changing.say()
+    local list = nats.sorted(nats.clients(nats.server()), wanted(p))
+    nats.rows(list, p.limit, function(c)
+      local row = nats.traffic(nats.identity(c), c)
+      row.account, row.user, row.lang, row.version = nats.account(c), nats.user(c), c.opts.Lang, c.opts.Version
+      row.stalls, row.slow, row.last = nats.value(c, "stalls"), nats.has_flag(c, "isSlowConsumer"), c.last
+      return row
+    end)
     print(words.shown(#list, "client", p.limit))
   end,
 }

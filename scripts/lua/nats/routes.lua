@@ -36,20 +36,14 @@ RID  REMOTE  REMOTE ID     ADDR            POOL  ACCOUNT  SOLICITED  CONFIGURED 
   5  east-2  NC3KW2CJRV4V  127.0.0.1:6222     0               true         true     2      120     14400       118      14160      0 B  312 us  2026-11-21T03:06:31Z  off
 1 route]],
   run = function()
-    local list, changing = {}, nats.changing()
-    for _, route in ipairs(nats.routes(nats.server())) do list[#list + 1] = { cid = route.cid, client = route } end
-    table.sort(list, function(a, b) return a.cid < b.cid end)
-    for _, found in ipairs(list) do
-      local c = found.client
+    local list = nats.sorted(nats.routes(nats.server()), function() return 0 end)
+    nats.rows(list, #list, function(c, found)
       local route = c.route
-      changing.look(c)
-      ri.emit {
-        rid = found.cid, remote = route.remoteName, remote_id = route.remoteID, addr = nats.endpoint(c), pool = nats.value(route, "poolIdx"), account = nats.text(nats.value(route, "accName")),
-        solicited = route.didSolicit, configured = nats.constant(route, "routeType") == "Explicit", subs = #c.subs, in_msgs = c.inMsgs, in_bytes = c.inBytes,
-        out_msgs = c.outMsgs, out_bytes = c.outBytes, pending = c.out.pb, rtt = c.rtt, start = c.start, compression = nats.value(route, "compression"),
-      }
-    end
-    changing.say()
+      return nats.traffic({
+        rid = found.cid, remote = route.remoteName, remote_id = route.remoteID, pool = nats.value(route, "poolIdx"), account = nats.text(nats.value(route, "accName")),
+        solicited = route.didSolicit, configured = nats.constant(route, "routeType") == "Explicit", compression = nats.value(route, "compression"),
+      }, c)
+    end)
     print(words.count(#list, "route"))
   end,
 }

@@ -10,7 +10,7 @@
 --   Server.js          *jetStream (atomic), nil where JetStream is off; .accounts[name].streams[name].consumers[name]
 --
 -- Server.mu guards the maps of connections; the recipes wait until it is free. Each client has a lock of its own, too many to wait for:
--- one that was held is said by nats.changing.
+-- one that was held is said by nats.rows.
 --
 -- What changed: 2.10 put routes into pools (before, Server.routes is a map of single ones, by cid), and gave some to one account, and counts slow consumers by kind
 -- (scStats). 2.11 added the flag isSlowConsumer, 2.12 Server.stalls and client.stalls (how often producers were held back) and the counters of clients alone
@@ -90,22 +90,58 @@ function nats.idle(client)
   return age and math.floor(age * 1e9)
 end
 
--- changing counts connections that somebody was at work on at the moment of the look: their rows may be half old, half new.
-function nats.changing()
-  local cids = {}
-  return {
-    look = function(client)
-      local lock = client.mu
-      local state = ri.has(lock, "readerCount") and sync.rwmutex(lock) or sync.mutex(lock)
-      if state.locked then cids[#cids + 1] = tostring(client.cid) end
-    end,
-    say = function()
-      if #cids > 0 then
-        ri.log(("%s being changed at the moment of the look, and may be in part from before: %s"):format(
-          #cids == 1 and "one connection was" or #cids .. " connections were", table.concat(cids, ", ", 1, math.min(#cids, 8)) .. (#cids > 8 and ", ..." or "")))
-      end
-    end,
-  }
+-- clients lists the connections of clients and leaf nodes.
+function nats.clients(server)
+  local list = {}
+  for _, map in ipairs { server.clients, server.leafs } do
+    for _, client in ri.pairs(map) do list[#list + 1] = client end
+  end
+  return list
+end
+
+-- sorted gives connections as {client =, cid =, by =}: the largest first by what by gives of each, then the oldest. Where it gives nil a connection is
+-- left out.
+function nats.sorted(connections, by)
+  local list = {}
+  for _, client in ipairs(connections) do
+    local size = by(client)
+    if size then list[#list + 1] = { client = client, cid = client.cid, by = size } end
+  end
+  table.sort(list, function(a, b)
+    if a.by ~= b.by then return a.by > b.by end
+    return a.cid < b.cid
+  end)
+  return list
+end
+
+-- identity begins the row of a client or leaf node.
+function nats.identity(client) return { cid = client.cid, kind = nats.kinds[client.kind], name = client.opts.Name } end
+
+-- traffic adds to a row what went over a connection.
+function nats.traffic(row, client)
+  row.subs, row.in_msgs, row.in_bytes, row.out_msgs, row.out_bytes = #client.subs, client.inMsgs, client.inBytes, client.outMsgs, client.outBytes
+  row.rtt, row.start = client.rtt, client.start
+  return row
+end
+
+-- rows gives a row for each of the first of some sorted connections: what row makes of it, and what all have. It says of which somebody
+-- was at work on at the moment of the look: their rows may be half old, half new.
+function nats.rows(list, limit, row)
+  local changing = {}
+  for i = 1, math.min(#list, limit) do
+    local client = list[i].client
+    local lock = client.mu
+    local state = ri.has(lock, "readerCount") and sync.rwmutex(lock) or sync.mutex(lock)
+    if state.locked then changing[#changing + 1] = tostring(list[i].cid) end
+    local cells = row(client, list[i])
+    cells.addr, cells.pending = nats.endpoint(client), client.out.pb
+    ri.emit(cells)
+  end
+  if #changing > 0 then
+    ri.log(("%s being changed at the moment of the look, and may be in part from before: %s"):format(
+      #changing == 1 and "one connection was" or #changing .. " connections were",
+      table.concat(changing, ", ", 1, math.min(#changing, 8)) .. (#changing > 8 and ", ..." or "")))
+  end
 end
 
 return nats

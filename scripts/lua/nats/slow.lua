@@ -2,15 +2,10 @@
 
 local nats, words = require("nats/server"), require("words")
 
--- connections lists clients, leaf nodes and routes.
-local function connections(server)
-  local list = {}
-  for _, map in ipairs { server.clients, server.leafs } do
-    for _, client in ri.pairs(map) do list[#list + 1] = client end
-  end
-  for _, route in ipairs(nats.routes(server)) do list[#list + 1] = route end
-  return list
-end
+-- used is the part that waits of what may.
+local function used(c) return c.out.mp > 0 and c.out.pb / c.out.mp or 0 end
+
+local function slow(c) return nats.has_flag(c, "isSlowConsumer") end
 
 return {
   title = "slow consumers of a NATS server, before they are cut off",
@@ -48,37 +43,29 @@ CID  KIND    NAME     ADDR             PENDING   MAX PENDING  USED  STALLS PRODU
 1 connection; cut off since the start: 3 clients, 0 routes, 0 leafs, 0 gateways]],
   run = function(p)
     local server = nats.server()
-    local list, changing = {}, nats.changing()
-    for _, c in ipairs(connections(server)) do
-      local out = c.out
-      local pending, most = out.pb, out.mp
-      local used = most > 0 and pending / most or 0
-      local slow = nats.has_flag(c, "isSlowConsumer")
-      if pending > 0 and used >= p.min or slow then list[#list + 1] = { client = c, cid = c.cid, used = used, slow = slow } end
-    end
-    table.sort(list, function(a, b)
-      if a.used ~= b.used then return a.used > b.used end
-      return a.cid < b.cid
+    local connections = nats.clients(server)
+    for _, route in ipairs(nats.routes(server)) do connections[#connections + 1] = route end
+    local list = nats.sorted(connections, function(c)
+      local part = used(c)
+      return (c.out.pb > 0 and part >= p.min or slow(c)) and part or nil
     end)
-    for i, found in ipairs(list) do
+    nats.rows(list, p.limit, function(c, found)
+      local row, out = nats.identity(c), c.out
+      row.used, row.max_pending, row.stalls_producers, row.slow = found.by, out.mp, out.stc ~= nil, slow(c)
+      row.last_flush, row.deadline, row.idle = out.lft, out.wdl, nats.idle(c)
+      return row
+    end)
+    for _, found in ipairs(list) do
       local c, out = found.client, found.client.out
-      if i <= p.limit then
-        changing.look(c)
-        ri.emit {
-          cid = found.cid, kind = nats.kinds[c.kind], name = c.opts.Name, addr = nats.endpoint(c), pending = out.pb, max_pending = out.mp, used = found.used,
-          stalls_producers = out.stc ~= nil, slow = found.slow, last_flush = out.lft, deadline = out.wdl, idle = nats.idle(c),
-        }
-      end
-      if found.slow or found.used >= p.warn then
+      if slow(c) or found.by >= p.warn then
         ri.finding {
-          severity = found.used >= 1 and "critical" or "warning",
-          what = ("connection %d (%s) reads too slowly: %.0f %% of what may be pending"):format(found.cid, c.opts.Name ~= "" and c.opts.Name or nats.endpoint(c), found.used * 100),
+          severity = found.by >= 1 and "critical" or "warning",
+          what = ("connection %d (%s) reads too slowly: %.0f %% of what may be pending"):format(found.cid, c.opts.Name ~= "" and c.opts.Name or nats.endpoint(c), found.by * 100),
           where = nats.endpoint(c), evidence = { ("%d of %d bytes pending"):format(out.pb, out.mp), out.stc ~= nil and "producers are held back" or nil },
           next = "look at that program: is it alive, and does it read? ri run nats-subs cid=" .. tostring(found.cid),
         }
       end
     end
-    changing.say()
     local cut, parts = nats.value(server, "scStats"), { words.count(server.stats.slowConsumers, "connection") }
     if cut then
       parts = { words.count(cut.clients, "client"), words.count(cut.routes, "route"), words.count(cut.leafs, "leaf"), words.count(cut.gateways, "gateway") }
