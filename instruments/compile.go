@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"ri/inert"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
@@ -307,12 +310,25 @@ var luaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", 
 
 var (
 	lastWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*$`)
-	// lastPath is the beginning of a package with slashes in its path.
-	lastPath = regexp.MustCompile(`[\w.~-]+/[\w./~-]*$`)
-	// nameCall is a function of ri whose string, before the cursor, is a name or a Go expression.
-	nameCall = regexp.MustCompile(`ri\.(var|ref|eval|vars|find1?|type|types|at|cast|has|constant)\s*(\(?)([^'"]*)$`)
-	// goType is where Go has a type: find(T), (*T)(0x...).
-	goType = regexp.MustCompile(`(?:^|[^\w.:])(?:find\(\s*\*?|\(\*+)([\w./~-]*)$`)
-	// keyOf is where a key is begun: chain[ or chain["k
-	keyOf = regexp.MustCompile(`\[\s*$`)
 )
+
+// luaQuote writes text as it stands between double quotes in Lua: what isn't plain text, by its bytes in decimal, which is the way that Lua 5.1 has.
+func luaQuote(s string) string {
+	var b strings.Builder
+	for i, size := 0, 0; i < len(s); i += size {
+		_, size = utf8.DecodeRuneInString(s[i:])
+		switch c := s[i : i+size]; {
+		case c == `"` || c == `\`:
+			b.WriteString(`\` + c)
+		case c == "\n":
+			b.WriteString(`\n`)
+		case inert.Is(c):
+			b.WriteString(c)
+		default:
+			for _, octet := range []byte(c) {
+				fmt.Fprintf(&b, `\%03d`, octet)
+			}
+		}
+	}
+	return b.String()
+}

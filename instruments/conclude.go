@@ -76,11 +76,14 @@ func (o *Output) writeAll(r *Result) error {
 
 func (r *Result) empty() bool { return len(r.Rows)+len(r.Findings)+len(r.Printed)+len(r.Samples) == 0 }
 
+// traced is an error that knows the script's stack.
+type traced interface{ Trace() string }
+
 // errorText is an error with Lua's stack where that says more than the error.
 func errorText(err error) string {
-	var s *ScriptError
-	if errors.As(err, &s) && s.Line > 0 && s.Traceback != "" {
-		return err.Error() + "\n" + s.Traceback
+	var t traced
+	if errors.As(err, &t) && t.Trace() != "" {
+		return err.Error() + "\n" + t.Trace()
 	}
 	return err.Error()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,6 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
-	"ri/values"
 )
 
 // Console is a target that a person talks to, a line at a time: what the room shell puts a keyboard and a screen to.
@@ -28,13 +26,10 @@ type Console struct {
 	how       Look
 	choice    TargetChoice
 	session   *Session
-	host      *Host
-	globals   *lua.LTable // that all lines have
-	left      map[lua.LValue]lua.LValue
+	host      *Prompt
 
 	held  atomic.Pointer[heldView]
 	lines []typedLine // that did what they should, for SaveInstrument
-	named bool        // the line that ran last is no name of nothing
 }
 
 // heldView is a look that outlasts a line.
@@ -83,12 +78,11 @@ func (c *Console) restart() {
 	c.session.kept = nil
 	cache, space := c.session.memory()
 	c.session.kept = &memory{cache, space}
-	c.host = New(Options{
+	c.host = NewPrompt(Options{
 		Space: space, Folders: (&Recipe{scripts: os.DirFS(".")}).folders(c.catalogue),
 		Target: TargetInfo{PID: c.session.Target.PID(), Kind: c.session.Info.Kind, Describe: c.session.Target.Describe(), Ends: c.session.ends},
 		Now:    c.session.now(),
 	})
-	c.globals, c.left = c.host.lua.NewTable(), map[lua.LValue]lua.LValue{}
 }
 
 // Target describes what is looked at: "pid 4711 (nats-server)".
@@ -272,8 +266,8 @@ func (c *Console) Run(ctx context.Context, line string, style TableStyle) Reply 
 	})
 	reply := c.reply(res, err, style)
 	if !reply.Failed {
-		c.commit()
-		if strings.TrimSpace(line) != "" && c.named {
+		c.host.Keep()
+		if strings.TrimSpace(line) != "" && c.host.Named() {
 			c.lines = append(c.lines, typed)
 		}
 	}
@@ -282,10 +276,9 @@ func (c *Console) Run(ctx context.Context, line string, style TableStyle) Reply 
 
 // compile is compileLine for this program and what its lines left.
 func (c *Console) compile(line string) (typedLine, error) {
-	known := func(name string) bool { _, ok := c.left[lua.LString(name)]; return ok }
 	isType := func(name string) bool { _, err := c.session.File.Type(name); return err == nil }
 	isPackage := func(path string) bool { _, ok := c.session.File.PackageName(path); return ok }
-	return compileLine(line, known, isType, isPackage)
+	return compileLine(line, c.host.Left, isType, isPackage)
 }
 
 // RunRecipe runs a recipe, or an instrument file, with its parameters as NAME=VALUE.
@@ -313,7 +306,7 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 	var host *Host
 	res, err := c.execute(ctx, plan, func(ctx context.Context, _ *look, sink Sink) error {
 		_, space := c.session.memory()
-		host = New(Options{Space: space, Sink: sink, Folders: plan.Recipe.folders(c.catalogue), Limits: plan.Limits, Target: c.host.opt.Target})
+		host = New(Options{Space: space, Sink: sink, Folders: plan.Recipe.folders(c.catalogue), Limits: plan.Limits, Target: c.host.Target()})
 		return host.Run(ctx, plan.Script, plan.Params)
 	})
 	if res != nil && plan.Script.Header != nil {
@@ -351,99 +344,11 @@ func (c *Console) reply(res *Result, err error, style TableStyle) Reply {
 	return r
 }
 
-// soleName is a line that is a name, perhaps of a function of ri.
-var soleName = regexp.MustCompile(`^\s*(?:ri\.)?([A-Za-z_]\w*)\s*$`)
-
-// runLine runs a line's script on the globals that the lines before left. taken, if not nil, gets what it returns in the place of the screen.
+// runLine runs a line's script. taken, if not nil, gets what it returns in the place of the screen.
 func (c *Console) runLine(ctx context.Context, script *Script, l *look, sink Sink, taken func([]lua.LValue)) error {
-	h := c.host
-	h.opt.Sink, h.opt.Again, h.opt.Bulk, h.opt.MayBulk = sink, nil, nil, nil
-	h.opt.Limits = Limits{Time: c.how.MaxTime}.withDefaults()
-	h.opt.Target.View = attach.ViewKind(c.View())
+	opt := LineOptions{Sink: sink, Limits: Limits{Time: c.how.MaxTime}, View: attach.ViewKind(c.View()), Taken: taken}
 	if l != nil {
-		h.opt.Again, h.opt.Bulk, h.opt.MayBulk = l.again, l.wantBulk, l.mayBulk
+		opt.Again, opt.Bulk, opt.MayBulk = l.again, l.wantBulk, l.mayBulk
 	}
-	h.Forget()
-	c.named = true
-	return h.run(ctx, func() error {
-		h.script, h.rows, h.columns, h.unknown = script, 0, nil, unknown{}
-		h.freshEnvironment()
-		c.inherit()
-		h.params = h.lua.NewTable()
-		h.exposePackages(script.packages)
-		results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
-		if err != nil {
-			return err
-		}
-		if taken != nil {
-			taken(results)
-			return nil
-		}
-		if len(results) == 0 {
-			return nil
-		}
-		if name := soleName.FindStringSubmatch(script.Source); name != nil && len(results) == 1 && results[0] == lua.LNil && h.unknown.name == name[1] {
-			c.named = false
-			sink.Log(fmt.Sprintf("there is no variable, package or function %s%s", strings.TrimSpace(script.Source), h.meant(h.unknown)))
-		}
-		texts := make([]string, len(results))
-		for i, v := range results {
-			texts[i] = h.dumpLua(v, values.DumpOptions{Depth: 2}, 0)
-		}
-		sink.Print(strings.ReplaceAll(strings.Join(texts, "\n"), "\t", "    "))
-		return nil
-	})
-}
-
-// inherit makes the fresh globals, and copies of what the lines before left, the globals of all lines: functions of those see what follows.
-func (c *Console) inherit() {
-	fresh, h := c.host.lua.Env, c.host
-	for _, k := range keysOf(c.globals) {
-		c.globals.RawSet(k, lua.LNil)
-	}
-	fresh.ForEach(func(k, v lua.LValue) { c.globals.RawSet(k, v) })
-	c.globals.RawSetString("_G", c.globals)
-	c.globals.Metatable = fresh.Metatable
-	seen := map[*lua.LTable]*lua.LTable{}
-	for k, v := range c.left {
-		c.globals.RawSet(k, c.copyLeft(v, seen, 0))
-	}
-	h.lua.Env = c.globals
-}
-
-// copyLeft copies tables, so that a line that is run more than once finds each time what the line before left.
-func (c *Console) copyLeft(v lua.LValue, seen map[*lua.LTable]*lua.LTable, depth int) lua.LValue {
-	t, ok := v.(*lua.LTable)
-	if !ok || depth > 64 {
-		return v
-	}
-	if done := seen[t]; done != nil {
-		return done
-	}
-	dup := c.host.lua.NewTable()
-	seen[t] = dup
-	dup.Metatable = t.Metatable
-	for k, e := t.Next(lua.LNil); k != lua.LNil; k, e = t.Next(k) {
-		dup.RawSet(k, c.copyLeft(e, seen, depth+1))
-	}
-	return dup
-}
-
-// commit keeps what the line has left in the globals.
-func (c *Console) commit() {
-	known := map[lua.LValue]bool{lua.LString("_G"): true}
-	library := c.host.lua.G.Global
-	for _, k := range keysOf(library) {
-		known[k] = true
-	}
-	c.left = map[lua.LValue]lua.LValue{}
-	for _, k := range keysOf(c.globals) {
-		v := c.globals.RawGet(k)
-		if known[k] {
-			if _, isTable := v.(*lua.LTable); isTable || v == library.RawGet(k) {
-				continue // a library's own; what takes its place is kept
-			}
-		}
-		c.left[k] = v
-	}
+	return c.host.RunLine(ctx, script, opt)
 }

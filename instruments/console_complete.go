@@ -5,14 +5,12 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/symbols"
-	"ri/values"
 )
 
 // Completion is what could stand at the end of a line.
@@ -23,6 +21,17 @@ type Completion struct {
 
 // completionTime is the most that a Tab may take.
 const completionTime = 400 * time.Millisecond
+
+var (
+	// lastPath is the beginning of a package with slashes in its path.
+	lastPath = regexp.MustCompile(`[\w.~-]+/[\w./~-]*$`)
+	// nameCall is a function of ri whose string, before the cursor, is a name or a Go expression.
+	nameCall = regexp.MustCompile(`ri\.(var|ref|eval|vars|find1?|type|types|at|cast|has|constant)\s*(\(?)([^'"]*)$`)
+	// goType is where Go has a type: find(T), (*T)(0x...).
+	goType = regexp.MustCompile(`(?:^|[^\w.:])(?:find\(\s*\*?|\(\*+)([\w./~-]*)$`)
+	// keyOf is where a key is begun: chain[ or chain["k
+	keyOf = regexp.MustCompile(`\[\s*$`)
+)
 
 // maxCompletions bounds what a Tab gives: no one reads more, and the keys of a map may be millions.
 const maxCompletions = 2000
@@ -165,39 +174,27 @@ func matching(names []string, word string) []string {
 }
 
 func (c *Console) globalNames() []string {
-	names := slices.Clone(luaWords)
-	for _, t := range []*lua.LTable{c.host.lua.G.Global} {
-		for _, k := range keysOf(t) {
-			names = append(names, k.String())
-		}
-	}
-	for k := range c.left {
-		names = append(names, k.String())
-	}
-	names = append(names, sortedKeys(c.host.packageNames())...)
-	names = append(names, "find")
+	names := append(c.host.Names(), "find")
 	return slices.DeleteFunc(names, func(n string) bool { return lastWord.FindString(n) != n })
 }
 
 // members are what can follow base, which the line ends with, and a dot.
 func (c *Console) members(before, line, base string, method bool) []string {
-	if lastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && c.host.lua.G.Global.RawGetString(base) == lua.LNil && c.left[lua.LString(base)] == nil && c.host.packageNames()[base] {
+	if lastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && !c.host.IsLibrary(base) && !c.host.Left(base) && c.host.packageNames()[base] {
 		return c.variablesOf(base)
 	}
 	var names []string
 	read := false
-	c.peekAt(before, line, base, func(v lua.LValue) { names, read = c.membersOf(v, method), v != lua.LNil })
+	c.peekAt(before, line, base, func(v lua.LValue) { names, read = c.host.Members(v, method), v != lua.LNil })
 	if len(names) > 0 || read {
 		return names
 	}
 	if t := c.staticType(base); t != nil {
-		return fieldNames(t)
+		return FieldNames(t)
 	}
 	if collection := loopOver(before+line, base); collection != "" { // one that is empty just now
 		c.peekAt(before, line, collection, func(v lua.LValue) {
-			if r, ok := refOf(v); ok && r.value().Type.Elem() != nil {
-				names = fieldNames(r.value().Type.Elem())
-			}
+			names = c.host.ElementFields(v)
 		})
 	}
 	return names
@@ -206,28 +203,12 @@ func (c *Console) members(before, line, base string, method bool) []string {
 // keys are the keys of the map that base is, as they stand between what opens and what closes them.
 func (c *Console) keys(before, line, base, opens, closes string) (names []string) {
 	c.peekAt(before, line, base, func(v lua.LValue) {
-		if t, ok := v.(*lua.LTable); ok {
-			for _, k := range keysOf(t) {
-				if s, ok := k.(lua.LString); ok {
-					names = append(names, opens+luaQuote(string(s))+closes)
-				}
-			}
-		}
-		r, ok := refOf(v)
-		if !ok || r.value().Type.Kind != reflect.Map {
-			return
-		}
-		for e, err := range r.value().Entries() {
-			if err != nil || len(names) >= maxCompletions {
-				break
-			}
-			text := e.Key.Dump(values.DumpOptions{OneLine: true, Depth: 1, Bytes: 256})
-			key, err := strconv.Unquote(text)
+		for _, key := range c.host.Keys(v, maxCompletions) {
 			switch {
-			case err == nil && text[0] == '"':
-				names = append(names, opens+luaQuote(key)+closes)
-			case opens != "" && luaKey.MatchString(text):
-				names = append(names, text+"]")
+			case key.IsString:
+				names = append(names, opens+key.Text+closes)
+			case opens != "" && luaKey.MatchString(key.Text):
+				names = append(names, key.Text+"]")
 			}
 		}
 	})
@@ -254,86 +235,6 @@ func (c *Console) variablesOf(name string) (names []string) {
 		}
 	}
 	return slices.DeleteFunc(names, func(n string) bool { return lastWord.FindString(n) != n })
-}
-
-// membersOf are the names that a value's dot reads.
-func (c *Console) membersOf(v lua.LValue, method bool) (names []string) {
-	if r, ok := refOf(v); ok {
-		if t := r.binding.structure(); t != nil {
-			return fieldNames(t)
-		}
-		target := r.value()
-		if target.Type.Kind == reflect.Map {
-			for e, err := range target.Entries() {
-				if err != nil || len(names) > maxCompletions {
-					break
-				}
-				if key, _, err := e.Key.Text(64); err == nil && lastWord.FindString(key) == key {
-					names = append(names, key)
-				}
-			}
-		}
-		return names
-	}
-	if p, ok := placeOf(v); ok {
-		return fieldNames(p.value.Type)
-	}
-	switch v := v.(type) {
-	case *lua.LTable:
-		for _, k := range keysOf(v) {
-			if name := k.String(); !strings.HasPrefix(name, "__") {
-				names = append(names, name)
-			}
-		}
-	case lua.LString:
-		if method {
-			library, _ := c.host.lua.Env.RawGetString("string").(*lua.LTable)
-			if library != nil {
-				return c.membersOf(library, false)
-			}
-		}
-	case *lua.LUserData:
-		switch v.Value.(type) {
-		case *goroutine:
-			names = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system"}
-			if method {
-				names = []string{"stack", "locals", "labels", "outermost"}
-			}
-		case *heap:
-			names = slices.Clone(heapMethods)
-		}
-	}
-	return slices.DeleteFunc(names, func(n string) bool { return lastWord.FindString(n) != n })
-}
-
-// fieldNames are a struct's fields, promoted ones too.
-func fieldNames(t *symbols.Type) (names []string) {
-	for range 4 {
-		if t.Kind == reflect.Pointer && t.Elem() != nil {
-			t = t.Elem()
-		}
-	}
-	seen := map[*symbols.Type]bool{}
-	var add func(t *symbols.Type, depth int)
-	add = func(t *symbols.Type, depth int) {
-		if t.Kind == reflect.Pointer && t.Elem() != nil {
-			t = t.Elem()
-		}
-		if t.Kind != reflect.Struct || seen[t] || depth > 8 {
-			return
-		}
-		seen[t] = true
-		for _, f := range t.Fields() {
-			if f.Name != "_" {
-				names = append(names, f.Name)
-			}
-			if f.Embedded {
-				add(f.Type, depth+1)
-			}
-		}
-	}
-	add(t, 0)
-	return names
 }
 
 // staticType is what the declarations say of a chain that leads through nil just now: a variable and then fields and indexes.

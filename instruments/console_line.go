@@ -8,12 +8,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
-	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
-
-	"ri/inert"
 )
 
 // A line of the console is Lua. What people type all the same is understood too, by writing it as Lua: an address as values are printed,
@@ -33,27 +29,6 @@ var (
 	// importPath is a package with slashes, and a name in it.
 	importPath = regexp.MustCompile(`[\w.~-]+(/[\w.~-]+)+\.\w+`)
 )
-
-// luaQuote writes text as it stands between double quotes in Lua: what isn't plain text, by its bytes in decimal, which is the way that Lua 5.1 has.
-func luaQuote(s string) string {
-	var b strings.Builder
-	for i, size := 0, 0; i < len(s); i += size {
-		_, size = utf8.DecodeRuneInString(s[i:])
-		switch c := s[i : i+size]; {
-		case c == `"` || c == `\`:
-			b.WriteString(`\` + c)
-		case c == "\n":
-			b.WriteString(`\n`)
-		case inert.Is(c):
-			b.WriteString(c)
-		default:
-			for _, octet := range []byte(c) {
-				fmt.Fprintf(&b, `\%03d`, octet)
-			}
-		}
-	}
-	return b.String()
-}
 
 // typedLine is a line as it was typed and as Lua.
 type typedLine struct {
@@ -322,7 +297,7 @@ func (c *Console) instrument() string {
 	code := maskStrings(text)
 	var packages strings.Builder
 	for _, name := range sortedKeys(c.host.packageNames()) {
-		if c.host.lua.G.Global.RawGetString(name) != lua.LNil { // Lua's own
+		if c.host.IsLibrary(name) { // Lua's own
 			continue
 		}
 		if regexp.MustCompile(`(^|[^\w.:'"])` + regexp.QuoteMeta(name) + `\.`).MatchString(code) {

@@ -74,3 +74,14 @@ func FuzzTypedLines(f *testing.F) {
 		Incomplete(s)
 	})
 }
+
+func TestIncomplete(t *testing.T) {
+	for source, want := range map[string]bool{
+		"1 + 1": false, "1 +": true, "for i = 1, 2 do": true, "for i = 1, 2 do\nend": false, "x = = 1": false, "f(": true, "main.store.": true, "x = [[a": true,
+		"": false, "return": false,
+	} {
+		if got := Incomplete(source); got != want {
+			t.Errorf("%q: %v", source, got)
+		}
+	}
+}

@@ -36,9 +36,8 @@ func (c *Console) withBindings(text, base string) string {
 		}
 		return list
 	}
-	known := func(name string) bool { _, ok := c.left[lua.LString(name)]; return ok }
 	isType := func(name string) bool { _, err := c.session.File.Type(name); return err == nil }
-	code := func(from, to int) string { return goCalls(text[from:to], known, isType) }
+	code := func(from, to int) string { return goCalls(text[from:to], c.host.Left, isType) }
 	var out strings.Builder
 	loops, at := 0, 0
 	for at < len(masked) {
@@ -79,7 +78,7 @@ func (c *Console) withBindings(text, base string) string {
 	if !bound {
 		return ""
 	}
-	return out.String() + "return " + code(0, 0) + goCalls(base, known, isType) + strings.Repeat(" end", loops)
+	return out.String() + "return " + code(0, 0) + goCalls(base, c.host.Left, isType) + strings.Repeat(" end", loops)
 }
 
 // loopOver is what the loop goes through that gives the elements a name: x in for _, name in ri.pairs(x) do.

@@ -73,6 +73,14 @@ func newScriptError(message, traceback string, cause error) *ScriptError {
 	return e
 }
 
+// Trace is Lua's stack, where it says more than the error itself.
+func (e *ScriptError) Trace() string {
+	if e.Line == 0 {
+		return ""
+	}
+	return e.Traceback
+}
+
 // limitError says which limit ended a run and what it was.
 type limitError struct {
 	is   error

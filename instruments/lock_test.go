@@ -36,16 +36,3 @@ func TestWriteHeld(t *testing.T) {
 		}
 	}
 }
-
-func TestLockKeys(t *testing.T) {
-	c, warnings := testCatalogue(t, "one: {instrument: go/list.lua, lock: main.mu}\nmore: {instrument: go/list.lua, lock: [main.a, main.b]}\n"+
-		"bad: {instrument: go/list.lua, lock: [{x: y}]}\n")
-	one, _ := c.Recipe("one")
-	more, _ := c.Recipe("more")
-	if len(one.Locks) != 1 || len(more.Locks) != 2 || more.Locks[1] != "main.b" {
-		t.Error(one.Locks, more.Locks)
-	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), ":3: recipe bad: a text is needed here, not a mapping") {
-		t.Error(warnings)
-	}
-}

@@ -51,11 +51,13 @@ func (o *Output) AddProfile(format ProfileFormat, path string) error {
 	return nil
 }
 
-// checkProfiles has the plan's script asked for stacks where a profile is to be made, and refuses it where there are none.
-func (o *Output) checkProfiles(p *Plan) error {
-	p.Samples = len(o.profiles) > 0
-	if p.Samples && len(p.Script.profileValues()) == 0 {
-		return Usagef("--%s: recipe %s gives no stacks to make a profile of; ri show %s lists what it gives", o.profiles[0].format, p.Recipe.Name, p.Recipe.Name)
+// WantsSamples tells whether profiles are to be made.
+func (o *Output) WantsSamples() bool { return len(o.profiles) > 0 }
+
+// checkProfiles refuses to make a profile of what has no stacks.
+func (o *Output) checkProfiles(recipe string, values []ProfileValue) error {
+	if len(o.profiles) > 0 && len(values) == 0 {
+		return Usagef("--%s: recipe %s gives no stacks to make a profile of; ri show %s lists what it gives", o.profiles[0].format, recipe, recipe)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func writeRecipe(b *strings.Builder, r *Recipe, h *Header) {
 func writeMarkdownRows(b *strings.Builder, rows []Row) {
 	for _, row := range rows {
 		for i, c := range row {
-			text := strings.Join(strings.Fields(strings.ReplaceAll(cellText(c.Value), "|", `\|`)), " ")
+			text := strings.Join(strings.Fields(strings.ReplaceAll(CellText(c.Value), "|", `\|`)), " ")
 			if i == 0 {
 				text = "`" + text + "`"
 			}

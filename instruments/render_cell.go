@@ -12,8 +12,8 @@ import (
 	"ri/inert"
 )
 
-// cellText is a value as people read it: on one line, with nothing in it that a terminal would obey.
-func cellText(v any) string {
+// CellText is a value as people read it: on one line, with nothing in it that a terminal would obey.
+func CellText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "-"
@@ -41,13 +41,13 @@ func cellText(v any) string {
 	case []any:
 		parts := make([]string, len(v))
 		for i, e := range v {
-			parts[i] = cellText(e)
+			parts[i] = CellText(e)
 		}
 		return strings.Join(parts, ", ")
 	case Row:
 		parts := make([]string, len(v))
 		for i, c := range v {
-			parts[i] = inert.Cell(c.Name) + "=" + cellText(c.Value)
+			parts[i] = inert.Cell(c.Name) + "=" + CellText(c.Value)
 		}
 		return strings.Join(parts, " ")
 	}

@@ -153,7 +153,7 @@ func layOut(columns []Column, rows []Row) (cells [][]string, widths []int) {
 	for _, row := range rows {
 		line := make([]string, len(columns))
 		for i := range line {
-			line[i] = cellText(nil)
+			line[i] = CellText(nil)
 		}
 		for _, c := range row {
 			i, shown := index[c.Name]
@@ -202,11 +202,11 @@ func columnText(col Column, v any, last bool) string {
 	}
 	list, ok := v.([]any)
 	if !ok || !last {
-		return cellText(v)
+		return CellText(v)
 	}
 	lines := make([]string, len(list))
 	for i, e := range list {
-		lines[i] = cellText(e)
+		lines[i] = CellText(e)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -368,9 +368,9 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 	for _, c := range f.Extra {
 		list, ok := c.Value.([]any)
 		if more := len(list) - shownElements; ok && more > 1 {
-			part(inert.Cell(c.Name), fmt.Sprintf("%s, and %d more (all of them with --json)", cellText(list[:shownElements]), more))
+			part(inert.Cell(c.Name), fmt.Sprintf("%s, and %d more (all of them with --json)", CellText(list[:shownElements]), more))
 			continue
 		}
-		part(inert.Cell(c.Name), cellText(c.Value))
+		part(inert.Cell(c.Name), CellText(c.Value))
 	}
 }

@@ -16,7 +16,7 @@ func (r *Result) Table() (columns []Column, cells [][]string) {
 	for _, row := range r.Rows {
 		line := make([]string, len(columns))
 		for i := range line {
-			line[i] = cellText(nil)
+			line[i] = CellText(nil)
 		}
 		for _, c := range row {
 			line[index[c.Name]] = columnText(columns[index[c.Name]], c.Value, index[c.Name] == len(columns)-1)
@@ -34,6 +34,3 @@ func (r *Result) JSON() ([]byte, error) {
 	}
 	return []byte(b.String()), nil
 }
-
-// CellText is a value of a row as people read it: on one line, safe to print.
-func CellText(v any) string { return cellText(v) }

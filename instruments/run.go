@@ -105,7 +105,8 @@ func newPlan(c *Catalogue, recipe *Recipe, script *Script, params Params, look L
 
 // Run opens the target, runs the plan on it, and writes the result once the target runs again. The error says how it ended.
 func Run(ctx context.Context, out *Output, p *Plan, choice TargetChoice) error {
-	if err := out.checkProfiles(p); err != nil {
+	p.Samples = out.WantsSamples()
+	if err := out.checkProfiles(p.Recipe.Name, p.Script.profileValues()); err != nil {
 		return err
 	}
 	s, err := OpenSession(choice)

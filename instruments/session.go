@@ -83,7 +83,7 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to Listener, early Sink)
 		})
 		if err != nil || host == nil || res.Err != nil || len(res.Partial) > 0 {
 			if res != nil {
-				res.refused()
+				refused(res)
 			}
 			return res, nil, err
 		}
