@@ -10,11 +10,7 @@ import (
 
 func TestWriteHeld(t *testing.T) {
 	for _, toolchain := range []string{"local", "go1.20.14", "go1.27.3"} {
-		f, err := buildKinds(toolchain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		space := f.start(t)
+		space := startKindsOf(t, toolchain)
 		for expr, want := range map[string]bool{
 			"main.mutex": true, "&main.mutex": true, "main.free": false, "main.rwmutex": false, "main.writing": true, "main.wanted": false, "main.lock": true,
 			"main.wanted.w": true, // the writer that waits holds it

@@ -100,11 +100,7 @@ func TestReductionEnds(t *testing.T) {
 
 // Releases with other maps and lists.
 func TestReductionsOldGo(t *testing.T) {
-	f, err := buildKinds("go1.20.14")
-	if err != nil {
-		t.Fatal(err)
-	}
-	space := f.start(t)
+	space := startKindsOf(t, "go1.20.14")
 	const source = `print(ri.count(ri.var'jobsByKey', {'value', '~=', nil}), ri.sum(ri.var'jobsByKey', 'value.size'), ri.sum(ri.var'jobList', 'size'), ri.count(ri.linked(ri.var'jobs'[0], 'after')), (ri.sum(ri.var'records', 'value.size')))`
 	if got := ask(t, space, source); got != "2\t15\t54\t6\t499500" {
 		t.Error(got)

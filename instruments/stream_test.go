@@ -41,11 +41,7 @@ func (s *streamed) Print(text string)             { s.note("print " + text) }
 
 // Whatever the view, a sink gets all once, in its order, while the target runs; what is looked at without a stop comes as it is given.
 func TestStream(t *testing.T) {
-	f, err := kinds()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(f.exe)
+	cmd := exec.Command(testprogram.Build(t, "../host/testdata/kinds", testprogram.Variant{Name: "local"}))
 	testprogram.Ready(t, cmd)
 	pid := cmd.Process.Pid
 	s, err := OpenSession(TargetChoice{PID: fmt.Sprint(pid)})

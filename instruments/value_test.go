@@ -137,11 +137,7 @@ func TestReleases(t *testing.T) {
 	}
 	for _, toolchain := range testprogram.Releases {
 		t.Run(toolchain, func(t *testing.T) {
-			f, err := buildKinds(toolchain)
-			if err != nil {
-				t.Skipf("can't build with %s: %v", toolchain, err)
-			}
-			space := f.start(t)
+			space := startKindsOf(t, toolchain)
 			for _, test := range []struct{ source, want string }{
 				{`ri.target().go`, `"` + toolchain + `"`},
 				{`local n, c = 0, 0; for k, x in ri.pairs(ri.var'main.all'.sync) do n = n + x; c = c + 1 end; print(n, c)`, "777\t39"},
