@@ -12,18 +12,6 @@ func headerOf(s *Script) *Header {
 	return s.Header
 }
 
-// texts makes a cell of strings: nil where there are none, which prints as a dash.
-func texts(list []string) any {
-	if len(list) == 0 {
-		return nil
-	}
-	cell := make([]any, len(list))
-	for i, s := range list {
-		cell[i] = s
-	}
-	return cell
-}
-
 func positions(list []Position) any {
 	names := make([]string, len(list))
 	for i, p := range list {

@@ -149,3 +149,15 @@ func roundUp(d time.Duration) time.Duration {
 	}
 	return (d + unit - 1) / unit * unit
 }
+
+// texts makes a cell of strings: nil where there are none, which prints as a dash.
+func texts(list []string) any {
+	if len(list) == 0 {
+		return nil
+	}
+	cell := make([]any, len(list))
+	for i, s := range list {
+		cell[i] = s
+	}
+	return cell
+}

@@ -23,7 +23,7 @@ func verify(ctx context.Context, out *Output, choice TargetChoice, how Look) (ch
 		return nil, err
 	}
 	take := func(ctx context.Context) (attach.View, error) {
-		view, err := s.copyAll(ctx, how)
+		view, err := copyAll(ctx, s, how)
 		if err == nil {
 			out.Log((&Result{Target: s.Info, Stats: view.Stats()}).Cost())
 		}
@@ -59,7 +59,7 @@ func verdict(found []referee.Check, err error) error {
 }
 
 // copyAll copies all memory of a process in a stop. A core is its own copy.
-func (s *Session) copyAll(ctx context.Context, how Look) (view attach.View, err error) {
+func copyAll(ctx context.Context, s *Session, how Look) (view attach.View, err error) {
 	opt := attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: how.MaxStop}
 	opt.Precopy, opt.Spool = how.Precopy, how.Spool
 	if opt.MaxStop == 0 {
