@@ -6,7 +6,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"ri/instruments"
+	"ri/instruments/rows"
 )
 
 // bar shows on a terminal how far the report is; elsewhere nothing.
@@ -14,7 +14,7 @@ type bar struct {
 	bar *progressbar.ProgressBar
 }
 
-func newBar(out *instruments.Output) *bar {
+func newBar(out *rows.Output) *bar {
 	f := out.Stderr.File()
 	if out.Quiet || f == nil || !term.IsTerminal(int(f.Fd())) {
 		return &bar{}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"ri/instruments"
+	"ri/instruments/rows"
 )
 
 // drawings are the pictures of a page: reduced here to what can be drawn, drawn by page.js.
@@ -19,7 +19,7 @@ type drawings struct {
 	Locks  *graph  `json:"locks"`
 }
 
-func (d *drawings) add(recipe string, r *instruments.Result) {
+func (d *drawings) add(recipe string, r *rows.Result) {
 	switch recipe {
 	case "goroutines":
 		d.Stacks = stackTree(r.Rows)
@@ -56,7 +56,7 @@ func (f *frame) child(name string) *frame {
 }
 
 // stackTree adds up goroutines by their frames.
-func stackTree(rows []instruments.Row) *frame {
+func stackTree(rows []rows.Row) *frame {
 	root := &frame{Name: "all goroutines"}
 	total := 0
 	for _, row := range rows {
@@ -140,7 +140,7 @@ const (
 	leastPart   = 200
 )
 
-func heapShares(rows []instruments.Row) []share {
+func heapShares(rows []rows.Row) []share {
 	var list []share
 	for _, row := range rows {
 		name, _ := get(row, "type").(string)
@@ -187,12 +187,12 @@ const (
 	mostWaiters = 8
 )
 
-func get(row instruments.Row, name string) any {
+func get(row rows.Row, name string) any {
 	v, _ := row.Get(name)
 	return v
 }
 
-func whole(row instruments.Row, name string) int64 {
+func whole(row rows.Row, name string) int64 {
 	n, _ := get(row, name).(int64)
 	return n
 }
@@ -212,16 +212,16 @@ func words(v any) []string {
 		if v == "" {
 			return nil
 		}
-	case instruments.Row:
+	case rows.Row:
 		if id, ok := v.Get("goroutine"); ok {
 			return words(id)
 		}
 	}
-	return []string{strings.TrimSpace(instruments.CellText(v))}
+	return []string{strings.TrimSpace(rows.CellText(v))}
 }
 
 // lockGraph is the locks that somebody waits for; those with most waiters first.
-func lockGraph(rows []instruments.Row) *graph {
+func lockGraph(rows []rows.Row) *graph {
 	g := &graph{}
 	for _, row := range rows {
 		l := lock{Kind: strings.Join(words(get(row, "kind")), " "), Waiters: words(get(row, "goroutines"))}

@@ -16,7 +16,8 @@ import (
 
 	"ri/attach"
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 // What a page holds at most; more is in the folder, and the page says so.
@@ -80,7 +81,7 @@ type skipped struct {
 	Why  string `json:"why"`
 }
 
-func newPage(s *instruments.Session) *page {
+func newPage(s *looks.Session) *page {
 	info := s.Info
 	host, _ := os.Hostname()
 	p := &page{Title: s.Target.Describe()}
@@ -100,7 +101,7 @@ func newPage(s *instruments.Session) *page {
 }
 
 // add takes an attempt into the page.
-func (p *page) add(a instruments.Attempt) {
+func (p *page) add(a looks.Attempt) {
 	if a.Skipped != "" {
 		p.Skipped = append(p.Skipped, skipped{a.Recipe.Name, a.Skipped})
 		return
@@ -143,7 +144,7 @@ func (p *page) add(a instruments.Attempt) {
 }
 
 // table makes a result's rows the section's, as far as there is room.
-func (p *page) table(s *section, r *instruments.Result) {
+func (p *page) table(s *section, r *rows.Result) {
 	columns, cells := r.Table()
 	for i, c := range columns {
 		right := false
@@ -194,10 +195,10 @@ func sortKey(v any) (float64, bool) {
 	return 0, false
 }
 
-func newFinding(recipe string, f instruments.Finding) finding {
+func newFinding(recipe string, f rows.Finding) finding {
 	severity := f.Severity
 	if severity == "" {
-		severity = instruments.Warning
+		severity = rows.Warning
 	}
 	out := finding{Severity: string(severity), What: f.What, Where: f.Where, Next: f.Next, Recipe: recipe}
 	for _, e := range f.Evidence {
@@ -207,7 +208,7 @@ func newFinding(recipe string, f instruments.Finding) finding {
 }
 
 // problems is why something of an attempt is missing.
-func problems(a instruments.Attempt) []string {
+func problems(a looks.Attempt) []string {
 	var list []string
 	if a.Err != nil {
 		list = append(list, a.Err.Error())
@@ -235,7 +236,7 @@ func (p *page) failed() int {
 
 // Cost is what the whole report cost the target.
 func (p *page) Cost() string {
-	r := instruments.Result{Stats: p.stats}
+	r := rows.Result{Stats: p.stats}
 	return fmt.Sprintf("%s; took %s", r.Cost(), p.Took.Round(10*time.Millisecond))
 }
 
@@ -245,16 +246,16 @@ func (p *page) ended() error {
 	case p.died != nil:
 		return p.died
 	case p.partial:
-		return instruments.ErrPartial
+		return rows.ErrPartial
 	case len(p.Findings) > 0:
-		return instruments.ErrFound
+		return rows.ErrFound
 	}
 	return nil
 }
 
 // order puts the worst findings first.
 func (p *page) order() {
-	rank := map[string]int{string(instruments.Critical): 0, string(instruments.Warning): 1, string(instruments.Info): 2}
+	rank := map[string]int{string(rows.Critical): 0, string(rows.Warning): 1, string(rows.Info): 2}
 	slices.SortStableFunc(p.Findings, func(a, b finding) int { return rank[a.Severity] - rank[b.Severity] })
 }
 

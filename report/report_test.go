@@ -11,11 +11,14 @@ import (
 
 	"ri/attach"
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/host"
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
 )
 
-func attempt(name string, r *instruments.Result) instruments.Attempt {
-	return instruments.Attempt{Recipe: &instruments.Recipe{Name: name}, Header: &instruments.Header{}, Result: r, Took: time.Millisecond}
+func attempt(name string, r *rows.Result) looks.Attempt {
+	return looks.Attempt{Recipe: &recipes.Recipe{Name: name}, Header: &host.Header{}, Result: r, Took: time.Millisecond}
 }
 
 // data is what the page's script reads.
@@ -45,10 +48,10 @@ func render(t *testing.T, p *page) string {
 func TestHostileText(t *testing.T) {
 	const evil = `</script><img src=x onerror=alert(1)> ` + "\u2028" + `"'<!--`
 	p := &page{Title: evil, About: [][2]string{{"target", evil}}}
-	p.add(attempt("vars", &instruments.Result{
-		Rows:     []instruments.Row{{{Name: evil, Value: evil}}},
-		Findings: []instruments.Finding{{What: evil, Where: evil, Evidence: []string{evil}, Next: evil}},
-		Printed:  []instruments.PrintedLine{{Text: evil}},
+	p.add(attempt("vars", &rows.Result{
+		Rows:     []rows.Row{{{Name: evil, Value: evil}}},
+		Findings: []rows.Finding{{What: evil, Where: evil, Evidence: []string{evil}, Next: evil}},
+		Printed:  []rows.PrintedLine{{Text: evil}},
 	}))
 	html := render(t, p)
 	if n := strings.Count(html, "<script"); n != 1 {
@@ -69,9 +72,9 @@ func TestHostileText(t *testing.T) {
 
 // A large table is cut in the page, and the page says how large it is.
 func TestLargeTable(t *testing.T) {
-	r := &instruments.Result{}
+	r := &rows.Result{}
 	for i := range mostRows + 7 {
-		r.Rows = append(r.Rows, instruments.Row{{Name: "n", Value: int64(i)}, {Name: "text", Value: strings.Repeat("x", 2*mostText)}})
+		r.Rows = append(r.Rows, rows.Row{{Name: "n", Value: int64(i)}, {Name: "text", Value: strings.Repeat("x", 2*mostText)}})
 	}
 	p := &page{}
 	p.add(attempt("a", r))
@@ -96,9 +99,9 @@ func TestSortKeys(t *testing.T) {
 	nan := 0.0
 	nan /= nan
 	p := &page{}
-	p.add(attempt("a", &instruments.Result{
-		Columns: []instruments.Column{{Name: "wait", Type: instruments.ColumnDuration}},
-		Rows:    []instruments.Row{{{Name: "wait", Value: 90 * time.Second}}, {{Name: "wait", Value: nan}}, {}},
+	p.add(attempt("a", &rows.Result{
+		Columns: []rows.Column{{Name: "wait", Type: rows.ColumnDuration}},
+		Rows:    []rows.Row{{{Name: "wait", Value: 90 * time.Second}}, {{Name: "wait", Value: nan}}, {}},
 	}))
 	rows := data(t, render(t, p)).Sections[0].Rows
 	if got := fmt.Sprint(rows); got != "[[[1m30s 9e+10]] [NaN] [-]]" {
@@ -108,35 +111,35 @@ func TestSortKeys(t *testing.T) {
 
 func TestFindingsOrder(t *testing.T) {
 	p := &page{}
-	p.add(attempt("a", &instruments.Result{Findings: []instruments.Finding{{What: "first", Severity: instruments.Info}, {What: "second"}}}))
-	p.add(attempt("b", &instruments.Result{Findings: []instruments.Finding{{What: "third", Severity: instruments.Critical}}}))
+	p.add(attempt("a", &rows.Result{Findings: []rows.Finding{{What: "first", Severity: rows.Info}, {What: "second"}}}))
+	p.add(attempt("b", &rows.Result{Findings: []rows.Finding{{What: "third", Severity: rows.Critical}}}))
 	if got := p.findingsText(); !strings.HasPrefix(got, "critical: third (b)\nwarning: second (a)\ninfo: first (a)\n") {
 		t.Error(got)
 	}
-	if err := p.ended(); err != instruments.ErrFound {
+	if err := p.ended(); err != rows.ErrFound {
 		t.Errorf("it ended with %v", err)
 	}
 }
 
 func TestHowAReportEnds(t *testing.T) {
 	died := &page{}
-	died.add(instruments.Attempt{Recipe: &instruments.Recipe{Name: "a"}, Header: &instruments.Header{}, Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
+	died.add(looks.Attempt{Recipe: &recipes.Recipe{Name: "a"}, Header: &host.Header{}, Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
 	if err := died.ended(); !errors.Is(err, attach.ErrExited) || died.failed() != 1 {
 		t.Errorf("a target that died: it ended with %v, %d failed", err, died.failed())
 	}
 	partial := &page{}
-	partial.add(attempt("a", &instruments.Result{Partial: []string{"a limit"}, Findings: []instruments.Finding{{What: "x"}}}))
-	if err := partial.ended(); err != instruments.ErrPartial {
+	partial.add(attempt("a", &rows.Result{Partial: []string{"a limit"}, Findings: []rows.Finding{{What: "x"}}}))
+	if err := partial.ended(); err != rows.ErrPartial {
 		t.Errorf("partial: it ended with %v", err)
 	}
 }
 
-func stacks(n int, depth func(i int) []any) []instruments.Row {
-	var rows []instruments.Row
+func stacks(n int, depth func(i int) []any) []rows.Row {
+	var list []rows.Row
 	for i := range n {
-		rows = append(rows, instruments.Row{{Name: "count", Value: int64(i%5 + 1)}, {Name: "state", Value: "select"}, {Name: "stack", Value: depth(i)}})
+		list = append(list, rows.Row{{Name: "count", Value: int64(i%5 + 1)}, {Name: "state", Value: "select"}, {Name: "stack", Value: depth(i)}})
 	}
-	return rows
+	return list
 }
 
 // Goroutines add up from the outermost frame on, and however many stacks there are, the picture stays small and loses none.
@@ -170,19 +173,19 @@ func TestStackTree(t *testing.T) {
 
 // The picture of the heap has all bytes.
 func TestHeapShares(t *testing.T) {
-	var rows []instruments.Row
+	var list []rows.Row
 	sum := int64(0)
 	for i := range 100 {
-		rows = append(rows, instruments.Row{{Name: "type", Value: fmt.Sprint("T", i)}, {Name: "count", Value: int64(1)}, {Name: "bytes", Value: int64(i)}})
+		list = append(list, rows.Row{{Name: "type", Value: fmt.Sprint("T", i)}, {Name: "count", Value: int64(1)}, {Name: "bytes", Value: int64(i)}})
 		sum += int64(i)
 	}
-	list := heapShares(rows)
+	shares := heapShares(list)
 	got := int64(0)
-	for _, s := range list {
+	for _, s := range shares {
 		got += s.Bytes
 	}
-	if len(list) != mostShares+1 || got != sum || list[0].Name != "T99" {
-		t.Errorf("%d bars, %d of %d bytes, first %s", len(list), got, sum, list[0].Name)
+	if len(shares) != mostShares+1 || got != sum || shares[0].Name != "T99" {
+		t.Errorf("%d bars, %d of %d bytes, first %s", len(shares), got, sum, shares[0].Name)
 	}
 }
 
@@ -192,7 +195,7 @@ func TestLockGraph(t *testing.T) {
 	for i := range 50 {
 		many = append(many, int64(100+i))
 	}
-	g := lockGraph([]instruments.Row{
+	g := lockGraph([]rows.Row{
 		{{Name: "addr", Value: "0x10"}, {Name: "kind", Value: "Mutex"}, {Name: "name", Value: "main.a"}, {Name: "goroutines", Value: append(many, int64(7))}, {Name: "holders", Value: []any{"8"}}},
 		{{Name: "addr", Value: "0x20"}, {Name: "kind", Value: "RWMutex"}, {Name: "goroutines", Value: []any{int64(8)}}, {Name: "holders", Value: []any{"7R", "9R"}}},
 		{{Name: "addr", Value: "0x30"}, {Name: "kind", Value: "WaitGroup"}, {Name: "goroutines", Value: []any{int64(1)}}},

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
 )
 
 // Options says what goes into a report.
@@ -19,7 +21,7 @@ type Options struct {
 	Path string   // a folder, or a file that ends in .html or .htm
 	Only []string // recipes; none: all that fit
 	Skip []string // recipes
-	Look instruments.Look
+	Look looks.Options
 }
 
 // ErrExists says that something is there already.
@@ -27,11 +29,11 @@ var ErrExists = errors.New("is there already")
 
 // Write runs every reading recipe that fits on a target and writes the report. It is there whole or not at all.
 // The error is instruments.ErrFound where a recipe found something, and instruments.ErrPartial where one of them could not finish.
-func Write(ctx context.Context, out *instruments.Output, c *instruments.Catalogue, choice instruments.TargetChoice, opt Options) error {
+func Write(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, opt Options) error {
 	if err := opt.check(c); err != nil {
 		return err
 	}
-	s, err := instruments.OpenSession(choice)
+	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func Write(ctx context.Context, out *instruments.Output, c *instruments.Catalogu
 	defer bar.end()
 	page := newPage(s)
 	began := time.Now()
-	err = s.Every(ctx, c, opt.Look, opt.wants, bar.show, func(a instruments.Attempt) error {
+	err = s.Every(ctx, c, opt.Look, opt.wants, bar.show, func(a looks.Attempt) error {
 		page.add(a)
 		if a.Result != nil && a.Result.Stats.BytesRead > muchRead {
 			debug.FreeOSMemory() // what the next recipe needs is taken from the machine, not from what this one had
@@ -77,22 +79,22 @@ func (o *Options) single() bool {
 	return ext == ".html" || ext == ".htm"
 }
 
-func (o *Options) check(c *instruments.Catalogue) error {
+func (o *Options) check(c *recipes.Catalogue) error {
 	if o.Path == "" {
-		return instruments.Usagef("ri report writes files: name a folder or a page, -o report.html")
+		return rows.Usagef("ri report writes files: name a folder or a page, -o report.html")
 	}
 	for _, name := range append(append([]string{}, o.Only...), o.Skip...) {
 		if _, err := c.Recipe(name); err != nil {
-			return instruments.Usage(err)
+			return rows.Usage(err)
 		}
 	}
 	if _, err := os.Lstat(o.Path); err == nil {
-		return instruments.Usage(fmt.Errorf("-o %s: %w; name another, or move it away", o.Path, ErrExists))
+		return rows.Usage(fmt.Errorf("-o %s: %w; name another, or move it away", o.Path, ErrExists))
 	}
 	return nil
 }
 
-func (o *Options) wants(r *instruments.Recipe) bool {
+func (o *Options) wants(r *recipes.Recipe) bool {
 	for _, name := range o.Skip {
 		if name == r.Name {
 			return false
@@ -107,7 +109,7 @@ func (o *Options) wants(r *instruments.Recipe) bool {
 }
 
 // conclude says what is there.
-func conclude(out *instruments.Output, p *page, path string, single bool) error {
+func conclude(out *rows.Output, p *page, path string, single bool) error {
 	where := path
 	if !single {
 		where = filepath.Join(path, pageName)
@@ -123,7 +125,7 @@ func conclude(out *instruments.Output, p *page, path string, single bool) error 
 		out.Log(fmt.Sprintf("  %s: %s", f.Severity, f.What))
 	}
 	out.Log(p.Cost())
-	return instruments.Said(p.ended())
+	return rows.Said(p.ended())
 }
 
 // place is where a report grows, under another name than the one that was asked for.
@@ -141,14 +143,14 @@ func newPlace(path string, single bool) (*place, error) {
 	if single {
 		f, err := os.CreateTemp(parent, pattern)
 		if err != nil {
-			return nil, instruments.Usage(fmt.Errorf("-o %s: %w", path, err))
+			return nil, rows.Usage(fmt.Errorf("-o %s: %w", path, err))
 		}
 		p.temp = f.Name()
 		return p, f.Close()
 	}
 	temp, err := os.MkdirTemp(parent, pattern)
 	if err != nil {
-		return nil, instruments.Usage(fmt.Errorf("-o %s: %w", path, err))
+		return nil, rows.Usage(fmt.Errorf("-o %s: %w", path, err))
 	}
 	p.temp = temp
 	return p, os.Mkdir(filepath.Join(temp, recipesFolder), 0o700)
@@ -163,7 +165,7 @@ const (
 )
 
 // addAttempt writes a recipe's result as JSON and as text.
-func (p *place) addAttempt(a instruments.Attempt) error {
+func (p *place) addAttempt(a looks.Attempt) error {
 	name := filepath.Join(p.temp, recipesFolder, a.Recipe.Name)
 	if a.Result == nil {
 		return os.WriteFile(name+".txt", []byte("not run: "+inert.Text(fmt.Sprint(a.Err))+"\n"), 0o600)
@@ -180,7 +182,7 @@ func (p *place) addAttempt(a instruments.Attempt) error {
 		return err
 	}
 	w := inert.NewWriter(f)
-	_, err = instruments.WriteText(w, a.Result, instruments.TableStyle{})
+	_, err = rows.WriteText(w, a.Result, rows.TableStyle{})
 	if err == nil {
 		_, err = fmt.Fprintf(w, "\n%s\n", a.Result.Cost())
 	}
@@ -208,7 +210,7 @@ func (p *place) addPage(page *page) error {
 // commit gives the report its name. What came to be there meanwhile isn't replaced.
 func (p *place) commit() error {
 	if _, err := os.Lstat(p.path); err == nil {
-		return instruments.Usage(fmt.Errorf("-o %s: %w, since the report began", p.path, ErrExists))
+		return rows.Usage(fmt.Errorf("-o %s: %w, since the report began", p.path, ErrExists))
 	}
 	if err := os.Rename(p.temp, p.path); err != nil {
 		return fmt.Errorf("-o %s: %w", p.path, err)

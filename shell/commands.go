@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/console"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 // defaultStop is how long :stop holds the target where no time is given.
@@ -61,7 +64,7 @@ func (s *Shell) command(ctx context.Context, text string) (quit bool) {
 		}
 		names = append(names, ":"+c.name)
 	}
-	s.remark(fmt.Sprintf("no command :%s%s (:help lists them)", words[0], instruments.DidYouMean(":"+words[0], names)))
+	s.remark(fmt.Sprintf("no command :%s%s (:help lists them)", words[0], rows.DidYouMean(":"+words[0], names)))
 	return false
 }
 
@@ -127,7 +130,7 @@ func (s *Shell) refresh(ctx context.Context, _ []string) bool {
 	return false
 }
 
-func (s *Shell) live(context.Context, []string) bool { return s.view(instruments.LiveView) }
+func (s *Shell) live(context.Context, []string) bool { return s.view(console.LiveView) }
 
 func (s *Shell) view(kind string) bool {
 	if err := s.console.SetView(kind); err != nil {
@@ -138,7 +141,7 @@ func (s *Shell) view(kind string) bool {
 
 func (s *Shell) snapshot(ctx context.Context, args []string) bool {
 	if len(args) == 0 {
-		return s.view(instruments.SnapshotView)
+		return s.view(console.SnapshotView)
 	}
 	if args[0] != "all" {
 		s.remark("usage: :snapshot [all]")
@@ -174,7 +177,7 @@ func (s *Shell) recipes(context.Context, []string) bool {
 	if err := s.console.WriteRecipes(&b, s.style()); err != nil {
 		s.remark(err.Error())
 	}
-	s.show(instruments.Reply{Text: b.String()})
+	s.show(console.Reply{Text: b.String()})
 	return false
 }
 
@@ -216,12 +219,12 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 		s.remark(":attach needs a pid (ri ps lists the Go processes here)")
 		return false
 	}
-	choice := instruments.TargetChoice{PID: args[0]}
+	choice := looks.TargetChoice{PID: args[0]}
 	if err := choice.Check(); err != nil {
 		s.remark(err.Error())
 		return false
 	}
-	next, err := instruments.OpenConsole(s.catalogue, choice, s.how)
+	next, err := console.OpenConsole(s.catalogue, choice, s.how)
 	if err != nil {
 		s.remark(err.Error())
 		return false
@@ -285,9 +288,9 @@ func (s *Shell) colonWords(left string) (words []string) {
 			}
 		}
 	case fields[0] == ":run":
-		words = instruments.ParameterWords(s.catalogue, fields[1])
+		words = console.ParameterWords(s.catalogue, fields[1])
 	case fields[0] == ":attach":
-		for _, p := range instruments.ProcessIDs() {
+		for _, p := range commands.ProcessIDs() {
 			words = append(words, strconv.Itoa(p.PID))
 		}
 	case fields[0] == ":snapshot":

@@ -18,16 +18,19 @@ import (
 	"golang.org/x/term"
 
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/console"
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
 )
 
 // Shell is one session at the prompt.
 type Shell struct {
-	console   *instruments.Console // the loop's own; others read current
-	current   atomic.Pointer[instruments.Console]
-	catalogue *instruments.Catalogue
-	how       instruments.Look
-	choice    instruments.TargetChoice
+	console   *console.Console // the loop's own; others read current
+	current   atomic.Pointer[console.Console]
+	catalogue *recipes.Catalogue
+	how       looks.Options
+	choice    looks.TargetChoice
 
 	out     *inert.Writer
 	line    *liner.State
@@ -45,8 +48,8 @@ const welcome = "Lua with the program's packages as globals; :help says more, Ta
 
 // Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never the shell.
 // Where ctx ends, exit is called with its cause, and must not return: the prompt waits for a key.
-func Run(ctx context.Context, c *instruments.Catalogue, choice instruments.TargetChoice, how instruments.Look, exit func(error)) error {
-	console, err := instruments.OpenConsole(c, choice, how)
+func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, how looks.Options, exit func(error)) error {
+	console, err := console.OpenConsole(c, choice, how)
 	if err != nil {
 		return err
 	}
@@ -122,7 +125,7 @@ func (s *Shell) read() (string, error) {
 		return text, err
 	}
 	defer func() { s.begun = "" }()
-	for instruments.Incomplete(text) {
+	for console.Incomplete(text) {
 		s.begun = text + "\n"
 		more, err := s.ask("... ")
 		if err != nil {
@@ -271,7 +274,7 @@ func (s *Shell) run(ctx context.Context, source string) {
 }
 
 // show prints the first screen of a reply, and keeps the rest for :more.
-func (s *Shell) show(r instruments.Reply) {
+func (s *Shell) show(r console.Reply) {
 	s.rest = nil
 	if text := strings.TrimRight(r.Text, "\n"); text != "" {
 		s.rest = strings.Split(text, "\n")
@@ -326,9 +329,9 @@ func (s *Shell) height() int {
 	return height
 }
 
-func (s *Shell) style() instruments.TableStyle {
+func (s *Shell) style() rows.TableStyle {
 	if !s.prompts {
-		return instruments.TableStyle{}
+		return rows.TableStyle{}
 	}
-	return instruments.TableStyle{Width: s.width(), Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return rows.TableStyle{Width: s.width(), Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }

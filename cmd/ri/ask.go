@@ -12,14 +12,15 @@ import (
 	"golang.org/x/term"
 
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 // terminal asks the person at the keyboard.
 type terminal struct{}
 
 // asker is who can be asked; nil where nobody is at a terminal.
-func asker() instruments.Asker {
+func asker() looks.Asker {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil
 	}
@@ -27,7 +28,7 @@ func asker() instruments.Asker {
 }
 
 // MayChange shows what is to be changed and waits for a yes.
-func (terminal) MayChange(ctx context.Context, target string, t *instruments.TransactionReport) (bool, error) {
+func (terminal) MayChange(ctx context.Context, target string, t *rows.TransactionReport) (bool, error) {
 	return confirmed(ctx, t.Question(target))
 }
 

@@ -5,7 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
 )
 
 func newNew(o *options) *cobra.Command {
@@ -18,8 +20,8 @@ for in the process, with the plain fields as columns.`,
 		Example: "  ri new waits\n  ri new sessions --expr 'find(server.Server).clients' -p 4711",
 		Args:    exactly(1, "a name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.NewInstrument(cmd.Context(), out, args[0], expr, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.NewInstrument(cmd.Context(), out, args[0], expr, o.target)
 			})
 		},
 	}
@@ -46,8 +48,8 @@ that is wanted, in NAME.golden.
 		Example: "  ri test .\n  ri test ./instruments --update",
 		Args:    exactly(1, "a folder, or a file *.test.yaml in one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.RunTrials(cmd.Context(), out, args[0], update)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.RunTrials(cmd.Context(), out, args[0], update)
 			})
 		},
 	}
@@ -73,7 +75,7 @@ Exit code 1 if there is something wrong.`,
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error { return instruments.Lint(out, c, args) })
+			return o.withOutput(func(out *rows.Output) error { return recipes.Lint(out, c, args) })
 		},
 	}
 	return cmd
@@ -88,7 +90,7 @@ workspace.library names.`,
 		Example: "  ri lua-api > ~/.config/ri/lua/ri.lua",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.withOutput(instruments.LuaAPI)
+			return o.withOutput(commands.LuaAPI)
 		},
 	}
 }

@@ -5,7 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 func newCheck(o *options) *cobra.Command {
@@ -26,12 +28,12 @@ ri show check says how it looks.`,
 			if err != nil {
 				return err
 			}
-			plan, err := instruments.PrepareCheck(c, instruments.CheckOptions{Interval: interval, Only: only, Skip: skip}, o.look)
+			plan, err := commands.PrepareCheck(c, commands.CheckOptions{Interval: interval, Only: only, Skip: skip}, o.look)
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Run(cmd.Context(), out, plan, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return looks.Run(cmd.Context(), out, plan, o.target)
 			})
 		},
 	}

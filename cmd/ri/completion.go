@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/console"
+	"ri/instruments/rows"
 )
 
 func newCompletion() *cobra.Command {
@@ -32,7 +34,7 @@ make install puts it where the shells look.`,
 			case "fish":
 				return cmd.Root().GenFishCompletion(stdout, true)
 			}
-			return instruments.Usagef("ri completion %s: there are bash, zsh and fish", args[0])
+			return rows.Usagef("ri completion %s: there are bash, zsh and fish", args[0])
 		},
 	}
 }
@@ -102,7 +104,7 @@ func completeFiles(ends ...string) cobra.CompletionFunc {
 
 // completePIDs are the Go processes, with their names.
 func completePIDs(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
-	for _, p := range instruments.ProcessIDs() {
+	for _, p := range commands.ProcessIDs() {
 		words = append(words, fmt.Sprintf("%d\t%s %s", p.PID, p.Name, p.GoVersion))
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
@@ -128,7 +130,7 @@ func (o *options) completeRecipe(cmd *cobra.Command, args []string, typed string
 		name, _, _ := strings.Cut(a, "=")
 		given[name] = true
 	}
-	for _, w := range instruments.ParameterWords(c, args[0]) {
+	for _, w := range console.ParameterWords(c, args[0]) {
 		if name, _, _ := strings.Cut(w, "="); !given[name] {
 			words = append(words, w)
 		}

@@ -3,11 +3,12 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newCore(o *options) *cobra.Command {
-	opt := instruments.CoreOptions{}
+	opt := commands.CoreOptions{}
 	cmd := &cobra.Command{
 		Use:   "core -p PID -o FILE",
 		Short: "write a core of a running process, for ri -c, dlv core and gdb",
@@ -26,8 +27,8 @@ Of a process that ri watch holds in its last moment the threads are gone: its co
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opt.File, o.out = o.out, "" // the core, and not what there is to say of it
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.WriteCore(cmd.Context(), out, o.target, o.look, opt)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.WriteCore(cmd.Context(), out, o.target, o.look, opt)
 			})
 		},
 	}

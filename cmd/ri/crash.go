@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 func newCrash(o *options) *cobra.Command {
@@ -21,12 +22,12 @@ ri show crash lists its parameters.`,
 			if err != nil {
 				return err
 			}
-			plan, err := instruments.Prepare(c, "crash", args, o.look)
+			plan, err := looks.Prepare(c, "crash", args, o.look)
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Run(cmd.Context(), out, plan, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return looks.Run(cmd.Context(), out, plan, o.target)
 			})
 		},
 	}

@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newDoctor(o *options) *cobra.Command {
@@ -22,8 +23,8 @@ as the copy takes. ri ends with 3 if they differ, with 5 if not all could be com
   ri doctor --verify -p 4711 --precopy`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Doctor(cmd.Context(), out, o.target, verify, o.look)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.Doctor(cmd.Context(), out, o.target, verify, o.look)
 			})
 		},
 	}

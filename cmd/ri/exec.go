@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 func newExec(o *options) *cobra.Command {
@@ -33,12 +34,12 @@ Lua globals, and what is returned is printed.`,
 			if len(args) > 0 {
 				file = args[0]
 			}
-			plan, err := instruments.PrepareLua(c, file, source, locks, o.look)
+			plan, err := looks.PrepareLua(c, file, source, locks, o.look)
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Run(cmd.Context(), out, plan, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return looks.Run(cmd.Context(), out, plan, o.target)
 			})
 		},
 	}

@@ -8,7 +8,7 @@ import (
 
 	"ri/attach"
 	"ri/change"
-	"ri/instruments"
+	"ri/instruments/rows"
 	"ri/symbols"
 )
 
@@ -30,12 +30,12 @@ var codes = []struct {
 	code int
 	errs []error
 }{
-	{exitUsage, []error{instruments.ErrUsage}},
+	{exitUsage, []error{rows.ErrUsage}},
 	{exitConflict, []error{change.ErrConflict}},
-	{exitPartial, []error{instruments.ErrPartial}},
-	{exitFound, []error{instruments.ErrFound}},
+	{exitPartial, []error{rows.ErrPartial}},
+	{exitFound, []error{rows.ErrFound}},
 	{exitRefused, []error{
-		instruments.ErrRefused, attach.ErrNoProcess, attach.ErrPermission, attach.ErrTraced, attach.ErrZombie,
+		rows.ErrRefused, attach.ErrNoProcess, attach.ErrPermission, attach.ErrTraced, attach.ErrZombie,
 		attach.ErrNotSupported, symbols.ErrNotGo, symbols.ErrNoDWARF,
 	}},
 }

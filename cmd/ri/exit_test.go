@@ -9,28 +9,28 @@ import (
 
 	"ri/attach"
 	"ri/change"
-	"ri/instruments"
+	"ri/instruments/rows"
 )
 
 func TestExitCodes(t *testing.T) {
-	found := []instruments.Finding{{}}
+	found := []rows.Finding{{}}
 	for _, test := range []struct {
 		err  error
 		want int
 	}{
 		{nil, exitDone},
-		{(&instruments.Result{}).Ended(), exitDone},
-		{(&instruments.Result{Findings: found}).Ended(), exitFound},
-		{(&instruments.Result{Findings: found, Partial: []string{"x"}}).Ended(), exitPartial},
-		{(&instruments.Result{Findings: found, Partial: []string{"x"}, Err: errors.New("x")}).Ended(), exitFailed},
-		{(&instruments.Result{Err: attach.ErrExited}).Ended(), exitFailed},
-		{instruments.Said(instruments.ErrFound), exitFound},
-		{instruments.Usagef("x"), exitUsage},
-		{instruments.Refused(errors.New("x")), exitRefused},
+		{(&rows.Result{}).Ended(), exitDone},
+		{(&rows.Result{Findings: found}).Ended(), exitFound},
+		{(&rows.Result{Findings: found, Partial: []string{"x"}}).Ended(), exitPartial},
+		{(&rows.Result{Findings: found, Partial: []string{"x"}, Err: errors.New("x")}).Ended(), exitFailed},
+		{(&rows.Result{Err: attach.ErrExited}).Ended(), exitFailed},
+		{rows.Said(rows.ErrFound), exitFound},
+		{rows.Usagef("x"), exitUsage},
+		{rows.Refused(errors.New("x")), exitRefused},
 		{fmt.Errorf("pid 1: %w", attach.ErrTraced), exitRefused},
 		{errors.Join(fmt.Errorf("not made: %w", change.ErrConflict), errors.New("a warning")), exitConflict},
 		{fmt.Errorf("not made: %w", change.ErrStale), exitConflict},
-		{instruments.Refused(signalError{syscall.SIGTERM}), 128 + 15},
+		{rows.Refused(signalError{syscall.SIGTERM}), 128 + 15},
 		{context.Canceled, 128 + 2},
 	} {
 		if got := exitCode(test.err); got != test.want {

@@ -5,29 +5,30 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newTypes(o *options) *cobra.Command {
-	return newNames(o, instruments.TypeNames, "types", "list the program's types",
+	return newNames(o, commands.TypeNames, "types", "list the program's types",
 		`List the program's types by a regular expression (Go's syntax), which full and short names are compared with.
 This is the executable's own knowledge: nothing is stopped. ri whatis TYPE shows one. Pointers to them, slices of them and the like are counted, and
 listed with --all.`)
 }
 
 func newVars(o *options) *cobra.Command {
-	return newNames(o, instruments.VariableNames, "vars", "list the program's package variables",
+	return newNames(o, commands.VariableNames, "vars", "list the program's package variables",
 		`List the program's package variables by a regular expression (Go's syntax), with their types and where they are.
 Nothing is stopped. ri print VARIABLE shows one. What the program never uses isn't in it.`)
 }
 
 func newFuncs(o *options) *cobra.Command {
-	return newNames(o, instruments.FunctionNames, "funcs", "list the program's functions",
+	return newNames(o, commands.FunctionNames, "funcs", "list the program's functions",
 		`List the program's functions by a regular expression (Go's syntax), with their source lines. Functions that were inlined
 everywhere aren't in the program. Nothing is stopped.`)
 }
 
-func newNames(o *options, kind instruments.NameKind, name, short, long string) *cobra.Command {
+func newNames(o *options, kind commands.NameKind, name, short, long string) *cobra.Command {
 	every := false
 	cmd := &cobra.Command{
 		Use:     name + " [REGEX] -p PID",
@@ -36,12 +37,12 @@ func newNames(o *options, kind instruments.NameKind, name, short, long string) *
 		Example: "  ri " + name + " '^main\\.' -p 4711\n  ri " + name + " '(?i)session' -p 4711",
 		Args:    atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.ListNames(out, kind, firstOf(args), every, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.ListNames(out, kind, firstOf(args), every, o.target)
 			})
 		},
 	}
-	if kind == instruments.TypeNames {
+	if kind == commands.TypeNames {
 		cmd.Flags().BoolVar(&every, "all", false, "types without a name of their own, too: *T, []T, map[K]V, func()")
 	}
 	o.addTarget(cmd.Flags())
@@ -60,8 +61,8 @@ a named integer's constants, what an interface holds. A type is looked up in the
   ri whatis main.Object --depth 2 -p 4711    # structs in it are opened`,
 		Args: exactly(1, "an expression or a type"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.WhatIs(cmd.Context(), out, args[0], depth, o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.WhatIs(cmd.Context(), out, args[0], depth, o.look, o.target)
 			})
 		},
 	}
@@ -72,7 +73,7 @@ a named integer's constants, what an interface holds. A type is looked up in the
 }
 
 func newFind(o *options) *cobra.Command {
-	opt := instruments.FindOptions{}
+	opt := commands.FindOptions{}
 	cmd := &cobra.Command{
 		Use:   "find TYPE -p PID",
 		Short: "say where values of a type live",
@@ -82,8 +83,8 @@ have none, in what they lead to. What EXPR says can be typed: ri print '(*main.R
   ri find main.Request --depth 6 -p 4711`,
 		Args: exactly(1, "a type"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.FindValues(cmd.Context(), out, args[0], opt, o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.FindValues(cmd.Context(), out, args[0], opt, o.look, o.target)
 			})
 		},
 	}
@@ -104,8 +105,8 @@ points to, or the one that a field lies in. The whole heap is walked, on a copy 
 		Example: "  ri path 0xc000112000 -p 4711\n  ri path 'main.server.clients[\"alpha\"]' --max-stop 1s -p 4711",
 		Args:    exactly(1, "an address or an expression"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.HeapPath(cmd.Context(), out, args[0], o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.HeapPath(cmd.Context(), out, args[0], o.look, o.target)
 			})
 		},
 	}
@@ -125,8 +126,8 @@ func newDiff(o *options) *cobra.Command {
   ri diff 'find(server.Server)' --interval 10s --depth 2 -p 4711`,
 		Args: exactly(1, "one expression"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Diff(cmd.Context(), out, args[0], interval, depth, o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.Diff(cmd.Context(), out, args[0], interval, depth, o.look, o.target)
 			})
 		},
 	}
@@ -138,7 +139,7 @@ func newDiff(o *options) *cobra.Command {
 }
 
 func newTop(o *options) *cobra.Command {
-	opt := instruments.TopOptions{}
+	opt := commands.TopOptions{}
 	cmd := &cobra.Command{
 		Use:   "top EXPR -p PID",
 		Short: "watch numbers change, with their rates",
@@ -150,8 +151,8 @@ short as that of ri print; --view live does without.`,
   ri top main.server.stats -n 10 --ndjson -p 4711`,
 		Args: exactly(1, "one expression"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Top(cmd.Context(), out, args[0], opt, o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.Top(cmd.Context(), out, args[0], opt, o.look, o.target)
 			})
 		},
 	}

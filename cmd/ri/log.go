@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newLog(o *options) *cobra.Command {
@@ -20,8 +21,8 @@ outcome, since ri or the machine ended in its middle, memory is asked. The journ
 		Example: "  ri log\n  ri log -mm\n  ri log truncate 100    # it asks first",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.ShowLog(cmd.Context(), out, detail, o.look)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.ShowLog(cmd.Context(), out, detail, o.look)
 			})
 		},
 	}
@@ -35,16 +36,16 @@ scripts. Numbers go on from where they were.`,
 		Example: "  ri log truncate 100\n  ri log truncate --all --yes", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) > 0) == all {
-				return instruments.Usagef("ri log truncate forgets transactions up to number N, or with --all all of them: say which (ri log lists them)")
+				return rows.Usagef("ri log truncate forgets transactions up to number N, or with --all all of them: say which (ri log lists them)")
 			}
 			upTo := int64(math.MaxInt64)
 			if !all {
 				var err error
 				if upTo, err = strconv.ParseInt(args[0], 10, 64); err != nil || upTo < 1 {
-					return instruments.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
+					return rows.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
 				}
 			}
-			return o.withOutput(func(out *instruments.Output) error { return instruments.TruncateLog(cmd.Context(), out, upTo, o.look) })
+			return o.withOutput(func(out *rows.Output) error { return commands.TruncateLog(cmd.Context(), out, upTo, o.look) })
 		},
 	}
 	truncate.Flags().BoolVar(&all, "all", false, "forget all transactions")
@@ -52,7 +53,7 @@ scripts. Numbers go on from where they were.`,
 	cmd.AddCommand(&cobra.Command{
 		Use: "compact", Short: "write the journal anew, with all transactions in one record", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return o.withOutput(func(out *instruments.Output) error { return instruments.CompactLog(out, o.look) })
+			return o.withOutput(func(out *rows.Output) error { return commands.CompactLog(out, o.look) })
 		},
 	}, truncate)
 	return cmd

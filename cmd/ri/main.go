@@ -12,7 +12,7 @@ import (
 
 	"ri/attach"
 	"ri/inert"
-	"ri/instruments"
+	"ri/instruments/rows"
 )
 
 // What ri says to people: no text of a target reaches a terminal as it is.
@@ -31,7 +31,7 @@ func run() int {
 		err = root.unknown
 	}
 	if err != nil && !root.started {
-		err = instruments.Usage(err) // cobra's own complaints: flags, arguments, commands
+		err = rows.Usage(err) // cobra's own complaints: flags, arguments, commands
 	}
 	if err != nil && err.Error() != "" {
 		fmt.Fprintf(stderr, "ri: %s\n", err.Error())

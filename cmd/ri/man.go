@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
-	"ri/instruments"
+	"ri/instruments/rows"
 )
 
 func newMan() *cobra.Command {
@@ -20,7 +20,7 @@ func newMan() *cobra.Command {
 		Args:    exactly(1, "a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
-				return instruments.Usagef("ri man %s: no such folder", args[0])
+				return rows.Usagef("ri man %s: no such folder", args[0])
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true

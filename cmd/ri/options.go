@@ -9,13 +9,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"ri"
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
 )
 
 // options are the flags that several commands share.
 type options struct {
-	target  instruments.TargetChoice
-	look    instruments.Look
+	target  looks.TargetChoice
+	look    looks.Options
 	recipes []string
 
 	out          string
@@ -82,24 +84,24 @@ func (o *options) addRecipes(f *pflag.FlagSet) {
 // check is what flags alone can get wrong.
 func (o *options) check() error {
 	if o.json && o.ndjson {
-		return instruments.Usagef("--json and --ndjson exclude each other")
+		return rows.Usagef("--json and --ndjson exclude each other")
 	}
 	return errors.Join(o.target.Check(), o.look.Check())
 }
 
-func (o *options) output() (*instruments.Output, error) {
-	format := instruments.Table
+func (o *options) output() (*rows.Output, error) {
+	format := rows.Table
 	switch {
 	case o.json:
-		format = instruments.JSON
+		format = rows.JSON
 	case o.ndjson:
-		format = instruments.NDJSON
+		format = rows.NDJSON
 	}
-	out, err := instruments.OpenOutput(o.out, format, o.quiet, os.Stdout, stderr)
+	out, err := rows.OpenOutput(o.out, format, o.quiet, os.Stdout, stderr)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(out.AddProfile(instruments.ProfilePprof, o.pprof), out.AddProfile(instruments.ProfileFolded, o.folded)); err != nil {
+	if err := errors.Join(out.AddProfile(rows.ProfilePprof, o.pprof), out.AddProfile(rows.ProfileFolded, o.folded)); err != nil {
 		out.Close()
 		return nil, err
 	}
@@ -107,29 +109,29 @@ func (o *options) output() (*instruments.Output, error) {
 }
 
 // remarks is an output for a command that writes its files itself.
-func (o *options) remarks() *instruments.Output {
-	return &instruments.Output{Quiet: o.quiet, Stdout: os.Stdout, Stderr: stderr}
+func (o *options) remarks() *rows.Output {
+	return &rows.Output{Quiet: o.quiet, Stdout: os.Stdout, Stderr: stderr}
 }
 
 // catalogue reads all recipes; what is wrong in catalogues that nobody asked for is a warning.
-func (o *options) catalogue() (*instruments.Catalogue, error) {
-	c, warnings, err := instruments.OpenCatalogue(ri.Files, o.recipes...)
+func (o *options) catalogue() (*recipes.Catalogue, error) {
+	c, warnings, err := recipes.OpenCatalogue(ri.Files, o.recipes...)
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "ri: warning: %s\n", w.Error())
 	}
-	return c, instruments.Usage(err)
+	return c, rows.Usage(err)
 }
 
 // quietCatalogue is catalogue where nobody reads warnings.
-func (o *options) quietCatalogue() (*instruments.Catalogue, []error, error) {
-	return instruments.OpenCatalogue(ri.Files, o.recipes...)
+func (o *options) quietCatalogue() (*recipes.Catalogue, []error, error) {
+	return recipes.OpenCatalogue(ri.Files, o.recipes...)
 }
 
 // withOutput gives f an output and makes it appear if f succeeded or has a result nonetheless.
-func (o *options) withOutput(f func(*instruments.Output) error) error {
+func (o *options) withOutput(f func(*rows.Output) error) error {
 	out, err := o.output()
 	if err != nil {
-		return instruments.Usage(err)
+		return rows.Usage(err)
 	}
 	defer out.Close()
 	return f(out)

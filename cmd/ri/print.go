@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newPrint(o *options) *cobra.Command {
@@ -18,8 +19,8 @@ conversions and dereferences; no calls.`,
   ri print '*(*main.Request)(0xc000112000)' -p 4711`,
 		Args: exactly(1, "one expression"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Print(cmd.Context(), out, args[0], depth, o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.Print(cmd.Context(), out, args[0], depth, o.look, o.target)
 			})
 		},
 	}

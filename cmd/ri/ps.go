@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
 )
 
 func newPs(o *options) *cobra.Command {
@@ -15,7 +15,7 @@ whether there are symbols (DWARF) to read them by, and which process traces them
 		Example: "  ri ps\n  ri ps --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.withOutput(instruments.ListProcesses)
+			return o.withOutput(commands.ListProcesses)
 		},
 	}
 }

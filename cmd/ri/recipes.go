@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newRecipes(o *options) *cobra.Command {
@@ -22,8 +23,8 @@ in $RI_RECIPES (separated by colons), and --recipes FILE; a later one replaces a
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.ListRecipes(out, c, o.target, verbose)
+			return o.withOutput(func(out *rows.Output) error {
+				return commands.ListRecipes(out, c, o.target, verbose)
 			})
 		},
 	}

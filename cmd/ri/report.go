@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/rows"
 	"ri/report"
 )
 
@@ -26,7 +26,7 @@ A recipe that fails, or that would stop the process for longer than allowed, is 
 				return err
 			}
 			if o.json || o.ndjson {
-				return instruments.Usagef("ri report writes a page, and JSON beside it if -o names a folder: no --json")
+				return rows.Usagef("ri report writes a page, and JSON beside it if -o names a folder: no --json")
 			}
 			opt.Path, opt.Look = o.out, o.look
 			return report.Write(cmd.Context(), o.remarks(), c, o.target, opt)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ri/instruments"
+	"ri/instruments/rows"
 )
 
 // rootCommand knows whether a command's own work began, which tells its errors from cobra's.
@@ -52,10 +52,10 @@ func newRoot() *rootCommand {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if cmd == root.Command { // its flags can't be known where the command isn't
 			if unknown := knownCommand(cmd, cmd.Flags().Args()); unknown != nil {
-				return instruments.Usage(unknown)
+				return rows.Usage(unknown)
 			}
 		}
-		return instruments.Usagef("%w%s (%s --help lists the flags)", err, nearFlags(cmd, err), cmd.CommandPath())
+		return rows.Usagef("%w%s (%s --help lists the flags)", err, nearFlags(cmd, err), cmd.CommandPath())
 	})
 	setHelp(root.Command)
 	write := root.HelpFunc()
@@ -80,7 +80,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("no command %q%s (ri --help lists them)", args[0], instruments.DidYouMean(args[0], names))
+	return fmt.Errorf("no command %q%s (ri --help lists them)", args[0], rows.DidYouMean(args[0], names))
 }
 
 // nearFlags guesses what an unknown flag was meant to be.
@@ -93,5 +93,5 @@ func nearFlags(cmd *cobra.Command, err error) string {
 	collect := func(f *pflag.Flag) { names = append(names, "--"+f.Name) }
 	cmd.LocalFlags().VisitAll(collect)
 	cmd.InheritedFlags().VisitAll(collect)
-	return instruments.DidYouMean("--"+name, names)
+	return rows.DidYouMean("--"+name, names)
 }

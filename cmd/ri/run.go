@@ -5,7 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 func newRun(o *options) *cobra.Command {
@@ -30,14 +32,14 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 				return err
 			}
 			if showLua {
-				return o.withOutput(func(out *instruments.Output) error { return instruments.ShowScript(out, c, args[0]) })
+				return o.withOutput(func(out *rows.Output) error { return commands.ShowScript(out, c, args[0]) })
 			}
-			plan, err := instruments.Prepare(c, args[0], args[1:], o.look)
+			plan, err := looks.Prepare(c, args[0], args[1:], o.look)
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Run(cmd.Context(), out, plan, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return looks.Run(cmd.Context(), out, plan, o.target)
 			})
 		},
 	}

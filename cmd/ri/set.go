@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 func newSet(o *options) *cobra.Command {
@@ -27,8 +28,8 @@ expression for an existing value. --dry-run shows what would be changed; ri undo
 			if cmd.Flags().Changed("was") {
 				expected = &was
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Set(cmd.Context(), out, args[0], args[1], expected, o.look, o.target)
+			return o.withOutput(func(out *rows.Output) error {
+				return looks.Set(cmd.Context(), out, args[0], args[1], expected, o.look, o.target)
 			})
 		},
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/rows"
 	"ri/shell"
 )
 
@@ -48,7 +48,7 @@ func newAttach(o *options) *cobra.Command {
 
 func (o *options) shell(cmd *cobra.Command) error {
 	if o.json || o.ndjson || o.out != "" {
-		return instruments.Usagef("the shell prints for people: --json, --ndjson and -o go with ri exec and ri run")
+		return rows.Usagef("the shell prints for people: --json, --ndjson and -o go with ri exec and ri run")
 	}
 	c, err := o.catalogue()
 	if err != nil {

@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
 )
 
 func newShow(o *options) *cobra.Command {
@@ -18,8 +19,8 @@ func newShow(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.ShowRecipe(out, c, args[0])
+			return o.withOutput(func(out *rows.Output) error {
+				return recipes.ShowRecipe(out, c, args[0])
 			})
 		},
 	}

@@ -6,7 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
 )
 
 func newUndo(o *options) *cobra.Command {
@@ -21,10 +22,10 @@ a conflict if a value is no longer what the transaction wrote, unless --force is
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || n < 1 {
-				return instruments.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
+				return rows.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
 			}
-			return o.withOutput(func(out *instruments.Output) error {
-				return instruments.Undo(cmd.Context(), out, n, force, o.look)
+			return o.withOutput(func(out *rows.Output) error {
+				return looks.Undo(cmd.Context(), out, n, force, o.look)
 			})
 		},
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
 )
 
 func newVersion(o *options) *cobra.Command {
@@ -14,7 +14,7 @@ func newVersion(o *options) *cobra.Command {
 		Example: "  ri version\n  ri version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.withOutput(instruments.Version)
+			return o.withOutput(commands.Version)
 		},
 	}
 }

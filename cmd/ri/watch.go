@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
 )
 
 func newWatch(o *options) *cobra.Command {
-	opt := instruments.WatchOptions{}
+	opt := commands.WatchOptions{}
 	cmd := &cobra.Command{
 		Use:   "watch -p PID [--on-exit 'ri ...']",
 		Short: "wait until a process dies, and look at it in its last moment",
@@ -31,13 +32,13 @@ Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.out != "" || o.json || o.ndjson {
-				return instruments.Usagef("ri watch itself has no result: give -o and --json to what it runs (--on-exit 'ri crash --json -o crash.json')")
+				return rows.Usagef("ri watch itself has no result: give -o and --json to what it runs (--on-exit 'ri crash --json -o crash.json')")
 			}
 			if len(opt.OnExit) == 0 {
-				opt.OnExit = instruments.DefaultOnExit
+				opt.OnExit = commands.DefaultOnExit
 			}
 			opt.Run = runSelf
-			return instruments.Watch(cmd.Context(), o.remarks(), o.target, opt)
+			return commands.Watch(cmd.Context(), o.remarks(), o.target, opt)
 		},
 	}
 	o.addTarget(cmd.Flags())
@@ -59,7 +60,7 @@ func runSelf(ctx context.Context, words []string) error {
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == exitFound {
-		return instruments.ErrFound
+		return rows.ErrFound
 	}
 	return err
 }

@@ -1,0 +1,64 @@
+package commands
+
+import (
+	"fmt"
+
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
+)
+
+// ListRecipes writes the recipes; with a target, those that fit first, and for the rest what the program lacks.
+func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, verbose bool) error {
+	var session *looks.Session
+	if choice.Given() {
+		var err error
+		if session, err = looks.OpenSession(choice); err != nil {
+			return err
+		}
+		defer session.Close()
+	}
+	columns := []rows.Column{{Name: "name"}, {Name: "category"}, {Name: "title"}}
+	if session != nil {
+		columns = append(columns, rows.Column{Name: "lacks", Cut: rows.CutPaths})
+	}
+	if verbose {
+		columns = append(columns, rows.Column{Name: "from"}, rows.Column{Name: "overrides"})
+	}
+	var fit, rest []rows.Row
+	for _, r := range c.Recipes() {
+		script, err := r.Script(c)
+		if err != nil {
+			out.Log(fmt.Sprintf("ri: warning: recipe %s can't be used: %v", r.Name, err))
+			continue
+		}
+		row := rows.Of("name", r.Name, "category", recipes.HeaderOf(script).Category, "title", r.TitleOr(script.Header))
+		fits := true
+		if session != nil {
+			lacks := recipes.ScriptLacks(session.File, script)
+			fits = len(lacks) == 0
+			if out.Format == rows.Table && !fits {
+				lacks = []string{recipes.LacksText(lacks)}
+			}
+			row = append(row, rows.Cell{Name: "lacks", Value: rows.Texts(lacks)})
+		}
+		if verbose {
+			row = append(row, rows.Cell{Name: "from", Value: r.Origin.String()}, rows.Cell{Name: "overrides", Value: recipes.Positions(r.Overrides)})
+		}
+		if out.Format != rows.Table {
+			row = append(row, rows.Cell{Name: "mode", Value: string(r.Mode)}, rows.Cell{Name: "view", Value: string(r.View)})
+			if session != nil {
+				row = append(row, rows.Cell{Name: "fits", Value: fits})
+			}
+		}
+		if fits {
+			fit = append(fit, row)
+		} else {
+			rest = append(rest, row)
+		}
+	}
+	if err := out.WriteRows(columns, append(fit, rest...)); err != nil {
+		return err
+	}
+	return out.Commit()
+}

@@ -1,0 +1,70 @@
+package commands
+
+import (
+	"fmt"
+	"time"
+
+	"ri/attach"
+	"ri/instruments/rows"
+)
+
+// ListProcesses writes the Go processes that can be seen from here.
+func ListProcesses(out *rows.Output) error {
+	list, err := attach.ListProcesses()
+	if err != nil {
+		return err
+	}
+	columns := []rows.Column{
+		{Name: "pid", Type: rows.ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"}, {Name: "module", Cut: rows.CutPaths}, {Name: "version"},
+		{Name: "uptime", Type: rows.ColumnDuration}, {Name: "symbols"}, {Name: "traced_by"},
+	}
+	var lines []rows.Row
+	for _, p := range list.Go {
+		var tracer any
+		if p.Tracer != 0 {
+			tracer = int64(p.Tracer)
+			if out.Format == rows.Table {
+				tracer = fmt.Sprintf("%d (%s)", p.Tracer, p.TracerName)
+			}
+		}
+		var symbols any = p.HasSymbols
+		if out.Format == rows.Table {
+			symbols = map[bool]string{true: "yes", false: "no"}[p.HasSymbols]
+		}
+		row := rows.Of(
+			"pid", int64(p.PID), "user", p.User, "name", p.Name, "go", orNil(p.GoVersion), "module", orNil(p.Module),
+			"version", orNil(p.ModuleVersion), "uptime", time.Since(p.Started).Round(time.Second),
+			"symbols", symbols, "traced_by", tracer,
+		)
+		if out.Format != rows.Table {
+			row = append(row, rows.Cell{Name: "command", Value: rows.Texts(p.CommandLine)}, rows.Cell{Name: "stopped", Value: p.Stopped}, rows.Cell{Name: "container", Value: p.Container})
+		}
+		lines = append(lines, row)
+	}
+	if err := out.WriteRows(columns, lines); err != nil {
+		return err
+	}
+	if len(lines) == 0 {
+		out.Log("no Go processes are visible here")
+	}
+	if advice := list.Advice(); advice != "" {
+		out.Log(advice)
+	}
+	return out.Commit()
+}
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// ProcessIDs are the Go processes that can be seen from here, for completion; none where they can't be listed.
+func ProcessIDs() []attach.GoProcess {
+	list, err := attach.ListProcesses()
+	if err != nil {
+		return nil
+	}
+	return list.Go
+}

@@ -1,0 +1,58 @@
+package commands
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"ri/instruments/rows"
+	"ri/symbols"
+)
+
+// Version writes which ri this is and what it was built with.
+func Version(out *rows.Output) error {
+	version, revision, delve := "(devel)", "", "none"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+		for _, m := range info.Deps {
+			if m.Path == "github.com/go-delve/delve" {
+				delve = m.Version
+			}
+		}
+	}
+	var err error
+	if out.Format == rows.Table {
+		text := "ri " + version
+		if revision != "" {
+			text += " (" + revision + ")"
+		}
+		err = out.WriteText(fmt.Sprintf("%s\nbuilt by %s for %s/%s, Delve %s\nreads programs of Go %s for linux/amd64: %s\n",
+			text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, symbols.KnownReleases(), canRead()))
+	} else {
+		err = out.WriteDocument(rows.Of(
+			"version", version, "revision", revision, "go", runtime.Version(),
+			"os", runtime.GOOS, "arch", runtime.GOARCH, "delve", delve, "reads_go", symbols.KnownReleases(), "reads_processes", readsProcesses,
+		))
+	}
+	if err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+// readsProcesses: what stops a process knows amd64 only.
+const readsProcesses = runtime.GOOS == "linux" && runtime.GOARCH == "amd64"
+
+func canRead() string {
+	if readsProcesses {
+		return "processes and cores"
+	}
+	return "cores only, in this build, which is untested"
+}

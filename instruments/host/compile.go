@@ -1,0 +1,334 @@
+package host
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"ri/inert"
+
+	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
+	"github.com/yuin/gopher-lua/parse"
+)
+
+const (
+	maxSource = 1 << 20 // bytes of a script
+	maxNested = 2000    // levels of its syntax tree; the compiler recurses
+)
+
+// ConcatName is the global that a..b calls. No Lua source can write this name.
+const ConcatName = "(concat)"
+
+// CompileLua parses and compiles source.
+//
+// Three things are changed on the way. A literal integer that a float64 can't hold is an error, since it would
+// silently be another number; a..b becomes a call, since the machine's own operator allocates
+// without a bound and without a chance to interrupt it; and what a loop goes through gets locals where the
+// machine's compiler would get it wrong (see hoist).
+func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
+	if len(source) > maxSource {
+		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path, len(source), maxSource)}
+	}
+	if strings.HasPrefix(source, "\x1b") {
+		return nil, nil, &ScriptError{File: path, Message: path + ": compiled Lua is not loaded, only source"}
+	}
+	if strings.HasPrefix(source, "#!") {
+		source = "--" + source
+	}
+	chunk, err := parse.Parse(strings.NewReader(source), path)
+	if err != nil {
+		return nil, nil, syntaxError(path, err)
+	}
+	r := rewriter{path: path}
+	r.walk(reflect.ValueOf(&chunk).Elem(), 0, 0)
+	if r.err != nil {
+		return nil, nil, r.err
+	}
+	proto, err := lua.Compile(chunk, path)
+	if err != nil {
+		return nil, nil, compileError(path, err)
+	}
+	return proto, chunk, nil
+}
+
+// gotoLine is where the machine's compiler says on which line the goto stands: its own line is the function's last.
+var gotoLine = regexp.MustCompile(` at line (\d+)`)
+
+// compileError says what is wrong as syntaxError does.
+func compileError(path string, err error) error {
+	e, ok := err.(*lua.CompileError)
+	if !ok {
+		return &ScriptError{File: path, Message: path + ": " + strings.TrimSpace(err.Error()), Cause: err}
+	}
+	line, what := e.Line, e.Message
+	if m := gotoLine.FindStringSubmatch(what); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		what = strings.Replace(what, m[0], "", 1)
+	}
+	return &ScriptError{File: path, Line: line, Message: fmt.Sprintf("%s:%d: %s", path, line, what), Cause: err}
+}
+
+func syntaxError(path string, err error) error {
+	if e, ok := err.(*parse.Error); ok {
+		what := strings.TrimSpace(e.Message)
+		if e.Pos.Line == parse.EOF {
+			return &ScriptError{File: path, Message: fmt.Sprintf("%s: %s at the end of the file", path, what), Cause: err}
+		}
+		return &ScriptError{File: path, Line: e.Pos.Line, Message: fmt.Sprintf("%s:%d: %s near %q", path, e.Pos.Line, what, e.Token), Cause: err}
+	}
+	return &ScriptError{File: path, Message: fmt.Sprintf("%s: %s", path, strings.TrimSpace(err.Error())), Cause: err}
+}
+
+// rewriter goes through a syntax tree.
+type rewriter struct {
+	path string
+	err  error
+}
+
+var (
+	exprType = reflect.TypeFor[ast.Expr]()
+	stmtType = reflect.TypeFor[ast.Stmt]()
+)
+
+func (r *rewriter) walk(v reflect.Value, depth, line int) {
+	if r.err != nil {
+		return
+	}
+	if depth > 4*maxNested {
+		r.fail(line, "the script is nested too deeply")
+		return
+	}
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			r.walk(v.Index(i), depth+1, line)
+		}
+	case reflect.Interface:
+		if v.IsNil() {
+			return
+		}
+		if v.Type() == exprType {
+			if flat := r.concat(v.Interface().(ast.Expr)); flat != nil {
+				v.Set(reflect.ValueOf(flat))
+			}
+		}
+		if loop, ok := v.Interface().(*ast.GenericForStmt); ok && v.Type() == stmtType {
+			if block := hoist(loop); block != nil {
+				v.Set(reflect.ValueOf(block))
+			}
+		}
+		r.walk(v.Elem(), depth+1, line)
+	case reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		if p, ok := v.Interface().(ast.PositionHolder); ok && p.Line() > 0 {
+			line = p.Line()
+		}
+		if n, ok := v.Interface().(*ast.NumberExpr); ok {
+			r.number(n, line)
+			return
+		}
+		r.walk(v.Elem(), depth+1, line)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() {
+				r.walk(f, depth+1, line)
+			}
+		}
+	}
+}
+
+// concat turns a chain a..b..c into one call.
+func (r *rewriter) concat(e ast.Expr) ast.Expr {
+	c, ok := e.(*ast.StringConcatOpExpr)
+	if !ok {
+		return nil
+	}
+	call := &ast.FuncCallExpr{Func: &ast.IdentExpr{Value: ConcatName}, AdjustRet: true}
+	call.SetLine(c.Line())
+	call.SetLastLine(c.LastLine())
+	call.Func.SetLine(c.Line())
+	call.Func.SetLastLine(c.Line())
+	for {
+		call.Args = append(call.Args, c.Lhs)
+		next, ok := c.Rhs.(*ast.StringConcatOpExpr)
+		if !ok {
+			call.Args = append(call.Args, c.Rhs)
+			break
+		}
+		c = next
+	}
+	if len(call.Args) > 200 { // registers of a function
+		r.fail(call.Line(), "more than 200 operands of ..: use table.concat")
+	}
+	for i, a := range call.Args { // f() as the last operand would give all its results
+		if f, ok := a.(*ast.FuncCallExpr); ok {
+			f.AdjustRet = true
+		}
+		if v, ok := a.(*ast.Comma3Expr); ok {
+			v.AdjustRet = true
+		}
+		call.Args[i] = a
+	}
+	return call
+}
+
+// hoist puts what a loop goes through into locals of its own before the loop, unless it is plain: nil.
+//
+// gopher-lua 1.1.2 sets the three registers of `for ... in` aside before it compiles the expressions into
+// them. A call there then seems to need no register (compileFuncCallExpr compares with RegTop, which is beyond
+// already), and what follows is written over its result: `for x in f().g()` indexes "g" by "g".
+func hoist(loop *ast.GenericForStmt) ast.Stmt {
+	if len(loop.Exprs) == 0 || plainHead(loop.Exprs[0]) {
+		return nil
+	}
+	locals := &ast.LocalAssignStmt{Names: []string{"(for f)", "(for s)", "(for i)"}, Exprs: loop.Exprs}
+	inner := *loop
+	inner.Exprs = nil
+	for _, name := range locals.Names {
+		ident := &ast.IdentExpr{Value: name}
+		ident.SetLine(loop.Line())
+		ident.SetLastLine(loop.Line())
+		inner.Exprs = append(inner.Exprs, ident)
+	}
+	locals.SetLine(loop.Line())
+	locals.SetLastLine(loop.Line())
+	block := &ast.DoBlockStmt{Stmts: []ast.Stmt{locals, &inner}}
+	block.SetLine(loop.Line())
+	block.SetLastLine(loop.LastLine())
+	return block
+}
+
+// plainHead says whether an expression is a name, or a call of one.
+func plainHead(e ast.Expr) bool {
+	if call, ok := e.(*ast.FuncCallExpr); ok {
+		if e = call.Func; e == nil {
+			e = call.Receiver
+		}
+	}
+	for {
+		get, ok := e.(*ast.AttrGetExpr)
+		if !ok {
+			break
+		}
+		if _, ok := get.Key.(*ast.StringExpr); !ok {
+			return false
+		}
+		e = get.Object
+	}
+	_, ok := e.(*ast.IdentExpr)
+	return ok
+}
+
+func (r *rewriter) number(n *ast.NumberExpr, line int) {
+	whole, err := strconv.ParseUint(n.Value, 0, 64)
+	if err == nil && whole > maxPlain && uint64(float64(whole)) != whole || err != nil && strings.Trim(n.Value, "0123456789") == "" {
+		r.fail(line, fmt.Sprintf("the number %s is beyond 2^53, Lua would round it: write ri.int'%s'", n.Value, n.Value))
+	}
+}
+
+func (r *rewriter) fail(line int, what string) {
+	if r.err == nil {
+		r.err = &ScriptError{File: r.path, Line: line, Message: fmt.Sprintf("%s:%d: %s", r.path, line, what)}
+	}
+}
+
+// headerTable finds the table that an instrument file returns: `return {... run = function ...}` or a
+// local of that kind. nil: the file is a bare script.
+func headerTable(chunk []ast.Stmt) *ast.TableExpr {
+	if len(chunk) == 0 {
+		return nil
+	}
+	ret, ok := chunk[len(chunk)-1].(*ast.ReturnStmt)
+	if !ok || len(ret.Exprs) != 1 {
+		return nil
+	}
+	table, ok := ret.Exprs[0].(*ast.TableExpr)
+	if name, isName := ret.Exprs[0].(*ast.IdentExpr); isName {
+		for _, s := range chunk {
+			if local, isLocal := s.(*ast.LocalAssignStmt); isLocal && len(local.Names) == 1 && local.Names[0] == name.Value && len(local.Exprs) == 1 {
+				table, ok = local.Exprs[0].(*ast.TableExpr)
+			}
+		}
+	}
+	if !ok || table == nil {
+		return nil
+	}
+	for _, f := range table.Fields {
+		if key, ok := f.Key.(*ast.StringExpr); ok && (key.Value == "run" || key.Value == "title" || key.Value == "columns" || key.Value == "params") {
+			return table
+		}
+	}
+	return nil
+}
+
+// tableLines maps key paths ("params[1].type") to lines.
+func tableLines(t *ast.TableExpr, key string, lines map[string]int) map[string]int {
+	if lines == nil {
+		lines = map[string]int{}
+	}
+	if lines[key] == 0 {
+		lines[key] = t.Line()
+	}
+	n := 0
+	for _, f := range t.Fields {
+		var path string
+		line := f.Value.Line()
+		switch k := f.Key.(type) {
+		case nil:
+			n++
+			path = key + "[" + strconv.Itoa(n) + "]"
+		case *ast.StringExpr:
+			path = keyPath(key, k.Value)
+			if k.Line() > 0 {
+				line = k.Line()
+			}
+		default:
+			continue
+		}
+		lines[path] = line
+		if sub, ok := f.Value.(*ast.TableExpr); ok && strings.Count(path, ".")+strings.Count(path, "[") < 8 {
+			tableLines(sub, path, lines)
+		}
+	}
+	return lines
+}
+
+func KeysOf(t *lua.LTable) (keys []lua.LValue) {
+	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+var LuaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
+
+var (
+	LastWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// LuaQuote writes text as it stands between double quotes in Lua: what isn't plain text, by its bytes in decimal, which is the way that Lua 5.1 has.
+func LuaQuote(s string) string {
+	var b strings.Builder
+	for i, size := 0, 0; i < len(s); i += size {
+		_, size = utf8.DecodeRuneInString(s[i:])
+		switch c := s[i : i+size]; {
+		case c == `"` || c == `\`:
+			b.WriteString(`\` + c)
+		case c == "\n":
+			b.WriteString(`\n`)
+		case inert.Is(c):
+			b.WriteString(c)
+		default:
+			for _, octet := range []byte(c) {
+				fmt.Fprintf(&b, `\%03d`, octet)
+			}
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,294 @@
+package host
+
+import (
+	"fmt"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/instruments/rows"
+	"ri/values"
+)
+
+// What a script gives, from Lua to rows.
+
+const (
+	maxNesting  = 16      // of tables in a row
+	maxElements = 100_000 // of one cell's tables together
+)
+
+func (h *Host) riEmit(L *lua.LState) int {
+	t := L.CheckTable(1)
+	if h.Opt.Limits.Rows > 0 && h.given >= h.Opt.Limits.Rows {
+		err := NewLimitError(ErrRows, "%d rows were given, and there are more", h.given)
+		h.cancel(err)
+		h.raise(L, err)
+	}
+	row := make(rows.Row, 0, len(h.columns)+4)
+	for _, c := range h.columns {
+		v, err := h.cell(L, t.RawGetString(c.Name), c.Type)
+		if err != nil {
+			h.raise(L, fmt.Errorf("ri.emit: column %s: %w", c.Name, err))
+		}
+		row = append(row, rows.Cell{Name: c.Name, Value: v})
+	}
+	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+		name, ok := k.(lua.LString)
+		if !ok {
+			L.RaiseError("ri.emit: a row is {column = value, ...}; it has %s without a name", luaText(v))
+		}
+		if h.declared(string(name)) {
+			continue
+		}
+		value, err := h.cell(L, v, rows.ColumnAny)
+		if err != nil {
+			h.raise(L, fmt.Errorf("ri.emit: column %s: %w", string(name), err))
+		}
+		row = append(row, rows.Cell{Name: string(name), Value: value})
+	}
+	h.given++
+	if err := h.Opt.Sink.Emit(row); err != nil {
+		h.cancel(err)
+		h.raise(L, err)
+	}
+	return 0
+}
+
+func (h *Host) declared(name string) bool {
+	for i := range h.columns {
+		if h.columns[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// cell is a Lua value as a row holds it, in its column's type.
+func (h *Host) cell(L *lua.LState, v lua.LValue, t rows.ColumnType) (any, error) {
+	left := maxElements
+	value, err := h.plain(v, 0, &left)
+	if err != nil || value == nil {
+		return value, err
+	}
+	wrong := func() (any, error) {
+		return nil, fmt.Errorf("%s is no %s", h.describe(v), t)
+	}
+	switch t {
+	case rows.ColumnInt, rows.ColumnBytes:
+		switch value.(type) {
+		case int64, uint64:
+		default:
+			return wrong()
+		}
+	case rows.ColumnFloat:
+		f, ok := float(v)
+		if !ok {
+			return wrong()
+		}
+		return f, nil
+	case rows.ColumnBool:
+		if _, ok := value.(bool); !ok {
+			return wrong()
+		}
+	case rows.ColumnString:
+		switch x := value.(type) {
+		case int64, uint64, float64, bool:
+			return fmt.Sprint(x), nil
+		case string, rows.Bytes, rows.Address:
+		default:
+			return wrong()
+		}
+	case rows.ColumnDuration:
+		switch x := value.(type) {
+		case int64:
+			return time.Duration(x), nil
+		case float64:
+			if math.Abs(x) < math.MaxInt64 {
+				return time.Duration(x), nil
+			}
+		case time.Duration:
+			return x, nil
+		}
+		return wrong()
+	case rows.ColumnTime:
+		switch x := value.(type) {
+		case time.Time:
+			return x, nil
+		case int64:
+			return time.Unix(x, 0).UTC(), nil
+		case float64:
+			if whole, part := math.Modf(x); math.Abs(x) < 1e12 {
+				return time.Unix(int64(whole), int64(part*1e9)).UTC(), nil
+			}
+		}
+		return wrong()
+	case rows.ColumnAddress:
+		switch x := value.(type) {
+		case int64:
+			return rows.Address{Addr: uint64(x), Text: fmt.Sprintf("0x%x", uint64(x))}, nil
+		case uint64:
+			return rows.Address{Addr: x, Text: fmt.Sprintf("0x%x", x)}, nil
+		case rows.Address:
+		default:
+			return wrong()
+		}
+	}
+	return value, nil
+}
+
+// plain turns a Lua value into what a Row holds.
+func (h *Host) plain(v lua.LValue, depth int, left *int) (any, error) {
+	if *left--; *left < 0 {
+		return nil, fmt.Errorf("more than %d elements", maxElements)
+	}
+	switch v := v.(type) {
+	case *lua.LNilType:
+		return nil, nil
+	case lua.LBool:
+		return bool(v), nil
+	case lua.LNumber:
+		if whole, ok := wholeNumber(v); ok && !(whole == 0 && math.Signbit(float64(v))) {
+			return whole, nil
+		}
+		return float64(v), nil
+	case lua.LString:
+		if utf8.ValidString(string(v)) {
+			return string(v), nil
+		}
+		return rows.Bytes(v), nil
+	case *lua.LTable:
+		if depth >= maxNesting {
+			return nil, fmt.Errorf("tables nested deeper than %d", maxNesting)
+		}
+		return h.plainTable(v, depth, left)
+	case *lua.LUserData:
+		switch x := v.Value.(type) {
+		case *exact:
+			return x.goValue(), nil
+		case null:
+			return nil, nil
+		case *ref:
+			return h.plainRef(x), nil
+		case *place:
+			return rows.Address{Addr: x.value.Addr, Type: x.value.Type.Name, Text: x.path}, nil
+		case *goroutine:
+			return x.g.ID, nil
+		}
+	}
+	return nil, fmt.Errorf("%s can't be in a row", h.describe(v))
+}
+
+func (h *Host) plainTable(t *lua.LTable, depth int, left *int) (any, error) {
+	n := t.Len()
+	var list []any
+	var row rows.Row
+	for k, e := t.Next(lua.LNil); k != lua.LNil; k, e = t.Next(k) {
+		value, err := h.plain(e, depth+1, left)
+		if err != nil {
+			return nil, err
+		}
+		if i, ok := k.(lua.LNumber); ok && row == nil && int(i) == len(list)+1 {
+			list = append(list, value)
+			continue
+		}
+		name := luaText(k)
+		if s, ok := k.(lua.LString); ok {
+			name = string(s)
+		} else if e, ok := exactOf(k); ok {
+			name = e.String()
+		} else if k == lua.LValue(h.null) {
+			name = "nil"
+		}
+		row = append(row, rows.Cell{Name: name, Value: value})
+	}
+	if row == nil {
+		if n == 0 && list == nil {
+			list = []any{}
+		}
+		return list, nil
+	}
+	for i, e := range list { // mixed: the list's part by number
+		row = append(row, rows.Cell{Name: fmt.Sprint(i + 1), Value: e})
+	}
+	return row, nil
+}
+
+// plainRef is a Go value in a row: a time as a time, else its text and address.
+func (h *Host) plainRef(r *ref) any {
+	if r.binding.goType.Name == "time.Time" {
+		if t, err := r.value().Time(); err == nil {
+			return t
+		}
+	}
+	return rows.Address{Addr: r.addr, Type: r.binding.goType.Name, Text: h.dumpRef(r, values.DumpOptions{Depth: 1, Elems: 8, Bytes: 128, OneLine: true})}
+}
+
+func (h *Host) riFinding(L *lua.LState) int {
+	t := L.CheckTable(1)
+	f := rows.Finding{Severity: rows.Warning}
+	text := func(v lua.LValue) string {
+		switch x := v.(type) {
+		case lua.LString:
+			return string(x)
+		case *lua.LNilType:
+			return ""
+		}
+		return h.dumpLua(v, values.DumpOptions{OneLine: true, Depth: 1}, 0)
+	}
+	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
+		switch k {
+		case lua.LString("severity"):
+			f.Severity = rows.Severity(text(v))
+			if f.Severity != rows.Info && f.Severity != rows.Warning && f.Severity != rows.Critical {
+				L.RaiseError("ri.finding: severity is info, warning or critical, not %s", luaText(v))
+			}
+		case lua.LString("what"):
+			f.What = text(v)
+		case lua.LString("where"):
+			f.Where = text(v)
+		case lua.LString("next"):
+			f.Next = text(v)
+		case lua.LString("evidence"):
+			if list, ok := v.(*lua.LTable); ok {
+				for i := 1; i <= list.Len(); i++ {
+					f.Evidence = append(f.Evidence, text(list.RawGetInt(i)))
+				}
+			} else {
+				f.Evidence = []string{text(v)}
+			}
+		default:
+			value, err := h.cell(L, v, rows.ColumnAny)
+			if err != nil {
+				h.raise(L, fmt.Errorf("ri.finding: %w", err))
+			}
+			f.Extra = append(f.Extra, rows.Cell{Name: k.String(), Value: value})
+		}
+	}
+	if f.What == "" {
+		L.RaiseError("ri.finding: what is missing: the conclusion in one line")
+	}
+	if err := h.Opt.Sink.Finding(f); err != nil {
+		h.cancel(err)
+		h.raise(L, err)
+	}
+	return 0
+}
+
+func (h *Host) riLog(L *lua.LState) int {
+	var text string
+	for i := 1; i <= L.GetTop(); i++ {
+		if i > 1 {
+			text += " "
+		}
+		text += textOf(L, L.Get(i))
+	}
+	h.Opt.Sink.Log(text)
+	return 0
+}
+
+func (h *Host) riProgress(L *lua.LState) int {
+	h.Opt.Sink.Progress(int64(L.CheckNumber(1)), int64(L.OptNumber(2, 0)), L.OptString(3, ""))
+	return 0
+}

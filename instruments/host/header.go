@@ -1,0 +1,276 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/instruments/rows"
+	"ri/values/layout"
+)
+
+// Header is what an instrument declares of itself.
+type Header struct {
+	Title       string
+	Description string
+	Category    string
+	Params      []Param
+	Needs       Needs
+	Columns     []rows.Column
+	Profile     []rows.ProfileValue // what the numbers of its samples are; none: it gives no stacks
+	Sample      string              // sample output, as a table
+	Line        int                 // of the table that the file returns
+}
+
+// Needs is what must be in a program for the instrument to fit it.
+type Needs struct {
+	Vars   []string // package variables
+	Types  []string
+	Fields []string // type and field: "main.Object.fid"
+	Funcs  []string
+	// Runtime is structures of the Go runtime, by the names that package layout gives them: "goroutine", "queue".
+	Runtime []string
+}
+
+// ParamType is the type of a parameter.
+type ParamType string
+
+const (
+	ParamString   ParamType = "string"
+	ParamInt      ParamType = "int"
+	ParamFloat    ParamType = "float"
+	ParamBool     ParamType = "bool"
+	ParamDuration ParamType = "duration" // Lua: nanoseconds, as Go's time.Duration reads
+	ParamExpr     ParamType = "expr"     // Lua: the text, for ri.eval
+	ParamGoType   ParamType = "type"     // Lua: the name
+	ParamAddress  ParamType = "address"  // Lua: an integer
+	ParamEnum     ParamType = "enum"     // Lua: one of Values
+	ParamEnums    ParamType = "enums"    // Lua: the text, some of Values with commas between, or ""
+)
+
+var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType, ParamAddress, ParamEnum, ParamEnums}
+
+// Param is a declared parameter.
+type Param struct {
+	Name     string
+	Type     ParamType
+	Default  any // nil: none. string, int64, float64, bool, time.Duration or (address) uint64
+	Min, Max any // nil: none. int64, float64 or time.Duration, as Type
+	Values   []string
+	Required bool
+	Help     string
+	Line     int
+}
+
+// headerKeys are the keys of the table that an instrument returns.
+var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "run"}
+
+// headerDecoder turns a Lua table into a Header; every oddity is an error with a line.
+type headerDecoder struct {
+	path  string
+	lines map[string]int // of each key, where the table is written out
+	errs  []error
+}
+
+// decodeHeader reads what the file returned. lines may be empty.
+func decodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header, error) {
+	d := &headerDecoder{path: path, lines: lines}
+	h := &Header{Line: lines[""]}
+	d.keys(table, "", headerKeys...)
+	h.Title = d.text(table, "", "title")
+	h.Description = strings.TrimSpace(d.text(table, "", "description"))
+	h.Category = d.text(table, "", "category")
+	h.Sample = strings.Trim(d.text(table, "", "sample"), "\n")
+	if h.Title == "" {
+		d.fail("title", "title is missing")
+	}
+	if run := table.RawGetString("run"); run.Type() != lua.LTFunction {
+		d.fail("run", "run must be a function, is %s", run.Type())
+	}
+	d.each(table, "params", func(key string, t *lua.LTable) { h.Params = append(h.Params, d.param(key, t)) })
+	d.each(table, "columns", func(key string, t *lua.LTable) { h.Columns = append(h.Columns, d.column(key, t)) })
+	d.each(table, "profile", func(key string, t *lua.LTable) { h.Profile = append(h.Profile, d.profileValue(key, t)) })
+	h.Needs = d.needs(table)
+	d.unique("parameter", "params", len(h.Params), func(i int) string { return h.Params[i].Name })
+	d.unique("column", "columns", len(h.Columns), func(i int) string { return h.Columns[i].Name })
+	if len(d.errs) > 0 {
+		return nil, errors.Join(d.errs...)
+	}
+	return h, nil
+}
+
+func (d *headerDecoder) param(key string, t *lua.LTable) Param {
+	d.keys(t, key, "name", "type", "default", "min", "max", "values", "required", "help")
+	p := Param{
+		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: ParamType(d.text(t, key, "type")),
+		Required: d.truth(t, key, "required"), Values: d.texts(t, key, "values"), Line: d.line(key),
+	}
+	d.identifier(key, "parameter", p.Name)
+	if !slices.Contains(paramTypes, p.Type) {
+		d.fail(key+".type", "parameter %s: unknown type %q; there are %s", p.Name, p.Type, joinWords(paramTypes))
+		return p
+	}
+	if (p.Type == ParamEnum || p.Type == ParamEnums) != (len(p.Values) > 0) {
+		d.fail(key+".values", "parameter %s: values belong to type enum or enums, and only there", p.Name)
+	}
+	p.Default = d.paramValue(t, key, "default", &p)
+	ranged := p.Type == ParamInt || p.Type == ParamFloat || p.Type == ParamDuration
+	for _, bound := range []struct {
+		name string
+		to   *any
+	}{{"min", &p.Min}, {"max", &p.Max}} {
+		if t.RawGetString(bound.name) != lua.LNil && !ranged {
+			d.fail(key+"."+bound.name, "parameter %s: type %s has no %s", p.Name, p.Type, bound.name)
+			continue
+		}
+		*bound.to = d.paramValue(t, key, bound.name, &p)
+	}
+	if p.Default != nil && p.Required {
+		d.fail(key+".required", "parameter %s: is required, so its default can't be used", p.Name)
+	}
+	if p.Min != nil && p.Max != nil && compareParam(p.Min, p.Max) > 0 {
+		d.fail(key+".min", "parameter %s: min is above max", p.Name)
+	} else if p.Default != nil && (p.Min != nil && compareParam(p.Default, p.Min) < 0 || p.Max != nil && compareParam(p.Default, p.Max) > 0) {
+		d.fail(key+".default", "parameter %s: the default is out of its own range", p.Name)
+	}
+	if text, ok := p.Default.(string); ok && len(p.Values) > 0 && p.Type == ParamEnum && !slices.Contains(p.Values, text) {
+		d.fail(key+".default", "parameter %s: the default %q is none of its values", p.Name, text)
+	}
+	return p
+}
+
+// paramValue reads a default or bound in the parameter's own type.
+func (d *headerDecoder) paramValue(t *lua.LTable, key, field string, p *Param) any {
+	switch v := t.RawGetString(field).(type) {
+	case *lua.LNilType:
+		return nil
+	case lua.LBool:
+		if p.Type == ParamBool {
+			return bool(v)
+		}
+	case lua.LNumber:
+		whole, integral := wholeNumber(v)
+		switch {
+		case p.Type == ParamFloat:
+			return float64(v)
+		case p.Type == ParamInt && integral:
+			return whole
+		case p.Type == ParamDuration && integral:
+			return time.Duration(whole)
+		case p.Type == ParamAddress && integral && whole >= 0:
+			return uint64(whole)
+		}
+	case lua.LString:
+		switch p.Type {
+		case ParamString, ParamExpr, ParamGoType, ParamEnum, ParamEnums:
+			return string(v)
+		case ParamDuration:
+			if span, err := time.ParseDuration(string(v)); err == nil {
+				return span
+			}
+		}
+	}
+	d.fail(key+"."+field, "parameter %s: %s %s is no %s", p.Name, field, luaText(t.RawGetString(field)), p.Type)
+	return nil
+}
+
+func compareParam(a, b any) int {
+	asFloat := func(v any) float64 {
+		switch v := v.(type) {
+		case int64:
+			return float64(v)
+		case time.Duration:
+			return float64(v)
+		case float64:
+			return v
+		}
+		return 0
+	}
+	x, y := asFloat(a), asFloat(b)
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+func (d *headerDecoder) column(key string, t *lua.LTable) rows.Column {
+	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden", "key")
+	c := rows.Column{
+		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: rows.ColumnType(d.text(t, key, "type")),
+		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"), Hidden: d.truth(t, key, "hidden"),
+		Key: d.columnKey(t, key), Line: d.line(key),
+	}
+	d.identifier(key, "column", c.Name)
+	if c.Type != rows.ColumnAny && !slices.Contains(rows.ColumnTypes, c.Type) {
+		d.fail(key+".type", "column %s: unknown type %q; there are %s", c.Name, c.Type, joinWords(rows.ColumnTypes))
+	}
+	if c.Key != rows.NoKey && (c.Type == rows.ColumnFloat || c.Type == rows.ColumnDuration) {
+		d.fail(key+".key", "column %s: a measure is no key: in the next look the same thing has another one", c.Name)
+	}
+	if c.Align != "" && c.Align != "left" && c.Align != "right" {
+		d.fail(key+".align", "column %s: align is left or right, not %q", c.Name, c.Align)
+	}
+	if c.Cut != "" && c.Cut != "left" && c.Cut != "right" {
+		d.fail(key+".cut", "column %s: cut is left or right, not %q", c.Name, c.Cut)
+	}
+	switch w := t.RawGetString("width").(type) {
+	case *lua.LNilType:
+	case lua.LNumber:
+		width, integral := wholeNumber(w)
+		if !integral || width < 1 || width > 10000 {
+			d.fail(key+".width", "column %s: width is an integer from 1 to 10000", c.Name)
+		}
+		c.Width = int(width)
+	default:
+		d.fail(key+".width", "column %s: width must be a number, is %s", c.Name, w.Type())
+	}
+	return c
+}
+
+// columnKey reads key = true, or key = "alone".
+func (d *headerDecoder) columnKey(t *lua.LTable, key string) rows.Key {
+	switch v := t.RawGetString("key"); v {
+	case lua.LNil, lua.LFalse:
+	case lua.LTrue:
+		return rows.KeyPart
+	case lua.LString("alone"):
+		return rows.KeyAlone
+	default:
+		d.fail(key+".key", "%s.key is true or \"alone\", not %s", key, luaText(v))
+	}
+	return rows.NoKey
+}
+
+func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
+	switch t := table.RawGetString("needs").(type) {
+	case *lua.LNilType:
+	case *lua.LTable:
+		d.keys(t, "needs", "vars", "types", "fields", "funcs", "runtime")
+		n = Needs{Vars: d.texts(t, "needs", "vars"), Types: d.texts(t, "needs", "types"), Fields: d.texts(t, "needs", "fields"), Funcs: d.texts(t, "needs", "funcs"),
+			Runtime: d.texts(t, "needs", "runtime")}
+		for i, f := range n.Fields {
+			if !strings.Contains(f, ".") {
+				d.fail(fmt.Sprintf("needs.fields[%d]", i+1), "needs: field %q has no type before it (main.Object.fid)", f)
+			}
+		}
+		for i, name := range n.Runtime {
+			if !slices.Contains(layout.Groups(), name) {
+				d.fail(fmt.Sprintf("needs.runtime[%d]", i+1), "needs: ri knows no structures of the runtime named %q%s; it knows %s", name, rows.DidYouMean(name, layout.Groups()),
+					strings.Join(layout.Groups(), ", "))
+			}
+		}
+	default:
+		d.fail("needs", "needs must be a table, is %s", t.Type())
+	}
+	return n
+}
+
+// None tells whether nothing is asked of the program's names.
+func (n Needs) None() bool { return len(n.Vars)+len(n.Types)+len(n.Fields)+len(n.Runtime) == 0 }

@@ -1,0 +1,419 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/instruments/rows"
+	"ri/values"
+)
+
+// heap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is nothing to walk: then
+// everything it is asked for is empty.
+type heap struct {
+	heap *values.Heap
+}
+
+// openHeap makes the metatable of heaps.
+func (h *Host) openHeap() {
+	methods := h.Lua.NewTable()
+	for name, f := range map[string]func(*lua.LState, *values.Heap) int{
+		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
+		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
+		"stacks": h.heapStacks, "biggest": h.heapBiggest, "finalizers": h.heapFinalizers,
+	} {
+		methods.RawSetString(name, h.function(func(L *lua.LState) int {
+			u, _ := L.Get(1).(*lua.LUserData)
+			if u == nil {
+				L.ArgError(1, "a heap expected, as ri.heap() gives it: call h:"+name+"(), with a colon")
+			}
+			walked, ok := u.Value.(*heap)
+			if !ok {
+				L.ArgError(1, "a heap expected, as ri.heap() gives it")
+			}
+			return f(L, walked.heap)
+		}))
+	}
+	t := h.Lua.NewTable()
+	t.RawSetString("__index", h.function(func(L *lua.LState) int {
+		name := L.CheckString(2)
+		f := methods.RawGetString(name)
+		if f == lua.LNil {
+			L.RaiseError("a heap has no %q%s; it has %s", name, rows.DidYouMean(name, heapMethods), strings.Join(heapMethods, ", "))
+		}
+		L.Push(f)
+		return 1
+	}))
+	t.RawSetString("__tostring", h.function(func(L *lua.LState) int {
+		L.Push(lua.LString("heap"))
+		return 1
+	}))
+	h.metas.heap = t
+}
+
+var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "blocked_groups", "never", "path", "retainers", "instances", "users", "stacks", "biggest", "finalizers"}
+
+// riHeap walks the whole heap, once for each look.
+//
+// Options: optional (nil and why, where a copy of all memory can't be had within the limits, instead of a run that is refused).
+func (h *Host) riHeap(L *lua.LState) int {
+	if t, ok := L.Get(1).(*lua.LTable); ok {
+		h.onlyKeys(L, t, "optional")
+		if lua.LVAsBool(t.RawGetString("optional")) && h.Opt.MayBulk != nil {
+			if err := h.Opt.MayBulk(); err != nil {
+				L.Push(lua.LNil)
+				L.Push(lua.LString(err.Error()))
+				return 2
+			}
+		}
+	}
+	if h.Opt.Bulk != nil && !h.Opt.Bulk() {
+		L.Push(&lua.LUserData{Value: &heap{}, Metatable: h.metas.heap})
+		return 1
+	}
+	if h.heap == nil {
+		told := time.Now()
+		walked, err := values.BuildHeap(h.ctx, h.space, func(done, total int64, what string) {
+			if time.Since(told) > 100*time.Millisecond {
+				told = time.Now()
+				h.Opt.Sink.Progress(done, total, what)
+			}
+		})
+		if err != nil {
+			h.raise(L, fmt.Errorf("ri.heap: %w", err))
+		}
+		for _, p := range walked.Problems() {
+			h.Opt.Sink.Log("ri.heap: " + p)
+		}
+		h.heap = walked
+		h.loads += walked.Stats().Live
+	}
+	L.Push(&lua.LUserData{Value: &heap{h.heap}, Metatable: h.metas.heap})
+	return 1
+}
+
+// heapTypes is h:types(): an iterator of {type, count, bytes, untyped, pointers}.
+func (h *Host) heapTypes(L *lua.LState, walked *values.Heap) int {
+	var types []values.HeapType
+	if walked != nil {
+		types = walked.Types()
+	}
+	i := 0
+	L.Push(h.function(func(L *lua.LState) int {
+		if i >= len(types) {
+			return 0
+		}
+		t := types[i]
+		i++
+		row := h.table("type", t.Type, "count", t.Count, "bytes", t.Bytes, "untyped", t.Untyped)
+		if t.Untyped {
+			row.RawSetString("pointers", h.int64Value(t.Pointers))
+		}
+		L.Push(row)
+		return 1
+	}))
+	return 1
+}
+
+// addressArg is an address, or a value: what it points to, or where it lives.
+func (h *Host) addressArg(L *lua.LState, n int) uint64 {
+	if _, ok := refOf(L.Get(n)); ok {
+		v, _ := h.target(L, n)
+		return v.Addr
+	}
+	if _, ok := placeOf(L.Get(n)); ok {
+		v, _ := h.target(L, n)
+		return v.Addr
+	}
+	return h.uint64Arg(L, n)
+}
+
+// heapObject is h:object(addr|value): {addr, size, type, live, exact}, nil outside the heap.
+func (h *Host) heapObject(L *lua.LState, walked *values.Heap) int {
+	addr := h.addressArg(L, 2)
+	if walked == nil {
+		L.Push(lua.LNil)
+		return 1
+	}
+	o, ok := walked.Object(addr)
+	if !ok {
+		L.Push(lua.LNil)
+		return 1
+	}
+	L.Push(h.table("addr", o.Base, "size", o.Size, "type", o.Type, "live", o.Live, "exact", o.Exact))
+	return 1
+}
+
+// heapStacks is h:stacks(): an iterator of {frames, count, bytes}, for ri.sample.
+func (h *Host) heapStacks(L *lua.LState, walked *values.Heap) int {
+	var stacks []values.HeapStack
+	if walked != nil && h.Opt.Profile {
+		var err error
+		if stacks, err = walked.Stacks(); err != nil {
+			h.raise(L, fmt.Errorf("h:stacks: %w", err))
+		}
+	}
+	i := 0
+	L.Push(h.function(func(L *lua.LState) int {
+		if i >= len(stacks) {
+			return 0
+		}
+		s := &stacks[i]
+		i++
+		frames := h.Lua.CreateTable(len(s.Frames), 0)
+		for _, name := range s.Frames {
+			frames.Append(h.table("func", name))
+		}
+		L.Push(h.table("frames", frames, "count", s.Count, "bytes", s.Bytes))
+		return 1
+	}))
+	return 1
+}
+
+// heapBiggest is h:biggest(max?): the largest maps, slices, strings and channels.
+func (h *Host) heapBiggest(L *lua.LState, walked *values.Heap) int {
+	most := L.OptInt(2, 20)
+	if most < 1 || most > 100_000 {
+		L.ArgError(2, "from 1 to 100000")
+	}
+	all := h.Lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, c := range walked.Biggest(most) {
+		t := h.table("kind", c.Kind, "type", c.Type, "addr", c.Addr, "bytes", c.Bytes)
+		if c.Len >= 0 {
+			t.RawSetString("len", h.int64Value(c.Len))
+		}
+		if c.Cap >= 0 {
+			t.RawSetString("cap", h.int64Value(c.Cap))
+		}
+		all.Append(t)
+	}
+	return 1
+}
+
+// heapFinalizers is h:finalizers(): finalizers and cleanups by type and function.
+func (h *Host) heapFinalizers(L *lua.LState, walked *values.Heap) int {
+	all := h.Lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, f := range walked.Finalizers() {
+		all.Append(h.table("kind", f.Kind, "type", f.Type, "func", f.Func, "count", f.Count, "live", f.Live, "addr", f.Addr))
+	}
+	return 1
+}
+
+// riSpans is ri.spans(): the allocator's spans by what they are for and the size of their slots.
+func (h *Host) riSpans(L *lua.LState) int {
+	classes, err := h.space.SpanClasses(h.ctx)
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.spans: %w", err))
+	}
+	all := h.Lua.CreateTable(len(classes), 0)
+	for _, c := range classes {
+		all.Append(h.table("use", c.Use, "size", c.Size, "pointers", c.Pointers, "spans", c.Spans, "bytes", c.Bytes, "slots", c.Slots, "used", c.Used))
+	}
+	L.Push(all)
+	return 1
+}
+
+// heapStats is h:stats().
+func (h *Host) heapStats(L *lua.LState, walked *values.Heap) int {
+	var s values.HeapStats
+	if walked != nil {
+		s = walked.Stats()
+	}
+	L.Push(h.table("objects", s.Live, "bytes", s.LiveBytes, "typed", s.TypedBytes, "spans", s.Spans, "span_bytes", s.SpanBytes, "slots", s.Slots, "guessed", s.GuessedBytes))
+	return 1
+}
+
+// heapWaiting is h:waiting(): goroutines that wait for a channel, lock, WaitGroup or Cond.
+func (h *Host) heapWaiting(L *lua.LState, walked *values.Heap) int {
+	if walked == nil {
+		L.Push(h.Lua.NewTable())
+		return 1
+	}
+	return h.pushWaits(L, walked.Waiting())
+}
+
+// heapBlocked is h:blocked(): those of them that nothing can wake any more.
+func (h *Host) heapBlocked(L *lua.LState, walked *values.Heap) int {
+	if walked == nil {
+		L.Push(h.Lua.NewTable())
+		return 1
+	}
+	return h.pushWaits(L, walked.Blocked())
+}
+
+func (h *Host) pushWaits(L *lua.LState, waits []values.Waiting) int {
+	all := h.Lua.CreateTable(len(waits), 0)
+	for _, w := range waits {
+		h.check(L)
+		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", h.awaitedTable(w.On), "never", w.Never))
+	}
+	L.Push(all)
+	return 1
+}
+
+func (h *Host) awaitedTable(list []values.Awaited) *lua.LTable {
+	on := h.Lua.CreateTable(len(list), 0)
+	for _, o := range list {
+		row := h.table("addr", o.Addr)
+		if o.Object != 0 {
+			row.RawSetString("object", h.uint64Value(o.Object))
+			row.RawSetString("type", lua.LString(o.Type))
+			row.RawSetString("field", lua.LString(o.Field))
+		}
+		on.Append(row)
+	}
+	return on
+}
+
+// heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same way, together.
+func (h *Host) heapBlockedGroups(L *lua.LState, walked *values.Heap) int {
+	all := h.Lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, g := range walked.BlockedGroups() {
+		ids := h.Lua.CreateTable(len(g.IDs), 0)
+		for _, id := range g.IDs {
+			ids.Append(h.int64Value(id))
+		}
+		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", ids, "waits_on", h.awaitedTable(g.On))
+		if g.Wait > 0 {
+			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
+		}
+		all.Append(t)
+	}
+	return 1
+}
+
+// heapNever is h:never(id): whether nothing can wake a goroutine any more.
+func (h *Host) heapNever(L *lua.LState, walked *values.Heap) int {
+	L.Push(lua.LBool(walked != nil && walked.Never(int64(L.CheckNumber(2)))))
+	return 1
+}
+
+// heapPath is h:path(addr|value): {text, root, goroutine, steps}, or nil and why there is none.
+func (h *Host) heapPath(L *lua.LState, walked *values.Heap) int {
+	addr := h.addressArg(L, 2)
+	if walked == nil {
+		L.Push(lua.LNil)
+		return 1
+	}
+	p, err := walked.Path(addr)
+	if err != nil {
+		L.Push(lua.LNil)
+		L.Push(lua.LString(err.Error()))
+		return 2
+	}
+	steps := h.Lua.CreateTable(len(p.Steps), 0)
+	for _, s := range p.Steps {
+		steps.Append(h.table("addr", s.Addr, "type", s.Type, "text", s.Text))
+	}
+	t := h.table("text", p.Text, "root", p.Root, "steps", steps)
+	if p.Goroutine != 0 {
+		t.RawSetString("goroutine", h.int64Value(p.Goroutine))
+	}
+	L.Push(t)
+	return 1
+}
+
+// heapTypeArg is a type's name that there are objects of.
+func (h *Host) heapTypeArg(L *lua.LState, walked *values.Heap, n int) string {
+	name := L.CheckString(n)
+	if walked == nil {
+		return name
+	}
+	if ok, near := walked.TypeNamed(name); !ok {
+		if len(near) > 0 {
+			L.RaiseError("the heap has no objects of type %s; it has %s", name, strings.Join(near, ", "))
+		}
+		L.RaiseError("the heap has no objects of type %s; h:types() lists what it has", name)
+	}
+	return name
+}
+
+// heapRetainers is h:retainers(type): who keeps the objects of a type.
+func (h *Host) heapRetainers(L *lua.LState, walked *values.Heap) int {
+	name := h.heapTypeArg(L, walked, 2)
+	all := h.Lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	retainers, err := walked.Retainers(name)
+	if err != nil {
+		h.raise(L, fmt.Errorf("h:retainers: %w", err))
+	}
+	for _, r := range retainers {
+		h.check(L)
+		t := h.table("count", r.Count, "bytes", r.Bytes, "root", r.Root, "example", r.Example)
+		if r.Holder != "" {
+			t.RawSetString("holder", lua.LString(r.Holder))
+		}
+		if r.Goroutine != 0 {
+			t.RawSetString("goroutine", h.int64Value(r.Goroutine))
+		}
+		if r.CreatedBy.Func != "" {
+			t.RawSetString("created_by", h.lineTable(r.CreatedBy.Func, r.CreatedBy.File, r.CreatedBy.Line))
+		}
+		all.Append(t)
+	}
+	return 1
+}
+
+// heapInstances is h:instances(type, max?): addresses of live objects of a type.
+func (h *Host) heapInstances(L *lua.LState, walked *values.Heap) int {
+	name, most := h.heapTypeArg(L, walked, 2), L.OptInt(3, 1000)
+	all := h.Lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	for _, addr := range walked.Instances(name, most) {
+		all.Append(h.uint64Value(addr))
+	}
+	return 1
+}
+
+// heapUsers is h:users(addr|value): which package variables and goroutines lead to an object.
+func (h *Host) heapUsers(L *lua.LState, walked *values.Heap) int {
+	addr := h.addressArg(L, 2)
+	u := &values.HeapUsers{}
+	if walked != nil {
+		var err error
+		if u, err = walked.Users(addr); err != nil {
+			if errors.Is(err, values.ErrNotFound) {
+				L.Push(lua.LNil)
+				L.Push(lua.LString(err.Error()))
+				return 2
+			}
+			h.raise(L, fmt.Errorf("h:users: %w", err))
+		}
+	}
+	list := func(texts []string) *lua.LTable {
+		t := h.Lua.CreateTable(len(texts), 0)
+		for _, s := range texts {
+			t.Append(lua.LString(s))
+		}
+		return t
+	}
+	goroutines := h.Lua.CreateTable(len(u.Goroutines), 0)
+	for _, g := range u.Goroutines {
+		h.check(L)
+		goroutines.Append(h.table("goroutine", h.goroutineValue(g.Goroutine), "waits", g.Waits, "never", g.Never))
+	}
+	L.Push(h.table("variables", list(u.Variables), "goroutines", goroutines, "other", list(u.Other), "truncated", u.Truncated))
+	return 1
+}

@@ -1,0 +1,332 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/attach"
+	"ri/change"
+	"ri/instruments/rows"
+	"ri/symbols"
+	"ri/values"
+)
+
+// Options of a Host.
+type Options struct {
+	Space   *values.Space // what is looked at; nil: no target
+	Sink    rows.Sink     // where results go; nil: nowhere
+	Folders []fs.FS       // folders of scripts, in which require looks, in this order
+	Limits  Limits
+	Target  TargetInfo
+	Profile bool        // samples are wanted
+	Cpu     *cpuSampler // nil: nothing runs
+	// Now is the target's clock; nil: this machine's.
+	Now func() time.Time
+	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an error.
+	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) error
+	// Changing begins a transaction for ri.change; nil: this run only looks.
+	Changing func(comment string) (*change.Plan, error)
+	// Connections reads the process's descriptors and ends connections; nil: there is no process.
+	Connections attach.Connected
+	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of
+	// all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of some pages. Then the
+	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives
+	// something empty. nil: there is all that will ever be.
+	Bulk func() (have bool)
+	// MayBulk says why Bulk would end in a refusal; nil if it wouldn't.
+	MayBulk func() error
+}
+
+// TargetInfo is what ri.target() tells.
+type TargetInfo struct {
+	PID      int
+	Kind     string // as Program.Kind: process, core, dying
+	Describe string
+	Ends     string // how a dying process ends: "exit status 2"
+	View     attach.ViewKind
+}
+
+// Host is one Lua machine over a space. It isn't safe for concurrent use.
+type Host struct {
+	Opt   Options
+	space *values.Space
+	Lua   *lua.LState
+
+	ctx      context.Context // of the run
+	cancel   context.CancelCauseFunc
+	script   *Script
+	params   lua.LValue
+	loading  bool // a file's own statements are running, not its run function
+	trusting bool // require gives a placeholder for what isn't there
+	resumed  int  // coroutines inside each other
+	steps    int  // since the context was last asked in a Go loop
+	given    int
+	loads    int64
+	warmth   byte           // what warm has read, so that it is read
+	lastErr  error          // of the last binding that failed
+	atLimit  *lua.LFunction // what the script wants called when a limit ends it
+	clock    clock
+	unknown  unknown // the last name that a script looked up in vain
+
+	columns     []rows.Column
+	bindings    map[*symbols.Type]*binding
+	null        *lua.LUserData
+	opaque      *binding // of types that the program's DWARF doesn't describe
+	signed      map[int64]*lua.LUserData
+	unsigned    map[uint64]*lua.LUserData
+	maps        map[mapIdentity]*mapIndex
+	modules     map[string]lua.LValue // of this run, by file
+	compiled    map[string]*lua.FunctionProto
+	transaction *change.Plan                // what the run wants changed
+	memo        map[string]lua.LValue       // what scripts gave to ri.memo
+	heap        *values.Heap                // of this look, once asked for
+	byID        map[int64]*values.Goroutine // of ri.goroutine, until the view changes
+	byIDBroken  error                       // the last goroutine that can't be read
+	stacks      values.StackMemo            // of ri.stacks, from one look to the next
+	walkers     map[string]*lua.LFunction
+	patterns    map[string]*regexp.Regexp // of ri.match; nil: none, but a name
+	packages    map[string]bool
+	metas       metatables
+}
+
+// New makes a machine. Close it after use.
+func New(opt Options) *Host {
+	opt.Limits = opt.Limits.WithDefaults()
+	if opt.Sink == nil {
+		opt.Sink = Discard{}
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	h := &Host{
+		Opt: opt, space: opt.Space, params: lua.LNil,
+		bindings: map[*symbols.Type]*binding{},
+		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
+		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},
+		compiled: map[string]*lua.FunctionProto{}, memo: map[string]lua.LValue{},
+	}
+	h.Lua = lua.NewState(lua.Options{
+		SkipOpenLibs: true, CallStackSize: 4096,
+		RegistrySize: 4096, RegistryMaxSize: 512 << 10, RegistryGrowStep: 4096,
+	})
+	// Coroutines are made with the same options: many of them, each small.
+	h.Lua.Options.MinimizeStackMemory = true
+	h.Lua.Options.CallStackSize = 1024
+	h.Lua.Options.RegistrySize = 256
+	h.Lua.Options.RegistryGrowStep = 256
+	h.openLibraries()
+	h.openValues()
+	h.opaque = h.bind(&symbols.Type{Name: "(not described)"})
+	h.openFunctions()
+	h.openReductions()
+	if ri, ok := h.Lua.GetGlobal("ri").(*lua.LTable); ok {
+		h.openChanges(ri)
+	}
+	return h
+}
+
+// Close ends the machine.
+func (h *Host) Close() { h.Lua.Close() }
+
+// Rows is how many rows the last run gave.
+func (h *Host) Rows() int { return h.given }
+
+// Values is how many values of the target were read.
+func (h *Host) Values() int64 { return h.loads }
+
+// Run runs a script: an instrument's run function with its parameters, or a bare script's statements.
+// What a bare script returns is printed.
+//
+// Values of params are nil, bool, int64, uint64, float64, string or time.Duration.
+//
+// The error wraps ErrScript (a *ScriptError), ErrTime, ErrMemory, ErrRows, or the cause with which
+// ctx ended; what was emitted before it is good.
+func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
+	return h.Call(ctx, func() error {
+		h.script, h.given, h.columns, h.unknown, h.transaction = script, 0, nil, unknown{}, nil
+		h.freshEnvironment()
+		h.params = h.paramsTable(params)
+		h.exposePackages(script.packages)
+		if script.Header == nil {
+			return h.runBare(script)
+		}
+		h.columns = script.Header.Columns
+		value, err := h.loadScript(script)
+		if err != nil {
+			return err
+		}
+		table, ok := value.(*lua.LTable)
+		if !ok {
+			return &ScriptError{File: script.Path, Message: script.Path + ": the file returns no table"}
+		}
+		_, err = h.call(table.RawGetString("run"), 0, h.params)
+		return err
+	})
+}
+
+// Call does f under the limits.
+func (h *Host) Call(ctx context.Context, f func() error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limits := h.Opt.Limits
+	h.clock.start(limits.Time, func() {
+		cancel(NewLimitError(ErrTime, "the script ran for %v; give it longer (--max-time %v)", limits.Time, rows.RoundUp(3*limits.Time)))
+	})
+	defer h.clock.stop()
+	if limits.Memory > 0 {
+		watchMemory(ctx, limits.Memory, cancel)
+	}
+	h.ctx, h.cancel, h.lastErr, h.resumed, h.atLimit = newRunContext(ctx), cancel, nil, 0, nil
+	h.Lua.SetContext(h.ctx)
+	defer func() { h.lastWord(err) }()
+	defer func() {
+		if p := recover(); p != nil {
+			err = &ScriptError{Message: fmt.Sprintf("internal error: %v", p)}
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // whatever the script made of it
+		}
+	}()
+	return f()
+}
+
+// lastWords is how long what was given to ri.atlimit may take: less than the grace of a script that has to end.
+const lastWords = Grace / 2
+
+// lastWord calls what the script gave to ri.atlimit, if a limit ended it. The memory can't be read any more.
+func (h *Host) lastWord(why error) {
+	f := h.atLimit
+	h.atLimit = nil
+	if f == nil || !errors.Is(why, ErrTime) && !errors.Is(why, context.DeadlineExceeded) && !ended(why) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	ctx, h.cancel = context.WithCancelCause(ctx)
+	defer h.cancel(nil)
+	h.ctx = newRunContext(ctx)
+	h.Lua.SetContext(h.ctx)
+	_ = Safely(func() error { // what goes wrong here tells less than why
+		_, err := h.call(f, 0)
+		return err
+	})
+}
+
+// loadScript runs a file's own statements and gives what it returns.
+func (h *Host) loadScript(script *Script) (lua.LValue, error) {
+	was := h.loading
+	h.loading = true
+	defer func() { h.loading = was }()
+	results, err := h.call(h.Lua.NewFunctionFromProto(script.proto), 1)
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+func (h *Host) runBare(script *Script) error {
+	results, err := h.call(h.Lua.NewFunctionFromProto(script.proto), lua.MultRet)
+	if err != nil {
+		return err
+	}
+	if len(results) == 0 {
+		return nil
+	}
+	texts := make([]string, len(results))
+	for i, v := range results {
+		texts[i] = h.dumpLua(v, dumpDefaults, 0)
+	}
+	h.Opt.Sink.Print(strings.Join(texts, "\t"))
+	return nil
+}
+
+// call calls a Lua function, protected.
+func (h *Host) call(fn lua.LValue, results int, args ...lua.LValue) (_ []lua.LValue, err error) {
+	L := h.Lua
+	top := L.GetTop()
+	defer L.SetTop(top)
+	if err := L.CallByParam(lua.P{Fn: fn, NRet: results, Protect: true}, args...); err != nil {
+		return nil, h.scriptError(err)
+	}
+	out := make([]lua.LValue, 0, L.GetTop()-top)
+	for i := top + 1; i <= L.GetTop(); i++ {
+		out = append(out, L.Get(i))
+	}
+	return out, nil
+}
+
+// scriptError turns what Lua says into what people read.
+func (h *Host) scriptError(err error) error {
+	var api *lua.ApiError
+	if !errors.As(err, &api) {
+		return &ScriptError{Message: err.Error(), Cause: err}
+	}
+	message := api.Object.String()
+	if table, ok := api.Object.(*lua.LTable); ok {
+		message = "error object: " + h.dumpLua(table, dumpDefaults, 0)
+	}
+	var cause error
+	if h.lastErr != nil && strings.Contains(message, h.lastErr.Error()) {
+		cause = h.lastErr
+	}
+	return NewScriptError(h.explainUnknown(message), luaLines(api.StackTrace), cause)
+}
+
+// raise ends a binding with err; the message gets the Lua line in front.
+func (h *Host) raise(L *lua.LState, err error) {
+	h.lastErr = err
+	L.RaiseError("%s", err.Error())
+}
+
+func (h *Host) raisef(L *lua.LState, format string, args ...any) {
+	L.RaiseError(format, args...)
+}
+
+// check ends long loops in Go when the run is over.
+func (h *Host) check(L *lua.LState) {
+	if h.steps++; h.steps&255 != 0 || h.ctx == nil {
+		return
+	}
+	select {
+	case <-h.ctx.Done():
+		L.RaiseError("%s", h.ctx.Err().Error())
+	default:
+	}
+}
+
+// contain turns a Go panic in a binding into a script's error with its line.
+func contain(L *lua.LState) {
+	switch p := recover().(type) {
+	case nil:
+	case *lua.ApiError:
+		panic(p)
+	default:
+		L.RaiseError("internal error: %v", p)
+	}
+}
+
+// function makes a Lua function of a binding.
+func (h *Host) function(f func(L *lua.LState) int) *lua.LFunction {
+	return h.Lua.NewFunction(func(L *lua.LState) int {
+		defer contain(L)
+		return f(L)
+	})
+}
+
+// Discard is a Sink for runs whose results nobody wants.
+type Discard struct{}
+
+func (Discard) Emit(rows.Row) error           { return nil }
+func (Discard) Finding(rows.Finding) error    { return nil }
+func (Discard) Sample(rows.Sample) error      { return nil }
+func (Discard) Sampled(time.Duration)         {}
+func (Discard) Log(string)                    {}
+func (Discard) Progress(int64, int64, string) {}
+func (Discard) Print(string)                  {}

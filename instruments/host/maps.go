@@ -1,0 +1,212 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/symbols"
+	"ri/values"
+)
+
+// The program's hash can't be called, so a key is found by looking at all. The first look makes an
+// index that serves until the next look at the target.
+
+type mapIdentity struct {
+	word uint64 // the map itself, whatever variable holds it
+	kind *symbols.Type
+}
+
+// mapIndex finds elements by key.
+type mapIndex struct {
+	elems map[any][]values.Entry // more than one where keys of several types are written alike
+	err   error                  // where reading the map broke off; what came before is in elems
+}
+
+// mapElement looks a key up. The error is values.ErrNotFound if the map doesn't have it.
+func (h *Host) mapElement(L *lua.LState, r *ref, m values.Value, key lua.LValue) (values.Value, step, error) {
+	goKey, text, err := h.mapKey(m.Type, key)
+	if err != nil {
+		return m, step{}, &pathError{r.path(), err}
+	}
+	s := textStep("[" + text + "]")
+	if _, composed := goKey.(values.Value); composed {
+		e, err := m.Lookup(goKey)
+		if err != nil && !errors.Is(err, values.ErrNotFound) {
+			err = &pathError{childPath(r, s), err}
+		}
+		return e, s, err
+	}
+	index, err := h.indexMap(L, m)
+	if err != nil {
+		return m, s, &pathError{r.path(), err}
+	}
+	var found []values.Entry
+	switch k := goKey.(type) {
+	case typedPointer:
+		for _, e := range index.elems[k.word] {
+			if dynamic, err := dynamicKey(e.Key); err == nil && sameType(dynamic.Type, k.pointer) {
+				found = append(found, e)
+			}
+		}
+	case int64:
+		found = index.elems[k]
+		if float := float64(k); m.Type.Key().Kind == reflect.Interface {
+			found = append(found[:len(found):len(found)], index.elems[float]...)
+		}
+	default:
+		found = index.elems[goKey]
+	}
+	if len(found) > 0 {
+		e, err := values.Choose(found, goKey, m.Type)
+		if err != nil {
+			err = &pathError{childPath(r, s), err}
+		}
+		return e, s, err
+	}
+	if index.err != nil {
+		return m, s, &pathError{r.path(), index.err} // it may be in the rest
+	}
+	return m, s, values.ErrNotFound
+}
+
+func (h *Host) indexMap(L *lua.LState, m values.Value) (*mapIndex, error) {
+	word, err := m.Word()
+	if err != nil {
+		return nil, err
+	}
+	id := mapIdentity{word, m.Type}
+	if index := h.maps[id]; index != nil {
+		return index, nil
+	}
+	index := &mapIndex{elems: map[any][]values.Entry{}}
+	for e, err := range m.Entries() {
+		if err != nil {
+			index.err = err
+			break
+		}
+		h.check(L)
+		if k, ok := plainKey(e.Key); ok {
+			index.elems[k] = append(index.elems[k], e)
+		}
+	}
+	h.maps[id] = index
+	return index, nil
+}
+
+// plainKey gives a map's key as a Go value that can be compared.
+func plainKey(k values.Value) (any, bool) {
+	k, err := dynamicKey(k)
+	if err != nil {
+		return nil, false
+	}
+	switch classOf(k.Type) {
+	case classBool:
+		v, err := k.Bool()
+		return v, err == nil
+	case classInt:
+		v, err := k.Int()
+		return v, err == nil
+	case classUint:
+		v, err := k.Uint()
+		if v <= math.MaxInt64 {
+			return int64(v), err == nil
+		}
+		return v, err == nil
+	case classFloat:
+		v, err := k.Float()
+		return v, err == nil
+	case classString:
+		v, full, err := k.Text(maxText)
+		return v, err == nil && full <= maxText
+	case classPointer, classHandle, classUnsafe:
+		v, err := k.Word()
+		return pointerKey(v), err == nil
+	}
+	return nil, false
+}
+
+// dynamicKey is what is in a key that is an interface.
+func dynamicKey(k values.Value) (values.Value, error) {
+	if k.Type.Kind == reflect.Interface {
+		return k.Elem()
+	}
+	return k, nil
+}
+
+// pointerKey is a pointer as a map's key; typedPointer one whose type is known.
+type (
+	pointerKey   uint64
+	typedPointer struct {
+		word    pointerKey
+		pointer *symbols.Type
+	}
+)
+
+// sameType tells types apart by name: one that only interfaces hold has another description than one that is declared.
+func sameType(a, b *symbols.Type) bool { return a == b || a.Name == b.Name }
+
+func wrongKey(m *symbols.Type, what string) error {
+	return fmt.Errorf("a %s has keys of type %s, not %s", m.Name, m.Key().Name, what)
+}
+
+// mapKey turns a Lua value into a key of the map's type, and its text.
+func (h *Host) mapKey(t *symbols.Type, key lua.LValue) (any, string, error) {
+	kt := t.Key()
+	if kt == nil {
+		return nil, "", fmt.Errorf("a %s has no keys", t.Name)
+	}
+	want := classOf(kt)
+	wrong := func() (any, string, error) {
+		return nil, "", wrongKey(t, h.describe(key))
+	}
+	any := want == classInterface
+	if r, ok := refOf(key); ok {
+		if !any && !sameType(r.binding.goType, kt) {
+			return wrong()
+		}
+		switch r.binding.class {
+		case classPointer:
+			return typedPointer{pointerKey(r.addr), r.binding.goType}, r.path(), nil
+		case classHandle:
+			word, err := r.value().Word()
+			return typedPointer{pointerKey(word), r.binding.goType}, r.path(), err
+		}
+		return r.value(), r.path(), nil
+	}
+	if p, ok := placeOf(key); ok { // a number or string with its type
+		if !any && !sameType(p.value.Type, kt) {
+			return wrong()
+		}
+		return p.value, p.path, nil
+	}
+	switch k := key.(type) {
+	case lua.LBool:
+		if want == classBool || any {
+			return bool(k), k.String(), nil
+		}
+	case lua.LString:
+		if want == classString || any {
+			return string(k), strconv.Quote(string(k)), nil
+		}
+	case lua.LNumber:
+		whole, integral := wholeNumber(k)
+		switch {
+		case (want == classInt || want == classUint || any) && integral:
+			return whole, numberText(k), nil
+		case want == classFloat || any:
+			return float64(k), numberText(k), nil
+		case want == classUnsafe && integral:
+			return pointerKey(whole), numberText(k), nil
+		}
+	case *lua.LUserData:
+		if e, ok := exactOf(k); ok && (want == classInt || want == classUint || any) {
+			return e.goValue(), e.String(), nil
+		}
+	}
+	return wrong()
+}

@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ri/attach"
+	"ri/instruments/rows"
+	"ri/values"
+)
+
+// Prompt is a host whose scripts are the lines that somebody types: each finds the globals that the lines before it left.
+type Prompt struct {
+	*Host
+	globals *lua.LTable // that all lines have
+	left    map[lua.LValue]lua.LValue
+	named   bool // the line that ran last is no name of nothing
+}
+
+// NewPrompt makes a prompt on which no line has run. Close it after use.
+func NewPrompt(opt Options) *Prompt {
+	h := New(opt)
+	return &Prompt{Host: h, globals: h.Lua.NewTable(), left: map[lua.LValue]lua.LValue{}}
+}
+
+// LineOptions are what a look gives to one line.
+type LineOptions struct {
+	Sink    rows.Sink
+	Limits  Limits
+	View    attach.ViewKind
+	Again   func(context.Context, time.Duration, attach.ViewKind) error
+	Bulk    func() bool
+	MayBulk func() error
+	Taken   func([]lua.LValue) // gets what the line returns, in the place of the sink; nil: it is printed
+}
+
+// soleName is a line that is a name, perhaps of a function of ri.
+var soleName = regexp.MustCompile(`^\s*(?:ri\.)?([A-Za-z_]\w*)\s*$`)
+
+// RunLine runs a line's script on copies of the globals that the lines before left, so that it may run more than once. Keep keeps what it leaves.
+func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) error {
+	h := p.Host
+	h.Opt.Sink, h.Opt.Again, h.Opt.Bulk, h.Opt.MayBulk = opt.Sink, opt.Again, opt.Bulk, opt.MayBulk
+	h.Opt.Limits, h.Opt.Target.View = opt.Limits.WithDefaults(), opt.View
+	h.Forget()
+	p.named = true
+	return h.Call(ctx, func() error {
+		h.script, h.given, h.columns, h.unknown = script, 0, nil, unknown{}
+		h.freshEnvironment()
+		p.inherit()
+		h.params = h.Lua.NewTable()
+		h.exposePackages(script.packages)
+		results, err := h.call(h.Lua.NewFunctionFromProto(script.proto), lua.MultRet)
+		if err != nil {
+			return err
+		}
+		if opt.Taken != nil {
+			opt.Taken(results)
+			return nil
+		}
+		if len(results) == 0 {
+			return nil
+		}
+		if name := soleName.FindStringSubmatch(script.Source); name != nil && len(results) == 1 && results[0] == lua.LNil && h.unknown.name == name[1] {
+			p.named = false
+			opt.Sink.Log(fmt.Sprintf("there is no variable, package or function %s%s", strings.TrimSpace(script.Source), h.meant(h.unknown)))
+		}
+		texts := make([]string, len(results))
+		for i, v := range results {
+			texts[i] = h.dumpLua(v, values.DumpOptions{Depth: 2}, 0)
+		}
+		opt.Sink.Print(strings.ReplaceAll(strings.Join(texts, "\n"), "\t", "    "))
+		return nil
+	})
+}
+
+// Target says what the lines look at.
+func (p *Prompt) Target() TargetInfo { return p.Opt.Target }
+
+// Named tells whether the line that ran last was more than a name of nothing.
+func (p *Prompt) Named() bool { return p.named }
+
+// Left tells whether a line left a global of this name.
+func (p *Prompt) Left(name string) bool { _, ok := p.left[lua.LString(name)]; return ok }
+
+// inherit makes the fresh globals, and copies of what the lines before left, the globals of all lines: functions of those see what follows.
+func (p *Prompt) inherit() {
+	fresh := p.Lua.Env
+	for _, k := range KeysOf(p.globals) {
+		p.globals.RawSet(k, lua.LNil)
+	}
+	fresh.ForEach(func(k, v lua.LValue) { p.globals.RawSet(k, v) })
+	p.globals.RawSetString("_G", p.globals)
+	p.globals.Metatable = fresh.Metatable
+	seen := map[*lua.LTable]*lua.LTable{}
+	for k, v := range p.left {
+		p.globals.RawSet(k, p.copyLeft(v, seen, 0))
+	}
+	p.Lua.Env = p.globals
+}
+
+// copyLeft copies tables, so that a line that is run more than once finds each time what the line before left.
+func (p *Prompt) copyLeft(v lua.LValue, seen map[*lua.LTable]*lua.LTable, depth int) lua.LValue {
+	t, ok := v.(*lua.LTable)
+	if !ok || depth > 64 {
+		return v
+	}
+	if done := seen[t]; done != nil {
+		return done
+	}
+	dup := p.Lua.NewTable()
+	seen[t] = dup
+	dup.Metatable = t.Metatable
+	for k, e := t.Next(lua.LNil); k != lua.LNil; k, e = t.Next(k) {
+		dup.RawSet(k, p.copyLeft(e, seen, depth+1))
+	}
+	return dup
+}
+
+// Keep keeps what the line that ran last has left in the globals.
+func (p *Prompt) Keep() {
+	known := map[lua.LValue]bool{lua.LString("_G"): true}
+	library := p.Lua.G.Global
+	for _, k := range KeysOf(library) {
+		known[k] = true
+	}
+	p.left = map[lua.LValue]lua.LValue{}
+	for _, k := range KeysOf(p.globals) {
+		v := p.globals.RawGet(k)
+		if known[k] {
+			if _, isTable := v.(*lua.LTable); isTable || v == library.RawGet(k) {
+				continue // a library's own; what takes its place is kept
+			}
+		}
+		p.left[k] = v
+	}
+}
+
+// IsLibrary tells whether Lua, or ri, has a global of this name.
+func (p *Prompt) IsLibrary(name string) bool { return p.Lua.G.Global.RawGetString(name) != lua.LNil }

@@ -1,0 +1,256 @@
+package host
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ri/instruments/rows"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// openStrings replaces those functions of Lua's string library that can take
+// all memory or never end, and format, which has to print exact integers.
+func (h *Host) openStrings() {
+	library := h.Lua.GetGlobal("string").(*lua.LTable)
+	set := func(name string, f func(L *lua.LState) int) { library.RawSetString(name, h.function(f)) }
+	set("rep", func(L *lua.LState) int {
+		s, n := L.CheckString(1), L.CheckInt(2)
+		if n > 0 && len(s) > 0 && n > maxString/len(s) {
+			L.RaiseError("string.rep: the result would have more than %d MiB", maxString>>20)
+		}
+		L.Push(lua.LString(strings.Repeat(s, max(n, 0))))
+		return 1
+	})
+	set("format", h.format)
+	set("find", func(L *lua.LState) int { return h.stringFind(L, true) })
+	set("match", func(L *lua.LState) int { return h.stringFind(L, false) })
+	set("gmatch", h.stringMatches)
+	library.RawSetString("gfind", library.RawGetString("gmatch"))
+	set("gsub", h.stringReplace)
+	library.RawSetString("dump", lua.LNil)
+}
+
+func (h *Host) openTables() {
+	library := h.Lua.GetGlobal("table").(*lua.LTable)
+	library.RawSetString("concat", h.function(h.tableConcat))
+}
+
+// concat is what a..b..c calls.
+func (h *Host) concat(L *lua.LState) int {
+	texts := make([]string, L.GetTop())
+	size := 0
+	for i := range texts {
+		texts[i] = h.concatText(L, i+1, len(texts))
+		if size += len(texts[i]); size > maxString {
+			L.RaiseError("a string of more than %d MiB", maxString>>20)
+		}
+	}
+	L.Push(lua.LString(strings.Join(texts, "")))
+	return 1
+}
+
+func (h *Host) concatText(L *lua.LState, n, operands int) string {
+	switch v := L.Get(n).(type) {
+	case lua.LString:
+		return string(v)
+	case lua.LNumber:
+		return numberText(v)
+	case *lua.LUserData:
+		if e, ok := v.Value.(*exact); ok {
+			return e.String()
+		}
+		if v == h.null {
+			return "nil"
+		}
+		L.RaiseError("can't join %s to a string: use tostring or ri.dump", h.describe(v))
+	case *lua.LTable:
+		if f, ok := L.GetMetaField(v, "__tostring").(*lua.LFunction); ok {
+			L.Push(f)
+			L.Push(v)
+			L.Call(1, 1)
+			text := L.Get(-1).String()
+			L.Pop(1)
+			return text
+		}
+		L.RaiseError("can't join a table to a string")
+	default:
+		L.RaiseError("can't join %s to a string", h.describe(v))
+	}
+	return ""
+}
+
+func (h *Host) tableConcat(L *lua.LState) int {
+	t, sep := L.CheckTable(1), L.OptString(2, "")
+	from, to := L.OptInt(3, 1), L.OptInt(4, t.Len())
+	var b strings.Builder
+	for i := from; i <= to; i++ {
+		h.check(L)
+		switch v := t.RawGetInt(i).(type) {
+		case lua.LString:
+			b.WriteString(string(v))
+		case lua.LNumber:
+			b.WriteString(numberText(v))
+		default:
+			if v == lua.LValue(h.null) {
+				b.WriteString("nil")
+				break
+			}
+			e, ok := exactOf(v)
+			if !ok {
+				L.RaiseError("table.concat: element %d is %s", i, h.describe(v))
+			}
+			b.WriteString(e.String())
+		}
+		if i < to {
+			b.WriteString(sep)
+		}
+		if b.Len() > maxString {
+			L.RaiseError("table.concat: the result has more than %d MiB", maxString>>20)
+		}
+	}
+	L.Push(lua.LString(b.String()))
+	return 1
+}
+
+// numberText is a Lua number's text: integral ones without an exponent up to 2^53, others with the 14 digits
+// that Lua prints, without an exponent up to 1e15.
+func numberText(v lua.LNumber) string {
+	if whole, ok := wholeNumber(v); ok {
+		return strconv.FormatInt(whole, 10)
+	}
+	return rows.Decimal(float64(v), 14)
+}
+
+// exactText has all digits of a number.
+func exactText(v lua.LNumber) string {
+	if whole, ok := wholeNumber(v); ok {
+		return strconv.FormatInt(whole, 10)
+	}
+	return rows.Decimal(float64(v), -1)
+}
+
+// textOf is what print and tostring say of a value.
+func textOf(L *lua.LState, v lua.LValue) string {
+	if n, ok := v.(lua.LNumber); ok {
+		return numberText(n)
+	}
+	return L.ToStringMeta(v).String()
+}
+
+// format is string.format as Lua 5.1 has it; %d, %i, %u, %o, %x and %X take exact integers.
+func (h *Host) format(L *lua.LState) int {
+	layout := L.CheckString(1)
+	var b strings.Builder
+	arg := 1
+	for i := 0; i < len(layout); i++ {
+		c := layout[i]
+		if c != '%' {
+			b.WriteByte(c)
+			continue
+		}
+		if i+1 < len(layout) && layout[i+1] == '%' {
+			b.WriteByte('%')
+			i++
+			continue
+		}
+		start := i
+		for i++; i < len(layout) && strings.IndexByte("-+ #0123456789.", layout[i]) >= 0; i++ {
+		}
+		if i >= len(layout) {
+			L.RaiseError("string.format: the layout ends in the middle of %q", layout[start:])
+		}
+		flags := layout[start+1 : i]
+		if len(flags) > 8 || slices.ContainsFunc(strings.FieldsFunc(flags, func(r rune) bool { return r < '0' || r > '9' }), func(n string) bool { return len(n) > 3 }) {
+			L.RaiseError("string.format: %q is too wide", layout[start:i+1])
+		}
+		arg++
+		if arg > L.GetTop() {
+			L.RaiseError("string.format: no argument for %q", layout[start:i+1])
+		}
+		h.formatOne(L, &b, flags, layout[i], arg)
+		if b.Len() > maxString {
+			L.RaiseError("string.format: the result has more than %d MiB", maxString>>20)
+		}
+	}
+	L.Push(lua.LString(b.String()))
+	return 1
+}
+
+func (h *Host) formatOne(L *lua.LState, b *strings.Builder, flags string, verb byte, arg int) {
+	switch verb {
+	case 'd', 'i', 'u', 'x', 'X', 'o', 'c':
+		i := h.formatInteger(L, arg)
+		if verb == 'c' {
+			b.WriteByte(byte(i.Int64()))
+			return
+		}
+		if (verb == 'x' || verb == 'X' || verb == 'o') && i.Sign() < 0 {
+			i = new(big.Int).SetUint64(uint64(i.Int64())) // two's complement, as C prints it
+		}
+		if verb == 'i' || verb == 'u' {
+			verb = 'd'
+		}
+		if width, precision, ok := strings.Cut(flags, "."); ok && strings.Contains(width, "0") {
+			flags = strings.ReplaceAll(width, "0", "") + "." + precision
+		}
+		switch {
+		case i.IsInt64():
+			fmt.Fprintf(b, "%"+flags+string(verb), i.Int64())
+		case i.IsUint64():
+			fmt.Fprintf(b, "%"+flags+string(verb), i.Uint64())
+		default:
+			fmt.Fprintf(b, "%"+flags+string(verb), i)
+		}
+	case 'e', 'E', 'f', 'F', 'g', 'G':
+		f, ok := float(L.Get(arg))
+		if !ok {
+			n, isText := L.Get(arg).(lua.LString)
+			var err error
+			if f, err = strconv.ParseFloat(string(n), 64); !isText || err != nil {
+				L.ArgError(arg, "number expected, got "+h.describe(L.Get(arg)))
+			}
+		}
+		fmt.Fprintf(b, "%"+flags+string(verb), f)
+	case 's':
+		text := L.ToStringMeta(L.Get(arg)).String()
+		if n, ok := L.Get(arg).(lua.LNumber); ok {
+			text = numberText(n)
+		}
+		if flags == "" {
+			b.WriteString(text)
+			return
+		}
+		fmt.Fprintf(b, "%"+flags+"s", text)
+	case 'q':
+		b.WriteString(strconv.Quote(L.CheckString(arg)))
+	default:
+		L.RaiseError("string.format: %%%c is not known; there are d i u x X o c e E f g G s q", verb)
+	}
+}
+
+func (h *Host) formatInteger(L *lua.LState, arg int) *big.Int {
+	v := L.Get(arg)
+	if s, ok := v.(lua.LString); ok {
+		if value, ok := h.parseInteger(string(s)); ok {
+			v = value
+		} else if f, err := strconv.ParseFloat(string(s), 64); err == nil {
+			v = lua.LNumber(f)
+		}
+	}
+	if i, ok := integer(v); ok {
+		return i
+	}
+	if f, ok := v.(lua.LNumber); ok {
+		i := new(big.Int)
+		if b := new(big.Float); f == f && f < 1e300 && f > -1e300 {
+			b.SetFloat64(float64(f)).Int(i) // toward zero, as Lua 5.1 does
+			return i
+		}
+	}
+	L.ArgError(arg, "integer expected, got "+h.describe(v))
+	return nil
+}

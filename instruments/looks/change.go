@@ -1,0 +1,336 @@
+package looks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ri/attach"
+	"ri/change"
+	"ri/instruments/rows"
+	"ri/values"
+)
+
+// JournalPath is the journal to use.
+func (l Options) JournalPath() (string, error) {
+	if l.Journal != "" {
+		return l.Journal, nil
+	}
+	return change.DefaultJournal()
+}
+
+// Asker is asked before something is done that can't be taken back lightly.
+type Asker interface {
+	// MayChange tells whether the change may be made in the target, which it describes ("pid 4711 (nats-server)") and which runs
+	// meanwhile. The error says why there is no answer: the cause of ctx, where that ended.
+	MayChange(ctx context.Context, target string, t *rows.TransactionReport) (bool, error)
+	// MayForget tells whether so many transactions may be taken out of a journal.
+	MayForget(ctx context.Context, journal string, transactions int) (bool, error)
+}
+
+func newTransactionReport(plan *change.Plan, p *Plan) *rows.TransactionReport {
+	return &rows.TransactionReport{Comment: plan.Comment, DryRun: p.Look.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
+}
+
+func changeRows(p *change.Plan) []rows.Row {
+	var list []rows.Row
+	for _, c := range p.Changes {
+		row := rows.Of("path", c.Path, "type", c.Type, "before", c.BeforeText, "after", c.AfterText, "addr", rows.AddressCell(c.Addr))
+		if c.Operation == change.Wait {
+			row[3].Value = rows.ExpectedText
+		}
+		if c.Overwritten != "" {
+			row = append(row, rows.Cell{Name: "since", Value: "the program has made it " + c.Overwritten})
+		}
+		list = append(list, row)
+	}
+	for _, a := range p.Actions {
+		list = append(list, rows.Of("path", a.Text))
+	}
+	return list
+}
+
+// allowed refuses a change that nobody allowed, before anything is looked at.
+func (look Options) allowed(what string) error {
+	if look.DryRun {
+		return nil
+	}
+	if !look.Write {
+		return rows.Refused(fmt.Errorf("%s changes the target: ri only looks unless --write is given; --dry-run shows what would be changed", what))
+	}
+	if !look.Yes && look.Ask == nil {
+		return rows.Usagef("%s asks before it changes something, and there is no terminal to ask on: say --yes, or --dry-run to see what would be changed", what)
+	}
+	return nil
+}
+
+// Set changes what an expression stands for. was is the value that it must have now, nil if any will do.
+func Set(ctx context.Context, out *rows.Output, expr, value string, was *string, look Options, choice TargetChoice) error {
+	if err := look.allowed("ri set"); err != nil {
+		return err
+	}
+	return changeSession(ctx, out, "set", look, choice, func(space *values.Space, mappings []attach.Mapping, _ string) (*change.Plan, error) {
+		plan, err := change.NewPlan(space, mappings, "set "+expr+" "+value)
+		if err != nil {
+			return nil, err
+		}
+		at, err := plan.At(expr)
+		if err != nil {
+			return nil, err
+		}
+		if was != nil {
+			expected, err := plan.Parse(at, *was)
+			if err != nil {
+				return nil, fmt.Errorf("--was: %w", err)
+			}
+			if err := plan.Wait(at, expected); err != nil {
+				return nil, err
+			}
+		}
+		to, err := plan.Parse(at, value)
+		if err != nil {
+			return nil, err
+		}
+		return plan, plan.Update(at, to)
+	})
+}
+
+// Undo takes a transaction of the journal back.
+func Undo(ctx context.Context, out *rows.Output, number int64, force bool, look Options) error {
+	if err := look.allowed("ri undo"); err != nil {
+		return err
+	}
+	path, err := look.JournalPath()
+	if err != nil {
+		return rows.Refused(err)
+	}
+	j, err := change.ReadJournal(path)
+	if err != nil {
+		return rows.Refused(err)
+	}
+	entry, err := j.Entry(number)
+	if err != nil {
+		return rows.Refused(err)
+	}
+	if err := stillThere(entry); err != nil {
+		return rows.Refused(err)
+	}
+	choice := TargetChoice{PID: fmt.Sprint(entry.PID)}
+	return changeSession(ctx, out, "undo", look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
+		plan, err := change.Undo(space, mappings, entry, identity, force)
+		if err == nil && len(plan.Changes) == 0 {
+			err = fmt.Errorf("all that transaction %d changed is as it was before: there is nothing to undo: %w", number, change.ErrRefused)
+		}
+		return plan, err
+	})
+}
+
+// stillThere refuses an undo in a process that has ended, whether or not another has its pid now.
+func stillThere(e *change.Entry) error {
+	t, err := attach.OpenProcess(e.PID)
+	if err == nil {
+		defer t.Close()
+	}
+	p, ok := t.(change.Target)
+	gone := errors.Is(err, attach.ErrNoProcess) || errors.Is(err, attach.ErrExited) || errors.Is(err, attach.ErrZombie)
+	if gone || ok && p.Identity() != e.Identity {
+		return fmt.Errorf("transaction %d changed pid %d (%s) on %s, started %s, and that process has ended or is on another machine: memory is gone with its process, so there is nothing to undo here",
+			e.Number, e.PID, e.Executable, e.Host, TimeText(e.Started))
+	}
+	return nil
+}
+
+// changeSession looks at a process, works a plan out on a snapshot, and commits it.
+func changeSession(ctx context.Context, out *rows.Output, name string, how Options, choice TargetChoice,
+	make func(*values.Space, []attach.Mapping, string) (*change.Plan, error)) error {
+	s, p, err := Explore(name, how, choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	target, err := s.changeable()
+	if err != nil {
+		return err
+	}
+	mappings, err := s.Target.Mappings()
+	if err != nil {
+		return ViewError(err)
+	}
+	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
+		var plan *change.Plan
+		var planErr error
+		res, err := s.Look(ctx, p, s.Collector(p, out, nil), func(_ context.Context, look *Look, _ rows.Sink) error {
+			plan, planErr = make(look.Space, mappings, target.Identity())
+			return nil // an error in memory that is in motion isn't the last word: a snapshot comes
+		})
+		if err != nil || res.Err != nil || len(res.Partial) > 0 {
+			return res, nil, err
+		}
+		return res, plan, changeError(planErr)
+	})
+	if err != nil {
+		return err
+	}
+	if res.Columns = rows.ChangeColumns; res.Transaction != nil {
+		res.Rows = res.Transaction.Changes
+	}
+	return out.Conclude(res)
+}
+
+// staleTries is how often a plan is worked out anew because collections come between it and its stop.
+const staleTries = 6
+
+// transact works a plan out, and commits it. A plan that grew stale is worked out again; if a person has agreed to another one meanwhile, that is a conflict.
+// What comes of a look that was cut short is not made. All stops, those of looks too, take no more than the plan's MaxStop together.
+func (s *Session) transact(ctx context.Context, p *Plan, plan func(*Plan) (*rows.Result, *change.Plan, error)) (*rows.Result, error) {
+	var agreed *change.Plan
+	var cost attach.Stats
+	within := *p
+	for try := 1; ; try++ {
+		res, next, err := plan(&within)
+		if err == nil && len(res.Partial) > 0 && (p.Look.Write || p.Look.DryRun) {
+			res.Transaction = &rows.TransactionReport{State: "not made, since the look was cut short", DryRun: p.Look.DryRun}
+			return res, nil
+		}
+		if err != nil || next == nil {
+			return res, err
+		}
+		if agreed != nil && !next.Same(agreed) {
+			return nil, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w", change.ErrConflict)
+		}
+		within.MaxStop -= res.Stats.Stopped
+		if err := s.commit(ctx, res, next, &within, agreed != nil); err != nil {
+			return nil, err
+		}
+		cost.Add(res.Stats)
+		res.Stats, within.MaxStop = cost, p.MaxStop-cost.Stopped
+		if !errors.Is(res.Err, change.ErrStale) || try == staleTries || within.MaxStop <= 0 {
+			return res, nil
+		}
+		agreed = next
+	}
+}
+
+// changing gives what begins a transaction for a script; nil where the run only looks.
+func (s *Session) changing(p *Plan) (func(*values.Space, string) (*change.Plan, error), error) {
+	if p.View == attach.Live || !p.Look.Write && !p.Look.DryRun {
+		return nil, nil
+	}
+	if err := p.Look.allowed("this run"); err != nil {
+		return nil, err
+	}
+	if _, err := s.changeable(); err != nil {
+		return nil, err
+	}
+	mappings, err := s.Target.Mappings()
+	if err != nil {
+		return nil, ViewError(err)
+	}
+	return func(space *values.Space, comment string) (*change.Plan, error) {
+		return change.NewPlan(space, mappings, comment)
+	}, nil
+}
+
+// changeable gives the target as one that can be changed.
+func (s *Session) changeable() (change.Target, error) {
+	t, ok := s.Target.(change.Target)
+	if !ok {
+		return nil, rows.Refused(fmt.Errorf("%s can only be looked at: changes need a running process", s.Target.Describe()))
+	}
+	return t, nil
+}
+
+// changeError marks the error of a change that wasn't made as a refusal, unless it says something else.
+func changeError(err error) error {
+	if errors.Is(err, change.ErrConflict) || errors.Is(err, change.ErrAborted) || errors.Is(err, attach.ErrExited) {
+		return err
+	}
+	return rows.Refused(err)
+}
+
+// commit shows a plan, asks, and makes its changes; what became of it is added to the result.
+func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Plan, p *Plan, agreed bool) error {
+	opt := p.Look
+	report := newTransactionReport(plan, p)
+	res.Transaction = report
+	if plan.Aborted != "" {
+		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
+		return nil
+	}
+	if opt.DryRun {
+		return nil
+	}
+	if plan.Empty() {
+		report.State = "not needed: all is as it is to be"
+		return nil
+	}
+	if p.MaxStop <= 0 {
+		res.Err = rows.Refused(fmt.Errorf("nothing was changed: to work the change out, %s was stopped for %s, and all stops of a change may take no more than that together: allow longer ones (--max-stop %s)",
+			s.Target.Describe(), rows.ShortDuration(res.Stats.Stopped), rows.RoundUp(3*res.Stats.Stopped)))
+		return nil
+	}
+	target, err := s.changeable()
+	if err != nil {
+		return err
+	}
+	if !p.Look.Yes && !agreed {
+		if yes, err := opt.Ask.MayChange(ctx, s.Target.Describe(), report); err != nil || !yes {
+			if err == nil {
+				err = rows.Refused(errors.New("not confirmed; nothing was changed"))
+			}
+			return err
+		}
+	}
+	path, err := opt.JournalPath()
+	if err != nil {
+		return rows.Refused(err)
+	}
+	j, err := change.OpenJournal(path)
+	if err != nil {
+		return rows.Refused(fmt.Errorf("nothing was changed: %w", err))
+	}
+	defer j.Close()
+	if damage := j.Damage(); damage != "" {
+		res.Notes = append(res.Notes, damage)
+	}
+	who := change.WhoAmI()
+	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
+	for name, v := range p.Params {
+		who.Parameters[name] = fmt.Sprint(v)
+	}
+	outcome, err := change.Commit(ctx, target, plan, j, change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who})
+	report.Number, report.Journal, report.Waits, report.Changes = outcome.Number, path, outcome.Waits, changeRows(plan)
+	if outcome.State != "" {
+		report.State = string(outcome.State)
+	}
+	res.Stats.Add(outcome.Stats)
+	switch {
+	case err != nil && outcome.Number > 0 && outcome.State == change.RolledBack:
+		res.Err = changeError(fmt.Errorf("transaction %d was not made: %w", outcome.Number, err))
+	case err != nil:
+		res.Err = changeError(err)
+	}
+	if outcome.Warning != "" {
+		res.Err = errors.Join(res.Err, errors.New(outcome.Warning))
+	}
+	return nil
+}
+
+// commitLocks are those that must be free when a change is made; a person may say to go ahead all the same.
+func commitLocks(p *Plan) []string {
+	if p.Look.IgnoreLock {
+		return nil
+	}
+	return p.Recipe.Locks
+}
+
+// TimeText is a moment in the journal, in local time.
+func TimeText(t time.Time) string { return t.Format("2006-01-02 15:04:05") }
+
+// refused marks a script's error as a refusal where a change was refused.
+func refused(r *rows.Result) {
+	if errors.Is(r.Err, change.ErrRefused) && !errors.Is(r.Err, change.ErrConflict) {
+		r.Err = rows.Refused(r.Err)
+	}
+}

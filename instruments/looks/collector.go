@@ -1,0 +1,112 @@
+package looks
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"ri/attach"
+	"ri/instruments/rows"
+)
+
+// collector is the Sink of a run: it keeps everything, in memory, and can be sealed while a script
+// that doesn't end still writes into it.
+type collector struct {
+	mu     sync.Mutex
+	sealed bool
+	res    *rows.Result
+	to     rows.Listener // nil: nobody listens
+	open   bool          // nothing is held by what is looked at, so that remarks needn't wait
+	held   bool          // the target stands while the script runs, so that nobody hears of progress
+	early  rows.Sink     // gets what is given in the place of the result; nil: nobody does
+}
+
+// Collector is what takes what a plan's script gives.
+func (s *Session) Collector(p *Plan, to rows.Listener, early rows.Sink) *collector {
+	return &collector{
+		res: &rows.Result{Recipe: p.Recipe.Name, Target: s.Info}, to: to,
+		open: p.View == attach.Live || early != nil, held: p.View == attach.Stopped, early: early,
+	}
+}
+
+var errSealed = errors.New("the run has ended")
+
+func (c *collector) add(f func(*rows.Result)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sealed {
+		return errSealed
+	}
+	f(c.res)
+	return nil
+}
+
+// clear forgets what was given so far: it was not all of one moment.
+func (c *collector) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.res
+	r.Rows, r.Printed, r.Findings, r.Samples, r.Log = nil, nil, nil, nil, nil
+}
+
+// Seal takes the result away: what comes later is dropped.
+func (c *collector) Seal() *rows.Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
+	return c.res
+}
+
+// hand gives something to whom it is for at once, and keeps it where nobody is.
+func (c *collector) hand(give func(rows.Sink) error, keep func(*rows.Result)) (err error) {
+	over := c.add(func(r *rows.Result) {
+		if c.early == nil {
+			keep(r)
+		} else {
+			err = give(c.early)
+		}
+	})
+	return errors.Join(over, err)
+}
+
+func (c *collector) Emit(row rows.Row) error {
+	return c.hand(func(s rows.Sink) error { return s.Emit(row) }, func(r *rows.Result) { r.Rows = append(r.Rows, row) })
+}
+
+func (c *collector) Sample(s rows.Sample) error {
+	return c.hand(func(to rows.Sink) error { return to.Sample(s) }, func(r *rows.Result) { r.Samples = append(r.Samples, s) })
+}
+
+func (c *collector) Sampled(took time.Duration) {
+	_ = c.add(func(r *rows.Result) { r.Sampled = took })
+}
+
+func (c *collector) Finding(f rows.Finding) error {
+	keep := func(r *rows.Result) { r.Findings = append(r.Findings, f) }
+	return c.hand(func(s rows.Sink) error { keep(c.res); return s.Finding(f) }, keep)
+}
+
+func (c *collector) Log(msg string) {
+	_ = c.add(func(r *rows.Result) { // of a run that has ended nobody wants the log
+		if c.open && c.to != nil {
+			c.to.Log(msg)
+		} else {
+			r.Log = append(r.Log, msg)
+		}
+	})
+}
+
+func (c *collector) Progress(done, total int64, msg string) {
+	if !c.held && c.to != nil {
+		c.to.Progress(done, total, msg)
+	}
+}
+
+func (c *collector) Print(text string) {
+	_ = c.hand(func(s rows.Sink) error { s.Print(text); return nil }, func(r *rows.Result) {
+		for line := range strings.SplitSeq(text, "\n") {
+			r.Printed = append(r.Printed, rows.PrintedLine{Row: len(r.Rows), Text: line})
+		}
+	})
+}

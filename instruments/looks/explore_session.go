@@ -1,0 +1,29 @@
+package looks
+
+import (
+	"ri/instruments/host"
+	"ri/instruments/recipes"
+)
+
+// Explore opens what an exploring command looks at, and says how it looks.
+func Explore(name string, how Options, choice TargetChoice) (*Session, *Plan, error) {
+	plan, err := NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{}, host.Params{}, how)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := OpenSession(choice)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.NeedSymbols(); err != nil {
+		s.Close()
+		return nil, nil, err
+	}
+	return s, plan, nil
+}
+
+// CountValues notes, when what it gives is called, how many values the look has read since.
+func CountValues(look *Look) func() {
+	before := look.Space.Values()
+	return func() { look.Values = look.Space.Values() - before }
+}

@@ -1,0 +1,384 @@
+package looks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"ri/attach"
+	"ri/instruments/rows"
+	"ri/values"
+)
+
+// Look is what a run sees: a view, and after ri.again the next one, through the same cache.
+type Look struct {
+	Target  attach.Target
+	Options attach.ViewOptions
+	Cache   *attach.Cache
+	Space   *values.Space
+	locks   *locks
+	Values  int64 // read by the script, once it has ended
+
+	rehearsal struct { // the last one
+		took  time.Duration
+		stats attach.Stats
+	}
+	patience time.Duration // how long to wait for another tracer to go
+
+	mu         sync.Mutex // a script that was left where it is may still call again
+	view       attach.View
+	ctx        context.Context // of the look; a script's own ends with the script, and would take the view with it
+	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
+	ended      bool
+	kind       attach.ViewKind // of the first view since begin
+
+	affordable   func(attach.ViewOptions) error
+	refusedBulk  error         // why there is no copy of all memory
+	optionalBulk bool          // the script can do without it
+	stats        attach.Stats  // of all views that have ended
+	missed       int           // pages that a snapshot didn't have, since begin
+	changed      chan struct{} // a new view took the place of the old one
+	lacking      bool          // the script asked a copy for all memory that didn't have it
+}
+
+// bulkCache bounds the pages kept while a script that will have a copy of all memory rehearses, in bytes.
+const bulkCache = 64 << 20
+
+func newLook(s *Session, p *Plan) *Look {
+	cache, space := s.Memory()
+	return &Look{
+		Target: s.Target, Options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy, Precopy: p.Look.Precopy, Spool: p.Look.Spool}, Cache: cache, Space: space,
+		locks: newLocks(s, p), affordable: s.Affordable, changed: make(chan struct{}, 1),
+	}
+}
+
+// viewWhenFree takes a view; if somebody else traces the target it waits for that to end, as long as it may.
+func (l *Look) viewWhenFree(ctx context.Context) (attach.View, error) {
+	for began := time.Now(); ; {
+		view, err := l.Target.View(ctx, l.Options)
+		if err == nil {
+			if err := view.Coverage().Check(); err != nil {
+				view.Discard()
+				return nil, fmt.Errorf("%s: %w", l.Target.Describe(), err)
+			}
+			return view, nil
+		}
+		if !errors.Is(err, attach.ErrTraced) || time.Since(began) >= l.patience {
+			return view, err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// begin takes the view.
+func (l *Look) begin(ctx context.Context) error {
+	l.missed, l.ctx = 0, ctx
+	l.Cache.Release() // before a copy takes as much
+	if err := l.take(ctx); err != nil {
+		return ViewError(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended, l.rehearsing, l.kind = false, false, l.view.Kind()
+	return nil
+}
+
+// take takes a view of a moment at which the locks are free. While one is held the target runs.
+func (l *Look) take(ctx context.Context) error {
+	waits := l.Options.Kind != attach.Live && l.locks.wait()
+	end := time.Now().Add(lockWait)
+	for stops, rounds := 0, 1; ; {
+		if waits {
+			err := l.locks.await(ctx, stops, end)
+			if errors.As(err, new(*heldError)) || stops == lockStops {
+				return l.locks.refusal()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		view, err := l.viewWhenFree(l.ctx)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.See(view)
+		l.mu.Unlock()
+		if l.Options.Kind == attach.Live || len(l.locks.reports) == 0 {
+			return nil
+		}
+		err = l.locks.held(l.Space)
+		missed := missedOf(view)
+		if missed > 0 && rounds < snapshotRounds { // the lock itself isn't in the copy
+			l.giveBack()
+			l.wantTouched()
+			l.missed -= missed
+			rounds++
+			continue
+		}
+		if !waits {
+			l.locks.readHeld(err)
+			return nil
+		}
+		if err == nil {
+			return nil
+		}
+		l.giveBack()
+		var held *heldError
+		if !errors.As(err, &held) {
+			return err
+		}
+		for _, i := range held.locks {
+			l.locks.reports[i].Stops++
+		}
+		stops++
+	}
+}
+
+// giveBack ends a view that nothing was read from but locks.
+func (l *Look) giveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release()
+	l.view.Discard()
+}
+
+func missedOf(view attach.View) int { return len(view.Coverage().Missed) }
+
+// rehearse makes a live view what is seen, until begin.
+func (l *Look) rehearse(view attach.View) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rehearsing = true
+	l.See(view)
+}
+
+// WantBulk is Options.Bulk.
+func (l *Look) WantBulk() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.rehearsing {
+		if l.view.Coverage().Whole {
+			return true
+		}
+		l.lacking = true
+	}
+	l.Options.Bulk = true
+	return false
+}
+
+// MayBulk is Options.MayBulk: why a copy of all memory can't be had, nil if it can. It is found out in the rehearsal, once.
+func (l *Look) MayBulk() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.view.Coverage().Whole {
+		return nil
+	}
+	if l.Options.Kind != attach.Snapshot {
+		return errNoCopy
+	}
+	if !l.rehearsing || l.Options.Bulk || l.refusedBulk != nil {
+		return l.refusedBulk
+	}
+	options := l.Options
+	options.Bulk = true
+	l.refusedBulk = l.affordable(options)
+	l.optionalBulk = l.refusedBulk == nil
+	return l.refusedBulk
+}
+
+// dropBulk goes on without a copy of all memory that turns out to cost too much, if the script can do without it.
+func (l *Look) dropBulk(why error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.optionalBulk || !l.Options.Bulk {
+		return false
+	}
+	l.Options.Bulk, l.refusedBulk = false, why
+	return true
+}
+
+// errNoCopy is why there is no whole heap in a view that copies nothing.
+var errNoCopy = errors.New("it needs a copy of all memory: --view snapshot")
+
+// lacked says, once, whether the script asked for all memory and this view didn't have it.
+func (l *Look) lacked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.lacking
+	l.lacking = false
+	return was
+}
+
+// discard gives the memory of a view that has ended back. The script that read it has ended, or waits for the next view.
+func (l *Look) discard() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended && l.view.Coverage().Of == attach.Copied {
+		l.Cache.Reset(l.view) // which is closed
+		l.Space.Reset()
+		l.view.Discard()
+	}
+}
+
+// notes is what the view says of how it was taken.
+func (l *Look) notes() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.view == nil {
+		return nil
+	}
+	return l.view.Notes()
+}
+
+// result is how was looked, and what it cost.
+func (l *Look) result() (attach.ViewKind, attach.Stats) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kind, l.stats
+}
+
+// See makes view what is seen. The caller holds mu.
+func (l *Look) See(view attach.View) {
+	l.view = view
+	l.Cache.Exact = l.Options.Kind == attach.Snapshot
+	l.Cache.MaxBytes = 0
+	if l.Options.Bulk { // what is touched needn't be remembered: the copy will have it
+		l.Cache.MaxBytes = bulkCache
+	}
+	l.Cache.Reset(view)
+	l.Space.Reset()
+	l.Space.SetThreads(view.Threads())
+	l.Space.SetNow(l.Target.Nanotime())
+}
+
+// wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the script has.
+func (l *Look) wait(ctx context.Context, finished <-chan error) (err error, ended bool) {
+	for {
+		l.mu.Lock()
+		view := l.view
+		l.mu.Unlock()
+		select {
+		case <-l.changed:
+		case err = <-finished:
+			l.end()
+			// A script may have caught the error with which its reads failed.
+			if lost := view.Err(); lost != nil && !errors.Is(lost, attach.ErrClosed) {
+				err = lost
+			}
+			return err, true
+		case <-view.Done():
+			if l.replaced(view) {
+				continue
+			}
+			l.end()
+			return view.Err(), false
+		case <-ctx.Done():
+			l.end()
+			return context.Cause(ctx), false
+		}
+	}
+}
+
+// end lets the target run, for good.
+func (l *Look) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.ended = true
+		l.release()
+	}
+}
+
+func (l *Look) release() {
+	l.view.Close()
+	now := l.view.Stats()
+	l.stats.Stops += now.Stops
+	l.stats.Stopped += now.Stopped
+	l.stats.BytesRead += now.BytesRead
+	l.missed += missedOf(l.view)
+}
+
+// wantTouched has the next snapshot copy the pages that this look touched, too.
+func (l *Look) wantTouched() {
+	if l.Options.Kind == attach.Snapshot {
+		l.Options.Pages = append(l.Options.Pages, l.Cache.Pages()...)
+	}
+}
+
+func (l *Look) replaced(view attach.View) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view != view
+}
+
+// Again lets the target run for a while and takes a new view. The script calls it.
+//
+// kind, if not "", is how this look sees memory. Where the copy that was looked at lacks pages there is no second look: what was found will be
+// thrown away, and all begins again with a larger copy.
+func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKind) error {
+	l.mu.Lock()
+	if l.rehearsing {
+		l.mu.Unlock()
+		return context.Cause(ctx)
+	}
+	if l.ended {
+		l.mu.Unlock()
+		return attach.ErrClosed
+	}
+	if err := l.view.Err(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	if missedOf(l.view) > 0 {
+		l.mu.Unlock()
+		return errIncomplete
+	}
+	l.ended = true // nothing to let go while it runs
+	l.release()
+	l.mu.Unlock()
+	l.discard()
+
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if kind != "" {
+		was := l.Options
+		l.Options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop}
+		defer func() { l.Options = was }()
+	}
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.ended = false
+	l.mu.Unlock()
+	l.changed <- struct{}{}
+	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go
+		l.end()
+		return err
+	}
+	return nil
+}
+
+// errIncomplete ends a script early whose results will not be used.
+var errIncomplete = errors.New("the copy lacks pages that the script reads")
+
+// ViewError marks the error of a look that didn't come about.
+func ViewError(err error) error {
+	switch {
+	case errors.Is(err, attach.ErrDeadline):
+		return rows.Partial(err)
+	case errors.Is(err, attach.ErrExited):
+		return err
+	}
+	return rows.Refused(err)
+}

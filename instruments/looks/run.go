@@ -1,0 +1,212 @@
+package looks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"ri/attach"
+	"ri/instruments/host"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
+	"ri/symbols"
+	"ri/values"
+)
+
+// Plan is a run that was checked as far as it can be without a target.
+type Plan struct {
+	Recipe *recipes.Recipe
+	Script *host.Script
+	Params host.Params
+	View   attach.ViewKind
+	Look   Options
+	// Samples says that the stacks which the script can give are wanted.
+	Samples bool
+
+	MaxStop   time.Duration
+	Limits    host.Limits
+	catalogue *recipes.Catalogue
+}
+
+// Prepare checks what a person asked for: a recipe by name, or an instrument by its file, with NAME=VALUE arguments.
+func Prepare(c *recipes.Catalogue, name string, args []string, look Options) (*Plan, error) {
+	recipe, err := recipes.FindRecipe(c, name)
+	if err != nil {
+		return nil, rows.Usage(err)
+	}
+	script, err := recipe.Script(c)
+	if err != nil {
+		return nil, rows.Usage(err)
+	}
+	header := script.Header
+	if header == nil {
+		header = &host.Header{}
+	}
+	params, err := host.ParseParams(header, recipe.Presets, args)
+	if err != nil {
+		return nil, rows.Usagef("recipe %s: %w (ri show %s says all)", recipe.Name, err, name)
+	}
+	return NewPlan(c, recipe, script, params, look)
+}
+
+// execName is the recipe of a script that has no name.
+const execName = "-e"
+
+// PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "". locks are expressions of mutexes that must be free, as a recipe's.
+func PrepareLua(c *recipes.Catalogue, file, text string, locks []string, look Options) (*Plan, error) {
+	recipe := &recipes.Recipe{Name: execName, Mode: recipes.Read, Scripts: os.DirFS("."), Origin: recipes.Position{File: "-e"}}
+	var script *host.Script
+	var err error
+	if file == "" {
+		script, err = host.CompileExpression("-e", text)
+	} else {
+		if recipe, err = c.Bare(file); err == nil {
+			script, err = recipe.Script(c)
+		}
+	}
+	if err != nil {
+		return nil, rows.Usage(err)
+	}
+	params := host.Params{}
+	if script.Header != nil {
+		if params, err = host.ParseParams(script.Header, nil, nil); err != nil {
+			return nil, rows.Usagef("%s %w: run it as an instrument: ri run %s NAME=VALUE", file, err, file)
+		}
+	}
+	recipe.Locks = append(recipe.Locks, locks...)
+	return NewPlan(c, recipe, script, params, look)
+}
+
+func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, params host.Params, look Options) (*Plan, error) {
+	if err := look.Check(); err != nil {
+		return nil, err
+	}
+	p := &Plan{Recipe: recipe, Script: script, Params: params, Look: look, catalogue: c}
+	p.View, p.MaxStop = recipes.ViewOf(recipe)
+	if look.View != "" {
+		p.View = attach.ViewKind(look.View)
+	}
+	if look.MaxStop > 0 {
+		p.MaxStop = look.MaxStop
+	}
+	p.Limits = recipe.Limits
+	if look.MaxTime > 0 {
+		p.Limits.Time = look.MaxTime
+	}
+	if recipe.Mode == recipes.Write {
+		if err := look.allowed("recipe " + recipe.Name); err != nil {
+			return nil, err
+		}
+		if p.View == attach.Live {
+			return nil, rows.Usagef("recipe %s changes the target, which needs a consistent look: --view live can't give one", recipe.Name)
+		}
+	}
+	return p, nil
+}
+
+// Run opens the target, runs the plan on it, and writes the result once the target runs again. The error says how it ended.
+func Run(ctx context.Context, out *rows.Output, p *Plan, choice TargetChoice) error {
+	p.Samples = out.WantsSamples()
+	if err := out.CheckProfiles(p.Recipe.Name, p.Script.ProfileValues()); err != nil {
+		return err
+	}
+	s, err := OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if p.Script.Header != nil {
+		if err := recipes.CheckFit(s.File, p.Recipe, p.Script.Header.Needs); err != nil {
+			return err
+		}
+	}
+	if err := s.CheckParams(ctx, p); err != nil {
+		return err
+	}
+	if err := s.CheckLocks(ctx, p); err != nil {
+		return err
+	}
+	res, err := s.Run(ctx, p, out)
+	if err != nil {
+		return err
+	}
+	return out.Conclude(res)
+}
+
+// CheckParams resolves what parameters name in the program, before the stop: types, and expressions by
+// a look at them in live memory. That memory may be in motion, so only names that don't exist count.
+func (s *Session) CheckParams(ctx context.Context, p *Plan) error {
+	if p.Script.Header == nil {
+		return nil
+	}
+	for _, decl := range p.Script.Header.Params {
+		text, ok := p.Params[decl.Name].(string)
+		if !ok || text == "" {
+			continue
+		}
+		var err error
+		switch decl.Type {
+		case host.ParamGoType:
+			err = s.File.KnowsType(text)
+		case host.ParamExpr:
+			err = s.CheckExpr(ctx, text)
+		}
+		if errors.Is(err, rows.ErrUsage) {
+			return rows.Usagef("parameter %s=%s: %w", decl.Name, text, err)
+		}
+		if err != nil {
+			return rows.Refused(fmt.Errorf("parameter %s=%s: %w", decl.Name, text, err))
+		}
+	}
+	return nil
+}
+
+// CheckExpr evaluates an expression on live memory, if that can be had, and reports what no memory could make right: wrong names, which
+// are a refusal, and what is no expression, which is a wrong use.
+func (s *Session) CheckExpr(ctx context.Context, expr string) error {
+	if s.Info.Kind != "process" {
+		return nil // a core holds still
+	}
+	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return nil // the look itself will say why
+	}
+	defer view.Close()
+	switch _, err = s.Space(view).Eval(expr); {
+	case wrongName(err):
+		return rows.Refused(err)
+	case errors.Is(err, values.ErrExpr) && view.Stats().BytesRead == 0: // whatever is in memory
+		return rows.Usage(err)
+	}
+	return nil
+}
+
+// wrongName tells whether an expression failed for something that the program doesn't have.
+func wrongName(err error) bool {
+	return errors.Is(err, symbols.ErrNotFound) || errors.Is(err, symbols.ErrAmbiguous) || errors.Is(err, values.ErrNoField) || errors.Is(err, symbols.ErrNoDWARF)
+}
+
+// Space joins the session's symbols with a view.
+func (s *Session) Space(view attach.View) *values.Space {
+	return values.New(s.File, attach.NewCache(view), s.Bias)
+}
+
+// Judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the script took without a limit.
+func Judge(r *rows.Result, err error, p *Plan, rehearsed time.Duration) {
+	switch {
+	case err == nil:
+	case errors.Is(err, attach.ErrDeadline):
+		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
+	case errors.Is(err, attach.ErrSuspended):
+		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
+	case errors.Is(err, host.ErrTime), errors.Is(err, host.ErrMemory), errors.Is(err, host.ErrRows):
+		r.Partial = append(r.Partial, err.Error())
+	default:
+		r.Err = err
+	}
+}

@@ -1,0 +1,371 @@
+package looks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"ri/attach"
+	"ri/change"
+	"ri/instruments/host"
+	"ri/instruments/rows"
+)
+
+// For a stopped view the rehearsal tells how long the stop would be. The first takes longer, since layouts are compiled in it: it may take stoppedRehearsal,
+// or tooLong times the stop's own limit where that is more. One that all is ready for, and that takes tooLong times the limit, makes a stop useless.
+const (
+	stoppedRehearsal = 2 * time.Second
+	tooLong          = 4
+)
+
+// Run looks at the target with the plan's script, and commits what the script wants changed. The target runs again when Run returns,
+// whatever the script did. What is to be said meanwhile goes to a listener; nil: nobody listens, and remarks are in the result.
+//
+// An error means that there was no look, or ctx ended it. What went wrong in the script is in the result, with the rows so far.
+func (s *Session) Run(ctx context.Context, p *Plan, to rows.Listener) (*rows.Result, error) {
+	return s.runPlan(ctx, p, to, nil)
+}
+
+// Stream is Run with the rows, and what else the script gives, handed to a sink. Where nothing is held, and nothing can turn out
+// to have been in vain, they come as the script gives them: of a core, and of a live view. Otherwise they come when the target
+// runs again, and all is known to be of one moment. The result has the rest, and the findings too.
+func (s *Session) Stream(ctx context.Context, p *Plan, sink rows.Sink) (*rows.Result, error) {
+	if p.View == attach.Live || s.Info.Kind == "core" {
+		return s.runPlan(ctx, p, sink, sink)
+	}
+	res, err := s.runPlan(ctx, p, sink, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := res.HandOver(sink); err != nil {
+		res.Err = errors.Join(res.Err, err)
+	}
+	return res, nil
+}
+
+// runPlan is Run. early, if not nil, gets at once what the script gives.
+func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early rows.Sink) (*rows.Result, error) {
+	var h *host.Host
+	changing, err := s.changing(p)
+	if err != nil {
+		return nil, err
+	}
+	connected, _ := s.Target.(attach.Connected)
+	sampler := host.CpuSamplerOf(s.Target)
+	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
+		h = nil
+		res, err := s.Look(ctx, p, s.Collector(p, to, early), func(ctx context.Context, look *Look, sink rows.Sink) error {
+			if h == nil {
+				h = host.New(host.Options{
+					Space:       look.Space,
+					Sink:        sink,
+					Folders:     p.Recipe.Folders(p.catalogue),
+					Limits:      p.Limits,
+					Target:      host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends, View: p.View},
+					Again:       look.Again,
+					Now:         s.Now(),
+					Profile:     p.Samples,
+					Bulk:        look.WantBulk,
+					MayBulk:     look.MayBulk,
+					Cpu:         sampler,
+					Connections: connected,
+				})
+				if changing != nil {
+					h.Opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.Space, comment) }
+				}
+			}
+			h.Forget()
+			before := h.Values()
+			defer func() { look.Values = h.Values() - before }()
+			return h.Run(ctx, p.Script, p.Params)
+		})
+		if err != nil || h == nil || res.Err != nil || len(res.Partial) > 0 {
+			if res != nil {
+				refused(res)
+			}
+			return res, nil, err
+		}
+		return res, h.Transaction(), nil
+	})
+	if res != nil {
+		res.Profile, res.Time = p.Script.ProfileValues(), time.Now()
+	}
+	if p.Script.Header != nil && res != nil {
+		res.Columns, res.Params = p.Script.Header.Columns, p.Params.Row(p.Script.Header)
+	}
+	if res != nil && res.Transaction != nil && res.Empty() && p.Script.Header == nil {
+		res.Columns, res.Rows = rows.ChangeColumns, res.Transaction.Changes
+	}
+	return res, err
+}
+
+// muchTouched is how many pages make a second rehearsal worth its time: 16 MiB.
+const muchTouched = 4096
+
+// snapshotRounds is how often a snapshot is taken with more pages before the script runs on the stopped target.
+const snapshotRounds = 3
+
+// Look looks at the target with f. If f doesn't end when its time is over, it is left where it is, and the result as it was.
+//
+// Before a stop f is rehearsed on live memory: what it needs of types, layouts and lines is compiled then,
+// and the pages that it touches are what a snapshot copies. What a rehearsal gives is thrown away. So is what f gives on a snapshot in which
+// it misses pages; the next round's snapshot has them too, and after a few rounds f runs on the stopped target.
+func (s *Session) Look(ctx context.Context, p *Plan, sink *collector, f func(context.Context, *Look, rows.Sink) error) (*rows.Result, error) {
+	look := newLook(s, p)
+	defer look.locks.close()
+	look.patience = p.Look.Wait
+	if s.Info.Kind == "process" && p.View != attach.Live {
+		err := s.rehearseAll(ctx, look, sink, p, f)
+		if errors.Is(err, host.ErrTime) { // what it found until then is better than nothing
+			res := sink.Seal()
+			res.View, res.Stats = attach.Live, look.rehearsal.stats
+			Judge(res, err, p, look.rehearsal.took)
+			return res, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		sink.clear()
+	}
+	if look.Options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.Options.Pages) == 0 && !look.Options.Bulk {
+		look.Options.Kind = attach.Live // it asks about types and names only: nothing to stop for
+	}
+	for round := 1; ; round++ {
+		runErr, ended, err := s.once(ctx, look, sink, f)
+		if err != nil {
+			return nil, err
+		}
+		if ended && (look.missed > 0 || look.lacked()) && context.Cause(ctx) == nil {
+			look.wantTouched()
+			look.discard()
+			if round == snapshotRounds {
+				look.Options.Kind, sink.held = attach.Stopped, true
+			}
+			sink.clear()
+			continue
+		}
+		if p.View == attach.Live {
+			look.locks.readHeld(look.locks.peek(ctx))
+		}
+		res := sink.Seal()
+		res.View, res.Stats = look.result()
+		res.Notes = look.notes()
+		res.Locks = look.locks.report(&res.Stats)
+		if ended {
+			res.ValuesRead = look.Values
+			defer look.discard() // a report takes many copies, one after the other
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		Judge(res, runErr, p, look.rehearsal.took)
+		return res, nil
+	}
+}
+
+// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to run
+// on a stopped target has to be quick.
+func rehearsalTime(p *Plan) time.Duration {
+	limit := p.Limits.WithDefaults().Time
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	if p.View == attach.Snapshot {
+		return limit
+	}
+	return min(limit, max(stoppedRehearsal, tooLong*p.MaxStop))
+}
+
+// once takes a view and runs f on it. runErr is how f ended, if it did; err is why there was no view.
+func (s *Session) once(ctx context.Context, look *Look, sink *collector, f func(context.Context, *Look, rows.Sink) error) (runErr error, ended bool, err error) {
+	if err := s.Affordable(look.Options); err != nil {
+		if !look.dropBulk(err) {
+			return nil, false, err
+		}
+		if err := s.Affordable(look.Options); err != nil {
+			return nil, false, err
+		}
+	}
+	if look.Options.Kind == attach.Live && len(look.locks.reports) > 0 {
+		look.locks.readHeld(look.locks.peek(ctx))
+	}
+	err = look.begin(ctx)
+	if errors.Is(err, attach.ErrDeadline) && look.dropBulk(err) {
+		err = look.begin(ctx)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	defer look.end()
+	runCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	finished := make(chan error, 1)
+	go func() { finished <- host.Safely(func() error { return f(runCtx, look, sink) }) }()
+
+	runErr, ended = look.wait(ctx, finished)
+	if !ended { // the view is over, the script not yet
+		cancel(runErr)
+		ended = host.WaitFor(finished, host.Grace)
+	}
+	return runErr, ended, nil
+}
+
+// rehearseAll rehearses f, and once more where that tells something: where f touched much, since scripts may remember where they found what they
+// looked for; and where the first, in which layouts were compiled, took longer than a stop may. The error is ErrTime where there should be no stop.
+func (s *Session) rehearseAll(ctx context.Context, look *Look, sink *collector, p *Plan, f func(context.Context, *Look, rows.Sink) error) error {
+	if err := s.rehearse(ctx, look, sink, p, f); err != nil {
+		return err
+	}
+	if p.View == attach.Stopped {
+		if look.rehearsal.took <= p.MaxStop {
+			return nil
+		}
+		sink.clear()
+		if err := s.rehearse(ctx, look, sink, p, f); err != nil {
+			return err
+		}
+		if took := look.rehearsal.took; took > tooLong*p.MaxStop {
+			return host.NewLimitError(host.ErrTime, "the script takes %s on live memory, so %s was not stopped, which may be for %s; what it found is not of one instant; %s",
+				rows.ShortDuration(took), s.Target.Describe(), rows.DurationText(p.MaxStop), p.longerStop(took))
+		}
+		return nil
+	}
+	if len(look.Options.Pages) < muchTouched || look.rehearsal.took > stoppedRehearsal {
+		return nil
+	}
+	first := look.Options.Pages
+	look.Options.Pages = nil
+	sink.clear()
+	if err := s.rehearse(ctx, look, sink, p, f); err != nil {
+		return err
+	}
+	if len(look.Options.Pages) > len(first)/2 {
+		look.Options.Pages = append(look.Options.Pages, first...)
+	}
+	return nil
+}
+
+// rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that doesn't end in its time is an error: it would
+// hold the target for as long as it may, for nothing.
+func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *Plan, f func(context.Context, *Look, rows.Sink) error) error {
+	if p, ok := s.Target.(attach.Stoppable); ok {
+		if err := p.CheckStop(); err != nil && !(errors.Is(err, attach.ErrTraced) && look.patience > 0) {
+			return ViewError(err)
+		}
+	}
+	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return ViewError(err)
+	}
+	defer view.Close()
+	look.rehearse(view)
+	_ = look.locks.held(look.Space) // so that the copy has them
+
+	most := rehearsalTime(p)
+	short, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	began := time.Now()
+	finished := make(chan error, 1)
+	go func() { finished <- host.Safely(func() error { return f(short, look, sink) }) }()
+	var result error
+	select {
+	case result = <-finished:
+	case <-short.Done():
+		view.Close()
+		host.WaitFor(finished, host.Grace)
+		result = host.ErrTime
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	look.rehearsal.took, look.rehearsal.stats = time.Since(began), view.Stats()
+	if errors.Is(result, host.ErrTime) || errors.Is(result, context.DeadlineExceeded) {
+		return host.NewLimitError(host.ErrTime, "the script did not end within %s on live memory, so %s was not stopped; what it found until then is not of one instant; %s",
+			rows.DurationText(most), s.Target.Describe(), p.longerTime(most))
+	}
+	look.wantTouched()
+	return nil
+}
+
+// longerStop says what helps a script that took so long where the stop was too short.
+func (p *Plan) longerStop(took time.Duration) string {
+	var ways []string
+	if enough := rows.RoundUp(2 * max(took, p.MaxStop)); enough <= LongestStop {
+		ways = append(ways, fmt.Sprintf("allow a longer stop (--max-stop %s)", rows.DurationText(enough)))
+	}
+	if p.View != attach.Snapshot {
+		ways = append(ways, "let it run on a copy (--view snapshot)")
+	}
+	ways = append(ways, "look without a stop (--view live)")
+	return strings.Join(ways, ", or ")
+}
+
+// longerTime says what helps a script that did not end within a time.
+func (p *Plan) longerTime(most time.Duration) string {
+	limit := p.Limits.WithDefaults().Time
+	if p.View == attach.Stopped && (limit <= 0 || most < limit) {
+		text := fmt.Sprintf("a stop of %s (--max-stop) would not do", rows.DurationText(p.MaxStop))
+		if limit > 0 {
+			return text + fmt.Sprintf("; if it ends at all, --view snapshot gives it %s (--max-time), and --view live too", rows.DurationText(limit))
+		}
+		return text + "; if it ends at all, it does with --view snapshot or --view live"
+	}
+	return fmt.Sprintf("if it ends at all, give it longer (--max-time %s)", rows.DurationText(rows.RoundUp(3*most)))
+}
+
+// Affordable refuses a snapshot that would stop the target for longer than allowed, or need more memory than there is.
+func (s *Session) Affordable(opt attach.ViewOptions) error {
+	return s.AffordableOr(opt, "look without a stop (--view live)", "look without a copy (--view live or --view stopped)")
+}
+
+// AffordableOr is affordable. noStop and noCopy say what else would do; empty where nothing does but a copy.
+func (s *Session) AffordableOr(opt attach.ViewOptions, noStop, noCopy string) error {
+	p, ok := s.Target.(attach.Stoppable)
+	if !ok || opt.Kind != attach.Snapshot {
+		return nil
+	}
+	cost, err := p.SnapshotCost(opt)
+	if err != nil {
+		return ViewError(err)
+	}
+	what := "a snapshot of " + rows.ShortBytes(cost.Bytes)
+	if opt.Bulk {
+		what = "a copy of all memory, " + rows.ShortBytes(cost.Bytes) + ","
+	}
+	if cost.Stop > opt.MaxStop {
+		precopy := ""
+		if opt.Bulk && !opt.Precopy {
+			precopy = "have most of it copied while the process runs (--precopy)"
+		}
+		return rows.Refused(fmt.Errorf("%s would stop %s for about %s, its limit is %s; %s",
+			what, s.Target.Describe(), rows.ShortDuration(cost.Stop), rows.ShortDuration(opt.MaxStop),
+			oneOf(fmt.Sprintf("allow it (--max-stop %s)", rows.RoundUp(cost.Stop*3/2)), precopy, noStop)))
+	}
+	// The script needs some room beside the copy, which it reads in place.
+	if need := cost.Bytes + cost.Bytes/8; cost.Available > 0 && need > cost.Available {
+		if opt.Spool != "" {
+			return rows.Refused(fmt.Errorf("%s needs %s on the disk of %s (--spool), and %s are left there; %s",
+				what, rows.ShortBytes(need), opt.Spool, rows.ShortBytes(cost.Available), oneOf("name a folder on another disk", noCopy)))
+		}
+		spool := ""
+		if opt.Bulk {
+			spool = "keep the copy on a disk (--spool FOLDER)"
+		}
+		return rows.Refused(fmt.Errorf("%s needs %s of memory here, and %s are left; %s",
+			what, rows.ShortBytes(need), rows.ShortBytes(cost.Available), oneOf(spool, noCopy)))
+	}
+	return nil
+}
+
+// oneOf lists what would help: "a, b, or c". Empty ones are left out.
+func oneOf(ways ...string) string {
+	ways = slices.DeleteFunc(ways, func(w string) bool { return w == "" })
+	if n := len(ways); n > 1 {
+		return strings.Join(ways[:n-1], ", ") + ", or " + ways[n-1]
+	}
+	return strings.Join(ways, "")
+}

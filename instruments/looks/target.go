@@ -1,0 +1,209 @@
+package looks
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"ri/attach"
+	"ri/instruments/rows"
+	"ri/symbols"
+	"ri/values"
+)
+
+// TargetChoice says what to look at, as a person typed it.
+type TargetChoice struct {
+	PID       string
+	Core, Exe string
+	Recording string
+	Symbols   string // an unstripped build of the same source
+}
+
+// Given says whether any target was named.
+func (c TargetChoice) Given() bool { return c.PID != "" || c.Core != "" || c.Recording != "" }
+
+// Check is what can be wrong without looking.
+func (c TargetChoice) Check() error {
+	switch {
+	case c.Recording != "":
+		return rows.Usagef("-r: recordings can't be read yet; name a process (-p PID) or a core (-c CORE)")
+	case c.PID != "" && c.Core != "":
+		return rows.Usagef("-p and -c exclude each other: look at a process or at a core")
+	case c.Exe != "" && c.Core == "":
+		return rows.Usagef("--exe goes with -c CORE: a process's executable is known")
+	}
+	if c.Symbols != "" && c.PID == "" && c.Core == "" {
+		return rows.Usagef("--symbols goes with a target: -p PID or -c CORE")
+	}
+	if c.PID != "" {
+		if pid, err := strconv.Atoi(c.PID); err != nil || pid <= 0 {
+			return rows.Usagef("-p %s: a pid is a positive number (ri ps lists the Go processes here)", rows.QuoteName(c.PID))
+		}
+	}
+	return nil
+}
+
+// need is Check, and that there is a target at all.
+func (c TargetChoice) need() error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	if !c.Given() {
+		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) or a core with -c CORE --exe EXE")
+	}
+	return nil
+}
+
+// Open opens the process or core, without a stop.
+func (c TargetChoice) Open() (attach.Target, error) {
+	if c.Core != "" {
+		t, err := attach.OpenCore(c.Core, c.Exe)
+		return t, rows.Refused(err)
+	}
+	pid, err := strconv.Atoi(c.PID)
+	if err != nil {
+		return nil, rows.Usage(err)
+	}
+	t, err := attach.OpenProcess(pid)
+	return t, rows.Refused(err)
+}
+
+// Options says how a target is looked at: flags, which override what the recipe says.
+type Options struct {
+	View       string
+	MaxStop    time.Duration // 0: the recipe's
+	StopGiven  bool          // MaxStop was said, even if 0
+	MaxTime    time.Duration // of the script, stopped or not
+	Wait       time.Duration // for another tracer to let the target go
+	Write, Yes bool
+	Ask        Asker  // who is asked before a change, unless Yes; nil: nobody can be
+	Precopy    bool   // copy all memory, most of it before the stop
+	Spool      string // folder for copies of all memory
+	Journal    string // the file that changes are written down in; "": the user's own
+	DryRun     bool   // only show what would be changed
+	IgnoreLock bool   // read what a recipe's lock guards, whoever holds it
+}
+
+const LongestStop = time.Hour
+
+// Check is what can be wrong without looking.
+func (l Options) Check() error {
+	switch attach.ViewKind(l.View) {
+	case "", attach.Live, attach.Snapshot, attach.Stopped:
+	default:
+		return rows.Usagef("--view %s: a view is live, snapshot or stopped%s", rows.QuoteName(l.View), rows.DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
+	}
+	if l.Precopy && l.View != "" && l.View != string(attach.Snapshot) {
+		return rows.Usagef("--precopy goes with --view snapshot: a %s view copies nothing", l.View)
+	}
+	if l.Spool != "" {
+		if info, err := os.Stat(l.Spool); err != nil || !info.IsDir() {
+			return rows.Usagef("--spool %s: not a folder that can be read", rows.QuoteName(l.Spool))
+		}
+	}
+	if l.Wait < 0 {
+		return rows.Usagef("--wait %s: must not be negative", l.Wait)
+	}
+	if l.MaxTime < 0 {
+		return rows.Usagef("--max-time %s: must not be negative", l.MaxTime)
+	}
+	if l.MaxStop < 0 || l.MaxStop > LongestStop || l.StopGiven && l.MaxStop == 0 {
+		return rows.Usagef("--max-stop %s: must be more than 0 and at most %s; --view live looks without a stop", l.MaxStop, rows.DurationText(LongestStop))
+	}
+	return nil
+}
+
+// Session is a target that is open, with what its executable says of itself.
+type Session struct {
+	Target attach.Target
+	File   *symbols.File
+	Info   rows.Program
+	Bias   uint64 // run-time address less the link-time address
+
+	Ends   string        // how the process ends, if it is dying
+	Kept   *Memory       // what a console's lines share; nil: each run begins with its own
+	lender *symbols.File // whose names a stripped program is read by, or nil
+}
+
+// Now is the clock by which the target is looked at, nil for that on the wall: a core that says when it was written stands still at that time.
+func (s *Session) Now() func() time.Time {
+	at := s.Target.Written()
+	if at.IsZero() {
+		return nil
+	}
+	return func() time.Time { return at }
+}
+
+// Memory is a space and its cache, that outlive a look.
+type Memory struct {
+	cache *attach.Cache
+	space *values.Space
+}
+
+// Keep gives the session a memory that its looks share from now on.
+func (s *Session) Keep() *values.Space {
+	s.Kept = nil
+	cache, space := s.Memory()
+	s.Kept = &Memory{cache, space}
+	return space
+}
+
+// Memory is what a look reads into: the session's own, or a new one.
+func (s *Session) Memory() (*attach.Cache, *values.Space) {
+	if s.Kept != nil {
+		return s.Kept.cache, s.Kept.space
+	}
+	cache := attach.NewCache(nil)
+	return cache, values.New(s.File, cache, s.Bias)
+}
+
+// OpenSession opens a target and its symbols. It takes as long as it takes: nothing is stopped.
+func OpenSession(c TargetChoice) (*Session, error) {
+	if err := c.need(); err != nil {
+		return nil, err
+	}
+	t, err := c.Open()
+	if err != nil {
+		return nil, err
+	}
+	f, err := symbols.OpenCached(t.Executable(), filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
+	if err != nil {
+		t.Close()
+		return nil, rows.Refused(fmt.Errorf("%s: %w", t.Describe(), err))
+	}
+	lender, err := lend(f, c.Symbols)
+	if err != nil {
+		t.Close()
+		return nil, rows.Refused(fmt.Errorf("%s: --symbols: %w", t.Describe(), err))
+	}
+	s := &Session{Target: t, File: f, lender: lender, Bias: t.Entry() - f.Entry()}
+	s.Info = rows.Program{PID: t.PID(), Kind: string(t.Kind()), Executable: t.ExecutablePath(), GoVersion: f.GoVersion(), BuildID: f.BuildID()}
+	s.Info.Module, s.Info.Version = f.MainModule()
+	s.Ends = t.Ends()
+	return s, nil
+}
+
+// Close lets the target go. By then the results are printed, so it is the time to save what the next run starts with;
+// where that can't be done (no room, no home), the next run takes as long as this one.
+func (s *Session) Close() error {
+	_ = s.File.Save()
+	if s.lender != nil {
+		_ = s.lender.Save()
+	}
+	return s.Target.Close()
+}
+
+// NeedSymbols refuses an executable without debug information, and says what can still be done.
+func (s *Session) NeedSymbols() error {
+	if s.File.HasDWARF() || s.File.RuntimeOnly() {
+		return nil
+	}
+	known := "--symbols EXE takes the names from an unstripped build of the same source"
+	if why := s.File.NoRuntime(); why != nil {
+		known = "nor can the runtime's: " + why.Error() + "; " + known
+	}
+	return rows.Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables and types can't be named, %s; "+
+		"ri recipes -p lists what fits", s.Target.Describe(), symbols.ErrNoDWARF, known))
+}

@@ -1,0 +1,237 @@
+package recipes
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ri/attach"
+	"ri/instruments/host"
+	"ri/instruments/rows"
+)
+
+// Mode says whether a recipe changes its target.
+type Mode string
+
+const (
+	Read  Mode = "read"
+	Write Mode = "write"
+)
+
+// Recipe is a named entry of the catalogue: an instrument with presets, a mode, a view and limits.
+type Recipe struct {
+	Name       string
+	Title      string            // "": the instrument's own
+	Instrument string            // the script, as the catalogue names it
+	Presets    map[string]string // parameters, as k=v would give them
+	Mode       Mode
+	View       attach.ViewKind // "": the default
+	MaxStop    time.Duration   // 0: the default
+	Limits     host.Limits
+	Locks      []string // expressions of the mutexes that must be free
+
+	Origin    Position   // where it is declared
+	Overrides []Position // recipes of that name in earlier sources, which this one replaces
+
+	Scripts   fs.FS               // where Instrument and what it requires lie
+	presetPos map[string]Position // for errors
+	instrPos  Position
+	broken    error
+	script    *host.Script
+}
+
+// Position is a line of a catalogue.
+type Position struct {
+	File string // "built-in recipes.yaml", a path
+	Line int
+}
+
+func (p Position) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// Source is one file of recipes.
+type Source struct {
+	Name    string // what messages call it
+	Data    []byte
+	Scripts fs.FS // what its scripts are relative to
+	Asked   bool  // named on the command line: what is wrong in it is an error, not a warning
+}
+
+// Catalogue is what recipes there are.
+type Catalogue struct {
+	recipes map[string]*Recipe
+	library fs.FS // scripts that any script may require
+}
+
+// NewCatalogue joins sources, a later one overriding recipes of an earlier one by name.
+//
+// What is wrong in a source that wasn't asked for comes back in warnings: the rest works without it.
+// A recipe that can't be used stays in the catalogue, so that who runs it is told why.
+func NewCatalogue(library fs.FS, sources ...Source) (c *Catalogue, warnings []error, err error) {
+	c = &Catalogue{recipes: map[string]*Recipe{}, library: library}
+	for _, src := range sources {
+		recipes, problems := decodeCatalogue(src)
+		for _, r := range recipes {
+			if r.broken == nil {
+				r.broken = r.checkScript()
+				if r.broken != nil {
+					problems = append(problems, r.broken)
+				}
+			}
+			if old := c.recipes[r.Name]; old != nil {
+				if r.broken != nil && !src.Asked {
+					continue // what worked goes on working
+				}
+				r.Overrides = append(slices.Clone(old.Overrides), old.Origin)
+			}
+			c.recipes[r.Name] = r
+		}
+		if src.Asked && len(problems) > 0 {
+			return nil, warnings, errors.Join(problems...)
+		}
+		warnings = append(warnings, problems...)
+	}
+	return c, warnings, nil
+}
+
+// Recipes gives all usable recipes, sorted by name.
+func (c *Catalogue) Recipes() []*Recipe {
+	var list []*Recipe
+	for _, r := range c.recipes {
+		if r.broken == nil {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Recipe) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Recipe finds a recipe by name; the error names near ones.
+func (c *Catalogue) Recipe(name string) (*Recipe, error) {
+	if r := c.recipes[name]; r != nil {
+		return r, r.broken
+	}
+	var names []string
+	for n := range c.recipes {
+		names = append(names, n)
+	}
+	return nil, fmt.Errorf("no recipe %s%s (ri recipes lists them)", rows.QuoteName(name), rows.DidYouMean(name, names))
+}
+
+// Bare makes a recipe of an instrument file that no catalogue names.
+func (c *Catalogue) Bare(path string) (*Recipe, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recipe{
+		Name:       strings.TrimSuffix(filepath.Base(path), ".lua"),
+		Instrument: filepath.Base(path),
+		Mode:       Read,
+		Origin:     Position{File: path},
+		Scripts:    os.DirFS(filepath.Dir(abs)),
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("no instrument file %s: %w", path, rows.UnwrapPath(err))
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("no instrument file %s: it is a directory", path)
+	}
+	return r, nil
+}
+
+// IsFile says whether what a person calls a recipe is an instrument file instead.
+func IsFile(name string) bool {
+	return strings.HasSuffix(name, ".lua") || strings.ContainsRune(name, os.PathSeparator)
+}
+
+// Script compiles the recipe's instrument, once, and checks the presets against its header.
+func (r *Recipe) Script(c *Catalogue) (*host.Script, error) {
+	if r.script != nil {
+		return r.script, nil
+	}
+	source, err := fs.ReadFile(r.Scripts, r.Instrument)
+	if err != nil {
+		return nil, fmt.Errorf("%s: instrument %s: %w", r.instrPos, r.Instrument, rows.UnwrapPath(err))
+	}
+	s, err := host.CompileScript(r.Instrument, string(source), r.Folders(c)...)
+	if err != nil {
+		return nil, err
+	}
+	if s.Header == nil {
+		if len(r.Presets) > 0 {
+			return nil, fmt.Errorf("%s: %s is no instrument (it returns no table with run), so it takes no parameters", r.instrPos, r.Instrument)
+		}
+		r.script = s
+		return s, nil
+	}
+	for _, name := range rows.SortedKeys(r.Presets) {
+		if _, err := host.ParseParam(s.Header, name, r.Presets[name]); err != nil {
+			return nil, fmt.Errorf("%s: recipe %s: %w", r.presetPos[name], r.Name, err)
+		}
+	}
+	r.script = s
+	return s, nil
+}
+
+// Folders are where the recipe's scripts look for what they require: its own folder, then what is built in.
+func (r *Recipe) Folders(c *Catalogue) []fs.FS { return []fs.FS{r.Scripts, c.library} }
+
+// TitleOr is the recipe's title, else that of its instrument.
+func (r *Recipe) TitleOr(h *host.Header) string {
+	if r.Title != "" {
+		return r.Title
+	}
+	if h == nil {
+		return ""
+	}
+	return h.Title
+}
+
+// checkScript says whether the instrument is there.
+func (r *Recipe) checkScript() error {
+	info, err := fs.Stat(r.Scripts, r.Instrument)
+	if err == nil && info.IsDir() {
+		err = errors.New("is a folder")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: recipe %s: instrument %s: %w", r.instrPos, r.Name, r.Instrument, rows.UnwrapPath(err))
+	}
+	return nil
+}
+
+// OpenCatalogue reads all recipes: see [FindSources] and [NewCatalogue].
+func OpenCatalogue(built fs.FS, named ...string) (c *Catalogue, warnings []error, err error) {
+	library, err := Library(built)
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, warnings, err := FindSources(built, named...)
+	if err != nil {
+		return nil, warnings, err
+	}
+	c, more, err := NewCatalogue(library, sources...)
+	return c, append(warnings, more...), err
+}
+
+// RecipeWords are the names of all recipes, each with its title behind a tab, as completion of a command shell has it.
+func (c *Catalogue) RecipeWords() (words []string) {
+	for _, r := range c.Recipes() {
+		title := r.Title
+		if script, err := r.Script(c); err == nil {
+			title = r.TitleOr(script.Header)
+		}
+		words = append(words, r.Name+"\t"+title)
+	}
+	return words
+}

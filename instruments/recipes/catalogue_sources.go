@@ -1,0 +1,104 @@
+package recipes
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ri/instruments/rows"
+)
+
+// FindSources gives the catalogues to read, in the order in which a later one overrides an earlier one:
+// the built-in one, /etc/ri/recipes.d, recipes.d in the user's ri folder, what the variable
+// RI_RECIPES lists (files and folders), and the files named on the command line.
+//
+// built holds recipes.yaml and scripts/lua. A source that can't be read is a warning, but an error if it was named.
+func FindSources(built fs.FS, named ...string) (sources []Source, warnings []error, err error) {
+	data, err := fs.ReadFile(built, "recipes.yaml")
+	if err != nil {
+		return nil, nil, err
+	}
+	scripts, err := Library(built)
+	if err != nil {
+		return nil, nil, err
+	}
+	sources = append(sources, Source{Name: "built-in recipes.yaml", Data: data, Scripts: scripts})
+
+	places := []string{"/etc/ri/recipes.d"}
+	if dir := configDir(); dir != "" {
+		places = append(places, filepath.Join(dir, "ri", "recipes.d"))
+	}
+	for _, dir := range places {
+		found, problems := readPlace(dir, true)
+		sources, warnings = append(sources, found...), append(warnings, problems...)
+	}
+	for _, p := range filepath.SplitList(os.Getenv("RI_RECIPES")) {
+		if p != "" {
+			found, problems := readPlace(p, false)
+			sources, warnings = append(sources, found...), append(warnings, problems...)
+		}
+	}
+	for _, p := range named {
+		found, problems := readPlace(p, false)
+		if err := errors.Join(problems...); err != nil {
+			return nil, warnings, err
+		}
+		for i := range found {
+			found[i].Asked = true
+		}
+		sources = append(sources, found...)
+	}
+	return sources, warnings, nil
+}
+
+// Library is the folder of built-in scripts, from which any script may require.
+func Library(built fs.FS) (fs.FS, error) { return fs.Sub(built, "scripts/lua") }
+
+// configDir is where the user's own settings are, by XDG.
+func configDir() string {
+	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".config")
+	}
+	return ""
+}
+
+// readPlace reads a catalogue, or each *.yaml of a folder by name.
+func readPlace(place string, mayMiss bool) (sources []Source, problems []error) {
+	info, err := os.Stat(place)
+	if err != nil {
+		if mayMiss && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, []error{fmt.Errorf("catalogue %s: %w", place, rows.UnwrapPath(err))}
+	}
+	files := []string{place}
+	if info.IsDir() {
+		entries, err := os.ReadDir(place)
+		if err != nil {
+			return nil, []error{fmt.Errorf("catalogue folder %s: %w", place, rows.UnwrapPath(err))}
+		}
+		files = nil
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); !strings.HasPrefix(e.Name(), ".") && (ext == ".yaml" || ext == ".yml") {
+				files = append(files, filepath.Join(place, e.Name()))
+			}
+		}
+		slices.Sort(files)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("catalogue %s: %w", f, rows.UnwrapPath(err)))
+			continue
+		}
+		sources = append(sources, Source{Name: f, Data: data, Scripts: os.DirFS(filepath.Dir(f))})
+	}
+	return sources, problems
+}

@@ -1,0 +1,179 @@
+package rows
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"ri/inert"
+)
+
+// Format is how results are written.
+type Format int
+
+const (
+	Table Format = iota
+	JSON
+	NDJSON
+)
+
+// Output is where results go: stdout, or a file that appears whole or not at all.
+type Output struct {
+	Format Format
+	Quiet  bool
+	Stdout *os.File
+	Stderr *inert.Writer
+
+	path       string
+	Temp       *os.File
+	profiles   []profileOutput
+	progress   bool      // a line of progress stands on the terminal
+	progressed time.Time // when progress was heard of last
+	instead    bool      // a profile goes to Stdout, in place of the result
+}
+
+// OpenOutput prepares stdout, or the file path if it isn't "": what can fail fails before the target is touched.
+func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr io.Writer) (*Output, error) {
+	o := &Output{Format: format, Quiet: quiet, Stdout: stdout, Stderr: inert.NewWriter(stderr)}
+	if path == "" || path == "-" {
+		return o, nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return nil, fmt.Errorf("-o %s: is a folder; name a file", path)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // a pipe or device can't be renamed over
+		if err != nil {
+			return nil, fmt.Errorf("-o %s: %w", path, UnwrapPath(err))
+		}
+		o.Stdout = f
+		return o, nil
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, fmt.Errorf("-o %s: %w", path, UnwrapPath(err))
+	}
+	o.path, o.Temp = path, temp
+	return o, nil
+}
+
+// WriteResult writes what a run gave. A reader that closed its end is no error: it has what it wanted.
+func (o *Output) WriteResult(r *Result) error {
+	switch o.Format {
+	case JSON:
+		return o.Write(func(w io.Writer) error { return WriteJSON(w, r) })
+	case NDJSON:
+		for _, p := range r.Printed {
+			fmt.Fprintln(o.Stderr, inert.Line(p.Text))
+		}
+		return o.Write(func(w io.Writer) error { return WriteNDJSON(w, r) })
+	}
+	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteText(w, r, style) })
+}
+
+// WriteRows writes rows that no run gave.
+func (o *Output) WriteRows(columns []Column, rows []Row) error {
+	if o.Format != Table {
+		return o.Write(func(w io.Writer) error { return WriteRowsJSON(w, columns, rows, o.Format == NDJSON) })
+	}
+	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteRows(w, columns, rows, style) })
+}
+
+// WriteAdvice is WriteRows, with nothing of the last column cut.
+func (o *Output) WriteAdvice(columns []Column, rows []Row) error {
+	if o.Format != Table {
+		return o.WriteRows(columns, rows)
+	}
+	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) {
+		style.Wrap = true
+		return WriteRows(w, columns, rows, style)
+	})
+}
+
+// WriteDocument writes one JSON document, on one line where the format is NDJSON.
+func (o *Output) WriteDocument(doc Row) error {
+	return o.Write(func(w io.Writer) error { return writeJSON(w, doc, o.Format == NDJSON) })
+}
+
+// WriteText writes text for people.
+func (o *Output) WriteText(s string) error {
+	return o.Write(func(w io.Writer) error { _, err := io.WriteString(inert.NewWriter(w), s); return err })
+}
+
+func (o *Output) writeTable(render func(io.Writer, TableStyle) (bool, error)) error {
+	cut := false
+	err := o.Write(func(w io.Writer) (err error) {
+		cut, err = render(inert.NewWriter(w), o.Style())
+		return err
+	})
+	if cut && err == nil && !o.Quiet {
+		fmt.Fprintln(o.Stderr, "cut to the terminal's width (…, or packages without their paths): | cat or --json shows all")
+	}
+	return err
+}
+
+func (o *Output) Style() TableStyle {
+	if o.Temp != nil || !term.IsTerminal(int(o.Stdout.Fd())) {
+		return TableStyle{}
+	}
+	width, _, err := term.GetSize(int(o.Stdout.Fd()))
+	if err != nil {
+		width = 80
+	}
+	colour := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return TableStyle{Width: width, Colour: colour}
+}
+
+// Write writes bytes as they are: documents, profiles, screens. Text for people goes through [inert.Writer] first.
+func (o *Output) Write(render func(io.Writer) error) error {
+	var buf bytes.Buffer
+	if err := render(&buf); err != nil {
+		return err
+	}
+	if o.Temp != nil {
+		_, err := o.Temp.Write(buf.Bytes())
+		return err
+	}
+	_, err := o.Stdout.Write(buf.Bytes())
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// Commit makes the file appear. Without it, Close leaves what was there before.
+func (o *Output) Commit() error {
+	if o.Temp == nil {
+		return nil
+	}
+	temp := o.Temp
+	o.Temp = nil
+	err := errors.Join(temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), o.path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+		return fmt.Errorf("-o %s: %w", o.path, err)
+	}
+	return nil
+}
+
+// Close drops a file that wasn't committed.
+func (o *Output) Close() {
+	for _, p := range o.profiles {
+		p.out.Close()
+	}
+	if o.Temp != nil {
+		o.Temp.Close()
+		os.Remove(o.Temp.Name())
+		o.Temp = nil
+	}
+}

@@ -1,0 +1,222 @@
+package rows
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"ri/inert"
+)
+
+// WriteJSON writes a result as one document.
+func WriteJSON(w io.Writer, r *Result) error {
+	doc := Row{
+		{"recipe", r.Recipe},
+		{"params", r.Params},
+		{"target", Row{
+			{"kind", r.Target.Kind},
+			{"pid", int64(r.Target.PID)},
+			{"executable", r.Target.Executable},
+			{"go", r.Target.GoVersion},
+			{"module", r.Target.Module},
+			{"version", r.Target.Version},
+		}},
+		{"view", string(r.View)},
+		{"stops", int64(r.Stats.Stops)},
+		{"stopped_ns", int64(r.Stats.Stopped)},
+		{"read_bytes", r.Stats.BytesRead},
+		{"values", r.ValuesRead},
+		{"locks", lockRows(r.Locks)},
+		{"key", keyCells(r.Columns)},
+		{"rows", rawRows(r)},
+		{"findings", findingRows(r.Findings)},
+	}
+	if len(r.Printed) > 0 {
+		var lines []any
+		for _, p := range r.Printed {
+			lines = append(lines, p.Text)
+		}
+		doc = append(doc, Cell{"printed", lines})
+	}
+	if r.Transaction != nil {
+		doc = append(doc, Cell{"transaction", r.Transaction.row()})
+	}
+	doc = append(doc, Cell{"partial", len(r.Partial) > 0})
+	problems := []any{}
+	for _, why := range r.Partial {
+		problems = append(problems, why)
+	}
+	if r.Err != nil {
+		problems = append(problems, r.Err.Error())
+	}
+	doc = append(doc, Cell{"errors", problems})
+	return writeJSON(w, doc, false)
+}
+
+func keyCells(columns []Column) []any {
+	ways := []any{}
+	for _, way := range Keys(columns) {
+		ways = append(ways, Texts(way))
+	}
+	return ways
+}
+
+// writeJSON writes a value, indented unless it is to be one line.
+func writeJSON(w io.Writer, v any, oneLine bool) error {
+	text := AppendJSON(nil, v)
+	if !oneLine {
+		var out bytes.Buffer
+		if err := json.Indent(&out, text, "", "  "); err != nil {
+			return err
+		}
+		text = out.Bytes()
+	}
+	_, err := w.Write(append(text, '\n'))
+	return err
+}
+
+// WriteNDJSON writes a row a line; after them a finding a line, as {"$finding": {...}}.
+func WriteNDJSON(w io.Writer, r *Result) error {
+	var buf []byte
+	for _, row := range r.Rows {
+		buf = append(AppendJSON(buf, withColumns(row, r.Columns)), '\n')
+	}
+	for _, f := range findingRows(r.Findings) {
+		buf = append(AppendJSON(buf, Row{{"$finding", f}}), '\n')
+	}
+	_, err := w.Write(buf)
+	return err
+}
+
+// WriteRowsJSON writes rows that no run gave (a list of processes, say) as a JSON array, or a row a line.
+func WriteRowsJSON(w io.Writer, columns []Column, rows []Row, lines bool) error {
+	r := &Result{Columns: columns, Rows: rows}
+	if lines {
+		return WriteNDJSON(w, r)
+	}
+	return writeJSON(w, rawRows(r), false)
+}
+
+func rawRows(r *Result) []any {
+	rows := make([]any, len(r.Rows))
+	for i, row := range r.Rows {
+		rows[i] = withColumns(row, r.Columns)
+	}
+	return rows
+}
+
+// withColumns puts the declared columns first, in their order, null where the row has none.
+func withColumns(row Row, columns []Column) Row {
+	full := make(Row, 0, max(len(row), len(columns)))
+	for _, col := range columns {
+		v, _ := row.Get(col.Name)
+		full = append(full, Cell{col.Name, v})
+	}
+	for _, c := range row {
+		if _, declared := full.Get(c.Name); !declared {
+			full = append(full, c)
+		}
+	}
+	return full
+}
+
+func findingRows(findings []Finding) []any {
+	rows := make([]any, len(findings))
+	for i, f := range findings {
+		evidence := make([]any, len(f.Evidence))
+		for j, e := range f.Evidence {
+			evidence[j] = e
+		}
+		severity := f.Severity
+		if severity == "" {
+			severity = Warning
+		}
+		rows[i] = append(Row{
+			{"severity", string(severity)},
+			{"what", f.What},
+			{"where", f.Where},
+			{"evidence", evidence},
+			{"next", f.Next},
+		}, f.Extra...)
+	}
+	return rows
+}
+
+// AppendJSON writes a value exactly: integers with all digits, NaN and infinities as
+// strings, a string that isn't UTF-8 as {"$b64": ...}, a duration in nanoseconds.
+func AppendJSON(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case uint64:
+		return strconv.AppendUint(b, v, 10)
+	case float64:
+		return appendJSONFloat(b, v)
+	case string:
+		return appendJSONString(b, v)
+	case Bytes:
+		return AppendJSON(b, Row{{"$b64", v.Base64()}})
+	case time.Time:
+		return appendJSONString(b, v.Format(time.RFC3339Nano))
+	case time.Duration:
+		return strconv.AppendInt(b, int64(v), 10)
+	case Address:
+		return AppendJSON(b, Row{
+			{"$addr", "0x" + strconv.FormatUint(v.Addr, 16)},
+			{"$type", v.Type},
+			{"text", v.Text},
+		})
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = AppendJSON(b, e)
+		}
+		return append(b, ']')
+	case Row:
+		b = append(b, '{')
+		for i, c := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(inert.AppendJSON(b, c.Name), ':')
+			b = AppendJSON(b, c.Value)
+		}
+		return append(b, '}')
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return appendJSONString(b, err.Error())
+	}
+	return append(b, text...)
+}
+
+func appendJSONFloat(b []byte, f float64) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(b, `"NaN"`...)
+	case math.IsInf(f, 1):
+		return append(b, `"+Inf"`...)
+	case math.IsInf(f, -1):
+		return append(b, `"-Inf"`...)
+	}
+	text, _ := json.Marshal(f) // can't fail: f is finite
+	return append(b, text...)
+}
+
+func appendJSONString(b []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		return AppendJSON(b, Bytes(s))
+	}
+	return inert.AppendJSON(b, s)
+}
