@@ -18,8 +18,8 @@ import (
 //   - each type with a descriptor has the same size, kind and hash (which is made of the type's full name) at its place in both;
 //   - each instruction that refers to data, of a sample all over the program, refers to the same place in both, but for the section's shift.
 
-// ErrOtherProgram says that an executable is no unstripped build of the program.
-var ErrOtherProgram = errors.New("not an unstripped build of this program")
+// errOtherProgram says that an executable is no unstripped build of the program.
+var errOtherProgram = errors.New("not an unstripped build of this program")
 
 // shift says by how much the addresses [start, end) of the lender lie elsewhere in the program.
 type shift struct {
@@ -31,17 +31,14 @@ type shift struct {
 // sampledReferences is how many references to data are compared at least, of a program that has so many.
 const sampledReferences = 20_000
 
-// Lent tells by which file's names this one is read; nil if by its own.
-func (f *File) Lent() *File { return f.lender }
-
 // Borrow takes variables, types and frames from an executable with debug information that was built of the same source, if that can be proved.
-// f must have none of its own, and must not be in use yet. Errors: ErrOtherProgram with the first thing that differs, ErrNoDWARF if the lender has none either.
+// f must have none of its own, and must not be in use yet. Errors: errOtherProgram with the first thing that differs, ErrNoDWARF if the lender has none either.
 func (f *File) Borrow(lender *File) error {
 	if !lender.HasDWARF() {
 		return fmt.Errorf("%s can't lend its names: %w", lender.name, lender.noDWARF)
 	}
 	differ := func(format string, args ...any) error {
-		return fmt.Errorf("%s is %w: %s", lender.name, ErrOtherProgram, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%s is %w: %s", lender.name, errOtherProgram, fmt.Sprintf(format, args...))
 	}
 	if err := f.sameBuild(lender, differ); err != nil {
 		return err

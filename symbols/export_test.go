@@ -1,5 +1,10 @@
 package symbols
 
+import "debug/elf"
+
+// PIE tells whether the file is position-independent.
+func PIE(f *File) bool { return f.elf.Type == elf.ET_DYN }
+
 // CacheAll caches executables of any size until the test ends.
 func CacheAll(t interface{ Cleanup(func()) }) {
 	old := worthCaching

@@ -150,9 +150,6 @@ func (f *File) Name() string { return f.name }
 // Entry is the ELF entry point, a link-time address.
 func (f *File) Entry() uint64 { return f.elf.Entry }
 
-// PIE tells whether the file is position-independent.
-func (f *File) PIE() bool { return f.elf.Type == elf.ET_DYN }
-
 // TypesBase is the link-time address that runtime type offsets count from, 0 if unknown.
 func (f *File) TypesBase() uint64 { return f.typesBase }
 
@@ -166,9 +163,6 @@ func (f *File) MainModule() (path, version string) {
 	}
 	return f.build.Main.Path, f.build.Main.Version
 }
-
-// MainPackage is the import path of package main.
-func (f *File) MainPackage() string { return f.build.Path }
 
 // BuildSettings are the recorded build settings (-ldflags, CGO_ENABLED, vcs.revision, ...).
 func (f *File) BuildSettings() [][2]string {

@@ -303,7 +303,7 @@ func (f *File) Type(name string) (*Type, error) {
 				if err != nil {
 					return nil, err
 				}
-				return f.ArrayOf(elem, n)
+				return f.arrayOf(elem, n)
 			}
 		}
 	}
@@ -328,8 +328,8 @@ func (f *File) SliceOf(t *Type) *Type {
 	return f.composed("[]"+t.Name, func() *Type { return &Type{Kind: reflect.Slice, Size: 24, elemType: t} })
 }
 
-// ArrayOf gives the type [n]t.
-func (f *File) ArrayOf(t *Type, n int64) (*Type, error) {
+// arrayOf gives the type [n]t.
+func (f *File) arrayOf(t *Type, n int64) (*Type, error) {
 	if t.Size > 0 && n > (1<<47)/t.Size {
 		return nil, say(ErrNotFound, "type [%d]%s is larger than the address space", n, t.Name)
 	}

@@ -39,8 +39,8 @@ func TestPC(t *testing.T) {
 				bias = truth.Addr - v.Addr
 			}
 		}
-		if (bias != 0) != f.PIE() {
-			t.Fatalf("moved by %#x, PIE: %v", bias, f.PIE())
+		if (bias != 0) != symbols.PIE(f) {
+			t.Fatalf("moved by %#x, PIE: %v", bias, symbols.PIE(f))
 		}
 		for _, want := range p.Callers {
 			info, ok := f.PC(want.PC - bias - 1)
