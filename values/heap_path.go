@@ -257,53 +257,28 @@ func (h *Heap) entrySelector(s *shape, group uint64, off int64) string {
 	if err != nil {
 		return ""
 	}
-	var key, rest, elem int64
-	if l.swiss {
-		if off < l.slots || l.slotSize <= 0 {
-			return ""
-		}
-		i := (off - l.slots) / l.slotSize
-		slot := l.slots + i*l.slotSize
-		key, elem, rest = slot+l.slotKey, slot+l.slotElem, off
-	} else {
-		size := func(t *symbols.Type, indirect bool) int64 {
-			if indirect {
-				return 8
-			}
-			return max(t.Size, 1)
-		}
-		keySize, elemSize := size(l.key, l.indirectK), size(l.elem, l.indirectE)
-		switch {
-		case off >= l.overflow:
-			return ""
-		case off >= l.elems:
-			i := (off - l.elems) / elemSize
-			key, elem, rest = l.keys+i*keySize, l.elems+i*elemSize, off
-		case off >= l.keys:
-			i := (off - l.keys) / keySize
-			key, elem, rest = l.keys+i*keySize, l.elems+i*elemSize, off
-		default:
+	i, _, isKey := l.keys.holding(off)
+	rest := int64(0)
+	if !isKey {
+		var isElem bool
+		if i, rest, isElem = l.elems.holding(off); !isElem {
 			return ""
 		}
 	}
-	at := group + uint64(key)
+	at := group + uint64(l.keys.of(i))
 	if l.indirectK {
 		if at, err = h.s.Uint64(at); err != nil {
 			return "[?]"
 		}
 	}
 	text := "[" + h.s.At(at, l.key).Dump(DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
-	inElem := rest >= elem
-	if l.swiss && l.slotElem < l.slotKey || !l.swiss {
-		inElem = rest >= elem && (l.swiss || rest >= l.elems)
-	}
-	if !inElem {
+	if isKey {
 		return text + " (the key)"
 	}
 	if l.indirectE {
 		return text
 	}
-	return text + selectorOf(l.elem, rest-elem)
+	return text + selectorOf(l.elem, rest)
 }
 
 // assertion writes the type of what an interface holds, if the pointer at an offset is an interface's.

@@ -31,6 +31,7 @@ var heapVariants = []testprogram.Variant{
 	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
 	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
 	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
+	{Name: "go1.27split", Toolchain: "go1.27.3", Env: []string{"GOEXPERIMENT=mapsplitgroup"}, Full: true},
 }
 
 func eachHeap(t *testing.T, f func(t *testing.T, v testprogram.Variant)) {

@@ -25,16 +25,44 @@ type mapLayout struct {
 	key, elem *symbols.Type
 	indirectK bool
 	indirectE bool
+	// Where a group or bucket has its keys and its elements: one behind the other, or in pairs.
+	keys, elems places
 
 	// Swiss: header, table, group.
 	dirPtr, dirLen, globalDepth         int64
 	tableSize, localDepth, groups, mask int64
-	groupSize, ctrl, slots, slotSize    int64
-	slotKey, slotElem                   int64
+	groupSize, ctrl                     int64
 	// Buckets: header, bucket.
-	b, buckets, oldBuckets, flags    int64
-	bucketSize, tophash, keys, elems int64
-	overflow                         int64
+	b, buckets, oldBuckets, flags int64
+	bucketSize, tophash, overflow int64
+}
+
+// places are those of a group's or bucket's keys, or of its elements: where the first is, how far it is to the next, how long each is.
+type places struct{ first, stride, size int64 }
+
+// of is where the i-th is.
+func (p places) of(i int64) int64 { return p.first + i*p.stride }
+
+// holding tells which of them an offset lies in, and how far in.
+func (p places) holding(off int64) (i, rest int64, ok bool) {
+	if off < p.first || p.stride <= 0 {
+		return 0, 0, false
+	}
+	i, rest = (off-p.first)/p.stride, (off-p.first)%p.stride
+	return i, rest, i < slotsPerGroup && rest < p.size
+}
+
+// arrayPlaces are those of a field that is an array of them.
+func arrayPlaces(t *symbols.Type, field string) (places, error) {
+	p, err := t.FieldByName(field)
+	if err != nil {
+		return places{}, err
+	}
+	each := p.Field.Type.Elem()
+	if each == nil || p.Field.Type.Len() != slotsPerGroup {
+		return places{}, fmt.Errorf("%s.%s is a %s: %w", t.Name, field, p.Field.Type.Name, ErrKind)
+	}
+	return places{p.Offset, each.Size, each.Size}, nil
 }
 
 const (
@@ -111,16 +139,27 @@ func (l *mapLayout) swissLayout(head *symbols.Type) error {
 		return fmt.Errorf("groups.data is a %s: %w", dataField.Field.Type.Name, ErrKind)
 	}
 	l.groupSize = group.Size
-	if err := offsets(group, map[string]*int64{"ctrl": &l.ctrl, "slots": &l.slots}); err != nil {
+	if err := offsets(group, map[string]*int64{"ctrl": &l.ctrl}); err != nil {
 		return err
 	}
-	slots, _ := group.FieldByName("slots")
-	slot := slots.Field.Type.Elem()
-	if slot == nil || slots.Field.Type.Len() != slotsPerGroup {
-		return fmt.Errorf("group.slots is a %s: %w", slots.Field.Type.Name, ErrKind)
+	slots, err := arrayPlaces(group, "slots")
+	if err != nil { // GOEXPERIMENT=mapsplitgroup, Go 1.27
+		if l.keys, err = arrayPlaces(group, "keys"); err == nil {
+			l.elems, err = arrayPlaces(group, "elems")
+		}
+		return err
 	}
-	l.slotSize = slot.Size
-	return offsets(slot, map[string]*int64{"key": &l.slotKey, "elem": &l.slotElem})
+	field, _ := group.FieldByName("slots")
+	slot := field.Field.Type.Elem()
+	l.keys, l.elems = slots, slots
+	for name, in := range map[string]*places{"key": &l.keys, "elem": &l.elems} {
+		p, err := slot.FieldByName(name)
+		if err != nil {
+			return err
+		}
+		in.first, in.size = slots.first+p.Offset, p.Field.Type.Size
+	}
+	return nil
 }
 
 func (l *mapLayout) bucketLayout(head *symbols.Type) error {
@@ -133,7 +172,14 @@ func (l *mapLayout) bucketLayout(head *symbols.Type) error {
 		return fmt.Errorf("buckets is a %s: %w", field.Field.Type.Name, ErrKind)
 	}
 	l.bucketSize = bucket.Size
-	return offsets(bucket, map[string]*int64{"tophash": &l.tophash, "keys": &l.keys, "values": &l.elems, "overflow": &l.overflow})
+	if err := offsets(bucket, map[string]*int64{"tophash": &l.tophash, "overflow": &l.overflow}); err != nil {
+		return err
+	}
+	var err error
+	if l.keys, err = arrayPlaces(bucket, "keys"); err == nil {
+		l.elems, err = arrayPlaces(bucket, "values")
+	}
+	return err
 }
 
 func (v Value) mapLen() (int, error) {
@@ -300,12 +346,11 @@ func (w *mapWalk) group(addr uint64) error {
 	if w.at != nil {
 		w.at(append(w.chased[:len(w.chased):len(w.chased)], w.s.readWord(addr+uint64(w.l.ctrl), 8))...)
 	}
-	for i := uint64(0); i < slotsPerGroup && !w.ended; i++ {
+	for i := int64(0); i < slotsPerGroup && !w.ended; i++ {
 		if ctrl>>(8*i)&0x80 != 0 {
 			continue
 		}
-		slot := addr + uint64(w.l.slots) + i*uint64(w.l.slotSize)
-		if err := w.entry(slot+uint64(w.l.slotKey), slot+uint64(w.l.slotElem)); err != nil {
+		if err := w.entry(addr+uint64(w.l.keys.of(i)), addr+uint64(w.l.elems.of(i))); err != nil {
 			return err
 		}
 	}
@@ -347,13 +392,6 @@ func (w *mapWalk) buckets(head []byte) error {
 // chain walks a bucket and its overflow buckets.
 func (w *mapWalk) chain(addr uint64, old bool) error {
 	l := w.l
-	keySize, elemSize := uint64(l.key.Size), uint64(l.elem.Size)
-	if l.indirectK {
-		keySize = 8
-	}
-	if l.indirectE {
-		elemSize = 8
-	}
 	w.chased = nil
 	for n := 0; addr != 0 && !w.ended; n++ {
 		if n > w.limit/2+16 {
@@ -372,11 +410,11 @@ func (w *mapWalk) chain(addr uint64, old bool) error {
 		if old && top[0] >= evacuatedX && top[0] <= evacuatedEmpty {
 			return nil // moved already, with its whole chain
 		}
-		for i := uint64(0); i < slotsPerGroup && !w.ended; i++ {
+		for i := int64(0); i < slotsPerGroup && !w.ended; i++ {
 			if top[i] < minTopHash {
 				continue
 			}
-			if err := w.entry(addr+uint64(l.keys)+i*keySize, addr+uint64(l.elems)+i*elemSize); err != nil {
+			if err := w.entry(addr+uint64(l.keys.of(i)), addr+uint64(l.elems.of(i))); err != nil {
 				return err
 			}
 		}

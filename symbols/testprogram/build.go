@@ -46,6 +46,7 @@ var Variants = []Variant{
 	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
 	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
 	{Name: "go1.27NoOpt", Toolchain: "go1.27.3", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
+	{Name: "go1.27split", Toolchain: "go1.27.3", Env: []string{"GOEXPERIMENT=mapsplitgroup"}, Full: true},
 	{Name: "go1.27pie", Toolchain: "go1.27.3", Flags: []string{"-buildmode=pie"}, Full: true},
 }
 
