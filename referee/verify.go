@@ -159,6 +159,7 @@ func (t *tally) check(are string, cut error) Check {
 
 // plain undoes the linker's %xx escapes in import paths, which Delve's names have.
 func plain(name string) string {
+	name = strings.ReplaceAll(name, "%25", "%") // Go 1.27 escapes closures' names twice
 	if unescaped, err := url.PathUnescape(name); err == nil {
 		return unescaped
 	}
