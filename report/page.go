@@ -39,7 +39,7 @@ type page struct {
 	Took     time.Duration `json:"-"`
 
 	bytes   int
-	stats   attach.Stats
+	stats   rows.Stats
 	partial bool
 	died    error
 }
@@ -127,9 +127,7 @@ func (p *page) add(a looks.Attempt) {
 	if r.Err != nil {
 		s.failed = r.Err.Error()
 	}
-	p.stats.Stops += r.Stats.Stops
-	p.stats.Stopped += r.Stats.Stopped
-	p.stats.BytesRead += r.Stats.BytesRead
+	p.stats.Add(r.Stats)
 	p.partial = p.partial || len(r.Partial) > 0
 	s.Cost = fmt.Sprintf("%s, %s in all", r.Cost(), a.Took.Round(time.Millisecond))
 	for _, line := range r.Printed {

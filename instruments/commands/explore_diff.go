@@ -63,9 +63,7 @@ func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Dura
 	if err != nil {
 		return err
 	}
-	second.Stats.Stops += res.Stats.Stops
-	second.Stats.Stopped += res.Stats.Stopped
-	second.Stats.BytesRead += res.Stats.BytesRead
+	second.Stats.Add(res.Stats)
 	second.ValuesRead += res.ValuesRead
 	second.Columns = []rows.Column{{Name: "path", Key: rows.KeyPart}, {Name: "before"}, {Name: "after"}, {Name: "rate", Type: rows.ColumnFloat, Help: "per second"}}
 	second.Rows = changes(before, after, time.Since(began))

@@ -102,9 +102,7 @@ func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how
 		}
 		now := time.Now()
 		if total != nil {
-			res.Stats.Stops += total.Stats.Stops
-			res.Stats.Stopped += total.Stats.Stopped
-			res.Stats.BytesRead += total.Stats.BytesRead
+			res.Stats.Add(total.Stats)
 			res.ValuesRead += total.ValuesRead
 		}
 		total = res

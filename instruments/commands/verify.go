@@ -28,7 +28,7 @@ func verify(ctx context.Context, out *rows.Output, choice looks.TargetChoice, ho
 	take := func(ctx context.Context) (attach.View, error) {
 		view, err := copyAll(ctx, s, how)
 		if err == nil {
-			out.Log((&rows.Result{Target: s.Info, Stats: view.Stats()}).Cost())
+			out.Log((&rows.Result{Target: s.Info, Stats: rows.Stats(view.Stats())}).Cost())
 		}
 		return view, err
 	}

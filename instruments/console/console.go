@@ -242,8 +242,8 @@ func (c *Console) execute(ctx context.Context, p *looks.Plan, f func(context.Con
 		return nil, cause
 	}
 	res := sink.Seal()
-	res.View = held.view.Kind()
-	res.Stats = attach.Stats{BytesRead: held.view.Stats().BytesRead - before.BytesRead}
+	res.View = string(held.view.Kind())
+	res.Stats = rows.Stats{BytesRead: held.view.Stats().BytesRead - before.BytesRead}
 	looks.Judge(res, err, p, 0)
 	return res, nil
 }

@@ -185,7 +185,7 @@ const staleTries = 6
 // What comes of a look that was cut short is not made. All stops, those of looks too, take no more than the plan's MaxStop together.
 func (s *Session) transact(ctx context.Context, p *Plan, plan func(*Plan) (*rows.Result, *change.Plan, error)) (*rows.Result, error) {
 	var agreed *change.Plan
-	var cost attach.Stats
+	var cost rows.Stats
 	within := *p
 	for try := 1; ; try++ {
 		res, next, err := plan(&within)
@@ -302,9 +302,9 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 	outcome, err := change.Commit(ctx, target, plan, j, change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who})
 	report.Number, report.Journal, report.Waits, report.Changes = outcome.Number, path, outcome.Waits, changeRows(plan)
 	if outcome.State != "" {
-		report.State = string(outcome.State)
+		report.State, report.Made = string(outcome.State), outcome.State == change.Committed
 	}
-	res.Stats.Add(outcome.Stats)
+	res.Stats.Add(rows.Stats(outcome.Stats))
 	switch {
 	case err != nil && outcome.Number > 0 && outcome.State == change.RolledBack:
 		res.Err = changeError(fmt.Errorf("transaction %d was not made: %w", outcome.Number, err))

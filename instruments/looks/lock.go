@@ -120,7 +120,7 @@ func (l *locks) close() {
 }
 
 // report gives what became of the locks; what looking at them cost is added to stats.
-func (l *locks) report(stats *attach.Stats) []rows.LockReport {
+func (l *locks) report(stats *rows.Stats) []rows.LockReport {
 	l.close()
 	stats.BytesRead += l.read
 	l.read = 0

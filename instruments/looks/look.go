@@ -238,10 +238,10 @@ func (l *Look) notes() []string {
 }
 
 // result is how was looked, and what it cost.
-func (l *Look) result() (attach.ViewKind, attach.Stats) {
+func (l *Look) result() (view string, cost rows.Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.kind, l.stats
+	return string(l.kind), rows.Stats(l.stats)
 }
 
 // See makes view what is seen. The caller holds mu.

@@ -122,7 +122,7 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector, f func(con
 		err := s.rehearseAll(ctx, look, sink, p, f)
 		if errors.Is(err, host.ErrTime) { // what it found until then is better than nothing
 			res := sink.Seal()
-			res.View, res.Stats = attach.Live, look.rehearsal.stats
+			res.View, res.Stats = string(attach.Live), rows.Stats(look.rehearsal.stats)
 			Judge(res, err, p, look.rehearsal.took)
 			return res, nil
 		}

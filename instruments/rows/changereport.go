@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"ri/change"
 	"ri/inert"
 )
 
@@ -17,6 +16,7 @@ type TransactionReport struct {
 	State   string
 	Comment string
 	Changes []Row
+	Made    bool // the target was changed
 	DryRun  bool
 	Journal string
 	Waits   []string
@@ -37,7 +37,7 @@ func (t *TransactionReport) line() string {
 		return "no transaction: " + t.State
 	}
 	s := fmt.Sprintf("transaction %d %s", t.Number, t.State)
-	if t.made() && t.Undoable {
+	if t.Made && t.Undoable {
 		s += fmt.Sprintf("; ri undo %d takes it back", t.Number)
 		if t.Perishable {
 			s += ", but only until the next garbage collection begins: then nothing keeps alive what the pointer led to"
@@ -48,9 +48,6 @@ func (t *TransactionReport) line() string {
 	}
 	return s
 }
-
-// made tells whether the target was changed.
-func (t *TransactionReport) made() bool { return t.State == string(change.Committed) }
 
 // perishes is said of a change before it is made.
 const perishes = "its undo would be possible only until the next garbage collection begins: then nothing keeps alive what the pointer led to"

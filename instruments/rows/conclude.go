@@ -29,7 +29,7 @@ func (o *Output) Conclude(r *Result) error {
 		fmt.Fprintf(o.Stderr, "ri: %s\n", ErrorText(r.Err))
 		switch {
 		case r.Empty():
-		case r.Transaction != nil && r.Transaction.made():
+		case r.Transaction != nil && r.Transaction.Made:
 			fmt.Fprintf(o.Stderr, "ri: the output shows what was changed\n")
 		case r.Transaction != nil:
 			fmt.Fprintf(o.Stderr, "ri: the output shows what was to be changed\n")

@@ -3,8 +3,6 @@ package rows
 import (
 	"fmt"
 	"time"
-
-	"ri/attach"
 )
 
 // LockReport says what became of a recipe's lock.
@@ -25,7 +23,7 @@ func (r *Result) LockWarnings() (lines []string) {
 		switch {
 		case r.Target.Kind == "core":
 			when = "when the program died"
-		case r.View == attach.Live:
+		case r.View == "live":
 			when = "before or after the look; --view snapshot waits until it is free"
 		}
 		lines = append(lines, fmt.Sprintf("the lock %s was held %s: what is shown may be in mid-change", l.Expr, when))

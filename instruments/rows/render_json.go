@@ -25,7 +25,7 @@ func WriteJSON(w io.Writer, r *Result) error {
 			{"module", r.Target.Module},
 			{"version", r.Target.Version},
 		}},
-		{"view", string(r.View)},
+		{"view", r.View},
 		{"stops", int64(r.Stats.Stops)},
 		{"stopped_ns", int64(r.Stats.Stopped)},
 		{"read_bytes", r.Stats.BytesRead},

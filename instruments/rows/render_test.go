@@ -13,14 +13,12 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
-
-	"ri/attach"
 )
 
 func testResult() *Result {
 	return &Result{
-		Recipe: "r", View: attach.Stopped,
-		Stats:      attach.Stats{Stops: 1, Stopped: 2100 * time.Microsecond, BytesRead: 412 << 10},
+		Recipe: "r", View: "stopped",
+		Stats:      Stats{Stops: 1, Stopped: 2100 * time.Microsecond, BytesRead: 412 << 10},
 		ValuesRead: 8204,
 		Columns:    []Column{{Name: "name"}, {Name: "size", Type: ColumnInt}, {Name: "wait", Type: ColumnDuration}, {Name: "stack"}},
 		Rows: []Row{
@@ -139,7 +137,7 @@ func TestCost(t *testing.T) {
 	if got := r.Cost(); got != "stopped 2.1 ms (1 stop), read 412 KiB, 8,204 values" {
 		t.Error(got)
 	}
-	r.Stats = attach.Stats{BytesRead: 100}
+	r.Stats = Stats{BytesRead: 100}
 	r.ValuesRead = 1
 	if got := r.Cost(); got != "no stop, read 100 B, 1 value" {
 		t.Error(got)

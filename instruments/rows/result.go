@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"ri/attach"
 )
 
 // Result is all that a run gave. It is complete before anything of it is printed,
@@ -14,8 +12,8 @@ type Result struct {
 	Recipe     string
 	Params     Row // as they were used, defaults too
 	Target     Program
-	View       attach.ViewKind
-	Stats      attach.Stats
+	View       string // how memory was seen: "live", "snapshot", "stopped"
+	Stats      Stats
 	ValuesRead int64
 	Locks      []LockReport
 	// Transaction is the change that was made, or planned; nil where none was.
@@ -34,6 +32,20 @@ type Result struct {
 
 	Partial []string // why something is missing: a limit, a deadline
 	Err     error    // why the script ended early, if it did; nil where only a limit was hit
+}
+
+// Stats is what looking has cost the target.
+type Stats struct {
+	Stops     int
+	Stopped   time.Duration // sum of the stops
+	BytesRead int64         // copied out of the target
+}
+
+// Add adds what another look has cost.
+func (s *Stats) Add(more Stats) {
+	s.Stops += more.Stops
+	s.Stopped += more.Stopped
+	s.BytesRead += more.BytesRead
 }
 
 // Program says what was looked at.
