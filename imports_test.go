@@ -29,7 +29,9 @@ func rooms(t *testing.T) map[string]room {
 		if len(cells) != 6 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
 			continue
 		}
-		words := func(cell string) []string { return strings.Fields(strings.NewReplacer("`", "", ",", " ", "–", " ").Replace(cell)) }
+		words := func(cell string) []string {
+			return strings.Fields(strings.NewReplacer("`", "", ",", " ", "–", " ").Replace(cell))
+		}
 		for _, name := range words(cells[1]) {
 			table[name] = room{words(cells[2]), words(cells[3]), words(cells[4])}
 		}
