@@ -1,7 +1,14 @@
 package host
 
 import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
 	lua "github.com/yuin/gopher-lua"
+
+	"ri/instruments/rows"
 )
 
 // A script runs more than once: rehearsed on live memory, on a snapshot, on another that has more pages. Each run
@@ -93,4 +100,143 @@ func (h *Host) riMemo(L *lua.LState) int {
 	h.memo[key] = v
 	L.Push(v)
 	return 1
+}
+
+// In what a person types (-e, the shell), the program's packages are globals: main.store is ri.var'main.store'.
+// Names that Lua has itself (os, string, table, math) stay Lua's: ri.var'os.Args' reaches those.
+
+// In a file they aren't, but what is unknown is noted, so that an error can say what to write.
+func (h *Host) exposePackages(exposed bool) {
+	meta := h.Lua.NewTable()
+	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
+		name, ok := L.Get(2).(lua.LString)
+		if !ok {
+			L.Push(lua.LNil)
+			return 1
+		}
+		if !exposed || h.space == nil || !h.PackageNames()[string(name)] {
+			h.noteUnknown(L, "", h.Lua.Env, string(name))
+			L.Push(lua.LNil)
+			return 1
+		}
+		L.Push(h.packageValue(string(name)))
+		return 1
+	}))
+	meta.RawSetString(ownName, lua.LTrue)
+	h.Lua.Env.Metatable = meta
+}
+
+// PackageNames has the names by which packages are globals.
+func (h *Host) PackageNames() map[string]bool {
+	if h.packages == nil {
+		h.packages = map[string]bool{}
+		file := h.space.File()
+		for _, p := range file.Packages() {
+			h.packages[path.Base(p)] = true
+			if n, ok := file.PackageName(p); ok {
+				h.packages[n] = true
+			}
+		}
+	}
+	return h.packages
+}
+
+// nilIndex is what the machine says of x.name where x is nil.
+var nilIndex = regexp.MustCompile(`attempt to index a non-table object\(nil\) with key '([^']*)'`)
+
+// unknown is a name that wasn't there when a script looked for it.
+type unknown struct {
+	table   *lua.LTable
+	library string // "" for globals
+	name    string
+	where   string // file and line
+}
+
+func (h *Host) noteUnknown(L *lua.LState, library string, table *lua.LTable, name string) {
+	h.unknown = unknown{table, library, name, L.Where(1)}
+}
+
+const notCallable = "attempt to call a non-function object"
+
+// explainUnknown names what was nil in an error about nil, if a name was looked up on that line in vain.
+func (h *Host) explainUnknown(message string) string {
+	u := h.unknown
+	text, ok := strings.CutPrefix(message, u.where)
+	if u.name == "" || !ok || u.table.RawGetString(u.name) != lua.LNil {
+		return message
+	}
+	text, rest, more := strings.Cut(text, "\n")
+	name := u.name
+	if u.library != "" {
+		name = u.library + "." + name
+	}
+	key := nilIndex.FindStringSubmatch(text)
+	switch {
+	case u.library == "" && h.space != nil && h.PackageNames()[name]: // in a file
+		full := name + ".NAME"
+		if key != nil {
+			full = name + "." + key[1]
+		}
+		text += fmt.Sprintf(" (%s is a package of the program: in a file use ri.var'%s')", name, full)
+	case key != nil:
+		text = strings.Replace(text, key[0], "no variable or package "+name+h.meant(u), 1)
+	case strings.Contains(text, notCallable):
+		text = strings.Replace(text, notCallable, "no function "+name+rows.DidYouMean(name, h.namesIn(u)), 1)
+	case strings.Contains(text, "(nil)"), strings.Contains(text, "nil value"):
+		text += fmt.Sprintf(" (there is no %s%s)", name, rows.DidYouMean(name, h.namesIn(u)))
+	}
+	if more {
+		text += "\n" + rest
+	}
+	return u.where + text
+}
+
+// meant guesses what a global was to be: a variable of package main is one without its package in expressions of Go, but not in Lua.
+func (h *Host) meant(u unknown) string {
+	if h.space != nil && u.library == "" {
+		if v, err := h.space.File().Var(u.name); err == nil {
+			return "; did you mean " + h.space.File().ShortName(v.Name) + "?"
+		}
+	}
+	guess := rows.DidYouMean(u.name, h.namesIn(u))
+	if guess == "" && h.space != nil && u.library == "" { // the same, misspelt
+		var own []string
+		for _, name := range h.space.File().Vars() {
+			if strings.HasPrefix(name, "main.") {
+				own = append(own, name)
+			}
+		}
+		guess = rows.DidYouMean("main."+u.name, own)
+	}
+	return guess
+}
+
+// namesIn are the names that could have been meant.
+func (h *Host) namesIn(u unknown) (names []string) {
+	prefix := ""
+	if u.library != "" {
+		prefix = u.library + "."
+	} else if h.space != nil {
+		names = rows.SortedKeys(h.PackageNames())
+	}
+	u.table.ForEach(func(k, _ lua.LValue) { names = append(names, prefix+k.String()) })
+	return names
+}
+
+// packageValue is a package: its dot reads variables.
+func (h *Host) packageValue(name string) lua.LValue {
+	t := h.Lua.NewTable()
+	meta := h.Lua.NewTable()
+	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
+		full := name + "." + L.CheckString(2)
+		v, err := h.space.Var(full)
+		if err != nil {
+			h.raise(L, err)
+		}
+		L.Push(h.start(L, v, full))
+		return 1
+	}))
+	meta.RawSetString("__newindex", h.metas.readOnly)
+	t.Metatable = meta
+	return t
 }

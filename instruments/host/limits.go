@@ -2,8 +2,13 @@ package host
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -127,4 +132,213 @@ func watchMemory(ctx context.Context, limit int64, cancel context.CancelCauseFun
 			}
 		}
 	}()
+}
+
+// Errors that callers test for.
+var (
+	// ErrTime: the script's time is over.
+	ErrTime = errors.New("time limit reached")
+	// ErrMemory: the script held more than it may.
+	ErrMemory = errors.New("memory limit reached")
+	// ErrRows: the script gave more rows than asked for; those before are good.
+	ErrRows = errors.New("row limit reached")
+	// ErrScript: the script is wrong or gave up; a *ScriptError says where.
+	ErrScript = errors.New("script error")
+)
+
+// ScriptError is a mistake in a script or an error that ended it.
+type ScriptError struct {
+	File      string
+	Line      int    // 0: not known
+	Message   string // with file and line in front, as people know it
+	Traceback string // Lua's, a line a level; empty where the message says as much
+	Cause     error  // the error of a binding that ended the script, if one did
+}
+
+func (e *ScriptError) Error() string { return e.Message }
+
+// Unwrap gives ErrScript and the cause.
+func (e *ScriptError) Unwrap() []error {
+	if e.Cause == nil {
+		return []error{ErrScript}
+	}
+	return []error{ErrScript, e.Cause}
+}
+
+// luaLines takes a traceback's lines of Lua: where the machine itself stands in between, in Go, tells nobody anything. Of one line there is
+// nothing to tell that the message doesn't.
+func luaLines(traceback string) string {
+	var lines []string
+	for line := range strings.SplitSeq(traceback, "\n") {
+		line = strings.TrimSpace(line)
+		if line != "" && line != "stack traceback:" && !strings.HasPrefix(line, "[G]") && !strings.HasPrefix(line, protectedName) && !strings.HasPrefix(line, "(tailcall)") {
+			lines = append(lines, "\t"+line)
+		}
+	}
+	if len(lines) < 2 {
+		return ""
+	}
+	return "stack traceback:\n" + strings.Join(lines, "\n")
+}
+
+// NewScriptError makes one of a Lua message "file:line: text".
+func NewScriptError(message, traceback string, cause error) *ScriptError {
+	e := &ScriptError{Message: strings.TrimSpace(message), Traceback: traceback, Cause: cause}
+	if file, rest, ok := strings.Cut(e.Message, ":"); ok {
+		if number, _, ok := strings.Cut(rest, ":"); ok {
+			if line, err := strconv.Atoi(number); err == nil {
+				e.File, e.Line = file, line
+			}
+		}
+	}
+	switch {
+	case strings.Contains(e.Message, "attempt to compare number with userdata"), strings.Contains(e.Message, "attempt to compare userdata with number"):
+		e.Message += " (an integer beyond 2^53 is compared by ri.cmp(a, b))"
+	case strings.Contains(e.Message, "stack overflow") && len(e.Message) > 400:
+		e.Message = e.Message[:400]
+	}
+	return e
+}
+
+// Trace is Lua's stack, where it says more than the error itself.
+func (e *ScriptError) Trace() string {
+	if e.Line == 0 {
+		return ""
+	}
+	return e.Traceback
+}
+
+// limitError says which limit ended a run and what it was.
+type limitError struct {
+	is   error
+	text string
+}
+
+func (e *limitError) Error() string        { return e.text }
+func (e *limitError) Is(target error) bool { return target == e.is }
+
+func NewLimitError(is error, format string, args ...any) error {
+	return &limitError{is: is, text: is.Error() + ": " + fmt.Sprintf(format, args...)}
+}
+
+// Grace is how long a script may take to notice that its run has ended.
+const Grace = time.Second
+
+func WaitFor(finished <-chan error, most time.Duration) bool {
+	select {
+	case <-finished:
+		return true
+	case <-time.After(most):
+		return false
+	}
+}
+
+// Safely turns a panic into an error: broken memory must not end ri while a target is held.
+//
+// A core that is cut short while it is mapped, or a disk that fails, shows as a fault in whoever reads it.
+func Safely(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal error: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// pcall and xpcall of the machine have a fault: an error closes the upvalues of all functions that are running, those
+// outside of the pcall too, so that a local which a closure shares with its function is two variables from
+// then on. (`local n = 0; local function count() n = n + 1 end; pcall(error); count()` leaves n at 0.)
+// A coroutine has upvalues of its own, so what is protected runs in one.
+
+// maxProtected bounds coroutines and protected calls inside each other: each level takes Go's stack too.
+const maxProtected = 180
+
+const (
+	protectedName = "[pcall]"
+	protectedAt   = protectedName + ":1: "
+)
+
+func (h *Host) openProtected(globals *lua.LTable) {
+	proto, _, err := CompileLua(protectedName, "return function(f, ...) return f(...) end")
+	if err != nil {
+		panic(err) // the text is above
+	}
+	h.Lua.Push(h.Lua.NewFunctionFromProto(proto))
+	h.Lua.Call(0, 1)
+	body := h.Lua.Get(-1).(*lua.LFunction)
+	h.Lua.Pop(1)
+	globals.RawSetString("pcall", h.function(func(L *lua.LState) int {
+		L.CheckAny(1)
+		args := make([]lua.LValue, L.GetTop())
+		for i := range args {
+			args[i] = L.Get(i + 1)
+		}
+		results, problem := h.protect(L, body, args)
+		if problem != nil {
+			L.Push(lua.LFalse)
+			L.Push(problem)
+			return 2
+		}
+		L.Push(lua.LTrue)
+		for _, r := range results {
+			L.Push(r)
+		}
+		return 1 + len(results)
+	}))
+	globals.RawSetString("xpcall", h.function(func(L *lua.LState) int {
+		handler := L.CheckFunction(2)
+		args := []lua.LValue{L.CheckAny(1)}
+		for i := 3; i <= L.GetTop(); i++ {
+			args = append(args, L.Get(i))
+		}
+		results, problem := h.protect(L, body, args)
+		ok := problem == nil
+		if !ok {
+			if results, problem = h.protect(L, body, []lua.LValue{handler, problem}); problem != nil {
+				results = []lua.LValue{problem}
+			}
+		}
+		L.Push(lua.LBool(ok))
+		for _, r := range results {
+			L.Push(r)
+		}
+		return 1 + len(results)
+	}))
+}
+
+// protect calls args[0] with the rest. problem is the error object, or nil.
+func (h *Host) protect(L *lua.LState, body *lua.LFunction, args []lua.LValue) (results []lua.LValue, problem lua.LValue) {
+	if h.resumed >= maxProtected {
+		L.RaiseError("protected calls and coroutines are more than %d deep", maxProtected)
+	}
+	h.resumed++
+	defer func() { h.resumed-- }()
+	ctx := L.RemoveContext() // else the machine makes a child of it, which stays until the run ends
+	thread, _ := L.NewThread()
+	if ctx != nil {
+		L.SetContext(ctx)
+		thread.SetContext(ctx)
+	}
+	state, err, results := L.Resume(thread, body, args...)
+	switch state {
+	case lua.ResumeOK:
+		return results, nil
+	case lua.ResumeYield:
+		L.RaiseError("coroutine.yield can't leave a pcall")
+	}
+	problem = lua.LString(err.Error())
+	if api, ok := err.(*lua.ApiError); ok {
+		problem = api.Object
+	}
+	// A function of Go's that was called directly has failed at the pcall.
+	if text, ok := problem.(lua.LString); ok {
+		if rest, ours := strings.CutPrefix(string(text), protectedAt); ours {
+			if where := L.Where(1); where != "" && !strings.HasPrefix(protectedAt, where) {
+				rest = where + " " + rest
+			}
+			problem = lua.LString(rest)
+		}
+	}
+	return nil, problem
 }

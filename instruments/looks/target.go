@@ -207,3 +207,26 @@ func (s *Session) NeedSymbols() error {
 	return rows.Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables and types can't be named, %s; "+
 		"ri recipes -p lists what fits", s.Target.Describe(), symbols.ErrNoDWARF, known))
 }
+
+// lend has a stripped program's file take the names of an unstripped build.
+func lend(f *symbols.File, path string) (*symbols.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if f.HasDWARF() {
+		return nil, fmt.Errorf("the program has debug information of its own; leave out --symbols")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	lender, err := symbols.OpenCached(file, filepath.Base(path), symbols.CacheFolder())
+	if err == nil {
+		err = f.Borrow(lender)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return lender, nil
+}
