@@ -3,6 +3,7 @@ package symbols
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -289,6 +290,18 @@ func (t *Type) findField(name string) (Path, error) {
 		level = next
 	}
 	return Path{}, t.noField(name)
+}
+
+// Without takes a field from the type, as if the program's release of Go didn't have it, and gives what puts it back. It is for tests of
+// what is said then: nobody else may use the type meanwhile.
+func (t *Type) Without(field string) (restore func()) {
+	all := t.Fields()
+	t.fields = slices.DeleteFunc(slices.Clone(all), func(f Field) bool { return f.Name == field })
+	t.paths.Clear()
+	return func() {
+		t.fields = all
+		t.paths.Clear()
+	}
 }
 
 func (t *Type) noField(name string) error {

@@ -253,32 +253,32 @@ func selectorOf(t *symbols.Type, off int64) string {
 
 // entrySelector names the entry of a map whose key or element a group or bucket has at an offset.
 func (h *Heap) entrySelector(s *shape, group uint64, off int64) string {
-	l, err := h.s.mapLayout(s.of)
+	l, err := h.s.MapLayout(s.of)
 	if err != nil {
 		return ""
 	}
-	i, _, isKey := l.keys.holding(off)
+	i, _, isKey := l.Keys.Holding(off)
 	rest := int64(0)
 	if !isKey {
 		var isElem bool
-		if i, rest, isElem = l.elems.holding(off); !isElem {
+		if i, rest, isElem = l.Elems.Holding(off); !isElem {
 			return ""
 		}
 	}
-	at := group + uint64(l.keys.of(i))
-	if l.indirectK {
+	at := group + uint64(l.Keys.Of(i))
+	if l.IndirectKey {
 		if at, err = h.s.Uint64(at); err != nil {
 			return "[?]"
 		}
 	}
-	text := "[" + h.s.At(at, l.key).Dump(DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
+	text := "[" + h.s.At(at, l.Key).Dump(DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
 	if isKey {
 		return text + " (the key)"
 	}
-	if l.indirectE {
+	if l.IndirectElem {
 		return text
 	}
-	return text + selectorOf(l.elem, rest)
+	return text + selectorOf(l.Elem, rest)
 }
 
 // assertion writes the type of what an interface holds, if the pointer at an offset is an interface's.

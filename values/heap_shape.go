@@ -121,41 +121,25 @@ func (h *Heap) nameShape(s *shape) {
 func (h *Heap) nameMapPart(s *shape) {
 	t := s.of
 	s.typ, s.name = nil, t.Name
-	l, err := h.s.mapLayout(t)
+	l, err := h.s.MapLayout(t)
 	if err != nil {
 		return
 	}
-	head := t.Repr().Elem()
 	switch s.form {
 	case formMap:
-		s.typ = head
+		s.typ = l.Type
 	case formBuckets:
-		field, _ := head.FieldByName("buckets")
-		s.name, s.typ, s.repeated = t.Name+" buckets", field.Field.Type.Elem(), true
-	default:
-		dir, _ := head.FieldByName("dirPtr")
-		table := dir.Field.Type.Elem()
-		switch s.form {
-		case formDirectory:
-			s.name, s.typ, s.repeated = t.Name+" directory", table, true
-		case formTable:
-			s.name, s.typ = t.Name+" table", table.Elem()
-		case formGroups:
-			ref, err := table.Elem().FieldByName("groups")
-			if err != nil {
-				return
-			}
-			data, err := ref.Field.Type.FieldByName("data")
-			if err != nil {
-				return
-			}
-			s.name, s.typ, s.repeated = t.Name+" groups", data.Field.Type.Elem(), true
-		}
+		s.name, s.typ, s.repeated = t.Name+" buckets", l.Bucket.Type, true
+	case formDirectory:
+		s.name, s.size, s.repeated = t.Name+" directory", 8, true
+	case formTable:
+		s.name, s.typ = t.Name+" table", l.Table.Type
+	case formGroups:
+		s.name, s.typ, s.repeated = t.Name+" groups", l.Slots.Type, true
 	}
 	if s.typ != nil {
 		s.size = uint64(s.typ.Size)
 	}
-	_ = l
 }
 
 // one and row give the shapes of a T and of the store behind a []T.

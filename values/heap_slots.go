@@ -46,7 +46,7 @@ func (c *slotCompiler) value(t *symbols.Type, off uint64, depth int) {
 	case reflect.Chan:
 		c.to(off, h.channelOf(t.Elem()))
 	case reflect.Map:
-		if _, err := h.s.mapLayout(t); err != nil {
+		if _, err := h.s.MapLayout(t); err != nil {
 			c.to(off, 0)
 		} else {
 			c.to(off, h.typed(t, formMap))
@@ -133,17 +133,17 @@ func (h *Heap) hasPointers(t *symbols.Type) bool {
 
 func (c *slotCompiler) mapHeader() {
 	s, h := c.s, c.h
-	l, err := h.s.mapLayout(s.of)
+	l, err := h.s.MapLayout(s.of)
 	if err != nil {
 		return
 	}
-	if l.swiss {
-		c.add(slot{off: uint32(l.dirPtr), kind: slotDirectory, target: h.shapeOf(shapeKey{typ: s.of, form: formGroups}), other: int32(l.dirLen - l.dirPtr)})
+	if l.Swiss {
+		c.add(slot{off: uint32(l.Directory.Offset), kind: slotDirectory, target: h.shapeOf(shapeKey{typ: s.of, form: formGroups}), other: int32(l.Tables.Offset - l.Directory.Offset)})
 		return
 	}
 	buckets := h.shapeOf(shapeKey{typ: s.of, form: formBuckets})
 	for _, f := range s.typ.Fields() {
-		if off := f.Offset; off == l.buckets || off == l.oldBuckets {
+		if off := f.Offset; off == l.Buckets.Offset || off == l.OldBuckets.Offset {
 			c.to(uint64(off), buckets)
 		} else {
 			c.value(f.Type, uint64(off), 1)
@@ -153,21 +153,21 @@ func (c *slotCompiler) mapHeader() {
 
 func (c *slotCompiler) table() {
 	s, h := c.s, c.h
-	l, err := h.s.mapLayout(s.of)
+	l, err := h.s.MapLayout(s.of)
 	if err != nil || s.typ == nil {
 		return
 	}
-	c.to(uint64(l.groups), h.shapeOf(shapeKey{typ: s.of, form: formGroups}))
+	c.to(uint64(l.Table.Groups.Offset), h.shapeOf(shapeKey{typ: s.of, form: formGroups}))
 }
 
 func (c *slotCompiler) buckets() {
 	s, h := c.s, c.h
-	l, err := h.s.mapLayout(s.of)
+	l, err := h.s.MapLayout(s.of)
 	if err != nil || s.typ == nil {
 		return
 	}
 	for _, f := range s.typ.Fields() {
-		if f.Offset == l.overflow && (f.Type.Kind == reflect.Pointer || f.Type.Kind == reflect.UnsafePointer) {
+		if f.Offset == l.Bucket.Overflow.Offset && (f.Type.Kind == reflect.Pointer || f.Type.Kind == reflect.UnsafePointer) {
 			c.to(uint64(f.Offset), h.shapeOf(shapeKey{typ: s.of, form: formBuckets}))
 		} else {
 			c.value(f.Type, uint64(f.Offset), 1)

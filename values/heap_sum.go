@@ -159,11 +159,11 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 			c.Kind, c.Len = "string", int64(sp.size)
 		case formMap:
 			c.Kind = "map"
-			l, err := h.s.mapLayout(s.of)
+			l, err := h.s.MapLayout(s.of)
 			if err != nil {
 				return true
 			}
-			n, err := h.s.Uint64(base + h.headerOf(sp) + uint64(l.count))
+			n, err := h.s.Uint64(l.Count.At(base + h.headerOf(sp)))
 			if err != nil || n > maxObjects {
 				return true
 			}
@@ -202,7 +202,7 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 
 // mapBytes adds up what a map's header leads to: buckets, or directory, tables and groups. Small maps count by what they must have.
 func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
-	l, err := h.s.mapLayout(s.of)
+	l, err := h.s.MapLayout(s.of)
 	if err != nil {
 		return 0
 	}
@@ -212,16 +212,16 @@ func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
 		}
 		return 0
 	}
-	if !l.swiss {
-		buckets, err := h.s.Uint64(addr + uint64(l.buckets))
+	if !l.Swiss {
+		buckets, err := h.s.Uint64(l.Buckets.At(addr))
 		if err != nil {
 			return 0
 		}
-		old, _ := h.s.Uint64(addr + uint64(l.oldBuckets))
+		old, _ := h.s.Uint64(l.OldBuckets.At(addr))
 		return size(buckets) + size(old)
 	}
-	dir, err1 := h.s.Uint64(addr + uint64(l.dirPtr))
-	count, err2 := h.s.Uint64(addr + uint64(l.dirLen))
+	dir, err1 := h.s.Uint64(l.Directory.At(addr))
+	count, err2 := h.s.Uint64(l.Tables.At(addr))
 	if err1 != nil || err2 != nil || count > 1<<24 {
 		return 0
 	}
@@ -236,7 +236,7 @@ func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
 			continue
 		}
 		last = table
-		if groups, err := h.s.Uint64(table + uint64(l.groups)); err == nil {
+		if groups, err := h.s.Uint64(l.Table.Groups.At(table)); err == nil {
 			total += size(table) + size(groups)
 		}
 	}

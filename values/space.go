@@ -40,7 +40,7 @@ type Space struct {
 
 	local    []byte // bytes that live in no target memory, at localBase
 	types    map[uint64]*symbols.Type
-	maps     map[*symbols.Type]*mapLayout
+	maps     map[*symbols.Type]*layout.Map
 	searches map[findKey][]Found // through fields, with the ways that led there
 	layouts  *layout.Layouts
 	gs       *goroutineLayout
@@ -68,7 +68,7 @@ const maxBytes = 1 << 40
 
 // New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
 func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {
-	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*mapLayout{},
+	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*layout.Map{},
 		searches: map[findKey][]Found{}}
 }
 

@@ -152,21 +152,21 @@ func (v Value) noteEntry(e Entry) {
 	if err != nil {
 		return
 	}
-	l, err := s.mapLayout(v.Type)
+	l, err := s.MapLayout(v.Type)
 	if err != nil {
 		return
 	}
-	if l.swiss {
-		s.note(word+uint64(l.dirPtr), 8)
-		s.note(word+uint64(l.dirLen), 8)
+	if l.Swiss {
+		s.note(l.Directory.At(word), 8)
+		s.note(l.Tables.At(word), 8)
 	} else {
-		s.note(word+uint64(l.buckets), 8)
-		s.note(word+uint64(l.oldBuckets), 8)
+		s.note(l.Buckets.At(word), 8)
+		s.note(l.OldBuckets.At(word), 8)
 	}
 	where := &entryPlace{want: e.Value.Addr, wantKey: e.Key.Addr}
 	s.untraced(func() { v.whereIs(l, where) })
 	t.Words = append(t.Words, where.words...)
-	t.ByAddress = t.ByAddress || l.indirectE // a word more, which the walk doesn't show
+	t.ByAddress = t.ByAddress || l.IndirectElem // a word more, which the walk doesn't show
 	for at := int64(0); at < e.Key.Type.Size; at += 16 {
 		s.note(e.Key.Addr+uint64(at), int(min(16, e.Key.Type.Size-at)))
 	}
@@ -178,7 +178,7 @@ type entryPlace struct {
 	words         []Word
 }
 
-func (v Value) whereIs(l *mapLayout, place *entryPlace) {
+func (v Value) whereIs(l *layout.Map, place *entryPlace) {
 	s := v.s
 	w := &mapWalk{s: s, l: l, limit: 1 << 40}
 	var last []Word
@@ -194,11 +194,11 @@ func (v Value) whereIs(l *mapLayout, place *entryPlace) {
 	if err != nil {
 		return
 	}
-	head, err := s.Slice(word, int(l.headSize))
+	head, err := s.Slice(word, int(l.Size))
 	if err != nil {
 		return
 	}
-	if l.swiss {
+	if l.Swiss {
 		_ = w.swiss(head) // it was walked before: what is wrong with it has been said
 	} else {
 		_ = w.buckets(head)

@@ -53,22 +53,32 @@ func Lacks(f *symbols.File, n host.Needs) []string {
 			lacks = append(lacks, text)
 		}
 	}
+	layouts := layout.Of(f)
+	// What is of a map's or a channel's type can only be read if the runtime's structure behind it is known.
+	readable := func(t *symbols.Type) {
+		for _, m := range layouts.Behind(t) {
+			lack(m.What, m.Name, m.Err)
+		}
+	}
 	for _, name := range n.Vars {
-		_, err := f.Var(name)
+		v, err := f.Var(name)
 		lack("variable", name, err)
+		readable(v.Type)
 	}
 	for _, name := range n.Types {
 		lack("type", name, f.KnowsType(name))
 	}
 	for _, name := range n.Fields {
-		lack("field", name, findField(f, name))
+		t, err := findField(f, name)
+		lack("field", name, err)
+		readable(t)
 	}
 	for _, name := range n.Funcs {
 		_, _, err := f.Func(name)
 		lack("function", name, err)
 	}
 	for _, name := range n.Runtime {
-		missing, err := layout.Of(f).Lacks(name)
+		missing, err := layouts.Lacks(name)
 		lack("runtime", name, err)
 		for _, m := range missing {
 			lack(m.What, m.Name, m.Err)
@@ -83,22 +93,22 @@ func takesNames(s *host.Script) bool {
 }
 
 // findField looks for "main.Object.fid", or "main.Object.meta.version" through fields.
-func findField(f *symbols.File, name string) error {
+func findField(f *symbols.File, name string) (*symbols.Type, error) {
 	typ, rest, err := splitType(f, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for step := range strings.SplitSeq(rest, ".") {
 		path, err := typ.FieldByName(step)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		typ = path.Field.Type
 		for e := typ.Elem(); e != nil && len(typ.Name) > 0 && typ.Name[0] == '*'; e = typ.Elem() {
 			typ = e
 		}
 	}
-	return nil
+	return typ, nil
 }
 
 // splitType finds the type that name begins with: the shortest prefix up to a dot that is one. Dots occur

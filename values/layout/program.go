@@ -15,6 +15,7 @@ type Layouts struct {
 	Channel   Channel
 	Queue     Queue
 	Lock      Lock
+	Maps      Group // what all maps have; see Map
 	Heap      Heap
 	Poller    Poller
 	Timer     Timer
@@ -30,7 +31,7 @@ func Of(f *symbols.File) *Layouts {
 }
 
 func compile(c *compiler) *Layouts {
-	l := &Layouts{Goroutine: c.goroutine(), Channel: c.channel(), Lock: c.lock(), Poller: c.poller(), Timer: c.timer(), Collector: c.collector()}
+	l := &Layouts{Goroutine: c.goroutine(), Channel: c.channel(), Lock: c.lock(), Maps: c.maps(), Poller: c.poller(), Timer: c.timer(), Collector: c.collector()}
 	l.Thread = c.thread(&l.Goroutine)
 	l.Queue = c.queue(&l.Goroutine, &l.Channel)
 	l.Heap = c.heap(&l.Queue)
@@ -38,7 +39,7 @@ func compile(c *compiler) *Layouts {
 }
 
 func (l *Layouts) groups() []*Group {
-	return []*Group{&l.Goroutine.Group, &l.Thread.Group, &l.Channel.Group, &l.Queue.Group, &l.Lock.Group, &l.Timer.Group, &l.Heap.Group,
+	return []*Group{&l.Goroutine.Group, &l.Thread.Group, &l.Channel.Group, &l.Queue.Group, &l.Lock.Group, &l.Maps, &l.Timer.Group, &l.Heap.Group,
 		&l.Collector.Group, &l.Poller.Group}
 }
 
