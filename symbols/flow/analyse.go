@@ -145,8 +145,6 @@ type summary struct {
 	leaves       []Held // those that it takes, and doesn't give back on some of its ways out
 }
 
-func (s *summary) empty() bool { return s == nil || len(s.takes)+len(s.frees)+len(s.leaves) == 0 }
-
 type block struct {
 	in     *State
 	visits int

@@ -227,54 +227,65 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 			r.reached = s
 			return
 		}
-		rel, direct := inst.Args[0].(x86asm.Rel)
-		target := next + uint64(int64(rel))
+		_, direct := inst.Args[0].(x86asm.Rel)
 		switch {
-		case inst.Op == x86asm.RET:
-			r.returned(s)
-			return
-		case inst.Op == x86asm.UD2:
-			return
-		case inst.Op == x86asm.JMP && !direct:
-			for _, at := range r.orphans { // a switch's table
-				r.flow(at, s)
-			}
-			return
-		case inst.Op == x86asm.JMP:
-			if target < f.info.Entry || target >= f.info.End {
-				r.call(pc, target, s) // a tail call
-				r.returned(s)
-			} else if target != f.info.Entry {
-				r.flow(target, s)
-			}
-			return
-		case direct && inst.Op != x86asm.CALL: // a conditional jump
-			r.branch(inst.Op, target, next, s)
-			return
 		case inst.Op == x86asm.CALL:
-			s.tried = nil
-			if !direct {
-				target = 0
-				if e := r.operand(pc, next, inst.Args[0], 8, s); e.Kind == Constant {
-					target = uint64(e.N)
-				} else {
-					r.through(e, pc, s)
-				}
-			}
-			result := r.tryCall(pc, target, s)
-			if target != 0 && r.call(pc, target, s) {
+			if r.called(pc, next, inst, s) {
 				return
 			}
-			r.clobber(pc, target, s)
-			if result != nil {
-				s.regs[regAX] = result
-			}
+		case direct || inst.Op == x86asm.RET || inst.Op == x86asm.UD2 || inst.Op == x86asm.JMP:
+			r.jump(pc, next, inst, s)
+			return
 		default:
 			r.tests(inst, s)
 			r.step(pc, next, inst, s)
 		}
 		pc = next
 	}
+}
+
+// jump follows an instruction that ends a block.
+func (r *run) jump(pc, next uint64, inst x86asm.Inst, s *State) {
+	rel, direct := inst.Args[0].(x86asm.Rel)
+	target := next + uint64(int64(rel))
+	switch {
+	case inst.Op == x86asm.UD2:
+	case inst.Op == x86asm.RET:
+		r.returned(s)
+	case inst.Op != x86asm.JMP:
+		r.branch(inst.Op, target, next, s)
+	case !direct: // a switch's table
+		for _, at := range r.orphans {
+			r.flow(at, s)
+		}
+	case target < r.f.info.Entry || target >= r.f.info.End: // a tail call
+		r.call(pc, target, s)
+		r.returned(s)
+	case target != r.f.info.Entry:
+		r.flow(target, s)
+	}
+}
+
+// called follows a call instruction; true if the call doesn't come back.
+func (r *run) called(pc, next uint64, inst x86asm.Inst, s *State) bool {
+	s.tried = nil
+	target := uint64(0)
+	if rel, direct := inst.Args[0].(x86asm.Rel); direct {
+		target = next + uint64(int64(rel))
+	} else if e := r.operand(pc, next, inst.Args[0], 8, s); e.Kind == Constant {
+		target = uint64(e.N)
+	} else {
+		r.through(e, pc, s)
+	}
+	result := r.tryCall(pc, target, s)
+	if target != 0 && r.call(pc, target, s) {
+		return true
+	}
+	r.clobber(pc, target, s)
+	if result != nil {
+		s.regs[regAX] = result
+	}
+	return false
 }
 
 // clobber forgets the registers that a call may have changed.

@@ -198,59 +198,61 @@ func (r *run) call(pc, target uint64, s *State) bool {
 		return true
 	}
 	r.use(info.Func, pc, s)
-	switch e := effects[info.Func]; e {
-	case neither:
-		return false
-	case nothing:
-	default:
-		_, site := r.inlined(pc)
-		if here, ok := r.p.file.PC(pc); ok && site == (symbols.Line{}) {
-			site = here.Lines[0]
-		}
-		if function, _ := r.inlined(pc); effects[function] == nothing { // Lock inlined, and in it another that isn't
-			r.apply(e, pc, s.regs[regAX], strings.Contains(info.Func, "RWMutex"), site, s)
-		} else {
-			r.apply(effects[function], pc, s.regs[regAX], strings.Contains(function, "RWMutex"), site, s)
-		}
-		return false
-	}
-	if info.Func == "runtime.deferreturn" {
+	switch e := effects[info.Func]; {
+	case e == neither:
+	case e != nothing:
+		r.lockCall(e, info.Func, pc, s)
+	case info.Func == "runtime.deferreturn":
 		s.Held, s.Maybe = nil, nil // whatever was deferred
-		return false
+	case r.level >= maxLevels || info.End-info.Entry > maxCallees || !r.p.touches(target, maxLevels-r.level-1):
+	default:
+		if callee := r.p.function(target, r.level+1); callee != nil && !callee.broken {
+			r.inherit(callee, info.Func, pc, s)
+		}
 	}
-	if r.level >= maxLevels || info.End-info.Entry > maxCallees || !r.p.touches(target, maxLevels-r.level-1) {
-		return false
+	return false
+}
+
+// lockCall follows the call of a function that locks or unlocks.
+func (r *run) lockCall(e effect, function string, pc uint64, s *State) {
+	outer, site := r.inlined(pc)
+	if here, ok := r.p.file.PC(pc); ok && site == (symbols.Line{}) {
+		site = here.Lines[0]
 	}
-	callee := r.p.function(target, r.level+1)
-	if callee == nil || callee.broken {
-		return false
+	if effects[outer] != nothing { // one that was inlined, and calls another
+		e, function = effects[outer], outer
 	}
+	r.apply(e, pc, s.regs[regAX], isRW(function), site, s)
+}
+
+// inherit takes over what a function that was called uses, gives back and leaves held.
+func (r *run) inherit(callee *Function, name string, pc uint64, s *State) {
 	for _, u := range callee.uses {
-		r.used(Use{r.substitute(u.What, pc, s), u.Kind, u.Library || r.p.library != nil && r.p.library(info.Func)})
+		r.used(Use{r.substitute(u.What, pc, s), u.Kind, u.Library || r.p.library != nil && r.p.library(name)})
 	}
-	if callee.gives.empty() {
-		return false
+	if callee.gives == nil { // it is being worked out, and calls itself
+		return
 	}
-	here, _ := r.p.file.PC(pc)
+	site := symbols.Line{}
+	if here, ok := r.p.file.PC(pc); ok {
+		site = here.Lines[0]
+	}
+	left := func(h Held) Held {
+		h.Lock, h.Site, h.PC, h.By = r.substitute(h.Lock, pc, s), site, pc, name
+		return h
+	}
 	for _, h := range callee.gives.frees {
 		h.Lock = r.substitute(h.Lock, pc, s)
 		r.free(h, s)
 	}
-	site := symbols.Line{}
-	if here != nil {
-		site = here.Lines[0]
-	}
 	for _, h := range callee.gives.leaves {
 		if count(callee.gives.takes, h) == 0 {
-			h.Lock, h.Site, h.PC, h.By = r.substitute(h.Lock, pc, s), site, pc, info.Func
-			s.maybe(Possible{Held: h})
+			s.maybe(Possible{Held: left(h)})
 		}
 	}
 	for _, h := range callee.gives.takes {
-		h.Lock, h.Site, h.PC, h.By = r.substitute(h.Lock, pc, s), site, pc, info.Func
-		s.take(h)
+		s.take(left(h))
 	}
-	return false
 }
 
 // substitute turns a callee's expression into one of the caller.

@@ -123,25 +123,36 @@ func register8(arg x86asm.Arg) (n int, whole bool) {
 	return -1, false
 }
 
-// count adds a number to a register or word.
-func (r *run) count(pc, next uint64, to x86asm.Arg, size int, by int64, s *State) {
-	if reg, ok := to.(x86asm.Reg); ok {
-		if n, whole := register(reg); n >= 0 && whole && s.regs[n].depth() < maxDepth {
-			s.regs[n] = r.f.table.plus(s.regs[n], by)
-			return
-		}
-	} else if size == 8 {
-		if e := r.operand(pc, next, to, 8, s); e.Kind != Unknown && e.depth() < maxDepth || e.Kind == Unknown && e != r.unknown(pc, 17) && e != r.unknown(pc, 16) {
-			r.set(pc, next, to, size, r.f.table.plus(e, by), s)
-			return
-		}
-	}
-	r.set(pc, next, to, size, nil, s)
+// step is one instruction on its way through the function.
+type step struct {
+	*run
+	pc, next uint64
+	inst     x86asm.Inst
+	to       x86asm.Arg // the first operand, which most write to
+	size     int        // of the operands, in bytes
+	s        *State
+}
+
+// steps are the instructions whose results are followed, or that change more than their first operand.
+var steps = [...]func(step){
+	x86asm.MOV: step.move, x86asm.LEA: step.lea, x86asm.SETE: step.setEqual, x86asm.MOVZX: step.extend,
+	x86asm.INC: step.increment, x86asm.DEC: step.increment, x86asm.ADD: step.add, x86asm.SUB: step.add,
+	x86asm.SHL: step.shift, x86asm.IMUL: step.multiply, x86asm.XOR: step.xor,
+	x86asm.PUSH: step.push, x86asm.POP: step.pop,
+	x86asm.XCHG: step.exchange, x86asm.XADD: step.exchange, x86asm.CMPXCHG: step.compareExchange,
+
+	x86asm.CMP: step.keep, x86asm.TEST: step.keep, x86asm.NOP: step.keep, x86asm.BT: step.keep,
+	x86asm.UCOMISD: step.keep, x86asm.UCOMISS: step.keep, x86asm.PAUSE: step.keep,
+
+	x86asm.MUL: step.wide, x86asm.DIV: step.wide, x86asm.IDIV: step.wide, x86asm.CQO: step.wide, x86asm.CDQ: step.wide,
+	x86asm.RDTSC: step.wide, x86asm.CPUID: step.wide, x86asm.XGETBV: step.wide,
+
+	x86asm.MOVSB: step.text, x86asm.MOVSW: step.text, x86asm.MOVSQ: step.text, x86asm.STOSB: step.text,
+	x86asm.STOSQ: step.text, x86asm.STOSD: step.text, x86asm.CMPSB: step.text, x86asm.SCASB: step.text,
 }
 
 // step follows an instruction that goes on with the next.
 func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
-	t := r.f.table
 	size := inst.MemBytes
 	if size == 0 {
 		size = inst.DataSize / 8
@@ -149,142 +160,183 @@ func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
 	if locked(inst) {
 		r.atomic(pc, next, inst, s)
 	}
-	to := inst.Args[0]
-	switch inst.Op {
-	case x86asm.MOV:
-		e := r.operand(pc, next, inst.Args[1], size, s)
-		if e.Kind == Unknown && e == r.unknown(pc, 17) {
-			e = nil
-		}
-		r.set(pc, next, to, size, e, s)
-	case x86asm.LEA:
-		if m, ok := inst.Args[1].(x86asm.Mem); ok {
-			r.set(pc, next, to, 8, r.address(next, m, s), s)
-		}
-	case x86asm.SETE:
-		if n, _ := register8(to); n >= 0 && s.tried != nil && s.equal {
-			s.regs[n] = s.tried
+	st := step{r, pc, next, inst, inst.Args[0], size, s}
+	if int(inst.Op) < len(steps) && steps[inst.Op] != nil {
+		steps[inst.Op](st)
+		return
+	}
+	st.write(nil)
+}
+
+// write sets the first operand; e is nil for what isn't followed.
+func (st step) write(e *Expr) { st.set(st.pc, st.next, st.to, st.size, e, st.s) }
+
+// whole gives the number of the register that an operand is, all 64 bits of it.
+func whole(arg x86asm.Arg) (n int, ok bool) {
+	n, ok = register8(arg)
+	return n, ok && n >= 0
+}
+
+func (st step) keep() {}
+
+func (st step) move() {
+	e := st.operand(st.pc, st.next, st.inst.Args[1], st.size, st.s)
+	if e.Kind == Unknown && e == st.unknown(st.pc, 17) {
+		e = nil
+	}
+	st.write(e)
+}
+
+func (st step) lea() {
+	if m, ok := st.inst.Args[1].(x86asm.Mem); ok {
+		st.set(st.pc, st.next, st.to, 8, st.address(st.next, m, st.s), st.s)
+	}
+}
+
+// setEqual keeps the result of a TryLock, which a register then has.
+func (st step) setEqual() {
+	if n, _ := register8(st.to); n >= 0 && st.s.tried != nil && st.s.equal {
+		st.s.regs[n] = st.s.tried
+		return
+	}
+	st.write(nil)
+}
+
+// extend copies the result of a TryLock from a register to another.
+func (st step) extend() {
+	n, _ := register8(st.to)
+	if from, _ := register8(st.inst.Args[1]); n >= 0 && from >= 0 {
+		if _, tried := st.f.tries[st.s.regs[from]]; tried {
+			st.s.regs[n] = st.s.regs[from]
 			return
 		}
-		r.set(pc, next, to, size, nil, s)
-	case x86asm.MOVZX:
-		if n, _ := register8(to); n >= 0 {
-			if from, _ := register8(inst.Args[1]); from >= 0 {
-				if _, tried := r.f.tries[s.regs[from]]; tried {
-					s.regs[n] = s.regs[from]
-					return
-				}
-			}
-		}
-		r.set(pc, next, to, size, nil, s)
-	case x86asm.INC, x86asm.DEC:
-		by := int64(1)
-		if inst.Op == x86asm.DEC {
-			by = -1
-		}
-		r.count(pc, next, to, size, by, s)
-	case x86asm.SHL, x86asm.IMUL:
-		from, factor := to, inst.Args[1]
-		if inst.Args[2] != nil {
-			from, factor = inst.Args[1], inst.Args[2]
-		}
-		imm, number := factor.(x86asm.Imm)
-		reg, is := from.(x86asm.Reg)
-		n, whole := register(reg)
-		switch {
-		case inst.Op == x86asm.IMUL && inst.Args[1] == nil: // DX:AX
-			s.regs[0], s.regs[2] = r.unknown(pc, 0), r.unknown(pc, 2)
-		case number && is && n >= 0 && whole && imm >= 0 && (inst.Op == x86asm.IMUL || imm < 32) && s.regs[n].depth() < maxDepth-1:
-			by := int64(imm)
-			if inst.Op == x86asm.SHL {
-				by = 1 << imm
-			}
-			r.set(pc, next, to, size, t.times(s.regs[n], by), s)
-		default:
-			r.set(pc, next, to, size, nil, s)
-		}
-	case x86asm.ADD, x86asm.SUB:
-		if a, ok := to.(x86asm.Reg); ok && inst.Op == x86asm.ADD {
-			if _, number := inst.Args[1].(x86asm.Imm); !number {
-				n, whole := register(a)
-				b := r.operand(pc, next, inst.Args[1], size, s)
-				if n >= 0 && whole && s.regs[n].depth()+b.depth() < maxDepth {
-					s.regs[n] = t.sum(s.regs[n], b)
-					return
-				}
-			}
-		}
-		if imm, ok := inst.Args[1].(x86asm.Imm); ok {
-			if _, memory := to.(x86asm.Mem); memory && size == 8 {
-				by := int64(imm)
-				if inst.Op == x86asm.SUB {
-					by = -by
-				}
-				r.count(pc, next, to, size, by, s)
-				return
-			}
-		}
-		if imm, ok := inst.Args[1].(x86asm.Imm); ok {
-			if reg, ok := to.(x86asm.Reg); ok {
-				if n, whole := register(reg); n >= 0 && whole {
-					by := int64(imm)
-					if inst.Op == x86asm.SUB {
-						by = -by
-					}
-					if s.regs[n].depth() >= maxDepth {
-						s.regs[n] = r.unknown(pc, n)
-					} else {
-						s.regs[n] = t.plus(s.regs[n], by)
-					}
-					return
-				}
-			}
-		}
-		r.set(pc, next, to, size, nil, s)
-	case x86asm.XOR:
-		if to == inst.Args[1] {
-			r.set(pc, next, to, size, t.of(Constant, nil, 0), s)
+	}
+	st.write(nil)
+}
+
+func (st step) increment() {
+	if st.inst.Op == x86asm.DEC {
+		st.count(-1)
+		return
+	}
+	st.count(1)
+}
+
+// count adds a number to a register or word.
+func (st step) count(by int64) {
+	if n, ok := whole(st.to); ok {
+		if e := st.s.regs[n]; e.depth() < maxDepth {
+			st.s.regs[n] = st.f.table.plus(e, by)
 			return
 		}
-		r.set(pc, next, to, size, nil, s)
-	case x86asm.PUSH:
-		value := r.operand(pc, next, inst.Args[0], 8, s)
-		s.regs[regSP] = t.plus(s.regs[regSP], -8)
-		if s.regs[regSP].Kind == Stack {
-			s.slots[s.regs[regSP].N] = value
+	} else if _, memory := st.to.(x86asm.Mem); memory && st.size == 8 {
+		e := st.operand(st.pc, st.next, st.to, 8, st.s)
+		if e != st.unknown(st.pc, 17) && e != st.unknown(st.pc, 16) && (e.Kind == Unknown || e.depth() < maxDepth) {
+			st.write(st.f.table.plus(e, by))
+			return
 		}
-	case x86asm.POP:
-		value := r.load(s.regs[regSP], pc, s)
-		s.regs[regSP] = t.plus(s.regs[regSP], 8)
-		r.set(pc, next, to, 8, value, s)
-	case x86asm.CMP, x86asm.TEST, x86asm.NOP, x86asm.BT, x86asm.UCOMISD, x86asm.UCOMISS, x86asm.PAUSE:
-	case x86asm.MUL, x86asm.DIV, x86asm.IDIV, x86asm.CQO, x86asm.CDQ, x86asm.RDTSC, x86asm.CPUID, x86asm.XGETBV:
-		for _, n := range []int{0, 1, 2, 3} {
-			s.regs[n] = r.unknown(pc, n)
+	}
+	st.write(nil)
+}
+
+func (st step) add() {
+	if imm, number := st.inst.Args[1].(x86asm.Imm); number {
+		by := int64(imm)
+		if st.inst.Op == x86asm.SUB {
+			by = -by
 		}
-		r.set(pc, next, to, size, nil, s)
-	case x86asm.XCHG, x86asm.XADD, x86asm.CMPXCHG:
-		if inst.Op == x86asm.XCHG && to == inst.Args[1] {
-			return // a no-op
+		st.count(by)
+		return
+	}
+	if n, ok := whole(st.to); ok && st.inst.Op == x86asm.ADD {
+		b := st.operand(st.pc, st.next, st.inst.Args[1], st.size, st.s)
+		if st.s.regs[n].depth()+b.depth() < maxDepth {
+			st.s.regs[n] = st.f.table.sum(st.s.regs[n], b)
+			return
 		}
-		r.set(pc, next, to, size, nil, s)
-		if inst.Op == x86asm.CMPXCHG {
-			s.regs[regAX] = r.unknown(pc, regAX)
-		} else {
-			r.set(pc, next, inst.Args[1], size, nil, s)
-		}
-	case x86asm.MOVSB, x86asm.MOVSW, x86asm.MOVSQ, x86asm.STOSB, x86asm.STOSQ, x86asm.STOSD, x86asm.CMPSB, x86asm.SCASB:
-		for _, n := range []int{1, 6, 7} { // CX, SI, DI
-			s.regs[n] = r.unknown(pc, n)
-		}
+	}
+	st.write(nil)
+}
+
+func (st step) shift() {
+	if imm, number := st.inst.Args[1].(x86asm.Imm); number && imm >= 0 && imm < 32 {
+		st.times(st.to, 1<<imm)
+		return
+	}
+	st.write(nil)
+}
+
+func (st step) multiply() {
+	from, factor := st.to, st.inst.Args[1]
+	if st.inst.Args[2] != nil {
+		from, factor = st.inst.Args[1], st.inst.Args[2]
+	}
+	imm, number := factor.(x86asm.Imm)
+	switch {
+	case st.inst.Args[1] == nil: // DX:AX
+		st.s.regs[0], st.s.regs[2] = st.unknown(st.pc, 0), st.unknown(st.pc, 2)
+	case number && imm >= 0:
+		st.times(from, int64(imm))
 	default:
-		for _, arg := range inst.Args { // AVX's and BMI's have their result first, others may change both
-			if reg, ok := arg.(x86asm.Reg); ok && (arg == to) {
-				r.set(pc, next, reg, size, nil, s)
-			}
-		}
-		if _, ok := to.(x86asm.Mem); ok {
-			r.set(pc, next, to, size, nil, s)
-		}
+		st.write(nil)
+	}
+}
+
+// times writes a multiple of what a register has.
+func (st step) times(from x86asm.Arg, by int64) {
+	if n, ok := whole(from); ok && st.s.regs[n].depth() < maxDepth-1 {
+		st.write(st.f.table.times(st.s.regs[n], by))
+		return
+	}
+	st.write(nil)
+}
+
+func (st step) xor() {
+	if st.to == st.inst.Args[1] {
+		st.write(st.f.table.of(Constant, nil, 0))
+		return
+	}
+	st.write(nil)
+}
+
+func (st step) push() {
+	value := st.operand(st.pc, st.next, st.to, 8, st.s)
+	sp := st.f.table.plus(st.s.regs[regSP], -8)
+	if st.s.regs[regSP] = sp; sp.Kind == Stack {
+		st.s.slots[sp.N] = value
+	}
+}
+
+func (st step) pop() {
+	value := st.load(st.s.regs[regSP], st.pc, st.s)
+	st.s.regs[regSP] = st.f.table.plus(st.s.regs[regSP], 8)
+	st.set(st.pc, st.next, st.to, 8, value, st.s)
+}
+
+func (st step) exchange() {
+	if st.inst.Op == x86asm.XCHG && st.to == st.inst.Args[1] {
+		return // a no-op
+	}
+	st.write(nil)
+	st.set(st.pc, st.next, st.inst.Args[1], st.size, nil, st.s)
+}
+
+func (st step) compareExchange() {
+	st.write(nil)
+	st.s.regs[regAX] = st.unknown(st.pc, regAX)
+}
+
+// wide is for instructions that write to AX, BX, CX and DX, or some of them.
+func (st step) wide() {
+	for n := range 4 {
+		st.s.regs[n] = st.unknown(st.pc, n)
+	}
+	st.write(nil)
+}
+
+// text is for instructions on texts, which count in CX, SI and DI.
+func (st step) text() {
+	for _, n := range []int{1, 6, 7} {
+		st.s.regs[n] = st.unknown(st.pc, n)
 	}
 }
