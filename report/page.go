@@ -39,6 +39,7 @@ type page struct {
 	Took     time.Duration `json:"-"`
 
 	bytes   int
+	masked  int // secrets
 	stats   rows.Stats
 	partial bool
 	died    error
@@ -281,6 +282,9 @@ var files embed.FS
 func (p *page) write(w io.Writer) error {
 	p.order()
 	p.About = append(p.About, [2]string{"cost", p.Cost()})
+	if p.masked > 0 {
+		p.About = append(p.About, [2]string{"masked", fmt.Sprintf("what looks like a secret, by its name or form: %d times", p.masked)})
+	}
 	makeInert(reflect.ValueOf(p))
 	css, err := files.ReadFile("page.css")
 	if err != nil {

@@ -50,6 +50,9 @@ func Write(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice l
 	page := newPage(s)
 	began := time.Now()
 	err = s.Every(ctx, c, opt.Look, opt.wants, bar.show, func(a looks.Attempt) error {
+		if a.Result != nil {
+			page.masked += mask(a.Result)
+		}
 		page.add(a)
 		if a.Result != nil && a.Result.Stats.BytesRead > muchRead {
 			debug.FreeOSMemory() // what the next recipe needs is taken from the machine, not from what this one had

@@ -39,6 +39,14 @@ var ends = map[string][]string{
 	"cvv":  nil,
 }
 
+// fingerprints are words of names whose values look like keys, and identify something that is no secret.
+var fingerprints = []string{"revision", "commit", "sha", "digest", "checksum", "hash", "etag", "fingerprint", "uuid", "guid", "id", "build", "version"}
+
+// fingerprint tells whether what a name stands for may look like a key.
+func fingerprint(name string) bool {
+	return slices.ContainsFunc(split(name), func(w string) bool { return slices.Contains(fingerprints, w) })
+}
+
 // harmless are whole names that have one of those words, and are known to hold none. PWD is the working directory.
 var harmless = []string{"pwd", "oldpwd"}
 

@@ -19,7 +19,7 @@ func Value(name, value string) (shown string, n int) {
 	switch {
 	case value == "" || value == Masked:
 		return value, 0
-	case Name(name) || random(value):
+	case Name(name) || !fingerprint(name) && random(value):
 		return Masked, 1
 	}
 	return Text(value)

@@ -104,6 +104,9 @@ func TestRandom(t *testing.T) {
 	if missed > trials*7/50 { // chance makes texts that look like words, too
 		t.Errorf("%d of %d random keys pass", missed, trials*7)
 	}
+	if shown, n := Value("vcs.revision", "f3b1c9a07d2e4b5f8a6c1d0e9b7a3c5d2f4e6a8b"); n != 0 {
+		t.Errorf("a revision is shown as %s", shown)
+	}
 	for _, value := range []string{
 		"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "/home/user1/go/pkg/mod/github.com/nats-io/nats-server/v2@v2.11.4/server/client.go",
 		"github.com/prometheus/prometheus/tsdb/chunkenc.(*xorAppender).Append", "myapp-7d9c6bf8b4-x2x8z", "ip-10-0-12-34.eu-west-1.compute.internal",

@@ -6,6 +6,7 @@ import (
 
 	"ri/attach"
 	"ri/instruments/rows"
+	"ri/secrets"
 )
 
 // ListProcesses writes the Go processes that can be seen from here.
@@ -37,7 +38,8 @@ func ListProcesses(out *rows.Output) error {
 			"symbols", symbols, "traced_by", tracer,
 		)
 		if out.Format != rows.Table {
-			row = append(row, rows.Cell{Name: "command", Value: rows.Texts(p.CommandLine)}, rows.Cell{Name: "stopped", Value: p.Stopped}, rows.Cell{Name: "container", Value: p.Container})
+			command, _ := secrets.Arguments(p.CommandLine)
+			row = append(row, rows.Cell{Name: "command", Value: rows.Texts(command)}, rows.Cell{Name: "stopped", Value: p.Stopped}, rows.Cell{Name: "container", Value: p.Container})
 		}
 		lines = append(lines, row)
 	}

@@ -206,6 +206,8 @@ var api = []Function{
 		`for _, s in ipairs(ri.stacks()) do ri.sample(s.frames, s.count) end`, "", GroupResults},
 	{"ri.finding", "({what: string, severity?: 'info'|'warning'|'critical', where?: string, evidence?: string|string[], next?: string})", "Gives a conclusion: something is wrong. ri then exits with code 3.",
 		`ri.finding{severity = 'critical', what = 'the queue is full', where = 'main.all.queue', next = 'who receives?'}`, "", GroupResults},
+	{"ri.masked", "(name: string, value: string): string, int", "What may be shown of a value that the program calls by a name, and how much of it is masked: all of what is called a password, token or key (words in names count: dbPass, DBPASS), and what looks like one. ri.masked(list) is the same for the arguments of a command.",
+		`print(ri.masked('DB_URL', 'postgres://app:hunter2@db/shop'))`, "postgres://app:(masked)@db/shop\t1", GroupResults},
 	{"ri.log", "(...)", "Writes to standard error.",
 		`ri.log('looked at', 3, 'nodes')`, "", GroupResults},
 	{"ri.progress", "(done: int, total?: int, message?: string)", "Says how far a long run is.",

@@ -21,7 +21,7 @@ func (h *Host) openFunctions() {
 	h.openIntegers(ri)
 	ri.RawSetString("null", h.null)
 	for name, f := range map[string]func(L *lua.LState) int{
-		"duration": h.riDuration, "json": h.riJSON, "match": h.riMatch, // need no target
+		"duration": h.riDuration, "json": h.riJSON, "match": h.riMatch, "masked": h.riMasked, // need no target
 	} {
 		ri.RawSetString(name, h.function(f))
 	}

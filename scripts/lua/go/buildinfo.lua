@@ -28,7 +28,7 @@ module   golang.org/x/a  v0.49.0     -]],
     local names = {}
     for name in pairs(info.settings) do names[#names + 1] = name end
     table.sort(names)
-    for _, name in ipairs(names) do ri.emit { kind = "setting", name = name, value = info.settings[name] } end
+    for _, name in ipairs(names) do ri.emit { kind = "setting", name = name, value = (ri.masked(name, info.settings[name])) } end
     if not p.modules then return end
     for _, m in ipairs(info.modules) do
       ri.emit { kind = "module", name = m.path, value = m.version, replaced = m.replaced ~= "" and m.replaced or nil }

@@ -3,46 +3,20 @@
 local runtime = require 'runtime'
 local words = require 'words'
 
--- Parts of names whose values are nobody's business.
-local secret = [[(?i)(passw|secret|token|credential|private|api_?key|access_?key|_key$|^key$|auth|cookie|session|dsn|signature|salt|passphrase|_pwd$)]]
-
 local masked = 0
 
-local function mask()
-  masked = masked + 1
-  return '(masked)'
+-- shown gives what may be shown of a value, or of a list of arguments.
+local function shown(p, ...)
+  if p.secrets then return (select(select('#', ...), ...)) end
+  local value, n = ri.masked(...)
+  masked = masked + n
+  return value
 end
 
--- without hides what a value says after user: in a URL.
-local function without(value)
-  return (value:gsub('(://[^:/@%s]*):([^@/%s]+)@', function(user) return user .. ':' .. mask() .. '@' end))
-end
-
-local function shown(name, value, p)
-  if p.secrets or value == '' then return value end
-  if ri.match(name, secret) then return mask() end
-  return without(value)
-end
-
--- arguments hides -token=x and what follows -token.
 local function arguments(list, p)
-  local hidenext = false
-  for i, argument in ri.pairs(list) do
-    local text = argument
-    if not p.secrets then
-      local flag, value = argument:match('^(%-%-?[%w_.-]+)=(.*)$')
-      local name = flag or argument:match('^%-%-?([%w_.-]+)$')
-      if hidenext and argument:sub(1, 1) ~= '-' then
-        text = mask()
-      elseif flag then
-        text = flag .. '=' .. shown(flag:gsub('^%-+', ''), value, p)
-      else
-        text = without(argument)
-      end
-      hidenext = not flag and name ~= nil and ri.match(name, secret)
-    end
-    ri.emit { kind = 'arg', name = tostring(i), value = text }
-  end
+  local all = {}
+  for i, argument in ri.pairs(list) do all[i + 1] = argument end
+  for i, text in ipairs(shown(p, all)) do ri.emit { kind = 'arg', name = tostring(i - 1), value = text } end
 end
 
 local function environment(p)
@@ -52,7 +26,7 @@ local function environment(p)
     if name then list[#list + 1] = { name, value } end
   end
   table.sort(list, function(a, b) return a[1] < b[1] end)
-  for _, e in ipairs(list) do ri.emit { kind = 'env', name = e[1], value = shown(e[1], e[2], p) } end
+  for _, e in ipairs(list) do ri.emit { kind = 'env', name = e[1], value = shown(p, e[1], e[2]) } end
 end
 
 -- debug settings that aren't 0: GODEBUG, or set by the runtime itself (runtime/runtime1.go; a list of pointers since Go 1.21).
@@ -72,7 +46,8 @@ return {
   category = "go",
   description = [[
 What the process runs with: the runtime's settings as they are now (whoever set them), the debug settings that aren't 0, arguments and environment as the
-program sees them. Values whose name looks like that of a password, token or key, and passwords in URLs, are masked unless secrets=yes.]],
+program sees them. What is called a password, token, key or the like, or looks like one (keys of known forms, passwords in URLs, long random texts), is
+masked unless secrets=yes.]],
   needs = { vars = { "runtime.gomaxprocs", "runtime.gcController" } },
   params = {
     { name = "secrets", type = "bool", default = false, help = "show passwords, tokens and keys too" },
