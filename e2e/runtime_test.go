@@ -48,6 +48,19 @@ type runtimeTarget struct {
 // startRuntimeTarget builds the program by a release, and waits until all that it does is under way.
 func startRuntimeTarget(t *testing.T, release string) *runtimeTarget {
 	t.Helper()
+	run := exec.Command(buildRuntimeTarget(t, release), "-token=abc", "plain")
+	run.Env = []string{"GODEBUG=gcstoptheworld=0", "RI_TEST_PASSWORD=hunter2", "RI_TEST_PLAIN=seen", "RI_TEST_URL=postgres://me:hunter2@localhost/db", "HOME=/", "PATH=" + os.Getenv("PATH")}
+	p, err := launch(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.end)
+	return &runtimeTarget{p, release}
+}
+
+// buildRuntimeTarget builds e2e/runtimetarget by a release.
+func buildRuntimeTarget(t *testing.T, release string) string {
+	t.Helper()
 	exe := filepath.Join(t.TempDir(), "runtimetarget")
 	building <- struct{}{}
 	cmd := exec.Command("go", "build", "-o", exe, ".")
@@ -60,14 +73,7 @@ func startRuntimeTarget(t *testing.T, release string) *runtimeTarget {
 	if err != nil {
 		t.Fatalf("building runtimetarget by %s: %v\n%s", release, err, out)
 	}
-	run := exec.Command(exe, "-token=abc", "plain")
-	run.Env = []string{"GODEBUG=gcstoptheworld=0", "RI_TEST_PASSWORD=hunter2", "RI_TEST_PLAIN=seen", "RI_TEST_URL=postgres://me:hunter2@localhost/db", "HOME=/", "PATH=" + os.Getenv("PATH")}
-	p, err := launch(run)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.end)
-	return &runtimeTarget{p, release}
+	return exe
 }
 
 // row is a row of any instrument.
