@@ -105,19 +105,37 @@ func columnRows(h *host.Header) (list []rows.Row) {
 	return list
 }
 
-// columnHelp says of a column that tables don't have where to find it.
-func columnHelp(c rows.Column) string {
-	if c.Hidden {
-		return c.Help + " (in JSON)"
+// keyText is a column's key as its header has it.
+func keyText(k rows.Key) any {
+	if k == rows.KeyAlone {
+		return "alone"
 	}
-	return c.Help
+	return k == rows.KeyPart
+}
+
+// columnHelp says of a column that it is of the key, and where to find it if tables don't have it.
+func columnHelp(c rows.Column) string {
+	var marks []string
+	switch c.Key {
+	case rows.KeyPart:
+		marks = append(marks, "key")
+	case rows.KeyAlone:
+		marks = append(marks, "key where it is there")
+	}
+	if c.Hidden {
+		marks = append(marks, "in JSON")
+	}
+	if marks == nil {
+		return c.Help
+	}
+	return strings.TrimSpace(c.Help + " (" + strings.Join(marks, "; ") + ")")
 }
 
 func needRows(n host.Needs) (list []rows.Row) {
 	for _, kind := range []struct {
 		what  string
 		names []string
-	}{{"variable", n.Vars}, {"type", n.Types}, {"field", n.Fields}, {"function", n.Funcs}} {
+	}{{"variable", n.Vars}, {"type", n.Types}, {"field", n.Fields}, {"function", n.Funcs}, {"runtime", n.Runtime}} {
 		for _, name := range kind.names {
 			list = append(list, rows.Of("what", kind.what, "name", name))
 		}
@@ -177,14 +195,14 @@ func showRow(r *Recipe, h *host.Header) rows.Row {
 	}
 	columns := []any{}
 	for _, c := range h.Columns {
-		columns = append(columns, rows.Of("name", c.Name, "type", string(c.Type), "help", c.Help))
+		columns = append(columns, rows.Of("name", c.Name, "type", string(c.Type), "key", keyText(c.Key), "help", c.Help))
 	}
 	return rows.Of(
 		"name", r.Name, "title", r.TitleOr(h), "description", h.Description, "category", h.Category,
 		"params", params, "columns", columns,
 		"needs", rows.Of(
 			"vars", rows.Texts(h.Needs.Vars), "types", rows.Texts(h.Needs.Types),
-			"fields", rows.Texts(h.Needs.Fields), "funcs", rows.Texts(h.Needs.Funcs),
+			"fields", rows.Texts(h.Needs.Fields), "funcs", rows.Texts(h.Needs.Funcs), "runtime", rows.Texts(h.Needs.Runtime),
 		),
 		"sample", h.Sample, "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
 		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows)),
