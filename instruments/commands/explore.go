@@ -47,63 +47,89 @@ func ListNames(out *rows.Output, kind NameKind, pattern string, every bool, choi
 			return err
 		}
 	}
-	f := s.File
-	matches := func(name string) bool { return match.MatchString(name) || match.MatchString(f.ShortName(name)) }
-	var columns []rows.Column
-	var list []rows.Row
-	var all []string
-	unnamed := 0
+	found := nameList{s: s, all: every, match: match, paths: out.Format != rows.Table}
 	switch kind {
 	case TypeNames:
-		columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "kind"}, {Name: "size", Type: rows.ColumnInt}}
-		all = f.TypeNames()
-		for _, name := range all {
-			if !matches(name) {
-				continue
-			}
-			if !every && symbols.IsUnnamed(name) {
-				unnamed++
-				continue
-			}
-			if t, err := f.Type(name); err == nil {
-				list = append(list, rows.Of("name", name, "kind", t.Kind.String(), "size", t.Size))
-			}
-		}
+		found.types()
 	case VariableNames:
-		columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "type", Cut: rows.CutPaths}, {Name: "size", Type: rows.ColumnInt}, {Name: "addr", Whole: true}}
-		all = f.Vars()
-		for _, v := range f.AllVars() {
-			if matches(v.Name) {
-				list = append(list, rows.Of("name", v.Name, "type", v.Type.Name, "size", v.Type.Size, "addr", rows.AddressCell(v.Addr+s.Bias)))
-			}
-		}
-		slices.SortFunc(list, byName)
+		found.variables()
 	case FunctionNames:
-		columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "source", Cut: "left"}, {Name: "addr", Whole: true}}
-		all = f.Funcs()
-		for _, name := range all {
-			if !matches(name) {
-				continue
-			}
-			if line, entry, err := f.Func(name); err == nil {
-				source := fmt.Sprintf("%s:%d", line.File, line.Line)
-				if out.Format == rows.Table {
-					source = fmt.Sprintf("%s:%d", shortFile(line.File), line.Line)
-				}
-				list = append(list, rows.Of("name", name, "source", source, "addr", rows.AddressCell(entry+s.Bias)))
-			}
-		}
-		slices.SortFunc(list, byName)
+		found.functions()
 	}
-	if err := out.WriteRows(columns, list); err != nil {
+	if err := out.WriteRows(found.columns, found.rows); err != nil {
 		return err
 	}
-	if unnamed > 0 {
-		out.Log(fmt.Sprintf("not shown: %s without a name of its own, such as *T, []T and func() (--all)", rows.Plural(int64(unnamed), "type")))
-	} else if len(list) == 0 {
-		out.Log(fmt.Sprintf("no %s matches %s%s", kind, rows.QuoteName(pattern), nearNames(pattern, all)))
+	if found.unnamed > 0 {
+		out.Log(fmt.Sprintf("not shown: %s without a name of its own, such as *T, []T and func() (--all)", rows.Plural(int64(found.unnamed), "type")))
+	} else if len(found.rows) == 0 {
+		out.Log(fmt.Sprintf("no %s matches %s%s", kind, rows.QuoteName(pattern), nearNames(pattern, found.names)))
 	}
 	return out.Commit()
+}
+
+// nameList is what ListNames writes.
+type nameList struct {
+	s     *looks.Session
+	match *regexp.Regexp
+	all   bool // types without a name of their own, too
+	paths bool // of files, whole
+
+	columns []rows.Column
+	rows    []rows.Row
+	names   []string // all of the kind
+	unnamed int      // types that were left out for having no name of their own
+}
+
+func (l *nameList) matches(name string) bool {
+	return l.match.MatchString(name) || l.match.MatchString(l.s.File.ShortName(name))
+}
+
+func (l *nameList) types() {
+	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "kind"}, {Name: "size", Type: rows.ColumnInt}}
+	l.names = l.s.File.TypeNames()
+	for _, name := range l.names {
+		if !l.matches(name) {
+			continue
+		}
+		if !l.all && symbols.IsUnnamed(name) {
+			l.unnamed++
+			continue
+		}
+		if t, err := l.s.File.Type(name); err == nil {
+			l.rows = append(l.rows, rows.Of("name", name, "kind", t.Kind.String(), "size", t.Size))
+		}
+	}
+}
+
+func (l *nameList) variables() {
+	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "type", Cut: rows.CutPaths}, {Name: "size", Type: rows.ColumnInt}, {Name: "addr", Whole: true}}
+	l.names = l.s.File.Vars()
+	for _, v := range l.s.File.AllVars() {
+		if l.matches(v.Name) {
+			l.rows = append(l.rows, rows.Of("name", v.Name, "type", v.Type.Name, "size", v.Type.Size, "addr", rows.AddressCell(v.Addr+l.s.Bias)))
+		}
+	}
+	slices.SortFunc(l.rows, byName)
+}
+
+func (l *nameList) functions() {
+	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "source", Cut: "left"}, {Name: "addr", Whole: true}}
+	l.names = l.s.File.Funcs()
+	for _, name := range l.names {
+		if !l.matches(name) {
+			continue
+		}
+		line, entry, err := l.s.File.Func(name)
+		if err != nil {
+			continue
+		}
+		file := line.File
+		if !l.paths {
+			file = shortFile(file)
+		}
+		l.rows = append(l.rows, rows.Of("name", name, "source", fmt.Sprintf("%s:%d", file, line.Line), "addr", rows.AddressCell(entry+l.s.Bias)))
+	}
+	slices.SortFunc(l.rows, byName)
 }
 
 func byName(a, b rows.Row) int { return cmp.Compare(a[0].Value.(string), b[0].Value.(string)) }

@@ -42,19 +42,8 @@ type topRow struct {
 
 // Top looks at an expression again and again. On a terminal the table is refreshed in place, what changes fastest first; elsewhere each refresh is a line, or as JSON a row.
 func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how looks.Options, choice looks.TargetChoice) error {
-	switch {
-	case opt.Depth < 1:
-		return rows.Usagef("--depth %d: must be 1 or more", opt.Depth)
-	case opt.Interval < 10*time.Millisecond:
-		return rows.Usagef("--interval %s: must be 10ms or more", opt.Interval)
-	case opt.Count < 0:
-		return rows.Usagef("-n %d: must not be negative", opt.Count)
-	case choice.Core != "":
-		return rows.Usagef("a core doesn't change: ri print shows what is in it")
-	case out.Format == rows.JSON && opt.Count == 0:
-		return rows.Usagef("--json is one document, which needs an end: say how many refreshes (-n 10), or --ndjson")
-	case out.Temp != nil && opt.Count == 0:
-		return rows.Usagef("-o FILE appears when all is done: say how many refreshes (-n 10)")
+	if err := opt.check(out, choice); err != nil {
+		return err
 	}
 	s, plan, err := looks.Explore("top", how, choice)
 	if err != nil {
@@ -121,6 +110,25 @@ func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how
 		out.Log(total.Cost())
 	}
 	return out.Commit()
+}
+
+// check is what can be wrong without looking.
+func (opt TopOptions) check(out *rows.Output, choice looks.TargetChoice) error {
+	switch {
+	case opt.Depth < 1:
+		return rows.Usagef("--depth %d: must be 1 or more", opt.Depth)
+	case opt.Interval < 10*time.Millisecond:
+		return rows.Usagef("--interval %s: must be 10ms or more", opt.Interval)
+	case opt.Count < 0:
+		return rows.Usagef("-n %d: must not be negative", opt.Count)
+	case choice.Core != "":
+		return rows.Usagef("a core doesn't change: ri print shows what is in it")
+	case out.Format == rows.JSON && opt.Count == 0:
+		return rows.Usagef("--json is one document, which needs an end: say how many refreshes (-n 10), or --ndjson")
+	case out.Temp != nil && opt.Count == 0:
+		return rows.Usagef("-o FILE appears when all is done: say how many refreshes (-n 10)")
+	}
+	return nil
 }
 
 // maxMissed is how many looks one after the other may fail before Top gives up.

@@ -2,11 +2,16 @@ package commands
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"ri/attach"
 	"ri/instruments/rows"
 	"ri/secrets"
+	"ri/symbols"
 )
 
 // ListProcesses writes the Go processes that can be seen from here.
@@ -46,6 +51,9 @@ func ListProcesses(out *rows.Output) error {
 	if err := out.WriteRows(columns, lines); err != nil {
 		return err
 	}
+	for _, note := range releaseNotes(list.Go) {
+		out.Log(note)
+	}
 	if len(lines) == 0 {
 		out.Log("no Go processes are visible here")
 	}
@@ -53,6 +61,20 @@ func ListProcesses(out *rows.Output) error {
 		out.Log(advice)
 	}
 	return out.Commit()
+}
+
+// releaseNotes say which processes were built by releases that ri has not been tried on, once for each release.
+func releaseNotes(list []attach.GoProcess) (notes []string) {
+	pids := map[string][]string{}
+	for _, p := range list {
+		if note := symbols.ReleaseNote(p.GoVersion); note != "" {
+			pids[note] = append(pids[note], strconv.Itoa(p.PID))
+		}
+	}
+	for _, note := range slices.Sorted(maps.Keys(pids)) {
+		notes = append(notes, "process "+strings.Join(pids[note], ", ")+": "+note)
+	}
+	return notes
 }
 
 func orNil(s string) any {

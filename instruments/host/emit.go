@@ -72,70 +72,84 @@ func (h *Host) cell(L *lua.LState, v lua.LValue, t rows.ColumnType) (any, error)
 	if err != nil || value == nil {
 		return value, err
 	}
-	wrong := func() (any, error) {
-		return nil, fmt.Errorf("%s is no %s", h.describe(v), t)
-	}
+	ok := true
 	switch t {
 	case rows.ColumnInt, rows.ColumnBytes:
-		switch value.(type) {
-		case int64, uint64:
-		default:
-			return wrong()
-		}
+		ok = isInteger(value)
 	case rows.ColumnFloat:
-		f, ok := float(v)
-		if !ok {
-			return wrong()
-		}
-		return f, nil
+		value, ok = float(v)
 	case rows.ColumnBool:
-		if _, ok := value.(bool); !ok {
-			return wrong()
-		}
+		_, ok = value.(bool)
 	case rows.ColumnString:
-		switch x := value.(type) {
-		case int64, uint64, float64, bool:
-			return fmt.Sprint(x), nil
-		case string, rows.Bytes, rows.Address:
-		default:
-			return wrong()
-		}
+		value, ok = stringCell(value)
 	case rows.ColumnDuration:
-		switch x := value.(type) {
-		case int64:
-			return time.Duration(x), nil
-		case float64:
-			if math.Abs(x) < math.MaxInt64 {
-				return time.Duration(x), nil
-			}
-		case time.Duration:
-			return x, nil
-		}
-		return wrong()
+		value, ok = durationCell(value)
 	case rows.ColumnTime:
-		switch x := value.(type) {
-		case time.Time:
-			return x, nil
-		case int64:
-			return time.Unix(x, 0).UTC(), nil
-		case float64:
-			if whole, part := math.Modf(x); math.Abs(x) < 1e12 {
-				return time.Unix(int64(whole), int64(part*1e9)).UTC(), nil
-			}
-		}
-		return wrong()
+		value, ok = timeCell(value)
 	case rows.ColumnAddress:
-		switch x := value.(type) {
-		case int64:
-			return rows.Address{Addr: uint64(x), Text: fmt.Sprintf("0x%x", uint64(x))}, nil
-		case uint64:
-			return rows.Address{Addr: x, Text: fmt.Sprintf("0x%x", x)}, nil
-		case rows.Address:
-		default:
-			return wrong()
-		}
+		value, ok = addressOf(value)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%s is no %s", h.describe(v), t)
 	}
 	return value, nil
+}
+
+func isInteger(value any) bool {
+	switch value.(type) {
+	case int64, uint64:
+		return true
+	}
+	return false
+}
+
+func stringCell(value any) (any, bool) {
+	switch x := value.(type) {
+	case int64, uint64, float64, bool:
+		return fmt.Sprint(x), true
+	case string, rows.Bytes, rows.Address:
+		return x, true
+	}
+	return nil, false
+}
+
+// durationCell takes nanoseconds.
+func durationCell(value any) (any, bool) {
+	switch x := value.(type) {
+	case int64:
+		return time.Duration(x), true
+	case float64:
+		return time.Duration(x), math.Abs(x) < math.MaxInt64
+	case time.Duration:
+		return x, true
+	}
+	return nil, false
+}
+
+// timeCell takes seconds since 1970.
+func timeCell(value any) (any, bool) {
+	switch x := value.(type) {
+	case time.Time:
+		return x, true
+	case int64:
+		return time.Unix(x, 0).UTC(), true
+	case float64:
+		whole, part := math.Modf(x)
+		return time.Unix(int64(whole), int64(part*1e9)).UTC(), math.Abs(x) < 1e12
+	}
+	return nil, false
+}
+
+func addressOf(value any) (any, bool) {
+	switch x := value.(type) {
+	case int64:
+		return rows.Address{Addr: uint64(x), Text: fmt.Sprintf("0x%x", uint64(x))}, true
+	case uint64:
+		return rows.Address{Addr: x, Text: fmt.Sprintf("0x%x", x)}, true
+	case rows.Address:
+		return x, true
+	}
+	return nil, false
 }
 
 // plain turns a Lua value into what a Row holds.

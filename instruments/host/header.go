@@ -120,6 +120,18 @@ func (d *headerDecoder) param(key string, t *lua.LTable) Param {
 		d.fail(key+".values", "parameter %s: values belong to type enum or enums, and only there", p.Name)
 	}
 	p.Default = d.paramValue(t, key, "default", &p)
+	d.paramRange(t, key, &p)
+	if p.Default != nil && p.Required {
+		d.fail(key+".required", "parameter %s: is required, so its default can't be used", p.Name)
+	}
+	if text, ok := p.Default.(string); ok && len(p.Values) > 0 && p.Type == ParamEnum && !slices.Contains(p.Values, text) {
+		d.fail(key+".default", "parameter %s: the default %q is none of its values", p.Name, text)
+	}
+	return p
+}
+
+// paramRange reads a parameter's bounds.
+func (d *headerDecoder) paramRange(t *lua.LTable, key string, p *Param) {
 	ranged := p.Type == ParamInt || p.Type == ParamFloat || p.Type == ParamDuration
 	for _, bound := range []struct {
 		name string
@@ -129,20 +141,13 @@ func (d *headerDecoder) param(key string, t *lua.LTable) Param {
 			d.fail(key+"."+bound.name, "parameter %s: type %s has no %s", p.Name, p.Type, bound.name)
 			continue
 		}
-		*bound.to = d.paramValue(t, key, bound.name, &p)
-	}
-	if p.Default != nil && p.Required {
-		d.fail(key+".required", "parameter %s: is required, so its default can't be used", p.Name)
+		*bound.to = d.paramValue(t, key, bound.name, p)
 	}
 	if p.Min != nil && p.Max != nil && compareParam(p.Min, p.Max) > 0 {
 		d.fail(key+".min", "parameter %s: min is above max", p.Name)
 	} else if p.Default != nil && (p.Min != nil && compareParam(p.Default, p.Min) < 0 || p.Max != nil && compareParam(p.Default, p.Max) > 0) {
 		d.fail(key+".default", "parameter %s: the default is out of its own range", p.Name)
 	}
-	if text, ok := p.Default.(string); ok && len(p.Values) > 0 && p.Type == ParamEnum && !slices.Contains(p.Values, text) {
-		d.fail(key+".default", "parameter %s: the default %q is none of its values", p.Name, text)
-	}
-	return p
 }
 
 // paramValue reads a default or bound in the parameter's own type.

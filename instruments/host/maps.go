@@ -161,54 +161,61 @@ func (h *Host) mapKey(t *symbols.Type, key lua.LValue) (any, string, error) {
 		return nil, "", fmt.Errorf("a %s has no keys", t.Name)
 	}
 	want := classOf(kt)
-	wrong := func() (any, string, error) {
-		return nil, "", wrongKey(t, h.describe(key))
-	}
-	any := want == classInterface
 	if r, ok := refOf(key); ok {
-		if !any && !sameType(r.binding.goType, kt) {
-			return wrong()
+		if want != classInterface && !sameType(r.binding.goType, kt) {
+			return nil, "", wrongKey(t, h.describe(key))
 		}
-		switch r.binding.class {
-		case classPointer:
-			return typedPointer{pointerKey(r.addr), r.binding.goType}, r.path(), nil
-		case classHandle:
-			word, err := r.value().Word()
-			return typedPointer{pointerKey(word), r.binding.goType}, r.path(), err
-		}
-		return r.value(), r.path(), nil
+		return refKey(r)
 	}
 	if p, ok := placeOf(key); ok { // a number or string with its type
-		if !any && !sameType(p.value.Type, kt) {
-			return wrong()
+		if want != classInterface && !sameType(p.value.Type, kt) {
+			return nil, "", wrongKey(t, h.describe(key))
 		}
 		return p.value, p.path, nil
 	}
+	v, text, ok := scalarKey(want, key)
+	if !ok {
+		return nil, "", wrongKey(t, h.describe(key))
+	}
+	return v, text, nil
+}
+
+// refKey is a Go value as a map's key.
+func refKey(r *ref) (any, string, error) {
+	switch r.binding.class {
+	case classPointer:
+		return typedPointer{pointerKey(r.addr), r.binding.goType}, r.path(), nil
+	case classHandle:
+		word, err := r.value().Word()
+		return typedPointer{pointerKey(word), r.binding.goType}, r.path(), err
+	}
+	return r.value(), r.path(), nil
+}
+
+// scalarKey is a value of Lua's own as a key of a class, if it is one.
+func scalarKey(want class, key lua.LValue) (v any, text string, ok bool) {
+	dynamic := want == classInterface
 	switch k := key.(type) {
 	case lua.LBool:
-		if want == classBool || any {
-			return bool(k), k.String(), nil
-		}
+		return bool(k), k.String(), dynamic || want == classBool
 	case lua.LString:
-		if want == classString || any {
-			return string(k), strconv.Quote(string(k)), nil
-		}
+		return string(k), strconv.Quote(string(k)), dynamic || want == classString
 	case lua.LNumber:
 		whole, integral := wholeNumber(k)
 		switch {
-		case (want == classInt || want == classUint || any) && integral:
-			return whole, numberText(k), nil
-		case want == classFloat || any:
-			return float64(k), numberText(k), nil
-		case want == classUnsafe && integral:
-			return pointerKey(whole), numberText(k), nil
+		case integral && (dynamic || want == classInt || want == classUint):
+			return whole, numberText(k), true
+		case dynamic || want == classFloat:
+			return float64(k), numberText(k), true
+		case integral && want == classUnsafe:
+			return pointerKey(whole), numberText(k), true
 		}
 	case *lua.LUserData:
-		if e, ok := exactOf(k); ok && (want == classInt || want == classUint || any) {
-			return e.goValue(), e.String(), nil
+		if e, exact := exactOf(k); exact {
+			return e.goValue(), e.String(), dynamic || want == classInt || want == classUint
 		}
 	}
-	return wrong()
+	return nil, "", false
 }
 
 // Keys of maps that Lua has no value for: structs and arrays are written as tables, {name = "a", id = 1} or {1, 2}; nil is ri.null.
@@ -267,18 +274,29 @@ func (h *Host) literal(t *symbols.Type, v lua.LValue) (any, error) {
 			return bool(v), nil
 		}
 	case lua.LNumber:
-		whole, integral := wholeNumber(v)
-		if integral && !(whole == 0 && math.Signbit(float64(v))) {
-			if t.Kind >= reflect.Int && t.Kind <= reflect.Float64 || t.Kind == reflect.Interface {
-				return whole, nil
-			}
-		} else if t.Kind == reflect.Float32 {
-			return float64(float32(v)), nil
-		} else if t.Kind == reflect.Float64 || t.Kind == reflect.Interface {
-			return float64(v), nil
+		if number := numberLiteral(t.Kind, v); number != nil {
+			return number, nil
 		}
 	}
 	return wrong()
+}
+
+// numberLiteral is a number of Lua as one of a kind of Go; nil if it is none.
+func numberLiteral(kind reflect.Kind, v lua.LNumber) any {
+	whole, integral := wholeNumber(v)
+	if integral && !(whole == 0 && math.Signbit(float64(v))) {
+		if kind >= reflect.Int && kind <= reflect.Float64 || kind == reflect.Interface {
+			return whole
+		}
+		return nil
+	}
+	switch kind {
+	case reflect.Float32:
+		return float64(float32(v))
+	case reflect.Float64, reflect.Interface:
+		return float64(v)
+	}
+	return nil
 }
 
 func (h *Host) tableLiteral(t *symbols.Type, table *lua.LTable) (any, error) {

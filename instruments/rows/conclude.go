@@ -22,21 +22,7 @@ func (o *Output) Conclude(r *Result) error {
 	if unwritten != nil { // what was done to the target is told all the same
 		fmt.Fprintf(o.Stderr, "ri: the result could not be written: %v\n", unwritten)
 	}
-	for _, why := range r.Partial {
-		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", why)
-	}
-	if r.Err != nil {
-		fmt.Fprintf(o.Stderr, "ri: %s\n", ErrorText(r.Err))
-		switch {
-		case r.Empty():
-		case r.Transaction != nil && r.Transaction.Made:
-			fmt.Fprintf(o.Stderr, "ri: the output shows what was changed\n")
-		case r.Transaction != nil:
-			fmt.Fprintf(o.Stderr, "ri: the output shows what was to be changed\n")
-		default:
-			fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
-		}
-	}
+	o.sayProblems(r)
 	for _, line := range append(r.LockWarnings(), r.Notes...) {
 		fmt.Fprintf(o.Stderr, "ri: warning: %s\n", line)
 	}
@@ -53,6 +39,26 @@ func (o *Output) Conclude(r *Result) error {
 		return Said(ended)
 	}
 	return Said(unwritten)
+}
+
+// sayProblems says why something is missing, and what the output is worth all the same.
+func (o *Output) sayProblems(r *Result) {
+	for _, why := range r.Partial {
+		fmt.Fprintf(o.Stderr, "ri: the output is partial: %s\n", why)
+	}
+	if r.Err == nil {
+		return
+	}
+	fmt.Fprintf(o.Stderr, "ri: %s\n", ErrorText(r.Err))
+	switch {
+	case r.Empty():
+	case r.Transaction != nil && r.Transaction.Made:
+		fmt.Fprintf(o.Stderr, "ri: the output shows what was changed\n")
+	case r.Transaction != nil:
+		fmt.Fprintf(o.Stderr, "ri: the output shows what was to be changed\n")
+	default:
+		fmt.Fprintf(o.Stderr, "ri: the output holds what was found until then\n")
+	}
 }
 
 // writeAll writes the result and its profiles, and makes their files appear.
