@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"ri/instruments/commands"
-	"ri/instruments/looks"
 	"ri/instruments/rows"
 )
 
@@ -33,7 +32,7 @@ ri show check says how it looks.`,
 				return err
 			}
 			return o.withOutput(func(out *rows.Output) error {
-				return looks.Run(cmd.Context(), out, plan, o.target)
+				return o.run(cmd.Context(), out, plan)
 			})
 		},
 	}

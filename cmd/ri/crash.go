@@ -27,7 +27,7 @@ ri show crash lists its parameters.`,
 				return err
 			}
 			return o.withOutput(func(out *rows.Output) error {
-				return looks.Run(cmd.Context(), out, plan, o.target)
+				return o.run(cmd.Context(), out, plan)
 			})
 		},
 	}

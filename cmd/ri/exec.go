@@ -39,7 +39,7 @@ Lua globals, and what is returned is printed.`,
 				return err
 			}
 			return o.withOutput(func(out *rows.Output) error {
-				return looks.Run(cmd.Context(), out, plan, o.target)
+				return o.run(cmd.Context(), out, plan)
 			})
 		},
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -115,7 +116,7 @@ func (o *options) remarks() *rows.Output {
 
 // catalogue reads all recipes; what is wrong in catalogues that nobody asked for is a warning.
 func (o *options) catalogue() (*recipes.Catalogue, error) {
-	c, warnings, err := recipes.OpenCatalogue(ri.Files, o.recipes...)
+	c, warnings, err := ri.OpenCatalogue(o.recipes...)
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "ri: warning: %s\n", w.Error())
 	}
@@ -124,7 +125,7 @@ func (o *options) catalogue() (*recipes.Catalogue, error) {
 
 // quietCatalogue is catalogue where nobody reads warnings.
 func (o *options) quietCatalogue() (*recipes.Catalogue, []error, error) {
-	return recipes.OpenCatalogue(ri.Files, o.recipes...)
+	return ri.OpenCatalogue(o.recipes...)
 }
 
 // withOutput gives f an output and makes it appear if f succeeded or has a result nonetheless.
@@ -135,6 +136,24 @@ func (o *options) withOutput(f func(*rows.Output) error) error {
 	}
 	defer out.Close()
 	return f(out)
+}
+
+// run asks the target, and writes what it answered once it runs again.
+func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
+	p.Samples = out.WantsSamples()
+	if err := out.CheckProfiles(p.Recipe.Name, p.Script.ProfileValues()); err != nil {
+		return err
+	}
+	t, err := ri.Open(o.target)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	res, err := t.Run(ctx, p, out)
+	if err != nil {
+		return err
+	}
+	return out.Conclude(res)
 }
 
 // exactly is cobra.ExactArgs with a message that says what is needed.

@@ -39,7 +39,7 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 				return err
 			}
 			return o.withOutput(func(out *rows.Output) error {
-				return looks.Run(cmd.Context(), out, plan, o.target)
+				return o.run(cmd.Context(), out, plan)
 			})
 		},
 	}

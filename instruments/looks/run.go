@@ -106,17 +106,8 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 	return p, nil
 }
 
-// Run opens the target, runs the plan on it, and writes the result once the target runs again. The error says how it ended.
-func Run(ctx context.Context, out *rows.Output, p *Plan, choice TargetChoice) error {
-	p.Samples = out.WantsSamples()
-	if err := out.CheckProfiles(p.Recipe.Name, p.Script.ProfileValues()); err != nil {
-		return err
-	}
-	s, err := OpenSession(choice)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+// CheckPlan says before any stop what of the plan this program can't give: what the instrument needs, what its parameters name, its locks.
+func (s *Session) CheckPlan(ctx context.Context, p *Plan) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -128,14 +119,7 @@ func Run(ctx context.Context, out *rows.Output, p *Plan, choice TargetChoice) er
 	if err := s.CheckParams(ctx, p); err != nil {
 		return err
 	}
-	if err := s.CheckLocks(ctx, p); err != nil {
-		return err
-	}
-	res, err := s.Run(ctx, p, out)
-	if err != nil {
-		return err
-	}
-	return out.Conclude(res)
+	return s.CheckLocks(ctx, p)
 }
 
 // CheckParams resolves what parameters name in the program, before the stop: types, and expressions by

@@ -125,25 +125,24 @@ func withColumns(row Row, columns []Column) Row {
 }
 
 func findingRows(findings []Finding) []any {
-	rows := make([]any, len(findings))
+	list := make([]any, len(findings))
 	for i, f := range findings {
-		evidence := make([]any, len(f.Evidence))
-		for j, e := range f.Evidence {
-			evidence[j] = e
-		}
-		severity := f.Severity
-		if severity == "" {
-			severity = Warning
-		}
-		rows[i] = append(Row{
-			{"severity", string(severity)},
-			{"what", f.What},
-			{"where", f.Where},
-			{"evidence", evidence},
-			{"next", f.Next},
-		}, f.Extra...)
+		list[i] = f.Row()
 	}
-	return rows
+	return list
+}
+
+// Row is the finding as a row: severity, what, where, evidence (a list), next, and what the script gave besides.
+func (f Finding) Row() Row {
+	evidence := make([]any, len(f.Evidence))
+	for i, e := range f.Evidence {
+		evidence[i] = e
+	}
+	severity := f.Severity
+	if severity == "" {
+		severity = Warning
+	}
+	return append(Of("severity", string(severity), "what", f.What, "where", f.Where, "evidence", evidence, "next", f.Next), f.Extra...)
 }
 
 // AppendJSON writes a value exactly: integers with all digits, NaN and infinities as
