@@ -16,6 +16,7 @@ type run struct {
 	orphans []uint64 // where code begins that nothing direct leads to
 	returns int
 	from    uint64               // the block that is followed
+	now     step                 // the instruction that is followed
 	wide    map[uint64]*State    // in front of loops' heads, after a first time
 	round   map[[2]uint64][]Held // at the end of a round, by the jump to the head
 	before  map[uint64][]Held    // in front of loops' heads, of earlier rounds

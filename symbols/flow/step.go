@@ -134,21 +134,21 @@ type step struct {
 }
 
 // steps are the instructions whose results are followed, or that change more than their first operand.
-var steps = [...]func(step){
-	x86asm.MOV: step.move, x86asm.LEA: step.lea, x86asm.SETE: step.setEqual, x86asm.MOVZX: step.extend,
-	x86asm.INC: step.increment, x86asm.DEC: step.increment, x86asm.ADD: step.add, x86asm.SUB: step.add,
-	x86asm.SHL: step.shift, x86asm.IMUL: step.multiply, x86asm.XOR: step.xor,
-	x86asm.PUSH: step.push, x86asm.POP: step.pop,
-	x86asm.XCHG: step.exchange, x86asm.XADD: step.exchange, x86asm.CMPXCHG: step.compareExchange,
+var steps = [...]func(*step){
+	x86asm.MOV: (*step).move, x86asm.LEA: (*step).lea, x86asm.SETE: (*step).setEqual, x86asm.MOVZX: (*step).extend,
+	x86asm.INC: (*step).increment, x86asm.DEC: (*step).increment, x86asm.ADD: (*step).add, x86asm.SUB: (*step).add,
+	x86asm.SHL: (*step).shift, x86asm.IMUL: (*step).multiply, x86asm.XOR: (*step).xor,
+	x86asm.PUSH: (*step).push, x86asm.POP: (*step).pop,
+	x86asm.XCHG: (*step).exchange, x86asm.XADD: (*step).exchange, x86asm.CMPXCHG: (*step).compareExchange,
 
-	x86asm.CMP: step.keep, x86asm.TEST: step.keep, x86asm.NOP: step.keep, x86asm.BT: step.keep,
-	x86asm.UCOMISD: step.keep, x86asm.UCOMISS: step.keep, x86asm.PAUSE: step.keep,
+	x86asm.CMP: (*step).keep, x86asm.TEST: (*step).keep, x86asm.NOP: (*step).keep, x86asm.BT: (*step).keep,
+	x86asm.UCOMISD: (*step).keep, x86asm.UCOMISS: (*step).keep, x86asm.PAUSE: (*step).keep,
 
-	x86asm.MUL: step.wide, x86asm.DIV: step.wide, x86asm.IDIV: step.wide, x86asm.CQO: step.wide, x86asm.CDQ: step.wide,
-	x86asm.RDTSC: step.wide, x86asm.CPUID: step.wide, x86asm.XGETBV: step.wide,
+	x86asm.MUL: (*step).wide, x86asm.DIV: (*step).wide, x86asm.IDIV: (*step).wide, x86asm.CQO: (*step).wide, x86asm.CDQ: (*step).wide,
+	x86asm.RDTSC: (*step).wide, x86asm.CPUID: (*step).wide, x86asm.XGETBV: (*step).wide,
 
-	x86asm.MOVSB: step.text, x86asm.MOVSW: step.text, x86asm.MOVSQ: step.text, x86asm.STOSB: step.text,
-	x86asm.STOSQ: step.text, x86asm.STOSD: step.text, x86asm.CMPSB: step.text, x86asm.SCASB: step.text,
+	x86asm.MOVSB: (*step).text, x86asm.MOVSW: (*step).text, x86asm.MOVSQ: (*step).text, x86asm.STOSB: (*step).text,
+	x86asm.STOSQ: (*step).text, x86asm.STOSD: (*step).text, x86asm.CMPSB: (*step).text, x86asm.SCASB: (*step).text,
 }
 
 // step follows an instruction that goes on with the next.
@@ -160,7 +160,8 @@ func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
 	if locked(inst) {
 		r.atomic(pc, next, inst, s)
 	}
-	st := step{r, pc, next, inst, inst.Args[0], size, s}
+	st := &r.now
+	*st = step{r, pc, next, inst, inst.Args[0], size, s}
 	if int(inst.Op) < len(steps) && steps[inst.Op] != nil {
 		steps[inst.Op](st)
 		return
@@ -169,7 +170,7 @@ func (r *run) step(pc, next uint64, inst x86asm.Inst, s *State) {
 }
 
 // write sets the first operand; e is nil for what isn't followed.
-func (st step) write(e *Expr) { st.set(st.pc, st.next, st.to, st.size, e, st.s) }
+func (st *step) write(e *Expr) { st.set(st.pc, st.next, st.to, st.size, e, st.s) }
 
 // whole gives the number of the register that an operand is, all 64 bits of it.
 func whole(arg x86asm.Arg) (n int, ok bool) {
@@ -177,9 +178,9 @@ func whole(arg x86asm.Arg) (n int, ok bool) {
 	return n, ok && n >= 0
 }
 
-func (st step) keep() {}
+func (st *step) keep() {}
 
-func (st step) move() {
+func (st *step) move() {
 	e := st.operand(st.pc, st.next, st.inst.Args[1], st.size, st.s)
 	if e.Kind == Unknown && e == st.unknown(st.pc, 17) {
 		e = nil
@@ -187,14 +188,14 @@ func (st step) move() {
 	st.write(e)
 }
 
-func (st step) lea() {
+func (st *step) lea() {
 	if m, ok := st.inst.Args[1].(x86asm.Mem); ok {
 		st.set(st.pc, st.next, st.to, 8, st.address(st.next, m, st.s), st.s)
 	}
 }
 
 // setEqual keeps the result of a TryLock, which a register then has.
-func (st step) setEqual() {
+func (st *step) setEqual() {
 	if n, _ := register8(st.to); n >= 0 && st.s.tried != nil && st.s.equal {
 		st.s.regs[n] = st.s.tried
 		return
@@ -203,7 +204,7 @@ func (st step) setEqual() {
 }
 
 // extend copies the result of a TryLock from a register to another.
-func (st step) extend() {
+func (st *step) extend() {
 	n, _ := register8(st.to)
 	if from, _ := register8(st.inst.Args[1]); n >= 0 && from >= 0 {
 		if _, tried := st.f.tries[st.s.regs[from]]; tried {
@@ -214,7 +215,7 @@ func (st step) extend() {
 	st.write(nil)
 }
 
-func (st step) increment() {
+func (st *step) increment() {
 	if st.inst.Op == x86asm.DEC {
 		st.count(-1)
 		return
@@ -223,7 +224,7 @@ func (st step) increment() {
 }
 
 // count adds a number to a register or word.
-func (st step) count(by int64) {
+func (st *step) count(by int64) {
 	if n, ok := whole(st.to); ok {
 		if e := st.s.regs[n]; e.depth() < maxDepth {
 			st.s.regs[n] = st.f.table.plus(e, by)
@@ -239,7 +240,7 @@ func (st step) count(by int64) {
 	st.write(nil)
 }
 
-func (st step) add() {
+func (st *step) add() {
 	if imm, number := st.inst.Args[1].(x86asm.Imm); number {
 		by := int64(imm)
 		if st.inst.Op == x86asm.SUB {
@@ -258,7 +259,7 @@ func (st step) add() {
 	st.write(nil)
 }
 
-func (st step) shift() {
+func (st *step) shift() {
 	if imm, number := st.inst.Args[1].(x86asm.Imm); number && imm >= 0 && imm < 32 {
 		st.times(st.to, 1<<imm)
 		return
@@ -266,7 +267,7 @@ func (st step) shift() {
 	st.write(nil)
 }
 
-func (st step) multiply() {
+func (st *step) multiply() {
 	from, factor := st.to, st.inst.Args[1]
 	if st.inst.Args[2] != nil {
 		from, factor = st.inst.Args[1], st.inst.Args[2]
@@ -283,7 +284,7 @@ func (st step) multiply() {
 }
 
 // times writes a multiple of what a register has.
-func (st step) times(from x86asm.Arg, by int64) {
+func (st *step) times(from x86asm.Arg, by int64) {
 	if n, ok := whole(from); ok && st.s.regs[n].depth() < maxDepth-1 {
 		st.write(st.f.table.times(st.s.regs[n], by))
 		return
@@ -291,7 +292,7 @@ func (st step) times(from x86asm.Arg, by int64) {
 	st.write(nil)
 }
 
-func (st step) xor() {
+func (st *step) xor() {
 	if st.to == st.inst.Args[1] {
 		st.write(st.f.table.of(Constant, nil, 0))
 		return
@@ -299,7 +300,7 @@ func (st step) xor() {
 	st.write(nil)
 }
 
-func (st step) push() {
+func (st *step) push() {
 	value := st.operand(st.pc, st.next, st.to, 8, st.s)
 	sp := st.f.table.plus(st.s.regs[regSP], -8)
 	if st.s.regs[regSP] = sp; sp.Kind == Stack {
@@ -307,13 +308,13 @@ func (st step) push() {
 	}
 }
 
-func (st step) pop() {
+func (st *step) pop() {
 	value := st.load(st.s.regs[regSP], st.pc, st.s)
 	st.s.regs[regSP] = st.f.table.plus(st.s.regs[regSP], 8)
 	st.set(st.pc, st.next, st.to, 8, value, st.s)
 }
 
-func (st step) exchange() {
+func (st *step) exchange() {
 	if st.inst.Op == x86asm.XCHG && st.to == st.inst.Args[1] {
 		return // a no-op
 	}
@@ -321,13 +322,13 @@ func (st step) exchange() {
 	st.set(st.pc, st.next, st.inst.Args[1], st.size, nil, st.s)
 }
 
-func (st step) compareExchange() {
+func (st *step) compareExchange() {
 	st.write(nil)
 	st.s.regs[regAX] = st.unknown(st.pc, regAX)
 }
 
 // wide is for instructions that write to AX, BX, CX and DX, or some of them.
-func (st step) wide() {
+func (st *step) wide() {
 	for n := range 4 {
 		st.s.regs[n] = st.unknown(st.pc, n)
 	}
@@ -335,7 +336,7 @@ func (st step) wide() {
 }
 
 // text is for instructions on texts, which count in CX, SI and DI.
-func (st step) text() {
+func (st *step) text() {
 	for _, n := range []int{1, 6, 7} {
 		st.s.regs[n] = st.unknown(st.pc, n)
 	}
