@@ -16,16 +16,16 @@ import (
 )
 
 // Cell is text on one line without tabs: a table's cell, a name, a word.
-func Cell(s string) string { return escape(s, "", false) }
+func Cell(s string) string { return escape(s, "", nil) }
 
 // Line is text on one line; its tabs stay.
-func Line(s string) string { return escape(s, "\t", false) }
+func Line(s string) string { return escape(s, "\t", nil) }
 
 // Text is text of several lines; its tabs stay, and a carriage return before the end of a line.
-func Text(s string) string { return escape(s, "\t\n", false) }
+func Text(s string) string { return escape(s, "\t\n", nil) }
 
 // Styled is Text in which ri's own colours stay.
-func Styled(s string) string { return escape(s, "\t\n", true) }
+func Styled(s string) string { return escape(s, "\t\n", colourAt) }
 
 // Is says whether text is inert as it is, on one line and without tabs.
 func Is(s string) bool {
@@ -44,7 +44,7 @@ func plain(r rune) bool { return r != utf8.RuneError && strconv.IsPrint(r) }
 // colours are the sequences that ri itself writes: as github.com/jedib0t/go-pretty writes bold, red, yellow and cyan.
 var colours = []string{"\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[36m"}
 
-func escape(s, stay string, styled bool) string {
+func escape(s, stay string, style func(string) string) string {
 	at := 0
 	for at < len(s) {
 		r, size := utf8.DecodeRuneInString(s[at:])
@@ -69,10 +69,12 @@ func escape(s, stay string, styled bool) string {
 		case r == '\r' && strings.HasPrefix(s[at+1:], "\n") && strings.Contains(stay, "\n"):
 			b.WriteByte('\r')
 		default:
-			if colour := colourAt(s[at:]); styled && colour != "" {
-				b.WriteString(colour)
-				size = len(colour)
-				break
+			if style != nil {
+				if colour := style(s[at:]); colour != "" {
+					b.WriteString(colour)
+					size = len(colour)
+					break
+				}
 			}
 			quoted := strconv.QuoteRune(r)
 			b.WriteString(quoted[1 : len(quoted)-1])
@@ -89,6 +91,21 @@ func colourAt(s string) string {
 		}
 	}
 	return ""
+}
+
+// anyColourAt gives the sequence that a text begins with, if it makes text bold, gives it one of a terminal's sixteen
+// colours, or ends that.
+func anyColourAt(s string) string {
+	digits, ok := strings.CutPrefix(s, "\x1b[")
+	if !ok {
+		return ""
+	}
+	digits, _, ok = strings.Cut(digits[:min(len(digits), len("97m"))], "m")
+	n, err := strconv.ParseUint(digits, 10, 8)
+	if !ok || err != nil || n > 1 && n < 30 || n > 37 && n < 90 || n > 97 {
+		return ""
+	}
+	return s[:len("\x1b[")+len(digits)+len("m")]
 }
 
 // AppendJSON appends a string as JSON: the same text to who parses it, and inert to who prints it. What isn't UTF-8 becomes U+FFFD.

@@ -62,3 +62,23 @@ func FuzzInert(f *testing.F) {
 		}
 	})
 }
+
+func TestColourWriter(t *testing.T) {
+	for in, want := range map[string]string{
+		"\x1b[92mx\x1b[1my\x1b[34m\x1b[0m\n":    "=",
+		"\x1b[7m\x1b[m\x1b[98m":                 `\x1b[7m\x1b[m\x1b[98m`,
+		"\x1b[1;31m\x1b[0000000m\x1b[-1m\x1b[3": `\x1b[1;31m\x1b[0000000m\x1b[-1m\x1b[3`,
+		"\x1b]0;title\a\r":                      `\x1b]0;title\a\r`,
+	} {
+		var b strings.Builder
+		if n, err := NewColourWriter(&b).Write([]byte(in)); n != len(in) || err != nil {
+			t.Error(n, err)
+		}
+		if want == "=" {
+			want = in
+		}
+		if b.String() != want {
+			t.Errorf("%q: %q, want %q", in, b.String(), want)
+		}
+	}
+}

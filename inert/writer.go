@@ -6,19 +6,25 @@ import (
 )
 
 // Writer is the way out for what people read: whatever is written to it arrives as [Styled] has it. Each call writes whole characters.
-type Writer struct{ w io.Writer }
+type Writer struct {
+	w     io.Writer
+	style func(string) string // which sequences stay
+}
 
 // NewWriter makes w harmless. A Writer stays the one that it is.
 func NewWriter(w io.Writer) *Writer {
 	if already, ok := w.(*Writer); ok {
 		return already
 	}
-	return &Writer{w}
+	return &Writer{w, colourAt}
 }
+
+// NewColourWriter is NewWriter for what another program writes, in colours of its own.
+func NewColourWriter(w io.Writer) *Writer { return &Writer{w, anyColourAt} }
 
 // Write implements io.Writer.
 func (w *Writer) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.w, Styled(string(p))); err != nil {
+	if _, err := io.WriteString(w.w, escape(string(p), "\t\n", w.style)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -45,10 +45,14 @@ func (o *options) addProcess(f *pflag.FlagSet) {
 	f.StringVarP(&o.target.PID, "pid", "p", "", "look at process `PID`")
 }
 
-func (o *options) addTarget(f *pflag.FlagSet) {
-	o.addProcess(f)
+func (o *options) addCore(f *pflag.FlagSet) {
 	f.StringVarP(&o.target.Core, "core", "c", "", "look at core dump `CORE`")
 	f.StringVar(&o.target.Exe, "exe", "", "executable `EXE` that the core came from")
+}
+
+func (o *options) addTarget(f *pflag.FlagSet) {
+	o.addProcess(f)
+	o.addCore(f)
 	f.StringVar(&o.target.Symbols, "symbols", "", "take the names of a stripped program from `EXE`, an unstripped build of the same source")
 	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (not yet)")
 	_ = f.MarkHidden("recording") // until there are any

@@ -53,11 +53,11 @@ func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice,
 	if !ok {
 		return rows.Refused(fmt.Errorf("a core of %s: %w here", target.Describe(), attach.ErrNotSupported))
 	}
-	core := attach.CoreOptions{MaxStop: look.MaxStop, Precopy: look.Precopy, Spool: look.Spool, Shared: opt.Shared}
-	if core.MaxStop == 0 {
-		core.MaxStop = attach.DefaultMaxStop
+	core := coreOptions(look, opt.Shared)
+	if err := coreAffordable(p, core); err != nil {
+		return err
 	}
-	if err := coreAffordable(p, core, opt.File); err != nil {
+	if err := diskFor(p, core, opt.File); err != nil {
 		return err
 	}
 	file, err := rows.NewUnnamedFile(opt.File)
@@ -66,18 +66,9 @@ func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice,
 	}
 	defer file.Drop()
 	began := time.Now()
-	core.Progress = func(done, total int64) {
-		if time.Since(began) > time.Second {
-			out.Progress(done>>20, total>>20, "writing the core, MiB")
-		}
-	}
-	var written attach.CoreWritten
-	err = whenFree(ctx, look.Wait, func() (err error) { // of a process that isn't, nothing is written
-		written, err = p.WriteCore(ctx, file.File, core)
-		return err
-	})
+	written, err := dumpCore(ctx, out, p, file.File, core, look.Wait)
 	if err != nil {
-		return looks.ViewError(longerCopy(err, core.MaxStop, core.Precopy))
+		return err
 	}
 	if err := file.Appear(opt.File); err != nil {
 		return fmt.Errorf("-o %s: %w", opt.File, rows.UnwrapPath(err))
@@ -85,17 +76,50 @@ func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice,
 	return reportCore(out, p, opt.File, written, time.Since(began))
 }
 
-// coreAffordable refuses a core that would take too long a stop, or more memory or disk than there is.
-func coreAffordable(p coreTarget, core attach.CoreOptions, path string) error {
+// coreOptions are those of a core that is made as a look says.
+func coreOptions(look looks.Options, shared bool) attach.CoreOptions {
+	core := attach.CoreOptions{MaxStop: look.MaxStop, Precopy: look.Precopy, Spool: look.Spool, Shared: shared}
+	if core.MaxStop == 0 {
+		core.MaxStop = attach.DefaultMaxStop
+	}
+	return core
+}
+
+// dumpCore writes a core into a file, and tells how far it is if that takes long. If another tracer has the process, it
+// is waited for with patience.
+func dumpCore(ctx context.Context, out *rows.Output, p coreTarget, file *os.File, core attach.CoreOptions,
+	patience time.Duration) (written attach.CoreWritten, err error) {
+	began := time.Now()
+	core.Progress = func(done, total int64) {
+		if time.Since(began) > time.Second {
+			out.Progress(done>>20, total>>20, "writing the core, MiB")
+		}
+	}
+	err = whenFree(ctx, patience, func() (err error) { // of a process that isn't free, nothing is written
+		written, err = p.WriteCore(ctx, file, core)
+		return err
+	})
+	for _, note := range written.Notes {
+		out.Log("note: " + note)
+	}
+	return written, looks.ViewError(longerCopy(err, core.MaxStop, core.Precopy))
+}
+
+// coreAffordable refuses a core that would take too long a stop, or more memory than there is.
+func coreAffordable(p coreTarget, core attach.CoreOptions) error {
+	if p.Kind() == attach.Dying { // which isn't stopped, and not copied
+		return nil
+	}
+	opt := attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: core.MaxStop}
+	opt.Precopy, opt.Spool = core.Precopy, core.Spool
+	return (&looks.Session{Target: p}).AffordableOr(opt, "", "")
+}
+
+// diskFor refuses a core for which the disk has no room.
+func diskFor(p coreTarget, core attach.CoreOptions, path string) error {
 	cost, err := p.CoreCost(core)
 	if err != nil {
 		return looks.ViewError(err)
-	}
-	if p.Kind() != attach.Dying { // which isn't stopped, and not copied
-		s := &looks.Session{Target: p}
-		if err := s.AffordableOr(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: core.MaxStop, Precopy: core.Precopy, Spool: core.Spool}, "", ""); err != nil {
-			return err
-		}
 	}
 	var disk unix.Statfs_t
 	folder := filepath.Dir(path)
@@ -111,18 +135,19 @@ func coreAffordable(p coreTarget, core attach.CoreOptions, path string) error {
 
 // reportCore says what was written.
 func reportCore(out *rows.Output, p coreTarget, path string, w attach.CoreWritten, took time.Duration) error {
-	for _, note := range w.Notes {
-		out.Log("note: " + note)
-	}
 	rate := float64(w.Stored) / took.Seconds()
 	if out.Format != rows.Table {
 		return out.WriteDocument(rows.Of("file", path, "bytes", w.Size, "stored", w.Stored, "threads", int64(w.Threads),
 			"stops", int64(w.Stats.Stops), "stopped", w.Stats.Stopped.Seconds(), "seconds", took.Seconds()))
 	}
-	stop := "not stopped"
-	if w.Stats.Stops > 0 {
-		stop = "stopped " + rows.ShortDuration(w.Stats.Stopped)
-	}
 	return out.WriteText(fmt.Sprintf("%s: core of %s, %d threads: %s, of which %s are stored and the rest are holes; %s, written in %s (%.0f MB/s)\n",
-		path, p.Describe(), w.Threads, rows.ShortBytes(w.Size), rows.ShortBytes(w.Stored), stop, rows.ShortDuration(took), rate/1e6))
+		path, p.Describe(), w.Threads, rows.ShortBytes(w.Size), rows.ShortBytes(w.Stored), stopText(w.Stats), rows.ShortDuration(took), rate/1e6))
+}
+
+// stopText says how long a process was stopped.
+func stopText(s attach.Stats) string {
+	if s.Stops == 0 {
+		return "not stopped"
+	}
+	return "stopped " + rows.ShortDuration(s.Stopped)
 }

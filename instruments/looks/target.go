@@ -45,8 +45,8 @@ func (c TargetChoice) Check() error {
 	return nil
 }
 
-// need is Check, and that there is a target at all.
-func (c TargetChoice) need() error {
+// Need is Check, and that there is a target at all.
+func (c TargetChoice) Need() error {
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (s *Session) Memory() (*attach.Cache, *values.Space) {
 
 // OpenSession opens a target and its symbols. It takes as long as it takes: nothing is stopped.
 func OpenSession(c TargetChoice) (*Session, error) {
-	if err := c.need(); err != nil {
+	if err := c.Need(); err != nil {
 		return nil, err
 	}
 	t, err := c.Open()
