@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments/looks"
+	"ri/instruments/commands"
 	"ri/instruments/rows"
 )
 
@@ -29,7 +29,7 @@ expression for an existing value. --dry-run shows what would be changed; ri undo
 				expected = &was
 			}
 			return o.withOutput(func(out *rows.Output) error {
-				return looks.Set(cmd.Context(), out, args[0], args[1], expected, o.look, o.target)
+				return commands.Set(cmd.Context(), out, args[0], args[1], expected, o.look, o.target)
 			})
 		},
 	}

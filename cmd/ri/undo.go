@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ri/instruments/looks"
+	"ri/instruments/commands"
 	"ri/instruments/rows"
 )
 
@@ -25,7 +25,7 @@ a conflict if a value is no longer what the transaction wrote, unless --force is
 				return rows.Usage(fmt.Errorf("%q is no number of a transaction (ri log lists them)", args[0]))
 			}
 			return o.withOutput(func(out *rows.Output) error {
-				return looks.Undo(cmd.Context(), out, n, force, o.look)
+				return commands.Undo(cmd.Context(), out, n, force, o.look)
 			})
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ri/attach"
 	"ri/change"
@@ -44,7 +45,7 @@ func ShowLog(ctx context.Context, out *rows.Output, detail int, look looks.Optio
 	}
 	var b strings.Builder
 	for _, e := range entries {
-		fmt.Fprintf(&b, "%d  %s  %s", e.Number, looks.TimeText(e.Date), inert.Line(e.Plan.Comment))
+		fmt.Fprintf(&b, "%d  %s  %s", e.Number, timeText(e.Date), inert.Line(e.Plan.Comment))
 		if e.State != change.Committed {
 			fmt.Fprintf(&b, "  (%s)", stateText(e))
 		}
@@ -76,7 +77,7 @@ func stateText(e *change.Entry) string {
 // writeDetail says who, where and what.
 func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
 	fmt.Fprintf(b, "    %s@%s: %s\n", inert.Line(e.User), inert.Line(e.Host), inert.Line(e.Command))
-	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, inert.Line(e.Executable), looks.TimeText(e.Started))
+	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, inert.Line(e.Executable), timeText(e.Started))
 	for _, c := range e.Plan.Changes {
 		switch {
 		case c.Type == "action":
@@ -223,3 +224,6 @@ func openJournal(out *rows.Output, look looks.Options) (*change.Journal, error) 
 	}
 	return j, nil
 }
+
+// timeText is a moment in the journal, in local time.
+func timeText(t time.Time) string { return t.Format("2006-01-02 15:04:05") }

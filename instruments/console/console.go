@@ -290,13 +290,8 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 	if err != nil {
 		return fail(err)
 	}
-	if plan.Script.Header != nil {
-		if err := recipes.CheckFit(c.session.File, plan.Recipe, plan.Script.Header.Needs); err != nil {
-			return fail(err)
-		}
-	}
 	if c.held.Load() == nil {
-		if err := errors.Join(c.session.CheckParams(ctx, plan), c.session.CheckLocks(ctx, plan)); err != nil {
+		if err := c.session.CheckPlan(ctx, plan); err != nil {
 			return fail(err)
 		}
 		kept := c.session.Kept
@@ -305,10 +300,14 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 		c.session.Kept = kept
 		return c.reply(res, err, style)
 	}
-	var h *host.Host
+	if plan.Script.Header != nil { // the rest can be asked only of what runs
+		if err := recipes.CheckFit(c.session.File, plan.Recipe, plan.Script.Header.Needs); err != nil {
+			return fail(err)
+		}
+	}
 	res, err := c.execute(ctx, plan, func(ctx context.Context, _ *looks.Look, sink rows.Sink) error {
 		_, space := c.session.Memory()
-		h = host.New(host.Options{Space: space, Sink: sink, Folders: plan.Recipe.Folders(c.catalogue), Limits: plan.Limits, Target: c.host.Target()})
+		h := host.New(host.Options{Space: space, Sink: sink, Folders: plan.Recipe.Folders(c.catalogue), Limits: plan.Limits, Target: c.host.Target()})
 		return h.Run(ctx, plan.Script, plan.Params)
 	})
 	if res != nil && plan.Script.Header != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"ri/attach"
 	"ri/change"
@@ -51,8 +50,8 @@ func changeRows(p *change.Plan) []rows.Row {
 	return list
 }
 
-// allowed refuses a change that nobody allowed, before anything is looked at.
-func (look Options) allowed(what string) error {
+// Allowed refuses a change that nobody allowed, before anything is looked at.
+func (look Options) Allowed(what string) error {
 	if look.DryRun {
 		return nil
 	}
@@ -65,103 +64,24 @@ func (look Options) allowed(what string) error {
 	return nil
 }
 
-// Set changes what an expression stands for. was is the value that it must have now, nil if any will do.
-func Set(ctx context.Context, out *rows.Output, expr, value string, was *string, look Options, choice TargetChoice) error {
-	if err := look.allowed("ri set"); err != nil {
-		return err
-	}
-	return changeSession(ctx, out, "set", look, choice, func(space *values.Space, mappings []attach.Mapping, _ string) (*change.Plan, error) {
-		plan, err := change.NewPlan(space, mappings, "set "+expr+" "+value)
-		if err != nil {
-			return nil, err
-		}
-		at, err := plan.At(expr)
-		if err != nil {
-			return nil, err
-		}
-		if was != nil {
-			expected, err := plan.Parse(at, *was)
-			if err != nil {
-				return nil, fmt.Errorf("--was: %w", err)
-			}
-			if err := plan.Wait(at, expected); err != nil {
-				return nil, err
-			}
-		}
-		to, err := plan.Parse(at, value)
-		if err != nil {
-			return nil, err
-		}
-		return plan, plan.Update(at, to)
-	})
-}
+// Work works a change out on what a look sees; identity is the process's.
+type Work func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error)
 
-// Undo takes a transaction of the journal back.
-func Undo(ctx context.Context, out *rows.Output, number int64, force bool, look Options) error {
-	if err := look.allowed("ri undo"); err != nil {
-		return err
-	}
-	path, err := look.JournalPath()
-	if err != nil {
-		return rows.Refused(err)
-	}
-	j, err := change.ReadJournal(path)
-	if err != nil {
-		return rows.Refused(err)
-	}
-	entry, err := j.Entry(number)
-	if err != nil {
-		return rows.Refused(err)
-	}
-	if err := stillThere(entry); err != nil {
-		return rows.Refused(err)
-	}
-	choice := TargetChoice{PID: fmt.Sprint(entry.PID)}
-	return changeSession(ctx, out, "undo", look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
-		plan, err := change.Undo(space, mappings, entry, identity, force)
-		if err == nil && len(plan.Changes) == 0 {
-			err = fmt.Errorf("all that transaction %d changed is as it was before: there is nothing to undo: %w", number, change.ErrRefused)
-		}
-		return plan, err
-	})
-}
-
-// stillThere refuses an undo in a process that has ended, whether or not another has its pid now.
-func stillThere(e *change.Entry) error {
-	t, err := attach.OpenProcess(e.PID)
-	if err == nil {
-		defer t.Close()
-	}
-	p, ok := t.(change.Target)
-	gone := errors.Is(err, attach.ErrNoProcess) || errors.Is(err, attach.ErrExited) || errors.Is(err, attach.ErrZombie)
-	if gone || ok && p.Identity() != e.Identity {
-		return fmt.Errorf("transaction %d changed pid %d (%s) on %s, started %s, and that process has ended or is on another machine: memory is gone with its process, so there is nothing to undo here",
-			e.Number, e.PID, e.Executable, e.Host, TimeText(e.Started))
-	}
-	return nil
-}
-
-// changeSession looks at a process, works a plan out on a snapshot, and commits it.
-func changeSession(ctx context.Context, out *rows.Output, name string, how Options, choice TargetChoice,
-	make func(*values.Space, []attach.Mapping, string) (*change.Plan, error)) error {
-	s, p, err := Explore(name, how, choice)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+// Change works a change out on a snapshot of a process, commits it, and gives what became of it.
+func (s *Session) Change(ctx context.Context, p *Plan, to rows.Listener, work Work) (*rows.Result, error) {
 	target, err := s.changeable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	mappings, err := s.Target.Mappings()
 	if err != nil {
-		return ViewError(err)
+		return nil, ViewError(err)
 	}
 	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
 		var plan *change.Plan
 		var planErr error
-		res, err := s.Look(ctx, p, s.Collector(p, out, nil), func(_ context.Context, look *Look, _ rows.Sink) error {
-			plan, planErr = make(look.Space, mappings, target.Identity())
+		res, err := s.Look(ctx, p, s.Collector(p, to, nil), func(_ context.Context, look *Look, _ rows.Sink) error {
+			plan, planErr = work(look.Space, mappings, target.Identity())
 			return nil // an error in memory that is in motion isn't the last word: a snapshot comes
 		})
 		if err != nil || res.Err != nil || len(res.Partial) > 0 {
@@ -170,12 +90,12 @@ func changeSession(ctx context.Context, out *rows.Output, name string, how Optio
 		return res, plan, changeError(planErr)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if res.Columns = rows.ChangeColumns; res.Transaction != nil {
 		res.Rows = res.Transaction.Changes
 	}
-	return out.Conclude(res)
+	return res, nil
 }
 
 // staleTries is how often a plan is worked out anew because collections come between it and its stop.
@@ -217,7 +137,7 @@ func (s *Session) changing(p *Plan) (func(*values.Space, string) (*change.Plan, 
 	if p.View == attach.Live || !p.Look.Write && !p.Look.DryRun {
 		return nil, nil
 	}
-	if err := p.Look.allowed("this run"); err != nil {
+	if err := p.Look.Allowed("this run"); err != nil {
 		return nil, err
 	}
 	if _, err := s.changeable(); err != nil {
@@ -324,9 +244,6 @@ func commitLocks(p *Plan) []string {
 	}
 	return p.Recipe.Locks
 }
-
-// TimeText is a moment in the journal, in local time.
-func TimeText(t time.Time) string { return t.Format("2006-01-02 15:04:05") }
 
 // refused marks a script's error as a refusal where a change was refused.
 func refused(r *rows.Result) {

@@ -95,7 +95,7 @@ func (s *Session) fitting(c *recipes.Catalogue, r *recipes.Recipe, look Options)
 }
 
 func (s *Session) tryPlan(ctx context.Context, p *Plan) (*rows.Result, error) {
-	if err := errors.Join(s.CheckParams(ctx, p), s.CheckLocks(ctx, p)); err != nil {
+	if err := errors.Join(s.checkParams(ctx, p), s.checkLocks(ctx, p)); err != nil {
 		return nil, err
 	}
 	return s.Run(ctx, p, nil)

@@ -174,8 +174,8 @@ func (l *locks) refusal() error {
 		most.Expr, rows.ShortDuration(most.Waited), rows.Plural(int64(most.Stops), "stop"), l.target.PID()))
 }
 
-// CheckLocks says before any stop whether a recipe's locks are locks of this program.
-func (s *Session) CheckLocks(ctx context.Context, p *Plan) error {
+// checkLocks says before any stop whether a recipe's locks are locks of this program.
+func (s *Session) checkLocks(ctx context.Context, p *Plan) error {
 	if p.Look.IgnoreLock {
 		return nil
 	}

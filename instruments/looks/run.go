@@ -96,7 +96,7 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 		p.Limits.Time = look.MaxTime
 	}
 	if recipe.Mode == recipes.Write {
-		if err := look.allowed("recipe " + recipe.Name); err != nil {
+		if err := look.Allowed("recipe " + recipe.Name); err != nil {
 			return nil, err
 		}
 		if p.View == attach.Live {
@@ -116,15 +116,15 @@ func (s *Session) CheckPlan(ctx context.Context, p *Plan) error {
 			return err
 		}
 	}
-	if err := s.CheckParams(ctx, p); err != nil {
+	if err := s.checkParams(ctx, p); err != nil {
 		return err
 	}
-	return s.CheckLocks(ctx, p)
+	return s.checkLocks(ctx, p)
 }
 
-// CheckParams resolves what parameters name in the program, before the stop: types, and expressions by
+// checkParams resolves what parameters name in the program, before the stop: types, and expressions by
 // a look at them in live memory. That memory may be in motion, so only names that don't exist count.
-func (s *Session) CheckParams(ctx context.Context, p *Plan) error {
+func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 	if p.Script.Header == nil {
 		return nil
 	}
