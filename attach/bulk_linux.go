@@ -372,10 +372,10 @@ func privateSpans(maps []Mapping) (mapped, constant []span) {
 			continue
 		case !m.Write && strings.HasPrefix(m.Path, "/"):
 			to = &constant
-		case !m.Write || !m.inBulk():
+		case !m.Write || !inBulk(&m):
 			continue
 		}
-		whole := strings.HasPrefix(m.Path, "/") && !m.hugePages()
+		whole := strings.HasPrefix(m.Path, "/") && !hugePages(&m)
 		if n := len(*to); n > 0 && (*to)[n-1].end == m.Start && (*to)[n-1].whole == whole {
 			(*to)[n-1].end = m.End
 			continue
@@ -387,14 +387,14 @@ func privateSpans(maps []Mapping) (mapped, constant []span) {
 
 // inBulk tells whether a private writable mapping is copied. Of a file's, the pages that nobody wrote to aren't there in a way that can be seen,
 // but do have contents; hugetlbfs's are as anonymous ones.
-func (m *Mapping) inBulk() bool {
-	if !strings.HasPrefix(m.Path, "/") || m.hugePages() {
+func inBulk(m *Mapping) bool {
+	if !strings.HasPrefix(m.Path, "/") || hugePages(m) {
 		return !strings.HasPrefix(m.Path, "[v") // vvar, vsyscall
 	}
 	return !strings.HasPrefix(m.Path, "/dev/") && m.End-m.Start <= wholeFile
 }
 
-func (m *Mapping) hugePages() bool { return strings.HasPrefix(m.Path, "/anon_hugepage") }
+func hugePages(m *Mapping) bool { return strings.HasPrefix(m.Path, "/anon_hugepage") }
 
 // bulkRuns lists what a bulk copy would copy now.
 func (p *Process) bulkRuns() (runs []span, size int64, err error) {

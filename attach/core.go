@@ -139,7 +139,6 @@ func (c *Core) wrongExecutable(why string) error {
 // checkExecutable compares what both the core and the executable hold: the kernel dumps the first page of each mapped ELF file,
 // which in a Go program has the build ID; gcore and dlv dump more.
 func (c *Core) checkExecutable(segments []exeSegment, bias uint64) error {
-	compared := false
 	for _, s := range segments {
 		if s.write {
 			continue
@@ -156,10 +155,9 @@ func (c *Core) checkExecutable(segments []exeSegment, bias uint64) error {
 			if !sameText(inCore[:n], inExe[:n], c.content.arch.Breakpoint) {
 				return c.wrongExecutable(fmt.Sprintf("they differ at address %#x", s.addr+bias+at))
 			}
-			compared = true
+			c.content.checked = true
 		}
 	}
-	c.content.checked = compared
 	return nil
 }
 
@@ -208,16 +206,6 @@ func (c *Core) Describe() string {
 	}
 	return s
 }
-
-// Signal is the number of the signal that ended the process, 0 if none did (gcore, dlv). The first of
-// Threads is the one that got it.
-func (c *Core) Signal() int { return c.content.signal }
-
-// Truncated says whether the file ends before the memory that it announces.
-func (c *Core) Truncated() bool { return c.content.truncated }
-
-// ExecutableChecked says whether the core held a part of the executable, and it was the same.
-func (c *Core) ExecutableChecked() bool { return c.content.checked }
 
 // View implements Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.
 func (c *Core) View(ctx context.Context, opt ViewOptions) (View, error) {
@@ -279,7 +267,14 @@ func (v *coreView) Direct(addr uint64, n int) []byte {
 
 // Coverage implements View: a core is all there is.
 func (v *coreView) Coverage() Coverage { return Coverage{Of: OneMoment, Whole: true} }
-func (v *coreView) Notes() []string    { return nil }
+
+// Notes implements View.
+func (v *coreView) Notes() []string {
+	if v.core.content.checked {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s holds no part of %s, so whether that is the program that made it could not be checked", v.core.Describe(), v.core.exePath)}
+}
 
 // Explain implements Explainer.
 func (v *coreView) Explain(addr uint64) error {

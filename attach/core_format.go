@@ -345,26 +345,23 @@ func readExecutable(r io.ReaderAt) (segments []exeSegment, entry uint64, err err
 	return segments, header.Entry, nil
 }
 
-// ReadSiginfo reads a siginfo_t of amd64 (uapi/asm-generic/siginfo.h): si_signo at 0, si_code at 8, and at 16 what depends on
-// them: the address of a fault, or the sender's pid. nil if it is too short, or not of a signal.
-func ReadSiginfo(data []byte) *Signal {
-	if len(data) < 24 {
-		return nil
-	}
-	le := binary.LittleEndian
-	s := &Signal{Number: int(int32(le.Uint32(data))), Code: int(int32(le.Uint32(data[8:])))}
-	if s.Number <= 0 || s.Number >= 128 {
-		return nil
-	}
-	switch s.Number {
-	case 4, 5, 7, 8, 11: // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV
-		if s.Code > 0 {
-			s.Address = le.Uint64(data[16:])
-			return s
+// Keys of the auxiliary vector, uapi/linux/auxvec.h.
+const (
+	auxNull  = 0
+	auxEntry = 9
+)
+
+// auxvValue finds a key in a 64-bit auxiliary vector: pairs of words, the last one's key is AT_NULL.
+func auxvValue(auxv []byte, key uint64) (uint64, bool) {
+	for len(auxv) >= 16 {
+		k := binary.LittleEndian.Uint64(auxv)
+		if k == auxNull {
+			break
 		}
+		if k == key {
+			return binary.LittleEndian.Uint64(auxv[8:]), true
+		}
+		auxv = auxv[16:]
 	}
-	if s.Code <= 0 { // SI_USER, SI_QUEUE, SI_TKILL
-		s.Sender = int(int32(le.Uint32(data[16:])))
-	}
-	return s
+	return 0, false
 }

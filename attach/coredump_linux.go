@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,11 +31,9 @@ const (
 	wordSize    = 8
 )
 
-// corePart is a mapping and where it lies in the file.
+// corePart is a mapping, where it lies in the file, and where its bytes come from.
 type corePart struct {
-	Mapping
-	offset int64
-	size   uint64 // in the file: all of it, or 0
+	coreSection
 	source coreSource
 }
 
@@ -71,7 +68,8 @@ type coreWriter struct {
 //
 // Errors: those of a snapshot, of the file system, and the context's. The file then holds nothing of use.
 func (p *Process) WriteCore(ctx context.Context, file *os.File, opt CoreOptions) (CoreWritten, error) {
-	view, err := p.View(ctx, ViewOptions{Kind: Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool, allRegisters: true})
+	copied := ViewOptions{Kind: Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool}
+	view, err := p.view(ctx, wish{ViewOptions: copied, registers: true})
 	if err != nil {
 		return CoreWritten{}, err
 	}
@@ -102,7 +100,8 @@ func (p *Process) WriteCore(ctx context.Context, file *os.File, opt CoreOptions)
 	}
 	w.written.Threads, w.written.Stats = len(view.Threads()), view.Stats()
 	w.choose(maps)
-	notes := p.coreNotes(view.Threads(), registers, maps, at)
+	who := p.identity()
+	notes := coreNotes(arch.AMD64, who, threadsOf(view.Threads(), registers, who.PID), p.auxv, maps, at)
 	if err := w.write(ctx, notes); err != nil {
 		return CoreWritten{}, err
 	}
@@ -117,7 +116,7 @@ func (w *coreWriter) note(format string, args ...any) {
 func (w *coreWriter) choose(maps []Mapping) {
 	shared, large, late := uint64(0), 0, 0
 	for _, m := range maps {
-		part := corePart{Mapping: m}
+		part := corePart{coreSection: coreSection{Mapping: m}}
 		size := m.End - m.Start
 		switch {
 		case m.Path == "[vsyscall]": // the kernel's, at an address that no program has
@@ -125,7 +124,7 @@ func (w *coreWriter) choose(maps []Mapping) {
 		case !m.Read || strings.HasPrefix(m.Path, "[vvar"):
 		case m.Shared && !w.options.Shared:
 			shared += size
-		case m.device():
+		case device(&m):
 		case size > coreLargest:
 			large++
 		case w.image != nil && w.image.find(m.Start) != nil:
@@ -139,7 +138,7 @@ func (w *coreWriter) choose(maps []Mapping) {
 			}
 		}
 		if part.source != fromNowhere {
-			part.size = size
+			part.Size = size
 			w.total += int64(size)
 		}
 		w.parts = append(w.parts, part)
@@ -156,7 +155,7 @@ func (w *coreWriter) choose(maps []Mapping) {
 }
 
 // device tells a mapping that may be of a device, where reading may do something.
-func (m *Mapping) device() bool {
+func device(m *Mapping) bool {
 	return strings.HasPrefix(m.Path, "/dev/") && !strings.HasPrefix(m.Path, "/dev/zero") && !strings.HasPrefix(m.Path, "/dev/shm/")
 }
 
@@ -166,7 +165,7 @@ var errEnough = errors.New("enough")
 // resident tells whether anything of a mapping is there.
 func (w *coreWriter) resident(m Mapping, source coreSource) bool {
 	found := false
-	err := w.eachThere(corePart{Mapping: m, source: source}, func(span) error { found = true; return errEnough })
+	err := w.eachThere(corePart{coreSection{Mapping: m}, source}, func(span) error { found = true; return errEnough })
 	return found || err != nil
 }
 
@@ -211,20 +210,12 @@ func scanSpans(r *residency, s span, shift uint64, f func(span) error) error {
 
 // write writes the memory, and then the headers, which say what is there.
 func (w *coreWriter) write(ctx context.Context, notes []byte) error {
-	segments := 1 + len(w.parts)
-	head := 64 + 56*segments
-	extended := segments >= 0xffff // PN_XNUM
-	if extended {
-		head += 64
-	}
-	offset := int64(head + len(notes) + PageSize - 1)
+	sections := make([]*coreSection, len(w.parts))
 	for i := range w.parts {
-		part := &w.parts[i]
-		offset = offset &^ (PageSize - 1)
-		part.offset = offset
-		offset += int64(part.size) + PageSize - 1
+		sections[i] = &w.parts[i].coreSection
 	}
-	w.written.Size = offset &^ (PageSize - 1)
+	var head *coreHead
+	head, w.written.Size = layCore(arch.AMD64, notes, sections)
 	if err := w.file.Truncate(w.written.Size); err != nil {
 		return fmt.Errorf("making the core: %w", err)
 	}
@@ -233,7 +224,7 @@ func (w *coreWriter) write(ctx context.Context, notes []byte) error {
 		part := &w.parts[i]
 		err := w.writePart(ctx, part)
 		if errors.Is(err, ErrExited) && part.source == fromProcess && w.image != nil {
-			part.size = 0 // what could change is in the copy; the rest is in the program's files
+			part.Size = 0 // what could change is in the copy; the rest is in the program's files
 			lost++
 			continue
 		}
@@ -244,7 +235,7 @@ func (w *coreWriter) write(ctx context.Context, notes []byte) error {
 	if lost > 0 {
 		w.note("the process ended while its core was written: %d mappings of code and constants are not in it; give the executable with --exe", lost)
 	}
-	headers := w.headers(notes, head, extended)
+	headers := head.Bytes()
 	if _, err := w.file.WriteAt(headers, 0); err != nil {
 		return fmt.Errorf("writing the core: %w", err)
 	}
@@ -272,7 +263,7 @@ func (w *coreWriter) writePart(ctx context.Context, part *corePart) error {
 	if err == nil {
 		err = w.writeBatch(ctx, part, batch)
 	}
-	w.done = before + int64(part.size)
+	w.done = before + int64(part.Size)
 	return err
 }
 
@@ -315,7 +306,7 @@ func (w *coreWriter) writeSpan(ctx context.Context, part *corePart, s span, buff
 			return err
 		}
 	}
-	return w.writeChunk(ctx, b, part.offset+int64(s.start-part.Start))
+	return w.writeChunk(ctx, b, part.Offset+int64(s.start-part.Start))
 }
 
 // read fills b; pages that can't be read, such as those beyond the end of a mapped file, are zeros.
@@ -382,40 +373,6 @@ func isZero(page []byte) bool {
 	return bytes.Equal(page, zeros[:len(page)])
 }
 
-// headers is all that stands before the memory.
-func (w *coreWriter) headers(notes []byte, head int, extended bool) []byte {
-	var b bytes.Buffer
-	header := elf.Header64{
-		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
-		Type:    uint16(elf.ET_CORE),
-		Machine: uint16(arch.AMD64.Machine),
-		Version: uint32(elf.EV_CURRENT),
-		Phoff:   64, Ehsize: 64, Phentsize: 56, Phnum: uint16(1 + len(w.parts)),
-	}
-	if extended { // the number stands in a section header of no section (fs/binfmt_elf.c, fill_extnum_info)
-		header.Phnum, header.Shoff, header.Shentsize, header.Shnum = 0xffff, uint64(head-64), 64, 1
-	}
-	binary.Write(&b, binary.LittleEndian, header)
-	binary.Write(&b, binary.LittleEndian, programHeader{Type: uint32(elf.PT_NOTE), Offset: uint64(head), FileSize: uint64(len(notes)), Align: 4})
-	for _, part := range w.parts {
-		h := programHeader{Type: uint32(elf.PT_LOAD), Offset: uint64(part.offset), Vaddr: part.Start, FileSize: part.size, MemSize: part.End - part.Start, Align: PageSize}
-		for _, flag := range []struct {
-			set  bool
-			flag elf.ProgFlag
-		}{{part.Read, elf.PF_R}, {part.Write, elf.PF_W}, {part.Exec, elf.PF_X}} {
-			if flag.set {
-				h.Flags |= uint32(flag.flag)
-			}
-		}
-		binary.Write(&b, binary.LittleEndian, h)
-	}
-	if extended {
-		binary.Write(&b, binary.LittleEndian, elf.Section64{Size: 1, Info: uint32(1 + len(w.parts))})
-	}
-	b.Write(notes)
-	return b.Bytes()
-}
-
 // CoreCost estimates what a core costs, from what the process has now. Nothing is stopped.
 func (p *Process) CoreCost(opt CoreOptions) (CoreCost, error) {
 	var cost CoreCost
@@ -430,7 +387,7 @@ func (p *Process) CoreCost(opt CoreOptions) (CoreCost, error) {
 	cost.Disk = cost.Stop.Bytes
 	for _, m := range maps {
 		size := int64(m.End - m.Start)
-		if m.Read && size <= coreLargest && (m.Shared && opt.Shared || !m.Shared && !m.Write) && !m.device() {
+		if m.Read && size <= coreLargest && (m.Shared && opt.Shared || !m.Shared && !m.Write) && !device(&m) {
 			cost.Disk += size
 		}
 	}

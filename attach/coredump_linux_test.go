@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,8 +48,15 @@ func TestWriteCore(t *testing.T) {
 			}
 			defer target.Close()
 			checkCore(t, p, target)
-			if c := target.(*Core); c.Signal() != 0 || c.Truncated() || !c.ExecutableChecked() {
-				t.Error(c.Signal(), c.Truncated(), c.ExecutableChecked())
+			v, err := target.View(context.Background(), ViewOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := v.Threads()[0].Signal; s != nil {
+				t.Errorf("%+v", s)
+			}
+			if _, err := OpenCore(path, build(t, "target", "-ldflags=-X main.nothing=1 -buildid=other")); !errors.Is(err, ErrNoExecutable) {
+				t.Errorf("with another build: %v", err)
 			}
 			var st unix.Stat_t
 			if err := unix.Stat(path, &st); err != nil || st.Size != written.Size {
@@ -69,29 +77,34 @@ func TestWriteCoreCopiesOneMoment(t *testing.T) {
 	}
 	defer unix.Kill(p.PID, unix.SIGCONT)
 	path, _ := ownCore(t, open(t, p.PID), CoreOptions{})
-	ours, err := openCore(path, "")
-	if err != nil {
-		t.Fatal(err)
+	views := map[string]View{}
+	maps := map[string][]Mapping{}
+	for who, path := range map[string]string{"ri": path, "gdb": gcore(t, p.PID)} {
+		target, err := OpenCore(path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer target.Close()
+		if views[who], err = target.View(context.Background(), ViewOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		defer views[who].Close()
+		if maps[who], err = target.Mappings(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	defer ours.Close()
-	theirs, err := openCore(gcore(t, p.PID), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer theirs.Close()
+	ours, theirs := views["ri"], views["gdb"]
 	a, b := make([]byte, 1<<20), make([]byte, 1<<20)
 	compared := uint64(0)
-	for _, s := range theirs.content.segments {
-		for at := uint64(0); at < s.fileSize; at += uint64(len(a)) {
-			n := min(uint64(len(a)), s.fileSize-at)
-			if _, err := theirs.memory.readCoreOnly(b[:n], s.addr+at); err != nil {
-				t.Fatal(err)
+	for _, m := range maps["gdb"] {
+		have := slices.ContainsFunc(maps["ri"], func(o Mapping) bool { return o.Start <= m.Start && m.Start < o.End })
+		for at := m.Start; at < m.End; at += uint64(len(a)) {
+			n := min(uint64(len(a)), m.End-at)
+			if _, err := theirs.ReadMemory(b[:n], at); err != nil || !have || bytes.Equal(b[:n], make([]byte, n)) {
+				continue // left out; [vsyscall]; and what is only zeros needn't be there
 			}
-			if findSegment(ours.content.segments, s.addr) == nil || bytes.Equal(b[:n], make([]byte, n)) {
-				continue // [vsyscall]; and what is only zeros needn't be there
-			}
-			if k, err := ours.memory.readCoreOnly(a[:n], s.addr+at); uint64(k) != n || err != nil || !bytes.Equal(a[:n], b[:n]) {
-				t.Errorf("%#x: %d bytes, %v", s.addr+at, k, err)
+			if k, err := ours.ReadMemory(a[:n], at); uint64(k) != n || err != nil || !bytes.Equal(a[:n], b[:n]) {
+				t.Errorf("%#x: %d bytes, %v", at, k, err)
 			}
 			compared += n
 		}
@@ -100,16 +113,16 @@ func TestWriteCoreCopiesOneMoment(t *testing.T) {
 		t.Errorf("compared %d bytes", compared)
 	}
 	registers := map[int]Registers{}
-	for _, th := range theirs.content.threads {
+	for _, th := range theirs.Threads() {
 		registers[th.ID] = th.Regs
 	}
-	for _, th := range ours.content.threads {
+	for _, th := range ours.Threads() {
 		if th.Regs != registers[th.ID] {
 			t.Errorf("thread %d: %+v, gdb has %+v", th.ID, th.Regs, registers[th.ID])
 		}
 	}
-	if len(ours.content.threads) != len(registers) || ours.content.threads[0].ID != p.PID {
-		t.Errorf("%d threads, gdb has %d; the first is %d", len(ours.content.threads), len(registers), ours.content.threads[0].ID)
+	if n := len(ours.Threads()); n != len(registers) || ours.Threads()[0].ID != p.PID {
+		t.Errorf("%d threads, gdb has %d; the first is %d", n, len(registers), ours.Threads()[0].ID)
 	}
 }
 
@@ -181,29 +194,4 @@ func TestWriteCoreEnds(t *testing.T) {
 		t.Error(err)
 	}
 	p.goesOn()
-}
-
-// TestCoreHeaders has the number of segments where it is found if there are too many for the header.
-func TestCoreHeaders(t *testing.T) {
-	for _, count := range []int{3, 0xfffd, 0xfffe, 70_000} {
-		w := &coreWriter{}
-		for i := range count {
-			w.parts = append(w.parts, corePart{Mapping: Mapping{Start: uint64(i+1) * PageSize, End: uint64(i+2) * PageSize, Read: true}})
-		}
-		file, err := os.Create(filepath.Join(t.TempDir(), "core"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.file = file
-		var notes noteWriter
-		notes.note("CORE", ntSiginfo, make([]byte, 128))
-		if err := w.write(context.Background(), notes.Bytes()); err != nil {
-			t.Fatal(err)
-		}
-		content, err := readCore(file, w.written.Size)
-		if err != nil || len(content.segments) != count {
-			t.Errorf("%d segments: %d, %v", count, len(content.segments), err)
-		}
-		file.Close()
-	}
 }

@@ -1,5 +1,11 @@
 package attach
 
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
 // Descriptor is a file descriptor of a process, as the kernel has it.
 type Descriptor struct {
 	FD       int
@@ -19,4 +25,18 @@ type Socket struct {
 	// Receive is what has come and wasn't read, in bytes; of a listening socket the connections that wait to be accepted. Send is what was
 	// written and not yet acknowledged. Of unix sockets neither is told.
 	Receive, Send int64
+}
+
+// FlagNames are the flags of an open descriptor as open(2) names them.
+func FlagNames(flags int) string {
+	names := []string{[]string{"RDONLY", "WRONLY", "RDWR", "?"}[flags&unix.O_ACCMODE]}
+	for _, f := range []struct {
+		bit  int
+		name string
+	}{{unix.O_APPEND, "APPEND"}, {unix.O_NONBLOCK, "NONBLOCK"}, {unix.O_DIRECT, "DIRECT"}, {unix.O_DSYNC, "DSYNC"}, {unix.O_PATH, "PATH"}, {unix.O_CLOEXEC, "CLOEXEC"}} {
+		if flags&f.bit != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, "|")
 }

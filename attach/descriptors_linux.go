@@ -16,33 +16,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Descriptors are the open descriptors of the process, in order, from /proc/PID/fd and fdinfo, and its sockets from the tables of its
-// own network namespace (/proc/PID/net/tcp, tcp6, udp, udp6, unix: proc(5)). The process goes on meanwhile: a descriptor may be closed, or be
-// another's, by the time that it is told of.
-//
-// Errors: ErrExited, ErrPermission, wrapped.
-func (p *Process) Descriptors() ([]Descriptor, error) {
-	if err := p.checkIdentity(); err != nil {
+// readDescriptors gives the open descriptors of the process whose files are in a folder, in order, from its fd and fdinfo, and its sockets from the tables
+// of its own network namespace (net/tcp, tcp6, udp, udp6, unix: proc(5)). The process goes on meanwhile: a descriptor may be closed, or be
+// another's, by the time that it is told of. The error is that of the file system.
+func readDescriptors(folder string) ([]Descriptor, error) {
+	entries, err := os.ReadDir(folder + "/fd")
+	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(p.proc("fd"))
-	switch {
-	case os.IsPermission(err):
-		return nil, explainPermission(p.pid, err)
-	case gone(err):
-		return nil, p.exited(err)
-	case err != nil:
-		return nil, fmt.Errorf("the descriptors of %s: %w", p.Describe(), err)
-	}
 	var all []Descriptor
-	sockets := socketTables{folder: p.proc("net")}
+	sockets := socketTables{folder: folder + "/net"}
 	for _, e := range entries {
 		fd, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
 		d := Descriptor{FD: fd}
-		d.Path, err = os.Readlink(p.proc("fd/" + e.Name()))
+		d.Path, err = os.Readlink(folder + "/fd/" + e.Name())
 		if gone(err) {
 			continue // closed meanwhile
 		}
@@ -51,8 +41,8 @@ func (p *Process) Descriptors() ([]Descriptor, error) {
 			all = append(all, d)
 			continue
 		}
-		d.readInfo(p.proc("fdinfo/" + e.Name()))
-		d.Kind = kindOf(d.Path, p.proc("fd/"+e.Name()))
+		readInfo(&d, folder+"/fdinfo/"+e.Name())
+		d.Kind = kindOf(d.Path, folder+"/fd/"+e.Name())
 		if inode, ok := strings.CutPrefix(d.Path, "socket:["); ok {
 			d.Socket = sockets.find(strings.TrimSuffix(inode, "]"))
 		}
@@ -63,7 +53,7 @@ func (p *Process) Descriptors() ([]Descriptor, error) {
 }
 
 // readInfo reads pos and flags of /proc/PID/fdinfo/FD.
-func (d *Descriptor) readInfo(path string) {
+func readInfo(d *Descriptor, path string) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		d.Err = err.Error()

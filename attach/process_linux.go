@@ -5,6 +5,7 @@ package attach
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -227,13 +228,16 @@ func parentOf(pid int) string {
 	return fmt.Sprintf("%d (%s)", stat.PPid, commOf(stat.PPid))
 }
 
-// proc is a file of the process under /proc.
-func (p *Process) proc(file string) string {
+// folder has the files of the process under /proc.
+func (p *Process) folder() string {
 	if p.tid != p.pid {
-		return fmt.Sprintf("/proc/%d/task/%d/%s", p.pid, p.tid, file)
+		return fmt.Sprintf("/proc/%d/task/%d", p.pid, p.tid)
 	}
-	return fmt.Sprintf("/proc/%d/%s", p.pid, file)
+	return fmt.Sprintf("/proc/%d", p.pid)
 }
+
+// proc is a file of the process under /proc.
+func (p *Process) proc(file string) string { return p.folder() + "/" + file }
 
 func (p *Process) memory() *processMemory {
 	return &processMemory{pid: p.tid, name: p.Describe()}
@@ -311,6 +315,16 @@ func (p *Process) Describe() string { return fmt.Sprintf("pid %d (%s)", p.pid, p
 // View implements Target. Kind Live needs no ptrace; kind Stopped fails with ErrTraced, ErrPermission, ErrExited
 // or ErrDeadline (not all threads came to a stop in time), each with what to do.
 func (p *Process) View(ctx context.Context, opt ViewOptions) (View, error) {
+	return p.view(ctx, wish{ViewOptions: opt})
+}
+
+// wish is how a view is wanted, by this room too.
+type wish struct {
+	ViewOptions
+	registers bool // of all kinds, as a core has them
+}
+
+func (p *Process) view(ctx context.Context, opt wish) (View, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -343,7 +357,7 @@ const (
 
 // patiently stops the process, and lets it go and tries again if some thread doesn't get the CPU to come to its stop: the others stand meanwhile.
 // What the failed tries cost is in the view's Stats.
-func (p *Process) patiently(ctx context.Context, opt ViewOptions) (View, error) {
+func (p *Process) patiently(ctx context.Context, opt wish) (View, error) {
 	if opt.MaxStop <= 0 {
 		opt.MaxStop = DefaultMaxStop
 	}
@@ -413,4 +427,22 @@ func (p *Process) Close() error {
 		return nil
 	}
 	return p.exe.Close()
+}
+
+// Identity names this run of this program, and no other on any machine: the machine's boot, the process's start, in clock ticks since then, and a digest of the
+// auxiliary vector, whose random addresses each exec chooses anew.
+func (p *Process) Identity() string {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it the rest still tells
+	sum := sha256.Sum256(p.auxv)
+	return fmt.Sprintf("%s/%d/%x", strings.TrimSpace(string(boot)), p.startTime, sum[:8])
+}
+
+// Started is when the process was started.
+func (p *Process) Started() time.Time {
+	var since unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &since) != nil {
+		return time.Time{}
+	}
+	const ticks = 100 // sysconf(_SC_CLK_TCK), fixed for user space (USER_HZ)
+	return time.Now().Add(-time.Duration(since.Nano())).Add(time.Duration(p.startTime) * time.Second / ticks).Truncate(10 * time.Millisecond)
 }

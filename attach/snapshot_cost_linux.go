@@ -4,10 +4,7 @@ package attach
 
 import (
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -122,45 +119,4 @@ func (p *Process) timeOf(sample []span, size int) (time.Duration, error) {
 		}
 	}
 	return best, nil
-}
-
-// availableMemory is MemAvailable of /proc/meminfo, or what the cgroup (v2) has left.
-func availableMemory() int64 {
-	available := int64(0)
-	if data, err := os.ReadFile("/proc/meminfo"); err == nil {
-		for line := range strings.Lines(string(data)) {
-			var kib int64
-			if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
-				available = kib << 10
-			}
-		}
-	}
-	limit, used := cgroupNumber("memory.max"), cgroupNumber("memory.current")
-	if limit > 0 && limit-used < available {
-		available = max(limit-used, 1)
-	}
-	return available
-}
-
-func cgroupNumber(file string) int64 {
-	group, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(group)) {
-		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
-		if !ok {
-			continue
-		}
-		data, err := os.ReadFile("/sys/fs/cgroup" + path + "/" + file)
-		if err != nil {
-			return 0
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-		if err != nil { // "max"
-			return 0
-		}
-		return n
-	}
-	return 0
 }

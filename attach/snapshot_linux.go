@@ -63,7 +63,7 @@ type run struct {
 
 // snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go. patience and failed are
 // as for stop.
-func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.Duration, spare sparing, failed Stats) (View, error) {
+func (p *Process) snapshot(ctx context.Context, opt wish, patience time.Duration, spare sparing, failed Stats) (View, error) {
 	limit := opt.MaxStop
 	if err := p.CheckStop(); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		}
 		defer bulk.close()
 		v.image = bulk.image
-		if pre, err = v.precopy(ctx, bulk, opt, patience); err != nil {
+		if pre, err = v.precopy(ctx, bulk, opt.ViewOptions, patience); err != nil {
 			v.free()
 			return nil, err
 		}
@@ -93,10 +93,10 @@ func (p *Process) snapshot(ctx context.Context, opt ViewOptions, patience time.D
 		v.free()
 		return nil, err
 	}
-	if !opt.allRegisters {
+	if !opt.registers {
 		t.spare = spare
 	}
-	if opt.allRegisters {
+	if opt.registers {
 		t.all = make([]allRegisters, 0, cap(t.threads))
 	}
 	pages := wanted(opt.Pages, v.image)

@@ -44,7 +44,7 @@ type stoppedView struct {
 }
 
 // stop holds the process. patience is how long the threads may take to come to a stop, failed what earlier tries have cost.
-func (p *Process) stop(ctx context.Context, opt ViewOptions, patience time.Duration, failed Stats) (View, error) {
+func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, failed Stats) (View, error) {
 	limit := opt.MaxStop
 	if err := p.CheckStop(); err != nil {
 		return nil, err

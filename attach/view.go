@@ -49,14 +49,6 @@ type Thread struct {
 	Signal  *Signal // the signal that it had when the core was written; nil if none, or in a process
 }
 
-// Signal is what the kernel tells of a signal (siginfo_t).
-type Signal struct {
-	Number  int
-	Code    int    // si_code: SEGV_MAPERR, SI_TKILL, ...; 0 where the core doesn't say
-	Address uint64 // of the fault, for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP that the processor raised
-	Sender  int    // pid of the process that sent it; 0 if none did
-}
-
 // Stats is what a look has cost so far.
 type Stats struct {
 	Stops     int
@@ -90,8 +82,6 @@ type ViewOptions struct {
 	Bulk     bool     // for Snapshot: copy all private writable memory that is there, besides Pages
 	Precopy  bool     // with Bulk: copy it while the target runs, and in the stop only what was written to since
 	Spool    string   // with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
-
-	allRegisters bool // for Snapshot: keep the registers of all kinds, as a core has them
 }
 
 // View is one look at a target. Close ends it: a stopped target runs again before Close returns.

@@ -50,7 +50,7 @@ func (p *Process) Watch(ctx context.Context, opt WatchOptions) (Death, error) {
 	if err := p.checkIdentity(); err != nil {
 		return Death{}, err
 	}
-	w := &watcher{process: p, opt: opt, victims: p.oomKills()}
+	w := &watcher{process: p, opt: opt, victims: oomKills(p.folder())}
 	if err := w.wake.open(); err != nil {
 		return Death{}, fmt.Errorf("watching %s: %w", p.Describe(), err)
 	}
@@ -197,7 +197,7 @@ func (w *watcher) exiting(ctx context.Context, tid int) error {
 	var status uint64 // PTRACE_GETEVENTMSG: as wait(2) would give it
 	ptrace(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&status)))
 	w.death = Death{Known: true, Signal: unix.Signal(status & 0x7f), Code: int(status >> 8 & 0xff)}
-	if w.death.Signal == unix.SIGKILL && w.process.oomKills() > w.victims {
+	if w.death.Signal == unix.SIGKILL && oomKills(w.process.folder()) > w.victims {
 		w.death.OOM = true // its memory is what the machine waits for
 		return nil
 	}
@@ -242,27 +242,4 @@ func (w *watcher) inExec() bool {
 		}
 	}
 	return false
-}
-
-// oomKills counts what the OOM killer has taken: of the process's cgroup (memory.events) and of the machine (/proc/vmstat).
-func (p *Process) oomKills() int64 {
-	sum := int64(0)
-	count := func(path string) {
-		data, _ := os.ReadFile(path)
-		for line := range strings.Lines(string(data)) {
-			var n int64
-			if k, _ := fmt.Sscanf(line, "oom_kill %d", &n); k == 1 {
-				sum += n
-			}
-		}
-	}
-	count("/proc/vmstat")
-	if group, err := os.ReadFile(p.proc("cgroup")); err == nil {
-		for line := range strings.Lines(string(group)) {
-			if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-				count("/sys/fs/cgroup" + path + "/memory.events")
-			}
-		}
-	}
-	return sum
 }

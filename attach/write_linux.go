@@ -3,11 +3,10 @@
 package attach
 
 import (
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -63,20 +62,73 @@ func (v *stoppedView) WritePieces(pieces []Piece) (int, error) {
 	return written, fmt.Errorf("writing %s: process_vm_writev: %w", v.name, e)
 }
 
-// Identity names this run of this program, and no other on any machine: the machine's boot, the process's start, in clock ticks since then, and a digest of the
-// auxiliary vector, whose random addresses each exec chooses anew.
-func (p *Process) Identity() string {
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it the rest still tells
-	sum := sha256.Sum256(p.auxv)
-	return fmt.Sprintf("%s/%d/%x", strings.TrimSpace(string(boot)), p.startTime, sum[:8])
+// Descriptors implements Connected.
+//
+// Errors: ErrExited, ErrPermission, wrapped.
+func (p *Process) Descriptors() ([]Descriptor, error) {
+	if err := p.checkIdentity(); err != nil {
+		return nil, err
+	}
+	all, err := readDescriptors(p.folder())
+	switch {
+	case os.IsPermission(err):
+		return nil, explainPermission(p.pid, err)
+	case gone(err):
+		return nil, p.exited(err)
+	case err != nil:
+		return nil, fmt.Errorf("the descriptors of %s: %w", p.Describe(), err)
+	}
+	return all, nil
 }
 
-// Started is when the process was started.
-func (p *Process) Started() time.Time {
-	var since unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &since) != nil {
-		return time.Time{}
+// EndConnection ends a connection of the process, without a stop, through a duplicate of its descriptor (pidfd_getfd(2), Linux 5.6). The program's descriptor
+// stays open: its reads and writes see the end. reset sends a RST (connect(2) with AF_UNSPEC dissolves the connection), so that the peer's
+// see ECONNRESET; else both directions are shut down, and the peer sees the end of the stream. The descriptor's socket must still be the one that was listed.
+func (p *Process) EndConnection(d Descriptor, reset bool) error {
+	if d.Socket == nil || !strings.HasPrefix(d.Socket.Protocol, "tcp") || d.Socket.Remote == "" {
+		return fmt.Errorf("descriptor %d (%s) is no TCP connection: %w", d.FD, d.Path, ErrNotSupported)
 	}
-	const ticks = 100 // sysconf(_SC_CLK_TCK), fixed for user space (USER_HZ)
-	return time.Now().Add(-time.Duration(since.Nano())).Add(time.Duration(p.startTime) * time.Second / ticks).Truncate(10 * time.Millisecond)
+	s := d.Socket
+	if err := p.checkIdentity(); err != nil {
+		return err
+	}
+	pidfd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return fmt.Errorf("%s: pidfd_open: %w", p.Describe(), err)
+	}
+	defer unix.Close(pidfd)
+	fd, err := unix.PidfdGetfd(pidfd, d.FD, 0)
+	if err != nil {
+		if errors.Is(err, unix.EPERM) {
+			return explainPermission(p.pid, err)
+		}
+		return fmt.Errorf("%s: descriptor %d: pidfd_getfd: %w", p.Describe(), d.FD, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if d.Path != fmt.Sprintf("socket:[%d]", st.Ino) {
+		return fmt.Errorf("%s: descriptor %d is another connection by now, or none: it was %s to %s: %w", p.Describe(), d.FD, s.Local, s.Remote, ErrNotSupported)
+	}
+	if !reset {
+		if err := unix.Shutdown(fd, unix.SHUT_RDWR); err != nil {
+			return fmt.Errorf("%s: shutdown of %s to %s: %w", p.Describe(), s.Local, s.Remote, err)
+		}
+		return nil
+	}
+	address := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	if err := connectUnspec(fd, &address); err != nil {
+		return fmt.Errorf("%s: reset of %s to %s: %w", p.Describe(), s.Local, s.Remote, err)
+	}
+	return nil
+}
+
+func connectUnspec(fd int, address *unix.RawSockaddr) error {
+	_, _, e := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(address)), unsafe.Sizeof(*address))
+	if e != 0 {
+		return e
+	}
+	return nil
 }

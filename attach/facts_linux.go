@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -173,45 +173,58 @@ func probeUserfaultfd() error {
 	return nil
 }
 
-// Missing says in words what ri can't do here, and what to do about it; empty if nothing is missing.
-func (f *Facts) Missing() []string {
-	var out []string
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if f.ProcMatches != nil {
-		add("%v", f.ProcMatches)
-	}
-	if f.ProcessVMReadv != nil {
-		add("memory is read through /proc/PID/mem, slower: %v", f.ProcessVMReadv)
-	}
-	if f.Ptrace != nil {
-		add("no process can be stopped (%v); --view live works without: %s", f.Ptrace, "run as root, or in a container with --cap-add SYS_PTRACE and a seccomp profile that allows ptrace")
-	}
-	grant := "sudo ri ..., or sudo setcap cap_sys_ptrace+ep $(command -v ri)"
-	if f.Kubernetes {
-		grant = "a debug container: kubectl debug -it POD --image=IMAGE --target=CONTAINER --profile=sysadmin"
-	} else if f.Container {
-		grant = "start the container with --cap-add SYS_PTRACE --pid=container:NAME"
-	}
-	switch {
-	case f.YamaScope >= 3:
-		add("kernel.yama.ptrace_scope is %d: nobody may attach to any process until the next boot with a lower setting in /etc/sysctl.d", f.YamaScope)
-	case f.CapSysPtrace:
-	case f.YamaScope >= 1:
-		add("kernel.yama.ptrace_scope is %d, and ri has no CAP_SYS_PTRACE: only ri's own children can be read. %s", f.YamaScope, grant)
-	default:
-		add("without CAP_SYS_PTRACE only processes of the user %s can be read. For others: %s", f.User, grant)
-	}
-	if f.PidfdGetfd != nil {
-		add("connections of a process can't be reset: %v (Linux 5.6 has it)", f.PidfdGetfd)
-	}
-	if f.PagemapScan != nil || f.UserfaultfdAsync != nil {
-		var why []string
-		for _, err := range []error{f.PagemapScan, f.UserfaultfdAsync} {
-			if err != nil {
-				why = append(why, err.Error())
-			}
+// trySeize attaches to a process's main thread for a moment, on a thread of its own that ends afterwards.
+func trySeize(pid int) error {
+	result := make(chan error)
+	try := func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() { // never ends: let another thread do it
+			begun := make(chan struct{})
+			go func() { runtime.LockOSThread(); close(begun); result <- seizeOnce(pid) }()
+			<-begun
+			runtime.UnlockOSThread()
+			return
 		}
-		add("copies of whole heaps are made in the stop and not before it: %s (Linux 6.7 has it)", strings.Join(why, "; "))
+		result <- seizeOnce(pid)
 	}
-	return out
+	go try()
+	return <-result
+}
+
+func seizeOnce(pid int) error {
+	if err := unix.PtraceSeize(pid); err != nil {
+		return fmt.Errorf("PTRACE_SEIZE: %w", err)
+	}
+	if err := unix.PtraceInterrupt(pid); err != nil {
+		return fmt.Errorf("PTRACE_INTERRUPT: %w", err)
+	}
+	var st unix.WaitStatus
+	for {
+		_, err := unix.Wait4(pid, &st, unix.WALL, nil)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return fmt.Errorf("waiting for a stopped thread: %w", err)
+		}
+	}
+	if err := unix.PtraceDetach(pid); err != nil {
+		return fmt.Errorf("PTRACE_DETACH: %w", err)
+	}
+	return nil
+}
+
+// ProbeWrite tries process_vm_writev on ri itself.
+func ProbeWrite() error {
+	want, got := [8]byte{'r', 'i', 8, 7, 6, 5, 4, 3}, [8]byte{}
+	local := []unix.Iovec{{Base: &want[0], Len: 8}}
+	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&got)), Len: 8}}
+	n, _, e := unix.Syscall6(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getpid()), uintptr(unsafe.Pointer(&local[0])), 1, uintptr(unsafe.Pointer(&remote[0])), 1, 0)
+	if e != 0 {
+		return fmt.Errorf("process_vm_writev: %w", e)
+	}
+	if n != 8 || got != want {
+		return fmt.Errorf("process_vm_writev wrote %d of 8 bytes, or others: %w", n, ErrNotSupported)
+	}
+	return nil
 }

@@ -3,10 +3,7 @@
 package attach
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -62,28 +59,32 @@ func TestCore(t *testing.T) {
 		for _, flag := range []string{"-buildmode=exe", "-buildmode=pie"} {
 			t.Run(name+flag, func(t *testing.T) {
 				p := startCmd(t, exec.Command(build(t, "target", flag), "-threads", "3"))
-				core := write(t, p.PID)
+				path := write(t, p.PID)
 				p.goesOn()
 				exe := ""
 				if name == "dlv" { // its cores don't say
 					exe = p.cmd.Path
-					_, err := OpenCore(core, "")
+					_, err := OpenCore(path, "")
 					refused(t, err, ErrNoExecutable, "--exe")
 				}
-				target, err := OpenCore(core, exe)
+				target, err := OpenCore(path, exe)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer target.Close()
-				live := open(t, p.PID)
-				if target.PID() != p.PID || target.Entry() != live.Entry() || target.ExecutablePath() != p.cmd.Path || !strings.Contains(target.Describe(), fmt.Sprintf("of pid %d (target", p.PID)) {
+				auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", p.PID))
+				if err != nil {
+					t.Fatal(err)
+				}
+				entry, _ := auxvValue(auxv, auxEntry)
+				if target.PID() != p.PID || target.Entry() != entry || target.ExecutablePath() != p.cmd.Path || !strings.Contains(target.Describe(), fmt.Sprintf("of pid %d (target", p.PID)) {
 					t.Error(target.PID(), target.Entry(), target.ExecutablePath(), target.Describe())
 				}
 				checkCore(t, p, target)
 				if maps, err := target.Mappings(); err != nil || len(maps) < 5 {
 					t.Error(maps, err)
 				}
-				_, err = OpenCore(core, "/bin/sh")
+				_, err = OpenCore(path, "/bin/sh")
 				refused(t, err, ErrNoExecutable, "--exe")
 			})
 		}
@@ -115,7 +116,7 @@ func checkCore(t *testing.T, p *program, target Target) {
 		}
 		got, want := make([]byte, s.fileSize), make([]byte, s.fileSize)
 		target.Executable().ReadAt(want, int64(s.offset))
-		if _, err := v.ReadMemory(got, s.addr+target.Entry()-entry); err != nil || !sameText(got, want, arch.AMD64.Breakpoint) {
+		if _, err := v.ReadMemory(got, s.addr+target.Entry()-entry); err != nil || !sameCode(got, want) {
 			t.Errorf("segment %#x: %v", s.addr, err)
 		}
 	}
@@ -136,6 +137,16 @@ func checkCore(t *testing.T, p *program, target Target) {
 	v.Close()
 	_, err = v.ReadMemory(make([]byte, 8), p.Address)
 	refused(t, err, ErrClosed)
+}
+
+// sameCode compares but for breakpoints, which dlv writes into the cores that it dumps.
+func sameCode(got, want []byte) bool {
+	for i, b := range got {
+		if b != want[i] && b != arch.AMD64.Breakpoint[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // TestKernelCore is a program that dies with GOTRACEBACK=crash. Where the kernel pipes cores to a program of the system, there is no file, and gcore's must do.
@@ -170,11 +181,14 @@ func TestKernelCore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	core := target.(*Core)
-	if core.Signal() != int(unix.SIGABRT) || core.Truncated() || !core.ExecutableChecked() || core.PID() != p.PID {
-		t.Errorf("signal %d, truncated %v, checked %v, pid %d", core.Signal(), core.Truncated(), core.ExecutableChecked(), core.PID())
-	}
 	checkCore(t, p, target)
+	look, err := target.View(context.Background(), ViewOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := look.Threads()[0].Signal; s == nil || s.Number != int(unix.SIGABRT) || target.PID() != p.PID {
+		t.Errorf("signal %+v, pid %d", s, target.PID())
+	}
 
 	// Another build of the same source is another program.
 	_, err = OpenCore(cores[0], build(t, "target", "-ldflags=-X main.nothing=1 -buildid=other"))
@@ -205,9 +219,6 @@ func TestKernelCore(t *testing.T) {
 			refused(t, err, ErrNotSupported)
 			continue
 		}
-		if !target.(*Core).Truncated() {
-			t.Errorf("cut to %d bytes, and it doesn't say so", size)
-		}
 		v, _ := target.View(context.Background(), ViewOptions{})
 		n, err := v.ReadMemory(make([]byte, p.Size), p.Address)
 		if n < p.Size {
@@ -219,96 +230,4 @@ func TestKernelCore(t *testing.T) {
 	if cut == 0 {
 		t.Error("no cut hit the pattern")
 	}
-}
-
-// smallCore is a core by hand: two segments, one thread, NT_AUXV, NT_FILE.
-func smallCore() []byte {
-	var notes bytes.Buffer
-	note := func(kind uint32, data []byte) {
-		binary.Write(&notes, binary.LittleEndian, []uint32{5, uint32(len(data)), kind})
-		notes.WriteString("CORE\x00\x00\x00\x00")
-		notes.Write(data)
-		for notes.Len()%4 != 0 {
-			notes.WriteByte(0)
-		}
-	}
-	status := make([]byte, 336)
-	status[12] = 6
-	binary.LittleEndian.PutUint32(status[32:], 4711)
-	note(ntPrstatus, status)
-	info := make([]byte, 136)
-	binary.LittleEndian.PutUint32(info[24:], 4711)
-	copy(info[40:], "small")
-	note(ntPrpsinfo, info)
-	var auxv bytes.Buffer
-	binary.Write(&auxv, binary.LittleEndian, []uint64{auxEntry, 0x401000, 0, 0})
-	note(ntAuxv, auxv.Bytes())
-	var files bytes.Buffer
-	binary.Write(&files, binary.LittleEndian, []uint64{1, 4096, 0x400000, 0x402000, 0})
-	files.WriteString("/bin/small\x00")
-	note(ntFile, files.Bytes())
-
-	var out bytes.Buffer
-	header := make([]byte, 64)
-	copy(header, "\x7fELF\x02\x01\x01")
-	binary.LittleEndian.PutUint16(header[16:], 4)
-	binary.LittleEndian.PutUint16(header[18:], 62)
-	binary.LittleEndian.PutUint64(header[32:], 64)
-	binary.LittleEndian.PutUint16(header[54:], 56)
-	binary.LittleEndian.PutUint16(header[56:], 3)
-	out.Write(header)
-	binary.Write(&out, binary.LittleEndian, []programHeader{
-		{Type: 4, Offset: 64 + 3*56, FileSize: uint64(notes.Len())},
-		{Type: 1, Flags: 5, Offset: 0x1000, Vaddr: 0x400000, FileSize: 0x100, MemSize: 0x2000},
-		{Type: 1, Flags: 6, Offset: 0x1100, Vaddr: 0x500000, FileSize: 0x1000, MemSize: 0x1000},
-	})
-	out.Write(notes.Bytes())
-	out.Write(make([]byte, 0x2100-out.Len()))
-	return out.Bytes()
-}
-
-func FuzzCore(f *testing.F) {
-	f.Add(smallCore(), uint64(0x500ff0), uint16(64))
-	f.Add(smallCore()[:0x1180], uint64(0x500000), uint16(5000))
-	f.Fuzz(func(t *testing.T, data []byte, addr uint64, n uint16) {
-		r := bytes.NewReader(data)
-		c, err := readCore(r, int64(len(data)))
-		if err != nil {
-			return
-		}
-		m := coreMemory{core: r, size: int64(len(data)), segments: c.segments, files: c.files, truncated: c.truncated}
-		if segments, _, err := readExecutable(r); err == nil {
-			m.addExecutable(r, segments, addr&^0xfff)
-		}
-		addrs := []uint64{addr, ^uint64(0) - addr&0xffff}
-		for _, s := range c.segments {
-			addrs = append(addrs, s.addr, s.addr+s.memSize-1, s.addr+s.fileSize)
-		}
-		for _, a := range addrs {
-			p := make([]byte, n)
-			k, err := m.ReadMemory(p, a)
-			if k < 0 || k > len(p) || (k < len(p)) != (err != nil) {
-				t.Fatalf("ReadMemory(%d bytes, %#x): %d, %v", n, a, k, err)
-			}
-			if err != nil && !errors.Is(err, ErrNotMapped) {
-				t.Fatalf("ReadMemory(%d bytes, %#x): %v", n, a, err)
-			}
-		}
-		c.mappings()
-		c.fileAt(addr)
-	})
-}
-
-func TestSmallCore(t *testing.T) {
-	data := smallCore()
-	c, err := readCore(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.pid != 4711 || c.name != "small" || c.signal != 6 || c.entry != 0x401000 || len(c.threads) != 1 || c.threads[0].ID != 4711 || len(c.segments) != 2 || c.fileAt(0x401fff).Path != "/bin/small" || c.truncated {
-		t.Errorf("%+v", c)
-	}
-	m := coreMemory{core: bytes.NewReader(data), size: int64(len(data)), segments: c.segments, files: c.files}
-	_, err = m.ReadMemory(make([]byte, 8), 0x400100)
-	refused(t, err, ErrNotMapped, "leaves it out", "/bin/small")
 }

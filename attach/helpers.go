@@ -4,15 +4,20 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"ri/symbols/testprogram"
 )
+
+// programs is the import path of what lies in testdata.
+const programs = "ri/attach/targettest/testdata/"
 
 var (
 	buildMu  sync.Mutex
@@ -20,24 +25,27 @@ var (
 	built    = map[string]string{}
 )
 
-func TestMain(m *testing.M) {
-	if name := os.Getenv("ATTACH_TEST_CHILD"); name != "" {
-		child(name, os.Getenv("ATTACH_TEST_ARGS"))
-		return
-	}
-	os.Exit(func() int {
+// runTests runs a package's tests, and takes away what they have built.
+func runTests(m *testing.M) int {
+	defer func() { os.RemoveAll(buildDir) }()
+	return m.Run()
+}
+
+// testDir is a folder for executables that lasts as long as the tests.
+func testDir(t testing.TB) string {
+	t.Helper()
+	if buildDir == "" {
 		dir, err := os.MkdirTemp("", "attach-test")
 		if err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
-		defer os.RemoveAll(dir)
 		// Children of other users run what lies here.
 		if err := os.Chmod(dir, 0o755); err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
 		buildDir = dir
-		return m.Run()
-	}())
+	}
+	return buildDir
 }
 
 // build makes an executable of testdata/name, once.
@@ -52,8 +60,8 @@ func build(t testing.TB, name string, flags ...string) string {
 	if exe := built[key]; exe != "" {
 		return exe
 	}
-	exe := filepath.Join(buildDir, filepath.Base(name)+"-"+string(rune('a'+len(built))))
-	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), "./testdata/"+name)...)
+	exe := filepath.Join(testDir(t), filepath.Base(name)+"-"+string(rune('a'+len(built))))
+	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), programs+name)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
 	}
@@ -141,16 +149,6 @@ func (p *program) goesOn() {
 	}
 }
 
-func open(t testing.TB, pid int) *Process {
-	t.Helper()
-	target, err := OpenProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { target.Close() })
-	return target.(*Process)
-}
-
 func patternByte(i int) byte { return byte(i*7 + i>>8) }
 
 func checkPattern(t testing.TB, got []byte, from int) {
@@ -158,6 +156,20 @@ func checkPattern(t testing.TB, got []byte, from int) {
 	for i, b := range got {
 		if b != patternByte(from+i) {
 			t.Fatalf("byte %d of the pattern is %#x, want %#x", from+i, b, patternByte(from+i))
+		}
+	}
+}
+
+// refused checks an error's kind and that its words hold each of these.
+func refused(t *testing.T, err, kind error, words ...string) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Errorf("got the error %v, want one that is %q", err, kind)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q does not say %q", err, w)
 		}
 	}
 }
