@@ -172,7 +172,7 @@ func (c *Cache) sliceSlow(addr uint64, n int) ([]byte, error) {
 		return nil, fmt.Errorf("reading %d bytes at address %#x: more than the limit of %d for one piece: %w", n, addr, MaxSlice, ErrNotSupported)
 	}
 	if addr+uint64(n) < addr {
-		return nil, notMapped(addr)
+		return nil, NotMapped(addr)
 	}
 	if addr&chunkMask+uint64(n) <= chunkSize {
 		ch, err := c.load(addr, n)
@@ -250,7 +250,7 @@ func (c *Cache) readSlow(p []byte, addr uint64) (int, error) {
 		return 0, nil
 	}
 	if addr+uint64(len(p)) < addr {
-		return 0, notMapped(addr)
+		return 0, NotMapped(addr)
 	}
 	done := 0
 	for done < len(p) {
@@ -258,7 +258,7 @@ func (c *Cache) readSlow(p []byte, addr uint64) (int, error) {
 		n := min(len(p)-done, chunkSize-int(at&chunkMask))
 		ch, err := c.load(at, n)
 		switch {
-		case err != nil && isNotMapped(err) && n > 1:
+		case err != nil && IsNotMapped(err) && n > 1:
 			// As much as there is, page by page.
 			n = min(n, PageSize-int(at&(PageSize-1)))
 			if ch, err = c.load(at, n); err != nil {
@@ -325,7 +325,7 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 			if m, ok := c.mem.(Explainer); ok {
 				return nil, m.Explain(at)
 			}
-			return nil, notMapped(at)
+			return nil, NotMapped(at)
 		}
 		if want&ch.direct != 0 {
 			return nil, nil
@@ -373,7 +373,7 @@ func (c *Cache) fetch(ch *chunk, number uint64, pages uint32) error {
 			end++
 		}
 		n, err := c.readDirect(ch.data[page<<pageShift:end<<pageShift], number<<chunkShift+uint64(page)<<pageShift)
-		if err != nil && !isNotMapped(err) {
+		if err != nil && !IsNotMapped(err) {
 			return err
 		}
 		whole := uint(n) >> pageShift

@@ -21,7 +21,7 @@ func (h *holes) ReadMemory(p []byte, addr uint64) (int, error) {
 	for i := range p {
 		a := addr + uint64(i)
 		if a < addr || !h.present(a/PageSize) || h.end != 0 && a >= h.end {
-			return i, notMapped(a)
+			return i, NotMapped(a)
 		}
 		p[i] = holeByte(a)
 	}
@@ -275,11 +275,11 @@ type flat struct{ data []byte }
 
 func (f *flat) ReadMemory(p []byte, addr uint64) (int, error) {
 	if addr >= uint64(len(f.data)) {
-		return 0, notMapped(addr)
+		return 0, NotMapped(addr)
 	}
 	n := copy(p, f.data[addr:])
 	if n < len(p) {
-		return n, notMapped(addr + uint64(n))
+		return n, NotMapped(addr + uint64(n))
 	}
 	return n, nil
 }

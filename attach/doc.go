@@ -1,12 +1,13 @@
-// Package attach is where the bytes come from: a live process or a core, and later
-// a snapshot or a recording. It stops a process and lets it go again.
+// Package attach says what is looked at and how: a [Target] (a process, a core), a [View] of it (one look: memory, threads, and a time to
+// close), what only some kinds of either can do, and the page cache over a view. It gives bytes and registers and knows no Go types. What is above it
+// never knows which kind it has.
 //
-// It gives bytes and registers and knows no Go types. What is above it sees
-// a [Target] (what is looked at), a [View] of it (one look: memory, threads, and a time to
-// close) and never knows which kind it has.
+// The rooms under it make targets:
 //
-// Looking writes nothing: PTRACE_SEIZE and PTRACE_INTERRUPT, no breakpoint, no option that
-// outlives us, process_vm_readv for memory. One OS thread owns ptrace; scripts never run on it, so that the deadline can always fire.
+//	targettest   programs that tests look at
+//	proc         what /proc tells of processes and of this machine, without a stop
+//	core         cores: reading them, and the form in which they are written
+//	process      live processes: reading, stopping and letting go, copying, writing, watching
 //
-// What may not come in: Go types, symbols' names, Lua, printing.
+// What may not come in: system calls on a target, Go types, symbols' names, Lua, printing.
 package attach

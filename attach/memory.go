@@ -30,6 +30,6 @@ func (e *AddressError) Error() string {
 
 func (e *AddressError) Unwrap() error { return ErrNotMapped }
 
-func notMapped(addr uint64) error { return &AddressError{Addr: addr} }
+func NotMapped(addr uint64) error { return &AddressError{Addr: addr} }
 
-func isNotMapped(err error) bool { return errors.Is(err, ErrNotMapped) }
+func IsNotMapped(err error) bool { return errors.Is(err, ErrNotMapped) }

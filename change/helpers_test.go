@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
@@ -31,7 +32,7 @@ type program struct {
 
 func start(t testing.TB, v testprogram.Variant, args ...string) *program {
 	t.Helper()
-	if f := attach.Capabilities(); f.Ptrace != nil {
+	if f := process.Capabilities(); f.Ptrace != nil {
 		t.Skip("ptrace is not allowed here")
 	}
 	exe := testprogram.Build(t, "testdata/changed", v)
@@ -50,7 +51,7 @@ func start(t testing.TB, v testprogram.Variant, args ...string) *program {
 	if line, err := p.out.ReadString('\n'); err != nil || !strings.HasPrefix(line, "ready") {
 		t.Fatalf("the program says %q, %v", line, err)
 	}
-	target, err := attach.OpenProcess(p.cmd.Process.Pid)
+	target, err := process.Open(p.cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"ri/attach"
+	"ri/attach/process"
 )
 
 var bin string // folder of the programs under test
@@ -115,7 +115,7 @@ func condition(cond string) (bool, error) {
 }
 
 func mayAttach() bool {
-	f := attach.Capabilities()
+	f := process.Capabilities()
 	return f.Ptrace == nil && (f.CapSysPtrace || f.YamaScope <= 0)
 }
 

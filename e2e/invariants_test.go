@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols/testprogram"
 )
 
@@ -29,7 +29,7 @@ var buildInvariants = sync.OnceValue(func() error {
 // startInvariants runs testdata/invariants and gives its pid.
 func startInvariants(t *testing.T, mode string) string {
 	t.Helper()
-	if f := attach.Capabilities(); f.Ptrace != nil || !f.CapSysPtrace && f.YamaScope > 0 {
+	if f := process.Capabilities(); f.Ptrace != nil || !f.CapSysPtrace && f.YamaScope > 0 {
 		t.Skip("processes may not be stopped here")
 	}
 	if err := buildInvariants(); err != nil {

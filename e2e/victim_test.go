@@ -18,7 +18,7 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// victim is a running attach/testdata/target, which counts what goes wrong in it.
+// victim is a running attach/targettest/testdata/target, which counts what goes wrong in it.
 type victim struct {
 	t   *testing.T
 	cmd *exec.Cmd
@@ -30,10 +30,10 @@ type victim struct {
 type victimFacts struct{ Heartbeat, Signals, Threads, Children, Errors, Computed int64 }
 
 var buildVictim = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-tags", "cthreads", "-o", filepath.Join(bin, "victim"), "../attach/testdata/target")
+	cmd := exec.Command("go", "build", "-tags", "cthreads", "-o", filepath.Join(bin, "victim"), "../attach/targettest/testdata/target")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building attach/testdata/target: %v\n%s", err, out)
+		return fmt.Errorf("building attach/targettest/testdata/target: %v\n%s", err, out)
 	}
 	return nil
 })

@@ -14,6 +14,7 @@ import (
 	"github.com/go-delve/delve/pkg/proc"
 
 	"ri/attach"
+	"ri/attach/core"
 )
 
 // delveSees has Delve list goroutines and look at the frames of those that wait in waitHere, and at their argument.
@@ -100,7 +101,7 @@ func TestDelve(t *testing.T) {
 	if _, err := target.(attach.Dumpable).WriteCore(context.Background(), file, options); err != nil {
 		t.Fatal(err)
 	}
-	core, err := attach.OpenCore(path, "")
+	core, err := core.Open(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols/testprogram"
 )
 
@@ -27,7 +28,7 @@ type program struct {
 
 func start(t testing.TB, args ...string) *program {
 	t.Helper()
-	dir, err := filepath.Abs("../attach/testdata/target")
+	dir, err := filepath.Abs("../attach/targettest/testdata/target")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func (p *program) goesOn() {
 
 func (p *program) open() attach.Target {
 	p.t.Helper()
-	target, err := attach.OpenProcess(p.pid)
+	target, err := process.Open(p.pid)
 	if err != nil {
 		p.t.Fatal(err)
 	}

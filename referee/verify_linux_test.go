@@ -14,6 +14,7 @@ import (
 	"github.com/go-delve/delve/pkg/proc"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
@@ -22,7 +23,7 @@ import (
 // subject is a running program that both can read.
 func subject(t *testing.T, pid int) Subject {
 	t.Helper()
-	target, err := attach.OpenProcess(pid)
+	target, err := process.Open(pid)
 	if err != nil {
 		t.Fatal(err)
 	}

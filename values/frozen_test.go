@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
@@ -44,7 +45,7 @@ func freeze(t testing.TB) *frozen {
 
 func copyProcess(t testing.TB, p *testprogram.Program) *frozen {
 	t.Helper()
-	target, err := attach.OpenProcess(p.PID)
+	target, err := process.Open(p.PID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
@@ -31,7 +33,7 @@ func look(t testing.TB, v testprogram.Variant, kind attach.ViewKind) *looked {
 
 func lookAt(t testing.TB, p *testprogram.Program, kind attach.ViewKind) *looked {
 	t.Helper()
-	target, err := attach.OpenProcess(p.PID)
+	target, err := process.Open(p.PID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"ri/attach"
+	"ri/attach/process"
 	"ri/inert"
 	"ri/instruments/rows"
 )
@@ -67,7 +67,7 @@ func obeyJobControl() {
 	}
 	go func() {
 		for range signals {
-			attach.Suspend()
+			process.Suspend()
 			select {
 			case <-signals: // another of the same moment
 			default:

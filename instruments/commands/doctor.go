@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/change"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
@@ -22,7 +23,7 @@ type check struct {
 // Doctor writes what ri can do here and what is missing; with a target, on that process, and if it is to compare, whether Delve reads there what ri
 // reads. It ends with ErrRefused if ri can't look at processes, or not at that one; with ErrFound if the two differ.
 func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, compare bool, how looks.Options) error {
-	checks := machineChecks(attach.Capabilities())
+	checks := machineChecks(process.Capabilities())
 	var failed error
 	if choice.Given() {
 		var more []check
@@ -51,7 +52,7 @@ func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, co
 	return failed
 }
 
-func machineChecks(f attach.Facts) []check {
+func machineChecks(f process.Facts) []check {
 	tried := func(what string, err error, ok, lack string) check {
 		if err == nil {
 			return check{what, "ok", ok}
@@ -63,7 +64,7 @@ func machineChecks(f attach.Facts) []check {
 		tried("read memory", f.ProcessVMReadv, "process_vm_readv works", "a seccomp filter may forbid it"),
 		tried("stop", f.Ptrace, "ptrace works on a child of ri", "only --view live and cores are left; a seccomp filter may forbid ptrace"),
 		tried("/proc", f.ProcMatches, "shows ri's own pid namespace", "ri needs its own"),
-		tried("writing", attach.ProbeWrite(), "process_vm_writev works: changes can be made (--write)", "no change can be made; a seccomp filter may forbid process_vm_writev"),
+		tried("writing", process.ProbeWrite(), "process_vm_writev works: changes can be made (--write)", "no change can be made; a seccomp filter may forbid process_vm_writev"),
 		journalCheck(),
 		userCheck(f),
 		yamaCheck(f),
@@ -92,7 +93,7 @@ func journalCheck() check {
 	return check{"journal", "ok", path}
 }
 
-func userCheck(f attach.Facts) check {
+func userCheck(f process.Facts) check {
 	if f.CapSysPtrace {
 		return check{"permission", "ok", fmt.Sprintf("user %s with CAP_SYS_PTRACE: processes of all users", f.User)}
 	}
@@ -101,7 +102,7 @@ func userCheck(f attach.Facts) check {
 }
 
 // yamaCheck says what kernel.yama.ptrace_scope means for this user.
-func yamaCheck(f attach.Facts) check {
+func yamaCheck(f process.Facts) check {
 	what := fmt.Sprintf("kernel.yama.ptrace_scope = %d", f.YamaScope)
 	switch {
 	case f.YamaScope < 0:
@@ -117,7 +118,7 @@ func yamaCheck(f attach.Facts) check {
 }
 
 // containerCheck says how to get at a process in a container.
-func containerCheck(f attach.Facts) check {
+func containerCheck(f process.Facts) check {
 	detail := "ri runs in a container and sees the processes of its own pid namespace"
 	switch {
 	case f.Kubernetes:

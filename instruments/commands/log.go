@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/change"
 	"ri/inert"
 	"ri/instruments/looks"
@@ -100,7 +101,7 @@ func today(ctx context.Context, e *change.Entry) string {
 	if e.State != change.Begun && e.State != change.Unknown {
 		return ""
 	}
-	t, err := attach.OpenProcess(e.PID)
+	t, err := process.Open(e.PID)
 	if err != nil {
 		return e.Today(nil)
 	}

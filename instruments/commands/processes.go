@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"ri/attach"
+	"ri/attach/proc"
 	"ri/instruments/rows"
 	"ri/secrets"
 	"ri/symbols"
@@ -16,7 +16,7 @@ import (
 
 // ListProcesses writes the Go processes that can be seen from here.
 func ListProcesses(out *rows.Output) error {
-	list, err := attach.ListProcesses()
+	list, err := proc.List()
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func orNil(s string) any {
 }
 
 // ProcessIDs are the Go processes that can be seen from here, for completion; none where they can't be listed.
-func ProcessIDs() []attach.GoProcess {
-	list, err := attach.ListProcesses()
+func ProcessIDs() []proc.GoProcess {
+	list, err := proc.List()
 	if err != nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/instruments/rows"
 	"ri/values"
 )
@@ -155,7 +156,7 @@ func (h *Host) riGoroutines(L *lua.LState) int {
 
 // ended says whether nothing at all can be read any more.
 func ended(err error) bool {
-	for _, end := range []error{attach.ErrDeadline, attach.ErrClosed, attach.ErrExited, attach.ErrSuspended} {
+	for _, end := range []error{attach.ErrDeadline, attach.ErrClosed, attach.ErrExited, process.ErrSuspended} {
 		if errors.Is(err, end) {
 			return true
 		}

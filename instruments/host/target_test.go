@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
@@ -33,7 +34,7 @@ func startKindsOf(t testing.TB, toolchain string, args ...string) *values.Space 
 	cmd := exec.Command(exe, args...)
 	cmd.Env = append(os.Environ(), "GOGC=off")
 	testprogram.Ready(t, cmd)
-	target, err := attach.OpenProcess(cmd.Process.Pid)
+	target, err := process.Open(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

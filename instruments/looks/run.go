@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/instruments/host"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
@@ -186,7 +187,7 @@ func Judge(r *rows.Result, err error, p *Plan, rehearsed time.Duration) {
 	case err == nil:
 	case errors.Is(err, attach.ErrDeadline):
 		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
-	case errors.Is(err, attach.ErrSuspended):
+	case errors.Is(err, process.ErrSuspended):
 		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
 	case errors.Is(err, host.ErrTime), errors.Is(err, host.ErrMemory), errors.Is(err, host.ErrRows):
 		r.Partial = append(r.Partial, err.Error())

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/attach/core"
+	"ri/attach/process"
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
@@ -59,14 +61,14 @@ func (c TargetChoice) Need() error {
 // Open opens the process or core, without a stop.
 func (c TargetChoice) Open() (attach.Target, error) {
 	if c.Core != "" {
-		t, err := attach.OpenCore(c.Core, c.Exe)
+		t, err := core.Open(c.Core, c.Exe)
 		return t, rows.Refused(err)
 	}
 	pid, err := strconv.Atoi(c.PID)
 	if err != nil {
 		return nil, rows.Usage(err)
 	}
-	t, err := attach.OpenProcess(pid)
+	t, err := process.Open(pid)
 	return t, rows.Refused(err)
 }
 

@@ -1,0 +1,205 @@
+package proc
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// GoProcess is a process that runs a Go program.
+type GoProcess struct {
+	PID           int
+	User          string // name, or the number where it has none here
+	UID           uint32
+	Name          string // comm, at most 15 bytes
+	CommandLine   []string
+	GoVersion     string // "go1.26.1"
+	Module        string // path of the main module, or of the main package where there is no module
+	ModuleVersion string // "(devel)" for most that were built from a checkout
+	Started       time.Time
+	HasSymbols    bool // DWARF: .debug_info, also compressed
+	Tracer        int  // pid of the tracer, 0 for none
+	TracerName    string
+	Stopped       bool // by SIGSTOP or the like
+	Container     bool // in another pid namespace than ri
+}
+
+// Listing is what a look at all processes gave.
+type Listing struct {
+	Go []GoProcess // by pid
+	// Unreadable are the pids of processes whose executable may not be read, so that it isn't known whether they are Go programs.
+	Unreadable []int
+	// Other counts those that are no Go programs; kernel threads and zombies are among them.
+	Other int
+}
+
+// Advice says what to do about the unreadable ones, "" if there are none.
+func (l *Listing) Advice() string {
+	if len(l.Unreadable) == 0 {
+		return ""
+	}
+	why, todo := permissionReason(l.Unreadable[0])
+	n := "1 process"
+	if len(l.Unreadable) > 1 {
+		n = fmt.Sprintf("%d processes", len(l.Unreadable))
+	}
+	return fmt.Sprintf("%s can't be read, pid %d for example: %s. %s", n, l.Unreadable[0], why, todo)
+}
+
+// List looks at every process in /proc. Those that end meanwhile are left out.
+func List() (*Listing, error) {
+	if err := CheckProcMount(); err != nil {
+		return nil, err
+	}
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	var pids []int
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	sort.Ints(pids)
+	boot := bootTime()
+	list := &Listing{}
+	seen := map[fileID]*goProgram{}
+	for _, pid := range pids {
+		p, err := readGoProcess(pid, boot, seen)
+		switch {
+		case err == nil:
+			list.Go = append(list.Go, *p)
+		case errors.Is(err, os.ErrPermission):
+			list.Unreadable = append(list.Unreadable, pid)
+		case Gone(err) && !exists(pid):
+		default:
+			list.Other++
+		}
+	}
+	return list, nil
+}
+
+func exists(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return err == nil
+}
+
+// goProgram is what an executable says of itself; many processes may share one.
+type goProgram struct {
+	goVersion, module, version string
+	symbols                    bool
+	err                        error
+}
+
+type fileID struct {
+	dev, inode uint64
+	modified   int64
+	size       int64
+}
+
+var errNotGo = errors.New("not a Go program")
+
+func readGoProcess(pid int, boot time.Time, seen map[fileID]*goProgram) (*GoProcess, error) {
+	dir := fmt.Sprintf("/proc/%d/", pid)
+	exe, err := os.Open(dir + "exe")
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	id, err := fileIDOf(exe)
+	if err != nil {
+		return nil, err
+	}
+	prog := seen[id]
+	if prog == nil {
+		prog = readProgram(exe)
+		seen[id] = prog
+	}
+	if prog.err != nil {
+		return nil, prog.err
+	}
+	st, err := ReadStatus(dir + "status")
+	if err != nil {
+		return nil, err
+	}
+	stat, err := ReadStat(dir + "stat")
+	if err != nil {
+		return nil, err
+	}
+	p := &GoProcess{
+		PID: pid, UID: st.Uids[1], User: UserName(st.Uids[1]), Name: st.Name,
+		GoVersion: prog.goVersion, Module: prog.module, ModuleVersion: prog.version, HasSymbols: prog.symbols,
+		Started: boot.Add(time.Duration(stat.StartTime) * (time.Second / ticksPerSecond)),
+		Tracer:  st.TracerPid, Stopped: st.State == 'T', Container: len(st.NSpid) > 1,
+	}
+	if name, _, ok := strings.Cut(p.User, " ("); ok {
+		p.User = name
+	}
+	if p.Tracer != 0 {
+		p.TracerName = CommOf(p.Tracer)
+	}
+	if cmdline, err := os.ReadFile(dir + "cmdline"); err == nil && len(cmdline) > 0 {
+		for _, arg := range bytes.Split(bytes.TrimSuffix(cmdline, []byte{0}), []byte{0}) {
+			p.CommandLine = append(p.CommandLine, string(arg))
+		}
+	}
+	return p, nil
+}
+
+// ticksPerSecond is USER_HZ, which is 100 on amd64 and arm64 whatever the kernel's own.
+const ticksPerSecond = 100
+
+func readProgram(exe io.ReaderAt) *goProgram {
+	var magic [4]byte
+	if _, err := exe.ReadAt(magic[:], 0); err != nil || string(magic[:]) != elf.ELFMAG {
+		return &goProgram{err: errNotGo}
+	}
+	info, err := buildinfo.Read(exe)
+	if err != nil {
+		return &goProgram{err: errNotGo}
+	}
+	p := &goProgram{goVersion: info.GoVersion, module: info.Main.Path, version: info.Main.Version}
+	if p.module == "" {
+		p.module = info.Path
+	}
+	if f, err := elf.NewFile(exe); err == nil {
+		p.symbols = f.Section(".debug_info") != nil || f.Section(".zdebug_info") != nil
+	}
+	return p
+}
+
+// bootTime is when the clock ticks of /proc/PID/stat began, as far as that can be known to a second.
+func bootTime() time.Time {
+	data, _ := os.ReadFile("/proc/stat")
+	for line := range strings.Lines(string(data)) {
+		if v, ok := strings.CutPrefix(line, "btime "); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+			return time.Unix(n, 0)
+		}
+	}
+	return time.Time{}
+}
+
+func fileIDOf(f *os.File) (fileID, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fileID{}, err
+	}
+	return fileID{dev: uint64(st.Dev), inode: st.Ino, modified: st.Mtim.Nano(), size: st.Size}, nil
+}

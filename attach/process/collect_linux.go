@@ -1,0 +1,181 @@
+//go:build amd64
+
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ri/attach"
+	"ri/attach/proc"
+)
+
+// collect waits until every tracee has stopped or is gone, and reads the registers of each as it stops.
+func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Duration) error {
+	var nap backoff
+	for last := time.Now(); ; {
+		pending, progress := 0, false
+		for i := range t.tracees {
+			tr := &t.tracees[i]
+			if tr.state != traceeSeized {
+				continue
+			}
+			if t.poll(tr); tr.state == traceeSeized {
+				pending++
+			} else {
+				progress = true
+			}
+		}
+		if pending == 0 {
+			return nil
+		}
+		if progress {
+			last = time.Now()
+		} else if t.spare != spareNone && time.Since(last) >= spareAfter && t.spareRest() {
+			return nil
+		}
+		if time.Since(began) >= limit {
+			return &restlessError{stopped: time.Since(began), text: fmt.Sprintf("%s: %d of %d threads have not come to a stop within %v (%s): raise --max-stop, or look without a stop: --view live",
+				t.process.Describe(), pending, len(t.tracees), limit.Round(time.Millisecond), t.pendingThreads())}
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if t.hold.asked.Load() {
+			return fmt.Errorf("%w while it stopped %s", ErrSuspended, t.process.Describe())
+		}
+		if nap.wait(progress) {
+			if err := t.stuck(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// restlessError is a stop that didn't come about in time: on a busy machine a thread may wait long for the CPU that it needs to stop.
+type restlessError struct {
+	stopped time.Duration // those that did stop, stood for that long
+	cost    attach.Stats  // of all tries
+	text    string
+}
+
+func (e *restlessError) Error() string { return e.text }
+func (e *restlessError) Unwrap() error { return attach.ErrDeadline }
+
+// Cost is what stops cost of which no view came.
+func (e *restlessError) Cost() attach.Stats { return e.cost }
+
+// stuck looks for what threads may be waited for in vain, after some time without progress.
+func (t *tracer) stuck() error {
+	for i := range t.tracees {
+		tr := &t.tracees[i]
+		switch {
+		case tr.state == traceeStopped && t.deadThread(tr.tid):
+			// A stopped thread dies by SIGKILL only, its own process's exec included. That exec now waits for us to let the dead go.
+			return fmt.Errorf("%s has been killed or starts another program in its place (exec) in this moment; run ri again: %w", t.process.Describe(), attach.ErrExited)
+		case tr.state == traceeSeized && tr.tid == t.process.pid:
+			// A leader that has exited before the other threads stays, and nothing is to be waited for.
+			if st, err := proc.ReadStat(fmt.Sprintf("/proc/%d/task/%d/stat", tr.tid, tr.tid)); err == nil && st.State == 'Z' {
+				tr.state = traceeGone
+			}
+		}
+	}
+	return nil
+}
+
+// deadThread says whether a thread that had stopped was killed.
+func (t *tracer) deadThread(tid int) bool {
+	err := t.wait(tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
+	if err != nil || t.info.dead() {
+		return true
+	}
+	// Between SIGKILL and its death, and as a leader that died before the others, it shows nothing to wait for.
+	return ptrace(unix.PTRACE_GETREGS, tid, 0, uintptr(unsafe.Pointer(&t.regs))) == unix.ESRCH
+}
+
+// poll looks whether a tracee has stopped or is gone.
+func (t *tracer) poll(tr *tracee) {
+	err := t.wait(tr.tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
+	switch {
+	case err == unix.ECHILD: // not ours any more: another thread has taken its id in an exec
+		delete(t.known, tr.tid)
+		tr.state = traceeGone
+	case err != nil || t.info.pid == 0:
+	case t.info.dead():
+		if tr.tid != t.process.pid { // an exec of another thread waits for that; the leader belongs to its parent
+			reap(tr.tid)
+			delete(t.known, tr.tid)
+		}
+		tr.state = traceeGone
+	default:
+		// The stops of a seized thread: PTRACE_EVENT_STOP (our interrupt, or a stop of the whole group by
+		// SIGSTOP and the like, which the kernel keeps up by itself when we detach) has the event above the
+		// signal's eight bits; a signal that waits to be delivered stands alone.
+		if status := t.info.status; status>>8 == 0 {
+			tr.signal = int(status & 0x7f)
+		}
+		if ptrace(unix.PTRACE_GETREGS, tr.tid, 0, uintptr(unsafe.Pointer(&t.regs))) != 0 {
+			tr.signal = 0
+			return // killed in this moment: the next look says so
+		}
+		tr.state = traceeStopped
+		t.readAll(tr.tid)
+		t.threads = append(t.threads, attach.Thread{ID: tr.tid, InnerID: t.innerID(tr.tid), Regs: registersOf(&t.regs)})
+	}
+}
+
+// si_code of SIGCHLD, uapi/asm-generic/siginfo.h.
+const (
+	cldExited = 1
+	cldKilled = 2
+	cldDumped = 3
+)
+
+// pendingThreads says which threads don't stop and what they do, for the message.
+func (t *tracer) pendingThreads() string {
+	var out []string
+	for _, tr := range t.tracees {
+		if tr.state != traceeSeized {
+			continue
+		}
+		if len(out) == 3 {
+			out = append(out, "...")
+			break
+		}
+		st, err := proc.ReadStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tr.tid))
+		if err != nil {
+			continue
+		}
+		what := fmt.Sprintf("thread %d in state %c", tr.tid, st.State)
+		if wchan, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", t.process.pid, tr.tid)); err == nil && len(wchan) > 1 {
+			what += " in " + string(wchan)
+		}
+		out = append(out, what)
+	}
+	return strings.Join(out, ", ")
+}
+
+// backoff waits a little longer each time nothing happens: threads on other CPUs stop
+// within microseconds, those that sleep have to be scheduled first.
+type backoff struct{ idle int }
+
+// wait says whether it has been long without progress: it does so about every millisecond.
+func (b *backoff) wait(progress bool) (long bool) {
+	if progress {
+		b.idle = 0
+	}
+	b.idle++
+	if b.idle <= 4 {
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		return false
+	}
+	ts := unix.Timespec{Nsec: int64(min(b.idle-4, 50)) * 10_000} // 10 us to 500 us
+	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	return b.idle > 15
+}

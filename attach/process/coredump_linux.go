@@ -1,0 +1,398 @@
+//go:build amd64
+
+package process
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ri/arch"
+	"ri/attach"
+	"ri/attach/core"
+	"ri/attach/proc"
+)
+
+// A core of a live process: what it may write to is copied in a stop, as every bulk snapshot does; what it can't, code and constants, is
+// read afterwards, since it doesn't change. The file is written when the process runs again. Pages of zeros become holes.
+
+const (
+	coreChunk   = 4 << 20 // written between two looks at the context
+	coreWriters = 4       // threads that write: to fill the kernel's cache is work of one processor for each
+	coreBatch   = 64      // chunks that they share out
+	coreLargest = 1 << 40 // a mapping that is larger isn't in a core: it is somebody's reserve, as the race detector's, and file systems have limits
+	wordSize    = 8
+)
+
+// corePart is a mapping, where it lies in the file, and where its bytes come from.
+type corePart struct {
+	core.Section
+	source coreSource
+}
+
+type coreSource uint8
+
+const (
+	fromNowhere coreSource = iota
+	fromCopy               // of the stop
+	fromProcess            // as it is now
+)
+
+// coreWriter writes one core.
+type coreWriter struct {
+	process *Process
+	mem     *processMemory
+	image   *image          // nil: everything is read from the process, which is held in its last moment
+	copied  *proc.Residency // which pages of ri's own memory are there, nil if that doesn't tell what was copied
+	there   *proc.Residency // which pages of the process are
+	file    *os.File
+	options attach.CoreOptions
+	parts   []corePart
+	total   int64 // to be looked at
+	buffers [coreWriters][]byte
+
+	mu      sync.Mutex // of what follows
+	done    int64
+	written attach.CoreWritten
+}
+
+// WriteCore writes a core of the process to an empty file: as the kernel, gcore and dlv write them, for ri -c, gdb and dlv core.
+// The process is stopped once, for the copy of its memory; if a watcher holds it in its last moment it isn't stopped at all.
+//
+// Errors: those of a snapshot, of the file system, and the context's. The file then holds nothing of use.
+func (p *Process) WriteCore(ctx context.Context, file *os.File, opt attach.CoreOptions) (attach.CoreWritten, error) {
+	copied := attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool}
+	view, err := p.view(ctx, wish{ViewOptions: copied, registers: true})
+	if err != nil {
+		return attach.CoreWritten{}, err
+	}
+	at := core.Moment{Nanotime: p.Nanotime(), Unix: time.Now().UnixNano()}
+	w := &coreWriter{process: p, mem: p.memory(), file: file, options: opt}
+	defer w.mem.Close()
+	var registers []allRegisters
+	var maps []attach.Mapping
+	if v, ok := view.(*snapshotView); ok {
+		defer v.Discard()
+		w.image, registers, maps = v.image, v.registers, v.image.mappings
+		w.written.Notes = append(w.written.Notes, v.Notes()...)
+		if opt.Spool == "" {
+			if w.copied, err = proc.OpenResidency("/proc/self/pagemap"); err != nil {
+				return attach.CoreWritten{}, err
+			}
+			defer w.copied.Close()
+		}
+	} else {
+		defer view.Close()
+		if maps, err = p.Mappings(); err != nil {
+			return attach.CoreWritten{}, err
+		}
+		w.note("the process is dying: its threads have ended, and there are no registers")
+	}
+	if w.there, err = proc.OpenResidency(p.proc("pagemap")); err == nil { // it may have ended
+		defer w.there.Close()
+	}
+	w.written.Threads, w.written.Stats = len(view.Threads()), view.Stats()
+	w.choose(maps)
+	who := p.identity()
+	notes := core.Notes(arch.AMD64, who, threadsOf(view.Threads(), registers, who.PID), p.auxv, maps, at)
+	if err := w.write(ctx, notes); err != nil {
+		return attach.CoreWritten{}, err
+	}
+	return w.written, nil
+}
+
+func (w *coreWriter) note(format string, args ...any) {
+	w.written.Notes = append(w.written.Notes, fmt.Sprintf(format, args...))
+}
+
+// choose decides of each mapping whether it is in the core, and where it comes from.
+func (w *coreWriter) choose(maps []attach.Mapping) {
+	shared, large, late := uint64(0), 0, 0
+	for _, m := range maps {
+		part := corePart{Section: core.Section{Mapping: m}}
+		size := m.End - m.Start
+		switch {
+		case m.Path == "[vsyscall]": // the kernel's, at an address that no program has
+			continue
+		case !m.Read || strings.HasPrefix(m.Path, "[vvar"):
+		case m.Shared && !w.options.Shared:
+			shared += size
+		case device(&m):
+		case size > coreLargest:
+			large++
+		case w.image != nil && w.image.find(m.Start) != nil:
+			if w.resident(m, fromCopy) {
+				part.source = fromCopy
+			}
+		case w.resident(m, fromProcess):
+			part.source = fromProcess
+			if m.Write && !m.Shared && w.image != nil {
+				late++
+			}
+		}
+		if part.source != fromNowhere {
+			part.Size = size
+			w.total += int64(size)
+		}
+		w.parts = append(w.parts, part)
+	}
+	if shared > 0 {
+		w.note("%.1f MiB of shared memory (mapped files, memory of several processes) are not in it; --all adds them", float64(shared)/(1<<20))
+	}
+	if large > 0 {
+		w.note("%d mappings of more than %d GiB are not in it", large, coreLargest>>30)
+	}
+	if late > 0 {
+		w.note("%d private mappings of large files were copied after the stop, while the process ran", late)
+	}
+}
+
+// device tells a mapping that may be of a device, where reading may do something.
+func device(m *attach.Mapping) bool {
+	return strings.HasPrefix(m.Path, "/dev/") && !strings.HasPrefix(m.Path, "/dev/zero") && !strings.HasPrefix(m.Path, "/dev/shm/")
+}
+
+// errEnough ends a scan.
+var errEnough = errors.New("enough")
+
+// resident tells whether anything of a mapping is there.
+func (w *coreWriter) resident(m attach.Mapping, source coreSource) bool {
+	found := false
+	err := w.eachThere(corePart{core.Section{Mapping: m}, source}, func(span) error { found = true; return errEnough })
+	return found || err != nil
+}
+
+// eachThere calls f for the parts of a mapping that have contents, as far as that is known. No such part is of two ranges of the copy.
+func (w *coreWriter) eachThere(part corePart, f func(span) error) error {
+	all := span{start: part.Start, end: part.End}
+	if part.source == fromProcess {
+		if w.there == nil || strings.HasPrefix(part.Path, "/") { // of a file every page has contents
+			return f(all)
+		}
+		return scanSpans(w.there, all, 0, f)
+	}
+	for i := range w.image.ranges {
+		r := &w.image.ranges[i]
+		s := span{start: max(r.start, part.Start), end: min(r.end, part.End)}
+		if s.start >= s.end {
+			continue
+		}
+		err := error(nil)
+		if w.copied == nil {
+			err = f(s)
+		} else {
+			err = scanSpans(w.copied, s, addressOf(r.data)-r.start, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanSpans calls f for what is resident of a span that lies elsewhere by shift, until it fails.
+func scanSpans(r *proc.Residency, s span, shift uint64, f func(span) error) error {
+	var failure error
+	err := r.Each(s.start+shift, s.end+shift, func(region proc.PageRegion) {
+		if failure == nil {
+			failure = f(span{start: region.Start - shift, end: region.End - shift})
+		}
+	})
+	return errors.Join(failure, err)
+}
+
+// write writes the memory, and then the headers, which say what is there.
+func (w *coreWriter) write(ctx context.Context, notes []byte) error {
+	sections := make([]*core.Section, len(w.parts))
+	for i := range w.parts {
+		sections[i] = &w.parts[i].Section
+	}
+	var head *core.Head
+	head, w.written.Size = core.Lay(arch.AMD64, notes, sections)
+	if err := w.file.Truncate(w.written.Size); err != nil {
+		return fmt.Errorf("making the core: %w", err)
+	}
+	lost := 0
+	for i := range w.parts {
+		part := &w.parts[i]
+		err := w.writePart(ctx, part)
+		if errors.Is(err, attach.ErrExited) && part.source == fromProcess && w.image != nil {
+			part.Size = 0 // what could change is in the copy; the rest is in the program's files
+			lost++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if lost > 0 {
+		w.note("the process ended while its core was written: %d mappings of code and constants are not in it; give the executable with --exe", lost)
+	}
+	headers := head.Bytes()
+	if _, err := w.file.WriteAt(headers, 0); err != nil {
+		return fmt.Errorf("writing the core: %w", err)
+	}
+	w.written.Stored += int64(len(headers))
+	return nil
+}
+
+func (w *coreWriter) writePart(ctx context.Context, part *corePart) error {
+	if part.source == fromNowhere {
+		return nil
+	}
+	before := w.done
+	var batch []span
+	err := w.eachThere(*part, func(s span) error {
+		for at := s.start; at < s.end; at += coreChunk {
+			if batch = append(batch, span{start: at, end: min(at+coreChunk, s.end)}); len(batch) == coreBatch {
+				if err := w.writeBatch(ctx, part, batch); err != nil {
+					return err
+				}
+				batch = batch[:0]
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = w.writeBatch(ctx, part, batch)
+	}
+	w.done = before + int64(part.Size)
+	return err
+}
+
+// writeBatch writes some chunks of a mapping, several at once.
+func (w *coreWriter) writeBatch(ctx context.Context, part *corePart, batch []span) error {
+	var next atomic.Int64
+	var failure error
+	var all sync.WaitGroup
+	for i := range min(coreWriters, len(batch)) {
+		all.Go(func() {
+			for {
+				n := next.Add(1) - 1
+				if n >= int64(len(batch)) {
+					return
+				}
+				if err := w.writeSpan(ctx, part, batch[n], &w.buffers[i]); err != nil {
+					w.mu.Lock()
+					failure = cmp.Or(failure, err)
+					w.mu.Unlock()
+					next.Store(int64(len(batch)))
+				}
+			}
+		})
+	}
+	all.Wait()
+	return failure
+}
+
+func (w *coreWriter) writeSpan(ctx context.Context, part *corePart, s span, buffer *[]byte) error {
+	n := s.end - s.start
+	var b []byte
+	if part.source == fromCopy {
+		b = w.image.bytes(s.start, int(n))
+	} else {
+		if *buffer == nil {
+			*buffer = make([]byte, coreChunk)
+		}
+		b = (*buffer)[:n]
+		if err := w.read(b, s.start); err != nil {
+			return err
+		}
+	}
+	return w.writeChunk(ctx, b, part.Offset+int64(s.start-part.Start))
+}
+
+// read fills b; pages that can't be read, such as those beyond the end of a mapped file, are zeros.
+func (w *coreWriter) read(b []byte, addr uint64) error {
+	for done := 0; done < len(b); {
+		n, err := w.mem.ReadMemory(b[done:], addr+uint64(done))
+		done += n
+		if err == nil {
+			continue
+		}
+		if !attach.IsNotMapped(err) {
+			return err
+		}
+		next := min((done&^(attach.PageSize-1))+attach.PageSize, len(b))
+		clear(b[done:next])
+		done = next
+	}
+	return nil
+}
+
+// writeChunk writes a piece of memory, but for its pages of zeros. Pages side by side are one call.
+func (w *coreWriter) writeChunk(ctx context.Context, b []byte, offset int64) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	stored := 0
+	for at := 0; at < len(b); {
+		if isZero(b[at:min(at+attach.PageSize, len(b))]) {
+			at += attach.PageSize
+			continue
+		}
+		end := at + attach.PageSize
+		for end < len(b) && !isZero(b[end:min(end+attach.PageSize, len(b))]) {
+			end += attach.PageSize
+		}
+		end = min(end, len(b))
+		if _, err := w.file.WriteAt(b[at:end], offset+int64(at)); err != nil {
+			if errors.Is(err, unix.ENOSPC) {
+				return fmt.Errorf("writing the core: the disk is full; name a file on another one: %w", err)
+			}
+			return fmt.Errorf("writing the core: %w", err)
+		}
+		stored += end - at
+		at = end
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.written.Stored += int64(stored)
+	w.done += int64(len(b))
+	if w.options.Progress != nil {
+		w.options.Progress(w.done, w.total)
+	}
+	return nil
+}
+
+// zeros is a page of them.
+var zeros [attach.PageSize]byte
+
+// isZero looks at the first word before it compares all.
+func isZero(page []byte) bool {
+	if len(page) >= wordSize && binary.LittleEndian.Uint64(page) != 0 {
+		return false
+	}
+	return bytes.Equal(page, zeros[:len(page)])
+}
+
+// CoreCost estimates what a core costs, from what the process has now. Nothing is stopped.
+func (p *Process) CoreCost(opt attach.CoreOptions) (attach.CoreCost, error) {
+	var cost attach.CoreCost
+	var err error
+	if cost.Stop, err = p.SnapshotCost(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool}); err != nil {
+		return cost, err
+	}
+	maps, err := p.Mappings()
+	if err != nil {
+		return cost, err
+	}
+	cost.Disk = cost.Stop.Bytes
+	for _, m := range maps {
+		size := int64(m.End - m.Start)
+		if m.Read && size <= coreLargest && (m.Shared && opt.Shared || !m.Shared && !m.Write) && !device(&m) {
+			cost.Disk += size
+		}
+	}
+	return cost, nil
+}

@@ -1,0 +1,230 @@
+//go:build amd64
+
+package process
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+
+	"golang.org/x/sys/unix"
+
+	"ri/attach"
+)
+
+// image is a copy of a process's writable memory. Each range of addresses has as many bytes of ri's own address space, at the same distances, of which
+// only those take memory that something was copied to: where an address lies is found in a short list, whatever the number of
+// pages, and what wasn't there reads as zero without having been written.
+type image struct {
+	ranges     []imageRange     // sorted by address
+	unreadable []span           // pages that were there and couldn't be read, sorted
+	constant   []span           // mappings of files that nobody can write to: what is read of them later is what was there
+	mappings   []attach.Mapping // the whole memory map, as it was in the stop
+	maps       [][]byte         // what was reserved
+	spool      *os.File         // nil: anonymous memory
+	spoolSize  int64
+}
+
+// imageRange is target memory from start to end; data[i] is the byte at start+i.
+type imageRange struct {
+	start, end uint64
+	data       []byte
+}
+
+// span is target memory from start to end.
+type span struct {
+	start, end uint64
+	whole      bool // of a file: every page has contents, resident or not
+}
+
+const hugePage = 2 << 20
+
+// newImage makes an empty image; its bytes lie in an unlinked file of folder spool, if that isn't empty.
+func newImage(spool string) (*image, error) {
+	im := &image{}
+	if spool == "" {
+		return im, nil
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(spool, &st); err != nil {
+		return nil, fmt.Errorf("the folder for the copy (--spool %s): %w", spool, err)
+	}
+	if st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC {
+		return nil, fmt.Errorf("the folder for the copy (--spool %s) lies in memory itself (tmpfs): name one on a disk: %w", spool, attach.ErrNotSupported)
+	}
+	file, err := os.CreateTemp(spool, ".ri-copy-*")
+	if err != nil {
+		return nil, fmt.Errorf("a file for the copy (--spool): %w", err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("a file for the copy (--spool) that nobody else sees: %w", err)
+	}
+	im.spool = file
+	return im, nil
+}
+
+// spoolRoom is what is left on the disk of folder, in bytes.
+func spoolRoom(folder string) int64 {
+	var st unix.Statfs_t
+	if unix.Statfs(folder, &st) != nil {
+		return 0
+	}
+	return int64(st.Bavail) * st.Bsize
+}
+
+// reserve adds a range, which takes no memory yet. It must not overlap another one.
+func (im *image) reserve(start, end uint64) error {
+	size := int(end - start)
+	var data []byte
+	if im.spool != nil {
+		offset := im.spoolSize
+		im.spoolSize += int64(size)
+		if err := im.spool.Truncate(im.spoolSize); err != nil {
+			return fmt.Errorf("room for the copy (--spool): %w", err)
+		}
+		b, err := unix.Mmap(int(im.spool.Fd()), offset, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return fmt.Errorf("room for the copy (--spool): %w", err)
+		}
+		im.maps = append(im.maps, b)
+		data = b
+	} else {
+		// Huge pages begin where the target's could.
+		b, err := unix.Mmap(-1, 0, size+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		if err != nil {
+			return fmt.Errorf("room for a copy of %d MiB of address space: %w", size>>20, err)
+		}
+		im.maps = append(im.maps, b)
+		skip := int((start - addressOf(b)) & (hugePage - 1))
+		data = b[skip:][:size:size]
+	}
+	i := sort.Search(len(im.ranges), func(i int) bool { return im.ranges[i].start >= start })
+	im.ranges = slices.Insert(im.ranges, i, imageRange{start, end, data})
+	return nil
+}
+
+// find gives the range that holds an address, nil if none does.
+func (im *image) find(addr uint64) *imageRange {
+	if r := im.after(addr); r != nil && r.start <= addr {
+		return r
+	}
+	return nil
+}
+
+// after gives the first range that doesn't end before an address, nil if all do.
+func (im *image) after(addr uint64) *imageRange {
+	i := sort.Search(len(im.ranges), func(i int) bool { return im.ranges[i].end > addr })
+	if i < len(im.ranges) {
+		return &im.ranges[i]
+	}
+	return nil
+}
+
+// bytes gives the n bytes at addr, nil if they don't lie in one range.
+func (im *image) bytes(addr uint64, n int) []byte {
+	r := im.find(addr)
+	if r == nil || r.end-addr < uint64(n) {
+		return nil
+	}
+	return r.data[addr-r.start:][:n:n]
+}
+
+// readable is how many of the n bytes at addr lie before the next page that can't be read.
+func (im *image) readable(addr uint64, n int) int {
+	i := sort.Search(len(im.unreadable), func(i int) bool { return im.unreadable[i].end > addr })
+	if i == len(im.unreadable) || im.unreadable[i].start >= addr+uint64(n) {
+		return n
+	}
+	return int(max(im.unreadable[i].start, addr) - addr)
+}
+
+// read copies from the range that holds addr; ok is false if none does.
+func (im *image) read(p []byte, addr uint64) (n int, ok bool) {
+	r := im.find(addr)
+	if r == nil {
+		return 0, false
+	}
+	n = im.readable(addr, int(min(uint64(len(p)), r.end-addr)))
+	return copy(p[:n], r.data[addr-r.start:]), true
+}
+
+// direct gives the n bytes at addr without a copy, nil where that isn't possible.
+func (im *image) direct(addr uint64, n int) []byte {
+	b := im.bytes(addr, n)
+	if b == nil || im.readable(addr, n) < n {
+		return nil
+	}
+	return b
+}
+
+// populate has the memory of a piece there before something is copied to it, so that a stop doesn't wait for the kernel to find it.
+func (im *image) populate(addr uint64, size int) error {
+	b := im.bytes(addr, size)
+	if b == nil {
+		return nil
+	}
+	if im.spool != nil {
+		offset := int64(0)
+		for _, m := range im.maps {
+			if addressOf(b) >= addressOf(m) && addressOf(b) < addressOf(m)+uint64(len(m)) {
+				offset += int64(addressOf(b) - addressOf(m))
+				break
+			}
+			offset += int64(len(m))
+		}
+		// Blocks of the disk, so that a full disk is an error here and not a signal later.
+		if err := unix.Fallocate(int(im.spool.Fd()), 0, offset, int64(size)); err != nil && err != unix.EOPNOTSUPP {
+			return fmt.Errorf("room for the copy (--spool): %w", err)
+		}
+	} else if first := int(-addressOf(b) & (hugePage - 1)); first+2*hugePage <= size {
+		unix.Madvise(b[first:(size-first)&^(hugePage-1)+first], unix.MADV_HUGEPAGE)
+	}
+	for {
+		err := unix.Madvise(b, unix.MADV_POPULATE_WRITE) // Linux 5.14
+		switch err {
+		case nil:
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.EINVAL:
+			for i := 0; i < len(b); i += attach.PageSize {
+				b[i] = 0
+			}
+			return nil
+		}
+		return fmt.Errorf("room for a copy of %d MiB: %w", size>>20, err)
+	}
+}
+
+// keep forgets all that isn't in the given spans, sorted: what the target had mapped in the stop.
+func (im *image) keep(mapped []span) {
+	var out []imageRange
+	for _, r := range im.ranges {
+		for _, m := range mapped {
+			start, end := max(r.start, m.start), min(r.end, m.end)
+			if start < end {
+				out = append(out, imageRange{start, end, r.data[start-r.start : end-r.start]})
+			}
+		}
+	}
+	im.ranges = out
+}
+
+func within(spans []span, addr uint64) bool {
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].end > addr })
+	return i < len(spans) && spans[i].start <= addr
+}
+
+// free gives the memory back. Nobody may read it any more.
+func (im *image) free() {
+	for _, m := range im.maps {
+		unix.Munmap(m)
+	}
+	im.maps, im.ranges = nil, nil
+	if im.spool != nil {
+		im.spool.Close()
+		im.spool = nil
+	}
+}

@@ -1,0 +1,183 @@
+//go:build amd64
+
+package process
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ri/attach"
+)
+
+// A watched process has a tracer already, so another ri that is to stop it asks the watcher, which lets go for that moment. Both speak over
+// an abstract unix socket, named by the process, a line a message:
+//
+//	state    watching | dying TID HOW, which is Death.String: dying 4711 exit status 2
+//	borrow   free, once the watcher has let go; it comes back when the connection ends
+//
+// Either side believes the other only if it is of the same user, or root's.
+
+// longestLoan bounds how long a process goes unwatched for another ri.
+const longestLoan = time.Minute
+
+func shareName(p *Process) string { return fmt.Sprintf("@ri-watch-%d-%d", p.pid, p.startTime) }
+
+// share is the watcher's end.
+type share struct {
+	watcher  *watcher
+	listener net.Listener
+	waiting  atomic.Int64 // connections that want the process
+	queue    chan net.Conn
+}
+
+func newShare(w *watcher) (*share, error) {
+	l, err := net.Listen("unix", shareName(w.process))
+	if err != nil {
+		return nil, fmt.Errorf("%s can't be watched: another ri seems to watch it already (%v): %w", w.process.Describe(), err, attach.ErrTraced)
+	}
+	s := &share{watcher: w, listener: l, queue: make(chan net.Conn, 16)}
+	go s.serve()
+	return s, nil
+}
+
+func (s *share) serve() {
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		go s.answer(conn.(*net.UnixConn))
+	}
+}
+
+func (s *share) answer(conn *net.UnixConn) {
+	if !trusted(conn) {
+		conn.Close()
+		return
+	}
+	conn.SetReadDeadline(time.Now().Add(time.Second))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	switch {
+	case err == nil && line == "borrow\n":
+		conn.SetReadDeadline(time.Time{})
+		s.waiting.Add(1)
+		select {
+		case s.queue <- conn:
+			s.watcher.wake.signal()
+			return
+		default: // too many at once
+			s.waiting.Add(-1)
+		}
+	case err == nil && line == "state\n":
+		if tid := s.watcher.tid.Load(); tid != 0 {
+			fmt.Fprintf(conn, "dying %d %s\n", tid, s.watcher.ends)
+		} else {
+			fmt.Fprintf(conn, "watching\n")
+		}
+	}
+	conn.Close()
+}
+
+func (s *share) wanted() bool { return s.waiting.Load() > 0 }
+
+// lend waits until all who asked have had the process. Nothing of it is seized.
+func (s *share) lend(ctx context.Context) {
+	for s.wanted() {
+		conn := <-s.queue
+		conn.SetDeadline(time.Now().Add(longestLoan))
+		if _, err := fmt.Fprintf(conn, "free\n"); err == nil {
+			stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
+			var b [1]byte
+			_, _ = conn.Read(b[:]) // its end, or the time's
+			stop()
+		}
+		conn.Close()
+		s.waiting.Add(-1)
+	}
+}
+
+func (s *share) Close() {
+	s.listener.Close()
+	for {
+		select {
+		case conn := <-s.queue:
+			conn.Close()
+		default:
+			return
+		}
+	}
+}
+
+// trusted tells whether the other end is of the same user, or root's.
+func trusted(conn *net.UnixConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ok := false
+	err = raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		ok = err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+	})
+	return err == nil && ok
+}
+
+// askWatcher sends a question to the process's watcher; no answer if there is none.
+func (p *Process) askWatcher(question string, patience time.Duration) (conn *net.UnixConn, answer string) {
+	c, err := net.Dial("unix", shareName(p))
+	if err != nil {
+		return nil, ""
+	}
+	conn = c.(*net.UnixConn)
+	if trusted(conn) {
+		conn.SetDeadline(time.Now().Add(patience))
+		if _, err := fmt.Fprintln(conn, question); err == nil {
+			if line, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
+				return conn, strings.TrimSpace(line)
+			}
+		}
+	}
+	conn.Close()
+	return nil, ""
+}
+
+// dyingThread is the thread that a watcher holds in its exit, 0 if there is none, and how the process ends.
+func (p *Process) dyingThread() (tid int, how string) {
+	conn, answer := p.askWatcher("state", time.Second)
+	if conn == nil {
+		return 0, ""
+	}
+	conn.Close()
+	state, rest, _ := strings.Cut(answer, " ")
+	number, how, _ := strings.Cut(rest, " ")
+	tid, err := strconv.Atoi(number)
+	if err != nil || state != "dying" {
+		return 0, ""
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", p.pid, tid)); err != nil {
+		return 0, ""
+	}
+	return tid, how
+}
+
+// borrow has a watcher let the process go until giveBack is called. Where nobody watches, there is nothing to do.
+func (p *Process) borrow() (giveBack func()) {
+	conn, answer := p.askWatcher("borrow", 5*time.Second)
+	if conn == nil {
+		return func() {}
+	}
+	if answer != "free" {
+		conn.Close()
+		return func() {}
+	}
+	return func() { conn.Close() }
+}
