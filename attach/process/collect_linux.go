@@ -48,7 +48,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			return err
 		}
 		if t.hold.asked.Load() {
-			return fmt.Errorf("%w while it stopped %s", ErrSuspended, t.process.Describe())
+			return fmt.Errorf("%w while it stopped %s", attach.ErrSuspended, t.process.Describe())
 		}
 		if nap.wait(progress) {
 			if err := t.stuck(); err != nil {

@@ -388,7 +388,7 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 		} else {
 			view, err = p.stop(ctx, opt, patience, failed)
 		}
-		if errors.Is(err, ErrSuspended) { // before there was a view: nothing is lost
+		if errors.Is(err, attach.ErrSuspended) { // before there was a view: nothing is lost
 			try--
 			continue
 		}

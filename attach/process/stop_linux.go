@@ -113,7 +113,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 		case time.Since(began) >= limit:
 			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, attach.ErrDeadline)
 		case t.hold.asked.Load():
-			reason = fmt.Errorf("%w while it held %s, which runs since", ErrSuspended, v.name)
+			reason = fmt.Errorf("%w while it held %s, which runs since", attach.ErrSuspended, v.name)
 		case t.dead():
 			reason = fmt.Errorf("%s was killed while it was stopped: %w", v.name, attach.ErrExited)
 		}

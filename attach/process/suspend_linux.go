@@ -1,7 +1,6 @@
 package process
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -12,9 +11,6 @@ import (
 
 	"ri/attach"
 )
-
-// ErrSuspended: the shell's job control stopped ri, so what it held was let go first.
-var ErrSuspended = errors.New("ri was suspended")
 
 // A ri that stands still holds its target, with nobody to see the deadline: ptrace's stops outlast the tracer's own.
 // So before ri stops itself, all targets run again, and none is stopped until it has gone on. Job control stops a whole process,
@@ -92,7 +88,7 @@ func (l *holdList) suspend(stand func()) {
 }
 
 // Suspend lets all targets go and then stops this process, as SIGSTOP does. It returns when the process goes on (SIGCONT).
-// Views that held a target end with ErrSuspended; a copy that was being made is begun anew.
+// Views that held a target end with attach.ErrSuspended; a copy that was being made is begun anew.
 func Suspend() {
 	holds.suspend(func() {
 		// To this very thread, so that it gets no further before it stands.
@@ -112,7 +108,7 @@ type until struct {
 func (u until) over(name string) error {
 	switch {
 	case u.hold != nil && u.hold.asked.Load():
-		return fmt.Errorf("%w while it copied the memory of %s", ErrSuspended, name)
+		return fmt.Errorf("%w while it copied the memory of %s", attach.ErrSuspended, name)
 	case !u.deadline.IsZero() && time.Now().After(u.deadline):
 		return fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise --max-stop, or look without a stop: --view live: %w", name, attach.ErrDeadline)
 	}

@@ -47,7 +47,7 @@ func TestTwoLooks(t *testing.T) {
 	holds.suspend(func() { // ri would stand still now
 		for _, v := range []attach.View{first, second} {
 			<-v.Done()
-			if !errors.Is(v.Err(), ErrSuspended) {
+			if !errors.Is(v.Err(), attach.ErrSuspended) {
 				t.Error(v.Err())
 			}
 		}

@@ -89,7 +89,7 @@ func (p *Process) Watch(ctx context.Context, opt attach.WatchOptions) (attach.De
 		case errors.Is(err, errLent):
 			w.letGo()
 			w.share.lend(ctx)
-		case errors.Is(err, ErrSuspended): // what follows waits until ri goes on
+		case errors.Is(err, attach.ErrSuspended): // what follows waits until ri goes on
 		default:
 			return w.death, err
 		}
@@ -134,7 +134,7 @@ func (w *watcher) follow(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case hold.asked.Load():
-			return ErrSuspended
+			return attach.ErrSuspended
 		case w.share.wanted():
 			return errLent
 		}

@@ -64,7 +64,7 @@ func ListProcesses(out *rows.Output) error {
 }
 
 // releaseNotes say which processes were built by releases that ri has not been tried on, once for each release.
-func releaseNotes(list []attach.GoProcess) (notes []string) {
+func releaseNotes(list []proc.GoProcess) (notes []string) {
 	pids := map[string][]string{}
 	for _, p := range list {
 		if note := symbols.ReleaseNote(p.GoVersion); note != "" {

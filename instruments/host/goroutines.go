@@ -10,7 +10,6 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
-	"ri/attach/process"
 	"ri/instruments/rows"
 	"ri/values"
 )
@@ -156,7 +155,7 @@ func (h *Host) riGoroutines(L *lua.LState) int {
 
 // ended says whether nothing at all can be read any more.
 func ended(err error) bool {
-	for _, end := range []error{attach.ErrDeadline, attach.ErrClosed, attach.ErrExited, process.ErrSuspended} {
+	for _, end := range []error{attach.ErrDeadline, attach.ErrClosed, attach.ErrExited, attach.ErrSuspended} {
 		if errors.Is(err, end) {
 			return true
 		}

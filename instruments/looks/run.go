@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"ri/attach"
-	"ri/attach/process"
 	"ri/instruments/host"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
@@ -187,7 +186,7 @@ func Judge(r *rows.Result, err error, p *Plan, rehearsed time.Duration) {
 	case err == nil:
 	case errors.Is(err, attach.ErrDeadline):
 		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
-	case errors.Is(err, process.ErrSuspended):
+	case errors.Is(err, attach.ErrSuspended):
 		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
 	case errors.Is(err, host.ErrTime), errors.Is(err, host.ErrMemory), errors.Is(err, host.ErrRows):
 		r.Partial = append(r.Partial, err.Error())
