@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/change"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
@@ -75,7 +76,7 @@ func Undo(ctx context.Context, out *rows.Output, number int64, force bool, look 
 
 // stillThere refuses an undo in a process that has ended, whether or not another has its pid now.
 func stillThere(e *change.Entry) error {
-	t, err := attach.OpenProcess(e.PID)
+	t, err := process.Open(e.PID)
 	if err == nil {
 		defer t.Close()
 	}
