@@ -7,6 +7,7 @@
 //	targettest   programs that tests look at
 //	proc         what /proc tells of processes and of this machine, without a stop
 //	core         cores: reading them, and the form in which they are written
+//	sample       samples of CPU time
 //	process      live processes: reading, stopping and letting go, copying, writing, watching
 //
 // What may not come in: system calls on a target, Go types, symbols' names, Lua, printing.

@@ -191,3 +191,9 @@ func CheckProcMount() error {
 	}
 	return nil
 }
+
+// Alive tells whether a process is there, and no zombie.
+func Alive(pid int) bool {
+	stat, err := ReadStat(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && stat.State != 'Z' && stat.State != 'X'
+}

@@ -21,6 +21,7 @@ import (
 	"ri/attach"
 	"ri/attach/core"
 	"ri/attach/proc"
+	"ri/attach/sample"
 )
 
 // Process is a live process. Its identity is the pid and the start time, so a
@@ -108,17 +109,12 @@ func openPID(pid int) (*Process, error) {
 			return p, nil
 		}
 		p.Close()
-		if try < 10 && errors.Is(err, attach.ErrExited) && alive(pid) { // an exec takes the old program away before the new one is there
+		if try < 10 && errors.Is(err, attach.ErrExited) && proc.Alive(pid) { // an exec takes the old program away before the new one is there
 			time.Sleep(time.Millisecond)
 			continue
 		}
 		return nil, err
 	}
-}
-
-func alive(pid int) bool {
-	stat, err := proc.ReadStat(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && stat.State != 'Z' && stat.State != 'X'
 }
 
 // open reads what stays the same while the program runs.
@@ -449,4 +445,12 @@ func (p *Process) Started() time.Time {
 	}
 	const ticks = 100 // sysconf(_SC_CLK_TCK), fixed for user space (USER_HZ)
 	return time.Now().Add(-time.Duration(since.Nano())).Add(time.Duration(p.startTime) * time.Second / ticks).Truncate(10 * time.Millisecond)
+}
+
+// SampleCPU implements attach.Sampled: see sample.CPU.
+func (p *Process) SampleCPU(ctx context.Context, opt attach.CPUOptions) (*attach.CPUProfile, error) {
+	if err := p.checkIdentity(); err != nil {
+		return nil, err
+	}
+	return sample.CPU(ctx, sample.Process{PID: p.pid, Thread: p.tid, Folder: p.folder(), Name: p.Describe()}, opt)
 }

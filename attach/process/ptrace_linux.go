@@ -36,10 +36,10 @@ type tracer struct {
 	all     []allRegisters  // of the same threads, if they are asked for
 	tid     int             // of the OS thread that owns ptrace
 	left    bool            // not all could be detached by name
-	hold    *hold
-	spare   sparing      // threads that need not come to a stop
-	inner   map[int]int  // numbers of threads in the target's own pid namespace; nil where that is ours
-	seizing atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
+	hold    *hold           // in the list of holds once the target is about to be stopped
+	spare   sparing         // threads that need not come to a stop
+	inner   map[int]int     // numbers of threads in the target's own pid namespace; nil where that is ours
+	seizing atomic.Int64    // > 0 while a PTRACE_SEIZE is under way: its number
 	regs    unix.PtraceRegs
 	vector  unix.Iovec
 	info    waitInfo
@@ -77,7 +77,7 @@ func newTracer(p *Process) (*tracer, error) {
 	if err != nil {
 		return nil, p.exited(err)
 	}
-	t := &tracer{process: p}
+	t := &tracer{process: p, hold: &hold{}}
 	t.taskDir, err = unix.Open(fmt.Sprintf("/proc/%d/task", p.pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, p.exited(err)

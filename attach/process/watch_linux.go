@@ -186,7 +186,7 @@ func (w *watcher) refused(tid int, e unix.Errno) error {
 
 // vanished says what became of a thread that isn't there.
 func (w *watcher) vanished() error {
-	if err := w.process.checkIdentity(); err == nil || alive(w.process.pid) {
+	if err := w.process.checkIdentity(); err == nil || proc.Alive(w.process.pid) {
 		return fmt.Errorf("%s: its thread %d is gone: %w", w.process.Describe(), w.opt.Thread, attach.ErrReplaced)
 	}
 	return nil // dead, and w.death doesn't know how

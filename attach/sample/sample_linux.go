@@ -1,6 +1,6 @@
 //go:build amd64
 
-package process
+package sample
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ri/attach"
+	"ri/attach/proc"
 )
 
 // CPU time is sampled by the kernel (perf_event_open(2)), which interrupts a thread after some CPU time and follows its frame pointers; Go keeps
@@ -34,16 +35,21 @@ const (
 	contextMax    = ^uint64(4095) + 1
 )
 
-// SampleCPU samples the CPU time of all threads of the process, those that begin meanwhile too.
+// Process says of which process samples are taken.
+type Process struct {
+	PID    int
+	Thread int    // that isn't dead
+	Folder string // of that thread under /proc
+	Name   string // for messages
+}
+
+// CPU samples the CPU time of all threads of a process, those that begin meanwhile too.
 //
 // Errors: ErrPermission (kernel.perf_event_paranoid, or a container's seccomp profile, and what to do about it), ErrNotSupported, ErrExited,
 // the cause with which ctx ended; wrapped.
-func (p *Process) SampleCPU(ctx context.Context, opt attach.CPUOptions) (*attach.CPUProfile, error) {
-	if err := p.checkIdentity(); err != nil {
-		return nil, err
-	}
-	s := &cpuSampler{p: p, opt: opt, rings: map[int]*perfRing{}, byStack: map[string]*attach.CPUStack{}}
-	defer s.Close()
+func CPU(ctx context.Context, p Process, opt attach.CPUOptions) (*attach.CPUProfile, error) {
+	s := &sampler{p: p, opt: opt, rings: map[int]*perfRing{}, byStack: map[string]*attach.CPUStack{}}
+	defer s.close()
 	if err := s.choose(); err != nil {
 		return nil, err
 	}
@@ -65,7 +71,7 @@ func (p *Process) SampleCPU(ctx context.Context, opt attach.CPUOptions) (*attach
 			return nil, context.Cause(ctx)
 		}
 		s.read()
-		if !alive(p.pid) {
+		if !proc.Alive(p.PID) {
 			break // what it did until then is what was asked for
 		}
 	}
@@ -76,8 +82,8 @@ func (p *Process) SampleCPU(ctx context.Context, opt attach.CPUOptions) (*attach
 	return &s.result, nil
 }
 
-type cpuSampler struct {
-	p       *Process
+type sampler struct {
+	p       Process
 	opt     attach.CPUOptions
 	attr    unix.PerfEventAttr
 	pages   int // of a ring, a power of two
@@ -98,7 +104,7 @@ type perfRing struct {
 }
 
 // choose finds what this machine and this user may sample: cycles of the CPU before the clock, the kernel's time before the program's alone.
-func (s *cpuSampler) choose() error {
+func (s *sampler) choose() error {
 	s.pages = 8
 	var first error
 	for _, event := range []struct {
@@ -117,9 +123,9 @@ func (s *cpuSampler) choose() error {
 				Sample_stack_user: stackDump,
 			}
 			s.attr.Size = uint32(unsafe.Sizeof(s.attr))
-			ring, err := s.open(s.p.tid)
+			ring, err := s.open(s.p.Thread)
 			if err == nil {
-				s.rings[s.p.tid] = ring
+				s.rings[s.p.Thread] = ring
 				s.threads++
 				s.result.Event, s.result.Kernel = event.name, kernel
 				return nil
@@ -128,7 +134,7 @@ func (s *cpuSampler) choose() error {
 				first = err
 			}
 			if errors.Is(err, unix.ESRCH) {
-				return s.p.exited(err)
+				return fmt.Errorf("%s has ended: %w", s.p.Name, attach.ErrExited)
 			}
 		}
 	}
@@ -136,8 +142,8 @@ func (s *cpuSampler) choose() error {
 }
 
 // explain says why nothing may be sampled, and what to do.
-func (s *cpuSampler) explain(err error) error {
-	who := s.p.Describe()
+func (s *sampler) explain(err error) error {
+	who := s.p.Name
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
 		level := -2
 		if data, err := os.ReadFile("/proc/sys/kernel/perf_event_paranoid"); err == nil {
@@ -152,7 +158,7 @@ func (s *cpuSampler) explain(err error) error {
 }
 
 // open begins to sample a thread. A user may lock little memory for rings: a smaller one is tried then.
-func (s *cpuSampler) open(tid int) (*perfRing, error) {
+func (s *sampler) open(tid int) (*perfRing, error) {
 	fd, err := unix.PerfEventOpen(&s.attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -173,8 +179,8 @@ func (s *cpuSampler) open(tid int) (*perfRing, error) {
 }
 
 // follow begins to sample threads that are new.
-func (s *cpuSampler) follow() error {
-	entries, err := os.ReadDir(s.p.proc("task"))
+func (s *sampler) follow() error {
+	entries, err := os.ReadDir(s.p.Folder + "/task")
 	if err != nil {
 		return nil // it has ended
 	}
@@ -196,7 +202,7 @@ func (s *cpuSampler) follow() error {
 	return nil
 }
 
-func (s *cpuSampler) read() {
+func (s *sampler) read() {
 	for _, ring := range s.rings {
 		ring.Each(func(kind uint32, record []byte) {
 			switch kind {
@@ -286,7 +292,7 @@ func parseSample(b []byte) (s perfSample) {
 
 // add counts a sample. A function that has no frame of its own yet, or never has one, hides its caller from the chain of frame pointers: the
 // caller is found where the function's table says that the return address is.
-func (s *cpuSampler) add(sample perfSample) {
+func (s *sampler) add(sample perfSample) {
 	s.result.Samples++
 	pcs := sample.pcs
 	if s.opt.FrameEnd != nil && len(pcs) > 0 {
@@ -314,7 +320,7 @@ func (s *cpuSampler) add(sample perfSample) {
 	stack.Count++
 }
 
-func (s *cpuSampler) Close() {
+func (s *sampler) close() {
 	for _, r := range s.rings {
 		unix.Munmap(r.mem)
 		unix.Close(r.fd)

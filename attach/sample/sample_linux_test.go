@@ -1,6 +1,6 @@
 //go:build amd64
 
-package process
+package sample
 
 import (
 	"encoding/binary"
@@ -38,7 +38,7 @@ func TestParseSample(t *testing.T) {
 
 // TestFrameless: the caller of a function that has set up no frame comes from its table.
 func TestFrameless(t *testing.T) {
-	s := &cpuSampler{byStack: map[string]*attach.CPUStack{}}
+	s := &sampler{byStack: map[string]*attach.CPUStack{}}
 	s.opt.FrameEnd = func(pc uint64) (int64, bool) { return 0, pc >= 0x400 && pc < 0x1000 }
 	stack := binary.NativeEndian.AppendUint64(nil, 0x500)
 	s.add(parseSample(record(0x400, []uint64{contextUser, 0x400, 0x600}, 0xc000, stack)))
