@@ -188,6 +188,15 @@ func (l *goroutineLayout) statusOf(g []byte) uint32 { return uint32(l.Status.Uin
 // isDead tells whether a runtime.g stands for no goroutine.
 func isDead(status uint32) bool { return status == 0 || statusNames[status] == "dead" }
 
+// WaitReasons are what goroutines wait for, by the runtime's number for it.
+func (s *Space) WaitReasons() ([]string, error) {
+	l, err := s.goroutineLayout()
+	if err != nil {
+		return nil, err
+	}
+	return l.reasons, nil
+}
+
 // reasonOf is what a runtime.g that waits is waiting for, "" where the program doesn't record it.
 func (l *goroutineLayout) reasonOf(g []byte) string {
 	if !l.WaitReason.Known() {

@@ -86,7 +86,7 @@ func TestGoroutines(t *testing.T) {
 		t.Run("labels", func(t *testing.T) { checkLabels(t, l) })
 		t.Run("frames", func(t *testing.T) { checkFrames(t, l, variant) })
 		t.Run("find", func(t *testing.T) { checkFind(t, l, variant) })
-		l.view.Close()
+		l.View.Close()
 		t.Run("spinning", func(t *testing.T) { checkSpinning(t, p) })
 	})
 }
@@ -224,7 +224,7 @@ func checkSpinning(t *testing.T, p *testprogram.Program) {
 			}
 			return
 		}
-		l.view.Close()
+		l.View.Close()
 	}
 	t.Error("no goroutine was seen in main.spinning")
 }

@@ -90,8 +90,8 @@ type HeapProgress func(done, total int64, what string)
 // BuildHeap looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory. progress may be nil. The error
 // is ctx's cause if that ended it, or says which of the runtime's structures is missing; broken spans and stacks are left out, see Problems.
 func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, error) {
-	if !s.file.HasDWARF() && !s.file.RuntimeOnly() {
-		return nil, fmt.Errorf("the heap's types can't be told: %w", s.file.NoDWARF())
+	if !s.File().HasDWARF() && !s.File().RuntimeOnly() {
+		return nil, fmt.Errorf("the heap's types can't be told: %w", s.File().NoDWARF())
 	}
 	h := &Heap{
 		s: s, ctx: ctx, tell: progress, bitmaps: map[uint64]uint64{},
@@ -99,7 +99,7 @@ func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, err
 		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
 		untraced: map[uint64]bool{}, statics: map[staticKey]bool{},
 	}
-	if d, ok := s.mem.Beneath().(attach.Director); ok {
+	if d, ok := s.Mem().Beneath().(attach.Director); ok {
 		h.direct = d.Direct
 		view, ok := d.(attach.View)
 		h.whole = ok && view.Coverage().Whole
@@ -230,7 +230,7 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 // be to look at the running program.
 func (h *Heap) piece(p []byte, addr uint64) (int, error) {
 	if !h.whole {
-		return h.s.mem.Beneath().ReadMemory(p, addr)
+		return h.s.Mem().Beneath().ReadMemory(p, addr)
 	}
 	n := 0
 	for n < len(p) {

@@ -6,9 +6,12 @@ import "time"
 type BlockedGroup struct {
 	Waiting // one of them
 	Count   int
-	IDs     []int64       // the first maxGroupIDs
+	IDs     []int64       // the first maxGroup
 	Wait    time.Duration // the longest, see Goroutine
 }
+
+// maxGroup is how many goroutines of a group are named.
+const maxGroup = 1000
 
 // BlockedGroups gives the goroutines that nothing can wake any more, put together, so that a hundred thousand of them are few.
 func (h *Heap) BlockedGroups() []*BlockedGroup {
@@ -33,7 +36,7 @@ func (h *Heap) BlockedGroups() []*BlockedGroup {
 			list = append(list, group)
 		}
 		group.Count++
-		if len(group.IDs) < maxGroupIDs {
+		if len(group.IDs) < maxGroup {
 			group.IDs = append(group.IDs, g.ID)
 		}
 		group.Wait = max(group.Wait, g.Wait)

@@ -43,7 +43,7 @@ func (h *Heap) shapesNamed(name string) (ids map[uint32]bool, size uint64) {
 		return ids, size
 	}
 	for id, s := range h.shapes {
-		if id > 0 && (s.name == name || h.s.file.ShortName(s.name) == name) {
+		if id > 0 && (s.name == name || h.s.File().ShortName(s.name) == name) {
 			ids[uint32(id)] = true
 		}
 	}
@@ -57,7 +57,7 @@ func (h *Heap) TypeNamed(name string) (ok bool, near []string) {
 	}
 	var names []string
 	for _, s := range h.shapes[1:] {
-		names = append(names, h.s.file.ShortName(s.name))
+		names = append(names, h.s.File().ShortName(s.name))
 	}
 	return false, symbols.Near(name, names, 3)
 }
@@ -168,7 +168,7 @@ func (h *Heap) rootLabel(ref uint32) string {
 	switch r.kind {
 	case rootFrame:
 		if frames := h.s.framesAt(r.pc, r.exact); len(frames) > 0 {
-			return "goroutines in " + h.s.file.ShortName(frames[len(frames)-1].Func)
+			return "goroutines in " + h.s.File().ShortName(frames[len(frames)-1].Func)
 		}
 		return "goroutines"
 	case rootRegisters:

@@ -340,7 +340,7 @@ func (h *Heap) closureAt(addr uint64) uint32 {
 		return id
 	}
 	id := uint32(0)
-	if info, ok := h.s.PC(pc); ok && info.Entry+h.s.bias == pc {
+	if info, ok := h.s.PC(pc); ok && info.Entry+h.s.Bias() == pc {
 		id = h.shapeOf(shapeKey{form: formClosure, pc: pc})
 	}
 	if len(h.closures) < maxShapes {

@@ -201,7 +201,7 @@ func (h *Heap) selector(id uint32, base, off, landing uint64) string {
 		i, rest := index(s.size)
 		return h.entrySelector(s, landing+i*s.size, int64(rest))
 	case formClosure:
-		for _, fv := range h.s.file.FuncVars(s.pc - h.s.bias).All() {
+		for _, fv := range h.s.File().FuncVars(s.pc - h.s.Bias()).All() {
 			if fv.ClosureOffset >= 8 && off >= uint64(fv.ClosureOffset) && off < uint64(fv.ClosureOffset+max(fv.Type.Size, 1)) {
 				return "." + strings.TrimPrefix(fv.Name, "&") + selectorOf(fv.Type, int64(off)-fv.ClosureOffset)
 			}
@@ -327,7 +327,7 @@ func (w *pathWriter) assert(p *slot, other uint64) string {
 	if d.name == "" {
 		return ""
 	}
-	text := ".(" + h.s.file.ShortName(d.name) + ")"
+	text := ".(" + h.s.File().ShortName(d.name) + ")"
 	w.add(text)
 	return text
 }
@@ -391,7 +391,7 @@ func (w *pathWriter) fromRoot(r *heapRoot, low, high uint64) string {
 
 // rootName names a root without what of it.
 func (h *Heap) rootName(r *heapRoot) string {
-	short := h.s.file.ShortName
+	short := h.s.File().ShortName
 	switch r.kind {
 	case rootVar:
 		return short(h.vars[r.index].Name)
@@ -421,7 +421,7 @@ func (h *Heap) frameRoot(r *heapRoot, low, high uint64) (name string, word uint6
 	if r.addr == 0 || p.size < 0 {
 		return "", 0
 	}
-	from := r.addr - uint64(h.s.arch.FrameBytes(p.size))
+	from := r.addr - uint64(h.s.File().Arch().FrameBytes(p.size))
 	if p.size > 1<<24 || p.args > 1<<20 {
 		return "", 0
 	}
@@ -448,28 +448,16 @@ func (h *Heap) frameRoot(r *heapRoot, low, high uint64) (name string, word uint6
 }
 
 // variableAt names the variable at a place of a frame, with the field.
-func (h *Heap) variableAt(r *heapRoot, place int64) string {
-	for _, f := range h.s.framesAt(r.pc, r.exact) {
-		fv := h.s.file.FuncVars(f.at - h.s.bias)
-		for _, v := range fv.At(f.at-h.s.bias, f.depth) {
-			if v.Type.Size <= 0 {
-				continue
+func (h *Heap) variableAt(r *heapRoot, place int64) (name string) {
+	h.s.FramePlaces(r.pc, r.exact, func(v *symbols.FrameVar, parts []Place) bool {
+		off := int64(0)
+		for _, p := range parts {
+			if name == "" && p.InMemory && place >= p.Offset && place < p.Offset+p.Size && v.Type.Size > 0 {
+				name = strings.TrimPrefix(v.Name, "&") + selectorOf(v.Type, off+place-p.Offset)
 			}
-			for _, at := range []uint64{f.at, f.PC} {
-				pieces, err := h.s.locate(fv.Location(&v, at-h.s.bias), v.Type.Size, planCFA, nil)
-				if err != nil {
-					continue
-				}
-				off := int64(0)
-				for _, p := range pieces {
-					begin := int64(p.word) - planCFA
-					if p.kind == pieceMemory && place >= begin && place < begin+p.size {
-						return strings.TrimPrefix(v.Name, "&") + selectorOf(v.Type, off+place-begin)
-					}
-					off += p.size
-				}
-			}
+			off += p.Size
 		}
-	}
-	return ""
+		return name != ""
+	})
+	return name
 }

@@ -65,7 +65,7 @@ func (h *Heap) newRoot(r heapRoot) uint32 {
 // readModules finds the data sections that hold pointers.
 func (h *Heap) readModules() error {
 	l := &h.table.Module
-	for at, n := l.First.Addr+h.s.bias, 0; at != 0 && n < 1024; n++ {
+	for at, n := l.First.Addr+h.s.Bias(), 0; at != 0 && n < 1024; n++ {
 		b, err := h.s.Slice(at, int(l.Size))
 		if err != nil {
 			return fmt.Errorf("runtime.moduledata: %w", err)
@@ -91,8 +91,8 @@ func (h *Heap) readModules() error {
 
 // markVars marks from the program's own package variables.
 func (h *Heap) markVars() error {
-	for _, v := range h.s.file.AllVars() {
-		v.Addr += h.s.bias
+	for _, v := range h.s.File().AllVars() {
+		v.Addr += h.s.Bias()
 		for _, m := range h.modules {
 			if v.Addr >= m.start && v.Addr < m.end && v.Type.Size > 0 && uint64(v.Type.Size) <= m.end-v.Addr {
 				h.vars = append(h.vars, v)
@@ -302,7 +302,7 @@ func (h *Heap) finalizedType(record uint64, sp *heapSpan, offset uint64) uint32 
 // markQueued marks what finalizers that are about to run hold.
 func (h *Heap) markQueued() {
 	l := &h.table.Finalizers
-	at, err := h.s.Uint64(l.All.Addr + h.s.bias)
+	at, err := h.s.Uint64(l.All.Addr + h.s.Bias())
 	for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
 		var b []byte
 		if b, err = h.s.Slice(at, int(l.Size)); err != nil {

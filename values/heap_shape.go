@@ -230,7 +230,7 @@ func (h *Heap) findWholes(s *shape) {
 			continue
 		}
 		for _, kind := range []string{"entry[", "indirect["} {
-			if t, err := h.s.file.Type(prefix + kind + params); err == nil {
+			if t, err := h.s.File().Type(prefix + kind + params); err == nil {
 				s.wholes = append(s.wholes, h.one(t))
 			}
 		}

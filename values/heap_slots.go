@@ -203,14 +203,14 @@ func (c *slotCompiler) closure() {
 		return
 	}
 	if method, ok := strings.CutSuffix(info.Func, "-fm"); ok {
-		if t, err := h.s.file.Type(receiver(method)); err == nil && t.Size > 0 {
+		if t, err := h.s.File().Type(receiver(method)); err == nil && t.Size > 0 {
 			s.size += uint64(t.Size)
 			c.value(t, 8, 1)
 		}
 		return
 	}
 	seen := map[int64]bool{}
-	for _, fv := range h.s.file.FuncVars(s.pc - h.s.bias).All() {
+	for _, fv := range h.s.File().FuncVars(s.pc - h.s.Bias()).All() {
 		if fv.ClosureOffset < 8 || fv.ClosureOffset > 1<<16 || seen[fv.ClosureOffset] || fv.Type.Size <= 0 || fv.Type.Size > 1<<16 {
 			continue
 		}

@@ -13,10 +13,10 @@ import (
 
 // Constants of the allocator on 64-bit machines, the same in all these releases.
 const (
-	heapPageShift  = 13 // runtime.pageShift
+	heapPageShift  = layout.PageShift
 	heapPageSize   = 1 << heapPageShift
-	heapArenaShift = 26 // runtime.logHeapArenaBytes on Linux
-	arenaPages     = 1 << (heapArenaShift - heapPageShift)
+	heapArenaShift = layout.ArenaShift
+	arenaPages     = layout.ArenaPages
 	spanInUse      = 1   // runtime.mSpanInUse
 	smallObject    = 512 // gc.MinSizeForMallocHeader: up to here the pointer bits lie in the span (since Go 1.22)
 	mallocHeader   = 8   // gc.MallocHeaderSize
@@ -77,7 +77,7 @@ func (h *Heap) readTable() error {
 	if err := t.Err(); err != nil {
 		return err
 	}
-	base := t.Heap.Heap.Addr + h.s.bias
+	base := t.Heap.Heap.Addr + h.s.Bias()
 	words := map[*uint64]uint64{&t.first: t.AllSpans.At(base), &t.count: t.AllSpans.At(base) + 8}
 	if t.Bitmap.Known() {
 		words[&t.arenas] = t.Arenas.At(base)
@@ -92,16 +92,13 @@ func (h *Heap) readTable() error {
 	if t.count > maxSpans {
 		return fmt.Errorf("runtime.mheap_.allspans claims %d spans: %w", t.count, ErrCorrupt)
 	}
-	gen, err := h.s.bits(t.SweepGen.At(base), t.SweepGen.Size)
+	gen, err := h.s.Field(base, t.SweepGen)
 	if err != nil {
 		return fmt.Errorf("runtime.mheap_.sweepgen: %w", err)
 	}
 	t.sweepGen, t.inline = uint32(gen), t.InlineMarks == inlineMarks
 	return nil
 }
-
-// arenaIndex is runtime.arenaIndex: the arena's number.
-func (s *Space) arenaIndex(addr uint64) uint64 { return (addr + s.arch.ArenaBase) >> heapArenaShift }
 
 // readSpans collects the spans that objects live in.
 func (h *Heap) readSpans() error {
@@ -129,7 +126,7 @@ func (h *Heap) readSpans() error {
 		sp := heapSpan{start: l.Start.Uint(b), size: l.SlotSize.Uint(b), record: addr, specials: l.Specials.Uint(b)}
 		pages, slots, free := l.Pages.Uint(b), l.Slots.Uint(b), l.Free.Uint(b)
 		bytes := pages << heapPageShift
-		if sp.start%heapPageSize != 0 || sp.start >= 1<<h.s.arch.AddressBits || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
+		if sp.start%heapPageSize != 0 || sp.start >= 1<<h.s.File().Arch().AddressBits || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
 			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, ErrCorrupt))
 			continue
 		}
@@ -330,7 +327,7 @@ func bitsAt(bitmap []byte, first, n uint64) (bits uint64) {
 
 // arenaBits gives the arena's bitmap from the word at addr on, before Go 1.22; the first bit is that word's, which may lie in the middle of a byte.
 func (h *Heap) arenaBits(addr, words uint64) []byte {
-	index := h.s.arenaIndex(addr)
+	index := layout.ArenaIndex(addr, h.s.File().Arch().ArenaBase)
 	arena, ok := h.bitmaps[index]
 	if !ok {
 		if p, err := h.s.Uint64(h.table.arenas + 8*index); err == nil && p != 0 {

@@ -63,11 +63,11 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 	p.known, p.size = true, info.FrameSize
 	p.top = info.TopFrame || info.Func == "runtime.goexit"
 	p.signal = entersBySignal(info.Func)
-	at := pc - h.s.bias
+	at := pc - h.s.Bias()
 	if !exact && at > info.Entry {
 		at--
 	}
-	m, ok := h.s.file.StackMap(at)
+	m, ok := h.s.File().StackMap(at)
 	if m != nil {
 		p.args = max(m.ArgBytes, 0)
 	}
@@ -76,7 +76,7 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 		return p
 	}
 	p.types = h.frameTypes(pc, exact)
-	locals := int32(h.s.arch.LocalsEnd(p.size))
+	locals := int32(h.s.File().Arch().LocalsEnd(p.size))
 	add := func(list *[]frameWord, off int32) {
 		*list = append(*list, frameWord{off, p.types[off]})
 	}
@@ -115,42 +115,31 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 	return p
 }
 
-// planCFA is the CFA at which locations are evaluated for a plan: far from anything that an address could be.
-const planCFA = 1 << 60
-
 // frameTypes gives the slots of a frame's variables, by their place.
 func (h *Heap) frameTypes(pc uint64, exact bool) map[int32]frameSlot {
 	types := map[int32]frameSlot{}
-	for _, f := range h.s.framesAt(pc, exact) {
-		fv := h.s.file.FuncVars(f.at - h.s.bias)
-		for _, v := range fv.At(f.at-h.s.bias, f.depth) {
-			if v.Type.Kind == reflect.Invalid || v.Type.Size <= 0 || v.Type.Size > 1<<20 || isShape(v.Type) || !h.hasPointers(v.Type) {
-				continue
-			}
-			for _, at := range []uint64{f.at, f.PC} {
-				pieces, err := h.s.locate(fv.Location(&v, at-h.s.bias), v.Type.Size, planCFA, nil)
-				if err == nil && h.placeSlots(types, pieces, v.Type) {
-					break
-				}
-			}
+	h.s.FramePlaces(pc, exact, func(v *symbols.FrameVar, parts []Place) bool {
+		if v.Type.Kind == reflect.Invalid || v.Type.Size <= 0 || v.Type.Size > 1<<20 || isShape(v.Type) || !h.hasPointers(v.Type) {
+			return true
 		}
-	}
+		return h.placeSlots(types, parts, v.Type)
+	})
 	return types
 }
 
 // placeSlots enters a variable's pointers; it tells whether any part of it is in memory.
-func (h *Heap) placeSlots(types map[int32]frameSlot, pieces []piece, t *symbols.Type) bool {
+func (h *Heap) placeSlots(types map[int32]frameSlot, parts []Place, t *symbols.Type) bool {
 	s := h.shapes[h.one(t)]
 	if !s.compiled {
 		h.compile(s)
 	}
 	place := func(off int64) (int32, bool) {
-		for _, p := range pieces {
-			if off < p.size {
-				at := int64(p.word+uint64(off)) - planCFA
-				return int32(at), p.kind == pieceMemory && at > -1<<30 && at < 1<<30
+		for _, p := range parts {
+			if off < p.Size {
+				at := p.Offset + off
+				return int32(at), p.InMemory && at > -1<<30 && at < 1<<30
 			}
-			off -= p.size
+			off -= p.Size
 		}
 		return 0, false
 	}
@@ -265,7 +254,7 @@ func (s *stackScan) every(from, to uint64) {
 // markStack marks from a goroutine's stack.
 func (h *Heap) markStack(index int) {
 	g := h.goroutines[index]
-	pc, sp, regs, err := g.start()
+	pc, sp, regs, err := g.Innermost()
 	s := &stackScan{h: h, g: g, index: index}
 	if err != nil { // in C, in a signal handler, or not stopped: all of the stack counts
 		if g.stackHi-g.stackLo > 1<<31 || g.stackHi <= g.stackLo {
@@ -288,7 +277,7 @@ func (h *Heap) markStack(index int) {
 		s.insides()
 		return
 	}
-	if t := h.s.thread(g.ThreadID); g.status == statusRunning && t != nil && regs == nil {
+	if t := h.s.thread(g.ThreadID); g.Status == "running" && t != nil && regs == nil {
 		regs = &t.Regs // its registers may hold pointers although it is on another stack
 	}
 	s.registers(regs)
@@ -310,7 +299,7 @@ func (s *stackScan) registers(regs *attach.Registers) {
 
 // frames goes up the stack.
 func (s *stackScan) frames(pc, sp uint64, exact bool) {
-	processor := s.h.s.arch
+	processor := s.h.s.File().Arch()
 	interrupted := exact // no map holds here
 	for range 1 << 20 {
 		p := s.h.planAt(pc, exact)

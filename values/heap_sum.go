@@ -328,7 +328,7 @@ type SpanClass struct {
 }
 
 // SpanClasses sums up the allocator's spans: runtime.mheap_.allspans, without looking at the objects.
-func (s *Space) SpanClasses(ctx context.Context) ([]SpanClass, error) {
+func SpanClasses(ctx context.Context, s *Space) ([]SpanClass, error) {
 	h := &Heap{s: s, ctx: ctx, problems: map[string]*problem{}}
 	if err := h.readTable(); err != nil {
 		return nil, err

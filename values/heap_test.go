@@ -16,6 +16,7 @@ import (
 	"ri/attach"
 	"ri/symbols/testprogram"
 	"ri/values"
+	"ri/values/testlook"
 )
 
 const heapFixture = "testdata/heap"
@@ -45,9 +46,9 @@ func eachHeap(t *testing.T, f func(t *testing.T, v testprogram.Variant)) {
 	}
 }
 
-func lookAtHeap(t testing.TB, v testprogram.Variant) (*looked, *values.Heap) {
+func lookAtHeap(t testing.TB, v testprogram.Variant) (*testlook.Looked, *values.Heap) {
 	t.Helper()
-	l := lookAt(t, testprogram.Start(t, testprogram.Build(t, heapFixture, v)), attach.Stopped)
+	l := testlook.Look(t, heapFixture, v, attach.Stopped)
 	h, err := values.BuildHeap(context.Background(), l.Space, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +132,7 @@ func testBlockedAsGoSays(t *testing.T, v testprogram.Variant) {
 	for _, w := range h.Blocked() {
 		got = append(got, w.Goroutine.ID)
 	}
-	l.view.Close()
+	l.View.Close()
 	for _, match := range regexp.MustCompile(`(?m)^goroutine (\d+) .*\(leaked\)`).FindAllStringSubmatch(l.Program.Stacks(), -1) {
 		id, err := strconv.ParseInt(match[1], 10, 64)
 		if err != nil {
@@ -151,7 +152,7 @@ func testBlockedAsGoSays(t *testing.T, v testprogram.Variant) {
 
 // A walk ends when its context does.
 func TestHeapEnds(t *testing.T) {
-	l := lookAt(t, testprogram.Start(t, testprogram.Build(t, heapFixture, heapVariants[0])), attach.Stopped)
+	l := testlook.Look(t, heapFixture, heapVariants[0], attach.Stopped)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
 	_, err := values.BuildHeap(ctx, l.Space, func(done, total int64, what string) {
@@ -220,7 +221,7 @@ func TestHeapHolders(t *testing.T) {
 		if len(retainers) != 1 || retainers[0].Root != "main.store" || retainers[0].Holder != "main.Object" || retainers[0].Count != 5000 {
 			t.Errorf("map[string]uint32: %+v", retainers)
 		}
-		users, err := h.Users(l.pointer(t, "main.store.list"))
+		users, err := h.Users(pointer(t, l, "main.store.list"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,9 +251,9 @@ func TestHeapHolders(t *testing.T) {
 }
 
 // pointer evaluates an expression and gives the pointer that it is.
-func (l *looked) pointer(t testing.TB, expr string) uint64 {
+func pointer(t testing.TB, l *testlook.Looked, expr string) uint64 {
 	t.Helper()
-	word, err := l.eval(t, expr).Word()
+	word, err := l.Value(t, expr).Word()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,9 +273,9 @@ func TestHeapOfGarbage(t *testing.T) {
 				rounds = 15
 			}
 			for seed := range rounds {
-				m := &flipped{View: l.view, random: rand.New(rand.NewPCG(uint64(seed), 1)), share: []float64{1e-6, 1e-4, 1e-2}[seed%3]}
-				s := values.New(l.file, attach.NewCache(m), l.Space.Bias())
-				s.SetThreads(l.view.Threads())
+				m := &flipped{View: l.View, random: rand.New(rand.NewPCG(uint64(seed), 1)), share: []float64{1e-6, 1e-4, 1e-2}[seed%3]}
+				s := values.New(l.File(), attach.NewCache(m), l.Space.Bias())
+				s.SetThreads(l.View.Threads())
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				h, err := values.BuildHeap(ctx, s, nil)
 				if errors.Is(err, context.DeadlineExceeded) {
@@ -339,4 +340,11 @@ func (f *flipped) chance(p float64) int {
 		return 1
 	}
 	return 0
+}
+
+func BenchmarkHeap(b *testing.B) {
+	testlook.Benchmark(b, heapFixture, func(s *values.Space) error {
+		_, err := values.BuildHeap(context.Background(), s, nil)
+		return err
+	})
 }

@@ -71,13 +71,13 @@ func (h *Heap) readWaits() error {
 		return err
 	}
 	l := &h.s.Layouts().Queue
-	gl, err := h.s.goroutineLayout()
+	reasons, err := h.s.WaitReasons()
 	if err != nil {
 		return err
 	}
 	h.maskedBits = make([]uint64, h.slots/64+1)
 	newer := false // WaitGroups have a reason of their own
-	for _, r := range gl.reasons {
+	for _, r := range reasons {
 		newer = newer || r == "sync.WaitGroup.Wait"
 	}
 	var semaphores map[uint64]sudog
@@ -95,10 +95,12 @@ func (h *Heap) readWaits() error {
 		kind := waitKinds[g.WaitReason]
 		if g.Status == "leaked" { // Go's own profile has just found it
 			if b, err := h.s.Slice(l.WaitReason.At(g.Addr), 1); err == nil {
-				g.WaitReason = gl.reason(b[0])
+				if int(b[0]) < len(reasons) {
+					g.WaitReason = reasons[b[0]]
+				}
 				kind = waitKinds[g.WaitReason]
 			}
-		} else if g.status != statusWaiting {
+		} else if g.Status != "waiting" {
 			continue
 		}
 		if kind == waitsNot || g.WaitReason == "semacquire" && newer {
@@ -153,6 +155,9 @@ func (h *Heap) readWaits() error {
 	return nil
 }
 
+// maxQueued bounds how many goroutines queues are gone through for.
+const maxQueued = 1 << 26
+
 // mask has the word at addr of a sudog not followed: it is how the goroutine waits, and no use of what it waits for.
 func (h *Heap) mask(record, addr, awaited uint64, w *Waiting, kind waitKind) {
 	w.On = append(w.On, Awaited{Addr: awaited, kind: kind})
@@ -167,7 +172,7 @@ func (h *Heap) mask(record, addr, awaited uint64, w *Waiting, kind waitKind) {
 func (h *Heap) semaphores() map[uint64]sudog {
 	out := map[uint64]sudog{}
 	l := &h.s.Layouts().Queue
-	table := h.s.At(l.Table.Addr+h.s.bias, l.Table.Type)
+	table := h.s.At(l.Table.Addr+h.s.Bias(), l.Table.Type)
 	seen := map[uint64]bool{}
 	for i := range uint64(table.Type.Len()) {
 		word, err := h.s.Uint64(l.Root.At(table.Addr + i*uint64(table.Type.Elem().Size)))
@@ -175,7 +180,7 @@ func (h *Heap) semaphores() map[uint64]sudog {
 			continue
 		}
 		work := []uint64{word}
-		for len(work) > 0 && len(seen) < maxGoroutines {
+		for len(work) > 0 && len(seen) < maxQueued {
 			at := work[len(work)-1]
 			work = work[:len(work)-1]
 			if at == 0 || seen[at] {

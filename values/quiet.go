@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ri/attach"
+	"ri/values/layout"
 )
 
 // What has to be known of a moment before something is changed in it: whether a place lies on a stack, whether anybody can be reading half of a value. It is asked
@@ -37,7 +38,7 @@ func (s *Space) manualMemory(addr uint64) (bool, error) {
 		return false, ErrNoField
 	}
 	at := l.Arenas.At(l.Heap.Addr + s.bias) // leads to the only table of arenas that there is on Linux (arenaL1Bits is 0)
-	for _, offset := range []uint64{8 * s.arenaIndex(addr), uint64(l.Spans.Offset) + 8*(addr>>heapPageShift%arenaPages)} {
+	for _, offset := range []uint64{8 * layout.ArenaIndex(addr, s.arch.ArenaBase), uint64(l.Spans.Offset) + 8*(addr>>layout.PageShift%layout.ArenaPages)} {
 		next, err := s.Uint64(at)
 		if err != nil || next == 0 {
 			return false, err
@@ -48,7 +49,7 @@ func (s *Space) manualMemory(addr uint64) (bool, error) {
 	if err != nil || span == 0 {
 		return false, err
 	}
-	state, err := s.bits(l.Span.State.At(span), l.Span.State.Size)
+	state, err := s.Field(span, l.Span.State)
 	return state == spanManual, err
 }
 

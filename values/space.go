@@ -165,6 +165,9 @@ func (s *Space) bits(at uint64, size int64) (uint64, error) {
 	return 0, fmt.Errorf("a number of %d bytes: %w", size, ErrCorrupt)
 }
 
+// Field reads a field of the structure at base, as an unsigned number.
+func (s *Space) Field(base uint64, f layout.Field) (uint64, error) { return s.bits(f.At(base), f.Size) }
+
 // IsLocal tells whether addr is no target memory but bytes kept by a Space.
 func IsLocal(addr uint64) bool { return addr-localBase < localSize }
 

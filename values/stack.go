@@ -34,8 +34,8 @@ func (s *Space) thread(id int) *attach.Thread {
 	return nil
 }
 
-// start says where unwinding begins: registers if it is on a stopped thread, else what the scheduler saved.
-func (g *Goroutine) start() (pc, sp uint64, regs *attach.Registers, err error) {
+// Innermost says where a goroutine is, and unwinding begins: its registers if it is on a stopped thread, else what the scheduler saved; regs is nil then.
+func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err error) {
 	switch g.status {
 	case statusSyscall:
 		if g.sysSP != 0 {
@@ -165,7 +165,7 @@ func (g *Goroutine) unwind(limit int) ([]Frame, error) {
 	if limit <= 0 {
 		limit = 256
 	}
-	pc, sp, regs, err := g.start()
+	pc, sp, regs, err := g.Innermost()
 	if err != nil {
 		return nil, err
 	}
@@ -248,6 +248,39 @@ func (g *Goroutine) Vars(f *Frame) (vars []Named, lost int) {
 		vars = append(vars, Named{v.Name, v.Value})
 	}
 	return vars, lost
+}
+
+// Place is where a part of a variable lies: so many bytes from the frame's CFA on. A part in a register, or that is gone, is not
+// InMemory.
+type Place struct {
+	Offset, Size int64
+	InMemory     bool
+}
+
+// placeCFA is the CFA at which locations are evaluated to tell places: far from anything that an address could be.
+const placeCFA = 1 << 60
+
+// FramePlaces calls back for each variable in scope where a function is, inlined calls' too, with where its parts lie. First come those of
+// the location that holds during a call; where yield isn't content with them, those of the location behind the call.
+func (s *Space) FramePlaces(pc uint64, exact bool, yield func(v *symbols.FrameVar, parts []Place) (content bool)) {
+	for _, f := range s.framesAt(pc, exact) {
+		fv := s.file.FuncVars(f.at - s.bias)
+		for _, v := range fv.At(f.at-s.bias, f.depth) {
+			for _, at := range []uint64{f.at, f.PC} {
+				pieces, err := s.locate(fv.Location(&v, at-s.bias), v.Type.Size, placeCFA, nil)
+				if err != nil {
+					continue
+				}
+				parts := make([]Place, len(pieces))
+				for i, p := range pieces {
+					parts[i] = Place{Offset: int64(p.word) - placeCFA, Size: p.size, InMemory: p.kind == pieceMemory}
+				}
+				if yield(&v, parts) {
+					break
+				}
+			}
+		}
+	}
 }
 
 // cutEscaped recognises a variable that moved to the heap: the frame holds its address under the name "&x".

@@ -235,7 +235,7 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 		return err
 	}
 	s.values--
-	pc, sp, regs, err := one.start()
+	pc, sp, regs, err := one.Innermost()
 	if err != nil {
 		g.add(&f, -1, err)
 		return nil

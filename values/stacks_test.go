@@ -69,7 +69,7 @@ func TestStacksRemembered(t *testing.T) {
 		// count says how many wait in left and in right, and how many pages were read for it.
 		count := func() (left, right, pages int) {
 			t.Helper()
-			l.Mem().Reset(l.view)
+			l.Mem().Reset(l.View)
 			groups, err := l.Space.Stacks(values.StackOptions{}, memo)
 			if err != nil {
 				t.Fatal(err)
@@ -108,13 +108,13 @@ func TestStacksRemembered(t *testing.T) {
 		if after > before+100 || after > 1000 {
 			t.Errorf("%d pages were read at first and %d later, with 2,000 stacks of 2 KiB each", before, after)
 		}
-		l.view.Close()
-		view, err := l.target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
+		l.View.Close()
+		view, err := l.Target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer view.Close()
-		l.view = view
+		l.View = view
 		l.SetThreads(view.Threads())
 		if left, right, _ := count(); left != 1998 || right != 2 {
 			t.Errorf("in a stop %d wait in left and %d in right", left, right)

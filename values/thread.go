@@ -115,7 +115,7 @@ func (t *OSThread) word(base uint64, f layout.Field) uint64 {
 	if base == 0 {
 		return 0
 	}
-	w, err := t.s.bits(f.At(base), f.Size)
+	w, err := t.s.Field(base, f)
 	if err != nil {
 		return 0
 	}

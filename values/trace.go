@@ -255,11 +255,11 @@ func (s *Space) Collector() (idle bool, begun uint64, err error) {
 	if err != nil {
 		return false, 0, err
 	}
-	barrier, err := s.bits(l.Enabled.At(l.Barrier.Addr+s.bias), l.Enabled.Size)
+	barrier, err := s.Field(l.Barrier.Addr+s.bias, l.Enabled)
 	if err != nil {
 		return false, 0, err
 	}
-	begun, err = s.bits(l.Cycles.At(l.Work.Addr+s.bias), l.Cycles.Size)
+	begun, err = s.Field(l.Work.Addr+s.bias, l.Cycles)
 	return phase == 0 && barrier == 0, begun, err
 }
 

@@ -27,7 +27,7 @@ func TestTruth(t *testing.T) {
 
 // typeName brings the name that package reflect gives to the form of ShortName.
 func (l *looked) typeName(name string) string {
-	return l.file.ShortName(strings.ReplaceAll(name, "%2e", "."))
+	return l.File().ShortName(strings.ReplaceAll(name, "%2e", "."))
 }
 
 // normalText brings to one form what both sides may print differently: dynamic types' import paths, generic names.

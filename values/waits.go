@@ -314,7 +314,7 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 func (s *Space) readLock(lock *Lock) (err error) {
 	l := &s.Layouts().Lock
 	read := func(f layout.Field) uint64 {
-		n, broken := s.bits(f.At(lock.Addr), f.Size)
+		n, broken := s.Field(lock.Addr, f)
 		if broken != nil && err == nil {
 			err = fmt.Errorf("sync.%s at %#x: %w", lock.Kind, lock.Addr, broken)
 		}

@@ -12,9 +12,9 @@ import (
 	"ri/values"
 )
 
-// heap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is nothing to walk: then
+// walkedHeap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is nothing to walk: then
 // everything it is asked for is empty.
-type heap struct {
+type walkedHeap struct {
 	heap *values.Heap
 }
 
@@ -31,7 +31,7 @@ func (h *Host) openHeap() {
 			if u == nil {
 				L.ArgError(1, "a heap expected, as ri.heap() gives it: call h:"+name+"(), with a colon")
 			}
-			walked, ok := u.Value.(*heap)
+			walked, ok := u.Value.(*walkedHeap)
 			if !ok {
 				L.ArgError(1, "a heap expected, as ri.heap() gives it")
 			}
@@ -72,7 +72,7 @@ func (h *Host) riHeap(L *lua.LState) int {
 		}
 	}
 	if h.Opt.Bulk != nil && !h.Opt.Bulk() {
-		L.Push(&lua.LUserData{Value: &heap{}, Metatable: h.metas.heap})
+		L.Push(&lua.LUserData{Value: &walkedHeap{}, Metatable: h.metas.heap})
 		return 1
 	}
 	if h.heap == nil {
@@ -92,7 +92,7 @@ func (h *Host) riHeap(L *lua.LState) int {
 		h.heap = walked
 		h.loads += walked.Stats().Live
 	}
-	L.Push(&lua.LUserData{Value: &heap{h.heap}, Metatable: h.metas.heap})
+	L.Push(&lua.LUserData{Value: &walkedHeap{h.heap}, Metatable: h.metas.heap})
 	return 1
 }
 
@@ -213,7 +213,7 @@ func (h *Host) heapFinalizers(L *lua.LState, walked *values.Heap) int {
 
 // riSpans is ri.spans(): the allocator's spans by what they are for and the size of their slots.
 func (h *Host) riSpans(L *lua.LState) int {
-	classes, err := h.space.SpanClasses(h.ctx)
+	classes, err := values.SpanClasses(h.ctx, h.space)
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.spans: %w", err))
 	}

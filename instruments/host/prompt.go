@@ -206,7 +206,7 @@ func (p *Prompt) Members(v lua.LValue, method bool) (names []string) {
 			if method {
 				names = []string{"stack", "locals", "labels", "outermost"}
 			}
-		case *heap:
+		case *walkedHeap:
 			names = slices.Clone(heapMethods)
 		}
 	}

@@ -2,6 +2,16 @@ package layout
 
 import "ri/symbols"
 
+// Constants of the allocator on 64-bit machines with Linux, the same in Go 1.20 to 1.27.
+const (
+	PageShift  = 13                            // runtime.pageShift
+	ArenaShift = 26                            // runtime.logHeapArenaBytes
+	ArenaPages = 1 << (ArenaShift - PageShift) // of an arena
+)
+
+// ArenaIndex is the number of the arena that an address lies in: runtime.arenaIndex. base is the processor's ArenaBase.
+func ArenaIndex(addr, base uint64) uint64 { return (addr + base) >> ArenaShift }
+
 // Heap is the allocator's and the collector's own structures: runtime/mheap.go, mfinal.go, symtab.go, panic.go.
 type Heap struct {
 	Group
