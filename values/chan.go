@@ -38,7 +38,7 @@ func (v Value) Chan() (Channel, error) {
 	}
 	c := channelOf(l, word, b)
 	c.Elem = v.Type.Elem()
-	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > maxBytes || (c.Cap > 0 && c.first >= uint64(c.Cap)) {
+	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > MaxBytes || (c.Cap > 0 && c.first >= uint64(c.Cap)) {
 		return c, fmt.Errorf("%s at %#x: %d elements queued of %d, next %d: %w", v.Type.Name, word, c.Len, c.Cap, c.first, ErrCorrupt)
 	}
 	return c, nil

@@ -164,7 +164,7 @@ func (v Value) dynamic() (Value, error) {
 		// No interface holds an interface: following it could go on for ever.
 		return Value{}, fmt.Errorf("%s says that it holds an interface, %s: %w", v, t.Name, ErrCorrupt)
 	}
-	direct, err := v.s.storedDirectly(word, t)
+	direct, err := v.s.StoredDirectly(word, t)
 	if err != nil {
 		return Value{}, err
 	}

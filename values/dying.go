@@ -165,7 +165,7 @@ func (g *Goroutine) exiting() (pc, sp uint64, ok bool) {
 	if !g.s.threadless() || g.status != statusRunning {
 		return 0, 0, false
 	}
-	return g.s.returnInto(g.stackLo, g.stackHi, "runtime.exit", "syscall.Exit", "runtime.main")
+	return g.s.returnInto(g.StackLo, g.StackHi, "runtime.exit", "syscall.Exit", "runtime.main")
 }
 
 // lastPlace says where a goroutine that ran was left when its process ended.
@@ -179,8 +179,8 @@ func (g *Goroutine) lastPlace() (pc, sp uint64, regs *attach.Registers, ok bool)
 		}
 	}
 	// What systemstack saved, of one that didn't end the program.
-	if g.sp > g.stackLo && g.sp <= g.stackHi {
-		return g.pc, g.sp, nil, true
+	if g.SP > g.StackLo && g.SP <= g.StackHi {
+		return g.PC, g.SP, nil, true
 	}
 	return 0, 0, nil, false
 }

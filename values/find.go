@@ -317,7 +317,7 @@ func (f *finder) frames() error {
 
 // framesOf looks at the variables in the frames of a goroutine.
 func (f *finder) framesOf(g *Goroutine) {
-	f.inFrames, f.stacks[g.ID] = g.Addr, [2]uint64{g.stackLo, g.stackHi}
+	f.inFrames, f.stacks[g.ID] = g.Addr, [2]uint64{g.StackLo, g.StackHi}
 	defer func() { f.inFrames = 0 }()
 	stack, _ := g.unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
 	for i := range stack {

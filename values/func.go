@@ -55,7 +55,7 @@ func (s *Space) Closure(addr uint64) (Function, error) {
 	f.Func = info.Func
 	if method, ok := strings.CutSuffix(f.Func, "-fm"); ok {
 		// A method value: the receiver is all that it captured.
-		if t, err := s.file.Type(receiver(method)); err == nil {
+		if t, err := s.file.Type(ReceiverType(method)); err == nil {
 			f.Captured = []Named{{"receiver", s.At(addr+8, t)}}
 		}
 		return f, nil
@@ -97,8 +97,8 @@ func (s *Space) captured(addr uint64, fv symbols.FrameVar, room int64) Named {
 	return Named{name, inner}
 }
 
-// receiver takes the receiver's type out of a method's name: "pkg.(*T).m" gives "*pkg.T", "pkg.T.m" gives "pkg.T".
-func receiver(method string) string {
+// ReceiverType takes the receiver's type out of a method's name: "pkg.(*T).m" gives "*pkg.T", "pkg.T.m" gives "pkg.T".
+func ReceiverType(method string) string {
 	dot := strings.LastIndexByte(method, '.')
 	if dot < 0 {
 		return ""

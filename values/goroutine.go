@@ -23,15 +23,15 @@ type Goroutine struct {
 	ThreadID   int           // of the OS thread it is on, 0 if none
 	System     bool          // the runtime's own
 
-	s             *Space
-	status        uint32
-	sp, pc        uint64 // where it parked
-	sysSP, sysPC  uint64 // where it entered a system call
-	stackLo       uint64
-	stackHi       uint64
-	labels        uint64
-	startPC, goPC uint64
-	m             uint64
+	PC, SP           uint64 // where it parked
+	StackLo, StackHi uint64 // the bounds of its stack
+	StartPC, GoPC    uint64 // its function's entry; behind the go statement
+
+	s            *Space
+	status       uint32
+	sysSP, sysPC uint64 // where it entered a system call
+	labels       uint64
+	m            uint64
 }
 
 // goroutineLayout is where the program keeps its goroutines, and what their reasons to wait are called.
@@ -144,8 +144,8 @@ func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, erro
 		return nil, nil
 	}
 	g := &Goroutine{ID: int64(l.ID.Uint(b)), Addr: addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
-		sp: l.SP.Uint(b), pc: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b), stackLo: l.Lo.Uint(b), stackHi: l.Hi.Uint(b),
-		labels: l.Labels.Uint(b), startPC: l.StartPC.Uint(b), goPC: l.GoPC.Uint(b), m: l.M.Uint(b)}
+		SP: l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b), StackLo: l.Lo.Uint(b), StackHi: l.Hi.Uint(b),
+		labels: l.Labels.Uint(b), StartPC: l.StartPC.Uint(b), GoPC: l.GoPC.Uint(b), m: l.M.Uint(b)}
 	g.Status = statusName(status)
 	if status == statusWaiting {
 		g.WaitReason = l.reasonOf(b)
@@ -153,13 +153,13 @@ func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, erro
 	if since := int64(l.WaitSince.Uint(b)); (status == statusWaiting || status == statusSyscall) && since > 0 && s.now > since {
 		g.Wait = time.Duration(s.now - since)
 	}
-	if info, ok := s.PC(g.startPC); ok {
+	if info, ok := s.PC(g.StartPC); ok {
 		g.Start = info.Lines[len(info.Lines)-1]
 		g.Start.Func = info.Func
 		g.System = isSystem(info.Func)
 	}
-	if g.goPC != 0 {
-		if info, ok := s.PC(g.goPC - 1); ok {
+	if g.GoPC != 0 {
+		if info, ok := s.PC(g.GoPC - 1); ok {
 			g.CreatedBy = info.Lines[0]
 		}
 	}

@@ -47,7 +47,7 @@ func (v Value) mapLen() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if n > maxBytes {
+	if n > MaxBytes {
 		return 0, fmt.Errorf("%s at %#x claims %d entries: %w", v.Type.Name, word, n, ErrCorrupt)
 	}
 	return int(n), nil

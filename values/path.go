@@ -240,7 +240,7 @@ func (p *Path) readText(at uint64, out *Scalar) error {
 	case n == 0:
 		out.Text = nil
 		return nil
-	case n > maxBytes || data == 0:
+	case n > MaxBytes || data == 0:
 		return fmt.Errorf("string with data %#x, length %d: %w", data, int64(n), ErrCorrupt)
 	case n > maxPathText:
 		return fmt.Errorf("a string of %d bytes, more than %d: %w", n, maxPathText, ErrRange)

@@ -19,7 +19,7 @@ func (s *Space) InStack(addr uint64) (*Goroutine, bool) {
 		return nil, false
 	}
 	for g, err := range s.Goroutines() {
-		if err == nil && g != nil && addr >= g.stackLo && addr < g.stackHi {
+		if err == nil && g != nil && addr >= g.StackLo && addr < g.StackHi {
 			return g, true
 		}
 	}

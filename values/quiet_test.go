@@ -18,7 +18,7 @@ func TestInStack(t *testing.T) {
 				t.Fatal(err)
 			}
 			stacks++
-			lo, hi := g.StackRange()
+			lo, hi := g.StackLo, g.StackHi
 			for _, addr := range []uint64{lo, (lo + hi) / 2, hi - 8} {
 				if on, ok := space.InStack(addr); !ok || on.ID != g.ID {
 					t.Errorf("%#x lies on the stack of goroutine %d: %v, %t", addr, g.ID, on, ok)

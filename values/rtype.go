@@ -62,7 +62,7 @@ func (s *Space) runtimeType(desc uint64, made *int) (*symbols.Type, error) {
 	kind := reflect.Kind(b[rtypeKind] & 0x1f)
 	tflag := b[rtypeTFlag]
 	str := int32(binary.LittleEndian.Uint32(b[rtypeStr:]))
-	if kind == reflect.Invalid || kind > reflect.UnsafePointer || size < 0 || size > maxBytes {
+	if kind == reflect.Invalid || kind > reflect.UnsafePointer || size < 0 || size > MaxBytes {
 		return nil, fmt.Errorf("no type descriptor at %#x: %w", desc, ErrCorrupt)
 	}
 	if *made++; *made > maxMadeTypes {
@@ -260,9 +260,9 @@ func (s *Space) rtypeName(addr uint64) (name string, flags byte, ok bool) {
 	return string(text), flags, true
 }
 
-// storedDirectly tells whether an interface's data word is the value of this type itself. The descriptor
+// StoredDirectly tells whether an interface's data word is the value of this type itself. The descriptor
 // says so, in a bit that moved from Kind_ to TFlag with Go 1.26 (found by the constant's presence).
-func (s *Space) storedDirectly(desc uint64, t *symbols.Type) (bool, error) {
+func (s *Space) StoredDirectly(desc uint64, t *symbols.Type) (bool, error) {
 	switch t.Kind {
 	case reflect.Pointer, reflect.UnsafePointer, reflect.Map, reflect.Chan, reflect.Func:
 		return true, nil

@@ -63,8 +63,8 @@ const (
 	localSize = 1 << 32
 )
 
-// maxBytes bounds every single read and every length taken from target memory, in bytes.
-const maxBytes = 1 << 40
+// MaxBytes bounds every single read and every length taken from target memory, in bytes.
+const MaxBytes = 1 << 40
 
 // New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
 func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {

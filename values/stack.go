@@ -24,8 +24,8 @@ type Frame struct {
 	depth int               // how many inlined calls down from the function itself
 }
 
-// thread finds a stopped thread by ri's number for it.
-func (s *Space) thread(id int) *attach.Thread {
+// Thread finds a stopped thread by ri's number for it.
+func (s *Space) Thread(id int) *attach.Thread {
 	for _, t := range s.threads {
 		if t.ID == id {
 			return t
@@ -42,7 +42,7 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 			return g.sysPC, g.sysSP, nil, nil
 		}
 	case statusRunning:
-		t := g.s.thread(g.ThreadID)
+		t := g.s.Thread(g.ThreadID)
 		if t == nil {
 			if g.s.threads == nil {
 				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
@@ -53,7 +53,7 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 			}
 			return 0, 0, nil, fmt.Errorf("goroutine %d was running on thread %d, whose registers are not known: %w", g.ID, g.ThreadID, ErrNoStack)
 		}
-		if sp := t.Regs.SP(); sp > g.stackLo && sp <= g.stackHi {
+		if sp := t.Regs.SP(); sp > g.StackLo && sp <= g.StackHi {
 			// In the vDSO or in C on the goroutine's stack, the function table knows nothing of the PC.
 			if _, ok := g.s.PC(t.Regs.PC()); ok {
 				return t.Regs.PC(), sp, &t.Regs, nil
@@ -62,10 +62,10 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 		}
 		return g.offStack(t)
 	}
-	if g.sp == 0 || g.sp < g.stackLo || g.sp > g.stackHi {
-		return 0, 0, nil, fmt.Errorf("goroutine %d (%s): saved SP %#x lies outside its stack %#x-%#x: %w", g.ID, g.Status, g.sp, g.stackLo, g.stackHi, ErrNoStack)
+	if g.SP == 0 || g.SP < g.StackLo || g.SP > g.StackHi {
+		return 0, 0, nil, fmt.Errorf("goroutine %d (%s): saved SP %#x lies outside its stack %#x-%#x: %w", g.ID, g.Status, g.SP, g.StackLo, g.StackHi, ErrNoStack)
 	}
-	return g.pc, g.sp, nil, nil
+	return g.PC, g.SP, nil, nil
 }
 
 // offStack says where unwinding begins for a running goroutine whose thread is on another stack: the system stack, the vDSO's
@@ -97,20 +97,20 @@ func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 // the way leads to the goroutine's start.
 func (g *Goroutine) Outermost(limit int) []Frame {
 	for room := uint64(1 << 12); room <= 1<<17; room *= 2 {
-		lo := max(g.stackLo, g.stackHi-min(g.stackHi, room))
-		for at := lo &^ 7; at+8 <= g.stackHi; at += 8 {
+		lo := max(g.StackLo, g.StackHi-min(g.StackHi, room))
+		for at := lo &^ 7; at+8 <= g.StackHi; at += 8 {
 			pc, err := g.s.Uint64(at)
 			if err != nil {
 				break
 			}
-			if info, ok := g.s.PC(pc); !ok || pc == info.Entry || !g.s.called(pc, at+8, g.stackHi) {
+			if info, ok := g.s.PC(pc); !ok || pc == info.Entry || !g.s.called(pc, at+8, g.StackHi) {
 				continue
 			}
 			frames, err := g.unwindFrom(pc, at+8, nil, limit+2)
 			if err != nil || len(frames) < 4 {
 				continue
 			}
-			if len(frames) >= limit || room == 1<<17 || lo == g.stackLo {
+			if len(frames) >= limit || room == 1<<17 || lo == g.StackLo {
 				return withoutWrappers(frames[2:]) // what was found first may have been a word that was left behind
 			}
 			break
@@ -134,9 +134,9 @@ func withoutWrappers(all []Frame) []Frame {
 	return frames
 }
 
-// framesAt are the calls that a PC stands for, inlined ones before the function itself. exact: it is the PC of the
+// FramesAt are the calls that a PC stands for, inlined ones before the function itself. exact: it is the PC of the
 // next instruction and not a return address.
-func (s *Space) framesAt(pc uint64, exact bool) []Frame {
+func (s *Space) FramesAt(pc uint64, exact bool) []Frame {
 	call, ok := s.PC(pc)
 	if !ok {
 		return nil
@@ -155,8 +155,8 @@ func (s *Space) framesAt(pc uint64, exact bool) []Frame {
 	return frames
 }
 
-// entersBySignal names the functions that are entered by a signal: what is below them was interrupted, it did not call.
-func entersBySignal(function string) bool {
+// EntersBySignal names the functions that are entered by a signal: what is below them was interrupted, it did not call.
+func EntersBySignal(function string) bool {
 	return function == "runtime.asyncPreempt" || function == "runtime.sigpanic" || function == "runtime.debugCallV2"
 }
 
@@ -181,11 +181,11 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", g.ID, pc, n, ErrCorrupt)
 		}
 		size := info.FrameSize
-		if size < 0 || sp < g.stackLo || sp > g.stackHi || uint64(g.s.arch.FrameBytes(size)) > g.stackHi-sp {
-			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.stackLo, g.stackHi, ErrCorrupt)
+		if size < 0 || sp < g.StackLo || sp > g.StackHi || uint64(g.s.arch.FrameBytes(size)) > g.StackHi-sp {
+			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.StackLo, g.StackHi, ErrCorrupt)
 		}
 		cfa := g.s.arch.CFA(sp, size)
-		for _, f := range g.s.framesAt(pc, exact) {
+		for _, f := range g.s.FramesAt(pc, exact) {
 			f.CFA = cfa
 			if n == 0 {
 				f.regs = regs
@@ -202,7 +202,7 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		if err != nil {
 			return frames, fmt.Errorf("goroutine %d: return address of %s: %w", g.ID, info.Func, err)
 		}
-		exact = entersBySignal(info.Func)
+		exact = EntersBySignal(info.Func)
 		pc, sp = ret, cfa
 	}
 }
@@ -263,7 +263,7 @@ const placeCFA = 1 << 60
 // FramePlaces calls back for each variable in scope where a function is, inlined calls' too, with where its parts lie. First come those of
 // the location that holds during a call; where yield isn't content with them, those of the location behind the call.
 func (s *Space) FramePlaces(pc uint64, exact bool, yield func(v *symbols.FrameVar, parts []Place) (content bool)) {
-	for _, f := range s.framesAt(pc, exact) {
+	for _, f := range s.FramesAt(pc, exact) {
 		fv := s.file.FuncVars(f.at - s.bias)
 		for _, v := range fv.At(f.at-s.bias, f.depth) {
 			for _, at := range []uint64{f.at, f.PC} {
@@ -319,7 +319,7 @@ func (g *Goroutine) located(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar,
 
 // run evaluates a DWARF location expression of a variable.
 func (g *Goroutine) run(f *Frame, program []byte, name string, t *symbols.Type) (Value, error) {
-	if t.Size < 0 || t.Size > maxBytes {
+	if t.Size < 0 || t.Size > MaxBytes {
 		return Value{}, fmt.Errorf("%s: size %d: %w", t.Name, t.Size, ErrCorrupt)
 	}
 	pieces, err := g.s.locate(program, t.Size, f.CFA, f.regs)

@@ -368,7 +368,7 @@ func (g *grouping) step(from int32, pc uint64) (int32, error) {
 		return 0, errNoFrame
 	}
 	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: g.s.arch.FrameBytes(info.FrameSize), top: info.TopFrame || info.Func == "runtime.goexit",
-		signal: entersBySignal(info.Func)}
+		signal: EntersBySignal(info.Func)}
 	if info.FrameSize < 0 {
 		node.size = 0
 	}
@@ -423,7 +423,7 @@ func (g *grouping) frames(leaf int32) []Frame {
 	}
 	var frames []Frame
 	for i := len(path) - 1; i >= 0; i-- {
-		frames = append(frames, g.s.framesAt(path[i].pc, path[i].exact)...)
+		frames = append(frames, g.s.FramesAt(path[i].pc, path[i].exact)...)
 	}
 	return withoutWrappers(frames)
 }

@@ -6,12 +6,12 @@ func (s *Space) FramesOf(pcs []uint64) []Frame {
 	var all []Frame
 	exact := true
 	for _, pc := range pcs {
-		frames := s.framesAt(pc, exact)
+		frames := s.FramesAt(pc, exact)
 		if frames == nil {
 			frames = []Frame{{PC: pc}}
 		}
 		all = append(all, frames...)
-		exact = entersBySignal(frames[len(frames)-1].Func)
+		exact = EntersBySignal(frames[len(frames)-1].Func)
 	}
 	return withoutWrappers(all)
 }

@@ -213,7 +213,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if cfa <= w.sp {
 			return part, false, fmt.Errorf("thread %d: SP %#x: %w", t.ID, w.sp, ErrCorrupt)
 		}
-		for _, f := range s.framesAt(w.pc, exact) {
+		for _, f := range s.FramesAt(w.pc, exact) {
 			f.CFA, f.regs = cfa, w.regs
 			part.Frames = append(part.Frames, f)
 		}
@@ -233,7 +233,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if err != nil {
 			return part, false, fmt.Errorf("thread %d: return address of %s: %w", t.ID, info.Func, err)
 		}
-		exact = entersBySignal(info.Func)
+		exact = EntersBySignal(info.Func)
 		w.pc, w.sp = ret, cfa
 	}
 }

@@ -45,7 +45,7 @@ func (v Value) wrong(what string) error {
 }
 
 func (v Value) bytes(n int64) ([]byte, error) {
-	if n < 0 || n > maxBytes {
+	if n < 0 || n > MaxBytes {
 		return nil, fmt.Errorf("%s claims a size of %d bytes: %w", v, n, ErrCorrupt)
 	}
 	return v.s.Slice(v.Addr, int(n))
@@ -156,7 +156,7 @@ func (v Value) sliceHeader() (data uint64, length, capacity int64, err error) {
 			size = elem.Size
 		}
 	}
-	if length < 0 || capacity < length || (size > 0 && capacity > maxBytes/size) || (data == 0 && length > 0) {
+	if length < 0 || capacity < length || (size > 0 && capacity > MaxBytes/size) || (data == 0 && length > 0) {
 		return data, length, capacity, fmt.Errorf("%s: data %#x, length %d, capacity %d cannot be: %w", v, data, length, capacity, ErrCorrupt)
 	}
 	return data, length, capacity, nil

@@ -11,14 +11,15 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/heap"
 )
 
 // heapOf walks the heap of a look, or gives nil where the look has not all memory yet: then what it found is thrown away, and it is asked again.
-func heapOf(ctx context.Context, look *looks.Look, sink rows.Sink) (*values.Heap, error) {
+func heapOf(ctx context.Context, look *looks.Look, sink rows.Sink) (*heap.Heap, error) {
 	if !look.WantBulk() {
 		return nil, nil
 	}
-	h, err := values.BuildHeap(ctx, look.Space, sink.Progress)
+	h, err := heap.Build(ctx, look.Space, sink.Progress)
 	if err != nil {
 		return nil, err
 	}

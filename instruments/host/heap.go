@@ -10,18 +10,19 @@ import (
 
 	"ri/instruments/rows"
 	"ri/values"
+	"ri/values/heap"
 )
 
 // walkedHeap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is nothing to walk: then
 // everything it is asked for is empty.
 type walkedHeap struct {
-	heap *values.Heap
+	heap *heap.Heap
 }
 
 // openHeap makes the metatable of heaps.
 func (h *Host) openHeap() {
 	methods := h.Lua.NewTable()
-	for name, f := range map[string]func(*lua.LState, *values.Heap) int{
+	for name, f := range map[string]func(*lua.LState, *heap.Heap) int{
 		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
 		"stacks": h.heapStacks, "biggest": h.heapBiggest, "finalizers": h.heapFinalizers,
@@ -77,7 +78,7 @@ func (h *Host) riHeap(L *lua.LState) int {
 	}
 	if h.heap == nil {
 		told := time.Now()
-		walked, err := values.BuildHeap(h.ctx, h.space, func(done, total int64, what string) {
+		walked, err := heap.Build(h.ctx, h.space, func(done, total int64, what string) {
 			if time.Since(told) > 100*time.Millisecond {
 				told = time.Now()
 				h.Opt.Sink.Progress(done, total, what)
@@ -97,8 +98,8 @@ func (h *Host) riHeap(L *lua.LState) int {
 }
 
 // heapTypes is h:types(): an iterator of {type, count, bytes, untyped, pointers}.
-func (h *Host) heapTypes(L *lua.LState, walked *values.Heap) int {
-	var types []values.HeapType
+func (h *Host) heapTypes(L *lua.LState, walked *heap.Heap) int {
+	var types []heap.Type
 	if walked != nil {
 		types = walked.Types()
 	}
@@ -133,7 +134,7 @@ func (h *Host) addressArg(L *lua.LState, n int) uint64 {
 }
 
 // heapObject is h:object(addr|value): {addr, size, type, live, exact}, nil outside the heap.
-func (h *Host) heapObject(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapObject(L *lua.LState, walked *heap.Heap) int {
 	addr := h.addressArg(L, 2)
 	if walked == nil {
 		L.Push(lua.LNil)
@@ -149,8 +150,8 @@ func (h *Host) heapObject(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapStacks is h:stacks(): an iterator of {frames, count, bytes}, for ri.sample.
-func (h *Host) heapStacks(L *lua.LState, walked *values.Heap) int {
-	var stacks []values.HeapStack
+func (h *Host) heapStacks(L *lua.LState, walked *heap.Heap) int {
+	var stacks []heap.Stack
 	if walked != nil && h.Opt.Profile {
 		var err error
 		if stacks, err = walked.Stacks(); err != nil {
@@ -175,7 +176,7 @@ func (h *Host) heapStacks(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapBiggest is h:biggest(max?): the largest maps, slices, strings and channels.
-func (h *Host) heapBiggest(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapBiggest(L *lua.LState, walked *heap.Heap) int {
 	most := L.OptInt(2, 20)
 	if most < 1 || most > 100_000 {
 		L.ArgError(2, "from 1 to 100000")
@@ -199,7 +200,7 @@ func (h *Host) heapBiggest(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapFinalizers is h:finalizers(): finalizers and cleanups by type and function.
-func (h *Host) heapFinalizers(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapFinalizers(L *lua.LState, walked *heap.Heap) int {
 	all := h.Lua.NewTable()
 	L.Push(all)
 	if walked == nil {
@@ -213,7 +214,7 @@ func (h *Host) heapFinalizers(L *lua.LState, walked *values.Heap) int {
 
 // riSpans is ri.spans(): the allocator's spans by what they are for and the size of their slots.
 func (h *Host) riSpans(L *lua.LState) int {
-	classes, err := values.SpanClasses(h.ctx, h.space)
+	classes, err := heap.SpanClasses(h.ctx, h.space)
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.spans: %w", err))
 	}
@@ -226,8 +227,8 @@ func (h *Host) riSpans(L *lua.LState) int {
 }
 
 // heapStats is h:stats().
-func (h *Host) heapStats(L *lua.LState, walked *values.Heap) int {
-	var s values.HeapStats
+func (h *Host) heapStats(L *lua.LState, walked *heap.Heap) int {
+	var s heap.Stats
 	if walked != nil {
 		s = walked.Stats()
 	}
@@ -236,7 +237,7 @@ func (h *Host) heapStats(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapWaiting is h:waiting(): goroutines that wait for a channel, lock, WaitGroup or Cond.
-func (h *Host) heapWaiting(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapWaiting(L *lua.LState, walked *heap.Heap) int {
 	if walked == nil {
 		L.Push(h.Lua.NewTable())
 		return 1
@@ -245,7 +246,7 @@ func (h *Host) heapWaiting(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapBlocked is h:blocked(): those of them that nothing can wake any more.
-func (h *Host) heapBlocked(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapBlocked(L *lua.LState, walked *heap.Heap) int {
 	if walked == nil {
 		L.Push(h.Lua.NewTable())
 		return 1
@@ -253,7 +254,7 @@ func (h *Host) heapBlocked(L *lua.LState, walked *values.Heap) int {
 	return h.pushWaits(L, walked.Blocked())
 }
 
-func (h *Host) pushWaits(L *lua.LState, waits []values.Waiting) int {
+func (h *Host) pushWaits(L *lua.LState, waits []heap.Waiting) int {
 	all := h.Lua.CreateTable(len(waits), 0)
 	for _, w := range waits {
 		h.check(L)
@@ -263,7 +264,7 @@ func (h *Host) pushWaits(L *lua.LState, waits []values.Waiting) int {
 	return 1
 }
 
-func (h *Host) awaitedTable(list []values.Awaited) *lua.LTable {
+func (h *Host) awaitedTable(list []heap.Awaited) *lua.LTable {
 	on := h.Lua.CreateTable(len(list), 0)
 	for _, o := range list {
 		row := h.table("addr", o.Addr)
@@ -278,7 +279,7 @@ func (h *Host) awaitedTable(list []values.Awaited) *lua.LTable {
 }
 
 // heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same way, together.
-func (h *Host) heapBlockedGroups(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
 	all := h.Lua.NewTable()
 	L.Push(all)
 	if walked == nil {
@@ -299,13 +300,13 @@ func (h *Host) heapBlockedGroups(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapNever is h:never(id): whether nothing can wake a goroutine any more.
-func (h *Host) heapNever(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapNever(L *lua.LState, walked *heap.Heap) int {
 	L.Push(lua.LBool(walked != nil && walked.Never(int64(L.CheckNumber(2)))))
 	return 1
 }
 
 // heapPath is h:path(addr|value): {text, root, goroutine, steps}, or nil and why there is none.
-func (h *Host) heapPath(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapPath(L *lua.LState, walked *heap.Heap) int {
 	addr := h.addressArg(L, 2)
 	if walked == nil {
 		L.Push(lua.LNil)
@@ -330,7 +331,7 @@ func (h *Host) heapPath(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapTypeArg is a type's name that there are objects of.
-func (h *Host) heapTypeArg(L *lua.LState, walked *values.Heap, n int) string {
+func (h *Host) heapTypeArg(L *lua.LState, walked *heap.Heap, n int) string {
 	name := L.CheckString(n)
 	if walked == nil {
 		return name
@@ -345,7 +346,7 @@ func (h *Host) heapTypeArg(L *lua.LState, walked *values.Heap, n int) string {
 }
 
 // heapRetainers is h:retainers(type): who keeps the objects of a type.
-func (h *Host) heapRetainers(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapRetainers(L *lua.LState, walked *heap.Heap) int {
 	name := h.heapTypeArg(L, walked, 2)
 	all := h.Lua.NewTable()
 	L.Push(all)
@@ -374,7 +375,7 @@ func (h *Host) heapRetainers(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapInstances is h:instances(type, max?): addresses of live objects of a type.
-func (h *Host) heapInstances(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapInstances(L *lua.LState, walked *heap.Heap) int {
 	name, most := h.heapTypeArg(L, walked, 2), L.OptInt(3, 1000)
 	all := h.Lua.NewTable()
 	L.Push(all)
@@ -388,9 +389,9 @@ func (h *Host) heapInstances(L *lua.LState, walked *values.Heap) int {
 }
 
 // heapUsers is h:users(addr|value): which package variables and goroutines lead to an object.
-func (h *Host) heapUsers(L *lua.LState, walked *values.Heap) int {
+func (h *Host) heapUsers(L *lua.LState, walked *heap.Heap) int {
 	addr := h.addressArg(L, 2)
-	u := &values.HeapUsers{}
+	u := &heap.Users{}
 	if walked != nil {
 		var err error
 		if u, err = walked.Users(addr); err != nil {

@@ -16,6 +16,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/heap"
 )
 
 // Options of a Host.
@@ -86,7 +87,7 @@ type Host struct {
 	compiled    map[string]*lua.FunctionProto
 	transaction *change.Plan                // what the run wants changed
 	memo        map[string]lua.LValue       // what scripts gave to ri.memo
-	heap        *values.Heap                // of this look, once asked for
+	heap        *heap.Heap                  // of this look, once asked for
 	byID        map[int64]*values.Goroutine // of ri.goroutine, until the view changes
 	byIDBroken  error                       // the last goroutine that can't be read
 	stacks      values.StackMemo            // of ri.stacks, from one look to the next

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"ri/attach"
+	"ri/attach/process"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
@@ -30,7 +31,7 @@ func Look(t testing.TB, fixture string, v testprogram.Variant, kind attach.ViewK
 // At opens a view of a program.
 func At(t testing.TB, p *testprogram.Program, kind attach.ViewKind) *Looked {
 	t.Helper()
-	target, err := attach.OpenProcess(p.PID)
+	target, err := process.Open(p.PID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,17 @@
-package values
+package heap
 
 import (
 	"context"
 	"fmt"
+	"ri/values"
 	"sort"
 )
 
 // This file sums the heap up in other ways than by type: by what holds it (for profiles), by the size of single containers, by finalizers, and by
 // the allocator's own spans.
 
-// HeapStack is the live objects that are held in the same way: by objects of the same types in the same order, down from a root.
-type HeapStack struct {
+// Stack is the live objects that are held in the same way: by objects of the same types in the same order, down from a root.
+type Stack struct {
 	Frames       []string // the objects' type first, then what holds them, a root last; a type that holds itself, as in a list, is there once
 	Count, Bytes int64
 }
@@ -33,7 +34,7 @@ type holdKey struct{ parent, shape uint32 }
 
 // Stacks groups all live objects by the chains of types that hold them. Chains deeper than a hundred types, and those beyond the first
 // 200,000, count where they are cut off.
-func (h *Heap) Stacks() ([]HeapStack, error) {
+func (h *Heap) Stacks() ([]Stack, error) {
 	nodes := []holdNode{{}}
 	next := map[holdKey]uint32{}
 	labels := []string{}
@@ -69,7 +70,7 @@ func (h *Heap) Stacks() ([]HeapStack, error) {
 	var way []uint32
 	n := int64(0)
 	var ended error
-	h.eachLive(func(sp *heapSpan, object uint32) bool {
+	h.eachLive(func(sp *span, object uint32) bool {
 		if n++; n%(1<<15) == 0 {
 			if ended = h.step("objects", n, h.live); ended != nil {
 				return false
@@ -107,12 +108,12 @@ func (h *Heap) Stacks() ([]HeapStack, error) {
 		nodes[node].bytes += int64(sp.size)
 		return true
 	})
-	var out []HeapStack
+	var out []Stack
 	for i := range nodes {
 		if nodes[i].count == 0 || i == 0 {
 			continue
 		}
-		s := HeapStack{Count: nodes[i].count, Bytes: nodes[i].bytes}
+		s := Stack{Count: nodes[i].count, Bytes: nodes[i].bytes}
 		for at := uint32(i); at != 0; at = nodes[at].parent {
 			if id := nodes[at].shape; id&rootFlag != 0 {
 				s.Frames = append(s.Frames, labels[id&^rootFlag])
@@ -143,7 +144,7 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 		sort.Slice(list, func(i, j int) bool { return list[i].Bytes > list[j].Bytes })
 		kinds[kind] = list[:min(len(list), limit)]
 	}
-	h.eachLive(func(sp *heapSpan, object uint32) bool {
+	h.eachLive(func(sp *span, object uint32) bool {
 		id := h.types[object] >> 2
 		if id == 0 {
 			return true
@@ -243,8 +244,8 @@ func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
 	return total
 }
 
-// HeapFinalizer is something that runs when objects are gone.
-type HeapFinalizer struct {
+// Finalizer is something that runs when objects are gone.
+type Finalizer struct {
 	Kind  string // "finalizer", "cleanup"
 	Type  string // of the objects
 	Func  string // that will be called
@@ -254,11 +255,11 @@ type HeapFinalizer struct {
 }
 
 // Finalizers gives finalizers and cleanups, those of the same type and function together; most first.
-func (h *Heap) Finalizers() []HeapFinalizer {
+func (h *Heap) Finalizers() []Finalizer {
 	finalizer, _, cleanup := h.specialKinds()
 	type key struct{ kind, typ, name string }
-	groups := map[key]*HeapFinalizer{}
-	h.eachSpecial(func(sp *heapSpan, record, offset uint64, kind byte) {
+	groups := map[key]*Finalizer{}
+	h.eachSpecial(func(sp *span, record, offset uint64, kind byte) {
 		k := key{}
 		slot := offset / sp.size
 		if slot >= uint64(sp.count) {
@@ -279,7 +280,7 @@ func (h *Heap) Finalizers() []HeapFinalizer {
 		k.typ = h.describe(h.types[object]>>2, sp.size)
 		f := groups[k]
 		if f == nil {
-			f = &HeapFinalizer{Kind: k.kind, Type: k.typ, Func: k.name, Addr: sp.start + slot*sp.size}
+			f = &Finalizer{Kind: k.kind, Type: k.typ, Func: k.name, Addr: sp.start + slot*sp.size}
 			groups[k] = f
 		}
 		f.Count++
@@ -287,7 +288,7 @@ func (h *Heap) Finalizers() []HeapFinalizer {
 			f.Live++
 		}
 	})
-	var out []HeapFinalizer
+	var out []Finalizer
 	for _, f := range groups {
 		out = append(out, *f)
 	}
@@ -328,7 +329,7 @@ type SpanClass struct {
 }
 
 // SpanClasses sums up the allocator's spans: runtime.mheap_.allspans, without looking at the objects.
-func SpanClasses(ctx context.Context, s *Space) ([]SpanClass, error) {
+func SpanClasses(ctx context.Context, s *values.Space) ([]SpanClass, error) {
 	h := &Heap{s: s, ctx: ctx, problems: map[string]*problem{}}
 	if err := h.readTable(); err != nil {
 		return nil, err

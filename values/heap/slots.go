@@ -1,10 +1,11 @@
-package values
+package heap
 
 import (
 	"reflect"
 	"strings"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // slotCompiler collects the pointers of one element.
@@ -203,7 +204,7 @@ func (c *slotCompiler) closure() {
 		return
 	}
 	if method, ok := strings.CutSuffix(info.Func, "-fm"); ok {
-		if t, err := h.s.File().Type(receiver(method)); err == nil && t.Size > 0 {
+		if t, err := h.s.File().Type(values.ReceiverType(method)); err == nil && t.Size > 0 {
 			s.size += uint64(t.Size)
 			c.value(t, 8, 1)
 		}

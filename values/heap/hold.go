@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // This file answers who keeps objects: by the first way to each (Retainers), and by all ways to one (Users).
@@ -15,7 +16,7 @@ import (
 func (h *Heap) Instances(name string, limit int) []uint64 {
 	ids, size := h.shapesNamed(name)
 	var out []uint64
-	h.eachLive(func(sp *heapSpan, object uint32) bool {
+	h.eachLive(func(sp *span, object uint32) bool {
 		if id := h.types[object] >> 2; ids[id] && (id != 0 || sp.size == size) {
 			if len(out) >= limit {
 				return false
@@ -28,7 +29,7 @@ func (h *Heap) Instances(name string, limit int) []uint64 {
 }
 
 // headerOf is how far the contents of a span's objects are from their beginning.
-func (h *Heap) headerOf(sp *heapSpan) uint64 {
+func (h *Heap) headerOf(sp *span) uint64 {
 	if sp.kind == spanHeader {
 		return mallocHeader
 	}
@@ -85,7 +86,7 @@ func (h *Heap) Retainers(name string) ([]Retainer, error) {
 	groups := map[retainerKey]*Retainer{}
 	var ended error
 	n := int64(0)
-	h.eachLive(func(sp *heapSpan, object uint32) bool {
+	h.eachLive(func(sp *span, object uint32) bool {
 		id := h.types[object] >> 2
 		if !ids[id] || id == 0 && sp.size != size {
 			return true
@@ -167,7 +168,7 @@ func (h *Heap) rootLabel(ref uint32) string {
 	r := &h.roots[ref&^rootFlag]
 	switch r.kind {
 	case rootFrame:
-		if frames := h.s.framesAt(r.pc, r.exact); len(frames) > 0 {
+		if frames := h.s.FramesAt(r.pc, r.exact); len(frames) > 0 {
 			return "goroutines in " + h.s.File().ShortName(frames[len(frames)-1].Func)
 		}
 		return "goroutines"
@@ -198,17 +199,17 @@ func (h *Heap) holder(object uint32, same map[uint32]bool) uint32 {
 	return 0
 }
 
-// HeapUsers is what leads to an object, by whatever way.
-type HeapUsers struct {
+// Users is what leads to an object, by whatever way.
+type Users struct {
 	Variables  []string // package variables
-	Goroutines []HeapUser
+	Goroutines []User
 	Other      []string // finalizers and the like
 	Truncated  bool     // too much leads there for all of it to be gone through
 }
 
-// HeapUser is a goroutine from whose stack a way leads to an object.
-type HeapUser struct {
-	Goroutine *Goroutine
+// User is a goroutine from whose stack a way leads to an object.
+type User struct {
+	Goroutine *values.Goroutine
 	Waits     bool // for a channel, lock, WaitGroup or Cond
 	Never     bool // and nothing can wake it
 }
@@ -258,7 +259,7 @@ func (h *Heap) reverse() (*edges, error) {
 		h.statics = map[staticKey]bool{}
 		n := int64(0)
 		var ended error
-		h.eachLive(func(sp *heapSpan, object uint32) bool {
+		h.eachLive(func(sp *span, object uint32) bool {
 			last = rootFlag
 			if sp.kind != spanNoPointers {
 				h.scan(object)
@@ -273,7 +274,7 @@ func (h *Heap) reverse() (*edges, error) {
 		}
 		if count {
 			if total >= rootFlag {
-				return nil, fmt.Errorf("more than %d pointers: %w", uint32(rootFlag), ErrCorrupt)
+				return nil, fmt.Errorf("more than %d pointers: %w", uint32(rootFlag), values.ErrCorrupt)
 			}
 			h.statics = map[staticKey]bool{}
 			if err := h.rootEdges(); err != nil {
@@ -315,10 +316,10 @@ const maxUsers = 4 << 20
 
 // Users tells which package variables and which goroutines' stacks lead to the object at an address, by whatever way. How a goroutine waits is no use: the
 // wait list of a channel leads to goroutines, but not back. The first call takes as long as the walk itself, and 4 bytes for each pointer in the heap.
-func (h *Heap) Users(addr uint64) (*HeapUsers, error) {
+func (h *Heap) Users(addr uint64) (*Users, error) {
 	sp, slot := h.find(addr)
 	if sp == nil {
-		return nil, fmt.Errorf("%#x lies in no object of the heap: %w", addr, ErrNotFound)
+		return nil, fmt.Errorf("%#x lies in no object of the heap: %w", addr, values.ErrNotFound)
 	}
 	e, err := h.reverse()
 	if err != nil {
@@ -326,7 +327,7 @@ func (h *Heap) Users(addr uint64) (*HeapUsers, error) {
 	}
 	seen := map[uint32]bool{sp.first + slot: true}
 	work := []uint32{sp.first + slot}
-	users := &HeapUsers{}
+	users := &Users{}
 	goroutines := map[int]bool{}
 	variables, other := map[string]bool{}, map[string]bool{}
 	for len(work) > 0 {
@@ -371,7 +372,7 @@ func (h *Heap) Users(addr uint64) (*HeapUsers, error) {
 	for i := range h.goroutines {
 		if goroutines[i] {
 			w := waits[i]
-			users.Goroutines = append(users.Goroutines, HeapUser{h.goroutines[i], w != nil, w != nil && w.Never})
+			users.Goroutines = append(users.Goroutines, User{h.goroutines[i], w != nil, w != nil && w.Never})
 		}
 	}
 	return users, nil

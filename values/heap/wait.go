@@ -1,4 +1,6 @@
-package values
+package heap
+
+import "ri/values"
 
 // This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go, findGoroutineLeaks; mgcmark.go,
 // allGsSnapshotSortedForGC): all that is marked is marked from package variables, from the stacks of goroutines that can run, and from the
@@ -13,7 +15,7 @@ package values
 
 // Waiting is a goroutine that waits for a channel, lock, WaitGroup or Cond.
 type Waiting struct {
-	Goroutine *Goroutine
+	Goroutine *values.Goroutine
 	Reason    string
 	On        []Awaited // several for a select, none for nil channels
 	Never     bool      // nothing can wake it: certain
@@ -197,7 +199,7 @@ func (h *Heap) semaphores() map[uint64]sudog {
 }
 
 // notifyList finds the runtime.notifyList that a goroutine waits in, among what its innermost frames point to: one in whose list it is.
-func (h *Heap) notifyList(g *Goroutine) uint64 {
+func (h *Heap) notifyList(g *values.Goroutine) uint64 {
 	head, notify := h.s.Layouts().Queue.Head, uint64(h.s.Layouts().Lock.Cond.Notify.Offset)
 	if !head.Known() {
 		return 0
@@ -221,7 +223,7 @@ func (h *Heap) notifyList(g *Goroutine) uint64 {
 		}
 		return false
 	}
-	for at := g.sp; at < min(g.sp+1024, g.stackHi); at += 8 {
+	for at := g.SP; at < min(g.SP+1024, g.StackHi); at += 8 {
 		word, err := h.s.Uint64(at)
 		if err != nil {
 			return 0

@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"encoding/binary"
@@ -65,7 +65,7 @@ func (h *Heap) visit(p uint64, candidate, parent uint32) {
 	h.visitObject(sp, slot, p, candidate, parent)
 }
 
-func (h *Heap) visitObject(sp *heapSpan, slot uint32, p uint64, candidate, parent uint32) {
+func (h *Heap) visitObject(sp *span, slot uint32, p uint64, candidate, parent uint32) {
 	object := sp.first + slot
 	if h.collect != nil {
 		h.collect(object, parent)
@@ -99,12 +99,12 @@ func (h *Heap) visitObject(sp *heapSpan, slot uint32, p uint64, candidate, paren
 }
 
 // betterName tells whether a candidate may say more of an object than its type descriptor did: a map's groups, say, instead of a row of structs.
-func (h *Heap) betterName(sp *heapSpan, object, candidate uint32) bool {
+func (h *Heap) betterName(sp *span, object, candidate uint32) bool {
 	return sp.kind >= spanHeader && h.types[object]&3 == strengthExact && h.shapes[candidate].form > formArray
 }
 
 // fit says what an object is, given what a pointer to its off-th byte promises. start is the object's offset in its span.
-func (h *Heap) fit(sp *heapSpan, start, off uint64, candidate uint32) (id, strength uint32) {
+func (h *Heap) fit(sp *span, start, off uint64, candidate uint32) (id, strength uint32) {
 	var c *shape
 	if candidate != 0 {
 		if candidate == h.channel && off == 0 {

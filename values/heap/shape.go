@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values"
 )
 
 // This file says what objects are: a shape is a Go type, or one of the things that the runtime makes of a type (the store behind a slice,
@@ -147,7 +148,7 @@ func (h *Heap) one(t *symbols.Type) uint32 { return h.typed(t, formOne) }
 func (h *Heap) row(t *symbols.Type) uint32 { return h.typed(t, formArray) }
 
 func (h *Heap) typed(t *symbols.Type, f form) uint32 {
-	if t == nil || t.Kind == reflect.Invalid || t.Size <= 0 || t.Size > maxBytes || isShape(t) {
+	if t == nil || t.Kind == reflect.Invalid || t.Size <= 0 || t.Size > values.MaxBytes || isShape(t) {
 		return 0
 	}
 	return h.shapeOf(shapeKey{typ: t, form: f})
@@ -251,7 +252,7 @@ func (h *Heap) dynamicOf(desc uint64) dynamic {
 	var d dynamic
 	if t, err := h.runtimeType(desc); err == nil {
 		d.name = t.Name
-		if direct, err := h.s.storedDirectly(desc, t); err == nil && direct {
+		if direct, err := h.s.StoredDirectly(desc, t); err == nil && direct {
 			scratch := &shape{}
 			(&slotCompiler{h: h, s: scratch}).value(t, 0, 0)
 			if len(scratch.slots) == 1 {
@@ -272,7 +273,7 @@ func (h *Heap) dynamicOf(desc uint64) dynamic {
 // runtimeType is RuntimeType for words that may be anything: to read at 0 would count as memory that the copy lacks.
 func (h *Heap) runtimeType(desc uint64) (*symbols.Type, error) {
 	if desc < attach.PageSize {
-		return nil, fmt.Errorf("type descriptor at %#x: %w", desc, ErrNil)
+		return nil, fmt.Errorf("type descriptor at %#x: %w", desc, values.ErrNil)
 	}
 	return h.s.RuntimeType(desc)
 }

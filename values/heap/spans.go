@@ -1,10 +1,11 @@
-package values
+package heap
 
 import (
 	"encoding/binary"
 	"fmt"
 	"sort"
 
+	"ri/values"
 	"ri/values/layout"
 )
 
@@ -28,8 +29,8 @@ const (
 	maxObjects = 1<<31 - 2
 )
 
-// heapSpan is a row of object slots.
-type heapSpan struct {
+// span is a row of object slots.
+type span struct {
 	start, end uint64 // of the slots
 	size       uint64 // of a slot
 	divide     uint64 // for offset / size, as mspan.divMul
@@ -46,7 +47,7 @@ type heapSpan struct {
 }
 
 // contents are the bytes of the slot at an offset; of a large object those that are there.
-func (sp *heapSpan) contents(start uint64) []byte {
+func (sp *span) contents(start uint64) []byte {
 	n := uint64(len(sp.data))
 	return sp.data[min(start, n):min(start+sp.size, n)]
 }
@@ -90,7 +91,7 @@ func (h *Heap) readTable() error {
 		*to = word
 	}
 	if t.count > maxSpans {
-		return fmt.Errorf("runtime.mheap_.allspans claims %d spans: %w", t.count, ErrCorrupt)
+		return fmt.Errorf("runtime.mheap_.allspans claims %d spans: %w", t.count, values.ErrCorrupt)
 	}
 	gen, err := h.s.Field(base, t.SweepGen)
 	if err != nil {
@@ -107,7 +108,7 @@ func (h *Heap) readSpans() error {
 	if err != nil {
 		return fmt.Errorf("runtime.mheap_.allspans: %w", err)
 	}
-	h.spans = make([]heapSpan, 0, h.table.count)
+	h.spans = make([]span, 0, h.table.count)
 	for i := range h.table.count {
 		if i%1024 == 0 {
 			if err := h.step("spans", int64(i), int64(h.table.count)); err != nil {
@@ -123,11 +124,11 @@ func (h *Heap) readSpans() error {
 		if l.State.Uint(b) != spanInUse {
 			continue
 		}
-		sp := heapSpan{start: l.Start.Uint(b), size: l.SlotSize.Uint(b), record: addr, specials: l.Specials.Uint(b)}
+		sp := span{start: l.Start.Uint(b), size: l.SlotSize.Uint(b), record: addr, specials: l.Specials.Uint(b)}
 		pages, slots, free := l.Pages.Uint(b), l.Slots.Uint(b), l.Free.Uint(b)
 		bytes := pages << heapPageShift
 		if sp.start%heapPageSize != 0 || sp.start >= 1<<h.s.File().Arch().AddressBits || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
-			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, ErrCorrupt))
+			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, values.ErrCorrupt))
 			continue
 		}
 		sp.end, sp.count, sp.free = sp.start+slots*sp.size, uint32(slots), uint32(min(free, slots))
@@ -139,7 +140,7 @@ func (h *Heap) readSpans() error {
 		}
 		class := byte(l.Class.Uint(b))
 		if class>>1 == 0 && slots != 1 || class>>1 != 0 && (int(class>>1) >= len(sizeClasses) || pages > maxSmallPages) {
-			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages of class %d: %w", addr, slots, sp.size, pages, class>>1, ErrCorrupt))
+			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages of class %d: %w", addr, slots, sp.size, pages, class>>1, values.ErrCorrupt))
 			continue
 		}
 		switch {
@@ -166,11 +167,11 @@ func (h *Heap) placeSpans() error {
 	for i := range h.spans {
 		sp := h.spans[i]
 		if sp.start < last {
-			h.lost("spans that overlap others", fmt.Errorf("runtime.mspan at %#x: %w", sp.record, ErrCorrupt))
+			h.lost("spans that overlap others", fmt.Errorf("runtime.mspan at %#x: %w", sp.record, values.ErrCorrupt))
 			continue
 		}
 		if slots+uint64(sp.count) > maxObjects {
-			return fmt.Errorf("the heap has room for more than %d objects: %w", uint64(maxObjects), ErrCorrupt)
+			return fmt.Errorf("the heap has room for more than %d objects: %w", uint64(maxObjects), values.ErrCorrupt)
 		}
 		sp.first = uint32(slots)
 		slots += uint64(sp.count)
@@ -234,7 +235,7 @@ func (h *Heap) loadSpans() error {
 }
 
 // find gives the span and the slot that an address lies in; nil if it lies in none.
-func (h *Heap) find(addr uint64) (sp *heapSpan, slot uint32) {
+func (h *Heap) find(addr uint64) (sp *span, slot uint32) {
 	arena := addr>>heapArenaShift - h.firstArena
 	if arena >= uint64(len(h.arenas)) || h.arenas[arena] == nil {
 		return nil, 0
@@ -258,7 +259,7 @@ func (h *Heap) find(addr uint64) (sp *heapSpan, slot uint32) {
 }
 
 // spanOf gives the span of an object's number.
-func (h *Heap) spanOf(object uint32) *heapSpan {
+func (h *Heap) spanOf(object uint32) *span {
 	i := h.hints[object/64]
 	for object-h.spans[i].first >= h.spans[i].count {
 		i++
@@ -273,7 +274,7 @@ func (h *Heap) base(object uint32) uint64 {
 }
 
 // taken tells whether a slot holds an object, as far as the allocator knows; for words that need not be pointers (runtime.mspan.isFree).
-func (h *Heap) taken(sp *heapSpan, slot uint32) bool {
+func (h *Heap) taken(sp *span, slot uint32) bool {
 	if slot < sp.free && !sp.unswept {
 		return true
 	}
@@ -286,7 +287,7 @@ func (h *Heap) taken(sp *heapSpan, slot uint32) bool {
 }
 
 // pointerBits gives which of an object's first 64 words are pointers.
-func (h *Heap) pointerBits(sp *heapSpan, off uint64) uint64 {
+func (h *Heap) pointerBits(sp *span, off uint64) uint64 {
 	words := min(sp.size/8, 64)
 	switch sp.kind {
 	case spanBits:

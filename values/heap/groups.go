@@ -1,4 +1,4 @@
-package values
+package heap
 
 import "time"
 
@@ -28,7 +28,7 @@ func (h *Heap) BlockedGroups() []*BlockedGroup {
 			continue
 		}
 		g := w.Goroutine
-		k := key{w.Reason, g.goPC, g.startPC, g.pc, g.stackHi - g.sp}
+		k := key{w.Reason, g.GoPC, g.StartPC, g.PC, g.StackHi - g.SP}
 		group := groups[k]
 		if group == nil {
 			group = &BlockedGroup{Waiting: *w}

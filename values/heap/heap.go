@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values"
 )
 
 // Heap is what the program's objects were at one look: which are alive, of which type they are, and what leads to them.
@@ -23,16 +24,16 @@ import (
 // A Heap keeps a few bytes for each slot of the heap (about 9, and 1 bit), and the target's memory where it can't be read in place. It is not
 // safe for concurrent use, and valid as long as the view that it was made from.
 type Heap struct {
-	s      *Space
+	s      *values.Space
 	ctx    context.Context
 	tell   func(done, total int64, what string)
 	direct func(addr uint64, n int) []byte
 	whole  bool // what direct doesn't give, the program never touched
 
 	table      table
-	spans      []heapSpan // by address
-	slots      uint32     // of all spans
-	hints      []uint32   // for each 64 slots the span that the first one lies in
+	spans      []span   // by address
+	slots      uint32   // of all spans
+	hints      []uint32 // for each 64 slots the span that the first one lies in
 	firstArena uint64
 	arenas     []*[arenaPages]uint32 // number of the span, plus one, of each page
 	bitmaps    map[uint64]uint64     // addresses of arenas' pointer bitmaps, before Go 1.22
@@ -68,7 +69,7 @@ type Heap struct {
 
 	staticDepth int
 	modules     []moduleRange
-	goroutines  []*Goroutine
+	goroutines  []*values.Goroutine
 	plans       map[planKey]*framePlan
 	waits       []Waiting
 	never       map[int64]bool // goroutines of waits that nothing can wake, once asked for
@@ -84,12 +85,12 @@ type problem struct {
 	first error
 }
 
-// HeapProgress is told how far the making of a Heap is.
-type HeapProgress func(done, total int64, what string)
+// Progress is told how far the making of a Heap is.
+type Progress func(done, total int64, what string)
 
-// BuildHeap looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory. progress may be nil. The error
+// Build looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory. progress may be nil. The error
 // is ctx's cause if that ended it, or says which of the runtime's structures is missing; broken spans and stacks are left out, see Problems.
-func BuildHeap(ctx context.Context, s *Space, progress HeapProgress) (*Heap, error) {
+func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, error) {
 	if !s.File().HasDWARF() && !s.File().RuntimeOnly() {
 		return nil, fmt.Errorf("the heap's types can't be told: %w", s.File().NoDWARF())
 	}
@@ -164,8 +165,8 @@ func (h *Heap) Problems() []string {
 
 // bytes gives n bytes of memory that the program may write to, in place where that can be.
 func (h *Heap) bytes(addr uint64, n int) ([]byte, error) {
-	if n < 0 || n > maxBytes {
-		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, ErrCorrupt)
+	if n < 0 || n > values.MaxBytes {
+		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, values.ErrCorrupt)
 	}
 	if h.direct != nil {
 		if b := h.direct(addr, n); len(b) == n {
@@ -187,8 +188,8 @@ const (
 // wholeBytes gives n bytes; pages that aren't there (never touched, or not in the core) are zero. What ends in nothing is cut off: a length that is wrong must not cost
 // memory here.
 func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
-	if n > maxBytes {
-		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, ErrCorrupt)
+	if n > values.MaxBytes {
+		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, values.ErrCorrupt)
 	}
 	if h.direct != nil {
 		if b := h.direct(addr, int(n)); len(b) == int(n) {
@@ -244,8 +245,8 @@ func (h *Heap) piece(p []byte, addr uint64) (int, error) {
 	return n, nil
 }
 
-// HeapType is the live objects of one type.
-type HeapType struct {
+// Type is the live objects of one type.
+type Type struct {
 	Type     string
 	Count    int64
 	Bytes    int64 // of their slots: what the allocator gave for them
@@ -254,10 +255,10 @@ type HeapType struct {
 }
 
 // Types gives the live objects by type, the largest sum of bytes first.
-func (h *Heap) Types() []HeapType {
+func (h *Heap) Types() []Type {
 	counts, bytes := make([]int64, len(h.shapes)), make([]int64, len(h.shapes))
-	untyped := map[uint64]*HeapType{}
-	h.eachLive(func(sp *heapSpan, object uint32) bool {
+	untyped := map[uint64]*Type{}
+	h.eachLive(func(sp *span, object uint32) bool {
 		id := h.types[object] >> 2
 		if id != 0 {
 			counts[id]++
@@ -266,7 +267,7 @@ func (h *Heap) Types() []HeapType {
 		}
 		u := untyped[sp.size]
 		if u == nil {
-			u = &HeapType{Type: h.describe(0, sp.size), Untyped: true}
+			u = &Type{Type: h.describe(0, sp.size), Untyped: true}
 			untyped[sp.size] = u
 		}
 		u.Count++
@@ -278,7 +279,7 @@ func (h *Heap) Types() []HeapType {
 		}
 		return true
 	})
-	byName := map[string]*HeapType{}
+	byName := map[string]*Type{}
 	for id, n := range counts {
 		if n == 0 {
 			continue
@@ -286,13 +287,13 @@ func (h *Heap) Types() []HeapType {
 		name := h.shapes[id].name
 		t := byName[name]
 		if t == nil {
-			t = &HeapType{Type: name}
+			t = &Type{Type: name}
 			byName[name] = t
 		}
 		t.Count += n
 		t.Bytes += bytes[id]
 	}
-	var out []HeapType
+	var out []Type
 	for _, t := range byName {
 		out = append(out, *t)
 	}
@@ -309,7 +310,7 @@ func (h *Heap) Types() []HeapType {
 }
 
 // eachLive calls back for each live object until it says no.
-func (h *Heap) eachLive(yield func(sp *heapSpan, object uint32) bool) {
+func (h *Heap) eachLive(yield func(sp *span, object uint32) bool) {
 	for i := range h.spans {
 		sp := &h.spans[i]
 		for slot := uint32(0); slot < sp.count; slot++ {
@@ -326,8 +327,8 @@ func (h *Heap) eachLive(yield func(sp *heapSpan, object uint32) bool) {
 	}
 }
 
-// HeapObject is one object.
-type HeapObject struct {
+// Object is one object.
+type Object struct {
 	Base, Size uint64 // of its slot
 	Type       string
 	Live       bool
@@ -335,21 +336,21 @@ type HeapObject struct {
 }
 
 // Object tells which object an address lies in; ok is false outside the heap.
-func (h *Heap) Object(addr uint64) (o HeapObject, ok bool) {
+func (h *Heap) Object(addr uint64) (o Object, ok bool) {
 	sp, slot := h.find(addr)
 	if sp == nil {
 		return o, false
 	}
 	object := sp.first + slot
-	o = HeapObject{Base: sp.start + uint64(slot)*sp.size, Size: sp.size, Live: h.isLive(object), Exact: h.types[object]&3 >= strengthExact}
+	o = Object{Base: sp.start + uint64(slot)*sp.size, Size: sp.size, Live: h.isLive(object), Exact: h.types[object]&3 >= strengthExact}
 	o.Type = h.describe(h.types[object]>>2, sp.size)
 	return o, true
 }
 
 func (h *Heap) isLive(object uint32) bool { return h.marks[object/64]>>(object%64)&1 != 0 }
 
-// HeapStats are a heap's figures.
-type HeapStats struct {
+// Stats are a heap's figures.
+type Stats struct {
 	Spans, Slots int64
 	SpanBytes    int64 // of spans that objects live in
 	Live         int64 // objects
@@ -359,12 +360,12 @@ type HeapStats struct {
 }
 
 // Stats gives the figures.
-func (h *Heap) Stats() HeapStats {
-	st := HeapStats{Spans: int64(len(h.spans)), Slots: int64(h.slots), Live: h.live, GuessedBytes: h.conservative}
+func (h *Heap) Stats() Stats {
+	st := Stats{Spans: int64(len(h.spans)), Slots: int64(h.slots), Live: h.live, GuessedBytes: h.conservative}
 	for i := range h.spans {
 		st.SpanBytes += int64(h.spans[i].end - h.spans[i].start)
 	}
-	h.eachLive(func(sp *heapSpan, object uint32) bool {
+	h.eachLive(func(sp *span, object uint32) bool {
 		st.LiveBytes += int64(sp.size)
 		if h.types[object]>>2 != 0 {
 			st.TypedBytes += int64(sp.size)

@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"encoding/binary"
@@ -7,20 +7,21 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // This file tells how a root leads to an object: the chain of first parents, turned round and written as one would in Go.
 
-// HeapPath is the way from a root to an object.
-type HeapPath struct {
+// Path is the way from a root to an object.
+type Path struct {
 	Root      string // "main.store", "goroutine 12: main.serve: s"
 	Goroutine int64  // of a root on a stack, 0 for others
 	Text      string // the whole way in Go's words, as far as types carry: main.store.objects["a"].blocks[3]
-	Steps     []HeapStep
+	Steps     []Step
 }
 
-// HeapStep is an object on a path.
-type HeapStep struct {
+// Step is an object on a path.
+type Step struct {
 	Addr uint64 // where it begins
 	Type string
 	Text string // what leads there, from the step before: ".objects[\"a\"]"
@@ -34,19 +35,19 @@ const keptSteps = 50
 
 // Path gives a way from a root to the object at an address: the one by which it was first reached, which is among the shortest. An error: the
 // address lies in no object, or nothing leads there.
-func (h *Heap) Path(addr uint64) (*HeapPath, error) {
+func (h *Heap) Path(addr uint64) (*Path, error) {
 	sp, slot := h.find(addr)
 	if sp == nil {
-		return nil, fmt.Errorf("%#x lies in no object of the heap: %w", addr, ErrNotFound)
+		return nil, fmt.Errorf("%#x lies in no object of the heap: %w", addr, values.ErrNotFound)
 	}
 	object := sp.first + slot
 	if !h.isLive(object) {
-		return nil, fmt.Errorf("nothing leads to %#x: it is garbage, or was never an object: %w", addr, ErrNotFound)
+		return nil, fmt.Errorf("nothing leads to %#x: it is garbage, or was never an object: %w", addr, values.ErrNotFound)
 	}
 	chain := h.chain(object)
 	w := pathWriter{h: h}
 	root := chain[len(chain)-1]
-	p := &HeapPath{}
+	p := &Path{}
 	for i := len(chain) - 1; i >= 0; i-- {
 		if i == len(chain)-1 {
 			if root&rootFlag == 0 {
@@ -61,7 +62,7 @@ func (h *Heap) Path(addr uint64) (*HeapPath, error) {
 		}
 		if i < keptSteps || len(chain)-i < keptSteps {
 			at := chain[i] - 1
-			p.Steps = append(p.Steps, HeapStep{h.base(at), h.describe(h.types[at]>>2, h.spanOf(at).size), text})
+			p.Steps = append(p.Steps, Step{h.base(at), h.describe(h.types[at]>>2, h.spanOf(at).size), text})
 		}
 	}
 	if root&rootFlag != 0 {
@@ -271,7 +272,7 @@ func (h *Heap) entrySelector(s *shape, group uint64, off int64) string {
 			return "[?]"
 		}
 	}
-	text := "[" + h.s.At(at, l.Key).Dump(DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
+	text := "[" + h.s.At(at, l.Key).Dump(values.DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
 	if isKey {
 		return text + " (the key)"
 	}
@@ -401,7 +402,7 @@ func (h *Heap) rootName(r *heapRoot) string {
 		return ""
 	case rootFrame:
 		name := fmt.Sprintf("goroutine %d", r.goroutine)
-		if frames := h.s.framesAt(r.pc, r.exact); len(frames) > 0 {
+		if frames := h.s.FramesAt(r.pc, r.exact); len(frames) > 0 {
 			name += ": " + short(frames[len(frames)-1].Func)
 		}
 		return name
@@ -449,7 +450,7 @@ func (h *Heap) frameRoot(r *heapRoot, low, high uint64) (name string, word uint6
 
 // variableAt names the variable at a place of a frame, with the field.
 func (h *Heap) variableAt(r *heapRoot, place int64) (name string) {
-	h.s.FramePlaces(r.pc, r.exact, func(v *symbols.FrameVar, parts []Place) bool {
+	h.s.FramePlaces(r.pc, r.exact, func(v *symbols.FrameVar, parts []values.Place) bool {
 		off := int64(0)
 		for _, p := range parts {
 			if name == "" && p.InMemory && place >= p.Offset && place < p.Offset+p.Size && v.Type.Size > 0 {

@@ -1,4 +1,4 @@
-package values_test
+package heap_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"ri/attach"
 	"ri/symbols/testprogram"
 	"ri/values"
+	"ri/values/heap"
 	"ri/values/testlook"
 )
 
@@ -46,10 +47,10 @@ func eachHeap(t *testing.T, f func(t *testing.T, v testprogram.Variant)) {
 	}
 }
 
-func lookAtHeap(t testing.TB, v testprogram.Variant) (*testlook.Looked, *values.Heap) {
+func lookAtHeap(t testing.TB, v testprogram.Variant) (*testlook.Looked, *heap.Heap) {
 	t.Helper()
 	l := testlook.Look(t, heapFixture, v, attach.Stopped)
-	h, err := values.BuildHeap(context.Background(), l.Space, nil)
+	h, err := heap.Build(context.Background(), l.Space, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestHeapEnds(t *testing.T) {
 	l := testlook.Look(t, heapFixture, heapVariants[0], attach.Stopped)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
-	_, err := values.BuildHeap(ctx, l.Space, func(done, total int64, what string) {
+	_, err := heap.Build(ctx, l.Space, func(done, total int64, what string) {
 		if what == "objects" {
 			cancel(why)
 		}
@@ -277,7 +278,7 @@ func TestHeapOfGarbage(t *testing.T) {
 				s := values.New(l.File(), attach.NewCache(m), l.Space.Bias())
 				s.SetThreads(l.View.Threads())
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				h, err := values.BuildHeap(ctx, s, nil)
+				h, err := heap.Build(ctx, s, nil)
 				if errors.Is(err, context.DeadlineExceeded) {
 					t.Fatalf("seed %d: no end", seed)
 				}
@@ -344,7 +345,7 @@ func (f *flipped) chance(p float64) int {
 
 func BenchmarkHeap(b *testing.B) {
 	testlook.Benchmark(b, heapFixture, func(s *values.Space) error {
-		_, err := values.BuildHeap(context.Background(), s, nil)
+		_, err := heap.Build(context.Background(), s, nil)
 		return err
 	})
 }

@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"encoding/binary"
@@ -9,6 +9,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values"
 	"ri/values/layout"
 )
 
@@ -76,7 +77,7 @@ func (h *Heap) readModules() error {
 			r.rodata, r.text, r.image = l.ReadOnly.Uint(b), l.Text.Uint(b), l.End.Uint(b)
 			r.words = uint64(max(int64(int32(r.words)), 0))
 			if r.end < r.start || r.end-r.start > 1<<36 || r.words > (r.end-r.start)/8+1 {
-				return fmt.Errorf("runtime.moduledata at %#x: section from %#x to %#x: %w", at, r.start, r.end, ErrCorrupt)
+				return fmt.Errorf("runtime.moduledata at %#x: section from %#x to %#x: %w", at, r.start, r.end, values.ErrCorrupt)
 			}
 			h.modules = append(h.modules, r)
 			if h.dataHigh == 0 || r.start < h.dataLow {
@@ -230,7 +231,7 @@ func (h *Heap) specialKinds() (finalizer, weak, cleanup byte) {
 }
 
 // eachSpecial calls back for each record that the runtime keeps of an object.
-func (h *Heap) eachSpecial(yield func(sp *heapSpan, record, offset uint64, kind byte)) {
+func (h *Heap) eachSpecial(yield func(sp *span, record, offset uint64, kind byte)) {
 	l := &h.table.Special
 	for i := range h.spans {
 		sp := &h.spans[i]
@@ -257,7 +258,7 @@ func (h *Heap) markSpecials() {
 			}
 		}
 	}
-	h.eachSpecial(func(sp *heapSpan, record, offset uint64, kind byte) {
+	h.eachSpecial(func(sp *span, record, offset uint64, kind byte) {
 		switch {
 		case kind == finalizer:
 			word(record, l.FinalizerFunc)
@@ -285,7 +286,7 @@ func (h *Heap) markSpecials() {
 }
 
 // finalizedType is the shape of an object by its finalizer, which knows the type of the pointer that it was set on.
-func (h *Heap) finalizedType(record uint64, sp *heapSpan, offset uint64) uint32 {
+func (h *Heap) finalizedType(record uint64, sp *span, offset uint64) uint32 {
 	desc, err := h.s.Uint64(h.table.Special.FinalizerType.At(record))
 	if err != nil || desc == 0 {
 		return 0

@@ -1,4 +1,4 @@
-package values
+package heap
 
 import (
 	"encoding/binary"
@@ -6,6 +6,7 @@ import (
 
 	"ri/attach"
 	"ri/symbols"
+	"ri/values"
 )
 
 // This file marks from goroutines' stacks, as runtime.scanstack does: at each call the compiler noted which words of the frame hold live
@@ -62,7 +63,7 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 	}
 	p.known, p.size = true, info.FrameSize
 	p.top = info.TopFrame || info.Func == "runtime.goexit"
-	p.signal = entersBySignal(info.Func)
+	p.signal = values.EntersBySignal(info.Func)
 	at := pc - h.s.Bias()
 	if !exact && at > info.Entry {
 		at--
@@ -118,7 +119,7 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 // frameTypes gives the slots of a frame's variables, by their place.
 func (h *Heap) frameTypes(pc uint64, exact bool) map[int32]frameSlot {
 	types := map[int32]frameSlot{}
-	h.s.FramePlaces(pc, exact, func(v *symbols.FrameVar, parts []Place) bool {
+	h.s.FramePlaces(pc, exact, func(v *symbols.FrameVar, parts []values.Place) bool {
 		if v.Type.Kind == reflect.Invalid || v.Type.Size <= 0 || v.Type.Size > 1<<20 || isShape(v.Type) || !h.hasPointers(v.Type) {
 			return true
 		}
@@ -128,7 +129,7 @@ func (h *Heap) frameTypes(pc uint64, exact bool) map[int32]frameSlot {
 }
 
 // placeSlots enters a variable's pointers; it tells whether any part of it is in memory.
-func (h *Heap) placeSlots(types map[int32]frameSlot, parts []Place, t *symbols.Type) bool {
+func (h *Heap) placeSlots(types map[int32]frameSlot, parts []values.Place, t *symbols.Type) bool {
 	s := h.shapes[h.one(t)]
 	if !s.compiled {
 		h.compile(s)
@@ -167,7 +168,7 @@ func (h *Heap) placeSlots(types map[int32]frameSlot, parts []Place, t *symbols.T
 // stackScan is one goroutine's stack being gone through.
 type stackScan struct {
 	h        *Heap
-	g        *Goroutine
+	g        *values.Goroutine
 	index    int
 	low      uint64
 	data     []byte // from low on
@@ -206,7 +207,7 @@ func (s *stackScan) enter(r heapRoot) { s.frame, s.frameRef = r, 0 }
 
 // pointer follows a word. guess: it need not be a pointer.
 func (s *stackScan) pointer(word uint64, candidate uint32, guess bool) {
-	if word >= s.low && word < s.g.stackHi {
+	if word >= s.low && word < s.g.StackHi {
 		s.inside = append(s.inside, word)
 		return
 	}
@@ -240,7 +241,7 @@ func (s *stackScan) words(list []frameWord, cfa uint64) {
 // every follows all words from one address to another that may be pointers.
 func (s *stackScan) every(from, to uint64) {
 	from = max((from+7)&^7, s.low)
-	to = min(to, s.g.stackHi)
+	to = min(to, s.g.StackHi)
 	if to > from {
 		s.h.conservative += int64(to - from)
 	}
@@ -257,27 +258,27 @@ func (h *Heap) markStack(index int) {
 	pc, sp, regs, err := g.Innermost()
 	s := &stackScan{h: h, g: g, index: index}
 	if err != nil { // in C, in a signal handler, or not stopped: all of the stack counts
-		if g.stackHi-g.stackLo > 1<<31 || g.stackHi <= g.stackLo {
+		if g.StackHi-g.StackLo > 1<<31 || g.StackHi <= g.StackLo {
 			return
 		}
-		sp = g.stackLo
+		sp = g.StackLo
 	}
-	s.low = max(sp&^7, g.stackLo)
-	if g.stackHi <= s.low || g.stackHi-s.low > 1<<31 {
+	s.low = max(sp&^7, g.StackLo)
+	if g.StackHi <= s.low || g.StackHi-s.low > 1<<31 {
 		h.lost("stacks whose bounds can't be", err)
 		return
 	}
-	if s.data, err = h.bytes(s.low, int(g.stackHi-s.low)); err != nil {
+	if s.data, err = h.bytes(s.low, int(g.StackHi-s.low)); err != nil {
 		h.lost("stacks that can't be read", err)
 		return
 	}
 	if pc == 0 {
 		s.enter(heapRoot{kind: rootFrame, index: index, goroutine: g.ID})
-		s.every(s.low, g.stackHi)
+		s.every(s.low, g.StackHi)
 		s.insides()
 		return
 	}
-	if t := h.s.thread(g.ThreadID); g.Status == "running" && t != nil && regs == nil {
+	if t := h.s.Thread(g.ThreadID); g.Status == "running" && t != nil && regs == nil {
 		regs = &t.Regs // its registers may hold pointers although it is on another stack
 	}
 	s.registers(regs)
@@ -304,8 +305,8 @@ func (s *stackScan) frames(pc, sp uint64, exact bool) {
 	for range 1 << 20 {
 		p := s.h.planAt(pc, exact)
 		s.enter(heapRoot{kind: rootFrame, index: s.index, addr: 0, pc: pc, exact: exact, goroutine: s.g.ID})
-		if !p.known || p.size < 0 || sp < s.low || sp > s.g.stackHi || uint64(processor.FrameBytes(p.size)) > s.g.stackHi-sp {
-			s.every(sp, s.g.stackHi) // what cannot be unwound counts word by word
+		if !p.known || p.size < 0 || sp < s.low || sp > s.g.StackHi || uint64(processor.FrameBytes(p.size)) > s.g.StackHi-sp {
+			s.every(sp, s.g.StackHi) // what cannot be unwound counts word by word
 			return
 		}
 		cfa := processor.CFA(sp, p.size)
@@ -341,7 +342,7 @@ func (s *stackScan) defers() {
 	s.enter(heapRoot{kind: rootGoroutine, index: s.index, goroutine: s.g.ID})
 	record, err := s.h.s.Uint64(l.Defer.At(s.g.Addr))
 	for n := 0; err == nil && record != 0 && n < 1<<16; n++ {
-		if record >= s.low && record < s.g.stackHi {
+		if record >= s.low && record < s.g.StackHi {
 			s.inside = append(s.inside, record)
 		}
 		if word, err := s.h.s.Uint64(l.DeferFunc.At(record)); err == nil {
