@@ -15,6 +15,8 @@ import (
 	"slices"
 	"time"
 	"unsafe"
+
+	"ri/symbols/dwarf"
 )
 
 // The cache keeps, for one executable, what opening it costs time and memory for: its debug sections decompressed, the
@@ -45,7 +47,7 @@ type cacheHeader struct {
 	GoFunc   uint64
 	Module   uint64
 	Packages map[string]string
-	Units    []cacheUnit
+	Units    []dwarf.UnitHeader
 	Parts    []cachePart
 }
 
@@ -53,15 +55,6 @@ type cachePart struct {
 	Name      string
 	Off, Size int64
 	CRC       uint32
-}
-
-// cacheUnit is a unit without what is read again from the sections.
-type cacheUnit struct {
-	Start, First, End, Abbrev                   uint64
-	Version                                     uint16
-	DWARF64                                     bool
-	Addr, StrOffsets, Rnglists, Loclists, LowPC uint64
-	Path, Pkg                                   string
 }
 
 // CacheFolder is where the cache of this user lies: $XDG_CACHE_HOME/ri, else ~/.cache/ri; "" if there is no home.
@@ -217,32 +210,6 @@ func readCache(path, digest string) (*cache, error) {
 	return c, nil
 }
 
-// dwarf puts the debug sections and units together.
-func (c *cache) dwarf() (*dwarfData, error) {
-	d := &dwarfData{info: c.parts[".debug_info"], abbrev: c.parts[".debug_abbrev"]}
-	for name, s := range d.sections() {
-		*s = &section{data: c.parts[name]}
-	}
-	tables := map[uint64][]abbrev{}
-	for _, u := range c.header.Units {
-		table, ok := tables[u.Abbrev]
-		if !ok {
-			var err error
-			if table, err = parseAbbrevs(d.abbrev, u.Abbrev); err != nil {
-				return nil, err
-			}
-			tables[u.Abbrev] = table
-		}
-		if u.Start > u.First || u.First > u.End || u.End > uint64(len(d.info)) {
-			return nil, errCache
-		}
-		d.units = append(d.units, &unit{start: u.Start, first: u.First, end: u.End, version: u.Version, addrSize: 8, dwarf64: u.DWARF64,
-			abbrevs: table, abbrevOff: u.Abbrev, addrBase: u.Addr, strOffsetsBase: u.StrOffsets, rnglistsBase: u.Rnglists, loclistsBase: u.Loclists,
-			lowPC: u.LowPC, isGo: true, path: u.Path, pkg: u.Pkg})
-	}
-	return d, nil
-}
-
 func (c *cache) index() *index {
 	x := &index{packages: c.header.Packages}
 	for name, t := range x.tables() {
@@ -293,19 +260,15 @@ func (f *File) save() error {
 	}
 	f.index.prepareNames()
 	header := cacheHeader{Digest: f.cacheDigest, Text: f.textStart, Types: f.typesBase, GoFunc: f.goFunc, Module: f.module, Packages: f.index.packages}
-	for _, u := range f.dwarf.units {
-		if u.isGo {
-			header.Units = append(header.Units, cacheUnit{u.start, u.first, u.end, u.abbrevOff, u.version, u.dwarf64,
-				u.addrBase, u.strOffsetsBase, u.rnglistsBase, u.loclistsBase, u.lowPC, u.path, u.pkg})
+	for _, u := range f.dwarf.Units {
+		if u.IsGo {
+			header.Units = append(header.Units, u.UnitHeader)
 		}
 	}
-	parts := map[string][]byte{".debug_info": f.dwarf.info, ".debug_abbrev": f.dwarf.abbrev,
-		"runtime types": bytesOf(f.index.runtimeTypes), "constants": bytesOf(f.index.constants), "functions": bytesOf(f.index.functions)}
+	parts := f.dwarf.Parts()
+	parts["runtime types"], parts["constants"], parts["functions"] = bytesOf(f.index.runtimeTypes), bytesOf(f.index.constants), bytesOf(f.index.functions)
 	if f.pcln != nil {
 		parts["pclntab"] = f.pcln.data
-	}
-	for name, s := range f.dwarf.sections() {
-		parts[name] = (*s).bytes()
 	}
 	for name, t := range f.index.tables() {
 		parts[name], parts[name+".blob"] = bytesOf(t.entries), t.blob

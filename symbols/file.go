@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"ri/arch"
+
+	"ri/symbols/dwarf"
 )
 
 // File is an executable's own account of itself. Open makes one; all methods are safe
@@ -23,7 +25,7 @@ type File struct {
 	arch        *arch.Arch
 	build       *debug.BuildInfo
 	noDWARF     error
-	dwarf       *dwarfData
+	dwarf       *dwarf.Data
 	index       *index
 	textStart   uint64 // link-time runtime.text
 	typesBase   uint64 // link-time runtime.types; runtime type offsets count from it
@@ -89,7 +91,7 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 		f.cached = true
 		f.textStart, f.typesBase, f.goFunc, f.module = c.header.Text, c.header.Types, c.header.GoFunc, c.header.Module
 		f.pcln, f.pclnErr = parsePclntab(f, c.parts["pclntab"])
-		if f.dwarf, f.noDWARF = c.dwarf(); f.noDWARF == nil {
+		if f.dwarf, f.noDWARF = dwarf.FromParts(c.parts, c.header.Units); f.noDWARF == nil {
 			f.index = c.index()
 		}
 		return f, nil
@@ -100,8 +102,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	go func() {
 		defer close(loaded)
 		gently(func() {
-			if f.dwarf, f.noDWARF = loadDWARF(ef); f.noDWARF == nil {
-				f.index, f.noDWARF = f.dwarf.buildIndex()
+			if f.dwarf, f.noDWARF = dwarf.Load(ef); f.noDWARF == nil {
+				f.index, f.noDWARF = buildIndex(f.dwarf)
 			}
 		})
 	}()

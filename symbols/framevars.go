@@ -1,26 +1,25 @@
 package symbols
 
 import (
-	"encoding/binary"
 	"sort"
+
+	"ri/symbols/dwarf"
 )
 
 // FuncVars are the arguments, results and locals of one function, with those of the calls inlined in it.
 type FuncVars struct {
 	file  *File
-	unit  *unit
+	unit  *dwarf.Unit
 	scope scope
 }
 
 // scope is a function, a lexical block or an inlined call.
 type scope struct {
 	inlined  bool
-	ranges   []pcRange // empty: the whole function
+	ranges   []dwarf.Range // empty: the whole function
 	vars     []FrameVar
 	children []scope
 }
-
-type pcRange struct{ low, high uint64 }
 
 // FrameVar is one variable of a function.
 type FrameVar struct {
@@ -58,43 +57,43 @@ func (f *File) FuncVars(pc uint64) *FuncVars {
 }
 
 func (f *File) readFuncVars(off uint64) *FuncVars {
-	u := f.dwarf.unitAt(off)
-	var e die
-	if u == nil || f.dwarf.entry(u, off, &e) != nil {
+	u := f.dwarf.At(off)
+	var e dwarf.Entry
+	if u == nil || f.dwarf.Read(u, off, &e) != nil {
 		return nil
 	}
 	v := &FuncVars{file: f, unit: u}
-	if e.children {
-		f.readScope(u, e.next, &v.scope, 0)
+	if e.Children {
+		f.readScope(u, e.Next, &v.scope, 0)
 	}
 	return v
 }
 
 // readScope reads the children that start at off; it returns the offset past their null entry, 0 on malformed data.
-func (f *File) readScope(u *unit, off uint64, s *scope, depth int) uint64 {
-	var e die
+func (f *File) readScope(u *dwarf.Unit, off uint64, s *scope, depth int) uint64 {
+	var e dwarf.Entry
 	for {
-		if depth > 200 || f.dwarf.entry(u, off, &e) != nil {
+		if depth > 200 || f.dwarf.Read(u, off, &e) != nil {
 			return 0
 		}
-		switch e.tag {
+		switch e.Tag {
 		case 0:
-			return e.next
-		case tagFormalParameter, tagVariable:
+			return e.Next
+		case dwarf.TagFormalParameter, dwarf.TagVariable:
 			if fv, ok := f.frameVar(&e); ok {
 				s.vars = append(s.vars, fv)
 			}
-		case tagLexicalBlock, tagInlinedSubroutine:
-			child := scope{inlined: e.tag == tagInlinedSubroutine}
+		case dwarf.TagLexicalBlock, dwarf.TagInlinedSubroutine:
+			child := scope{inlined: e.Tag == dwarf.TagInlinedSubroutine}
 			switch {
-			case e.hasRanges:
-				child.ranges = f.dwarf.pcRanges(u, e.ranges)
-			case e.hasLowPC && e.highPC > e.lowPC:
-				child.ranges = []pcRange{{e.lowPC, e.highPC}}
+			case e.HasRanges:
+				child.ranges = f.dwarf.Ranges(u, e.Ranges)
+			case e.HasLowPC && e.HighPC > e.LowPC:
+				child.ranges = []dwarf.Range{{Low: e.LowPC, High: e.HighPC}}
 			}
-			next := e.next
-			if e.children {
-				if next = f.readScope(u, e.next, &child, depth+1); next == 0 {
+			next := e.Next
+			if e.Children {
+				if next = f.readScope(u, e.Next, &child, depth+1); next == 0 {
 					return 0
 				}
 			}
@@ -104,9 +103,9 @@ func (f *File) readScope(u *unit, off uint64, s *scope, depth int) uint64 {
 			off = next
 			continue
 		}
-		off = e.next
-		if e.children {
-			next, err := f.dwarf.skipChildren(u, e.next)
+		off = e.Next
+		if e.Children {
+			next, err := f.dwarf.Skip(u, e.Next)
 			if err != nil {
 				return 0
 			}
@@ -115,22 +114,22 @@ func (f *File) readScope(u *unit, off uint64, s *scope, depth int) uint64 {
 	}
 }
 
-func (f *File) frameVar(e *die) (FrameVar, bool) {
-	fv := FrameVar{Name: string(e.name), Argument: e.tag == tagFormalParameter, Result: e.result, Line: int(e.declLine), ClosureOffset: -1,
-		loc: e.loc, locList: e.locList, hasList: e.hasLocList}
-	if e.hasClosure {
-		fv.ClosureOffset = e.closureOff
+func (f *File) frameVar(e *dwarf.Entry) (FrameVar, bool) {
+	fv := FrameVar{Name: string(e.Name), Argument: e.Tag == dwarf.TagFormalParameter, Result: e.Result, Line: int(e.DeclLine), ClosureOffset: -1,
+		loc: e.Location, locList: e.LocList, hasList: e.HasLocList}
+	if e.HasClosure {
+		fv.ClosureOffset = e.ClosureOffset
 	}
-	typ := e.typ
-	if e.origin != 0 {
-		var o die
-		u := f.dwarf.unitAt(e.origin)
-		if u == nil || f.dwarf.entry(u, e.origin, &o) != nil {
+	typ := e.Type
+	if e.Origin != 0 {
+		var o dwarf.Entry
+		u := f.dwarf.At(e.Origin)
+		if u == nil || f.dwarf.Read(u, e.Origin, &o) != nil {
 			return fv, false
 		}
-		fv.Name, fv.Result, typ = string(o.name), o.result, o.typ
+		fv.Name, fv.Result, typ = string(o.Name), o.Result, o.Type
 		if fv.Line == 0 {
-			fv.Line = int(o.declLine)
+			fv.Line = int(o.DeclLine)
 		}
 	}
 	if typ == 0 || fv.Name == "" {
@@ -172,7 +171,7 @@ func (v *FuncVars) At(pc uint64, depth int) []FrameVar {
 func (s *scope) childAt(pc uint64) *scope {
 	for i := range s.children {
 		for _, r := range s.children[i].ranges {
-			if pc >= r.low && pc < r.high {
+			if pc >= r.Low && pc < r.High {
 				return &s.children[i]
 			}
 		}
@@ -204,138 +203,5 @@ func (v *FuncVars) Location(fv *FrameVar, pc uint64) []byte {
 	if !fv.hasList {
 		return fv.loc
 	}
-	d := v.file.dwarf
-	if v.unit.version >= 5 {
-		return d.findLoclist(v.unit, fv.locList, pc)
-	}
-	return d.findLoc(v.unit, fv.locList, pc)
-}
-
-// findLoc searches a DWARF 4 location list (section 2.6.2 of that standard).
-func (d *dwarfData) findLoc(u *unit, off, pc uint64) []byte {
-	b := buf{data: d.loc.bytes(), off: off}
-	base := u.lowPC
-	for {
-		low, high := b.u64(), b.u64()
-		if b.bad || (low == 0 && high == 0) {
-			return nil
-		}
-		if low == ^uint64(0) {
-			base = high
-			continue
-		}
-		expr := b.take(uint64(b.u16()))
-		if pc >= base+low && pc < base+high {
-			return expr
-		}
-	}
-}
-
-// listEntry reads the bounds of one entry of a DWARF 5 location or range list (sections 7.7.3 and 7.25);
-// the kinds that both have differ in number only behind offset_pair.
-func (d *dwarfData) listEntry(b *buf, u *unit, kind uint8, base *uint64) (r pcRange, isRange bool) {
-	switch kind {
-	case 1: // base_addressx
-		*base = d.addrx(u, b.uleb())
-		return
-	case 2: // startx_endx
-		r.low = d.addrx(u, b.uleb())
-		r.high = d.addrx(u, b.uleb())
-	case 3: // startx_length
-		r.low = d.addrx(u, b.uleb())
-		r.high = r.low + b.uleb()
-	case 4: // offset_pair
-		r.low = *base + b.uleb()
-		r.high = *base + b.uleb()
-	case 6: // base_address
-		*base = b.u64()
-		return
-	case 7: // start_end
-		r.low = b.u64()
-		r.high = b.u64()
-	case 8: // start_length
-		r.low = b.u64()
-		r.high = r.low + b.uleb()
-	default:
-		b.bad = true
-		return
-	}
-	return r, true
-}
-
-func (d *dwarfData) findLoclist(u *unit, off, pc uint64) []byte {
-	b := buf{data: d.loclists.bytes(), off: off}
-	base := u.lowPC
-	for {
-		kind := b.u8()
-		if b.bad || kind == 0 {
-			return nil
-		}
-		var r pcRange
-		isRange := true
-		if kind == 5 { // default_location
-			r = pcRange{0, ^uint64(0)}
-		} else {
-			r, isRange = d.listEntry(&b, u, kind, &base)
-		}
-		if !isRange {
-			continue
-		}
-		expr := b.take(b.uleb())
-		if pc >= r.low && pc < r.high && !b.bad {
-			return expr
-		}
-	}
-}
-
-// pcRanges reads the ranges of a scope: .debug_ranges before DWARF 5, .debug_rnglists since.
-func (d *dwarfData) pcRanges(u *unit, off uint64) []pcRange {
-	var out []pcRange
-	base := u.lowPC
-	if u.version < 5 {
-		b := buf{data: d.ranges.bytes(), off: off}
-		for {
-			low, high := b.u64(), b.u64()
-			if b.bad || (low == 0 && high == 0) {
-				return out
-			}
-			if low == ^uint64(0) {
-				base = high
-				continue
-			}
-			out = append(out, pcRange{base + low, base + high})
-		}
-	}
-	b := buf{data: d.rnglists.bytes(), off: off}
-	for {
-		kind := b.u8()
-		if b.bad || kind == 0 {
-			return out
-		}
-		if kind >= 5 { // no default_location here: 5 base_address, 6 start_end, 7 start_length
-			kind++
-		}
-		if r, isRange := d.listEntry(&b, u, kind, &base); isRange && !b.bad {
-			out = append(out, r)
-		}
-	}
-}
-
-// staticAddress evaluates the location of a package variable.
-func (d *dwarfData) staticAddress(u *unit, loc []byte) (uint64, bool) {
-	if len(loc) == 0 {
-		return 0, false
-	}
-	b := buf{data: loc, off: 1}
-	switch loc[0] {
-	case 0x03: // DW_OP_addr
-		if len(loc) != 9 {
-			return 0, false
-		}
-		return binary.LittleEndian.Uint64(loc[1:]), true
-	case 0xa1: // DW_OP_addrx
-		addr := d.addrx(u, b.uleb())
-		return addr, !b.bad && addr != 0
-	}
-	return 0, false
+	return v.file.dwarf.Location(v.unit, fv.locList, pc)
 }

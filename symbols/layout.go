@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"ri/symbols/dwarf"
 )
 
 // typeAt gives the type whose entry is at off, the same *Type each time. What DWARF
@@ -29,63 +31,63 @@ func (f *File) readType(off uint64, depth int) *Type {
 	invalid := func(format string, args ...any) *Type {
 		return &Type{Name: "?(" + fmt.Sprintf(format, args...) + ")", file: f, off: off, dictIndex: -1}
 	}
-	u := f.dwarf.unitAt(off)
+	u := f.dwarf.At(off)
 	if u == nil {
 		return invalid("no type at .debug_info %#x", off)
 	}
-	var e die
-	if err := f.dwarf.entry(u, off, &e); err != nil {
+	var e dwarf.Entry
+	if err := f.dwarf.Read(u, off, &e); err != nil {
 		return invalid("%v", err)
 	}
-	t := &Type{Name: unescape(string(e.name)), Kind: reflect.Kind(e.goKind & 0x1f), Size: e.size, file: f, off: off,
-		runtimeType: e.runtimeType, elem: e.goElem, key: e.goKey, dictIndex: -1}
-	switch e.tag {
-	case tagTypedef:
+	t := &Type{Name: unescape(string(e.Name)), Kind: reflect.Kind(e.Kind & 0x1f), Size: e.Size, file: f, off: off,
+		runtimeType: e.RuntimeType, elem: e.Elem, key: e.Key, dictIndex: -1}
+	switch e.Tag {
+	case dwarf.TagTypedef:
 		if depth > 16 {
 			return invalid("typedef chain at .debug_info %#x", off)
 		}
 		switch t.Kind {
 		case reflect.Invalid: // another name for the entry that it refers to
-			target := f.typeAtLocked(e.typ, depth+1)
-			if e.hasDict {
+			target := f.typeAtLocked(e.Type, depth+1)
+			if e.HasDict {
 				// A type parameter of a generic function: the shape is known, the type is in the dictionary.
 				stand := &Type{Name: target.Name, Kind: target.Kind, Size: target.Size, file: f, off: target.off,
-					elem: target.elem, key: target.key, repr: target.repr, length: target.length, elemType: target.elemType, dictIndex: e.dictIndex}
+					elem: target.elem, key: target.key, repr: target.repr, length: target.length, elemType: target.elemType, dictIndex: e.DictIndex}
 				return stand
 			}
 			return target
 		case reflect.Map, reflect.Chan, reflect.Func, reflect.Pointer:
-			t.Size, t.repr = 8, e.typ
+			t.Size, t.repr = 8, e.Type
 		case reflect.Interface:
-			t.Size, t.repr = 16, e.typ
+			t.Size, t.repr = 16, e.Type
 		default:
-			t.repr = e.typ
-			if under := f.typeAtLocked(e.typ, depth+1); t.Size == 0 {
+			t.repr = e.Type
+			if under := f.typeAtLocked(e.Type, depth+1); t.Size == 0 {
 				t.Size = under.Size
 			}
 		}
-	case tagPointerType:
-		t.Size, t.elem = 8, e.typ
+	case dwarf.TagPointerType:
+		t.Size, t.elem = 8, e.Type
 		t.Kind = reflect.Pointer
 		if t.Name == "unsafe.Pointer" {
 			t.Kind = reflect.UnsafePointer
 		}
-	case tagStructType:
+	case dwarf.TagStructType:
 		if t.Kind == reflect.Invalid {
 			t.Kind = reflect.Struct
 		}
-	case tagArrayType:
-		t.Kind, t.elem = reflect.Array, e.typ
+	case dwarf.TagArrayType:
+		t.Kind, t.elem = reflect.Array, e.Type
 		t.length = f.arrayLen(u, &e)
-	case tagSubroutineType:
+	case dwarf.TagSubroutineType:
 		t.Kind, t.Size = reflect.Func, 8
-	case tagBaseType:
+	case dwarf.TagBaseType:
 		if t.Kind == reflect.Invalid {
-			t.Kind = baseKind(e.encoding, e.size)
+			t.Kind = baseKind(e.Encoding, e.Size)
 		}
-	case tagUnspecifiedType:
+	case dwarf.TagUnspecifiedType:
 	default:
-		return invalid("entry with tag %#x at .debug_info %#x is no type", e.tag, off)
+		return invalid("entry with tag %#x at .debug_info %#x is no type", e.Tag, off)
 	}
 	return t
 }
@@ -112,15 +114,15 @@ func baseKind(encoding uint8, size int64) reflect.Kind {
 	return reflect.Invalid
 }
 
-func (f *File) arrayLen(u *unit, array *die) int64 {
-	if !array.children {
+func (f *File) arrayLen(u *dwarf.Unit, array *dwarf.Entry) int64 {
+	if !array.Children {
 		return 0
 	}
-	var e die
-	if f.dwarf.entry(u, array.next, &e) != nil || e.tag != tagSubrangeType {
+	var e dwarf.Entry
+	if f.dwarf.Read(u, array.Next, &e) != nil || e.Tag != dwarf.TagSubrangeType {
 		return 0
 	}
-	return e.count
+	return e.Count
 }
 
 // Elem is the element type of a pointer, slice, array, channel or map (its values); else nil.
@@ -191,27 +193,27 @@ func (t *Type) readFields() {
 		return
 	}
 	d := t.file.dwarf
-	u := d.unitAt(t.off)
+	u := d.At(t.off)
 	if u == nil {
 		return
 	}
-	var e die
-	if d.entry(u, t.off, &e) != nil || !e.children {
+	var e dwarf.Entry
+	if d.Read(u, t.off, &e) != nil || !e.Children {
 		return
 	}
 	for {
-		if d.entry(u, e.next, &e) != nil || e.tag == 0 {
+		if d.Read(u, e.Next, &e) != nil || e.Tag == 0 {
 			return
 		}
-		if e.tag == tagMember {
-			t.fields = append(t.fields, Field{Name: string(e.name), Offset: e.offset, Type: t.file.typeAt(e.typ), Embedded: e.embedded})
+		if e.Tag == dwarf.TagMember {
+			t.fields = append(t.fields, Field{Name: string(e.Name), Offset: e.Offset, Type: t.file.typeAt(e.Type), Embedded: e.Embedded})
 		}
-		if e.children {
-			next, err := d.skipChildren(u, e.next)
+		if e.Children {
+			next, err := d.Skip(u, e.Next)
 			if err != nil {
 				return
 			}
-			e.next = next
+			e.Next = next
 		}
 	}
 }
@@ -383,9 +385,9 @@ func (t *Type) constants() []constant {
 	pairs := t.file.index.constants
 	for i := find(pairs, t.off); i < len(pairs) && pairs[i].key == t.off; i++ {
 		off := pairs[i].value
-		var e die
-		if u := t.file.dwarf.unitAt(off); u != nil && t.file.dwarf.entry(u, off, &e) == nil {
-			out = append(out, constant{unescape(string(e.name)), e.constVal})
+		var e dwarf.Entry
+		if u := t.file.dwarf.At(off); u != nil && t.file.dwarf.Read(u, off, &e) == nil {
+			out = append(out, constant{unescape(string(e.Name)), e.Const})
 		}
 	}
 	return out

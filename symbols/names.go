@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"ri/symbols/dwarf"
 )
 
 // prepareNames builds the tables of short names, once, where the cache didn't bring them.
@@ -140,12 +142,12 @@ func (f *File) Var(name string) (Var, error) {
 		name = full
 		off, _ = f.index.vars.get(full)
 	}
-	u := f.dwarf.unitAt(off)
-	var e die
-	if u == nil || f.dwarf.entry(u, off, &e) != nil {
-		return Var{}, fmt.Errorf("variable %s: %w", name, errDWARF)
+	u := f.dwarf.At(off)
+	var e dwarf.Entry
+	if u == nil || f.dwarf.Read(u, off, &e) != nil {
+		return Var{}, fmt.Errorf("variable %s: %w", name, dwarf.ErrMalformed)
 	}
-	addr, ok := f.dwarf.staticAddress(u, e.loc)
+	addr, ok := f.dwarf.StaticAddress(u, e.Location)
 	if addr, proved := f.Placed(addr); ok && !proved {
 		return Var{}, say(ErrNotFound, "variable %s lies at %#x in %s, in a section of which it isn't proved where the program has it", name, addr, f.lender.name)
 	}
@@ -153,7 +155,7 @@ func (f *File) Var(name string) (Var, error) {
 	if !ok {
 		return Var{}, say(ErrNotFound, "variable %s has no fixed address in the executable", name)
 	}
-	return Var{Name: name, Addr: addr, Type: f.typeAt(e.typ)}, nil
+	return Var{Name: name, Addr: addr, Type: f.typeAt(e.Type)}, nil
 }
 
 // AllVars gives every package variable that has a place in memory. The slice must not be changed.
@@ -165,14 +167,14 @@ func (f *File) AllVars() []Var {
 			}
 		}
 		for i, e := range f.index.vars.entries {
-			var d die
-			u := f.dwarf.unitAt(e.value)
-			if u == nil || f.dwarf.entry(u, e.value, &d) != nil {
+			var d dwarf.Entry
+			u := f.dwarf.At(e.value)
+			if u == nil || f.dwarf.Read(u, e.value, &d) != nil {
 				continue
 			}
-			addr, ok := f.dwarf.staticAddress(u, d.loc)
+			addr, ok := f.dwarf.StaticAddress(u, d.Location)
 			if addr, proved := f.Placed(addr); ok && proved {
-				f.allVars = append(f.allVars, Var{Name: f.index.vars.at(i), Addr: addr, Type: f.typeAt(d.typ)})
+				f.allVars = append(f.allVars, Var{Name: f.index.vars.at(i), Addr: addr, Type: f.typeAt(d.Type)})
 			}
 		}
 	})

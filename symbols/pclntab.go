@@ -1,6 +1,7 @@
 package symbols
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -168,26 +169,38 @@ func (g goFunc) funcdata(i uint64) (uint32, bool) {
 // value decodes the table at off of pctab at pc (runtime.pcvalue): pairs of a zigzag delta of the
 // value and a delta of the PC.
 func (t *pclntab) value(off uint32, entry, pc uint64) int32 {
-	b := buf{data: t.pc, off: uint64(off)}
+	rest := t.pc[min(uint64(off), uint64(len(t.pc))):]
 	val, at := int32(-1), entry
 	for first := true; ; first = false {
-		delta := uint32(b.uleb())
-		if b.bad || (delta == 0 && !first) {
+		step, n := binary.Uvarint(rest)
+		if n <= 0 || (uint32(step) == 0 && !first) {
 			return -1
 		}
-		if delta&1 != 0 {
+		length, m := binary.Uvarint(rest[n:])
+		if m <= 0 {
+			return -1
+		}
+		rest = rest[n+m:]
+		if delta := uint32(step); delta&1 != 0 {
 			val += int32(^(delta >> 1))
 		} else {
 			val += int32(delta >> 1)
 		}
-		at += b.uleb()
-		if b.bad {
-			return -1
-		}
-		if pc < at {
+		if at += length; pc < at {
 			return val
 		}
 	}
+}
+
+// cstringAt gives the text at an offset, up to the byte 0 that ends it; nil if there is none.
+func cstringAt(data []byte, off uint64) []byte {
+	if off >= uint64(len(data)) {
+		return nil
+	}
+	if end := bytes.IndexByte(data[off:], 0); end >= 0 {
+		return data[off : off+uint64(end)]
+	}
+	return nil
 }
 
 // wrapper gives the number by which this program's Go release marks compiler-made functions (abi.FuncIDWrapper, which moves from

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+
+	"ri/symbols/dwarf"
 )
 
 // Errors that callers test for.
@@ -13,7 +15,7 @@ var (
 	ErrNotGo = errors.New("not a Go program")
 	// ErrNoDWARF: the file has no debug information (stripped, -ldflags=-w).
 	// Functions, lines and build info still work.
-	ErrNoDWARF = errors.New("no DWARF debug information")
+	ErrNoDWARF = dwarf.ErrNone
 	// ErrNotFound: no such variable, type, field or function; the error's text names near ones.
 	ErrNotFound = errors.New("not found")
 	// ErrAmbiguous: a short name stands for several; the error's text lists them.

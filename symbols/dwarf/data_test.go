@@ -1,4 +1,4 @@
-package symbols
+package dwarf
 
 import "testing"
 
@@ -11,24 +11,27 @@ func FuzzLocation(f *testing.F) {
 	f.Add([]byte{7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 255, 255, 255, 255, 255}, uint64(1), uint64(4), true)
 	f.Fuzz(func(t *testing.T, data []byte, off, pc uint64, five bool) {
 		raw := &section{data: data}
-		d := &dwarfData{loc: raw, loclists: raw, ranges: raw, rnglists: raw, addr: raw, str: raw, strOffsets: raw, info: data, abbrev: data}
-		u := &unit{version: 4, lowPC: 0x1000, end: uint64(len(data))}
+		d := &Data{loc: raw, loclists: raw, ranges: raw, rnglists: raw, addr: raw, str: raw, strOffsets: raw, info: data, abbrev: data}
+		u := &Unit{UnitHeader: UnitHeader{Version: 4, LowPC: 0x1000, End: uint64(len(data))}}
 		if five {
-			u.version = 5
+			u.Version = 5
 		}
 		d.findLoc(u, off, pc)
 		d.findLoclist(u, off, pc)
-		if n := len(d.pcRanges(u, off)); n > len(data) {
+		if n := len(d.Ranges(u, off)); n > len(data) {
 			t.Errorf("%d ranges in %d bytes", n, len(data))
 		}
-		d.staticAddress(u, data)
-		d.listx(data, off, u, pc)
-		d.strx(u, pc)
+		d.StaticAddress(u, data)
+		listx(data, off, u, pc)
+		for class := range elsewhere + 1 {
+			d.textOf(&buf{data: data}, u, class, pc)
+		}
 		if table, err := parseAbbrevs(data, off); err == nil {
 			u.abbrevs = table
-			var e die
-			for at := uint64(0); at < u.end && d.entry(u, at, &e) == nil && e.next > at; at = e.next {
+			var e Entry
+			for at := uint64(0); at < u.End && d.Read(u, at, &e) == nil && e.Next > at; at = e.Next {
 			}
+			d.Skip(u, 0)
 		}
 		d.readUnits()
 	})

@@ -1,0 +1,104 @@
+package dwarf
+
+import "encoding/binary"
+
+// buf reads little-endian data and remembers running out.
+type buf struct {
+	data []byte
+	off  uint64
+	bad  bool
+}
+
+func (b *buf) take(n uint64) []byte {
+	if b.bad || n > uint64(len(b.data)) || b.off > uint64(len(b.data))-n {
+		b.bad = true
+		return nil
+	}
+	p := b.data[b.off : b.off+n]
+	b.off += n
+	return p
+}
+
+func (b *buf) u8() uint8 {
+	if b.off >= uint64(len(b.data)) {
+		b.bad = true
+		return 0
+	}
+	v := b.data[b.off]
+	b.off++
+	return v
+}
+
+func (b *buf) u16() uint16 {
+	if p := b.take(2); p != nil {
+		return binary.LittleEndian.Uint16(p)
+	}
+	return 0
+}
+
+func (b *buf) u32() uint32 {
+	if p := b.take(4); p != nil {
+		return binary.LittleEndian.Uint32(p)
+	}
+	return 0
+}
+
+func (b *buf) u64() uint64 {
+	if p := b.take(8); p != nil {
+		return binary.LittleEndian.Uint64(p)
+	}
+	return 0
+}
+
+func (b *buf) uleb() uint64 {
+	var v uint64
+	for shift := uint(0); ; shift += 7 {
+		c := b.u8()
+		if b.bad {
+			return 0
+		}
+		if shift < 64 {
+			v |= uint64(c&0x7f) << shift
+		}
+		if c&0x80 == 0 {
+			return v
+		}
+	}
+}
+
+func (b *buf) sleb() int64 {
+	var v int64
+	for shift := uint(0); ; {
+		c := b.u8()
+		if b.bad {
+			return 0
+		}
+		if shift < 64 {
+			v |= int64(c&0x7f) << shift
+		}
+		shift += 7
+		if c&0x80 == 0 {
+			if c&0x40 != 0 && shift < 64 {
+				v |= -1 << shift
+			}
+			return v
+		}
+	}
+}
+
+func (b *buf) cstring() []byte {
+	for i := b.off; i < uint64(len(b.data)); i++ {
+		if b.data[i] == 0 {
+			s := b.data[b.off:i]
+			b.off = i + 1
+			return s
+		}
+	}
+	b.bad = true
+	return nil
+}
+
+func cstringAt(data []byte, off uint64) []byte {
+	b := buf{data: data, off: off}
+	return b.cstring()
+}

@@ -1,0 +1,226 @@
+package dwarf
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+)
+
+// Errors that callers test for.
+var (
+	// ErrNone: there is no debug information, or only in a format that isn't read.
+	ErrNone = errors.New("no DWARF debug information")
+	// ErrMalformed is what malformed debug information ends in.
+	ErrMalformed = errors.New("malformed DWARF")
+)
+
+// Data holds the debug sections, decompressed when they are first needed, and the units found in them. It is safe for concurrent use.
+type Data struct {
+	info, abbrev                    []byte
+	str, lineStr, strOffsets, addr  *section
+	loc, loclists, ranges, rnglists *section
+	Units                           []*Unit // in order of offset
+}
+
+// UnitHeader is a compilation unit without its abbreviations: where it is, and where its parts of other sections begin.
+type UnitHeader struct {
+	Start, First, End, Abbrev            uint64 // offsets in .debug_info: header, first entry, past the last; in .debug_abbrev
+	Version                              uint16
+	DWARF64                              bool
+	Addr, StrOffsets, Rnglists, Loclists uint64
+	LowPC                                uint64
+	Path, Pkg                            string // import path as the linker escapes it, package name
+}
+
+// Unit is a compilation unit.
+type Unit struct {
+	UnitHeader
+	IsGo    bool
+	abbrevs []abbrev // by code; Go's codes are dense
+}
+
+func (u *Unit) offsetSize() uint64 {
+	if u.DWARF64 {
+		return 8
+	}
+	return 4
+}
+
+// section is a debug section that is read when it is first asked for; many runs need few of them.
+type section struct {
+	once sync.Once
+	elf  *elf.Section // nil: the file has none
+	data []byte
+}
+
+func (s *section) bytes() []byte {
+	if s == nil {
+		return nil
+	}
+	s.once.Do(func() {
+		if s.elf != nil {
+			s.data, _ = s.elf.Data() // what is missing shows as malformed where it is used
+		}
+	})
+	return s.data
+}
+
+// maxSection bounds what a section may claim to decompress to, in bytes.
+const maxSection = 4 << 30
+
+// Load reads the debug sections that every run needs, and the unit headers. Errors: ErrNone, ErrMalformed.
+func Load(ef *elf.File) (*Data, error) {
+	d := &Data{}
+	if ef.Section(".debug_info") == nil || ef.Section(".debug_abbrev") == nil {
+		if ef.Section(".zdebug_info") != nil {
+			return nil, fmt.Errorf("debug information in the .zdebug format of Go 1.18 and older, which ri does not read: %w", ErrNone)
+		}
+		return nil, ErrNone
+	}
+	for name, s := range d.sections() {
+		*s = &section{elf: ef.Section(name)}
+		if found := (*s).elf; found != nil && found.Size > maxSection {
+			return nil, fmt.Errorf("section %s claims %d bytes: %w", name, found.Size, ErrMalformed)
+		}
+	}
+	for name, dst := range map[string]*[]byte{".debug_info": &d.info, ".debug_abbrev": &d.abbrev} {
+		s := ef.Section(name)
+		if s.Size > maxSection {
+			return nil, fmt.Errorf("section %s claims %d bytes: %w", name, s.Size, ErrMalformed)
+		}
+		data, err := s.Data()
+		if err != nil {
+			return nil, fmt.Errorf("section %s: %w", name, err)
+		}
+		*dst = data
+	}
+	return d, d.readUnits()
+}
+
+// sections names the debug sections that are read late.
+func (d *Data) sections() map[string]**section {
+	return map[string]**section{
+		".debug_str": &d.str, ".debug_line_str": &d.lineStr, ".debug_str_offsets": &d.strOffsets, ".debug_addr": &d.addr,
+		".debug_loc": &d.loc, ".debug_loclists": &d.loclists, ".debug_ranges": &d.ranges, ".debug_rnglists": &d.rnglists,
+	}
+}
+
+// Parts gives the contents of all sections by name, decompressed.
+func (d *Data) Parts() map[string][]byte {
+	parts := map[string][]byte{".debug_info": d.info, ".debug_abbrev": d.abbrev}
+	for name, s := range d.sections() {
+		parts[name] = (*s).bytes()
+	}
+	return parts
+}
+
+// FromParts puts together what Parts gave, with the headers of Go's units. Errors: ErrMalformed.
+func FromParts(parts map[string][]byte, units []UnitHeader) (*Data, error) {
+	d := &Data{info: parts[".debug_info"], abbrev: parts[".debug_abbrev"]}
+	for name, s := range d.sections() {
+		*s = &section{data: parts[name]}
+	}
+	abbrevs := d.tables()
+	for _, header := range units {
+		if header.Start > header.First || header.First > header.End || header.End > uint64(len(d.info)) {
+			return nil, fmt.Errorf(".debug_info unit at %#x: %w", header.Start, ErrMalformed)
+		}
+		table, err := abbrevs(header.Abbrev)
+		if err != nil {
+			return nil, err
+		}
+		d.Units = append(d.Units, &Unit{UnitHeader: header, IsGo: true, abbrevs: table})
+	}
+	return d, nil
+}
+
+// tables gives the abbreviations at an offset, read once.
+func (d *Data) tables() func(off uint64) ([]abbrev, error) {
+	known := map[uint64][]abbrev{}
+	return func(off uint64) ([]abbrev, error) {
+		table, ok := known[off]
+		if !ok {
+			var err error
+			if table, err = parseAbbrevs(d.abbrev, off); err != nil {
+				return nil, err
+			}
+			known[off] = table
+		}
+		return table, nil
+	}
+}
+
+// readUnits reads the unit headers and their first entries.
+func (d *Data) readUnits() error {
+	abbrevs := d.tables()
+	for off := uint64(0); off < uint64(len(d.info)); {
+		u, err := d.readHeader(off)
+		if err != nil {
+			return err
+		}
+		off = u.End
+		if u.First == 0 || u.First >= u.End {
+			continue
+		}
+		if u.abbrevs, err = abbrevs(u.Abbrev); err != nil {
+			return err
+		}
+		var e Entry
+		// Twice: the bases that the first entry declares apply to its own attributes.
+		for range 2 {
+			if err := d.Read(u, u.First, &e); err != nil {
+				return err
+			}
+		}
+		u.IsGo, u.LowPC, u.Path, u.Pkg = e.language == langGo, e.LowPC, string(e.Name), string(e.PackageName)
+		d.Units = append(d.Units, u)
+	}
+	return nil
+}
+
+// readHeader reads the header of the unit at an offset. Its First is 0 where its entries are none that ri reads.
+func (d *Data) readHeader(off uint64) (*Unit, error) {
+	b := buf{data: d.info, off: off}
+	u := &Unit{UnitHeader: UnitHeader{Start: off}}
+	length := uint64(b.u32())
+	if length == 0xffffffff {
+		u.DWARF64 = true
+		length = b.u64()
+	}
+	if b.bad || length > uint64(len(d.info))-b.off || length < 7 {
+		return nil, fmt.Errorf(".debug_info unit at %#x: length %d: %w", off, length, ErrMalformed)
+	}
+	u.End = b.off + length
+	u.Version = b.u16()
+	addrSize := uint8(0)
+	switch {
+	case u.Version >= 2 && u.Version <= 4:
+		u.Abbrev = b.offset(u)
+		addrSize = b.u8()
+	case u.Version == 5:
+		kind := b.u8()
+		addrSize = b.u8()
+		u.Abbrev = b.offset(u)
+		if kind != 1 && kind != 3 { // not DW_UT_compile or DW_UT_partial
+			return u, nil
+		}
+	default:
+		return nil, fmt.Errorf(".debug_info unit at %#x: DWARF version %d: %w", off, u.Version, ErrMalformed)
+	}
+	if b.bad || addrSize != 8 {
+		return nil, fmt.Errorf(".debug_info unit at %#x: address size %d: %w", off, addrSize, ErrMalformed)
+	}
+	u.First = b.off
+	return u, nil
+}
+
+// At finds the unit that holds an offset of .debug_info; nil if none does.
+func (d *Data) At(off uint64) *Unit {
+	i := sort.Search(len(d.Units), func(i int) bool { return d.Units[i].End > off })
+	if i == len(d.Units) || off < d.Units[i].First {
+		return nil
+	}
+	return d.Units[i]
+}
