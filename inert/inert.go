@@ -21,7 +21,7 @@ func Cell(s string) string { return escape(s, "", nil) }
 // Line is text on one line; its tabs stay.
 func Line(s string) string { return escape(s, "\t", nil) }
 
-// Text is text of several lines; its tabs stay, and a carriage return before the end of a line.
+// Text is text of several lines; its tabs stay.
 func Text(s string) string { return escape(s, "\t\n", nil) }
 
 // Styled is Text in which ri's own colours stay.
@@ -66,8 +66,6 @@ func escape(s, stay string, style func(string) string) string {
 			fmt.Fprintf(&b, `\x%02x`, s[at])
 		case r == utf8.RuneError || plain(r) || strings.ContainsRune(stay, r):
 			b.WriteRune(r)
-		case r == '\r' && strings.HasPrefix(s[at+1:], "\n") && strings.Contains(stay, "\n"):
-			b.WriteByte('\r')
 		default:
 			if style != nil {
 				if colour := style(s[at:]); colour != "" {

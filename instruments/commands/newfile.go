@@ -283,7 +283,7 @@ func ShowScript(out *rows.Output, c *recipes.Catalogue, name string) error {
 		return rows.Usage(err)
 	}
 	if out.Format == rows.Table {
-		err = out.WriteText(s.Source)
+		err = out.WriteText(strings.ReplaceAll(s.Source, "\r\n", "\n"))
 	} else {
 		err = out.WriteDocument(rows.Of("recipe", r.Name, "instrument", r.Instrument, "source", s.Source))
 	}

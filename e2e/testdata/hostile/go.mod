@@ -1,0 +1,3 @@
+module example.com/XPAYLOADXPAYLOADXPAY
+
+go 1.20
