@@ -34,6 +34,7 @@ var hostile = map[string][][]string{
 	"core":       {{"core", "-p", "PID", "-o", "DIR/core.again"}},
 	"crash":      {{"crash", "-p", "PID"}, {"crash", "-c", "CORE"}, {"crash", "-c", "DIED"}},
 	"diff":       {{"diff", "main.holder", "--interval", "10ms", "-p", "PID"}},
+	"dlv":        {{"dlv", "-p", "PID"}, {"dlv", "-c", "CORE"}},
 	"doctor":     {{"doctor"}, {"doctor", "-p", "PID"}},
 	"exec": {{"exec", "-e", "return main.holder", "-p", "PID"}, {"exec", "-e", "print(main.holder.Text) ri.log(main.holder.Text) ri.emit{[main.holder.Text] = main.holder.Text} ri.finding{what = main.holder.Text}", "-p", "PID"},
 		{"exec", "-e", "error(main.holder.Text)", "-p", "PID"}, {"exec", "-e", "ri.progress(1, 2, main.holder.Text)", "-p", "PID", "--view", "live"}, {"exec", "DIR/" + hostilePayload + ".lua", "-p", "PID"}},
@@ -67,8 +68,14 @@ var hostile = map[string][][]string{
 // ownCommands are no commands for people.
 var ownCommands = []string{"no-help"}
 
+// hostileInput is what commands are asked that read lines.
+var hostileInput = map[string]string{
+	"shell": "main.holder\nmain.holder.Text\nmain.holder.nothing\nri.log(main.holder.Text)\n:run goroutines\n:recipes\n:history\n",
+	"dlv":   "goroutines -with user\nprint main.holder\nwhatis main.holder\ntypes main\nvars main\nfuncs main\nsources main\nquit\n",
+}
+
 // noJSON are those that have no JSON.
-var noJSON = []string{"", "complete", "shell", "report", "completion", "core", "lua-api"}
+var noJSON = []string{"", "complete", "shell", "dlv", "report", "completion", "core", "lua-api"}
 
 // hostileTarget is testdata/hostile, running under a name that is the payload.
 type hostileTarget struct {
@@ -118,6 +125,7 @@ func startHostile(t *testing.T) *hostileTarget {
 func (h *hostileTarget) ask(args ...string) (out, said string) {
 	cmd := riCommand(args...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(h.dir, "state"))
+	cmd.Stdin = strings.NewReader(hostileInput[args[0]])
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	_ = cmd.Run() // what it exits with is no matter here
