@@ -15,6 +15,7 @@ import (
 	"ri/arch"
 
 	"ri/symbols/dwarf"
+	"ri/symbols/layouts"
 )
 
 // File is an executable's own account of itself. Open makes one; all methods are safe
@@ -107,22 +108,22 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 			}
 		})
 	}()
-	var layouts *LayoutTable
-	ownLayouts := false
+	var runtime *layouts.Table
+	own := false
 	if ef.Section(".debug_info") == nil {
-		layouts, ownLayouts, f.noRuntime = readLayouts(f.build.GoVersion)
+		runtime, own, f.noRuntime = layouts.Read(f.build.GoVersion)
 		if f.module == 0 {
 			f.module = f.findModule(table)
 		}
-		f.readModule(layouts)
+		f.readModule(runtime)
 	}
 	f.pcln, f.pclnErr = newPclntab(f, table)
 	<-loaded
 	if f.noDWARF != nil {
 		f.noDWARF = fmt.Errorf("%s: %w", name, f.noDWARF)
 		f.index = &index{}
-		if layouts != nil {
-			f.noRuntime = f.loadRuntime(layouts, ownLayouts)
+		if runtime != nil {
+			f.noRuntime = f.loadRuntime(runtime, own)
 		}
 	}
 	return f, nil

@@ -9,17 +9,19 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"ri/symbols/layouts"
 )
 
 // What a program without debug information has of its runtime all the same: the module's description, which the linker
-// wrote for the runtime itself; types and layouts from the table of its release (see LayoutTable); and the addresses of the runtime's
+// wrote for the runtime itself; types and layouts from the table of its release (see package layouts); and the addresses of the runtime's
 // variables, which its code tells.
 //
 // Nothing here is proved but by the file: whoever reads memory by it checks first that what lies there can be (values.Space).
 
 // runtimeSymbols are the runtime's own types and variables of a File without DWARF.
 type runtimeSymbols struct {
-	table *LayoutTable
+	table *layouts.Table
 	types map[string]*Type // by full name
 	short map[string]*Type // by short name; nil where it is ambiguous
 	list  []*Type
@@ -137,7 +139,7 @@ func (f *File) findModule(table *elf.Section) uint64 {
 }
 
 // readModule takes from the module's description what the linker's symbols would have said.
-func (f *File) readModule(t *LayoutTable) {
+func (f *File) readModule(t *layouts.Table) {
 	if f.module == 0 {
 		return
 	}
@@ -165,12 +167,12 @@ func (f *File) readModule(t *LayoutTable) {
 
 // loadRuntime makes the runtime's types and variables known to a file without debug information. A table that is not of the program's own
 // release must fit its code.
-func (f *File) loadRuntime(t *LayoutTable, own bool) error {
+func (f *File) loadRuntime(t *layouts.Table, own bool) error {
 	if f.pcln == nil {
 		return f.pclnErr
 	}
 	r := &runtimeSymbols{table: t, types: map[string]*Type{}, short: map[string]*Type{}, vars: map[string]Var{}}
-	r.list = t.types(f)
+	r.list = f.tableTypes(t)
 	for _, typ := range r.list {
 		if typ.Kind == reflect.Invalid || r.types[typ.Name] != nil {
 			continue
@@ -203,9 +205,9 @@ func (f *File) loadRuntime(t *LayoutTable, own bool) error {
 		}
 	}
 	sort.Strings(r.names)
-	if found := len(r.vars); !own && float64(found) < fits*float64(could) {
+	if found := len(r.vars); !own && float64(found) < layouts.Fits*float64(could) {
 		return fmt.Errorf("it was built by %s, and ri knows the runtime's layouts of Go %s; those of %s don't fit, as only %d of %d variables are where they would be",
-			f.build.GoVersion, KnownReleases(), t.Go, found, could)
+			f.build.GoVersion, layouts.KnownReleases(), t.Go, found, could)
 	}
 	if _, ok := r.vars["runtime.allgs"]; !ok {
 		return fmt.Errorf("the runtime's code is not that of %s, by which its variables would be found (built with profile-guided optimisation, -race or other compiler flags?)", t.Go)
@@ -239,7 +241,7 @@ func (f *File) runtimeFuncs(names []string) [][2]uint64 {
 
 // variable derives a variable's address from the places in the code that refer to it. Most of those that are there must agree,
 // two at least, and it must lie in data. total is how many places the program has.
-func (f *File) variable(v *LayoutVar, entries [][2]uint64) (addr uint64, total int, ok bool) {
+func (f *File) variable(v *layouts.Var, entries [][2]uint64) (addr uint64, total int, ok bool) {
 	votes := map[uint64]int{}
 	for _, r := range v.Refs {
 		if r[0] < 0 || r[0] >= int64(len(entries)) || entries[r[0]][0] == 0 {
@@ -359,4 +361,33 @@ func (r *runtimeSymbols) typeNames() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// tableTypes makes a table's types for a file.
+func (f *File) tableTypes(t *layouts.Table) []*Type {
+	all := make([]*Type, len(t.Types))
+	for i := range t.Types {
+		lt := &t.Types[i]
+		all[i] = f.NewType(lt.Name, reflect.Kind(lt.Kind), lt.Size)
+	}
+	at := func(n int) *Type {
+		if n <= 0 || n > len(all) {
+			return nil
+		}
+		return all[n-1]
+	}
+	for i := range t.Types {
+		lt := &t.Types[i]
+		p := Parts{Elem: at(lt.Elem), Key: at(lt.Key), Repr: at(lt.Repr), Len: lt.Len}
+		for _, fd := range lt.Fields {
+			if ft := at(fd.Type); ft != nil {
+				p.Fields = append(p.Fields, Field{Name: fd.Name, Offset: fd.Offset, Type: ft, Embedded: fd.Embedded})
+			}
+		}
+		all[i].Complete(p)
+		for _, c := range lt.Constants {
+			all[i].consts = append(all[i].consts, constant{c.Name, c.Value})
+		}
+	}
+	return all
 }

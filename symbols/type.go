@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"ri/symbols/dwarf"
@@ -59,7 +60,7 @@ type Type struct {
 	keyType     *Type
 	reprType    *Type
 	dictIndex   int64      // for a type parameter's stand-in in a generic function, else -1
-	consts      []constant // of a type from a table: see LayoutTable
+	consts      []constant // of a type from a table: see package layouts
 	shape       *Type      // of an instance that is described by its shape only: see ofShape
 
 	once   sync.Once
@@ -103,4 +104,17 @@ type Line struct {
 	File    string
 	Line    int
 	Wrapper bool // made by the compiler, not in the source; Go's stack traces leave it out
+}
+
+// IsUnnamed tells a type that is written with its parts, as *T and map[K]V are, from one that was given a name.
+func IsUnnamed(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "map[") || strings.HasPrefix(name, "chan ") || strings.HasPrefix(name, "func("):
+		return true
+	case strings.HasPrefix(name, "struct {") || strings.HasPrefix(name, "interface {"):
+		return true
+	case strings.Contains(name, shapeMark): // the compiler's, for generic functions
+		return true
+	}
+	return strings.IndexByte("*[<", name[0]) >= 0
 }

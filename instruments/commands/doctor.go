@@ -10,7 +10,7 @@ import (
 	"ri/change"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
-	"ri/symbols"
+	"ri/symbols/layouts"
 )
 
 // A check is one line of ri doctor.
@@ -142,7 +142,7 @@ func targetChecks(choice looks.TargetChoice) ([]check, error) {
 	}
 	defer s.Close()
 	checks := []check{{"target", "ok", fmt.Sprintf("%s: %s, %s", s.Target.Describe(), s.Info.GoVersion, s.Info.Executable)}}
-	if note := symbols.ReleaseNote(s.Info.GoVersion); note != "" {
+	if note := layouts.ReleaseNote(s.Info.GoVersion); note != "" {
 		checks = append(checks, check{"release", "info", note})
 	}
 	if err := s.File.NoDWARF(); err != nil {

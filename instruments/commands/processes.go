@@ -11,7 +11,7 @@ import (
 	"ri/attach/proc"
 	"ri/instruments/rows"
 	"ri/secrets"
-	"ri/symbols"
+	"ri/symbols/layouts"
 )
 
 // ListProcesses writes the Go processes that can be seen from here.
@@ -67,7 +67,7 @@ func ListProcesses(out *rows.Output) error {
 func releaseNotes(list []proc.GoProcess) (notes []string) {
 	pids := map[string][]string{}
 	for _, p := range list {
-		if note := symbols.ReleaseNote(p.GoVersion); note != "" {
+		if note := layouts.ReleaseNote(p.GoVersion); note != "" {
 			pids[note] = append(pids[note], strconv.Itoa(p.PID))
 		}
 	}

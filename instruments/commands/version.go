@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 
 	"ri/instruments/rows"
-	"ri/symbols"
+	"ri/symbols/layouts"
 )
 
 // Version writes which ri this is and what it was built with.
@@ -34,11 +34,11 @@ func Version(out *rows.Output) error {
 			text += " (" + revision + ")"
 		}
 		err = out.WriteText(fmt.Sprintf("%s\nbuilt by %s for %s/%s, Delve %s\nreads programs of Go %s for linux/amd64: %s\n",
-			text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, symbols.KnownReleases(), canRead()))
+			text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, layouts.KnownReleases(), canRead()))
 	} else {
 		err = out.WriteDocument(rows.Of(
 			"version", version, "revision", revision, "go", runtime.Version(),
-			"os", runtime.GOOS, "arch", runtime.GOARCH, "delve", delve, "reads_go", symbols.KnownReleases(), "reads_processes", readsProcesses,
+			"os", runtime.GOOS, "arch", runtime.GOARCH, "delve", delve, "reads_go", layouts.KnownReleases(), "reads_processes", readsProcesses,
 		))
 	}
 	if err != nil {

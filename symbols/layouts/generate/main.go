@@ -1,4 +1,4 @@
-// Layouts writes the tables of runtime layouts from which stripped programs are read: go generate ./symbols. It builds program with one
+// Generate writes the tables of runtime layouts from which stripped programs are read: go generate ./symbols/layouts. It builds program with one
 // toolchain of each minor release (they come through the module proxy) and reads its debug information.
 package main
 
@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/symbols/layouts"
 )
 
 // releases are those that the tables are made with, a late one of each minor release.
@@ -47,8 +48,8 @@ func main() {
 
 // folder is where the tables lie, whether it is run by go generate or from the module's root.
 func folder() string {
-	if _, err := os.Stat("layouts/program"); err == nil {
-		return "layouts"
+	if _, err := os.Stat("generate/program"); err == nil {
+		return "."
 	}
 	return "symbols/layouts"
 }
@@ -61,7 +62,7 @@ func write(release string, check bool) error {
 	defer os.RemoveAll(dir)
 	exe := filepath.Join(dir, "program")
 	build := exec.Command("go", "build", "-o", exe, ".")
-	build.Dir = filepath.Join(folder(), "program")
+	build.Dir = filepath.Join(folder(), "generate/program")
 	build.Env = append(os.Environ(), "GOTOOLCHAIN="+release, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARCH=amd64", "GOOS=linux")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the program: %v\n%s", err, out)
@@ -100,7 +101,7 @@ func write(release string, check bool) error {
 type generator struct {
 	file    *symbols.File
 	elf     *elf.File
-	table   symbols.LayoutTable
+	table   layouts.Table
 	numbers map[*symbols.Type]int
 	funcs   map[string]int
 }
@@ -140,17 +141,17 @@ func (g *generator) number(t *symbols.Type) int {
 	}
 	n := len(g.table.Types) + 1
 	g.numbers[t] = n
-	g.table.Types = append(g.table.Types, symbols.LayoutType{})
-	lt := symbols.LayoutType{Name: t.Name, Kind: int(t.Kind), Size: t.Size, Len: t.Len()}
+	g.table.Types = append(g.table.Types, layouts.Type{})
+	lt := layouts.Type{Name: t.Name, Kind: int(t.Kind), Size: t.Size, Len: t.Len()}
 	lt.Elem, lt.Key, lt.Repr = g.number(t.Elem()), g.number(t.Key()), g.number(t.Repr())
 	if t.Kind == reflect.Struct {
 		for _, f := range t.Fields() {
-			lt.Fields = append(lt.Fields, symbols.LayoutField{Name: f.Name, Offset: f.Offset, Type: g.number(f.Type), Embedded: f.Embedded})
+			lt.Fields = append(lt.Fields, layouts.Field{Name: f.Name, Offset: f.Offset, Type: g.number(f.Type), Embedded: f.Embedded})
 		}
 	}
 	for _, name := range t.Constants() {
 		if v, ok := t.ConstantValue(name); ok {
-			lt.Constants = append(lt.Constants, symbols.LayoutConst{Name: name, Value: v})
+			lt.Constants = append(lt.Constants, layouts.Const{Name: name, Value: v})
 		}
 	}
 	g.table.Types[n-1] = lt
@@ -195,14 +196,14 @@ func (g *generator) vars() {
 	})
 	for _, v := range vars {
 		if len(v.refs) >= 2 {
-			g.table.Vars = append(g.table.Vars, symbols.LayoutVar{Name: v.Name, Type: g.number(v.Type), Refs: v.refs})
+			g.table.Vars = append(g.table.Vars, layouts.Var{Name: v.Name, Type: g.number(v.Type), Refs: v.refs})
 		}
 	}
 	sort.Slice(g.table.Vars, func(i, j int) bool { return g.table.Vars[i].Name < g.table.Vars[j].Name })
 }
 
 // compare says which types of the packages that matter have another layout than the table has.
-func compare(path string, with *symbols.LayoutTable) error {
+func compare(path string, with *layouts.Table) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -212,11 +213,11 @@ func compare(path string, with *symbols.LayoutTable) error {
 	if err != nil {
 		return err
 	}
-	var have symbols.LayoutTable
+	var have layouts.Table
 	if err := json.NewDecoder(z).Decode(&have); err != nil && err != io.EOF {
 		return err
 	}
-	text := func(t *symbols.LayoutTable, lt *symbols.LayoutType) string {
+	text := func(t *layouts.Table, lt *layouts.Type) string {
 		var b strings.Builder
 		fmt.Fprint(&b, lt.Kind, lt.Size, lt.Len)
 		for _, f := range lt.Fields {

@@ -1,4 +1,11 @@
-package symbols
+// Package layouts has the layouts of the runtime of each release of Go that ri knows. The runtime of a program without debug information has the
+// same as that of any program built by the same release. They are in files, one for each minor release, made of a small program's debug
+// information: go generate ./symbols/layouts.
+//
+// A file also says where the runtime's code refers to its variables: the same code is in every program that a release builds.
+//
+// What may not come in: executables; package symbols reads those by a table.
+package layouts
 
 import (
 	"compress/gzip"
@@ -7,59 +14,53 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"reflect"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// The runtime of a program without debug information has the same layouts as that of any program built by the same release. Folder layouts
-// holds them, a file for each release, made of a small program's debug information by layouts/main.go: go generate ./symbols.
-//
-// A file also says where the runtime's code refers to its variables: the same code is in every program that a release builds.
-//
-//go:generate go run ./layouts
-//go:embed layouts/*.json.gz
-var layoutFiles embed.FS
+//go:generate go run ./generate
+//go:embed *.json.gz
+var files embed.FS
 
-// LayoutTable is what one minor release of Go says of its runtime.
-type LayoutTable struct {
+// Table is what one minor release of Go says of its runtime.
+type Table struct {
 	Go    string // the release that it was made with: go1.26.1
-	Types []LayoutType
-	Vars  []LayoutVar
-	Funcs []string // that LayoutVar.Refs count in
+	Types []Type
+	Vars  []Var
+	Funcs []string // that Var.Refs count in
 }
 
-// LayoutType is a type. Other types are numbers in LayoutTable.Types, from 1; 0 is none.
-type LayoutType struct {
-	Name      string        `json:"n"`
-	Kind      int           `json:"k"`
-	Size      int64         `json:"s,omitempty"`
-	Elem      int           `json:"e,omitempty"`
-	Key       int           `json:"y,omitempty"`
-	Repr      int           `json:"r,omitempty"`
-	Len       int64         `json:"l,omitempty"`
-	Fields    []LayoutField `json:"f,omitempty"`
-	Constants []LayoutConst `json:"c,omitempty"`
+// Type is a type. Other types are numbers in Table.Types, from 1; 0 is none.
+type Type struct {
+	Name      string  `json:"n"`
+	Kind      int     `json:"k"`
+	Size      int64   `json:"s,omitempty"`
+	Elem      int     `json:"e,omitempty"`
+	Key       int     `json:"y,omitempty"`
+	Repr      int     `json:"r,omitempty"`
+	Len       int64   `json:"l,omitempty"`
+	Fields    []Field `json:"f,omitempty"`
+	Constants []Const `json:"c,omitempty"`
 }
 
-// LayoutField is a field of a struct.
-type LayoutField struct {
+// Field is a field of a struct.
+type Field struct {
 	Name     string `json:"n"`
 	Offset   int64  `json:"o,omitempty"`
 	Type     int    `json:"t"`
 	Embedded bool   `json:"e,omitempty"`
 }
 
-// LayoutConst is a named constant of a type.
-type LayoutConst struct {
+// Const is a named constant of a type.
+type Const struct {
 	Name  string `json:"n"`
 	Value int64  `json:"v"`
 }
 
-// LayoutVar is a package variable, and where code refers to it: number of the function in LayoutTable.Funcs, offset of the
+// Var is a package variable, and where code refers to it: number of the function in Table.Funcs, offset of the
 // instruction in it, and what is added to the variable's address there.
-type LayoutVar struct {
+type Var struct {
 	Name string     `json:"n"`
 	Type int        `json:"t"`
 	Refs [][3]int64 `json:"r"`
@@ -81,7 +82,7 @@ func minorRelease(version string) (minor int, ok bool) {
 
 // knownReleases are the first and the last minor release of which there is a table: those that ri is tested with.
 var knownReleases = sync.OnceValues(func() (first, last int) {
-	all, _ := fs.Glob(layoutFiles, "layouts/*.json.gz")
+	all, _ := fs.Glob(files, "*.json.gz")
 	for _, file := range all {
 		minor, ok := minorRelease(file)
 		if !ok {
@@ -111,12 +112,12 @@ func ReleaseNote(version string) string {
 	return fmt.Sprintf("%s is a release that ri has not been tried on (it knows Go %s): what fits is read, but look twice at what it says", version, KnownReleases())
 }
 
-// fits is the share of a table's variables that a program of another release must have, as its code says. Programs of the table's own
+// Fits is the share of a table's variables that a program of another release must have, as its code says. Programs of the table's own
 // release have 97 %, those of the next 80 % at most (Go 1.20 to 1.27).
-const fits = 0.9
+const Fits = 0.9
 
-// readLayouts gives the table for a release, or the one of the nearest release, which must prove that it fits (see loadRuntime).
-func readLayouts(version string) (t *LayoutTable, own bool, err error) {
+// Read gives the table for a release, or the one of the nearest release, which must prove that it does (see Fits).
+func Read(version string) (t *Table, own bool, err error) {
 	if base, experiments, odd := strings.Cut(version, " X:"); odd {
 		return nil, false, fmt.Errorf("it was built by %s with experiments (%s), whose runtime's layouts ri doesn't know", base, strings.TrimSpace(experiments))
 	}
@@ -126,7 +127,7 @@ func readLayouts(version string) (t *LayoutTable, own bool, err error) {
 	}
 	first, last := knownReleases()
 	table := min(max(minor, first), last)
-	file, err := layoutFiles.Open(fmt.Sprintf("layouts/go1.%d.json.gz", table))
+	file, err := files.Open(fmt.Sprintf("go1.%d.json.gz", table))
 	if err != nil {
 		return nil, false, err
 	}
@@ -135,38 +136,9 @@ func readLayouts(version string) (t *LayoutTable, own bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	t = &LayoutTable{}
+	t = &Table{}
 	if err := json.NewDecoder(io.LimitReader(z, 1<<26)).Decode(t); err != nil {
 		return nil, false, err
 	}
 	return t, table == minor, nil
-}
-
-// types makes the table's types for a file.
-func (t *LayoutTable) types(f *File) []*Type {
-	all := make([]*Type, len(t.Types))
-	for i := range t.Types {
-		lt := &t.Types[i]
-		all[i] = f.NewType(lt.Name, reflect.Kind(lt.Kind), lt.Size)
-	}
-	at := func(n int) *Type {
-		if n <= 0 || n > len(all) {
-			return nil
-		}
-		return all[n-1]
-	}
-	for i := range t.Types {
-		lt := &t.Types[i]
-		p := Parts{Elem: at(lt.Elem), Key: at(lt.Key), Repr: at(lt.Repr), Len: lt.Len}
-		for _, fd := range lt.Fields {
-			if ft := at(fd.Type); ft != nil {
-				p.Fields = append(p.Fields, Field{Name: fd.Name, Offset: fd.Offset, Type: ft, Embedded: fd.Embedded})
-			}
-		}
-		all[i].Complete(p)
-		for _, c := range lt.Constants {
-			all[i].consts = append(all[i].consts, constant{c.Name, c.Value})
-		}
-	}
-	return all
 }
