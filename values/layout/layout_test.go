@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"ri/symbols"
+	"ri/symbols/layouts"
 	"ri/symbols/testprogram"
 )
 
@@ -40,7 +41,7 @@ func (t *table) Var(name string) (symbols.Var, error) {
 	return symbols.Var{}, fmt.Errorf("no variable %s: %w", name, symbols.ErrNotFound)
 }
 
-var tables = map[string]symbols.LayoutTable{}
+var tables = map[string]layouts.Table{}
 
 // read makes the types of a table; hide leaves out the fields whose name it says yes to: "runtime.g.goid".
 func read(t testing.TB, path string, hide func(field string) bool) *table {
