@@ -253,15 +253,6 @@ func endsEarly(source string) bool {
 	return e.Pos.Line == parse.EOF || strings.Contains(e.Message, "unterminated multiline")
 }
 
-// Lines are what was typed and did what it should, oldest first.
-func (c *Console) Lines() []string {
-	lines := make([]string, len(c.lines))
-	for i, l := range c.lines {
-		lines[i] = l.source
-	}
-	return lines
-}
-
 // SaveInstrument writes the lines as an instrument, to a file that isn't there yet.
 func (c *Console) SaveInstrument(path string) error {
 	if len(c.lines) == 0 {

@@ -46,7 +46,7 @@ func TestAPIIsComplete(t *testing.T) {
 			delete(documented, name)
 		})
 	}
-	walk("ri.", h.Lua.GetGlobal("ri").(*lua.LTable))
+	walk("ri.", h.lua.GetGlobal("ri").(*lua.LTable))
 	for _, name := range heapMethods {
 		if !documented["h:"+name] {
 			t.Errorf("h:%s is not documented", name)

@@ -299,7 +299,7 @@ func tableLines(t *ast.TableExpr, key string, lines map[string]int) map[string]i
 	return lines
 }
 
-func KeysOf(t *lua.LTable) (keys []lua.LValue) {
+func keysOf(t *lua.LTable) (keys []lua.LValue) {
 	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
 		keys = append(keys, k)
 	}

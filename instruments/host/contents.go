@@ -91,7 +91,7 @@ func (h *Host) riFunc(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, &pathError{path, err})
 	}
-	captured := h.Lua.NewTable()
+	captured := h.lua.NewTable()
 	for _, c := range f.Captured {
 		value, err := h.fromValue(c.Value, nil, textStep(c.Name))
 		if err != nil {
@@ -137,7 +137,7 @@ func (h *Host) riAge(L *lua.LState) int {
 		L.Push(lua.LNil)
 		return 1
 	}
-	L.Push(lua.LNumber(h.Opt.Now().Sub(t).Seconds()))
+	L.Push(lua.LNumber(h.opt.Now().Sub(t).Seconds()))
 	return 1
 }
 
@@ -181,7 +181,7 @@ func (h *Host) riPairs(L *lua.LState) int {
 		L.Push(h.function(func(L *lua.LState) int { return 0 }))
 		return 1
 	case *lua.LTable:
-		L.Push(h.Lua.GetGlobal("next"))
+		L.Push(h.lua.GetGlobal("next"))
 		L.Push(v)
 		return 2
 	}

@@ -21,7 +21,7 @@ const (
 
 func (h *Host) riEmit(L *lua.LState) int {
 	t := L.CheckTable(1)
-	if h.Opt.Limits.Rows > 0 && h.given >= h.Opt.Limits.Rows {
+	if h.opt.Limits.Rows > 0 && h.given >= h.opt.Limits.Rows {
 		err := NewLimitError(ErrRows, "%d rows were given, and there are more", h.given)
 		h.cancel(err)
 		h.raise(L, err)
@@ -49,7 +49,7 @@ func (h *Host) riEmit(L *lua.LState) int {
 		row = append(row, rows.Cell{Name: string(name), Value: value})
 	}
 	h.given++
-	if err := h.Opt.Sink.Emit(row); err != nil {
+	if err := h.opt.Sink.Emit(row); err != nil {
 		h.cancel(err)
 		h.raise(L, err)
 	}
@@ -283,7 +283,7 @@ func (h *Host) riFinding(L *lua.LState) int {
 	if f.What == "" {
 		L.RaiseError("ri.finding: what is missing: the conclusion in one line")
 	}
-	if err := h.Opt.Sink.Finding(f); err != nil {
+	if err := h.opt.Sink.Finding(f); err != nil {
 		h.cancel(err)
 		h.raise(L, err)
 	}
@@ -298,12 +298,12 @@ func (h *Host) riLog(L *lua.LState) int {
 		}
 		text += textOf(L, L.Get(i))
 	}
-	h.Opt.Sink.Log(text)
+	h.opt.Sink.Log(text)
 	return 0
 }
 
 func (h *Host) riProgress(L *lua.LState) int {
-	h.Opt.Sink.Progress(int64(L.CheckNumber(1)), int64(L.OptNumber(2, 0)), L.OptString(3, ""))
+	h.opt.Sink.Progress(int64(L.CheckNumber(1)), int64(L.OptNumber(2, 0)), L.OptString(3, ""))
 	return 0
 }
 
@@ -349,7 +349,7 @@ func (h *Host) riSample(L *lua.LState) int {
 	if len(sample.Values) != len(declared) {
 		L.RaiseError("ri.sample: %d values, the profile has %d", len(sample.Values), len(declared))
 	}
-	if !h.Opt.Profile {
+	if !h.opt.Profile {
 		return 0 // nobody wants it
 	}
 	for i := 1; i <= frames.Len(); i++ {
@@ -372,7 +372,7 @@ func (h *Host) riSample(L *lua.LState) int {
 			sample.Labels[k.String()] = v.String()
 		}
 	}
-	if err := h.Opt.Sink.Sample(sample); err != nil {
+	if err := h.opt.Sink.Sample(sample); err != nil {
 		h.cancel(err)
 		h.raise(L, err)
 	}

@@ -17,13 +17,13 @@ import (
 
 // freshEnvironment makes the globals of a run. The machine's own table of globals is what they are copied from; no script sees it.
 func (h *Host) freshEnvironment() {
-	env := h.copyTable(h.Lua.G.Global)
+	env := h.copyTable(h.lua.G.Global)
 	env.RawSetString("_G", env)
-	h.Lua.Env = env
+	h.lua.Env = env
 	// ("text"):len() finds what the script's own string library has.
-	meta := h.Lua.NewTable()
+	meta := h.lua.NewTable()
 	meta.RawSetString("__index", env.RawGetString("string"))
-	h.Lua.SetMetatable(lua.LString(""), meta)
+	h.lua.SetMetatable(lua.LString(""), meta)
 	h.nameUnknown(env)
 	clear(h.modules)
 	h.walkers = nil
@@ -36,7 +36,7 @@ func (h *Host) nameUnknown(env *lua.LTable) {
 		if t == nil {
 			return
 		}
-		meta := h.Lua.NewTable()
+		meta := h.lua.NewTable()
 		meta.RawSetString("__index", h.function(func(L *lua.LState) int {
 			if key, ok := L.Get(2).(lua.LString); ok {
 				h.noteUnknown(L, name, t, string(key))
@@ -66,9 +66,9 @@ func (h *Host) ownMeta(v lua.LValue) bool {
 
 // copyTable copies a table of libraries with the tables in it, itself excepted.
 func (h *Host) copyTable(t *lua.LTable) *lua.LTable {
-	c := h.Lua.NewTable()
+	c := h.lua.NewTable()
 	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
-		if inner, ok := v.(*lua.LTable); ok && inner != t && inner != h.Lua.G.Global {
+		if inner, ok := v.(*lua.LTable); ok && inner != t && inner != h.lua.G.Global {
 			v = h.copyTable(inner)
 		}
 		c.RawSet(k, v)
@@ -107,7 +107,7 @@ func (h *Host) riMemo(L *lua.LState) int {
 
 // In a file they aren't, but what is unknown is noted, so that an error can say what to write.
 func (h *Host) exposePackages(exposed bool) {
-	meta := h.Lua.NewTable()
+	meta := h.lua.NewTable()
 	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
 		name, ok := L.Get(2).(lua.LString)
 		if !ok {
@@ -115,7 +115,7 @@ func (h *Host) exposePackages(exposed bool) {
 			return 1
 		}
 		if !exposed || h.space == nil || !h.PackageNames()[string(name)] {
-			h.noteUnknown(L, "", h.Lua.Env, string(name))
+			h.noteUnknown(L, "", h.lua.Env, string(name))
 			L.Push(lua.LNil)
 			return 1
 		}
@@ -123,7 +123,7 @@ func (h *Host) exposePackages(exposed bool) {
 		return 1
 	}))
 	meta.RawSetString(ownName, lua.LTrue)
-	h.Lua.Env.Metatable = meta
+	h.lua.Env.Metatable = meta
 }
 
 // PackageNames has the names by which packages are globals.
@@ -225,8 +225,8 @@ func (h *Host) namesIn(u unknown) (names []string) {
 
 // packageValue is a package: its dot reads variables.
 func (h *Host) packageValue(name string) lua.LValue {
-	t := h.Lua.NewTable()
-	meta := h.Lua.NewTable()
+	t := h.lua.NewTable()
+	meta := h.lua.NewTable()
 	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
 		full := name + "." + L.CheckString(2)
 		v, err := h.space.Var(full)
@@ -239,4 +239,16 @@ func (h *Host) packageValue(name string) lua.LValue {
 	meta.RawSetString("__newindex", h.metas.readOnly)
 	t.Metatable = meta
 	return t
+}
+
+// Names are the globals that every script has, and the functions of ri.
+func (h *Host) Names() (globals, functions []string) {
+	for _, k := range keysOf(h.lua.G.Global) {
+		globals = append(globals, k.String())
+	}
+	library, _ := h.lua.G.Global.RawGetString("ri").(*lua.LTable)
+	for _, k := range keysOf(library) {
+		functions = append(functions, k.String())
+	}
+	return globals, functions
 }

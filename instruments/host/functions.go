@@ -16,8 +16,8 @@ import (
 
 // openFunctions makes the table ri.
 func (h *Host) openFunctions() {
-	ri := h.Lua.NewTable()
-	h.Lua.SetGlobal("ri", ri)
+	ri := h.lua.NewTable()
+	h.lua.SetGlobal("ri", ri)
 	h.openIntegers(ri)
 	ri.RawSetString("null", h.null)
 	for name, f := range map[string]func(L *lua.LState) int{
@@ -67,7 +67,7 @@ func (h *Host) setFunction(t *lua.LTable, name string, f func(L *lua.LState) int
 
 // set fills a result table.
 func (h *Host) table(pairs ...any) *lua.LTable {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	for i := 0; i < len(pairs); i += 2 {
 		var v lua.LValue
 		switch x := pairs[i+1].(type) {
@@ -93,7 +93,7 @@ func (h *Host) table(pairs ...any) *lua.LTable {
 
 // paramsTable gives parameters to Lua.
 func (h *Host) paramsTable(params map[string]any) *lua.LTable {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	names := make([]string, 0, len(params))
 	for name := range params {
 		names = append(names, name)
@@ -122,7 +122,7 @@ func (h *Host) goToLua(v any) lua.LValue {
 	case time.Duration:
 		return h.int64Value(int64(v))
 	case []string:
-		t := h.Lua.NewTable()
+		t := h.lua.NewTable()
 		for _, s := range v {
 			t.Append(lua.LString(s))
 		}
@@ -159,7 +159,7 @@ func (h *Host) matching(L *lua.LState, what string, all func() []string) int {
 	if f := h.space.File(); !f.HasDWARF() && !f.RuntimeOnly() { // which is not the same as that there are none
 		h.raise(L, fmt.Errorf("%s: %w", what, symbols.ErrNoDWARF))
 	}
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	for _, name := range all() {
 		if pattern.MatchString(name) {
 			t.Append(lua.LString(name))
@@ -185,7 +185,7 @@ func (h *Host) typeArg(L *lua.LState, n int) *symbols.Type {
 }
 
 func (h *Host) riFind(L *lua.LState) int {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	for _, f := range h.find(L, false) {
 		value, err := h.fromValue(f.Value, nil, textStep(foundPath(f)))
 		if err != nil {
@@ -235,7 +235,7 @@ func (h *Host) find(L *lua.LState, first bool) []values.Found {
 		h.raise(L, fmt.Errorf("ri.find %s: %w", t.Name, err))
 	}
 	if truncated && most == 0 {
-		h.Opt.Sink.Log(fmt.Sprintf("ri.find %s: the search was broken off after %d values", t.Name, len(found)))
+		h.opt.Sink.Log(fmt.Sprintf("ri.find %s: the search was broken off after %d values", t.Name, len(found)))
 	}
 	return found
 }
@@ -255,7 +255,7 @@ func (h *Host) riAt(L *lua.LState) int {
 }
 
 func (h *Host) riTarget(L *lua.LState) int {
-	info := h.Opt.Target
+	info := h.opt.Target
 	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion())
 	if info.Ends != "" {
 		t.RawSetString("ends", lua.LString(info.Ends))
@@ -267,7 +267,7 @@ func (h *Host) riTarget(L *lua.LState) int {
 func (h *Host) riBuildInfo(L *lua.LState) int {
 	f := h.space.File()
 	path, version := f.MainModule()
-	settings, modules := h.Lua.NewTable(), h.Lua.NewTable()
+	settings, modules := h.lua.NewTable(), h.lua.NewTable()
 	for _, s := range f.BuildSettings() {
 		settings.RawSetString(s[0], lua.LString(s[1]))
 	}
@@ -279,7 +279,7 @@ func (h *Host) riBuildInfo(L *lua.LState) int {
 }
 
 func (h *Host) riNow(L *lua.LState) int {
-	L.Push(lua.LNumber(float64(h.Opt.Now().UnixNano()) / 1e9))
+	L.Push(lua.LNumber(float64(h.opt.Now().UnixNano()) / 1e9))
 	return 1
 }
 
@@ -294,7 +294,7 @@ func (h *Host) riNanotime(L *lua.LState) int {
 
 func (h *Host) riAgain(L *lua.LState) int {
 	seconds := float64(L.CheckNumber(1))
-	if h.Opt.Again == nil {
+	if h.opt.Again == nil {
 		h.raisef(L, "ri.again: this target can be looked at once only")
 	}
 	if !(seconds >= 0 && seconds <= 86400) {
@@ -305,7 +305,7 @@ func (h *Host) riAgain(L *lua.LState) int {
 		L.ArgError(2, "live, stopped, or nothing")
 	}
 	h.clock.pause()
-	err := h.Opt.Again(h.ctx, time.Duration(seconds*1e9), kind)
+	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), kind)
 	h.clock.resume()
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.again: %w", err))

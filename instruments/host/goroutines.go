@@ -34,7 +34,7 @@ var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "p
 
 func (h *Host) openGoroutines() {
 	h.openMarks()
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	methods := map[string]*lua.LFunction{
 		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels), "outermost": h.function(h.riOutermost),
 	}
@@ -138,7 +138,7 @@ func (h *Host) riGoroutines(L *lua.LState) int {
 		h.raise(L, fmt.Errorf("ri.goroutines: %w", broken))
 	}
 	if broken != nil {
-		h.Opt.Sink.Log(fmt.Sprintf("ri.goroutines: %s can't be read; the first: %v", rows.Plural(int64(unreadable), "goroutine"), broken))
+		h.opt.Sink.Log(fmt.Sprintf("ri.goroutines: %s can't be read; the first: %v", rows.Plural(int64(unreadable), "goroutine"), broken))
 	}
 	i := 0
 	L.Push(h.function(func(L *lua.LState) int {
@@ -254,7 +254,7 @@ func (h *Host) riLocals(L *lua.LState) int {
 		}
 		h.raise(L, fmt.Errorf("ri.locals: %s: %w", g, err))
 	}
-	t, list, lost := h.Lua.NewTable(), h.Lua.NewTable(), 0
+	t, list, lost := h.lua.NewTable(), h.lua.NewTable(), 0
 	for _, v := range g.g.Variables(&frames[i-1]) {
 		one := h.table("name", v.Name, "type", v.Type.Name, "argument", v.Argument, "result", v.Result)
 		list.Append(one)
@@ -293,7 +293,7 @@ func (h *Host) riLabels(L *lua.LState) int {
 }
 
 func (h *Host) labelsTable(labels map[string]string) *lua.LTable {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	for _, k := range rows.SortedKeys(labels) {
 		t.RawSetString(k, lua.LString(labels[k]))
 	}
@@ -321,11 +321,11 @@ func (h *Host) riStacks(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.stacks: %w", err))
 	}
-	all := h.Lua.CreateTable(len(groups), 0)
+	all := h.lua.CreateTable(len(groups), 0)
 	for _, g := range groups {
 		h.check(L)
 		h.loads += int64(g.Count)
-		ids := h.Lua.CreateTable(len(g.IDs), 0)
+		ids := h.lua.CreateTable(len(g.IDs), 0)
 		for _, id := range g.IDs {
 			ids.Append(h.int64Value(id))
 		}
@@ -355,7 +355,7 @@ func (h *Host) riLoops(L *lua.LState) int {
 }
 
 func (h *Host) framesTable(frames []values.Frame) *lua.LTable {
-	t := h.Lua.CreateTable(len(frames), 0)
+	t := h.lua.CreateTable(len(frames), 0)
 	for i := range frames {
 		f := &frames[i]
 		t.Append(h.table("func", f.Func, "file", f.File, "line", f.Line.Line, "pc", f.PC, "inlined", f.Inlined, "cfa", f.CFA))

@@ -21,7 +21,7 @@ type walkedHeap struct {
 
 // openHeap makes the metatable of heaps.
 func (h *Host) openHeap() {
-	methods := h.Lua.NewTable()
+	methods := h.lua.NewTable()
 	for name, f := range map[string]func(*lua.LState, *heap.Heap) int{
 		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
@@ -39,7 +39,7 @@ func (h *Host) openHeap() {
 			return f(L, walked.heap)
 		}))
 	}
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	t.RawSetString("__index", h.function(func(L *lua.LState) int {
 		name := L.CheckString(2)
 		f := methods.RawGetString(name)
@@ -64,15 +64,15 @@ var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "bl
 func (h *Host) riHeap(L *lua.LState) int {
 	if t, ok := L.Get(1).(*lua.LTable); ok {
 		h.onlyKeys(L, t, "optional")
-		if lua.LVAsBool(t.RawGetString("optional")) && h.Opt.MayBulk != nil {
-			if err := h.Opt.MayBulk(); err != nil {
+		if lua.LVAsBool(t.RawGetString("optional")) && h.opt.MayBulk != nil {
+			if err := h.opt.MayBulk(); err != nil {
 				L.Push(lua.LNil)
 				L.Push(lua.LString(err.Error()))
 				return 2
 			}
 		}
 	}
-	if h.Opt.Bulk != nil && !h.Opt.Bulk() {
+	if h.opt.Bulk != nil && !h.opt.Bulk() {
 		L.Push(&lua.LUserData{Value: &walkedHeap{}, Metatable: h.metas.heap})
 		return 1
 	}
@@ -81,14 +81,14 @@ func (h *Host) riHeap(L *lua.LState) int {
 		walked, err := heap.Build(h.ctx, h.space, func(done, total int64, what string) {
 			if time.Since(told) > 100*time.Millisecond {
 				told = time.Now()
-				h.Opt.Sink.Progress(done, total, what)
+				h.opt.Sink.Progress(done, total, what)
 			}
 		})
 		if err != nil {
 			h.raise(L, fmt.Errorf("ri.heap: %w", err))
 		}
 		for _, p := range walked.Problems() {
-			h.Opt.Sink.Log("ri.heap: " + p)
+			h.opt.Sink.Log("ri.heap: " + p)
 		}
 		h.heap = walked
 		h.loads += walked.Stats().Live
@@ -152,7 +152,7 @@ func (h *Host) heapObject(L *lua.LState, walked *heap.Heap) int {
 // heapStacks is h:stacks(): an iterator of {frames, count, bytes}, for ri.sample.
 func (h *Host) heapStacks(L *lua.LState, walked *heap.Heap) int {
 	var stacks []heap.Stack
-	if walked != nil && h.Opt.Profile {
+	if walked != nil && h.opt.Profile {
 		var err error
 		if stacks, err = walked.Stacks(); err != nil {
 			h.raise(L, fmt.Errorf("h:stacks: %w", err))
@@ -165,7 +165,7 @@ func (h *Host) heapStacks(L *lua.LState, walked *heap.Heap) int {
 		}
 		s := &stacks[i]
 		i++
-		frames := h.Lua.CreateTable(len(s.Frames), 0)
+		frames := h.lua.CreateTable(len(s.Frames), 0)
 		for _, name := range s.Frames {
 			frames.Append(h.table("func", name))
 		}
@@ -181,7 +181,7 @@ func (h *Host) heapBiggest(L *lua.LState, walked *heap.Heap) int {
 	if most < 1 || most > 100_000 {
 		L.ArgError(2, "from 1 to 100000")
 	}
-	all := h.Lua.NewTable()
+	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
@@ -201,7 +201,7 @@ func (h *Host) heapBiggest(L *lua.LState, walked *heap.Heap) int {
 
 // heapFinalizers is h:finalizers(): finalizers and cleanups by type and function.
 func (h *Host) heapFinalizers(L *lua.LState, walked *heap.Heap) int {
-	all := h.Lua.NewTable()
+	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
@@ -218,7 +218,7 @@ func (h *Host) riSpans(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.spans: %w", err))
 	}
-	all := h.Lua.CreateTable(len(classes), 0)
+	all := h.lua.CreateTable(len(classes), 0)
 	for _, c := range classes {
 		all.Append(h.table("use", c.Use, "size", c.Size, "pointers", c.Pointers, "spans", c.Spans, "bytes", c.Bytes, "slots", c.Slots, "used", c.Used))
 	}
@@ -239,7 +239,7 @@ func (h *Host) heapStats(L *lua.LState, walked *heap.Heap) int {
 // heapWaiting is h:waiting(): goroutines that wait for a channel, lock, WaitGroup or Cond.
 func (h *Host) heapWaiting(L *lua.LState, walked *heap.Heap) int {
 	if walked == nil {
-		L.Push(h.Lua.NewTable())
+		L.Push(h.lua.NewTable())
 		return 1
 	}
 	return h.pushWaits(L, walked.Waiting())
@@ -248,14 +248,14 @@ func (h *Host) heapWaiting(L *lua.LState, walked *heap.Heap) int {
 // heapBlocked is h:blocked(): those of them that nothing can wake any more.
 func (h *Host) heapBlocked(L *lua.LState, walked *heap.Heap) int {
 	if walked == nil {
-		L.Push(h.Lua.NewTable())
+		L.Push(h.lua.NewTable())
 		return 1
 	}
 	return h.pushWaits(L, walked.Blocked())
 }
 
 func (h *Host) pushWaits(L *lua.LState, waits []heap.Waiting) int {
-	all := h.Lua.CreateTable(len(waits), 0)
+	all := h.lua.CreateTable(len(waits), 0)
 	for _, w := range waits {
 		h.check(L)
 		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", h.awaitedTable(w.On), "never", w.Never))
@@ -265,7 +265,7 @@ func (h *Host) pushWaits(L *lua.LState, waits []heap.Waiting) int {
 }
 
 func (h *Host) awaitedTable(list []heap.Awaited) *lua.LTable {
-	on := h.Lua.CreateTable(len(list), 0)
+	on := h.lua.CreateTable(len(list), 0)
 	for _, o := range list {
 		row := h.table("addr", o.Addr)
 		if o.Object != 0 {
@@ -280,13 +280,13 @@ func (h *Host) awaitedTable(list []heap.Awaited) *lua.LTable {
 
 // heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same way, together.
 func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
-	all := h.Lua.NewTable()
+	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
 	}
 	for _, g := range walked.BlockedGroups() {
-		ids := h.Lua.CreateTable(len(g.IDs), 0)
+		ids := h.lua.CreateTable(len(g.IDs), 0)
 		for _, id := range g.IDs {
 			ids.Append(h.int64Value(id))
 		}
@@ -318,7 +318,7 @@ func (h *Host) heapPath(L *lua.LState, walked *heap.Heap) int {
 		L.Push(lua.LString(err.Error()))
 		return 2
 	}
-	steps := h.Lua.CreateTable(len(p.Steps), 0)
+	steps := h.lua.CreateTable(len(p.Steps), 0)
 	for _, s := range p.Steps {
 		steps.Append(h.table("addr", s.Addr, "type", s.Type, "text", s.Text))
 	}
@@ -348,7 +348,7 @@ func (h *Host) heapTypeArg(L *lua.LState, walked *heap.Heap, n int) string {
 // heapRetainers is h:retainers(type): who keeps the objects of a type.
 func (h *Host) heapRetainers(L *lua.LState, walked *heap.Heap) int {
 	name := h.heapTypeArg(L, walked, 2)
-	all := h.Lua.NewTable()
+	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
@@ -377,7 +377,7 @@ func (h *Host) heapRetainers(L *lua.LState, walked *heap.Heap) int {
 // heapInstances is h:instances(type, max?): addresses of live objects of a type.
 func (h *Host) heapInstances(L *lua.LState, walked *heap.Heap) int {
 	name, most := h.heapTypeArg(L, walked, 2), L.OptInt(3, 1000)
-	all := h.Lua.NewTable()
+	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
@@ -404,13 +404,13 @@ func (h *Host) heapUsers(L *lua.LState, walked *heap.Heap) int {
 		}
 	}
 	list := func(texts []string) *lua.LTable {
-		t := h.Lua.CreateTable(len(texts), 0)
+		t := h.lua.CreateTable(len(texts), 0)
 		for _, s := range texts {
 			t.Append(lua.LString(s))
 		}
 		return t
 	}
-	goroutines := h.Lua.CreateTable(len(u.Goroutines), 0)
+	goroutines := h.lua.CreateTable(len(u.Goroutines), 0)
 	for _, g := range u.Goroutines {
 		h.check(L)
 		goroutines.Append(h.table("goroutine", h.goroutineValue(g.Goroutine), "waits", g.Waits, "never", g.Never))

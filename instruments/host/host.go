@@ -27,7 +27,7 @@ type Options struct {
 	Limits  Limits
 	Target  TargetInfo
 	Profile bool        // samples are wanted
-	Cpu     *cpuSampler // nil: nothing runs
+	CPU     *cpuSampler // nil: nothing runs
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an error.
@@ -56,9 +56,9 @@ type TargetInfo struct {
 
 // Host is one Lua machine over a space. It isn't safe for concurrent use.
 type Host struct {
-	Opt   Options
+	opt   Options
 	space *values.Space
-	Lua   *lua.LState
+	lua   *lua.LState
 
 	ctx      context.Context // of the run
 	cancel   context.CancelCauseFunc
@@ -107,37 +107,34 @@ func New(opt Options) *Host {
 		opt.Now = time.Now
 	}
 	h := &Host{
-		Opt: opt, space: opt.Space, params: lua.LNil,
+		opt: opt, space: opt.Space, params: lua.LNil,
 		bindings: map[*symbols.Type]*binding{},
 		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
 		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},
 		compiled: map[string]*lua.FunctionProto{}, memo: map[string]lua.LValue{},
 	}
-	h.Lua = lua.NewState(lua.Options{
+	h.lua = lua.NewState(lua.Options{
 		SkipOpenLibs: true, CallStackSize: 4096,
 		RegistrySize: 4096, RegistryMaxSize: 512 << 10, RegistryGrowStep: 4096,
 	})
 	// Coroutines are made with the same options: many of them, each small.
-	h.Lua.Options.MinimizeStackMemory = true
-	h.Lua.Options.CallStackSize = 1024
-	h.Lua.Options.RegistrySize = 256
-	h.Lua.Options.RegistryGrowStep = 256
+	h.lua.Options.MinimizeStackMemory = true
+	h.lua.Options.CallStackSize = 1024
+	h.lua.Options.RegistrySize = 256
+	h.lua.Options.RegistryGrowStep = 256
 	h.openLibraries()
 	h.openValues()
 	h.opaque = h.bind(&symbols.Type{Name: "(not described)"})
 	h.openFunctions()
 	h.openReductions()
-	if ri, ok := h.Lua.GetGlobal("ri").(*lua.LTable); ok {
+	if ri, ok := h.lua.GetGlobal("ri").(*lua.LTable); ok {
 		h.openChanges(ri)
 	}
 	return h
 }
 
 // Close ends the machine.
-func (h *Host) Close() { h.Lua.Close() }
-
-// Rows is how many rows the last run gave.
-func (h *Host) Rows() int { return h.given }
+func (h *Host) Close() { h.lua.Close() }
 
 // Values is how many values of the target were read.
 func (h *Host) Values() int64 { return h.loads }
@@ -150,7 +147,7 @@ func (h *Host) Values() int64 { return h.loads }
 // The error wraps ErrScript (a *ScriptError), ErrTime, ErrMemory, ErrRows, or the cause with which
 // ctx ended; what was emitted before it is good.
 func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
-	return h.Call(ctx, func() error {
+	return h.limited(ctx, func() error {
 		h.script, h.given, h.columns, h.unknown, h.transaction = script, 0, nil, unknown{}, nil
 		h.freshEnvironment()
 		h.params = h.paramsTable(params)
@@ -172,11 +169,11 @@ func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) e
 	})
 }
 
-// Call does f under the limits.
-func (h *Host) Call(ctx context.Context, f func() error) (err error) {
+// limited does f under the limits.
+func (h *Host) limited(ctx context.Context, f func() error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	limits := h.Opt.Limits
+	limits := h.opt.Limits
 	h.clock.start(limits.Time, func() {
 		cancel(NewLimitError(ErrTime, "the script ran for %v; give it longer (--max-time %v)", limits.Time, rows.RoundUp(3*limits.Time)))
 	})
@@ -185,7 +182,7 @@ func (h *Host) Call(ctx context.Context, f func() error) (err error) {
 		watchMemory(ctx, limits.Memory, cancel)
 	}
 	h.ctx, h.cancel, h.lastErr, h.resumed, h.atLimit = newRunContext(ctx), cancel, nil, 0, nil
-	h.Lua.SetContext(h.ctx)
+	h.lua.SetContext(h.ctx)
 	defer func() { h.lastWord(err) }()
 	defer func() {
 		if p := recover(); p != nil {
@@ -213,7 +210,7 @@ func (h *Host) lastWord(why error) {
 	ctx, h.cancel = context.WithCancelCause(ctx)
 	defer h.cancel(nil)
 	h.ctx = newRunContext(ctx)
-	h.Lua.SetContext(h.ctx)
+	h.lua.SetContext(h.ctx)
 	_ = Safely(func() error { // what goes wrong here tells less than why
 		_, err := h.call(f, 0)
 		return err
@@ -225,7 +222,7 @@ func (h *Host) loadScript(script *Script) (lua.LValue, error) {
 	was := h.loading
 	h.loading = true
 	defer func() { h.loading = was }()
-	results, err := h.call(h.Lua.NewFunctionFromProto(script.proto), 1)
+	results, err := h.call(h.lua.NewFunctionFromProto(script.proto), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +230,7 @@ func (h *Host) loadScript(script *Script) (lua.LValue, error) {
 }
 
 func (h *Host) runBare(script *Script) error {
-	results, err := h.call(h.Lua.NewFunctionFromProto(script.proto), lua.MultRet)
+	results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
 	if err != nil {
 		return err
 	}
@@ -244,13 +241,13 @@ func (h *Host) runBare(script *Script) error {
 	for i, v := range results {
 		texts[i] = h.dumpLua(v, dumpDefaults, 0)
 	}
-	h.Opt.Sink.Print(strings.Join(texts, "\t"))
+	h.opt.Sink.Print(strings.Join(texts, "\t"))
 	return nil
 }
 
 // call calls a Lua function, protected.
 func (h *Host) call(fn lua.LValue, results int, args ...lua.LValue) (_ []lua.LValue, err error) {
-	L := h.Lua
+	L := h.lua
 	top := L.GetTop()
 	defer L.SetTop(top)
 	if err := L.CallByParam(lua.P{Fn: fn, NRet: results, Protect: true}, args...); err != nil {
@@ -315,7 +312,7 @@ func contain(L *lua.LState) {
 
 // function makes a Lua function of a binding.
 func (h *Host) function(f func(L *lua.LState) int) *lua.LFunction {
-	return h.Lua.NewFunction(func(L *lua.LState) int {
+	return h.lua.NewFunction(func(L *lua.LState) int {
 		defer contain(L)
 		return f(L)
 	})

@@ -181,7 +181,7 @@ func (h *Host) compare(L *lua.LState, a, b lua.LValue) int {
 
 // exactMeta is the metatable of exact integers.
 func (h *Host) exactMeta() *lua.LTable {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	set := func(name string, f func(L *lua.LState) int) { t.RawSetString(name, h.function(f)) }
 	arithmetic := func(name string, whole func(z, x, y *big.Int) *big.Int, real func(x, y float64) float64) {
 		set(name, func(L *lua.LState) int {
@@ -326,7 +326,7 @@ func (h *Host) openIntegers(ri *lua.LTable) {
 		L.Push(lua.LString(fmt.Sprintf("0x%x", h.uint64Arg(L, 1))))
 		return 1
 	})
-	bit := h.Lua.NewTable()
+	bit := h.lua.NewTable()
 	ri.RawSetString("bit", bit)
 	binary := func(name string, f func(x, y uint64) uint64) {
 		set(bit, name, func(L *lua.LState) int {
@@ -354,7 +354,7 @@ func (h *Host) openIntegers(ri *lua.LTable) {
 type null struct{}
 
 func (h *Host) makeNull() *lua.LUserData {
-	meta := h.Lua.NewTable()
+	meta := h.lua.NewTable()
 	meta.RawSetString("__tostring", h.function(func(L *lua.LState) int {
 		L.Push(lua.LString("nil"))
 		return 1

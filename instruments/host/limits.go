@@ -264,10 +264,10 @@ func (h *Host) openProtected(globals *lua.LTable) {
 	if err != nil {
 		panic(err) // the text is above
 	}
-	h.Lua.Push(h.Lua.NewFunctionFromProto(proto))
-	h.Lua.Call(0, 1)
-	body := h.Lua.Get(-1).(*lua.LFunction)
-	h.Lua.Pop(1)
+	h.lua.Push(h.lua.NewFunctionFromProto(proto))
+	h.lua.Call(0, 1)
+	body := h.lua.Get(-1).(*lua.LFunction)
+	h.lua.Pop(1)
 	globals.RawSetString("pcall", h.function(func(L *lua.LState) int {
 		L.CheckAny(1)
 		args := make([]lua.LValue, L.GetTop())

@@ -20,7 +20,7 @@ import (
 // connectionAction has a transaction end a connection, given as a row of ri.descriptors.
 func (h *Host) connectionAction(L *lua.LState, plan *change.Plan, reset bool) error {
 	row := L.CheckTable(2)
-	target := h.Opt.Connections
+	target := h.opt.Connections
 	if target == nil {
 		return errors.New("this target has no connections that could be ended")
 	}
@@ -58,13 +58,13 @@ var errNotRecorded = errors.New("a core doesn't record the process's descriptors
 
 // riDescriptors gives the open descriptors. Where they can't be had it gives none, and why.
 func (h *Host) riDescriptors(L *lua.LState) int {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	L.Push(t)
-	if h.Opt.Connections == nil {
+	if h.opt.Connections == nil {
 		L.Push(lua.LString(errNotRecorded.Error()))
 		return 2
 	}
-	all, err := h.Opt.Connections.Descriptors()
+	all, err := h.opt.Connections.Descriptors()
 	if err != nil {
 		L.Push(lua.LString(err.Error()))
 		return 2
@@ -88,7 +88,7 @@ func (h *Host) riPolled(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.polled: %w", err))
 	}
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	for _, v := range all {
 		h.check(L)
 		value, err := h.fromValue(v, nil, textStep(fmt.Sprintf("(*(*runtime.pollDesc)(0x%x))", v.Addr)))
@@ -116,7 +116,7 @@ type cpuKey struct {
 	hz   int
 }
 
-func CpuSamplerOf(t attach.Target) *cpuSampler {
+func CPUSamplerOf(t attach.Target) *cpuSampler {
 	c := &cpuSampler{mappings: t.Mappings, took: map[cpuKey]*attach.CPUProfile{}}
 	if p, ok := t.(attach.Sampled); ok {
 		c.sample = p.SampleCPU
@@ -137,31 +137,31 @@ func (h *Host) riCPU(L *lua.LState) int {
 	if !(seconds > 0 && seconds <= 3600) || hz < 1 || hz > 10000 {
 		L.ArgError(1, "seconds are up to 3600, hz from 1 to 10000")
 	}
-	if h.Opt.Cpu == nil || h.Opt.Cpu.sample == nil {
+	if h.opt.CPU == nil || h.opt.CPU.sample == nil {
 		h.raise(L, fmt.Errorf("ri.cpu: %w", errNoCPU))
 	}
 	key := cpuKey{time.Duration(seconds * 1e9), hz}
-	profile := h.Opt.Cpu.took[key]
+	profile := h.opt.CPU.took[key]
 	if profile == nil {
 		h.clock.pause()
 		var err error
-		profile, err = h.Opt.Cpu.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz, FrameEnd: h.space.FrameEnd, Progress: func(done, total time.Duration) {
-			h.Opt.Sink.Progress(int64(done/time.Millisecond), int64(total/time.Millisecond), "sampling, ms")
+		profile, err = h.opt.CPU.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz, FrameEnd: h.space.FrameEnd, Progress: func(done, total time.Duration) {
+			h.opt.Sink.Progress(int64(done/time.Millisecond), int64(total/time.Millisecond), "sampling, ms")
 		}})
 		h.clock.resume()
 		if err != nil {
 			h.raise(L, fmt.Errorf("ri.cpu: %w", err))
 		}
-		h.Opt.Cpu.took[key] = profile
+		h.opt.CPU.took[key] = profile
 	}
-	h.Opt.Sink.Sampled(profile.Time)
+	h.opt.Sink.Sampled(profile.Time)
 	L.Push(h.cpuTable(L, profile))
 	return 1
 }
 
 func (h *Host) cpuTable(L *lua.LState, p *attach.CPUProfile) *lua.LTable {
-	mappings, _ := h.Opt.Cpu.mappings()
-	stacks := h.Lua.CreateTable(len(p.Stacks), 0)
+	mappings, _ := h.opt.CPU.mappings()
+	stacks := h.lua.CreateTable(len(p.Stacks), 0)
 	slices.SortFunc(p.Stacks, func(a, b attach.CPUStack) int { return int(b.Count - a.Count) })
 	for i := range p.Stacks {
 		h.check(L)
@@ -215,9 +215,9 @@ func (h *Host) riThreads(L *lua.LState) int {
 		h.raise(L, fmt.Errorf("ri.threads: %w", err))
 	}
 	if err != nil {
-		h.Opt.Sink.Log(fmt.Sprintf("ri.threads: %v", err))
+		h.opt.Sink.Log(fmt.Sprintf("ri.threads: %v", err))
 	}
-	all := h.Lua.CreateTable(len(threads), 0)
+	all := h.lua.CreateTable(len(threads), 0)
 	for _, t := range threads {
 		h.check(L)
 		one := h.table("id", t.ID, "addr", t.Addr, "dying", t.Dying, "throwing", t.Throwing)
@@ -239,7 +239,7 @@ func (h *Host) riThreads(L *lua.LState) int {
 }
 
 func (h *Host) stackParts(parts []values.StackPart) *lua.LTable {
-	list := h.Lua.CreateTable(len(parts), 0)
+	list := h.lua.CreateTable(len(parts), 0)
 	for i := range parts {
 		p := &parts[i]
 		t := h.table("stack", p.Stack, "pc", p.PC, "frames", h.framesTable(p.Frames))

@@ -291,7 +291,7 @@ func TestPanicIsContained(t *testing.T) {
 	h := New(Options{})
 	defer h.Close()
 	var m map[string]int
-	h.Lua.SetGlobal("broken", h.function(func(*lua.LState) int { m["x"] = 1; return 0 }))
+	h.lua.SetGlobal("broken", h.function(func(*lua.LState) int { m["x"] = 1; return 0 }))
 	script, err := CompileScript("test.lua", "\nbroken()")
 	if err != nil {
 		t.Fatal(err)

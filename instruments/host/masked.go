@@ -14,7 +14,7 @@ func (h *Host) riMasked(L *lua.LState) int {
 			args = append(args, lua.LVAsString(list.RawGetInt(i)))
 		}
 		shown, n := secrets.Arguments(args)
-		out := h.Lua.CreateTable(len(shown), 0)
+		out := h.lua.CreateTable(len(shown), 0)
 		for _, text := range shown {
 			out.Append(lua.LString(text))
 		}

@@ -29,7 +29,7 @@ type Prompt struct {
 // NewPrompt makes a prompt on which no line has run. Close it after use.
 func NewPrompt(opt Options) *Prompt {
 	h := New(opt)
-	return &Prompt{Host: h, globals: h.Lua.NewTable(), left: map[lua.LValue]lua.LValue{}}
+	return &Prompt{Host: h, globals: h.lua.NewTable(), left: map[lua.LValue]lua.LValue{}}
 }
 
 // LineOptions are what a look gives to one line.
@@ -49,17 +49,17 @@ var soleName = regexp.MustCompile(`^\s*(?:ri\.)?([A-Za-z_]\w*)\s*$`)
 // RunLine runs a line's script on copies of the globals that the lines before left, so that it may run more than once. Keep keeps what it leaves.
 func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) error {
 	h := p.Host
-	h.Opt.Sink, h.Opt.Again, h.Opt.Bulk, h.Opt.MayBulk = opt.Sink, opt.Again, opt.Bulk, opt.MayBulk
-	h.Opt.Limits, h.Opt.Target.View = opt.Limits.WithDefaults(), opt.View
+	h.opt.Sink, h.opt.Again, h.opt.Bulk, h.opt.MayBulk = opt.Sink, opt.Again, opt.Bulk, opt.MayBulk
+	h.opt.Limits, h.opt.Target.View = opt.Limits.WithDefaults(), opt.View
 	h.Forget()
 	p.named = true
-	return h.Call(ctx, func() error {
+	return h.limited(ctx, func() error {
 		h.script, h.given, h.columns, h.unknown = script, 0, nil, unknown{}
 		h.freshEnvironment()
 		p.inherit()
-		h.params = h.Lua.NewTable()
+		h.params = h.lua.NewTable()
 		h.exposePackages(script.packages)
-		results, err := h.call(h.Lua.NewFunctionFromProto(script.proto), lua.MultRet)
+		results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) e
 }
 
 // Target says what the lines look at.
-func (p *Prompt) Target() TargetInfo { return p.Opt.Target }
+func (p *Prompt) Target() TargetInfo { return p.opt.Target }
 
 // Named tells whether the line that ran last was more than a name of nothing.
 func (p *Prompt) Named() bool { return p.named }
@@ -94,8 +94,8 @@ func (p *Prompt) Left(name string) bool { _, ok := p.left[lua.LString(name)]; re
 
 // inherit makes the fresh globals, and copies of what the lines before left, the globals of all lines: functions of those see what follows.
 func (p *Prompt) inherit() {
-	fresh := p.Lua.Env
-	for _, k := range KeysOf(p.globals) {
+	fresh := p.lua.Env
+	for _, k := range keysOf(p.globals) {
 		p.globals.RawSet(k, lua.LNil)
 	}
 	fresh.ForEach(func(k, v lua.LValue) { p.globals.RawSet(k, v) })
@@ -105,7 +105,7 @@ func (p *Prompt) inherit() {
 	for k, v := range p.left {
 		p.globals.RawSet(k, p.copyLeft(v, seen, 0))
 	}
-	p.Lua.Env = p.globals
+	p.lua.Env = p.globals
 }
 
 // copyLeft copies tables, so that a line that is run more than once finds each time what the line before left.
@@ -117,7 +117,7 @@ func (p *Prompt) copyLeft(v lua.LValue, seen map[*lua.LTable]*lua.LTable, depth 
 	if done := seen[t]; done != nil {
 		return done
 	}
-	dup := p.Lua.NewTable()
+	dup := p.lua.NewTable()
 	seen[t] = dup
 	dup.Metatable = t.Metatable
 	for k, e := t.Next(lua.LNil); k != lua.LNil; k, e = t.Next(k) {
@@ -129,12 +129,12 @@ func (p *Prompt) copyLeft(v lua.LValue, seen map[*lua.LTable]*lua.LTable, depth 
 // Keep keeps what the line that ran last has left in the globals.
 func (p *Prompt) Keep() {
 	known := map[lua.LValue]bool{lua.LString("_G"): true}
-	library := p.Lua.G.Global
-	for _, k := range KeysOf(library) {
+	library := p.lua.G.Global
+	for _, k := range keysOf(library) {
 		known[k] = true
 	}
 	p.left = map[lua.LValue]lua.LValue{}
-	for _, k := range KeysOf(p.globals) {
+	for _, k := range keysOf(p.globals) {
 		v := p.globals.RawGet(k)
 		if known[k] {
 			if _, isTable := v.(*lua.LTable); isTable || v == library.RawGet(k) {
@@ -146,7 +146,7 @@ func (p *Prompt) Keep() {
 }
 
 // IsLibrary tells whether Lua, or ri, has a global of this name.
-func (p *Prompt) IsLibrary(name string) bool { return p.Lua.G.Global.RawGetString(name) != lua.LNil }
+func (p *Prompt) IsLibrary(name string) bool { return p.lua.G.Global.RawGetString(name) != lua.LNil }
 
 // maxMembers bounds the keys of a map that are given as names after its dot.
 const maxMembers = 2000
@@ -154,7 +154,7 @@ const maxMembers = 2000
 // Names are Lua's words, the globals of Lua and ri, those that lines left, and the program's packages.
 func (p *Prompt) Names() []string {
 	names := slices.Clone(LuaWords)
-	for _, k := range KeysOf(p.Lua.G.Global) {
+	for _, k := range keysOf(p.lua.G.Global) {
 		names = append(names, k.String())
 	}
 	for k := range p.left {
@@ -187,14 +187,14 @@ func (p *Prompt) Members(v lua.LValue, method bool) (names []string) {
 	}
 	switch v := v.(type) {
 	case *lua.LTable:
-		for _, k := range KeysOf(v) {
+		for _, k := range keysOf(v) {
 			if name := k.String(); !strings.HasPrefix(name, "__") {
 				names = append(names, name)
 			}
 		}
 	case lua.LString:
 		if method {
-			library, _ := p.Lua.Env.RawGetString("string").(*lua.LTable)
+			library, _ := p.lua.Env.RawGetString("string").(*lua.LTable)
 			if library != nil {
 				return p.Members(library, false)
 			}
@@ -251,18 +251,18 @@ func (p *Prompt) ElementFields(v lua.LValue) []string {
 	return nil
 }
 
-// MapKey is a key of a table or map. Text is what stands between the quotes of a string in Lua, else what Go prints.
-type MapKey struct {
+// keyName is a key of a table or map. Text is what stands between the quotes of a string in Lua, else what Go prints.
+type keyName struct {
 	Text     string
 	IsString bool
 }
 
 // Keys are keys of a table or map, at most max of a map.
-func (p *Prompt) Keys(v lua.LValue, max int) (keys []MapKey) {
+func (p *Prompt) Keys(v lua.LValue, max int) (keys []keyName) {
 	if t, ok := v.(*lua.LTable); ok {
-		for _, k := range KeysOf(t) {
+		for _, k := range keysOf(t) {
 			if s, ok := k.(lua.LString); ok {
-				keys = append(keys, MapKey{LuaQuote(string(s)), true})
+				keys = append(keys, keyName{LuaQuote(string(s)), true})
 			}
 		}
 	}
@@ -276,9 +276,9 @@ func (p *Prompt) Keys(v lua.LValue, max int) (keys []MapKey) {
 		}
 		text := e.Key.Dump(values.DumpOptions{OneLine: true, Depth: 1, Bytes: 256})
 		if key, err := strconv.Unquote(text); err == nil && text[0] == '"' {
-			keys = append(keys, MapKey{LuaQuote(key), true})
+			keys = append(keys, keyName{LuaQuote(key), true})
 		} else if err != nil {
-			keys = append(keys, MapKey{Text: text})
+			keys = append(keys, keyName{Text: text})
 		}
 	}
 	return keys

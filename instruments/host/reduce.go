@@ -22,7 +22,7 @@ const (
 
 // openReductions adds them to the table ri.
 func (h *Host) openReductions() {
-	ri := h.Lua.GetGlobal("ri").(*lua.LTable)
+	ri := h.lua.GetGlobal("ri").(*lua.LTable)
 	for name, f := range map[string]func(L *lua.LState) int{
 		"count": h.riCount, "sum": h.riSum, "where": h.riWhere, "group": h.riGroup, "top": h.riTop,
 	} {
@@ -45,7 +45,7 @@ type walk struct {
 
 // declare makes an iterator that reductions take, too.
 func (h *Host) declare(next func(L *lua.LState) int, walk func() (*walk, error)) *lua.LFunction {
-	return h.Lua.NewClosure(func(L *lua.LState) int {
+	return h.lua.NewClosure(func(L *lua.LState) int {
 		defer contain(L)
 		return next(L)
 	}, &lua.LUserData{Value: &declared{walk}})
@@ -333,7 +333,7 @@ func (h *Host) riGroup(L *lua.LState) int {
 		field := L.CheckString(3)
 		add = &field
 	}
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	if w.Walk != nil {
 		groups, err := w.Group(by, add, maxGroups)
 		h.done(L, w, err)
@@ -358,7 +358,7 @@ func (h *Host) riTop(L *lua.LState) int {
 		L.ArgError(2, fmt.Sprintf("from 0 to %d elements", maxTop))
 	}
 	by := L.OptString(3, "")
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	if w.Walk != nil {
 		best, err := w.Top(n, by)
 		h.done(L, w, err)

@@ -11,7 +11,7 @@ import (
 
 // openLibraries opens the part of Lua's own libraries that can't reach out of the machine.
 func (h *Host) openLibraries() {
-	L := h.Lua
+	L := h.lua
 	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath, lua.OpenCoroutine, lua.OpenOs, lua.OpenDebug} {
 		L.Push(L.NewFunction(open))
 		L.Call(0, 0)
@@ -50,7 +50,7 @@ func (h *Host) openBase(globals *lua.LTable) {
 		for i := range texts {
 			texts[i] = textOf(L, L.Get(i+1))
 		}
-		h.Opt.Sink.Print(strings.Join(texts, "\t"))
+		h.opt.Sink.Print(strings.Join(texts, "\t"))
 		return 0
 	})
 	set("tostring", func(L *lua.LState) int {
@@ -88,7 +88,7 @@ func (h *Host) openBase(globals *lua.LTable) {
 			L.Push(lua.LString(err.Error()))
 			return 2
 		}
-		L.Push(h.Lua.NewFunctionFromProto(proto))
+		L.Push(h.lua.NewFunctionFromProto(proto))
 		return 1
 	})
 	set("tonumber", h.toNumber)
@@ -97,7 +97,7 @@ func (h *Host) openBase(globals *lua.LTable) {
 }
 
 func (h *Host) openMath() {
-	math := h.Lua.GetGlobal("math").(*lua.LTable)
+	math := h.lua.GetGlobal("math").(*lua.LTable)
 	for _, name := range []string{"floor", "ceil"} { // an exact integer is its own floor
 		plain := math.RawGetString(name).(*lua.LFunction).GFunction
 		math.RawSetString(name, h.function(func(L *lua.LState) int {
@@ -125,7 +125,7 @@ func (h *Host) openMath() {
 // openCoroutines bounds how deep coroutines resume each other, since each level takes Go's stack too,
 // and gives each the run's own context.
 func (h *Host) openCoroutines() {
-	library := h.Lua.GetGlobal("coroutine").(*lua.LTable)
+	library := h.lua.GetGlobal("coroutine").(*lua.LTable)
 	create := library.RawGetString("create").(*lua.LFunction).GFunction
 	resume := library.RawGetString("resume").(*lua.LFunction).GFunction
 	wrap := library.RawGetString("wrap").(*lua.LFunction).GFunction
@@ -210,7 +210,7 @@ func (h *Host) loadModule(L *lua.LState, file, source string) (lua.LValue, error
 			delete(h.modules, file)
 		}
 	}()
-	L.Push(h.Lua.NewFunctionFromProto(proto))
+	L.Push(h.lua.NewFunctionFromProto(proto))
 	L.Call(0, 1)
 	value := L.Get(-1)
 	L.Pop(1)
@@ -231,7 +231,7 @@ func (h *Host) FindModule(name string) (source, file string, err error) {
 		return "", "", errors.New("require: " + luaText(lua.LString(name)) + " is no module name: it stays inside the script folders")
 	}
 	for _, candidate := range []string{clean + ".lua", path.Join("lib", clean) + ".lua"} {
-		for _, folder := range h.Opt.Folders {
+		for _, folder := range h.opt.Folders {
 			data, err := fs.ReadFile(folder, candidate)
 			if err == nil {
 				return string(data), candidate, nil
@@ -254,14 +254,14 @@ func (e *moduleError) Unwrap() error { return fs.ErrNotExist }
 
 // placeholder stands for a module while a header is read without the folders.
 func (h *Host) placeholder(name string) lua.LValue {
-	meta := h.Lua.NewTable()
+	meta := h.lua.NewTable()
 	refuse := h.function(func(L *lua.LState) int {
 		L.RaiseError("module %q is not available while the file loads", name)
 		return 0
 	})
 	meta.RawSetString("__index", refuse)
 	meta.RawSetString("__call", refuse)
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	t.Metatable = meta
 	return t
 }

@@ -39,7 +39,7 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 	h := New(Options{Folders: folders, Limits: Limits{Time: 5 * time.Second, Memory: 128 << 20}})
 	defer h.Close()
 	h.trusting = len(folders) == 0
-	err = h.Call(context.Background(), func() error {
+	err = h.limited(context.Background(), func() error {
 		value, err := h.loadScript(s)
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func (s *Script) NeedsSymbols() bool {
 	if s.Header != nil && slices.ContainsFunc(s.Header.Params, func(p Param) bool { return p.Type == ParamExpr || p.Type == ParamGoType }) {
 		return true
 	}
-	h := &Host{Opt: Options{Folders: s.folders}}
+	h := &Host{opt: Options{Folders: s.folders}}
 	return h.usesSymbols(s.Path, s.Source, map[string]bool{})
 }
 

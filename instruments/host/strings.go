@@ -15,7 +15,7 @@ import (
 // openStrings replaces those functions of Lua's string library that can take
 // all memory or never end, and format, which has to print exact integers.
 func (h *Host) openStrings() {
-	library := h.Lua.GetGlobal("string").(*lua.LTable)
+	library := h.lua.GetGlobal("string").(*lua.LTable)
 	set := func(name string, f func(L *lua.LState) int) { library.RawSetString(name, h.function(f)) }
 	set("rep", func(L *lua.LState) int {
 		s, n := L.CheckString(1), L.CheckInt(2)
@@ -35,7 +35,7 @@ func (h *Host) openStrings() {
 }
 
 func (h *Host) openTables() {
-	library := h.Lua.GetGlobal("table").(*lua.LTable)
+	library := h.lua.GetGlobal("table").(*lua.LTable)
 	library.RawSetString("concat", h.function(h.tableConcat))
 }
 

@@ -26,13 +26,13 @@ func (h *Host) Transaction() *change.Plan { return h.transaction }
 
 func (h *Host) riChange(L *lua.LState) int {
 	comment, f := L.CheckString(1), L.CheckFunction(2)
-	if h.Opt.Changing == nil {
+	if h.opt.Changing == nil {
 		h.raisef(L, "ri.change: this run only looks; --write allows changes, --dry-run shows them")
 	}
 	if h.transaction != nil {
 		h.raisef(L, "ri.change: a run makes one transaction; put all changes into it")
 	}
-	plan, err := h.Opt.Changing(comment)
+	plan, err := h.opt.Changing(comment)
 	if err != nil {
 		h.raise(L, err)
 	}
@@ -46,7 +46,7 @@ func (h *Host) riChange(L *lua.LState) int {
 
 // transactionTable is tx.
 func (h *Host) transactionTable(plan *change.Plan) *lua.LTable {
-	tx := h.Lua.NewTable()
+	tx := h.lua.NewTable()
 	method := func(name string, f func(L *lua.LState) error) {
 		tx.RawSetString(name, h.function(func(L *lua.LState) int {
 			if L.Get(1) != lua.LValue(tx) {

@@ -36,7 +36,7 @@ func (h *Host) openValues() {
 		L.RaiseError("%s can't be assigned to: scripts read; ri set changes a field, as do recipes by transactions", what)
 		return 0
 	})
-	place := h.Lua.NewTable()
+	place := h.lua.NewTable()
 	place.RawSetString("__tostring", h.function(func(L *lua.LState) int {
 		p, ok := placeOf(L.Get(1))
 		if !ok {
@@ -63,8 +63,8 @@ func (h *Host) openValues() {
 
 // valueMeta is the metatable of values of one type.
 func (h *Host) valueMeta(b *binding) *lua.LTable {
-	t := h.Lua.NewTable()
-	t.RawSetString("__index", h.Lua.NewFunction(b.index))
+	t := h.lua.NewTable()
+	t.RawSetString("__index", h.lua.NewFunction(b.index))
 	t.RawSetString("__newindex", h.metas.readOnly)
 	t.RawSetString("__eq", h.metas.equal)
 	t.RawSetString("__len", h.metas.length)

@@ -38,8 +38,8 @@ func (h *Host) riWaits(L *lua.LState) int {
 	if names {
 		h.space.NameLocks(w)
 	}
-	out := h.Lua.NewTable()
-	locks, channels := h.Lua.NewTable(), h.Lua.NewTable()
+	out := h.lua.NewTable()
+	locks, channels := h.lua.NewTable(), h.lua.NewTable()
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
@@ -77,7 +77,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 
 // holdersTable gives those that have a lock, or may have it, to Lua.
 func (h *Host) holdersTable(list []values.Holder) *lua.LTable {
-	t := h.Lua.CreateTable(len(list), 0)
+	t := h.lua.CreateTable(len(list), 0)
 	for i := range list {
 		o := &list[i]
 		t.Append(h.table("id", o.ID, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly, "unplaced", o.Unplaced,
@@ -89,7 +89,7 @@ func (h *Host) holdersTable(list []values.Holder) *lua.LTable {
 
 // waitersTable gives a queue to Lua: {count, ids: the first thousand, wait, selects}.
 func (h *Host) waitersTable(list []values.Waiter) *lua.LTable {
-	ids := h.Lua.CreateTable(min(len(list), maxWaiters), 0)
+	ids := h.lua.CreateTable(min(len(list), maxWaiters), 0)
 	longest, selects := 0.0, 0
 	for i := range list {
 		if i < maxWaiters {
@@ -114,7 +114,7 @@ const maxWaiters = 1000
 type mark struct{ marks *values.Marks }
 
 func (h *Host) openMarks() {
-	t := h.Lua.NewTable()
+	t := h.lua.NewTable()
 	methods := map[string]*lua.LFunction{
 		"still": h.function(func(L *lua.LState) int {
 			m := h.markArg(L)
@@ -187,9 +187,9 @@ func (h *Host) riUsers(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.users: %w", err))
 	}
-	all := h.Lua.NewTable()
+	all := h.lua.NewTable()
 	for _, of := range users {
-		one := h.Lua.NewTable()
+		one := h.lua.NewTable()
 		for _, u := range of {
 			one.Append(h.table("id", u.ID, "certain", u.Certain))
 		}

@@ -25,7 +25,7 @@ func (h *Host) walker(L *lua.LState, b *binding) (*lua.LFunction, error) {
 
 func (h *Host) loadWalkers(L *lua.LState) error {
 	h.walkers = map[string]*lua.LFunction{}
-	for _, folder := range h.Opt.Folders {
+	for _, folder := range h.opt.Folders {
 		files, err := fs.Glob(folder, "lib/*.lua")
 		if err != nil {
 			return err

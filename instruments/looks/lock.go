@@ -87,8 +87,8 @@ func (l *locks) held(space *values.Space) error {
 	return nil
 }
 
-// See opens the way to look without a stop.
-func (l *locks) See(ctx context.Context) error {
+// see opens the way to look without a stop.
+func (l *locks) see(ctx context.Context) error {
 	if l.view != nil {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (l *locks) See(ctx context.Context) error {
 
 // peek looks at the locks without a stop.
 func (l *locks) peek(ctx context.Context) error {
-	if err := l.See(ctx); err != nil {
+	if err := l.see(ctx); err != nil {
 		return err
 	}
 	l.cache.Reset(l.view)

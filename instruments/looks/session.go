@@ -55,12 +55,12 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 		return nil, err
 	}
 	connected, _ := s.Target.(attach.Connected)
-	sampler := host.CpuSamplerOf(s.Target)
+	sampler := host.CPUSamplerOf(s.Target)
 	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
 		h = nil
 		res, err := s.Look(ctx, p, s.Collector(p, to, early), func(ctx context.Context, look *Look, sink rows.Sink) error {
 			if h == nil {
-				h = host.New(host.Options{
+				opt := host.Options{
 					Space:       look.Space,
 					Sink:        sink,
 					Folders:     p.Recipe.Folders(p.catalogue),
@@ -71,12 +71,13 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 					Profile:     p.Samples,
 					Bulk:        look.WantBulk,
 					MayBulk:     look.MayBulk,
-					Cpu:         sampler,
+					CPU:         sampler,
 					Connections: connected,
-				})
-				if changing != nil {
-					h.Opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.Space, comment) }
 				}
+				if changing != nil {
+					opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.Space, comment) }
+				}
+				h = host.New(opt)
 			}
 			h.Forget()
 			before := h.Values()

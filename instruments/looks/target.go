@@ -125,7 +125,7 @@ type Session struct {
 	Bias   uint64 // run-time address less the link-time address
 
 	Ends   string        // how the process ends, if it is dying
-	Kept   *Memory       // what a console's lines share; nil: each run begins with its own
+	Kept   *memory       // what a console's lines share; nil: each run begins with its own
 	lender *symbols.File // whose names a stripped program is read by, or nil
 }
 
@@ -138,8 +138,8 @@ func (s *Session) Now() func() time.Time {
 	return func() time.Time { return at }
 }
 
-// Memory is a space and its cache, that outlive a look.
-type Memory struct {
+// memory is a space and its cache, that outlive a look.
+type memory struct {
 	cache *attach.Cache
 	space *values.Space
 }
@@ -148,7 +148,7 @@ type Memory struct {
 func (s *Session) Keep() *values.Space {
 	s.Kept = nil
 	cache, space := s.Memory()
-	s.Kept = &Memory{cache, space}
+	s.Kept = &memory{cache, space}
 	return space
 }
 

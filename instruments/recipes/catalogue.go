@@ -58,8 +58,8 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// Source is one file of recipes.
-type Source struct {
+// catalogueFile is one file of recipes.
+type catalogueFile struct {
 	Name    string // what messages call it
 	Data    []byte
 	Scripts fs.FS // what its scripts are relative to
@@ -72,11 +72,11 @@ type Catalogue struct {
 	library fs.FS // scripts that any script may require
 }
 
-// NewCatalogue joins sources, a later one overriding recipes of an earlier one by name.
+// newCatalogue joins sources, a later one overriding recipes of an earlier one by name.
 //
 // What is wrong in a source that wasn't asked for comes back in warnings: the rest works without it.
 // A recipe that can't be used stays in the catalogue, so that who runs it is told why.
-func NewCatalogue(library fs.FS, sources ...Source) (c *Catalogue, warnings []error, err error) {
+func newCatalogue(library fs.FS, sources ...catalogueFile) (c *Catalogue, warnings []error, err error) {
 	c = &Catalogue{recipes: map[string]*Recipe{}, library: library}
 	for _, src := range sources {
 		recipes, problems := decodeCatalogue(src)
@@ -150,8 +150,8 @@ func (c *Catalogue) Bare(path string) (*Recipe, error) {
 	return r, nil
 }
 
-// IsFile says whether what a person calls a recipe is an instrument file instead.
-func IsFile(name string) bool {
+// isFile says whether what a person calls a recipe is an instrument file instead.
+func isFile(name string) bool {
 	return strings.HasSuffix(name, ".lua") || strings.ContainsRune(name, os.PathSeparator)
 }
 
@@ -210,17 +210,17 @@ func (r *Recipe) checkScript() error {
 	return nil
 }
 
-// OpenCatalogue reads all recipes: see [FindSources] and [NewCatalogue].
+// OpenCatalogue reads all recipes: see [findSources] and [newCatalogue].
 func OpenCatalogue(built fs.FS, named ...string) (c *Catalogue, warnings []error, err error) {
-	library, err := Library(built)
+	library, err := scriptsIn(built)
 	if err != nil {
 		return nil, nil, err
 	}
-	sources, warnings, err := FindSources(built, named...)
+	sources, warnings, err := findSources(built, named...)
 	if err != nil {
 		return nil, warnings, err
 	}
-	c, more, err := NewCatalogue(library, sources...)
+	c, more, err := newCatalogue(library, sources...)
 	return c, append(warnings, more...), err
 }
 
@@ -252,7 +252,7 @@ func Positions(list []Position) any {
 }
 
 func FindRecipe(c *Catalogue, name string) (*Recipe, error) {
-	if IsFile(name) {
+	if isFile(name) {
 		return c.Bare(name)
 	}
 	r, err := c.Recipe(name)

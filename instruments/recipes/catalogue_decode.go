@@ -32,7 +32,7 @@ var recipeKeys = map[string]func(*entryDecoder, *yaml.Node){
 		d.recipe.Mode = Mode(d.oneOf(n, string(Read), string(Write)))
 	},
 	"view": func(d *entryDecoder, n *yaml.Node) {
-		d.recipe.View = attach.ViewKind(d.oneOf(n, ViewNames()...))
+		d.recipe.View = attach.ViewKind(d.oneOf(n, viewNames()...))
 	},
 	"max-stop": func(d *entryDecoder, n *yaml.Node) { d.recipe.MaxStop = d.duration(n) },
 	"limits":   (*entryDecoder).limits,
@@ -45,13 +45,13 @@ var limitKeys = map[string]func(*entryDecoder, *yaml.Node){
 	"rows":   func(d *entryDecoder, n *yaml.Node) { d.recipe.Limits.Rows = d.count(n) },
 }
 
-// ViewNames are the views that a recipe and --view can ask for.
-func ViewNames() []string {
+// viewNames are the views that a recipe and --view can ask for.
+func viewNames() []string {
 	return []string{string(attach.Live), string(attach.Snapshot), string(attach.Stopped)}
 }
 
 // decodeCatalogue reads one source. Recipes that are wrong come with broken set and are in problems too.
-func decodeCatalogue(src Source) (recipes []*Recipe, problems []error) {
+func decodeCatalogue(src catalogueFile) (recipes []*Recipe, problems []error) {
 	var doc yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(src.Data))
 	if err := dec.Decode(&doc); err != nil {
@@ -232,7 +232,7 @@ func (d *entryDecoder) count(n *yaml.Node) int {
 }
 
 func (d *entryDecoder) size(n *yaml.Node) int64 {
-	v, err := ParseSize(n.Value)
+	v, err := parseSize(n.Value)
 	if err != nil || v <= 0 {
 		d.fail(n, "%s is no size such as 64MiB", rows.QuoteName(n.Value))
 		return 0
@@ -240,8 +240,8 @@ func (d *entryDecoder) size(n *yaml.Node) int64 {
 	return v
 }
 
-// ParseSize reads a number of bytes: 4096, 64KiB, 1.5GiB, 10MB.
-func ParseSize(s string) (int64, error) {
+// parseSize reads a number of bytes: 4096, 64KiB, 1.5GiB, 10MB.
+func parseSize(s string) (int64, error) {
 	units := []struct {
 		suffix string
 		factor float64

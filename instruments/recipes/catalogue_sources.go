@@ -12,21 +12,21 @@ import (
 	"ri/instruments/rows"
 )
 
-// FindSources gives the catalogues to read, in the order in which a later one overrides an earlier one:
+// findSources gives the catalogues to read, in the order in which a later one overrides an earlier one:
 // the built-in one, /etc/ri/recipes.d, recipes.d in the user's ri folder, what the variable
 // RI_RECIPES lists (files and folders), and the files named on the command line.
 //
 // built holds recipes.yaml and scripts/lua. A source that can't be read is a warning, but an error if it was named.
-func FindSources(built fs.FS, named ...string) (sources []Source, warnings []error, err error) {
+func findSources(built fs.FS, named ...string) (sources []catalogueFile, warnings []error, err error) {
 	data, err := fs.ReadFile(built, "recipes.yaml")
 	if err != nil {
 		return nil, nil, err
 	}
-	scripts, err := Library(built)
+	scripts, err := scriptsIn(built)
 	if err != nil {
 		return nil, nil, err
 	}
-	sources = append(sources, Source{Name: "built-in recipes.yaml", Data: data, Scripts: scripts})
+	sources = append(sources, catalogueFile{Name: "built-in recipes.yaml", Data: data, Scripts: scripts})
 
 	places := []string{"/etc/ri/recipes.d"}
 	if dir := configDir(); dir != "" {
@@ -55,8 +55,8 @@ func FindSources(built fs.FS, named ...string) (sources []Source, warnings []err
 	return sources, warnings, nil
 }
 
-// Library is the folder of built-in scripts, from which any script may require.
-func Library(built fs.FS) (fs.FS, error) { return fs.Sub(built, "scripts/lua") }
+// scriptsIn is the folder of built-in scripts, from which any script may require.
+func scriptsIn(built fs.FS) (fs.FS, error) { return fs.Sub(built, "scripts/lua") }
 
 // configDir is where the user's own settings are, by XDG.
 func configDir() string {
@@ -70,7 +70,7 @@ func configDir() string {
 }
 
 // readPlace reads a catalogue, or each *.yaml of a folder by name.
-func readPlace(place string, mayMiss bool) (sources []Source, problems []error) {
+func readPlace(place string, mayMiss bool) (sources []catalogueFile, problems []error) {
 	info, err := os.Stat(place)
 	if err != nil {
 		if mayMiss && errors.Is(err, fs.ErrNotExist) {
@@ -98,7 +98,7 @@ func readPlace(place string, mayMiss bool) (sources []Source, problems []error) 
 			problems = append(problems, fmt.Errorf("catalogue %s: %w", f, rows.UnwrapPath(err)))
 			continue
 		}
-		sources = append(sources, Source{Name: f, Data: data, Scripts: os.DirFS(filepath.Dir(f))})
+		sources = append(sources, catalogueFile{Name: f, Data: data, Scripts: os.DirFS(filepath.Dir(f))})
 	}
 	return sources, problems
 }

@@ -35,7 +35,7 @@ var testScripts = fstest.MapFS{
 
 func testCatalogue(t *testing.T, text string) (*Catalogue, []error) {
 	t.Helper()
-	c, warnings, err := NewCatalogue(testScripts, Source{Name: "a.yaml", Data: []byte(text), Scripts: testScripts})
+	c, warnings, err := newCatalogue(testScripts, catalogueFile{Name: "a.yaml", Data: []byte(text), Scripts: testScripts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,12 +131,12 @@ func TestCataloguePresets(t *testing.T) {
 }
 
 func TestCatalogueOverrides(t *testing.T) {
-	source := func(name, text string, asked bool) Source {
-		return Source{Name: name, Data: []byte(text), Scripts: testScripts, Asked: asked}
+	source := func(name, text string, asked bool) catalogueFile {
+		return catalogueFile{Name: name, Data: []byte(text), Scripts: testScripts, Asked: asked}
 	}
 	builtIn := source("built in", "a: {instrument: bare.lua}\nb: {instrument: bare.lua}", false)
 
-	c, warnings, err := NewCatalogue(testScripts, builtIn, source("user.yaml", "a: {instrument: bare.lua, title: mine}\nb: {instrument: lost.lua}", false))
+	c, warnings, err := newCatalogue(testScripts, builtIn, source("user.yaml", "a: {instrument: bare.lua, title: mine}\nb: {instrument: lost.lua}", false))
 	if err != nil || len(warnings) != 1 {
 		t.Fatal(warnings, err)
 	}
@@ -146,7 +146,7 @@ func TestCatalogueOverrides(t *testing.T) {
 	if b, err := c.Recipe("b"); err != nil || b.Origin.File != "built in" {
 		t.Errorf("a broken recipe took the place of a good one: %+v, %v", b, err)
 	}
-	if _, _, err := NewCatalogue(testScripts, builtIn, source("asked.yaml", "c: {}", true)); err == nil {
+	if _, _, err := newCatalogue(testScripts, builtIn, source("asked.yaml", "c: {}", true)); err == nil {
 		t.Error("a catalogue that was asked for is broken, and nobody says so")
 	}
 	if _, err := c.Recipe("aa"); err == nil || err.Error() != "no recipe aa; did you mean a? (ri recipes lists them)" {
@@ -204,7 +204,7 @@ func FuzzCatalogue(f *testing.F) {
 	f.Add("? [a]\n: b")
 	f.Add("a: !!binary x")
 	f.Fuzz(func(t *testing.T, text string) {
-		c, _, err := NewCatalogue(testScripts, Source{Name: "fuzz", Data: []byte(text), Scripts: fs.FS(testScripts)})
+		c, _, err := newCatalogue(testScripts, catalogueFile{Name: "fuzz", Data: []byte(text), Scripts: fs.FS(testScripts)})
 		if err != nil {
 			t.Fatal(err)
 		}

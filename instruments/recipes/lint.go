@@ -12,7 +12,6 @@ import (
 	"ri/instruments/host"
 	"ri/instruments/rows"
 
-	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
 )
 
@@ -97,7 +96,7 @@ func (c *Catalogue) lintCatalogue(file string) (list []problem) {
 	if err != nil {
 		return []problem{{0, rows.UnwrapPath(err).Error()}}
 	}
-	recipes, problems := decodeCatalogue(Source{Name: file, Data: data, Scripts: os.DirFS(filepath.Dir(file)), Asked: true})
+	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data, Scripts: os.DirFS(filepath.Dir(file)), Asked: true})
 	for _, err := range problems {
 		list = append(list, problemsOf(err)...)
 	}
@@ -128,12 +127,12 @@ func (c *Catalogue) lintScript(file string) []problem {
 	h := host.New(host.Options{Folders: r.Folders(c)})
 	defer h.Close()
 	l := &linter{header: s.Header, globals: map[string]bool{host.ConcatName: true, "_G": true, "arg": true}, functions: map[string]bool{}, host: h}
-	for _, k := range host.KeysOf(h.Lua.G.Global) {
-		l.globals[k.String()] = true
+	globals, functions := h.Names()
+	for _, name := range globals {
+		l.globals[name] = true
 	}
-	library, _ := h.Lua.G.Global.RawGetString("ri").(*lua.LTable)
-	for _, k := range host.KeysOf(library) {
-		l.functions[k.String()] = true
+	for _, name := range functions {
+		l.functions[name] = true
 	}
 	l.assigned(reflect.ValueOf(chunk))
 	l.walk(reflect.ValueOf(chunk))

@@ -68,12 +68,12 @@ func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr 
 func (o *Output) WriteResult(r *Result) error {
 	switch o.Format {
 	case JSON:
-		return o.Write(func(w io.Writer) error { return WriteJSON(w, r) })
+		return o.Write(func(w io.Writer) error { return writeResultJSON(w, r) })
 	case NDJSON:
 		for _, p := range r.Printed {
 			fmt.Fprintln(o.Stderr, inert.Line(p.Text))
 		}
-		return o.Write(func(w io.Writer) error { return WriteNDJSON(w, r) })
+		return o.Write(func(w io.Writer) error { return writeNDJSON(w, r) })
 	}
 	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteText(w, r, style) })
 }
@@ -81,7 +81,7 @@ func (o *Output) WriteResult(r *Result) error {
 // WriteRows writes rows that no run gave.
 func (o *Output) WriteRows(columns []Column, rows []Row) error {
 	if o.Format != Table {
-		return o.Write(func(w io.Writer) error { return WriteRowsJSON(w, columns, rows, o.Format == NDJSON) })
+		return o.Write(func(w io.Writer) error { return writeRowsJSON(w, columns, rows, o.Format == NDJSON) })
 	}
 	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteRows(w, columns, rows, style) })
 }

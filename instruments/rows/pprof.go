@@ -65,9 +65,9 @@ func (o *Output) CheckProfiles(recipe string, values []ProfileValue) error {
 // writeProfiles writes the files that were asked for.
 func (o *Output) writeProfiles(r *Result) error {
 	for _, p := range o.profiles {
-		write := WritePprof
+		write := writePprof
 		if p.format == ProfileFolded {
-			write = WriteFolded
+			write = writeFolded
 		}
 		err := p.out.Write(func(w io.Writer) error { return write(w, r) })
 		if err == nil {
@@ -91,8 +91,8 @@ func profileTitle(r *Result) string {
 	return strings.Join(names, ", ")
 }
 
-// WritePprof writes the samples in pprof's format, compressed.
-func WritePprof(w io.Writer, r *Result) error {
+// writePprof writes the samples in pprof's format, compressed.
+func writePprof(w io.Writer, r *Result) error {
 	p := &profile.Profile{
 		TimeNanos: r.Time.UnixNano(), DurationNanos: int64(r.Sampled),
 		Mapping:  []*profile.Mapping{{ID: 1, File: r.Target.Executable, BuildID: r.Target.BuildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
@@ -134,8 +134,8 @@ func WritePprof(w io.Writer, r *Result) error {
 	return p.Write(w)
 }
 
-// WriteFolded writes a line for each stack, outermost function first, with its last value: of several (objects, bytes) that is the one that pprof shows first too.
-func WriteFolded(w io.Writer, r *Result) error {
+// writeFolded writes a line for each stack, outermost function first, with its last value: of several (objects, bytes) that is the one that pprof shows first too.
+func writeFolded(w io.Writer, r *Result) error {
 	total := map[string]int64{}
 	for _, s := range r.Samples {
 		if len(s.Values) == 0 || len(s.Frames) == 0 {

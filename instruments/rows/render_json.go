@@ -12,8 +12,8 @@ import (
 	"ri/inert"
 )
 
-// WriteJSON writes a result as one document.
-func WriteJSON(w io.Writer, r *Result) error {
+// writeResultJSON writes a result as one document.
+func writeResultJSON(w io.Writer, r *Result) error {
 	doc := Row{
 		{"recipe", r.Recipe},
 		{"params", r.Params},
@@ -79,8 +79,8 @@ func writeJSON(w io.Writer, v any, oneLine bool) error {
 	return err
 }
 
-// WriteNDJSON writes a row a line; after them a finding a line, as {"$finding": {...}}.
-func WriteNDJSON(w io.Writer, r *Result) error {
+// writeNDJSON writes a row a line; after them a finding a line, as {"$finding": {...}}.
+func writeNDJSON(w io.Writer, r *Result) error {
 	var buf []byte
 	for _, row := range r.Rows {
 		buf = append(AppendJSON(buf, withColumns(row, r.Columns)), '\n')
@@ -92,11 +92,11 @@ func WriteNDJSON(w io.Writer, r *Result) error {
 	return err
 }
 
-// WriteRowsJSON writes rows that no run gave (a list of processes, say) as a JSON array, or a row a line.
-func WriteRowsJSON(w io.Writer, columns []Column, rows []Row, lines bool) error {
+// writeRowsJSON writes rows that no run gave (a list of processes, say) as a JSON array, or a row a line.
+func writeRowsJSON(w io.Writer, columns []Column, rows []Row, lines bool) error {
 	r := &Result{Columns: columns, Rows: rows}
 	if lines {
-		return WriteNDJSON(w, r)
+		return writeNDJSON(w, r)
 	}
 	return writeJSON(w, rawRows(r), false)
 }

@@ -105,7 +105,7 @@ func TestJSON(t *testing.T) {
 	r.Partial = []string{"stop limit reached"}
 	r.Rows[0][0].Value = "<&>"
 	var b bytes.Buffer
-	if err := WriteJSON(&b, r); err != nil {
+	if err := writeResultJSON(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	if !json.Valid(b.Bytes()) {
@@ -124,7 +124,7 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	b.Reset()
-	if err := WriteNDJSON(&b, r); err != nil {
+	if err := writeNDJSON(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	if lines := strings.Split(strings.TrimSpace(b.String()), "\n"); len(lines) != 3 {
@@ -203,7 +203,7 @@ func TestProfiles(t *testing.T) {
 		{Frames: []SampleFrame{{"main.f", "f.go", 4, 0x11}, {"main.main", "f.go", 9, 0x20}}, Values: []int64{3}},
 	}}
 	var folded, compressed bytes.Buffer
-	if err := errors.Join(WriteFolded(&folded, r), WritePprof(&compressed, r)); err != nil {
+	if err := errors.Join(writeFolded(&folded, r), writePprof(&compressed, r)); err != nil {
 		t.Fatal(err)
 	}
 	if got := folded.String(); got != "main.main;main.f 5\n" {

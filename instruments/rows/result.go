@@ -197,7 +197,7 @@ func (r *Result) Table() (columns []Column, cells [][]string) {
 // JSON is a result as ri run --json gives it.
 func (r *Result) JSON() ([]byte, error) {
 	var b strings.Builder
-	if err := WriteJSON(&b, r); err != nil {
+	if err := writeResultJSON(&b, r); err != nil {
 		return nil, fmt.Errorf("recipe %s: %w", r.Recipe, err)
 	}
 	return []byte(b.String()), nil
