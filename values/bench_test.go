@@ -25,13 +25,6 @@ func BenchmarkStacks(b *testing.B) {
 	})
 }
 
-func BenchmarkWaits(b *testing.B) {
-	testlook.Benchmark(b, "testdata/parked", func(s *values.Space) error {
-		_, err := s.Waits(nil)
-		return err
-	})
-}
-
 func BenchmarkMark(b *testing.B) {
 	testlook.Benchmark(b, "testdata/parked", func(s *values.Space) error {
 		_, err := s.Mark(nil)

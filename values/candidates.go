@@ -18,7 +18,7 @@ func (f *holderSearch) candidates(groups []*StackGroup, orphans map[uint64]*Lock
 	if len(orphans) == 0 {
 		return
 	}
-	f.p, f.locks, f.through, f.possible = f.s.flow, orphans, false, true
+	f.p, f.locks, f.through, f.possible = f.plain, orphans, false, true
 	f.search(groups, check)
 	for _, lock := range orphans {
 		if len(lock.Candidates) == 0 && len(f.unplaced) <= maxUnplaced {
@@ -37,8 +37,8 @@ func (f *holderSearch) candidates(groups []*StackGroup, orphans map[uint64]*Lock
 // mayHave notes what a goroutine may have taken.
 func (f *holderSearch) mayHave(g *Goroutine) {
 	frames, _ := g.unwind(0)
-	for _, c := range f.s.codeFrames(frames, f.stateAt, f.waits[g.Addr]) {
-		at := f.s.holding(c.frame)
+	for _, c := range codeFrames(f.s, frames, f.stateAt, f.waits[g.Addr]) {
+		at := holdingAt(f.s, c.frame)
 		for _, m := range c.state.Maybe {
 			if m.Via != nil || m.Rounds != 0 {
 				continue
@@ -59,7 +59,7 @@ func (f *holderSearch) mayHave(g *Goroutine) {
 			if !ok || f.locks[addr] == nil {
 				continue
 			}
-			if loop != 0 && f.p.First(c.frame.at-f.s.bias, loop, c.value) {
+			if loop != 0 && f.p.First(c.frame.at-f.s.Bias(), loop, c.value) {
 				continue
 			}
 			f.possibly(addr, h)

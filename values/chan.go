@@ -5,7 +5,6 @@ import (
 	"reflect"
 
 	"ri/symbols"
-	"ri/values/layout"
 )
 
 // Channel is the state of a channel.
@@ -28,15 +27,10 @@ func (v Value) Chan() (Channel, error) {
 	if err != nil || word == 0 {
 		return Channel{Elem: v.Type.Elem()}, err
 	}
-	l := &v.s.Layouts().Channel
-	if err := l.Err(); err != nil {
-		return Channel{}, err
-	}
-	b, err := v.s.Slice(word, int(l.Size))
+	c, err := v.s.ChannelAt(word)
 	if err != nil {
 		return Channel{}, err
 	}
-	c := channelOf(l, word, b)
 	c.Elem = v.Type.Elem()
 	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > MaxBytes || (c.Cap > 0 && c.first >= uint64(c.Cap)) {
 		return c, fmt.Errorf("%s at %#x: %d elements queued of %d, next %d: %w", v.Type.Name, word, c.Len, c.Cap, c.first, ErrCorrupt)
@@ -44,9 +38,17 @@ func (v Value) Chan() (Channel, error) {
 	return c, nil
 }
 
-// channelOf is what a runtime.hchan says; its elements' type is not known by it.
-func channelOf(l *layout.Channel, addr uint64, b []byte) Channel {
-	return Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: l.Closed.Uint(b) != 0, buf: l.Buffer.Uint(b), first: l.First.Uint(b)}
+// ChannelAt reads the channel whose runtime.hchan is at an address. It doesn't know the elements' type.
+func (s *Space) ChannelAt(addr uint64) (Channel, error) {
+	l := &s.Layouts().Channel
+	if err := l.Err(); err != nil {
+		return Channel{}, err
+	}
+	b, err := s.Slice(addr, int(l.Size))
+	if err != nil {
+		return Channel{}, err
+	}
+	return Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: l.Closed.Uint(b) != 0, buf: l.Buffer.Uint(b), first: l.First.Uint(b)}, nil
 }
 
 // queued gives the i-th element in a channel's buffer, in the order in which they will be received.

@@ -18,7 +18,7 @@ type codeFrame struct {
 // codeFrames gives the frames of a stack of which code tells something, innermost first. waited is the lock, channel or WaitGroup that the goroutine waits for, 0 if there is none or
 // several: it is also what was given to the function that waits. What a function was given is what its caller had in the same register, so
 // the frames tell of each other.
-func (s *Space) codeFrames(frames []Frame, at func(*Frame) *flow.State, waited uint64) (out []codeFrame) {
+func codeFrames(s *Space, frames []Frame, at func(*Frame) *flow.State, waited uint64) (out []codeFrame) {
 	given := map[int]uint64{} // registers at the entry of the function that this one has called
 	for i := range frames {
 		frame := &frames[i]
@@ -40,7 +40,7 @@ func (s *Space) codeFrames(frames []Frame, at func(*Frame) *flow.State, waited u
 		for n, value := range given {
 			c.bind(state.Value(n), value)
 		}
-		if h := s.holding(frame); waited != 0 && h.function != "" {
+		if h := holdingAt(s, frame); waited != 0 && h.function != "" {
 			if i := inProgress(state.Held, h.function, h.site); i >= 0 {
 				c.bind(state.Held[i].Lock, waited)
 			}
@@ -112,7 +112,7 @@ func (c codeFrame) compute(e, part *flow.Expr, value uint64) (uint64, bool) {
 		if e.N>>16 == 0 { // a number, and no address
 			return uint64(e.N), true
 		}
-		return uint64(e.N) + c.s.bias, true
+		return uint64(e.N) + c.s.Bias(), true
 	case flow.Stack:
 		return c.frame.CFA + uint64(e.N), true
 	case flow.Scaled:

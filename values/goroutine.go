@@ -93,18 +93,76 @@ func (s *Space) allGoroutines() (l *goroutineLayout, first, n uint64, err error)
 	return l, data, uint64(length), err
 }
 
-// Goroutines iterates over all goroutines that aren't dead. A g that can't be read is an error in its place, and the rest go on.
-func (s *Space) Goroutines() iter.Seq2[*Goroutine, error] {
-	return func(yield func(*Goroutine, error) bool) {
+// GoroutineCount is how many goroutines runtime.allgs has, dead ones too.
+func (s *Space) GoroutineCount() (int, error) {
+	_, _, n, err := s.allGoroutines()
+	return int(n), err
+}
+
+// Raw is the runtime.g of a goroutine that isn't dead, as it lies in memory.
+type Raw struct {
+	Addr  uint64
+	Bytes []byte // valid until the next Reset
+
+	l      *goroutineLayout
+	index  int // in runtime.allgs
+	status uint32
+}
+
+// Waits tells whether the goroutine waits for another one, or for the outside.
+func (r *Raw) Waits() bool { return r.status == statusWaiting }
+
+// Reason is what a goroutine that waits is waiting for, "" where the program doesn't record it.
+func (r *Raw) Reason() string {
+	if !r.l.WaitReason.Known() {
+		return ""
+	}
+	return r.l.reason(uint8(r.l.WaitReason.Uint(r.Bytes)))
+}
+
+// Raws iterates over all goroutines that aren't dead. One that can't be read is an error in its place, and the rest go on. check is called
+// now and then, and may be nil.
+func (s *Space) Raws(check func()) iter.Seq2[Raw, error] {
+	return func(yield func(Raw, error) bool) {
 		l, first, n, err := s.allGoroutines()
 		if err != nil {
-			yield(nil, err)
+			yield(Raw{}, err)
 			return
 		}
 		for i := range n {
-			g, err := s.goroutine(l, first+8*i)
-			if g == nil && err == nil {
-				continue // dead
+			if i%256 == 0 && check != nil {
+				check()
+			}
+			addr, err := s.Uint64(first + 8*i)
+			raw, alive := Raw{}, false
+			if err == nil && addr != 0 {
+				raw, alive, err = s.raw(l, addr)
+			}
+			raw.index = int(i)
+			if (alive || err != nil) && !yield(raw, err) {
+				return
+			}
+		}
+	}
+}
+
+// raw reads the runtime.g at an address.
+func (s *Space) raw(l *goroutineLayout, addr uint64) (r Raw, alive bool, err error) {
+	b, err := s.Slice(addr, int(l.Size))
+	if err != nil {
+		return r, false, fmt.Errorf("runtime.g: %w", err)
+	}
+	status := uint32(l.Status.Uint(b)) &^ statusScan // without the bit of the collector that scans it
+	return Raw{Addr: addr, Bytes: b, l: l, status: status}, status != 0 && statusNames[status] != "dead", nil
+}
+
+// Goroutines iterates over all goroutines that aren't dead. A g that can't be read is an error in its place, and the rest go on.
+func (s *Space) Goroutines() iter.Seq2[*Goroutine, error] {
+	return func(yield func(*Goroutine, error) bool) {
+		for raw, err := range s.Raws(nil) {
+			var g *Goroutine
+			if err == nil {
+				g = s.goroutine(&raw)
 			}
 			if !yield(g, err) {
 				return
@@ -113,42 +171,28 @@ func (s *Space) Goroutines() iter.Seq2[*Goroutine, error] {
 	}
 }
 
-func (s *Space) goroutine(l *goroutineLayout, slot uint64) (*Goroutine, error) {
-	addr, err := s.Uint64(slot)
-	if err != nil {
-		return nil, err
-	}
-	if addr == 0 {
-		return nil, nil
-	}
-	return s.readGoroutine(l, addr)
-}
-
 // GoroutineAt reads the goroutine whose runtime.g is at an address, which is in use for good once it was one; nil for one that is dead.
 func (s *Space) GoroutineAt(addr uint64) (*Goroutine, error) {
 	l, err := s.goroutineLayout()
 	if err != nil || addr == 0 {
 		return nil, err
 	}
-	return s.readGoroutine(l, addr)
+	raw, alive, err := s.raw(l, addr)
+	if err != nil || !alive {
+		return nil, err
+	}
+	return s.goroutine(&raw), nil
 }
 
-func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, error) {
-	b, err := s.Slice(addr, int(l.Size))
-	if err != nil {
-		return nil, fmt.Errorf("runtime.g: %w", err)
-	}
+func (s *Space) goroutine(r *Raw) *Goroutine {
 	s.values++
-	status := l.statusOf(b)
-	if isDead(status) {
-		return nil, nil
-	}
-	g := &Goroutine{ID: int64(l.ID.Uint(b)), Addr: addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
+	l, b, status := r.l, r.Bytes, r.status
+	g := &Goroutine{ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
 		SP: l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b), StackLo: l.Lo.Uint(b), StackHi: l.Hi.Uint(b),
 		labels: l.Labels.Uint(b), StartPC: l.StartPC.Uint(b), GoPC: l.GoPC.Uint(b), m: l.M.Uint(b)}
 	g.Status = statusName(status)
 	if status == statusWaiting {
-		g.WaitReason = l.reasonOf(b)
+		g.WaitReason = r.Reason()
 	}
 	if since := int64(l.WaitSince.Uint(b)); (status == statusWaiting || status == statusSyscall) && since > 0 && s.now > since {
 		g.Wait = time.Duration(s.now - since)
@@ -172,7 +216,7 @@ func (s *Space) readGoroutine(l *goroutineLayout, addr uint64) (*Goroutine, erro
 			}
 		}
 	}
-	return g, nil
+	return g
 }
 
 func statusName(status uint32) string {
@@ -182,12 +226,6 @@ func statusName(status uint32) string {
 	return fmt.Sprintf("status %d", status)
 }
 
-// statusOf is the state of a runtime.g, without the bit of the collector that scans it.
-func (l *goroutineLayout) statusOf(g []byte) uint32 { return uint32(l.Status.Uint(g)) &^ statusScan }
-
-// isDead tells whether a runtime.g stands for no goroutine.
-func isDead(status uint32) bool { return status == 0 || statusNames[status] == "dead" }
-
 // WaitReasons are what goroutines wait for, by the runtime's number for it.
 func (s *Space) WaitReasons() ([]string, error) {
 	l, err := s.goroutineLayout()
@@ -195,14 +233,6 @@ func (s *Space) WaitReasons() ([]string, error) {
 		return nil, err
 	}
 	return l.reasons, nil
-}
-
-// reasonOf is what a runtime.g that waits is waiting for, "" where the program doesn't record it.
-func (l *goroutineLayout) reasonOf(g []byte) string {
-	if !l.WaitReason.Known() {
-		return ""
-	}
-	return l.reason(uint8(l.WaitReason.Uint(g)))
 }
 
 func (l *goroutineLayout) reason(r uint8) string {

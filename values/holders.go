@@ -77,35 +77,13 @@ func (h *Holder) String() string {
 	return text
 }
 
-// program is the analysis of the executable's code, kept for all looks.
-func (s *Space) program() (*flow.Program, error) {
-	l := &s.Layouts().Lock
-	if err := l.Err(); err != nil {
-		return nil, err
-	}
-	if s.flow == nil {
-		readers := int64(-1)
-		if f := l.RWMutex.Readers; f.Known() {
-			readers = f.Offset
-		}
-		var err error
-		if s.flow, err = flow.New(s.file, readers); err != nil {
-			return nil, err
-		}
-	}
-	return s.flow, nil
-}
-
-// Loops tells whether the code of the function around a pc has a loop.
-func (s *Space) Loops(pc uint64) bool { return flow.Loops(s.file, pc-s.bias) }
-
 // FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w where all is set.
-func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func()) error {
-	program, err := s.program()
+func (r *Reader) FindHolders(w *Waits, groups []*StackGroup, all bool, check func()) error {
+	program, err := r.program()
 	if err != nil {
 		return err
 	}
-	f := &holderSearch{s: s, p: program, locks: map[uint64]*Lock{}, waits: map[uint64]uint64{}, all: all, out: w}
+	f := &holderSearch{s: r.s, p: program, plain: program, locks: map[uint64]*Lock{}, waits: map[uint64]uint64{}, all: all, out: w}
 	for _, lock := range w.Locks {
 		if lock.Kind == "WaitGroup" {
 			continue
@@ -132,10 +110,10 @@ func (s *Space) FindHolders(w *Waits, groups []*StackGroup, all bool, check func
 		}
 	}
 	if len(orphans) > 0 {
-		if s.flowThrough == nil {
-			s.flowThrough = s.flow.Interfaces()
+		if r.through == nil {
+			r.through = program.Interfaces()
 		}
-		f.p, f.locks, f.all, f.through = s.flowThrough, orphans, false, true
+		f.p, f.locks, f.all, f.through = r.through, orphans, false, true
 		f.search(groups, check)
 	}
 	f.candidates(groups, orphans, check)
@@ -175,6 +153,7 @@ func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
 type holderSearch struct {
 	s     *Space
 	p     *flow.Program
+	plain *flow.Program // without calls through interfaces
 	locks map[uint64]*Lock
 	waits map[uint64]uint64 // the lock that a goroutine, by its runtime.g, waits for
 	all   bool
@@ -199,14 +178,14 @@ func (f *holderSearch) stateAt(frame *Frame) *flow.State {
 	if frame.Inlined || flow.IsLockFunction(frame.Func) {
 		return nil
 	}
-	return f.p.At(frame.at - f.s.bias)
+	return f.p.At(frame.at - f.s.Bias())
 }
 
 // goroutine finds the locks that one goroutine holds.
 func (f *holderSearch) goroutine(g *Goroutine) {
 	frames, _ := g.unwind(0)
-	for _, c := range f.s.codeFrames(frames, f.stateAt, f.waits[g.Addr]) {
-		at := f.s.holding(c.frame)
+	for _, c := range codeFrames(f.s, frames, f.stateAt, f.waits[g.Addr]) {
+		at := holdingAt(f.s, c.frame)
 		inside := inProgress(c.state.Held, at.function, at.site)
 		for i, held := range c.state.Held {
 			if held.Rounds != 0 || held.Via != nil {
@@ -262,7 +241,7 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 		if rw {
 			lock.Kind = "RWMutex"
 		}
-		if err := f.s.readLock(lock); err != nil || !lock.Locked && lock.Active == 0 {
+		if err := readLock(f.s, lock); err != nil || !lock.Locked && lock.Active == 0 {
 			return
 		}
 		f.locks[addr] = lock
@@ -278,9 +257,9 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 }
 
 // NameLocks finds names for locks: of package variables, or of the types that frames' variables lead to.
-func (s *Space) NameLocks(w *Waits) {
+func (r *Reader) NameLocks(w *Waits) {
 	for _, lock := range w.Locks {
-		if lock.Name = s.variableAt(lock.Addr); lock.Name != "" {
+		if lock.Name = r.variableAt(lock.Addr); lock.Name != "" {
 			continue
 		}
 		var ids []uint64
@@ -293,7 +272,7 @@ func (s *Space) NameLocks(w *Waits) {
 			}
 		}
 		for _, addr := range ids[:min(len(ids), 4)] {
-			if lock.Name = s.nameFromFrames(addr, lock.Addr); lock.Name != "" {
+			if lock.Name = nameFromFrames(r.s, addr, lock.Addr); lock.Name != "" {
 				break
 			}
 		}
@@ -301,18 +280,18 @@ func (s *Space) NameLocks(w *Waits) {
 }
 
 // variableAt names what lies at an address in a package variable: "main.store.mu"; "" for the heap.
-func (s *Space) variableAt(addr uint64) string {
-	if s.byAddr == nil {
-		s.byAddr = s.file.AllVars()
-		sort.Slice(s.byAddr, func(i, j int) bool { return s.byAddr[i].Addr < s.byAddr[j].Addr })
+func (r *Reader) variableAt(addr uint64) string {
+	if r.byAddr == nil {
+		r.byAddr = r.s.File().AllVars()
+		sort.Slice(r.byAddr, func(i, j int) bool { return r.byAddr[i].Addr < r.byAddr[j].Addr })
 	}
-	at := addr - s.bias
-	i := sort.Search(len(s.byAddr), func(i int) bool { return s.byAddr[i].Addr > at }) - 1
-	if i < 0 || s.byAddr[i].Type == nil || at-s.byAddr[i].Addr >= uint64(max(s.byAddr[i].Type.Size, 1)) {
+	at := addr - r.s.Bias()
+	i := sort.Search(len(r.byAddr), func(i int) bool { return r.byAddr[i].Addr > at }) - 1
+	if i < 0 || r.byAddr[i].Type == nil || at-r.byAddr[i].Addr >= uint64(max(r.byAddr[i].Type.Size, 1)) {
 		return ""
 	}
-	v := s.byAddr[i]
-	return s.file.ShortName(v.Name) + fieldPath(v.Type, int64(at-v.Addr))
+	v := r.byAddr[i]
+	return r.s.File().ShortName(v.Name) + fieldPath(v.Type, int64(at-v.Addr))
 }
 
 // fieldPath names what lies at an offset in a type, down to sync's types: ".shards[3].mu".
@@ -348,7 +327,7 @@ func fieldPath(t *symbols.Type, off int64) string {
 }
 
 // nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
-func (s *Space) nameFromFrames(gaddr, addr uint64) string {
+func nameFromFrames(s *Space, gaddr, addr uint64) string {
 	g, err := s.GoroutineAt(gaddr)
 	if err != nil || g == nil {
 		return ""
@@ -365,7 +344,7 @@ func (s *Space) nameFromFrames(gaddr, addr uint64) string {
 			if t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct && !strings.HasPrefix(t.Elem().Name, "sync.") {
 				base, err := s.Uint64(v.Value.Addr)
 				if err == nil && base != 0 && addr >= base && addr-base < uint64(max(t.Elem().Size, 1)) {
-					return s.file.ShortName(t.Elem().Name) + fieldPath(t.Elem(), int64(addr-base))
+					return s.File().ShortName(t.Elem().Name) + fieldPath(t.Elem(), int64(addr-base))
 				}
 			}
 			if base := v.Value.Addr; addr >= base && addr-base < uint64(max(t.Size, 1)) && t.Kind == reflect.Struct {

@@ -21,8 +21,8 @@ type holding struct {
 	site     symbols.Line
 }
 
-// holding tells where a goroutine is in a frame.
-func (s *Space) holding(frame *Frame) holding {
+// holdingAt tells where a goroutine is in a frame.
+func holdingAt(s *Space, frame *Frame) holding {
 	at := holding{where: frame.Line}
 	if info, ok := s.PC(frame.at); ok {
 		at.lines = info.Lines
@@ -54,8 +54,8 @@ func (f *holderSearch) method(g *Goroutine, c codeFrame, held flow.Held, at hold
 	if !ok || !known || receiver == 0 {
 		return
 	}
-	for _, taken := range f.p.Takes(function - f.s.bias) {
-		addr, ok := f.s.ofReceiver(taken.Lock, receiver)
+	for _, taken := range f.p.Takes(function - f.s.Bias()) {
+		addr, ok := ofReceiver(f.s, taken.Lock, receiver)
 		if !ok || f.waits[g.Addr] == addr && at.where == held.Site {
 			continue
 		}
@@ -67,15 +67,15 @@ func (f *holderSearch) method(g *Goroutine, c codeFrame, held flow.Held, at hold
 }
 
 // ofReceiver finds the value of an expression over a method's receiver.
-func (s *Space) ofReceiver(e *flow.Expr, receiver uint64) (uint64, bool) {
+func ofReceiver(s *Space, e *flow.Expr, receiver uint64) (uint64, bool) {
 	switch {
 	case e.Kind == flow.Entry && e.N == 0:
 		return receiver, true
 	case e.Kind == flow.Sum:
-		base, ok := s.ofReceiver(e.Base, receiver)
+		base, ok := ofReceiver(s, e.Base, receiver)
 		return base + uint64(e.N), ok
 	case e.Kind == flow.Load:
-		base, ok := s.ofReceiver(e.Base, receiver)
+		base, ok := ofReceiver(s, e.Base, receiver)
 		if !ok || base == 0 {
 			return 0, false
 		}
@@ -87,7 +87,7 @@ func (s *Space) ofReceiver(e *flow.Expr, receiver uint64) (uint64, bool) {
 
 // rounds counts again what a loop counts, and notes the locks of the rounds before the one that it is in.
 func (f *holderSearch) rounds(g *Goroutine, c codeFrame, held flow.Held, at holding) {
-	counter, ok := f.p.Counter(c.frame.at-f.s.bias, held.Lock)
+	counter, ok := f.p.Counter(c.frame.at-f.s.Bias(), held.Lock)
 	if !ok {
 		return
 	}

@@ -20,9 +20,9 @@ type goroutineMark struct {
 // Len is how many goroutines there were, without the runtime's own dead ones.
 func (m *Marks) Len() int { return len(m.byID) }
 
-// Mark notes what all goroutines are doing.
+// Mark notes what all goroutines are doing. check is called now and then, and may be nil.
 func (s *Space) Mark(check func()) (*Marks, error) {
-	l, first, n, err := s.allGoroutines()
+	l, _, n, err := s.allGoroutines()
 	if err != nil {
 		return nil, err
 	}
@@ -30,35 +30,22 @@ func (s *Space) Mark(check func()) (*Marks, error) {
 		return nil, fmt.Errorf("which goroutines run can't be told: runtime.g has no field trackingSeq in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
 	}
 	m := &Marks{byID: make(map[int64]goroutineMark, n)}
-	for i := range n {
-		if i%256 == 0 && check != nil {
-			check()
-		}
-		addr, err := s.Uint64(first + 8*i)
-		if err != nil || addr == 0 {
-			continue
-		}
-		if id, mark, ok := s.mark(l, addr); ok {
-			m.byID[id] = mark
+	for raw, err := range s.Raws(check) {
+		if err == nil {
+			m.byID[int64(l.ID.Uint(raw.Bytes))] = raw.mark()
 		}
 	}
 	return m, nil
 }
 
-func (s *Space) mark(l *goroutineLayout, addr uint64) (int64, goroutineMark, bool) {
-	b, err := s.Slice(addr, int(l.Size))
-	if err != nil {
-		return 0, goroutineMark{}, false
-	}
-	status := l.statusOf(b)
-	if isDead(status) {
-		return 0, goroutineMark{}, false
-	}
-	m := goroutineMark{addr: addr, pc: l.PC.Uint(b), sp: l.Hi.Uint(b) - l.SP.Uint(b), status: status, seq: uint8(l.Switches.Uint(b))}
-	if status == statusSyscall {
+// mark is what a goroutine is doing.
+func (r *Raw) mark() goroutineMark {
+	l, b := r.l, r.Bytes
+	m := goroutineMark{addr: r.Addr, pc: l.PC.Uint(b), sp: l.Hi.Uint(b) - l.SP.Uint(b), status: r.status, seq: uint8(l.Switches.Uint(b))}
+	if r.status == statusSyscall {
 		m.pc, m.sp = l.SyscallPC.Uint(b), l.Hi.Uint(b)-l.SyscallSP.Uint(b)
 	}
-	return int64(l.ID.Uint(b)), m, true
+	return m
 }
 
 // Still tells whether a goroutine has not run since it was marked: it waits, or is in the same system call.
@@ -71,6 +58,6 @@ func (s *Space) Still(m *Marks, id int64) (bool, error) {
 	if !ok || was.status != statusWaiting && was.status != statusSyscall {
 		return false, nil
 	}
-	now, is, ok := s.mark(l, was.addr)
-	return ok && now == id && is == was, nil
+	now, alive, err := s.raw(l, was.addr)
+	return err == nil && alive && int64(l.ID.Uint(now.Bytes)) == id && now.mark() == was, nil
 }

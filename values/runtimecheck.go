@@ -30,16 +30,16 @@ func (s *Space) checkRuntime(l *goroutineLayout) error {
 		if err != nil {
 			return no("runtime.allgs[%d]: %v", i, err)
 		}
-		b, err := s.Slice(addr, int(l.Size))
+		raw, alive, err := s.raw(l, addr)
 		if err != nil {
 			return no("goroutine at %#x: %v", addr, err)
 		}
-		status := l.statusOf(b)
+		b, status := raw.Bytes, raw.status
 		id, lo, hi, sp := int64(l.ID.Uint(b)), l.Lo.Uint(b), l.Hi.Uint(b), l.SP.Uint(b)
 		if statusNames[status] == "" || id < 0 || id > 1<<48 {
 			return no("goroutine at %#x has state %d and number %d", addr, status, id)
 		}
-		if isDead(status) {
+		if !alive {
 			continue
 		}
 		if lo == 0 || hi <= lo || hi-lo > 1<<40 || status == statusWaiting && (sp < lo || sp > hi) {

@@ -10,7 +10,6 @@ import (
 	"ri/arch"
 	"ri/attach"
 	"ri/symbols"
-	"ri/symbols/flow"
 	"ri/values/layout"
 )
 
@@ -38,22 +37,17 @@ type Space struct {
 	threads map[int]*attach.Thread // by the number that the program knows
 	now     int64                  // the target's nanotime at the look, 0 if unknown
 
-	local    []byte // bytes that live in no target memory, at localBase
-	types    map[uint64]*symbols.Type
-	maps     map[*symbols.Type]*layout.Map
-	searches map[findKey][]Found // through fields, with the ways that led there
-	layouts  *layout.Layouts
-	gs       *goroutineLayout
-	flow     *flow.Program
-	uses     *flow.Program // of channels and WaitGroups
-	// flowThrough looks at calls through interfaces, too.
-	flowThrough *flow.Program
-	byAddr      []symbols.Var // all package variables, by address
-	directTag   *bool
-	polled      []uint64 // the netpoller's descriptors, see PollDescs
-	trace       *Trace   // of the expression that is being evaluated; see Assignable
-	values      int64    // how many values were looked at: see Values
-	room        []byte   // of anyPreempted: in a stop it has been touched before
+	local     []byte // bytes that live in no target memory, at localBase
+	types     map[uint64]*symbols.Type
+	maps      map[*symbols.Type]*layout.Map
+	searches  map[findKey][]Found // through fields, with the ways that led there
+	layouts   *layout.Layouts
+	gs        *goroutineLayout
+	directTag *bool
+	polled    []uint64 // the netpoller's descriptors, see PollDescs
+	trace     *Trace   // of the expression that is being evaluated; see Assignable
+	values    int64    // how many values were looked at: see Values
+	room      []byte   // of anyPreempted: in a stop it has been touched before
 }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed

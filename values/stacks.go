@@ -124,7 +124,7 @@ type grouping struct {
 
 // Stacks groups all goroutines by state and stack. A hundred thousand are ordinary: nothing is made for a single one of them.
 func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error) {
-	l, first, n, err := s.allGoroutines()
+	l, _, n, err := s.allGoroutines()
 	if err != nil {
 		return nil, err
 	}
@@ -143,11 +143,11 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 		g.direct = reader
 		memo.parked = make([]parked, n)
 	}
-	for i := range int(n) {
-		if i%256 == 0 && opt.Check != nil {
-			opt.Check()
+	for raw, err := range s.Raws(opt.Check) {
+		if err == nil {
+			err = g.goroutine(&raw)
 		}
-		if err := g.goroutine(i, first+8*uint64(i)); err != nil {
+		if err != nil {
 			return g.list, err
 		}
 	}
@@ -163,21 +163,9 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 	return g.list, nil
 }
 
-// goroutine reads the g that a slot of runtime.allgs leads to.
-func (g *grouping) goroutine(index int, slot uint64) error {
-	s, l := g.s, g.l
-	addr, err := s.Uint64(slot)
-	if err != nil || addr == 0 {
-		return err
-	}
-	b, err := s.Slice(addr, int(l.Size))
-	if err != nil {
-		return fmt.Errorf("runtime.g: %w", err)
-	}
-	status := l.statusOf(b)
-	if isDead(status) {
-		return nil
-	}
+// goroutine puts one goroutine into its group, or among those whose stacks are read together.
+func (g *grouping) goroutine(raw *Raw) error {
+	s, l, b, status := g.s, g.l, raw.Bytes, raw.status
 	if !g.opt.System {
 		start := l.StartPC.Uint(b)
 		system, ok := g.system[start]
@@ -191,8 +179,8 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 		}
 	}
 	s.values++
-	f := gFields{index: index, status: status}
-	f.addr, f.id = addr, int64(l.ID.Uint(b))
+	f := gFields{index: raw.index, status: status}
+	f.addr, f.id = raw.Addr, int64(l.ID.Uint(b))
 	f.sp, f.hi = l.SP.Uint(b), l.Hi.Uint(b)
 	f.pc, f.depth = l.PC.Uint(b), f.hi-f.sp
 	f.seq = uint8(l.Switches.Uint(b))
@@ -212,8 +200,8 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 	}
 	lo := l.Lo.Uint(b)
 	if status == statusWaiting && f.sp >= lo && f.sp < f.hi {
-		if g.direct == nil && index < len(g.memo.parked) {
-			p := &g.memo.parked[index]
+		if g.direct == nil && f.index < len(g.memo.parked) {
+			p := &g.memo.parked[f.index]
 			if f.leaf = p.leaf; f.parked == *p {
 				g.add(&f, p.leaf, nil)
 				return nil
@@ -230,10 +218,7 @@ func (g *grouping) goroutine(index int, slot uint64) error {
 		g.add(&f, leaf, err)
 		return nil
 	}
-	one, err := s.goroutine(l, slot)
-	if err != nil || one == nil {
-		return err
-	}
+	one := s.goroutine(raw)
 	s.values--
 	pc, sp, regs, err := one.Innermost()
 	if err != nil {

@@ -22,13 +22,15 @@ type User struct {
 const maxMembers = 256
 
 // Users finds for each of wanted the goroutines that may do what is wanted. Goroutines in system calls and those that wait count too.
-func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]User, error) {
-	if s.uses == nil {
-		program, err := s.program()
+func (r *Reader) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]User, error) {
+	s := r.s
+	isStandard := func(function string) bool { return isStandard(s, function) }
+	if r.uses == nil {
+		program, err := r.program()
 		if err != nil {
 			return nil, err
 		}
-		s.uses = program.Uses(s.isStandard)
+		r.uses = program.Uses(isStandard)
 	}
 	out := make([][]User, len(wanted))
 	for _, group := range groups {
@@ -45,7 +47,7 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 			if check != nil {
 				check()
 			}
-			if uses, _, known := s.uses.UsesAt(f.at - s.bias); len(uses) > 0 || !known {
+			if uses, _, known := r.uses.UsesAt(f.at - s.Bias()); len(uses) > 0 || !known {
 				found[f.PC] = frameUses{uses, known}
 			}
 		}
@@ -62,15 +64,15 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 			}
 			frames, _ := g.unwind(0)
 			state := make([]uint8, len(wanted)) // 1: may, 2: does
-			now, busy := s.waitsAt(g, frames)
+			now, busy := waitsAt(s, g, frames)
 			for i := range frames {
 				f := &frames[i]
 				u, ok := found[f.PC]
 				if !ok || f.Inlined {
 					continue
 				}
-				_, at, _ := s.uses.UsesAt(f.at - s.bias)
-				own := !s.isStandard(f.Func)
+				_, at, _ := r.uses.UsesAt(f.at - s.Bias())
+				own := !isStandard(f.Func)
 				for k, w := range wanted {
 					if !u.known && own {
 						state[k] = max(state[k], 1)
@@ -105,11 +107,11 @@ func (s *Space) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]
 }
 
 // waitsAt gives the frame in which a goroutine waits for a channel, and for what, where it does so once in that call: in a function without a loop.
-func (s *Space) waitsAt(g *Goroutine, frames []Frame) (frame int, kind string) {
+func waitsAt(s *Space, g *Goroutine, frames []Frame) (frame int, kind string) {
 	kind = map[string]string{"chan receive": "receive", "chan send": "send"}[g.WaitReason]
 	for i := range frames {
 		if f := &frames[i]; kind != "" && !f.Inlined && !strings.HasPrefix(f.Func, "runtime.") {
-			if s.Loops(f.at) {
+			if flow.Loops(s.File(), f.at-s.Bias()) {
 				break
 			}
 			return i, kind
@@ -130,7 +132,7 @@ func once(uses []flow.Use, kind string) bool {
 }
 
 // isStandard tells whether a function is of the standard library, which uses no channel of the program's that it wasn't given.
-func (s *Space) isStandard(function string) bool {
+func isStandard(s *Space, function string) bool {
 	path := function
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		if j := strings.IndexByte(path[i:], '.'); j >= 0 {
@@ -140,7 +142,7 @@ func (s *Space) isStandard(function string) bool {
 		path = path[:j]
 	}
 	first, _, _ := strings.Cut(path, "/")
-	main, _ := s.file.MainModule()
+	main, _ := s.File().MainModule()
 	if path == "main" || strings.Contains(first, ".") || main != "" && (path == main || strings.HasPrefix(path, main+"/")) {
 		return false
 	}

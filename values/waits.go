@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"ri/symbols"
+	"ri/symbols/flow"
 	"ri/values/layout"
 )
 
@@ -63,24 +65,59 @@ type WaitedChannel struct {
 	Timer     bool // the runtime's timers send to it
 }
 
+// Reader tells of one program who waits and who holds. It keeps what it has found in the program's code.
+type Reader struct {
+	s       *Space
+	flow    *flow.Program
+	through *flow.Program // looks at calls through interfaces, too
+	uses    *flow.Program // of channels and WaitGroups
+	byAddr  []symbols.Var // all package variables, by address
+}
+
+// NewReader makes a Reader of a space.
+func NewReader(s *Space) *Reader { return &Reader{s: s} }
+
+// program is the analysis of the executable's code.
+func (r *Reader) program() (*flow.Program, error) {
+	l := &r.s.Layouts().Lock
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	if r.flow == nil {
+		readers := int64(-1)
+		if f := l.RWMutex.Readers; f.Known() {
+			readers = f.Offset
+		}
+		var err error
+		if r.flow, err = flow.New(r.s.File(), readers); err != nil {
+			return nil, err
+		}
+	}
+	return r.flow, nil
+}
+
+// Loops tells whether the code of the function around a pc has a loop.
+func (r *Reader) Loops(pc uint64) bool { return flow.Loops(r.s.File(), pc-r.s.Bias()) }
+
 // Waits reads all queues. check is called now and then, and may be nil.
-func (s *Space) Waits(check func()) (*Waits, error) {
+func (r *Reader) Waits(check func()) (*Waits, error) {
+	s := r.s
 	all := s.Layouts()
 	if err := errors.Join(all.Queue.Err(), all.Lock.Err()); err != nil {
 		return nil, err
 	}
-	gl, first, n, err := s.allGoroutines()
+	n, err := s.GoroutineCount()
 	if err != nil {
 		return nil, err
 	}
-	w := &waitReader{s: s, l: &all.Queue, hchan: &all.Channel, lock: &all.Lock, gl: gl, out: &Waits{}, check: check,
-		locks: map[uint64]*Lock{}, channels: map[uint64]*WaitedChannel{}, most: int(n) + 1024}
+	w := &waitReader{s: s, l: &all.Queue, hchan: &all.Channel, lock: &all.Lock, out: &Waits{}, check: check,
+		locks: map[uint64]*Lock{}, channels: map[uint64]*WaitedChannel{}, most: n + 1024}
 	if err := w.semaphores(); err != nil {
 		return nil, err
 	}
-	w.waitingForChannels(first, n)
+	w.waitingForChannels()
 	for _, lock := range w.out.Locks {
-		if err := s.readLock(lock); err != nil {
+		if err := readLock(s, lock); err != nil {
 			w.failed(err)
 		}
 	}
@@ -92,7 +129,6 @@ type waitReader struct {
 	l        *layout.Queue
 	hchan    *layout.Channel
 	lock     *layout.Lock
-	gl       *goroutineLayout
 	out      *Waits
 	check    func()
 	steps    int
@@ -116,7 +152,7 @@ func (w *waitReader) failed(err error) {
 
 // semaphores goes through runtime.semtable: a tree of addresses in each slot, and behind each address the list of those who wait for it.
 func (w *waitReader) semaphores() error {
-	table := w.s.At(w.l.Table.Addr+w.s.bias, w.l.Table.Type)
+	table := w.s.At(w.l.Table.Addr+w.s.Bias(), w.l.Table.Type)
 	n, err := table.Len()
 	if err != nil {
 		return err
@@ -232,25 +268,19 @@ func hasFunc(frames []Frame, name string) bool {
 }
 
 // waitingForChannels goes through all goroutines' lists of channels that they wait for.
-func (w *waitReader) waitingForChannels(first, n uint64) {
-	for i := range n {
-		w.step()
-		addr, err := w.s.Uint64(first + 8*i)
-		if err != nil || addr == 0 {
-			continue
-		}
-		b, err := w.s.Slice(addr, int(w.gl.Size))
+func (w *waitReader) waitingForChannels() {
+	for raw, err := range w.s.Raws(w.check) {
 		if err != nil {
-			w.failed(fmt.Errorf("runtime.g: %w", err))
+			w.failed(err)
 			continue
 		}
-		if w.gl.statusOf(b) != statusWaiting {
+		if !raw.Waits() {
 			continue
 		}
-		if reason := w.gl.reasonOf(b); !strings.HasPrefix(reason, "chan") && !strings.HasPrefix(reason, "select") {
+		if reason := raw.Reason(); !strings.HasPrefix(reason, "chan") && !strings.HasPrefix(reason, "select") {
 			continue
 		}
-		at := w.l.Waiting.Uint(b)
+		at := w.l.Waiting.Uint(raw.Bytes)
 		for links := 0; at != 0 && links < 1<<16; links++ {
 			sudog, err := w.s.Slice(at, int(w.l.Sudog.Size))
 			if err != nil {
@@ -268,20 +298,30 @@ func (w *waitReader) channel(addr uint64) {
 	if addr == 0 || w.channels[addr] != nil {
 		return
 	}
-	b, err := w.s.Slice(addr, int(w.hchan.Size))
+	state, err := w.s.ChannelAt(addr)
 	if err != nil {
 		w.failed(err)
 		return
 	}
-	c := &WaitedChannel{Channel: channelOf(w.hchan, addr, b), Timer: w.hchan.Timer.Uint(b) != 0}
+	word := func(f layout.Field) uint64 {
+		if !f.Known() {
+			return 0
+		}
+		n, err := w.s.Field(addr, f)
+		if err != nil {
+			w.failed(err)
+		}
+		return n
+	}
+	c := &WaitedChannel{Channel: state, Timer: word(w.hchan.Timer) != 0}
 	w.channels[addr] = c
 	w.out.Channels = append(w.out.Channels, c)
-	if desc := w.hchan.ElemType.Uint(b); desc != 0 {
+	if desc := word(w.hchan.ElemType); desc != 0 {
 		if t, err := w.s.RuntimeType(desc); err == nil {
 			c.Elem, c.Type = t, t.Name
 		}
 	}
-	receivers, senders := w.l.Receivers.Uint(b), w.l.Senders.Uint(b)
+	receivers, senders := word(w.l.Receivers), word(w.l.Senders)
 	c.Receivers, c.Senders = w.queue(receivers), w.queue(senders)
 }
 
@@ -311,7 +351,7 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 }
 
 // readLock decodes a lock's words.
-func (s *Space) readLock(lock *Lock) (err error) {
+func readLock(s *Space, lock *Lock) (err error) {
 	l := &s.Layouts().Lock
 	read := func(f layout.Field) uint64 {
 		n, broken := s.Field(lock.Addr, f)

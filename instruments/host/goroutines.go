@@ -350,7 +350,7 @@ func (h *Host) riStacks(L *lua.LState) int {
 
 // riLoops tells whether the code of a function goes round.
 func (h *Host) riLoops(L *lua.LState) int {
-	L.Push(lua.LBool(h.space.Loops(h.uint64Arg(L, 1))))
+	L.Push(lua.LBool(h.waits.Loops(h.uint64Arg(L, 1))))
 	return 1
 }
 

@@ -58,6 +58,7 @@ type TargetInfo struct {
 type Host struct {
 	opt   Options
 	space *values.Space
+	waits *values.Reader // of who waits and holds in space
 	lua   *lua.LState
 
 	ctx      context.Context // of the run
@@ -107,7 +108,7 @@ func New(opt Options) *Host {
 		opt.Now = time.Now
 	}
 	h := &Host{
-		opt: opt, space: opt.Space, params: lua.LNil,
+		opt: opt, space: opt.Space, waits: values.NewReader(opt.Space), params: lua.LNil,
 		bindings: map[*symbols.Type]*binding{},
 		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
 		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},

@@ -20,14 +20,14 @@ func (h *Host) riWaits(L *lua.LState) int {
 		names = t.RawGetString("names") != lua.LFalse
 	}
 	check := func() { h.check(L) }
-	w, err := h.space.Waits(check)
+	w, err := h.waits.Waits(check)
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.waits: %w", err))
 	}
 	unheld := ""
 	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
 	if err == nil {
-		err = h.space.FindHolders(w, groups, all, check)
+		err = h.waits.FindHolders(w, groups, all, check)
 	}
 	if err != nil {
 		if ended(err) {
@@ -36,7 +36,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 		unheld = err.Error()
 	}
 	if names {
-		h.space.NameLocks(w)
+		h.waits.NameLocks(w)
 	}
 	out := h.lua.NewTable()
 	locks, channels := h.lua.NewTable(), h.lua.NewTable()
@@ -182,7 +182,7 @@ func (h *Host) riUsers(L *lua.LState) int {
 	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
 	var users [][]values.User
 	if err == nil {
-		users, err = h.space.Users(wanted, groups, check)
+		users, err = h.waits.Users(wanted, groups, check)
 	}
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.users: %w", err))
