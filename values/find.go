@@ -319,11 +319,11 @@ func (f *finder) frames() error {
 func (f *finder) framesOf(g *Goroutine) {
 	f.inFrames, f.stacks[g.ID] = g.Addr, [2]uint64{g.StackLo, g.StackHi}
 	defer func() { f.inFrames = 0 }()
-	stack, _ := g.unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
+	stack, _ := g.Unwind(0) // a broken stack's good frames count too, and so do wrappers: they hold receivers
 	for i := range stack {
 		fr := &stack[i]
-		fv := f.s.file.FuncVars(fr.at - f.s.bias)
-		for _, v := range fv.At(fr.at-f.s.bias, fr.depth) {
+		fv := f.s.file.FuncVars(fr.At - f.s.bias)
+		for _, v := range fv.At(fr.At-f.s.bias, fr.depth) {
 			t := v.Type
 			_, escaped := cutEscaped(v)
 			if escaped && t.Elem() != nil {

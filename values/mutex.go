@@ -9,8 +9,8 @@ import (
 
 // Bits of a mutex's state (sync, internal/sync).
 const (
-	mutexLocked   = 1
-	mutexStarving = 4
+	MutexLocked   = 1
+	MutexStarving = 4
 )
 
 // IsMutex tells whether t is a sync.Mutex or a sync.RWMutex.
@@ -42,7 +42,7 @@ func (v Value) WriteHeld() (bool, error) {
 			m = inner
 		}
 		state, err := m.word32("state")
-		return state&mutexLocked != 0, err
+		return state&MutexLocked != 0, err
 	}
 	// A writer takes rwmutexMaxReaders off readerCount and waits until as many readers as there were have left. Until it has said
 	// how many, readerWait is 0 or less: 0 is taken for a writer, to be on the safe side.

@@ -19,8 +19,8 @@ type Frame struct {
 	CFA     uint64 // canonical frame address: the caller's SP
 	Inlined bool   // shares PC and CFA with the frame after it
 
-	regs  *attach.Registers // of the innermost function, when it is on a thread
-	at    uint64            // PC for look-ups: that of the call, not of the return
+	Regs  *attach.Registers // of the innermost function, when it is on a thread
+	At    uint64            // PC for look-ups: that of the call, not of the return
 	depth int               // how many inlined calls down from the function itself
 }
 
@@ -88,7 +88,7 @@ func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Regi
 // Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table, and leaves out what Go's own stack traces leave out
 // as made by the compiler. The error says where and why it broke off; the frames before it are good.
 func (g *Goroutine) Stack(limit int) ([]Frame, error) {
-	all, err := g.unwind(limit)
+	all, err := g.Unwind(limit)
 	return withoutWrappers(all), err
 }
 
@@ -150,7 +150,7 @@ func (s *Space) FramesAt(pc uint64, exact bool) []Frame {
 	}
 	frames := make([]Frame, len(call.Lines))
 	for i, line := range call.Lines {
-		frames[i] = Frame{Line: line, PC: pc, Inlined: i < len(call.Lines)-1, at: at, depth: len(call.Lines) - 1 - i}
+		frames[i] = Frame{Line: line, PC: pc, Inlined: i < len(call.Lines)-1, At: at, depth: len(call.Lines) - 1 - i}
 	}
 	return frames
 }
@@ -160,8 +160,8 @@ func EntersBySignal(function string) bool {
 	return function == "runtime.asyncPreempt" || function == "runtime.sigpanic" || function == "runtime.debugCallV2"
 }
 
-// unwind is Stack with the compiler's wrappers.
-func (g *Goroutine) unwind(limit int) ([]Frame, error) {
+// Unwind is Stack with the compiler's wrappers.
+func (g *Goroutine) Unwind(limit int) ([]Frame, error) {
 	if limit <= 0 {
 		limit = 256
 	}
@@ -188,7 +188,7 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		for _, f := range g.s.FramesAt(pc, exact) {
 			f.CFA = cfa
 			if n == 0 {
-				f.regs = regs
+				f.Regs = regs
 			}
 			frames = append(frames, f)
 		}
@@ -218,9 +218,9 @@ type FrameVariable struct {
 
 // Variables gives a frame's arguments and locals that are in scope at its PC, in the order of their declaration.
 func (g *Goroutine) Variables(f *Frame) []FrameVariable {
-	fv := g.s.file.FuncVars(f.at - g.s.bias)
+	fv := g.s.file.FuncVars(f.At - g.s.bias)
 	var all []FrameVariable
-	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
+	for _, v := range fv.At(f.At-g.s.bias, f.depth) {
 		one := FrameVariable{Name: v.Name, Type: v.Type, Argument: v.Argument, Result: v.Result}
 		one.Value, one.Err = g.frameValue(f, fv, &v)
 		if name, escaped := cutEscaped(v); escaped {
@@ -264,9 +264,9 @@ const placeCFA = 1 << 60
 // the location that holds during a call; where yield isn't content with them, those of the location behind the call.
 func (s *Space) FramePlaces(pc uint64, exact bool, yield func(v *symbols.FrameVar, parts []Place) (content bool)) {
 	for _, f := range s.FramesAt(pc, exact) {
-		fv := s.file.FuncVars(f.at - s.bias)
-		for _, v := range fv.At(f.at-s.bias, f.depth) {
-			for _, at := range []uint64{f.at, f.PC} {
+		fv := s.file.FuncVars(f.At - s.bias)
+		for _, v := range fv.At(f.At-s.bias, f.depth) {
+			for _, at := range []uint64{f.At, f.PC} {
 				pieces, err := s.locate(fv.Location(&v, at-s.bias), v.Type.Size, placeCFA, nil)
 				if err != nil {
 					continue
@@ -295,8 +295,8 @@ var errGone = errors.New("optimised out")
 
 // frameValue locates one variable: in memory, or put together from registers and pieces.
 func (g *Goroutine) frameValue(f *Frame, fv *symbols.FuncVars, v *symbols.FrameVar) (Value, error) {
-	value, err := g.located(f, fv, v, f.at)
-	if errors.Is(err, errGone) && f.at != f.PC {
+	value, err := g.located(f, fv, v, f.At)
+	if errors.Is(err, errGone) && f.At != f.PC {
 		// During the call its arguments count as being in registers, which are gone. Behind it they are in the
 		// slots that they were saved to before, and no one else writes there.
 		return g.located(f, fv, v, f.PC)
@@ -322,14 +322,14 @@ func (g *Goroutine) run(f *Frame, program []byte, name string, t *symbols.Type) 
 	if t.Size < 0 || t.Size > MaxBytes {
 		return Value{}, fmt.Errorf("%s: size %d: %w", t.Name, t.Size, ErrCorrupt)
 	}
-	pieces, err := g.s.locate(program, t.Size, f.CFA, f.regs)
+	pieces, err := g.s.locate(program, t.Size, f.CFA, f.Regs)
 	if err != nil {
 		return Value{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if addr, ok := contiguous(pieces, t.Size); ok {
 		return g.s.At(addr, t), nil
 	}
-	data, err := g.s.assemble(pieces, t, f.regs)
+	data, err := g.s.assemble(pieces, t, f.Regs)
 	if err != nil {
 		return Value{}, fmt.Errorf("%s: %w", name, err)
 	}
@@ -342,7 +342,7 @@ func (g *Goroutine) run(f *Frame, program []byte, name string, t *symbols.Type) 
 // the dictionary's argument slot. What lies there may be an earlier call's, which is harmless as long as the shape fixes
 // how memory is read; it does not for pointers, which all have one shape.
 func (g *Goroutine) dictType(f *Frame, fv *symbols.FuncVars, shape *symbols.Type) *symbols.Type {
-	for _, v := range fv.At(f.at-g.s.bias, f.depth) {
+	for _, v := range fv.At(f.At-g.s.bias, f.depth) {
 		if v.Name != ".dict" {
 			continue
 		}

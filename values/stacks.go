@@ -22,7 +22,7 @@ type StackGroup struct {
 	Labels             map[string]string // pprof labels, if they were asked for
 	CreatedBy          symbols.Line      // the go statement of the first of them
 
-	addrs []uint64 // of the runtime.g of each of IDs
+	Addrs []uint64 // of the runtime.g of each of IDs
 }
 
 const (
@@ -385,7 +385,7 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 	group.Count++
 	if len(group.IDs) < maxGroupIDs {
 		group.IDs = append(group.IDs, f.id)
-		group.addrs = append(group.addrs, f.addr)
+		group.Addrs = append(group.Addrs, f.addr)
 	}
 	group.Wait = max(group.Wait, f.wait)
 }

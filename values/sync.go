@@ -30,7 +30,7 @@ func (v Value) Mutex() (m MutexState, err error) {
 	}
 	state, err := v.word32("state")
 	const waiterShift = 3
-	return MutexState{state&mutexLocked != 0, state&mutexStarving != 0, int64(uint32(state) >> waiterShift)}, err
+	return MutexState{state&MutexLocked != 0, state&MutexStarving != 0, int64(uint32(state) >> waiterShift)}, err
 }
 
 // RWMutexState is a sync.RWMutex: sync/rwmutex.go.

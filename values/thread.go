@@ -214,7 +214,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 			return part, false, fmt.Errorf("thread %d: SP %#x: %w", t.ID, w.sp, ErrCorrupt)
 		}
 		for _, f := range s.FramesAt(w.pc, exact) {
-			f.CFA, f.regs = cfa, w.regs
+			f.CFA, f.Regs = cfa, w.regs
 			part.Frames = append(part.Frames, f)
 		}
 		w.regs, w.signal = nil, nil
@@ -277,7 +277,7 @@ func (w *threadWalk) scheduled() bool {
 func (w *threadWalk) foreign(part StackPart) (StackPart, bool, error) {
 	t, l, m := w.t, w.t.s.gs, &w.t.s.Layouts().Thread
 	if _, isGo := t.s.PC(w.pc); !isGo {
-		part.Frames = append(part.Frames, Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, at: w.pc, regs: w.regs})
+		part.Frames = append(part.Frames, Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, At: w.pc, Regs: w.regs})
 	}
 	w.regs, w.signal = nil, nil
 	if sp := t.word(t.Addr, m.VDSOSP); t.on(t.curg, sp) && part.Stack != "signal" {

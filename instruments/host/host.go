@@ -17,6 +17,7 @@ import (
 	"ri/symbols"
 	"ri/values"
 	"ri/values/heap"
+	"ri/values/waits"
 )
 
 // Options of a Host.
@@ -58,7 +59,7 @@ type TargetInfo struct {
 type Host struct {
 	opt   Options
 	space *values.Space
-	waits *values.Reader // of who waits and holds in space
+	waits *waits.Reader // of who waits and holds in space
 	lua   *lua.LState
 
 	ctx      context.Context // of the run
@@ -108,7 +109,7 @@ func New(opt Options) *Host {
 		opt.Now = time.Now
 	}
 	h := &Host{
-		opt: opt, space: opt.Space, waits: values.NewReader(opt.Space), params: lua.LNil,
+		opt: opt, space: opt.Space, waits: waits.New(opt.Space), params: lua.LNil,
 		bindings: map[*symbols.Type]*binding{},
 		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
 		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},

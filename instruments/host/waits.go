@@ -7,6 +7,7 @@ import (
 
 	"ri/instruments/rows"
 	"ri/values"
+	"ri/values/waits"
 )
 
 // riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for), names (find names for locks;
@@ -76,7 +77,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 }
 
 // holdersTable gives those that have a lock, or may have it, to Lua.
-func (h *Host) holdersTable(list []values.Holder) *lua.LTable {
+func (h *Host) holdersTable(list []waits.Holder) *lua.LTable {
 	t := h.lua.CreateTable(len(list), 0)
 	for i := range list {
 		o := &list[i]
@@ -88,7 +89,7 @@ func (h *Host) holdersTable(list []values.Holder) *lua.LTable {
 }
 
 // waitersTable gives a queue to Lua: {count, ids: the first thousand, wait, selects}.
-func (h *Host) waitersTable(list []values.Waiter) *lua.LTable {
+func (h *Host) waitersTable(list []waits.Waiter) *lua.LTable {
 	ids := h.lua.CreateTable(min(len(list), maxWaiters), 0)
 	longest, selects := 0.0, 0
 	for i := range list {
@@ -164,7 +165,7 @@ func (h *Host) riMark(L *lua.LState) int {
 // riUsers finds the goroutines that may send, receive or call Done.
 func (h *Host) riUsers(L *lua.LState) int {
 	list := L.CheckTable(1)
-	var wanted []values.Wanted
+	var wanted []waits.Wanted
 	for i := 1; i <= list.Len(); i++ {
 		t, ok := list.RawGetInt(i).(*lua.LTable)
 		if !ok {
@@ -175,12 +176,12 @@ func (h *Host) riUsers(L *lua.LState) int {
 			L.ArgError(1, "kind is send, receive or done")
 		}
 		L.Push(t.RawGetString("addr"))
-		wanted = append(wanted, values.Wanted{Addr: h.uint64Arg(L, L.GetTop()), Kind: kind})
+		wanted = append(wanted, waits.Wanted{Addr: h.uint64Arg(L, L.GetTop()), Kind: kind})
 		L.Pop(1)
 	}
 	check := func() { h.check(L) }
 	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
-	var users [][]values.User
+	var users [][]waits.User
 	if err == nil {
 		users, err = h.waits.Users(wanted, groups, check)
 	}

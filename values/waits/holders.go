@@ -1,4 +1,4 @@
-package values
+package waits
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"ri/symbols"
 	"ri/symbols/flow"
+	"ri/values"
 )
 
 // Holder is a goroutine that has a lock, as far as its frames tell. Go records no holder: this is inferred from the machine code of the functions
@@ -78,7 +79,7 @@ func (h *Holder) String() string {
 }
 
 // FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w where all is set.
-func (r *Reader) FindHolders(w *Waits, groups []*StackGroup, all bool, check func()) error {
+func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, check func()) error {
 	program, err := r.program()
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (r *Reader) FindHolders(w *Waits, groups []*StackGroup, all bool, check fun
 }
 
 // search goes through the stacks, and gives how many could not be searched.
-func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
+func (f *holderSearch) search(groups []*values.StackGroup, check func()) (unseen int) {
 	for _, group := range groups {
 		if group.Broken != nil && len(group.Frames) == 0 {
 			unseen += group.Count
@@ -130,8 +131,8 @@ func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
 		if !f.mayHold(group.Frames) {
 			continue
 		}
-		unseen += group.Count - len(group.addrs)
-		for _, addr := range group.addrs {
+		unseen += group.Count - len(group.Addrs)
+		for _, addr := range group.Addrs {
 			if check != nil {
 				check()
 			}
@@ -151,7 +152,7 @@ func (f *holderSearch) search(groups []*StackGroup, check func()) (unseen int) {
 }
 
 type holderSearch struct {
-	s     *Space
+	s     *values.Space
 	p     *flow.Program
 	plain *flow.Program // without calls through interfaces
 	locks map[uint64]*Lock
@@ -165,7 +166,7 @@ type holderSearch struct {
 }
 
 // mayHold tells whether a stack has a function that holds a lock where it is.
-func (f *holderSearch) mayHold(frames []Frame) bool {
+func (f *holderSearch) mayHold(frames []values.Frame) bool {
 	for i := range frames {
 		if s := f.stateAt(&frames[i]); s != nil && (len(s.Held) > 0 || f.possible && len(s.Maybe) > 0) {
 			return true
@@ -174,16 +175,16 @@ func (f *holderSearch) mayHold(frames []Frame) bool {
 	return false
 }
 
-func (f *holderSearch) stateAt(frame *Frame) *flow.State {
+func (f *holderSearch) stateAt(frame *values.Frame) *flow.State {
 	if frame.Inlined || flow.IsLockFunction(frame.Func) {
 		return nil
 	}
-	return f.p.At(frame.at - f.s.Bias())
+	return f.p.At(frame.At - f.s.Bias())
 }
 
 // goroutine finds the locks that one goroutine holds.
-func (f *holderSearch) goroutine(g *Goroutine) {
-	frames, _ := g.unwind(0)
+func (f *holderSearch) goroutine(g *values.Goroutine) {
+	frames, _ := g.Unwind(0)
 	for _, c := range codeFrames(f.s, frames, f.stateAt, f.waits[g.Addr]) {
 		at := holdingAt(f.s, c.frame)
 		inside := inProgress(c.state.Held, at.function, at.site)
@@ -217,7 +218,7 @@ func inProgress(held []flow.Held, function string, site symbols.Line) int {
 }
 
 // holder makes a Holder of a goroutine and what code says that it has.
-func (f *holderSearch) holder(g *Goroutine, held flow.Held, where symbols.Line, lines []symbols.Line) Holder {
+func (f *holderSearch) holder(g *values.Goroutine, held flow.Held, where symbols.Line, lines []symbols.Line) Holder {
 	for _, line := range lines {
 		if line.Func == held.Site.Func {
 			where = line
@@ -327,7 +328,7 @@ func fieldPath(t *symbols.Type, off int64) string {
 }
 
 // nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
-func nameFromFrames(s *Space, gaddr, addr uint64) string {
+func nameFromFrames(s *values.Space, gaddr, addr uint64) string {
 	g, err := s.GoroutineAt(gaddr)
 	if err != nil || g == nil {
 		return ""

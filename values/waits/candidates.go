@@ -1,6 +1,9 @@
-package values
+package waits
 
-import "ri/symbols/flow"
+import (
+	"ri/symbols/flow"
+	"ri/values"
+)
 
 // This file looks for who may have a lock that others wait for, where nobody is found who has it: some ways through a function on a stack have it taken and not
 // given back, or a function on a stack has taken a lock, but its frame no longer tells which.
@@ -9,7 +12,7 @@ import "ri/symbols/flow"
 const maxUnplaced = 8
 
 // candidates finds them for those of orphans that nobody is found to hold. One that is the only one becomes the holder, possibly.
-func (f *holderSearch) candidates(groups []*StackGroup, orphans map[uint64]*Lock, check func()) {
+func (f *holderSearch) candidates(groups []*values.StackGroup, orphans map[uint64]*Lock, check func()) {
 	for addr, lock := range orphans {
 		if len(lock.Holders) > 0 {
 			delete(orphans, addr)
@@ -35,8 +38,8 @@ func (f *holderSearch) candidates(groups []*StackGroup, orphans map[uint64]*Lock
 }
 
 // mayHave notes what a goroutine may have taken.
-func (f *holderSearch) mayHave(g *Goroutine) {
-	frames, _ := g.unwind(0)
+func (f *holderSearch) mayHave(g *values.Goroutine) {
+	frames, _ := g.Unwind(0)
 	for _, c := range codeFrames(f.s, frames, f.stateAt, f.waits[g.Addr]) {
 		at := holdingAt(f.s, c.frame)
 		for _, m := range c.state.Maybe {
@@ -59,7 +62,7 @@ func (f *holderSearch) mayHave(g *Goroutine) {
 			if !ok || f.locks[addr] == nil {
 				continue
 			}
-			if loop != 0 && f.p.First(c.frame.at-f.s.Bias(), loop, c.value) {
+			if loop != 0 && f.p.First(c.frame.At-f.s.Bias(), loop, c.value) {
 				continue
 			}
 			f.possibly(addr, h)

@@ -1,8 +1,9 @@
-package values
+package waits
 
 import (
 	"ri/symbols"
 	"ri/symbols/flow"
+	"ri/values"
 )
 
 // This file finds holders where the code alone doesn't say which lock it is: of loops that lock many, and of calls through interfaces.
@@ -22,9 +23,9 @@ type holding struct {
 }
 
 // holdingAt tells where a goroutine is in a frame.
-func holdingAt(s *Space, frame *Frame) holding {
+func holdingAt(s *values.Space, frame *values.Frame) holding {
 	at := holding{where: frame.Line}
-	if info, ok := s.PC(frame.at); ok {
+	if info, ok := s.PC(frame.At); ok {
 		at.lines = info.Lines
 		if at.function, at.site = flow.Site(info.Lines); at.function == "" {
 			at.where = info.Lines[0]
@@ -36,7 +37,7 @@ func holdingAt(s *Space, frame *Frame) holding {
 }
 
 // many finds the locks of held, which stands for several or for what may be one.
-func (f *holderSearch) many(g *Goroutine, c codeFrame, held flow.Held, at holding) {
+func (f *holderSearch) many(g *values.Goroutine, c codeFrame, held flow.Held, at holding) {
 	switch {
 	case held.Via != nil:
 		if f.through {
@@ -48,7 +49,7 @@ func (f *holderSearch) many(g *Goroutine, c codeFrame, held flow.Held, at holdin
 }
 
 // method notes what a method that was called through an interface has taken.
-func (f *holderSearch) method(g *Goroutine, c codeFrame, held flow.Held, at holding) {
+func (f *holderSearch) method(g *values.Goroutine, c codeFrame, held flow.Held, at holding) {
 	function, ok := c.value(held.Via)
 	receiver, known := c.value(held.Lock)
 	if !ok || !known || receiver == 0 {
@@ -67,7 +68,7 @@ func (f *holderSearch) method(g *Goroutine, c codeFrame, held flow.Held, at hold
 }
 
 // ofReceiver finds the value of an expression over a method's receiver.
-func ofReceiver(s *Space, e *flow.Expr, receiver uint64) (uint64, bool) {
+func ofReceiver(s *values.Space, e *flow.Expr, receiver uint64) (uint64, bool) {
 	switch {
 	case e.Kind == flow.Entry && e.N == 0:
 		return receiver, true
@@ -86,8 +87,8 @@ func ofReceiver(s *Space, e *flow.Expr, receiver uint64) (uint64, bool) {
 }
 
 // rounds counts again what a loop counts, and notes the locks of the rounds before the one that it is in.
-func (f *holderSearch) rounds(g *Goroutine, c codeFrame, held flow.Held, at holding) {
-	counter, ok := f.p.Counter(c.frame.at-f.s.Bias(), held.Lock)
+func (f *holderSearch) rounds(g *values.Goroutine, c codeFrame, held flow.Held, at holding) {
+	counter, ok := f.p.Counter(c.frame.At-f.s.Bias(), held.Lock)
 	if !ok {
 		return
 	}
@@ -118,7 +119,7 @@ func (f *holderSearch) rounds(g *Goroutine, c codeFrame, held flow.Held, at hold
 }
 
 // back counts from the round that a loop is in towards its beginning.
-func (f *holderSearch) back(g *Goroutine, c codeFrame, held flow.Held, at holding, counter *flow.Counter, now uint64) {
+func (f *holderSearch) back(g *values.Goroutine, c codeFrame, held flow.Held, at holding, counter *flow.Counter, now uint64) {
 	for i := range uint64(maxBack) {
 		addr, ok := c.with(held.Lock, counter.Value, now-(i+1)*uint64(counter.Step))
 		if !ok {
@@ -131,7 +132,7 @@ func (f *holderSearch) back(g *Goroutine, c codeFrame, held flow.Held, at holdin
 }
 
 // earlier notes a lock of an earlier round.
-func (f *holderSearch) earlier(g *Goroutine, addr uint64, held flow.Held, at holding) {
+func (f *holderSearch) earlier(g *values.Goroutine, addr uint64, held flow.Held, at holding) {
 	if f.waits[g.Addr] == addr {
 		return
 	}

@@ -1,16 +1,17 @@
-package values
+package waits
 
 import (
 	"strings"
 
 	"ri/symbols/flow"
+	"ri/values"
 )
 
 // codeFrame is a frame of a goroutine with what its function's code says of the place where it is: in which register or slot what the function was given, or has
 // found since, now lies.
 type codeFrame struct {
-	s     *Space
-	frame *Frame
+	s     *values.Space
+	frame *values.Frame
 	state *flow.State
 	known map[*flow.Expr]uint64 // what the frame no longer has, and others tell
 }
@@ -18,7 +19,7 @@ type codeFrame struct {
 // codeFrames gives the frames of a stack of which code tells something, innermost first. waited is the lock, channel or WaitGroup that the goroutine waits for, 0 if there is none or
 // several: it is also what was given to the function that waits. What a function was given is what its caller had in the same register, so
 // the frames tell of each other.
-func codeFrames(s *Space, frames []Frame, at func(*Frame) *flow.State, waited uint64) (out []codeFrame) {
+func codeFrames(s *values.Space, frames []values.Frame, at func(*values.Frame) *flow.State, waited uint64) (out []codeFrame) {
 	given := map[int]uint64{} // registers at the entry of the function that this one has called
 	for i := range frames {
 		frame := &frames[i]
@@ -86,9 +87,9 @@ func (c codeFrame) with(e, part *flow.Expr, value uint64) (uint64, bool) {
 		}
 		return c.compute(e, part, value)
 	}
-	if c.frame.regs != nil { // it runs
+	if c.frame.Regs != nil { // it runs
 		if n, ok := c.state.Register(e); ok {
-			return c.frame.regs.Get(n)
+			return c.frame.Regs.Get(n)
 		}
 	}
 	if off, ok := c.state.Slot(e); ok {

@@ -1,9 +1,10 @@
-package values
+package waits
 
 import (
 	"strings"
 
 	"ri/symbols/flow"
+	"ri/values"
 )
 
 // Wanted is a channel or WaitGroup, and what somebody would have to do with it: "send", "receive" or "done".
@@ -22,7 +23,7 @@ type User struct {
 const maxMembers = 256
 
 // Users finds for each of wanted the goroutines that may do what is wanted. Goroutines in system calls and those that wait count too.
-func (r *Reader) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][]User, error) {
+func (r *Reader) Users(wanted []Wanted, groups []*values.StackGroup, check func()) ([][]User, error) {
 	s := r.s
 	isStandard := func(function string) bool { return isStandard(s, function) }
 	if r.uses == nil {
@@ -47,14 +48,14 @@ func (r *Reader) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][
 			if check != nil {
 				check()
 			}
-			if uses, _, known := r.uses.UsesAt(f.at - s.Bias()); len(uses) > 0 || !known {
+			if uses, _, known := r.uses.UsesAt(f.At - s.Bias()); len(uses) > 0 || !known {
 				found[f.PC] = frameUses{uses, known}
 			}
 		}
 		if len(found) == 0 {
 			continue
 		}
-		for i, addr := range group.addrs {
+		for i, addr := range group.Addrs {
 			if i >= maxMembers {
 				break
 			}
@@ -62,7 +63,7 @@ func (r *Reader) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][
 			if err != nil || g == nil {
 				continue
 			}
-			frames, _ := g.unwind(0)
+			frames, _ := g.Unwind(0)
 			state := make([]uint8, len(wanted)) // 1: may, 2: does
 			now, busy := waitsAt(s, g, frames)
 			for i := range frames {
@@ -71,7 +72,7 @@ func (r *Reader) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][
 				if !ok || f.Inlined {
 					continue
 				}
-				_, at, _ := r.uses.UsesAt(f.at - s.Bias())
+				_, at, _ := r.uses.UsesAt(f.At - s.Bias())
 				own := !isStandard(f.Func)
 				for k, w := range wanted {
 					if !u.known && own {
@@ -107,11 +108,11 @@ func (r *Reader) Users(wanted []Wanted, groups []*StackGroup, check func()) ([][
 }
 
 // waitsAt gives the frame in which a goroutine waits for a channel, and for what, where it does so once in that call: in a function without a loop.
-func waitsAt(s *Space, g *Goroutine, frames []Frame) (frame int, kind string) {
+func waitsAt(s *values.Space, g *values.Goroutine, frames []values.Frame) (frame int, kind string) {
 	kind = map[string]string{"chan receive": "receive", "chan send": "send"}[g.WaitReason]
 	for i := range frames {
 		if f := &frames[i]; kind != "" && !f.Inlined && !strings.HasPrefix(f.Func, "runtime.") {
-			if flow.Loops(s.File(), f.at-s.Bias()) {
+			if flow.Loops(s.File(), f.At-s.Bias()) {
 				break
 			}
 			return i, kind
@@ -132,7 +133,7 @@ func once(uses []flow.Use, kind string) bool {
 }
 
 // isStandard tells whether a function is of the standard library, which uses no channel of the program's that it wasn't given.
-func isStandard(s *Space, function string) bool {
+func isStandard(s *values.Space, function string) bool {
 	path := function
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		if j := strings.IndexByte(path[i:], '.'); j >= 0 {

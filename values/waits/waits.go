@@ -1,4 +1,4 @@
-package values
+package waits
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"ri/symbols"
 	"ri/symbols/flow"
+	"ri/values"
 	"ri/values/layout"
 )
 
@@ -58,7 +59,7 @@ type Readers32 struct {
 
 // WaitedChannel is a channel that goroutines wait for.
 type WaitedChannel struct {
-	Channel
+	values.Channel
 	Type      string // of an element, "" if not known
 	Senders   []Waiter
 	Receivers []Waiter
@@ -67,15 +68,15 @@ type WaitedChannel struct {
 
 // Reader tells of one program who waits and who holds. It keeps what it has found in the program's code.
 type Reader struct {
-	s       *Space
+	s       *values.Space
 	flow    *flow.Program
 	through *flow.Program // looks at calls through interfaces, too
 	uses    *flow.Program // of channels and WaitGroups
 	byAddr  []symbols.Var // all package variables, by address
 }
 
-// NewReader makes a Reader of a space.
-func NewReader(s *Space) *Reader { return &Reader{s: s} }
+// New makes a Reader of a space.
+func New(s *values.Space) *Reader { return &Reader{s: s} }
 
 // program is the analysis of the executable's code.
 func (r *Reader) program() (*flow.Program, error) {
@@ -125,7 +126,7 @@ func (r *Reader) Waits(check func()) (*Waits, error) {
 }
 
 type waitReader struct {
-	s        *Space
+	s        *values.Space
 	l        *layout.Queue
 	hchan    *layout.Channel
 	lock     *layout.Lock
@@ -171,7 +172,7 @@ func (w *waitReader) semaphores() error {
 				continue
 			}
 			if nodes > w.most {
-				return fmt.Errorf("runtime.semtable: slot %d has no end: %w", i, ErrCorrupt)
+				return fmt.Errorf("runtime.semtable: slot %d has no end: %w", i, values.ErrCorrupt)
 			}
 			b, err := w.s.Slice(at, int(w.l.Sudog.Size))
 			if err != nil {
@@ -191,7 +192,7 @@ func (w *waitReader) semaphore(addr, first uint64) {
 		w.step()
 		b, err := w.s.Slice(first, int(w.l.Sudog.Size))
 		if err == nil && n > w.most {
-			err = fmt.Errorf("the queue for %#x has no end: %w", addr, ErrCorrupt)
+			err = fmt.Errorf("the queue for %#x has no end: %w", addr, values.ErrCorrupt)
 		}
 		if err != nil {
 			w.failed(err)
@@ -207,12 +208,12 @@ func (w *waitReader) semaphore(addr, first uint64) {
 	}
 }
 
-func waiterOf(g *Goroutine) Waiter {
+func waiterOf(g *values.Goroutine) Waiter {
 	return Waiter{ID: g.ID, Addr: g.Addr, Reason: g.WaitReason, Wait: g.Wait}
 }
 
 // waits notes that a goroutine waits for a semaphore: its wait reason says what that belongs to.
-func (w *waitReader) waits(addr uint64, g *Goroutine) {
+func (w *waitReader) waits(addr uint64, g *values.Goroutine) {
 	l := w.lock
 	add := func(kind string, sema layout.Field) *Lock {
 		if !sema.Known() { // the program has no such type
@@ -258,7 +259,7 @@ func (w *waitReader) waits(addr uint64, g *Goroutine) {
 	}
 }
 
-func hasFunc(frames []Frame, name string) bool {
+func hasFunc(frames []values.Frame, name string) bool {
 	for i := range frames {
 		if frames[i].Func == name {
 			return true
@@ -330,7 +331,7 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 		w.step()
 		b, err := w.s.Slice(at, int(w.l.Sudog.Size))
 		if err == nil && n > w.most {
-			err = fmt.Errorf("a channel's queue has no end: %w", ErrCorrupt)
+			err = fmt.Errorf("a channel's queue has no end: %w", values.ErrCorrupt)
 		}
 		if err != nil {
 			w.failed(err)
@@ -351,7 +352,7 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 }
 
 // readLock decodes a lock's words.
-func readLock(s *Space, lock *Lock) (err error) {
+func readLock(s *values.Space, lock *Lock) (err error) {
 	l := &s.Layouts().Lock
 	read := func(f layout.Field) uint64 {
 		n, broken := s.Field(lock.Addr, f)
@@ -370,10 +371,10 @@ func readLock(s *Space, lock *Lock) (err error) {
 			lock.Active += 1 << 30 // sync.rwmutexMaxReaders
 		}
 		lock.Locked = lock.Pending && lock.Leaving == 0
-		lock.Starved = read(l.RWMutex.State)&mutexStarving != 0
+		lock.Starved = read(l.RWMutex.State)&values.MutexStarving != 0
 	case "Mutex":
 		state := read(l.Mutex.State)
-		lock.Locked, lock.Starved = state&mutexLocked != 0, state&mutexStarving != 0
+		lock.Locked, lock.Starved = state&values.MutexLocked != 0, state&values.MutexStarving != 0
 	}
 	return err
 }
