@@ -121,6 +121,22 @@ type Sampled interface {
 	SampleCPU(context.Context, CPUOptions) (*CPUProfile, error)
 }
 
+// Accounted is a target of which the kernel keeps account.
+type Accounted interface {
+	Usage() (Usage, error)
+}
+
+// Usage is what the kernel accounts to a process.
+type Usage struct {
+	At             time.Time
+	Resident       int64 // bytes in memory
+	File           int64 // of them, of files: the executable, libraries, mapped files
+	Swap           int64 // bytes that were swapped out
+	Threads        int
+	CPU            time.Duration // of all threads, since the start
+	MaxDescriptors int64         // RLIMIT_NOFILE; 0: no limit, or not known
+}
+
 // Connected is a target with open descriptors, whose connections can be ended.
 type Connected interface {
 	Descriptors() ([]Descriptor, error)

@@ -18,6 +18,7 @@ var (
 		attach.Watchable
 		attach.Sampled
 		attach.Connected
+		attach.Accounted
 	} = (*Process)(nil)
 	_ attach.Target = (*core.Core)(nil)
 

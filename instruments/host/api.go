@@ -225,6 +225,8 @@ var api = []Function{
 		`for _, s in ipairs(ri.cpu{seconds = 1}.stacks) do print(s.count, s.frames[1].func) end`, "", GroupProgram},
 	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, remote_address, state, receive: int, send: int}, problem?}[], string?", "The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where they can't be had, as of a core, an empty list, and why.",
 		`local all, why = ri.descriptors(); print(#all, why)`, "", GroupProgram},
+	{"ri.usage", "(): {at, resident: int, file: int, swap: int, threads: int, cpu, max_descriptors: int}?, string?", "What the kernel accounts to the process, from /proc, at the moment of the call: bytes in memory, of them those of files, CPU seconds since the start, the limit of descriptors (0: none). Where it can't be had, as of a core, nil, and why.",
+		`local u, why = ri.usage(); print(u and u.threads or why)`, "", GroupProgram},
 	{"ri.polled", "(): value[]", "The netpoller's descriptors that are in use (runtime.pollDesc): fd, who waits (rg, wg), deadlines (rd, wd).",
 		`for _, pd in ipairs(ri.polled()) do print(pd.fd, pd.rg) end`, "", GroupGoroutines},
 	{"ri.now", "(): number", "The target's now, in seconds since 1970.",

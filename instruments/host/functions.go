@@ -46,7 +46,7 @@ func (h *Host) openFunctions() {
 		// the whole heap
 		"heap": h.riHeap, "spans": h.riSpans,
 		// the program
-		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "cpu": h.riCPU, "polled": h.riPolled, "target": h.riTarget, "buildinfo": h.riBuildInfo,
+		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "usage": h.riUsage, "cpu": h.riCPU, "polled": h.riPolled, "target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {
 		h.setFunction(ri, name, f, true)
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) error
 	// Changing begins a transaction for ri.change; nil: this run only looks.
 	Changing func(comment string) (*change.Plan, error)
+	// Usage reads what the kernel accounts to the process; nil: there is no process.
+	Usage func() (attach.Usage, error)
 	// Connections reads the process's descriptors and ends connections; nil: there is no process.
 	Connections attach.Connected
 	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of

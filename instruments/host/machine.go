@@ -56,6 +56,9 @@ func (h *Host) connectionAction(L *lua.LState, plan *change.Plan, reset bool) er
 // errNotRecorded is why a core or a test has no descriptors.
 var errNotRecorded = errors.New("a core doesn't record the process's descriptors")
 
+// errNoUsage is why a core or a test has no account.
+var errNoUsage = errors.New("a core doesn't record what the kernel accounted to the process")
+
 // riDescriptors gives the open descriptors. Where they can't be had it gives none, and why.
 func (h *Host) riDescriptors(L *lua.LState) int {
 	t := h.lua.NewTable()
@@ -80,6 +83,22 @@ func (h *Host) riDescriptors(L *lua.LState) int {
 		t.Append(one)
 	}
 	return 1
+}
+
+// riUsage gives what the kernel accounts to the process; nil, and why, where that can't be had.
+func (h *Host) riUsage(L *lua.LState) int {
+	err := errNoUsage
+	if h.Opt.Usage != nil {
+		var u attach.Usage
+		if u, err = h.Opt.Usage(); err == nil {
+			L.Push(h.table("at", float64(u.At.UnixNano())/1e9, "resident", u.Resident, "file", u.File, "swap", u.Swap, "threads", u.Threads,
+				"cpu", u.CPU.Seconds(), "max_descriptors", u.MaxDescriptors))
+			return 1
+		}
+	}
+	L.Push(lua.LNil)
+	L.Push(lua.LString(err.Error()))
+	return 2
 }
 
 // riPolled gives the netpoller's descriptors that are in use.

@@ -47,7 +47,7 @@ func (c *collector) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.res
-	r.Rows, r.Printed, r.Findings, r.Samples, r.Log = nil, nil, nil, nil, nil
+	r.Rows, r.Printed, r.Findings, r.Samples, r.Log, r.FindingsFirst = nil, nil, nil, nil, nil, false
 }
 
 // Seal takes the result away: what comes later is dropped.
@@ -71,7 +71,10 @@ func (c *collector) hand(give func(rows.Sink) error, keep func(*rows.Result)) (e
 }
 
 func (c *collector) Emit(row rows.Row) error {
-	return c.hand(func(s rows.Sink) error { return s.Emit(row) }, func(r *rows.Result) { r.Rows = append(r.Rows, row) })
+	return c.hand(func(s rows.Sink) error { return s.Emit(row) }, func(r *rows.Result) {
+		r.FindingsFirst = r.FindingsFirst || len(r.Rows) == 0 && len(r.Findings) > 0
+		r.Rows = append(r.Rows, row)
+	})
 }
 
 func (c *collector) Sample(s rows.Sample) error {

@@ -73,6 +73,7 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 					MayBulk:     look.MayBulk,
 					CPU:         sampler,
 					Connections: connected,
+					Usage:       usageOf(s.Target),
 				}
 				if changing != nil {
 					opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.Space, comment) }
@@ -369,4 +370,12 @@ func oneOf(ways ...string) string {
 		return strings.Join(ways[:n-1], ", ") + ", or " + ways[n-1]
 	}
 	return strings.Join(ways, "")
+}
+
+// usageOf is what reads a process's account; nil of what is no process.
+func usageOf(t attach.Target) func() (attach.Usage, error) {
+	if p, ok := t.(attach.Accounted); ok {
+		return p.Usage
+	}
+	return nil
 }

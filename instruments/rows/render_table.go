@@ -28,7 +28,8 @@ const (
 	shownElements = 10 // of a list that a finding has
 )
 
-// WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the findings.
+// WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the findings, or
+// before the tables where the script gave them first.
 // cut says that cells were cut to the terminal's width.
 func WriteText(w io.Writer, r *Result, style TableStyle) (cut bool, err error) {
 	var b strings.Builder
@@ -39,16 +40,30 @@ func WriteText(w io.Writer, r *Result, style TableStyle) (cut bool, err error) {
 			row = end
 		}
 	}
-	for _, p := range r.Printed {
+	findings := func() {
+		for _, f := range r.Findings {
+			writeFinding(&b, f, style)
+		}
+	}
+	printed := r.Printed
+	if r.FindingsFirst {
+		for len(printed) > 0 && printed[0].Row == 0 {
+			b.WriteString(inert.Line(printed[0].Text) + "\n")
+			printed = printed[1:]
+		}
+		findings()
+		b.WriteString("\n")
+	}
+	for _, p := range printed {
 		flush(p.Row)
 		b.WriteString(inert.Line(p.Text) + "\n")
 	}
 	flush(len(r.Rows))
-	if len(r.Rows) > 0 && len(r.Findings) > 0 {
-		b.WriteString("\n")
-	}
-	for _, f := range r.Findings {
-		writeFinding(&b, f, style)
+	if !r.FindingsFirst {
+		if len(r.Rows) > 0 && len(r.Findings) > 0 {
+			b.WriteString("\n")
+		}
+		findings()
 	}
 	_, err = io.WriteString(w, b.String())
 	return cut, err

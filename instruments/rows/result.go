@@ -23,6 +23,8 @@ type Result struct {
 	Rows     []Row
 	Printed  []PrintedLine
 	Findings []Finding
+	// FindingsFirst says that the script gave findings before its first row, so that they are read first.
+	FindingsFirst bool
 	Samples  []Sample
 	Profile  []ProfileValue // what the samples count
 	Time     time.Time      // of the look

@@ -1,5 +1,6 @@
 -- What died, and why.
 
+local death = require("death")
 local panics = require("panic")
 local words = require("words")
 
@@ -12,53 +13,6 @@ end
 local lent = { ["sync.fatal"] = true, ["sync.throw"] = true, ["internal/sync.fatal"] = true, ["internal/sync.throw"] = true, ["syscall.Exit"] = true }
 
 local function runtimes(f) return f.func:find("^runtime%.") ~= nil or f.func:find("^internal/runtime/") ~= nil or lent[f.func] end
-
--- dying finds the thread that ends the program: the runtime marks it, or it got the signal.
-local function dying(threads)
-  local by_signal, marked
-  for _, t in ipairs(threads) do
-    if t.dying > 0 and (not marked or t.signal and not marked.signal) then marked = t end
-    if t.signal then by_signal = t end
-  end
-  return marked or by_signal
-end
-
--- ours tells the signal by which the runtime ends the program, which it sends to itself, from one that hit what is in frames.
-local function ours(signal, frames)
-  if signal.name ~= "SIGABRT" or signal.sender ~= ri.target().pid then return false end
-  for i = 1, math.min(#frames, 4) do
-    if frames[i].func == "runtime.raise" or frames[i].func == "runtime.dieFromSignal" then return true end
-  end
-  return false
-end
-
--- cause gathers what the thread's stacks say: the signal from outside of the runtime's own end, the text of a fatal error.
-local function cause(thread)
-  local c = {}
-  for _, part in ipairs(thread.stacks) do
-    c.fatal = c.fatal or part.fatal
-    local s = part.signal
-    if s and not ours(s, part.frames) then c.signal, c.part = s, part end
-  end
-  if not c.signal and thread.signal and thread.dying == 0 then c.signal, c.part = thread.signal, thread.stacks[1] end
-  return c
-end
-
--- sigpanicked finds the fault that Go made a panic of: the frame below sigpanic, and what the signal said, which the g keeps of the last one.
-local function sigpanicked(g, frames)
-  for i, f in ipairs(frames) do
-    local at = frames[i + 1]
-    if f.func == "runtime.sigpanic" and at then
-      local raw = ri.at(g.addr, "runtime.g")
-      -- A jump to no code has its PC there; what called it is below.
-      local jumped = ri.cmp(raw.sigpc, raw.sigcode1) == 0
-      if not jumped and ri.cmp(raw.sigpc, at.pc) ~= 0 then return nil end
-      local names = { [4] = "SIGILL", [7] = "SIGBUS", [8] = "SIGFPE", [11] = "SIGSEGV" }
-      return i + 1, { name = names[raw.sig] or "signal " .. tostring(raw.sig), code = raw.sigcode0, address = raw.sigcode1, jumped = jumped }
-    end
-  end
-  return nil
-end
 
 -- fault emits what was accessed where, and which pointer was nil.
 local function fault(signal, frame, g, i)
@@ -261,25 +215,12 @@ panic  runtime error: invalid memory address or nil pointer dereference        r
 fault  SIGSEGV: read of address 0x10: a nil pointer, or a field 16 bytes into what it should point to  main.go:27  MOVQ 0x10(AX), AX
 frame  main.(*node).valueOf                                        main.go:27  n = nil]],
   run = function(p)
-    local threads = ri.threads()
-    local thread = dying(threads)
-    if not thread then
+    local d = death.find(deepest)
+    if not d then
       return ended(p)
     end
-    local c = cause(thread)
-    local g = thread.goroutine and ri.goroutine(thread.goroutine) or nil
-    local frames, broken = {}, nil
-    if g then frames, broken = g:stack(deepest) end
-    if g and not broken and #frames <= 1 and (#frames == 0 or frames[1].func == "runtime.goexit") then
-      g, frames = nil, {} -- a thread that C began has an m of the runtime's only while its signal is handled
-    end
-    local chain = g and panics.chain(g, frames) or {}
-    local at, signal = nil, nil
-    if g then at, signal = sigpanicked(g, frames) end
-
-    local who = (g and ("in goroutine %s, "):format(tostring(g.id)) or "in no goroutine, ") .. "thread " .. tostring(thread.id)
-    local what = c.fatal and "fatal error: " .. c.fatal or #chain > 0 and "panic" or c.signal and c.signal.name or "the runtime ends it"
-    ri.emit { part = "died", what = what .. " " .. who, where = "", details = {} }
+    local g, frames, broken, chain = d.goroutine, d.frames, d.broken, d.chain
+    ri.emit { part = "died", what = death.what(d), where = "", details = {} }
     for i = #chain, 1, -1 do
       local one = chain[i]
       local text, whole = panics.cut(one.text or one.value)
@@ -288,17 +229,17 @@ frame  main.(*node).valueOf                                        main.go:27  n
       if whole then details[2] = "text: " .. whole end
       ri.emit { part = "panic", what = text .. marks, where = "", details = details }
     end
-    if at then
-      fault(signal, frames[at], g, at)
-    elseif c.signal then
-      local f = c.part.frames[1]
-      if f and c.signal.code > 0 then
-        fault({ name = c.signal.name, code = c.signal.code, address = c.signal.address }, f, nil, nil)
+    if d.at then
+      fault(d.fault, frames[d.at], g, d.at)
+    elseif d.signal then
+      local f = d.part.frames[1]
+      if f and d.signal.code > 0 then
+        fault({ name = d.signal.name, code = d.signal.code, address = d.signal.address }, f, nil, nil)
       else
-        ri.emit { part = "fault", what = panics.fault(c.signal), where = f and place(f) or "", details = f and { f.func } or {} }
+        ri.emit { part = "fault", what = panics.fault(d.signal), where = f and place(f) or "", details = f and { f.func } or {} }
       end
     end
-    if not g or c.part and c.part.stack == "system" then emitParts(thread, p) end
+    if not g or d.part and d.part.stack == "system" then emitParts(d.thread, p) end
     if g then emitFrames(g, frames, p, broken) end
     local rest = p.others > 0 and others(g and g.id, p) or 0
     if rest > 0 then print(words.count(rest, "other goroutine")) end
