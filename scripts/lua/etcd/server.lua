@@ -45,4 +45,30 @@ function etcd.urls(slice)
   return table.concat(list, ",")
 end
 
+-- alarms has names for pb.AlarmType.
+local alarms = { "NOSPACE", "CORRUPT" }
+
+-- findings tells of a lost leader and of alarms, and gives the alarms' names too.
+function etcd.findings(server)
+  local out, raised = {}, {}
+  if ri.cmp(server.lead, 0) == 0 then
+    out[1] = {
+      severity = "critical", what = "the member knows no leader: it serves no writes and no consistent reads",
+      next = "are the other members up, and can they be reached? ri run etcd-members",
+    }
+  end
+  for kind, members in ri.pairs(server.alarmStore.types) do
+    for member in ri.pairs(members) do
+      local text = (alarms[kind] or tostring(kind)) .. " on " .. etcd.id(member)
+      raised[#raised + 1] = text
+      out[#out + 1] = {
+        severity = "critical", what = "alarm " .. text,
+        next = alarms[kind] == "NOSPACE" and "compact and defragment, then etcdctl alarm disarm" or "see etcdctl alarm list",
+      }
+    end
+  end
+  table.sort(raised)
+  return out, raised
+end
+
 return etcd

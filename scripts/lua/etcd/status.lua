@@ -2,9 +2,6 @@
 
 local etcd = require("etcd/server")
 
--- alarms has names for pb.AlarmType.
-local alarms = { "NOSPACE", "CORRUPT" }
-
 -- What a quota of 0 means (DefaultQuotaBytes of the server's quota.go, 3.0 to 3.7).
 local default_quota = 2 * 1024 * 1024 * 1024
 
@@ -61,21 +58,8 @@ revision            4]],
     give("members", #cluster.members)
     give("leases", #server.lessor.leaseMap)
     give("watchers", #store.synced.watchers + #store.unsynced.watchers)
-    if ri.cmp(server.lead, 0) == 0 then
-      ri.finding { severity = "critical", what = "the member knows no leader: it serves no writes and no consistent reads", next = "are the other members up, and can they be reached? ri run etcd-members" }
-    end
-    local raised = {}
-    for kind, members in ri.pairs(server.alarmStore.types) do
-      for member in ri.pairs(members) do
-        local text = (alarms[kind] or tostring(kind)) .. " on " .. etcd.id(member)
-        raised[#raised + 1] = text
-        ri.finding {
-          severity = "critical", what = "alarm " .. text,
-          next = alarms[kind] == "NOSPACE" and "compact and defragment, then etcdctl alarm disarm" or "see etcdctl alarm list",
-        }
-      end
-    end
-    table.sort(raised)
+    local findings, raised = etcd.findings(server)
+    for _, finding in ipairs(findings) do ri.finding(finding) end
     give("alarms", table.concat(raised, ", "))
   end,
 }

@@ -6,12 +6,15 @@ local probable = require("checks_probable")
 local context = require("checks_context")
 local pools = require("checks_pools")
 local state = require("checks_state")
+local doing = require("doing")
 local findings = require("findings")
+local packs = require("checks_packs")
+local unclosed = require("checks_unclosed")
 
 -- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
 -- nothing and why it could not be done.
 local all = {}
-for _, part in ipairs { locks, never, probable, context, pools, state } do
+for _, part in ipairs { locks, never, probable, context, pools, unclosed, state, packs } do
   for _, check in ipairs(part) do all[#all + 1] = check end
 end
 
@@ -40,7 +43,7 @@ local function look(p, wanted)
   end
   if ri.target().view == "live" then
     l.noheap = "it needs a copy of all memory: --view snapshot" -- what moves meanwhile would be taken for unreachable
-  elseif never.needs_heap(l) or state.needs_heap(l) then
+  elseif never.needs_heap(l) or state.needs_heap(l) or unclosed.needs_heap(l) then
     l.heap, l.noheap = ri.heap { optional = true }
   end
   l.blocked = l.heap and l.heap:blocked_groups() or {}
@@ -68,6 +71,8 @@ local function look(p, wanted)
   local mark = ri.mark()
   l.count = mark.count
   context.find(l)
+  doing.first(l)
+  unclosed.first(l)
   if l.second and l.wanted["sql-pool"] then pools.first(l) end
   state.first(l)
   if l.second then state.between(l) end
@@ -110,7 +115,11 @@ passed and Unlock was not.]],
     { name = "only", type = "enums", values = names, default = "", help = "only these checks" },
     { name = "skip", type = "enums", values = names, default = "", help = "not these checks" },
   },
-  columns = {},
+  columns = {
+    { name = "subject", help = "what the process is doing: died, requests, goroutines, memory, cpu, sockets; next: what to ask then", key = true },
+    { name = "what", help = "in a few lines" },
+    { name = "command", help = "that shows more", hidden = true },
+  },
   sample = [[
 critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind them
   where: goroutine 7 in main.transfer (bank.go:41), goroutine 8 in main.transfer (bank.go:41)]],
@@ -120,9 +129,12 @@ critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind 
     local l = look(p, wanted)
     local found, done, left = {}, {}, {}
     for _, check in ipairs(all) do
-      if wanted[check.name] then
+      if wanted[check.name] and (not check.fits or check.fits(l)) then
         local ok, list, why = pcall(check.run, l)
-        if not ok then list, why = nil, tostring(list):gsub("^[^:]*%.lua:%d+: ", "") end
+        if not ok then
+          why = tostring(list):gsub("^[^:]*%.lua:%d+: ", "")
+          list = nil
+        end
         if list then
           done[#done + 1] = check.name
           for _, f in ipairs(list) do
@@ -137,6 +149,7 @@ critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind 
     found = findings.sort(findings.merge(found))
     for _, f in ipairs(found) do ri.finding(f) end
     print(("%s; checked: %s"):format(#found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings", table.concat(done, ", ")))
+    if p.only == "" then doing.tell(l) end
     if #left > 0 then print("not checked: " .. table.concat(left, "; ")) end
     if l.waits.unread then print(l.waits.unread) end
   end,

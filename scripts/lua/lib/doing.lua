@@ -87,15 +87,28 @@ local function requests(l)
   return out, "ri run http"
 end
 
+-- package is that of a function's name.
+local function package(func) return func:match("^(.*/[^/.]*)%.") or func:match("^([^/.]*)%.") or func end
+
 local function goroutines(l)
-  local counted, all = {}, 0
+  local own, others, all, beside = {}, {}, 0, 0
   for _, g in ipairs(l.groups) do
-    local where = place(g) .. ": " .. state(g)
-    counted[where] = (counted[where] or 0) + g.count
+    local f = locks.frame(g)
     all = all + g.count
+    if f and not locks.standard(f.func) then
+      local where = place(g) .. ": " .. state(g)
+      own[where] = (own[where] or 0) + g.count
+    else
+      local name = f and package(f.func) or "?"
+      others[name], beside = (others[name] or 0) + g.count, beside + g.count
+    end
   end
   local out = { words.count(all, "goroutine") }
-  for _, line in ipairs(lines(ranked(counted), function(one) return ("%d in %s"):format(one.n, one.name) end, "place")) do out[#out + 1] = line end
+  for _, line in ipairs(lines(ranked(own), function(one) return ("%d in %s"):format(one.n, one.name) end, "place")) do out[#out + 1] = line end
+  if beside > 0 then
+    local names = lines(ranked(others), function(one) return ("%s %d"):format(one.name, one.n) end, "package")
+    out[#out + 1] = ("%d in code of the standard library alone: %s"):format(beside, table.concat(names, ", "))
+  end
   return out, "ri run goroutines"
 end
 
@@ -103,7 +116,7 @@ local function memory(l)
   local c = ri.var "runtime.gcController"
   local go = c.mappedReady
   local parts = { ("Go has %s"):format(words.bytes(go)) }
-  if runtime.has(c, "heapMarked") then parts[#parts + 1] = ("%s of it were alive at the last collection"):format(words.bytes(c.heapMarked)) end
+  if runtime.has(c, "heapMarked") and ri.cmp(c.heapMarked, 0) > 0 then parts[#parts + 1] = ("%s of it were alive at the last collection"):format(words.bytes(c.heapMarked)) end
   local usage = l.usage
   if not usage then return { table.concat(parts, "; ") }, "ri run memory" end
   table.insert(parts, 1, ("%s resident"):format(words.bytes(usage.resident)))
@@ -194,31 +207,28 @@ local function sockets()
 end
 
 local parts = {
-  { "requests", requests }, { "goroutines", goroutines }, { "memory", memory }, { "cpu", cpu }, { "sockets", sockets },
+  { "died", died }, { "requests", requests }, { "goroutines", goroutines }, { "memory", memory }, { "cpu", cpu }, { "sockets", sockets },
 }
 
 --- Notes what is compared, in the first look.
 -- @param l table, the look of the check
 function doing.first(l) l.usage = ri.usage() end
 
---- Says how the process died, as a row, if it did: the first thing to know of a core.
-function doing.died()
-  local ok, out, command = pcall(died)
-  if ok and out then ri.emit { subject = "died", what = out, command = command } end
-end
-
 --- Says what the process is doing, a row a subject.
 -- @param l table, the look of the check
 function doing.tell(l)
   l.usage_after = l.second and ri.usage() or nil
+  local commands = {}
   for _, part in ipairs(parts) do
     local ok, out, command = pcall(part[2], l)
     if not ok then
       ri.emit { subject = part[1], what = { "not known: " .. tostring(out):gsub("^[^:]*%.lua:%d+: ", "") } }
     elseif out and #out > 0 then
       ri.emit { subject = part[1], what = out, command = command }
+      commands[#commands + 1] = command
     end
   end
+  if #commands > 0 then ri.emit { subject = "next", what = { table.concat(commands, ", ") } } end
 end
 
 return doing

@@ -144,4 +144,34 @@ function nats.rows(list, limit, row)
   end
 end
 
+-- slow tells whether writing to a client timed out, and it hasn't caught up.
+function nats.slow(client) return nats.has_flag(client, "isSlowConsumer") end
+
+-- behind gives the connections that use this part of what may be pending, or are slow, as nats.sorted does: by is the part.
+function nats.behind(server, least)
+  local connections = nats.clients(server)
+  for _, route in ipairs(nats.routes(server)) do connections[#connections + 1] = route end
+  return nats.sorted(connections, function(c)
+    local part = c.out.mp > 0 and c.out.pb / c.out.mp or 0
+    return (c.out.pb > 0 and part >= least or nats.slow(c)) and part or nil
+  end)
+end
+
+-- slow_findings tells of those of nats.behind that are slow, or use at least so much.
+function nats.slow_findings(list, warn)
+  local out = {}
+  for _, found in ipairs(list) do
+    local c = found.client
+    if nats.slow(c) or found.by >= warn then
+      out[#out + 1] = {
+        severity = found.by >= 1 and "critical" or "warning",
+        what = ("connection %d (%s) reads too slowly: %.0f %% of what may be pending"):format(found.cid, c.opts.Name ~= "" and c.opts.Name or nats.endpoint(c), found.by * 100),
+        where = nats.endpoint(c), evidence = { ("%d of %d bytes pending"):format(c.out.pb, c.out.mp), c.out.stc ~= nil and "producers are held back" or nil },
+        next = "look at that program: is it alive, and does it read? ri run nats-subs cid=" .. tostring(found.cid),
+      }
+    end
+  end
+  return out
+end
+
 return nats

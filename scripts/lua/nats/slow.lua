@@ -2,11 +2,6 @@
 
 local nats, words = require("nats/server"), require("words")
 
--- used is the part that waits of what may.
-local function used(c) return c.out.mp > 0 and c.out.pb / c.out.mp or 0 end
-
-local function slow(c) return nats.has_flag(c, "isSlowConsumer") end
-
 return {
   title = "slow consumers of a NATS server, before they are cut off",
   category = "nats",
@@ -43,29 +38,14 @@ CID  KIND    NAME     ADDR             PENDING   MAX PENDING  USED  STALLS PRODU
 1 connection; cut off since the start: 3 clients, 0 routes, 0 leafs, 0 gateways]],
   run = function(p)
     local server = nats.server()
-    local connections = nats.clients(server)
-    for _, route in ipairs(nats.routes(server)) do connections[#connections + 1] = route end
-    local list = nats.sorted(connections, function(c)
-      local part = used(c)
-      return (c.out.pb > 0 and part >= p.min or slow(c)) and part or nil
-    end)
+    local list = nats.behind(server, p.min)
     nats.rows(list, p.limit, function(c, found)
       local row, out = nats.identity(c), c.out
-      row.used, row.max_pending, row.stalls_producers, row.slow = found.by, out.mp, out.stc ~= nil, slow(c)
+      row.used, row.max_pending, row.stalls_producers, row.slow = found.by, out.mp, out.stc ~= nil, nats.slow(c)
       row.last_flush, row.deadline, row.idle = out.lft, out.wdl, nats.idle(c)
       return row
     end)
-    for _, found in ipairs(list) do
-      local c, out = found.client, found.client.out
-      if slow(c) or found.by >= p.warn then
-        ri.finding {
-          severity = found.by >= 1 and "critical" or "warning",
-          what = ("connection %d (%s) reads too slowly: %.0f %% of what may be pending"):format(found.cid, c.opts.Name ~= "" and c.opts.Name or nats.endpoint(c), found.by * 100),
-          where = nats.endpoint(c), evidence = { ("%d of %d bytes pending"):format(out.pb, out.mp), out.stc ~= nil and "producers are held back" or nil },
-          next = "look at that program: is it alive, and does it read? ri run nats-subs cid=" .. tostring(found.cid),
-        }
-      end
-    end
+    for _, finding in ipairs(nats.slow_findings(list, p.warn)) do ri.finding(finding) end
     local cut, parts = nats.value(server, "scStats"), { words.count(server.stats.slowConsumers, "connection") }
     if cut then
       parts = { words.count(cut.clients, "client"), words.count(cut.routes, "route"), words.count(cut.leafs, "leaf"), words.count(cut.gateways, "gateway") }

@@ -1,0 +1,31 @@
+--- The checks of `ri check` for programs that ri has a pack for: what the pack's own instruments would find.
+--
+-- Such a check runs only in the program that it is for, and is not spoken of in others.
+
+local etcd = require("etcd/server")
+local nats = require("nats/server")
+
+-- From which part of what may be pending on a connection of a NATS server counts as slow, as in nats-slow.
+local warn = 0.75
+
+-- has tells whether the program has a type.
+local function has(name) return (pcall(ri.type, name)) end
+
+return {
+  {
+    name = "nats-slow", fits = function() return has(nats.package .. "Server") end,
+    run = function()
+      local server = nats.server()
+      if not server then return nil, "no server was found in goroutines' frames" end
+      return nats.slow_findings(nats.behind(server, warn), warn)
+    end,
+  },
+  {
+    name = "etcd-status", fits = function() return has(etcd.package) end,
+    run = function()
+      local server = etcd.server()
+      if not server then return nil, "no server was found in goroutines' frames" end
+      return (etcd.findings(server))
+    end,
+  },
+}
