@@ -122,7 +122,16 @@ passed and Unlock was not.]],
   },
   sample = [[
 critical: deadlock: 2 goroutines wait for each other's locks, and 3 more behind them
-  where: goroutine 7 in main.transfer (bank.go:41), goroutine 8 in main.transfer (bank.go:41)]],
+  where: goroutine 7 in main.transfer (bank.go:41), goroutine 8 in main.transfer (bank.go:41)
+
+SUBJECT     WHAT
+requests    30 in flight, the oldest for 42s: GET /orders
+            30 in main.query (db.go:31): chan receive
+goroutines  152 goroutines
+            30 in main.query (db.go:31): chan receive
+            122 in code of the standard library alone: net/http 122
+memory      412 MiB resident; Go has 120 MiB; 290 MiB aren't Go's: C, or mapped by the program itself
+next        ri run http, ri run goroutines, ri run heap]],
   run = function(p)
     local wanted = chosen(p)
     if next(wanted) == nil then error("no check is left: skip has all that only has", 0) end

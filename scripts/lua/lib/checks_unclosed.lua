@@ -35,6 +35,7 @@ local followed = 50
 
 -- lonely tells whether nothing leads to an object but the goroutine itself.
 local function lonely(l, addr, id)
+  if l.never(id) then return true end
   local path = l.heap:path(addr)
   if not path then return true end
   if not path.text:find(("^goroutine %s:"):format(tostring(id))) then return false end
@@ -77,7 +78,7 @@ end
 -- The checks, by whose variable is what might be lost.
 local kinds = {
   ["response-body"] = {
-    func = reader, names = { "body", "resp" }, what = "HTTP response", lost = "whose body nobody can read or close any more",
+    func = reader, beside = "net/http.(*persistConn).writeLoop", names = { "body", "resp" }, what = "HTTP response", lost = "whose body nobody can read or close any more",
     evidence = "%s of net/http's client wait for the end of a body; to the body of %d nothing that can still run leads", of = "connection",
     next = "each keeps its connection and two goroutines: defer resp.Body.Close() after every request; ri run conns shows the peers",
   },
@@ -127,6 +128,14 @@ local function first(l)
   local list
   l.unclosed = {}
   for name, kind in pairs(kinds) do l.unclosed[name] = l.wanted[name] and search(l, kind) or { all = 0, lost = {} } end
+  -- Their goroutines are told of with what was lost: the reader and the writer of each connection.
+  l.lost = {}
+  for name, kind in pairs(kinds) do
+    for _, id in ipairs(l.unclosed[name].lost) do l.lost[id] = true end
+    for _, one in ipairs(kind.beside and #l.unclosed[name].lost > 0 and inside(l, kind.beside, "select") or {}) do
+      if l.never(one.id) then l.lost[one.id] = true end
+    end
+  end
   l.half, l.nohalf, list = half()
   l.descriptors = list and #list
 end
