@@ -25,12 +25,12 @@ type Result struct {
 	Findings []Finding
 	// FindingsFirst says that the script gave findings before its first row, so that they are read first.
 	FindingsFirst bool
-	Samples  []Sample
-	Profile  []ProfileValue // what the samples count
-	Time     time.Time      // of the look
-	Sampled  time.Duration  // for how long samples were taken; 0: they are of one moment
-	Log      []string
-	Notes    []string // of how memory was seen, for stderr
+	Samples       []Sample
+	Profile       []ProfileValue // what the samples count
+	Time          time.Time      // of the look
+	Sampled       time.Duration  // for how long samples were taken; 0: they are of one moment
+	Log           []string
+	Notes         []string // of how memory was seen, for stderr
 
 	Partial []string // why something is missing: a limit, a deadline
 	Err     error    // why the script ended early, if it did; nil where only a limit was hit
