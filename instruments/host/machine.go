@@ -88,9 +88,9 @@ func (h *Host) riDescriptors(L *lua.LState) int {
 // riUsage gives what the kernel accounts to the process; nil, and why, where that can't be had.
 func (h *Host) riUsage(L *lua.LState) int {
 	err := errNoUsage
-	if h.Opt.Usage != nil {
+	if h.opt.Usage != nil {
 		var u attach.Usage
-		if u, err = h.Opt.Usage(); err == nil {
+		if u, err = h.opt.Usage(); err == nil {
 			L.Push(h.table("at", float64(u.At.UnixNano())/1e9, "resident", u.Resident, "file", u.File, "swap", u.Swap, "threads", u.Threads,
 				"cpu", u.CPU.Seconds(), "max_descriptors", u.MaxDescriptors))
 			return 1
