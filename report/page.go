@@ -33,6 +33,7 @@ type page struct {
 	Title    string        `json:"title"`
 	About    [][2]string   `json:"about"`
 	Findings []finding     `json:"findings"`
+	Doing    []subject     `json:"doing"`
 	Sections []section     `json:"sections"`
 	Skipped  []skipped     `json:"skipped"`
 	Drawings drawings      `json:"drawings"`
@@ -136,6 +137,9 @@ func (p *page) add(a looks.Attempt) {
 	}
 	for _, f := range r.Findings {
 		p.Findings = append(p.Findings, newFinding(a.Recipe.Name, f))
+	}
+	if a.Recipe.Name == checkName {
+		p.doing(r)
 	}
 	p.table(&s, r)
 	p.Drawings.add(a.Recipe.Name, r)
@@ -262,7 +266,7 @@ func (p *page) findingsText() string {
 	p.order()
 	var b strings.Builder
 	if len(p.Findings) == 0 {
-		b.WriteString("nothing found\n")
+		fmt.Fprintln(&b, p.VerdictText())
 	}
 	for _, f := range p.Findings {
 		fmt.Fprintf(&b, "%s: %s (%s)\n", f.Severity, f.What, f.Recipe)
@@ -271,6 +275,12 @@ func (p *page) findingsText() string {
 				fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(line, "\n", "\n  "))
 			}
 		}
+	}
+	if len(p.Doing) > 0 {
+		b.WriteString("\nwhat it is doing:\n")
+	}
+	for _, s := range p.Doing {
+		fmt.Fprintf(&b, "%-10s  %s\n", s.Name, strings.Join(s.Lines, "\n            "))
 	}
 	return inert.Text(b.String())
 }

@@ -121,6 +121,41 @@ func TestFindingsOrder(t *testing.T) {
 	}
 }
 
+// Where there is no finding the page says so only as far as it was looked for, and why where it wasn't.
+func TestVerdict(t *testing.T) {
+	check := &recipes.Recipe{Name: "check"}
+	printed := func(lines ...string) (list []rows.PrintedLine) {
+		for _, line := range lines {
+			list = append(list, rows.PrintedLine{Text: line})
+		}
+		return list
+	}
+	for _, test := range []struct {
+		name    string
+		attempt looks.Attempt
+		want    string
+		calm    bool
+	}{
+		{"all", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a")}), "Nothing was found.", true},
+		{"some", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a", "not checked: b (why)")}), "Not checked: b (why)", true},
+		{"refused", looks.Attempt{Recipe: check, Header: &host.Header{}, Err: errors.New("a stop too long")}, "could not look for faults: a stop too long", false},
+		{"skipped", looks.Attempt{Recipe: check, Header: &host.Header{}, Skipped: "the program lacks x"}, "did not look for faults: the program lacks x", false},
+		{"other", attempt("vars", &rows.Result{}), "was not among the recipes", false},
+	} {
+		p := &page{}
+		p.add(test.attempt)
+		html := render(t, p)
+		if text, calm := p.Verdict(); !strings.Contains(text, test.want) || calm != test.calm || !strings.Contains(html, test.want) {
+			t.Errorf("%s: %q, %v", test.name, text, calm)
+		}
+	}
+	p := &page{}
+	p.add(attempt("check", &rows.Result{Rows: []rows.Row{rows.Of("subject", "requests", "what", []any{"3 in flight", "<b>"})}}))
+	if html := render(t, p); !strings.Contains(html, "<dd>3 in flight</dd><dd>&lt;b&gt;</dd>") {
+		t.Error("what it is doing isn't shown, or not escaped")
+	}
+}
+
 func TestHowAReportEnds(t *testing.T) {
 	died := &page{}
 	died.add(looks.Attempt{Recipe: &recipes.Recipe{Name: "a"}, Header: &host.Header{}, Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
