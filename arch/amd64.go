@@ -8,8 +8,9 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// AMD64 is x86-64. DWARF's numbers of its registers are those of the System V ABI, figure 3.36; struct user_regs_struct is that of sys/user.h, struct
-// sigcontext_64 that of uapi/asm/sigcontext.h; frames are made as cmd/compile's ABI-internal says.
+// AMD64 is x86-64. DWARF's numbers of its registers are those of the System V ABI, figure 3.36; struct user_regs_struct
+// is that of sys/user.h, struct sigcontext_64 that of uapi/asm/sigcontext.h; frames are made as cmd/compile's
+// ABI-internal says.
 var AMD64 = &Arch{
 	Name:     "amd64",
 	Machine:  elf.EM_X86_64,
@@ -23,14 +24,18 @@ var AMD64 = &Arch{
 	CallSize:           5,
 	LongestInstruction: 15,
 
-	// struct rt_sigframe, from the address that a handler finds as its caller's SP: uc_mcontext at 40, the siginfo_t behind the ucontext.
-	Signal: SignalFrame{Size: 304, Stack: 16, Info: 304, Registers: words(40, 13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16)},
+	// struct rt_sigframe, from the address that a handler finds as its caller's SP: uc_mcontext at 40, the siginfo_t
+	// behind the ucontext.
+	Signal: SignalFrame{Size: 304, Stack: 16, Info: 304, Registers: words(40, 13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3,
+		4, 5, 6, 7, 16)},
 
-	registers: []string{"RAX", "RDX", "RCX", "RBX", "RSI", "RDI", "RBP", "RSP", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15", "RIP"},
-	pointers:  16,
-	pc:        16,
-	sp:        7,
-	// r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs
+	registers: []string{"RAX", "RDX", "RCX", "RBX", "RSI", "RDI", "RBP", "RSP", "R8", "R9", "R10", "R11", "R12", "R13",
+		"R14", "R15", "RIP"},
+	pointers: 16,
+	pc:       16,
+	sp:       7,
+	// r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs
+	// gs
 	UserSize: 27 * 8,
 	user:     []int{10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16},
 	userTLS:  21,
@@ -109,7 +114,8 @@ func textAMD64(code []byte, pc uint64) string {
 // writesAMD64 tells whether an instruction changes its first argument. Those that only compare or jump do not.
 func writesAMD64(op x86asm.Op) bool {
 	switch op {
-	case x86asm.CMP, x86asm.TEST, x86asm.CALL, x86asm.JMP, x86asm.PUSH, x86asm.MUL, x86asm.DIV, x86asm.IDIV, x86asm.UCOMISD, x86asm.UCOMISS, x86asm.NOP:
+	case x86asm.CMP, x86asm.TEST, x86asm.CALL, x86asm.JMP, x86asm.PUSH, x86asm.MUL, x86asm.DIV, x86asm.IDIV,
+		x86asm.UCOMISD, x86asm.UCOMISS, x86asm.NOP:
 		return false
 	}
 	return !strings.HasPrefix(op.String(), "PREFETCH")

@@ -1,7 +1,8 @@
-// Package arch has what ri must know of processors: registers, pages, how calls and frames are made, and the disassembler. All of it stands in one
-// value, [Arch], of which there is one for each processor.
+// Package arch has what ri must know of processors: registers, pages, how calls and frames are made, and the
+// disassembler. All of it stands in one value, [Arch], of which there is one for each processor.
 //
-// It is the lowest room: attach, symbols and values see it, and nothing above them names a register, or counts the bytes of a return address.
+// It is the lowest room: attach, symbols and values see it, and nothing above them names a register, or counts the
+// bytes of a return address.
 //
 // What may not come in: files, processes, Go types. What follows machine code through functions is symbols/flow.
 package arch
@@ -20,7 +21,8 @@ type Arch struct {
 	Machine  elf.Machine // as ELF files have it
 	PageSize uint64      // in bytes: the smallest unit that is mapped
 
-	// ArenaBase is added to an address before the Go heap counts its arenas (runtime.arenaBaseOffset, negated), and addresses of user space have AddressBits.
+	// ArenaBase is added to an address before the Go heap counts its arenas (runtime.arenaBaseOffset, negated), and
+	// addresses of user space have AddressBits.
 	ArenaBase   uint64
 	AddressBits int
 
@@ -51,8 +53,8 @@ type Arch struct {
 	text       func(code []byte, pc uint64) string
 }
 
-// SignalFrame is where in struct ucontext (uapi/asm-generic/ucontext.h) a signal's handler finds what was interrupted, in bytes from its
-// beginning.
+// SignalFrame is where in struct ucontext (uapi/asm-generic/ucontext.h) a signal's handler finds what was interrupted,
+// in bytes from its beginning.
 type SignalFrame struct {
 	Size      int   // of it
 	Stack     int   // of uc_stack: ss_sp, ss_flags, ss_size
@@ -89,16 +91,18 @@ func (a *Arch) Decode(code []byte) (Instruction, error) { return a.decode(code) 
 // Text is that instruction in Go's assembly syntax; empty if there is none.
 func (a *Arch) Text(code []byte, pc uint64) string { return a.text(code, pc) }
 
-// Reference gives the address that the instruction at the beginning of code refers to relative to its own, if there is one. length is that of
-// the instruction, and 1 of what is none.
+// Reference gives the address that the instruction at the beginning of code refers to relative to its own, if there is
+// one. length is that of the instruction, and 1 of what is none.
 func (a *Arch) Reference(code []byte, pc uint64) (target uint64, length int, ok bool) {
 	return a.reference(code, pc)
 }
 
-// CallTarget gives what is called by the direct call whose CallSize bytes are code, and behind which pc is; false if they are no such call.
+// CallTarget gives what is called by the direct call whose CallSize bytes are code, and behind which pc is; false if
+// they are no such call.
 func (a *Arch) CallTarget(code []byte, pc uint64) (uint64, bool) { return a.callTarget(code, pc) }
 
-// A frame lies like this; SP is where it is in the body of the function, the frame's size is from there to the return address, as pclntab has it:
+// A frame lies like this; SP is where it is in the body of the function, the frame's size is from there to the return
+// address, as pclntab has it:
 //
 //	SP    locals, and arguments of calls
 //	      what is saved of the caller's, if the frame has any size

@@ -58,7 +58,8 @@ func TestRegisters(t *testing.T) {
 func TestFrame(t *testing.T) {
 	a := AMD64
 	cfa := a.CFA(0x1000, 0x20)
-	if cfa != 0x1028 || a.ReturnSlot(cfa) != 0x1020 || a.FrameBytes(0x20) != 0x28 || a.LocalsEnd(0x20) != -16 || a.LocalsEnd(0) != -8 {
+	if cfa != 0x1028 || a.ReturnSlot(cfa) != 0x1020 || a.FrameBytes(0x20) != 0x28 || a.LocalsEnd(0x20) != -16 ||
+		a.LocalsEnd(0) != -8 {
 		t.Errorf("%#x %#x %#x %d %d", cfa, a.ReturnSlot(cfa), a.FrameBytes(0x20), a.LocalsEnd(0x20), a.LocalsEnd(0))
 	}
 }
@@ -68,11 +69,15 @@ func TestDecode(t *testing.T) {
 		Instruction
 		text string
 	}{
-		"\x48\x8b\x40\x10":             {Instruction{Length: 4, Access: "read", Base: "RAX", Offset: 16, Size: 8}, "MOVQ 0x10(AX), AX"},
-		"\x48\x89\x04\xcb":             {Instruction{Length: 4, Access: "write", Base: "RBX", Index: "RCX", Size: 8}, "MOVQ AX, 0(BX)(CX*8)"},
-		"\x48\x39\x08":                 {Instruction{Length: 3, Access: "read", Base: "RAX", Size: 8}, "CMPQ 0(AX), CX"},
-		"\x48\x8d\x40\x10":             {Instruction{Length: 4}, "LEAQ 0x10(AX), AX"},
-		"\x48\x8b\x05\x10\x00\x00\x00": {Instruction{Length: 7, Access: "read", Base: "RIP", Offset: 16, Size: 8}, "MOVQ 0x10(IP), AX"},
+		"\x48\x8b\x40\x10": {Instruction{Length: 4, Access: "read", Base: "RAX", Offset: 16, Size: 8},
+			"MOVQ 0x10(AX), AX"},
+		"\x48\x89\x04\xcb": {Instruction{Length: 4, Access: "write", Base: "RBX", Index: "RCX", Size: 8},
+			"MOVQ AX, 0(BX)(CX*8)"},
+		"\x48\x39\x08": {Instruction{Length: 3, Access: "read", Base: "RAX", Size: 8},
+			"CMPQ 0(AX), CX"},
+		"\x48\x8d\x40\x10": {Instruction{Length: 4}, "LEAQ 0x10(AX), AX"},
+		"\x48\x8b\x05\x10\x00\x00\x00": {Instruction{Length: 7, Access: "read", Base: "RIP", Offset: 16, Size: 8},
+			"MOVQ 0x10(IP), AX"},
 	} {
 		got, err := AMD64.Decode([]byte(code))
 		if err != nil || !reflect.DeepEqual(got, want.Instruction) || AMD64.Text([]byte(code), 0x1000) != want.text {

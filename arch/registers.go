@@ -70,8 +70,8 @@ func (r *Registers) User() []byte {
 	return b
 }
 
-// SignalRegisters reads what the kernel saved for a signal's handler, out of Signal.Size bytes. It doesn't have the thread pointer, which
-// is given.
+// SignalRegisters reads what the kernel saved for a signal's handler, out of Signal.Size bytes. It doesn't have the
+// thread pointer, which is given.
 func (a *Arch) SignalRegisters(b []byte, tls uint64) Registers {
 	r := Registers{arch: a, tls: tls}
 	for n, at := range a.Signal.Registers {

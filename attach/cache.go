@@ -25,7 +25,8 @@ const (
 
 	releaseWorth = 64 << 20 // bytes
 
-	// emptyChunkCost is what a chunk without data counts toward MaxBytes, so that wild pointers can't fill ri's memory with what isn't there.
+	// emptyChunkCost is what a chunk without data counts toward MaxBytes, so that wild pointers can't fill ri's memory
+	// with what isn't there.
 	emptyChunkCost = 256
 )
 
@@ -37,17 +38,19 @@ type CacheStats struct {
 	Evictions int64 // times everything was dropped for MaxBytes
 }
 
-// Cache keeps pages of a Memory, so that a walk over millions of small objects costs memory bandwidth and not system calls.
+// Cache keeps pages of a Memory, so that a walk over millions of small objects costs memory bandwidth and not system
+// calls.
 //
-// Memory is kept in chunks of 64 KiB. The first touch of a chunk reads one page (4 KiB), the second touch of another page reads
-// all the rest: a few objects far from each other cost a page each, a dense walk two calls a chunk. A page
+// Memory is kept in chunks of 64 KiB. The first touch of a chunk reads one page (4 KiB), the second touch of another
+// page reads all the rest: a few objects far from each other cost a page each, a dense walk two calls a chunk. A page
 // that isn't mapped is remembered as such until Reset, and never spoils its neighbours.
 //
 // Where the Memory holds the bytes itself (Director), whole chunks of it are used in place.
 //
 // A Cache is not safe for concurrent use.
 type Cache struct {
-	// MaxBytes bounds the memory kept; when it is reached everything is dropped. May be changed at any time. 0 means DefaultMaxBytes.
+	// MaxBytes bounds the memory kept; when it is reached everything is dropped. May be changed at any time. 0 means
+	// DefaultMaxBytes.
 	MaxBytes int64
 	// Exact reads the pages that are asked for and no more, so that Pages tells what a walk needs.
 	Exact bool
@@ -65,7 +68,8 @@ type Cache struct {
 	empty  []chunk // allocated in pieces
 }
 
-// lookaside leads from an address to its bytes in a few instructions. It covers the run of valid pages of one chunk in which the last access lay.
+// lookaside leads from an address to its bytes in a few instructions. It covers the run of valid pages of one chunk in
+// which the last access lay.
 type lookaside struct {
 	key  uint64         // the chunk's number + 1, so that the zero value matches nothing
 	low  uint64         // offset in the chunk of the run's first byte
@@ -94,8 +98,8 @@ func (c *Cache) Beneath() Memory { return c.mem }
 // Stats says what the cache has done so far.
 func (c *Cache) Stats() CacheStats { return c.stats }
 
-// Pages lists the numbers (address / PageSize) of the pages that the cache holds or knows to be absent, in no order. Of what the
-// Memory beneath lent (Director) it lists all that one look-up covers.
+// Pages lists the numbers (address / PageSize) of the pages that the cache holds or knows to be absent, in no order. Of
+// what the Memory beneath lent (Director) it lists all that one look-up covers.
 func (c *Cache) Pages() []uint64 {
 	var out []uint64
 	for number, ch := range c.chunks {
@@ -169,7 +173,8 @@ func (c *Cache) Slice(addr uint64, n int) ([]byte, error) {
 
 func (c *Cache) sliceSlow(addr uint64, n int) ([]byte, error) {
 	if n > MaxSlice {
-		return nil, fmt.Errorf("reading %d bytes at address %#x: more than the limit of %d for one piece: %w", n, addr, MaxSlice, ErrNotSupported)
+		return nil, fmt.Errorf("reading %d bytes at address %#x: more than the limit of %d for one piece: %w", n, addr,
+			MaxSlice, ErrNotSupported)
 	}
 	if addr+uint64(n) < addr {
 		return nil, NotMapped(addr)
@@ -432,8 +437,9 @@ func (c *Cache) newData() []byte {
 	return data
 }
 
-// Warm brings the byte at addr nearer to the processor if the cache has it at hand, and does nothing else. Who will read from many unrelated
-// addresses asks this of some of them first: the processor fetches them at the same time, not one after the other.
+// Warm brings the byte at addr nearer to the processor if the cache has it at hand, and does nothing else. Who will
+// read from many unrelated addresses asks this of some of them first: the processor fetches them at the same time, not
+// one after the other.
 func (c *Cache) Warm(addr uint64) byte {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]

@@ -209,7 +209,8 @@ func FuzzCache(f *testing.F) {
 				t.Fatalf("Uint64(%#x): %#x, %v; want %v", addr, v, err, wantErr)
 			}
 			v32, err := c.Uint32(addr)
-			if _, e := model.ReadMemory(w[:4], addr); (err == nil) != (e == nil) || err == nil && v32 != binary.LittleEndian.Uint32(w[:]) {
+			if _, e := model.ReadMemory(w[:4], addr); (err == nil) != (e == nil) || err == nil &&
+				v32 != binary.LittleEndian.Uint32(w[:]) {
 				t.Fatalf("Uint32(%#x): %#x, %v; want %v", addr, v32, err, e)
 			}
 			v8, err := c.Uint8(addr)

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// What a target or a view must be able to do stands in [Target] and [View]. This file has what only some kinds can do, by name; who needs
-// an ability asks for it by a type assertion. process/capability_linux.go says which kind has which, and the compiler checks it.
+// What a target or a view must be able to do stands in [Target] and [View]. This file has what only some kinds can do,
+// by name; who needs an ability asks for it by a type assertion. process/capability_linux.go says which kind has which,
+// and the compiler checks it.
 
 // Moment says of which time the memory of a view is.
 type Moment uint8
@@ -22,8 +23,8 @@ const (
 	Copied                  // the copy is of one time; what the copy lacks is read later, and noted as missed
 )
 
-// Coverage is what a view says of its own completeness. It is part of View, and its zero value says nothing, so that no kind of view can
-// claim to be complete without having said so.
+// Coverage is what a view says of its own completeness. It is part of View, and its zero value says nothing, so that no
+// kind of view can claim to be complete without having said so.
 type Coverage struct {
 	Of     Moment
 	Missed []uint64 // of a copy: numbers (address / PageSize) of pages that were read although the copy lacks them
@@ -48,8 +49,8 @@ func (c Coverage) Check() error {
 
 // Director is a Memory, or a View, that holds the bytes itself: a snapshot, a core.
 type Director interface {
-	// Direct gives the n bytes at addr without copying them, nil if they don't lie side by side or aren't held. They must
-	// not be written to, and are good until the view is discarded.
+	// Direct gives the n bytes at addr without copying them, nil if they don't lie side by side or aren't held. They
+	// must not be written to, and are good until the view is discarded.
 	Direct(addr uint64, n int) []byte
 }
 
@@ -68,15 +69,16 @@ type Explainer interface{ Explain(addr uint64) error }
 // Writer is a view whose target can be written: a stopped one.
 type Writer interface {
 	View
-	// WritePieces writes all pieces with one system call (process_vm_writev), so that being killed comes before or after it, and
-	// gives how many bytes were written, in order. Unlike ptrace and /proc/PID/mem the call respects read-only pages: there it ends, with ErrNotMapped.
+	// WritePieces writes all pieces with one system call (process_vm_writev), so that being killed comes before or
+	// after it, and gives how many bytes were written, in order. Unlike ptrace and /proc/PID/mem the call respects
+	// read-only pages: there it ends, with ErrNotMapped.
 	WritePieces(pieces []Piece) (int, error)
 }
 
 // Injector is what stopped views of a live process are.
 type Injector interface {
-	// Inject has a thread of the process make a system call, and gives its result. The error is a unix.Errno if the call itself failed;
-	// it wraps ErrInject if it can't be made, and then nothing has changed.
+	// Inject has a thread of the process make a system call, and gives its result. The error is a unix.Errno if the
+	// call itself failed; it wraps ErrInject if it can't be made, and then nothing has changed.
 	//
 	// Killed at any moment, ri leaves the process whole; whether the call was made isn't known then.
 	Inject(number uint64, args ...uint64) (uint64, error)
@@ -95,7 +97,8 @@ type Stoppable interface {
 
 // Injectable is a target whose stopped views are Injectors.
 type Injectable interface {
-	// PrepareInject says beforehand, without a stop, why no system call could be injected as far as that can be known, and readies the rest.
+	// PrepareInject says beforehand, without a stop, why no system call could be injected as far as that can be known,
+	// and readies the rest.
 	PrepareInject() error
 }
 

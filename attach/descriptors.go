@@ -8,8 +8,9 @@ import (
 
 // Descriptor is a file descriptor of a process, as the kernel has it.
 type Descriptor struct {
-	FD       int
-	Kind     string // "file", "directory", "device", "pipe", "socket", "eventpoll", "eventfd", "timerfd", "pidfd", ..., "?"
+	FD int
+	// "file", "directory", "device", "pipe", "socket", "eventpoll", "eventfd", "timerfd", "pidfd", ..., "?"
+	Kind     string
 	Path     string // as /proc/PID/fd names it: a path, "pipe:[4711]", "socket:[4712]"
 	Position int64  // where the next read or write of a file happens
 	Flags    int    // as of open(2): O_RDWR, O_APPEND, O_NONBLOCK, ...
@@ -22,8 +23,8 @@ type Socket struct {
 	Protocol      string // "tcp", "tcp6", "udp", "udp6", "unix"; "?" for others, such as netlink
 	Local, Remote string // address:port or a path; "" if there is none
 	State         string // "ESTABLISHED", "LISTEN", ...; of unix sockets "LISTEN", "CONNECTED", ...
-	// Receive is what has come and wasn't read, in bytes; of a listening socket the connections that wait to be accepted. Send is what was
-	// written and not yet acknowledged. Of unix sockets neither is told.
+	// Receive is what has come and wasn't read, in bytes; of a listening socket the connections that wait to be
+	// accepted. Send is what was written and not yet acknowledged. Of unix sockets neither is told.
 	Receive, Send int64
 }
 
@@ -33,7 +34,8 @@ func FlagNames(flags int) string {
 	for _, f := range []struct {
 		bit  int
 		name string
-	}{{unix.O_APPEND, "APPEND"}, {unix.O_NONBLOCK, "NONBLOCK"}, {unix.O_DIRECT, "DIRECT"}, {unix.O_DSYNC, "DSYNC"}, {unix.O_PATH, "PATH"}, {unix.O_CLOEXEC, "CLOEXEC"}} {
+	}{{unix.O_APPEND, "APPEND"}, {unix.O_NONBLOCK, "NONBLOCK"}, {unix.O_DIRECT, "DIRECT"}, {unix.O_DSYNC,
+		"DSYNC"}, {unix.O_PATH, "PATH"}, {unix.O_CLOEXEC, "CLOEXEC"}} {
 		if flags&f.bit != 0 {
 			names = append(names, f.name)
 		}

@@ -1,6 +1,6 @@
-// Package attach says what is looked at and how: a [Target] (a process, a core), a [View] of it (one look: memory, threads, and a time to
-// close), what only some kinds of either can do, and the page cache over a view. It gives bytes and registers and knows no Go types. What is above it
-// never knows which kind it has.
+// Package attach says what is looked at and how: a [Target] (a process, a core), a [View] of it (one look: memory,
+// threads, and a time to close), what only some kinds of either can do, and the page cache over a view. It gives bytes
+// and registers and knows no Go types. What is above it never knows which kind it has.
 //
 // The rooms under it make targets:
 //

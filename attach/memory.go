@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// PageSize is the unit in which memory is copied and noted, in bytes. Pages of every processor (arch.Arch.PageSize) are a multiple of it.
+// PageSize is the unit in which memory is copied and noted, in bytes. Pages of every processor (arch.Arch.PageSize) are
+// a multiple of it.
 const PageSize = 4096
 
 // Range is a piece of target memory that is wanted.

@@ -9,16 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The types of what targets and views may be able to do besides, which every build knows, and which only those for Linux on amd64 do.
+// The types of what targets and views may be able to do besides, which every build knows, and which only those for
+// Linux on amd64 do.
 
 // DefaultMaxStop is the limit of a stop when ViewOptions gives none.
 const DefaultMaxStop = 100 * time.Millisecond
 
 // SnapshotCost is what a snapshot is estimated to cost.
 type SnapshotCost struct {
-	Stop      time.Duration
-	Bytes     int64 // copied
-	Available int64 // memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; of the disk with ViewOptions.Spool; 0 if unknown
+	Stop  time.Duration
+	Bytes int64 // copied
+	// memory that ri may still take, in bytes: of the machine, or of its cgroup if that is less; of the disk with
+	// ViewOptions.Spool; 0 if unknown
+	Available int64
 }
 
 // CoreOptions says how a core is written.
@@ -89,9 +92,10 @@ type Piece struct {
 // CPUOptions says how to sample.
 type CPUOptions struct {
 	Time     time.Duration
-	Hz       int                                   // samples a second of CPU time, of each thread
-	Progress func(done, total time.Duration)       // called now and then; nil: nobody wants to know
-	FrameEnd func(pc uint64) (size int64, ok bool) // how far the return address is from SP at a PC of the program; nil: not known
+	Hz       int                             // samples a second of CPU time, of each thread
+	Progress func(done, total time.Duration) // called now and then; nil: nobody wants to know
+	// how far the return address is from SP at a PC of the program; nil: not known
+	FrameEnd func(pc uint64) (size int64, ok bool)
 }
 
 // CPUProfile is where a process spent its CPU time.

@@ -10,8 +10,8 @@ type Signal struct {
 	Sender  int    // pid of the process that sent it; 0 if none did
 }
 
-// ReadSiginfo reads a siginfo_t of amd64 (uapi/asm-generic/siginfo.h): si_signo at 0, si_code at 8, and at 16 what depends on
-// them: the address of a fault, or the sender's pid. nil if it is too short, or not of a signal.
+// ReadSiginfo reads a siginfo_t of amd64 (uapi/asm-generic/siginfo.h): si_signo at 0, si_code at 8, and at 16 what
+// depends on them: the address of a fault, or the sender's pid. nil if it is too short, or not of a signal.
 func ReadSiginfo(data []byte) *Signal {
 	if len(data) < 24 {
 		return nil

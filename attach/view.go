@@ -77,12 +77,14 @@ func CostOf(err error) Stats {
 type ViewOptions struct {
 	Kind    ViewKind
 	MaxStop time.Duration // for Stopped and Snapshot: the hard limit; 0 means 100 ms
-	// Together has the tries that a stop needs, since some thread doesn't come to it, take no more than MaxStop together.
+	// Together has the tries that a stop needs, since some thread doesn't come to it, take no more than MaxStop
+	// together.
 	Together bool
 	Pages    []uint64 // for Snapshot: what to copy, by page number (address / PageSize)
 	Bulk     bool     // for Snapshot: copy all private writable memory that is there, besides Pages
 	Precopy  bool     // with Bulk: copy it while the target runs, and in the stop only what was written to since
-	Spool    string   // with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
+	// with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
+	Spool string
 }
 
 // View is one look at a target. Close ends it: a stopped target runs again before Close returns.

@@ -27,8 +27,8 @@ type Core struct {
 	mapped  *coreMap // nil: only read
 }
 
-// Open opens a core file of a 64-bit amd64 Linux program. exe is the path of the program's executable; if it is empty, the path
-// that the core names is taken. An executable that didn't make the core is refused.
+// Open opens a core file of a 64-bit amd64 Linux program. exe is the path of the program's executable; if it is empty,
+// the path that the core names is taken. An executable that didn't make the core is refused.
 //
 // A truncated core opens if its headers and notes are whole: what is missing says so when it is read.
 //
@@ -69,12 +69,15 @@ func (c *Core) open(exePath string) error {
 		return fmt.Errorf("core %s: %w", c.path, err)
 	}
 	c.entry = c.content.entry
-	c.memory = coreMemory{core: c.file, size: info.Size(), segments: c.content.segments, files: c.content.files, truncated: c.content.truncated}
+	c.memory = coreMemory{core: c.file, size: info.Size(), segments: c.content.segments, files: c.content.files,
+		truncated: c.content.truncated}
 	if c.entry == 0 && c.content.truncated { // gdb writes the notes last
-		return fmt.Errorf("core %s is truncated: it ends before the notes that say where the program lies in memory (no NT_AUXV note): %w", c.path, attach.ErrNotSupported)
+		return fmt.Errorf("core %s is truncated: it ends before the notes that say where the program lies in memory "+
+			"(no NT_AUXV note): %w", c.path, attach.ErrNotSupported)
 	}
 	if c.entry == 0 {
-		return fmt.Errorf("core %s says nothing of its program's entry point (no NT_AUXV note), so the program can't be placed in memory: %w", c.path, attach.ErrNotSupported)
+		return fmt.Errorf("core %s says nothing of its program's entry point (no NT_AUXV note), so the program can't "+
+			"be placed in memory: %w", c.path, attach.ErrNotSupported)
 	}
 	if err := c.openExecutable(exePath); err != nil {
 		return err
@@ -89,7 +92,8 @@ func (c *Core) openExecutable(path string) error {
 		return c.tryExecutable(path)
 	}
 	name := ""
-	if named := c.content.fileAt(c.entry); named != nil { // the path that the program was started from, if the core has it
+	// the path that the program was started from, if the core has it
+	if named := c.content.fileAt(c.entry); named != nil {
 		name = named.Path
 	}
 	var first error
@@ -106,9 +110,11 @@ func (c *Core) openExecutable(path string) error {
 	case first != nil:
 		return first
 	case name == "":
-		return fmt.Errorf("%s doesn't say which executable it is of: pass --exe with its path: %w", c.Describe(), ErrNoExecutable)
+		return fmt.Errorf("%s doesn't say which executable it is of: pass --exe with its path: %w", c.Describe(),
+			ErrNoExecutable)
 	}
-	return fmt.Errorf("%s is of %s, which is neither there, nor beside the core, nor here, nor found by its build ID: pass --exe with the path of that same build: %w",
+	return fmt.Errorf("%s is of %s, which is neither there, nor beside the core, nor here, nor found by its build "+
+		"ID: pass --exe with the path of that same build: %w",
 		c.Describe(), name, ErrNoExecutable)
 }
 
@@ -124,7 +130,8 @@ func (c *Core) tryExecutable(path string) error {
 	c.exe, c.exePath, c.memory.exeParts = file, path, nil
 	segments, entry, err := ReadExecutable(file)
 	if err != nil {
-		return fmt.Errorf("%s: executable %s: %v: pass --exe with the program that made the core: %w", c.Describe(), path, err, ErrNoExecutable)
+		return fmt.Errorf("%s: executable %s: %v: pass --exe with the program that made the core: %w", c.Describe(),
+			path, err, ErrNoExecutable)
 	}
 	bias := c.entry - entry
 	if bias%c.content.arch.PageSize != 0 {
@@ -135,11 +142,12 @@ func (c *Core) tryExecutable(path string) error {
 }
 
 func (c *Core) wrongExecutable(why string) error {
-	return fmt.Errorf("%s was not made by %s (%s): pass --exe with the program that made it, from the same build: %w", c.Describe(), c.exePath, why, ErrNoExecutable)
+	return fmt.Errorf("%s was not made by %s (%s): pass --exe with the program that made it, from the same build: %w",
+		c.Describe(), c.exePath, why, ErrNoExecutable)
 }
 
-// checkExecutable compares what both the core and the executable hold: the kernel dumps the first page of each mapped ELF file,
-// which in a Go program has the build ID; gcore and dlv dump more.
+// checkExecutable compares what both the core and the executable hold: the kernel dumps the first page of each mapped
+// ELF file, which in a Go program has the build ID; gcore and dlv dump more.
 func (c *Core) checkExecutable(segments []exeSegment, bias uint64) error {
 	for _, s := range segments {
 		if s.Write {
@@ -223,7 +231,7 @@ func (c *Core) Mappings() ([]attach.Mapping, error) { return c.content.mappings(
 // Close implements Target.
 func (c *Core) Close() error {
 	if c.mapped != nil {
-		c.mapped.Close()
+		c.mapped.close()
 	}
 	err := c.file.Close()
 	if c.exe != nil {
@@ -260,7 +268,8 @@ func (v *CoreView) Direct(addr uint64, n int) []byte {
 		return nil
 	}
 	off := addr - s.addr
-	if off >= s.fileSize || s.fileSize-off < uint64(n) || s.offset+off+uint64(n) > uint64(len(m.data)) || s.offset+off < s.offset {
+	if off >= s.fileSize || s.fileSize-off < uint64(n) || s.offset+off+uint64(n) > uint64(len(m.data)) ||
+		s.offset+off < s.offset {
 		return nil
 	}
 	v.bytesRead.Add(int64(n))
@@ -277,7 +286,8 @@ func (v *CoreView) Notes() []string {
 	if v.core.content.checked {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s holds no part of %s, so whether that is the program that made it could not be checked", v.core.Describe(), v.core.exePath)}
+	return []string{fmt.Sprintf("%s holds no part of %s, so whether that is the program that made it could not be "+
+		"checked", v.core.Describe(), v.core.exePath)}
 }
 
 // Explain implements Explainer.

@@ -11,8 +11,8 @@ import (
 	"ri/attach"
 )
 
-// A core names the executable by the path that it was started from. On another machine that is elsewhere: these are the places where it
-// usually lies then. Each is checked as one that was given is.
+// A core names the executable by the path that it was started from. On another machine that is elsewhere: these are the
+// places where it usually lies then. Each is checked as one that was given is.
 
 // executablePlaces lists where a core's executable may be, the named path first.
 func (c *Core) executablePlaces(named string) []string {
@@ -45,7 +45,8 @@ func (c *Core) executablePlaces(named string) []string {
 	return found
 }
 
-// buildID reads the linker's build ID (NT_GNU_BUILD_ID) out of the executable's first page, which the core holds; nil if it has none.
+// buildID reads the linker's build ID (NT_GNU_BUILD_ID) out of the executable's first page, which the core holds; nil
+// if it has none.
 func (c *Core) buildID() []byte {
 	named := c.content.fileAt(c.entry)
 	if named == nil {
@@ -66,7 +67,8 @@ func (c *Core) buildID() []byte {
 				continue
 			}
 			for notes := page[p.Offset : p.Offset+p.FileSize]; len(notes) >= 16; {
-				nameSize, size, kind := binary.LittleEndian.Uint32(notes), binary.LittleEndian.Uint32(notes[4:]), binary.LittleEndian.Uint32(notes[8:])
+				le := binary.LittleEndian
+				nameSize, size, kind := le.Uint32(notes), le.Uint32(notes[4:]), le.Uint32(notes[8:])
 				start := 12 + (uint64(nameSize)+3)&^3
 				if start > uint64(len(notes)) || uint64(size) > uint64(len(notes))-start {
 					break

@@ -61,11 +61,13 @@ func readHeaders(r io.ReaderAt, size int64) (header elf.Header64, progs []progra
 		return header, nil, fmt.Errorf("it is not an ELF file: %w", attach.ErrNotSupported)
 	}
 	if elf.Class(raw[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(raw[elf.EI_DATA]) != elf.ELFDATA2LSB {
-		return header, nil, fmt.Errorf("it is not a 64-bit little-endian ELF file, and ri reads amd64 only: %w", attach.ErrNotSupported)
+		return header, nil, fmt.Errorf("it is not a 64-bit little-endian ELF file, and ri reads amd64 only: %w",
+			attach.ErrNotSupported)
 	}
 	binary.Read(bytes.NewReader(raw[:]), binary.LittleEndian, &header)
 	if m := elf.Machine(header.Machine); !Readable(m) {
-		return header, nil, fmt.Errorf("it is for the machine %v, and ri reads amd64 only: %w", m, attach.ErrNotSupported)
+		return header, nil, fmt.Errorf("it is for the machine %v, and ri reads amd64 only: %w", m,
+			attach.ErrNotSupported)
 	}
 	count := uint64(header.Phnum)
 	if count == 0xffff { // PN_XNUM: the number is in sh_info of the first section header
@@ -73,22 +75,28 @@ func readHeaders(r io.ReaderAt, size int64) (header elf.Header64, progs []progra
 		if header.Shoff > math.MaxInt64/2 {
 			return header, nil, fmt.Errorf("its section header lies at %#x: %w", header.Shoff, attach.ErrNotSupported)
 		}
-		if err := binary.Read(io.NewSectionReader(r, int64(header.Shoff), 64), binary.LittleEndian, &section); err != nil {
-			return header, nil, fmt.Errorf("it has more than 65,534 segments, and the section header with their number can't be read (a truncated core?): %w", attach.ErrNotSupported)
+		if err := binary.Read(io.NewSectionReader(r, int64(header.Shoff), 64), binary.LittleEndian,
+			&section); err != nil {
+			return header, nil, fmt.Errorf("it has more than 65,534 segments, and the section header with their "+
+				"number can't be read (a truncated core?): %w", attach.ErrNotSupported)
 		}
 		count = uint64(section.Info)
 	}
 	if count > 0 && header.Phentsize != 56 {
-		return header, nil, fmt.Errorf("its program headers have %d bytes, not 56: %w", header.Phentsize, attach.ErrNotSupported)
+		return header, nil, fmt.Errorf("its program headers have %d bytes, not 56: %w", header.Phentsize,
+			attach.ErrNotSupported)
 	}
 	if count > maxSegments {
-		return header, nil, fmt.Errorf("it says it has %d segments, more than %d: %w", count, maxSegments, attach.ErrNotSupported)
+		return header, nil, fmt.Errorf("it says it has %d segments, more than %d: %w", count, maxSegments,
+			attach.ErrNotSupported)
 	}
 	if header.Phoff > uint64(size) || count*56 > uint64(size)-header.Phoff {
-		return header, nil, fmt.Errorf("its program headers, %d bytes at %#x, lie beyond its end (a truncated core?): %w", count*56, header.Phoff, attach.ErrNotSupported)
+		return header, nil, fmt.Errorf("its program headers, %d bytes at %#x, lie beyond its end (a truncated "+
+			"core?): %w", count*56, header.Phoff, attach.ErrNotSupported)
 	}
 	progs = make([]programHeader, count)
-	if err := binary.Read(io.NewSectionReader(r, int64(header.Phoff), int64(count*56)), binary.LittleEndian, progs); err != nil {
+	if err := binary.Read(io.NewSectionReader(r, int64(header.Phoff), int64(count*56)), binary.LittleEndian,
+		progs); err != nil {
 		return header, nil, fmt.Errorf("reading its program headers: %w", err)
 	}
 	return header, progs, nil
@@ -117,10 +125,12 @@ func readCore(r io.ReaderAt, size int64) (coreContent, error) {
 	for _, p := range progs {
 		switch elf.ProgType(p.Type) {
 		case elf.PT_LOAD:
-			if p.Vaddr+p.MemSize < p.Vaddr || p.MemSize == 0 && p.FileSize == 0 || p.Offset > math.MaxInt64 || p.FileSize > math.MaxInt64-p.Offset {
+			if p.Vaddr+p.MemSize < p.Vaddr || p.MemSize == 0 && p.FileSize == 0 || p.Offset > math.MaxInt64 ||
+				p.FileSize > math.MaxInt64-p.Offset {
 				continue // broken: its addresses are not mapped
 			}
-			s := coreSegment{addr: p.Vaddr, memSize: max(p.MemSize, p.FileSize), offset: p.Offset, fileSize: p.FileSize, flags: elf.ProgFlag(p.Flags)}
+			s := coreSegment{addr: p.Vaddr, memSize: max(p.MemSize, p.FileSize), offset: p.Offset, fileSize: p.FileSize,
+				flags: elf.ProgFlag(p.Flags)}
 			if s.addr+s.memSize < s.addr {
 				continue
 			}
@@ -174,7 +184,8 @@ func (c *coreContent) readNotes(r io.ReaderAt, size int64, p programHeader) erro
 		switch kind {
 		case ntPrstatus, ntPrpsinfo, ntAuxv, ntFile, ntSiginfo, ntDelve, ntMoment:
 			if size > maxNoteBytes {
-				return fmt.Errorf("its note of the type %#x has %d bytes, more than %d: %w", kind, size, maxNoteBytes, attach.ErrNotSupported)
+				return fmt.Errorf("its note of the type %#x has %d bytes, more than %d: %w", kind, size, maxNoteBytes,
+					attach.ErrNotSupported)
 			}
 			data := make([]byte, size)
 			if _, err := r.ReadAt(data, int64(start)); err != nil {
@@ -193,67 +204,82 @@ func (c *coreContent) readNotes(r io.ReaderAt, size int64, p programHeader) erro
 
 func (c *coreContent) note(kind uint32, data []byte) {
 	le := binary.LittleEndian
-	switch kind {
-	case ntPrstatus: // struct elf_prstatus, linux/elfcore.h: pr_cursig at 12, pr_pid at 32, pr_reg at 112 (struct user_regs_struct)
-		if len(data) < 112+c.arch.UserSize || len(c.threads) >= maxThreads {
-			return
-		}
-		if len(c.threads) == 0 && c.signal == 0 {
-			c.signal = int(le.Uint16(data[12:]))
-		}
-		var signal *attach.Signal
-		// The kernel writes the signal into the note of every thread; the first one is the thread that got it.
-		if n := int(le.Uint16(data[12:])); n > 0 && n < 128 && len(c.threads) == 0 {
-			signal = &attach.Signal{Number: n}
-		}
-		registers := data[112:][:c.arch.UserSize]
-		if len(bytes.Trim(registers, "\x00")) == 0 && c.signal == 0 { // ri core wrote it of a process whose threads were gone
-			if c.threads == nil {
-				c.threads = []attach.Thread{} // stopped, and none left: see dyingView
-			}
-			return
-		}
-		c.threads = append(c.threads, attach.Thread{ID: int(int32(le.Uint32(data[32:]))), InnerID: int(int32(le.Uint32(data[32:]))), Regs: c.arch.UserRegisters(registers), Signal: signal})
-	case ntPrpsinfo: // struct elf_prpsinfo: pr_pid at 24, pr_fname at 40 (16 bytes)
-		if len(data) < 56 {
-			return
-		}
+	switch {
+	case kind == ntPrstatus:
+		c.readThread(data)
+	case kind == ntPrpsinfo && len(data) >= 56: // struct elf_prpsinfo: pr_pid at 24, pr_fname at 40 (16 bytes)
 		c.pid = int(int32(le.Uint32(data[24:])))
 		name, _, _ := bytes.Cut(data[40:56], []byte{0})
 		c.name = strings.ToValidUTF8(string(name), "?")
-	case ntSiginfo: // siginfo_t: si_signo at 0
-		if len(data) >= 4 {
-			if sig := int(int32(le.Uint32(data))); sig > 0 && sig < 128 {
-				c.signal = sig
-				if n := len(c.threads); n == 1 { // it follows the registers of its thread
-					c.threads[n-1].Signal = attach.ReadSiginfo(data)
-				}
-			}
-		}
-	case ntAuxv:
+	case kind == ntSiginfo:
+		c.readSignal(data)
+	case kind == ntAuxv:
 		if entry, ok := AuxvValue(data, AuxEntry); ok {
 			c.entry = entry
 		}
-	case ntFile:
+	case kind == ntFile:
 		c.readFiles(data)
-	case ntMoment:
-		if len(data) >= 16 {
-			c.moment = Moment{Nanotime: int64(le.Uint64(data)), Unix: int64(le.Uint64(data[8:]))}
+	case kind == ntMoment && len(data) >= 16:
+		c.moment = Moment{Nanotime: int64(le.Uint64(data)), Unix: int64(le.Uint64(data[8:]))}
+	case kind == ntDelve:
+		c.readDelve(data)
+	}
+}
+
+// readThread reads struct elf_prstatus (linux/elfcore.h): pr_cursig at 12, pr_pid at 32, pr_reg (struct user_regs_struct)
+// at 112.
+func (c *coreContent) readThread(data []byte) {
+	if len(data) < 112+c.arch.UserSize || len(c.threads) >= maxThreads {
+		return
+	}
+	le := binary.LittleEndian
+	if len(c.threads) == 0 && c.signal == 0 {
+		c.signal = int(le.Uint16(data[12:]))
+	}
+	var signal *attach.Signal
+	// The kernel writes the signal into the note of every thread; the first one is the thread that got it.
+	if n := int(le.Uint16(data[12:])); n > 0 && n < 128 && len(c.threads) == 0 {
+		signal = &attach.Signal{Number: n}
+	}
+	registers := data[112:][:c.arch.UserSize]
+	// ri core wrote it of a process whose threads were gone.
+	if len(bytes.Trim(registers, "\x00")) == 0 && c.signal == 0 {
+		if c.threads == nil {
+			c.threads = []attach.Thread{} // stopped, and none left
 		}
-	case ntDelve: // lines of text
-		for line := range strings.Lines(string(data)) {
-			line = strings.TrimSpace(line)
-			if v, ok := strings.CutPrefix(line, "Entry Point: "); ok && c.entry == 0 {
-				c.entry, _ = strconv.ParseUint(v, 0, 64)
-			}
-			if v, ok := strings.CutPrefix(line, "Target Pid: "); ok && c.pid == 0 {
-				c.pid, _ = strconv.Atoi(v)
-			}
+		return
+	}
+	id := int(int32(le.Uint32(data[32:])))
+	c.threads = append(c.threads, attach.Thread{ID: id, InnerID: id, Regs: c.arch.UserRegisters(registers), Signal: signal})
+}
+
+// readSignal reads siginfo_t, which follows the registers of its thread.
+func (c *coreContent) readSignal(data []byte) {
+	s := attach.ReadSiginfo(data)
+	if s == nil {
+		return
+	}
+	c.signal = s.Number
+	if len(c.threads) == 1 {
+		c.threads[0].Signal = s
+	}
+}
+
+// readDelve reads Delve's own note, lines of text.
+func (c *coreContent) readDelve(data []byte) {
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if v, ok := strings.CutPrefix(line, "Entry Point: "); ok && c.entry == 0 {
+			c.entry, _ = strconv.ParseUint(v, 0, 64)
+		}
+		if v, ok := strings.CutPrefix(line, "Target Pid: "); ok && c.pid == 0 {
+			c.pid, _ = strconv.Atoi(v)
 		}
 	}
 }
 
-// Moment is when a core was written, which only those of ri core say: CLOCK_MONOTONIC as the program reads it, and the time of day, in nanoseconds.
+// Moment is when a core was written, which only those of ri core say: CLOCK_MONOTONIC as the program reads it, and the
+// time of day, in nanoseconds.
 type Moment struct{ Nanotime, Unix int64 }
 
 func (m Moment) bytes() []byte {
@@ -271,7 +297,8 @@ func (c *Core) Written() time.Time {
 	return time.Unix(0, c.content.moment.Unix)
 }
 
-// readFiles reads NT_FILE (fs/binfmt_elf.c, fill_files_note): count, page size, count times start, end and offset in pages, count names.
+// readFiles reads NT_FILE (fs/binfmt_elf.c, fill_files_note): count, page size, count times start, end and offset in
+// pages, count names.
 func (c *coreContent) readFiles(data []byte) {
 	if len(data) < 16 {
 		return
@@ -314,7 +341,8 @@ func (c *coreContent) mappings() []attach.Mapping {
 	}
 	maps := make([]attach.Mapping, 0, len(c.segments))
 	for _, s := range c.segments {
-		m := attach.Mapping{Start: s.addr, End: s.addr + s.memSize, Read: s.flags&elf.PF_R != 0, Write: s.flags&elf.PF_W != 0, Exec: s.flags&elf.PF_X != 0}
+		m := attach.Mapping{Start: s.addr, End: s.addr + s.memSize, Read: s.flags&elf.PF_R != 0,
+			Write: s.flags&elf.PF_W != 0, Exec: s.flags&elf.PF_X != 0}
 		if f := files[s.addr]; f != nil {
 			m.Offset, m.Path = f.Offset, f.Path
 		}
@@ -339,8 +367,10 @@ func ReadExecutable(r io.ReaderAt) (segments []exeSegment, entry uint64, err err
 		return nil, 0, fmt.Errorf("it is not a program: %w", attach.ErrNotSupported)
 	}
 	for _, p := range progs {
-		if elf.ProgType(p.Type) == elf.PT_LOAD && p.FileSize > 0 && p.Vaddr+p.FileSize > p.Vaddr && p.Offset < math.MaxInt64 && p.FileSize < math.MaxInt64-p.Offset {
-			segments = append(segments, exeSegment{Addr: p.Vaddr, Offset: p.Offset, FileSize: p.FileSize, Write: elf.ProgFlag(p.Flags)&elf.PF_W != 0})
+		if elf.ProgType(p.Type) == elf.PT_LOAD && p.FileSize > 0 && p.Vaddr+p.FileSize > p.Vaddr &&
+			p.Offset < math.MaxInt64 && p.FileSize < math.MaxInt64-p.Offset {
+			segments = append(segments, exeSegment{Addr: p.Vaddr, Offset: p.Offset, FileSize: p.FileSize,
+				Write: elf.ProgFlag(p.Flags)&elf.PF_W != 0})
 		}
 	}
 	return segments, header.Entry, nil

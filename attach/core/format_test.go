@@ -95,7 +95,8 @@ func TestSmallCore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.pid != 4711 || c.name != "small" || c.signal != 6 || c.entry != 0x401000 || len(c.threads) != 1 || c.threads[0].ID != 4711 || len(c.segments) != 2 || c.fileAt(0x401fff).Path != "/bin/small" || c.truncated {
+	if c.pid != 4711 || c.name != "small" || c.signal != 6 || c.entry != 0x401000 || len(c.threads) != 1 ||
+		c.threads[0].ID != 4711 || len(c.segments) != 2 || c.fileAt(0x401fff).Path != "/bin/small" || c.truncated {
 		t.Errorf("%+v", c)
 	}
 	m := coreMemory{core: bytes.NewReader(data), size: int64(len(data)), segments: c.segments, files: c.files}
@@ -108,7 +109,9 @@ func TestCoreHeaders(t *testing.T) {
 	for _, count := range []int{3, 0xfffd, 0xfffe, 70_000} {
 		var sections []*Section
 		for i := range count {
-			sections = append(sections, &Section{Mapping: attach.Mapping{Start: uint64(i+1) * attach.PageSize, End: uint64(i+2) * attach.PageSize, Read: true}})
+			sections = append(sections,
+				&Section{Mapping: attach.Mapping{Start: uint64(i+1) * attach.PageSize,
+					End: uint64(i+2) * attach.PageSize, Read: true}})
 		}
 		notes := Notes(arch.AMD64, Who{PID: 7}, []ThreadNotes{{ID: 7}}, nil, nil, Moment{})
 		head, size := Lay(arch.AMD64, notes, sections)

@@ -10,11 +10,12 @@ import (
 	"ri/attach"
 )
 
-// coreMap is a core file mapped into memory, so that what is read of it needs no copy. What was looked at would stay mapped until the end: 4 GB of a
-// 4 GB core. So when much is, all is given back to the page cache, from which it comes back for a small fault.
+// coreMap is a core file mapped into memory, so that what is read of it needs no copy. What was looked at would stay
+// mapped until the end: 4 GB of a 4 GB core. So when much is, all is given back to the page cache, from which it comes
+// back for a small fault.
 //
-// A file that becomes shorter while it is mapped means SIGBUS for who reads it: the script's goroutine makes an error of it
-// (debug.SetPanicOnFault). What the file didn't have at the beginning isn't mapped.
+// A file that becomes shorter while it is mapped means SIGBUS for who reads it: the script's goroutine makes an error
+// of it (debug.SetPanicOnFault). What the file didn't have at the beginning isn't mapped.
 type coreMap struct {
 	data []byte
 	stop chan struct{}
@@ -80,5 +81,5 @@ func filePages(statm *os.File) (n int64) {
 	return n
 }
 
-// Close ends the giving back. The mapping stays: a script that was given up may still read it.
-func (m *coreMap) Close() { m.once.Do(func() { close(m.stop) }) }
+// close ends the giving back. The mapping stays: a script that was given up may still read it.
+func (m *coreMap) close() { m.once.Do(func() { close(m.stop) }) }

@@ -9,14 +9,15 @@ import (
 	"ri/attach"
 )
 
-// coreMemory reads memory from the pieces that hold it. In this core the text was left out, as the kernel does by default:
+// coreMemory reads memory from the pieces that hold it. In this core the text was left out, as the kernel does by
+// default:
 //
 //	Type   Offset   VirtAddr  FileSiz  MemSiz  Flags
 //	LOAD   0x3000   0x400000  0x01000  0x99000  R E   the first page only
 //	LOAD   0x4000   0x49a000  0x02000  0x02000  RW
 //
-// The first page comes from the core, the other 0x98000 bytes from the executable, whose own headers say where in it they lie.
-// Both are read with pread and not mapped: a file that shrinks would end ri with SIGBUS.
+// The first page comes from the core, the other 0x98000 bytes from the executable, whose own headers say where in it
+// they lie. Both are read with pread and not mapped: a file that shrinks would end ri with SIGBUS.
 type coreMemory struct {
 	core      io.ReaderAt
 	size      int64
@@ -27,7 +28,8 @@ type coreMemory struct {
 	exeParts  []coreSegment // read-only segments of the executable, where they lie in memory
 }
 
-// addExecutable adds the segments that no program writes to. What a program may have written to is never taken from its executable.
+// addExecutable adds the segments that no program writes to. What a program may have written to is never taken from its
+// executable.
 func (m *coreMemory) addExecutable(exe io.ReaderAt, segments []exeSegment, bias uint64) {
 	m.exe = exe
 	for _, s := range segments {
@@ -35,7 +37,8 @@ func (m *coreMemory) addExecutable(exe io.ReaderAt, segments []exeSegment, bias 
 		if s.Write || addr+s.FileSize < addr {
 			continue
 		}
-		m.exeParts = append(m.exeParts, coreSegment{addr: addr, memSize: s.FileSize, offset: s.Offset, fileSize: s.FileSize})
+		m.exeParts = append(m.exeParts, coreSegment{addr: addr, memSize: s.FileSize, offset: s.Offset,
+			fileSize: s.FileSize})
 	}
 	m.exeParts = sortSegments(m.exeParts)
 }
@@ -130,7 +133,8 @@ func findSegment(segments []coreSegment, addr uint64) *coreSegment {
 	return nil
 }
 
-// sortSegments sorts by address. Where two overlap, which no tool writes but a broken header may say, the later one begins where the earlier one ends.
+// sortSegments sorts by address. Where two overlap, which no tool writes but a broken header may say, the later one
+// begins where the earlier one ends.
 func sortSegments(segments []coreSegment) []coreSegment {
 	slices.SortStableFunc(segments, func(a, b coreSegment) int { return cmp.Compare(a.addr, b.addr) })
 	out := segments[:0]

@@ -10,8 +10,8 @@ import (
 	"ri/attach"
 )
 
-// A core as the kernel writes it (fs/binfmt_elf.c, linux/elfcore.h, uapi/linux/elf.h): ELF header, program headers, the notes (who the process was, the
-// registers of its threads, its files), and its memory, each mapping from a page on.
+// A core as the kernel writes it (fs/binfmt_elf.c, linux/elfcore.h, uapi/linux/elf.h): ELF header, program headers, the
+// notes (who the process was, the registers of its threads, its files), and its memory, each mapping from a page on.
 
 const (
 	ntFpregset = 2
@@ -154,7 +154,8 @@ func Lay(a *arch.Arch, notes []byte, sections []*Section) (*Head, int64) {
 func (h *Head) Bytes() []byte {
 	var b bytes.Buffer
 	header := elf.Header64{
-		Ident:   [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB),
+			byte(elf.EV_CURRENT)},
 		Type:    uint16(elf.ET_CORE),
 		Machine: uint16(h.arch.Machine),
 		Version: uint32(elf.EV_CURRENT),
@@ -164,9 +165,11 @@ func (h *Head) Bytes() []byte {
 		header.Phnum, header.Shoff, header.Shentsize, header.Shnum = 0xffff, uint64(h.size()-64), 64, 1
 	}
 	binary.Write(&b, binary.LittleEndian, header)
-	binary.Write(&b, binary.LittleEndian, programHeader{Type: uint32(elf.PT_NOTE), Offset: uint64(h.size()), FileSize: uint64(len(h.notes)), Align: 4})
+	binary.Write(&b, binary.LittleEndian, programHeader{Type: uint32(elf.PT_NOTE), Offset: uint64(h.size()),
+		FileSize: uint64(len(h.notes)), Align: 4})
 	for _, s := range h.sections {
-		p := programHeader{Type: uint32(elf.PT_LOAD), Offset: uint64(s.Offset), Vaddr: s.Start, FileSize: s.Size, MemSize: s.End - s.Start, Align: attach.PageSize}
+		p := programHeader{Type: uint32(elf.PT_LOAD), Offset: uint64(s.Offset), Vaddr: s.Start, FileSize: s.Size,
+			MemSize: s.End - s.Start, Align: attach.PageSize}
 		for _, flag := range []struct {
 			set  bool
 			flag elf.ProgFlag

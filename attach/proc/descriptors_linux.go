@@ -18,9 +18,10 @@ import (
 	"ri/attach"
 )
 
-// ReadDescriptors gives the open descriptors of the process whose files are in a folder, in order, from its fd and fdinfo, and its sockets from the tables
-// of its own network namespace (net/tcp, tcp6, udp, udp6, unix: proc(5)). The process goes on meanwhile: a descriptor may be closed, or be
-// another's, by the time that it is told of. The error is that of the file system.
+// ReadDescriptors gives the open descriptors of the process whose files are in a folder, in order, from its fd and
+// fdinfo, and its sockets from the tables of its own network namespace (net/tcp, tcp6, udp, udp6, unix: proc(5)). The
+// process goes on meanwhile: a descriptor may be closed, or be another's, by the time that it is told of. The error is
+// that of the file system.
 func ReadDescriptors(folder string) ([]attach.Descriptor, error) {
 	entries, err := os.ReadDir(folder + "/fd")
 	if err != nil {
@@ -128,9 +129,11 @@ func (t *socketTables) find(inode string) *attach.Socket {
 }
 
 // tcpStates are numbered in include/net/tcp_states.h.
-var tcpStates = []string{"?", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"}
+var tcpStates = []string{"?", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
+	"CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV"}
 
-// parseSocket reads a line of /proc/net/tcp and the like: "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4711 ...".
+// parseSocket reads a line of /proc/net/tcp and the like: "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000
+// 00:00000000 00000000 0 0 4711 ...".
 func parseSocket(protocol, line string) (inode string, s *attach.Socket) {
 	f := strings.Fields(line)
 	if len(f) < 10 || !strings.HasSuffix(f[0], ":") {
@@ -175,7 +178,8 @@ func parseAddress(text string) (string, bool) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)).String(), true
 }
 
-// parseUnixSocket reads a line of /proc/net/unix: "0000000000000000: 00000002 00000000 00010000 0001 01 4711 /run/x.sock".
+// parseUnixSocket reads a line of /proc/net/unix: "0000000000000000: 00000002 00000000 00010000 0001 01 4711
+// /run/x.sock".
 func parseUnixSocket(line string) (inode string, s *attach.Socket) {
 	f := strings.Fields(line)
 	if len(f) < 7 || !strings.HasSuffix(f[0], ":") {

@@ -37,7 +37,8 @@ type GoProcess struct {
 // Listing is what a look at all processes gave.
 type Listing struct {
 	Go []GoProcess // by pid
-	// Unreadable are the pids of processes whose executable may not be read, so that it isn't known whether they are Go programs.
+	// Unreadable are the pids of processes whose executable may not be read, so that it isn't known whether they are Go
+	// programs.
 	Unreadable []int
 	// Other counts those that are no Go programs; kernel threads and zombies are among them.
 	Other int

@@ -49,7 +49,8 @@ func cgroupNumber(file string) int64 {
 	return 0
 }
 
-// OomKills counts what the OOM killer has taken: of the cgroup of the process with that folder (memory.events) and of the machine (/proc/vmstat).
+// OomKills counts what the OOM killer has taken: of the cgroup of the process with that folder (memory.events) and of
+// the machine (/proc/vmstat).
 func OomKills(folder string) int64 {
 	sum := int64(0)
 	count := func(path string) {

@@ -17,7 +17,8 @@ import (
 // it never says which of them refused, so they are tried here in its order.
 func ExplainPermission(pid int, cause error) error {
 	why, todo := permissionReason(pid)
-	return fmt.Errorf("pid %d (%s) may not be read: %s (the kernel says: %v). %s: %w", pid, CommOf(pid), why, cause, todo, attach.ErrPermission)
+	return fmt.Errorf("pid %d (%s) may not be read: %s (the kernel says: %v). %s: %w", pid, CommOf(pid), why, cause,
+		todo, attach.ErrPermission)
 }
 
 func permissionReason(pid int) (why, todo string) {
@@ -26,43 +27,57 @@ func permissionReason(pid int) (why, todo string) {
 	if err != nil {
 		return "its /proc entry can't be read (a /proc mounted with hidepid?)", "Run ri as root: sudo ri ..."
 	}
-	hasPtrace := self.CapEff&(1<<unix.CAP_SYS_PTRACE) != 0
-	yama, yamaKnown := YamaScope()
-	sameUser := self.Uids[1] == target.Uids[0] && self.Uids[1] == target.Uids[1] && self.Uids[1] == target.Uids[2] &&
-		self.Gids[1] == target.Gids[0] && self.Gids[1] == target.Gids[1] && self.Gids[1] == target.Gids[2]
-	grant := "Run ri as root (sudo ri ...), or give it the capability: sudo setcap cap_sys_ptrace+ep $(command -v ri)"
-	if InContainer() {
-		grant = "Start ri's container with --cap-add SYS_PTRACE (docker run) or securityContext.capabilities.add: [\"SYS_PTRACE\"] (Kubernetes; kubectl debug --profile=sysadmin), or run ri on the host as root"
-	}
-	targetNS, errNS := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
-	selfNS, _ := os.Readlink("/proc/self/ns/user")
-	otherNS := errNS == nil && targetNS != selfNS
-
-	switch {
-	case yamaKnown && yama >= 3:
+	if yama, known := YamaScope(); known && yama >= 3 {
 		return "Yama forbids every process to attach to another (kernel.yama.ptrace_scope = 3)",
-			"That setting lasts until the next boot: set kernel.yama.ptrace_scope to 2 or less in /etc/sysctl.d and reboot"
-	case !sameUser && !hasPtrace:
-		return fmt.Sprintf("it runs as user %s and ri as user %s, without the capability CAP_SYS_PTRACE", UserName(target.Uids[1]), UserName(self.Uids[1])),
-			grant
-	case !hasPtrace && yamaKnown && yama == 2:
-		return "Yama allows attaching only with the capability CAP_SYS_PTRACE, which ri doesn't have (kernel.yama.ptrace_scope = 2)", grant
-	case !hasPtrace && yamaKnown && yama == 1 && !isAncestor(pid):
-		return "Yama allows attaching only to one's own children, or with the capability CAP_SYS_PTRACE, which ri doesn't have (kernel.yama.ptrace_scope = 1)",
-			grant + ", or allow it for one's own processes until the next boot: sudo sysctl kernel.yama.ptrace_scope=0"
-	case !hasPtrace && target.CapPrm&^self.CapPrm != 0:
-		return "it holds capabilities that ri doesn't, and ri has no CAP_SYS_PTRACE", grant
-	case !hasPtrace:
-		return "it is marked as not dumpable, as programs are that were started with set-user-ID or file capabilities, whose file their user can't read, or that asked for it (prctl PR_SET_DUMPABLE), and ri has no CAP_SYS_PTRACE",
-			grant
-	case otherNS || errNS != nil:
-		return "it runs in a user namespace in which ri has no CAP_SYS_PTRACE", "Run ri as root on the host, or in that user namespace: nsenter -U -t " + strconv.Itoa(pid)
+			"That setting lasts until the next boot: set kernel.yama.ptrace_scope to 2 or less in /etc/sysctl.d and " +
+				"reboot"
+	}
+	if self.CapEff&(1<<unix.CAP_SYS_PTRACE) == 0 {
+		return reasonWithoutCapability(pid, self, target)
+	}
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
+	ours, _ := os.Readlink("/proc/self/ns/user")
+	switch {
+	case err != nil || theirs != ours:
+		return "it runs in a user namespace in which ri has no CAP_SYS_PTRACE",
+			"Run ri as root on the host, or in that user namespace: nsenter -U -t " + strconv.Itoa(pid)
 	case self.Seccomp != 0:
 		return "ri runs under a seccomp filter, which may forbid ptrace and process_vm_readv",
 			"Start ri's container with --security-opt seccomp=unconfined, or run ri on the host"
 	}
-	return "ri has CAP_SYS_PTRACE, so a security module refuses (SELinux: deny_ptrace; AppArmor: a profile without ptrace; a lockdown)",
+	return "ri has CAP_SYS_PTRACE, so a security module refuses (SELinux: deny_ptrace; AppArmor: a profile without " +
+			"ptrace; a lockdown)",
 		"See dmesg or the audit log; SELinux: setsebool deny_ptrace off; Docker: --security-opt apparmor=unconfined"
+}
+
+// reasonWithoutCapability is why a ri without CAP_SYS_PTRACE may not read a process.
+func reasonWithoutCapability(pid int, self, target Status) (why, todo string) {
+	grant := "Run ri as root (sudo ri ...), or give it the capability: sudo setcap cap_sys_ptrace+ep $(command -v ri)"
+	if InContainer() {
+		grant = "Start ri's container with --cap-add SYS_PTRACE (docker run) or securityContext.capabilities.add: " +
+			"[\"SYS_PTRACE\"] (Kubernetes; kubectl debug --profile=sysadmin), or run ri on the host as root"
+	}
+	same := func(own uint32, theirs [4]uint32) bool {
+		return own == theirs[0] && own == theirs[1] && own == theirs[2]
+	}
+	yama, yamaKnown := YamaScope()
+	switch {
+	case !same(self.Uids[1], target.Uids) || !same(self.Gids[1], target.Gids):
+		return fmt.Sprintf("it runs as user %s and ri as user %s, without the capability CAP_SYS_PTRACE",
+			UserName(target.Uids[1]), UserName(self.Uids[1])), grant
+	case yamaKnown && yama == 2:
+		return "Yama allows attaching only with the capability CAP_SYS_PTRACE, which ri doesn't have " +
+			"(kernel.yama.ptrace_scope = 2)", grant
+	case yamaKnown && yama == 1 && !isAncestor(pid):
+		return "Yama allows attaching only to one's own children, or with the capability CAP_SYS_PTRACE, which ri " +
+				"doesn't have (kernel.yama.ptrace_scope = 1)",
+			grant + ", or allow it for one's own processes until the next boot: sudo sysctl kernel.yama.ptrace_scope=0"
+	case target.CapPrm&^self.CapPrm != 0:
+		return "it holds capabilities that ri doesn't, and ri has no CAP_SYS_PTRACE", grant
+	}
+	return "it is marked as not dumpable, as programs are that were started with set-user-ID or file capabilities, " +
+		"whose file their user can't read, or that asked for it (prctl PR_SET_DUMPABLE), and ri has no " +
+		"CAP_SYS_PTRACE", grant
 }
 
 // YamaScope reads kernel.yama.ptrace_scope; ok is false where the kernel has no Yama.

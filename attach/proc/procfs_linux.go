@@ -14,8 +14,8 @@ import (
 	"ri/attach"
 )
 
-// processStatus is what /proc/PID/status says (proc_pid_status(5)).
-type processStatus struct {
+// Status is what /proc/PID/status says (proc_pid_status(5)).
+type Status struct {
 	Name      string
 	State     byte // R S D T t Z X I
 	Tgid      int
@@ -29,16 +29,16 @@ type processStatus struct {
 	CapPrm    uint64
 }
 
-func ReadStatus(path string) (processStatus, error) {
+func ReadStatus(path string) (Status, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return processStatus{}, err
+		return Status{}, err
 	}
 	return ParseStatus(data), nil
 }
 
-func ParseStatus(data []byte) processStatus {
-	st := processStatus{Seccomp: -1}
+func ParseStatus(data []byte) Status {
+	st := Status{Seccomp: -1}
 	for line := range strings.Lines(string(data)) {
 		key, value, ok := strings.Cut(line, ":")
 		if !ok {
@@ -106,8 +106,8 @@ func parseIDs(s string) (ids [4]uint32) {
 	return ids
 }
 
-// processStat is what of /proc/PID/stat (proc_pid_stat(5)) isn't in status.
-type processStat struct {
+// Stat is what of /proc/PID/stat (proc_pid_stat(5)) isn't in status.
+type Stat struct {
 	State     byte
 	PPid      int
 	Flags     uint64 // PF_*, linux/sched.h
@@ -116,21 +116,21 @@ type processStat struct {
 
 const FlagKernelThread = 0x00200000 // PF_KTHREAD
 
-func ReadStat(path string) (processStat, error) {
+func ReadStat(path string) (Stat, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return processStat{}, err
+		return Stat{}, err
 	}
 	// The second field is the name in parentheses and may hold anything, so count from its end.
 	i := bytes.LastIndexByte(data, ')')
 	if i < 0 {
-		return processStat{}, fmt.Errorf("%s: no name in %q", path, data)
+		return Stat{}, fmt.Errorf("%s: no name in %q", path, data)
 	}
 	f := strings.Fields(string(data[i+1:]))
 	if len(f) < 20 {
-		return processStat{}, fmt.Errorf("%s: %d fields, want 20 or more", path, len(f))
+		return Stat{}, fmt.Errorf("%s: %d fields, want 20 or more", path, len(f))
 	}
-	var st processStat
+	var st Stat
 	st.State = f[0][0]
 	st.PPid, _ = strconv.Atoi(f[1])
 	st.Flags, _ = strconv.ParseUint(f[6], 10, 64)
@@ -184,10 +184,13 @@ func CommOf(pid int) string {
 func CheckProcMount() error {
 	self, err := os.Readlink("/proc/self")
 	if err != nil {
-		return fmt.Errorf("/proc can't be read (%v): ri needs it; in a container mount it with: mount -t proc proc /proc: %w", err, attach.ErrNotSupported)
+		return fmt.Errorf("/proc can't be read (%v): ri needs it; in a container mount it with: mount -t proc proc "+
+			"/proc: %w", err, attach.ErrNotSupported)
 	}
 	if self != fmt.Sprint(os.Getpid()) {
-		return fmt.Errorf("/proc belongs to another pid namespace (it calls this process %s, and it is %d): run ri in that namespace (nsenter -p, kubectl debug --target), or mount this one's: mount -t proc proc /proc: %w", self, os.Getpid(), attach.ErrNotSupported)
+		return fmt.Errorf("/proc belongs to another pid namespace (it calls this process %s, and it is %d): run ri "+
+			"in that namespace (nsenter -p, kubectl debug --target), or mount this one's: mount -t proc proc /proc: "+
+			"%w", self, os.Getpid(), attach.ErrNotSupported)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 	"ri/attach"
 )
 
-// Which pages of a process are there is asked of PAGEMAP_SCAN (uapi/linux/fs.h, Linux 6.7), which passes over empty page tables and
-// joins pages of a kind, or else read from /proc/PID/pagemap, eight bytes a page.
+// Which pages of a process are there is asked of PAGEMAP_SCAN (uapi/linux/fs.h, Linux 6.7), which passes over empty
+// page tables and joins pages of a kind, or else read from /proc/PID/pagemap, eight bytes a page.
 
 // Categories of pages, PAGE_IS_* in uapi/linux/fs.h.
 const (
@@ -81,7 +81,8 @@ func (r *Residency) Each(start, end uint64, f func(PageRegion)) error {
 	})
 }
 
-// Scan is PAGEMAP_SCAN over a range: of pages that have all categories of mask and any of anyOf, those of result are told.
+// Scan is PAGEMAP_SCAN over a range: of pages that have all categories of mask and any of anyOf, those of result are
+// told.
 func (r *Residency) Scan(flags, start, end, mask, anyOf, result uint64, f func(PageRegion)) error {
 	for {
 		arg := scanArgument{

@@ -20,18 +20,19 @@ import (
 	"ri/attach/proc"
 )
 
-// A bulk snapshot copies, besides the pages that were asked for, all private writable memory that is there: the heap, the stacks, the
-// variables. Before the stop the room for it is made; in the stop the mappings and the resident pages are looked at again, so that
-// what is new is copied too. A page that isn't there costs nothing and reads as zero.
+// A bulk snapshot copies, besides the pages that were asked for, all private writable memory that is there: the heap,
+// the stacks, the variables. Before the stop the room for it is made; in the stop the mappings and the resident pages
+// are looked at again, so that what is new is copied too. A page that isn't there costs nothing and reads as zero.
 
 const (
 	populateBytes = 64 << 20 // of room made between two looks at the context
 	pieceBytes    = 1 << 20  // one range of a process_vm_readv: what is longer is divided
 	batchBytes    = 4 << 20  // that a copying thread takes at a time, at most
 	batchLeast    = 128 << 10
-	wholeFile     = 64 << 20 // of a private mapping of a file all is copied, since what nobody wrote to is the file's; a larger one isn't copied
-	bulkWorkers   = 8
-	fewBytes      = 1 << 20 // one thread copies these
+	// of a private mapping of a file all is copied, since what nobody wrote to is the file's; a larger one isn't copied
+	wholeFile   = 64 << 20
+	bulkWorkers = 8
+	fewBytes    = 1 << 20 // one thread copies these
 )
 
 // bulkCopy is the work of a bulk snapshot.
@@ -59,25 +60,26 @@ func newBulkCopy(ctx context.Context, p *Process, spool string) (*bulkCopy, erro
 		return nil, err
 	}
 	if err := b.prepare(ctx); err != nil {
-		b.Close()
+		b.close()
 		b.image.free()
 		return nil, err
 	}
 	return b, nil
 }
 
-func (b *bulkCopy) Close() {
+func (b *bulkCopy) close() {
 	if b.residency != nil {
 		b.residency.Close()
 	}
 	for _, h := range b.helpers {
 		h.offer(nil)
-		h.done.Close()
+		h.done.close()
 	}
 }
 
-// helper is a thread that copies beside the one that owns ptrace. For a stop it hurries as that one does, and it ends with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that
-// have no such priority would have to run first.
+// helper is a thread that copies beside the one that owns ptrace. For a stop it hurries as that one does, and it ends
+// with its work. It is woken by the kernel: over a channel, threads of the Go scheduler that have no such priority
+// would have to run first.
 type helper struct {
 	begin, done turn
 	work        func(*ioScratch) // nil: end
@@ -99,7 +101,7 @@ func (h *helper) finish() {
 
 // run is the helper's thread.
 func (h *helper) run() {
-	defer h.begin.Close()
+	defer h.begin.close()
 	scratch := new(ioScratch)
 	h.done.signal()
 	for {
@@ -133,7 +135,7 @@ func (t *turn) wait() {
 }
 
 func (t *turn) signal() { unix.Write(t.fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
-func (t *turn) Close()  { unix.Close(t.fd) }
+func (t *turn) close()  { unix.Close(t.fd) }
 
 func (b *bulkCopy) startHelpers() error {
 	b.scratch = new(ioScratch)
@@ -149,7 +151,8 @@ func (b *bulkCopy) startHelpers() error {
 	return nil
 }
 
-// hurry readies the helpers for the stop that comes: a thread that has to wait for a CPU in it, before it can ask for precedence, is of no use there.
+// hurry readies the helpers for the stop that comes: a thread that has to wait for a CPU in it, before it can ask for
+// precedence, is of no use there.
 func (b *bulkCopy) hurry() {
 	for _, h := range b.helpers {
 		h.offer(func(*ioScratch) { hurry() })
@@ -174,7 +177,8 @@ func (b *bulkCopy) prepare(ctx context.Context) error {
 	b.pieces = slices.Grow(b.pieces, len(b.pieces)+1024) // not in the stop
 	for i := 0; i < len(b.pieces); {                     // longer runs are fewer calls, and huge pages
 		addr, n := b.pieces[i].Addr, 0
-		for ; i < len(b.pieces) && b.pieces[i].Addr == addr+uint64(n) && addressOf(b.pieces[i].Data) == addressOf(b.image.bytes(addr, 1))+uint64(n); i++ {
+		for ; i < len(b.pieces) && b.pieces[i].Addr == addr+uint64(n) &&
+			addressOf(b.pieces[i].Data) == addressOf(b.image.bytes(addr, 1))+uint64(n); i++ {
 			n += len(b.pieces[i].Data)
 		}
 		if n == 0 {
@@ -388,8 +392,8 @@ func privateSpans(maps []attach.Mapping) (mapped, constant []span) {
 	return mapped, constant
 }
 
-// inBulk tells whether a private writable mapping is copied. Of a file's, the pages that nobody wrote to aren't there in a way that can be seen,
-// but do have contents; hugetlbfs's are as anonymous ones.
+// inBulk tells whether a private writable mapping is copied. Of a file's, the pages that nobody wrote to aren't there
+// in a way that can be seen, but do have contents; hugetlbfs's are as anonymous ones.
 func inBulk(m *attach.Mapping) bool {
 	if !strings.HasPrefix(m.Path, "/") || hugePages(m) {
 		return !strings.HasPrefix(m.Path, "[v") // vvar, vsyscall
@@ -417,14 +421,18 @@ func (p *Process) bulkRuns() (runs []span, size int64, err error) {
 		}
 		if m.whole {
 			add(m.start, m.end)
-		} else if err := r.Each(m.start, m.end, func(region proc.PageRegion) { add(region.Start, region.End) }); err != nil {
+		} else if err := r.Each(m.start, m.end, func(region proc.PageRegion) {
+			add(region.Start,
+				region.End)
+		}); err != nil {
 			return nil, 0, p.exited(err)
 		}
 	}
 	return runs, size, nil
 }
 
-// newPageCopy copies runs of pages that were asked for, where they are so many that other threads pay: as a bulk copy, with no image.
+// newPageCopy copies runs of pages that were asked for, where they are so many that other threads pay: as a bulk copy,
+// with no image.
 func newPageCopy(p *Process, runs []run) (*bulkCopy, error) {
 	b := &bulkCopy{process: p, mem: p.memory(), image: &image{}}
 	b.mem.raw = true
@@ -432,7 +440,7 @@ func newPageCopy(p *Process, runs []run) (*bulkCopy, error) {
 		b.pieces = append(b.pieces, attach.Range{Addr: r.addr, Data: r.data})
 	}
 	if err := b.startHelpers(); err != nil {
-		b.Close()
+		b.close()
 		return nil, err
 	}
 	return b, nil

@@ -50,7 +50,8 @@ func checkRounds(t testing.TB, v attach.View, p *targettest.Program) (round uint
 		n := word(t, v, p.Rounds+uint64(at))
 		if n != last {
 			if falls++; falls > 1 || n+1 != last {
-				t.Fatalf("page %d of %d has the number %d, and the one before %d", at/attach.PageSize, p.RoundSize/attach.PageSize, n, last)
+				t.Fatalf("page %d of %d has the number %d, and the one before %d", at/attach.PageSize,
+					p.RoundSize/attach.PageSize, n, last)
 			}
 		}
 		last = n
@@ -73,7 +74,8 @@ func checkComes(t testing.TB, v attach.View, p *targettest.Program, pages int) b
 	return true
 }
 
-// TestBulk: all that a program may have written to is in the copy, without having been asked for, also what was mapped just now.
+// TestBulk: all that a program may have written to is in the copy, without having been asked for, also what was mapped
+// just now.
 func TestBulk(t *testing.T) {
 	const pages = 300
 	p := targettest.Start(t, "-size", "9000000", "-rounds", "16000000", "-remap", "300", "-busy", "1")
@@ -156,13 +158,15 @@ func TestBulkReads(t *testing.T) {
 func TestBulkLimit(t *testing.T) {
 	p := targettest.Start(t, "-size", "200000000")
 	target := open(t, p.PID)
-	_, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: 2 * time.Millisecond})
+	_, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true,
+		MaxStop: 2 * time.Millisecond})
 	if !errors.Is(err, attach.ErrDeadline) {
 		t.Error(err)
 	}
 	p.GoesOn()
 	cost, err := target.SnapshotCost(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true})
-	if err != nil || cost.Bytes < 200_000_000 || cost.Bytes > 400_000_000 || cost.Stop < 5*time.Millisecond || cost.Stop > 2*time.Second {
+	if err != nil || cost.Bytes < 200_000_000 || cost.Bytes > 400_000_000 || cost.Stop < 5*time.Millisecond ||
+		cost.Stop > 2*time.Second {
 		t.Errorf("%+v %v", cost, err)
 	}
 }
@@ -188,12 +192,14 @@ func TestSpool(t *testing.T) {
 func TestImage(t *testing.T) {
 	im := &image{}
 	defer im.free()
-	for _, r := range []span{{start: 0x40000000, end: 0x40100000}, {start: 0x10000000, end: 0x10001000}, {start: 0x20000000, end: 0x20800000}} {
+	for _, r := range []span{{start: 0x40000000, end: 0x40100000}, {start: 0x10000000, end: 0x10001000},
+		{start: 0x20000000, end: 0x20800000}} {
 		if err := im.reserve(r.start, r.end); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := im.lacking(span{start: 0x0ffff000, end: 0x20001000}); len(got) != 2 || got[0] != (span{start: 0x0ffff000, end: 0x10000000}) || got[1] != (span{start: 0x10001000, end: 0x20000000}) {
+	if got := im.lacking(span{start: 0x0ffff000, end: 0x20001000}); len(got) != 2 ||
+		got[0] != (span{start: 0x0ffff000, end: 0x10000000}) || got[1] != (span{start: 0x10001000, end: 0x20000000}) {
 		t.Errorf("%+v", got)
 	}
 	copy(im.bytes(0x20000ffe, 4), "ri!!")
@@ -204,12 +210,14 @@ func TestImage(t *testing.T) {
 		addr uint64
 		n    int
 		ok   bool
-	}{{0x10000000, 0, false}, {0x20000ffe, attach.PageSize, true}, {0x20001fff, 1, true}, {0x20002000, 0, true}, {0x20400000, 0, false}, {0x203fffff, 1, true}, {0x40080000, attach.PageSize, true}, {0x4007ffff, 0, false}} {
+	}{{0x10000000, 0, false}, {0x20000ffe, attach.PageSize, true}, {0x20001fff, 1, true}, {0x20002000, 0, true},
+		{0x20400000, 0, false}, {0x203fffff, 1, true}, {0x40080000, attach.PageSize, true}, {0x4007ffff, 0, false}} {
 		if n, ok := im.read(b[:], c.addr); n != c.n || ok != c.ok {
 			t.Errorf("%#x: %d %v, want %d %v", c.addr, n, ok, c.n, c.ok)
 		}
 	}
-	if string(im.direct(0x20000ffe, 4)) != "ri!!" || im.direct(0x20001ffe, 4) != nil || im.direct(0x203ffffe, 4) != nil {
+	if string(im.direct(0x20000ffe, 4)) != "ri!!" || im.direct(0x20001ffe, 4) != nil ||
+		im.direct(0x203ffffe, 4) != nil {
 		t.Error("what is given without a copy")
 	}
 }
@@ -229,7 +237,8 @@ func BenchmarkBulk(b *testing.B) {
 			target := open(b, startBench(b, "-heap", size, "-change", "200000000"))
 			time.Sleep(10 * time.Second) // until all of it is there
 			for b.Loop() {
-				v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: time.Minute})
+				v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true,
+					MaxStop: time.Minute})
 				if err != nil {
 					b.Fatal(err)
 				}

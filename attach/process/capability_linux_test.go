@@ -31,12 +31,15 @@ func TestCoverage(t *testing.T) {
 		whole  bool
 		missed int // after a page was read
 	}{
-		"live":     {process, attach.ViewOptions{Kind: attach.Live}, attach.NoMoment, true, 0},
-		"stopped":  {process, attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute}, attach.OneMoment, true, 0},
-		"nothing":  {process, attach.ViewOptions{Kind: attach.Snapshot, MaxStop: time.Minute}, attach.Copied, false, 1},
-		"the page": {process, attach.ViewOptions{Kind: attach.Snapshot, MaxStop: time.Minute, Pages: []uint64{page}}, attach.Copied, false, 0},
-		"all":      {process, attach.ViewOptions{Kind: attach.Snapshot, MaxStop: time.Minute, Bulk: true}, attach.Copied, true, 0},
-		"core":     {core, attach.ViewOptions{Kind: attach.Snapshot}, attach.OneMoment, true, 0},
+		"live": {process, attach.ViewOptions{Kind: attach.Live}, attach.NoMoment, true, 0},
+		"stopped": {process, attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute}, attach.OneMoment, true,
+			0},
+		"nothing": {process, attach.ViewOptions{Kind: attach.Snapshot, MaxStop: time.Minute}, attach.Copied, false, 1},
+		"the page": {process, attach.ViewOptions{Kind: attach.Snapshot, MaxStop: time.Minute, Pages: []uint64{page}},
+			attach.Copied, false, 0},
+		"all": {process, attach.ViewOptions{Kind: attach.Snapshot, MaxStop: time.Minute, Bulk: true},
+			attach.Copied, true, 0},
+		"core": {core, attach.ViewOptions{Kind: attach.Snapshot}, attach.OneMoment, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := c.target.View(context.Background(), c.opt)
@@ -44,7 +47,8 @@ func TestCoverage(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer v.Discard()
-			if said := v.Coverage(); said.Of != c.of || said.Whole != c.whole || len(said.Missed) > 0 || said.Check() != nil {
+			if said := v.Coverage(); said.Of != c.of || said.Whole != c.whole || len(said.Missed) > 0 ||
+				said.Check() != nil {
 				t.Errorf("%+v, %v", said, said.Check())
 			}
 			if _, err := v.ReadMemory(make([]byte, 1), page*attach.PageSize); err != nil {

@@ -41,7 +41,8 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			return nil
 		}
 		if time.Since(began) >= limit {
-			return &restlessError{stopped: time.Since(began), text: fmt.Sprintf("%s: %d of %d threads have not come to a stop within %v (%s): raise --max-stop, or look without a stop: --view live",
+			return &restlessError{stopped: time.Since(began), text: fmt.Sprintf("%s: %d of %d threads have not come "+
+				"to a stop within %v (%s): raise --max-stop, or look without a stop: --view live",
 				t.process.Describe(), pending, len(t.tracees), limit.Round(time.Millisecond), t.pendingThreads())}
 		}
 		if err := context.Cause(ctx); err != nil {
@@ -58,7 +59,8 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 	}
 }
 
-// restlessError is a stop that didn't come about in time: on a busy machine a thread may wait long for the CPU that it needs to stop.
+// restlessError is a stop that didn't come about in time: on a busy machine a thread may wait long for the CPU that it
+// needs to stop.
 type restlessError struct {
 	stopped time.Duration // those that did stop, stood for that long
 	cost    attach.Stats  // of all tries
@@ -77,11 +79,14 @@ func (t *tracer) stuck() error {
 		tr := &t.tracees[i]
 		switch {
 		case tr.state == traceeStopped && t.deadThread(tr.tid):
-			// A stopped thread dies by SIGKILL only, its own process's exec included. That exec now waits for us to let the dead go.
-			return fmt.Errorf("%s has been killed or starts another program in its place (exec) in this moment; run ri again: %w", t.process.Describe(), attach.ErrExited)
+			// A stopped thread dies by SIGKILL only, its own process's exec included. That exec now waits for us to let
+			// the dead go.
+			return fmt.Errorf("%s has been killed or starts another program in its place (exec) in this moment; run "+
+				"ri again: %w", t.process.Describe(), attach.ErrExited)
 		case tr.state == traceeSeized && tr.tid == t.process.pid:
 			// A leader that has exited before the other threads stays, and nothing is to be waited for.
-			if st, err := proc.ReadStat(fmt.Sprintf("/proc/%d/task/%d/stat", tr.tid, tr.tid)); err == nil && st.State == 'Z' {
+			if st, err := proc.ReadStat(fmt.Sprintf("/proc/%d/task/%d/stat", tr.tid, tr.tid)); err == nil &&
+				st.State == 'Z' {
 				tr.state = traceeGone
 			}
 		}
@@ -153,7 +158,8 @@ func (t *tracer) pendingThreads() string {
 			continue
 		}
 		what := fmt.Sprintf("thread %d in state %c", tr.tid, st.State)
-		if wchan, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", t.process.pid, tr.tid)); err == nil && len(wchan) > 1 {
+		if wchan, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", t.process.pid, tr.tid)); err == nil &&
+			len(wchan) > 1 {
 			what += " in " + string(wchan)
 		}
 		out = append(out, what)

@@ -25,14 +25,17 @@ import (
 	"ri/attach/proc"
 )
 
-// A core of a live process: what it may write to is copied in a stop, as every bulk snapshot does; what it can't, code and constants, is
-// read afterwards, since it doesn't change. The file is written when the process runs again. Pages of zeros become holes.
+// A core of a live process: what it may write to is copied in a stop, as every bulk snapshot does; what it can't, code
+// and constants, is read afterwards, since it doesn't change. The file is written when the process runs again. Pages of
+// zeros become holes.
 
 const (
 	coreChunk   = 4 << 20 // written between two looks at the context
 	coreWriters = 4       // threads that write: to fill the kernel's cache is work of one processor for each
 	coreBatch   = 64      // chunks that they share out
-	coreLargest = 1 << 40 // a mapping that is larger isn't in a core: it is somebody's reserve, as the race detector's, and file systems have limits
+	// a mapping that is larger isn't in a core: it is somebody's reserve, as the race detector's, and file systems have
+	// limits
+	coreLargest = 1 << 40
 	wordSize    = 8
 )
 
@@ -68,19 +71,21 @@ type coreWriter struct {
 	written attach.CoreWritten
 }
 
-// WriteCore writes a core of the process to an empty file: as the kernel, gcore and dlv write them, for ri -c, gdb and dlv core.
-// The process is stopped once, for the copy of its memory; if a watcher holds it in its last moment it isn't stopped at all.
+// WriteCore writes a core of the process to an empty file: as the kernel, gcore and dlv write them, for ri -c, gdb and
+// dlv core. The process is stopped once, for the copy of its memory; if a watcher holds it in its last moment it isn't
+// stopped at all.
 //
 // Errors: those of a snapshot, of the file system, and the context's. The file then holds nothing of use.
 func (p *Process) WriteCore(ctx context.Context, file *os.File, opt attach.CoreOptions) (attach.CoreWritten, error) {
-	copied := attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool}
+	copied := attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy,
+		Spool: opt.Spool}
 	view, err := p.view(ctx, wish{ViewOptions: copied, registers: true})
 	if err != nil {
 		return attach.CoreWritten{}, err
 	}
 	at := core.Moment{Nanotime: p.Nanotime(), Unix: time.Now().UnixNano()}
 	w := &coreWriter{process: p, mem: p.memory(), file: file, options: opt}
-	defer w.mem.Close()
+	defer w.mem.close()
 	var registers []allRegisters
 	var maps []attach.Mapping
 	if v, ok := view.(*snapshotView); ok {
@@ -149,7 +154,8 @@ func (w *coreWriter) choose(maps []attach.Mapping) {
 		w.parts = append(w.parts, part)
 	}
 	if shared > 0 {
-		w.note("%.1f MiB of shared memory (mapped files, memory of several processes) are not in it; --all adds them", float64(shared)/(1<<20))
+		w.note("%.1f MiB of shared memory (mapped files, memory of several processes) are not in it; --all adds them",
+			float64(shared)/(1<<20))
 	}
 	if large > 0 {
 		w.note("%d mappings of more than %d GiB are not in it", large, coreLargest>>30)
@@ -161,7 +167,8 @@ func (w *coreWriter) choose(maps []attach.Mapping) {
 
 // device tells a mapping that may be of a device, where reading may do something.
 func device(m *attach.Mapping) bool {
-	return strings.HasPrefix(m.Path, "/dev/") && !strings.HasPrefix(m.Path, "/dev/zero") && !strings.HasPrefix(m.Path, "/dev/shm/")
+	return strings.HasPrefix(m.Path, "/dev/") && !strings.HasPrefix(m.Path, "/dev/zero") &&
+		!strings.HasPrefix(m.Path, "/dev/shm/")
 }
 
 // errEnough ends a scan.
@@ -174,7 +181,8 @@ func (w *coreWriter) resident(m attach.Mapping, source coreSource) bool {
 	return found || err != nil
 }
 
-// eachThere calls f for the parts of a mapping that have contents, as far as that is known. No such part is of two ranges of the copy.
+// eachThere calls f for the parts of a mapping that have contents, as far as that is known. No such part is of two
+// ranges of the copy.
 func (w *coreWriter) eachThere(part corePart, f func(span) error) error {
 	all := span{start: part.Start, end: part.End}
 	if part.source == fromProcess {
@@ -238,7 +246,8 @@ func (w *coreWriter) write(ctx context.Context, notes []byte) error {
 		}
 	}
 	if lost > 0 {
-		w.note("the process ended while its core was written: %d mappings of code and constants are not in it; give the executable with --exe", lost)
+		w.note("the process ended while its core was written: %d mappings of code and constants are not in it; give "+
+			"the executable with --exe", lost)
 	}
 	headers := head.Bytes()
 	if _, err := w.file.WriteAt(headers, 0); err != nil {
@@ -382,7 +391,8 @@ func isZero(page []byte) bool {
 func (p *Process) CoreCost(opt attach.CoreOptions) (attach.CoreCost, error) {
 	var cost attach.CoreCost
 	var err error
-	if cost.Stop, err = p.SnapshotCost(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: opt.MaxStop, Precopy: opt.Precopy, Spool: opt.Spool}); err != nil {
+	if cost.Stop, err = p.SnapshotCost(attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: opt.MaxStop,
+		Precopy: opt.Precopy, Spool: opt.Spool}); err != nil {
 		return cost, err
 	}
 	maps, err := p.Mappings()
@@ -409,10 +419,12 @@ type allRegisters struct {
 // floatSize is what FXSAVE needs.
 const floatSize = 512
 
-// vectorSize is what XSAVE needs for x87, SSE and AVX registers; those of AVX-512, and what else there may be, are not kept.
+// vectorSize is what XSAVE needs for x87, SSE and AVX registers; those of AVX-512, and what else there may be, are not
+// kept.
 const vectorSize = 832
 
-// readAll keeps all registers of a thread that has just stopped, if they are wanted. There is room for as many threads as there is for t.threads.
+// readAll keeps all registers of a thread that has just stopped, if they are wanted. There is room for as many threads
+// as there is for t.threads.
 func (t *tracer) readAll(tid int) {
 	if t.all == nil {
 		return
@@ -428,8 +440,8 @@ func (t *tracer) readAll(tid int) {
 	}
 }
 
-// threadsOf gives the registers of threads as a core has them, beginning with the one that debuggers show first: the one numbered pid. Without
-// threads there is one of zeros.
+// threadsOf gives the registers of threads as a core has them, beginning with the one that debuggers show first: the
+// one numbered pid. Without threads there is one of zeros.
 func threadsOf(threads []attach.Thread, registers []allRegisters, pid int) []core.ThreadNotes {
 	if len(threads) == 0 {
 		threads, registers = []attach.Thread{{InnerID: pid}}, make([]allRegisters, 1)
@@ -439,13 +451,14 @@ func threadsOf(threads []attach.Thread, registers []allRegisters, pid int) []cor
 	for i := range threads {
 		at := (first + i) % len(threads)
 		r := &registers[at]
-		notes = append(notes, core.ThreadNotes{ID: threads[at].InnerID, User: userBytes(&r.general), Float: r.vector[:floatSize], Xstate: r.xstate()})
+		notes = append(notes, core.ThreadNotes{ID: threads[at].InnerID, User: userBytes(&r.general),
+			Float: r.vector[:floatSize], Xstate: r.xstate()})
 	}
 	return notes
 }
 
-// xstate is NT_X86_XSTATE (Intel SDM volume 1, 13.4): a header at 512 says which parts are not in their initial state, and at 464,
-// where Linux has it, stands which parts there are. nil if there is only what FXSAVE stores.
+// xstate is NT_X86_XSTATE (Intel SDM volume 1, 13.4): a header at 512 says which parts are not in their initial state,
+// and at 464, where Linux has it, stands which parts there are. nil if there is only what FXSAVE stores.
 func (r *allRegisters) xstate() []byte {
 	const x87, sse, avx = 1, 2, 4
 	const minimum = 576
@@ -474,7 +487,8 @@ func (p *Process) identity() core.Who {
 	}
 	if data, err := os.ReadFile(p.proc("stat")); err == nil {
 		// After the name: state, ppid, pgrp, session.
-		fmt.Sscanf(string(data[bytes.LastIndexByte(data, ')')+1:]), " %c %d %d %d", new(rune), &id.Parent, &id.Group, &id.Session)
+		fmt.Sscanf(string(data[bytes.LastIndexByte(data, ')')+1:]), " %c %d %d %d", new(rune), &id.Parent, &id.Group,
+			&id.Session)
 	}
 	if data, err := os.ReadFile(p.proc("cmdline")); err == nil {
 		id.Arguments = strings.TrimRight(strings.ReplaceAll(string(data), "\x00", " "), " ")

@@ -59,7 +59,8 @@ func TestWriteCore(t *testing.T) {
 			if s := v.Threads()[0].Signal; s != nil {
 				t.Errorf("%+v", s)
 			}
-			if _, err := core.Open(path, targettest.Build(t, "target", "-ldflags=-X main.nothing=1 -buildid=other")); !errors.Is(err, core.ErrNoExecutable) {
+			if _, err := core.Open(path, targettest.Build(t, "target",
+				"-ldflags=-X main.nothing=1 -buildid=other")); !errors.Is(err, core.ErrNoExecutable) {
 				t.Errorf("with another build: %v", err)
 			}
 			var st unix.Stat_t
@@ -101,7 +102,8 @@ func TestWriteCoreCopiesOneMoment(t *testing.T) {
 	a, b := make([]byte, 1<<20), make([]byte, 1<<20)
 	compared := uint64(0)
 	for _, m := range maps["gdb"] {
-		have := slices.ContainsFunc(maps["ri"], func(o attach.Mapping) bool { return o.Start <= m.Start && m.Start < o.End })
+		have := slices.ContainsFunc(maps["ri"],
+			func(o attach.Mapping) bool { return o.Start <= m.Start && m.Start < o.End })
 		for at := m.Start; at < m.End; at += uint64(len(a)) {
 			n := min(uint64(len(a)), m.End-at)
 			if _, err := theirs.ReadMemory(b[:n], at); err != nil || !have || bytes.Equal(b[:n], make([]byte, n)) {
@@ -176,9 +178,11 @@ func TestGDBOpensOurCore(t *testing.T) {
 	}
 	p := targettest.Start(t, "-threads", "3")
 	path, _ := ownCore(t, open(t, p.PID), attach.CoreOptions{})
-	out, err := exec.Command(gdb, "-nx", "-batch", "-ex", "info threads", "-ex", "thread apply all bt", "-ex", "info registers eflags", p.Cmd.Path, path).CombinedOutput()
+	out, err := exec.Command(gdb, "-nx", "-batch", "-ex", "info threads", "-ex", "thread apply all bt", "-ex",
+		"info registers eflags", p.Cmd.Path, path).CombinedOutput()
 	text := string(out)
-	if err != nil || strings.Count(text, "LWP") < 6 || !strings.Contains(text, "runtime.sysmon") || !strings.Contains(text, "eflags") || strings.Contains(text, "warning: Unexpected") {
+	if err != nil || strings.Count(text, "LWP") < 6 || !strings.Contains(text, "runtime.sysmon") ||
+		!strings.Contains(text, "eflags") || strings.Contains(text, "warning: Unexpected") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
@@ -193,7 +197,8 @@ func TestWriteCoreEnds(t *testing.T) {
 	defer file.Close()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough of it")
-	_, err = open(t, p.PID).WriteCore(ctx, file, attach.CoreOptions{MaxStop: 10 * attach.DefaultMaxStop, Progress: func(int64, int64) { cancel(why) }})
+	_, err = open(t, p.PID).WriteCore(ctx, file, attach.CoreOptions{MaxStop: 10 * attach.DefaultMaxStop,
+		Progress: func(int64, int64) { cancel(why) }})
 	if !errors.Is(err, why) {
 		t.Error(err)
 	}

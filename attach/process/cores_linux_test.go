@@ -80,7 +80,8 @@ func TestCore(t *testing.T) {
 					t.Fatal(err)
 				}
 				entry, _ := core.AuxvValue(auxv, core.AuxEntry)
-				if target.PID() != p.PID || target.Entry() != entry || target.ExecutablePath() != p.Cmd.Path || !strings.Contains(target.Describe(), fmt.Sprintf("of pid %d (target", p.PID)) {
+				if target.PID() != p.PID || target.Entry() != entry || target.ExecutablePath() != p.Cmd.Path ||
+					!strings.Contains(target.Describe(), fmt.Sprintf("of pid %d (target", p.PID)) {
 					t.Error(target.PID(), target.Entry(), target.ExecutablePath(), target.Describe())
 				}
 				checkCore(t, p, target)
@@ -152,7 +153,8 @@ func sameCode(got, want []byte) bool {
 	return true
 }
 
-// TestKernelCore is a program that dies with GOTRACEBACK=crash. Where the kernel pipes cores to a program of the system, there is no file, and gcore's must do.
+// TestKernelCore is a program that dies with GOTRACEBACK=crash. Where the kernel pipes cores to a program of the
+// system, there is no file, and gcore's must do.
 func TestKernelCore(t *testing.T) {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if err != nil {

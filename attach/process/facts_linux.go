@@ -14,7 +14,8 @@ import (
 	"ri/attach/proc"
 )
 
-// Facts is what ri finds where it runs, for ri doctor. Each is tried, not guessed from a version, where that is possible.
+// Facts is what ri finds where it runs, for ri doctor. Each is tried, not guessed from a version, where that is
+// possible.
 type Facts struct {
 	KernelRelease string // uname -r
 	Machine       string // uname -m
@@ -160,7 +161,8 @@ func probePagemapScan() error {
 	return nil
 }
 
-// probeUserfaultfd opens a userfaultfd and asks for asynchronous write-protection (uapi/linux/userfaultfd.h, UFFD_FEATURE_WP_ASYNC).
+// probeUserfaultfd opens a userfaultfd and asks for asynchronous write-protection (uapi/linux/userfaultfd.h,
+// UFFD_FEATURE_WP_ASYNC).
 func probeUserfaultfd() error {
 	const featureWPAsync = 1 << 15
 	fd, _, e := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK|1 /* UFFD_USER_MODE_ONLY */, 0, 0)
@@ -222,7 +224,8 @@ func ProbeWrite() error {
 	want, got := [8]byte{'r', 'i', 8, 7, 6, 5, 4, 3}, [8]byte{}
 	local := []unix.Iovec{{Base: &want[0], Len: 8}}
 	remote := []unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&got)), Len: 8}}
-	n, _, e := unix.Syscall6(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getpid()), uintptr(unsafe.Pointer(&local[0])), 1, uintptr(unsafe.Pointer(&remote[0])), 1, 0)
+	n, _, e := unix.Syscall6(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getpid()), uintptr(unsafe.Pointer(&local[0])), 1,
+		uintptr(unsafe.Pointer(&remote[0])), 1, 0)
 	if e != 0 {
 		return fmt.Errorf("process_vm_writev: %w", e)
 	}

@@ -10,13 +10,14 @@ import (
 	"ri/attach"
 )
 
-// A signal frame is what the kernel lays on the stack before it calls a handler, and what rt_sigreturn(2) takes all registers back from
-// (arch/x86/kernel/signal_64.c). Who makes one by hand can have a thread return to any state.
+// A signal frame is what the kernel lays on the stack before it calls a handler, and what rt_sigreturn(2) takes all
+// registers back from (arch/x86/kernel/signal_64.c). Who makes one by hand can have a thread return to any state.
 
 // cpuid is the processor's instruction.
 func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
 
-// Offsets in struct rt_sigframe (arch/x86/include/asm/sigframe.h), struct ucontext and struct sigcontext_64 (uapi/asm/sigcontext.h).
+// Offsets in struct rt_sigframe (arch/x86/include/asm/sigframe.h), struct ucontext and struct sigcontext_64
+// (uapi/asm/sigcontext.h).
 const (
 	frameReturn   = 0 // pretcode: where the handler returns to
 	frameContext  = 8
@@ -32,8 +33,8 @@ const (
 // uc_flags (uapi/asm/ucontext.h): UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS.
 const contextFlagsValue = 1 | 2 | 4
 
-// keepStack in stack_t.ss_flags is a mode that there isn't: do_sigaltstack refuses it, restore_altstack doesn't care, and the thread's alternate stack, which
-// a tracer can't know, stays as it is (kernel/signal.c).
+// keepStack in stack_t.ss_flags is a mode that there isn't: do_sigaltstack refuses it, restore_altstack doesn't care,
+// and the thread's alternate stack, which a tracer can't know, stays as it is (kernel/signal.c).
 const keepStack = 0x7fff
 
 // struct _fpx_sw_bytes, in the legacy area of an XSAVE area (uapi/asm/sigcontext.h).
@@ -52,8 +53,8 @@ type threadState struct {
 	mask   uint64
 }
 
-// signalFrame lays out a frame for address at, which must be divisible by 64, so that rt_sigreturn with SP at+8 gives the thread the state s.
-// What is at `at` is where the handler would return to.
+// signalFrame lays out a frame for address at, which must be divisible by 64, so that rt_sigreturn with SP at+8 gives
+// the thread the state s. What is at `at` is where the handler would return to.
 func (s *threadState) signalFrame(at, returnTo uint64) ([]byte, error) {
 	size, features, err := xsaveSize(s.xstate)
 	if err != nil {
@@ -66,7 +67,8 @@ func (s *threadState) signalFrame(at, returnTo uint64) ([]byte, error) {
 	le.PutUint64(frame[contextFlags:], contextFlagsValue)
 	le.PutUint32(frame[contextStack+8:], keepStack)
 	r := &s.regs
-	for i, v := range []uint64{r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rdi, r.Rsi, r.Rbp, r.Rbx, r.Rdx, r.Rax, r.Rcx, r.Rsp, r.Rip, r.Eflags} {
+	for i, v := range []uint64{r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rdi, r.Rsi, r.Rbp, r.Rbx, r.Rdx,
+		r.Rax, r.Rcx, r.Rsp, r.Rip, r.Eflags} {
 		le.PutUint64(frame[contextRegs+8*i:], v)
 	}
 	for i, v := range []uint64{r.Cs, r.Gs, r.Fs, r.Ss} {
@@ -87,11 +89,13 @@ func (s *threadState) signalFrame(at, returnTo uint64) ([]byte, error) {
 	return frame, nil
 }
 
-// xsaveSize is how much of an XSAVE area has something in it, and the components that it is of. Those that aren't in use are in their initial state, to which
-// the kernel puts all that a frame doesn't have. Where a component lies says CPUID leaf 0xd (Intel SDM volume 1, 13.2).
+// xsaveSize is how much of an XSAVE area has something in it, and the components that it is of. Those that aren't in
+// use are in their initial state, to which the kernel puts all that a frame doesn't have. Where a component lies says
+// CPUID leaf 0xd (Intel SDM volume 1, 13.2).
 func xsaveSize(area []byte) (size int, features uint64, err error) {
 	if len(area) < xsaveLeast {
-		return 0, 0, fmt.Errorf("the thread's floating-point state has %d bytes, fewer than XSAVE's: %w", len(area), attach.ErrNotSupported)
+		return 0, 0, fmt.Errorf("the thread's floating-point state has %d bytes, fewer than XSAVE's: %w", len(area),
+			attach.ErrNotSupported)
 	}
 	used := binary.LittleEndian.Uint64(area[xsaveHeader:])
 	size, features = xsaveLeast, used|3 // x87 and SSE are always there
@@ -102,15 +106,17 @@ func xsaveSize(area []byte) (size int, features uint64, err error) {
 		length, offset, _, _ := cpuid(0xd, i)
 		end := int(offset) + int(length)
 		if offset < xsaveLeast || end > len(area) {
-			return 0, 0, fmt.Errorf("component %d of the thread's floating-point state lies at %d, of %d bytes: %w", i, offset, len(area), attach.ErrNotSupported)
+			return 0, 0, fmt.Errorf("component %d of the thread's floating-point state lies at %d, of %d bytes: %w", i,
+				offset, len(area), attach.ErrNotSupported)
 		}
 		size = max(size, end)
 	}
 	return size, features, nil
 }
 
-// A restartable sequence (rseq(2), uapi/linux/rseq.h) is a piece of user code that the kernel begins anew when its thread was interrupted in it. It sees that by where the thread stands
-// as it goes on. One that is sent elsewhere and comes back by rt_sigreturn would go on in mid-sequence, as if nothing had happened: such a thread is left alone.
+// A restartable sequence (rseq(2), uapi/linux/rseq.h) is a piece of user code that the kernel begins anew when its
+// thread was interrupted in it. It sees that by where the thread stands as it goes on. One that is sent elsewhere and
+// comes back by rt_sigreturn would go on in mid-sequence, as if nothing had happened: such a thread is left alone.
 
 const (
 	ptraceGetRseq = 0x420f // PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13
@@ -118,18 +124,20 @@ const (
 	sequenceStart = 8      // struct rseq_cs: start_ip, post_commit_offset
 )
 
-// inSequence says whether a stopped thread stands in a restartable sequence. Where the kernel doesn't tell (5.12 and older), it is not known, and taken for no.
+// inSequence says whether a stopped thread stands in a restartable sequence. Where the kernel doesn't tell (5.12 and
+// older), it is not known, and taken for no.
 func inSequence(p *Process, tid int, pc uint64) bool {
 	var registered struct { // struct ptrace_rseq_configuration
 		address                uint64
 		size, signature, flags uint32
 		_                      uint32
 	}
-	if e := ptrace(ptraceGetRseq, tid, unsafe.Sizeof(registered), uintptr(unsafe.Pointer(&registered))); e != 0 || registered.address == 0 {
+	if e := ptrace(ptraceGetRseq, tid, unsafe.Sizeof(registered), uintptr(unsafe.Pointer(&registered))); e != 0 ||
+		registered.address == 0 {
 		return false
 	}
 	mem := p.memory()
-	defer mem.Close()
+	defer mem.close()
 	var word [8]byte
 	if n, _ := mem.ReadMemory(word[:], registered.address+rseqSequence); n < len(word) {
 		return false

@@ -13,17 +13,18 @@ import (
 	"ri/attach"
 )
 
-// image is a copy of a process's writable memory. Each range of addresses has as many bytes of ri's own address space, at the same distances, of which
-// only those take memory that something was copied to: where an address lies is found in a short list, whatever the number of
-// pages, and what wasn't there reads as zero without having been written.
+// image is a copy of a process's writable memory. Each range of addresses has as many bytes of ri's own address space,
+// at the same distances, of which only those take memory that something was copied to: where an address lies is found
+// in a short list, whatever the number of pages, and what wasn't there reads as zero without having been written.
 type image struct {
-	ranges     []imageRange     // sorted by address
-	unreadable []span           // pages that were there and couldn't be read, sorted
-	constant   []span           // mappings of files that nobody can write to: what is read of them later is what was there
-	mappings   []attach.Mapping // the whole memory map, as it was in the stop
-	maps       [][]byte         // what was reserved
-	spool      *os.File         // nil: anonymous memory
-	spoolSize  int64
+	ranges     []imageRange // sorted by address
+	unreadable []span       // pages that were there and couldn't be read, sorted
+	// mappings of files that nobody can write to: what is read of them later is what was there
+	constant  []span
+	mappings  []attach.Mapping // the whole memory map, as it was in the stop
+	maps      [][]byte         // what was reserved
+	spool     *os.File         // nil: anonymous memory
+	spoolSize int64
 }
 
 // imageRange is target memory from start to end; data[i] is the byte at start+i.
@@ -51,7 +52,8 @@ func newImage(spool string) (*image, error) {
 		return nil, fmt.Errorf("the folder for the copy (--spool %s): %w", spool, err)
 	}
 	if st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC {
-		return nil, fmt.Errorf("the folder for the copy (--spool %s) lies in memory itself (tmpfs): name one on a disk: %w", spool, attach.ErrNotSupported)
+		return nil, fmt.Errorf("the folder for the copy (--spool %s) lies in memory itself (tmpfs): name one on a "+
+			"disk: %w", spool, attach.ErrNotSupported)
 	}
 	file, err := os.CreateTemp(spool, ".ri-copy-*")
 	if err != nil {
@@ -92,7 +94,8 @@ func (im *image) reserve(start, end uint64) error {
 		data = b
 	} else {
 		// Huge pages begin where the target's could.
-		b, err := unix.Mmap(-1, 0, size+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+		b, err := unix.Mmap(-1, 0, size+hugePage, unix.PROT_READ|unix.PROT_WRITE,
+			unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 		if err != nil {
 			return fmt.Errorf("room for a copy of %d MiB of address space: %w", size>>20, err)
 		}
@@ -159,7 +162,8 @@ func (im *image) direct(addr uint64, n int) []byte {
 	return b
 }
 
-// populate has the memory of a piece there before something is copied to it, so that a stop doesn't wait for the kernel to find it.
+// populate has the memory of a piece there before something is copied to it, so that a stop doesn't wait for the kernel
+// to find it.
 func (im *image) populate(addr uint64, size int) error {
 	b := im.bytes(addr, size)
 	if b == nil {

@@ -18,19 +18,21 @@ import (
 	"ri/attach/proc"
 )
 
-// A system call is injected by having a stopped thread of the target make it. ri may be killed after any instruction of that, and the
-// thread must go on as if nothing had happened. So the way back is laid before the way in is taken:
+// A system call is injected by having a stopped thread of the target make it. ri may be killed after any instruction of
+// that, and the thread must go on as if nothing had happened. So the way back is laid before the way in is taken:
 //
-//  1. All of the thread's state (registers, XSAVE area, signal mask) is written as a signal frame into memory that nothing uses: the page far below
-//     what the main thread's stack has ever reached.
-//  2. One PTRACE_SETREGS sends the thread to a `syscall; ret` of the Go runtime (runtime.osyield), with SP at that frame.
+//  1. All of the thread's state (registers, XSAVE area, signal mask) is written as a signal frame into memory that
+//     nothing uses: the page far below what the main thread's stack has ever reached.
+//  2. One PTRACE_SETREGS sends the thread to a `syscall; ret` of the Go runtime (runtime.osyield), with SP at that
+//     frame.
 //
-// From here on the thread needs nobody: it makes the call, `ret` takes it to runtime.sigreturn, and rt_sigreturn puts its old state back. A thread that was
-// stopped inside a system call which the kernel would restart goes back to the `syscall` instruction, as the kernel does it.
+// From here on the thread needs nobody: it makes the call, `ret` takes it to runtime.sigreturn, and rt_sigreturn puts
+// its old state back. A thread that was stopped inside a system call which the kernel would restart goes back to the
+// `syscall` instruction, as the kernel does it.
 //
 //  3. Signals are blocked (the frame has the thread's own mask), so that no handler comes in between.
-//  4. PTRACE_SYSCALL lets it run from stop to stop: into the call, out of it (there is the result), into rt_sigreturn, out of it. Then it
-//     stands where it stood.
+//  4. PTRACE_SYSCALL lets it run from stop to stop: into the call, out of it (there is the result), into
+//     rt_sigreturn, out of it. Then it stands where it stood.
 //
 // What stays: the page, which says what it is, and which the next injection uses again.
 
@@ -38,7 +40,8 @@ import (
 var ErrInject = errors.New("no system call can be made in the process")
 
 const (
-	frameBelow = 16 << 10 // of the frames, down to the end of the stack's mapping: for a handler that runs on this stack
+	// of the frames, down to the end of the stack's mapping: for a handler that runs on this stack
+	frameBelow = 16 << 10
 	frameRoom  = 12 << 10 // the largest frame
 	frameSlots = 4        // places for one
 	frameAbove = 16 << 10 // up to what the stack has reached
@@ -67,8 +70,10 @@ const (
 )
 
 var (
-	yieldCode     = []byte{0xb8, 24, 0, 0, 0, 0x0f, 0x05, 0xc3}       // runtime.osyield: MOVL $SYS_sched_yield, AX; SYSCALL; RET
-	sigreturnCode = []byte{0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05} // runtime.sigreturn: MOVQ $SYS_rt_sigreturn, AX; SYSCALL
+	// runtime.osyield: MOVL $SYS_sched_yield, AX; SYSCALL; RET
+	yieldCode = []byte{0xb8, 24, 0, 0, 0, 0x0f, 0x05, 0xc3}
+	// runtime.sigreturn: MOVQ $SYS_rt_sigreturn, AX; SYSCALL
+	sigreturnCode = []byte{0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05}
 )
 
 // injectionCode is where the pieces of the Go runtime lie that an injection needs.
@@ -105,7 +110,8 @@ func (p *Process) findInjectionCode() (code injectionCode, err error) {
 			}
 		}
 	}
-	return code, fmt.Errorf("%s: its executable has no runtime.osyield and runtime.sigreturn as Go has them: %w", p.Describe(), ErrInject)
+	return code, fmt.Errorf("%s: its executable has no runtime.osyield and runtime.sigreturn as Go has them: %w",
+		p.Describe(), ErrInject)
 }
 
 // injector makes injections in one stop, on the thread that owns ptrace.
@@ -130,7 +136,7 @@ func newInjector(p *Process) (*injector, error) {
 	return in, nil
 }
 
-func (in *injector) Close() { in.residency.Close() }
+func (in *injector) close() { in.residency.Close() }
 
 // check refuses processes for which an injection isn't safe, or wouldn't work.
 func (in *injector) check(tid int) error {
@@ -139,7 +145,8 @@ func (in *injector) check(tid int) error {
 		return in.process.exited(err)
 	}
 	if st := proc.ParseStatus(data); st.Seccomp > 0 {
-		return fmt.Errorf("%s runs under a seccomp filter, which may end it for a system call that it doesn't make itself: %w", in.process.Describe(), ErrInject)
+		return fmt.Errorf("%s runs under a seccomp filter, which may end it for a system call that it doesn't make "+
+			"itself: %w", in.process.Describe(), ErrInject)
 	}
 	if bytes.Contains(data, []byte("x86_Thread_features:")) {
 		_, features, _ := strings.Cut(string(data), "x86_Thread_features:")
@@ -152,19 +159,20 @@ func (in *injector) check(tid int) error {
 		got := make([]byte, len(code))
 		mem := in.process.memory()
 		_, err := mem.ReadMemory(got, addr)
-		mem.Close()
+		mem.close()
 		if err != nil || !bytes.Equal(got, code) {
-			return fmt.Errorf("%s: the code at %#x is not that of its executable (a breakpoint?): %w", in.process.Describe(), addr, ErrInject)
+			return fmt.Errorf("%s: the code at %#x is not that of its executable (a breakpoint?): %w",
+				in.process.Describe(), addr, ErrInject)
 		}
 	}
 	return nil
 }
 
-// place finds memory for the frame: part of the main thread's stack that has never been used or, for the main thread itself, that lies
-// below its stack pointer.
+// place finds memory for the frame: part of the main thread's stack that has never been used or, for the main thread
+// itself, that lies below its stack pointer.
 //
-// A thread whose injection was cut off by a kill may not have come back yet, since it had no CPU. Its frame must last: a place that was
-// left in use is taken last, and only if no thread's stack pointer lies there.
+// A thread whose injection was cut off by a kill may not have come back yet, since it had no CPU. Its frame must last:
+// a place that was left in use is taken last, and only if no thread's stack pointer lies there.
 func (in *injector) place(t *tracer, tid int, sp uint64) (uint64, error) {
 	maps, err := in.process.Mappings()
 	if err != nil {
@@ -203,7 +211,8 @@ func (in *injector) place(t *tracer, tid int, sp uint64) (uint64, error) {
 		}
 		if free {
 			if best == 0 {
-				return 0, fmt.Errorf("%s: a system call that was made in it before has not come back yet; run ri again: %w", in.process.Describe(), ErrInject)
+				return 0, fmt.Errorf("%s: a system call that was made in it before has not come back yet; run ri "+
+					"again: %w", in.process.Describe(), ErrInject)
 			}
 			return best, nil
 		}
@@ -212,17 +221,19 @@ func (in *injector) place(t *tracer, tid int, sp uint64) (uint64, error) {
 			return at, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: the stack of its main thread has no part that has never been used: %w", in.process.Describe(), ErrInject)
+	return 0, fmt.Errorf("%s: the stack of its main thread has no part that has never been used: %w",
+		in.process.Describe(), ErrInject)
 }
 
-// stateOf says what an earlier injection has left at a place: 2 done, 1 nothing, 0 one that was cut off, -1 it isn't of an injection.
+// stateOf says what an earlier injection has left at a place: 2 done, 1 nothing, 0 one that was cut off, -1 it isn't of
+// an injection.
 func (in *injector) stateOf(at uint64, resident bool) int {
 	if !resident {
 		return 1
 	}
 	var b [frameMark + len(frameText) + len(frameDone)]byte
 	mem := in.process.memory()
-	defer mem.Close()
+	defer mem.close()
 	if n, _ := mem.ReadMemory(b[:], at); n < len(b) {
 		return -1
 	}
@@ -298,12 +309,14 @@ func (in *injector) choose(t *tracer) (*tracee, *threadState, error) {
 			in.step()
 			r := &s.regs
 			inCall := int64(r.Orig_rax) >= 0
-			if r.Cs != userCodeSegment || pass == 0 && inCall == in.userFirst { // first those that wait in the kernel: they are in the middle of nothing
+			// first those that wait in the kernel: they are in the middle of nothing
+			if r.Cs != userCodeSegment || pass == 0 && inCall == in.userFirst {
 				continue
 			}
 			if inCall {
 				switch -int64(r.Rax) {
-				case restartSys, restartNoIntr, restartNoHand: // as the kernel restarts it: the instruction has two bytes
+				// As the kernel restarts it: the instruction has two bytes.
+				case restartSys, restartNoIntr, restartNoHand:
 					r.Rax, r.Rip = r.Orig_rax, r.Rip-2
 				case restartBlock:
 					continue
@@ -317,7 +330,8 @@ func (in *injector) choose(t *tracer) (*tracee, *threadState, error) {
 			return tr, s, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("%s: none of its threads stands where it may be sent away from, in this moment; run ri again: %w", in.process.Describe(), ErrInject)
+	return nil, nil, fmt.Errorf("%s: none of its threads stands where it may be sent away from, in this moment; run "+
+		"ri again: %w", in.process.Describe(), ErrInject)
 }
 
 // readState reads what GETREGS doesn't give.
@@ -325,7 +339,8 @@ func (in *injector) readState(tid int, s *threadState) error {
 	s.xstate = make([]byte, 16<<10)
 	iov := unix.Iovec{Base: &s.xstate[0], Len: uint64(len(s.xstate))}
 	if e := ptrace(unix.PTRACE_GETREGSET, tid, noteXstate, uintptr(unsafe.Pointer(&iov))); e != 0 {
-		return fmt.Errorf("%s: the floating-point state of thread %d (%v): %w", in.process.Describe(), tid, e, ErrInject)
+		return fmt.Errorf("%s: the floating-point state of thread %d (%v): %w", in.process.Describe(), tid, e,
+			ErrInject)
 	}
 	in.step()
 	s.xstate = s.xstate[:iov.Len]
@@ -342,7 +357,8 @@ func (in *injector) run(t *tracer, tr *tracee, state *threadState, at, number ui
 		if errors.Is(cause, attach.ErrExited) {
 			return 0, in.process.exited(nil)
 		}
-		return 0, fmt.Errorf("%s: a system call made by thread %d: %s: %v: %w", in.process.Describe(), tr.tid, what, cause, ErrInject)
+		return 0, fmt.Errorf("%s: a system call made by thread %d: %s: %v: %w", in.process.Describe(), tr.tid, what,
+			cause, ErrInject)
 	}
 	if e := ptrace(unix.PTRACE_SETOPTIONS, tr.tid, 0, unix.PTRACE_O_TRACESYSGOOD); e != 0 {
 		return failed("PTRACE_SETOPTIONS", e)
@@ -368,7 +384,8 @@ func (in *injector) run(t *tracer, tr *tracee, state *threadState, at, number ui
 	var result uint64
 	for stop := range 4 {
 		if err := in.next(t, tr); err != nil {
-			return failed([]string{"entering it", "leaving it", "on its way back", "restoring its registers"}[stop], err)
+			return failed([]string{"entering it", "leaving it", "on its way back", "restoring its registers"}[stop],
+				err)
 		}
 		if stop != 1 && stop != 3 {
 			continue
@@ -380,7 +397,8 @@ func (in *injector) run(t *tracer, tr *tracee, state *threadState, at, number ui
 		if stop == 1 {
 			result = t.regs.Rax
 		} else if t.regs.Rip != state.regs.Rip || t.regs.Rsp != state.regs.Rsp || t.regs.Rax != state.regs.Rax {
-			return failed("its registers", fmt.Errorf("it stands at %#x and stood at %#x: %w", t.regs.Rip, state.regs.Rip, ErrInject))
+			return failed("its registers", fmt.Errorf("it stands at %#x and stood at %#x: %w", t.regs.Rip,
+				state.regs.Rip, ErrInject))
 		}
 	}
 	return result, nil
@@ -421,13 +439,14 @@ func (in *injector) next(t *tracer, tr *tracee) error {
 	}
 }
 
-// PrepareInject says beforehand, without a stop, why no system call could be injected as far as that can be known, and readies the rest.
+// PrepareInject says beforehand, without a stop, why no system call could be injected as far as that can be known, and
+// readies the rest.
 func (p *Process) PrepareInject() error {
 	in, err := newInjector(p)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer in.close()
 	return in.check(p.tid)
 }
 
@@ -469,7 +488,7 @@ func (v *stoppedView) injectAsked(t *tracer) {
 		in, err := newInjector(t.process)
 		if call.err = err; err == nil {
 			call.result, call.err = in.inject(t, call.number, call.args...)
-			in.Close()
+			in.close()
 		}
 		close(call.done)
 	default:

@@ -31,7 +31,7 @@ func injectOnce(pid int, userFirst bool, step func(), number uint64, args ...uin
 	if err != nil {
 		return 0, err
 	}
-	defer in.Close()
+	defer in.close()
 	in.step, in.userFirst = step, userFirst
 	t, err := newTracer(p)
 	if err != nil {
@@ -40,7 +40,7 @@ func injectOnce(pid int, userFirst bool, step func(), number uint64, args ...uin
 	done := make(chan struct{})
 	go onTracerThread(func() {
 		defer close(done)
-		defer t.Close()
+		defer t.close()
 		t.prepareThread()
 		if _, err = t.stop(context.Background(), time.Minute); err == nil {
 			result, err = in.inject(t, number, args...)
@@ -82,7 +82,8 @@ func whole(t *testing.T, p *targettest.Program) {
 
 func TestInject(t *testing.T) {
 	for _, how := range []string{"exe", "pie"} {
-		p := targettest.StartCmd(t, exec.Command(targettest.Build(t, "target", "-buildmode="+how), "-compute", "2", "-busy", "1", "-threads", "3", "-churn", "1"))
+		p := targettest.StartCmd(t, exec.Command(targettest.Build(t, "target", "-buildmode="+how), "-compute", "2",
+			"-busy", "1", "-threads", "3", "-churn", "1"))
 		for i := range 60 {
 			got, err := injectOnce(p.PID, i%2 == 1, func() {}, unix.SYS_GETPID)
 			if err != nil || got != uint64(p.PID) {
@@ -109,7 +110,8 @@ func TestInjectInView(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := v.(attach.Injector)
-	at, err := in.Inject(unix.SYS_MMAP, 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	at, err := in.Inject(unix.SYS_MMAP, 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS,
+		^uint64(0), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +132,8 @@ func TestInjectInView(t *testing.T) {
 	whole(t, p)
 }
 
-// TestInjectKilled kills the process that injects after each of its ptrace calls: the target computes on and gets nothing wrong.
+// TestInjectKilled kills the process that injects after each of its ptrace calls: the target computes on and gets
+// nothing wrong.
 func TestInjectKilled(t *testing.T) {
 	p := targettest.Start(t, "-compute", "3", "-busy", "1", "-threads", "3")
 	trials, ended := 0, 0
@@ -138,7 +141,8 @@ func TestInjectKilled(t *testing.T) {
 		for user := range 2 {
 			for last := 1; ; last++ {
 				cmd := exec.Command("/proc/self/exe", "-test.run=^$")
-				cmd.Env = append(os.Environ(), "ATTACH_TEST_CHILD=inject", fmt.Sprintf("ATTACH_TEST_ARGS=%d %d %d", p.PID, last, user))
+				cmd.Env = append(os.Environ(), "ATTACH_TEST_CHILD=inject", fmt.Sprintf("ATTACH_TEST_ARGS=%d %d %d",
+					p.PID, last, user))
 				out, err := cmd.CombinedOutput()
 				trials++
 				if f := p.Ask("facts"); f.Errors != 0 {

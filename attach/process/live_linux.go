@@ -91,7 +91,8 @@ func (v *liveView) Err() error {
 
 func (v *liveView) Stats() attach.Stats { return attach.Stats{BytesRead: v.mem.bytesRead.Load()} }
 
-// Close implements View. The /proc/PID/mem file, if one was needed, is closed by the garbage collector, since another goroutine may be reading.
+// Close implements View. The /proc/PID/mem file, if one was needed, is closed by the garbage collector, since another
+// goroutine may be reading.
 func (v *liveView) Close() error {
 	v.stop()
 	v.End(fmt.Errorf("reading the memory of %s: %w", v.mem.name, attach.ErrClosed), false)
@@ -101,8 +102,9 @@ func (v *liveView) Close() error {
 // Discard implements View: there is nothing to give back.
 func (v *liveView) Discard() { v.Close() }
 
-// A process that a watcher holds in its last moment has its memory still, and nothing runs any more: all views of it are the same, and need no
-// stop. Its threads have ended, so there are no registers; a goroutine that ran is seen as it last went into the runtime, if it did.
+// A process that a watcher holds in its last moment has its memory still, and nothing runs any more: all views of it
+// are the same, and need no stop. Its threads have ended, so there are no registers; a goroutine that ran is seen as it
+// last went into the runtime, if it did.
 
 // dyingView reads a process that is held in its exit.
 type dyingView struct{ *liveView }
@@ -143,5 +145,6 @@ func (p *Process) Nanotime() int64 {
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
 		return 0
 	}
-	return now.Nano() + proc.MonotonicOffset(p.proc("timens_offsets")) - proc.MonotonicOffset("/proc/self/timens_offsets")
+	theirs, ours := proc.MonotonicOffset(p.proc("timens_offsets")), proc.MonotonicOffset("/proc/self/timens_offsets")
+	return now.Nano() + theirs - ours
 }

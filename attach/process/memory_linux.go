@@ -24,10 +24,12 @@ type processMemory struct {
 
 	bytesRead atomic.Int64
 	fallback  atomic.Bool // process_vm_readv was refused
-	raw       bool        // don't let the Go scheduler have the processor during a call, which takes less than a millisecond: in a stop, getting it back may take longer
-	memOnce   sync.Once
-	memFile   *os.File
-	memErr    error
+	// don't let the Go scheduler have the processor during a call, which takes less than a millisecond: in a stop,
+	// getting it back may take longer
+	raw     bool
+	memOnce sync.Once
+	memFile *os.File
+	memErr  error
 }
 
 // ReadMemory implements Memory.
@@ -66,7 +68,8 @@ func (m *processMemory) readOnce(p []byte, addr uint64) (int, error) {
 			return 0, nil
 		case unix.EPERM, unix.ENOSYS:
 			if e := m.openMem(); e != nil {
-				return 0, fmt.Errorf("reading the memory of %s: process_vm_readv: %v; %v: %w", m.name, err, e, attach.ErrPermission)
+				return 0, fmt.Errorf("reading the memory of %s: process_vm_readv: %v; %v: %w", m.name, err, e,
+					attach.ErrPermission)
 			}
 			m.fallback.Store(true)
 		default:
@@ -111,7 +114,7 @@ func (m *processMemory) openMem() error {
 	return m.memErr
 }
 
-func (m *processMemory) Close() {
+func (m *processMemory) close() {
 	m.memOnce.Do(func() { m.memErr = attach.ErrClosed })
 	if m.memFile != nil {
 		m.memFile.Close()

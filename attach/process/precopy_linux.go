@@ -18,13 +18,14 @@ import (
 	"ri/attach/proc"
 )
 
-// A pre-copy is a bulk copy made while the process runs. The kernel write-protects the pages (userfaultfd, asynchronous: the process's first write to
-// each costs it a fault, which nobody has to answer), they are copied, and what was written to since is copied again, round after round. The last
-// round is made in the stop: what is left to copy is little.
+// A pre-copy is a bulk copy made while the process runs. The kernel write-protects the pages (userfaultfd,
+// asynchronous: the process's first write to each costs it a fault, which nobody has to answer), they are copied, and
+// what was written to since is copied again, round after round. The last round is made in the stop: what is left to
+// copy is little.
 //
-// A userfaultfd belongs to the address space of the process that opened it, so the process has to open it: that is one injected system call.
-// ri takes the descriptor over (pidfd_getfd) and has the process close its own. When ri's is closed, also because ri was killed, the kernel
-// takes all protection away.
+// A userfaultfd belongs to the address space of the process that opened it, so the process has to open it: that is one
+// injected system call. ri takes the descriptor over (pidfd_getfd) and has the process close its own. When ri's is
+// closed, also because ri was killed, the kernel takes all protection away.
 
 // Of userfaultfd (uapi/linux/userfaultfd.h).
 const (
@@ -64,7 +65,8 @@ type precopy struct {
 	}
 }
 
-// startPrecopy has the process open a userfaultfd. The error is an *errNoPrecopy where the kernel or the process doesn't allow it.
+// startPrecopy has the process open a userfaultfd. The error is an *errNoPrecopy where the kernel or the process
+// doesn't allow it.
 func startPrecopy(ctx context.Context, b *bulkCopy, patience time.Duration) (*precopy, error) {
 	p := b.process
 	if b.residency.Entries != nil {
@@ -80,7 +82,7 @@ func startPrecopy(ctx context.Context, b *bulkCopy, patience time.Duration) (*pr
 	if err != nil {
 		return nil, &errNoPrecopy{err}
 	}
-	defer in.Close()
+	defer in.close()
 	pidfd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
 		return nil, &errNoPrecopy{fmt.Errorf("pidfd_open: %w", err)}
@@ -98,7 +100,8 @@ func startPrecopy(ctx context.Context, b *bulkCopy, patience time.Duration) (*pr
 			err = &errNoPrecopy{fmt.Errorf("pidfd_getfd: %w", err)}
 		}
 		if _, e := in.inject(t, unix.SYS_CLOSE, fd); e != nil {
-			err = cmp.Or(err, error(&errNoPrecopy{fmt.Errorf("descriptor %d of the process, a userfaultfd, could not be closed again: %w", fd, e)}))
+			err = cmp.Or(err, error(&errNoPrecopy{fmt.Errorf("descriptor %d of the process, a userfaultfd, could not "+
+				"be closed again: %w", fd, e)}))
 		}
 		return err
 	})
@@ -106,14 +109,15 @@ func startPrecopy(ctx context.Context, b *bulkCopy, patience time.Duration) (*pr
 		err = c.register()
 	}
 	if err != nil {
-		c.Close()
+		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
 // inStop stops the process for f, which runs on the thread that owns ptrace.
-func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *attach.Stats, f func(*tracer) error) (err error) {
+func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *attach.Stats,
+	f func(*tracer) error) (err error) {
 	t, err := newTracer(p)
 	if err != nil {
 		return err
@@ -122,8 +126,8 @@ func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *att
 	t.hold = holds.begin(nil)
 	go onTracerThread(func() {
 		defer close(finished)
-		defer holds.End(t.hold)
-		defer t.Close()
+		defer holds.end(t.hold)
+		defer t.close()
 		began, e := t.halt(ctx, patience)
 		if e == nil {
 			e = f(t)
@@ -138,7 +142,8 @@ func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *att
 	return err
 }
 
-// register has the kernel track the writes to all that the copy is of. What can't be registered (another userfaultfd has it) is copied in the stop.
+// register has the kernel track the writes to all that the copy is of. What can't be registered (another userfaultfd
+// has it) is copied in the stop.
 func (c *precopy) register() error {
 	if err := uffdEnable(c.fd); err != nil {
 		return &errNoPrecopy{err}
@@ -184,7 +189,8 @@ func uffdTrack(fd int, m span) error {
 	return nil
 }
 
-// run copies in rounds while the process runs, until what is left is small, or gets no smaller and can be copied in half the time that the stop may take.
+// run copies in rounds while the process runs, until what is left is small, or gets no smaller and can be copied in
+// half the time that the stop may take.
 func (c *precopy) run(ctx context.Context, limit time.Duration) error {
 	for n := 1; ; n++ {
 		before := c.round.bytes
@@ -194,13 +200,15 @@ func (c *precopy) run(ctx context.Context, limit time.Duration) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if c.round.bytes <= precopySmall || n == precopyRounds || n > 2 && c.round.bytes > before*9/10 && c.estimate() < limit/2 {
+		if c.round.bytes <= precopySmall || n == precopyRounds || n > 2 && c.round.bytes > before*9/10 &&
+			c.estimate() < limit/2 {
 			return nil
 		}
 	}
 }
 
-// copyWritten copies what was written to since the last time, and protects it first: a write that comes while it is copied is seen the next time.
+// copyWritten copies what was written to since the last time, and protects it first: a write that comes while it is
+// copied is seen the next time.
 func (c *precopy) copyWritten() error {
 	b := c.bulk
 	b.pieces = b.pieces[:0]
@@ -208,12 +216,13 @@ func (c *precopy) copyWritten() error {
 	began := time.Now()
 	for _, m := range c.spans {
 		const kinds = proc.PagePresent | proc.PageSwapped | proc.PageZero | proc.PageTracked
-		err := b.residency.Scan(proc.ScanProtect, m.start, m.end, proc.PageWritten, proc.PagePresent|proc.PageSwapped, kinds, func(r proc.PageRegion) {
-			if r.Categories&proc.PageTracked != 0 && r.Categories&proc.PageZero == 0 {
-				b.add(r.Start, r.End)
-				c.round.bytes += int64(r.End - r.Start)
-			}
-		})
+		err := b.residency.Scan(proc.ScanProtect, m.start, m.end, proc.PageWritten, proc.PagePresent|proc.PageSwapped,
+			kinds, func(r proc.PageRegion) {
+				if r.Categories&proc.PageTracked != 0 && r.Categories&proc.PageZero == 0 {
+					b.add(r.Start, r.End)
+					c.round.bytes += int64(r.End - r.Start)
+				}
+			})
 		if err != nil {
 			return b.process.exited(err)
 		}
@@ -239,7 +248,8 @@ func (c *precopy) estimate() time.Duration {
 	return d
 }
 
-// stopped copies what was written to since the last round; the process stands still. What isn't there any more is forgotten by settle.
+// stopped copies what was written to since the last round; the process stands still. What isn't there any more is
+// forgotten by settle.
 func (c *precopy) stopped(end until) (resident []span, err error) {
 	b := c.bulk
 	mapped, err := b.look()
@@ -313,22 +323,24 @@ func (im *image) settle(resident []span) error {
 	return nil
 }
 
-// Close takes the protection away, piece by piece, since the process's page faults wait while a piece is done.
-func (c *precopy) Close() {
+// close takes the protection away, piece by piece, since the process's page faults wait while a piece is done.
+func (c *precopy) close() {
 	if c.fd < 0 {
 		return
 	}
 	for _, m := range c.spans {
 		for at := m.start; at < m.end; at += unregisterBytes {
 			r := struct{ start, length uint64 }{at, min(m.end-at, unregisterBytes)}
-			unix.Syscall(unix.SYS_IOCTL, uintptr(c.fd), uffdUnregister, uintptr(unsafe.Pointer(&r))) // what is left, closing does
+			// what is left, closing does
+			unix.Syscall(unix.SYS_IOCTL, uintptr(c.fd), uffdUnregister, uintptr(unsafe.Pointer(&r)))
 		}
 	}
 	unix.Close(c.fd)
 	c.fd = -1
 }
 
-// probeTracking tries on ri's own memory whether writes are tracked: of three pages that were protected, just the one that is written to is told.
+// probeTracking tries on ri's own memory whether writes are tracked: of three pages that were protected, just the one
+// that is written to is told.
 func probeTracking() error {
 	b, err := unix.Mmap(-1, 0, 4*attach.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -354,14 +366,15 @@ func probeTracking() error {
 	r := &proc.Residency{File: file, Regions: make([]proc.PageRegion, 8)}
 	defer r.Close()
 	written := func() (pages string, err error) {
-		err = r.Scan(proc.ScanProtect, m.start, m.end, proc.PageWritten, proc.PagePresent|proc.PageSwapped, proc.PagePresent|proc.PageTracked, func(region proc.PageRegion) {
-			for at := region.Start; at < region.End; at += attach.PageSize {
-				pages += string(rune('0' + (at-m.start)/attach.PageSize))
-			}
-			if region.Categories&proc.PageTracked == 0 {
-				pages += "!"
-			}
-		})
+		err = r.Scan(proc.ScanProtect, m.start, m.end, proc.PageWritten, proc.PagePresent|proc.PageSwapped,
+			proc.PagePresent|proc.PageTracked, func(region proc.PageRegion) {
+				for at := region.Start; at < region.End; at += attach.PageSize {
+					pages += string(rune('0' + (at-m.start)/attach.PageSize))
+				}
+				if region.Categories&proc.PageTracked == 0 {
+					pages += "!"
+				}
+			})
 		return pages, err
 	}
 	for i, want := range []string{"012", "", "1", "3"} {
@@ -372,7 +385,8 @@ func probeTracking() error {
 			b[3*attach.PageSize] = 2
 		}
 		if got, err := written(); err != nil || got != want {
-			return fmt.Errorf("it says that the pages %q were written to, and those were %q (%v): %w", got, want, err, attach.ErrNotSupported)
+			return fmt.Errorf("it says that the pages %q were written to, and those were %q (%v): %w", got, want, err,
+				attach.ErrNotSupported)
 		}
 	}
 	runtime.KeepAlive(b)

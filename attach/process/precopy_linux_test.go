@@ -56,7 +56,8 @@ func descriptors(t *testing.T, pid int) (n int) {
 	return n
 }
 
-// TestPrecopy: a copy that was made while the process ran, writing to all of it, mapping and dropping memory, starting threads and children, is of one moment.
+// TestPrecopy: a copy that was made while the process ran, writing to all of it, mapping and dropping memory, starting
+// threads and children, is of one moment.
 func TestPrecopy(t *testing.T) {
 	needPrecopy(t)
 	const pages = 300
@@ -101,7 +102,8 @@ func TestPrecopy(t *testing.T) {
 	}
 }
 
-// TestPrecopyReads compares a pre-copy with a copy made in the stop, of a process that has dropped and unmapped memory after it was copied.
+// TestPrecopyReads compares a pre-copy with a copy made in the stop, of a process that has dropped and unmapped memory
+// after it was copied.
 func TestPrecopyReads(t *testing.T) {
 	needPrecopy(t)
 	p := targettest.Start(t, "-remap", "300")
@@ -110,13 +112,13 @@ func TestPrecopyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	defer b.close()
 	defer b.image.free()
 	c, err := startPrecopy(context.Background(), b, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer c.close()
 	if !tracked(t, p.PID) {
 		t.Error("nothing is tracked")
 	}
@@ -191,7 +193,8 @@ func TestPrecopyRefused(t *testing.T) {
 	if len(v.notes) != 1 || !strings.Contains(v.notes[0], "seccomp") {
 		t.Error(v.notes)
 	}
-	_, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, Precopy: true, MaxStop: time.Millisecond})
+	_, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, Precopy: true,
+		MaxStop: time.Millisecond})
 	targettest.Refused(t, err, ErrInject, "seccomp", "--max-stop")
 	if errors.Is(err, attach.ErrDeadline) {
 		t.Error("it was tried")
@@ -210,7 +213,8 @@ func TestSettle(t *testing.T) {
 			im.find(start).data[i] = 1
 		}
 	}
-	resident := []span{{start: 0x10001000, end: 0x10002000}, {start: 0x10004000, end: 0x10012000}, {start: 0x1001f000, end: 0x10020000}}
+	resident := []span{{start: 0x10001000, end: 0x10002000}, {start: 0x10004000, end: 0x10012000},
+		{start: 0x1001f000, end: 0x10020000}}
 	if err := im.settle(resident); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +239,8 @@ func BenchmarkPrecopy(b *testing.B) {
 	target := open(b, startBench(b, "-heap", "1000000000", "-change", "200000000"))
 	time.Sleep(10 * time.Second) // until all of it is there
 	for b.Loop() {
-		v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, Precopy: true, MaxStop: time.Minute})
+		v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, Precopy: true,
+			MaxStop: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -63,10 +63,12 @@ func Open(pid int) (attach.Target, error) {
 
 func openPID(pid int) (*Process, error) {
 	if pid == os.Getpid() {
-		return nil, fmt.Errorf("pid %d is ri itself, which can't stop itself: name another process (ri ps lists them): %w", pid, attach.ErrNotSupported)
+		return nil, fmt.Errorf("pid %d is ri itself, which can't stop itself: name another process (ri ps lists "+
+			"them): %w", pid, attach.ErrNotSupported)
 	}
 	if pid <= 0 {
-		return nil, fmt.Errorf("%d can't be a pid: a pid is a positive number (ri ps lists the Go processes here): %w", pid, attach.ErrNoProcess)
+		return nil, fmt.Errorf("%d can't be a pid: a pid is a positive number (ri ps lists the Go processes here): "+
+			"%w", pid, attach.ErrNoProcess)
 	}
 	if err := proc.CheckProcMount(); err != nil {
 		return nil, err
@@ -75,14 +77,17 @@ func openPID(pid int) (*Process, error) {
 	st, err := proc.ReadStatus(dir + "/status")
 	switch {
 	case proc.Gone(err):
-		return nil, fmt.Errorf("there is no process with pid %d here: it has ended, or runs in a pid namespace that isn't visible from this one (ri ps lists the Go processes here; for a container, run ri on its host): %w", pid, attach.ErrNoProcess)
+		return nil, fmt.Errorf("there is no process with pid %d here: it has ended, or runs in a pid namespace that "+
+			"isn't visible from this one (ri ps lists the Go processes here; for a container, run ri on its host): "+
+			"%w", pid, attach.ErrNoProcess)
 	case errors.Is(err, os.ErrPermission):
 		return nil, proc.ExplainPermission(pid, err)
 	case err != nil:
 		return nil, fmt.Errorf("looking at pid %d: %w", pid, err)
 	}
 	if st.Tgid != 0 && st.Tgid != pid {
-		return nil, fmt.Errorf("%d is not a process but a thread of pid %d (%s): use -p %d: %w", pid, st.Tgid, proc.CommOf(st.Tgid), st.Tgid, attach.ErrNoProcess)
+		return nil, fmt.Errorf("%d is not a process but a thread of pid %d (%s): use -p %d: %w", pid, st.Tgid,
+			proc.CommOf(st.Tgid), st.Tgid, attach.ErrNoProcess)
 	}
 	p := &Process{pid: pid, tid: pid, name: st.Name}
 	if stat, err := proc.ReadStat(dir + "/stat"); err != nil {
@@ -90,18 +95,8 @@ func openPID(pid int) (*Process, error) {
 	} else {
 		p.startTime = stat.StartTime
 	}
-	if tid, how := p.dyingThread(); tid != 0 {
-		p.tid, p.dying, p.ends = tid, true, how
-	} else if st.State == 'Z' || st.State == 'X' {
-		for range 5 { // while a thread in an exec takes the dead leader's place, neither may be seen
-			if p.tid = livingThread(pid); p.tid != 0 {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		if p.tid == 0 {
-			return nil, fmt.Errorf("pid %d (%s) is dead and waits for its parent, pid %s, to collect its exit status; its memory is gone, so there is nothing to read: %w", pid, st.Name, parentOf(pid), attach.ErrZombie)
-		}
+	if err := p.chooseThread(st); err != nil {
+		return nil, err
 	}
 	for try := 0; ; try++ {
 		err := p.open()
@@ -109,12 +104,32 @@ func openPID(pid int) (*Process, error) {
 			return p, nil
 		}
 		p.Close()
-		if try < 10 && errors.Is(err, attach.ErrExited) && proc.Alive(pid) { // an exec takes the old program away before the new one is there
+		// An exec takes the old program away before the new one is there.
+		if try < 10 && errors.Is(err, attach.ErrExited) && proc.Alive(pid) {
 			time.Sleep(time.Millisecond)
 			continue
 		}
 		return nil, err
 	}
+}
+
+// chooseThread chooses the thread by which the process is read: the leader, unless it has exited before the others.
+func (p *Process) chooseThread(st proc.Status) error {
+	if tid, how := p.dyingThread(); tid != 0 {
+		p.tid, p.dying, p.ends = tid, true, how
+		return nil
+	}
+	if st.State != 'Z' && st.State != 'X' {
+		return nil
+	}
+	for range 5 { // while a thread in an exec takes the dead leader's place, neither may be seen
+		if p.tid = livingThread(p.pid); p.tid != 0 {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("pid %d (%s) is dead and waits for its parent, pid %s, to collect its exit status; its memory is "+
+		"gone, so there is nothing to read: %w", p.pid, st.Name, parentOf(p.pid), attach.ErrZombie)
 }
 
 // open reads what stays the same while the program runs.
@@ -137,7 +152,7 @@ func (p *Process) open() error {
 	}
 	// Permission to read /proc/PID/exe is less than permission to read memory (Yama).
 	m := p.memory()
-	defer m.Close()
+	defer m.close()
 	var b [1]byte
 	if _, err := m.ReadMemory(b[:], p.entry); err != nil {
 		if errors.Is(err, attach.ErrPermission) {
@@ -172,8 +187,10 @@ func (p *Process) readAuxv() (err error) {
 func (p *Process) openError(what string, err error) error {
 	switch {
 	case proc.Gone(err):
-		if stat, e := proc.ReadStat(fmt.Sprintf("/proc/%d/stat", p.pid)); e == nil && stat.Flags&proc.FlagKernelThread != 0 {
-			return fmt.Errorf("pid %d (%s) is a kernel thread and has no program: %w", p.pid, p.name, attach.ErrNotSupported)
+		if stat, e := proc.ReadStat(fmt.Sprintf("/proc/%d/stat", p.pid)); e == nil &&
+			stat.Flags&proc.FlagKernelThread != 0 {
+			return fmt.Errorf("pid %d (%s) is a kernel thread and has no program: %w", p.pid, p.name,
+				attach.ErrNotSupported)
 		}
 		return p.exited(nil)
 	case errors.Is(err, os.ErrPermission):
@@ -189,7 +206,8 @@ func (p *Process) exited(err error) error {
 	return fmt.Errorf("pid %d (%s) has ended while ri looked at it: %w", p.pid, p.name, attach.ErrExited)
 }
 
-// checkExecutable refuses what this build of ri can't read at all; whether it is a Go program is for package symbols to say.
+// checkExecutable refuses what this build of ri can't read at all; whether it is a Go program is for package symbols to
+// say.
 func checkExecutable(exe io.ReaderAt) error {
 	var ident [20]byte
 	if _, err := exe.ReadAt(ident[:], 0); err != nil || string(ident[:4]) != elf.ELFMAG {
@@ -198,7 +216,9 @@ func checkExecutable(exe io.ReaderAt) error {
 	machine := elf.Machine(uint16(ident[18]) | uint16(ident[19])<<8)
 	if class := elf.Class(ident[elf.EI_CLASS]); class != elf.ELFCLASS64 || !core.Readable(machine) {
 		return fmt.Errorf("a %s program for %s, and ri reads 64-bit amd64 programs only: %w",
-			map[elf.Class]string{elf.ELFCLASS32: "32-bit", elf.ELFCLASS64: "64-bit"}[class], strings.ToLower(strings.TrimPrefix(machine.String(), "EM_")), attach.ErrNotSupported)
+			map[elf.Class]string{elf.ELFCLASS32: "32-bit",
+				elf.ELFCLASS64: "64-bit"}[class], strings.ToLower(strings.TrimPrefix(machine.String(),
+				"EM_")), attach.ErrNotSupported)
 	}
 	return nil
 }
@@ -250,12 +270,14 @@ func (p *Process) checkIdentity() error {
 		return p.exited(err)
 	}
 	if stat.StartTime != p.startTime {
-		return fmt.Errorf("%s has ended, and its pid now belongs to another process: %w", p.Describe(), attach.ErrExited)
+		return fmt.Errorf("%s has ended, and its pid now belongs to another process: %w", p.Describe(),
+			attach.ErrExited)
 	}
 	return p.checkProgram()
 }
 
-// checkProgram is the part of checkIdentity that notices an exec: the vector holds addresses that each exec chooses anew.
+// checkProgram is the part of checkIdentity that notices an exec: the vector holds addresses that each exec chooses
+// anew.
 func (p *Process) checkProgram() error {
 	auxv, err := os.ReadFile(p.proc("auxv"))
 	if err != nil || len(auxv) == 0 {
@@ -268,7 +290,8 @@ func (p *Process) checkProgram() error {
 		return p.exited(err)
 	}
 	if !bytes.Equal(auxv, p.auxv) {
-		return fmt.Errorf("%s has started another program in its place (exec) since ri opened it; run ri again: %w", p.Describe(), attach.ErrExited)
+		return fmt.Errorf("%s has started another program in its place (exec) since ri opened it; run ri again: %w",
+			p.Describe(), attach.ErrExited)
 	}
 	return nil
 }
@@ -294,13 +317,16 @@ func tracedError(who string, tracer int) error {
 	if tracer == os.Getpid() {
 		by = "another view of this ri"
 	}
-	return fmt.Errorf("%s can't be stopped: it is traced by %s, and a process has one tracer at most; wait for that one (--wait 5s) or end it, or look without a stop (--view live): %w", who, by, attach.ErrTraced)
+	return fmt.Errorf("%s can't be stopped: it is traced by %s, and a process has one tracer at most; wait for that "+
+		"one (--wait 5s) or end it, or look without a stop (--view live): %w", who, by, attach.ErrTraced)
 }
 
-// Executable implements Target. It stays readable when the file was replaced, deleted, or lies in another mount namespace.
+// Executable implements Target. It stays readable when the file was replaced, deleted, or lies in another mount
+// namespace.
 func (p *Process) Executable() io.ReaderAt { return p.exe }
 
-// ExecutablePath implements Target: the path as the process's own mount namespace has it, followed by " (deleted)" if it is no longer there.
+// ExecutablePath implements Target: the path as the process's own mount namespace has it, followed by " (deleted)" if
+// it is no longer there.
 func (p *Process) ExecutablePath() string { return p.exePath }
 
 // Entry implements Target.
@@ -355,8 +381,8 @@ const (
 	stopPatience = 25 * time.Millisecond
 )
 
-// patiently stops the process, and lets it go and tries again if some thread doesn't get the CPU to come to its stop: the others stand meanwhile.
-// What the failed tries cost is in the view's Stats.
+// patiently stops the process, and lets it go and tries again if some thread doesn't get the CPU to come to its stop:
+// the others stand meanwhile. What the failed tries cost is in the view's Stats.
 func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) {
 	if opt.MaxStop <= 0 {
 		opt.MaxStop = attach.DefaultMaxStop
@@ -429,8 +455,8 @@ func (p *Process) Close() error {
 	return p.exe.Close()
 }
 
-// Identity names this run of this program, and no other on any machine: the machine's boot, the process's start, in clock ticks since then, and a digest of the
-// auxiliary vector, whose random addresses each exec chooses anew.
+// Identity names this run of this program, and no other on any machine: the machine's boot, the process's start, in
+// clock ticks since then, and a digest of the auxiliary vector, whose random addresses each exec chooses anew.
 func (p *Process) Identity() string {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it the rest still tells
 	sum := sha256.Sum256(p.auxv)
@@ -444,7 +470,8 @@ func (p *Process) Started() time.Time {
 		return time.Time{}
 	}
 	const ticks = 100 // sysconf(_SC_CLK_TCK), fixed for user space (USER_HZ)
-	return time.Now().Add(-time.Duration(since.Nano())).Add(time.Duration(p.startTime) * time.Second / ticks).Truncate(10 * time.Millisecond)
+	boot := time.Now().Add(-time.Duration(since.Nano()))
+	return boot.Add(time.Duration(p.startTime) * time.Second / ticks).Truncate(10 * time.Millisecond)
 }
 
 // SampleCPU implements attach.Sampled: see sample.CPU.

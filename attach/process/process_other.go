@@ -11,5 +11,6 @@ import (
 
 // Open is for Linux on amd64.
 func Open(pid int) (attach.Target, error) {
-	return nil, fmt.Errorf("live processes on %s/%s; open a core file instead (-c CORE): %w", runtime.GOOS, runtime.GOARCH, attach.ErrNotSupported)
+	return nil, fmt.Errorf("live processes on %s/%s; open a core file instead (-c CORE): %w", runtime.GOOS,
+		runtime.GOARCH, attach.ErrNotSupported)
 }

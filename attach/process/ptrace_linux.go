@@ -18,13 +18,13 @@ import (
 	"ri/attach/proc"
 )
 
-// tracer stops the threads of one process and lets them go. All its methods run on one OS thread, which
-// must end afterwards: the kernel detaches whatever is still attached to a thread that ends, and
-// that is also what keeps the target whole when ri is killed.
+// tracer stops the threads of one process and lets them go. All its methods run on one OS thread, which must end
+// afterwards: the kernel detaches whatever is still attached to a thread that ends, and that is also what keeps the
+// target whole when ri is killed.
 //
-// No signal is lost on the way, not even then: a thread that stops because a signal is about to be
-// delivered keeps that signal in its exit_code until somebody consumes the stop with wait (kernel/signal.c, ptrace_stop;
-// kernel/exit.c, wait_task_stopped). The tracer only ever looks (WNOWAIT), and hands the signal back when it detaches.
+// No signal is lost on the way, not even then: a thread that stops because a signal is about to be delivered keeps that
+// signal in its exit_code until somebody consumes the stop with wait (kernel/signal.c, ptrace_stop; kernel/exit.c,
+// wait_task_stopped). The tracer only ever looks (WNOWAIT), and hands the signal back when it detaches.
 type tracer struct {
 	process *Process
 	taskDir int // /proc/PID/task
@@ -98,7 +98,8 @@ func newTracer(p *Process) (*tracer, error) {
 	return t, nil
 }
 
-// innerID is a thread's number in the target's own pid namespace. All that are there beforehand are looked up before the stop.
+// innerID is a thread's number in the target's own pid namespace. All that are there beforehand are looked up before
+// the stop.
 func (t *tracer) innerID(tid int) int {
 	if t.inner == nil {
 		return tid
@@ -106,7 +107,8 @@ func (t *tracer) innerID(tid int) int {
 	id, ok := t.inner[tid]
 	if !ok {
 		id = tid
-		if st, err := proc.ReadStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid)); err == nil && len(st.NSpid) > 0 {
+		if st, err := proc.ReadStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid)); err == nil &&
+			len(st.NSpid) > 0 {
 			id = st.NSpid[len(st.NSpid)-1]
 		}
 		t.inner[tid] = id
@@ -150,7 +152,8 @@ func (t *tracer) seizeNew() error {
 		return t.process.exited(err)
 	}
 	for {
-		n, _, e := unix.RawSyscall(unix.SYS_GETDENTS64, uintptr(t.taskDir), uintptr(unsafe.Pointer(&t.dirents)), unsafe.Sizeof(t.dirents))
+		n, _, e := unix.RawSyscall(unix.SYS_GETDENTS64, uintptr(t.taskDir), uintptr(unsafe.Pointer(&t.dirents)),
+			unsafe.Sizeof(t.dirents))
 		if e == unix.EINTR {
 			continue
 		}
@@ -173,7 +176,8 @@ func (t *tracer) seizeNew() error {
 	}
 }
 
-// nextTid takes the first entry off a buffer of struct linux_dirent64 (getdents64(2)): d_reclen at 16, d_name at 19. It is 0 for "." and "..".
+// nextTid takes the first entry off a buffer of struct linux_dirent64 (getdents64(2)): d_reclen at 16, d_name at 19. It
+// is 0 for "." and "..".
 func nextTid(buf []byte) (tid int, rest []byte) {
 	if len(buf) < 20 {
 		return 0, nil
@@ -194,7 +198,8 @@ func nextTid(buf []byte) (tid int, rest []byte) {
 // seize attaches to one thread, if it is still there.
 func (t *tracer) seize(tid int) error {
 	for try := 0; ; try++ {
-		// A real system call of the Go runtime, unlike the others here: it may block while the target is in an exec, see unblockExec.
+		// A real system call of the Go runtime, unlike the others here: it may block while the target is in an exec,
+		// see unblockExec.
 		t.seizing.Store(int64(len(t.known) + 1))
 		_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, 0, 0, 0)
 		t.seizing.Store(0)
@@ -220,8 +225,8 @@ func (t *tracer) add(tid int) {
 	t.tracees = append(t.tracees, tracee{tid: tid})
 }
 
-// refused finds out what EPERM means: a dead thread, one that is traced, or a real refusal. A thread
-// that calls execve takes the leader's id, so the leader may be dead when it is seized and alive when its status is read: try again.
+// refused finds out what EPERM means: a dead thread, one that is traced, or a real refusal. A thread that calls execve
+// takes the leader's id, so the leader may be dead when it is seized and alive when its status is read: try again.
 func (t *tracer) refused(tid int, cause error, try int) (done bool, err error) {
 	st, err := proc.ReadStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tid))
 	if err != nil {
@@ -232,7 +237,8 @@ func (t *tracer) refused(tid int, cause error, try int) (done bool, err error) {
 		return true, nil
 	}
 	if st.TracerPid != 0 {
-		if st.TracerPid == os.Getpid() && t.wait(tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD) == nil {
+		if st.TracerPid == os.Getpid() && t.wait(tid,
+			unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD) == nil {
 			t.add(tid) // by this very thread: seized under another id before its exec
 			return true, nil
 		}
@@ -256,7 +262,8 @@ func (t *tracer) wait(tid, options int) error { return waitID(tid, options, &t.i
 func waitID(tid, options int, info *waitInfo) error {
 	for {
 		*info = waitInfo{}
-		_, _, e := unix.RawSyscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(info)), uintptr(options), 0, 0)
+		_, _, e := unix.RawSyscall6(unix.SYS_WAITID, unix.P_PID, uintptr(tid), uintptr(unsafe.Pointer(info)),
+			uintptr(options), 0, 0)
 		if e == unix.EINTR {
 			continue
 		}
@@ -298,7 +305,7 @@ func (t *tracer) waitForEnd() {
 	}
 }
 
-func (t *tracer) Close() { unix.Close(t.taskDir) }
+func (t *tracer) close() { unix.Close(t.taskDir) }
 
 // unblockExec keeps ri and the target from waiting for each other for ever: when a thread calls execve, it holds a
 // lock that PTRACE_SEIZE needs until all other threads are gone, and those that are
@@ -333,8 +340,8 @@ func (t *tracer) unblockExec(done <-chan struct{}) {
 	}
 }
 
-// reap lets a dead tracee go. It looks first: for a tracee, wait reports and consumes stops whether it was asked for them or not
-// (kernel/exit.c, wait_consider_task), and with a stop the signal in it.
+// reap lets a dead tracee go. It looks first: for a tracee, wait reports and consumes stops whether it was asked for
+// them or not (kernel/exit.c, wait_consider_task), and with a stop the signal in it.
 func reap(tid int) {
 	var info waitInfo
 	if waitID(tid, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, &info) == nil && info.dead() {

@@ -130,7 +130,8 @@ func child(name, args string) {
 		}
 		fmt.Println("holding")
 		for {
-			v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, Precopy: true, MaxStop: time.Minute})
+			v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true,
+				Precopy: true, MaxStop: time.Minute})
 			if err != nil {
 				fmt.Println(err)
 				return
@@ -173,7 +174,8 @@ func nobody() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: os.Getuid() != 0}}
 }
 
-// TestPermission looks as another user at a process. Without root there is no other user, so it looks at one that root owns: pid 1.
+// TestPermission looks as another user at a process. Without root there is no other user, so it looks at one that root
+// owns: pid 1.
 func TestPermission(t *testing.T) {
 	if os.Getuid() != 0 {
 		_, err := Open(1)
@@ -182,12 +184,14 @@ func TestPermission(t *testing.T) {
 	}
 	p := targettest.Start(t)
 	out := inChild(t, "open", nobody(), fmt.Sprint(p.PID))
-	for _, w := range []string{"true", fmt.Sprint("pid ", p.PID), "runs as user root (0)", "65534", "CAP_SYS_PTRACE", "root"} {
+	for _, w := range []string{"true", fmt.Sprint("pid ", p.PID), "runs as user root (0)", "65534", "CAP_SYS_PTRACE",
+		"root"} {
 		if !strings.Contains(out, w) {
 			t.Errorf("%q does not say %q", out, w)
 		}
 	}
-	if out := inChild(t, "list", nobody()); !strings.HasPrefix(out, "true ") || !strings.Contains(out, "CAP_SYS_PTRACE") {
+	if out := inChild(t, "list", nobody()); !strings.HasPrefix(out, "true ") ||
+		!strings.Contains(out, "CAP_SYS_PTRACE") {
 		t.Errorf("the unreadable processes are not reported: %s", out)
 	}
 	if out := inChild(t, "facts", nobody()); !strings.HasPrefix(out, "false ") {

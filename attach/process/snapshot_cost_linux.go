@@ -21,7 +21,8 @@ const (
 
 // SnapshotCost estimates what a snapshot costs, by copying a sample of its pages from the running process.
 func (p *Process) SnapshotCost(opt attach.ViewOptions) (attach.SnapshotCost, error) {
-	cost := attach.SnapshotCost{Stop: bareStop, Bytes: int64(len(opt.Pages)) * attach.PageSize, Available: proc.AvailableMemory()}
+	cost := attach.SnapshotCost{Stop: bareStop, Bytes: int64(len(opt.Pages)) * attach.PageSize,
+		Available: proc.AvailableMemory()}
 	sample, err := sampleOfPages(opt.Pages), error(nil)
 	if opt.Bulk {
 		var runs []span
@@ -110,7 +111,7 @@ func (p *Process) timeOf(sample []span, size int) (time.Duration, error) {
 		left = left[n:]
 	}
 	mem, scratch := p.memory(), new(ioScratch)
-	defer mem.Close()
+	defer mem.close()
 	best := time.Duration(0)
 	for range 3 {
 		began := time.Now()

@@ -21,15 +21,17 @@ import (
 
 // Copy bounds of a snapshot.
 const (
-	stackPages = 2       // copied from each thread's SP on, so that the stacks of running goroutines need no second round
+	// copied from each thread's SP on, so that the stacks of running goroutines need no second round
+	stackPages = 2
 	manyBytes  = 2 << 20 // for which threads of their own are started
-	maxRun     = 256     // pages: what is longer is divided, so that all threads have their share and the deadline is seen
-	hugeWorth  = 8 << 20 // bytes of a buffer
+	// pages: what is longer is divided, so that all threads have their share and the deadline is seen
+	maxRun    = 256
+	hugeWorth = 8 << 20 // bytes of a buffer
 )
 
 // snapshotView is a copy of the pages that were asked for, all of one moment, with the registers of that moment. A page
-// that isn't in the copy is read from the program as it is now and counted as missed: what was read then is not consistent,
-// and whoever asked takes another snapshot with more pages.
+// that isn't in the copy is read from the program as it is now and counted as missed: what was read then is not
+// consistent, and whoever asked takes another snapshot with more pages.
 type snapshotView struct {
 	process   *Process
 	mem       *processMemory
@@ -49,7 +51,8 @@ type snapshotView struct {
 	err    error
 }
 
-// extent is pages side by side, in the target and in the copy: of len(data) bytes that were asked for the first n were there.
+// extent is pages side by side, in the target and in the copy: of len(data) bytes that were asked for the first n were
+// there.
 type extent struct {
 	addr uint64
 	data []byte
@@ -63,117 +66,147 @@ type run struct {
 	n    int // how much of it was copied
 }
 
-// snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go. patience and failed are
-// as for stop.
-func (p *Process) snapshot(ctx context.Context, opt wish, patience time.Duration, spare sparing, failed attach.Stats) (attach.View, error) {
-	limit := opt.MaxStop
+// snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go.
+// patience and failed are as for stop.
+func (p *Process) snapshot(ctx context.Context, opt wish, patience time.Duration, spare sparing,
+	failed attach.Stats) (attach.View, error) {
 	if err := p.CheckStop(); err != nil {
 		return nil, err
 	}
 	v := &snapshotView{process: p, mem: p.memory(), missed: map[uint64]struct{}{}, done: make(chan struct{})}
-	var bulk *bulkCopy
-	var pre *precopy
-	if opt.Bulk {
-		var err error
-		if bulk, err = newBulkCopy(ctx, p, opt.Spool); err != nil {
-			return nil, err
-		}
-		defer bulk.Close()
-		v.image = bulk.image
-		if pre, err = v.precopy(ctx, bulk, opt.ViewOptions, patience); err != nil {
-			v.free()
-			return nil, err
-		}
-		if pre != nil {
-			defer pre.Close()
-			failed.Stops += pre.stats.Stops
-			failed.Stopped += pre.stats.Stopped
-		}
+	w := &taking{view: v, patience: patience, cost: failed}
+	defer w.close()
+	err := w.prepare(ctx, opt, spare)
+	if err == nil {
+		err = w.stop(ctx, opt.MaxStop)
 	}
-	t, err := newTracer(p)
 	if err != nil {
 		v.free()
 		return nil, err
 	}
-	if !opt.registers {
-		t.spare = spare
+	t, c := w.tracer, w.copying
+	if n := t.displaced(); n > 0 {
+		v.notes = append(v.notes, fmt.Sprintf("the copy is of one instant, but %d of %d threads got no CPU to come "+
+			"to a stop, and their registers are not known", n, len(t.tracees)))
 	}
-	if opt.registers {
-		t.all = make([]allRegisters, 0, cap(t.threads))
-	}
-	pages := wanted(opt.Pages, v.image)
-	buffer, err := faultedIn((len(pages) + stackPages*cap(t.threads)) * attach.PageSize)
-	if err != nil {
-		t.Close()
-		v.free()
-		return nil, fmt.Errorf("room for a snapshot of %d pages: %w", len(pages), err)
-	}
-	v.buffer = buffer
-	c := &copying{mem: v.mem, runs: make([]run, 0, len(pages)+cap(t.threads)), left: buffer}
-	c.addPages(pages)
-	if len(pages)*attach.PageSize > manyBytes {
-		if c.large, err = newPageCopy(p, c.runs); err != nil {
-			t.Close()
-			v.free()
-			return nil, err
+	for _, b := range []*bulkCopy{w.bulk, c.large} {
+		if b != nil {
+			v.mem.bytesRead.Add(b.mem.bytesRead.Load())
 		}
-		defer c.large.Close()
 	}
-	c.prepare()
+	v.threads, v.registers, v.stats = t.threads, t.all, w.cost
+	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
+	return v, nil
+}
 
-	if bulk != nil {
-		bulk.hurry()
+// taking is a snapshot being taken.
+type taking struct {
+	view     *snapshotView
+	patience time.Duration
+	cost     attach.Stats // so far
+	bulk     *bulkCopy    // of all memory, nil if that wasn't asked for
+	pre      *precopy     // most of it, before the stop; nil if there is none
+	tracer   *tracer
+	copying  *copying
+	pages    []uint64
+}
+
+// prepare makes all ready that can be before the stop.
+func (w *taking) prepare(ctx context.Context, opt wish, spare sparing) (err error) {
+	v := w.view
+	if opt.Bulk {
+		if w.bulk, err = newBulkCopy(ctx, v.process, opt.Spool); err != nil {
+			return err
+		}
+		v.image = w.bulk.image
+		if w.pre, err = v.precopy(ctx, w.bulk, opt.ViewOptions, w.patience); err != nil {
+			return err
+		}
+		if w.pre != nil {
+			w.cost.Add(w.pre.stats)
+		}
 	}
-	var failure error
+	if w.tracer, err = newTracer(v.process); err != nil {
+		return err
+	}
+	room := cap(w.tracer.threads)
+	if opt.registers {
+		w.tracer.all = make([]allRegisters, 0, room)
+	} else {
+		w.tracer.spare = spare
+	}
+	w.pages = wanted(opt.Pages, v.image)
+	if v.buffer, err = faultedIn((len(w.pages) + stackPages*room) * attach.PageSize); err != nil {
+		return fmt.Errorf("room for a snapshot of %d pages: %w", len(w.pages), err)
+	}
+	w.copying = &copying{mem: v.mem, runs: make([]run, 0, len(w.pages)+room), left: v.buffer}
+	w.copying.addPages(w.pages)
+	if len(w.pages)*attach.PageSize > manyBytes {
+		if w.copying.large, err = newPageCopy(v.process, w.copying.runs); err != nil {
+			return err
+		}
+	}
+	w.copying.prepare()
+	if w.bulk != nil {
+		w.bulk.hurry()
+	}
+	return nil
+}
+
+// stop stops the process, copies and lets it go.
+func (w *taking) stop(ctx context.Context, limit time.Duration) (failure error) {
+	t := w.tracer
 	var resident []span // what was there, of a pre-copy
 	finished := make(chan struct{})
 	t.hold = holds.begin(nil)
 	go onTracerThread(func() {
 		defer close(finished)
-		defer holds.End(t.hold)
-		defer t.Close()
-		began, err := t.halt(ctx, patience)
+		defer holds.end(t.hold)
+		began, err := t.halt(ctx, w.patience)
 		end := until{began.Add(limit), t.hold}
 		if err == nil {
-			err = c.copy(t.threads, pages, end)
+			err = w.copying.copy(t.threads, w.pages, end)
 		}
 		switch {
-		case err != nil || bulk == nil:
-		case pre != nil:
-			resident, err = pre.stopped(end)
+		case err != nil || w.bulk == nil:
+		case w.pre != nil:
+			resident, err = w.pre.stopped(end)
 		default:
-			err = bulk.stopped(end)
+			err = w.bulk.stopped(end)
 		}
 		t.detach()
-		v.threads, v.registers = t.threads, t.all
-		v.stats = attach.Stats{Stops: 1 + failed.Stops, Stopped: failed.Stopped + time.Since(began), BytesRead: v.mem.bytesRead.Load()}
+		w.cost.Stops++
+		w.cost.Stopped += time.Since(began)
 		failure = err
 	})
 	<-finished
 	t.waitForEnd()
-	if pre != nil && failure == nil {
-		failure = v.image.settle(resident)
+	if w.pre != nil && failure == nil {
+		failure = w.view.image.settle(resident)
 	}
-	if failure != nil {
-		v.free()
-		return nil, failure
-	}
-	if n := t.displaced(); n > 0 {
-		v.notes = append(v.notes, fmt.Sprintf("the copy is of one instant, but %d of %d threads got no CPU to come to a stop, and their registers are not known", n, len(t.tracees)))
-	}
-	for _, b := range []*bulkCopy{bulk, c.large} {
-		if b != nil {
-			v.mem.bytesRead.Add(b.mem.bytesRead.Load())
-		}
-	}
-	v.stats.BytesRead = v.mem.bytesRead.Load()
-	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
-	return v, nil
+	return failure
 }
 
-// precopy makes most of a bulk copy before the stop. It is nil, without an error, where that wasn't asked for, or isn't possible and the stop may be
-// long enough without.
-func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt attach.ViewOptions, patience time.Duration) (*precopy, error) {
+// close gives back what only the taking needed.
+func (w *taking) close() {
+	if w.copying != nil && w.copying.large != nil {
+		w.copying.large.close()
+	}
+	if w.tracer != nil {
+		w.tracer.close()
+	}
+	if w.pre != nil {
+		w.pre.close()
+	}
+	if w.bulk != nil {
+		w.bulk.close()
+	}
+}
+
+// precopy makes most of a bulk copy before the stop. It is nil, without an error, where that wasn't asked for, or isn't
+// possible and the stop may be long enough without.
+func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt attach.ViewOptions,
+	patience time.Duration) (*precopy, error) {
 	if !opt.Precopy {
 		return nil, nil
 	}
@@ -186,7 +219,8 @@ func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt attach.View
 			return nil, e
 		}
 		if cost.Stop > opt.MaxStop {
-			return nil, fmt.Errorf("%s: its memory can't be copied while it runs (%w), and in a stop that takes about %v, longer than the limit of %v: allow it (--max-stop), or look without a copy (--view live)",
+			return nil, fmt.Errorf("%s: its memory can't be copied while it runs (%w), and in a stop that takes "+
+				"about %v, longer than the limit of %v: allow it (--max-stop), or look without a copy (--view live)",
 				v.process.Describe(), err, cost.Stop.Round(time.Millisecond), opt.MaxStop)
 		}
 		v.notes = append(v.notes, fmt.Sprintf("all memory was copied in the stop and not before it: %v", err))
@@ -194,11 +228,14 @@ func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt attach.View
 	}
 	if err == nil {
 		if err = pre.run(ctx, opt.MaxStop); err == nil && pre.estimate() > opt.MaxStop {
-			err = fmt.Errorf("%s writes to its memory faster than it can be copied: %d MiB are left to copy, which would stop it for about %v, longer than the limit of %v: allow it (--max-stop), or look without a copy (--view live): %w",
-				v.process.Describe(), pre.round.bytes>>20, pre.estimate().Round(time.Millisecond), opt.MaxStop, attach.ErrNotSupported)
+			err = fmt.Errorf("%s writes to its memory faster than it can be copied: %d MiB are left to copy, which "+
+				"would stop it for about %v, longer than the limit of %v: allow it (--max-stop), or look without a "+
+				"copy (--view live): %w",
+				v.process.Describe(), pre.round.bytes>>20, pre.estimate().Round(time.Millisecond), opt.MaxStop,
+				attach.ErrNotSupported)
 		}
 		if err != nil {
-			pre.Close()
+			pre.close()
 		}
 	}
 	if err != nil {
@@ -228,7 +265,8 @@ func extentsOf(runs []run) []extent {
 		if k := len(out) - 1; k >= 0 {
 			last := &out[k]
 			size := len(last.data)
-			if last.addr+uint64(size) == r.addr && last.n == size && cap(last.data) > size && &last.data[:size+1][size] == &r.data[0] {
+			if last.addr+uint64(size) == r.addr && last.n == size && cap(last.data) > size &&
+				&last.data[:size+1][size] == &r.data[0] {
 				last.data = last.data[:size+len(r.data)]
 				last.n += r.n
 				continue
@@ -301,8 +339,9 @@ func (c *copying) add(addr uint64, size int) {
 	c.left = c.left[size:]
 }
 
-// prepare makes ready what is made ready before the stop. What is much is copied once already: in the stop the caches of the processor then have
-// it, and the page tables (measured on two CPUs: 50 MB in scattered pages take 7.6 ms instead of 8.5).
+// prepare makes ready what is made ready before the stop. What is much is copied once already: in the stop the caches
+// of the processor then have it, and the page tables (measured on two CPUs: 50 MB in scattered pages take 7.6 ms
+// instead of 8.5).
 func (c *copying) prepare() {
 	c.asked, c.scratch = len(c.runs), new(ioScratch)
 	c.ranges = make([]attach.Range, 0, cap(c.runs))
@@ -460,7 +499,8 @@ func (v *snapshotView) free() {
 	}
 }
 
-// Close forgets the copy; the target has been running all along. The buffer is left to the end of the process, since a script that was given up may still read it.
+// Close forgets the copy; the target has been running all along. The buffer is left to the end of the process, since a
+// script that was given up may still read it.
 func (v *snapshotView) Close() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -48,7 +48,7 @@ func TestHelpersCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	defer b.close()
 	for range 50 {
 		clear(buffer)
 		if err := b.copyPieces(until{}); err != nil {

@@ -11,16 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A thread needs a CPU to come to its stop, also one that sleeps in the kernel: it is woken for that. On a machine with much to do it may wait for one for long, and
-// the other threads stand meanwhile. So a copy, where a first try to stop all threads was in vain, is made without some of them.
+// A thread needs a CPU to come to its stop, also one that sleeps in the kernel: it is woken for that. On a machine with
+// much to do it may wait for one for long, and the other threads stand meanwhile. So a copy, where a first try to stop
+// all threads was in vain, is made without some of them.
 //
-// Memory holds still without them. Once PTRACE_INTERRUPT has come, a thread executes no more instruction of the program: one that runs on another CPU is interrupted
-// there, and one that is in the kernel, asleep or displaced by others, comes to its stop on the way out. Nor does it start threads: clone(2) begins anew where a stop is
-// wanted, and what it started before is in the list of threads that is read after the interrupt. What the kernel may yet do is to fill a buffer that a call of that thread gave it.
+// Memory holds still without them. Once PTRACE_INTERRUPT has come, a thread executes no more instruction of the
+// program: one that runs on another CPU is interrupted there, and one that is in the kernel, asleep or displaced by
+// others, comes to its stop on the way out. Nor does it start threads: clone(2) begins anew where a stop is wanted, and
+// what it started before is in the list of threads that is read after the interrupt. What the kernel may yet do is to
+// fill a buffer that a call of that thread gave it.
 //
-// What is lost is their registers. Of a thread that sleeps in a system call, and has not run since, nobody asks for them: the runtime has noted where its goroutine stands. So
-// the second try spares those. Only the last one spares threads that were displaced at work: their goroutines' stacks are not known.
-// That a thread has not run says /proc/PID/task/TID/schedstat, which counts how often it was given a CPU.
+// What is lost is their registers. Of a thread that sleeps in a system call, and has not run since, nobody asks for
+// them: the runtime has noted where its goroutine stands. So the second try spares those. Only the last one spares
+// threads that were displaced at work: their goroutines' stacks are not known. That a thread has not run says
+// /proc/PID/task/TID/schedstat, which counts how often it was given a CPU.
 
 // sparing says which threads need not come to a stop.
 type sparing uint8
@@ -28,7 +32,8 @@ type sparing uint8
 const (
 	spareNone     sparing = iota
 	spareSleepers         // those that sleep in a system call
-	spareAll              // all but those that sleep and can't be woken: one may wait for a child that shares the memory (vfork)
+	// all but those that sleep and can't be woken: one may wait for a child that shares the memory (vfork)
+	spareAll
 )
 
 // spareAfter is how long no thread has come to its stop before the rest are spared.
@@ -46,8 +51,8 @@ func (t *tracer) lookAsleep(from int) {
 	}
 }
 
-// spareRest takes the threads that are waited for off the list, if all of them may be spared. Some other must have stopped: while it does, the process can't start
-// another program or end in silence.
+// spareRest takes the threads that are waited for off the list, if all of them may be spared. Some other must have
+// stopped: while it does, the process can't start another program or end in silence.
 func (t *tracer) spareRest() bool {
 	if len(t.threads) == 0 {
 		return false
@@ -72,7 +77,8 @@ func (t *tracer) spareRest() bool {
 	return true
 }
 
-// timesRun is how often a thread was given a CPU, the third number of schedstat (Documentation/scheduler/sched-stats.rst); 0 if the kernel doesn't count.
+// timesRun is how often a thread was given a CPU, the third number of schedstat
+// (Documentation/scheduler/sched-stats.rst); 0 if the kernel doesn't count.
 func (t *tracer) timesRun(tid int, buffer []byte) uint64 {
 	fields := bytes.Fields(t.readTask(tid, "schedstat", buffer))
 	if len(fields) < 3 {
@@ -82,16 +88,17 @@ func (t *tracer) timesRun(tid int, buffer []byte) uint64 {
 	return n
 }
 
-// inCall says whether a thread sleeps in a system call: proc_pid_syscall(5) begins with its number; with "running" where the thread runs or wants to, and
-// with -1 where it is in the kernel for another reason, such as a page fault. In calls that start a process there is one that may share the memory, until
-// it has started its program.
+// inCall says whether a thread sleeps in a system call: proc_pid_syscall(5) begins with its number; with "running"
+// where the thread runs or wants to, and with -1 where it is in the kernel for another reason, such as a page fault. In
+// calls that start a process there is one that may share the memory, until it has started its program.
 func (t *tracer) inCall(tid int, buffer []byte) bool {
 	number, _, _ := bytes.Cut(t.readTask(tid, "syscall", buffer), []byte(" "))
 	n, err := strconv.Atoi(string(number))
 	switch {
 	case err != nil || n < 0:
 		return false
-	case n == unix.SYS_CLONE, n == unix.SYS_CLONE3, n == unix.SYS_VFORK, n == unix.SYS_FORK, n == unix.SYS_EXECVE, n == unix.SYS_EXECVEAT:
+	case n == unix.SYS_CLONE, n == unix.SYS_CLONE3, n == unix.SYS_VFORK, n == unix.SYS_FORK,
+		n == unix.SYS_EXECVE, n == unix.SYS_EXECVEAT:
 		return false
 	}
 	return true

@@ -11,7 +11,8 @@ import (
 	"ri/attach/targettest"
 )
 
-// TestSleepers attaches to threads that sleep and one that computes, interrupts only that one, and takes the others as they are: it sees who has slept all the time.
+// TestSleepers attaches to threads that sleep and one that computes, interrupts only that one, and takes the others as
+// they are: it sees who has slept all the time.
 func TestSleepers(t *testing.T) {
 	p := targettest.Start(t, "-threads", "20", "-busy", "1")
 	tr, err := newTracer(open(t, p.PID))
@@ -22,7 +23,7 @@ func TestSleepers(t *testing.T) {
 	done := make(chan struct{})
 	go onTracerThread(func() {
 		defer close(done)
-		defer tr.Close()
+		defer tr.close()
 		tr.prepareThread()
 		tr.spare = spareSleepers
 		if err = tr.seizeNew(); err != nil {
@@ -61,7 +62,8 @@ func TestSleepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if asleep < 20 || still < 20 || awake == 0 {
-		t.Errorf("of %d threads %d were asleep, %d of them still later, and %d awake", len(tr.tracees), asleep, still, awake)
+		t.Errorf("of %d threads %d were asleep, %d of them still later, and %d awake", len(tr.tracees), asleep, still,
+			awake)
 	}
 	p.GoesOn()
 }

@@ -45,8 +45,10 @@ type stoppedView struct {
 	stopped time.Duration // set when finished
 }
 
-// stop holds the process. patience is how long the threads may take to come to a stop, failed what earlier tries have cost.
-func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, failed attach.Stats) (attach.View, error) {
+// stop holds the process. patience is how long the threads may take to come to a stop, failed what earlier tries have
+// cost.
+func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, failed attach.Stats) (attach.View,
+	error) {
 	limit := opt.MaxStop
 	if err := p.CheckStop(); err != nil {
 		return nil, err
@@ -68,7 +70,7 @@ func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, fa
 	}
 	v.scratch <- new(ioScratch)
 	if err := v.wake.open(); err != nil {
-		t.Close()
+		t.close()
 		return nil, fmt.Errorf("stopping %s: %w", v.name, err)
 	}
 	ready := make(chan error, 1)
@@ -84,9 +86,9 @@ func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, fa
 
 func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.Duration, ready chan<- error) {
 	defer close(v.finished)
-	defer holds.End(t.hold)
-	defer t.Close()
-	defer v.wake.Close()
+	defer holds.end(t.hold)
+	defer t.close()
+	defer v.wake.close()
 	began, err := t.halt(ctx, patience)
 	if err != nil {
 		t.detach()
@@ -111,7 +113,8 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 		case ctx.Err() != nil:
 			reason = context.Cause(ctx)
 		case time.Since(began) >= limit:
-			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit, attach.ErrDeadline)
+			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit,
+				attach.ErrDeadline)
 		case t.hold.asked.Load():
 			reason = fmt.Errorf("%w while it held %s, which runs since", attach.ErrSuspended, v.name)
 		case t.dead():
@@ -133,7 +136,8 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 	}
 }
 
-// ReadMemory implements Memory. A read that was under way when the target was let go fails, since it may show memory of two moments.
+// ReadMemory implements Memory. A read that was under way when the target was let go fails, since it may show memory of
+// two moments.
 func (v *stoppedView) ReadMemory(p []byte, addr uint64) (int, error) {
 	if v.ended.Load() {
 		return 0, v.Err()
@@ -190,7 +194,8 @@ func (v *stoppedView) Stats() attach.Stats {
 	if stopped == 0 {
 		stopped = time.Since(v.began)
 	}
-	return attach.Stats{Stops: 1 + v.failed.Stops, Stopped: v.failed.Stopped + stopped, BytesRead: v.mem.bytesRead.Load()}
+	return attach.Stats{Stops: 1 + v.failed.Stops, Stopped: v.failed.Stopped + stopped,
+		BytesRead: v.mem.bytesRead.Load()}
 }
 
 // Close lets the target run again before it returns. It may be called any number of times, from any goroutine.
@@ -225,7 +230,8 @@ func onTracerThread(f func()) {
 	f()
 }
 
-// halt brings the program that was opened to a stand. It is the first that a tracer's thread does; after an error, too, the caller detaches.
+// halt brings the program that was opened to a stand. It is the first that a tracer's thread does; after an error, too,
+// the caller detaches.
 func (t *tracer) halt(ctx context.Context, patience time.Duration) (began time.Time, err error) {
 	t.prepareThread()
 	stopped := make(chan struct{})
@@ -246,11 +252,13 @@ func (t *tracer) prepareThread() {
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 }
 
-// hurry gives this thread, which ends with the stop, precedence over all that isn't as urgent: the target stands while it waits for a CPU. On a busy machine
-// the highest priority halves the stop (measured: 17 to 7 ms for 500 threads on 2 CPUs with 4 busy loops). Where the kernel groups
-// threads by session (sched_autogroup), a priority counts within the group only, and real-time scheduling is what counts: 135 ms for
-// a copy of 1 GB that took 970 on 2 CPUs with a load of 14. Without CAP_SYS_NICE it stays as it is.
+// hurry gives this thread, which ends with the stop, precedence over all that isn't as urgent: the target stands while
+// it waits for a CPU. On a busy machine the highest priority halves the stop (measured: 17 to 7 ms for 500 threads on 2
+// CPUs with 4 busy loops). Where the kernel groups threads by session (sched_autogroup), a priority counts within the
+// group only, and real-time scheduling is what counts: 135 ms for a copy of 1 GB that took 970 on 2 CPUs with a load of
+// 14. Without CAP_SYS_NICE it stays as it is.
 func hurry() {
 	unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
-	unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Flags: unix.SCHED_FLAG_RESET_ON_FORK, Priority: 1}, 0)
+	unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO,
+		Flags: unix.SCHED_FLAG_RESET_ON_FORK, Priority: 1}, 0)
 }

@@ -33,7 +33,8 @@ func TestStop(t *testing.T) {
 		v.ReadMemory(buf, p.Address)
 		v.ReadMemory(b[:], p.Counter)
 		if a != b {
-			t.Errorf("%v: the counter moved from %d to %d in a stop", args, binary.LittleEndian.Uint64(a[:]), binary.LittleEndian.Uint64(b[:]))
+			t.Errorf("%v: the counter moved from %d to %d in a stop", args, binary.LittleEndian.Uint64(a[:]),
+				binary.LittleEndian.Uint64(b[:]))
 		}
 		if len(v.Threads()) < 3 {
 			t.Errorf("%v: only %d threads", args, len(v.Threads()))
@@ -99,7 +100,8 @@ func TestReapLeavesStops(t *testing.T) {
 	for _, th := range v.Threads() {
 		reap(th.ID)
 		var info waitInfo
-		if err := waitID(th.ID, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, &info); err != nil || info.pid != int32(th.ID) || info.dead() {
+		if err := waitID(th.ID, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, &info); err != nil ||
+			info.pid != int32(th.ID) || info.dead() {
 			t.Errorf("thread %d: its stop is gone: %v %+v", th.ID, err, info)
 		}
 	}

@@ -90,7 +90,8 @@ func TestManyThreads(t *testing.T) {
 	}
 }
 
-// TestNoSignalIsLost sends signals one by one, each after the one before was counted, while the target is attached to all the time.
+// TestNoSignalIsLost sends signals one by one, each after the one before was counted, while the target is attached to
+// all the time.
 func TestNoSignalIsLost(t *testing.T) {
 	p := targettest.Start(t, "-busy", "1")
 	stop := make(chan struct{})
@@ -125,7 +126,8 @@ func TestNoSignalIsLost(t *testing.T) {
 	p.GoesOn()
 }
 
-// TestKilledWhileAttached kills the process that attaches, again and again, in random moments: the target goes on and has lost no signal.
+// TestKilledWhileAttached kills the process that attaches, again and again, in random moments: the target goes on and
+// has lost no signal.
 func TestKilledWhileAttached(t *testing.T) {
 	p := targettest.Start(t, "-busy", "1", "-threads", "20", "-churn", "1")
 	sent := int64(0)
@@ -153,7 +155,8 @@ func TestKilledWhileAttached(t *testing.T) {
 	}
 }
 
-// TestExecUnderway attaches to a program that replaces itself all the time. Each look succeeds or says that the program is another one.
+// TestExecUnderway attaches to a program that replaces itself all the time. Each look succeeds or says that the program
+// is another one.
 func TestExecUnderway(t *testing.T) {
 	p := targettest.Start(t, "-reexec", "2ms", "-size", "4096")
 	go func() { // each program says that it is ready
@@ -199,7 +202,8 @@ func BenchmarkStop(b *testing.B) {
 			var stopped time.Duration
 			n := 0
 			for b.Loop() {
-				v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
+				v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped,
+					MaxStop: time.Minute})
 				if err != nil {
 					b.Fatal(err)
 				}

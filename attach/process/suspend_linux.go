@@ -12,9 +12,10 @@ import (
 	"ri/attach"
 )
 
-// A ri that stands still holds its target, with nobody to see the deadline: ptrace's stops outlast the tracer's own.
-// So before ri stops itself, all targets run again, and none is stopped until it has gone on. Job control stops a whole process,
-// hence this list is the process's. Looks don't wait for one another by it: each enters its own hold, and takes it off.
+// A ri that stands still holds its target, with nobody to see the deadline: ptrace's stops outlast the tracer's own. So
+// before ri stops itself, all targets run again, and none is stopped until it has gone on. Job control stops a whole
+// process, hence this list is the process's. Looks don't wait for one another by it: each enters its own hold, and
+// takes it off.
 var holds holdList
 
 // hold is a target that stands still, or is about to.
@@ -48,8 +49,8 @@ func (l *holdList) begin(wake func()) *hold {
 	return h
 }
 
-// End takes a hold off: the target runs.
-func (l *holdList) End(h *hold) {
+// end takes a hold off: the target runs.
+func (l *holdList) end(h *hold) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, h)
@@ -87,8 +88,8 @@ func (l *holdList) suspend(stand func()) {
 	l.paused = nil
 }
 
-// Suspend lets all targets go and then stops this process, as SIGSTOP does. It returns when the process goes on (SIGCONT).
-// Views that held a target end with attach.ErrSuspended; a copy that was being made is begun anew.
+// Suspend lets all targets go and then stops this process, as SIGSTOP does. It returns when the process goes on
+// (SIGCONT). Views that held a target end with attach.ErrSuspended; a copy that was being made is begun anew.
 func Suspend() {
 	holds.suspend(func() {
 		// To this very thread, so that it gets no further before it stands.
@@ -110,7 +111,8 @@ func (u until) over(name string) error {
 	case u.hold != nil && u.hold.asked.Load():
 		return fmt.Errorf("%w while it copied the memory of %s", attach.ErrSuspended, name)
 	case !u.deadline.IsZero() && time.Now().After(u.deadline):
-		return fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise --max-stop, or look without a stop: --view live: %w", name, attach.ErrDeadline)
+		return fmt.Errorf("%s: copying memory took longer than the stop may (the machine is busy?): raise "+
+			"--max-stop, or look without a stop: --view live: %w", name, attach.ErrDeadline)
 	}
 	return nil
 }

@@ -17,7 +17,8 @@ func TestTwoLooks(t *testing.T) {
 	a, b := targettest.Start(t), targettest.Start(t)
 	hold := func(p *targettest.Program) attach.View {
 		t.Helper()
-		v, err := open(t, p.PID).View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
+		v, err := open(t, p.PID).View(context.Background(), attach.ViewOptions{Kind: attach.Stopped,
+			MaxStop: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,8 @@ func TestTwoLooks(t *testing.T) {
 		b.GoesOn()
 		go func() { // what begins now waits until ri goes on
 			close(began)
-			v, err := open(t, a.PID).View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
+			v, err := open(t, a.PID).View(context.Background(), attach.ViewOptions{Kind: attach.Stopped,
+				MaxStop: time.Minute})
 			if err != nil {
 				t.Error(err)
 			}
@@ -82,7 +84,8 @@ func TestSuspendedCopy(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		v, err := process.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: time.Minute})
+		v, err := process.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true,
+			MaxStop: time.Minute})
 		if err != nil {
 			t.Error(err)
 			return

@@ -51,7 +51,8 @@ func reads(t *testing.T, p *targettest.Program, target attach.Target, goesOn boo
 func TestFacts(t *testing.T) {
 	p := targettest.Start(t)
 	target := open(t, p.PID)
-	if target.PID() != p.PID || target.Describe() != fmt.Sprintf("pid %d (%s)", p.PID, filepath.Base(p.Cmd.Path)) || target.ExecutablePath() != p.Cmd.Path {
+	if target.PID() != p.PID || target.Describe() != fmt.Sprintf("pid %d (%s)", p.PID, filepath.Base(p.Cmd.Path)) ||
+		target.ExecutablePath() != p.Cmd.Path {
 		t.Error(target.PID(), target.Describe(), target.ExecutablePath())
 	}
 	_, entry, err := core.ReadExecutable(target.Executable())
@@ -251,7 +252,7 @@ func TestReadErrors(t *testing.T) {
 func TestWithoutProcessVMReadv(t *testing.T) {
 	p := targettest.Start(t)
 	m := open(t, p.PID).memory()
-	defer m.Close()
+	defer m.close()
 	m.fallback.Store(true)
 	buf := make([]byte, p.Size)
 	if n, err := m.ReadMemory(buf, p.Address); n != p.Size || err != nil {
@@ -262,7 +263,8 @@ func TestWithoutProcessVMReadv(t *testing.T) {
 		_, err := m.ReadMemory(buf[:8], addr)
 		targettest.Refused(t, err, attach.ErrNotMapped)
 	}
-	ranges := []attach.Range{{Addr: p.Address, Data: buf[:100]}, {Addr: 8, Data: buf[100:200]}, {Addr: p.Address + 200, Data: buf[200:300]}}
+	ranges := []attach.Range{{Addr: p.Address, Data: buf[:100]}, {Addr: 8, Data: buf[100:200]},
+		{Addr: p.Address + 200, Data: buf[200:300]}}
 	if err := m.readRanges(ranges, nil); err != nil || ranges[0].N != 100 || ranges[1].N != 0 || ranges[2].N != 100 {
 		t.Error(err, ranges[0].N, ranges[1].N, ranges[2].N)
 	}
@@ -271,7 +273,8 @@ func TestWithoutProcessVMReadv(t *testing.T) {
 	targettest.Refused(t, err, attach.ErrExited)
 }
 
-// TestNothingWritten compares all that the target may write to, and its text, before and after a look at it while it is kept from running by SIGSTOP.
+// TestNothingWritten compares all that the target may write to, and its text, before and after a look at it while it is
+// kept from running by SIGSTOP.
 func TestNothingWritten(t *testing.T) {
 	p := targettest.Start(t, "-threads", "3")
 	p.Cmd.Process.Signal(syscall.SIGSTOP)
@@ -325,8 +328,10 @@ func TestList(t *testing.T) {
 			continue
 		}
 		found++
-		if g.HasSymbols != (g.PID == p.PID) || !strings.HasPrefix(g.GoVersion, "go1.") || g.Module != "ri" || g.Tracer != 0 || g.Stopped ||
-			g.UID != uint32(os.Getuid()) || len(g.CommandLine) == 0 || !strings.HasPrefix(g.CommandLine[0], targettest.BuildDir) {
+		if g.HasSymbols != (g.PID == p.PID) || !strings.HasPrefix(g.GoVersion, "go1.") || g.Module != "ri" ||
+			g.Tracer != 0 || g.Stopped ||
+			g.UID != uint32(os.Getuid()) || len(g.CommandLine) == 0 || !strings.HasPrefix(g.CommandLine[0],
+			targettest.BuildDir) {
 			t.Errorf("%+v", g)
 		}
 		if age := time.Since(g.Started); age < -2*time.Second || age > time.Hour {

@@ -43,7 +43,7 @@ func (w *wakeup) signal() {
 	}
 }
 
-func (w *wakeup) Close() {
+func (w *wakeup) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	unix.Close(w.fd)

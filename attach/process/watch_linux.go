@@ -19,12 +19,14 @@ import (
 	"ri/attach/proc"
 )
 
-// Watching a process until it dies: one thread of it is seized with PTRACE_O_TRACEEXIT and never interrupted. When the process ends, by a signal,
-// by a panic or by os.Exit, the kernel holds that thread in its exit, and with it the memory, until the watcher lets it go (ptrace(2),
-// PTRACE_EVENT_EXIT). The other threads end meanwhile, and their registers with them.
+// Watching a process until it dies: one thread of it is seized with PTRACE_O_TRACEEXIT and never interrupted. When the
+// process ends, by a signal, by a panic or by os.Exit, the kernel holds that thread in its exit, and with it the
+// memory, until the watcher lets it go (ptrace(2), PTRACE_EVENT_EXIT). The other threads end meanwhile, and their
+// registers with them.
 //
 // A seized thread also stops for each signal that it is to get, so it should be one that gets few: sysmon of the Go
-// runtime, which runs no goroutines and is never preempted by SIGURG. A signal is handed on at once. If ri is killed the kernel detaches, as ever.
+// runtime, which runs no goroutines and is never preempted by SIGURG. A signal is handed on at once. If ri is killed
+// the kernel detaches, as ever.
 
 const (
 	watchNap   = 50 * time.Millisecond // if SIGCHLD got lost
@@ -46,7 +48,8 @@ type watcher struct {
 	tid     atomic.Int64 // of the thread that is held in its exit; 0 while the process lives
 }
 
-// Watch waits until the process dies, and holds it then while opt.Dying runs. It returns how the process died once it was let go.
+// Watch waits until the process dies, and holds it then while opt.Dying runs. It returns how the process died once it
+// was let go.
 //
 // Errors: ErrTraced, ErrPermission, ErrReplaced, or the cause of ctx; the process runs on then, unwatched.
 func (p *Process) Watch(ctx context.Context, opt attach.WatchOptions) (attach.Death, error) {
@@ -57,7 +60,7 @@ func (p *Process) Watch(ctx context.Context, opt attach.WatchOptions) (attach.De
 	if err := w.wake.open(); err != nil {
 		return attach.Death{}, fmt.Errorf("watching %s: %w", p.Describe(), err)
 	}
-	defer w.wake.Close()
+	defer w.wake.close()
 	stop := context.AfterFunc(ctx, w.wake.signal)
 	defer stop()
 	children := make(chan os.Signal, 1)
@@ -79,7 +82,7 @@ func (p *Process) Watch(ctx context.Context, opt attach.WatchOptions) (attach.De
 	if w.share, err = newShare(w); err != nil {
 		return attach.Death{}, err
 	}
-	defer w.share.Close()
+	defer w.share.close()
 
 	for {
 		ended := make(chan error, 1)
@@ -113,10 +116,11 @@ func (w *watcher) letGo() {
 // errLent: another ri is to have the process for a moment.
 var errLent = errors.New("lent")
 
-// follow seizes the thread and sees it through to its end. It runs on an OS thread of its own; that one's end lets the thread go.
+// follow seizes the thread and sees it through to its end. It runs on an OS thread of its own; that one's end lets the
+// thread go.
 func (w *watcher) follow(ctx context.Context) error {
 	hold := holds.begin(w.wake.signal)
-	defer holds.End(hold)
+	defer holds.end(hold)
 	tid := w.opt.Thread
 	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(tid), 0, unix.PTRACE_O_TRACEEXIT, 0, 0)
 	if e != 0 {
@@ -179,7 +183,8 @@ func (w *watcher) refused(tid int, e unix.Errno) error {
 	case err != nil || st.State == 'Z' || st.State == 'X':
 		return w.vanished()
 	case st.TracerPid != 0:
-		return fmt.Errorf("%s can't be watched: pid %d (%s) traces it, and a thread has one tracer at most: %w", w.process.Describe(), st.TracerPid, proc.CommOf(st.TracerPid), attach.ErrTraced)
+		return fmt.Errorf("%s can't be watched: pid %d (%s) traces it, and a thread has one tracer at most: %w",
+			w.process.Describe(), st.TracerPid, proc.CommOf(st.TracerPid), attach.ErrTraced)
 	}
 	return proc.ExplainPermission(w.process.pid, fmt.Errorf("watching thread %d (PTRACE_SEIZE): %w", tid, e))
 }
@@ -235,7 +240,8 @@ func (w *watcher) inExec() bool {
 			continue
 		}
 		call, _, _ := strings.Cut(string(data), " ")
-		if st, err := proc.ReadStat(fmt.Sprintf("/proc/%d/task/%s/stat", w.process.pid, task.Name())); err == nil && st.State == 'Z' {
+		if st, err := proc.ReadStat(fmt.Sprintf("/proc/%d/task/%s/stat", w.process.pid, task.Name())); err == nil &&
+			st.State == 'Z' {
 			continue
 		}
 		for _, exec := range strings.Fields(execCalls) {

@@ -18,8 +18,8 @@ import (
 	"ri/attach"
 )
 
-// A watched process has a tracer already, so another ri that is to stop it asks the watcher, which lets go for that moment. Both speak over
-// an abstract unix socket, named by the process, a line a message:
+// A watched process has a tracer already, so another ri that is to stop it asks the watcher, which lets go for that
+// moment. Both speak over an abstract unix socket, named by the process, a line a message:
 //
 //	state    watching | dying TID HOW, which is Death.String: dying 4711 exit status 2
 //	borrow   free, once the watcher has let go; it comes back when the connection ends
@@ -42,7 +42,8 @@ type share struct {
 func newShare(w *watcher) (*share, error) {
 	l, err := net.Listen("unix", shareName(w.process))
 	if err != nil {
-		return nil, fmt.Errorf("%s can't be watched: another ri seems to watch it already (%v): %w", w.process.Describe(), err, attach.ErrTraced)
+		return nil, fmt.Errorf("%s can't be watched: another ri seems to watch it already (%v): %w",
+			w.process.Describe(), err, attach.ErrTraced)
 	}
 	s := &share{watcher: w, listener: l, queue: make(chan net.Conn, 16)}
 	go s.serve()
@@ -105,7 +106,7 @@ func (s *share) lend(ctx context.Context) {
 	}
 }
 
-func (s *share) Close() {
+func (s *share) close() {
 	s.listener.Close()
 	for {
 		select {

@@ -23,7 +23,8 @@ func (v *stoppedView) WritePieces(pieces []attach.Piece) (int, error) {
 		return 0, v.Err()
 	}
 	if len(pieces) == 0 || len(pieces) > maxIovecs {
-		return 0, fmt.Errorf("writing %d pieces at once: 1 to %d can be: %w", len(pieces), maxIovecs, attach.ErrNotSupported)
+		return 0, fmt.Errorf("writing %d pieces at once: 1 to %d can be: %w", len(pieces), maxIovecs,
+			attach.ErrNotSupported)
 	}
 	local := make([]unix.Iovec, 0, len(pieces))
 	remote := make([]unix.RemoteIovec, 0, len(pieces))
@@ -38,7 +39,8 @@ func (v *stoppedView) WritePieces(pieces []attach.Piece) (int, error) {
 		total += len(p.Data)
 	}
 	n, _, e := unix.Syscall6(unix.SYS_PROCESS_VM_WRITEV, uintptr(v.mem.pid),
-		uintptr(unsafe.Pointer(&local[0])), uintptr(len(local)), uintptr(unsafe.Pointer(&remote[0])), uintptr(len(remote)), 0)
+		uintptr(unsafe.Pointer(&local[0])), uintptr(len(local)),
+		uintptr(unsafe.Pointer(&remote[0])), uintptr(len(remote)), 0)
 	written := int(n)
 	if e != 0 {
 		written = 0
@@ -60,7 +62,8 @@ func (v *stoppedView) WritePieces(pieces []attach.Piece) (int, error) {
 	case unix.ESRCH:
 		return written, fmt.Errorf("writing %s: %w", v.name, attach.ErrExited)
 	case unix.EPERM, unix.ENOSYS:
-		return written, fmt.Errorf("writing %s: process_vm_writev is refused (%v): a seccomp filter of ri's container? %w", v.name, e, attach.ErrPermission)
+		return written, fmt.Errorf("writing %s: process_vm_writev is refused (%v): a seccomp filter of ri's "+
+			"container? %w", v.name, e, attach.ErrPermission)
 	}
 	return written, fmt.Errorf("writing %s: process_vm_writev: %w", v.name, e)
 }
@@ -84,9 +87,10 @@ func (p *Process) Descriptors() ([]attach.Descriptor, error) {
 	return all, nil
 }
 
-// EndConnection ends a connection of the process, without a stop, through a duplicate of its descriptor (pidfd_getfd(2), Linux 5.6). The program's descriptor
-// stays open: its reads and writes see the end. reset sends a RST (connect(2) with AF_UNSPEC dissolves the connection), so that the peer's
-// see ECONNRESET; else both directions are shut down, and the peer sees the end of the stream. The descriptor's socket must still be the one that was listed.
+// EndConnection ends a connection of the process, without a stop, through a duplicate of its descriptor
+// (pidfd_getfd(2), Linux 5.6). The program's descriptor stays open: its reads and writes see the end. reset sends a RST
+// (connect(2) with AF_UNSPEC dissolves the connection), so that the peer's see ECONNRESET; else both directions are
+// shut down, and the peer sees the end of the stream. The descriptor's socket must still be the one that was listed.
 func (p *Process) EndConnection(d attach.Descriptor, reset bool) error {
 	if d.Socket == nil || !strings.HasPrefix(d.Socket.Protocol, "tcp") || d.Socket.Remote == "" {
 		return fmt.Errorf("descriptor %d (%s) is no TCP connection: %w", d.FD, d.Path, attach.ErrNotSupported)
@@ -113,7 +117,8 @@ func (p *Process) EndConnection(d attach.Descriptor, reset bool) error {
 		return err
 	}
 	if d.Path != fmt.Sprintf("socket:[%d]", st.Ino) {
-		return fmt.Errorf("%s: descriptor %d is another connection by now, or none: it was %s to %s: %w", p.Describe(), d.FD, s.Local, s.Remote, attach.ErrNotSupported)
+		return fmt.Errorf("%s: descriptor %d is another connection by now, or none: it was %s to %s: %w", p.Describe(),
+			d.FD, s.Local, s.Remote, attach.ErrNotSupported)
 	}
 	if !reset {
 		if err := unix.Shutdown(fd, unix.SHUT_RDWR); err != nil {

@@ -20,16 +20,19 @@ import (
 	"ri/attach/proc"
 )
 
-// CPU time is sampled by the kernel (perf_event_open(2)), which interrupts a thread after some CPU time and follows its frame pointers; Go keeps
-// them on amd64. Nothing is stopped, and nothing of the process is touched. A thread that waits uses no CPU time and gives no samples.
+// CPU time is sampled by the kernel (perf_event_open(2)), which interrupts a thread after some CPU time and follows its
+// frame pointers; Go keeps them on amd64. Nothing is stopped, and nothing of the process is touched. A thread that
+// waits uses no CPU time and gives no samples.
 
 const (
 	maxSampledThreads = 4096
 	perfLook          = 50 * time.Millisecond // how often the rings are emptied and new threads looked for
-	stackDump         = 256                   // bytes of the stack beside a sample: enough for the return address of most functions
+	// bytes of the stack beside a sample: enough for the return address of most functions
+	stackDump = 256
 
 	registerSP = 7 // PERF_REG_X86_SP, asm/perf_regs.h
-	// Markers among the addresses of a call chain: what follows is of the kernel, or of the program (linux/perf_event.h).
+	// Markers among the addresses of a call chain: what follows is of the kernel, or of the program
+	// (linux/perf_event.h).
 	contextKernel = ^uint64(128) + 1
 	contextUser   = ^uint64(512) + 1
 	contextMax    = ^uint64(4095) + 1
@@ -45,8 +48,8 @@ type Process struct {
 
 // CPU samples the CPU time of all threads of a process, those that begin meanwhile too.
 //
-// Errors: ErrPermission (kernel.perf_event_paranoid, or a container's seccomp profile, and what to do about it), ErrNotSupported, ErrExited,
-// the cause with which ctx ended; wrapped.
+// Errors: ErrPermission (kernel.perf_event_paranoid, or a container's seccomp profile, and what to do about it),
+// ErrNotSupported, ErrExited, the cause with which ctx ended; wrapped.
 func CPU(ctx context.Context, p Process, opt attach.CPUOptions) (*attach.CPUProfile, error) {
 	s := &sampler{p: p, opt: opt, rings: map[int]*perfRing{}, byStack: map[string]*attach.CPUStack{}}
 	defer s.close()
@@ -103,14 +106,16 @@ type perfRing struct {
 	tail uint64
 }
 
-// choose finds what this machine and this user may sample: cycles of the CPU before the clock, the kernel's time before the program's alone.
+// choose finds what this machine and this user may sample: cycles of the CPU before the clock, the kernel's time before
+// the program's alone.
 func (s *sampler) choose() error {
 	s.pages = 8
 	var first error
 	for _, event := range []struct {
 		name         string
 		kind, config uint64
-	}{{"cpu-cycles", unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES}, {"cpu-clock", unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_CPU_CLOCK}} {
+	}{{"cpu-cycles", unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES}, {"cpu-clock", unix.PERF_TYPE_SOFTWARE,
+		unix.PERF_COUNT_SW_CPU_CLOCK}} {
 		for _, kernel := range []bool{true, false} {
 			bits := uint64(unix.PerfBitFreq | unix.PerfBitExcludeHv | unix.PerfBitExcludeCallchainKernel)
 			if !kernel {
@@ -118,7 +123,8 @@ func (s *sampler) choose() error {
 			}
 			s.attr = unix.PerfEventAttr{
 				Type: uint32(event.kind), Config: event.config, Sample: uint64(s.opt.Hz), Bits: bits, Wakeup: 1,
-				Sample_type:       unix.PERF_SAMPLE_IP | unix.PERF_SAMPLE_CALLCHAIN | unix.PERF_SAMPLE_REGS_USER | unix.PERF_SAMPLE_STACK_USER,
+				Sample_type:       unix.PERF_SAMPLE_IP | unix.PERF_SAMPLE_CALLCHAIN |
+					unix.PERF_SAMPLE_REGS_USER | unix.PERF_SAMPLE_STACK_USER,
 				Sample_regs_user:  1 << registerSP,
 				Sample_stack_user: stackDump,
 			}
@@ -150,11 +156,16 @@ func (s *sampler) explain(err error) error {
 			level, _ = strconv.Atoi(strings.TrimSpace(string(data)))
 		}
 		if level > 2 {
-			return fmt.Errorf("the CPU time of %s can't be sampled: kernel.perf_event_paranoid is %d, which keeps it for the privileged: run ri as root, give it the right (sudo setcap cap_perfmon+ep $(command -v ri)), or sysctl kernel.perf_event_paranoid=2: %w", who, level, attach.ErrPermission)
+			return fmt.Errorf("the CPU time of %s can't be sampled: kernel.perf_event_paranoid is %d, which keeps it "+
+				"for the privileged: run ri as root, give it the right (sudo setcap cap_perfmon+ep $(command -v "+
+				"ri)), or sysctl kernel.perf_event_paranoid=2: %w", who, level, attach.ErrPermission)
 		}
-		return fmt.Errorf("the CPU time of %s can't be sampled: perf_event_open: %v. Either the process is another user's (run ri as root), or a container's seccomp profile forbids it (start the container with --cap-add PERFMON, or run ri on the host): %w", who, err, attach.ErrPermission)
+		return fmt.Errorf("the CPU time of %s can't be sampled: perf_event_open: %v. Either the process is another "+
+			"user's (run ri as root), or a container's seccomp profile forbids it (start the container with "+
+			"--cap-add PERFMON, or run ri on the host): %w", who, err, attach.ErrPermission)
 	}
-	return fmt.Errorf("the CPU time of %s can't be sampled on this kernel: perf_event_open: %v: %w", who, err, attach.ErrNotSupported)
+	return fmt.Errorf("the CPU time of %s can't be sampled on this kernel: perf_event_open: %v: %w", who, err,
+		attach.ErrNotSupported)
 }
 
 // open begins to sample a thread. A user may lock little memory for rings: a smaller one is tried then.
@@ -167,14 +178,16 @@ func (s *sampler) open(tid int) (*perfRing, error) {
 		size := (1 + s.pages) * attach.PageSize
 		mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err == nil {
-			return &perfRing{fd: fd, mem: mem, page: (*unix.PerfEventMmapPage)(unsafe.Pointer(&mem[0])), data: mem[attach.PageSize:]}, nil
+			return &perfRing{fd: fd, mem: mem, page: (*unix.PerfEventMmapPage)(unsafe.Pointer(&mem[0])),
+				data: mem[attach.PageSize:]}, nil
 		}
 		if s.pages > 1 && errors.Is(err, unix.EPERM) {
 			s.pages /= 2
 			continue
 		}
 		unix.Close(fd)
-		return nil, fmt.Errorf("memory for the samples of thread %d (kernel.perf_event_mlock_kb is what a user may have): %w", tid, err)
+		return nil, fmt.Errorf("memory for the samples of thread %d (kernel.perf_event_mlock_kb is what a user may "+
+			"have): %w", tid, err)
 	}
 }
 
@@ -290,8 +303,8 @@ func parseSample(b []byte) (s perfSample) {
 	return s
 }
 
-// add counts a sample. A function that has no frame of its own yet, or never has one, hides its caller from the chain of frame pointers: the
-// caller is found where the function's table says that the return address is.
+// add counts a sample. A function that has no frame of its own yet, or never has one, hides its caller from the chain
+// of frame pointers: the caller is found where the function's table says that the return address is.
 func (s *sampler) add(sample perfSample) {
 	s.result.Samples++
 	pcs := sample.pcs

@@ -1,5 +1,5 @@
-// Package targettest builds the programs that tests of attach look at, and runs them. testdata/target counts what goes wrong in it, and beats its heart. Only
-// tests import it.
+// Package targettest builds the programs that tests of attach look at, and runs them. testdata/target counts what goes
+// wrong in it, and beats its heart. Only tests import it.
 package targettest
 
 import (
