@@ -123,7 +123,7 @@ func (s *sampler) choose() error {
 			}
 			s.attr = unix.PerfEventAttr{
 				Type: uint32(event.kind), Config: event.config, Sample: uint64(s.opt.Hz), Bits: bits, Wakeup: 1,
-				Sample_type:       unix.PERF_SAMPLE_IP | unix.PERF_SAMPLE_CALLCHAIN |
+				Sample_type: unix.PERF_SAMPLE_IP | unix.PERF_SAMPLE_CALLCHAIN |
 					unix.PERF_SAMPLE_REGS_USER | unix.PERF_SAMPLE_STACK_USER,
 				Sample_regs_user:  1 << registerSP,
 				Sample_stack_user: stackDump,
