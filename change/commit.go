@@ -53,13 +53,22 @@ const leastStop = 100 * time.Microsecond
 // left is how long the target may yet be stopped for this change.
 func (o *Outcome) left(opt Options) time.Duration { return opt.MaxStop - o.Stats.Stopped }
 
-// stop stops the target for as long as it may yet be.
-func (o *Outcome) stop(ctx context.Context, t Target, opt Options) (attach.View, error) {
+// stopped stops the target, for as long as it may yet be, and has something done meanwhile.
+func (o *Outcome) stopped(ctx context.Context, t Target, opt Options, do func(attach.View, attach.Writer) error) error {
 	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: o.left(opt), Together: true})
 	if err != nil {
 		o.Stats.Add(attach.CostOf(err))
+		return err
 	}
-	return view, err
+	defer func() {
+		view.Close()
+		o.Stats.Add(view.Stats())
+	}()
+	w, ok := view.(attach.Writer)
+	if !ok {
+		return fmt.Errorf("%s can't be written: %w", t.Describe(), attach.ErrNotSupported)
+	}
+	return do(view, w)
 }
 
 // notNow says why this isn't the moment: the target runs on, and is looked at again.
@@ -177,47 +186,40 @@ func attempt(ctx context.Context, t Target, p *Plan, space *values.Space, opt Op
 		pieces = append(pieces, c.pieces()...)
 		back = append(back, differing(c.Addr, c.After, c.Before[:len(c.After)])...)
 	}
-	view, err := out.stop(ctx, t, opt)
-	if errors.Is(err, attach.ErrDeadline) {
+	stopped := false
+	err := out.stopped(ctx, t, opt, func(view attach.View, w attach.Writer) error {
+		stopped = true
+		step("stopped")
+		p.see(space, view)
+		begun, err := p.suits(space, opt)
+		if err == nil {
+			p.Collections = begun
+			err = p.unchanged(w, compare)
+		}
+		if lost := view.Err(); err != nil && errors.Is(lost, attach.ErrDeadline) {
+			return tooSlow(lost) // nothing was written, and what was read after the end says nothing
+		}
+		if err != nil {
+			return err
+		}
+		step("compared")
+		if len(pieces) == 0 {
+			return nil
+		}
+		if err := write(w, pieces); err != nil {
+			return undoPartly(w, back, err)
+		}
+		step("written")
+		if err := readBack(w, pieces); err != nil {
+			return undoPartly(w, back, err)
+		}
+		step("read back")
+		return nil
+	})
+	if !stopped && errors.Is(err, attach.ErrDeadline) {
 		return tooSlow(err)
 	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		view.Close()
-		out.Stats.Add(view.Stats())
-	}()
-	w, ok := view.(attach.Writer)
-	if !ok {
-		return fmt.Errorf("%s can't be written: %w", t.Describe(), attach.ErrNotSupported)
-	}
-	step("stopped")
-	p.see(space, view)
-	begun, err := p.suits(space, opt)
-	if err == nil {
-		p.Collections = begun
-		err = p.unchanged(w, compare)
-	}
-	if err != nil {
-		if lost := view.Err(); errors.Is(lost, attach.ErrDeadline) { // nothing was written, and what was read after the end says nothing
-			return tooSlow(lost)
-		}
-		return err
-	}
-	step("compared")
-	if len(pieces) == 0 {
-		return nil
-	}
-	if err := write(w, pieces); err != nil {
-		return undoPartly(w, back, err)
-	}
-	step("written")
-	if err := readBack(w, pieces); err != nil {
-		return undoPartly(w, back, err)
-	}
-	step("read back")
-	return nil
+	return err
 }
 
 // tooSlow is a stop that was over before anything could be written.
@@ -396,26 +398,20 @@ func (p *Plan) lookAgain(ctx context.Context, t attach.Target, opt Options) {
 		if _, err := view.ReadMemory(now, c.Addr); err != nil || bytes.Equal(now, c.After) {
 			continue
 		}
-		c.Overwritten = c.show(opt, view, now)
+		c.Overwritten = show(values.New(opt.File, attach.NewCache(view), opt.Bias), c.Type, now)
 	}
 }
 
-// show prints bytes in the place of a change as Go text, if that can be done, or in hexadecimal.
-func (c *Change) show(opt Options, view attach.View, b []byte) string {
-	if opt.File != nil && opt.File.HasDWARF() {
-		t, err := opt.File.Type(c.Type)
-		if err == nil {
-			space := values.New(opt.File, attach.NewCache(view), opt.Bias)
-			for range 2 {
-				inner, _, ok := space.Atomic(t)
-				if !ok {
-					break
-				}
+// show prints bytes that stand in a place as Go text, if the type is known, else in hexadecimal.
+func show(space *values.Space, typ string, b []byte) string {
+	if t, err := space.Type(typ); err == nil {
+		for range 2 {
+			if inner, _, ok := space.Atomic(t); ok {
 				t = inner
 			}
-			if t.Size == int64(len(b)) {
-				return text(space.Local(b, t))
-			}
+		}
+		if t.Size == int64(len(b)) {
+			return text(space.Local(b, t))
 		}
 	}
 	return fmt.Sprintf("%x", b)

@@ -253,38 +253,49 @@ func mutated(v values.Value, operator string, by Operand) (Operand, error) {
 			return Operand{}, err
 		}
 	}
-	zero := fmt.Errorf("division by zero: %w", ErrRefused)
-	unknown := fmt.Errorf("no such operator: += -= *= /= %%= can be used, on numbers: %w", ErrRefused)
 	if k := v.Type.Kind; k == reflect.Float32 || k == reflect.Float64 {
 		a, _ := asFloat(have)
 		b, ok := asFloat(native)
 		if !ok {
 			return Operand{}, fmt.Errorf("%s is no number: %w", by.Text, ErrRefused)
 		}
-		switch operator {
-		case "+=":
-			a += b
-		case "-=":
-			a -= b
-		case "*=":
-			a *= b
-		case "/=":
-			if b == 0 {
-				return Operand{}, zero
-			}
-			a /= b
-		default:
-			return Operand{}, unknown
-		}
-		return Native(a), nil
+		return mutatedFloat(a, operator, b)
 	}
 	a, ok := asInteger(have)
 	b, ok2 := asInteger(native)
 	if !ok || !ok2 {
 		return Operand{}, fmt.Errorf("%s and %s are no two integers: %w", text(v), by.Text, ErrRefused)
 	}
+	return mutatedInteger(a, operator, b)
+}
+
+var (
+	errDivision = fmt.Errorf("division by zero: %w", ErrRefused)
+	errOperator = fmt.Errorf("no such operator: += -= *= /= %%= can be used, on numbers: %w", ErrRefused)
+)
+
+func mutatedFloat(a float64, operator string, b float64) (Operand, error) {
+	switch operator {
+	case "+=":
+		a += b
+	case "-=":
+		a -= b
+	case "*=":
+		a *= b
+	case "/=":
+		if b == 0 {
+			return Operand{}, errDivision
+		}
+		a /= b
+	default:
+		return Operand{}, errOperator
+	}
+	return Native(a), nil
+}
+
+func mutatedInteger(a *big.Int, operator string, b *big.Int) (Operand, error) {
 	if (operator == "/=" || operator == "%=") && b.Sign() == 0 {
-		return Operand{}, zero
+		return Operand{}, errDivision
 	}
 	r := new(big.Int)
 	switch operator {
@@ -299,7 +310,7 @@ func mutated(v values.Value, operator string, by Operand) (Operand, error) {
 	case "%=":
 		r.Rem(a, b)
 	default:
-		return Operand{}, unknown
+		return Operand{}, errOperator
 	}
 	switch {
 	case r.IsInt64():

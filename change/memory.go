@@ -3,7 +3,6 @@ package change
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -38,35 +37,29 @@ func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome
 			return why(err)
 		}
 	}
-	view, err := out.stop(ctx, t, opt)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		view.Close()
-		out.Stats.Add(view.Stats())
-	}()
-	in, ok := view.(attach.Injector)
-	w, ok2 := view.(attach.Writer)
-	if !ok || !ok2 {
-		return why(attach.ErrNotSupported)
-	}
-	const anywhere, noFile = 0, ^uint64(0)
-	addr, err := in.Inject(unix.SYS_MMAP, anywhere, uint64(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, noFile, 0)
-	if err != nil {
-		return why(err)
-	}
-	var pieces []attach.Piece
-	for _, c := range p.Changes {
-		if c.Memory == "" {
-			continue
+	return out.stopped(ctx, t, opt, func(view attach.View, w attach.Writer) error {
+		in, ok := view.(attach.Injector)
+		if !ok {
+			return why(attach.ErrNotSupported)
 		}
-		pieces = append(pieces, attach.Piece{Addr: addr, Data: []byte(c.Memory)})
-		binary.LittleEndian.PutUint64(c.After[c.memoryAt:], addr)
-		addr += uint64(len(c.Memory))
-	}
-	if err := write(w, pieces); err != nil {
-		return errors.Join(why(err))
-	}
-	return nil
+		const anywhere, noFile = 0, ^uint64(0)
+		const access, kind = unix.PROT_READ | unix.PROT_WRITE, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
+		addr, err := in.Inject(unix.SYS_MMAP, anywhere, uint64(size), access, kind, noFile, 0)
+		if err != nil {
+			return why(err)
+		}
+		var pieces []attach.Piece
+		for _, c := range p.Changes {
+			if c.Memory == "" {
+				continue
+			}
+			pieces = append(pieces, attach.Piece{Addr: addr, Data: []byte(c.Memory)})
+			binary.LittleEndian.PutUint64(c.After[c.memoryAt:], addr)
+			addr += uint64(len(c.Memory))
+		}
+		if err := write(w, pieces); err != nil {
+			return why(err)
+		}
+		return nil
+	})
 }

@@ -2,6 +2,7 @@ package change
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -71,7 +72,7 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 		c.Text = p.perishableText(now) // so that this, too, can be undone
 	}
 	if !bytes.Equal(now, was.After) {
-		c.BeforeText = p.show(was, now)
+		c.BeforeText = show(p.space, was.Type, now)
 		if !force {
 			return nil, fmt.Errorf("%s is %s now, and no longer %s, as transaction %d left it; to make it %s all the same: --force: %w",
 				was.Path, c.BeforeText, was.AfterText, entry.Number, was.BeforeText, ErrConflict)
@@ -177,34 +178,14 @@ func (p *Plan) findAgain(c, was *Change, entry *Entry) error {
 	return fmt.Errorf("%s no longer leads to %#x, where transaction %d changed it, and what is there now can't be known: %w", was.Path, was.Addr, entry.Number, ErrRefused)
 }
 
-func (p *Plan) show(was *Change, now []byte) string {
-	if t, err := p.space.Type(was.Type); err == nil {
-		for range 2 {
-			if inner, _, ok := p.space.Atomic(t); ok {
-				t = inner
-			}
-		}
-		if t.Size == int64(len(now)) {
-			return text(p.space.Local(now, t))
-		}
-	}
-	return fmt.Sprintf("%x", now)
+// word reads the bytes of a word, which may be fewer than eight.
+func word(b []byte) uint64 {
+	var w [8]byte
+	copy(w[:], b)
+	return binary.LittleEndian.Uint64(w[:])
 }
 
-func word(b []byte) (w uint64) {
-	for i, c := range b {
-		w |= uint64(c) << (8 * i)
-	}
-	return w
-}
-
-func wordBytes(w uint64) []byte {
-	b := make([]byte, 8)
-	for i := range b {
-		b[i] = byte(w >> (8 * i))
-	}
-	return b
-}
+func wordBytes(w uint64) []byte { return binary.LittleEndian.AppendUint64(nil, w) }
 
 // Today says of a transaction whose outcome isn't in the journal what memory says: which changes are there. view is nil if the process is gone.
 func (e *Entry) Today(view attach.View) string {
