@@ -13,7 +13,8 @@ import (
 // heapSays is the last line of the recipe heap.
 var heapSays = regexp.MustCompile(`(?m)^(\d+) objects, .* live, ([0-9.]+) % of the bytes with a type`)
 
-// manyObjects walks a heap of 15 million objects of 1.6 GB. cloudwego/goref needs 33 s for the like, stopped throughout.
+// manyObjects walks a heap of 15 million objects of 1.6 GB. cloudwego/goref needs 33 s for the like, stopped
+// throughout.
 func manyObjects(ctx context.Context, b *bench) ([]row, error) {
 	p, err := b.startTarget("-series", "830000")
 	if err != nil {
@@ -22,7 +23,8 @@ func manyObjects(ctx context.Context, b *bench) ([]row, error) {
 	defer p.kill()
 	took := row{name: "heap of 15 M objects, 1.6 GB, by type: time", must: 12 * second}
 	stop := row{name: "heap of 15 M objects, 1.6 GB, by type: stop", must: 400 * millisecond}
-	memory := row{name: "heap of 15 M objects, 1.6 GB, by type: memory beyond the copy", unit: bytesOf, must: 500 * megabyte}
+	memory := row{name: "heap of 15 M objects, 1.6 GB, by type: memory beyond the copy", unit: bytesOf,
+		must: 500 * megabyte}
 	err = b.side(ctx, nil, func() error {
 		o, err := b.lookStop(ctx, p, &stop, "run", "heap", "-p", strconv.Itoa(p.pid), "--max-stop", "20s")
 		if err != nil {

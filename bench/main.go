@@ -1,10 +1,11 @@
 //go:build linux
 
-// Bench measures ri against dlv (and gdb, where it can) on the same processes in the same run, and prints the table that
-// docs/benchmarks.md explains. `make bench` runs it.
+// Bench measures ri against dlv (and gdb, where it can) on the same processes in the same run, and prints the table
+// that docs/benchmarks.md explains. `make bench` runs it.
 //
-// Stops are measured where they are felt: by a thread of the target that only looks at the clock, or, for a program that isn't ours, by
-// asking the kernel every 50 microseconds whether it is stopped. What a tool says of itself is beside it, and is not what is compared.
+// Stops are measured where they are felt: by a thread of the target that only looks at the clock, or, for a program
+// that isn't ours, by asking the kernel every 50 microseconds whether it is stopped. What a tool says of itself is
+// beside it, and is not what is compared.
 package main
 
 import (
@@ -28,7 +29,8 @@ func main() {
 	flag.StringVar(&b.ri, "ri", "bin/ri", "the ri to measure")
 	flag.StringVar(&b.dir, "dir", "bin/bench", "where peers and targets are built, and kept for the next time")
 	flag.BoolVar(&b.noPeers, "no-peers", false, "ri alone")
-	build := flag.Bool("build-prometheus", false, "build Prometheus, unless it is there, and print its path; measure nothing")
+	build := flag.Bool("build-prometheus", false,
+		"build Prometheus, unless it is there, and print its path; measure nothing")
 	flag.Parse()
 	b.runs, b.peerRuns = 9, 3
 	if *quick {

@@ -121,7 +121,8 @@ func largeExecutable(ctx context.Context, b *bench) ([]row, error) {
 	}
 	defer p.kill()
 	pid := strconv.Itoa(p.pid)
-	stop := row{name: "stop: one variable + goroutine list, 140 MB executable", must: 5 * millisecond, aim: 1 * millisecond}
+	stop := row{name: "stop: one variable + goroutine list, 140 MB executable", must: 5 * millisecond,
+		aim: 1 * millisecond}
 	cold := row{name: "first result, cold cache", aim: 1 * second}
 	warm := row{name: "first result, warm cache", must: 0.5 * second, aim: 0.1 * second}
 	memory := row{name: "memory, warm cache", unit: bytesOf, must: 150 * megabyte, aim: 60 * megabyte}
@@ -130,7 +131,8 @@ func largeExecutable(ctx context.Context, b *bench) ([]row, error) {
 	script := b.script("goroutines.lua", listGoroutines)
 	print := "print \"github.com/prometheus/common/version\".Version"
 	peer := func() error {
-		o, err := peerStop(p, &stop.dlv, func() (*outcome, error) { return b.runDlv(ctx, p.pid, "", print+"\ngoroutines") })
+		o, err := peerStop(p, &stop.dlv,
+			func() (*outcome, error) { return b.runDlv(ctx, p.pid, "", print+"\ngoroutines") })
 		if err != nil {
 			return err
 		}
@@ -185,9 +187,11 @@ func largeExecutable(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	cold.must = cold.dlv.median()
-	stop.note = fmt.Sprintf("%d threads. Seen from outside, every %v, both ends rounded outwards. gdb prints the variable alone.", p.threads(), watchInterval)
+	stop.note = fmt.Sprintf("%d threads. Seen from outside, every %v, both ends rounded outwards. gdb prints the "+
+		"variable alone.", p.threads(), watchInterval)
 	memory.note = "dlv and ri with the goroutine list; dlv keeps nothing between runs."
-	cold.note = "of ri the whole command, of dlv the time to the printed value. The executable is in the page cache for both."
+	cold.note = "of ri the whole command, of dlv the time to the printed value. The executable is in the page cache " +
+		"for both."
 	return []row{stop, cold, warm, memory, coldMemory}, nil
 }
 
@@ -201,11 +205,14 @@ func bareStop(ctx context.Context, b *bench) ([]row, error) {
 		r := row{}
 		err = b.side(ctx, func() error {
 			if b.gdb != "" {
-				if _, err := peerStop(p, &r.gdb, func() (*outcome, error) { return b.runGDB(ctx, p.pid, "print 'main.answer'") }); err != nil {
+				if _, err := peerStop(p, &r.gdb,
+					func() (*outcome, error) { return b.runGDB(ctx, p.pid, "print 'main.answer'") }); err != nil {
 					return err
 				}
 			}
-			_, err := peerStop(p, &r.dlv, func() (*outcome, error) { return b.runDlv(ctx, p.pid, "", "print main.answer") })
+			_, err := peerStop(p, &r.dlv, func() (*outcome, error) {
+				return b.runDlv(ctx, p.pid, "", "print main.answer")
+			})
 			return err
 		}, func() error {
 			_, err := b.lookStop(ctx, p, &r, "print", "main.answer", "-p", strconv.Itoa(p.pid))
@@ -236,8 +243,8 @@ def main():
 `, variable, n, next)
 }
 
-// rate of dlv: elements a second in the longer of two scripts less the shorter. The shorter one's time is mostly that of the attach; the best of three is
-// taken, which is the least that can be said against dlv.
+// rate of dlv: elements a second in the longer of two scripts less the shorter. The shorter one's time is mostly that
+// of the attach; the best of three is taken, which is the least that can be said against dlv.
 func (b *bench) rate(ctx context.Context, few, many int, run func(n int) (*outcome, error)) (float64, error) {
 	best := func(n int) (time.Duration, error) {
 		least := most
@@ -291,7 +298,8 @@ print(count, sum)
 		}
 		return err
 	}, func() error {
-		o, err := b.lookStop(ctx, p, &r, "exec", script, "-p", strconv.Itoa(p.pid), "--max-stop", "1s", "--max-time", "60s")
+		o, err := b.lookStop(ctx, p, &r, "exec", script, "-p", strconv.Itoa(p.pid), "--max-stop", "1s", "--max-time",
+			"60s")
 		if err != nil {
 			return err
 		}
@@ -304,7 +312,8 @@ print(count, sum)
 	if err != nil {
 		return nil, err
 	}
-	r.note = fmt.Sprintf("%d structures of 128 bytes in spans of 8 KiB that lie apart; ri copied and read %s in all its passes. dlv's figure is extrapolated from %d structures, walked in Starlark.", size/128, read, many)
+	r.note = fmt.Sprintf("%d structures of 128 bytes in spans of 8 KiB that lie apart; ri copied and read %s in all "+
+		"its passes. dlv's figure is extrapolated from %d structures, walked in Starlark.", size/128, read, many)
 	return []row{r}, b.idle(p, &r)
 }
 
@@ -323,9 +332,12 @@ print(bytes)
 `)
 	memory := row{name: "memory for it", unit: bytesOf}
 	precopied := row{name: "the same, with --precopy", must: 15 * millisecond, aim: 5 * millisecond}
-	precopiedMemory := row{name: "memory for it, with --precopy", unit: bytesOf, note: "the copy is held once, and read in place."}
+	precopiedMemory := row{name: "memory for it, with --precopy", unit: bytesOf,
+		note: "the copy is held once, and read in place."}
 	take := func(r, memory *row, flags ...string) error {
-		o, err := b.lookStop(ctx, p, r, append([]string{"exec", script, "-p", strconv.Itoa(p.pid), "--max-stop", "5s", "--max-time", "60s"}, flags...)...)
+		o, err := b.lookStop(ctx, p, r,
+			append([]string{"exec", script, "-p", strconv.Itoa(p.pid), "--max-stop", "5s", "--max-time", "60s"},
+				flags...)...)
 		if err != nil {
 			return err
 		}
@@ -361,7 +373,8 @@ func list(ctx context.Context, b *bench) ([]row, error) {
 		note: "dlv: an expression with 10,000 times .next."}
 	reduction := row{name: "list of 1 M nodes: ri.sum, in Go", unit: perSecond, must: 30e6, aim: 100e6}
 	hard := row{name: "the same, shuffled: ri.linked", unit: perSecond,
-		note: "nodes follow each other in random order over 32 MB, so that each one costs a miss of the processor's cache."}
+		note: "nodes follow each other in random order over 32 MB, so that each one costs a miss of the processor's " +
+			"cache."}
 	hardest := row{name: "the same, shuffled: ri.sum", unit: perSecond}
 	scripts := []struct {
 		row    *row
@@ -387,7 +400,8 @@ count = n`},
 			return err
 		}
 		plain.dlv.add(rate)
-		rate, err = b.rate(ctx, 1, 10000, func(n int) (*outcome, error) { return b.runDlv(ctx, p.pid, "", "print "+chain(n)) })
+		rate, err = b.rate(ctx, 1, 10000,
+			func(n int) (*outcome, error) { return b.runDlv(ctx, p.pid, "", "print "+chain(n)) })
 		if err != nil {
 			return err
 		}
@@ -405,10 +419,12 @@ count = n`},
 	return []row{plain, iterator, reduction, hard, hardest}, err
 }
 
-// walkRate runs a walk that counts what it meets in `count`, and notes how many a second. The script looks at the clock itself, in the run
-// that gives the result: on the snapshot, with everything that it touches touched for the first time.
+// walkRate runs a walk that counts what it meets in `count`, and notes how many a second. The script looks at the clock
+// itself, in the run that gives the result: on the snapshot, with everything that it touches touched for the first
+// time.
 func (b *bench) walkRate(ctx context.Context, p *process, r *row, n int, name, source string) error {
-	script := b.script(name, "local began, count = os.clock(), 0\n"+source+"\nprint(count, (os.clock() - began) * 1e9)\n")
+	script := b.script(name, "local began, count = os.clock(), 0\n"+source+"\nprint(count, (os.clock() - began) * "+
+		"1e9)\n")
 	o, err := b.runRi(ctx, "", "exec", script, "-p", strconv.Itoa(p.pid), "--max-stop", "5s", "--max-time", "120s")
 	if err != nil {
 		return err
@@ -477,7 +493,8 @@ func manyGoroutines(ctx context.Context, b *bench) ([]row, error) {
 		}
 		return err
 	}, func() error {
-		o, err := b.lookStop(ctx, p, &stop, "run", "goroutines", "-p", strconv.Itoa(p.pid), "--max-stop", "5s", "--max-time", "60s")
+		o, err := b.lookStop(ctx, p, &stop, "run", "goroutines", "-p", strconv.Itoa(p.pid), "--max-stop", "5s",
+			"--max-time", "60s")
 		if err == nil {
 			took.ri.addTime(o.took)
 			stop.note = "ri read " + o.read + " in all its passes."

@@ -45,9 +45,11 @@ func (b *bench) prepare(ctx context.Context, match *regexp.Regexp) (err error) {
 		return nil
 	}
 	b.dlv = filepath.Join(b.dir, "dlv")
-	if out, err := exec.CommandContext(ctx, b.dlv, "version").Output(); err != nil || !strings.Contains(string(out), strings.TrimPrefix(dlvVersion, "v")) {
+	if out, err := exec.CommandContext(ctx, b.dlv, "version").Output(); err != nil ||
+		!strings.Contains(string(out), strings.TrimPrefix(dlvVersion, "v")) {
 		fmt.Fprintf(os.Stderr, "installing %s@%s...\n", dlvModule, dlvVersion)
-		if err := command(ctx, ".", []string{"GOBIN=" + b.dir, "GOFLAGS="}, "go", "install", dlvModule+"@"+dlvVersion); err != nil {
+		if err := command(ctx, ".", []string{"GOBIN=" + b.dir, "GOFLAGS="}, "go", "install",
+			dlvModule+"@"+dlvVersion); err != nil {
 			return err
 		}
 	}
@@ -55,7 +57,8 @@ func (b *bench) prepare(ctx context.Context, match *regexp.Regexp) (err error) {
 	return nil
 }
 
-// prometheus gives the path of an executable of 140 MB: the one that BENCH_PROMETHEUS names, else built from the module proxy.
+// prometheus gives the path of an executable of 140 MB: the one that BENCH_PROMETHEUS names, else built from the module
+// proxy.
 func (b *bench) prometheus(ctx context.Context) (string, error) {
 	if path := os.Getenv("BENCH_PROMETHEUS"); path != "" {
 		return path, nil

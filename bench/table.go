@@ -134,11 +134,14 @@ func printReport(w io.Writer, rows []row, b *bench, took time.Duration) error {
 		return "<= " + u.text(v)
 	}
 	table := [][]string{{"measure", "dlv", "ri", "ratio", "must", "aim", "reached"}}
-	spread := [][]string{{"measure: min / median / max", "dlv", "gdb", "ri", "ri says", "nobody looking", "whole command"}}
+	spread := [][]string{{"measure: min / median / max", "dlv", "gdb", "ri", "ri says", "nobody looking",
+		"whole command"}}
 	for _, r := range rows {
 		u := r.unit
-		table = append(table, []string{r.name, u.text(r.dlv.median()), u.text(r.ri.median()), r.ratio(), goal(u, r.must), goal(u, r.aim), r.verdict()})
-		spread = append(spread, []string{r.name, u.spread(r.dlv), u.spread(r.gdb), u.spread(r.ri), u.spread(r.own), u.spread(r.idle), seconds.spread(r.whole)})
+		table = append(table, []string{r.name, u.text(r.dlv.median()), u.text(r.ri.median()), r.ratio(),
+			goal(u, r.must), goal(u, r.aim), r.verdict()})
+		spread = append(spread, []string{r.name, u.spread(r.dlv), u.spread(r.gdb), u.spread(r.ri), u.spread(r.own),
+			u.spread(r.idle), seconds.spread(r.whole)})
 	}
 	fmt.Fprintf(w, "%s\n\n", machine(b))
 	if err := printTable(w, table); err != nil {
@@ -154,7 +157,8 @@ func printReport(w io.Writer, rows []row, b *bench, took time.Duration) error {
 			fmt.Fprintf(w, "- %s: %s\n", r.name, r.note)
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d runs of ri, %d of its peers, %s in all. Load average before and after: %s, %s.\n", b.runs, b.peerRuns, took.Round(time.Second), loadBefore, load())
+	_, err := fmt.Fprintf(w, "\n%d runs of ri, %d of its peers, %s in all. Load average before and after: %s, %s.\n",
+		b.runs, b.peerRuns, took.Round(time.Second), loadBefore, load())
 	return err
 }
 
@@ -216,5 +220,6 @@ func machine(b *bench) string {
 			peers += ", " + firstLine(string(out))
 		}
 	}
-	return fmt.Sprintf("%s, %d CPUs%s, Linux %s, %s; %s.", model, runtime.NumCPU(), memory, strings.TrimSpace(string(kernel)), runtime.Version(), peers)
+	return fmt.Sprintf("%s, %d CPUs%s, Linux %s, %s; %s.", model, runtime.NumCPU(), memory,
+		strings.TrimSpace(string(kernel)), runtime.Version(), peers)
 }

@@ -42,7 +42,8 @@ func TestRatio(t *testing.T) {
 func TestUnits(t *testing.T) {
 	for want, got := range map[string]string{
 		"2.5 s": seconds.text(2.5), "1.2 ms": seconds.text(0.0012), "300 us": seconds.text(0.0003),
-		"55 MB": bytesOf.text(55e6), "1.5 M/s": perSecond.text(1.5e6), "31 k/s": perSecond.text(31e3), "-": seconds.text(samples(nil).median()),
+		"55 MB": bytesOf.text(55e6), "1.5 M/s": perSecond.text(1.5e6), "31 k/s": perSecond.text(31e3),
+		"-": seconds.text(samples(nil).median()),
 	} {
 		if got != want {
 			t.Errorf("%q, not %q", got, want)

@@ -105,7 +105,8 @@ func (b *bench) runRiIn(ctx context.Context, cache, first string, args ...string
 // runDlv attaches dlv with a file of commands and has it detach.
 func (b *bench) runDlv(ctx context.Context, pid int, first, commands string) (*outcome, error) {
 	// Left to themselves the last questions ("kill the process?") are answered with yes.
-	return tool(ctx, first, "n\nn\n", nil, b.dlv, "attach", strconv.Itoa(pid), "--allow-non-terminal-interactive=true", "--init", b.script("dlv.init", commands+"\nquit\n"))
+	return tool(ctx, first, "n\nn\n", nil, b.dlv, "attach", strconv.Itoa(pid), "--allow-non-terminal-interactive=true",
+		"--init", b.script("dlv.init", commands+"\nquit\n"))
 }
 
 // runStarlark has dlv run a script. What is named main in it is called.
@@ -115,7 +116,8 @@ func (b *bench) runStarlark(ctx context.Context, pid int, source string) (*outco
 
 // runGDB attaches gdb with one command.
 func (b *bench) runGDB(ctx context.Context, pid int, commands ...string) (*outcome, error) {
-	args := []string{"-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off", "-p", strconv.Itoa(pid)}
+	args := []string{"-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off", "-p",
+		strconv.Itoa(pid)}
 	for _, c := range commands {
 		args = append(args, "-ex", c)
 	}

@@ -18,7 +18,8 @@ import (
 
 // What a field visit asks for beside single questions: a watch, and a report.
 
-// watched measures the longest stop that the target feels while ri watches it, beside that of a target that nobody watches.
+// watched measures the longest stop that the target feels while ri watches it, beside that of a target that nobody
+// watches.
 func watched(ctx context.Context, b *bench) ([]row, error) {
 	const look = 2 * time.Second
 	p, err := b.startTarget("-threads", "20")
@@ -26,7 +27,8 @@ func watched(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	defer p.kill()
-	r := row{name: "ri watch: longest stop while it waits", note: fmt.Sprintf("in %v of a watch; both figures are the machine's own pauses unless the watch costs something.", look)}
+	r := row{name: "ri watch: longest stop while it waits", note: fmt.Sprintf("in %v of a watch; both figures are "+
+		"the machine's own pauses unless the watch costs something.", look)}
 	cmd := exec.CommandContext(ctx, b.ri, "watch", "-p", strconv.Itoa(p.pid))
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+b.cache)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -90,14 +92,17 @@ func largeReport(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	defer p.kill()
-	took := row{name: "report of 100 k goroutines and 1 GB of heap: time", must: 60 * second, note: "with --max-stop 1s, so that the heap is in it."}
+	took := row{name: "report of 100 k goroutines and 1 GB of heap: time", must: 60 * second,
+		note: "with --max-stop 1s, so that the heap is in it."}
 	page := row{name: "the same: its page", unit: bytesOf, must: 20 * megabyte}
 	memory := row{name: "the same: memory", unit: bytesOf}
 	for i := range min(b.runs, 3) {
 		path := filepath.Join(b.scripts, fmt.Sprintf("report%d.html", i))
-		o, err := tool(ctx, "", "", []string{"XDG_CACHE_HOME=" + b.cache}, b.ri, "report", "-p", strconv.Itoa(p.pid), "-o", path, "--max-stop", "1s")
+		o, err := tool(ctx, "", "", []string{"XDG_CACHE_HOME=" + b.cache}, b.ri, "report", "-p", strconv.Itoa(p.pid),
+			"-o", path, "--max-stop", "1s")
 		var exit *exec.ExitError
-		if err != nil && !(errors.As(err, &exit) && (exit.ExitCode() == 3 || exit.ExitCode() == 5)) { // it found something, or hit a limit
+		// it found something, or hit a limit
+		if err != nil && !(errors.As(err, &exit) && (exit.ExitCode() == 3 || exit.ExitCode() == 5)) {
 			return nil, err
 		}
 		info, err := os.Stat(path)
@@ -139,7 +144,8 @@ func largeCheck(ctx context.Context, b *bench) ([]row, error) {
 	return []row{took, stop}, b.idle(p, &stop)
 }
 
-// largeCore is a core of a process with a 1 GB heap: how fast it is written, stop and all, and how long the target feels it.
+// largeCore is a core of a process with a 1 GB heap: how fast it is written, stop and all, and how long the target
+// feels it.
 func largeCore(ctx context.Context, b *bench) ([]row, error) {
 	const size = 1_000_000_000
 	p, err := b.startTarget("-heap", strconv.Itoa(size), "-change", strconv.Itoa(200e6))
@@ -147,7 +153,8 @@ func largeCore(ctx context.Context, b *bench) ([]row, error) {
 		return nil, err
 	}
 	defer p.kill()
-	rate := row{name: "ri core of a 1 GB heap at 200 MB/s of change: bytes written", unit: perSecond, must: 500 * megabyte, note: "of the whole command; into the page cache of the folder for temporary files."}
+	rate := row{name: "ri core of a 1 GB heap at 200 MB/s of change: bytes written", unit: perSecond,
+		must: 500 * megabyte, note: "of the whole command; into the page cache of the folder for temporary files."}
 	stop := row{name: "the same: stop"}
 	precopied := row{name: "the same, with --precopy: stop"}
 	for i := range min(b.runs, 3) {
@@ -155,7 +162,8 @@ func largeCore(ctx context.Context, b *bench) ([]row, error) {
 			path := filepath.Join(b.scripts, fmt.Sprintf("core%d", i))
 			var o *outcome
 			gap, err := p.felt(func() (err error) {
-				o, err = tool(ctx, "", "", []string{"XDG_CACHE_HOME=" + b.cache}, b.ri, "core", "-p", strconv.Itoa(p.pid), "-o", path, "--max-stop", "5s", flag)
+				o, err = tool(ctx, "", "", []string{"XDG_CACHE_HOME=" + b.cache}, b.ri, "core", "-p",
+					strconv.Itoa(p.pid), "-o", path, "--max-stop", "5s", flag)
 				return err
 			})
 			if err != nil {

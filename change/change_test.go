@@ -12,8 +12,10 @@ import (
 
 // Every kind of value: the program sees the new one, goes on through collections, and sees the old one after an undo.
 func TestKinds(t *testing.T) {
-	for _, v := range []testprogram.Variant{{Name: "default"}, {Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}}, {Name: "pie", Flags: []string{"-buildmode=pie"}},
-		{Name: "go1.20", Toolchain: "go1.20.14", Full: true}, {Name: "go1.22", Toolchain: "go1.22.5", Full: true}, {Name: "go1.24", Toolchain: "go1.24.6", Full: true},
+	for _, v := range []testprogram.Variant{{Name: "default"}, {Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}},
+		{Name: "pie", Flags: []string{"-buildmode=pie"}},
+		{Name: "go1.20", Toolchain: "go1.20.14", Full: true}, {Name: "go1.22", Toolchain: "go1.22.5", Full: true},
+		{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
 		{Name: "go1.27", Toolchain: "go1.27.3", Full: true}} {
 		t.Run(v.Name, func(t *testing.T) {
 			if v.Full && testing.Short() {
@@ -123,7 +125,8 @@ func testKinds(t *testing.T, v testprogram.Variant) {
 }
 
 // intoHeap are those whose old value is a pointer into the heap.
-var intoHeap = map[string]bool{"server.List": true, "pointer": true, "server.Next": true, "server.Shape": true, "server.Any": true, "server.Hook": true, "server.Limits": true}
+var intoHeap = map[string]bool{"server.List": true, "pointer": true, "server.Next": true, "server.Shape": true,
+	"server.Any": true, "server.Hook": true, "server.Limits": true}
 
 func TestUndoAfterCollection(t *testing.T) {
 	p := start(t, testprogram.Variant{Name: "default"})
@@ -132,7 +135,8 @@ func TestUndoAfterCollection(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.ask("gc")
-	if _, err := p.undo(out.Number, false); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "collection has begun") {
+	if _, err := p.undo(out.Number, false); !errors.Is(err, ErrRefused) ||
+		!strings.Contains(err.Error(), "collection has begun") {
 		t.Errorf("undo of a pointer after a collection: %v", err)
 	}
 	if got := p.ask("next"); got != "true false" {
@@ -187,8 +191,10 @@ func TestPerishable(t *testing.T) {
 	for _, test := range []struct {
 		expr, value string
 		want        bool
-	}{{"limits.Max", "1", false}, {"server.Name", "new", false}, {"server.Name", "server.Name", false}, {"server.Next", "nil", true}, {"server.List", "server.List[:2]", false},
-		{"server.List", "server.List[1:2]", true}, {"server.Any", "nil", false}, {"server.Bytes", `"UVWXYZ"`, false}, {"server.Queue", "nil", true}} {
+	}{{"limits.Max", "1", false}, {"server.Name", "new", false}, {"server.Name", "server.Name", false},
+		{"server.Next", "nil", true}, {"server.List", "server.List[:2]", false},
+		{"server.List", "server.List[1:2]", true}, {"server.Any", "nil", false}, {"server.Bytes", `"UVWXYZ"`, false},
+		{"server.Queue", "nil", true}} {
 		plan, err := p.plan(assignment(test.expr, test.value))
 		if err != nil {
 			t.Fatal(err)
@@ -254,7 +260,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// What changes between the plan and the stop is a conflict, and nothing is written: the value, and each word on the way to it.
+// What changes between the plan and the stop is a conflict, and nothing is written: the value, and each word on the way
+// to it.
 func TestConflicts(t *testing.T) {
 	for _, test := range []struct{ name, expr, value, meanwhile string }{
 		{"the value", "server.List[0]", "5", "server.List[0]=8"},
@@ -314,7 +321,8 @@ func TestLocks(t *testing.T) {
 	}
 	opt.Locks = []string{"main.mu"}
 	p.ask("lock")
-	if _, err := p.commit(plan, opt); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "main.mu") || !strings.Contains(err.Error(), fmt.Sprintf("-p %d)", p.target.PID())) {
+	if _, err := p.commit(plan, opt); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "main.mu") ||
+		!strings.Contains(err.Error(), fmt.Sprintf("-p %d)", p.target.PID())) {
 		t.Errorf("with the lock held: %v", err)
 	}
 	p.ask("unlock")
@@ -386,12 +394,14 @@ func TestTransaction(t *testing.T) {
 	// Another process has nothing to undo.
 	q := start(t, testprogram.Variant{Name: "default"})
 	q.journal = p.journal
-	if _, err := q.undo(out.Number, true); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "another process") {
+	if _, err := q.undo(out.Number, true); !errors.Is(err, ErrRefused) ||
+		!strings.Contains(err.Error(), "another process") {
 		t.Errorf("in another process: %v", err)
 	}
 }
 
-// With the collector at work all the time pointers are changed between collections, and several words when no code of the program runs.
+// With the collector at work all the time pointers are changed between collections, and several words when no code of
+// the program runs.
 func TestBusyCollector(t *testing.T) {
 	p := start(t, testprogram.Variant{Name: "default"}, "-churn")
 	made, waited := 0, 0

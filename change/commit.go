@@ -76,8 +76,8 @@ type notNow struct{ why, hint string }
 
 func (e *notNow) Error() string { return e.why }
 
-// Commit makes a plan's changes. The intent is in the journal before the target is stopped. The error is ErrConflict, ErrRefused, one of
-// package attach, or of the journal; if the target was changed nonetheless, Outcome says so.
+// Commit makes a plan's changes. The intent is in the journal before the target is stopped. The error is ErrConflict,
+// ErrRefused, one of package attach, or of the journal; if the target was changed nonetheless, Outcome says so.
 func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*Outcome, error) {
 	out := &Outcome{}
 	if opt.MaxStop <= 0 {
@@ -85,7 +85,8 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 	}
 	opt.Who.PID = t.PID()
 	who := opt.Who
-	who.PID, who.Identity, who.Started, who.Executable, who.BuildID = t.PID(), t.Identity(), t.Started(), t.ExecutablePath(), opt.File.BuildID()
+	who.PID, who.Identity, who.Started, who.Executable, who.BuildID = t.PID(), t.Identity(), t.Started(),
+		t.ExecutablePath(), opt.File.BuildID()
 	step("planned")
 	if p.Aborted != "" {
 		return out, fmt.Errorf("%w: %s", ErrAborted, p.Aborted)
@@ -95,7 +96,8 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 	}
 	rec, err := j.begin(p, who)
 	if err != nil {
-		return out, fmt.Errorf("the intent could not be written, so nothing was changed: %w", journalError(j.Path(), err))
+		return out, fmt.Errorf("the intent could not be written, so nothing was changed: %w",
+			journalError(j.Path(), err))
 	}
 	out.Number = rec.number
 	step("journaled")
@@ -114,7 +116,8 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 		out.State, out.Reason = RolledBack, err.Error()
 	}
 	if e := rec.end(out.State, out.Reason, p); e != nil {
-		out.Warning = fmt.Sprintf("the outcome (%s) of transaction %d could not be written into the journal, which has its intent: %v; ri log compares with memory", out.State, out.Number, journalError(j.Path(), e))
+		out.Warning = fmt.Sprintf("the outcome (%s) of transaction %d could not be written into the journal, which "+
+			"has its intent: %v; ri log compares with memory", out.State, out.Number, journalError(j.Path(), e))
 	}
 	step("recorded")
 	return out, err
@@ -141,10 +144,13 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 		}
 		switch left := out.left(opt); {
 		case left < leastStop:
-			return fmt.Errorf("no moment suited in %d stops, %s in all, which is what one change may take (--max-stop %s): %s; %s: %w",
-				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop, wait.why, wait.hint, ErrRefused)
+			return fmt.Errorf("no moment suited in %d stops, %s in all, which is what one change may take "+
+				"(--max-stop %s): %s; %s: %w",
+				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop, wait.why, wait.hint,
+				ErrRefused)
 		case out.Stats.Stops >= maxStops || time.Since(began) > maxPatience:
-			return fmt.Errorf("no moment suited in %s, with %d stops: %s; %s: %w", time.Since(began).Round(time.Millisecond), out.Stats.Stops, wait.why, wait.hint, ErrRefused)
+			return fmt.Errorf("no moment suited in %s, with %d stops: %s; %s: %w",
+				time.Since(began).Round(time.Millisecond), out.Stats.Stops, wait.why, wait.hint, ErrRefused)
 		}
 		select {
 		case <-time.After(pause):
@@ -155,8 +161,8 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 	}
 }
 
-// promising looks at the running target: a lock that is held, or a collector at work, is no moment for a stop. What it reads it may read in
-// mid-change, so that only those count. Layouts are compiled on the way, so that the stop needn't.
+// promising looks at the running target: a lock that is held, or a collector at work, is no moment for a stop. What it
+// reads it may read in mid-change, so that only those count. Layouts are compiled on the way, so that the stop needn't.
 func (p *Plan) promising(ctx context.Context, t Target, space *values.Space, opt Options) error {
 	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Live})
 	if err != nil {
@@ -239,7 +245,8 @@ func (p *Plan) suits(space *values.Space, opt Options) (begun uint64, err error)
 			return 0, fmt.Errorf("the lock %s can't be looked at: %w: %w", expr, err, ErrRefused)
 		}
 		if held {
-			return 0, &notNow{"the lock " + expr + " was held", fmt.Sprintf("try again, or see who holds it (ri run locks -p %d)", opt.Who.PID)}
+			return 0, &notNow{"the lock " + expr + " was held",
+				fmt.Sprintf("try again, or see who holds it (ri run locks -p %d)", opt.Who.PID)}
 		}
 	}
 	var pointers, whole bool
@@ -262,7 +269,8 @@ func (p *Plan) suits(space *values.Space, opt Options) (begun uint64, err error)
 			return 0, err
 		}
 		if !quiet {
-			return 0, &notNow{why, "a value of several words is written only while no goroutine can be reading half of it; try again when the program is less busy"}
+			return 0, &notNow{why, "a value of several words is written only while no goroutine can be reading half " +
+				"of it; try again when the program is less busy"}
 		}
 	}
 	return begun, nil
@@ -281,9 +289,11 @@ type expected struct {
 func (p *Plan) ranges() (out []expected) {
 	for _, c := range p.Changes {
 		for _, w := range c.Words {
-			out = append(out, expected{attach.Range{Addr: w.Addr, Data: make([]byte, len(w.Bytes))}, w.Bytes, c, true, w.Frame})
+			out = append(out, expected{attach.Range{Addr: w.Addr, Data: make([]byte, len(w.Bytes))}, w.Bytes, c, true,
+				w.Frame})
 		}
-		out = append(out, expected{attach.Range{Addr: c.Addr, Data: make([]byte, len(c.Before))}, c.Before, c, false, false})
+		out = append(out, expected{attach.Range{Addr: c.Addr, Data: make([]byte, len(c.Before))}, c.Before, c, false,
+			false})
 	}
 	return out
 }
@@ -300,12 +310,15 @@ func (p *Plan) unchanged(view attach.View, compare []expected) error {
 			continue
 		}
 		if e.frame {
-			return fmt.Errorf("%s was found in a goroutine's frame, and the goroutine has run since: %w; nothing was changed", e.change.Path, ErrStale)
+			return fmt.Errorf("%s was found in a goroutine's frame, and the goroutine has run since: %w; nothing "+
+				"was changed", e.change.Path, ErrStale)
 		}
 		if e.path {
-			return fmt.Errorf("%s: the way there has changed: at %#x was %x, and now is %x; nothing was changed: %w", e.change.Path, e.Addr, e.want, e.Data[:n], ErrConflict)
+			return fmt.Errorf("%s: the way there has changed: at %#x was %x, and now is %x; nothing was changed: %w",
+				e.change.Path, e.Addr, e.want, e.Data[:n], ErrConflict)
 		}
-		return fmt.Errorf("%s is no longer %s: at %#x was %x, and now is %x; nothing was changed: %w", e.change.Path, e.change.BeforeText, e.Addr, e.want, e.Data[:n], ErrConflict)
+		return fmt.Errorf("%s is no longer %s: at %#x was %x, and now is %x; nothing was changed: %w", e.change.Path,
+			e.change.BeforeText, e.Addr, e.want, e.Data[:n], ErrConflict)
 	}
 	return nil
 }
@@ -365,7 +378,8 @@ func undoPartly(w attach.Writer, back []attach.Piece, cause error) error {
 		failed = readBack(w, back)
 	}
 	if failed != nil {
-		return &tornError{fmt.Errorf("%w; putting back what was there failed: %w; ri log says what is where", cause, failed)}
+		return &tornError{fmt.Errorf("%w; putting back what was there failed: %w; ri log says what is where", cause,
+			failed)}
 	}
 	return fmt.Errorf("%w; what was written before that was put back: %w", cause, ErrRefused)
 }
@@ -383,7 +397,8 @@ func (p *Plan) act() error {
 	return nil
 }
 
-// lookAgain reads the values once more while the target runs: what the program itself has made of them is no failure, but is said.
+// lookAgain reads the values once more while the target runs: what the program itself has made of them is no failure,
+// but is said.
 func (p *Plan) lookAgain(ctx context.Context, t attach.Target, opt Options) {
 	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Live})
 	if err != nil {

@@ -42,7 +42,8 @@ func (p *Plan) encode(c *Change, v values.Value, to Operand) (err error) {
 		c.Whole = true
 		return p.encodeContents(c, v.Addr, v.Type.Len(), to)
 	}
-	return fmt.Errorf("a %s is changed by its parts: name a field or an element; one transaction can change several (ri.change): %w", v.Type.Name, ErrRefused)
+	return fmt.Errorf("a %s is changed by its parts: name a field or an element; one transaction can change several "+
+		"(ri.change): %w", v.Type.Name, ErrRefused)
 }
 
 // scalarBytes is a bool, integer or float as it stands in memory.
@@ -80,13 +81,15 @@ func scalarBytes(t *symbols.Type, to Operand) ([]byte, error) {
 		n, ok := asInteger(native)
 		low, high := rangeOf(t)
 		if f, isFloat := native.(float64); !ok && isFloat && f == math.Trunc(f) && math.Abs(f) >= 1<<62 {
-			return nil, fmt.Errorf("%s does not fit into a %s, which goes from %s to %s: %w", to.Text, t.Name, low, high, ErrRefused)
+			return nil, fmt.Errorf("%s does not fit into a %s, which goes from %s to %s: %w", to.Text, t.Name, low,
+				high, ErrRefused)
 		}
 		if !ok {
 			return nil, wrong
 		}
 		if n.Cmp(low) < 0 || n.Cmp(high) > 0 {
-			return nil, fmt.Errorf("%s does not fit into a %s, which goes from %s to %s: %w", to.Text, t.Name, low, high, ErrRefused)
+			return nil, fmt.Errorf("%s does not fit into a %s, which goes from %s to %s: %w", to.Text, t.Name, low,
+				high, ErrRefused)
 		}
 		if word = n.Uint64(); n.Sign() < 0 {
 			word = uint64(n.Int64())
@@ -108,7 +111,8 @@ func (p *Plan) encodeComplex(c *Change, v values.Value, to Operand) (err error) 
 		ok = true
 	}
 	if !ok || err != nil {
-		return errors.Join(err, fmt.Errorf("%s is no value of type %s (such as 1+2i): %w", describe(to), v.Type.Name, ErrRefused))
+		return errors.Join(err, fmt.Errorf("%s is no value of type %s (such as 1+2i): %w", describe(to), v.Type.Name,
+			ErrRefused))
 	}
 	if v.Type.Size == 8 {
 		c.After = binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(real(n))))
@@ -122,8 +126,9 @@ func (p *Plan) encodeComplex(c *Change, v values.Value, to Operand) (err error) 
 	return nil
 }
 
-// encodeTime gives a time.Time another moment: without a reading of the monotonic clock, as of a time that was parsed, and in the location that it has; or that of
-// another time.Time of the program, with all that is in it. The layout is that of package time (fields wall, ext and loc, Go 1.9 and later).
+// encodeTime gives a time.Time another moment: without a reading of the monotonic clock, as of a time that was parsed,
+// and in the location that it has; or that of another time.Time of the program, with all that is in it. The layout is
+// that of package time (fields wall, ext and loc, Go 1.9 and later).
 func (p *Plan) encodeTime(c *Change, v values.Value, to Operand) (err error) {
 	if c.Before, err = copyBytes(v, 24); err != nil {
 		return err
@@ -142,7 +147,8 @@ func (p *Plan) encodeTime(c *Change, v values.Value, to Operand) (err error) {
 		c.holds(to)
 		c.Pointers = word(c.After[16:]) != word(c.Before[16:])
 	default:
-		return fmt.Errorf("%s is no moment such as 2026-01-31T12:00:00Z, and no time.Time of the program: %w", describe(to), ErrRefused)
+		return fmt.Errorf("%s is no moment such as 2026-01-31T12:00:00Z, and no time.Time of the program: %w",
+			describe(to), ErrRefused)
 	}
 	c.AfterText = text(p.space.Local(c.After, v.Type))
 	return nil

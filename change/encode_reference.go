@@ -25,7 +25,8 @@ func (p *Plan) encodePointer(c *Change, v values.Value, to Operand) (err error) 
 			return err
 		}
 		if _, ok := p.space.InStack(word); ok {
-			return fmt.Errorf("%s lies on a goroutine's stack, and nothing else may point there: %w", to.Text, ErrRefused)
+			return fmt.Errorf("%s lies on a goroutine's stack, and nothing else may point there: %w", to.Text,
+				ErrRefused)
 		}
 		c.holds(to)
 		c.AfterText = text(to.Value)
@@ -54,14 +55,16 @@ func (p *Plan) encodeInterface(c *Change, v values.Value, to Operand) (err error
 	}
 	now, err := v.Elem()
 	if errors.Is(err, values.ErrNil) {
-		return fmt.Errorf("is nil, and giving an interface a type that it doesn't have needs a table that only the program makes: %w", ErrRefused)
+		return fmt.Errorf("is nil, and giving an interface a type that it doesn't have needs a table that only the "+
+			"program makes: %w", ErrRefused)
 	}
 	if err != nil {
 		return err
 	}
 	next := to.Value
 	if to.Native != nil {
-		return fmt.Errorf("%s would need a box of its own; an interface can be set to an existing value of the type that it holds (%s), or to nil: %w", to.Text, now.Type.Name, ErrRefused)
+		return fmt.Errorf("%s would need a box of its own; an interface can be set to an existing value of the type "+
+			"that it holds (%s), or to nil: %w", to.Text, now.Type.Name, ErrRefused)
 	}
 	if next.Type.Kind == reflect.Interface {
 		if next, err = next.Elem(); err != nil {
@@ -69,7 +72,8 @@ func (p *Plan) encodeInterface(c *Change, v values.Value, to Operand) (err error
 		}
 	}
 	if !sameType(now.Type, next.Type) {
-		return fmt.Errorf("it holds a %s, and %s is a %s: a new type in an interface needs a table that only the program makes: %w", now.Type.Name, to.Text, next.Type.Name, ErrRefused)
+		return fmt.Errorf("it holds a %s, and %s is a %s: a new type in an interface needs a table that only the "+
+			"program makes: %w", now.Type.Name, to.Text, next.Type.Name, ErrRefused)
 	}
 	c.After = append([]byte(nil), c.Before...)
 	switch {
@@ -79,13 +83,15 @@ func (p *Plan) encodeInterface(c *Change, v values.Value, to Operand) (err error
 			return err
 		}
 		if _, ok := p.space.InStack(word); ok {
-			return fmt.Errorf("%s lies on a goroutine's stack, and nothing else may point there: %w", to.Text, ErrRefused)
+			return fmt.Errorf("%s lies on a goroutine's stack, and nothing else may point there: %w", to.Text,
+				ErrRefused)
 		}
 		binary.LittleEndian.PutUint64(c.After[8:], word)
 	case to.Value.Type.Kind == reflect.Interface && !values.IsLocal(next.Addr): // another box of the same type
 		binary.LittleEndian.PutUint64(c.After[8:], next.Addr)
 	default:
-		return fmt.Errorf("%s would need a box of its own; another interface's value can be taken, or nil: %w", to.Text, ErrRefused)
+		return fmt.Errorf("%s would need a box of its own; another interface's value can be taken, or nil: %w", to.Text,
+			ErrRefused)
 	}
 	c.holds(to)
 	c.AfterText = text(next)
@@ -101,7 +107,8 @@ func (p *Plan) encodeSlice(c *Change, v values.Value, to Operand) (err error) {
 	elem := v.Type.Elem()
 	if s, ok := to.Native.(string); ok && elem != nil && elem.Size == 1 {
 		if int64(len(s)) != length {
-			return fmt.Errorf("has %d bytes and the new contents %d: only as many can take their place; change its length by reslicing within its capacity of %d (%s[:%d]), in a transaction before: %w",
+			return fmt.Errorf("has %d bytes and the new contents %d: only as many can take their place; change its "+
+				"length by reslicing within its capacity of %d (%s[:%d]), in a transaction before: %w",
 				length, len(s), capacity, c.Path, len(s), ErrRefused)
 		}
 		header, err := copyBytes(v, 16) // the contents are those of this slice as long as its header is the same
@@ -120,7 +127,8 @@ func (p *Plan) encodeSlice(c *Change, v values.Value, to Operand) (err error) {
 		return nil
 	}
 	if to.Native != nil || to.Value.Type.Kind != reflect.Slice || !sameType(to.Value.Type, v.Type) {
-		return fmt.Errorf("%s is no %s; a slice can be resliced within its capacity (%s[:n]) or set to nil, its elements changed one by one: %w", describe(to), v.Type.Name, c.Path, ErrRefused)
+		return fmt.Errorf("%s is no %s; a slice can be resliced within its capacity (%s[:n]) or set to nil, its "+
+			"elements changed one by one: %w", describe(to), v.Type.Name, c.Path, ErrRefused)
 	}
 	newData, newLength, _, err := to.Value.Capacity()
 	if err != nil {
@@ -131,8 +139,10 @@ func (p *Plan) encodeSlice(c *Change, v values.Value, to Operand) (err error) {
 		size = uint64(elem.Size)
 	}
 	offset := (newData - data) / size
-	if newData < data || offset > uint64(capacity) || offset+uint64(newLength) > uint64(capacity) || (newData-data)%size != 0 {
-		return fmt.Errorf("%s is no part of the array that it has, with room for %d elements: appending beyond that needs memory that only the program's allocator gives: %w", to.Text, capacity, ErrRefused)
+	if newData < data || offset > uint64(capacity) || offset+uint64(newLength) > uint64(capacity) ||
+		(newData-data)%size != 0 {
+		return fmt.Errorf("%s is no part of the array that it has, with room for %d elements: appending beyond that "+
+			"needs memory that only the program's allocator gives: %w", to.Text, capacity, ErrRefused)
 	}
 	c.After = binary.LittleEndian.AppendUint64(nil, newData)
 	c.After = binary.LittleEndian.AppendUint64(c.After, uint64(newLength))
@@ -170,8 +180,8 @@ func shortQuote(s string) string {
 	return strconv.Quote(s)
 }
 
-// encodeString gives a string other bytes. A string's bytes never change, so the new ones have to be somewhere: in the old string, in the
-// program's own read-only data, in another string of the program, or in memory of their own.
+// encodeString gives a string other bytes. A string's bytes never change, so the new ones have to be somewhere: in the
+// old string, in the program's own read-only data, in another string of the program, or in memory of their own.
 func (p *Plan) encodeString(c *Change, v values.Value, to Operand) (err error) {
 	if c.Before, err = copyBytes(v, 16); err != nil {
 		return err

@@ -101,7 +101,8 @@ func (p *program) plan(f func(*Plan) error) (*Plan, error) {
 	space := values.New(p.file, cache, p.bias)
 	_, _ = build(space)
 	for range 5 {
-		snapshot, err := p.target.View(ctx, attach.ViewOptions{Kind: attach.Snapshot, Pages: cache.Pages(), MaxStop: 5 * time.Second})
+		snapshot, err := p.target.View(ctx,
+			attach.ViewOptions{Kind: attach.Snapshot, Pages: cache.Pages(), MaxStop: 5 * time.Second})
 		if err != nil {
 			p.t.Fatal(err)
 		}

@@ -87,7 +87,8 @@ type Journal struct {
 	file *ovsdb.File
 }
 
-// OpenJournal opens the journal for writing, and makes it if there is none. It holds the lock until Close, so that transactions follow each other.
+// OpenJournal opens the journal for writing, and makes it if there is none. It holds the lock until Close, so that
+// transactions follow each other.
 func OpenJournal(path string) (*Journal, error) {
 	schema, err := Schema()
 	if err != nil {
@@ -157,11 +158,13 @@ func (j *Journal) Damage() string {
 	case d == nil:
 		return ""
 	case j.file.Aside != "":
-		return fmt.Sprintf("the journal %s was damaged: %v; the last %d bytes were cut off, with transactions in them, and are kept in %s", j.file.Path, d, j.file.Cut, j.file.Aside)
+		return fmt.Sprintf("the journal %s was damaged: %v; the last %d bytes were cut off, with transactions in "+
+			"them, and are kept in %s", j.file.Path, d, j.file.Cut, j.file.Aside)
 	case j.file.Cut > 0:
 		return fmt.Sprintf("the journal %s was damaged: %v; the last %d bytes were cut off", j.file.Path, d, j.file.Cut)
 	default:
-		return fmt.Sprintf("the journal %s is damaged: %v; what comes after is not shown, and will be cut off at the next write", j.file.Path, d)
+		return fmt.Sprintf("the journal %s is damaged: %v; what comes after is not shown, and will be cut off at "+
+			"the next write", j.file.Path, d)
 	}
 }
 
@@ -170,7 +173,8 @@ func (j *Journal) Compact() (before, after int64, err error) {
 	return j.file.Compact("compacted by ri")
 }
 
-// Truncate forgets the transactions up to a number, those whose end isn't known too, and gives how many they were. Numbers go on from where they were.
+// Truncate forgets the transactions up to a number, those whose end isn't known too, and gives how many they were.
+// Numbers go on from where they were.
 func (j *Journal) Truncate(upTo int64) (int, error) {
 	n := 0
 	tx := ovsdb.NewTransaction(fmt.Sprintf("truncated by ri: transactions up to %d", upTo))
@@ -191,7 +195,8 @@ func (j *Journal) Truncate(upTo int64) (int, error) {
 		return 0, err
 	}
 	if _, _, err := j.Compact(); err != nil {
-		return n, fmt.Errorf("%d transactions were forgotten, but their records are in the file still: %w; once there is room: ri log compact", n, err)
+		return n, fmt.Errorf("%d transactions were forgotten, but their records are in the file still: %w; once "+
+			"there is room: ri log compact", n, err)
 	}
 	return n, nil
 }
@@ -218,15 +223,20 @@ func (j *Journal) Entry(number int64) (*Entry, error) {
 	if len(has) == 0 {
 		return nil, fmt.Errorf("the journal %s has no transactions", j.file.Path)
 	}
-	return nil, fmt.Errorf("the journal %s has no transaction %d; it has %s to %s (ri log)", j.file.Path, number, has[0], has[len(has)-1])
+	return nil, fmt.Errorf("the journal %s has no transaction %d; it has %s to %s (ri log)", j.file.Path, number,
+		has[0], has[len(has)-1])
 }
 
 func (j *Journal) entry(row ovsdb.Row) *Entry {
 	e := &Entry{
-		Number: row["number"].Int(), Date: time.UnixMilli(row["date"].Int()), State: State(row["state"].Text()), Reason: row["reason"].Text(),
-		Plan: Plan{Comment: row["comment"].Text(), Collections: uint64(row["collections"].Int()), Undoes: row["undoes"].Int()},
-		Who: Who{User: row["user"].Text(), Host: row["host"].Text(), Command: row["command"].Text(), Recipe: row["recipe"].Text(), Parameters: row["parameters"].Strings(),
-			PID: int(row["pid"].Int()), Started: time.UnixMilli(row["started"].Int()), Identity: row["identity"].Text(), Executable: row["executable"].Text(), BuildID: row["build_id"].Text()},
+		Number: row["number"].Int(), Date: time.UnixMilli(row["date"].Int()), State: State(row["state"].Text()),
+		Reason: row["reason"].Text(),
+		Plan: Plan{Comment: row["comment"].Text(), Collections: uint64(row["collections"].Int()),
+			Undoes: row["undoes"].Int()},
+		Who: Who{User: row["user"].Text(), Host: row["host"].Text(), Command: row["command"].Text(),
+			Recipe: row["recipe"].Text(), Parameters: row["parameters"].Strings(),
+			PID: int(row["pid"].Int()), Started: time.UnixMilli(row["started"].Int()), Identity: row["identity"].Text(),
+			Executable: row["executable"].Text(), BuildID: row["build_id"].Text()},
 	}
 	if ms := row["ended"].Int(); ms != 0 {
 		e.Ended = time.UnixMilli(ms)
@@ -252,7 +262,8 @@ func readChange(row ovsdb.Row) *Change {
 	if err != nil || err2 != nil || err3 != nil { // somebody else wrote it
 		return nil
 	}
-	c := &Change{Operation: Operation(row["operation"].Text()), Path: row["path"].Text(), Type: row["type"].Text(), Addr: addr, Before: before, After: after,
+	c := &Change{Operation: Operation(row["operation"].Text()), Path: row["path"].Text(), Type: row["type"].Text(),
+		Addr: addr, Before: before, After: after,
 		BeforeText: row["before"].Text(), AfterText: row["after"].Text(), Overwritten: row["overwritten"].Text()}
 	if text, err := hex.DecodeString(row["before_text"].Text()); err == nil && len(text) > 0 {
 		c.Text = text
@@ -296,7 +307,8 @@ func (j *Journal) begin(p *Plan, who Who) (*record, error) {
 	for id, row := range j.file.Rows("Transaction") {
 		r.number = max(r.number, row["number"].Int())
 		if State(row["state"].Text()) == Begun { // we hold the lock, so who began it is no more
-			tx.Put("Transaction", id, ovsdb.Row{"state": ovsdb.Scalar(string(Unknown)), "reason": ovsdb.Scalar("ri ended before it wrote the outcome")})
+			tx.Put("Transaction", id, ovsdb.Row{"state": ovsdb.Scalar(string(Unknown)),
+				"reason": ovsdb.Scalar("ri ended before it wrote the outcome")})
 		}
 	}
 	r.number++
@@ -306,10 +318,13 @@ func (j *Journal) begin(p *Plan, who Who) (*record, error) {
 		r.changes = append(r.changes, id)
 		tx.Put("Change", id, c.row(i))
 	}
-	row := ovsdb.Row{"number": ovsdb.Scalar(r.number), "date": ovsdb.Scalar(tx.Date.UnixMilli()), "state": ovsdb.Scalar(string(Begun)),
-		"collections": ovsdb.Scalar(int64(p.Collections)), "pid": ovsdb.Scalar(int64(who.PID)), "started": ovsdb.Scalar(who.Started.UnixMilli()),
+	row := ovsdb.Row{"number": ovsdb.Scalar(r.number), "date": ovsdb.Scalar(tx.Date.UnixMilli()),
+		"state":       ovsdb.Scalar(string(Begun)),
+		"collections": ovsdb.Scalar(int64(p.Collections)), "pid": ovsdb.Scalar(int64(who.PID)),
+		"started": ovsdb.Scalar(who.Started.UnixMilli()),
 		"changes": ovsdb.Set(r.changes...), "parameters": ovsdb.Map(cleanMap(who.Parameters))}
-	for column, s := range map[string]string{"comment": p.Comment, "command": who.Command, "recipe": who.Recipe, "user": who.User, "host": who.Host,
+	for column, s := range map[string]string{"comment": p.Comment, "command": who.Command, "recipe": who.Recipe,
+		"user": who.User, "host": who.Host,
 		"identity": who.Identity, "executable": who.Executable, "build_id": who.BuildID} {
 		row[column] = ovsdb.Scalar(ovsdb.CleanString(s))
 	}
@@ -357,10 +372,14 @@ func (c *Change) row(position int) ovsdb.Row {
 	for _, w := range c.Words {
 		pointers[fmt.Sprintf("%#x", w.Addr)] = wordText(w.Bytes)
 	}
-	row := ovsdb.Row{"position": ovsdb.Scalar(int64(position)), "operation": ovsdb.Scalar(string(c.Operation)), "address": ovsdb.Scalar(fmt.Sprintf("%#x", c.Addr)),
-		"before_bytes": ovsdb.Scalar(hex.EncodeToString(c.Before)), "after_bytes": ovsdb.Scalar(hex.EncodeToString(c.After)),
-		"pointers": ovsdb.Map(pointers), "by_address": ovsdb.Scalar(c.ByAddress), "pointer_words": ovsdb.Scalar(c.Pointers), "before_text": ovsdb.Scalar(hex.EncodeToString(c.Text))}
-	for column, s := range map[string]string{"path": c.Path, "type": c.Type, "before": c.BeforeText, "after": c.AfterText} {
+	row := ovsdb.Row{"position": ovsdb.Scalar(int64(position)), "operation": ovsdb.Scalar(string(c.Operation)),
+		"address":      ovsdb.Scalar(fmt.Sprintf("%#x", c.Addr)),
+		"before_bytes": ovsdb.Scalar(hex.EncodeToString(c.Before)),
+		"after_bytes":  ovsdb.Scalar(hex.EncodeToString(c.After)),
+		"pointers":     ovsdb.Map(pointers), "by_address": ovsdb.Scalar(c.ByAddress),
+		"pointer_words": ovsdb.Scalar(c.Pointers), "before_text": ovsdb.Scalar(hex.EncodeToString(c.Text))}
+	for column, s := range map[string]string{"path": c.Path, "type": c.Type, "before": c.BeforeText,
+		"after": c.AfterText} {
 		row[column] = ovsdb.Scalar(ovsdb.CleanString(s))
 	}
 	return row
@@ -369,7 +388,8 @@ func (c *Change) row(position int) ovsdb.Row {
 // end appends the outcome.
 func (r *record) end(state State, reason string, p *Plan) error {
 	tx := ovsdb.NewTransaction(strings.TrimSuffix(fmt.Sprintf("%d: %s: %s", r.number, state, reason), ": "))
-	row := ovsdb.Row{"state": ovsdb.Scalar(string(state)), "reason": ovsdb.Scalar(ovsdb.CleanString(reason)), "ended": ovsdb.Scalar(tx.Date.UnixMilli())}
+	row := ovsdb.Row{"state": ovsdb.Scalar(string(state)), "reason": ovsdb.Scalar(ovsdb.CleanString(reason)),
+		"ended": ovsdb.Scalar(tx.Date.UnixMilli())}
 	if state == Committed {
 		row["collections"] = ovsdb.Scalar(int64(p.Collections))
 	}

@@ -10,9 +10,10 @@ import (
 	"ri/attach"
 )
 
-// allocate gets memory for new strings that are found nowhere in the program: private pages outside the Go heap, which no collector minds and nothing
-// ever frees, by a system call that a thread of the target makes (see attach.Injector). It comes before the intent is
-// written, so that the journal has all new bytes; a transaction that fails later leaves the pages unused.
+// allocate gets memory for new strings that are found nowhere in the program: private pages outside the Go heap, which
+// no collector minds and nothing ever frees, by a system call that a thread of the target makes (see attach.Injector).
+// It comes before the intent is written, so that the journal has all new bytes; a transaction that fails later leaves
+// the pages unused.
 func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome) error {
 	size := 0
 	var first *Change
@@ -29,8 +30,10 @@ func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome
 	}
 	size = (size + attach.PageSize - 1) &^ (attach.PageSize - 1)
 	why := func(err error) error {
-		return fmt.Errorf("%s: %s is neither in the old string nor in the program's constants, so it needs memory of its own, which can't be had: %w; "+
-			"a part of the old text, or a text that the program has somewhere, can be set without: %w", first.Path, shortQuote(first.Memory), err, ErrRefused)
+		return fmt.Errorf("%s: %s is neither in the old string nor in the program's constants, so it needs memory "+
+			"of its own, which can't be had: %w; "+
+			"a part of the old text, or a text that the program has somewhere, can be set without: %w", first.Path,
+			shortQuote(first.Memory), err, ErrRefused)
 	}
 	if ready, ok := t.(attach.Injectable); ok {
 		if err := ready.PrepareInject(); err != nil {

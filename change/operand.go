@@ -11,7 +11,8 @@ import (
 	"ri/values"
 )
 
-// Operand is a new value, or one to compare with: a Go bool, int64, uint64, float64, string or values.Nil; or a value of the program.
+// Operand is a new value, or one to compare with: a Go bool, int64, uint64, float64, string or values.Nil; or a value
+// of the program.
 type Operand struct {
 	Native any
 	Value  values.Value
@@ -31,8 +32,8 @@ func Native(v any) Operand {
 	return o
 }
 
-// Parse reads what a person typed as a new value for a place: a Go literal, the name of a constant of the place's type, a duration such as 5s, an
-// expression for a value of the program; or, for a string, the bare text.
+// Parse reads what a person typed as a new value for a place: a Go literal, the name of a constant of the place's type,
+// a duration such as 5s, an expression for a value of the program; or, for a string, the bare text.
 func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 	v, err := p.readable(at)
 	if err != nil {
@@ -53,7 +54,8 @@ func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 	}
 	native, value, trace, err := p.space.Operand(trimmed)
 	if err == nil && native == nil && trace.Literal && pointerKind(value.Type.Kind) {
-		return Operand{}, fmt.Errorf("%s: whether a value of type %s still lives at an address that was typed can't be told; name it by its path: %w", trimmed, value.Type.Name, ErrRefused)
+		return Operand{}, fmt.Errorf("%s: whether a value of type %s still lives at an address that was typed can't "+
+			"be told; name it by its path: %w", trimmed, value.Type.Name, ErrRefused)
 	}
 	if err == nil {
 		return Operand{Native: native, Value: value, Trace: trace, Text: trimmed}, nil
@@ -64,7 +66,8 @@ func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 	}
 	if integer {
 		if names := v.Type.Constants(); len(names) > 0 {
-			return Operand{}, fmt.Errorf("%s is no number and no constant of type %s, which has %s: %w", trimmed, v.Type.ShortName(), strings.Join(shortened(names), ", "), err)
+			return Operand{}, fmt.Errorf("%s is no number and no constant of type %s, which has %s: %w", trimmed,
+				v.Type.ShortName(), strings.Join(shortened(names), ", "), err)
 		}
 	}
 	return Operand{}, fmt.Errorf("%s: %w", trimmed, err)

@@ -17,7 +17,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrRefused: what can't be changed safely.
 	ErrRefused = errors.New("refused")
-	// ErrStale: a place was found by its address, and a collection has begun since. It is an ErrConflict; the plan can be worked out again.
+	// ErrStale: a place was found by its address, and a collection has begun since. It is an ErrConflict; the plan can
+	// be worked out again.
 	ErrStale = fmt.Errorf("%w: found by address", ErrConflict)
 	// ErrAborted: the script said so.
 	ErrAborted = errors.New("aborted")
@@ -34,23 +35,26 @@ const (
 
 // Change is one place and what becomes of it.
 type Change struct {
-	Operation   Operation
-	Path        string // the Go expression
-	Type        string
-	Addr        uint64
-	Before      []byte // of the whole value; for a []byte whose contents change, the contents
-	After       []byte // nil for Wait
-	BeforeText  string // as Go text
-	AfterText   string
-	Text        []byte        // of a string whose bytes may be in the Go heap: what they were, so that undo needs nothing but them; nil for all else
-	Words       []values.Word // on the way to the place, and to what a pointer is set to
-	ByAddress   bool          // the way holds only as long as no collection begins
-	Pointers    bool          // the words that change, or did before, point to something the collector may care about
-	Whole       bool          // more than one word, which must not be seen half written
-	Perishable  bool          // undo would put a pointer into the heap back, which it can only until the next collection begins
-	Memory      string        // bytes of a new string that need memory of their own
-	memoryAt    int           // offset in After of the pointer to it
-	Overwritten string        // what the program itself has made of it since, as Go text
+	Operation  Operation
+	Path       string // the Go expression
+	Type       string
+	Addr       uint64
+	Before     []byte // of the whole value; for a []byte whose contents change, the contents
+	After      []byte // nil for Wait
+	BeforeText string // as Go text
+	AfterText  string
+	// of a string whose bytes may be in the Go heap: what they were, so that undo needs nothing but them; nil for all
+	// else
+	Text      []byte
+	Words     []values.Word // on the way to the place, and to what a pointer is set to
+	ByAddress bool          // the way holds only as long as no collection begins
+	Pointers  bool          // the words that change, or did before, point to something the collector may care about
+	Whole     bool          // more than one word, which must not be seen half written
+	// undo would put a pointer into the heap back, which it can only until the next collection begins
+	Perishable  bool
+	Memory      string // bytes of a new string that need memory of their own
+	memoryAt    int    // offset in After of the pointer to it
+	Overwritten string // what the program itself has made of it since, as Go text
 }
 
 // Plan is a transaction that was worked out and not yet made.
@@ -72,7 +76,8 @@ func NewPlan(space *values.Space, mappings []attach.Mapping, comment string) (*P
 	p := &Plan{Comment: comment, space: space, mappings: mappings}
 	_, begun, err := space.Collector()
 	if err != nil {
-		return nil, fmt.Errorf("the state of the garbage collector can't be read, so nothing can be changed safely: %w: %w", err, ErrRefused)
+		return nil, fmt.Errorf("the state of the garbage collector can't be read, so nothing can be changed safely: "+
+			"%w: %w", err, ErrRefused)
 	}
 	p.Collections = begun
 	return p, nil
@@ -85,9 +90,11 @@ func (p *Plan) Same(q *Plan) bool {
 	})
 }
 
-// sameAfter tells whether two changes make the same of a place. Where the bytes of a string come to lie makes no difference to anybody.
+// sameAfter tells whether two changes make the same of a place. Where the bytes of a string come to lie makes no
+// difference to anybody.
 func (c *Change) sameAfter(d *Change) bool {
-	return bytes.Equal(c.After, d.After) || (c.Memory != "" || d.Memory != "") && c.Type == d.Type && c.AfterText == d.AfterText
+	return bytes.Equal(c.After, d.After) || (c.Memory != "" || d.Memory != "") && c.Type == d.Type &&
+		c.AfterText == d.AfterText
 }
 
 // stale tells whether the plan relies on addresses that a collection may have given to something else.
@@ -97,14 +104,16 @@ func (p *Plan) stale(begun uint64) error {
 	}
 	for _, c := range p.Changes {
 		if c.ByAddress {
-			return fmt.Errorf("%s was found by its address, and a garbage collection has begun since, after which something else may be there; "+
+			return fmt.Errorf("%s was found by its address, and a garbage collection has begun since, after which "+
+				"something else may be there; "+
 				"try again, or name it by a path that begins at a package variable: %w", c.Path, ErrStale)
 		}
 	}
 	return nil
 }
 
-// Action is something done to the process that is no change of its memory, and that no undo takes back. Actions come after the changes.
+// Action is something done to the process that is no change of its memory, and that no undo takes back. Actions come
+// after the changes.
 type Action struct {
 	Text string // what is done to what
 	Do   func() error
@@ -154,7 +163,8 @@ func (p *Plan) Wait(at Place, expected Operand) error {
 		return fmt.Errorf("%s: %w", at.Path, err)
 	}
 	if !same {
-		return fmt.Errorf("%s is %s, and not %s; nothing was changed: %w", at.Path, c.BeforeText, expected.Text, ErrConflict)
+		return fmt.Errorf("%s is %s, and not %s; nothing was changed: %w", at.Path, c.BeforeText, expected.Text,
+			ErrConflict)
 	}
 	p.Changes = append(p.Changes, c)
 	return nil
@@ -186,8 +196,10 @@ func (p *Plan) change(op Operation, at Place, to Operand) error {
 		return fmt.Errorf("%s: %w", at.Path, err)
 	}
 	for _, other := range p.Changes {
-		if other.Operation != Wait && other.Addr < c.Addr+uint64(len(c.Before)) && c.Addr < other.Addr+uint64(len(other.Before)) {
-			return fmt.Errorf("%s: this transaction changes %s already, which lies in the same place: %w", at.Path, other.Path, ErrRefused)
+		if other.Operation != Wait && other.Addr < c.Addr+uint64(len(c.Before)) &&
+			c.Addr < other.Addr+uint64(len(other.Before)) {
+			return fmt.Errorf("%s: this transaction changes %s already, which lies in the same place: %w", at.Path,
+				other.Path, ErrRefused)
 		}
 	}
 	if err := p.checkMemory(c); err != nil {
@@ -230,7 +242,8 @@ func text(v values.Value) string {
 	return v.Dump(values.DumpOptions{Depth: 2, OneLine: true, Bytes: maxText})
 }
 
-// textAt gives the bytes that a string's two words lead to; nil if there are none, too many to be kept, or they can't be read.
+// textAt gives the bytes that a string's two words lead to; nil if there are none, too many to be kept, or they can't
+// be read.
 func (p *Plan) textAt(header []byte) []byte {
 	addr, n := word(header), word(header[8:])
 	if n == 0 || n > maxString {
@@ -293,7 +306,8 @@ func copyBytes(v values.Value, n int) ([]byte, error) {
 // hasPointers tells whether values of a kind are, or hold, words that the collector follows.
 func pointerKind(k reflect.Kind) bool {
 	switch k {
-	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func, reflect.Interface, reflect.Slice, reflect.String, reflect.UnsafePointer:
+	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func, reflect.Interface, reflect.Slice, reflect.String,
+		reflect.UnsafePointer:
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ func TestSchemaVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	if versions[s.Version] != s.Cksum {
-		t.Errorf("version %s of the journal's schema has the checksum %s, not %s: a changed schema gets a new version", s.Version, versions[s.Version], s.Cksum)
+		t.Errorf("version %s of the journal's schema has the checksum %s, not %s: a changed schema gets a new version",
+			s.Version, versions[s.Version], s.Cksum)
 	}
 }

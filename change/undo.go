@@ -14,15 +14,18 @@ import (
 	"ri/values"
 )
 
-// Undo plans the transaction that puts back what entry changed, over a look at the same process. Places that hold what they held
-// before are left alone. force: also where the value is no longer what the transaction wrote.
+// Undo plans the transaction that puts back what entry changed, over a look at the same process. Places that hold what
+// they held before are left alone. force: also where the value is no longer what the transaction wrote.
 func Undo(space *values.Space, mappings []attach.Mapping, entry *Entry, identity string, force bool) (*Plan, error) {
-	who := fmt.Sprintf("pid %d (%s) on %s, started %s", entry.PID, entry.Executable, entry.Host, entry.Started.Format("2006-01-02 15:04:05"))
+	who := fmt.Sprintf("pid %d (%s) on %s, started %s", entry.PID, entry.Executable, entry.Host,
+		entry.Started.Format("2006-01-02 15:04:05"))
 	switch {
 	case entry.Identity != identity:
-		return nil, fmt.Errorf("transaction %d changed another process: %s; memory is gone with its process, so there is nothing to undo: %w", entry.Number, who, ErrRefused)
+		return nil, fmt.Errorf("transaction %d changed another process: %s; memory is gone with its process, so "+
+			"there is nothing to undo: %w", entry.Number, who, ErrRefused)
 	case entry.State == RolledBack:
-		return nil, fmt.Errorf("transaction %d was rolled back (%s): there is nothing to undo: %w", entry.Number, entry.Reason, ErrRefused)
+		return nil, fmt.Errorf("transaction %d was rolled back (%s): there is nothing to undo: %w", entry.Number,
+			entry.Reason, ErrRefused)
 	}
 	p, err := NewPlan(space, mappings, fmt.Sprintf("undo of %d: %s", entry.Number, entry.Plan.Comment))
 	if err != nil {
@@ -56,7 +59,8 @@ func Undo(space *values.Space, mappings []attach.Mapping, entry *Entry, identity
 
 // back is the change that undoes one change; nil if what was before is there already.
 func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
-	c := &Change{Operation: Update, Path: was.Path, Type: was.Type, Addr: was.Addr, After: was.Before[:len(was.After)], BeforeText: was.AfterText, AfterText: was.BeforeText, Pointers: was.Pointers}
+	c := &Change{Operation: Update, Path: was.Path, Type: was.Type, Addr: was.Addr, After: was.Before[:len(was.After)],
+		BeforeText: was.AfterText, AfterText: was.BeforeText, Pointers: was.Pointers}
 	if err := p.findAgain(c, was, entry); err != nil {
 		return nil, err
 	}
@@ -74,7 +78,8 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 	if !bytes.Equal(now, was.After) {
 		c.BeforeText = show(p.space, was.Type, now)
 		if !force {
-			return nil, fmt.Errorf("%s is %s now, and no longer %s, as transaction %d left it; to make it %s all the same: --force: %w",
+			return nil, fmt.Errorf("%s is %s now, and no longer %s, as transaction %d left it; to make it %s all "+
+				"the same: --force: %w",
 				was.Path, c.BeforeText, was.AfterText, entry.Number, was.BeforeText, ErrConflict)
 		}
 	}
@@ -88,8 +93,10 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 		case was.Text != nil || p.isText(was) && word(was.Before[8:]) == 0:
 			return c, p.backText(c, was)
 		default:
-			return nil, fmt.Errorf("%s pointed to %#x, and a garbage collection has begun since, so what was there may be gone: a before-image keeps nothing alive. "+
-				"Set it to an existing value that is what you want there: ri set '%s' EXPR: %w", was.Path, pointer, was.Path, ErrRefused)
+			return nil, fmt.Errorf("%s pointed to %#x, and a garbage collection has begun since, so what was there "+
+				"may be gone: a before-image keeps nothing alive. "+
+				"Set it to an existing value that is what you want there: ri set '%s' EXPR: %w", was.Path, pointer,
+				was.Path, ErrRefused)
 		}
 	}
 	c.Perishable = was.Pointers && c.Text == nil && p.intoHeap(differing(c.Addr, c.After, c.Before)) != 0
@@ -100,7 +107,8 @@ func (p *Plan) back(was *Change, entry *Entry, force bool) (*Change, error) {
 // foundAt is find(T, "where") in a path.
 var foundAt = regexp.MustCompile(`find\(([^,"]+), ("(?:[^"\\]|\\.)*")\)`)
 
-// assignable evaluates a change's path. What was found in a frame may hang off another variable by now: any way to the same place will do.
+// assignable evaluates a change's path. What was found in a frame may hang off another variable by now: any way to the
+// same place will do.
 func (p *Plan) assignable(was *Change) (values.Value, *values.Trace, error) {
 	v, trace, err := p.space.Assignable(was.Path)
 	m := foundAt.FindStringSubmatchIndex(was.Path)
@@ -130,7 +138,8 @@ func (p *Plan) isText(was *Change) bool {
 	return err == nil && t.Kind == reflect.String && len(was.Before) == 16
 }
 
-// backText gives a string the text that it had, since the bytes themselves may be gone: a string is what it says, wherever that lies.
+// backText gives a string the text that it had, since the bytes themselves may be gone: a string is what it says,
+// wherever that lies.
 func (p *Plan) backText(c, was *Change) error {
 	t, err := p.space.Type(was.Type)
 	if err != nil {
@@ -175,7 +184,8 @@ func (p *Plan) findAgain(c, was *Change, entry *Entry) error {
 		c.ByAddress = true
 		return nil
 	}
-	return fmt.Errorf("%s no longer leads to %#x, where transaction %d changed it, and what is there now can't be known: %w", was.Path, was.Addr, entry.Number, ErrRefused)
+	return fmt.Errorf("%s no longer leads to %#x, where transaction %d changed it, and what is there now can't be "+
+		"known: %w", was.Path, was.Addr, entry.Number, ErrRefused)
 }
 
 // word reads the bytes of a word, which may be fewer than eight.
@@ -187,7 +197,8 @@ func word(b []byte) uint64 {
 
 func wordBytes(w uint64) []byte { return binary.LittleEndian.AppendUint64(nil, w) }
 
-// Today says of a transaction whose outcome isn't in the journal what memory says: which changes are there. view is nil if the process is gone.
+// Today says of a transaction whose outcome isn't in the journal what memory says: which changes are there. view is nil
+// if the process is gone.
 func (e *Entry) Today(view attach.View) string {
 	if view == nil {
 		return "the process is gone, and its memory with it"
@@ -225,5 +236,6 @@ func (e *Entry) Today(view attach.View) string {
 			which = append(which, c.Path)
 		}
 	}
-	return fmt.Sprintf("memory says today: made in part: %s; ri undo %d puts back what was made", strings.Join(which, ", "), e.Number)
+	return fmt.Sprintf("memory says today: made in part: %s; ri undo %d puts back what was made",
+		strings.Join(which, ", "), e.Number)
 }

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// Datum is a column's value: a set of atoms, of which a single atom is the case with one element, or, with Values, a map.
+// Datum is a column's value: a set of atoms, of which a single atom is the case with one element, or, with Values, a
+// map.
 type Datum struct {
 	Keys   []Atom
 	Values []Atom // of a map, by the index of the key
@@ -144,7 +145,8 @@ func (d Datum) json(t ColumnType) any {
 	return []any{"set", set}
 }
 
-// datumFromJSON reads a value of RFC 7047, section 5.1. How many elements it may have isn't asked: a difference may have more, or fewer.
+// datumFromJSON reads a value of RFC 7047, section 5.1. How many elements it may have isn't asked: a difference may
+// have more, or fewer.
 func datumFromJSON(t ColumnType, j any) (d Datum, err error) {
 	list, ok := j.([]any)
 	kind := ""
@@ -201,11 +203,13 @@ func second(list []any) any {
 	return nil
 }
 
-// withDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c): of what has one element the new value; of a set the elements
-// that one of the two has; of a map the same, but that a key with another value gets that value.
+// withDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c): of what has one element the new
+// value; of a set the elements that one of the two has; of a map the same, but that a key with another value gets that
+// value.
 func (d Datum) withDiff(t ColumnType, diff Datum) Datum {
 	if t.Max == 1 {
-		if t.Min == 0 && t.Value == nil && len(d.Keys) == 1 && len(diff.Keys) == 1 && compareAtoms(d.Keys[0], diff.Keys[0]) == 0 {
+		if t.Min == 0 && t.Value == nil && len(d.Keys) == 1 && len(diff.Keys) == 1 &&
+			compareAtoms(d.Keys[0], diff.Keys[0]) == 0 {
 			return Datum{} // an optional one went away
 		}
 		if t.Value == nil {

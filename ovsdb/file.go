@@ -15,7 +15,8 @@ import (
 type File struct {
 	*Database
 	Path string
-	// Damage says from where on the file can't be read, nil if it can. What was before is in the database. The next Append cuts the rest off.
+	// Damage says from where on the file can't be read, nil if it can. What was before is in the database. The next
+	// Append cuts the rest off.
 	Damage *CorruptError
 	Cut    int64  // bytes that were cut off when it was opened for writing
 	Aside  string // the file in which they are kept, if there were whole records among them
@@ -34,8 +35,8 @@ const (
 	lockInterval  = 20 * time.Millisecond
 )
 
-// Read reads a database file without a lock, as ovsdb-tool does; somebody may be appending to it. A file that isn't there is an
-// empty database. The schema must be of the same name and major version as the file's.
+// Read reads a database file without a lock, as ovsdb-tool does; somebody may be appending to it. A file that isn't
+// there is an empty database. The schema must be of the same name and major version as the file's.
 func Read(path string, schema *Schema) (*File, error) {
 	f := &File{Database: NewDatabase(schema), Path: path}
 	for try := 0; ; try++ {
@@ -56,8 +57,9 @@ func Read(path string, schema *Schema) (*File, error) {
 	}
 }
 
-// Open opens a database file for writing and holds its lock until Close; it makes the file if there is none. patience is how long to wait for the lock:
-// then the error is ErrLocked. A damaged tail is cut off; and kept aside if there are records in it; a damaged schema record is an error (ErrCorrupt).
+// Open opens a database file for writing and holds its lock until Close; it makes the file if there is none. patience
+// is how long to wait for the lock: then the error is ErrLocked. A damaged tail is cut off; and kept aside if there are
+// records in it; a damaged schema record is an error (ErrCorrupt).
 func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 	// The lock is beside what the name leads to (lockfile.c, lockfile_name).
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -139,7 +141,8 @@ func (f *File) open() (err error) {
 	return err
 }
 
-// keepAside writes what is to be cut off into a file of its own, if there is more than the rest of one record: damage in the middle must not cost what comes after.
+// keepAside writes what is to be cut off into a file of its own, if there is more than the rest of one record: damage
+// in the middle must not cost what comes after.
 func (f *File) keepAside(rest []byte) error {
 	if !bytes.Contains(rest[1:], []byte("\n"+magic)) {
 		return nil
@@ -150,7 +153,8 @@ func (f *File) keepAside(rest []byte) error {
 		err = errors.Join(err, aside.Sync(), aside.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("%s is damaged (%v), and what comes after could not be kept aside, so it was left as it is: %w", f.Path, f.Damage, err)
+		return fmt.Errorf("%s is damaged (%v), and what comes after could not be kept aside, so it was left as it "+
+			"is: %w", f.Path, f.Damage, err)
 	}
 	f.Aside = aside.Name()
 	return syncFolder(f.Path)
@@ -167,7 +171,8 @@ func (f *File) load(data []byte) error {
 	}
 	text, at, err := nextRecord(data, 0)
 	if err != nil {
-		return fmt.Errorf("%s: its first record, the schema, can't be read, so nothing in it can be trusted; it was left as it is: %w", f.Path, err)
+		return fmt.Errorf("%s: its first record, the schema, can't be read, so nothing in it can be trusted; it was "+
+			"left as it is: %w", f.Path, err)
 	}
 	has, err := ParseSchema(text)
 	if err != nil {
@@ -204,13 +209,15 @@ func (f *File) load(data []byte) error {
 // fits refuses another database, and a schema that is newer than ours.
 func (f *File) fits(has *Schema) error {
 	if has.Name != f.Schema.Name {
-		return fmt.Errorf("%s is a database of the schema %s, not %s: name another file: %w", f.Path, has.Name, f.Schema.Name, ErrSchema)
+		return fmt.Errorf("%s is a database of the schema %s, not %s: name another file: %w", f.Path, has.Name,
+			f.Schema.Name, ErrSchema)
 	}
 	for name, table := range has.Tables {
 		ours := f.Schema.Tables[name]
 		for column := range table.Columns {
 			if ours == nil || !hasColumn(ours, column) {
-				return fmt.Errorf("%s has version %s of the schema %s, with a column %s.%s that version %s doesn't know: a newer ri wrote it: %w",
+				return fmt.Errorf("%s has version %s of the schema %s, with a column %s.%s that version %s doesn't "+
+					"know: a newer ri wrote it: %w",
 					f.Path, has.Version, has.Name, name, column, f.Schema.Version, ErrSchema)
 			}
 		}

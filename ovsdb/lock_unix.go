@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock is the lock of Open vSwitch's programs: a POSIX record lock for writing on all of ".NAME.~lock~" beside the file (lib/lockfile.c). The kernel
-// drops it when the process ends, however it ends; the file stays.
+// lock is the lock of Open vSwitch's programs: a POSIX record lock for writing on all of ".NAME.~lock~" beside the file
+// (lib/lockfile.c). The kernel drops it when the process ends, however it ends; the file stays.
 type lock struct {
 	file *os.File
 	path string

@@ -34,7 +34,8 @@ func appendRecord(dst, json []byte) []byte {
 	return append(dst, body...)
 }
 
-// nextRecord takes the record at an offset of a file. end is the offset of the next; at the file's end, json and err are nil.
+// nextRecord takes the record at an offset of a file. end is the offset of the next; at the file's end, json and err
+// are nil.
 func nextRecord(file []byte, offset int64) (json []byte, end int64, err error) {
 	rest := file[offset:]
 	if len(rest) == 0 {

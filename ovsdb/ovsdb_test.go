@@ -35,7 +35,8 @@ func garden(t *testing.T) (path string, bed UUID) {
 	first := NewTransaction("dug it \"over\" \x00 \xff")
 	first.Put("Plant", a, Row{"name": Scalar("leek <é\n>"), "years": Set[int64](3, 1<<62, -5)})
 	first.Put("Plant", b, Row{"name": Scalar("rue")})
-	first.Put("Bed", bed, Row{"name": Scalar("south"), "depth": Scalar(int64(40)), "wet": Scalar(true), "acid": Scalar(6.5), "state": Scalar("dug"),
+	first.Put("Bed", bed, Row{"name": Scalar("south"), "depth": Scalar(int64(40)), "wet": Scalar(true),
+		"acid": Scalar(6.5), "state": Scalar("dug"),
 		"notes": Map(map[string]string{"soil": "loam", "sun": "noon"}), "plants": Set(a, b)})
 	if err := f.Append(first); err != nil {
 		t.Fatal(err)
@@ -63,14 +64,17 @@ func ovsdbTool(t *testing.T, args ...string) string {
 func TestOpenVSwitchReadsWhatWeWrite(t *testing.T) {
 	path, _ := garden(t)
 	log := ovsdbTool(t, "show-log", "-mm", path)
-	for _, want := range []string{`record 0: "garden" schema, version="1.2.0", cksum="0 0"`, `"dug it "over"`, `"let it rest"`,
+	for _, want := range []string{`record 0: "garden" schema, version="1.2.0", cksum="0 0"`, `"dug it "over"`,
+		`"let it rest"`,
 		`name="leek <é\n>"`, `years=[-5, 3, 4611686018427387904]`, `notes={soil=loam, sun=noon}`, `state=fallow`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("ovsdb-tool show-log does not say %s:\n%s", want, log)
 		}
 	}
-	rows := ovsdbTool(t, "query", path, `["garden",{"op":"select","table":"Bed","where":[],"columns":["name","depth","state","wet","acid"]},{"op":"select","table":"Plant","where":[]}]`)
-	for _, want := range []string{`"depth":["set",[]]`, `"state":"fallow"`, `"wet":true`, `"acid":6.5`, `"name":"leek`} {
+	rows := ovsdbTool(t, "query", path,
+		`["garden",{"op":"select","table":"Bed","where":[],"columns":["name","depth","state","wet","acid"]},{"op":"select","table":"Plant","where":[]}]`)
+	for _, want := range []string{`"depth":["set",[]]`, `"state":"fallow"`, `"wet":true`, `"acid":6.5`,
+		`"name":"leek`} {
 		if !strings.Contains(rows, want) {
 			t.Errorf("ovsdb-tool query does not give %s:\n%s", want, rows)
 		}
@@ -98,7 +102,8 @@ func TestWeReadWhatOpenVSwitchWrites(t *testing.T) {
 		}
 		row := f.Rows("Bed")[bed]
 		notes := row["notes"].Strings()
-		if row["depth"].Int() != 8 || row["acid"].Keys[0] != 7.0 || row["state"].Text() != "fallow" || len(notes) != 2 || notes["hedge"] != "yew" || notes["soil"] != "loam" {
+		if row["depth"].Int() != 8 || row["acid"].Keys[0] != 7.0 || row["state"].Text() != "fallow" ||
+			len(notes) != 2 || notes["hedge"] != "yew" || notes["soil"] != "loam" {
 			t.Errorf("%s: %v", when, row)
 		}
 		for _, plant := range f.Rows("Plant") {
@@ -119,7 +124,8 @@ func TestWeReadWhatOpenVSwitchWrites(t *testing.T) {
 	}
 	f.Close()
 	check("compacted by us")
-	if log := ovsdbTool(t, "show-log", "-m", path); !strings.Contains(log, `"by us"`) || strings.Contains(log, "record 2") {
+	if log := ovsdbTool(t, "show-log", "-m", path); !strings.Contains(log, `"by us"`) ||
+		strings.Contains(log, "record 2") {
 		t.Errorf("compacted by us:\n%s", log)
 	}
 }
@@ -130,13 +136,16 @@ func TestDamagedTailIsCutOffAtTheNextWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tail := range []string{"OVSDB JSON 100 00", "garbage", "OVSDB JSON 3 0000000000000000000000000000000000000000\n{}\n",
-		"OVSDB JSON 99999999999 0000000000000000000000000000000000000000\n", string(appendRecord(nil, []byte(`{"Bed":{"x":null}}`)))} {
+	for _, tail := range []string{"OVSDB JSON 100 00", "garbage",
+		"OVSDB JSON 3 0000000000000000000000000000000000000000\n{}\n",
+		"OVSDB JSON 99999999999 0000000000000000000000000000000000000000\n",
+		string(appendRecord(nil, []byte(`{"Bed":{"x":null}}`)))} {
 		if err := os.WriteFile(path, append(whole[:len(whole):len(whole)], tail...), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		f, err := Read(path, schemaForTest(t))
-		if err != nil || f.Damage == nil || f.Damage.Offset != int64(len(whole)) || f.Rows("Bed")[bed]["state"].Text() != "fallow" {
+		if err != nil || f.Damage == nil || f.Damage.Offset != int64(len(whole)) ||
+			f.Rows("Bed")[bed]["state"].Text() != "fallow" {
 			t.Fatalf("%q: %v, %v", tail, err, f)
 		}
 		if f, err = Open(path, schemaForTest(t), 0); err != nil || f.Cut != int64(len(tail)) {
@@ -187,7 +196,8 @@ func TestServerServesIt(t *testing.T) {
 	path, _ := garden(t)
 	dir := filepath.Dir(path)
 	socket := filepath.Join(dir, "sock")
-	cmd := exec.Command(server, "--remote=punix:"+socket, "--unixctl="+filepath.Join(dir, "ctl"), "--log-file="+filepath.Join(dir, "log"), "--no-chdir", path)
+	cmd := exec.Command(server, "--remote=punix:"+socket, "--unixctl="+filepath.Join(dir, "ctl"),
+		"--log-file="+filepath.Join(dir, "log"), "--no-chdir", path)
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -260,11 +270,13 @@ func FuzzLog(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(appendRecord(appendRecord(nil, []byte(testSchema)), []byte(`{"_is_diff":true,"Bed":{"015c6c82-c2a6-4d54-9fa0-84f501450400":{"notes":["map",[["a","b"]]],"depth":["set",[]]}}}`)))
+	f.Add(appendRecord(appendRecord(nil, []byte(testSchema)),
+		[]byte(`{"_is_diff":true,"Bed":{"015c6c82-c2a6-4d54-9fa0-84f501450400":{"notes":["map",[["a","b"]]],"depth":["set",[]]}}}`)))
 	f.Add([]byte("OVSDB CLUSTER 3 0\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// As the file, and as the JSON of a record with a right checksum.
-		for _, file := range [][]byte{data, appendRecord(appendRecord(nil, []byte(testSchema)), data), appendRecord(nil, data)} {
+		for _, file := range [][]byte{data, appendRecord(appendRecord(nil, []byte(testSchema)), data),
+			appendRecord(nil, data)} {
 			db := &File{Database: NewDatabase(s), Path: "fuzz"}
 			if db.load(file) != nil {
 				continue

@@ -192,7 +192,8 @@ func (c ColumnType) zero() Datum {
 	return d
 }
 
-// Checksum is the checksum of a schema's text, computed as Open vSwitch's build does it: cksum(1) of the lines without "cksum" in them.
+// Checksum is the checksum of a schema's text, computed as Open vSwitch's build does it: cksum(1) of the lines without
+// "cksum" in them.
 func Checksum(text []byte) string {
 	var rest []byte
 	for line := range bytes.Lines(text) {
@@ -206,7 +207,8 @@ func Checksum(text []byte) string {
 // CheckChecksum fails if the schema was changed and its checksum was not. Whoever changes one changes the version, too.
 func (s *Schema) CheckChecksum() error {
 	if want := Checksum(s.text); s.Cksum != want {
-		return fmt.Errorf("schema %s has been changed: raise its version (now %s), and set its cksum to %q: %w", s.Name, s.Version, want, ErrSchema)
+		return fmt.Errorf("schema %s has been changed: raise its version (now %s), and set its cksum to %q: %w", s.Name,
+			s.Version, want, ErrSchema)
 	}
 	return nil
 }

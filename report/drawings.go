@@ -11,8 +11,8 @@ import (
 
 // drawings are the pictures of a page: reduced here to what can be drawn, drawn by page.js.
 //
-// The recipes and columns that they are made of: goroutines (count, stack: innermost frame first, "function file:line"), heap (type, count, bytes, share),
-// locks (name, addr, kind, goroutines, holders).
+// The recipes and columns that they are made of: goroutines (count, stack: innermost frame first, "function
+// file:line"), heap (type, count, bytes, share), locks (name, addr, kind, goroutines, holders).
 type drawings struct {
 	Stacks *frame  `json:"stacks"`
 	Heap   []share `json:"heap"`
@@ -133,7 +133,8 @@ type share struct {
 	Percent float64 `json:"percent"` // of the whole heap, of which the recipe gives the largest types only
 }
 
-// A page is read in a minute: so many bars at most, and fewer where what follows is less than a 200th of the heap each. The table has more.
+// A page is read in a minute: so many bars at most, and fewer where what follows is less than a 200th of the heap each.
+// The table has more.
 const (
 	mostShares  = 16
 	leastShares = 6

@@ -109,7 +109,8 @@ func (p *page) add(a looks.Attempt) {
 		return
 	}
 	s := section{
-		Name: a.Recipe.Name, Title: a.Recipe.TitleOr(a.Header), Description: a.Header.Description, Category: a.Header.Category,
+		Name: a.Recipe.Name, Title: a.Recipe.TitleOr(a.Header), Description: a.Header.Description,
+		Category: a.Header.Category,
 		Problems: problems(a),
 	}
 	if errors.Is(a.Err, attach.ErrExited) || errors.Is(a.Err, attach.ErrNoProcess) {
@@ -122,7 +123,8 @@ func (p *page) add(a looks.Attempt) {
 		return
 	}
 	r := a.Result
-	if r.Err != nil && len(r.Rows) == 0 && strings.HasPrefix(r.Err.Error(), "needs ") { // one of several parameters, say
+	// one of several parameters, say
+	if r.Err != nil && len(r.Rows) == 0 && strings.HasPrefix(r.Err.Error(), "needs ") {
 		p.Skipped = append(p.Skipped, skipped{a.Recipe.Name, r.Err.Error()})
 		return
 	}
@@ -293,7 +295,8 @@ func (p *page) write(w io.Writer) error {
 	p.order()
 	p.About = append(p.About, [2]string{"cost", p.Cost()})
 	if p.masked > 0 {
-		p.About = append(p.About, [2]string{"masked", fmt.Sprintf("what looks like a secret, by its name or form: %d times", p.masked)})
+		p.About = append(p.About, [2]string{"masked",
+			fmt.Sprintf("what looks like a secret, by its name or form: %d times", p.masked)})
 	}
 	makeInert(reflect.ValueOf(p))
 	css, err := files.ReadFile("page.css")
@@ -317,7 +320,8 @@ func (p *page) write(w io.Writer) error {
 	})
 }
 
-// makeInert makes all exported texts of a value what [inert.Text] makes of them: a browser obeys characters that turn the direction of writing, too.
+// makeInert makes all exported texts of a value what [inert.Text] makes of them: a browser obeys characters that turn
+// the direction of writing, too.
 func makeInert(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:

@@ -74,7 +74,8 @@ func TestHostileText(t *testing.T) {
 func TestLargeTable(t *testing.T) {
 	r := &rows.Result{}
 	for i := range mostRows + 7 {
-		r.Rows = append(r.Rows, rows.Row{{Name: "n", Value: int64(i)}, {Name: "text", Value: strings.Repeat("x", 2*mostText)}})
+		r.Rows = append(r.Rows, rows.Row{{Name: "n", Value: int64(i)},
+			{Name: "text", Value: strings.Repeat("x", 2*mostText)}})
 	}
 	p := &page{}
 	p.add(attempt("a", r))
@@ -158,7 +159,8 @@ func TestVerdict(t *testing.T) {
 
 func TestHowAReportEnds(t *testing.T) {
 	died := &page{}
-	died.add(looks.Attempt{Recipe: &recipes.Recipe{Name: "a"}, Header: &host.Header{}, Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
+	died.add(looks.Attempt{Recipe: &recipes.Recipe{Name: "a"}, Header: &host.Header{},
+		Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
 	if err := died.ended(); !errors.Is(err, attach.ErrExited) || died.failed() != 1 {
 		t.Errorf("a target that died: it ended with %v, %d failed", err, died.failed())
 	}
@@ -172,18 +174,22 @@ func TestHowAReportEnds(t *testing.T) {
 func stacks(n int, depth func(i int) []any) []rows.Row {
 	var list []rows.Row
 	for i := range n {
-		list = append(list, rows.Row{{Name: "count", Value: int64(i%5 + 1)}, {Name: "state", Value: "select"}, {Name: "stack", Value: depth(i)}})
+		list = append(list, rows.Row{{Name: "count", Value: int64(i%5 + 1)}, {Name: "state", Value: "select"},
+			{Name: "stack", Value: depth(i)}})
 	}
 	return list
 }
 
-// Goroutines add up from the outermost frame on, and however many stacks there are, the picture stays small and loses none.
+// Goroutines add up from the outermost frame on, and however many stacks there are, the picture stays small and loses
+// none.
 func TestStackTree(t *testing.T) {
 	tree := stackTree(stacks(3, func(int) []any { return []any{"inner a.go:1", "outer b.go:2"} }))
-	if tree.Count != 6 || len(tree.Children) != 1 || tree.Children[0].Name != "outer b.go:2" || tree.Children[0].Children[0].Name != "inner a.go:1" {
+	if tree.Count != 6 || len(tree.Children) != 1 || tree.Children[0].Name != "outer b.go:2" ||
+		tree.Children[0].Children[0].Name != "inner a.go:1" {
 		t.Errorf("%+v", tree)
 	}
-	large := stackTree(stacks(20_000, func(i int) []any { return []any{fmt.Sprint("f", i), fmt.Sprint("g", i%100), "main"} }))
+	large := stackTree(stacks(20_000,
+		func(i int) []any { return []any{fmt.Sprint("f", i), fmt.Sprint("g", i%100), "main"} }))
 	if n := countFrames(large); n > mostFrames {
 		t.Errorf("%d frames", n)
 	}
@@ -211,7 +217,8 @@ func TestHeapShares(t *testing.T) {
 	var list []rows.Row
 	sum := int64(0)
 	for i := range 100 {
-		list = append(list, rows.Row{{Name: "type", Value: fmt.Sprint("T", i)}, {Name: "count", Value: int64(1)}, {Name: "bytes", Value: int64(i)}})
+		list = append(list, rows.Row{{Name: "type", Value: fmt.Sprint("T", i)}, {Name: "count", Value: int64(1)},
+			{Name: "bytes", Value: int64(i)}})
 		sum += int64(i)
 	}
 	shares := heapShares(list)
@@ -224,23 +231,28 @@ func TestHeapShares(t *testing.T) {
 	}
 }
 
-// The picture of the locks has who waits and who holds; a goroutine that waits for one lock and holds another is always in it.
+// The picture of the locks has who waits and who holds; a goroutine that waits for one lock and holds another is always
+// in it.
 func TestLockGraph(t *testing.T) {
 	var many []any
 	for i := range 50 {
 		many = append(many, int64(100+i))
 	}
 	g := lockGraph([]rows.Row{
-		{{Name: "addr", Value: "0x10"}, {Name: "kind", Value: "Mutex"}, {Name: "name", Value: "main.a"}, {Name: "goroutines", Value: append(many, int64(7))}, {Name: "holders", Value: []any{"8"}}},
-		{{Name: "addr", Value: "0x20"}, {Name: "kind", Value: "RWMutex"}, {Name: "goroutines", Value: []any{int64(8)}}, {Name: "holders", Value: []any{"7R", "9R"}}},
-		{{Name: "addr", Value: "0x30"}, {Name: "kind", Value: "WaitGroup"}, {Name: "goroutines", Value: []any{int64(1)}}},
+		{{Name: "addr", Value: "0x10"}, {Name: "kind", Value: "Mutex"}, {Name: "name", Value: "main.a"},
+			{Name: "goroutines", Value: append(many, int64(7))}, {Name: "holders", Value: []any{"8"}}},
+		{{Name: "addr", Value: "0x20"}, {Name: "kind", Value: "RWMutex"}, {Name: "goroutines", Value: []any{int64(8)}},
+			{Name: "holders", Value: []any{"7R", "9R"}}},
+		{{Name: "addr", Value: "0x30"}, {Name: "kind", Value: "WaitGroup"},
+			{Name: "goroutines", Value: []any{int64(1)}}},
 		{{Name: "addr", Value: "0x40"}, {Name: "kind", Value: "Mutex"}},
 	})
 	if len(g.Locks) != 2 || g.Left != 0 {
 		t.Fatalf("%+v", g)
 	}
 	a, b := g.Locks[0], g.Locks[1]
-	if a.Name != "main.a 0x10" || a.Waiters[0] != "7" || len(a.Waiters) != mostWaiters || a.More != 51-mostWaiters || fmt.Sprint(a.Holders) != "[8]" {
+	if a.Name != "main.a 0x10" || a.Waiters[0] != "7" || len(a.Waiters) != mostWaiters || a.More != 51-mostWaiters ||
+		fmt.Sprint(a.Holders) != "[8]" {
 		t.Errorf("%+v", a)
 	}
 	if b.Name != "0x20" || fmt.Sprint(b.Waiters, b.Holders) != "[8] [7 9]" {

@@ -27,8 +27,9 @@ type Options struct {
 // ErrExists says that something is there already.
 var ErrExists = errors.New("is there already")
 
-// Write runs every reading recipe that fits on a target and writes the report. It is there whole or not at all.
-// The error is instruments.ErrFound where a recipe found something, and instruments.ErrPartial where one of them could not finish.
+// Write runs every reading recipe that fits on a target and writes the report. It is there whole or not at all. The
+// error is instruments.ErrFound where a recipe found something, and instruments.ErrPartial where one of them could not
+// finish.
 func Write(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, opt Options) error {
 	if err := opt.check(c); err != nil {
 		return err
@@ -118,7 +119,8 @@ func conclude(out *rows.Output, p *page, path string, single bool) error {
 		where = filepath.Join(path, pageName)
 	}
 	failed := p.failed()
-	out.Log(fmt.Sprintf("wrote %s: %d recipes ran, %d failed, %d don't apply; findings: %d", where, len(p.Sections)-failed, failed, len(p.Skipped), len(p.Findings)))
+	out.Log(fmt.Sprintf("wrote %s: %d recipes ran, %d failed, %d don't apply; findings: %d", where,
+		len(p.Sections)-failed, failed, len(p.Skipped), len(p.Findings)))
 	for _, section := range p.Sections {
 		if section.failed != "" {
 			out.Log(fmt.Sprintf("  %s: %s", section.Name, section.failed))

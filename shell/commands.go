@@ -33,8 +33,10 @@ func init() { // they speak of each other
 		{"more", "", "the rest of the last result", (*Shell).more},
 		{"refresh", "", "look again: the last line once more, on a new look", (*Shell).refresh},
 		{"live", "", "look at the process as it runs, without a stop", (*Shell).live},
-		{"snapshot", "[all]", "each line sees a copy of one instant (the default); all: copy all memory once, and keep it", (*Shell).snapshot},
-		{"stop", "[DURATION]", "stop the process, for 30s or so long at most; :snapshot or :live lets it run", (*Shell).stop},
+		{"snapshot", "[all]", "each line sees a copy of one instant (the default); all: copy all memory once, and " +
+			"keep it", (*Shell).snapshot},
+		{"stop", "[DURATION]", "stop the process, for 30s or so long at most; :snapshot or :live lets it run",
+			(*Shell).stop},
 		{"recipes", "", "which recipes fit this program", (*Shell).recipes},
 		{"run", "RECIPE [NAME=VALUE ...]", "run a recipe, or a file: :run ./my.lua", (*Shell).runRecipe},
 		{"history", "", "what was typed in this session", (*Shell).history},
@@ -235,8 +237,8 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 	return false
 }
 
-// complete is Tab: the line to the cursor's left is completed. pos counts characters. The editor writes words as they are, and
-// what a terminal would obey nobody types.
+// complete is Tab: the line to the cursor's left is completed. pos counts characters. The editor writes words as they
+// are, and what a terminal would obey nobody types.
 func (s *Shell) complete(line string, pos int) (head string, words []string, tail string) {
 	head, words, tail = s.completions(line, pos)
 	return head, slices.DeleteFunc(words, func(w string) bool { return !inert.Is(w) }), tail

@@ -38,7 +38,8 @@ func (s *Shell) loadHistory() {
 	}
 }
 
-// remember adds what was typed to the history, at once: who closes the terminal loses nothing. Several lines become one, which Lua reads alike.
+// remember adds what was typed to the history, at once: who closes the terminal loses nothing. Several lines become
+// one, which Lua reads alike.
 func (s *Shell) remember(source string) {
 	lines := []string{strings.Join(strings.Split(source, "\n"), " ")}
 	if strings.Contains(source, "--") || strings.Contains(source, "[[") {

@@ -44,11 +44,13 @@ type Shell struct {
 	prompts bool          // somebody is there
 }
 
-const welcome = "Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a command, :quit or Ctrl-D leaves."
+const welcome = "Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a " +
+	"command, :quit or Ctrl-D leaves."
 
-// Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never the shell.
-// Where ctx ends, exit is called with its cause, and must not return: the prompt waits for a key.
-func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, how looks.Options, exit func(error)) error {
+// Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never
+// the shell. Where ctx ends, exit is called with its cause, and must not return: the prompt waits for a key.
+func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, how looks.Options,
+	exit func(error)) error {
 	console, err := console.OpenConsole(c, choice, how)
 	if err != nil {
 		return err
@@ -174,13 +176,15 @@ func (s *Shell) prompt() string {
 	return inert.Cell(who) + " " + view + "> "
 }
 
-// stoppedText says for how long the target has been stopped. It is equally long as long as the stop lasts, since the editor of the line doesn't know that it changes.
+// stoppedText says for how long the target has been stopped. It is equally long as long as the stop lasts, since the
+// editor of the line doesn't know that it changes.
 func stoppedText(since, limit time.Duration) string {
 	width := max(len(limit.String()), len((limit - time.Second).Truncate(time.Second).String()))
 	return fmt.Sprintf("stopped %*s of %s", width, min(since, limit).Truncate(time.Second), limit)
 }
 
-// showTime writes the prompt's time anew in its place, on the line that is being typed: the editor of the line only draws when a key comes.
+// showTime writes the prompt's time anew in its place, on the line that is being typed: the editor of the line only
+// draws when a key comes.
 func (s *Shell) showTime() {
 	asked, _ := s.asked.Load().(string)
 	at := strings.Index(asked, "stopped ")
@@ -202,7 +206,8 @@ func (s *Shell) notice() {
 			_, limit := s.console.Held()
 			s.console.Release()
 			if s.console.Alive() == nil {
-				s.remark(fmt.Sprintf("the process runs again: it was stopped for %s, its limit; :stop DURATION stops it anew", limit))
+				s.remark(fmt.Sprintf("the process runs again: it was stopped for %s, its limit; :stop DURATION "+
+					"stops it anew", limit))
 			}
 		default:
 		}
@@ -213,7 +218,8 @@ func (s *Shell) notice() {
 	}
 }
 
-// watch shows how long a stop has lasted, and tells of its end, or of the process's, while somebody thinks at the prompt. What is typed stays.
+// watch shows how long a stop has lasted, and tells of its end, or of the process's, while somebody thinks at the
+// prompt. What is typed stays.
 func (s *Shell) watch(done <-chan struct{}) {
 	if !s.prompts {
 		return
@@ -235,7 +241,8 @@ func (s *Shell) watch(done <-chan struct{}) {
 		case <-ended:
 			told = ended
 			if asked, _ := s.asked.Load().(string); asked != "" { // a command that runs says it itself
-				_ = s.out.Control("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new prompt)\r\n")
+				_ = s.out.Control("\r\x1b[K(the stop is over: the process runs again, or has ended; Enter for a new " +
+					"prompt)\r\n")
 			}
 		}
 	}

@@ -8,15 +8,19 @@ import (
 	"slices"
 )
 
-// A stripped program can be read by the names of an unstripped build of the same source. The two are not the same file: Go records -ldflags in the build
-// info, which is longer in one of them, so that data lies elsewhere, usually by 32 bytes. Where, the linker's own description of the module
-// says in both (moduledata); that it holds is proved, or the names are not taken:
+// A stripped program can be read by the names of an unstripped build of the same source. The two are not the same file:
+// Go records -ldflags in the build info, which is longer in one of them, so that data lies elsewhere, usually by 32
+// bytes. Where, the linker's own description of the module says in both (moduledata); that it holds is proved, or the
+// names are not taken:
 //
-//   - both were built by the same release, and nothing but flags of the linker and paths differs in what the build info says of the build;
+//   - both were built by the same release, and nothing but flags of the linker and paths differs in what the build info
+//     says of the build;
 //   - the function tables have the same functions at the same addresses, with the same lines, frames and inlined calls;
 //   - each data section has the same size in both;
-//   - each type with a descriptor has the same size, kind and hash (which is made of the type's full name) at its place in both;
-//   - each instruction that refers to data, of a sample all over the program, refers to the same place in both, but for the section's shift.
+//   - each type with a descriptor has the same size, kind and hash (which is made of the type's full name) at its place
+//     in both;
+//   - each instruction that refers to data, of a sample all over the program, refers to the same place in both, but for
+//     the section's shift.
 
 // errOtherProgram says that an executable is no unstripped build of the program.
 var errOtherProgram = errors.New("not an unstripped build of this program")
@@ -31,8 +35,9 @@ type shift struct {
 // sampledReferences is how many references to data are compared at least, of a program that has so many.
 const sampledReferences = 20_000
 
-// Borrow takes variables, types and frames from an executable with debug information that was built of the same source, if that can be proved.
-// f must have none of its own, and must not be in use yet. Errors: errOtherProgram with the first thing that differs, ErrNoDWARF if the lender has none either.
+// Borrow takes variables, types and frames from an executable with debug information that was built of the same source,
+// if that can be proved. f must have none of its own, and must not be in use yet. Errors: errOtherProgram with the
+// first thing that differs, ErrNoDWARF if the lender has none either.
 func (f *File) Borrow(lender *File) error {
 	if !lender.HasDWARF() {
 		return fmt.Errorf("%s can't lend its names: %w", lender.name, lender.noDWARF)
@@ -80,7 +85,8 @@ func (f *File) sameBuild(lender *File, differ func(string, ...any) error) error 
 	for _, s := range a.Settings {
 		other, known := settings[s.Key]
 		delete(settings, s.Key)
-		if other != s.Value && !slices.Contains(mayDiffer, s.Key) && len(s.Key) < 40 && s.Key[:min(3, len(s.Key))] != "vcs" && (known || s.Key != "DefaultGODEBUG") {
+		if other != s.Value && !slices.Contains(mayDiffer, s.Key) && len(s.Key) < 40 &&
+			s.Key[:min(3, len(s.Key))] != "vcs" && (known || s.Key != "DefaultGODEBUG") {
 			return differ("it was built with %s=%q, the program with %q", s.Key, other, s.Value)
 		}
 	}
@@ -99,7 +105,8 @@ func (f *File) sameBuild(lender *File, differ func(string, ...any) error) error 
 	return nil
 }
 
-// sameFunctions compares the function tables: names, addresses, and the tables of lines, frame sizes and inlined calls by PC.
+// sameFunctions compares the function tables: names, addresses, and the tables of lines, frame sizes and inlined calls
+// by PC.
 func (f *File) sameFunctions(lender *File, differ func(string, ...any) error) error {
 	a, b := f.pcln, lender.pcln
 	if a == nil || b == nil {
@@ -115,11 +122,13 @@ func (f *File) sameFunctions(lender *File, differ func(string, ...any) error) er
 		fa, ok := a.head(i)
 		fb, ok2 := b.head(i)
 		if !ok || !ok2 || a.entry(i) != b.entry(i) || fa.name() != fb.name() {
-			return differ("function %d is %s at %#x in it, and %s at %#x in the program", i, fb.name(), b.entry(i), fa.name(), a.entry(i))
+			return differ("function %d is %s at %#x in it, and %s at %#x in the program", i, fb.name(), b.entry(i),
+				fa.name(), a.entry(i))
 		}
 	}
 	if a.entry(a.nfunc) != b.entry(b.nfunc) {
-		return differ("the function table ends at %#x in it, and at %#x in the program", b.entry(b.nfunc), a.entry(a.nfunc))
+		return differ("the function table ends at %#x in it, and at %#x in the program", b.entry(b.nfunc),
+			a.entry(a.nfunc))
 	}
 	// pctab ends where the functions begin.
 	end := func(t *pclntab) []byte { return t.pc[:max(0, len(t.pc)-len(t.funcs))] }
@@ -130,7 +139,8 @@ func (f *File) sameFunctions(lender *File, differ func(string, ...any) error) er
 }
 
 // moduleSections are the parts of a program's data by the fields of moduledata that say where they begin and end.
-var moduleSections = [][2]string{{"noptrdata", "enoptrdata"}, {"data", "edata"}, {"bss", "ebss"}, {"noptrbss", "enoptrbss"}}
+var moduleSections = [][2]string{{"noptrdata", "enoptrdata"}, {"data", "edata"}, {"bss", "ebss"},
+	{"noptrbss", "enoptrbss"}}
 
 // moduleShifts reads from both modules' descriptions where their data lies.
 func (f *File) moduleShifts(lender *File, differ func(string, ...any) error) ([]shift, error) {
@@ -163,11 +173,13 @@ func (f *File) moduleShifts(lender *File, differ func(string, ...any) error) ([]
 			}
 		}
 		if at[1]-at[0] != at[3]-at[2] || at[1] < at[0] {
-			return nil, differ("its section %s has %d bytes, the program's has %d (other -ldflags=-X, or another source?)", names[0], at[3]-at[2], at[1]-at[0])
+			return nil, differ("its section %s has %d bytes, the program's has %d (other -ldflags=-X, or another "+
+				"source?)", names[0], at[3]-at[2], at[1]-at[0])
 		}
 		shifts = append(shifts, shift{names[0], at[2], at[3], at[0] - at[2]})
 	}
-	// Since Go 1.26 the description itself lies in a section of its own (.go.module). It was found in both files by what it says.
+	// Since Go 1.26 the description itself lies in a section of its own (.go.module). It was found in both files by
+	// what it says.
 	if size := uint64(layout.Size); size > 0 {
 		shifts = append(shifts, shift{"module", lender.module, lender.module + size, f.module - lender.module})
 	}
@@ -180,7 +192,8 @@ func (f *File) moduleShifts(lender *File, differ func(string, ...any) error) ([]
 	return shifts, nil
 }
 
-// fromLender moves an address of the lender to where the same lies in the program; ok is false for what isn't in a section that was compared.
+// fromLender moves an address of the lender to where the same lies in the program; ok is false for what isn't in a
+// section that was compared.
 func fromLender(shifts []shift, addr uint64) (uint64, bool) {
 	for _, s := range shifts {
 		if addr >= s.start && addr < s.end {
@@ -198,7 +211,8 @@ func (f *File) Placed(addr uint64) (uint64, bool) {
 	return fromLender(f.shifts, addr)
 }
 
-// sameTypes compares type descriptors: Size_, PtrBytes, Hash, flags, alignment and kind are the first 24 bytes and hold no addresses.
+// sameTypes compares type descriptors: Size_, PtrBytes, Hash, flags, alignment and kind are the first 24 bytes and hold
+// no addresses.
 func (f *File) sameTypes(lender *File, differ func(string, ...any) error) error {
 	compared := 0
 	for _, pair := range lender.index.runtimeTypes {
@@ -221,7 +235,8 @@ func (f *File) sameTypes(lender *File, differ func(string, ...any) error) error 
 func (f *File) sameReferences(lender *File, shifts []shift, differ func(string, ...any) error) error {
 	t := f.pcln
 	step := 1
-	for size := t.entry(t.nfunc) - t.entry(0); size/uint64(step) > 40*sampledReferences; { // about one reference in 40 bytes of code
+	// about one reference in 40 bytes of code
+	for size := t.entry(t.nfunc) - t.entry(0); size/uint64(step) > 40*sampledReferences; {
 		step++
 	}
 	compared := 0
@@ -240,7 +255,8 @@ func (f *File) sameReferences(lender *File, shifts []shift, differ func(string, 
 			if oka {
 				if want, known := fromLender(shifts, tb); known {
 					if want != ta {
-						return differ("the code at %#x refers to %#x, which would lie at %#x", entry+uint64(at), ta, want)
+						return differ("the code at %#x refers to %#x, which would lie at %#x", entry+uint64(at), ta,
+							want)
 					}
 					compared++
 				}
@@ -256,7 +272,8 @@ func (f *File) sameReferences(lender *File, shifts []shift, differ func(string, 
 	return nil
 }
 
-// isAbsolute tells whether two instructions differ in their last four bytes only, which are the absolute address of the same data.
+// isAbsolute tells whether two instructions differ in their last four bytes only, which are the absolute address of the
+// same data.
 func isAbsolute(shifts []shift, a, b []byte) bool {
 	n := len(a) - 4
 	if n < 1 || !bytes.Equal(a[:n], b[:n]) {

@@ -20,8 +20,9 @@ import (
 )
 
 // The cache keeps, for one executable, what opening it costs time and memory for: its debug sections decompressed, the
-// function table, and the index. A cache file is named by a digest of the executable, written whole and then renamed, checked before it is
-// believed, and mapped, so that a run pays for the pages that it touches. Whatever is wrong with a file or folder, it is as if it weren't there.
+// function table, and the index. A cache file is named by a digest of the executable, written whole and then renamed,
+// checked before it is believed, and mapped, so that a run pays for the pages that it touches. Whatever is wrong with a
+// file or folder, it is as if it weren't there.
 //
 // Layout: cacheMagic, length of the header (8 bytes) and its CRC (8 bytes), the header as JSON, padding to
 // 4096 bytes, then the parts, each at a multiple of 4096. CRCs are Castagnoli's.
@@ -104,9 +105,10 @@ func debugSize(ef *elf.File) (size uint64) {
 	return size
 }
 
-// digestOf identifies an executable by its contents as far as symbols depend on them: all section headers, the notes and build info whole, and
-// of debug sections and function table the two ends and samples between. A compressed section ends with the checksum of what was
-// compressed, so the ends tell two apart; one that isn't compressed is read whole. Build IDs alone don't do: they may be empty, or the same.
+// digestOf identifies an executable by its contents as far as symbols depend on them: all section headers, the notes
+// and build info whole, and of debug sections and function table the two ends and samples between. A compressed section
+// ends with the checksum of what was compressed, so the ends tell two apart; one that isn't compressed is read whole.
+// Build IDs alone don't do: they may be empty, or the same.
 func digestOf(ef *elf.File, r io.ReaderAt) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, cacheMagic, ef.Type, ef.Machine, ef.Entry)
@@ -123,7 +125,8 @@ func digestOf(ef *elf.File, r io.ReaderAt) (string, error) {
 			_, err = io.Copy(h, raw)
 		case isDebug && s.Flags&elf.SHF_COMPRESSED == 0:
 			_, err = io.Copy(h, raw)
-		case isDebug || s.Name == ".gopclntab" || s.Name == ".symtab" || s.Name == ".strtab" || s.Name == ".data.rel.ro.gopclntab":
+		case isDebug || s.Name == ".gopclntab" || s.Name == ".symtab" || s.Name == ".strtab" ||
+			s.Name == ".data.rel.ro.gopclntab":
 			err = sample(h, raw)
 		}
 		if err != nil {
@@ -152,7 +155,8 @@ type cache struct {
 
 var errCache = errors.New("unusable cache file")
 
-// readCache opens, checks and maps a cache file. It must belong to this user alone: others could otherwise have ri believe anything.
+// readCache opens, checks and maps a cache file. It must belong to this user alone: others could otherwise have ri
+// believe anything.
 func readCache(path, digest string) (*cache, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -172,7 +176,8 @@ func readCache(path, digest string) (*cache, error) {
 		return nil, errCache
 	}
 	text := make([]byte, size)
-	if _, err := io.ReadFull(file, text); err != nil || uint64(crc32.Checksum(text, crcTable)) != binary.LittleEndian.Uint64(head[len(cacheMagic)+8:]) {
+	if _, err := io.ReadFull(file, text); err != nil ||
+		uint64(crc32.Checksum(text, crcTable)) != binary.LittleEndian.Uint64(head[len(cacheMagic)+8:]) {
 		return nil, errCache
 	}
 	c := &cache{parts: map[string][]byte{}}
@@ -222,11 +227,12 @@ func (c *cache) index() *index {
 }
 
 func (x *index) tables() map[string]*names {
-	return map[string]*names{"types": &x.types, "vars": &x.vars, "short types": &x.shortTypes, "short vars": &x.shortVars}
+	return map[string]*names{"types": &x.types, "vars": &x.vars, "short types": &x.shortTypes,
+		"short vars": &x.shortVars}
 }
 
-// viewAs sees bytes as a slice of T, and bytesOf a slice of T as bytes. T has no pointers; the parts are page-aligned; the byte order is that of
-// the machine that wrote the file, which is this one.
+// viewAs sees bytes as a slice of T, and bytesOf a slice of T as bytes. T has no pointers; the parts are page-aligned;
+// the byte order is that of the machine that wrote the file, which is this one.
 func viewAs[T any](b []byte) []T {
 	var t T
 	if len(b) == 0 {
@@ -242,8 +248,9 @@ func bytesOf[T any](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
 }
 
-// Save writes the cache file, if OpenCached found none, and makes room for it. It takes as long as opening did, so it is for when the work is done.
-// A cache that can't be written is no harm; the error says why, for those who want to know.
+// Save writes the cache file, if OpenCached found none, and makes room for it. It takes as long as opening did, so it
+// is for when the work is done. A cache that can't be written is no harm; the error says why, for those who want to
+// know.
 func (f *File) Save() (err error) {
 	if f.cachePath != "" {
 		gently(func() { err = f.save() })
@@ -259,14 +266,16 @@ func (f *File) save() error {
 		return err
 	}
 	f.index.prepareNames()
-	header := cacheHeader{Digest: f.cacheDigest, Text: f.textStart, Types: f.typesBase, GoFunc: f.goFunc, Module: f.module, Packages: f.index.packages}
+	header := cacheHeader{Digest: f.cacheDigest, Text: f.textStart, Types: f.typesBase, GoFunc: f.goFunc,
+		Module: f.module, Packages: f.index.packages}
 	for _, u := range f.dwarf.Units {
 		if u.IsGo {
 			header.Units = append(header.Units, u.UnitHeader)
 		}
 	}
 	parts := f.dwarf.Parts()
-	parts["runtime types"], parts["constants"], parts["functions"] = bytesOf(f.index.runtimeTypes), bytesOf(f.index.constants), bytesOf(f.index.functions)
+	parts["runtime types"], parts["constants"], parts["functions"] = bytesOf(f.index.runtimeTypes),
+		bytesOf(f.index.constants), bytesOf(f.index.functions)
 	if f.pcln != nil {
 		parts["pclntab"] = f.pcln.data
 	}
@@ -279,7 +288,8 @@ func (f *File) save() error {
 	}
 	slices.Sort(order)
 	for _, name := range order {
-		header.Parts = append(header.Parts, cachePart{Name: name, Size: int64(len(parts[name])), CRC: crc32.Checksum(parts[name], crcTable)})
+		header.Parts = append(header.Parts,
+			cachePart{Name: name, Size: int64(len(parts[name])), CRC: crc32.Checksum(parts[name], crcTable)})
 	}
 	// The offsets stand in the header, whose size depends on them: leave room for the longest.
 	text, err := json.Marshal(header)
@@ -336,7 +346,8 @@ func writeWhole(path string, write func(io.Writer) error) error {
 	return os.Rename(temp.Name(), path)
 }
 
-// makeRoom removes the files that were not used for longest until the rest fits, and what a killed ri left half written.
+// makeRoom removes the files that were not used for longest until the rest fits, and what a killed ri left half
+// written.
 func makeRoom(folder string, size int64) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

@@ -67,7 +67,8 @@ func account(t testing.TB, f *symbols.File) string {
 	return b.String()
 }
 
-// cached saves a cache of the fixture and gives the executable, the folder, the cache file, and what the executable says without it.
+// cached saves a cache of the fixture and gives the executable, the folder, the cache file, and what the executable
+// says without it.
 func cached(t *testing.T) (exe, folder, file, want string) {
 	symbols.CacheAll(t)
 	exe, folder = testprogram.Build(t, fixture, testprogram.Variants[0]), t.TempDir()

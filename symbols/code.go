@@ -2,7 +2,8 @@ package symbols
 
 import "bytes"
 
-// Code gives a function's machine code, as the file has it, by any link-time pc in it, with its link-time entry; nil where there is none.
+// Code gives a function's machine code, as the file has it, by any link-time pc in it, with its link-time entry; nil
+// where there is none.
 func (f *File) Code(pc uint64) (code []byte, entry uint64) {
 	info, ok := f.PC(pc)
 	if !ok || info.End <= info.Entry || info.End-info.Entry > maxCode {
@@ -32,7 +33,8 @@ func (f *File) FuncRange(name string) (entry, size uint64, err error) {
 	return 0, 0, say(ErrNotFound, "no function %s in %s", name, f.name)
 }
 
-// ConstantText finds bytes in the program's read-only data, and gives their link-time address: memory that never changes and that no collector minds.
+// ConstantText finds bytes in the program's read-only data, and gives their link-time address: memory that never
+// changes and that no collector minds.
 func (f *File) ConstantText(text string) (addr uint64, ok bool) {
 	section := f.elf.Section(".rodata")
 	if section == nil || text == "" {

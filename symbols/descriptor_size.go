@@ -5,9 +5,10 @@ import (
 	"reflect"
 )
 
-// descriptorSizes says how long descriptors and itabs are, which lie one behind the other since Go 1.27. A descriptor consists of what its
-// kind has, then what a type with methods has (internal/abi.UncommonType), then what is listed: fields, methods, parameters
-// (internal/abi.Type.DescriptorSize, Go 1.27). All numbers come from the table of the release.
+// descriptorSizes says how long descriptors and itabs are, which lie one behind the other since Go 1.27. A descriptor
+// consists of what its kind has, then what a type with methods has (internal/abi.UncommonType), then what is listed:
+// fields, methods, parameters (internal/abi.Type.DescriptorSize, Go 1.27). All numbers come from the table of the
+// release.
 type descriptorSizes struct {
 	kinds    map[reflect.Kind]uint64 // size of what a kind has; of all others the common part
 	common   uint64
@@ -21,7 +22,8 @@ type descriptorSizes struct {
 	function    uint64 // offset of the first method's code, 0 where the type lacks the interface's methods
 }
 
-// list is a count in a descriptor: n elements of the given size follow. Where the count is of two parts, in and out have it.
+// list is a count in a descriptor: n elements of the given size follow. Where the count is of two parts, in and out
+// have it.
 type list struct {
 	count   []uint64 // offsets
 	bytes   int      // of a count: 8 or 2
@@ -50,10 +52,12 @@ func (r *runtimeSymbols) descriptorSizes() (s descriptorSizes, ok bool) {
 	}
 	s = descriptorSizes{
 		kinds: map[reflect.Kind]uint64{
-			reflect.Array: size("ArrayType"), reflect.Chan: size("ChanType"), reflect.Func: size("FuncType"), reflect.Interface: size("InterfaceType"),
-			reflect.Map: size("MapType"), reflect.Pointer: size("PtrType"), reflect.Slice: size("SliceType"), reflect.Struct: size("StructType"),
+			reflect.Array: size("ArrayType"), reflect.Chan: size("ChanType"), reflect.Func: size("FuncType"),
+			reflect.Map: size("MapType"), reflect.Pointer: size("PtrType"), reflect.Slice: size("SliceType"),
+			reflect.Interface: size("InterfaceType"), reflect.Struct: size("StructType"),
 		},
-		common: size("Type"), uncommon: size("UncommonType"), methods: offset("UncommonType", "Mcount"), method: size("Method"),
+		common: size("Type"), uncommon: size("UncommonType"),
+		methods: offset("UncommonType", "Mcount"), method: size("Method"),
 		lists: map[reflect.Kind]list{
 			reflect.Struct:    {[]uint64{offset("StructType", "Fields") + 8}, 8, size("StructField")},
 			reflect.Interface: {[]uint64{offset("InterfaceType", "Methods") + 8}, 8, size("Imethod")},
@@ -113,7 +117,8 @@ func (s descriptorSizes) table(f *File, at uint64) (uint64, bool) {
 	return s.itab + (n-1)*8, true
 }
 
-// count reads a number of 2 or 8 bytes that says how many elements there are. The top bit of two bytes says that a function is variadic.
+// count reads a number of 2 or 8 bytes that says how many elements there are. The top bit of two bytes says that a
+// function is variadic.
 func (f *File) count(at uint64, bytes int) (uint64, bool) {
 	var b [8]byte
 	if !f.readStatic(b[:bytes], at) {

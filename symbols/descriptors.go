@@ -7,13 +7,16 @@ import (
 	"strings"
 )
 
-// A stripped program keeps descriptors of the types that its own code may ask for at run time. Those are the pointers, slices, maps, channels,
-// functions and arrays that reflection may look up, and what implements an interface. Up to Go 1.26 runtime.moduledata lists them (typelinks,
-// itablinks). Since Go 1.27 they lie one behind the other where types begin (typedesclen bytes), as itabs do behind all types (itaboffset, itabsize).
+// A stripped program keeps descriptors of the types that its own code may ask for at run time. Those are the pointers,
+// slices, maps, channels, functions and arrays that reflection may look up, and what implements an interface. Up to Go
+// 1.26 runtime.moduledata lists them (typelinks, itablinks). Since Go 1.27 they lie one behind the other where types
+// begin (typedesclen bytes), as itabs do behind all types (itaboffset, itabsize).
 //
-// Only their names are read here. What they consist of is read from memory, as that of any other descriptor (values.Space.RuntimeType).
+// Only their names are read here. What they consist of is read from memory, as that of any other descriptor
+// (values.Space.RuntimeType).
 
-// Offsets in internal/abi.Type, the same in Go 1.20 to 1.27: TFlag 20, Kind_ 23, Str 40; behind the 48 bytes of a pointer's type comes its element.
+// Offsets in internal/abi.Type, the same in Go 1.20 to 1.27: TFlag 20, Kind_ 23, Str 40; behind the 48 bytes of a
+// pointer's type comes its element.
 const (
 	descriptorFlags = 20
 	descriptorKind  = 23
@@ -25,8 +28,8 @@ const (
 	maxTypeLinks  = 1 << 22
 )
 
-// Descriptor gives the link-time address of the descriptor of a type of a stripped program by its name as Go prints it at run time: package name and type,
-// "server.Client". ok is false where there is none.
+// Descriptor gives the link-time address of the descriptor of a type of a stripped program by its name as Go prints it
+// at run time: package name and type, "server.Client". ok is false where there is none.
 func (f *File) Descriptor(name string) (addr uint64, ok bool) {
 	f.readDescriptors()
 	addr, ok = f.descriptors[normal(name)]
@@ -121,7 +124,8 @@ func (f *File) eachItab(found func(tab uint64)) {
 	}
 }
 
-// eachBehind goes through things that lie one behind the other, at whole words. It ends where the size of one isn't known.
+// eachBehind goes through things that lie one behind the other, at whole words. It ends where the size of one isn't
+// known.
 func (f *File) eachBehind(at, end uint64, size func(f *File, at uint64) (uint64, bool), found func(at uint64)) {
 	for n := 0; at < end && n < maxTypeLinks; n++ {
 		bytes, ok := size(f, at)

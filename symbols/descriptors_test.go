@@ -8,7 +8,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// A stripped program's descriptors are where debug information says that they are, and none that reflection may look up is missing.
+// A stripped program's descriptors are where debug information says that they are, and none that reflection may look up
+// is missing.
 func TestDescriptors(t *testing.T) {
 	variants := []testprogram.Variant{{Name: "default"}, {Name: "pie", Flags: []string{"-buildmode=pie"}},
 		{Name: "go1.27pie", Toolchain: "go1.27.3", Flags: []string{"-buildmode=pie"}, Full: true}}

@@ -62,8 +62,8 @@ type File struct {
 	kept  sync.Map // see Keep
 }
 
-// Open reads the executable r; name is for messages only. It fails with ErrNotGo if r
-// is no ELF file made by Go. A file without DWARF opens too (see NoDWARF). Its threads give way to those of other programs.
+// Open reads the executable r; name is for messages only. It fails with ErrNotGo if r is no ELF file made by Go. A file
+// without DWARF opens too (see NoDWARF). Its threads give way to those of other programs.
 func Open(r io.ReaderAt, name string) (f *File, err error) {
 	gently(func() { f, err = open(r, name, nil) })
 	return f, err
@@ -83,7 +83,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	}
 	var known bool
 	if f.arch, known = arch.Of(ef.Machine); !known {
-		return nil, fmt.Errorf("%s is built for %s; ri reads linux/amd64: %w", name, strings.TrimPrefix(ef.Machine.String(), "EM_"), errors.ErrUnsupported)
+		return nil, fmt.Errorf("%s is built for %s; ri reads linux/amd64: %w", name,
+			strings.TrimPrefix(ef.Machine.String(), "EM_"), errors.ErrUnsupported)
 	}
 	if f.build == nil {
 		f.build = &debug.BuildInfo{}
@@ -129,7 +130,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	return f, nil
 }
 
-// Keep gives what make made of the file under a key, the same each time: what others compile from a file lives as long as it.
+// Keep gives what make made of the file under a key, the same each time: what others compile from a file lives as long
+// as it.
 func (f *File) Keep(key any, make func() any) any {
 	if have, ok := f.kept.Load(key); ok {
 		return have

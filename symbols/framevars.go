@@ -115,7 +115,8 @@ func (f *File) readScope(u *dwarf.Unit, off uint64, s *scope, depth int) uint64 
 }
 
 func (f *File) frameVar(e *dwarf.Entry) (FrameVar, bool) {
-	fv := FrameVar{Name: string(e.Name), Argument: e.Tag == dwarf.TagFormalParameter, Result: e.Result, Line: int(e.DeclLine), ClosureOffset: -1,
+	fv := FrameVar{Name: string(e.Name), Argument: e.Tag == dwarf.TagFormalParameter, Result: e.Result,
+		Line: int(e.DeclLine), ClosureOffset: -1,
 		loc: e.Location, locList: e.LocList, hasList: e.HasLocList}
 	if e.HasClosure {
 		fv.ClosureOffset = e.ClosureOffset

@@ -14,7 +14,8 @@ import (
 // tiny is an executable with its debug sections as they are, so that what is broken in them reaches the parser.
 func tiny(t testing.TB, version string, flags ...string) []byte {
 	t.Helper()
-	v := testprogram.Variant{Name: "dwarf" + version, Flags: append([]string{"-ldflags=-compressdwarf=false"}, flags...)}
+	v := testprogram.Variant{Name: "dwarf" + version,
+		Flags: append([]string{"-ldflags=-compressdwarf=false"}, flags...)}
 	if version == "4" {
 		v.Env = []string{"GOEXPERIMENT=nodwarf5"}
 	}
@@ -26,8 +27,10 @@ func tiny(t testing.TB, version string, flags ...string) []byte {
 }
 
 // breakable are the sections that symbols reads; 0 is the file's own headers.
-var breakable = []string{"", ".debug_info", ".debug_abbrev", ".gopclntab", ".debug_loclists", ".debug_loc", ".debug_rnglists", ".debug_ranges",
-	".debug_addr", ".debug_str_offsets", ".symtab", ".strtab", ".go.buildinfo", ".note.go.buildid", ".rodata", ".shstrtab"}
+var breakable = []string{"", ".debug_info", ".debug_abbrev", ".gopclntab", ".debug_loclists", ".debug_loc",
+	".debug_rnglists", ".debug_ranges",
+	".debug_addr", ".debug_str_offsets", ".symtab", ".strtab", ".go.buildinfo", ".note.go.buildid", ".rodata",
+	".shstrtab"}
 
 // broken copies an executable and writes changes into it: a section, an offset in 1/65536 of it, and eight bytes.
 func broken(exe, changes []byte) []byte {
@@ -56,7 +59,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add(true, []byte{})
 	for section := range breakable {
 		for _, at := range []byte{0, 64, 250} {
-			for _, with := range []string{"\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x00\x00\x00\x00\x00", "\x7f\x80\x80\x80\x80\x80\x80\x80"} {
+			for _, with := range []string{"\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x00\x00\x00\x00\x00",
+				"\x7f\x80\x80\x80\x80\x80\x80\x80"} {
 				change := append([]byte{byte(section), 0, at, at % 3}, with...)
 				f.Add(section%2 == 0, change)
 			}

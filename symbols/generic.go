@@ -13,9 +13,9 @@ import (
 // (cmd/compile/internal/noder: shapify).
 const shapeMark = "go.shape."
 
-// ofShape gives an instance of a generic type that the program describes by its shape only: "pkg.entry[int,string]" where there is
-// "pkg.entry[go.shape.int,go.shape.string]". So it is from Go 1.27 on with types that no variable has. It can be only where
-// each argument is its own underlying type; nil otherwise.
+// ofShape gives an instance of a generic type that the program describes by its shape only: "pkg.entry[int,string]"
+// where there is "pkg.entry[go.shape.int,go.shape.string]". So it is from Go 1.27 on with types that no variable has.
+// It can be only where each argument is its own underlying type; nil otherwise.
 func (f *File) ofShape(name string) *Type {
 	if !strings.Contains(name, "[") {
 		return nil
@@ -44,23 +44,26 @@ func (t *Type) fieldsOfShape() []Field {
 	fields := slices.Clone(t.shape.Fields())
 	for i := range fields {
 		ft := fields[i].Type
-		if own, err := t.file.Type(strings.ReplaceAll(ft.Name, shapeMark, "")); err == nil && own.Kind == ft.Kind && own.Size == ft.Size {
+		if own, err := t.file.Type(strings.ReplaceAll(ft.Name, shapeMark, "")); err == nil && own.Kind == ft.Kind &&
+			own.Size == ft.Size {
 			fields[i].Type = own
 		}
 	}
 	return fields
 }
 
-// Dictionaries gives the link-time addresses of the dictionaries that a generic function, or a method of a generic type, may be
-// called with: one for each instantiation in the program, whatever its shape. Their entries are what DictIndex counts.
+// Dictionaries gives the link-time addresses of the dictionaries that a generic function, or a method of a generic
+// type, may be called with: one for each instantiation in the program, whatever its shape. Their entries are what
+// DictIndex counts.
 func (f *File) Dictionaries(function string) []uint64 {
 	f.dictOnce.Do(f.readDictionaries)
 	return f.dicts[genericBase(function)]
 }
 
-// genericBase cuts a name down to what the dictionary is made for: "main.(*Box[go.shape.int]).Get" to its type "main.Box". A generic
-// method (Go 1.27) has type arguments of its own and thus a dictionary of its own, so "main.(*Box[go.shape.int]).Map[go.shape.string].func1"
-// becomes "main.Box.Map". A name without type arguments gives "".
+// genericBase cuts a name down to what the dictionary is made for: "main.(*Box[go.shape.int]).Get" to its type
+// "main.Box". A generic method (Go 1.27) has type arguments of its own and thus a dictionary of its own, so
+// "main.(*Box[go.shape.int]).Map[go.shape.string].func1" becomes "main.Box.Map". A name without type arguments gives
+// "".
 func genericBase(name string) string {
 	var base strings.Builder
 	depth, groups, end := 0, 0, 0

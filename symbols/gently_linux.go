@@ -5,18 +5,21 @@ import (
 	"syscall"
 )
 
-// patience is added to the nice value of the threads that load symbols. At 5 a thread gets a third of what one at 0 gets where there is no CPU to spare. More
-// would be kinder, but whoever looks at a machine that is too busy waits: at 10 for half a minute, for what takes a second on one that isn't.
+// patience is added to the nice value of the threads that load symbols. At 5 a thread gets a third of what one at 0
+// gets where there is no CPU to spare. More would be kinder, but whoever looks at a machine that is too busy waits: at
+// 10 for half a minute, for what takes a second on one that isn't.
 const patience = 5
 
-// gently runs f on an OS thread of its own that gives way to others: the machine is the target's first. A thread can't go back without
-// privilege, so it ends with f, and Go starts no other from it. Where the kernel groups threads by session (sched_autogroup), this counts within ri's session only.
+// gently runs f on an OS thread of its own that gives way to others: the machine is the target's first. A thread can't
+// go back without privilege, so it ends with f, and Go starts no other from it. Where the kernel groups threads by
+// session (sched_autogroup), this counts within ri's session only.
 func gently(f func()) {
 	done := make(chan struct{})
 	run := func() {
 		defer close(done)
 		if nice, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err == nil {
-			syscall.Setpriority(syscall.PRIO_PROCESS, 0, min(20-nice+patience, 19)) // the call gives 20 less the value; refused, it is as it was
+			// the call gives 20 less the value; refused, it is as it was
+			syscall.Setpriority(syscall.PRIO_PROCESS, 0, min(20-nice+patience, 19))
 		}
 		f()
 	}

@@ -76,7 +76,8 @@ func buildIndex(d *dwarf.Data) (*index, error) {
 		all.constants = append(all.constants, p.constants...)
 		all.functions = append(all.functions, p.functions...)
 	}
-	x := &index{runtimeTypes: all.runtimeTypes, constants: all.constants, functions: all.functions, packages: map[string]string{}}
+	x := &index{runtimeTypes: all.runtimeTypes, constants: all.constants, functions: all.functions,
+		packages: map[string]string{}}
 	for _, u := range d.Units {
 		if u.IsGo && u.Pkg != "" {
 			x.packages[unescape(u.Path)] = u.Pkg
@@ -94,7 +95,9 @@ func buildIndex(d *dwarf.Data) (*index, error) {
 func (x *index) sortAll(vars []named) {
 	x.vars = newNames(vars, true)
 	for _, pairs := range [][]pair{x.runtimeTypes, x.constants} {
-		slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value)) })
+		slices.SortFunc(pairs, func(a, b pair) int {
+			return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value))
+		})
 	}
 	slices.SortFunc(x.functions, func(a, b function) int { return cmp.Compare(a.lowPC, b.lowPC) })
 }
@@ -126,7 +129,8 @@ func (x *gathered) unit(d *dwarf.Data, u *dwarf.Unit) error {
 			if e.HasLowPC && e.HighPC > e.LowPC {
 				x.functions = append(x.functions, function{e.LowPC, e.HighPC, off})
 			}
-		case dwarf.TagTypedef, dwarf.TagStructType, dwarf.TagPointerType, dwarf.TagArrayType, dwarf.TagBaseType, dwarf.TagSubroutineType:
+		case dwarf.TagTypedef, dwarf.TagStructType, dwarf.TagPointerType, dwarf.TagArrayType, dwarf.TagBaseType,
+			dwarf.TagSubroutineType:
 			if len(e.Name) > 0 {
 				// A typedef without a kind only gives its target's name again.
 				x.types = append(x.types, named{name: unescape(string(e.Name)), value: off, second: e.Kind == 0})
@@ -147,7 +151,8 @@ func (x *gathered) unit(d *dwarf.Data, u *dwarf.Unit) error {
 }
 
 // unescape undoes the linker's %xx escapes of dots and other characters in an import path's last element
-// (cmd/internal/objabi.PathToPrefix). Go 1.27 escapes names of closures twice ("yaml%252ev3"); no import path has a percent sign.
+// (cmd/internal/objabi.PathToPrefix). Go 1.27 escapes names of closures twice ("yaml%252ev3"); no import path has a
+// percent sign.
 func unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s

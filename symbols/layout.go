@@ -52,7 +52,8 @@ func (f *File) readType(off uint64, depth int) *Type {
 			if e.HasDict {
 				// A type parameter of a generic function: the shape is known, the type is in the dictionary.
 				stand := &Type{Name: target.Name, Kind: target.Kind, Size: target.Size, file: f, off: target.off,
-					elem: target.elem, key: target.key, repr: target.repr, length: target.length, elemType: target.elemType, dictIndex: e.DictIndex}
+					elem: target.elem, key: target.key, repr: target.repr, length: target.length,
+					elemType: target.elemType, dictIndex: e.DictIndex}
 				return stand
 			}
 			return target
@@ -167,7 +168,8 @@ func (t *Type) Repr() *Type {
 	return t.file.typeAt(t.repr)
 }
 
-// DictIndex is, for a variable's type that stands for a type parameter, its index in the function's dictionary; -1 otherwise.
+// DictIndex is, for a variable's type that stands for a type parameter, its index in the function's dictionary; -1
+// otherwise.
 func (t *Type) DictIndex() int64 { return t.dictIndex }
 
 // RuntimeOffset is the offset of the type's descriptor from runtime.types; 0 if it has none.
@@ -206,7 +208,8 @@ func (t *Type) readFields() {
 			return
 		}
 		if e.Tag == dwarf.TagMember {
-			t.fields = append(t.fields, Field{Name: string(e.Name), Offset: e.Offset, Type: t.file.typeAt(e.Type), Embedded: e.Embedded})
+			t.fields = append(t.fields, Field{Name: string(e.Name), Offset: e.Offset, Type: t.file.typeAt(e.Type),
+				Embedded: e.Embedded})
 		}
 		if e.Children {
 			next, err := d.Skip(u, e.Next)
@@ -287,15 +290,16 @@ func (t *Type) findField(name string) (Path, error) {
 			return found[0], nil
 		}
 		if len(found) > 1 {
-			return Path{}, say(ErrAmbiguous, "field %q of %s stands in %d embedded structs at the same depth; name the embedded field first", name, t.Name, len(found))
+			return Path{}, say(ErrAmbiguous, "field %q of %s stands in %d embedded structs at the same depth; name "+
+				"the embedded field first", name, t.Name, len(found))
 		}
 		level = next
 	}
 	return Path{}, t.noField(name)
 }
 
-// Without takes a field from the type, as if the program's release of Go didn't have it, and gives what puts it back. It is for tests of
-// what is said then: nobody else may use the type meanwhile.
+// Without takes a field from the type, as if the program's release of Go didn't have it, and gives what puts it back.
+// It is for tests of what is said then: nobody else may use the type meanwhile.
 func (t *Type) Without(field string) (restore func()) {
 	all := t.Fields()
 	t.fields = slices.DeleteFunc(slices.Clone(all), func(f Field) bool { return f.Name == field })

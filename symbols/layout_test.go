@@ -96,7 +96,8 @@ func TestFields(t *testing.T) {
 func TestParts(t *testing.T) {
 	f := kinds(t)
 	m := mustType(t, f, "map[main.point]string")
-	if m.Key().Name != "main.point" || m.Elem().Name != "string" || m.Repr() == nil || m.Repr().Kind != reflect.Pointer {
+	if m.Key().Name != "main.point" || m.Elem().Name != "string" || m.Repr() == nil ||
+		m.Repr().Kind != reflect.Pointer {
 		t.Errorf("map: key %v, element %v, behind it %v", m.Key(), m.Elem(), m.Repr())
 	}
 	a := mustType(t, f, "[2][3]main.point")
@@ -117,7 +118,8 @@ func TestParts(t *testing.T) {
 	if again, ok := f.RuntimeType(node.RuntimeOffset()); !ok || again != node {
 		t.Errorf("the descriptor of %v leads to %v", node, again)
 	}
-	if f.PointerTo(node) != mustType(t, f, "*main.node") || f.SliceOf(f.SliceOf(node)) != mustType(t, f, "[][]main.node") {
+	if f.PointerTo(node) != mustType(t, f, "*main.node") ||
+		f.SliceOf(f.SliceOf(node)) != mustType(t, f, "[][]main.node") {
 		t.Error("composed types are not unique")
 	}
 }

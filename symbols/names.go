@@ -17,7 +17,8 @@ import (
 func (x *index) prepareNames() {
 	x.once.Do(func() {
 		if x.shortTypes.entries == nil {
-			x.shortTypes = x.shortNames(&x.types, func(name string) (string, bool) { return normal(name), !isLinkers(name) })
+			x.shortTypes = x.shortNames(&x.types,
+				func(name string) (string, bool) { return normal(name), !isLinkers(name) })
 		}
 		if x.shortVars.entries == nil {
 			x.shortVars = x.shortNames(&x.vars, func(name string) (string, bool) { return name, true })
@@ -135,7 +136,8 @@ func (f *File) Var(name string) (Var, error) {
 	}
 	off, ok := f.index.vars.get(name)
 	if !ok {
-		full, err := f.oneOf("variable", name, func(n string) []string { return fullNames(&f.index.shortVars, &f.index.vars, n) }, f.Vars)
+		full, err := f.oneOf("variable", name,
+			func(n string) []string { return fullNames(&f.index.shortVars, &f.index.vars, n) }, f.Vars)
 		if err != nil {
 			return Var{}, f.notVariable(name, err)
 		}
@@ -149,7 +151,8 @@ func (f *File) Var(name string) (Var, error) {
 	}
 	addr, ok := f.dwarf.StaticAddress(u, e.Location)
 	if addr, proved := f.Placed(addr); ok && !proved {
-		return Var{}, say(ErrNotFound, "variable %s lies at %#x in %s, in a section of which it isn't proved where the program has it", name, addr, f.lender.name)
+		return Var{}, say(ErrNotFound, "variable %s lies at %#x in %s, in a section of which it isn't proved where "+
+			"the program has it", name, addr, f.lender.name)
 	}
 	addr, _ = f.Placed(addr)
 	if !ok {
@@ -181,7 +184,8 @@ func (f *File) AllVars() []Var {
 	return f.allVars
 }
 
-// notVariable says why there is no variable of a name where the reason is known: it is a type's, or may be one that the linker dropped.
+// notVariable says why there is no variable of a name where the reason is known: it is a type's, or may be one that the
+// linker dropped.
 func (f *File) notVariable(name string, err error) error {
 	if !errors.Is(err, ErrNotFound) {
 		return err
@@ -189,7 +193,8 @@ func (f *File) notVariable(name string, err error) error {
 	for _, try := range []string{name, "main." + name} {
 		_, full := f.index.types.get(try)
 		if full || len(fullNames(&f.index.shortTypes, &f.index.types, try)) == 1 {
-			return say(ErrNotFound, "%s is a type, not a variable; ri.find1'%s' finds a value of it, find(%s) in an expression", name, try, try)
+			return say(ErrNotFound, "%s is a type, not a variable; ri.find1'%s' finds a value of it, find(%s) in an "+
+				"expression", name, try, try)
 		}
 	}
 	return say(ErrNotFound, "%v (variables that the program never uses are not in it)", err)
@@ -209,13 +214,15 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 			return full[0], nil
 		default:
 			shown := full[:min(len(full), 8)]
-			return "", say(ErrAmbiguous, "%s %s stands for %d: %s; give the full name", what, name, len(full), strings.Join(shown, ", "))
+			return "", say(ErrAmbiguous, "%s %s stands for %d: %s; give the full name", what, name, len(full),
+				strings.Join(shown, ", "))
 		}
 	}
 	return "", f.notFound(what, name, all)
 }
 
-// notFound is an error that names near ones. They are looked for when it is read: that takes long, and most errors of this kind only answer a question.
+// notFound is an error that names near ones. They are looked for when it is read: that takes long, and most errors of
+// this kind only answer a question.
 func (f *File) notFound(what, name string, all func() []string) error {
 	return &said{fmt.Sprintf("no %s %s in %s", what, name, f.name), ErrNotFound, func() string {
 		near := nearest(name, all())
@@ -309,7 +316,8 @@ func (f *File) Type(name string) (*Type, error) {
 			}
 		}
 	}
-	full, err := f.oneOf("type", name, func(n string) []string { return fullNames(&f.index.shortTypes, &f.index.types, n) }, f.TypeNames)
+	full, err := f.oneOf("type", name,
+		func(n string) []string { return fullNames(&f.index.shortTypes, &f.index.types, n) }, f.TypeNames)
 	if err != nil {
 		if t := f.ofShape(name); t != nil {
 			return t, nil
@@ -370,7 +378,8 @@ func (f *File) RuntimeType(offset uint64) (*Type, bool) {
 	return f.typeAt(pairs[i].value), true
 }
 
-// nearest are three near names, or up to eight that end as the given one does: which of their packages is meant, only a reader knows.
+// nearest are three near names, or up to eight that end as the given one does: which of their packages is meant, only a
+// reader knows.
 func nearest(name string, all []string) []string {
 	end := "." + name[strings.LastIndexByte(name, '.')+1:]
 	var same []string
@@ -429,7 +438,8 @@ func Near(name string, all []string, n int) []string {
 	return out
 }
 
-// distance is the number of single-letter edits (a swap of neighbours counts as one) between a and b, or more than limit.
+// distance is the number of single-letter edits (a swap of neighbours counts as one) between a and b, or more than
+// limit.
 func distance(a, b string, limit int, buffer *[]int) int {
 	if a == b {
 		return 0

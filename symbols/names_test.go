@@ -37,7 +37,8 @@ func TestVar(t *testing.T) {
 		"":                  "",
 	} {
 		_, err := f.Var(name)
-		if !errors.Is(err, symbols.ErrNotFound) || !strings.Contains(err.Error(), near) || (near == "") == strings.Contains(err.Error(), "near names") {
+		if !errors.Is(err, symbols.ErrNotFound) || !strings.Contains(err.Error(), near) ||
+			(near == "") == strings.Contains(err.Error(), "near names") {
 			t.Errorf("%s: %v; want ErrNotFound and the near name %q", name, err, near)
 		}
 	}
@@ -94,8 +95,10 @@ func TestType(t *testing.T) {
 		}
 	}
 	for name, near := range map[string]string{
-		"main.piont": "main.point", "*main.piont": "main.point", "[]main.Point": "main.point", "main.Pair[string,bool]": "",
-		"[x]int": "", "[-1]int": "", "[99999999999999999999]int": "", "[100000000000000]main.point": "", "": "", "*": "", "map[": "", "[": "", "]": "",
+		"main.piont": "main.point", "*main.piont": "main.point", "[]main.Point": "main.point",
+		"main.Pair[string,bool]": "",
+		"[x]int":                 "", "[-1]int": "", "[99999999999999999999]int": "", "[100000000000000]main.point": "", "": "",
+		"*": "", "map[": "", "[": "", "]": "",
 	} {
 		got, err := f.Type(name)
 		if err == nil || !strings.Contains(err.Error(), near) {

@@ -7,7 +7,8 @@ import (
 	"unsafe"
 )
 
-// names is a table of names sorted by name, each with a number: the form in which the index is used, and in which it stands in the cache file.
+// names is a table of names sorted by name, each with a number: the form in which the index is used, and in which it
+// stands in the cache file.
 type names struct {
 	blob    []byte
 	entries []nameEntry

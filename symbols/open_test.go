@@ -43,7 +43,8 @@ func TestOpen(t *testing.T) {
 		if !f.HasDWARF() || f.NoDWARF() != nil {
 			t.Errorf("no DWARF: %v", f.NoDWARF())
 		}
-		if want := strings.Contains(variant.Name, "pie") || strings.Contains(variant.Name, "PIE"); symbols.PIE(f) != want {
+		if want := strings.Contains(variant.Name, "pie") ||
+			strings.Contains(variant.Name, "PIE"); symbols.PIE(f) != want {
 			t.Errorf("PIE: %v, want %v", symbols.PIE(f), want)
 		}
 		if variant.Toolchain != "" && f.GoVersion() != variant.Toolchain {

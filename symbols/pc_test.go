@@ -49,12 +49,14 @@ func TestPC(t *testing.T) {
 				continue
 			}
 			got := info.Lines[0]
-			if shapeless(got.Func) != want.Func || got.Line != want.Line || filepath.Base(got.File) != filepath.Base(want.File) {
+			if shapeless(got.Func) != want.Func || got.Line != want.Line ||
+				filepath.Base(got.File) != filepath.Base(want.File) {
 				t.Errorf("%#x: %+v, want %+v", want.PC, info.Lines, want)
 			}
 			last := info.Lines[len(info.Lines)-1]
 			if last.Func != info.Func || info.Entry > want.PC-bias || info.End < want.PC-bias {
-				t.Errorf("%#x: outermost %s, function %s from %#x to %#x", want.PC, last.Func, info.Func, info.Entry, info.End)
+				t.Errorf("%#x: outermost %s, function %s from %#x to %#x", want.PC, last.Func, info.Func, info.Entry,
+					info.End)
 			}
 			if variant.Optimised() && strings.HasSuffix(want.Func, ".deeper") && len(info.Lines) < 3 {
 				t.Errorf("%s: %+v, want three calls in one function", want.Func, info.Lines)
@@ -147,12 +149,15 @@ func TestFuncVars(t *testing.T) {
 		typ              string
 		argument, result bool
 	}{
-		"n": {"int", true, false}, "label": {"string", true, false}, "list": {"[]int", true, false}, "something": {"interface {}", true, false},
-		"p": {"*main.point", true, false}, "result": {"string", true, true}, "doubled": {"int", false, false},
-		"pair": {"main.Pair[string,int]", false, false}, "array": {"[3]int16", false, false}, "m": {"map[string]int", false, false},
+		"n": {"int", true, false}, "label": {"string", true, false}, "list": {"[]int", true, false},
+		"something": {"interface {}", true, false},
+		"p":         {"*main.point", true, false}, "result": {"string", true, true}, "doubled": {"int", false, false},
+		"pair": {"main.Pair[string,int]", false, false}, "array": {"[3]int16", false, false},
+		"m": {"map[string]int", false, false},
 	} {
 		v, ok := got[name]
-		if !ok || v.Type.Name != want.typ || v.Argument != want.argument || v.Result != want.result || v.ClosureOffset != -1 {
+		if !ok || v.Type.Name != want.typ || v.Argument != want.argument || v.Result != want.result ||
+			v.ClosureOffset != -1 {
 			t.Errorf("%s: %+v, want %+v", name, v, want)
 		}
 	}

@@ -3,8 +3,8 @@ package symbols
 import "encoding/binary"
 
 // StackMap says which words of a function's frame hold live pointers at a PC, as the collector has it: the function
-// table's PCDATA_StackMapIndex and FUNCDATA_ArgsPointerMaps, _LocalsPointerMaps, _StackObjects (internal/abi/symtab.go, runtime/stkframe.go;
-// the same in Go 1.20 to 1.27).
+// table's PCDATA_StackMapIndex and FUNCDATA_ArgsPointerMaps, _LocalsPointerMaps, _StackObjects (internal/abi/symtab.go,
+// runtime/stkframe.go; the same in Go 1.20 to 1.27).
 type StackMap struct {
 	Locals     []byte // one bit a word; bit 0 is the word LocalWords words below the end of the locals
 	LocalWords int
@@ -34,8 +34,9 @@ const (
 	maxStackMaps    = 1 << 20 // of one function
 )
 
-// StackMap gives the pointers of the frame of the function at a link-time pc: that of a return address less one, or the next
-// instruction of a function that was stopped at a safe point. ok is false outside Go code, and for functions without maps (assembly).
+// StackMap gives the pointers of the frame of the function at a link-time pc: that of a return address less one, or the
+// next instruction of a function that was stopped at a safe point. ok is false outside Go code, and for functions
+// without maps (assembly).
 func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 	t := f.pcln
 	if t == nil || f.goFunc == 0 || !t.hasStart {
@@ -118,7 +119,8 @@ func (f *File) stackObjects(funcdata uint32) []StackObject {
 	out := make([]StackObject, n)
 	for i := range out {
 		b := data[16*i:]
-		out[i] = StackObject{Offset: int32(binary.LittleEndian.Uint32(b)), Size: int32(binary.LittleEndian.Uint32(b[4:])),
+		out[i] = StackObject{Offset: int32(binary.LittleEndian.Uint32(b)),
+			Size:     int32(binary.LittleEndian.Uint32(b[4:])),
 			PtrBytes: int32(binary.LittleEndian.Uint32(b[8:])), Mask: binary.LittleEndian.Uint32(b[12:])}
 	}
 	return out

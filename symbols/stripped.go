@@ -14,10 +14,11 @@ import (
 )
 
 // What a program without debug information has of its runtime all the same: the module's description, which the linker
-// wrote for the runtime itself; types and layouts from the table of its release (see package layouts); and the addresses of the runtime's
-// variables, which its code tells.
+// wrote for the runtime itself; types and layouts from the table of its release (see package layouts); and the
+// addresses of the runtime's variables, which its code tells.
 //
-// Nothing here is proved but by the file: whoever reads memory by it checks first that what lies there can be (values.Space).
+// Nothing here is proved but by the file: whoever reads memory by it checks first that what lies there can be
+// (values.Space).
 
 // runtimeSymbols are the runtime's own types and variables of a File without DWARF.
 type runtimeSymbols struct {
@@ -29,13 +30,15 @@ type runtimeSymbols struct {
 	names []string // of variables, sorted
 }
 
-// RuntimeOnly tells whether the file lacks debug information, and the types and variables of its runtime are known nonetheless.
+// RuntimeOnly tells whether the file lacks debug information, and the types and variables of its runtime are known
+// nonetheless.
 func (f *File) RuntimeOnly() bool { return f.runtime != nil }
 
 // NoRuntime is why the runtime of a file without debug information isn't known either; nil where it is, or need not be.
 func (f *File) NoRuntime() error { return f.noRuntime }
 
-// RuntimeTable names the release whose layouts are taken for a stripped program's runtime: "go1.26.8". "" where none is.
+// RuntimeTable names the release whose layouts are taken for a stripped program's runtime: "go1.26.8". "" where none
+// is.
 func (f *File) RuntimeTable() string {
 	if f.runtime == nil {
 		return ""
@@ -50,8 +53,8 @@ const (
 	moduleText      = 176
 )
 
-// word reads a word of the file's data as the program sees it before it runs: with the relocations of a position-independent one. relocated
-// maps addresses to what the loader puts there.
+// word reads a word of the file's data as the program sees it before it runs: with the relocations of a
+// position-independent one. relocated maps addresses to what the loader puts there.
 func (f *File) word(addr uint64) (uint64, bool) {
 	if w, ok := f.relocated()[addr]; ok {
 		return w, true
@@ -87,8 +90,8 @@ func (f *File) relocated() map[uint64]uint64 {
 	return f.relocs
 }
 
-// findModule finds runtime.firstmoduledata in a file that doesn't name it: data that begins with the function table's address, followed by
-// the slice of function names in that table. 0 if there is none, or more than one.
+// findModule finds runtime.firstmoduledata in a file that doesn't name it: data that begins with the function table's
+// address, followed by the slice of function names in that table. 0 if there is none, or more than one.
 func (f *File) findModule(table *elf.Section) uint64 {
 	if table == nil {
 		return 0
@@ -113,7 +116,8 @@ func (f *File) findModule(table *elf.Section) uint64 {
 		var want [8]byte
 		binary.LittleEndian.PutUint64(want[:], table.Addr)
 		for _, s := range f.elf.Sections {
-			if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_ALLOC == 0 || s.Flags&elf.SHF_EXECINSTR != 0 || s == table || s.Size > maxSection || s.Name == ".rodata" {
+			if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_ALLOC == 0 || s.Flags&elf.SHF_EXECINSTR != 0 ||
+				s == table || s.Size > maxSection || s.Name == ".rodata" {
 				continue
 			}
 			data, err := s.Data()
@@ -165,8 +169,8 @@ func (f *File) readModule(t *layouts.Table) {
 	}
 }
 
-// loadRuntime makes the runtime's types and variables known to a file without debug information. A table that is not of the program's own
-// release must fit its code.
+// loadRuntime makes the runtime's types and variables known to a file without debug information. A table that is not of
+// the program's own release must fit its code.
 func (f *File) loadRuntime(t *layouts.Table, own bool) error {
 	if f.pcln == nil {
 		return f.pclnErr
@@ -206,11 +210,13 @@ func (f *File) loadRuntime(t *layouts.Table, own bool) error {
 	}
 	sort.Strings(r.names)
 	if found := len(r.vars); !own && float64(found) < layouts.Fits*float64(could) {
-		return fmt.Errorf("it was built by %s, and ri knows the runtime's layouts of Go %s; those of %s don't fit, as only %d of %d variables are where they would be",
+		return fmt.Errorf("it was built by %s, and ri knows the runtime's layouts of Go %s; those of %s don't fit, "+
+			"as only %d of %d variables are where they would be",
 			f.build.GoVersion, layouts.KnownReleases(), t.Go, found, could)
 	}
 	if _, ok := r.vars["runtime.allgs"]; !ok {
-		return fmt.Errorf("the runtime's code is not that of %s, by which its variables would be found (built with profile-guided optimisation, -race or other compiler flags?)", t.Go)
+		return fmt.Errorf("the runtime's code is not that of %s, by which its variables would be found (built with "+
+			"profile-guided optimisation, -race or other compiler flags?)", t.Go)
 	}
 	f.runtime = r
 	return nil
@@ -239,8 +245,8 @@ func (f *File) runtimeFuncs(names []string) [][2]uint64 {
 	return all
 }
 
-// variable derives a variable's address from the places in the code that refer to it. Most of those that are there must agree,
-// two at least, and it must lie in data. total is how many places the program has.
+// variable derives a variable's address from the places in the code that refer to it. Most of those that are there must
+// agree, two at least, and it must lie in data. total is how many places the program has.
 func (f *File) variable(v *layouts.Var, entries [][2]uint64) (addr uint64, total int, ok bool) {
 	votes := map[uint64]int{}
 	for _, r := range v.Refs {
@@ -291,7 +297,8 @@ func (f *File) runtimeVar(name string) (Var, error) {
 			return v, nil
 		}
 		if runtimeName(name) {
-			return Var{}, say(ErrNotFound, "no variable %s is known of the runtime of a stripped %s program", name, f.runtime.table.Go)
+			return Var{}, say(ErrNotFound, "no variable %s is known of the runtime of a stripped %s program", name,
+				f.runtime.table.Go)
 		}
 	}
 	return Var{}, fmt.Errorf("variable %s: %w", name, f.noDWARF)
@@ -326,7 +333,8 @@ func (f *File) runtimeType(name string) (*Type, error) {
 			return nil, say(ErrNoDWARF, "type %s is described in the program's memory only", name)
 		}
 		if runtimeName(name) {
-			return nil, say(ErrNotFound, "no type %s is known of the runtime of a stripped %s program", name, f.runtime.table.Go)
+			return nil, say(ErrNotFound, "no type %s is known of the runtime of a stripped %s program", name,
+				f.runtime.table.Go)
 		}
 	}
 	return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
@@ -340,7 +348,8 @@ func runtimeName(name string) bool {
 func basicKind(name string) (reflect.Kind, int64) {
 	for kind := reflect.Bool; kind <= reflect.Complex128; kind++ {
 		if kind.String() == name {
-			size := map[reflect.Kind]int64{reflect.Bool: 1, reflect.Int8: 1, reflect.Uint8: 1, reflect.Int16: 2, reflect.Uint16: 2, reflect.Int32: 4, reflect.Uint32: 4,
+			size := map[reflect.Kind]int64{reflect.Bool: 1, reflect.Int8: 1, reflect.Uint8: 1, reflect.Int16: 2,
+				reflect.Uint16: 2, reflect.Int32: 4, reflect.Uint32: 4,
 				reflect.Float32: 4, reflect.Complex128: 16}[kind]
 			if size == 0 {
 				size = 8

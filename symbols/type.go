@@ -45,7 +45,8 @@ func say(is error, format string, args ...any) error {
 // Type is one Go type of the program. Types are unique within a File: two values have
 // the same type when their *Type are equal.
 type Type struct {
-	Name string       // as Go prints it: "main.Object", "map[string]*main.Object", "main.Pair[int,string]"; with the full package path
+	// as Go prints it: "main.Object", "map[string]*main.Object", "main.Pair[int,string]"; with the full package path
+	Name string
 	Kind reflect.Kind // Invalid for what the program's DWARF doesn't describe
 	Size int64        // bytes
 
@@ -100,7 +101,8 @@ type Var struct {
 
 // Line is a place in the source.
 type Line struct {
-	Func    string // full name as Go prints it in a stack trace, of a generic function with its shape: "main.Map[go.shape.int]"
+	// full name as Go prints it in a stack trace, of a generic function with its shape: "main.Map[go.shape.int]"
+	Func    string
 	File    string
 	Line    int
 	Wrapper bool // made by the compiler, not in the source; Go's stack traces leave it out

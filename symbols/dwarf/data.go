@@ -16,7 +16,8 @@ var (
 	ErrMalformed = errors.New("malformed DWARF")
 )
 
-// Data holds the debug sections, decompressed when they are first needed, and the units found in them. It is safe for concurrent use.
+// Data holds the debug sections, decompressed when they are first needed, and the units found in them. It is safe for
+// concurrent use.
 type Data struct {
 	info, abbrev                    []byte
 	str, lineStr, strOffsets, addr  *section
@@ -26,9 +27,11 @@ type Data struct {
 
 // UnitHeader is a compilation unit without its abbreviations: where it is, and where its parts of other sections begin.
 type UnitHeader struct {
-	Start, First, End, Abbrev            uint64 // offsets in .debug_info: header, first entry, past the last; in .debug_abbrev
-	Version                              uint16
-	DWARF64                              bool
+	Start, First, End uint64 // in .debug_info: of the header, of the first entry, past the last
+	Abbrev            uint64 // in .debug_abbrev
+	Version           uint16
+	DWARF64           bool
+
 	Addr, StrOffsets, Rnglists, Loclists uint64
 	LowPC                                uint64
 	Path, Pkg                            string // import path as the linker escapes it, package name
@@ -75,7 +78,8 @@ func Load(ef *elf.File) (*Data, error) {
 	d := &Data{}
 	if ef.Section(".debug_info") == nil || ef.Section(".debug_abbrev") == nil {
 		if ef.Section(".zdebug_info") != nil {
-			return nil, fmt.Errorf("debug information in the .zdebug format of Go 1.18 and older, which ri does not read: %w", ErrNone)
+			return nil, fmt.Errorf("debug information in the .zdebug format of Go 1.18 and older, which ri does not "+
+				"read: %w", ErrNone)
 		}
 		return nil, ErrNone
 	}
@@ -102,8 +106,9 @@ func Load(ef *elf.File) (*Data, error) {
 // sections names the debug sections that are read late.
 func (d *Data) sections() map[string]**section {
 	return map[string]**section{
-		".debug_str": &d.str, ".debug_line_str": &d.lineStr, ".debug_str_offsets": &d.strOffsets, ".debug_addr": &d.addr,
-		".debug_loc": &d.loc, ".debug_loclists": &d.loclists, ".debug_ranges": &d.ranges, ".debug_rnglists": &d.rnglists,
+		".debug_str": &d.str, ".debug_line_str": &d.lineStr, ".debug_str_offsets": &d.strOffsets,
+		".debug_addr": &d.addr, ".debug_loc": &d.loc, ".debug_loclists": &d.loclists,
+		".debug_ranges": &d.ranges, ".debug_rnglists": &d.rnglists,
 	}
 }
 

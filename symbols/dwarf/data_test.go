@@ -7,11 +7,14 @@ func FuzzLocation(f *testing.F) {
 	f.Add([]byte{}, uint64(0), uint64(0x1000), true)
 	f.Add([]byte{4, 0, 16, 1, 0x9c, 0}, uint64(0), uint64(4), true)
 	f.Add([]byte{1, 0, 4, 0, 16, 2, 0x91, 8, 5, 1, 0x9c, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0}, uint64(0), uint64(20), true)
-	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, uint64(0), uint64(4), false)
-	f.Add([]byte{7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 255, 255, 255, 255, 255}, uint64(1), uint64(4), true)
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0}, uint64(0), uint64(4), false)
+	f.Add([]byte{7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 255, 255, 255, 255,
+		255}, uint64(1), uint64(4), true)
 	f.Fuzz(func(t *testing.T, data []byte, off, pc uint64, five bool) {
 		raw := &section{data: data}
-		d := &Data{loc: raw, loclists: raw, ranges: raw, rnglists: raw, addr: raw, str: raw, strOffsets: raw, info: data, abbrev: data}
+		d := &Data{loc: raw, loclists: raw, ranges: raw, rnglists: raw, addr: raw, str: raw, strOffsets: raw,
+			info: data, abbrev: data}
 		u := &Unit{UnitHeader: UnitHeader{Version: 4, LowPC: 0x1000, End: uint64(len(data))}}
 		if five {
 			u.Version = 5

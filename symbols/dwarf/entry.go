@@ -292,7 +292,8 @@ func (d *Data) skip(b *buf, u *Unit) (depth int, err error) {
 	return 0, nil
 }
 
-// Skip moves past the children of an entry, and what ends their list, from the offset of the first child. Errors: ErrMalformed.
+// Skip moves past the children of an entry, and what ends their list, from the offset of the first child. Errors:
+// ErrMalformed.
 func (d *Data) Skip(u *Unit, off uint64) (uint64, error) {
 	b := buf{data: d.info[:u.End], off: off}
 	for depth := 1; depth > 0; {

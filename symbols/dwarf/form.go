@@ -1,7 +1,7 @@
 package dwarf
 
-// How an attribute's value is written: a number of so many bytes, and what it stands for (DWARF 5, section 7.5.6). Forms that GNU added
-// for a second file are read over.
+// How an attribute's value is written: a number of so many bytes, and what it stands for (DWARF 5, section 7.5.6).
+// Forms that GNU added for a second file are read over.
 type form struct {
 	number number
 	class  class
@@ -49,13 +49,17 @@ const (
 
 var forms = [...]form{
 	0x01: {eight, address},
-	0x03: {two, block}, 0x04: {four, block}, 0x09: {unsigned, block}, 0x0a: {one, block}, 0x18: {unsigned, block},
-	0x05: {two, constant}, 0x06: {four, constant}, 0x07: {eight, constant}, 0x0b: {one, constant}, 0x0c: {one, constant},
-	0x0d: {signed, constant}, 0x0f: {unsigned, constant}, 0x1e: {none, bytes16}, 0x21: {none, implicit}, 0x19: {none, flag},
+	0x03: {two, block}, 0x04: {four, block}, 0x0a: {one, block}, 0x09: {unsigned, block}, 0x18: {unsigned, block},
+	0x0b: {one, constant}, 0x0c: {one, constant}, 0x05: {two, constant}, 0x06: {four, constant},
+	0x07: {eight, constant}, 0x0d: {signed, constant}, 0x0f: {unsigned, constant},
+	0x1e: {none, bytes16}, 0x21: {none, implicit}, 0x19: {none, flag},
 	0x08: {none, text}, 0x0e: {offset, textAt}, 0x1f: {offset, lineTextAt},
-	0x1a: {unsigned, textIndex}, 0x25: {one, textIndex}, 0x26: {two, textIndex}, 0x27: {three, textIndex}, 0x28: {four, textIndex},
-	0x1b: {unsigned, addressIndex}, 0x29: {one, addressIndex}, 0x2a: {two, addressIndex}, 0x2b: {three, addressIndex}, 0x2c: {four, addressIndex},
-	0x10: {offset, referenceAll}, 0x11: {one, reference}, 0x12: {two, reference}, 0x13: {four, reference}, 0x14: {eight, reference}, 0x15: {unsigned, reference},
+	0x25: {one, textIndex}, 0x26: {two, textIndex}, 0x27: {three, textIndex}, 0x28: {four, textIndex},
+	0x1a: {unsigned, textIndex},
+	0x29: {one, addressIndex}, 0x2a: {two, addressIndex}, 0x2b: {three, addressIndex}, 0x2c: {four, addressIndex},
+	0x1b: {unsigned, addressIndex},
+	0x11: {one, reference}, 0x12: {two, reference}, 0x13: {four, reference}, 0x14: {eight, reference},
+	0x15: {unsigned, reference}, 0x10: {offset, referenceAll},
 	0x16: {unsigned, indirect}, 0x17: {offset, sectionAt}, 0x22: {unsigned, locationList}, 0x23: {unsigned, rangeList},
 	0x1c: {four, elsewhere}, 0x1d: {offset, elsewhere}, 0x20: {eight, elsewhere},
 }

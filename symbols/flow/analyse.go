@@ -19,7 +19,8 @@ type Held struct {
 	By     string       // the function that was called at Site and returned with it taken; "": Lock itself was
 	Try    bool         // TryLock, which succeeded
 	Rounds uint64       // in earlier rounds of the loop at this address; 0: not in a loop over many
-	Via    *Expr        // the word that says which method of an interface was called on Lock: it may lock. See Interfaces
+	// the word that says which method of an interface was called on Lock: it may lock. See Interfaces
+	Via *Expr
 }
 
 // same tells whether two are one lock, wherever it was taken.
@@ -27,7 +28,8 @@ func (h Held) same(o Held) bool {
 	return h.Lock == o.Lock && h.Reader == o.Reader && h.Via == o.Via && h.Rounds == o.Rounds
 }
 
-// Possible is a lock that some ways to a place have passed and not given back. Whether the goroutine went such a way, its code doesn't tell.
+// Possible is a lock that some ways to a place have passed and not given back. Whether the goroutine went such a way,
+// its code doesn't tell.
 type Possible struct {
 	Held
 	Loop  uint64 // it was taken in an earlier round of the loop at this address; 0: in this one, or where there is none
@@ -35,11 +37,13 @@ type Possible struct {
 	Since uint64 // then: from an earlier round of the loop at this address
 }
 
-// Use is what a function does, somewhere, with a channel or a sync.WaitGroup: "send", "receive" (select's cases and close count too) or "done".
+// Use is what a function does, somewhere, with a channel or a sync.WaitGroup: "send", "receive" (select's cases and
+// close count too) or "done".
 type Use struct {
 	What *Expr
 	Kind string
-	// Library says that it is done by a function of the standard library, which has only those of the program's channels that it was given.
+	// Library says that it is done by a function of the standard library, which has only those of the program's
+	// channels that it was given.
 	Library bool
 }
 
@@ -64,7 +68,8 @@ func (s *State) Value(n int) *Expr { return s.regs[n] }
 // Given is what a register had at the function's entry.
 func (s *State) Given(n int) *Expr { return s.table.of(Entry, nil, int64(n)) }
 
-// Arguments are the registers in which functions are given words (ABIInternal: AX, BX, CX, DI, SI, R8, R9, R10, R11), and the one that has a closure's address, DX.
+// Arguments are the registers in which functions are given words (ABIInternal: AX, BX, CX, DI, SI, R8, R9, R10, R11),
+// and the one that has a closure's address, DX.
 var Arguments = []int{0, 3, 1, 7, 6, 8, 9, 10, 11, 2}
 
 // Slot gives where, from the CFA, a word with the value of an expression lies at this place.
@@ -91,7 +96,8 @@ func (s *State) Register(e *Expr) (n uint64, ok bool) {
 	return 0, false
 }
 
-// dwarfNumbers are DWARF's numbers of the registers that amd64's instructions number from 0 (System V ABI, figure 3.36).
+// dwarfNumbers are DWARF's numbers of the registers that amd64's instructions number from 0 (System V ABI, figure
+// 3.36).
 var dwarfNumbers = [16]uint64{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15}
 
 // Near gives a slot with a word that differs by a known number from an expression: the expression is the word less by.
@@ -104,18 +110,20 @@ func (s *State) Near(e *Expr) (offset, by int64, ok bool) {
 	return offset, by, ok
 }
 
-// Deferred tells whether a call of Unlock for a lock lies deferred in the frame: an open-coded defer's closure, made by the compiler for
-// "defer mu.Unlock()", that has captured the lock.
+// Deferred tells whether a call of Unlock for a lock lies deferred in the frame: an open-coded defer's closure, made by
+// the compiler for "defer mu.Unlock()", that has captured the lock.
 func (p *Program) Deferred(s *State, lock *Expr) bool {
 	for at, held := range s.slots {
 		if held.Kind != Constant {
 			continue
 		}
 		info, ok := p.file.PC(uint64(held.N))
-		if !ok || info.Entry != uint64(held.N) || !strings.Contains(info.Func, ".deferwrap") && !strings.Contains(info.Func, "-fm") {
+		if !ok || info.Entry != uint64(held.N) || !strings.Contains(info.Func, ".deferwrap") &&
+			!strings.Contains(info.Func, "-fm") {
 			continue
 		}
-		if captured := s.slots[at+8]; captured != nil && (captured == lock || lock.Kind == Sum && captured == lock.Base) {
+		if captured := s.slots[at+8]; captured != nil &&
+			(captured == lock || lock.Kind == Sum && captured == lock.Base) {
 			return true
 		}
 	}
@@ -190,11 +198,12 @@ func New(file *symbols.File, readerCount int64) (*Program, error) {
 }
 
 func newProgram(file *symbols.File, readerCount int64) *Program {
-	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}}
+	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction,
+		callees: map[uint64]int{}, busy: map[uint64]bool{}}
 }
 
-// At gives the state in which a function is in front of the instruction at, or around, a link-time pc: that of a call, not of its return; nil where nothing of interest is known:
-// the function has no locks, or can't be followed.
+// At gives the state in which a function is in front of the instruction at, or around, a link-time pc: that of a call,
+// not of its return; nil where nothing of interest is known: the function has no locks, or can't be followed.
 func (p *Program) At(pc uint64) *State {
 	info, ok := p.file.PC(pc)
 	if !ok || !p.touches(info.Entry, maxLevels) && !(p.interfaces && p.indirect(info.Entry)) {
@@ -228,8 +237,8 @@ func (p *Program) stateAt(f *Function, pc uint64) *State {
 	return s
 }
 
-// Uses is another analysis of the same executable, which looks for uses of channels and WaitGroups instead of for locks. library tells functions
-// of the standard library.
+// Uses is another analysis of the same executable, which looks for uses of channels and WaitGroups instead of for
+// locks. library tells functions of the standard library.
 func (p *Program) Uses(library func(function string) bool) *Program {
 	uses := newProgram(p.file, 0)
 	uses.library = library
@@ -237,8 +246,9 @@ func (p *Program) Uses(library func(function string) bool) *Program {
 	return uses
 }
 
-// UsesAt gives what the function around a link-time pc, and those that it calls, do with channels and WaitGroups, anywhere, and the state at pc, in
-// which what they use is to be found; nil where it can't be followed. known is false for a function that could not be followed though it has uses.
+// UsesAt gives what the function around a link-time pc, and those that it calls, do with channels and WaitGroups,
+// anywhere, and the state at pc, in which what they use is to be found; nil where it can't be followed. known is false
+// for a function that could not be followed though it has uses.
 func (p *Program) UsesAt(pc uint64) (uses []Use, at *State, known bool) {
 	info, ok := p.file.PC(pc)
 	if !ok || !p.touches(info.Entry, useLevels) {
@@ -284,6 +294,7 @@ func newFunction(info *symbols.PCInfo, code []byte, level int) *Function {
 
 // begin forgets all that was found.
 func (f *Function) begin() {
-	f.blocks, f.tries, f.counters, f.first = map[uint64]*block{}, map[*Expr]Held{}, map[*Expr]*Counter{}, map[*Expr]first{}
+	f.blocks, f.tries, f.counters, f.first = map[uint64]*block{}, map[*Expr]Held{}, map[*Expr]*Counter{},
+		map[*Expr]first{}
 	f.gives, f.uses = &summary{}, nil
 }

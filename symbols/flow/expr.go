@@ -18,7 +18,8 @@ const (
 	Tried                // whether a TryLock of the lock at Base succeeded; N tells them apart
 )
 
-// Expr is what a register or slot holds, in terms of a function's entry. Equal expressions of one [Function] are the same pointer.
+// Expr is what a register or slot holds, in terms of a function's entry. Equal expressions of one [Function] are the
+// same pointer.
 type Expr struct {
 	Kind  Kind
 	Base  *Expr

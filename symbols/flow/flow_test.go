@@ -68,7 +68,8 @@ func calls(t *testing.T, f *symbols.File, function string) []uint64 {
 	return out
 }
 
-// describe says what is held: how many, R for readers, I for a call through an interface, * of earlier rounds, ? where the address isn't known in the frame.
+// describe says what is held: how many, R for readers, I for a call through an interface, * of earlier rounds, ? where
+// the address isn't known in the frame.
 func describe(s *State) string {
 	if s == nil {
 		return "-"
@@ -111,13 +112,15 @@ func found(s *State, e *Expr) bool {
 	if _, ok := s.Slot(e); ok || e.Kind == Constant || e.Kind == Stack {
 		return true
 	}
-	return (e.Base != nil || e.Index != nil) && (e.Base == nil || found(s, e.Base)) && (e.Index == nil || found(s, e.Index))
+	return (e.Base != nil || e.Index != nil) && (e.Base == nil || found(s, e.Base)) &&
+		(e.Index == nil || found(s, e.Index))
 }
 
 func TestLoops(t *testing.T) {
 	for _, toolchain := range []string{"local", "go1.20.14", "go1.27.3"} {
 		f := build(t, toolchain)
-		for function, want := range map[string]bool{"main.plain": false, "main.branch": false, "main.switched": false, "main.loop": true, "main.tryUntil": true, "main.forEver": true} {
+		for function, want := range map[string]bool{"main.plain": false, "main.branch": false, "main.switched": false,
+			"main.loop": true, "main.tryUntil": true, "main.forEver": true} {
 			_, entry, err := f.Func(function)
 			if err != nil {
 				t.Fatal(err)
@@ -143,9 +146,12 @@ func TestHeld(t *testing.T) {
 			}
 			p := newProgram(f, field.Offset)
 			for function, want := range map[string]string{
-				"main.plain": "W,", "main.deferred": "W,WW", "main.reader": "R,W,", "main.global": "W,W,", "main.branch": ",W,",
-				"main.loop": "W,,", "main.helped": "W,", "main.calls": ",", "main.function": "W", "main.switched": "W,,W",
-				"main.try": "W,", "main.tryUntil": ",W,", "main.refused": ",W,W", "main.all": "W*W,W*,,", "main.allOf": "W*W,W*",
+				"main.plain": "W,", "main.deferred": "W,WW", "main.reader": "R,W,", "main.global": "W,W,",
+				"main.branch": ",W,",
+				"main.loop":   "W,,", "main.helped": "W,", "main.calls": ",", "main.function": "W",
+				"main.switched": "W,,W",
+				"main.try":      "W,", "main.tryUntil": ",W,", "main.refused": ",W,W", "main.all": "W*W,W*,,",
+				"main.allOf":   "W*W,W*",
 				"main.forEver": "W*W,W*,,", "main.some": "", "main.indexed": "W,W",
 				"main.twice": "WW,W", "main.either": "W,", "main.made": "W,", "main.continues": ",W,,",
 			} {
@@ -153,11 +159,13 @@ func TestHeld(t *testing.T) {
 				for _, pc := range calls(t, f, function) {
 					got = append(got, describe(p.At(pc)))
 				}
-				if text := strings.ReplaceAll(strings.Join(got, ","), "-", ""); text != want { // -: only a switch's table leads there
+				// -: only a switch's table leads there
+				if text := strings.ReplaceAll(strings.Join(got, ","), "-", ""); text != want {
 					t.Errorf("%s %v: %s holds %q, not %q", toolchain, flags, function, text, want)
 				}
 			}
-			for function, want := range map[string]string{"main.plain": ",", "main.left": ",M,M,", "main.continues": "L,,,L", "main.all": ",,,", "main.branch": ",,"} {
+			for function, want := range map[string]string{"main.plain": ",", "main.left": ",M,M,",
+				"main.continues": "L,,,L", "main.all": ",,,", "main.branch": ",,"} {
 				var got []string
 				for _, pc := range calls(t, f, function) {
 					got = append(got, describePossible(p.At(pc)))
@@ -168,10 +176,12 @@ func TestHeld(t *testing.T) {
 			}
 			through := p.Interfaces()
 			at := calls(t, f, "main.locker")
-			if text := describe(through.At(at[0])) + "," + describe(through.At(at[1])); !strings.HasPrefix(text, "I,I") {
+			if text := describe(through.At(at[0])) + "," +
+				describe(through.At(at[1])); !strings.HasPrefix(text, "I,I") {
 				t.Errorf("%s %v: through interfaces %q", toolchain, flags, text)
 			}
-			if before, after := through.At(at[0]).Held[0].Via.N, through.At(at[1]).Held[0].Via.N; before != 24 || after != 32 {
+			if before, after := through.At(at[0]).Held[0].Via.N, through.At(at[1]).Held[0].Via.N; before != 24 ||
+				after != 32 {
 				t.Errorf("%s %v: methods at %d and %d in the itab", toolchain, flags, before, after)
 			}
 		}

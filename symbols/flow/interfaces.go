@@ -6,14 +6,16 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// This file follows calls through interfaces, such as sync.Locker's, as far as code alone tells: that a method was called on a receiver, and another one
-// of a later name since. Which function it was is in the itab, which is the target's: who asks finds out whether it locks.
+// This file follows calls through interfaces, such as sync.Locker's, as far as code alone tells: that a method was
+// called on a receiver, and another one of a later name since. Which function it was is in the itab, which is the
+// target's: who asks finds out whether it locks.
 
-// methods is the offset of the first method in runtime.itab (internal/abi.ITab: Inter, Type, Hash, Fun; Go 1.20 to 1.27).
+// methods is the offset of the first method in runtime.itab (internal/abi.ITab: Inter, Type, Hash, Fun; Go 1.20 to
+// 1.27).
 const methods = 24
 
-// Interfaces is another analysis of the same executable, which notes methods that are called through interfaces, as locks that may have been
-// taken. Each has Via.
+// Interfaces is another analysis of the same executable, which notes methods that are called through interfaces, as
+// locks that may have been taken. Each has Via.
 func (p *Program) Interfaces() *Program {
 	through := newProgram(p.file, p.readers)
 	through.interfaces = true

@@ -6,8 +6,8 @@ import (
 	"ri/symbols"
 )
 
-// Loops tells whether the code of the function around a link-time pc goes round: some place in it leads back to itself. The jump back to the entry
-// after the stack has grown doesn't count. Code that can't be decoded has none.
+// Loops tells whether the code of the function around a link-time pc goes round: some place in it leads back to itself.
+// The jump back to the entry after the stack has grown doesn't count. Code that can't be decoded has none.
 func Loops(file *symbols.File, pc uint64) bool {
 	info, ok := file.PC(pc)
 	if !ok {

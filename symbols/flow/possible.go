@@ -2,10 +2,12 @@ package flow
 
 import "slices"
 
-// This file follows locks that only some ways to a place have taken: a "continue" or "return" that forgets Unlock, and the next Lock. It says too much rather than too
-// little (a condition that is asked for twice, once for Lock and once for Unlock, is not understood), so it is for locks that have no other holder.
+// This file follows locks that only some ways to a place have taken: a "continue" or "return" that forgets Unlock, and
+// the next Lock. It says too much rather than too little (a condition that is asked for twice, once for Lock and once
+// for Unlock, is not understood), so it is for locks that have no other holder.
 
-// maybe notes a lock that was possibly taken. One that possibly was before is noted once: behind Lock it is held by that.
+// maybe notes a lock that was possibly taken. One that possibly was before is noted once: behind Lock it is held by
+// that.
 func (s *State) maybe(m Possible) {
 	for i, o := range s.Maybe {
 		if o.same(m.Held) {
@@ -66,7 +68,8 @@ func (r *run) joinPossible(pc uint64, in, s *State) (changed bool) {
 	return changed
 }
 
-// changes tells whether an expression may be another one in each round of the loop at head: a part that isn't followed comes from within.
+// changes tells whether an expression may be another one in each round of the loop at head: a part that isn't followed
+// comes from within.
 func (r *run) changes(e *Expr, head uint64) bool {
 	inside := false
 	e.each(func(part *Expr) {

@@ -2,9 +2,10 @@ package flow
 
 import "slices"
 
-// This file follows locks that are taken in a loop over many: "for _, s := range shards { s.mu.Lock() }". In front of the loop's head none is held on
-// the way in, and one on the way round, whose address depends on what the loop counts. What is held there of earlier rounds is a [Held] with
-// Rounds, and its address in each of them is found by counting again.
+// This file follows locks that are taken in a loop over many: "for _, s := range shards { s.mu.Lock() }". In front of
+// the loop's head none is held on the way in, and one on the way round, whose address depends on what the loop counts.
+// What is held there of earlier rounds is a [Held] with Rounds, and its address in each of them is found by counting
+// again.
 
 // Counter is what a loop counts, in a register or slot: an index or a pointer.
 type Counter struct {
@@ -13,7 +14,8 @@ type Counter struct {
 	Step  int64
 }
 
-// merged notes what becomes of a register or slot whose values differ where ways meet: was, before, and is, on the way that was now followed.
+// merged notes what becomes of a register or slot whose values differ where ways meet: was, before, and is, on the way
+// that was now followed.
 func (f *Function) merged(value, was, is *Expr) {
 	c := f.counters[value]
 	if c == nil {
@@ -29,14 +31,16 @@ func (f *Function) merged(value, was, is *Expr) {
 	switch {
 	case is.Kind == Sum && is.Base == value && (c.Step == 0 || c.Step == is.N):
 		c.Step = is.N
-	case c.Step == 0 && c.Start.Kind == Constant && is.Kind == Constant: // of the first round, before the counter was known for one
+	case c.Step == 0 && c.Start.Kind == Constant && is.Kind == Constant:
+		// Of the first round, before the counter was known for one.
 	default:
 		c.Step, c.Start = 0, value // it counts in no even way
 	}
 }
 
-// widen finds what changes in loops, after a first time through the function: in a second time it is not known from the start. Else what was found for the
-// first round, with the first element, would have to agree with what is found for all others. It gives whether there is a loop.
+// widen finds what changes in loops, after a first time through the function: in a second time it is not known from the
+// start. Else what was found for the first round, with the first element, would have to agree with what is found for
+// all others. It gives whether there is a loop.
 func (r *run) widen() bool {
 	f := r.f
 	r.wide = map[uint64]*State{}
@@ -96,7 +100,8 @@ func (p *Program) Counter(pc uint64, e *Expr) (*Counter, bool) {
 	return found, found != nil
 }
 
-// First tells whether a value is known to be in its first round: a counter of the loop at head, whose value and start are given by value, hasn't moved.
+// First tells whether a value is known to be in its first round: a counter of the loop at head, whose value and start
+// are given by value, hasn't moved.
 func (p *Program) First(pc, head uint64, value func(*Expr) (uint64, bool)) bool {
 	info, ok := p.file.PC(pc)
 	if !ok || p.functions[info.Entry] == nil {
@@ -115,8 +120,8 @@ func (p *Program) First(pc, head uint64, value func(*Expr) (uint64, bool)) bool 
 	return false
 }
 
-// rounds finds what all ways round a loop leave held, after a second time through the function: in a third, it is there in front of the head. It gives
-// whether there is any such lock.
+// rounds finds what all ways round a loop leave held, after a second time through the function: in a third, it is there
+// in front of the head. It gives whether there is any such lock.
 func (r *run) rounds() bool {
 	r.before = map[uint64][]Held{}
 	for from, list := range r.edges(r.starts) {

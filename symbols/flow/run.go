@@ -67,8 +67,9 @@ func (r *run) follow(entry *State) bool {
 	return true
 }
 
-// next takes the block that comes first of those to be followed: where ways meet all but those round a loop have come before what follows is looked at. Else
-// a lock would be noted under what its address seemed to be on the first way, and given up when the second one came.
+// next takes the block that comes first of those to be followed: where ways meet all but those round a loop have come
+// before what follows is looked at. Else a lock would be noted under what its address seemed to be on the first way,
+// and given up when the second one came.
 func (r *run) next() uint64 {
 	first := 0
 	for i, pc := range r.work {
@@ -291,7 +292,8 @@ func (r *run) called(pc, next uint64, inst x86asm.Inst, s *State) bool {
 
 // clobber forgets the registers that a call may have changed.
 func (r *run) clobber(pc, target uint64, s *State) {
-	if info, ok := r.p.file.PC(target); ok && info.Entry == target && strings.HasPrefix(info.Func, "runtime.gcWriteBarrier") {
+	if info, ok := r.p.file.PC(target); ok && info.Entry == target &&
+		strings.HasPrefix(info.Func, "runtime.gcWriteBarrier") {
 		// It keeps all but R11, in which it gives where to write (runtime/asm_amd64.s, Go 1.20 to 1.27).
 		s.regs[regR11] = r.unknown(pc, regR11)
 		return

@@ -10,8 +10,8 @@ import (
 	"ri/symbols"
 )
 
-// What the functions of package sync do to a lock whose address is their receiver. Since Go 1.24 sync.Mutex wraps internal/sync.Mutex; both are
-// called or inlined.
+// What the functions of package sync do to a lock whose address is their receiver. Since Go 1.24 sync.Mutex wraps
+// internal/sync.Mutex; both are called or inlined.
 type effect uint8
 
 const (
@@ -27,9 +27,11 @@ var effects = map[string]effect{
 	"sync.(*Mutex).Lock": takes, "internal/sync.(*Mutex).Lock": takes, "sync.(*RWMutex).Lock": takes,
 	"sync.(*Mutex).Unlock": frees, "internal/sync.(*Mutex).Unlock": frees, "sync.(*RWMutex).Unlock": frees,
 	"sync.(*RWMutex).RLock": takesReader, "sync.(*RWMutex).RUnlock": freesReader,
-	"sync.(*Mutex).lockSlow": neither, "internal/sync.(*Mutex).lockSlow": neither, "sync.(*Mutex).unlockSlow": neither, "internal/sync.(*Mutex).unlockSlow": neither,
-	"sync.(*RWMutex).rUnlockSlow": neither, "sync.runtime_SemacquireRWMutexR": neither, "sync.runtime_SemacquireMutex": neither,
-	"sync.(*Mutex).TryLock": neither, "internal/sync.(*Mutex).TryLock": neither, "sync.(*RWMutex).TryLock": neither, "sync.(*RWMutex).TryRLock": neither,
+	"sync.(*Mutex).lockSlow": neither, "internal/sync.(*Mutex).lockSlow": neither,
+	"sync.(*Mutex).unlockSlow": neither, "internal/sync.(*Mutex).unlockSlow": neither,
+	"sync.(*RWMutex).rUnlockSlow": neither, "sync.runtime_SemacquireRWMutexR": neither,
+	"sync.runtime_SemacquireMutex": neither, "sync.(*Mutex).TryLock": neither,
+	"internal/sync.(*Mutex).TryLock": neither, "sync.(*RWMutex).TryLock": neither, "sync.(*RWMutex).TryRLock": neither,
 }
 
 // IsLockFunction tells whether a function is one of those that lock or unlock, or a part of one.
@@ -41,8 +43,10 @@ func Reads(name string) bool { return effects[name] == takesReader || tryOf(name
 // neverReturn tells of calls behind which there is no way on.
 func neverReturn(name string) bool {
 	rest, ok := strings.CutPrefix(name, "runtime.")
-	return ok && (strings.HasPrefix(rest, "panic") || strings.HasPrefix(rest, "goPanic") || strings.HasPrefix(rest, "morestack") ||
-		rest == "gopanic" || rest == "throw" || rest == "fatal" || rest == "Goexit" || rest == "sigpanic" || rest == "block")
+	return ok && (strings.HasPrefix(rest, "panic") || strings.HasPrefix(rest, "goPanic") ||
+		strings.HasPrefix(rest, "morestack") ||
+		rest == "gopanic" || rest == "throw" || rest == "fatal" || rest == "Goexit" || rest == "sigpanic" ||
+		rest == "block")
 }
 
 func locked(inst x86asm.Inst) bool {
@@ -57,7 +61,8 @@ func locked(inst x86asm.Inst) bool {
 	return false
 }
 
-// inlined finds the innermost of a place's inlined calls that is in effects, and the line of the call outside package sync.
+// inlined finds the innermost of a place's inlined calls that is in effects, and the line of the call outside package
+// sync.
 func (r *run) inlined(pc uint64) (string, symbols.Line) {
 	info, ok := r.p.file.PC(pc)
 	if !ok {
@@ -66,8 +71,8 @@ func (r *run) inlined(pc uint64) (string, symbols.Line) {
 	return Site(info.Lines)
 }
 
-// Site looks among the lines of a place, innermost first, for an inlined or called function that locks or unlocks: which, and the first line outside
-// of those.
+// Site looks among the lines of a place, innermost first, for an inlined or called function that locks or unlocks:
+// which, and the first line outside of those.
 func Site(lines []symbols.Line) (function string, site symbols.Line) {
 	for _, line := range lines {
 		if IsLockFunction(line.Func) {
@@ -82,8 +87,8 @@ func Site(lines []symbols.Line) (function string, site symbols.Line) {
 	return "", symbols.Line{}
 }
 
-// atomic follows the first step of a Lock, RLock, Unlock or RUnlock that was inlined. What comes behind it when that doesn't succeed at once ends with
-// the lock taken too, and a place in there is told by its lines.
+// atomic follows the first step of a Lock, RLock, Unlock or RUnlock that was inlined. What comes behind it when that
+// doesn't succeed at once ends with the lock taken too, and a place in there is told by its lines.
 func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 	m, ok := inst.Args[0].(x86asm.Mem)
 	if !ok || inst.Op != x86asm.CMPXCHG && inst.Op != x86asm.XADD {
@@ -97,7 +102,8 @@ func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 	switch {
 	case tryOf(function) != nothing && inst.Op == x86asm.CMPXCHG:
 		if isRW(function) {
-			if info, ok := r.p.file.PC(pc); ok && slices.ContainsFunc(info.Lines, func(l symbols.Line) bool { return tryOf(l.Func) != nothing && !isRW(l.Func) }) {
+			if info, ok := r.p.file.PC(pc); ok && slices.ContainsFunc(info.Lines,
+				func(l symbols.Line) bool { return tryOf(l.Func) != nothing && !isRW(l.Func) }) {
 				return // the Mutex in it, of writers
 			}
 			m.Disp -= r.p.readers
@@ -119,8 +125,8 @@ func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 	r.apply(e, pc, lock, false, site, s)
 }
 
-// ahead looks at what comes behind an atomic instruction, up to the decision over its success: before Go 1.26 the compiler gives the
-// instruction itself the line of the function that Lock was inlined into.
+// ahead looks at what comes behind an atomic instruction, up to the decision over its success: before Go 1.26 the
+// compiler gives the instruction itself the line of the function that Lock was inlined into.
 func (r *run) ahead(pc uint64) (string, symbols.Line) {
 	for range 8 {
 		if pc >= r.f.info.End {
@@ -286,8 +292,8 @@ func (r *run) substitute(e *Expr, pc uint64, s *State) *Expr {
 	return r.unknown(pc, 21)
 }
 
-// touches tells whether a function's code calls something that has to do with locks, itself or through a few levels of calls. It looks for
-// call instructions byte by byte: one that isn't there does no harm.
+// touches tells whether a function's code calls something that has to do with locks, itself or through a few levels of
+// calls. It looks for call instructions byte by byte: one that isn't there does no harm.
 func (p *Program) touches(entry uint64, levels int) bool {
 	if known, ok := p.callees[entry]; ok && known >= levels {
 		return known == everywhere
@@ -310,7 +316,8 @@ func (p *Program) touches(entry uint64, levels int) bool {
 		}
 		if p.wanted(info.Func) {
 			found = true
-		} else if info.End-info.Entry <= maxCallees && !strings.HasPrefix(info.Func, "runtime.") && !slices.Contains(calls, target) {
+		} else if info.End-info.Entry <= maxCallees && !strings.HasPrefix(info.Func, "runtime.") &&
+			!slices.Contains(calls, target) {
 			calls = append(calls, target)
 		}
 	}

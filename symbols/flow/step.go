@@ -8,7 +8,8 @@ func (r *run) unknown(pc uint64, n int) *Expr {
 	return r.f.table.of(Unknown, nil, int64(pc-r.f.info.Entry)<<24|1<<22|int64(n))
 }
 
-// register gives the number of the 64-bit register that holds reg, -1 for others; whole says that it is all of it, or zeroes the rest.
+// register gives the number of the 64-bit register that holds reg, -1 for others; whole says that it is all of it, or
+// zeroes the rest.
 func register(reg x86asm.Reg) (n int, whole bool) {
 	switch {
 	case reg >= x86asm.RAX && reg <= x86asm.R15:
@@ -144,7 +145,8 @@ var steps = [...]func(*step){
 	x86asm.CMP: (*step).keep, x86asm.TEST: (*step).keep, x86asm.NOP: (*step).keep, x86asm.BT: (*step).keep,
 	x86asm.UCOMISD: (*step).keep, x86asm.UCOMISS: (*step).keep, x86asm.PAUSE: (*step).keep,
 
-	x86asm.MUL: (*step).wide, x86asm.DIV: (*step).wide, x86asm.IDIV: (*step).wide, x86asm.CQO: (*step).wide, x86asm.CDQ: (*step).wide,
+	x86asm.MUL: (*step).wide, x86asm.DIV: (*step).wide, x86asm.IDIV: (*step).wide, x86asm.CQO: (*step).wide,
+	x86asm.CDQ:   (*step).wide,
 	x86asm.RDTSC: (*step).wide, x86asm.CPUID: (*step).wide, x86asm.XGETBV: (*step).wide,
 
 	x86asm.MOVSB: (*step).text, x86asm.MOVSW: (*step).text, x86asm.MOVSQ: (*step).text, x86asm.STOSB: (*step).text,

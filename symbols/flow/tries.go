@@ -9,9 +9,10 @@ import (
 	"ri/symbols"
 )
 
-// This file follows TryLock, whose result says whether the lock was taken: what a branch on it leads to knows. The result is an expression of its own,
-// for which the lock is kept. Inlined, and in helpers that return true or false, it is often a 1 on the way that took the lock and a 0 on the other: where
-// the two meet, the value that is either keeps the lock.
+// This file follows TryLock, whose result says whether the lock was taken: what a branch on it leads to knows. The
+// result is an expression of its own, for which the lock is kept. Inlined, and in helpers that return true or false, it
+// is often a 1 on the way that took the lock and a 0 on the other: where the two meet, the value that is either keeps
+// the lock.
 
 // first is what a value was, and what was held, on the first way to where it meets others.
 type first struct {
@@ -35,7 +36,8 @@ func tryOf(name string) effect {
 func (r *run) try(pc uint64, function string, lock *Expr, site symbols.Line) *Expr {
 	reader := tryOf(function) == takesReader
 	e := r.f.table.of(Tried, lock, int64(pc-r.f.info.Entry))
-	r.f.tries[e] = Held{Lock: lock, Reader: reader, RW: strings.Contains(function, "RWMutex"), Site: site, PC: pc, Try: true}
+	r.f.tries[e] = Held{Lock: lock, Reader: reader, RW: strings.Contains(function, "RWMutex"), Site: site, PC: pc,
+		Try: true}
 	return e
 }
 
@@ -55,7 +57,8 @@ func (r *run) tryCall(pc, target uint64, s *State) *Expr {
 	return r.try(pc, function, s.regs[regAX], site)
 }
 
-// tests notes what an instruction's result says about a try, or a number that is known: s.tried, and whether the zero flag is set when it succeeded.
+// tests notes what an instruction's result says about a try, or a number that is known: s.tried, and whether the zero
+// flag is set when it succeeded.
 func (r *run) tests(inst x86asm.Inst, s *State) {
 	switch inst.Op {
 	case x86asm.MOV, x86asm.LEA, x86asm.NOP, x86asm.MOVZX, x86asm.SETE, x86asm.SETNE, x86asm.XCHG: // change no flags
@@ -63,7 +66,8 @@ func (r *run) tests(inst x86asm.Inst, s *State) {
 	case x86asm.TEST, x86asm.CMP:
 		reg, ok := inst.Args[0].(x86asm.Reg)
 		imm, number := inst.Args[1].(x86asm.Imm)
-		if n, _ := register(reg); ok && n >= 0 && (inst.Args[0] == inst.Args[1] && inst.Op == x86asm.TEST || inst.Op == x86asm.CMP && number && imm == 0) {
+		if n, _ := register(reg); ok && n >= 0 &&
+			(inst.Args[0] == inst.Args[1] && inst.Op == x86asm.TEST || inst.Op == x86asm.CMP && number && imm == 0) {
 			if _, tried := r.f.tries[s.regs[n]]; tried || s.regs[n].Kind == Constant && s.regs[n].N>>1 == 0 {
 				s.tried, s.equal = s.regs[n], false
 				return
@@ -104,7 +108,8 @@ func (r *run) branch(op x86asm.Op, target, next uint64, s *State) {
 	}
 }
 
-// either notes, where two ways meet, that a value which is 1 on the one and 0 on the other tells whether a lock is held.
+// either notes, where two ways meet, that a value which is 1 on the one and 0 on the other tells whether a lock is
+// held.
 func (r *run) either(value, a, b *Expr, in, s []Held) {
 	if was, ok := r.f.first[value]; ok && a == value {
 		a, in = was.value, was.held

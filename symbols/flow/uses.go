@@ -5,7 +5,8 @@ import "slices"
 // useOf says what runtime and sync functions do with a channel or WaitGroup. Which register it is in: see use.
 var useOf = map[string]string{
 	"runtime.chansend1": "send", "runtime.selectnbsend": "send",
-	"runtime.chanrecv1": "receive", "runtime.chanrecv2": "receive", "runtime.selectnbrecv": "receive", "runtime.closechan": "receive",
+	"runtime.chanrecv1": "receive", "runtime.chanrecv2": "receive", "runtime.selectnbrecv": "receive",
+	"runtime.closechan":     "receive",
 	"runtime.selectgo":      "select",
 	"sync.(*WaitGroup).Add": "done", "sync.(*WaitGroup).Done": "done", "sync.(*WaitGroup).Go": "done",
 }
@@ -30,9 +31,11 @@ func (r *run) use(function string, pc uint64, s *State) {
 		r.used(Use{What: r.unknown(pc, 24), Kind: "done"}) // what is deferred in a loop is not followed
 	case kind == "":
 	case kind == "select":
-		// selectgo(cas0 *scase, order0 *uint16, pc0 *uintptr, nsends, nrecvs int, block bool): the cases lie on the stack, sends first.
+		// selectgo(cas0 *scase, order0 *uint16, pc0 *uintptr, nsends, nrecvs int, block bool): the cases lie on the
+		// stack, sends first.
 		first, sends, receives := s.regs[regAX], s.regs[regDI], s.regs[regSI]
-		if first.Kind != Stack || sends.Kind != Constant || receives.Kind != Constant || sends.N < 0 || receives.N < 0 || sends.N+receives.N > maxCases {
+		if first.Kind != Stack || sends.Kind != Constant || receives.Kind != Constant || sends.N < 0 ||
+			receives.N < 0 || sends.N+receives.N > maxCases {
 			r.used(Use{What: r.unknown(pc, 22), Kind: "send"})
 			r.used(Use{What: r.unknown(pc, 23), Kind: "receive"})
 			return

@@ -1,8 +1,9 @@
-// Package layouts has the layouts of the runtime of each release of Go that ri knows. The runtime of a program without debug information has the
-// same as that of any program built by the same release. They are in files, one for each minor release, made of a small program's debug
-// information: go generate ./symbols/layouts.
+// Package layouts has the layouts of the runtime of each release of Go that ri knows. The runtime of a program without
+// debug information has the same as that of any program built by the same release. They are in files, one for each
+// minor release, made of a small program's debug information: go generate ./symbols/layouts.
 //
-// A file also says where the runtime's code refers to its variables: the same code is in every program that a release builds.
+// A file also says where the runtime's code refers to its variables: the same code is in every program that a release
+// builds.
 //
 // What may not come in: executables; package symbols reads those by a table.
 package layouts
@@ -66,7 +67,8 @@ type Var struct {
 	Refs [][3]int64 `json:"r"`
 }
 
-// minorRelease finds the minor release in a version: 27 in "go1.27.3", "go1.27rc1", "go1.27-devel_0123abcd" and "devel go1.27-0123abcd".
+// minorRelease finds the minor release in a version: 27 in "go1.27.3", "go1.27rc1", "go1.27-devel_0123abcd" and "devel
+// go1.27-0123abcd".
 func minorRelease(version string) (minor int, ok bool) {
 	_, rest, ok := strings.Cut(version, "go1.")
 	if !ok {
@@ -102,24 +104,27 @@ func KnownReleases() string {
 	return fmt.Sprintf("1.%d to 1.%d", first, last)
 }
 
-// ReleaseNote says in words that ri has not been tried on programs of a release of Go; "" where it has, or where the release isn't known.
-// A program isn't refused for that: what ri needs of it is looked for by the names of fields, and what it lacks is said.
+// ReleaseNote says in words that ri has not been tried on programs of a release of Go; "" where it has, or where the
+// release isn't known. A program isn't refused for that: what ri needs of it is looked for by the names of fields, and
+// what it lacks is said.
 func ReleaseNote(version string) string {
 	minor, ok := minorRelease(version)
 	if first, last := knownReleases(); !ok || minor >= first && minor <= last {
 		return ""
 	}
-	return fmt.Sprintf("%s is a release that ri has not been tried on (it knows Go %s): what fits is read, but look twice at what it says", version, KnownReleases())
+	return fmt.Sprintf("%s is a release that ri has not been tried on (it knows Go %s): what fits is read, but look "+
+		"twice at what it says", version, KnownReleases())
 }
 
-// Fits is the share of a table's variables that a program of another release must have, as its code says. Programs of the table's own
-// release have 97 %, those of the next 80 % at most (Go 1.20 to 1.27).
+// Fits is the share of a table's variables that a program of another release must have, as its code says. Programs of
+// the table's own release have 97 %, those of the next 80 % at most (Go 1.20 to 1.27).
 const Fits = 0.9
 
 // Read gives the table for a release, or the one of the nearest release, which must prove that it does (see Fits).
 func Read(version string) (t *Table, own bool, err error) {
 	if base, experiments, odd := strings.Cut(version, " X:"); odd {
-		return nil, false, fmt.Errorf("it was built by %s with experiments (%s), whose runtime's layouts ri doesn't know", base, strings.TrimSpace(experiments))
+		return nil, false, fmt.Errorf("it was built by %s with experiments (%s), whose runtime's layouts ri doesn't "+
+			"know", base, strings.TrimSpace(experiments))
 	}
 	minor, ok := minorRelease(version)
 	if !ok {

@@ -34,7 +34,8 @@ var Variants = []Variant{
 	{Name: "trimpath", Flags: []string{"-trimpath"}, Full: true},
 	{Name: "cgo", Cgo: true, Full: true},
 	{Name: "external", Cgo: true, Flags: []string{"-tags=withcgo", "-ldflags=-linkmode=external"}, Full: true},
-	{Name: "externalPIE", Cgo: true, Flags: []string{"-tags=withcgo", "-buildmode=pie", "-ldflags=-linkmode=external"}, Full: true},
+	{Name: "externalPIE", Cgo: true, Flags: []string{"-tags=withcgo", "-buildmode=pie", "-ldflags=-linkmode=external"},
+		Full: true},
 	{Name: "dwarf4", Env: []string{"GOEXPERIMENT=nodwarf5"}, Full: true},
 	{Name: "uncompressed", Flags: []string{"-ldflags=-compressdwarf=false"}, Full: true},
 	{Name: "go1.20", Toolchain: "go1.20.14", Full: true},
@@ -50,7 +51,8 @@ var Variants = []Variant{
 	{Name: "go1.27pie", Toolchain: "go1.27.3", Flags: []string{"-buildmode=pie"}, Full: true},
 }
 
-// Releases are the other releases of Go, beside the one that runs the tests, that programs are built with. They come through the module proxy.
+// Releases are the other releases of Go, beside the one that runs the tests, that programs are built with. They come
+// through the module proxy.
 var Releases = []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3"}
 
 // Optimised tells whether the compiler optimises.

@@ -1,5 +1,6 @@
-// Generate writes the tables of runtime layouts from which stripped programs are read: go generate ./symbols/layouts. It builds program with one
-// toolchain of each minor release (they come through the module proxy) and reads its debug information.
+// Generate writes the tables of runtime layouts from which stripped programs are read: go generate ./symbols/layouts.
+// It builds program with one toolchain of each minor release (they come through the module proxy) and reads its debug
+// information.
 package main
 
 import (
@@ -22,17 +23,20 @@ import (
 )
 
 // releases are those that the tables are made with, a late one of each minor release.
-var releases = []string{"go1.20.14", "go1.21.13", "go1.22.5", "go1.23.12", "go1.24.6", "go1.25.3", "go1.26.8", "go1.27.3"}
+var releases = []string{"go1.20.14", "go1.21.13", "go1.22.5", "go1.23.12", "go1.24.6", "go1.25.3", "go1.26.8",
+	"go1.27.3"}
 
 // packages are those whose types are kept, all others only as parts of them.
-var packages = []string{"runtime.", "internal/runtime/", "internal/abi.", "sync.", "internal/sync.", "sync/atomic.", "internal/poll.", "time.", "runtime/pprof."}
+var packages = []string{"runtime.", "internal/runtime/", "internal/abi.", "sync.", "internal/sync.", "sync/atomic.",
+	"internal/poll.", "time.", "runtime/pprof."}
 
 // maxRefs is how many places that refer to a variable are kept.
 const maxRefs = 12
 
 func main() {
 	only := flag.String("only", "", "make the table of this release only")
-	check := flag.Bool("check", false, "write nothing; say what in the tables a release of the same minor doesn't agree with")
+	check := flag.Bool("check", false,
+		"write nothing; say what in the tables a release of the same minor doesn't agree with")
 	flag.Parse()
 	list := releases
 	if *only != "" {
@@ -63,7 +67,8 @@ func write(release string, check bool) error {
 	exe := filepath.Join(dir, "program")
 	build := exec.Command("go", "build", "-o", exe, ".")
 	build.Dir = filepath.Join(folder(), "generate/program")
-	build.Env = append(os.Environ(), "GOTOOLCHAIN="+release, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARCH=amd64", "GOOS=linux")
+	build.Env = append(os.Environ(), "GOTOOLCHAIN="+release, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1",
+		"GOARCH=amd64", "GOOS=linux")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the program: %v\n%s", err, out)
 	}
@@ -94,7 +99,8 @@ func write(release string, check bool) error {
 		return err
 	}
 	z.Close()
-	fmt.Printf("%s: %s, %d types, %d variables, %d bytes\n", path, g.table.Go, len(g.table.Types), len(g.table.Vars), out.Len())
+	fmt.Printf("%s: %s, %d types, %d variables, %d bytes\n", path, g.table.Go, len(g.table.Types), len(g.table.Vars),
+		out.Len())
 	return os.WriteFile(path, out.Bytes(), 0o644)
 }
 
@@ -124,7 +130,8 @@ func (g *generator) types() {
 			g.number(t)
 		}
 	}
-	for _, name := range []string{"error", "interface {}", "string", "[]uint8", "[]string", "[]int", "unsafe.Pointer", "uintptr"} {
+	for _, name := range []string{"error", "interface {}", "string", "[]uint8", "[]string", "[]int", "unsafe.Pointer",
+		"uintptr"} {
 		if t, err := g.file.Type(name); err == nil {
 			g.number(t)
 		}
@@ -146,7 +153,8 @@ func (g *generator) number(t *symbols.Type) int {
 	lt.Elem, lt.Key, lt.Repr = g.number(t.Elem()), g.number(t.Key()), g.number(t.Repr())
 	if t.Kind == reflect.Struct {
 		for _, f := range t.Fields() {
-			lt.Fields = append(lt.Fields, layouts.Field{Name: f.Name, Offset: f.Offset, Type: g.number(f.Type), Embedded: f.Embedded})
+			lt.Fields = append(lt.Fields, layouts.Field{Name: f.Name, Offset: f.Offset, Type: g.number(f.Type),
+				Embedded: f.Embedded})
 		}
 	}
 	for _, name := range t.Constants() {
@@ -166,7 +174,8 @@ func (g *generator) vars() {
 	}
 	var vars []*variable
 	for _, v := range g.file.AllVars() {
-		if (strings.HasPrefix(v.Name, "runtime.") || strings.HasPrefix(v.Name, "internal/runtime/")) && v.Type.Size > 0 {
+		if (strings.HasPrefix(v.Name, "runtime.") || strings.HasPrefix(v.Name, "internal/runtime/")) &&
+			v.Type.Size > 0 {
 			vars = append(vars, &variable{Var: v})
 		}
 	}
