@@ -30,7 +30,8 @@ func (p *page) doing(r *rows.Result) {
 	}
 }
 
-// Verdict is what is said where there are no findings: that nothing is wrong only where check could look, and what it left out.
+// Verdict is what is said where there are no findings: that nothing is wrong only where check could look, and what it
+// left out.
 func (p *page) Verdict() (text string, calm bool) {
 	for _, s := range p.Sections {
 		if s.Name != checkName {

@@ -138,20 +138,25 @@ func TestVerdict(t *testing.T) {
 		calm    bool
 	}{
 		{"all", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a")}), "Nothing was found.", true},
-		{"some", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a", "not checked: b (why)")}), "Not checked: b (why)", true},
-		{"refused", looks.Attempt{Recipe: check, Header: &host.Header{}, Err: errors.New("a stop too long")}, "could not look for faults: a stop too long", false},
-		{"skipped", looks.Attempt{Recipe: check, Header: &host.Header{}, Skipped: "the program lacks x"}, "did not look for faults: the program lacks x", false},
+		{"some", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a", "not checked: b (why)")}),
+			"Not checked: b (why)", true},
+		{"refused", looks.Attempt{Recipe: check, Header: &host.Header{}, Err: errors.New("a stop too long")},
+			"could not look for faults: a stop too long", false},
+		{"skipped", looks.Attempt{Recipe: check, Header: &host.Header{}, Skipped: "the program lacks x"},
+			"did not look for faults: the program lacks x", false},
 		{"other", attempt("vars", &rows.Result{}), "was not among the recipes", false},
 	} {
 		p := &page{}
 		p.add(test.attempt)
 		html := render(t, p)
-		if text, calm := p.Verdict(); !strings.Contains(text, test.want) || calm != test.calm || !strings.Contains(html, test.want) {
+		if text, calm := p.Verdict(); !strings.Contains(text, test.want) || calm != test.calm ||
+			!strings.Contains(html, test.want) {
 			t.Errorf("%s: %q, %v", test.name, text, calm)
 		}
 	}
 	p := &page{}
-	p.add(attempt("check", &rows.Result{Rows: []rows.Row{rows.Of("subject", "requests", "what", []any{"3 in flight", "<b>"})}}))
+	p.add(attempt("check", &rows.Result{Rows: []rows.Row{rows.Of("subject", "requests",
+		"what", []any{"3 in flight", "<b>"})}}))
 	if html := render(t, p); !strings.Contains(html, "<dd>3 in flight</dd><dd>&lt;b&gt;</dd>") {
 		t.Error("what it is doing isn't shown, or not escaped")
 	}

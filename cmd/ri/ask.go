@@ -34,7 +34,8 @@ func (terminal) MayChange(ctx context.Context, target string, t *rows.Transactio
 
 // MayForget says what is lost and waits for a yes.
 func (terminal) MayForget(ctx context.Context, journal string, transactions int) (bool, error) {
-	return confirmed(ctx, fmt.Sprintf("Transactions that would be forgotten, and could no longer be undone: %d of %s. Forget them?", transactions, inert.Line(journal)))
+	return confirmed(ctx, fmt.Sprintf("Transactions that would be forgotten, and could no longer be undone: %d of "+
+		"%s. Forget them?", transactions, inert.Line(journal)))
 }
 
 // confirmed asks, and waits for an answer.

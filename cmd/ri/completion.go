@@ -19,7 +19,8 @@ func newCompletion() *cobra.Command {
 		Short: "write completion for a shell",
 		Long: `Write what a shell needs to complete commands, flags, pids of Go processes, recipes and their parameters.
 make install puts it where the shells look.`,
-		Example:   "  source <(ri completion bash)\n  ri completion zsh > \"${fpath[1]}/_ri\"\n  ri completion fish > ~/.config/fish/completions/ri.fish",
+		Example: "  source <(ri completion bash)\n  ri completion zsh > \"${fpath[1]}/_ri\"\n  ri completion fish > " +
+			"~/.config/fish/completions/ri.fish",
 		Args:      exactly(1, "bash, zsh or fish"),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,7 +40,8 @@ make install puts it where the shells look.`,
 	}
 }
 
-// bashWords are the functions of the package bash-completion that cobra's script can't do without, for where that isn't installed.
+// bashWords are the functions of the package bash-completion that cobra's script can't do without, for where that isn't
+// installed.
 const bashWords = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
     _get_comp_words_by_ref() {
         local line=${COMP_LINE:0:COMP_POINT}
@@ -65,7 +67,8 @@ func (o *options) completeWords(root *cobra.Command) {
 			_ = c.RegisterFlagCompletionFunc("pid", completePIDs) // fails for flags that aren't there
 		}
 		if c.Flags().Lookup("view") != nil {
-			_ = c.RegisterFlagCompletionFunc("view", cobra.FixedCompletions([]string{"live", "snapshot", "stopped"}, cobra.ShellCompDirectiveNoFileComp))
+			_ = c.RegisterFlagCompletionFunc("view", cobra.FixedCompletions([]string{"live", "snapshot", "stopped"},
+				cobra.ShellCompDirectiveNoFileComp))
 		}
 		if c.Flags().Lookup("recipes") != nil {
 			_ = c.RegisterFlagCompletionFunc("recipes", completeFiles("yaml", "yml"))
@@ -111,7 +114,8 @@ func completePIDs(*cobra.Command, []string, string) (words []string, _ cobra.She
 }
 
 // completeRecipe completes a recipe's name, and then its parameters.
-func (o *options) completeRecipe(cmd *cobra.Command, args []string, typed string) (words []string, _ cobra.ShellCompDirective) {
+func (o *options) completeRecipe(cmd *cobra.Command, args []string, typed string) (words []string,
+	_ cobra.ShellCompDirective) {
 	c, _, err := o.quietCatalogue()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -44,7 +44,8 @@ Lua globals, and what is returned is printed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&source, "eval", "e", "", "run `LUA`")
-	cmd.Flags().StringArrayVar(&locks, "lock", nil, "look when the mutex `EXPR` is free: ri waits for it while the process runs; may be given again")
+	cmd.Flags().StringArrayVar(&locks, "lock", nil,
+		"look when the mutex `EXPR` is free: ri waits for it while the process runs; may be given again")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())

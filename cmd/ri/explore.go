@@ -89,7 +89,8 @@ have none, in what they lead to. What EXPR says can be typed: ri print '(*main.R
 		},
 	}
 	cmd.Flags().IntVar(&opt.Depth, "depth", 0, "follow `N` pointers where no variable holds the type (default 3)")
-	cmd.Flags().BoolVar(&opt.Heap, "heap", false, "the heap's objects of that type, with the way to each; copies all memory in one stop")
+	cmd.Flags().BoolVar(&opt.Heap, "heap", false,
+		"the heap's objects of that type, with the way to each; copies all memory in one stop")
 	cmd.Flags().IntVar(&opt.Max, "max", 0, "`N` values at most (default 1000)")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())

@@ -82,7 +82,9 @@ const commandHelp = `{{fill (or .Long .Short)}}
 func setHelp(root *cobra.Command) {
 	cobra.AddTemplateFunc("groups", groupsText)
 	cobra.AddTemplateFunc("fill", func(text string) string { return fill(text, helpWidth()) })
-	cobra.AddTemplateFunc("flags", func(f *pflag.FlagSet) string { return strings.TrimRight(f.FlagUsagesWrapped(helpWidth()), "\n") })
+	cobra.AddTemplateFunc("flags", func(f *pflag.FlagSet) string {
+		return strings.TrimRight(f.FlagUsagesWrapped(helpWidth()), "\n")
+	})
 	usage := strings.NewReplacer(".LocalFlags.FlagUsages | trimTrailingWhitespaces", "flags .LocalFlags",
 		".InheritedFlags.FlagUsages | trimTrailingWhitespaces", "flags .InheritedFlags").Replace(root.UsageTemplate())
 	for _, c := range root.Commands() {

@@ -36,7 +36,8 @@ scripts. Numbers go on from where they were.`,
 		Example: "  ri log truncate 100\n  ri log truncate --all --yes", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) > 0) == all {
-				return rows.Usagef("ri log truncate forgets transactions up to number N, or with --all all of them: say which (ri log lists them)")
+				return rows.Usagef("ri log truncate forgets transactions up to number N, or with --all all of them: say which " +
+					"(ri log lists them)")
 			}
 			upTo := int64(math.MaxInt64)
 			if !all {

@@ -24,9 +24,11 @@ func newMan() *cobra.Command {
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
-			root.Long = "ri asks a running Go process what it is doing: nothing to prepare, no restart, a stop of a millisecond or two."
+			root.Long = "ri asks a running Go process what it is doing: nothing to prepare, no restart, a stop of a " +
+				"millisecond or two."
 			when := builtAt()
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "RI", Section: "1", Source: "ri", Manual: "Run-time instruments for Go", Date: &when}, args[0])
+			return doc.GenManTree(root, &doc.GenManHeader{Title: "RI", Section: "1", Source: "ri",
+				Manual: "Run-time instruments for Go", Date: &when}, args[0])
 		},
 	}
 }

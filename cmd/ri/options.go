@@ -37,8 +37,10 @@ func (o *options) addOutput(f *pflag.FlagSet) {
 
 // addProfile is for commands whose scripts may give stacks.
 func (o *options) addProfile(f *pflag.FlagSet) {
-	f.StringVar(&o.pprof, "pprof", "", "write the stacks as a profile to `FILE`, for go tool pprof (recipes that give stacks)")
-	f.StringVar(&o.folded, "folded", "", "write the stacks to `FILE` as flame graphs are made from, a line each; - is stdout")
+	f.StringVar(&o.pprof, "pprof", "",
+		"write the stacks as a profile to `FILE`, for go tool pprof (recipes that give stacks)")
+	f.StringVar(&o.folded, "folded", "",
+		"write the stacks to `FILE` as flame graphs are made from, a line each; - is stdout")
 }
 
 func (o *options) addProcess(f *pflag.FlagSet) {
@@ -53,16 +55,20 @@ func (o *options) addCore(f *pflag.FlagSet) {
 func (o *options) addTarget(f *pflag.FlagSet) {
 	o.addProcess(f)
 	o.addCore(f)
-	f.StringVar(&o.target.Symbols, "symbols", "", "take the names of a stripped program from `EXE`, an unstripped build of the same source")
+	f.StringVar(&o.target.Symbols, "symbols", "",
+		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
 	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (not yet)")
 	_ = f.MarkHidden("recording") // until there are any
 }
 
 func (o *options) addLook(f *pflag.FlagSet) {
-	f.StringVar(&o.look.View, "view", "", "how memory is seen: `VIEW` live, snapshot or stopped (default: the recipe's, else snapshot)")
-	f.DurationVar(&o.look.MaxTime, "max-time", 0, "the longest time for the script, `DURATION` (default: the recipe's, else 10s)")
+	f.StringVar(&o.look.View, "view", "",
+		"how memory is seen: `VIEW` live, snapshot or stopped (default: the recipe's, else snapshot)")
+	f.DurationVar(&o.look.MaxTime, "max-time", 0,
+		"the longest time for the script, `DURATION` (default: the recipe's, else 10s)")
 	o.addCopy(f)
-	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false, "don't wait until the recipe's lock is free: what it guards may be in mid-change")
+	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false,
+		"don't wait until the recipe's lock is free: what it guards may be in mid-change")
 	f.BoolVar(&o.look.Write, "write", false, "allow changes to the target")
 	f.BoolVar(&o.look.Yes, "yes", false, "make changes without asking")
 	f.BoolVar(&o.look.DryRun, "dry-run", false, "show what would be changed, and change nothing")
@@ -71,15 +77,23 @@ func (o *options) addLook(f *pflag.FlagSet) {
 
 // addCopy is how a copy of memory is made.
 func (o *options) addCopy(f *pflag.FlagSet) {
-	f.DurationVar(&o.look.Wait, "wait", 0, "if another program traces the process, such as another ri, wait for `DURATION` (default: refuse at once)")
-	f.DurationVar(&o.look.MaxStop, "max-stop", 0, "the longest stop, `DURATION` such as 250ms (default: the recipe's, else 100ms)")
-	f.BoolVar(&o.look.Precopy, "precopy", false, "copy all memory while the process runs, and stop it only for what it wrote to meanwhile: a short stop for whole heaps. "+
-		"Costs a system call made in the process (userfaultfd), and a page fault for each page it writes to until the copy is there")
-	f.StringVar(&o.look.Spool, "spool", "", "keep copies of all memory in an unlinked file in `FOLDER`, not in memory: needs as much disk, and the stop lasts as long as the disk's cache takes it")
+	f.DurationVar(&o.look.Wait, "wait", 0,
+		"if another program traces the process, such as another ri, wait for `DURATION` (default: refuse at once)")
+	f.DurationVar(&o.look.MaxStop, "max-stop", 0,
+		"the longest stop, `DURATION` such as 250ms (default: the recipe's, else 100ms)")
+	f.BoolVar(&o.look.Precopy, "precopy", false,
+		"copy all memory while the process runs, and stop it only for what it wrote to meanwhile: a short stop for "+
+			"whole heaps. "+
+			"Costs a system call made in the process (userfaultfd), and a page fault for each page it writes to until the "+
+			"copy is there")
+	f.StringVar(&o.look.Spool, "spool", "",
+		"keep copies of all memory in an unlinked file in `FOLDER`, not in memory: needs as much disk, and the stop lasts "+
+			"as long as the disk's cache takes it")
 }
 
 func (o *options) addJournal(f *pflag.FlagSet) {
-	f.StringVar(&o.look.Journal, "journal", "", "the journal of changes, `FILE` (default: ri/journal.db in $XDG_STATE_HOME, or ~/.local/state)")
+	f.StringVar(&o.look.Journal, "journal", "",
+		"the journal of changes, `FILE` (default: ri/journal.db in $XDG_STATE_HOME, or ~/.local/state)")
 }
 
 func (o *options) addRecipes(f *pflag.FlagSet) {
@@ -106,7 +120,8 @@ func (o *options) output() (*rows.Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(out.AddProfile(rows.ProfilePprof, o.pprof), out.AddProfile(rows.ProfileFolded, o.folded)); err != nil {
+	if err := errors.Join(out.AddProfile(rows.ProfilePprof, o.pprof),
+		out.AddProfile(rows.ProfileFolded, o.folded)); err != nil {
 		out.Close()
 		return nil, err
 	}

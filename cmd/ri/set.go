@@ -42,7 +42,8 @@ expression for an existing value. --dry-run shows what would be changed; ri undo
 // negative is a value that begins like a flag.
 var negative = regexp.MustCompile(`(?i)^-(\.?[0-9]|inf$)`)
 
-// negativesLast puts a negative value of ri set behind a "--" at the end of a command line, so that it isn't taken for a flag: ri set main.x -5 -p 4711.
+// negativesLast puts a negative value of ri set behind a "--" at the end of a command line, so that it isn't taken for
+// a flag: ri set main.x -5 -p 4711.
 func negativesLast(root *cobra.Command, args []string) []string {
 	set, _, err := root.Find(args)
 	if err != nil || set.Name() != "set" || slices.Contains(args, "--") {

@@ -32,7 +32,8 @@ Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.out != "" || o.json || o.ndjson {
-				return rows.Usagef("ri watch itself has no result: give -o and --json to what it runs (--on-exit 'ri crash --json -o crash.json')")
+				return rows.Usagef("ri watch itself has no result: give -o and --json to what it runs (--on-exit 'ri crash " +
+					"--json -o crash.json')")
 			}
 			if len(opt.OnExit) == 0 {
 				opt.OnExit = commands.DefaultOnExit
@@ -42,8 +43,10 @@ Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold 
 		},
 	}
 	o.addTarget(cmd.Flags())
-	cmd.Flags().StringArrayVar(&opt.OnExit, "on-exit", nil, "run this `COMMAND` of ri on the dying process; may be given again")
-	cmd.Flags().DurationVar(&opt.MaxHold, "max-hold", 30*time.Second, "the longest that a dying process is held, `DURATION`")
+	cmd.Flags().StringArrayVar(&opt.OnExit, "on-exit", nil,
+		"run this `COMMAND` of ri on the dying process; may be given again")
+	cmd.Flags().DurationVar(&opt.MaxHold, "max-hold", 30*time.Second,
+		"the longest that a dying process is held, `DURATION`")
 	return cmd
 }
 

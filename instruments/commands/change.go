@@ -14,11 +14,13 @@ import (
 )
 
 // Set changes what an expression stands for. was is the value that it must have now, nil if any will do.
-func Set(ctx context.Context, out *rows.Output, expr, value string, was *string, look looks.Options, choice looks.TargetChoice) error {
+func Set(ctx context.Context, out *rows.Output, expr, value string, was *string, look looks.Options,
+	choice looks.TargetChoice) error {
 	if err := look.Allowed("ri set"); err != nil {
 		return err
 	}
-	return changeAndTell(ctx, out, "set", look, choice, func(space *values.Space, mappings []attach.Mapping, _ string) (*change.Plan, error) {
+	return changeAndTell(ctx, out, "set", look, choice, func(space *values.Space, mappings []attach.Mapping,
+		_ string) (*change.Plan, error) {
 		plan, err := change.NewPlan(space, mappings, "set "+expr+" "+value)
 		if err != nil {
 			return nil, err
@@ -65,10 +67,12 @@ func Undo(ctx context.Context, out *rows.Output, number int64, force bool, look 
 		return rows.Refused(err)
 	}
 	choice := looks.TargetChoice{PID: fmt.Sprint(entry.PID)}
-	return changeAndTell(ctx, out, "undo", look, choice, func(space *values.Space, mappings []attach.Mapping, identity string) (*change.Plan, error) {
+	return changeAndTell(ctx, out, "undo", look, choice, func(space *values.Space, mappings []attach.Mapping,
+		identity string) (*change.Plan, error) {
 		plan, err := change.Undo(space, mappings, entry, identity, force)
 		if err == nil && len(plan.Changes) == 0 {
-			err = fmt.Errorf("all that transaction %d changed is as it was before: there is nothing to undo: %w", number, change.ErrRefused)
+			err = fmt.Errorf("all that transaction %d changed is as it was before: there is nothing to undo: %w", number,
+				change.ErrRefused)
 		}
 		return plan, err
 	})
@@ -83,14 +87,16 @@ func stillThere(e *change.Entry) error {
 	p, ok := t.(change.Target)
 	gone := errors.Is(err, attach.ErrNoProcess) || errors.Is(err, attach.ErrExited) || errors.Is(err, attach.ErrZombie)
 	if gone || ok && p.Identity() != e.Identity {
-		return fmt.Errorf("transaction %d changed pid %d (%s) on %s, started %s, and that process has ended or is on another machine: memory is gone with its process, so there is nothing to undo here",
+		return fmt.Errorf("transaction %d changed pid %d (%s) on %s, started %s, and that process has ended or is on "+
+			"another machine: memory is gone with its process, so there is nothing to undo here",
 			e.Number, e.PID, e.Executable, e.Host, timeText(e.Started))
 	}
 	return nil
 }
 
 // changeAndTell opens a process, changes it, and tells what became of it.
-func changeAndTell(ctx context.Context, out *rows.Output, name string, how looks.Options, choice looks.TargetChoice, work looks.Work) error {
+func changeAndTell(ctx context.Context, out *rows.Output, name string, how looks.Options, choice looks.TargetChoice,
+	work looks.Work) error {
 	s, p, err := looks.Explore(name, how, choice)
 	if err != nil {
 		return err

@@ -21,7 +21,9 @@ func PrepareCheck(c *recipes.Catalogue, opt CheckOptions, look looks.Options) (*
 	if opt.Interval < 0 {
 		return nil, rows.Usagef("--interval %v: a time from 0 on", opt.Interval)
 	}
-	if len(opt.Only) > 0 && !slices.ContainsFunc(opt.Only, func(name string) bool { return !slices.Contains(opt.Skip, name) }) {
+	if len(opt.Only) > 0 && !slices.ContainsFunc(opt.Only, func(name string) bool {
+		return !slices.Contains(opt.Skip, name)
+	}) {
 		return nil, rows.Usagef("--skip has all that --only has: no check is left")
 	}
 	args := []string{"interval=" + opt.Interval.String()}

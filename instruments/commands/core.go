@@ -29,7 +29,8 @@ type coreTarget interface {
 func (o CoreOptions) check(choice looks.TargetChoice) error {
 	switch {
 	case choice.Core != "" || choice.PID == "":
-		return rows.Usagef("ri core writes a core of a running process: name it with -p PID (ri ps lists the Go processes here)")
+		return rows.Usagef("ri core writes a core of a running process: name it with -p PID (ri ps lists the Go " +
+			"processes here)")
 	case o.File == "" || o.File == "-":
 		return rows.Usagef("ri core writes into a file: name one that isn't there yet (-o core.%s)", choice.PID)
 	}
@@ -40,7 +41,8 @@ func (o CoreOptions) check(choice looks.TargetChoice) error {
 }
 
 // WriteCore writes a core of a process, which appears whole or not at all.
-func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look looks.Options, opt CoreOptions) error {
+func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look looks.Options,
+	opt CoreOptions) error {
 	if err := opt.check(choice); err != nil {
 		return err
 	}
@@ -127,7 +129,8 @@ func diskFor(p coreTarget, core attach.CoreOptions, path string) error {
 		return rows.Usagef("-o %s: its folder %s: %v", path, folder, err)
 	}
 	if room := int64(disk.Bavail) * disk.Bsize; cost.Disk > room {
-		return rows.Refused(fmt.Errorf("a core of %s takes about %s, and on the disk of %s %s are left; name a file on another one (-o)",
+		return rows.Refused(fmt.Errorf("a core of %s takes about %s, and on the disk of %s %s are left; name a file on "+
+			"another one (-o)",
 			p.Describe(), rows.ShortBytes(cost.Disk), folder, rows.ShortBytes(room)))
 	}
 	return nil
@@ -140,8 +143,10 @@ func reportCore(out *rows.Output, p coreTarget, path string, w attach.CoreWritte
 		return out.WriteDocument(rows.Of("file", path, "bytes", w.Size, "stored", w.Stored, "threads", int64(w.Threads),
 			"stops", int64(w.Stats.Stops), "stopped", w.Stats.Stopped.Seconds(), "seconds", took.Seconds()))
 	}
-	return out.WriteText(fmt.Sprintf("%s: core of %s, %d threads: %s, of which %s are stored and the rest are holes; %s, written in %s (%.0f MB/s)\n",
-		path, p.Describe(), w.Threads, rows.ShortBytes(w.Size), rows.ShortBytes(w.Stored), stopText(w.Stats), rows.ShortDuration(took), rate/1e6))
+	return out.WriteText(fmt.Sprintf("%s: core of %s, %d threads: %s, of which %s are stored and the rest are holes; "+
+		"%s, written in %s (%.0f MB/s)\n",
+		path, p.Describe(), w.Threads, rows.ShortBytes(w.Size), rows.ShortBytes(w.Stored), stopText(w.Stats),
+		rows.ShortDuration(took), rate/1e6))
 }
 
 // stopText says how long a process was stopped.

@@ -70,7 +70,8 @@ func (o DlvOptions) listen() (net.Listener, error) {
 		return nil, rows.Usagef("--listen %s: an address is unix:PATH or 127.0.0.1:PORT", rows.QuoteName(address))
 	}
 	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
-		return nil, rows.Usagef("--listen %s: only on this machine (127.0.0.1:PORT, or unix:PATH), as the copy holds all that "+
+		return nil, rows.Usagef("--listen %s: only on this machine (127.0.0.1:PORT, or unix:PATH), as the copy "+
+			"holds all that "+
 			"the process has in memory; from elsewhere come by ssh -L", rows.QuoteName(address))
 	}
 	l, err := net.Listen("tcp", address)
@@ -147,11 +148,13 @@ func debugInfo(exe io.ReaderAt) error {
 		return nil // what else is wrong Delve says
 	}
 	return errors.New("the executable has no debug information (built with -ldflags=-s or -w, or stripped): Delve finds " +
-		"threads and functions in it, but no goroutines, variables or types; ri finds goroutines and more (ri recipes -p PID)")
+		"threads and functions in it, but no goroutines, variables or types; ri finds goroutines and more (ri " +
+		"recipes -p PID)")
 }
 
 // copyForDelve copies a process in one stop into a file without a name: in memory, or on the disk of --spool.
-func copyForDelve(ctx context.Context, out *rows.Output, target attach.Target, look looks.Options, shared bool) (*os.File, error) {
+func copyForDelve(ctx context.Context, out *rows.Output, target attach.Target, look looks.Options,
+	shared bool) (*os.File, error) {
 	p, ok := target.(coreTarget)
 	if !ok {
 		return nil, rows.Refused(fmt.Errorf("a copy of %s: %w here", target.Describe(), attach.ErrNotSupported))
@@ -182,7 +185,8 @@ func fileWithoutName(folder string) (*os.File, error) {
 	if folder != "" {
 		f, err := os.OpenFile(folder, os.O_RDWR|unix.O_TMPFILE, 0o600)
 		if err != nil {
-			return nil, rows.Refused(fmt.Errorf("--spool %s: a file without a name: %w", rows.QuoteName(folder), rows.UnwrapPath(err)))
+			return nil, rows.Refused(fmt.Errorf("--spool %s: a file without a name: %w", rows.QuoteName(folder),
+				rows.UnwrapPath(err)))
 		}
 		return f, nil
 	}

@@ -20,8 +20,9 @@ type check struct {
 	detail string
 }
 
-// Doctor writes what ri can do here and what is missing; with a target, on that process, and if it is to compare, whether Delve reads there what ri
-// reads. It ends with ErrRefused if ri can't look at processes, or not at that one; with ErrFound if the two differ.
+// Doctor writes what ri can do here and what is missing; with a target, on that process, and if it is to compare,
+// whether Delve reads there what ri reads. It ends with ErrRefused if ri can't look at processes, or not at that one;
+// with ErrFound if the two differ.
 func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, compare bool, how looks.Options) error {
 	checks := machineChecks(process.Capabilities())
 	var failed error
@@ -62,22 +63,26 @@ func machineChecks(f process.Facts) []check {
 	checks := []check{
 		{"kernel", "info", fmt.Sprintf("Linux %s, %s", f.KernelRelease, f.Machine)},
 		tried("read memory", f.ProcessVMReadv, "process_vm_readv works", "a seccomp filter may forbid it"),
-		tried("stop", f.Ptrace, "ptrace works on a child of ri", "only --view live and cores are left; a seccomp filter may forbid ptrace"),
+		tried("stop", f.Ptrace, "ptrace works on a child of ri",
+			"only --view live and cores are left; a seccomp filter may forbid ptrace"),
 		tried("/proc", f.ProcMatches, "shows ri's own pid namespace", "ri needs its own"),
-		tried("writing", process.ProbeWrite(), "process_vm_writev works: changes can be made (--write)", "no change can be made; a seccomp filter may forbid process_vm_writev"),
+		tried("writing", process.ProbeWrite(), "process_vm_writev works: changes can be made (--write)",
+			"no change can be made; a seccomp filter may forbid process_vm_writev"),
 		journalCheck(),
 		userCheck(f),
 		yamaCheck(f),
 	}
 	if f.Seccomp > 0 {
-		checks = append(checks, check{"seccomp", "limited", "ri runs under a filter; docker run --security-opt seccomp=unconfined lifts it"})
+		checks = append(checks, check{"seccomp", "limited",
+			"ri runs under a filter; docker run --security-opt seccomp=unconfined lifts it"})
 	}
 	if f.Container || f.Kubernetes || f.PIDNamespace {
 		checks = append(checks, containerCheck(f))
 	}
 	return append(checks,
 		tried("pidfd_getfd", f.PidfdGetfd, "connections can be ended", "needs Linux 5.6; ri run conn-reset can't work"),
-		tried("PAGEMAP_SCAN", f.PagemapScan, "large snapshots can be copied ahead", "needs Linux 6.7; nothing here uses it yet"),
+		tried("PAGEMAP_SCAN", f.PagemapScan, "large snapshots can be copied ahead",
+			"needs Linux 6.7; nothing here uses it yet"),
 	)
 }
 
@@ -110,11 +115,14 @@ func yamaCheck(f process.Facts) check {
 	case f.YamaScope == 0:
 		return check{"yama", "ok", what}
 	case f.YamaScope >= 3:
-		return check{"yama", "missing", what + ": nobody may attach until the next boot; set it to 2 or less in /etc/sysctl.d and reboot"}
+		return check{"yama", "missing", what +
+			": nobody may attach until the next boot; set it to 2 or less in /etc/sysctl.d and reboot"}
 	case f.CapSysPtrace:
 		return check{"yama", "ok", what + ", which CAP_SYS_PTRACE passes"}
 	}
-	return check{"yama", "missing", what + ": only one's own children, or with CAP_SYS_PTRACE. Run sudo ri ..., or until the next boot: sudo sysctl kernel.yama.ptrace_scope=0"}
+	return check{"yama", "missing", what +
+		": only one's own children, or with CAP_SYS_PTRACE. Run sudo ri ..., or until the next boot: sudo sysctl " +
+		"kernel.yama.ptrace_scope=0"}
 }
 
 // containerCheck says how to get at a process in a container.
@@ -122,10 +130,12 @@ func containerCheck(f process.Facts) check {
 	detail := "ri runs in a container and sees the processes of its own pid namespace"
 	switch {
 	case f.Kubernetes:
-		detail += ". To look into another container of a pod: kubectl debug -it POD --image=IMAGE-WITH-RI --target=CONTAINER --profile=sysadmin " +
+		detail += ". To look into another container of a pod: kubectl debug -it POD --image=IMAGE-WITH-RI " +
+			"--target=CONTAINER --profile=sysadmin " +
 			"(or a profile that adds the capability SYS_PTRACE), then ri ps"
 	default:
-		detail += ". To look into another container: docker run -it --pid=container:NAME --cap-add SYS_PTRACE IMAGE-WITH-RI, or run ri on the host"
+		detail += ". To look into another container: docker run -it --pid=container:NAME --cap-add SYS_PTRACE " +
+			"IMAGE-WITH-RI, or run ri on the host"
 	}
 	state := "limited"
 	if f.CapSysPtrace {
@@ -138,27 +148,34 @@ func containerCheck(f process.Facts) check {
 func targetChecks(choice looks.TargetChoice) ([]check, error) {
 	s, err := looks.OpenSession(choice)
 	if err != nil {
-		return []check{{"target", "missing", err.Error()}}, errors.New("ri can't look at this process; the last line says why")
+		return []check{{"target", "missing", err.Error()}},
+			errors.New("ri can't look at this process; the last line says why")
 	}
 	defer s.Close()
-	checks := []check{{"target", "ok", fmt.Sprintf("%s: %s, %s", s.Target.Describe(), s.Info.GoVersion, s.Info.Executable)}}
+	checks := []check{{"target", "ok", fmt.Sprintf("%s: %s, %s", s.Target.Describe(), s.Info.GoVersion,
+		s.Info.Executable)}}
 	if note := layouts.ReleaseNote(s.Info.GoVersion); note != "" {
 		checks = append(checks, check{"release", "info", note})
 	}
 	if err := s.File.NoDWARF(); err != nil {
-		checks = append(checks, check{"symbols", "limited", err.Error() + ": variables and types can't be named; ri run buildinfo can tell what it was built from"})
+		checks = append(checks, check{"symbols", "limited",
+			err.Error() + ": variables and types can't be named; ri run buildinfo can tell what it was built from"})
 	} else {
-		checks = append(checks, check{"symbols", "ok", fmt.Sprintf("%s, %s", rows.Plural(int64(len(s.File.Vars())), "package variable"), rows.Plural(int64(len(s.File.TypeNames())), "type"))})
+		checks = append(checks, check{"symbols", "ok",
+			fmt.Sprintf("%s, %s", rows.Plural(int64(len(s.File.Vars())), "package variable"),
+				rows.Plural(int64(len(s.File.TypeNames())), "type"))})
 	}
 	if p, ok := s.Target.(attach.Stoppable); ok {
 		if err := p.CheckStop(); err != nil {
-			return append(checks, check{"stop it", "missing", err.Error()}), errors.New("ri can look at this process only with --view live")
+			return append(checks, check{"stop it", "missing", err.Error()}),
+				errors.New("ri can look at this process only with --view live")
 		}
 		checks = append(checks, check{"stop it", "ok", "nobody traces it"})
 	}
 	if p, ok := s.Target.(attach.Injectable); ok {
 		if err := p.PrepareInject(); err != nil {
-			checks = append(checks, check{"change it", "limited", "all but new strings that need memory of their own: " + err.Error()})
+			checks = append(checks, check{"change it", "limited",
+				"all but new strings that need memory of their own: " + err.Error()})
 		} else {
 			checks = append(checks, check{"change it", "ok", "memory for new strings can be had too"})
 		}

@@ -16,8 +16,8 @@ import (
 	"ri/values"
 )
 
-// Exploring is asking a program that nobody here knows what it is made of: its names (this file), layouts, where values of a type
-// live, and what changes. Names and layouts are the executable's, so that asking for them stops nothing.
+// Exploring is asking a program that nobody here knows what it is made of: its names (this file), layouts, where values
+// of a type live, and what changes. Names and layouts are the executable's, so that asking for them stops nothing.
 
 // NameKind is what ListNames lists.
 type NameKind int
@@ -30,8 +30,9 @@ const (
 
 func (k NameKind) String() string { return [...]string{"type", "variable", "function"}[k] }
 
-// ListNames writes the program's types, package variables or functions whose full or short names match a regular expression (Go's syntax).
-// Types that have no name of their own, such as *T, []T and func(), are listed only where every is set.
+// ListNames writes the program's types, package variables or functions whose full or short names match a regular
+// expression (Go's syntax). Types that have no name of their own, such as *T, []T and func(), are listed only where
+// every is set.
 func ListNames(out *rows.Output, kind NameKind, pattern string, every bool, choice looks.TargetChoice) error {
 	match, err := regexp.Compile(pattern)
 	if err != nil {
@@ -60,7 +61,8 @@ func ListNames(out *rows.Output, kind NameKind, pattern string, every bool, choi
 		return err
 	}
 	if found.unnamed > 0 {
-		out.Log(fmt.Sprintf("not shown: %s without a name of its own, such as *T, []T and func() (--all)", rows.Plural(int64(found.unnamed), "type")))
+		out.Log(fmt.Sprintf("not shown: %s without a name of its own, such as *T, []T and func() (--all)",
+			rows.Plural(int64(found.unnamed), "type")))
 	} else if len(found.rows) == 0 {
 		out.Log(fmt.Sprintf("no %s matches %s%s", kind, rows.QuoteName(pattern), nearNames(pattern, found.names)))
 	}
@@ -102,18 +104,21 @@ func (l *nameList) types() {
 }
 
 func (l *nameList) variables() {
-	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "type", Cut: rows.CutPaths}, {Name: "size", Type: rows.ColumnInt}, {Name: "addr", Whole: true}}
+	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "type", Cut: rows.CutPaths},
+		{Name: "size", Type: rows.ColumnInt}, {Name: "addr", Whole: true}}
 	l.names = l.s.File.Vars()
 	for _, v := range l.s.File.AllVars() {
 		if l.matches(v.Name) {
-			l.rows = append(l.rows, rows.Of("name", v.Name, "type", v.Type.Name, "size", v.Type.Size, "addr", rows.AddressCell(v.Addr+l.s.Bias)))
+			l.rows = append(l.rows, rows.Of("name", v.Name, "type", v.Type.Name, "size", v.Type.Size,
+				"addr", rows.AddressCell(v.Addr+l.s.Bias)))
 		}
 	}
 	slices.SortFunc(l.rows, byName)
 }
 
 func (l *nameList) functions() {
-	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "source", Cut: "left"}, {Name: "addr", Whole: true}}
+	l.columns = []rows.Column{{Name: "name", Cut: rows.CutPaths}, {Name: "source", Cut: "left"},
+		{Name: "addr", Whole: true}}
 	l.names = l.s.File.Funcs()
 	for _, name := range l.names {
 		if !l.matches(name) {
@@ -127,7 +132,8 @@ func (l *nameList) functions() {
 		if !l.paths {
 			file = shortFile(file)
 		}
-		l.rows = append(l.rows, rows.Of("name", name, "source", fmt.Sprintf("%s:%d", file, line.Line), "addr", rows.AddressCell(entry+l.s.Bias)))
+		l.rows = append(l.rows, rows.Of("name", name, "source", fmt.Sprintf("%s:%d", file, line.Line),
+			"addr", rows.AddressCell(entry+l.s.Bias)))
 	}
 	slices.SortFunc(l.rows, byName)
 }
@@ -156,9 +162,10 @@ type FindOptions struct {
 	Heap  bool // what the heap walk reaches, in place of variables and frames
 }
 
-// FindValues writes where values of a type live: package variables, arguments and locals in goroutines' frames, what closures captured, and
-// where those have none, what they lead to.
-func FindValues(ctx context.Context, out *rows.Output, typeName string, opt FindOptions, how looks.Options, choice looks.TargetChoice) error {
+// FindValues writes where values of a type live: package variables, arguments and locals in goroutines' frames, what
+// closures captured, and where those have none, what they lead to.
+func FindValues(ctx context.Context, out *rows.Output, typeName string, opt FindOptions, how looks.Options,
+	choice looks.TargetChoice) error {
 	if opt.Depth < 0 || opt.Max < 0 {
 		return rows.Usagef("--depth and --max must not be negative")
 	}
@@ -171,8 +178,10 @@ func FindValues(ctx context.Context, out *rows.Output, typeName string, opt Find
 	if err != nil {
 		return rows.Refused(err)
 	}
-	columns := []rows.Column{{Name: "expr", Whole: true}, {Name: "where", Cut: rows.CutPaths}, {Name: "goroutine", Type: rows.ColumnInt}, {Name: "value"}}
-	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(ctx context.Context, look *looks.Look, sink rows.Sink) error {
+	columns := []rows.Column{{Name: "expr", Whole: true}, {Name: "where", Cut: rows.CutPaths},
+		{Name: "goroutine", Type: rows.ColumnInt}, {Name: "value"}}
+	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(ctx context.Context, look *looks.Look,
+		sink rows.Sink) error {
 		defer looks.CountValues(look)()
 		if opt.Heap {
 			return findInHeap(ctx, look, sink, t, opt.Max)
@@ -191,12 +200,15 @@ func FindValues(ctx context.Context, out *rows.Output, typeName string, opt Find
 				goroutine = f.Goroutine
 			}
 			text := f.Value.Dump(values.DumpOptions{OneLine: true, Depth: 1, Elems: 8, Bytes: 64})
-			if err := sink.Emit(rows.Of("expr", orNil(expr), "where", f.Where, "goroutine", goroutine, "value", text)); err != nil {
+			if err := sink.Emit(rows.Of("expr", orNil(expr), "where", f.Where, "goroutine", goroutine,
+				"value", text)); err != nil {
 				return err
 			}
 		}
 		if truncated {
-			return host.NewLimitError(host.ErrRows, "the search was broken off after %s: give it more (--max), or a smaller --depth", rows.Plural(int64(len(found)), "value"))
+			return host.NewLimitError(host.ErrRows,
+				"the search was broken off after %s: give it more (--max), or a smaller --depth",
+				rows.Plural(int64(len(found)), "value"))
 		}
 		return nil
 	})
@@ -205,9 +217,11 @@ func FindValues(ctx context.Context, out *rows.Output, typeName string, opt Find
 	}
 	res.Columns = columns
 	if res.Empty() && res.Err == nil && opt.Heap {
-		sayEmpty(out, res, fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: without --heap, variables and frames are asked", t.Name))
+		sayEmpty(out, res, fmt.Sprintf("no object of the heap is a %s; one may be a part of another, or lie on a stack: "+
+			"without --heap, variables and frames are asked", t.Name))
 	} else if res.Empty() && res.Err == nil {
-		sayEmpty(out, res, fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; look further: --depth 6", t.Name))
+		sayEmpty(out, res, fmt.Sprintf("no value of %s in package variables, goroutines' frames or what they point to; "+
+			"look further: --depth 6", t.Name))
 	}
 	return out.Conclude(res)
 }

@@ -12,8 +12,10 @@ import (
 	"ri/values"
 )
 
-// leavesOf looks once and gives what an expression's value consists of. res is set where there is nothing to go on with.
-func leavesOf(ctx context.Context, s *looks.Session, plan *looks.Plan, to rows.Listener, expr string, opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *rows.Result, err error) {
+// leavesOf looks once and gives what an expression's value consists of. res is set where there is nothing to go on
+// with.
+func leavesOf(ctx context.Context, s *looks.Session, plan *looks.Plan, to rows.Listener, expr string,
+	opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *rows.Result, err error) {
 	res, err = s.Look(ctx, plan, s.Collector(plan, to, nil), func(_ context.Context, look *looks.Look, _ rows.Sink) error {
 		defer looks.CountValues(look)()
 		v, err := look.Space.Eval(expr)
@@ -30,7 +32,8 @@ func leavesOf(ctx context.Context, s *looks.Session, plan *looks.Plan, to rows.L
 const maxLeaves = 200_000
 
 // Diff looks at an expression twice and writes what changed.
-func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Duration, depth int, how looks.Options, choice looks.TargetChoice) error {
+func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Duration, depth int, how looks.Options,
+	choice looks.TargetChoice) error {
 	switch {
 	case depth < 1:
 		return rows.Usagef("--depth %d: must be 1 or more", depth)
@@ -65,13 +68,16 @@ func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Dura
 	}
 	second.Stats.Add(res.Stats)
 	second.ValuesRead += res.ValuesRead
-	second.Columns = []rows.Column{{Name: "path", Key: rows.KeyPart}, {Name: "before"}, {Name: "after"}, {Name: "rate", Type: rows.ColumnFloat, Help: "per second"}}
+	second.Columns = []rows.Column{{Name: "path", Key: rows.KeyPart}, {Name: "before"}, {Name: "after"},
+		{Name: "rate", Type: rows.ColumnFloat, Help: "per second"}}
 	second.Rows = changes(before, after, time.Since(began))
 	if cut || cutToo {
-		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth", rows.Plural(maxLeaves, "value")))
+		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth",
+			rows.Plural(maxLeaves, "value")))
 	}
 	if len(second.Rows) == 0 && second.Err == nil {
-		sayEmpty(out, second, fmt.Sprintf("nothing of %s changed in %s", rows.Plural(int64(len(after)), "value"), rows.DurationText(interval)))
+		sayEmpty(out, second, fmt.Sprintf("nothing of %s changed in %s", rows.Plural(int64(len(after)), "value"),
+			rows.DurationText(interval)))
 	}
 	return out.Conclude(second)
 }

@@ -14,7 +14,8 @@ import (
 	"ri/values/heap"
 )
 
-// heapOf walks the heap of a look, or gives nil where the look has not all memory yet: then what it found is thrown away, and it is asked again.
+// heapOf walks the heap of a look, or gives nil where the look has not all memory yet: then what it found is thrown
+// away, and it is asked again.
 func heapOf(ctx context.Context, look *looks.Look, sink rows.Sink) (*heap.Heap, error) {
 	if !look.WantBulk() {
 		return nil, nil
@@ -57,26 +58,29 @@ func findInHeap(ctx context.Context, look *looks.Look, sink rows.Sink, t *symbol
 		}
 	}
 	if len(found) > most {
-		return host.NewLimitError(host.ErrRows, "there are more than %s: give it more (--max)", rows.Plural(int64(most), "object"))
+		return host.NewLimitError(host.ErrRows, "there are more than %s: give it more (--max)",
+			rows.Plural(int64(most), "object"))
 	}
 	return nil
 }
 
-// HeapPath writes how a root of the program leads to an object: what keeps it alive. The object is the one at an address, the one that a pointer points to, or the one that a
-// variable or field lies in.
+// HeapPath writes how a root of the program leads to an object: what keeps it alive. The object is the one at an
+// address, the one that a pointer points to, or the one that a variable or field lies in.
 func HeapPath(ctx context.Context, out *rows.Output, what string, how looks.Options, choice looks.TargetChoice) error {
 	s, plan, err := looks.Explore("path", how, choice)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	addr, numberErr := strconv.ParseUint(strings.TrimPrefix(what, "0x"), map[bool]int{true: 16, false: 10}[strings.HasPrefix(what, "0x")], 64)
+	addr, numberErr := strconv.ParseUint(strings.TrimPrefix(what, "0x"),
+		map[bool]int{true: 16, false: 10}[strings.HasPrefix(what, "0x")], 64)
 	if numberErr != nil {
 		if err := s.CheckExpr(ctx, what); err != nil {
 			return err
 		}
 	}
-	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(ctx context.Context, look *looks.Look, sink rows.Sink) error {
+	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(ctx context.Context, look *looks.Look,
+		sink rows.Sink) error {
 		defer looks.CountValues(look)()
 		at := addr
 		if numberErr != nil {
@@ -105,7 +109,8 @@ func HeapPath(ctx context.Context, out *rows.Output, what string, how looks.Opti
 			if o, ok := h.Object(step.Addr); ok {
 				size = int64(o.Size)
 			}
-			if err := sink.Emit(rows.Of("step", step.Text, "type", step.Type, "size", size, "addr", rows.AddressCell(step.Addr))); err != nil {
+			if err := sink.Emit(rows.Of("step", step.Text, "type", step.Type, "size", size,
+				"addr", rows.AddressCell(step.Addr))); err != nil {
 				return err
 			}
 		}
@@ -115,6 +120,7 @@ func HeapPath(ctx context.Context, out *rows.Output, what string, how looks.Opti
 	if err != nil {
 		return err
 	}
-	res.Columns = []rows.Column{{Name: "step"}, {Name: "type", Cut: rows.CutPaths}, {Name: "size", Type: rows.ColumnBytes}, {Name: "addr", Whole: true}}
+	res.Columns = []rows.Column{{Name: "step"}, {Name: "type", Cut: rows.CutPaths},
+		{Name: "size", Type: rows.ColumnBytes}, {Name: "addr", Whole: true}}
 	return out.Conclude(res)
 }

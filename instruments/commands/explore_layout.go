@@ -23,9 +23,10 @@ type layoutRow struct {
 	level        int // of nesting
 }
 
-// WhatIs writes what an expression or a type is: its type, and a struct's layout with offsets, sizes and holes. depth is how many levels of structs
-// in structs are opened.
-func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how looks.Options, choice looks.TargetChoice) error {
+// WhatIs writes what an expression or a type is: its type, and a struct's layout with offsets, sizes and holes. depth
+// is how many levels of structs in structs are opened.
+func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how looks.Options,
+	choice looks.TargetChoice) error {
 	if depth < 1 {
 		return rows.Usagef("--depth %d: must be 1 or more", depth)
 	}
@@ -49,7 +50,8 @@ func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how l
 		}
 		return err
 	}
-	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look, _ rows.Sink) error {
+	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look,
+		_ rows.Sink) error {
 		defer looks.CountValues(look)()
 		v, err := look.Space.Eval(what)
 		if err != nil {
@@ -128,7 +130,8 @@ func writeLayout(out *rows.Output, t *symbols.Type, where map[string]any, note s
 				}
 				table = append(table, rows.Of("offset", r.offset, "size", r.size, "field", name, "type", orNil(typ)))
 			}
-			if err := out.WriteRows([]rows.Column{{Name: "offset", Type: rows.ColumnInt}, {Name: "size", Type: rows.ColumnInt}, {Name: "field", Whole: true}, {Name: "type", Cut: rows.CutPaths}}, table); err != nil {
+			if err := out.WriteRows([]rows.Column{{Name: "offset", Type: rows.ColumnInt}, {Name: "size", Type: rows.ColumnInt},
+				{Name: "field", Whole: true}, {Name: "type", Cut: rows.CutPaths}}, table); err != nil {
 				return err
 			}
 		}
@@ -145,7 +148,8 @@ func writeLayout(out *rows.Output, t *symbols.Type, where map[string]any, note s
 		for _, r := range layoutCells(list) {
 			fields = append(fields, r)
 		}
-		doc := append(typeCells(t, where), rows.Cell{Name: "struct", Value: orNil(structName(structure))}, rows.Cell{Name: "fields", Value: fields})
+		doc := append(typeCells(t, where), rows.Cell{Name: "struct", Value: orNil(structName(structure))},
+			rows.Cell{Name: "fields", Value: fields})
 		if err := out.WriteDocument(doc); err != nil {
 			return err
 		}
@@ -181,7 +185,8 @@ func layoutCells(list []layoutRow) (cells []rows.Row) {
 		if r.name != "" {
 			typ, name = r.goType.Name, r.name
 		}
-		cells = append(cells, rows.Of("offset", r.offset, "size", r.size, "field", name, "type", typ, "embedded", r.embedded, "hole", r.name == "", "level", int64(r.level)))
+		cells = append(cells, rows.Of("offset", r.offset, "size", r.size, "field", name, "type", typ,
+			"embedded", r.embedded, "hole", r.name == "", "level", int64(r.level)))
 	}
 	return cells
 }

@@ -40,8 +40,10 @@ type topRow struct {
 	changed    bool
 }
 
-// Top looks at an expression again and again. On a terminal the table is refreshed in place, what changes fastest first; elsewhere each refresh is a line, or as JSON a row.
-func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how looks.Options, choice looks.TargetChoice) error {
+// Top looks at an expression again and again. On a terminal the table is refreshed in place, what changes fastest
+// first; elsewhere each refresh is a line, or as JSON a row.
+func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how looks.Options,
+	choice looks.TargetChoice) error {
 	if err := opt.check(out, choice); err != nil {
 		return err
 	}
@@ -134,7 +136,8 @@ func (opt TopOptions) check(out *rows.Output, choice looks.TargetChoice) error {
 // maxMissed is how many looks one after the other may fail before Top gives up.
 const maxMissed = 5
 
-// missed says why a look took too long for its stop, which the next one need not: a busy machine, a held lock. "" is for all else.
+// missed says why a look took too long for its stop, which the next one need not: a busy machine, a held lock. "" is
+// for all else.
 func missed(err error, res *rows.Result) string {
 	switch {
 	case err != nil && (errors.Is(err, attach.ErrDeadline) || errors.Is(err, attach.ErrTraced)):
@@ -145,7 +148,8 @@ func missed(err error, res *rows.Result) string {
 	return ""
 }
 
-// topRows are numbers, first those that change, the fastest first; then what else changed; then the rest as it stands in the value.
+// topRows are numbers, first those that change, the fastest first; then what else changed; then the rest as it stands
+// in the value.
 func topRows(before, leaves []values.Leaf, took time.Duration) []topRow {
 	var list []topRow
 	for _, p := range rows.Compare(before, leaves, leafKey) {
@@ -259,8 +263,10 @@ func (t *topScreen) partTable(list []topRow, room int, style rows.TableStyle) (w
 		table = append(table, rows.Of("name", path, "value", cutLine(r.text, max(style.Width/2-10, 20)), "rate", rate))
 	}
 	var b strings.Builder
-	rows.WriteTable(&b, []rows.Column{{Name: "name", Cut: "left"}, {Name: "value", Align: "right"}, {Name: "rate", Type: rows.ColumnFloat}}, table, style)
-	return fmt.Sprintf("%s of %s", rows.Plural(int64(shown), "value"), rows.Thousands(int64(len(list)))), strings.ReplaceAll(b.String(), "RATE", "  /s")
+	rows.WriteTable(&b, []rows.Column{{Name: "name", Cut: "left"}, {Name: "value", Align: "right"},
+		{Name: "rate", Type: rows.ColumnFloat}}, table, style)
+	return fmt.Sprintf("%s of %s", rows.Plural(int64(shown), "value"), rows.Thousands(int64(len(list)))),
+		strings.ReplaceAll(b.String(), "RATE", "  /s")
 }
 
 // leave gives the terminal back, with the last refresh on it.

@@ -12,8 +12,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Where the value that Top looks at is a list or a map, what people want to compare are its elements: each has a row, and what changes in them
-// has columns, with rates beside counts.
+// Where the value that Top looks at is a list or a map, what people want to compare are its elements: each has a row,
+// and what changes in them has columns, with rates beside counts.
 
 // maxTopElements is how many elements of a list or map Top looks at.
 const maxTopElements = 1000
@@ -25,7 +25,8 @@ type topElement struct {
 	order []string // of parts, as they stand in the value
 }
 
-// elementsOf are the elements of a list or map, as they stand in the value; nil where it is none, or elements have no numbers.
+// elementsOf are the elements of a list or map, as they stand in the value; nil where it is none, or elements have no
+// numbers.
 func elementsOf(expr string, rows []topRow) []*topElement {
 	byKey := map[string]*topElement{}
 	var elements []*topElement
@@ -60,7 +61,8 @@ func elementsOf(expr string, rows []topRow) []*topElement {
 	return elements
 }
 
-// elementTable is a table with a row for each element, the one first that changes fastest, and as many columns as there is room for: what has changed, then other numbers.
+// elementTable is a table with a row for each element, the one first that changes fastest, and as many columns as there
+// is room for: what has changed, then other numbers.
 func (t *topScreen) elementTable(elements []*topElement, room int, style rows.TableStyle) (what, body string) {
 	slices.SortStableFunc(elements, func(a, b *topElement) int { return compareKeys(a.key, b.key) })
 	parts := t.elementParts(elements)
@@ -74,7 +76,8 @@ func (t *topScreen) elementTable(elements []*topElement, room int, style rows.Ta
 		var b strings.Builder
 		cut := writeElements(&b, shown, parts[:max(n, 0)], t.moved, style)
 		if !cut || n <= 1 {
-			return fmt.Sprintf("%s of %s", rows.Plural(int64(len(shown)), "element"), rows.Thousands(int64(len(elements)))), b.String()
+			return fmt.Sprintf("%s of %s", rows.Plural(int64(len(shown)), "element"), rows.Thousands(int64(len(elements)))),
+				b.String()
 		}
 	}
 }
@@ -88,7 +91,8 @@ func compareKeys(a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// elementParts are the columns: a text that names the elements, what has changed, in a steady order, and what else are numbers.
+// elementParts are the columns: a text that names the elements, what has changed, in a steady order, and what else are
+// numbers.
 func (t *topScreen) elementParts(elements []*topElement) (parts []string) {
 	total := map[string]float64{}
 	var name string
@@ -128,7 +132,8 @@ func (t *topScreen) elementParts(elements []*topElement) (parts []string) {
 }
 
 // writeElements writes the table; what has changed has its rate beside it.
-func writeElements(b *strings.Builder, elements []*topElement, parts, moved []string, style rows.TableStyle) (cut bool) {
+func writeElements(b *strings.Builder, elements []*topElement, parts, moved []string,
+	style rows.TableStyle) (cut bool) {
 	columns := []rows.Column{{Name: "key", Whole: true}}
 	names := shortParts(parts)
 	var list []rows.Row

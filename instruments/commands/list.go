@@ -43,7 +43,8 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 			row = append(row, rows.Cell{Name: "lacks", Value: rows.Texts(lacks)})
 		}
 		if verbose {
-			row = append(row, rows.Cell{Name: "from", Value: r.Origin.String()}, rows.Cell{Name: "overrides", Value: recipes.Positions(r.Overrides)})
+			row = append(row, rows.Cell{Name: "from", Value: r.Origin.String()},
+				rows.Cell{Name: "overrides", Value: recipes.Positions(r.Overrides)})
 		}
 		if out.Format != rows.Table {
 			row = append(row, rows.Cell{Name: "mode", Value: string(r.Mode)}, rows.Cell{Name: "view", Value: string(r.View)})

@@ -88,7 +88,8 @@ func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
 		case c.Operation == change.Wait:
 			fmt.Fprintf(b, "    %s %s: is %s\n", c.Operation, inert.Line(c.Path), inert.Line(c.BeforeText))
 		default:
-			fmt.Fprintf(b, "    %s %s: %s -> %s (%s at %#x)\n", c.Operation, inert.Line(c.Path), inert.Line(c.BeforeText), inert.Line(c.AfterText), inert.Line(c.Type), c.Addr)
+			fmt.Fprintf(b, "    %s %s: %s -> %s (%s at %#x)\n", c.Operation, inert.Line(c.Path), inert.Line(c.BeforeText),
+				inert.Line(c.AfterText), inert.Line(c.Type), c.Addr)
 		}
 		if c.Overwritten != "" {
 			fmt.Fprintf(b, "        the program has since made it %s\n", inert.Line(c.Overwritten))
@@ -129,8 +130,10 @@ func entryRow(e *change.Entry, said string) rows.Row {
 		for _, w := range c.Words {
 			pointers = append(pointers, rows.Of("addr", rows.AddressCell(w.Addr), "bytes", hex.EncodeToString(w.Bytes)))
 		}
-		changes = append(changes, rows.Of("operation", string(c.Operation), "path", c.Path, "type", c.Type, "addr", rows.AddressCell(c.Addr), "before", c.BeforeText, "after", c.AfterText,
-			"before_bytes", hex.EncodeToString(c.Before), "after_bytes", hex.EncodeToString(c.After), "pointers", pointers, "overwritten", textOrNull(c.Overwritten)))
+		changes = append(changes, rows.Of("operation", string(c.Operation), "path", c.Path, "type", c.Type,
+			"addr", rows.AddressCell(c.Addr), "before", c.BeforeText, "after", c.AfterText,
+			"before_bytes", hex.EncodeToString(c.Before), "after_bytes", hex.EncodeToString(c.After), "pointers", pointers,
+			"overwritten", textOrNull(c.Overwritten)))
 	}
 	state := e.State
 	if state == change.Begun {
@@ -140,9 +143,12 @@ func entryRow(e *change.Entry, said string) rows.Row {
 	if e.Plan.Undoes > 0 {
 		undoes = e.Plan.Undoes
 	}
-	return rows.Of("number", e.Number, "date", e.Date.UTC().Format("2006-01-02T15:04:05.000Z"), "comment", e.Plan.Comment, "state", string(state), "reason", textOrNull(e.Reason),
-		"today", textOrNull(said), "undoes", undoes, "user", e.User, "host", e.Host, "command", e.Command, "recipe", e.Recipe, "params", params, "pid", int64(e.PID),
-		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", e.Executable, "build_id", e.BuildID, "changes", changes)
+	return rows.Of("number", e.Number, "date", e.Date.UTC().Format("2006-01-02T15:04:05.000Z"),
+		"comment", e.Plan.Comment, "state", string(state), "reason", textOrNull(e.Reason),
+		"today", textOrNull(said), "undoes", undoes, "user", e.User, "host", e.Host, "command", e.Command, "recipe",
+		e.Recipe, "params", params, "pid", int64(e.PID),
+		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", e.Executable, "build_id", e.BuildID,
+		"changes", changes)
 }
 
 func textOrNull(s string) any {
@@ -189,7 +195,8 @@ func TruncateLog(ctx context.Context, out *rows.Output, upTo int64, look looks.O
 		return nil
 	case look.Yes:
 	case look.Ask == nil:
-		return rows.Usagef("ri log truncate asks before it forgets what was changed, and there is no terminal to ask on: say --yes")
+		return rows.Usagef("ri log truncate asks before it forgets what was changed, and there is no terminal to ask " +
+			"on: say --yes")
 	default:
 		if yes, err := look.Ask.MayForget(ctx, path, some); err != nil || !yes {
 			if err == nil {

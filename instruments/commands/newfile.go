@@ -21,8 +21,9 @@ import (
 
 var instrumentName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
-// NewInstrument writes NAME.lua, an instrument that runs as it is, and NAME.yaml, a catalogue that names it. With expr it goes through what that stands for in
-// the target, and has the elements' plain fields as columns; without, through goroutines.
+// NewInstrument writes NAME.lua, an instrument that runs as it is, and NAME.yaml, a catalogue that names it. With expr
+// it goes through what that stands for in the target, and has the elements' plain fields as columns; without, through
+// goroutines.
 func NewInstrument(ctx context.Context, out *rows.Output, name, expr string, choice looks.TargetChoice) error {
 	if !instrumentName.MatchString(name) {
 		return rows.Usagef("%s: a recipe's name has small letters, digits and hyphens: slow-requests", rows.QuoteName(name))
@@ -42,7 +43,8 @@ func NewInstrument(ctx context.Context, out *rows.Output, name, expr string, cho
 		}
 	}
 	script, catalogue := name+".lua", name+".yaml"
-	entry := fmt.Sprintf("# ri run %s --recipes %s -p PID; in ~/.config/ri/recipes.d, with the file beside it, ri run %s will do.\n%s: {instrument: %s}\n", name, catalogue, name, name, script)
+	entry := fmt.Sprintf("# ri run %s --recipes %s -p PID; in ~/.config/ri/recipes.d, with the file beside it, ri run "+
+		"%s will do.\n%s: {instrument: %s}\n", name, catalogue, name, name, script)
 	for _, f := range []struct{ path, text string }{{script, text}, {catalogue, entry}} {
 		if err := writeNew(f.path, f.text); err != nil {
 			return rows.Refused(err)
@@ -58,7 +60,8 @@ func NewInstrument(ctx context.Context, out *rows.Output, name, expr string, cho
 			target += " --exe " + choice.Exe
 		}
 	}
-	if err := out.WriteText(fmt.Sprintf("wrote %s and %s\n  ri lint %s %s    checks them, without a target\n  ri run ./%s %s    runs it\n  ri run %s --recipes %s %s\n",
+	if err := out.WriteText(fmt.Sprintf("wrote %s and %s\n  ri lint %s %s    checks them, without a target\n  ri run "+
+		"./%s %s    runs it\n  ri run %s --recipes %s %s\n",
 		script, catalogue, script, catalogue, script, target, name, catalogue, target)); err != nil {
 		return err
 	}
@@ -149,7 +152,8 @@ func template(ctx context.Context, s *looks.Session, expr string) (string, error
 	}
 	var columns, cells []string
 	if column != "" {
-		columns, cells = append(columns, fmt.Sprintf("    { name = %q, key = true },\n", column)), append(cells, column+" = "+column)
+		columns, cells = append(columns, fmt.Sprintf("    { name = %q, key = true },\n", column)),
+			append(cells, column+" = "+column)
 	}
 	if elem != nil && elem.Kind == reflect.Struct {
 		for _, f := range plainFields(v, elem, column) {
@@ -200,7 +204,8 @@ type plainField struct {
 	column rows.ColumnType
 }
 
-// plainFields are the first fields of a struct that are shown as they are, those of embedded structs too (not of embedded pointers, which may be nil); atomic ones count as what they hold.
+// plainFields are the first fields of a struct that are shown as they are, those of embedded structs too (not of
+// embedded pointers, which may be nil); atomic ones count as what they hold.
 func plainFields(v values.Value, t *symbols.Type, taken string) (fields []plainField) {
 	var add func(t *symbols.Type, depth int)
 	add = func(t *symbols.Type, depth int) {
@@ -230,7 +235,8 @@ func plainFields(v values.Value, t *symbols.Type, taken string) (fields []plainF
 // plainColumn tells whether a field is shown as it is, and the type of its column.
 func plainColumn(t *symbols.Type) (rows.ColumnType, bool) {
 	switch t.Kind {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8,
+		reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		if t.Name == "time.Duration" {
 			return rows.ColumnDuration, true
 		}

@@ -17,7 +17,8 @@ import (
 const maxPrinted = 1 << 20
 
 // Print looks at the target and writes what a Go expression stands for.
-func Print(ctx context.Context, out *rows.Output, expr string, depth int, how looks.Options, choice looks.TargetChoice) error {
+func Print(ctx context.Context, out *rows.Output, expr string, depth int, how looks.Options,
+	choice looks.TargetChoice) error {
 	if depth < 1 {
 		return rows.Usagef("--depth %d: must be 1 or more", depth)
 	}
@@ -29,7 +30,8 @@ func Print(ctx context.Context, out *rows.Output, expr string, depth int, how lo
 	if err := s.CheckExpr(ctx, expr); err != nil {
 		return err
 	}
-	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look, sink rows.Sink) error {
+	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look,
+		sink rows.Sink) error {
 		defer looks.CountValues(look)()
 		v, err := look.Space.Eval(expr)
 		if err != nil {
@@ -44,7 +46,8 @@ func Print(ctx context.Context, out *rows.Output, expr string, depth int, how lo
 			sink.Print(strings.ReplaceAll(text, "\t", "    "))
 			return nil
 		}
-		return sink.Emit(rows.Of("expr", expr, "type", v.Type.Name, "addr", rows.AddressCell(v.Addr), "value", plainValue(v, text)))
+		return sink.Emit(rows.Of("expr", expr, "type", v.Type.Name, "addr", rows.AddressCell(v.Addr),
+			"value", plainValue(v, text)))
 	})
 	if err != nil {
 		return err
@@ -53,13 +56,14 @@ func Print(ctx context.Context, out *rows.Output, expr string, depth int, how lo
 	return out.Conclude(res)
 }
 
-// plainValue is a value as JSON has it where it can: booleans, numbers and strings, what is in a value of sync/atomic, a moment, the states of package
-// sync's types; else its text in Go syntax.
+// plainValue is a value as JSON has it where it can: booleans, numbers and strings, what is in a value of sync/atomic,
+// a moment, the states of package sync's types; else its text in Go syntax.
 func plainValue(v values.Value, text string) any {
 	var plain any
 	var err error
 	if inner, offset, ok := v.Space().Atomic(v.Type); ok {
-		return plainValue(v.Space().At(v.Addr+uint64(offset), inner), strings.TrimSuffix(text[strings.IndexByte(text, '(')+1:], ")"))
+		return plainValue(v.Space().At(v.Addr+uint64(offset), inner),
+			strings.TrimSuffix(text[strings.IndexByte(text, '(')+1:], ")"))
 	}
 	switch v.Type.Kind {
 	case reflect.Bool:
@@ -109,7 +113,8 @@ func plainStruct(v values.Value, text string) (any, error) {
 		return rows.Of("locked", m.Locked, "waiting", m.Waiting, "starving", m.Starving), err
 	case "sync.RWMutex":
 		m, err := v.RWMutex()
-		return rows.Of("locked", m.Locked, "readers", m.Readers, "readers_waiting", m.ReadersWaiting, "writers_waiting", m.WritersWaiting), err
+		return rows.Of("locked", m.Locked, "readers", m.Readers, "readers_waiting", m.ReadersWaiting,
+			"writers_waiting", m.WritersWaiting), err
 	case "sync.WaitGroup":
 		g, err := v.WaitGroup()
 		return rows.Of("count", g.Count, "waiting", g.Waiting), err

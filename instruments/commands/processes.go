@@ -21,7 +21,8 @@ func ListProcesses(out *rows.Output) error {
 		return err
 	}
 	columns := []rows.Column{
-		{Name: "pid", Type: rows.ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"}, {Name: "module", Cut: rows.CutPaths}, {Name: "version"},
+		{Name: "pid", Type: rows.ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"},
+		{Name: "module", Cut: rows.CutPaths}, {Name: "version"},
 		{Name: "uptime", Type: rows.ColumnDuration}, {Name: "symbols"}, {Name: "traced_by"},
 	}
 	var lines []rows.Row
@@ -44,7 +45,8 @@ func ListProcesses(out *rows.Output) error {
 		)
 		if out.Format != rows.Table {
 			command, _ := secrets.Arguments(p.CommandLine)
-			row = append(row, rows.Cell{Name: "command", Value: rows.Texts(command)}, rows.Cell{Name: "stopped", Value: p.Stopped}, rows.Cell{Name: "container", Value: p.Container})
+			row = append(row, rows.Cell{Name: "command", Value: rows.Texts(command)},
+				rows.Cell{Name: "stopped", Value: p.Stopped}, rows.Cell{Name: "container", Value: p.Container})
 		}
 		lines = append(lines, row)
 	}

@@ -45,8 +45,8 @@ var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
 // trialPatience is how long a target may take to say that it is ready.
 const trialPatience = time.Minute
 
-// RunTrials runs the tests in a folder's *.test.yaml, or in one of those: each has a target or a core, the line that follows ri run, and beside it NAME.golden with what that
-// must print. update writes those instead.
+// RunTrials runs the tests in a folder's *.test.yaml, or in one of those: each has a target or a core, the line that
+// follows ri run, and beside it NAME.golden with what that must print. update writes those instead.
 func RunTrials(ctx context.Context, out *rows.Output, dir string, update bool) error {
 	trials, err := readTrials(dir)
 	if err != nil {
@@ -75,7 +75,8 @@ func RunTrials(ctx context.Context, out *rows.Output, dir string, update bool) e
 			}
 		}
 	}
-	if err := out.WriteRows([]rows.Column{{Name: "test"}, {Name: "result"}, {Name: "took", Type: rows.ColumnDuration}}, list); err != nil {
+	if err := out.WriteRows([]rows.Column{{Name: "test"}, {Name: "result"}, {Name: "took", Type: rows.ColumnDuration}},
+		list); err != nil {
 		return err
 	}
 	if err := out.Commit(); err != nil {
@@ -230,7 +231,8 @@ func (t *trial) start(ctx context.Context, dir string) (*trialTarget, error) {
 		return nil, context.Cause(ctx)
 	case <-time.After(trialPatience):
 		target.end()
-		return nil, fmt.Errorf("the target did not say %q within %s; it said: %s", t.Ready, rows.DurationText(trialPatience), target.saidText())
+		return nil, fmt.Errorf("the target did not say %q within %s; it said: %s", t.Ready,
+			rows.DurationText(trialPatience), target.saidText())
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 
 // verify has the referee compare, on a copy of all memory, what it reads with what ri reads. The checks are there
 // whatever the error is: ErrFound if the two differ, ErrPartial if not all was compared.
-func verify(ctx context.Context, out *rows.Output, choice looks.TargetChoice, how looks.Options) (checks []check, err error) {
+func verify(ctx context.Context, out *rows.Output, choice looks.TargetChoice, how looks.Options) (checks []check,
+	err error) {
 	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,8 @@ func Version(out *rows.Output) error {
 	} else {
 		err = out.WriteDocument(rows.Of(
 			"version", version, "revision", revision, "go", runtime.Version(),
-			"os", runtime.GOOS, "arch", runtime.GOARCH, "delve", delve, "reads_go", layouts.KnownReleases(), "reads_processes", readsProcesses,
+			"os", runtime.GOOS, "arch", runtime.GOARCH, "delve", delve, "reads_go", layouts.KnownReleases(), "reads_processes",
+			readsProcesses,
 		))
 	}
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 
 // WatchOptions says what is done when a process dies.
 type WatchOptions struct {
-	OnExit  []string      // ri's command lines, run on the dying process one after the other: "ri crash", "ri report -o visit"
+	// ri's command lines, run on the dying process one after the other: "ri crash", "ri report -o visit"
+	OnExit  []string
 	MaxHold time.Duration // the longest that it is held for them
 	// Run runs a command of ri, given without the word ri. Its error is ErrFound where that found something.
 	Run func(ctx context.Context, words []string) error
@@ -34,7 +35,8 @@ type command struct {
 // check takes the command lines apart. Those that name no target get the process.
 func (o *WatchOptions) check(choice looks.TargetChoice) ([]command, error) {
 	if choice.Core != "" || choice.PID == "" {
-		return nil, rows.Usagef("ri watch waits for a process to die: name it with -p PID (ri ps lists the Go processes here)")
+		return nil, rows.Usagef("ri watch waits for a process to die: name it with -p PID (ri ps lists the Go " +
+			"processes here)")
 	}
 	if o.MaxHold <= 0 {
 		return nil, rows.Usagef("--max-hold %s: must be more than 0", o.MaxHold)
@@ -50,7 +52,8 @@ func (o *WatchOptions) check(choice looks.TargetChoice) ([]command, error) {
 		}
 		named := false
 		for _, w := range words[1:] {
-			named = named || strings.HasPrefix(w, "-p") || strings.HasPrefix(w, "--pid") || strings.HasPrefix(w, "-c") || strings.HasPrefix(w, "--core")
+			named = named || strings.HasPrefix(w, "-p") || strings.HasPrefix(w, "--pid") || strings.HasPrefix(w, "-c") ||
+				strings.HasPrefix(w, "--core")
 		}
 		words = words[1:]
 		if !named {
@@ -61,9 +64,9 @@ func (o *WatchOptions) check(choice looks.TargetChoice) ([]command, error) {
 	return list, nil
 }
 
-// Watch waits until a process dies, and runs commands of ri on it in its last moment. There is no error if the process exited with 0. It is
-// ErrFound if it died in another way, ErrPartial if the hold came to its limit or a command failed, and another one if the process was
-// gone before it could be held.
+// Watch waits until a process dies, and runs commands of ri on it in its last moment. There is no error if the process
+// exited with 0. It is ErrFound if it died in another way, ErrPartial if the hold came to its limit or a command
+// failed, and another one if the process was gone before it could be held.
 func Watch(ctx context.Context, to rows.Listener, choice looks.TargetChoice, opt WatchOptions) error {
 	commands, err := opt.check(choice)
 	if err != nil {
@@ -71,7 +74,8 @@ func Watch(ctx context.Context, to rows.Listener, choice looks.TargetChoice, opt
 	}
 	verb, tries := "watching", 0
 	for {
-		death, name, err := watchOnce(ctx, to, choice, verb, opt.MaxHold, func(ctx context.Context, d attach.Death, name string) bool {
+		death, name, err := watchOnce(ctx, to, choice, verb, opt.MaxHold, func(ctx context.Context, d attach.Death,
+			name string) bool {
 			to.Log(fmt.Sprintf("%s %s dies: %s", time.Now().Format(time.RFC3339), name, d))
 			return runAll(ctx, to, commands, opt.Run)
 		})
@@ -80,7 +84,8 @@ func Watch(ctx context.Context, to rows.Listener, choice looks.TargetChoice, opt
 			verb, tries = "watching again:", execTries
 			continue
 		}
-		if errors.Is(err, attach.ErrExited) && tries > 0 && ctx.Err() == nil { // the old program is gone, the new one not there yet
+		// the old program is gone, the new one not there yet
+		if errors.Is(err, attach.ErrExited) && tries > 0 && ctx.Err() == nil {
 			tries--
 			time.Sleep(execNap)
 			continue
@@ -105,7 +110,8 @@ type deathSeen struct {
 }
 
 // watchOnce watches one program of the process.
-func watchOnce(ctx context.Context, to rows.Listener, choice looks.TargetChoice, verb string, hold time.Duration, dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
+func watchOnce(ctx context.Context, to rows.Listener, choice looks.TargetChoice, verb string, hold time.Duration,
+	dying func(context.Context, attach.Death, string) bool) (deathSeen, string, error) {
 	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return deathSeen{}, "", err
@@ -123,7 +129,8 @@ func watchOnce(ctx context.Context, to rows.Listener, choice looks.TargetChoice,
 	_ = s.File.Save() // who looks at the end has the symbols ready
 	result := deathSeen{}
 	result.Death, err = p.Watch(ctx, attach.WatchOptions{Thread: thread, MaxHold: hold, Seized: func() {
-		to.Log(fmt.Sprintf("%s %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", verb, name, thread))
+		to.Log(fmt.Sprintf("%s %s by its thread %d (sysmon); Ctrl-C ends the watch and leaves it as it is", verb, name,
+			thread))
 	}, Dying: func(ctx context.Context, d attach.Death) {
 		result.failed = !dying(ctx, d, name)
 	}})
@@ -136,8 +143,8 @@ func watchOnce(ctx context.Context, to rows.Listener, choice looks.TargetChoice,
 // sysmonFrames is how far up a stack runtime.sysmon is looked for: it calls nothing deep.
 const sysmonFrames = 4096
 
-// quietThread finds the thread that runs runtime.sysmon: it runs no goroutines, so it gets hardly any signals. It is the one with a return address
-// into that function near the top of its stack.
+// quietThread finds the thread that runs runtime.sysmon: it runs no goroutines, so it gets hardly any signals. It is
+// the one with a return address into that function near the top of its stack.
 func quietThread(ctx context.Context, s *looks.Session) (int, error) {
 	begin, size, err := s.File.FuncRange("runtime.sysmon")
 	if err != nil {
@@ -174,7 +181,8 @@ func quietThread(ctx context.Context, s *looks.Session) (int, error) {
 			return 0, err
 		}
 	}
-	return 0, rows.Refused(fmt.Errorf("%s: none of its threads runs runtime.sysmon, by which ri watches: %w", s.Target.Describe(), attach.ErrNotSupported))
+	return 0, rows.Refused(fmt.Errorf("%s: none of its threads runs runtime.sysmon, by which ri watches: %w",
+		s.Target.Describe(), attach.ErrNotSupported))
 }
 
 func nap(ctx context.Context) error {

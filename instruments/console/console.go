@@ -20,9 +20,10 @@ import (
 
 // Console is a target that a person talks to, a line at a time: what the room shell puts a keyboard and a screen to.
 //
-// Each line is a run of its own, rehearsed and then run on a copy as any other, so that nothing is held while somebody thinks. Only Hold keeps a
-// look from line to line: a stopped target, for a limited time, or a copy of all of its memory. What lines assign to globals is there for the next ones;
-// each run of a line begins with what the line before left, however often the line is run.
+// Each line is a run of its own, rehearsed and then run on a copy as any other, so that nothing is held while somebody
+// thinks. Only Hold keeps a look from line to line: a stopped target, for a limited time, or a copy of all of its
+// memory. What lines assign to globals is there for the next ones; each run of a line begins with what the line before
+// left, however often the line is run.
 //
 // It isn't safe for concurrent use, Held, Ended and LetGo excepted.
 type Console struct {
@@ -82,8 +83,9 @@ func (c *Console) restart() {
 	space := c.session.Keep()
 	c.host = host.NewPrompt(host.Options{
 		Space: space, Folders: (&recipes.Recipe{Scripts: os.DirFS(".")}).Folders(c.catalogue),
-		Target: host.TargetInfo{PID: c.session.Target.PID(), Kind: c.session.Info.Kind, Describe: c.session.Target.Describe(), Ends: c.session.Ends},
-		Now:    c.session.Now(),
+		Target: host.TargetInfo{PID: c.session.Target.PID(), Kind: c.session.Info.Kind,
+			Describe: c.session.Target.Describe(), Ends: c.session.Ends},
+		Now: c.session.Now(),
 	})
 }
 
@@ -124,8 +126,8 @@ func (c *Console) SetView(kind string) error {
 	return nil
 }
 
-// Hold stops the target for limit at most, or, where limit is 0, copies all of its memory in one stop and keeps the copy. Following lines see that,
-// until Release.
+// Hold stops the target for limit at most, or, where limit is 0, copies all of its memory in one stop and keeps the
+// copy. Following lines see that, until Release.
 func (c *Console) Hold(ctx context.Context, limit time.Duration) error {
 	if c.session.Info.Kind == "core" {
 		return errors.New("a core holds still: there is nothing to stop")
@@ -164,7 +166,8 @@ func (c *Console) Release() {
 	}
 }
 
-// LetGo lets a held target run, whatever else is under way: what a signal that ends ri calls. The console is of no use afterwards.
+// LetGo lets a held target run, whatever else is under way: what a signal that ends ri calls. The console is of no use
+// afterwards.
 func (c *Console) LetGo() {
 	if held := c.held.Load(); held != nil {
 		held.view.Close()
@@ -200,7 +203,8 @@ func (c *Console) Alive() error {
 }
 
 // execute runs f as the view says: on a held one, or on a look of its own.
-func (c *Console) execute(ctx context.Context, p *looks.Plan, f func(context.Context, *looks.Look, rows.Sink) error) (*rows.Result, error) {
+func (c *Console) execute(ctx context.Context, p *looks.Plan,
+	f func(context.Context, *looks.Look, rows.Sink) error) (*rows.Result, error) {
 	var running atomic.Bool
 	guarded := func(ctx context.Context, l *looks.Look, sink rows.Sink) error {
 		running.Store(true)
@@ -248,13 +252,15 @@ func (c *Console) execute(ctx context.Context, p *looks.Plan, f func(context.Con
 	return res, nil
 }
 
-// Run runs a line: Lua, in which packages of the program are globals, or a Go expression. What it returns is printed in Go syntax.
+// Run runs a line: Lua, in which packages of the program are globals, or a Go expression. What it returns is printed in
+// Go syntax.
 func (c *Console) Run(ctx context.Context, line string, style rows.TableStyle) Reply {
 	typed, err := c.compile(line)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
-	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read, Scripts: os.DirFS(".")}, typed.script, host.Params{}, c.how)
+	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read, Scripts: os.DirFS(".")},
+		typed.script, host.Params{}, c.how)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
@@ -307,7 +313,8 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 	}
 	res, err := c.execute(ctx, plan, func(ctx context.Context, _ *looks.Look, sink rows.Sink) error {
 		_, space := c.session.Memory()
-		h := host.New(host.Options{Space: space, Sink: sink, Folders: plan.Recipe.Folders(c.catalogue), Limits: plan.Limits, Target: c.host.Target()})
+		h := host.New(host.Options{Space: space, Sink: sink, Folders: plan.Recipe.Folders(c.catalogue), Limits: plan.Limits,
+			Target: c.host.Target()})
 		return h.Run(ctx, plan.Script, plan.Params)
 	})
 	if res != nil && plan.Script.Header != nil {
@@ -346,8 +353,10 @@ func (c *Console) reply(res *rows.Result, err error, style rows.TableStyle) Repl
 }
 
 // runLine runs a line's script. taken, if not nil, gets what it returns in the place of the screen.
-func (c *Console) runLine(ctx context.Context, script *host.Script, l *looks.Look, sink rows.Sink, taken func([]lua.LValue)) error {
-	opt := host.LineOptions{Sink: sink, Limits: host.Limits{Time: c.how.MaxTime}, View: attach.ViewKind(c.View()), Taken: taken}
+func (c *Console) runLine(ctx context.Context, script *host.Script, l *looks.Look, sink rows.Sink,
+	taken func([]lua.LValue)) error {
+	opt := host.LineOptions{Sink: sink, Limits: host.Limits{Time: c.how.MaxTime}, View: attach.ViewKind(c.View()),
+		Taken: taken}
 	if l != nil {
 		opt.Again, opt.Bulk, opt.MayBulk = l.Again, l.WantBulk, l.MayBulk
 	}

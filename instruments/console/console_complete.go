@@ -38,9 +38,10 @@ var (
 // maxCompletions bounds what a Tab gives: no one reads more, and the keys of a map may be millions.
 const maxCompletions = 2000
 
-// Complete says what the end of a line of Lua could become: globals, packages and their variables, functions of ri, fields by the type
-// of the value before the dot, keys of maps, names of types where one is asked for. before are the lines that the command began with. What stands before the dot is
-// looked at in live memory, or in what is held: nothing is stopped, and nothing that the line would change is changed.
+// Complete says what the end of a line of Lua could become: globals, packages and their variables, functions of ri,
+// fields by the type of the value before the dot, keys of maps, names of types where one is asked for. before are the
+// lines that the command began with. What stands before the dot is looked at in live memory, or in what is held:
+// nothing is stopped, and nothing that the line would change is changed.
 func (c *Console) Complete(before, line string) Completion {
 	if open := openString(before + line); open >= 0 {
 		at := open - len(before)
@@ -134,8 +135,8 @@ func (c *Console) completeGo(line string, from int) Completion {
 	return Completion{from + start, c.shortNames(c.session.File.Vars(), typed[start:])}
 }
 
-// shortNames are names as they are typed, with their package's name for its path. Where many begin like what was typed, they are given up to the next dot or slash,
-// as files are up to the next folder.
+// shortNames are names as they are typed, with their package's name for its path. Where many begin like what was typed,
+// they are given up to the next dot or slash, as files are up to the next folder.
 func (c *Console) shortNames(names []string, typed string) []string {
 	seen, steps := map[string]bool{}, map[string]bool{}
 	unnamed := typed != "" && strings.IndexByte("*[", typed[0]) >= 0
@@ -182,7 +183,8 @@ func (c *Console) globalNames() []string {
 
 // members are what can follow base, which the line ends with, and a dot.
 func (c *Console) members(before, line, base string, method bool) []string {
-	if host.LastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && !c.host.IsLibrary(base) && !c.host.Left(base) && c.host.PackageNames()[base] {
+	if host.LastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && !c.host.IsLibrary(base) &&
+		!c.host.Left(base) && c.host.PackageNames()[base] {
 		return c.variablesOf(base)
 	}
 	var names []string
@@ -239,7 +241,8 @@ func (c *Console) variablesOf(name string) (names []string) {
 	return slices.DeleteFunc(names, func(n string) bool { return host.LastWord.FindString(n) != n })
 }
 
-// staticType is what the declarations say of a chain that leads through nil just now: a variable and then fields and indexes.
+// staticType is what the declarations say of a chain that leads through nil just now: a variable and then fields and
+// indexes.
 func (c *Console) staticType(chain string) *symbols.Type {
 	f := c.session.File
 	parts := chainParts(chain)

@@ -15,8 +15,8 @@ import (
 	"github.com/yuin/gopher-lua/parse"
 )
 
-// A line of the console is Lua. What people type all the same is understood too, by writing it as Lua: an address as values are printed,
-// (*main.Object)(0xc000112000); find(main.Store), len(x) and cap(x); and any other Go expression.
+// A line of the console is Lua. What people type all the same is understood too, by writing it as Lua: an address as
+// values are printed, (*main.Object)(0xc000112000); find(main.Store), len(x) and cap(x); and any other Go expression.
 
 var (
 	// printedAddress is how Dump writes a pointer that it doesn't follow.
@@ -28,7 +28,8 @@ var (
 	// foundType is what stands in find( ).
 	foundType = regexp.MustCompile(`^\s*\*?([\w./\-~]+(?:\[[\w./\-~,*\[\] ]+\])?)\s*\)`)
 	// goConversion begins an expression that only Go has: string is a table in Lua, the others are nothing.
-	goConversion = regexp.MustCompile(`(^|[^\w.:])(string|bool|byte|rune|uintptr|u?int(8|16|32|64)?|float(32|64)|complex(64|128))\(`)
+	goConversion = regexp.MustCompile(
+		`(^|[^\w.:])(string|bool|byte|rune|uintptr|u?int(8|16|32|64)?|float(32|64)|complex(64|128))\(`)
 	// importPath is a package with slashes, and a name in it.
 	importPath = regexp.MustCompile(`[\w.~-]+(/[\w.~-]+)+\.\w+`)
 )
@@ -41,8 +42,8 @@ type typedLine struct {
 	expression bool // it has a value
 }
 
-// compileLine compiles what was typed. known tells the names that earlier lines gave to something; those mean what they were given, also in Go expressions. isType tells
-// types of the program, isPackage import paths.
+// compileLine compiles what was typed. known tells the names that earlier lines gave to something; those mean what they
+// were given, also in Go expressions. isType tells types of the program, isPackage import paths.
 func compileLine(line string, known, isType, isPackage func(string) bool) (t typedLine, err error) {
 	const name = "shell"
 	t = typedLine{source: line, lua: line}
@@ -75,12 +76,14 @@ func compileLine(line string, known, isType, isPackage func(string) bool) (t typ
 	return t, nil
 }
 
-// betterError is the error of an expression where that got further: of "1 +" a statement says only that it doesn't begin with 1.
+// betterError is the error of an expression where that got further: of "1 +" a statement says only that it doesn't
+// begin with 1.
 func betterError(source string, err error) error {
 	_, _, other := host.CompileLua("shell", "return "+source)
 	var of, ofExpression *parse.Error
 	if errors.As(err, &of) && errors.As(other, &ofExpression) && of.Pos.Line != parse.EOF {
-		if ofExpression.Pos.Line == parse.EOF || ofExpression.Pos.Line == of.Pos.Line && ofExpression.Pos.Column-len("return ") > of.Pos.Column {
+		if ofExpression.Pos.Line == parse.EOF || ofExpression.Pos.Line == of.Pos.Line &&
+			ofExpression.Pos.Column-len("return ") > of.Pos.Column {
 			return other
 		}
 	}
@@ -120,7 +123,8 @@ func goCalls(line string, known, isType func(string) bool) string {
 	return out.String() + line[from:]
 }
 
-// namesGo tells an expression that Lua would take for something else: a conversion, or a package with slashes in its path.
+// namesGo tells an expression that Lua would take for something else: a conversion, or a package with slashes in its
+// path.
 func namesGo(line string, known, isPackage func(string) bool) bool {
 	masked := maskStrings(line)
 	for _, m := range goConversion.FindAllStringSubmatch(masked, -1) {
@@ -139,7 +143,8 @@ func namesGo(line string, known, isPackage func(string) bool) bool {
 	return false
 }
 
-// maskStrings puts spaces in the place of what strings and comments of Lua have in them, so that what is looked for is code. Lengths stay.
+// maskStrings puts spaces in the place of what strings and comments of Lua have in them, so that what is looked for is
+// code. Lengths stay.
 func maskStrings(source string) string {
 	out := []byte(source)
 	blank := func(from, to int) {
@@ -301,8 +306,10 @@ func (c *Console) instrument() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "-- From a session of ri shell on %s.\n\n", c.session.Target.Describe())
 	if packages.Len() > 0 {
-		b.WriteString("-- package reads variables of a package of the program: main.store is ri.var \"main.store\".\nlocal function package(name)\n" +
-			"  return setmetatable({}, { __index = function(_, key) return ri.var(name .. \".\" .. key) end })\nend\n\n" + packages.String() + "\n")
+		b.WriteString("-- package reads variables of a package of the program: main.store is ri.var " +
+			"\"main.store\".\nlocal function package(name)\n" +
+			"  return setmetatable({}, { __index = function(_, key) return ri.var(name .. \".\" .. key) end })\nend\n\n" +
+			packages.String() + "\n")
 	}
 	b.WriteString("return {\n  title = \"from a session of ri shell\",\n  category = \"target\",\n  run = function(p)\n" + text + "  end,\n}\n")
 	return b.String()

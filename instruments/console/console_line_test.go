@@ -45,7 +45,8 @@ func TestTypedLines(t *testing.T) {
 
 func TestOpenString(t *testing.T) {
 	for text, want := range map[string]int{
-		"": -1, "x": -1, "ri.var'": 6, "ri.var'main": 6, "ri.var'main'": -1, `f("a", 'b`: 7, `m["it's`: 2, "x -- 'a": -1, "a = 'x' .. \"y": 11,
+		"": -1, "x": -1, "ri.var'": 6, "ri.var'main": 6, "ri.var'main'": -1, `f("a", 'b`: 7, `m["it's`: 2, "x -- 'a": -1,
+		"a = 'x' .. \"y": 11,
 	} {
 		if got := openString(text); got != want {
 			t.Errorf("%s: %d, want %d", text, got, want)
@@ -55,7 +56,8 @@ func TestOpenString(t *testing.T) {
 
 // FuzzTypedLines: whatever is typed, nothing panics, and masks are as long as the text.
 func FuzzTypedLines(f *testing.F) {
-	for _, s := range []string{"find(server.Server)", "x[==[", "--[[", "len('", "for k, v in ri.pairs(x) do v.", "(*a.B)(0x1)", "a/b.c", "string(", "local x ="} {
+	for _, s := range []string{"find(server.Server)", "x[==[", "--[[", "len('", "for k, v in ri.pairs(x) do v.",
+		"(*a.B)(0x1)", "a/b.c", "string(", "local x ="} {
 		f.Add(s)
 	}
 	no := func(string) bool { return false }
@@ -77,7 +79,8 @@ func FuzzTypedLines(f *testing.F) {
 
 func TestIncomplete(t *testing.T) {
 	for source, want := range map[string]bool{
-		"1 + 1": false, "1 +": true, "for i = 1, 2 do": true, "for i = 1, 2 do\nend": false, "x = = 1": false, "f(": true, "main.store.": true, "x = [[a": true,
+		"1 + 1": false, "1 +": true, "for i = 1, 2 do": true, "for i = 1, 2 do\nend": false, "x = = 1": false, "f(": true,
+		"main.store.": true, "x = [[a": true,
 		"": false, "return": false,
 	} {
 		if got := Incomplete(source); got != want {

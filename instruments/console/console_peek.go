@@ -13,8 +13,9 @@ import (
 	"ri/instruments/looks"
 )
 
-// To complete what stands before a dot it is evaluated. Where it begins with a name that the same command gives to something, in a loop or as a
-// local, what has been typed so far is made a program that returns it in the first turn of the loop.
+// To complete what stands before a dot it is evaluated. Where it begins with a name that the same command gives to
+// something, in a loop or as a local, what has been typed so far is made a program that returns it in the first turn of
+// the loop.
 
 var (
 	loopHead   = regexp.MustCompile(`\bfor\s+([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s+in\s`)
@@ -43,7 +44,8 @@ func (c *Console) withBindings(text, base string) string {
 	var out strings.Builder
 	loops, at := 0, 0
 	for at < len(masked) {
-		loop, count, assign := loopHead.FindStringSubmatchIndex(masked[at:]), countHead.FindStringSubmatchIndex(masked[at:]), assignment.FindStringSubmatchIndex(masked[at:])
+		loop, count, assign := loopHead.FindStringSubmatchIndex(masked[at:]),
+			countHead.FindStringSubmatchIndex(masked[at:]), assignment.FindStringSubmatchIndex(masked[at:])
 		first := func(m []int, others ...[]int) bool {
 			for _, o := range others {
 				if m == nil || o != nil && o[0] < m[0] {
@@ -99,7 +101,8 @@ func loopOver(text, name string) string {
 	return ""
 }
 
-// chainLength is how long the expression is that a text, without what is in its strings, begins with: names, dots, indexes, calls; 0 where it is something else.
+// chainLength is how long the expression is that a text, without what is in its strings, begins with: names, dots,
+// indexes, calls; 0 where it is something else.
 func chainLength(masked string) int {
 	depth, i := 0, 0
 	for ; i < len(masked); i++ {
@@ -127,8 +130,8 @@ func chainLength(masked string) int {
 	return i
 }
 
-// peekAt evaluates what a line ends with, and gives the first of its values; nil where it has none. What loops and locals of the line give to
-// names is what they give them first.
+// peekAt evaluates what a line ends with, and gives the first of its values; nil where it has none. What loops and
+// locals of the line give to names is what they give them first.
 func (c *Console) peekAt(before, line, base string, f func(lua.LValue)) {
 	if text := c.withBindings(before+line, base); text != "" {
 		if script, err := host.CompileExpression("shell", text); err == nil {

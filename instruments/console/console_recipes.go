@@ -11,7 +11,8 @@ import (
 // RecipeNames are the recipes that fit the program.
 func (c *Console) RecipeNames() (names []string) {
 	for _, r := range c.catalogue.Recipes() {
-		if script, err := r.Script(c.catalogue); err == nil && r.Mode == recipes.Read && len(recipes.ScriptLacks(c.session.File, script)) == 0 {
+		if script, err := r.Script(c.catalogue); err == nil && r.Mode == recipes.Read &&
+			len(recipes.ScriptLacks(c.session.File, script)) == 0 {
 			names = append(names, r.Name)
 		}
 	}
@@ -56,7 +57,8 @@ func (c *Console) WriteRecipes(w io.Writer, style rows.TableStyle) error {
 		if err != nil {
 			continue
 		}
-		list = append(list, rows.Of("name", name, "category", recipes.HeaderOf(script).Category, "title", r.TitleOr(script.Header)))
+		list = append(list, rows.Of("name", name, "category", recipes.HeaderOf(script).Category,
+			"title", r.TitleOr(script.Header)))
 	}
 	_, err := rows.WriteRows(w, columns, list, style)
 	return err

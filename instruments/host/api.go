@@ -30,40 +30,61 @@ func API() []Function { return append([]Function(nil), api...) }
 var api = []Function{
 	{"ri.var", "(name: string): value", "Reads a package variable, by its full name or a short one.",
 		`print(ri.var'main.all'.text)`, "hello", GroupFind},
-	{"ri.vars", "(pattern?: string): string[]", "Lists the full names of package variables that match a regular expression (Go's syntax).",
+	{"ri.vars", "(pattern?: string): string[]",
+		"Lists the full names of package variables that match a regular expression (Go's syntax).",
 		`print(ri.vars[[^main\.(first|cycle)$]][1])`, "main.cycle", GroupFind},
-	{"ri.types", "(pattern?: string): string[]", "Lists the full names of types that match a regular expression; ri.type describes one.",
+	{"ri.types", "(pattern?: string): string[]",
+		"Lists the full names of types that match a regular expression; ri.type describes one.",
 		`print(table.concat(ri.types[[^main\.(Node|Inner)$]], ' '))`, "main.Inner main.Node", GroupFind},
-	{"ri.find", "(type: string, {depth?: int, max?: int, all?: boolean}): {value, where: string, goroutine: int, stack: boolean}[]",
-		"Looks for values of a type in package variables, in goroutines' frames and closures, and, where those have none (or in any case: all), through up to depth (3) pointers from them; with depth -1 not through any. What lies on a stack may be left over there.",
+	{"ri.find", "(type: string, {depth?: int, max?: int, all?: boolean}): {value, where: string, goroutine: int, " +
+		"stack: boolean}[]",
+		"Looks for values of a type in package variables, in goroutines' frames and closures, and, where those have none " +
+			"(or in any case: all), through up to depth (3) pointers from them; with depth -1 not through any. What lies on " +
+			"a stack may be left over there.",
 		`for _, f in ipairs(ri.find'main.hidden') do print(f.value.secret) break end`, "found in a frame", GroupFind},
-	{"ri.find1", "(type: string, {depth?: int}): value, string", "Gives the first value that ri.find finds and where it was; an error if there is none.",
+	{"ri.find1", "(type: string, {depth?: int}): value, string",
+		"Gives the first value that ri.find finds and where it was; an error if there is none.",
 		`print(ri.find1'main.hidden'.secret)`, "found in a frame", GroupFind},
 	{"ri.at", "(address: int|string, type: string): value", "Reads a value of a type at an address; nil at address 0.",
 		`local n = ri.var'main.first'; print(ri.at(ri.addr(n), 'main.Node').value)`, "0", GroupFind},
-	{"ri.eval", "(expr: string, names?: {[string]: any}): value", "Evaluates a Go selector expression: variables, fields, indexes, slices, keys, conversions, type assertions, dereferences; composite literals as keys; find(T), the only value of a type, or find(T, 'where'), the one that ri find shows at WHERE; no calls. names are values of the script that it may use.",
+	{"ri.eval", "(expr: string, names?: {[string]: any}): value",
+		"Evaluates a Go selector expression: variables, fields, indexes, slices, keys, conversions, type assertions, " +
+			"dereferences; composite literals as keys; find(T), the only value of a type, or find(T, 'where'), the one that " +
+			"ri find shows at WHERE; no calls. names are values of the script that it may use.",
 		`print(ri.eval'main.all.nodes[2].next.value')`, "13", GroupFind},
 
-	{"ri.pairs", "(v: value): iterator", "Iterates over an array or slice (index, element), a map (key, element; the order of memory), a channel's buffer, or a type with a walker in lib/ (container/list, container/ring, sync.Map). nil is empty; a key that is nil is ri.null.",
+	{"ri.pairs", "(v: value): iterator",
+		"Iterates over an array or slice (index, element), a map (key, element; the order of memory), a channel's buffer, " +
+			"or a type with a walker in lib/ (container/list, container/ring, sync.Map). nil is empty; a key that is " +
+			"nil is ri.null.",
 		`for i, s in ri.pairs(ri.var'main.all'.slice) do print(i, s) end`, "0\ta\n1\tb\n2\tc", GroupContents},
-	{"ri.null", "", "Stands for nil as the key that an iterator gives, since a nil would end the loop; also m[ri.null]. Prints as nil, is null in JSON and rows, and equals only itself.",
+	{"ri.null", "", "Stands for nil as the key that an iterator gives, since a nil would end the loop; also " +
+		"m[ri.null]. Prints as nil, is null in JSON and rows, and equals only itself.",
 		`for k in ri.pairs(ri.var'main.nilKeys') do if k == ri.null then print(k) end end`, "nil", GroupContents},
-	{"ri.linked", "(head: value, field: string): iterator", "Iterates over a chain of structs (index from 0, node), along a field; an error where it leads back into itself. ri.count and the like run it in Go.",
+	{"ri.linked", "(head: value, field: string): iterator",
+		"Iterates over a chain of structs (index from 0, node), along a field; an error where it leads back into itself. " +
+			"ri.count and the like run it in Go.",
 		`for i, n in ri.linked(ri.var'main.all'.nodes[2], 'next') do print(i, n.value) end`, "0\t12\n1\t13", GroupContents},
-	{"ri.len", "(v: value|place): int", "The length of a string, array, slice, map or channel; as #v, but a place, a string and nil will do too.",
+	{"ri.len", "(v: value|place): int",
+		"The length of a string, array, slice, map or channel; as #v, but a place, a string and nil will do too.",
 		`print(ri.len(ri.ref(ri.var'main.all', 'text')), #ri.var'main.all'.slice)`, "5\t3", GroupContents},
 	{"ri.cap", "(v: value|place): int", "The capacity of an array, slice or channel.",
 		`print(ri.cap(ri.var'main.all'.queue))`, "5", GroupContents},
-	{"ri.isnil", "(v: any): boolean", "Whether a value is nil: tells a nil slice or map from an empty one. Other nils are Lua's nil.",
+	{"ri.isnil", "(v: any): boolean",
+		"Whether a value is nil: tells a nil slice or map from an empty one. Other nils are Lua's nil.",
 		`local all = ri.var'main.all'; print(ri.isnil(all.none), ri.isnil(all.blank))`, "true\tfalse", GroupContents},
-	{"ri.text", "(v: value|place, max?: int): string, int", "A string's first max bytes (a MiB), and its full length: for strings that are too long to be read whole.",
+	{"ri.text", "(v: value|place, max?: int): string, int",
+		"A string's first max bytes (a MiB), and its full length: for strings that are too long to be read whole.",
 		`print(ri.text(ri.ref(ri.var'main.all', 'text'), 2))`, "he\t5", GroupContents},
-	{"ri.bytes", "(v: value|place|string, from?: int, to?: int): string", "Bytes [from, to) of a []byte, a byte array or a string, counted from 0.",
+	{"ri.bytes", "(v: value|place|string, from?: int, to?: int): string",
+		"Bytes [from, to) of a []byte, a byte array or a string, counted from 0.",
 		`print(ri.bytes(ri.var'main.all'.bytes, 1, 3))`, "yt", GroupContents},
 	{"ri.memory", "(address: int|string, n: int): string", "n bytes of memory.",
 		`print(ri.hex(ri.memory(ri.addr(ri.var'main.first'.next), 4)))`, "01000000", GroupContents},
-	{"ri.func", "(f: value): {name, file, line, pc, captured: table}", "What a func value holds: the function, and what a closure captured, by name.",
-		`print(ri.func(ri.var'main.all'.f).name, ri.func(ri.var'main.all'.closure).captured.captured)`, "main.double\t7", GroupContents},
+	{"ri.func", "(f: value): {name, file, line, pc, captured: table}",
+		"What a func value holds: the function, and what a closure captured, by name.",
+		`print(ri.func(ri.var'main.all'.f).name, ri.func(ri.var'main.all'.closure).captured.captured)`, "main.double\t7",
+		GroupContents},
 	{"ri.chan", "(c: value): {len, cap, closed, addr, elem}", "The state of a channel.",
 		`local c = ri.chan(ri.var'main.all'.queue); print(c.len, c.cap, c.closed)`, "2\t5\tfalse", GroupContents},
 	{"ri.time", "(t: value|place): {unix, nsec, text, zero}", "A time.Time: seconds since 1970, nanoseconds, RFC 3339.",
@@ -72,59 +93,88 @@ var api = []Function{
 		`print(ri.age(ri.var'main.all'.never))`, "nil", GroupContents},
 	{"ri.duration", "(nanoseconds: int): string", "A time.Duration as Go prints it. In Lua a Duration is its nanoseconds.",
 		`print(ri.duration(ri.var'main.all'.took))`, "1.5s", GroupContents},
-	{"ri.match", "(text: string, pattern: string): boolean", "Whether a pattern is part of a text, as it is written or as a regular expression (Go's syntax).",
-		`print(ri.match('main.(*Node).walk', '(*Node)'), ri.match('main.walk', [[^main\.w.*k$]]))`, "true\ttrue", GroupContents},
+	{"ri.match", "(text: string, pattern: string): boolean",
+		"Whether a pattern is part of a text, as it is written or as a regular expression (Go's syntax).",
+		`print(ri.match('main.(*Node).walk', '(*Node)'), ri.match('main.walk', [[^main\.w.*k$]]))`, "true\ttrue",
+		GroupContents},
 	{"ri.real", "(c: value): number", "The real part of a complex number.",
 		`print(ri.real(ri.var'main.all'.c128))`, "1", GroupContents},
 	{"ri.imag", "(c: value): number", "The imaginary part of a complex number.",
 		`print(ri.imag(ri.var'main.all'.c128))`, "2", GroupContents},
-	{"ri.dump", "(v: any, {depth?: int, elems?: int, bytes?: int, oneline?: boolean}): string", "A value in Go syntax, as far as the bounds go; broken parts say why in their place.",
-		`print(ri.dump(ri.var'main.all'.pair, {oneline = true}))`, `main.Pair[string,int]{key: "k", value: 9}`, GroupContents},
-	{"ri.json", "(v: any): string", "JSON: integers exact, NaN and Inf as strings, a string that isn't UTF-8 as {\"$b64\": ...}.",
-		`print(ri.json{id = ri.int'18446744073709551615', list = {1, 2}})`, `{"id":18446744073709551615,"list":[1,2]}`, GroupContents},
+	{"ri.dump", "(v: any, {depth?: int, elems?: int, bytes?: int, oneline?: boolean}): string",
+		"A value in Go syntax, as far as the bounds go; broken parts say why in their place.",
+		`print(ri.dump(ri.var'main.all'.pair, {oneline = true}))`, `main.Pair[string,int]{key: "k", value: 9}`,
+		GroupContents},
+	{"ri.json", "(v: any): string",
+		"JSON: integers exact, NaN and Inf as strings, a string that isn't UTF-8 as {\"$b64\": ...}.",
+		`print(ri.json{id = ri.int'18446744073709551615', list = {1, 2}})`, `{"id":18446744073709551615,"list":[1,2]}`,
+		GroupContents},
 
 	{"ri.count", "(what: value|iterator, where?: condition): int",
-		"Counts the elements of an array, slice, map, channel, container/list, of a chain (ri.linked) or of ri.where, in Go: tens of millions a second.",
-		`print(ri.count(ri.linked(ri.var'main.first', 'next')), ri.count(ri.var'main.big', {'value', '<', 10}))`, "1000\t10", GroupReductions},
+		"Counts the elements of an array, slice, map, channel, container/list, of a chain (ri.linked) or of ri.where, in " +
+			"Go: tens of millions a second.",
+		`print(ri.count(ri.linked(ri.var'main.first', 'next')), ri.count(ri.var'main.big', {'value', '<', 10}))`,
+		"1000\t10", GroupReductions},
 	{"ri.sum", "(what: value|iterator, field?: string, where?: condition): number, int",
-		"Adds up a part of the elements, and says how many were added. Integers are added exactly; a sum beyond 64 bits is an error.",
-		`print(ri.sum(ri.linked(ri.var'main.first', 'next'), 'value'), ri.sum(ri.var'main.all'.array))`, "499500\t10\t4", GroupReductions},
+		"Adds up a part of the elements, and says how many were added. Integers are added exactly; a sum beyond 64 " +
+			"bits is an error.",
+		`print(ri.sum(ri.linked(ri.var'main.first', 'next'), 'value'), ri.sum(ri.var'main.all'.array))`, "499500\t10\t4",
+		GroupReductions},
 	{"ri.where", "(what: value|iterator, where: condition): iterator",
 		"Iterates over the elements (index or key, element) for which a condition holds.",
 		`for k, v in ri.where(ri.var'main.all'.names, {'value', '>=', 3}) do print(k, v) end`, "three\t3", GroupReductions},
 	{"ri.group", "(what: value|iterator, by: string, sum?: string, where?: condition): {key, count: int, sum?: number}[]",
 		"Counts the elements by what they have in a part, the largest group first, and adds up another part.",
-		`for _, g in ipairs(ri.group(ri.var'main.jobs', 'owner.name', 'size')) do print(g.key, g.count, g.sum) end`, "ann\t3\t35\nbob\t2\t12\nnil\t1\t7", GroupReductions},
+		`for _, g in ipairs(ri.group(ri.var'main.jobs', 'owner.name', 'size')) do print(g.key, g.count, g.sum) end`,
+		"ann\t3\t35\nbob\t2\t12\nnil\t1\t7", GroupReductions},
 	{"ri.top", "(what: value|iterator, n: int, by?: string, where?: condition): {key, value, by: number}[]",
 		"Gives the n elements with the largest numbers in a part, the largest first.",
 		`for _, t in ipairs(ri.top(ri.var'main.jobs', 2, 'size', {'owner', '~=', nil})) do print(t.key, t.value.size, t.by) end`, "4\t20\t20\n1\t10\t10", GroupReductions},
 
 	{"ri.typeof", "(v: value|place): string", "The Go type. A number or string has lost it: ask its place.",
-		`print(ri.typeof(ri.var'main.first'), ri.typeof(ri.ref(ri.var'main.all', 'state')))`, "*main.Node\tmain.State", GroupPlaces},
-	{"ri.type", "(name: string|value|place): {name, kind, size, fields?, elem?, key?, len?, constants?}", "Describes a type; fields have name, offset, type, size, embedded.",
+		`print(ri.typeof(ri.var'main.first'), ri.typeof(ri.ref(ri.var'main.all', 'state')))`, "*main.Node\tmain.State",
+		GroupPlaces},
+	{"ri.type", "(name: string|value|place): {name, kind, size, fields?, elem?, key?, len?, constants?}",
+		"Describes a type; fields have name, offset, type, size, embedded.",
 		`local t = ri.type'main.Point'; print(t.size, t.fields[2].name, t.fields[2].offset)`, "16\ty\t8", GroupPlaces},
-	{"ri.has", "(v: value|place|type: string, field: string): boolean", "Whether a struct, or what a pointer points to, has a field. Ask it where versions of a program differ; nil has none.",
-		`local first = ri.var'main.first'; print(ri.has(first, 'next'), ri.has(first, 'previous'))`, "true\tfalse", GroupPlaces},
-	{"ri.constant", "(v: value|place|type: string, name: string): int?", "What a constant of a named integer type is, by its name, with or without the package; nil if the program has none of that name. ri.type lists them.",
-		`print(ri.constant('main.State', 'StateBusy'), ri.constant(ri.ref(ri.var'main.all', 'state'), 'StateBusy'))`, "1\t1", GroupPlaces},
-	{"ri.ref", "(v: value|place, field: string|index: int|key: any): place; (expr: string): place", "The place where a field, element or expression lives, unread. A field may be a path, 'head.next' or 'names[0]', as it may for ri.addr and ri.name.",
-		`print(ri.ref(ri.var'main.all', 'state'), ri.ref(ri.var'main.all', 'structs[1].y'), ri.ref'main.all.names')`, "main.all.state\tmain.all.structs[1].y\tmain.all.names", GroupPlaces},
+	{"ri.has", "(v: value|place|type: string, field: string): boolean",
+		"Whether a struct, or what a pointer points to, has a field. Ask it where versions of a program differ; " +
+			"nil has none.",
+		`local first = ri.var'main.first'; print(ri.has(first, 'next'), ri.has(first, 'previous'))`, "true\tfalse",
+		GroupPlaces},
+	{"ri.constant", "(v: value|place|type: string, name: string): int?",
+		"What a constant of a named integer type is, by its name, with or without the package; nil if the program has " +
+			"none of that name. ri.type lists them.",
+		`print(ri.constant('main.State', 'StateBusy'), ri.constant(ri.ref(ri.var'main.all', 'state'), 'StateBusy'))`,
+		"1\t1", GroupPlaces},
+	{"ri.ref", "(v: value|place, field: string|index: int|key: any): place; (expr: string): place",
+		"The place where a field, element or expression lives, unread. A field may be a path, 'head.next' or 'names[0]', " +
+			"as it may for ri.addr and ri.name.",
+		`print(ri.ref(ri.var'main.all', 'state'), ri.ref(ri.var'main.all', 'structs[1].y'), ri.ref'main.all.names')`,
+		"main.all.state\tmain.all.structs[1].y\tmain.all.names", GroupPlaces},
 	{"ri.value", "(p: place): any", "Reads what is at a place.",
 		`print(ri.value(ri.ref(ri.var'main.all', 'state')))`, "1", GroupPlaces},
-	{"ri.addr", "(v: value|place, field?): int", "The address: of a pointer, what it points to; else where the value lives. What to use as a table key for a value; nil is 0.",
+	{"ri.addr", "(v: value|place, field?): int",
+		"The address: of a pointer, what it points to; else where the value lives. What to use as a table key for a " +
+			"value; nil is 0.",
 		`local n = ri.var'main.first'; print(ri.addr(n) == ri.addr(ri.var'main.all'.head))`, "true", GroupPlaces},
-	{"ri.deref", "(p: value|place): any", "What a pointer to something else than a struct points to (v.field follows pointers to structs by itself).",
+	{"ri.deref", "(p: value|place): any",
+		"What a pointer to something else than a struct points to (v.field follows pointers to structs by itself).",
 		`print(ri.deref(ri.var'main.all'.pointer))`, "41", GroupPlaces},
-	{"ri.cast", "(v: value|place, type: string): value", "The memory of a value read as another type, as unsafe.Pointer does.",
+	{"ri.cast", "(v: value|place, type: string): value",
+		"The memory of a value read as another type, as unsafe.Pointer does.",
 		`print(ri.cast(ri.var'main.all'.structs[1], '[2]int')[0])`, "2", GroupPlaces},
-	{"ri.name", "(v: value|place, field?): string", "The name of the constant that a named integer equals; its digits if there is none.",
+	{"ri.name", "(v: value|place, field?): string",
+		"The name of the constant that a named integer equals; its digits if there is none.",
 		`print(ri.name(ri.var'main.all', 'state'))`, "main.StateBusy", GroupPlaces},
 
-	{"ri.int", "(v: string|number): int", "An exact integer of 64 bits, from text (decimal, 0x, 0b) or an integral number.",
+	{"ri.int", "(v: string|number): int",
+		"An exact integer of 64 bits, from text (decimal, 0x, 0b) or an integral number.",
 		`print(ri.int'9007199254740993' + 1)`, "9007199254740994", GroupNumbers},
 	{"ri.float", "(v: int|number): number", "The nearest number.",
 		`print(ri.float(ri.int'9007199254740993'))`, "9007199254740992", GroupNumbers},
-	{"ri.cmp", "(a, b: int|number|string): int", "Compares: -1, 0 or 1. Lua itself can't compare an exact integer with a number.",
+	{"ri.cmp", "(a, b: int|number|string): int",
+		"Compares: -1, 0 or 1. Lua itself can't compare an exact integer with a number.",
 		`print(ri.cmp(ri.int'9007199254740993', 5))`, "1", GroupNumbers},
 	{"ri.hex", "(v: int|string): string", "An integer as 0x..., a string's bytes as hexadecimal digits.",
 		`print(ri.hex(255), ri.hex'ab')`, "0xff\t6162", GroupNumbers},
@@ -141,72 +191,163 @@ var api = []Function{
 	{"ri.bit.rshift", "(a, n: int): int", "Shifts right by n, zeros come in.",
 		`print(ri.bit.rshift(1024, 10))`, "1", GroupNumbers},
 
-	{"ri.goroutines", "({system?: boolean, status?: string}): iterator of goroutine", "Iterates over goroutines, without the runtime's own unless system. A goroutine has id, addr, status, wait_reason, wait (seconds, nil where not recorded), parent, created_by and start ({func, file, line}), thread, system.",
+	{"ri.goroutines", "({system?: boolean, status?: string}): iterator of goroutine",
+		"Iterates over goroutines, without the runtime's own unless system. A goroutine has id, addr, status, " +
+			"wait_reason, wait (seconds, nil where not recorded), parent, created_by and start ({func, file, line}), " +
+			"thread, system.",
 		`for g in ri.goroutines() do if g.id == 1 then print(g.start.func) end end`, "runtime.main", GroupGoroutines},
-	{"ri.stacks", "({system?: boolean, depth?: int, labels?: boolean, wait?: number}): {count: int, ids: int[], status, wait_reason, wait?, frames, labels?: table, broken?}[]", "Groups goroutines by state and stack (its innermost depth functions, 256), in Go, so that a hundred thousand take no time. ids are the first thousand; wait is the longest, frames are as ri.stack gives them. With labels those with different pprof labels are different groups; with wait only those known to wait for so many seconds count.",
-		`for _, s in ipairs(ri.stacks()) do if s.ids[1] == 1 then print(s.count, s.frames[#s.frames - 1].func) end end`, "1\truntime.main", GroupGoroutines},
-	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int}): {locks, channels, more: int, unheld?, unread?}", "Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: Go records no holder, so it is worked out from the machine code of the functions on the stacks. With all, locks that are held and that nobody waits for too. A lock has addr, kind, name, locked, readers, leaving, count, want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, evidence, at, site}), candidates (those that may have it, where no holder is found); a channel addr, elem, len, cap, closed, timer, senders, receivers; a queue has count, ids (the first thousand), selects, wait. With senders only channels that somebody waits to send to; more is how many channels max left out.",
+	{"ri.stacks", "({system?: boolean, depth?: int, labels?: boolean, wait?: number}): {count: int, ids: int[], " +
+		"status, wait_reason, wait?, frames, labels?: table, broken?}[]",
+		"Groups goroutines by state and stack (its innermost depth functions, 256), in Go, so that a hundred thousand " +
+			"take no time. ids are the first thousand; wait is the longest, frames are as ri.stack gives them. With labels " +
+			"those with different pprof labels are different groups; with wait only those known to wait for so many " +
+			"seconds count.",
+		`for _, s in ipairs(ri.stacks()) do if s.ids[1] == 1 then print(s.count, s.frames[#s.frames - 1].func) end end`,
+		"1\truntime.main", GroupGoroutines},
+	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int}): {locks, channels, more: int, " +
+		"unheld?, unread?}",
+		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: Go " +
+			"records no holder, so it is worked out from the machine code of the functions on the stacks. With all, locks " +
+			"that are held and that nobody waits for too. A lock has addr, kind, name, locked, readers, leaving, count, " +
+			"want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, evidence, at, site}), " +
+			"candidates (those that may have it, where no holder is found); a channel addr, elem, len, cap, closed, timer, " +
+			"senders, receivers; a queue has count, ids (the first thousand), selects, wait. With senders only channels that " +
+			"somebody waits to send to; more is how many channels max left out.",
 		`for _, l in ipairs(ri.waits().locks) do if l.name == 'main.contended' then print(l.kind, l.locked, l.want.count) end end`, "", GroupGoroutines},
-	{"ri.users", "({addr: int, kind: 'send'|'receive'|'done'}[]): {id: int, certain: boolean}[][]", "Tells for each channel or WaitGroup which goroutines have a function on their stacks that sends, receives or calls Done, or calls one that does, by their machine code: with certain it is that very channel, without it may be.",
+	{"ri.users", "({addr: int, kind: 'send'|'receive'|'done'}[]): {id: int, certain: boolean}[][]",
+		"Tells for each channel or WaitGroup which goroutines have a function on their stacks that sends, receives or " +
+			"calls Done, or calls one that does, by their machine code: with certain it is that very channel, " +
+			"without it may be.",
 		`print(#ri.users{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}})`, "1", GroupGoroutines},
-	{"ri.mark", "(): mark", "Notes what each goroutine is doing, for a later look: after ri.again, mark:still(id) tells whether a goroutine has waited all the time. mark.count is how many there were.",
+	{"ri.mark", "(): mark",
+		"Notes what each goroutine is doing, for a later look: after ri.again, mark:still(id) tells whether a goroutine " +
+			"has waited all the time. mark.count is how many there were.",
 		`local m = ri.mark(); print(m:still(1))`, "", GroupGoroutines},
-	{"ri.goroutine", "(id: int, addr?: int): goroutine?", "The goroutine with an id; where its runtime.g is, if it is known, saves the search.",
+	{"ri.goroutine", "(id: int, addr?: int): goroutine?",
+		"The goroutine with an id; where its runtime.g is, if it is known, saves the search.",
 		`print(ri.goroutine(1).id)`, "1", GroupGoroutines},
-	{"ri.stack", "(g: goroutine, max?: int): {func, file, line, pc, cfa, inlined}[], string?", "A goroutine's frames, innermost first, and where unwinding broke off if it did; also g:stack(max). cfa is where a frame ends on the stack and its caller's begins. Of a stack that is too deep, g:outermost(max) gives the functions at its outer end, as far as they are found.",
+	{"ri.stack", "(g: goroutine, max?: int): {func, file, line, pc, cfa, inlined}[], string?",
+		"A goroutine's frames, innermost first, and where unwinding broke off if it did; also g:stack(max). cfa is where " +
+			"a frame ends on the stack and its caller's begins. Of a stack that is too deep, g:outermost(max) gives the " +
+			"functions at its outer end, as far as they are found.",
 		`local s = ri.goroutine(1):stack(); print(s[#s - 1].func)`, "runtime.main", GroupGoroutines},
-	{"ri.loops", "(pc: int): boolean", "Whether the machine code of the function around an address, such as a frame's pc, has a loop.",
+	{"ri.loops", "(pc: int): boolean",
+		"Whether the machine code of the function around an address, such as a frame's pc, has a loop.",
 		`print(ri.loops(ri.func(ri.var'main.all'.f).pc))`, "false", GroupGoroutines},
-	{"ri.locals", "(g: goroutine, frame: int): table, int, {name, type, argument, result, value?, dynamic?, lost?}[]", "Arguments and locals of a frame (from 1) by name, and how many optimised code no longer holds; then all of them in order, with the type that an interface holds (dynamic) and why a value is lost; also g:locals(frame).",
-		"for g in ri.goroutines() do\n  for i, f in ipairs(g:stack()) do\n    if f.func == 'main.(*hidden).serve' then print(g:locals(i).h.secret) end\n  end\nend", "found in a frame", GroupGoroutines},
+	{"ri.locals", "(g: goroutine, frame: int): table, int, {name, type, argument, result, value?, dynamic?, lost?}[]",
+		"Arguments and locals of a frame (from 1) by name, and how many optimised code no longer holds; then all of them " +
+			"in order, with the type that an interface holds (dynamic) and why a value is lost; also g:locals(frame).",
+		"for g in ri.goroutines() do\n  for i, f in ipairs(g:stack()) do\n    if f.func == 'main.(*hidden).serve' then " +
+			"print(g:locals(i).h.secret) end\n  end\nend", "found in a frame", GroupGoroutines},
 	{"ri.labels", "(g: goroutine): table", "A goroutine's pprof labels; also g:labels().",
 		`print(ri.labels(ri.goroutine(1)).job)`, "nil", GroupGoroutines},
-	{"ri.threads", "({stacks?: bool}?): {id: int, addr: int, goroutine?: int, dying: int, throwing: bool, signal?, stacks: {stack, pc, frames, signal?, fatal?}[], broken?: string}[]",
-		"The threads that the runtime knows, with what each does on its stacks, innermost first: stack is signal, system or goroutine; signal ({number, name, code, address, sender?}) is what interrupted that part, fatal the text that runtime.throw or runtime.fatal was called with. dying isn't 0 in a thread that ends the program. In a live view there are no stacks.",
+	{"ri.threads", "({stacks?: bool}?): {id: int, addr: int, goroutine?: int, dying: int, throwing: bool, signal?, " +
+		"stacks: {stack, pc, frames, signal?, fatal?}[], broken?: string}[]",
+		"The threads that the runtime knows, with what each does on its stacks, innermost first: stack is signal, system " +
+			"or goroutine; signal ({number, name, code, address, sender?}) is what interrupted that part, fatal the text " +
+			"that runtime.throw or runtime.fatal was called with. dying isn't 0 in a thread that ends the program. In a live " +
+			"view there are no stacks.",
 		`print(ri.threads{stacks = false}[1].dying)`, "0", GroupGoroutines},
-	{"ri.instruction", "(pc: int): {text, access, base, index, offset, size, length}", "Decodes the machine instruction at an address: access is read, write or empty, base + offset the memory that it is about.",
+	{"ri.instruction", "(pc: int): {text, access, base, index, offset, size, length}",
+		"Decodes the machine instruction at an address: access is read, write or empty, base + offset the memory " +
+			"that it is about.",
 		`print(ri.instruction(ri.goroutine(1):stack()[1].pc).length > 0)`, "true", GroupProgram},
 
-	{"ri.heap", "({optional?: boolean}): heap", "Looks at all objects of the heap, as the collector does: from package variables, goroutines' stacks and finalizers on, through all pointers. What is reached is alive, and has the type that led to it. In a snapshot it has all memory copied (a longer stop than usual), and in the rehearsal before that it is empty. The walk is made once for each look; of a million objects it takes some 300 ms and a few bytes each. With optional, nil and why where the copy would cost more than is allowed, instead of a run that is refused.",
+	{"ri.heap", "({optional?: boolean}): heap",
+		"Looks at all objects of the heap, as the collector does: from package variables, goroutines' stacks and " +
+			"finalizers on, through all pointers. What is reached is alive, and has the type that led to it. In a snapshot " +
+			"it has all memory copied (a longer stop than usual), and in the rehearsal before that it is empty. The walk is " +
+			"made once for each look; of a million objects it takes some 300 ms and a few bytes each. With optional, nil and " +
+			"why where the copy would cost more than is allowed, instead of a run that is refused.",
 		`print(ri.heap())`, "heap", GroupHeap},
-	{"h:types", "(): iterator of {type: string, count: int, bytes: int, untyped: boolean, pointers?: int}", "Iterates over the live objects by type, the largest sum of bytes first. What the runtime makes of a type is named so: \"[]T\" is the store behind a slice, \"string data\" are strings' bytes; maps, channels and closures have names of their own. Bytes are those that the allocator gave. What no typed pointer leads to is untyped, by the size of its slots, with how many words of it are pointers.",
+	{"h:types", "(): iterator of {type: string, count: int, bytes: int, untyped: boolean, pointers?: int}",
+		"Iterates over the live objects by type, the largest sum of bytes first. What the runtime makes of a type is " +
+			"named so: \"[]T\" is the store behind a slice, \"string data\" are strings' bytes; maps, channels and closures " +
+			"have names of their own. Bytes are those that the allocator gave. What no typed pointer leads to is untyped, by " +
+			"the size of its slots, with how many words of it are pointers.",
 		`local n = 0; for t in ri.heap():types() do n = n + t.count end; print(n > 100)`, "true", GroupHeap},
-	{"h:object", "(addr: int|value): {addr: int, size: int, type: string, live: boolean, exact: boolean}?", "The object that an address lies in: where it begins, the size of its slot, its type, whether anything leads to it, and whether the type is sure; nil outside the heap.",
+	{"h:object", "(addr: int|value): {addr: int, size: int, type: string, live: boolean, exact: boolean}?",
+		"The object that an address lies in: where it begins, the size of its slot, its type, whether anything leads to " +
+			"it, and whether the type is sure; nil outside the heap.",
 		`print(ri.heap():object(ri.var'main.first').type)`, "main.Node", GroupHeap},
-	{"h:waiting", "(): {goroutine: goroutine, reason: string, never: boolean, waits_on: {addr: int, object?: int, type?: string, field?: string}[]}[]", "The goroutines that wait for a channel, lock, WaitGroup or Cond, with what each waits for: several things for a select, none for nil channels; object and type are those of the object that it is part of, field is where in it (\".mu.sema\"). never: nothing can wake it any more.",
+	{"h:waiting", "(): {goroutine: goroutine, reason: string, never: boolean, waits_on: {addr: int, object?: int, " +
+		"type?: string, field?: string}[]}[]",
+		"The goroutines that wait for a channel, lock, WaitGroup or Cond, with what each waits for: several things for a " +
+			"select, none for nil channels; object and type are those of the object that it is part of, field is where in it " +
+			"(\".mu.sema\"). never: nothing can wake it any more.",
 		`for _, w in ipairs(ri.heap():waiting()) do print(w.goroutine.id, w.reason, w.never) end`, "", GroupHeap},
-	{"h:blocked", "(): {goroutine: goroutine, reason: string, never: boolean, waits_on: {addr: int, object?: int, type?: string, field?: string}[]}[]", "Those of h:waiting() that nothing can wake any more: what they wait for is reached from no package variable and no goroutine but those that are blocked themselves. Decided as Go 1.26's goroutine leak profile does, for all releases: certain, whatever the program does.",
+	{"h:blocked", "(): {goroutine: goroutine, reason: string, never: boolean, waits_on: {addr: int, object?: int, " +
+		"type?: string, field?: string}[]}[]",
+		"Those of h:waiting() that nothing can wake any more: what they wait for is reached from no package variable and " +
+			"no goroutine but those that are blocked themselves. Decided as Go 1.26's goroutine leak profile does, for all " +
+			"releases: certain, whatever the program does.",
 		`print(#ri.heap():blocked() <= #ri.heap():waiting())`, "true", GroupHeap},
-	{"h:blocked_groups", "(): {count: int, ids: int[], goroutine: goroutine, reason: string, wait?: number, waits_on: table[]}[]", "Those of h:blocked() that were created in one place and wait in the same way, together: goroutine is one of them, ids are the first thousand.",
+	{"h:blocked_groups",
+		"(): {count: int, ids: int[], goroutine: goroutine, reason: string, wait?: number, waits_on: table[]}[]",
+		"Those of h:blocked() that were created in one place and wait in the same way, together: goroutine is one of " +
+			"them, ids are the first thousand.",
 		`print(#ri.heap():blocked_groups() <= #ri.heap():blocked())`, "true", GroupHeap},
 	{"h:never", "(id: int): boolean", "Whether nothing can wake a goroutine any more: it is one of h:blocked().",
 		`print(ri.heap():never(1))`, "false", GroupHeap},
-	{"h:path", "(addr: int|value): {text: string, root: string, goroutine?: int, steps: {addr: int, type: string, text: string}[]}?, string?", "A way from a root to the object at an address, one of the shortest: text is all of it as one would write it in Go, steps are the objects on it. nil and why, where nothing leads there.",
+	{"h:path", "(addr: int|value): {text: string, root: string, goroutine?: int, steps: {addr: int, type: string, " +
+		"text: string}[]}?, string?",
+		"A way from a root to the object at an address, one of the shortest: text is all of it as one would write it in " +
+			"Go, steps are the objects on it. nil and why, where nothing leads there.",
 		`print(ri.heap():path(ri.var'main.first'.next).text)`, "main.first.next", GroupHeap},
-	{"h:retainers", "(type: string): {count: int, bytes: int, holder?: string, root: string, goroutine?: int, created_by?: {func, file, line}, example: int}[]", "Who keeps the objects of a type, the most bytes first: by the object that the first way to each leads through (past the stores of slices and maps) and what that hangs off, a package variable or goroutines that are in the same function. example is one of the objects; h:path(example) is its way.",
+	{"h:retainers", "(type: string): {count: int, bytes: int, holder?: string, root: string, goroutine?: int, " +
+		"created_by?: {func, file, line}, example: int}[]",
+		"Who keeps the objects of a type, the most bytes first: by the object that the first way to each leads through " +
+			"(past the stores of slices and maps) and what that hangs off, a package variable or goroutines that are in the " +
+			"same function. example is one of the objects; h:path(example) is its way.",
 		`print(ri.heap():retainers('main.Node')[1].root)`, "", GroupHeap},
-	{"h:instances", "(type: string, max?: int): int[]", "Addresses of live objects of a type, a thousand unless told otherwise.",
-		`for _, addr in ipairs(ri.heap():instances('main.Node')) do print(ri.at(addr, 'main.Node').value) end`, "", GroupHeap},
-	{"h:users", "(addr: int|value): {variables: string[], goroutines: {goroutine: goroutine, waits: boolean, never: boolean}[], other: string[], truncated: boolean}?, string?", "All package variables and goroutines from which a way leads to the object at an address. waits: the goroutine waits itself, for a channel, lock, WaitGroup or Cond; never: nothing can wake it. How a goroutine waits for the object is no way to it. The first call takes as long as the walk.",
+	{"h:instances", "(type: string, max?: int): int[]",
+		"Addresses of live objects of a type, a thousand unless told otherwise.",
+		`for _, addr in ipairs(ri.heap():instances('main.Node')) do print(ri.at(addr, 'main.Node').value) end`, "",
+		GroupHeap},
+	{"h:users", "(addr: int|value): {variables: string[], goroutines: {goroutine: goroutine, waits: boolean, never: " +
+		"boolean}[], other: string[], truncated: boolean}?, string?",
+		"All package variables and goroutines from which a way leads to the object at an address. waits: the goroutine " +
+			"waits itself, for a channel, lock, WaitGroup or Cond; never: nothing can wake it. How a goroutine waits for the " +
+			"object is no way to it. The first call takes as long as the walk.",
 		`for _, name in ipairs(ri.heap():users(ri.var'main.first').variables) do if name == 'main.first' then print(name) end end`, "main.first", GroupHeap},
-	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: int, cap?: int}[]", "The largest maps, stores behind slices, strings and channels, 20 of each unless told otherwise, by bytes: with a map's tables and a channel's buffer. A store doesn't know its slice's length.",
+	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: " +
+		"int, cap?: int}[]",
+		"The largest maps, stores behind slices, strings and channels, 20 of each unless told otherwise, by bytes: with a " +
+			"map's tables and a channel's buffer. A store doesn't know its slice's length.",
 		`for _, c in ipairs(ri.heap():biggest(1)) do if c.kind == 'map' then print(c.type) end end`, "", GroupHeap},
-	{"h:finalizers", "(): {kind: 'finalizer'|'cleanup', type: string, func: string, count: int, live: int, addr: int}[]", "What runs when objects are gone, by the objects' type and the function: how many, and to how many something still leads.",
+	{"h:finalizers", "(): {kind: 'finalizer'|'cleanup', type: string, func: string, count: int, live: int, addr: int}[]",
+		"What runs when objects are gone, by the objects' type and the function: how many, and to how many " +
+			"something still leads.",
 		`for _, f in ipairs(ri.heap():finalizers()) do print(f.type, f.func, f.count) end`, "", GroupHeap},
-	{"h:stacks", "(): iterator of {frames: {func: string}[], count: int, bytes: int}", "Iterates over the live objects by what holds them, for ri.sample: an object's type, the type of what holds it, and so on to the root. Empty where no profile was asked for (--pprof, --folded).",
+	{"h:stacks", "(): iterator of {frames: {func: string}[], count: int, bytes: int}",
+		"Iterates over the live objects by what holds them, for ri.sample: an object's type, the type of what holds it, " +
+			"and so on to the root. Empty where no profile was asked for (--pprof, --folded).",
 		`for s in ri.heap():stacks() do ri.sample(s.frames, s.count) end`, "", GroupHeap},
-	{"ri.spans", "(): {use: 'objects'|'stacks', size: int, pointers: boolean, spans: int, bytes: int, slots: int, used: int}[]", "The allocator's spans (runs of pages) by what they are for and, of those with objects, the size of their slots (0: one large object each) and whether the objects hold pointers. Needs no walk.",
+	{"ri.spans", "(): {use: 'objects'|'stacks', size: int, pointers: boolean, spans: int, bytes: int, slots: " +
+		"int, used: int}[]",
+		"The allocator's spans (runs of pages) by what they are for and, of those with objects, the size of their slots " +
+			"(0: one large object each) and whether the objects hold pointers. Needs no walk.",
 		`for _, s in ipairs(ri.spans()) do if s.use == 'objects' and s.size == 16 then print(s.used <= s.slots) break end end`, "true", GroupHeap},
-	{"h:stats", "(): {objects: int, bytes: int, typed: int, spans: int, span_bytes: int, slots: int, guessed: int}", "Figures: live objects and their bytes, those of them under a type; spans (runs of pages that objects live in), their bytes and slots; bytes that were gone through word by word for want of a type.",
+	{"h:stats", "(): {objects: int, bytes: int, typed: int, spans: int, span_bytes: int, slots: int, guessed: int}",
+		"Figures: live objects and their bytes, those of them under a type; spans (runs of pages that objects live in), " +
+			"their bytes and slots; bytes that were gone through word by word for want of a type.",
 		`local s = ri.heap():stats(); print(s.objects > 100, s.typed <= s.bytes)`, "true\ttrue", GroupHeap},
 
-	{"ri.emit", "(row: table)", "Gives a row. Declared columns are always in it; others follow in the order in which they were written.",
+	{"ri.emit", "(row: table)",
+		"Gives a row. Declared columns are always in it; others follow in the order in which they were written.",
 		`ri.emit{id = 1, name = ri.var'main.all'.text}`, "", GroupResults},
-	{"ri.sample", "(frames: {func, file?, line?, pc?}[], value: int|int[], labels?: table)", "Gives a stack, innermost frame first, with what the header's profile declares to be counted. --pprof FILE and --folded FILE write these to a file; nothing is kept where neither was asked for.",
+	{"ri.sample", "(frames: {func, file?, line?, pc?}[], value: int|int[], labels?: table)",
+		"Gives a stack, innermost frame first, with what the header's profile declares to be counted. --pprof FILE and " +
+			"--folded FILE write these to a file; nothing is kept where neither was asked for.",
 		`for _, s in ipairs(ri.stacks()) do ri.sample(s.frames, s.count) end`, "", GroupResults},
-	{"ri.finding", "({what: string, severity?: 'info'|'warning'|'critical', where?: string, evidence?: string|string[], next?: string})", "Gives a conclusion: something is wrong. ri then exits with code 3.",
-		`ri.finding{severity = 'critical', what = 'the queue is full', where = 'main.all.queue', next = 'who receives?'}`, "", GroupResults},
-	{"ri.masked", "(name: string, value: string): string, int", "What may be shown of a value that the program calls by a name, and how much of it is masked: all of what is called a password, token or key (words in names count: dbPass, DBPASS), and what looks like one. ri.masked(list) is the same for the arguments of a command.",
+	{"ri.finding", "({what: string, severity?: 'info'|'warning'|'critical', where?: string, evidence?: " +
+		"string|string[], next?: string})", "Gives a conclusion: something is wrong. ri then exits with code 3.",
+		`ri.finding{severity = 'critical', what = 'the queue is full', where = 'main.all.queue', next = 'who receives?'}`,
+		"", GroupResults},
+	{"ri.masked", "(name: string, value: string): string, int",
+		"What may be shown of a value that the program calls by a name, and how much of it is masked: all of what is " +
+			"called a password, token or key (words in names count: dbPass, DBPASS), and what looks like one. " +
+			"ri.masked(list) is the same for the arguments of a command.",
 		`print(ri.masked('DB_URL', 'postgres://app:hunter2@db/shop'))`, "postgres://app:(masked)@db/shop\t1", GroupResults},
 	{"ri.log", "(...)", "Writes to standard error.",
 		`ri.log('looked at', 3, 'nodes')`, "", GroupResults},
@@ -217,45 +358,78 @@ var api = []Function{
 
 	{"ri.params", "(): table", "The parameters, as run gets them.",
 		`print(ri.params().limit)`, "nil", GroupProgram},
-	{"ri.target", "(): {pid, kind, describe, view, go, ends}", "What is looked at, how, and the Go release that built it. The kind is process, core, or dying: a process that ri watch holds in its last moment; ends says how that ends (`exit status 2`), and is nil of others.",
+	{"ri.target", "(): {pid, kind, describe, view, go, ends}",
+		"What is looked at, how, and the Go release that built it. The kind is process, core, or dying: a process that ri " +
+			"watch holds in its last moment; ends says how that ends (`exit status 2`), and is nil of others.",
 		`print(ri.target().view)`, "live", GroupProgram},
-	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}", "The program's build information.",
+	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}",
+		"The program's build information.",
 		`print(ri.buildinfo().settings.GOARCH)`, "amd64", GroupProgram},
-	{"ri.cpu", "({seconds?: number, hz?: int}): {event, kernel: boolean, hz, seconds, samples: int, lost: int, threads: int, stacks: {count: int, frames}[]}", "Samples where the process's threads spend their CPU time, for some seconds (5), hz (99) times in each second of it, without a stop; frames are as ri.stack gives them, those that aren't Go's by the file in brackets.",
+	{"ri.cpu", "({seconds?: number, hz?: int}): {event, kernel: boolean, hz, seconds, samples: int, lost: int, " +
+		"threads: int, stacks: {count: int, frames}[]}",
+		"Samples where the process's threads spend their CPU time, for some seconds (5), hz (99) times in each second of " +
+			"it, without a stop; frames are as ri.stack gives them, those that aren't Go's by the file in brackets.",
 		`for _, s in ipairs(ri.cpu{seconds = 1}.stacks) do print(s.count, s.frames[1].func) end`, "", GroupProgram},
-	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, remote_address, state, receive: int, send: int}, problem?}[], string?", "The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where they can't be had, as of a core, an empty list, and why.",
+	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, " +
+		"remote_address, state, receive: int, send: int}, problem?}[], string?",
+		"The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where " +
+			"they can't be had, as of a core, an empty list, and why.",
 		`local all, why = ri.descriptors(); print(#all, why)`, "", GroupProgram},
-	{"ri.usage", "(): {at, resident: int, file: int, swap: int, threads: int, cpu, max_descriptors: int}?, string?", "What the kernel accounts to the process, from /proc, at the moment of the call: bytes in memory, of them those of files, CPU seconds since the start, the limit of descriptors (0: none). Where it can't be had, as of a core, nil, and why.",
+	{"ri.usage", "(): {at, resident: int, file: int, swap: int, threads: int, cpu, max_descriptors: int}?, string?",
+		"What the kernel accounts to the process, from /proc, at the moment of the call: bytes in memory, of them those " +
+			"of files, CPU seconds since the start, the limit of descriptors (0: none). Where it can't be had, as of a core, " +
+			"nil, and why.",
 		`local u, why = ri.usage(); print(u and u.threads or why)`, "", GroupProgram},
-	{"ri.polled", "(): value[]", "The netpoller's descriptors that are in use (runtime.pollDesc): fd, who waits (rg, wg), deadlines (rd, wd).",
+	{"ri.polled", "(): value[]",
+		"The netpoller's descriptors that are in use (runtime.pollDesc): fd, who waits (rg, wg), deadlines (rd, wd).",
 		`for _, pd in ipairs(ri.polled()) do print(pd.fd, pd.rg) end`, "", GroupGoroutines},
 	{"ri.now", "(): number", "The target's now, in seconds since 1970.",
 		`print(ri.now() > 1.7e9)`, "true", GroupProgram},
-	{"ri.nanotime", "(): int?", "What runtime.nanotime says in the target at the look, in nanoseconds: its timers, deadlines and waits count in that. nil where it isn't known, as of a core.",
+	{"ri.nanotime", "(): int?",
+		"What runtime.nanotime says in the target at the look, in nanoseconds: its timers, deadlines and waits count in " +
+			"that. nil where it isn't known, as of a core.",
 		`local now = ri.nanotime(); if now then print(now) end`, "", GroupProgram},
-	{"ri.memo", "(key: string, value?: number|string|boolean): any", "Keeps a value for the script's next run on this target, or gives the one that was kept. A script runs on live memory first and then, from the start, on what is consistent: what the first run searched for, the second need only check.",
+	{"ri.memo", "(key: string, value?: number|string|boolean): any",
+		"Keeps a value for the script's next run on this target, or gives the one that was kept. A script runs on live " +
+			"memory first and then, from the start, on what is consistent: what the first run searched for, the second " +
+			"need only check.",
 		`print(ri.memo('answer', 42), ri.memo'answer')`, "42\t42", GroupProgram},
-	{"ri.atlimit", "(f: function)", "Has f called if a limit (of time, or of the stop) ends the script: it emits what was gathered so far. It has half a second, and nothing of the target can be read any more.",
+	{"ri.atlimit", "(f: function)",
+		"Has f called if a limit (of time, or of the stop) ends the script: it emits what was gathered so far. It has " +
+			"half a second, and nothing of the target can be read any more.",
 		`local sum = 0; ri.atlimit(function() ri.emit{sum = sum} end)`, "", GroupProgram},
-	{"ri.again", "(seconds: number, view?: 'live'|'stopped')", "Waits (the target runs), then takes a new look at it: without a stop if view is 'live'; if it is 'stopped', held until the next ri.again. Values from before stay addresses: what they lead to may be gone.",
+	{"ri.again", "(seconds: number, view?: 'live'|'stopped')",
+		"Waits (the target runs), then takes a new look at it: without a stop if view is 'live'; if it is 'stopped', held " +
+			"until the next ri.again. Values from before stay addresses: what they lead to may be gone.",
 		`ri.again(0.5)`, "", GroupProgram},
-	{"ri.change", "(why: string, f: function(tx))", "Makes a transaction of what f asks for; it is committed once the script has ended, whole or not at all, with why as its comment in the journal. One a run; needs --write, or --dry-run. docs/changing.md says what can be changed.",
+	{"ri.change", "(why: string, f: function(tx))",
+		"Makes a transaction of what f asks for; it is committed once the script has ended, whole or not at all, with why " +
+			"as its comment in the journal. One a run; needs --write, or --dry-run. docs/changing.md says what can be changed.",
 		`ri.change('a larger limit', function(tx) tx:update('main.limits.max', 200) end)`, "", GroupChanges},
-	{"tx:wait", "(place: string|place|value, expected: any)", "Demands that a place holds what is expected, now and when the change is made; else the transaction is a conflict (exit 6).",
+	{"tx:wait", "(place: string|place|value, expected: any)",
+		"Demands that a place holds what is expected, now and when the change is made; else the transaction is a " +
+			"conflict (exit 6).",
 		`tx:wait('main.limits.max', 100)`, "", GroupChanges},
-	{"tx:update", "(place: string|place|value, new: any)", "Gives a place a new value: a Lua value, a constant's name, or another value of the program (a pointer, a string). nil is nil.",
+	{"tx:update", "(place: string|place|value, new: any)",
+		"Gives a place a new value: a Lua value, a constant's name, or another value of the program (a pointer, a " +
+			"string). nil is nil.",
 		`tx:update(ri.ref(service, 'state'), 'ServiceOffline')`, "", GroupChanges},
-	{"tx:mutate", "(place: string|place|value, operator: string, n: number)", "Changes a number by another, exactly: += -= *= /= %=.",
+	{"tx:mutate", "(place: string|place|value, operator: string, n: number)",
+		"Changes a number by another, exactly: += -= *= /= %=.",
 		`tx:mutate('main.limits.max', '+=', 1)`, "", GroupChanges},
-	{"tx:lock", "(mutex: string|place|value)", "Demands that a sync.Mutex or sync.RWMutex is free when the change is made, of readers too; it is waited for. Beside the recipe's lock.",
+	{"tx:lock", "(mutex: string|place|value)",
+		"Demands that a sync.Mutex or sync.RWMutex is free when the change is made, of readers too; it is waited for. " +
+			"Beside the recipe's lock.",
 		`tx:lock(ri.ref(service, 'mu'))`, "", GroupChanges},
 	{"tx:comment", "(text: string)", "Adds to the transaction's comment.",
 		`tx:comment('asked for in ticket 4711')`, "", GroupChanges},
 	{"tx:abort", "(reason?: string)", "Gives the transaction up: nothing is changed, and the run fails with the reason.",
 		`if #service.devices == 0 then tx:abort('it has no devices') end`, "", GroupChanges},
-	{"tx:reset", "(connection: table)", "Resets a connection, a row of ri.descriptors: the peer sees ECONNRESET. Not undone by ri undo; no stop.",
+	{"tx:reset", "(connection: table)",
+		"Resets a connection, a row of ri.descriptors: the peer sees ECONNRESET. Not undone by ri undo; no stop.",
 		`tx:reset(ri.descriptors()[1])`, "", GroupChanges},
-	{"tx:shutdown", "(connection: table)", "Shuts a connection down in both directions: the peer sees the end of the stream.",
+	{"tx:shutdown", "(connection: table)",
+		"Shuts a connection down in both directions: the peer sees the end of the stream.",
 		`tx:shutdown(ri.descriptors()[1])`, "", GroupChanges},
 	{"ri.crc32", "(text: string): int", "The CRC-32 (IEEE) of bytes.",
 		`print(ri.crc32('hello'))`, "907060870", GroupContents},

@@ -60,7 +60,8 @@ func TestAPIIsComplete(t *testing.T) {
 		delete(documented, "tx:"+k.String())
 	})
 	for name := range documented {
-		if name != "print" && name != "require" && !strings.HasPrefix(name, "tx:") { // a transaction's methods have a test of their own
+		// a transaction's methods have a test of their own
+		if name != "print" && name != "require" && !strings.HasPrefix(name, "tx:") {
 			t.Errorf("%s is documented, but isn't there", name)
 		}
 	}

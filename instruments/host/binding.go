@@ -187,7 +187,8 @@ func noField(t *symbols.Type, name string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("%w: no field %q in %s; it has none", values.ErrNoField, name, t.Name)
 	}
-	return &fieldError{fmt.Sprintf("no field %q in %s%s; it has %s%s", name, t.Name, rows.DidYouMean(name, names), strings.Join(shown, ", "), more)}
+	return &fieldError{fmt.Sprintf("no field %q in %s%s; it has %s%s", name, t.Name, rows.DidYouMean(name, names),
+		strings.Join(shown, ", "), more)}
 }
 
 // fieldError: there is no such field.

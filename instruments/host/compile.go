@@ -31,7 +31,8 @@ const ConcatName = "(concat)"
 // machine's compiler would get it wrong (see hoist).
 func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	if len(source) > maxSource {
-		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path, len(source), maxSource)}
+		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path,
+			len(source), maxSource)}
 	}
 	if strings.HasPrefix(source, "\x1b") {
 		return nil, nil, &ScriptError{File: path, Message: path + ": compiled Lua is not loaded, only source"}
@@ -78,7 +79,8 @@ func syntaxError(path string, err error) error {
 		if e.Pos.Line == parse.EOF {
 			return &ScriptError{File: path, Message: fmt.Sprintf("%s: %s at the end of the file", path, what), Cause: err}
 		}
-		return &ScriptError{File: path, Line: e.Pos.Line, Message: fmt.Sprintf("%s:%d: %s near %q", path, e.Pos.Line, what, e.Token), Cause: err}
+		return &ScriptError{File: path, Line: e.Pos.Line,
+			Message: fmt.Sprintf("%s:%d: %s near %q", path, e.Pos.Line, what, e.Token), Cause: err}
 	}
 	return &ScriptError{File: path, Message: fmt.Sprintf("%s: %s", path, strings.TrimSpace(err.Error())), Cause: err}
 }
@@ -227,7 +229,8 @@ func plainHead(e ast.Expr) bool {
 
 func (r *rewriter) number(n *ast.NumberExpr, line int) {
 	whole, err := strconv.ParseUint(n.Value, 0, 64)
-	if err == nil && whole > maxPlain && uint64(float64(whole)) != whole || err != nil && strings.Trim(n.Value, "0123456789") == "" {
+	if err == nil && whole > maxPlain && uint64(float64(whole)) != whole || err != nil &&
+		strings.Trim(n.Value, "0123456789") == "" {
 		r.fail(line, fmt.Sprintf("the number %s is beyond 2^53, Lua would round it: write ri.int'%s'", n.Value, n.Value))
 	}
 }
@@ -251,7 +254,8 @@ func headerTable(chunk []ast.Stmt) *ast.TableExpr {
 	table, ok := ret.Exprs[0].(*ast.TableExpr)
 	if name, isName := ret.Exprs[0].(*ast.IdentExpr); isName {
 		for _, s := range chunk {
-			if local, isLocal := s.(*ast.LocalAssignStmt); isLocal && len(local.Names) == 1 && local.Names[0] == name.Value && len(local.Exprs) == 1 {
+			if local, isLocal := s.(*ast.LocalAssignStmt); isLocal && len(local.Names) == 1 && local.Names[0] == name.Value &&
+				len(local.Exprs) == 1 {
 				table, ok = local.Exprs[0].(*ast.TableExpr)
 			}
 		}
@@ -260,7 +264,8 @@ func headerTable(chunk []ast.Stmt) *ast.TableExpr {
 		return nil
 	}
 	for _, f := range table.Fields {
-		if key, ok := f.Key.(*ast.StringExpr); ok && (key.Value == "run" || key.Value == "title" || key.Value == "columns" || key.Value == "params") {
+		if key, ok := f.Key.(*ast.StringExpr); ok &&
+			(key.Value == "run" || key.Value == "title" || key.Value == "columns" || key.Value == "params") {
 			return table
 		}
 	}
@@ -306,13 +311,15 @@ func keysOf(t *lua.LTable) (keys []lua.LValue) {
 	return keys
 }
 
-var LuaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
+var LuaWords = []string{"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "if", "in",
+	"local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while"}
 
 var (
 	LastWord = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// LuaQuote writes text as it stands between double quotes in Lua: what isn't plain text, by its bytes in decimal, which is the way that Lua 5.1 has.
+// LuaQuote writes text as it stands between double quotes in Lua: what isn't plain text, by its bytes in decimal, which
+// is the way that Lua 5.1 has.
 func LuaQuote(s string) string {
 	var b strings.Builder
 	for i, size := 0, 0; i < len(s); i += size {

@@ -19,12 +19,17 @@ local key = "upto"
 local out = {}
 `
 	for _, head := range []string{
-		"upto(3)", "m.upto(3)", "m.inner.upto(3)", "r().upto(3)", "r().inner.upto(3)", "r(1, 2).upto(3)", "r{}.upto(r().n)", "r''.inner.upto(3)",
-		"r():method()", "r():method(3)", "r().inner:method(3)", "r().get().upto(3)", "r():get().upto(3)", "r().get():method(r().n)",
-		"maker()(3)", "(maker())(r().n)", "r()[1](3)", "r()[key](3)", "r()['up' .. 'to'](3)", "m[key](3)", "(r() or m).upto(3)", "(nil or r()).upto(3)",
+		"upto(3)", "m.upto(3)", "m.inner.upto(3)", "r().upto(3)", "r().inner.upto(3)", "r(1, 2).upto(3)", "r{}.upto(r().n)",
+		"r''.inner.upto(3)",
+		"r():method()", "r():method(3)", "r().inner:method(3)", "r().get().upto(3)", "r():get().upto(3)",
+		"r().get():method(r().n)",
+		"maker()(3)", "(maker())(r().n)", "r()[1](3)", "r()[key](3)", "r()['up' .. 'to'](3)", "m[key](3)",
+		"(r() or m).upto(3)", "(nil or r()).upto(3)",
 		"(r() and r()).inner.upto(r().n)", "upto(r().n)", "m.upto(r().get().n)", "m:method(r().n)", "m:method((r().n))",
-		"upto(#'abc')", "({upto = upto}).upto(3)", "(function() return upto(3) end)()", "r().upto(1 + 2)", "r().upto(r().n), nil, 0, print",
-		"(r().upto(3)), nil, 0", "r().upto(3), (nil), 0", "pcall(r) and r().upto(3), nil, 0", "(('upto'):gsub('x', 'y')) and r().upto(3), nil, 0",
+		"upto(#'abc')", "({upto = upto}).upto(3)", "(function() return upto(3) end)()", "r().upto(1 + 2)",
+		"r().upto(r().n), nil, 0, print",
+		"(r().upto(3)), nil, 0", "r().upto(3), (nil), 0", "pcall(r) and r().upto(3), nil, 0",
+		"(('upto'):gsub('x', 'y')) and r().upto(3), nil, 0",
 		"require'loops'.upto(3)", "require('loops').inner.upto(require 'loops'.n)",
 	} {
 		for _, body := range []string{
@@ -51,14 +56,20 @@ local function r(...) return {f = function(a) return a or 3 end, g = {f = functi
 local function c(x) return function(y) return x + y end end
 `
 	for _, expr := range []string{
-		"r().f()", "r().g.f()", "r().g.f(3)", "r():m()", "r():m(r().n)", "c(1)(2)", "c(r().f(1))(r().g.f(2))", "r(r().f()).g.f(r().n)", "(r()).f()", "r()['f']()",
+		"r().f()", "r().g.f()", "r().g.f(3)", "r():m()", "r():m(r().n)", "c(1)(2)", "c(r().f(1))(r().g.f(2))",
+		"r(r().f()).g.f(r().n)", "(r()).f()", "r()['f']()",
 	} {
 		for _, form := range []string{
-			"print(%s)", "local x = %s; print(x)", "local a, x = 1, %s; print(x)", "x = %s; print(x)", "local t = {%s}; print(t[1])", "local t = {a = %s}; print(t.a)",
-			"local t = {}; t.x = %s; print(t.x)", "local t = {}; t[%s] = 1; print((next(t)))", "if %s == 3 then print(3) end", "for i = %s, %s do print(i) end",
-			"local function f(a) a = %s; return a end; print(f(1))", "local function f(a, b) b = %s; a = %s; return a + b - 3 end; print(f(1, 2))",
-			"local function f(...) return %s end; print(f(1))", "repeat local x = %s; print(x) until x == %s", "while %s ~= 3 do end print(%s)", "local x; x = %s; print(x)",
-			"print(%s + 0)", "print((%s) .. '')", "print(%s and %s)", "print(not %s or %s)", "local a, b = %s, %s; print(a + b - 3)", "return print(%s)",
+			"print(%s)", "local x = %s; print(x)", "local a, x = 1, %s; print(x)", "x = %s; print(x)",
+			"local t = {%s}; print(t[1])", "local t = {a = %s}; print(t.a)",
+			"local t = {}; t.x = %s; print(t.x)", "local t = {}; t[%s] = 1; print((next(t)))", "if %s == 3 then print(3) end",
+			"for i = %s, %s do print(i) end",
+			"local function f(a) a = %s; return a end; print(f(1))",
+			"local function f(a, b) b = %s; a = %s; return a + b - 3 end; print(f(1, 2))",
+			"local function f(...) return %s end; print(f(1))", "repeat local x = %s; print(x) until x == %s",
+			"while %s ~= 3 do end print(%s)", "local x; x = %s; print(x)",
+			"print(%s + 0)", "print((%s) .. '')", "print(%s and %s)", "print(not %s or %s)",
+			"local a, b = %s, %s; print(a + b - 3)", "return print(%s)",
 		} {
 			source := strings.ReplaceAll(form, "%s", expr)
 			got, err := runLua(t, prelude+source, Options{})

@@ -123,7 +123,8 @@ func (h *Host) riTime(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, &pathError{path, err})
 	}
-	L.Push(h.table("unix", h.int64Value(t.Unix()), "nsec", t.Nanosecond(), "text", t.Format(time.RFC3339Nano), "zero", t.IsZero()))
+	L.Push(h.table("unix", h.int64Value(t.Unix()), "nsec", t.Nanosecond(), "text", t.Format(time.RFC3339Nano), "zero",
+		t.IsZero()))
 	return 1
 }
 
@@ -212,7 +213,8 @@ func (h *Host) riPairs(L *lua.LState) int {
 		}
 		err = werr
 		if err == nil {
-			err = fmt.Errorf("a %s has nothing to go through: ri.pairs takes arrays, slices, maps, channels%s", r.binding.goType.Name, h.walkerNames())
+			err = fmt.Errorf("a %s has nothing to go through: ri.pairs takes arrays, slices, maps, channels%s",
+				r.binding.goType.Name, h.walkerNames())
 		}
 	}
 	if err != nil {
@@ -237,7 +239,8 @@ func (h *Host) sequence(r *ref, b *binding) (func(L *lua.LState) int, error) {
 		base = binary.LittleEndian.Uint64(header)
 		length, capacity := binary.LittleEndian.Uint64(header[8:]), binary.LittleEndian.Uint64(header[16:])
 		if length > capacity || length > 1<<47 || length > 0 && base == 0 {
-			return nil, fmt.Errorf("%w: data 0x%x, length %d, capacity %d", values.ErrCorrupt, base, int64(length), int64(capacity))
+			return nil, fmt.Errorf("%w: data 0x%x, length %d, capacity %d", values.ErrCorrupt, base, int64(length),
+				int64(capacity))
 		}
 		n = int(length)
 	}
@@ -341,8 +344,8 @@ type mapEntry struct{ key, value uint64 }
 // warmAhead is how many entries of a map are made warm at a time.
 const warmAhead = 64
 
-// warm has the processor fetch what the next entries lead to: in a map's order each lies somewhere else, and one after the other
-// the processor would wait for each.
+// warm has the processor fetch what the next entries lead to: in a map's order each lies somewhere else, and one after
+// the other the processor would wait for each.
 func (h *Host) warm(keys, elems *binding, list []mapEntry) {
 	sum := byte(0)
 	for _, side := range []struct {

@@ -236,7 +236,8 @@ func (h *Host) plainRef(r *ref) any {
 			return t
 		}
 	}
-	return rows.Address{Addr: r.addr, Type: r.binding.goType.Name, Text: h.dumpRef(r, values.DumpOptions{Depth: 1, Elems: 8, Bytes: 128, OneLine: true})}
+	return rows.Address{Addr: r.addr, Type: r.binding.goType.Name,
+		Text: h.dumpRef(r, values.DumpOptions{Depth: 1, Elems: 8, Bytes: 128, OneLine: true})}
 }
 
 func (h *Host) riFinding(L *lua.LState) int {
@@ -307,8 +308,9 @@ func (h *Host) riProgress(L *lua.LState) int {
 	return 0
 }
 
-// An instrument whose rows are about stacks (goroutines by where they are, heap by what holds it, time by where it goes) declares what
-// its samples count, and gives one with ri.sample beside its rows. --pprof and --folded write those to a file, whatever the instrument.
+// An instrument whose rows are about stacks (goroutines by where they are, heap by what holds it, time by where it
+// goes) declares what its samples count, and gives one with ri.sample beside its rows. --pprof and --folded write those
+// to a file, whatever the instrument.
 
 // sampleDefaults are the values of a script that declares none.
 var sampleDefaults = []rows.ProfileValue{{Type: "samples", Unit: "count"}}
@@ -360,10 +362,12 @@ func (h *Host) riSample(L *lua.LState) int {
 		line, _ := h.plainInt(f.RawGetString("line"))
 		pc, _ := h.plainInt(f.RawGetString("pc"))
 		sample.Frames = append(sample.Frames, rows.SampleFrame{
-			Func: lua.LVAsString(f.RawGetString("func")), File: lua.LVAsString(f.RawGetString("file")), Line: line, PC: uint64(pc),
+			Func: lua.LVAsString(f.RawGetString("func")), File: lua.LVAsString(f.RawGetString("file")), Line: line,
+			PC: uint64(pc),
 		})
 	}
-	if n := len(sample.Frames); n > 1 && sample.Frames[n-1].Func == "runtime.goexit" { // below all goroutines; Go's own profiles leave it out too
+	// below all goroutines; Go's own profiles leave it out too
+	if n := len(sample.Frames); n > 1 && sample.Frames[n-1].Func == "runtime.goexit" {
 		sample.Frames = sample.Frames[:n-1]
 	}
 	if labels != nil {

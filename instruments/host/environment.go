@@ -15,7 +15,8 @@ import (
 // is its first: it has globals, libraries and modules of its own, so that nothing of one run's can be
 // in another's result. What is meant to be remembered is given to ri.memo.
 
-// freshEnvironment makes the globals of a run. The machine's own table of globals is what they are copied from; no script sees it.
+// freshEnvironment makes the globals of a run. The machine's own table of globals is what they are copied from; no
+// script sees it.
 func (h *Host) freshEnvironment() {
 	env := h.copyTable(h.lua.G.Global)
 	env.RawSetString("_G", env)
@@ -29,8 +30,8 @@ func (h *Host) freshEnvironment() {
 	h.walkers = nil
 }
 
-// nameUnknown notes what a script looks up in a library that isn't there, so that the error of a call can name it: what the machine
-// says of a nil names nothing.
+// nameUnknown notes what a script looks up in a library that isn't there, so that the error of a call can name it: what
+// the machine says of a nil names nothing.
 func (h *Host) nameUnknown(env *lua.LTable) {
 	strict := func(name string, t *lua.LTable) {
 		if t == nil {
@@ -56,7 +57,8 @@ func (h *Host) nameUnknown(env *lua.LTable) {
 	}
 }
 
-// ownName marks metatables that are the host's: scripts get their own in their place, and don't see these. No Lua source can write this name.
+// ownName marks metatables that are the host's: scripts get their own in their place, and don't see these. No Lua
+// source can write this name.
 const ownName = "(own)"
 
 func (h *Host) ownMeta(v lua.LValue) bool {
@@ -94,7 +96,8 @@ func (h *Host) riMemo(L *lua.LState) int {
 	case *lua.LNilType, lua.LBool, lua.LNumber, lua.LString:
 	default:
 		if !exact {
-			L.RaiseError("ri.memo keeps numbers, strings and booleans, not %s: keep its address, and look whether it is still what it was", h.describe(v))
+			L.RaiseError("ri.memo keeps numbers, strings and booleans, not %s: keep its address, and look whether it is "+
+				"still what it was", h.describe(v))
 		}
 	}
 	h.memo[key] = v
@@ -191,7 +194,8 @@ func (h *Host) explainUnknown(message string) string {
 	return u.where + text
 }
 
-// meant guesses what a global was to be: a variable of package main is one without its package in expressions of Go, but not in Lua.
+// meant guesses what a global was to be: a variable of package main is one without its package in expressions of Go,
+// but not in Lua.
 func (h *Host) meant(u unknown) string {
 	if h.space != nil && u.library == "" {
 		if v, err := h.space.File().Var(u.name); err == nil {

@@ -11,7 +11,8 @@ import (
 
 // Nothing of one run may be in the next, since the first is a rehearsal.
 func TestEachRunIsTheFirst(t *testing.T) {
-	folder := fstest.MapFS{"counter.lua": {Data: []byte(`local n = 0; loads = (loads or 0) + 1; return {next = function() n = n + 1; return n, loads end}`)}}
+	folder := fstest.MapFS{"counter.lua": {Data: []byte(
+		`local n = 0; loads = (loads or 0) + 1; return {next = function() n = n + 1; return n, loads end}`)}}
 	for _, test := range []struct{ name, source, want string }{
 		{"global", `n = (n or 0) + 1; print(n, _G.n)`, "1\t1"},
 		{"by _G", `_G.n = (_G.n or 0) + 1; print(n)`, "1"},
@@ -20,7 +21,8 @@ func TestEachRunIsTheFirst(t *testing.T) {
 		{"base", `local old = print; print = function() old('wrapped') end; old('once')`, "once"},
 		{"module", `print(require'counter'.next())`, "1\t1"},
 		{"loadstring", `loadstring'm = (m or 0) + 1'(); print(m)`, "1"},
-		{"metatable of globals", `print(getmetatable(_G)); setmetatable(_G, {__index = function() return 7 end}); print(nothing)`, "nil\n7"},
+		{"metatable of globals",
+			`print(getmetatable(_G)); setmetatable(_G, {__index = function() return 7 end}); print(nothing)`, "nil\n7"},
 		{"coroutine", `coroutine.wrap(function() c = (c or 0) + 1 end)(); print(c)`, "1"},
 	} {
 		out := &sink{}
@@ -78,7 +80,8 @@ func TestMemo(t *testing.T) {
 	if got := strings.Join(out.printed, " "); got != "nil 9007199254740993 1 9007199254740993" {
 		t.Error(got)
 	}
-	if err := run(`ri.memo('t', {})`); err == nil || !strings.Contains(err.Error(), "test.lua:1: ri.memo keeps numbers, strings and booleans, not a table") {
+	if err := run(`ri.memo('t', {})`); err == nil ||
+		!strings.Contains(err.Error(), "test.lua:1: ri.memo keeps numbers, strings and booleans, not a table") {
 		t.Error(err)
 	}
 }
@@ -95,7 +98,8 @@ func TestTracebackIsLua(t *testing.T) {
 	if got := traceback(`error"x"`); got != "" {
 		t.Errorf("of one line: %q", got)
 	}
-	got := traceback("local function f() return ri.hex({}) .. '' end\nlocal function g() return pcall(f) and 1, f() .. '' end\nlocal x = g() .. ''")
+	got := traceback("local function f() return ri.hex({}) .. '' end\nlocal function g() return pcall(f) and 1, f() .. " +
+		"'' end\nlocal x = g() .. ''")
 	if strings.Contains(got, "[G]") || strings.Contains(got, "[pcall]") || strings.Count(got, "test.lua:") != 3 {
 		t.Errorf("%q", got)
 	}

@@ -33,20 +33,26 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		// finding values
-		"var": h.riVar, "vars": h.riVars, "types": h.riTypes, "find": h.riFind, "find1": h.riFind1, "at": h.riAt, "eval": h.riEval,
+		"var": h.riVar, "vars": h.riVars, "types": h.riTypes, "find": h.riFind, "find1": h.riFind1, "at": h.riAt,
+		"eval": h.riEval,
 		// types and places
 		"typeof": h.riTypeof, "type": h.riType, "addr": h.riAddr, "ref": h.riRef, "value": h.riValue,
 		"deref": h.riDeref, "name": h.riName, "isnil": h.riIsNil, "cast": h.riCast, "has": h.riHas, "constant": h.riConstant,
 		// contents
-		"len": h.riLen, "cap": h.riCap, "pairs": h.riPairs, "linked": h.riLinked, "text": h.riText, "bytes": h.riBytes, "memory": h.riMemory,
-		"func": h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag, "dump": h.riDump,
+		"len": h.riLen, "cap": h.riCap, "pairs": h.riPairs, "linked": h.riLinked, "text": h.riText, "bytes": h.riBytes,
+		"memory": h.riMemory,
+		"func":   h.riFunc, "chan": h.riChan, "time": h.riTime, "age": h.riAge, "real": h.riReal, "imag": h.riImag,
+		"dump": h.riDump,
 		// goroutines
-		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack, "loops": h.riLoops, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads, "instruction": h.riInstruction,
-		"waits": h.riWaits, "mark": h.riMark, "users": h.riUsers,
+		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack,
+		"loops": h.riLoops, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads,
+		"instruction": h.riInstruction,
+		"waits":       h.riWaits, "mark": h.riMark, "users": h.riUsers,
 		// the whole heap
 		"heap": h.riHeap, "spans": h.riSpans,
 		// the program
-		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "usage": h.riUsage, "cpu": h.riCPU, "polled": h.riPolled, "target": h.riTarget, "buildinfo": h.riBuildInfo,
+		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "usage": h.riUsage, "cpu": h.riCPU, "polled": h.riPolled,
+		"target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {
 		h.setFunction(ri, name, f, true)
 	}
@@ -197,7 +203,8 @@ func (h *Host) riFind(L *lua.LState) int {
 	return 1
 }
 
-// foundPath is an expression for what was found, so that a change of it can be made, and undone, by its way and not by its address.
+// foundPath is an expression for what was found, so that a change of it can be made, and undone, by its way and not by
+// its address.
 func foundPath(f values.Found) string {
 	if f.Goroutine == 0 {
 		return "(" + f.Where + ")"
@@ -209,7 +216,8 @@ func (h *Host) riFind1(L *lua.LState) int {
 	found := h.find(L, true)
 	if len(found) == 0 {
 		name := L.Get(1).String()
-		h.raise(L, fmt.Errorf("ri.find1: no value of %s in package variables, goroutines' frames or what they point to: look deeper with ri.find1('%s', {depth = 6}), or start from ri.vars()", name, name))
+		h.raise(L, fmt.Errorf("ri.find1: no value of %s in package variables, goroutines' frames or what they point to: "+
+			"look deeper with ri.find1('%s', {depth = 6}), or start from ri.vars()", name, name))
 	}
 	L.Push(h.start(L, found[0].Value, foundPath(found[0])))
 	L.Push(lua.LString(found[0].Where))
@@ -256,7 +264,8 @@ func (h *Host) riAt(L *lua.LState) int {
 
 func (h *Host) riTarget(L *lua.LState) int {
 	info := h.opt.Target
-	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go", h.space.File().GoVersion())
+	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go",
+		h.space.File().GoVersion())
 	if info.Ends != "" {
 		t.RawSetString("ends", lua.LString(info.Ends))
 	}
@@ -274,7 +283,8 @@ func (h *Host) riBuildInfo(L *lua.LState) int {
 	for _, m := range f.Modules() {
 		modules.Append(h.table("path", m[0], "version", m[1], "replaced", m[2]))
 	}
-	L.Push(h.table("go", f.GoVersion(), "path", path, "version", version, "id", f.BuildID(), "settings", settings, "modules", modules))
+	L.Push(h.table("go", f.GoVersion(), "path", path, "version", version, "id", f.BuildID(), "settings", settings,
+		"modules", modules))
 	return 1
 }
 

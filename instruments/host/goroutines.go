@@ -30,13 +30,15 @@ func (g *goroutine) String() string {
 	return text + "]"
 }
 
-var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start", "thread", "system", "stack", "locals", "labels", "outermost"}
+var goroutineFields = []string{"id", "addr", "status", "wait_reason", "wait", "parent", "created_by", "start",
+	"thread", "system", "stack", "locals", "labels", "outermost"}
 
 func (h *Host) openGoroutines() {
 	h.openMarks()
 	t := h.lua.NewTable()
 	methods := map[string]*lua.LFunction{
-		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels), "outermost": h.function(h.riOutermost),
+		"stack": h.function(h.riStack), "locals": h.function(h.riLocals), "labels": h.function(h.riLabels),
+		"outermost": h.function(h.riOutermost),
 	}
 	t.RawSetString("__index", h.function(func(L *lua.LState) int {
 		g := h.goroutineArg(L, 1)
@@ -104,7 +106,8 @@ func (h *Host) goroutineField(L *lua.LState, g *goroutine, name string) lua.LVal
 	case "system":
 		return lua.LBool(g.g.System)
 	}
-	L.RaiseError("a goroutine has no %q%s; it has %s", name, rows.DidYouMean(name, goroutineFields), strings.Join(goroutineFields, ", "))
+	L.RaiseError("a goroutine has no %q%s; it has %s", name, rows.DidYouMean(name, goroutineFields),
+		strings.Join(goroutineFields, ", "))
 	return nil
 }
 
@@ -138,7 +141,8 @@ func (h *Host) riGoroutines(L *lua.LState) int {
 		h.raise(L, fmt.Errorf("ri.goroutines: %w", broken))
 	}
 	if broken != nil {
-		h.opt.Sink.Log(fmt.Sprintf("ri.goroutines: %s can't be read; the first: %v", rows.Plural(int64(unreadable), "goroutine"), broken))
+		h.opt.Sink.Log(fmt.Sprintf("ri.goroutines: %s can't be read; the first: %v",
+			rows.Plural(int64(unreadable), "goroutine"), broken))
 	}
 	i := 0
 	L.Push(h.function(func(L *lua.LState) int {
@@ -300,8 +304,9 @@ func (h *Host) labelsTable(labels map[string]string) *lua.LTable {
 	return t
 }
 
-// riStacks gives the goroutines in groups of the same state and stack. Options: system (the runtime's own too), depth (functions compared),
-// labels (those with different ones are different groups), wait (seconds: only those known to wait for longer).
+// riStacks gives the goroutines in groups of the same state and stack. Options: system (the runtime's own too), depth
+// (functions compared), labels (those with different ones are different groups), wait (seconds: only those known to
+// wait for longer).
 func (h *Host) riStacks(L *lua.LState) int {
 	opt := values.StackOptions{Limit: 256, Check: func() { h.check(L) }}
 	if t, ok := L.Get(1).(*lua.LTable); ok {
@@ -329,7 +334,8 @@ func (h *Host) riStacks(L *lua.LState) int {
 		for _, id := range g.IDs {
 			ids.Append(h.int64Value(id))
 		}
-		t := h.table("count", g.Count, "ids", ids, "status", g.Status, "wait_reason", g.WaitReason, "frames", h.framesTable(g.Frames))
+		t := h.table("count", g.Count, "ids", ids, "status", g.Status, "wait_reason", g.WaitReason, "frames",
+			h.framesTable(g.Frames))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
 		}

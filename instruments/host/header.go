@@ -54,7 +54,8 @@ const (
 	ParamEnums    ParamType = "enums"    // Lua: the text, some of Values with commas between, or ""
 )
 
-var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType, ParamAddress, ParamEnum, ParamEnums}
+var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType,
+	ParamAddress, ParamEnum, ParamEnums}
 
 // Param is a declared parameter.
 type Param struct {
@@ -145,7 +146,8 @@ func (d *headerDecoder) paramRange(t *lua.LTable, key string, p *Param) {
 	}
 	if p.Min != nil && p.Max != nil && compareParam(p.Min, p.Max) > 0 {
 		d.fail(key+".min", "parameter %s: min is above max", p.Name)
-	} else if p.Default != nil && (p.Min != nil && compareParam(p.Default, p.Min) < 0 || p.Max != nil && compareParam(p.Default, p.Max) > 0) {
+	} else if p.Default != nil && (p.Min != nil && compareParam(p.Default, p.Min) < 0 || p.Max != nil &&
+		compareParam(p.Default, p.Max) > 0) {
 		d.fail(key+".default", "parameter %s: the default is out of its own range", p.Name)
 	}
 }
@@ -211,8 +213,9 @@ func (d *headerDecoder) column(key string, t *lua.LTable) rows.Column {
 	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden", "key")
 	c := rows.Column{
 		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: rows.ColumnType(d.text(t, key, "type")),
-		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"), Hidden: d.truth(t, key, "hidden"),
-		Key: d.columnKey(t, key), Line: d.line(key),
+		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"),
+		Hidden: d.truth(t, key, "hidden"),
+		Key:    d.columnKey(t, key), Line: d.line(key),
 	}
 	d.identifier(key, "column", c.Name)
 	if c.Type != rows.ColumnAny && !slices.Contains(rows.ColumnTypes, c.Type) {
@@ -260,7 +263,8 @@ func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
 	case *lua.LNilType:
 	case *lua.LTable:
 		d.keys(t, "needs", "vars", "types", "fields", "funcs", "runtime")
-		n = Needs{Vars: d.texts(t, "needs", "vars"), Types: d.texts(t, "needs", "types"), Fields: d.texts(t, "needs", "fields"), Funcs: d.texts(t, "needs", "funcs"),
+		n = Needs{Vars: d.texts(t, "needs", "vars"), Types: d.texts(t, "needs", "types"),
+			Fields: d.texts(t, "needs", "fields"), Funcs: d.texts(t, "needs", "funcs"),
 			Runtime: d.texts(t, "needs", "runtime")}
 		for i, f := range n.Fields {
 			if !strings.Contains(f, ".") {
@@ -269,7 +273,9 @@ func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
 		}
 		for i, name := range n.Runtime {
 			if !slices.Contains(layout.Groups(), name) {
-				d.fail(fmt.Sprintf("needs.runtime[%d]", i+1), "needs: ri knows no structures of the runtime named %q%s; it knows %s", name, rows.DidYouMean(name, layout.Groups()),
+				d.fail(fmt.Sprintf("needs.runtime[%d]", i+1),
+					"needs: ri knows no structures of the runtime named %q%s; it knows %s", name,
+					rows.DidYouMean(name, layout.Groups()),
 					strings.Join(layout.Groups(), ", "))
 			}
 		}
@@ -322,7 +328,8 @@ func (d *headerDecoder) keys(t *lua.LTable, key string, allowed ...string) {
 			continue
 		}
 		if !slices.Contains(allowed, string(name)) {
-			d.fail(keyPath(key, string(name)), "unknown key %q in %s; there are %s", string(name), orHeader(key), strings.Join(allowed, ", "))
+			d.fail(keyPath(key, string(name)), "unknown key %q in %s; there are %s", string(name), orHeader(key),
+				strings.Join(allowed, ", "))
 		}
 	}
 }

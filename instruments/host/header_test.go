@@ -48,14 +48,17 @@ func TestHeader(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := s.Header
-		if h.Title != "Requests queued" || h.Description != "Lists what waits." || h.Category != "target" || h.Sample != "ID  AGE\n1   5s" {
+		if h.Title != "Requests queued" || h.Description != "Lists what waits." || h.Category != "target" ||
+			h.Sample != "ID  AGE\n1   5s" {
 			t.Errorf("%+v", h)
 		}
-		if len(h.Params) != 4 || h.Params[0].Default != int64(100) || h.Params[0].Max != int64(1000000) || h.Params[1].Default != 5*time.Second ||
+		if len(h.Params) != 4 || h.Params[0].Default != int64(100) || h.Params[0].Max != int64(1000000) ||
+			h.Params[1].Default != 5*time.Second ||
 			!h.Params[2].Required || h.Params[3].Default != "age" || h.Params[0].Line != 11 {
 			t.Errorf("%+v", h.Params)
 		}
-		if len(h.Columns) != 2 || h.Columns[0] != (rows.Column{Name: "id", Help: "request number", Type: rows.ColumnInt, Align: "right", Width: 12, Key: rows.KeyPart, Line: 18}) {
+		if len(h.Columns) != 2 || h.Columns[0] != (rows.Column{Name: "id", Help: "request number", Type: rows.ColumnInt,
+			Align: "right", Width: 12, Key: rows.KeyPart, Line: 18}) {
 			t.Errorf("%+v", h.Columns)
 		}
 		if h.Needs.Fields[0] != "main.Object.fid" || h.Needs.Vars[0] != "main.store" {
@@ -75,7 +78,8 @@ func TestInstrument(t *testing.T) {
 	if err := h.Run(t.Context(), s, map[string]any{"limit": int64(2), "older": 5 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	if len(out.rows) != 2 || len(out.rows[1]) != 2 || out.rows[1][0] != (rows.Cell{Name: "id", Value: int64(2)}) || out.rows[1][1] != (rows.Cell{Name: "age", Value: 5 * time.Second}) {
+	if len(out.rows) != 2 || len(out.rows[1]) != 2 || out.rows[1][0] != (rows.Cell{Name: "id", Value: int64(2)}) ||
+		out.rows[1][1] != (rows.Cell{Name: "age", Value: 5 * time.Second}) {
 		t.Error(out.rows)
 	}
 }
@@ -85,15 +89,20 @@ func TestHeaderErrors(t *testing.T) {
 	tail := "  run = function() end,\n}\n"
 	for _, test := range []struct{ source, want string }{
 		{head + "  titel = 'x',\n" + tail, `x.lua:3: unknown key "titel" in the instrument's header; there are title, `},
-		{head + "  params = { { name = 'a', type = 'integer' } },\n" + tail, `x.lua:3: parameter a: unknown type "integer"; there are string, int, `},
-		{head + "  params = {\n { name = 'a', type = 'int', defualt = 1 } },\n" + tail, `x.lua:4: unknown key "defualt" in params[1]`},
+		{head + "  params = { { name = 'a', type = 'integer' } },\n" + tail,
+			`x.lua:3: parameter a: unknown type "integer"; there are string, int, `},
+		{head + "  params = {\n { name = 'a', type = 'int', defualt = 1 } },\n" + tail,
+			`x.lua:4: unknown key "defualt" in params[1]`},
 		{head + "  params = { { name = 'a', type = 'int', default = 'x' } },\n" + tail, `parameter a: default "x" is no int`},
 		{head + "  params = { { name = 'a', type = 'int', default = 1.5 } },\n" + tail, `parameter a: default 1.5 is no int`},
-		{head + "  params = { { name = 'a', type = 'int', default = 5, max = 4 } },\n" + tail, `the default is out of its own range`},
+		{head + "  params = { { name = 'a', type = 'int', default = 5, max = 4 } },\n" + tail,
+			`the default is out of its own range`},
 		{head + "  params = { { name = 'a', type = 'string', min = 4 } },\n" + tail, `type string has no min`},
 		{head + "  params = { { name = 'a', type = 'enum' } },\n" + tail, `values belong to type enum`},
-		{head + "  params = { { name = 'a', type = 'enum', values = {'x'}, default = 'y' } },\n" + tail, `none of its values`},
-		{head + "  params = { { name = 'a', type = 'int' }, { name = 'a', type = 'int' } },\n" + tail, `parameter a is declared twice`},
+		{head + "  params = { { name = 'a', type = 'enum', values = {'x'}, default = 'y' } },\n" + tail,
+			`none of its values`},
+		{head + "  params = { { name = 'a', type = 'int' }, { name = 'a', type = 'int' } },\n" + tail,
+			`parameter a is declared twice`},
 		{head + "  params = { { name = 'a b', type = 'int' } },\n" + tail, `parameter name "a b" is no name`},
 		{head + "  params = { a = { type = 'int' } },\n" + tail, `x.lua:3: params must be a list; it has the key "a"`},
 		{head + "  params = 'a',\n" + tail, `x.lua:3: params must be a list, is string`},
@@ -102,7 +111,8 @@ func TestHeaderErrors(t *testing.T) {
 		{head + "  columns = { { name = 'id', align = 'centre' } },\n" + tail, `align is left or right`},
 		{head + "  columns = { { name = 'id', type = 'time.Duration' } },\n" + tail, `column id: unknown type`},
 		{head + "  columns = { { name = 'id', key = 'yes' } },\n" + tail, `columns[1].key is true or "alone", not "yes"`},
-		{head + "  columns = { { name = 'age', type = 'duration', key = true } },\n" + tail, `column age: a measure is no key`},
+		{head + "  columns = { { name = 'age', type = 'duration', key = true } },\n" + tail,
+			`column age: a measure is no key`},
 		{head + "  needs = { var = {'x'} },\n" + tail, `unknown key "var" in needs`},
 		{head + "  needs = { vars = 'x' },\n" + tail, `needs.vars must be a list`},
 		{head + "  needs = { fields = {'fid'} },\n" + tail, `has no type before it`},
@@ -125,7 +135,8 @@ func TestHeaderErrors(t *testing.T) {
 }
 
 func TestBareScript(t *testing.T) {
-	for _, source := range []string{"print 'x'", "return 1", "return {a = 1}", "", "local t = {}\nreturn t", "return print"} {
+	for _, source := range []string{"print 'x'", "return 1", "return {a = 1}", "", "local t = {}\nreturn t",
+		"return print"} {
 		s, err := CompileScript("x.lua", source)
 		if err != nil || s.Header != nil {
 			t.Errorf("%s: %v, %v", source, s, err)
@@ -140,7 +151,9 @@ func FuzzCompileScript(f *testing.F) {
 	f.Add("#!/usr/bin/ri\nreturn 1")
 	f.Add("return 'a'..1 ..ri.int'1'..{}")
 	f.Fuzz(func(t *testing.T, source string) {
-		if strings.Contains(source, "while") || strings.Contains(source, "for") || strings.Contains(source, "goto") || strings.Contains(source, "repeat") || strings.Contains(source, "function") && strings.Contains(source, "(") && !strings.HasPrefix(source, "return {") {
+		if strings.Contains(source, "while") || strings.Contains(source, "for") || strings.Contains(source, "goto") ||
+			strings.Contains(source, "repeat") || strings.Contains(source, "function") && strings.Contains(source, "(") &&
+			!strings.HasPrefix(source, "return {") {
 			return // may take its whole five seconds, which isn't what is looked for
 		}
 		if s, err := CompileScript("fuzz.lua", source); err == nil && s == nil {

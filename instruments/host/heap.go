@@ -13,8 +13,8 @@ import (
 	"ri/values/heap"
 )
 
-// walkedHeap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is nothing to walk: then
-// everything it is asked for is empty.
+// walkedHeap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is
+// nothing to walk: then everything it is asked for is empty.
 type walkedHeap struct {
 	heap *heap.Heap
 }
@@ -23,7 +23,8 @@ type walkedHeap struct {
 func (h *Host) openHeap() {
 	methods := h.lua.NewTable()
 	for name, f := range map[string]func(*lua.LState, *heap.Heap) int{
-		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting, "blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
+		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting,
+		"blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
 		"stacks": h.heapStacks, "biggest": h.heapBiggest, "finalizers": h.heapFinalizers,
 	} {
@@ -44,7 +45,8 @@ func (h *Host) openHeap() {
 		name := L.CheckString(2)
 		f := methods.RawGetString(name)
 		if f == lua.LNil {
-			L.RaiseError("a heap has no %q%s; it has %s", name, rows.DidYouMean(name, heapMethods), strings.Join(heapMethods, ", "))
+			L.RaiseError("a heap has no %q%s; it has %s", name, rows.DidYouMean(name, heapMethods),
+				strings.Join(heapMethods, ", "))
 		}
 		L.Push(f)
 		return 1
@@ -56,11 +58,13 @@ func (h *Host) openHeap() {
 	h.metas.heap = t
 }
 
-var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "blocked_groups", "never", "path", "retainers", "instances", "users", "stacks", "biggest", "finalizers"}
+var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "blocked_groups", "never", "path",
+	"retainers", "instances", "users", "stacks", "biggest", "finalizers"}
 
 // riHeap walks the whole heap, once for each look.
 //
-// Options: optional (nil and why, where a copy of all memory can't be had within the limits, instead of a run that is refused).
+// Options: optional (nil and why, where a copy of all memory can't be had within the limits, instead of a run that is
+// refused).
 func (h *Host) riHeap(L *lua.LState) int {
 	if t, ok := L.Get(1).(*lua.LTable); ok {
 		h.onlyKeys(L, t, "optional")
@@ -220,7 +224,8 @@ func (h *Host) riSpans(L *lua.LState) int {
 	}
 	all := h.lua.CreateTable(len(classes), 0)
 	for _, c := range classes {
-		all.Append(h.table("use", c.Use, "size", c.Size, "pointers", c.Pointers, "spans", c.Spans, "bytes", c.Bytes, "slots", c.Slots, "used", c.Used))
+		all.Append(h.table("use", c.Use, "size", c.Size, "pointers", c.Pointers, "spans", c.Spans, "bytes", c.Bytes,
+			"slots", c.Slots, "used", c.Used))
 	}
 	L.Push(all)
 	return 1
@@ -232,7 +237,8 @@ func (h *Host) heapStats(L *lua.LState, walked *heap.Heap) int {
 	if walked != nil {
 		s = walked.Stats()
 	}
-	L.Push(h.table("objects", s.Live, "bytes", s.LiveBytes, "typed", s.TypedBytes, "spans", s.Spans, "span_bytes", s.SpanBytes, "slots", s.Slots, "guessed", s.GuessedBytes))
+	L.Push(h.table("objects", s.Live, "bytes", s.LiveBytes, "typed", s.TypedBytes, "spans", s.Spans, "span_bytes",
+		s.SpanBytes, "slots", s.Slots, "guessed", s.GuessedBytes))
 	return 1
 }
 
@@ -258,7 +264,8 @@ func (h *Host) pushWaits(L *lua.LState, waits []heap.Waiting) int {
 	all := h.lua.CreateTable(len(waits), 0)
 	for _, w := range waits {
 		h.check(L)
-		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", h.awaitedTable(w.On), "never", w.Never))
+		all.Append(h.table("goroutine", h.goroutineValue(w.Goroutine), "reason", w.Reason, "waits_on", h.awaitedTable(w.On),
+			"never", w.Never))
 	}
 	L.Push(all)
 	return 1
@@ -278,7 +285,8 @@ func (h *Host) awaitedTable(list []heap.Awaited) *lua.LTable {
 	return on
 }
 
-// heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same way, together.
+// heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same
+// way, together.
 func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
 	all := h.lua.NewTable()
 	L.Push(all)
@@ -290,7 +298,8 @@ func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
 		for _, id := range g.IDs {
 			ids.Append(h.int64Value(id))
 		}
-		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", ids, "waits_on", h.awaitedTable(g.On))
+		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", ids,
+			"waits_on", h.awaitedTable(g.On))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
 		}
@@ -415,6 +424,7 @@ func (h *Host) heapUsers(L *lua.LState, walked *heap.Heap) int {
 		h.check(L)
 		goroutines.Append(h.table("goroutine", h.goroutineValue(g.Goroutine), "waits", g.Waits, "never", g.Never))
 	}
-	L.Push(h.table("variables", list(u.Variables), "goroutines", goroutines, "other", list(u.Other), "truncated", u.Truncated))
+	L.Push(h.table("variables", list(u.Variables), "goroutines", goroutines, "other", list(u.Other), "truncated",
+		u.Truncated))
 	return 1
 }

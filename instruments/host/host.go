@@ -39,10 +39,10 @@ type Options struct {
 	Usage func() (attach.Usage, error)
 	// Connections reads the process's descriptors and ends connections; nil: there is no process.
 	Connections attach.Connected
-	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable memory (a copy of
-	// all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of some pages. Then the
-	// wish is noted, the next copy has all, the run is repeated on that, and what the binding gives now is thrown away: it gives
-	// something empty. nil: there is all that will ever be.
+	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable
+	// memory (a copy of all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of
+	// some pages. Then the wish is noted, the next copy has all, the run is repeated on that, and what the binding gives
+	// now is thrown away: it gives something empty. nil: there is all that will ever be.
 	Bulk func() (have bool)
 	// MayBulk says why Bulk would end in a refusal; nil if it wouldn't.
 	MayBulk func() error
@@ -179,7 +179,8 @@ func (h *Host) limited(ctx context.Context, f func() error) (err error) {
 	defer cancel(nil)
 	limits := h.opt.Limits
 	h.clock.start(limits.Time, func() {
-		cancel(NewLimitError(ErrTime, "the script ran for %v; give it longer (--max-time %v)", limits.Time, rows.RoundUp(3*limits.Time)))
+		cancel(NewLimitError(ErrTime, "the script ran for %v; give it longer (--max-time %v)", limits.Time,
+			rows.RoundUp(3*limits.Time)))
 	})
 	defer h.clock.stop()
 	if limits.Memory > 0 {

@@ -52,7 +52,8 @@ func (h *Host) riType(L *lua.LState) int {
 	case reflect.Struct:
 		fields := h.lua.NewTable()
 		for _, f := range t.Fields() {
-			fields.Append(h.table("name", f.Name, "offset", f.Offset, "type", f.Type.Name, "size", f.Type.Size, "embedded", f.Embedded))
+			fields.Append(h.table("name", f.Name, "offset", f.Offset, "type", f.Type.Name, "size", f.Type.Size, "embedded",
+				f.Embedded))
 		}
 		out.RawSetString("fields", fields)
 	case reflect.Array:
@@ -298,7 +299,8 @@ func (h *Host) riCap(L *lua.LState) int {
 	return 1
 }
 
-// What a script asks of a type so that it needn't know the program's version: whether there is a field, what a constant is.
+// What a script asks of a type so that it needn't know the program's version: whether there is a field, what a constant
+// is.
 
 // riHas says whether a struct has a field, promoted ones included.
 func (h *Host) riHas(L *lua.LState) int {
@@ -319,7 +321,8 @@ func (h *Host) riHas(L *lua.LState) int {
 	return 1
 }
 
-// riConstant gives the value of a constant that was declared with a named integer type; nil if the compiler kept none of that name.
+// riConstant gives the value of a constant that was declared with a named integer type; nil if the compiler kept none
+// of that name.
 func (h *Host) riConstant(L *lua.LState) int {
 	t, name := h.typeArg(L, 1), L.CheckString(2)
 	value, ok := t.ConstantValue(name)

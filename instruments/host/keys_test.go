@@ -12,7 +12,8 @@ func TestKeys(t *testing.T) {
 		{`local n, nils = 0, 0; for k, v in ri.pairs(ri.var'main.nilKeys') do n = n + 1; if k == ri.null then nils = nils + 1; print(k, v, ri.json{k}) end end; print(n, nils)`, "nil\tnone\t[null]\n2\t1"},
 		{`local t = {}; for k, v in ri.pairs(ri.var'main.anyKeys') do t[#t + 1] = tostring(v) end; table.sort(t); print(table.concat(t, " "))`, "none one point"},
 		{`local t = {}; for k, v in ri.pairs(ri.var'main.nilSync') do t[#t + 1] = k .. "=" .. v end; table.sort(t); print(table.concat(t, " "))`, "a=some nil=none"},
-		{`print(require'walk'.count(ri.pairs(ri.var'main.nilKeys')), require'walk'.count(ri.pairs(ri.var'main.nilSync')))`, "2\t2"},
+		{`print(require'walk'.count(ri.pairs(ri.var'main.nilKeys')), require'walk'.count(ri.pairs(ri.var'main.nilSync')))`,
+			"2\t2"},
 		{`print(ri.var'main.nilKeys'[ri.null], ri.var'main.anyKeys'[ri.null], ri.var'main.corners'[{1, 2}], ri.isnil(ri.null), ri.dump(ri.null))`, "none\tnone\t12\ttrue\tnil"},
 		{`ri.null.x`, `ri.null is a nil key: it has no "x"`},
 		{`ri.var'main.places'[ri.null]`, `ask:1: main.places: ri.null is no main.Place`},
@@ -34,13 +35,15 @@ func TestKeys(t *testing.T) {
 		{`os.exit(1)`, "ask:1: no function os.exit"},
 		{`("x"):uper()`, "ask:1: no function string.uper; did you mean string.upper?"},
 		{`table.cat{}`, "ask:1: no function table.cat; did you mean table.concat"},
-		{`for k in pairs(main.places) do end`, "ask:1: pairs goes through Lua's tables; through a map[main.Place]string: ri.pairs(v)"},
+		{`for k in pairs(main.places) do end`,
+			"ask:1: pairs goes through Lua's tables; through a map[main.Place]string: ri.pairs(v)"},
 		{`ipairs(main.all.slice)`, "through a []string: ri.pairs(v)"},
 		{`#main.nilSync`, "main.nilSync: a sync.Map has no length; require'walk'.count(ri.pairs(v)) counts"},
 		{`mian.all`, "ask:1: no variable or package mian; did you mean main?"},
 		{`prnt(1)`, "ask:1: no function prnt; did you mean print?"},
 	} {
-		if got := ask(t, space, test.source); got != test.want && (strings.HasPrefix(test.want, "true") || len(test.want) < 4 || !strings.Contains(got, test.want)) {
+		if got := ask(t, space, test.source); got != test.want &&
+			(strings.HasPrefix(test.want, "true") || len(test.want) < 4 || !strings.Contains(got, test.want)) {
 			t.Errorf("%s\n got  %s\n want %s", test.source, got, test.want)
 		}
 	}
@@ -50,7 +53,8 @@ func TestKeys(t *testing.T) {
 func TestPackageInFile(t *testing.T) {
 	space := startKinds(t)
 	for source, want := range map[string]string{
-		"return main.cells":                           "test.lua:1: attempt to index a non-table object(nil) with key 'cells' (main is a package of the program: in a file use ri.var'main.cells')",
+		"return main.cells": "test.lua:1: attempt to index a non-table object(nil) with key " +
+			"'cells' (main is a package of the program: in a file use ri.var'main.cells')",
 		"return mian.cells":                           "test.lua:1: no variable or package mian; did you mean main?",
 		"n = (n or 0) + 1\nlocal t = nil; return t.x": "test.lua:2: attempt to index a non-table object(nil) with key 'x'",
 	} {

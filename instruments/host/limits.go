@@ -35,9 +35,10 @@ func (l Limits) WithDefaults() Limits {
 }
 
 func init() {
-	// t[n] = x makes the machine fill a table's array up to n, 16 bytes an element. At its own limit, 64 Mi, a
-	// table keyed by some request number would take a GiB at one stroke; beyond the limit a table hashes, and # doesn't count.
-	// Executables that aren't position-independent begin at this address, so that no address of a package variable is an index.
+	// t[n] = x makes the machine fill a table's array up to n, 16 bytes an element. At its own limit, 64 Mi, a table keyed
+	// by some request number would take a GiB at one stroke; beyond the limit a table hashes, and # doesn't count.
+	// Executables that aren't position-independent begin at this address, so that no address of a package variable is an
+	// index.
 	lua.MaxArrayIndex = 0x400000
 }
 
@@ -165,13 +166,14 @@ func (e *ScriptError) Unwrap() []error {
 	return []error{ErrScript, e.Cause}
 }
 
-// luaLines takes a traceback's lines of Lua: where the machine itself stands in between, in Go, tells nobody anything. Of one line there is
-// nothing to tell that the message doesn't.
+// luaLines takes a traceback's lines of Lua: where the machine itself stands in between, in Go, tells nobody anything.
+// Of one line there is nothing to tell that the message doesn't.
 func luaLines(traceback string) string {
 	var lines []string
 	for line := range strings.SplitSeq(traceback, "\n") {
 		line = strings.TrimSpace(line)
-		if line != "" && line != "stack traceback:" && !strings.HasPrefix(line, "[G]") && !strings.HasPrefix(line, protectedName) && !strings.HasPrefix(line, "(tailcall)") {
+		if line != "" && line != "stack traceback:" && !strings.HasPrefix(line, "[G]") &&
+			!strings.HasPrefix(line, protectedName) && !strings.HasPrefix(line, "(tailcall)") {
 			lines = append(lines, "\t"+line)
 		}
 	}
@@ -192,7 +194,8 @@ func NewScriptError(message, traceback string, cause error) *ScriptError {
 		}
 	}
 	switch {
-	case strings.Contains(e.Message, "attempt to compare number with userdata"), strings.Contains(e.Message, "attempt to compare userdata with number"):
+	case strings.Contains(e.Message, "attempt to compare number with userdata"),
+		strings.Contains(e.Message, "attempt to compare userdata with number"):
 		e.Message += " (an integer beyond 2^53 is compared by ri.cmp(a, b))"
 	case strings.Contains(e.Message, "stack overflow") && len(e.Message) > 400:
 		e.Message = e.Message[:400]
@@ -308,7 +311,8 @@ func (h *Host) openProtected(globals *lua.LTable) {
 }
 
 // protect calls args[0] with the rest. problem is the error object, or nil.
-func (h *Host) protect(L *lua.LState, body *lua.LFunction, args []lua.LValue) (results []lua.LValue, problem lua.LValue) {
+func (h *Host) protect(L *lua.LState, body *lua.LFunction, args []lua.LValue) (results []lua.LValue,
+	problem lua.LValue) {
 	if h.resumed >= maxProtected {
 		L.RaiseError("protected calls and coroutines are more than %d deep", maxProtected)
 	}

@@ -36,7 +36,8 @@ func (h *Host) connectionAction(L *lua.LState, plan *change.Plan, reset bool) er
 			break
 		}
 		if d.Socket == nil || !strings.HasPrefix(d.Socket.Protocol, "tcp") || d.Socket.State == "LISTEN" {
-			return fmt.Errorf("descriptor %d (%s) is no TCP connection; only those are ended: %w", d.FD, d.Path, change.ErrRefused)
+			return fmt.Errorf("descriptor %d (%s) is no TCP connection; only those are ended: %w", d.FD, d.Path,
+				change.ErrRefused)
 		}
 		what := "shut down"
 		if reset {
@@ -48,7 +49,8 @@ func (h *Host) connectionAction(L *lua.LState, plan *change.Plan, reset bool) er
 		})
 		return nil
 	}
-	return fmt.Errorf("descriptor %v is no longer %v: %w", row.RawGetString("fd"), row.RawGetString("path"), change.ErrConflict)
+	return fmt.Errorf("descriptor %v is no longer %v: %w", row.RawGetString("fd"), row.RawGetString("path"),
+		change.ErrConflict)
 }
 
 // What the kernel knows of the process and its memory doesn't tell: only a live process has it.
@@ -75,7 +77,8 @@ func (h *Host) riDescriptors(L *lua.LState) int {
 	for _, d := range all {
 		one := h.table("fd", d.FD, "kind", d.Kind, "path", d.Path, "position", d.Position, "flags", attach.FlagNames(d.Flags))
 		if s := d.Socket; s != nil {
-			one.RawSetString("socket", h.table("protocol", s.Protocol, "local_address", s.Local, "remote_address", s.Remote, "state", s.State, "receive", s.Receive, "send", s.Send))
+			one.RawSetString("socket", h.table("protocol", s.Protocol, "local_address", s.Local, "remote_address", s.Remote,
+				"state", s.State, "receive", s.Receive, "send", s.Send))
 		}
 		if d.Err != "" {
 			one.RawSetString("problem", lua.LString(d.Err))
@@ -91,7 +94,8 @@ func (h *Host) riUsage(L *lua.LState) int {
 	if h.opt.Usage != nil {
 		var u attach.Usage
 		if u, err = h.opt.Usage(); err == nil {
-			L.Push(h.table("at", float64(u.At.UnixNano())/1e9, "resident", u.Resident, "file", u.File, "swap", u.Swap, "threads", u.Threads,
+			L.Push(h.table("at", float64(u.At.UnixNano())/1e9, "resident", u.Resident, "file", u.File, "swap", u.Swap,
+				"threads", u.Threads,
 				"cpu", u.CPU.Seconds(), "max_descriptors", u.MaxDescriptors))
 			return 1
 		}
@@ -121,9 +125,11 @@ func (h *Host) riPolled(L *lua.LState) int {
 }
 
 // errNoCPU is why nothing can be sampled of what doesn't run.
-var errNoCPU = fmt.Errorf("it doesn't run: only a live process's CPU time can be sampled (ri run cpu -p PID): %w", attach.ErrNotSupported)
+var errNoCPU = fmt.Errorf("it doesn't run: only a live process's CPU time can be sampled (ri run cpu -p PID): %w",
+	attach.ErrNotSupported)
 
-// cpuSampler is what samples a process, and remembers it: a script may run more than once, and the time passes only once.
+// cpuSampler is what samples a process, and remembers it: a script may run more than once, and the time passes only
+// once.
 type cpuSampler struct {
 	sample   func(context.Context, attach.CPUOptions) (*attach.CPUProfile, error)
 	mappings func() ([]attach.Mapping, error)
@@ -164,9 +170,10 @@ func (h *Host) riCPU(L *lua.LState) int {
 	if profile == nil {
 		h.clock.pause()
 		var err error
-		profile, err = h.opt.CPU.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz, FrameEnd: h.space.FrameEnd, Progress: func(done, total time.Duration) {
-			h.opt.Sink.Progress(int64(done/time.Millisecond), int64(total/time.Millisecond), "sampling, ms")
-		}})
+		profile, err = h.opt.CPU.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz, FrameEnd: h.space.FrameEnd,
+			Progress: func(done, total time.Duration) {
+				h.opt.Sink.Progress(int64(done/time.Millisecond), int64(total/time.Millisecond), "sampling, ms")
+			}})
 		h.clock.resume()
 		if err != nil {
 			h.raise(L, fmt.Errorf("ri.cpu: %w", err))
@@ -196,7 +203,8 @@ func (h *Host) cpuTable(L *lua.LState, p *attach.CPUProfile) *lua.LTable {
 		}
 		stacks.Append(h.table("count", s.Count, "frames", h.framesTable(frames)))
 	}
-	return h.table("event", p.Event, "kernel", p.Kernel, "hz", p.Hz, "seconds", p.Time.Seconds(), "samples", p.Samples, "lost", p.Lost, "threads", p.Threads, "stacks", stacks)
+	return h.table("event", p.Event, "kernel", p.Kernel, "hz", p.Hz, "seconds", p.Time.Seconds(), "samples", p.Samples,
+		"lost", p.Lost, "threads", p.Threads, "stacks", stacks)
 }
 
 func kernelFrame() values.Frame {
@@ -294,6 +302,7 @@ func (h *Host) riInstruction(L *lua.LState) int {
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.instruction: %w", err))
 	}
-	L.Push(h.table("text", in.Text, "access", in.Access, "base", in.Base, "index", in.Index, "offset", in.Offset, "size", in.Size, "length", in.Length))
+	L.Push(h.table("text", in.Text, "access", in.Access, "base", in.Base, "index", in.Index, "offset", in.Offset, "size",
+		in.Size, "length", in.Length))
 	return 1
 }

@@ -60,7 +60,8 @@ func TestLua(t *testing.T) {
 		{`print(ri.int'9007199254740995' == ri.int'9007199254740994' + 1)`, "true"},
 		{`local t = {}; t[ri.int'0x20000000000001'] = 'x'; print(t[ri.int'9007199254740993'])`, "x"},
 		{`print(ri.int'9223372036854775807' < ri.int'9223372036854775808', ri.int'9007199254740993' <= ri.int'9007199254740993')`, "true\ttrue"},
-		{`print(-ri.int'9007199254740993', ri.int'9007199254740993' * 2, ri.int'9007199254740993' % 10)`, "-9007199254740993\t18014398509481986\t3"},
+		{`print(-ri.int'9007199254740993', ri.int'9007199254740993' * 2, ri.int'9007199254740993' % 10)`,
+			"-9007199254740993\t18014398509481986\t3"},
 		{`print(ri.int'-9007199254740993' % 10)`, "7"},
 		{`print(ri.int'9007199254740994' / 2)`, "4503599627370497"},
 		{`print("a" .. ri.int'9007199254740993' .. 1 .. "b")`, "a90071992547409931b"},
@@ -70,12 +71,15 @@ func TestLua(t *testing.T) {
 		{`print(ri.cmp(ri.int'9007199254740993', 5), ri.cmp(1, 2), ri.cmp("a", "a"), ri.cmp(2^53, ri.int'9007199254740993'))`, "1\t-1\t0\t-1"},
 		{`print(ri.bit.band(0xff, 0x0f), ri.bit.bor(1, 2, 4), ri.bit.bxor(3, 1), ri.bit.bnot(0), ri.bit.lshift(1, 63), ri.bit.rshift(ri.int'0x8000000000000000', 63))`,
 			"15\t7\t2\t18446744073709551615\t9223372036854775808\t1"},
-		{`print(tonumber'9007199254740993', tonumber'0x10', tonumber('ff', 16), tonumber'1e3', tonumber'x', tonumber'1_0')`, "9007199254740993\t16\t255\t1000\tnil\tnil"},
+		{`print(tonumber'9007199254740993', tonumber'0x10', tonumber('ff', 16), tonumber'1e3', tonumber'x', tonumber'1_0')`,
+			"9007199254740993\t16\t255\t1000\tnil\tnil"},
 		{`print(ri.float(ri.int'9007199254740993'))`, "9007199254740992"},
-		{`print(math.max(1, ri.int'9007199254740993'), math.min(3, 2), math.floor(ri.int'9007199254740993'))`, "9007199254740993\t2\t9007199254740993"},
+		{`print(math.max(1, ri.int'9007199254740993'), math.min(3, 2), math.floor(ri.int'9007199254740993'))`,
+			"9007199254740993\t2\t9007199254740993"},
 		{`print(ri.hex(255), ri.hex(ri.int'18446744073709551615'), ri.hex'ab')`, "0xff\t0xffffffffffffffff\t6162"},
 		{`print(table.concat({1, ri.int'9007199254740993', 'x'}, ','))`, "1,9007199254740993,x"},
-		{`print(ri.json{a=1, b=ri.int'18446744073709551615', c={1,2,{x=0/0}}, d="\255", e={}})`, `{"a":1,"b":18446744073709551615,"c":[1,2,{"x":"NaN"}],"d":{"$b64":"/w=="},"e":[]}`},
+		{`print(ri.json{a=1, b=ri.int'18446744073709551615', c={1,2,{x=0/0}}, d="\255", e={}})`,
+			`{"a":1,"b":18446744073709551615,"c":[1,2,{"x":"NaN"}],"d":{"$b64":"/w=="},"e":[]}`},
 		{`print(ri.duration(1500000000), ri.duration(250))`, "1.5s\t250ns"},
 		// strings
 		{`print(("a,b,,c"):gsub(",", ";"))`, "a;b;;c\t3"},
@@ -101,8 +105,10 @@ func TestLua(t *testing.T) {
 		{`local co = coroutine.wrap(function() local ok, e = pcall(function() error("in", 0) end); coroutine.yield(e); return "end" end); print(co(), co())`, "in\tend"},
 		{`print(pcall(5))`, "false\ttest.lua:1: attempt to call a non-function object"},
 		{`print(select('#', 1, nil, 3), unpack({1, 2}))`, "3\t1\t2"},
-		{`local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1); return b * 2 end); print(co(1), co(5))`, "2\t10"},
-		{`local t = setmetatable({}, {__tostring = function() return "T" end}); print(tostring(t), "<" .. t .. ">")`, "T\t<T>"},
+		{`local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1); return b * 2 end); print(co(1), co(5))`,
+			"2\t10"},
+		{`local t = setmetatable({}, {__tostring = function() return "T" end}); print(tostring(t), "<" .. t .. ">")`,
+			"T\t<T>"},
 		{`local function f(...) return (...) .. "x", 2 end; print(f("a", "b"))`, "ax\t2"},
 		{`print(#"abc" .. 1 + 2)`, "33"},
 		{`return 1 + 1, "x"`, "2\t\"x\""},
@@ -122,7 +128,8 @@ func TestLuaErrors(t *testing.T) {
 		{`return ri.int'9223372036854775807' * 4`, "test.lua:1: integer overflow: 36893488147419103228 is beyond 64 bits"},
 		{`return -ri.int'18446744073709551615'`, "test.lua:1: integer overflow"},
 		{`return ri.int'9007199254740993' % 0`, "test.lua:1: integer modulo by zero"},
-		{"local x\nreturn 9007199254740993", "test.lua:2: the number 9007199254740993 is beyond 2^53, Lua would round it: write ri.int'9007199254740993'"},
+		{"local x\nreturn 9007199254740993",
+			"test.lua:2: the number 9007199254740993 is beyond 2^53, Lua would round it: write ri.int'9007199254740993'"},
 		{`return 99999999999999999999999`, "ri.int"},
 		{`return ri.int'12x'`, `test.lua:1: ri.int: "12x" is no integer of 64 bits`},
 		{`return ri.int(1.5)`, "test.lua:1: ri.int: the number 1.5 is no integer"},
@@ -166,18 +173,21 @@ func TestLuaErrors(t *testing.T) {
 
 func TestSandbox(t *testing.T) {
 	for _, name := range []string{
-		"io", "package", "module", "dofile", "loadfile", "load", "collectgarbage", "newproxy", "getfenv", "setfenv", "_printregs",
+		"io", "package", "module", "dofile", "loadfile", "load", "collectgarbage", "newproxy", "getfenv", "setfenv",
+		"_printregs",
 		"os.execute", "os.exit", "os.getenv", "os.remove", "os.rename", "os.setenv", "os.tmpname", "os.setlocale",
 		"debug.getinfo", "debug.getlocal", "debug.setmetatable", "debug.getupvalue", "string.dump", "channel",
 	} {
-		got, err := runLua(t, "local v = _G; for k in ('"+name+"'):gmatch('%a[%w_]*') do v = v and v[k] end; print(v)", Options{})
+		got, err := runLua(t, "local v = _G; for k in ('"+name+"'):gmatch('%a[%w_]*') do v = v and v[k] end; print(v)",
+			Options{})
 		if err != nil || got != "nil" {
 			if !strings.HasPrefix(name, "_") {
 				t.Errorf("%s is there: %s, %v", name, got, err)
 			}
 		}
 	}
-	if got, err := runLua(t, `print(_G._printregs, getmetatable(ri.int'9007199254740993'), getmetatable(""))`, Options{}); got != "nil\tnil\tnil" {
+	if got, err := runLua(t, `print(_G._printregs, getmetatable(ri.int'9007199254740993'), getmetatable(""))`,
+		Options{}); got != "nil\tnil\tnil" {
 		t.Error(got, err)
 	}
 }
@@ -193,7 +203,8 @@ func TestRequire(t *testing.T) {
 	}
 	opt := func() Options { return Options{Folders: []fs.FS{folder}} }
 	for _, test := range []struct{ source, want string }{
-		{`print(require('list').n, require('lib.list').n, require('lib/list').n, require 'nats.common'.name)`, "1\t1\t1\tnats"},
+		{`print(require('list').n, require('lib.list').n, require('lib/list').n, require 'nats.common'.name)`,
+			"1\t1\t1\tnats"},
 		{`require 'loop'`, "module loop.lua requires itself"},
 		{`require 'broken'`, "broken.lua:2: oh"},
 		{`require 'syntax'`, "syntax.lua:3: syntax error"},
@@ -217,7 +228,8 @@ func TestLimits(t *testing.T) {
 	}{
 		{`while true do end`, ErrTime, Limits{Time: 20 * time.Millisecond}},
 		{`while true do pcall(function() while true do end end) end`, ErrTime, Limits{Time: 20 * time.Millisecond}},
-		{`repeat local ok = xpcall(function() while true do end end, function() return 1 end) until false`, ErrTime, Limits{Time: 20 * time.Millisecond}},
+		{`repeat local ok = xpcall(function() while true do end end, function() return 1 end) until false`, ErrTime,
+			Limits{Time: 20 * time.Millisecond}},
 		{`coroutine.wrap(function() while true do end end)()`, ErrTime, Limits{Time: 20 * time.Millisecond}},
 		{`while true do coroutine.create(function() end) end`, ErrTime, Limits{Time: 100 * time.Millisecond}},
 		{`return (("a"):rep(200000)):find((".-"):rep(20) .. "b")`, ErrTime, Limits{Time: 20 * time.Millisecond}},
@@ -231,7 +243,8 @@ func TestLimits(t *testing.T) {
 		{`local t = {}; for i = 1, 100 do t[i] = ("x"):rep(1e6) end; return table.concat(t)`, ErrScript, Limits{}},
 		{`return unpack({}, 1, 1e8)`, ErrScript, Limits{}},
 		{`local function f() return 1 + f() end; f()`, ErrScript, Limits{}},
-		{`local t = setmetatable({}, {}); getmetatable(t).__index = function(t, k) return t[k .. "x"] end; return t.x`, ErrScript, Limits{}},
+		{`local t = setmetatable({}, {}); getmetatable(t).__index = function(t, k) return t[k .. "x"] end; return t.x`,
+			ErrScript, Limits{}},
 		{`local function f() return coroutine.wrap(f)() end; f()`, ErrScript, Limits{}},
 		{`local function f() local ok, e = pcall(f); if not ok then error(e) end end; f()`, ErrScript, Limits{}},
 		{`for i = 1, 10 do ri.emit{i = i} end`, ErrRows, Limits{Rows: 5}},
@@ -324,7 +337,8 @@ func TestAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Run(context.Background(), script, nil); err == nil || err.Error() != "test.lua:3: ri.again: the target is gone" || len(out.rows) != 1 {
+	if err := h.Run(context.Background(), script, nil); err == nil ||
+		err.Error() != "test.lua:3: ri.again: the target is gone" || len(out.rows) != 1 {
 		t.Error(err, out.rows)
 	}
 }
@@ -345,7 +359,8 @@ func TestCause(t *testing.T) {
 
 // TestAddressesAsKeys: addresses of package variables are keys like any other, not places in a list.
 func TestAddressesAsKeys(t *testing.T) {
-	out, err := runLua(t, `local t = {}; for i = 1, 1000 do t[0x400000 + 8 * i] = i end; print(#t, t[0x400008])`, Options{Limits: Limits{Time: 5 * time.Second}})
+	out, err := runLua(t, `local t = {}; for i = 1, 1000 do t[0x400000 + 8 * i] = i end; print(#t, t[0x400008])`,
+		Options{Limits: Limits{Time: 5 * time.Second}})
 	if err != nil || out != "0\t1" {
 		t.Errorf("got %q, %v", out, err)
 	}

@@ -30,7 +30,8 @@ func Manual(scripts fs.FS) (string, error) {
 			fmt.Fprintf(&b, "\n```text\n%s\n```\n", f.Output)
 		}
 	}
-	b.WriteString("\n# Modules\n\nWhat `require` finds in `scripts/lua/lib`. Walkers are used by `ri.pairs` too, without being required.\n")
+	b.WriteString("\n# Modules\n\nWhat `require` finds in `scripts/lua/lib`. Walkers are used by `ri.pairs` too, " +
+		"without being required.\n")
 	files, err := fs.Glob(scripts, "lib/*.lua")
 	if err != nil {
 		return "", err
@@ -100,8 +101,8 @@ func writeFunction(b *strings.Builder, signature string, comment []string) {
 	}
 }
 
-// Annotations is what lua-language-server needs to complete and check scripts: every function of API, with its types and its first sentence. It comes from the
-// same table as docs/lua.md.
+// Annotations is what lua-language-server needs to complete and check scripts: every function of API, with its types
+// and its first sentence. It comes from the same table as docs/lua.md.
 func Annotations() string {
 	var b strings.Builder
 	b.WriteString(`---@meta

@@ -218,7 +218,8 @@ func scalarKey(want class, key lua.LValue) (v any, text string, ok bool) {
 	return nil, "", false
 }
 
-// Keys of maps that Lua has no value for: structs and arrays are written as tables, {name = "a", id = 1} or {1, 2}; nil is ri.null.
+// Keys of maps that Lua has no value for: structs and arrays are written as tables, {name = "a", id = 1} or {1, 2}; nil
+// is ri.null.
 
 func (h *Host) composed(key lua.LValue) bool {
 	_, table := key.(*lua.LTable)

@@ -19,7 +19,8 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%s\n got  %s %v\n want %s", source, got, err, want)
 		}
 	}
-	for f, want := range map[float64]string{1795231988.38651: "1795231988.3865", 1.0 / 3: "0.333333", 12.5: "12.5", 123.456789: "123.4568", 1e20: "1e+20", 0.00001: "1e-05", 3e14: "300000000000000", -1e9 - 0.5: "-1000000000.5"} {
+	for f, want := range map[float64]string{1795231988.38651: "1795231988.3865", 1.0 / 3: "0.333333", 12.5: "12.5",
+		123.456789: "123.4568", 1e20: "1e+20", 0.00001: "1e-05", 3e14: "300000000000000", -1e9 - 0.5: "-1000000000.5"} {
 		if got := rows.FloatText(f); got != want {
 			t.Errorf("%g: %s, want %s", f, got, want)
 		}

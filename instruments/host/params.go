@@ -153,7 +153,8 @@ func (p *Param) parse(value string) (any, error) {
 		return v, nil
 	case ParamEnum:
 		if !slices.Contains(p.Values, value) {
-			return nil, fmt.Errorf("%s is none of %s%s", rows.QuoteName(value), strings.Join(p.Values, ", "), rows.DidYouMean(value, p.Values))
+			return nil, fmt.Errorf("%s is none of %s%s", rows.QuoteName(value), strings.Join(p.Values, ", "),
+				rows.DidYouMean(value, p.Values))
 		}
 	case ParamEnums:
 		var names []string
@@ -162,7 +163,8 @@ func (p *Param) parse(value string) (any, error) {
 				continue
 			}
 			if !slices.Contains(p.Values, name) {
-				return nil, fmt.Errorf("%s is none of %s%s", rows.QuoteName(name), strings.Join(p.Values, ", "), rows.DidYouMean(name, p.Values))
+				return nil, fmt.Errorf("%s is none of %s%s", rows.QuoteName(name), strings.Join(p.Values, ", "),
+					rows.DidYouMean(name, p.Values))
 			}
 			names = append(names, name)
 		}

@@ -98,8 +98,8 @@ func (m *matcher) match(s, p int) int {
 	return s
 }
 
-// escape matches %b, %f and %1 to %9 at pattern[p:], and gives where the text and the pattern go on; at is -1 where there is no match. Any
-// other escape is a class.
+// escape matches %b, %f and %1 to %9 at pattern[p:], and gives where the text and the pattern go on; at is -1 where
+// there is no match. Any other escape is a class.
 func (m *matcher) escape(s, p int) (at, next int, special bool) {
 	if p+1 == len(m.pattern) {
 		return 0, 0, false
@@ -366,8 +366,8 @@ func (m *matcher) search(from int) (s, e int) {
 	return -1, -1
 }
 
-// riMatch tells whether a pattern is part of a text, as it is written or as a regular expression: people type main.(*Handler).run, which is no
-// regular expression, as well as ^main\..
+// riMatch tells whether a pattern is part of a text, as it is written or as a regular expression: people type
+// main.(*Handler).run, which is no regular expression, as well as ^main\..
 func (h *Host) riMatch(L *lua.LState) int {
 	text, pattern := L.CheckString(1), L.CheckString(2)
 	if strings.Contains(text, pattern) {
@@ -389,7 +389,8 @@ func (h *Host) riMatch(L *lua.LState) int {
 	return 1
 }
 
-// isName says whether a pattern that is no regular expression may be meant as it is: the name of a method, or of a generic function.
+// isName says whether a pattern that is no regular expression may be meant as it is: the name of a method, or of a
+// generic function.
 func isName(pattern string) bool {
 	return strings.Contains(pattern, "(*") || strings.Contains(pattern, "[")
 }

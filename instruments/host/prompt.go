@@ -18,7 +18,8 @@ import (
 	"ri/values"
 )
 
-// Prompt is a host whose scripts are the lines that somebody types: each finds the globals that the lines before it left.
+// Prompt is a host whose scripts are the lines that somebody types: each finds the globals that the lines before it
+// left.
 type Prompt struct {
 	*Host
 	globals *lua.LTable // that all lines have
@@ -46,7 +47,8 @@ type LineOptions struct {
 // soleName is a line that is a name, perhaps of a function of ri.
 var soleName = regexp.MustCompile(`^\s*(?:ri\.)?([A-Za-z_]\w*)\s*$`)
 
-// RunLine runs a line's script on copies of the globals that the lines before left, so that it may run more than once. Keep keeps what it leaves.
+// RunLine runs a line's script on copies of the globals that the lines before left, so that it may run more than once.
+// Keep keeps what it leaves.
 func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) error {
 	h := p.Host
 	h.opt.Sink, h.opt.Again, h.opt.Bulk, h.opt.MayBulk = opt.Sink, opt.Again, opt.Bulk, opt.MayBulk
@@ -70,9 +72,11 @@ func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) e
 		if len(results) == 0 {
 			return nil
 		}
-		if name := soleName.FindStringSubmatch(script.Source); name != nil && len(results) == 1 && results[0] == lua.LNil && h.unknown.name == name[1] {
+		if name := soleName.FindStringSubmatch(script.Source); name != nil && len(results) == 1 && results[0] == lua.LNil &&
+			h.unknown.name == name[1] {
 			p.named = false
-			opt.Sink.Log(fmt.Sprintf("there is no variable, package or function %s%s", strings.TrimSpace(script.Source), h.meant(h.unknown)))
+			opt.Sink.Log(fmt.Sprintf("there is no variable, package or function %s%s", strings.TrimSpace(script.Source),
+				h.meant(h.unknown)))
 		}
 		texts := make([]string, len(results))
 		for i, v := range results {
@@ -92,7 +96,8 @@ func (p *Prompt) Named() bool { return p.named }
 // Left tells whether a line left a global of this name.
 func (p *Prompt) Left(name string) bool { _, ok := p.left[lua.LString(name)]; return ok }
 
-// inherit makes the fresh globals, and copies of what the lines before left, the globals of all lines: functions of those see what follows.
+// inherit makes the fresh globals, and copies of what the lines before left, the globals of all lines: functions of
+// those see what follows.
 func (p *Prompt) inherit() {
 	fresh := p.lua.Env
 	for _, k := range keysOf(p.globals) {

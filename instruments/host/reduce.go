@@ -11,8 +11,8 @@ import (
 	"ri/values"
 )
 
-// Reductions: loops that run in Go, over what a script declares. The script says what to go through, which part of each element
-// counts and which elements; no Lua runs for an element.
+// Reductions: loops that run in Go, over what a script declares. The script says what to go through, which part of each
+// element counts and which elements; no Lua runs for an element.
 
 // maxGroups bounds the rows of ri.group, maxTop those of ri.top.
 const (
@@ -30,8 +30,8 @@ func (h *Host) openReductions() {
 	}
 }
 
-// declared is what the iterators of ri.linked and ri.where know of themselves, so that a reduction can run them in Go: it is
-// their upvalue.
+// declared is what the iterators of ri.linked and ri.where know of themselves, so that a reduction can run them in Go:
+// it is their upvalue.
 type declared struct {
 	walk func() (*walk, error)
 }
@@ -82,11 +82,13 @@ func (h *Host) walkArg(L *lua.LState) *walk {
 	}
 	r, ok := refOf(v)
 	if !ok {
-		L.ArgError(1, "an array, slice, map, channel, container/list, ri.linked(...) or ri.where(...) expected, got "+h.describe(v))
+		L.ArgError(1, "an array, slice, map, channel, container/list, ri.linked(...) or ri.where(...) expected, got "+
+			h.describe(v))
 	}
 	w, err := r.value().Walk()
 	if errors.Is(err, values.ErrKind) {
-		err = fmt.Errorf("a %s can't be gone through in Go: give an array, slice, map, channel, container/list, ri.linked(head, 'next') or ri.where(...), or loop in Lua with ri.pairs: %w",
+		err = fmt.Errorf("a %s can't be gone through in Go: give an array, slice, map, channel, container/list, "+
+			"ri.linked(head, 'next') or ri.where(...), or loop in Lua with ri.pairs: %w",
 			r.binding.goType.Name, values.ErrKind)
 	}
 	if err != nil {
@@ -168,7 +170,8 @@ func (h *Host) walkElement(w *walk, i int, elem uint64) (lua.LValue, error) {
 	return h.load(h.bind(w.Elem), elem, w.root, indexStep(i))
 }
 
-// conditions adds the conditions of an argument to the walk: {field, op, value}, or a list of those, all of which must hold.
+// conditions adds the conditions of an argument to the walk: {field, op, value}, or a list of those, all of which must
+// hold.
 func (h *Host) conditions(L *lua.LState, w *walk, n int) *walk {
 	if L.Get(n) == lua.LNil || w.Walk == nil {
 		return w
@@ -200,7 +203,8 @@ func (h *Host) conditions(L *lua.LState, w *walk, n int) *walk {
 				continue
 			}
 		}
-		h.raise(L, &pathError{w.path, fmt.Errorf("{%s, %s, %s}: %w", luaText(t.RawGetInt(1)), luaText(t.RawGetInt(2)), h.describe(t.RawGetInt(3)), err)})
+		h.raise(L, &pathError{w.path, fmt.Errorf("{%s, %s, %s}: %w", luaText(t.RawGetInt(1)), luaText(t.RawGetInt(2)),
+			h.describe(t.RawGetInt(3)), err)})
 	}
 	return w
 }

@@ -159,7 +159,8 @@ func (h *Host) describe(v lua.LValue) string {
 	return "a " + v.Type().String()
 }
 
-// Go expressions in scripts: ri.eval, ri.ref of a text, and paths such as 'head.next.name' where a field's name is asked for.
+// Go expressions in scripts: ri.eval, ri.ref of a text, and paths such as 'head.next.name' where a field's name is
+// asked for.
 
 func (h *Host) riEval(L *lua.LState) int {
 	expr := L.CheckString(1)
@@ -170,7 +171,8 @@ func (h *Host) riEval(L *lua.LState) int {
 			if name, isName := k.(lua.LString); isName && ok {
 				names[string(name)] = operand
 			} else {
-				L.ArgError(2, "names with values, numbers, strings or truth values expected, got "+h.describe(k)+" = "+h.describe(v))
+				L.ArgError(2, "names with values, numbers, strings or truth values expected, got "+h.describe(k)+" = "+
+					h.describe(v))
 			}
 		})
 	}

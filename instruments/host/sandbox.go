@@ -12,7 +12,8 @@ import (
 // openLibraries opens the part of Lua's own libraries that can't reach out of the machine.
 func (h *Host) openLibraries() {
 	L := h.lua
-	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath, lua.OpenCoroutine, lua.OpenOs, lua.OpenDebug} {
+	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenTable, lua.OpenString, lua.OpenMath, lua.OpenCoroutine,
+		lua.OpenOs, lua.OpenDebug} {
 		L.Push(L.NewFunction(open))
 		L.Call(0, 0)
 	}
@@ -228,7 +229,8 @@ func (h *Host) FindModule(name string) (source, file string, err error) {
 		clean = strings.ReplaceAll(clean, ".", "/")
 	}
 	if !fs.ValidPath(clean) || clean == "." || strings.ContainsAny(clean, "\\\x00:") {
-		return "", "", errors.New("require: " + luaText(lua.LString(name)) + " is no module name: it stays inside the script folders")
+		return "", "", errors.New("require: " + luaText(lua.LString(name)) +
+			" is no module name: it stays inside the script folders")
 	}
 	for _, candidate := range []string{clean + ".lua", path.Join("lib", clean) + ".lua"} {
 		for _, folder := range h.opt.Folders {

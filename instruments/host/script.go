@@ -75,14 +75,17 @@ func CompileExpression(name, source string) (*Script, error) {
 // withoutSymbols are the functions of ri that work on a program without debug information; all others name
 // variables or types, or read by them.
 var withoutSymbols = []string{
-	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "descriptors", "duration", "emit", "finding", "float", "hex", "int", "json",
+	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "descriptors", "duration", "emit", "finding", "float", "hex",
+	"int", "json",
 	"log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
 }
 
-// NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module that it requires,
-// calls what names variables or types, and whether it takes expressions or types as parameters.
+// NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module
+// that it requires, calls what names variables or types, and whether it takes expressions or types as parameters.
 func (s *Script) NeedsSymbols() bool {
-	if s.Header != nil && slices.ContainsFunc(s.Header.Params, func(p Param) bool { return p.Type == ParamExpr || p.Type == ParamGoType }) {
+	if s.Header != nil && slices.ContainsFunc(s.Header.Params, func(p Param) bool {
+		return p.Type == ParamExpr || p.Type == ParamGoType
+	}) {
 		return true
 	}
 	h := &Host{opt: Options{Folders: s.folders}}

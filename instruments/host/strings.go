@@ -164,7 +164,9 @@ func (h *Host) format(L *lua.LState) int {
 			L.RaiseError("string.format: the layout ends in the middle of %q", layout[start:])
 		}
 		flags := layout[start+1 : i]
-		if len(flags) > 8 || slices.ContainsFunc(strings.FieldsFunc(flags, func(r rune) bool { return r < '0' || r > '9' }), func(n string) bool { return len(n) > 3 }) {
+		if len(flags) > 8 || slices.ContainsFunc(strings.FieldsFunc(flags, func(r rune) bool {
+			return r < '0' || r > '9'
+		}), func(n string) bool { return len(n) > 3 }) {
 			L.RaiseError("string.format: %q is too wide", layout[start:i+1])
 		}
 		arg++

@@ -51,7 +51,8 @@ func startKindsOf(t testing.TB, toolchain string, args ...string) *values.Space 
 func ask(t testing.TB, space *values.Space, source string) string {
 	t.Helper()
 	out := &sink{}
-	h := New(Options{Space: space, Sink: out, Folders: []fs.FS{os.DirFS("../../scripts/lua")}, Limits: Limits{Time: time.Minute}, Target: TargetInfo{PID: 1, Kind: "process", Describe: "kinds", View: attach.Live}})
+	h := New(Options{Space: space, Sink: out, Folders: []fs.FS{os.DirFS("../../scripts/lua")},
+		Limits: Limits{Time: time.Minute}, Target: TargetInfo{PID: 1, Kind: "process", Describe: "kinds", View: attach.Live}})
 	defer h.Close()
 	script, err := CompileExpression("ask", source)
 	if err != nil {

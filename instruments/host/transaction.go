@@ -113,7 +113,8 @@ func (h *Host) transactionTable(plan *change.Plan) *lua.LTable {
 	return tx
 }
 
-func (h *Host) placeAndOperand(L *lua.LState, plan *change.Plan, n, k int) (at change.Place, to change.Operand, err error) {
+func (h *Host) placeAndOperand(L *lua.LState, plan *change.Plan, n, k int) (at change.Place, to change.Operand,
+	err error) {
 	if at, err = h.changePlace(L, plan, n); err != nil {
 		return at, to, err
 	}
@@ -132,7 +133,8 @@ func (h *Host) changePlace(L *lua.LState, plan *change.Plan, n int) (change.Plac
 			return at, nil
 		}
 	}
-	return change.Place{Value: v, Path: path, Trace: &values.Trace{ByAddress: true}}, nil // found by a walk that no expression repeats
+	// found by a walk that no expression repeats
+	return change.Place{Value: v, Path: path, Trace: &values.Trace{ByAddress: true}}, nil
 }
 
 // newValue makes a new value of a Lua value, for a place.

@@ -156,7 +156,8 @@ func (h *Host) elementPlace(L *lua.LState, r *ref, key lua.LValue) (values.Value
 		i, ok := key.(lua.LNumber)
 		n, integral := wholeNumber(i)
 		if !ok || !integral {
-			return v, step{}, &pathError{r.path(), fmt.Errorf("%s is indexed by an integer from 0, not by %s", b.goType.Name, h.describe(key))}
+			return v, step{}, &pathError{r.path(), fmt.Errorf("%s is indexed by an integer from 0, not by %s", b.goType.Name,
+				h.describe(key))}
 		}
 		e, err := v.Index(int(n))
 		if err != nil {
@@ -165,9 +166,11 @@ func (h *Host) elementPlace(L *lua.LState, r *ref, key lua.LValue) (values.Value
 		return e, indexStep(int(n)), nil
 	}
 	if b.class == classStruct {
-		return v, step{}, &pathError{r.path(), fmt.Errorf("%s is a struct: v.name reads a field, %s is no name", b.goType.Name, h.describe(key))}
+		return v, step{}, &pathError{r.path(), fmt.Errorf("%s is a struct: v.name reads a field, %s is no name",
+			b.goType.Name, h.describe(key))}
 	}
-	return v, step{}, &pathError{r.path(), fmt.Errorf("a %s has no fields and no elements%s", r.binding.goType.Name, derefHint(r.binding))}
+	return v, step{}, &pathError{r.path(), fmt.Errorf("a %s has no fields and no elements%s", r.binding.goType.Name,
+		derefHint(r.binding))}
 }
 
 func derefHint(b *binding) string {
@@ -193,7 +196,8 @@ func (h *Host) valueLength(L *lua.LState) int {
 	n, err := h.length(r)
 	if err != nil {
 		if walker, _ := h.walker(L, r.binding.pointee()); walker != nil {
-			err = &pathError{r.path(), fmt.Errorf("a %s has no length; require'walk'.count(ri.pairs(v)) counts", r.binding.goType.Name)}
+			err = &pathError{r.path(), fmt.Errorf("a %s has no length; require'walk'.count(ri.pairs(v)) counts",
+				r.binding.goType.Name)}
 		}
 		h.raise(L, err)
 	}

@@ -10,8 +10,8 @@ import (
 	"ri/values/waits"
 )
 
-// riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for), names (find names for locks;
-// true), senders (only channels that somebody waits to send to), max (channels).
+// riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for),
+// names (find names for locks; true), senders (only channels that somebody waits to send to), max (channels).
 func (h *Host) riWaits(L *lua.LState) int {
 	all, names, senders, most := false, true, false, 0
 	if t, ok := L.Get(1).(*lua.LTable); ok {
@@ -44,7 +44,8 @@ func (h *Host) riWaits(L *lua.LState) int {
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
-		locks.Append(h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved, "readers", l.Active,
+		locks.Append(h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved,
+			"readers", l.Active,
 			"leaving", l.Leaving, "pending", l.Pending, "count", l.Count, "unseen", l.Unseen,
 			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting),
 			"holders", h.holdersTable(l.Holders), "candidates", h.holdersTable(l.Candidates)))
@@ -60,7 +61,8 @@ func (h *Host) riWaits(L *lua.LState) int {
 			continue
 		}
 		h.loads++
-		channels.Append(h.table("addr", c.Addr, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed, "timer", c.Timer,
+		channels.Append(h.table("addr", c.Addr, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed, "timer",
+			c.Timer,
 			"senders", h.waitersTable(c.Senders), "receivers", h.waitersTable(c.Receivers)))
 	}
 	out.RawSetString("locks", locks)
@@ -70,7 +72,8 @@ func (h *Host) riWaits(L *lua.LState) int {
 		out.RawSetString("unheld", lua.LString(unheld))
 	}
 	if w.Unreadable > 0 {
-		out.RawSetString("unread", lua.LString(fmt.Sprintf("%s can't be read; the first: %v", rows.Plural(int64(w.Unreadable), "waiter"), w.Unread)))
+		out.RawSetString("unread", lua.LString(fmt.Sprintf("%s can't be read; the first: %v",
+			rows.Plural(int64(w.Unreadable), "waiter"), w.Unread)))
 	}
 	L.Push(out)
 	return 1
@@ -81,7 +84,8 @@ func (h *Host) holdersTable(list []waits.Holder) *lua.LTable {
 	t := h.lua.CreateTable(len(list), 0)
 	for i := range list {
 		o := &list[i]
-		t.Append(h.table("id", o.ID, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly, "unplaced", o.Unplaced,
+		t.Append(h.table("id", o.ID, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly,
+			"unplaced", o.Unplaced,
 			"evidence", o.String(), "at", h.lineTable(o.Function.Func, o.Function.File, o.Function.Line),
 			"site", h.lineTable(o.Site.Func, o.Site.File, o.Site.Line)))
 	}

@@ -41,19 +41,23 @@ func benchmarkWalk(b *testing.B, elements int, source string) {
 	}
 	elapsed := b.Elapsed()
 	b.ReportMetric(float64(elements)*float64(b.N)/elapsed.Seconds()/1e6, "Melements/s")
-	b.ReportMetric(float64(elements)*float64(b.N)/(cpuTime()-began).Seconds()/1e6, "Melements/cpu-s") // of all threads: on a busy machine
+	// of all threads: on a busy machine
+	b.ReportMetric(float64(elements)*float64(b.N)/(cpuTime()-began).Seconds()/1e6, "Melements/cpu-s")
 }
 
 func BenchmarkListLoop(b *testing.B) {
-	benchmarkWalk(b, 1_000_000, `local c, n = 0, ri.var'main.first'; while n do c = c + 1; n = n.next end; assert(c == 1000000)`)
+	benchmarkWalk(b, 1_000_000,
+		`local c, n = 0, ri.var'main.first'; while n do c = c + 1; n = n.next end; assert(c == 1000000)`)
 }
 
 func BenchmarkListSum(b *testing.B) {
-	benchmarkWalk(b, 1_000_000, `local s, n = 0, ri.var'main.first'; while n do s = s + n.value; n = n.next end; assert(s == 499999500000)`)
+	benchmarkWalk(b, 1_000_000,
+		`local s, n = 0, ri.var'main.first'; while n do s = s + n.value; n = n.next end; assert(s == 499999500000)`)
 }
 
 func BenchmarkListLinked(b *testing.B) {
-	benchmarkWalk(b, 1_000_000, `local walk = require 'walk'; local c = 0; for i, n in walk.linked(ri.var'main.first', 'next') do c = c + 1 end`)
+	benchmarkWalk(b, 1_000_000,
+		`local walk = require 'walk'; local c = 0; for i, n in walk.linked(ri.var'main.first', 'next') do c = c + 1 end`)
 }
 
 func BenchmarkListLinkedDirect(b *testing.B) {
@@ -73,7 +77,8 @@ func BenchmarkListCount(b *testing.B) {
 }
 
 func BenchmarkListCountWhere(b *testing.B) {
-	benchmarkWalk(b, 1_000_000, `assert(ri.count(ri.linked(ri.var'main.first', 'next'), {'value', '>=', 500000}) == 500000)`)
+	benchmarkWalk(b, 1_000_000,
+		`assert(ri.count(ri.linked(ri.var'main.first', 'next'), {'value', '>=', 500000}) == 500000)`)
 }
 
 func BenchmarkListSumGo(b *testing.B) {
@@ -86,12 +91,14 @@ func BenchmarkShuffledCount(b *testing.B) {
 }
 
 func BenchmarkShuffledLoop(b *testing.B) {
-	benchmarkWalk(b, 1_000_000, `local c, n = 0, ri.var'main.shuffled'; while n do c = c + 1; n = n.next end; assert(c == 1000000)`)
+	benchmarkWalk(b, 1_000_000,
+		`local c, n = 0, ri.var'main.shuffled'; while n do c = c + 1; n = n.next end; assert(c == 1000000)`)
 }
 
 // A million string keys, each value followed.
 func BenchmarkRecordsPairs(b *testing.B) {
-	benchmarkWalk(b, 1_000_000, `local s = 0; for k, v in ri.pairs(ri.var'main.records') do s = s + v.size end; assert(s == 499999500000)`)
+	benchmarkWalk(b, 1_000_000,
+		`local s = 0; for k, v in ri.pairs(ri.var'main.records') do s = s + v.size end; assert(s == 499999500000)`)
 }
 
 func BenchmarkRecordsSumGo(b *testing.B) {

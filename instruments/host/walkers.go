@@ -67,8 +67,9 @@ func (h *Host) walkerNames() string {
 	return ", " + strings.Join(names, ", ")
 }
 
-// riLinked goes along a chain of structs in Go. Reductions take it, too, where all nodes are of one type. A chain that leads back into itself ends with an error: found by
-// Brent's algorithm, which compares each node with one seen before and needs neither a counter nor memory.
+// riLinked goes along a chain of structs in Go. Reductions take it, too, where all nodes are of one type. A chain that
+// leads back into itself ends with an error: found by Brent's algorithm, which compares each node with one seen before
+// and needs neither a counter nor memory.
 func (h *Host) riLinked(L *lua.LState) int {
 	name := L.CheckString(2)
 	node, ok := refOf(L.Get(1))
@@ -97,7 +98,8 @@ func (h *Host) riLinked(L *lua.LState) int {
 		}
 		node = next
 		if node.addr == marked {
-			h.raise(L, &pathError{node.path(), fmt.Errorf("the list is a ring: after %d nodes it is at 0x%x again", i, node.addr)})
+			h.raise(L, &pathError{node.path(), fmt.Errorf("the list is a ring: after %d nodes it is at 0x%x again", i,
+				node.addr)})
 		}
 		if steps == power || marked == 0 {
 			if marked != 0 {

@@ -21,21 +21,23 @@ func (l Options) JournalPath() (string, error) {
 
 // Asker is asked before something is done that can't be taken back lightly.
 type Asker interface {
-	// MayChange tells whether the change may be made in the target, which it describes ("pid 4711 (nats-server)") and which runs
-	// meanwhile. The error says why there is no answer: the cause of ctx, where that ended.
+	// MayChange tells whether the change may be made in the target, which it describes ("pid 4711 (nats-server)") and
+	// which runs meanwhile. The error says why there is no answer: the cause of ctx, where that ended.
 	MayChange(ctx context.Context, target string, t *rows.TransactionReport) (bool, error)
 	// MayForget tells whether so many transactions may be taken out of a journal.
 	MayForget(ctx context.Context, journal string, transactions int) (bool, error)
 }
 
 func newTransactionReport(plan *change.Plan, p *Plan) *rows.TransactionReport {
-	return &rows.TransactionReport{Comment: plan.Comment, DryRun: p.Look.DryRun, Changes: changeRows(plan), State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
+	return &rows.TransactionReport{Comment: plan.Comment, DryRun: p.Look.DryRun, Changes: changeRows(plan),
+		State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
 }
 
 func changeRows(p *change.Plan) []rows.Row {
 	var list []rows.Row
 	for _, c := range p.Changes {
-		row := rows.Of("path", c.Path, "type", c.Type, "before", c.BeforeText, "after", c.AfterText, "addr", rows.AddressCell(c.Addr))
+		row := rows.Of("path", c.Path, "type", c.Type, "before", c.BeforeText, "after", c.AfterText,
+			"addr", rows.AddressCell(c.Addr))
 		if c.Operation == change.Wait {
 			row[3].Value = rows.ExpectedText
 		}
@@ -56,10 +58,12 @@ func (look Options) Allowed(what string) error {
 		return nil
 	}
 	if !look.Write {
-		return rows.Refused(fmt.Errorf("%s changes the target: ri only looks unless --write is given; --dry-run shows what would be changed", what))
+		return rows.Refused(fmt.Errorf("%s changes the target: ri only looks unless --write is given; --dry-run shows "+
+			"what would be changed", what))
 	}
 	if !look.Yes && look.Ask == nil {
-		return rows.Usagef("%s asks before it changes something, and there is no terminal to ask on: say --yes, or --dry-run to see what would be changed", what)
+		return rows.Usagef("%s asks before it changes something, and there is no terminal to ask on: say --yes, or "+
+			"--dry-run to see what would be changed", what)
 	}
 	return nil
 }
@@ -101,9 +105,11 @@ func (s *Session) Change(ctx context.Context, p *Plan, to rows.Listener, work Wo
 // staleTries is how often a plan is worked out anew because collections come between it and its stop.
 const staleTries = 6
 
-// transact works a plan out, and commits it. A plan that grew stale is worked out again; if a person has agreed to another one meanwhile, that is a conflict.
-// What comes of a look that was cut short is not made. All stops, those of looks too, take no more than the plan's MaxStop together.
-func (s *Session) transact(ctx context.Context, p *Plan, plan func(*Plan) (*rows.Result, *change.Plan, error)) (*rows.Result, error) {
+// transact works a plan out, and commits it. A plan that grew stale is worked out again; if a person has agreed to
+// another one meanwhile, that is a conflict. What comes of a look that was cut short is not made. All stops, those of
+// looks too, take no more than the plan's MaxStop together.
+func (s *Session) transact(ctx context.Context, p *Plan,
+	plan func(*Plan) (*rows.Result, *change.Plan, error)) (*rows.Result, error) {
 	var agreed *change.Plan
 	var cost rows.Stats
 	within := *p
@@ -117,7 +123,8 @@ func (s *Session) transact(ctx context.Context, p *Plan, plan func(*Plan) (*rows
 			return res, err
 		}
 		if agreed != nil && !next.Same(agreed) {
-			return nil, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w", change.ErrConflict)
+			return nil, fmt.Errorf("what was agreed to is no longer what would be changed; nothing was changed: %w",
+				change.ErrConflict)
 		}
 		within.MaxStop -= res.Stats.Stopped
 		if err := s.commit(ctx, res, next, &within, agreed != nil); err != nil {
@@ -186,7 +193,8 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 		return nil
 	}
 	if p.MaxStop <= 0 {
-		res.Err = rows.Refused(fmt.Errorf("nothing was changed: to work the change out, %s was stopped for %s, and all stops of a change may take no more than that together: allow longer ones (--max-stop %s)",
+		res.Err = rows.Refused(fmt.Errorf("nothing was changed: to work the change out, %s was stopped for %s, and all "+
+			"stops of a change may take no more than that together: allow longer ones (--max-stop %s)",
 			s.Target.Describe(), rows.ShortDuration(res.Stats.Stopped), rows.RoundUp(3*res.Stats.Stopped)))
 		return nil
 	}
@@ -219,7 +227,8 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 	for name, v := range p.Params {
 		who.Parameters[name] = fmt.Sprint(v)
 	}
-	outcome, err := change.Commit(ctx, target, plan, j, change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who})
+	outcome, err := change.Commit(ctx, target, plan, j,
+		change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who})
 	report.Number, report.Journal, report.Waits, report.Changes = outcome.Number, path, outcome.Waits, changeRows(plan)
 	if outcome.State != "" {
 		report.State, report.Made = string(outcome.State), outcome.State == change.Committed

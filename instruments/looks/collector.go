@@ -78,7 +78,9 @@ func (c *collector) Emit(row rows.Row) error {
 }
 
 func (c *collector) Sample(s rows.Sample) error {
-	return c.hand(func(to rows.Sink) error { return to.Sample(s) }, func(r *rows.Result) { r.Samples = append(r.Samples, s) })
+	return c.hand(func(to rows.Sink) error {
+		return to.Sample(s)
+	}, func(r *rows.Result) { r.Samples = append(r.Samples, s) })
 }
 
 func (c *collector) Sampled(took time.Duration) {

@@ -21,11 +21,11 @@ type Attempt struct {
 	Took    time.Duration
 }
 
-// Every runs each reading recipe that fits the session's program and needs no parameter, one after the other, each caught and timed by itself.
-// What a script remarks is in its result.
-// choose says which (nil: all); before is called ahead of each run, after is given each attempt, also the skipped ones.
-// The error is the cause of ctx, if that ended.
-func (s *Session) Every(ctx context.Context, c *recipes.Catalogue, look Options, choose func(*recipes.Recipe) bool, before func(done, total int, name string), after func(Attempt) error) error {
+// Every runs each reading recipe that fits the session's program and needs no parameter, one after the other, each
+// caught and timed by itself. What a script remarks is in its result. choose says which (nil: all); before is called
+// ahead of each run, after is given each attempt, also the skipped ones. The error is the cause of ctx, if that ended.
+func (s *Session) Every(ctx context.Context, c *recipes.Catalogue, look Options, choose func(*recipes.Recipe) bool,
+	before func(done, total int, name string), after func(Attempt) error) error {
 	var plans []*Plan
 	for _, r := range c.Recipes() {
 		if choose != nil && !choose(r) {

@@ -7,7 +7,8 @@ import (
 
 // Explore opens what an exploring command looks at, and says how it looks.
 func Explore(name string, how Options, choice TargetChoice) (*Session, *Plan, error) {
-	plan, err := NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{}, host.Params{}, how)
+	plan, err := NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{},
+		host.Params{}, how)
 	if err != nil {
 		return nil, nil, err
 	}

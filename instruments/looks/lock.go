@@ -13,8 +13,8 @@ import (
 	"ri/values"
 )
 
-// What a recipe reads may be guarded by a lock. While that is held for writing the structure may be in mid-change, so the target runs on
-// and ri comes back: it looks without a stop until the lock seems free, and stops then.
+// What a recipe reads may be guarded by a lock. While that is held for writing the structure may be in mid-change, so
+// the target runs on and ri comes back: it looks without a stop until the lock seems free, and stops then.
 
 const (
 	lockStops    = 20                     // at which a lock was held, before the recipe is refused
@@ -39,7 +39,8 @@ type locks struct {
 func newLocks(s *Session, p *Plan) *locks {
 	cache := attach.NewCache(nil)
 	cache.Exact = true
-	l := &locks{ignore: p.Look.IgnoreLock, target: s.Target, cache: cache, space: values.New(s.File, cache, s.Bias), still: s.Info.Kind != "process"}
+	l := &locks{ignore: p.Look.IgnoreLock, target: s.Target, cache: cache, space: values.New(s.File, cache, s.Bias),
+		still: s.Info.Kind != "process"}
 	for _, expr := range p.Recipe.Locks {
 		l.reports = append(l.reports, rows.LockReport{Expr: expr})
 	}
@@ -64,8 +65,8 @@ type heldError struct{ locks []int }
 
 func (e *heldError) Error() string { return "the lock is held" }
 
-// held is a *heldError if one of the locks is held in space, another error if that can't be told. What isn't there isn't held: a
-// nil pointer on the way to a lock leads to nothing that it could guard.
+// held is a *heldError if one of the locks is held in space, another error if that can't be told. What isn't there
+// isn't held: a nil pointer on the way to a lock leads to nothing that it could guard.
 func (l *locks) held(space *values.Space) error {
 	var found []int
 	for i := range l.reports {
@@ -75,7 +76,8 @@ func (l *locks) held(space *values.Space) error {
 			held, err = v.WriteHeld()
 		}
 		if err != nil && !errors.Is(err, values.ErrNil) {
-			return fmt.Errorf("the lock %s can't be looked at: %w; to read what it guards all the same: --ignore-lock", l.reports[i].Expr, err)
+			return fmt.Errorf("the lock %s can't be looked at: %w; to read what it guards all the same: --ignore-lock",
+				l.reports[i].Expr, err)
 		}
 		if held {
 			found = append(found, i)
@@ -127,8 +129,8 @@ func (l *locks) report(stats *rows.Stats) []rows.LockReport {
 	return l.reports
 }
 
-// await waits before a stop until no lock seems to be held, and longer after each stop at which one was. It is a *heldError if they
-// are still held at the end.
+// await waits before a stop until no lock seems to be held, and longer after each stop at which one was. It is a
+// *heldError if they are still held at the end.
 func (l *locks) await(ctx context.Context, stops int, end time.Time) error {
 	if stops > 0 {
 		pause := time.Duration(stops) * lockPause
@@ -169,7 +171,8 @@ func (l *locks) refusal() error {
 	most := slices.MaxFunc(l.reports, func(a, b rows.LockReport) int {
 		return cmp.Or(cmp.Compare(a.Waited, b.Waited), cmp.Compare(a.Stops, b.Stops))
 	})
-	return rows.Refused(fmt.Errorf("the lock %s did not become free (waited %s while the program ran; held at %s), so what it guards may be in mid-change and was not read; "+
+	return rows.Refused(fmt.Errorf("the lock %s did not become free (waited %s while the program ran; held at %s), so "+
+		"what it guards may be in mid-change and was not read; "+
 		"try again, see who holds it (ri run goroutines -p %d), or read all the same (--ignore-lock)",
 		most.Expr, rows.ShortDuration(most.Waited), rows.Plural(int64(most.Stops), "stop"), l.target.PID()))
 }
@@ -184,7 +187,8 @@ func (s *Session) checkLocks(ctx context.Context, p *Plan) error {
 			if p.Recipe.Name == execName {
 				return rows.Refused(fmt.Errorf("--lock %s: %w; to read without it, leave it out", expr, err))
 			}
-			return rows.Refused(fmt.Errorf("recipe %s: lock %s: %w; to read without it: --ignore-lock", p.Recipe.Name, expr, err))
+			return rows.Refused(fmt.Errorf("recipe %s: lock %s: %w; to read without it: --ignore-lock", p.Recipe.Name, expr,
+				err))
 		}
 	}
 	return nil

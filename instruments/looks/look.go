@@ -49,7 +49,8 @@ const bulkCache = 64 << 20
 func newLook(s *Session, p *Plan) *Look {
 	cache, space := s.Memory()
 	return &Look{
-		Target: s.Target, Options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy, Precopy: p.Look.Precopy, Spool: p.Look.Spool}, Cache: cache, Space: space,
+		Target: s.Target, Options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy,
+			Precopy: p.Look.Precopy, Spool: p.Look.Spool}, Cache: cache, Space: space,
 		locks: newLocks(s, p), affordable: s.Affordable, changed: make(chan struct{}, 1),
 	}
 }
@@ -173,7 +174,8 @@ func (l *Look) WantBulk() bool {
 	return false
 }
 
-// MayBulk is Options.MayBulk: why a copy of all memory can't be had, nil if it can. It is found out in the rehearsal, once.
+// MayBulk is Options.MayBulk: why a copy of all memory can't be had, nil if it can. It is found out in the rehearsal,
+// once.
 func (l *Look) MayBulk() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,7 +218,8 @@ func (l *Look) lacked() bool {
 	return was
 }
 
-// discard gives the memory of a view that has ended back. The script that read it has ended, or waits for the next view.
+// discard gives the memory of a view that has ended back. The script that read it has ended, or waits for the next
+// view.
 func (l *Look) discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -258,7 +261,8 @@ func (l *Look) See(view attach.View) {
 	l.Space.SetNow(l.Target.Nanotime())
 }
 
-// wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the script has.
+// wait waits for the script, for the view's own end, and for ctx, and lets the target run. ended says whether the
+// script has.
 func (l *Look) wait(ctx context.Context, finished <-chan error) (err error, ended bool) {
 	for {
 		l.mu.Lock()
@@ -320,8 +324,8 @@ func (l *Look) replaced(view attach.View) bool {
 
 // Again lets the target run for a while and takes a new view. The script calls it.
 //
-// kind, if not "", is how this look sees memory. Where the copy that was looked at lacks pages there is no second look: what was found will be
-// thrown away, and all begins again with a larger copy.
+// kind, if not "", is how this look sees memory. Where the copy that was looked at lacks pages there is no second look:
+// what was found will be thrown away, and all begins again with a larger copy.
 func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKind) error {
 	l.mu.Lock()
 	if l.rehearsing {

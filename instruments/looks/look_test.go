@@ -8,7 +8,8 @@ import (
 	"ri/attach"
 )
 
-// A kind of view that says nothing of its completeness is refused, whatever it is: a retry that waits for missed pages would believe it.
+// A kind of view that says nothing of its completeness is refused, whatever it is: a retry that waits for missed pages
+// would believe it.
 func TestUnsaidCoverageIsRefused(t *testing.T) {
 	view := &mute{}
 	l := &Look{Target: muteTarget{view: view}}

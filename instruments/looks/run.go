@@ -54,9 +54,11 @@ func Prepare(c *recipes.Catalogue, name string, args []string, look Options) (*P
 // execName is the recipe of a script that has no name.
 const execName = "-e"
 
-// PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "". locks are expressions of mutexes that must be free, as a recipe's.
+// PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "". locks are expressions of
+// mutexes that must be free, as a recipe's.
 func PrepareLua(c *recipes.Catalogue, file, text string, locks []string, look Options) (*Plan, error) {
-	recipe := &recipes.Recipe{Name: execName, Mode: recipes.Read, Scripts: os.DirFS("."), Origin: recipes.Position{File: "-e"}}
+	recipe := &recipes.Recipe{Name: execName, Mode: recipes.Read, Scripts: os.DirFS("."),
+		Origin: recipes.Position{File: "-e"}}
 	var script *host.Script
 	var err error
 	if file == "" {
@@ -79,7 +81,8 @@ func PrepareLua(c *recipes.Catalogue, file, text string, locks []string, look Op
 	return NewPlan(c, recipe, script, params, look)
 }
 
-func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, params host.Params, look Options) (*Plan, error) {
+func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, params host.Params,
+	look Options) (*Plan, error) {
 	if err := look.Check(); err != nil {
 		return nil, err
 	}
@@ -100,13 +103,15 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 			return nil, err
 		}
 		if p.View == attach.Live {
-			return nil, rows.Usagef("recipe %s changes the target, which needs a consistent look: --view live can't give one", recipe.Name)
+			return nil, rows.Usagef("recipe %s changes the target, which needs a consistent look: --view live can't give one",
+				recipe.Name)
 		}
 	}
 	return p, nil
 }
 
-// CheckPlan says before any stop what of the plan this program can't give: what the instrument needs, what its parameters name, its locks.
+// CheckPlan says before any stop what of the plan this program can't give: what the instrument needs, what its
+// parameters name, its locks.
 func (s *Session) CheckPlan(ctx context.Context, p *Plan) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -150,8 +155,8 @@ func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 	return nil
 }
 
-// CheckExpr evaluates an expression on live memory, if that can be had, and reports what no memory could make right: wrong names, which
-// are a refusal, and what is no expression, which is a wrong use.
+// CheckExpr evaluates an expression on live memory, if that can be had, and reports what no memory could make right:
+// wrong names, which are a refusal, and what is no expression, which is a wrong use.
 func (s *Session) CheckExpr(ctx context.Context, expr string) error {
 	if s.Info.Kind != "process" {
 		return nil // a core holds still
@@ -172,7 +177,8 @@ func (s *Session) CheckExpr(ctx context.Context, expr string) error {
 
 // wrongName tells whether an expression failed for something that the program doesn't have.
 func wrongName(err error) bool {
-	return errors.Is(err, symbols.ErrNotFound) || errors.Is(err, symbols.ErrAmbiguous) || errors.Is(err, values.ErrNoField) || errors.Is(err, symbols.ErrNoDWARF)
+	return errors.Is(err, symbols.ErrNotFound) || errors.Is(err, symbols.ErrAmbiguous) ||
+		errors.Is(err, values.ErrNoField) || errors.Is(err, symbols.ErrNoDWARF)
 }
 
 // Space joins the session's symbols with a view.
@@ -180,7 +186,8 @@ func (s *Session) Space(view attach.View) *values.Space {
 	return values.New(s.File, attach.NewCache(view), s.Bias)
 }
 
-// Judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the script took without a limit.
+// Judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the
+// script took without a limit.
 func Judge(r *rows.Result, err error, p *Plan, rehearsed time.Duration) {
 	switch {
 	case err == nil:

@@ -15,24 +15,27 @@ import (
 	"ri/instruments/rows"
 )
 
-// For a stopped view the rehearsal tells how long the stop would be. The first takes longer, since layouts are compiled in it: it may take stoppedRehearsal,
-// or tooLong times the stop's own limit where that is more. One that all is ready for, and that takes tooLong times the limit, makes a stop useless.
+// For a stopped view the rehearsal tells how long the stop would be. The first takes longer, since layouts are compiled
+// in it: it may take stoppedRehearsal, or tooLong times the stop's own limit where that is more. One that all is ready
+// for, and that takes tooLong times the limit, makes a stop useless.
 const (
 	stoppedRehearsal = 2 * time.Second
 	tooLong          = 4
 )
 
-// Run looks at the target with the plan's script, and commits what the script wants changed. The target runs again when Run returns,
-// whatever the script did. What is to be said meanwhile goes to a listener; nil: nobody listens, and remarks are in the result.
+// Run looks at the target with the plan's script, and commits what the script wants changed. The target runs again when
+// Run returns, whatever the script did. What is to be said meanwhile goes to a listener; nil: nobody listens, and
+// remarks are in the result.
 //
-// An error means that there was no look, or ctx ended it. What went wrong in the script is in the result, with the rows so far.
+// An error means that there was no look, or ctx ended it. What went wrong in the script is in the result, with the rows
+// so far.
 func (s *Session) Run(ctx context.Context, p *Plan, to rows.Listener) (*rows.Result, error) {
 	return s.runPlan(ctx, p, to, nil)
 }
 
-// Stream is Run with the rows, and what else the script gives, handed to a sink. Where nothing is held, and nothing can turn out
-// to have been in vain, they come as the script gives them: of a core, and of a live view. Otherwise they come when the target
-// runs again, and all is known to be of one moment. The result has the rest, and the findings too.
+// Stream is Run with the rows, and what else the script gives, handed to a sink. Where nothing is held, and nothing can
+// turn out to have been in vain, they come as the script gives them: of a core, and of a live view. Otherwise they come
+// when the target runs again, and all is known to be of one moment. The result has the rest, and the findings too.
 func (s *Session) Stream(ctx context.Context, p *Plan, sink rows.Sink) (*rows.Result, error) {
 	if p.View == attach.Live || s.Info.Kind == "core" {
 		return s.runPlan(ctx, p, sink, sink)
@@ -61,11 +64,12 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 		res, err := s.Look(ctx, p, s.Collector(p, to, early), func(ctx context.Context, look *Look, sink rows.Sink) error {
 			if h == nil {
 				opt := host.Options{
-					Space:       look.Space,
-					Sink:        sink,
-					Folders:     p.Recipe.Folders(p.catalogue),
-					Limits:      p.Limits,
-					Target:      host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends, View: p.View},
+					Space:   look.Space,
+					Sink:    sink,
+					Folders: p.Recipe.Folders(p.catalogue),
+					Limits:  p.Limits,
+					Target: host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends,
+						View: p.View},
 					Again:       look.Again,
 					Now:         s.Now(),
 					Profile:     p.Samples,
@@ -111,12 +115,15 @@ const muchTouched = 4096
 // snapshotRounds is how often a snapshot is taken with more pages before the script runs on the stopped target.
 const snapshotRounds = 3
 
-// Look looks at the target with f. If f doesn't end when its time is over, it is left where it is, and the result as it was.
+// Look looks at the target with f. If f doesn't end when its time is over, it is left where it is, and the result as it
+// was.
 //
-// Before a stop f is rehearsed on live memory: what it needs of types, layouts and lines is compiled then,
-// and the pages that it touches are what a snapshot copies. What a rehearsal gives is thrown away. So is what f gives on a snapshot in which
-// it misses pages; the next round's snapshot has them too, and after a few rounds f runs on the stopped target.
-func (s *Session) Look(ctx context.Context, p *Plan, sink *collector, f func(context.Context, *Look, rows.Sink) error) (*rows.Result, error) {
+// Before a stop f is rehearsed on live memory: what it needs of types, layouts and lines is compiled then, and the
+// pages that it touches are what a snapshot copies. What a rehearsal gives is thrown away. So is what f gives on a
+// snapshot in which it misses pages; the next round's snapshot has them too, and after a few rounds f runs on the
+// stopped target.
+func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
+	f func(context.Context, *Look, rows.Sink) error) (*rows.Result, error) {
 	look := newLook(s, p)
 	defer look.locks.close()
 	look.patience = p.Look.Wait
@@ -133,7 +140,8 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector, f func(con
 		}
 		sink.clear()
 	}
-	if look.Options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.Options.Pages) == 0 && !look.Options.Bulk {
+	if look.Options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.Options.Pages) == 0 &&
+		!look.Options.Bulk {
 		look.Options.Kind = attach.Live // it asks about types and names only: nothing to stop for
 	}
 	for round := 1; ; round++ {
@@ -169,8 +177,8 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector, f func(con
 	}
 }
 
-// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to run
-// on a stopped target has to be quick.
+// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to
+// run on a stopped target has to be quick.
 func rehearsalTime(p *Plan) time.Duration {
 	limit := p.Limits.WithDefaults().Time
 	if limit <= 0 {
@@ -183,7 +191,8 @@ func rehearsalTime(p *Plan) time.Duration {
 }
 
 // once takes a view and runs f on it. runErr is how f ended, if it did; err is why there was no view.
-func (s *Session) once(ctx context.Context, look *Look, sink *collector, f func(context.Context, *Look, rows.Sink) error) (runErr error, ended bool, err error) {
+func (s *Session) once(ctx context.Context, look *Look, sink *collector,
+	f func(context.Context, *Look, rows.Sink) error) (runErr error, ended bool, err error) {
 	if err := s.Affordable(look.Options); err != nil {
 		if !look.dropBulk(err) {
 			return nil, false, err
@@ -216,9 +225,11 @@ func (s *Session) once(ctx context.Context, look *Look, sink *collector, f func(
 	return runErr, ended, nil
 }
 
-// rehearseAll rehearses f, and once more where that tells something: where f touched much, since scripts may remember where they found what they
-// looked for; and where the first, in which layouts were compiled, took longer than a stop may. The error is ErrTime where there should be no stop.
-func (s *Session) rehearseAll(ctx context.Context, look *Look, sink *collector, p *Plan, f func(context.Context, *Look, rows.Sink) error) error {
+// rehearseAll rehearses f, and once more where that tells something: where f touched much, since scripts may remember
+// where they found what they looked for; and where the first, in which layouts were compiled, took longer than a stop
+// may. The error is ErrTime where there should be no stop.
+func (s *Session) rehearseAll(ctx context.Context, look *Look, sink *collector, p *Plan,
+	f func(context.Context, *Look, rows.Sink) error) error {
 	if err := s.rehearse(ctx, look, sink, p, f); err != nil {
 		return err
 	}
@@ -231,7 +242,9 @@ func (s *Session) rehearseAll(ctx context.Context, look *Look, sink *collector, 
 			return err
 		}
 		if took := look.rehearsal.took; took > tooLong*p.MaxStop {
-			return host.NewLimitError(host.ErrTime, "the script takes %s on live memory, so %s was not stopped, which may be for %s; what it found is not of one instant; %s",
+			return host.NewLimitError(host.ErrTime,
+				"the script takes %s on live memory, so %s was not stopped, which may be for %s; what it found is not of "+
+					"one instant; %s",
 				rows.ShortDuration(took), s.Target.Describe(), rows.DurationText(p.MaxStop), p.longerStop(took))
 		}
 		return nil
@@ -251,9 +264,10 @@ func (s *Session) rehearseAll(ctx context.Context, look *Look, sink *collector, 
 	return nil
 }
 
-// rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that doesn't end in its time is an error: it would
-// hold the target for as long as it may, for nothing.
-func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *Plan, f func(context.Context, *Look, rows.Sink) error) error {
+// rehearse runs f once on live memory. Whether it succeeds doesn't matter; one that doesn't end in its time is an
+// error: it would hold the target for as long as it may, for nothing.
+func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *Plan,
+	f func(context.Context, *Look, rows.Sink) error) error {
 	if p, ok := s.Target.(attach.Stoppable); ok {
 		if err := p.CheckStop(); err != nil && !(errors.Is(err, attach.ErrTraced) && look.patience > 0) {
 			return ViewError(err)
@@ -286,7 +300,9 @@ func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *
 	}
 	look.rehearsal.took, look.rehearsal.stats = time.Since(began), view.Stats()
 	if errors.Is(result, host.ErrTime) || errors.Is(result, context.DeadlineExceeded) {
-		return host.NewLimitError(host.ErrTime, "the script did not end within %s on live memory, so %s was not stopped; what it found until then is not of one instant; %s",
+		return host.NewLimitError(host.ErrTime,
+			"the script did not end within %s on live memory, so %s was not stopped; what it found until then is not of "+
+				"one instant; %s",
 			rows.DurationText(most), s.Target.Describe(), p.longerTime(most))
 	}
 	look.wantTouched()
@@ -312,7 +328,8 @@ func (p *Plan) longerTime(most time.Duration) string {
 	if p.View == attach.Stopped && (limit <= 0 || most < limit) {
 		text := fmt.Sprintf("a stop of %s (--max-stop) would not do", rows.DurationText(p.MaxStop))
 		if limit > 0 {
-			return text + fmt.Sprintf("; if it ends at all, --view snapshot gives it %s (--max-time), and --view live too", rows.DurationText(limit))
+			return text + fmt.Sprintf("; if it ends at all, --view snapshot gives it %s (--max-time), and --view live too",
+				rows.DurationText(limit))
 		}
 		return text + "; if it ends at all, it does with --view snapshot or --view live"
 	}
@@ -351,7 +368,8 @@ func (s *Session) AffordableOr(opt attach.ViewOptions, noStop, noCopy string) er
 	if need := cost.Bytes + cost.Bytes/8; cost.Available > 0 && need > cost.Available {
 		if opt.Spool != "" {
 			return rows.Refused(fmt.Errorf("%s needs %s on the disk of %s (--spool), and %s are left there; %s",
-				what, rows.ShortBytes(need), opt.Spool, rows.ShortBytes(cost.Available), oneOf("name a folder on another disk", noCopy)))
+				what, rows.ShortBytes(need), opt.Spool, rows.ShortBytes(cost.Available),
+				oneOf("name a folder on another disk", noCopy)))
 		}
 		spool := ""
 		if opt.Bulk {

@@ -41,7 +41,8 @@ func (s *streamed) Log(msg string)                { s.note("log " + msg) }
 func (s *streamed) Progress(int64, int64, string) { s.note("progress") }
 func (s *streamed) Print(text string)             { s.note("print " + text) }
 
-// Whatever the view, a sink gets all once, in its order, while the target runs; what is looked at without a stop comes as it is given.
+// Whatever the view, a sink gets all once, in its order, while the target runs; what is looked at without a stop comes
+// as it is given.
 func TestStream(t *testing.T) {
 	cmd := exec.Command(testprogram.Build(t, "../host/testdata/kinds", testprogram.Variant{Name: "local"}))
 	testprogram.Ready(t, cmd)

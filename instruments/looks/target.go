@@ -53,7 +53,8 @@ func (c TargetChoice) Need() error {
 		return err
 	}
 	if !c.Given() {
-		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) or a core with -c CORE --exe EXE")
+		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) or a core with -c " +
+			"CORE --exe EXE")
 	}
 	return nil
 }
@@ -95,7 +96,8 @@ func (l Options) Check() error {
 	switch attach.ViewKind(l.View) {
 	case "", attach.Live, attach.Snapshot, attach.Stopped:
 	default:
-		return rows.Usagef("--view %s: a view is live, snapshot or stopped%s", rows.QuoteName(l.View), rows.DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
+		return rows.Usagef("--view %s: a view is live, snapshot or stopped%s", rows.QuoteName(l.View),
+			rows.DidYouMean(l.View, []string{"live", "snapshot", "stopped"}))
 	}
 	if l.Precopy && l.View != "" && l.View != string(attach.Snapshot) {
 		return rows.Usagef("--precopy goes with --view snapshot: a %s view copies nothing", l.View)
@@ -112,7 +114,8 @@ func (l Options) Check() error {
 		return rows.Usagef("--max-time %s: must not be negative", l.MaxTime)
 	}
 	if l.MaxStop < 0 || l.MaxStop > LongestStop || l.StopGiven && l.MaxStop == 0 {
-		return rows.Usagef("--max-stop %s: must be more than 0 and at most %s; --view live looks without a stop", l.MaxStop, rows.DurationText(LongestStop))
+		return rows.Usagef("--max-stop %s: must be more than 0 and at most %s; --view live looks without a stop", l.MaxStop,
+			rows.DurationText(LongestStop))
 	}
 	return nil
 }
@@ -129,7 +132,8 @@ type Session struct {
 	lender *symbols.File // whose names a stripped program is read by, or nil
 }
 
-// Now is the clock by which the target is looked at, nil for that on the wall: a core that says when it was written stands still at that time.
+// Now is the clock by which the target is looked at, nil for that on the wall: a core that says when it was written
+// stands still at that time.
 func (s *Session) Now() func() time.Time {
 	at := s.Target.Written()
 	if at.IsZero() {
@@ -181,7 +185,8 @@ func OpenSession(c TargetChoice) (*Session, error) {
 		return nil, rows.Refused(fmt.Errorf("%s: --symbols: %w", t.Describe(), err))
 	}
 	s := &Session{Target: t, File: f, lender: lender, Bias: t.Entry() - f.Entry()}
-	s.Info = rows.Program{PID: t.PID(), Kind: string(t.Kind()), Executable: t.ExecutablePath(), GoVersion: f.GoVersion(), BuildID: f.BuildID()}
+	s.Info = rows.Program{PID: t.PID(), Kind: string(t.Kind()), Executable: t.ExecutablePath(), GoVersion: f.GoVersion(),
+		BuildID: f.BuildID()}
 	s.Info.Module, s.Info.Version = f.MainModule()
 	s.Ends = t.Ends()
 	return s, nil
@@ -206,7 +211,8 @@ func (s *Session) NeedSymbols() error {
 	if why := s.File.NoRuntime(); why != nil {
 		known = "nor can the runtime's: " + why.Error() + "; " + known
 	}
-	return rows.Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables and types can't be named, %s; "+
+	return rows.Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables "+
+		"and types can't be named, %s; "+
 		"ri recipes -p lists what fits", s.Target.Describe(), symbols.ErrNoDWARF, known))
 }
 

@@ -27,7 +27,8 @@ func TestAnnotations(t *testing.T) {
 		"---@return {value: any, where: string, goroutine: integer, stack: boolean}[]\nfunction ri.find(type, options) end",
 		"---@overload fun(expr: string): place\n",
 		"---@class heap\nlocal h = {}\n", "---@param f fun(tx: transaction)\nfunction ri.change(why, f) end",
-		"---@return fun(): goroutine\nfunction ri.goroutines(options) end", "\nfunction g:stack(max) end", "\nfunction g:labels() end",
+		"---@return fun(): goroutine\nfunction ri.goroutines(options) end", "\nfunction g:stack(max) end",
+		"\nfunction g:labels() end",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not in it:\n%s", want)
@@ -44,9 +45,12 @@ func TestLint(t *testing.T) {
 		{"function", "\nri.emti{}", "2: no function ri.emti; did you mean ri.emit?"},
 		{"module", "local l = require 'lits'", "1: require: no module"},
 		{"header", "return { titel = 'x', run = function() end }", "1: "},
-		{"parameter", "return { title = 'x', params = {{ name = 'limit', type = 'int' }},\nrun = function(p)\nprint(p.limt) end }", "3: the header declares no parameter limt; did you mean limit?"},
-		{"column", "return { title = 'x', columns = {{ name = 'count' }},\nrun = function()\nri.emit { cuont = 1 } end }", "3: the header declares no column cuont; did you mean count?"},
-		{"key", "return { title = 'x', columns = {{ name = 'id', key = true }, { name = 'count' }},\nrun = function()\nri.emit { id = 1 }\nri.emit { count = 1 } end }", "4: a row without its key: no id"},
+		{"parameter", "return { title = 'x', params = {{ name = 'limit', type = 'int' }},\nrun = " +
+			"function(p)\nprint(p.limt) end }", "3: the header declares no parameter limt; did you mean limit?"},
+		{"column", "return { title = 'x', columns = {{ name = 'count' }},\nrun = function()\nri.emit { cuont = 1 } end }",
+			"3: the header declares no column cuont; did you mean count?"},
+		{"key", "return { title = 'x', columns = {{ name = 'id', key = true }, { name = 'count' }},\nrun = " +
+			"function()\nri.emit { id = 1 }\nri.emit { count = 1 } end }", "4: a row without its key: no id"},
 	} {
 		file := filepath.Join(t.TempDir(), test.name+".lua")
 		if err := os.WriteFile(file, []byte(test.source), 0o644); err != nil {

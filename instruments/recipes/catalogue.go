@@ -170,7 +170,8 @@ func (r *Recipe) Script(c *Catalogue) (*host.Script, error) {
 	}
 	if s.Header == nil {
 		if len(r.Presets) > 0 {
-			return nil, fmt.Errorf("%s: %s is no instrument (it returns no table with run), so it takes no parameters", r.instrPos, r.Instrument)
+			return nil, fmt.Errorf("%s: %s is no instrument (it returns no table with run), so it takes no parameters",
+				r.instrPos, r.Instrument)
 		}
 		r.script = s
 		return s, nil

@@ -68,7 +68,8 @@ func decodeCatalogue(src catalogueFile) (recipes []*Recipe, problems []error) {
 		return nil, nil
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, []error{fmt.Errorf("%s:%d: a catalogue is a mapping of recipes' names to recipes, not %s", src.Name, root.Line, kindName(root))}
+		return nil, []error{fmt.Errorf("%s:%d: a catalogue is a mapping of recipes' names to recipes, not %s", src.Name,
+			root.Line, kindName(root))}
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -76,10 +77,12 @@ func decodeCatalogue(src catalogueFile) (recipes []*Recipe, problems []error) {
 		pos := Position{src.Name, key.Line}
 		switch {
 		case key.Kind != yaml.ScalarNode || !recipeName.MatchString(key.Value):
-			problems = append(problems, fmt.Errorf("%s: %s can't be a recipe's name: lower-case words joined by dashes", pos, rows.QuoteName(key.Value)))
+			problems = append(problems, fmt.Errorf("%s: %s can't be a recipe's name: lower-case words joined by dashes", pos,
+				rows.QuoteName(key.Value)))
 			continue
 		case seen[key.Value] != 0:
-			problems = append(problems, fmt.Errorf("%s: recipe %s is declared twice; first in line %d", pos, key.Value, seen[key.Value]))
+			problems = append(problems, fmt.Errorf("%s: recipe %s is declared twice; first in line %d", pos, key.Value,
+				seen[key.Value]))
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -103,7 +106,8 @@ type entryDecoder struct {
 }
 
 func (d *entryDecoder) fail(n *yaml.Node, format string, args ...any) {
-	d.problems = append(d.problems, fmt.Errorf("%s: recipe %s: %s", Position{d.src, n.Line}, d.recipe.Name, fmt.Sprintf(format, args...)))
+	d.problems = append(d.problems, fmt.Errorf("%s: recipe %s: %s", Position{d.src, n.Line}, d.recipe.Name,
+		fmt.Sprintf(format, args...)))
 }
 
 func (d *entryDecoder) entry(key, n *yaml.Node) {

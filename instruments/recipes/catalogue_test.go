@@ -61,8 +61,10 @@ queue:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Title != "the queue" || r.Mode != Read || r.View != attach.Live || r.MaxStop != 250*time.Millisecond || !slices.Equal(r.Locks, []string{"main.queue.mu"}) ||
-		r.Limits != (host.Limits{Time: 3 * time.Second, Memory: 64 << 20, Rows: 1000}) || r.Presets["limit"] != "10" || r.Origin != (Position{"a.yaml", 2}) {
+	if r.Title != "the queue" || r.Mode != Read || r.View != attach.Live || r.MaxStop != 250*time.Millisecond ||
+		!slices.Equal(r.Locks, []string{"main.queue.mu"}) ||
+		r.Limits != (host.Limits{Time: 3 * time.Second, Memory: 64 << 20, Rows: 1000}) || r.Presets["limit"] != "10" ||
+		r.Origin != (Position{"a.yaml", 2}) {
 		t.Errorf("decoded wrongly: %+v", r)
 	}
 	s, err := r.Script(c)
@@ -73,7 +75,8 @@ queue:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if params["expr"] != "main.queue" || params["limit"] != int64(10) || params["order"] != "down" || params["age"] != time.Second {
+	if params["expr"] != "main.queue" || params["limit"] != int64(10) || params["order"] != "down" ||
+		params["age"] != time.Second {
 		t.Errorf("params: %v", params)
 	}
 }
@@ -83,21 +86,27 @@ func TestCatalogueMistakes(t *testing.T) {
 	const good = "\ngood: {instrument: bare.lua}\n"
 	for _, test := range []struct{ text, want string }{
 		{"a: {instrument: go/list.lua, veiw: live}", `a.yaml:1: recipe a: unknown key veiw; did you mean view?`},
-		{"a:\n  instrument: go/list.lua\n  view: stoped", `a.yaml:3: recipe a: stoped is none of live, snapshot, stopped; did you mean stopped?`},
+		{"a:\n  instrument: go/list.lua\n  view: stoped",
+			`a.yaml:3: recipe a: stoped is none of live, snapshot, stopped; did you mean stopped?`},
 		{"a:\n  instrument: go/list.lua\n  mode: rw", `a.yaml:3: recipe a: rw is none of read, write`},
 		{"a:\n  instrument: go/lost.lua", `a.yaml:2: recipe a: instrument go/lost.lua: file does not exist`},
-		{"a:\n  instrument: ../list.lua", `a.yaml:2: recipe a: instrument ../list.lua: must be a .lua file in the catalogue's folder or below it`},
+		{"a:\n  instrument: ../list.lua",
+			`a.yaml:2: recipe a: instrument ../list.lua: must be a .lua file in the catalogue's folder or below it`},
 		{"a:\n  title: x", `a.yaml:1: recipe a: no instrument: name the Lua file that it runs`},
 		{"a: {instrument: bare.lua}\na: {instrument: bare.lua}", `a.yaml:2: recipe a is declared twice; first in line 1`},
 		{"a:\n  instrument: go/list.lua\n  max-stop: 100", `a.yaml:3: recipe a: 100 is no duration such as 100ms or 2s`},
 		{"a:\n  instrument: go/list.lua\n  limits: {rows: many}", `a.yaml:3: recipe a: many is no count`},
 		{"a:\n  instrument: go/list.lua\n  limits: {row: 1}", `a.yaml:3: recipe a: unknown limit row; did you mean rows?`},
-		{"a:\n  instrument: go/list.lua\n  limits: {memory: 1 potato}", `a.yaml:3: recipe a: "1 potato" is no size such as 64MiB`},
-		{"a:\n  instrument: go/list.lua\n  params: [1]", `a.yaml:3: recipe a: params must be a mapping of parameters to values, not a list`},
-		{"a:\n  instrument: go/list.lua\n  params: {x: [1]}", `a.yaml:3: recipe a: parameter x must be one value, not a list`},
+		{"a:\n  instrument: go/list.lua\n  limits: {memory: 1 potato}",
+			`a.yaml:3: recipe a: "1 potato" is no size such as 64MiB`},
+		{"a:\n  instrument: go/list.lua\n  params: [1]",
+			`a.yaml:3: recipe a: params must be a mapping of parameters to values, not a list`},
+		{"a:\n  instrument: go/list.lua\n  params: {x: [1]}",
+			`a.yaml:3: recipe a: parameter x must be one value, not a list`},
 		{"a:\n  instrument: go/list.lua\n  params: {x: }", `a.yaml:3: recipe a: parameter x must be one value, not nothing`},
 		{"a: go/list.lua", `a.yaml:1: recipe a: must be a mapping with the key instrument, not go/list.lua`},
-		{"a:\n  mode: write\n  instrument: go/list.lua\n  view: live", `a.yaml:1: recipe a: mode write needs view snapshot or stopped, not live`},
+		{"a:\n  mode: write\n  instrument: go/list.lua\n  view: live",
+			`a.yaml:1: recipe a: mode write needs view snapshot or stopped, not live`},
 		{"A b: {instrument: go/list.lua}", `a.yaml:1: "A b" can't be a recipe's name: lower-case words joined by dashes`},
 	} {
 		c, warnings := testCatalogue(t, test.text+good)
@@ -136,11 +145,13 @@ func TestCatalogueOverrides(t *testing.T) {
 	}
 	builtIn := source("built in", "a: {instrument: bare.lua}\nb: {instrument: bare.lua}", false)
 
-	c, warnings, err := newCatalogue(testScripts, builtIn, source("user.yaml", "a: {instrument: bare.lua, title: mine}\nb: {instrument: lost.lua}", false))
+	c, warnings, err := newCatalogue(testScripts, builtIn,
+		source("user.yaml", "a: {instrument: bare.lua, title: mine}\nb: {instrument: lost.lua}", false))
 	if err != nil || len(warnings) != 1 {
 		t.Fatal(warnings, err)
 	}
-	if a, err := c.Recipe("a"); err != nil || a.Title != "mine" || len(a.Overrides) != 1 || a.Overrides[0] != (Position{"built in", 1}) {
+	if a, err := c.Recipe("a"); err != nil || a.Title != "mine" || len(a.Overrides) != 1 ||
+		a.Overrides[0] != (Position{"built in", 1}) {
 		t.Errorf("a isn't overridden: %+v, %v", a, err)
 	}
 	if b, err := c.Recipe("b"); err != nil || b.Origin.File != "built in" {
@@ -166,7 +177,8 @@ func TestFindSources(t *testing.T) {
 		}
 		return path
 	}
-	built := fstest.MapFS{"recipes.yaml": {Data: []byte("a: {instrument: x.lua}")}, "scripts/lua/x.lua": {Data: []byte("print(1)")}}
+	built := fstest.MapFS{"recipes.yaml": {Data: []byte("a: {instrument: x.lua}")},
+		"scripts/lua/x.lua": {Data: []byte("print(1)")}}
 	write("config/ri/recipes.d/10.yaml", "b: {instrument: b.lua}")
 	write("config/ri/recipes.d/b.lua", "print(2)")
 	vendor := write("vendor/recipes.yaml", "c: {instrument: deep/c.lua}")
@@ -217,14 +229,16 @@ func FuzzCatalogue(f *testing.F) {
 }
 
 func TestLockKeys(t *testing.T) {
-	c, warnings := testCatalogue(t, "one: {instrument: go/list.lua, lock: main.mu}\nmore: {instrument: go/list.lua, lock: [main.a, main.b]}\n"+
-		"bad: {instrument: go/list.lua, lock: [{x: y}]}\n")
+	c, warnings := testCatalogue(t,
+		"one: {instrument: go/list.lua, lock: main.mu}\nmore: {instrument: go/list.lua, lock: [main.a, main.b]}\n"+
+			"bad: {instrument: go/list.lua, lock: [{x: y}]}\n")
 	one, _ := c.Recipe("one")
 	more, _ := c.Recipe("more")
 	if len(one.Locks) != 1 || len(more.Locks) != 2 || more.Locks[1] != "main.b" {
 		t.Error(one.Locks, more.Locks)
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), ":3: recipe bad: a text is needed here, not a mapping") {
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Error(),
+		":3: recipe bad: a text is needed here, not a mapping") {
 		t.Error(warnings)
 	}
 }

@@ -89,7 +89,9 @@ func Lacks(f *symbols.File, n host.Needs) []string {
 
 // takesNames tells whether a script can't do without expressions or types that a person gives.
 func takesNames(s *host.Script) bool {
-	return slices.ContainsFunc(HeaderOf(s).Params, func(p host.Param) bool { return p.Required && (p.Type == host.ParamExpr || p.Type == host.ParamGoType) })
+	return slices.ContainsFunc(HeaderOf(s).Params, func(p host.Param) bool {
+		return p.Required && (p.Type == host.ParamExpr || p.Type == host.ParamGoType)
+	})
 }
 
 // findField looks for "main.Object.fid", or "main.Object.meta.version" through fields.
@@ -146,7 +148,8 @@ func splitType(f *symbols.File, name string) (*symbols.Type, string, error) {
 	return nil, "", notFound
 }
 
-// CheckFit is an error where the program lacks something, before it is stopped. Of a bare file, which somebody may be writing, it guesses what was meant.
+// CheckFit is an error where the program lacks something, before it is stopped. Of a bare file, which somebody may be
+// writing, it guesses what was meant.
 func CheckFit(f *symbols.File, r *Recipe, n host.Needs) error {
 	lacks := Lacks(f, n)
 	if len(lacks) == 0 {

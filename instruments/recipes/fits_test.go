@@ -42,7 +42,8 @@ func TestLacksLayouts(t *testing.T) {
 	f, typ = open("runtime.hchan")
 	typ.Without("closed")
 	want := []string{"field runtime.hchan.closed"}
-	for _, needs := range []host.Needs{needs, {Runtime: []string{"channel"}}, {Runtime: []string{"goroutine", "queue", "heap"}}} {
+	for _, needs := range []host.Needs{needs, {Runtime: []string{"channel"}},
+		{Runtime: []string{"goroutine", "queue", "heap"}}} {
 		if lacks := Lacks(f, needs); !slices.Equal(lacks, want) {
 			t.Errorf("%v: %v", needs, lacks)
 		}

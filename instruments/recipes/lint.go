@@ -18,8 +18,9 @@ import (
 // errLint: something is wrong, and was said.
 var errLint = errors.New("something is wrong")
 
-// Lint checks files without a target: instruments and bare scripts (.lua), and catalogues (.yaml). What is wrong is a row, and exit code 1; what
-// a file declares is checked as before a run, and beyond that names that are nowhere: globals, functions of ri, parameters and columns that the header doesn't have.
+// Lint checks files without a target: instruments and bare scripts (.lua), and catalogues (.yaml). What is wrong is a
+// row, and exit code 1; what a file declares is checked as before a run, and beyond that names that are nowhere:
+// globals, functions of ri, parameters and columns that the header doesn't have.
 func Lint(out *rows.Output, c *Catalogue, files []string) error {
 	columns := []rows.Column{{Name: "file"}, {Name: "line", Type: rows.ColumnInt}, {Name: "problem"}}
 	var list []rows.Row
@@ -96,7 +97,8 @@ func (c *Catalogue) lintCatalogue(file string) (list []problem) {
 	if err != nil {
 		return []problem{{0, rows.UnwrapPath(err).Error()}}
 	}
-	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data, Scripts: os.DirFS(filepath.Dir(file)), Asked: true})
+	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data, Scripts: os.DirFS(filepath.Dir(file)),
+		Asked: true})
 	for _, err := range problems {
 		list = append(list, problemsOf(err)...)
 	}
@@ -126,7 +128,8 @@ func (c *Catalogue) lintScript(file string) []problem {
 	}
 	h := host.New(host.Options{Folders: r.Folders(c)})
 	defer h.Close()
-	l := &linter{header: s.Header, globals: map[string]bool{host.ConcatName: true, "_G": true, "arg": true}, functions: map[string]bool{}, host: h}
+	l := &linter{header: s.Header, globals: map[string]bool{host.ConcatName: true, "_G": true, "arg": true},
+		functions: map[string]bool{}, host: h}
 	globals, functions := h.Names()
 	for _, name := range globals {
 		l.globals[name] = true
@@ -222,7 +225,8 @@ func (l *linter) walk(v reflect.Value) {
 			object, ok := n.Object.(*ast.IdentExpr)
 			name, literal := n.Key.(*ast.StringExpr)
 			if ok && literal && object.Value == "ri" && !l.functions[name.Value] {
-				l.fail(n.Line(), "no function ri.%s%s", name.Value, rows.DidYouMean("ri."+name.Value, prefixed("ri.", rows.SortedKeys(l.functions))))
+				l.fail(n.Line(), "no function ri.%s%s", name.Value,
+					rows.DidYouMean("ri."+name.Value, prefixed("ri.", rows.SortedKeys(l.functions))))
 			}
 		case *ast.FuncCallExpr:
 			l.emitted(n)
@@ -250,15 +254,16 @@ func (l *linter) params(run *ast.FunctionExpr, name string) {
 			object, isName := e.Object.(*ast.IdentExpr)
 			key, literal := e.Key.(*ast.StringExpr)
 			if isName && literal && object.Value == name && !declared[key.Value] {
-				l.fail(e.Line(), "the header declares no parameter %s%s", key.Value, rows.DidYouMean(key.Value, rows.SortedKeys(declared)))
+				l.fail(e.Line(), "the header declares no parameter %s%s", key.Value,
+					rows.DidYouMean(key.Value, rows.SortedKeys(declared)))
 			}
 		}
 		return true
 	})
 }
 
-// emitted looks for rows written out that have nothing of their key, and for names that are nearly, but not quite, those of columns.
-// Others are columns of their own.
+// emitted looks for rows written out that have nothing of their key, and for names that are nearly, but not quite,
+// those of columns. Others are columns of their own.
 func (l *linter) emitted(call *ast.FuncCallExpr) {
 	f, ok := call.Func.(*ast.AttrGetExpr)
 	if !ok || l.header == nil || len(call.Args) != 1 {
@@ -288,7 +293,8 @@ func (l *linter) emitted(call *ast.FuncCallExpr) {
 			}
 		}
 	}
-	if ways := rows.Keys(l.header.Columns); len(ways) > 0 && !computed && !slices.ContainsFunc(slices.Concat(ways...), func(name string) bool { return named[name] }) {
+	if ways := rows.Keys(l.header.Columns); len(ways) > 0 && !computed &&
+		!slices.ContainsFunc(slices.Concat(ways...), func(name string) bool { return named[name] }) {
 		l.fail(f.Line(), "a row without its key: no %s", strings.Join(slices.Concat(ways...), ", "))
 	}
 }

@@ -20,11 +20,13 @@ func testHeader(t *testing.T) *host.Header {
 
 func TestParams(t *testing.T) {
 	h := testHeader(t)
-	got, err := host.ParseParams(h, nil, strings.Fields("expr=main.list limit=0x10 order=down age=2m all=yes at=0xc000012000 share=0.5"))
+	got, err := host.ParseParams(h, nil, strings.Fields("expr=main.list limit=0x10 order=down age=2m all=yes "+
+		"at=0xc000012000 share=0.5"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := host.Params{"expr": "main.list", "limit": int64(16), "order": "down", "age": 2 * time.Minute, "all": true, "at": uint64(0xc000012000), "share": 0.5}
+	want := host.Params{"expr": "main.list", "limit": int64(16), "order": "down", "age": 2 * time.Minute, "all": true,
+		"at": uint64(0xc000012000), "share": 0.5}
 	for name, v := range want {
 		if got[name] != v {
 			t.Errorf("%s: got %v (%T), want %v", name, got[name], got[name], v)

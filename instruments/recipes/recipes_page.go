@@ -14,7 +14,8 @@ import (
 //go:embed recipes.md
 var recipesStart string
 
-// RecipesPage is docs/recipes.md: how a catalogue is written, and what each recipe of c is, as its instrument's header says.
+// RecipesPage is docs/recipes.md: how a catalogue is written, and what each recipe of c is, as its instrument's header
+// says.
 func RecipesPage(c *Catalogue) (string, error) {
 	var b strings.Builder
 	b.WriteString(recipesStart)
@@ -64,7 +65,8 @@ func writeRecipe(b *strings.Builder, r *Recipe, h *host.Header) {
 		run = append(run, "waits for `"+strings.Join(r.Locks, "`, `")+"`")
 	}
 	if list := needRows(h.Needs); len(list) > 0 {
-		run = append(run, fmt.Sprintf("needs %s of the program (`ri show %s`)", rows.Plural(int64(len(list)), "name"), r.Name))
+		run = append(run, fmt.Sprintf("needs %s of the program (`ri show %s`)", rows.Plural(int64(len(list)), "name"),
+			r.Name))
 	}
 	if len(run) > 0 {
 		fmt.Fprintf(b, "\n%s.\n", sentence(strings.Join(run, "; ")))

@@ -156,7 +156,8 @@ func runRows(r *Recipe, h *host.Header) (list []rows.Row) {
 	add("mode", string(r.Mode))
 	add("view", string(view))
 	add("longest stop", rows.DurationText(maxStop))
-	add("limits", fmt.Sprintf("%s, %s, %s", rows.DurationText(limits.Time), rows.ShortBytes(limits.Memory), rows.Plural(int64(limits.Rows), "row")))
+	add("limits", fmt.Sprintf("%s, %s, %s", rows.DurationText(limits.Time), rows.ShortBytes(limits.Memory),
+		rows.Plural(int64(limits.Rows), "row")))
 	add("lock", strings.Join(r.Locks, ", "))
 	add("instrument", r.Instrument)
 	add("from", r.Origin.String())
@@ -206,6 +207,7 @@ func showRow(r *Recipe, h *host.Header) rows.Row {
 		),
 		"sample", h.Sample, "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
 		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows)),
-		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "overrides", Positions(r.Overrides),
+		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "overrides",
+		Positions(r.Overrides),
 	)
 }

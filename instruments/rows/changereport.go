@@ -50,7 +50,8 @@ func (t *TransactionReport) line() string {
 }
 
 // perishes is said of a change before it is made.
-const perishes = "its undo would be possible only until the next garbage collection begins: then nothing keeps alive what the pointer led to"
+const perishes = "its undo would be possible only until the next garbage collection begins: then nothing keeps " +
+	"alive what the pointer led to"
 
 func (t *TransactionReport) row() Row {
 	changes := []any{}
@@ -61,11 +62,12 @@ func (t *TransactionReport) row() Row {
 	if t.Number > 0 {
 		number = t.Number
 	}
-	return Row{{"number", number}, {"state", t.State}, {"comment", t.Comment}, {"dry_run", t.DryRun}, {"journal", t.Journal}, {"undo_until_collection", t.Perishable}, {"changes", changes}}
+	return Row{{"number", number}, {"state", t.State}, {"comment", t.Comment}, {"dry_run", t.DryRun},
+		{"journal", t.Journal}, {"undo_until_collection", t.Perishable}, {"changes", changes}}
 }
 
-// Question is what is to be asked before the change is made: what would be changed, a line each, and the question itself. It is
-// safe to print.
+// Question is what is to be asked before the change is made: what would be changed, a line each, and the question
+// itself. It is safe to print.
 func (t *TransactionReport) Question(target string) string {
 	cell := func(row Row, name string) string {
 		v, _ := row.Get(name)
@@ -87,7 +89,8 @@ func (t *TransactionReport) Question(target string) string {
 		if to != ExpectedText {
 			to = "-> " + to
 		}
-		fmt.Fprintf(&b, "  %-*s  %s  %s  %s (%s)\n", width, cell(c, "path"), cell(c, "before"), to, cell(c, "type"), cell(c, "addr"))
+		fmt.Fprintf(&b, "  %-*s  %s  %s  %s (%s)\n", width, cell(c, "path"), cell(c, "before"), to, cell(c, "type"),
+			cell(c, "addr"))
 	}
 	if t.Perishable {
 		fmt.Fprintf(&b, "  Note: %s.\n", perishes)

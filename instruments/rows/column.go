@@ -15,7 +15,8 @@ const (
 	ColumnAddress  ColumnType = "address"
 )
 
-var ColumnTypes = []ColumnType{ColumnString, ColumnInt, ColumnFloat, ColumnBool, ColumnDuration, ColumnTime, ColumnBytes, ColumnAddress}
+var ColumnTypes = []ColumnType{ColumnString, ColumnInt, ColumnFloat, ColumnBool, ColumnDuration, ColumnTime,
+	ColumnBytes, ColumnAddress}
 
 // Column is a declared column of the rows.
 type Column struct {
@@ -24,7 +25,8 @@ type Column struct {
 	Type  ColumnType
 	Align string // "left", "right" or "" (by type)
 	Width int    // at most; 0: no limit
-	// Cut is "left" for names of functions and files, whose ends tell more: where there is no room, the paths of packages go first.
+	// Cut is "left" for names of functions and files, whose ends tell more: where there is no room, the paths of packages
+	// go first.
 	Cut      string
 	Whole    bool // never cut: it is there to be typed
 	Optional bool // not in tables in which no row has it
@@ -42,5 +44,6 @@ const (
 	KeyAlone     // this one names it by itself, in rows that have it
 )
 
-// CutPaths, in Column.Cut, is for types and variables: all lose the paths of their packages if the table doesn't fit, then their beginnings.
+// CutPaths, in Column.Cut, is for types and variables: all lose the paths of their packages if the table doesn't fit,
+// then their beginnings.
 const CutPaths = "paths"

@@ -10,7 +10,8 @@ import (
 	"ri/inert"
 )
 
-// Conclude writes a result to its output and what is to be said about it to stderr. The error says how the run ended, and has no text where all is said.
+// Conclude writes a result to its output and what is to be said about it to stderr. The error says how the run ended,
+// and has no text where all is said.
 func (o *Output) Conclude(r *Result) error {
 	if o.progress {
 		_ = o.Stderr.Control(eraseLine)

@@ -2,11 +2,11 @@ package rows
 
 import "strconv"
 
-// Rows have names, so that two looks can be compared, and a row can be spoken of elsewhere: the values of the columns that the
-// instrument declares as its key.
+// Rows have names, so that two looks can be compared, and a row can be spoken of elsewhere: the values of the columns
+// that the instrument declares as its key.
 
-// Keys are the ways to name a row, each the names of some columns: the first of which a row has all names it, or else the last. A table
-// of one row has none, nor has one whose rows are only told apart by their order.
+// Keys are the ways to name a row, each the names of some columns: the first of which a row has all names it, or else
+// the last. A table of one row has none, nor has one whose rows are only told apart by their order.
 func Keys(columns []Column) (ways [][]string) {
 	var together []string
 	for _, c := range columns {
@@ -23,8 +23,9 @@ func Keys(columns []Column) (ways [][]string) {
 	return ways
 }
 
-// Key names a row among those of its instrument: the values of its key columns as a JSON array, [7] or ["10.0.0.1:80","tcp"]. Of a value
-// that lies in memory its address counts, and not what is there. What isn't there is null.
+// Key names a row among those of its instrument: the values of its key columns as a JSON array, [7] or
+// ["10.0.0.1:80","tcp"]. Of a value that lies in memory its address counts, and not what is there. What isn't there is
+// null.
 func (r Row) Key(columns []Column) string {
 	var key []any
 	for _, way := range Keys(columns) {
@@ -48,8 +49,8 @@ func (r Row) Key(columns []Column) string {
 // Pair is what two looks have of one thing; nil: that look doesn't have it.
 type Pair[T any] struct{ Before, After *T }
 
-// Compare pairs what two looks gave by its key: what the later look has in its order, then what is there no more in the order of the
-// earlier one. What has the same key in one look is told apart by its order.
+// Compare pairs what two looks gave by its key: what the later look has in its order, then what is there no more in the
+// order of the earlier one. What has the same key in one look is told apart by its order.
 func Compare[T any](before, after []T, key func(T) string) []Pair[T] {
 	earlier := make(map[string][]int, len(before))
 	for i := range before {

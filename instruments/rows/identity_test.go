@@ -21,7 +21,8 @@ func TestKey(t *testing.T) {
 		{Row{{"id", int64(7)}, {"at", "a:1"}, {"one", nil}}, `[7,"a:1"]`},
 		// What is at an address changes, and is the same thing.
 		{Row{{"id", Address{Addr: 0xc000, Type: "*T", Text: "{1}"}}, {"at", []any{"f", "g"}}}, `["0xc000",["f","g"]]`},
-		{Row{{"id", Address{Type: "T", Text: "{1}"}}, {"at", time.Unix(0, 0).UTC()}}, `[{"$addr":"0x0","$type":"T","text":"{1}"},"1970-01-01T00:00:00Z"]`},
+		{Row{{"id", Address{Type: "T", Text: "{1}"}}, {"at", time.Unix(0, 0).UTC()}},
+			`[{"$addr":"0x0","$type":"T","text":"{1}"},"1970-01-01T00:00:00Z"]`},
 	} {
 		if got := test.row.Key(columns); got != test.want {
 			t.Errorf("%v: %s, want %s", test.row, got, test.want)

@@ -54,7 +54,8 @@ func (r *Result) lockWaits() (text string) {
 func lockRows(locks []LockReport) []any {
 	rows := make([]any, len(locks))
 	for i, l := range locks {
-		rows[i] = Row{{"lock", l.Expr}, {"held_stops", int64(l.Stops)}, {"waited_ns", int64(l.Waited)}, {"held_when_read", l.Read}}
+		rows[i] = Row{{"lock", l.Expr}, {"held_stops", int64(l.Stops)}, {"waited_ns", int64(l.Waited)},
+			{"held_when_read", l.Read}}
 	}
 	return rows
 }

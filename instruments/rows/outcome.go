@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// How a command or a look ended, for callers that act on it: the command line makes an exit code of it. Where an error is none of
-// these, and none of the errors of the rooms below, something failed.
+// How a command or a look ended, for callers that act on it: the command line makes an exit code of it. Where an error
+// is none of these, and none of the errors of the rooms below, something failed.
 var (
 	// ErrUsage: it was asked for in a wrong way; nothing was looked at.
 	ErrUsage = errors.New("wrong use")

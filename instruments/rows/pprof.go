@@ -13,7 +13,8 @@ import (
 	"ri/inert"
 )
 
-// Profiles of a result's samples: as pprof has them (what go tool pprof and its friends open), and folded (a line a stack, what flame graphs are drawn from).
+// Profiles of a result's samples: as pprof has them (what go tool pprof and its friends open), and folded (a line a
+// stack, what flame graphs are drawn from).
 
 // ProfileFormat is how samples are written.
 type ProfileFormat string
@@ -29,7 +30,8 @@ type profileOutput struct {
 	out    *Output
 }
 
-// AddProfile has the samples written to a file too, which appears whole or not at all; to stdout, in place of all else, if path is "-".
+// AddProfile has the samples written to a file too, which appears whole or not at all; to stdout, in place of all else,
+// if path is "-".
 func (o *Output) AddProfile(format ProfileFormat, path string) error {
 	if path == "" {
 		return nil
@@ -57,7 +59,8 @@ func (o *Output) WantsSamples() bool { return len(o.profiles) > 0 }
 // CheckProfiles refuses to make a profile of what has no stacks.
 func (o *Output) CheckProfiles(recipe string, values []ProfileValue) error {
 	if len(o.profiles) > 0 && len(values) == 0 {
-		return Usagef("--%s: recipe %s gives no stacks to make a profile of; ri show %s lists what it gives", o.profiles[0].format, recipe, recipe)
+		return Usagef("--%s: recipe %s gives no stacks to make a profile of; ri show %s lists what it gives",
+			o.profiles[0].format, recipe, recipe)
 	}
 	return nil
 }
@@ -95,7 +98,8 @@ func profileTitle(r *Result) string {
 func writePprof(w io.Writer, r *Result) error {
 	p := &profile.Profile{
 		TimeNanos: r.Time.UnixNano(), DurationNanos: int64(r.Sampled),
-		Mapping:  []*profile.Mapping{{ID: 1, File: r.Target.Executable, BuildID: r.Target.BuildID, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
+		Mapping: []*profile.Mapping{{ID: 1, File: r.Target.Executable, BuildID: r.Target.BuildID, HasFunctions: true,
+			HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
 		Comments: append([]string{"made by ri run " + r.Recipe}, r.Partial...),
 	}
 	for _, v := range r.Profile {
@@ -120,7 +124,8 @@ func writePprof(w io.Writer, r *Result) error {
 					functions[named] = function
 					p.Function = append(p.Function, function)
 				}
-				l = &profile.Location{ID: uint64(len(locations) + 1), Mapping: p.Mapping[0], Address: f.PC, Line: []profile.Line{{Function: function, Line: f.Line}}}
+				l = &profile.Location{ID: uint64(len(locations) + 1), Mapping: p.Mapping[0], Address: f.PC,
+					Line: []profile.Line{{Function: function, Line: f.Line}}}
 				locations[f] = l
 				p.Location = append(p.Location, l)
 			}
@@ -134,7 +139,8 @@ func writePprof(w io.Writer, r *Result) error {
 	return p.Write(w)
 }
 
-// writeFolded writes a line for each stack, outermost function first, with its last value: of several (objects, bytes) that is the one that pprof shows first too.
+// writeFolded writes a line for each stack, outermost function first, with its last value: of several (objects, bytes)
+// that is the one that pprof shows first too.
 func writeFolded(w io.Writer, r *Result) error {
 	total := map[string]int64{}
 	for _, s := range r.Samples {

@@ -102,8 +102,8 @@ func isNumber(v any) bool {
 	return false
 }
 
-// Decimal writes a number with so many significant digits (-1: as many as it has), without an exponent unless it is very large or
-// very small.
+// Decimal writes a number with so many significant digits (-1: as many as it has), without an exponent unless it is
+// very large or very small.
 func Decimal(f float64, digits int) string {
 	abs := math.Abs(f)
 	if !(abs >= 1e-4 && abs < 1e15) {

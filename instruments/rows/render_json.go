@@ -142,7 +142,8 @@ func (f Finding) Row() Row {
 	if severity == "" {
 		severity = Warning
 	}
-	return append(Of("severity", string(severity), "what", f.What, "where", f.Where, "evidence", evidence, "next", f.Next), f.Extra...)
+	return append(Of("severity", string(severity), "what", f.What, "where", f.Where, "evidence", evidence, "next",
+		f.Next), f.Extra...)
 }
 
 // AppendJSON writes a value exactly: integers with all digits, NaN and infinities as

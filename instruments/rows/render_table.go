@@ -28,9 +28,9 @@ const (
 	shownElements = 10 // of a list that a finding has
 )
 
-// WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the findings, or
-// before the tables where the script gave them first.
-// cut says that cells were cut to the terminal's width.
+// WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the
+// findings, or before the tables where the script gave them first. cut says that cells were cut to the terminal's
+// width.
 func WriteText(w io.Writer, r *Result, style TableStyle) (cut bool, err error) {
 	var b strings.Builder
 	row := 0
@@ -324,7 +324,8 @@ var (
 	majorVersion = regexp.MustCompile(`([^\s()\[\],*&{}/]/)v[0-9]+([.\s]|$)`)
 )
 
-// packageNames writes the types and variables of a text with their packages' names, as far as those can be told from the paths.
+// packageNames writes the types and variables of a text with their packages' names, as far as those can be told from
+// the paths.
 func packageNames(s string) string {
 	s = majorVersion.ReplaceAllStringFunc(s, func(m string) string {
 		parts := majorVersion.FindStringSubmatch(m)
@@ -383,7 +384,8 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 	for _, c := range f.Extra {
 		list, ok := c.Value.([]any)
 		if more := len(list) - shownElements; ok && more > 1 {
-			part(inert.Cell(c.Name), fmt.Sprintf("%s, and %d more (all of them with --json)", CellText(list[:shownElements]), more))
+			part(inert.Cell(c.Name), fmt.Sprintf("%s, and %d more (all of them with --json)", CellText(list[:shownElements]),
+				more))
 			continue
 		}
 		part(inert.Cell(c.Name), CellText(c.Value))

@@ -20,9 +20,11 @@ func testResult() *Result {
 		Recipe: "r", View: "stopped",
 		Stats:      Stats{Stops: 1, Stopped: 2100 * time.Microsecond, BytesRead: 412 << 10},
 		ValuesRead: 8204,
-		Columns:    []Column{{Name: "name"}, {Name: "size", Type: ColumnInt}, {Name: "wait", Type: ColumnDuration}, {Name: "stack"}},
+		Columns: []Column{{Name: "name"}, {Name: "size", Type: ColumnInt}, {Name: "wait", Type: ColumnDuration},
+			{Name: "stack"}},
 		Rows: []Row{
-			{{"name", "alpha"}, {"size", int64(9007199254740993)}, {"wait", 200 * time.Second}, {"stack", []any{"main.f", "main.main"}}},
+			{{"name", "alpha"}, {"size", int64(9007199254740993)}, {"wait", 200 * time.Second},
+				{"stack", []any{"main.f", "main.main"}}},
 			{{"name", "evil\x1b[31m\nline\u202e"}, {"size", uint64(math.MaxUint64)}, {"extra", math.NaN()}},
 			{{"name", Bytes("bad\xff")}, {"wait", nil}},
 		},
@@ -68,7 +70,8 @@ func TestTableWidth(t *testing.T) {
 	r.Rows = r.Rows[:1]
 	var b bytes.Buffer
 	cut, _ := WriteText(&b, r, TableStyle{})
-	want := "NAME               SIZE   WAIT  STACK\nalpha  9007199254740993  3m20s  main.f\n                                main.main\n"
+	want := "NAME               SIZE   WAIT  STACK\nalpha  9007199254740993  3m20s  main.f\n                           " +
+		"     main.main\n"
 	if got := b.String(); got != want || cut {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -89,12 +92,14 @@ func TestPrintedAndFindings(t *testing.T) {
 	r := testResult()
 	r.Columns, r.Rows = r.Columns[:1], []Row{{{"name", "a"}}, {{"name", "b"}}}
 	r.Printed = []PrintedLine{{0, "before"}, {2, "after\x07"}}
-	r.Findings = []Finding{{Severity: Critical, What: "a cycle", Where: "main.list", Evidence: []string{"seen twice"}, Next: "ri print main.list"}}
+	r.Findings = []Finding{{Severity: Critical, What: "a cycle", Where: "main.list", Evidence: []string{"seen twice"},
+		Next: "ri print main.list"}}
 	var b bytes.Buffer
 	if _, err := WriteText(&b, r, TableStyle{}); err != nil {
 		t.Fatal(err)
 	}
-	want := "before\nNAME\na\nb\nafter\\a\n\ncritical: a cycle\n  where: main.list\n  evidence: seen twice\n  next: ri print main.list\n"
+	want := "before\nNAME\na\nb\nafter\\a\n\ncritical: a cycle\n  where: main.list\n  evidence: seen twice\n  next: ri " +
+		"print main.list\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
@@ -178,7 +183,8 @@ func TestOutputFile(t *testing.T) {
 }
 
 func TestNamesAreCutOnTheLeft(t *testing.T) {
-	columns := []Column{{Name: "n"}, {Name: "empty", Optional: true}, {Name: "labels", Hidden: true}, {Name: "stack", Cut: "left"}}
+	columns := []Column{{Name: "n"}, {Name: "empty", Optional: true}, {Name: "labels", Hidden: true},
+		{Name: "stack", Cut: "left"}}
 	rows := []Row{{{"n", int64(1)}, {"labels", "a"}, {"stack", []any{
 		"github.com/nats-io/nats-server/v2/server.(*Server).Start server.go:12",
 		"example.com/a/b.(*Table[example.com/c/d.Key,example.com/e.Value]).Get table.go:1",
@@ -199,7 +205,8 @@ func TestNamesAreCutOnTheLeft(t *testing.T) {
 
 func TestProfiles(t *testing.T) {
 	r := &Result{Recipe: "x", Profile: []ProfileValue{{"goroutine", "count"}}, Samples: []Sample{
-		{Frames: []SampleFrame{{"main.f", "f.go", 3, 0x10}, {"main.main", "f.go", 9, 0x20}}, Values: []int64{2}, Labels: map[string]string{"job": "a"}},
+		{Frames: []SampleFrame{{"main.f", "f.go", 3, 0x10}, {"main.main", "f.go", 9, 0x20}}, Values: []int64{2},
+			Labels: map[string]string{"job": "a"}},
 		{Frames: []SampleFrame{{"main.f", "f.go", 4, 0x11}, {"main.main", "f.go", 9, 0x20}}, Values: []int64{3}},
 	}}
 	var folded, compressed bytes.Buffer
@@ -213,16 +220,19 @@ func TestProfiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Sample) != 2 || len(p.Location) != 3 || len(p.Function) != 2 || p.Sample[0].Label["job"][0] != "a" || p.SampleType[0].Type != "goroutine" {
+	if len(p.Sample) != 2 || len(p.Location) != 3 || len(p.Function) != 2 || p.Sample[0].Label["job"][0] != "a" ||
+		p.SampleType[0].Type != "goroutine" {
 		t.Errorf("got %v", p)
 	}
 }
 
-// Names keep what tells them apart: where a table doesn't fit, the paths of packages go first, and what is to be typed stays whole.
+// Names keep what tells them apart: where a table doesn't fit, the paths of packages go first, and what is to be typed
+// stays whole.
 func TestTableWithoutPaths(t *testing.T) {
 	columns := []Column{{Name: "name", Cut: CutPaths}, {Name: "type", Cut: CutPaths}, {Name: "addr", Whole: true}}
 	rows := []Row{
-		{{"name", "github.com/x/y/v2.Registry"}, {"type", "map[string]*github.com/x/y/v2/modules.Module"}, {"addr", "0xc000112000"}},
+		{{"name", "github.com/x/y/v2.Registry"}, {"type", "map[string]*github.com/x/y/v2/modules.Module"},
+			{"addr", "0xc000112000"}},
 		{{"name", "main.store"}, {"type", "func(net/http.ResponseWriter, *net/http.Request)"}, {"addr", "0xc000112008"}},
 	}
 	for _, c := range []struct {

@@ -114,7 +114,8 @@ func (r *Result) Cost() string {
 	case r.Stats.Stops == 0:
 		b.WriteString("no stop")
 	default:
-		fmt.Fprintf(&b, "stopped %s (%s%s)", ShortDuration(r.Stats.Stopped), Plural(int64(r.Stats.Stops), "stop"), r.lockStops())
+		fmt.Fprintf(&b, "stopped %s (%s%s)", ShortDuration(r.Stats.Stopped), Plural(int64(r.Stats.Stops), "stop"),
+			r.lockStops())
 	}
 	fmt.Fprintf(&b, ", read %s", ShortBytes(r.Stats.BytesRead))
 	if r.ValuesRead > 0 {
@@ -175,8 +176,8 @@ func ShortBytes(n int64) string {
 	return fmt.Sprintf("%.1f TiB", f)
 }
 
-// Table gives the rows as text: the declared columns and those that rows have beside them, and each row's cells, safe to print. A list in the last column is
-// a line an element; what wasn't given is "-".
+// Table gives the rows as text: the declared columns and those that rows have beside them, and each row's cells, safe
+// to print. A list in the last column is a line an element; what wasn't given is "-".
 func (r *Result) Table() (columns []Column, cells [][]string) {
 	columns = allColumns(r.Columns, r.Rows)
 	index := make(map[string]int, len(columns))

@@ -20,7 +20,8 @@ type Cell struct {
 	Value any
 }
 
-// Of is a row of names and values in turn: Of("pid", int64(7), "name", "nats-server"). It panics where a name is no string.
+// Of is a row of names and values in turn: Of("pid", int64(7), "name", "nats-server"). It panics where a name is no
+// string.
 func Of(pairs ...any) Row {
 	row := make(Row, 0, len(pairs)/2)
 	for i := 0; i < len(pairs); i += 2 {

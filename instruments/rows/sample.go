@@ -1,6 +1,7 @@
 package rows
 
-// ProfileValue is what one number of a sample means, as pprof names it: "goroutine" in "count", "inuse_space" in "bytes".
+// ProfileValue is what one number of a sample means, as pprof names it: "goroutine" in "count", "inuse_space" in
+// "bytes".
 type ProfileValue struct {
 	Type, Unit string
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unnamedFile is a file that gets its name when it is whole. Until then it has none (O_TMPFILE), so that nothing is left of it however ri
-// ends; a file system that knows no such files has it under a temporary name.
+// unnamedFile is a file that gets its name when it is whole. Until then it has none (O_TMPFILE), so that nothing is
+// left of it however ri ends; a file system that knows no such files has it under a temporary name.
 type unnamedFile struct {
 	*os.File
 	temporary string // its name, "" if it has none
@@ -33,14 +33,16 @@ func NewUnnamedFile(path string) (*unnamedFile, error) {
 // Appear gives the file its name, if that isn't there.
 func (f *unnamedFile) Appear(path string) error {
 	if f.temporary == "" {
-		err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+		err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, path,
+			unix.AT_SYMLINK_FOLLOW)
 		if err != nil {
 			return err
 		}
 		return f.Close()
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, f.temporary, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // a file system that can't say so: it was not there at the beginning
+	// a file system that can't say so: it was not there at the beginning
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		err = os.Rename(f.temporary, path)
 	}
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestUnnamedFile proves that nothing is seen of a file before it is whole, that it is its owner's only, and that it takes nobody's place.
+// TestUnnamedFile proves that nothing is seen of a file before it is whole, that it is its owner's only, and that it
+// takes nobody's place.
 func TestUnnamedFile(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "core")
