@@ -207,21 +207,8 @@ func second(list []any) any {
 // value; of a set the elements that one of the two has; of a map the same, but that a key with another value gets that
 // value.
 func (d Datum) withDiff(t ColumnType, diff Datum) Datum {
-	if t.Max == 1 {
-		if t.Min == 0 && t.Value == nil && len(d.Keys) == 1 && len(diff.Keys) == 1 &&
-			compareAtoms(d.Keys[0], diff.Keys[0]) == 0 {
-			return Datum{} // an optional one went away
-		}
-		if t.Value == nil {
-			if t.Min == 0 && len(diff.Keys) == 2 { // an optional one was replaced: the old and the new
-				for _, k := range diff.Keys {
-					if len(d.Keys) == 1 && compareAtoms(k, d.Keys[0]) != 0 {
-						return Datum{Keys: []Atom{k}}
-					}
-				}
-			}
-			return diff
-		}
+	if t.Max == 1 && t.Value == nil {
+		return d.replaced(t, diff)
 	}
 	out := Datum{}
 	if t.Value != nil {
@@ -249,4 +236,22 @@ func (d Datum) withDiff(t ColumnType, diff Datum) Datum {
 	}
 	out.sort()
 	return out
+}
+
+// replaced is withDiff for a column that holds one atom, or none.
+func (d Datum) replaced(t ColumnType, diff Datum) Datum {
+	if t.Min > 0 || len(d.Keys) != 1 {
+		return diff
+	}
+	switch had := d.Keys[0]; {
+	case len(diff.Keys) == 1 && compareAtoms(had, diff.Keys[0]) == 0: // it went away
+		return Datum{}
+	case len(diff.Keys) == 2: // the old one and the new
+		for _, k := range diff.Keys {
+			if compareAtoms(k, had) != 0 {
+				return Datum{Keys: []Atom{k}}
+			}
+		}
+	}
+	return diff
 }
