@@ -126,9 +126,9 @@ func (p *Plan) encodeComplex(c *Change, v values.Value, to Operand) (err error) 
 	return nil
 }
 
-// encodeTime gives a time.Time another moment: without a reading of the monotonic clock, as of a time that was parsed,
-// and in the location that it has; or that of another time.Time of the program, with all that is in it. The layout is
-// that of package time (fields wall, ext and loc, Go 1.9 and later).
+// encodeTime gives a time.Time another moment. A Go time keeps the location that the place has, and has no reading of
+// the monotonic clock, as a time that was parsed. Another time.Time of the program is taken with all that is in it. The
+// layout is that of package time (fields wall, ext and loc, Go 1.9 and later).
 func (p *Plan) encodeTime(c *Change, v values.Value, to Operand) (err error) {
 	if c.Before, err = copyBytes(v, 24); err != nil {
 		return err

@@ -180,8 +180,9 @@ func shortQuote(s string) string {
 	return strconv.Quote(s)
 }
 
-// encodeString gives a string other bytes. A string's bytes never change, so the new ones have to be somewhere: in the
-// old string, in the program's own read-only data, in another string of the program, or in memory of their own.
+// encodeString gives a string other bytes. A string's bytes never change, so the new ones have to be somewhere. They
+// are found in the old string, in the program's own read-only data, or in another string of the program; else they need
+// memory of their own.
 func (p *Plan) encodeString(c *Change, v values.Value, to Operand) (err error) {
 	if c.Before, err = copyBytes(v, 16); err != nil {
 		return err

@@ -11,9 +11,9 @@ import (
 )
 
 // allocate gets memory for new strings that are found nowhere in the program: private pages outside the Go heap, which
-// no collector minds and nothing ever frees, by a system call that a thread of the target makes (see attach.Injector).
-// It comes before the intent is written, so that the journal has all new bytes; a transaction that fails later leaves
-// the pages unused.
+// no collector minds and nothing ever frees. A thread of the target makes the system call (see attach.Injector). It
+// comes before the intent is written, so that the journal has all new bytes. A transaction that fails later leaves the
+// pages unused.
 func (p *Plan) allocate(ctx context.Context, t Target, opt Options, out *Outcome) error {
 	size := 0
 	var first *Change

@@ -32,8 +32,8 @@ func Native(v any) Operand {
 	return o
 }
 
-// Parse reads what a person typed as a new value for a place: a Go literal, the name of a constant of the place's type,
-// a duration such as 5s, an expression for a value of the program; or, for a string, the bare text.
+// Parse reads what a person typed as a new value for a place. It is a Go literal, the name of a constant of the place's
+// type, a duration such as 5s, or an expression for a value of the program. For a string it may be the bare text.
 func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 	v, err := p.readable(at)
 	if err != nil {

@@ -242,8 +242,8 @@ func text(v values.Value) string {
 	return v.Dump(values.DumpOptions{Depth: 2, OneLine: true, Bytes: maxText})
 }
 
-// textAt gives the bytes that a string's two words lead to; nil if there are none, too many to be kept, or they can't
-// be read.
+// textAt gives the bytes that a string's two words lead to. It gives nil if there are none or too many to be kept, or
+// if they can't be read.
 func (p *Plan) textAt(header []byte) []byte {
 	addr, n := word(header), word(header[8:])
 	if n == 0 || n > maxString {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// step ends ri as kill -9 does, at the step that RI_KILL_AT names; or holds it there until the file that
+// step ends ri as kill -9 does, at the step that RI_KILL_AT names. Or it holds ri there until the file that
 // RI_WAIT_AT=STEP:FILE names is gone, so that a test can do something to the target at this very moment. For the
 // harness in e2e only.
 func step(name string) {

@@ -197,7 +197,7 @@ func word(b []byte) uint64 {
 
 func wordBytes(w uint64) []byte { return binary.LittleEndian.AppendUint64(nil, w) }
 
-// Today says of a transaction whose outcome isn't in the journal what memory says: which changes are there. view is nil
+// Today says what memory says of a transaction whose outcome isn't in the journal: which changes are there. view is nil
 // if the process is gone.
 func (e *Entry) Today(view attach.View) string {
 	if view == nil {

@@ -8,19 +8,20 @@ import (
 	"slices"
 )
 
-// A stripped program can be read by the names of an unstripped build of the same source. The two are not the same file:
-// Go records -ldflags in the build info, which is longer in one of them, so that data lies elsewhere, usually by 32
-// bytes. Where, the linker's own description of the module says in both (moduledata); that it holds is proved, or the
-// names are not taken:
+// A stripped program can be read by the names of an unstripped build of the same source. The two are not the same file.
+// Go records -ldflags in the build info, which is longer in one of them, so data lies elsewhere, usually by 32 bytes.
+// The linker's own description of the module (moduledata) says in both where. That it holds is proved, or the names are
+// not taken:
 //
-//   - both were built by the same release, and nothing but flags of the linker and paths differs in what the build info
-//     says of the build;
-//   - the function tables have the same functions at the same addresses, with the same lines, frames and inlined calls;
-//   - each data section has the same size in both;
-//   - each type with a descriptor has the same size, kind and hash (which is made of the type's full name) at its place
-//     in both;
-//   - each instruction that refers to data, of a sample all over the program, refers to the same place in both, but for
-//     the section's shift.
+//    - Both were built by the same release. In what the build info says of the build, only flags of the linker and
+//      paths differ.
+//    - The function tables have the same functions at the same addresses, with the same lines, frames and inlined
+//      calls.
+//    - Each data section has the same size in both.
+//    - Each type with a descriptor has the same size, kind and hash at its place in both. The hash is made of the
+//      type's full name.
+//    - Each instruction of a sample that refers to data refers to the same place in both, but for the section's shift.
+//      The sample is taken all over the program.
 
 // errOtherProgram says that an executable is no unstripped build of the program.
 var errOtherProgram = errors.New("not an unstripped build of this program")
@@ -35,9 +36,9 @@ type shift struct {
 // sampledReferences is how many references to data are compared at least, of a program that has so many.
 const sampledReferences = 20_000
 
-// Borrow takes variables, types and frames from an executable with debug information that was built of the same source,
-// if that can be proved. f must have none of its own, and must not be in use yet. Errors: errOtherProgram with the
-// first thing that differs, ErrNoDWARF if the lender has none either.
+// Borrow takes variables, types and frames from an executable with debug information, if it can be proved that it was
+// built of the same source. f must have none of its own, and must not be in use yet. Errors: errOtherProgram with the
+// first thing that differs; ErrNoDWARF if the lender has none either.
 func (f *File) Borrow(lender *File) error {
 	if !lender.HasDWARF() {
 		return fmt.Errorf("%s can't lend its names: %w", lender.name, lender.noDWARF)
@@ -192,8 +193,8 @@ func (f *File) moduleShifts(lender *File, differ func(string, ...any) error) ([]
 	return shifts, nil
 }
 
-// fromLender moves an address of the lender to where the same lies in the program; ok is false for what isn't in a
-// section that was compared.
+// fromLender moves an address of the lender to where the program has the same. ok is false outside of the sections that
+// were compared.
 func fromLender(shifts []shift, addr uint64) (uint64, bool) {
 	for _, s := range shifts {
 		if addr >= s.start && addr < s.end {

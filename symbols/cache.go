@@ -20,12 +20,12 @@ import (
 )
 
 // The cache keeps, for one executable, what opening it costs time and memory for: its debug sections decompressed, the
-// function table, and the index. A cache file is named by a digest of the executable, written whole and then renamed,
-// checked before it is believed, and mapped, so that a run pays for the pages that it touches. Whatever is wrong with a
-// file or folder, it is as if it weren't there.
+// function table, and the index. A cache file is named by a digest of the executable. It is written whole and then
+// renamed, and checked before it is believed. It is mapped, so that a run pays for the pages that it touches. Where
+// something is wrong with a file or folder, it is as if it weren't there.
 //
-// Layout: cacheMagic, length of the header (8 bytes) and its CRC (8 bytes), the header as JSON, padding to
-// 4096 bytes, then the parts, each at a multiple of 4096. CRCs are Castagnoli's.
+// Layout: cacheMagic, length of the header (8 bytes) and its CRC (8 bytes), the header as JSON, padding to 4096 bytes,
+// then the parts, each at a multiple of 4096. CRCs are Castagnoli's.
 
 const (
 	cacheMagic  = "ri symbols 1\n\x00\x00\x00"
@@ -105,10 +105,10 @@ func debugSize(ef *elf.File) (size uint64) {
 	return size
 }
 
-// digestOf identifies an executable by its contents as far as symbols depend on them: all section headers, the notes
-// and build info whole, and of debug sections and function table the two ends and samples between. A compressed section
-// ends with the checksum of what was compressed, so the ends tell two apart; one that isn't compressed is read whole.
-// Build IDs alone don't do: they may be empty, or the same.
+// digestOf identifies an executable by its contents as far as symbols depend on them. All section headers, the notes
+// and the build info are read whole; of debug sections and the function table the two ends, and samples between. A
+// compressed section ends with the checksum of what was compressed, so the ends tell two apart. One that isn't
+// compressed is read whole. Build IDs alone don't do: they may be empty, or the same.
 func digestOf(ef *elf.File, r io.ReaderAt) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, cacheMagic, ef.Type, ef.Machine, ef.Entry)

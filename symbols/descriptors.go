@@ -15,8 +15,8 @@ import (
 // Only their names are read here. What they consist of is read from memory, as that of any other descriptor
 // (values.Space.RuntimeType).
 
-// Offsets in internal/abi.Type, the same in Go 1.20 to 1.27: TFlag 20, Kind_ 23, Str 40; behind the 48 bytes of a
-// pointer's type comes its element.
+// Offsets in internal/abi.Type, the same in Go 1.20 to 1.27: TFlag 20, Kind_ 23, Str 40. The element of a pointer's
+// type comes behind the 48 bytes.
 const (
 	descriptorFlags = 20
 	descriptorKind  = 23
@@ -28,8 +28,8 @@ const (
 	maxTypeLinks  = 1 << 22
 )
 
-// Descriptor gives the link-time address of the descriptor of a type of a stripped program by its name as Go prints it
-// at run time: package name and type, "server.Client". ok is false where there is none.
+// Descriptor finds the descriptor of a type of a stripped program, and gives its link-time address. The name is that
+// which Go prints at run time, package name and type: "server.Client". ok is false where there is none.
 func (f *File) Descriptor(name string) (addr uint64, ok bool) {
 	f.readDescriptors()
 	addr, ok = f.descriptors[normal(name)]

@@ -140,8 +140,8 @@ func (f *File) frameVar(e *dwarf.Entry) (FrameVar, bool) {
 	return fv, true
 }
 
-// At gives the variables in scope at pc, of the call that is depth inlined calls
-// down from the function itself (0); locations that are empty at pc are kept: see Location.
+// At gives the variables in scope at pc. depth says of which call: 0 is the function itself, 1 a call that was inlined
+// in it. Variables that are nowhere at pc are given too: see Location.
 func (v *FuncVars) At(pc uint64, depth int) []FrameVar {
 	if v == nil {
 		return nil

@@ -53,8 +53,8 @@ func (t *Type) fieldsOfShape() []Field {
 }
 
 // Dictionaries gives the link-time addresses of the dictionaries that a generic function, or a method of a generic
-// type, may be called with: one for each instantiation in the program, whatever its shape. Their entries are what
-// DictIndex counts.
+// type, may be called with. There is one for each instantiation in the program, whatever its shape. DictIndex counts
+// their entries.
 func (f *File) Dictionaries(function string) []uint64 {
 	f.dictOnce.Do(f.readDictionaries)
 	return f.dicts[genericBase(function)]

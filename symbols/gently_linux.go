@@ -6,8 +6,8 @@ import (
 )
 
 // patience is added to the nice value of the threads that load symbols. At 5 a thread gets a third of what one at 0
-// gets where there is no CPU to spare. More would be kinder, but whoever looks at a machine that is too busy waits: at
-// 10 for half a minute, for what takes a second on one that isn't.
+// gets where there is no CPU to spare. More would be kinder to a busy machine, and keep whoever looks at it waiting. At
+// 10 it took half a minute for what takes a second on an idle machine.
 const patience = 5
 
 // gently runs f on an OS thread of its own that gives way to others: the machine is the target's first. A thread can't

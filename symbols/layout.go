@@ -155,9 +155,9 @@ func (t *Type) Key() *Type {
 // Len is an array's length; else 0.
 func (t *Type) Len() int64 { return t.length }
 
-// Repr is the runtime's own type behind a map (pointer to a struct as in internal/runtime/maps.Map or
-// runtime.hmap), a channel (pointer to a struct as runtime.hchan), an interface (runtime.iface or
-// runtime.eface); else nil.
+// Repr is the runtime's own type behind a map, a channel or an interface; nil for all others. Behind a map it is a
+// pointer to a struct such as internal/runtime/maps.Map or runtime.hmap. Behind a channel it is a pointer to a struct
+// such as runtime.hchan. Behind an interface it is runtime.iface or runtime.eface.
 func (t *Type) Repr() *Type {
 	if t.reprType != nil {
 		return t.reprType

@@ -3,7 +3,7 @@ package symbols
 import "debug/elf"
 
 // LinkerSymbol names what lies at a link-time address by the executable's symbol table, and says how far into it that
-// is: for code that is not Go's. ok is false where there is none, as in stripped executables.
+// is. It is for code that is not Go's. ok is false where there is none, as in stripped executables.
 func (f *File) LinkerSymbol(addr uint64) (name string, off uint64, ok bool) {
 	f.symbolsOnce.Do(func() { f.symbols, _ = f.elf.Symbols() })
 	for i := range f.symbols {

@@ -103,8 +103,8 @@ func (x *index) short(s string) string {
 		if slash < 0 && dot < 0 {
 			return w
 		}
-		// The path ends at a dot behind the last slash: the first one for which there is such a package, as
-		// import paths ("gopkg.in/yaml.v3") and methods ("T.m") have dots too.
+		// The path ends at a dot behind the last slash: the first one for which there is such a package. Import paths
+		// ("gopkg.in/yaml.v3") and methods ("T.m") have dots too.
 		for at := slash + 1; at < len(w); at++ {
 			if w[at] != '.' {
 				continue
@@ -184,8 +184,8 @@ func (f *File) AllVars() []Var {
 	return f.allVars
 }
 
-// notVariable says why there is no variable of a name where the reason is known: it is a type's, or may be one that the
-// linker dropped.
+// notVariable says why there is no variable of a name, where the reason is known: it is a type's name, or that of a
+// variable which the linker dropped.
 func (f *File) notVariable(name string, err error) error {
 	if !errors.Is(err, ErrNotFound) {
 		return err
@@ -395,8 +395,8 @@ func nearest(name string, all []string) []string {
 	return Near(name, all, 3)
 }
 
-// Near picks up to n names that someone who typed name may have meant, nearest first:
-// the same but for case, a few letters changed, or containing it.
+// Near picks up to n names that someone who typed name may have meant, nearest first. Those differ in case or in a few
+// letters, or contain the name.
 func Near(name string, all []string, n int) []string {
 	last := func(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
 	want, wantLast := strings.ToLower(name), strings.ToLower(last(name))

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// names is a table of names sorted by name, each with a number: the form in which the index is used, and in which it
-// stands in the cache file.
+// names is a table of names sorted by name, each with a number. The index uses it in this form, and the cache file has
+// it in this form.
 type names struct {
 	blob    []byte
 	entries []nameEntry

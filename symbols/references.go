@@ -2,8 +2,8 @@ package symbols
 
 import "strings"
 
-// References calls found with each place in the runtime's code that refers to data: the function, the instruction's
-// offset in it, and the link-time address referred to.
+// References calls found with each place in the runtime's code that refers to data. at is the instruction's offset in
+// the function, target the link-time address referred to.
 func References(f *File, found func(function string, at int, target uint64)) {
 	t := f.pcln
 	if t == nil {

@@ -2,9 +2,9 @@ package symbols
 
 import "encoding/binary"
 
-// StackMap says which words of a function's frame hold live pointers at a PC, as the collector has it: the function
-// table's PCDATA_StackMapIndex and FUNCDATA_ArgsPointerMaps, _LocalsPointerMaps, _StackObjects (internal/abi/symtab.go,
-// runtime/stkframe.go; the same in Go 1.20 to 1.27).
+// StackMap says which words of a function's frame hold live pointers at a PC, as the collector has it. The function
+// table has that in PCDATA_StackMapIndex, FUNCDATA_ArgsPointerMaps, _LocalsPointerMaps and _StackObjects
+// (internal/abi/symtab.go, runtime/stkframe.go; the same in Go 1.20 to 1.27).
 type StackMap struct {
 	Locals     []byte // one bit a word; bit 0 is the word LocalWords words below the end of the locals
 	LocalWords int
@@ -34,7 +34,7 @@ const (
 	maxStackMaps    = 1 << 20 // of one function
 )
 
-// StackMap gives the pointers of the frame of the function at a link-time pc: that of a return address less one, or the
+// StackMap gives the pointers of the frame of the function at a link-time pc. That is a return address less one, or the
 // next instruction of a function that was stopped at a safe point. ok is false outside Go code, and for functions
 // without maps (assembly).
 func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {

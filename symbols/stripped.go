@@ -13,11 +13,13 @@ import (
 	"ri/symbols/layouts"
 )
 
-// What a program without debug information has of its runtime all the same: the module's description, which the linker
-// wrote for the runtime itself; types and layouts from the table of its release (see package layouts); and the
-// addresses of the runtime's variables, which its code tells.
+// A program without debug information says of its runtime all the same:
 //
-// Nothing here is proved but by the file: whoever reads memory by it checks first that what lies there can be
+//    - where its parts lie, in the module's description, which the linker wrote for the runtime itself;
+//    - which release built it, whose types and layouts are in a table (package layouts);
+//    - where the runtime's variables lie, in the runtime's code.
+//
+// Nothing here is proved but by the file. Whoever reads memory by it checks first that what lies there can be
 // (values.Space).
 
 // runtimeSymbols are the runtime's own types and variables of a File without DWARF.
@@ -54,7 +56,7 @@ const (
 )
 
 // word reads a word of the file's data as the program sees it before it runs: with the relocations of a
-// position-independent one. relocated maps addresses to what the loader puts there.
+// position-independent one.
 func (f *File) word(addr uint64) (uint64, bool) {
 	if w, ok := f.relocated()[addr]; ok {
 		return w, true
@@ -90,8 +92,8 @@ func (f *File) relocated() map[uint64]uint64 {
 	return f.relocs
 }
 
-// findModule finds runtime.firstmoduledata in a file that doesn't name it: data that begins with the function table's
-// address, followed by the slice of function names in that table. 0 if there is none, or more than one.
+// findModule finds runtime.firstmoduledata in a file that doesn't name it. It is data that begins with the function
+// table's address, followed by the slice of function names in that table. 0 if there is none, or more than one.
 func (f *File) findModule(table *elf.Section) uint64 {
 	if table == nil {
 		return 0

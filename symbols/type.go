@@ -77,8 +77,8 @@ type Field struct {
 	Embedded bool
 }
 
-// Step is one step of a compiled field path: go to Offset and, if Deref, load
-// the pointer found there and go on from what it points to.
+// Step is one step of a compiled field path: go to Offset. If Deref, load the pointer found there, and go on from what
+// it points to.
 type Step struct {
 	Offset int64
 	Deref  bool

@@ -33,8 +33,8 @@ func (d *Data) findLoc(u *Unit, off, pc uint64) []byte {
 	}
 }
 
-// listEntry reads the bounds of one entry of a DWARF 5 location or range list (sections 7.7.3 and 7.25);
-// the kinds that both have differ in number only behind offset_pair.
+// listEntry reads the bounds of one entry of a DWARF 5 location or range list (sections 7.7.3 and 7.25). The kinds that
+// both have differ in number only behind offset_pair.
 func (d *Data) listEntry(b *buf, u *Unit, kind uint8, base *uint64) (r Range, isRange bool) {
 	switch kind {
 	case 1: // base_addressx

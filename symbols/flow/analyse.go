@@ -69,7 +69,7 @@ func (s *State) Value(n int) *Expr { return s.regs[n] }
 func (s *State) Given(n int) *Expr { return s.table.of(Entry, nil, int64(n)) }
 
 // Arguments are the registers in which functions are given words (ABIInternal: AX, BX, CX, DI, SI, R8, R9, R10, R11),
-// and the one that has a closure's address, DX.
+// and DX, which has a closure's address.
 var Arguments = []int{0, 3, 1, 7, 6, 8, 9, 10, 11, 2}
 
 // Slot gives where, from the CFA, a word with the value of an expression lies at this place.
@@ -110,8 +110,8 @@ func (s *State) Near(e *Expr) (offset, by int64, ok bool) {
 	return offset, by, ok
 }
 
-// Deferred tells whether a call of Unlock for a lock lies deferred in the frame: an open-coded defer's closure, made by
-// the compiler for "defer mu.Unlock()", that has captured the lock.
+// Deferred tells whether a call of Unlock for a lock lies deferred in the frame. The compiler makes a closure for an
+// open-coded "defer mu.Unlock()", which has captured the lock.
 func (p *Program) Deferred(s *State, lock *Expr) bool {
 	for at, held := range s.slots {
 		if held.Kind != Constant {
@@ -202,8 +202,9 @@ func newProgram(file *symbols.File, readerCount int64) *Program {
 		callees: map[uint64]int{}, busy: map[uint64]bool{}}
 }
 
-// At gives the state in which a function is in front of the instruction at, or around, a link-time pc: that of a call,
-// not of its return; nil where nothing of interest is known: the function has no locks, or can't be followed.
+// At gives the state in which a function is in front of the instruction at, or around, a link-time pc. For a call, pc
+// is that of the call, not of its return. nil where nothing of interest is known: the function has no locks, or can't
+// be followed.
 func (p *Program) At(pc uint64) *State {
 	info, ok := p.file.PC(pc)
 	if !ok || !p.touches(info.Entry, maxLevels) && !(p.interfaces && p.indirect(info.Entry)) {
@@ -246,9 +247,9 @@ func (p *Program) Uses(library func(function string) bool) *Program {
 	return uses
 }
 
-// UsesAt gives what the function around a link-time pc, and those that it calls, do with channels and WaitGroups,
-// anywhere, and the state at pc, in which what they use is to be found; nil where it can't be followed. known is false
-// for a function that could not be followed though it has uses.
+// UsesAt gives what a function does with channels and WaitGroups, anywhere in it and in those that it calls. pc is a
+// link-time address in the function; at is the state there, in which what they use is to be found, nil where it can't
+// be followed. known is false for a function that has uses and could not be followed.
 func (p *Program) UsesAt(pc uint64) (uses []Use, at *State, known bool) {
 	info, ok := p.file.PC(pc)
 	if !ok || !p.touches(info.Entry, useLevels) {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// dominators tells which blocks every way to a block passes: a jump to a block from one that it dominates closes a
+// dominators tells which blocks every way to a block passes. A jump to a block from one that it dominates closes a
 // loop, of which it is the head.
 type dominators struct {
 	number map[uint64]int // of a block, by where it begins; in reverse postorder

@@ -68,8 +68,8 @@ func calls(t *testing.T, f *symbols.File, function string) []uint64 {
 	return out
 }
 
-// describe says what is held: how many, R for readers, I for a call through an interface, * of earlier rounds, ? where
-// the address isn't known in the frame.
+// describe says what is held: W for each lock, R for readers, I for a call through an interface. Behind it stands * for
+// a lock of earlier rounds, and ? where the address isn't known in the frame.
 func describe(s *State) string {
 	if s == nil {
 		return "-"

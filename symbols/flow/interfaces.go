@@ -6,9 +6,9 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// This file follows calls through interfaces, such as sync.Locker's, as far as code alone tells: that a method was
-// called on a receiver, and another one of a later name since. Which function it was is in the itab, which is the
-// target's: who asks finds out whether it locks.
+// This file follows calls through interfaces, such as sync.Locker's, as far as code alone tells. It notes that a method
+// was called on a receiver, and not another one of a later name since. Which function it was is in the itab, which is
+// the target's. Who asks finds out whether it locks.
 
 // methods is the offset of the first method in runtime.itab (internal/abi.ITab: Inter, Type, Hash, Fun; Go 1.20 to
 // 1.27).

@@ -3,8 +3,8 @@ package flow
 import "slices"
 
 // This file follows locks that only some ways to a place have taken: a "continue" or "return" that forgets Unlock, and
-// the next Lock. It says too much rather than too little (a condition that is asked for twice, once for Lock and once
-// for Unlock, is not understood), so it is for locks that have no other holder.
+// the next Lock. It says too much rather than too little, so it is for locks that have no other holder. What it doesn't
+// understand is a condition that is asked for twice, once for Lock and once for Unlock.
 
 // maybe notes a lock that was possibly taken. One that possibly was before is noted once: behind Lock it is held by
 // that.

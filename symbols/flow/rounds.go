@@ -3,9 +3,8 @@ package flow
 import "slices"
 
 // This file follows locks that are taken in a loop over many: "for _, s := range shards { s.mu.Lock() }". In front of
-// the loop's head none is held on the way in, and one on the way round, whose address depends on what the loop counts.
-// What is held there of earlier rounds is a [Held] with Rounds, and its address in each of them is found by counting
-// again.
+// the loop's head none is held on the way in, and one on the way round. Its address depends on what the loop counts.
+// What is held there of earlier rounds is a [Held] with Rounds. Its address in each of them is found by counting again.
 
 // Counter is what a loop counts, in a register or slot: an index or a pointer.
 type Counter struct {
@@ -14,7 +13,7 @@ type Counter struct {
 	Step  int64
 }
 
-// merged notes what becomes of a register or slot whose values differ where ways meet: was, before, and is, on the way
+// merged notes what becomes of a register or slot whose values differ where ways meet: was before, and is on the way
 // that was now followed.
 func (f *Function) merged(value, was, is *Expr) {
 	c := f.counters[value]
@@ -100,8 +99,8 @@ func (p *Program) Counter(pc uint64, e *Expr) (*Counter, bool) {
 	return found, found != nil
 }
 
-// First tells whether a value is known to be in its first round: a counter of the loop at head, whose value and start
-// are given by value, hasn't moved.
+// First tells whether a value is known to be in its first round: a counter of the loop at head hasn't moved. value
+// gives what the counter is, and what it was at the start.
 func (p *Program) First(pc, head uint64, value func(*Expr) (uint64, bool)) bool {
 	info, ok := p.file.PC(pc)
 	if !ok || p.functions[info.Entry] == nil {
@@ -120,7 +119,7 @@ func (p *Program) First(pc, head uint64, value func(*Expr) (uint64, bool)) bool 
 	return false
 }
 
-// rounds finds what all ways round a loop leave held, after a second time through the function: in a third, it is there
+// rounds finds what all ways round a loop leave held, after a second time through the function. In a third, it is there
 // in front of the head. It gives whether there is any such lock.
 func (r *run) rounds() bool {
 	r.before = map[uint64][]Held{}

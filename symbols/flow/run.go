@@ -67,9 +67,9 @@ func (r *run) follow(entry *State) bool {
 	return true
 }
 
-// next takes the block that comes first of those to be followed: where ways meet all but those round a loop have come
-// before what follows is looked at. Else a lock would be noted under what its address seemed to be on the first way,
-// and given up when the second one came.
+// next takes the block that comes first of those to be followed. So all ways to where they meet have come, but those
+// round a loop, before what follows is looked at. Else a lock would be noted under what its address seemed to be on the
+// first way, and given up when the second one came.
 func (r *run) next() uint64 {
 	first := 0
 	for i, pc := range r.work {

@@ -71,8 +71,8 @@ func (r *run) inlined(pc uint64) (string, symbols.Line) {
 	return Site(info.Lines)
 }
 
-// Site looks among the lines of a place, innermost first, for an inlined or called function that locks or unlocks:
-// which, and the first line outside of those.
+// Site looks among the lines of a place, innermost first, for an inlined or called function that locks or unlocks. It
+// gives which it is, and the first line outside of those.
 func Site(lines []symbols.Line) (function string, site symbols.Line) {
 	for _, line := range lines {
 		if IsLockFunction(line.Func) {
@@ -88,7 +88,7 @@ func Site(lines []symbols.Line) (function string, site symbols.Line) {
 }
 
 // atomic follows the first step of a Lock, RLock, Unlock or RUnlock that was inlined. What comes behind it when that
-// doesn't succeed at once ends with the lock taken too, and a place in there is told by its lines.
+// doesn't succeed at once ends with the lock taken too. A place in there is told by its lines.
 func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 	m, ok := inst.Args[0].(x86asm.Mem)
 	if !ok || inst.Op != x86asm.CMPXCHG && inst.Op != x86asm.XADD {
@@ -125,7 +125,7 @@ func (r *run) atomic(pc, next uint64, inst x86asm.Inst, s *State) {
 	r.apply(e, pc, lock, false, site, s)
 }
 
-// ahead looks at what comes behind an atomic instruction, up to the decision over its success: before Go 1.26 the
+// ahead looks at what comes behind an atomic instruction, up to the decision over its success. Before Go 1.26 the
 // compiler gives the instruction itself the line of the function that Lock was inlined into.
 func (r *run) ahead(pc uint64) (string, symbols.Line) {
 	for range 8 {

@@ -8,8 +8,7 @@ func (r *run) unknown(pc uint64, n int) *Expr {
 	return r.f.table.of(Unknown, nil, int64(pc-r.f.info.Entry)<<24|1<<22|int64(n))
 }
 
-// register gives the number of the 64-bit register that holds reg, -1 for others; whole says that it is all of it, or
-// zeroes the rest.
+// register gives the number of the 64-bit register that holds reg, -1 for others. whole says that reg is all of it.
 func register(reg x86asm.Reg) (n int, whole bool) {
 	switch {
 	case reg >= x86asm.RAX && reg <= x86asm.R15:

@@ -9,9 +9,9 @@ import (
 	"ri/symbols"
 )
 
-// This file follows TryLock, whose result says whether the lock was taken: what a branch on it leads to knows. The
+// This file follows TryLock, whose result says whether the lock was taken. What a branch on it leads to knows. The
 // result is an expression of its own, for which the lock is kept. Inlined, and in helpers that return true or false, it
-// is often a 1 on the way that took the lock and a 0 on the other: where the two meet, the value that is either keeps
+// is often a 1 on the way that took the lock and a 0 on the other. Where the two meet, the value that is either keeps
 // the lock.
 
 // first is what a value was, and what was held, on the first way to where it meets others.
@@ -57,8 +57,8 @@ func (r *run) tryCall(pc, target uint64, s *State) *Expr {
 	return r.try(pc, function, s.regs[regAX], site)
 }
 
-// tests notes what an instruction's result says about a try, or a number that is known: s.tried, and whether the zero
-// flag is set when it succeeded.
+// tests notes what an instruction's result says about a try, or about a number that is known: s.tried, and whether the
+// zero flag is set when it succeeded.
 func (r *run) tests(inst x86asm.Inst, s *State) {
 	switch inst.Op {
 	case x86asm.MOV, x86asm.LEA, x86asm.NOP, x86asm.MOVZX, x86asm.SETE, x86asm.SETNE, x86asm.XCHG: // change no flags
@@ -108,8 +108,7 @@ func (r *run) branch(op x86asm.Op, target, next uint64, s *State) {
 	}
 }
 
-// either notes, where two ways meet, that a value which is 1 on the one and 0 on the other tells whether a lock is
-// held.
+// either notes, where two ways meet, that a value tells whether a lock is held: it is 1 on the one and 0 on the other.
 func (r *run) either(value, a, b *Expr, in, s []Held) {
 	if was, ok := r.f.first[value]; ok && a == value {
 		a, in = was.value, was.held

@@ -59,8 +59,8 @@ type Const struct {
 	Value int64  `json:"v"`
 }
 
-// Var is a package variable, and where code refers to it: number of the function in Table.Funcs, offset of the
-// instruction in it, and what is added to the variable's address there.
+// Var is a package variable, and where code refers to it. A reference is the number of the function in Table.Funcs, the
+// offset of the instruction in it, and what is added to the variable's address there.
 type Var struct {
 	Name string     `json:"n"`
 	Type int        `json:"t"`
@@ -104,9 +104,9 @@ func KnownReleases() string {
 	return fmt.Sprintf("1.%d to 1.%d", first, last)
 }
 
-// ReleaseNote says in words that ri has not been tried on programs of a release of Go; "" where it has, or where the
-// release isn't known. A program isn't refused for that: what ri needs of it is looked for by the names of fields, and
-// what it lacks is said.
+// ReleaseNote says in words that ri has not been tried on programs of a release of Go. It is "" where it has, or where
+// the release isn't known. A program isn't refused for that: what ri needs of it is looked for by the names of fields,
+// and what it lacks is said.
 func ReleaseNote(version string) string {
 	minor, ok := minorRelease(version)
 	if first, last := knownReleases(); !ok || minor >= first && minor <= last {

@@ -70,8 +70,8 @@ func Each(t *testing.T, f func(t *testing.T, v Variant)) {
 	}
 }
 
-// Build makes an executable of the module in dir, unless one lies in the temporary directory that was made of the
-// same sources in the same way. Tests of several packages may do so at once.
+// Build makes an executable of the module in dir, unless the temporary directory has one that was made of the same
+// sources in the same way. Tests of several packages may do so at once.
 func Build(t testing.TB, dir string, v Variant) string {
 	t.Helper()
 	if v.Cgo {
