@@ -15,8 +15,8 @@ func newNew(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME [--expr EXPR -p PID]",
 		Short: "begin an instrument: a file that runs as it is",
-		Long: `Write NAME.lua, an instrument that runs as it is, and NAME.yaml, a catalogue that names it. With --expr it goes through what that Go expression stands
-for in the process, with the plain fields as columns.`,
+		Long: `Write NAME.lua, an instrument that runs as it is, and NAME.yaml, a catalogue that names it. With --expr it
+goes through what that Go expression stands for in the process, with the plain fields as columns.`,
 		Example: "  ri new waits\n  ri new sessions --expr 'find(server.Server).clients' -p 4711",
 		Args:    exactly(1, "a name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,8 +35,8 @@ func newTest(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test DIR|FILE.test.yaml",
 		Short: "run the tests of instruments",
-		Long: `Run the tests that the files *.test.yaml in a folder declare: a target that is started, or a core; what follows ri run; and the output
-that is wanted, in NAME.golden.
+		Long: `Run the tests that the files *.test.yaml in a folder declare: a target that is started, or a core; what
+follows ri run; and the output that is wanted, in NAME.golden.
 
   sessions:
     build: go build -o service ./service     # optional
@@ -61,8 +61,8 @@ func newLint(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint FILE ...",
 		Short: "check instruments and catalogues without a target",
-		Long: `Check instruments (.lua) and catalogues (.yaml) as far as that can be without a target: syntax, header, presets, and names that are nowhere.
-Exit code 1 if there is something wrong.`,
+		Long: `Check instruments (.lua) and catalogues (.yaml) as far as that can be without a target: syntax, header,
+presets, and names that are nowhere. Exit code 1 if there is something wrong.`,
 		Example: "  ri lint my.lua my.yaml",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -85,8 +85,8 @@ func newLuaAPI(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "lua-api",
 		Short: "write type annotations for editors",
-		Long: `Write what lua-language-server needs to complete and check scripts: ri lua-api > ri.lua, in a folder that its setting
-workspace.library names.`,
+		Long: `Write what lua-language-server needs to complete and check scripts: ri lua-api > ri.lua, in a folder that its
+setting workspace.library names.`,
 		Example: "  ri lua-api > ~/.config/ri/lua/ri.lua",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -12,12 +12,13 @@ func newCore(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "core -p PID -o FILE",
 		Short: "write a core of a running process, for ri -c, dlv core and gdb",
-		Long: `Write a core of a running process, which runs on. It is stopped for as long as its memory takes to copy into memory of ri's (--precopy:
-most of it is copied while it runs; --spool: onto a disk), and the file is written when it runs again. What it can't write to, code and constants, is
-in the core too, so that the core can be read without the executable's text; pages of zeros are holes of the file.
+		Long: `Write a core of a running process, which runs on. It is stopped for as long as its memory takes to copy into
+memory of ri's (--precopy: most of it is copied while it runs; --spool: onto a disk), and the file is written when it
+runs again. What it can't write to, code and constants, is in the core too, so that the core can be read without the
+executable's text; pages of zeros are holes of the file.
 
-The file holds all that the process has in memory, secrets too: only its owner may read it (mode 0600). A file that is there is not overwritten.
-With Ctrl-C, or if anything fails, there is no file.
+The file holds all that the process has in memory, secrets too: only its owner may read it (mode 0600). A file that is
+there is not overwritten. With Ctrl-C, or if anything fails, there is no file.
 
 Of a process that ri watch holds in its last moment the threads are gone: its core has no registers.`,
 		Example: `  ri core -p 4711 -o core.4711

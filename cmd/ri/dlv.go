@@ -12,9 +12,10 @@ func newDlv(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dlv -p PID | -c CORE",
 		Short: "open Delve on a copy of a process, which runs on",
-		Long: `Open Delve's terminal on a copy of a process, or on a core: goroutines, frames, variables, Starlark. The process is
-stopped for as long as its memory takes to copy (as for ri core; --precopy and --spool are the same), and runs on. What
-would run, change or stop it at a breakpoint answers that this is a copy. What is piped in is run line by line.
+		Long: `Open Delve's terminal on a copy of a process, or on a core: goroutines, frames, variables, Starlark. The
+process is stopped for as long as its memory takes to copy (as for ri core; --precopy and --spool are the same), and
+runs on. What would run, change or stop it at a breakpoint answers that this is a copy. What is piped in is run line by
+line.
 
 With --headless, Delve's API and DAP are served on the copy, so that dlv connect, VS Code or nvim-dap can look at it
 (request: attach, mode: remote). Only clients of the user that ri runs as are let in, from this machine. Any number may

@@ -12,8 +12,8 @@ import (
 func newTypes(o *options) *cobra.Command {
 	return newNames(o, commands.TypeNames, "types", "list the program's types",
 		`List the program's types by a regular expression (Go's syntax), which full and short names are compared with.
-This is the executable's own knowledge: nothing is stopped. ri whatis TYPE shows one. Pointers to them, slices of them and the like are counted, and
-listed with --all.`)
+This is the executable's own knowledge: nothing is stopped. ri whatis TYPE shows one. Pointers to them, slices of them
+and the like are counted, and listed with --all.`)
 }
 
 func newVars(o *options) *cobra.Command {
@@ -24,8 +24,8 @@ Nothing is stopped. ri print VARIABLE shows one. What the program never uses isn
 
 func newFuncs(o *options) *cobra.Command {
 	return newNames(o, commands.FunctionNames, "funcs", "list the program's functions",
-		`List the program's functions by a regular expression (Go's syntax), with their source lines. Functions that were inlined
-everywhere aren't in the program. Nothing is stopped.`)
+		`List the program's functions by a regular expression (Go's syntax), with their source lines. Functions that were
+inlined everywhere aren't in the program. Nothing is stopped.`)
 }
 
 func newNames(o *options, kind commands.NameKind, name, short, long string) *cobra.Command {
@@ -54,8 +54,9 @@ func newWhatIs(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "whatis EXPR|TYPE -p PID",
 		Short: "show a type, and a struct's layout",
-		Long: `Say what a type, or the value of a Go expression, is: a struct's fields with offsets, sizes and the holes between them,
-a named integer's constants, what an interface holds. A type is looked up in the executable: nothing is stopped.`,
+		Long: `Say what a type, or the value of a Go expression, is: a struct's fields with offsets, sizes and the holes
+between them, a named integer's constants, what an interface holds. A type is looked up in the executable: nothing is
+stopped.`,
 		Example: `  ri whatis server.Client -p 4711
   ri whatis 'main.server.clients["alpha"]' -p 4711
   ri whatis main.Object --depth 2 -p 4711    # structs in it are opened`,
@@ -77,8 +78,9 @@ func newFind(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find TYPE -p PID",
 		Short: "say where values of a type live",
-		Long: `Look for values of a type in package variables, in goroutines' arguments and locals, and in what closures captured; where those
-have none, in what they lead to. What EXPR says can be typed: ri print '(*main.Request)(0xc000112000)'.`,
+		Long: `Look for values of a type in package variables, in goroutines' arguments and locals, and in what closures
+captured; where those have none, in what they lead to. What EXPR says can be typed: ri print
+'(*main.Request)(0xc000112000)'.`,
 		Example: `  ri find server.Server -p 4711
   ri find main.Request --depth 6 -p 4711`,
 		Args: exactly(1, "a type"),
@@ -101,8 +103,9 @@ func newPath(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "path ADDR|EXPR -p PID",
 		Short: "say what keeps an object alive",
-		Long: `Say how a package variable, a goroutine's stack or a finalizer leads to an object of the heap: the one at an address, the one that a pointer
-points to, or the one that a field lies in. The whole heap is walked, on a copy of all memory that is made in one stop: --max-stop bounds it.`,
+		Long: `Say how a package variable, a goroutine's stack or a finalizer leads to an object of the heap: the one at an
+address, the one that a pointer points to, or the one that a field lies in. The whole heap is walked, on a copy of all
+memory that is made in one stop: --max-stop bounds it.`,
 		Example: "  ri path 0xc000112000 -p 4711\n  ri path 'main.server.clients[\"alpha\"]' --max-stop 1s -p 4711",
 		Args:    exactly(1, "an address or an expression"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -144,9 +147,10 @@ func newTop(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top EXPR -p PID",
 		Short: "watch numbers change, with their rates",
-		Long: `Look at a Go expression again and again, and show its parts with their rates, what changes fastest first. On a terminal the table is
-refreshed in place, and where the value is a list or a map each element has a row; in a pipe each refresh is a line of what changed. Ctrl-C ends it. Each refresh is a stop of its own, as
-short as that of ri print; --view live does without.`,
+		Long: `Look at a Go expression again and again, and show its parts with their rates, what changes fastest first. On a
+terminal the table is refreshed in place, and where the value is a list or a map each element has a row; in a pipe each
+refresh is a line of what changed. Ctrl-C ends it. Each refresh is a stop of its own, as short as that of ri print;
+--view live does without.`,
 		Example: `  ri top main.server.stats -p 4711
   ri top 'find(server.Server)' --depth 2 -p 4711
   ri top main.server.stats -n 10 --ndjson -p 4711`,

@@ -16,8 +16,9 @@ func newLog(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log [-m|-mm]",
 		Short: "show what was changed: the journal",
-		Long: `Show the journal: number, date and comment of each transaction; with -m what each changed and who did it, with -mm the values too. Of one that has no
-outcome, since ri or the machine ended in its middle, memory is asked. The journal is an OVSDB database file, which ovsdb-tool show-log -mm reads as well.`,
+		Long: `Show the journal: number, date and comment of each transaction; with -m what each changed and who did it, with
+-mm the values too. Of one that has no outcome, since ri or the machine ended in its middle, memory is asked. The
+journal is an OVSDB database file, which ovsdb-tool show-log -mm reads as well.`,
 		Example: "  ri log\n  ri log -mm\n  ri log truncate 100    # it asks first",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,8 +32,8 @@ outcome, since ri or the machine ended in its middle, memory is asked. The journ
 	all := false
 	truncate := &cobra.Command{
 		Use: "truncate N | --all", Short: "forget transactions up to number N, or all",
-		Long: `Forget transactions up to number N, or all: they can no longer be undone, and what they changed is written down nowhere. ri asks first; --yes answers for
-scripts. Numbers go on from where they were.`,
+		Long: `Forget transactions up to number N, or all: they can no longer be undone, and what they changed is written
+down nowhere. ri asks first; --yes answers for scripts. Numbers go on from where they were.`,
 		Example: "  ri log truncate 100\n  ri log truncate --all --yes", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) > 0) == all {

@@ -13,9 +13,10 @@ import (
 
 func newMan() *cobra.Command {
 	return &cobra.Command{
-		Use:     "man DIR",
-		Short:   "write the manual pages",
-		Long:    `Write ri's manual pages into a folder, one for each command, from what --help says. make install puts them where man looks.`,
+		Use:   "man DIR",
+		Short: "write the manual pages",
+		Long: `Write ri's manual pages into a folder, one for each command, from what --help says. make install puts them
+where man looks.`,
 		Example: "  ri man ~/.local/share/man/man1",
 		Args:    exactly(1, "a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -12,10 +12,12 @@ func newReport(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report -p PID -o DIR|FILE.html",
 		Short: "run every reading recipe that fits; a page and a folder for who wasn't there",
-		Long: `Run every reading recipe that fits the program and needs no parameter, and write what they found: a folder with a page for people
-(index.html) and each recipe's result as JSON and as text, or, if the name ends in .html, the page alone. The page needs no network.
+		Long: `Run every reading recipe that fits the program and needs no parameter, and write what they found: a folder
+with a page for people (index.html) and each recipe's result as JSON and as text, or, if the name ends in .html, the
+page alone. The page needs no network.
 
-A recipe that fails, or that would stop the process for longer than allowed, is noted in the report; the others run all the same.`,
+A recipe that fails, or that would stop the process for longer than allowed, is noted in the report; the others run all
+the same.`,
 		Example: `  ri report -p 4711 -o visit
   ri report -p 4711 -o visit.html --skip heap
   ri report -c core.4711 --exe ./server -o crash.html`,

@@ -17,8 +17,8 @@ func newSet(o *options) *cobra.Command {
 		Use:   "set EXPR VALUE -p PID --write [--was V] [--dry-run]",
 		Short: "change a variable, field or element",
 		Long: `Change what a Go selector expression stands for, in a transaction: written into the journal, made in one short
-stop if nothing of it has changed since it was planned, read back. VALUE is a Go literal, the name of a constant of its type, or an
-expression for an existing value. --dry-run shows what would be changed; ri undo takes it back.`,
+stop if nothing of it has changed since it was planned, read back. VALUE is a Go literal, the name of a constant of its
+type, or an expression for an existing value. --dry-run shows what would be changed; ri undo takes it back.`,
 		Example: `  ri set main.limits.max 200 --was 100 -p 4711 --dry-run
   ri set main.limits.max 200 --was 100 -p 4711 --write
   ri set 'main.store.services[0].state' ServiceOffline -p 4711 --write --yes`,

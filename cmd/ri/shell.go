@@ -13,9 +13,10 @@ func newShell(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shell -p PID | -c CORE",
 		Short: "look around at a prompt",
-		Long: `A Lua prompt on a process or a core: the program's packages are globals, an expression prints its value in Go syntax, Tab completes
-variables, fields, functions and recipes. Every line looks as ri exec does, so that the process runs on while you think; :stop holds it, for a
-limited time. :help at the prompt says more. What is piped in is run line by line.`,
+		Long: `A Lua prompt on a process or a core: the program's packages are globals, an expression prints its value in Go
+syntax, Tab completes variables, fields, functions and recipes. Every line looks as ri exec does, so that the process
+runs on while you think; :stop holds it, for a limited time. :help at the prompt says more. What is piped in is run
+line by line.`,
 		Example: "  ri shell -p 4711\n  ri attach 4711\n  echo 'main.server.clients' | ri shell -p 4711",
 		Args:    exactly(0, "a target by -p PID or -c CORE, no arguments"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.shell(cmd) },

@@ -15,8 +15,9 @@ func newUndo(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undo N --write [--dry-run] [--force]",
 		Short: "take a transaction of the journal back",
-		Long: `Put back what transaction N of the journal changed, in a transaction of its own. Refused if the process is another one, or if what it pointed to may be gone;
-a conflict if a value is no longer what the transaction wrote, unless --force is given.`,
+		Long: `Put back what transaction N of the journal changed, in a transaction of its own. Refused if the process is
+another one, or if what it pointed to may be gone; a conflict if a value is no longer what the transaction wrote,
+unless --force is given.`,
 		Example: "  ri undo 1 --write --dry-run\n  ri undo 1 --write --yes",
 		Args:    exactly(1, "the number of a transaction (ri log lists them)"),
 		RunE: func(cmd *cobra.Command, args []string) error {

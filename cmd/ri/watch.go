@@ -18,15 +18,16 @@ func newWatch(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch -p PID [--on-exit 'ri ...']",
 		Short: "wait until a process dies, and look at it in its last moment",
-		Long: `Wait, without slowing the process, until it dies by a panic, a fatal error, a signal or os.Exit. The kernel then holds it, with its memory whole,
-while commands of ri run on it; what they are is said with --on-exit, once or more often (default: ri crash, then ri run goroutines).
-They get -p PID if they name no target.
+		Long: `Wait, without slowing the process, until it dies by a panic, a fatal error, a signal or os.Exit. The kernel
+then holds it, with its memory whole, while commands of ri run on it; what they are is said with --on-exit, once or
+more often (default: ri crash, then ri run goroutines). They get -p PID if they name no target.
 
-Not seen are: deaths while another ri looks at the process (milliseconds), a process that is gone before the watch begins, and the end of the machine.
-A victim of the OOM killer is let go at once, since the machine waits for its memory. If ri is killed, the process runs on, or dies its death.
+Not seen are: deaths while another ri looks at the process (milliseconds), a process that is gone before the watch
+begins, and the end of the machine. A victim of the OOM killer is let go at once, since the machine waits for its
+memory. If ri is killed, the process runs on, or dies its death.
 
-Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold ran out, or a command failed; 1 it was gone before it could be held;
-4 it can't be watched; 130 Ctrl-C ended the watch.`,
+Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold ran out, or a command failed; 1 it was
+gone before it could be held; 4 it can't be watched; 130 Ctrl-C ended the watch.`,
 		Example: `  ri watch -p 4711
   ri watch -p 4711 --on-exit 'ri crash' --on-exit 'ri report -o /var/tmp/visit' --max-hold 1m`,
 		Args: cobra.NoArgs,
