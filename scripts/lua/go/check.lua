@@ -4,6 +4,7 @@ local locks = require("checks_locks")
 local never = require("checks_never")
 local probable = require("checks_probable")
 local context = require("checks_context")
+local death = require("checks_died")
 local pools = require("checks_pools")
 local state = require("checks_state")
 local doing = require("doing")
@@ -14,7 +15,7 @@ local unclosed = require("checks_unclosed")
 -- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
 -- nothing and why it could not be done.
 local all = {}
-for _, part in ipairs { locks, never, probable, context, pools, unclosed, state, packs } do
+for _, part in ipairs { death, locks, never, probable, context, pools, unclosed, state, packs } do
   for _, check in ipairs(part) do all[#all + 1] = check end
 end
 
@@ -116,7 +117,7 @@ passed and Unlock was not.]],
     { name = "skip", type = "enums", values = names, default = "", help = "not these checks" },
   },
   columns = {
-    { name = "subject", help = "what the process is doing: died, requests, goroutines, memory, cpu, sockets; next: what to ask then", key = true },
+    { name = "subject", help = "what the process is doing: requests, goroutines, memory, cpu, sockets; next: what to ask then", key = true },
     { name = "what", help = "in a few lines" },
     { name = "command", help = "that shows more", hidden = true },
   },

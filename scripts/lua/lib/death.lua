@@ -4,12 +4,18 @@ local panics = require("panic")
 
 local death = {}
 
+-- What stops a thread and ends nothing: a debugger that wrote the core (gcore) leaves such a signal in it.
+local stopping = { SIGSTOP = true, SIGTSTP = true, SIGTTIN = true, SIGTTOU = true, SIGCONT = true }
+
+-- deadly tells whether a thread's signal may have ended the program.
+local function deadly(signal) return signal ~= nil and not stopping[signal.name] and not (signal.name == "SIGTRAP" and signal.code <= 0) end
+
 -- dying finds the thread that ends the program: the runtime marks it, or it got the signal.
 local function dying(threads)
   local by_signal, marked
   for _, t in ipairs(threads) do
     if t.dying > 0 and (not marked or t.signal and not marked.signal) then marked = t end
-    if t.signal then by_signal = t end
+    if deadly(t.signal) then by_signal = t end
   end
   return marked or by_signal
 end

@@ -2,10 +2,8 @@
 --
 -- Each line is a subject and what is to be said of it. A part that can't be had is said so, and why; it never takes the others with it.
 
-local death = require("death")
 local http = require("http_server")
 local locks = require("checks_locks")
-local panics = require("panic")
 local runtime = require("runtime")
 local waits = require("waits")
 local words = require("words")
@@ -48,19 +46,6 @@ local function lines(list, write, word)
   end
   if #list > most then out[#out + 1] = ("%d more in %s"):format(rest, words.count(#list - most, word)) end
   return out
-end
-
-local function died()
-  local d = death.find(1024)
-  if not d then return nil end
-  local out = { death.what(d) }
-  for i = #d.chain, 1, -1 do
-    local text = panics.cut(d.chain[i].text or d.chain[i].value)
-    out[#out + 1] = text
-  end
-  local fault, frame = d.fault or d.signal, d.at and d.frames[d.at] or d.part and d.part.frames[1]
-  if fault and frame then out[#out + 1] = ("%s in %s (%s)"):format(panics.fault(fault), frame.func, waits.short(frame)) end
-  return out, "ri run crash"
 end
 
 local function requests(l)
@@ -207,7 +192,7 @@ local function sockets()
 end
 
 local parts = {
-  { "died", died }, { "requests", requests }, { "goroutines", goroutines }, { "memory", memory }, { "cpu", cpu }, { "sockets", sockets },
+  { "requests", requests }, { "goroutines", goroutines }, { "memory", memory }, { "cpu", cpu }, { "sockets", sockets },
 }
 
 --- Notes what is compared, in the first look.
