@@ -236,7 +236,7 @@ func tooSlow(err error) error {
 // suits tells whether this is a moment at which the plan's words may be written, and how many collections have begun.
 func (p *Plan) suits(space *values.Space, opt Options) (begun uint64, err error) {
 	for _, expr := range slices.Concat(opt.Locks, p.Locks) {
-		v, err := space.Eval(expr)
+		v, err := values.EvalExpression(space, expr)
 		held := false
 		if err == nil {
 			held, err = v.Held()

@@ -52,7 +52,7 @@ func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 			return Operand{Native: n, Text: trimmed}, nil
 		}
 	}
-	native, value, trace, err := p.space.Operand(trimmed)
+	native, value, trace, err := values.EvalOperand(p.space, trimmed)
 	if err == nil && native == nil && trace.Literal && pointerKind(value.Type.Kind) {
 		return Operand{}, fmt.Errorf("%s: whether a value of type %s still lives at an address that was typed can't "+
 			"be told; name it by its path: %w", trimmed, value.Type.Name, ErrRefused)

@@ -141,7 +141,7 @@ type Place struct {
 
 // At resolves an expression to a place.
 func (p *Plan) At(expr string) (Place, error) {
-	v, trace, err := p.space.Assignable(expr)
+	v, trace, err := values.EvalPlace(p.space, expr)
 	if err != nil {
 		return Place{}, err
 	}

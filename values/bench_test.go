@@ -47,7 +47,7 @@ func BenchmarkDump(b *testing.B) {
 
 func BenchmarkEval(b *testing.B) {
 	testlook.Benchmark(b, fixture, func(s *values.Space) error {
-		_, err := s.Eval("main.nested")
+		_, err := values.EvalExpression(s, "main.nested")
 		return err
 	})
 }

@@ -169,11 +169,11 @@ func (v Value) dynamic() (Value, error) {
 		return Value{}, err
 	}
 	if direct {
-		v.s.note(v.Addr, 8)
+		v.s.Note(v.Addr, 8)
 		return v.s.At(v.Addr+8, t), nil
 	}
 	v.s.through(v.Addr + 8)
-	v.s.note(v.Addr, 8)
+	v.s.Note(v.Addr, 8)
 	if v.s.trace != nil {
 		v.s.trace.Box = true
 	}
@@ -281,4 +281,42 @@ func (v Value) sameText(w Value) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// Slice gives v[low:high] of a string, slice or array; bounds are those of the length.
+func (v Value) Slice(low, high int) (Value, error) {
+	length, err := v.Len()
+	if err != nil {
+		return Value{}, err
+	}
+	return v.SliceWithin(low, high, length)
+}
+
+// SliceWithin gives v[low:high] where high may go up to a bound: a slice's capacity, as Go lets it.
+func (v Value) SliceWithin(low, high, bound int) (Value, error) {
+	data, t, size := v.Addr, v.Type, int64(1)
+	switch v.Type.Kind {
+	case reflect.Array:
+		t = v.s.file.SliceOf(v.Type.Elem())
+		size = v.Type.Elem().Size
+	case reflect.Slice, reflect.String:
+		var err error
+		if data, _, _, err = v.sliceHeader(); err != nil {
+			return Value{}, err
+		}
+		if v.Type.Kind == reflect.Slice && v.Type.Elem() != nil {
+			size = v.Type.Elem().Size
+		}
+	default:
+		return Value{}, v.wrong("slices")
+	}
+	if low < 0 || high < low || high > bound {
+		return Value{}, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, bound, ErrRange)
+	}
+	header := binary.LittleEndian.AppendUint64(nil, data+uint64(int64(low)*size))
+	header = binary.LittleEndian.AppendUint64(header, uint64(high-low))
+	if t.Kind == reflect.Slice {
+		header = binary.LittleEndian.AppendUint64(header, uint64(high-low))
+	}
+	return v.s.Local(header, t), nil
 }

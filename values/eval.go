@@ -14,14 +14,14 @@ import (
 	"ri/symbols"
 )
 
-// Eval evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
+// EvalExpression evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
 // conversions (float64(x), string(b)), also of addresses ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
 // maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls. Import paths may be written as they are
 // ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
-func (s *Space) Eval(expr string) (Value, error) { return s.EvalWith(expr, nil) }
+func EvalExpression(s *Space, expr string) (Value, error) { return EvalWith(s, expr, nil) }
 
-// EvalWith is Eval where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
-func (s *Space) EvalWith(expr string, names map[string]any) (Value, error) {
+// EvalWith is EvalExpression where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
+func EvalWith(s *Space, expr string, names map[string]any) (Value, error) {
 	e := &evaluator{s: s, paths: map[string]string{}, names: names}
 	source := e.replacePaths(expr)
 	tree, err := parser.ParseExpr(source)
@@ -41,6 +41,47 @@ func (s *Space) EvalWith(expr string, names map[string]any) (Value, error) {
 	return v.Value, nil
 }
 
+// EvalPlace is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no place in memory.
+func EvalPlace(s *Space, expr string) (v Value, _ *Trace, err error) {
+	t, err := s.Traced(func() error {
+		v, err = EvalExpression(s, expr)
+		return err
+	})
+	if err != nil {
+		return Value{}, nil, err
+	}
+	if IsLocal(v.Addr) {
+		return Value{}, nil, fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w", expr, ErrExpr)
+	}
+	return v, t, nil
+}
+
+// EvalOperand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as such, all else as a Value with the
+// way to it. Slices may go up to the capacity, as in Go.
+func EvalOperand(s *Space, expr string) (native any, v Value, _ *Trace, err error) {
+	e := &evaluator{s: s, paths: map[string]string{}, toCapacity: true}
+	tree, err := parser.ParseExpr(e.replacePaths(expr))
+	if err != nil {
+		return nil, Value{}, nil, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), ErrExpr)
+	}
+	if u, ok := tree.(*ast.UnaryExpr); ok && u.Op == token.ADD {
+		tree = u.X
+	}
+	var x operand
+	t, err := s.Traced(func() error {
+		x, err = e.eval(tree)
+		return err
+	})
+	if err != nil {
+		return nil, Value{}, nil, err
+	}
+	if x.constant != nil || x.composite != nil {
+		native, err := e.native(x)
+		return native, Value{}, t, err
+	}
+	return nil, x.Value, t, nil
+}
+
 func trimPosition(err error) string {
 	_, text, ok := strings.Cut(err.Error(), ": ")
 	if !ok {
@@ -48,6 +89,9 @@ func trimPosition(err error) string {
 	}
 	return text
 }
+
+// maxPointers bounds how many pointers an index follows.
+const maxPointers = 16
 
 type evaluator struct {
 	s     *Space
@@ -174,11 +218,11 @@ func (e *evaluator) isPackage(name string) bool {
 	if p, ok := e.paths[name]; ok {
 		name = p
 	}
-	if _, ok := e.s.file.PackageName(name); ok {
+	if _, ok := e.s.File().PackageName(name); ok {
 		return true
 	}
-	for _, path := range e.s.file.Packages() {
-		if pkg, _ := e.s.file.PackageName(path); pkg == name {
+	for _, path := range e.s.File().Packages() {
+		if pkg, _ := e.s.File().PackageName(path); pkg == name {
 			return true
 		}
 	}
@@ -243,7 +287,7 @@ func (e *evaluator) unary(n *ast.UnaryExpr) (operand, error) {
 		if IsLocal(x.Addr) {
 			return operand{}, e.at(n, fmt.Errorf("%s lives in no memory and has no address: %w", x.Type.Name, ErrExpr))
 		}
-		return operand{Value: e.s.keepWord(x.Addr, e.s.file.PointerTo(x.Type))}, nil
+		return operand{Value: e.s.Word(x.Addr, e.s.File().PointerTo(x.Type))}, nil
 	}
 	return operand{}, fmt.Errorf("%s: operator %s can't be evaluated: %w", e.text(n), n.Op, ErrExpr)
 }
@@ -321,7 +365,7 @@ func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	for range maxIndirections {
+	for range maxPointers {
 		isArrayPointer := x.Type.Kind == reflect.Pointer && x.Type.Elem() != nil && x.Type.Elem().Kind != reflect.Array
 		if x.Type.Kind != reflect.Interface && !isArrayPointer {
 			break

@@ -94,18 +94,18 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 			return operand{}, e.at(n, fmt.Errorf("the second argument of find is a text, as ri find shows it in WHERE: %w", ErrExpr))
 		}
 		var f Found
-		e.s.untraced(func() { f, err = e.s.findAt(t, where.constant.text) })
+		e.s.Untraced(func() { f, err = e.s.FindAt(t, where.constant.text) })
 		if err != nil {
 			return operand{}, e.at(n, err)
 		}
-		e.s.noteFound(f)
+		e.s.NoteFound(f)
 		return operand{Value: f.Value}, nil
 	}
 	var found []Found
-	e.s.untraced(func() { found, _, err = e.s.Find(t, FindOptions{Remember: true}) })
+	e.s.Untraced(func() { found, _, err = e.s.Find(t, FindOptions{Remember: true}) })
 	switch {
 	case len(found) == 1:
-		e.s.noteFound(found[0])
+		e.s.NoteFound(found[0])
 		return operand{Value: found[0].Value}, nil
 	case len(found) > 1:
 		var where []string
@@ -159,7 +159,7 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	if x.composite != nil {
 		return operand{}, fmt.Errorf("%s is no value of the program: %w", e.text(n.Args[0]), ErrExpr)
 	}
-	v, err := e.s.convert(x, t)
+	v, err := convert(e.s, x, t)
 	return operand{Value: v}, e.at(n, err)
 }
 
@@ -186,5 +186,39 @@ func (l *literal) value(s *Space) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	return s.keepWord(word, t), nil
+	return s.Word(word, t), nil
+}
+
+// slice is x[low:high].
+func (e *evaluator) slice(n *ast.SliceExpr) (operand, error) {
+	x, err := e.value(n.X)
+	if err != nil {
+		return operand{}, err
+	}
+	length, err := x.Len()
+	if err != nil {
+		return operand{}, e.at(n, err)
+	}
+	low, high := 0, length
+	if e.toCapacity && x.Type.Kind == reflect.Slice {
+		if length, err = x.Cap(); err != nil {
+			return operand{}, e.at(n, err)
+		}
+	}
+	if n.Low != nil {
+		if low, err = e.integer(n.Low); err != nil {
+			return operand{}, err
+		}
+	}
+	if n.High != nil {
+		if high, err = e.integer(n.High); err != nil {
+			return operand{}, err
+		}
+	}
+	if low < 0 || high < low || high > length {
+		return operand{}, e.at(n, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, length, ErrRange))
+	}
+	e.s.Note(x.Addr, 8)
+	v, err := x.SliceWithin(low, high, length)
+	return operand{Value: v}, e.at(n, err)
 }

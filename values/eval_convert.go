@@ -28,58 +28,58 @@ func isFloat(k reflect.Kind) bool   { return k == reflect.Float32 || k == reflec
 func isComplex(k reflect.Kind) bool { return k == reflect.Complex64 || k == reflect.Complex128 }
 
 // convert makes a value of type t.
-func (s *Space) convert(x operand, t *symbols.Type) (Value, error) {
+func convert(s *Space, x operand, t *symbols.Type) (Value, error) {
 	if x.constant != nil {
-		return s.convertConstant(x.constant, t)
+		return convertConstant(s, x.constant, t)
 	}
 	from := x.Type
 	switch {
 	case pointerLike(t.Kind):
 		word, err := x.Word()
 		if err != nil && isInteger(from.Kind) {
-			word, err = x.bits()
+			word, err = integerOf(x.Value)
 		}
 		if err != nil {
 			return Value{}, err
 		}
-		return s.keepWord(word, t), nil
+		return s.Word(word, t), nil
 	case t.Kind == reflect.Uintptr && from.Kind == reflect.UnsafePointer:
 		word, err := x.Word()
-		return s.keepWord(word, t), err
+		return s.Word(word, t), err
 	case from.Kind == t.Kind && from.Size == t.Size: // the same bytes under another name
 		return s.At(x.Addr, t), nil
 	case isInteger(t.Kind) && isInteger(from.Kind):
-		word, err := x.bits()
-		return s.keepWord(word, t), err
+		word, err := integerOf(x.Value)
+		return s.Word(word, t), err
 	case isInteger(t.Kind) && isFloat(from.Kind):
 		f, err := x.Float()
 		word := uint64(int64(f))
 		if !isSigned(t.Kind) && f >= 1<<63 {
 			word = uint64(f)
 		}
-		return s.keepWord(word, t), err
+		return s.Word(word, t), err
 	case isFloat(t.Kind) && (isInteger(from.Kind) || isFloat(from.Kind)):
-		f, err := x.float()
-		return s.keepFloat(f, t), err
+		f, err := floatOf(x.Value)
+		return keepFloat(s, f, t), err
 	case isComplex(t.Kind) && isComplex(from.Kind):
 		c, err := x.Complex()
-		return s.keepComplex(c, t), err
+		return keepComplex(s, c, t), err
 	case t.Kind == reflect.String && isInteger(from.Kind):
-		word, err := x.bits()
+		word, err := integerOf(x.Value)
 		r := rune(utf8.RuneError)
 		if word <= utf8.MaxRune {
 			r = rune(word)
 		}
-		return s.keepText(string(r), t), err
+		return keepText(s, string(r), t), err
 	case t.Kind == reflect.String && from.Kind == reflect.Slice && from.Elem() != nil && from.Elem().Kind == reflect.Uint8,
 		t.Kind == reflect.Slice && from.Kind == reflect.String && t.Elem() != nil && t.Elem().Kind == reflect.Uint8:
-		data, n, _, err := x.sliceHeader() // of both the same: where it is, and its length
+		data, n, err := dataOf(x.Value)
 		if err != nil {
 			return Value{}, err
 		}
-		return s.keepSlice(data, int(n), t), nil
+		return keepSlice(s, data, int(n), t), nil
 	case t.Kind == reflect.String && from.Kind == reflect.Slice && from.Elem() != nil && from.Elem().Kind == reflect.Int32:
-		return s.runesToText(x.Value, t)
+		return runesToText(s, x.Value, t)
 	case t.Kind == reflect.Slice && from.Kind == reflect.String && t.Elem() != nil && t.Elem().Kind == reflect.Int32:
 		text, full, err := x.Text(maxConverted)
 		if err == nil && full > len(text) {
@@ -92,13 +92,22 @@ func (s *Space) convert(x operand, t *symbols.Type) (Value, error) {
 		for _, r := range text {
 			b = binary.LittleEndian.AppendUint32(b, uint32(r))
 		}
-		return s.keepSlice(s.keep(b), len(b)/4, t), nil
+		return keepSlice(s, s.Keep(b), len(b)/4, t), nil
 	}
 	return Value{}, fmt.Errorf("%s can't be converted to %s: %w", from.Name, t.Name, ErrKind)
 }
 
-// bits are an integer's, extended to 64 by its sign if it has one.
-func (v Value) bits() (uint64, error) {
+// dataOf says where the bytes of a string or slice are, and how many elements there are.
+func dataOf(v Value) (data uint64, n int64, err error) {
+	if v.Type.Kind == reflect.String {
+		return v.TextData()
+	}
+	data, n, _, err = v.Capacity()
+	return data, n, err
+}
+
+// integerOf gives the bits of an integer, extended to 64 by its sign if it has one.
+func integerOf(v Value) (uint64, error) {
 	if isSigned(v.Type.Kind) {
 		n, err := v.Int()
 		return uint64(n), err
@@ -106,7 +115,7 @@ func (v Value) bits() (uint64, error) {
 	return v.Uint()
 }
 
-func (v Value) float() (float64, error) {
+func floatOf(v Value) (float64, error) {
 	switch {
 	case isFloat(v.Type.Kind):
 		return v.Float()
@@ -118,7 +127,7 @@ func (v Value) float() (float64, error) {
 	return float64(n), err
 }
 
-func (s *Space) runesToText(v Value, t *symbols.Type) (Value, error) {
+func runesToText(s *Space, v Value, t *symbols.Type) (Value, error) {
 	n, err := v.Len()
 	if err == nil && n > maxConverted {
 		err = fmt.Errorf("%d runes are too many for a conversion (at most %d): %w", n, maxConverted, ErrRange)
@@ -138,31 +147,31 @@ func (s *Space) runesToText(v Value, t *symbols.Type) (Value, error) {
 		}
 		b = utf8.AppendRune(b, rune(r))
 	}
-	return s.keepText(string(b), t), nil
+	return keepText(s, string(b), t), nil
 }
 
 // convertConstant gives a constant of the expression a type, if it fits, as Go's compiler does.
-func (s *Space) convertConstant(l *literal, t *symbols.Type) (Value, error) {
+func convertConstant(s *Space, l *literal, t *symbols.Type) (Value, error) {
 	no := fmt.Errorf("%s can't be converted to %s: %w", l.describe(), t.Name, ErrExpr)
 	switch l.kind {
 	case token.IDENT:
 		switch {
 		case l.text == "nil" && (pointerLike(t.Kind) || t.Kind == reflect.Slice || t.Kind == reflect.Interface):
-			return s.At(s.keep(make([]byte, max(t.Size, 8))), t), nil
+			return s.Local(make([]byte, max(t.Size, 8)), t), nil
 		case l.text != "nil" && t.Kind == reflect.Bool:
 			word := uint64(0)
 			if l.text == "true" {
 				word = 1
 			}
-			return s.keepWord(word, t), nil
+			return s.Word(word, t), nil
 		}
 		return Value{}, no
 	case token.STRING:
 		switch {
 		case t.Kind == reflect.String:
-			return s.keepText(l.text, t), nil
+			return keepText(s, l.text, t), nil
 		case t.Kind == reflect.Slice && t.Elem() != nil && t.Elem().Kind == reflect.Uint8:
-			return s.keepSlice(s.keep([]byte(l.text)), len(l.text), t), nil
+			return keepSlice(s, s.Keep([]byte(l.text)), len(l.text), t), nil
 		}
 		return Value{}, no
 	}
@@ -172,16 +181,16 @@ func (s *Space) convertConstant(l *literal, t *symbols.Type) (Value, error) {
 		return Value{}, no
 	case isFloat(t.Kind):
 		f, _ := exact.Float64()
-		return s.keepFloat(f, t), nil
+		return keepFloat(s, f, t), nil
 	case isComplex(t.Kind):
 		f, _ := exact.Float64()
-		return s.keepComplex(complex(f, 0), t), nil
+		return keepComplex(s, complex(f, 0), t), nil
 	case t.Kind == reflect.String && l.kind == token.INT:
 		r := rune(utf8.RuneError)
 		if !l.neg && l.u <= utf8.MaxRune {
 			r = rune(l.u)
 		}
-		return s.keepText(string(r), t), nil
+		return keepText(s, string(r), t), nil
 	case !exact.IsInt() || !isInteger(t.Kind) && !pointerLike(t.Kind):
 		return Value{}, no
 	}
@@ -194,14 +203,14 @@ func (s *Space) convertConstant(l *literal, t *symbols.Type) (Value, error) {
 	if n.Cmp(least) < 0 || n.Cmp(most) >= 0 {
 		return Value{}, fmt.Errorf("%s does not fit into %s: %w", l.describe(), t.Name, ErrExpr)
 	}
-	if s.trace != nil && n.Sign() >= 0 && (pointerLike(t.Kind) || t.Size == 8) {
-		s.trace.ByAddress, s.trace.Literal = true, true
+	if n.Sign() >= 0 && (pointerLike(t.Kind) || t.Size == 8) {
+		s.NoteLiteral()
 	}
 	word := new(big.Int).Abs(n).Uint64()
 	if n.Sign() < 0 {
 		word = -word
 	}
-	return s.keepWord(word, t), nil
+	return s.Word(word, t), nil
 }
 
 // number is a numeric constant as it is written, without rounding.
@@ -237,14 +246,14 @@ func (l *literal) describe() string {
 	return "the constant " + sign + l.text
 }
 
-func (s *Space) keepFloat(f float64, t *symbols.Type) Value {
+func keepFloat(s *Space, f float64, t *symbols.Type) Value {
 	if t.Size == 4 {
-		return s.keepWord(uint64(math.Float32bits(float32(f))), t)
+		return s.Word(uint64(math.Float32bits(float32(f))), t)
 	}
-	return s.keepWord(math.Float64bits(f), t)
+	return s.Word(math.Float64bits(f), t)
 }
 
-func (s *Space) keepComplex(c complex128, t *symbols.Type) Value {
+func keepComplex(s *Space, c complex128, t *symbols.Type) Value {
 	var b []byte
 	if t.Size == 8 {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(real(c))))
@@ -253,15 +262,15 @@ func (s *Space) keepComplex(c complex128, t *symbols.Type) Value {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(real(c)))
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(imag(c)))
 	}
-	return s.At(s.keep(b), t)
+	return s.Local(b, t)
 }
 
-func (s *Space) keepText(text string, t *symbols.Type) Value {
-	return s.keepSlice(s.keep([]byte(text)), len(text), t)
+func keepText(s *Space, text string, t *symbols.Type) Value {
+	return keepSlice(s, s.Keep([]byte(text)), len(text), t)
 }
 
 // keepSlice makes a string or slice of n elements that are at an address.
-func (s *Space) keepSlice(data uint64, n int, t *symbols.Type) Value {
+func keepSlice(s *Space, data uint64, n int, t *symbols.Type) Value {
 	if n == 0 {
 		data = 0
 	}
@@ -269,9 +278,9 @@ func (s *Space) keepSlice(data uint64, n int, t *symbols.Type) Value {
 	header = binary.LittleEndian.AppendUint64(header, uint64(n))
 	if t.Kind == reflect.Slice {
 		if n == 0 { // empty and not nil
-			binary.LittleEndian.PutUint64(header, localBase)
+			binary.LittleEndian.PutUint64(header, s.Keep(nil))
 		}
 		header = binary.LittleEndian.AppendUint64(header, uint64(n))
 	}
-	return s.At(s.keep(header), t)
+	return s.Local(header, t)
 }

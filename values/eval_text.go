@@ -71,7 +71,7 @@ func (e *evaluator) replacePaths(expr string) string {
 				if cut < 0 {
 					cut = at
 				}
-				if _, ok := e.s.file.PackageName(word[:at]); ok {
+				if _, ok := e.s.File().PackageName(word[:at]); ok {
 					cut = at
 					break
 				}

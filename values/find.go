@@ -108,7 +108,7 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 const findDepth = 6
 
 // findAt finds the value that Find finds at a certain place. What an earlier search of this Space found is believed if its pointers still lead there.
-func (s *Space) findAt(t *symbols.Type, where string) (Found, error) {
+func (s *Space) FindAt(t *symbols.Type, where string) (Found, error) {
 	for key, before := range s.searches {
 		for _, b := range before {
 			if key.want != t || b.Where != where {

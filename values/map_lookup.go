@@ -22,7 +22,7 @@ func (v Value) Lookup(key any) (Value, error) {
 }
 
 func (v Value) lookup(key any) (e Entry, err error) {
-	v.s.untraced(func() { e, err = v.scan(key) })
+	v.s.Untraced(func() { e, err = v.scan(key) })
 	return e, err
 }
 

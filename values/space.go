@@ -165,8 +165,8 @@ func (s *Space) Field(base uint64, f layout.Field) (uint64, error) { return s.bi
 // IsLocal tells whether addr is no target memory but bytes kept by a Space.
 func IsLocal(addr uint64) bool { return addr-localBase < localSize }
 
-// keep stores bytes in the space and gives the address that stands for them.
-func (s *Space) keep(b []byte) uint64 {
+// Keep stores bytes in the space and gives the address that stands for them.
+func (s *Space) Keep(b []byte) uint64 {
 	for len(s.local)%8 != 0 {
 		s.local = append(s.local, 0)
 	}
@@ -176,13 +176,13 @@ func (s *Space) keep(b []byte) uint64 {
 	return addr
 }
 
-// keepWord makes a value of a pointer-sized type out of a word.
-func (s *Space) keepWord(word uint64, t *symbols.Type) Value {
-	return s.At(s.keep(binary.LittleEndian.AppendUint64(nil, word)), t)
-}
+// Local gives bytes that aren't in the target the form of a value.
+func (s *Space) Local(b []byte, t *symbols.Type) Value { return s.At(s.Keep(b), t) }
 
-// Pointer makes a value of the pointer type t that points to addr.
-func (s *Space) Pointer(addr uint64, t *symbols.Type) Value { return s.keepWord(addr, t) }
+// Word makes a value of a type of at most a word: a pointer, a number.
+func (s *Space) Word(word uint64, t *symbols.Type) Value {
+	return s.Local(binary.LittleEndian.AppendUint64(nil, word), t)
+}
 
 // At gives the value of type t at a runtime address.
 func (s *Space) At(addr uint64, t *symbols.Type) Value {

@@ -333,7 +333,7 @@ func (g *Goroutine) run(f *Frame, program []byte, name string, t *symbols.Type) 
 	if err != nil {
 		return Value{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return g.s.At(g.s.keep(data), t), nil
+	return g.s.Local(data, t), nil
 }
 
 // dictType finds what a type parameter stands for, in the dictionary that the generic function was given

@@ -2,13 +2,8 @@ package values
 
 import (
 	"encoding/binary"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"reflect"
 
-	"ri/symbols"
 	"ri/values/layout"
 )
 
@@ -29,48 +24,23 @@ type Trace struct {
 	Box, Queue, Text bool
 }
 
-// Assignable is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no place in memory.
-func (s *Space) Assignable(expr string) (Value, *Trace, error) {
+// Traced does f and tells where it went.
+func (s *Space) Traced(f func() error) (*Trace, error) {
 	t := &Trace{}
 	s.trace = t
 	defer func() { s.trace = nil }()
-	v, err := s.Eval(expr)
-	if err != nil {
-		return Value{}, nil, err
-	}
-	if IsLocal(v.Addr) {
-		return Value{}, nil, fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w", expr, ErrExpr)
-	}
-	return v, t, nil
+	return t, f()
 }
 
-// Operand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as such, all else as a Value with the
-// way to it. Slices may go up to the capacity, as in Go.
-func (s *Space) Operand(expr string) (native any, v Value, _ *Trace, err error) {
-	t := &Trace{}
-	s.trace = t
-	defer func() { s.trace = nil }()
-	e := &evaluator{s: s, paths: map[string]string{}, toCapacity: true}
-	tree, err := parser.ParseExpr(e.replacePaths(expr))
-	if err != nil {
-		return nil, Value{}, nil, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), ErrExpr)
+// NoteLiteral notes that the way goes on from an address that a person typed.
+func (s *Space) NoteLiteral() {
+	if s.trace != nil {
+		s.trace.ByAddress, s.trace.Literal = true, true
 	}
-	if u, ok := tree.(*ast.UnaryExpr); ok && u.Op == token.ADD {
-		tree = u.X
-	}
-	x, err := e.eval(tree)
-	if err != nil {
-		return nil, Value{}, nil, err
-	}
-	if x.constant != nil || x.composite != nil {
-		native, err := e.native(x)
-		return native, Value{}, t, err
-	}
-	return nil, x.Value, t, nil
 }
 
-// note remembers what a path went through.
-func (s *Space) note(addr uint64, n int) {
+// Note remembers what a path went through.
+func (s *Space) Note(addr uint64, n int) {
 	if s.trace == nil || IsLocal(addr) {
 		return
 	}
@@ -86,21 +56,21 @@ func (s *Space) through(addr uint64) {
 		if IsLocal(addr) {
 			return
 		}
-		s.note(addr, 8)
+		s.Note(addr, 8)
 	}
 }
 
-// untraced does f without noting where it goes.
-func (s *Space) untraced(f func()) {
+// Untraced does f without noting where it goes.
+func (s *Space) Untraced(f func()) {
 	t := s.trace
 	s.trace = nil
 	defer func() { s.trace = t }()
 	f()
 }
 
-// noteFound notes how Find came to a value: by pointers from a package variable, or from the frame of a goroutine that is parked: it is
+// NoteFound notes how Find came to a value: by pointers from a package variable, or from the frame of a goroutine that is parked: it is
 // where it was as long as its number, PC and SP are the same. Else the address is all there is.
-func (s *Space) noteFound(f Found) {
+func (s *Space) NoteFound(f Found) {
 	t := s.trace
 	if t == nil {
 		return
@@ -117,7 +87,7 @@ func (s *Space) noteFound(f Found) {
 		t.Words = append(t.Words, words...)
 		return
 	}
-	s.untraced(func() {
+	s.Untraced(func() {
 		for g, err := range s.Goroutines() {
 			if err != nil || g == nil || g.ID != f.Goroutine {
 				continue
@@ -147,7 +117,7 @@ func (v Value) noteEntry(e Entry) {
 	}
 	t := s.trace
 	t.Box, t.Queue, t.Text = false, false, false
-	s.note(v.Addr, 8)
+	s.Note(v.Addr, 8)
 	word, err := s.Uint64(v.Addr)
 	if err != nil {
 		return
@@ -157,18 +127,18 @@ func (v Value) noteEntry(e Entry) {
 		return
 	}
 	if l.Swiss {
-		s.note(l.Directory.At(word), 8)
-		s.note(l.Tables.At(word), 8)
+		s.Note(l.Directory.At(word), 8)
+		s.Note(l.Tables.At(word), 8)
 	} else {
-		s.note(l.Buckets.At(word), 8)
-		s.note(l.OldBuckets.At(word), 8)
+		s.Note(l.Buckets.At(word), 8)
+		s.Note(l.OldBuckets.At(word), 8)
 	}
 	where := &entryPlace{want: e.Value.Addr, wantKey: e.Key.Addr}
-	s.untraced(func() { v.whereIs(l, where) })
+	s.Untraced(func() { v.whereIs(l, where) })
 	t.Words = append(t.Words, where.words...)
 	t.ByAddress = t.ByAddress || l.IndirectElem // a word more, which the walk doesn't show
 	for at := int64(0); at < e.Key.Type.Size; at += 16 {
-		s.note(e.Key.Addr+uint64(at), int(min(16, e.Key.Type.Size-at)))
+		s.Note(e.Key.Addr+uint64(at), int(min(16, e.Key.Type.Size-at)))
 	}
 }
 
@@ -262,6 +232,3 @@ func (s *Space) Collector() (idle bool, begun uint64, err error) {
 	begun, err = s.Field(l.Work.Addr+s.bias, l.Cycles)
 	return phase == 0 && barrier == 0, begun, err
 }
-
-// Local gives bytes that aren't in the target the form of a value, to be printed.
-func (s *Space) Local(b []byte, t *symbols.Type) Value { return s.At(s.keep(b), t) }

@@ -40,7 +40,7 @@ func checkTruths(t *testing.T, l *looked) {
 		t.Fatalf("only %d truths", len(l.Truths))
 	}
 	for _, want := range l.Truths {
-		v, err := l.Eval(want.Expr)
+		v, err := values.EvalExpression(l.Space, want.Expr)
 		if err != nil {
 			t.Errorf("%s: %v", want.Expr, err)
 			continue
@@ -304,7 +304,7 @@ func walkReadMap(l *looked, m values.Value, out map[string]string) error {
 			return err
 		}
 	}
-	expunged, err := l.Eval("sync.expunged")
+	expunged, err := values.EvalExpression(l.Space, "sync.expunged")
 	if err != nil {
 		return err
 	}

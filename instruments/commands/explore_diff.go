@@ -18,7 +18,7 @@ func leavesOf(ctx context.Context, s *looks.Session, plan *looks.Plan, to rows.L
 	opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *rows.Result, err error) {
 	res, err = s.Look(ctx, plan, s.Collector(plan, to, nil), func(_ context.Context, look *looks.Look, _ rows.Sink) error {
 		defer looks.CountValues(look)()
-		v, err := look.Space.Eval(expr)
+		v, err := values.EvalExpression(look.Space, expr)
 		if err != nil {
 			return err
 		}

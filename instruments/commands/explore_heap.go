@@ -84,7 +84,7 @@ func HeapPath(ctx context.Context, out *rows.Output, what string, how looks.Opti
 		defer looks.CountValues(look)()
 		at := addr
 		if numberErr != nil {
-			v, err := look.Space.Eval(what)
+			v, err := values.EvalExpression(look.Space, what)
 			if err != nil {
 				return err
 			}

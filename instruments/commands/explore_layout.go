@@ -53,7 +53,7 @@ func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how l
 	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look,
 		_ rows.Sink) error {
 		defer looks.CountValues(look)()
-		v, err := look.Space.Eval(what)
+		v, err := values.EvalExpression(look.Space, what)
 		if err != nil {
 			return err
 		}

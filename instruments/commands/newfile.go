@@ -119,7 +119,7 @@ func template(ctx context.Context, s *looks.Session, expr string) (string, error
 		return "", err
 	}
 	defer view.Close()
-	v, err := s.Space(view).Eval(expr)
+	v, err := values.EvalExpression(s.Space(view), expr)
 	if err != nil {
 		return "", err
 	}

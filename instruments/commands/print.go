@@ -33,7 +33,7 @@ func Print(ctx context.Context, out *rows.Output, expr string, depth int, how lo
 	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look,
 		sink rows.Sink) error {
 		defer looks.CountValues(look)()
-		v, err := look.Space.Eval(expr)
+		v, err := values.EvalExpression(look.Space, expr)
 		if err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func (h *Host) pushPlace(L *lua.LState, v values.Value, path string) int {
 
 func (h *Host) riRef(L *lua.LState) int {
 	if expr, ok := L.Get(1).(lua.LString); ok {
-		v, err := h.space.Eval(string(expr))
+		v, err := values.EvalExpression(h.space, string(expr))
 		if err != nil {
 			h.raise(L, err)
 		}

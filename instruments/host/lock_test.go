@@ -16,7 +16,7 @@ func TestWriteHeld(t *testing.T) {
 			"main.wanted": false, "main.lock": true,
 			"main.wanted.w": true, // the writer that waits holds it
 		} {
-			v, err := space.Eval(expr)
+			v, err := values.EvalExpression(space, expr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -24,7 +24,7 @@ func TestWriteHeld(t *testing.T) {
 				t.Errorf("%s: %s is held: %v, %v; want %v", toolchain, expr, held, err, want)
 			}
 		}
-		v, err := space.Eval("main.group")
+		v, err := values.EvalExpression(space, "main.group")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -176,7 +176,7 @@ func (h *Host) riEval(L *lua.LState) int {
 			}
 		})
 	}
-	v, err := h.space.EvalWith(expr, names)
+	v, err := values.EvalWith(h.space, expr, names)
 	if err != nil {
 		h.raise(L, err)
 	}
@@ -212,7 +212,7 @@ func (h *Host) goOperand(v lua.LValue) (any, bool) {
 // operand is the value with its own type: a pointer's is the pointer.
 func (r *ref) operand() values.Value {
 	if r.binding.class == classPointer {
-		return r.binding.host.space.Pointer(r.addr, r.binding.goType)
+		return r.binding.host.space.Word(r.addr, r.binding.goType)
 	}
 	return r.value()
 }
@@ -236,7 +236,7 @@ func (h *Host) pathPart(r *ref, path string) (values.Value, string, error) {
 		dot = ""
 	}
 	full := r.path() + dot + path
-	v, err := h.space.EvalWith(self+dot+path, map[string]any{self: r.operand()})
+	v, err := values.EvalWith(h.space, self+dot+path, map[string]any{self: r.operand()})
 	var located *values.PathError
 	if errors.As(err, &located) {
 		if rest, ok := strings.CutPrefix(located.Path, self); ok {

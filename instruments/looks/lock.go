@@ -70,7 +70,7 @@ func (e *heldError) Error() string { return "the lock is held" }
 func (l *locks) held(space *values.Space) error {
 	var found []int
 	for i := range l.reports {
-		v, err := space.Eval(l.reports[i].Expr)
+		v, err := values.EvalExpression(space, l.reports[i].Expr)
 		held := false
 		if err == nil {
 			held, err = v.WriteHeld()
@@ -200,7 +200,7 @@ func (s *Session) checkLock(ctx context.Context, expr string) error {
 		return nil // the look itself will say why
 	}
 	defer view.Close()
-	v, err := s.Space(view).Eval(expr)
+	v, err := values.EvalExpression(s.Space(view), expr)
 	if err == nil {
 		_, err = v.WriteHeld()
 	}

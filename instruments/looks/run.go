@@ -166,7 +166,7 @@ func (s *Session) CheckExpr(ctx context.Context, expr string) error {
 		return nil // the look itself will say why
 	}
 	defer view.Close()
-	switch _, err = s.Space(view).Eval(expr); {
+	switch _, err = values.EvalExpression(s.Space(view), expr); {
 	case wrongName(err):
 		return rows.Refused(err)
 	case errors.Is(err, values.ErrExpr) && view.Stats().BytesRead == 0: // whatever is in memory

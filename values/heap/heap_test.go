@@ -185,7 +185,7 @@ func TestHeapPaths(t *testing.T) {
 					strings.Contains(p.Text, "fns[") || strings.Contains(p.Text, ".queue[") {
 					continue // no expression
 				}
-				value, err := l.Eval(p.Text)
+				value, err := values.EvalExpression(l.Space, p.Text)
 				if err != nil {
 					t.Errorf("%s: %v", p.Text, err)
 					break

@@ -63,7 +63,7 @@ func At(t testing.TB, p *testprogram.Program, kind attach.ViewKind) *Looked {
 // Value evaluates an expression that must succeed.
 func (l *Looked) Value(t testing.TB, expr string) values.Value {
 	t.Helper()
-	v, err := l.Eval(expr)
+	v, err := values.EvalExpression(l.Space, expr)
 	if err != nil {
 		t.Fatalf("%s: %v", expr, err)
 	}
