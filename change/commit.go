@@ -12,6 +12,7 @@ import (
 	"ri/attach"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Target is what can be changed: a live process.
@@ -236,7 +237,7 @@ func tooSlow(err error) error {
 // suits tells whether this is a moment at which the plan's words may be written, and how many collections have begun.
 func (p *Plan) suits(space *values.Space, opt Options) (begun uint64, err error) {
 	for _, expr := range slices.Concat(opt.Locks, p.Locks) {
-		v, err := values.EvalExpression(space, expr)
+		v, err := eval.Expression(space, expr)
 		held := false
 		if err == nil {
 			held, err = v.Held()

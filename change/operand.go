@@ -9,6 +9,7 @@ import (
 
 	"ri/symbols"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Operand is a new value, or one to compare with: a Go bool, int64, uint64, float64, string or values.Nil; or a value
@@ -52,7 +53,7 @@ func (p *Plan) Parse(at Place, typed string) (Operand, error) {
 			return Operand{Native: n, Text: trimmed}, nil
 		}
 	}
-	native, value, trace, err := values.EvalOperand(p.space, trimmed)
+	native, value, trace, err := eval.Operand(p.space, trimmed)
 	if err == nil && native == nil && trace.Literal && pointerKind(value.Type.Kind) {
 		return Operand{}, fmt.Errorf("%s: whether a value of type %s still lives at an address that was typed can't "+
 			"be told; name it by its path: %w", trimmed, value.Type.Name, ErrRefused)

@@ -9,6 +9,7 @@ import (
 
 	"ri/attach"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Errors that callers test for; each comes wrapped with what, where and why.
@@ -141,7 +142,7 @@ type Place struct {
 
 // At resolves an expression to a place.
 func (p *Plan) At(expr string) (Place, error) {
-	v, trace, err := values.EvalPlace(p.space, expr)
+	v, trace, err := eval.Place(p.space, expr)
 	if err != nil {
 		return Place{}, err
 	}

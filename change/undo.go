@@ -12,6 +12,7 @@ import (
 
 	"ri/attach"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Undo plans the transaction that puts back what entry changed, over a look at the same process. Places that hold what
@@ -110,7 +111,7 @@ var foundAt = regexp.MustCompile(`find\(([^,"]+), ("(?:[^"\\]|\\.)*")\)`)
 // assignable evaluates a change's path. What was found in a frame may hang off another variable by now: any way to the
 // same place will do.
 func (p *Plan) assignable(was *Change) (values.Value, *values.Trace, error) {
-	v, trace, err := values.EvalPlace(p.space, was.Path)
+	v, trace, err := eval.Place(p.space, was.Path)
 	m := foundAt.FindStringSubmatchIndex(was.Path)
 	if err == nil && v.Addr == was.Addr || m == nil {
 		return v, trace, err
@@ -121,7 +122,7 @@ func (p *Plan) assignable(was *Change) (values.Value, *values.Trace, error) {
 	}
 	found, _, _ := p.space.Find(t, values.FindOptions{All: true, Depth: 6})
 	for _, f := range found {
-		w, way, e := values.EvalPlace(p.space, was.Path[:m[4]] + strconv.Quote(f.Where) + was.Path[m[5]:])
+		w, way, e := eval.Place(p.space, was.Path[:m[4]]+strconv.Quote(f.Where)+was.Path[m[5]:])
 		if e != nil {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"ri/values"
+	"ri/values/eval"
 	"ri/values/testlook"
 )
 
@@ -47,7 +48,7 @@ func BenchmarkDump(b *testing.B) {
 
 func BenchmarkEval(b *testing.B) {
 	testlook.Benchmark(b, fixture, func(s *values.Space) error {
-		_, err := values.EvalExpression(s, "main.nested")
+		_, err := eval.Expression(s, "main.nested")
 		return err
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ri/values"
+	"ri/values/eval"
 )
 
 var address = regexp.MustCompile(`\)\(0x[0-9a-f]+\)`)
@@ -101,7 +102,7 @@ func TestDump(t *testing.T) {
 		{"main.circular", values.DumpOptions{OneLine: true, Depth: 20}, `&main.node{Name: "a", Next: &main.node{Name: "b", Next: &main.node{Name: "c", Next: (*main.node)(0x)}}}`},
 		{"main.points", values.DumpOptions{}, "[]main.point{\n\tmain.point{\n\t\tX: 1,\n\t\tY: 2,\n\t},\n\tmain.point{\n\t\tX: 3,\n\t\tY: 4,\n\t},\n}"},
 	} {
-		v, err := values.EvalExpression(s, c.expr)
+		v, err := eval.Expression(s, c.expr)
 		if err != nil {
 			t.Errorf("%s: %v", c.expr, err)
 			continue
@@ -110,7 +111,7 @@ func TestDump(t *testing.T) {
 			t.Errorf("%s:\n\tgot  %s\n\twant %s", c.expr, got, c.want)
 		}
 	}
-	v, err := values.EvalExpression(s, "main.grownMap")
+	v, err := eval.Expression(s, "main.grownMap")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestLookup(t *testing.T) {
 	s, _ := z.space(nil)
 	eval := func(expr string) values.Value {
 		t.Helper()
-		v, err := values.EvalExpression(s, expr)
+		v, err := eval.Expression(s, expr)
 		if err != nil {
 			t.Fatal(err)
 		}

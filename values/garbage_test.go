@@ -9,6 +9,7 @@ import (
 
 	"ri/attach"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // wrong words: lengths that can't be, pointers that lead nowhere or back.
@@ -56,7 +57,7 @@ func TestGarbageSays(t *testing.T) {
 	z := freeze(t)
 	at := func(expr string) uint64 {
 		s, _ := z.space(nil)
-		v, err := values.EvalExpression(s, expr)
+		v, err := eval.Expression(s, expr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +115,7 @@ func TestGarbageSays(t *testing.T) {
 		{nil, "*(*int)(0x18)", nil, ""},
 	} {
 		s, _ := z.space(c.words)
-		v, err := values.EvalExpression(s, c.expr)
+		v, err := eval.Expression(s, c.expr)
 		if err == nil && v.IsValid() {
 			// Nothing is read until it is asked for.
 			if _, err = v.Int(); errors.Is(err, values.ErrKind) {
@@ -201,7 +202,7 @@ func FuzzEval(f *testing.F) {
 	s, _ := z.space(nil)
 	f.Fuzz(func(t *testing.T, expr string) {
 		s.Reset()
-		v, err := values.EvalExpression(s, expr)
+		v, err := eval.Expression(s, expr)
 		if err != nil {
 			if err.Error() == "" {
 				t.Error("an error without a text")

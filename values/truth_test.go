@@ -10,6 +10,7 @@ import (
 	"ri/attach"
 	"ri/symbols/testprogram"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // TestTruth compares everything that the fixture says of its values with what ri reads.
@@ -40,7 +41,7 @@ func checkTruths(t *testing.T, l *looked) {
 		t.Fatalf("only %d truths", len(l.Truths))
 	}
 	for _, want := range l.Truths {
-		v, err := values.EvalExpression(l.Space, want.Expr)
+		v, err := eval.Expression(l.Space, want.Expr)
 		if err != nil {
 			t.Errorf("%s: %v", want.Expr, err)
 			continue
@@ -304,7 +305,7 @@ func walkReadMap(l *looked, m values.Value, out map[string]string) error {
 			return err
 		}
 	}
-	expunged, err := values.EvalExpression(l.Space, "sync.expunged")
+	expunged, err := eval.Expression(l.Space, "sync.expunged")
 	if err != nil {
 		return err
 	}

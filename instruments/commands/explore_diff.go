@@ -10,6 +10,7 @@ import (
 	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // leavesOf looks once and gives what an expression's value consists of. res is set where there is nothing to go on
@@ -18,7 +19,7 @@ func leavesOf(ctx context.Context, s *looks.Session, plan *looks.Plan, to rows.L
 	opt values.LeafOptions) (leaves []values.Leaf, truncated bool, res *rows.Result, err error) {
 	res, err = s.Look(ctx, plan, s.Collector(plan, to, nil), func(_ context.Context, look *looks.Look, _ rows.Sink) error {
 		defer looks.CountValues(look)()
-		v, err := values.EvalExpression(look.Space, expr)
+		v, err := eval.Expression(look.Space, expr)
 		if err != nil {
 			return err
 		}

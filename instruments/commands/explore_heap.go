@@ -11,6 +11,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/eval"
 	"ri/values/heap"
 )
 
@@ -84,7 +85,7 @@ func HeapPath(ctx context.Context, out *rows.Output, what string, how looks.Opti
 		defer looks.CountValues(look)()
 		at := addr
 		if numberErr != nil {
-			v, err := values.EvalExpression(look.Space, what)
+			v, err := eval.Expression(look.Space, what)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // layoutRow is a field of a struct, or a hole between two.
@@ -53,7 +54,7 @@ func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how l
 	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look,
 		_ rows.Sink) error {
 		defer looks.CountValues(look)()
-		v, err := values.EvalExpression(look.Space, what)
+		v, err := eval.Expression(look.Space, what)
 		if err != nil {
 			return err
 		}

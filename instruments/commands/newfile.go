@@ -17,6 +17,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/eval"
 )
 
 var instrumentName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
@@ -119,7 +120,7 @@ func template(ctx context.Context, s *looks.Session, expr string) (string, error
 		return "", err
 	}
 	defer view.Close()
-	v, err := values.EvalExpression(s.Space(view), expr)
+	v, err := eval.Expression(s.Space(view), expr)
 	if err != nil {
 		return "", err
 	}

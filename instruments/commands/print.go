@@ -11,6 +11,7 @@ import (
 	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // maxPrinted bounds a string or slice that Print gives as one value of JSON.
@@ -33,7 +34,7 @@ func Print(ctx context.Context, out *rows.Output, expr string, depth int, how lo
 	res, err := s.Look(ctx, plan, s.Collector(plan, out, nil), func(_ context.Context, look *looks.Look,
 		sink rows.Sink) error {
 		defer looks.CountValues(look)()
-		v, err := values.EvalExpression(look.Space, expr)
+		v, err := eval.Expression(look.Space, expr)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Functions asked of a value or of its place: type, address, name, parts.
@@ -153,7 +154,7 @@ func (h *Host) pushPlace(L *lua.LState, v values.Value, path string) int {
 
 func (h *Host) riRef(L *lua.LState) int {
 	if expr, ok := L.Get(1).(lua.LString); ok {
-		v, err := values.EvalExpression(h.space, string(expr))
+		v, err := eval.Expression(h.space, string(expr))
 		if err != nil {
 			h.raise(L, err)
 		}

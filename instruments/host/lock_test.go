@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ri/values"
+	"ri/values/eval"
 )
 
 func TestWriteHeld(t *testing.T) {
@@ -16,7 +17,7 @@ func TestWriteHeld(t *testing.T) {
 			"main.wanted": false, "main.lock": true,
 			"main.wanted.w": true, // the writer that waits holds it
 		} {
-			v, err := values.EvalExpression(space, expr)
+			v, err := eval.Expression(space, expr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -24,7 +25,7 @@ func TestWriteHeld(t *testing.T) {
 				t.Errorf("%s: %s is held: %v, %v; want %v", toolchain, expr, held, err, want)
 			}
 		}
-		v, err := values.EvalExpression(space, "main.group")
+		v, err := eval.Expression(space, "main.group")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/values"
+	"ri/values/eval"
 )
 
 // ref is a Go value in Lua: a type and an address, and how it was reached.
@@ -176,7 +177,7 @@ func (h *Host) riEval(L *lua.LState) int {
 			}
 		})
 	}
-	v, err := values.EvalWith(h.space, expr, names)
+	v, err := eval.With(h.space, expr, names)
 	if err != nil {
 		h.raise(L, err)
 	}
@@ -236,8 +237,8 @@ func (h *Host) pathPart(r *ref, path string) (values.Value, string, error) {
 		dot = ""
 	}
 	full := r.path() + dot + path
-	v, err := values.EvalWith(h.space, self+dot+path, map[string]any{self: r.operand()})
-	var located *values.PathError
+	v, err := eval.With(h.space, self+dot+path, map[string]any{self: r.operand()})
+	var located *eval.PathError
 	if errors.As(err, &located) {
 		if rest, ok := strings.CutPrefix(located.Path, self); ok {
 			return v, full, &pathError{r.path() + rest, located.Err}

@@ -9,6 +9,7 @@ import (
 
 	"ri/change"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // ri.change: a script says what is to be changed; the session commits it once the script has ended. A run changes
@@ -178,7 +179,7 @@ func (h *Host) newValue(plan *change.Plan, at change.Place, v lua.LValue) (chang
 // valueOperand is a value of the program, with the way to it where an expression has one.
 func (h *Host) valueOperand(v values.Value, path string) change.Operand {
 	trace := &values.Trace{ByAddress: true}
-	if again, t, err := values.EvalPlace(h.space, path); err == nil && again.Addr == v.Addr {
+	if again, t, err := eval.Place(h.space, path); err == nil && again.Addr == v.Addr {
 		trace = t
 	}
 	return change.Operand{Value: v, Trace: trace, Text: path}

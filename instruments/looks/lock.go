@@ -11,6 +11,7 @@ import (
 	"ri/attach"
 	"ri/instruments/rows"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // What a recipe reads may be guarded by a lock. While that is held for writing the structure may be in mid-change, so
@@ -70,7 +71,7 @@ func (e *heldError) Error() string { return "the lock is held" }
 func (l *locks) held(space *values.Space) error {
 	var found []int
 	for i := range l.reports {
-		v, err := values.EvalExpression(space, l.reports[i].Expr)
+		v, err := eval.Expression(space, l.reports[i].Expr)
 		held := false
 		if err == nil {
 			held, err = v.WriteHeld()
@@ -200,7 +201,7 @@ func (s *Session) checkLock(ctx context.Context, expr string) error {
 		return nil // the look itself will say why
 	}
 	defer view.Close()
-	v, err := values.EvalExpression(s.Space(view), expr)
+	v, err := eval.Expression(s.Space(view), expr)
 	if err == nil {
 		_, err = v.WriteHeld()
 	}

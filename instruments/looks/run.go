@@ -13,6 +13,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Plan is a run that was checked as far as it can be without a target.
@@ -166,7 +167,7 @@ func (s *Session) CheckExpr(ctx context.Context, expr string) error {
 		return nil // the look itself will say why
 	}
 	defer view.Close()
-	switch _, err = values.EvalExpression(s.Space(view), expr); {
+	switch _, err = eval.Expression(s.Space(view), expr); {
 	case wrongName(err):
 		return rows.Refused(err)
 	case errors.Is(err, values.ErrExpr) && view.Stats().BytesRead == 0: // whatever is in memory

@@ -16,6 +16,7 @@ import (
 	"ri/attach"
 	"ri/symbols/testprogram"
 	"ri/values"
+	"ri/values/eval"
 	"ri/values/heap"
 	"ri/values/testlook"
 )
@@ -185,7 +186,7 @@ func TestHeapPaths(t *testing.T) {
 					strings.Contains(p.Text, "fns[") || strings.Contains(p.Text, ".queue[") {
 					continue // no expression
 				}
-				value, err := values.EvalExpression(l.Space, p.Text)
+				value, err := eval.Expression(l.Space, p.Text)
 				if err != nil {
 					t.Errorf("%s: %v", p.Text, err)
 					break

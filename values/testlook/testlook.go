@@ -12,6 +12,7 @@ import (
 	"ri/symbols"
 	"ri/symbols/testprogram"
 	"ri/values"
+	"ri/values/eval"
 )
 
 // Looked is a running fixture and one look at it.
@@ -63,7 +64,7 @@ func At(t testing.TB, p *testprogram.Program, kind attach.ViewKind) *Looked {
 // Value evaluates an expression that must succeed.
 func (l *Looked) Value(t testing.TB, expr string) values.Value {
 	t.Helper()
-	v, err := values.EvalExpression(l.Space, expr)
+	v, err := eval.Expression(l.Space, expr)
 	if err != nil {
 		t.Fatalf("%s: %v", expr, err)
 	}

@@ -1,4 +1,4 @@
-package values
+package eval
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // What is written with parentheses or braces: conversions, type assertions, len, cap, find, composite literals, and constants as values.
@@ -18,7 +19,7 @@ func (e *evaluator) assert(n *ast.TypeAssertExpr) (operand, error) {
 		return operand{}, err
 	}
 	if n.Type == nil || x.Type.Kind != reflect.Interface {
-		return operand{}, e.at(n, fmt.Errorf("%s is no interface: %w", x.Type.Name, ErrKind))
+		return operand{}, e.at(n, fmt.Errorf("%s is no interface: %w", x.Type.Name, values.ErrKind))
 	}
 	want, err := e.s.Type(e.text(n.Type))
 	if err != nil {
@@ -29,17 +30,17 @@ func (e *evaluator) assert(n *ast.TypeAssertExpr) (operand, error) {
 		return operand{}, e.at(n, err)
 	}
 	if v.Type != want && v.Type.Name != want.Name {
-		return operand{}, e.at(n, fmt.Errorf("holds a %s: %w", v.Type.Name, ErrKind))
+		return operand{}, e.at(n, fmt.Errorf("holds a %s: %w", v.Type.Name, values.ErrKind))
 	}
 	return operand{Value: v}, nil
 }
 
 // composite is a struct or array to compare a map's keys with.
-func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*Literal, error) {
+func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*values.Literal, error) {
 	if t.Kind != reflect.Struct && t.Kind != reflect.Array {
-		return nil, e.at(n, fmt.Errorf("%s is no struct and no array: %w", t.Name, ErrKind))
+		return nil, e.at(n, fmt.Errorf("%s is no struct and no array: %w", t.Name, values.ErrKind))
 	}
-	l := NewLiteral(t)
+	l := values.NewLiteral(t)
 	keyed := false
 	at := 0
 	for _, elt := range n.Elts {
@@ -77,7 +78,7 @@ func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*Literal, e
 		at++
 	}
 	if fields := len(t.Fields()); t.Kind == reflect.Struct && !keyed && len(n.Elts) > 0 && len(n.Elts) != fields {
-		return nil, e.at(n, fmt.Errorf("%s has %d fields, %d are given: %w", t.Name, fields, len(n.Elts), ErrExpr))
+		return nil, e.at(n, fmt.Errorf("%s has %d fields, %d are given: %w", t.Name, fields, len(n.Elts), values.ErrExpr))
 	}
 	return l, nil
 }
@@ -91,9 +92,9 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 	if len(n.Args) == 2 {
 		where, err := e.eval(n.Args[1])
 		if err != nil || where.constant == nil || where.constant.kind != token.STRING {
-			return operand{}, e.at(n, fmt.Errorf("the second argument of find is a text, as ri find shows it in WHERE: %w", ErrExpr))
+			return operand{}, e.at(n, fmt.Errorf("the second argument of find is a text, as ri find shows it in WHERE: %w", values.ErrExpr))
 		}
-		var f Found
+		var f values.Found
 		e.s.Untraced(func() { f, err = e.s.FindAt(t, where.constant.text) })
 		if err != nil {
 			return operand{}, e.at(n, err)
@@ -101,8 +102,8 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 		e.s.NoteFound(f)
 		return operand{Value: f.Value}, nil
 	}
-	var found []Found
-	e.s.Untraced(func() { found, _, err = e.s.Find(t, FindOptions{Remember: true}) })
+	var found []values.Found
+	e.s.Untraced(func() { found, _, err = e.s.Find(t, values.FindOptions{Remember: true}) })
 	switch {
 	case len(found) == 1:
 		e.s.NoteFound(found[0])
@@ -115,11 +116,11 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 		if len(found) > len(where) {
 			where = append(where, fmt.Sprintf("and %d more", len(found)-len(where)))
 		}
-		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), ErrNotOne))
+		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), values.ErrNotOne))
 	case err != nil:
 		return operand{}, e.at(n, err)
 	}
-	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, ErrNotOne))
+	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, values.ErrNotOne))
 }
 
 func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
@@ -127,7 +128,7 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 		return e.find(n)
 	}
 	if len(n.Args) != 1 {
-		return operand{}, fmt.Errorf("%s: functions can't be called: %w", e.text(n), ErrExpr)
+		return operand{}, fmt.Errorf("%s: functions can't be called: %w", e.text(n), values.ErrExpr)
 	}
 	if id, ok := n.Fun.(*ast.Ident); ok && (id.Name == "len" || id.Name == "cap") {
 		x, err := e.value(n.Args[0])
@@ -150,21 +151,21 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	}
 	t, err := e.s.Type(e.text(fun))
 	if err != nil {
-		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w: %w", e.text(n), err, ErrExpr)
+		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w: %w", e.text(n), err, values.ErrExpr)
 	}
 	x, err := e.eval(n.Args[0])
 	if err != nil {
 		return operand{}, err
 	}
 	if x.composite != nil {
-		return operand{}, fmt.Errorf("%s is no value of the program: %w", e.text(n.Args[0]), ErrExpr)
+		return operand{}, fmt.Errorf("%s is no value of the program: %w", e.text(n.Args[0]), values.ErrExpr)
 	}
 	v, err := convert(e.s, x, t)
 	return operand{Value: v}, e.at(n, err)
 }
 
 // value gives a constant a type: int, float64, string or bool.
-func (l *literal) value(s *Space) (Value, error) {
+func (l *literal) value(s *values.Space) (values.Value, error) {
 	name, word := "int", l.u
 	switch l.kind {
 	case token.INT:
@@ -173,18 +174,18 @@ func (l *literal) value(s *Space) (Value, error) {
 		}
 	case token.IDENT:
 		if l.text == "nil" {
-			return Value{}, fmt.Errorf("nil has no type: %w", ErrExpr)
+			return values.Value{}, fmt.Errorf("nil has no type: %w", values.ErrExpr)
 		}
 		name, word = "bool", 0
 		if l.text == "true" {
 			word = 1
 		}
 	default:
-		return Value{}, fmt.Errorf("%s is a constant, nothing of the program: %w", l.text, ErrExpr)
+		return values.Value{}, fmt.Errorf("%s is a constant, nothing of the program: %w", l.text, values.ErrExpr)
 	}
 	t, err := s.Type(name)
 	if err != nil {
-		return Value{}, err
+		return values.Value{}, err
 	}
 	return s.Word(word, t), nil
 }
@@ -216,7 +217,7 @@ func (e *evaluator) slice(n *ast.SliceExpr) (operand, error) {
 		}
 	}
 	if low < 0 || high < low || high > length {
-		return operand{}, e.at(n, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, length, ErrRange))
+		return operand{}, e.at(n, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, length, values.ErrRange))
 	}
 	e.s.Note(x.Addr, 8)
 	v, err := x.SliceWithin(low, high, length)

@@ -1,4 +1,4 @@
-package values
+package eval
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // Conversions, T(x), give what Go gives: numbers are rounded and cut as the processor does it, constants have to fit. Beyond Go, an integer becomes a pointer,
@@ -28,7 +29,7 @@ func isFloat(k reflect.Kind) bool   { return k == reflect.Float32 || k == reflec
 func isComplex(k reflect.Kind) bool { return k == reflect.Complex64 || k == reflect.Complex128 }
 
 // convert makes a value of type t.
-func convert(s *Space, x operand, t *symbols.Type) (Value, error) {
+func convert(s *values.Space, x operand, t *symbols.Type) (values.Value, error) {
 	if x.constant != nil {
 		return convertConstant(s, x.constant, t)
 	}
@@ -40,7 +41,7 @@ func convert(s *Space, x operand, t *symbols.Type) (Value, error) {
 			word, err = integerOf(x.Value)
 		}
 		if err != nil {
-			return Value{}, err
+			return values.Value{}, err
 		}
 		return s.Word(word, t), nil
 	case t.Kind == reflect.Uintptr && from.Kind == reflect.UnsafePointer:
@@ -75,7 +76,7 @@ func convert(s *Space, x operand, t *symbols.Type) (Value, error) {
 		t.Kind == reflect.Slice && from.Kind == reflect.String && t.Elem() != nil && t.Elem().Kind == reflect.Uint8:
 		data, n, err := dataOf(x.Value)
 		if err != nil {
-			return Value{}, err
+			return values.Value{}, err
 		}
 		return keepSlice(s, data, int(n), t), nil
 	case t.Kind == reflect.String && from.Kind == reflect.Slice && from.Elem() != nil && from.Elem().Kind == reflect.Int32:
@@ -83,10 +84,10 @@ func convert(s *Space, x operand, t *symbols.Type) (Value, error) {
 	case t.Kind == reflect.Slice && from.Kind == reflect.String && t.Elem() != nil && t.Elem().Kind == reflect.Int32:
 		text, full, err := x.Text(maxConverted)
 		if err == nil && full > len(text) {
-			err = fmt.Errorf("a string of %d bytes is too long for a conversion (at most %d): %w", full, maxConverted, ErrRange)
+			err = fmt.Errorf("a string of %d bytes is too long for a conversion (at most %d): %w", full, maxConverted, values.ErrRange)
 		}
 		if err != nil {
-			return Value{}, err
+			return values.Value{}, err
 		}
 		var b []byte
 		for _, r := range text {
@@ -94,11 +95,11 @@ func convert(s *Space, x operand, t *symbols.Type) (Value, error) {
 		}
 		return keepSlice(s, s.Keep(b), len(b)/4, t), nil
 	}
-	return Value{}, fmt.Errorf("%s can't be converted to %s: %w", from.Name, t.Name, ErrKind)
+	return values.Value{}, fmt.Errorf("%s can't be converted to %s: %w", from.Name, t.Name, values.ErrKind)
 }
 
 // dataOf says where the bytes of a string or slice are, and how many elements there are.
-func dataOf(v Value) (data uint64, n int64, err error) {
+func dataOf(v values.Value) (data uint64, n int64, err error) {
 	if v.Type.Kind == reflect.String {
 		return v.TextData()
 	}
@@ -107,7 +108,7 @@ func dataOf(v Value) (data uint64, n int64, err error) {
 }
 
 // integerOf gives the bits of an integer, extended to 64 by its sign if it has one.
-func integerOf(v Value) (uint64, error) {
+func integerOf(v values.Value) (uint64, error) {
 	if isSigned(v.Type.Kind) {
 		n, err := v.Int()
 		return uint64(n), err
@@ -115,7 +116,7 @@ func integerOf(v Value) (uint64, error) {
 	return v.Uint()
 }
 
-func floatOf(v Value) (float64, error) {
+func floatOf(v values.Value) (float64, error) {
 	switch {
 	case isFloat(v.Type.Kind):
 		return v.Float()
@@ -127,23 +128,23 @@ func floatOf(v Value) (float64, error) {
 	return float64(n), err
 }
 
-func runesToText(s *Space, v Value, t *symbols.Type) (Value, error) {
+func runesToText(s *values.Space, v values.Value, t *symbols.Type) (values.Value, error) {
 	n, err := v.Len()
 	if err == nil && n > maxConverted {
-		err = fmt.Errorf("%d runes are too many for a conversion (at most %d): %w", n, maxConverted, ErrRange)
+		err = fmt.Errorf("%d runes are too many for a conversion (at most %d): %w", n, maxConverted, values.ErrRange)
 	}
 	if err != nil {
-		return Value{}, err
+		return values.Value{}, err
 	}
 	var b []byte
 	for i := range n {
 		e, err := v.Index(i)
 		if err != nil {
-			return Value{}, err
+			return values.Value{}, err
 		}
 		r, err := e.Int()
 		if err != nil {
-			return Value{}, err
+			return values.Value{}, err
 		}
 		b = utf8.AppendRune(b, rune(r))
 	}
@@ -151,8 +152,8 @@ func runesToText(s *Space, v Value, t *symbols.Type) (Value, error) {
 }
 
 // convertConstant gives a constant of the expression a type, if it fits, as Go's compiler does.
-func convertConstant(s *Space, l *literal, t *symbols.Type) (Value, error) {
-	no := fmt.Errorf("%s can't be converted to %s: %w", l.describe(), t.Name, ErrExpr)
+func convertConstant(s *values.Space, l *literal, t *symbols.Type) (values.Value, error) {
+	no := fmt.Errorf("%s can't be converted to %s: %w", l.describe(), t.Name, values.ErrExpr)
 	switch l.kind {
 	case token.IDENT:
 		switch {
@@ -165,7 +166,7 @@ func convertConstant(s *Space, l *literal, t *symbols.Type) (Value, error) {
 			}
 			return s.Word(word, t), nil
 		}
-		return Value{}, no
+		return values.Value{}, no
 	case token.STRING:
 		switch {
 		case t.Kind == reflect.String:
@@ -173,12 +174,12 @@ func convertConstant(s *Space, l *literal, t *symbols.Type) (Value, error) {
 		case t.Kind == reflect.Slice && t.Elem() != nil && t.Elem().Kind == reflect.Uint8:
 			return keepSlice(s, s.Keep([]byte(l.text)), len(l.text), t), nil
 		}
-		return Value{}, no
+		return values.Value{}, no
 	}
 	exact, ok := l.number()
 	switch {
 	case !ok:
-		return Value{}, no
+		return values.Value{}, no
 	case isFloat(t.Kind):
 		f, _ := exact.Float64()
 		return keepFloat(s, f, t), nil
@@ -192,7 +193,7 @@ func convertConstant(s *Space, l *literal, t *symbols.Type) (Value, error) {
 		}
 		return keepText(s, string(r), t), nil
 	case !exact.IsInt() || !isInteger(t.Kind) && !pointerLike(t.Kind):
-		return Value{}, no
+		return values.Value{}, no
 	}
 	n, bits := exact.Num(), uint(8*t.Size)
 	least, most := new(big.Int), new(big.Int).Lsh(big.NewInt(1), bits)
@@ -201,7 +202,7 @@ func convertConstant(s *Space, l *literal, t *symbols.Type) (Value, error) {
 		least.Neg(most)
 	}
 	if n.Cmp(least) < 0 || n.Cmp(most) >= 0 {
-		return Value{}, fmt.Errorf("%s does not fit into %s: %w", l.describe(), t.Name, ErrExpr)
+		return values.Value{}, fmt.Errorf("%s does not fit into %s: %w", l.describe(), t.Name, values.ErrExpr)
 	}
 	if n.Sign() >= 0 && (pointerLike(t.Kind) || t.Size == 8) {
 		s.NoteLiteral()
@@ -246,14 +247,14 @@ func (l *literal) describe() string {
 	return "the constant " + sign + l.text
 }
 
-func keepFloat(s *Space, f float64, t *symbols.Type) Value {
+func keepFloat(s *values.Space, f float64, t *symbols.Type) values.Value {
 	if t.Size == 4 {
 		return s.Word(uint64(math.Float32bits(float32(f))), t)
 	}
 	return s.Word(math.Float64bits(f), t)
 }
 
-func keepComplex(s *Space, c complex128, t *symbols.Type) Value {
+func keepComplex(s *values.Space, c complex128, t *symbols.Type) values.Value {
 	var b []byte
 	if t.Size == 8 {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(real(c))))
@@ -265,12 +266,12 @@ func keepComplex(s *Space, c complex128, t *symbols.Type) Value {
 	return s.Local(b, t)
 }
 
-func keepText(s *Space, text string, t *symbols.Type) Value {
+func keepText(s *values.Space, text string, t *symbols.Type) values.Value {
 	return keepSlice(s, s.Keep([]byte(text)), len(text), t)
 }
 
 // keepSlice makes a string or slice of n elements that are at an address.
-func keepSlice(s *Space, data uint64, n int, t *symbols.Type) Value {
+func keepSlice(s *values.Space, data uint64, n int, t *symbols.Type) values.Value {
 	if n == 0 {
 		data = 0
 	}

@@ -1,4 +1,4 @@
-package values
+package eval
 
 import (
 	"errors"
@@ -12,57 +12,58 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/values"
 )
 
-// EvalExpression evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
+// Expression evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
 // conversions (float64(x), string(b)), also of addresses ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
 // maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls. Import paths may be written as they are
 // ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
-func EvalExpression(s *Space, expr string) (Value, error) { return EvalWith(s, expr, nil) }
+func Expression(s *values.Space, expr string) (values.Value, error) { return With(s, expr, nil) }
 
-// EvalWith is EvalExpression where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
-func EvalWith(s *Space, expr string, names map[string]any) (Value, error) {
+// With is EvalExpression where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
+func With(s *values.Space, expr string, names map[string]any) (values.Value, error) {
 	e := &evaluator{s: s, paths: map[string]string{}, names: names}
 	source := e.replacePaths(expr)
 	tree, err := parser.ParseExpr(source)
 	if err != nil {
-		return Value{}, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), ErrExpr)
+		return values.Value{}, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), values.ErrExpr)
 	}
 	v, err := e.eval(tree)
 	if err != nil {
-		return Value{}, err
+		return values.Value{}, err
 	}
 	switch {
 	case v.constant != nil:
 		return v.constant.value(s)
 	case v.composite != nil:
-		return Value{}, fmt.Errorf("%s is no value of the program: %w", e.text(tree), ErrExpr)
+		return values.Value{}, fmt.Errorf("%s is no value of the program: %w", e.text(tree), values.ErrExpr)
 	}
 	return v.Value, nil
 }
 
-// EvalPlace is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no place in memory.
-func EvalPlace(s *Space, expr string) (v Value, _ *Trace, err error) {
+// Place is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no place in memory.
+func Place(s *values.Space, expr string) (v values.Value, _ *values.Trace, err error) {
 	t, err := s.Traced(func() error {
-		v, err = EvalExpression(s, expr)
+		v, err = Expression(s, expr)
 		return err
 	})
 	if err != nil {
-		return Value{}, nil, err
+		return values.Value{}, nil, err
 	}
-	if IsLocal(v.Addr) {
-		return Value{}, nil, fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w", expr, ErrExpr)
+	if values.IsLocal(v.Addr) {
+		return values.Value{}, nil, fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w", expr, values.ErrExpr)
 	}
 	return v, t, nil
 }
 
-// EvalOperand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as such, all else as a Value with the
+// Operand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as such, all else as a Value with the
 // way to it. Slices may go up to the capacity, as in Go.
-func EvalOperand(s *Space, expr string) (native any, v Value, _ *Trace, err error) {
+func Operand(s *values.Space, expr string) (native any, v values.Value, _ *values.Trace, err error) {
 	e := &evaluator{s: s, paths: map[string]string{}, toCapacity: true}
 	tree, err := parser.ParseExpr(e.replacePaths(expr))
 	if err != nil {
-		return nil, Value{}, nil, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), ErrExpr)
+		return nil, values.Value{}, nil, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), values.ErrExpr)
 	}
 	if u, ok := tree.(*ast.UnaryExpr); ok && u.Op == token.ADD {
 		tree = u.X
@@ -73,11 +74,11 @@ func EvalOperand(s *Space, expr string) (native any, v Value, _ *Trace, err erro
 		return err
 	})
 	if err != nil {
-		return nil, Value{}, nil, err
+		return nil, values.Value{}, nil, err
 	}
 	if x.constant != nil || x.composite != nil {
 		native, err := e.native(x)
-		return native, Value{}, t, err
+		return native, values.Value{}, t, err
 	}
 	return nil, x.Value, t, nil
 }
@@ -94,7 +95,7 @@ func trimPosition(err error) string {
 const maxPointers = 16
 
 type evaluator struct {
-	s     *Space
+	s     *values.Space
 	paths map[string]string // placeholder identifier -> import path
 	names map[string]any    // see EvalWith
 	// toCapacity lets slices of slices go up to the capacity, as Go does.
@@ -103,9 +104,9 @@ type evaluator struct {
 
 // operand is a value, a constant that has no type yet, or a composite literal.
 type operand struct {
-	Value
+	values.Value
 	constant  *literal
-	composite *Literal
+	composite *values.Literal
 }
 
 // literal is an untyped constant of the expression.
@@ -130,7 +131,7 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 		}
 		v, err := e.s.Var(e.text(n))
 		if err != nil && errors.Is(err, symbols.ErrNotFound) && e.isPackage(n.Name) {
-			return operand{}, fmt.Errorf("%s is a package; name one of its variables: %s.NAME: %w", e.text(n), e.text(n), ErrExpr)
+			return operand{}, fmt.Errorf("%s is a package; name one of its variables: %s.NAME: %w", e.text(n), e.text(n), values.ErrExpr)
 		}
 		return operand{Value: v}, err
 	case *ast.BasicLit:
@@ -143,7 +144,7 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 			return operand{}, err
 		}
 		if x.Type.Kind != reflect.Pointer {
-			return operand{}, e.at(n, fmt.Errorf("%s is no pointer: %w", x.Type.Name, ErrKind))
+			return operand{}, e.at(n, fmt.Errorf("%s is no pointer: %w", x.Type.Name, values.ErrKind))
 		}
 		v, err := x.Elem()
 		return operand{Value: v}, e.through(n.X, n, x, err)
@@ -169,16 +170,16 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 		return operand{composite: c}, err
 	}
 	if _, ok := n.(*ast.BinaryExpr); ok {
-		return operand{}, fmt.Errorf("%s: operators need Lua (ri exec -e 'return ...'), an expression is variables, fields, indexes, dereferences and conversions: %w", e.text(n), ErrExpr)
+		return operand{}, fmt.Errorf("%s: operators need Lua (ri exec -e 'return ...'), an expression is variables, fields, indexes, dereferences and conversions: %w", e.text(n), values.ErrExpr)
 	}
-	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w", e.text(n), ErrExpr)
+	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w", e.text(n), values.ErrExpr)
 }
 
 // givenOperand is what a name of EvalWith stands for.
 func givenOperand(given any) operand {
 	l := &literal{}
 	switch v := given.(type) {
-	case Value:
+	case values.Value:
 		return operand{Value: v}
 	case int64:
 		l.kind, l.text, l.u = token.INT, strconv.FormatInt(v, 10), uint64(v)
@@ -200,16 +201,16 @@ func givenOperand(given any) operand {
 }
 
 // value evaluates what must not be a bare constant.
-func (e *evaluator) value(n ast.Expr) (Value, error) {
+func (e *evaluator) value(n ast.Expr) (values.Value, error) {
 	x, err := e.eval(n)
 	if err != nil {
-		return Value{}, err
+		return values.Value{}, err
 	}
 	if x.constant != nil {
-		return Value{}, fmt.Errorf("%s is a constant: %w", e.text(n), ErrExpr)
+		return values.Value{}, fmt.Errorf("%s is a constant: %w", e.text(n), values.ErrExpr)
 	}
 	if x.composite != nil {
-		return Value{}, fmt.Errorf("%s is no value of the program: %w", e.text(n), ErrExpr)
+		return values.Value{}, fmt.Errorf("%s is no value of the program: %w", e.text(n), values.ErrExpr)
 	}
 	return x.Value, nil
 }
@@ -265,10 +266,10 @@ func (e *evaluator) basic(n *ast.BasicLit) (operand, error) {
 	case token.FLOAT:
 		_, err = strconv.ParseFloat(n.Value, 64)
 	default:
-		err = ErrExpr
+		err = values.ErrExpr
 	}
 	if err != nil {
-		return operand{}, fmt.Errorf("%s: %v: %w", n.Value, err, ErrExpr)
+		return operand{}, fmt.Errorf("%s: %v: %w", n.Value, err, values.ErrExpr)
 	}
 	return operand{constant: l}, nil
 }
@@ -284,12 +285,12 @@ func (e *evaluator) unary(n *ast.UnaryExpr) (operand, error) {
 		negated.neg = !negated.neg
 		return operand{constant: &negated}, nil
 	case n.Op == token.AND && x.constant == nil && x.composite == nil:
-		if IsLocal(x.Addr) {
-			return operand{}, e.at(n, fmt.Errorf("%s lives in no memory and has no address: %w", x.Type.Name, ErrExpr))
+		if values.IsLocal(x.Addr) {
+			return operand{}, e.at(n, fmt.Errorf("%s lives in no memory and has no address: %w", x.Type.Name, values.ErrExpr))
 		}
 		return operand{Value: e.s.Word(x.Addr, e.s.File().PointerTo(x.Type))}, nil
 	}
-	return operand{}, fmt.Errorf("%s: operator %s can't be evaluated: %w", e.text(n), n.Op, ErrExpr)
+	return operand{}, fmt.Errorf("%s: operator %s can't be evaluated: %w", e.text(n), n.Op, values.ErrExpr)
 }
 
 // native gives a constant or a scalar value as Lookup and Equals take it.
@@ -334,7 +335,7 @@ func (e *evaluator) native(x operand) (any, error) {
 		return c.u, nil
 	default:
 		if c.text == "nil" {
-			return Nil{}, nil
+			return values.Nil{}, nil
 		}
 		return c.text == "true", nil
 	}
@@ -357,7 +358,7 @@ func (e *evaluator) integer(n ast.Expr) (int, error) {
 			return int(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%s is no index: %w", e.text(n), ErrExpr)
+	return 0, fmt.Errorf("%s is no index: %w", e.text(n), values.ErrExpr)
 }
 
 func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
@@ -399,7 +400,7 @@ func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
 }
 
 // constantKey takes the name of a constant of a map's key type: m[Red] or m[colors.Red].
-func (e *evaluator) constantKey(m Value, n ast.Expr) (int64, bool) {
+func (e *evaluator) constantKey(m values.Value, n ast.Expr) (int64, bool) {
 	key := m.Type.Key()
 	if key == nil || key.Kind < reflect.Int || key.Kind > reflect.Uintptr {
 		return 0, false

@@ -1,4 +1,4 @@
-package values
+package eval
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ri/attach"
+	"ri/values"
 )
 
 // How an expression is read and how its errors are written: import paths, and the part of the expression that failed.
@@ -189,7 +190,7 @@ func (e *evaluator) at(n ast.Node, err error) error {
 }
 
 // through is at for what failed on the way from x, the value of part: where x itself can't be read, that is what failed.
-func (e *evaluator) through(part, whole ast.Node, x Value, err error) error {
+func (e *evaluator) through(part, whole ast.Node, x values.Value, err error) error {
 	var unmapped *attach.AddressError
 	if errors.As(err, &unmapped) && unmapped.Addr-x.Addr < uint64(max(x.Type.Size, 0)) {
 		return e.at(part, err)
