@@ -97,8 +97,8 @@ What a row is, and what the numbers mean. This text is what ri show prints.]],
     { name = "func", help = "the innermost function" },
   },
   run = function(p)
-    -- One walker: this one goes through goroutines. Others: ri.pairs(ri.var 'main.store'.devices), ri.linked(head, 'next'),
-    -- ri.find 'server.Client'. docs/lua.md has all.
+    -- One walker: this one goes through goroutines. Others: ri.pairs(ri.var 'main.store'.devices),
+    -- ri.linked(head, 'next'), ri.find 'server.Client'. docs/lua.md has all.
     local shown = 0
     for g in ri.goroutines() do
       if shown == p.limit then break end

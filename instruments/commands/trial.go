@@ -45,8 +45,8 @@ var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
 // trialPatience is how long a target may take to say that it is ready.
 const trialPatience = time.Minute
 
-// RunTrials runs the tests in a folder's *.test.yaml, or in one of those: each has a target or a core, the line that
-// follows ri run, and beside it NAME.golden with what that must print. update writes those instead.
+// RunTrials runs the tests in a folder's *.test.yaml, or in one of those. Each has a target or a core, and the line
+// that follows ri run. What that must print is in NAME.golden beside it; update writes those instead.
 func RunTrials(ctx context.Context, out *rows.Output, dir string, update bool) error {
 	trials, err := readTrials(dir)
 	if err != nil {

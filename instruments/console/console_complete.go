@@ -38,10 +38,12 @@ var (
 // maxCompletions bounds what a Tab gives: no one reads more, and the keys of a map may be millions.
 const maxCompletions = 2000
 
-// Complete says what the end of a line of Lua could become: globals, packages and their variables, functions of ri,
-// fields by the type of the value before the dot, keys of maps, names of types where one is asked for. before are the
-// lines that the command began with. What stands before the dot is looked at in live memory, or in what is held:
-// nothing is stopped, and nothing that the line would change is changed.
+// Complete says what the end of a line of Lua could become. That may be a global, a package or its variable, or a
+// function of ri. After a dot it is a field of the value, in brackets a key of a map, and the name of a type where one
+// is asked for. before are the lines that the command began with.
+//
+// What stands before the dot is looked at in live memory, or in what is held. Nothing is stopped, and nothing that the
+// line would change is changed.
 func (c *Console) Complete(before, line string) Completion {
 	if open := openString(before + line); open >= 0 {
 		at := open - len(before)

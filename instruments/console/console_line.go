@@ -311,6 +311,7 @@ func (c *Console) instrument() string {
 			"  return setmetatable({}, { __index = function(_, key) return ri.var(name .. \".\" .. key) end })\nend\n\n" +
 			packages.String() + "\n")
 	}
-	b.WriteString("return {\n  title = \"from a session of ri shell\",\n  category = \"target\",\n  run = function(p)\n" + text + "  end,\n}\n")
+	b.WriteString("return {\n  title = \"from a session of ri shell\",\n  category = \"target\",\n" +
+		"  run = function(p)\n" + text + "  end,\n}\n")
 	return b.String()
 }

@@ -13,9 +13,9 @@ import (
 	"ri/instruments/looks"
 )
 
-// To complete what stands before a dot it is evaluated. Where it begins with a name that the same command gives to
-// something, in a loop or as a local, what has been typed so far is made a program that returns it in the first turn of
-// the loop.
+// To complete what stands before a dot it is evaluated. It may begin with a name that the same command gives to
+// something, in a loop or as a local. Then what has been typed so far is made a program that returns it in the first
+// turn of the loop.
 
 var (
 	loopHead   = regexp.MustCompile(`\bfor\s+([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s+in\s`)

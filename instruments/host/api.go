@@ -129,7 +129,9 @@ var api = []Function{
 		"ann\t3\t35\nbob\t2\t12\nnil\t1\t7", GroupReductions},
 	{"ri.top", "(what: value|iterator, n: int, by?: string, where?: condition): {key, value, by: number}[]",
 		"Gives the n elements with the largest numbers in a part, the largest first.",
-		`for _, t in ipairs(ri.top(ri.var'main.jobs', 2, 'size', {'owner', '~=', nil})) do print(t.key, t.value.size, t.by) end`, "4\t20\t20\n1\t10\t10", GroupReductions},
+		`for _, t in ipairs(ri.top(ri.var'main.jobs', 2, 'size', {'owner', '~=', nil})) do
+  print(t.key, t.value.size, t.by)
+end`, "4\t20\t20\n1\t10\t10", GroupReductions},
 
 	{"ri.typeof", "(v: value|place): string", "The Go type. A number or string has lost it: ask its place.",
 		`print(ri.typeof(ri.var'main.first'), ri.typeof(ri.ref(ri.var'main.all', 'state')))`, "*main.Node\tmain.State",
@@ -213,7 +215,9 @@ var api = []Function{
 			"candidates (those that may have it, where no holder is found); a channel addr, elem, len, cap, closed, timer, " +
 			"senders, receivers; a queue has count, ids (the first thousand), selects, wait. With senders only channels that " +
 			"somebody waits to send to; more is how many channels max left out.",
-		`for _, l in ipairs(ri.waits().locks) do if l.name == 'main.contended' then print(l.kind, l.locked, l.want.count) end end`, "", GroupGoroutines},
+		`for _, l in ipairs(ri.waits().locks) do
+  if l.name == 'main.contended' then print(l.kind, l.locked, l.want.count) end
+end`, "", GroupGoroutines},
 	{"ri.users", "({addr: int, kind: 'send'|'receive'|'done'}[]): {id: int, certain: boolean}[][]",
 		"Tells for each channel or WaitGroup which goroutines have a function on their stacks that sends, receives or " +
 			"calls Done, or calls one that does, by their machine code: with certain it is that very channel, " +
@@ -309,7 +313,9 @@ var api = []Function{
 		"All package variables and goroutines from which a way leads to the object at an address. waits: the goroutine " +
 			"waits itself, for a channel, lock, WaitGroup or Cond; never: nothing can wake it. How a goroutine waits for the " +
 			"object is no way to it. The first call takes as long as the walk.",
-		`for _, name in ipairs(ri.heap():users(ri.var'main.first').variables) do if name == 'main.first' then print(name) end end`, "main.first", GroupHeap},
+		`for _, name in ipairs(ri.heap():users(ri.var'main.first').variables) do
+  if name == 'main.first' then print(name) end
+end`, "main.first", GroupHeap},
 	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: " +
 		"int, cap?: int}[]",
 		"The largest maps, stores behind slices, strings and channels, 20 of each unless told otherwise, by bytes: with a " +
@@ -327,7 +333,9 @@ var api = []Function{
 		"int, used: int}[]",
 		"The allocator's spans (runs of pages) by what they are for and, of those with objects, the size of their slots " +
 			"(0: one large object each) and whether the objects hold pointers. Needs no walk.",
-		`for _, s in ipairs(ri.spans()) do if s.use == 'objects' and s.size == 16 then print(s.used <= s.slots) break end end`, "true", GroupHeap},
+		`for _, s in ipairs(ri.spans()) do
+  if s.use == 'objects' and s.size == 16 then print(s.used <= s.slots) break end
+end`, "true", GroupHeap},
 	{"h:stats", "(): {objects: int, bytes: int, typed: int, spans: int, span_bytes: int, slots: int, guessed: int}",
 		"Figures: live objects and their bytes, those of them under a type; spans (runs of pages that objects live in), " +
 			"their bytes and slots; bytes that were gone through word by word for want of a type.",

@@ -25,10 +25,9 @@ const ConcatName = "(concat)"
 
 // CompileLua parses and compiles source.
 //
-// Three things are changed on the way. A literal integer that a float64 can't hold is an error, since it would
-// silently be another number; a..b becomes a call, since the machine's own operator allocates
-// without a bound and without a chance to interrupt it; and what a loop goes through gets locals where the
-// machine's compiler would get it wrong (see hoist).
+// Three things are changed on the way. A literal integer that a float64 can't hold is an error: it would silently be
+// another number. a..b becomes a call: the machine's own operator allocates without a bound, and can't be
+// interrupted. What a loop goes through gets locals where the machine's compiler would get it wrong (see hoist).
 func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	if len(source) > maxSource {
 		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path,

@@ -308,9 +308,9 @@ func (h *Host) riProgress(L *lua.LState) int {
 	return 0
 }
 
-// An instrument whose rows are about stacks (goroutines by where they are, heap by what holds it, time by where it
-// goes) declares what its samples count, and gives one with ri.sample beside its rows. --pprof and --folded write those
-// to a file, whatever the instrument.
+// Rows may be about stacks: goroutines by where they are, heap by what holds it, time by where it goes. Their
+// instrument declares what its samples count, and gives them with ri.sample beside its rows. --pprof and --folded write
+// them to a file, whatever the instrument.
 
 // sampleDefaults are the values of a script that declares none.
 var sampleDefaults = []rows.ProfileValue{{Type: "samples", Unit: "count"}}

@@ -329,7 +329,8 @@ func (h *Host) riConstant(L *lua.LState) int {
 	value, ok := t.ConstantValue(name)
 	if !ok {
 		if len(t.Constants()) == 0 {
-			h.raise(L, fmt.Errorf("ri.constant: the compiler kept no constants of the type %s: it must be a named integer type", t.Name))
+			h.raise(L, fmt.Errorf("ri.constant: the compiler kept no constants of the type %s: "+
+				"it must be a named integer type", t.Name))
 		}
 		L.Push(lua.LNil)
 		return 1

@@ -249,10 +249,10 @@ func Safely(f func() error) (err error) {
 	return f()
 }
 
-// pcall and xpcall of the machine have a fault: an error closes the upvalues of all functions that are running, those
-// outside of the pcall too, so that a local which a closure shares with its function is two variables from
-// then on. (`local n = 0; local function count() n = n + 1 end; pcall(error); count()` leaves n at 0.)
-// A coroutine has upvalues of its own, so what is protected runs in one.
+// pcall and xpcall of the machine have a fault. An error closes the upvalues of all functions that are running, those
+// outside of the pcall too. A local that a closure shares with its function is two variables from then on: after
+// `local n = 0; local function count() n = n + 1 end; pcall(error); count()` n is 0. A coroutine has upvalues of its
+// own, so what is protected runs in one.
 
 // maxProtected bounds coroutines and protected calls inside each other: each level takes Go's stack too.
 const maxProtected = 180

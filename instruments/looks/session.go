@@ -225,9 +225,9 @@ func (s *Session) once(ctx context.Context, look *Look, sink *collector,
 	return runErr, ended, nil
 }
 
-// rehearseAll rehearses f, and once more where that tells something: where f touched much, since scripts may remember
-// where they found what they looked for; and where the first, in which layouts were compiled, took longer than a stop
-// may. The error is ErrTime where there should be no stop.
+// rehearseAll rehearses f, and once more where that tells something. Where f touched much, it may remember where it
+// found what it looked for, and touch less. Where the first took longer than a stop may, that may have been layouts
+// being compiled. The error is ErrTime where there should be no stop.
 func (s *Session) rehearseAll(ctx context.Context, look *Look, sink *collector, p *Plan,
 	f func(context.Context, *Look, rows.Sink) error) error {
 	if err := s.rehearse(ctx, look, sink, p, f); err != nil {

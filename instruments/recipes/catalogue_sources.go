@@ -12,9 +12,9 @@ import (
 	"ri/instruments/rows"
 )
 
-// findSources gives the catalogues to read, in the order in which a later one overrides an earlier one:
-// the built-in one, /etc/ri/recipes.d, recipes.d in the user's ri folder, what the variable
-// RI_RECIPES lists (files and folders), and the files named on the command line.
+// findSources gives the catalogues to read; a later one overrides an earlier one. First comes the built-in one, then
+// /etc/ri/recipes.d, then recipes.d in the user's ri folder. What the variable RI_RECIPES lists (files and folders)
+// follows, and last the files named on the command line.
 //
 // built holds recipes.yaml and scripts/lua. A source that can't be read is a warning, but an error if it was named.
 func findSources(built fs.FS, named ...string) (sources []catalogueFile, warnings []error, err error) {

@@ -19,8 +19,8 @@ import (
 var errLint = errors.New("something is wrong")
 
 // Lint checks files without a target: instruments and bare scripts (.lua), and catalogues (.yaml). What is wrong is a
-// row, and exit code 1; what a file declares is checked as before a run, and beyond that names that are nowhere:
-// globals, functions of ri, parameters and columns that the header doesn't have.
+// row, and an error without a text. What a file declares is checked as before a run. Beyond that, names that are
+// nowhere are found: globals, functions of ri, parameters and columns that the header doesn't have.
 func Lint(out *rows.Output, c *Catalogue, files []string) error {
 	columns := []rows.Column{{Name: "file"}, {Name: "line", Type: rows.ColumnInt}, {Name: "problem"}}
 	var list []rows.Row

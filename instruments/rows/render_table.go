@@ -29,8 +29,8 @@ const (
 )
 
 // WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the
-// findings, or before the tables where the script gave them first. cut says that cells were cut to the terminal's
-// width.
+// findings. Where the script gave findings first, they come before the tables. cut says that cells were cut to the
+// terminal's width.
 func WriteText(w io.Writer, r *Result, style TableStyle) (cut bool, err error) {
 	var b strings.Builder
 	row := 0
