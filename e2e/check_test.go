@@ -314,13 +314,3 @@ func TestCheckOfCore(t *testing.T) {
 		}
 	}
 }
-
-// TestCheckWithoutHeap has the checks that need a copy of all memory left out by name where that would stop the process for too long.
-func TestCheckWithoutHeap(t *testing.T) {
-	needAttach(t)
-	pid := startTroubles(t, buildTroubles(t, "local"), "abba", "limit") // which has 40 MiB of heap
-	out, _ := runRi(t, 3, "check", "-p", fmt.Sprint(pid), "--view", "live")
-	if !strings.Contains(out, "not checked: blocked-forever (it needs a copy of all memory: --view snapshot)") || !strings.Contains(out, "deadlock: 2 goroutines") {
-		t.Errorf("without a copy:\n%s", out)
-	}
-}

@@ -40,6 +40,9 @@ func (p *page) Verdict() (text string, calm bool) {
 		if s.failed != "" {
 			return "ri check could not look for faults: " + s.failed, false
 		}
+		if len(s.leftOut) > 0 {
+			return "Nothing was found by what was looked for. Left out: " + strings.Join(s.leftOut, "; "), false
+		}
 		for _, line := range append(s.Printed, s.Problems...) {
 			if left, ok := strings.CutPrefix(line, "not checked: "); ok {
 				return "Nothing was found by what was looked for. Not checked: " + left, len(s.Problems) == 0

@@ -43,6 +43,7 @@ type page struct {
 	masked  int // secrets
 	stats   rows.Stats
 	partial bool
+	leftOut bool // a recipe did without something
 	died    error
 }
 
@@ -69,7 +70,8 @@ type section struct {
 	Error       string   `json:"error"`    // why there is nothing
 	Cost        string   `json:"cost"`
 
-	failed string // why it ended early, or gave nothing
+	failed  string   // why it ended early, or gave nothing
+	leftOut []string // what it did without
 }
 
 type column struct {
@@ -133,7 +135,9 @@ func (p *page) add(a looks.Attempt) {
 	}
 	p.stats.Add(r.Stats)
 	p.partial = p.partial || len(r.Partial) > 0
+	p.leftOut = p.leftOut || len(r.LeftOut) > 0
 	s.Cost = fmt.Sprintf("%s, %s in all", r.Cost(), a.Took.Round(time.Millisecond))
+	s.leftOut = r.LeftOut
 	for _, line := range r.Printed {
 		s.Printed = append(s.Printed, line.Text)
 	}
@@ -254,6 +258,8 @@ func (p *page) ended() error {
 		return rows.ErrPartial
 	case len(p.Findings) > 0:
 		return rows.ErrFound
+	case p.leftOut:
+		return rows.ErrPartial
 	}
 	return nil
 }

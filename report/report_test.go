@@ -140,6 +140,8 @@ func TestVerdict(t *testing.T) {
 		{"all", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a")}), "Nothing was found.", true},
 		{"some", attempt("check", &rows.Result{Printed: printed("nothing found; checked: a", "not checked: b (why)")}),
 			"Not checked: b (why)", true},
+		{"less", attempt("check", &rows.Result{LeftOut: []string{"b: why"}, Printed: printed("nothing found; checked: a")}),
+			"Left out: b: why", false},
 		{"refused", looks.Attempt{Recipe: check, Header: &host.Header{}, Err: errors.New("a stop too long")},
 			"could not look for faults: a stop too long", false},
 		{"skipped", looks.Attempt{Recipe: check, Header: &host.Header{}, Skipped: "the program lacks x"},
@@ -173,6 +175,16 @@ func TestHowAReportEnds(t *testing.T) {
 	partial.add(attempt("a", &rows.Result{Partial: []string{"a limit"}, Findings: []rows.Finding{{What: "x"}}}))
 	if err := partial.ended(); err != rows.ErrPartial {
 		t.Errorf("partial: it ended with %v", err)
+	}
+	for _, c := range []struct {
+		findings []rows.Finding
+		want     error
+	}{{nil, rows.ErrPartial}, {[]rows.Finding{{What: "x"}}, rows.ErrFound}} {
+		less := &page{}
+		less.add(attempt("a", &rows.Result{LeftOut: []string{"a check"}, Findings: c.findings}))
+		if err := less.ended(); err != c.want {
+			t.Errorf("with less, and %d findings: it ended with %v", len(c.findings), err)
+		}
 	}
 }
 

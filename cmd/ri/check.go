@@ -16,8 +16,9 @@ func newCheck(o *options) *cobra.Command {
 		Use:   "check -p PID | -c CORE",
 		Short: "say what is wrong: deadlocks, leaks, what waits for ever",
 		Long: `Run every check that fits, on a process of which nothing is known, and say what was found, the worst first:
-what, where, the evidence, and what to look at next. Exits with 3 if anything was found, with 0 if nothing was. It is
-the recipe check; ri show check says how it looks.`,
+what, where, the evidence, and what to look at next. It always answers: what would stop the process for too long is
+left out by name. Exits with 3 if anything was found, else with 5 if anything was left out, else with 0. It is the
+recipe check; ri show check says how it looks.`,
 		Example: `  ri check -p 4711
   ri check -p 4711 --interval 10s
   ri check -c core.4711 --only deadlock,lock-held --json`,

@@ -352,6 +352,11 @@ end`, "true", GroupHeap},
 		"string|string[], next?: string})", "Gives a conclusion: something is wrong. ri then exits with code 3.",
 		`ri.finding{severity = 'critical', what = 'the queue is full', where = 'main.all.queue', next = 'who receives?'}`,
 		"", GroupResults},
+	{"ri.leaveout", "(what: string)",
+		"Says that a part of the answer is missing, and why. It is printed, is in JSON under left_out, and ri exits " +
+			"with code 5 where nothing was found.",
+		`ri.leaveout('the heap (its copy would stop the process for too long)')`,
+		"left out: the heap (its copy would stop the process for too long)", GroupResults},
 	{"ri.masked", "(name: string, value: string): string, int",
 		"What may be shown of a value that the program calls by a name, and how much of it is masked: all of what is " +
 			"called a password, token or key (words in names count: dbPass, DBPASS), and what looks like one. " +
@@ -366,9 +371,10 @@ end`, "true", GroupHeap},
 
 	{"ri.params", "(): table", "The parameters, as run gets them.",
 		`print(ri.params().limit)`, "nil", GroupProgram},
-	{"ri.target", "(): {pid, kind, describe, view, go, ends}",
+	{"ri.target", "(): {pid, kind, describe, view, go, ends, less}",
 		"What is looked at, how, and the Go release that built it. The kind is process, core, or dying: a process that ri " +
-			"watch holds in its last moment; ends says how that ends (`exit status 2`), and is nil of others.",
+			"watch holds in its last moment; ends says how that ends (`exit status 2`), and is nil of others. less says why " +
+			"an instrument that has less = true sees live memory, though it was to have a copy.",
 		`print(ri.target().view)`, "live", GroupProgram},
 	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}",
 		"The program's build information.",
@@ -406,9 +412,11 @@ end`, "true", GroupHeap},
 		"Has f called if a limit (of time, or of the stop) ends the script: it emits what was gathered so far. It has " +
 			"half a second, and nothing of the target can be read any more.",
 		`local sum = 0; ri.atlimit(function() ri.emit{sum = sum} end)`, "", GroupProgram},
-	{"ri.again", "(seconds: number, view?: 'live'|'stopped')",
+	{"ri.again", "(seconds: number, view?: 'live'|'stopped'): boolean, string?",
 		"Waits (the target runs), then takes a new look at it: without a stop if view is 'live'; if it is 'stopped', held " +
-			"until the next ri.again. Values from before stay addresses: what they lead to may be gone.",
+			"until the next ri.again. Values from before stay addresses: what they lead to may be gone. False, and why, where " +
+			"the look before was over before that: it was held for as long as it may be. An error where there can be no such " +
+			"look; the script that catches it sees the target live.",
 		`ri.again(0.5)`, "", GroupProgram},
 	{"ri.change", "(why: string, f: function(tx))",
 		"Makes a transaction of what f asks for; it is committed once the script has ended, whole or not at all, with why " +

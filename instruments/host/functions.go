@@ -27,7 +27,7 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		"emit": h.riEmit, "sample": h.riSample, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
-		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
+		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit, "leaveout": h.riLeaveOut,
 	} {
 		h.setFunction(ri, name, f, false)
 	}
@@ -264,13 +264,30 @@ func (h *Host) riAt(L *lua.LState) int {
 
 func (h *Host) riTarget(L *lua.LState) int {
 	info := h.opt.Target
-	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View), "go",
-		h.space.File().GoVersion())
+	less := ""
+	if h.opt.Seen != nil {
+		info.View, less = h.opt.Seen()
+	}
+	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View),
+		"go", h.space.File().GoVersion())
 	if info.Ends != "" {
 		t.RawSetString("ends", lua.LString(info.Ends))
 	}
+	if less != "" {
+		t.RawSetString("less", lua.LString(less))
+	}
 	L.Push(t)
 	return 1
+}
+
+// riLeaveOut is ri.leaveout(what): something that belongs to an answer is missing, and why. It is printed.
+func (h *Host) riLeaveOut(L *lua.LState) int {
+	what := L.CheckString(1)
+	if h.opt.LeaveOut != nil {
+		h.opt.LeaveOut(what)
+	}
+	h.opt.Sink.Print("left out: " + what)
+	return 0
 }
 
 func (h *Host) riBuildInfo(L *lua.LState) int {
@@ -315,13 +332,18 @@ func (h *Host) riAgain(L *lua.LState) int {
 		L.ArgError(2, "live, stopped, or nothing")
 	}
 	h.clock.pause()
-	err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), kind)
+	over, err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), kind)
 	h.clock.resume()
+	h.Forget()
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.again: %w", err))
 	}
-	h.Forget()
-	return 0
+	L.Push(lua.LBool(over == nil))
+	if over == nil {
+		return 1
+	}
+	L.Push(lua.LString(over.Error()))
+	return 2
 }
 
 func (h *Host) riAtLimit(L *lua.LState) int {

@@ -31,8 +31,9 @@ type Options struct {
 	CPU     *cpuSampler // nil: nothing runs
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
-	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an error.
-	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) error
+	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an
+	// error. over is why the look before didn't last until now; nil if it did.
+	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error)
 	// Changing begins a transaction for ri.change; nil: this run only looks.
 	Changing func(comment string) (*change.Plan, error)
 	// Usage reads what the kernel accounts to the process; nil: there is no process.
@@ -46,6 +47,10 @@ type Options struct {
 	Bulk func() (have bool)
 	// MayBulk says why Bulk would end in a refusal; nil if it wouldn't.
 	MayBulk func() error
+	// Seen is how the target is seen now, and why that is live where the run was to have a copy; nil: as Target says.
+	Seen func() (view attach.ViewKind, less string)
+	// LeaveOut is told what the script does without; nil: nobody is.
+	LeaveOut func(what string)
 }
 
 // TargetInfo is what ri.target() tells.

@@ -22,7 +22,10 @@ func TestAtLimit(t *testing.T) {
 	run := func(source string, limits Limits) (printed string, err error) {
 		synctest.Test(t, func(t *testing.T) {
 			out := &slowSink{}
-			wait := func(ctx context.Context, d time.Duration, _ attach.ViewKind) error { time.Sleep(d); return nil }
+			wait := func(ctx context.Context, d time.Duration, _ attach.ViewKind) (over, err error) {
+				time.Sleep(d)
+				return nil, nil
+			}
 			h := New(Options{Sink: out, Limits: limits, Again: wait})
 			defer h.Close()
 			script, fault := CompileScript("test.lua", source)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -322,31 +323,33 @@ func TestPanicIsContained(t *testing.T) {
 func TestAgain(t *testing.T) {
 	looks := 0
 	out := &sink{}
-	h := New(Options{Sink: out, Again: func(ctx context.Context, wait time.Duration, _ attach.ViewKind) error {
+	h := New(Options{Sink: out, Again: func(ctx context.Context, wait time.Duration, _ attach.ViewKind) (over, err error) {
 		if wait != 1500*time.Millisecond {
 			t.Error(wait)
 		}
 		looks++
 		if looks == 2 {
-			return errors.New("the target is gone")
+			return nil, errors.New("the target is gone")
 		}
-		return nil
+		return errors.New("it was too long"), nil
 	}})
 	defer h.Close()
-	script, err := CompileScript("test.lua", "ri.again(1.5)\nri.emit{x = 1}\nri.again(1.5)")
+	script, err := CompileScript("test.lua", "local lasted, why = ri.again(1.5)\nri.emit{lasted = lasted, why = why}\nri.again(1.5)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Run(context.Background(), script, nil); err == nil ||
 		err.Error() != "test.lua:3: ri.again: the target is gone" || len(out.rows) != 1 {
 		t.Error(err, out.rows)
+	} else if want := rows.Of("lasted", false, "why", "it was too long"); !reflect.DeepEqual(out.rows[0], want) {
+		t.Errorf("%v, not %v", out.rows[0], want)
 	}
 }
 
 // A cause that ended the script can be asked for.
 func TestCause(t *testing.T) {
 	gone := errors.New("the target is gone")
-	h := New(Options{Again: func(context.Context, time.Duration, attach.ViewKind) error { return gone }})
+	h := New(Options{Again: func(context.Context, time.Duration, attach.ViewKind) (over, err error) { return nil, gone }})
 	defer h.Close()
 	script, err := CompileScript("test.lua", "ri.again(1)")
 	if err != nil {

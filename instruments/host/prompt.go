@@ -38,7 +38,7 @@ type LineOptions struct {
 	Sink    rows.Sink
 	Limits  Limits
 	View    attach.ViewKind
-	Again   func(context.Context, time.Duration, attach.ViewKind) error
+	Again   func(context.Context, time.Duration, attach.ViewKind) (over, err error)
 	Bulk    func() bool
 	MayBulk func() error
 	Taken   func([]lua.LValue) // gets what the line returns, in the place of the sink; nil: it is printed

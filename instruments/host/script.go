@@ -76,8 +76,7 @@ func CompileExpression(name, source string) (*Script, error) {
 // variables or types, or read by them.
 var withoutSymbols = []string{
 	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "descriptors", "duration", "emit", "finding", "float", "hex",
-	"int", "json",
-	"log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
+	"int", "json", "leaveout", "log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
 }
 
 // NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module

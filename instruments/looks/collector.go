@@ -47,7 +47,7 @@ func (c *collector) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.res
-	r.Rows, r.Printed, r.Findings, r.Samples, r.Log, r.FindingsFirst = nil, nil, nil, nil, nil, false
+	r.Rows, r.Printed, r.Findings, r.Samples, r.Log, r.LeftOut, r.FindingsFirst = nil, nil, nil, nil, nil, nil, false
 }
 
 // Seal takes the result away: what comes later is dropped.
@@ -90,6 +90,11 @@ func (c *collector) Sampled(took time.Duration) {
 func (c *collector) Finding(f rows.Finding) error {
 	keep := func(r *rows.Result) { r.Findings = append(r.Findings, f) }
 	return c.hand(func(s rows.Sink) error { keep(c.res); return s.Finding(f) }, keep)
+}
+
+// leaveOut notes what the script does without.
+func (c *collector) leaveOut(what string) {
+	_ = c.add(func(r *rows.Result) { r.LeftOut = append(r.LeftOut, what) })
 }
 
 func (c *collector) Log(msg string) {

@@ -24,6 +24,7 @@ type Look struct {
 	rehearsal struct { // the last one
 		took  time.Duration
 		stats attach.Stats
+		left  bool // it didn't end, and was left where it is
 	}
 	patience time.Duration // how long to wait for another tracer to go
 
@@ -32,15 +33,14 @@ type Look struct {
 	ctx        context.Context // of the look; a script's own ends with the script, and would take the view with it
 	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
 	ended      bool
+	between    bool            // the view is a stop that the script asked for on its way
 	kind       attach.ViewKind // of the first view since begin
 
-	affordable   func(attach.ViewOptions) error
-	refusedBulk  error         // why there is no copy of all memory
-	optionalBulk bool          // the script can do without it
-	stats        attach.Stats  // of all views that have ended
-	missed       int           // pages that a snapshot didn't have, since begin
-	changed      chan struct{} // a new view took the place of the old one
-	lacking      bool          // the script asked a copy for all memory that didn't have it
+	less    lessening
+	stats   attach.Stats  // of all views that have ended
+	missed  int           // pages that a snapshot didn't have, since begin
+	changed chan struct{} // a new view took the place of the old one
+	lacking bool          // the script asked a copy for all memory that didn't have it
 }
 
 // bulkCache bounds the pages kept while a script that will have a copy of all memory rehearses, in bytes.
@@ -51,7 +51,7 @@ func newLook(s *Session, p *Plan) *Look {
 	return &Look{
 		Target: s.Target, Options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy,
 			Precopy: p.Look.Precopy, Spool: p.Look.Spool}, Cache: cache, Space: space,
-		locks: newLocks(s, p), affordable: s.Affordable, changed: make(chan struct{}, 1),
+		locks: newLocks(s, p), less: newLessening(s, p), changed: make(chan struct{}, 1),
 	}
 }
 
@@ -86,7 +86,7 @@ func (l *Look) begin(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended, l.rehearsing, l.kind = false, false, l.view.Kind()
+	l.ended, l.rehearsing, l.between, l.kind = false, false, false, l.view.Kind()
 	return nil
 }
 
@@ -160,55 +160,6 @@ func (l *Look) rehearse(view attach.View) {
 	l.See(view)
 }
 
-// WantBulk is Options.Bulk.
-func (l *Look) WantBulk() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.rehearsing {
-		if l.view.Coverage().Whole {
-			return true
-		}
-		l.lacking = true
-	}
-	l.Options.Bulk = true
-	return false
-}
-
-// MayBulk is Options.MayBulk: why a copy of all memory can't be had, nil if it can. It is found out in the rehearsal,
-// once.
-func (l *Look) MayBulk() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.view.Coverage().Whole {
-		return nil
-	}
-	if l.Options.Kind != attach.Snapshot {
-		return errNoCopy
-	}
-	if !l.rehearsing || l.Options.Bulk || l.refusedBulk != nil {
-		return l.refusedBulk
-	}
-	options := l.Options
-	options.Bulk = true
-	l.refusedBulk = l.affordable(options)
-	l.optionalBulk = l.refusedBulk == nil
-	return l.refusedBulk
-}
-
-// dropBulk goes on without a copy of all memory that turns out to cost too much, if the script can do without it.
-func (l *Look) dropBulk(why error) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.optionalBulk || !l.Options.Bulk {
-		return false
-	}
-	l.Options.Bulk, l.refusedBulk = false, why
-	return true
-}
-
-// errNoCopy is why there is no whole heap in a view that copies nothing.
-var errNoCopy = errors.New("it needs a copy of all memory: --view snapshot")
-
 // lacked says, once, whether the script asked for all memory and this view didn't have it.
 func (l *Look) lacked() bool {
 	l.mu.Lock()
@@ -266,7 +217,10 @@ func (l *Look) See(view attach.View) {
 func (l *Look) wait(ctx context.Context, finished <-chan error) (err error, ended bool) {
 	for {
 		l.mu.Lock()
-		view := l.view
+		view, done := l.view, l.view.Done()
+		if l.mayEnd() {
+			done = nil
+		}
 		l.mu.Unlock()
 		select {
 		case <-l.changed:
@@ -277,8 +231,8 @@ func (l *Look) wait(ctx context.Context, finished <-chan error) (err error, ende
 				err = lost
 			}
 			return err, true
-		case <-view.Done():
-			if l.replaced(view) {
+		case <-done:
+			if l.passed(view) {
 				continue
 			}
 			l.end()
@@ -316,33 +270,36 @@ func (l *Look) wantTouched() {
 	}
 }
 
-func (l *Look) replaced(view attach.View) bool {
+// passed tells whether it is no longer a view's end that ends the look.
+func (l *Look) passed(view attach.View) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.view != view
+	return l.view != view || l.mayEnd()
 }
 
-// Again lets the target run for a while and takes a new view. The script calls it.
+// Again lets the target run for a while and takes a new view. The script calls it. over is why the view before ended by
+// itself.
 //
 // kind, if not "", is how this look sees memory. Where the copy that was looked at lacks pages there is no second look:
-// what was found will be thrown away, and all begins again with a larger copy.
-func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKind) error {
+// what was found will be thrown away, and all begins again with a larger copy. Where there can be no such view, the
+// script may go on with what is seen live.
+func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error) {
 	l.mu.Lock()
 	if l.rehearsing {
 		l.mu.Unlock()
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	if l.ended {
 		l.mu.Unlock()
-		return attach.ErrClosed
+		return nil, attach.ErrClosed
 	}
-	if err := l.view.Err(); err != nil {
+	if over = l.view.Err(); over != nil && !l.mayEnd() {
 		l.mu.Unlock()
-		return err
+		return nil, over
 	}
 	if missedOf(l.view) > 0 {
 		l.mu.Unlock()
-		return errIncomplete
+		return nil, errIncomplete
 	}
 	l.ended = true // nothing to let go while it runs
 	l.release()
@@ -352,26 +309,38 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return over, context.Cause(ctx)
 	}
+	was := l.Options
+	defer func() { l.Options = was }()
 	if kind != "" {
-		was := l.Options
 		l.Options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop}
-		defer func() { l.Options = was }()
 	}
-	if err := l.take(ctx); err != nil {
-		return err
+	err = l.less.affordable(l.Options)
+	if err == nil {
+		err = l.take(ctx)
+	}
+	if err != nil {
+		l.stats.Add(attach.CostOf(err))
+		l.Options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop}
+		if l.take(ctx) != nil {
+			return over, err
+		}
 	}
 	l.mu.Lock()
-	l.ended = false
+	l.ended, l.between = false, l.Options.Kind == attach.Stopped && was.Kind != attach.Stopped
 	l.mu.Unlock()
 	l.changed <- struct{}{}
 	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go
 		l.end()
-		return err
+		return over, err
 	}
-	return nil
+	return over, err
 }
+
+// mayEnd tells whether the view is one that a script took in between, and whose time is over: its reads fail, and the
+// script goes on.
+func (l *Look) mayEnd() bool { return l.between && errors.Is(l.view.Err(), attach.ErrDeadline) }
 
 // errIncomplete ends a script early whose results will not be used.
 var errIncomplete = errors.New("the copy lacks pages that the script reads")

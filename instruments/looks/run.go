@@ -193,12 +193,23 @@ func Judge(r *rows.Result, err error, p *Plan, rehearsed time.Duration) {
 	switch {
 	case err == nil:
 	case errors.Is(err, attach.ErrDeadline):
-		r.Partial = append(r.Partial, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
+		p.cutShort(r, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
 	case errors.Is(err, attach.ErrSuspended):
-		r.Partial = append(r.Partial, fmt.Sprintf("%v; run it again", err))
+		p.cutShort(r, fmt.Sprintf("%v; run it again", err))
 	case errors.Is(err, host.ErrTime), errors.Is(err, host.ErrMemory), errors.Is(err, host.ErrRows):
-		r.Partial = append(r.Partial, err.Error())
+		p.cutShort(r, err.Error())
 	default:
 		r.Err = err
 	}
+}
+
+// cutShort notes a limit that a script came to. An instrument that says by itself what it left out has said it; why is
+// left to be said.
+func (p *Plan) cutShort(r *rows.Result, why string) {
+	if p.Script.Header != nil && p.Script.Header.Less {
+		r.LeftOut = append(r.LeftOut, "the rest: "+why)
+		r.Printed = append(r.Printed, rows.PrintedLine{Row: len(r.Rows), Text: "left out: the rest: " + why})
+		return
+	}
+	r.Partial = append(r.Partial, why)
 }

@@ -1,6 +1,7 @@
 package looks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,20 +62,22 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 	sampler := host.CPUSamplerOf(s.Target)
 	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
 		h = nil
-		res, err := s.Look(ctx, p, s.Collector(p, to, early), func(ctx context.Context, look *Look, sink rows.Sink) error {
+		c := s.Collector(p, to, early)
+		res, err := s.Look(ctx, p, c, func(ctx context.Context, look *Look, sink rows.Sink) error {
 			if h == nil {
 				opt := host.Options{
-					Space:   look.Space,
-					Sink:    sink,
-					Folders: p.Recipe.Folders(p.catalogue),
-					Limits:  p.Limits,
-					Target: host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends,
-						View: p.View},
+					Space:       look.Space,
+					Sink:        sink,
+					Folders:     p.Recipe.Folders(p.catalogue),
+					Limits:      p.Limits,
+					Target:      host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends},
+					Seen:        func() (attach.ViewKind, string) { return look.seenAs(p) },
 					Again:       look.Again,
 					Now:         s.Now(),
 					Profile:     p.Samples,
 					Bulk:        look.WantBulk,
 					MayBulk:     look.MayBulk,
+					LeaveOut:    c.leaveOut,
 					CPU:         sampler,
 					Connections: connected,
 					Usage:       usageOf(s.Target),
@@ -127,35 +130,44 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 	look := newLook(s, p)
 	defer look.locks.close()
 	look.patience = p.Look.Wait
-	if s.Info.Kind == "process" && p.View != attach.Live {
-		err := s.rehearseAll(ctx, look, sink, p, f)
-		if errors.Is(err, host.ErrTime) { // what it found until then is better than nothing
-			res := sink.Seal()
-			res.View, res.Stats = string(attach.Live), rows.Stats(look.rehearsal.stats)
-			Judge(res, err, p, look.rehearsal.took)
-			return res, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		sink.clear()
-	}
-	if look.Options.Kind == attach.Snapshot && s.Info.Kind == "process" && len(look.Options.Pages) == 0 &&
-		!look.Options.Bulk {
-		look.Options.Kind = attach.Live // it asks about types and names only: nothing to stop for
-	}
 	for round := 1; ; round++ {
+		if round == 1 {
+			err := s.ready(ctx, look, sink, p, f)
+			if errors.Is(err, host.ErrTime) { // what it found until then is better than nothing
+				res := sink.Seal()
+				res.View, res.Stats = string(attach.Live), rows.Stats(look.rehearsal.stats)
+				Judge(res, err, p, look.rehearsal.took)
+				return res, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 		runErr, ended, err := s.once(ctx, look, sink, f)
+		tooMuch := context.Cause(ctx) == nil && (err != nil || ended && look.tookMuch(runErr))
+		if tooMuch && look.without(cmp.Or(err, runErr)) {
+			if ended {
+				look.discard()
+			}
+			look.lacked()
+			sink.clear()
+			round = 0
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		if ended && (look.missed > 0 || look.lacked()) && context.Cause(ctx) == nil {
 			look.wantTouched()
 			look.discard()
-			if round == snapshotRounds {
+			sink.clear()
+			switch {
+			case round < snapshotRounds:
+			case look.rehearsal.took > p.MaxStop/2 && look.withoutCopy(s.restless(look, p)):
+				round = 0
+			default:
 				look.Options.Kind, sink.held = attach.Stopped, true
 			}
-			sink.clear()
 			continue
 		}
 		if p.View == attach.Live {
@@ -177,8 +189,35 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 	}
 }
 
-// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to
-// run on a stopped target has to be quick.
+// ready rehearses f for the view that comes. The error is ErrTime where there should be no stop.
+func (s *Session) ready(ctx context.Context, look *Look, sink *collector, p *Plan,
+	f func(context.Context, *Look, rows.Sink) error) error {
+	if s.Info.Kind != string(attach.Living) || look.Options.Kind == attach.Live {
+		return nil
+	}
+	look.Options.Pages = nil
+	if err := s.rehearseAll(ctx, look, sink, p, f); err != nil {
+		if context.Cause(ctx) != nil || look.rehearsal.left || !look.withoutCopy(err) {
+			return err
+		}
+	}
+	sink.clear()
+	if look.Options.Kind == attach.Snapshot && len(look.Options.Pages) == 0 && !look.Options.Bulk {
+		look.Options.Kind = attach.Live // it asks about types and names only: nothing to stop for
+	}
+	return nil
+}
+
+// restless is why there is no copy of a program that is elsewhere at each look.
+func (s *Session) restless(look *Look, p *Plan) error {
+	enough := rows.RoundUp(2 * max(look.rehearsal.took, p.MaxStop))
+	return fmt.Errorf("%s moves on to other memory faster than it is copied: the last of %d copies lacked %s; "+
+		"allow a stop that is long enough to look in (--max-stop %s)",
+		s.Target.Describe(), snapshotRounds, rows.Plural(int64(look.missed), "page"), rows.DurationText(enough))
+}
+
+// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to run
+// on a stopped target has to be quick.
 func rehearsalTime(p *Plan) time.Duration {
 	limit := p.Limits.WithDefaults().Time
 	if limit <= 0 {
@@ -193,22 +232,13 @@ func rehearsalTime(p *Plan) time.Duration {
 // once takes a view and runs f on it. runErr is how f ended, if it did; err is why there was no view.
 func (s *Session) once(ctx context.Context, look *Look, sink *collector,
 	f func(context.Context, *Look, rows.Sink) error) (runErr error, ended bool, err error) {
-	if err := s.Affordable(look.Options); err != nil {
-		if !look.dropBulk(err) {
-			return nil, false, err
-		}
-		if err := s.Affordable(look.Options); err != nil {
-			return nil, false, err
-		}
+	if err := look.affordable(s); err != nil {
+		return nil, false, err
 	}
 	if look.Options.Kind == attach.Live && len(look.locks.reports) > 0 {
 		look.locks.readHeld(look.locks.peek(ctx))
 	}
-	err = look.begin(ctx)
-	if errors.Is(err, attach.ErrDeadline) && look.dropBulk(err) {
-		err = look.begin(ctx)
-	}
-	if err != nil {
+	if err := look.begin(ctx); err != nil {
 		return nil, false, err
 	}
 	defer look.end()
@@ -292,7 +322,7 @@ func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *
 	case result = <-finished:
 	case <-short.Done():
 		view.Close()
-		host.WaitFor(finished, host.Grace)
+		look.rehearsal.left = !host.WaitFor(finished, host.Grace)
 		result = host.ErrTime
 	}
 	if cause := context.Cause(ctx); cause != nil {

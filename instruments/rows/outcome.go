@@ -57,7 +57,8 @@ func Said(err error) error {
 	return &saidError{err}
 }
 
-// Ended is how the run ended: the error that ended it, else ErrPartial, else ErrFound, else nil.
+// Ended is how the run ended: the error that ended it, else ErrPartial, else ErrFound, else nil. What was left out makes
+// it ErrPartial where nothing was found.
 func (r *Result) Ended() error {
 	switch {
 	case r.Err != nil:
@@ -66,6 +67,8 @@ func (r *Result) Ended() error {
 		return ErrPartial
 	case len(r.Findings) > 0:
 		return ErrFound
+	case len(r.LeftOut) > 0:
+		return ErrPartial
 	}
 	return nil
 }

@@ -42,6 +42,9 @@ func writeResultJSON(w io.Writer, r *Result) error {
 		}
 		doc = append(doc, Cell{"printed", lines})
 	}
+	if len(r.LeftOut) > 0 {
+		doc = append(doc, Cell{"left_out", Texts(r.LeftOut)})
+	}
 	if r.Transaction != nil {
 		doc = append(doc, Cell{"transaction", r.Transaction.row()})
 	}

@@ -33,6 +33,7 @@ type Result struct {
 	Notes         []string // of how memory was seen, for stderr
 
 	Partial []string // why something is missing: a limit, a deadline
+	LeftOut []string // what the script did without, and why: what it gave is good all the same
 	Err     error    // why the script ended early, if it did; nil where only a limit was hit
 }
 

@@ -37,6 +37,20 @@ func init() {
 			kept = append(kept, conn)
 		}
 	}
+	troubles["ballast"] = func() { // memory, and nothing else
+		for i := range weight {
+			weight[i] = make([]byte, 1<<20)
+			for at := 0; at < 1<<20; at += 4096 {
+				weight[i][at] = 1
+			}
+		}
+	}
+	troubles["crowd"] = func() { // of goroutines that wait for work, and mean to
+		for i := range crowd {
+			crowd[i] = make(chan int)
+			go await(crowd[i])
+		}
+	}
 	troubles["healthy-pool"] = func() {
 		p := &pool{tasks: make(chan func(), 16), results: make(chan int)}
 		for range [4]int{} {
@@ -243,3 +257,10 @@ func readers(r *registry) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+var (
+	weight [64][]byte
+	crowd  [20000]chan int
+)
+
+func await(c chan int) { <-c }

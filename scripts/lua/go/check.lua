@@ -12,11 +12,15 @@ local findings = require("findings")
 local packs = require("checks_packs")
 local unclosed = require("checks_unclosed")
 
--- All checks, in the order in which they are told. Each has a name, a sentence, and a function of the look that gives findings, or
--- nothing and why it could not be done.
+-- All checks, in the order in which they are told. Each has a name; a function of the look that gives findings, or nothing
+-- and why there is nothing to check (and true, where there would be something); and what it needs: "heap", a copy of all
+-- memory; "moment", memory of one moment, since it concludes from what isn't there.
 local all = {}
 for _, part in ipairs { death, locks, never, probable, context, pools, unclosed, state, packs } do
-  for _, check in ipairs(part) do all[#all + 1] = check end
+  for _, check in ipairs(part) do
+    check.part = part
+    all[#all + 1] = check
+  end
 end
 
 local names = {}
@@ -30,20 +34,45 @@ local function chosen(p)
   return set
 end
 
+-- plain is an error without the place in the script.
+local function plain(why) return (tostring(why):gsub("^[^:]*%.lua:%d+: ", "")) end
+
+-- sure leaves of those that hold a lock the ones of which the code says so: that nobody else does is not known of live
+-- memory.
+local function sure(holders)
+  local out = {}
+  for _, h in ipairs(holders) do
+    if not h.possibly then out[#out + 1] = h end
+  end
+  return out
+end
+
+-- attempt does a part's share of a look. One that fails leaves the others to find what they can.
+local function attempt(l, part, f)
+  local ok, why = pcall(f, l)
+  if not ok then l.broken[part] = plain(why) end
+end
+
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
 local function look(p, wanted)
-  local l = { params = p, wanted = wanted, core = ri.target().kind ~= "process", seconds = p.interval / 1e9 }
+  local target = ri.target()
+  local l = { params = p, wanted = wanted, core = target.kind ~= "process", seconds = p.interval / 1e9, live = target.view == "live", broken = {} }
   -- A core, or a process in its last moment, has one moment only: there, what waits is taken to have waited for long if the runtime says so. Those that wait
   -- for each other can't go on anyway.
   l.second = not l.core and l.seconds > 0
+  -- First of all: what is read after it, of a goroutine that doesn't run until the second look, is of one moment even in
+  -- live memory.
+  local mark = ri.mark()
   l.waits = ri.waits { senders = true, max = probable.most }
   l.groups = ri.stacks()
   l.state = {}
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end
   end
-  if ri.target().view == "live" then
-    l.noheap = "it needs a copy of all memory: --view snapshot" -- what moves meanwhile would be taken for unreachable
+  if l.live then
+    l.nomoment = target.less or "it needs memory of one moment: --view snapshot"
+    l.noheap = l.nomoment -- what moves meanwhile would be taken for unreachable
+    for _, lock in ipairs(l.waits.locks) do lock.holders = sure(lock.holders) end
   elseif never.needs_heap(l) or state.needs_heap(l) or unclosed.needs_heap(l) then
     l.heap, l.noheap = ri.heap { optional = true }
   end
@@ -58,7 +87,7 @@ local function look(p, wanted)
   end
   function l.never(id) return l.heap ~= nil and l.heap:never(id) end
   -- Who might do something to what others wait for has to be asked of the first look, for all that might turn out to be stuck.
-  local possible = probable.wanted(l)
+  local possible = l.live and {} or probable.wanted(l)
   l.captured = #possible > 0 and probable.captured() or {}
   local users = {}
   for i, list in ipairs(#possible > 0 and ri.users(possible) or {}) do
@@ -69,13 +98,12 @@ local function look(p, wanted)
     for i, w in ipairs(all) do out[i] = users[w.kind .. ri.hex(w.addr)] or {} end
     return out
   end
-  local mark = ri.mark()
   l.count = mark.count
-  context.find(l)
-  doing.first(l)
-  unclosed.first(l)
-  if l.second and l.wanted["sql-pool"] then pools.first(l) end
-  state.first(l)
+  attempt(l, context, context.find)
+  attempt(l, doing, doing.first)
+  attempt(l, unclosed, unclosed.first)
+  if l.second and l.wanted["sql-pool"] then attempt(l, pools, pools.first) end
+  attempt(l, state, state.first)
   if l.second then state.between(l) end
   local known = {}
   function l.still(id)
@@ -99,6 +127,60 @@ local function look(p, wanted)
   return l
 end
 
+-- account runs the checks that are wanted, and tells what came of each. Those that a limit kept from being run are told by
+-- why.
+local function account(wanted)
+  local found, done, skipped, left, todo = {}, {}, {}, {}, {}
+  for _, check in ipairs(all) do
+    if wanted[check.name] and (not check.fits or check.fits()) then todo[#todo + 1] = check end
+  end
+  local function leave(check, why)
+    for _, group in ipairs(left) do
+      if group.why == why then
+        table.insert(group.names, check.name)
+        return
+      end
+    end
+    left[#left + 1] = { why = why, names = { check.name } }
+  end
+  local function run(l, check)
+    if check.needs == "heap" and l.noheap then return leave(check, l.noheap) end
+    if check.needs and l.nomoment then return leave(check, l.nomoment) end
+    local ok, list, why, missing = pcall(check.run, l)
+    if not ok then return leave(check, l.broken[check.part] or plain(list)) end
+    if missing then return leave(check, why) end
+    if not list then
+      skipped[#skipped + 1] = ("%s (%s)"):format(check.name, why or "no reason given")
+      return
+    end
+    done[#done + 1] = check.name
+    for _, f in ipairs(list) do
+      f.check = check.name
+      found[#found + 1] = f
+    end
+  end
+  local next_one = 1
+  return {
+    run = function(l)
+      while todo[next_one] do
+        run(l, todo[next_one])
+        next_one = next_one + 1
+      end
+    end,
+    tell = function(l, why)
+      for i = next_one, #todo do leave(todo[i], why) end
+      found = findings.sort(findings.merge(found))
+      for _, f in ipairs(found) do ri.finding(f) end
+      local count = #found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings"
+      print(("%s; checked: %s"):format(count, #done > 0 and table.concat(done, ", ") or "nothing"))
+      for _, group in ipairs(left) do ri.leaveout(("%s: %s"):format(table.concat(group.names, ", "), group.why)) end
+      if l and l.params.only == "" then attempt(l, doing, doing.tell) end
+      if l and l.broken[doing] then ri.leaveout("what it is doing: " .. l.broken[doing]) end
+      if #skipped > 0 then print("not checked: " .. table.concat(skipped, "; ")) end
+    end,
+  }
+end
+
 return {
   title = "what is wrong: deadlocks, what waits for ever, leaks",
   category = "go",
@@ -108,8 +190,13 @@ evidence, and what to look at next. Exits with 3 if anything was found. Long wai
 
 There are two looks, interval apart; the second doesn't stop the process. Between them a goroutine that is said to be stuck has not run. Of a core there is one.
 
+Where a copy of all memory would stop the process for too long, the goroutines' own pages are copied; where that would,
+memory is read while the program runs. What can't be found so is left out by name: ri then exits with 5, if it found
+nothing.
+
 Go records no holder of a lock. Who holds one is inferred: from the machine code of the functions on each stack, which says where Lock was
 passed and Unlock was not.]],
+  less = true,
   needs = { runtime = { "queue", "lock" }, fields = { "runtime.g.trackingSeq" } },
   params = {
     { name = "interval", type = "duration", default = "1s", min = 0, max = "1h", help = "between the two looks; 0: one look" },
@@ -136,31 +223,11 @@ next        ri run http, ri run goroutines, ri run heap]],
   run = function(p)
     local wanted = chosen(p)
     if next(wanted) == nil then error("no check is left: skip has all that only has", 0) end
+    local told = account(wanted)
+    ri.atlimit(function() told.tell(nil, "a limit came first") end)
     local l = look(p, wanted)
-    local found, done, left = {}, {}, {}
-    for _, check in ipairs(all) do
-      if wanted[check.name] and (not check.fits or check.fits(l)) then
-        local ok, list, why = pcall(check.run, l)
-        if not ok then
-          why = tostring(list):gsub("^[^:]*%.lua:%d+: ", "")
-          list = nil
-        end
-        if list then
-          done[#done + 1] = check.name
-          for _, f in ipairs(list) do
-            f.check = check.name
-            found[#found + 1] = f
-          end
-        else
-          left[#left + 1] = ("%s (%s)"):format(check.name, why or "no reason given")
-        end
-      end
-    end
-    found = findings.sort(findings.merge(found))
-    for _, f in ipairs(found) do ri.finding(f) end
-    print(("%s; checked: %s"):format(#found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings", table.concat(done, ", ")))
-    if p.only == "" then doing.tell(l) end
-    if #left > 0 then print("not checked: " .. table.concat(left, "; ")) end
+    told.run(l)
+    told.tell(l)
     if l.waits.unread then print(l.waits.unread) end
   end,
 }

@@ -273,7 +273,7 @@ end
 return {
   { name = "deadlock", run = deadlocks },
   { name = "lock-held", run = held },
-  { name = "lock-left", run = abandoned },
+  { name = "lock-left", needs = "moment", run = abandoned },
   share = shared, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
   spot = spot, called = called, keys = keys,
 }

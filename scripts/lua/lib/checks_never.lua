@@ -98,4 +98,4 @@ end
 -- @return boolean
 local function needs_heap(l) return l.wanted["blocked-forever"] end
 
-return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", run = unreachable }, needs_heap = needs_heap }
+return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", needs = "heap", run = unreachable }, needs_heap = needs_heap }

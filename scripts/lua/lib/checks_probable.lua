@@ -145,4 +145,4 @@ local function wait_groups(l)
   return out
 end
 
-return { { name = "full-queue", run = full_queues }, { name = "wait-group", run = wait_groups }, wanted = wanted, captured = timers.captured, most = most }
+return { { name = "full-queue", needs = "moment", run = full_queues }, { name = "wait-group", needs = "moment", run = wait_groups }, wanted = wanted, captured = timers.captured, most = most }

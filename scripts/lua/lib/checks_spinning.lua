@@ -80,11 +80,15 @@ local deepest = 64
 -- whole tells whether a stack was followed to its outer end: where the runtime changes from one stack to another it can't be.
 local function whole(frames) return #frames >= deepest or #frames > 0 and frames[#frames].func == "runtime.goexit" end
 
--- stacks looks at the goroutines that seem to run all the time, in short stops.
-local function stacks(ids)
+-- stacks looks at the goroutines that seem to run all the time, in short stops. l.nostacks says why that couldn't be.
+local function stacks(l, ids)
   for try = 1, tries do
     if next(ids) == nil then return end
-    ri.again(try == 1 and 0 or 0.001, "stopped")
+    local held, why = pcall(ri.again, try == 1 and 0 or 0.001, "stopped")
+    if not held then
+      l.nostacks = why
+      return
+    end
     local found, gone = {}, {}
     for id, c in pairs(ids) do
       local known, g = pcall(ri.goroutine, id, c.addr)
@@ -99,7 +103,11 @@ local function stacks(ids)
         end
       end
     end
-    ri.again(0, "live")
+    held, why = ri.again(0, "live")
+    if not held then
+      l.nostacks = why
+      return
+    end
     for _, c in ipairs(gone) do
       c.waited, ids[c.id] = true, nil
     end
@@ -147,7 +155,7 @@ local function sample(l, i, times)
       l.candidates[id] = { id = id, addr = addr, busy = 1, seen = 1, looks = {}, first = now, last = now }
     end
   end
-  if all and i >= times / 2 then stacks(all) end
+  if all and i >= times / 2 then stacks(l, all) end
 end
 
 --- Looks on at those that were noticed late, until enough is known of each.
@@ -161,7 +169,7 @@ local function finish(l)
     if next(open) == nil then return end
     ri.again(math.min(l.seconds / 10, 0.05), "live")
     local all = watch(open, runtime.nanotime())
-    if all then stacks(all) end
+    if all then stacks(l, all) end
   end
 end
 
@@ -241,6 +249,7 @@ local function spins(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
   local out, all = {}, 0
   for id, c in pairs(l.candidates) do
+    if l.nostacks and hot(c) and #c.looks < enough then return nil, "goroutines run all the time, and where couldn't be looked at: " .. l.nostacks, true end
     if not c.waited and #c.looks >= enough then
       local r = region(c.looks)
       if r and r.size <= longest then

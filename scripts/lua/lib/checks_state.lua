@@ -72,8 +72,12 @@ local function again(l)
   l.grown = {}
   local before = l.sizes
   if not before then return end
-  ri.again(0)
-  local heap, why = ri.heap { optional = true }
+  local copied, heap, why = pcall(ri.again, 0)
+  if copied then
+    heap, why = ri.heap { optional = true }
+  else
+    why = heap
+  end
   if not heap then
     l.nogrowth = why
     return
@@ -101,20 +105,21 @@ end
 -- @param l table, the look
 local function between(l)
   for i = 1, samples do
-    spinning.sample(l, i, samples)
+    local ok, why = pcall(spinning.sample, l, i, samples) -- which takes its share of the time first
+    if not ok then l.nostacks = why end
     if i == samples / 2 or i == samples then
       l.kinds[#l.kinds + 1] = counts(ri.stacks())
     end
   end
   l.meters[2] = meter()
-  spinning.finish(l)
+  pcall(spinning.finish, l)
   again(l)
 end
 
 local function growth(l)
   if not l.second or l.seconds < worth then return nil, ("it needs two looks, at least %d s apart: --interval 30s"):format(worth) end
-  if not l.heap then return nil, l.noheap end
-  if l.nogrowth then return nil, l.nogrowth end
+  if not l.heap then return nil, l.noheap, true end
+  if l.nogrowth then return nil, l.nogrowth, true end
   local out = {}
   for _, g in ipairs(l.grown) do
     out[#out + 1] = {

@@ -99,7 +99,7 @@ local function abandoned(name)
   local kind = kinds[name]
   return function(l)
     local found, lost = l.unclosed[name], {}
-    if found.all > 0 and not l.heap then return nil, l.noheap end
+    if found.all > 0 and not l.heap then return nil, l.noheap, true end
     for _, id in ipairs(found.lost) do
       if l.still(id) then lost[#lost + 1] = id end
     end

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkLess runs ri check where it gets by on less than it wants, and gives the checks that it found something with, and all that it left out.
+func checkLess(t *testing.T, code, pid int, args ...string) (found []string, left, view string) {
+	t.Helper()
+	out, _ := runRi(t, code, append([]string{"check", "-p", fmt.Sprint(pid), "--json"}, args...)...)
+	var said struct {
+		View     string
+		Findings []foundTrouble
+		LeftOut  []string `json:"left_out"`
+		Partial  bool
+	}
+	if err := json.Unmarshal([]byte(out), &said); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range said.Findings {
+		found = append(found, f.Check)
+	}
+	if said.Partial {
+		t.Errorf("what was left out makes it partial:\n%s", out)
+	}
+	return found, strings.Join(said.LeftOut, "\n"), said.View
+}
+
+// TestCheckAnswers has ri check find what can be found with less than it wants, and say what it did without, and why: 3 if it found something, else 5.
+func TestCheckAnswers(t *testing.T) {
+	needAttach(t)
+	exe := buildTroubles(t, "local")
+	const noCopy = "lock-left, blocked-forever, full-queue, wait-group: "
+	sick := startTroubles(t, exe, "abba", "full", "leak", "limit") // which has 40 MiB of heap
+	well := startTroubles(t, exe, "ballast")
+	for _, c := range []struct {
+		name string
+		args []string
+		view string // "": as it comes
+		left string // what was left out begins so
+		says string // and has this in it
+	}{
+		{"no stop is allowed that would do", []string{"--max-stop", "1us"}, "live", noCopy, "(--max-stop "},
+		{"live, as was asked for", []string{"--view", "live"}, "live", noCopy, "--view snapshot"},
+		{"stopped, and too slow for that", []string{"--view", "stopped", "--max-stop", "1us"}, "live", noCopy, "(--max-"},
+		{"no copy of all memory", []string{"--max-stop", "1ms"}, "", "", "blocked-forever"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			found, left, view := checkLess(t, 3, sick, c.args...)
+			if !slices.Contains(found, "deadlock") || !strings.HasPrefix(left, c.left) || !strings.Contains(left, c.says) || c.view != "" && view != c.view {
+				t.Errorf("of one with a deadlock %v was found in a %s view; left out: %s", found, view, left)
+			}
+			if view == "live" && (slices.Contains(found, "full-queue") || slices.Contains(found, "blocked-forever")) {
+				t.Errorf("%v was concluded from live memory", found)
+			}
+			found, left, view = checkLess(t, 5, well, c.args...)
+			if len(found) > 0 || !strings.HasPrefix(left, c.left) || !strings.Contains(left, c.says) || c.view != "" && view != c.view {
+				t.Errorf("of a healthy one %v was found in a %s view; left out: %s", found, view, left)
+			}
+		})
+	}
+	out, _ := runRi(t, 5, "check", "-p", fmt.Sprint(well), "--max-stop", "1us")
+	if !strings.Contains(out, "\nleft out: "+noCopy) {
+		t.Errorf("people aren't told:\n%s", out)
+	}
+}
+
+// TestCheckCrowd has ri check answer on very many goroutines, whose stacks take longer to copy than the stop may be.
+func TestCheckCrowd(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), "crowd", "abba")
+	if found, left, view := checkLess(t, 3, pid, "--max-stop", "350us"); !slices.Equal(found, []string{"deadlock"}) || view != "live" || !strings.HasPrefix(left, "lock-left, ") {
+		t.Errorf("%v was found in a %s view; left out: %s", found, view, left)
+	}
+	found, left, _ := checkLess(t, 3, pid, "--skip", "blocked-forever", "--max-stop", "10s")
+	if !slices.Equal(found, []string{"deadlock"}) || left != "" {
+		t.Errorf("with all the time: %v; left out: %s", found, left)
+	}
+}
+
+// TestCheckTraced has ri check answer though a debugger has the process.
+func TestCheckTraced(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), "abba")
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.PtraceSeize(pid); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.PtraceInterrupt(pid); err != nil {
+			t.Error(err)
+			return
+		}
+		if _, err := unix.Wait4(pid, nil, unix.WALL, nil); err != nil {
+			t.Error(err)
+			return
+		}
+		if err := unix.PtraceDetach(pid); err != nil {
+			t.Error(err)
+		}
+	}()
+	if found, left, view := checkLess(t, 3, pid); !slices.Equal(found, []string{"deadlock"}) || view != "live" || !strings.Contains(left, "it is traced by pid ") {
+		t.Errorf("%v was found in a %s view; left out: %s", found, view, left)
+	}
+}
+
+// TestOptionalHeap has a script that can do without the heap go on without it, however it looks at the rest.
+func TestOptionalHeap(t *testing.T) {
+	needAttach(t)
+	pid := fmt.Sprint(startTroubles(t, buildTroubles(t, "local"), "ballast"))
+	out, _ := runRi(t, 0, "exec", "-p", pid, "--max-stop", "1ms", "-e", "print(ri.heap{optional=true})")
+	if !strings.HasPrefix(out, "nil\ta copy of all memory, ") || !strings.Contains(out, "its limit is 1.0 ms; allow it (--max-stop ") {
+		t.Errorf("it says:\n%s", out)
+	}
+}
