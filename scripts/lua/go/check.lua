@@ -132,7 +132,7 @@ end
 local function account(wanted)
   local found, done, skipped, left, todo = {}, {}, {}, {}, {}
   for _, check in ipairs(all) do
-    if wanted[check.name] and (not check.fits or check.fits()) then todo[#todo + 1] = check end
+    if wanted[check.name] then todo[#todo + 1] = check end
   end
   local function leave(check, why)
     for _, group in ipairs(left) do
@@ -144,6 +144,7 @@ local function account(wanted)
     left[#left + 1] = { why = why, names = { check.name } }
   end
   local function run(l, check)
+    if check.fits and not check.fits(l) then return end
     if check.needs == "heap" and l.noheap then return leave(check, l.noheap) end
     if check.needs and l.nomoment then return leave(check, l.nomoment) end
     local ok, list, why, missing = pcall(check.run, l)
@@ -168,7 +169,9 @@ local function account(wanted)
       end
     end,
     tell = function(l, why)
-      for i = next_one, #todo do leave(todo[i], why) end
+      for i = next_one, #todo do
+        if not todo[i].fits then leave(todo[i], why) end
+      end
       found = findings.sort(findings.merge(found))
       for _, f in ipairs(found) do ri.finding(f) end
       local count = #found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings"
