@@ -16,7 +16,7 @@ const maxIndirections = 16
 // interfaces; promoted fields as Go finds them.
 func (v Value) Field(name string) (Value, error) {
 	if !v.IsValid() {
-		return Value{}, v.wrong("field " + name)
+		return Value{}, v.Lacks("field " + name)
 	}
 	v, err := v.Struct()
 	if err != nil {
@@ -45,7 +45,7 @@ func (v Value) Struct() (Value, error) {
 			}
 			v = next
 		default:
-			return Value{}, v.wrong("fields")
+			return Value{}, v.Lacks("fields")
 		}
 	}
 	return Value{}, fmt.Errorf("%s leads through more than %d pointers: %w", v, maxIndirections, ErrCorrupt)
@@ -71,12 +71,12 @@ func (v Value) Follow(p symbols.Path) (Value, error) {
 // Index gives the i-th element of an array, slice, string (a byte), pointer to an array, or of what is queued in a channel.
 func (v Value) Index(i int) (Value, error) {
 	if !v.IsValid() {
-		return Value{}, v.wrong("elements")
+		return Value{}, v.Lacks("elements")
 	}
 	switch v.Type.Kind {
 	case reflect.Pointer:
 		if e := v.Type.Elem(); e == nil || e.Kind != reflect.Array {
-			return Value{}, v.wrong("elements")
+			return Value{}, v.Lacks("elements")
 		}
 		array, err := v.Elem()
 		if err != nil {
@@ -87,7 +87,7 @@ func (v Value) Index(i int) (Value, error) {
 		return v.queued(i)
 	case reflect.Array, reflect.Slice, reflect.String:
 	default:
-		return Value{}, v.wrong("elements")
+		return Value{}, v.Lacks("elements")
 	}
 	data, n := v.Addr, v.Type.Len()
 	elem := v.Type.Elem()
@@ -105,7 +105,7 @@ func (v Value) Index(i int) (Value, error) {
 		elem, _ = v.s.file.Type("uint8")
 	}
 	if elem == nil {
-		return Value{}, v.wrong("elements")
+		return Value{}, v.Lacks("elements")
 	}
 	if i < 0 || int64(i) >= n {
 		return Value{}, fmt.Errorf("index %d with length %d: %w", i, n, ErrRange)
@@ -116,13 +116,13 @@ func (v Value) Index(i int) (Value, error) {
 // Elem gives what a pointer points to, or an interface's dynamic value. It fails with ErrNil if there is none.
 func (v Value) Elem() (Value, error) {
 	if !v.IsValid() {
-		return Value{}, v.wrong("element")
+		return Value{}, v.Lacks("element")
 	}
 	switch v.Type.Kind {
 	case reflect.Pointer:
 		elem := v.Type.Elem()
 		if elem == nil {
-			return Value{}, v.wrong("known element type")
+			return Value{}, v.Lacks("known element type")
 		}
 		v.s.through(v.Addr)
 		addr, err := v.s.Uint64(v.Addr)
@@ -136,7 +136,7 @@ func (v Value) Elem() (Value, error) {
 	case reflect.Interface:
 		return v.dynamic()
 	}
-	return Value{}, v.wrong("element")
+	return Value{}, v.Lacks("element")
 }
 
 // dynamic gives the value in an interface: at the data word where the runtime stores it directly
@@ -308,7 +308,7 @@ func (v Value) SliceWithin(low, high, bound int) (Value, error) {
 			size = v.Type.Elem().Size
 		}
 	default:
-		return Value{}, v.wrong("slices")
+		return Value{}, v.Lacks("slices")
 	}
 	if low < 0 || high < low || high > bound {
 		return Value{}, fmt.Errorf("bounds %d:%d with length %d: %w", low, high, bound, ErrRange)

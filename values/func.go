@@ -29,7 +29,7 @@ type Named struct {
 // reference is given as the variable itself. ErrNil for a nil func.
 func (v Value) Func() (Function, error) {
 	if !v.IsValid() || v.Type.Kind != reflect.Func {
-		return Function{}, v.wrong("function")
+		return Function{}, v.Lacks("function")
 	}
 	closure, err := v.s.Uint64(v.Addr)
 	if err != nil {

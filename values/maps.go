@@ -59,7 +59,7 @@ func (v Value) mapLen() (int, error) {
 func (v Value) Entries() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if !v.IsValid() || v.Type.Kind != reflect.Map {
-			yield(Entry{}, v.wrong("entries"))
+			yield(Entry{}, v.Lacks("entries"))
 			return
 		}
 		key, elem, ended := v.Type.Key(), v.Type.Elem(), false
@@ -76,7 +76,7 @@ func (v Value) Entries() iter.Seq2[Entry, error] {
 // EntryAddresses is Entries with the addresses of keys and elements only, for walks over millions.
 func (v Value) EntryAddresses(yield func(key, elem uint64) bool) error {
 	if !v.IsValid() || v.Type.Kind != reflect.Map {
-		return v.wrong("entries")
+		return v.Lacks("entries")
 	}
 	return v.walkMap(yield)
 }

@@ -28,7 +28,7 @@ func IsMutex(t *symbols.Type) bool {
 // A mutex that is being handed over to a waiter is not held: its next holder takes the bit before it goes on.
 func (v Value) WriteHeld() (bool, error) {
 	if !v.IsValid() {
-		return false, v.wrong("lock")
+		return false, v.Lacks("lock")
 	}
 	m, err := v.Struct()
 	if err != nil {

@@ -31,6 +31,9 @@ type Path struct {
 	known map[*symbols.Type]*Path
 }
 
+// maxPointers bounds how many pointers and interfaces one part leads through.
+const maxPointers = 16
+
 // maxPathText bounds strings that are compared or grouped by, in bytes.
 const maxPathText = 1 << 20
 
@@ -75,7 +78,7 @@ func (w *Walk) Path(name string) (*Path, error) {
 		}
 		names = names[1:]
 	}
-	p, err := w.s.compile(start, names...)
+	p, err := compile(w.s, start, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +87,7 @@ func (w *Walk) Path(name string) (*Path, error) {
 }
 
 // compile finds the way from a type to a part.
-func (s *Space) compile(t *symbols.Type, names ...string) (*Path, error) {
+func compile(s *Space, t *symbols.Type, names ...string) (*Path, error) {
 	if len(names) == 1 {
 		names = strings.Split(names[0], ".")
 	}
@@ -95,12 +98,12 @@ func (s *Space) compile(t *symbols.Type, names ...string) (*Path, error) {
 				p.offset, t = p.offset+offset, inner
 				continue
 			}
-			if t.Kind != reflect.Pointer || n == maxIndirections {
+			if t.Kind != reflect.Pointer || n == maxPointers {
 				break
 			}
 			elem := t.Elem()
 			if elem == nil {
-				return nil, s.At(0, t).wrong("known element type")
+				return nil, s.At(0, t).Lacks("known element type")
 			}
 			p.steps, p.offset, t = append(p.steps, p.offset), 0, elem
 		}
@@ -209,7 +212,7 @@ func (p *Path) readFrom(addr uint64, out *Scalar, depth int) error {
 	case NoScalar:
 		return p.want("which is no single value: name a field of it")
 	}
-	bits, err := p.s.bits(at, p.size)
+	bits, err := p.s.Number(at, p.size)
 	if err != nil {
 		return err
 	}
@@ -251,7 +254,7 @@ func (p *Path) readText(at uint64, out *Scalar) error {
 
 // readDynamic reads of what is in the interface at an address. A value that doesn't have the part is an error.
 func (p *Path) readDynamic(at uint64, out *Scalar, depth int) error {
-	v, err := Value{Type: p.known[nil].Type, Addr: at, s: p.s}.Elem()
+	v, err := p.s.At(at, p.known[nil].Type).Elem()
 	if errors.Is(err, ErrNil) {
 		out.Kind = NoScalar
 		return nil
@@ -259,61 +262,16 @@ func (p *Path) readDynamic(at uint64, out *Scalar, depth int) error {
 	if err != nil {
 		return err
 	}
-	if depth == maxIndirections {
+	if depth == maxPointers {
 		return fmt.Errorf("more than %d interfaces in each other: %w", depth, ErrCorrupt)
 	}
 	inner := p.known[v.Type]
 	if inner == nil {
-		if inner, err = p.s.compile(v.Type, p.rest...); err != nil {
+		if inner, err = compile(p.s, v.Type, p.rest...); err != nil {
 			return err
 		}
 		inner.name = p.name
 		p.known[v.Type] = inner
 	}
 	return inner.readFrom(v.Addr, out, depth+1)
-}
-
-// Atomic gives what is in a type of sync/atomic, or in the runtime's own, and where in it.
-func (s *Space) Atomic(t *symbols.Type) (inner *symbols.Type, offset int64, ok bool) {
-	if t.Kind != reflect.Struct {
-		return nil, 0, false
-	}
-	name := t.Name
-	for _, prefix := range []string{"sync/atomic.", "internal/runtime/atomic.", "runtime/internal/atomic."} {
-		if name, ok = strings.CutPrefix(t.Name, prefix); ok {
-			break
-		}
-	}
-	if !ok {
-		return nil, 0, false
-	}
-	fields := t.Fields()
-	at := slices.IndexFunc(fields, func(f symbols.Field) bool { return f.Name == "v" || f.Name == "value" || f.Name == "u" })
-	if at < 0 {
-		return nil, 0, false
-	}
-	inner = fields[at].Type
-	switch base, _, _ := strings.Cut(name, "["); base {
-	case "Int32", "Int64", "Uint32", "Uint64", "Uintptr", "Uint8", "Value", "UnsafePointer":
-	case "Bool":
-		if bools, err := s.Type("bool"); err == nil {
-			inner = bools
-		}
-	case "Pointer":
-		// The pointee's type is written in the field _ [0]*T.
-		for _, g := range fields {
-			if g.Type.Kind == reflect.Array && g.Type.Len() == 0 && g.Type.Elem() != nil && g.Type.Elem().Kind == reflect.Pointer {
-				inner = g.Type.Elem()
-			}
-		}
-		if inner.Kind != reflect.Pointer {
-			argument := strings.TrimSuffix(strings.TrimPrefix(name, "Pointer["), "]")
-			if t, err := s.Type("*" + argument); err == nil {
-				inner = t
-			}
-		}
-	default:
-		return nil, 0, false
-	}
-	return inner, fields[at].Offset, true
 }

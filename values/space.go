@@ -139,8 +139,8 @@ func (s *Space) Uint64(addr uint64) (uint64, error) {
 	return s.mem.Uint64(addr)
 }
 
-// bits reads an integer of 1 to 8 bytes.
-func (s *Space) bits(at uint64, size int64) (uint64, error) {
+// Number reads an integer of 1 to 8 bytes.
+func (s *Space) Number(at uint64, size int64) (uint64, error) {
 	if size == 8 {
 		return s.Uint64(at)
 	}
@@ -160,7 +160,9 @@ func (s *Space) bits(at uint64, size int64) (uint64, error) {
 }
 
 // Field reads a field of the structure at base, as an unsigned number.
-func (s *Space) Field(base uint64, f layout.Field) (uint64, error) { return s.bits(f.At(base), f.Size) }
+func (s *Space) Field(base uint64, f layout.Field) (uint64, error) {
+	return s.Number(f.At(base), f.Size)
+}
 
 // IsLocal tells whether addr is no target memory but bytes kept by a Space.
 func IsLocal(addr uint64) bool { return addr-localBase < localSize }

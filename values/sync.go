@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
+	"strings"
+
+	"ri/symbols"
 )
 
 // What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.27 and are told apart by the fields that there are.
@@ -23,7 +27,7 @@ func (v Value) Mutex() (m MutexState, err error) {
 		return m, err
 	}
 	if !IsMutex(v.Type) || v.Type.Name == "sync.RWMutex" {
-		return m, v.wrong("mutex")
+		return m, v.Lacks("mutex")
 	}
 	if inner, err := v.Field("mu"); err == nil { // since Go 1.24
 		v = inner
@@ -47,7 +51,7 @@ func (v Value) RWMutex() (m RWMutexState, err error) {
 		return m, err
 	}
 	if v.Type.Name != "sync.RWMutex" {
-		return m, v.wrong("read-write mutex")
+		return m, v.Lacks("read-write mutex")
 	}
 	readers, err := v.word32("readerCount")
 	if err != nil {
@@ -84,14 +88,14 @@ func (v Value) WaitGroup() (g WaitGroupState, err error) {
 		return g, err
 	}
 	if v.Type.Name != "sync.WaitGroup" {
-		return g, v.wrong("wait group")
+		return g, v.Lacks("wait group")
 	}
 	state, err := v.Field("state")
 	if err != nil {
 		return g, err
 	}
 	if state.Type.Size != 8 {
-		return g, state.wrong("count")
+		return g, state.Lacks("count")
 	}
 	b, err := state.bytes(8)
 	if err != nil {
@@ -108,7 +112,7 @@ func (v Value) OnceDone() (bool, error) {
 		return false, err
 	}
 	if v.Type.Name != "sync.Once" {
-		return false, v.wrong("once")
+		return false, v.Lacks("once")
 	}
 	done, err := v.Field("done")
 	if err != nil {
@@ -135,7 +139,7 @@ func (v Value) SyncMap() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		m, err := v.Struct()
 		if err == nil && m.Type.Name != "sync.Map" {
-			err = m.wrong("entries of a sync.Map")
+			err = m.Lacks("entries of a sync.Map")
 		}
 		if err == nil {
 			if trie, e := m.Field("m"); e == nil && trie.Type.Kind == reflect.Struct {
@@ -188,7 +192,7 @@ func (w *trieWalk) pointee(p Value, name string) (Value, error) {
 func (s *Space) atomicWord(p Value) (uint64, error) {
 	_, offset, ok := s.Atomic(p.Type)
 	if !ok {
-		return 0, p.wrong("atomic pointer")
+		return 0, p.Lacks("atomic pointer")
 	}
 	return s.Uint64(p.Addr + uint64(offset))
 }
@@ -316,4 +320,49 @@ func (v Value) twoMaps(yield func(Entry, error) bool) error {
 		}
 	}
 	return nil
+}
+
+// Atomic gives what is in a type of sync/atomic, or in the runtime's own, and where in it.
+func (s *Space) Atomic(t *symbols.Type) (inner *symbols.Type, offset int64, ok bool) {
+	if t.Kind != reflect.Struct {
+		return nil, 0, false
+	}
+	name := t.Name
+	for _, prefix := range []string{"sync/atomic.", "internal/runtime/atomic.", "runtime/internal/atomic."} {
+		if name, ok = strings.CutPrefix(t.Name, prefix); ok {
+			break
+		}
+	}
+	if !ok {
+		return nil, 0, false
+	}
+	fields := t.Fields()
+	at := slices.IndexFunc(fields, func(f symbols.Field) bool { return f.Name == "v" || f.Name == "value" || f.Name == "u" })
+	if at < 0 {
+		return nil, 0, false
+	}
+	inner = fields[at].Type
+	switch base, _, _ := strings.Cut(name, "["); base {
+	case "Int32", "Int64", "Uint32", "Uint64", "Uintptr", "Uint8", "Value", "UnsafePointer":
+	case "Bool":
+		if bools, err := s.Type("bool"); err == nil {
+			inner = bools
+		}
+	case "Pointer":
+		// The pointee's type is written in the field _ [0]*T.
+		for _, g := range fields {
+			if g.Type.Kind == reflect.Array && g.Type.Len() == 0 && g.Type.Elem() != nil && g.Type.Elem().Kind == reflect.Pointer {
+				inner = g.Type.Elem()
+			}
+		}
+		if inner.Kind != reflect.Pointer {
+			argument := strings.TrimSuffix(strings.TrimPrefix(name, "Pointer["), "]")
+			if t, err := s.Type("*" + argument); err == nil {
+				inner = t
+			}
+		}
+	default:
+		return nil, 0, false
+	}
+	return inner, fields[at].Offset, true
 }

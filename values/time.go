@@ -10,7 +10,7 @@ import (
 // times are given in ri's own local zone, all others in UTC.
 func (v Value) Time() (time.Time, error) {
 	if !v.IsValid() || v.Type.Name != "time.Time" || v.Type.Size != 24 {
-		return time.Time{}, v.wrong("time")
+		return time.Time{}, v.Lacks("time")
 	}
 	b, err := v.bytes(24)
 	if err != nil {

@@ -187,7 +187,7 @@ func (s *Space) readWord(addr uint64, n int) Word {
 // Capacity gives a slice's first element's address, its length and capacity.
 func (v Value) Capacity() (data uint64, length, capacity int64, err error) {
 	if !v.IsValid() || v.Type.Kind != reflect.Slice {
-		return 0, 0, 0, v.wrong("capacity")
+		return 0, 0, 0, v.Lacks("capacity")
 	}
 	return v.sliceHeader()
 }
@@ -195,7 +195,7 @@ func (v Value) Capacity() (data uint64, length, capacity int64, err error) {
 // TextData gives where a string's bytes are, and how many.
 func (v Value) TextData() (data uint64, length int64, err error) {
 	if !v.IsValid() || v.Type.Kind != reflect.String {
-		return 0, 0, v.wrong("text")
+		return 0, 0, v.Lacks("text")
 	}
 	data, length, _, err = v.sliceHeader()
 	return data, length, err

@@ -33,8 +33,8 @@ func (v Value) String() string {
 	return fmt.Sprintf("%s at %#x", v.Type.Name, v.Addr)
 }
 
-// wrong is the error of an operation that the value's type doesn't have.
-func (v Value) wrong(what string) error {
+// Lacks is the error of an operation that the value's type doesn't have.
+func (v Value) Lacks(what string) error {
 	if v.Type == nil {
 		return fmt.Errorf("%s of an invalid value: %w", what, ErrKind)
 	}
@@ -54,7 +54,7 @@ func (v Value) bytes(n int64) ([]byte, error) {
 // Bool reads a bool; any byte but 0 is true.
 func (v Value) Bool() (bool, error) {
 	if !v.IsValid() || v.Type.Kind != reflect.Bool {
-		return false, v.wrong("truth value")
+		return false, v.Lacks("truth value")
 	}
 	b, err := v.bytes(1)
 	if err != nil {
@@ -66,9 +66,9 @@ func (v Value) Bool() (bool, error) {
 // Int reads a value of a signed integer kind.
 func (v Value) Int() (int64, error) {
 	if !v.IsValid() || v.Type.Kind < reflect.Int || v.Type.Kind > reflect.Int64 {
-		return 0, v.wrong("signed integer")
+		return 0, v.Lacks("signed integer")
 	}
-	u, err := v.s.bits(v.Addr, v.Type.Size)
+	u, err := v.s.Number(v.Addr, v.Type.Size)
 	if err != nil {
 		return 0, err
 	}
@@ -79,17 +79,17 @@ func (v Value) Int() (int64, error) {
 // Uint reads a value of an unsigned integer kind, uintptr included.
 func (v Value) Uint() (uint64, error) {
 	if !v.IsValid() || v.Type.Kind < reflect.Uint || v.Type.Kind > reflect.Uintptr {
-		return 0, v.wrong("unsigned integer")
+		return 0, v.Lacks("unsigned integer")
 	}
-	return v.s.bits(v.Addr, v.Type.Size)
+	return v.s.Number(v.Addr, v.Type.Size)
 }
 
 // Float reads a float32 or float64.
 func (v Value) Float() (float64, error) {
 	if !v.IsValid() || (v.Type.Kind != reflect.Float32 && v.Type.Kind != reflect.Float64) {
-		return 0, v.wrong("floating-point number")
+		return 0, v.Lacks("floating-point number")
 	}
-	u, err := v.s.bits(v.Addr, v.Type.Size)
+	u, err := v.s.Number(v.Addr, v.Type.Size)
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +102,7 @@ func (v Value) Float() (float64, error) {
 // Complex reads a complex64 or complex128.
 func (v Value) Complex() (complex128, error) {
 	if !v.IsValid() || (v.Type.Kind != reflect.Complex64 && v.Type.Kind != reflect.Complex128) {
-		return 0, v.wrong("complex number")
+		return 0, v.Lacks("complex number")
 	}
 	b, err := v.bytes(v.Type.Size)
 	if err != nil {
@@ -122,7 +122,7 @@ func (v Value) Word() (uint64, error) {
 			return v.s.Uint64(v.Addr)
 		}
 	}
-	return 0, v.wrong("pointer")
+	return 0, v.Lacks("pointer")
 }
 
 // IsNil tells whether a pointer, unsafe.Pointer, func, chan, map, slice or interface is nil.
@@ -134,7 +134,7 @@ func (v Value) IsNil() (bool, error) {
 			return w == 0, err
 		}
 	}
-	return false, v.wrong("nil")
+	return false, v.Lacks("nil")
 }
 
 // sliceHeader reads data, length and (of a slice) capacity, and checks that they can be.
@@ -165,7 +165,7 @@ func (v Value) sliceHeader() (data uint64, length, capacity int64, err error) {
 // Len is the length of a string, array, slice, map or chan (elements queued).
 func (v Value) Len() (int, error) {
 	if !v.IsValid() {
-		return 0, v.wrong("length")
+		return 0, v.Lacks("length")
 	}
 	switch v.Type.Kind {
 	case reflect.Array:
@@ -179,13 +179,13 @@ func (v Value) Len() (int, error) {
 		c, err := v.Chan()
 		return c.Len, err
 	}
-	return 0, v.wrong("length")
+	return 0, v.Lacks("length")
 }
 
 // Cap is the capacity of an array, slice or chan.
 func (v Value) Cap() (int, error) {
 	if !v.IsValid() {
-		return 0, v.wrong("capacity")
+		return 0, v.Lacks("capacity")
 	}
 	switch v.Type.Kind {
 	case reflect.Array:
@@ -197,13 +197,13 @@ func (v Value) Cap() (int, error) {
 		c, err := v.Chan()
 		return c.Cap, err
 	}
-	return 0, v.wrong("capacity")
+	return 0, v.Lacks("capacity")
 }
 
 // Text reads a string's first limit bytes and gives its full length in bytes. The bytes are the program's: they may hold NUL and invalid UTF-8.
 func (v Value) Text(limit int) (text string, full int, err error) {
 	if !v.IsValid() || v.Type.Kind != reflect.String {
-		return "", 0, v.wrong("text")
+		return "", 0, v.Lacks("text")
 	}
 	data, n, _, err := v.sliceHeader()
 	if err != nil || n == 0 {
@@ -219,17 +219,17 @@ func (v Value) Text(limit int) (text string, full int, err error) {
 // Bytes reads the first limit bytes of a []byte, [N]byte or string and gives the full length. The bytes must not be written.
 func (v Value) Bytes(limit int) (b []byte, full int, err error) {
 	if !v.IsValid() {
-		return nil, 0, v.wrong("bytes")
+		return nil, 0, v.Lacks("bytes")
 	}
 	data, n := v.Addr, v.Type.Len()
 	switch v.Type.Kind {
 	case reflect.String:
 	case reflect.Slice, reflect.Array:
 		if e := v.Type.Elem(); e == nil || e.Size != 1 {
-			return nil, 0, v.wrong("bytes")
+			return nil, 0, v.Lacks("bytes")
 		}
 	default:
-		return nil, 0, v.wrong("bytes")
+		return nil, 0, v.Lacks("bytes")
 	}
 	if v.Type.Kind != reflect.Array {
 		if data, n, _, err = v.sliceHeader(); err != nil {

@@ -58,17 +58,17 @@ func (e *ElementError) Error() string {
 
 func (e *ElementError) Unwrap() error { return e.Err }
 
-// Walk declares the way through an array, slice, map, channel's buffer or container/list.List.
-func (v Value) Walk() (*Walk, error) {
+// WalkOf declares the way through an array, slice, map, channel's buffer or container/list.List.
+func WalkOf(v Value) (*Walk, error) {
 	if !v.IsValid() {
-		return nil, v.wrong("elements")
+		return nil, v.Lacks("elements")
 	}
-	w := &Walk{s: v.s, from: v, base: v.Addr, Elem: v.Type.Elem()}
+	w := &Walk{s: v.Space(), from: v, base: v.Addr, Elem: v.Type.Elem()}
 	switch v.Type.Kind {
 	case reflect.Array:
 		w.n = int(v.Type.Len())
 	case reflect.Slice:
-		data, n, _, err := v.sliceHeader()
+		data, n, _, err := v.Capacity()
 		if err != nil {
 			return nil, err
 		}
@@ -78,22 +78,22 @@ func (v Value) Walk() (*Walk, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.base, w.n, w.first, w.ring, w.Elem = c.buf, c.Len, int(c.first), c.Cap, c.Elem
+		w.base, w.n, w.first, w.ring, w.Elem = c.Buffer, c.Len, int(c.First), c.Cap, c.Elem
 	case reflect.Map:
 		w.kind, w.Key = walkMap, v.Type.Key()
 		if w.Key == nil {
-			return nil, v.wrong("known key type")
+			return nil, v.Lacks("known key type")
 		}
 	case reflect.Struct:
 		if v.Type.Name != "container/list.List" {
-			return nil, v.wrong("elements")
+			return nil, v.Lacks("elements")
 		}
 		return w.list()
 	default:
-		return nil, v.wrong("elements")
+		return nil, v.Lacks("elements")
 	}
 	if w.Elem == nil {
-		return nil, v.wrong("known element type")
+		return nil, v.Lacks("known element type")
 	}
 	return w, nil
 }
@@ -108,7 +108,7 @@ func (w *Walk) list() (*Walk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.next, err = w.s.compile(root.Type, "next"); err != nil {
+	if w.next, err = compile(w.s, root.Type, "next"); err != nil {
 		return nil, err
 	}
 	w.kind, w.end, w.Elem, w.elemOff = walkLinked, root.Addr, value.Field.Type, uint64(value.Offset)
@@ -121,16 +121,16 @@ func (w *Walk) list() (*Walk, error) {
 	return w, nil
 }
 
-// Linked declares the way along a chain of structs of one type, from the struct v by the pointer in a field.
-func (v Value) Linked(field string) (*Walk, error) {
+// WalkLinked declares the way along a chain of structs of one type, from the struct v by the pointer in a field.
+func WalkLinked(v Value, field string) (*Walk, error) {
 	if !v.IsValid() {
-		return nil, v.wrong("field " + field)
+		return nil, v.Lacks("field " + field)
 	}
 	v, err := v.Struct()
 	if err != nil {
 		return nil, err
 	}
-	next, err := v.s.compile(v.Type, field)
+	next, err := compile(v.Space(), v.Type, field)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (v Value) Linked(field string) (*Walk, error) {
 		}
 		return nil, fmt.Errorf("%s.%s is %s, not a *%s: %w", v.Type.Name, field, what, v.Type.Name, ErrKind)
 	}
-	return &Walk{s: v.s, from: v, kind: walkLinked, base: v.Addr, next: next, Elem: v.Type}, nil
+	return &Walk{s: v.Space(), from: v, kind: walkLinked, base: v.Addr, next: next, Elem: v.Type}, nil
 }
 
 // Nodes tells whether the elements are nodes of a chain, which pointers lead to.
@@ -240,7 +240,7 @@ func (p *Path) warm(batch []visited) {
 			addr = b.key
 		}
 		if word, err := p.s.Uint64(addr + offset); err == nil && word != 0 {
-			sum ^= p.s.mem.Warm(word)
+			sum ^= p.s.Mem().Warm(word)
 		}
 	}
 	p.warmth ^= sum
@@ -275,7 +275,7 @@ func (w *Walk) eachOf(f func(i int, key, elem uint64) (bool, error)) error {
 func (w *Walk) eachEntry(f func(i int, key, elem uint64) (bool, error)) error {
 	i := 0
 	var failed error
-	err := w.from.walkMap(func(key, elem uint64) bool {
+	err := w.from.EntryAddresses(func(key, elem uint64) bool {
 		if failed = w.check(i); failed != nil {
 			return false
 		}
@@ -364,7 +364,7 @@ func (w *Walk) Count() (n int64, err error) {
 	case walkSequence:
 		return int64(w.n), nil
 	case walkMap:
-		count, err := w.from.mapLen()
+		count, err := w.from.Len()
 		return int64(count), err
 	}
 	if len(w.next.steps) > 0 {
@@ -372,7 +372,7 @@ func (w *Walk) Count() (n int64, err error) {
 		return n, err
 	}
 	// The loop that has to be fast.
-	mem, offset := w.s.mem, uint64(w.next.offset)
+	mem, offset := w.s.Mem(), uint64(w.next.offset)
 	c := chain{node: w.base, power: 1}
 	defer func() { w.Seen += n }()
 	for ; c.node != w.end; n++ {

@@ -33,18 +33,18 @@ func (h *Host) openReductions() {
 // declared is what the iterators of ri.linked and ri.where know of themselves, so that a reduction can run them in Go:
 // it is their upvalue.
 type declared struct {
-	walk func() (*walk, error)
+	walk func() (*way, error)
 }
 
-// walk is a way through a structure, with what its elements are called.
-type walk struct {
+// way is a walk through a structure, with what its elements are called.
+type way struct {
 	*values.Walk
 	root *ref // nil: nothing to go through
 	path string
 }
 
 // declare makes an iterator that reductions take, too.
-func (h *Host) declare(next func(L *lua.LState) int, walk func() (*walk, error)) *lua.LFunction {
+func (h *Host) declare(next func(L *lua.LState) int, walk func() (*way, error)) *lua.LFunction {
 	return h.lua.NewClosure(func(L *lua.LState) int {
 		defer contain(L)
 		return next(L)
@@ -65,7 +65,7 @@ func declaredOf(v lua.LValue) *declared {
 }
 
 // walkArg is what argument 1 goes through; its Walk is nil where that is nothing.
-func (h *Host) walkArg(L *lua.LState) *walk {
+func (h *Host) walkArg(L *lua.LState) *way {
 	v := L.Get(1)
 	if d := declaredOf(v); d != nil {
 		w, err := d.walk()
@@ -75,7 +75,7 @@ func (h *Host) walkArg(L *lua.LState) *walk {
 		return w
 	}
 	if v == lua.LNil { // as Go ranges over nil
-		return &walk{}
+		return &way{}
 	}
 	if p, ok := placeOf(v); ok {
 		v = h.start(L, p.value, p.path)
@@ -85,7 +85,7 @@ func (h *Host) walkArg(L *lua.LState) *walk {
 		L.ArgError(1, "an array, slice, map, channel, container/list, ri.linked(...) or ri.where(...) expected, got "+
 			h.describe(v))
 	}
-	w, err := r.value().Walk()
+	w, err := values.WalkOf(r.value())
 	if errors.Is(err, values.ErrKind) {
 		err = fmt.Errorf("a %s can't be gone through in Go: give an array, slice, map, channel, container/list, "+
 			"ri.linked(head, 'next') or ri.where(...), or loop in Lua with ri.pairs: %w",
@@ -94,11 +94,11 @@ func (h *Host) walkArg(L *lua.LState) *walk {
 	if err != nil {
 		h.raise(L, &pathError{r.path(), err})
 	}
-	return h.checked(&walk{Walk: w, root: r, path: r.path()})
+	return h.checked(&way{Walk: w, root: r, path: r.path()})
 }
 
 // checked has the walk end when the run does.
-func (h *Host) checked(w *walk) *walk {
+func (h *Host) checked(w *way) *way {
 	ctx := h.ctx
 	w.Check = func() error {
 		select {
@@ -112,7 +112,7 @@ func (h *Host) checked(w *walk) *walk {
 }
 
 // done ends a reduction: what it passed counts as read, and an error gets the path of the element.
-func (h *Host) done(L *lua.LState, w *walk, err error) {
+func (h *Host) done(L *lua.LState, w *way, err error) {
 	h.loads += w.Seen
 	if err != nil {
 		h.raise(L, h.elementError(w, err))
@@ -120,7 +120,7 @@ func (h *Host) done(L *lua.LState, w *walk, err error) {
 }
 
 // elementError names the element by the Go path that leads to it.
-func (h *Host) elementError(w *walk, err error) error {
+func (h *Host) elementError(w *way, err error) error {
 	var e *values.ElementError
 	if !errors.As(err, &e) {
 		return &pathError{w.path, err}
@@ -148,7 +148,7 @@ func (h *Host) elementError(w *walk, err error) error {
 }
 
 // key is the Lua value of an element's index or key.
-func (h *Host) walkKey(w *walk, i int, key uint64) (lua.LValue, error) {
+func (h *Host) walkKey(w *way, i int, key uint64) (lua.LValue, error) {
 	if w.Key == nil {
 		return lua.LNumber(i), nil
 	}
@@ -156,7 +156,7 @@ func (h *Host) walkKey(w *walk, i int, key uint64) (lua.LValue, error) {
 }
 
 // element is the Lua value of an element.
-func (h *Host) walkElement(w *walk, i int, elem uint64) (lua.LValue, error) {
+func (h *Host) walkElement(w *way, i int, elem uint64) (lua.LValue, error) {
 	switch {
 	case w.Nodes():
 		b := w.root.binding
@@ -172,7 +172,7 @@ func (h *Host) walkElement(w *walk, i int, elem uint64) (lua.LValue, error) {
 
 // conditions adds the conditions of an argument to the walk: {field, op, value}, or a list of those, all of which must
 // hold.
-func (h *Host) conditions(L *lua.LState, w *walk, n int) *walk {
+func (h *Host) conditions(L *lua.LState, w *way, n int) *way {
 	if L.Get(n) == lua.LNil || w.Walk == nil {
 		return w
 	}
@@ -199,7 +199,7 @@ func (h *Host) conditions(L *lua.LState, w *walk, n int) *walk {
 		if err == nil {
 			var more *values.Walk
 			if more, err = w.Where(string(field), op, value); err == nil {
-				w = &walk{more, w.root, w.path}
+				w = &way{more, w.root, w.path}
 				continue
 			}
 		}
@@ -304,19 +304,19 @@ func (h *Host) riWhere(L *lua.LState) int {
 		at++
 		h.pushElement(L, w, m)
 		return 2
-	}, func() (*walk, error) {
+	}, func() (*way, error) {
 		if w.Walk == nil {
 			return w, nil
 		}
 		again := *w.Walk
 		again.Seen = 0
-		return h.checked(&walk{&again, w.root, w.path}), nil
+		return h.checked(&way{&again, w.root, w.path}), nil
 	}))
 	return 1
 }
 
 // pushElement pushes an element's index or key, and the element.
-func (h *Host) pushElement(L *lua.LState, w *walk, m match) {
+func (h *Host) pushElement(L *lua.LState, w *way, m match) {
 	key, err := h.walkKey(w, m.index, m.key)
 	var value lua.LValue
 	if err == nil {

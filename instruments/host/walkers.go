@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 
+	"ri/values"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -113,15 +115,15 @@ func (h *Host) riLinked(L *lua.LState) int {
 		i++
 		value = nil
 		return 2
-	}, func() (*walk, error) {
+	}, func() (*way, error) {
 		if head == nil {
-			return &walk{}, nil
+			return &way{}, nil
 		}
-		w, err := head.value().Linked(name)
+		w, err := values.WalkLinked(head.value(), name)
 		if err != nil {
 			return nil, &pathError{head.path(), err}
 		}
-		return h.checked(&walk{Walk: w, root: head, path: head.path()}), nil
+		return h.checked(&way{Walk: w, root: head, path: head.path()}), nil
 	}))
 	return 1
 }
