@@ -6,7 +6,7 @@ import (
 	"sort"
 	"strings"
 
-	"ri/values"
+	"ri/values/walk"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -119,7 +119,7 @@ func (h *Host) riLinked(L *lua.LState) int {
 		if head == nil {
 			return &way{}, nil
 		}
-		w, err := values.WalkLinked(head.value(), name)
+		w, err := walk.Linked(head.value(), name)
 		if err != nil {
 			return nil, &pathError{head.path(), err}
 		}

@@ -1,4 +1,4 @@
-package values
+package walk
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // Path is a part of a walk's elements, compiled to offsets: "size", "next.size", of a map "key" and "value.owner". Pointers and
@@ -17,7 +18,7 @@ import (
 type Path struct {
 	Type *symbols.Type // of the part; nil where an interface on the way decides that for each element
 
-	s      *Space
+	s      *values.Space
 	name   string // as it was written
 	ofKey  bool
 	steps  []int64 // load the pointer at this offset and go on from there
@@ -74,7 +75,7 @@ func (w *Walk) Path(name string) (*Path, error) {
 			start, ofKey = w.Key, true
 		case "value":
 		default:
-			return nil, fmt.Errorf("%q of a %s: what is asked of a map begins with key or value, as in \"value.%s\": %w", name, w.from.Type.Name, name, ErrExpr)
+			return nil, fmt.Errorf("%q of a %s: what is asked of a map begins with key or value, as in \"value.%s\": %w", name, w.from.Type.Name, name, values.ErrExpr)
 		}
 		names = names[1:]
 	}
@@ -87,7 +88,7 @@ func (w *Walk) Path(name string) (*Path, error) {
 }
 
 // compile finds the way from a type to a part.
-func compile(s *Space, t *symbols.Type, names ...string) (*Path, error) {
+func compile(s *values.Space, t *symbols.Type, names ...string) (*Path, error) {
 	if len(names) == 1 {
 		names = strings.Split(names[0], ".")
 	}
@@ -162,7 +163,7 @@ func (p *Path) want(what string, kinds ...ScalarKind) error {
 	if name == "" {
 		name = "an element"
 	}
-	return fmt.Errorf("%s has type %s, %s: %w", name, p.Type.Name, what, ErrKind)
+	return fmt.Errorf("%s has type %s, %s: %w", name, p.Type.Name, what, values.ErrKind)
 }
 
 // place is where the part of the element at addr lies; not ok: a pointer on the way is nil.
@@ -243,10 +244,10 @@ func (p *Path) readText(at uint64, out *Scalar) error {
 	case n == 0:
 		out.Text = nil
 		return nil
-	case n > MaxBytes || data == 0:
-		return fmt.Errorf("string with data %#x, length %d: %w", data, int64(n), ErrCorrupt)
+	case n > values.MaxBytes || data == 0:
+		return fmt.Errorf("string with data %#x, length %d: %w", data, int64(n), values.ErrCorrupt)
 	case n > maxPathText:
-		return fmt.Errorf("a string of %d bytes, more than %d: %w", n, maxPathText, ErrRange)
+		return fmt.Errorf("a string of %d bytes, more than %d: %w", n, maxPathText, values.ErrRange)
 	}
 	out.Text, err = p.s.Slice(data, int(n))
 	return err
@@ -255,7 +256,7 @@ func (p *Path) readText(at uint64, out *Scalar) error {
 // readDynamic reads of what is in the interface at an address. A value that doesn't have the part is an error.
 func (p *Path) readDynamic(at uint64, out *Scalar, depth int) error {
 	v, err := p.s.At(at, p.known[nil].Type).Elem()
-	if errors.Is(err, ErrNil) {
+	if errors.Is(err, values.ErrNil) {
 		out.Kind = NoScalar
 		return nil
 	}
@@ -263,7 +264,7 @@ func (p *Path) readDynamic(at uint64, out *Scalar, depth int) error {
 		return err
 	}
 	if depth == maxPointers {
-		return fmt.Errorf("more than %d interfaces in each other: %w", depth, ErrCorrupt)
+		return fmt.Errorf("more than %d interfaces in each other: %w", depth, values.ErrCorrupt)
 	}
 	inner := p.known[v.Type]
 	if inner == nil {

@@ -9,6 +9,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/values"
+	"ri/values/walk"
 )
 
 // Reductions: loops that run in Go, over what a script declares. The script says what to go through, which part of each
@@ -38,7 +39,7 @@ type declared struct {
 
 // way is a walk through a structure, with what its elements are called.
 type way struct {
-	*values.Walk
+	*walk.Walk
 	root *ref // nil: nothing to go through
 	path string
 }
@@ -85,7 +86,7 @@ func (h *Host) walkArg(L *lua.LState) *way {
 		L.ArgError(1, "an array, slice, map, channel, container/list, ri.linked(...) or ri.where(...) expected, got "+
 			h.describe(v))
 	}
-	w, err := values.WalkOf(r.value())
+	w, err := walk.Of(r.value())
 	if errors.Is(err, values.ErrKind) {
 		err = fmt.Errorf("a %s can't be gone through in Go: give an array, slice, map, channel, container/list, "+
 			"ri.linked(head, 'next') or ri.where(...), or loop in Lua with ri.pairs: %w",
@@ -121,7 +122,7 @@ func (h *Host) done(L *lua.LState, w *way, err error) {
 
 // elementError names the element by the Go path that leads to it.
 func (h *Host) elementError(w *way, err error) error {
-	var e *values.ElementError
+	var e *walk.ElementError
 	if !errors.As(err, &e) {
 		return &pathError{w.path, err}
 	}
@@ -191,13 +192,13 @@ func (h *Host) conditions(L *lua.LState, w *way, n int) *way {
 	for _, t := range list {
 		field, ok1 := t.RawGetInt(1).(lua.LString)
 		name, ok2 := t.RawGetInt(2).(lua.LString)
-		op, known := values.Ops[string(name)]
+		op, known := walk.Ops[string(name)]
 		if !ok1 || !ok2 || !known || t.Len() > 3 {
 			L.ArgError(n, "a condition is {field, op, value} with op ==, ~=, <, <=, > or >=, as in {'size', '>', 100}")
 		}
 		value, err := h.operand(t.RawGetInt(3))
 		if err == nil {
-			var more *values.Walk
+			var more *walk.Walk
 			if more, err = w.Where(string(field), op, value); err == nil {
 				w = &way{more, w.root, w.path}
 				continue
@@ -228,7 +229,7 @@ func (h *Host) operand(v lua.LValue) (any, error) {
 			return e.goValue(), nil
 		}
 		if r, ok := refOf(v); ok && r.binding.class == classPointer {
-			return values.Address(r.addr), nil
+			return walk.Address(r.addr), nil
 		}
 	}
 	return nil, fmt.Errorf("%s can't be compared: a number, string, boolean, pointer or nil can", h.describe(v))
@@ -248,7 +249,7 @@ func (h *Host) riCount(L *lua.LState) int {
 
 func (h *Host) riSum(L *lua.LState) int {
 	w := h.conditions(L, h.walkArg(L), 3)
-	var sum values.Sum
+	var sum walk.Sum
 	if w.Walk != nil {
 		var err error
 		sum, err = w.Sum(L.OptString(2, ""))
@@ -259,7 +260,7 @@ func (h *Host) riSum(L *lua.LState) int {
 	return 2
 }
 
-func (h *Host) sumValue(L *lua.LState, sum *values.Sum) lua.LValue {
+func (h *Host) sumValue(L *lua.LState, sum *walk.Sum) lua.LValue {
 	if f, ok := sum.Float(); ok {
 		return lua.LNumber(f)
 	}
@@ -323,7 +324,7 @@ func (h *Host) pushElement(L *lua.LState, w *way, m match) {
 		value, err = h.walkElement(w, m.index, m.elem)
 	}
 	if err != nil {
-		h.raise(L, h.elementError(w, &values.ElementError{Index: m.index, Key: m.key, Addr: m.elem, Err: err}))
+		h.raise(L, h.elementError(w, &walk.ElementError{Index: m.index, Key: m.key, Addr: m.elem, Err: err}))
 	}
 	L.Push(key)
 	L.Push(value)
@@ -378,19 +379,19 @@ func (h *Host) riTop(L *lua.LState) int {
 }
 
 // scalarValue is what Go read for Lua.
-func (h *Host) scalarValue(s *values.Scalar) lua.LValue {
+func (h *Host) scalarValue(s *walk.Scalar) lua.LValue {
 	switch s.Kind {
-	case values.IntScalar:
+	case walk.IntScalar:
 		return h.int64Value(s.Int())
-	case values.UintScalar:
+	case walk.UintScalar:
 		return h.uint64Value(s.Bits)
-	case values.FloatScalar:
+	case walk.FloatScalar:
 		return lua.LNumber(s.Float())
-	case values.BoolScalar:
+	case walk.BoolScalar:
 		return lua.LBool(s.Bits != 0)
-	case values.TextScalar:
+	case walk.TextScalar:
 		return lua.LString(s.Text)
-	case values.WordScalar:
+	case walk.WordScalar:
 		b := h.bind(s.Type)
 		switch {
 		case s.Bits == 0:

@@ -1,4 +1,4 @@
-package values
+package walk
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"ri/values"
 	"slices"
 )
 
@@ -55,34 +56,34 @@ func (w *Walk) Where(field string, op Op, value any) (*Walk, error) {
 func comparable(p *Path, op Op, value any) (any, error) {
 	if value == nil {
 		if op > NotEqual {
-			return nil, fmt.Errorf("nil has no order: == or ~=: %w", ErrKind)
+			return nil, fmt.Errorf("nil has no order: == or ~=: %w", values.ErrKind)
 		}
 		return nil, nil
 	}
 	switch v := value.(type) {
 	case bool:
 		if op > NotEqual {
-			return nil, fmt.Errorf("%v has no order: == or ~=: %w", v, ErrKind)
+			return nil, fmt.Errorf("%v has no order: == or ~=: %w", v, values.ErrKind)
 		}
 		return value, p.want("not a bool", BoolScalar)
 	case string:
 		if p.Type != nil && (p.class == IntScalar || p.class == UintScalar) {
 			n, ok := p.Type.ConstantValue(v)
 			if !ok {
-				return nil, fmt.Errorf("%s has type %s, which has no constant %s: %w", p.name, p.Type.Name, v, ErrKind)
+				return nil, fmt.Errorf("%s has type %s, which has no constant %s: %w", p.name, p.Type.Name, v, values.ErrKind)
 			}
 			return n, nil
 		}
 		return value, p.want("not a string", TextScalar)
 	case Address:
 		if op > NotEqual {
-			return nil, fmt.Errorf("a pointer has no order: == or ~=: %w", ErrKind)
+			return nil, fmt.Errorf("a pointer has no order: == or ~=: %w", values.ErrKind)
 		}
 		return value, p.want("not a pointer", WordScalar)
 	case int64, uint64, float64:
 		return value, p.want("not a number", IntScalar, UintScalar, FloatScalar)
 	}
-	return nil, fmt.Errorf("a %T can't be compared: %w", value, ErrKind)
+	return nil, fmt.Errorf("a %T can't be compared: %w", value, values.ErrKind)
 }
 
 // holds tells whether an element meets the condition.
@@ -233,7 +234,7 @@ func (w *Walk) Sum(field string) (Sum, error) {
 			return false, err
 		}
 		if !sum.add(&s) && s.Kind != NoScalar {
-			return false, p.at(i, key, elem, fmt.Errorf("a %s can't be added up: %w", s.Type.Name, ErrKind))
+			return false, p.at(i, key, elem, fmt.Errorf("a %s can't be added up: %w", s.Type.Name, values.ErrKind))
 		}
 		return true, nil
 	}, p)
@@ -295,7 +296,7 @@ func (w *Walk) Group(by string, sum *string, most int) ([]Group, error) {
 		}
 		if !known {
 			if at = len(groups); at >= most {
-				return false, fmt.Errorf("more than %d groups: group by something coarser: %w", most, ErrRange)
+				return false, fmt.Errorf("more than %d groups: group by something coarser: %w", most, values.ErrRange)
 			}
 			g := Group{Key: s}
 			if s.Kind == TextScalar {
@@ -317,7 +318,7 @@ func (w *Walk) Group(by string, sum *string, most int) ([]Group, error) {
 			return false, err
 		}
 		if !g.Sum.add(&part) && part.Kind != NoScalar {
-			return false, add.at(i, key, elem, fmt.Errorf("a %s can't be added up: %w", part.Type.Name, ErrKind))
+			return false, add.at(i, key, elem, fmt.Errorf("a %s can't be added up: %w", part.Type.Name, values.ErrKind))
 		}
 		return true, nil
 	}, p, add)
@@ -357,7 +358,7 @@ func (w *Walk) Top(n int, by string) ([]Ranked, error) {
 			}
 		case IntScalar, UintScalar:
 		default:
-			return false, p.at(i, key, elem, fmt.Errorf("a %s has no order: a number is needed: %w", s.Type.Name, ErrKind))
+			return false, p.at(i, key, elem, fmt.Errorf("a %s has no order: a number is needed: %w", s.Type.Name, values.ErrKind))
 		}
 		r := Ranked{i, key, elem, s}
 		switch {

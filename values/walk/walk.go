@@ -1,4 +1,4 @@
-package values
+package walk
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ri/symbols"
+	"ri/values"
 )
 
 // Walk is a way through a structure, declared (where it begins, how it goes on, what an element is), so that Go runs it with no call
@@ -16,8 +17,8 @@ type Walk struct {
 	Check func() error // asked every few thousand elements whether to go on; nil: always
 	Seen  int64        // elements passed, whether they met the conditions or not
 
-	s       *Space
-	from    Value
+	s       *values.Space
+	from    values.Value
 	kind    walkKind
 	base    uint64 // of the first element; of a map, the map's own place
 	n       int    // elements of a sequence
@@ -58,8 +59,8 @@ func (e *ElementError) Error() string {
 
 func (e *ElementError) Unwrap() error { return e.Err }
 
-// WalkOf declares the way through an array, slice, map, channel's buffer or container/list.List.
-func WalkOf(v Value) (*Walk, error) {
+// Of declares the way through an array, slice, map, channel's buffer or container/list.List.
+func Of(v values.Value) (*Walk, error) {
 	if !v.IsValid() {
 		return nil, v.Lacks("elements")
 	}
@@ -121,8 +122,8 @@ func (w *Walk) list() (*Walk, error) {
 	return w, nil
 }
 
-// WalkLinked declares the way along a chain of structs of one type, from the struct v by the pointer in a field.
-func WalkLinked(v Value, field string) (*Walk, error) {
+// Linked declares the way along a chain of structs of one type, from the struct v by the pointer in a field.
+func Linked(v values.Value, field string) (*Walk, error) {
 	if !v.IsValid() {
 		return nil, v.Lacks("field " + field)
 	}
@@ -139,7 +140,7 @@ func WalkLinked(v Value, field string) (*Walk, error) {
 		if next.Type != nil {
 			what = "of type " + next.Type.Name
 		}
-		return nil, fmt.Errorf("%s.%s is %s, not a *%s: %w", v.Type.Name, field, what, v.Type.Name, ErrKind)
+		return nil, fmt.Errorf("%s.%s is %s, not a *%s: %w", v.Type.Name, field, what, v.Type.Name, values.ErrKind)
 	}
 	return &Walk{s: v.Space(), from: v, kind: walkLinked, base: v.Addr, next: next, Elem: v.Type}, nil
 }
@@ -342,7 +343,7 @@ func (w *Walk) follow(i int, node uint64) (uint64, error) {
 		next, err = w.s.Uint64(at)
 	}
 	if err == nil && next == 0 && w.end != 0 {
-		err = fmt.Errorf("nil before the list's end: %w", ErrCorrupt)
+		err = fmt.Errorf("nil before the list's end: %w", values.ErrCorrupt)
 	}
 	if err != nil {
 		return 0, &ElementError{Index: i, Addr: node, Path: w.next.name, Err: err}
@@ -351,7 +352,7 @@ func (w *Walk) follow(i int, node uint64) (uint64, error) {
 }
 
 func (w *Walk) ringError(i int, node uint64) error {
-	return &ElementError{Index: i, Addr: node, Err: fmt.Errorf("the list is a ring: after %d nodes it is at %#x again: %w", i, node, ErrCorrupt)}
+	return &ElementError{Index: i, Addr: node, Err: fmt.Errorf("the list is a ring: after %d nodes it is at %#x again: %w", i, node, values.ErrCorrupt)}
 }
 
 // Count counts the elements that meet the conditions.
