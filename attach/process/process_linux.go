@@ -41,6 +41,8 @@ type Process struct {
 	injectCode injectionCode
 	injectErr  error
 
+	taken [2]taken // copies of pages, and of all memory
+
 	ends  string // how, if it is dying: Death.String
 	dying bool   // held in its exit by a watcher: nothing of it runs any more
 }

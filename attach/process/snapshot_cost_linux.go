@@ -3,8 +3,10 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,8 +21,70 @@ const (
 	bareStop    = 300 * time.Microsecond // to stop some threads, read registers and let them go
 )
 
-// SnapshotCost estimates what a snapshot costs, by copying a sample of its pages from the running process.
-func (p *Process) SnapshotCost(opt attach.ViewOptions) (attach.SnapshotCost, error) {
+// SnapshotCost estimates what a snapshot costs, by copying a sample of its pages from the running process, on a thread
+// that hurries as those of a stop do, and by what stops of this process have taken before.
+func (p *Process) SnapshotCost(opt attach.ViewOptions) (cost attach.SnapshotCost, err error) {
+	finished := make(chan struct{})
+	go onTracerThread(func() {
+		defer close(finished)
+		hurry()
+		cost, err = p.sampledCost(opt)
+	})
+	<-finished
+	if err == nil && !opt.Precopy {
+		cost.Stop = p.taken[takenKind(opt.Bulk)].correct(cost.Stop, cost.Bytes)
+	}
+	return cost, err
+}
+
+// taken is what copies in stops have taken: the last that was done, and the last that wasn't done in its time, since
+// then.
+type taken struct {
+	mu           sync.Mutex
+	done, undone struct {
+		bytes int64
+		took  time.Duration
+	}
+}
+
+func takenKind(bulk bool) int {
+	if bulk {
+		return 1
+	}
+	return 0
+}
+
+// note remembers a stop.
+func (t *taken) note(bytes int64, took time.Duration, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case bytes == 0:
+	case err == nil:
+		t.done.bytes, t.done.took = bytes, took
+		t.undone.bytes, t.undone.took = 0, 0
+	case errors.Is(err, attach.ErrDeadline):
+		t.undone.bytes, t.undone.took = bytes, took
+	}
+}
+
+// correct makes an estimate shorter where the last copy shows that it is too long, and longer than the time in which as
+// much was not copied.
+func (t *taken) correct(estimate time.Duration, bytes int64) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done.bytes > 0 {
+		share := float64(bytes) / float64(t.done.bytes)
+		estimate = min(estimate, max(bareStop, time.Duration(share*float64(t.done.took))))
+	}
+	if t.undone.bytes > 0 && bytes >= t.undone.bytes*9/10 {
+		estimate = max(estimate, t.undone.took*3/2)
+	}
+	return estimate
+}
+
+// sampledCost is the estimate by a sample.
+func (p *Process) sampledCost(opt attach.ViewOptions) (attach.SnapshotCost, error) {
 	cost := attach.SnapshotCost{Stop: bareStop, Bytes: int64(len(opt.Pages)) * attach.PageSize,
 		Available: proc.AvailableMemory()}
 	sample, err := sampleOfPages(opt.Pages), error(nil)
@@ -31,7 +95,15 @@ func (p *Process) SnapshotCost(opt attach.ViewOptions) (attach.SnapshotCost, err
 		if runs, size, err = p.bulkRuns(); err != nil {
 			return cost, err
 		}
-		cost.Stop += time.Since(began)
+		scan := time.Since(began)
+		if scan > bareStop { // it may have had to wait for a CPU
+			began = time.Now()
+			if _, _, err := p.bulkRuns(); err != nil {
+				return cost, err
+			}
+			scan = min(scan, time.Since(began))
+		}
+		cost.Stop += scan
 		others := 0
 		for _, number := range opt.Pages {
 			if !within(runs, number*attach.PageSize) {

@@ -175,9 +175,13 @@ func (w *taking) stop(ctx context.Context, limit time.Duration) (failure error) 
 			err = w.bulk.stopped(end)
 		}
 		t.detach()
+		took := time.Since(began)
 		w.cost.Stops++
-		w.cost.Stopped += time.Since(began)
+		w.cost.Stopped += took
 		failure = err
+		if len(t.threads) > 0 && w.pre == nil {
+			w.view.process.taken[takenKind(w.bulk != nil)].note(w.size(), took, err)
+		}
 	})
 	<-finished
 	t.waitForEnd()
@@ -185,6 +189,17 @@ func (w *taking) stop(ctx context.Context, limit time.Duration) (failure error) 
 		failure = w.view.image.settle(resident)
 	}
 	return failure
+}
+
+// size is how many bytes there are to copy.
+func (w *taking) size() int64 {
+	size := int64(len(w.pages)) * attach.PageSize
+	if w.bulk != nil {
+		for i := range w.bulk.pieces {
+			size += int64(len(w.bulk.pieces[i].Data))
+		}
+	}
+	return size
 }
 
 // close gives back what only the taking needed.
