@@ -177,9 +177,10 @@ local function account(wanted)
       local count = #found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings"
       print(("%s; checked: %s"):format(count, #done > 0 and table.concat(done, ", ") or "nothing"))
       for _, group in ipairs(left) do ri.leaveout(("%s: %s"):format(table.concat(group.names, ", "), group.why)) end
+      if #skipped > 0 then print("not checked: " .. table.concat(skipped, "; ")) end
+      if l and l.waits and l.waits.unread then print(l.waits.unread) end
       if l and l.params.only == "" then attempt(l, doing, doing.tell) end
       if l and l.broken[doing] then ri.leaveout("what it is doing: " .. l.broken[doing]) end
-      if #skipped > 0 then print("not checked: " .. table.concat(skipped, "; ")) end
     end,
   }
 end
@@ -231,6 +232,5 @@ next        ri run http, ri run goroutines, ri run heap]],
     local l = look(p, wanted)
     told.run(l)
     told.tell(l)
-    if l.waits.unread then print(l.waits.unread) end
   end,
 }
