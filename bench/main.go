@@ -3,9 +3,9 @@
 // Bench measures ri against dlv (and gdb, where it can) on the same processes in the same run, and prints the table
 // that docs/benchmarks.md explains. `make bench` runs it.
 //
-// Stops are measured where they are felt: by a thread of the target that only looks at the clock, or, for a program
-// that isn't ours, by asking the kernel every 50 microseconds whether it is stopped. What a tool says of itself is
-// beside it, and is not what is compared.
+// Stops are measured where they are felt: by a thread of the target that only looks at the clock. For a program that
+// isn't ours the kernel is asked every 50 microseconds whether it is stopped. What a tool says of itself is beside it,
+// and is not what is compared.
 package main
 
 import (

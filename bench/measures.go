@@ -244,7 +244,7 @@ def main():
 }
 
 // rate of dlv: elements a second in the longer of two scripts less the shorter. The shorter one's time is mostly that
-// of the attach; the best of three is taken, which is the least that can be said against dlv.
+// of the attach. The best of three is taken, which is the least that can be said against dlv.
 func (b *bench) rate(ctx context.Context, few, many int, run func(n int) (*outcome, error)) (float64, error) {
 	best := func(n int) (time.Duration, error) {
 		least := most
@@ -420,7 +420,7 @@ count = n`},
 }
 
 // walkRate runs a walk that counts what it meets in `count`, and notes how many a second. The script looks at the clock
-// itself, in the run that gives the result: on the snapshot, with everything that it touches touched for the first
+// itself, in the run that gives the result. That is the one on the snapshot, and it touches everything for the first
 // time.
 func (b *bench) walkRate(ctx context.Context, p *process, r *row, n int, name, source string) error {
 	script := b.script(name, "local began, count = os.clock(), 0\n"+source+"\nprint(count, (os.clock() - began) * "+

@@ -203,9 +203,9 @@ func second(list []any) any {
 	return nil
 }
 
-// withDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c): of what has one element the new
-// value; of a set the elements that one of the two has; of a map the same, but that a key with another value gets that
-// value.
+// withDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c). A column of one element gets
+// the new value. A set gets the elements that one of the two has. A map does too, but a key with another value gets
+// that value.
 func (d Datum) withDiff(t ColumnType, diff Datum) Datum {
 	if t.Max == 1 && t.Value == nil {
 		return d.replaced(t, diff)

@@ -57,9 +57,9 @@ func Read(path string, schema *Schema) (*File, error) {
 	}
 }
 
-// Open opens a database file for writing and holds its lock until Close; it makes the file if there is none. patience
-// is how long to wait for the lock: then the error is ErrLocked. A damaged tail is cut off; and kept aside if there are
-// records in it; a damaged schema record is an error (ErrCorrupt).
+// Open opens a database file for writing and holds its lock until Close. It makes the file if there is none. patience
+// is how long to wait for the lock; then the error is ErrLocked. A damaged tail is cut off, and kept aside if there are
+// records in it. A damaged schema record is an error (ErrCorrupt).
 func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 	// The lock is beside what the name leads to (lockfile.c, lockfile_name).
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -141,7 +141,7 @@ func (f *File) open() (err error) {
 	return err
 }
 
-// keepAside writes what is to be cut off into a file of its own, if there is more than the rest of one record: damage
+// keepAside writes what is to be cut off into a file of its own, if there is more than the rest of one record. Damage
 // in the middle must not cost what comes after.
 func (f *File) keepAside(rest []byte) error {
 	if !bytes.Contains(rest[1:], []byte("\n"+magic)) {

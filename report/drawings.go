@@ -133,8 +133,8 @@ type share struct {
 	Percent float64 `json:"percent"` // of the whole heap, of which the recipe gives the largest types only
 }
 
-// A page is read in a minute: so many bars at most, and fewer where what follows is less than a 200th of the heap each.
-// The table has more.
+// A page is read in a minute, so there are so many bars at most. There are fewer where what follows is less than a
+// 200th of the heap each. The table has more.
 const (
 	mostShares  = 16
 	leastShares = 6

@@ -183,8 +183,8 @@ func stoppedText(since, limit time.Duration) string {
 	return fmt.Sprintf("stopped %*s of %s", width, min(since, limit).Truncate(time.Second), limit)
 }
 
-// showTime writes the prompt's time anew in its place, on the line that is being typed: the editor of the line only
-// draws when a key comes.
+// showTime writes the prompt's time anew in its place, on the line that is being typed. The editor of the line draws
+// only when a key comes.
 func (s *Shell) showTime() {
 	asked, _ := s.asked.Load().(string)
 	at := strings.Index(asked, "stopped ")
