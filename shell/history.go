@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,9 @@ func (s *Shell) loadHistory() {
 	if err != nil {
 		return
 	}
-	if len(data) > maxHistory {
-		data = data[len(data)-maxHistory:]
+	if cut := len(data) - maxHistory; cut > 0 { // from the next whole line on
+		data = data[cut:]
+		data = data[bytes.IndexByte(data, '\n')+1:]
 	}
 	for line := range strings.SplitSeq(string(data), "\n") {
 		if line != "" {

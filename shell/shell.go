@@ -33,6 +33,8 @@ type Shell struct {
 	choice    looks.TargetChoice
 
 	out     *inert.Writer
+	remarks *inert.Writer // what isn't a result
+	size    func() (width, height int)
 	line    *liner.State
 	piped   *bufio.Reader // in its place, where the input is no terminal
 	asked   atomic.Value  // the prompt on the screen, a string; "" where a command runs
@@ -64,6 +66,10 @@ func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, h
 	defer signal.Stop(interrupts)
 
 	s.prompts = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	s.remarks, s.size = s.out, terminalSize
+	if !s.prompts {
+		s.remarks = inert.NewWriter(os.Stderr)
+	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		s.piped = bufio.NewReader(os.Stdin)
 	}
@@ -309,30 +315,29 @@ func (s *Shell) page() {
 
 // remark prints what isn't a result: on a terminal among the results, elsewhere to standard error.
 func (s *Shell) remark(text string) {
-	w := s.out
-	if !s.prompts {
-		w = inert.NewWriter(os.Stderr)
+	fmt.Fprintf(s.remarks, "-- %s\n", strings.ReplaceAll(text, "\n", "\n   "))
+}
+
+// terminalSize is that of standard output, 80 by 24 where it can't be told.
+func terminalSize() (width, height int) {
+	width, height, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil || width <= 0 {
+		return 80, 24
 	}
-	fmt.Fprintf(w, "-- %s\n", strings.ReplaceAll(text, "\n", "\n   "))
+	return width, height
 }
 
 func (s *Shell) width() int {
-	width, _, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil || width <= 0 {
-		return 80
-	}
+	width, _ := s.size()
 	return width
 }
 
-// height is the terminal's, 0 where there is none.
+// height is how many lines are on the screen, 0 where nobody is there to page.
 func (s *Shell) height() int {
 	if !s.prompts {
 		return 0
 	}
-	_, height, err := term.GetSize(int(os.Stdout.Fd()))
-	if err != nil {
-		return 24
-	}
+	_, height := s.size()
 	return height
 }
 
