@@ -97,7 +97,7 @@ func dumpCore(ctx context.Context, out *rows.Output, p coreTarget, file *os.File
 			out.Progress(done>>20, total>>20, "writing the core, MiB")
 		}
 	}
-	err = whenFree(ctx, patience, func() (err error) { // of a process that isn't free, nothing is written
+	err = looks.WhenFree(ctx, patience, func() (err error) { // of a process that isn't free, nothing is written
 		written, err = p.WriteCore(ctx, file, core)
 		return err
 	})

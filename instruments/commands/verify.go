@@ -72,7 +72,7 @@ func copyAll(ctx context.Context, s *looks.Session, how looks.Options) (view att
 	if err := s.AffordableOr(opt, "", ""); err != nil {
 		return nil, err
 	}
-	err = whenFree(ctx, how.Wait, func() (err error) {
+	err = looks.WhenFree(ctx, how.Wait, func() (err error) {
 		view, err = s.Target.View(ctx, opt)
 		return err
 	})
@@ -86,19 +86,4 @@ func longerCopy(err error, limit time.Duration, precopied bool) error {
 	}
 	return fmt.Errorf("%w; allow more (--max-stop %s), or have most of it copied while the process runs (--precopy)",
 		err, rows.RoundUp(3*limit))
-}
-
-// whenFree tries again, while another tracer has the process, for as long as it may.
-func whenFree(ctx context.Context, patience time.Duration, try func() error) error {
-	for began := time.Now(); ; {
-		err := try()
-		if err == nil || !errors.Is(err, attach.ErrTraced) || time.Since(began) >= patience {
-			return err
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }

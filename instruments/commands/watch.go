@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -143,6 +144,9 @@ func watchOnce(ctx context.Context, to rows.Listener, choice looks.TargetChoice,
 // sysmonFrames is how far up a stack runtime.sysmon is looked for: it calls nothing deep.
 const sysmonFrames = 4096
 
+// threadNap is the time between two looks for it.
+const threadNap = 50 * time.Millisecond
+
 // quietThread finds the thread that runs runtime.sysmon: it runs no goroutines, so it gets hardly any signals. It is
 // the one with a return address into that function near the top of its stack.
 func quietThread(ctx context.Context, s *looks.Session) (int, error) {
@@ -154,7 +158,7 @@ func quietThread(ctx context.Context, s *looks.Session) (int, error) {
 	for try := range 10 { // it is begun a moment after the program
 		view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Snapshot})
 		if errors.Is(err, attach.ErrDeadline) && try < 9 { // its threads wait for the CPU longer than they may be stopped
-			if err := nap(ctx); err != nil {
+			if err := looks.Sleep(ctx, threadNap); err != nil {
 				return 0, err
 			}
 			continue
@@ -170,37 +174,19 @@ func quietThread(ctx context.Context, s *looks.Session) (int, error) {
 			}
 			n, _ := view.ReadMemory(stack, thread.Regs.SP())
 			for i := 0; i+8 <= n; i += 8 {
-				if word := littleEndian(stack[i:]); word > begin && word < begin+size {
+				if word := binary.LittleEndian.Uint64(stack[i:]); word > begin && word < begin+size {
 					view.Close()
 					return thread.ID, nil
 				}
 			}
 		}
 		view.Close()
-		if err := nap(ctx); err != nil {
+		if err := looks.Sleep(ctx, threadNap); err != nil {
 			return 0, err
 		}
 	}
 	return 0, rows.Refused(fmt.Errorf("%s: none of its threads runs runtime.sysmon, by which ri watches: %w",
 		s.Target.Describe(), attach.ErrNotSupported))
-}
-
-func nap(ctx context.Context) error {
-	select {
-	case <-time.After(50 * time.Millisecond):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func littleEndian(b []byte) uint64 {
-	_ = b[7]
-	v := uint64(0)
-	for i := 7; i >= 0; i-- {
-		v = v<<8 | uint64(b[i])
-	}
-	return v
 }
 
 // runAll runs the commands on the dying process, and tells whether all went well: a finding is no failure.

@@ -56,23 +56,30 @@ func newLook(s *Session, p *Plan) *Look {
 }
 
 // viewWhenFree takes a view; if somebody else traces the target it waits for that to end, as long as it may.
-func (l *Look) viewWhenFree(ctx context.Context) (attach.View, error) {
+func (l *Look) viewWhenFree(ctx context.Context) (view attach.View, err error) {
+	err = WhenFree(ctx, l.patience, func() (err error) {
+		view, err = l.Target.View(ctx, l.Options)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := view.Coverage().Check(); err != nil {
+		view.Discard()
+		return nil, fmt.Errorf("%s: %w", l.Target.Describe(), err)
+	}
+	return view, nil
+}
+
+// WhenFree tries again, while another tracer has the process, for as long as it may.
+func WhenFree(ctx context.Context, patience time.Duration, try func() error) error {
 	for began := time.Now(); ; {
-		view, err := l.Target.View(ctx, l.Options)
-		if err == nil {
-			if err := view.Coverage().Check(); err != nil {
-				view.Discard()
-				return nil, fmt.Errorf("%s: %w", l.Target.Describe(), err)
-			}
-			return view, nil
+		err := try()
+		if err == nil || !errors.Is(err, attach.ErrTraced) || time.Since(began) >= patience {
+			return err
 		}
-		if !errors.Is(err, attach.ErrTraced) || time.Since(began) >= l.patience {
-			return view, err
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := Sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
@@ -306,10 +313,8 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 	l.mu.Unlock()
 	l.discard()
 
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-		return over, context.Cause(ctx)
+	if err := Sleep(ctx, wait); err != nil {
+		return over, err
 	}
 	was := l.Options
 	defer func() { l.Options = was }()
