@@ -29,6 +29,9 @@ type Coverage struct {
 	Of     Moment
 	Missed []uint64 // of a copy: numbers (address / PageSize) of pages that were read although the copy lacks them
 	Whole  bool     // all private writable memory is there
+	// Forking are threads, as the target knows them, that waited for a child which shares the memory (vfork). Their
+	// registers are not known, and their stacks may change under the view. Nothing can be written then: ErrForking.
+	Forking []int
 }
 
 // ErrUnsaid: a view doesn't say whether it is complete.
@@ -102,10 +105,12 @@ type Injectable interface {
 	PrepareInject() error
 }
 
-// Identified is a target that can be told from every other one, on every machine: what is changed has to be.
-type Identified interface {
+// Changeable is a target that can be told from every other one, on every machine, as what is changed has to be.
+type Changeable interface {
 	Identity() string
 	Started() time.Time
+	// Forking says without a stop whether nothing can be written now, since a child shares the memory: see Coverage.
+	Forking() bool
 }
 
 // Dumpable is a target of which a core can be written.

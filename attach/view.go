@@ -20,6 +20,7 @@ var (
 	ErrDeadline     = errors.New("stop limit reached")
 	ErrClosed       = errors.New("the view is closed")
 	ErrNotSupported = errors.New("not supported")
+	ErrForking      = errors.New("memory is shared with a child")
 	ErrSuspended    = errors.New("ri was suspended") // by the shell's job control, and let go what it held
 )
 

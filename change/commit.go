@@ -18,7 +18,7 @@ import (
 // Target is what can be changed: a live process.
 type Target interface {
 	attach.Target
-	attach.Identified
+	attach.Changeable
 }
 
 // Options of a commit.
@@ -131,8 +131,14 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 	}
 	space := values.New(opt.File, attach.NewCache(nil), opt.Bias)
 	began, pause := time.Now(), firstPause
+	shared := false // with a child, when it was last stopped
 	for {
-		err := p.promising(ctx, t, space, opt)
+		var err error
+		if shared = shared && t.Forking(); shared { // which costs no stop
+			err = errForking
+		} else {
+			err = p.promising(ctx, t, space, opt)
+		}
 		if err == nil {
 			err = attempt(ctx, t, p, space, opt, out)
 		}
@@ -140,6 +146,7 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 		if !errors.As(err, &wait) {
 			return err
 		}
+		shared = wait == errForking
 		if len(out.Waits) == 0 || out.Waits[len(out.Waits)-1] != wait.why {
 			out.Waits = append(out.Waits, wait.why)
 		}
@@ -161,6 +168,10 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 		pause = min(pause*5/4, longPause)
 	}
 }
+
+// errForking: a child shares the memory.
+var errForking = &notNow{"a child of the process had not started its program yet (vfork), and shares its memory",
+	"try again when it has"}
 
 // promising looks at the running target: a lock that is held, or a collector at work, is no moment for a stop. What it
 // reads it may read in mid-change, so that only those count. Layouts are compiled on the way, so that the stop needn't.
@@ -197,6 +208,9 @@ func attempt(ctx context.Context, t Target, p *Plan, space *values.Space, opt Op
 	err := out.stopped(ctx, t, opt, func(view attach.View, w attach.Writer) error {
 		stopped = true
 		step("stopped")
+		if len(view.Coverage().Forking) > 0 {
+			return errForking
+		}
 		p.see(space, view)
 		begun, err := p.suits(space, opt)
 		if err == nil {

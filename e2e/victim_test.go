@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -193,4 +194,27 @@ func TestManyRi(t *testing.T) {
 	}
 	from := v.ask()
 	v.await("it to go on", func(f victimFacts) bool { return f.Heartbeat > from.Heartbeat+3 && f.Errors == 0 })
+}
+
+// TestForking has ri look at a program one of whose children has not started its program yet: what needs a stop works, says which stack isn't
+// reliable, and nothing is changed.
+func TestForking(t *testing.T) {
+	needAttach(t)
+	v := startVictim(t, "-vfork", "-threads", "3")
+	pid := strconv.Itoa(v.cmd.Process.Pid)
+	for _, kind := range []string{"snapshot", "stopped"} {
+		rows, notes := runRi(t, 0, "run", "goroutines", "-p", pid, "--view", kind, "--max-stop", "10s")
+		if !strings.Contains(rows, "main.beat") || !strings.Contains(rows, "vfork") || !strings.Contains(notes, "vfork") {
+			t.Errorf("%s: %s\n%s", kind, rows, notes)
+		}
+	}
+	runRi(t, 0, "core", "-p", pid, "-o", filepath.Join(t.TempDir(), "core"), "--max-stop", "10s")
+	_, notes := runRi(t, 4, "set", "main.counter.v", "7", "-p", pid, "--write", "--yes", "--max-stop", "10s")
+	if !strings.Contains(notes, "vfork") {
+		t.Error(notes)
+	}
+	v.await("a heartbeat", func(f victimFacts) bool { return f.Heartbeat > 0 && f.Errors == 0 })
+	if counter, _ := runRi(t, 0, "print", "main.counter.v", "-p", pid, "--view", "live"); !strings.Contains(counter, "0") || strings.Contains(counter, "7") {
+		t.Errorf("it was changed: %s", counter)
+	}
 }

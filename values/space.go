@@ -35,6 +35,7 @@ type Space struct {
 	mem     *attach.Cache
 	bias    uint64                 // runtime address less link-time address
 	threads map[int]*attach.Thread // by the number that the program knows
+	forking []int                  // threads that waited for a child, as the program knows them
 	now     int64                  // the target's nanotime at the look, 0 if unknown
 
 	local     []byte // bytes that live in no target memory, at localBase
@@ -94,6 +95,10 @@ func (s *Space) SetThreads(threads []attach.Thread) {
 		s.threads[threads[i].InnerID] = &threads[i]
 	}
 }
+
+// SetForking gives the threads, as the program knows them, that waited for a child which shares the memory: see
+// attach.Coverage.
+func (s *Space) SetForking(ids []int) { s.forking = ids }
 
 // SetNow gives the target's monotonic clock (CLOCK_MONOTONIC, as runtime.nanotime) at the moment of the
 // look, in nanoseconds, for waiting times.

@@ -3,6 +3,7 @@ package values
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ri/attach"
@@ -46,6 +47,10 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 		if t == nil {
 			if g.s.threads == nil {
 				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
+			}
+			if slices.Contains(g.s.forking, g.ThreadID) {
+				return 0, 0, nil, fmt.Errorf("goroutine %d waits for a child that has not started its program yet "+
+					"(vfork), and which may write to its stack: %w", g.ID, ErrNoStack)
 			}
 			// Of a process that is dying the threads are gone: see lastPlace.
 			if pc, sp, regs, ok := g.lastPlace(); ok {

@@ -13,7 +13,7 @@ var (
 		attach.Target
 		attach.Stoppable
 		attach.Injectable
-		attach.Identified
+		attach.Changeable
 		attach.Dumpable
 		attach.Watchable
 		attach.Sampled

@@ -52,7 +52,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			return fmt.Errorf("%w while it stopped %s", attach.ErrSuspended, t.process.Describe())
 		}
 		if nap.wait(progress) {
-			if err := t.stuck(); err != nil {
+			if err := t.stuck(time.Since(last) >= spareAfter); err != nil {
 				return err
 			}
 		}
@@ -73,8 +73,9 @@ func (e *restlessError) Unwrap() error { return attach.ErrDeadline }
 // Cost is what stops cost of which no view came.
 func (e *restlessError) Cost() attach.Stats { return e.cost }
 
-// stuck looks for what threads may be waited for in vain, after some time without progress.
-func (t *tracer) stuck() error {
+// stuck looks for what threads may be waited for in vain, after some time without progress, and after more of it (long) for
+// those that wait for a child.
+func (t *tracer) stuck(long bool) error {
 	for i := range t.tracees {
 		tr := &t.tracees[i]
 		switch {
@@ -89,6 +90,8 @@ func (t *tracer) stuck() error {
 				st.State == 'Z' {
 				tr.state = traceeGone
 			}
+		case tr.state == traceeSeized && long && len(t.threads) > 0 && t.forks(tr.tid):
+			tr.state = traceeForking
 		}
 	}
 	return nil

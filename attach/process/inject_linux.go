@@ -261,6 +261,9 @@ func (in *injector) inject(t *tracer, number uint64, args ...uint64) (uint64, er
 	if len(args) > 6 {
 		return 0, fmt.Errorf("%d arguments of a system call: %w", len(args), attach.ErrNotSupported)
 	}
+	if len(t.forking()) > 0 {
+		return 0, fmt.Errorf("%w: %w", errForking(in.process.Describe()), ErrInject)
+	}
 	tr, state, err := in.choose(t)
 	if err != nil {
 		return 0, err

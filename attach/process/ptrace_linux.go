@@ -26,8 +26,7 @@ import (
 // signal in its exit_code until somebody consumes the stop with wait (kernel/signal.c, ptrace_stop; kernel/exit.c,
 // wait_task_stopped). The tracer only ever looks (WNOWAIT), and hands the signal back when it detaches.
 type tracer struct {
-	process *Process
-	taskDir int // /proc/PID/task
+	tasks
 	dirents [64 << 10]byte
 
 	known   map[int]struct{} // threads that were looked at: seized, or dead
@@ -59,6 +58,7 @@ const (
 	traceeStopped                    // in a ptrace stop, registers read
 	traceeGone                       // exited, or vanished in an exec
 	traceeSpared                     // attached, and not waited for
+	traceeForking                    // attached, and can't stop before its child has started a program: see forks
 )
 
 // waitInfo is siginfo_t as waitid(2) fills it for a child, uapi/asm-generic/siginfo.h.
@@ -77,10 +77,9 @@ func newTracer(p *Process) (*tracer, error) {
 	if err != nil {
 		return nil, p.exited(err)
 	}
-	t := &tracer{process: p, hold: &hold{}}
-	t.taskDir, err = unix.Open(fmt.Sprintf("/proc/%d/task", p.pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, p.exited(err)
+	t := &tracer{hold: &hold{}}
+	if t.tasks, err = openTasks(p); err != nil {
+		return nil, err
 	}
 	if len(st.NSpid) > 1 {
 		t.inner = map[int]int{}
@@ -148,11 +147,11 @@ func (t *tracer) stop(ctx context.Context, limit time.Duration) (began time.Time
 
 // seizeNew attaches to all threads that aren't known yet.
 func (t *tracer) seizeNew() error {
-	if _, err := unix.Seek(t.taskDir, 0, 0); err != nil {
+	if _, err := unix.Seek(t.dir, 0, 0); err != nil {
 		return t.process.exited(err)
 	}
 	for {
-		n, _, e := unix.RawSyscall(unix.SYS_GETDENTS64, uintptr(t.taskDir), uintptr(unsafe.Pointer(&t.dirents)),
+		n, _, e := unix.RawSyscall(unix.SYS_GETDENTS64, uintptr(t.dir), uintptr(unsafe.Pointer(&t.dirents)),
 			unsafe.Sizeof(t.dirents))
 		if e == unix.EINTR {
 			continue
@@ -304,8 +303,6 @@ func (t *tracer) waitForEnd() {
 		time.Sleep(50 * time.Microsecond)
 	}
 }
-
-func (t *tracer) close() { unix.Close(t.taskDir) }
 
 // unblockExec keeps ri and the target from waiting for each other for ever: when a thread calls execve, it holds a
 // lock that PTRACE_SEIZE needs until all other threads are gone, and those that are

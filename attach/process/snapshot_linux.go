@@ -42,6 +42,7 @@ type snapshotView struct {
 	pages     []extent // what was asked for, sorted
 	tops      []extent // the tops of stacks, sorted
 	notes     []string
+	forking   []int  // threads that waited for a child
 	image     *image // all private writable memory; nil: only what was asked for
 
 	mu     sync.Mutex
@@ -94,7 +95,8 @@ func (p *Process) snapshot(ctx context.Context, opt wish, patience time.Duration
 			v.mem.bytesRead.Add(b.mem.bytesRead.Load())
 		}
 	}
-	v.threads, v.registers, v.stats = t.threads, t.all, w.cost
+	v.threads, v.registers, v.stats, v.forking = t.threads, t.all, w.cost, t.forking()
+	v.notes = append(v.notes, forkingNotes(v.forking)...)
 	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
 	return v, nil
 }
@@ -480,7 +482,8 @@ func (v *snapshotView) Direct(addr uint64, n int) []byte {
 func (v *snapshotView) Coverage() attach.Coverage {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return attach.Coverage{Of: attach.Copied, Missed: slices.Collect(maps.Keys(v.missed)), Whole: v.image != nil}
+	return attach.Coverage{Of: attach.Copied, Missed: slices.Collect(maps.Keys(v.missed)), Whole: v.image != nil,
+		Forking: v.forking}
 }
 
 func (v *snapshotView) Kind() attach.ViewKind    { return attach.Snapshot }

@@ -3,12 +3,7 @@
 package process
 
 import (
-	"bytes"
-	"fmt"
-	"strconv"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A thread needs a CPU to come to its stop, also one that sleeps in the kernel: it is woken for that. On a machine with
@@ -75,56 +70,6 @@ func (t *tracer) spareRest() bool {
 		}
 	}
 	return true
-}
-
-// timesRun is how often a thread was given a CPU, the third number of schedstat
-// (Documentation/scheduler/sched-stats.rst); 0 if the kernel doesn't count.
-func (t *tracer) timesRun(tid int, buffer []byte) uint64 {
-	fields := bytes.Fields(t.readTask(tid, "schedstat", buffer))
-	if len(fields) < 3 {
-		return 0
-	}
-	n, _ := strconv.ParseUint(string(fields[2]), 10, 64)
-	return n
-}
-
-// inCall says whether a thread sleeps in a system call: proc_pid_syscall(5) begins with its number; with "running"
-// where the thread runs or wants to, and with -1 where it is in the kernel for another reason, such as a page fault. In
-// calls that start a process there is one that may share the memory, until it has started its program.
-func (t *tracer) inCall(tid int, buffer []byte) bool {
-	number, _, _ := bytes.Cut(t.readTask(tid, "syscall", buffer), []byte(" "))
-	n, err := strconv.Atoi(string(number))
-	switch {
-	case err != nil || n < 0:
-		return false
-	case n == unix.SYS_CLONE, n == unix.SYS_CLONE3, n == unix.SYS_VFORK, n == unix.SYS_FORK,
-		n == unix.SYS_EXECVE, n == unix.SYS_EXECVEAT:
-		return false
-	}
-	return true
-}
-
-// stateOf is a thread's state, the third field of stat (proc_pid_stat(5)); 0 if it has gone.
-func (t *tracer) stateOf(tid int, buffer []byte) byte {
-	text := t.readTask(tid, "stat", buffer)
-	if i := bytes.LastIndexByte(text, ')'); i >= 0 && i+2 < len(text) {
-		return text[i+2]
-	}
-	return 0
-}
-
-// readTask reads a short file of a thread.
-func (t *tracer) readTask(tid int, name string, buffer []byte) []byte {
-	fd, err := unix.Openat(t.taskDir, fmt.Sprintf("%d/%s", tid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(fd)
-	n, err := unix.Read(fd, buffer)
-	if err != nil || n <= 0 {
-		return nil
-	}
-	return buffer[:n]
 }
 
 // displaced counts the threads that were spared and whose registers somebody may ask for: they were at work.

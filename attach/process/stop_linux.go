@@ -27,6 +27,7 @@ type stoppedView struct {
 	name    string
 	scratch chan *ioScratch
 	threads []attach.Thread
+	forking []int // threads that wait for a child
 	began   time.Time
 
 	injections chan *injection
@@ -95,7 +96,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 		ready <- err
 		return
 	}
-	v.threads, v.began = t.threads, began
+	v.threads, v.began, v.forking = t.threads, began, t.forking()
 	wake := context.AfterFunc(ctx, v.wake.signal)
 	defer wake()
 	ready <- nil
@@ -173,9 +174,9 @@ func (v *stoppedView) ReadRanges(ranges []attach.Range) error {
 
 // Coverage implements View: all stands still.
 func (v *stoppedView) Coverage() attach.Coverage {
-	return attach.Coverage{Of: attach.OneMoment, Whole: true}
+	return attach.Coverage{Of: attach.OneMoment, Whole: true, Forking: v.forking}
 }
-func (v *stoppedView) Notes() []string { return nil }
+func (v *stoppedView) Notes() []string { return forkingNotes(v.forking) }
 
 func (v *stoppedView) Kind() attach.ViewKind    { return attach.Stopped }
 func (v *stoppedView) Threads() []attach.Thread { return v.threads }

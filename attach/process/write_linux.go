@@ -22,6 +22,9 @@ func (v *stoppedView) WritePieces(pieces []attach.Piece) (int, error) {
 	if v.ended.Load() {
 		return 0, v.Err()
 	}
+	if len(v.forking) > 0 {
+		return 0, errForking(v.name)
+	}
 	if len(pieces) == 0 || len(pieces) > maxIovecs {
 		return 0, fmt.Errorf("writing %d pieces at once: 1 to %d can be: %w", len(pieces), maxIovecs,
 			attach.ErrNotSupported)

@@ -216,6 +216,7 @@ func (l *Look) See(view attach.View) {
 	l.Cache.Reset(view)
 	l.Space.Reset()
 	l.Space.SetThreads(view.Threads())
+	l.Space.SetForking(view.Coverage().Forking)
 	l.Space.SetNow(l.Target.Nanotime())
 }
 

@@ -89,6 +89,7 @@ func main() {
 	compute := flag.Int("compute", 0, "goroutines that compute, in all registers, and check what they computed")
 	filter := flag.Bool("seccomp", false, "run under a seccomp filter, which allows everything")
 	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
+	forks := flag.Bool("vfork", false, "have a child that has not started its program yet; the line vfork ends it, and the next one begins")
 	reexec := flag.Duration("reexec", 0, "replace the program by itself after this time, again and again")
 	flag.Parse()
 
@@ -171,6 +172,10 @@ func main() {
 	if *remap > 0 {
 		go comeAndGo(*remap)
 	}
+	var endChild *os.File
+	if *forks {
+		endChild = forkChildren()
+	}
 	if *reexec > 0 {
 		time.AfterFunc(*reexec, func() {
 			panic(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
@@ -183,6 +188,8 @@ func main() {
 		switch in.Text() {
 		case "reset":
 			longest.Store(0)
+		case "vfork":
+			endChild.Write([]byte{0})
 		case "exec": // become the same program again, which says that it is ready
 			panic(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
 		}
