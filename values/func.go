@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"ri/arch"
 	"ri/symbols"
 )
 
@@ -108,4 +109,54 @@ func ReceiverType(method string) string {
 		return "*" + t[:open+1] + t[open+3:len(t)-1]
 	}
 	return t
+}
+
+// FramesOf names the functions of a stack that somebody else took: the innermost PC first, as it was, then return addresses. What is no Go code is
+// given with an empty name.
+func (s *Space) FramesOf(pcs []uint64) []Frame {
+	var all []Frame
+	exact := true
+	for _, pc := range pcs {
+		frames := s.FramesAt(pc, exact)
+		if frames == nil {
+			frames = []Frame{{PC: pc}}
+		}
+		all = append(all, frames...)
+		exact = EntersBySignal(frames[len(frames)-1].Func)
+	}
+	return withoutWrappers(all)
+}
+
+// FrameEnd is how far the return address is from SP at a PC, in bytes; false if that isn't Go code or not known.
+func (s *Space) FrameEnd(pc uint64) (int64, bool) {
+	info, ok := s.PC(pc)
+	if !ok || info.FrameSize < 0 {
+		return 0, false
+	}
+	return info.FrameSize, true
+}
+
+// Instruction is one machine instruction, for saying what faulted.
+type Instruction struct {
+	arch.Instruction
+	Text string // in Go's assembly syntax: MOVQ 0x10(AX), AX
+}
+
+// Instruction decodes what the processor executes at a runtime pc. Errors: those of reading, ErrCorrupt for no instruction.
+func (s *Space) Instruction(pc uint64) (*Instruction, error) {
+	var code []byte
+	var err error
+	for n := s.arch.LongestInstruction; n > 0; n-- { // the last ones of a mapping
+		if code, err = s.Slice(pc, n); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	in, err := s.arch.Decode(code)
+	if err != nil {
+		return nil, fmt.Errorf("no instruction at %#x (%x): %w", pc, code, ErrCorrupt)
+	}
+	return &Instruction{in, s.arch.Text(code, pc)}, nil
 }

@@ -1,7 +1,6 @@
 package values
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"ri/symbols"
+	"ri/values/layout"
 )
 
 // What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.27 and are told apart by the fields that there are.
@@ -26,20 +26,39 @@ func (v Value) Mutex() (m MutexState, err error) {
 	if v, err = v.Struct(); err != nil {
 		return m, err
 	}
-	if !IsMutex(v.Type) || v.Type.Name == "sync.RWMutex" {
-		return m, v.Lacks("mutex")
+	switch v.Type.Name {
+	case "sync.Mutex":
+		return v.s.MutexAt(v.Addr)
+	case "internal/sync.Mutex":
+		return v.s.mutex(v.Addr, v.s.Layouts().Lock.InnerState)
 	}
-	if inner, err := v.Field("mu"); err == nil { // since Go 1.24
-		v = inner
+	return m, v.Lacks("mutex")
+}
+
+// MutexAt reads the sync.Mutex at an address.
+func (s *Space) MutexAt(addr uint64) (MutexState, error) {
+	return s.mutex(addr, s.Layouts().Lock.Mutex.State)
+}
+
+func (s *Space) mutex(addr uint64, f layout.Field) (m MutexState, err error) {
+	state, err := s.word(addr, f)
+	const locked, starving, waiterShift = 1, 4, 3
+	return MutexState{state&locked != 0, state&starving != 0, int64(uint32(state) >> waiterShift)}, err
+}
+
+// word reads a word of a lock.
+func (s *Space) word(addr uint64, f layout.Field) (uint64, error) {
+	if err := s.Layouts().Lock.Err(); err != nil {
+		return 0, err
 	}
-	state, err := v.word32("state")
-	const waiterShift = 3
-	return MutexState{state&MutexLocked != 0, state&MutexStarving != 0, int64(uint32(state) >> waiterShift)}, err
+	return s.Field(addr, f)
 }
 
 // RWMutexState is a sync.RWMutex: sync/rwmutex.go.
 type RWMutexState struct {
 	Locked         bool  // by a writer
+	Pending        bool  // a writer has it, or waits for readers to leave
+	Starving       bool  // of the Mutex by which writers wait for each other
 	Readers        int64 // that have it
 	ReadersWaiting int64
 	WritersWaiting int64
@@ -53,25 +72,30 @@ func (v Value) RWMutex() (m RWMutexState, err error) {
 	if v.Type.Name != "sync.RWMutex" {
 		return m, v.Lacks("read-write mutex")
 	}
-	readers, err := v.word32("readerCount")
+	return v.s.RWMutexAt(v.Addr)
+}
+
+// RWMutexAt reads the sync.RWMutex at an address.
+func (s *Space) RWMutexAt(addr uint64) (m RWMutexState, err error) {
+	l := &s.Layouts().Lock.RWMutex
+	count, err := s.word(addr, l.Readers)
 	if err != nil {
 		return m, err
 	}
-	leaving, err := v.word32("readerWait")
+	wait, err := s.word(addr, l.Leaving)
 	if err != nil {
 		return m, err
 	}
-	writers, err := v.Field("w")
+	w, err := s.mutex(addr, l.State)
 	if err != nil {
 		return m, err
 	}
-	w, err := writers.Mutex()
-	if err != nil {
-		return m, err
-	}
-	m.Readers, m.WritersWaiting = int64(readers), w.Waiting
-	if readers < 0 { // a writer took rwmutexMaxReaders off
-		m.Readers, m.ReadersWaiting = int64(leaving), int64(readers)+1<<30-int64(leaving)
+	readers, leaving := int64(int32(count)), int64(int32(wait))
+	m = RWMutexState{Readers: readers, WritersWaiting: w.Waiting, Starving: w.Starving}
+	if m.Pending = readers < 0; m.Pending {
+		// A writer takes rwmutexMaxReaders off readerCount and waits until as many readers as there were have left. Until it has said how many,
+		// readerWait is 0 or less: 0 is taken for a writer that has the lock, to be on the safe side.
+		m.Readers, m.ReadersWaiting = leaving, readers+1<<30-leaving
 		if m.Locked = leaving == 0; !m.Locked {
 			m.WritersWaiting++
 		}
@@ -90,19 +114,57 @@ func (v Value) WaitGroup() (g WaitGroupState, err error) {
 	if v.Type.Name != "sync.WaitGroup" {
 		return g, v.Lacks("wait group")
 	}
-	state, err := v.Field("state")
+	return v.s.WaitGroupAt(v.Addr)
+}
+
+// WaitGroupAt reads the sync.WaitGroup at an address.
+func (s *Space) WaitGroupAt(addr uint64) (WaitGroupState, error) {
+	word, err := s.word(addr, s.Layouts().Lock.WaitGroup.State)
+	return WaitGroupState{int64(int32(word >> 32)), int64(word & (1<<31 - 1))}, err
+}
+
+// IsMutex tells whether t is a sync.Mutex or a sync.RWMutex.
+func IsMutex(t *symbols.Type) bool {
+	switch t.Name {
+	case "sync.Mutex", "sync.RWMutex", "internal/sync.Mutex":
+		return t.Kind == reflect.Struct
+	}
+	return false
+}
+
+// WriteHeld tells whether somebody may be changing what a sync.Mutex or sync.RWMutex guards. Readers of an RWMutex change nothing, and a
+// writer that waits for them hasn't begun. v may lead to the mutex through pointers and interfaces.
+//
+// A mutex that is being handed over to a waiter is not held: its next holder takes the bit before it goes on.
+func (v Value) WriteHeld() (bool, error) {
+	held, _, err := v.held()
+	return held, err
+}
+
+// Held tells whether a sync.Mutex is locked, or a sync.RWMutex is, by a writer or by readers: what must not be when what it guards is changed.
+func (v Value) Held() (bool, error) {
+	held, read, err := v.held()
+	return held || read, err
+}
+
+// held tells whether a lock is held by a writer, and whether readers have it or wait for it.
+func (v Value) held() (held, read bool, err error) {
+	if !v.IsValid() {
+		return false, false, v.Lacks("lock")
+	}
+	m, err := v.Struct()
 	if err != nil {
-		return g, err
+		return false, false, err
 	}
-	if state.Type.Size != 8 {
-		return g, state.Lacks("count")
+	switch {
+	case !IsMutex(m.Type):
+		return false, false, fmt.Errorf("%s is neither a sync.Mutex nor a sync.RWMutex: %w", m.Type.Name, ErrKind)
+	case m.Type.Name == "sync.RWMutex":
+		state, err := m.RWMutex()
+		return state.Locked, state.Pending || state.Readers != 0, err
 	}
-	b, err := state.bytes(8)
-	if err != nil {
-		return g, err
-	}
-	word := binary.LittleEndian.Uint64(b)
-	return WaitGroupState{int64(int32(word >> 32)), int64(word & (1<<31 - 1))}, nil
+	state, err := m.Mutex()
+	return state.Locked, false, err
 }
 
 // OnceDone tells whether a sync.Once has run its function. done is a uint32, since Go 1.22 an atomic.Uint32, since Go 1.25 an atomic.Bool.

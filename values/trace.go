@@ -201,20 +201,6 @@ func (v Value) TextData() (data uint64, length int64, err error) {
 	return data, length, err
 }
 
-// Held tells whether a sync.Mutex is locked, or a sync.RWMutex is, by a writer or by readers: what must not be when what it guards is changed.
-func (v Value) Held() (bool, error) {
-	held, err := v.WriteHeld()
-	if held || err != nil {
-		return held, err
-	}
-	m, err := v.Struct()
-	if err != nil || m.Type.Name != "sync.RWMutex" {
-		return false, err
-	}
-	readers, err := m.word32("readerCount")
-	return readers != 0, err
-}
-
 // Collector tells whether the garbage collector is idle (phase off and the write barrier clear), and how many collections have begun.
 func (s *Space) Collector() (idle bool, begun uint64, err error) {
 	l := &s.Layouts().Collector

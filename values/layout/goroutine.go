@@ -137,14 +137,16 @@ func (c *compiler) queue(goroutine *Goroutine, channel *Channel) (l Queue) {
 	return l
 }
 
-// Lock is the locks of package sync: sync/mutex.go, rwmutex.go, waitgroup.go, cond.go.
+// Lock is the locks of package sync: sync/mutex.go, rwmutex.go, waitgroup.go, cond.go, internal/sync/mutex.go. A program has
+// the types that it uses.
 type Lock struct {
 	Group
 	Mutex struct {
 		Structure
 		State, Sema Field
 	}
-	RWMutex struct {
+	InnerState Field // of an internal/sync.Mutex, which is in a sync.Mutex since Go 1.24
+	RWMutex    struct {
 		Structure
 		State, // of the Mutex that it begins with
 		Readers, Leaving, WriterSema, ReaderSema Field
@@ -164,6 +166,7 @@ func (c *compiler) lock() (l Lock) {
 	m := c.ifUsed(&l.Group, "sync.Mutex")
 	l.Mutex.Structure = m
 	l.Mutex.State, l.Mutex.Sema = m.required(always, "mu.state", "state"), m.required(always, "mu.sema", "sema") // mu: since Go 1.24
+	l.InnerState = c.ifUsed(&l.Group, "internal/sync.Mutex").required(since(24), "state")
 	rw := c.ifUsed(&l.Group, "sync.RWMutex")
 	l.RWMutex.Structure = rw
 	l.RWMutex.State = rw.required(always, "w.mu.state", "w.state")

@@ -353,28 +353,25 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 
 // readLock decodes a lock's words.
 func readLock(s *values.Space, lock *Lock) (err error) {
-	l := &s.Layouts().Lock
-	read := func(f layout.Field) uint64 {
-		n, broken := s.Field(lock.Addr, f)
-		if broken != nil && err == nil {
-			err = fmt.Errorf("sync.%s at %#x: %w", lock.Kind, lock.Addr, broken)
-		}
-		return n
-	}
 	switch lock.Kind {
 	case "WaitGroup":
-		lock.Count = int(int32(read(l.WaitGroup.State) >> 32))
-		lock.Locked = lock.Count != 0
+		var g values.WaitGroupState
+		g, err = s.WaitGroupAt(lock.Addr)
+		lock.Count, lock.Locked = int(g.Count), g.Count != 0
 	case "RWMutex":
-		lock.Active, lock.Leaving = int(int32(read(l.RWMutex.Readers))), int(int32(read(l.RWMutex.Leaving)))
-		if lock.Pending = lock.Active < 0; lock.Pending {
-			lock.Active += 1 << 30 // sync.rwmutexMaxReaders
+		var m values.RWMutexState
+		m, err = s.RWMutexAt(lock.Addr)
+		lock.Active, lock.Pending, lock.Locked, lock.Starved = int(m.Readers+m.ReadersWaiting), m.Pending, m.Locked, m.Starving
+		if m.Pending {
+			lock.Leaving = int(m.Readers)
 		}
-		lock.Locked = lock.Pending && lock.Leaving == 0
-		lock.Starved = read(l.RWMutex.State)&values.MutexStarving != 0
 	case "Mutex":
-		state := read(l.Mutex.State)
-		lock.Locked, lock.Starved = state&values.MutexLocked != 0, state&values.MutexStarving != 0
+		var m values.MutexState
+		m, err = s.MutexAt(lock.Addr)
+		lock.Locked, lock.Starved = m.Locked, m.Starving
+	}
+	if err != nil {
+		err = fmt.Errorf("sync.%s at %#x: %w", lock.Kind, lock.Addr, err)
 	}
 	return err
 }
