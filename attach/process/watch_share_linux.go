@@ -5,9 +5,11 @@ package process
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -29,7 +31,29 @@ import (
 // longestLoan bounds how long a process goes unwatched for another ri.
 const longestLoan = time.Minute
 
-func shareName(p *Process) string { return fmt.Sprintf("@ri-watch-%d-%d", p.pid, p.startTime) }
+// sharePrefix is what a watcher's name begins with. What follows is random: anybody may bind a name, and whoever could foresee one
+// would keep a process from being watched. Who asks finds the name in the kernel's list.
+func sharePrefix(p *Process) string { return fmt.Sprintf("@ri-watch-%d-%d-", p.pid, p.startTime) }
+
+// mostShares bounds how many names are tried: others may have bound some to mislead.
+const mostShares = 1000
+
+// shareNames lists the names that a watcher of the process may have, from proc_net(5), unix.
+func shareNames(p *Process) (names []string) {
+	data, err := os.ReadFile("/proc/thread-self/net/unix")
+	if err != nil {
+		return nil
+	}
+	prefix := sharePrefix(p)
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) == 8 && strings.HasPrefix(fields[7], prefix) && len(names) < mostShares {
+			names = append(names, fields[7])
+		}
+	}
+	slices.Sort(names) // connections have the name too
+	return slices.Compact(names)
+}
 
 // share is the watcher's end.
 type share struct {
@@ -40,10 +64,14 @@ type share struct {
 }
 
 func newShare(w *watcher) (*share, error) {
-	l, err := net.Listen("unix", shareName(w.process))
+	if conn, _ := w.process.askWatcher("state", time.Second); conn != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s can't be watched: another ri watches it already: %w", w.process.Describe(),
+			attach.ErrTraced)
+	}
+	l, err := net.Listen("unix", sharePrefix(w.process)+rand.Text())
 	if err != nil {
-		return nil, fmt.Errorf("%s can't be watched: another ri seems to watch it already (%v): %w",
-			w.process.Describe(), err, attach.ErrTraced)
+		return nil, fmt.Errorf("%s can't be watched: a socket for others that look at it: %w", w.process.Describe(), err)
 	}
 	s := &share{watcher: w, listener: l, queue: make(chan net.Conn, 16)}
 	go s.serve()
@@ -134,7 +162,16 @@ func trusted(conn *net.UnixConn) bool {
 
 // askWatcher sends a question to the process's watcher; no answer if there is none.
 func (p *Process) askWatcher(question string, patience time.Duration) (conn *net.UnixConn, answer string) {
-	c, err := net.Dial("unix", shareName(p))
+	for _, name := range shareNames(p) {
+		if conn, answer := askAt(name, question, patience); conn != nil {
+			return conn, answer
+		}
+	}
+	return nil, ""
+}
+
+func askAt(name, question string, patience time.Duration) (conn *net.UnixConn, answer string) {
+	c, err := net.Dial("unix", name)
 	if err != nil {
 		return nil, ""
 	}
