@@ -66,7 +66,7 @@ type share struct {
 func newShare(w *watcher) (*share, error) {
 	if conn, _ := w.process.askWatcher("state", time.Second); conn != nil {
 		conn.Close()
-		return nil, fmt.Errorf("%s can't be watched: another ri watches it already: %w", w.process.Describe(),
+		return nil, fmt.Errorf("%s can't be watched: another ri seems to watch it already: %w", w.process.Describe(),
 			attach.ErrTraced)
 	}
 	l, err := net.Listen("unix", sharePrefix(w.process)+rand.Text())
