@@ -373,13 +373,25 @@ func TestTransaction(t *testing.T) {
 	if got := p.ask("limits"); !strings.Contains(got, "Max:100 ") || !strings.Contains(got, "Text:hello world") {
 		t.Errorf("after the undo the program says %s", got)
 	}
-	// Undoing it twice finds nothing to do; undoing what was overwritten needs force.
-	if _, err := p.undo(out.Number, false); err == nil {
+	undoAgain(t, p, out.Number)
+	// Another process has nothing to undo.
+	q := start(t, testprogram.Variant{Name: "default"})
+	q.journal = p.journal
+	if _, err := q.undo(out.Number, true); !errors.Is(err, ErrRefused) ||
+		!strings.Contains(err.Error(), "another process") {
+		t.Errorf("in another process: %v", err)
+	}
+}
+
+// undoAgain: undoing a transaction twice finds nothing to do; undoing what was overwritten needs force.
+func undoAgain(t *testing.T, p *program, number int64) {
+	if _, err := p.undo(number, false); err == nil {
 		if plan, err := p.plan(assignment("limits.Max", "1")); err != nil || plan.Empty() {
 			t.Error(err)
 		}
 	}
-	if out, err = p.set("limits.Max", "1"); err != nil {
+	out, err := p.set("limits.Max", "1")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.set("limits.Max", "2"); err != nil {
@@ -390,13 +402,6 @@ func TestTransaction(t *testing.T) {
 	}
 	if _, err := p.undo(out.Number, true); err != nil || !strings.Contains(p.ask("limits"), "Max:100 ") {
 		t.Errorf("forced: %v", err)
-	}
-	// Another process has nothing to undo.
-	q := start(t, testprogram.Variant{Name: "default"})
-	q.journal = p.journal
-	if _, err := q.undo(out.Number, true); !errors.Is(err, ErrRefused) ||
-		!strings.Contains(err.Error(), "another process") {
-		t.Errorf("in another process: %v", err)
 	}
 }
 

@@ -160,6 +160,29 @@ func TestLocks(t *testing.T) {
 	run := func(recipe string, flags ...string) []string {
 		return append([]string{"run", recipe, "-p", pid, "--recipes", recipes, "--max-time", "2m"}, flags...)
 	}
+	for _, recipe := range []string{"account", "ledger"} {
+		t.Run(recipe, func(t *testing.T) { lockIsWaitedFor(t, recipe, run) })
+	}
+	t.Run("held", func(t *testing.T) { locksOfRecipes(t, run) })
+	t.Run("typed", func(t *testing.T) { locksOfScripts(t, pid) })
+
+	// What a machine reads.
+	stdout, stderr, _ := askRi(t, run("account", "--json")...)
+	var doc struct {
+		Locks []struct {
+			Lock     string
+			Held     int   `json:"held_stops"`
+			Waited   int64 `json:"waited_ns"`
+			WhenRead bool  `json:"held_when_read"`
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &doc); err != nil || len(doc.Locks) != 1 || doc.Locks[0].Lock != "main.account.mu" || doc.Locks[0].WhenRead {
+		t.Errorf("%v %+v\n%s", err, doc, stderr)
+	}
+}
+
+// lockIsWaitedFor looks while the program changes what a lock guards: no look sees it half changed, but those that ignore the lock.
+func lockIsWaitedFor(t *testing.T, recipe string, run func(string, ...string) []string) {
 	broken := func(list []lockRow) (n int) {
 		for _, r := range list {
 			if r.Sum != r.Total {
@@ -170,37 +193,38 @@ func TestLocks(t *testing.T) {
 	}
 	const looks = 40
 	many := fmt.Sprintf("looks=%d", looks)
-	for _, recipe := range []string{"account", "ledger"} {
-		moves := map[int]bool{}
-		waited := false
-		for _, view := range []string{"snapshot", "stopped"} {
-			got, stderr := rows[lockRow](t, looks, run(recipe, many, "--view", view)...)
-			if n := broken(got); n > 0 {
-				t.Errorf("%s, %s: %d of %d looks see a change half made\n%s", recipe, view, n, looks, stderr)
-			}
-			waited = waited || regexp.MustCompile(`waited .* for the lock main\.(account|ledger)\.mu|stops: the lock main\.(account|ledger)\.mu was held \d+ time`).MatchString(stderr)
-			for _, r := range got {
-				moves[r.Moves] = true
-			}
+	moves := map[int]bool{}
+	waited := false
+	for _, view := range []string{"snapshot", "stopped"} {
+		got, stderr := rows[lockRow](t, looks, run(recipe, many, "--view", view)...)
+		if n := broken(got); n > 0 {
+			t.Errorf("%s, %s: %d of %d looks see a change half made\n%s", recipe, view, n, looks, stderr)
 		}
-		if len(moves) < looks/2 || !waited {
-			t.Errorf("%s: %d moves seen, waited %v", recipe, len(moves), waited)
-		}
-		// With the lock ignored it is seen and said, so the test can fail.
-		for try := 1; ; try++ {
-			got, stderr := rows[lockRow](t, looks, run(recipe, many, "--ignore-lock")...)
-			if broken(got) > 0 {
-				if !strings.Contains(stderr, "ri: warning: the lock main.") || !strings.Contains(stderr, "may be in mid-change") {
-					t.Errorf("%s, --ignore-lock: %s", recipe, stderr)
-				}
-				break
-			}
-			if try == 10 {
-				t.Fatalf("%s: %d looks that ignore the lock saw nothing broken", recipe, try*looks)
-			}
+		waited = waited || regexp.MustCompile(`waited .* for the lock main\.(account|ledger)\.mu|stops: the lock main\.(account|ledger)\.mu was held \d+ time`).MatchString(stderr)
+		for _, r := range got {
+			moves[r.Moves] = true
 		}
 	}
+	if len(moves) < looks/2 || !waited {
+		t.Errorf("%s: %d moves seen, waited %v", recipe, len(moves), waited)
+	}
+	// With the lock ignored it is seen and said, so the test can fail.
+	for try := 1; ; try++ {
+		got, stderr := rows[lockRow](t, looks, run(recipe, many, "--ignore-lock")...)
+		if broken(got) > 0 {
+			if !strings.Contains(stderr, "ri: warning: the lock main.") || !strings.Contains(stderr, "may be in mid-change") {
+				t.Errorf("%s, --ignore-lock: %s", recipe, stderr)
+			}
+			break
+		}
+		if try == 10 {
+			t.Fatalf("%s: %d looks that ignore the lock saw nothing broken", recipe, try*looks)
+		}
+	}
+}
 
+// locksOfRecipes: a lock that stays held, or isn't one, refuses a recipe unless it is ignored.
+func locksOfRecipes(t *testing.T, run func(string, ...string) []string) {
 	for _, test := range []struct {
 		recipe string
 		flags  []string
@@ -226,8 +250,10 @@ func TestLocks(t *testing.T) {
 			}
 		}
 	}
+}
 
-	// A script that is typed has its locks from the command line.
+// locksOfScripts: a script that is typed has its locks from the command line.
+func locksOfScripts(t *testing.T, pid string) {
 	for _, test := range []struct {
 		flags  []string
 		code   int
@@ -242,19 +268,5 @@ func TestLocks(t *testing.T) {
 		if code != test.code || !strings.Contains(stderr, test.stderr) {
 			t.Errorf("ri exec %v exits %d, want %d and %q: %s", test.flags, code, test.code, test.stderr, stderr)
 		}
-	}
-
-	// What a machine reads.
-	stdout, stderr, _ := askRi(t, run("account", "--json")...)
-	var doc struct {
-		Locks []struct {
-			Lock     string
-			Held     int   `json:"held_stops"`
-			Waited   int64 `json:"waited_ns"`
-			WhenRead bool  `json:"held_when_read"`
-		}
-	}
-	if err := json.Unmarshal([]byte(stdout), &doc); err != nil || len(doc.Locks) != 1 || doc.Locks[0].Lock != "main.account.mu" || doc.Locks[0].WhenRead {
-		t.Errorf("%v %+v\n%s", err, doc, stderr)
 	}
 }

@@ -36,7 +36,11 @@ accounts: {
 max_pending: 4194304
 `
 
-// natsClients compares clients, subscriptions, slow consumers and the server's counters, at rest after a load; and looks at them under load.
+// maxPending is what natsAccounts lets wait for a client.
+const maxPending = 4194304
+
+// natsClients compares clients, subscriptions, slow consumers and the server's counters, at rest after a load; and looks
+// at them under load.
 func natsClients(t *testing.T, version string) {
 	s := startNATS(t, version, natsAccounts)
 	const ann, bob = `,"user":"ann","pass":"secret"`, `,"user":"bob","pass":"secret"`
@@ -54,8 +58,37 @@ func natsClients(t *testing.T, version string) {
 		clients = append(clients, c)
 	}
 	clients[1].send("SUB orders.0.limited last\r\nUNSUB last 1000\r\n")
+	natsUnderLoad(t, s, clients)
+	natsDeaf(t, s, ann, clients[0])
+	agree(t, "clients", func() []record {
+		rows := recipeRows(t, s.pid, "nats-clients")
+		for _, r := range rows {
+			r["rtt"] = truncatedRTT(r["rtt"])
+		}
+		return rows
+	}, func() []record { return s.clients(t, !slices.Contains([]string{"2.9", "2.10", "2.11"}, version)) })
+	natsSubscriptions(t, s)
+	agree(t, "slow consumers", func() []record { return recipeRows(t, s.pid, "nats-slow") }, func() []record {
+		var want []record
+		for _, c := range s.connz(t) {
+			if number(c["pending_bytes"]) > maxPending/100 {
+				r := renamed(c, "cid", "cid", "name", "name", "pending", "pending_bytes")
+				r["max_pending"], r["stalls_producers"] = json.Number(fmt.Sprint(maxPending)), true
+				want = append(want, r)
+			}
+		}
+		return want
+	})
+	stdout, _, code := askRi(t, "run", "nats-slow", "-p", fmt.Sprint(s.pid))
+	if code != 3 || !strings.Contains(stdout, "deaf) reads too slowly") {
+		t.Errorf("nats-slow exits with %d, want 3\n%s", code, stdout)
+	}
+	natsVarz(t, s)
+}
 
-	// Under load, whatever the moment: no client and no subscription twice, no message out without one in.
+// natsUnderLoad looks while clients publish: whatever the moment, no client and no subscription is there twice, and no
+// message is out without one in.
+func natsUnderLoad(t *testing.T, s natsServer, clients []*natsClient) {
 	stop, stopped := make(chan bool), make(chan bool)
 	go func() {
 		defer close(stopped)
@@ -94,55 +127,60 @@ func natsClients(t *testing.T, version string) {
 	for _, c := range clients {
 		c.flush()
 	}
+}
 
-	// One that doesn't read: what it doesn't read waits in the server, up to where it would be cut off.
-	deaf := s.connect(t, "deaf", ann, true)
+// natsDeaf connects a client that doesn't read. What it doesn't read waits in the server, up to where it would be cut
+// off.
+func natsDeaf(t *testing.T, s natsServer, options string, from *natsClient) {
+	deaf := s.connect(t, "deaf", options, true)
 	deaf.send("SUB flood.> 1\r\nPING\r\n")
 	for deaf.line() != "PONG" {
 	}
 	text := strings.Repeat("x", 10_000)
 	err := eventually("much is pending", func() (bool, error) {
 		for range 20 {
-			clients[0].publish("flood.it", text)
+			from.publish("flood.it", text)
 		}
-		clients[0].flush()
+		from.flush()
 		conns := list(ask(t, s.monitor+"/connz?sort=pending&limit=1"), "connections")
-		return number(conns[0]["pending_bytes"]) > 4194304*8/10, nil
+		return number(conns[0]["pending_bytes"]) > maxPending*8/10, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
 
-	connz := func() []record {
-		return list(ask(t, s.monitor+"/connz?subs=detail&auth=true&limit=10000"), "connections")
+// connz is what the server says of its connections.
+func (s natsServer) connz(t *testing.T) []record {
+	return list(ask(t, s.monitor+"/connz?subs=detail&auth=true&limit=10000"), "connections")
+}
+
+// clients are the rows of nats-clients as the server's API has them.
+func (s natsServer) clients(t *testing.T, countsStalls bool) (want []record) {
+	for _, c := range s.connz(t) {
+		r := renamed(c, "cid", "cid", "name", "name", "account", "account", "user", "authorized_user", "lang", "lang",
+			"version", "version", "subs", "subscriptions", "in_msgs", "in_msgs", "in_bytes", "in_bytes",
+			"out_msgs", "out_msgs", "out_bytes", "out_bytes", "pending", "pending_bytes", "start", "start",
+			"last", "last_activity")
+		if r["version"] == nil {
+			r["version"] = ""
+		}
+		r["addr"] = fmt.Sprintf("%v:%v", c["ip"], c["port"])
+		r["kind"] = map[any]string{"Client": "CLIENT", "Leafnode": "LEAF"}[c["kind"]]
+		r["rtt"] = nanoseconds(c["rtt"])
+		if countsStalls {
+			r["stalls"] = json.Number("0")
+			if c["stalls"] != nil {
+				r["stalls"] = c["stalls"]
+			}
+		}
+		want = append(want, r)
 	}
-	agree(t, "clients", func() []record {
-		rows := recipeRows(t, s.pid, "nats-clients")
-		for _, r := range rows {
-			r["rtt"] = truncatedRTT(r["rtt"])
-		}
-		return rows
-	}, func() []record {
-		var want []record
-		for _, c := range connz() {
-			r := renamed(c, "cid", "cid", "name", "name", "account", "account", "user", "authorized_user", "lang", "lang", "version", "version", "subs", "subscriptions",
-				"in_msgs", "in_msgs", "in_bytes", "in_bytes", "out_msgs", "out_msgs", "out_bytes", "out_bytes", "pending", "pending_bytes", "start", "start", "last", "last_activity")
-			if r["version"] == nil {
-				r["version"] = ""
-			}
-			r["addr"] = fmt.Sprintf("%v:%v", c["ip"], c["port"])
-			r["kind"] = map[any]string{"Client": "CLIENT", "Leafnode": "LEAF"}[c["kind"]]
-			r["rtt"] = nanoseconds(c["rtt"])
-			if !slices.Contains([]string{"2.9", "2.10", "2.11"}, version) {
-				r["stalls"] = json.Number("0")
-				if c["stalls"] != nil {
-					r["stalls"] = c["stalls"]
-				}
-			}
-			want = append(want, r)
-		}
-		return want
-	})
+	return want
+}
+
+// natsSubscriptions compares those of clients, and all with the server's own.
+func natsSubscriptions(t *testing.T, s natsServer) {
 	subscription := func(sub record) record {
 		r := renamed(sub, "subject", "subject", "queue", "qgroup", "sid", "sid", "msgs", "msgs", "max", "max", "cid", "cid")
 		if r["queue"] == nil {
@@ -155,7 +193,7 @@ func natsClients(t *testing.T, version string) {
 	}
 	agree(t, "subscriptions of clients", func() []record { return recipeRows(t, s.pid, "nats-subs") }, func() []record {
 		var want []record
-		for _, c := range connz() {
+		for _, c := range s.connz(t) {
 			for _, sub := range list(c, "subscriptions_list_detail") {
 				r := subscription(sub)
 				r["client"], r["account"] = c["name"], c["account"]
@@ -164,7 +202,9 @@ func natsClients(t *testing.T, version string) {
 		}
 		return want
 	})
-	agree(t, "all subscriptions", func() []record { return recipeRows(t, s.pid, "nats-subs", "internal=true") }, func() []record {
+	agree(t, "all subscriptions", func() []record {
+		return recipeRows(t, s.pid, "nats-subs", "internal=true")
+	}, func() []record {
 		var want []record
 		for _, sub := range list(ask(t, s.monitor+"/subsz?subs=1&limit=100000"), "subscriptions_list") {
 			r := subscription(sub)
@@ -173,21 +213,69 @@ func natsClients(t *testing.T, version string) {
 		}
 		return want
 	})
-	agree(t, "slow consumers", func() []record { return recipeRows(t, s.pid, "nats-slow") }, func() []record {
-		var want []record
-		for _, c := range connz() {
-			if number(c["pending_bytes"]) > 4194304/100 {
-				r := renamed(c, "cid", "cid", "name", "name", "pending", "pending_bytes")
-				r["max_pending"], r["stalls_producers"] = json.Number("4194304"), true
-				want = append(want, r)
+}
+
+// jetStreamLoad makes streams and consumers in all states that a stream and a consumer can be in.
+func jetStreamLoad(t *testing.T, s natsServer) {
+	c := s.connect(t, "jetstream", "", false)
+	c.send("SUB answers.%p 1\r\n", c)
+	for i, storage := range []string{"file", "memory", "file"} {
+		name := fmt.Sprintf("STREAM%d", i)
+		c.request("$JS.API.STREAM.CREATE."+name, fmt.Sprintf(`{"name":%q,"subjects":["s%d.>"],"storage":%q,"num_replicas":1,"retention":"limits"}`, name, i, storage))
+		for n := range 40 * i {
+			c.request(fmt.Sprintf("s%d.subject%d", i, n%7), fmt.Sprint("message ", n))
+		}
+		for _, config := range []string{`"durable_name":"pull","ack_policy":"explicit"`, `"durable_name":"none","ack_policy":"none"`, `"durable_name":"push","ack_policy":"all","deliver_subject":"pushed"`} {
+			durable := strings.Split(config, `"`)[3]
+			c.request(fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", name, durable), fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant","ack_wait":3600000000000}}`, name, config))
+		}
+	}
+	c.request("$JS.API.STREAM.MSG.DELETE.STREAM1", `{"seq":5}`)
+	c.request("$JS.API.STREAM.MSG.DELETE.STREAM2", `{"seq":1}`)
+
+	// A worker takes ten, acknowledges four of them, gives one back, and takes it again; then it waits for more than there is.
+	worker := s.connect(t, "worker", "", false)
+	worker.send("SUB work 1\r\n")
+	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 2\r\n10\r\n")
+	for range 10 {
+		<-worker.heard
+	}
+	for n := 1; n <= 5; n++ {
+		answer := "+ACK"
+		if n == 5 {
+			answer = "-NAK"
+		}
+		// $JS.ACK.STREAM.CONSUMER.DELIVERED.STREAM SEQ.CONSUMER SEQ.TIME.PENDING
+		worker.publish(fmt.Sprintf("$JS.ACK.STREAM2.pull.1.%d.%d.1.0", n+1, n), answer)
+	}
+	consumers := func() (all []record) {
+		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true"), "account_details") {
+			for _, stream := range list(account, "stream_detail") {
+				all = append(all, list(stream, "consumer_detail")...)
 			}
 		}
-		return want
-	})
-	if stdout, _, code := askRi(t, "run", "nats-slow", "-p", fmt.Sprint(s.pid)); code != 3 || !strings.Contains(stdout, "deaf) reads too slowly") {
-		t.Errorf("nats-slow exits with %d, want 3\n%s", code, stdout)
+		return all
 	}
-	natsVarz(t, s)
+	if err := eventually("what was given back is given again", func() (bool, error) {
+		worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 1\r\n1\r\n")
+		<-worker.heard
+		redelivered := int64(0)
+		for _, c := range consumers() {
+			redelivered += number(c["num_redelivered"])
+		}
+		return redelivered == 1, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM0.pull work 2\r\n10\r\n")
+	receiver := s.connect(t, "receiver", "", false)
+	receiver.send("SUB pushed 1\r\n")
+	for range 39 + 79 {
+		<-receiver.heard
+	}
+	for _, c := range []*natsClient{c, worker, receiver} {
+		c.flush()
+	}
 }
 
 // natsVarz compares all that nats-server gives with /varz, whatever it is.
@@ -307,66 +395,7 @@ func freePort(t *testing.T) int {
 
 func natsJetStream(t *testing.T, version string) {
 	s := startNATS(t, version, "jetstream: {store_dir: \"$DATA\"}\n")
-	c := s.connect(t, "jetstream", "", false)
-	c.send("SUB answers.%p 1\r\n", c)
-	for i, storage := range []string{"file", "memory", "file"} {
-		name := fmt.Sprintf("STREAM%d", i)
-		c.request("$JS.API.STREAM.CREATE."+name, fmt.Sprintf(`{"name":%q,"subjects":["s%d.>"],"storage":%q,"num_replicas":1,"retention":"limits"}`, name, i, storage))
-		for n := range 40 * i {
-			c.request(fmt.Sprintf("s%d.subject%d", i, n%7), fmt.Sprint("message ", n))
-		}
-		for _, config := range []string{`"durable_name":"pull","ack_policy":"explicit"`, `"durable_name":"none","ack_policy":"none"`, `"durable_name":"push","ack_policy":"all","deliver_subject":"pushed"`} {
-			durable := strings.Split(config, `"`)[3]
-			c.request(fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", name, durable), fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant","ack_wait":3600000000000}}`, name, config))
-		}
-	}
-	c.request("$JS.API.STREAM.MSG.DELETE.STREAM1", `{"seq":5}`)
-	c.request("$JS.API.STREAM.MSG.DELETE.STREAM2", `{"seq":1}`)
-
-	// A worker takes ten, acknowledges four of them, gives one back, and takes it again; then it waits for more than there is.
-	worker := s.connect(t, "worker", "", false)
-	worker.send("SUB work 1\r\n")
-	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 2\r\n10\r\n")
-	for range 10 {
-		<-worker.heard
-	}
-	for n := 1; n <= 5; n++ {
-		answer := "+ACK"
-		if n == 5 {
-			answer = "-NAK"
-		}
-		// $JS.ACK.STREAM.CONSUMER.DELIVERED.STREAM SEQ.CONSUMER SEQ.TIME.PENDING
-		worker.publish(fmt.Sprintf("$JS.ACK.STREAM2.pull.1.%d.%d.1.0", n+1, n), answer)
-	}
-	consumers := func() (all []record) {
-		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true"), "account_details") {
-			for _, stream := range list(account, "stream_detail") {
-				all = append(all, list(stream, "consumer_detail")...)
-			}
-		}
-		return all
-	}
-	if err := eventually("what was given back is given again", func() (bool, error) {
-		worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 1\r\n1\r\n")
-		<-worker.heard
-		redelivered := int64(0)
-		for _, c := range consumers() {
-			redelivered += number(c["num_redelivered"])
-		}
-		return redelivered == 1, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM0.pull work 2\r\n10\r\n")
-	receiver := s.connect(t, "receiver", "", false)
-	receiver.send("SUB pushed 1\r\n")
-	for range 39 + 79 {
-		<-receiver.heard
-	}
-	for _, c := range []*natsClient{c, worker, receiver} {
-		c.flush()
-	}
-
+	jetStreamLoad(t, s)
 	streams := func() []record {
 		var all []record
 		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true&config=true"), "account_details") {

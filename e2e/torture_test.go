@@ -180,6 +180,47 @@ type fault struct {
 	try  func(t *testing.T, p *tortured) error
 }
 
+func (p *tortured) pointerAndString() error {
+	pid := strconv.Itoa(p.cmd.Process.Pid)
+	to := []string{"server", "other"}[p.next%2]
+	name := fmt.Sprintf("a name nobody has, the %dth", p.next)
+	p.next++
+	script := fmt.Sprintf(`ri.change('pointer', function(tx) tx:update('main.server.Next', ri.ref'main.%s'); tx:update('main.greeting', %q) end)`, to, name)
+	code, out, err := exitCode(p.run(nil, "exec", "-e", script, "-p", pid, "--write", "--yes", "-q", "--max-stop", "5s"))
+	if err != nil || code != 0 && code != 4 && code != 6 {
+		return fmt.Errorf("%v: ri exits with %d: %s", err, code, out)
+	}
+	if code == 0 {
+		if got, want := p.ask("next"), fmt.Sprint(to == "server", to == "other"); got != want {
+			return fmt.Errorf("the pointers are %s, want %s", got, want)
+		}
+		p.ask("gc")
+		if got := p.ask("greeting"); got != name {
+			return fmt.Errorf("the string is %q, want %q", got, name)
+		}
+	}
+	return p.check()
+}
+
+func (p *tortured) twoAtOnce() error {
+	var wait sync.WaitGroup
+	problems := make([]error, 2)
+	for i := range problems {
+		cmd := p.change()
+		cmd.Args = append(cmd.Args, "--wait", "5s")
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			code, out, err := exitCode(cmd)
+			if err != nil || code != 0 && code != 6 && code != 4 {
+				problems[i] = fmt.Errorf("%v: ri exits with %d: %s", err, code, out)
+			}
+		}()
+	}
+	wait.Wait()
+	return errors.Join(errors.Join(problems...), p.check())
+}
+
 func faults() []fault {
 	var all []fault
 	for _, step := range commitSteps {
@@ -211,45 +252,8 @@ func faults() []fault {
 			}
 			return p.check()
 		}},
-		fault{"a pointer and a new string", func(_ *testing.T, p *tortured) error {
-			pid := strconv.Itoa(p.cmd.Process.Pid)
-			to := []string{"server", "other"}[p.next%2]
-			name := fmt.Sprintf("a name nobody has, the %dth", p.next)
-			p.next++
-			script := fmt.Sprintf(`ri.change('pointer', function(tx) tx:update('main.server.Next', ri.ref'main.%s'); tx:update('main.greeting', %q) end)`, to, name)
-			code, out, err := exitCode(p.run(nil, "exec", "-e", script, "-p", pid, "--write", "--yes", "-q", "--max-stop", "5s"))
-			if err != nil || code != 0 && code != 4 && code != 6 {
-				return fmt.Errorf("%v: ri exits with %d: %s", err, code, out)
-			}
-			if code == 0 {
-				if got, want := p.ask("next"), fmt.Sprint(to == "server", to == "other"); got != want {
-					return fmt.Errorf("the pointers are %s, want %s", got, want)
-				}
-				p.ask("gc")
-				if got := p.ask("greeting"); got != name {
-					return fmt.Errorf("the string is %q, want %q", got, name)
-				}
-			}
-			return p.check()
-		}},
-		fault{"two transactions at once", func(_ *testing.T, p *tortured) error {
-			var wait sync.WaitGroup
-			problems := make([]error, 2)
-			for i := range problems {
-				cmd := p.change()
-				cmd.Args = append(cmd.Args, "--wait", "5s")
-				wait.Add(1)
-				go func() {
-					defer wait.Done()
-					code, out, err := exitCode(cmd)
-					if err != nil || code != 0 && code != 6 && code != 4 {
-						problems[i] = fmt.Errorf("%v: ri exits with %d: %s", err, code, out)
-					}
-				}()
-			}
-			wait.Wait()
-			return errors.Join(errors.Join(problems...), p.check())
-		}},
+		fault{"a pointer and a new string", func(_ *testing.T, p *tortured) error { return p.pointerAndString() }},
+		fault{"two transactions at once", func(_ *testing.T, p *tortured) error { return p.twoAtOnce() }},
 		fault{"a value in a race", func(_ *testing.T, p *tortured) error {
 			code, out, err := exitCode(p.run(nil, "set", "main.raced", "5", "-p", strconv.Itoa(p.cmd.Process.Pid), "--write", "--yes", "-q", "--max-stop", "5s"))
 			if err != nil || code != 6 && code != 0 {

@@ -167,42 +167,15 @@ func readCache(path, digest string) (*cache, error) {
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o022 != 0 || !ownedByMe(info) {
 		return nil, errCache
 	}
-	var head [len(cacheMagic) + 16]byte
-	if _, err := io.ReadFull(file, head[:]); err != nil || string(head[:len(cacheMagic)]) != cacheMagic {
-		return nil, errCache
-	}
-	size := binary.LittleEndian.Uint64(head[len(cacheMagic):])
-	if size > uint64(info.Size()) || size > 1<<28 {
-		return nil, errCache
-	}
-	text := make([]byte, size)
-	if _, err := io.ReadFull(file, text); err != nil ||
-		uint64(crc32.Checksum(text, crcTable)) != binary.LittleEndian.Uint64(head[len(cacheMagic)+8:]) {
-		return nil, errCache
-	}
 	c := &cache{parts: map[string][]byte{}}
-	if err := json.Unmarshal(text, &c.header); err != nil || c.header.Digest != digest {
+	if err := c.header.read(file, info.Size()); err != nil || c.header.Digest != digest {
 		return nil, errCache
 	}
 	// Checked through a small buffer, so that pages that nobody touches later don't become ri's memory.
 	buffer := make([]byte, 1<<18)
 	for _, p := range c.header.Parts {
-		if p.Off < 0 || p.Size < 0 || p.Off%cacheAlign != 0 || p.Off > info.Size() || p.Size > info.Size()-p.Off {
-			return nil, errCache
-		}
-		sum := uint32(0)
-		for r := io.NewSectionReader(file, p.Off, p.Size); ; {
-			n, err := r.Read(buffer)
-			sum = crc32.Update(sum, crcTable, buffer[:n])
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-		if sum != p.CRC {
-			return nil, errCache
+		if err := p.check(file, info.Size(), buffer); err != nil {
+			return nil, err
 		}
 	}
 	whole, err := mapFile(file, info.Size())
@@ -213,6 +186,46 @@ func readCache(path, digest string) (*cache, error) {
 		c.parts[p.Name] = whole[p.Off : p.Off+p.Size : p.Off+p.Size]
 	}
 	return c, nil
+}
+
+// read reads the header, which begins the file.
+func (h *cacheHeader) read(file io.Reader, fileSize int64) error {
+	var head [len(cacheMagic) + 16]byte
+	if _, err := io.ReadFull(file, head[:]); err != nil || string(head[:len(cacheMagic)]) != cacheMagic {
+		return errCache
+	}
+	size := binary.LittleEndian.Uint64(head[len(cacheMagic):])
+	if size > uint64(fileSize) || size > 1<<28 {
+		return errCache
+	}
+	text := make([]byte, size)
+	if _, err := io.ReadFull(file, text); err != nil ||
+		uint64(crc32.Checksum(text, crcTable)) != binary.LittleEndian.Uint64(head[len(cacheMagic)+8:]) {
+		return errCache
+	}
+	return json.Unmarshal(text, h)
+}
+
+// check reads a part whole and compares its checksum.
+func (p cachePart) check(file io.ReaderAt, fileSize int64, buffer []byte) error {
+	if p.Off < 0 || p.Size < 0 || p.Off%cacheAlign != 0 || p.Off > fileSize || p.Size > fileSize-p.Off {
+		return errCache
+	}
+	sum := uint32(0)
+	for r := io.NewSectionReader(file, p.Off, p.Size); ; {
+		n, err := r.Read(buffer)
+		sum = crc32.Update(sum, crcTable, buffer[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if sum != p.CRC {
+		return errCache
+	}
+	return nil
 }
 
 func (c *cache) index() *index {
