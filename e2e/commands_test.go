@@ -21,7 +21,8 @@ import (
 // The commands of scripts; the package's comment says what each does.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "begin": begin, "ends": ends, "target": target, "serve": serve, "http": httpCommand, "until": until,
-	"get": get, "jsoncmp": jsoncmp, "json": jsonCommand, "signal": signalCommand, "state": state, "traced": traced, "held": held, "free": free, "thread": thread, "says": says,
+	"get": get, "jsoncmp": jsoncmp, "json": jsonCommand, "signal": signalCommand, "state": state, "traced": traced,
+	"held": held, "free": free, "thread": thread, "says": says,
 }
 
 // plain refuses "!", which says nothing about commands that check for themselves.

@@ -14,15 +14,18 @@ func TestCompletion(t *testing.T) {
 		load    string
 	}{
 		{"bash", []string{"bash", "--norc", "--noprofile"}, "source <(ri completion bash); PS1='typ''ed> '"},
-		{"zsh", []string{"zsh", "-f"}, "autoload -U compinit; compinit -u -D; source <(ri completion zsh); compdef _ri ri; PS1='typ''ed> '"},
-		{"fish", []string{"fish", "--no-config"}, "ri completion fish | source; function fish_prompt; echo -n typ'ed> '; end"},
+		{"zsh", []string{"zsh", "-f"},
+			"autoload -U compinit; compinit -u -D; source <(ri completion zsh); compdef _ri ri; PS1='typ''ed> '"},
+		{"fish", []string{"fish", "--no-config"},
+			"ri completion fish | source; function fish_prompt; echo -n typ'ed> '; end"},
 	} {
 		t.Run(shell.name, func(t *testing.T) {
 			if _, err := exec.LookPath(shell.name); err != nil {
 				t.Skipf("%s isn't there: make needs installs it", shell.name)
 			}
 			p := startService(t)
-			s := openScreen(t, 100, 40, append([]string{"env", "HOME=" + t.TempDir(), "TERM=screen"}, shell.command...)...)
+			s := openScreen(t, 100, 40, append([]string{"env", "HOME=" + t.TempDir(), "TERM=screen"},
+				shell.command...)...)
 			s.enter(shell.load, "typed>")
 			for _, c := range []struct{ typed, shows string }{
 				{"ri doct", "ri doctor"},

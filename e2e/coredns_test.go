@@ -48,7 +48,8 @@ example.org:%[1]d example.net:%[1]d {
     prometheus %[3]s
 }
 `, port, folder, metrics)
-	zone := "@ 3600 IN SOA ns admin 1 7200 3600 1209600 3600\n@ 3600 IN NS ns\nns 3600 IN A 127.0.0.1\nwww 2400 IN A 10.1.1.1\nwww 2400 IN A 10.1.1.2\n"
+	zone := "@ 3600 IN SOA ns admin 1 7200 3600 1209600 3600\n@ 3600 IN NS ns\nns 3600 IN A 127.0.0.1\nwww 2400 IN " +
+		"A 10.1.1.1\nwww 2400 IN A 10.1.1.2\n"
 	for name, text := range map[string]string{"Corefile": corefile, "zone": zone} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -58,11 +59,13 @@ example.org:%[1]d example.net:%[1]d {
 	asked := []record{}
 	look := func(zone, name string, rcode, records int, ttl string) {
 		t.Helper()
-		if err := eventually("CoreDNS answers", func() (bool, error) { return askName(address, name) == rcode, nil }); err != nil {
+		if err := eventually("CoreDNS answers",
+			func() (bool, error) { return askName(address, name) == rcode, nil }); err != nil {
 			t.Fatal(err)
 		}
 		kind := map[int]string{0: "answer", 3: "denial"}[rcode]
-		asked = append(asked, record{"addr": "dns://" + address, "zone": zone, "kind": kind, "name": name, "type": "A", "rcode": map[int]string{0: "NOERROR", 3: "NXDOMAIN"}[rcode],
+		asked = append(asked, record{"addr": "dns://" + address, "zone": zone, "kind": kind, "name": name, "type": "A",
+			"rcode":   map[int]string{0: "NOERROR", 3: "NXDOMAIN"}[rcode],
 			"records": json.Number(fmt.Sprint(records)), "ttl": json.Number(ttl)})
 	}
 	for i := range 300 {
@@ -70,7 +73,8 @@ example.org:%[1]d example.net:%[1]d {
 	}
 	look("example.net.", "www.example.org.", 0, 2, "2400000000000")
 	look("example.net.", "nothing.example.org.", 3, 0, "3000000000000")
-	agree(t, "the caches", func() []record { return recipeRows(t, pid, "coredns-cache") }, func() []record { return asked })
+	agree(t, "the caches", func() []record { return recipeRows(t, pid, "coredns-cache") },
+		func() []record { return asked })
 	for _, r := range recipeRows(t, pid, "coredns-cache", "name=www", "sort=remaining") {
 		if left := number(r["remaining"]); left <= 0 || left > int64(2400*time.Second) {
 			t.Errorf("%v", r)
@@ -89,10 +93,12 @@ example.org:%[1]d example.net:%[1]d {
 			}
 		}
 		row := func(zone, plugins string, answers, denials int) record {
-			return record{"addr": "dns://" + address, "zone": zone, "plugins": plugins, "answers": entries[zone+" success"], "denials": entries[zone+" denial"],
+			return record{"addr": "dns://" + address, "zone": zone, "plugins": plugins,
+				"answers": entries[zone+" success"], "denials": entries[zone+" denial"],
 				"max_answers": json.Number(fmt.Sprint(answers)), "max_denials": json.Number(fmt.Sprint(denials))}
 		}
-		return []record{row("example.org.", "cache, errors, file, prometheus", 10000, 10000), row("example.net.", "cache, errors, file, prometheus", 10000, 10000),
+		return []record{row("example.org.", "cache, errors, file, prometheus", 10000, 10000),
+			row("example.net.", "cache, errors, file, prometheus", 10000, 10000),
 			row(".", "cache, prometheus, template", 5120, 2560)}
 	})
 }

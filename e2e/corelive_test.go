@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Of a core there is no kernel to ask: what only it knows is missing. Times are reckoned from the moment of the look, which goes on for
-// a live process that stands still.
+// Of a core there is no kernel to ask: what only it knows is missing. Times are reckoned from the moment of the look,
+// which goes on for a live process that stands still.
 var onlyLive = map[string][]string{
 	"conns":           {"rx", "tx", "state", "deadline"},
 	"timers":          {"due"},
@@ -23,7 +23,8 @@ var onlyLive = map[string][]string{
 	"queued-requests": {"age"},
 }
 
-// TestCoreIsAsLive runs all reading recipes that fit, and need no parameter, on a process that stands still and on a core of it: the rows are the same.
+// TestCoreIsAsLive runs all reading recipes that fit, and need no parameter, on a process that stands still and on a
+// core of it: the rows are the same.
 func TestCoreIsAsLive(t *testing.T) {
 	needAttach(t)
 	for name, start := range map[string]func(*testing.T) *program{

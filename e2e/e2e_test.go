@@ -1,4 +1,5 @@
-// Package e2e runs ri's binary against real processes: each testdata/*.txt is a script of commands and what they must print.
+// Package e2e runs ri's binary against real processes: each testdata/*.txt is a script of commands and what they must
+// print.
 //
 // Beside testscript's own commands there are:
 //
@@ -22,10 +23,11 @@
 //	free NAME                       the target has no tracer, no thread that is stopped, and its heartbeat goes on
 //	thread NAME PID                 sets NAME to the id of a thread that isn't the first
 //
-// ri run, exec and print get a long --max-stop where a script gives none. The variables BUILD and FLAGS are for all targets of a script.
+// ri run, exec and print get a long --max-stop where a script gives none. The variables BUILD and FLAGS are for all
+// targets of a script.
 //
-// The conditions: [attach] whether a process that isn't ri's child may be stopped here; [root]; [386] whether the kernel
-// runs 32-bit programs; [corefile] whether it writes cores into the folder of the program that crashed.
+// The conditions: [attach] whether a process that isn't ri's child may be stopped here; [root]; [386] whether the
+// kernel runs 32-bit programs; [corefile] whether it writes cores into the folder of the program that crashed.
 package e2e
 
 import (

@@ -23,8 +23,10 @@ func startEtcd(t *testing.T, version string) *etcdServer {
 	t.Helper()
 	exe := buildProgram(t, "etcd-"+version, ".")
 	client, peer := fmt.Sprint("http://127.0.0.1:", freePort(t)), fmt.Sprint("http://127.0.0.1:", freePort(t))
-	cmd := background(t, exe, "--name=one", "--data-dir="+t.TempDir(), "--listen-client-urls="+client, "--advertise-client-urls="+client,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=one="+peer, "--log-level=error")
+	cmd := background(t, exe, "--name=one", "--data-dir="+t.TempDir(), "--listen-client-urls="+client,
+		"--advertise-client-urls="+client,
+		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=one="+peer,
+		"--log-level=error")
 	s := &etcdServer{t, cmd.Process.Pid, client}
 	if err := eventually("etcd answers", func() (bool, error) {
 		resp, err := http.Get(client + "/health")
@@ -99,7 +101,8 @@ func TestEtcd(t *testing.T) {
 func etcdAPI(t *testing.T, s *etcdServer) {
 	lease := s.post("/v3/lease/grant", record{"TTL": "6000"})["ID"]
 	for i := range 300 { // more than a node of the index's tree holds
-		question := record{"key": etcdBytes(fmt.Sprintf("key/%03d", i%250)), "value": etcdBytes(fmt.Sprint("value ", i))}
+		question := record{"key": etcdBytes(fmt.Sprintf("key/%03d", i%250)),
+			"value": etcdBytes(fmt.Sprint("value ", i))}
 		if i%10 == 0 {
 			question["lease"] = lease
 		}
@@ -110,7 +113,8 @@ func etcdAPI(t *testing.T, s *etcdServer) {
 
 	agree(t, "etcd-keys", func() []record { return recipeRows(t, s.pid, "etcd-keys") }, func() []record {
 		var want []record
-		for _, kv := range list(s.post("/v3/kv/range", record{"key": etcdBytes("\x00"), "range_end": etcdBytes("\x00")}), "kvs") {
+		for _, kv := range list(s.post("/v3/kv/range",
+			record{"key": etcdBytes("\x00"), "range_end": etcdBytes("\x00")}), "kvs") {
 			want = append(want, record{"key": etcdText(kv["key"]), "create_revision": etcdInt(kv["create_revision"]),
 				"mod_revision": etcdInt(kv["mod_revision"]), "version": etcdInt(kv["version"])})
 		}
@@ -121,7 +125,8 @@ func etcdAPI(t *testing.T, s *etcdServer) {
 		for _, l := range list(s.post("/v3/lease/leases", record{}), "leases") {
 			told := s.post("/v3/lease/timetolive", record{"ID": l["ID"], "keys": true})
 			keys, _ := told["keys"].([]any)
-			want = append(want, record{"id": etcdID("%016x", l["ID"]), "ttl": etcdInt(told["grantedTTL"]) + "000000000", "keys": json.Number(fmt.Sprint(len(keys)))})
+			want = append(want, record{"id": etcdID("%016x", l["ID"]), "ttl": etcdInt(told["grantedTTL"]) + "000000000",
+				"keys": json.Number(fmt.Sprint(len(keys)))})
 		}
 		return want
 	})
@@ -138,13 +143,18 @@ func etcdAPI(t *testing.T, s *etcdServer) {
 		for _, row := range recipeRows(t, s.pid, "etcd-status") {
 			named[row["name"].(string)] = row["value"]
 		}
-		return []record{parts(named, "member_id", "leader", "raft_term", "raft_index", "raft_applied_index", "revision", "db_size", "db_size_in_use", "db_quota", "compact_revision")}
+		return []record{parts(named, "member_id", "leader", "raft_term", "raft_index", "raft_applied_index", "revision",
+			"db_size", "db_size_in_use", "db_quota", "compact_revision")}
 	}, func() []record {
 		told := s.post("/v3/maintenance/status", record{})
-		return []record{{"member_id": etcdID("%x", parts(told, "header.member_id")["header.member_id"]), "leader": etcdID("%x", told["leader"]),
-			"raft_term": etcdInt(told["raftTerm"]), "raft_index": etcdInt(told["raftIndex"]), "raft_applied_index": etcdInt(told["raftAppliedIndex"]),
-			"revision": etcdInt(parts(told, "header.revision")["header.revision"]), "db_size": etcdInt(told["dbSize"]), "db_size_in_use": etcdInt(told["dbSizeInUse"]),
-			"db_quota": s.metric("etcd_server_quota_backend_bytes"), "compact_revision": s.metric("etcd_debugging_mvcc_compact_revision")}}
+		return []record{{"member_id": etcdID("%x", parts(told, "header.member_id")["header.member_id"]),
+			"leader":    etcdID("%x", told["leader"]),
+			"raft_term": etcdInt(told["raftTerm"]), "raft_index": etcdInt(told["raftIndex"]),
+			"raft_applied_index": etcdInt(told["raftAppliedIndex"]),
+			"revision":           etcdInt(parts(told, "header.revision")["header.revision"]), "db_size": etcdInt(told["dbSize"]),
+			"db_size_in_use":   etcdInt(told["dbSizeInUse"]),
+			"db_quota":         s.metric("etcd_server_quota_backend_bytes"),
+			"compact_revision": s.metric("etcd_debugging_mvcc_compact_revision")}}
 	})
 }
 

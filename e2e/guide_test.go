@@ -17,8 +17,9 @@ type guideCommand struct {
 	want []string
 }
 
-// readGuide takes docs/guide.md apart. In a block a command begins with "$ ", what belongs to it with "> "; the rest is what it prints, where "..." stands for any
-// lines, or for any part of one. A block that begins with ```lua NAME is a file.
+// readGuide takes docs/guide.md apart. In a block a command begins with "$ ", what belongs to it with "> "; the rest is
+// what it prints, where "..." stands for any lines, or for any part of one. A block that begins with ```lua NAME is a
+// file.
 func readGuide(t *testing.T) (commands []guideCommand) {
 	t.Helper()
 	page, err := os.ReadFile("../docs/guide.md")
@@ -30,7 +31,8 @@ func readGuide(t *testing.T) (commands []guideCommand) {
 		switch {
 		case strings.HasPrefix(line, "```"):
 			if file != "" {
-				commands = append(commands, guideCommand{text: "cat >" + file + " <<'END-OF-FILE'\n" + body + "END-OF-FILE"})
+				commands = append(commands, guideCommand{text: "cat >" + file + " <<'END-OF-FILE'\n" + body +
+					"END-OF-FILE"})
 			}
 			block, file, body = !block, "", ""
 			if name, ok := strings.CutPrefix(line, "```lua "); ok && block {
@@ -96,7 +98,8 @@ func TestGuide(t *testing.T) {
 	script.WriteString("trap 'kill $PID 2>/dev/null' EXIT\n")
 	for i, c := range commands {
 		text := strings.ReplaceAll(c.text, "4222", port)
-		if strings.HasPrefix(text, "ri ") && !strings.HasPrefix(text, "ri types") && !strings.HasPrefix(text, "ri new") {
+		if strings.HasPrefix(text, "ri ") && !strings.HasPrefix(text, "ri types") &&
+			!strings.HasPrefix(text, "ri new") {
 			text = strings.Replace(text, "-p $PID", "--max-stop 5m -p $PID", 1) // the machine may be busy
 		}
 		fmt.Fprintf(&script, "%s\necho '<<<%d>>>'\n", text, i)
@@ -104,7 +107,8 @@ func TestGuide(t *testing.T) {
 	cmd := exec.Command("bash", "-s")
 	cmd.Dir = folder
 	cmd.Stdin = strings.NewReader(script.String())
-	cmd.Env = append(os.Environ(), "GOBIN="+folder, "PATH="+folder+":"+bin+":"+os.Getenv("PATH"), "NO_COLOR=1", "GOFLAGS=-mod=mod",
+	cmd.Env = append(os.Environ(), "GOBIN="+folder, "PATH="+folder+":"+bin+":"+os.Getenv("PATH"), "NO_COLOR=1",
+		"GOFLAGS=-mod=mod",
 		"XDG_CONFIG_HOME="+filepath.Join(folder, ".config"), "XDG_STATE_HOME="+filepath.Join(folder, ".state"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -121,7 +125,8 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// checkGuide finds each line that is shown, after the one before it. What ri remarks on standard error may come earlier or later.
+// checkGuide finds each line that is shown, after the one before it. What ri remarks on standard error may come earlier
+// or later.
 func checkGuide(t *testing.T, c guideCommand, printed string) {
 	t.Helper()
 	lines := strings.Split(printed, "\n")

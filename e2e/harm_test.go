@@ -109,7 +109,8 @@ func unwritable(perms, path string) bool {
 func settings(t *testing.T, pid int) string {
 	t.Helper()
 	var all []string
-	for _, field := range []string{"State", "TracerPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "Seccomp", "Threads"} {
+	for _, field := range []string{"State", "TracerPid", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "Seccomp",
+		"Threads"} {
 		values, err := status(pid, field)
 		if err != nil {
 			t.Fatal(err)
@@ -165,8 +166,8 @@ func needAttach(t *testing.T) {
 	t.Parallel()
 }
 
-// TestLookingWritesNothing compares every byte, of a process that stands still by itself, before and after ri looked at it
-// in every way that only looks.
+// TestLookingWritesNothing compares every byte, of a process that stands still by itself, before and after ri looked at
+// it in every way that only looks.
 func TestLookingWritesNothing(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "local", "-objects", "300", "-seed", "101", "-load")
@@ -190,8 +191,8 @@ func TestLookingWritesNothing(t *testing.T) {
 	goesOn(t, p)
 }
 
-// TestLookingWritesNoText compares what a running process never changes itself, its code first of all: with what it was before, and
-// with the executable.
+// TestLookingWritesNoText compares what a running process never changes itself, its code first of all: with what it was
+// before, and with the executable.
 func TestLookingWritesNoText(t *testing.T) {
 	needAttach(t)
 	for _, how := range []string{"local", "pie"} {
@@ -319,7 +320,8 @@ func trials(n int) int {
 	return n
 }
 
-// TestKilled kills ri in random moments of its life, while the target is under load: the target runs, answers, and has lost no signal.
+// TestKilled kills ri in random moments of its life, while the target is under load: the target runs, answers, and has
+// lost no signal.
 func TestKilled(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "signals", "-objects", "500", "-seed", "103", "-load", "-load-rate", "1000")
@@ -380,7 +382,8 @@ func TestEndedBySignal(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "local", "-objects", "100", "-seed", "104", "-load")
 	for signal, code := range map[syscall.Signal]int{
-		syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129, syscall.SIGQUIT: 2, syscall.SIGABRT: 2, syscall.SIGSEGV: 2,
+		syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129, syscall.SIGQUIT: 2, syscall.SIGABRT: 2,
+		syscall.SIGSEGV: 2,
 	} {
 		cmd := holdTarget(t, p)
 		if err := cmd.Process.Signal(signal); err != nil {
@@ -394,8 +397,8 @@ func TestEndedBySignal(t *testing.T) {
 	}
 }
 
-// TestJobControl has the shell stop ri while it holds a target: the target runs before ri stands. A reader that closes its end is
-// no reason to let go.
+// TestJobControl has the shell stop ri while it holds a target: the target runs before ri stands. A reader that closes
+// its end is no reason to let go.
 func TestJobControl(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "local", "-objects", "100", "-seed", "105", "-load")
@@ -423,8 +426,8 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
-// TestDeadline has a script that doesn't end, not even by its own errors: the target is let go at the limit while the script still
-// goes on, and the output is said to be partial.
+// TestDeadline has a script that doesn't end, not even by its own errors: the target is let go at the limit while the
+// script still goes on, and the output is said to be partial.
 func TestDeadline(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "local", "-objects", "100", "-seed", "106", "-load")
@@ -436,21 +439,24 @@ func TestDeadline(t *testing.T) {
 		"local s = ('a'):rep(1e6) while true do s:find('.-.-.-.-b') end",
 		"local t = {} for i = 1, 1e6 do t[i] = i % 7 end while true do table.sort(t) end",
 	} {
-		cmd := riCommand("exec", "-e", afterRehearsal(script), "-p", fmt.Sprint(p.pid), "--view", "stopped", "--max-stop", "50ms", "--max-time", "5m")
+		cmd := riCommand("exec", "-e", afterRehearsal(script), "-p", fmt.Sprint(p.pid), "--view", "stopped",
+			"--max-stop", "50ms", "--max-time", "5m")
 		if _, err := request("GET", p.admin("heartbeat")); err != nil {
 			t.Fatal(err)
 		}
 		var errs bytes.Buffer
 		cmd.Stderr = &errs
 		cmd.Run()
-		if got := cmd.ProcessState.ExitCode(); got != 5 || !strings.Contains(errs.String(), "the output is partial") || !strings.Contains(errs.String(), "--max-stop") {
+		if got := cmd.ProcessState.ExitCode(); got != 5 || !strings.Contains(errs.String(), "the output is partial") ||
+			!strings.Contains(errs.String(), "--max-stop") {
 			t.Errorf("%s: ri exits with %d, want 5, and says\n%s", script, got, &errs)
 		}
 		goesOn(t, p)
 	}
 }
 
-// TestEndedAnyTime ends ri by a signal in whatever moment: the exit code is the signal's, or that of a run that was over.
+// TestEndedAnyTime ends ri by a signal in whatever moment: the exit code is the signal's, or that of a run that was
+// over.
 func TestEndedAnyTime(t *testing.T) {
 	needAttach(t)
 	p := startTarget(t, "local", "-objects", "100", "-seed", "107", "-load")

@@ -69,7 +69,8 @@ func rows[T any](t *testing.T, want int, args ...string) (rows []T, stderr strin
 	return rows, stderr
 }
 
-// pairsScript looks many times, and says of each writer how many pairs are broken, and how often a pair is behind the one before it.
+// pairsScript looks many times, and says of each writer how many pairs are broken, and how often a pair is behind the
+// one before it.
 const pairsScript = `
 for look = 1, %d do
   if look > 1 then ri.again(0.003) end
@@ -98,8 +99,10 @@ func TestConsistency(t *testing.T) {
 	rounds := map[int]bool{}
 	cut := 0
 	// The last two copy all memory, most of it while the program runs, where the kernel allows that.
-	for _, view := range [][]string{{"--view", "snapshot"}, {"--view", "stopped"}, {"--precopy", "--max-stop", "30s"}, {"--precopy", "--max-stop", "30s", "--spool", t.TempDir()}} {
-		got, stderr := rows[pairsRow](t, looks*4, append([]string{"exec", "-e", fmt.Sprintf(pairsScript, looks), "-p", pid, "--max-time", "2m"}, view...)...)
+	for _, view := range [][]string{{"--view", "snapshot"}, {"--view", "stopped"}, {"--precopy", "--max-stop", "30s"},
+		{"--precopy", "--max-stop", "30s", "--spool", t.TempDir()}} {
+		got, stderr := rows[pairsRow](t, looks*4,
+			append([]string{"exec", "-e", fmt.Sprintf(pairsScript, looks), "-p", pid, "--max-time", "2m"}, view...)...)
 		for i, r := range got {
 			if !r.kept() {
 				t.Errorf("%s: look %d: %+v\n%s", view, i/4, r, stderr)
@@ -114,7 +117,8 @@ func TestConsistency(t *testing.T) {
 	}
 	// A look that isn't of one instant breaks the promise, so the test can fail.
 	for try := 1; ; try++ {
-		got, _ := rows[pairsRow](t, looks*4, "exec", "-e", fmt.Sprintf(pairsScript, looks), "-p", pid, "--view", "live", "--max-time", "2m")
+		got, _ := rows[pairsRow](t, looks*4, "exec", "-e", fmt.Sprintf(pairsScript, looks), "-p", pid, "--view", "live",
+			"--max-time", "2m")
 		for _, r := range got {
 			if !r.kept() {
 				return
@@ -176,12 +180,14 @@ func TestLocks(t *testing.T) {
 			WhenRead bool  `json:"held_when_read"`
 		}
 	}
-	if err := json.Unmarshal([]byte(stdout), &doc); err != nil || len(doc.Locks) != 1 || doc.Locks[0].Lock != "main.account.mu" || doc.Locks[0].WhenRead {
+	if err := json.Unmarshal([]byte(stdout), &doc); err != nil || len(doc.Locks) != 1 ||
+		doc.Locks[0].Lock != "main.account.mu" || doc.Locks[0].WhenRead {
 		t.Errorf("%v %+v\n%s", err, doc, stderr)
 	}
 }
 
-// lockIsWaitedFor looks while the program changes what a lock guards: no look sees it half changed, but those that ignore the lock.
+// lockIsWaitedFor looks while the program changes what a lock guards: no look sees it half changed, but those that
+// ignore the lock.
 func lockIsWaitedFor(t *testing.T, recipe string, run func(string, ...string) []string) {
 	broken := func(list []lockRow) (n int) {
 		for _, r := range list {
@@ -212,7 +218,8 @@ func lockIsWaitedFor(t *testing.T, recipe string, run func(string, ...string) []
 	for try := 1; ; try++ {
 		got, stderr := rows[lockRow](t, looks, run(recipe, many, "--ignore-lock")...)
 		if broken(got) > 0 {
-			if !strings.Contains(stderr, "ri: warning: the lock main.") || !strings.Contains(stderr, "may be in mid-change") {
+			if !strings.Contains(stderr, "ri: warning: the lock main.") ||
+				!strings.Contains(stderr, "may be in mid-change") {
 				t.Errorf("%s, --ignore-lock: %s", recipe, stderr)
 			}
 			break
@@ -233,7 +240,8 @@ func locksOfRecipes(t *testing.T, run func(string, ...string) []string) {
 	}{
 		{"held", nil, 4, []string{"the lock main.stuck did not become free", "--ignore-lock"}},
 		{"held", []string{"--view", "stopped"}, 4, []string{"the lock main.stuck did not become free"}},
-		{"held", []string{"--ignore-lock"}, 0, []string{"ri: warning: the lock main.", "(--ignore-lock): what is shown may be in mid-change"}},
+		{"held", []string{"--ignore-lock"}, 0,
+			[]string{"ri: warning: the lock main.", "(--ignore-lock): what is shown may be in mid-change"}},
 		{"held", []string{"--view", "live"}, 0, []string{"ri: warning: the lock main.", "before or after the look"}},
 		{"unheard", nil, 4, []string{"recipe unheard: lock main.account.mutex: ", "no field", "--ignore-lock"}},
 		{"unheard", []string{"--ignore-lock"}, 0, nil},
@@ -264,7 +272,8 @@ func locksOfScripts(t *testing.T, pid string) {
 		{[]string{"--lock", "main.stuck", "--ignore-lock"}, 0, "the lock main.stuck was held"},
 		{[]string{"--lock", "main.account.mutex"}, 4, "--lock main.account.mutex: "},
 	} {
-		_, stderr, code := askRi(t, append([]string{"exec", "-e", "return main.account", "-p", pid, "--max-time", "2m"}, test.flags...)...)
+		_, stderr, code := askRi(t, append([]string{"exec", "-e", "return main.account", "-p", pid, "--max-time", "2m"},
+			test.flags...)...)
 		if code != test.code || !strings.Contains(stderr, test.stderr) {
 			t.Errorf("ri exec %v exits %d, want %d and %q: %s", test.flags, code, test.code, test.stderr, stderr)
 		}

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// checkKeys says which rows of a result, as ri run --json gives it, can't be told apart by the columns that are said to name them.
+// checkKeys says which rows of a result, as ri run --json gives it, can't be told apart by the columns that are said to
+// name them.
 func checkKeys(t *testing.T, recipe string, result []byte) {
 	t.Helper()
 	var doc struct {

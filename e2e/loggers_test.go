@@ -11,7 +11,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// The recipe log-level on each library that it knows: the program logs more, then less, then as before, also after collections of garbage.
+// The recipe log-level on each library that it knows: the program logs more, then less, then as before, also after
+// collections of garbage.
 func TestLogLevel(t *testing.T) {
 	if !mayAttach() {
 		t.Skip("processes may not be stopped here")
@@ -42,7 +43,8 @@ func TestLogLevel(t *testing.T) {
 		read = len(all)
 		return said
 	}
-	debugs := []string{"slog debug", "slog's default debug", "zap debug", "logrus debug", "logrus' own debug", "zerolog debug", "zerolog's own debug", "klog debug", "glog debug"}
+	debugs := []string{"slog debug", "slog's default debug", "zap debug", "logrus debug", "logrus' own debug",
+		"zerolog debug", "zerolog's own debug", "klog debug", "glog debug"}
 	errors := []string{"slog error", "zap error", "logrus error", "zerolog error"}
 	wants := func(when string, debug bool) {
 		t.Helper()
@@ -77,10 +79,12 @@ func TestLogLevel(t *testing.T) {
 	if said := say(); !strings.Contains(said, "klog debug") || strings.Contains(said, "glog debug") {
 		t.Errorf("only klog was to be set:\n%s", said)
 	}
-	if errs := change(1, "run", "log-level", "level=debug", "logger=log4j", "-p", pid); !strings.Contains(errs, "is no kind that is known here: slog, zap") {
+	if errs := change(1, "run", "log-level", "level=debug", "logger=log4j", "-p", pid); !strings.Contains(errs,
+		"is no kind that is known here: slog, zap") {
 		t.Error(errs)
 	}
-	if errs := change(1, "run", "log-level", "level=loud", "-p", pid); !strings.Contains(errs, "no level that can be set or that is called loud") {
+	if errs := change(1, "run", "log-level", "level=loud", "-p", pid); !strings.Contains(errs,
+		"no level that can be set or that is called loud") {
 		t.Error(errs)
 	}
 }

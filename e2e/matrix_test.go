@@ -12,7 +12,8 @@ import (
 // TestBuilds has the field operations answered from targets that were built in different ways, by different releases.
 func TestBuilds(t *testing.T) {
 	for _, how := range []string{
-		"go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3", "pie", "pie-go1.22", "static", "external", "unoptimised", "trimpath",
+		"go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3", "pie", "pie-go1.22", "static", "external", "unoptimised",
+		"trimpath",
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +71,8 @@ func TestEveryObject(t *testing.T) {
 		}
 	}
 	var all []struct{ Name, Fid string }
-	rows(&all, "exec", "-e", "for f, o in ri.pairs(main.store.objects) do ri.emit{name = o.name, fid = string.format('<%s:%s>', ri.hex(f.Container):sub(3), ri.hex(f.Key):sub(3))} end")
+	rows(&all, "exec", "-e", "for f, o in ri.pairs(main.store.objects) do ri.emit{name = o.name, fid = "+
+		"string.format('<%s:%s>', ri.hex(f.Container):sub(3), ri.hex(f.Key):sub(3))} end")
 	if len(all) != 1000 {
 		t.Fatalf("there are %d objects, want 1000", len(all))
 	}

@@ -39,8 +39,8 @@ max_pending: 4194304
 // maxPending is what natsAccounts lets wait for a client.
 const maxPending = 4194304
 
-// natsClients compares clients, subscriptions, slow consumers and the server's counters, at rest after a load; and looks
-// at them under load.
+// natsClients compares clients, subscriptions, slow consumers and the server's counters, at rest after a load; and
+// looks at them under load.
 func natsClients(t *testing.T, version string) {
 	s := startNATS(t, version, natsAccounts)
 	const ann, bob = `,"user":"ann","pass":"secret"`, `,"user":"bob","pass":"secret"`
@@ -52,7 +52,8 @@ func natsClients(t *testing.T, version string) {
 		}
 		c := s.connect(t, fmt.Sprintf("client-%d", i), fmt.Sprintf(`%s,"version":"1.%d"`, options, i%7), false)
 		for sub := range i % 6 {
-			c.send("SUB orders.%d.* %d\r\nSUB orders.*.%d workers s%d\r\nSUB all.%d.> x%d\r\n", sub, sub, i, sub, i, sub)
+			c.send("SUB orders.%d.* %d\r\nSUB orders.*.%d workers s%d\r\nSUB all.%d.> x%d\r\n", sub, sub, i, sub, i,
+				sub)
 		}
 		c.flush()
 		clients = append(clients, c)
@@ -182,7 +183,8 @@ func (s natsServer) clients(t *testing.T, countsStalls bool) (want []record) {
 // natsSubscriptions compares those of clients, and all with the server's own.
 func natsSubscriptions(t *testing.T, s natsServer) {
 	subscription := func(sub record) record {
-		r := renamed(sub, "subject", "subject", "queue", "qgroup", "sid", "sid", "msgs", "msgs", "max", "max", "cid", "cid")
+		r := renamed(sub, "subject", "subject", "queue", "qgroup", "sid", "sid", "msgs", "msgs", "max", "max", "cid",
+			"cid")
 		if r["queue"] == nil {
 			r["queue"] = ""
 		}
@@ -221,19 +223,25 @@ func jetStreamLoad(t *testing.T, s natsServer) {
 	c.send("SUB answers.%p 1\r\n", c)
 	for i, storage := range []string{"file", "memory", "file"} {
 		name := fmt.Sprintf("STREAM%d", i)
-		c.request("$JS.API.STREAM.CREATE."+name, fmt.Sprintf(`{"name":%q,"subjects":["s%d.>"],"storage":%q,"num_replicas":1,"retention":"limits"}`, name, i, storage))
+		c.request("$JS.API.STREAM.CREATE."+name,
+			fmt.Sprintf(`{"name":%q,"subjects":["s%d.>"],"storage":%q,"num_replicas":1,"retention":"limits"}`, name, i,
+				storage))
 		for n := range 40 * i {
 			c.request(fmt.Sprintf("s%d.subject%d", i, n%7), fmt.Sprint("message ", n))
 		}
-		for _, config := range []string{`"durable_name":"pull","ack_policy":"explicit"`, `"durable_name":"none","ack_policy":"none"`, `"durable_name":"push","ack_policy":"all","deliver_subject":"pushed"`} {
+		for _, config := range []string{`"durable_name":"pull","ack_policy":"explicit"`,
+			`"durable_name":"none","ack_policy":"none"`,
+			`"durable_name":"push","ack_policy":"all","deliver_subject":"pushed"`} {
 			durable := strings.Split(config, `"`)[3]
-			c.request(fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", name, durable), fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant","ack_wait":3600000000000}}`, name, config))
+			c.request(fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", name, durable),
+				fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant","ack_wait":3600000000000}}`, name, config))
 		}
 	}
 	c.request("$JS.API.STREAM.MSG.DELETE.STREAM1", `{"seq":5}`)
 	c.request("$JS.API.STREAM.MSG.DELETE.STREAM2", `{"seq":1}`)
 
-	// A worker takes ten, acknowledges four of them, gives one back, and takes it again; then it waits for more than there is.
+	// A worker takes ten, acknowledges four of them, gives one back, and takes it again; then it waits for more than
+	// there is.
 	worker := s.connect(t, "worker", "", false)
 	worker.send("SUB work 1\r\n")
 	worker.send("PUB $JS.API.CONSUMER.MSG.NEXT.STREAM2.pull work 2\r\n10\r\n")
@@ -249,7 +257,8 @@ func jetStreamLoad(t *testing.T, s natsServer) {
 		worker.publish(fmt.Sprintf("$JS.ACK.STREAM2.pull.1.%d.%d.1.0", n+1, n), answer)
 	}
 	consumers := func() (all []record) {
-		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true"), "account_details") {
+		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true"),
+			"account_details") {
 			for _, stream := range list(account, "stream_detail") {
 				all = append(all, list(stream, "consumer_detail")...)
 			}
@@ -293,10 +302,14 @@ func natsVarz(t *testing.T, s natsServer) {
 		return []record{row}
 	}, func() []record {
 		varz := ask(t, s.monitor+"/varz")
-		want := parts(varz, "server_id", "server_name", "version", "go", "host", "port", "start", "config_load_time", "max_connections", "max_payload", "max_pending",
-			"ping_interval", "write_deadline", "connections", "total_connections", "routes", "remotes", "leafnodes", "subscriptions", "in_msgs", "in_bytes", "out_msgs", "out_bytes",
-			"slow_consumers", "slow_consumer_stats.clients", "slow_consumer_stats.routes", "slow_consumer_stats.gateways", "slow_consumer_stats.leafs")
-		for _, later := range []string{"in_client_msgs", "in_client_bytes", "out_client_msgs", "out_client_bytes", "stale_connections", "stalled_clients"} {
+		want := parts(varz, "server_id", "server_name", "version", "go", "host", "port", "start", "config_load_time",
+			"max_connections", "max_payload", "max_pending",
+			"ping_interval", "write_deadline", "connections", "total_connections", "routes", "remotes", "leafnodes",
+			"subscriptions", "in_msgs", "in_bytes", "out_msgs", "out_bytes",
+			"slow_consumers", "slow_consumer_stats.clients", "slow_consumer_stats.routes",
+			"slow_consumer_stats.gateways", "slow_consumer_stats.leafs")
+		for _, later := range []string{"in_client_msgs", "in_client_bytes", "out_client_msgs", "out_client_bytes",
+			"stale_connections", "stalled_clients"} {
 			if value, ok := varz[later]; ok {
 				want[later] = value
 			}
@@ -306,8 +319,10 @@ func natsVarz(t *testing.T, s natsServer) {
 		}
 		want["jetstream"] = varz["jetstream"].(record)["config"] != nil
 		if want["jetstream"] == true {
-			for name, value := range renamed(varz, "jetstream.memory", "jetstream.stats.memory", "jetstream.storage", "jetstream.stats.storage", "jetstream.accounts", "jetstream.stats.accounts",
-				"jetstream.api.total", "jetstream.stats.api.total", "jetstream.api.errors", "jetstream.stats.api.errors") {
+			for name, value := range renamed(varz, "jetstream.memory", "jetstream.stats.memory", "jetstream.storage",
+				"jetstream.stats.storage", "jetstream.accounts", "jetstream.stats.accounts",
+				"jetstream.api.total", "jetstream.stats.api.total", "jetstream.api.errors",
+				"jetstream.stats.api.errors") {
 				want[name] = value
 			}
 		}
@@ -332,8 +347,10 @@ func truncatedRTT(ns any) json.Number {
 
 func natsRoutes(t *testing.T, version string) {
 	port := freePort(t)
-	a := startNATS(t, version, fmt.Sprintf("server_name: a\ncluster: {name: east, listen: \"127.0.0.1:%d\", no_advertise: true}\n", port))
-	b := startNATS(t, version, fmt.Sprintf("server_name: b\ncluster: {name: east, listen: \"127.0.0.1:-1\", no_advertise: true, routes: [\"nats://127.0.0.1:%d\"]}\n", port))
+	a := startNATS(t, version, fmt.Sprintf("server_name: a\ncluster: {name: east, listen: \"127.0.0.1:%d\", "+
+		"no_advertise: true}\n", port))
+	b := startNATS(t, version, fmt.Sprintf("server_name: b\ncluster: {name: east, listen: \"127.0.0.1:-1\", "+
+		"no_advertise: true, routes: [\"nats://127.0.0.1:%d\"]}\n", port))
 	receiver := b.connect(t, "receiver", "", false)
 	receiver.send("SUB orders.* 1\r\n")
 	receiver.flush()
@@ -366,8 +383,10 @@ func natsRoutes(t *testing.T, version string) {
 		}, func() []record {
 			var want []record
 			for _, c := range list(ask(t, s.monitor+"/routez"), "routes") {
-				r := renamed(c, "rid", "rid", "remote", "remote_name", "remote_id", "remote_id", "solicited", "did_solicit", "configured", "is_configured", "subs", "subscriptions",
-					"in_msgs", "in_msgs", "in_bytes", "in_bytes", "out_msgs", "out_msgs", "out_bytes", "out_bytes", "pending", "pending_size", "start", "start", "compression", "compression",
+				r := renamed(c, "rid", "rid", "remote", "remote_name", "remote_id", "remote_id", "solicited",
+					"did_solicit", "configured", "is_configured", "subs", "subscriptions",
+					"in_msgs", "in_msgs", "in_bytes", "in_bytes", "out_msgs", "out_msgs", "out_bytes", "out_bytes",
+					"pending", "pending_size", "start", "start", "compression", "compression",
 					"account", "account")
 				if r["account"] == nil {
 					r["account"] = ""
@@ -398,7 +417,8 @@ func natsJetStream(t *testing.T, version string) {
 	jetStreamLoad(t, s)
 	streams := func() []record {
 		var all []record
-		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true&config=true"), "account_details") {
+		for _, account := range list(ask(t, s.monitor+"/jsz?accounts=true&streams=true&consumers=true&config=true"),
+			"account_details") {
 			for _, stream := range list(account, "stream_detail") {
 				stream["account"] = account["name"]
 				all = append(all, stream)
@@ -414,11 +434,14 @@ func natsJetStream(t *testing.T, version string) {
 	agree(t, "streams", func() []record { return recipeRows(t, s.pid, "nats-streams") }, func() []record {
 		var want []record
 		for _, stream := range streams() {
-			r := renamed(stream, "account", "account", "stream", "name", "messages", "state.messages", "bytes", "state.bytes", "first_seq", "state.first_seq", "last_seq", "state.last_seq",
-				"last_time", "state.last_ts", "deleted", "state.num_deleted", "subjects", "state.num_subjects", "consumers", "state.consumer_count", "replicas", "config.num_replicas", "created", "created")
+			r := renamed(stream, "account", "account", "stream", "name", "messages", "state.messages", "bytes",
+				"state.bytes", "first_seq", "state.first_seq", "last_seq", "state.last_seq",
+				"last_time", "state.last_ts", "deleted", "state.num_deleted", "subjects", "state.num_subjects",
+				"consumers", "state.consumer_count", "replicas", "config.num_replicas", "created", "created")
 			zero(r, "deleted")
 			zero(r, "subjects")
-			r["storage"] = map[any]string{"file": "FileStorage", "memory": "MemoryStorage"}[parts(stream, "config.storage")["config.storage"]]
+			r["storage"] = map[any]string{"file": "FileStorage",
+				"memory": "MemoryStorage"}[parts(stream, "config.storage")["config.storage"]]
 			want = append(want, r)
 		}
 		return want
@@ -429,8 +452,11 @@ func natsJetStream(t *testing.T, version string) {
 		redelivered, waiting = 0, 0
 		for _, stream := range streams() {
 			for _, consumer := range list(stream, "consumer_detail") {
-				r := renamed(consumer, "stream", "stream_name", "consumer", "name", "delivered", "delivered.consumer_seq", "delivered_stream", "delivered.stream_seq", "acked", "ack_floor.consumer_seq",
-					"acked_stream", "ack_floor.stream_seq", "pending", "num_pending", "ack_pending", "num_ack_pending", "redelivered", "num_redelivered", "waiting", "num_waiting",
+				r := renamed(consumer, "stream", "stream_name", "consumer", "name", "delivered",
+					"delivered.consumer_seq", "delivered_stream", "delivered.stream_seq", "acked",
+					"ack_floor.consumer_seq",
+					"acked_stream", "ack_floor.stream_seq", "pending", "num_pending", "ack_pending", "num_ack_pending",
+					"redelivered", "num_redelivered", "waiting", "num_waiting",
 					"max_ack_pending", "config.max_ack_pending", "created", "created")
 				r["account"] = stream["account"]
 				zero(r, "max_ack_pending")

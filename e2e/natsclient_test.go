@@ -27,7 +27,8 @@ func startNATS(t *testing.T, version, config string) natsServer {
 	exe := buildProgram(t, "nats-"+version, "github.com/nats-io/nats-server/v2")
 	folder := t.TempDir()
 	file := filepath.Join(folder, "nats.conf")
-	text := fmt.Sprintf("listen: 127.0.0.1:-1\nhttp: 127.0.0.1:-1\nports_file_dir: %q\nping_interval: \"1h\"\nwrite_deadline: \"1h\"\n", folder) + config
+	text := fmt.Sprintf("listen: 127.0.0.1:-1\nhttp: 127.0.0.1:-1\nports_file_dir: %q\nping_interval: "+
+		"\"1h\"\nwrite_deadline: \"1h\"\n", folder) + config
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "$DATA", folder)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,8 @@ func (s natsServer) connect(t *testing.T, name, options string, deaf bool) *nats
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	c := &natsClient{t: t, conn: conn, in: bufio.NewReader(conn), pongs: make(chan bool, 100), heard: make(chan string, 10000)}
+	c := &natsClient{t: t, conn: conn, in: bufio.NewReader(conn), pongs: make(chan bool, 100),
+		heard: make(chan string, 10000)}
 	c.send("CONNECT {\"verbose\":false,\"name\":%q,\"lang\":\"go\",\"headers\":true%s}\r\nPING\r\n", name, options)
 	for c.line() != "PONG" {
 	}
@@ -78,7 +80,8 @@ func (s natsServer) connect(t *testing.T, name, options string, deaf bool) *nats
 		go c.listen()
 		return c
 	}
-	for c.line() != "PING" { // for the round trip: without an answer the server would ask again whenever it is asked about this client
+	// for the round trip: without an answer the server would ask again whenever it is asked about this client
+	for c.line() != "PING" {
 	}
 	c.send("PONG\r\n")
 	return c

@@ -15,15 +15,16 @@ import (
 	"time"
 )
 
-// Packs are tested on the programs that they are written for: each testdata/programs/NAME is a module that pins one, built through the module
-// proxy. What ri reads must be what the program's own API says, field by field.
+// Packs are tested on the programs that they are written for: each testdata/programs/NAME is a module that pins one,
+// built through the module proxy. What ri reads must be what the program's own API says, field by field.
 
 var (
 	programsMu    sync.Mutex
 	programsBuilt = map[string]func() error{}
 )
 
-// buildProgram builds a package in the module testdata/programs/name, once. The name may say by which release: "nats-2.15@go1.27.3".
+// buildProgram builds a package in the module testdata/programs/name, once. The name may say by which release:
+// "nats-2.15@go1.27.3".
 func buildProgram(t *testing.T, name, pkg string) string {
 	t.Helper()
 	exe := filepath.Join(bin, "programs", name)
@@ -109,7 +110,8 @@ func ask(t *testing.T, url string) record {
 // recipeRows runs a recipe; it may exit with 3 where it found something.
 func recipeRows(t *testing.T, pid int, recipe string, args ...string) []record {
 	t.Helper()
-	stdout, stderr, code := askRi(t, append([]string{"run", recipe, "-p", fmt.Sprint(pid), "--json", "--max-time", "2m"}, args...)...)
+	stdout, stderr, code := askRi(t,
+		append([]string{"run", recipe, "-p", fmt.Sprint(pid), "--json", "--max-time", "2m"}, args...)...)
 	if code != 0 && code != 3 {
 		t.Fatalf("ri run %s %v exits with %d\n%s%s", recipe, args, code, stdout, stderr)
 	}
@@ -152,7 +154,8 @@ func list(from record, field string) []record {
 	return out
 }
 
-// differences says where two lists of records aren't equal, whatever their order; got's are compared in the fields that want's have.
+// differences says where two lists of records aren't equal, whatever their order; got's are compared in the fields that
+// want's have.
 func differences(got, want []record) string {
 	lines := func(records []record) map[string]int {
 		out := map[string]int{}

@@ -62,15 +62,16 @@ func init() {
 
 // builds are the ways by name. Other releases of Go come through the module proxy.
 var builds = map[string]build{
-	"local":                {},
-	"go1.22.5":             {env: []string{"GOTOOLCHAIN=go1.22.5"}},
-	"go1.24.6":             {env: []string{"GOTOOLCHAIN=go1.24.6"}},
-	"go1.25.3":             {env: []string{"GOTOOLCHAIN=go1.25.3"}},
-	"go1.27.3":             {env: []string{"GOTOOLCHAIN=go1.27.3"}},
-	"pie":                  {flags: []string{"-buildmode=pie"}},
-	"pie-go1.22":           {flags: []string{"-buildmode=pie"}, env: []string{"GOTOOLCHAIN=go1.22.5"}},
-	"static":               {env: []string{"CGO_ENABLED=0"}},
-	"external":             {flags: []string{"-ldflags=-linkmode=external"}, env: []string{"CGO_ENABLED=1"}, overlay: map[string]string{"viac.go": cgoSource}},
+	"local":      {},
+	"go1.22.5":   {env: []string{"GOTOOLCHAIN=go1.22.5"}},
+	"go1.24.6":   {env: []string{"GOTOOLCHAIN=go1.24.6"}},
+	"go1.25.3":   {env: []string{"GOTOOLCHAIN=go1.25.3"}},
+	"go1.27.3":   {env: []string{"GOTOOLCHAIN=go1.27.3"}},
+	"pie":        {flags: []string{"-buildmode=pie"}},
+	"pie-go1.22": {flags: []string{"-buildmode=pie"}, env: []string{"GOTOOLCHAIN=go1.22.5"}},
+	"static":     {env: []string{"CGO_ENABLED=0"}},
+	"external": {flags: []string{"-ldflags=-linkmode=external"}, env: []string{"CGO_ENABLED=1"},
+		overlay: map[string]string{"viac.go": cgoSource}},
 	"unoptimised":          {flags: []string{"-gcflags=all=-N -l"}},
 	"trimpath":             {flags: []string{"-trimpath"}},
 	"w":                    {flags: []string{"-ldflags=-w"}},
@@ -334,7 +335,8 @@ func awaitTraced(pid int) error {
 	return eventually(fmt.Sprintf("process %d is traced", pid), func() (bool, error) { return isTraced(pid) })
 }
 
-// awaitHeld waits until a process is traced by a stop that came about: one that doesn't is given up after 25 ms, and tried again later.
+// awaitHeld waits until a process is traced by a stop that came about: one that doesn't is given up after 25 ms, and
+// tried again later.
 func awaitHeld(pid int) error {
 	const enough = 250 // looks in a row, 2 ms apart
 	seen := 0
@@ -358,7 +360,8 @@ func riCommand(args ...string) *exec.Cmd {
 // unhurried gives a run of ri a long --max-stop where a test names none: the machine may be busy, and most tests
 // aren't about time.
 func unhurried(args []string) []string {
-	if len(args) == 0 || args[0] != "run" && args[0] != "exec" && args[0] != "print" && args[0] != "set" && args[0] != "undo" &&
+	if len(args) == 0 || args[0] != "run" && args[0] != "exec" && args[0] != "print" && args[0] != "set" &&
+		args[0] != "undo" &&
 		args[0] != "find" && args[0] != "path" && args[0] != "whatis" && args[0] != "diff" && args[0] != "top" {
 		return args
 	}

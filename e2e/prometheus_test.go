@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestPrometheus compares what ri reads of a Prometheus server with what its API says. It takes too long to build for every run of the tests:
-// RI_PROMETHEUS names an executable, and `make test-packs` builds one.
+// TestPrometheus compares what ri reads of a Prometheus server with what its API says. It takes too long to build for
+// every run of the tests: RI_PROMETHEUS names an executable, and `make test-packs` builds one.
 func TestPrometheus(t *testing.T) {
 	exe := os.Getenv("RI_PROMETHEUS")
 	if exe == "" {
@@ -57,7 +57,8 @@ scrape_configs:
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := background(t, exe, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "data"), fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
+	cmd := background(t, exe, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(folder, "data"),
+		fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port))
 	pid := cmd.Process.Pid
 	api := fmt.Sprintf("http://127.0.0.1:%d/api/v1/", port)
 	err := eventually("Prometheus has scraped all targets", func() (bool, error) {
@@ -69,7 +70,8 @@ scrape_configs:
 			Data struct{ ActiveTargets []struct{ Health string } }
 		}
 		err = json.Unmarshal(body, &answer)
-		return len(answer.Data.ActiveTargets) == 4 && !slices.Contains(answer.Data.ActiveTargets, struct{ Health string }{"unknown"}), err
+		return len(answer.Data.ActiveTargets) == 4 &&
+			!slices.Contains(answer.Data.ActiveTargets, struct{ Health string }{"unknown"}), err
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,8 @@ func relabelled(t *testing.T, exe, release string) string {
 	return out
 }
 
-// A release that ri doesn't know is said, and refused only where what the program is made of differs from what ri knows.
+// A release that ri doesn't know is said, and refused only where what the program is made of differs from what ri
+// knows.
 func TestUnknownRelease(t *testing.T) {
 	const note = "go1.99.3 is a release that ri has not been tried on"
 	says := func(text, what string) {
@@ -51,7 +52,8 @@ func TestUnknownRelease(t *testing.T) {
 		says(remarks, "process "+pid+": ")
 		out, _ := runRi(t, 0, "doctor", "-p", pid)
 		says(strings.Join(strings.Fields(out), " "), "release info "+note)
-		if out, _ := runRi(t, 0, "run", "goroutines", "-p", pid, "--json"); !strings.Contains(out, "main.main.func2 main.go:") {
+		if out, _ := runRi(t, 0, "run", "goroutines", "-p", pid, "--json"); !strings.Contains(out,
+			"main.main.func2 main.go:") {
 			t.Error(out)
 		}
 	}
@@ -65,6 +67,7 @@ func TestUnknownRelease(t *testing.T) {
 	t.Run("stripped and another runtime", func(t *testing.T) {
 		pid := startCrash(t, relabelled(t, buildCrash(t, "local", "0", "-ldflags=-s -w"), "go1.99.3"))
 		_, refused := runRi(t, 4, "run", "goroutines", "-p", pid)
-		says(refused, "it was built by go1.99.3, and ri knows the runtime's layouts of Go 1.20 to 1.27; those of go1.27.3 don't fit")
+		says(refused, "it was built by go1.99.3, and ri knows the runtime's layouts of Go 1.20 to 1.27; those of "+
+			"go1.27.3 don't fit")
 	})
 }

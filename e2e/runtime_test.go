@@ -16,7 +16,8 @@ import (
 // releases are those that the instruments for the runtime are tried on.
 var releases = append([]string{"local"}, testprogram.Releases...)
 
-// TestRuntime compares the instruments for the Go runtime with what a program says of itself, built by several releases.
+// TestRuntime compares the instruments for the Go runtime with what a program says of itself, built by several
+// releases.
 func TestRuntime(t *testing.T) {
 	needAttach(t)
 	for _, release := range releases {
@@ -49,7 +50,8 @@ type runtimeTarget struct {
 func startRuntimeTarget(t *testing.T, release string) *runtimeTarget {
 	t.Helper()
 	run := exec.Command(buildRuntimeTarget(t, release), "-token=abc", "plain")
-	run.Env = []string{"GODEBUG=gcstoptheworld=0", "RI_TEST_PASSWORD=hunter2", "RI_TEST_PLAIN=seen", "RI_TEST_URL=postgres://me:hunter2@localhost/db", "HOME=/", "PATH=" + os.Getenv("PATH")}
+	run.Env = []string{"GODEBUG=gcstoptheworld=0", "RI_TEST_PASSWORD=hunter2", "RI_TEST_PLAIN=seen",
+		"RI_TEST_URL=postgres://me:hunter2@localhost/db", "HOME=/", "PATH=" + os.Getenv("PATH")}
 	p, err := launch(run)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +93,8 @@ func (r row) number(name string) float64 {
 // rows runs a recipe on the program.
 func (p *runtimeTarget) rows(t *testing.T, args ...string) []row {
 	t.Helper()
-	out, _ := runRi(t, 0, append([]string{"run"}, append(args, "-p", fmt.Sprint(p.pid), "--json", "--max-stop", "10s")...)...)
+	out, _ := runRi(t, 0, append([]string{"run"},
+		append(args, "-p", fmt.Sprint(p.pid), "--json", "--max-stop", "10s")...)...)
 	checkKeys(t, args[0], []byte(out))
 	var result struct{ Rows []row }
 	if err := json.Unmarshal([]byte(out), &result); err != nil {
@@ -172,14 +175,21 @@ func (p *runtimeTarget) timers(t *testing.T) {
 			t.Errorf("due in %v of %v: %v", d, most, r)
 		}
 	}
-	due(one(t, rows, "AfterFunc", func(r row) bool { return r.text("what") == "main.whenItIsLate" && r.text("kind") == "func" }), hour)
+	due(one(t, rows, "AfterFunc", func(r row) bool {
+		return r.text("what") == "main.whenItIsLate" &&
+			r.text("kind") == "func"
+	}), hour)
 	ticker := one(t, rows, "the ticker", func(r row) bool { return r.number("period") == 1.5*hour })
 	due(ticker, 1.5*hour)
 	if ticker.text("kind") != "channel" || !strings.HasPrefix(ticker.text("what"), "main.timers.") {
 		t.Errorf("the ticker is %v", ticker)
 	}
-	due(one(t, rows, "Sleep", func(r row) bool { return r.text("kind") == "sleep" && r.text("what") == "main.sleeper" }), 2*hour)
-	deadline := one(t, rows, "the read deadline", func(r row) bool { return strings.HasSuffix(r.text("kind"), "deadline") && r.number("due") > 4*hour })
+	due(one(t, rows, "Sleep", func(r row) bool {
+		return r.text("kind") == "sleep" &&
+			r.text("what") == "main.sleeper"
+	}), 2*hour)
+	deadline := one(t, rows, "the read deadline",
+		func(r row) bool { return strings.HasSuffix(r.text("kind"), "deadline") && r.number("due") > 4*hour })
 	due(deadline, 5*hour)
 	reader := one(t, p.rows(t, "goroutines", "func=main.waitsToRead"), "the reader", func(row) bool { return true })
 	if ids := reader["ids"].([]any); ids[0] != deadline["goroutine"] {
@@ -206,7 +216,8 @@ func (p *runtimeTarget) scheduler(t *testing.T) {
 		}
 	}
 	if count["P"] != truth.Procs || count["M"]-extra != len(threads) {
-		t.Errorf("%v Ps and Ms (%d extra), the program has %d Ps and %d threads: %v", count, extra, truth.Procs, len(threads), rows)
+		t.Errorf("%v Ps and Ms (%d extra), the program has %d Ps and %d threads: %v", count, extra, truth.Procs,
+			len(threads), rows)
 	}
 	one(t, rows, "locked", func(r row) bool {
 		return strings.Contains(r.text("state"), "locked") && strings.HasPrefix(r.text("what"), "main.locked")
@@ -253,8 +264,10 @@ func (p *runtimeTarget) gc(t *testing.T) {
 }
 
 func (p *runtimeTarget) pools(t *testing.T) {
-	buffers := one(t, p.rows(t, "pools"), "main's", func(r row) bool { return strings.HasPrefix(r.text("new"), "main.") })
-	if n := buffers.number("private") + buffers.number("shared") + buffers.number("victim"); n != 4 || buffers.text("type") != "*[512]uint8" {
+	buffers := one(t, p.rows(t, "pools"), "main's",
+		func(r row) bool { return strings.HasPrefix(r.text("new"), "main.") })
+	if n := buffers.number("private") + buffers.number("shared") + buffers.number("victim"); n != 4 ||
+		buffers.text("type") != "*[512]uint8" {
 		t.Errorf("the pool has %v values, want 4: %v", n, buffers)
 	}
 }
@@ -264,14 +277,16 @@ func (p *runtimeTarget) settings(t *testing.T) {
 	var truth struct{ Procs int }
 	p.truth(t, &truth)
 	for name, want := range map[string]string{
-		"GOMAXPROCS": fmt.Sprint(truth.Procs), "GOGC": "150", "GOMEMLIMIT": "3.0 GiB", "RI_TEST_PASSWORD": "(masked)", "RI_TEST_PLAIN": "seen",
-		"RI_TEST_URL": "postgres://me:(masked)@localhost/db", "1": "-token=(masked)", "2": "plain",
+		"GOMAXPROCS": fmt.Sprint(truth.Procs), "GOGC": "150", "GOMEMLIMIT": "3.0 GiB", "RI_TEST_PASSWORD": "(masked)",
+		"RI_TEST_PLAIN": "seen",
+		"RI_TEST_URL":   "postgres://me:(masked)@localhost/db", "1": "-token=(masked)", "2": "plain",
 	} {
 		if got := one(t, rows, name, named(name)).text("value"); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if got := one(t, p.rows(t, "settings", "secrets=true", "kind=env"), "the password", named("RI_TEST_PASSWORD")).text("value"); got != "hunter2" {
+	if got := one(t, p.rows(t, "settings", "secrets=true", "kind=env"), "the password",
+		named("RI_TEST_PASSWORD")).text("value"); got != "hunter2" {
 		t.Errorf("with secrets=true the password is %q", got)
 	}
 }
@@ -290,7 +305,8 @@ func (p *runtimeTarget) conns(t *testing.T) {
 		return r.text("local") == reads.text("remote") && r.text("remote") == reads.text("local")
 	})
 	address := strings.TrimPrefix(p.facts["http"], "http://")
-	listener := one(t, rows, "the server's", func(r row) bool { return r.text("local") == address && r.text("state") == "LISTEN" })
+	listener := one(t, rows, "the server's",
+		func(r row) bool { return r.text("local") == address && r.text("state") == "LISTEN" })
 	if listener.text("what") != "net/http.(*Server).Serve" {
 		t.Errorf("the listener is %v", listener)
 	}
@@ -308,7 +324,8 @@ func (p *runtimeTarget) files(t *testing.T) {
 	var truth struct{ Position float64 }
 	p.truth(t, &truth)
 	file := one(t, rows, "the file", func(r row) bool {
-		return strings.Contains(r.text("path"), "runtimetarget") && strings.Contains(r.text("path"), "(deleted)") && r.text("kind") == "file"
+		return strings.Contains(r.text("path"), "runtimetarget") && strings.Contains(r.text("path"), "(deleted)") &&
+			r.text("kind") == "file"
 	})
 	if file.number("position") != truth.Position || file.text("flags") != "RDWR|CLOEXEC" {
 		t.Errorf("the file is %v, the program is at %v", file, truth.Position)
@@ -319,14 +336,17 @@ func (p *runtimeTarget) http(t *testing.T) {
 	rows := p.rows(t, "http", "query=true")
 	for i := range 3 {
 		r := one(t, rows, "request", func(r row) bool { return r.text("path") == fmt.Sprintf("/slow?number=%d", i) })
-		if r.text("method") != "GET" || r.text("proto") != "HTTP/1.1" || r.text("state") != "active" || r.number("age") < 0 || "http://"+r.text("server") != p.facts["http"] {
+		if r.text("method") != "GET" || r.text("proto") != "HTTP/1.1" || r.text("state") != "active" ||
+			r.number("age") < 0 || "http://"+r.text("server") != p.facts["http"] {
 			t.Errorf("the request is %v", r)
 		}
-		one(t, p.rows(t, "goroutines", "func=^main.slow$", "group=false"), "its goroutine", func(g row) bool { return g["ids"].([]any)[0] == r["goroutine"] })
+		one(t, p.rows(t, "goroutines", "func=^main.slow$", "group=false"), "its goroutine",
+			func(g row) bool { return g["ids"].([]any)[0] == r["goroutine"] })
 	}
 	for i := range 2 {
 		r := one(t, rows, "stream", func(r row) bool { return r.text("path") == fmt.Sprintf("/second?number=%d", i) })
-		if r.text("method") != "GET" || r.text("proto") != "HTTP/2.0" || "https://"+r.text("server") != p.facts["second"] {
+		if r.text("method") != "GET" || r.text("proto") != "HTTP/2.0" ||
+			"https://"+r.text("server") != p.facts["second"] {
 			t.Errorf("the stream is %v", r)
 		}
 	}
@@ -344,11 +364,14 @@ func (p *runtimeTarget) sql(t *testing.T) {
 	}
 	p.truth(t, &truth)
 	db := one(t, p.rows(t, "sql"), "the pool", func(row) bool { return true })
-	got := [5]float64{db.number("max"), db.number("open"), db.number("in_use"), db.number("idle"), db.number("wait_count")}
-	if want := [5]float64{truth.SQL.MaxOpenConnections, truth.SQL.OpenConnections, truth.SQL.InUse, truth.SQL.Idle, truth.SQL.WaitCount}; got != want {
+	got := [5]float64{db.number("max"), db.number("open"), db.number("in_use"), db.number("idle"),
+		db.number("wait_count")}
+	if want := [5]float64{truth.SQL.MaxOpenConnections, truth.SQL.OpenConnections, truth.SQL.InUse, truth.SQL.Idle,
+		truth.SQL.WaitCount}; got != want {
 		t.Errorf("the pool has %v, the program says %v", got, want)
 	}
-	if ids, _ := db["goroutines"].([]any); db.number("waiting") != 2 || len(ids) != 2 || db.text("driver") != "main.fake" {
+	if ids, _ := db["goroutines"].([]any); db.number("waiting") != 2 || len(ids) != 2 ||
+		db.text("driver") != "main.fake" {
 		t.Errorf("the pool is %v", db)
 	}
 }
@@ -369,11 +392,13 @@ func (p *runtimeTarget) contexts(t *testing.T) {
 		return strings.TrimSpace(r.text("context")) == "WithValue(main.requestKey{} = request-17)"
 	})
 	deadline := rows[value+1]
-	if d := deadline.number("deadline"); !(d > 2*3600e9 && d <= 3*3600e9) || deadline.number("depth") != rows[value].number("depth")+1 || deadline["goroutines"] == nil {
+	if d := deadline.number("deadline"); !(d > 2*3600e9 && d <= 3*3600e9) ||
+		deadline.number("depth") != rows[value].number("depth")+1 || deadline["goroutines"] == nil {
 		t.Errorf("below the value is %v", deadline)
 	}
 	cancelled := rows[index("cancelled", func(r row) bool { return r.text("cause") == "the operator said so" })]
-	if cancelled.text("error") != "context canceled" || cancelled.number("depth") != rows[value].number("depth") || cancelled["goroutines"] == nil {
+	if cancelled.text("error") != "context canceled" || cancelled.number("depth") != rows[value].number("depth") ||
+		cancelled["goroutines"] == nil {
 		t.Errorf("the cancelled one is %v", cancelled)
 	}
 	for _, r := range p.rows(t, "contexts", "cancelled=true") {
@@ -391,7 +416,8 @@ func (p *runtimeTarget) cpu(t *testing.T) {
 	}()
 	defer func() { <-spun }()
 	folded := filepath.Join(t.TempDir(), "folded")
-	cmd := exec.Command(filepath.Join(bin, "ri"), "run", "cpu", "seconds=2", "hz=500", "-p", fmt.Sprint(p.pid), "--json", "--folded", folded)
+	cmd := exec.Command(filepath.Join(bin, "ri"), "run", "cpu", "seconds=2", "hz=500", "-p", fmt.Sprint(p.pid),
+		"--json", "--folded", folded)
 	out, err := cmd.Output()
 	if exit, ok := err.(*exec.ExitError); ok && strings.Contains(string(exit.Stderr), "can't be sampled") {
 		t.Skipf("%s", exit.Stderr)
@@ -405,7 +431,8 @@ func (p *runtimeTarget) cpu(t *testing.T) {
 	}
 	busy := one(t, result.Rows, "main.busy", func(r row) bool { return r.text("function") == "main.busy" })
 	spin := one(t, result.Rows, "main.spin", func(r row) bool { return r.text("function") == "main.spin" })
-	if busy.number("self_samples") < 10 || spin.number("total_samples") < busy.number("total_samples") || result.Rows[0].text("function") != "main.busy" {
+	if busy.number("self_samples") < 10 || spin.number("total_samples") < busy.number("total_samples") ||
+		result.Rows[0].text("function") != "main.busy" {
 		t.Errorf("the program spins in main.busy, ri says %v", result.Rows)
 	}
 	if text, err := os.ReadFile(folded); err != nil || !strings.Contains(string(text), ";main.spin;main.busy ") {

@@ -22,11 +22,13 @@ func openScreen(t *testing.T, width, height int, command ...string) *screen {
 		t.Skip("tmux isn't there: make needs installs it")
 	}
 	s := &screen{t, fmt.Sprintf("ri-%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), os.Getpid())}
-	line := "env PATH=" + quoteShell(bin+":"+os.Getenv("PATH")) + " XDG_STATE_HOME=" + quoteShell(filepath.Join(t.TempDir(), "state")) + " NO_COLOR=1"
+	line := "env PATH=" + quoteShell(bin+":"+os.Getenv("PATH")) + " XDG_STATE_HOME=" +
+		quoteShell(filepath.Join(t.TempDir(), "state")) + " NO_COLOR=1"
 	for _, word := range command {
 		line += " " + quoteShell(word)
 	}
-	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "-s", s.name, line+"; echo left with $?; sleep 600")
+	s.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "-s", s.name,
+		line+"; echo left with $?; sleep 600")
 	t.Cleanup(func() { exec.Command("tmux", "-L", s.name, "kill-server").Run() })
 	return s
 }
@@ -89,7 +91,8 @@ func startService(t *testing.T) *program {
 	return p
 }
 
-// Completion by values' types, a loop that Ctrl-C ends, a stop that ends by itself, and a shell that outlives the process.
+// Completion by values' types, a loop that Ctrl-C ends, a stop that ends by itself, and a shell that outlives the
+// process.
 func TestShellOnATerminal(t *testing.T) {
 	p := startService(t)
 	s := openScreen(t, 100, 30, "ri", "shell", "-p", fmt.Sprint(p.pid))
@@ -135,7 +138,8 @@ func TestShellOnATerminal(t *testing.T) {
 	s.clear()
 	s.typed("print('before') while true do end")
 	s.keys("Enter")
-	s.untilShows("interrupted; the process runs as before", func() { s.keys("C-c") }) // the first may come before the line runs
+	// the first may come before the line runs
+	s.untilShows("interrupted; the process runs as before", func() { s.keys("C-c") })
 	s.enter("for i = 1, 100 do", "... ")
 	s.enter("print('line ' .. i) end", "more lines; :more shows them")
 	s.enter(":more", "line 51")

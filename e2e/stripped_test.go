@@ -9,7 +9,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// A stripped program's runtime is read as that of the same source built with debug information: by each release, at fixed and at other addresses.
+// A stripped program's runtime is read as that of the same source built with debug information: by each release, at
+// fixed and at other addresses.
 func TestStripped(t *testing.T) {
 	for _, how := range []struct {
 		name, toolchain string
@@ -17,7 +18,8 @@ func TestStripped(t *testing.T) {
 	}{
 		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie", "-trimpath"}},
 		{"go1.20", "go1.20.14", nil}, {"go1.20pie", "go1.20.14", []string{"-buildmode=pie"}},
-		{"go1.22", "go1.22.5", nil}, {"go1.24", "go1.24.6", nil}, {"go1.25", "go1.25.3", nil}, {"go1.25pie", "go1.25.3", []string{"-buildmode=pie"}},
+		{"go1.22", "go1.22.5", nil}, {"go1.24", "go1.24.6", nil}, {"go1.25", "go1.25.3", nil},
+		{"go1.25pie", "go1.25.3", []string{"-buildmode=pie"}},
 		{"go1.27", "go1.27.3", nil}, {"go1.27pie", "go1.27.3", []string{"-buildmode=pie"}},
 	} {
 		t.Run(how.name, func(t *testing.T) {
@@ -26,7 +28,8 @@ func TestStripped(t *testing.T) {
 			}
 			pid := startCrash(t, buildCrash(t, how.toolchain, "0", append(how.flags, "-ldflags=-s -w")...))
 			out, _ := runRi(t, 0, "run", "goroutines", "-p", pid, "--json")
-			for _, want := range []string{`"count": 5`, "main.main.func2 main.go:", `"state": "chan receive"`, "main.main.func1 main.go:", `"state": "sleep"`} {
+			for _, want := range []string{`"count": 5`, "main.main.func2 main.go:", `"state": "chan receive"`,
+				"main.main.func1 main.go:", `"state": "sleep"`} {
 				if !strings.Contains(out, want) {
 					t.Errorf("no %s in\n%s", want, out)
 				}
@@ -39,7 +42,8 @@ func TestStripped(t *testing.T) {
 				local a = ri.heap():instances("main.kept")[1]
 				local k = ri.at(a, "main.kept")
 				ri.emit{name = k.name, count = #k.table, one = k.table.one.value, two = k.table["two"].value, any = k.any.name, len = #k.list, last = k.list[2]}`)
-			if words := strings.Join(strings.Fields(out), " "); words != "NAME COUNT ONE TWO ANY LEN LAST kept 2 1 2 inner 3 30" {
+			if words := strings.Join(strings.Fields(out),
+				" "); words != "NAME COUNT ONE TWO ANY LEN LAST kept 2 1 2 inner 3 30" {
 				t.Error(out)
 			}
 		})
@@ -64,7 +68,8 @@ func TestBorrowedSymbols(t *testing.T) {
 		name, toolchain string
 		flags           []string
 	}{
-		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie"}}, {"go1.20", "go1.20.14", nil}, {"go1.22pie", "go1.22.5", []string{"-buildmode=pie"}}, {"go1.25", "go1.25.3", nil},
+		{"local", "local", nil}, {"pie", "local", []string{"-buildmode=pie"}}, {"go1.20", "go1.20.14", nil},
+		{"go1.22pie", "go1.22.5", []string{"-buildmode=pie"}}, {"go1.25", "go1.25.3", nil},
 		{"go1.27", "go1.27.3", nil}, {"go1.27pie", "go1.27.3", []string{"-buildmode=pie"}},
 	} {
 		t.Run(how.name, func(t *testing.T) {
@@ -78,12 +83,15 @@ func TestBorrowedSymbols(t *testing.T) {
 					t.Errorf("no %s in\n%s", want, out)
 				}
 			}
-			// The heap's walk begins with the runtime's description of the program, which lies elsewhere than other data.
-			out, _ = runRi(t, 0, "run", "heap", "-p", pid, "--max-stop", "10s", "--symbols", build(how.toolchain, how.flags...))
+			// The heap's walk begins with the runtime's description of the program, which lies elsewhere than other
+			// data.
+			out, _ = runRi(t, 0, "run", "heap", "-p", pid, "--max-stop", "10s", "--symbols",
+				build(how.toolchain, how.flags...))
 			if !strings.Contains(out, "main.kept") {
 				t.Error(out)
 			}
-			out, _ = runRi(t, 0, "print", "runtime.gomaxprocs", "-p", pid, "--symbols", build(how.toolchain, append(how.flags, "-trimpath")...))
+			out, _ = runRi(t, 0, "print", "runtime.gomaxprocs", "-p", pid, "--symbols",
+				build(how.toolchain, append(how.flags, "-trimpath")...))
 			if !strings.HasPrefix(out, "int32(") {
 				t.Error(out)
 			}

@@ -24,12 +24,14 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// Changes under faults. Each trial makes a transaction of 64 words on a program that collects garbage all the time, with one fault, and then asks: does the
-// program answer, is nothing of it stopped or traced, are all words old or all new, or does the journal say which are not and does ri undo put them
-// back; and does the journal read. A brief round is part of the tests; RI_TORTURE=10m goes on for that long and prints the figures of docs/reliability.md.
+// Changes under faults. Each trial makes a transaction of 64 words on a program that collects garbage all the time,
+// with one fault, and then asks: does the program answer, is nothing of it stopped or traced, are all words old or all
+// new, or does the journal say which are not and does ri undo put them back; and does the journal read. A brief round
+// is part of the tests; RI_TORTURE=10m goes on for that long and prints the figures of docs/reliability.md.
 
 // commitSteps are the steps of a commit at which ri is killed; see change/step_torture.go.
-var commitSteps = []string{"planned", "journaled", "stopped", "compared", "between words", "written", "read back", "resumed", "recorded"}
+var commitSteps = []string{"planned", "journaled", "stopped", "compared", "between words", "written", "read back",
+	"resumed", "recorded"}
 
 // tortured is change/testdata/changed, running.
 type tortured struct {
@@ -79,7 +81,8 @@ func (p *tortured) change(env ...string) *exec.Cmd {
 	value := p.next
 	p.next++
 	script := fmt.Sprintf(`ri.change('words to %d', function(tx) for i = 0, 63 do tx:update('main.words[' .. i .. ']', %d) end end)`, value, value)
-	return p.run(env, "exec", "-e", script, "-p", strconv.Itoa(p.cmd.Process.Pid), "--write", "--yes", "-q", "--max-stop", "5s")
+	return p.run(env, "exec", "-e", script, "-p", strconv.Itoa(p.cmd.Process.Pid), "--write", "--yes", "-q",
+		"--max-stop", "5s")
 }
 
 func (p *tortured) run(env []string, args ...string) *exec.Cmd {
@@ -110,9 +113,11 @@ func (p *tortured) check() error {
 	}
 	last := entries[len(entries)-1]
 	if today, _ := last["today"].(string); !strings.Contains(today, "made in part") {
-		return fmt.Errorf("the words are %.60s, and the journal says of %v: %v, %v", words, last["number"], last["state"], last["today"])
+		return fmt.Errorf("the words are %.60s, and the journal says of %v: %v, %v", words, last["number"],
+			last["state"], last["today"])
 	}
-	if out, err := p.run(nil, "undo", fmt.Sprint(last["number"]), "--write", "--yes", "-q", "--max-stop", "5s").CombinedOutput(); err != nil {
+	if out, err := p.run(nil, "undo", fmt.Sprint(last["number"]), "--write", "--yes", "-q", "--max-stop",
+		"5s").CombinedOutput(); err != nil {
 		return fmt.Errorf("ri undo: %v: %s", err, out)
 	}
 	if words := p.ask("words"); !strings.HasPrefix(words, "whole ") {
@@ -150,7 +155,8 @@ func untraced(pid int) error {
 		}
 		last = ""
 		for line := range strings.Lines(string(status)) {
-			if strings.HasPrefix(line, "TracerPid:\t") && strings.TrimSpace(line) != "TracerPid:\t0" || strings.HasPrefix(line, "State:\tT") || strings.HasPrefix(line, "State:\tt") {
+			if strings.HasPrefix(line, "TracerPid:\t") && strings.TrimSpace(line) != "TracerPid:\t0" ||
+				strings.HasPrefix(line, "State:\tT") || strings.HasPrefix(line, "State:\tt") {
 				last += line
 			}
 		}
@@ -186,7 +192,8 @@ func (p *tortured) pointerAndString() error {
 	name := fmt.Sprintf("a name nobody has, the %dth", p.next)
 	p.next++
 	script := fmt.Sprintf(`ri.change('pointer', function(tx) tx:update('main.server.Next', ri.ref'main.%s'); tx:update('main.greeting', %q) end)`, to, name)
-	code, out, err := exitCode(p.run(nil, "exec", "-e", script, "-p", pid, "--write", "--yes", "-q", "--max-stop", "5s"))
+	code, out, err := exitCode(p.run(nil, "exec", "-e", script, "-p", pid, "--write", "--yes", "-q", "--max-stop",
+		"5s"))
 	if err != nil || code != 0 && code != 4 && code != 6 {
 		return fmt.Errorf("%v: ri exits with %d: %s", err, code, out)
 	}
@@ -255,21 +262,25 @@ func faults() []fault {
 		fault{"a pointer and a new string", func(_ *testing.T, p *tortured) error { return p.pointerAndString() }},
 		fault{"two transactions at once", func(_ *testing.T, p *tortured) error { return p.twoAtOnce() }},
 		fault{"a value in a race", func(_ *testing.T, p *tortured) error {
-			code, out, err := exitCode(p.run(nil, "set", "main.raced", "5", "-p", strconv.Itoa(p.cmd.Process.Pid), "--write", "--yes", "-q", "--max-stop", "5s"))
+			code, out, err := exitCode(p.run(nil, "set", "main.raced", "5", "-p", strconv.Itoa(p.cmd.Process.Pid),
+				"--write", "--yes", "-q", "--max-stop", "5s"))
 			if err != nil || code != 6 && code != 0 {
 				return fmt.Errorf("%v: ri exits with %d: %s", err, code, out)
 			}
 			return p.check()
 		}},
-		fault{"the target killed in mid-transaction", func(t *testing.T, _ *tortured) error { return lost(t, commitSteps[1:6], (*tortured).end) }},
+		fault{"the target killed in mid-transaction",
+			func(t *testing.T, _ *tortured) error { return lost(t, commitSteps[1:6], (*tortured).end) }},
 		fault{"the target execs in mid-transaction", func(t *testing.T, _ *tortured) error {
 			return lost(t, commitSteps[1:2], func(p *tortured) {
 				io.WriteString(p.in, "exec\n")
 				p.read()
 			})
 		}},
-		fault{"the journal's disk full: intent", func(t *testing.T, p *tortured) error { return diskFull(t, p, "planned", 4, 4) }},
-		fault{"the journal's disk full: outcome", func(t *testing.T, p *tortured) error { return diskFull(t, p, "written", 1, 0) }},
+		fault{"the journal's disk full: intent",
+			func(t *testing.T, p *tortured) error { return diskFull(t, p, "planned", 4, 4) }},
+		fault{"the journal's disk full: outcome",
+			func(t *testing.T, p *tortured) error { return diskFull(t, p, "written", 1, 0) }},
 	)
 }
 
@@ -315,7 +326,8 @@ func atStep(p *tortured, step string, do func()) (code int, out string, err erro
 	return exitCode(p.change("RI_WAIT_AT=" + step + ":" + file))
 }
 
-// diskFull fills the file system of the journal while ri stands at a step. The outcome is short, and may find room in the file's last page.
+// diskFull fills the file system of the journal while ri stands at a step. The outcome is short, and may find room in
+// the file's last page.
 func diskFull(t *testing.T, p *tortured, step string, want, or int) error {
 	if os.Getuid() != 0 {
 		t.Skip("only root mounts a file system that can be filled")

@@ -31,7 +31,8 @@ type victim struct {
 type victimFacts struct{ Heartbeat, Signals, Threads, Children, Errors, Computed int64 }
 
 var buildVictim = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-tags", "cthreads", "-o", filepath.Join(bin, "victim"), "../attach/targettest/testdata/target")
+	cmd := exec.Command("go", "build", "-tags", "cthreads", "-o", filepath.Join(bin, "victim"),
+		"../attach/targettest/testdata/target")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building attach/targettest/testdata/target: %v\n%s", err, out)
@@ -100,14 +101,16 @@ func (v *victim) await(what string, right func(victimFacts) bool) {
 	}
 }
 
-// TestKilledAtWork kills ri at random times, in all that it does, while it looks at programs at work: one with threads and children that come and go, threads of C and
-// results that are checked, and one with a thousand threads in the kernel. No signal is lost, no call is interrupted in a way that they see, nothing is
-// computed wrong, and they run. `make torture-stops` does it at length.
+// TestKilledAtWork kills ri at random times, in all that it does, while it looks at programs at work: one with threads
+// and children that come and go, threads of C and results that are checked, and one with a thousand threads in the
+// kernel. No signal is lost, no call is interrupted in a way that they see, nothing is computed wrong, and they run.
+// `make torture-stops` does it at length.
 func TestKilledAtWork(t *testing.T) {
 	needAttach(t)
 	const seed = 30
 	for name, args := range map[string][]string{
-		"churn":   {"-churn", "2", "-exec", "1", "-compute", "1", "-busy", "1", "-threads", "20", "-cthreads", "8", "-rounds", "4000000", "-remap", "50"},
+		"churn": {"-churn", "2", "-exec", "1", "-compute", "1", "-busy", "1", "-threads", "20", "-cthreads", "8",
+			"-rounds", "4000000", "-remap", "50"},
 		"threads": {"-threads", "1000", "-busy", "1", "-compute", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,8 +122,10 @@ func TestKilledAtWork(t *testing.T) {
 				{"run", "goroutines", p},
 				{"run", "goroutines", p, "--view", "stopped", "--max-stop", "10s"},
 				{"exec", "-e", attaching, p, "--view", "stopped", "--max-time", "5m", "--max-stop", "10s"},
-				{"exec", "-e", attaching + " print(main.counter)", p, "--precopy", "--max-time", "5m", "--max-stop", "10s"},
-				{"exec", "-e", "print(main.counter) ri.again(0) print(main.counter)", p, "--precopy", "--max-stop", "10s"},
+				{"exec", "-e", attaching + " print(main.counter)", p, "--precopy", "--max-time", "5m", "--max-stop",
+					"10s"},
+				{"exec", "-e", "print(main.counter) ri.again(0) print(main.counter)", p, "--precopy", "--max-stop",
+					"10s"},
 			}
 			whole := make([]time.Duration, len(ways))
 			for i, way := range ways {
@@ -144,7 +149,8 @@ func TestKilledAtWork(t *testing.T) {
 				v.cmd.Process.Signal(syscall.SIGUSR1)
 				cmd.Process.Kill()
 				cmd.Wait()
-				what := fmt.Sprintf("trial %d, seed %d: ri %s, killed after %v", trial, seed, strings.Join(ways[way], " "), delay)
+				what := fmt.Sprintf("trial %d, seed %d: ri %s, killed after %v", trial, seed,
+					strings.Join(ways[way], " "), delay)
 				v.await("the signal of "+what, func(f victimFacts) bool { return f.Signals == int64(trial+1) })
 				if err := isFree(pid); err != nil {
 					t.Fatal(what, err)
@@ -154,12 +160,16 @@ func TestKilledAtWork(t *testing.T) {
 				}
 			}
 			from := v.ask()
-			v.await("it to go on", func(f victimFacts) bool { return f.Heartbeat > from.Heartbeat+3 && f.Computed > from.Computed+2 })
+			v.await("it to go on", func(f victimFacts) bool {
+				return f.Heartbeat > from.Heartbeat+3 &&
+					f.Computed > from.Computed+2
+			})
 		})
 	}
 }
 
-// TestManyRi looks with ten ri one after another, and with two at once: who has to, waits with --wait, and is refused without.
+// TestManyRi looks with ten ri one after another, and with two at once: who has to, waits with --wait, and is refused
+// without.
 func TestManyRi(t *testing.T) {
 	needAttach(t)
 	v := startVictim(t, "-busy", "1", "-threads", "20", "-churn", "1")
@@ -183,7 +193,8 @@ func TestManyRi(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, stderr, code := askRi(t, "run", "goroutines", p)
-	if code != 4 || !strings.Contains(stderr, fmt.Sprintf("traced by pid %d", holder.Process.Pid)) || !strings.Contains(stderr, "--wait") {
+	if code != 4 || !strings.Contains(stderr, fmt.Sprintf("traced by pid %d", holder.Process.Pid)) ||
+		!strings.Contains(stderr, "--wait") {
 		t.Errorf("the second ri exits with %d: %s", code, stderr)
 	}
 	waiting := beginRi(t, "run", "goroutines", p, "--wait", "5m", "--max-stop", "10s")

@@ -1,5 +1,5 @@
-// Command runtimetarget does a little of all that the instruments for the Go runtime show, and tells by HTTP what is true of it.
-// It is a module of its own, so that old releases of Go build it.
+// Command runtimetarget does a little of all that the instruments for the Go runtime show, and tells by HTTP what is
+// true of it. It is a module of its own, so that old releases of Go build it.
 package main
 
 import (
@@ -223,7 +223,8 @@ func fillPools() {
 
 func labels() {
 	for i := 0; i < 2; i++ {
-		go pprof.Do(context.Background(), pprof.Labels("job", "indexing", "shard", fmt.Sprint(i)), func(context.Context) { labelled() })
+		go pprof.Do(context.Background(), pprof.Labels("job", "indexing", "shard", fmt.Sprint(i)),
+			func(context.Context) { labelled() })
 	}
 }
 
@@ -270,8 +271,10 @@ func busy(n int) {
 func truth(w http.ResponseWriter, r *http.Request) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	samples := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/cycles/forced:gc-cycles"},
-		{Name: "/sched/gomaxprocs:threads"}, {Name: "/sched/goroutines:goroutines"}, {Name: "/gc/gogc:percent"}, {Name: "/gc/gomemlimit:bytes"}}
+	samples := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}, {Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/gc/cycles/forced:gc-cycles"},
+		{Name: "/sched/gomaxprocs:threads"}, {Name: "/sched/goroutines:goroutines"}, {Name: "/gc/gogc:percent"},
+		{Name: "/gc/gomemlimit:bytes"}}
 	metrics.Read(samples)
 	values := map[string]uint64{}
 	for _, s := range samples {
@@ -283,7 +286,9 @@ func truth(w http.ResponseWriter, r *http.Request) {
 	debug.ReadGCStats(&gc)
 	position, _ := openFile.Seek(0, io.SeekCurrent)
 	json.NewEncoder(w).Encode(map[string]any{
-		"mem": m, "metrics": values, "gc": gc, "sql": db.Stats(), "goroutines": runtime.NumGoroutine(), "pid": os.Getpid(),
-		"procs": runtime.GOMAXPROCS(0), "go": runtime.Version(), "args": os.Args, "env": os.Environ(), "position": position,
+		"mem": m, "metrics": values, "gc": gc, "sql": db.Stats(), "goroutines": runtime.NumGoroutine(),
+		"pid":   os.Getpid(),
+		"procs": runtime.GOMAXPROCS(0), "go": runtime.Version(), "args": os.Args, "env": os.Environ(),
+		"position": position,
 	})
 }

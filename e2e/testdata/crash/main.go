@@ -167,7 +167,8 @@ type kept struct {
 }
 
 func wait() {
-	k := &kept{name: "kept", table: map[string]node{"one": {value: 1}, "two": {value: 2}}, any: &node{name: "inner"}, list: []int{10, 20, 30}}
+	k := &kept{name: "kept", table: map[string]node{"one": {value: 1}, "two": {value: 2}}, any: &node{name: "inner"},
+		list: []int{10, 20, 30}}
 	sink = k
 	fmt.Println("ready")
 	time.Sleep(time.Hour)

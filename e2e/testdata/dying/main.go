@@ -1,5 +1,5 @@
-// Command dying says "ready", counts SIGUSR2 and, at SIGUSR1, dies in the way of its first argument. "exec" begins itself anew in
-// its place, with the arguments that are left.
+// Command dying says "ready", counts SIGUSR2 and, at SIGUSR1, dies in the way of its first argument. "exec" begins
+// itself anew in its place, with the arguments that are left.
 package main
 
 import (

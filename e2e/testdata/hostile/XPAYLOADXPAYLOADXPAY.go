@@ -1,5 +1,6 @@
-// Command hostile calls everything by a name that a test replaces, in its executable, by what a terminal obeys: XPAYLOADXPAYLOADXPAY. So
-// the payload is in names of types, fields, functions, variables, files and modules as well as in all that the program has in memory.
+// Command hostile calls everything by a name that a test replaces, in its executable, by what a terminal obeys:
+// XPAYLOADXPAYLOADXPAY. So the payload is in names of types, fields, functions, variables, files and modules as well as
+// in all that the program has in memory.
 package main
 
 import (
@@ -45,8 +46,10 @@ var (
 	a, b                    TypeXPAYLOADXPAYLOADXPAY
 	held                    sync.WaitGroup // the two that will wait for each other have their first lock
 	holder                  = &Holder{
-		Text: payload, List: []string{payload, payload}, Bytes: []byte(payload), Err: fmt.Errorf("failed: %s", payload), Queue: make(chan string, 2),
-		Map:    map[string]*TypeXPAYLOADXPAYLOADXPAY{payload: {FieldXPAYLOADXPAYLOADXPAY: payload, Plain: map[string]int{payload: 1}, Any: payload}},
+		Text: payload, List: []string{payload, payload}, Bytes: []byte(payload), Err: fmt.Errorf("failed: %s", payload),
+		Queue: make(chan string, 2),
+		Map: map[string]*TypeXPAYLOADXPAYLOADXPAY{payload: {FieldXPAYLOADXPAYLOADXPAY: payload,
+			Plain: map[string]int{payload: 1}, Any: payload}},
 		Inners: map[TypeKey]string{{payload, payload}: payload},
 	}
 )
@@ -66,7 +69,8 @@ func main() {
 	for i := 0; i < 3; i++ {
 		go pprof.Do(context.Background(), pprof.Labels(payload, payload, "plain", payload), labelled)
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), TypeKey{payload, payload}, payload), time.Hour)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), TypeKey{payload, payload}, payload),
+		time.Hour)
 	defer cancel()
 	go waits(ctx, payload)
 	timer := time.AfterFunc(time.Hour, func() { fmt.Println(payload) })

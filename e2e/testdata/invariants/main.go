@@ -1,4 +1,5 @@
-// Command invariants keeps promises about its memory while it changes it all the time: a look that is of one instant finds them kept.
+// Command invariants keeps promises about its memory while it changes it all the time: a look that is of one instant
+// finds them kept.
 //
 //	invariants pairs    goroutines write thousands of pairs, one after the other
 //	invariants locks    accounts move money while they hold a lock; one lock is never released

@@ -1,4 +1,5 @@
-// Program troubles gets into the troubles that its arguments name, one file each, and says "ready" once it is in them. Nothing here knows of ri.
+// Program troubles gets into the troubles that its arguments name, one file each, and says "ready" once it is in them.
+// Nothing here knows of ri.
 package main
 
 import (
