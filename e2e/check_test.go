@@ -14,8 +14,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// trouble is what a program of testdata/troubles is in, and the findings that say so: which check, in which words, and at which marked line of the
-// program ("// abba: waits here"); "" where no line says it.
+// trouble is what a program of testdata/troubles is in, and the findings that say so: which check, in which words,
+// and at which marked line of the program ("// abba: waits here"); "" where no line says it.
 type trouble struct {
 	name  string
 	finds [][3]string
@@ -63,13 +63,13 @@ var allTroubles = []trouble{
 	{"leak-closures", [][3]string{{"blocked-forever", "5 goroutines, each of which sends to a channel", "leak-closures: waits here"}}},
 	{"nil-select", [][3]string{{"blocked-forever", "selects among nil channels only", "nil-select: waits here"}}},
 	{"forgotten-done", [][3]string{{"blocked-forever", "waits for a WaitGroup", "forgotten-done: waits here"}}},
-	{"senders", [][3]string{{"blocked-forever", "sends to a channel that nobody else can reach", "senders: waits here"}}},
+	{"senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels", "senders: waits here"}}},
 	{"cond", [][3]string{{"blocked-forever", "waits for a Cond", "cond: waits here"}}},
 	{"context", [][3]string{{"context", "cancelled", "context: waits here"}}},
 	{"sql", [][3]string{{"sql-pool", "all 2 are in use, 3 goroutines wait for one", "sql: waits here"}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
-	{"global-senders", [][3]string{{"full-queue", "senders wait for each other", "senders: waits here"}}},
+	{"global-senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels", "senders: waits here"}}},
 	{"spin", [][3]string{{"spinning", "a goroutine spins", "main.spin (busy.go:"}}},
 	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "main.poll (busy.go:"}}},
 	{"spin-yield", [][3]string{{"spinning", "a goroutine spins", "main.yield (busy.go:"}}},
@@ -88,13 +88,15 @@ var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-
 
 var troubleBuilds sync.Map
 
+// buildTroubles builds testdata/troubles with a release of Go, and an experiment behind a plus sign.
 func buildTroubles(t *testing.T, toolchain string, flags ...string) string {
 	t.Helper()
+	release, experiment, _ := strings.Cut(toolchain, "+")
 	exe := filepath.Join(bin, "troubles-"+toolchain+strings.Join(flags, ""))
 	once, _ := troubleBuilds.LoadOrStore(exe, sync.OnceValue(func() error {
 		cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), ".")...)
 		cmd.Dir = "testdata/troubles"
-		cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+toolchain)
+		cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+release, "GOEXPERIMENT="+experiment)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building testdata/troubles with %s: %v\n%s", toolchain, err, out)
 		}
@@ -152,7 +154,11 @@ func markedLine(t *testing.T, mark string) string {
 }
 
 func (tr trouble) check(t *testing.T, exe string, beside ...string) {
-	pid := startTroubles(t, exe, append(beside, tr.name)...)
+	tr.checkOn(t, startTroubles(t, exe, append(beside, tr.name)...))
+}
+
+// checkOn has the trouble told of a process that is in it.
+func (tr trouble) checkOn(t *testing.T, pid int) {
 	var args []string
 	if tr.name == "heap" {
 		args = []string{"--interval", "5s"}
@@ -201,7 +207,8 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-// TestTroublesOfReleases has those that depend on the runtime and the compiler most told in programs of other releases, and in code that isn't optimised.
+// TestTroublesOfReleases has those that depend on the runtime and the compiler most told in programs of other
+// releases, and in code that isn't optimised.
 func TestTroublesOfReleases(t *testing.T) {
 	needAttach(t)
 	for _, toolchain := range append([]string{"unoptimised"}, releases...) {
@@ -228,6 +235,29 @@ func TestTroublesOfReleases(t *testing.T) {
 			t.Parallel()
 			checkOf(t, 0, startTroubles(t, exe, healthy...))
 		})
+	}
+}
+
+// TestTroublesAfterProfile has the same told after Go's own profile of leaked goroutines has run, which gives those a
+// state of their own.
+func TestTroublesAfterProfile(t *testing.T) {
+	needAttach(t)
+	exes := []string{buildTroubles(t, "go1.27.3"), buildTroubles(t, "local+goroutineleakprofile")}
+	for i, exe := range exes {
+		for _, tr := range allTroubles {
+			switch tr.name {
+			case "abba", "leak", "cond", "senders", "forgotten-done", "selflock":
+				t.Run(fmt.Sprintf("%d-%s", i, tr.name), func(t *testing.T) {
+					t.Parallel()
+					pid := startTroubles(t, exe, tr.name, "profile")
+					out, _ := runRi(t, 0, "exec", "-p", fmt.Sprint(pid), "-e", "for g in ri.goroutines() do if ri.at(g.addr, 'runtime.g').atomicstatus % 4096 == 10 then print('leaked') end end")
+					if !strings.Contains(out, "leaked") {
+						t.Fatal("Go's own profile found nothing:", out)
+					}
+					tr.checkOn(t, pid)
+				})
+			}
+		}
 	}
 }
 

@@ -218,10 +218,10 @@ func (f *File) sameTypes(lender *File, differ func(string, ...any) error) error 
 	compared := 0
 	for _, pair := range lender.index.runtimeTypes {
 		var a, b [24]byte
-		if pair.key == 0 || !lender.readStatic(b[:], lender.typesBase+pair.key) {
+		if pair.key == 0 || !lender.ReadStatic(b[:], lender.typesBase+pair.key) {
 			continue
 		}
-		if !f.readStatic(a[:], f.typesBase+pair.key) || a != b {
+		if !f.ReadStatic(a[:], f.typesBase+pair.key) || a != b {
 			return differ("type %s is another in the program", lender.typeAt(pair.value).Name)
 		}
 		compared++

@@ -10,7 +10,7 @@ func (f *File) Code(pc uint64) (code []byte, entry uint64) {
 		return nil, 0
 	}
 	code = make([]byte, info.End-info.Entry)
-	if !f.readStatic(code, info.Entry) {
+	if !f.ReadStatic(code, info.Entry) {
 		return nil, 0
 	}
 	return code, info.Entry

@@ -96,7 +96,7 @@ func (f *File) eachDescriptor(found func(desc uint64)) {
 	n, _ := f.moduleWord("typelinks", 1)
 	for i := range min(n, maxTypeLinks) {
 		var b [4]byte
-		if !f.readStatic(b[:], links+4*i) {
+		if !f.ReadStatic(b[:], links+4*i) {
 			return
 		}
 		found(f.typesBase + uint64(binary.LittleEndian.Uint32(b[:])))
@@ -141,7 +141,7 @@ func (f *File) eachBehind(at, end uint64, size func(f *File, at uint64) (uint64,
 func (f *File) addDescriptor(addr uint64) {
 	for range 4 {
 		var b [descriptorSize + 8]byte
-		if !f.readStatic(b[:], addr) {
+		if !f.ReadStatic(b[:], addr) {
 			return
 		}
 		name, ok := f.descriptorName(b[:])
@@ -168,7 +168,7 @@ func (f *File) addDescriptor(addr uint64) {
 func (f *File) descriptorName(desc []byte) (string, bool) {
 	at := f.typesBase + uint64(binary.LittleEndian.Uint32(desc[descriptorName:]))
 	var head [4]byte
-	if !f.readStatic(head[:], at) {
+	if !f.ReadStatic(head[:], at) {
 		return "", false
 	}
 	n, width := binary.Uvarint(head[1:])
@@ -176,7 +176,7 @@ func (f *File) descriptorName(desc []byte) (string, bool) {
 		return "", false
 	}
 	text := make([]byte, n)
-	if !f.readStatic(text, at+1+uint64(width)) {
+	if !f.ReadStatic(text, at+1+uint64(width)) {
 		return "", false
 	}
 	name := string(text)

@@ -276,7 +276,7 @@ func (f *File) inlined(fn goFunc, entry, pc uint64, file string, line int, outer
 			return append(lines, Line{Func: outer, File: file, Line: line, Wrapper: isWrapper})
 		}
 		var call [inlTreeEntry]byte
-		if !f.readStatic(call[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
+		if !f.ReadStatic(call[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
 			return whole
 		}
 		name := unescape(string(cstringAt(f.pcln.funcName, uint64(binary.LittleEndian.Uint32(call[4:])))))
@@ -288,8 +288,8 @@ func (f *File) inlined(fn goFunc, entry, pc uint64, file string, line int, outer
 	return whole
 }
 
-// readStatic reads what the file itself holds at a link-time address.
-func (f *File) readStatic(p []byte, addr uint64) bool {
+// ReadStatic reads what the file itself holds at a link-time address.
+func (f *File) ReadStatic(p []byte, addr uint64) bool {
 	for _, prog := range f.elf.Progs {
 		if prog.Type == elf.PT_LOAD && addr >= prog.Vaddr && addr+uint64(len(p)) <= prog.Vaddr+prog.Filesz {
 			n, err := prog.ReadAt(p, int64(addr-prog.Vaddr))

@@ -84,7 +84,7 @@ func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 func (f *File) bitmap(funcdata uint32, index int32) (bits []byte, n int, ok bool) {
 	var head [8]byte
 	at := f.goFunc + uint64(funcdata)
-	if !f.readStatic(head[:], at) {
+	if !f.ReadStatic(head[:], at) {
 		return nil, 0, false
 	}
 	count, nbit := int32(binary.LittleEndian.Uint32(head[:])), int32(binary.LittleEndian.Uint32(head[4:]))
@@ -95,7 +95,7 @@ func (f *File) bitmap(funcdata uint32, index int32) (bits []byte, n int, ok bool
 		return nil, 0, false
 	}
 	bits = make([]byte, (nbit+7)/8)
-	if !f.readStatic(bits, at+8+uint64(index)*uint64(len(bits))) {
+	if !f.ReadStatic(bits, at+8+uint64(index)*uint64(len(bits))) {
 		return nil, 0, false
 	}
 	return bits, int(nbit), true
@@ -105,7 +105,7 @@ func (f *File) bitmap(funcdata uint32, index int32) (bits []byte, n int, ok bool
 func (f *File) stackObjects(funcdata uint32) []StackObject {
 	at := f.goFunc + uint64(funcdata)
 	var head [8]byte
-	if !f.readStatic(head[:], at) {
+	if !f.ReadStatic(head[:], at) {
 		return nil
 	}
 	n := binary.LittleEndian.Uint64(head[:])
@@ -113,7 +113,7 @@ func (f *File) stackObjects(funcdata uint32) []StackObject {
 		return nil
 	}
 	data := make([]byte, 16*n)
-	if !f.readStatic(data, at+8) {
+	if !f.ReadStatic(data, at+8) {
 		return nil
 	}
 	out := make([]StackObject, n)

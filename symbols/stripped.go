@@ -62,7 +62,7 @@ func (f *File) word(addr uint64) (uint64, bool) {
 		return w, true
 	}
 	var b [8]byte
-	if !f.readStatic(b[:], addr) {
+	if !f.ReadStatic(b[:], addr) {
 		return 0, false
 	}
 	return binary.LittleEndian.Uint64(b[:]), true
@@ -99,7 +99,7 @@ func (f *File) findModule(table *elf.Section) uint64 {
 		return 0
 	}
 	head := make([]byte, 72)
-	if !f.readStatic(head, table.Addr) {
+	if !f.ReadStatic(head, table.Addr) {
 		return 0
 	}
 	names := table.Addr + binary.LittleEndian.Uint64(head[32:])
@@ -258,7 +258,7 @@ func (f *File) variable(v *layouts.Var, entries [][2]uint64) (addr uint64, total
 		entry, end := entries[r[0]][0], entries[r[0]][1]
 		at := entry + uint64(r[1])
 		var code [16]byte
-		if r[1] < 0 || at >= end || !f.readStatic(code[:], at) {
+		if r[1] < 0 || at >= end || !f.ReadStatic(code[:], at) {
 			continue
 		}
 		total++
@@ -289,7 +289,7 @@ func (f *File) inData(addr uint64) bool {
 // Holds tells whether the file itself has the bytes at a link-time address.
 func (f *File) Holds(addr uint64) bool {
 	var b [1]byte
-	return f.readStatic(b[:], addr)
+	return f.ReadStatic(b[:], addr)
 }
 
 // runtimeVar is Var for a file of which only the runtime is known.

@@ -42,13 +42,14 @@ type goroutineLayout struct {
 
 // Goroutine status values, runtime/runtime2.go; the same in Go 1.20 to 1.27 where they exist.
 var statusNames = map[uint32]string{0: "idle", 1: "runnable", 2: "running", 3: "syscall", 4: "waiting", 5: "moribund", 6: "dead",
-	7: "enqueue", 8: "copystack", 9: "preempted", 10: "leaked", 11: "dead"}
+	7: "enqueue", 8: "copystack", 9: "preempted", statusLeaked: "leaked", 11: "dead"}
 
 const (
 	statusRunning = 2
 	statusSyscall = 3
 	statusWaiting = 4
 	statusDead    = 6
+	statusLeaked  = 10
 	statusScan    = 0x1000
 	maxGoroutines = 1 << 26
 )
@@ -153,6 +154,10 @@ func (s *Space) raw(l *goroutineLayout, addr uint64) (r Raw, alive bool, err err
 		return r, false, fmt.Errorf("runtime.g: %w", err)
 	}
 	status := uint32(l.Status.Uint(b)) &^ statusScan // without the bit of the collector that scans it
+	if status == statusLeaked {
+		// Go's own profile has found that nothing can wake it (Go 1.26): it waits as it did before.
+		status = statusWaiting
+	}
 	return Raw{Addr: addr, Bytes: b, l: l, status: status}, status != 0 && statusNames[status] != "dead", nil
 }
 

@@ -272,3 +272,12 @@ func (s *Space) assemble(pieces []piece, t *symbols.Type, regs *attach.Registers
 
 // maxAssembled bounds a value that isn't in one place of memory, in bytes.
 const maxAssembled = 1 << 20
+
+// InRegister tells whether a location expression says that the whole variable is in a register, and in which, by DWARF's number.
+func (s *Space) InRegister(program []byte) (n uint64, ok bool) {
+	pieces, err := s.locate(program, 8, 0, nil)
+	if err != nil || len(pieces) != 1 || pieces[0].kind != pieceRegister {
+		return 0, false
+	}
+	return pieces[0].word, true
+}

@@ -15,7 +15,7 @@ import (
 type StackGroup struct {
 	Status, WaitReason string
 	Count              int
-	IDs                []int64           // the first maxGroupIDs
+	IDs                []int64
 	Wait               time.Duration     // the longest, see Goroutine
 	Frames             []Frame           // without CFA and variables: they are nobody's
 	Broken             error             // where unwinding broke off, of the first of them
@@ -26,8 +26,6 @@ type StackGroup struct {
 }
 
 const (
-	maxGroupIDs = 1000
-
 	// Below fewGoroutines their stacks' pages are copied like any other.
 	fewGoroutines = 1000
 	// firstPiece is how much of a stack is read at first: most parked goroutines' frames fit, in bytes.
@@ -383,10 +381,8 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 		g.list = append(g.list, group)
 	}
 	group.Count++
-	if len(group.IDs) < maxGroupIDs {
-		group.IDs = append(group.IDs, f.id)
-		group.Addrs = append(group.Addrs, f.addr)
-	}
+	group.IDs = append(group.IDs, f.id)
+	group.Addrs = append(group.Addrs, f.addr)
 	group.Wait = max(group.Wait, f.wait)
 }
 

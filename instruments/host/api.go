@@ -198,23 +198,29 @@ end`, "4\t20\t20\n1\t10\t10", GroupReductions},
 			"wait_reason, wait (seconds, nil where not recorded), parent, created_by and start ({func, file, line}), " +
 			"thread, system.",
 		`for g in ri.goroutines() do if g.id == 1 then print(g.start.func) end end`, "runtime.main", GroupGoroutines},
-	{"ri.stacks", "({system?: boolean, depth?: int, labels?: boolean, wait?: number}): {count: int, ids: int[], " +
-		"status, wait_reason, wait?, frames, labels?: table, broken?}[]",
+	{"ri.stacks", "({system?: boolean, depth?: int, labels?: boolean, wait?: number, all?: boolean}): {count: int, " +
+		"ids: int[], status, wait_reason, wait?, frames, labels?: table, broken?}[]",
 		"Groups goroutines by state and stack (its innermost depth functions, 256), in Go, so that a hundred thousand " +
-			"take no time. ids are the first thousand; wait is the longest, frames are as ri.stack gives them. With labels " +
+			"take no time. ids are the first thousand, with all all of them; wait is the longest, frames are as ri.stack " +
+			"gives them. With labels " +
 			"those with different pprof labels are different groups; with wait only those known to wait for so many " +
 			"seconds count.",
 		`for _, s in ipairs(ri.stacks()) do if s.ids[1] == 1 then print(s.count, s.frames[#s.frames - 1].func) end end`,
 		"1\truntime.main", GroupGoroutines},
-	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int}): {locks, channels, more: int, " +
-		"unheld?, unread?}",
+	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int, users?: boolean}): {locks, " +
+		"channels, more: int, may?, unheld?, unread?}",
 		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: Go " +
 			"records no holder, so it is worked out from the machine code of the functions on the stacks. With all, locks " +
 			"that are held and that nobody waits for too. A lock has addr, kind, name, locked, readers, leaving, count, " +
 			"want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, evidence, at, site}), " +
-			"candidates (those that may have it, where no holder is found); a channel addr, elem, len, cap, closed, timer, " +
-			"senders, receivers; a queue has count, ids (the first thousand), selects, wait. With senders only channels that " +
-			"somebody waits to send to; more is how many channels max left out.",
+			"candidates (those that may have it, where no holder is found); a channel addr, name, elem, len, cap, closed, " +
+			"timer, senders, receivers; a queue has count, ids, wait, selects (how many wait for other channels too) and " +
+			"several (for how many in all, by goroutine). With senders only channels that somebody waits to send to; more is " +
+			"how many channels max left out. With users, a WaitGroup and a channel have users: the goroutines whose code " +
+			"still comes to Done, or to a receive from (or, where somebody waits to receive, to a send to) that very one, " +
+			"see ri.users; may.done, may.receive and may.send are those whose code comes to one that can't be told: by " +
+			"number, the types that a channel's elements may have, '' for any. Channels then are those with senders, and " +
+			"those that somebody receives from who holds what others wait for.",
 		`for _, l in ipairs(ri.waits().locks) do
   if l.name == 'main.contended' then print(l.kind, l.locked, l.want.count) end
 end`, "", GroupGoroutines},
@@ -223,6 +229,14 @@ end`, "", GroupGoroutines},
 			"calls Done, or calls one that does, by their machine code: with certain it is that very channel, " +
 			"without it may be.",
 		`print(#ri.users{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}})`, "1", GroupGoroutines},
+	{"ri.later", "({addr: int, kind: 'send'|'receive'|'done', elem?: string}[], heap?: heap, may?: table): " +
+		"{why?: string, may: int[]}[]",
+		"Tells for each channel or WaitGroup whether somebody may still come who sends, receives or calls Done, though " +
+			"no goroutine is about to (see ri.users): by code that goroutines may still come to, however deep, and, given " +
+			"the heap, by func values and methods that something alive leads to, where they have what leads there too. elem " +
+			"is the type of a channel's elements, may what ri.waits gives with users. why names such a function, may has " +
+			"those goroutines of the given ones of which it may be.",
+		`print(ri.later{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}}[1].why)`, "", GroupGoroutines},
 	{"ri.mark", "(): mark",
 		"Notes what each goroutine is doing, for a later look: after ri.again, mark:still(id) tells whether a goroutine " +
 			"has waited all the time. mark.count is how many there were.",
@@ -289,7 +303,7 @@ end`, "", GroupGoroutines},
 	{"h:blocked_groups",
 		"(): {count: int, ids: int[], goroutine: goroutine, reason: string, wait?: number, waits_on: table[]}[]",
 		"Those of h:blocked() that were created in one place and wait in the same way, together: goroutine is one of " +
-			"them, ids are the first thousand.",
+			"them.",
 		`print(#ri.heap():blocked_groups() <= #ri.heap():blocked())`, "true", GroupHeap},
 	{"h:never", "(id: int): boolean", "Whether nothing can wake a goroutine any more: it is one of h:blocked().",
 		`print(ri.heap():never(1))`, "false", GroupHeap},

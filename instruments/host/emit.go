@@ -17,6 +17,8 @@ import (
 const (
 	maxNesting  = 16      // of tables in a row
 	maxElements = 100_000 // of one cell's tables together
+
+	maxFindingElements = 4_000_000 // of what a finding lists: it may be about every goroutine
 )
 
 func (h *Host) riEmit(L *lua.LState) int {
@@ -274,7 +276,8 @@ func (h *Host) riFinding(L *lua.LState) int {
 				f.Evidence = []string{text(v)}
 			}
 		default:
-			value, err := h.cell(L, v, rows.ColumnAny)
+			left := maxFindingElements
+			value, err := h.plain(v, 0, &left)
 			if err != nil {
 				h.raise(L, fmt.Errorf("ri.finding: %w", err))
 			}

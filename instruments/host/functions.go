@@ -47,7 +47,7 @@ func (h *Host) openFunctions() {
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack,
 		"loops": h.riLoops, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads,
 		"instruction": h.riInstruction,
-		"waits":       h.riWaits, "mark": h.riMark, "users": h.riUsers,
+		"waits":       h.riWaits, "mark": h.riMark, "users": h.riUsers, "later": h.riLater,
 		// the whole heap
 		"heap": h.riHeap, "spans": h.riSpans,
 		// the program

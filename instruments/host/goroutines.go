@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -304,13 +305,19 @@ func (h *Host) labelsTable(labels map[string]string) *lua.LTable {
 	return t
 }
 
+// maxStackIDs is how many goroutines of a group are told by their numbers, unless all are asked for.
+const maxStackIDs = 1000
+
 // riStacks gives the goroutines in groups of the same state and stack. Options: system (the runtime's own too), depth
 // (functions compared), labels (those with different ones are different groups), wait (seconds: only those known to
-// wait for longer).
+// wait for longer), all (of their numbers).
 func (h *Host) riStacks(L *lua.LState) int {
-	opt := values.StackOptions{Limit: 256, Check: func() { h.check(L) }}
+	opt, most := values.StackOptions{Limit: 256, Check: func() { h.check(L) }}, maxStackIDs
 	if t, ok := L.Get(1).(*lua.LTable); ok {
-		h.onlyKeys(L, t, "system", "depth", "labels", "wait")
+		h.onlyKeys(L, t, "system", "depth", "labels", "wait", "all")
+		if lua.LVAsBool(t.RawGetString("all")) {
+			most = math.MaxInt
+		}
 		opt.System, opt.Labels = lua.LVAsBool(t.RawGetString("system")), lua.LVAsBool(t.RawGetString("labels"))
 		if seconds, ok := t.RawGetString("wait").(lua.LNumber); ok && seconds > 0 && seconds < 1e9 {
 			opt.Wait = time.Duration(float64(seconds) * 1e9)
@@ -330,12 +337,7 @@ func (h *Host) riStacks(L *lua.LState) int {
 	for _, g := range groups {
 		h.check(L)
 		h.loads += int64(g.Count)
-		ids := h.lua.CreateTable(len(g.IDs), 0)
-		for _, id := range g.IDs {
-			ids.Append(h.int64Value(id))
-		}
-		t := h.table("count", g.Count, "ids", ids, "status", g.Status, "wait_reason", g.WaitReason, "frames",
-			h.framesTable(g.Frames))
+		t := h.table("count", g.Count, "ids", h.idsTable(g.IDs[:min(len(g.IDs), most)]), "status", g.Status, "wait_reason", g.WaitReason, "frames", h.framesTable(g.Frames))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
 		}

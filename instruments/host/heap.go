@@ -294,12 +294,7 @@ func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
 		return 1
 	}
 	for _, g := range walked.BlockedGroups() {
-		ids := h.lua.CreateTable(len(g.IDs), 0)
-		for _, id := range g.IDs {
-			ids.Append(h.int64Value(id))
-		}
-		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", ids,
-			"waits_on", h.awaitedTable(g.On))
+		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", h.idsTable(g.IDs), "waits_on", h.awaitedTable(g.On))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
 		}

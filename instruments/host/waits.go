@@ -2,6 +2,8 @@ package host
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -13,9 +15,10 @@ import (
 // riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for),
 // names (find names for locks; true), senders (only channels that somebody waits to send to), max (channels).
 func (h *Host) riWaits(L *lua.LState) int {
-	all, names, senders, most := false, true, false, 0
+	all, names, senders, users, most := false, true, false, false, 0
 	if t, ok := L.Get(1).(*lua.LTable); ok {
-		h.onlyKeys(L, t, "all", "names", "senders", "max")
+		h.onlyKeys(L, t, "all", "names", "senders", "max", "users")
+		users = lua.LVAsBool(t.RawGetString("users"))
 		senders, most = lua.LVAsBool(t.RawGetString("senders")), optInt(L, t, "max", 0)
 		all = lua.LVAsBool(t.RawGetString("all"))
 		names = t.RawGetString("names") != lua.LFalse
@@ -39,19 +42,38 @@ func (h *Host) riWaits(L *lua.LState) int {
 	if names {
 		h.waits.NameLocks(w)
 	}
+	var needs *waits.Needs
+	listed := w.Channels
+	if users && err == nil {
+		if needs, err = h.waits.Needs(w, groups, check); err != nil {
+			h.raise(L, fmt.Errorf("ri.waits: %w", err))
+		}
+		listed = needs.Channels
+	}
+	if names {
+		h.waits.NameChannels(listed)
+	}
+	does := func(t *lua.LTable, field string, addr uint64, kind string) {
+		if needs != nil {
+			t.RawSetString(field, h.idsTable(needs.Sure[waits.Wanted{Addr: addr, Kind: kind}]))
+		}
+	}
 	out := h.lua.NewTable()
 	locks, channels := h.lua.NewTable(), h.lua.NewTable()
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
-		locks.Append(h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved,
-			"readers", l.Active,
+		lock := h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved, "readers", l.Active,
 			"leaving", l.Leaving, "pending", l.Pending, "count", l.Count, "unseen", l.Unseen,
 			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting),
-			"holders", h.holdersTable(l.Holders), "candidates", h.holdersTable(l.Candidates)))
+			"holders", h.holdersTable(l.Holders), "candidates", h.holdersTable(l.Candidates))
+		if l.Kind == "WaitGroup" {
+			does(lock, "users", l.Addr, "done")
+		}
+		locks.Append(lock)
 	}
 	more := 0
-	for _, c := range w.Channels {
+	for _, c := range listed {
 		h.check(L)
 		if senders && len(c.Senders) == 0 {
 			continue
@@ -61,13 +83,33 @@ func (h *Host) riWaits(L *lua.LState) int {
 			continue
 		}
 		h.loads++
-		channels.Append(h.table("addr", c.Addr, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed, "timer",
-			c.Timer,
-			"senders", h.waitersTable(c.Senders), "receivers", h.waitersTable(c.Receivers)))
+		channel := h.table("addr", c.Addr, "name", c.Name, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed, "timer", c.Timer,
+			"senders", h.waitersTable(c.Senders), "receivers", h.waitersTable(c.Receivers))
+		if len(c.Senders) > 0 {
+			does(channel, "users", c.Addr, "receive")
+		} else {
+			does(channel, "users", c.Addr, "send")
+		}
+		channels.Append(channel)
 	}
 	out.RawSetString("locks", locks)
 	out.RawSetString("channels", channels)
 	out.RawSetString("more", lua.LNumber(more))
+	if needs != nil {
+		may := h.lua.NewTable()
+		for _, kind := range waits.WantKinds() {
+			goroutines := h.lua.NewTable()
+			for id, types := range needs.May[kind] {
+				list := h.lua.NewTable()
+				for _, name := range types {
+					list.Append(lua.LString(name))
+				}
+				goroutines.RawSet(h.int64Value(id), list)
+			}
+			may.RawSetString(kind, goroutines)
+		}
+		out.RawSetString("may", may)
+	}
 	if unheld != "" {
 		out.RawSetString("unheld", lua.LString(unheld))
 	}
@@ -92,28 +134,35 @@ func (h *Host) holdersTable(list []waits.Holder) *lua.LTable {
 	return t
 }
 
-// waitersTable gives a queue to Lua: {count, ids: the first thousand, wait, selects}.
+// idsTable gives goroutines' numbers to Lua.
+func (h *Host) idsTable(ids []int64) *lua.LTable {
+	t := h.lua.CreateTable(len(ids), 0)
+	for _, id := range ids {
+		t.Append(h.int64Value(id))
+	}
+	return t
+}
+
+// waitersTable gives a queue to Lua: {count, ids, wait, selects, several: how many those wait for that wait for
+// others too}.
 func (h *Host) waitersTable(list []waits.Waiter) *lua.LTable {
-	ids := h.lua.CreateTable(min(len(list), maxWaiters), 0)
+	ids := h.lua.CreateTable(len(list), 0)
+	several := h.lua.NewTable()
 	longest, selects := 0.0, 0
 	for i := range list {
-		if i < maxWaiters {
-			ids.Append(h.int64Value(list[i].ID))
-		}
+		ids.Append(h.int64Value(list[i].ID))
 		longest = max(longest, list[i].Wait.Seconds())
-		if list[i].Select {
+		if list[i].Others > 0 {
 			selects++
+			several.RawSet(h.int64Value(list[i].ID), lua.LNumber(list[i].Others+1))
 		}
 	}
-	t := h.table("count", len(list), "ids", ids, "selects", selects)
+	t := h.table("count", len(list), "ids", ids, "selects", selects, "several", several)
 	if longest > 0 {
 		t.RawSetString("wait", lua.LNumber(longest))
 	}
 	return t
 }
-
-// maxWaiters is how many goroutines of a queue a script gets by their numbers.
-const maxWaiters = 1000
 
 // mark is what all goroutines were doing at one look, in Lua: m:still(id), m.count.
 type mark struct{ marks *values.Marks }
@@ -171,35 +220,110 @@ func (h *Host) riUsers(L *lua.LState) int {
 	list := L.CheckTable(1)
 	var wanted []waits.Wanted
 	for i := 1; i <= list.Len(); i++ {
-		t, ok := list.RawGetInt(i).(*lua.LTable)
-		if !ok {
-			L.ArgError(1, "a list of {addr, kind}")
-		}
-		kind := lua.LVAsString(t.RawGetString("kind"))
-		if kind != "send" && kind != "receive" && kind != "done" {
-			L.ArgError(1, "kind is send, receive or done")
-		}
-		L.Push(t.RawGetString("addr"))
-		wanted = append(wanted, waits.Wanted{Addr: h.uint64Arg(L, L.GetTop()), Kind: kind})
-		L.Pop(1)
+		w, _ := h.wantedArg(L, list.RawGetInt(i))
+		wanted = append(wanted, w)
 	}
 	check := func() { h.check(L) }
 	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
-	var users [][]waits.User
+	var users *waits.Users
 	if err == nil {
-		users, err = h.waits.Users(wanted, groups, check)
+		users, err = h.waits.Users(nil, wanted, groups, check)
 	}
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.users: %w", err))
 	}
 	all := h.lua.NewTable()
-	for _, of := range users {
-		one := h.lua.NewTable()
-		for _, u := range of {
-			one.Append(h.table("id", u.ID, "certain", u.Certain))
+	for _, w := range wanted {
+		one, sure := h.lua.NewTable(), map[int64]bool{}
+		for _, id := range users.Sure[w] {
+			sure[id] = true
+			one.Append(h.table("id", id, "certain", true))
+		}
+		for _, id := range slices.Sorted(maps.Keys(users.May[w.Kind])) {
+			if !sure[id] {
+				one.Append(h.table("id", id, "certain", false))
+			}
 		}
 		all.Append(one)
 	}
 	L.Push(all)
 	return 1
+}
+
+// riLater asks whether somebody may come who does what is waited for.
+func (h *Host) riLater(L *lua.LState) int {
+	list := L.CheckTable(1)
+	var wanted []waits.Wanted
+	var elems []string
+	for i := 1; i <= list.Len(); i++ {
+		w, elem := h.wantedArg(L, list.RawGetInt(i))
+		wanted, elems = append(wanted, w), append(elems, elem)
+	}
+	var callable *values.Callable
+	if u, ok := L.Get(2).(*lua.LUserData); ok {
+		if walked, ok := u.Value.(*walkedHeap); ok && walked.heap != nil {
+			callable = walked.heap.Callable()
+		}
+	}
+	may := map[string]waits.May{}
+	if t, ok := L.Get(3).(*lua.LTable); ok {
+		for _, kind := range waits.WantKinds() {
+			may[kind] = mayArg(t.RawGetString(kind))
+		}
+	}
+	check := func() { h.check(L) }
+	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
+	var later []waits.Later
+	if err == nil {
+		later, err = h.waits.Later(wanted, elems, groups, may, callable, check)
+	}
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.later: %w", err))
+	}
+	all := h.lua.NewTable()
+	for _, l := range later {
+		t := h.table("may", h.idsTable(l.May))
+		if l.Why != "" {
+			t.RawSetString("why", lua.LString(l.Why))
+		}
+		all.Append(t)
+	}
+	L.Push(all)
+	return 1
+}
+
+// mayArg takes what ri.waits gave as may.done and the like.
+func mayArg(v lua.LValue) waits.May {
+	t, ok := v.(*lua.LTable)
+	if !ok {
+		return nil
+	}
+	out := waits.May{}
+	t.ForEach(func(k, e lua.LValue) {
+		id, number := k.(lua.LNumber)
+		list, is := e.(*lua.LTable)
+		if !number || !is {
+			return
+		}
+		for i := 1; i <= list.Len(); i++ {
+			out[int64(id)] = append(out[int64(id)], lua.LVAsString(list.RawGetInt(i)))
+		}
+	})
+	return out
+}
+
+// wantedArg takes {addr, kind, elem?} apart.
+func (h *Host) wantedArg(L *lua.LState, v lua.LValue) (w waits.Wanted, elem string) {
+	t, ok := v.(*lua.LTable)
+	if !ok {
+		L.ArgError(1, "a list of {addr, kind}")
+	}
+	w.Kind = lua.LVAsString(t.RawGetString("kind"))
+	if !slices.Contains(waits.WantKinds(), w.Kind) {
+		L.ArgError(1, "kind is send, receive or done")
+	}
+	L.Push(t.RawGetString("addr"))
+	w.Addr = h.uint64Arg(L, L.GetTop())
+	L.Pop(1)
+	return w, lua.LVAsString(t.RawGetString("elem"))
 }

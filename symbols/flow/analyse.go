@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ri/arch"
@@ -37,16 +38,6 @@ type Possible struct {
 	Since uint64 // then: from an earlier round of the loop at this address
 }
 
-// Use is what a function does, somewhere, with a channel or a sync.WaitGroup: "send", "receive" (select's cases and
-// close count too) or "done".
-type Use struct {
-	What *Expr
-	Kind string
-	// Library says that it is done by a function of the standard library, which has only those of the program's
-	// channels that it was given.
-	Library bool
-}
-
 // State is what is known at a place in a function.
 type State struct {
 	Held  []Held
@@ -62,15 +53,26 @@ type State struct {
 // Holds tells whether all ways to a place have a lock taken.
 func (s *State) Holds(h Held) bool { return count(s.Held, h) > 0 }
 
-// Value is what a register has at this place, as amd64 instructions number them.
+// Value is what a register has at this place, by its number in Arguments.
 func (s *State) Value(n int) *Expr { return s.regs[n] }
 
-// Given is what a register had at the function's entry.
+// Given is what a register had at the function's entry, by its number in Arguments.
 func (s *State) Given(n int) *Expr { return s.table.of(Entry, nil, int64(n)) }
 
+// GivenIn is the same, by DWARF's number of the register; nil of others.
+func (s *State) GivenIn(dwarf uint64) *Expr {
+	if n := slices.Index(dwarfNumbers[:], dwarf); n >= 0 {
+		return s.Given(n)
+	}
+	return nil
+}
+
 // Arguments are the registers in which functions are given words (ABIInternal: AX, BX, CX, DI, SI, R8, R9, R10, R11),
-// and DX, which has a closure's address.
-var Arguments = []int{0, 3, 1, 7, 6, 8, 9, 10, 11, 2}
+// and Context.
+var Arguments = []int{0, 3, 1, 7, 6, 8, 9, 10, 11, Context}
+
+// Context is the register in which a closure is given its own address: DX.
+const Context = 2
 
 // Slot gives where, from the CFA, a word with the value of an expression lies at this place.
 func (s *State) Slot(e *Expr) (offset int64, ok bool) {
@@ -143,7 +145,11 @@ type Function struct {
 	first    map[*Expr]first    // what a value was on the first way to where ways meet
 	heads    *dominators
 	uses     []Use
-	level    int // of calls, at which it was analysed
+	next     map[uint64][]uint64 // where each block goes on
+	ahead    map[uint64][]Use    // of uses, by place
+	more     bool                // there are too many
+	cut      bool                // calls were left out for being too deep
+	level    int                 // of calls, at which it was analysed
 	broken   bool
 }
 
@@ -160,8 +166,8 @@ type block struct {
 
 const (
 	maxVisits  = 30   // of a block, until its state has to be stable
-	maxLevels  = 3    // of calls that are followed
-	maxCallees = 4096 // bytes of a function that is followed when it is called
+	maxLevels  = 3    // of calls that are followed for locks
+	maxCallees = 4096 // bytes of a function that is followed for locks when it is called
 	maxHeld    = 64
 )
 
@@ -182,6 +188,9 @@ type Program struct {
 	library   func(function string) bool // of the standard library; nil: not asked
 	callees   map[uint64]int             // levels of calls in which nothing has to do with locks, or everywhere
 	busy      map[uint64]bool
+	outgoing  map[uint64]*callsOf
+	levels    int // of calls that are followed
+	largest   int // bytes of a function that is followed when it is called
 
 	interfaces bool // calls through them count
 }
@@ -198,8 +207,8 @@ func New(file *symbols.File, readerCount int64) (*Program, error) {
 }
 
 func newProgram(file *symbols.File, readerCount int64) *Program {
-	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction,
-		callees: map[uint64]int{}, busy: map[uint64]bool{}}
+	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}, outgoing: map[uint64]*callsOf{},
+		levels: maxLevels, largest: maxCallees}
 }
 
 // At gives the state in which a function is in front of the instruction at, or around, a link-time pc. For a call, pc
@@ -207,7 +216,7 @@ func newProgram(file *symbols.File, readerCount int64) *Program {
 // be followed.
 func (p *Program) At(pc uint64) *State {
 	info, ok := p.file.PC(pc)
-	if !ok || !p.touches(info.Entry, maxLevels) && !(p.interfaces && p.indirect(info.Entry)) {
+	if !ok || !p.touches(info.Entry, p.levels) && !(p.interfaces && p.indirect(info.Entry)) {
 		return nil
 	}
 	f := p.function(info.Entry, 0)
@@ -238,36 +247,9 @@ func (p *Program) stateAt(f *Function, pc uint64) *State {
 	return s
 }
 
-// Uses is another analysis of the same executable, which looks for uses of channels and WaitGroups instead of for
-// locks. library tells functions of the standard library.
-func (p *Program) Uses(library func(function string) bool) *Program {
-	uses := newProgram(p.file, 0)
-	uses.library = library
-	uses.wanted = func(function string) bool { return useOf[function] != "" }
-	return uses
-}
-
-// UsesAt gives what a function does with channels and WaitGroups, anywhere in it and in those that it calls. pc is a
-// link-time address in the function; at is the state there, in which what they use is to be found, nil where it can't
-// be followed. known is false for a function that has uses and could not be followed.
-func (p *Program) UsesAt(pc uint64) (uses []Use, at *State, known bool) {
-	info, ok := p.file.PC(pc)
-	if !ok || !p.touches(info.Entry, useLevels) {
-		return nil, nil, true
-	}
-	f := p.function(info.Entry, maxLevels-useLevels)
-	if f == nil || f.broken {
-		return nil, nil, false
-	}
-	return f.uses, p.At(pc), true
-}
-
-// useLevels is how many calls are followed for what they use.
-const useLevels = 2
-
-// function analyses, once.
+// function analyses, once; again where calls were left out that are not too deep this time.
 func (p *Program) function(entry uint64, level int) *Function {
-	if f, ok := p.functions[entry]; ok {
+	if f, ok := p.functions[entry]; ok && (!f.cut || f.level <= level) {
 		return f
 	}
 	if p.busy[entry] {
@@ -288,7 +270,7 @@ func (p *Program) function(entry uint64, level int) *Function {
 }
 
 func newFunction(info *symbols.PCInfo, code []byte, level int) *Function {
-	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{}}
+	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{}, ahead: map[uint64][]Use{}}
 	f.begin()
 	return f
 }

@@ -29,6 +29,7 @@ func (d *dominators) heads(from, to uint64) bool {
 // findDominators works them out as Cooper, Harvey and Kennedy do ("A Simple, Fast Dominance Algorithm", 2001).
 func (r *run) findDominators(leaders map[uint64]bool) *dominators {
 	next := r.edges(leaders)
+	r.f.next = next
 	var order []uint64 // postorder
 	seen := map[uint64]bool{}
 	type step struct {
@@ -102,6 +103,9 @@ func (r *run) edges(leaders map[uint64]bool) map[uint64][]uint64 {
 		pc := f.info.Entry + uint64(off)
 		if pc != begin && leaders[pc] {
 			begin = pc
+		}
+		if _, ok := next[begin]; !ok {
+			next[begin] = nil
 		}
 		inst, err := decode(f.code[off:])
 		if err != nil {

@@ -241,6 +241,7 @@ func (r *run) block(pc uint64, s *State, leaders map[uint64]bool) {
 		default:
 			r.tests(inst, s)
 			r.step(pc, next, inst, s)
+			r.makes(pc, next, inst)
 		}
 		pc = next
 	}

@@ -210,9 +210,10 @@ func (r *run) call(pc, target uint64, s *State) bool {
 		r.lockCall(e, info.Func, pc, s)
 	case info.Func == "runtime.deferreturn":
 		s.Held, s.Maybe = nil, nil // whatever was deferred
-	case r.level >= maxLevels || info.End-info.Entry > maxCallees || !r.p.touches(target, maxLevels-r.level-1):
+	case r.level >= r.p.levels || info.End-info.Entry > uint64(r.p.largest) || !r.p.touches(target, r.p.levels-r.level-1):
+		r.f.cut = true
 	default:
-		if callee := r.p.function(target, r.level+1); callee != nil && !callee.broken {
+		if callee := r.p.function(target, r.level+1); callee != nil {
 			r.inherit(callee, info.Func, pc, s)
 		}
 	}
@@ -233,10 +234,9 @@ func (r *run) lockCall(e effect, function string, pc uint64, s *State) {
 
 // inherit takes over what a function that was called uses, gives back and leaves held.
 func (r *run) inherit(callee *Function, name string, pc uint64, s *State) {
-	for _, u := range callee.uses {
-		r.used(Use{r.substitute(u.What, pc, s), u.Kind, u.Library || r.p.library != nil && r.p.library(name)})
-	}
-	if callee.gives == nil { // it is being worked out, and calls itself
+	r.f.cut = r.f.cut || callee.cut
+	r.usedBy(callee, pc, s)
+	if callee.broken || callee.gives == nil { // or it is being worked out, and calls itself
 		return
 	}
 	site := symbols.Line{}
@@ -306,18 +306,17 @@ func (p *Program) touches(entry uint64, levels int) bool {
 	found := false
 	var calls []uint64
 	for i := 0; i+5 <= len(code) && !found; i++ {
-		if code[i] != 0xe8 {
+		target, ok := p.calls(code[i:], entry+uint64(i))
+		if !ok {
 			continue
 		}
-		target := entry + uint64(i) + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(code[i+1:]))))
 		info, ok := p.file.PC(target)
 		if !ok || info.Entry != target {
 			continue
 		}
 		if p.wanted(info.Func) {
 			found = true
-		} else if info.End-info.Entry <= maxCallees && !strings.HasPrefix(info.Func, "runtime.") &&
-			!slices.Contains(calls, target) {
+		} else if info.End-info.Entry <= uint64(p.largest) && !strings.HasPrefix(info.Func, "runtime.") && !slices.Contains(calls, target) {
 			calls = append(calls, target)
 		}
 	}
@@ -331,6 +330,18 @@ func (p *Program) touches(entry uint64, levels int) bool {
 		p.callees[entry] = everywhere
 	}
 	return found
+}
+
+// calls gives what the instruction at pc, which code begins with, calls; of functions whose uses are looked for also
+// what it takes the address of: a func value.
+func (p *Program) calls(code []byte, pc uint64) (target uint64, ok bool) {
+	switch {
+	case code[0] == 0xe8: // CALL rel32
+		return pc + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(code[1:])))), true
+	case p.library != nil && len(code) >= 7 && code[0]&^4 == 0x48 && code[1] == 0x8d && code[2]&0xc7 == 5: // LEA disp32(IP), a 64-bit register
+		return p.functionAt(pc + 7 + uint64(int64(int32(binary.LittleEndian.Uint32(code[3:])))))
+	}
+	return 0, false
 }
 
 // everywhere stands for a function that is known to touch locks.

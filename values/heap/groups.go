@@ -6,12 +6,9 @@ import "time"
 type BlockedGroup struct {
 	Waiting // one of them
 	Count   int
-	IDs     []int64       // the first maxGroup
+	IDs     []int64
 	Wait    time.Duration // the longest, see Goroutine
 }
-
-// maxGroup is how many goroutines of a group are named.
-const maxGroup = 1000
 
 // BlockedGroups gives the goroutines that nothing can wake any more, put together, so that a hundred thousand of them are few.
 func (h *Heap) BlockedGroups() []*BlockedGroup {
@@ -36,9 +33,7 @@ func (h *Heap) BlockedGroups() []*BlockedGroup {
 			list = append(list, group)
 		}
 		group.Count++
-		if len(group.IDs) < maxGroup {
-			group.IDs = append(group.IDs, g.ID)
-		}
+		group.IDs = append(group.IDs, g.ID)
 		group.Wait = max(group.Wait, g.Wait)
 	}
 	return list

@@ -60,6 +60,8 @@ type Heap struct {
 	itabs     map[uint64]uint64
 	headers   map[headerKey]uint32
 	closures  map[uint64]uint32
+	// staticFuncs are the func values outside of the heap: of functions that capture nothing.
+	staticFuncs map[uint64]bool
 
 	roots    []heapRoot
 	vars     []symbols.Var // by address
@@ -97,7 +99,7 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 	h := &Heap{
 		s: s, ctx: ctx, tell: progress, bitmaps: map[uint64]uint64{},
 		shapeIDs: map[shapeKey]uint32{}, pointered: map[*symbols.Type]bool{}, dynamics: map[uint64]dynamic{}, itabs: map[uint64]uint64{},
-		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
+		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, staticFuncs: map[uint64]bool{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
 		untraced: map[uint64]bool{}, statics: map[staticKey]bool{},
 	}
 	if d, ok := s.Mem().Beneath().(attach.Director); ok {

@@ -36,7 +36,8 @@ func (h *Heap) headerOf(sp *span) uint64 {
 	return 0
 }
 
-// shapesNamed gives the shapes of a name, full or with import paths cut; for untyped objects 0, and the size of their slots.
+// shapesNamed gives the shapes of a name, full or with import paths cut; for untyped objects 0, and the size of their
+// slots.
 func (h *Heap) shapesNamed(name string) (ids map[uint32]bool, size uint64) {
 	ids = map[uint32]bool{}
 	if _, err := fmt.Sscanf(name, "(untyped, slots of %d bytes)", &size); err == nil {
@@ -78,7 +79,8 @@ type retainerKey struct {
 	root   string
 }
 
-// Retainers tells who keeps the objects of a type: by the object that the first way to each leads through, and by the root. The largest group first.
+// Retainers tells who keeps the objects of a type: by the object that the first way to each leads through, and by the
+// root. The largest group first.
 func (h *Heap) Retainers(name string) ([]Retainer, error) {
 	ids, size := h.shapesNamed(name)
 	rootOf := make([]uint32, h.slots)
@@ -314,28 +316,25 @@ func (h *Heap) rootEdges() error {
 // maxUsers is how many objects Users goes through.
 const maxUsers = 4 << 20
 
-// Users tells which package variables and which goroutines' stacks lead to the object at an address, by whatever way. How a goroutine waits is no use: the
-// wait list of a channel leads to goroutines, but not back. The first call takes as long as the walk itself, and 4 bytes for each pointer in the heap.
-func (h *Heap) Users(addr uint64) (*Users, error) {
+// leading finds all objects from which a way leads to the one at an address, itself included, and tells each root
+// that leads to one of them; what is static may have been reached from an object, which root gives, or is noParent.
+func (h *Heap) leading(addr uint64, root func(ref uint32) (via uint32)) (seen map[uint32]bool, truncated bool, err error) {
 	sp, slot := h.find(addr)
 	if sp == nil {
-		return nil, fmt.Errorf("%#x lies in no object of the heap: %w", addr, values.ErrNotFound)
+		return nil, false, fmt.Errorf("%#x lies in no object of the heap: %w", addr, values.ErrNotFound)
 	}
 	e, err := h.reverse()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	seen := map[uint32]bool{sp.first + slot: true}
+	seen = map[uint32]bool{sp.first + slot: true}
 	work := []uint32{sp.first + slot}
-	users := &Users{}
-	goroutines := map[int]bool{}
-	variables, other := map[string]bool{}, map[string]bool{}
 	for len(work) > 0 {
 		object := work[0]
 		work = work[1:]
 		at := sort.Search(len(e.roots), func(i int) bool { return e.roots[i].object >= object })
 		for ; at < len(e.roots) && e.roots[at].object == object; at++ {
-			if via := h.user(e.roots[at].root, variables, other, goroutines); via != noParent && !seen[via-1] {
+			if via := root(e.roots[at].root); via != noParent && !seen[via-1] {
 				seen[via-1] = true
 				work = append(work, via-1)
 			}
@@ -345,7 +344,7 @@ func (h *Heap) Users(addr uint64) (*Users, error) {
 				continue
 			}
 			if len(seen) >= maxUsers {
-				users.Truncated = true
+				truncated = true
 				continue
 			}
 			seen[from] = true
@@ -353,10 +352,25 @@ func (h *Heap) Users(addr uint64) (*Users, error) {
 		}
 		if len(seen)%1024 == 0 {
 			if err := context.Cause(h.ctx); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 		}
 	}
+	return seen, truncated, nil
+}
+
+// Users tells which package variables and which goroutines' stacks lead to the object at an address, by whatever way.
+// How a goroutine waits is no use: the wait list of a channel leads to goroutines, but not back. The first call takes
+// as long as the walk itself, and 4 bytes for each pointer in the heap.
+func (h *Heap) Users(addr uint64) (*Users, error) {
+	users := &Users{}
+	goroutines := map[int]bool{}
+	variables, other := map[string]bool{}, map[string]bool{}
+	_, truncated, err := h.leading(addr, func(ref uint32) uint32 { return h.user(ref, variables, other, goroutines) })
+	if err != nil {
+		return nil, err
+	}
+	users.Truncated = truncated
 	for name := range variables {
 		users.Variables = append(users.Variables, name)
 	}

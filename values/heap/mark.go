@@ -329,6 +329,10 @@ func (h *Heap) target(p *slot, word, other uint64) uint32 {
 func (h *Heap) closureAt(addr uint64) uint32 {
 	sp, slot := h.find(addr)
 	if sp == nil {
+		if addr >= h.dataLow && addr < h.dataHigh || addr < 1<<12 || len(h.staticFuncs) >= maxShapes {
+			return 0
+		}
+		h.staticFuncs[addr] = true
 		return 0
 	}
 	off := uint64(slot) * sp.size

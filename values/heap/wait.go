@@ -95,17 +95,7 @@ func (h *Heap) readWaits() error {
 			}
 		}
 		kind := waitKinds[g.WaitReason]
-		if g.Status == "leaked" { // Go's own profile has just found it
-			if b, err := h.s.Slice(l.WaitReason.At(g.Addr), 1); err == nil {
-				if int(b[0]) < len(reasons) {
-					g.WaitReason = reasons[b[0]]
-				}
-				kind = waitKinds[g.WaitReason]
-			}
-		} else if g.Status != "waiting" {
-			continue
-		}
-		if kind == waitsNot || g.WaitReason == "semacquire" && newer {
+		if g.Status != "waiting" || kind == waitsNot || g.WaitReason == "semacquire" && newer {
 			continue
 		}
 		w := Waiting{Goroutine: g, Reason: g.WaitReason, index: len(h.goroutines) - 1}

@@ -5,13 +5,15 @@ import (
 	"ri/values"
 )
 
-// This file looks for who may have a lock that others wait for, where nobody is found who has it: some ways through a function on a stack have it taken and not
-// given back, or a function on a stack has taken a lock, but its frame no longer tells which.
+// This file looks for who may have a lock that others wait for, where nobody is found who has it: some ways through a
+// function on a stack have it taken and not given back, or a function on a stack has taken a lock, but its frame no
+// longer tells which.
 
 // maxUnplaced is how many goroutines are named that hold a lock which isn't known. More tell nothing.
 const maxUnplaced = 8
 
-// candidates finds them for those of orphans that nobody is found to hold. One that is the only one becomes the holder, possibly.
+// candidates finds them for those of orphans that nobody is found to hold. One that is the only one becomes the
+// holder, possibly.
 func (f *holderSearch) candidates(groups []*values.StackGroup, orphans map[uint64]*Lock, check func()) {
 	for addr, lock := range orphans {
 		if len(lock.Holders) > 0 {

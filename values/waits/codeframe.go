@@ -7,18 +7,20 @@ import (
 	"ri/values"
 )
 
-// codeFrame is a frame of a goroutine with what its function's code says of the place where it is: in which register or slot what the function was given, or has
-// found since, now lies.
+// codeFrame is a frame of a goroutine with what its function's code says of the place where it is: in which register
+// or slot what the function was given, or has found since, now lies.
 type codeFrame struct {
 	s     *values.Space
+	entry uint64 // of the function, link-time
 	frame *values.Frame
 	state *flow.State
 	known map[*flow.Expr]uint64 // what the frame no longer has, and others tell
 }
 
-// codeFrames gives the frames of a stack of which code tells something, innermost first. waited is the lock, channel or WaitGroup that the goroutine waits for, 0 if there is none or
-// several: it is also what was given to the function that waits. What a function was given is what its caller had in the same register, so
-// the frames tell of each other.
+// codeFrames gives the frames of a stack of which code tells something, innermost first. waited is the lock, channel
+// or WaitGroup that the goroutine waits for, 0 if there is none or several: it is also what was given to the function
+// that waits. What a function was given is what its caller had in the same register, so the frames tell of each
+// other.
 func codeFrames(s *values.Space, frames []values.Frame, at func(*values.Frame) *flow.State, waited uint64) (out []codeFrame) {
 	given := map[int]uint64{} // registers at the entry of the function that this one has called
 	for i := range frames {
@@ -37,7 +39,11 @@ func codeFrames(s *values.Space, frames []values.Frame, at func(*values.Frame) *
 			clear(given)
 			continue
 		}
-		c := codeFrame{s: s, frame: frame, state: state, known: map[*flow.Expr]uint64{}}
+		entry := uint64(0)
+		if info, ok := s.PC(frame.At); ok {
+			entry = info.Entry
+		}
+		c := codeFrame{s: s, entry: entry, frame: frame, state: state, known: map[*flow.Expr]uint64{}}
 		for n, value := range given {
 			c.bind(state.Value(n), value)
 		}

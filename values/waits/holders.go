@@ -3,18 +3,14 @@ package waits
 import (
 	"fmt"
 	"path/filepath"
-	"reflect"
-	"slices"
-	"sort"
-	"strings"
 
 	"ri/symbols"
 	"ri/symbols/flow"
 	"ri/values"
 )
 
-// Holder is a goroutine that has a lock, as far as its frames tell. Go records no holder: this is inferred from the machine code of the functions
-// on its stack (see package flow) and from what their frames hold.
+// Holder is a goroutine that has a lock, as far as its frames tell. Go records no holder: this is inferred from the
+// machine code of the functions on its stack (see package flow) and from what their frames hold.
 type Holder struct {
 	ID       int64
 	Addr     uint64 // of its runtime.g
@@ -27,8 +23,8 @@ type Holder struct {
 	Earlier  bool         // in an earlier round of a loop over many locks
 	Through  bool         // through an interface
 	State    string       // its wait reason, or its status
-	// Possibly is set where only some ways through the function's code have the lock taken at the place where the goroutine is, and that is all that
-	// is known of who has it.
+	// Possibly is set where only some ways through the function's code have the lock taken at the place where the
+	// goroutine is, and that is all that is known of who has it.
 	Possibly bool
 	Unplaced bool // it holds a lock that it took there, but which one its frame doesn't tell
 }
@@ -78,7 +74,8 @@ func (h *Holder) String() string {
 	return text
 }
 
-// FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w where all is set.
+// FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w
+// where all is set.
 func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, check func()) error {
 	program, err := r.program()
 	if err != nil {
@@ -103,7 +100,8 @@ func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, ch
 	for _, lock := range w.Locks {
 		lock.Unseen = unseen
 	}
-	// Calls through interfaces are many, and seldom lock: they are looked at where nobody seems to hold a lock that others wait for.
+	// Calls through interfaces are many, and seldom lock: they are looked at where nobody seems to hold a lock that
+	// others wait for.
 	orphans := map[uint64]*Lock{}
 	for addr, lock := range f.locks {
 		if len(lock.Holders) == 0 && (lock.Locked || lock.Pending || lock.Active > 0) && len(lock.Writers)+len(lock.Readers) > 0 {
@@ -168,7 +166,10 @@ type holderSearch struct {
 // mayHold tells whether a stack has a function that holds a lock where it is.
 func (f *holderSearch) mayHold(frames []values.Frame) bool {
 	for i := range frames {
-		if s := f.stateAt(&frames[i]); s != nil && (len(s.Held) > 0 || f.possible && len(s.Maybe) > 0) {
+		// What a wrapper called may stand for it: a method value's is left out of these frames.
+		frame := frames[i]
+		frame.Inlined = false
+		if s := f.stateAt(&frame); s != nil && (len(s.Held) > 0 || f.possible && len(s.Maybe) > 0) {
 			return true
 		}
 	}
@@ -207,7 +208,8 @@ func (f *holderSearch) goroutine(g *values.Goroutine) {
 	}
 }
 
-// inProgress finds the lock whose Lock, inlined, a goroutine is in the middle of: it is not yet held. It is the last that was passed in that line. -1: none.
+// inProgress finds the lock whose Lock, inlined, a goroutine is in the middle of: it is not yet held. It is the last
+// that was passed in that line. -1: none.
 func inProgress(held []flow.Held, function string, site symbols.Line) int {
 	for i := len(held) - 1; i >= 0 && function != ""; i-- {
 		if held[i].Site == site && held[i].Reader == flow.Reads(function) {
@@ -255,103 +257,4 @@ func (f *holderSearch) holds(addr uint64, rw bool, h Holder) {
 		return
 	}
 	lock.Holders = append(lock.Holders, h)
-}
-
-// NameLocks finds names for locks: of package variables, or of the types that frames' variables lead to.
-func (r *Reader) NameLocks(w *Waits) {
-	for _, lock := range w.Locks {
-		if lock.Name = r.variableAt(lock.Addr); lock.Name != "" {
-			continue
-		}
-		var ids []uint64
-		for _, h := range lock.Holders {
-			ids = append(ids, h.Addr)
-		}
-		for _, list := range [][]Waiter{lock.Writers, lock.Readers, lock.Waiting} {
-			if len(list) > 0 {
-				ids = append(ids, list[0].Addr)
-			}
-		}
-		for _, addr := range ids[:min(len(ids), 4)] {
-			if lock.Name = nameFromFrames(r.s, addr, lock.Addr); lock.Name != "" {
-				break
-			}
-		}
-	}
-}
-
-// variableAt names what lies at an address in a package variable: "main.store.mu"; "" for the heap.
-func (r *Reader) variableAt(addr uint64) string {
-	if r.byAddr == nil {
-		r.byAddr = r.s.File().AllVars()
-		sort.Slice(r.byAddr, func(i, j int) bool { return r.byAddr[i].Addr < r.byAddr[j].Addr })
-	}
-	at := addr - r.s.Bias()
-	i := sort.Search(len(r.byAddr), func(i int) bool { return r.byAddr[i].Addr > at }) - 1
-	if i < 0 || r.byAddr[i].Type == nil || at-r.byAddr[i].Addr >= uint64(max(r.byAddr[i].Type.Size, 1)) {
-		return ""
-	}
-	v := r.byAddr[i]
-	return r.s.File().ShortName(v.Name) + fieldPath(v.Type, int64(at-v.Addr))
-}
-
-// fieldPath names what lies at an offset in a type, down to sync's types: ".shards[3].mu".
-func fieldPath(t *symbols.Type, off int64) string {
-	path := ""
-	for range 32 {
-		if strings.HasPrefix(t.Name, "sync.") {
-			return path
-		}
-		switch t.Kind {
-		case reflect.Struct:
-			fields := t.Fields()
-			i := slices.IndexFunc(fields, func(f symbols.Field) bool {
-				return off >= f.Offset && off < f.Offset+max(f.Type.Size, 1)
-			})
-			if i < 0 {
-				return path
-			}
-			path += "." + fields[i].Name
-			off, t = off-fields[i].Offset, fields[i].Type
-		case reflect.Array:
-			e := t.Elem()
-			if e == nil || e.Size <= 0 {
-				return path
-			}
-			path += fmt.Sprintf("[%d]", off/e.Size)
-			off, t = off%e.Size, e
-		default:
-			return path
-		}
-	}
-	return path
-}
-
-// nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
-func nameFromFrames(s *values.Space, gaddr, addr uint64) string {
-	g, err := s.GoroutineAt(gaddr)
-	if err != nil || g == nil {
-		return ""
-	}
-	frames, _ := g.Stack(64)
-	for i := range frames {
-		f := &frames[i]
-		if flow.IsLockFunction(f.Func) || strings.HasPrefix(f.Func, "runtime.") {
-			continue
-		}
-		vars, _ := g.Vars(f)
-		for _, v := range vars {
-			t := v.Value.Type
-			if t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct && !strings.HasPrefix(t.Elem().Name, "sync.") {
-				base, err := s.Uint64(v.Value.Addr)
-				if err == nil && base != 0 && addr >= base && addr-base < uint64(max(t.Elem().Size, 1)) {
-					return s.File().ShortName(t.Elem().Name) + fieldPath(t.Elem(), int64(addr-base))
-				}
-			}
-			if base := v.Value.Addr; addr >= base && addr-base < uint64(max(t.Size, 1)) && t.Kind == reflect.Struct {
-				return v.Name + fieldPath(t, int64(addr-base)) + " in " + f.Func
-			}
-		}
-	}
-	return ""
 }

@@ -6,7 +6,8 @@ import (
 	"ri/values"
 )
 
-// This file finds holders where the code alone doesn't say which lock it is: of loops that lock many, and of calls through interfaces.
+// This file finds holders where the code alone doesn't say which lock it is: of loops that lock many, and of calls
+// through interfaces.
 
 // maxRounds is how many earlier rounds of a loop are looked at.
 const maxRounds = 4096
@@ -95,7 +96,8 @@ func (f *holderSearch) rounds(g *values.Goroutine, c codeFrame, held flow.Held, 
 	now, known := c.value(counter.Value)
 	start, ok := c.value(counter.Start)
 	if !ok {
-		// Where it began is gone, as a length is that was in a register. So it is only for locks that have no other holder, and not for far ones.
+		// Where it began is gone, as a length is that was in a register. So it is only for locks that have no other
+		// holder, and not for far ones.
 		if known && f.through {
 			f.back(g, c, held, at, counter, now)
 		}

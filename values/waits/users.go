@@ -7,132 +7,276 @@ import (
 	"ri/values"
 )
 
-// Wanted is a channel or WaitGroup, and what somebody would have to do with it: "send", "receive" or "done".
+// Wanted is a channel or WaitGroup, and what somebody would have to do with it: "send", "receive" (close counts too)
+// or "done".
 type Wanted struct {
 	Addr uint64
 	Kind string
 }
 
-// User is a goroutine of which a function on the stack, or one that such a function calls, does what is wanted, as far as the code tells.
-type User struct {
-	ID      int64
-	Certain bool // it is that very channel; else it may be, since which one it is can't be told
+// wants are the kinds, and what does.
+var wants = map[string]map[flow.UseKind]bool{
+	"send":    {flow.Sends: true, flow.Closes: true},
+	"receive": {flow.Receives: true, flow.Closes: true},
+	"done":    {flow.Done: true},
 }
 
-// maxMembers is how many goroutines of a group are looked at one by one.
-const maxMembers = 256
+// WantKinds names the kinds of Wanted.
+func WantKinds() []string { return []string{"send", "receive", "done"} }
 
-// Users finds for each of wanted the goroutines that may do what is wanted. Goroutines in system calls and those that wait count too.
-func (r *Reader) Users(wanted []Wanted, groups []*values.StackGroup, check func()) ([][]User, error) {
-	s := r.s
-	isStandard := func(function string) bool { return isStandard(s, function) }
-	if r.uses == nil {
-		program, err := r.program()
-		if err != nil {
-			return nil, err
-		}
-		r.uses = program.Uses(isStandard)
+// Users are the goroutines of which a function on the stack, or one that such a function calls, will do what is
+// wanted on one of its ways on, as far as the code tells.
+type Users struct {
+	Sure map[Wanted][]int64 // it is that very channel or WaitGroup
+	May  map[string]May     // by kind: it is one that can't be told
+}
+
+// May is goroutines that do something to a channel or WaitGroup that can't be told: by number, of which types the
+// channel's elements may be, AnyType of all.
+type May map[int64][]string
+
+// AnyType: the type isn't known either.
+const AnyType = ""
+
+// userSearch is one run of Users.
+type userSearch struct {
+	s      *values.Space
+	p      *flow.Program
+	wanted map[uint64][]Wanted // by address
+	kinds  map[string]bool     // that are wanted at all
+	waits  map[uint64]uint64   // the one thing that a goroutine, by its runtime.g, waits for
+	out    *Users
+	may    map[string]map[string]bool // of the goroutine that is looked at: kinds, and types
+	sure   map[Wanted]bool
+}
+
+// Users finds for each of wanted the goroutines that will do what is wanted. Goroutines in system calls and those
+// that wait count too; what a goroutine does at the moment, waiting to receive, say, is not what it will do. The time
+// it takes grows with the goroutines, not with what is wanted.
+func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, check func()) (*Users, error) {
+	if err := r.readUses(); err != nil {
+		return nil, err
 	}
-	out := make([][]User, len(wanted))
+	u := &userSearch{s: r.s, p: r.uses, wanted: map[uint64][]Wanted{}, kinds: map[string]bool{}, waits: map[uint64]uint64{},
+		out: &Users{Sure: map[Wanted][]int64{}, May: map[string]May{}}}
+	for _, one := range wanted {
+		u.wanted[one.Addr], u.kinds[one.Kind] = append(u.wanted[one.Addr], one), true
+	}
+	if len(wanted) == 0 {
+		return u.out, nil
+	}
+	if w != nil {
+		u.waits = w.single()
+	}
 	for _, group := range groups {
-		type frameUses struct {
-			uses  []flow.Use
-			known bool
+		if !u.mayUse(group, check) {
+			continue
 		}
-		found := map[uint64]frameUses{} // by PC
-		for i := range group.Frames {
-			f := &group.Frames[i]
-			if f.Inlined || strings.HasPrefix(f.Func, "runtime.") {
-				continue
-			}
+		for _, addr := range group.Addrs {
 			if check != nil {
 				check()
 			}
-			if uses, _, known := r.uses.UsesAt(f.At - s.Bias()); len(uses) > 0 || !known {
-				found[f.PC] = frameUses{uses, known}
+			if g, err := r.s.GoroutineAt(addr); err == nil && g != nil {
+				u.goroutine(g)
 			}
 		}
-		if len(found) == 0 {
+	}
+	return u.out, nil
+}
+
+// readUses makes the analysis of what functions do with channels and WaitGroups, which is kept for all looks.
+func (r *Reader) readUses() error {
+	if r.uses != nil {
+		return nil
+	}
+	program, err := r.program()
+	if err == nil {
+		r.uses = program.Uses(func(function string) bool { return isStandard(r.s, function) })
+	}
+	return err
+}
+
+// single gives for each goroutine, by its runtime.g, what it waits for, if that is one thing.
+func (w *Waits) single() map[uint64]uint64 {
+	out := map[uint64]uint64{}
+	note := func(addr uint64, queues ...[]Waiter) {
+		for _, queue := range queues {
+			for i := range queue {
+				if queue[i].Others == 0 {
+					out[queue[i].Addr] = addr
+				}
+			}
+		}
+	}
+	for _, lock := range w.Locks {
+		note(lock.Addr, lock.Writers, lock.Readers, lock.Waiting)
+	}
+	for _, c := range w.Channels {
+		note(c.Addr, c.Senders, c.Receivers)
+	}
+	return out
+}
+
+// concerns tells whether a frame's function is looked at.
+func (u *userSearch) concerns(f *values.Frame) bool {
+	return !f.Inlined && !strings.HasPrefix(f.Func, "runtime.")
+}
+
+// uses gives what the function of a frame will do.
+func (u *userSearch) uses(f *values.Frame) (uses []flow.Use, at *flow.State, known bool) {
+	return u.p.UsesAt(f.At-u.s.Bias(), f.At == f.PC)
+}
+
+// mayUse tells whether a stack has a function that does anything that is wanted.
+func (u *userSearch) mayUse(group *values.StackGroup, check func()) bool {
+	for i := range group.Frames {
+		// What a wrapper called may stand for it: a method value's is left out of these frames.
+		f := &group.Frames[i]
+		if !f.Inlined && !u.concerns(f) {
 			continue
 		}
-		for i, addr := range group.Addrs {
-			if i >= maxMembers {
-				break
+		if check != nil {
+			check()
+		}
+		uses, _, known := u.uses(f)
+		if !known {
+			return true
+		}
+		for _, use := range uses {
+			for kind := range u.kinds {
+				if wants[kind][use.Kind] || use.Kind == flow.Defers {
+					return true
+				}
 			}
-			g, err := s.GoroutineAt(addr)
-			if err != nil || g == nil {
+		}
+	}
+	return false
+}
+
+// goroutine notes what one goroutine will do.
+func (u *userSearch) goroutine(g *values.Goroutine) {
+	u.may, u.sure = map[string]map[string]bool{}, map[Wanted]bool{}
+	frames, _ := g.Unwind(0)
+	stateAt := func(f *values.Frame) *flow.State {
+		_, at, _ := u.uses(f)
+		return at
+	}
+	deferred := false
+	for _, c := range codeFrames(u.s, frames, stateAt, u.waits[g.Addr]) {
+		if !u.concerns(c.frame) {
+			continue
+		}
+		uses, _, _ := u.uses(c.frame)
+		own := !isStandard(u.s, c.frame.Func)
+		for _, use := range uses {
+			if use.Kind == flow.Defers {
+				deferred = true
 				continue
 			}
-			frames, _ := g.Unwind(0)
-			state := make([]uint8, len(wanted)) // 1: may, 2: does
-			now, busy := waitsAt(s, g, frames)
-			for i := range frames {
-				f := &frames[i]
-				u, ok := found[f.PC]
-				if !ok || f.Inlined {
-					continue
-				}
-				_, at, _ := r.uses.UsesAt(f.At - s.Bias())
-				own := !isStandard(f.Func)
-				for k, w := range wanted {
-					if !u.known && own {
-						state[k] = max(state[k], 1)
-					}
-					for _, use := range u.uses {
-						if use.Kind != w.Kind {
-							continue
-						}
-						word, ok := uint64(0), false
-						if at != nil {
-							word, ok = codeFrame{s: s, frame: f, state: at}.value(use.What)
-						}
-						switch {
-						case ok && word == w.Addr:
-							state[k] = 2
-						case !ok && i == now && use.Kind == busy && once(u.uses, busy):
-							// It is what it waits for now, and that is another channel: else it would be in the queue of the one that is asked for.
-						case !ok && own && !use.Library:
-							state[k] = max(state[k], 1)
-						}
-					}
-				}
-			}
-			for k := range wanted {
-				if state[k] > 0 {
-					out[k] = append(out[k], User{g.ID, state[k] == 2})
-				}
-			}
+			u.use(c, use, own)
 		}
 	}
-	return out, nil
-}
-
-// waitsAt gives the frame in which a goroutine waits for a channel, and for what, where it does so once in that call: in a function without a loop.
-func waitsAt(s *values.Space, g *values.Goroutine, frames []values.Frame) (frame int, kind string) {
-	kind = map[string]string{"chan receive": "receive", "chan send": "send"}[g.WaitReason]
 	for i := range frames {
-		if f := &frames[i]; kind != "" && !f.Inlined && !strings.HasPrefix(f.Func, "runtime.") {
-			if flow.Loops(s.File(), f.At-s.Bias()) {
-				break
+		if f := &frames[i]; u.concerns(f) && !isStandard(u.s, f.Func) {
+			if _, _, known := u.uses(f); !known {
+				u.any()
 			}
-			return i, kind
 		}
 	}
-	return -1, ""
-}
-
-// once tells whether there is one use of a kind.
-func once(uses []flow.Use, kind string) bool {
-	n := 0
-	for _, u := range uses {
-		if u.Kind == kind {
-			n++
+	if deferred {
+		u.deferred(g)
+	}
+	for kind, types := range u.may {
+		if u.out.May[kind] == nil {
+			u.out.May[kind] = May{}
+		}
+		for name := range types {
+			u.out.May[kind][g.ID] = append(u.out.May[kind][g.ID], name)
 		}
 	}
-	return n == 1
+	for wanted := range u.sure {
+		u.out.Sure[wanted] = append(u.out.Sure[wanted], g.ID)
+	}
 }
 
-// isStandard tells whether a function is of the standard library, which uses no channel of the program's that it wasn't given.
+// any notes that the goroutine may do anything to anything.
+func (u *userSearch) any() {
+	for kind := range u.kinds {
+		u.mayUseOf(kind, AnyType)
+	}
+}
+
+func (u *userSearch) mayUseOf(kind, elem string) {
+	if u.may[kind] == nil {
+		u.may[kind] = map[string]bool{}
+	}
+	u.may[kind][elem] = true
+}
+
+// use notes one use.
+func (u *userSearch) use(c codeFrame, use flow.Use, own bool) {
+	word, ok := c.value(use.What)
+	for kind := range u.kinds {
+		if !wants[kind][use.Kind] {
+			continue
+		}
+		if !ok && own && !use.Library {
+			elem := AnyType
+			if t := channelType(u.s, c.entry, c.state, use.What); t != nil && t.Elem() != nil {
+				elem = t.Elem().Name
+			}
+			u.mayUseOf(kind, elem)
+		}
+		for _, wanted := range u.wanted[word] {
+			if ok && wanted.Kind == kind {
+				u.sure[wanted] = true
+			}
+		}
+	}
+}
+
+// maxDeferred bounds a list of deferred calls.
+const maxDeferred = 1 << 12
+
+// deferred notes what the calls do that the goroutine has deferred, in the runtime's own list.
+func (u *userSearch) deferred(g *values.Goroutine) {
+	l := &u.s.Layouts().Heap
+	if !l.Defer.Known() || !l.DeferFunc.Known() || !l.DeferLink.Known() {
+		u.any()
+		return
+	}
+	record, err := u.s.Uint64(l.Defer.At(g.Addr))
+	for n := 0; err == nil && record != 0; n++ {
+		var closure, entry uint64
+		if closure, err = u.s.Uint64(l.DeferFunc.At(record)); err == nil && closure != 0 {
+			entry, err = u.s.Uint64(closure)
+		}
+		if n == maxDeferred || err != nil || closure == 0 { // a range-over-func loop's are kept elsewhere
+			u.any()
+			return
+		}
+		uses, at, known := u.p.EntryUses(entry - u.s.Bias())
+		if !known {
+			u.any()
+			return
+		}
+		if at != nil {
+			c := codeFrame{s: u.s, entry: entry - u.s.Bias(), frame: &values.Frame{}, state: at, known: map[*flow.Expr]uint64{at.Given(flow.Context): closure}}
+			for _, use := range uses {
+				if use.Kind != flow.Defers {
+					u.use(c, use, true)
+				}
+			}
+		}
+		record, err = u.s.Uint64(l.DeferLink.At(record))
+	}
+	if err != nil {
+		u.any()
+	}
+}
+
+// isStandard tells whether a function is of the standard library, which uses no channel of the program's that it
+// wasn't given.
 func isStandard(s *values.Space, function string) bool {
 	path := function
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {

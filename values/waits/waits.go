@@ -12,8 +12,8 @@ import (
 	"ri/values/layout"
 )
 
-// Waits is who waits for what, as the runtime has it: goroutines parked for semaphores (sync's locks, WaitGroup) in runtime.semtable, and
-// those parked for channels by their own lists of runtime.sudog.
+// Waits is who waits for what, as the runtime has it: goroutines parked for semaphores (sync's locks, WaitGroup) in
+// runtime.semtable, and those parked for channels by their own lists of runtime.sudog.
 type Waits struct {
 	Locks      []*Lock
 	Channels   []*WaitedChannel
@@ -27,7 +27,7 @@ type Waiter struct {
 	Addr   uint64 // of its runtime.g
 	Reason string
 	Wait   time.Duration // a lower bound, 0 where not recorded
-	Select bool          // it waits for others too
+	Others int           // how many channels it waits for beside this one, in a select
 }
 
 // Lock is a sync.Mutex, sync.RWMutex or sync.WaitGroup that somebody waits for, or that frames hold.
@@ -61,6 +61,7 @@ type Readers32 struct {
 type WaitedChannel struct {
 	values.Channel
 	Type      string // of an element, "" if not known
+	Name      string // the variable or field that holds it, as far as it is known: "main.jobs", "main.pool.jobs", "jobs in main.work"
 	Senders   []Waiter
 	Receivers []Waiter
 	Timer     bool // the runtime's timers send to it
@@ -73,6 +74,8 @@ type Reader struct {
 	through *flow.Program // looks at calls through interfaces, too
 	uses    *flow.Program // of channels and WaitGroups
 	byAddr  []symbols.Var // all package variables, by address
+	// channels are the channels' places in all package variables, once asked for.
+	channels []channelPlace
 }
 
 // New makes a Reader of a space.
@@ -112,7 +115,7 @@ func (r *Reader) Waits(check func()) (*Waits, error) {
 		return nil, err
 	}
 	w := &waitReader{s: s, l: &all.Queue, hchan: &all.Channel, lock: &all.Lock, out: &Waits{}, check: check,
-		locks: map[uint64]*Lock{}, channels: map[uint64]*WaitedChannel{}, most: n + 1024}
+		locks: map[uint64]*Lock{}, channels: map[uint64]*WaitedChannel{}, lengths: map[uint64]int{}, most: n + 1024}
 	if err := w.semaphores(); err != nil {
 		return nil, err
 	}
@@ -125,6 +128,9 @@ func (r *Reader) Waits(check func()) (*Waits, error) {
 	return w.out, nil
 }
 
+// maxLinks is how many channels a goroutine may wait for: the compiler allows no more cases of a select.
+const maxLinks = 1 << 16
+
 type waitReader struct {
 	s        *values.Space
 	l        *layout.Queue
@@ -136,6 +142,7 @@ type waitReader struct {
 	most     int // entries of one queue: in memory that changes meanwhile a queue may lead back into itself
 	locks    map[uint64]*Lock
 	channels map[uint64]*WaitedChannel
+	lengths  map[uint64]int // how many channels a goroutine in a select waits for, by its runtime.g
 }
 
 func (w *waitReader) step() {
@@ -151,7 +158,8 @@ func (w *waitReader) failed(err error) {
 	}
 }
 
-// semaphores goes through runtime.semtable: a tree of addresses in each slot, and behind each address the list of those who wait for it.
+// semaphores goes through runtime.semtable: a tree of addresses in each slot, and behind each address the list of
+// those who wait for it.
 func (w *waitReader) semaphores() error {
 	table := w.s.At(w.l.Table.Addr+w.s.Bias(), w.l.Table.Type)
 	n, err := table.Len()
@@ -282,7 +290,7 @@ func (w *waitReader) waitingForChannels() {
 			continue
 		}
 		at := w.l.Waiting.Uint(raw.Bytes)
-		for links := 0; at != 0 && links < 1<<16; links++ {
+		for links := 0; at != 0 && links < maxLinks; links++ {
 			sudog, err := w.s.Slice(at, int(w.l.Sudog.Size))
 			if err != nil {
 				w.failed(err)
@@ -343,7 +351,9 @@ func (w *waitReader) queue(at uint64) (out []Waiter) {
 		}
 		if g != nil {
 			waiter := waiterOf(g)
-			waiter.Select = w.l.Sudog.Select.Uint(b) != 0
+			if w.l.Sudog.Select.Uint(b) != 0 {
+				waiter.Others = w.links(g) - 1
+			}
 			out = append(out, waiter)
 		}
 		at = w.l.Sudog.Next.Uint(b)
@@ -374,4 +384,17 @@ func readLock(s *values.Space, lock *Lock) (err error) {
 		err = fmt.Errorf("sync.%s at %#x: %w", lock.Kind, lock.Addr, err)
 	}
 	return err
+}
+
+// links is how many channels a goroutine waits for.
+func (w *waitReader) links(g *values.Goroutine) (n int) {
+	if n, ok := w.lengths[g.Addr]; ok {
+		return n
+	}
+	at, err := w.s.Uint64(w.l.Waiting.At(g.Addr))
+	for ; err == nil && at != 0 && n < maxLinks; n++ {
+		at, err = w.s.Uint64(w.l.Sudog.WaitLink.At(at))
+	}
+	w.lengths[g.Addr] = n
+	return n
 }

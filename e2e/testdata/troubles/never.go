@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"runtime/pprof"
 	"sync"
 	"time"
 )
@@ -30,6 +32,7 @@ func init() {
 		<-answer
 		time.Sleep(waits)
 	}
+	troubles["profile"] = profile
 	troubles["nil-select"] = func() {
 		var a, b chan int
 		go either(a, b)
@@ -184,4 +187,13 @@ func done(ok bool) {
 //go:noinline
 func finish() {
 	workers.Wait() // group: waits here
+}
+
+// profile has Go's own profile look for leaked goroutines, where the program has it: it gives them a state of their own.
+func profile() {
+	if p := pprof.Lookup("goroutineleak"); p != nil {
+		if err := p.WriteTo(io.Discard, 0); err != nil {
+			panic(err)
+		}
+	}
 }

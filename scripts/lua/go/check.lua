@@ -63,8 +63,8 @@ local function look(p, wanted)
   -- First of all: what is read after it, of a goroutine that doesn't run until the second look, is of one moment even in
   -- live memory.
   local mark = ri.mark()
-  l.waits = ri.waits { senders = true, max = probable.most }
-  l.groups = ri.stacks()
+  l.waits = ri.waits { users = true }
+  l.groups = ri.stacks { all = true }
   l.state = {}
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end
@@ -86,18 +86,7 @@ local function look(p, wanted)
     end
   end
   function l.never(id) return l.heap ~= nil and l.heap:never(id) end
-  -- Who might do something to what others wait for has to be asked of the first look, for all that might turn out to be stuck.
-  local possible = l.live and {} or probable.wanted(l)
-  l.captured = #possible > 0 and probable.captured() or {}
-  local users = {}
-  for i, list in ipairs(#possible > 0 and ri.users(possible) or {}) do
-    users[possible[i].kind .. ri.hex(possible[i].addr)] = list
-  end
-  function l.want_users(all)
-    local out = {}
-    for i, w in ipairs(all) do out[i] = users[w.kind .. ri.hex(w.addr)] or {} end
-    return out
-  end
+  attempt(l, locks, locks.prepare)
   l.count = mark.count
   attempt(l, context, context.find)
   attempt(l, doing, doing.first)

@@ -1,6 +1,9 @@
 --- The checks of `ri check` that have to do with locks.
 
+local needs = require("needs")
+local timers = require("timers")
 local waits = require("waits")
+local words = require("words")
 
 local function count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
 
@@ -15,13 +18,8 @@ end
 local beneath = { "^runtime[%./]", "^sync%.", "^internal/", "^sync/atomic%.", "^syscall%.", "^time%.", "^os%.", "^net%." }
 
 -- standard tells whether a function is of the standard library.
-local module -- of the program, once asked for
 local function standard(func)
-  module = module or ri.buildinfo().path or ""
-  local main = module
-  local path = func:match("^(.*/[^./]*)%.") or func:match("^([^.]*)%.") or func
-  local first = path:match("^[^/]*")
-  return not (path == "main" or first:find(".", 1, true) or (main ~= "" and (path == main or path:sub(1, #main + 1) == main .. "/")))
+  return words.standard(func:match("^(.*/[^./]*)%.") or func:match("^([^.]*)%.") or func)
 end
 
 -- tells is whether a frame is none of those that patterns have.
@@ -89,22 +87,83 @@ local function holder_place(l, h)
   return where(l, h.id)
 end
 
-local function shared(l)
-  if not l.graph then
-    l.graph = waits.graph(l.waits.locks)
-    l.cycles = {}
-    l.deadlocked = {}
-    for _, cycle in ipairs(waits.cycles(l.graph)) do
-      local all = true
-      for _, step in ipairs(cycle) do all = all and (not l.second or l.still(step.id)) end
-      if all then
-        l.cycles[#l.cycles + 1] = cycle
-        for _, step in ipairs(cycle) do l.deadlocked[step.id] = true end
-      end
-    end
-    l.stuck = waits.behind(l.graph, l.deadlocked)
-    l.left = {}
+-- Wait reasons behind which nothing comes (runtime.waitReasonStrings).
+local final = { ["chan receive (nil chan)"] = true, ["chan send (nil chan)"] = true, ["select (no cases)"] = true }
+
+local locking = { ["sync.Mutex.Lock"] = true, ["sync.RWMutex.Lock"] = true, ["sync.RWMutex.RLock"] = true }
+
+-- captured tells whether the function of a pending timer (time.AfterFunc) has been given something that is needed: it, or an object that it is part of.
+local function captured(l, captures, need)
+  if captures[need.addr] then return true end
+  local o = l.heap and l.heap:object(need.addr)
+  if not o then return false end
+  for addr in pairs(captures) do
+    if ri.cmp(addr, o.addr) >= 0 and ri.cmp(addr, o.addr + o.size) < 0 then return true end
   end
+  return false
+end
+
+-- waiting tells of goroutines that a look has seen waiting, by what solves needs.
+local function judge(l, still)
+  return {
+    never = l.never, still = still,
+    final = function(id)
+      local g = l.state[id]
+      return g ~= nil and final[g.wait_reason] == true
+    end,
+  }
+end
+
+-- prepare gathers what goroutines need of others, and finds out in the first look, of which there is the heap, of what may turn out to be hopeless whether somebody
+-- may come who isn't there yet.
+local function prepare(l)
+  local n = needs.gather(l.waits)
+  l.needs = n
+  if l.live then
+    -- That nobody is left who does something can't be said of memory that moves.
+    for _, need in ipairs(n.all) do need.open = need.open or need.kind ~= "lock" end
+    return
+  end
+  needs.solve(n, judge(l, function() return true end))
+  local list, questions, captures = {}, {}, nil
+  for _, need in ipairs(n.all) do
+    if need.hopeless and not need.certain and need.kind ~= "lock" then
+      list[#list + 1] = need
+      questions[#list] = { addr = need.addr, kind = need.kind, elem = need.channel and need.channel.elem }
+    end
+  end
+  if #list == 0 then return end
+  captures = timers.captured()
+  for i, answer in ipairs(ri.later(questions, l.heap, l.waits.may)) do
+    list[i].open = list[i].open or answer.why ~= nil or captured(l, captures, list[i])
+    list[i].may = answer.may
+  end
+  needs.add(n, list)
+end
+
+-- shared works out who is stuck, once.
+local function shared(l)
+  if l.knots then return end
+  needs.solve(l.needs, judge(l, function(id)
+    if l.second then return l.still(id) end
+    -- Of a core: who waits for a lock in a circle can't go on anyway.
+    local g = l.state[id]
+    return g ~= nil and locking[g.wait_reason] or l.still(id)
+  end))
+  l.deadlocked, l.left = {}, {}
+  l.knots = needs.knots(l.needs)
+  for _, knot in ipairs(l.knots) do
+    for _, step in ipairs(knot) do l.deadlocked[step.id] = true end
+  end
+  l.stuck = needs.behind(l.needs, l.deadlocked)
+end
+
+-- queues tells whether a goroutine waits for a lock.
+local function queues(l, id)
+  for _, need in ipairs(l.needs.on[id] or {}) do
+    if need.kind == "lock" then return true end
+  end
+  return false
 end
 
 -- has says how sure it is that somebody holds a lock.
@@ -112,60 +171,113 @@ local function has(holder)
   return holder.possibly and "took, as it seems (inferred; no other holder is found)" or "holds (inferred)"
 end
 
+-- told writes what one goroutine of a knot needs of the next.
+local function told(step)
+  local id, to, need = tostring(step.id), tostring(step.to), step.need
+  if need.kind == "receive" then
+    return ("goroutine %s sends to %s: goroutine %s would receive from it, as its code comes to that (inferred), and waits itself"):format(id, waits.channel(need.channel), to)
+  elseif need.kind == "send" then
+    return ("goroutine %s receives from %s: goroutine %s would send to it or close it, as its code comes to that (inferred), and waits itself"):format(id, waits.channel(need.channel), to)
+  elseif need.kind == "done" then
+    return ("goroutine %s waits for %s: goroutine %s would call Done, as its code comes to that (inferred), and waits itself"):format(id, waits.name(need.group), to)
+  end
+  local holder = need.holders[step.to]
+  if not holder then
+    return ("goroutine %s waits to read %s: goroutine %s waits to write it, and who comes after that has to wait"):format(id, waits.name(need.lock), to)
+  end
+  return ("goroutine %s waits for %s, which goroutine %s %s: %s"):format(id, waits.name(need.lock), to, has(holder), holder.evidence)
+end
+
+-- thing names what a step of a knot is about, without addresses.
+local function thing(need)
+  if need.channel then return "channel " .. need.channel.name end
+  return called(need.lock or need.group)
+end
+
+-- through says by what goroutines wait for each other: "a lock and 2 channels".
+local function through(knot)
+  local n, parts = { lock = 0, channel = 0, WaitGroup = 0 }, {}
+  for _, step in ipairs(knot) do
+    local kind = step.need.lock and "lock" or step.need.channel and "channel" or "WaitGroup"
+    n[kind] = n[kind] + 1
+  end
+  for _, kind in ipairs { "lock", "channel", "WaitGroup" } do
+    if n[kind] > 0 then parts[#parts + 1] = n[kind] == 1 and "a " .. kind or ("%d %ss"):format(n[kind], kind) end
+  end
+  return table.concat(parts, " and "), n
+end
+
+-- single words a deadlock of one goroutine.
+local function single(need, holder, behind)
+  if need.group then
+    return "deadlock: a goroutine waits for a WaitGroup of which it would itself call Done", "who waits for a WaitGroup must not be one of those that it waits for"
+  elseif holder and holder.reader and not need.reads then
+    return "deadlock: a goroutine that holds an RWMutex for reading waits to write it (RLock, then Lock)",
+      "give the read lock back before taking the write lock, and look again at what was read"
+  elseif once(holder) then
+    return "deadlock: sync.Once: the function that Do runs waits for that Do to return", "the function that Do runs must not call Do of the same Once, nor what does"
+  elseif holder and holder.possibly then
+    return "deadlock: a goroutine waits for a lock that it took itself and, on one of the ways through its code, didn't give back",
+      "look for a way out of what locks it, or round the loop, that leaves out Unlock"
+  end
+  return "deadlock: a goroutine waits for a lock that it holds itself (Lock twice)",
+    "a method that locks must not be called with the lock held: split it into one that locks and one that doesn't"
+end
+
+-- recursive tells whether a goroutine reads an RWMutex again behind a writer that waits for it.
+local function recursive(knot)
+  if #knot ~= 2 or not knot[1].need.lock or knot[1].need.lock ~= knot[2].need.lock then return false end
+  for _, step in ipairs(knot) do
+    local holder = step.need.holders[step.to]
+    if holder and holder.reader then return true end
+  end
+  return false
+end
+
+-- worded gives what a knot is, and what to do about it.
+local function worded(knot)
+  local step = knot[1]
+  if #knot == 1 then return single(step.need, step.need.holders and step.need.holders[step.to]) end
+  local by, n = through(knot)
+  if recursive(knot) then
+    return "deadlock: recursive RLock: a goroutine that holds an RWMutex for reading reads it again behind a writer that waits for it",
+      "don't call what takes the read lock while it is held: split it into one that locks and one that doesn't"
+  elseif n.lock == #knot then
+    return ("deadlock: %d goroutines wait for each other's locks"):format(#knot), "lock in the same order everywhere, or not while another lock is held; ri run locks shows all locks"
+  end
+  return ("deadlock: %d goroutines wait for each other, through %s"):format(#knot, by),
+    n.lock > 0 and "don't send, receive or wait for others while a lock is held that they need" or "who should have gone on first? ri run channels shows all channels"
+end
+
 local function deadlocks(l)
   shared(l)
   local out = {}
-  for _, cycle in ipairs(l.cycles) do
-    local set, places, evidence, kinds, steps, holders = {}, {}, {}, {}, {}, {}
-    for _, step in ipairs(cycle) do
-      set[step.id] = true
-      steps[#steps + 1] = spot(l, step.id) .. " " .. called(step.edge.lock)
-      if step.edge.holder then holders[step.edge.to] = true end
+  for _, knot in ipairs(l.knots) do
+    local set, places, evidence, steps, holders, users, all = {}, {}, {}, {}, {}, {}, {}
+    local certain = true
+    for _, step in ipairs(knot) do
+      set[step.id], all[#all + 1] = true, step.id
       places[#places + 1] = where(l, step.id)
-      local e = step.edge
-      if e.holder then
-        evidence[#evidence + 1] = ("goroutine %s waits for %s, which goroutine %s %s: %s"):format(tostring(step.id), waits.name(e.lock), tostring(e.to),
-          has(e.holder), e.holder.evidence)
-        kinds.possibly = kinds.possibly or e.holder.possibly
-        kinds[e.holder.reader and "reader" or "writer"] = true
-      else
-        evidence[#evidence + 1] = ("goroutine %s waits to read %s: goroutine %s waits to write it, and who comes after that has to wait"):format(tostring(step.id), waits.name(e.lock), tostring(e.to))
-        kinds.behind = true
-      end
+      steps[#steps + 1] = spot(l, step.id) .. " " .. thing(step.need)
+      evidence[#evidence + 1] = told(step)
       evidence[#evidence + 1] = created(l, step.id)
+      certain = certain and (step.need.lock ~= nil or l.never(step.id))
+      if step.need.holders and step.need.holders[step.to] then holders[step.to] = true end
+      if not step.need.lock then users[step.to] = true end
     end
-    evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(cycle[1].id), l.waited(cycle[1].id))
-    local _, n, behind = waits.behind(l.graph, set)
     table.sort(steps)
-    local what
-    local advice = "lock in the same order everywhere, or not while another lock is held; ri run locks shows all locks"
-    if #cycle == 1 and kinds.reader then
-      advice = "give the read lock back before taking the write lock, and look again at what was read"
-      what = "deadlock: a goroutine that holds an RWMutex for reading waits to write it (RLock, then Lock)"
-    elseif #cycle == 1 and once(cycle[1].edge.holder) then
-      advice = "the function that Do runs must not call Do of the same Once, nor what does"
-      what = "deadlock: sync.Once: the function that Do runs waits for that Do to return"
-    elseif #cycle == 1 and kinds.possibly then
-      advice = "look for a way out of what locks it, or round the loop, that leaves out Unlock"
-      what = "deadlock: a goroutine waits for a lock that it took itself and, on one of the ways through its code, didn't give back"
-    elseif #cycle == 1 then
-      advice = "a method that locks must not be called with the lock held: split it into one that locks and one that doesn't"
-      what = "deadlock: a goroutine waits for a lock that it holds itself (Lock twice)"
-    elseif kinds.behind and kinds.reader and #cycle == 2 and cycle[1].edge.lock.addr == cycle[2].edge.lock.addr then
-      advice = "don't call what takes the read lock while it is held: split it into one that locks and one that doesn't"
-      what = "deadlock: recursive RLock: a goroutine that holds an RWMutex for reading reads it again behind a writer that waits for it"
-    else
-      what = ("deadlock: %d goroutines wait for each other's locks"):format(#cycle)
-    end
+    evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(knot[1].id), l.waited(knot[1].id))
+    local what, advice = worded(knot)
+    local pattern = what .. "\n" .. table.concat(steps, "\n")
+    local _, n, behind = needs.behind(l.needs, set)
     if n > 0 then
       what = what .. (", and %d more behind"):format(n)
       evidence[#evidence + 1] = ("behind: %s %s"):format(n == 1 and "goroutine" or "goroutines", list(behind))
     end
-    local all = {}
-    for _, step in ipairs(cycle) do all[#all + 1] = step.id end
+    if not certain then evidence[#evidence + 1] = "probable, not certain: somebody may still come who does what they wait for" end
     out[#out + 1] = {
-      severity = "critical", what = what, where = table.concat(places, ", "), evidence = evidence, goroutines = all,
-      waiters = keys(set, behind), holders = keys(holders), next = advice, pattern = what .. "\n" .. table.concat(steps, "\n"),
+      severity = certain and "critical" or "warning", what = what, where = table.concat(places, ", "), evidence = evidence, goroutines = all,
+      waiters = keys(set, behind), holders = keys(holders), users = next(users) and keys(users) or nil, next = advice, pattern = pattern,
     }
   end
   return out
@@ -185,7 +297,7 @@ local function held(l)
   for _, lock in ipairs(l.waits.locks) do
     for _, h in ipairs(lock.holders) do
       local key = tostring(h.id) .. "/" .. ri.hex(lock.addr)
-      if not seen[key] and not l.graph[h.id] and not l.deadlocked[h.id] and l.still(h.id) then
+      if not seen[key] and not queues(l, h.id) and not l.deadlocked[h.id] and l.still(h.id) then
         seen[key] = true
         local waiting = {}
         for _, queue in ipairs { lock.want, lock.rwant } do
@@ -194,7 +306,7 @@ local function held(l)
           end
         end
         if #waiting > 0 and lock.kind ~= "WaitGroup" then
-          local behind, n = waits.behind(l.graph, { [h.id] = true })
+          local behind, n = needs.behind(l.needs, { [h.id] = true })
           local what
           local busy = doing(h.state)
           if h.reader then
@@ -274,6 +386,6 @@ return {
   { name = "deadlock", run = deadlocks },
   { name = "lock-held", run = held },
   { name = "lock-left", needs = "moment", run = abandoned },
-  share = shared, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
+  share = shared, prepare = prepare, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
   spot = spot, called = called, keys = keys,
 }

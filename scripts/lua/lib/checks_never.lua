@@ -64,7 +64,7 @@ local function unreachable(l)
       end
       group.count = group.count + b.count - told
       for _, id in ipairs(ids) do
-        if #group.ids < 1000 then group.ids[#group.ids + 1] = id end
+        group.ids[#group.ids + 1] = id
       end
       if b.wait then group.wait = math.max(group.wait or 0, b.wait) end
     end
@@ -80,7 +80,7 @@ local function unreachable(l)
       severity = "critical",
       what = ("blocked for ever: %s %s"):format(g.count == 1 and "a goroutine" or locks.count(g.count, "goroutine") .. ", each of which",
         g.reason == "select" and #g.on == 0 and "selects among nil channels only" or awaited[g.reason] or g.reason),
-      where = locks.where(l, g.ids[1]) .. (g.count > 1 and (" and %d more"):format(g.count - 1) or ""), goroutines = g.ids,
+      where = locks.where(l, g.ids[1]) .. (g.count > 1 and (" and %d more"):format(g.count - 1) or ""), goroutines = g.ids, waiters = g.ids,
       evidence = {
         "certain: nothing that can still run leads to what it waits for: no package variable, no stack, no timer (as Go's own goroutine leak profile decides)",
         ("%s waits for %s"):format(g.count == 1 and "it" or "goroutine " .. tostring(g.ids[1]), #on > 0 and table.concat(on, ", ") or "nothing: all of its channels are nil"),

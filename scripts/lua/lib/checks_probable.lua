@@ -1,148 +1,112 @@
 --- The checks of `ri check` for what probably never goes on: nobody who could still wake it has a function for it on the stack.
 
 local locks = require("checks_locks")
-local timers = require("timers")
+local waits = require("waits")
 
--- How many channels are looked at.
-local most = 2000
-
--- What goroutines wait for that others would have to do something to, and what.
-local function wanted(l)
-  local all = {}
-  for _, c in ipairs(l.waits.channels) do
-    if c.senders.count > 0 and c.receivers.count == 0 and not c.timer and not c.closed then
-      all[#all + 1] = { addr = c.addr, kind = "receive", queue = c.senders, channel = c }
-    end
-  end
-  for _, w in ipairs(l.waits.locks) do
-    if w.kind == "WaitGroup" and w.waiting.count > 0 and w.count > 0 then
-      all[#all + 1] = { addr = w.addr, kind = "done", queue = w.waiting, group = w }
-    end
-  end
-  return all
-end
-
--- hopeless leaves of what is waited for that which nobody can do anything to, other than goroutines that wait for such themselves.
-local function hopeless(l, all, users)
-  local on, out = {}, {} -- what a goroutine waits for, by its number
-  for i, w in ipairs(all) do
-    local stuck = w.queue.selects == 0 and w.queue.count > 0
-    for _, id in ipairs(w.queue.ids) do stuck = stuck and l.still(id) end
-    out[i] = stuck
-    if stuck then
-      for _, id in ipairs(w.queue.ids) do on[id] = i end
-    end
-  end
-  local again = true
-  while again do
-    again = false
-    for i in ipairs(all) do
-      if out[i] then
-        for _, u in ipairs(users[i]) do
-          local waits_for = on[u.id]
-          local lost = waits_for and out[waits_for] or l.never(u.id) or l.deadlocked[u.id]
-          if not lost and waits_for ~= i then
-            out[i], again = false, true
-            break
-          end
-        end
-      end
+-- hopeless gives the needs of a kind that nobody is left to meet, but for those that other checks tell of: of who waits for each other, and of what is certain.
+local function hopeless(l, kind)
+  locks.share(l)
+  local out = {}
+  for _, need in ipairs(l.needs.all) do
+    if need.kind == kind and need.hopeless and not need.certain then
+      local told = false
+      for _, id in ipairs(need.queue.ids) do told = told or l.deadlocked[id] or l.never(id) or not l.still(id) end
+      if not told then out[#out + 1] = need end
     end
   end
   return out
 end
 
--- captured tells whether the function of a pending timer (time.AfterFunc) has been given something that is waited for: it, or an object that it is part of.
-local function captured(l, w)
-  if l.captured[w.addr] then return true end
-  if not l.heap then return false end
-  local o = l.heap:object(w.addr)
-  if not o then return false end
-  for addr in pairs(l.captured) do
-    if ri.cmp(addr, o.addr) >= 0 and ri.cmp(addr, o.addr + o.size) < 0 then return true end
+-- others gives those who would meet a need, and don't wait for it themselves.
+local function others(need)
+  local out = {}
+  for _, id in ipairs(need.givers) do
+    if not need.own[id] then out[#out + 1] = id end
   end
-  return false
+  return out
 end
 
-local function probable(l)
-  locks.share(l)
-  local all = {}
-  for _, w in ipairs(wanted(l)) do
-    local certain = false -- then it has been told already
-    for _, id in ipairs(w.queue.ids) do certain = certain or l.never(id) end
-    if not certain and l.still(w.queue.ids[1]) then all[#all + 1] = w end
-  end
-  l.wanted, l.users = all, {}
-  if #all > 0 then l.users = l.want_users(all) end
-  local lost = hopeless(l, all, l.users)
-  local queues, groups = {}, {}
-  for i, w in ipairs(all) do
-    if lost[i] and not captured(l, w) then
-      local others = {}
-      for _, u in ipairs(l.users[i]) do
-        local own = false
-        for _, id in ipairs(w.queue.ids) do own = own or id == u.id end
-        if not own then others[#others + 1] = u.id end
-      end
-      table.insert(w.channel and queues or groups, { w = w, others = others })
+-- waiting says how many wait: "1 sender waits".
+local function waiting(queue, word) return locks.count(queue.count, word) .. (queue.count == 1 and " waits" or " wait") end
+
+-- doing says what goroutines wait for, each in a line.
+local function doing(l, ids)
+  local out = {}
+  for i = 1, math.min(#ids, 4) do
+    local id = ids[i]
+    local parts = {}
+    for _, need in ipairs(l.needs.on[id] or {}) do
+      parts[#parts + 1] = need.channel and waits.channel(need.channel) or waits.name(need.lock or need.group)
     end
+    local g = l.state[id]
+    out[#out + 1] = ("%s waits: %s%s"):format(locks.where(l, id), g and g.wait_reason or "?", #parts > 0 and " for " .. table.concat(parts, ", ") or "")
   end
-  return queues, groups
-end
-
-local function once(l)
-  if not l.probable then l.probable = { probable(l) } end
-  return l.probable[1], l.probable[2]
+  return out
 end
 
 local function full_queues(l)
   local out = {}
-  for _, f in ipairs((once(l))) do
-    local c, first = f.w.channel, f.w.queue.ids[1]
-    local cycle = #f.others > 0
+  for _, need in ipairs(hopeless(l, "receive")) do
+    local c, queue, left = need.channel, need.queue, others(need)
+    local first = queue.ids[1]
     local what
-    if cycle then
-      what = ("senders wait for each other: %s to a channel whose only receivers wait themselves"):format(locks.count(f.w.queue.count, "goroutine") .. (f.w.queue.count == 1 and " sends" or " send"))
+    if #left > 0 then
+      what = ("%s, and who would receive can't go on: %s"):format(c.cap > 0 and "full queue" or "nobody receives", waiting(queue, "sender"))
     elseif c.cap > 0 then
-      what = ("full queue with no consumer running: %s"):format(locks.count(f.w.queue.count, "sender") .. (f.w.queue.count == 1 and " waits" or " wait"))
+      what = ("full queue with no consumer running: %s"):format(waiting(queue, "sender"))
     else
-      what = ("nobody receives: %s"):format(locks.count(f.w.queue.count, "sender") .. (f.w.queue.count == 1 and " waits" or " wait"))
+      what = ("nobody receives: %s"):format(waiting(queue, "sender"))
     end
     local evidence = {
-      ("chan %s at %s: %d of %d queued, %s, no receivers"):format(c.elem, ri.hex(c.addr), c.len, c.cap, locks.count(f.w.queue.count, "sender")),
-      cycle and ("the only goroutines with a function on their stacks that receives from it can't go on: %s"):format(locks.list(f.others))
-        or "no other goroutine has a function on its stack that receives from it, or calls one that does",
-      "goroutines " .. locks.list(f.w.queue.ids),
-      ("goroutine %s %s"):format(tostring(first), l.waited(first)),
-      locks.created(l, first),
-      "probable, not certain: something may still start a receiver",
+      ("%s (chan %s): %d of %d queued, %s, no receivers"):format(waits.channel(c), c.elem, c.len, c.cap, locks.count(queue.count, "sender")),
+      #left > 0 and ("the only goroutines with a function on their stacks that will receive from it can't go on: %s"):format(locks.list(left))
+        or "no goroutine but those that wait to send to it has a function on its stack that will receive from it, or calls one that does",
     }
-    out[#out + 1] = { severity = "warning", what = what, where = locks.where(l, first), evidence = evidence, goroutines = f.w.queue.ids,
-      next = "who was to receive, and why did it return? ri run channels shows all channels" }
+    for _, line in ipairs(doing(l, left)) do evidence[#evidence + 1] = line end
+    evidence[#evidence + 1] = "goroutines " .. locks.list(queue.ids)
+    evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(first), l.waited(first))
+    evidence[#evidence + 1] = locks.created(l, first)
+    evidence[#evidence + 1] = "probable, not certain: something may still start a receiver"
+    out[#out + 1] = {
+      severity = "warning", what = what, where = locks.where(l, first), evidence = evidence, goroutines = queue.ids, waiters = queue.ids, users = left, roots = left,
+      next = c.cap > 0 and "who was to receive, and why did it return? of a semaphore: which way out of what holds it leaves out the receive? ri run channels shows all channels"
+        or "who was to receive, and why did it return? ri run channels shows all channels",
+      pattern = table.concat({ what, locks.spot(l, first), c.name }, "\n"),
+    }
   end
   return out
 end
 
 local function wait_groups(l)
-  local _, groups = once(l)
   local out = {}
-  for _, f in ipairs(groups) do
-    local w, first = f.w.group, f.w.queue.ids[1]
+  for _, need in ipairs(hopeless(l, "done")) do
+    local w, queue, left = need.group, need.queue, others(need)
+    local first = queue.ids[1]
+    local what, advice
+    if #left > 0 then
+      what = ("WaitGroup whose workers can't go on: %s that would call Done %s for what doesn't come"):format(locks.count(#left, "worker"), #left == 1 and "waits" or "wait")
+      advice = "what do the workers wait for? see the evidence"
+    else
+      what = ("WaitGroup whose workers have all returned: its counter is %d, and no goroutine is left to call Done"):format(w.count)
+      advice = "look for a return without Done among the functions between Add and Wait; defer wg.Done() is safe"
+    end
+    local evidence = { ("%s: counter %d, %s"):format(waits.name(w), w.count, locks.count(queue.count, "goroutine") .. " in Wait") }
+    for _, line in ipairs(doing(l, left)) do evidence[#evidence + 1] = line end
+    if #left == 0 then
+      evidence[#evidence + 1] = "no other goroutine has a function on its stack that will call Done on it, or a deferred Done, and nothing that may be called is found that would"
+      evidence[#evidence + 1] = "which worker didn't call Done is not recorded"
+    elseif #left < w.count then
+      evidence[#evidence + 1] = ("of the other %d that are counted none is left, or their code doesn't tell"):format(w.count - #left)
+    end
+    evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(first), l.waited(first))
+    evidence[#evidence + 1] = locks.created(l, first)
+    evidence[#evidence + 1] = "probable, not certain: something may still start a worker"
     out[#out + 1] = {
-      severity = "warning",
-      what = ("WaitGroup whose workers have all returned: its counter is %d, and no goroutine is left to call Done"):format(w.count),
-      where = locks.where(l, first), goroutines = f.w.queue.ids,
-      evidence = {
-        ("sync.WaitGroup%s at %s: counter %d, %s"):format(w.name ~= "" and " " .. w.name or "", ri.hex(w.addr), w.count, locks.count(w.waiting.count, "goroutine") .. " in Wait"),
-        "no other goroutine has a function on its stack that calls Done on it, or a deferred Done",
-        ("goroutine %s %s"):format(tostring(first), l.waited(first)), locks.created(l, first),
-        "which worker didn't call Done is not recorded",
-        "probable, not certain: something may still start a worker",
-      },
-      next = "look for a return without Done among the functions between Add and Wait; defer wg.Done() is safe",
+      severity = "warning", what = what, where = locks.where(l, first), goroutines = queue.ids, waiters = queue.ids, users = left, roots = left,
+      evidence = evidence, next = advice, pattern = table.concat({ what, locks.spot(l, first), w.name }, "\n"),
     }
   end
   return out
 end
 
-return { { name = "full-queue", needs = "moment", run = full_queues }, { name = "wait-group", needs = "moment", run = wait_groups }, wanted = wanted, captured = timers.captured, most = most }
+return { { name = "full-queue", needs = "moment", run = full_queues }, { name = "wait-group", needs = "moment", run = wait_groups } }

@@ -29,4 +29,13 @@ function words.bytes(n)
   return ("%.1f %s"):format(n, units[i])
 end
 
+local module -- of the program, once asked for
+
+-- standard tells whether a package is of the standard library.
+function words.standard(path)
+  module = module or ri.buildinfo().path or ""
+  local first = path:match("^[^/]*")
+  return not (path == "main" or first:find(".", 1, true) or (module ~= "" and (path == module or path:sub(1, #module + 1) == module .. "/")))
+end
+
 return words

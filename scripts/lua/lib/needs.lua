@@ -1,0 +1,260 @@
+--- Who can't go on: what goroutines need of others, and whether anybody is left who gives it.
+--
+-- A need is a lock to be given back, a channel to be received from or sent to, a WaitGroup to be done. It is hopeless where all who might meet it can't go
+-- on themselves, as they need what is hopeless. That is worked out from the other end: all that has waited between the looks is taken to be stuck, until somebody is
+-- found who isn't and who will, or may, do what is needed.
+
+local words = require("words")
+
+local needs = {}
+
+-- library tells whether channels with elements of a type are what the standard library sends to or closes: those of its own types, and those that carry nothing.
+local function library(elem)
+  local name = elem:gsub("^[%*%[%]]*", "")
+  local path = name:match("^(.*)%.[^.]*$")
+  return name:find("^struct {}") ~= nil or path ~= nil and words.standard(path)
+end
+
+-- add notes a need, and who waits for it.
+local function add(n, need, queue)
+  need.queue, need.own = queue, {}
+  n.all[#n.all + 1] = need
+  for _, id in ipairs(queue.ids) do
+    need.own[id] = true
+    n.on[id] = n.on[id] or {}
+    table.insert(n.on[id], need)
+    n.ways[id] = queue.several[id] or 1
+  end
+  for _, id in ipairs(need.givers) do
+    n.gives[id] = n.gives[id] or {}
+    table.insert(n.gives[id], need)
+  end
+end
+
+-- lock notes what is needed of those who hold a lock.
+local function lock(n, k)
+  local readers, writers, by = {}, {}, {}
+  for _, h in ipairs(k.holders) do
+    if not by[h.id] then table.insert(h.reader and readers or writers, h.id) end
+    by[h.id] = by[h.id] or h
+  end
+  local holders = #writers > 0 and writers or readers
+  if k.want.count > 0 then
+    add(n, { kind = "lock", lock = k, givers = holders, holders = by, open = #holders == 0 }, k.want)
+  end
+  if k.rwant.count > 0 then
+    -- Readers that come later wait for a writer that waits for those that are in.
+    local before = #writers > 0 and writers or k.want.ids
+    add(n, { kind = "lock", lock = k, givers = before, holders = #writers > 0 and by or {}, open = #before == 0, reads = true }, k.rwant)
+  end
+end
+
+--- Gathers what is needed.
+-- @param w table, of ri.waits with users
+-- @return table
+function needs.gather(w)
+  local n = { all = {}, on = {}, ways = {}, gives = {} }
+  for _, k in ipairs(w.locks) do
+    if k.kind ~= "WaitGroup" then
+      lock(n, k)
+    elseif k.waiting.count > 0 and k.count > 0 then
+      add(n, { kind = "done", group = k, addr = k.addr, givers = k.users or {} }, k.waiting)
+    end
+  end
+  for _, c in ipairs(w.channels) do
+    if c.senders.count > 0 then
+      add(n, { kind = "receive", channel = c, addr = c.addr, givers = c.users or {}, open = c.receivers.count > 0 }, c.senders)
+    elseif c.receivers.count > 0 then
+      local alone = #(c.users or {}) == 0 -- then the standard library may be the one, with what it was given or made: timers, contexts, signals
+      add(n, { kind = "send", channel = c, addr = c.addr, givers = c.users or {}, open = c.timer or c.closed or alone and library(c.elem) }, c.receivers)
+    end
+  end
+  return n
+end
+
+--- Works out who is stuck: n.stuck (by goroutine), and of each need whether it is hopeless.
+-- @param n table, of needs.gather
+-- @param o table: still(id), whether it has not run between the looks; never(id), whether it is certain that nothing can wake it; final(id), whether it waits for nothing that could come
+function needs.solve(n, o)
+  n.stuck = {}
+  for _, need in ipairs(n.all) do need.hopeless, need.certain = true, nil end
+  local work = {}
+  local function frees(id)
+    if n.stuck[id] then n.stuck[id] = nil end
+    work[#work + 1] = id
+  end
+  local function kill(need)
+    if not need.hopeless or need.certain then return end
+    need.hopeless = false
+    for _, id in ipairs(need.queue.ids) do
+      if n.stuck[id] and not o.never(id) then frees(id) end
+    end
+  end
+  local function stuck(id)
+    if o.never(id) or o.final(id) then return true end
+    return n.on[id] ~= nil and #n.on[id] == n.ways[id] and o.still(id)
+  end
+  for id in pairs(n.on) do n.stuck[id] = stuck(id) or nil end
+  for _, need in ipairs(n.all) do
+    need.free = 0
+    for _, id in ipairs(need.queue.ids) do
+      if o.never(id) and n.ways[id] == 1 then need.certain = true end
+    end
+  end
+  -- Those that wait for nothing of this are stuck if nothing can wake them, and free else.
+  local function look(id)
+    if n.stuck[id] == nil and not n.on[id] then n.stuck[id] = (o.never(id) or o.final(id)) or nil end
+    return n.stuck[id]
+  end
+  for id in pairs(n.gives) do
+    if not look(id) then work[#work + 1] = id end
+  end
+  for _, need in ipairs(n.all) do
+    local open = need.open
+    for _, id in ipairs(need.queue.ids) do open = open or need.kind ~= "lock" and not o.still(id) end -- then somebody serves it
+    if open then kill(need) end
+  end
+  local freed = {}
+  while #work > 0 do
+    local id = table.remove(work)
+    if not freed[id] then
+      freed[id] = true
+      for _, need in ipairs(n.gives[id] or {}) do
+        if need.kind == "lock" then
+          -- A writer waits for all readers, so one that is stuck is enough.
+          need.free = need.free + 1
+          if need.free >= #need.givers then kill(need) end
+        elseif need.kind == "done" or not need.own[id] then
+          kill(need)
+        end
+      end
+    end
+  end
+end
+
+--- Adds who else may meet needs.
+-- @param n table, of needs.gather
+-- @param list table, needs, each with may: goroutines
+function needs.add(n, list)
+  for _, need in ipairs(list) do
+    for _, id in ipairs(need.may) do
+      n.gives[id] = n.gives[id] or {}
+      table.insert(n.gives[id], need)
+    end
+  end
+end
+
+--- Finds knots: stuck goroutines that need something of each other, each of them once, by a shortest way round.
+-- @param n table, that was solved
+-- @return table: list of lists of {id, need, to}
+function needs.knots(n)
+  local ids = {}
+  for id in pairs(n.stuck) do
+    if n.on[id] then ids[#ids + 1] = id end
+  end
+  table.sort(ids, function(a, b) return ri.cmp(a, b) < 0 end)
+  local function edges(id)
+    local out = {}
+    for _, need in ipairs(n.on[id] or {}) do
+      if need.hopeless then
+        for _, to in ipairs(need.givers) do
+          if n.stuck[to] and n.on[to] and (need.kind == "lock" or need.kind == "done" or not need.own[to]) then out[#out + 1] = { id = id, need = need, to = to } end
+        end
+      end
+    end
+    return out
+  end
+  local found, part, index, low, count = {}, {}, {}, {}, 0
+  -- Strongly connected parts, as Tarjan finds them, with a stack of our own: chains may be long.
+  local open, opened = {}, {}
+  for _, start in ipairs(ids) do
+    local path = {}
+    local function push(id)
+      count = count + 1
+      index[id], low[id] = count, count
+      open[#open + 1], opened[id] = id, true
+      path[#path + 1] = { id = id, edges = edges(id), at = 0 }
+    end
+    if not index[start] then push(start) end
+    while #path > 0 do
+      local top = path[#path]
+      top.at = top.at + 1
+      local e = top.edges[top.at]
+      if e then
+        if not index[e.to] then
+          push(e.to)
+        elseif opened[e.to] then
+          low[top.id] = math.min(low[top.id], index[e.to])
+        end
+      else
+        path[#path] = nil
+        if #path > 0 then low[path[#path].id] = math.min(low[path[#path].id], low[top.id]) end
+        if low[top.id] == index[top.id] then
+          local members = {}
+          repeat
+            local id = table.remove(open)
+            opened[id], part[id] = nil, top.id
+            members[#members + 1] = id
+          until id == top.id
+          found[#found + 1] = members
+        end
+      end
+    end
+  end
+  local knots = {}
+  for _, members in ipairs(found) do
+    table.sort(members, function(a, b) return ri.cmp(a, b) < 0 end)
+    local best
+    for i = 1, math.min(#members, 16) do
+      local start = members[i]
+      local from, queue, at = {}, { start }, 1
+      local last
+      while queue[at] and not last do
+        local id = queue[at]
+        at = at + 1
+        for _, e in ipairs(edges(id)) do
+          if e.to == start then
+            last = e
+            break
+          elseif part[e.to] == part[start] and not from[e.to] then
+            from[e.to], queue[#queue + 1] = e, e.to
+          end
+        end
+      end
+      if last then
+        local knot = { last }
+        while knot[1].id ~= start do table.insert(knot, 1, from[knot[1].id]) end
+        if not best or #knot < #best then best = knot end
+      end
+    end
+    if best then knots[#knots + 1] = best end
+  end
+  table.sort(knots, function(a, b) return ri.cmp(a[1].id, b[1].id) < 0 end)
+  return knots
+end
+
+--- Finds those that wait, through any number of others, for somebody in a set, as far as it is for locks.
+-- @param n table, that was solved
+-- @param set table: goroutine to true
+-- @return table: goroutine to true, without the set itself; how many; their numbers
+function needs.behind(n, set)
+  local seen, list, work = {}, {}, {}
+  for id in pairs(set) do work[#work + 1] = id end
+  while #work > 0 do
+    local id = table.remove(work)
+    for _, need in ipairs(n.gives[id] or {}) do
+      if need.kind == "lock" then
+        for _, from in ipairs(need.queue.ids) do
+          if not seen[from] and not set[from] then
+            seen[from] = true
+            list[#list + 1], work[#work + 1] = from, from
+          end
+        end
+      end
+    end
+  end
+  table.sort(list, function(a, b) return ri.cmp(a, b) < 0 end)
+  return seen, #list, list
+end
+
+return needs

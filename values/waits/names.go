@@ -1,0 +1,228 @@
+package waits
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+
+	"ri/symbols"
+	"ri/symbols/flow"
+	"ri/values"
+)
+
+// This file finds names for what goroutines wait for: the variable, or the type and field, that it is, or that holds
+// it.
+
+// maxNamers is how many goroutines' frames are looked at for a name.
+const maxNamers = 4
+
+// NameLocks finds names for locks: of package variables, or of the types that frames' variables lead to.
+func (r *Reader) NameLocks(w *Waits) {
+	for _, lock := range w.Locks {
+		if lock.Name = r.variableAt(lock.Addr); lock.Name != "" {
+			continue
+		}
+		var ids []uint64
+		for _, h := range lock.Holders {
+			ids = append(ids, h.Addr)
+		}
+		for _, list := range [][]Waiter{lock.Writers, lock.Readers, lock.Waiting} {
+			if len(list) > 0 {
+				ids = append(ids, list[0].Addr)
+			}
+		}
+		for _, addr := range ids[:min(len(ids), maxNamers)] {
+			if lock.Name = nameFromFrames(r.s, addr, lock.Addr); lock.Name != "" {
+				break
+			}
+		}
+	}
+}
+
+// NameChannels finds names for channels: of package variables and fields that hold them, or of frames' variables.
+func (r *Reader) NameChannels(list []*WaitedChannel) {
+	if len(list) == 0 {
+		return
+	}
+	variables := map[uint64]string{}
+	for _, place := range r.channelVariables() {
+		if word, err := r.s.Uint64(place.addr + r.s.Bias()); err == nil && word != 0 && variables[word] == "" {
+			variables[word] = place.name
+		}
+	}
+	for _, c := range list {
+		if c.Name = variables[c.Addr]; c.Name != "" {
+			continue
+		}
+		n := 0
+		for _, queue := range [][]Waiter{c.Senders, c.Receivers} {
+			for i := 0; i < len(queue) && n < maxNamers && c.Name == ""; i++ {
+				c.Name = channelFromFrames(r.s, queue[i].Addr, c.Addr)
+				n++
+			}
+		}
+	}
+}
+
+// channelPlace is where a channel's address lies.
+type channelPlace struct {
+	addr uint64
+	name string
+}
+
+// maxChannelPlaces bounds those in all package variables together.
+const maxChannelPlaces = 1 << 16
+
+// channelVariables are the link-time places of channels in package variables.
+func (r *Reader) channelVariables() []channelPlace {
+	if r.channels == nil {
+		r.channels = []channelPlace{}
+		for _, v := range r.s.File().AllVars() {
+			if v.Type != nil && len(r.channels) < maxChannelPlaces && !strings.HasPrefix(v.Name, "runtime.") {
+				for _, field := range channelFields(v.Type, 0) {
+					r.channels = append(r.channels, channelPlace{v.Addr + field.addr, r.s.File().ShortName(v.Name) + field.name})
+				}
+			}
+		}
+	}
+	return r.channels
+}
+
+// channelFields are the offsets of channels in a type, and the ways there: ".jobs".
+func channelFields(t *symbols.Type, depth int) (out []channelPlace) {
+	switch {
+	case t.Kind == reflect.Chan:
+		return []channelPlace{{}}
+	case depth > 4:
+	case t.Kind == reflect.Struct:
+		for _, f := range t.Fields() {
+			for _, inner := range channelFields(f.Type, depth+1) {
+				out = append(out, channelPlace{uint64(f.Offset) + inner.addr, "." + f.Name + inner.name})
+			}
+		}
+	case t.Kind == reflect.Array && t.Elem() != nil && t.Len() <= 64:
+		for i := range t.Len() {
+			for _, inner := range channelFields(t.Elem(), depth+1) {
+				out = append(out, channelPlace{uint64(i*t.Elem().Size) + inner.addr, fmt.Sprintf("[%d]%s", i, inner.name)})
+			}
+		}
+	}
+	return out
+}
+
+// channelFromFrames looks for a variable in a goroutine's frames that is a channel, or leads to a struct with a field
+// that is: "main.pool.jobs", else "jobs in main.work".
+func channelFromFrames(s *values.Space, gaddr, addr uint64) string {
+	g, err := s.GoroutineAt(gaddr)
+	if err != nil || g == nil {
+		return ""
+	}
+	local := ""
+	frames, _ := g.Stack(64)
+	for i := range frames {
+		f := &frames[i]
+		if strings.HasPrefix(f.Func, "runtime.") {
+			continue
+		}
+		vars, _ := g.Vars(f)
+		for _, v := range vars {
+			t, base := v.Value.Type, v.Value.Addr
+			if t.Kind == reflect.Pointer && t.Elem() != nil {
+				if base, err = s.Uint64(base); err != nil || base == 0 {
+					continue
+				}
+				t = t.Elem()
+			}
+			for _, field := range channelFields(t, 0) {
+				if word, err := s.Uint64(base + field.addr); err != nil || word != addr {
+					continue
+				}
+				if t.Kind == reflect.Struct && t.Name != "" {
+					return s.File().ShortName(t.Name) + field.name
+				}
+				if local == "" {
+					local = v.Name + field.name + " in " + f.Func
+				}
+			}
+		}
+	}
+	return local
+}
+
+// variableAt names what lies at an address in a package variable: "main.store.mu"; "" for the heap.
+func (r *Reader) variableAt(addr uint64) string {
+	if r.byAddr == nil {
+		r.byAddr = r.s.File().AllVars()
+		sort.Slice(r.byAddr, func(i, j int) bool { return r.byAddr[i].Addr < r.byAddr[j].Addr })
+	}
+	at := addr - r.s.Bias()
+	i := sort.Search(len(r.byAddr), func(i int) bool { return r.byAddr[i].Addr > at }) - 1
+	if i < 0 || r.byAddr[i].Type == nil || at-r.byAddr[i].Addr >= uint64(max(r.byAddr[i].Type.Size, 1)) {
+		return ""
+	}
+	v := r.byAddr[i]
+	return r.s.File().ShortName(v.Name) + fieldPath(v.Type, int64(at-v.Addr))
+}
+
+// fieldPath names what lies at an offset in a type, down to sync's types: ".shards[3].mu".
+func fieldPath(t *symbols.Type, off int64) string {
+	path := ""
+	for range 32 {
+		if strings.HasPrefix(t.Name, "sync.") {
+			return path
+		}
+		switch t.Kind {
+		case reflect.Struct:
+			fields := t.Fields()
+			i := slices.IndexFunc(fields, func(f symbols.Field) bool {
+				return off >= f.Offset && off < f.Offset+max(f.Type.Size, 1)
+			})
+			if i < 0 {
+				return path
+			}
+			path += "." + fields[i].Name
+			off, t = off-fields[i].Offset, fields[i].Type
+		case reflect.Array:
+			e := t.Elem()
+			if e == nil || e.Size <= 0 {
+				return path
+			}
+			path += fmt.Sprintf("[%d]", off/e.Size)
+			off, t = off%e.Size, e
+		default:
+			return path
+		}
+	}
+	return path
+}
+
+// nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
+func nameFromFrames(s *values.Space, gaddr, addr uint64) string {
+	g, err := s.GoroutineAt(gaddr)
+	if err != nil || g == nil {
+		return ""
+	}
+	frames, _ := g.Stack(64)
+	for i := range frames {
+		f := &frames[i]
+		if flow.IsLockFunction(f.Func) || strings.HasPrefix(f.Func, "runtime.") {
+			continue
+		}
+		vars, _ := g.Vars(f)
+		for _, v := range vars {
+			t := v.Value.Type
+			if t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct && !strings.HasPrefix(t.Elem().Name, "sync.") {
+				base, err := s.Uint64(v.Value.Addr)
+				if err == nil && base != 0 && addr >= base && addr-base < uint64(max(t.Elem().Size, 1)) {
+					return s.File().ShortName(t.Elem().Name) + fieldPath(t.Elem(), int64(addr-base))
+				}
+			}
+			if base := v.Value.Addr; addr >= base && addr-base < uint64(max(t.Size, 1)) && t.Kind == reflect.Struct {
+				return v.Name + fieldPath(t, int64(addr-base)) + " in " + f.Func
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,78 @@
+package waits
+
+import "ri/values"
+
+// Needs is what goroutines wait for that others would have to do, and who will do it, as far as the code on their
+// stacks tells.
+type Needs struct {
+	*Users
+	// Channels are those of which it was looked for: those with senders, and those that somebody receives from who
+	// holds what others wait for.
+	Channels []*WaitedChannel
+}
+
+// maxSteps is how far is looked behind those who wait: who holds what they need, what that one waits for, and so on.
+const maxSteps = 8
+
+// Needs finds who will do what goroutines wait for: call Done, receive from channels that somebody sends to, and send
+// to or close those that are waited for by goroutines of which others need something. That idle workers wait to
+// receive is no need.
+func (r *Reader) Needs(w *Waits, groups []*values.StackGroup, check func()) (*Needs, error) {
+	n := &Needs{Users: &Users{Sure: map[Wanted][]int64{}, May: map[string]May{}}}
+	var wanted []Wanted
+	actors := map[int64]bool{}
+	for _, lock := range w.Locks {
+		if lock.Kind == "WaitGroup" {
+			wanted = append(wanted, Wanted{lock.Addr, "done"})
+		}
+		for _, list := range [][]Holder{lock.Holders, lock.Candidates} {
+			for i := range list {
+				actors[list[i].ID] = true
+			}
+		}
+	}
+	seen := map[Wanted]bool{}
+	for _, c := range w.Channels {
+		if len(c.Senders) > 0 && len(c.Receivers) == 0 && !c.Closed {
+			wanted = append(wanted, Wanted{c.Addr, "receive"})
+			n.Channels = append(n.Channels, c)
+		}
+	}
+	for range maxSteps {
+		found, err := r.Users(w, wanted, groups, check)
+		if err != nil {
+			return nil, err
+		}
+		for one, ids := range found.Sure {
+			n.Sure[one] = ids
+			for _, id := range ids {
+				actors[id] = true
+			}
+		}
+		for kind, may := range found.May {
+			n.May[kind] = may
+		}
+		wanted = wanted[:0]
+		for _, c := range w.Channels {
+			one := Wanted{c.Addr, "send"}
+			if len(actors) == 0 || seen[one] || !anyOf(c.Receivers, actors) {
+				continue
+			}
+			seen[one] = true
+			wanted, n.Channels = append(wanted, one), append(n.Channels, c)
+		}
+		if len(wanted) == 0 {
+			break
+		}
+	}
+	return n, nil
+}
+
+func anyOf(queue []Waiter, ids map[int64]bool) bool {
+	for i := range queue {
+		if ids[queue[i].ID] {
+			return true
+		}
+	}
+	return false
+}
