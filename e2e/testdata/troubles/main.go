@@ -14,7 +14,7 @@ import (
 var troubles = map[string]func(){}
 
 func main() {
-	begin(os.Args[1:])
+	start(os.Args[1:])
 	troubles = nil // what nobody can call any more is not to be taken for what may still come
 	fmt.Println("ready")
 	end := make(chan os.Signal, 1)
@@ -23,10 +23,10 @@ func main() {
 }
 
 //go:noinline
-func begin(names []string) {
+func start(names []string) {
 	for _, name := range names {
-		start := troubles[name]
-		if start == nil {
+		trouble := troubles[name]
+		if trouble == nil {
 			names := make([]string, 0, len(troubles))
 			for name := range troubles {
 				names = append(names, name)
@@ -35,6 +35,6 @@ func begin(names []string) {
 			fmt.Fprintf(os.Stderr, "troubles: no %q; there are %v\n", name, names)
 			os.Exit(2)
 		}
-		start()
+		trouble()
 	}
 }
