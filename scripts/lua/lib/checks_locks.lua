@@ -133,6 +133,10 @@ local function prepare(l)
     end
   end
   if #list == 0 then return end
+  if not l.heap then
+    for _, need in ipairs(list) do need.open, need.unsure = true, true end
+    return
+  end
   captures = timers.captured()
   for i, answer in ipairs(ri.later(questions, l.heap, l.waits.may)) do
     list[i].open = list[i].open or answer.why ~= nil or captured(l, captures, list[i])

@@ -17,6 +17,26 @@ local function hopeless(l, kind)
   return out
 end
 
+-- unsure tells whether there is a need of a kind that might be hopeless, and of which only the heap tells whether somebody may still come.
+local function unsure(l, kind)
+  for _, need in ipairs(l.needs.all) do
+    if need.kind == kind and need.unsure then
+      local still = true
+      for _, id in ipairs(need.queue.ids) do still = still and l.still(id) and not l.deadlocked[id] end
+      if still then return true end
+    end
+  end
+  return false
+end
+
+-- listed gives findings, or why they can't be told.
+local function listed(l, kind, out)
+  if #out == 0 and unsure(l, kind) then
+    return nil, l.noheap or "whether somebody may still come needs a copy of all memory: it was skipped with blocked-forever", true
+  end
+  return out
+end
+
 -- others gives those who would meet a need, and don't wait for it themselves.
 local function others(need)
   local out = {}
@@ -74,7 +94,7 @@ local function full_queues(l)
       pattern = table.concat({ what, locks.spot(l, first), c.name }, "\n"),
     }
   end
-  return out
+  return listed(l, "receive", out)
 end
 
 local function wait_groups(l)
@@ -106,7 +126,7 @@ local function wait_groups(l)
       evidence = evidence, next = advice, pattern = table.concat({ what, locks.spot(l, first), w.name }, "\n"),
     }
   end
-  return out
+  return listed(l, "done", out)
 end
 
 return { { name = "full-queue", needs = "moment", run = full_queues }, { name = "wait-group", needs = "moment", run = wait_groups } }
