@@ -65,7 +65,7 @@ func (o *options) addLook(f *pflag.FlagSet) {
 	f.StringVar(&o.look.View, "view", "",
 		"how memory is seen: `VIEW` live, snapshot or stopped (default: the recipe's, else snapshot)")
 	f.DurationVar(&o.look.MaxTime, "max-time", 0,
-		"the longest time for the script, `DURATION` (default: the recipe's, else 10s)")
+		"the most CPU time for the script, `DURATION` (default: the recipe's, else 10s)")
 	o.addCopy(f)
 	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false,
 		"don't wait until the recipe's lock is free: what it guards may be in mid-change")

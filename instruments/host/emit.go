@@ -23,11 +23,6 @@ const (
 
 func (h *Host) riEmit(L *lua.LState) int {
 	t := L.CheckTable(1)
-	if h.opt.Limits.Rows > 0 && h.given >= h.opt.Limits.Rows {
-		err := NewLimitError(ErrRows, "%d rows were given, and there are more", h.given)
-		h.cancel(err)
-		h.raise(L, err)
-	}
 	row := make(rows.Row, 0, len(h.columns)+4)
 	for _, c := range h.columns {
 		v, err := h.cell(L, t.RawGetString(c.Name), c.Type)
@@ -50,7 +45,7 @@ func (h *Host) riEmit(L *lua.LState) int {
 		}
 		row = append(row, rows.Cell{Name: string(name), Value: value})
 	}
-	h.given++
+	_ = h.count(L, &h.given.rows, "rows", rowSize(row))
 	if err := h.opt.Sink.Emit(row); err != nil {
 		h.cancel(err)
 		h.raise(L, err)
@@ -287,6 +282,11 @@ func (h *Host) riFinding(L *lua.LState) int {
 	if f.What == "" {
 		L.RaiseError("ri.finding: what is missing: the conclusion in one line")
 	}
+	size := rowSize(f.Extra) + int64(len(f.What)+len(f.Where)+len(f.Next))
+	for _, e := range f.Evidence {
+		size += lineCost + int64(len(e))
+	}
+	_ = h.count(L, &h.given.findings, "findings", size)
 	if err := h.opt.Sink.Finding(f); err != nil {
 		h.cancel(err)
 		h.raise(L, err)
@@ -302,6 +302,7 @@ func (h *Host) riLog(L *lua.LState) int {
 		}
 		text += textOf(L, L.Get(i))
 	}
+	_ = h.count(L, nil, "", lineCost+int64(len(text)))
 	h.opt.Sink.Log(text)
 	return 0
 }
@@ -379,6 +380,14 @@ func (h *Host) riSample(L *lua.LState) int {
 			sample.Labels[k.String()] = v.String()
 		}
 	}
+	size := int64(0)
+	for _, f := range sample.Frames {
+		size += lineCost + int64(len(f.Func)+len(f.File))
+	}
+	for k, v := range sample.Labels {
+		size += lineCost + int64(len(k)+len(v))
+	}
+	_ = h.count(L, &h.given.samples, "stacks", size)
 	if err := h.opt.Sink.Sample(sample); err != nil {
 		h.cancel(err)
 		h.raise(L, err)

@@ -331,9 +331,9 @@ func (h *Host) riAgain(L *lua.LState) int {
 	if kind != "" && kind != attach.Live && kind != attach.Stopped {
 		L.ArgError(2, "live, stopped, or nothing")
 	}
-	h.clock.pause()
+	h.clock.Pause()
 	over, err := h.opt.Again(h.ctx, time.Duration(seconds*1e9), kind)
-	h.clock.resume()
+	h.clock.Resume()
 	h.Forget()
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.again: %w", err))

@@ -29,6 +29,8 @@ type Options struct {
 	Target  TargetInfo
 	Profile bool        // samples are wanted
 	CPU     *cpuSampler // nil: nothing runs
+	// cpuTime is what limits of time are counted in; nil: the CPU time of this process.
+	cpuTime func() time.Duration
 	// Now is the target's clock; nil: this machine's.
 	Now func() time.Time
 	// Again waits and then takes a new look at the same Space, of a kind ("": the run's own); nil: ri.again is an
@@ -77,12 +79,12 @@ type Host struct {
 	trusting bool // require gives a placeholder for what isn't there
 	resumed  int  // coroutines inside each other
 	steps    int  // since the context was last asked in a Go loop
-	given    int
+	given    given
 	loads    int64
 	warmth   byte           // what warm has read, so that it is read
 	lastErr  error          // of the last binding that failed
 	atLimit  *lua.LFunction // what the script wants called when a limit ends it
-	clock    clock
+	clock    *Clock
 	unknown  unknown // the last name that a script looked up in vain
 
 	columns     []rows.Column
@@ -114,6 +116,9 @@ func New(opt Options) *Host {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.cpuTime == nil {
+		opt.cpuTime = processTime
 	}
 	h := &Host{
 		opt: opt, space: opt.Space, waits: waits.New(opt.Space), params: lua.LNil,
@@ -157,7 +162,7 @@ func (h *Host) Values() int64 { return h.loads }
 // ctx ended; what was emitted before it is good.
 func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) error {
 	return h.limited(ctx, func() error {
-		h.script, h.given, h.columns, h.unknown, h.transaction = script, 0, nil, unknown{}, nil
+		h.script, h.given, h.columns, h.unknown, h.transaction = script, given{}, nil, unknown{}, nil
 		h.freshEnvironment()
 		h.params = h.paramsTable(params)
 		h.exposePackages(script.packages)
@@ -183,11 +188,10 @@ func (h *Host) limited(ctx context.Context, f func() error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limits := h.opt.Limits
-	h.clock.start(limits.Time, func() {
-		cancel(NewLimitError(ErrTime, "the script ran for %v; give it longer (--max-time %v)", limits.Time,
-			rows.RoundUp(3*limits.Time)))
+	h.clock = startClock(limits.Time, h.opt.cpuTime, func(cpu, wall time.Duration) {
+		cancel(timeOver("the script", limits.Time, cpu, wall))
 	})
-	defer h.clock.stop()
+	defer h.clock.Stop()
 	if limits.Memory > 0 {
 		watchMemory(ctx, limits.Memory, cancel)
 	}
@@ -219,6 +223,9 @@ func (h *Host) lastWord(why error) {
 	defer cancel()
 	ctx, h.cancel = context.WithCancelCause(ctx)
 	defer h.cancel(nil)
+	if h.opt.Limits.Memory > 0 {
+		watchMemory(ctx, h.opt.Limits.Memory, h.cancel)
+	}
 	h.ctx = newRunContext(ctx)
 	h.lua.SetContext(h.ctx)
 	_ = Safely(func() error { // what goes wrong here tells less than why
@@ -251,8 +258,16 @@ func (h *Host) runBare(script *Script) error {
 	for i, v := range results {
 		texts[i] = h.dumpLua(v, dumpDefaults, 0)
 	}
-	h.opt.Sink.Print(strings.Join(texts, "\t"))
-	return nil
+	return h.print(nil, strings.Join(texts, "\t"))
+}
+
+// print gives a line, or several. L is nil where no script is running.
+func (h *Host) print(L *lua.LState, text string) error {
+	err := h.count(L, nil, "", lineCost*int64(1+strings.Count(text, "\n"))+int64(len(text)))
+	if err == nil {
+		h.opt.Sink.Print(text)
+	}
+	return err
 }
 
 // call calls a Lua function, protected.

@@ -12,13 +12,16 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"ri/instruments/rows"
 )
 
 // Limits bound a run of a script. A zero field takes its default, a negative one means no limit.
 type Limits struct {
-	Time   time.Duration // wall clock, of one Run; default 10 seconds
+	Time   time.Duration // of CPU, of one Run; default 10 seconds (see Clock)
 	Memory int64         // bytes that the run may hold; default 512 MiB
-	Rows   int           // emitted; default a million
+	Rows   int           // rows, and findings, and stacks; default a million of each
+	Output int64         // bytes of all texts that the run gives; default 64 MiB
 }
 
 func (l Limits) WithDefaults() Limits {
@@ -31,7 +34,74 @@ func (l Limits) WithDefaults() Limits {
 	if l.Rows == 0 {
 		l.Rows = 1_000_000
 	}
+	if l.Output == 0 {
+		l.Output = 64 << 20
+	}
 	return l
+}
+
+// given counts what a run has given.
+type given struct {
+	rows, findings, samples int
+	bytes                   int64
+}
+
+// count adds to one of the counters of h.given and to its bytes; over a limit it ends the run, and the script. L is nil where no script is running.
+func (h *Host) count(L *lua.LState, counter *int, what string, bytes int64) error {
+	limits := h.opt.Limits
+	var err error
+	switch {
+	case counter != nil && limits.Rows > 0 && *counter >= limits.Rows:
+		err = NewLimitError(ErrRows, "%d %s were given, and there are more", *counter, what)
+	case limits.Output > 0 && h.given.bytes+bytes > limits.Output:
+		err = NewLimitError(ErrOutput, "all that the script gave is longer than %s", rows.ShortBytes(limits.Output))
+	default:
+		if h.given.bytes += bytes; counter != nil {
+			*counter++
+		}
+		return nil
+	}
+	h.cancel(err)
+	if L != nil {
+		h.raise(L, err)
+	}
+	return err
+}
+
+// lineCost is what a line, a cell or an element takes beside its text.
+const lineCost = 16
+
+// sizeOf is how many bytes a cell's value takes, about.
+func sizeOf(v any) int64 {
+	switch v := v.(type) {
+	case string:
+		return lineCost + int64(len(v))
+	case rows.Bytes:
+		return lineCost + int64(len(v))
+	case rows.Address:
+		return lineCost + int64(len(v.Text))
+	case []any:
+		total := int64(lineCost)
+		for _, e := range v {
+			total += sizeOf(e)
+		}
+		return total
+	case rows.Row:
+		total := int64(lineCost)
+		for _, c := range v {
+			total += int64(len(c.Name)) + sizeOf(c.Value)
+		}
+		return total
+	}
+	return lineCost
+}
+
+// rowSize is how many bytes a row takes, about; the names of its columns are those of all rows.
+func rowSize(row rows.Row) (total int64) {
+	for _, c := range row {
+		total += sizeOf(c.Value)
+	}
+	return total
 }
 
 func init() {
@@ -40,40 +110,6 @@ func init() {
 	// Executables that aren't position-independent begin at this address, so that no address of a package variable is an
 	// index.
 	lua.MaxArrayIndex = 0x400000
-}
-
-// clock ends a script when its own time is over: while it waits in ri.again, the clock stands.
-type clock struct {
-	timer *time.Timer
-	left  time.Duration
-	since time.Time
-}
-
-// start begins a run of at most limit; 0 or less: without a limit.
-func (c *clock) start(limit time.Duration, over func()) {
-	*c = clock{}
-	if limit > 0 {
-		*c = clock{time.AfterFunc(limit, over), limit, time.Now()}
-	}
-}
-
-func (c *clock) pause() {
-	if c.timer != nil && c.timer.Stop() {
-		c.left -= time.Since(c.since)
-	}
-}
-
-func (c *clock) resume() {
-	if c.timer != nil {
-		c.since = time.Now()
-		c.timer.Reset(c.left) // at once where it had fired
-	}
-}
-
-func (c *clock) stop() {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
 }
 
 // maxString bounds one string that a script builds.
@@ -143,6 +179,8 @@ var (
 	ErrMemory = errors.New("memory limit reached")
 	// ErrRows: the script gave more rows than asked for; those before are good.
 	ErrRows = errors.New("row limit reached")
+	// ErrOutput: what the script gave was too long; what came before is good.
+	ErrOutput = errors.New("output limit reached")
 	// ErrScript: the script is wrong or gave up; a *ScriptError says where.
 	ErrScript = errors.New("script error")
 )

@@ -168,13 +168,13 @@ func (h *Host) riCPU(L *lua.LState) int {
 	key := cpuKey{time.Duration(seconds * 1e9), hz}
 	profile := h.opt.CPU.took[key]
 	if profile == nil {
-		h.clock.pause()
+		h.clock.Pause()
 		var err error
 		profile, err = h.opt.CPU.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz, FrameEnd: h.space.FrameEnd,
 			Progress: func(done, total time.Duration) {
 				h.opt.Sink.Progress(int64(done/time.Millisecond), int64(total/time.Millisecond), "sampling, ms")
 			}})
-		h.clock.resume()
+		h.clock.Resume()
 		if err != nil {
 			h.raise(L, fmt.Errorf("ri.cpu: %w", err))
 		}

@@ -56,7 +56,7 @@ func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) e
 	h.Forget()
 	p.named = true
 	return h.limited(ctx, func() error {
-		h.script, h.given, h.columns, h.unknown = script, 0, nil, unknown{}
+		h.script, h.given, h.columns, h.unknown = script, given{}, nil, unknown{}
 		h.freshEnvironment()
 		p.inherit()
 		h.params = h.lua.NewTable()
@@ -82,8 +82,7 @@ func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) e
 		for i, v := range results {
 			texts[i] = h.dumpLua(v, values.DumpOptions{Depth: 2}, 0)
 		}
-		opt.Sink.Print(strings.ReplaceAll(strings.Join(texts, "\n"), "\t", "    "))
-		return nil
+		return h.print(nil, strings.ReplaceAll(strings.Join(texts, "\n"), "\t", "    "))
 	})
 }
 

@@ -51,7 +51,7 @@ func (h *Host) openBase(globals *lua.LTable) {
 		for i := range texts {
 			texts[i] = textOf(L, L.Get(i+1))
 		}
-		h.opt.Sink.Print(strings.Join(texts, "\t"))
+		h.print(L, strings.Join(texts, "\t"))
 		return 0
 	})
 	set("tostring", func(L *lua.LState) int {

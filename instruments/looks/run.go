@@ -196,7 +196,8 @@ func Judge(r *rows.Result, err error, p *Plan, rehearsed time.Duration) {
 		p.cutShort(r, fmt.Sprintf("%v; %s", err, p.longerStop(rehearsed)))
 	case errors.Is(err, attach.ErrSuspended):
 		p.cutShort(r, fmt.Sprintf("%v; run it again", err))
-	case errors.Is(err, host.ErrTime), errors.Is(err, host.ErrMemory), errors.Is(err, host.ErrRows):
+	case errors.Is(err, host.ErrTime), errors.Is(err, host.ErrMemory), errors.Is(err, host.ErrRows),
+		errors.Is(err, host.ErrOutput):
 		p.cutShort(r, err.Error())
 	default:
 		r.Err = err

@@ -312,8 +312,13 @@ func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *
 	_ = look.locks.held(look.Space) // so that the copy has them
 
 	most := rehearsalTime(p)
-	short, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
+	short, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if p.View == attach.Stopped { // by the wall, as the stop would be
+		defer time.AfterFunc(most, func() { cancel(host.ErrTime) }).Stop()
+	} else {
+		defer host.StartClock(most, func(_, _ time.Duration) { cancel(host.ErrTime) }).Stop()
+	}
 	began := time.Now()
 	finished := make(chan error, 1)
 	go func() { finished <- host.Safely(func() error { return f(short, look, sink) }) }()
@@ -329,11 +334,15 @@ func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *
 		return cause
 	}
 	look.rehearsal.took, look.rehearsal.stats = time.Since(began), view.Stats()
-	if errors.Is(result, host.ErrTime) || errors.Is(result, context.DeadlineExceeded) {
+	if errors.Is(result, host.ErrTime) {
+		of := " of the CPU"
+		if p.View == attach.Stopped {
+			of = ""
+		}
 		return host.NewLimitError(host.ErrTime,
-			"the script did not end within %s on live memory, so %s was not stopped; what it found until then is not of "+
+			"the script did not end within %s%s on live memory, so %s was not stopped; what it found until then is not of "+
 				"one instant; %s",
-			rows.DurationText(most), s.Target.Describe(), p.longerTime(most))
+			rows.DurationText(most), of, s.Target.Describe(), p.longerTime(most))
 	}
 	look.wantTouched()
 	return nil

@@ -43,6 +43,7 @@ var limitKeys = map[string]func(*entryDecoder, *yaml.Node){
 	"time":   func(d *entryDecoder, n *yaml.Node) { d.recipe.Limits.Time = d.duration(n) },
 	"memory": func(d *entryDecoder, n *yaml.Node) { d.recipe.Limits.Memory = d.size(n) },
 	"rows":   func(d *entryDecoder, n *yaml.Node) { d.recipe.Limits.Rows = d.count(n) },
+	"output": func(d *entryDecoder, n *yaml.Node) { d.recipe.Limits.Output = d.size(n) },
 }
 
 // viewNames are the views that a recipe and --view can ask for.

@@ -156,8 +156,8 @@ func runRows(r *Recipe, h *host.Header) (list []rows.Row) {
 	add("mode", string(r.Mode))
 	add("view", string(view))
 	add("longest stop", rows.DurationText(maxStop))
-	add("limits", fmt.Sprintf("%s, %s, %s", rows.DurationText(limits.Time), rows.ShortBytes(limits.Memory),
-		rows.Plural(int64(limits.Rows), "row")))
+	add("limits", fmt.Sprintf("%s of the CPU, %s of memory, %s, %s of output", rows.DurationText(limits.Time),
+		rows.ShortBytes(limits.Memory), rows.Plural(int64(limits.Rows), "row"), rows.ShortBytes(limits.Output)))
 	add("lock", strings.Join(r.Locks, ", "))
 	add("instrument", r.Instrument)
 	add("from", r.Origin.String())
@@ -206,7 +206,8 @@ func showRow(r *Recipe, h *host.Header) rows.Row {
 			"fields", rows.Texts(h.Needs.Fields), "funcs", rows.Texts(h.Needs.Funcs), "runtime", rows.Texts(h.Needs.Runtime),
 		),
 		"sample", h.Sample, "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
-		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows)),
+		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows),
+			"output", limits.Output),
 		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "overrides",
 		Positions(r.Overrides),
 	)
