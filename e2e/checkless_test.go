@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -109,6 +111,40 @@ func TestCheckTraced(t *testing.T) {
 	}()
 	if found, left, view := checkLess(t, 3, pid); !slices.Equal(found, []string{"deadlock"}) || view != "live" || !strings.Contains(left, "it is traced by pid ") {
 		t.Errorf("%v was found in a %s view; left out: %s", found, view, left)
+	}
+}
+
+// TestPrecopyWelcome has all memory copied while the process runs where the user said once that this is welcome, and said
+// each time that a system call was made in it.
+func TestPrecopyWelcome(t *testing.T) {
+	needAttach(t)
+	pid := fmt.Sprint(startTroubles(t, buildTroubles(t, "local"), "ballast"))
+	folder := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(folder, "ri"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run := func(settings string) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, "ri", "config.yaml"), []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := riCommand("exec", "-p", pid, "--max-stop", "10s", "-e", "print(ri.heap())")
+		cmd.Env = append(cmd.Environ(), "XDG_CONFIG_HOME="+folder)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), "heap\n") && !strings.Contains(string(out), "\nheap\n") {
+			t.Fatalf("%q: %v\n%s", settings, err, out)
+		}
+		return string(out)
+	}
+	const made, not = "a system call was made in the process", "copied in the stop and not before it"
+	if out := run("precopy: true\n"); !strings.Contains(out, made) && !strings.Contains(out, not) {
+		t.Errorf("it was welcome:\n%s", out)
+	}
+	if out := run("precopy: false\n"); strings.Contains(out, made) || strings.Contains(out, not) {
+		t.Errorf("it wasn't welcome:\n%s", out)
+	}
+	if out := run("precopy: maybe\n"); strings.Contains(out, made) || !strings.Contains(out, "which are not followed") {
+		t.Errorf("that is no setting:\n%s", out)
 	}
 }
 

@@ -55,6 +55,11 @@ func Write(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice l
 			page.masked += mask(a.Result)
 		}
 		page.add(a)
+		if a.Result != nil {
+			for _, note := range a.Result.Notes {
+				out.Log(a.Recipe.Name + ": " + note)
+			}
+		}
 		if a.Result != nil && a.Result.Stats.BytesRead > muchRead {
 			debug.FreeOSMemory() // what the next recipe needs is taken from the machine, not from what this one had
 		}

@@ -110,10 +110,16 @@ func startPrecopy(ctx context.Context, b *bulkCopy, patience time.Duration) (*pr
 	}
 	if err != nil {
 		c.close()
+		if c.stats.Stops > 0 {
+			err = fmt.Errorf("%w; %s", err, callMade)
+		}
 		return nil, err
 	}
 	return c, nil
 }
+
+// callMade is said each time that a system call was made in the process.
+const callMade = "a system call was made in the process (userfaultfd, whose descriptor it closed again)"
 
 // inStop stops the process for f, which runs on the thread that owns ptrace.
 func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *attach.Stats,

@@ -31,7 +31,7 @@ func (p *Process) SnapshotCost(opt attach.ViewOptions) (cost attach.SnapshotCost
 		cost, err = p.sampledCost(opt)
 	})
 	<-finished
-	if err == nil && !opt.Precopy {
+	if err == nil && !(opt.Bulk && opt.Precopy) {
 		cost.Stop = p.taken[takenKind(opt.Bulk)].correct(cost.Stop, cost.Bytes)
 	}
 	return cost, err

@@ -247,7 +247,7 @@ func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt attach.View
 		if err = pre.run(ctx, opt.MaxStop); err == nil && pre.estimate() > opt.MaxStop {
 			err = fmt.Errorf("%s writes to its memory faster than it can be copied: %d MiB are left to copy, which "+
 				"would stop it for about %v, longer than the limit of %v: allow it (--max-stop), or look without a "+
-				"copy (--view live): %w",
+				"copy (--view live); "+callMade+": %w",
 				v.process.Describe(), pre.round.bytes>>20, pre.estimate().Round(time.Millisecond), opt.MaxStop,
 				attach.ErrNotSupported)
 		}
@@ -258,6 +258,7 @@ func (v *snapshotView) precopy(ctx context.Context, b *bulkCopy, opt attach.View
 	if err != nil {
 		return nil, err
 	}
+	v.notes = append(v.notes, callMade+", so that most of its memory could be copied while it ran")
 	return pre, nil
 }
 

@@ -142,6 +142,15 @@ func (o *options) catalogue() (*recipes.Catalogue, error) {
 	return c, rows.Usage(err)
 }
 
+// settings follows what the user said once.
+func (o *options) settings() {
+	s, err := recipes.ReadSettings()
+	if err != nil {
+		fmt.Fprintf(stderr, "ri: warning: %s\n", err)
+	}
+	o.look.PrecopyWelcome = s.Precopy
+}
+
 // quietCatalogue is catalogue where nobody reads warnings.
 func (o *options) quietCatalogue() (*recipes.Catalogue, []error, error) {
 	return ri.OpenCatalogue(o.recipes...)

@@ -32,6 +32,9 @@ func newRoot() *rootCommand {
 				o.look.StopGiven = f.Changed
 			}
 			o.look.Ask = asker()
+			if cmd.Flags().Lookup("precopy") != nil {
+				o.settings()
+			}
 			if err := o.check(); err != nil {
 				return err
 			}

@@ -80,7 +80,7 @@ func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice,
 
 // coreOptions are those of a core that is made as a look says.
 func coreOptions(look looks.Options, shared bool) attach.CoreOptions {
-	core := attach.CoreOptions{MaxStop: look.MaxStop, Precopy: look.Precopy, Spool: look.Spool, Shared: shared}
+	core := attach.CoreOptions{MaxStop: look.MaxStop, Precopy: look.MayPrecopy(), Spool: look.Spool, Shared: shared}
 	if core.MaxStop == 0 {
 		core.MaxStop = attach.DefaultMaxStop
 	}

@@ -29,6 +29,9 @@ func verify(ctx context.Context, out *rows.Output, choice looks.TargetChoice, ho
 	take := func(ctx context.Context) (attach.View, error) {
 		view, err := copyAll(ctx, s, how)
 		if err == nil {
+			for _, note := range view.Notes() {
+				out.Log("note: " + note)
+			}
 			out.Log((&rows.Result{Target: s.Info, Stats: rows.Stats(view.Stats())}).Cost())
 		}
 		return view, err
@@ -65,7 +68,7 @@ func verdict(found []referee.Check, err error) error {
 // copyAll copies all memory of a process in a stop. A core is its own copy.
 func copyAll(ctx context.Context, s *looks.Session, how looks.Options) (view attach.View, err error) {
 	opt := attach.ViewOptions{Kind: attach.Snapshot, Bulk: true, MaxStop: how.MaxStop}
-	opt.Precopy, opt.Spool = how.Precopy, how.Spool
+	opt.Precopy, opt.Spool = how.MayPrecopy(), how.Spool
 	if opt.MaxStop == 0 {
 		opt.MaxStop = attach.DefaultMaxStop
 	}

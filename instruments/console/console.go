@@ -138,7 +138,8 @@ func (c *Console) Hold(ctx context.Context, limit time.Duration) error {
 	c.Release()
 	opt := attach.ViewOptions{Kind: attach.Stopped, MaxStop: limit}
 	if limit == 0 {
-		opt = attach.ViewOptions{Kind: attach.Snapshot, MaxStop: c.how.MaxStop, Bulk: true}
+		opt = attach.ViewOptions{Kind: attach.Snapshot, MaxStop: c.how.MaxStop, Bulk: true,
+			Precopy: c.how.MayPrecopy()}
 		if opt.MaxStop == 0 {
 			opt.MaxStop = attach.DefaultMaxStop
 		}
@@ -340,7 +341,7 @@ func (c *Console) reply(res *rows.Result, err error, style rows.TableStyle) Repl
 	if res.Err != nil {
 		r.Remarks = append(r.Remarks, rows.ErrorText(res.Err))
 	}
-	for _, line := range res.LockWarnings() {
+	for _, line := range append(res.LockWarnings(), res.Notes...) {
 		r.Remarks = append(r.Remarks, "warning: "+line)
 	}
 	if cut {

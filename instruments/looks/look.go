@@ -50,7 +50,7 @@ func newLook(s *Session, p *Plan) *Look {
 	cache, space := s.Memory()
 	return &Look{
 		Target: s.Target, Options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy,
-			Precopy: p.Look.Precopy, Spool: p.Look.Spool}, Cache: cache, Space: space,
+			Precopy: p.Look.MayPrecopy(), Spool: p.Look.Spool}, Cache: cache, Space: space,
 		locks: newLocks(s, p), less: newLessening(s, p), changed: make(chan struct{}, 1),
 	}
 }

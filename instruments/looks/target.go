@@ -81,13 +81,18 @@ type Options struct {
 	MaxTime    time.Duration // of the script, stopped or not
 	Wait       time.Duration // for another tracer to let the target go
 	Write, Yes bool
-	Ask        Asker  // who is asked before a change, unless Yes; nil: nobody can be
-	Precopy    bool   // copy all memory, most of it before the stop
-	Spool      string // folder for copies of all memory
-	Journal    string // the file that changes are written down in; "": the user's own
-	DryRun     bool   // only show what would be changed
-	IgnoreLock bool   // read what a recipe's lock guards, whoever holds it
+	Ask        Asker // who is asked before a change, unless Yes; nil: nobody can be
+	Precopy    bool  // copy all memory, most of it before the stop
+	// PrecopyWelcome has copies of all memory, where they are wanted, made as with Precopy.
+	PrecopyWelcome bool
+	Spool          string // folder for copies of all memory
+	Journal        string // the file that changes are written down in; "": the user's own
+	DryRun         bool   // only show what would be changed
+	IgnoreLock     bool   // read what a recipe's lock guards, whoever holds it
 }
+
+// MayPrecopy says that a copy of all memory may be made while the process runs.
+func (l Options) MayPrecopy() bool { return l.Precopy || l.PrecopyWelcome }
 
 const LongestStop = time.Hour
 
