@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ri/attach"
@@ -20,6 +21,10 @@ type collector struct {
 	open   bool          // nothing is held by what is looked at, so that remarks needn't wait
 	held   bool          // the target stands while the script runs, so that nobody hears of progress
 	early  rows.Sink     // gets what is given in the place of the result; nil: nobody does
+
+	standing *atomic.Bool   // the target stands just now, as the script wanted it; nil: it never does
+	waiting  []func() error // what somebody is to hear once it runs
+	failed   error          // of the last that heard
 }
 
 // Collector is what takes what a plan's script gives.
@@ -42,6 +47,24 @@ func (c *collector) add(f func(*rows.Result)) error {
 	return nil
 }
 
+// tell has somebody hear of something, now or once the target runs. The caller holds mu.
+func (c *collector) tell(say func() error) error {
+	c.waiting = append(c.waiting, say)
+	if c.standing == nil || !c.standing.Load() {
+		c.tellAll()
+	}
+	return c.failed
+}
+
+func (c *collector) tellAll() {
+	for _, say := range c.waiting {
+		if c.failed == nil {
+			c.failed = say()
+		}
+	}
+	c.waiting = nil
+}
+
 // clear forgets what was given so far: it was not all of one moment.
 func (c *collector) clear() {
 	c.mu.Lock()
@@ -55,6 +78,9 @@ func (c *collector) Seal() *rows.Result {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sealed = true
+	if c.tellAll(); c.failed != nil {
+		c.res.Err = c.failed
+	}
 	return c.res
 }
 
@@ -64,7 +90,7 @@ func (c *collector) hand(give func(rows.Sink) error, keep func(*rows.Result)) (e
 		if c.early == nil {
 			keep(r)
 		} else {
-			err = give(c.early)
+			err = c.tell(func() error { return give(c.early) })
 		}
 	})
 	return errors.Join(over, err)
@@ -89,7 +115,10 @@ func (c *collector) Sampled(took time.Duration) {
 
 func (c *collector) Finding(f rows.Finding) error {
 	keep := func(r *rows.Result) { r.Findings = append(r.Findings, f) }
-	return c.hand(func(s rows.Sink) error { keep(c.res); return s.Finding(f) }, keep)
+	if c.early != nil {
+		_ = c.add(keep)
+	}
+	return c.hand(func(s rows.Sink) error { return s.Finding(f) }, keep)
 }
 
 // leaveOut notes what the script does without.
@@ -100,7 +129,7 @@ func (c *collector) leaveOut(what string) {
 func (c *collector) Log(msg string) {
 	_ = c.add(func(r *rows.Result) { // of a run that has ended nobody wants the log
 		if c.open && c.to != nil {
-			c.to.Log(msg)
+			_ = c.tell(func() error { c.to.Log(msg); return nil })
 		} else {
 			r.Log = append(r.Log, msg)
 		}
@@ -108,7 +137,7 @@ func (c *collector) Log(msg string) {
 }
 
 func (c *collector) Progress(done, total int64, msg string) {
-	if !c.held && c.to != nil {
+	if !c.held && c.to != nil && (c.standing == nil || !c.standing.Load()) {
 		c.to.Progress(done, total, msg)
 	}
 }

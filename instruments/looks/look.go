@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ri/attach"
@@ -34,6 +35,7 @@ type Look struct {
 	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
 	ended      bool
 	between    bool            // the view is a stop that the script asked for on its way
+	standing   atomic.Bool     // the target stands while the script runs
 	kind       attach.ViewKind // of the first view since begin
 
 	less    lessening
@@ -208,6 +210,7 @@ func (l *Look) result() (view string, cost rows.Stats) {
 // See makes view what is seen. The caller holds mu.
 func (l *Look) See(view attach.View) {
 	l.view = view
+	l.standing.Store(view.Kind() == attach.Stopped)
 	l.Cache.Exact = l.Options.Kind == attach.Snapshot
 	l.Cache.MaxBytes = 0
 	if l.Options.Bulk { // what is touched needn't be remembered: the copy will have it
@@ -264,6 +267,7 @@ func (l *Look) end() {
 
 func (l *Look) release() {
 	l.view.Close()
+	l.standing.Store(false)
 	now := l.view.Stats()
 	l.stats.Stops += now.Stops
 	l.stats.Stopped += now.Stopped

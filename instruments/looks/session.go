@@ -128,6 +128,7 @@ const snapshotRounds = 3
 func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 	f func(context.Context, *Look, rows.Sink) error) (*rows.Result, error) {
 	look := newLook(s, p)
+	sink.standing = &look.standing
 	defer look.locks.close()
 	look.patience = p.Look.Wait
 	for round := 1; ; round++ {

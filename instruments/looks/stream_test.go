@@ -93,4 +93,11 @@ func TestStream(t *testing.T) {
 			t.Errorf("%s: after a sink had enough: %q, %v", view, sink.heard, res.Err)
 		}
 	}
+	// A stop that the script asks for on its way is over before anybody hears of what was found in it.
+	sink := &streamed{}
+	look("live", `ri.emit{n=1} ri.again(0, 'stopped') local m = main.mutex; ri.emit{n=2} ri.log'in it' ri.progress(1)
+		ri.again(0, 'live') ri.emit{n=3}`, sink)
+	if want := []string{"row 1", "row 2", "log in it", "row 3"}; !slices.Equal(sink.heard, want) {
+		t.Errorf("a stop on the way: %q", sink.heard)
+	}
 }
