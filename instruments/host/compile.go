@@ -39,6 +39,9 @@ func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	if strings.HasPrefix(source, "#!") {
 		source = "--" + source
 	}
+	if err := tooDeep(path, source); err != nil {
+		return nil, nil, err
+	}
 	chunk, err := parse.Parse(strings.NewReader(source), path)
 	if err != nil {
 		return nil, nil, syntaxError(path, err)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"io/fs"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -94,3 +95,39 @@ func TestGoto(t *testing.T) {
 var loopFolder = fstest.MapFS{"loops.lua": {Data: []byte(`
 local function upto(n) return function(_, c) c = c + 1; if c <= n then return c end end, nil, 0 end
 return {upto = upto, inner = {upto = upto}, n = 3}`)}}
+
+// What would have the parser keep much is refused before it is parsed, and nothing else is.
+func TestDeepSources(t *testing.T) {
+	fill := func(begin, part, end string) string {
+		return begin + strings.Repeat(part, (maxSource-len(begin)-len(end))/len(part)) + end
+	}
+	for name, source := range map[string]string{
+		"braces": fill("return ", "{{", ""), "a table": fill("x = ", "{a = ", ""), "parentheses": fill("return ", "(", ""),
+		"indexes": fill("return a", "[a", ""), "calls": fill("return ", "f(", ""), "not": fill("return ", "not ", "1"),
+		"minus": fill("return ", "- ", "1"), "length": fill("return ", "#", "a"), "power": fill("return ", "1^", "1"),
+		"concat": fill("return ", "a..", "a"), "do": fill("", "do ", ""), "if": fill("", "if a then ", ""),
+		"while": fill("", "while a do ", ""), "for": fill("", "for i=1,2 do ", ""), "repeat": fill("", "repeat ", ""),
+		"functions": fill("", "function f() ", ""), "else": fill("", "if a then else ", ""),
+		"mixed": fill("return ", "{f(-a[not ", ""),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := CompileLua(name, source)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "deep") && !strings.Contains(err.Error(), "syntax error") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: %d MiB were allocated", name, took>>20)
+		}
+	}
+	for name, source := range map[string]string{
+		"a list": "return {" + strings.Repeat("-1, 'a' .. b, ", 5000) + "}", "statements": strings.Repeat("x = -a ^ b f(-1, #t) ", 2000),
+		"differences": "return " + strings.Repeat("a - ", 150) + "a", "blocks": strings.Repeat("if not a then f() elseif not b then g() else h() end ", 1000),
+		"150 deep": "return " + strings.Repeat("{", 150) + strings.Repeat("}", 150),
+	} {
+		if _, _, err := CompileLua(name, source); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
