@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"ri/attach/process"
 	"ri/inert"
@@ -39,9 +40,15 @@ func run() int {
 	return exitCode(err)
 }
 
+// lettingGo is how long ri may take to end what it is doing, once a signal came: a change that is being made, the
+// commands of a watch (two seconds), files that are not to stay.
+const lettingGo = 4 * time.Second
+
 // withSignals gives a context that ends by SIGINT, SIGTERM or SIGHUP, with the signal as its cause: the
 // run detaches, then ri exits. A second signal exits at once; the kernel then lets the target go.
 // SIGPIPE becomes an ordinary error of the write.
+//
+// What doesn't end by itself within lettingGo is ended: whoever stops ri need not ask twice.
 func withSignals(parent context.Context) (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(parent)
@@ -50,8 +57,13 @@ func withSignals(parent context.Context) (context.Context, func()) {
 	go func() {
 		first := (<-signals).(syscall.Signal)
 		cancel(signalError{first})
-		second := (<-signals).(syscall.Signal)
-		os.Exit(128 + int(second))
+		select {
+		case last := <-signals:
+			os.Exit(exitSignal + int(last.(syscall.Signal)))
+		case <-time.After(lettingGo): // what it does asks nobody: it waits for a pipe, or lays out what was found
+			fmt.Fprintf(stderr, "ri: %v\n", signalError{first})
+			os.Exit(exitSignal + int(first))
+		}
 	}()
 	return ctx, func() { cancel(nil) }
 }
