@@ -11,10 +11,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // MaxText bounds scripts and catalogues, in bytes.
@@ -32,7 +32,7 @@ var (
 
 // Open opens a regular file for reading. It never waits for anybody.
 func Open(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe without a writer would be waited for
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer would be waited for
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,34 @@ func Read(path string, most int64) ([]byte, error) {
 	}
 	defer file.Close()
 	return read(file, path, most)
+}
+
+// ReadBelieved is Read of a file that Believe allows.
+func ReadBelieved(path string, most int64) ([]byte, error) {
+	data, err := Read(path, most)
+	if err == nil {
+		err = Believe(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Owner names the user whom a file belongs to, "" where that can't be told.
+func Owner(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	uid, known := ownerOf(info)
+	if !known {
+		return ""
+	}
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return "user " + strconv.Itoa(uid)
 }
 
 func read(file *os.File, path string, most int64) ([]byte, error) {

@@ -2,9 +2,12 @@ package shell
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ri/files"
 )
 
 // maxHistory is how much of the history file is read, in bytes.
@@ -25,7 +28,15 @@ func historyFile() string {
 
 // loadHistory fills the editor's history. That there is none is no error.
 func (s *Shell) loadHistory() {
-	data, err := os.ReadFile(historyFile())
+	file, err := files.Open(historyFile())
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > 2*maxHistory {
+		_, _ = file.Seek(-2*maxHistory, io.SeekEnd)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, 2*maxHistory))
 	if err != nil {
 		return
 	}

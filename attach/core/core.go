@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/files"
 )
 
 // Core is a core file: what the kernel, gcore or dlv wrote of a process. Memory that the file does not hold, because
@@ -47,7 +48,7 @@ var ErrNoExecutable = errors.New("no executable for the core")
 func openFiles(corePath, exePath string) (*Core, error) {
 	c := &Core{path: corePath}
 	var err error
-	if c.file, err = os.Open(corePath); err != nil {
+	if c.file, err = files.Open(corePath); err != nil {
 		return nil, fmt.Errorf("opening the core file: %w", err)
 	}
 	if err := c.open(exePath); err != nil {
@@ -120,7 +121,7 @@ func (c *Core) openExecutable(path string) error {
 
 // tryExecutable takes an executable if it is the one that made the core.
 func (c *Core) tryExecutable(path string) error {
-	file, err := os.Open(path)
+	file, err := files.Open(path)
 	if err != nil {
 		return fmt.Errorf("opening the executable for %s: %v: %w", c.Describe(), err, ErrNoExecutable)
 	}

@@ -19,6 +19,9 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 		defer session.Close()
 	}
 	columns := []rows.Column{{Name: "name"}, {Name: "category"}, {Name: "title"}}
+	if !verbose {
+		columns = append(columns, rows.Column{Name: "from", Optional: true}) // where a recipe is none that ri brings
+	}
 	if session != nil {
 		columns = append(columns, rows.Column{Name: "lacks", Cut: rows.CutPaths})
 	}
@@ -42,8 +45,14 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 			}
 			row = append(row, rows.Cell{Name: "lacks", Value: rows.Texts(lacks)})
 		}
+		if !verbose && !r.BuiltIn() {
+			row = append(row, rows.Cell{Name: "from", Value: r.From()})
+		}
+		if replaced := r.Replaced(); replaced != "" {
+			out.Log("ri: warning: " + replaced)
+		}
 		if verbose {
-			row = append(row, rows.Cell{Name: "from", Value: r.Origin.String()},
+			row = append(row, rows.Cell{Name: "from", Value: r.From()},
 				rows.Cell{Name: "overrides", Value: recipes.Positions(r.Overrides)})
 		}
 		if out.Format != rows.Table {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"ri/files"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 
@@ -89,17 +90,17 @@ func RunTrials(ctx context.Context, out *rows.Output, dir string, update bool) e
 }
 
 func readTrials(dir string) (trials []*trial, err error) {
-	files := []string{dir}
+	paths := []string{dir}
 	if !strings.HasSuffix(dir, ".test.yaml") {
-		if files, err = filepath.Glob(filepath.Join(dir, "*.test.yaml")); err != nil {
+		if paths, err = filepath.Glob(filepath.Join(dir, "*.test.yaml")); err != nil {
 			return nil, err
 		}
 	}
-	if len(files) == 0 {
+	if len(paths) == 0 {
 		return nil, fmt.Errorf("no tests in %s: a test is declared in a file *.test.yaml (docs/recipes.md says how)", dir)
 	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
+	for _, file := range paths {
+		data, err := files.Read(file, files.MaxText)
 		if err != nil {
 			return nil, err
 		}

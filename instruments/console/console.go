@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
@@ -82,7 +82,7 @@ func (c *Console) Close() error {
 func (c *Console) restart() {
 	space := c.session.Keep()
 	c.host = host.NewPrompt(host.Options{
-		Space: space, Folders: (&recipes.Recipe{Scripts: os.DirFS(".")}).Folders(c.catalogue),
+		Space: space, Folders: (&recipes.Recipe{Scripts: files.Dir(".", false)}).Folders(c.catalogue),
 		Target: host.TargetInfo{PID: c.session.Target.PID(), Kind: c.session.Info.Kind,
 			Describe: c.session.Target.Describe(), Ends: c.session.Ends},
 		Now: c.session.Now(),
@@ -260,7 +260,7 @@ func (c *Console) Run(ctx context.Context, line string, style rows.TableStyle) R
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
-	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read, Scripts: os.DirFS(".")},
+	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read, Scripts: files.Dir(".", false)},
 		typed.script, host.Params{}, c.how)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"ri/attach"
+	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
@@ -58,7 +58,7 @@ const execName = "-e"
 // PrepareLua checks a Lua file that needn't be an instrument, or Lua text where file is "". locks are expressions of
 // mutexes that must be free, as a recipe's.
 func PrepareLua(c *recipes.Catalogue, file, text string, locks []string, look Options) (*Plan, error) {
-	recipe := &recipes.Recipe{Name: execName, Mode: recipes.Read, Scripts: os.DirFS("."),
+	recipe := &recipes.Recipe{Name: execName, Mode: recipes.Read, Scripts: files.Dir(".", false),
 		Origin: recipes.Position{File: "-e"}}
 	var script *host.Script
 	var err error

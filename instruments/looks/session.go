@@ -102,6 +102,9 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 	})
 	if res != nil {
 		res.Profile, res.Time = p.Script.ProfileValues(), time.Now()
+		if replaced := p.Recipe.Replaced(); replaced != "" {
+			res.Notes = append(res.Notes, replaced)
+		}
 	}
 	if p.Script.Header != nil && res != nil {
 		res.Columns, res.Params = p.Script.Header.Columns, p.Params.Row(p.Script.Header)

@@ -10,6 +10,7 @@ import (
 	"ri/attach"
 	"ri/attach/core"
 	"ri/attach/process"
+	"ri/files"
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
@@ -229,7 +230,7 @@ func lend(f *symbols.File, path string) (*symbols.File, error) {
 	if f.HasDWARF() {
 		return nil, fmt.Errorf("the program has debug information of its own; leave out --symbols")
 	}
-	file, err := os.Open(path)
+	file, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/rows"
 )
@@ -64,6 +65,33 @@ type catalogueFile struct {
 	Data    []byte
 	Scripts fs.FS // what its scripts are relative to
 	Asked   bool  // named on the command line: what is wrong in it is an error, not a warning
+}
+
+// builtInName is what messages call the catalogue that ri brings.
+const builtInName = "built-in recipes.yaml"
+
+// BuiltIn tells whether ri brings the recipe.
+func (r *Recipe) BuiltIn() bool { return r.Origin.File == builtInName }
+
+// From says where the recipe comes from, and whose file that is.
+func (r *Recipe) From() string {
+	if r.BuiltIn() {
+		return r.Origin.String()
+	}
+	if owner := files.Owner(r.Origin.File); owner != "" {
+		return r.Origin.String() + " (of " + owner + ")"
+	}
+	return r.Origin.String()
+}
+
+// Replaced says that the recipe stands in the place of one that ri brings; "" if it doesn't.
+func (r *Recipe) Replaced() string {
+	for _, o := range r.Overrides {
+		if o.File == builtInName {
+			return fmt.Sprintf("recipe %s is not the one that ri brings: it is from %s", r.Name, r.From())
+		}
+	}
+	return ""
 }
 
 // Catalogue is what recipes there are.
@@ -138,7 +166,7 @@ func (c *Catalogue) Bare(path string) (*Recipe, error) {
 		Instrument: filepath.Base(path),
 		Mode:       Read,
 		Origin:     Position{File: path},
-		Scripts:    os.DirFS(filepath.Dir(abs)),
+		Scripts:    files.Dir(filepath.Dir(abs), false),
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ri/files"
 	"ri/instruments/rows"
 )
 
@@ -26,24 +27,24 @@ func findSources(built fs.FS, named ...string) (sources []catalogueFile, warning
 	if err != nil {
 		return nil, nil, err
 	}
-	sources = append(sources, catalogueFile{Name: "built-in recipes.yaml", Data: data, Scripts: scripts})
+	sources = append(sources, catalogueFile{Name: builtInName, Data: data, Scripts: scripts})
 
 	places := []string{"/etc/ri/recipes.d"}
 	if dir := configDir(); dir != "" {
 		places = append(places, filepath.Join(dir, "ri", "recipes.d"))
 	}
 	for _, dir := range places {
-		found, problems := readPlace(dir, true)
+		found, problems := readPlace(dir, true, true)
 		sources, warnings = append(sources, found...), append(warnings, problems...)
 	}
 	for _, p := range filepath.SplitList(os.Getenv("RI_RECIPES")) {
 		if p != "" {
-			found, problems := readPlace(p, false)
+			found, problems := readPlace(p, false, true)
 			sources, warnings = append(sources, found...), append(warnings, problems...)
 		}
 	}
 	for _, p := range named {
-		found, problems := readPlace(p, false)
+		found, problems := readPlace(p, false, false)
 		if err := errors.Join(problems...); err != nil {
 			return nil, warnings, err
 		}
@@ -69,8 +70,9 @@ func configDir() string {
 	return ""
 }
 
-// readPlace reads a catalogue, or each *.yaml of a folder by name.
-func readPlace(place string, mayMiss bool) (sources []catalogueFile, problems []error) {
+// readPlace reads a catalogue, or each *.yaml of a folder by name; with believed, what only this user or root could have
+// written.
+func readPlace(place string, mayMiss, believed bool) (sources []catalogueFile, problems []error) {
 	info, err := os.Stat(place)
 	if err != nil {
 		if mayMiss && errors.Is(err, fs.ErrNotExist) {
@@ -78,27 +80,31 @@ func readPlace(place string, mayMiss bool) (sources []catalogueFile, problems []
 		}
 		return nil, []error{fmt.Errorf("catalogue %s: %w", place, rows.UnwrapPath(err))}
 	}
-	files := []string{place}
+	paths := []string{place}
 	if info.IsDir() {
 		entries, err := os.ReadDir(place)
 		if err != nil {
 			return nil, []error{fmt.Errorf("catalogue folder %s: %w", place, rows.UnwrapPath(err))}
 		}
-		files = nil
+		paths = nil
 		for _, e := range entries {
 			if ext := filepath.Ext(e.Name()); !strings.HasPrefix(e.Name(), ".") && (ext == ".yaml" || ext == ".yml") {
-				files = append(files, filepath.Join(place, e.Name()))
+				paths = append(paths, filepath.Join(place, e.Name()))
 			}
 		}
-		slices.Sort(files)
+		slices.Sort(paths)
 	}
-	for _, f := range files {
-		data, err := os.ReadFile(f)
+	for _, f := range paths {
+		read := files.Read
+		if believed {
+			read = files.ReadBelieved
+		}
+		data, err := read(f, files.MaxText)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("catalogue %s: %w", f, rows.UnwrapPath(err)))
 			continue
 		}
-		sources = append(sources, catalogueFile{Name: f, Data: data, Scripts: os.DirFS(filepath.Dir(f))})
+		sources = append(sources, catalogueFile{Name: f, Data: data, Scripts: files.Dir(filepath.Dir(f), believed)})
 	}
 	return sources, problems
 }

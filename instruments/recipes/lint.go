@@ -3,12 +3,12 @@ package recipes
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 
+	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/rows"
 
@@ -93,11 +93,11 @@ func problemsOf(err error) (list []problem) {
 }
 
 func (c *Catalogue) lintCatalogue(file string) (list []problem) {
-	data, err := os.ReadFile(file)
+	data, err := files.Read(file, files.MaxText)
 	if err != nil {
 		return []problem{{0, rows.UnwrapPath(err).Error()}}
 	}
-	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data, Scripts: os.DirFS(filepath.Dir(file)),
+	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data, Scripts: files.Dir(filepath.Dir(file), false),
 		Asked: true})
 	for _, err := range problems {
 		list = append(list, problemsOf(err)...)

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"syscall"
 
 	"gopkg.in/yaml.v3"
 
+	"ri/files"
 	"ri/instruments/rows"
 )
 
@@ -33,7 +32,7 @@ func ReadSettings() (Settings, error) {
 		return Settings{}, nil
 	}
 	path := filepath.Join(dir, "ri", "config.yaml")
-	data, err := readOwn(path)
+	data, err := files.ReadBelieved(path, mostSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Settings{}, nil
 	}
@@ -52,29 +51,4 @@ func ReadSettings() (Settings, error) {
 		return Settings{}, fmt.Errorf("settings %s, which are not followed: %w (known is precopy: true)", path, err)
 	}
 	return s, nil
-}
-
-// readOwn reads a file that belongs to the user or to root, and that nobody else may write.
-func readOwn(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a FIFO
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is no regular file")
-	case !ok || owner.Uid != 0 && int(owner.Uid) != os.Geteuid():
-		return nil, errors.New("it belongs to another user")
-	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("others may write to it (mode %04o): chmod go-w would do", info.Mode().Perm())
-	case info.Size() > mostSettings:
-		return nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), mostSettings)
-	}
-	return io.ReadAll(io.LimitReader(f, mostSettings))
 }

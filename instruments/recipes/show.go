@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/files"
 	"ri/inert"
 	"ri/instruments/host"
 	"ri/instruments/rows"
@@ -160,7 +161,7 @@ func runRows(r *Recipe, h *host.Header) (list []rows.Row) {
 		rows.ShortBytes(limits.Memory), rows.Plural(int64(limits.Rows), "row"), rows.ShortBytes(limits.Output)))
 	add("lock", strings.Join(r.Locks, ", "))
 	add("instrument", r.Instrument)
-	add("from", r.Origin.String())
+	add("from", r.From())
 	for _, p := range r.Overrides {
 		add("in place of", p.String())
 	}
@@ -208,7 +209,7 @@ func showRow(r *Recipe, h *host.Header) rows.Row {
 		"sample", h.Sample, "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
 		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows),
 			"output", limits.Output),
-		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "overrides",
+		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "owner", files.Owner(r.Origin.File), "overrides",
 		Positions(r.Overrides),
 	)
 }
