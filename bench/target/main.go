@@ -1,8 +1,8 @@
 //go:build linux
 
-// Target is what the benchmark looks at: a program that knows nothing of ri, with as many nodes, keys, bytes, goroutines and threads as it is
-// told to make. A thread of its own notes how long the process stood still. It ends when its standard input does, so that none is left
-// over however the benchmark ends.
+// Target is what the benchmark looks at: a program that knows nothing of ri, with as many nodes, keys, bytes,
+// goroutines and threads as it is told to make. A thread of its own notes how long the process stood still. It ends
+// when its standard input does, so that none is left over however the benchmark ends.
 package main
 
 import (
@@ -97,8 +97,10 @@ func main() {
 	if *threads > 0 {
 		makeThreads(*threads)
 	}
-	time.Sleep(50 * time.Millisecond)                                                                                   // until those that said so wait
-	fmt.Fprint(io.Discard, first, shuffled, short, len(table), len(shortmap), records, len(heap), len(ballast), answer) // used, so that they are there
+	// until those that said so wait
+	time.Sleep(50 * time.Millisecond)
+	// used, so that they are there
+	fmt.Fprint(io.Discard, first, shuffled, short, len(table), len(shortmap), records, len(heap), len(ballast), answer)
 	beat := newHeartbeat()
 	fmt.Println("ready")
 	// A line on standard input asks for the longest gap since the last one.
@@ -133,7 +135,8 @@ func makeMap(n int) map[string]*entry {
 	return m
 }
 
-// makeRecords makes structures of so many bytes in all, a span (8 KiB) of them at a time, with as much of something else in between.
+// makeRecords makes structures of so many bytes in all, a span (8 KiB) of them at a time, with as much of something
+// else in between.
 func makeRecords(bytes int) *record {
 	var head *record
 	for i := range bytes / 128 {

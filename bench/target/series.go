@@ -42,7 +42,8 @@ type index struct {
 	pending chan *timeSeries
 }
 
-var series = &index{series: map[uint64]*timeSeries{}, byLabel: map[string]map[string][]*timeSeries{}, pending: make(chan *timeSeries, 1000)}
+var series = &index{series: map[uint64]*timeSeries{}, byLabel: map[string]map[string][]*timeSeries{},
+	pending: make(chan *timeSeries, 1000)}
 
 // fillSeries makes n of them.
 func fillSeries(n int) {

@@ -1,5 +1,5 @@
-// Program uses what Go programs use of the runtime, so that the linker keeps it: its debug information is where the layouts of
-// stripped programs come from.
+// Program uses what Go programs use of the runtime, so that the linker keeps it: its debug information is where the
+// layouts of stripped programs come from.
 package main
 
 import (
