@@ -13,9 +13,8 @@ import (
 type gate struct {
 	net.Listener
 	copy Copy
-	many bool                   // more than one client, one after the other or at once
-	warn func(string, ...any)   // of clients that were refused
-	peer func(c net.Conn) error // refuses a client of another user
+	many bool                 // more than one client, one after the other or at once
+	warn func(string, ...any) // of clients that were refused
 	once sync.Once
 	done chan struct{}
 }

@@ -52,7 +52,7 @@ func Terminal(ctx context.Context, c Copy, warn func(string, ...any)) error {
 		finished <- contain(func() error {
 			status, err := t.Run()
 			if err == nil && status != 0 {
-				err = fmt.Errorf("Delve's terminal ended with %d", status)
+				err = fmt.Errorf("the terminal of Delve ended with %d", status)
 			}
 			return err
 		})

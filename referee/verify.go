@@ -100,7 +100,7 @@ func (c *clock) over(done, all int, what string) error {
 	}
 	need := took * time.Duration(max(all, done)) / time.Duration(done)
 	enough := (need + need/2).Round(time.Second) + time.Second
-	return fmt.Errorf("Delve's part was %w after %v, with %d of %d %s; it needs about %v: --max-time %v",
+	return fmt.Errorf("the part of Delve was %w after %v, with %d of %d %s; it needs about %v: --max-time %v",
 		ErrSlow, took.Round(time.Millisecond), done, all, what, need.Round(time.Millisecond), enough)
 }
 

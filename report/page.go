@@ -210,9 +210,7 @@ func newFinding(recipe string, f rows.Finding) finding {
 		severity = rows.Warning
 	}
 	out := finding{Severity: string(severity), What: f.What, Where: f.Where, Next: f.Next, Recipe: recipe}
-	for _, e := range f.Evidence {
-		out.Evidence = append(out.Evidence, e)
-	}
+	out.Evidence = append(out.Evidence, f.Evidence...)
 	return out
 }
 

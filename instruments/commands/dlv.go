@@ -112,7 +112,7 @@ func Dlv(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look 
 	delve := referee.Copy{Core: choice.Core, Of: target.Describe()}
 	exe, ok := target.Executable().(*os.File)
 	if !ok {
-		return rows.Refused(fmt.Errorf("Delve on %s: %w here", target.Describe(), attach.ErrNotSupported))
+		return rows.Refused(fmt.Errorf("a look by Delve at %s: %w here", target.Describe(), attach.ErrNotSupported))
 	}
 	delve.Executable = openFile(exe) // what runs, whatever lies at its path now
 	if _, err := buildinfo.Read(exe); err != nil {

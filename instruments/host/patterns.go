@@ -301,7 +301,7 @@ func (m *matcher) set(c byte, p, end int) bool {
 
 // classes are those of a letter behind %, by the letter.
 var classes = [26]func(c byte) bool{
-	'a' - 'a': isLetter,
+	0:         isLetter, // a
 	'c' - 'a': func(c byte) bool { return c < 0x20 || c == 0x7f },
 	'd' - 'a': isDigit,
 	'l' - 'a': isLower,
