@@ -48,7 +48,10 @@ var ErrNoExecutable = errors.New("no executable for the core")
 func openFiles(corePath, exePath string) (*Core, error) {
 	c := &Core{path: corePath}
 	var err error
-	if c.file, err = files.Open(corePath); err != nil {
+	switch c.file, err = files.Open(corePath); {
+	case errors.Is(err, files.ErrNotRegular):
+		return nil, fmt.Errorf("opening the core file: %w: %w", err, attach.ErrNotSupported)
+	case err != nil:
 		return nil, fmt.Errorf("opening the core file: %w", err)
 	}
 	if err := c.open(exePath); err != nil {
@@ -62,9 +65,6 @@ func (c *Core) open(exePath string) error {
 	info, err := c.file.Stat()
 	if err != nil {
 		return fmt.Errorf("opening the core file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("core %s is not a regular file: %w", c.path, attach.ErrNotSupported)
 	}
 	if c.content, err = readCore(c.file, info.Size()); err != nil {
 		return fmt.Errorf("core %s: %w", c.path, err)
