@@ -167,7 +167,7 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 			sink.clear()
 			switch {
 			case round < snapshotRounds:
-			case look.rehearsal.took > p.MaxStop/2 && look.withoutCopy(s.restless(look, p)):
+			case look.rehearsal.took > tooLong*p.MaxStop && look.withoutCopy(s.restless(look, p)):
 				round = 0
 			default:
 				look.Options.Kind, sink.held = attach.Stopped, true

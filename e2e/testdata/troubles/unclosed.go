@@ -53,12 +53,12 @@ func init() {
 		time.Sleep(waits)
 	}
 	troubles["rows"] = func() {
-		ctx, cancel := context.WithCancel(context.Background())
 		db := sql.OpenDB(source{})
-		kept = append(kept, db, ctx, cancel)
+		kept = append(kept, db)
 		done := make(chan bool)
 		for range [12]int{} {
 			go func() {
+				ctx, _ := context.WithCancel(context.Background()) // nobody is left who cancels it
 				rows, err := db.QueryContext(ctx, "all")
 				if err != nil {
 					panic(err)

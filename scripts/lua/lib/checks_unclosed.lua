@@ -9,6 +9,8 @@ local doing = require("doing")
 local words = require("words")
 
 -- How many goroutines are asked for their variables, from how many sockets on it is told, and when descriptors are many and grow.
+-- Fewer goroutines than `least` in such a function are taken for requests that are under way.
+local least = 10
 local asked, sockets, growing, share, worth = 1000, 5, 50, 1.1, 5
 
 -- inside gives the goroutines that wait in a function, at most so many, and which frame it is.
@@ -30,35 +32,20 @@ local function inside(l, func, wait)
   return out, all
 end
 
--- How many of them are followed through the whole heap, each for itself.
-local followed = 50
-
--- lonely tells whether nothing leads to an object but the goroutine itself.
-local function lonely(l, addr, id)
-  if l.never(id) then return true end
-  local path = l.heap:path(addr)
-  if not path then return true end
-  if not path.text:find(("^goroutine %s:"):format(tostring(id))) then return false end
-  local users = l.heap:users(addr)
-  if not users or users.truncated or #users.variables > 0 or #users.other > 0 then return false end
-  for _, one in ipairs(users.goroutines) do
-    if one.goroutine.id ~= id then return false end
-  end
-  return true
-end
+-- lonely tells whether nothing leads to an object: it is not reached, or only by a goroutine that nothing can wake.
+local function lonely(l, addr, id) return l.never(id) or not l.heap:path(addr) end
 
 -- unreachable gives those of them whose variable nothing else leads to. It has to be asked in the look that the heap is a copy of.
 local function unreachable(l, list, names)
-  local lost, left = {}, followed
+  local lost = {}
   for _, one in ipairs(list) do
     local g = ri.goroutine(one.id)
     local ok, vars = pcall(function() return g:locals(one.frame) end)
     for _, name in ipairs(ok and vars and names or {}) do
       local v = vars[name]
       if type(v) == "userdata" then
-        if left > 0 and lonely(l, ri.addr(v), one.id) then
+        if lonely(l, ri.addr(v), one.id) then
           lost[#lost + 1] = one.id
-          left = left - 1
         end
         break
       end
@@ -72,7 +59,7 @@ local reader, waiter = "net/http.(*persistConn).readLoop", "database/sql.(*Rows)
 
 -- needs_heap tells whether a look needs the heap for these checks.
 local function needs_heap(l)
-  return l.wanted["response-body"] and #inside(l, reader, "select") > 0 or l.wanted["sql-rows"] and #inside(l, waiter, "select") > 0
+  return l.wanted["response-body"] and #inside(l, reader, "select") >= least or l.wanted["sql-rows"] and #inside(l, waiter, "select") >= least
 end
 
 -- The checks, by whose variable is what might be lost.
@@ -92,7 +79,7 @@ local kinds = {
 -- search finds what is lost, in the first look.
 local function search(l, kind)
   local list, all = inside(l, kind.func, "select")
-  return { all = all, lost = l.heap and #list > 0 and unreachable(l, list, kind.names) or {} }
+  return { all = all, lost = l.heap and #list >= least and unreachable(l, list, kind.names) or {} }
 end
 
 local function abandoned(name)
