@@ -51,6 +51,7 @@ type Residency struct {
 	File    *os.File
 	Regions []PageRegion
 	Entries []byte // of pagemap; nil where PAGEMAP_SCAN works
+	Calls   int    // how often the kernel was asked
 }
 
 // OpenResidency readies everything, so that a scan allocates nothing.
@@ -91,6 +92,7 @@ func (r *Residency) Scan(flags, start, end, mask, anyOf, result uint64, f func(P
 			categoryMask: mask, categoryAnyOf: anyOf, returnMask: result,
 		}
 		arg.size = uint64(unsafe.Sizeof(arg))
+		r.Calls++
 		n, _, e := unix.RawSyscall(unix.SYS_IOCTL, r.File.Fd(), pagemapScanRequest, uintptr(unsafe.Pointer(&arg)))
 		if e == unix.EINTR {
 			continue
@@ -113,6 +115,7 @@ func (r *Residency) eachEntry(start, end uint64, f func(PageRegion)) error {
 	var open PageRegion
 	for at := start; at < end; {
 		n := min((end-at)/attach.PageSize, pagemapPages)
+		r.Calls++
 		got, err := unix.Pread(int(r.File.Fd()), r.Entries[:n*8], int64(at/attach.PageSize*8))
 		if err == unix.EINTR {
 			continue

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -41,6 +40,7 @@ type bulkCopy struct {
 	mem       *processMemory
 	image     *image
 	residency *proc.Residency
+	maps      *memoryMap
 	pieces    []attach.Range // to copy
 	scratch   *ioScratch
 	helpers   []*helper // threads that copy too
@@ -55,13 +55,17 @@ func newBulkCopy(ctx context.Context, p *Process, spool string) (*bulkCopy, erro
 	if b.residency, err = proc.OpenResidency(p.proc("pagemap")); err != nil {
 		return nil, p.exited(err)
 	}
-	if b.image, err = newImage(spool); err != nil {
-		b.residency.Close()
-		return nil, err
+	if b.maps, err = p.openMap(); err == nil {
+		b.image, err = newImage(spool)
 	}
-	if err := b.prepare(ctx); err != nil {
+	if err == nil {
+		err = b.prepare(ctx)
+	}
+	if err != nil {
 		b.close()
-		b.image.free()
+		if b.image != nil {
+			b.image.free()
+		}
 		return nil, err
 	}
 	return b, nil
@@ -70,6 +74,9 @@ func newBulkCopy(ctx context.Context, p *Process, spool string) (*bulkCopy, erro
 func (b *bulkCopy) close() {
 	if b.residency != nil {
 		b.residency.Close()
+	}
+	if b.maps != nil {
+		b.maps.close()
 	}
 	for _, h := range b.helpers {
 		h.offer(nil)
@@ -161,14 +168,10 @@ func (b *bulkCopy) hurry() {
 }
 
 func (b *bulkCopy) prepare(ctx context.Context) error {
-	mapped, _, err := b.process.privateMemory()
-	if err != nil {
+	if err := b.image.reserve(b.maps.mapped); err != nil {
 		return err
 	}
-	if err := b.reserve(mapped); err != nil {
-		return err
-	}
-	if err := b.find(mapped); err != nil {
+	if err := b.find(); err != nil {
 		return err
 	}
 	if err := b.startHelpers(); err != nil {
@@ -177,12 +180,12 @@ func (b *bulkCopy) prepare(ctx context.Context) error {
 	b.pieces = slices.Grow(b.pieces, len(b.pieces)+1024) // not in the stop
 	for i := 0; i < len(b.pieces); {                     // longer runs are fewer calls, and huge pages
 		addr, n := b.pieces[i].Addr, 0
-		for ; i < len(b.pieces) && b.pieces[i].Addr == addr+uint64(n) &&
-			addressOf(b.pieces[i].Data) == addressOf(b.image.bytes(addr, 1))+uint64(n); i++ {
-			n += len(b.pieces[i].Data)
-		}
-		if n == 0 {
+		r := b.image.find(addr)
+		if r == nil {
 			return errors.New("internal error: a piece without room")
+		}
+		for ; i < len(b.pieces) && b.pieces[i].Addr == addr+uint64(n) && b.pieces[i].Addr < r.end; i++ {
+			n += len(b.pieces[i].Data)
 		}
 		for at := 0; at < n; at += populateBytes {
 			if err := context.Cause(ctx); err != nil {
@@ -196,17 +199,12 @@ func (b *bulkCopy) prepare(ctx context.Context) error {
 	return nil
 }
 
-// find lists the resident pages of the mappings, in pieces.
-func (b *bulkCopy) find(mapped []span) error {
+// find lists the resident pages of what is mapped, in pieces.
+func (b *bulkCopy) find() error {
 	b.pieces = b.pieces[:0]
-	for _, m := range mapped {
-		if m.whole {
-			b.add(m.start, m.end)
-			continue
-		}
-		if err := b.residency.Each(m.start, m.end, func(r proc.PageRegion) { b.add(r.Start, r.End) }); err != nil {
-			return b.process.exited(err)
-		}
+	err := eachResident(b.residency, b.maps.mapped, func(r proc.PageRegion) { b.add(r.Start, r.End) })
+	if err != nil {
+		return b.process.exited(err)
 	}
 	return nil
 }
@@ -225,25 +223,12 @@ func (b *bulkCopy) add(start, end uint64) {
 	}
 }
 
-// reserve makes room for all of the mappings that has none yet.
-func (b *bulkCopy) reserve(mapped []span) error {
-	for _, m := range mapped {
-		for _, gap := range b.image.lacking(m) {
-			if err := b.image.reserve(gap.start, gap.end); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // stopped copies everything; the process stands still. A piece that was mapped since prepare gets its room now.
 func (b *bulkCopy) stopped(end until) error {
-	mapped, err := b.look()
-	if err != nil {
+	if err := b.look(); err != nil {
 		return err
 	}
-	if err := b.find(mapped); err != nil {
+	if err := b.find(); err != nil {
 		return err
 	}
 	b.mem.raw = true
@@ -251,36 +236,16 @@ func (b *bulkCopy) stopped(end until) error {
 }
 
 // look sees what is mapped in the stop, and makes the image have just that.
-func (b *bulkCopy) look() ([]span, error) {
-	maps, err := b.process.Mappings()
-	if err != nil {
-		return nil, err
+func (b *bulkCopy) look() error {
+	if err := b.maps.read(); err != nil {
+		return err
 	}
-	mapped, constant := privateSpans(maps)
-	if err := b.reserve(mapped); err != nil {
-		return nil, err
+	if err := b.image.reserve(b.maps.mapped); err != nil {
+		return err
 	}
-	b.image.keep(mapped)
-	b.image.constant, b.image.mappings = constant, maps
-	return mapped, nil
-}
-
-// lacking gives the parts of a span that the image has no room for.
-func (im *image) lacking(m span) (out []span) {
-	at := m.start
-	for _, r := range im.ranges {
-		if r.end <= at || r.start >= m.end {
-			continue
-		}
-		if r.start > at {
-			out = append(out, span{start: at, end: r.start})
-		}
-		at = r.end
-	}
-	if at < m.end {
-		out = append(out, span{start: at, end: m.end})
-	}
-	return out
+	b.image.keep(b.maps.mapped)
+	b.image.constant, b.image.mappings = b.maps.constant, b.maps.mappings
+	return nil
 }
 
 // copyPieces copies all pieces, on all processors. It gives up at the end.
@@ -359,76 +324,6 @@ func (b *bulkCopy) readAround(r *attach.Range) (gaps []span, err error) {
 		}
 	}
 	return gaps, nil
-}
-
-// privateMemory lists the mappings that a bulk copy copies, joined where they touch, and those that are constant.
-func (p *Process) privateMemory() (mapped, constant []span, err error) {
-	maps, err := p.Mappings()
-	if err != nil {
-		return nil, nil, err
-	}
-	mapped, constant = privateSpans(maps)
-	return mapped, constant, nil
-}
-
-func privateSpans(maps []attach.Mapping) (mapped, constant []span) {
-	for _, m := range maps {
-		to := &mapped
-		switch {
-		case !m.Read || m.Shared:
-			continue
-		case !m.Write && strings.HasPrefix(m.Path, "/"):
-			to = &constant
-		case !m.Write || !inBulk(&m):
-			continue
-		}
-		whole := strings.HasPrefix(m.Path, "/") && !hugePages(&m)
-		if n := len(*to); n > 0 && (*to)[n-1].end == m.Start && (*to)[n-1].whole == whole {
-			(*to)[n-1].end = m.End
-			continue
-		}
-		*to = append(*to, span{m.Start, m.End, whole})
-	}
-	return mapped, constant
-}
-
-// inBulk tells whether a private writable mapping is copied. Of a file's, the pages that nobody wrote to aren't there
-// in a way that can be seen, but do have contents; hugetlbfs's are as anonymous ones.
-func inBulk(m *attach.Mapping) bool {
-	if !strings.HasPrefix(m.Path, "/") || hugePages(m) {
-		return !strings.HasPrefix(m.Path, "[v") // vvar, vsyscall
-	}
-	return !strings.HasPrefix(m.Path, "/dev/") && m.End-m.Start <= wholeFile
-}
-
-func hugePages(m *attach.Mapping) bool { return strings.HasPrefix(m.Path, "/anon_hugepage") }
-
-// bulkRuns lists what a bulk copy would copy now.
-func (p *Process) bulkRuns() (runs []span, size int64, err error) {
-	r, err := proc.OpenResidency(p.proc("pagemap"))
-	if err != nil {
-		return nil, 0, p.exited(err)
-	}
-	defer r.Close()
-	mapped, _, err := p.privateMemory()
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, m := range mapped {
-		add := func(start, end uint64) {
-			runs = append(runs, span{start: start, end: end})
-			size += int64(end - start)
-		}
-		if m.whole {
-			add(m.start, m.end)
-		} else if err := r.Each(m.start, m.end, func(region proc.PageRegion) {
-			add(region.Start,
-				region.End)
-		}); err != nil {
-			return nil, 0, p.exited(err)
-		}
-	}
-	return runs, size, nil
 }
 
 // newPageCopy copies runs of pages that were asked for, where they are so many that other threads pay: as a bulk copy,

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -192,13 +193,13 @@ func TestSpool(t *testing.T) {
 func TestImage(t *testing.T) {
 	im := &image{}
 	defer im.free()
-	for _, r := range []span{{start: 0x40000000, end: 0x40100000}, {start: 0x10000000, end: 0x10001000},
-		{start: 0x20000000, end: 0x20800000}} {
-		if err := im.reserve(r.start, r.end); err != nil {
+	for _, r := range [][]span{{{start: 0x40000000, end: 0x40100000}}, {{start: 0x10000000, end: 0x10001000},
+		{start: 0x20000000, end: 0x20800000}}} {
+		if err := im.reserve(r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := im.lacking(span{start: 0x0ffff000, end: 0x20001000}); len(got) != 2 ||
+	if got := im.lacking([]span{{start: 0x0ffff000, end: 0x20001000}}); len(got) != 2 ||
 		got[0] != (span{start: 0x0ffff000, end: 0x10000000}) || got[1] != (span{start: 0x10001000, end: 0x20000000}) {
 		t.Errorf("%+v", got)
 	}
@@ -219,6 +220,100 @@ func TestImage(t *testing.T) {
 	if string(im.direct(0x20000ffe, 4)) != "ri!!" || im.direct(0x20001ffe, 4) != nil ||
 		im.direct(0x203ffffe, 4) != nil {
 		t.Error("what is given without a copy")
+	}
+}
+
+// TestManyMappings: what a stop costs grows with the number of mappings, not with its square, and the kernel isn't asked
+// for each of them.
+func TestManyMappings(t *testing.T) {
+	const pages = 40_000
+	p := targettest.Start(t, "-mappings", strconv.Itoa(pages))
+	target := open(t, p.PID)
+	b, err := newBulkCopy(context.Background(), target, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.image.free()
+	defer b.close()
+	if n := len(b.maps.mapped); n < pages/2 {
+		t.Fatalf("%d mappings", n)
+	}
+	if n := len(b.image.maps); n > 100 {
+		t.Errorf("the copy is made in %d pieces of address space", n)
+	}
+	if n := len(b.image.ranges); n < pages/2 {
+		t.Errorf("the copy has %d ranges", n)
+	}
+	scans := b.residency.Calls
+	if err := b.look(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.find(); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.residency.Calls - scans; n > 100 {
+		t.Errorf("the kernel was asked %d times what is there", n)
+	}
+
+	v := bulk(t, p, attach.ViewOptions{})
+	want := make([]byte, p.Size)
+	if _, err := target.memory().ReadMemory(want, p.Address); err != nil {
+		t.Fatal(err)
+	}
+	targettest.CheckPattern(t, want, 0)
+	for at := 0; at < p.Size; at += 2 * attach.PageSize {
+		if !bytes.Equal(v.Direct(p.Address+uint64(at), attach.PageSize), want[at:][:attach.PageSize]) {
+			t.Fatalf("page %d is another in the copy", at/attach.PageSize)
+		}
+	}
+	if n := v.Coverage().Missed; len(n) > 0 {
+		t.Errorf("%d pages were missed", len(n))
+	}
+	p.GoesOn()
+}
+
+// TestSpansAreLinear: lists as long as this one take hours where each of one is compared with each of another.
+func TestSpansAreLinear(t *testing.T) {
+	const n = 1_000_000
+	var spans []span
+	im := &image{}
+	defer im.free()
+	for i := range uint64(n) {
+		spans = append(spans, span{start: (4*i + 1) * attach.PageSize, end: (4*i + 3) * attach.PageSize})
+	}
+	if err := im.reserve(spans); err != nil {
+		t.Fatal(err)
+	}
+	if len(im.lacking(spans)) > 0 || len(im.ranges) != n {
+		t.Errorf("%d ranges", len(im.ranges))
+	}
+	for i := range spans {
+		spans[i].start += attach.PageSize
+		spans[i].end += attach.PageSize
+	}
+	if gaps := im.lacking(spans); len(gaps) != n || gaps[1] != (span{start: 7 * attach.PageSize, end: 8 * attach.PageSize}) {
+		t.Errorf("%d gaps", len(gaps))
+	}
+	im.keep(spans)
+	if len(im.ranges) != n || im.ranges[1].start != 6*attach.PageSize || im.ranges[1].end != 7*attach.PageSize {
+		t.Errorf("%d ranges were kept", len(im.ranges))
+	}
+}
+
+// TestNear: what is alike and close together is one question.
+func TestNear(t *testing.T) {
+	const far = 0x10000 + spansApart
+	spans := []span{{0x1000, 0x2000, false}, {0x3000, 0x10000, false}, {far, far + 0x1000, false}, {far + 0x1000,
+		far + 0x2000, true}}
+	for _, want := range []int{2, 1, 1} {
+		got := near(spans)
+		if got != want {
+			t.Errorf("%v: %d, want %d", spans, got, want)
+		}
+		spans = spans[got:]
+	}
+	if len(spans) > 0 {
+		t.Errorf("%v are left", spans)
 	}
 }
 

@@ -191,12 +191,13 @@ func (w *coreWriter) eachThere(part corePart, f func(span) error) error {
 		}
 		return scanSpans(w.there, all, 0, f)
 	}
-	for i := range w.image.ranges {
-		r := &w.image.ranges[i]
-		s := span{start: max(r.start, part.Start), end: min(r.end, part.End)}
-		if s.start >= s.end {
-			continue
+	for at := part.Start; at < part.End; {
+		r := w.image.after(at)
+		if r == nil || r.start >= part.End {
+			return nil
 		}
+		s := span{start: max(r.start, part.Start), end: min(r.end, part.End)}
+		at = s.end
 		err := error(nil)
 		if w.copied == nil {
 			err = f(s)

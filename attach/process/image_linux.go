@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -31,12 +32,6 @@ type image struct {
 type imageRange struct {
 	start, end uint64
 	data       []byte
-}
-
-// span is target memory from start to end.
-type span struct {
-	start, end uint64
-	whole      bool // of a file: every page has contents, resident or not
 }
 
 const hugePage = 2 << 20
@@ -76,36 +71,79 @@ func spoolRoom(folder string) int64 {
 	return int64(st.Bavail) * st.Bsize
 }
 
-// reserve adds a range, which takes no memory yet. It must not overlap another one.
-func (im *image) reserve(start, end uint64) error {
+// reserve makes room for all of some sorted spans that has none yet, which takes no memory. What lies close together lies
+// in one piece of ri's address space, too.
+func (im *image) reserve(spans []span) error {
+	gaps := im.lacking(spans)
+	if len(gaps) == 0 {
+		return nil
+	}
+	for len(gaps) > 0 {
+		n := near(gaps)
+		start := gaps[0].start
+		room, err := im.room(start, gaps[n-1].end)
+		if err != nil {
+			return err
+		}
+		for _, g := range gaps[:n] {
+			size := g.end - g.start
+			im.ranges = append(im.ranges, imageRange{g.start, g.end, room[g.start-start:][:size:size]})
+		}
+		gaps = gaps[n:]
+	}
+	slices.SortFunc(im.ranges, func(a, b imageRange) int { return cmp.Compare(a.start, b.start) })
+	return nil
+}
+
+// room reserves as much as lies between two addresses.
+func (im *image) room(start, end uint64) ([]byte, error) {
 	size := int(end - start)
-	var data []byte
 	if im.spool != nil {
 		offset := im.spoolSize
 		im.spoolSize += int64(size)
 		if err := im.spool.Truncate(im.spoolSize); err != nil {
-			return fmt.Errorf("room for the copy (--spool): %w", err)
+			return nil, fmt.Errorf("room for the copy (--spool): %w", err)
 		}
 		b, err := unix.Mmap(int(im.spool.Fd()), offset, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
-			return fmt.Errorf("room for the copy (--spool): %w", err)
+			return nil, fmt.Errorf("room for the copy (--spool): %w", err)
 		}
 		im.maps = append(im.maps, b)
-		data = b
-	} else {
-		// Huge pages begin where the target's could.
-		b, err := unix.Mmap(-1, 0, size+hugePage, unix.PROT_READ|unix.PROT_WRITE,
-			unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
-		if err != nil {
-			return fmt.Errorf("room for a copy of %d MiB of address space: %w", size>>20, err)
-		}
-		im.maps = append(im.maps, b)
-		skip := int((start - addressOf(b)) & (hugePage - 1))
-		data = b[skip:][:size:size]
+		return b, nil
 	}
-	i := sort.Search(len(im.ranges), func(i int) bool { return im.ranges[i].start >= start })
-	im.ranges = slices.Insert(im.ranges, i, imageRange{start, end, data})
-	return nil
+	// Huge pages begin where the target's could.
+	b, err := unix.Mmap(-1, 0, size+hugePage, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("room for a copy of %d MiB of address space: %w", size>>20, err)
+	}
+	im.maps = append(im.maps, b)
+	skip := int((start - addressOf(b)) & (hugePage - 1))
+	return b[skip:][:size:size], nil
+}
+
+// lacking gives the parts of sorted spans that there is no room for.
+func (im *image) lacking(spans []span) (out []span) {
+	ranges := im.ranges
+	for _, m := range spans {
+		for len(ranges) > 0 && ranges[0].end <= m.start {
+			ranges = ranges[1:]
+		}
+		at := m.start
+		for _, r := range ranges {
+			if r.start >= m.end {
+				break
+			}
+			if r.start > at {
+				out = append(out, span{start: at, end: r.start, whole: m.whole})
+			}
+			at = r.end
+		}
+		if at < m.end {
+			out = append(out, span{start: at, end: m.end, whole: m.whole})
+		}
+	}
+	return out
 }
 
 // find gives the range that holds an address, nil if none does.
@@ -204,14 +242,11 @@ func (im *image) populate(addr uint64, size int) error {
 
 // keep forgets all that isn't in the given spans, sorted: what the target had mapped in the stop.
 func (im *image) keep(mapped []span) {
-	var out []imageRange
+	out := make([]imageRange, 0, len(im.ranges))
 	for _, r := range im.ranges {
-		for _, m := range mapped {
-			start, end := max(r.start, m.start), min(r.end, m.end)
-			if start < end {
-				out = append(out, imageRange{start, end, r.data[start-r.start : end-r.start]})
-			}
-		}
+		mapped = clip(mapped, r.start, r.end, func(start, end uint64) {
+			out = append(out, imageRange{start, end, r.data[start-r.start : end-r.start]})
+		})
 	}
 	im.ranges = out
 }

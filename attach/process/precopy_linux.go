@@ -154,16 +154,17 @@ func (c *precopy) register() error {
 	if err := uffdEnable(c.fd); err != nil {
 		return &errNoPrecopy{err}
 	}
-	mapped, _, err := c.bulk.process.privateMemory()
+	b := c.bulk
+	err := b.maps.read()
 	if err == nil {
 		// What is protected has to be copied: there must be room for all of it.
-		err = c.bulk.reserve(mapped)
+		err = b.image.reserve(b.maps.mapped)
 	}
 	if err != nil {
 		return err
 	}
 	var failure error
-	for _, m := range mapped {
+	for _, m := range b.maps.mapped {
 		if m.whole {
 			continue
 		}
@@ -258,8 +259,7 @@ func (c *precopy) estimate() time.Duration {
 // forgotten by settle.
 func (c *precopy) stopped(end until) (resident []span, err error) {
 	b := c.bulk
-	mapped, err := b.look()
-	if err != nil {
+	if err := b.look(); err != nil {
 		return nil, err
 	}
 	b.pieces = b.pieces[:0]
@@ -270,21 +270,14 @@ func (c *precopy) stopped(end until) (resident []span, err error) {
 		}
 		resident = append(resident, s)
 	}
-	for _, m := range mapped {
-		if m.whole {
-			b.add(m.start, m.end)
-			add(m)
-			continue
+	err = eachResident(b.residency, b.maps.mapped, func(r proc.PageRegion) {
+		add(span{start: r.Start, end: r.End})
+		if r.Categories&proc.PageTracked == 0 || r.Categories&proc.PageWritten != 0 {
+			b.add(r.Start, r.End)
 		}
-		err := b.residency.Each(m.start, m.end, func(r proc.PageRegion) {
-			add(span{start: r.Start, end: r.End})
-			if r.Categories&proc.PageTracked == 0 || r.Categories&proc.PageWritten != 0 {
-				b.add(r.Start, r.End)
-			}
-		})
-		if err != nil {
-			return nil, b.process.exited(err)
-		}
+	})
+	if err != nil {
+		return nil, b.process.exited(err)
 	}
 	b.mem.raw = true
 	return resident, b.copyPieces(end)

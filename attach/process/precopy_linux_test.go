@@ -206,7 +206,7 @@ func TestSettle(t *testing.T) {
 	im := &image{}
 	defer im.free()
 	for _, start := range []uint64{0x10000000, 0x10010000} {
-		if err := im.reserve(start, start+0x10000); err != nil {
+		if err := im.reserve([]span{{start: start, end: start + 0x10000}}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range im.find(start).data {

@@ -438,15 +438,20 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 func (p *Process) Mappings() ([]attach.Mapping, error) {
 	data, err := os.ReadFile(p.proc("maps"))
 	if err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			return nil, proc.ExplainPermission(p.pid, err)
-		}
-		return nil, p.exited(err)
+		return nil, p.mapError(err)
 	}
 	if len(data) == 0 {
 		return nil, p.exited(nil)
 	}
 	return proc.ParseMaps(data)
+}
+
+// mapError says why the memory map can't be read.
+func (p *Process) mapError(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return proc.ExplainPermission(p.pid, err)
+	}
+	return p.exited(err)
 }
 
 // Close implements Target. Views that are still open stay so.

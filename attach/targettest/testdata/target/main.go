@@ -89,6 +89,7 @@ func main() {
 	compute := flag.Int("compute", 0, "goroutines that compute, in all registers, and check what they computed")
 	filter := flag.Bool("seccomp", false, "run under a seccomp filter, which allows everything")
 	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
+	mappings := flag.Int("mappings", 0, "have the known pattern in so many mappings of a page each, of which every other can't be written to")
 	forks := flag.Bool("vfork", false, "have a child that has not started its program yet; the line vfork ends it, and the next one begins")
 	reexec := flag.Duration("reexec", 0, "replace the program by itself after this time, again and again")
 	flag.Parse()
@@ -96,9 +97,16 @@ func main() {
 	if *filter {
 		allowAll()
 	}
-	pattern = make([]byte, *size)
+	if pattern = make([]byte, *size); *mappings > 0 {
+		pattern = mapped(*mappings)
+	}
 	for i := range pattern {
 		pattern[i] = byte(i*7 + i>>8)
+	}
+	for page := 1; page < *mappings; page += 2 {
+		if syscall.Mprotect(pattern[page*4096:][:4096], syscall.PROT_READ) != nil {
+			errors.Add(1)
+		}
 	}
 	usr1 := make(chan os.Signal, 1024)
 	signal.Notify(usr1, syscall.SIGUSR1)
@@ -220,6 +228,15 @@ func writeRounds(nap time.Duration) {
 			}
 		}
 	}
+}
+
+// mapped maps so many pages.
+func mapped(pages int) []byte {
+	b, err := syscall.Mmap(-1, 0, pages*4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // comeAndGo maps memory, fills it, says where it is, says that it is gone, and unmaps it; every third time it drops the pages and
