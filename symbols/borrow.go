@@ -91,7 +91,7 @@ func (f *File) sameBuild(lender *File, differ func(string, ...any) error) error 
 			return differ("it was built with %s=%q, the program with %q", s.Key, other, s.Value)
 		}
 	}
-	if f.elf.Type != lender.elf.Type {
+	if f.image.PIE != lender.image.PIE {
 		return differ("one of them is position-independent (-buildmode=pie), the other is not")
 	}
 	versions := map[string]string{}
@@ -131,9 +131,7 @@ func (f *File) sameFunctions(lender *File, differ func(string, ...any) error) er
 		return differ("the function table ends at %#x in it, and at %#x in the program", b.entry(b.nfunc),
 			a.entry(a.nfunc))
 	}
-	// pctab ends where the functions begin.
-	end := func(t *pclntab) []byte { return t.pc[:max(0, len(t.pc)-len(t.funcs))] }
-	if !bytes.Equal(end(a), end(b)) {
+	if !bytes.Equal(a.pctab(), b.pctab()) {
 		return differ("the lines of its functions are others, so it was built of another source")
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"unsafe"
 
 	"ri/symbols/dwarf"
+	"ri/symbols/sparse"
 )
 
 // The cache keeps, for one executable, what opening it costs time and memory for: its debug sections decompressed, the
@@ -228,6 +229,15 @@ func (p cachePart) check(file io.ReaderAt, fileSize int64, buffer []byte) error 
 	return nil
 }
 
+// debug gives the debug sections.
+func (c *cache) debug() map[string]sparse.Bytes {
+	sections := map[string]sparse.Bytes{}
+	for name, data := range c.parts {
+		sections[name] = sparse.Whole(data)
+	}
+	return sections
+}
+
 func (c *cache) index() *index {
 	x := &index{packages: c.header.Packages}
 	for name, t := range x.tables() {
@@ -286,11 +296,14 @@ func (f *File) save() error {
 			header.Units = append(header.Units, u.UnitHeader)
 		}
 	}
-	parts := f.dwarf.Parts()
+	parts := map[string][]byte{}
+	for name, section := range f.dwarf.Parts() {
+		parts[name], _ = section.Whole()
+	}
 	parts["runtime types"], parts["constants"], parts["functions"] = bytesOf(f.index.runtimeTypes),
 		bytesOf(f.index.constants), bytesOf(f.index.functions)
 	if f.pcln != nil {
-		parts["pclntab"] = f.pcln.data
+		parts["pclntab"], _ = f.pcln.data.Whole()
 	}
 	for name, t := range f.index.tables() {
 		parts[name], parts[name+".blob"] = bytesOf(t.entries), t.blob

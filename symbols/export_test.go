@@ -1,9 +1,7 @@
 package symbols
 
-import "debug/elf"
-
 // PIE tells whether the file is position-independent.
-func PIE(f *File) bool { return f.elf.Type == elf.ET_DYN }
+func PIE(f *File) bool { return f.image.PIE }
 
 // CacheAll caches executables of any size until the test ends.
 func CacheAll(t interface{ Cleanup(func()) }) {

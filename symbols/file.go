@@ -1,10 +1,8 @@
 package symbols
 
 import (
-	"bytes"
 	"debug/buildinfo"
 	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +14,15 @@ import (
 
 	"ri/symbols/dwarf"
 	"ri/symbols/layouts"
+	"ri/symbols/sparse"
 )
 
 // File is an executable's own account of itself. Open makes one; all methods are safe
 // for concurrent use.
 type File struct {
 	name        string
-	elf         *elf.File
+	elf         *elf.File // nil of one that travelled
+	image       image
 	arch        *arch.Arch
 	build       *debug.BuildInfo
 	noDWARF     error
@@ -75,7 +75,7 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no ELF executable (%v): %w", name, err, ErrNotGo)
 	}
-	f := &File{name: name, elf: ef, types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
+	f := &File{name: name, elf: ef, image: imageOf(ef), types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
 	f.build, err = buildinfo.Read(r)
 	table := pclntabSection(ef)
 	if err != nil && table == nil {
@@ -92,8 +92,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	if c != nil {
 		f.cached = true
 		f.textStart, f.typesBase, f.goFunc, f.module = c.header.Text, c.header.Types, c.header.GoFunc, c.header.Module
-		f.pcln, f.pclnErr = parsePclntab(f, c.parts["pclntab"])
-		if f.dwarf, f.noDWARF = dwarf.FromParts(c.parts, c.header.Units); f.noDWARF == nil {
+		f.pcln, f.pclnErr = parsePclntab(f, sparse.Whole(c.parts["pclntab"]))
+		if f.dwarf, f.noDWARF = dwarf.FromParts(c.debug(), c.header.Units); f.noDWARF == nil {
 			f.index = c.index()
 		}
 		return f, nil
@@ -152,9 +152,6 @@ func (f *File) Arch() *arch.Arch { return f.arch }
 // Name is what Open was given.
 func (f *File) Name() string { return f.name }
 
-// Entry is the ELF entry point, a link-time address.
-func (f *File) Entry() uint64 { return f.elf.Entry }
-
 // TypesBase is the link-time address that runtime type offsets count from, 0 if unknown.
 func (f *File) TypesBase() uint64 { return f.typesBase }
 
@@ -189,43 +186,6 @@ func (f *File) Modules() [][3]string {
 		out = append(out, [3]string{m.Path, m.Version, replaced})
 	}
 	return out
-}
-
-// BuildID is Go's build ID, or the linker's in hexadecimal, or "": a hint, not an identity.
-func (f *File) BuildID() string {
-	for _, want := range []struct {
-		section, owner string
-		hex            bool
-	}{{".note.go.buildid", "Go", false}, {".note.gnu.build-id", "GNU", true}} {
-		s := f.elf.Section(want.section)
-		if s == nil || s.Size > 1<<16 {
-			continue
-		}
-		data, err := s.Data()
-		if err != nil {
-			continue
-		}
-		for len(data) >= 12 {
-			nameSize, descSize := uint64(binary.LittleEndian.Uint32(data)), uint64(binary.LittleEndian.Uint32(data[4:]))
-			nameEnd := 12 + (nameSize+3)&^3
-			descEnd := nameEnd + (descSize+3)&^3
-			if nameEnd+descSize > uint64(len(data)) {
-				break
-			}
-			owner := string(bytes.TrimRight(data[12:12+nameSize], "\x00"))
-			if desc := data[nameEnd : nameEnd+descSize]; owner == want.owner && descSize > 0 {
-				if want.hex {
-					return fmt.Sprintf("%x", desc)
-				}
-				return string(desc)
-			}
-			if descEnd > uint64(len(data)) {
-				break
-			}
-			data = data[descEnd:]
-		}
-	}
-	return ""
 }
 
 // linkerSymbols picks the few linker symbols that ri needs out of .symtab.

@@ -101,6 +101,9 @@ func (f *File) readDictionaries() {
 
 // eachSymbol calls back with each name and address in .symtab.
 func (f *File) eachSymbol(yield func(name []byte, addr uint64)) {
+	if f.elf == nil {
+		return
+	}
 	symtab := f.elf.SectionByType(elf.SHT_SYMTAB)
 	if symtab == nil || int(symtab.Link) >= len(f.elf.Sections) {
 		return

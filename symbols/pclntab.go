@@ -7,21 +7,25 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+
+	"ri/symbols/sparse"
 )
 
 // pclntab is Go's function table: functions, lines, inlining and stack frame sizes by PC. Present in
 // stripped executables too. Layout: runtime/symtab.go (pcHeader, _func), Go 1.18 and 1.20 to 1.27.
 type pclntab struct {
-	data      []byte
+	data      sparse.Bytes
 	nfunc     int
 	textStart uint64
-	funcName  []byte // funcnametab
-	cu        []byte // cutab
-	files     []byte // filetab
-	pc        []byte // pctab
-	funcs     []byte // pclntable: functab, then the _funcs
-	headSize  uint64 // of _func, without pcdata and funcdata
-	hasStart  bool   // _func has startLine
+	// Where in data its parts begin.
+	funcName uint64 // funcnametab
+	cu       uint64 // cutab
+	files    uint64 // filetab
+	pc       uint64 // pctab
+	funcs    uint64 // pclntable: functab, then the _funcs
+	functab  []byte
+	headSize uint64 // of _func, without pcdata and funcdata
+	hasStart bool   // _func has startLine
 
 	wrapperID   uint8 // runtime.funcID of compiler-made functions, 0 if unknown: see findWrapperID
 	wrapperOnce sync.Once
@@ -57,15 +61,19 @@ func newPclntab(f *File, s *elf.Section) (*pclntab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: section .gopclntab: %w", f.name, err)
 	}
-	return parsePclntab(f, data)
+	return parsePclntab(f, sparse.Whole(data))
 }
 
-func parsePclntab(f *File, data []byte) (*pclntab, error) {
+// pclnHead is how long the table's header is, in bytes.
+const pclnHead = 72
+
+func parsePclntab(f *File, all sparse.Bytes) (*pclntab, error) {
 	bad := func(why string) error { return fmt.Errorf("%s: function table: %s", f.name, why) }
-	if len(data) < 72 {
+	t := &pclntab{data: all}
+	data := all.From(0)
+	if len(data) < pclnHead {
 		return nil, bad("too short")
 	}
-	t := &pclntab{data: data}
 	switch magic := binary.LittleEndian.Uint32(data); magic {
 	case 0xfffffff1:
 		t.headSize, t.hasStart = 44, true
@@ -82,19 +90,14 @@ func parsePclntab(f *File, data []byte) (*pclntab, error) {
 	t.textStart = word(2)
 	if f.textStart != 0 {
 		t.textStart = f.textStart // the header's is 0 from Go 1.26 on, and unrelocated in a PIE
-	} else if t.textStart == 0 {
+	} else if t.textStart == 0 && f.elf != nil {
 		if text := f.elf.Section(".text"); text != nil {
 			t.textStart = text.Addr
 		}
 	}
-	part := func(i int) []byte {
-		if off := word(i); off <= uint64(len(data)) {
-			return data[off:]
-		}
-		return nil
-	}
-	t.funcName, t.cu, t.files, t.pc, t.funcs = part(3), part(4), part(5), part(6), part(7)
-	if nfunc == 0 || nfunc > uint64(len(t.funcs))/8 || uint64(len(t.funcs)) < nfunc*8+4 {
+	t.funcName, t.cu, t.files, t.pc, t.funcs = word(3), word(4), word(5), word(6), word(7)
+	t.functab = all.From(t.funcs)
+	if nfunc == 0 || nfunc > uint64(len(t.functab))/8 || uint64(len(t.functab)) < nfunc*8+4 {
 		return nil, bad(fmt.Sprintf("%d functions do not fit", nfunc))
 	}
 	t.nfunc = int(nfunc)
@@ -102,7 +105,20 @@ func parsePclntab(f *File, data []byte) (*pclntab, error) {
 }
 
 func (t *pclntab) entry(i int) uint64 {
-	return t.textStart + uint64(binary.LittleEndian.Uint32(t.funcs[8*i:]))
+	return t.textStart + uint64(binary.LittleEndian.Uint32(t.functab[8*i:]))
+}
+
+// pctab are the tables by PC, which end where the functions begin.
+func (t *pclntab) pctab() []byte { return t.data.Slice(sparse.Range{Start: t.pc, End: t.funcs}) }
+
+// text reads a text of funcnametab or filetab; "" if there is none.
+func (t *pclntab) text(table uint64, off uint32) []byte {
+	at := table + uint64(off)
+	text := cstringAt(t.data.From(at), 0)
+	if text != nil {
+		t.data.Note(at, at+uint64(len(text))+1)
+	}
+	return text
 }
 
 // find gives the index of the function that holds pc.
@@ -115,11 +131,12 @@ func (t *pclntab) find(pc uint64) (int, bool) {
 
 // head is the _func of the i-th function.
 func (t *pclntab) head(i int) (goFunc, bool) {
-	off := uint64(binary.LittleEndian.Uint32(t.funcs[8*i+4:]))
-	if off+t.headSize > uint64(len(t.funcs)) {
+	at := t.funcs + uint64(binary.LittleEndian.Uint32(t.functab[8*i+4:]))
+	fn := goFunc{t: t, rest: t.data.From(at)}
+	if uint64(len(fn.rest)) < t.headSize {
 		return goFunc{}, false
 	}
-	fn := goFunc{t: t, rest: t.funcs[off:]}
+	t.data.Note(at, min(at+t.headSize+4*(fn.npcdata()+fn.nfuncdata()), at+uint64(len(fn.rest))))
 	return fn, true
 }
 
@@ -130,22 +147,22 @@ type goFunc struct {
 }
 
 func (g goFunc) word(i int) uint32 { return binary.LittleEndian.Uint32(g.rest[4*i:]) }
-func (g goFunc) name() string      { return unescape(string(cstringAt(g.t.funcName, uint64(g.word(1))))) }
+func (g goFunc) name() string      { return unescape(string(g.t.text(g.t.funcName, g.word(1)))) }
 func (g goFunc) id() uint8         { return g.rest[g.t.headSize-4] }
 func (g goFunc) flag() uint8       { return g.rest[g.t.headSize-3] }
 func (g goFunc) nfuncdata() uint64 { return uint64(g.rest[g.t.headSize-1]) }
 func (g goFunc) npcdata() uint64   { return uint64(g.word(7)) }
 func (g goFunc) startLine() int    { return int(int32(g.word(9))) }
 func (g goFunc) file(n int) string {
-	at := (uint64(g.word(8)) + uint64(uint32(n))) * 4
-	if n < 0 || at+4 > uint64(len(g.t.cu)) {
+	var b [4]byte
+	if n < 0 || !g.t.data.Copy(b[:], g.t.cu+(uint64(g.word(8))+uint64(uint32(n)))*4) {
 		return "?"
 	}
-	off := binary.LittleEndian.Uint32(g.t.cu[at:])
+	off := binary.LittleEndian.Uint32(b[:])
 	if off == ^uint32(0) {
 		return "?"
 	}
-	return string(cstringAt(g.t.files, uint64(off)))
+	return string(g.t.text(g.t.files, off))
 }
 
 func (g goFunc) pcdata(i uint64) (uint32, bool) {
@@ -169,11 +186,15 @@ func (g goFunc) funcdata(i uint64) (uint32, bool) {
 // value decodes the table at off of pctab at pc (runtime.pcvalue): pairs of a zigzag delta of the
 // value and a delta of the PC.
 func (t *pclntab) value(off uint32, entry, pc uint64) int32 {
-	rest := t.pc[min(uint64(off), uint64(len(t.pc))):]
+	begin := t.pc + uint64(off)
+	rest := t.data.From(begin)
+	whole := len(rest)
+	defer func() { t.data.Note(begin, begin+uint64(whole-len(rest))) }()
 	val, at := int32(-1), entry
 	for first := true; ; first = false {
 		step, n := binary.Uvarint(rest)
 		if n <= 0 || (uint32(step) == 0 && !first) {
+			rest = rest[max(n, 0):]
 			return -1
 		}
 		length, m := binary.Uvarint(rest[n:])
@@ -279,24 +300,13 @@ func (f *File) inlined(fn goFunc, entry, pc uint64, file string, line int, outer
 		if !f.ReadStatic(call[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
 			return whole
 		}
-		name := unescape(string(cstringAt(f.pcln.funcName, uint64(binary.LittleEndian.Uint32(call[4:])))))
+		name := unescape(string(f.pcln.text(f.pcln.funcName, binary.LittleEndian.Uint32(call[4:]))))
 		lines = append(lines, Line{Func: name, File: file, Line: line, Wrapper: call[0] == wrapper && wrapper != 0})
 		at = entry + uint64(binary.LittleEndian.Uint32(call[8:]))
 		file = fn.file(int(f.pcln.value(fn.word(5), entry, at)))
 		line = int(f.pcln.value(fn.word(6), entry, at))
 	}
 	return whole
-}
-
-// ReadStatic reads what the file itself holds at a link-time address.
-func (f *File) ReadStatic(p []byte, addr uint64) bool {
-	for _, prog := range f.elf.Progs {
-		if prog.Type == elf.PT_LOAD && addr >= prog.Vaddr && addr+uint64(len(p)) <= prog.Vaddr+prog.Filesz {
-			n, err := prog.ReadAt(p, int64(addr-prog.Vaddr))
-			return err == nil && n == len(p)
-		}
-	}
-	return false
 }
 
 // Func finds a function by its full name or by its short one ("server.(*Client).processMsg"):

@@ -71,16 +71,12 @@ func (f *File) word(addr uint64) (uint64, bool) {
 // relocated are the words that a loader fills in by adding its bias (R_X86_64_RELATIVE).
 func (f *File) relocated() map[uint64]uint64 {
 	f.relocsOnce.Do(func() {
-		s := f.elf.Section(".rela.dyn")
-		if s == nil || f.elf.Type != elf.ET_DYN {
-			s = f.elf.Section(".rela")
-		}
-		if s == nil || s.Size > maxSection || f.elf.Type != elf.ET_DYN {
+		if !f.image.PIE {
 			return
 		}
-		data, err := s.Data()
-		if err != nil {
-			return
+		s, data := f.section(".rela.dyn")
+		if s == nil {
+			_, data = f.section(".rela")
 		}
 		f.relocs = make(map[uint64]uint64, len(data)/24)
 		for ; len(data) >= 24; data = data[24:] { // Elf64_Rela: r_offset, r_info, r_addend
@@ -236,7 +232,7 @@ func (f *File) runtimeFuncs(names []string) [][2]uint64 {
 		if !ok {
 			continue
 		}
-		raw := cstringAt(f.pcln.funcName, uint64(fn.word(1)))
+		raw := f.pcln.text(f.pcln.funcName, fn.word(1))
 		if !bytes.HasPrefix(raw, []byte("runtime.")) && !bytes.HasPrefix(raw, []byte("internal/runtime/")) {
 			continue
 		}
@@ -274,22 +270,6 @@ func (f *File) variable(v *layouts.Var, entries [][2]uint64) (addr uint64, total
 	}
 	n := votes[best]
 	return best, total, n >= 2 && 2*n > total && f.inData(best)
-}
-
-// inData tells whether a link-time address lies in memory that is no code.
-func (f *File) inData(addr uint64) bool {
-	for _, p := range f.elf.Progs {
-		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X == 0 && addr >= p.Vaddr && addr-p.Vaddr < p.Memsz {
-			return true
-		}
-	}
-	return false
-}
-
-// Holds tells whether the file itself has the bytes at a link-time address.
-func (f *File) Holds(addr uint64) bool {
-	var b [1]byte
-	return f.ReadStatic(b[:], addr)
 }
 
 // runtimeVar is Var for a file of which only the runtime is known.

@@ -1,13 +1,27 @@
 package dwarf
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"ri/symbols/sparse"
+)
 
 // buf reads little-endian data and remembers running out.
 type buf struct {
 	data []byte
 	off  uint64
+	base uint64 // where data begins in its section
 	bad  bool
 }
+
+// at begins to read at an offset of a section. What isn't there is as if the section ended before it.
+func at(b *sparse.Bytes, off uint64) buf {
+	data, base := b.Window(off)
+	return buf{data: data, off: off - base, base: base}
+}
+
+// pos is the offset in the section.
+func (b *buf) pos() uint64 { return b.base + b.off }
 
 func (b *buf) take(n uint64) []byte {
 	if b.bad || n > uint64(len(b.data)) || b.off > uint64(len(b.data))-n {
@@ -98,7 +112,9 @@ func (b *buf) cstring() []byte {
 	return nil
 }
 
-func cstringAt(data []byte, off uint64) []byte {
-	b := buf{data: data, off: off}
-	return b.cstring()
+func cstringAt(data *sparse.Bytes, off uint64) []byte {
+	b := at(data, off)
+	s := b.cstring()
+	data.Note(off, b.pos())
+	return s
 }

@@ -4,8 +4,11 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"sync"
+
+	"ri/symbols/sparse"
 )
 
 // Errors that callers test for.
@@ -14,12 +17,14 @@ var (
 	ErrNone = errors.New("no DWARF debug information")
 	// ErrMalformed is what malformed debug information ends in.
 	ErrMalformed = errors.New("malformed DWARF")
+	// ErrHole is what reading ends in where FromParts was given no bytes.
+	ErrHole = errors.New("debug information that isn't there")
 )
 
 // Data holds the debug sections, decompressed when they are first needed, and the units found in them. It is safe for
 // concurrent use.
 type Data struct {
-	info, abbrev                    []byte
+	info, abbrev                    sparse.Bytes
 	str, lineStr, strOffsets, addr  *section
 	loc, loclists, ranges, rnglists *section
 	Units                           []*Unit // in order of offset
@@ -55,19 +60,24 @@ func (u *Unit) offsetSize() uint64 {
 type section struct {
 	once sync.Once
 	elf  *elf.Section // nil: the file has none
-	data []byte
+	of   *section     // whose bytes are noted: see Noting
+	data sparse.Bytes
 }
 
-func (s *section) bytes() []byte {
+func (s *section) bytes() *sparse.Bytes {
 	if s == nil {
-		return nil
+		return &sparse.Bytes{}
 	}
 	s.once.Do(func() {
-		if s.elf != nil {
-			s.data, _ = s.elf.Data() // what is missing shows as malformed where it is used
+		switch {
+		case s.elf != nil:
+			data, _ := s.elf.Data() // what is missing shows as malformed where it is used
+			s.data = sparse.Whole(data)
+		case s.of != nil:
+			s.data = s.of.bytes().Noting()
 		}
 	})
-	return s.data
+	return &s.data
 }
 
 // maxSection bounds what a section may claim to decompress to, in bytes.
@@ -89,7 +99,7 @@ func Load(ef *elf.File) (*Data, error) {
 			return nil, fmt.Errorf("section %s claims %d bytes: %w", name, found.Size, ErrMalformed)
 		}
 	}
-	for name, dst := range map[string]*[]byte{".debug_info": &d.info, ".debug_abbrev": &d.abbrev} {
+	for name, dst := range map[string]*sparse.Bytes{".debug_info": &d.info, ".debug_abbrev": &d.abbrev} {
 		s := ef.Section(name)
 		if s.Size > maxSection {
 			return nil, fmt.Errorf("section %s claims %d bytes: %w", name, s.Size, ErrMalformed)
@@ -98,7 +108,7 @@ func Load(ef *elf.File) (*Data, error) {
 		if err != nil {
 			return nil, fmt.Errorf("section %s: %w", name, err)
 		}
-		*dst = data
+		*dst = sparse.Whole(data)
 	}
 	return d, d.readUnits()
 }
@@ -113,25 +123,43 @@ func (d *Data) sections() map[string]**section {
 }
 
 // Parts gives the contents of all sections by name, decompressed.
-func (d *Data) Parts() map[string][]byte {
-	parts := map[string][]byte{".debug_info": d.info, ".debug_abbrev": d.abbrev}
+func (d *Data) Parts() map[string]*sparse.Bytes {
+	parts := map[string]*sparse.Bytes{".debug_info": &d.info, ".debug_abbrev": &d.abbrev}
 	for name, s := range d.sections() {
 		parts[name] = (*s).bytes()
 	}
 	return parts
 }
 
-// FromParts puts together what Parts gave, with the headers of Go's units. Errors: ErrMalformed.
-func FromParts(parts map[string][]byte, units []UnitHeader) (*Data, error) {
+// Noting gives the same data with notes of what is read from now on: Parts tell by Noted. What was read to find the
+// units isn't among it.
+func (d *Data) Noting() *Data {
+	noting := &Data{info: d.info.Noting(), abbrev: d.abbrev.Noting(), Units: d.Units}
+	of := d.sections()
+	for name, s := range noting.sections() {
+		*s = &section{of: *of[name]}
+	}
+	return noting
+}
+
+// maxFromParts bounds the abbreviations of what is put together of parts, with their attributes. Go's linker writes one
+// table of a hundred.
+const maxFromParts = 1 << 20
+
+// FromParts puts together what Parts gave, with the headers of Go's units. Of the sections only ranges need be there:
+// what reads elsewhere is malformed. Errors: ErrMalformed.
+func FromParts(parts map[string]sparse.Bytes, units []UnitHeader) (*Data, error) {
 	d := &Data{info: parts[".debug_info"], abbrev: parts[".debug_abbrev"]}
 	for name, s := range d.sections() {
 		*s = &section{data: parts[name]}
 	}
-	abbrevs := d.tables()
+	abbrevs := d.tables(maxFromParts)
+	end := uint64(0)
 	for _, header := range units {
-		if header.Start > header.First || header.First > header.End || header.End > uint64(len(d.info)) {
+		if header.Start > header.First || header.First > header.End || header.Start < end {
 			return nil, fmt.Errorf(".debug_info unit at %#x: %w", header.Start, ErrMalformed)
 		}
+		end = header.End
 		table, err := abbrevs(header.Abbrev)
 		if err != nil {
 			return nil, err
@@ -141,15 +169,22 @@ func FromParts(parts map[string][]byte, units []UnitHeader) (*Data, error) {
 	return d, nil
 }
 
-// tables gives the abbreviations at an offset, read once.
-func (d *Data) tables() func(off uint64) ([]abbrev, error) {
+// tables gives the abbreviations at an offset, read once. What all of them may be is bounded, by the number of
+// abbreviations and attributes.
+func (d *Data) tables(most int) func(off uint64) ([]abbrev, error) {
 	known := map[uint64][]abbrev{}
 	return func(off uint64) ([]abbrev, error) {
 		table, ok := known[off]
 		if !ok {
 			var err error
-			if table, err = parseAbbrevs(d.abbrev, off); err != nil {
+			if table, err = parseAbbrevs(&d.abbrev, off); err != nil {
 				return nil, err
+			}
+			for i := range table {
+				most -= 1 + len(table[i].attrs)
+			}
+			if most < 0 {
+				return nil, fmt.Errorf(".debug_abbrev: too many tables: %w", ErrMalformed)
 			}
 			known[off] = table
 		}
@@ -159,8 +194,8 @@ func (d *Data) tables() func(off uint64) ([]abbrev, error) {
 
 // readUnits reads the unit headers and their first entries.
 func (d *Data) readUnits() error {
-	abbrevs := d.tables()
-	for off := uint64(0); off < uint64(len(d.info)); {
+	abbrevs := d.tables(math.MaxInt)
+	for off := uint64(0); off < d.info.End(); {
 		u, err := d.readHeader(off)
 		if err != nil {
 			return err
@@ -187,14 +222,14 @@ func (d *Data) readUnits() error {
 
 // readHeader reads the header of the unit at an offset. Its First is 0 where its entries are none that ri reads.
 func (d *Data) readHeader(off uint64) (*Unit, error) {
-	b := buf{data: d.info, off: off}
+	b := at(&d.info, off)
 	u := &Unit{UnitHeader: UnitHeader{Start: off}}
 	length := uint64(b.u32())
 	if length == 0xffffffff {
 		u.DWARF64 = true
 		length = b.u64()
 	}
-	if b.bad || length > uint64(len(d.info))-b.off || length < 7 {
+	if b.bad || length > uint64(len(b.data))-b.off || length < 7 {
 		return nil, fmt.Errorf(".debug_info unit at %#x: length %d: %w", off, length, ErrMalformed)
 	}
 	u.End = b.off + length
@@ -219,6 +254,12 @@ func (d *Data) readHeader(off uint64) (*Unit, error) {
 	}
 	u.First = b.off
 	return u, nil
+}
+
+// Abbreviations reads those of a unit again, so that they are noted.
+func (d *Data) Abbreviations(u *Unit) error {
+	_, err := parseAbbrevs(&d.abbrev, u.Abbrev)
+	return err
 }
 
 // At finds the unit that holds an offset of .debug_info; nil if none does.

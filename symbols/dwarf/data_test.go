@@ -1,6 +1,10 @@
 package dwarf
 
-import "testing"
+import (
+	"testing"
+
+	"ri/symbols/sparse"
+)
 
 // FuzzLocation reads location lists, range lists and static addresses of both DWARF versions out of garbage.
 func FuzzLocation(f *testing.F) {
@@ -12,9 +16,10 @@ func FuzzLocation(f *testing.F) {
 	f.Add([]byte{7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 255, 255, 255, 255,
 		255}, uint64(1), uint64(4), true)
 	f.Fuzz(func(t *testing.T, data []byte, off, pc uint64, five bool) {
-		raw := &section{data: data}
+		bytes := sparse.Whole(data)
+		raw := &section{data: bytes}
 		d := &Data{loc: raw, loclists: raw, ranges: raw, rnglists: raw, addr: raw, str: raw, strOffsets: raw,
-			info: data, abbrev: data}
+			info: bytes, abbrev: bytes}
 		u := &Unit{UnitHeader: UnitHeader{Version: 4, LowPC: 0x1000, End: uint64(len(data))}}
 		if five {
 			u.Version = 5
@@ -25,11 +30,11 @@ func FuzzLocation(f *testing.F) {
 			t.Errorf("%d ranges in %d bytes", n, len(data))
 		}
 		d.StaticAddress(u, data)
-		listx(data, off, u, pc)
+		listx(&bytes, off, u, pc)
 		for class := range elsewhere + 1 {
 			d.textOf(&buf{data: data}, u, class, pc)
 		}
-		if table, err := parseAbbrevs(data, off); err == nil {
+		if table, err := parseAbbrevs(&bytes, off); err == nil {
 			u.abbrevs = table
 			var e Entry
 			for at := uint64(0); at < u.End && d.Read(u, at, &e) == nil && e.Next > at; at = e.Next {

@@ -1,6 +1,10 @@
 package dwarf
 
-import "fmt"
+import (
+	"fmt"
+
+	"ri/symbols/sparse"
+)
 
 // DWARF tags, attributes and forms that Go's compiler and linker write (DWARF 5
 // standard, sections 7.5.3-7.5.6; Go's own attributes: cmd/internal/dwarf/dwarf_defs.go).
@@ -106,11 +110,8 @@ type Entry struct {
 	highIsOffset bool
 }
 
-func parseAbbrevs(data []byte, off uint64) ([]abbrev, error) {
-	if off > uint64(len(data)) {
-		return nil, ErrMalformed
-	}
-	b := buf{data: data, off: off}
+func parseAbbrevs(data *sparse.Bytes, off uint64) ([]abbrev, error) {
+	b := at(data, off)
 	var table []abbrev
 	for {
 		code := b.uleb()
@@ -118,6 +119,7 @@ func parseAbbrevs(data []byte, off uint64) ([]abbrev, error) {
 			return nil, fmt.Errorf(".debug_abbrev at %#x: %w", off, ErrMalformed)
 		}
 		if code == 0 {
+			data.Note(off, b.pos())
 			return table, nil
 		}
 		if code > 1<<16 {
@@ -145,16 +147,20 @@ func parseAbbrevs(data []byte, off uint64) ([]abbrev, error) {
 	}
 }
 
-// Read reads the entry at an offset. Errors: ErrMalformed.
+// Read reads the entry at an offset. Errors: ErrMalformed, ErrHole.
 func (d *Data) Read(u *Unit, off uint64, e *Entry) error {
 	if off < u.First || off >= u.End {
 		return fmt.Errorf(".debug_info entry %#x lies outside its unit: %w", off, ErrMalformed)
 	}
-	b := buf{data: d.info[:u.End], off: off}
+	b := d.entries(u, off)
 	*e = Entry{Off: off}
+	if len(b.data) == 0 {
+		return fmt.Errorf(".debug_info entry %#x: %w", off, ErrHole)
+	}
 	a, err := u.abbreviation(&b)
 	if a == nil {
-		e.Next = b.off
+		e.Next = b.pos()
+		d.info.Note(off, e.Next)
 		return err
 	}
 	e.Tag, e.Children = a.tag, a.children
@@ -167,16 +173,26 @@ func (d *Data) Read(u *Unit, off uint64, e *Entry) error {
 	if e.highIsOffset {
 		e.HighPC += e.LowPC
 	}
-	e.Next = b.off
+	e.Next = b.pos()
+	d.info.Note(off, e.Next)
 	if b.bad {
 		return fmt.Errorf(".debug_info entry %#x: %w", off, ErrMalformed)
 	}
 	return nil
 }
 
+// entries begins to read entries of a unit.
+func (d *Data) entries(u *Unit, off uint64) buf {
+	b := at(&d.info, off)
+	if u.End > b.base {
+		b.data = b.data[:min(u.End-b.base, uint64(len(b.data)))]
+	}
+	return b
+}
+
 // abbreviation reads which one an entry has, nil for one that ends a list of children.
 func (u *Unit) abbreviation(b *buf) (*abbrev, error) {
-	off := b.off
+	off := b.pos()
 	code := b.uleb()
 	switch {
 	case code == 0 && b.bad:
@@ -275,7 +291,7 @@ func (u *Unit) setBase(attr uint16, base uint64) {
 
 // skip steps over one entry without keeping anything; depth changes by what it returns.
 func (d *Data) skip(b *buf, u *Unit) (depth int, err error) {
-	off := b.off
+	off := b.pos()
 	a, err := u.abbreviation(b)
 	if a == nil {
 		return -1, err
@@ -283,7 +299,7 @@ func (d *Data) skip(b *buf, u *Unit) (depth int, err error) {
 	for _, s := range a.attrs {
 		b.skipAttribute(d, u, s)
 	}
-	if b.bad || b.off > u.End {
+	if b.bad || b.pos() > u.End {
 		return 0, fmt.Errorf(".debug_info entry %#x: %w", off, ErrMalformed)
 	}
 	if a.children {
@@ -295,7 +311,7 @@ func (d *Data) skip(b *buf, u *Unit) (depth int, err error) {
 // Skip moves past the children of an entry, and what ends their list, from the offset of the first child. Errors:
 // ErrMalformed.
 func (d *Data) Skip(u *Unit, off uint64) (uint64, error) {
-	b := buf{data: d.info[:u.End], off: off}
+	b := d.entries(u, off)
 	for depth := 1; depth > 0; {
 		delta, err := d.skip(&b, u)
 		if err != nil {
@@ -303,5 +319,6 @@ func (d *Data) Skip(u *Unit, off uint64) (uint64, error) {
 		}
 		depth += delta
 	}
-	return b.off, nil
+	d.info.Note(off, b.pos())
+	return b.pos(), nil
 }

@@ -1,5 +1,7 @@
 package dwarf
 
+import "ri/symbols/sparse"
+
 // How an attribute's value is written: a number of so many bytes, and what it stands for (DWARF 5, section 7.5.6).
 // Forms that GNU added for a second file are read over.
 type form struct {
@@ -177,8 +179,7 @@ func (d *Data) textOf(b *buf, u *Unit, c class, n uint64) []byte {
 	case lineTextAt:
 		return cstringAt(d.lineStr.bytes(), n)
 	case textIndex:
-		at := buf{data: d.strOffsets.bytes(), off: u.StrOffsets + n*u.offsetSize()}
-		return cstringAt(d.str.bytes(), at.offset(u))
+		return cstringAt(d.str.bytes(), offsetAt(d.strOffsets.bytes(), u.StrOffsets+n*u.offsetSize(), u))
 	case unknown:
 		b.bad = true
 	}
@@ -220,11 +221,21 @@ func (b *buf) skipAttribute(d *Data, u *Unit, s attrSpec) {
 }
 
 func (d *Data) addrx(u *Unit, i uint64) uint64 {
-	b := buf{data: d.addr.bytes(), off: u.Addr + i*8}
-	return b.u64()
+	off := u.Addr + i*8
+	b := at(d.addr.bytes(), off)
+	addr := b.u64()
+	d.addr.bytes().Note(off, b.pos())
+	return addr
 }
 
-func listx(data []byte, base uint64, u *Unit, i uint64) uint64 {
-	b := buf{data: data, off: base + i*u.offsetSize()}
-	return base + b.offset(u)
+func listx(data *sparse.Bytes, base uint64, u *Unit, i uint64) uint64 {
+	return base + offsetAt(data, base+i*u.offsetSize(), u)
+}
+
+// offsetAt reads an offset that stands in a section.
+func offsetAt(data *sparse.Bytes, off uint64, u *Unit) uint64 {
+	b := at(data, off)
+	v := b.offset(u)
+	data.Note(off, b.pos())
+	return v
 }

@@ -15,7 +15,8 @@ func (d *Data) Location(u *Unit, list, pc uint64) []byte {
 
 // findLoc searches a DWARF 4 location list (section 2.6.2 of that standard).
 func (d *Data) findLoc(u *Unit, off, pc uint64) []byte {
-	b := buf{data: d.loc.bytes(), off: off}
+	b := at(d.loc.bytes(), off)
+	defer func() { d.loc.bytes().Note(off, b.pos()) }()
 	base := u.LowPC
 	for {
 		low, high := b.u64(), b.u64()
@@ -66,7 +67,8 @@ func (d *Data) listEntry(b *buf, u *Unit, kind uint8, base *uint64) (r Range, is
 }
 
 func (d *Data) findLoclist(u *Unit, off, pc uint64) []byte {
-	b := buf{data: d.loclists.bytes(), off: off}
+	b := at(d.loclists.bytes(), off)
+	defer func() { d.loclists.bytes().Note(off, b.pos()) }()
 	base := u.LowPC
 	for {
 		kind := b.u8()
@@ -95,7 +97,8 @@ func (d *Data) Ranges(u *Unit, off uint64) []Range {
 	var out []Range
 	base := u.LowPC
 	if u.Version < 5 {
-		b := buf{data: d.ranges.bytes(), off: off}
+		b := at(d.ranges.bytes(), off)
+		defer func() { d.ranges.bytes().Note(off, b.pos()) }()
 		for {
 			low, high := b.u64(), b.u64()
 			if b.bad || (low == 0 && high == 0) {
@@ -108,7 +111,8 @@ func (d *Data) Ranges(u *Unit, off uint64) []Range {
 			out = append(out, Range{base + low, base + high})
 		}
 	}
-	b := buf{data: d.rnglists.bytes(), off: off}
+	b := at(d.rnglists.bytes(), off)
+	defer func() { d.rnglists.bytes().Note(off, b.pos()) }()
 	for {
 		kind := b.u8()
 		if b.bad || kind == 0 {
