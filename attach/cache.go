@@ -54,6 +54,9 @@ type Cache struct {
 	MaxBytes int64
 	// Exact reads the pages that are asked for and no more, so that Pages tells what a walk needs.
 	Exact bool
+	// Witness, if not nil, hears of every read, by whatever way: its address and size in bytes. Reads are slower then.
+	// It is set before anything is read, or followed by Reset.
+	Witness func(addr uint64, n int)
 
 	mem    Memory
 	lender Director // mem, if it holds the bytes itself
@@ -190,6 +193,9 @@ func (c *Cache) sliceSlow(addr uint64, n int) ([]byte, error) {
 	}
 	if c.lender != nil {
 		if b := c.lender.Direct(addr, n); b != nil {
+			if c.Witness != nil {
+				c.Witness(addr, n)
+			}
 			return b, nil
 		}
 	}
@@ -298,6 +304,9 @@ func (c *Cache) readDirect(p []byte, addr uint64) (int, error) {
 // they have to be read from the Memory beneath.
 func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 	c.stats.Misses++
+	if c.Witness != nil {
+		c.Witness(addr, n)
+	}
 	number := addr >> chunkShift
 	ch := c.chunks[number]
 	if ch == nil {
@@ -342,6 +351,9 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 
 // remember enters the run of valid pages around first..last into the lookaside table.
 func (c *Cache) remember(ch *chunk, number uint64, first, last uint) {
+	if c.Witness != nil { // what is found here isn't heard of
+		return
+	}
 	for first > 0 && ch.valid>>(first-1)&1 != 0 {
 		first--
 	}

@@ -357,7 +357,7 @@ func (s *Space) ChannelAt(addr uint64) (Channel, error) {
 	if err := l.Err(); err != nil {
 		return Channel{}, err
 	}
-	b, err := s.Slice(addr, int(l.Size))
+	b, err := s.Structure(addr, &l.Structure)
 	if err != nil {
 		return Channel{}, err
 	}

@@ -149,7 +149,7 @@ func (s *Space) Raws(check func()) iter.Seq2[Raw, error] {
 
 // raw reads the runtime.g at an address.
 func (s *Space) raw(l *goroutineLayout, addr uint64) (r Raw, alive bool, err error) {
-	b, err := s.Slice(addr, int(l.Size))
+	b, err := s.Structure(addr, &l.Structure)
 	if err != nil {
 		return r, false, fmt.Errorf("runtime.g: %w", err)
 	}
@@ -213,7 +213,7 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 		}
 	}
 	if g.m != 0 {
-		if id, err := s.Uint64(l.ThreadID.At(g.m)); err == nil {
+		if id, err := s.Field(g.m, l.ThreadID); err == nil {
 			g.ThreadID = int(id)
 			// In a pid namespace of its own the program knows its threads by other numbers than we do.
 			if t := s.threads[g.ThreadID]; t != nil {

@@ -43,7 +43,7 @@ func (v Value) mapLen() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := v.s.Uint64(l.Count.At(word))
+	n, err := v.s.Field(word, l.Count)
 	if err != nil {
 		return 0, err
 	}
@@ -95,7 +95,7 @@ func (v Value) walkMap(yield func(key, elem uint64) bool) error {
 		return err
 	}
 	w := &mapWalk{s: v.s, l: l, yield: yield, limit: count}
-	head, err := v.s.Slice(word, int(l.Size))
+	head, err := v.s.Structure(word, &l.Structure)
 	switch {
 	case err != nil:
 	case l.Swiss:
@@ -166,7 +166,7 @@ func (w *mapWalk) swiss(head []byte) error {
 		if err != nil {
 			return err
 		}
-		b, err := w.s.Slice(table, int(l.Table.Size))
+		b, err := w.s.Structure(table, &l.Table.Structure)
 		if err != nil {
 			return fmt.Errorf("map table: %w", err)
 		}
@@ -190,7 +190,7 @@ func (w *mapWalk) swiss(head []byte) error {
 
 // group walks eight slots; a control byte without its top bit marks a full one (internal/runtime/maps/group.go).
 func (w *mapWalk) group(addr uint64) error {
-	ctrl, err := w.s.Uint64(w.l.Slots.Control.At(addr))
+	ctrl, err := w.s.Field(addr, w.l.Slots.Control)
 	if err != nil {
 		return fmt.Errorf("map group: %w", err)
 	}
@@ -247,7 +247,7 @@ func (w *mapWalk) chain(addr uint64, old bool) error {
 		if n > w.limit/2+16 {
 			return fmt.Errorf("map bucket chain of more than %d buckets: %w", n, ErrCorrupt)
 		}
-		b, err := w.s.Slice(addr, int(l.Bucket.Size))
+		b, err := w.s.Structure(addr, &l.Bucket.Structure)
 		if err != nil {
 			return fmt.Errorf("map bucket: %w", err)
 		}

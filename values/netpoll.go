@@ -66,8 +66,8 @@ func (s *Space) findPollDescs(l *layout.Poller) ([]uint64, error) {
 // freePollDescs follows runtime.pollcache. The list may be in motion.
 func (s *Space) freePollDescs(l *layout.Poller) (map[uint64]bool, error) {
 	free := map[uint64]bool{}
-	addr, err := s.Uint64(l.First.At(l.Cache.Addr + s.bias))
-	for ; err == nil && addr != 0 && !free[addr] && len(free) < 1<<20; addr, err = s.Uint64(l.Link.At(addr)) {
+	addr, err := s.Field(l.Cache.Addr+s.bias, l.First)
+	for ; err == nil && addr != 0 && !free[addr] && len(free) < 1<<20; addr, err = s.Field(addr, l.Link) {
 		free[addr] = true
 	}
 	return free, err

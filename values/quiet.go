@@ -189,11 +189,11 @@ func (s *Space) schedulerStacks() (out threadStacks, err error) {
 			if g == 0 {
 				continue
 			}
-			lo, err := s.Uint64(l.Lo.At(g))
+			lo, err := s.Field(g, l.Lo)
 			if err != nil {
 				return out, err
 			}
-			hi, err := s.Uint64(l.Hi.At(g))
+			hi, err := s.Field(g, l.Hi)
 			if err != nil {
 				return out, err
 			}

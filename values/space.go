@@ -49,7 +49,19 @@ type Space struct {
 	trace     *Trace   // of the expression that is being evaluated; see Assignable
 	values    int64    // how many values were looked at: see Values
 	room      []byte   // of anyPreempted: in a stop it has been touched before
+	witness   Witness  // see SetWitness
 }
+
+// Witness hears what memory is looked at as. What it isn't told of was read as bytes, or words, that have no type.
+type Witness interface {
+	// Typed: there is, or is thought to be, a value of the type at the address.
+	Typed(addr uint64, t *symbols.Type)
+	// Elements: there are n of them, side by side, of an array or a slice.
+	Elements(addr uint64, elem *symbols.Type, n int64)
+}
+
+// SetWitness has w hear of what is looked at from now on; nil: nobody does.
+func (s *Space) SetWitness(w Witness) { s.witness = w }
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed
 // values). No program's addresses lie there: they have 57 bits at most, on any processor.
@@ -164,9 +176,22 @@ func (s *Space) Number(at uint64, size int64) (uint64, error) {
 	return 0, fmt.Errorf("a number of %d bytes: %w", size, ErrCorrupt)
 }
 
-// Field reads a field of the structure at base, as an unsigned number.
+// Field reads a field of a structure of the runtime, as an unsigned number.
 func (s *Space) Field(base uint64, f layout.Field) (uint64, error) {
+	s.saw(base, f.In)
 	return s.Number(f.At(base), f.Size)
+}
+
+// Structure gives the bytes of a structure of the runtime.
+func (s *Space) Structure(addr uint64, of *layout.Structure) ([]byte, error) {
+	s.saw(addr, of.Type)
+	return s.Slice(addr, int(of.Size))
+}
+
+func (s *Space) saw(addr uint64, t *symbols.Type) {
+	if s.witness != nil && t != nil && !IsLocal(addr) {
+		s.witness.Typed(addr, t)
+	}
 }
 
 // IsLocal tells whether addr is no target memory but bytes kept by a Space.
@@ -194,6 +219,9 @@ func (s *Space) Word(word uint64, t *symbols.Type) Value {
 // At gives the value of type t at a runtime address.
 func (s *Space) At(addr uint64, t *symbols.Type) Value {
 	s.values++
+	if s.witness != nil {
+		s.saw(addr, t)
+	}
 	return Value{Type: t, Addr: addr, s: s}
 }
 

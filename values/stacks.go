@@ -290,7 +290,7 @@ func (g *grouping) forgetTheBusy() error {
 			if r.N == len(r.Data) && uint8(switches.Uint(r.Data)) == p.seq && uint32(status.Uint(r.Data))&^statusScan == statusWaiting {
 				continue
 			}
-			if b, err := g.s.Slice(p.addr, int(l.Size)); err == nil {
+			if b, err := g.s.Structure(p.addr, &l.Structure); err == nil {
 				f := gFields{sp: l.SP.Uint(b), hi: l.Hi.Uint(b)}
 				f.depth = f.hi - f.sp
 				g.unwind(&f, -1, l.PC.Uint(b), f.sp, g.s.Uint64)
@@ -388,7 +388,7 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 
 // createdBy gives the go statement of the goroutine whose runtime.g is at an address.
 func (s *Space) createdBy(g uint64) (by symbols.Line) {
-	if pc, err := s.Uint64(s.gs.GoPC.At(g)); err == nil && pc != 0 {
+	if pc, err := s.Field(g, s.gs.GoPC); err == nil && pc != 0 {
 		if info, ok := s.PC(pc - 1); ok {
 			by = info.Lines[0]
 		}

@@ -69,7 +69,7 @@ func (s *Space) OSThreads() ([]*OSThread, error) {
 			return all, fmt.Errorf("runtime.m at %#x: %w", at, err)
 		}
 		all = append(all, t)
-		if at, err = s.Uint64(l.Next.At(at)); err != nil {
+		if at, err = s.Field(at, l.Next); err != nil {
 			return all, err
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Space) osThread(addr uint64) (*OSThread, error) {
 	}
 	l := s.gs
 	t := &OSThread{Addr: addr, s: s}
-	b, err := s.Slice(addr, int(m.Size))
+	b, err := s.Structure(addr, &m.Structure)
 	if err != nil {
 		return nil, err
 	}

@@ -164,7 +164,7 @@ func (v Value) whereIs(l *layout.Map, place *entryPlace) {
 	if err != nil {
 		return
 	}
-	head, err := s.Slice(word, int(l.Size))
+	head, err := s.Structure(word, &l.Structure)
 	if err != nil {
 		return
 	}

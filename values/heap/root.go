@@ -67,7 +67,7 @@ func (h *Heap) newRoot(r heapRoot) uint32 {
 func (h *Heap) readModules() error {
 	l := &h.table.Module
 	for at, n := l.First.Addr+h.s.Bias(), 0; at != 0 && n < 1024; n++ {
-		b, err := h.s.Slice(at, int(l.Size))
+		b, err := h.s.Structure(at, &l.Structure)
 		if err != nil {
 			return fmt.Errorf("runtime.moduledata: %w", err)
 		}
@@ -236,7 +236,7 @@ func (h *Heap) eachSpecial(yield func(sp *span, record, offset uint64, kind byte
 	for i := range h.spans {
 		sp := &h.spans[i]
 		for record, n := sp.specials, 0; record != 0; n++ {
-			b, err := h.s.Slice(record, int(l.Size))
+			b, err := h.s.Structure(record, &l.Structure)
 			if err != nil || n > 1<<20 {
 				h.lost("lists of finalizers that break off", err)
 				break
@@ -253,7 +253,7 @@ func (h *Heap) markSpecials() {
 	l := &h.table.Special
 	word := func(record uint64, fields ...layout.Field) {
 		for _, f := range fields {
-			if w, err := h.s.Uint64(f.At(record)); err == nil && f.Known() {
+			if w, err := h.s.Field(record, f); err == nil && f.Known() {
 				h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: record}))
 			}
 		}
@@ -287,7 +287,7 @@ func (h *Heap) markSpecials() {
 
 // finalizedType is the shape of an object by its finalizer, which knows the type of the pointer that it was set on.
 func (h *Heap) finalizedType(record uint64, sp *span, offset uint64) uint32 {
-	desc, err := h.s.Uint64(h.table.Special.FinalizerType.At(record))
+	desc, err := h.s.Field(record, h.table.Special.FinalizerType)
 	if err != nil || desc == 0 {
 		return 0
 	}
@@ -306,7 +306,7 @@ func (h *Heap) markQueued() {
 	at, err := h.s.Uint64(l.All.Addr + h.s.Bias())
 	for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
 		var b []byte
-		if b, err = h.s.Slice(at, int(l.Size)); err != nil {
+		if b, err = h.s.Structure(at, &l.Structure); err != nil {
 			break
 		}
 		for i := range l.Count.Uint(b) {

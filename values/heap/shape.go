@@ -168,7 +168,7 @@ func (h *Heap) channelAt(addr uint64) uint32 {
 	if !elem.Known() {
 		return 0
 	}
-	desc, err := h.s.Uint64(elem.At(addr))
+	desc, err := h.s.Field(addr, elem)
 	if err != nil || desc == 0 {
 		return 0
 	}

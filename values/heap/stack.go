@@ -340,19 +340,19 @@ func (s *stackScan) frames(pc, sp uint64, exact bool) {
 func (s *stackScan) defers() {
 	l := &s.h.table
 	s.enter(heapRoot{kind: rootGoroutine, index: s.index, goroutine: s.g.ID})
-	record, err := s.h.s.Uint64(l.Defer.At(s.g.Addr))
+	record, err := s.h.s.Field(s.g.Addr, l.Defer)
 	for n := 0; err == nil && record != 0 && n < 1<<16; n++ {
 		if record >= s.low && record < s.g.StackHi {
 			s.inside = append(s.inside, record)
 		}
-		if word, err := s.h.s.Uint64(l.DeferFunc.At(record)); err == nil {
+		if word, err := s.h.s.Field(record, l.DeferFunc); err == nil {
 			s.pointer(word, s.h.closureAt(word), false)
 		}
-		if record, err = s.h.s.Uint64(l.DeferLink.At(record)); err == nil {
+		if record, err = s.h.s.Field(record, l.DeferLink); err == nil {
 			s.pointer(record, 0, false)
 		}
 	}
-	if word, err := s.h.s.Uint64(l.Panic.At(s.g.Addr)); err == nil {
+	if word, err := s.h.s.Field(s.g.Addr, l.Panic); err == nil {
 		s.pointer(word, 0, false)
 	}
 }

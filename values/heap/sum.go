@@ -164,7 +164,7 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 			if err != nil {
 				return true
 			}
-			n, err := h.s.Uint64(l.Count.At(base + h.headerOf(sp)))
+			n, err := h.s.Field(base+h.headerOf(sp), l.Count)
 			if err != nil || n > maxObjects {
 				return true
 			}
@@ -214,15 +214,15 @@ func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
 		return 0
 	}
 	if !l.Swiss {
-		buckets, err := h.s.Uint64(l.Buckets.At(addr))
+		buckets, err := h.s.Field(addr, l.Buckets)
 		if err != nil {
 			return 0
 		}
-		old, _ := h.s.Uint64(l.OldBuckets.At(addr))
+		old, _ := h.s.Field(addr, l.OldBuckets)
 		return size(buckets) + size(old)
 	}
-	dir, err1 := h.s.Uint64(l.Directory.At(addr))
-	count, err2 := h.s.Uint64(l.Tables.At(addr))
+	dir, err1 := h.s.Field(addr, l.Directory)
+	count, err2 := h.s.Field(addr, l.Tables)
 	if err1 != nil || err2 != nil || count > 1<<24 {
 		return 0
 	}
@@ -237,7 +237,7 @@ func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
 			continue
 		}
 		last = table
-		if groups, err := h.s.Uint64(l.Table.Groups.At(table)); err == nil {
+		if groups, err := h.s.Field(table, l.Table.Groups); err == nil {
 			total += size(table) + size(groups)
 		}
 	}
@@ -351,7 +351,7 @@ func SpanClasses(ctx context.Context, s *values.Space) ([]SpanClass, error) {
 		if err != nil {
 			return nil, fmt.Errorf("runtime.mheap_.allspans: %w", err)
 		}
-		b, err := s.Slice(addr, int(l.Size))
+		b, err := s.Structure(addr, &l.Structure)
 		if err != nil {
 			return nil, fmt.Errorf("runtime.mspan: %w", err)
 		}

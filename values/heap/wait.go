@@ -60,7 +60,7 @@ type sudog struct {
 
 func (h *Heap) readSudog(addr uint64) (sudog, bool) {
 	l := &h.s.Layouts().Queue.Sudog
-	b, err := h.s.Slice(addr, int(l.Size))
+	b, err := h.s.Structure(addr, &l.Structure)
 	if err != nil {
 		return sudog{}, false
 	}
@@ -100,7 +100,7 @@ func (h *Heap) readWaits() error {
 		}
 		w := Waiting{Goroutine: g, Reason: g.WaitReason, index: len(h.goroutines) - 1}
 		known := kind == waitsForEver
-		first, _ := h.s.Uint64(l.Waiting.At(g.Addr))
+		first, _ := h.s.Field(g.Addr, l.Waiting)
 		switch kind {
 		case waitsChannel:
 			// A select among nil channels only waits in no list.
@@ -167,7 +167,7 @@ func (h *Heap) semaphores() map[uint64]sudog {
 	table := h.s.At(l.Table.Addr+h.s.Bias(), l.Table.Type)
 	seen := map[uint64]bool{}
 	for i := range uint64(table.Type.Len()) {
-		word, err := h.s.Uint64(l.Root.At(table.Addr + i*uint64(table.Type.Elem().Size)))
+		word, err := h.s.Field(table.Addr+i*uint64(table.Type.Elem().Size), l.Root)
 		if err != nil {
 			continue
 		}
@@ -200,7 +200,7 @@ func (h *Heap) notifyList(g *values.Goroutine) uint64 {
 			return false
 		}
 		checked[list] = true
-		at, err := h.s.Uint64(head.At(list))
+		at, err := h.s.Field(list, head)
 		for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
 			sg, ok := h.readSudog(at)
 			if !ok {

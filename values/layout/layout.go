@@ -11,8 +11,9 @@ import (
 
 // Field is where a structure keeps a field. The zero Field is one that the program's release of Go doesn't have.
 type Field struct {
-	Offset int64 // bytes from the start of the structure
-	Size   int64 // bytes
+	Offset int64         // bytes from the start of the structure
+	Size   int64         // bytes
+	In     *symbols.Type // the structure
 }
 
 // Known tells whether the program has the field.
@@ -248,7 +249,7 @@ func find(t *symbols.Type, path string) (Field, error) {
 	if t.Size <= 0 || off < 0 || off+t.Size > whole.Size {
 		return Field{}, fmt.Errorf("field %s of %s, %d bytes at %d of %d: %w", path, whole.Name, t.Size, off, whole.Size, errLayout)
 	}
-	return Field{off, t.Size}, nil
+	return Field{off, t.Size, whole}, nil
 }
 
 // errLayout: debug information that can't be.

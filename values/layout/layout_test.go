@@ -224,22 +224,22 @@ func TestField(t *testing.T) {
 		want uint64
 	}{
 		{Field{}, 0},
-		{Field{1, 1}, 2},
-		{Field{1, 2}, 0x0302},
-		{Field{4, 4}, 0x08070605},
-		{Field{8, 8}, 0x100f0e0d0c0b0a09},
-		{Field{0, 16}, 0x0807060504030201},
-		{Field{0, 24}, 0x0807060504030201},
-		{Field{12, 8}, 0}, // beyond the end
-		{Field{16, 1}, 0},
-		{Field{-8, 8}, 0},
-		{Field{14, 3}, 0},
+		{Field{Offset: 1, Size: 1}, 2},
+		{Field{Offset: 1, Size: 2}, 0x0302},
+		{Field{Offset: 4, Size: 4}, 0x08070605},
+		{Field{Offset: 8, Size: 8}, 0x100f0e0d0c0b0a09},
+		{Field{Offset: 0, Size: 16}, 0x0807060504030201},
+		{Field{Offset: 0, Size: 24}, 0x0807060504030201},
+		{Field{Offset: 12, Size: 8}, 0}, // beyond the end
+		{Field{Offset: 16, Size: 1}, 0},
+		{Field{Offset: -8, Size: 8}, 0},
+		{Field{Offset: 14, Size: 3}, 0},
 	} {
 		if got := c.f.Uint(b); got != c.want {
 			t.Errorf("%v: %#x, want %#x", c.f, got, c.want)
 		}
 	}
-	if new(Field).Known() || !(Field{0, 4}).Known() {
+	if new(Field).Known() || !(Field{Offset: 0, Size: 4}).Known() {
 		t.Error("Known")
 	}
 }

@@ -245,10 +245,10 @@ func (u *userSearch) deferred(g *values.Goroutine) {
 		u.any()
 		return
 	}
-	record, err := u.s.Uint64(l.Defer.At(g.Addr))
+	record, err := u.s.Field(g.Addr, l.Defer)
 	for n := 0; err == nil && record != 0; n++ {
 		var closure, entry uint64
-		if closure, err = u.s.Uint64(l.DeferFunc.At(record)); err == nil && closure != 0 {
+		if closure, err = u.s.Field(record, l.DeferFunc); err == nil && closure != 0 {
 			entry, err = u.s.Uint64(closure)
 		}
 		if n == maxDeferred || err != nil || closure == 0 { // a range-over-func loop's are kept elsewhere
@@ -268,7 +268,7 @@ func (u *userSearch) deferred(g *values.Goroutine) {
 				}
 			}
 		}
-		record, err = u.s.Uint64(l.DeferLink.At(record))
+		record, err = u.s.Field(record, l.DeferLink)
 	}
 	if err != nil {
 		u.any()

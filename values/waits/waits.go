@@ -168,7 +168,7 @@ func (w *waitReader) semaphores() error {
 	}
 	step := uint64(table.Type.Elem().Size)
 	for i := range uint64(n) {
-		top, err := w.s.Uint64(w.l.Root.At(table.Addr + i*step))
+		top, err := w.s.Field(table.Addr+i*step, w.l.Root)
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (w *waitReader) semaphores() error {
 			if nodes > w.most {
 				return fmt.Errorf("runtime.semtable: slot %d has no end: %w", i, values.ErrCorrupt)
 			}
-			b, err := w.s.Slice(at, int(w.l.Sudog.Size))
+			b, err := w.s.Structure(at, &w.l.Sudog.Structure)
 			if err != nil {
 				w.failed(fmt.Errorf("runtime.semtable: %w", err))
 				continue
@@ -198,7 +198,7 @@ func (w *waitReader) semaphores() error {
 func (w *waitReader) semaphore(addr, first uint64) {
 	for n := 0; first != 0; n++ {
 		w.step()
-		b, err := w.s.Slice(first, int(w.l.Sudog.Size))
+		b, err := w.s.Structure(first, &w.l.Sudog.Structure)
 		if err == nil && n > w.most {
 			err = fmt.Errorf("the queue for %#x has no end: %w", addr, values.ErrCorrupt)
 		}
@@ -291,7 +291,7 @@ func (w *waitReader) waitingForChannels() {
 		}
 		at := w.l.Waiting.Uint(raw.Bytes)
 		for links := 0; at != 0 && links < maxLinks; links++ {
-			sudog, err := w.s.Slice(at, int(w.l.Sudog.Size))
+			sudog, err := w.s.Structure(at, &w.l.Sudog.Structure)
 			if err != nil {
 				w.failed(err)
 				break
@@ -337,7 +337,7 @@ func (w *waitReader) channel(addr uint64) {
 func (w *waitReader) queue(at uint64) (out []Waiter) {
 	for n := 0; at != 0; n++ {
 		w.step()
-		b, err := w.s.Slice(at, int(w.l.Sudog.Size))
+		b, err := w.s.Structure(at, &w.l.Sudog.Structure)
 		if err == nil && n > w.most {
 			err = fmt.Errorf("a channel's queue has no end: %w", values.ErrCorrupt)
 		}
@@ -391,9 +391,9 @@ func (w *waitReader) links(g *values.Goroutine) (n int) {
 	if n, ok := w.lengths[g.Addr]; ok {
 		return n
 	}
-	at, err := w.s.Uint64(w.l.Waiting.At(g.Addr))
+	at, err := w.s.Field(g.Addr, w.l.Waiting)
 	for ; err == nil && at != 0 && n < maxLinks; n++ {
-		at, err = w.s.Uint64(w.l.Sudog.WaitLink.At(at))
+		at, err = w.s.Field(at, w.l.Sudog.WaitLink)
 	}
 	w.lengths[g.Addr] = n
 	return n

@@ -1,0 +1,265 @@
+package redact
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"ri/secrets"
+	"ri/symbols"
+)
+
+// Form is what a piece of a type is.
+type Form uint8
+
+const (
+	Plain    Form = iota // a number or a pointer
+	Text                 // a string's header: a pointer and a length; what it leads to is a text
+	Bytes                // a []byte's header: a pointer, a length and a capacity
+	Contents             // the bytes of a text themselves: a byte array
+)
+
+// Piece is one piece of a type, or many of the same form.
+type Piece struct {
+	Offset, Size int64 // bytes
+	Form         Form
+	// Action is what to do with the piece; of a header what to do with the text that it leads to, since headers are kept.
+	Action Action
+	Field  string // path of the field in the type, for counts and lists; "" of a type that isn't a struct
+
+	// Of an array of what isn't Plain throughout: so many, Size apart.
+	Count int64
+	Elem  *Layout
+}
+
+// Layout is what a type's bytes are. What no piece covers is padding, and is not kept.
+type Layout struct {
+	Type   *symbols.Type
+	Pieces []Piece
+}
+
+// Of compiles the layout of a type for a variable of that name, "" of anything else. Layouts are not kept here.
+func (p *Policy) Of(t *symbols.Type, variable string) *Layout {
+	c := compiler{p: p, out: &Layout{Type: t}}
+	secret := variable != "" && secrets.Name(variable[strings.LastIndexByte(variable, '.')+1:])
+	c.add(t, 0, place{variable: variable, secret: secret}, 0)
+	return c.out
+}
+
+// Elements is the layout of the elements of an array or slice of a type: numbers are contents there.
+func (p *Policy) Elements(elem *symbols.Type) *Layout {
+	c := compiler{p: p, out: &Layout{Type: elem}}
+	c.add(elem, 0, place{element: true}, 0)
+	return c.out
+}
+
+// place is where in a type the compiler is.
+type place struct {
+	variable string
+	// within are the structs by value around it, from the outermost, each with the path from there.
+	within []nesting
+	secret bool // a name of a secret stands above it
+	// element: of an array or a slice.
+	element bool
+}
+
+type nesting struct {
+	typ, pkg string
+	path     []string
+}
+
+func (at place) field() string {
+	if len(at.within) == 0 {
+		return ""
+	}
+	return strings.Join(at.within[0].path, ".")
+}
+
+func (at place) inside(t *symbols.Type) place {
+	at.within = append(slices.Clip(at.within), nesting{typ: t.Name, pkg: PackageOf(t.Name)})
+	return at
+}
+
+func (at place) step(name string) place {
+	within := make([]nesting, len(at.within))
+	for i, n := range at.within {
+		n.path = append(slices.Clip(n.path), name)
+		within[i] = n
+	}
+	at.within, at.element = within, false
+	return at
+}
+
+// maxDepth bounds how deep structs by value are gone into; debug information that is deeper is broken.
+const maxDepth = 64
+
+type compiler struct {
+	p   *Policy
+	out *Layout
+}
+
+func (c *compiler) add(t *symbols.Type, off int64, at place, depth int) {
+	if depth > maxDepth || t == nil || t.Size <= 0 {
+		return
+	}
+	switch t.Kind {
+	case reflect.Struct:
+		c.structure(t, off, at, depth)
+	case reflect.Array:
+		c.array(t, off, at, depth)
+	case reflect.String:
+		c.piece(Piece{Offset: off, Size: t.Size, Form: Text}, Token, t, at)
+	case reflect.Slice:
+		form := Plain
+		if elem := t.Elem(); elem != nil && elem.Kind == reflect.Uint8 {
+			form = Bytes
+			c.piece(Piece{Offset: off, Size: t.Size, Form: form}, Token, t, at)
+			return
+		}
+		c.piece(Piece{Offset: off, Size: t.Size}, Keep, t, at.header())
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Map, reflect.Chan, reflect.Func, reflect.Interface:
+		c.piece(Piece{Offset: off, Size: t.Size}, Keep, t, at.header())
+	case reflect.Bool:
+		c.piece(Piece{Offset: off, Size: t.Size}, Keep, t, at)
+	case reflect.Invalid:
+		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
+	default:
+		action := Keep
+		if c.p.DenyNumbers && !ofRuntime(at, t) {
+			action = Drop
+		}
+		c.piece(Piece{Offset: off, Size: t.Size}, action, t, at)
+	}
+}
+
+// header is the place of a pointer: what it leads to is elsewhere, with a name of its own.
+func (at place) header() place {
+	at.secret, at.element = false, false
+	return at
+}
+
+func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
+	in := at.inside(t)
+	if denied(PackageOf(t.Name)) {
+		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
+		return
+	}
+	for _, f := range t.Fields() {
+		next := in.step(f.Name)
+		if !ofRuntime(in, t) && secrets.Name(f.Name) {
+			next.secret = true
+		}
+		c.add(f.Type, off+f.Offset, next, depth+1)
+	}
+}
+
+func (c *compiler) array(t *symbols.Type, off int64, at place, depth int) {
+	elem := t.Elem()
+	if elem == nil || elem.Size <= 0 || t.Len() <= 0 || t.Len() > t.Size/elem.Size {
+		return
+	}
+	if elem.Kind == reflect.Uint8 {
+		c.piece(Piece{Offset: off, Size: t.Size, Form: Contents}, Token, t, at)
+		return
+	}
+	if t.Len() == 1 { // as Go's own wrappers around one value
+		c.add(elem, off, at, depth+1)
+		return
+	}
+	in := at
+	in.element = true
+	one := compiler{p: c.p, out: &Layout{Type: elem}}
+	one.add(elem, 0, in, depth+1)
+	if len(one.out.Pieces) == 1 && one.out.Pieces[0].Form == Plain && one.out.Pieces[0].Size == elem.Size &&
+		one.out.Pieces[0].Elem == nil {
+		whole := one.out.Pieces[0]
+		whole.Offset, whole.Size = off, t.Len()*elem.Size
+		c.out.Pieces = append(c.out.Pieces, whole)
+		return
+	}
+	c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: elem.Size, Count: t.Len(), Elem: one.out, Field: at.field()})
+}
+
+// piece adds a piece. action is what is done with it where no rule says anything, and no name.
+func (c *compiler) piece(p Piece, action Action, t *symbols.Type, at place) {
+	p.Action, p.Field = c.action(p.Form, action, t, at), at.field()
+	c.out.Pieces = append(c.out.Pieces, p)
+}
+
+func (c *compiler) action(form Form, action Action, t *symbols.Type, at place) Action {
+	strict := action
+	switch {
+	case form != Plain:
+	case at.secret && t.Kind != reflect.Bool, at.element && isScalar(t.Kind) && !ofRuntime(at, t):
+		strict = Drop
+	}
+	places := at.within
+	if len(places) == 0 || at.variable != "" {
+		places = append([]nesting{{typ: t.Name, pkg: PackageOf(t.Name)}}, places...)
+	}
+	for _, n := range places {
+		a, named, ok := c.p.rule(what{n.typ, n.pkg, n.path, at.variable})
+		if !ok {
+			continue
+		}
+		if at.secret && !named {
+			return max(a, strict, action)
+		}
+		return a
+	}
+	return strict
+}
+
+func isScalar(k reflect.Kind) bool {
+	return k >= reflect.Bool && k <= reflect.Complex128
+}
+
+// PackageOf is the import path in a type's full name, "" of a type without one.
+func PackageOf(name string) string {
+	name = strings.TrimLeft(name, "*[]")
+	if i := strings.IndexAny(name, "[{( "); i >= 0 {
+		name = name[:i]
+	}
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[:i]
+	}
+	return ""
+}
+
+// deniedPackages are those whose every structure is a secret: keys, their schedules, states of generators.
+var deniedPackages = []string{"crypto", "math/big", "math/rand", "internal/chacha8rand", "golang.org/x/crypto", "vendor/golang.org/x/crypto",
+	"github.com/golang-jwt", "filippo.io", "github.com/cloudflare/circl"}
+
+func denied(pkg string) bool { return isOf(pkg, deniedPackages) }
+
+// runtimePackages keep numbers in arrays that are the runtime's own counts and states, and their fields' names are no names
+// of secrets.
+var runtimePackages = []string{"runtime", "internal/runtime", "internal/abi", "internal/sync", "internal/poll", "sync", "time"}
+
+func ofRuntime(at place, t *symbols.Type) bool {
+	if n := len(at.within); n > 0 {
+		return isOf(at.within[n-1].pkg, runtimePackages)
+	}
+	return isOf(PackageOf(t.Name), runtimePackages)
+}
+
+func isOf(pkg string, list []string) bool {
+	return slices.ContainsFunc(list, func(p string) bool {
+		return pkg == p || strings.HasPrefix(pkg, p) && pkg[len(p)] == '/'
+	})
+}
+
+// String lists the pieces, for tests and for the curious.
+func (l *Layout) String() string {
+	var b strings.Builder
+	for _, p := range l.Pieces {
+		form := [...]string{"plain", "text", "bytes", "contents"}[p.Form]
+		if p.Elem != nil {
+			fmt.Fprintf(&b, "%d: %s %d x {%s}\n", p.Offset, p.Field, p.Count, strings.ReplaceAll(strings.TrimSpace(p.Elem.String()), "\n", "; "))
+			continue
+		}
+		fmt.Fprintf(&b, "%d+%d: %s %s %s\n", p.Offset, p.Size, p.Field, form, p.Action)
+	}
+	return b.String()
+}

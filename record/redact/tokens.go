@@ -1,0 +1,211 @@
+package redact
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"strings"
+)
+
+// KeySize is the size of a key for tokens, in bytes.
+const KeySize = 32
+
+// Tokens makes tokens. One key makes the same tokens each time; without it a token says nothing but the length of what it
+// stands for. It is safe for concurrent use.
+//
+// A text of up to exactBytes becomes another of the same length by a permutation of all texts of that length, so no two
+// texts have one token. Texts of printable ASCII become such texts, all others become others. A longer one becomes a keyed
+// hash of up to hashBytes, and dots.
+type Tokens struct {
+	block  cipher.Block
+	mac    [KeySize]byte
+	single map[int][]byte // how one digit alone is permuted, by radix
+}
+
+const (
+	exactBytes = 16 // halves of 8 digits fit into a word
+	hashBytes  = 32 // 17 characters of 95, the fewest, are 111 bits
+)
+
+// NewKey makes a key by the system's generator.
+func NewKey() (key [KeySize]byte) {
+	rand.Read(key[:])
+	return key
+}
+
+// ErrKey: a key file isn't one.
+var ErrKey = errors.New("not a key file")
+
+// ReadKey reads a key file: KeySize bytes in hexadecimal. Errors: ErrKey, errors of r.
+func ReadKey(r io.Reader) (key [KeySize]byte, err error) {
+	text, err := io.ReadAll(io.LimitReader(r, 4*KeySize))
+	if err != nil {
+		return key, err
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(b) != KeySize {
+		return key, fmt.Errorf("a key file has %d hexadecimal digits: %w", 2*KeySize, ErrKey)
+	}
+	return [KeySize]byte(b), nil
+}
+
+// NewTokens makes tokens of a key.
+func NewTokens(key [KeySize]byte) *Tokens {
+	derive := func(label string) []byte {
+		h := hmac.New(sha256.New, key[:])
+		io.WriteString(h, label)
+		return h.Sum(nil)
+	}
+	block, err := aes.NewCipher(derive("ri token rounds"))
+	if err != nil {
+		panic(err) // 32 bytes are a key of AES
+	}
+	t := &Tokens{block: block, mac: [KeySize]byte(derive("ri token hash"))}
+	t.single = map[int][]byte{printables: t.shuffled(printables), 256: t.shuffled(256)}
+	return t
+}
+
+// printable is the alphabet of most texts: ASCII from space to tilde.
+const (
+	firstPrintable = 0x20
+	printables     = 95
+)
+
+func isPrintable(text []byte) bool {
+	for _, b := range text {
+		if b < firstPrintable || b >= firstPrintable+printables {
+			return false
+		}
+	}
+	return true
+}
+
+// Of is a text's token.
+func (t *Tokens) Of(text []byte) []byte {
+	switch n := len(text); {
+	case n == 0:
+		return nil
+	case n > exactBytes:
+		return t.long(text)
+	case isPrintable(text):
+		digits := make([]byte, n)
+		for i, b := range text {
+			digits[i] = b - firstPrintable
+		}
+		t.permute(digits, printables)
+		for i := range digits {
+			digits[i] += firstPrintable
+		}
+		return digits
+	default:
+		// Permuted among all texts until it is none of the printable ones: a permutation of the others.
+		out := append([]byte(nil), text...)
+		for t.permute(out, 256); isPrintable(out); {
+			t.permute(out, 256)
+		}
+		return out
+	}
+}
+
+// long is the token of a text too long to be permuted.
+func (t *Tokens) long(text []byte) []byte {
+	h := hmac.New(sha256.New, t.mac[:])
+	h.Write(text)
+	rest, digit, radix := new(big.Int).SetBytes(h.Sum(nil)), new(big.Int), big.NewInt(printables)
+	out := make([]byte, len(text))
+	for i := range out {
+		if i >= hashBytes {
+			out[i] = '.'
+			continue
+		}
+		rest.DivMod(rest, radix, digit)
+		out[i] = byte(digit.Int64()) + firstPrintable
+	}
+	return out
+}
+
+// rounds of the Feistel network: as many as FF1 has (NIST SP 800-38G).
+const rounds = 10
+
+// permute replaces a text of digits below radix by another, one to one for each length: an unbalanced Feistel network over
+// the halves as numbers, as FF1. One digit alone is permuted by a keyed shuffle.
+func (t *Tokens) permute(digits []byte, radix int) {
+	if len(digits) == 1 {
+		digits[0] = t.single[radix][digits[0]]
+		return
+	}
+	half := len(digits) / 2
+	left, right := number(digits[:half], radix), number(digits[half:], radix)
+	leftSize, rightSize := power(radix, half), power(radix, len(digits)-half)
+	for round := range rounds {
+		if round%2 == 0 {
+			left = add(left, t.round(round, len(digits), radix, right), leftSize)
+		} else {
+			right = add(right, t.round(round, len(digits), radix, left), rightSize)
+		}
+	}
+	spell(digits[:half], left, radix)
+	spell(digits[half:], right, radix)
+}
+
+// round is a pseudo-random number that depends on one half, and on what is permuted.
+func (t *Tokens) round(round, length, radix int, half uint64) uint64 {
+	var b [aes.BlockSize]byte
+	b[0], b[1] = byte(round), byte(length)
+	binary.LittleEndian.PutUint16(b[2:], uint16(radix))
+	binary.LittleEndian.PutUint64(b[8:], half)
+	t.block.Encrypt(b[:], b[:])
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// add adds modulo size; a size of 0 is that of a word.
+func add(a, b, size uint64) uint64 {
+	if size == 0 {
+		return a + b
+	}
+	return (a + b%size) % size // both are below 95^8, or 256^7
+}
+
+// shuffled is a keyed permutation of a radix's digits, as Fisher and Yates shuffle.
+func (t *Tokens) shuffled(radix int) []byte {
+	order := make([]byte, radix)
+	for i := range order {
+		order[i] = byte(i)
+	}
+	for i := radix - 1; i > 0; i-- {
+		j := t.round(0, 1, radix, uint64(i)) % uint64(i+1)
+		order[i], order[j] = order[j], order[i]
+	}
+	return order
+}
+
+func number(digits []byte, radix int) (n uint64) {
+	for _, d := range digits {
+		n = n*uint64(radix) + uint64(d)
+	}
+	return n
+}
+
+func spell(digits []byte, n uint64, radix int) {
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte(n % uint64(radix))
+		n /= uint64(radix)
+	}
+}
+
+// power is radix to the n; 0 if that is one more than a word holds.
+func power(radix, n int) uint64 {
+	p := uint64(1)
+	for range n {
+		p *= uint64(radix)
+	}
+	return p
+}
