@@ -80,6 +80,8 @@ var allTroubles = []trouble{
 	{"heap", [][3]string{{"heap-growth", "more of main.seen in 5s, all of it reachable", ""}}},
 	{"bodies", [][3]string{{"response-body", "HTTP responses whose body nobody can read or close any more", "net/http.(*persistConn).readLoop"}}},
 	{"rows", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more", "database/sql.(*Rows).awaitDone"}}},
+	{"bodies-kept", [][3]string{{"response-body", "HTTP responses whose body nobody can read or close any more", "net/http.(*persistConn).readLoop"}}},
+	{"rows-kept", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more", "database/sql.(*Rows).awaitDone"}}},
 	{"deserted", [][3]string{{"close-wait", "12 connections whose peer has closed them, and that the program keeps open", ""}}},
 	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
 }
@@ -224,7 +226,7 @@ func TestTroublesOfReleases(t *testing.T) {
 		for _, tr := range allTroubles {
 			switch tr.name {
 			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep",
-				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made":
+				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made", "bodies-kept", "rows-kept":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
@@ -341,5 +342,21 @@ func BenchmarkBulk(b *testing.B) {
 				v.(*snapshotView).Discard()
 			}
 		})
+	}
+}
+
+// TestBulkUnmapped has what wasn't mapped in the stop be no reason for another copy: it would not have it either.
+func TestBulkUnmapped(t *testing.T) {
+	p := targettest.Start(t)
+	v := bulk(t, p, attach.ViewOptions{})
+	end := v.image.mappings[len(v.image.mappings)-1].End
+	for _, addr := range []uint64{8, attach.PageSize, end, 1 << 56, 0x8b4d10ec8348e008, math.MaxUint64 - 7} {
+		var b [8]byte
+		if _, err := v.ReadMemory(b[:], addr); !errors.Is(err, attach.ErrNotMapped) {
+			t.Errorf("reading %#x: %v", addr, err)
+		}
+	}
+	if missed := v.Coverage().Missed; len(missed) > 0 {
+		t.Errorf("pages %#x are missed", missed)
 	}
 }

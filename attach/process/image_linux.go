@@ -240,6 +240,16 @@ func (im *image) populate(addr uint64, size int) error {
 	}
 }
 
+// canonical tells whether a process can have anything at an address: garbage that is followed mostly leads elsewhere
+// (arch/x86/include/asm/page_64_types.h: TASK_SIZE_MAX with five levels of page tables).
+func canonical(addr uint64) bool { return addr < 1<<56 }
+
+// mapped tells whether the process could read an address in the stop.
+func (im *image) mapped(addr uint64) bool {
+	i := sort.Search(len(im.mappings), func(i int) bool { return im.mappings[i].End > addr })
+	return i < len(im.mappings) && im.mappings[i].Start <= addr && im.mappings[i].Read
+}
+
 // keep forgets all that isn't in the given spans, sorted: what the target had mapped in the stop.
 func (im *image) keep(mapped []span) {
 	out := make([]imageRange, 0, len(im.ranges))

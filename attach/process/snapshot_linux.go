@@ -452,6 +452,9 @@ func (v *snapshotView) readSome(p []byte, addr uint64) (int, error) {
 			return 0, attach.NotMapped(addr)
 		}
 	}
+	if !canonical(addr) || v.image != nil && !v.image.mapped(addr) {
+		return 0, attach.NotMapped(addr) // another copy would not have it either
+	}
 	n := min(len(p), attach.PageSize-int(addr%attach.PageSize))
 	if v.image == nil || !within(v.image.constant, addr) {
 		v.mu.Lock()

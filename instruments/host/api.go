@@ -322,11 +322,12 @@ end`, "", GroupGoroutines},
 		"Addresses of live objects of a type, a thousand unless told otherwise.",
 		`for _, addr in ipairs(ri.heap():instances('main.Node')) do print(ri.at(addr, 'main.Node').value) end`, "",
 		GroupHeap},
-	{"h:users", "(addr: int|value): {variables: string[], goroutines: {goroutine: goroutine, waits: boolean, never: " +
+	{"h:users", "(addr: int|value, most?: int): {variables: string[], goroutines: {goroutine: goroutine, waits: boolean, never: " +
 		"boolean}[], other: string[], truncated: boolean}?, string?",
 		"All package variables and goroutines from which a way leads to the object at an address. waits: the goroutine " +
 			"waits itself, for a channel, lock, WaitGroup or Cond; never: nothing can wake it. How a goroutine waits for the " +
-			"object is no way to it. The first call takes as long as the walk.",
+			"object is no way to it. The first call takes as long as the walk. Where more than most objects lead to it, four " +
+			"million unless told otherwise, not all are gone through: truncated.",
 		`for _, name in ipairs(ri.heap():users(ri.var'main.first').variables) do
   if name == 'main.first' then print(name) end
 end`, "main.first", GroupHeap},
@@ -428,9 +429,10 @@ end`, "true", GroupHeap},
 		`local sum = 0; ri.atlimit(function() ri.emit{sum = sum} end)`, "", GroupProgram},
 	{"ri.again", "(seconds: number, view?: 'live'|'stopped'): boolean, string?",
 		"Waits (the target runs), then takes a new look at it: without a stop if view is 'live'; if it is 'stopped', held " +
-			"until the next ri.again. Values from before stay addresses: what they lead to may be gone. False, and why, where " +
-			"the look before was over before that: it was held for as long as it may be. An error where there can be no such " +
-			"look; the script that catches it sees the target live.",
+			"until the next ri.again. Values from before stay addresses: what they lead to may be gone. A heap from before " +
+			"still tells what was noted (object, stats, waiting, blocked, blocked_groups, never, instances), and no more. " +
+			"False, and why, where the look before was over before that: it was held for as long as it may be. An error where " +
+			"there can be no such look; the script that catches it sees the target live.",
 		`ri.again(0.5)`, "", GroupProgram},
 	{"ri.change", "(why: string, f: function(tx))",
 		"Makes a transaction of what f asks for; it is committed once the script has ended, whole or not at all, with why " +

@@ -37,6 +37,9 @@ func (h *Host) openHeap() {
 			if !ok {
 				L.ArgError(1, "a heap expected, as ri.heap() gives it")
 			}
+			if !lasting[name] {
+				h.inThisLook(L, "h:"+name, walked)
+			}
 			return f(L, walked.heap)
 		}))
 	}
@@ -56,6 +59,19 @@ func (h *Host) openHeap() {
 		return 1
 	}))
 	h.metas.heap = t
+}
+
+// lasting are the methods that need no more than the walk has noted. All others read the copy that was walked, which is
+// gone when the script looks again.
+var lasting = map[string]bool{"object": true, "stats": true, "waiting": true, "blocked": true, "blocked_groups": true,
+	"never": true, "instances": true}
+
+// inThisLook refuses a heap of a look before this one.
+func (h *Host) inThisLook(L *lua.LState, what string, walked *walkedHeap) {
+	if walked.heap != nil && walked.heap != h.heap {
+		L.RaiseError("%s: this heap is that of the look before ri.again, whose copy of memory is gone: "+
+			"ask it before ri.again, or take the heap of this look (ri.heap())", what)
+	}
 }
 
 var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "blocked_groups", "never", "path",
@@ -392,13 +408,16 @@ func (h *Host) heapInstances(L *lua.LState, walked *heap.Heap) int {
 	return 1
 }
 
-// heapUsers is h:users(addr|value): which package variables and goroutines lead to an object.
+// heapUsers is h:users(addr|value, most?): which package variables and goroutines lead to an object.
 func (h *Host) heapUsers(L *lua.LState, walked *heap.Heap) int {
-	addr := h.addressArg(L, 2)
+	addr, most := h.addressArg(L, 2), L.OptInt(3, heap.MaxUsers)
+	if most < 1 || most > heap.MaxUsers {
+		L.ArgError(3, fmt.Sprintf("from 1 to %d objects", heap.MaxUsers))
+	}
 	u := &heap.Users{}
 	if walked != nil {
 		var err error
-		if u, err = walked.Users(addr); err != nil {
+		if u, err = walked.Users(addr, most); err != nil {
 			if errors.Is(err, values.ErrNotFound) {
 				L.Push(lua.LNil)
 				L.Push(lua.LString(err.Error()))

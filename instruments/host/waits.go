@@ -262,6 +262,7 @@ func (h *Host) riLater(L *lua.LState) int {
 	var callable *values.Callable
 	if u, ok := L.Get(2).(*lua.LUserData); ok {
 		if walked, ok := u.Value.(*walkedHeap); ok && walked.heap != nil {
+			h.inThisLook(L, "ri.later", walked)
 			callable = walked.heap.Callable()
 		}
 	}

@@ -96,7 +96,7 @@ func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 		l.Object, l.Type = func(uint64) bool { return false }, func(uint32) bool { return false }
 		return l, nil
 	}
-	seen, truncated, err := h.leading(addr, func(ref uint32) uint32 {
+	seen, truncated, err := h.leading(addr, MaxUsers, func(ref uint32) uint32 {
 		r := &h.roots[ref&^rootFlag]
 		for n := 0; r.kind == rootStatic && n < 1000; n++ {
 			if r.parent&rootFlag == 0 {

@@ -223,7 +223,7 @@ func TestHeapHolders(t *testing.T) {
 		if len(retainers) != 1 || retainers[0].Root != "main.store" || retainers[0].Holder != "main.Object" || retainers[0].Count != 5000 {
 			t.Errorf("map[string]uint32: %+v", retainers)
 		}
-		users, err := h.Users(pointer(t, l, "main.store.list"))
+		users, err := h.Users(pointer(t, l, "main.store.list"), heap.MaxUsers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +235,7 @@ func TestHeapHolders(t *testing.T) {
 				if on.Object == 0 {
 					continue
 				}
-				users, err := h.Users(on.Addr)
+				users, err := h.Users(on.Addr, heap.MaxUsers)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -302,7 +302,7 @@ func TestHeapOfGarbage(t *testing.T) {
 					h.Finalizers()
 					for _, w := range h.Waiting() {
 						for _, on := range w.On {
-							_, _ = h.Users(on.Addr)
+							_, _ = h.Users(on.Addr, heap.MaxUsers)
 						}
 					}
 				}

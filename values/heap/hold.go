@@ -313,12 +313,12 @@ func (h *Heap) rootEdges() error {
 	return context.Cause(h.ctx)
 }
 
-// maxUsers is how many objects Users goes through.
-const maxUsers = 4 << 20
+// MaxUsers is how many objects Users goes through at most.
+const MaxUsers = 4 << 20
 
 // leading finds all objects from which a way leads to the one at an address, itself included, and tells each root
 // that leads to one of them; what is static may have been reached from an object, which root gives, or is noParent.
-func (h *Heap) leading(addr uint64, root func(ref uint32) (via uint32)) (seen map[uint32]bool, truncated bool, err error) {
+func (h *Heap) leading(addr uint64, most int, root func(ref uint32) (via uint32)) (seen map[uint32]bool, truncated bool, err error) {
 	sp, slot := h.find(addr)
 	if sp == nil {
 		return nil, false, fmt.Errorf("%#x lies in no object of the heap: %w", addr, values.ErrNotFound)
@@ -343,7 +343,7 @@ func (h *Heap) leading(addr uint64, root func(ref uint32) (via uint32)) (seen ma
 			if seen[from] {
 				continue
 			}
-			if len(seen) >= maxUsers {
+			if len(seen) >= most {
 				truncated = true
 				continue
 			}
@@ -361,12 +361,13 @@ func (h *Heap) leading(addr uint64, root func(ref uint32) (via uint32)) (seen ma
 
 // Users tells which package variables and which goroutines' stacks lead to the object at an address, by whatever way.
 // How a goroutine waits is no use: the wait list of a channel leads to goroutines, but not back. The first call takes
-// as long as the walk itself, and 4 bytes for each pointer in the heap.
-func (h *Heap) Users(addr uint64) (*Users, error) {
+// as long as the walk itself, and 4 bytes for each pointer in the heap. Where more than most objects lead to it, not all
+// are gone through.
+func (h *Heap) Users(addr uint64, most int) (*Users, error) {
 	users := &Users{}
 	goroutines := map[int]bool{}
 	variables, other := map[string]bool{}, map[string]bool{}
-	_, truncated, err := h.leading(addr, func(ref uint32) uint32 { return h.user(ref, variables, other, goroutines) })
+	_, truncated, err := h.leading(addr, most, func(ref uint32) uint32 { return h.user(ref, variables, other, goroutines) })
 	if err != nil {
 		return nil, err
 	}

@@ -202,6 +202,9 @@ func (h *Heap) notifyList(g *values.Goroutine) uint64 {
 		checked[list] = true
 		at, err := h.s.Field(list, head)
 		for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
+			if sp, _ := h.find(at); sp == nil { // a sudog is an object: this is no such list
+				return false
+			}
 			sg, ok := h.readSudog(at)
 			if !ok {
 				return false

@@ -31,7 +31,16 @@ func large(w http.ResponseWriter, _ *http.Request) {
 //
 //go:noinline
 func begin(client *http.Client, addr string) io.ReadCloser {
-	resp, err := client.Get("http://" + addr)
+	return beginWith(context.Background(), client, addr)
+}
+
+//go:noinline
+func beginWith(ctx context.Context, client *http.Client, addr string) io.ReadCloser {
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr, nil)
+	if err != nil {
+		panic(err)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		panic(err)
 	}
@@ -59,6 +68,40 @@ func init() {
 		for range [12]int{} {
 			go func() {
 				ctx, _ := context.WithCancel(context.Background()) // nobody is left who cancels it
+				rows, err := db.QueryContext(ctx, "all")
+				if err != nil {
+					panic(err)
+				}
+				rows.Next() // and no Close
+				done <- true
+			}()
+			<-done
+		}
+		time.Sleep(waits)
+	}
+	// The same, of a client that is kept, for a context that somebody may cancel.
+	troubles["bodies-kept"] = func() {
+		addr := serve(large)
+		client := &http.Client{Transport: &http.Transport{}}
+		ctx, cancel := context.WithCancel(context.Background())
+		kept = append(kept, client, cancel)
+		done := make(chan bool)
+		for range [6]int{} {
+			go func() {
+				beginWith(ctx, client, addr) // and no Close
+				done <- true
+			}()
+			<-done
+		}
+		time.Sleep(waits)
+	}
+	troubles["rows-kept"] = func() {
+		db := sql.OpenDB(source{})
+		ctx, cancel := context.WithCancel(context.Background())
+		kept = append(kept, db, cancel)
+		done := make(chan bool)
+		for range [6]int{} {
+			go func() {
 				rows, err := db.QueryContext(ctx, "all")
 				if err != nil {
 					panic(err)

@@ -9,8 +9,6 @@ local doing = require("doing")
 local words = require("words")
 
 -- How many goroutines are asked for their variables, from how many sockets on it is told, and when descriptors are many and grow.
--- Fewer goroutines than `least` in such a function are taken for requests that are under way.
-local least = 10
 local asked, sockets, growing, share, worth = 1000, 5, 50, 1.1, 5
 
 -- inside gives the goroutines that wait in a function, at most so many, and which frame it is.
@@ -32,24 +30,39 @@ local function inside(l, func, wait)
   return out, all
 end
 
--- lonely tells whether nothing leads to an object: it is not reached, or only by a goroutine that nothing can wake.
-local function lonely(l, addr, id) return l.never(id) or not l.heap:path(addr) end
+-- How many of them are looked at from all sides, and among how many objects: what more leads to, others have.
+local followed, objects = 50, 10000
+
+-- lonely tells whether nothing leads to an object but the goroutine itself, or only goroutines that nothing can wake.
+local function lonely(l, addr, id)
+  if l.never(id) then return true end
+  local path = l.heap:path(addr)
+  if not path then return true end
+  if path.goroutine ~= id then return false end
+  local users = l.heap:users(addr, objects)
+  if not users or users.truncated or #users.variables > 0 or #users.other > 0 then return false end
+  for _, one in ipairs(users.goroutines) do
+    if one.goroutine.id ~= id and not one.never then return false end
+  end
+  return true
+end
 
 -- unreachable gives those of them whose variable nothing else leads to. It has to be asked in the look that the heap is a copy of.
 local function unreachable(l, list, names)
-  local lost = {}
+  local lost, left = {}, followed
   for _, one in ipairs(list) do
+    if left == 0 and not l.never(one.id) then goto next end
     local g = ri.goroutine(one.id)
     local ok, vars = pcall(function() return g:locals(one.frame) end)
     for _, name in ipairs(ok and vars and names or {}) do
       local v = vars[name]
       if type(v) == "userdata" then
-        if lonely(l, ri.addr(v), one.id) then
-          lost[#lost + 1] = one.id
-        end
+        if not l.never(one.id) then left = left - 1 end
+        if lonely(l, ri.addr(v), one.id) then lost[#lost + 1] = one.id end
         break
       end
     end
+    ::next::
   end
   return lost
 end
@@ -59,7 +72,7 @@ local reader, waiter = "net/http.(*persistConn).readLoop", "database/sql.(*Rows)
 
 -- needs_heap tells whether a look needs the heap for these checks.
 local function needs_heap(l)
-  return l.wanted["response-body"] and #inside(l, reader, "select") >= least or l.wanted["sql-rows"] and #inside(l, waiter, "select") >= least
+  return l.wanted["response-body"] and #inside(l, reader, "select") > 0 or l.wanted["sql-rows"] and #inside(l, waiter, "select") > 0
 end
 
 -- The checks, by whose variable is what might be lost.
@@ -79,7 +92,7 @@ local kinds = {
 -- search finds what is lost, in the first look.
 local function search(l, kind)
   local list, all = inside(l, kind.func, "select")
-  return { all = all, lost = l.heap and #list >= least and unreachable(l, list, kind.names) or {} }
+  return { all = all, lost = l.heap and #list > 0 and unreachable(l, list, kind.names) or {} }
 end
 
 local function abandoned(name)
