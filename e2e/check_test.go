@@ -74,6 +74,17 @@ var allTroubles = []trouble{
 	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "main.poll (busy.go:"}}},
 	{"spin-yield", [][3]string{{"spinning", "a goroutine spins", "main.yield (busy.go:"}}},
 	{"spin-time", [][3]string{{"spinning", "a goroutine spins", "main.pass (busy.go:"}}},
+	{"holds-spinning", runsWith("3 goroutines wait", "main.(*account).waitsForFlag")},
+	{"holds-calculating", runsWith("3 goroutines wait", "main.(*account).calculates")},
+	{"holds-deferred", runsWith("3 goroutines wait", "main.(*account).calculatesDeferred")},
+	{"holds-yielding", runsWith("3 goroutines wait", "main.(*account).yields")},
+	{"holds-polling", [][3]string{{"lock-held", "lock held by a goroutine that goes on, and waits in between (time.Sleep), 3 goroutines wait", "main.(*account).polls (running.go:"}}},
+	{"holds-helper", runsWith("3 goroutines wait", "main.(*account).lockedByHelper")},
+	{"holds-func", runsWith("3 goroutines wait", "main.locked")},
+	{"holds-embedded", runsWith("3 goroutines wait", "main.(*embedded).calculates")},
+	{"writes-running", runsWith("4 goroutines wait", "main.(*registry).rebuild")},
+	{"reads-running", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading and runs all the time, 1 goroutine waits to write it, and 1 reader behind: 2 times, at the same lines", "main.(*registry).scan (running.go:"}}},
+	{"once-running", [][3]string{{"lock-held", "the function of a sync.Once runs all the time, 2 goroutines wait for it", "main.calculates (running.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
@@ -84,6 +95,11 @@ var allTroubles = []trouble{
 	{"rows-kept", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more", "database/sql.(*Rows).awaitDone"}}},
 	{"deserted", [][3]string{{"close-wait", "12 connections whose peer has closed them, and that the program keeps open", ""}}},
 	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
+}
+
+// runsWith is the finding of a goroutine that runs with a lock taken.
+func runsWith(wait, function string) [][3]string {
+	return [][3]string{{"lock-held", "lock held by a goroutine that runs all the time, " + wait, function + " (running.go:"}}
 }
 
 var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer"}
@@ -226,7 +242,7 @@ func TestTroublesOfReleases(t *testing.T) {
 		for _, tr := range allTroubles {
 			switch tr.name {
 			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep",
-				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made", "bodies-kept", "rows-kept":
+				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running", "bodies-kept", "rows-kept":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)
@@ -267,7 +283,7 @@ func TestTroublesAfterProfile(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
-	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-sql"}, {"healthy-bodies"}}...) {
+	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-tries"}, {"healthy-sql"}, {"healthy-bodies"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))

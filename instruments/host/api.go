@@ -237,6 +237,14 @@ end`, "", GroupGoroutines},
 			"is the type of a channel's elements, may what ri.waits gives with users. why names such a function, may has " +
 			"those goroutines of the given ones of which it may be.",
 		`print(ri.later{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}}[1].why)`, "", GroupGoroutines},
+	{"ri.locking", "(g: goroutine): {holds: {addr: int, kind, holder}[], tries: {addr: int, kind, reader: boolean, " +
+		"site}[]}",
+		"Tells of one goroutine which locks it holds, as ri.waits infers it, and which locked ones it calls TryLock for in " +
+			"a loop that it is in. It may run, in a stop.",
+		`print(#ri.locking(ri.goroutine(1)).tries)`, "0", GroupGoroutines},
+	{"ri.triers", "(): goroutine[]",
+		"The goroutines that are in a loop around TryLock, and run, are ready to run, or sleep: at most 256.",
+		`print(#ri.triers())`, "0", GroupGoroutines},
 	{"ri.mark", "(): mark",
 		"Notes what each goroutine is doing, for a later look: after ri.again, mark:still(id) tells whether a goroutine " +
 			"has waited all the time. mark.count is how many there were.",

@@ -126,12 +126,49 @@ func (h *Host) holdersTable(list []waits.Holder) *lua.LTable {
 	t := h.lua.CreateTable(len(list), 0)
 	for i := range list {
 		o := &list[i]
-		t.Append(h.table("id", o.ID, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly,
+		t.Append(h.table("id", o.ID, "addr", o.Addr, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly,
 			"unplaced", o.Unplaced,
 			"evidence", o.String(), "at", h.lineTable(o.Function.Func, o.Function.File, o.Function.Line),
 			"site", h.lineTable(o.Site.Func, o.Site.File, o.Site.Line)))
 	}
 	return t
+}
+
+// riLocking tells what one goroutine holds and tries to get.
+func (h *Host) riLocking(L *lua.LState) int {
+	found, err := h.waits.Locking(h.goroutineArg(L, 1).g)
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.locking: %w", err))
+	}
+	holds, tries := h.lua.NewTable(), h.lua.NewTable()
+	for _, l := range found.Holds {
+		holds.Append(h.table("addr", l.Addr, "kind", l.Kind, "holder", h.holdersTable(l.Holders).RawGetInt(1)))
+	}
+	for _, t := range found.Tries {
+		tries.Append(h.table("addr", t.Addr, "kind", t.Kind, "reader", t.Reader,
+			"site", h.lineTable(t.Site.Func, t.Site.File, t.Site.Line)))
+	}
+	L.Push(h.table("holds", holds, "tries", tries))
+	return 1
+}
+
+// riTriers gives the goroutines that are in a loop around TryLock.
+func (h *Host) riTriers(L *lua.LState) int {
+	check := func() { h.check(L) }
+	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
+	var found []*values.Goroutine
+	if err == nil {
+		found, err = h.waits.Triers(groups, check)
+	}
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.triers: %w", err))
+	}
+	out := h.lua.NewTable()
+	for _, g := range found {
+		out.Append(h.goroutineValue(g))
+	}
+	L.Push(out)
+	return 1
 }
 
 // idsTable gives goroutines' numbers to Lua.

@@ -141,6 +141,7 @@ type Function struct {
 	blocks   map[uint64]*block
 	gives    *summary
 	tries    map[*Expr]Held     // what is held if a value isn't 0
+	attempts []Held             // what is tried to be taken
 	counters map[*Expr]*Counter // of loops
 	first    map[*Expr]first    // what a value was on the first way to where ways meet
 	heads    *dominators
@@ -279,5 +280,5 @@ func newFunction(info *symbols.PCInfo, code []byte, level int) *Function {
 func (f *Function) begin() {
 	f.blocks, f.tries, f.counters, f.first = map[uint64]*block{}, map[*Expr]Held{}, map[*Expr]*Counter{},
 		map[*Expr]first{}
-	f.gives, f.uses = &summary{}, nil
+	f.gives, f.uses, f.attempts = &summary{}, nil, nil
 }

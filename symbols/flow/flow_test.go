@@ -164,6 +164,22 @@ func TestHeld(t *testing.T) {
 					t.Errorf("%s %v: %s holds %q, not %q", toolchain, flags, function, text, want)
 				}
 			}
+			for function, want := range map[string]string{"main.tryUntil": "W,,", "main.try": ",", "main.insists": "W",
+				"main.insistsBy": "W", "main.backsOff": "W,W", "main.plain": ",", "main.refused": ",,"} {
+				var got []string
+				for _, pc := range calls(t, f, function) {
+					text := ""
+					for _, h := range p.TriesAround(pc) {
+						if s := p.At(pc); s != nil && found(s, h.Lock) {
+							text += "W"
+						}
+					}
+					got = append(got, text)
+				}
+				if text := strings.Join(got, ","); text != want {
+					t.Errorf("%s %v: %s tries %q, not %q", toolchain, flags, function, text, want)
+				}
+			}
 			for function, want := range map[string]string{"main.plain": ",", "main.left": ",M,M,",
 				"main.continues": "L,,,L", "main.all": ",,,", "main.branch": ",,"} {
 				var got []string

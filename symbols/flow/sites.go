@@ -247,6 +247,9 @@ func (r *run) inherit(callee *Function, name string, pc uint64, s *State) {
 		h.Lock, h.Site, h.PC, h.By = r.substitute(h.Lock, pc, s), site, pc, name
 		return h
 	}
+	for _, h := range callee.attempts {
+		r.attempted(left(h))
+	}
 	for _, h := range callee.gives.frees {
 		h.Lock = r.substitute(h.Lock, pc, s)
 		r.free(h, s)
@@ -306,6 +309,9 @@ func (p *Program) touches(entry uint64, levels int) bool {
 	found := false
 	var calls []uint64
 	for i := 0; i+5 <= len(code) && !found; i++ {
+		if found = p.library == nil && p.triesInline(code[i:], entry+uint64(i)); found {
+			break
+		}
 		target, ok := p.calls(code[i:], entry+uint64(i))
 		if !ok {
 			continue

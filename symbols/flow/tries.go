@@ -36,9 +36,47 @@ func tryOf(name string) effect {
 func (r *run) try(pc uint64, function string, lock *Expr, site symbols.Line) *Expr {
 	reader := tryOf(function) == takesReader
 	e := r.f.table.of(Tried, lock, int64(pc-r.f.info.Entry))
-	r.f.tries[e] = Held{Lock: lock, Reader: reader, RW: strings.Contains(function, "RWMutex"), Site: site, PC: pc,
-		Try: true}
+	h := Held{Lock: lock, Reader: reader, RW: strings.Contains(function, "RWMutex"), Site: site, PC: pc, Try: true}
+	r.f.tries[e] = h
+	r.attempted(h)
 	return e
+}
+
+// maxAttempts is how many TryLocks of one function are noted.
+const maxAttempts = 64
+
+// attempted notes that a lock is tried, by the function itself or by one that it calls. What was noted at the same place
+// on an earlier way is forgotten: the lock's address is now what all ways agree on.
+func (r *run) attempted(h Held) {
+	if r.replay {
+		return
+	}
+	same := func(o Held) bool { return o.PC == h.PC && o.Reader == h.Reader && o.By == h.By }
+	if i := slices.IndexFunc(r.f.attempts, same); i >= 0 {
+		r.f.attempts[i] = h
+	} else if len(r.f.attempts) < maxAttempts {
+		r.f.attempts = append(r.f.attempts, h)
+	}
+}
+
+// TriesAround gives the TryLocks of the loop that a link-time pc lies in, those of functions that are called there too:
+// a way leads to them from pc, and back. Nil where there are none, or the function can't be followed.
+func (p *Program) TriesAround(pc uint64) (tries []Held) {
+	info, ok := p.file.PC(pc)
+	if !ok || !p.touches(info.Entry, p.levels) {
+		return nil
+	}
+	f := p.function(info.Entry, 0)
+	if f == nil || f.broken || len(f.attempts) == 0 {
+		return nil
+	}
+	ahead := reachable(f.next, pc, false)
+	for _, h := range f.attempts {
+		if ahead(h.PC) && (h.PC == pc || reachable(f.next, h.PC, false)(pc)) {
+			tries = append(tries, h)
+		}
+	}
+	return tries
 }
 
 // tryCall gives the result of a call of TryLock, nil of others.
@@ -55,6 +93,26 @@ func (r *run) tryCall(pc, target uint64, s *State) *Expr {
 		site = here.Lines[0]
 	}
 	return r.try(pc, function, s.regs[regAX], site)
+}
+
+// triesInline tells whether code begins with the LOCK CMPXCHG of an inlined TryLock, which calls nothing.
+func (p *Program) triesInline(code []byte, pc uint64) bool {
+	if len(code) < 5 || code[0] != 0xf0 || code[1] != 0x0f && code[2] != 0x0f {
+		return false
+	}
+	inst, err := decode(code)
+	if err != nil || inst.Op != x86asm.CMPXCHG {
+		return false
+	}
+	// Before Go 1.26 what comes behind it tells, see ahead.
+	for _, at := range []uint64{pc, pc + uint64(inst.Len), pc + uint64(inst.Len) + 3} {
+		if info, ok := p.file.PC(at); ok {
+			if function, _ := Site(info.Lines); tryOf(function) != nothing {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // tests notes what an instruction's result says about a try, or about a number that is known: s.tried, and whether the

@@ -8,6 +8,7 @@ local death = require("checks_died")
 local pools = require("checks_pools")
 local state = require("checks_state")
 local doing = require("doing")
+local holders = require("checks_holders")
 local findings = require("findings")
 local packs = require("checks_packs")
 local unclosed = require("checks_unclosed")
@@ -16,7 +17,7 @@ local unclosed = require("checks_unclosed")
 -- and why there is nothing to check (and true, where there would be something); and what it needs: "heap", a copy of all
 -- memory; "moment", memory of one moment, since it concludes from what isn't there.
 local all = {}
-for _, part in ipairs { death, locks, never, probable, context, pools, unclosed, state, packs } do
+for _, part in ipairs { death, locks, holders, never, probable, context, pools, unclosed, state, packs } do
   for _, check in ipairs(part) do
     check.part = part
     all[#all + 1] = check
@@ -56,13 +57,14 @@ end
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
 local function look(p, wanted)
   local target = ri.target()
-  local l = { params = p, wanted = wanted, core = target.kind ~= "process", seconds = p.interval / 1e9, live = target.view == "live", broken = {} }
+  local l = { params = p, wanted = wanted, core = target.kind ~= "process", seconds = p.interval / 1e9, live = target.view == "live", broken = {}, told = {} }
   -- A core, or a process in its last moment, has one moment only: there, what waits is taken to have waited for long if the runtime says so. Those that wait
   -- for each other can't go on anyway.
   l.second = not l.core and l.seconds > 0
   -- First of all: what is read after it, of a goroutine that doesn't run until the second look, is of one moment even in
   -- live memory.
   local mark = ri.mark()
+  l.mark = mark
   l.waits = ri.waits { users = true }
   l.groups = ri.stacks { all = true }
   l.state = {}
@@ -87,6 +89,7 @@ local function look(p, wanted)
   end
   function l.never(id) return l.heap ~= nil and l.heap:never(id) end
   attempt(l, locks, locks.prepare)
+  attempt(l, holders, holders.first)
   l.count = mark.count
   attempt(l, context, context.find)
   attempt(l, doing, doing.first)

@@ -287,62 +287,6 @@ local function deadlocks(l)
   return out
 end
 
--- What a holder that doesn't run is doing, and whether that ends by itself.
-local function doing(state)
-  if state == "sleep" then return "time.Sleep" end
-  if state == "syscall" then return "a system call" end
-  if state == "IO wait" then return "network or file I/O" end
-  return state
-end
-
-local function held(l)
-  shared(l)
-  local out, seen = {}, {}
-  for _, lock in ipairs(l.waits.locks) do
-    for _, h in ipairs(lock.holders) do
-      local key = tostring(h.id) .. "/" .. ri.hex(lock.addr)
-      if not seen[key] and not queues(l, h.id) and not l.deadlocked[h.id] and l.still(h.id) then
-        seen[key] = true
-        local waiting = {}
-        for _, queue in ipairs { lock.want, lock.rwant } do
-          for _, id in ipairs(queue.ids) do
-            if l.still(id) then waiting[#waiting + 1] = id end
-          end
-        end
-        if #waiting > 0 and lock.kind ~= "WaitGroup" then
-          local behind, n = needs.behind(l.needs, { [h.id] = true })
-          local what
-          local busy = doing(h.state)
-          if h.reader then
-            what = ("writer starved: a goroutine holds an RWMutex for reading in %s, %s to write it"):format(busy, count(lock.want.count, "goroutine") .. (lock.want.count == 1 and " waits" or " wait"))
-            if lock.rwant.count > 0 then what = what .. (", and %s behind"):format(count(lock.rwant.count, "reader")) end
-          else
-            what = ("%s %s, %s for it"):format(once(h) and "the function of a sync.Once is in" or h.possibly and "lock held, as it seems, in" or "lock held in", busy, count(n, "goroutine") .. (n == 1 and " waits" or " wait"))
-          end
-          local evidence = {
-            ("goroutine %s %s %s: %s"):format(tostring(h.id), has(h), waits.name(lock), h.evidence),
-            ("goroutine %s: %s, %s"):format(tostring(h.id), h.state, l.waited(h.id)),
-            ("waiting: goroutines %s; goroutine %s %s"):format(list(waiting), tostring(waiting[1]), l.waited(waiting[1])),
-          }
-          evidence[#evidence + 1] = created(l, h.id)
-          local lost = l.never(h.id)
-          if lost then
-            evidence[#evidence + 1] = ("certain: nothing that can still run leads to what goroutine %s waits for, so the lock stays taken"):format(tostring(h.id))
-            for id in pairs(behind) do l.left[id] = l.never(id) or l.left[id] end -- told here, with what holds them up
-          end
-          out[#out + 1] = {
-            severity = lost and "critical" or "warning", what = what, where = holder_place(l, h), evidence = evidence, goroutines = { h.id },
-            waiters = keys(behind), holders = { h.id }, roots = { h.id },
-            pattern = table.concat({ busy, spot(l, h.id), called(lock), spot(l, waiting[1]) }, "\n"),
-            next = ("what is goroutine %s waiting for? ri run goroutines group=false; don't do what may last while the lock is held"):format(tostring(h.id)),
-          }
-        end
-      end
-    end
-  end
-  return out
-end
-
 -- unknown says why the holder of a lock isn't known.
 local function unknown(l, lock)
   if l.waits.unheld then return "holders could not be inferred: " .. l.waits.unheld end
@@ -388,8 +332,7 @@ end
 
 return {
   { name = "deadlock", run = deadlocks },
-  { name = "lock-held", run = held },
   { name = "lock-left", needs = "moment", run = abandoned },
   share = shared, prepare = prepare, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
-  spot = spot, called = called, keys = keys,
+  spot = spot, called = called, keys = keys, queues = queues, has = has, once = once, holder_place = holder_place,
 }

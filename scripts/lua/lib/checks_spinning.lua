@@ -254,6 +254,8 @@ local function spins(l)
       local r = region(c.looks)
       if r and r.size <= longest then
         all = all + 1
+      end
+      if r and r.size <= longest and not l.told[id] then
         local from = c.looks[1].created_by
         out[#out + 1] = {
           severity = "warning", id = id, goroutines = { id },

@@ -1,5 +1,6 @@
 --- The checks of `ri check` that compare looks: leaks, growth, the collector, the memory limit, threads.
 
+local holders = require("checks_holders")
 local locks = require("checks_locks")
 local waits = require("waits")
 local runtime = require("runtime")
@@ -107,6 +108,7 @@ local function between(l)
   for i = 1, samples do
     local ok, why = pcall(spinning.sample, l, i, samples) -- which takes its share of the time first
     if not ok then l.nostacks = why end
+    pcall(holders.sample, l, i, samples)
     if i == samples / 2 or i == samples then
       l.kinds[#l.kinds + 1] = counts(ri.stacks())
     end

@@ -347,7 +347,48 @@ func main() {
 	left(a, len(os.Args))
 	continues(a, []int{1, 2, 3})
 	locker(&a.mu)
+	insists(a, b)
+	insistsBy(a, b)
+	backsOff(a, b)
 	if len(os.Args) > 1 {
 		forEver([]account{{}, {}})
 	}
+}
+
+//go:noinline
+func insists(a, b *account) {
+	a.mu.Lock()
+	for !b.mu.TryLock() {
+		here(1)
+	}
+	b.mu.Unlock()
+	a.mu.Unlock()
+}
+
+//go:noinline
+func (a *account) tried() bool { return a.mu.TryLock() }
+
+//go:noinline
+func insistsBy(a, b *account) {
+	a.mu.Lock()
+	for !b.tried() {
+		here(1)
+	}
+	b.mu.Unlock()
+	a.mu.Unlock()
+}
+
+//go:noinline
+func backsOff(a, b *account) {
+	for {
+		a.mu.Lock()
+		if b.mu.TryLock() {
+			break
+		}
+		here(1)
+		a.mu.Unlock()
+		here(2)
+	}
+	b.mu.Unlock()
+	a.mu.Unlock()
 }
