@@ -84,7 +84,7 @@ var allTroubles = []trouble{
 	{"holds-embedded", runsWith("3 goroutines wait", "main.(*embedded).calculates")},
 	{"writes-running", runsWith("4 goroutines wait", "main.(*registry).rebuild")},
 	{"reads-running", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading and runs all the time, 1 goroutine waits to write it, and 1 reader behind: 2 times, at the same lines", "main.(*registry).scan (running.go:"}}},
-	{"once-running", [][3]string{{"lock-held", "the function of a sync.Once runs all the time, 2 goroutines wait for it", "main.calculates (running.go:"}}},
+	{"once-running", [][3]string{{"lock-held", "the function of a sync.Once runs all the time, 2 goroutines wait for it", "running.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
