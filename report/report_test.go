@@ -11,14 +11,14 @@ import (
 
 	"ri/attach"
 	"ri/inert"
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 )
 
 func attempt(name string, r *rows.Result) looks.Attempt {
-	return looks.Attempt{Recipe: &recipes.Recipe{Name: name}, Header: &host.Header{}, Result: r, Took: time.Millisecond}
+	return looks.Attempt{Recipe: &recipes.Recipe{Name: name}, Header: &lang.Header{}, Result: r, Took: time.Millisecond}
 }
 
 // data is what the page's script reads.
@@ -142,9 +142,9 @@ func TestVerdict(t *testing.T) {
 			"Not checked: b (why)", true},
 		{"less", attempt("check", &rows.Result{LeftOut: []string{"b: why"}, Printed: printed("nothing found; checked: a")}),
 			"Left out: b: why", false},
-		{"refused", looks.Attempt{Recipe: check, Header: &host.Header{}, Err: errors.New("a stop too long")},
+		{"refused", looks.Attempt{Recipe: check, Header: &lang.Header{}, Err: errors.New("a stop too long")},
 			"could not look for faults: a stop too long", false},
-		{"skipped", looks.Attempt{Recipe: check, Header: &host.Header{}, Skipped: "the program lacks x"},
+		{"skipped", looks.Attempt{Recipe: check, Header: &lang.Header{}, Skipped: "the program lacks x"},
 			"did not look for faults: the program lacks x", false},
 		{"other", attempt("vars", &rows.Result{}), "was not among the recipes", false},
 	} {
@@ -166,7 +166,7 @@ func TestVerdict(t *testing.T) {
 
 func TestHowAReportEnds(t *testing.T) {
 	died := &page{}
-	died.add(looks.Attempt{Recipe: &recipes.Recipe{Name: "a"}, Header: &host.Header{},
+	died.add(looks.Attempt{Recipe: &recipes.Recipe{Name: "a"}, Header: &lang.Header{},
 		Err: fmt.Errorf("pid 1: %w", attach.ErrExited)})
 	if err := died.ended(); !errors.Is(err, attach.ErrExited) || died.failed() != 1 {
 		t.Errorf("a target that died: it ended with %v, %d failed", err, died.failed())

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"ri/attach"
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
@@ -271,12 +271,12 @@ func luaDot(v, name string) string {
 
 // luaName tells whether Lua takes a Go name behind a dot.
 func luaName(name string) bool {
-	for _, w := range host.LuaWords {
+	for _, w := range lang.LuaWords {
 		if w == name {
 			return false
 		}
 	}
-	return host.LastWord.FindString(name) == name
+	return lang.LastWord.FindString(name) == name
 }
 
 // ShowScript writes the script behind a recipe.
@@ -302,7 +302,7 @@ func ShowScript(out *rows.Output, c *recipes.Catalogue, name string) error {
 
 // LuaAPI writes Annotations.
 func LuaAPI(out *rows.Output) error {
-	if err := out.WriteText(host.Annotations()); err != nil {
+	if err := out.WriteText(lang.Annotations()); err != nil {
 		return err
 	}
 	return out.Commit()

@@ -13,6 +13,7 @@ import (
 	"ri/attach"
 	"ri/files"
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
@@ -261,7 +262,7 @@ func (c *Console) Run(ctx context.Context, line string, style rows.TableStyle) R
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
 	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read, Scripts: files.Dir(".", false)},
-		typed.script, host.Params{}, c.how)
+		typed.script, lang.Params{}, c.how)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}

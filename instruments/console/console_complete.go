@@ -11,6 +11,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 	"ri/symbols"
 )
@@ -64,7 +65,7 @@ func (c *Console) Complete(before, line string) Completion {
 		base := lastChain(line[:strings.LastIndexByte(line, '[')])
 		return Completion{len(line), c.keys(before, line, base, `"`, `"]`)}
 	}
-	word := host.LastWord.FindString(line)
+	word := lang.LastWord.FindString(line)
 	start := len(line) - len(word)
 	if word == "" && start > 0 && strings.IndexByte(`)]}'"`, line[start-1]) >= 0 {
 		return Completion{Start: start}
@@ -127,9 +128,9 @@ func (c *Console) completeGo(line string, from int) Completion {
 	if m := goType.FindStringSubmatchIndex(typed); m != nil {
 		return Completion{from + m[2], c.shortNames(c.session.File.TypeNames(), typed[m[2]:])}
 	}
-	if word := host.LastWord.FindString(typed); len(typed) > len(word) && typed[len(typed)-len(word)-1] == '.' {
+	if word := lang.LastWord.FindString(typed); len(typed) > len(word) && typed[len(typed)-len(word)-1] == '.' {
 		if base := lastChain(typed[:len(typed)-len(word)-1]); base != "" && !c.host.PackageNames()[base] {
-			names := c.members("", "", `ri.ref("`+host.LuaQuote(base)+`")`, false)
+			names := c.members("", "", `ri.ref("`+lang.LuaQuote(base)+`")`, false)
 			return Completion{len(line) - len(word), matching(names, word)}
 		}
 	}
@@ -180,12 +181,12 @@ func matching(names []string, word string) []string {
 
 func (c *Console) globalNames() []string {
 	names := append(c.host.Names(), "find")
-	return slices.DeleteFunc(names, func(n string) bool { return host.LastWord.FindString(n) != n })
+	return slices.DeleteFunc(names, func(n string) bool { return lang.LastWord.FindString(n) != n })
 }
 
 // members are what can follow base, which the line ends with, and a dot.
 func (c *Console) members(before, line, base string, method bool) []string {
-	if host.LastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && !c.host.IsLibrary(base) &&
+	if lang.LastWord.FindString(base) == base && c.withBindings(before+line, base) == "" && !c.host.IsLibrary(base) &&
 		!c.host.Left(base) && c.host.PackageNames()[base] {
 		return c.variablesOf(base)
 	}
@@ -240,7 +241,7 @@ func (c *Console) variablesOf(name string) (names []string) {
 			names = append(names, variable)
 		}
 	}
-	return slices.DeleteFunc(names, func(n string) bool { return host.LastWord.FindString(n) != n })
+	return slices.DeleteFunc(names, func(n string) bool { return lang.LastWord.FindString(n) != n })
 }
 
 // staticType is what the declarations say of a chain that leads through nil just now: a variable and then fields and

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 
 	"github.com/yuin/gopher-lua/parse"
@@ -79,7 +80,7 @@ func compileLine(line string, known, isType, isPackage func(string) bool) (t typ
 // betterError is the error of an expression where that got further: of "1 +" a statement says only that it doesn't
 // begin with 1.
 func betterError(source string, err error) error {
-	_, _, other := host.CompileLua("shell", "return "+source)
+	_, _, other := lang.CompileLua("shell", "return "+source)
 	var of, ofExpression *parse.Error
 	if errors.As(err, &of) && errors.As(other, &ofExpression) && of.Pos.Line != parse.EOF {
 		if ofExpression.Pos.Line == parse.EOF || ofExpression.Pos.Line == of.Pos.Line &&
@@ -231,7 +232,7 @@ func goExpression(line string, known func(string) bool) string {
 	for _, name := range rows.SortedKeys(names) {
 		given = append(given, name+" = "+name)
 	}
-	text := `ri.eval("` + host.LuaQuote(line) + `"`
+	text := `ri.eval("` + lang.LuaQuote(line) + `"`
 	if len(given) > 0 {
 		text += ", {" + strings.Join(given, ", ") + "}"
 	}
@@ -239,7 +240,7 @@ func goExpression(line string, known func(string) bool) string {
 }
 
 func isExpression(line string) bool {
-	_, _, err := host.CompileLua("shell", "return "+line)
+	_, _, err := lang.CompileLua("shell", "return "+line)
 	return err == nil
 }
 
@@ -250,7 +251,7 @@ func Incomplete(source string) bool {
 
 // endsEarly tells a source that is right as far as it goes.
 func endsEarly(source string) bool {
-	_, _, err := host.CompileLua("shell", source)
+	_, _, err := lang.CompileLua("shell", source)
 	var e *parse.Error
 	if !errors.As(err, &e) {
 		return false

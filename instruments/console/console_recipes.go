@@ -3,7 +3,7 @@ package console
 import (
 	"io"
 
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 )
@@ -31,7 +31,7 @@ func ParameterWords(c *recipes.Catalogue, recipe string) (words []string) {
 	}
 	for _, p := range script.Header.Params {
 		values := p.Values
-		if p.Type == host.ParamBool {
+		if p.Type == lang.ParamBool {
 			values = []string{"true", "false"}
 		}
 		if len(values) == 0 {

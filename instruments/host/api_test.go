@@ -7,11 +7,12 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/change"
+	"ri/instruments/lang"
 )
 
 func TestAPIExamples(t *testing.T) {
 	space := startKinds(t)
-	for _, f := range API() {
+	for _, f := range lang.API() {
 		if f.Output == "" {
 			continue
 		}
@@ -24,7 +25,7 @@ func TestAPIExamples(t *testing.T) {
 // What is in ri is in the manual, and the other way round.
 func TestAPIIsComplete(t *testing.T) {
 	documented := map[string]bool{}
-	for _, f := range API() {
+	for _, f := range lang.API() {
 		if documented[f.Name] {
 			t.Errorf("%s is documented twice", f.Name)
 		}

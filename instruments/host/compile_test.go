@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"ri/instruments/lang"
 )
 
 // The machine's compiler gets some loops wrong when they are compiled as they stand.
@@ -99,7 +101,7 @@ return {upto = upto, inner = {upto = upto}, n = 3}`)}}
 // What would have the parser keep much is refused before it is parsed, and nothing else is.
 func TestDeepSources(t *testing.T) {
 	fill := func(begin, part, end string) string {
-		return begin + strings.Repeat(part, (maxSource-len(begin)-len(end))/len(part)) + end
+		return begin + strings.Repeat(part, (lang.MaxSource-len(begin)-len(end))/len(part)) + end
 	}
 	for name, source := range map[string]string{
 		"braces": fill("return ", "{{", ""), "a table": fill("x = ", "{a = ", ""), "parentheses": fill("return ", "(", ""),
@@ -112,7 +114,7 @@ func TestDeepSources(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, _, err := CompileLua(name, source)
+		_, _, err := lang.CompileLua(name, source)
 		runtime.ReadMemStats(&after)
 		if err == nil || !strings.Contains(err.Error(), "deep") && !strings.Contains(err.Error(), "syntax error") {
 			t.Errorf("%s: %v", name, err)
@@ -126,7 +128,7 @@ func TestDeepSources(t *testing.T) {
 		"differences": "return " + strings.Repeat("a - ", 150) + "a", "blocks": strings.Repeat("if not a then f() elseif not b then g() else h() end ", 1000),
 		"150 deep": "return " + strings.Repeat("{", 150) + strings.Repeat("}", 150),
 	} {
-		if _, _, err := CompileLua(name, source); err != nil {
+		if _, _, err := lang.CompileLua(name, source); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

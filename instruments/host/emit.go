@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 	"ri/values"
 )
@@ -34,7 +35,7 @@ func (h *Host) riEmit(L *lua.LState) int {
 	for k, v := t.Next(lua.LNil); k != lua.LNil; k, v = t.Next(k) {
 		name, ok := k.(lua.LString)
 		if !ok {
-			L.RaiseError("ri.emit: a row is {column = value, ...}; it has %s without a name", luaText(v))
+			L.RaiseError("ri.emit: a row is {column = value, ...}; it has %s without a name", lang.LuaText(v))
 		}
 		if h.declared(string(name)) {
 			continue
@@ -160,7 +161,7 @@ func (h *Host) plain(v lua.LValue, depth int, left *int) (any, error) {
 	case lua.LBool:
 		return bool(v), nil
 	case lua.LNumber:
-		if whole, ok := wholeNumber(v); ok && !(whole == 0 && math.Signbit(float64(v))) {
+		if whole, ok := lang.WholeNumber(v); ok && !(whole == 0 && math.Signbit(float64(v))) {
 			return whole, nil
 		}
 		return float64(v), nil
@@ -204,7 +205,7 @@ func (h *Host) plainTable(t *lua.LTable, depth int, left *int) (any, error) {
 			list = append(list, value)
 			continue
 		}
-		name := luaText(k)
+		name := lang.LuaText(k)
 		if s, ok := k.(lua.LString); ok {
 			name = string(s)
 		} else if e, ok := exactOf(k); ok {
@@ -254,7 +255,7 @@ func (h *Host) riFinding(L *lua.LState) int {
 		case lua.LString("severity"):
 			f.Severity = rows.Severity(text(v))
 			if f.Severity != rows.Info && f.Severity != rows.Warning && f.Severity != rows.Critical {
-				L.RaiseError("ri.finding: severity is info, warning or critical, not %s", luaText(v))
+				L.RaiseError("ri.finding: severity is info, warning or critical, not %s", lang.LuaText(v))
 			}
 		case lua.LString("what"):
 			f.What = text(v)
@@ -318,15 +319,6 @@ func (h *Host) riProgress(L *lua.LState) int {
 
 // sampleDefaults are the values of a script that declares none.
 var sampleDefaults = []rows.ProfileValue{{Type: "samples", Unit: "count"}}
-
-func (d *headerDecoder) profileValue(key string, t *lua.LTable) rows.ProfileValue {
-	d.keys(t, key, "type", "unit")
-	v := rows.ProfileValue{Type: d.text(t, key, "type"), Unit: d.text(t, key, "unit")}
-	if v.Type == "" || v.Unit == "" {
-		d.fail(key, "%s needs a type and a unit: {type = 'goroutine', unit = 'count'}", key)
-	}
-	return v
-}
 
 // ProfileValues are what the script's samples count.
 func (s *Script) ProfileValues() []rows.ProfileValue {

@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
@@ -247,11 +248,11 @@ func (h *Host) packageValue(name string) lua.LValue {
 
 // Names are the globals that every script has, and the functions of ri.
 func (h *Host) Names() (globals, functions []string) {
-	for _, k := range keysOf(h.lua.G.Global) {
+	for _, k := range lang.KeysOf(h.lua.G.Global) {
 		globals = append(globals, k.String())
 	}
 	library, _ := h.lua.G.Global.RawGetString("ri").(*lua.LTable)
-	for _, k := range keysOf(library) {
+	for _, k := range lang.KeysOf(library) {
 		functions = append(functions, k.String())
 	}
 	return globals, functions

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"ri/instruments/lang"
 )
 
 // Nothing of one run may be in the next, since the first is a rehearsal.
@@ -89,7 +91,7 @@ func TestMemo(t *testing.T) {
 func TestTracebackIsLua(t *testing.T) {
 	traceback := func(source string) string {
 		_, err := runLua(t, source, Options{})
-		var s *ScriptError
+		var s *lang.ScriptError
 		if !errors.As(err, &s) {
 			t.Fatalf("%s: %v", source, err)
 		}

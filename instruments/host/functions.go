@@ -10,6 +10,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/instruments/lang"
 	"ri/symbols"
 	"ri/values"
 )
@@ -365,7 +366,7 @@ func (h *Host) onlyKeys(L *lua.LState, t *lua.LTable, names ...string) {
 			known = known || k == lua.LString(n)
 		}
 		if !known {
-			L.RaiseError("unknown option %s; there are %s", luaText(k), strings.Join(names, ", "))
+			L.RaiseError("unknown option %s; there are %s", lang.LuaText(k), strings.Join(names, ", "))
 		}
 	}
 }
@@ -375,7 +376,7 @@ func optInt(L *lua.LState, t *lua.LTable, name string, otherwise int) int {
 	case *lua.LNilType:
 		return otherwise
 	case lua.LNumber:
-		if n, ok := wholeNumber(v); ok && n >= 0 {
+		if n, ok := lang.WholeNumber(v); ok && n >= 0 {
 			return int(n)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"ri/attach"
 	"ri/change"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
@@ -176,7 +177,7 @@ func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) e
 		}
 		table, ok := value.(*lua.LTable)
 		if !ok {
-			return &ScriptError{File: script.Path, Message: script.Path + ": the file returns no table"}
+			return &lang.ScriptError{File: script.Path, Message: script.Path + ": the file returns no table"}
 		}
 		_, err = h.call(table.RawGetString("run"), 0, h.params)
 		return err
@@ -200,7 +201,7 @@ func (h *Host) limited(ctx context.Context, f func() error) (err error) {
 	defer func() { h.lastWord(err) }()
 	defer func() {
 		if p := recover(); p != nil {
-			err = &ScriptError{Message: fmt.Sprintf("internal error: %v", p)}
+			err = &lang.ScriptError{Message: fmt.Sprintf("internal error: %v", p)}
 		}
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause // whatever the script made of it
@@ -289,7 +290,7 @@ func (h *Host) call(fn lua.LValue, results int, args ...lua.LValue) (_ []lua.LVa
 func (h *Host) scriptError(err error) error {
 	var api *lua.ApiError
 	if !errors.As(err, &api) {
-		return &ScriptError{Message: err.Error(), Cause: err}
+		return &lang.ScriptError{Message: err.Error(), Cause: err}
 	}
 	message := api.Object.String()
 	if table, ok := api.Object.(*lua.LTable); ok {
@@ -299,7 +300,24 @@ func (h *Host) scriptError(err error) error {
 	if h.lastErr != nil && strings.Contains(message, h.lastErr.Error()) {
 		cause = h.lastErr
 	}
-	return NewScriptError(h.explainUnknown(message), luaLines(api.StackTrace), cause)
+	return lang.NewScriptError(h.explainUnknown(message), luaLines(api.StackTrace), cause)
+}
+
+// luaLines takes a traceback's lines of Lua: where the machine itself stands in between, in Go, tells nobody anything.
+// Of one line there is nothing to tell that the message doesn't.
+func luaLines(traceback string) string {
+	var lines []string
+	for line := range strings.SplitSeq(traceback, "\n") {
+		line = strings.TrimSpace(line)
+		if line != "" && line != "stack traceback:" && !strings.HasPrefix(line, "[G]") &&
+			!strings.HasPrefix(line, protectedName) && !strings.HasPrefix(line, "(tailcall)") {
+			lines = append(lines, "\t"+line)
+		}
+	}
+	if len(lines) < 2 {
+		return ""
+	}
+	return "stack traceback:\n" + strings.Join(lines, "\n")
 }
 
 // raise ends a binding with err; the message gets the Lua line in front.

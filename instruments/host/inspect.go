@@ -7,6 +7,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/values"
 	"ri/values/eval"
 )
@@ -124,7 +125,7 @@ func (h *Host) part(L *lua.LState, n, k int) (values.Value, string) {
 	v, s, err := h.elementPlace(L, r, key)
 	if err != nil {
 		if errors.Is(err, values.ErrNotFound) {
-			err = &pathError{r.path(), fmt.Errorf("the map has no key %s", luaText(key))}
+			err = &pathError{r.path(), fmt.Errorf("the map has no key %s", lang.LuaText(key))}
 		}
 		h.raise(L, err)
 	}

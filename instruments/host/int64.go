@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"ri/instruments/lang"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -60,7 +62,7 @@ func exactOf(v lua.LValue) (*exact, bool) {
 }
 
 func (h *Host) int64Value(v int64) lua.LValue {
-	if v <= maxPlain && v >= -maxPlain {
+	if v <= lang.MaxPlain && v >= -lang.MaxPlain {
 		return lua.LNumber(v)
 	}
 	if u := h.signed[v]; u != nil {
@@ -142,7 +144,7 @@ func (h *Host) uint64Arg(L *lua.LState, n int) uint64 {
 			return lowBits(i)
 		}
 	}
-	L.ArgError(n, "an integer expected, got "+luaText(L.Get(n)))
+	L.ArgError(n, "an integer expected, got "+lang.LuaText(L.Get(n)))
 	return 0
 }
 
@@ -291,7 +293,7 @@ func (h *Host) openIntegers(ri *lua.LTable) {
 		if s, ok := v.(lua.LString); ok {
 			value, ok := h.parseInteger(string(s))
 			if !ok {
-				L.RaiseError("ri.int: %s is no integer of 64 bits", luaText(v))
+				L.RaiseError("ri.int: %s is no integer of 64 bits", lang.LuaText(v))
 			}
 			L.Push(value)
 			return 1
@@ -360,7 +362,7 @@ func (h *Host) makeNull() *lua.LUserData {
 		return 1
 	}))
 	meta.RawSetString("__index", h.function(func(L *lua.LState) int {
-		L.RaiseError("ri.null is a nil key: it has no %s", luaText(L.Get(2)))
+		L.RaiseError("ri.null is a nil key: it has no %s", lang.LuaText(L.Get(2)))
 		return 0
 	}))
 	meta.RawSetString("__newindex", h.metas.readOnly)

@@ -13,6 +13,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
@@ -166,7 +167,7 @@ func TestLuaErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s\n got  %v\n want %s", test.source, err, test.want)
 		}
-		if err != nil && !errors.Is(err, ErrScript) {
+		if err != nil && !errors.Is(err, lang.ErrScript) {
 			t.Errorf("%s: %v isn't ErrScript", test.source, err)
 		}
 	}
@@ -237,17 +238,17 @@ func TestLimits(t *testing.T) {
 		{`return (("a"):rep(10000)):find(("a*"):rep(30) .. "b")`, ErrTime, Limits{Time: 20 * time.Millisecond}},
 		{`local t = {}; for i = 1, 1e9 do t[i] = {i} end`, ErrMemory, Limits{Memory: 32 << 20}},
 		{`local t = {}; while true do t[#t + 1] = ("x"):rep(1000000) .. #t end`, ErrMemory, Limits{Memory: 32 << 20}},
-		{`local s = "x"; while true do s = s .. s end`, ErrScript, Limits{}},
-		{`local s = ("x"):rep(64 * 2^20); return s..s..s..s..s..s..s..s`, ErrScript, Limits{}},
-		{`return ("x"):rep(1e9)`, ErrScript, Limits{}},
-		{`return ("x"):rep(1e6):gsub(".", ("y"):rep(1e6))`, ErrScript, Limits{}},
-		{`local t = {}; for i = 1, 100 do t[i] = ("x"):rep(1e6) end; return table.concat(t)`, ErrScript, Limits{}},
-		{`return unpack({}, 1, 1e8)`, ErrScript, Limits{}},
-		{`local function f() return 1 + f() end; f()`, ErrScript, Limits{}},
+		{`local s = "x"; while true do s = s .. s end`, lang.ErrScript, Limits{}},
+		{`local s = ("x"):rep(64 * 2^20); return s..s..s..s..s..s..s..s`, lang.ErrScript, Limits{}},
+		{`return ("x"):rep(1e9)`, lang.ErrScript, Limits{}},
+		{`return ("x"):rep(1e6):gsub(".", ("y"):rep(1e6))`, lang.ErrScript, Limits{}},
+		{`local t = {}; for i = 1, 100 do t[i] = ("x"):rep(1e6) end; return table.concat(t)`, lang.ErrScript, Limits{}},
+		{`return unpack({}, 1, 1e8)`, lang.ErrScript, Limits{}},
+		{`local function f() return 1 + f() end; f()`, lang.ErrScript, Limits{}},
 		{`local t = setmetatable({}, {}); getmetatable(t).__index = function(t, k) return t[k .. "x"] end; return t.x`,
-			ErrScript, Limits{}},
-		{`local function f() return coroutine.wrap(f)() end; f()`, ErrScript, Limits{}},
-		{`local function f() local ok, e = pcall(f); if not ok then error(e) end end; f()`, ErrScript, Limits{}},
+			lang.ErrScript, Limits{}},
+		{`local function f() return coroutine.wrap(f)() end; f()`, lang.ErrScript, Limits{}},
+		{`local function f() local ok, e = pcall(f); if not ok then error(e) end end; f()`, lang.ErrScript, Limits{}},
 		{`for i = 1, 10 do ri.emit{i = i} end`, ErrRows, Limits{Rows: 5}},
 		{`for i = 1, 10 do pcall(ri.emit, {i = i}) end`, ErrRows, Limits{Rows: 5}},
 	} {
@@ -314,7 +315,7 @@ func TestPanicIsContained(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "test.lua:2: internal error: assignment to entry in nil map") {
 		t.Error(err)
 	}
-	var e *ScriptError
+	var e *lang.ScriptError
 	if !errors.As(err, &e) || e.File != "test.lua" || e.Line != 2 {
 		t.Errorf("%#v", e)
 	}
@@ -355,7 +356,7 @@ func TestCause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Run(context.Background(), script, nil); !errors.Is(err, gone) || !errors.Is(err, ErrScript) {
+	if err := h.Run(context.Background(), script, nil); !errors.Is(err, gone) || !errors.Is(err, lang.ErrScript) {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/symbols"
 	"ri/values"
 )
@@ -201,7 +202,7 @@ func scalarKey(want class, key lua.LValue) (v any, text string, ok bool) {
 	case lua.LString:
 		return string(k), strconv.Quote(string(k)), dynamic || want == classString
 	case lua.LNumber:
-		whole, integral := wholeNumber(k)
+		whole, integral := lang.WholeNumber(k)
 		switch {
 		case integral && (dynamic || want == classInt || want == classUint):
 			return whole, numberText(k), true
@@ -284,7 +285,7 @@ func (h *Host) literal(t *symbols.Type, v lua.LValue) (any, error) {
 
 // numberLiteral is a number of Lua as one of a kind of Go; nil if it is none.
 func numberLiteral(kind reflect.Kind, v lua.LNumber) any {
-	whole, integral := wholeNumber(v)
+	whole, integral := lang.WholeNumber(v)
 	if integral && !(whole == 0 && math.Signbit(float64(v))) {
 		if kind >= reflect.Int && kind <= reflect.Float64 || kind == reflect.Interface {
 			return whole
@@ -324,7 +325,7 @@ func (h *Host) tableLiteral(t *symbols.Type, table *lua.LTable) (any, error) {
 		}
 		value, err := h.literal(part, v)
 		if err != nil {
-			return nil, fmt.Errorf("%s of %s: %w", luaText(k), t.Name, err)
+			return nil, fmt.Errorf("%s of %s: %w", lang.LuaText(k), t.Name, err)
 		}
 		literal.Set(i, value)
 	}

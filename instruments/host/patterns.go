@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"ri/instruments/lang"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -32,7 +34,7 @@ type matcher struct {
 }
 
 func (m *matcher) fail(what string) {
-	m.lua.RaiseError("pattern %s: %s", luaText(lua.LString(m.pattern)), what)
+	m.lua.RaiseError("pattern %s: %s", lang.LuaText(lua.LString(m.pattern)), what)
 }
 
 // match gives the end of a match of pattern[p:] at text[s:], or -1.

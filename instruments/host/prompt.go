@@ -13,6 +13,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/attach"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
@@ -99,7 +100,7 @@ func (p *Prompt) Left(name string) bool { _, ok := p.left[lua.LString(name)]; re
 // those see what follows.
 func (p *Prompt) inherit() {
 	fresh := p.lua.Env
-	for _, k := range keysOf(p.globals) {
+	for _, k := range lang.KeysOf(p.globals) {
 		p.globals.RawSet(k, lua.LNil)
 	}
 	fresh.ForEach(func(k, v lua.LValue) { p.globals.RawSet(k, v) })
@@ -134,11 +135,11 @@ func (p *Prompt) copyLeft(v lua.LValue, seen map[*lua.LTable]*lua.LTable, depth 
 func (p *Prompt) Keep() {
 	known := map[lua.LValue]bool{lua.LString("_G"): true}
 	library := p.lua.G.Global
-	for _, k := range keysOf(library) {
+	for _, k := range lang.KeysOf(library) {
 		known[k] = true
 	}
 	p.left = map[lua.LValue]lua.LValue{}
-	for _, k := range keysOf(p.globals) {
+	for _, k := range lang.KeysOf(p.globals) {
 		v := p.globals.RawGet(k)
 		if known[k] {
 			if _, isTable := v.(*lua.LTable); isTable || v == library.RawGet(k) {
@@ -157,8 +158,8 @@ const maxMembers = 2000
 
 // Names are Lua's words, the globals of Lua and ri, those that lines left, and the program's packages.
 func (p *Prompt) Names() []string {
-	names := slices.Clone(LuaWords)
-	for _, k := range keysOf(p.lua.G.Global) {
+	names := slices.Clone(lang.LuaWords)
+	for _, k := range lang.KeysOf(p.lua.G.Global) {
 		names = append(names, k.String())
 	}
 	for k := range p.left {
@@ -179,7 +180,7 @@ func (p *Prompt) Members(v lua.LValue, method bool) (names []string) {
 				if err != nil || len(names) > maxMembers {
 					break
 				}
-				if key, _, err := e.Key.Text(64); err == nil && LastWord.FindString(key) == key {
+				if key, _, err := e.Key.Text(64); err == nil && lang.LastWord.FindString(key) == key {
 					names = append(names, key)
 				}
 			}
@@ -191,7 +192,7 @@ func (p *Prompt) Members(v lua.LValue, method bool) (names []string) {
 	}
 	switch v := v.(type) {
 	case *lua.LTable:
-		for _, k := range keysOf(v) {
+		for _, k := range lang.KeysOf(v) {
 			if name := k.String(); !strings.HasPrefix(name, "__") {
 				names = append(names, name)
 			}
@@ -214,7 +215,7 @@ func (p *Prompt) Members(v lua.LValue, method bool) (names []string) {
 			names = slices.Clone(heapMethods)
 		}
 	}
-	return slices.DeleteFunc(names, func(n string) bool { return LastWord.FindString(n) != n })
+	return slices.DeleteFunc(names, func(n string) bool { return lang.LastWord.FindString(n) != n })
 }
 
 // FieldNames are a struct's fields, promoted ones too.
@@ -264,9 +265,9 @@ type keyName struct {
 // Keys are keys of a table or map, at most max of a map.
 func (p *Prompt) Keys(v lua.LValue, max int) (keys []keyName) {
 	if t, ok := v.(*lua.LTable); ok {
-		for _, k := range keysOf(t) {
+		for _, k := range lang.KeysOf(t) {
 			if s, ok := k.(lua.LString); ok {
-				keys = append(keys, keyName{LuaQuote(string(s)), true})
+				keys = append(keys, keyName{lang.LuaQuote(string(s)), true})
 			}
 		}
 	}
@@ -280,7 +281,7 @@ func (p *Prompt) Keys(v lua.LValue, max int) (keys []keyName) {
 		}
 		text := e.Key.Dump(values.DumpOptions{OneLine: true, Depth: 1, Bytes: 256})
 		if key, err := strconv.Unquote(text); err == nil && text[0] == '"' {
-			keys = append(keys, keyName{LuaQuote(key), true})
+			keys = append(keys, keyName{lang.LuaQuote(key), true})
 		} else if err != nil {
 			keys = append(keys, keyName{Text: text})
 		}

@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/values"
 	"ri/values/walk"
 )
@@ -204,7 +205,7 @@ func (h *Host) conditions(L *lua.LState, w *way, n int) *way {
 				continue
 			}
 		}
-		h.raise(L, &pathError{w.path, fmt.Errorf("{%s, %s, %s}: %w", luaText(t.RawGetInt(1)), luaText(t.RawGetInt(2)),
+		h.raise(L, &pathError{w.path, fmt.Errorf("{%s, %s, %s}: %w", lang.LuaText(t.RawGetInt(1)), lang.LuaText(t.RawGetInt(2)),
 			h.describe(t.RawGetInt(3)), err)})
 	}
 	return w
@@ -220,7 +221,7 @@ func (h *Host) operand(v lua.LValue) (any, error) {
 	case lua.LString:
 		return string(v), nil
 	case lua.LNumber:
-		if n, ok := wholeNumber(v); ok {
+		if n, ok := lang.WholeNumber(v); ok {
 			return n, nil
 		}
 		return float64(v), nil

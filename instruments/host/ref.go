@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/values"
 	"ri/values/eval"
 )
@@ -151,7 +152,7 @@ func (h *Host) describe(v lua.LValue) string {
 	case *lua.LNilType:
 		return "nil"
 	case lua.LString:
-		return "the string " + luaText(v)
+		return "the string " + lang.LuaText(v)
 	case lua.LNumber:
 		return "the number " + numberText(v)
 	case lua.LBool:
@@ -198,7 +199,7 @@ func (h *Host) goOperand(v lua.LValue) (any, bool) {
 	}
 	switch v := v.(type) {
 	case lua.LNumber:
-		if n, ok := wholeNumber(v); ok {
+		if n, ok := lang.WholeNumber(v); ok {
 			return int64(n), true
 		}
 		return float64(v), true

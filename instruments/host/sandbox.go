@@ -6,6 +6,8 @@ import (
 	"path"
 	"strings"
 
+	"ri/instruments/lang"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -83,7 +85,7 @@ func (h *Host) openBase(globals *lua.LTable) {
 		return protected(L)
 	})
 	set("loadstring", func(L *lua.LState) int {
-		proto, _, err := CompileLua(L.OptString(2, "loadstring"), L.CheckString(1))
+		proto, _, err := lang.CompileLua(L.OptString(2, "loadstring"), L.CheckString(1))
 		if err != nil {
 			L.Push(lua.LNil)
 			L.Push(lua.LString(err.Error()))
@@ -94,7 +96,7 @@ func (h *Host) openBase(globals *lua.LTable) {
 	})
 	set("tonumber", h.toNumber)
 	set("require", h.require)
-	set(ConcatName, h.concat)
+	set(lang.ConcatName, h.concat)
 }
 
 func (h *Host) openMath() {
@@ -197,7 +199,7 @@ func (h *Host) loadModule(L *lua.LState, file, source string) (lua.LValue, error
 	proto := h.compiled[file]
 	if proto == nil {
 		var err error
-		if proto, _, err = CompileLua(file, source); err != nil {
+		if proto, _, err = lang.CompileLua(file, source); err != nil {
 			return nil, err
 		}
 		h.compiled[file] = proto
@@ -229,7 +231,7 @@ func (h *Host) FindModule(name string) (source, file string, err error) {
 		clean = strings.ReplaceAll(clean, ".", "/")
 	}
 	if !fs.ValidPath(clean) || clean == "." || strings.ContainsAny(clean, "\\\x00:") {
-		return "", "", errors.New("require: " + luaText(lua.LString(name)) +
+		return "", "", errors.New("require: " + lang.LuaText(lua.LString(name)) +
 			" is no module name: it stays inside the script folders")
 	}
 	for _, candidate := range []string{clean + ".lua", path.Join("lib", clean) + ".lua"} {
@@ -250,7 +252,7 @@ func (h *Host) FindModule(name string) (source, file string, err error) {
 type moduleError struct{ name string }
 
 func (e *moduleError) Error() string {
-	return "require: no module " + luaText(lua.LString(e.name)) + " in the script folders"
+	return "require: no module " + lang.LuaText(lua.LString(e.name)) + " in the script folders"
 }
 func (e *moduleError) Unwrap() error { return fs.ErrNotExist }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"ri/instruments/lang"
+
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/ast"
 )
@@ -15,7 +17,7 @@ import (
 type Script struct {
 	Path   string // as messages name it
 	Source string
-	Header *Header // nil: a bare script, its statements are what it does
+	Header *lang.Header // nil: a bare script, its statements are what it does
 
 	proto    *lua.FunctionProto
 	packages bool    // the program's packages are globals
@@ -27,12 +29,12 @@ type Script struct {
 //
 // folders are where require looks; without any, required modules are taken on trust until the script runs.
 func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
-	proto, chunk, err := CompileLua(path, source)
+	proto, chunk, err := lang.CompileLua(path, source)
 	if err != nil {
 		return nil, err
 	}
 	s := &Script{Path: path, Source: source, proto: proto, folders: folders}
-	table := headerTable(chunk)
+	table := lang.HeaderTable(chunk)
 	if table == nil {
 		return s, nil
 	}
@@ -46,11 +48,11 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 		}
 		returned, ok := value.(*lua.LTable)
 		if !ok {
-			return &ScriptError{File: path, Line: table.Line(), Message: path + ": the file returns no table"}
+			return &lang.ScriptError{File: path, Line: table.Line(), Message: path + ": the file returns no table"}
 		}
-		s.Header, err = decodeHeader(path, returned, tableLines(table, "", nil))
+		s.Header, err = lang.DecodeHeader(path, returned, lang.TableLines(table, "", nil))
 		if err != nil {
-			return &ScriptError{File: path, Message: err.Error(), Cause: err}
+			return &lang.ScriptError{File: path, Message: err.Error(), Cause: err}
 		}
 		return nil
 	})
@@ -62,10 +64,10 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 
 // CompileExpression compiles what a person typed: an expression, whose value is printed, or statements.
 func CompileExpression(name, source string) (*Script, error) {
-	if proto, _, err := CompileLua(name, "return "+source); err == nil {
+	if proto, _, err := lang.CompileLua(name, "return "+source); err == nil {
 		return &Script{Path: name, Source: source, proto: proto, packages: true}, nil
 	}
-	proto, _, err := CompileLua(name, source)
+	proto, _, err := lang.CompileLua(name, source)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +84,8 @@ var withoutSymbols = []string{
 // NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module
 // that it requires, calls what names variables or types, and whether it takes expressions or types as parameters.
 func (s *Script) NeedsSymbols() bool {
-	if s.Header != nil && slices.ContainsFunc(s.Header.Params, func(p Param) bool {
-		return p.Type == ParamExpr || p.Type == ParamGoType
+	if s.Header != nil && slices.ContainsFunc(s.Header.Params, func(p lang.Param) bool {
+		return p.Type == lang.ParamExpr || p.Type == lang.ParamGoType
 	}) {
 		return true
 	}
@@ -96,7 +98,7 @@ func (h *Host) usesSymbols(file, source string, seen map[string]bool) bool {
 		return false
 	}
 	seen[file] = true
-	_, chunk, err := CompileLua(file, source)
+	_, chunk, err := lang.CompileLua(file, source)
 	if err != nil {
 		return true
 	}

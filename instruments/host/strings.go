@@ -9,6 +9,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
@@ -119,7 +120,7 @@ func (h *Host) tableConcat(L *lua.LState) int {
 // numberText is a Lua number's text: integral ones without an exponent up to 2^53, others with the 14 digits
 // that Lua prints, without an exponent up to 1e15.
 func numberText(v lua.LNumber) string {
-	if whole, ok := wholeNumber(v); ok {
+	if whole, ok := lang.WholeNumber(v); ok {
 		return strconv.FormatInt(whole, 10)
 	}
 	return rows.Decimal(float64(v), 14)
@@ -127,7 +128,7 @@ func numberText(v lua.LNumber) string {
 
 // exactText has all digits of a number.
 func exactText(v lua.LNumber) string {
-	if whole, ok := wholeNumber(v); ok {
+	if whole, ok := lang.WholeNumber(v); ok {
 		return strconv.FormatInt(whole, 10)
 	}
 	return rows.Decimal(float64(v), -1)

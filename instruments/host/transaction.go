@@ -8,6 +8,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/change"
+	"ri/instruments/lang"
 	"ri/values"
 	"ri/values/eval"
 )
@@ -158,7 +159,7 @@ func (h *Host) newValue(plan *change.Plan, at change.Place, v lua.LValue) (chang
 	case lua.LBool:
 		return change.Native(bool(v)), nil
 	case lua.LNumber:
-		if n, ok := wholeNumber(v); ok {
+		if n, ok := lang.WholeNumber(v); ok {
 			return change.Native(n), nil
 		}
 		return change.Native(float64(v)), nil

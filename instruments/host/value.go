@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 	"ri/values"
 )
@@ -52,7 +53,7 @@ func (h *Host) openValues() {
 		return 1
 	}))
 	place.RawSetString("__index", h.function(func(L *lua.LState) int {
-		L.RaiseError("a place is unread: ri.value(place) reads it, ri.ref(place, %s) goes on", luaText(L.Get(2)))
+		L.RaiseError("a place is unread: ri.value(place) reads it, ri.ref(place, %s) goes on", lang.LuaText(L.Get(2)))
 		return 0
 	}))
 	h.metas.place = place
@@ -154,7 +155,7 @@ func (h *Host) elementPlace(L *lua.LState, r *ref, key lua.LValue) (values.Value
 		return h.mapElement(L, r, v, key)
 	case classArray, classSlice, classHandle:
 		i, ok := key.(lua.LNumber)
-		n, integral := wholeNumber(i)
+		n, integral := lang.WholeNumber(i)
 		if !ok || !integral {
 			return v, step{}, &pathError{r.path(), fmt.Errorf("%s is indexed by an integer from 0, not by %s", b.goType.Name,
 				h.describe(key))}

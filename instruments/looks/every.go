@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 )
@@ -14,7 +15,7 @@ import (
 // Attempt is a recipe that was to run on a target, and what became of it.
 type Attempt struct {
 	Recipe  *recipes.Recipe
-	Header  *host.Header
+	Header  *lang.Header
 	Skipped string       // why it was not run; "" if it was
 	Result  *rows.Result // nil if there was no look
 	Err     error        // why there was none
@@ -31,7 +32,7 @@ func (s *Session) Every(ctx context.Context, c *recipes.Catalogue, look Options,
 		if choose != nil && !choose(r) {
 			continue
 		}
-		a := Attempt{Recipe: r, Header: &host.Header{}}
+		a := Attempt{Recipe: r, Header: &lang.Header{}}
 		plan, why := s.fitting(c, r, look)
 		if plan != nil {
 			plans = append(plans, plan)

@@ -2,13 +2,14 @@ package looks
 
 import (
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/recipes"
 )
 
 // Explore opens what an exploring command looks at, and says how it looks.
 func Explore(name string, how Options, choice TargetChoice) (*Session, *Plan, error) {
 	plan, err := NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{},
-		host.Params{}, how)
+		lang.Params{}, how)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"ri/attach"
 	"ri/files"
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 	"ri/symbols"
@@ -20,7 +21,7 @@ import (
 type Plan struct {
 	Recipe *recipes.Recipe
 	Script *host.Script
-	Params host.Params
+	Params lang.Params
 	View   attach.ViewKind
 	Look   Options
 	// Samples says that the stacks which the script can give are wanted.
@@ -43,9 +44,9 @@ func Prepare(c *recipes.Catalogue, name string, args []string, look Options) (*P
 	}
 	header := script.Header
 	if header == nil {
-		header = &host.Header{}
+		header = &lang.Header{}
 	}
-	params, err := host.ParseParams(header, recipe.Presets, args)
+	params, err := lang.ParseParams(header, recipe.Presets, args)
 	if err != nil {
 		return nil, rows.Usagef("recipe %s: %w (ri show %s says all)", recipe.Name, err, name)
 	}
@@ -72,9 +73,9 @@ func PrepareLua(c *recipes.Catalogue, file, text string, locks []string, look Op
 	if err != nil {
 		return nil, rows.Usage(err)
 	}
-	params := host.Params{}
+	params := lang.Params{}
 	if script.Header != nil {
-		if params, err = host.ParseParams(script.Header, nil, nil); err != nil {
+		if params, err = lang.ParseParams(script.Header, nil, nil); err != nil {
 			return nil, rows.Usagef("%s %w: run it as an instrument: ri run %s NAME=VALUE", file, err, file)
 		}
 	}
@@ -82,7 +83,7 @@ func PrepareLua(c *recipes.Catalogue, file, text string, locks []string, look Op
 	return NewPlan(c, recipe, script, params, look)
 }
 
-func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, params host.Params,
+func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, params lang.Params,
 	look Options) (*Plan, error) {
 	if err := look.Check(); err != nil {
 		return nil, err
@@ -141,9 +142,9 @@ func (s *Session) checkParams(ctx context.Context, p *Plan) error {
 		}
 		var err error
 		switch decl.Type {
-		case host.ParamGoType:
+		case lang.ParamGoType:
 			err = s.File.KnowsType(text)
-		case host.ParamExpr:
+		case lang.ParamExpr:
 			err = s.CheckExpr(ctx, text)
 		}
 		if errors.Is(err, rows.ErrUsage) {

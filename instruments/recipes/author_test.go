@@ -7,16 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"ri/instruments/host"
+	"ri/instruments/lang"
 )
 
 // What editors get is Lua, names every function, and knows no type that it doesn't declare.
 func TestAnnotations(t *testing.T) {
-	text := host.Annotations()
-	if _, _, err := host.CompileLua("ri.lua", text); err != nil {
+	text := lang.Annotations()
+	if _, _, err := lang.CompileLua("ri.lua", text); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range host.API() {
+	for _, f := range lang.API() {
 		if f.Signature != "" && !strings.Contains(text, "\nfunction "+f.Name+"(") {
 			t.Errorf("%s is missing", f.Name)
 		}

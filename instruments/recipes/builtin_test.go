@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/recipes"
 	"ri/values/layout"
 )
@@ -53,7 +53,7 @@ func TestBuiltInRecipes(t *testing.T) {
 
 // The manual names all structures of the runtime that an instrument may need.
 func TestManualNamesRuntime(t *testing.T) {
-	text, err := host.Manual(os.DirFS("../.."))
+	text, err := lang.Manual(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}

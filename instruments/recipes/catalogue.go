@@ -13,6 +13,7 @@ import (
 	"ri/attach"
 	"ri/files"
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
@@ -205,7 +206,7 @@ func (r *Recipe) Script(c *Catalogue) (*host.Script, error) {
 		return s, nil
 	}
 	for _, name := range rows.SortedKeys(r.Presets) {
-		if _, err := host.ParseParam(s.Header, name, r.Presets[name]); err != nil {
+		if _, err := lang.ParseParam(s.Header, name, r.Presets[name]); err != nil {
 			return nil, fmt.Errorf("%s: recipe %s: %w", r.presetPos[name], r.Name, err)
 		}
 	}
@@ -217,7 +218,7 @@ func (r *Recipe) Script(c *Catalogue) (*host.Script, error) {
 func (r *Recipe) Folders(c *Catalogue) []fs.FS { return []fs.FS{r.Scripts, c.library} }
 
 // TitleOr is the recipe's title, else that of its instrument.
-func (r *Recipe) TitleOr(h *host.Header) string {
+func (r *Recipe) TitleOr(h *lang.Header) string {
 	if r.Title != "" {
 		return r.Title
 	}
@@ -265,9 +266,9 @@ func (c *Catalogue) RecipeWords() (words []string) {
 	return words
 }
 
-func HeaderOf(s *host.Script) *host.Header {
+func HeaderOf(s *host.Script) *lang.Header {
 	if s.Header == nil {
-		return &host.Header{}
+		return &lang.Header{}
 	}
 	return s.Header
 }

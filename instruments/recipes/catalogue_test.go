@@ -12,6 +12,7 @@ import (
 
 	"ri/attach"
 	"ri/instruments/host"
+	"ri/instruments/lang"
 )
 
 // testScripts holds an instrument with each type of parameter.
@@ -71,7 +72,7 @@ queue:
 	if err != nil {
 		t.Fatal(err)
 	}
-	params, err := host.ParseParams(s.Header, r.Presets, []string{"order=down"})
+	params, err := lang.ParseParams(s.Header, r.Presets, []string{"order=down"})
 	if err != nil {
 		t.Fatal(err)
 	}

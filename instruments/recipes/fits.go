@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values/layout"
@@ -26,7 +27,7 @@ func ScriptLacks(f *symbols.File, s *host.Script) []string {
 }
 
 // Lacks says what the program lacks of what an instrument needs, a line each; none: it fits.
-func Lacks(f *symbols.File, n host.Needs) []string {
+func Lacks(f *symbols.File, n lang.Needs) []string {
 	var lacks []string
 	if !f.HasDWARF() && !f.RuntimeOnly() && !n.None() {
 		if why := f.NoRuntime(); why != nil {
@@ -89,8 +90,8 @@ func Lacks(f *symbols.File, n host.Needs) []string {
 
 // takesNames tells whether a script can't do without expressions or types that a person gives.
 func takesNames(s *host.Script) bool {
-	return slices.ContainsFunc(HeaderOf(s).Params, func(p host.Param) bool {
-		return p.Required && (p.Type == host.ParamExpr || p.Type == host.ParamGoType)
+	return slices.ContainsFunc(HeaderOf(s).Params, func(p lang.Param) bool {
+		return p.Required && (p.Type == lang.ParamExpr || p.Type == lang.ParamGoType)
 	})
 }
 
@@ -150,7 +151,7 @@ func splitType(f *symbols.File, name string) (*symbols.Type, string, error) {
 
 // CheckFit is an error where the program lacks something, before it is stopped. Of a bare file, which somebody may be
 // writing, it guesses what was meant.
-func CheckFit(f *symbols.File, r *Recipe, n host.Needs) error {
+func CheckFit(f *symbols.File, r *Recipe, n lang.Needs) error {
 	lacks := Lacks(f, n)
 	if len(lacks) == 0 {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/symbols"
 	"ri/symbols/testprogram"
 )
@@ -30,7 +30,7 @@ func TestLacksLayouts(t *testing.T) {
 		}
 		return f, typ
 	}
-	needs := host.Needs{Vars: []string{"main.smallMap", "main.buffered"}}
+	needs := lang.Needs{Vars: []string{"main.smallMap", "main.buffered"}}
 	f, typ := open("map[string]int")
 	if lacks := Lacks(f, needs); lacks != nil {
 		t.Fatal(lacks)
@@ -42,13 +42,13 @@ func TestLacksLayouts(t *testing.T) {
 	f, typ = open("runtime.hchan")
 	typ.Without("closed")
 	want := []string{"field runtime.hchan.closed"}
-	for _, needs := range []host.Needs{needs, {Runtime: []string{"channel"}},
+	for _, needs := range []lang.Needs{needs, {Runtime: []string{"channel"}},
 		{Runtime: []string{"goroutine", "queue", "heap"}}} {
 		if lacks := Lacks(f, needs); !slices.Equal(lacks, want) {
 			t.Errorf("%v: %v", needs, lacks)
 		}
 	}
-	if lacks := Lacks(f, host.Needs{Runtime: []string{"goroutine", "thread", "lock", "map"}}); lacks != nil {
+	if lacks := Lacks(f, lang.Needs{Runtime: []string{"goroutine", "thread", "lock", "map"}}); lacks != nil {
 		t.Error(lacks)
 	}
 }

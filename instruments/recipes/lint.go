@@ -10,6 +10,7 @@ import (
 
 	"ri/files"
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 
 	"github.com/yuin/gopher-lua/ast"
@@ -66,7 +67,7 @@ type problem struct {
 // problemsOf takes errors apart; a script's error has its file and line in front, which have columns of their own.
 func problemsOf(err error) (list []problem) {
 	var joined interface{ Unwrap() []error }
-	var script *host.ScriptError
+	var script *lang.ScriptError
 	switch {
 	case err == nil:
 		return nil
@@ -85,7 +86,7 @@ func problemsOf(err error) (list []problem) {
 		}
 		return list
 	}
-	e := host.NewScriptError(err.Error(), "", nil)
+	e := lang.NewScriptError(err.Error(), "", nil)
 	if e.Line > 0 {
 		return []problem{{e.Line, strings.TrimSpace(strings.TrimPrefix(e.Message, fmt.Sprintf("%s:%d:", e.File, e.Line)))}}
 	}
@@ -122,13 +123,13 @@ func (c *Catalogue) lintScript(file string) []problem {
 	if err != nil {
 		return problemsOf(err)
 	}
-	_, chunk, err := host.CompileLua(s.Path, s.Source)
+	_, chunk, err := lang.CompileLua(s.Path, s.Source)
 	if err != nil {
 		return problemsOf(err)
 	}
 	h := host.New(host.Options{Folders: r.Folders(c)})
 	defer h.Close()
-	l := &linter{header: s.Header, globals: map[string]bool{host.ConcatName: true, "_G": true, "arg": true},
+	l := &linter{header: s.Header, globals: map[string]bool{lang.ConcatName: true, "_G": true, "arg": true},
 		functions: map[string]bool{}, host: h}
 	globals, functions := h.Names()
 	for _, name := range globals {
@@ -145,7 +146,7 @@ func (c *Catalogue) lintScript(file string) []problem {
 // linter looks for names that are nowhere.
 type linter struct {
 	host      *host.Host
-	header    *host.Header
+	header    *lang.Header
 	globals   map[string]bool // there, or assigned somewhere in the file
 	functions map[string]bool // of ri
 	problems  []problem

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
-func testHeader(t *testing.T) *host.Header {
+func testHeader(t *testing.T) *lang.Header {
 	t.Helper()
 	s, err := host.CompileScript("go/list.lua", string(testScripts["go/list.lua"].Data))
 	if err != nil {
@@ -20,12 +21,12 @@ func testHeader(t *testing.T) *host.Header {
 
 func TestParams(t *testing.T) {
 	h := testHeader(t)
-	got, err := host.ParseParams(h, nil, strings.Fields("expr=main.list limit=0x10 order=down age=2m all=yes "+
+	got, err := lang.ParseParams(h, nil, strings.Fields("expr=main.list limit=0x10 order=down age=2m all=yes "+
 		"at=0xc000012000 share=0.5"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := host.Params{"expr": "main.list", "limit": int64(16), "order": "down", "age": 2 * time.Minute, "all": true,
+	want := lang.Params{"expr": "main.list", "limit": int64(16), "order": "down", "age": 2 * time.Minute, "all": true,
 		"at": uint64(0xc000012000), "share": 0.5}
 	for name, v := range want {
 		if got[name] != v {
@@ -54,7 +55,7 @@ func TestParamMistakes(t *testing.T) {
 		"expr= limit=3":                    `parameter expr: "" is no expression`,
 		"expr=x limit=9223372036854775808": `parameter limit: "9223372036854775808" is no integer`,
 	} {
-		_, err := host.ParseParams(h, nil, strings.Fields(args))
+		_, err := lang.ParseParams(h, nil, strings.Fields(args))
 		if err == nil || err.Error() != want {
 			t.Errorf("%s:\n got %v\nwant %s", args, err, want)
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
@@ -41,7 +41,7 @@ func RecipesPage(c *Catalogue) (string, error) {
 }
 
 // writeRecipe writes a recipe's chapter.
-func writeRecipe(b *strings.Builder, r *Recipe, h *host.Header) {
+func writeRecipe(b *strings.Builder, r *Recipe, h *lang.Header) {
 	fmt.Fprintf(b, "\n### %s\n\n%s.\n", r.Name, sentence(r.TitleOr(h)))
 	if h.Description != "" {
 		fmt.Fprintf(b, "\n%s\n", h.Description)

@@ -8,7 +8,7 @@ import (
 	"ri/attach"
 	"ri/files"
 	"ri/inert"
-	"ri/instruments/host"
+	"ri/instruments/lang"
 	"ri/instruments/rows"
 )
 
@@ -34,7 +34,7 @@ func ShowRecipe(out *rows.Output, c *Catalogue, name string) error {
 }
 
 // showText is the page that people read.
-func showText(r *Recipe, h *host.Header) string {
+func showText(r *Recipe, h *lang.Header) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", r.Name, inert.Cell(r.TitleOr(h)))
 	if h.Description != "" {
@@ -69,13 +69,13 @@ func writeIndented(b *strings.Builder, list []rows.Row) {
 	}
 }
 
-func paramRows(r *Recipe, h *host.Header) (list []rows.Row) {
+func paramRows(r *Recipe, h *lang.Header) (list []rows.Row) {
 	for _, p := range h.Params {
 		typ := string(p.Type)
 		switch p.Type {
-		case host.ParamEnum:
+		case lang.ParamEnum:
 			typ = strings.Join(p.Values, "|")
-		case host.ParamEnums:
+		case lang.ParamEnums:
 			typ = "some of " + strings.Join(p.Values, ",")
 		}
 		var about []string
@@ -86,20 +86,20 @@ func paramRows(r *Recipe, h *host.Header) (list []rows.Row) {
 		case p.Required:
 			about = append(about, "required")
 		case p.Default != nil && p.Default != "":
-			about = append(about, "default "+host.ParamText(p.Default))
+			about = append(about, "default "+lang.ParamText(p.Default))
 		}
 		if p.Min != nil {
-			about = append(about, "at least "+host.ParamText(p.Min))
+			about = append(about, "at least "+lang.ParamText(p.Min))
 		}
 		if p.Max != nil {
-			about = append(about, "at most "+host.ParamText(p.Max))
+			about = append(about, "at most "+lang.ParamText(p.Max))
 		}
 		list = append(list, rows.Of("name", p.Name, "type", typ, "about", strings.Join(about, ", "), "help", p.Help))
 	}
 	return list
 }
 
-func columnRows(h *host.Header) (list []rows.Row) {
+func columnRows(h *lang.Header) (list []rows.Row) {
 	for _, c := range h.Columns {
 		list = append(list, rows.Of("name", c.Name, "type", string(c.Type), "help", columnHelp(c)))
 	}
@@ -132,7 +132,7 @@ func columnHelp(c rows.Column) string {
 	return strings.TrimSpace(c.Help + " (" + strings.Join(marks, "; ") + ")")
 }
 
-func needRows(n host.Needs) (list []rows.Row) {
+func needRows(n lang.Needs) (list []rows.Row) {
 	for _, kind := range []struct {
 		what  string
 		names []string
@@ -145,7 +145,7 @@ func needRows(n host.Needs) (list []rows.Row) {
 }
 
 // runRows says how the recipe runs and where it is from.
-func runRows(r *Recipe, h *host.Header) (list []rows.Row) {
+func runRows(r *Recipe, h *lang.Header) (list []rows.Row) {
 	add := func(what, value string) {
 		if value != "" {
 			list = append(list, rows.Of("what", what, "value", value))
@@ -181,7 +181,7 @@ func ViewOf(r *Recipe) (attach.ViewKind, time.Duration) {
 }
 
 // showRow is the same as a JSON document.
-func showRow(r *Recipe, h *host.Header) rows.Row {
+func showRow(r *Recipe, h *lang.Header) rows.Row {
 	view, maxStop := ViewOf(r)
 	limits := r.Limits.WithDefaults()
 	params := []any{}

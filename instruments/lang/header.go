@@ -1,4 +1,4 @@
-package host
+package lang
 
 import (
 	"errors"
@@ -80,8 +80,8 @@ type headerDecoder struct {
 	errs  []error
 }
 
-// decodeHeader reads what the file returned. lines may be empty.
-func decodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header, error) {
+// DecodeHeader reads what the file returned. lines may be empty.
+func DecodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header, error) {
 	d := &headerDecoder{path: path, lines: lines}
 	h := &Header{Line: lines[""]}
 	d.keys(table, "", headerKeys...)
@@ -164,7 +164,7 @@ func (d *headerDecoder) paramValue(t *lua.LTable, key, field string, p *Param) a
 			return bool(v)
 		}
 	case lua.LNumber:
-		whole, integral := wholeNumber(v)
+		whole, integral := WholeNumber(v)
 		switch {
 		case p.Type == ParamFloat:
 			return float64(v)
@@ -185,7 +185,7 @@ func (d *headerDecoder) paramValue(t *lua.LTable, key, field string, p *Param) a
 			}
 		}
 	}
-	d.fail(key+"."+field, "parameter %s: %s %s is no %s", p.Name, field, luaText(t.RawGetString(field)), p.Type)
+	d.fail(key+"."+field, "parameter %s: %s %s is no %s", p.Name, field, LuaText(t.RawGetString(field)), p.Type)
 	return nil
 }
 
@@ -235,7 +235,7 @@ func (d *headerDecoder) column(key string, t *lua.LTable) rows.Column {
 	switch w := t.RawGetString("width").(type) {
 	case *lua.LNilType:
 	case lua.LNumber:
-		width, integral := wholeNumber(w)
+		width, integral := WholeNumber(w)
 		if !integral || width < 1 || width > 10000 {
 			d.fail(key+".width", "column %s: width is an integer from 1 to 10000", c.Name)
 		}
@@ -255,9 +255,18 @@ func (d *headerDecoder) columnKey(t *lua.LTable, key string) rows.Key {
 	case lua.LString("alone"):
 		return rows.KeyAlone
 	default:
-		d.fail(key+".key", "%s.key is true or \"alone\", not %s", key, luaText(v))
+		d.fail(key+".key", "%s.key is true or \"alone\", not %s", key, LuaText(v))
 	}
 	return rows.NoKey
+}
+
+func (d *headerDecoder) profileValue(key string, t *lua.LTable) rows.ProfileValue {
+	d.keys(t, key, "type", "unit")
+	v := rows.ProfileValue{Type: d.text(t, key, "type"), Unit: d.text(t, key, "unit")}
+	if v.Type == "" || v.Unit == "" {
+		d.fail(key, "%s needs a type and a unit: {type = 'goroutine', unit = 'count'}", key)
+	}
+	return v
 }
 
 func (d *headerDecoder) needs(table *lua.LTable) (n Needs) {
@@ -326,7 +335,7 @@ func (d *headerDecoder) keys(t *lua.LTable, key string, allowed ...string) {
 	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
 		name, ok := k.(lua.LString)
 		if !ok {
-			d.fail(keyPath(key, "["+k.String()+"]"), "%s has an element without a key, %s", orHeader(key), luaText(t.RawGet(k)))
+			d.fail(keyPath(key, "["+k.String()+"]"), "%s has an element without a key, %s", orHeader(key), LuaText(t.RawGet(k)))
 			continue
 		}
 		if !slices.Contains(allowed, string(name)) {
@@ -374,7 +383,7 @@ func (d *headerDecoder) list(t *lua.LTable, key, field string) []lua.LValue {
 		var elems []lua.LValue
 		for k, e := v.Next(lua.LNil); k != lua.LNil; k, e = v.Next(k) {
 			if n, ok := k.(lua.LNumber); !ok || int(n) != len(elems)+1 {
-				d.fail(path, "%s must be a list; it has the key %s", path, luaText(k))
+				d.fail(path, "%s must be a list; it has the key %s", path, LuaText(k))
 				return nil
 			}
 			elems = append(elems, e)
@@ -436,8 +445,8 @@ func joinWords[T ~string](words []T) string {
 	return strings.Join(texts, ", ")
 }
 
-// luaText shows a Lua value in a message.
-func luaText(v lua.LValue) string {
+// LuaText shows a Lua value in a message.
+func LuaText(v lua.LValue) string {
 	switch v := v.(type) {
 	case lua.LString:
 		text := string(v)
@@ -451,13 +460,13 @@ func luaText(v lua.LValue) string {
 	return v.String()
 }
 
-// wholeNumber gives the integer that a Lua number is, if it is one that Lua holds exactly.
-func wholeNumber(v lua.LNumber) (int64, bool) {
-	if v != lua.LNumber(int64(v)) || v > maxPlain || v < -maxPlain {
+// WholeNumber gives the integer that a Lua number is, if it is one that Lua holds exactly.
+func WholeNumber(v lua.LNumber) (int64, bool) {
+	if v != lua.LNumber(int64(v)) || v > MaxPlain || v < -MaxPlain {
 		return 0, false
 	}
 	return int64(v), true
 }
 
-// maxPlain is the largest integer up to which every integer is a Lua number (float64).
-const maxPlain = 1 << 53
+// MaxPlain is the largest integer up to which every integer is a Lua number (float64).
+const MaxPlain = 1 << 53

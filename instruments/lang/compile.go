@@ -1,4 +1,4 @@
-package host
+package lang
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxSource = 1 << 20 // bytes of a script
+	MaxSource = 1 << 20 // bytes of a script
 	maxNested = 2000    // levels of its syntax tree; the compiler recurses
 )
 
@@ -29,9 +29,9 @@ const ConcatName = "(concat)"
 // another number. a..b becomes a call: the machine's own operator allocates without a bound, and can't be
 // interrupted. What a loop goes through gets locals where the machine's compiler would get it wrong (see hoist).
 func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
-	if len(source) > maxSource {
+	if len(source) > MaxSource {
 		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path,
-			len(source), maxSource)}
+			len(source), MaxSource)}
 	}
 	if strings.HasPrefix(source, "\x1b") {
 		return nil, nil, &ScriptError{File: path, Message: path + ": compiled Lua is not loaded, only source"}
@@ -231,7 +231,7 @@ func plainHead(e ast.Expr) bool {
 
 func (r *rewriter) number(n *ast.NumberExpr, line int) {
 	whole, err := strconv.ParseUint(n.Value, 0, 64)
-	if err == nil && whole > maxPlain && uint64(float64(whole)) != whole || err != nil &&
+	if err == nil && whole > MaxPlain && uint64(float64(whole)) != whole || err != nil &&
 		strings.Trim(n.Value, "0123456789") == "" {
 		r.fail(line, fmt.Sprintf("the number %s is beyond 2^53, Lua would round it: write ri.int'%s'", n.Value, n.Value))
 	}
@@ -243,9 +243,9 @@ func (r *rewriter) fail(line int, what string) {
 	}
 }
 
-// headerTable finds the table that an instrument file returns: `return {... run = function ...}` or a
+// HeaderTable finds the table that an instrument file returns: `return {... run = function ...}` or a
 // local of that kind. nil: the file is a bare script.
-func headerTable(chunk []ast.Stmt) *ast.TableExpr {
+func HeaderTable(chunk []ast.Stmt) *ast.TableExpr {
 	if len(chunk) == 0 {
 		return nil
 	}
@@ -274,8 +274,8 @@ func headerTable(chunk []ast.Stmt) *ast.TableExpr {
 	return nil
 }
 
-// tableLines maps key paths ("params[1].type") to lines.
-func tableLines(t *ast.TableExpr, key string, lines map[string]int) map[string]int {
+// TableLines maps key paths ("params[1].type") to lines.
+func TableLines(t *ast.TableExpr, key string, lines map[string]int) map[string]int {
 	if lines == nil {
 		lines = map[string]int{}
 	}
@@ -300,13 +300,13 @@ func tableLines(t *ast.TableExpr, key string, lines map[string]int) map[string]i
 		}
 		lines[path] = line
 		if sub, ok := f.Value.(*ast.TableExpr); ok && strings.Count(path, ".")+strings.Count(path, "[") < 8 {
-			tableLines(sub, path, lines)
+			TableLines(sub, path, lines)
 		}
 	}
 	return lines
 }
 
-func keysOf(t *lua.LTable) (keys []lua.LValue) {
+func KeysOf(t *lua.LTable) (keys []lua.LValue) {
 	for k, _ := t.Next(lua.LNil); k != lua.LNil; k, _ = t.Next(k) {
 		keys = append(keys, k)
 	}

@@ -1,4 +1,4 @@
-package host
+package lang
 
 // Function documents one function that scripts have.
 type Function struct {

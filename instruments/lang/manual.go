@@ -1,4 +1,4 @@
-package host
+package lang
 
 import (
 	_ "embed"
