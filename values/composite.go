@@ -29,7 +29,7 @@ func (v Value) Field(name string) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	return v.Follow(path)
+	return v.follow(path)
 }
 
 // Struct follows pointers and interfaces to the struct that v leads to.
@@ -51,8 +51,8 @@ func (v Value) Struct() (Value, error) {
 	return Value{}, fmt.Errorf("%s leads through more than %d pointers: %w", v, maxIndirections, ErrCorrupt)
 }
 
-// Follow walks a compiled field path from a struct's address.
-func (v Value) Follow(p symbols.Path) (Value, error) {
+// follow walks a compiled field path from a struct's address.
+func (v Value) follow(p symbols.Path) (Value, error) {
 	addr := v.Addr
 	for _, step := range p.Steps {
 		v.s.through(addr + uint64(step.Offset))
@@ -195,44 +195,19 @@ func (v Value) same(w Value, depth int) (bool, error) {
 	case reflect.String:
 		return v.sameText(w)
 	case reflect.Interface:
-		a, err := v.Elem()
-		if errors.Is(err, ErrNil) {
-			return w.IsNil()
-		}
+		a, some, err := v.content()
 		if err != nil {
 			return false, err
 		}
-		b, err := w.Elem()
-		if err != nil {
-			return false, ignoreNil(err)
+		b, other, err := w.content()
+		if err != nil || !some || !other {
+			return err == nil && some == other, err
 		}
 		return a.same(b, depth+1)
-	case reflect.Struct:
-		for _, f := range v.Type.Fields() {
-			if f.Name == "_" {
-				continue
-			}
-			ok, err := v.s.At(v.Addr+uint64(f.Offset), f.Type).same(w.s.At(w.Addr+uint64(f.Offset), f.Type), depth+1)
-			if !ok || err != nil {
-				return false, err
-			}
-		}
-		return true, nil
-	case reflect.Array:
-		for i := range int(v.Type.Len()) {
-			a, err := v.Index(i)
-			if err != nil {
-				return false, err
-			}
-			b, err := w.Index(i)
-			if err != nil {
-				return false, err
-			}
-			if ok, err := a.same(b, depth+1); !ok || err != nil {
-				return false, err
-			}
-		}
-		return true, nil
+	case reflect.Struct, reflect.Array:
+		return v.eachPart(func(_ int, part Value) (bool, error) {
+			return part.same(w.s.At(w.Addr+part.Addr-v.Addr, part.Type), depth+1)
+		})
 	case reflect.Float32, reflect.Float64:
 		a, err := v.Float()
 		if err != nil {
@@ -250,11 +225,13 @@ func (v Value) same(w Value, depth int) (bool, error) {
 	return err == nil && first == string(b), err
 }
 
-func ignoreNil(err error) error {
+// content is what an interface holds; some is false for nil.
+func (v Value) content() (inner Value, some bool, err error) {
+	inner, err = v.Elem()
 	if errors.Is(err, ErrNil) {
-		return nil
+		return inner, false, nil
 	}
-	return err
+	return inner, err == nil, err
 }
 
 // sameText compares strings piece by piece, whatever their length.

@@ -1,7 +1,6 @@
 package values
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -56,13 +55,12 @@ func (v Value) equalsLiteral(l *Literal) (bool, error) {
 	if v.Type != l.Type && v.Type.Name != l.Type.Name {
 		return false, nil
 	}
-	same := func(i int, part Value) (bool, error) {
+	return v.eachPart(func(i int, part Value) (bool, error) {
 		if want, ok := l.parts[i]; ok {
 			return part.Equals(want)
 		}
 		return part.isZero()
-	}
-	return v.eachPart(same)
+	})
 }
 
 // eachPart asks for each field or element until one says no.
@@ -72,7 +70,7 @@ func (v Value) eachPart(ask func(i int, part Value) (bool, error)) (bool, error)
 			if f.Name == "_" {
 				continue
 			}
-			if ok, err := ask(i, v.s.At(v.Addr+uint64(f.Offset), f.Type)); !ok {
+			if ok, err := ask(i, v.s.At(v.Addr+uint64(f.Offset), f.Type)); !ok || err != nil {
 				return false, err
 			}
 		}
@@ -87,7 +85,7 @@ func (v Value) eachPart(ask func(i int, part Value) (bool, error)) (bool, error)
 		if err != nil {
 			return false, err
 		}
-		if ok, err := ask(i, part); !ok {
+		if ok, err := ask(i, part); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -115,25 +113,6 @@ func (v Value) isZero() (bool, error) {
 		}
 	}
 	return err == nil, err
-}
-
-// equalsWord compares pointers and their like.
-func (v Value) equalsWord(word uint64) (bool, error) {
-	switch v.Type.Kind {
-	case reflect.Pointer, reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Map:
-		w, err := v.Word()
-		return w == word, err
-	}
-	return false, nil
-}
-
-// isNilInterface tells a nil interface from one that can't be read.
-func (v Value) isNilInterface() (bool, error) {
-	_, err := v.Elem()
-	if errors.Is(err, ErrNil) {
-		return true, nil
-	}
-	return false, err
 }
 
 // Lookup gives a map's element by key: a bool, int64, uint64, float64, string, or a Value of the key's type. The
@@ -165,39 +144,26 @@ func (v Value) scan(key any) (Entry, error) {
 		if !ok {
 			continue
 		}
-		if v.Type.Key().Kind != reflect.Interface {
-			return e, nil
-		}
-		found = append(found, e)
-	}
-	chosen, err := Choose(found, key, v.Type)
-	for _, e := range found {
-		if err == nil && e.Value.Addr == chosen.Addr {
-			return e, nil
+		if found = append(found, e); v.Type.Key().Kind != reflect.Interface {
+			break
 		}
 	}
-	return Entry{}, err
+	return Choose(found, key, v.Type)
 }
 
-// Choose takes the entry that a key means from those of a map that equal it: where the map's keys are interfaces, 1 may be an int, an int64 and a
-// float64. It means what Go would take the constant for, int, float64 or string; if there is no such key, there must be one only.
-func Choose(found []Entry, key any, m *symbols.Type) (Value, error) {
+// Choose takes the entry that a key means from those of a map that equal it: where the map's keys are interfaces, 1 may be
+// an int, an int64 and a float64. It means what Go would take the constant for, int, float64 or string; if there is no such
+// key, there must be one only.
+func Choose(found []Entry, key any, m *symbols.Type) (Entry, error) {
 	switch len(found) {
 	case 0:
-		return Value{}, fmt.Errorf("no key %v in %s: %w", key, m.Name, ErrNotFound)
+		return Entry{}, fmt.Errorf("no key %v in %s: %w", key, m.Name, ErrNotFound)
 	case 1:
-		return found[0].Value, nil
+		return found[0], nil
 	}
-	standard := ""
-	switch key.(type) {
-	case int64, uint64:
+	standard := fmt.Sprintf("%T", key)
+	if standard == "int64" || standard == "uint64" {
 		standard = "int"
-	case float64:
-		standard = "float64"
-	case string:
-		standard = "string"
-	case bool:
-		standard = "bool"
 	}
 	var kinds []string
 	for _, e := range found {
@@ -206,47 +172,30 @@ func Choose(found []Entry, key any, m *symbols.Type) (Value, error) {
 			k = inner
 		}
 		if k.Type.Name == standard {
-			return e.Value, nil
+			return e, nil
 		}
 		kinds = append(kinds, fmt.Sprintf("%s %v", k.Type.Name, key))
 	}
 	slices.Sort(kinds)
-	return Value{}, fmt.Errorf("ambiguous: %s has the keys %s: %w", m.Name, strings.Join(kinds, ", "), symbols.ErrAmbiguous)
+	return Entry{}, fmt.Errorf("ambiguous: %s has the keys %s: %w", m.Name, strings.Join(kinds, ", "), symbols.ErrAmbiguous)
 }
 
-// Equals compares with a Go bool, int64, uint64, float64, string, Value, *Literal, Pointer or Nil; numbers by value, whatever their kinds.
+// Equals compares with a Go bool, int64, uint64, float64, string, Value, *Literal, Pointer or Nil; numbers by value,
+// whatever their kinds.
 func (v Value) Equals(key any) (bool, error) {
-	if _, ok := key.(Nil); ok {
-		if v.Type.Kind == reflect.Interface {
-			return v.isNilInterface()
-		}
-		return v.equalsWord(0)
+	if other, ok := key.(Value); ok && other.Type == v.Type {
+		return v.Same(other)
 	}
 	if v.Type.Kind == reflect.Interface {
-		if other, ok := key.(Value); !ok || other.Type != v.Type {
-			inner, err := v.Elem()
-			if errors.Is(err, ErrNil) {
-				return false, nil
-			}
-			if err != nil {
-				return false, err
-			}
-			return inner.Equals(key)
+		inner, some, err := v.content()
+		if _, wantsNil := key.(Nil); wantsNil || !some {
+			return wantsNil && !some && err == nil, err
 		}
+		return inner.Equals(key)
 	}
 	switch k := key.(type) {
-	case Value:
-		return v.Same(k)
 	case *Literal:
 		return v.equalsLiteral(k)
-	case Pointer:
-		return v.equalsWord(uint64(k))
-	case bool:
-		if v.Type.Kind != reflect.Bool {
-			return false, nil
-		}
-		b, err := v.Bool()
-		return b == k, err
 	case string:
 		if v.Type.Kind != reflect.String {
 			return false, nil
@@ -254,37 +203,14 @@ func (v Value) Equals(key any) (bool, error) {
 		text, full, err := v.Text(len(k) + 1)
 		return full == len(k) && text == k, err
 	}
-	switch kind := v.Type.Kind; {
-	case kind >= reflect.Int && kind <= reflect.Int64:
-		n, err := v.Int()
-		switch k := key.(type) {
-		case int64:
-			return n == k, err
-		case uint64:
-			return n >= 0 && uint64(n) == k, err
-		case float64:
-			return float64(n) == k && int64(k) == n, err
-		}
-	case kind >= reflect.Uint && kind <= reflect.Uintptr:
-		n, err := v.Uint()
-		switch k := key.(type) {
-		case int64:
-			return k >= 0 && n == uint64(k), err
-		case uint64:
-			return n == k, err
-		case float64:
-			return k >= 0 && float64(n) == k, err
-		}
-	case kind == reflect.Float32 || kind == reflect.Float64:
-		n, err := v.Float()
-		switch k := key.(type) {
-		case int64:
-			return n == float64(k), err
-		case uint64:
-			return n == float64(k), err
-		case float64:
-			return n == k, err
-		}
+	want, ok := ScalarOf(key)
+	if kind := ScalarKindOf(v.Type.Kind); !ok || kind != want.Kind && !(kind.Number() && want.Kind.Number()) {
+		return false, nil
 	}
-	return false, nil
+	have, err := v.Scalar()
+	if err != nil || have.Kind == IntScalar && want.Kind == FloatScalar && int64(want.Float()) != have.Int() {
+		return false, err // beyond 2^53 several integers are the same float
+	}
+	order, ok := have.Compare(&want)
+	return ok && order == 0, nil
 }

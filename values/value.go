@@ -54,83 +54,49 @@ func (v Value) bytes(n int64) ([]byte, error) {
 
 // Bool reads a bool; any byte but 0 is true.
 func (v Value) Bool() (bool, error) {
-	if !v.IsValid() || v.Type.Kind != reflect.Bool {
-		return false, v.Lacks("truth value")
-	}
-	b, err := v.bytes(1)
-	if err != nil {
-		return false, err
-	}
-	return b[0] != 0, nil
+	b, err := v.bits(BoolScalar, "truth value")
+	return b != 0, err
 }
 
 // Int reads a value of a signed integer kind.
 func (v Value) Int() (int64, error) {
-	if !v.IsValid() || v.Type.Kind < reflect.Int || v.Type.Kind > reflect.Int64 {
-		return 0, v.Lacks("signed integer")
-	}
-	u, err := v.s.Number(v.Addr, v.Type.Size)
-	if err != nil {
-		return 0, err
-	}
-	shift := 64 - 8*v.Type.Size
-	return int64(u<<shift) >> shift, nil
+	n, err := v.bits(IntScalar, "signed integer")
+	return int64(n), err
 }
 
 // Uint reads a value of an unsigned integer kind, uintptr included.
-func (v Value) Uint() (uint64, error) {
-	if !v.IsValid() || v.Type.Kind < reflect.Uint || v.Type.Kind > reflect.Uintptr {
-		return 0, v.Lacks("unsigned integer")
-	}
-	return v.s.Number(v.Addr, v.Type.Size)
-}
+func (v Value) Uint() (uint64, error) { return v.bits(UintScalar, "unsigned integer") }
 
 // Float reads a float32 or float64.
 func (v Value) Float() (float64, error) {
-	if !v.IsValid() || (v.Type.Kind != reflect.Float32 && v.Type.Kind != reflect.Float64) {
-		return 0, v.Lacks("floating-point number")
-	}
-	u, err := v.s.Number(v.Addr, v.Type.Size)
-	if err != nil {
-		return 0, err
-	}
-	if v.Type.Kind == reflect.Float32 {
-		return float64(math.Float32frombits(uint32(u))), nil
-	}
-	return math.Float64frombits(u), nil
+	f, err := v.bits(FloatScalar, "floating-point number")
+	return math.Float64frombits(f), err
 }
 
 // Complex reads a complex64 or complex128.
 func (v Value) Complex() (complex128, error) {
-	if !v.IsValid() || (v.Type.Kind != reflect.Complex64 && v.Type.Kind != reflect.Complex128) {
+	if !v.IsValid() || v.Type.Kind != reflect.Complex64 && v.Type.Kind != reflect.Complex128 {
 		return 0, v.Lacks("complex number")
 	}
-	b, err := v.bytes(v.Type.Size)
-	if err != nil {
-		return 0, err
+	var parts [2]float64
+	half := v.Type.Size / 2
+	for i := range parts {
+		bits, err := v.s.Number(v.Addr+uint64(int64(i)*half), half)
+		if err != nil {
+			return 0, err
+		}
+		parts[i] = math.Float64frombits(FloatScalar.Widen(bits, half))
 	}
-	if v.Type.Kind == reflect.Complex64 {
-		return complex(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), float64(math.Float32frombits(binary.LittleEndian.Uint32(b[4:])))), nil
-	}
-	return complex(math.Float64frombits(binary.LittleEndian.Uint64(b)), math.Float64frombits(binary.LittleEndian.Uint64(b[8:]))), nil
+	return complex(parts[0], parts[1]), nil
 }
 
 // Word reads the pointer word of a pointer, unsafe.Pointer, func, chan or map.
-func (v Value) Word() (uint64, error) {
-	if v.IsValid() {
-		switch v.Type.Kind {
-		case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Chan, reflect.Map:
-			return v.s.Uint64(v.Addr)
-		}
-	}
-	return 0, v.Lacks("pointer")
-}
+func (v Value) Word() (uint64, error) { return v.bits(WordScalar, "pointer") }
 
 // IsNil tells whether a pointer, unsafe.Pointer, func, chan, map, slice or interface is nil.
 func (v Value) IsNil() (bool, error) {
 	if v.IsValid() {
-		switch v.Type.Kind {
-		case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Chan, reflect.Map, reflect.Slice, reflect.Interface:
+		if k := v.Type.Kind; ScalarKindOf(k) == WordScalar || k == reflect.Slice || k == reflect.Interface {
 			w, err := v.s.Uint64(v.Addr)
 			return w == 0, err
 		}

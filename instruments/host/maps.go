@@ -67,7 +67,7 @@ func (h *Host) mapElement(L *lua.LState, r *ref, m values.Value, key lua.LValue)
 		if err != nil {
 			err = &pathError{childPath(r, s), err}
 		}
-		return e, s, err
+		return e.Value, s, err
 	}
 	if index.err != nil {
 		return m, s, &pathError{r.path(), index.err} // it may be in the rest

@@ -230,7 +230,7 @@ func (h *Host) operand(v lua.LValue) (any, error) {
 			return e.goValue(), nil
 		}
 		if r, ok := refOf(v); ok && r.binding.class == classPointer {
-			return walk.Address(r.addr), nil
+			return values.Pointer(r.addr), nil
 		}
 	}
 	return nil, fmt.Errorf("%s can't be compared: a number, string, boolean, pointer or nil can", h.describe(v))
@@ -380,19 +380,19 @@ func (h *Host) riTop(L *lua.LState) int {
 }
 
 // scalarValue is what Go read for Lua.
-func (h *Host) scalarValue(s *walk.Scalar) lua.LValue {
+func (h *Host) scalarValue(s *values.Scalar) lua.LValue {
 	switch s.Kind {
-	case walk.IntScalar:
+	case values.IntScalar:
 		return h.int64Value(s.Int())
-	case walk.UintScalar:
+	case values.UintScalar:
 		return h.uint64Value(s.Bits)
-	case walk.FloatScalar:
+	case values.FloatScalar:
 		return lua.LNumber(s.Float())
-	case walk.BoolScalar:
+	case values.BoolScalar:
 		return lua.LBool(s.Bits != 0)
-	case walk.TextScalar:
+	case values.TextScalar:
 		return lua.LString(s.Text)
-	case walk.WordScalar:
+	case values.WordScalar:
 		b := h.bind(s.Type)
 		switch {
 		case s.Bits == 0:

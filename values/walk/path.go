@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,23 +12,23 @@ import (
 	"ri/values"
 )
 
-// Path is a part of a walk's elements, compiled to offsets: "size", "next.size", of a map "key" and "value.owner". Pointers and
+// path is a part of a walk's elements, compiled to offsets: "size", "next.size", of a map "key" and "value.owner". Pointers and
 // interfaces on the way are followed as Go follows them.
-type Path struct {
-	Type *symbols.Type // of the part; nil where an interface on the way decides that for each element
+type path struct {
+	typ *symbols.Type // of the part; nil where an interface on the way decides that for each element
 
 	s      *values.Space
 	name   string // as it was written
 	ofKey  bool
 	steps  []int64 // load the pointer at this offset and go on from there
 	offset int64   // after the last step
-	class  ScalarKind
+	class  values.ScalarKind
 	size   int64
 
 	warmth byte // what warm has read, so that it is read
 
 	rest  []string // interface: what to read of the dynamic value
-	known map[*symbols.Type]*Path
+	known map[*symbols.Type]*path
 }
 
 // maxPointers bounds how many pointers and interfaces one part leads through.
@@ -38,32 +37,8 @@ const maxPointers = 16
 // maxPathText bounds strings that are compared or grouped by, in bytes.
 const maxPathText = 1 << 20
 
-// ScalarKind is what a Scalar holds.
-type ScalarKind uint8
-
-const (
-	NoScalar ScalarKind = iota // a nil pointer or interface was on the way, or the part is a nil interface
-	IntScalar
-	UintScalar
-	FloatScalar
-	BoolScalar
-	TextScalar
-	WordScalar // a pointer, channel, map, func: its address, 0 if nil
-)
-
-// Scalar is one value that was read.
-type Scalar struct {
-	Kind ScalarKind
-	Bits uint64        // of an integer, float64, bool or address
-	Text []byte        // of a string; not to be written, and not to be kept
-	Type *symbols.Type // Go type
-}
-
-func (s *Scalar) Int() int64     { return int64(s.Bits) }
-func (s *Scalar) Float() float64 { return math.Float64frombits(s.Bits) }
-
-// Path compiles a part of the walk's elements. "" is the element itself, of a map its value.
-func (w *Walk) Path(name string) (*Path, error) {
+// path compiles a part of the walk's elements. "" is the element itself, of a map its value.
+func (w *Walk) path(name string) (*path, error) {
 	names := strings.Split(name, ".")
 	if name == "" {
 		names = nil
@@ -75,7 +50,8 @@ func (w *Walk) Path(name string) (*Path, error) {
 			start, ofKey = w.Key, true
 		case "value":
 		default:
-			return nil, fmt.Errorf("%q of a %s: what is asked of a map begins with key or value, as in \"value.%s\": %w", name, w.from.Type.Name, name, values.ErrExpr)
+			return nil, fmt.Errorf("%q of a %s: what is asked of a map begins with key or value, as in \"value.%s\": %w",
+				name, w.from.Type.Name, name, values.ErrExpr)
 		}
 		names = names[1:]
 	}
@@ -88,11 +64,11 @@ func (w *Walk) Path(name string) (*Path, error) {
 }
 
 // compile finds the way from a type to a part.
-func compile(s *values.Space, t *symbols.Type, names ...string) (*Path, error) {
+func compile(s *values.Space, t *symbols.Type, names ...string) (*path, error) {
 	if len(names) == 1 {
 		names = strings.Split(names[0], ".")
 	}
-	p := &Path{s: s, name: strings.Join(names, ".")}
+	p := &path{s: s, name: strings.Join(names, ".")}
 	for i, name := range names {
 		for n := 0; ; n++ {
 			if inner, offset, ok := s.Atomic(t); ok {
@@ -126,48 +102,42 @@ func compile(s *values.Space, t *symbols.Type, names ...string) (*Path, error) {
 	if t.Kind == reflect.Interface {
 		return p.dynamic(t, nil)
 	}
-	p.Type, p.size, p.class = t, t.Size, scalarKind(t.Kind)
+	p.typ, p.size, p.class = t, t.Size, values.ScalarKindOf(t.Kind)
 	return p, nil
 }
 
-func (p *Path) dynamic(t *symbols.Type, rest []string) (*Path, error) {
-	p.rest, p.known, p.size = rest, map[*symbols.Type]*Path{}, t.Size
-	p.known[nil] = &Path{Type: t} // the interface's own
+func (p *path) dynamic(t *symbols.Type, rest []string) (*path, error) {
+	p.rest, p.known, p.size = rest, map[*symbols.Type]*path{}, t.Size
+	p.known[nil] = &path{typ: t} // the interface's own
 	return p, nil
-}
-
-func scalarKind(k reflect.Kind) ScalarKind {
-	switch k {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return IntScalar
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return UintScalar
-	case reflect.Float32, reflect.Float64:
-		return FloatScalar
-	case reflect.Bool:
-		return BoolScalar
-	case reflect.String:
-		return TextScalar
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Chan, reflect.Map, reflect.Func:
-		return WordScalar
-	}
-	return NoScalar
 }
 
 // want refuses a part that isn't one of these kinds, where that is known beforehand.
-func (p *Path) want(what string, kinds ...ScalarKind) error {
-	if p.Type == nil || slices.Contains(kinds, p.class) {
+func (p *path) want(what string, kinds ...values.ScalarKind) error {
+	if p.typ == nil || slices.Contains(kinds, p.class) {
 		return nil
 	}
 	name := p.name
 	if name == "" {
 		name = "an element"
 	}
-	return fmt.Errorf("%s has type %s, %s: %w", name, p.Type.Name, what, values.ErrKind)
+	return fmt.Errorf("%s has type %s, %s: %w", name, p.typ.Name, what, values.ErrKind)
+}
+
+// notSingle refuses what has parts.
+const notSingle = "which is no single value: name a field of it"
+
+// pathTo is path for one of these kinds.
+func (w *Walk) pathTo(name, what string, kinds ...values.ScalarKind) (*path, error) {
+	p, err := w.path(name)
+	if err == nil {
+		err = p.want(what, kinds...)
+	}
+	return p, err
 }
 
 // place is where the part of the element at addr lies; not ok: a pointer on the way is nil.
-func (p *Path) place(addr uint64) (at uint64, ok bool, err error) {
+func (p *path) place(addr uint64) (at uint64, ok bool, err error) {
 	for _, step := range p.steps {
 		if addr, err = p.s.Uint64(addr + uint64(step)); err != nil || addr == 0 {
 			return 0, false, err
@@ -177,12 +147,12 @@ func (p *Path) place(addr uint64) (at uint64, ok bool, err error) {
 }
 
 // at puts the element before an error.
-func (p *Path) at(i int, key, elem uint64, err error) error {
+func (p *path) at(i int, key, elem uint64, err error) error {
 	return &ElementError{Index: i, Key: key, Addr: elem, Path: p.name, Err: err}
 }
 
 // read reads the part of an element.
-func (p *Path) read(i int, key, elem uint64, out *Scalar) error {
+func (p *path) read(i int, key, elem uint64, out *values.Scalar) error {
 	addr := elem
 	if p.ofKey {
 		addr = key
@@ -193,48 +163,32 @@ func (p *Path) read(i int, key, elem uint64, out *Scalar) error {
 	return nil
 }
 
-func (p *Path) readFrom(addr uint64, out *Scalar, depth int) error {
+func (p *path) readFrom(addr uint64, out *values.Scalar, depth int) error {
 	at := addr + uint64(p.offset)
 	if len(p.steps) > 0 {
 		var ok bool
 		var err error
 		if at, ok, err = p.place(addr); !ok {
-			out.Kind = NoScalar
+			out.Kind = values.NoScalar
 			return err
 		}
 	}
-	if p.Type == nil {
+	if p.typ == nil {
 		return p.readDynamic(at, out, depth)
 	}
-	out.Kind, out.Type = p.class, p.Type
+	out.Kind, out.Type = p.class, p.typ
 	switch p.class {
-	case TextScalar:
+	case values.TextScalar:
 		return p.readText(at, out)
-	case NoScalar:
-		return p.want("which is no single value: name a field of it")
+	case values.NoScalar:
+		return p.want(notSingle)
 	}
 	bits, err := p.s.Number(at, p.size)
-	if err != nil {
-		return err
-	}
-	switch p.class {
-	case IntScalar:
-		shift := 64 - 8*uint(p.size)
-		bits = uint64(int64(bits<<shift) >> shift)
-	case FloatScalar:
-		if p.size == 4 {
-			bits = math.Float64bits(float64(math.Float32frombits(uint32(bits))))
-		}
-	case BoolScalar:
-		if bits != 0 {
-			bits = 1
-		}
-	}
-	out.Bits = bits
-	return nil
+	out.Bits = p.class.Widen(bits, p.size)
+	return err
 }
 
-func (p *Path) readText(at uint64, out *Scalar) error {
+func (p *path) readText(at uint64, out *values.Scalar) error {
 	header, err := p.s.Slice(at, 16)
 	if err != nil {
 		return err
@@ -254,10 +208,10 @@ func (p *Path) readText(at uint64, out *Scalar) error {
 }
 
 // readDynamic reads of what is in the interface at an address. A value that doesn't have the part is an error.
-func (p *Path) readDynamic(at uint64, out *Scalar, depth int) error {
-	v, err := p.s.At(at, p.known[nil].Type).Elem()
+func (p *path) readDynamic(at uint64, out *values.Scalar, depth int) error {
+	v, err := p.s.At(at, p.known[nil].typ).Elem()
 	if errors.Is(err, values.ErrNil) {
-		out.Kind = NoScalar
+		out.Kind = values.NoScalar
 		return nil
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ type Walk struct {
 	n       int    // elements of a sequence
 	first   int    // index of the first of them in a channel's ring
 	ring    int    // size of that, 0: no channel
-	next    *Path  // linked: from one node to the next
+	next    *path  // linked: from one node to the next
 	end     uint64 // the node that ends the chain, after the last
 	elemOff uint64 // of the element in a node
 	conds   []condition
@@ -135,10 +135,10 @@ func Linked(v values.Value, field string) (*Walk, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next.Type == nil || next.Type.Kind != reflect.Pointer || next.Type.Elem() != v.Type {
+	if next.typ == nil || next.typ.Kind != reflect.Pointer || next.typ.Elem() != v.Type {
 		what := "of an interface"
-		if next.Type != nil {
-			what = "of type " + next.Type.Name
+		if next.typ != nil {
+			what = "of type " + next.typ.Name
 		}
 		return nil, fmt.Errorf("%s.%s is %s, not a *%s: %w", v.Type.Name, field, what, v.Type.Name, values.ErrKind)
 	}
@@ -153,7 +153,7 @@ func (w *Walk) Nodes() bool { return w.kind == walkLinked && w.elemOff == 0 }
 func (w *Walk) Each(f func(i int, key, elem uint64) (bool, error)) error { return w.each(f) }
 
 // each is Each; f will read these parts.
-func (w *Walk) each(f func(i int, key, elem uint64) (bool, error), parts ...*Path) error {
+func (w *Walk) each(f func(i int, key, elem uint64) (bool, error), parts ...*path) error {
 	visit := f
 	if len(w.conds) > 0 {
 		visit = func(i int, key, elem uint64) (bool, error) {
@@ -172,7 +172,7 @@ func (w *Walk) each(f func(i int, key, elem uint64) (bool, error), parts ...*Pat
 	for c := range w.conds {
 		parts = append(parts, w.conds[c].path)
 	}
-	parts = slices.DeleteFunc(parts, func(p *Path) bool { return p == nil || !p.elsewhere() })
+	parts = slices.DeleteFunc(parts, func(p *path) bool { return p == nil || !p.elsewhere() })
 	pass := w.eachOf
 	if w.kind == walkMap {
 		pass = w.eachEntry
@@ -224,15 +224,17 @@ type visited struct {
 const warmAhead = 64
 
 // elsewhere tells whether the part doesn't lie in the element itself.
-func (p *Path) elsewhere() bool { return len(p.steps) > 0 || p.class == TextScalar || p.Type == nil }
+func (p *path) elsewhere() bool {
+	return len(p.steps) > 0 || p.class == values.TextScalar || p.typ == nil
+}
 
 // warm has the processor fetch what the first pointer on the way leads to.
-func (p *Path) warm(batch []visited) {
+func (p *path) warm(batch []visited) {
 	offset, sum := uint64(p.offset), byte(0)
 	switch {
 	case len(p.steps) > 0:
 		offset = uint64(p.steps[0])
-	case p.Type == nil:
+	case p.typ == nil:
 		offset += 8
 	}
 	for _, b := range batch {
