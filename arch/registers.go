@@ -10,11 +10,19 @@ type Registers struct {
 	arch  *Arch
 	words [most]uint64
 	tls   uint64
+	place bool // only PC and SP are known
 }
 
-// Get gives a register by its DWARF number; false where that names none.
+// Place are the registers of a thread of which only PC and SP are known.
+func (a *Arch) Place(pc, sp uint64) Registers {
+	r := Registers{arch: a, place: true}
+	r.words[a.pc], r.words[a.sp] = pc, sp
+	return r
+}
+
+// Get gives a register by its DWARF number; false where that names none, or one that isn't known.
 func (r *Registers) Get(n uint64) (uint64, bool) {
-	if r.arch == nil || n >= uint64(len(r.arch.registers)) {
+	if r.arch == nil || n >= uint64(len(r.arch.registers)) || r.place && n != uint64(r.arch.pc) && n != uint64(r.arch.sp) {
 		return 0, false
 	}
 	return r.words[n], true
@@ -36,7 +44,7 @@ func (r *Registers) SP() uint64 {
 	return r.words[r.arch.sp]
 }
 
-// TLS is the thread pointer, from which thread-local variables are counted.
+// TLS is the thread pointer, from which thread-local variables are counted; 0 where it isn't known.
 func (r *Registers) TLS() uint64 { return r.tls }
 
 // Pointers are the registers that may hold pointers.
@@ -57,9 +65,10 @@ func (a *Arch) UserRegisters(b []byte) Registers {
 	return r
 }
 
-// User gives the registers as a struct user_regs_struct, in which those that Registers doesn't have are 0.
+// User gives the registers as a struct user_regs_struct, in which those that Registers doesn't have are 0. nil where not
+// all are known.
 func (r *Registers) User() []byte {
-	if r.arch == nil {
+	if r.arch == nil || r.place {
 		return nil
 	}
 	b := make([]byte, r.arch.UserSize)

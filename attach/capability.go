@@ -150,3 +150,13 @@ type Connected interface {
 	Descriptors() ([]Descriptor, error)
 	EndConnection(d Descriptor, reset bool) error
 }
+
+// Interruptible is a process in which threads may notice a stop.
+type Interruptible interface {
+	// OwnCode says where the Go code lies, whose system calls may be interrupted. Views taken from then on tell others'
+	// apart.
+	OwnCode(start, end uint64)
+	// Fragile counts, by the call, the threads that sleep in system calls of other code which an interruption ends with
+	// EINTR. Nothing is stopped.
+	Fragile() map[string]int
+}

@@ -46,9 +46,9 @@ type Registers = arch.Registers
 // Thread is an OS thread of the target, as seen in a stop or in a core.
 type Thread struct {
 	ID      int
-	InnerID int // as the target knows it, in the innermost pid namespace; ID where there is only one
-	Regs    Registers
-	Signal  *Signal // the signal that it had when the core was written; nil if none, or in a process
+	InnerID int       // as the target knows it, in the innermost pid namespace; ID where there is only one
+	Regs    Registers // of one that slept in a system call perhaps no more than PC and SP
+	Signal  *Signal   // the signal that it had when the core was written; nil if none, or in a process
 }
 
 // Stats is what a look has cost so far.
@@ -56,6 +56,9 @@ type Stats struct {
 	Stops     int
 	Stopped   time.Duration // sum, from the first thread's interrupt to the last one's resume
 	BytesRead int64         // bytes copied out of the target
+	// Interrupted counts threads that slept in a system call of C code which an interruption ends (EINTR), once for each
+	// stop.
+	Interrupted int
 }
 
 // Add counts what another look has cost, too.
@@ -63,6 +66,7 @@ func (s *Stats) Add(other Stats) {
 	s.Stops += other.Stops
 	s.Stopped += other.Stopped
 	s.BytesRead += other.BytesRead
+	s.Interrupted += other.Interrupted
 }
 
 // CostOf is what a View that failed with err cost all the same: stops that not all threads came to.
@@ -84,6 +88,9 @@ type ViewOptions struct {
 	Pages    []uint64 // for Snapshot: what to copy, by page number (address / PageSize)
 	Bulk     bool     // for Snapshot: copy all private writable memory that is there, besides Pages
 	Precopy  bool     // with Bulk: copy it while the target runs, and in the stop only what was written to since
+	// LeaveAsleep, for Snapshot, has threads not interrupted that sleep all the while, in system calls of C code which that
+	// would end, or where there are very many. Of their registers only PC and SP are known.
+	LeaveAsleep bool
 	// with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
 	Spool string
 }

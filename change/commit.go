@@ -56,6 +56,9 @@ func (o *Outcome) left(opt Options) time.Duration { return opt.MaxStop - o.Stats
 
 // stopped stops the target, for as long as it may yet be, and has something done meanwhile.
 func (o *Outcome) stopped(ctx context.Context, t Target, opt Options, do func(attach.View, attach.Writer) error) error {
+	if o.left(opt) < leastStop {
+		return tooSlow(errors.New("the stops before this one took what time there is"))
+	}
 	view, err := t.View(ctx, attach.ViewOptions{Kind: attach.Stopped, MaxStop: o.left(opt), Together: true})
 	if err != nil {
 		o.Stats.Add(attach.CostOf(err))
@@ -154,7 +157,7 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 		case left < leastStop:
 			return fmt.Errorf("no moment suited in %d stops, %s in all, which is what one change may take "+
 				"(--max-stop %s): %s; %s: %w",
-				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop, wait.why, wait.hint,
+				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop.Round(10*time.Microsecond), wait.why, wait.hint,
 				ErrRefused)
 		case out.Stats.Stops >= maxStops || time.Since(began) > maxPatience:
 			return fmt.Errorf("no moment suited in %s, with %d stops: %s; %s: %w",
@@ -245,7 +248,7 @@ func attempt(ctx context.Context, t Target, p *Plan, space *values.Space, opt Op
 
 // tooSlow is a stop that was over before anything could be written.
 func tooSlow(err error) error {
-	return &notNow{err.Error(), "the machine is busy: allow a longer stop (--max-stop 500ms)"}
+	return &notNow{err.Error(), "allow a longer stop (--max-stop 500ms)"}
 }
 
 // suits tells whether this is a moment at which the plan's words may be written, and how many collections have begun.

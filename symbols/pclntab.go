@@ -240,6 +240,14 @@ func (t *pclntab) wrapper() uint8 {
 	return t.wrapperID
 }
 
+// GoCode is where Go's own code lies, at link time: all functions of the table. Both are 0 without one.
+func (f *File) GoCode() (start, end uint64) {
+	if f.pcln == nil {
+		return 0, 0
+	}
+	return f.pcln.entry(0), f.pcln.entry(f.pcln.nfunc)
+}
+
 // PC tells what the function table knows of a link-time pc; ok is false outside Go code.
 // For a return address pass the address less one to get the line of the call; FrameSize is that at pc itself.
 func (f *File) PC(pc uint64) (info *PCInfo, ok bool) {

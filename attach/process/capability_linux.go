@@ -19,6 +19,7 @@ var (
 		attach.Sampled
 		attach.Connected
 		attach.Accounted
+		attach.Interruptible
 	} = (*Process)(nil)
 	_ attach.Target = (*core.Core)(nil)
 

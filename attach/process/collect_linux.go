@@ -19,8 +19,9 @@ import (
 // collect waits until every tracee has stopped or is gone, and reads the registers of each as it stops.
 func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Duration) error {
 	var nap backoff
+	var looked time.Time
 	for last := time.Now(); ; {
-		pending, progress := 0, false
+		pending, progress, awake := 0, false, false
 		for i := range t.tracees {
 			tr := &t.tracees[i]
 			if tr.state != traceeSeized {
@@ -28,6 +29,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			}
 			if t.poll(tr); tr.state == traceeSeized {
 				pending++
+				awake = awake || tr.sleep.runs == 0
 			} else {
 				progress = true
 			}
@@ -40,10 +42,18 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 		} else if t.spare != spareNone && time.Since(last) >= spareAfter && t.spareRest() {
 			return nil
 		}
+		if !awake && t.spare == spareSleepers && t.threadCount > manyThreads && len(t.threads) >= mustStop &&
+			time.Since(looked) >= spareAfter {
+			if t.spareAsleep() == 0 {
+				return nil
+			}
+			looked = time.Now()
+		}
 		if time.Since(began) >= limit {
-			return &restlessError{stopped: time.Since(began), text: fmt.Sprintf("%s: %d of %d threads have not come "+
-				"to a stop within %v (%s): raise --max-stop, or look without a stop: --view live",
-				t.process.Describe(), pending, len(t.tracees), limit.Round(time.Millisecond), t.pendingThreads())}
+			return &restlessError{stopped: time.Since(began), interrupted: t.interrupted, text: fmt.Sprintf("%s: %d of %d threads have not come "+
+				"to a stop within %v (%s): raise --max-stop (about %v would do), or look without a stop: --view live",
+				t.process.Describe(), pending, len(t.tracees), limit.Round(time.Millisecond), t.pendingThreads(),
+				enough(time.Since(began), len(t.tracees)-pending, len(t.tracees)))}
 		}
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -51,7 +61,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 		if t.hold.asked.Load() {
 			return fmt.Errorf("%w while it stopped %s", attach.ErrSuspended, t.process.Describe())
 		}
-		if nap.wait(progress) {
+		if nap.wait(progress, pending) {
 			if err := t.stuck(time.Since(last) >= spareAfter); err != nil {
 				return err
 			}
@@ -59,12 +69,22 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 	}
 }
 
+// enough is how long it takes, with some to spare, until all threads have stopped, as some have in a time.
+func enough(took time.Duration, stopped, all int) time.Duration {
+	const atMost = 50 // nearly none did, and that says little
+	all = min(all, atMost*max(stopped, 1))
+	took = max(2*took*time.Duration(all)/time.Duration(max(stopped, 1)), 2*took, 20*time.Millisecond)
+	return (took + 10*time.Millisecond - 1).Truncate(10 * time.Millisecond)
+}
+
 // restlessError is a stop that didn't come about in time: on a busy machine a thread may wait long for the CPU that it
 // needs to stop.
 type restlessError struct {
 	stopped time.Duration // those that did stop, stood for that long
-	cost    attach.Stats  // of all tries
-	text    string
+	// threads that may have noticed
+	interrupted int
+	cost        attach.Stats // of all tries
+	text        string
 }
 
 func (e *restlessError) Error() string { return e.text }
@@ -174,17 +194,29 @@ func (t *tracer) pendingThreads() string {
 // within microseconds, those that sleep have to be scheduled first.
 type backoff struct{ idle int }
 
-// wait says whether it has been long without progress: it does so about every millisecond.
-func (b *backoff) wait(progress bool) (long bool) {
+// wait says whether it has been long without progress: it does so about every millisecond. Many threads that have yet to
+// stop need the CPU that asks for them: each takes some microseconds of one.
+func (b *backoff) wait(progress bool, pending int) (long bool) {
 	if progress {
 		b.idle = 0
+		if pending > manyPending {
+			b.nap(min(time.Duration(pending)*time.Microsecond, time.Millisecond))
+			return false
+		}
 	}
 	b.idle++
 	if b.idle <= 4 {
 		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		return false
 	}
-	ts := unix.Timespec{Nsec: int64(min(b.idle-4, 50)) * 10_000} // 10 us to 500 us
-	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	b.nap(time.Duration(min(b.idle-4, 50)) * 10 * time.Microsecond)
 	return b.idle > 15
+}
+
+// manyPending threads are not asked again at once.
+const manyPending = 64
+
+func (b *backoff) nap(d time.Duration) {
+	ts := unix.Timespec{Nsec: int64(d)}
+	unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }

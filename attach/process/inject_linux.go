@@ -416,7 +416,7 @@ func (in *injector) next(t *tracer, tr *tracee) error {
 		in.step()
 		tr.state = traceeSeized // until it stops, it can't be detached by name
 		var nap backoff
-		for began := time.Now(); ; nap.wait(false) {
+		for began := time.Now(); ; nap.wait(false, 0) {
 			err := t.wait(tr.tid, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL)
 			if err != nil || t.info.dead() {
 				tr.state = traceeGone

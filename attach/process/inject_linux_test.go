@@ -33,7 +33,7 @@ func injectOnce(pid int, userFirst bool, step func(), number uint64, args ...uin
 	}
 	defer in.close()
 	in.step, in.userFirst = step, userFirst
-	t, err := newTracer(p)
+	t, err := newTracer(p, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -124,7 +124,7 @@ const callMade = "a system call was made in the process (userfaultfd, whose desc
 // inStop stops the process for f, which runs on the thread that owns ptrace.
 func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *attach.Stats,
 	f func(*tracer) error) (err error) {
-	t, err := newTracer(p)
+	t, err := newTracer(p, nil)
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,7 @@ func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *att
 		t.detach()
 		stats.Stops++
 		stats.Stopped += time.Since(began)
+		stats.Interrupted += t.interrupted
 		err = e
 	})
 	<-finished

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +42,8 @@ type Process struct {
 	injectCode injectionCode
 	injectErr  error
 
-	taken [2]taken // copies of pages, and of all memory
+	taken [2]taken             // copies of pages, and of all memory
+	code  atomic.Pointer[span] // where its Go code lies; nil: nobody has said
 
 	ends  string // how, if it is dying: Death.String
 	dying bool   // held in its exit by a watcher: nothing of it runs any more
@@ -377,11 +379,19 @@ func (p *Process) view(ctx context.Context, opt wish) (attach.View, error) {
 	return nil, fmt.Errorf("a view of the kind %q of %s: %w", opt.Kind, p.Describe(), attach.ErrNotSupported)
 }
 
-// stopTries is how often a stop is tried that not all threads come to; all but the last give up after stopPatience.
+// stopTries is how often a stop is tried that not all threads come to; all but the last give up after stopPatience, and
+// what each thread takes.
 const (
-	stopTries    = 4
-	stopPatience = 25 * time.Millisecond
+	stopTries      = 4
+	stopPatience   = 25 * time.Millisecond
+	threadPatience = 50 * time.Microsecond
 )
+
+// patience is how long all threads may take to come to a stop, before that is tried another time.
+func (p *Process) patience() time.Duration {
+	st, _ := proc.ReadStatus(p.proc("status"))
+	return stopPatience + time.Duration(st.Threads)*threadPatience
+}
 
 // patiently stops the process, and lets it go and tries again if some thread doesn't get the CPU to come to its stop:
 // the others stand meanwhile. What the failed tries cost is in the view's Stats.
@@ -391,13 +401,19 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 	}
 	var failed attach.Stats
 	var last time.Duration // of the try before
+	leave := func() *leaving { return nil }
+	woken := map[int]struct{}{}
+	if opt.Kind == attach.Snapshot && opt.LeaveAsleep && !opt.registers && !opt.Precopy {
+		leave = func() *leaving { return &leaving{woken: woken} }
+	}
+	most, vain := p.patience(), 0
 	for try := 1; ; try++ {
-		if opt.Together && try > 1 {
-			opt.MaxStop = max(opt.MaxStop-last, time.Microsecond)
+		if opt.Together {
+			opt.MaxStop, last = max(opt.MaxStop-last, time.Microsecond), 0
 		}
 		patience, spare := opt.MaxStop, spareNone
 		if try < stopTries {
-			patience = min(patience, stopPatience)
+			patience = min(patience, most)
 		}
 		switch {
 		case try == stopTries && !opt.Bulk: // of all memory it is asked what is referred to, also from registers
@@ -408,11 +424,24 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 		var view attach.View
 		var err error
 		if opt.Kind == attach.Snapshot {
-			view, err = p.snapshot(ctx, opt, patience, spare, failed)
+			view, err = p.snapshot(ctx, opt, patience, spare, leave(), failed)
 		} else {
 			view, err = p.stop(ctx, opt, patience, failed)
 		}
 		if errors.Is(err, attach.ErrSuspended) { // before there was a view: nothing is lost
+			try--
+			continue
+		}
+		var awake *wokenError
+		if errors.As(err, &awake) {
+			failed.Add(awake.cost)
+			last = awake.cost.Stopped
+			for _, tid := range awake.tids {
+				woken[tid] = struct{}{}
+			}
+			if vain++; vain == mostWoken {
+				leave = func() *leaving { return nil }
+			}
 			try--
 			continue
 		}
@@ -422,6 +451,7 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 		}
 		failed.Stops++
 		failed.Stopped += restless.stopped
+		failed.Interrupted += restless.interrupted
 		if last = restless.stopped; try == stopTries || opt.Together && last >= opt.MaxStop {
 			restless.cost = failed
 			return view, err

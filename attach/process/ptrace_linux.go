@@ -29,26 +29,31 @@ type tracer struct {
 	tasks
 	dirents [64 << 10]byte
 
-	known   map[int]struct{} // threads that were looked at: seized, or dead
-	tracees []tracee
-	threads []attach.Thread // of those that stopped; allocated before the stop
-	all     []allRegisters  // of the same threads, if they are asked for
-	tid     int             // of the OS thread that owns ptrace
-	left    bool            // not all could be detached by name
-	hold    *hold           // in the list of holds once the target is about to be stopped
-	spare   sparing         // threads that need not come to a stop
-	inner   map[int]int     // numbers of threads in the target's own pid namespace; nil where that is ours
-	seizing atomic.Int64    // > 0 while a PTRACE_SEIZE is under way: its number
-	regs    unix.PtraceRegs
-	vector  unix.Iovec
-	info    waitInfo
+	known       map[int]struct{} // threads that were looked at: seized, or dead
+	tracees     []tracee
+	threads     []attach.Thread // of those that stopped; allocated before the stop
+	all         []allRegisters  // of the same threads, if they are asked for
+	tid         int             // of the OS thread that owns ptrace
+	left        bool            // not all could be detached by name
+	hold        *hold           // in the list of holds once the target is about to be stopped
+	threadCount int             // when it was opened
+	spare       sparing         // threads that need not come to a stop
+	leave       *leaving        // threads that are left asleep; nil: none
+	buffer      [512]byte       // for what /proc says of a thread
+	// threads of others' code in calls that an interruption ends, and that were interrupted
+	interrupted int
+	inner       map[int]int  // numbers of threads in the target's own pid namespace; nil where that is ours
+	seizing     atomic.Int64 // > 0 while a PTRACE_SEIZE is under way: its number
+	regs        unix.PtraceRegs
+	vector      unix.Iovec
+	info        waitInfo
 }
 
 type tracee struct {
 	tid    int
 	state  traceeState
-	signal int    // to deliver when it goes on
-	asleep uint64 // how often it had run when it was seen asleep; 0: it wasn't
+	signal int   // to deliver when it goes on
+	sleep  sleep // that it was seen in; runs is 0 if it wasn't
 }
 
 type traceeState uint8
@@ -72,12 +77,12 @@ type waitInfo struct {
 }
 
 // newTracer allocates everything that the stop needs.
-func newTracer(p *Process) (*tracer, error) {
+func newTracer(p *Process, leave *leaving) (*tracer, error) {
 	st, err := proc.ReadStatus(p.proc("status"))
 	if err != nil {
 		return nil, p.exited(err)
 	}
-	t := &tracer{hold: &hold{}}
+	t := &tracer{hold: &hold{}, leave: leave}
 	if t.tasks, err = openTasks(p); err != nil {
 		return nil, err
 	}
@@ -94,6 +99,8 @@ func newTracer(p *Process) (*tracer, error) {
 	t.known = make(map[int]struct{}, room)
 	t.tracees = make([]tracee, 0, room)
 	t.threads = make([]attach.Thread, 0, room)
+	t.threadCount = st.Threads
+	t.lookBefore()
 	return t, nil
 }
 
@@ -121,6 +128,9 @@ func (t *tracer) stop(ctx context.Context, limit time.Duration) (began time.Time
 	for first := true; ; first = false {
 		from := len(t.tracees)
 		if err := t.seizeNew(); err != nil {
+			return began, err
+		}
+		if err := t.attachToOne(); err != nil {
 			return began, err
 		}
 		if len(t.tracees) == from {
@@ -166,6 +176,10 @@ func (t *tracer) seizeNew() error {
 			var tid int
 			tid, buf = nextTid(buf)
 			if _, ok := t.known[tid]; ok || tid == 0 {
+				continue
+			}
+			if t.leaves(tid) {
+				t.known[tid] = struct{}{}
 				continue
 			}
 			if err := t.seize(tid); err != nil {

@@ -70,14 +70,14 @@ type run struct {
 // snapshot stops the process, copies the given pages (by number: address / PageSize) and the registers, and lets it go.
 // patience and failed are as for stop.
 func (p *Process) snapshot(ctx context.Context, opt wish, patience time.Duration, spare sparing,
-	failed attach.Stats) (attach.View, error) {
+	leave *leaving, failed attach.Stats) (attach.View, error) {
 	if err := p.CheckStop(); err != nil {
 		return nil, err
 	}
 	v := &snapshotView{process: p, mem: p.memory(), missed: map[uint64]struct{}{}, done: make(chan struct{})}
 	w := &taking{view: v, patience: patience, cost: failed}
 	defer w.close()
-	err := w.prepare(ctx, opt, spare)
+	err := w.prepare(ctx, opt, spare, leave)
 	if err == nil {
 		err = w.stop(ctx, opt.MaxStop)
 	}
@@ -114,7 +114,7 @@ type taking struct {
 }
 
 // prepare makes all ready that can be before the stop.
-func (w *taking) prepare(ctx context.Context, opt wish, spare sparing) (err error) {
+func (w *taking) prepare(ctx context.Context, opt wish, spare sparing, leave *leaving) (err error) {
 	v := w.view
 	if opt.Bulk {
 		if w.bulk, err = newBulkCopy(ctx, v.process, opt.Spool); err != nil {
@@ -128,7 +128,7 @@ func (w *taking) prepare(ctx context.Context, opt wish, spare sparing) (err erro
 			w.cost.Add(w.pre.stats)
 		}
 	}
-	if w.tracer, err = newTracer(v.process); err != nil {
+	if w.tracer, err = newTracer(v.process, leave); err != nil {
 		return err
 	}
 	room := cap(w.tracer.threads)
@@ -176,10 +176,19 @@ func (w *taking) stop(ctx context.Context, limit time.Duration) (failure error) 
 		default:
 			err = w.bulk.stopped(end)
 		}
+		if err == nil {
+			if err = t.stillAsleep(); t.leave != nil {
+				t.addAsleep()
+			}
+		}
 		t.detach()
 		took := time.Since(began)
 		w.cost.Stops++
 		w.cost.Stopped += took
+		w.cost.Interrupted += t.interrupted
+		if awake, ok := errors.AsType[*wokenError](err); ok {
+			awake.cost = attach.Stats{Stops: 1, Stopped: took, Interrupted: t.interrupted}
+		}
 		failure = err
 		if len(t.threads) > 0 && w.pre == nil {
 			w.view.process.taken[takenKind(w.bulk != nil)].note(w.size(), took, err)

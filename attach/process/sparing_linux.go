@@ -31,6 +31,11 @@ const (
 	spareAll
 )
 
+// Where there are very many threads, those asleep are spared in every stop, so that 5,000 of them hold the target for
+// some 20 ms. What is asked of their registers, where they stand, the kernel says (proc_pid_syscall(5)). Some have
+// to come to a stop all the same: an injected call needs a thread.
+const mustStop = 32
+
 // spareAfter is how long no thread has come to its stop before the rest are spared.
 const spareAfter = 2 * time.Millisecond
 
@@ -39,9 +44,8 @@ func (t *tracer) lookAsleep(from int) {
 	var buffer [512]byte
 	for i := from; i < len(t.tracees); i++ {
 		tr := &t.tracees[i]
-		ran := t.timesRun(tr.tid, buffer[:]) // first: one that runs between the two looks counts as awake
-		if ran > 0 && t.inCall(tr.tid, buffer[:]) {
-			tr.asleep = ran
+		if s, ok := t.asleepIn(tr.tid, buffer[:]); ok {
+			tr.sleep = s
 		}
 	}
 }
@@ -64,7 +68,7 @@ func (t *tracer) spareRest() bool {
 				if s := t.stateOf(tr.tid, buffer[:]); s != 'R' && s != 'S' {
 					return false
 				}
-			case tr.asleep == 0 || t.timesRun(tr.tid, buffer[:]) != tr.asleep:
+			case tr.sleep.runs == 0 || t.timesRun(tr.tid, buffer[:]) != tr.sleep.runs:
 				return false
 			}
 		}
@@ -72,10 +76,25 @@ func (t *tracer) spareRest() bool {
 	return true
 }
 
+// spareAsleep takes those off the list that have not run since they were seen asleep, and were interrupted then: each by
+// itself, as many others may be on their way to a stop.
+func (t *tracer) spareAsleep() (left int) {
+	for i := range t.tracees {
+		switch tr := &t.tracees[i]; {
+		case tr.state != traceeSeized:
+		case tr.sleep.runs != 0 && t.timesRun(tr.tid, t.buffer[:]) == tr.sleep.runs:
+			tr.state = traceeSpared
+		default:
+			left++
+		}
+	}
+	return left
+}
+
 // displaced counts the threads that were spared and whose registers somebody may ask for: they were at work.
 func (t *tracer) displaced() (n int) {
 	for i := range t.tracees {
-		if t.tracees[i].state == traceeSpared && t.tracees[i].asleep == 0 {
+		if t.tracees[i].state == traceeSpared && t.tracees[i].sleep.runs == 0 {
 			n++
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // they are: it sees who has slept all the time.
 func TestSleepers(t *testing.T) {
 	p := targettest.Start(t, "-threads", "20", "-busy", "1")
-	tr, err := newTracer(open(t, p.PID))
+	tr, err := newTracer(open(t, p.PID), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,19 +36,19 @@ func TestSleepers(t *testing.T) {
 		var buffer [512]byte
 		for i := range tr.tracees {
 			switch tid := tr.tracees[i].tid; {
-			case tr.tracees[i].asleep == 0:
+			case tr.tracees[i].sleep.runs == 0:
 				awake++
 				ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
 			default:
 				asleep++
-				if tr.timesRun(tid, buffer[:]) == tr.tracees[i].asleep {
+				if tr.timesRun(tid, buffer[:]) == tr.tracees[i].sleep.runs {
 					still++
 				}
 			}
 		}
 		for len(tr.threads) == 0 && awake > 0 {
 			for i := range tr.tracees {
-				if tr.tracees[i].asleep == 0 {
+				if tr.tracees[i].sleep.runs == 0 {
 					tr.poll(&tr.tracees[i])
 				}
 			}

@@ -16,6 +16,9 @@ import (
 	"ri/attach"
 )
 
+// threadResume is what it takes to let a thread go.
+const threadResume = 5 * time.Microsecond
+
 // aliveInterval is how often a held process is asked whether it was killed.
 const aliveInterval = 5 * time.Millisecond
 
@@ -47,16 +50,19 @@ type stoppedView struct {
 }
 
 // stop holds the process. patience is how long the threads may take to come to a stop, failed what earlier tries have
-// cost.
+// cost. Where there are very many threads, those that sleep are interrupted and not waited for.
 func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, failed attach.Stats) (attach.View,
 	error) {
 	limit := opt.MaxStop
 	if err := p.CheckStop(); err != nil {
 		return nil, err
 	}
-	t, err := newTracer(p)
+	t, err := newTracer(p, nil)
 	if err != nil {
 		return nil, err
+	}
+	if t.threadCount > manyThreads {
+		t.spare = spareSleepers
 	}
 	v := &stoppedView{
 		tracer:   t,
@@ -90,12 +96,16 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 	defer holds.end(t.hold)
 	defer t.close()
 	defer v.wake.close()
+	if t.threadCount > manyThreads { // to let them go takes its time, too
+		limit -= min(limit/3, time.Duration(t.threadCount)*threadResume)
+	}
 	began, err := t.halt(ctx, patience)
 	if err != nil {
 		t.detach()
 		ready <- err
 		return
 	}
+	t.addAsleep()
 	v.threads, v.began, v.forking = t.threads, began, t.forking()
 	wake := context.AfterFunc(ctx, v.wake.signal)
 	defer wake()
@@ -196,7 +206,7 @@ func (v *stoppedView) Stats() attach.Stats {
 		stopped = time.Since(v.began)
 	}
 	return attach.Stats{Stops: 1 + v.failed.Stops, Stopped: v.failed.Stopped + stopped,
-		BytesRead: v.mem.bytesRead.Load()}
+		BytesRead: v.mem.bytesRead.Load(), Interrupted: v.failed.Interrupted + v.tracer.interrupted}
 }
 
 // Close lets the target run again before it returns. It may be called any number of times, from any goroutine.

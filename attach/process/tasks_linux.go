@@ -5,9 +5,11 @@ package process
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -97,6 +99,8 @@ func errForking(name string) error {
 type tasks struct {
 	process *Process
 	dir     int // /proc/PID/task
+	// open schedstat files by thread, where threads are many: to read one again costs a quarter of opening it
+	counters map[int]int
 }
 
 func openTasks(p *Process) (tasks, error) {
@@ -104,27 +108,61 @@ func openTasks(p *Process) (tasks, error) {
 	if err != nil {
 		return tasks{}, p.exited(err)
 	}
-	return tasks{p, dir}, nil
+	return tasks{process: p, dir: dir}, nil
 }
 
-func (t *tasks) close() { unix.Close(t.dir) }
+func (t *tasks) close() {
+	unix.Close(t.dir)
+	for _, fd := range t.counters {
+		unix.Close(fd)
+	}
+	t.counters = nil
+}
+
+// openCounters opens the files that say how often each thread has run, as far as there may be so many open files.
+func (t *tasks) openCounters() {
+	entries, err := os.ReadDir(t.process.proc("task"))
+	if err != nil {
+		return
+	}
+	t.counters = make(map[int]int, len(entries))
+	for _, e := range entries {
+		tid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		fd, err := unix.Openat(t.dir, e.Name()+"/schedstat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+			return
+		}
+		if err == nil {
+			t.counters[tid] = fd
+		}
+	}
+}
 
 // timesRun is how often a thread was given a CPU, the third number of schedstat
 // (Documentation/scheduler/sched-stats.rst); 0 if the kernel doesn't count.
 func (t *tasks) timesRun(tid int, buffer []byte) uint64 {
-	fields := bytes.Fields(t.readTask(tid, "schedstat", buffer))
-	if len(fields) < 3 {
-		return 0
+	var text []byte
+	if fd, open := t.counters[tid]; open {
+		n, _, e := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(&buffer[0])),
+			uintptr(len(buffer)), 0, 0, 0)
+		if e != 0 {
+			return 0 // it has ended
+		}
+		text = buffer[:n]
+	} else {
+		text = t.readTask(tid, "schedstat", buffer)
 	}
-	n, _ := strconv.ParseUint(string(fields[2]), 10, 64)
+	n, _ := strconv.ParseUint(string(bytes.TrimSpace(text[bytes.LastIndexByte(bytes.TrimSpace(text), ' ')+1:])), 10, 64)
 	return n
 }
 
-// inCall says whether a thread sleeps in a system call: proc_pid_syscall(5) begins with its number; with "running"
-// where the thread runs or wants to, and with -1 where it is in the kernel for another reason, such as a page fault. In
-// calls that start a process there is one that may share the memory, until it has started its program.
-func (t *tasks) inCall(tid int, buffer []byte) bool {
-	number, _, _ := bytes.Cut(t.readTask(tid, "syscall", buffer), []byte(" "))
+// sleepsIn says whether a thread sleeps in a system call, by what its file proc_pid_syscall(5) begins with: the call's
+// number; "running" where the thread runs or wants to; -1 where it is in the kernel for another reason, such as a page
+// fault. In calls that start a process there is one that may share the memory, until it has started its program.
+func sleepsIn(number []byte) bool {
 	n, err := strconv.Atoi(string(number))
 	switch {
 	case err != nil || n < 0:

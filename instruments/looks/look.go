@@ -52,7 +52,7 @@ func newLook(s *Session, p *Plan) *Look {
 	cache, space := s.Memory()
 	return &Look{
 		Target: s.Target, Options: attach.ViewOptions{Kind: p.View, MaxStop: p.MaxStop, Bulk: p.Look.Precopy,
-			Precopy: p.Look.MayPrecopy(), Spool: p.Look.Spool}, Cache: cache, Space: space,
+			Precopy: p.Look.MayPrecopy(), Spool: p.Look.Spool, LeaveAsleep: true}, Cache: cache, Space: space,
 		locks: newLocks(s, p), less: newLessening(s, p), changed: make(chan struct{}, 1),
 	}
 }
@@ -268,10 +268,7 @@ func (l *Look) end() {
 func (l *Look) release() {
 	l.view.Close()
 	l.standing.Store(false)
-	now := l.view.Stats()
-	l.stats.Stops += now.Stops
-	l.stats.Stopped += now.Stopped
-	l.stats.BytesRead += now.BytesRead
+	l.stats.Add(l.view.Stats())
 	l.missed += missedOf(l.view)
 }
 
@@ -324,7 +321,7 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 	was := l.Options
 	defer func() { l.Options = was }()
 	if kind != "" {
-		l.Options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop}
+		l.Options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop, LeaveAsleep: true}
 	}
 	err = l.less.affordable(l.Options)
 	if err == nil {

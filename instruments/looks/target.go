@@ -195,6 +195,10 @@ func OpenSession(c TargetChoice) (*Session, error) {
 		BuildID: f.BuildID()}
 	s.Info.Module, s.Info.Version = f.MainModule()
 	s.Ends = t.Ends()
+	if p, ok := t.(attach.Interruptible); ok {
+		start, end := f.GoCode()
+		p.OwnCode(start+s.Bias, end+s.Bias)
+	}
 	return s, nil
 }
 

@@ -28,6 +28,7 @@ func writeResultJSON(w io.Writer, r *Result) error {
 		{"view", r.View},
 		{"stops", int64(r.Stats.Stops)},
 		{"stopped_ns", int64(r.Stats.Stopped)},
+		{"interrupted", int64(r.Stats.Interrupted)},
 		{"read_bytes", r.Stats.BytesRead},
 		{"values", r.ValuesRead},
 		{"locks", lockRows(r.Locks)},

@@ -42,6 +42,8 @@ type Stats struct {
 	Stops     int
 	Stopped   time.Duration // sum of the stops
 	BytesRead int64         // copied out of the target
+	// threads of C code that stops interrupted in system calls which may have returned EINTR, once for each stop
+	Interrupted int
 }
 
 // Add adds what another look has cost.
@@ -49,6 +51,7 @@ func (s *Stats) Add(more Stats) {
 	s.Stops += more.Stops
 	s.Stopped += more.Stopped
 	s.BytesRead += more.BytesRead
+	s.Interrupted += more.Interrupted
 }
 
 // Program says what was looked at.
@@ -123,6 +126,9 @@ func (r *Result) Cost() string {
 		fmt.Fprintf(&b, ", %s", Plural(r.ValuesRead, "value"))
 	}
 	b.WriteString(r.lockWaits())
+	if n := r.Stats.Interrupted; n > 0 {
+		fmt.Fprintf(&b, "; %s of C code interrupted, which may return EINTR", Plural(int64(n), "system call"))
+	}
 	return b.String()
 }
 
