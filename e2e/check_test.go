@@ -85,6 +85,14 @@ var allTroubles = []trouble{
 	{"writes-running", runsWith("4 goroutines wait", "main.(*registry).rebuild")},
 	{"reads-running", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading and runs all the time, 1 goroutine waits to write it, and 1 reader behind: 2 times, at the same lines", "main.(*registry).scan (running.go:"}}},
 	{"once-running", [][3]string{{"lock-held", "the function of a sync.Once runs all the time, 2 goroutines wait for it", "running.go:"}}},
+	{"frozen-gc", frozenBy("a collection", "main.crunch (frozen.go:")},
+	{"frozen-allocation", frozenBy("a collection", "main.crunch (frozen.go:")},
+	{"frozen-memstats", frozenBy("ReadMemStats", "main.crunch (frozen.go:")},
+	{"frozen-profile", frozenBy("a profile of goroutines", "main.crunch (frozen.go:")},
+	{"frozen-trace", frozenBy("an execution trace", "main.crunch (frozen.go:")},
+	{"frozen-procs", frozenBy("GOMAXPROCS", "main.crunch (frozen.go:")},
+	{"frozen-assembly", frozenBy("a collection", "main.await1 (await_amd64.s:")},
+	{"frozen-marking", [][3]string{{"stop-the-world", "for", "main.crunch (frozen.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
@@ -100,6 +108,11 @@ var allTroubles = []trouble{
 // runsWith is the finding of a goroutine that runs with a lock taken.
 func runsWith(wait, function string) [][3]string {
 	return [][3]string{{"lock-held", "lock held by a goroutine that runs all the time, " + wait, function + " (running.go:"}}
+}
+
+// frozenBy is the finding of a stop of the world that doesn't come.
+func frozenBy(what, place string) [][3]string {
+	return [][3]string{{"stop-the-world", "all goroutines stand still: a stop of the world (" + what + ") waits for one that can't be preempted", place}}
 }
 
 var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer"}
@@ -242,7 +255,7 @@ func TestTroublesOfReleases(t *testing.T) {
 		for _, tr := range allTroubles {
 			switch tr.name {
 			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep",
-				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running", "bodies-kept", "rows-kept":
+				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running", "frozen-memstats", "frozen-assembly", "bodies-kept", "rows-kept":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)
@@ -283,11 +296,11 @@ func TestTroublesAfterProfile(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
-	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-tries"}, {"healthy-sql"}, {"healthy-bodies"}}...) {
+	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"}, {"healthy-bodies"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))
-			if !strings.Contains(out, "nothing found; checked: deadlock, ") {
+			if !strings.Contains(out, "nothing found; checked: stop-the-world, deadlock, ") {
 				t.Errorf("it doesn't say so:\n%s", out)
 			}
 		})

@@ -11,18 +11,23 @@ local doing = require("doing")
 local holders = require("checks_holders")
 local findings = require("findings")
 local packs = require("checks_packs")
+local stopped = require("checks_stopped")
 local unclosed = require("checks_unclosed")
 
 -- All checks, in the order in which they are told. Each has a name; a function of the look that gives findings, or nothing
 -- and why there is nothing to check (and true, where there would be something); and what it needs: "heap", a copy of all
 -- memory; "moment", memory of one moment, since it concludes from what isn't there.
 local all = {}
-for _, part in ipairs { death, locks, holders, never, probable, context, pools, unclosed, state, packs } do
+for _, part in ipairs { death, stopped, locks, holders, never, probable, context, pools, unclosed, state, packs } do
   for _, check in ipairs(part) do
     check.part = part
     all[#all + 1] = check
   end
 end
+
+-- Checks that conclude from what hasn't gone on between the looks: in a world that stands still nothing has.
+local timed = {}
+for _, name in ipairs { "lock-left", "lock-held", "full-queue", "wait-group", "context", "sql-pool", "goroutine-leak", "spinning" } do timed[name] = true end
 
 local names = {}
 for i, check in ipairs(all) do names[i] = check.name end
@@ -90,6 +95,7 @@ local function look(p, wanted)
   function l.never(id) return l.heap ~= nil and l.heap:never(id) end
   attempt(l, locks, locks.prepare)
   attempt(l, holders, holders.first)
+  attempt(l, stopped, stopped.first)
   l.count = mark.count
   attempt(l, context, context.find)
   attempt(l, doing, doing.first)
@@ -97,10 +103,13 @@ local function look(p, wanted)
   if l.second and l.wanted["sql-pool"] then attempt(l, pools, pools.first) end
   attempt(l, state, state.first)
   if l.second then state.between(l) end
+  l.frozen = stopped.frozen(l)
   local known = {}
   function l.still(id)
     if known[id] == nil then
-      if l.second then
+      if l.frozen then
+        known[id] = l.never(id)
+      elseif l.second then
         known[id] = mark:still(id)
       else
         local g = l.state[id]
@@ -137,6 +146,7 @@ local function account(wanted)
   end
   local function run(l, check)
     if check.fits and not check.fits(l) then return end
+    if l.frozen and timed[check.name] then return leave(check, "all goroutines stand still: who waits may only wait for that") end
     if check.needs == "heap" and l.noheap then return leave(check, l.noheap) end
     if check.needs and l.nomoment then return leave(check, l.nomoment) end
     local ok, list, why, missing = pcall(check.run, l)

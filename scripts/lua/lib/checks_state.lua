@@ -6,6 +6,7 @@ local waits = require("waits")
 local runtime = require("runtime")
 local words = require("words")
 local spinning = require("checks_spinning")
+local stopped = require("checks_stopped")
 
 -- How often, and for how long in all, running goroutines are looked for between the two looks.
 local samples = 10
@@ -109,6 +110,7 @@ local function between(l)
     local ok, why = pcall(spinning.sample, l, i, samples) -- which takes its share of the time first
     if not ok then l.nostacks = why end
     pcall(holders.sample, l, i, samples)
+    pcall(stopped.sample, l)
     if i == samples / 2 or i == samples then
       l.kinds[#l.kinds + 1] = counts(ri.stacks())
     end
