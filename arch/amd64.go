@@ -34,6 +34,7 @@ var AMD64 = &Arch{
 	pointers: 16,
 	pc:       16,
 	sp:       7,
+	fp:       6,
 	// r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs
 	// gs
 	UserSize: 27 * 8,

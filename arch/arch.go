@@ -42,6 +42,7 @@ type Arch struct {
 	registers []string // names, by DWARF number
 	pointers  int      // those before this one may hold pointers
 	pc, sp    int
+	fp        int   // the frame pointer
 	user      []int // where in struct user_regs_struct each register is, in words
 	userTLS   int   // where the thread pointer is there
 	pushed    uint64

@@ -10,22 +10,40 @@ type Registers struct {
 	arch  *Arch
 	words [most]uint64
 	tls   uint64
-	place bool // only PC and SP are known
+	lacks uint64 // a bit a register that isn't known
 }
 
 // Place are the registers of a thread of which only PC and SP are known.
 func (a *Arch) Place(pc, sp uint64) Registers {
-	r := Registers{arch: a, place: true}
+	r := Registers{arch: a, lacks: ^(1<<a.pc | 1<<a.sp)}
 	r.words[a.pc], r.words[a.sp] = pc, sp
 	return r
 }
 
 // Get gives a register by its DWARF number; false where that names none, or one that isn't known.
 func (r *Registers) Get(n uint64) (uint64, bool) {
-	if r.arch == nil || n >= uint64(len(r.arch.registers)) || r.place && n != uint64(r.arch.pc) && n != uint64(r.arch.sp) {
+	if r.arch == nil || n >= uint64(len(r.arch.registers)) || r.lacks>>n&1 != 0 {
 		return 0, false
 	}
 	return r.words[n], true
+}
+
+// Frame is what a stack is followed by, and nothing else of a thread's registers.
+type Frame struct{ PC, SP, FP, TLS uint64 }
+
+// Frame gives these registers.
+func (r *Registers) Frame() Frame {
+	if r.arch == nil {
+		return Frame{}
+	}
+	return Frame{r.words[r.arch.pc], r.words[r.arch.sp], r.words[r.arch.fp], r.tls}
+}
+
+// FrameRegisters has the registers of a frame. The others are not known.
+func (a *Arch) FrameRegisters(f Frame) Registers {
+	r := Registers{arch: a, tls: f.TLS, lacks: ^(1<<a.pc | 1<<a.sp | 1<<a.fp)}
+	r.words[a.pc], r.words[a.sp], r.words[a.fp] = f.PC, f.SP, f.FP
+	return r
 }
 
 // PC is the address of the next instruction.
@@ -47,7 +65,7 @@ func (r *Registers) SP() uint64 {
 // TLS is the thread pointer, from which thread-local variables are counted; 0 where it isn't known.
 func (r *Registers) TLS() uint64 { return r.tls }
 
-// Pointers are the registers that may hold pointers.
+// Pointers are the registers that may hold pointers; 0 stands for one that isn't known.
 func (r *Registers) Pointers() []uint64 {
 	if r.arch == nil {
 		return nil

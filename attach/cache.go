@@ -60,6 +60,7 @@ type Cache struct {
 
 	mem    Memory
 	lender Director // mem, if it holds the bytes itself
+	sparse bool     // mem is Sparse
 	look   [lookasides]lookaside
 	chunks map[uint64]*chunk
 	held   int64
@@ -92,6 +93,7 @@ type chunk struct {
 func NewCache(m Memory) *Cache {
 	c := &Cache{mem: m, chunks: make(map[uint64]*chunk)}
 	c.lender, _ = m.(Director)
+	_, c.sparse = m.(Sparse)
 	return c
 }
 
@@ -230,6 +232,7 @@ func (c *Cache) Reset(m Memory) {
 	c.drop()
 	c.spare = append(c.spare, c.slabs...)
 	c.slabs = nil
+	_, c.sparse = m.(Sparse)
 	if c.lender, _ = m.(Director); c.lender != nil {
 		c.spare = nil // little will be copied
 	}
@@ -306,6 +309,9 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 	c.stats.Misses++
 	if c.Witness != nil {
 		c.Witness(addr, n)
+	}
+	if c.sparse {
+		return nil, nil
 	}
 	number := addr >> chunkShift
 	ch := c.chunks[number]

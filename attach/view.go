@@ -122,9 +122,11 @@ const (
 	Living TargetKind = "process"
 	Dying  TargetKind = "dying" // a process that a watcher holds in its last moment: nothing of it runs any more
 	Dead   TargetKind = "core"
+	// Recorded: what was recorded of a process, or a core.
+	Recorded TargetKind = "recording"
 )
 
-// Target is a process, a core or, later, a recording.
+// Target is a process, a core or a recording.
 type Target interface {
 	// Executable is the file that runs, even if it was replaced on disk.
 	Executable() io.ReaderAt

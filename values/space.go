@@ -52,13 +52,9 @@ type Space struct {
 	witness   Witness  // see SetWitness
 }
 
-// Witness hears what memory is looked at as. What it isn't told of was read as bytes, or words, that have no type.
-type Witness interface {
-	// Typed: there is, or is thought to be, a value of the type at the address.
-	Typed(addr uint64, t *symbols.Type)
-	// Elements: there are n of them, side by side, of an array or a slice.
-	Elements(addr uint64, elem *symbols.Type, n int64)
-}
+// Witness hears as what memory is looked at: there is, or is thought to be, a value of the type at the address. What it
+// isn't told of was read as bytes, or words, that have no type.
+type Witness func(addr uint64, t *symbols.Type)
 
 // SetWitness has w hear of what is looked at from now on; nil: nobody does.
 func (s *Space) SetWitness(w Witness) { s.witness = w }
@@ -190,7 +186,7 @@ func (s *Space) Structure(addr uint64, of *layout.Structure) ([]byte, error) {
 
 func (s *Space) saw(addr uint64, t *symbols.Type) {
 	if s.witness != nil && t != nil && !IsLocal(addr) {
-		s.witness.Typed(addr, t)
+		s.witness(addr, t)
 	}
 }
 

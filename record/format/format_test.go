@@ -282,3 +282,34 @@ func mustCoder(t testing.TB) *zstd.Encoder {
 }
 
 func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+func TestMemory(t *testing.T) {
+	runs := []Memory{{0x1000, 4, Data, []byte("abcd")}, {0x1004, 8, Denied, nil}, {0x2000, 2, Tokens, []byte("xy")}}
+	block := AppendMemory(nil, runs)
+	got, err := ReadMemory(block)
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(runs) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for name, bad := range map[string][]byte{
+		"nothing": nil, "cut": block[:len(block)-1], "more": append(bytes.Clone(block), 0),
+		"overlap": AppendMemory(nil, []Memory{{0x1000, 4, Data, []byte("abcd")}, {0x1003, 1, Data, []byte("a")}}),
+		"wraps":   AppendMemory(nil, []Memory{{1<<64 - 2, 4, Denied, nil}}),
+		"kind":    AppendMemory(nil, []Memory{{0x1000, 4, lastKind, nil}}),
+		"empty":   AppendMemory(nil, []Memory{{0x1000, 0, Data, nil}}),
+		"many":    {0xff, 0xff, 0xff, 0xff},
+	} {
+		if _, err := ReadMemory(bad); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzReadMemory(f *testing.F) {
+	f.Add(AppendMemory(nil, []Memory{{0x1000, 4, Data, []byte("abcd")}, {0x1004, 8, Denied, nil}}))
+	f.Fuzz(func(t *testing.T, block []byte) {
+		runs, err := ReadMemory(block)
+		if err == nil && !bytes.Equal(AppendMemory(nil, runs), block) {
+			t.Errorf("%x reads as %v", block, runs)
+		}
+	})
+}

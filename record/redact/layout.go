@@ -17,7 +17,9 @@ const (
 	Plain    Form = iota // a number or a pointer
 	Text                 // a string's header: a pointer and a length; what it leads to is a text
 	Bytes                // a []byte's header: a pointer, a length and a capacity
+	Slice                // another slice's header; Action is what to do with its elements, if they are numbers
 	Contents             // the bytes of a text themselves: a byte array
+	Control              // what a map notes of its slots, a byte each: their hashes are taken out
 )
 
 // Piece is one piece of a type, or many of the same form.
@@ -44,13 +46,6 @@ func (p *Policy) Of(t *symbols.Type, variable string) *Layout {
 	c := compiler{p: p, out: &Layout{Type: t}}
 	secret := variable != "" && secrets.Name(variable[strings.LastIndexByte(variable, '.')+1:])
 	c.add(t, 0, place{variable: variable, secret: secret}, 0)
-	return c.out
-}
-
-// Elements is the layout of the elements of an array or slice of a type: numbers are contents there.
-func (p *Policy) Elements(elem *symbols.Type) *Layout {
-	c := compiler{p: p, out: &Layout{Type: elem}}
-	c.add(elem, 0, place{element: true}, 0)
 	return c.out
 }
 
@@ -111,13 +106,7 @@ func (c *compiler) add(t *symbols.Type, off int64, at place, depth int) {
 	case reflect.String:
 		c.piece(Piece{Offset: off, Size: t.Size, Form: Text}, Token, t, at)
 	case reflect.Slice:
-		form := Plain
-		if elem := t.Elem(); elem != nil && elem.Kind == reflect.Uint8 {
-			form = Bytes
-			c.piece(Piece{Offset: off, Size: t.Size, Form: form}, Token, t, at)
-			return
-		}
-		c.piece(Piece{Offset: off, Size: t.Size}, Keep, t, at.header())
+		c.slice(t, off, at)
 	case reflect.Pointer, reflect.UnsafePointer, reflect.Map, reflect.Chan, reflect.Func, reflect.Interface:
 		c.piece(Piece{Offset: off, Size: t.Size}, Keep, t, at.header())
 	case reflect.Bool:
@@ -133,6 +122,21 @@ func (c *compiler) add(t *symbols.Type, off int64, at place, depth int) {
 	}
 }
 
+func (c *compiler) slice(t *symbols.Type, off int64, at place) {
+	elem := t.Elem()
+	switch {
+	case elem == nil:
+	case elem.Kind == reflect.Uint8:
+		c.piece(Piece{Offset: off, Size: t.Size, Form: Bytes}, Token, t, at)
+		return
+	case isScalar(elem.Kind) && !ofRuntime(at, t):
+		p := Piece{Offset: off, Size: t.Size, Form: Slice}
+		c.piece(p, Drop, t, at)
+		return
+	}
+	c.piece(Piece{Offset: off, Size: t.Size, Form: Slice}, Keep, t, at.header())
+}
+
 // header is the place of a pointer: what it leads to is elsewhere, with a name of its own.
 func (at place) header() place {
 	at.secret, at.element = false, false
@@ -141,6 +145,9 @@ func (at place) header() place {
 
 func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 	in := at.inside(t)
+	if c.slots(t, off) {
+		return
+	}
 	if denied(PackageOf(t.Name)) {
 		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
 		return
@@ -152,6 +159,56 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 		}
 		c.add(f.Type, off+f.Offset, next, depth+1)
 	}
+}
+
+// slots are the structures in which maps keep their entries; what is in them has its own names. Their hashes and seeds are
+// taken out: a short secret could be found by them. internal/runtime/maps (Go 1.24 on), runtime/map.go before.
+func (c *compiler) slots(t *symbols.Type, off int64) bool {
+	switch {
+	case t.Name == "internal/runtime/maps.Map", t.Name == "runtime.hmap":
+		for _, f := range t.Fields() {
+			action := Keep
+			if f.Name == "seed" || f.Name == "hash0" {
+				action = Drop
+			}
+			c.out.Pieces = append(c.out.Pieces, Piece{Offset: off + f.Offset, Size: f.Type.Size, Action: action, Field: f.Name})
+		}
+		return true
+	case strings.HasPrefix(t.Name, "noalg.map.group["), strings.HasPrefix(t.Name, "map.group["),
+		strings.HasPrefix(t.Name, "noalg.map.bucket["), strings.HasPrefix(t.Name, "map.bucket["),
+		strings.HasPrefix(t.Name, "bucket<"), strings.HasPrefix(t.Name, "bucket["):
+	default:
+		return false
+	}
+	for _, f := range t.Fields() {
+		at := off + f.Offset
+		if f.Name == "ctrl" || f.Name == "tophash" {
+			c.out.Pieces = append(c.out.Pieces, Piece{Offset: at, Size: f.Type.Size, Form: Control, Field: f.Name})
+			continue
+		}
+		if f.Type.Kind != reflect.Array || f.Type.Elem() == nil { // a bucket's overflow
+			c.add(f.Type, at, place{}, 0)
+			continue
+		}
+		elem := f.Type.Elem()
+		for i := range min(f.Type.Len(), slotsOfGroup) {
+			c.slot(elem, at+i*elem.Size)
+		}
+	}
+	return true
+}
+
+const slotsOfGroup = 8
+
+// slot is a key, an element, or both side by side in a struct without a name.
+func (c *compiler) slot(t *symbols.Type, off int64) {
+	if t.Kind == reflect.Struct && symbols.IsUnnamed(t.Name) {
+		for _, f := range t.Fields() {
+			c.add(f.Type, off+f.Offset, place{}, 0)
+		}
+		return
+	}
+	c.add(t, off, place{}, 0)
 }
 
 func (c *compiler) array(t *symbols.Type, off int64, at place, depth int) {
@@ -190,7 +247,7 @@ func (c *compiler) piece(p Piece, action Action, t *symbols.Type, at place) {
 func (c *compiler) action(form Form, action Action, t *symbols.Type, at place) Action {
 	strict := action
 	switch {
-	case form != Plain:
+	case form != Plain: // what it leads to is denied already
 	case at.secret && t.Kind != reflect.Bool, at.element && isScalar(t.Kind) && !ofRuntime(at, t):
 		strict = Drop
 	}
@@ -254,7 +311,7 @@ func isOf(pkg string, list []string) bool {
 func (l *Layout) String() string {
 	var b strings.Builder
 	for _, p := range l.Pieces {
-		form := [...]string{"plain", "text", "bytes", "contents"}[p.Form]
+		form := [...]string{"plain", "text", "bytes", "slice", "contents", "control"}[p.Form]
 		if p.Elem != nil {
 			fmt.Fprintf(&b, "%d: %s %d x {%s}\n", p.Offset, p.Field, p.Count, strings.ReplaceAll(strings.TrimSpace(p.Elem.String()), "\n", "; "))
 			continue

@@ -1,0 +1,190 @@
+package recorded
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"ri/attach"
+	"ri/record/format"
+)
+
+// ErrNotRecorded: a recording doesn't have what was asked of it.
+var ErrNotRecorded = errors.New("not recorded")
+
+// absent is the error of a byte that a recording doesn't have. It is ErrNotRecorded, and ErrNotMapped for whoever goes on
+// without what can't be read.
+type absent struct {
+	addr   uint64
+	denied bool
+}
+
+func (e *absent) Error() string {
+	if e.denied {
+		return fmt.Sprintf("address %#x is not in the recording: what is there was not kept, by the rules of redaction "+
+			"(ri recording info shows them; ri record --policy FILE keeps more)", e.addr)
+	}
+	return fmt.Sprintf("address %#x is not in the recording: no instrument that was recorded read it; record the one that does "+
+		"(ri record RECIPE), or all that is reachable (--heap)", e.addr)
+}
+
+func (e *absent) Is(target error) bool {
+	return target == ErrNotRecorded || target == attach.ErrNotMapped
+}
+
+// heldBlocks is how many bytes of blocks are held, decompressed. Slices that were given out live on.
+const heldBlocks = 64 << 20
+
+// memory finds bytes in the blocks of a recording. It is safe for concurrent use.
+type memory struct {
+	file   *format.Reader
+	blocks []format.Block // in order of address
+
+	mu     sync.Mutex
+	loaded map[int]*loaded
+	held   int64
+	clock  int64
+}
+
+type loaded struct {
+	runs []format.Memory
+	err  error
+	size int64
+	used int64 // by the clock
+}
+
+// newMemory takes the blocks of memory of one look, and those of tokens. Errors: format.ErrMalformed.
+func newMemory(file *format.Reader, names ...string) (*memory, error) {
+	m := &memory{file: file, loaded: map[int]*loaded{}}
+	for _, b := range file.Blocks() {
+		if !slices.Contains(names, b.Name) {
+			continue
+		}
+		if b.High == 0 && b.Low == 0 { // of a file without an index: the block itself says where it lies
+			data, err := file.Read(b)
+			if err != nil {
+				return nil, err
+			}
+			runs, err := format.ReadMemory(data)
+			if err != nil {
+				return nil, err
+			}
+			if len(runs) == 0 {
+				continue
+			}
+			last := runs[len(runs)-1]
+			b.Low, b.High = runs[0].Addr, last.Addr+uint64(last.Size)
+		}
+		m.blocks = append(m.blocks, b)
+	}
+	slices.SortFunc(m.blocks, func(a, b format.Block) int { return cmp.Compare(a.Low, b.Low) })
+	for i := 1; i < len(m.blocks); i++ {
+		if m.blocks[i].Low < m.blocks[i-1].High {
+			return nil, fmt.Errorf("blocks of memory at %#x overlap: %w", m.blocks[i].Low, format.ErrMalformed)
+		}
+	}
+	return m, nil
+}
+
+// run gives the bytes from an address to the end of their run. It has no bytes if they weren't kept.
+func (m *memory) run(addr uint64) (run format.Memory, err error) {
+	i, _ := slices.BinarySearchFunc(m.blocks, addr, func(b format.Block, addr uint64) int {
+		if b.High <= addr {
+			return -1
+		}
+		return 1
+	})
+	if i == len(m.blocks) || addr < m.blocks[i].Low {
+		return run, &absent{addr, false}
+	}
+	l := m.load(i)
+	if l.err != nil {
+		return run, l.err
+	}
+	k, _ := slices.BinarySearchFunc(l.runs, addr, func(r format.Memory, addr uint64) int {
+		if r.Addr+uint64(r.Size) <= addr {
+			return -1
+		}
+		return 1
+	})
+	if k == len(l.runs) || addr < l.runs[k].Addr {
+		return run, &absent{addr, false}
+	}
+	run = l.runs[k]
+	if run.Kind == format.Denied {
+		return run, &absent{addr, true}
+	}
+	off := addr - run.Addr
+	run.Addr, run.Size, run.Data = addr, run.Size-int(off), run.Data[off:]
+	return run, nil
+}
+
+func (m *memory) load(i int) *loaded {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clock++
+	if l := m.loaded[i]; l != nil {
+		l.used = m.clock
+		return l
+	}
+	l := &loaded{used: m.clock, size: m.blocks[i].Size}
+	data, err := m.file.Read(m.blocks[i])
+	if err == nil {
+		if l.runs, err = format.ReadMemory(data); err == nil {
+			err = m.within(i, l.runs)
+		}
+	}
+	l.err = err
+	for m.held+l.size > heldBlocks && len(m.loaded) > 0 {
+		oldest := -1
+		for k, other := range m.loaded {
+			if oldest < 0 || other.used < m.loaded[oldest].used {
+				oldest = k
+			}
+		}
+		m.held -= m.loaded[oldest].size
+		delete(m.loaded, oldest)
+	}
+	m.loaded[i], m.held = l, m.held+l.size
+	return l
+}
+
+// within refuses runs that lie outside of what the index says of their block.
+func (m *memory) within(i int, runs []format.Memory) error {
+	if n := len(runs); n > 0 && (runs[0].Addr < m.blocks[i].Low || runs[n-1].Addr+uint64(runs[n-1].Size) > m.blocks[i].High) {
+		return fmt.Errorf("block of memory at %#x has what the index doesn't say: %w", m.blocks[i].Low, format.ErrMalformed)
+	}
+	return nil
+}
+
+// ReadMemory implements attach.Memory.
+func (m *memory) ReadMemory(p []byte, addr uint64) (n int, err error) {
+	for n < len(p) {
+		run, err := m.run(addr + uint64(n))
+		if err != nil {
+			return n, err
+		}
+		n += copy(p[n:], run.Data)
+	}
+	return n, nil
+}
+
+// Direct implements attach.Director.
+func (m *memory) Direct(addr uint64, n int) []byte {
+	if n <= 0 {
+		return nil
+	}
+	run, err := m.run(addr)
+	if err != nil || len(run.Data) < n {
+		return nil
+	}
+	return run.Data[:n:n]
+}
+
+// IsToken tells whether the byte at an address stands for one that was not kept.
+func (m *memory) IsToken(addr uint64) bool {
+	run, err := m.run(addr)
+	return err == nil && run.Kind == format.Tokens
+}

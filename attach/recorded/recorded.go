@@ -1,0 +1,226 @@
+package recorded
+
+import (
+	"context"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"ri/arch"
+	"ri/attach"
+	"ri/files"
+	"ri/record/format"
+)
+
+// Process is what a recording says of a process besides its memory: the block format.ProcessBlock, as JSON.
+type Process struct {
+	PID        int                 `json:"pid"`
+	Executable string              `json:"executable"` // its name, without the folder
+	Machine    uint16              `json:"machine"`    // as ELF has it
+	Entry      uint64              `json:"entry"`      // AT_ENTRY
+	Ends       string              `json:"ends,omitempty"`
+	Written    time.Time           `json:"written"`  // the moment of the look
+	Nanotime   int64               `json:"nanotime"` // the same by the process's monotonic clock
+	Threads    []Thread            `json:"threads"`
+	Mappings   []attach.Mapping    `json:"mappings"` // without paths
+	Usage      *attach.Usage       `json:"usage,omitempty"`
+	Files      []attach.Descriptor `json:"files,omitempty"`
+}
+
+// Thread is a thread, with the registers by which its stack is followed.
+type Thread struct {
+	ID      int        `json:"id"`
+	InnerID int        `json:"inner_id"`
+	Frame   arch.Frame `json:"frame"`
+}
+
+// Recording is a recording as a target.
+type Recording struct {
+	path    string
+	disk    *os.File
+	file    *format.Reader
+	process Process
+	arch    *arch.Arch
+	memory  *memory
+}
+
+var (
+	_ attach.Target   = (*Recording)(nil)
+	_ attach.Director = (*View)(nil)
+	_ attach.Sparse   = (*View)(nil)
+)
+
+// Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, errors of the file system.
+func Open(path string) (*Recording, error) {
+	disk, err := files.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the recording: %w", err)
+	}
+	r := &Recording{path: path, disk: disk}
+	if err := r.open(); err != nil {
+		disk.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Recording) open() error {
+	info, err := r.disk.Stat()
+	if err != nil {
+		return fmt.Errorf("opening the recording: %w", err)
+	}
+	if r.file, err = format.Open(r.disk, info.Size(), r.path); err != nil {
+		return err
+	}
+	text, err := r.file.Named(format.ProcessBlock)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &r.process); err != nil {
+		return fmt.Errorf("%s: what it says of the process: %v: %w", r.path, err, format.ErrMalformed)
+	}
+	var known bool
+	if r.arch, known = arch.Of(elf.Machine(r.process.Machine)); !known {
+		return fmt.Errorf("%s is of %s; ri reads linux/amd64: %w", r.path, elf.Machine(r.process.Machine), errors.ErrUnsupported)
+	}
+	r.memory, err = newMemory(r.file, format.MemoryBlock, format.TokenBlock)
+	return err
+}
+
+// File is the recording's file.
+func (r *Recording) File() *format.Reader { return r.file }
+
+// Executable implements attach.Target: there is none.
+func (r *Recording) Executable() io.ReaderAt { return nil }
+
+// ExecutablePath implements attach.Target.
+func (r *Recording) ExecutablePath() string { return r.process.Executable }
+
+// Entry implements attach.Target.
+func (r *Recording) Entry() uint64 { return r.process.Entry }
+
+// Kind implements attach.Target.
+func (r *Recording) Kind() attach.TargetKind { return attach.Recorded }
+
+// Ends implements attach.Target.
+func (r *Recording) Ends() string { return r.process.Ends }
+
+// Written implements attach.Target.
+func (r *Recording) Written() time.Time { return r.process.Written }
+
+// Nanotime implements attach.Target.
+func (r *Recording) Nanotime() int64 { return r.process.Nanotime }
+
+// PID implements attach.Target.
+func (r *Recording) PID() int { return r.process.PID }
+
+// Describe implements attach.Target: "recording nats.rec of pid 4711 (nats-server)".
+func (r *Recording) Describe() string {
+	return fmt.Sprintf("recording %s of pid %d (%s)", r.path, r.process.PID, r.process.Executable)
+}
+
+// Mappings implements attach.Target.
+func (r *Recording) Mappings() ([]attach.Mapping, error) { return r.process.Mappings, nil }
+
+// Usage implements attach.Accounted.
+func (r *Recording) Usage() (attach.Usage, error) {
+	if r.process.Usage == nil {
+		return attach.Usage{}, fmt.Errorf("what the kernel accounted to the process: %w", ErrNotRecorded)
+	}
+	return *r.process.Usage, nil
+}
+
+// View implements attach.Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.
+func (r *Recording) View(ctx context.Context, _ attach.ViewOptions) (attach.View, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	v := &View{recording: r, done: make(chan struct{})}
+	for _, t := range r.process.Threads {
+		v.threads = append(v.threads, attach.Thread{ID: t.ID, InnerID: t.InnerID, Regs: r.arch.FrameRegisters(t.Frame)})
+	}
+	return v, nil
+}
+
+// Close implements attach.Target.
+func (r *Recording) Close() error { return r.disk.Close() }
+
+// View is one look at a recording.
+type View struct {
+	recording *Recording
+	threads   []attach.Thread
+	bytesRead atomic.Int64
+	closed    atomic.Bool
+	done      chan struct{}
+}
+
+// ReadMemory implements attach.Memory.
+func (v *View) ReadMemory(p []byte, addr uint64) (int, error) {
+	if v.closed.Load() {
+		return 0, v.Err()
+	}
+	n, err := v.recording.memory.ReadMemory(p, addr)
+	v.bytesRead.Add(int64(n))
+	return n, err
+}
+
+// Direct implements attach.Director.
+func (v *View) Direct(addr uint64, n int) []byte {
+	if v.closed.Load() {
+		return nil
+	}
+	b := v.recording.memory.Direct(addr, n)
+	v.bytesRead.Add(int64(len(b)))
+	return b
+}
+
+// Sparse implements attach.Sparse.
+func (v *View) Sparse() {}
+
+// IsToken tells whether the byte at an address is of a token, which stands for what was not kept.
+func (v *View) IsToken(addr uint64) bool { return v.recording.memory.IsToken(addr) }
+
+// Coverage implements attach.View.
+func (v *View) Coverage() attach.Coverage { return attach.Coverage{Of: attach.OneMoment} }
+
+// Notes implements attach.View.
+func (v *View) Notes() []string {
+	if v.recording.file.CutShort() {
+		return []string{v.recording.Describe() + " was cut short: what is missing was not written, or was lost on the way"}
+	}
+	return nil
+}
+
+// Kind implements attach.View.
+func (v *View) Kind() attach.ViewKind { return attach.Stopped }
+
+// Threads implements attach.View.
+func (v *View) Threads() []attach.Thread { return v.threads }
+
+// Done implements attach.View.
+func (v *View) Done() <-chan struct{} { return v.done }
+
+// Err implements attach.View.
+func (v *View) Err() error {
+	if v.closed.Load() {
+		return fmt.Errorf("reading %s: %w", v.recording.Describe(), attach.ErrClosed)
+	}
+	return nil
+}
+
+// Stats implements attach.View.
+func (v *View) Stats() attach.Stats { return attach.Stats{BytesRead: v.bytesRead.Load()} }
+
+// Close implements attach.View.
+func (v *View) Close() error {
+	v.closed.Store(true)
+	return nil
+}
+
+// Discard implements attach.View.
+func (v *View) Discard() { v.Close() }

@@ -1,0 +1,502 @@
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+
+	"ri/record/format"
+	"ri/record/redact"
+	"ri/symbols"
+)
+
+// Memory is what a painter reads: the copy that was looked at.
+type Memory struct {
+	// Read gives n bytes at an address, false if they aren't all there. It must not note them as read.
+	Read func(addr uint64, n int) ([]byte, bool)
+	// Constant tells whether bytes are the program's own, that nobody can have changed.
+	Constant func(addr uint64, n int) bool
+	// Address tells whether a word leads to memory of the process.
+	Address func(word uint64) bool
+	// Variable gives the name of the package variable at an address, "" if there is none.
+	Variable func(addr uint64) string
+	// Tokens is an address from which on the process has no memory.
+	Tokens uint64
+}
+
+// Counts is what became of what was looked at.
+type Counts struct {
+	Kept     int64 `json:"kept_bytes"`
+	Denied   int64 `json:"denied_bytes"`
+	Tokens   int64 `json:"tokens"`        // distinct texts that are not kept
+	Replaced int64 `json:"token_bytes"`   // of them
+	Unknown  int64 `json:"unknown_bytes"` // that were read, and no type is known of
+}
+
+// painter turns what was looked at into what is written.
+type painter struct {
+	mem     Memory
+	policy  *redact.Policy
+	tokens  *redact.Tokens
+	exclude map[string]bool // constants that are not kept
+
+	layouts map[*symbols.Type]*redact.Layout
+	known   map[[16]byte]uint64 // digest of a text -> address of its token
+	next    uint64              // where the next token comes
+	pending []format.Memory     // tokens that were not written yet
+	held    int
+	kept    []extent // contents that are kept
+	denied  []extent // contents that are not
+	counts  Counts
+	emit    func(name string, runs []format.Memory) error
+	err     error
+}
+
+type extent struct {
+	addr uint64
+	n    int
+}
+
+// maxText bounds a text that is replaced or kept, in bytes; of a longer one nothing is kept.
+const maxText = 16 << 20
+
+func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, emit func(string, []format.Memory) error) *painter {
+	return &painter{mem: mem, policy: policy, tokens: tokens, layouts: map[*symbols.Type]*redact.Layout{},
+		known: map[[16]byte]uint64{}, next: mem.Tokens, emit: emit}
+}
+
+func (p *painter) layout(t typedAt) *redact.Layout {
+	if name := p.mem.Variable(t.addr); name != "" {
+		return p.policy.Of(t.typ, name)
+	}
+	l := p.layouts[t.typ]
+	if l == nil {
+		l = p.policy.Of(t.typ, "")
+		p.layouts[t.typ] = l
+	}
+	return l
+}
+
+// each calls f for each piece of a layout that lies at an address.
+func each(l *redact.Layout, addr uint64, f func(redact.Piece, uint64)) {
+	for _, piece := range l.Pieces {
+		if piece.Elem == nil {
+			f(piece, addr+uint64(piece.Offset))
+			continue
+		}
+		for i := range piece.Count {
+			each(piece.Elem, addr+uint64(piece.Offset+i*piece.Size), f)
+		}
+	}
+}
+
+// texts goes through all headers: what they lead to is replaced, kept or denied.
+func (p *painter) texts(seen []typedAt) {
+	for _, t := range seen {
+		each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
+			switch piece.Form {
+			case redact.Text, redact.Bytes:
+				p.text(piece, at)
+			case redact.Slice:
+				if piece.Action != redact.Keep {
+					if b, ok := p.mem.Read(at, 24); ok {
+						p.deny(word(b, 0), word(b, 16)*uint64(max(piece.Count, 1)))
+					}
+				}
+			}
+		})
+	}
+}
+
+func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+
+func (p *painter) deny(addr, n uint64) {
+	if n > 0 && n < 1<<40 && addr+n > addr {
+		p.denied = append(p.denied, extent{addr, int(n)})
+	}
+}
+
+func (p *painter) text(piece redact.Piece, at uint64) {
+	header, ok := p.mem.Read(at, 16)
+	if !ok {
+		return
+	}
+	addr, n := word(header, 0), word(header, 8)
+	if n == 0 || addr == 0 {
+		return
+	}
+	room := n // a slice's capacity belongs to it, too
+	if piece.Form == redact.Bytes {
+		if b, ok := p.mem.Read(at+16, 8); ok {
+			room = max(n, word(b, 0))
+		}
+	}
+	if n > maxText {
+		p.deny(addr, min(room, 1<<39))
+		return
+	}
+	content, ok := p.mem.Read(addr, int(n))
+	switch {
+	case !ok:
+		p.deny(addr, min(room, 1<<39)) // nobody looked at it
+	case piece.Action == redact.Keep,
+		piece.Action == redact.Token && p.mem.Constant(addr, int(n)) && !p.exclude[string(content)]:
+		p.kept = append(p.kept, extent{addr, int(n)})
+	default:
+		p.deny(addr, room)
+		if piece.Action != redact.Drop {
+			p.replace(content, piece.Action)
+		}
+	}
+}
+
+// replaced is where what stands for a text lies; false if nothing does.
+func (p *painter) replaced(content []byte, action redact.Action) (uint64, bool) {
+	addr, ok := p.known[digest(content, action)]
+	return addr, ok
+}
+
+func digest(content []byte, action redact.Action) [16]byte {
+	h := sha256.New()
+	h.Write([]byte{byte(action)})
+	h.Write(content)
+	return [16]byte(h.Sum(nil)[:16])
+}
+
+// replace gives a text something that stands for it.
+func (p *painter) replace(content []byte, action redact.Action) {
+	key := digest(content, action)
+	if _, ok := p.known[key]; ok {
+		return
+	}
+	token := []byte(nil)
+	if action == redact.Mask {
+		token = make([]byte, len(content))
+		for i := range token {
+			token[i] = '*'
+		}
+	} else {
+		token = p.tokens.Of(content)
+	}
+	p.known[key] = p.next
+	p.pending = append(p.pending, format.Memory{Addr: p.next, Size: len(token), Kind: format.Tokens, Data: token})
+	p.next += uint64(len(token)+15) &^ 15
+	p.held += len(token)
+	p.counts.Tokens++
+	p.counts.Replaced += int64(len(token))
+	if p.held > blockBytes {
+		p.flushTokens()
+	}
+}
+
+func (p *painter) flushTokens() {
+	if p.err == nil && len(p.pending) > 0 {
+		p.err = p.emit(format.TokenBlock, p.pending)
+	}
+	p.pending, p.held = nil, 0
+}
+
+// blockBytes is about how much goes into one block of memory.
+const blockBytes = 4 << 20
+
+// A window is painted at a time.
+const (
+	windowShift = 16
+	windowSize  = 1 << windowShift
+)
+
+// What a byte of a window is. Where two say something, the larger counts.
+type color uint8
+
+const (
+	none    color = iota
+	unknown       // read, and nothing is known of it
+	plain
+	token
+	denied
+)
+
+type window struct {
+	start  uint64
+	colors [windowSize]color
+	data   [windowSize]byte
+}
+
+// set paints bytes, as far as they lie in the window.
+func (w *window) set(addr uint64, b []byte, c color) {
+	for i, x := range b {
+		off := addr + uint64(i) - w.start
+		if off < windowSize && w.colors[off] <= c {
+			w.colors[off], w.data[off] = c, x
+		}
+	}
+}
+
+func (w *window) deny(addr, n uint64, c color) {
+	from, to := max(addr, w.start), min(addr+n, w.start+windowSize)
+	for a := from; a < to; a++ {
+		if w.colors[a-w.start] < c {
+			w.colors[a-w.start] = c
+		}
+	}
+}
+
+// paint writes all that was looked at.
+func (p *painter) paint(s *Sight) error {
+	seen := s.all()
+	p.texts(seen)
+	p.flushTokens()
+	p.kept = sorted(p.kept)
+	p.denied = sorted(p.denied)
+
+	// What lies in which window: things may be longer than one.
+	windows := map[uint64][]int{} // number -> indexes of seen
+	for i, t := range seen {
+		for n := t.addr >> windowShift; n <= (t.addr+uint64(t.typ.Size)-1)>>windowShift; n++ {
+			if windows[n] = append(windows[n], i); len(windows) > 1<<24 {
+				break
+			}
+		}
+	}
+	touch := func(addr, n uint64) {
+		for w := addr >> windowShift; w <= (addr+n-1)>>windowShift; w++ {
+			windows[w] = windows[w][:len(windows[w]):len(windows[w])]
+		}
+	}
+	for _, e := range p.kept {
+		touch(e.addr, uint64(e.n))
+	}
+	for _, page := range s.pages() {
+		touch(page*pageSize, pageSize)
+	}
+	order := make([]uint64, 0, len(windows))
+	for n := range windows {
+		order = append(order, n)
+	}
+	slices.Sort(order)
+
+	out := &runs{emit: p.emit}
+	w := new(window)
+	keptAt, deniedAt := 0, 0
+	for _, n := range order {
+		*w = window{start: n << windowShift}
+		for _, i := range windows[n] {
+			t := seen[i]
+			each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
+				if at < w.start+windowSize && at+uint64(piece.Size) > w.start {
+					p.piece(w, piece, at)
+				}
+			})
+		}
+		for ; keptAt < len(p.kept) && p.kept[keptAt].end() <= w.start; keptAt++ {
+		}
+		for i := keptAt; i < len(p.kept) && p.kept[i].addr < w.start+windowSize; i++ {
+			if b, ok := p.mem.Read(p.kept[i].addr, p.kept[i].n); ok {
+				w.set(p.kept[i].addr, b, plain)
+			}
+		}
+		for ; deniedAt < len(p.denied) && p.denied[deniedAt].end() <= w.start; deniedAt++ {
+		}
+		p.words(w, s)
+		for i := deniedAt; i < len(p.denied) && p.denied[i].addr < w.start+windowSize; i++ {
+			w.deny(p.denied[i].addr, uint64(p.denied[i].n), denied)
+		}
+		p.cut(w, out)
+		if out.err != nil {
+			return out.err
+		}
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	return p.err
+}
+
+const pageSize = 4096
+
+func (e extent) end() uint64 { return e.addr + uint64(e.n) }
+
+// sorted sorts extents and joins those that overlap, so that none begins before one that ends later.
+func sorted(list []extent) []extent {
+	slices.SortFunc(list, func(a, b extent) int {
+		switch {
+		case a.addr < b.addr:
+			return -1
+		case a.addr > b.addr:
+			return 1
+		}
+		return 0
+	})
+	out := list[:0]
+	for _, e := range list {
+		if n := len(out); n > 0 && e.addr < out[n-1].end() {
+			out[n-1].n = int(max(out[n-1].end(), e.end()) - out[n-1].addr)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// piece paints one piece of what was looked at as a type.
+func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
+	b, ok := p.mem.Read(at, int(piece.Size))
+	if !ok {
+		return
+	}
+	switch piece.Form {
+	case redact.Plain:
+		if piece.Action == redact.Keep {
+			w.set(at, b, plain)
+		} else {
+			w.deny(at, uint64(piece.Size), denied)
+		}
+	case redact.Slice:
+		w.set(at, b, plain)
+	case redact.Text, redact.Bytes:
+		w.set(at, p.header(piece, b), plain)
+	case redact.Contents:
+		switch piece.Action {
+		case redact.Keep:
+			w.set(at, b, plain)
+		case redact.Token, redact.Mask:
+			stand := p.tokens.Of(b)
+			if piece.Action == redact.Mask {
+				stand = slices.Repeat([]byte{'*'}, len(b))
+			}
+			w.set(at, stand, token)
+		default:
+			w.deny(at, uint64(piece.Size), denied)
+		}
+	case redact.Control:
+		w.set(at, control(b), plain)
+	}
+}
+
+// control takes the hashes out of a group's control word or a bucket's tophash: full slots have their top bit clear in the one
+// (internal/runtime/maps/group.go), and are at least minTopHash in the other (runtime/map.go).
+func control(b []byte) []byte {
+	out := slices.Clone(b)
+	swiss := false
+	for _, x := range out {
+		if x == 0x80 || x == 0xfe {
+			swiss = true
+		}
+	}
+	for i, x := range out {
+		if swiss && x < 0x80 {
+			out[i] = 0
+		} else if !swiss && x > 5 {
+			out[i] = 5
+		}
+	}
+	return out
+}
+
+// header is a header that leads to what stands for its text.
+func (p *painter) header(piece redact.Piece, b []byte) []byte {
+	addr, n := word(b, 0), word(b, 8)
+	if n == 0 || n > maxText || piece.Action == redact.Keep || piece.Action == redact.Drop {
+		return b
+	}
+	content, ok := p.mem.Read(addr, int(n))
+	if !ok {
+		return b
+	}
+	to, ok := p.replaced(content, piece.Action)
+	if !ok { // it is kept
+		return b
+	}
+	out := slices.Clone(b)
+	binary.LittleEndian.PutUint64(out, to)
+	if len(out) >= 24 {
+		binary.LittleEndian.PutUint64(out[16:], n)
+	}
+	return out
+}
+
+// words paints what was read as words of no type: addresses are kept.
+func (p *painter) words(w *window, s *Sight) {
+	for page := w.start / pageSize; page < (w.start+windowSize)/pageSize; page++ {
+		bits := s.words[page]
+		if bits == nil {
+			continue
+		}
+		for i := range uint64(wordsInPage) {
+			if bits[i/64]>>(i%64)&1 == 0 {
+				continue
+			}
+			at := page*pageSize + 8*i
+			b, ok := p.mem.Read(at, 8)
+			if !ok {
+				continue
+			}
+			if p.mem.Constant(at, 8) { // code, tables, types
+				w.deny(at, 8, none)
+				continue
+			}
+			c := unknown
+			if p.mem.Address(word(b, 0)) {
+				c = plain
+			}
+			for k := range uint64(8) {
+				if off := at + k - w.start; w.colors[off] == none {
+					w.colors[off], w.data[off] = c, b[k]
+				}
+			}
+		}
+	}
+}
+
+// cut makes runs of a window.
+func (p *painter) cut(w *window, out *runs) {
+	for i := 0; i < windowSize; {
+		c := w.colors[i]
+		end := i + 1
+		for end < windowSize && w.colors[end] == c {
+			end++
+		}
+		r := format.Memory{Addr: w.start + uint64(i), Size: end - i}
+		switch c {
+		case plain, token:
+			r.Data = slices.Clone(w.data[i:end])
+			if c == token {
+				r.Kind = format.Tokens
+			}
+			p.counts.Kept += int64(r.Size)
+			out.add(r)
+		case denied, unknown:
+			r.Kind = format.Denied
+			if c == denied {
+				p.counts.Denied += int64(r.Size)
+			} else {
+				p.counts.Unknown += int64(r.Size)
+			}
+			out.add(r)
+		}
+		i = end
+	}
+}
+
+// runs gathers runs of memory into blocks.
+type runs struct {
+	emit func(string, []format.Memory) error
+	list []format.Memory
+	size int
+	err  error
+}
+
+func (o *runs) add(r format.Memory) {
+	o.list, o.size = append(o.list, r), o.size+len(r.Data)+16
+	if o.size >= blockBytes {
+		o.flush()
+	}
+}
+
+func (o *runs) flush() error {
+	if o.err == nil && len(o.list) > 0 {
+		o.err = o.emit(format.MemoryBlock, o.list)
+	}
+	o.list, o.size = nil, 0
+	return o.err
+}

@@ -1,0 +1,172 @@
+package redact
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ri/symbols"
+	"ri/symbols/testprogram"
+)
+
+func open(t *testing.T) *symbols.File {
+	t.Helper()
+	path := testprogram.Build(t, filepath.Join("testdata", "types"), testprogram.Variant{Name: "default"})
+	r, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	f, err := symbols.Open(r, "types")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// said gives "field form action" of each piece, those of arrays' elements behind their field.
+func said(l *Layout) map[string]string {
+	out := map[string]string{}
+	for line := range strings.SplitSeq(strings.TrimSpace(l.String()), "\n") {
+		_, rest, _ := strings.Cut(line, ": ")
+		field, what, _ := strings.Cut(rest, " ")
+		out[field] = what
+	}
+	return out
+}
+
+func TestLayout(t *testing.T) {
+	f := open(t)
+	for _, x := range []struct {
+		typ   string
+		rules string
+		want  map[string]string
+	}{
+		{"main.order", "", map[string]string{
+			"ID": "plain keep", "Customer": "text token", "Note": "bytes token", "Digest": "contents token",
+			"Amounts": "slice drop", "Limits": "plain drop", "Paid": "plain keep", "Weight": "plain keep",
+			"State": "plain keep", "At.wall": "plain keep", "At.loc": "plain keep", "Next": "plain keep",
+			"Tags": "plain keep", "Any": "plain keep",
+			"Lines": "3 x {0+16: Lines.SKU text token; 16+4: Lines.Count plain keep; 20+1: Lines.Flag plain keep}",
+		}},
+		// A name is a secret's: texts are tokens as ever, numbers go, pointers stay, bools say little.
+		{"main.account", "", map[string]string{
+			"Name": "text token", "userPassword": "text token", "PIN": "plain drop", "hasToken": "plain keep",
+			"Session.ID": "text token", "Session.Hits": "plain drop", "Session.Peer": "plain keep",
+			"limits.max": "plain keep",
+		}},
+		// Packages of keys, and what isn't a struct there.
+		{"main.keys", "", map[string]string{
+			"block": "plain keep", "n": "plain keep", "words": "plain drop", "runes": "slice drop", "one": "plain keep",
+		}},
+		// The first rule counts; a parent's rule doesn't keep what has a secret's name, its own does.
+		{"main.account", "- keep: {type: main.account}", map[string]string{
+			"Name": "text keep", "userPassword": "text token", "PIN": "plain drop", "Session.ID": "text token",
+			"limits.max": "plain keep",
+		}},
+		{"main.account", "- keep: {field: PIN}\n- drop: {type: main.limits}\n- drop: {field: limits.max}", map[string]string{
+			"PIN": "plain keep", "limits.max": "plain drop", "limits.used": "plain drop", "Name": "text token",
+		}},
+		{"main.order", "- mask: {package: main, field: Customer}\n- keep: {package: main}", map[string]string{
+			"Customer": "text mask", "Note": "bytes keep", "Digest": "contents keep", "Limits": "plain keep",
+			"Amounts": "slice keep",
+		}},
+	} {
+		p := &Policy{}
+		if x.rules != "" {
+			var err error
+			if p, err = ReadPolicy(strings.NewReader(x.rules), "test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		typ, err := f.Type(x.typ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := p.Of(typ, "")
+		got := said(l)
+		for field, want := range x.want {
+			if got[field] != want {
+				t.Errorf("%s, rules %q: %s is %q, want %q", x.typ, x.rules, field, got[field], want)
+			}
+		}
+		end := int64(0)
+		for _, piece := range l.Pieces {
+			if piece.Offset < end || piece.Size <= 0 {
+				t.Errorf("%s: piece %+v overlaps", x.typ, piece)
+			}
+			if end = piece.Offset + piece.Size*max(piece.Count, 1); end > typ.Size {
+				t.Errorf("%s: piece %+v ends behind %d", x.typ, piece, typ.Size)
+			}
+		}
+	}
+}
+
+func TestVariables(t *testing.T) {
+	f := open(t)
+	number, err := f.Type("int")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		variable string
+		policy   Policy
+		want     Action
+	}{
+		{"main.counter", Policy{}, Keep},
+		{"main.apiToken", Policy{}, Drop},
+		{"main.apiToken", Policy{Rules: []Rule{{Action: Keep, Package: "main"}}}, Drop},
+		{"main.apiToken", Policy{Rules: []Rule{{Action: Keep, Variable: "main.apiToken"}}}, Keep},
+		{"main.counter", Policy{DenyNumbers: true}, Drop},
+	} {
+		if got := x.policy.Of(number, x.variable).Pieces[0].Action; got != x.want {
+			t.Errorf("%s with %+v: %s, want %s", x.variable, x.policy, got, x.want)
+		}
+	}
+}
+
+func TestPolicyErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"keep: x":                                "cannot unmarshal",
+		"- hide: {type: x}":                      `"hide" is no action; they are keep, token, mask, drop`,
+		"- keep: {colour: x}":                    `unknown key "colour"`,
+		"- keep: {type: '[a'}":                   "pattern",
+		"- keep: {}":                             "a rule names what it is of",
+		"- keep: main.T":                         "a rule names what it is of",
+		"- keep: {type: [a, b]}":                 "type has no text",
+		"- {keep: {type: a}, drop: {type: b}}":   "has 2 keys",
+		"- keep: {type: a}\n- keep: {fields: b}": "line 2",
+	} {
+		if _, err := ReadPolicy(strings.NewReader(text), "p.yaml"); !errors.Is(err, ErrPolicy) ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestColumn(t *testing.T) {
+	p, err := ReadPolicy(strings.NewReader("- keep: {recipe: nats-*}\n- keep: {column: token}\n"), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		recipe, column string
+		want           Action
+	}{{"nats-subs", "subject", Keep}, {"nats-subs", "password", Token}, {"http", "path", Token}, {"http", "token", Keep}} {
+		if got := p.Column(x.recipe, x.column); got != x.want {
+			t.Errorf("%s %s: %s, want %s", x.recipe, x.column, got, x.want)
+		}
+	}
+}
+
+func FuzzReadPolicy(f *testing.F) {
+	f.Add("- keep: {type: a.B, field: c.*}\n- drop: {package: x/y}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := ReadPolicy(strings.NewReader(text), "p"); err == nil {
+			p.rule(what{typ: "a.B", pkg: "a", field: []string{"c", "d"}})
+			p.Column("r", "c")
+		}
+	})
+}

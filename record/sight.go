@@ -1,0 +1,85 @@
+package record
+
+import (
+	"slices"
+
+	"ri/attach"
+	"ri/symbols"
+)
+
+// Sight is what was looked at. It is not safe for concurrent use.
+type Sight struct {
+	typed map[typedAt]struct{}
+	words map[uint64]*wordsOfPage // by page number
+}
+
+type typedAt struct {
+	addr uint64
+	typ  *symbols.Type
+}
+
+const wordsInPage = attach.PageSize / 8
+
+// wordsOfPage has a bit for each word of which something was read.
+type wordsOfPage [wordsInPage / 64]uint64
+
+// NewSight makes an empty one.
+func NewSight() *Sight {
+	return &Sight{typed: map[typedAt]struct{}{}, words: map[uint64]*wordsOfPage{}}
+}
+
+// Typed hears that memory was looked at as a type; it is a values.Witness.
+func (s *Sight) Typed(addr uint64, t *symbols.Type) {
+	if t.Size > 0 && addr+uint64(t.Size) > addr {
+		s.typed[typedAt{addr, t}] = struct{}{}
+	}
+}
+
+// Read hears that bytes were read; it is the Witness of an attach.Cache.
+func (s *Sight) Read(addr uint64, n int) {
+	if n <= 0 {
+		return
+	}
+	for word, last := addr/8, (addr+uint64(n)-1)/8; word <= last; {
+		page := word / wordsInPage
+		bits := s.words[page]
+		if bits == nil {
+			bits = new(wordsOfPage)
+			s.words[page] = bits
+		}
+		for ; word <= last && word/wordsInPage == page; word++ {
+			bits[word%wordsInPage/64] |= 1 << (word % 64)
+		}
+	}
+}
+
+// has tells whether something of a page was read.
+func (s *Sight) has(page uint64) bool { return s.words[page] != nil }
+
+// pages lists the pages of which something was read.
+func (s *Sight) pages() []uint64 {
+	out := make([]uint64, 0, len(s.words))
+	for page := range s.words {
+		out = append(out, page)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// all lists what was looked at as a type, by address.
+func (s *Sight) all() []typedAt {
+	out := make([]typedAt, 0, len(s.typed))
+	for t := range s.typed {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b typedAt) int {
+		switch {
+		case a.addr != b.addr && a.addr < b.addr:
+			return -1
+		case a.addr != b.addr:
+			return 1
+		}
+		return int(b.typ.Size - a.typ.Size) // the whole before its parts
+	})
+	return out
+}
