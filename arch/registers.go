@@ -86,7 +86,7 @@ func (a *Arch) UserRegisters(b []byte) Registers {
 // User gives the registers as a struct user_regs_struct, in which those that Registers doesn't have are 0. nil where not
 // all are known.
 func (r *Registers) User() []byte {
-	if r.arch == nil || r.place {
+	if r.arch == nil || r.lacks != 0 {
 		return nil
 	}
 	b := make([]byte, r.arch.UserSize)

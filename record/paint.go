@@ -369,24 +369,19 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 			w.deny(at, uint64(piece.Size), denied)
 		}
 	case redact.Control:
-		w.set(at, control(b), plain)
+		w.set(at, control(b, piece.Field == "ctrl"), plain)
 	}
 }
 
-// control takes the hashes out of a group's control word or a bucket's tophash: full slots have their top bit clear in the one
-// (internal/runtime/maps/group.go), and are at least minTopHash in the other (runtime/map.go).
-func control(b []byte) []byte {
+// control takes the hashes out of a Swiss group's control word, in which full slots have their top bit clear
+// (internal/runtime/maps/group.go), or of a bucket's tophash, in which they are at least minTopHash, 5 (runtime/map.go).
+func control(b []byte, swiss bool) []byte {
 	out := slices.Clone(b)
-	swiss := false
-	for _, x := range out {
-		if x == 0x80 || x == 0xfe {
-			swiss = true
-		}
-	}
 	for i, x := range out {
-		if swiss && x < 0x80 {
+		switch {
+		case swiss && x < 0x80:
 			out[i] = 0
-		} else if !swiss && x > 5 {
+		case !swiss && x > 5:
 			out[i] = 5
 		}
 	}

@@ -33,7 +33,7 @@ func (l *Look) WantBulk() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.rehearsing {
-		if l.view.Coverage().Whole {
+		if l.view.Coverage().Whole || l.Target.Kind() == attach.Recorded { // there is no more than was recorded
 			return true
 		}
 		l.lacking = true

@@ -34,6 +34,8 @@ type Look struct {
 	ctx        context.Context // of the look; a script's own ends with the script, and would take the view with it
 	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
 	ended      bool
+	arrived    func()          // called when it is there
+	leaving    func()          // called when the script goes on to another view, while this one can be read; nil: nobody is
 	between    bool            // the view is a stop that the script asked for on its way
 	standing   atomic.Bool     // the target stands while the script runs
 	kind       attach.ViewKind // of the first view since begin
@@ -311,6 +313,12 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 		return nil, errIncomplete
 	}
 	l.ended = true // nothing to let go while it runs
+	leaving := l.leaving
+	l.mu.Unlock()
+	if leaving != nil {
+		leaving()
+	}
+	l.mu.Lock()
 	l.release()
 	l.mu.Unlock()
 	l.discard()
@@ -323,13 +331,14 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 	if kind != "" {
 		l.Options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop, LeaveAsleep: true}
 	}
+	l.Options.Later = true
 	err = l.less.affordable(l.Options)
 	if err == nil {
 		err = l.take(ctx)
 	}
 	if err != nil {
 		l.stats.Add(attach.CostOf(err))
-		l.Options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop}
+		l.Options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop, Later: true}
 		if l.take(ctx) != nil {
 			return over, err
 		}
@@ -338,6 +347,9 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 	l.ended, l.between = false, l.Options.Kind == attach.Stopped && was.Kind != attach.Stopped
 	l.mu.Unlock()
 	l.changed <- struct{}{}
+	if l.arrived != nil {
+		l.arrived()
+	}
 	if err := context.Cause(ctx); err != nil { // the run ended meanwhile, and nobody else would let the target go
 		l.end()
 		return over, err

@@ -38,7 +38,7 @@ func (s *Session) Run(ctx context.Context, p *Plan, to rows.Listener) (*rows.Res
 // turn out to have been in vain, they come as the script gives them: of a core, and of a live view. Otherwise they come
 // when the target runs again, and all is known to be of one moment. The result has the rest, and the findings too.
 func (s *Session) Stream(ctx context.Context, p *Plan, sink rows.Sink) (*rows.Result, error) {
-	if p.View == attach.Live || s.Info.Kind == "core" {
+	if p.View == attach.Live || s.Info.Kind != string(attach.Living) {
 		return s.runPlan(ctx, p, sink, sink)
 	}
 	res, err := s.runPlan(ctx, p, sink, nil)
@@ -58,30 +58,12 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 	if err != nil {
 		return nil, err
 	}
-	connected, _ := s.Target.(attach.Connected)
-	sampler := host.CPUSamplerOf(s.Target)
 	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
 		h = nil
 		c := s.Collector(p, to, early)
 		res, err := s.Look(ctx, p, c, func(ctx context.Context, look *Look, sink rows.Sink) error {
 			if h == nil {
-				opt := host.Options{
-					Space:       look.Space,
-					Sink:        sink,
-					Folders:     p.Recipe.Folders(p.catalogue),
-					Limits:      p.Limits,
-					Target:      host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends},
-					Seen:        func() (attach.ViewKind, string) { return look.seenAs(p) },
-					Again:       look.Again,
-					Now:         s.Now(),
-					Profile:     p.Samples,
-					Bulk:        look.WantBulk,
-					MayBulk:     look.MayBulk,
-					LeaveOut:    c.leaveOut,
-					CPU:         sampler,
-					Connections: connected,
-					Usage:       usageOf(s.Target),
-				}
+				opt := s.options(p, look, sink, c.leaveOut)
 				if changing != nil {
 					opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.Space, comment) }
 				}
@@ -113,6 +95,28 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 		res.Columns, res.Rows = rows.ChangeColumns, res.Transaction.Changes
 	}
 	return res, err
+}
+
+// options are those of the machine that runs a plan's script on a look.
+func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(string)) host.Options {
+	connected, _ := s.Target.(attach.Connected)
+	return host.Options{
+		Space:       look.Space,
+		Sink:        sink,
+		Folders:     p.Recipe.Folders(p.catalogue),
+		Limits:      p.Limits,
+		Target:      host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends},
+		Seen:        func() (attach.ViewKind, string) { return look.seenAs(p) },
+		Again:       look.Again,
+		Now:         s.Now(),
+		Profile:     p.Samples,
+		Bulk:        look.WantBulk,
+		MayBulk:     look.MayBulk,
+		LeaveOut:    leaveOut,
+		CPU:         host.CPUSamplerOf(s.Target),
+		Connections: connected,
+		Usage:       usageOf(s.Target),
+	}
 }
 
 // muchTouched is how many pages make a second rehearsal worth its time: 16 MiB.
