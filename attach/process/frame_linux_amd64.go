@@ -153,3 +153,20 @@ func inSequence(p *Process, tid int, pc uint64) bool {
 	start, length := binary.LittleEndian.Uint64(where[:]), binary.LittleEndian.Uint64(where[8:])
 	return pc-start < length
 }
+
+// readState reads what GETREGS doesn't give.
+func (in *injector) readState(tid int, s *threadState) error {
+	s.xstate = make([]byte, 16<<10)
+	iov := unix.Iovec{Base: &s.xstate[0], Len: uint64(len(s.xstate))}
+	if e := ptrace(unix.PTRACE_GETREGSET, tid, noteXstate, uintptr(unsafe.Pointer(&iov))); e != 0 {
+		return fmt.Errorf("%s: the floating-point state of thread %d (%v): %w", in.process.Describe(), tid, e,
+			ErrInject)
+	}
+	in.step()
+	s.xstate = s.xstate[:iov.Len]
+	if e := ptrace(ptraceGetSigmask, tid, 8, uintptr(unsafe.Pointer(&s.mask))); e != 0 {
+		return fmt.Errorf("%s: the signal mask of thread %d (%v): %w", in.process.Describe(), tid, e, ErrInject)
+	}
+	in.step()
+	return nil
+}

@@ -337,23 +337,6 @@ func (in *injector) choose(t *tracer) (*tracee, *threadState, error) {
 		"ri again: %w", in.process.Describe(), ErrInject)
 }
 
-// readState reads what GETREGS doesn't give.
-func (in *injector) readState(tid int, s *threadState) error {
-	s.xstate = make([]byte, 16<<10)
-	iov := unix.Iovec{Base: &s.xstate[0], Len: uint64(len(s.xstate))}
-	if e := ptrace(unix.PTRACE_GETREGSET, tid, noteXstate, uintptr(unsafe.Pointer(&iov))); e != 0 {
-		return fmt.Errorf("%s: the floating-point state of thread %d (%v): %w", in.process.Describe(), tid, e,
-			ErrInject)
-	}
-	in.step()
-	s.xstate = s.xstate[:iov.Len]
-	if e := ptrace(ptraceGetSigmask, tid, 8, uintptr(unsafe.Pointer(&s.mask))); e != 0 {
-		return fmt.Errorf("%s: the signal mask of thread %d (%v): %w", in.process.Describe(), tid, e, ErrInject)
-	}
-	in.step()
-	return nil
-}
-
 // run sends the thread through the call and back, and gives what it left in RAX.
 func (in *injector) run(t *tracer, tr *tracee, state *threadState, at, number uint64, args []uint64) (uint64, error) {
 	failed := func(what string, cause error) (uint64, error) {
@@ -496,21 +479,4 @@ func (v *stoppedView) injectAsked(t *tracer) {
 		close(call.done)
 	default:
 	}
-}
-
-// writeMemory writes with process_vm_writev(2), which respects what is read-only.
-func writeMemory(pid int, addr uint64, data []byte) error {
-	for len(data) > 0 {
-		local := [1]unix.Iovec{{Base: &data[0], Len: uint64(len(data))}}
-		remote := [1]unix.RemoteIovec{{Base: uintptr(addr), Len: len(data)}}
-		n, err := unix.ProcessVMWritev(pid, local[:], remote[:], 0)
-		if err != nil {
-			return fmt.Errorf("process_vm_writev at %#x: %w", addr, err)
-		}
-		if n == 0 {
-			return fmt.Errorf("process_vm_writev at %#x wrote nothing: %w", addr, unix.EFAULT)
-		}
-		data, addr = data[n:], addr+uint64(n)
-	}
-	return nil
 }

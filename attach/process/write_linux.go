@@ -143,3 +143,20 @@ func connectUnspec(fd int, address *unix.RawSockaddr) error {
 	}
 	return nil
 }
+
+// writeMemory writes with process_vm_writev(2), which respects what is read-only.
+func writeMemory(pid int, addr uint64, data []byte) error {
+	for len(data) > 0 {
+		local := [1]unix.Iovec{{Base: &data[0], Len: uint64(len(data))}}
+		remote := [1]unix.RemoteIovec{{Base: uintptr(addr), Len: len(data)}}
+		n, err := unix.ProcessVMWritev(pid, local[:], remote[:], 0)
+		if err != nil {
+			return fmt.Errorf("process_vm_writev at %#x: %w", addr, err)
+		}
+		if n == 0 {
+			return fmt.Errorf("process_vm_writev at %#x wrote nothing: %w", addr, unix.EFAULT)
+		}
+		data, addr = data[n:], addr+uint64(n)
+	}
+	return nil
+}
