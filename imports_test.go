@@ -42,7 +42,8 @@ func rooms(t *testing.T) map[string]room {
 	return table
 }
 
-// TestImports holds the rooms to the table of docs/design.md: what each imports of the others, its tests too, and which modules.
+// TestImports holds the rooms to the table of docs/design.md: what each imports of the others, its tests too, and which
+// modules.
 func TestImports(t *testing.T) {
 	table := rooms(t)
 	list := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
@@ -80,7 +81,8 @@ func TestImports(t *testing.T) {
 						what = "imports in its tests"
 					}
 					t.Errorf("%s -> %s: %s %s %s, which docs/design.md doesn't allow", name, of, name, what, of)
-				case module && !test && !slices.ContainsFunc(r.modules, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") }):
+				case module && !test && !slices.ContainsFunc(r.modules,
+					func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") }):
 					t.Errorf("%s -> %s: that module has no place in %s by docs/design.md", name, path, name)
 				}
 			}

@@ -9,11 +9,13 @@
 //		...
 //	}
 //
-// A look stops the process for a millisecond or two, and writes nothing to it: what the rows say is of one moment, and they come when
-// the process runs again. An [Options] says how to look (its zero value: as the recipe declares), how long at most, and whether changes
-// are allowed. Errors are those of package ri/instruments/rows (ErrUsage, ErrRefused, ErrPartial) and ri/attach (ErrNoProcess, ErrPermission, ...).
+// A look stops the process for a millisecond or two, and writes nothing to it: what the rows say is of one moment, and
+// they come when the process runs again. An [Options] says how to look (its zero value: as the recipe declares), how
+// long at most, and whether changes are allowed. Errors are those of package ri/instruments/rows (ErrUsage, ErrRefused,
+// ErrPartial) and ri/attach (ErrNoProcess, ErrPermission, ...).
 //
-// Several targets may be looked at at once, each by a goroutine of its own. One target is looked at by one caller at a time.
+// Several targets may be looked at at once, each by a goroutine of its own. One target is looked at by one caller at a
+// time.
 //
 // What may not come in: terminals, flags, exit codes; what the rooms below can do without a caller's choice.
 package ri
@@ -48,8 +50,8 @@ type (
 	Listener  = rows.Listener
 )
 
-// OpenCatalogue reads the recipes that are built in, those of /etc/ri/recipes.d and of the user, and of more files. What is wrong in
-// catalogues that nobody asked for is a warning.
+// OpenCatalogue reads the recipes that are built in, those of /etc/ri/recipes.d and of the user, and of more files.
+// What is wrong in catalogues that nobody asked for is a warning.
 func OpenCatalogue(more ...string) (c *Catalogue, warnings []error, err error) {
 	return recipes.OpenCatalogue(files, more...)
 }
@@ -75,8 +77,8 @@ func (t *Target) Close() error { return t.session.Close() }
 // Program says what the target is: process or core, executable, Go release, module.
 func (t *Target) Program() rows.Program { return t.session.Info }
 
-// Recipe asks a recipe, or an instrument file, with its parameters as "name=value", and gives its rows as they come. An error ends
-// them; rows that came before it are good where it is rows.ErrPartial.
+// Recipe asks a recipe, or an instrument file, with its parameters as "name=value", and gives its rows as they come. An
+// error ends them; rows that came before it are good where it is rows.ErrPartial.
 func (t *Target) Recipe(ctx context.Context, opt Options, name string, args ...string) iter.Seq2[Row, error] {
 	return t.rows(ctx, func(c *Catalogue) (*Plan, error) { return looks.Prepare(c, name, args, opt) })
 }
@@ -86,8 +88,9 @@ func (t *Target) Lua(ctx context.Context, opt Options, text string) iter.Seq2[Ro
 	return t.rows(ctx, func(c *Catalogue) (*Plan, error) { return looks.PrepareLua(c, "", text, nil, opt) })
 }
 
-// Run asks a plan, and gives all at once: rows, findings, printed text, what the look cost. What is to be said meanwhile goes to a
-// listener; nil: nobody listens. An error means that there was no look; what went wrong in the script is in the result.
+// Run asks a plan, and gives all at once: rows, findings, printed text, what the look cost. What is to be said
+// meanwhile goes to a listener; nil: nobody listens. An error means that there was no look; what went wrong in the
+// script is in the result.
 func (t *Target) Run(ctx context.Context, p *Plan, to Listener) (*Result, error) {
 	if err := t.session.CheckPlan(ctx, p); err != nil {
 		return nil, err

@@ -32,35 +32,52 @@ var allTroubles = []trouble{
 	{"index", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "index: waits here"}}},
 	{"locker", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "locker: waits here"}}},
 	{"try", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "try: waits here"}}},
-	{"try-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it", "try-sleep: holds here"}}},
-	{"once", [][3]string{{"deadlock", "sync.Once: the function that Do runs waits for that Do to return", "once: waits here"}}},
-	{"once-stuck", [][3]string{{"lock-held", "the function of a sync.Once is in time.Sleep, 1 goroutine waits for it", "once-stuck: holds here"}}},
-	{"lock-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it", "lock-sleep: holds here"}}},
-	{"lock-channel", [][3]string{{"lock-held", "lock held in chan send", "lock-channel: holds here"}, {"full-queue", "nobody receives", "lock-channel: holds here"}}},
+	{"try-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it",
+		"try-sleep: holds here"}}},
+	{"once", [][3]string{{"deadlock", "sync.Once: the function that Do runs waits for that Do to return",
+		"once: waits here"}}},
+	{"once-stuck", [][3]string{{"lock-held", "the function of a sync.Once is in time.Sleep, 1 goroutine waits for it",
+		"once-stuck: holds here"}}},
+	{"lock-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it",
+		"lock-sleep: holds here"}}},
+	{"lock-channel", [][3]string{{"lock-held", "lock held in chan send", "lock-channel: holds here"},
+		{"full-queue", "nobody receives", "lock-channel: holds here"}}},
 	{"lock-syscall", [][3]string{{"lock-held", "lock held in a system call", "lock-syscall: holds here"}}},
 	{"lock-network", [][3]string{{"lock-held", "lock held in network or file I/O", "lock-network: holds here"}}},
-	{"starved", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it, and 4 readers behind", "starved: holds here"}}},
+	{"starved", [][3]string{{"lock-held",
+		"writer starved: a goroutine holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it, and 4 " +
+			"readers behind", "starved: holds here"}}},
 	{"forgotten", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it", "piles up here"}}},
-	{"twice-line", [][3]string{{"deadlock", "a lock that it holds itself (Lock twice), and 1 more behind", "twice-line: waits here"}}},
+	{"twice-line", [][3]string{{"deadlock", "a lock that it holds itself (Lock twice), and 1 more behind",
+		"twice-line: waits here"}}},
 	{"twice-rlock", [][3]string{{"deadlock", "RLock, then Lock", "twice-rlock: waits here"}}},
-	{"continue", [][3]string{{"deadlock", "a lock that it took itself and, on one of the ways through its code, didn't give back, and 1 more behind", "continue: waits here"}}},
+	{"continue", [][3]string{{"deadlock",
+		"a lock that it took itself and, on one of the ways through its code, didn't give back, and 1 more behind",
+		"continue: waits here"}}},
 	{"continue-helper", [][3]string{{"deadlock", "a lock that it took itself", "set: waits here"}}},
 	{"return-again", [][3]string{{"deadlock", "a lock that it took itself", "set: waits here"}}},
-	{"returned-here", [][3]string{{"lock-held", "lock held, as it seems, in time.Sleep, 1 goroutine waits for it", "returned-here: holds here"}}},
-	{"rlock-kept", [][3]string{{"lock-held", "holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it", "rlock-kept: holds here"}}},
-	{"rlock-returned", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it", "rlock-returned: holds here"}}},
+	{"returned-here", [][3]string{{"lock-held", "lock held, as it seems, in time.Sleep, 1 goroutine waits for it",
+		"returned-here: holds here"}}},
+	{"rlock-kept", [][3]string{{"lock-held", "holds an RWMutex for reading in time.Sleep, 1 goroutine waits to write it",
+		"rlock-kept: holds here"}}},
+	{"rlock-returned", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it",
+		"rlock-returned: holds here"}}},
 	{"abba-globals", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-globals: waits here"}}},
-	{"abba-map", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it: 2 times, at the same lines", "abba-map: waits here"}}},
+	{"abba-map", [][3]string{{"lock-left",
+		"lock whose holder isn't found, 1 goroutine waits for it: 2 times, at the same lines", "abba-map: waits here"}}},
 	{"abba-embedded", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-embedded: waits here"}}},
 	{"abba-generic", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-generic: waits here"}}},
 	{"abba-closure", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-closure: waits here"}}},
 	{"abba-with", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-with: waits here"}}},
 	{"abba-write", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-write: waits here"}}},
 	{"abba-made", [][3]string{{"deadlock", "2 goroutines wait for each other's locks", "abba-made: waits here"}}},
-	{"handed-over", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it", "piles up here"}}},
-	{"nil-channel", [][3]string{{"nil-channel", "receives from a nil channel", "nil-channel: waits here"}, {"nil-channel", "select without cases", ""}}},
+	{"handed-over", [][3]string{{"lock-left", "lock whose holder isn't found, 1 goroutine waits for it",
+		"piles up here"}}},
+	{"nil-channel", [][3]string{{"nil-channel", "receives from a nil channel", "nil-channel: waits here"},
+		{"nil-channel", "select without cases", ""}}},
 	{"leak", [][3]string{{"blocked-forever", "40 goroutines, each of which sends to a channel", "leak: waits here"}}},
-	{"leak-closures", [][3]string{{"blocked-forever", "5 goroutines, each of which sends to a channel", "leak-closures: waits here"}}},
+	{"leak-closures", [][3]string{{"blocked-forever", "5 goroutines, each of which sends to a channel",
+		"leak-closures: waits here"}}},
 	{"nil-select", [][3]string{{"blocked-forever", "selects among nil channels only", "nil-select: waits here"}}},
 	{"forgotten-done", [][3]string{{"blocked-forever", "waits for a WaitGroup", "forgotten-done: waits here"}}},
 	{"senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels", "senders: waits here"}}},
@@ -69,7 +86,8 @@ var allTroubles = []trouble{
 	{"sql", [][3]string{{"sql-pool", "all 2 are in use, 3 goroutines wait for one", "sql: waits here"}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
-	{"global-senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels", "senders: waits here"}}},
+	{"global-senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels",
+		"senders: waits here"}}},
 	{"spin", [][3]string{{"spinning", "a goroutine spins", "main.spin (busy.go:"}}},
 	{"spin-select", [][3]string{{"spinning", "a goroutine spins", "main.poll (busy.go:"}}},
 	{"spin-yield", [][3]string{{"spinning", "a goroutine spins", "main.yield (busy.go:"}}},
@@ -78,13 +96,18 @@ var allTroubles = []trouble{
 	{"holds-calculating", runsWith("3 goroutines wait", "main.(*account).calculates")},
 	{"holds-deferred", runsWith("3 goroutines wait", "main.(*account).calculatesDeferred")},
 	{"holds-yielding", runsWith("3 goroutines wait", "main.(*account).yields")},
-	{"holds-polling", [][3]string{{"lock-held", "lock held by a goroutine that goes on, and waits in between (time.Sleep), 3 goroutines wait", "main.(*account).polls (running.go:"}}},
+	{"holds-polling", [][3]string{{"lock-held",
+		"lock held by a goroutine that goes on, and waits in between (time.Sleep), 3 goroutines wait",
+		"main.(*account).polls (running.go:"}}},
 	{"holds-helper", runsWith("3 goroutines wait", "main.(*account).lockedByHelper")},
 	{"holds-func", runsWith("3 goroutines wait", "main.locked")},
 	{"holds-embedded", runsWith("3 goroutines wait", "main.(*embedded).calculates")},
 	{"writes-running", runsWith("4 goroutines wait", "main.(*registry).rebuild")},
-	{"reads-running", [][3]string{{"lock-held", "writer starved: a goroutine holds an RWMutex for reading and runs all the time, 1 goroutine waits to write it, and 1 reader behind: 2 times, at the same lines", "main.(*registry).scan (running.go:"}}},
-	{"once-running", [][3]string{{"lock-held", "the function of a sync.Once runs all the time, 2 goroutines wait for it", "running.go:"}}},
+	{"reads-running", [][3]string{{"lock-held",
+		"writer starved: a goroutine holds an RWMutex for reading and runs all the time, 1 goroutine waits to write it, " +
+			"and 1 reader behind: 2 times, at the same lines", "main.(*registry).scan (running.go:"}}},
+	{"once-running", [][3]string{{"lock-held", "the function of a sync.Once runs all the time, 2 goroutines wait for it",
+		"running.go:"}}},
 	{"frozen-gc", frozenBy("a collection", "main.crunch (frozen.go:")},
 	{"frozen-allocation", frozenBy("a collection", "main.crunch (frozen.go:")},
 	{"frozen-memstats", frozenBy("ReadMemStats", "main.crunch (frozen.go:")},
@@ -97,22 +120,29 @@ var allTroubles = []trouble{
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
 	{"heap", [][3]string{{"heap-growth", "more of main.seen in 5s, all of it reachable", ""}}},
-	{"bodies", [][3]string{{"response-body", "HTTP responses whose body nobody can read or close any more", "net/http.(*persistConn).readLoop"}}},
-	{"rows", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more", "database/sql.(*Rows).awaitDone"}}},
-	{"bodies-kept", [][3]string{{"response-body", "HTTP responses whose body nobody can read or close any more", "net/http.(*persistConn).readLoop"}}},
-	{"rows-kept", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more", "database/sql.(*Rows).awaitDone"}}},
-	{"deserted", [][3]string{{"close-wait", "12 connections whose peer has closed them, and that the program keeps open", ""}}},
+	{"bodies", [][3]string{{"response-body", "HTTP responses whose body nobody can read or close any more",
+		"net/http.(*persistConn).readLoop"}}},
+	{"rows", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more",
+		"database/sql.(*Rows).awaitDone"}}},
+	{"bodies-kept", [][3]string{{"response-body", "HTTP responses whose body nobody can read or close any more",
+		"net/http.(*persistConn).readLoop"}}},
+	{"rows-kept", [][3]string{{"sql-rows", "queries whose rows nobody can read or close any more",
+		"database/sql.(*Rows).awaitDone"}}},
+	{"deserted", [][3]string{{"close-wait", "12 connections whose peer has closed them, and that the program keeps open",
+		""}}},
 	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
 }
 
 // runsWith is the finding of a goroutine that runs with a lock taken.
 func runsWith(wait, function string) [][3]string {
-	return [][3]string{{"lock-held", "lock held by a goroutine that runs all the time, " + wait, function + " (running.go:"}}
+	return [][3]string{{"lock-held", "lock held by a goroutine that runs all the time, " + wait,
+		function + " (running.go:"}}
 }
 
 // frozenBy is the finding of a stop of the world that doesn't come.
 func frozenBy(what, place string) [][3]string {
-	return [][3]string{{"stop-the-world", "all goroutines stand still: a stop of the world (" + what + ") waits for one that can't be preempted", place}}
+	return [][3]string{{"stop-the-world", "all goroutines stand still: a stop of the world (" + what +
+		") waits for one that can't be preempted", place}}
 }
 
 var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer"}
@@ -156,7 +186,8 @@ type foundTrouble struct {
 // checkOf gives what ri check finds, having looked at its exit code.
 func checkOf(t *testing.T, code int, pid int, args ...string) (found []foundTrouble, out string) {
 	t.Helper()
-	out, _ = runRi(t, code, append([]string{"check", "-p", fmt.Sprint(pid), "--json", "--max-stop", "1s", "--max-time", "60s"}, args...)...)
+	out, _ = runRi(t, code, append([]string{"check", "-p", fmt.Sprint(pid), "--json", "--max-stop", "1s", "--max-time",
+		"60s"}, args...)...)
 	var said struct{ Findings []foundTrouble }
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatal(err)
@@ -204,7 +235,8 @@ func (tr trouble) checkOn(t *testing.T, pid int) {
 		}
 		ok := false
 		for _, f := range found {
-			ok = ok || f.Check == want[0] && strings.Contains(f.What, want[1]) && strings.Contains(f.Where+" "+strings.Join(f.Evidence, " "), line)
+			ok = ok || f.Check == want[0] && strings.Contains(f.What, want[1]) &&
+				strings.Contains(f.Where+" "+strings.Join(f.Evidence, " "), line)
 		}
 		if !ok {
 			t.Errorf("no finding of %s with %q at %s in\n%s", want[0], want[1], line, out)
@@ -254,8 +286,12 @@ func TestTroublesOfReleases(t *testing.T) {
 		}
 		for _, tr := range allTroubles {
 			switch tr.name {
-			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures", "nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index", "locker", "try", "try-sleep",
-				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals", "abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running", "frozen-memstats", "frozen-assembly", "bodies-kept", "rows-kept":
+			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures",
+				"nil-select", "forgotten-done", "cond", "full", "group", "spin", "spin-yield", "context", "once", "loop", "index",
+				"locker", "try", "try-sleep",
+				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals",
+				"abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running",
+				"frozen-memstats", "frozen-assembly", "bodies-kept", "rows-kept":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)
@@ -281,7 +317,8 @@ func TestTroublesAfterProfile(t *testing.T) {
 				t.Run(fmt.Sprintf("%d-%s", i, tr.name), func(t *testing.T) {
 					t.Parallel()
 					pid := startTroubles(t, exe, tr.name, "profile")
-					out, _ := runRi(t, 0, "exec", "-p", fmt.Sprint(pid), "-e", "for g in ri.goroutines() do if ri.at(g.addr, 'runtime.g').atomicstatus % 4096 == 10 then print('leaked') end end")
+					out, _ := runRi(t, 0, "exec", "-p", fmt.Sprint(pid), "-e",
+						"for g in ri.goroutines() do if ri.at(g.addr, 'runtime.g').atomicstatus % 4096 == 10 then print('leaked') end end")
 					if !strings.Contains(out, "leaked") {
 						t.Fatal("Go's own profile found nothing:", out)
 					}
@@ -296,7 +333,9 @@ func TestTroublesAfterProfile(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
-	for _, names := range append([][]string{nil, healthy}, [][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"}, {"healthy-bodies"}}...) {
+	for _, names := range append([][]string{nil, healthy},
+		[][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"},
+			{"healthy-bodies"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))
@@ -326,14 +365,16 @@ func TestDoing(t *testing.T) {
 		rows[r.Subject] = strings.Join(r.What, "\n")
 	}
 	for subject, want := range map[string]string{
-		"requests": "30 in main.wait (unclosed.go:", "goroutines": "30 in main.wait (unclosed.go:", "memory": "resident; Go has", "cpu": "CPUs were used in",
+		"requests": "30 in main.wait (unclosed.go:", "goroutines": "30 in main.wait (unclosed.go:",
+		"memory": "resident; Go has", "cpu": "CPUs were used in",
 		"sockets": "30 ESTABLISHED from clients of :", "next": "ri run http",
 	} {
 		if !strings.Contains(rows[subject], want) {
 			t.Errorf("%s: no %q in\n%s", subject, want, out)
 		}
 	}
-	if !strings.HasPrefix(rows["requests"], "30 in flight, the oldest for ") || !strings.Contains(rows["requests"], ": GET /orders\n") {
+	if !strings.HasPrefix(rows["requests"], "30 in flight, the oldest for ") ||
+		!strings.Contains(rows["requests"], ": GET /orders\n") {
 		t.Errorf("the oldest request isn't told:\n%s", rows["requests"])
 	}
 }
@@ -347,7 +388,8 @@ func TestTwoTroubles(t *testing.T) {
 	for _, f := range found {
 		seen[f.Check]++
 	}
-	if len(found) != 3 || seen["deadlock"] != 1 || seen["full-queue"] != 1 || seen["blocked-forever"] != 1 || found[0].Severity != "critical" {
+	if len(found) != 3 || seen["deadlock"] != 1 || seen["full-queue"] != 1 || seen["blocked-forever"] != 1 ||
+		found[0].Severity != "critical" {
 		t.Errorf("not the three, the worst first:\n%s", out)
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkLess runs ri check where it gets by on less than it wants, and gives the checks that it found something with, and all that it left out.
+// checkLess runs ri check where it gets by on less than it wants, and gives the checks that it found something with,
+// and all that it left out.
 func checkLess(t *testing.T, code, pid int, args ...string) (found []string, left, view string) {
 	t.Helper()
 	out, _ := runRi(t, code, append([]string{"check", "-p", fmt.Sprint(pid), "--json"}, args...)...)
@@ -35,7 +36,8 @@ func checkLess(t *testing.T, code, pid int, args ...string) (found []string, lef
 	return found, strings.Join(said.LeftOut, "\n"), said.View
 }
 
-// TestCheckAnswers has ri check find what can be found with less than it wants, and say what it did without, and why: 3 if it found something, else 5.
+// TestCheckAnswers has ri check find what can be found with less than it wants, and say what it did without, and why: 3
+// if it found something, else 5.
 func TestCheckAnswers(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
@@ -56,14 +58,16 @@ func TestCheckAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found, left, view := checkLess(t, 3, sick, c.args...)
-			if !slices.Contains(found, "deadlock") || !strings.HasPrefix(left, c.left) || !strings.Contains(left, c.says) || c.view != "" && view != c.view {
+			if !slices.Contains(found, "deadlock") || !strings.HasPrefix(left, c.left) || !strings.Contains(left, c.says) ||
+				c.view != "" && view != c.view {
 				t.Errorf("of one with a deadlock %v was found in a %s view; left out: %s", found, view, left)
 			}
 			if view == "live" && (slices.Contains(found, "full-queue") || slices.Contains(found, "blocked-forever")) {
 				t.Errorf("%v was concluded from live memory", found)
 			}
 			found, left, view = checkLess(t, 5, well, c.args...)
-			if len(found) > 0 || !strings.HasPrefix(left, c.left) || !strings.Contains(left, c.says) || c.view != "" && view != c.view {
+			if len(found) > 0 || !strings.HasPrefix(left, c.left) || !strings.Contains(left, c.says) || c.view != "" &&
+				view != c.view {
 				t.Errorf("of a healthy one %v was found in a %s view; left out: %s", found, view, left)
 			}
 		})
@@ -78,7 +82,8 @@ func TestCheckAnswers(t *testing.T) {
 func TestCheckCrowd(t *testing.T) {
 	needAttach(t)
 	pid := startTroubles(t, buildTroubles(t, "local"), "crowd", "abba")
-	if found, left, view := checkLess(t, 3, pid, "--max-stop", "350us"); !slices.Equal(found, []string{"deadlock"}) || view != "live" || !strings.HasPrefix(left, "lock-left, ") {
+	if found, left, view := checkLess(t, 3, pid, "--max-stop", "350us"); !slices.Equal(found, []string{"deadlock"}) ||
+		view != "live" || !strings.HasPrefix(left, "lock-left, ") {
 		t.Errorf("%v was found in a %s view; left out: %s", found, view, left)
 	}
 	found, left, _ := checkLess(t, 3, pid, "--skip", "blocked-forever", "--max-stop", "10s")
@@ -109,13 +114,14 @@ func TestCheckTraced(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if found, left, view := checkLess(t, 3, pid); !slices.Equal(found, []string{"deadlock"}) || view != "live" || !strings.Contains(left, "it is traced by pid ") {
+	if found, left, view := checkLess(t, 3, pid); !slices.Equal(found, []string{"deadlock"}) || view != "live" ||
+		!strings.Contains(left, "it is traced by pid ") {
 		t.Errorf("%v was found in a %s view; left out: %s", found, view, left)
 	}
 }
 
-// TestPrecopyWelcome has all memory copied while the process runs where the user said once that this is welcome, and said
-// each time that a system call was made in it.
+// TestPrecopyWelcome has all memory copied while the process runs where the user said once that this is welcome, and
+// said each time that a system call was made in it.
 func TestPrecopyWelcome(t *testing.T) {
 	needAttach(t)
 	pid := fmt.Sprint(startTroubles(t, buildTroubles(t, "local"), "ballast"))
@@ -153,7 +159,8 @@ func TestOptionalHeap(t *testing.T) {
 	needAttach(t)
 	pid := fmt.Sprint(startTroubles(t, buildTroubles(t, "local"), "ballast"))
 	out, _ := runRi(t, 0, "exec", "-p", pid, "--max-stop", "1ms", "-e", "print(ri.heap{optional=true})")
-	if !strings.HasPrefix(out, "nil\ta copy of all memory, ") || !strings.Contains(out, "its limit is 1.0 ms; allow it (--max-stop ") {
+	if !strings.HasPrefix(out, "nil\ta copy of all memory, ") ||
+		!strings.Contains(out, "its limit is 1.0 ms; allow it (--max-stop ") {
 		t.Errorf("it says:\n%s", out)
 	}
 }

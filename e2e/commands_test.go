@@ -163,7 +163,8 @@ func target(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(exe, append(flags, strings.Fields(ts.Getenv("FLAGS"))...)...)
 	if apart {
 		// The file lies where only this process sees it.
-		const script = `mount -t tmpfs none /mnt && cp "$0" /mnt/service && mount -t proc none /proc && exec /mnt/service "$@"`
+		const script = `mount -t tmpfs none /mnt && cp "$0" /mnt/service && mount -t proc none /proc &&
+			exec /mnt/service "$@"`
 		cmd = exec.Command("sh", append([]string{"-c", script, exe}, cmd.Args[1:]...)...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Cloneflags: syscall.CLONE_NEWPID}
 	}

@@ -86,7 +86,8 @@ example.org:%[1]d example.net:%[1]d {
 			t.Fatal(err)
 		}
 		entries := map[string]json.Number{}
-		for _, m := range regexp.MustCompile(`(?m)^coredns_cache_entries\{.*type="(\w+)".*zones="([^"]*)"\} (\S+)$`).FindAllStringSubmatch(string(body), -1) {
+		for _, m := range regexp.MustCompile(
+			`(?m)^coredns_cache_entries\{.*type="(\w+)".*zones="([^"]*)"\} (\S+)$`).FindAllStringSubmatch(string(body), -1) {
 			f, _ := strconv.ParseFloat(m[3], 64)
 			for zone := range strings.SplitSeq(m[2], ",") {
 				entries[zone+" "+m[1]] = json.Number(strconv.Itoa(int(f)))

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// A crash is a way to die of testdata/crash, and what ri crash must say of it: of rows by part, a text that "what" contains, and one of "details".
+// A crash is a way to die of testdata/crash, and what ri crash must say of it: of rows by part, a text that "what"
+// contains, and one of "details".
 type crash struct {
 	way   string
 	rows  [][3]string
@@ -21,41 +22,61 @@ type crash struct {
 }
 
 var crashes = []crash{
-	{"nil", [][3]string{{"died", "panic in goroutine 1,", ""}, {"panic", "invalid memory address or nil pointer dereference", "runtime.errorString"},
-		{"fault", "SIGSEGV: read of address 0x10: a nil pointer", "n.value"}, {"frame", "main.(*node).valueOf", ""}, {"frame", "main.(*list).sum", "size: 3"},
-		{"others", "5 goroutines: chan receive", "main.main.func2"}, {"others", "3 goroutines: sleep", "main.main.func1"}}, "runtime.gopanic"},
+	{"nil", [][3]string{{"died", "panic in goroutine 1,", ""},
+		{"panic", "invalid memory address or nil pointer dereference", "runtime.errorString"},
+		{"fault", "SIGSEGV: read of address 0x10: a nil pointer", "n.value"}, {"frame", "main.(*node).valueOf", ""},
+		{"frame", "main.(*list).sum", "size: 3"},
+		{"others", "5 goroutines: chan receive", "main.main.func2"}, {"others", "3 goroutines: sleep", "main.main.func1"}},
+		"runtime.gopanic"},
 	{"bounds", [][3]string{{"panic", "runtime error: index out of range [7] with length 3", "runtime.boundsError"}}, ""},
-	{"assert", [][3]string{{"panic", "interface conversion: *main.list is not fmt.Stringer", "*runtime.TypeAssertionError"}}, ""},
+	{"assert", [][3]string{{"panic", "interface conversion: *main.list is not fmt.Stringer",
+		"*runtime.TypeAssertionError"}}, ""},
 	{"divide", [][3]string{{"panic", "integer divide by zero", "runtime.errorString"}}, ""},
-	{"maps", [][3]string{{"died", "fatal error: concurrent map writes in goroutine", ""}, {"frame", "main.", "m = map[int]int{"}}, ""},
-	{"custom", [][3]string{{"panic", `no key "answer" (404)`, `*main.notFound: &main.notFound{Key: "answer", Code: 404}`}, {"frame", "main.lookup", `key = "answer"`}}, ""},
-	{"again", [][3]string{{"panic", `no key "first" (404) [recovered]`, "*main.notFound"}, {"panic", `wrapped: no key "first" (404)`, ""}, {"frame", "main.again", ""}}, ""},
-	{"nested", [][3]string{{"panic", "first", `string: "first"`}, {"panic", "second, in a deferred function", ""}, {"frame", "main.nested", ""}}, "recovered"},
+	{"maps", [][3]string{{"died", "fatal error: concurrent map writes in goroutine", ""},
+		{"frame", "main.", "m = map[int]int{"}}, ""},
+	{"custom", [][3]string{{"panic", `no key "answer" (404)`, `*main.notFound: &main.notFound{Key: "answer", Code: 404}`},
+		{"frame", "main.lookup", `key = "answer"`}}, ""},
+	{"again", [][3]string{{"panic", `no key "first" (404) [recovered]`, "*main.notFound"},
+		{"panic", `wrapped: no key "first" (404)`, ""}, {"frame", "main.again", ""}}, ""},
+	{"nested", [][3]string{{"panic", "first", `string: "first"`}, {"panic", "second, in a deferred function", ""},
+		{"frame", "main.nested", ""}}, "recovered"},
 	{"recovered", [][3]string{{"panic", `no key "after" (404)`, ""}}, "harmless"},
 	{"oom", [][3]string{{"died", "fatal error: ", ""}, {"frame", "main.fill", ""}}, ""},
-	{"stack", [][3]string{{"died", "fatal error: stack overflow in goroutine 1,", ""}, {"frame", "main.deep", ""}, {"frame", "more calls of the same", ""}, {"frame", "main.main", ""}}, ""},
-	{"deadlock", [][3]string{{"died", "fatal error: all goroutines are asleep - deadlock! in no goroutine", ""}, {"system", "runtime.checkdead", ""},
+	{"stack", [][3]string{{"died", "fatal error: stack overflow in goroutine 1,", ""}, {"frame", "main.deep", ""},
+		{"frame", "more calls of the same", ""}, {"frame", "main.main", ""}}, ""},
+	{"deadlock", [][3]string{{"died", "fatal error: all goroutines are asleep - deadlock! in no goroutine", ""},
+		{"system", "runtime.checkdead", ""},
 		{"others", "1 goroutine: ", "main.main"}}, ""},
-	{"goexit", [][3]string{{"died", "all goroutines are asleep - deadlock!", ""}, {"others", "5 goroutines: chan receive", ""}}, ""},
+	{"goexit", [][3]string{{"died", "all goroutines are asleep - deadlock!", ""},
+		{"others", "5 goroutines: chan receive", ""}}, ""},
 	{"unlock", [][3]string{{"died", "fatal error: sync: unlock of unlocked mutex in goroutine 1,", ""}}, ""},
 	{"closed", [][3]string{{"panic", "close of closed channel", "runtime.plainError"}, {"frame", "main.", "closed"}}, ""},
 	{"value", [][3]string{{"panic", "42", "int"}}, ""},
 	{"error", [][3]string{{"panic", "plain error", "*errors.errorString"}}, ""},
-	{"fault", [][3]string{{"died", "fatal error: fault in goroutine 1,", ""}, {"fault", "SIGSEGV: read of address 0x7fff12345678, no memory is mapped there", ""}}, ""},
+	{"fault", [][3]string{{"died", "fatal error: fault in goroutine 1,", ""},
+		{"fault", "SIGSEGV: read of address 0x7fff12345678, no memory is mapped there", ""}}, ""},
 	{"threads", [][3]string{{"died", "fatal error: thread exhaustion", ""}, {"system", "runtime.checkmcount", ""}}, ""},
-	{"repanic", [][3]string{{"panic", `no key "again" (404) [recovered`, "*main.notFound"}, {"frame", "main.repanic", ""}, {"frame", "main.lookup", ""}}, ""},
-	{"renil", [][3]string{{"panic", "runtime error: invalid memory address or nil pointer dereference [recovered", "runtime.errorString"},
+	{"repanic", [][3]string{{"panic", `no key "again" (404) [recovered`, "*main.notFound"}, {"frame", "main.repanic", ""},
+		{"frame", "main.lookup", ""}}, ""},
+	{"renil", [][3]string{{"panic", "runtime error: invalid memory address or nil pointer dereference [recovered",
+		"runtime.errorString"},
 		{"fault", "SIGSEGV: read of address 0x10: a nil pointer", ""}}, ""},
-	{"jump", [][3]string{{"fault", "SIGSEGV: jump to address 0x1234000, no memory is mapped there", "called in main."}}, ""},
-	{"mutual", [][3]string{{"died", "fatal error: stack overflow", ""}, {"frame", "more calls: the same 2 again, ", ""}, {"frame", "main.main", ""}}, ""},
-	{"endless", [][3]string{{"died", "fatal error: stack overflow", ""}, {"frame", "... at least ", ""}, {"frame", "main.begin", ""}, {"frame", "main.main", ""}}, ""},
+	{"jump", [][3]string{{"fault", "SIGSEGV: jump to address 0x1234000, no memory is mapped there", "called in main."}},
+		""},
+	{"mutual", [][3]string{{"died", "fatal error: stack overflow", ""}, {"frame", "more calls: the same 2 again, ", ""},
+		{"frame", "main.main", ""}}, ""},
+	{"endless", [][3]string{{"died", "fatal error: stack overflow", ""}, {"frame", "... at least ", ""},
+		{"frame", "main.begin", ""}, {"frame", "main.main", ""}}, ""},
 	{"long", [][3]string{{"panic", "long long long ", "text: long long"}, {"panic", "... (5000 bytes)", ""}}, ""},
-	{"abort", [][3]string{{"died", "SIGABRT in ", ""}, {"fault", "SIGABRT sent by the program itself", ""}}, "the runtime ends it"},
-	{"background", [][3]string{{"panic", "index out of range [2] with length 2", ""}, {"frame", "main.work", ""}, {"frame", "main.background", ""}}, "and recovered"},
+	{"abort", [][3]string{{"died", "SIGABRT in ", ""}, {"fault", "SIGABRT sent by the program itself", ""}},
+		"the runtime ends it"},
+	{"background", [][3]string{{"panic", "index out of range [2] with length 2", ""}, {"frame", "main.work", ""},
+		{"frame", "main.background", ""}}, "and recovered"},
 }
 
 // inC dies in C, called by Go.
-var inC = crash{"inC", [][3]string{{"died", "SIGSEGV in goroutine 1,", ""}, {"fault", "SIGSEGV: read of address 0x10", ""}, {"system", "call_it", ""}, {"frame", "main.inC", ""}}, ""}
+var inC = crash{"inC", [][3]string{{"died", "SIGSEGV in goroutine 1,", ""},
+	{"fault", "SIGSEGV: read of address 0x10", ""}, {"system", "call_it", ""}, {"frame", "main.inC", ""}}, ""}
 
 func TestCrashes(t *testing.T) {
 	if ok, err := condition("corefile"); !ok {
@@ -132,7 +153,8 @@ func (c crash) check(t *testing.T, exe string) {
 	for _, want := range c.rows {
 		found := false
 		for _, r := range said.Rows {
-			found = found || r.Part == want[0] && strings.Contains(r.What, want[1]) && strings.Contains(strings.Join(r.Details, "\n"), want[2])
+			found = found || r.Part == want[0] && strings.Contains(r.What, want[1]) &&
+				strings.Contains(strings.Join(r.Details, "\n"), want[2])
 		}
 		if !found {
 			t.Errorf("no row %q in\n%s", want, out)
@@ -150,7 +172,8 @@ func TestCrashOfNone(t *testing.T) {
 	}
 }
 
-// TestBrokenCores cuts a core and changes bits of it at random places: there is an answer or an error, and never more than that.
+// TestBrokenCores cuts a core and changes bits of it at random places: there is an answer or an error, and never more
+// than that.
 func TestBrokenCores(t *testing.T) {
 	if ok, err := condition("corefile"); !ok {
 		t.Skip("the kernel gives cores to another program", err)

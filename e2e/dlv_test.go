@@ -223,7 +223,8 @@ func TestDAP(t *testing.T) {
 	c.done("attach", object{"mode": "remote", "stopOnEntry": false})
 	c.event("initialized")
 	lines := []object{{"line": 1}, {"line": 2}}
-	set := objects(t, c.done("setBreakpoints", object{"source": object{"path": "main.go"}, "breakpoints": lines}), "breakpoints")
+	set := objects(t, c.done("setBreakpoints", object{"source": object{"path": "main.go"}, "breakpoints": lines}),
+		"breakpoints")
 	functions := object{"breakpoints": []object{{"name": "main.main"}}}
 	set = append(set, objects(t, c.done("setFunctionBreakpoints", functions), "breakpoints")...)
 	if len(set) != 3 {

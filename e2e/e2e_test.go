@@ -7,9 +7,10 @@
 //	begin NAME COMMAND ARGS...      starts a command in the background; sets NAME_PID
 //	says NAME TEXT                  waits until it has said that on stderr
 //	ends CODE NAME                  waits for it; it must exit with CODE; stdout and stderr work on it
-//	target NAME [FLAGS...]          starts examples/target; sets NAME_PID, NAME (the admin URL), and what else it listens on:
-//	                                NAME_STORE, NAME_SESSIONS. -build=WAY first builds it in that way (see builds); -exe=FILE
-//	                                runs a file; -ns puts it in pid and mount namespaces of its own, where nobody else sees its file; -core has it leave a core when it panics
+//	target NAME [FLAGS...]          starts examples/target; sets NAME_PID, NAME (the admin URL), and what else it
+//	                                listens on: NAME_STORE, NAME_SESSIONS. -build=WAY first builds it in that way (see
+//	                                builds); -exe=FILE runs a file; -ns puts it in pid and mount namespaces of its own,
+//	                                where nobody else sees its file; -core has it leave a core when it panics
 //	serve NAME PROGRAM [ARGS...]    starts another program and waits until it prints "ready"; sets NAME_PID
 //	http METHOD URL                 stdout is the answer's body; an answer other than 2xx fails
 //	until URL PATH                  asks until there is something at PATH in the answer

@@ -18,14 +18,16 @@ import (
 	"unicode/utf8"
 )
 
-// hostilePayload is what a terminal obeys, and what turns the direction of writing: OSC, CSI (the terminal would answer), C1 controls as UTF-8 and as a byte, DEL, bidi, a carriage return.
+// hostilePayload is what a terminal obeys, and what turns the direction of writing: OSC, CSI (the terminal would
+// answer), C1 controls as UTF-8 and as a byte, DEL, bidi, a carriage return.
 const (
 	hostileName    = "XPAYLOADXPAYLOADXPAY"
 	hostilePayload = "\x1b]0;p\a\x1b[5n\u009b5n\x9b\x7f\u202e\r"
 )
 
-// hostile are the ways in which each command prints what it has of a target, or of files: PID, CORE, DIR and RECIPES stand for those of the test. A command that
-// isn't here fails the test, as it says nothing of what a terminal obeys. nil: it prints nothing of elsewhere, and the comment says why.
+// hostile are the ways in which each command prints what it has of a target, or of files: PID, CORE, DIR and RECIPES
+// stand for those of the test. A command that isn't here fails the test, as it says nothing of what a terminal obeys.
+// nil: it prints nothing of elsewhere, and the comment says why.
 var hostile = map[string][][]string{
 	"attach":     nil, // needs a terminal: see TestHostileOnATerminal
 	"shell":      {{"shell", "-p", "PID"}, {"shell", "-c", "CORE"}},
@@ -36,33 +38,46 @@ var hostile = map[string][][]string{
 	"diff":       {{"diff", "main.holder", "--interval", "10ms", "-p", "PID"}},
 	"dlv":        {{"dlv", "-p", "PID"}, {"dlv", "-c", "CORE"}},
 	"doctor":     {{"doctor"}, {"doctor", "-p", "PID"}},
-	"exec": {{"exec", "-e", "return main.holder", "-p", "PID"}, {"exec", "-e", "print(main.holder.Text) ri.log(main.holder.Text) ri.emit{[main.holder.Text] = main.holder.Text} ri.finding{what = main.holder.Text}", "-p", "PID"},
-		{"exec", "-e", "error(main.holder.Text)", "-p", "PID"}, {"exec", "-e", "ri.progress(1, 2, main.holder.Text)", "-p", "PID", "--view", "live"}, {"exec", "DIR/" + hostilePayload + ".lua", "-p", "PID"}},
-	"find":     {{"find", "main.Holder", "-p", "PID"}, {"find", "main.Holder", "-c", "CORE"}, {"find", "main.TypeKey", "--heap", "-p", "PID"}},
-	"funcs":    {{"funcs", "-p", "PID"}, {"funcs", "^main", "-c", "CORE"}},
-	"lint":     {{"lint", "DIR/" + hostilePayload + ".lua"}, {"lint", "RECIPES"}},
-	"log":      {{"log"}, {"log", "-mm"}, {"log", "compact"}, {"log", "truncate", "1"}, {"log", "truncate", "1", "--yes"}},
-	"lua-api":  {{"lua-api"}},
-	"man":      {{"man", "DIR"}},
-	"new":      {{"new", "DIR/new", "--expr", "main.holder.Map", "-p", "PID"}},
-	"path":     {{"path", "main.holder.Map", "-p", "PID"}, {"path", "main.holder.Map", "-c", "CORE"}},
-	"print":    {{"print", "main.holder", "--depth", "5", "-p", "PID"}, {"print", "main.holder", "-c", "CORE"}, {"print", "main.holder." + hostilePayload, "-p", "PID"}},
-	"ps":       {{"ps"}},
-	"recipes":  {{"recipes", "-p", "PID", "--recipes", "RECIPES"}, {"recipes", "-v", "--recipes", "RECIPES"}},
-	"report":   {{"report", "-p", "PID", "-o", "DIR/report"}, {"report", "-c", "CORE", "-o", "DIR/report.html"}},
-	"run":      {{"run", "goroutines", "-p", "PID", "--folded", "-"}, {"run", "goroutines", "-p", "PID", "--folded", "DIR/folded"}, {"run", hostilePayload, "-p", "PID"}, {"run", "hostile", "--recipes", "RECIPES", "-p", "PID"}},
-	"set":      {{"set", "main.holder.Text", "", "-p", "PID", "--dry-run"}, {"set", "main.holder.Text", "", "-p", "PID", "--write", "--yes"}, {"set", "main.holder.Text", "x", "--was", "y", "-p", "PID", "--dry-run"}},
-	"show":     {{"show", "hostile", "--recipes", "RECIPES"}, {"show", "DIR/" + hostilePayload + ".lua"}},
-	"test":     {{"test", "DIR/" + hostilePayload + ".test.yaml"}},
-	"top":      {{"top", "main.holder", "-n", "2", "--interval", "10ms", "-p", "PID"}},
-	"types":    {{"types", "-p", "PID", "--all"}, {"types", "^main", "-c", "CORE"}},
-	"undo":     {{"undo", "1", "--write", "--dry-run"}, {"undo", "1", "--write", "--yes"}},
-	"vars":     {{"vars", "-p", "PID"}, {"vars", "^main", "-c", "CORE"}},
-	"version":  {{"version"}},
-	"watch":    nil, // waits for a death: see TestHostile
-	"whatis":   {{"whatis", "main.Holder", "--depth", "3", "-p", "PID"}, {"whatis", "main.holder.Map", "-p", "PID"}, {"whatis", "main.Holder", "-c", "CORE"}},
-	"":         {{"--help"}, {hostilePayload}, {"--" + hostilePayload}, {"run", "goroutines", "-p", hostilePayload}, {"run", "goroutines", hostilePayload + "=1", "-p", "PID"}},
-	"complete": {{"__complete", "run", "-p", ""}, {"__complete", "run", ""}, {"__complete", "watch", "-p", ""}, {"__complete", "run", "hostile", ""}},
+	"exec": {{"exec", "-e", "return main.holder", "-p", "PID"},
+		{"exec", "-e", "print(main.holder.Text) ri.log(main.holder.Text) ri.emit{[main.holder.Text] = main.holder.Text} " +
+			"ri.finding{what = main.holder.Text}", "-p", "PID"},
+		{"exec", "-e", "error(main.holder.Text)", "-p", "PID"},
+		{"exec", "-e", "ri.progress(1, 2, main.holder.Text)", "-p", "PID", "--view", "live"},
+		{"exec", "DIR/" + hostilePayload + ".lua", "-p", "PID"}},
+	"find": {{"find", "main.Holder", "-p", "PID"}, {"find", "main.Holder", "-c", "CORE"},
+		{"find", "main.TypeKey", "--heap", "-p", "PID"}},
+	"funcs":   {{"funcs", "-p", "PID"}, {"funcs", "^main", "-c", "CORE"}},
+	"lint":    {{"lint", "DIR/" + hostilePayload + ".lua"}, {"lint", "RECIPES"}},
+	"log":     {{"log"}, {"log", "-mm"}, {"log", "compact"}, {"log", "truncate", "1"}, {"log", "truncate", "1", "--yes"}},
+	"lua-api": {{"lua-api"}},
+	"man":     {{"man", "DIR"}},
+	"new":     {{"new", "DIR/new", "--expr", "main.holder.Map", "-p", "PID"}},
+	"path":    {{"path", "main.holder.Map", "-p", "PID"}, {"path", "main.holder.Map", "-c", "CORE"}},
+	"print": {{"print", "main.holder", "--depth", "5", "-p", "PID"}, {"print", "main.holder", "-c", "CORE"},
+		{"print", "main.holder." + hostilePayload, "-p", "PID"}},
+	"ps":      {{"ps"}},
+	"recipes": {{"recipes", "-p", "PID", "--recipes", "RECIPES"}, {"recipes", "-v", "--recipes", "RECIPES"}},
+	"report":  {{"report", "-p", "PID", "-o", "DIR/report"}, {"report", "-c", "CORE", "-o", "DIR/report.html"}},
+	"run": {{"run", "goroutines", "-p", "PID", "--folded", "-"},
+		{"run", "goroutines", "-p", "PID", "--folded", "DIR/folded"}, {"run", hostilePayload, "-p", "PID"},
+		{"run", "hostile", "--recipes", "RECIPES", "-p", "PID"}},
+	"set": {{"set", "main.holder.Text", "", "-p", "PID", "--dry-run"},
+		{"set", "main.holder.Text", "", "-p", "PID", "--write", "--yes"},
+		{"set", "main.holder.Text", "x", "--was", "y", "-p", "PID", "--dry-run"}},
+	"show":    {{"show", "hostile", "--recipes", "RECIPES"}, {"show", "DIR/" + hostilePayload + ".lua"}},
+	"test":    {{"test", "DIR/" + hostilePayload + ".test.yaml"}},
+	"top":     {{"top", "main.holder", "-n", "2", "--interval", "10ms", "-p", "PID"}},
+	"types":   {{"types", "-p", "PID", "--all"}, {"types", "^main", "-c", "CORE"}},
+	"undo":    {{"undo", "1", "--write", "--dry-run"}, {"undo", "1", "--write", "--yes"}},
+	"vars":    {{"vars", "-p", "PID"}, {"vars", "^main", "-c", "CORE"}},
+	"version": {{"version"}},
+	"watch":   nil, // waits for a death: see TestHostile
+	"whatis": {{"whatis", "main.Holder", "--depth", "3", "-p", "PID"}, {"whatis", "main.holder.Map", "-p", "PID"},
+		{"whatis", "main.Holder", "-c", "CORE"}},
+	"": {{"--help"}, {hostilePayload}, {"--" + hostilePayload}, {"run", "goroutines", "-p", hostilePayload},
+		{"run", "goroutines", hostilePayload + "=1", "-p", "PID"}},
+	"complete": {{"__complete", "run", "-p", ""}, {"__complete", "run", ""}, {"__complete", "watch", "-p", ""},
+		{"__complete", "run", "hostile", ""}},
 }
 
 // ownCommands are no commands for people.
@@ -70,8 +85,10 @@ var ownCommands = []string{"no-help"}
 
 // hostileInput is what commands are asked that read lines.
 var hostileInput = map[string]string{
-	"shell": "main.holder\nmain.holder.Text\nmain.holder.nothing\nri.log(main.holder.Text)\n:run goroutines\n:recipes\n:history\n",
-	"dlv":   "goroutines -with user\nprint main.holder\nwhatis main.holder\ntypes main\nvars main\nfuncs main\nsources main\nquit\n",
+	"shell": "main.holder\nmain.holder.Text\nmain.holder.nothing\nri.log(main.holder.Text)\n:run " +
+		"goroutines\n:recipes\n:history\n",
+	"dlv": "goroutines -with user\nprint main.holder\nwhatis main.holder\ntypes main\nvars main\nfuncs main\nsources " +
+		"main\nquit\n",
 }
 
 // noJSON are those that have no JSON.
@@ -101,18 +118,24 @@ func startHostile(t *testing.T) *hostileTarget {
 		t.Fatalf("the name is in the executable %d times", bytes.Count(program, []byte(hostileName)))
 	}
 	program = bytes.ReplaceAll(program, []byte(hostileName), []byte(hostilePayload))
-	script := "return {title = " + luaText(hostilePayload) + ", description = " + luaText(hostilePayload) + ",\n params = {{name = 'x', type = 'string', default = " + luaText(hostilePayload) +
-		", help = " + luaText(hostilePayload) + "}}, columns = {{name = " + luaText(hostilePayload) + ", help = " + luaText(hostilePayload) + "}},\n run = function(p) print(p.x) nothing() end}"
+	script := "return {title = " + luaText(hostilePayload) + ", description = " + luaText(hostilePayload) +
+		",\n params = {{name = 'x', type = 'string', default = " + luaText(hostilePayload) +
+		", help = " + luaText(hostilePayload) + "}}, columns = {{name = " + luaText(hostilePayload) + ", help = " +
+		luaText(hostilePayload) + "}},\n run = function(p) print(p.x) nothing() end}"
 	for name, text := range map[string][]byte{
-		hostilePayload: program, hostilePayload + ".lua": []byte(script), hostilePayload + ".test.yaml": fmt.Appendf(nil, "%q: {core: nothing, run: ./x.lua}\n", "a\x1b]0;p\a"),
-		"recipes.yaml": fmt.Appendf(nil, "recipes:\n  hostile: {instrument: %q, title: %q}\n  \"a\\e]0;p\\a\": {instrument: no}\n", hostilePayload+".lua", "\x1b]0;p\a\u202e"),
+		hostilePayload: program, hostilePayload + ".lua": []byte(script),
+		hostilePayload + ".test.yaml": fmt.Appendf(nil, "%q: {core: nothing, run: ./x.lua}\n", "a\x1b]0;p\a"),
+		"recipes.yaml": fmt.Appendf(nil,
+			"recipes:\n  hostile: {instrument: %q, title: %q}\n  \"a\\e]0;p\\a\": {instrument: no}\n", hostilePayload+".lua",
+			"\x1b]0;p\a\u202e"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	cmd := exec.Command(exe, "-x", hostilePayload)
-	cmd.Env = append(os.Environ(), "FOLDER="+t.TempDir(), "PLAIN="+hostilePayload, hostilePayload+"="+hostilePayload, "GOTRACEBACK=crash")
+	cmd.Env = append(os.Environ(), "FOLDER="+t.TempDir(), "PLAIN="+hostilePayload, hostilePayload+"="+hostilePayload,
+		"GOTRACEBACK=crash")
 	p, err := launch(cmd)
 	if err != nil {
 		t.Fatal(err)
@@ -278,13 +301,17 @@ func (h *hostileTarget) watch(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	defer victim.end()
-	watcher := riCommand("watch", "-p", fmt.Sprint(victim.pid), "--on-exit", "ri crash", "--on-exit", "ri run goroutines", "--on-exit", "ri core -o "+filepath.Join(h.dir, "died"))
+	watcher := riCommand("watch", "-p", fmt.Sprint(victim.pid), "--on-exit", "ri crash", "--on-exit", "ri run goroutines",
+		"--on-exit", "ri core -o "+filepath.Join(h.dir, "died"))
 	said := &text{}
 	watcher.Stdout, watcher.Stderr = said, said
 	if err := watcher.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := eventually("the watch begins", func() (bool, error) { return strings.Contains(said.String(), "Ctrl-C ends the watch"), nil }); err != nil {
+	if err := eventually("the watch begins", func() (bool,
+		error) {
+		return strings.Contains(said.String(), "Ctrl-C ends the watch"), nil
+	}); err != nil {
 		t.Fatal(err, said.String())
 	}
 	victim.cmd.Process.Signal(syscall.SIGUSR1)
@@ -298,7 +325,8 @@ func (h *hostileTarget) watch(t *testing.T) []byte {
 // ownSequences are what ri, and the editor of its prompt, write to a terminal themselves.
 var ownSequences = regexp.MustCompile(`\x1b(\[(0|1|31|33|36)m|\[[0-9]*[KJHGCD]|\[\?1049[hl]|[78])|\r`)
 
-// TestHostileOnATerminal is TestHostile for what is only printed on a terminal: colours, the screen of ri top, the question of ri set, Tab's candidates.
+// TestHostileOnATerminal is TestHostile for what is only printed on a terminal: colours, the screen of ri top, the
+// question of ri set, Tab's candidates.
 func TestHostileOnATerminal(t *testing.T) {
 	if _, err := exec.LookPath("script"); err != nil {
 		t.Skip("script (of util-linux) isn't there: make needs installs it")
@@ -314,13 +342,16 @@ func TestHostileOnATerminal(t *testing.T) {
 		{[]string{"run", "goroutines", "-p", "PID", "--json"}, []string{`\u001b]0;p`}},
 		{[]string{"print", "main.holder", "-p", "PID"}, []string{"Holder"}},
 		{[]string{"top", "main.holder", "-n", "3", "--interval", "10ms", "-p", "PID"}, []string{"holder"}},
-		{[]string{"exec", "-e", "for i = 1, 20 do ri.progress(i, 20, main.holder.Text) ri.again(0.05) end", "-p", "PID", "--view", "live"}, []string{"no stop"}},
+		{[]string{"exec", "-e", "for i = 1, 20 do ri.progress(i, 20, main.holder.Text) ri.again(0.05) end", "-p", "PID",
+			"--view", "live"}, []string{"no stop"}},
 		{[]string{"set", "main.holder.Limit", "5", "-p", "PID", "--write"}, []string{"Change this in", "y\r", "committed"}},
 		{[]string{"log", "truncate", "--all"}, []string{"Forget them?", "n\r", "not confirmed"}},
 		{[]string{"__complete", "run", "-p", ""}, []string{fmt.Sprint(h.pid)}},
 		{[]string{"shell", "-p", "PID"}, []string{"> ", "ri.find1'main.\t\t", "main.Holder", "\x15:quit\r"}},
-		{[]string{"shell", "-p", "PID"}, []string{"> ", "ri.types'main.\t\t", "TypeKey", "\x15main.holder.Map[\t\t", `\027]0;p`, "\x15:quit\r"}},
-		{[]string{"shell", "-p", "PID"}, []string{"> ", "main.holder.Text\r", `\x1b]0;p`, ":history\r", "   1  main", ":run goroutines\r", "labelled", ":quit\r"}},
+		{[]string{"shell", "-p", "PID"}, []string{"> ", "ri.types'main.\t\t", "TypeKey", "\x15main.holder.Map[\t\t",
+			`\027]0;p`, "\x15:quit\r"}},
+		{[]string{"shell", "-p", "PID"}, []string{"> ", "main.holder.Text\r", `\x1b]0;p`, ":history\r", "   1  main",
+			":run goroutines\r", "labelled", ":quit\r"}},
 		{[]string{"attach", "PID"}, []string{"> ", "main.\t\t", "holder", "\x15:recipes\r", "goroutines", ":quit\r"}},
 	} {
 		args := h.arguments(test.args)
@@ -339,7 +370,8 @@ func onTerminal(t *testing.T, what, line, state string, dialog []string) []byte 
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "typescript")
 	cmd := exec.Command("script", "-qefc", "stty cols 200 rows 60; exec "+line, file)
-	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "XDG_STATE_HOME="+state, "TERM=xterm")
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "XDG_STATE_HOME="+state,
+		"TERM=xterm")
 	keys, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

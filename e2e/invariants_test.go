@@ -131,7 +131,8 @@ func TestConsistency(t *testing.T) {
 }
 
 const lockScript = `
-return { title = 'does it add up', params = { { name = 'looks', type = 'int', default = 1 }, { name = 'of', type = 'expr', required = true } },
+return { title = 'does it add up', params = { { name = 'looks', type = 'int', default = 1 },
+	{ name = 'of', type = 'expr', required = true } },
   run = function(p)
     for look = 1, p.looks do
       if look > 1 then ri.again(0.001) end
@@ -206,7 +207,9 @@ func lockIsWaitedFor(t *testing.T, recipe string, run func(string, ...string) []
 		if n := broken(got); n > 0 {
 			t.Errorf("%s, %s: %d of %d looks see a change half made\n%s", recipe, view, n, looks, stderr)
 		}
-		waited = waited || regexp.MustCompile(`waited .* for the lock main\.(account|ledger)\.mu|stops: the lock main\.(account|ledger)\.mu was held \d+ time`).MatchString(stderr)
+		waited = waited || regexp.MustCompile(
+			`waited .* for the lock main\.(account|ledger)\.mu|`+
+				`stops: the lock main\.(account|ledger)\.mu was held \d+ time`).MatchString(stderr)
 		for _, r := range got {
 			moves[r.Moves] = true
 		}

@@ -234,7 +234,8 @@ func jetStreamLoad(t *testing.T, s natsServer) {
 			`"durable_name":"push","ack_policy":"all","deliver_subject":"pushed"`} {
 			durable := strings.Split(config, `"`)[3]
 			c.request(fmt.Sprintf("$JS.API.CONSUMER.DURABLE.CREATE.%s.%s", name, durable),
-				fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant","ack_wait":3600000000000}}`, name, config))
+				fmt.Sprintf(`{"stream_name":%q,"config":{%s,"deliver_policy":"all","replay_policy":"instant",
+				"ack_wait":3600000000000}}`, name, config))
 		}
 	}
 	c.request("$JS.API.STREAM.MSG.DELETE.STREAM1", `{"seq":5}`)

@@ -111,7 +111,8 @@ func prometheusTargets(t *testing.T, pid int, api string) {
 	agree(t, "targets", func() []record { return recipeRows(t, pid, "prometheus-targets") }, func() []record {
 		var want []record
 		for _, target := range list(ask(t, api+"targets"), "data.activeTargets") {
-			r := renamed(target, "pool", "scrapePool", "url", "scrapeUrl", "health", "health", "last_scrape", "lastScrape", "error", "lastError", "interval", "scrapeInterval", "instance", "labels.instance")
+			r := renamed(target, "pool", "scrapePool", "url", "scrapeUrl", "health", "health", "last_scrape", "lastScrape",
+				"error", "lastError", "interval", "scrapeInterval", "instance", "labels.instance")
 			r["labels"] = prometheusSet(target["labels"].(record))
 			seconds, _ := target["lastScrapeDuration"].(json.Number).Float64()
 			r["duration"] = json.Number(fmt.Sprint(time.Duration(seconds * 1e9).Round(1).Nanoseconds()))
@@ -125,7 +126,8 @@ func prometheusTargets(t *testing.T, pid int, api string) {
 	}
 }
 
-// prometheusStatus asks with a limit of its own each time: Prometheus keeps an answer for 30 seconds, for the same limit.
+// prometheusStatus asks with a limit of its own each time: Prometheus keeps an answer for 30 seconds, for the same
+// limit.
 func prometheusStatus(t *testing.T, api string) func() record {
 	limit := 5000
 	return func() record {
@@ -144,7 +146,8 @@ func prometheusHead(t *testing.T, pid int, api string) {
 		}
 		return rows
 	}, func() []record {
-		return []record{renamed(status(), "series", "headStats.numSeries", "chunks", "headStats.chunkCount", "label_pairs", "headStats.numLabelPairs", "min_time", "headStats.minTime", "max_time", "headStats.maxTime")}
+		return []record{renamed(status(), "series", "headStats.numSeries", "chunks", "headStats.chunkCount", "label_pairs",
+			"headStats.numLabelPairs", "min_time", "headStats.minTime", "max_time", "headStats.maxTime")}
 	})
 }
 
@@ -174,17 +177,21 @@ func prometheusSeries(t *testing.T, pid int, api string) {
 	labels := func() []record { return recipeRows(t, pid, "prometheus-postings", "limit=5000") }
 	agree(t, "labels", labels, func() []record { return stat("labelValueCountByLabelName", "label", "values") })
 	agree(t, "labels' bytes", labels, func() []record { return stat("memoryInBytesByLabelName", "label", "bytes") })
-	agree(t, "a label's values", func() []record { return recipeRows(t, pid, "prometheus-postings", "label=job") }, func() []record {
-		var want []record
-		for _, s := range list(status(), "seriesCountByLabelValuePair") {
-			if value, ok := strings.CutPrefix(s["name"].(string), "job="); ok {
-				want = append(want, record{"label": "job", "value": value, "series": s["value"]})
+	agree(t, "a label's values", func() []record { return recipeRows(t, pid, "prometheus-postings", "label=job") },
+		func() []record {
+			var want []record
+			for _, s := range list(status(), "seriesCountByLabelValuePair") {
+				if value, ok := strings.CutPrefix(s["name"].(string), "job="); ok {
+					want = append(want, record{"label": "job", "value": value, "series": s["value"]})
+				}
 			}
-		}
-		return want
-	})
+			return want
+		})
 	for metric, count := range map[string]int{"orders": 300, "odd": 1} {
-		agree(t, "the series of "+metric, func() []record { return recipeRows(t, pid, "prometheus-series", "metric="+metric, "limit=1000") }, func() []record {
+		agree(t, "the series of "+metric, func() []record {
+			return recipeRows(t, pid, "prometheus-series", "metric="+metric,
+				"limit=1000")
+		}, func() []record {
 			series := list(ask(t, api+"series?match[]="+metric), "data")
 			if len(series) != count {
 				t.Errorf("Prometheus has %d series of %s, the target gives %d", len(series), metric, count)

@@ -41,7 +41,8 @@ func TestStripped(t *testing.T) {
 			out, _ = runRi(t, 0, "exec", "-p", pid, "-e", `
 				local a = ri.heap():instances("main.kept")[1]
 				local k = ri.at(a, "main.kept")
-				ri.emit{name = k.name, count = #k.table, one = k.table.one.value, two = k.table["two"].value, any = k.any.name, len = #k.list, last = k.list[2]}`)
+				ri.emit{name = k.name, count = #k.table, one = k.table.one.value, two = k.table["two"].value, any = k.any.name,
+					len = #k.list, last = k.list[2]}`)
 			if words := strings.Join(strings.Fields(out),
 				" "); words != "NAME COUNT ONE TWO ANY LEN LAST kept 2 1 2 inner 3 30" {
 				t.Error(out)

@@ -80,7 +80,9 @@ func (p *tortured) ask(what string) string {
 func (p *tortured) change(env ...string) *exec.Cmd {
 	value := p.next
 	p.next++
-	script := fmt.Sprintf(`ri.change('words to %d', function(tx) for i = 0, 63 do tx:update('main.words[' .. i .. ']', %d) end end)`, value, value)
+	script := fmt.Sprintf(
+		`ri.change('words to %d', function(tx) for i = 0, 63 do tx:update('main.words[' .. i .. ']', %d) end end)`, value,
+		value)
 	return p.run(env, "exec", "-e", script, "-p", strconv.Itoa(p.cmd.Process.Pid), "--write", "--yes", "-q",
 		"--max-stop", "5s")
 }
@@ -191,7 +193,9 @@ func (p *tortured) pointerAndString() error {
 	to := []string{"server", "other"}[p.next%2]
 	name := fmt.Sprintf("a name nobody has, the %dth", p.next)
 	p.next++
-	script := fmt.Sprintf(`ri.change('pointer', function(tx) tx:update('main.server.Next', ri.ref'main.%s'); tx:update('main.greeting', %q) end)`, to, name)
+	script := fmt.Sprintf(
+		`ri.change('pointer', function(tx) tx:update('main.server.Next', ri.ref'main.%s');
+			tx:update('main.greeting', %q) end)`, to, name)
 	code, out, err := exitCode(p.run(nil, "exec", "-e", script, "-p", pid, "--write", "--yes", "-q", "--max-stop",
 		"5s"))
 	if err != nil || code != 0 && code != 4 && code != 6 {

@@ -207,8 +207,8 @@ func TestManyRi(t *testing.T) {
 	v.await("it to go on", func(f victimFacts) bool { return f.Heartbeat > from.Heartbeat+3 && f.Errors == 0 })
 }
 
-// TestForking has ri look at a program one of whose children has not started its program yet: what needs a stop works, says which stack isn't
-// reliable, and nothing is changed.
+// TestForking has ri look at a program one of whose children has not started its program yet: what needs a stop works,
+// says which stack isn't reliable, and nothing is changed.
 func TestForking(t *testing.T) {
 	needAttach(t)
 	v := startVictim(t, "-vfork", "-threads", "3")
@@ -225,7 +225,8 @@ func TestForking(t *testing.T) {
 		t.Error(notes)
 	}
 	v.await("a heartbeat", func(f victimFacts) bool { return f.Heartbeat > 0 && f.Errors == 0 })
-	if counter, _ := runRi(t, 0, "print", "main.counter.v", "-p", pid, "--view", "live"); !strings.Contains(counter, "0") || strings.Contains(counter, "7") {
+	if counter, _ := runRi(t, 0, "print", "main.counter.v", "-p", pid, "--view", "live"); !strings.Contains(counter,
+		"0") || strings.Contains(counter, "7") {
 		t.Errorf("it was changed: %s", counter)
 	}
 }

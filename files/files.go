@@ -1,6 +1,6 @@
 // Package files opens what ri is given as files: regular ones, of a bounded size, and only those that nobody else could
-// have written where nobody named them. A pipe may never say anything, a device never end; a folder that others may write
-// to is theirs.
+// have written where nobody named them. A pipe may never say anything, a device never end; a folder that others may
+// write to is theirs.
 //
 // What may not come in: what is in the files.
 package files
@@ -106,8 +106,8 @@ func read(file *os.File, path string, most int64) ([]byte, error) {
 }
 
 // Believe tells whether only this user or root could have written a file: both it and all folders that lead to it are
-// theirs, and nobody else may write to them. A folder in which nobody may touch others' files (sticky, as /tmp) will do.
-// The error is ErrNotBelieved and says what to do.
+// theirs, and nobody else may write to them. A folder in which nobody may touch others' files (sticky, as /tmp) will
+// do. The error is ErrNotBelieved and says what to do.
 func Believe(path string) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err == nil {

@@ -30,7 +30,8 @@ func TestOpen(t *testing.T) {
 		path string
 		want error
 	}{
-		{at("small"), nil}, {at("large"), ErrTooLarge}, {at("pipe"), ErrNotRegular}, {at("link"), ErrNotRegular}, {folder, ErrNotRegular},
+		{at("small"), nil}, {at("large"), ErrTooLarge}, {at("pipe"), ErrNotRegular}, {at("link"), ErrNotRegular},
+		{folder, ErrNotRegular},
 		{"/dev/zero", ErrNotRegular}, {at("none"), fs.ErrNotExist},
 	} {
 		if data, err := Read(test.path, MaxText); !errors.Is(err, test.want) || err == nil && len(data) != 10 {

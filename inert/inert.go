@@ -1,9 +1,10 @@
-// Package inert makes text of elsewhere fit to be shown: what a target holds, what files, catalogues and other users call things. A terminal obeys
-// control characters; characters that turn the direction of writing make a reader see what isn't there. Here they become what Go writes in
-// a string in their place.
+// Package inert makes text of elsewhere fit to be shown: what a target holds, what files, catalogues and other users
+// call things. A terminal obeys control characters; characters that turn the direction of writing make a reader see
+// what isn't there. Here they become what Go writes in a string in their place.
 //
-// This is the one place that decides what is harmless. Cells and lines are made inert where they are laid out, since their widths change by it; all that is
-// printed goes through a [Writer] on its way out, so that what was forgotten there is harmless too.
+// This is the one place that decides what is harmless. Cells and lines are made inert where they are laid out, since
+// their widths change by it; all that is printed goes through a [Writer] on its way out, so that what was forgotten
+// there is harmless too.
 //
 // What may not come in: knowledge of what the text is about. See package secrets for what nobody may see.
 package inert
@@ -37,8 +38,8 @@ func Is(s string) bool {
 	return true
 }
 
-// plain says of a character whether it is only seen: no control character, none that turns the direction of writing, no space but " ",
-// nothing that isn't UTF-8.
+// plain says of a character whether it is only seen: no control character, none that turns the direction of writing, no
+// space but " ", nothing that isn't UTF-8.
 func plain(r rune) bool { return r != utf8.RuneError && strconv.IsPrint(r) }
 
 // colours are the sequences that ri itself writes: as github.com/jedib0t/go-pretty writes bold, red, yellow and cyan.
@@ -106,7 +107,8 @@ func anyColourAt(s string) string {
 	return s[:len("\x1b[")+len(digits)+len("m")]
 }
 
-// AppendJSON appends a string as JSON: the same text to who parses it, and inert to who prints it. What isn't UTF-8 becomes U+FFFD.
+// AppendJSON appends a string as JSON: the same text to who parses it, and inert to who prints it. What isn't UTF-8
+// becomes U+FFFD.
 func AppendJSON(b []byte, s string) []byte {
 	b = append(b, '"')
 	for _, r := range s {

@@ -17,13 +17,17 @@ func TestText(t *testing.T) {
 		{"a\rb", `a\rb`, `a\rb`, `a\rb`, `a\rb`},
 		{"\x1b]0;title\a", `\x1b]0;title\a`, `\x1b]0;title\a`, `\x1b]0;title\a`, `\x1b]0;title\a`},
 		{"\x1b[31mred\x1b[0m", `\x1b[31mred\x1b[0m`, `\x1b[31mred\x1b[0m`, `\x1b[31mred\x1b[0m`, "="},
-		{"\x1b[8mhidden\x1b[2J", `\x1b[8mhidden\x1b[2J`, `\x1b[8mhidden\x1b[2J`, `\x1b[8mhidden\x1b[2J`, `\x1b[8mhidden\x1b[2J`},
-		{"C1 \u009b31m \x9b31m", `C1 \u009b31m \x9b31m`, `C1 \u009b31m \x9b31m`, `C1 \u009b31m \x9b31m`, `C1 \u009b31m \x9b31m`},
+		{"\x1b[8mhidden\x1b[2J", `\x1b[8mhidden\x1b[2J`, `\x1b[8mhidden\x1b[2J`, `\x1b[8mhidden\x1b[2J`,
+			`\x1b[8mhidden\x1b[2J`},
+		{"C1 \u009b31m \x9b31m", `C1 \u009b31m \x9b31m`, `C1 \u009b31m \x9b31m`, `C1 \u009b31m \x9b31m`,
+			`C1 \u009b31m \x9b31m`},
 		{"DEL \x7f", `DEL \x7f`, `DEL \x7f`, `DEL \x7f`, `DEL \x7f`},
 		{"bidi \u202e\u2066", `bidi \u202e\u2066`, `bidi \u202e\u2066`, `bidi \u202e\u2066`, `bidi \u202e\u2066`},
-		{"tag \U000e0041 zero\u200bwidth", `tag \U000e0041 zero\u200bwidth`, `tag \U000e0041 zero\u200bwidth`, `tag \U000e0041 zero\u200bwidth`, `tag \U000e0041 zero\u200bwidth`},
+		{"tag \U000e0041 zero\u200bwidth", `tag \U000e0041 zero\u200bwidth`, `tag \U000e0041 zero\u200bwidth`,
+			`tag \U000e0041 zero\u200bwidth`, `tag \U000e0041 zero\u200bwidth`},
 	} {
-		for what, got := range map[string][2]string{"Cell": {Cell(test.in), test.cell}, "Line": {Line(test.in), test.line}, "Text": {Text(test.in), test.text}, "Styled": {Styled(test.in), test.styled}} {
+		for what, got := range map[string][2]string{"Cell": {Cell(test.in), test.cell}, "Line": {Line(test.in), test.line},
+			"Text": {Text(test.in), test.text}, "Styled": {Styled(test.in), test.styled}} {
 			want := got[1]
 			if want == "=" {
 				want = test.in
@@ -33,7 +37,8 @@ func TestText(t *testing.T) {
 			}
 		}
 		var out bytes.Buffer
-		if n, err := NewWriter(&out).Write([]byte(test.in)); err != nil || n != len(test.in) || out.String() != Styled(test.in) {
+		if n, err := NewWriter(&out).Write([]byte(test.in)); err != nil || n != len(test.in) ||
+			out.String() != Styled(test.in) {
 			t.Errorf("Write(%q) = %d, %v, and wrote %q", test.in, n, err, out.String())
 		}
 	}

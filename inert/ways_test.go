@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestOneWayOut: the rooms that print reach the terminal only by way of a Writer, or of instruments.Output, which makes one.
+// TestOneWayOut: the rooms that print reach the terminal only by way of a Writer, or of instruments.Output, which makes
+// one.
 func TestOneWayOut(t *testing.T) {
 	allowed := func(parent ast.Node) bool {
 		switch p := parent.(type) {
@@ -28,7 +29,8 @@ func TestOneWayOut(t *testing.T) {
 	files := 0
 	for _, room := range []string{"../cmd/ri", "../instruments", "../report", "../shell"} {
 		err := filepath.WalkDir(room, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "testdata") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+				strings.Contains(path, "testdata") {
 				return err
 			}
 			set := token.NewFileSet()

@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// Writer is the way out for what people read: whatever is written to it arrives as [Styled] has it. Each call writes whole characters.
+// Writer is the way out for what people read: whatever is written to it arrives as [Styled] has it. Each call writes
+// whole characters.
 type Writer struct {
 	w     io.Writer
 	style func(string) string // which sequences stay

@@ -72,7 +72,8 @@ func TestOpenVSwitchReadsWhatWeWrite(t *testing.T) {
 		}
 	}
 	rows := ovsdbTool(t, "query", path,
-		`["garden",{"op":"select","table":"Bed","where":[],"columns":["name","depth","state","wet","acid"]},{"op":"select","table":"Plant","where":[]}]`)
+		`["garden",{"op":"select","table":"Bed","where":[],"columns":["name","depth","state","wet","acid"]},
+			{"op":"select","table":"Plant","where":[]}]`)
 	for _, want := range []string{`"depth":["set",[]]`, `"state":"fallow"`, `"wet":true`, `"acid":6.5`,
 		`"name":"leek`} {
 		if !strings.Contains(rows, want) {
@@ -87,7 +88,8 @@ func TestOpenVSwitchReadsWhatWeWrite(t *testing.T) {
 func TestWeReadWhatOpenVSwitchWrites(t *testing.T) {
 	path, bed := garden(t)
 	for _, ops := range []string{
-		`{"op":"mutate","table":"Bed","where":[],"mutations":[["notes","insert",["map",[["hedge","yew"]]]],["notes","delete",["set",["sun"]]]]}`,
+		`{"op":"mutate","table":"Bed","where":[],"mutations":[["notes","insert",["map",[["hedge","yew"]]]],
+			["notes","delete",["set",["sun"]]]]}`,
 		`{"op":"update","table":"Bed","where":[],"row":{"depth":7,"acid":7}},{"op":"comment","comment":"limed"}`,
 		`{"op":"update","table":"Bed","where":[],"row":{"depth":8}}`,
 		`{"op":"mutate","table":"Plant","where":[],"mutations":[["years","insert",["set",[9]]],["years","delete",3]]}`,
@@ -271,7 +273,8 @@ func FuzzLog(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(appendRecord(appendRecord(nil, []byte(testSchema)),
-		[]byte(`{"_is_diff":true,"Bed":{"015c6c82-c2a6-4d54-9fa0-84f501450400":{"notes":["map",[["a","b"]]],"depth":["set",[]]}}}`)))
+		[]byte(`{"_is_diff":true,"Bed":{"015c6c82-c2a6-4d54-9fa0-84f501450400":{"notes":["map",[["a","b"]]],`+
+			`"depth":["set",[]]}}}`)))
 	f.Add([]byte("OVSDB CLUSTER 3 0\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// As the file, and as the JSON of a record with a right checksum.

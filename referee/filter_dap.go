@@ -14,7 +14,8 @@ import (
 
 // readingRequests are the requests of DAP (microsoft.github.io/debug-adapter-protocol, 1.71) that only read, or concern
 // the client.
-var readingRequests = set(`initialize attach configurationDone disconnect terminate cancel threads stackTrace scopes variables
+var readingRequests = set(`initialize attach configurationDone disconnect terminate cancel threads stackTrace scopes
+	variables
 	evaluate pause exceptionInfo disassemble readMemory source loadedSources modules completions
 	breakpointLocations dataBreakpointInfo setExceptionBreakpoints`)
 
@@ -63,7 +64,8 @@ func (c *client) filterDAP(in *bufio.Reader, out io.Writer) error {
 func (c *client) answerDAP(r dap.Request, arguments json.RawMessage) (answer dap.Message, instead []byte) {
 	switch {
 	case r.Command == "launch":
-		return c.refuseDAP(r, c.copy.only()+"; nothing can be started here: attach to it (request: attach, mode: remote)"), nil
+		return c.refuseDAP(r, c.copy.only()+"; nothing can be started here: attach to it (request: attach, mode: remote)"),
+			nil
 	case r.Command == "attach":
 		var fields map[string]any
 		if json.Unmarshal(arguments, &fields) != nil || fields["mode"] != "remote" {

@@ -97,7 +97,8 @@ func TestFilterDAP(t *testing.T) {
 	launch := frame(`{"seq":2,"type":"request","command":"launch","arguments":{"program":"/bin/true"}}`)
 	attach := frame(`{"seq":3,"type":"request","command":"attach","arguments":{"mode":"remote","x":true}}`)
 	through, answered := passed(t, threads+launch+attach)
-	stays := frame(`{"arguments":{"mode":"remote","stopOnEntry":true,"x":true},"command":"attach","seq":3,"type":"request"}`)
+	stays := frame(`{"arguments":{"mode":"remote","stopOnEntry":true,"x":true},"command":"attach","seq":3,` +
+		`"type":"request"}`)
 	if through != threads+stays {
 		t.Errorf("passed on %q", through)
 	}
@@ -106,7 +107,8 @@ func TestFilterDAP(t *testing.T) {
 		t.Errorf("answered %q", answered)
 	}
 	for _, garbage := range []string{
-		"C", "Content-Length: 5\r\n\r\n", "Content-Length: 99999999999\r\n\r\n", frame("x"), frame("[]"), frame(`{"type":"event"}`),
+		"C", "Content-Length: 5\r\n\r\n", "Content-Length: 99999999999\r\n\r\n", frame("x"), frame("[]"),
+		frame(`{"type":"event"}`),
 	} {
 		if through, answered := passed(t, garbage); through != "" || answered != "" {
 			t.Errorf("%q: passed on %q, answered %q", garbage, through, answered)

@@ -75,7 +75,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no ELF executable (%v): %w", name, err, ErrNotGo)
 	}
-	f := &File{name: name, elf: ef, image: imageOf(ef), types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
+	f := &File{name: name, elf: ef, image: imageOf(ef), types: map[uint64]*Type{}, made: map[string]*Type{},
+		vars: map[uint64]*FuncVars{}}
 	f.build, err = buildinfo.Read(r)
 	table := pclntabSection(ef)
 	if err != nil && table == nil {

@@ -97,7 +97,8 @@ func TestType(t *testing.T) {
 	for name, near := range map[string]string{
 		"main.piont": "main.point", "*main.piont": "main.point", "[]main.Point": "main.point",
 		"main.Pair[string,bool]": "",
-		"[x]int":                 "", "[-1]int": "", "[99999999999999999999]int": "", "[100000000000000]main.point": "", "": "",
+		"[x]int":                 "", "[-1]int": "", "[99999999999999999999]int": "", "[100000000000000]main.point": "",
+		"":  "",
 		"*": "", "map[": "", "[": "", "]": "",
 	} {
 		got, err := f.Type(name)

@@ -226,8 +226,8 @@ func (c *coreContent) note(kind uint32, data []byte) {
 	}
 }
 
-// readThread reads struct elf_prstatus (linux/elfcore.h): pr_cursig at 12, pr_pid at 32, pr_reg (struct user_regs_struct)
-// at 112.
+// readThread reads struct elf_prstatus (linux/elfcore.h): pr_cursig at 12, pr_pid at 32, pr_reg (struct
+// user_regs_struct) at 112.
 func (c *coreContent) readThread(data []byte) {
 	if len(data) < 112+c.arch.UserSize || len(c.threads) >= maxThreads {
 		return
@@ -250,7 +250,8 @@ func (c *coreContent) readThread(data []byte) {
 		return
 	}
 	id := int(int32(le.Uint32(data[32:])))
-	c.threads = append(c.threads, attach.Thread{ID: id, InnerID: id, Regs: c.arch.UserRegisters(registers), Signal: signal})
+	c.threads = append(c.threads, attach.Thread{ID: id, InnerID: id, Regs: c.arch.UserRegisters(registers),
+		Signal: signal})
 }
 
 // readSignal reads siginfo_t, which follows the registers of its thread.

@@ -224,8 +224,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestManyMappings: what a stop costs grows with the number of mappings, not with its square, and the kernel isn't asked
-// for each of them.
+// TestManyMappings: what a stop costs grows with the number of mappings, not with its square, and the kernel isn't
+// asked for each of them.
 func TestManyMappings(t *testing.T) {
 	const pages = 40_000
 	p := targettest.Start(t, "-mappings", strconv.Itoa(pages))
@@ -292,7 +292,8 @@ func TestSpansAreLinear(t *testing.T) {
 		spans[i].start += attach.PageSize
 		spans[i].end += attach.PageSize
 	}
-	if gaps := im.lacking(spans); len(gaps) != n || gaps[1] != (span{start: 7 * attach.PageSize, end: 8 * attach.PageSize}) {
+	if gaps := im.lacking(spans); len(gaps) != n || gaps[1] != (span{start: 7 * attach.PageSize,
+		end: 8 * attach.PageSize}) {
 		t.Errorf("%d gaps", len(gaps))
 	}
 	im.keep(spans)

@@ -94,8 +94,8 @@ func (e *restlessError) Unwrap() error { return attach.ErrDeadline }
 // Cost is what stops cost of which no view came.
 func (e *restlessError) Cost() attach.Stats { return e.cost }
 
-// stuck looks for what threads may be waited for in vain, after some time without progress, and after more of it (long) for
-// those that wait for a child.
+// stuck looks for what threads may be waited for in vain, after some time without progress, and after more of it (long)
+// for those that wait for a child.
 func (t *tracer) stuck(long bool) error {
 	for i := range t.tracees {
 		tr := &t.tracees[i]

@@ -71,8 +71,8 @@ func spoolRoom(folder string) int64 {
 	return int64(st.Bavail) * st.Bsize
 }
 
-// reserve makes room for all of some sorted spans that has none yet, which takes no memory. What lies close together lies
-// in one piece of ri's address space, too.
+// reserve makes room for all of some sorted spans that has none yet, which takes no memory. What lies close together
+// lies in one piece of ri's address space, too.
 func (im *image) reserve(spans []span) error {
 	gaps := im.lacking(spans)
 	if len(gaps) == 0 {

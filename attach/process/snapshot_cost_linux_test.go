@@ -36,8 +36,8 @@ func TestTaken(t *testing.T) {
 	expect("it was done after all", 50*time.Millisecond, 10*mib, 20*time.Millisecond)
 }
 
-// TestCostAfterStops has the estimate of a copy of all memory no longer than what the last one took, by as much as there
-// is more to copy; and one that was given up in time not tried again.
+// TestCostAfterStops has the estimate of a copy of all memory no longer than what the last one took, by as much as
+// there is more to copy; and one that was given up in time not tried again.
 func TestCostAfterStops(t *testing.T) {
 	p := targettest.Start(t, "-size", "100000000")
 	target := open(t, p.PID)

@@ -14,8 +14,8 @@ import (
 	"ri/attach/proc"
 )
 
-// A process may have 65,530 mappings (vm.max_map_count), and what is done in a stop is done for all of them. So lists of
-// spans are sorted, two of them are gone through side by side, and what lies close together is one question to the
+// A process may have 65,530 mappings (vm.max_map_count), and what is done in a stop is done for all of them. So lists
+// of spans are sorted, two of them are gone through side by side, and what lies close together is one question to the
 // kernel.
 
 // span is target memory from start to end.
@@ -75,8 +75,8 @@ func eachResident(r *proc.Residency, spans []span, f func(proc.PageRegion)) erro
 	return nil
 }
 
-// memoryMap is what is mapped, as a bulk copy asks for it. To read it again in a stop allocates nothing where nothing has
-// changed since it was read before: to take apart the text of 40,000 mappings takes longer than to copy them.
+// memoryMap is what is mapped, as a bulk copy asks for it. To read it again in a stop allocates nothing where nothing
+// has changed since it was read before: to take apart the text of 40,000 mappings takes longer than to copy them.
 type memoryMap struct {
 	process          *Process
 	fd               int

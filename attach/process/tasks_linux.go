@@ -16,11 +16,11 @@ import (
 	"ri/attach"
 )
 
-// A thread in vfork(2), or in a clone(2) that does the same, sleeps where nothing wakes it until its child has started a
-// program, or has ended. The child shares the memory meanwhile. Memory holds still for all that but for what the child
-// writes, which is mostly the stack of this thread: the rest of the program stands still. When the child has started its
-// program the thread comes to its stop before it executes anything. So a look is taken without it, and says so; nothing is
-// written while memory is shared.
+// A thread in vfork(2), or in a clone(2) that does the same, sleeps where nothing wakes it until its child has started
+// a program, or has ended. The child shares the memory meanwhile. Memory holds still for all that but for what the
+// child writes, which is mostly the stack of this thread: the rest of the program stands still. When the child has
+// started its program the thread comes to its stop before it executes anything. So a look is taken without it, and says
+// so; nothing is written while memory is shared.
 
 // forks says whether a thread waits for its child to start a program.
 func (t *tasks) forks(tid int) bool {

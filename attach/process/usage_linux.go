@@ -15,7 +15,8 @@ import (
 // tick is the unit of times in /proc/PID/stat: USER_HZ, 1/100 s on every Linux that Go supports (proc_pid_stat(5)).
 const tick = 10 * time.Millisecond
 
-// Usage reads what the kernel accounts to the process: /proc/PID/status, stat and limits (proc(5)). The process goes on meanwhile.
+// Usage reads what the kernel accounts to the process: /proc/PID/status, stat and limits (proc(5)). The process goes on
+// meanwhile.
 //
 // Errors: ErrExited, ErrPermission, wrapped.
 func (p *Process) Usage() (attach.Usage, error) {

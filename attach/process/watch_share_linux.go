@@ -31,8 +31,8 @@ import (
 // longestLoan bounds how long a process goes unwatched for another ri.
 const longestLoan = time.Minute
 
-// sharePrefix is what a watcher's name begins with. What follows is random: anybody may bind a name, and whoever could foresee one
-// would keep a process from being watched. Who asks finds the name in the kernel's list.
+// sharePrefix is what a watcher's name begins with. What follows is random: anybody may bind a name, and whoever could
+// foresee one would keep a process from being watched. Who asks finds the name in the kernel's list.
 func sharePrefix(p *Process) string { return fmt.Sprintf("@ri-watch-%d-%d-", p.pid, p.startTime) }
 
 // mostShares bounds how many names are tried: others may have bound some to mislead.

@@ -109,7 +109,8 @@ func (c *Config) check() error {
 	switch c.role {
 	case "all":
 		if c.services*c.devices < c.units+1 {
-			return fmt.Errorf("%d units and their parity need %d devices, there are %d", c.units, c.units+1, c.services*c.devices)
+			return fmt.Errorf("%d units and their parity need %d devices, there are %d", c.units, c.units+1,
+				c.services*c.devices)
 		}
 	case "gateway":
 		if len(c.stores) == 0 {

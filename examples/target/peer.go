@@ -113,7 +113,8 @@ type remoteVolume struct {
 }
 
 func (v remoteVolume) write(cob *Cob, contents []byte) error {
-	_, err := v.peer.call(&peerCall{Op: peerWrite, Cob: cob.fid, Object: cob.object, Unit: cob.unit, Device: cob.device.id, Contents: contents})
+	_, err := v.peer.call(&peerCall{Op: peerWrite, Cob: cob.fid, Object: cob.object, Unit: cob.unit, Device: cob.device.id,
+		Contents: contents})
 	if err == nil {
 		cob.blocks = int64(len(contents) / v.blockSize)
 	}

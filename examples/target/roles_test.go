@@ -230,7 +230,8 @@ func TestRoles(t *testing.T) {
 	}
 	up := func(i int, address, dir string) *node {
 		t.Helper()
-		c := testConfig(t, "-role", "store", "-services", "1", "-first-service", fmt.Sprint(i), "-store-listen", address, "-data", dir)
+		c := testConfig(t, "-role", "store", "-services", "1", "-first-service", fmt.Sprint(i), "-store-listen", address,
+			"-data", dir)
 		s := newStore(c)
 		s.addLocalServices(c)
 		b, err := newBlockServer(s, c)

@@ -133,7 +133,8 @@ func TestPutGetRemove(t *testing.T) {
 			t.Errorf("put %q: %v", name, err)
 		}
 	}
-	for _, v := range []Values{{owner: "\xff"}, {attrs: map[string]string{"\xff": ""}}, {attrs: map[string]string{"a": "\xff"}}} {
+	for _, v := range []Values{{owner: "\xff"}, {attrs: map[string]string{"\xff": ""}},
+		{attrs: map[string]string{"a": "\xff"}}} {
 		if _, err := s.put("text", nil, v); !errors.Is(err, errBadText) {
 			t.Errorf("put %v: %v", v, err)
 		}

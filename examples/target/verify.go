@@ -107,7 +107,8 @@ func (s *Store) verifyCob(v *Verdict, cob *Cob) []byte {
 	}
 	for _, block := range bad {
 		at, _ := cob.deviceBlock(block)
-		v.report("object %v: cob %v: block %d (%s block %d): checksum doesn't match", cob.object, cob.fid, block, cob.device.name, at)
+		v.report("object %v: cob %v: block %d (%s block %d): checksum doesn't match", cob.object, cob.fid, block,
+			cob.device.name, at)
 	}
 	if data == nil {
 		data = []byte{}

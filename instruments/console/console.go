@@ -261,7 +261,8 @@ func (c *Console) Run(ctx context.Context, line string, style rows.TableStyle) R
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}
 	}
-	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read, Scripts: files.Dir(".", false)},
+	plan, err := looks.NewPlan(c.catalogue, &recipes.Recipe{Name: "shell", Mode: recipes.Read,
+		Scripts: files.Dir(".", false)},
 		typed.script, lang.Params{}, c.how)
 	if err != nil {
 		return Reply{Remarks: []string{err.Error()}, Failed: true}

@@ -16,7 +16,8 @@ func TestLoops(t *testing.T) {
 local function upto(n) return function(_, c) c = c + 1; if c <= n then return c end end, nil, 0 end
 local m = {upto = upto, n = 3, inner = {upto = upto}}
 function m:method(n) return upto(n or self.n) end
-local function r(...) return {upto = upto, n = 3, inner = {upto = upto, method = m.method, n = 3}, method = m.method, [1] = upto, get = function() return m end} end
+local function r(...) return {upto = upto, n = 3, inner = {upto = upto, method = m.method, n = 3}, method = m.method,
+	[1] = upto, get = function() return m end} end
 local function maker() return upto end
 local key = "upto"
 local out = {}
@@ -55,7 +56,8 @@ local out = {}
 // Calls of calls elsewhere.
 func TestCalls(t *testing.T) {
 	const prelude = `
-local function r(...) return {f = function(a) return a or 3 end, g = {f = function(a) return a or 3 end}, n = 3, m = function(self, a) return a or self.n end} end
+local function r(...) return {f = function(a) return a or 3 end, g = {f = function(a) return a or 3 end}, n = 3,
+	m = function(self, a) return a or self.n end} end
 local function c(x) return function(y) return x + y end end
 `
 	for _, expr := range []string{
@@ -124,9 +126,11 @@ func TestDeepSources(t *testing.T) {
 		}
 	}
 	for name, source := range map[string]string{
-		"a list": "return {" + strings.Repeat("-1, 'a' .. b, ", 5000) + "}", "statements": strings.Repeat("x = -a ^ b f(-1, #t) ", 2000),
-		"differences": "return " + strings.Repeat("a - ", 150) + "a", "blocks": strings.Repeat("if not a then f() elseif not b then g() else h() end ", 1000),
-		"150 deep": "return " + strings.Repeat("{", 150) + strings.Repeat("}", 150),
+		"a list":      "return {" + strings.Repeat("-1, 'a' .. b, ", 5000) + "}",
+		"statements":  strings.Repeat("x = -a ^ b f(-1, #t) ", 2000),
+		"differences": "return " + strings.Repeat("a - ", 150) + "a",
+		"blocks":      strings.Repeat("if not a then f() elseif not b then g() else h() end ", 1000),
+		"150 deep":    "return " + strings.Repeat("{", 150) + strings.Repeat("}", 150),
 	} {
 		if _, _, err := lang.CompileLua(name, source); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -75,7 +75,8 @@ func TestMemo(t *testing.T) {
 		return h.Run(context.Background(), script, nil)
 	}
 	for range 2 {
-		if err := run(`print(ri.memo'n'); ri.memo('n', (ri.memo'n' or 0) + 1); ri.memo('big', ri.int'9007199254740993'); print(ri.memo'big')`); err != nil {
+		if err := run(`print(ri.memo'n'); ri.memo('n', (ri.memo'n' or 0) + 1); ri.memo('big', ri.int'9007199254740993');
+			print(ri.memo'big')`); err != nil {
 			t.Fatal(err)
 		}
 	}

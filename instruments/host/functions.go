@@ -28,7 +28,8 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		"emit": h.riEmit, "sample": h.riSample, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
-		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit, "leaveout": h.riLeaveOut,
+		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
+		"leaveout": h.riLeaveOut,
 	} {
 		h.setFunction(ri, name, f, false)
 	}
@@ -46,7 +47,8 @@ func (h *Host) openFunctions() {
 		"dump": h.riDump,
 		// goroutines
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack,
-		"locking": h.riLocking, "triers": h.riTriers, "loops": h.riLoops, "locals": h.riLocals, "labels": h.riLabels, "threads": h.riThreads,
+		"locking": h.riLocking, "triers": h.riTriers, "loops": h.riLoops, "locals": h.riLocals, "labels": h.riLabels,
+		"threads":     h.riThreads,
 		"instruction": h.riInstruction,
 		"waits":       h.riWaits, "mark": h.riMark, "users": h.riUsers, "later": h.riLater,
 		// the whole heap

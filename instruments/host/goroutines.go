@@ -337,7 +337,8 @@ func (h *Host) riStacks(L *lua.LState) int {
 	for _, g := range groups {
 		h.check(L)
 		h.loads += int64(g.Count)
-		t := h.table("count", g.Count, "ids", h.idsTable(g.IDs[:min(len(g.IDs), most)]), "status", g.Status, "wait_reason", g.WaitReason, "frames", h.framesTable(g.Frames))
+		t := h.table("count", g.Count, "ids", h.idsTable(g.IDs[:min(len(g.IDs), most)]), "status", g.Status, "wait_reason",
+			g.WaitReason, "frames", h.framesTable(g.Frames))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
 		}

@@ -25,7 +25,7 @@ Lists what waits.
     { name = "from", type = "expr", required = true },
     { name = "order", type = "enum", values = { "age", "id" }, default = "age" },
   },
-  needs = { vars = { "main.store" }, types = { "main.Object" }, fields = { "main.Object.fid" }, funcs = { "main.main" } },
+  needs = { vars = { "main.store" }, types = { "main.Object" }, fields = { "main.Object.fid" }, funcs = {"main.main"} },
   columns = {
     { name = "id", help = "request number", type = "int", align = "right", width = 12, key = true },
     { name = "age", type = "duration" },

@@ -310,7 +310,8 @@ func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
 		return 1
 	}
 	for _, g := range walked.BlockedGroups() {
-		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids", h.idsTable(g.IDs), "waits_on", h.awaitedTable(g.On))
+		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids",
+			h.idsTable(g.IDs), "waits_on", h.awaitedTable(g.On))
 		if g.Wait > 0 {
 			t.RawSetString("wait", lua.LNumber(g.Wait.Seconds()))
 		}

@@ -9,24 +9,31 @@ func TestKeys(t *testing.T) {
 	space := startKinds(t)
 	for _, test := range []struct{ source, want string }{
 		// nil
-		{`local n, nils = 0, 0; for k, v in ri.pairs(ri.var'main.nilKeys') do n = n + 1; if k == ri.null then nils = nils + 1; print(k, v, ri.json{k}) end end; print(n, nils)`, "nil\tnone\t[null]\n2\t1"},
-		{`local t = {}; for k, v in ri.pairs(ri.var'main.anyKeys') do t[#t + 1] = tostring(v) end; table.sort(t); print(table.concat(t, " "))`, "none one point"},
-		{`local t = {}; for k, v in ri.pairs(ri.var'main.nilSync') do t[#t + 1] = k .. "=" .. v end; table.sort(t); print(table.concat(t, " "))`, "a=some nil=none"},
+		{`local n, nils = 0, 0; for k, v in ri.pairs(ri.var'main.nilKeys') do n = n + 1;
+			if k == ri.null then nils = nils + 1; print(k, v, ri.json{k}) end end; print(n, nils)`, "nil\tnone\t[null]\n2\t1"},
+		{`local t = {}; for k, v in ri.pairs(ri.var'main.anyKeys') do t[#t + 1] = tostring(v) end; table.sort(t);
+			print(table.concat(t, " "))`, "none one point"},
+		{`local t = {}; for k, v in ri.pairs(ri.var'main.nilSync') do t[#t + 1] = k .. "=" .. v end; table.sort(t);
+			print(table.concat(t, " "))`, "a=some nil=none"},
 		{`print(require'walk'.count(ri.pairs(ri.var'main.nilKeys')), require'walk'.count(ri.pairs(ri.var'main.nilSync')))`,
 			"2\t2"},
-		{`print(ri.var'main.nilKeys'[ri.null], ri.var'main.anyKeys'[ri.null], ri.var'main.corners'[{1, 2}], ri.isnil(ri.null), ri.dump(ri.null))`, "none\tnone\t12\ttrue\tnil"},
+		{`print(ri.var'main.nilKeys'[ri.null], ri.var'main.anyKeys'[ri.null], ri.var'main.corners'[{1, 2}],
+			ri.isnil(ri.null), ri.dump(ri.null))`, "none\tnone\t12\ttrue\tnil"},
 		{`ri.null.x`, `ri.null is a nil key: it has no "x"`},
 		{`ri.var'main.places'[ri.null]`, `ask:1: main.places: ri.null is no main.Place`},
 		// structs and arrays
-		{`local m = ri.var'main.places'; print(m[{Container = "a", Key = 1}], m[{"b", 2, {3, 4}}], m[{Container = "b", Key = 2, At = {x = 3, y = 4}}], m[{"b", 2}], m[{}])`, "a1\tb2\tb2\tnil\tnil"},
+		{`local m = ri.var'main.places'; print(m[{Container = "a", Key = 1}], m[{"b", 2, {3, 4}}],
+			m[{Container = "b", Key = 2, At = {x = 3, y = 4}}], m[{"b", 2}], m[{}])`, "a1\tb2\tb2\tnil\tnil"},
 		{`local m = ri.var'main.corners'; print(m[{1, 2}], m[{}], m[{2, 1}])`, "12\t00\tnil"},
 		{`print(ri.var'main.all'.points[{x = 3, y = 4}])`, "p34"},
 		{`ri.var'main.places'[{Contianer = "a"}]`, `no field "Contianer" in main.Place; did you mean Container?`},
 		{`ri.var'main.places'[{1}]`, `ask:1: main.places: 1 of main.Place: the number 1 is no string`},
 		{`ri.var'main.corners'[{1, 2, 3}]`, `[2]int has no part 3`},
 		{`ri.var'main.all'.names[{1}]`, `a table is a struct or an array, not a string`},
-		{`print(ri.eval'main.places[main.Place{"a", 1, main.Point{}}]', ri.eval'main.places[main.Place{Container: "b", Key: 2, At: main.Point{3, 4}}]')`, "a1\tb2"},
-		{`print(ri.eval'main.corners[[2]int{1, 2}]', ri.eval'main.corners[[2]int{1: 0}]', ri.eval'main.anyPlace[main.Place{"a", 1, main.Point{}}]', ri.eval'main.nilKeys[nil]')`, "12\t00\t1\tnone"},
+		{`print(ri.eval'main.places[main.Place{"a", 1, main.Point{}}]',
+			ri.eval'main.places[main.Place{Container: "b", Key: 2, At: main.Point{3, 4}}]')`, "a1\tb2"},
+		{`print(ri.eval'main.corners[[2]int{1, 2}]', ri.eval'main.corners[[2]int{1: 0}]',
+			ri.eval'main.anyPlace[main.Place{"a", 1, main.Point{}}]', ri.eval'main.nilKeys[nil]')`, "12\t00\t1\tnone"},
 		{`ri.eval'main.places[main.Place{"a"}]'`, `main.Place has 3 fields, 1 are given`},
 		{`ri.eval'main.places[main.Place{Kye: 1}]'`, `no field "Kye" in main.Place`},
 		{`ri.eval'main.Place{"a", 1, main.Point{}}'`, `main.Place{"a", 1, main.Point{}} is no value of the program`},
@@ -67,7 +74,8 @@ func TestPackageInFile(t *testing.T) {
 func TestFindInExpression(t *testing.T) {
 	space := startKinds(t)
 	for _, test := range []struct{ source, want string }{
-		{`print(ri.eval'find(main.hidden).secret', ri.eval'find(*main.hidden).secret', ri.eval'find(main.Everything).text')`, "found in a frame\tfound in a frame\thello"},
+		{`print(ri.eval'find(main.hidden).secret', ri.eval'find(*main.hidden).secret', ri.eval'find(main.Everything).text')`,
+			"found in a frame\tfound in a frame\thello"},
 		{`ri.eval'find(main.hiden)'`, "hidden"},
 		{`ri.eval'find(main.Node).value'`, "find(main.Node): there are "},
 		{`ri.eval'find(main.Node).value'`, "(main.first)"},

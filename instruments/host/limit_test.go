@@ -41,7 +41,8 @@ func TestAtLimit(t *testing.T) {
 	short := Limits{Time: 200 * time.Millisecond}
 	for _, test := range []struct{ source, want string }{
 		{`ri.atlimit(function() print'so far' end) ri.log'' while true do end`, "so far"},
-		{`ri.atlimit(function() print'first' end) ri.atlimit(function() print'second' end) pcall(function() ri.log'' while true do end end)`, "second"},
+		{`ri.atlimit(function() print'first' end) ri.atlimit(function() print'second' end)
+			pcall(function() ri.log'' while true do end end)`, "second"},
 		{`ri.atlimit(function() print'once' while true do ri.log'' end end) ri.log'' while true do end`, "once"},
 		{`ri.atlimit(function() print'said' error'no' end) coroutine.wrap(function() ri.log'' while true do end end)()`,
 			"said"},
@@ -78,7 +79,8 @@ func TestOutputLimit(t *testing.T) {
 		`local s = ('x'):rep(100000) while true do ri.emit{a = s} end`,
 		`while true do ri.emit{a = {1, 2, 3, {b = 'c'}}} end`,
 		`local s = ('x'):rep(100000) while true do ri.finding{what = s} end`,
-		`local s = ('x'):rep(1000) local e = {} for i = 1, 100 do e[i] = s end while true do ri.finding{what = 'w', evidence = e} end`,
+		`local s = ('x'):rep(1000) local e = {} for i = 1, 100 do e[i] = s end while true do
+			ri.finding{what = 'w', evidence = e} end`,
 		`local f = {{func = ('x'):rep(1000)}} while true do ri.sample(f, 1) end`,
 		`return ('x'):rep(6000000)`,
 		`coroutine.wrap(function() while true do print('x') end end)()`,
@@ -109,7 +111,8 @@ func TestOutputLimit(t *testing.T) {
 		}
 	}
 	// Findings and stacks are counted as rows are.
-	for _, source := range []string{`while true do ri.emit{a = 1} end`, `while true do ri.finding{what = 'w'} end`, `while true do ri.sample({{func = 'f'}}, 1) end`} {
+	for _, source := range []string{`while true do ri.emit{a = 1} end`, `while true do ri.finding{what = 'w'} end`,
+		`while true do ri.sample({{func = 'f'}}, 1) end`} {
 		h := New(Options{Sink: &sink{}, Limits: Limits{Rows: 1000}, Profile: true})
 		script, err := CompileScript("test.lua", source)
 		if err != nil {
@@ -131,7 +134,8 @@ func TestClock(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			ended := make(chan time.Duration, 1)
-			c := startClock(10*time.Second, func() time.Duration { return time.Duration(test.share * float64(time.Since(began))) },
+			c := startClock(10*time.Second,
+				func() time.Duration { return time.Duration(test.share * float64(time.Since(began))) },
 				func(_, _ time.Duration) { ended <- time.Since(began) })
 			time.Sleep(time.Second)
 			c.Pause()

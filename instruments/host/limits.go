@@ -48,7 +48,8 @@ type given struct {
 	bytes                   int64
 }
 
-// count adds to one of the counters of h.given and to its bytes; over a limit it ends the run, and the script. L is nil where no script is running.
+// count adds to one of the counters of h.given and to its bytes; over a limit it ends the run, and the script. L is nil
+// where no script is running.
 func (h *Host) count(L *lua.LState, counter *int, what string, bytes int64) error {
 	limits := h.opt.Limits
 	var err error
@@ -321,10 +322,12 @@ func (h *Host) protect(L *lua.LState, body *lua.LFunction, args []lua.LValue) (r
 	return nil, problem
 }
 
-// Clock ends something when it has used the CPU time that it may use. On a crowded machine that is later than by the clock on the wall, and
-// what is found doesn't depend on who else is at work. What only waits uses none, so that there is an end by the wall, too.
+// Clock ends something when it has used the CPU time that it may use. On a crowded machine that is later than by the
+// clock on the wall, and what is found doesn't depend on who else is at work. What only waits uses none, so that there
+// is an end by the wall, too.
 //
-// The CPU time is that of ri's own process, in which nothing else is at work meanwhile: scripts read in several threads, and leave garbage to be collected.
+// The CPU time is that of ri's own process, in which nothing else is at work meanwhile: scripts read in several
+// threads, and leave garbage to be collected.
 type Clock struct {
 	mu      sync.Mutex
 	timer   *time.Timer // nil: there is no limit, or it is over
@@ -417,7 +420,8 @@ func (c *Clock) Stop() {
 func timeOver(what string, limit, cpu, wall time.Duration) error {
 	longer := fmt.Sprintf("give it longer (--max-time %v)", rows.RoundUp(3*limit))
 	if cpu < limit {
-		return NewLimitError(ErrTime, "%s took %s, in which it got %s of the CPU; %s", what, rows.DurationText(wall), rows.ShortDuration(cpu), longer)
+		return NewLimitError(ErrTime, "%s took %s, in which it got %s of the CPU; %s", what, rows.DurationText(wall),
+			rows.ShortDuration(cpu), longer)
 	}
 	return NewLimitError(ErrTime, "%s used %v of the CPU; %s", what, limit, longer)
 }

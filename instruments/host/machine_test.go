@@ -61,17 +61,21 @@ func TestLua(t *testing.T) {
 		{`print(ri.int'9007199254740993' == ri.int'9007199254740992' + ri.int'1')`, "false"}, // numbers in Lua round
 		{`print(ri.int'9007199254740995' == ri.int'9007199254740994' + 1)`, "true"},
 		{`local t = {}; t[ri.int'0x20000000000001'] = 'x'; print(t[ri.int'9007199254740993'])`, "x"},
-		{`print(ri.int'9223372036854775807' < ri.int'9223372036854775808', ri.int'9007199254740993' <= ri.int'9007199254740993')`, "true\ttrue"},
+		{`print(ri.int'9223372036854775807' < ri.int'9223372036854775808',
+			ri.int'9007199254740993' <= ri.int'9007199254740993')`, "true\ttrue"},
 		{`print(-ri.int'9007199254740993', ri.int'9007199254740993' * 2, ri.int'9007199254740993' % 10)`,
 			"-9007199254740993\t18014398509481986\t3"},
 		{`print(ri.int'-9007199254740993' % 10)`, "7"},
 		{`print(ri.int'9007199254740994' / 2)`, "4503599627370497"},
 		{`print("a" .. ri.int'9007199254740993' .. 1 .. "b")`, "a90071992547409931b"},
-		{`print(string.format("%d %x %5d|%-5d|%05d", ri.int'9223372036854775809', ri.int'18446744073709551615', 42, 42, 42))`, "9223372036854775809 ffffffffffffffff    42|42   |00042"},
+		{`print(string.format("%d %x %5d|%-5d|%05d", ri.int'9223372036854775809', ri.int'18446744073709551615', 42, 42, 42))`,
+			"9223372036854775809 ffffffffffffffff    42|42   |00042"},
 		{`print(string.format("%s %q %5.2f %g %c %%", "x", 'a"b', 3.14159, 1e20, 65))`, `x "a\"b"  3.14 1e+20 A %`},
 		{`print(string.format("%x %X %o", 255, 255, 8), string.format("%x", -1))`, "ff FF 10\tffffffffffffffff"},
-		{`print(ri.cmp(ri.int'9007199254740993', 5), ri.cmp(1, 2), ri.cmp("a", "a"), ri.cmp(2^53, ri.int'9007199254740993'))`, "1\t-1\t0\t-1"},
-		{`print(ri.bit.band(0xff, 0x0f), ri.bit.bor(1, 2, 4), ri.bit.bxor(3, 1), ri.bit.bnot(0), ri.bit.lshift(1, 63), ri.bit.rshift(ri.int'0x8000000000000000', 63))`,
+		{`print(ri.cmp(ri.int'9007199254740993', 5), ri.cmp(1, 2), ri.cmp("a", "a"), ri.cmp(2^53, ri.int'9007199254740993'))`,
+			"1\t-1\t0\t-1"},
+		{`print(ri.bit.band(0xff, 0x0f), ri.bit.bor(1, 2, 4), ri.bit.bxor(3, 1), ri.bit.bnot(0), ri.bit.lshift(1, 63),
+			ri.bit.rshift(ri.int'0x8000000000000000', 63))`,
 			"15\t7\t2\t18446744073709551615\t9223372036854775808\t1"},
 		{`print(tonumber'9007199254740993', tonumber'0x10', tonumber('ff', 16), tonumber'1e3', tonumber'x', tonumber'1_0')`,
 			"9007199254740993\t16\t255\t1000\tnil\tnil"},
@@ -100,11 +104,14 @@ func TestLua(t *testing.T) {
 		// the machine
 		{`print(pcall(function() error("x", 0) end))`, "false\tx"},
 		{`local n = 0; local function count() n = n + 1 end; pcall(error, 'x'); count(); print(n)`, "1"},
-		{`local n = 0; local function f() n = n + 1; error{n} end; for i = 1, 3 do local ok, e = pcall(f); assert(not ok and e[1] == i) end; print(n)`, "3"},
-		{`local n = 0; print(xpcall(function(a, b) n = a + b; error("x", 0) end, function(e) return e .. "!" end, 1, 2)); print(n)`, "false\tx!\n3"},
+		{`local n = 0; local function f() n = n + 1; error{n} end; for i = 1, 3 do local ok, e = pcall(f);
+			assert(not ok and e[1] == i) end; print(n)`, "3"},
+		{`local n = 0; print(xpcall(function(a, b) n = a + b; error("x", 0) end, function(e) return e .. "!" end, 1, 2));
+			print(n)`, "false\tx!\n3"},
 		{`print(pcall(function(...) return select('#', ...), ... end, 1, nil, 3))`, "true\t3\t1\tnil\t3"},
 		{`print(pcall(pcall, error, "x"))`, "true\tfalse\tx"},
-		{`local co = coroutine.wrap(function() local ok, e = pcall(function() error("in", 0) end); coroutine.yield(e); return "end" end); print(co(), co())`, "in\tend"},
+		{`local co = coroutine.wrap(function() local ok, e = pcall(function() error("in", 0) end); coroutine.yield(e);
+			return "end" end); print(co(), co())`, "in\tend"},
 		{`print(pcall(5))`, "false\ttest.lua:1: attempt to call a non-function object"},
 		{`print(select('#', 1, nil, 3), unpack({1, 2}))`, "3\t1\t2"},
 		{`local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1); return b * 2 end); print(co(1), co(5))`,
@@ -335,7 +342,8 @@ func TestAgain(t *testing.T) {
 		return errors.New("it was too long"), nil
 	}})
 	defer h.Close()
-	script, err := CompileScript("test.lua", "local lasted, why = ri.again(1.5)\nri.emit{lasted = lasted, why = why}\nri.again(1.5)")
+	script, err := CompileScript("test.lua",
+		"local lasted, why = ri.again(1.5)\nri.emit{lasted = lasted, why = why}\nri.again(1.5)")
 	if err != nil {
 		t.Fatal(err)
 	}

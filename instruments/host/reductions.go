@@ -205,7 +205,8 @@ func (h *Host) conditions(L *lua.LState, w *way, n int) *way {
 				continue
 			}
 		}
-		h.raise(L, &pathError{w.path, fmt.Errorf("{%s, %s, %s}: %w", lang.LuaText(t.RawGetInt(1)), lang.LuaText(t.RawGetInt(2)),
+		h.raise(L, &pathError{w.path, fmt.Errorf("{%s, %s, %s}: %w", lang.LuaText(t.RawGetInt(1)),
+			lang.LuaText(t.RawGetInt(2)),
 			h.describe(t.RawGetInt(3)), err)})
 	}
 	return w

@@ -63,7 +63,8 @@ func (h *Host) riWaits(L *lua.LState) int {
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
-		lock := h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved, "readers", l.Active,
+		lock := h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved, "readers",
+			l.Active,
 			"leaving", l.Leaving, "pending", l.Pending, "count", l.Count, "unseen", l.Unseen,
 			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting),
 			"holders", h.holdersTable(l.Holders), "candidates", h.holdersTable(l.Candidates))
@@ -83,7 +84,8 @@ func (h *Host) riWaits(L *lua.LState) int {
 			continue
 		}
 		h.loads++
-		channel := h.table("addr", c.Addr, "name", c.Name, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed, "timer", c.Timer,
+		channel := h.table("addr", c.Addr, "name", c.Name, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed,
+			"timer", c.Timer,
 			"senders", h.waitersTable(c.Senders), "receivers", h.waitersTable(c.Receivers))
 		if len(c.Senders) > 0 {
 			does(channel, "users", c.Addr, "receive")
@@ -126,7 +128,8 @@ func (h *Host) holdersTable(list []waits.Holder) *lua.LTable {
 	t := h.lua.CreateTable(len(list), 0)
 	for i := range list {
 		o := &list[i]
-		t.Append(h.table("id", o.ID, "addr", o.Addr, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly", o.Possibly,
+		t.Append(h.table("id", o.ID, "addr", o.Addr, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly",
+			o.Possibly,
 			"unplaced", o.Unplaced,
 			"evidence", o.String(), "at", h.lineTable(o.Function.Func, o.Function.File, o.Function.Line),
 			"site", h.lineTable(o.Site.Func, o.Site.File, o.Site.Line)))

@@ -330,7 +330,8 @@ end`, "", GroupGoroutines},
 		"Addresses of live objects of a type, a thousand unless told otherwise.",
 		`for _, addr in ipairs(ri.heap():instances('main.Node')) do print(ri.at(addr, 'main.Node').value) end`, "",
 		GroupHeap},
-	{"h:users", "(addr: int|value, most?: int): {variables: string[], goroutines: {goroutine: goroutine, waits: boolean, never: " +
+	{"h:users", "(addr: int|value, most?: int): {variables: string[], goroutines: {goroutine: goroutine, waits: " +
+		"boolean, never: " +
 		"boolean}[], other: string[], truncated: boolean}?, string?",
 		"All package variables and goroutines from which a way leads to the object at an address. waits: the goroutine " +
 			"waits itself, for a channel, lock, WaitGroup or Cond; never: nothing can wake it. How a goroutine waits for the " +

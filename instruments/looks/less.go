@@ -7,9 +7,9 @@ import (
 	"ri/instruments/host"
 )
 
-// A look gets by on less where it must, step by step: a copy of all memory; a copy of the pages that the script touches;
-// live memory. A script says what it can do without: of all memory by ri.heap{optional=true}, of any copy by less = true
-// in its header. It is told what it has, and why, so that it can say what it left out.
+// A look gets by on less where it must, step by step: a copy of all memory; a copy of the pages that the script
+// touches; live memory. A script says what it can do without: of all memory by ri.heap{optional=true}, of any copy by
+// less = true in its header. It is told what it has, and why, so that it can say what it left out.
 
 // lessening is what a look can do without, and what it does without already.
 type lessening struct {
@@ -63,8 +63,8 @@ func (l *Look) MayBulk() error {
 	return l.less.noBulk
 }
 
-// affordable refuses what the look is to copy if that costs too much, and says what would help: where less will do, that
-// is no advice.
+// affordable refuses what the look is to copy if that costs too much, and says what would help: where less will do,
+// that is no advice.
 func (l *Look) affordable(s *Session) error {
 	if l.less.mayBeLive || l.Options.Bulk && l.less.mayBePages {
 		return l.less.affordable(l.Options)

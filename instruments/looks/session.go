@@ -224,8 +224,8 @@ func (s *Session) restless(look *Look, p *Plan) error {
 		s.Target.Describe(), snapshotRounds, rows.Plural(int64(look.missed), "page"), rows.DurationText(enough))
 }
 
-// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to run
-// on a stopped target has to be quick.
+// rehearsalTime is the most that a rehearsal may take. What comes to run on a snapshot may take its time; what comes to
+// run on a stopped target has to be quick.
 func rehearsalTime(p *Plan) time.Duration {
 	limit := p.Limits.WithDefaults().Time
 	if limit <= 0 {

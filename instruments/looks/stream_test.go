@@ -71,7 +71,8 @@ func TestStream(t *testing.T) {
 		}
 		return res
 	}
-	const source = `local m = main.mutex; ri.emit{n=1} print'between' ri.emit{n=2} ri.log'said' ri.finding{what='it'} print'last'`
+	const source = `local m = main.mutex;
+		ri.emit{n=1} print'between' ri.emit{n=2} ri.log'said' ri.finding{what='it'} print'last'`
 	given := []string{"row 1", "print between", "row 2", "log said", "finding it", "print last"}
 	for _, view := range []string{"live", "snapshot", "stopped"} {
 		sink := &streamed{}

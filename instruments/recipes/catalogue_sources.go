@@ -70,8 +70,8 @@ func configDir() string {
 	return ""
 }
 
-// readPlace reads a catalogue, or each *.yaml of a folder by name; with believed, what only this user or root could have
-// written.
+// readPlace reads a catalogue, or each *.yaml of a folder by name; with believed, what only this user or root could
+// have written.
 func readPlace(place string, mayMiss, believed bool) (sources []catalogueFile, problems []error) {
 	info, err := os.Stat(place)
 	if err != nil {

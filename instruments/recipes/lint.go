@@ -98,8 +98,9 @@ func (c *Catalogue) lintCatalogue(file string) (list []problem) {
 	if err != nil {
 		return []problem{{0, rows.UnwrapPath(err).Error()}}
 	}
-	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data, Scripts: files.Dir(filepath.Dir(file), false),
-		Asked: true})
+	recipes, problems := decodeCatalogue(catalogueFile{Name: file, Data: data,
+		Scripts: files.Dir(filepath.Dir(file), false),
+		Asked:   true})
 	for _, err := range problems {
 		list = append(list, problemsOf(err)...)
 	}

@@ -24,8 +24,8 @@ type Settings struct {
 // mostSettings is how long the file may be, in bytes.
 const mostSettings = 64 << 10
 
-// ReadSettings reads the user's settings. Without a file there are none. One that is not to be believed, or has a mistake,
-// is an error: then there are none either.
+// ReadSettings reads the user's settings. Without a file there are none. One that is not to be believed, or has a
+// mistake, is an error: then there are none either.
 func ReadSettings() (Settings, error) {
 	dir := configDir()
 	if dir == "" {

@@ -209,7 +209,8 @@ func showRow(r *Recipe, h *lang.Header) rows.Row {
 		"sample", h.Sample, "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
 		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows),
 			"output", limits.Output),
-		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "owner", files.Owner(r.Origin.File), "overrides",
+		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "owner",
+		files.Owner(r.Origin.File), "overrides",
 		Positions(r.Overrides),
 	)
 }

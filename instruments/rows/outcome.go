@@ -57,8 +57,8 @@ func Said(err error) error {
 	return &saidError{err}
 }
 
-// Ended is how the run ended: the error that ended it, else ErrPartial, else ErrFound, else nil. What was left out makes
-// it ErrPartial where nothing was found.
+// Ended is how the run ended: the error that ended it, else ErrPartial, else ErrFound, else nil. What was left out
+// makes it ErrPartial where nothing was found.
 func (r *Result) Ended() error {
 	switch {
 	case r.Err != nil:

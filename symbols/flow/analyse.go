@@ -208,7 +208,8 @@ func New(file *symbols.File, readerCount int64) (*Program, error) {
 }
 
 func newProgram(file *symbols.File, readerCount int64) *Program {
-	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction, callees: map[uint64]int{}, busy: map[uint64]bool{}, outgoing: map[uint64]*callsOf{},
+	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction,
+		callees: map[uint64]int{}, busy: map[uint64]bool{}, outgoing: map[uint64]*callsOf{},
 		levels: maxLevels, largest: maxCallees}
 }
 
@@ -271,7 +272,8 @@ func (p *Program) function(entry uint64, level int) *Function {
 }
 
 func newFunction(info *symbols.PCInfo, code []byte, level int) *Function {
-	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{}, ahead: map[uint64][]Use{}}
+	f := &Function{info: info, code: code, level: level, table: table{}, at: map[uint64]*State{},
+		ahead: map[uint64][]Use{}}
 	f.begin()
 	return f
 }

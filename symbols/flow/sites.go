@@ -322,7 +322,8 @@ func (p *Program) touches(entry uint64, levels int) bool {
 		}
 		if p.wanted(info.Func) {
 			found = true
-		} else if info.End-info.Entry <= uint64(p.largest) && !strings.HasPrefix(info.Func, "runtime.") && !slices.Contains(calls, target) {
+		} else if info.End-info.Entry <= uint64(p.largest) && !strings.HasPrefix(info.Func, "runtime.") &&
+			!slices.Contains(calls, target) {
 			calls = append(calls, target)
 		}
 	}
@@ -344,7 +345,8 @@ func (p *Program) calls(code []byte, pc uint64) (target uint64, ok bool) {
 	switch {
 	case code[0] == 0xe8: // CALL rel32
 		return pc + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(code[1:])))), true
-	case p.library != nil && len(code) >= 7 && code[0]&^4 == 0x48 && code[1] == 0x8d && code[2]&0xc7 == 5: // LEA disp32(IP), a 64-bit register
+	// LEA disp32(IP), a 64-bit register
+	case p.library != nil && len(code) >= 7 && code[0]&^4 == 0x48 && code[1] == 0x8d && code[2]&0xc7 == 5:
 		return p.functionAt(pc + 7 + uint64(int64(int32(binary.LittleEndian.Uint32(code[3:])))))
 	}
 	return 0, false

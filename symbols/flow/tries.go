@@ -45,8 +45,8 @@ func (r *run) try(pc uint64, function string, lock *Expr, site symbols.Line) *Ex
 // maxAttempts is how many TryLocks of one function are noted.
 const maxAttempts = 64
 
-// attempted notes that a lock is tried, by the function itself or by one that it calls. What was noted at the same place
-// on an earlier way is forgotten: the lock's address is now what all ways agree on.
+// attempted notes that a lock is tried, by the function itself or by one that it calls. What was noted at the same
+// place on an earlier way is forgotten: the lock's address is now what all ways agree on.
 func (r *run) attempted(h Held) {
 	if r.replay {
 		return

@@ -35,7 +35,8 @@ const (
 // useOf says what runtime and sync functions do with a channel or WaitGroup. Which register it is in: see use.
 var useOf = map[string]UseKind{
 	"runtime.chansend1": Sends, "runtime.selectnbsend": Sends,
-	"runtime.chanrecv1": Receives, "runtime.chanrecv2": Receives, "runtime.selectnbrecv": Receives, "runtime.closechan": Closes,
+	"runtime.chanrecv1": Receives, "runtime.chanrecv2": Receives, "runtime.selectnbrecv": Receives,
+	"runtime.closechan":     Closes,
 	"runtime.selectgo":      kinds,
 	"sync.(*WaitGroup).Add": Done, "sync.(*WaitGroup).Done": Done,
 	"runtime.deferproc": Defers, "runtime.deferprocStack": Defers, "runtime.deferprocat": Defers,
@@ -119,7 +120,8 @@ func (r *run) use(function string, pc uint64, s *State) {
 		// selectgo(cas0 *scase, order0 *uint16, pc0 *uintptr, nsends, nrecvs int, block bool): the cases lie on the
 		// stack, sends first.
 		first, sends, receives := s.regs[regAX], s.regs[regDI], s.regs[regSI]
-		if first.Kind != Stack || sends.Kind != Constant || receives.Kind != Constant || sends.N < 0 || receives.N < 0 || sends.N+receives.N > maxCases {
+		if first.Kind != Stack || sends.Kind != Constant || receives.Kind != Constant || sends.N < 0 || receives.N < 0 ||
+			sends.N+receives.N > maxCases {
 			r.used(Use{What: r.unknown(pc, 22), Kind: Sends, At: pc})
 			r.used(Use{What: r.unknown(pc, 23), Kind: Receives, At: pc})
 			return
@@ -208,7 +210,8 @@ func (r *run) usesAny(pc uint64, later bool) {
 func (r *run) constant(e *Expr) bool {
 	is := true
 	e.each(func(part *Expr) {
-		is = is && part.Kind != Unknown && part.Kind != Entry && part.Kind != Argument && part.Kind != Stack && part.Kind != Tried
+		is = is && part.Kind != Unknown && part.Kind != Entry && part.Kind != Argument && part.Kind != Stack &&
+			part.Kind != Tried
 	})
 	return is
 }

@@ -1,5 +1,5 @@
-// Command changed is what changes are tested on: a variable of each kind, a collector that never rests if asked, and an HTTP-free way to ask what the program itself
-// sees: a line on stdin names a variable, a line on stdout answers.
+// Command changed is what changes are tested on: a variable of each kind, a collector that never rests if asked, and an
+// HTTP-free way to ask what the program itself sees: a line on stdin names a variable, a line on stdout answers.
 package main
 
 import (
@@ -118,15 +118,20 @@ var (
 	elements = list.New()
 	words    [64]uint64 // written together
 	greeting = "good morning"
-	kinds    = &Kinds{Base: &Base{ID: 7, Tags: []string{"a", "b"}}, Title: Title(strings.Clone("a title")), Prices: map[Color]float64{Red: 1, Blue: 2},
-		Points: map[[2]int]struct{ A, B int }{{1, 2}: {3, 4}}, Pair: Pair[string, int]{"k", 1}, Nested: &Pair[int, Pair[string, bool]]{1, Pair[string, bool]{"q", false}},
-		When: time.Unix(1700000000, 5).UTC(), Later: time.Now()}
+	kinds    = &Kinds{Base: &Base{ID: 7, Tags: []string{"a", "b"}}, Title: Title(strings.Clone("a title")),
+		Prices: map[Color]float64{Red: 1, Blue: 2},
+		Points: map[[2]int]struct{ A, B int }{{1, 2}: {3, 4}}, Pair: Pair[string, int]{"k", 1},
+		Nested: &Pair[int, Pair[string, bool]]{1, Pair[string, bool]{"q", false}},
+		When:   time.Unix(1700000000, 5).UTC(), Later: time.Now()}
 	shapes []fmt.Stringer
 )
 
 func newServer(name string) *Server {
-	return &Server{Limits: limits, Name: strings.Clone(name), Peers: map[string]*Limits{"a": {Max: 1}, "b": {Max: 2}}, Counts: counts(),
-		Large: map[string][200]byte{"x": {1}}, Keys: map[any]int{1: 10, "1": 11}, List: append(make([]int, 0, 8), 1, 2, 3, 4), Bytes: []byte("abcdef"), Any: 7, Queue: full(), Hook: func() int { return 1 }}
+	return &Server{Limits: limits, Name: strings.Clone(name), Peers: map[string]*Limits{"a": {Max: 1}, "b": {Max: 2}},
+		Counts: counts(),
+		Large:  map[string][200]byte{"x": {1}}, Keys: map[any]int{1: 10, "1": 11},
+		List:  append(make([]int, 0, 8), 1, 2, 3, 4),
+		Bytes: []byte("abcdef"), Any: 7, Queue: full(), Hook: func() int { return 1 }}
 }
 
 func counts() map[string]int {
@@ -215,14 +220,17 @@ func answer(ask string) string {
 		if server.Limits == nil {
 			return "no limits"
 		}
-		return fmt.Sprintf("%s %d %v %s %v %v %v %q %v", server.Name, len(server.List), server.List, server.Bytes, server.Sum, server.Any, server.Shape, server.Limits.Text, server.Next != nil)
+		return fmt.Sprintf("%s %d %v %s %v %v %v %q %v", server.Name, len(server.List), server.List, server.Bytes, server.Sum,
+			server.Any, server.Shape, server.Limits.Text, server.Next != nil)
 	case "maps":
-		return fmt.Sprint(server.Peers["a"].Max, server.Counts["k500"], server.Counts["k501"], len(server.Counts), server.Large["x"][0], server.Keys[1], server.Keys["1"])
+		return fmt.Sprint(server.Peers["a"].Max, server.Counts["k500"], server.Counts["k501"], len(server.Counts),
+			server.Large["x"][0], server.Keys[1], server.Keys["1"])
 	case "atomics":
 		return fmt.Sprint(counter.Load(), enabled.Load(), pointer.Load() == limits, pointer.Load() == nil, value.Load())
 	case "kinds":
 		k := kinds
-		return fmt.Sprint(*k.Base, k.Grid, k.Switch, k.Prices, k.Points, k.Pair, *k.Nested, k.When, k.When.Equal(k.Later), k.Narrow, k.Letter, Green, " title:", k.Title)
+		return fmt.Sprint(*k.Base, k.Grid, k.Switch, k.Prices, k.Points, k.Pair, *k.Nested, k.When, k.When.Equal(k.Later),
+			k.Narrow, k.Letter, Green, " title:", k.Title)
 	case "complex":
 		return fmt.Sprint(server.C)
 	case "greeting":

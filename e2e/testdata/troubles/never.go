@@ -189,7 +189,8 @@ func finish() {
 	workers.Wait() // group: waits here
 }
 
-// profile has Go's own profile look for leaked goroutines, where the program has it: it gives them a state of their own.
+// profile has Go's own profile look for leaked goroutines, where the program has it: it gives them a state of their
+// own.
 func profile() {
 	if p := pprof.Lookup("goroutineleak"); p != nil {
 		if err := p.WriteTo(io.Discard, 0); err != nil {

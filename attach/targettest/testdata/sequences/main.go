@@ -1,5 +1,6 @@
-// Sequences has threads of C count in restartable sequences (rseq(2)), which the kernel begins anew when a thread is interrupted in them. It prints a line with its pid,
-// and for each line on standard input how often was counted, by the counters of the processors and by those of the threads: the same, unless a sequence went on after an interruption.
+// Sequences has threads of C count in restartable sequences (rseq(2)), which the kernel begins anew when a thread is
+// interrupted in them. It prints a line with its pid, and for each line on standard input how often was counted, by the
+// counters of the processors and by those of the threads: the same, unless a sequence went on after an interruption.
 package main
 
 /*
@@ -14,7 +15,8 @@ static struct { volatile uint64_t n; char pad[56]; } counters[1024], threads[64]
 static volatile int halt;
 static volatile int running;
 
-// add counts one on this processor; 0 if it was interrupted. It spins before it commits, so that most of a thread's time is in the sequence.
+// add counts one on this processor; 0 if it was interrupted. It spins before it commits, so that most of a thread's
+// time is in the sequence.
 static int add(void) {
 	struct rseq *r = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
 	uint32_t cpu = *(volatile uint32_t *)&r->cpu_id_start;

@@ -1,6 +1,6 @@
 // Command target is what package attach is tested on. It knows nothing of ri. It does what its flags say,
-// prints one line of JSON when it is ready, and then answers each line on its standard input with a line of JSON; it ends
-// when its standard input does.
+// prints one line of JSON when it is ready, and then answers each line on its standard input with a line of JSON; it
+// ends when its standard input does.
 package main
 
 import (
@@ -69,9 +69,11 @@ func waitHere(name string, c chan struct{}) {
 
 func facts() Facts {
 	return Facts{
-		PID: os.Getpid(), Address: uintptr(unsafe.Pointer(&pattern[0])), Size: len(pattern), Counter: uintptr(unsafe.Pointer(&counter)),
+		PID: os.Getpid(), Address: uintptr(unsafe.Pointer(&pattern[0])), Size: len(pattern),
+		Counter:   uintptr(unsafe.Pointer(&counter)),
 		Heartbeat: heartbeat.Load(), Signals: signals.Load(), Threads: churned.Load(), Children: children.Load(),
-		Rounds: uintptr(unsafe.Pointer(unsafe.SliceData(rounds))), RoundSize: len(rounds), Comes: uintptr(unsafe.Pointer(&comes)),
+		Rounds: uintptr(unsafe.Pointer(unsafe.SliceData(rounds))), RoundSize: len(rounds),
+		Comes:  uintptr(unsafe.Pointer(&comes)),
 		Errors: errors.Load() + failuresOfC(), LongestMS: float64(longest.Load()) / 1e6, Computed: computed.Load(),
 	}
 }
@@ -89,8 +91,10 @@ func main() {
 	compute := flag.Int("compute", 0, "goroutines that compute, in all registers, and check what they computed")
 	filter := flag.Bool("seccomp", false, "run under a seccomp filter, which allows everything")
 	size := flag.Int("size", 1<<20, "bytes of memory with a known pattern")
-	mappings := flag.Int("mappings", 0, "have the known pattern in so many mappings of a page each, of which every other can't be written to")
-	forks := flag.Bool("vfork", false, "have a child that has not started its program yet; the line vfork ends it, and the next one begins")
+	mappings := flag.Int("mappings", 0,
+		"have the known pattern in so many mappings of a page each, of which every other can't be written to")
+	forks := flag.Bool("vfork", false,
+		"have a child that has not started its program yet; the line vfork ends it, and the next one begins")
 	reexec := flag.Duration("reexec", 0, "replace the program by itself after this time, again and again")
 	flag.Parse()
 
@@ -218,7 +222,8 @@ func beat() {
 	}
 }
 
-// writeRounds writes the round's number to each page in turn: at any moment the numbers fall by one at one place at most.
+// writeRounds writes the round's number to each page in turn: at any moment the numbers fall by one at one place at
+// most.
 func writeRounds(nap time.Duration) {
 	for round := uint64(1); ; round++ {
 		for at := 0; at < len(rounds); at += 4096 {
@@ -239,8 +244,8 @@ func mapped(pages int) []byte {
 	return b
 }
 
-// comeAndGo maps memory, fills it, says where it is, says that it is gone, and unmaps it; every third time it drops the pages and
-// fills them again instead.
+// comeAndGo maps memory, fills it, says where it is, says that it is gone, and unmaps it; every third time it drops the
+// pages and fills them again instead.
 func comeAndGo(pages int) {
 	for number := uint64(1); ; {
 		b, err := syscall.Mmap(-1, 0, pages*4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)

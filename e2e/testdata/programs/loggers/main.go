@@ -1,4 +1,5 @@
-// Command loggers logs with every library that log-level knows, at debug and at error level: a round for each line on stdin, to stderr, and then "said" to stdout.
+// Command loggers logs with every library that log-level knows, at debug and at error level: a round for each line on
+// stdin, to stderr, and then "said" to stdout.
 package main
 
 import (
@@ -62,7 +63,8 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	s := &service{slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), z.Sugar(), logrus.New(), zerolog.New(os.Stderr).Level(zerolog.InfoLevel)}
+	s := &service{slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), z.Sugar(), logrus.New(),
+		zerolog.New(os.Stderr).Level(zerolog.InfoLevel)}
 	ask, said := make(chan bool), make(chan bool)
 	go s.serve(ask, said)
 	fmt.Println("ready")

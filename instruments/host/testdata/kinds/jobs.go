@@ -58,7 +58,8 @@ var (
 func makeJobs(n int) {
 	ann, bob := &Owner{"ann"}, &Owner{"bob"}
 	for i, size := range []int{5, 10, 8, 4, 20, 7} {
-		j := &Job{size: size, owner: ann, weight: float32(size) / 2, state: State(i % 2), left: math.MaxUint64 - uint64(i), debt: int8(-i), done: i == 3}
+		j := &Job{size: size, owner: ann, weight: float32(size) / 2, state: State(i % 2), left: math.MaxUint64 - uint64(i),
+			debt: int8(-i), done: i == 3}
 		j.promoted = uint16(i)
 		j.times.Store(int32(-i))
 		if i == 2 || i == 3 {

@@ -174,8 +174,9 @@ func main() {
 		f: double, closure: func() int { captured++; return captured },
 		queue: make(chan int, 5), shut: make(chan string),
 		names: map[string]int{"one": 1, "two": 2, "three": 3}, points: map[Point]string{{1, 2}: "p12", {3, 4}: "p34"},
-		byID: map[uint64]*Node{1: {100, nil}, 18446744073709551615: {101, nil}}, mixed: map[any]string{"s": "string", 1: "int", 2.5: "float", true: "bool"},
-		pair: Pair[string, int]{"k", 9}, list: list.New(), badList: list.New(), ring: ring.New(3), ctx: context.Background(),
+		byID:  map[uint64]*Node{1: {100, nil}, 18446744073709551615: {101, nil}},
+		mixed: map[any]string{"s": "string", 1: "int", 2.5: "float", true: "bool"},
+		pair:  Pair[string, int]{"k", 9}, list: list.New(), badList: list.New(), ring: ring.New(3), ctx: context.Background(),
 		sliceOfAny: []any{1, "two", nil, Point{5, 6}}, matrix: [][]int{{1, 2}, {3}}, structs: []Point{{1, 1}, {2, 2}},
 	}
 	all.queue <- 11
@@ -229,7 +230,8 @@ func main() {
 	fmt.Scanln(&line)
 	close(stop)
 	runtime.KeepAlive(h)
-	fmt.Println(jobs, jobsByKey, jobValues[0].size, jobList, jobQueue, anyJobs, badJobs, big64, low64, floats, ints, noInts, words, records, shuffled)
+	fmt.Println(jobs, jobsByKey, jobValues[0].size, jobList, jobQueue, anyJobs, badJobs, big64, low64, floats, ints,
+		noInts, words, records, shuffled)
 	fmt.Println(&free, lock, all.b, first, cycle, broken, grid, big, alike, byNode, small)
 }
 
@@ -237,8 +239,9 @@ func main() {
 type Word string
 
 var (
-	small  = uint8(2)
-	alike  = map[any]string{1: "int", int64(1): "int64", 1.0: "float64", int64(2): "int64", uint8(2): "uint8", 3.0: "float64", "w": "string", Word("w"): "Word"}
+	small = uint8(2)
+	alike = map[any]string{1: "int", int64(1): "int64", 1.0: "float64", int64(2): "int64", uint8(2): "uint8",
+		3.0: "float64", "w": "string", Word("w"): "Word"}
 	byNode = map[*Node]int{}
 )
 
