@@ -84,6 +84,11 @@ var allTroubles = []trouble{
 	{"cond", [][3]string{{"blocked-forever", "waits for a Cond", "cond: waits here"}}},
 	{"context", [][3]string{{"context", "cancelled", "context: waits here"}}},
 	{"sql", [][3]string{{"sql-pool", "all 2 are in use, 3 goroutines wait for one", "sql: waits here"}}},
+	{"sql-behind", [][3]string{{"sql-pool", "all 1 are in use, 3 goroutines wait for one", "sql: waits here"}, {"lock-held", "lock held in select, 3 goroutines wait for it", "sql-behind: holds here"}}},
+	{"gate", [][3]string{{"wait-group", "3 workers that would call Done wait for what doesn't come", "waits: chan receive for channel main.gate.open at "}}},
+	{"semaphore", [][3]string{{"full-queue", "full queue with no consumer running", "channel main.slots.free at "}}},
+	{"weighted", [][3]string{{"full-queue", "semaphore.Weighted that nobody is left to release", "weighted: waits here"}}},
+	{"lock-and-channel", [][3]string{{"deadlock", "2 goroutines wait for each other, through a lock and a channel: 150 times, at the same lines", "channel main.mailbox.letters at "}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
 	{"global-senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels",
@@ -145,7 +150,7 @@ func frozenBy(what, place string) [][3]string {
 		") waits for one that can't be preempted", place}}
 }
 
-var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer"}
+var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer", "healthy-gate", "healthy-weighted"}
 
 var troubleBuilds sync.Map
 

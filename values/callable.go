@@ -27,4 +27,5 @@ type Leading struct {
 	Object     func(addr uint64) bool // whether an object does
 	Type       func(id uint32) bool   // whether any of a type does
 	All        bool                   // more may lead there than can be told
+	Objects    int                    // how many do
 }

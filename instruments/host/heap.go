@@ -26,6 +26,7 @@ func (h *Host) openHeap() {
 		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting,
 		"blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
+		"refs":   h.heapRefs,
 		"stacks": h.heapStacks, "biggest": h.heapBiggest, "finalizers": h.heapFinalizers,
 	} {
 		methods.RawSetString(name, h.function(func(L *lua.LState) int {
@@ -75,7 +76,7 @@ func (h *Host) inThisLook(L *lua.LState, what string, walked *walkedHeap) {
 }
 
 var heapMethods = []string{"types", "object", "stats", "waiting", "blocked", "blocked_groups", "never", "path",
-	"retainers", "instances", "users", "stacks", "biggest", "finalizers"}
+	"retainers", "instances", "users", "refs", "stacks", "biggest", "finalizers"}
 
 // riHeap walks the whole heap, once for each look.
 //
@@ -405,6 +406,29 @@ func (h *Host) heapInstances(L *lua.LState, walked *heap.Heap) int {
 	}
 	for _, addr := range walked.Instances(name, most) {
 		all.Append(h.uint64Value(addr))
+	}
+	return 1
+}
+
+// heapRefs is h:refs(addr|value): where pointers to an object are.
+func (h *Host) heapRefs(L *lua.LState, walked *heap.Heap) int {
+	addr := h.addressArg(L, 2)
+	all := h.lua.NewTable()
+	L.Push(all)
+	if walked == nil {
+		return 1
+	}
+	refs, err := walked.Refs(addr)
+	if err != nil && !errors.Is(err, values.ErrNotFound) {
+		h.raise(L, fmt.Errorf("h:refs: %w", err))
+	}
+	for _, r := range refs {
+		types := h.lua.CreateTable(len(r.Types), 0)
+		for _, name := range r.Types {
+			types.Append(lua.LString(name))
+		}
+		all.Append(h.table("holder", r.Holder, "name", h.space.File().ShortName(r.Holder)+r.Field, "field", r.Field,
+			"types", types, "variable", r.Variable, "closure", r.Closure))
 	}
 	return 1
 }

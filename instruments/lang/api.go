@@ -340,6 +340,13 @@ end`, "", GroupGoroutines},
 		`for _, name in ipairs(ri.heap():users(ri.var'main.first').variables) do
   if name == 'main.first' then print(name) end
 end`, "main.first", GroupHeap},
+	{"h:refs", "(addr: int|value): {holder: string, name: string, field: string, types: string[], variable: boolean, " +
+		"closure: boolean}[]",
+		"Where pointers to the object at an address are, up to 64 places, without those on stacks: holder is a package " +
+			"variable, the function of a closure, or the type of another object, name that without import paths, and with field, " +
+			"which selects the place in it; types are the structs that it is in, the outermost first. The first call takes as long as the walk.",
+		`for _, r in ipairs(ri.heap():refs(ri.var'main.first')) do if r.holder == 'main.all' then print(r.name) end end`, "main.all",
+		GroupHeap},
 	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: " +
 		"int, cap?: int}[]",
 		"The largest maps, stores behind slices, strings and channels, 20 of each unless told otherwise, by bytes: with a " +

@@ -118,7 +118,7 @@ func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.All = l.All || truncated
+	l.All, l.Objects = l.All || truncated, len(seen)
 	types := map[uint32]bool{}
 	for object := range seen {
 		types[h.types[object]>>2] = true

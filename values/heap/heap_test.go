@@ -303,6 +303,7 @@ func TestHeapOfGarbage(t *testing.T) {
 					for _, w := range h.Waiting() {
 						for _, on := range w.On {
 							_, _ = h.Users(on.Addr, heap.MaxUsers)
+							_, _ = h.Refs(on.Addr)
 						}
 					}
 				}

@@ -18,8 +18,9 @@ import (
 // maxFollowed is how many functions are gone through. Of a program in which more have to be, nothing is claimed.
 const maxFollowed = 30_000
 
-// maxLater is how many are asked for one by one. What is told of more than that has to be alike.
-const maxLater = 256
+// maxLed is how many objects are gone through for all that is wanted together. Of what comes after that nothing is
+// claimed.
+const maxLed = 32 << 20
 
 // laterSearch is one run of Later.
 type laterSearch struct {
@@ -31,6 +32,16 @@ type laterSearch struct {
 	roots  []laterRoot
 	stacks []laterStack
 	full   bool
+	doers  map[string]*laterDoers
+	refer  map[string]map[uint64]bool // functions from which calls lead to one that refers to some variables
+	led    int
+}
+
+// laterDoers are the functions that do one kind of thing to channels of one type.
+type laterDoers struct {
+	any  map[uint64]bool     // to one that can't be told: those from which calls lead to one that does
+	some map[uint64]bool     // those that do themselves
+	to   map[uint64][]uint64 // to a certain one, by its address
 }
 
 // laterStack is what goroutines with one stack may still refer to.
@@ -72,7 +83,8 @@ func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGr
 	if err := r.readUses(); err != nil {
 		return nil, err
 	}
-	l := &laterSearch{s: r.s, p: r.uses, check: check, nodes: map[uint64]*laterNode{}}
+	l := &laterSearch{s: r.s, p: r.uses, check: check, nodes: map[uint64]*laterNode{},
+		doers: map[string]*laterDoers{}, refer: map[string]map[uint64]bool{}}
 	for _, group := range groups {
 		l.stack(group)
 	}
@@ -87,11 +99,12 @@ func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGr
 	}
 	l.explore()
 	out := make([]Later, len(wanted))
-	alike := map[string]int{}
 	for i, w := range wanted {
-		key := w.Kind + elems[i]
-		if alike[key]++; alike[key] > maxLater {
-			out[i].Why = fmt.Sprintf("more than %d of the kind wait", maxLater)
+		if check != nil {
+			check()
+		}
+		if l.led > maxLed {
+			out[i].Why = "too much leads to what is waited for"
 			continue
 		}
 		var err error
@@ -197,9 +210,9 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 		if lead, err = callable.Leading(w.Addr); err != nil {
 			return out, err
 		}
+		l.led += lead.Objects
 	}
-	does := l.backwards(func(n *laterNode, entry uint64) bool { return l.does(n, entry, w, elem) })
-	refers := l.backwards(func(n *laterNode, _ uint64) bool { return refersTo(n.refs, lead) })
+	does, refers := l.does(w, elem), l.refers(lead)
 	knows := func(r *laterRoot) bool {
 		return refersTo(r.refs, lead) || slices.ContainsFunc(r.entries, func(entry uint64) bool { return refers[entry] })
 	}
@@ -258,21 +271,53 @@ func refersTo(refs []flow.Call, lead *values.Leading) bool {
 	return false
 }
 
-// does tells whether a function has a use that may be what is wanted.
-func (l *laterSearch) does(n *laterNode, entry uint64, w Wanted, elem string) bool {
+// does gives the functions from which calls lead to a use that may be what is wanted.
+func (l *laterSearch) does(w Wanted, elem string) map[uint64]bool {
+	key := w.Kind + " " + elem
+	d := l.doers[key]
+	if d == nil {
+		d = &laterDoers{some: map[uint64]bool{}, to: map[uint64][]uint64{}}
+		for _, entry := range l.list {
+			l.note(d, l.nodes[entry], entry, w.Kind, elem)
+		}
+		d.any = l.backwards(func(_ *laterNode, entry uint64) bool { return d.some[entry] })
+		l.doers[key] = d
+	}
+	to := d.to[w.Addr]
+	if len(to) == 0 {
+		return d.any
+	}
+	return l.backwards(func(_ *laterNode, entry uint64) bool { return d.some[entry] || slices.Contains(to, entry) })
+}
+
+// note notes what one function does.
+func (l *laterSearch) note(d *laterDoers, n *laterNode, entry uint64, kind, elem string) {
 	if !n.known || n.at == nil && len(n.uses) > 0 {
-		return true
+		d.some[entry] = true
+		return
 	}
 	for _, use := range n.uses {
-		if !wants[w.Kind][use.Kind] {
+		if !wants[kind][use.Kind] {
 			continue
 		}
 		c := codeFrame{s: l.s, frame: &values.Frame{}, state: n.at}
-		if word, ok := c.value(use.What); ok && word == w.Addr || !ok && !use.Library && l.fits(w, elem, entry, n.at, use.What) {
-			return true
+		if word, ok := c.value(use.What); ok {
+			d.to[word] = append(d.to[word], entry)
+		} else if !use.Library && l.fits(kind, elem, entry, n.at, use.What) {
+			d.some[entry] = true
 		}
 	}
-	return false
+}
+
+// refers gives the functions from which calls lead to one that refers to what leads there.
+func (l *laterSearch) refers(lead *values.Leading) map[uint64]bool {
+	key := fmt.Sprint(lead.Variables)
+	known, ok := l.refer[key]
+	if !ok {
+		known = l.backwards(func(n *laterNode, _ uint64) bool { return refersTo(n.refs, lead) })
+		l.refer[key] = known
+	}
+	return known
 }
 
 // named tells of a function.
@@ -286,8 +331,8 @@ func (l *laterSearch) named(pc uint64) string {
 }
 
 // fits tells whether an expression may be what is wanted, by its type, as far as that is known.
-func (l *laterSearch) fits(w Wanted, elem string, entry uint64, at *flow.State, e *flow.Expr) bool {
-	if w.Kind == "done" || elem == "" {
+func (l *laterSearch) fits(kind, elem string, entry uint64, at *flow.State, e *flow.Expr) bool {
+	if kind == "done" || elem == "" {
 		return true
 	}
 	t := channelType(l.s, entry, at, e)

@@ -46,14 +46,20 @@ func (r *Reader) NameChannels(list []*WaitedChannel) {
 	if len(list) == 0 {
 		return
 	}
-	variables := map[uint64]string{}
+	unnamed := map[uint64]*WaitedChannel{}
+	for _, c := range list {
+		unnamed[c.Addr] = c
+	}
 	for _, place := range r.channelVariables() {
-		if word, err := r.s.Uint64(place.addr + r.s.Bias()); err == nil && word != 0 && variables[word] == "" {
-			variables[word] = place.name
+		if word, err := r.s.Uint64(place.addr + r.s.Bias()); err == nil && word != 0 {
+			if c := unnamed[word]; c != nil && c.Name == "" {
+				c.Name = place.name
+			}
 		}
 	}
 	for _, c := range list {
-		if c.Name = variables[c.Addr]; c.Name != "" {
+		if c.Name != "" {
+			delete(unnamed, c.Addr)
 			continue
 		}
 		n := 0
@@ -63,7 +69,85 @@ func (r *Reader) NameChannels(list []*WaitedChannel) {
 				n++
 			}
 		}
+		if c.Name != "" {
+			delete(unnamed, c.Addr)
+		}
 	}
+	r.nameThroughPointers(unnamed)
+}
+
+// Bounds of what is gone through for names behind package variables' pointers.
+const (
+	maxThrough      = 3    // pointers in a row
+	maxThroughAll   = 4096 // objects
+	maxThroughSlice = 64   // elements of a slice
+)
+
+// nameThroughPointers looks for channels in what package variables point to: "main.Hub.broadcast" of var hub *Hub.
+func (r *Reader) nameThroughPointers(unnamed map[uint64]*WaitedChannel) {
+	if len(unnamed) == 0 {
+		return
+	}
+	n := namer{s: r.s, unnamed: unnamed, seen: map[uint64]bool{}}
+	for _, v := range r.s.File().AllVars() {
+		if v.Type != nil && !isStandard(r.s, v.Name) {
+			n.follow(v.Type, v.Addr+r.s.Bias(), 0)
+		}
+	}
+}
+
+type namer struct {
+	s       *values.Space
+	unnamed map[uint64]*WaitedChannel
+	seen    map[uint64]bool
+}
+
+// follow goes through a value's pointers.
+func (n *namer) follow(t *symbols.Type, addr uint64, depth int) {
+	if depth >= maxThrough || len(n.unnamed) == 0 {
+		return
+	}
+	switch t.Kind {
+	case reflect.Pointer:
+		if base, err := n.s.Uint64(addr); err == nil && base != 0 {
+			n.object(t.Elem(), base, depth)
+		}
+	case reflect.Slice:
+		base, err := n.s.Uint64(addr)
+		count, err2 := n.s.Uint64(addr + 8)
+		if e := t.Elem(); e != nil && e.Size > 0 && leadsOn(e) && err == nil && err2 == nil && base != 0 {
+			for i := range min(count, maxThroughSlice) {
+				n.follow(e, base+i*uint64(e.Size), depth)
+			}
+		}
+	case reflect.Struct:
+		for _, f := range t.Fields() {
+			if leadsOn(f.Type) {
+				n.follow(f.Type, addr+uint64(f.Offset), depth)
+			}
+		}
+	}
+}
+
+// leadsOn tells whether a value may lead to structs.
+func leadsOn(t *symbols.Type) bool {
+	return t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct || t.Kind == reflect.Slice || t.Kind == reflect.Struct
+}
+
+// object names the channels that a struct has, and goes on from it.
+func (n *namer) object(t *symbols.Type, base uint64, depth int) {
+	if t == nil || t.Kind != reflect.Struct || t.Name == "" || n.seen[base] || len(n.seen) >= maxThroughAll || isStandard(n.s, t.Name) {
+		return
+	}
+	n.seen[base] = true
+	for _, field := range channelFields(t, 0) {
+		word, err := n.s.Uint64(base + field.addr)
+		if c := n.unnamed[word]; err == nil && c != nil {
+			c.Name = n.s.File().ShortName(t.Name) + field.name
+			delete(n.unnamed, word)
+		}
+	}
+	n.follow(t, base, depth+1)
 }
 
 // channelPlace is where a channel's address lies.

@@ -1,18 +1,26 @@
 package waits
 
-import "ri/values"
+import (
+	"slices"
+
+	"ri/values"
+)
 
 // Needs is what goroutines wait for that others would have to do, and who will do it, as far as the code on their
 // stacks tells.
 type Needs struct {
 	*Users
 	// Channels are those of which it was looked for: those with senders, and those that somebody receives from who
-	// holds what others wait for.
+	// holds what others wait for, or waits for a semaphore.
 	Channels []*WaitedChannel
 }
 
 // maxSteps is how far is looked behind those who wait: who holds what they need, what that one waits for, and so on.
 const maxSteps = 8
+
+// acquires is the function that waits for a channel of its own, which Release closes
+// (golang.org/x/sync/semaphore/semaphore.go, v0.1 to v0.16).
+const acquires = "golang.org/x/sync/semaphore.(*Weighted).Acquire"
 
 // Needs finds who will do what goroutines wait for: call Done, receive from channels that somebody sends to, and send
 // to or close those that are waited for by goroutines of which others need something. That idle workers wait to
@@ -28,6 +36,14 @@ func (r *Reader) Needs(w *Waits, groups []*values.StackGroup, check func()) (*Ne
 		for _, list := range [][]Holder{lock.Holders, lock.Candidates} {
 			for i := range list {
 				actors[list[i].ID] = true
+			}
+		}
+	}
+	// Who waits for its share of a semaphore is no idle worker.
+	for _, group := range groups {
+		if slices.ContainsFunc(group.Frames, func(f values.Frame) bool { return f.Func == acquires }) {
+			for _, id := range group.IDs {
+				actors[id] = true
 			}
 		}
 	}

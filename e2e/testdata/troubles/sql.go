@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,36 @@ func init() {
 		}
 		time.Sleep(2 * waits)
 	}
+	troubles["sql-behind"] = func() { // a transaction is forgotten, and the pool's waiters hold what others need
+		db := sql.OpenDB(source{})
+		db.SetMaxOpenConns(1)
+		tx, err := db.Begin()
+		if err != nil {
+			panic(err)
+		}
+		go forget(tx)
+		s := &stock{db: db}
+		go s.count()
+		time.Sleep(waits)
+		for range [3]int{} {
+			go s.order()
+		}
+		for range [2]int{} {
+			s.workers.Add(1)
+			go s.work()
+		}
+		go s.wait()
+		time.Sleep(2 * waits)
+	}
+	troubles["sql-lost"] = func() { // nobody has the transaction any more, and only those who wait have the pool
+		db := sql.OpenDB(source{})
+		db.SetMaxOpenConns(1)
+		lose(db)
+		for range [4]int{} {
+			go query(db)
+		}
+		time.Sleep(2 * waits)
+	}
 	troubles["healthy-sql"] = func() {
 		db := sql.OpenDB(source{})
 		db.SetMaxOpenConns(2)
@@ -37,6 +68,55 @@ func init() {
 			}()
 		}
 	}
+}
+
+//go:noinline
+func lose(db *sql.DB) {
+	if _, err := db.Begin(); err != nil {
+		panic(err)
+	}
+}
+
+// forget has a transaction, and waits for something else.
+//
+//go:noinline
+func forget(tx *sql.Tx) {
+	time.Sleep(time.Hour)
+	tx.Rollback()
+}
+
+type stock struct {
+	mu      sync.Mutex
+	workers sync.WaitGroup
+	db      *sql.DB
+	n       int
+}
+
+//go:noinline
+func (s *stock) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	query(s.db) // sql-behind: holds here
+	s.n++
+}
+
+//go:noinline
+func (s *stock) order() {
+	s.mu.Lock()
+	s.n--
+	s.mu.Unlock()
+}
+
+//go:noinline
+func (s *stock) work() {
+	defer s.workers.Done()
+	query(s.db)
+}
+
+//go:noinline
+func (s *stock) wait() {
+	s.workers.Wait()
+	s.n = 0
 }
 
 //go:noinline

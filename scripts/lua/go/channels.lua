@@ -23,6 +23,7 @@ counts for each of its channels; SELECTS says how many do. Channels that nobody 
   },
   columns = {
     { name = "addr", type = "address", help = "of the channel", key = true },
+    { name = "name", help = "the variable or field that holds it, as far as variables tell" },
     { name = "elem", help = "type of the elements" },
     { name = "len", type = "int", help = "elements queued" },
     { name = "cap", type = "int", help = "of the buffer; 0: unbuffered" },
@@ -35,10 +36,10 @@ counts for each of its channels; SELECTS says how many do. Channels that nobody 
     { name = "at", help = "where the first of them waits" },
   },
   sample = [[
-ADDR          ELEM      LEN  CAP  CLOSED  SENDERS  RECEIVERS  SELECTS  WAIT  GOROUTINES  AT
-0xc000020180  main.job    4    4  false         8          0        0     -  21, 22, ... main.produce queue.go:31]],
+ADDR          NAME            ELEM      LEN  CAP  CLOSED  SENDERS  RECEIVERS  SELECTS  WAIT  GOROUTINES  AT
+0xc000020180  main.pool.jobs  main.job    4    4  false         8          0        0     -  21, 22, ... main.produce queue.go:31]],
   run = function(p)
-    local list = ri.waits { names = false }
+    local list = ri.waits()
     local states = {}
     for _, g in ipairs(ri.stacks()) do
       for _, id in ipairs(g.ids) do states[id] = g end
@@ -63,7 +64,7 @@ ADDR          ELEM      LEN  CAP  CLOSED  SENDERS  RECEIVERS  SELECTS  WAIT  GOR
         end
         local longest = math.max(c.senders.wait or 0, c.receivers.wait or 0)
         ri.emit {
-          addr = c.addr, elem = c.elem, len = c.len, cap = c.cap, closed = c.closed, senders = c.senders.count, receivers = c.receivers.count,
+          addr = c.addr, name = c.name ~= "" and c.name or nil, elem = c.elem, len = c.len, cap = c.cap, closed = c.closed, senders = c.senders.count, receivers = c.receivers.count,
           selects = c.senders.selects + c.receivers.selects, wait = longest > 0 and math.floor(longest * 1e9) or nil, goroutines = ids,
           at = #ids > 0 and where(ids[1], states) or nil,
         }

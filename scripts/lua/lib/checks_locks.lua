@@ -3,6 +3,7 @@
 local needs = require("needs")
 local timers = require("timers")
 local waits = require("waits")
+local whose = require("whose")
 local words = require("words")
 
 local function count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
@@ -114,6 +115,22 @@ local function judge(l, still)
   }
 end
 
+-- inside tells whether a goroutine waits in a function of the standard library.
+local function inside(l, id)
+  for _, f in ipairs(l.state[id] and l.state[id].frames or {}) do
+    if not f.func:find("^runtime[%./]") then return standard(f.func) end
+  end
+  return false
+end
+
+-- semaphore tells whether a goroutine waits for its share of a semaphore.Weighted.
+local function semaphore(l, id)
+  for _, f in ipairs(l.state[id] and l.state[id].frames or {}) do
+    if f.func == "golang.org/x/sync/semaphore.(*Weighted).Acquire" then return true end
+  end
+  return false
+end
+
 -- prepare gathers what goroutines need of others, and finds out in the first look, of which there is the heap, of what may turn out to be hopeless whether somebody
 -- may come who isn't there yet.
 local function prepare(l)
@@ -124,7 +141,15 @@ local function prepare(l)
     for _, need in ipairs(n.all) do need.open = need.open or need.kind ~= "lock" end
     return
   end
-  needs.solve(n, judge(l, function() return true end))
+  local judged = judge(l, function() return true end)
+  local doubtful, depend = needs.doubts(n, judged, function(need)
+    need.semaphore = semaphore(l, need.queue.ids[1])
+    return need.semaphore
+  end)
+  for _, need in ipairs(doubtful) do
+    if l.heap then need.doubtful, need.open = nil, need.open or inside(l, need.queue.ids[1]) or whose.library(l.heap, need.addr) end
+  end
+  needs.solve(n, judged)
   local list, questions, captures = {}, {}, nil
   for _, need in ipairs(n.all) do
     if need.hopeless and not need.certain and need.kind ~= "lock" then
@@ -132,10 +157,18 @@ local function prepare(l)
       questions[#list] = { addr = need.addr, kind = need.kind, elem = need.channel and need.channel.elem }
     end
   end
+  if not l.heap then
+    for _, need in ipairs(depend) do
+      if need.kind ~= "lock" then list[#list + 1] = need end
+    end
+  end
   if #list == 0 then return end
   if not l.heap then
     for _, need in ipairs(list) do need.open, need.unsure = true, true end
     return
+  end
+  for _, need in ipairs(list) do
+    if need.channel then whose.known(l.heap, need.channel) end
   end
   captures = timers.captured()
   for i, answer in ipairs(ri.later(questions, l.heap, l.waits.may)) do

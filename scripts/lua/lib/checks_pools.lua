@@ -43,7 +43,7 @@ local function exhausted(l)
         severity = "warning",
         what = ("sql.DB without a free connection: all %d are in use, %s for one, and none was given back in %s"):format(pool.most,
           words.count(#pool.ids, "goroutine") .. (#pool.ids == 1 and " waits" or " wait"), ri.duration(l.params.interval)),
-        where = locks.where(l, id), goroutines = pool.ids,
+        where = locks.where(l, id), goroutines = pool.ids, waiters = pool.ids,
         evidence = {
           ("sql.DB at %s: at most %d connections, none idle; goroutines %s wait"):format(ri.hex(pool.addr), pool.most, locks.list(pool.ids)),
           ("goroutine %s %s"):format(tostring(id), l.waited(id)),

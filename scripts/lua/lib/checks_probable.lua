@@ -97,6 +97,34 @@ local function full_queues(l)
   return listed(l, "receive", out)
 end
 
+-- semaphores tells of those who wait for their share of a semaphore.Weighted that nobody is left to release.
+local function semaphores(l)
+  local out = {}
+  for _, need in ipairs(hopeless(l, "send")) do
+    if need.semaphore then
+      local first, left = need.queue.ids[1], others(need)
+      local what = #left > 0 and "semaphore.Weighted, and who would release it can't go on: 1 goroutine waits to acquire"
+        or "semaphore.Weighted that nobody is left to release: 1 goroutine waits to acquire"
+      out[#out + 1] = {
+        severity = "warning", what = what, where = locks.where(l, first), goroutines = need.queue.ids, waiters = need.queue.ids, users = left, roots = left,
+        evidence = {
+          "no goroutine but those that wait has a function on its stack that will release it, or calls one that does, and nothing that may be called is found that would",
+          ("goroutine %s %s"):format(tostring(first), l.waited(first)), locks.created(l, first), "probable, not certain: something may still start who releases it",
+        },
+        next = "which way out of what acquired it leaves out Release? defer sem.Release(n) is safe", pattern = what .. "\n" .. locks.spot(l, first),
+      }
+    end
+  end
+  return out
+end
+
+local function full(l)
+  local out, why, missing = full_queues(l)
+  if not out then return out, why, missing end
+  for _, f in ipairs(semaphores(l)) do out[#out + 1] = f end
+  return out
+end
+
 local function wait_groups(l)
   local out = {}
   for _, need in ipairs(hopeless(l, "done")) do
@@ -129,4 +157,4 @@ local function wait_groups(l)
   return listed(l, "done", out)
 end
 
-return { { name = "full-queue", needs = "moment", run = full_queues }, { name = "wait-group", needs = "moment", run = wait_groups } }
+return { { name = "full-queue", needs = "moment", run = full }, { name = "wait-group", needs = "moment", run = wait_groups } }

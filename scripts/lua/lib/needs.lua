@@ -8,11 +8,10 @@ local words = require("words")
 
 local needs = {}
 
--- library tells whether channels with elements of a type are what the standard library sends to or closes: those of its own types, and those that carry nothing.
+-- library tells whether channels with elements of a type are what the standard library sends to or closes: those of its own types.
 local function library(elem)
-  local name = elem:gsub("^[%*%[%]]*", "")
-  local path = name:match("^(.*)%.[^.]*$")
-  return name:find("^struct {}") ~= nil or path ~= nil and words.standard(path)
+  local path = elem:gsub("^[%*%[%]]*", ""):match("^(.*)%.[^.]*$")
+  return path ~= nil and words.standard(path)
 end
 
 -- add notes a need, and who waits for it.
@@ -66,7 +65,10 @@ function needs.gather(w)
       add(n, { kind = "receive", channel = c, addr = c.addr, givers = c.users or {}, open = c.receivers.count > 0 }, c.senders)
     elseif c.receivers.count > 0 then
       local alone = #(c.users or {}) == 0 -- then the standard library may be the one, with what it was given or made: timers, contexts, signals
-      add(n, { kind = "send", channel = c, addr = c.addr, givers = c.users or {}, open = c.timer or c.closed or alone and library(c.elem) }, c.receivers)
+      -- Of channels that carry nothing it takes the heap to tell whose they are: a context's, or the program's.
+      local need = { kind = "send", channel = c, addr = c.addr, givers = c.users or {}, open = c.timer or c.closed or alone and library(c.elem) }
+      need.doubtful = alone and not need.open and c.elem == "struct {}" or nil
+      add(n, need, c.receivers)
     end
   end
   return n
@@ -74,7 +76,8 @@ end
 
 --- Works out who is stuck: n.stuck (by goroutine), and of each need whether it is hopeless.
 -- @param n table, of needs.gather
--- @param o table: still(id), whether it has not run between the looks; never(id), whether it is certain that nothing can wake it; final(id), whether it waits for nothing that could come
+-- @param o table: still(id), whether it has not run between the looks; never(id), whether it is certain that nothing can wake it; final(id), whether it waits for nothing that could come;
+-- doubtful, whether those needs that are doubtful count as others do: else somebody may meet them
 function needs.solve(n, o)
   n.stuck = {}
   for _, need in ipairs(n.all) do need.hopeless, need.certain = true, nil end
@@ -110,7 +113,7 @@ function needs.solve(n, o)
     if not look(id) then work[#work + 1] = id end
   end
   for _, need in ipairs(n.all) do
-    local open = need.open
+    local open = need.open or need.doubtful and not o.doubtful
     for _, id in ipairs(need.queue.ids) do open = open or need.kind ~= "lock" and not o.still(id) end -- then somebody serves it
     if open then kill(need) end
   end
@@ -130,6 +133,31 @@ function needs.solve(n, o)
       end
     end
   end
+end
+
+--- Finds the doubtful needs on which it depends whether others, or those that are wanted, are hopeless.
+-- @param n table, of needs.gather
+-- @param o table, as needs.solve takes it
+-- @param wanted function: whether a need is itself of interest
+-- @return table, table: lists of needs: the doubtful ones, and those that depend on them
+function needs.doubts(n, o, wanted)
+  local before, depend, doubtful = {}, {}, {}
+  needs.solve(n, o)
+  for _, need in ipairs(n.all) do before[need] = need.hopeless end
+  needs.solve(n, setmetatable({ doubtful = true }, { __index = o }))
+  for _, need in ipairs(n.all) do
+    if need.hopeless and not before[need] and not need.certain and (need.kind ~= "send" or not need.doubtful) then depend[#depend + 1] = need end
+  end
+  for _, need in ipairs(n.all) do
+    if need.doubtful and need.hopeless and not need.certain then
+      local counts = wanted(need)
+      for _, id in ipairs(#depend > 0 and need.queue.ids or {}) do
+        for _, given in ipairs(n.gives[id] or {}) do counts = counts or given.hopeless and not before[given] end
+      end
+      if counts then doubtful[#doubtful + 1] = need end
+    end
+  end
+  return doubtful, depend
 end
 
 --- Adds who else may meet needs.

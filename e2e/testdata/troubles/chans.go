@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// What waits for channels that carry nothing, and what waits for that.
+func init() {
+	troubles["gate"] = func() { // workers that nobody lets go
+		g := &gate{open: make(chan struct{})}
+		kept = append(kept, g)
+		for range [3]int{} {
+			g.workers.Add(1)
+			go g.work()
+		}
+		go g.wait()
+		time.Sleep(waits)
+	}
+	troubles["healthy-gate"] = func() { // the same, with somebody who will, a context, and a timer
+		g := &gate{open: make(chan struct{})}
+		kept = append(kept, g)
+		ctx, cancel := context.WithCancel(context.Background())
+		kept = append(kept, cancel)
+		g.workers.Add(3)
+		go g.work()
+		go g.until(ctx)
+		go g.later(time.NewTimer(time.Hour))
+		go g.wait()
+		go g.opens()
+		h := &gate{open: make(chan struct{})}
+		kept = append(kept, h)
+		time.AfterFunc(time.Hour, func() { close(h.open) })
+		h.workers.Add(1)
+		go h.work()
+		go h.wait()
+		i := &gate{open: make(chan struct{})}
+		kept = append(kept, i)
+		kept = append(kept, i.opens) // which somebody may call
+		i.workers.Add(1)
+		go i.work()
+		go i.wait()
+		time.Sleep(waits)
+	}
+	troubles["semaphore"] = func() { // an error's way out leaves out what gives it back
+		s := &slots{free: make(chan struct{}, 3)}
+		kept = append(kept, s)
+		for i := range [12]int{} {
+			go s.do(i)
+		}
+		time.Sleep(2 * waits)
+	}
+	troubles["weighted"] = func() {
+		w := semaphore.NewWeighted(2)
+		kept = append(kept, w)
+		for i := range [6]int{} {
+			go weigh(w, i)
+		}
+		time.Sleep(2 * waits)
+	}
+	troubles["healthy-weighted"] = func() {
+		w := semaphore.NewWeighted(2)
+		kept = append(kept, w)
+		for range [3]int{} {
+			go func() {
+				if w.Acquire(context.Background(), 1) == nil {
+					time.Sleep(time.Hour)
+					w.Release(1)
+				}
+			}()
+		}
+		time.Sleep(waits)
+	}
+	troubles["lock-and-channel"] = func() { // many of the same
+		for range [150]int{} {
+			m := &mailbox{letters: make(chan string)}
+			kept = append(kept, m)
+			go m.send()
+			go m.receive()
+		}
+		time.Sleep(3 * waits)
+	}
+	troubles["many-full"] = func() {
+		for range [2000]int{} {
+			m := &mailbox{letters: make(chan string)}
+			kept = append(kept, m)
+			go m.put()
+		}
+		time.Sleep(waits)
+	}
+	troubles["many-left"] = func() {
+		for range [1000]int{} {
+			m := &mailbox{}
+			kept = append(kept, m)
+			m.take()
+			go m.send()
+		}
+		time.Sleep(waits)
+	}
+	troubles["many-gates"] = func() {
+		for range [400]int{} {
+			g := &gate{open: make(chan struct{})}
+			kept = append(kept, g)
+			g.workers.Add(1)
+			go g.work()
+			go g.wait()
+		}
+		time.Sleep(waits)
+	}
+}
+
+type gate struct {
+	open    chan struct{}
+	workers sync.WaitGroup
+	done    int
+}
+
+//go:noinline
+func (g *gate) work() {
+	defer g.workers.Done()
+	<-g.open // gate: waits here
+	g.done++
+}
+
+//go:noinline
+func (g *gate) until(ctx context.Context) {
+	defer g.workers.Done()
+	<-ctx.Done()
+	g.done++
+}
+
+//go:noinline
+func (g *gate) later(t *time.Timer) {
+	defer g.workers.Done()
+	<-t.C
+	g.done++
+}
+
+//go:noinline
+func (g *gate) wait() {
+	g.workers.Wait() // gate: is waited for here
+	g.done++
+}
+
+//go:noinline
+func (g *gate) opens() {
+	time.Sleep(time.Hour)
+	close(g.open)
+}
+
+type slots struct{ free chan struct{} }
+
+var errOdd = errors.New("odd")
+
+//go:noinline
+func (s *slots) do(i int) (err error) {
+	s.free <- struct{}{} // semaphore: waits here
+	defer func() {
+		if err == nil {
+			<-s.free
+		}
+	}()
+	time.Sleep(waits / 10)
+	if i%2 == 1 {
+		return errOdd
+	}
+	return nil
+}
+
+//go:noinline
+func weigh(w *semaphore.Weighted, i int) {
+	if w.Acquire(context.Background(), 1) != nil { // weighted: waits here
+		return
+	}
+	if i >= 0 {
+		return
+	}
+	w.Release(1)
+}
+
+type mailbox struct {
+	mu      sync.Mutex
+	letters chan string
+}
+
+//go:noinline
+func (m *mailbox) take() { m.mu.Lock() }
+
+//go:noinline
+func (m *mailbox) put() {
+	m.letters <- "x" // many-full: waits here
+}
+
+//go:noinline
+func (m *mailbox) send() {
+	m.mu.Lock() // many-left: waits here
+	defer m.mu.Unlock()
+	time.Sleep(waits)
+	m.letters <- "x" // lock-and-channel: waits here
+}
+
+//go:noinline
+func (m *mailbox) receive() {
+	time.Sleep(waits / 2)
+	for {
+		m.mu.Lock()
+		m.mu.Unlock()
+		println(<-m.letters)
+	}
+}
