@@ -345,7 +345,7 @@ end`, "main.first", GroupHeap},
 		"Where pointers to the object at an address are, up to 64 places, without those on stacks: holder is a package " +
 			"variable, the function of a closure, or the type of another object, name that without import paths, and with field, " +
 			"which selects the place in it; types are the structs that it is in, the outermost first. The first call takes as long as the walk.",
-		`for _, r in ipairs(ri.heap():refs(ri.var'main.first')) do if r.holder == 'main.all' then print(r.name) end end`, "main.all",
+		`for _, r in ipairs(ri.heap():refs(ri.var'main.first')) do if r.name == 'main.first' then print(r.name) end end`, "main.first",
 		GroupHeap},
 	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: " +
 		"int, cap?: int}[]",

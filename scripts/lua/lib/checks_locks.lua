@@ -31,10 +31,10 @@ local function tells(f, patterns)
   return true
 end
 
--- frame_of is the innermost of a group's frames that is the program's own, or else tells something; of "go wg.Wait()", say, at least what was called.
+-- frame_of is the innermost of a group's frames that is the program's own, and not in what locks are made of, or else tells something; of "go wg.Wait()", say, at least what was called.
 local function frame_of(g)
   for _, f in ipairs(g and g.frames or {}) do
-    if not standard(f.func) then return f end
+    if not standard(f.func) and not f.func:find("^golang%.org/x/sync/") then return f end
   end
   for _, patterns in ipairs { beneath, { "^runtime[%./]", "^internal/", "^sync%.runtime_" } } do
     for _, f in ipairs(g and g.frames or {}) do
