@@ -40,6 +40,10 @@ const sampledReferences = 20_000
 // built of the same source. f must have none of its own, and must not be in use yet. Errors: errOtherProgram with the
 // first thing that differs; ErrNoDWARF if the lender has none either.
 func (f *File) Borrow(lender *File) error {
+	if f.travelled != nil || lender.travelled != nil {
+		return fmt.Errorf("%s: what is recorded has the symbols that it was recorded with: %w", f.name,
+			errOtherProgram)
+	}
 	if !lender.HasDWARF() {
 		return fmt.Errorf("%s can't lend its names: %w", lender.name, lender.noDWARF)
 	}
@@ -202,9 +206,22 @@ func fromLender(shifts []shift, addr uint64) (uint64, bool) {
 	return addr, false
 }
 
+// borrows tells whether its debug information is another's.
+func (f *File) borrows() bool { return f.lender != nil || len(f.shifts) > 0 }
+
+func (f *File) lenderName() string {
+	switch {
+	case f.lender != nil:
+		return f.lender.name
+	case f.travelled != nil:
+		return f.travelled.lender
+	}
+	return ""
+}
+
 // Placed is where the program has what debug information says to lie at an address.
 func (f *File) Placed(addr uint64) (uint64, bool) {
-	if f.lender == nil {
+	if !f.borrows() {
 		return addr, true
 	}
 	return fromLender(f.shifts, addr)
@@ -216,10 +233,10 @@ func (f *File) sameTypes(lender *File, differ func(string, ...any) error) error 
 	compared := 0
 	for _, pair := range lender.index.runtimeTypes {
 		var a, b [24]byte
-		if pair.key == 0 || !lender.ReadStatic(b[:], lender.typesBase+pair.key) {
+		if pair.key == 0 || !lender.image.copy(b[:], lender.typesBase+pair.key) {
 			continue
 		}
-		if !f.ReadStatic(a[:], f.typesBase+pair.key) || a != b {
+		if !f.image.copy(a[:], f.typesBase+pair.key) || a != b {
 			return differ("type %s is another in the program", lender.typeAt(pair.value).Name)
 		}
 		compared++

@@ -16,7 +16,6 @@ import (
 	"time"
 	"unsafe"
 
-	"ri/symbols/dwarf"
 	"ri/symbols/sparse"
 )
 
@@ -43,14 +42,9 @@ const DefaultCacheSize = 2 << 30
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
 type cacheHeader struct {
-	Digest   string
-	Text     uint64
-	Types    uint64
-	GoFunc   uint64
-	Module   uint64
-	Packages map[string]string
-	Units    []dwarf.UnitHeader
-	Parts    []cachePart
+	Digest string
+	base
+	Parts []cachePart
 }
 
 type cachePart struct {
@@ -238,15 +232,29 @@ func (c *cache) debug() map[string]sparse.Bytes {
 	return sections
 }
 
-func (c *cache) index() *index {
-	x := &index{packages: c.header.Packages}
+func (c *cache) index() *index { return indexOf(c.header.Packages, c.parts) }
+
+// indexOf puts together an index of its parts. Names that it has no part of are made when they are needed.
+func indexOf(packages map[string]string, parts map[string][]byte) *index {
+	x := &index{packages: packages}
 	for name, t := range x.tables() {
-		t.blob = c.parts[name+".blob"]
-		t.entries = viewAs[nameEntry](c.parts[name])
+		t.blob = parts[name+".blob"]
+		if part, ok := parts[name]; ok {
+			t.entries = viewAs[nameEntry](part)
+		}
 	}
-	x.runtimeTypes, x.constants = viewAs[pair](c.parts["runtime types"]), viewAs[pair](c.parts["constants"])
-	x.functions = viewAs[function](c.parts["functions"])
+	x.runtimeTypes, x.constants = viewAs[pair](parts["runtime types"]), viewAs[pair](parts["constants"])
+	x.functions = viewAs[function](parts["functions"])
 	return x
+}
+
+// base is what a file says of where things are.
+func (f *File) base() base {
+	return base{Text: f.textStart, Types: f.typesBase, GoFunc: f.goFunc, Module: f.module, Packages: f.index.packages}
+}
+
+func (f *File) setBase(b *base) {
+	f.textStart, f.typesBase, f.goFunc, f.module = b.Text, b.Types, b.GoFunc, b.Module
 }
 
 func (x *index) tables() map[string]*names {
@@ -254,12 +262,18 @@ func (x *index) tables() map[string]*names {
 		"short vars": &x.shortVars}
 }
 
-// viewAs sees bytes as a slice of T, and bytesOf a slice of T as bytes. T has no pointers; the parts are page-aligned;
-// the byte order is that of the machine that wrote the file, which is this one.
+// viewAs sees bytes as a slice of T, and bytesOf a slice of T as bytes. T is made of 4- and 8-byte numbers. The byte
+// order is that of the machine that wrote them, as of all processors that ri knows. Parts of a cache file are
+// page-aligned; others are copied.
 func viewAs[T any](b []byte) []T {
 	var t T
-	if len(b) == 0 {
+	if len(b) < int(unsafe.Sizeof(t)) {
 		return []T{}
+	}
+	if uintptr(unsafe.Pointer(&b[0]))%unsafe.Alignof(t) != 0 {
+		aligned := make([]T, len(b)/int(unsafe.Sizeof(t)))
+		copy(bytesOf(aligned), b)
+		return aligned
 	}
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/int(unsafe.Sizeof(t)))
 }
@@ -289,8 +303,7 @@ func (f *File) save() error {
 		return err
 	}
 	f.index.prepareNames()
-	header := cacheHeader{Digest: f.cacheDigest, Text: f.textStart, Types: f.typesBase, GoFunc: f.goFunc,
-		Module: f.module, Packages: f.index.packages}
+	header := cacheHeader{Digest: f.cacheDigest, base: f.base()}
 	for _, u := range f.dwarf.Units {
 		if u.IsGo {
 			header.Units = append(header.Units, u.UnitHeader)

@@ -9,6 +9,7 @@ func (f *File) Code(pc uint64) (code []byte, entry uint64) {
 	if !ok || info.End <= info.Entry || info.End-info.Entry > maxCode {
 		return nil, 0
 	}
+	note(f.uses, usedFuncs, info.Entry)
 	code = make([]byte, info.End-info.Entry)
 	if !f.ReadStatic(code, info.Entry) {
 		return nil, 0

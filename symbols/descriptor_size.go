@@ -71,7 +71,7 @@ func (r *runtimeSymbols) descriptorSizes() (s descriptorSizes, ok bool) {
 // descriptor is the length of the descriptor at a link-time address, in bytes.
 func (s descriptorSizes) descriptor(f *File, at uint64) (uint64, bool) {
 	var b [descriptorSize]byte
-	if !f.ReadStatic(b[:], at) {
+	if !f.image.copy(b[:], at) {
 		return 0, false
 	}
 	kind := reflect.Kind(b[descriptorKind] & 0x1f)
@@ -121,7 +121,7 @@ func (s descriptorSizes) table(f *File, at uint64) (uint64, bool) {
 // function is variadic.
 func (f *File) count(at uint64, bytes int) (uint64, bool) {
 	var b [8]byte
-	if !f.ReadStatic(b[:bytes], at) {
+	if !f.image.copy(b[:bytes], at) {
 		return 0, false
 	}
 	n := binary.LittleEndian.Uint64(b[:])

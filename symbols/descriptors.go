@@ -32,7 +32,10 @@ const (
 // which Go prints at run time, package name and type: "server.Client". ok is false where there is none.
 func (f *File) Descriptor(name string) (addr uint64, ok bool) {
 	f.readDescriptors()
-	addr, ok = f.descriptors[normal(name)]
+	name = normal(name)
+	if addr, ok = f.descriptors[name]; ok {
+		note(f.uses, usedDescriptors, name)
+	}
 	return addr, ok
 }
 
@@ -96,7 +99,7 @@ func (f *File) eachDescriptor(found func(desc uint64)) {
 	n, _ := f.moduleWord("typelinks", 1)
 	for i := range min(n, maxTypeLinks) {
 		var b [4]byte
-		if !f.ReadStatic(b[:], links+4*i) {
+		if !f.image.copy(b[:], links+4*i) {
 			return
 		}
 		found(f.typesBase + uint64(binary.LittleEndian.Uint32(b[:])))
@@ -141,7 +144,7 @@ func (f *File) eachBehind(at, end uint64, size func(f *File, at uint64) (uint64,
 func (f *File) addDescriptor(addr uint64) {
 	for range 4 {
 		var b [descriptorSize + 8]byte
-		if !f.ReadStatic(b[:], addr) {
+		if !f.image.copy(b[:], addr) {
 			return
 		}
 		name, ok := f.descriptorName(b[:])
@@ -168,7 +171,7 @@ func (f *File) addDescriptor(addr uint64) {
 func (f *File) descriptorName(desc []byte) (string, bool) {
 	at := f.typesBase + uint64(binary.LittleEndian.Uint32(desc[descriptorName:]))
 	var head [4]byte
-	if !f.ReadStatic(head[:], at) {
+	if !f.image.copy(head[:], at) {
 		return "", false
 	}
 	n, width := binary.Uvarint(head[1:])
@@ -176,7 +179,7 @@ func (f *File) descriptorName(desc []byte) (string, bool) {
 		return "", false
 	}
 	text := make([]byte, n)
-	if !f.ReadStatic(text, at+1+uint64(width)) {
+	if !f.image.copy(text, at+1+uint64(width)) {
 		return "", false
 	}
 	name := string(text)

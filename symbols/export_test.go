@@ -28,3 +28,6 @@ func Descriptors(f *File) map[string]uint64 {
 
 // GenericBase names what a generic function's dictionaries are kept under.
 func GenericBase(function string) string { return genericBase(function) }
+
+// GivenByX are the values that -ldflags=-X gives to variables.
+func GivenByX(ldflags string) []string { return givenByX(ldflags) }

@@ -41,19 +41,23 @@ type File struct {
 	dictOnce    sync.Once
 	dicts       map[string][]uint64 // see Dictionaries
 	shapesOnce  sync.Once
+	uses        *uses             // nil: nobody tracks
+	travelled   *travelled        // nil of what has its executable
 	shapes      map[string]string // full names by what they are without the marks of shapes: see ofShape
 
 	cached                 bool
 	cachePath, cacheDigest string // where Save writes; "" if there is nothing to save
 
-	runtime         *runtimeSymbols // of a file without DWARF: see RuntimeOnly
-	noRuntime       error
-	lender          *File // whose names are used: see Borrow
-	shifts          []shift
-	descriptorsOnce sync.Once
-	descriptors     map[string]uint64 // see Descriptor
-	relocsOnce      sync.Once
-	relocs          map[uint64]uint64
+	runtime           *runtimeSymbols // of a file without DWARF: see RuntimeOnly
+	noRuntime         error
+	lender            *File // whose names are used: see Borrow
+	shifts            []shift
+	descriptorsOnce   sync.Once
+	descriptors       map[string]uint64 // see Descriptor
+	relocsOnce        sync.Once
+	linkerStringsOnce sync.Once
+	linkerStrings     []sparse.Range
+	relocs            map[uint64]uint64
 
 	mu    sync.Mutex
 	types map[uint64]*Type // by .debug_info offset
@@ -92,7 +96,7 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	}
 	if c != nil {
 		f.cached = true
-		f.textStart, f.typesBase, f.goFunc, f.module = c.header.Text, c.header.Types, c.header.GoFunc, c.header.Module
+		f.setBase(&c.header.base)
 		f.pcln, f.pclnErr = parsePclntab(f, sparse.Whole(c.parts["pclntab"]))
 		if f.dwarf, f.noDWARF = dwarf.FromParts(c.debug(), c.header.Units); f.noDWARF == nil {
 			f.index = c.index()

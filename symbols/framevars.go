@@ -11,6 +11,8 @@ type FuncVars struct {
 	file  *File
 	unit  *dwarf.Unit
 	scope scope
+	lacks error // see Lacks
+	room  int   // how much more its entries may refer to: ranges, and bytes of names
 }
 
 // scope is a function, a lexical block or an inlined call.
@@ -35,14 +37,13 @@ type FrameVar struct {
 	hasList bool
 }
 
-// Vars gives the variables of the function at a link-time pc; nil if DWARF has none.
+// FuncVars gives the variables of the function at a link-time pc; nil if DWARF has none.
 func (f *File) FuncVars(pc uint64) *FuncVars {
-	fs := f.index.functions
-	i := sort.Search(len(fs), func(i int) bool { return fs[i].highPC > pc })
-	if i == len(fs) || pc < fs[i].lowPC {
-		return nil
+	fn := f.functionAt(pc)
+	if fn == nil {
+		return f.unrecordedVars(pc)
 	}
-	off := fs[i].off
+	off := fn.off
 	f.mu.Lock()
 	v, ok := f.vars[off]
 	f.mu.Unlock()
@@ -56,24 +57,47 @@ func (f *File) FuncVars(pc uint64) *FuncVars {
 	return v
 }
 
+// functionAt finds the function that debug information has at a pc; nil if it has none.
+func (f *File) functionAt(pc uint64) *function {
+	fs := f.index.functions
+	i := sort.Search(len(fs), func(i int) bool { return fs[i].highPC > pc })
+	if i == len(fs) || pc < fs[i].lowPC {
+		return nil
+	}
+	return &fs[i]
+}
+
+// Lacks is ErrNotRecorded of variables that didn't travel with a file that came without its executable; else nil. Then
+// there seem to be none.
+func (v *FuncVars) Lacks() error {
+	if v == nil {
+		return nil
+	}
+	return v.lacks
+}
+
 func (f *File) readFuncVars(off uint64) *FuncVars {
 	u := f.dwarf.At(off)
 	var e dwarf.Entry
 	if u == nil || f.dwarf.Read(u, off, &e) != nil {
 		return nil
 	}
-	v := &FuncVars{file: f, unit: u}
+	v := &FuncVars{file: f, unit: u, room: maxFuncVars}
 	if e.Children {
-		f.readScope(u, e.Next, &v.scope, 0)
+		v.readScope(e.Next, &v.scope, 0)
 	}
 	return v
 }
 
+// maxFuncVars bounds what a function's entries refer to elsewhere, in bytes: lists and names that may be the same.
+const maxFuncVars = 1 << 24
+
 // readScope reads the children that start at off; it returns the offset past their null entry, 0 on malformed data.
-func (f *File) readScope(u *dwarf.Unit, off uint64, s *scope, depth int) uint64 {
+func (v *FuncVars) readScope(off uint64, s *scope, depth int) uint64 {
+	f, u := v.file, v.unit
 	var e dwarf.Entry
 	for {
-		if depth > 200 || f.dwarf.Read(u, off, &e) != nil {
+		if depth > 200 || v.room < 0 || f.dwarf.Read(u, off, &e) != nil {
 			return 0
 		}
 		switch e.Tag {
@@ -82,18 +106,20 @@ func (f *File) readScope(u *dwarf.Unit, off uint64, s *scope, depth int) uint64 
 		case dwarf.TagFormalParameter, dwarf.TagVariable:
 			if fv, ok := f.frameVar(&e); ok {
 				s.vars = append(s.vars, fv)
+				v.room -= len(fv.Name)
 			}
 		case dwarf.TagLexicalBlock, dwarf.TagInlinedSubroutine:
 			child := scope{inlined: e.Tag == dwarf.TagInlinedSubroutine}
 			switch {
 			case e.HasRanges:
 				child.ranges = f.dwarf.Ranges(u, e.Ranges)
+				v.room -= 16 * len(child.ranges)
 			case e.HasLowPC && e.HighPC > e.LowPC:
 				child.ranges = []dwarf.Range{{Low: e.LowPC, High: e.HighPC}}
 			}
 			next := e.Next
 			if e.Children {
-				if next = f.readScope(u, e.Next, &child, depth+1); next == 0 {
+				if next = v.readScope(e.Next, &child, depth+1); next == 0 {
 					return 0
 				}
 			}
@@ -201,7 +227,7 @@ func (v *FuncVars) All() []FrameVar {
 
 // Location gives the DWARF location expression of a variable at pc; nil if it is nowhere there.
 func (v *FuncVars) Location(fv *FrameVar, pc uint64) []byte {
-	if !fv.hasList {
+	if !fv.hasList || v.unit == nil {
 		return fv.loc
 	}
 	return v.file.dwarf.Location(v.unit, fv.locList, pc)

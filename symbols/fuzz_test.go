@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 
 	"ri/symbols"
@@ -121,4 +123,74 @@ func use(f *symbols.File) {
 		}
 		f.Dictionaries(name)
 	}
+}
+
+// FuzzPortable opens what travelled of a program with changes in its parts and header, and asks all of it.
+func FuzzPortable(f *testing.F) {
+	var all []*symbols.Portable
+	for _, v := range []testprogram.Variant{{Name: "default"}, {Name: "stripped", Flags: []string{"-ldflags=-s -w"}}} {
+		for _, whole := range []bool{false, true} {
+			file := opened(f, testprogram.Build(f, "testdata/tiny", v))
+			file.Track()
+			asked{types: []string{"main.pair[string,int]", "runtime.g"}, vars: []string{"main.table", "runtime.allgs"},
+				funcs: []string{"main.main", "main.lookup", "runtime.mallocgc"}}.answers(file)
+			p, err := file.Portable(symbols.PortableOptions{Whole: whole})
+			if err != nil {
+				f.Fatal(err)
+			}
+			if whole {
+				delete(p.Parts, "static") // as large as the rest, and only bytes
+			}
+			all = append(all, p)
+		}
+	}
+	names := slices.Sorted(maps.Keys(all[0].Parts))
+	for i := range len(names) + 2 {
+		for _, at := range []byte{0, 1, 128} {
+			for _, with := range []string{"\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x00\x00\x00\x00\x00"} {
+				f.Add(byte(i), append([]byte{byte(i), 0, at, at % 3}, with...))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which byte, changes []byte) {
+		from := all[int(which)%len(all)]
+		p := &symbols.Portable{Header: from.Header, Parts: maps.Clone(from.Parts)}
+		p.Header.Units = slices.Clone(from.Header.Units)
+		for n := 0; len(changes) >= 12 && n < 64; n++ {
+			name := ""
+			if i := int(changes[0]); i < len(names) {
+				name = names[i]
+			}
+			at, word := uint64(binary.LittleEndian.Uint16(changes[1:])), changes[4:12]
+			if part := p.Parts[name]; len(part) > 0 {
+				part = bytes.Clone(part)
+				copy(part[min(uint64(len(part))*at>>16+uint64(changes[3]%16), uint64(len(part))):], word)
+				p.Parts[name] = part
+			} else {
+				changeHeader(&p.Header, int(at), binary.LittleEndian.Uint64(word))
+			}
+			changes = changes[12:]
+		}
+		file, err := symbols.OpenPortable(p)
+		if err != nil {
+			return
+		}
+		use(file)
+		file.Track()
+		use(file)
+		if again, err := file.Portable(symbols.PortableOptions{Whole: which&0x80 != 0}); err == nil {
+			symbols.OpenPortable(again)
+		}
+	})
+}
+
+// changeHeader gives one of the header's numbers another value.
+func changeHeader(h *symbols.PortableHeader, n int, to uint64) {
+	numbers := []*uint64{&h.Text, &h.Types, &h.GoFunc, &h.Module}
+	for i := range h.Units {
+		u := &h.Units[i]
+		numbers = append(numbers, &u.Start, &u.First, &u.End, &u.Abbrev, &u.Addr, &u.StrOffsets, &u.Rnglists, &u.Loclists,
+			&u.LowPC)
+	}
+	*numbers[n%len(numbers)] = to
 }

@@ -57,7 +57,9 @@ func (t *Type) fieldsOfShape() []Field {
 // their entries.
 func (f *File) Dictionaries(function string) []uint64 {
 	f.dictOnce.Do(f.readDictionaries)
-	return f.dicts[genericBase(function)]
+	name := genericBase(function)
+	note(f.uses, usedDictionaries, name)
+	return f.dicts[name]
 }
 
 // genericBase cuts a name down to what the dictionary is made for: "main.(*Box[go.shape.int]).Get" to its type
@@ -87,7 +89,7 @@ func genericBase(name string) string {
 
 func (f *File) readDictionaries() {
 	f.dicts = map[string][]uint64{}
-	if f.lender != nil {
+	if f.borrows() {
 		return // they lie among constants, of which it isn't known where the program has them
 	}
 	mark := []byte("..dict.")
@@ -101,6 +103,11 @@ func (f *File) readDictionaries() {
 
 // eachSymbol calls back with each name and address in .symtab.
 func (f *File) eachSymbol(yield func(name []byte, addr uint64)) {
+	f.eachSized(func(name []byte, addr, _ uint64) { yield(name, addr) })
+}
+
+// eachSized is eachSymbol with sizes in bytes.
+func (f *File) eachSized(yield func(name []byte, addr, size uint64)) {
 	if f.elf == nil {
 		return
 	}
@@ -123,7 +130,7 @@ func (f *File) eachSymbol(yield func(name []byte, addr uint64)) {
 		}
 		name := strs[off:]
 		if end := bytes.IndexByte(name, 0); end >= 0 {
-			yield(name[:end], binary.LittleEndian.Uint64(syms[8:]))
+			yield(name[:end], binary.LittleEndian.Uint64(syms[8:]), binary.LittleEndian.Uint64(syms[16:]))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"ri/symbols/sparse"
 )
@@ -25,6 +26,15 @@ type segment struct {
 	Addr, FileSize, MemSize uint64 // link-time address, bytes
 	Code, Write             bool
 	read                    io.ReaderAt // nil: the image's static bytes have it
+}
+
+// bare is the image without bytes.
+func (m *image) bare() image {
+	out := image{Entry: m.Entry, PIE: m.PIE, Segments: slices.Clone(m.Segments)}
+	for i := range out.Segments {
+		out.Segments[i].read = nil
+	}
+	return out
 }
 
 func imageOf(ef *elf.File) image {
@@ -76,7 +86,12 @@ func (f *File) inData(addr uint64) bool {
 func (f *File) Holds(addr uint64) bool { return f.image.at(addr, 1) != nil }
 
 // ReadStatic reads what the file itself holds at a link-time address.
-func (f *File) ReadStatic(p []byte, addr uint64) bool { return f.image.copy(p, addr) }
+func (f *File) ReadStatic(p []byte, addr uint64) bool {
+	if f.uses != nil {
+		f.uses.static.Add(addr, addr+uint64(len(p)))
+	}
+	return f.image.copy(p, addr)
+}
 
 // Entry is the ELF entry point, a link-time address.
 func (f *File) Entry() uint64 { return f.image.Entry }
@@ -112,6 +127,9 @@ func (f *File) BuildID() string {
 				return string(id)
 			}
 		}
+	}
+	if f.travelled != nil {
+		return f.travelled.buildID
 	}
 	return ""
 }

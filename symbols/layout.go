@@ -32,12 +32,18 @@ func (f *File) readType(off uint64, depth int) *Type {
 		return &Type{Name: "?(" + fmt.Sprintf(format, args...) + ")", file: f, off: off, dictIndex: -1}
 	}
 	u := f.dwarf.At(off)
-	if u == nil {
-		return invalid("no type at .debug_info %#x", off)
-	}
 	var e dwarf.Entry
-	if err := f.dwarf.Read(u, off, &e); err != nil {
-		return invalid("%v", err)
+	switch err := error(nil); {
+	case f.travelled != nil && !f.dwarf.Has(off):
+		t := invalid("a type that was not recorded, .debug_info %#x", off)
+		t.lacks = f.notRecorded("the type at .debug_info %#x was", off)
+		return t
+	case u == nil:
+		return invalid("no type at .debug_info %#x", off)
+	default:
+		if err = f.dwarf.Read(u, off, &e); err != nil {
+			return invalid("%v", err)
+		}
 	}
 	t := &Type{Name: unescape(string(e.Name)), Kind: reflect.Kind(e.Kind & 0x1f), Size: e.Size, file: f, off: off,
 		runtimeType: e.RuntimeType, elem: e.Elem, key: e.Key, dictIndex: -1}
@@ -186,8 +192,17 @@ func (t *Type) Fields() []Field {
 	return t.fields
 }
 
+// Lacks is ErrNotRecorded of a type whose fields, or which itself, didn't travel with a file that came without its
+// executable; else nil. Its Fields are none then, though it may have some.
+func (t *Type) Lacks() error {
+	t.Fields()
+	return t.lacks
+}
+
 func (t *Type) readFields() {
+	t.laid.Store(true)
 	if t.shape != nil {
+		t.lacks = t.shape.Lacks()
 		t.fields = t.fieldsOfShape()
 		return
 	}
@@ -204,7 +219,11 @@ func (t *Type) readFields() {
 		return
 	}
 	for {
-		if d.Read(u, e.Next, &e) != nil || e.Tag == 0 {
+		if err := d.Read(u, e.Next, &e); err != nil || e.Tag == 0 {
+			travelled := t.file.travelled
+			if travelled != nil && (err != nil || travelled.fields.Add(int64(len(t.fields))) > maxTravelledFields) {
+				t.fields, t.lacks = nil, t.file.notRecorded("the fields of %s were", t.Name)
+			}
 			return
 		}
 		if e.Tag == dwarf.TagMember {
@@ -242,6 +261,9 @@ func (t *Type) FieldByName(name string) (Path, error) {
 }
 
 func (t *Type) findField(name string) (Path, error) {
+	if err := t.Lacks(); err != nil {
+		return Path{}, err
+	}
 	if t.Kind != reflect.Struct {
 		return Path{}, say(ErrNotFound, "%s is a %s and has no fields", t.Name, t.Kind)
 	}

@@ -147,12 +147,16 @@ func (f *File) Var(name string) (Var, error) {
 	u := f.dwarf.At(off)
 	var e dwarf.Entry
 	if u == nil || f.dwarf.Read(u, off, &e) != nil {
+		if err := f.notRecorded("variable %s was", name); err != nil {
+			return Var{}, err
+		}
 		return Var{}, fmt.Errorf("variable %s: %w", name, dwarf.ErrMalformed)
 	}
+	note(f.uses, usedVars, off)
 	addr, ok := f.dwarf.StaticAddress(u, e.Location)
 	if addr, proved := f.Placed(addr); ok && !proved {
 		return Var{}, say(ErrNotFound, "variable %s lies at %#x in %s, in a section of which it isn't proved where "+
-			"the program has it", name, addr, f.lender.name)
+			"the program has it", name, addr, f.lenderName())
 	}
 	addr, _ = f.Placed(addr)
 	if !ok {
@@ -164,6 +168,9 @@ func (f *File) Var(name string) (Var, error) {
 // AllVars gives every package variable that has a place in memory. The slice must not be changed.
 func (f *File) AllVars() []Var {
 	f.varsOnce.Do(func() {
+		if f.uses != nil {
+			f.uses.useAllVars()
+		}
 		if f.runtime != nil {
 			for _, name := range f.runtime.names {
 				f.allVars = append(f.allVars, f.runtime.vars[name])
@@ -187,7 +194,7 @@ func (f *File) AllVars() []Var {
 // notVariable says why there is no variable of a name, where the reason is known: it is a type's name, or that of a
 // variable which the linker dropped.
 func (f *File) notVariable(name string, err error) error {
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotRecorded) {
 		return err
 	}
 	for _, try := range []string{name, "main." + name} {
@@ -224,6 +231,10 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 // notFound is an error that names near ones. They are looked for when it is read: that takes long, and most errors of
 // this kind only answer a question.
 func (f *File) notFound(what, name string, all func() []string) error {
+	f.isAbsent(name)
+	if f.travelled != nil && !f.travelled.knownAbsent(name) {
+		return say(errUnrecorded, "%s %s was not recorded, or %s has none; %s", what, name, f.name, recordIt)
+	}
 	return &said{fmt.Sprintf("no %s %s in %s", what, name, f.name), ErrNotFound, func() string {
 		near := nearest(name, all())
 		if len(near) == 0 {
@@ -238,9 +249,11 @@ func (f *File) Vars() []string {
 	if f.runtime != nil {
 		return slices.Clone(f.runtime.names)
 	}
-	out := make([]string, len(f.index.vars.entries))
-	for i := range out {
-		out[i] = f.index.vars.at(i)
+	out := make([]string, 0, len(f.index.vars.entries))
+	for i, e := range f.index.vars.entries {
+		if f.has(e.value) {
+			out = append(out, f.index.vars.at(i))
+		}
 	}
 	return out
 }
@@ -253,13 +266,16 @@ func (f *File) TypeNames() []string {
 		return slices.Compact(names)
 	}
 	var out []string
-	for i := range f.index.types.entries {
-		if name := f.index.types.at(i); !isLinkers(name) {
+	for i, e := range f.index.types.entries {
+		if name := f.index.types.at(i); !isLinkers(name) && f.has(e.value) {
 			out = append(out, name)
 		}
 	}
 	return out
 }
+
+// has tells whether an entry is there: names that only a recorded one could be taken for have none.
+func (f *File) has(off uint64) bool { return f.travelled == nil || f.dwarf.Has(off) }
 
 // Packages lists the import paths of all packages, sorted.
 func (f *File) Packages() []string {
@@ -286,11 +302,11 @@ func (f *File) Type(name string) (*Type, error) {
 	}
 	name = strings.TrimSpace(name)
 	if off, ok := f.index.types.get(name); ok { // with the spaces that DWARF has in func(string, string)
-		return f.typeAt(off), nil
+		return f.namedType(off, name)
 	}
 	name = normal(name)
 	if off, ok := f.index.types.get(name); ok {
-		return f.typeAt(off), nil
+		return f.namedType(off, name)
 	}
 	switch {
 	case strings.HasPrefix(name, "*"):
@@ -325,6 +341,15 @@ func (f *File) Type(name string) (*Type, error) {
 		return nil, err
 	}
 	off, _ := f.index.types.get(full)
+	return f.namedType(off, full)
+}
+
+// namedType is typeAt for a type that was asked for by name.
+func (f *File) namedType(off uint64, name string) (*Type, error) {
+	if !f.has(off) {
+		return nil, f.notRecorded("type %s was", name)
+	}
+	note(f.uses, usedTypes, off)
 	return f.typeAt(off), nil
 }
 

@@ -55,6 +55,19 @@ func newNames(list []named, unique bool) names {
 	return t
 }
 
+// apart tells whether the names lie one behind the other, as newNames puts them, so that they take no more memory than
+// the table.
+func (t *names) apart() bool {
+	at := uint64(0)
+	for _, e := range t.entries {
+		if uint64(e.off) != at {
+			return false
+		}
+		at += uint64(e.size)
+	}
+	return at <= uint64(len(t.blob))
+}
+
 // at is the i-th name. It shares the table's memory.
 func (t *names) at(i int) string {
 	e := t.entries[i]

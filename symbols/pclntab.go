@@ -43,6 +43,7 @@ type PCInfo struct {
 	FrameSize int64  // bytes from SP to the return address at this PC; -1 if not known
 	Lines     []Line // innermost first; more than one where calls were inlined
 	TopFrame  bool   // a stack ends here: runtime.goexit, runtime.mstart, ...
+	Err       error  // ErrNotRecorded: it is Go code, and nothing more is known
 }
 
 const (
@@ -96,6 +97,9 @@ func parsePclntab(f *File, all sparse.Bytes) (*pclntab, error) {
 		}
 	}
 	t.funcName, t.cu, t.files, t.pc, t.funcs = word(3), word(4), word(5), word(6), word(7)
+	if f.travelled != nil {
+		return t, nil // the functions come apart: see pclntab.travelled
+	}
 	t.functab = all.From(t.funcs)
 	if nfunc == 0 || nfunc > uint64(len(t.functab))/8 || uint64(len(t.functab)) < nfunc*8+4 {
 		return nil, bad(fmt.Sprintf("%d functions do not fit", nfunc))
@@ -111,10 +115,18 @@ func (t *pclntab) entry(i int) uint64 {
 // pctab are the tables by PC, which end where the functions begin.
 func (t *pclntab) pctab() []byte { return t.data.Slice(sparse.Range{Start: t.pc, End: t.funcs}) }
 
+// maxName bounds a function's or file's name, in bytes, and maxNames the names of the calls at one PC: they may all be
+// the same long one.
+const (
+	maxName  = 1 << 16
+	maxNames = 1 << 20
+)
+
 // text reads a text of funcnametab or filetab; "" if there is none.
 func (t *pclntab) text(table uint64, off uint32) []byte {
 	at := table + uint64(off)
-	text := cstringAt(t.data.From(at), 0)
+	rest := t.data.From(at)
+	text := cstringAt(rest[:min(len(rest), maxName)], 0)
 	if text != nil {
 		t.data.Note(at, at+uint64(len(text))+1)
 	}
@@ -131,7 +143,11 @@ func (t *pclntab) find(pc uint64) (int, bool) {
 
 // head is the _func of the i-th function.
 func (t *pclntab) head(i int) (goFunc, bool) {
-	at := t.funcs + uint64(binary.LittleEndian.Uint32(t.functab[8*i+4:]))
+	off := binary.LittleEndian.Uint32(t.functab[8*i+4:])
+	if off == gapInTable {
+		return goFunc{}, false
+	}
+	at := t.funcs + uint64(off)
 	fn := goFunc{t: t, rest: t.data.From(at)}
 	if uint64(len(fn.rest)) < t.headSize {
 		return goFunc{}, false
@@ -272,7 +288,7 @@ func (f *File) readPC(pc uint64) *PCInfo {
 	}
 	fn, ok := t.head(i)
 	if !ok {
-		return nil
+		return f.unrecordedPC(i, pc)
 	}
 	entry := t.entry(i)
 	info := &PCInfo{Func: fn.name(), Entry: entry, End: t.entry(i + 1), FrameSize: -1,
@@ -298,23 +314,66 @@ func (f *File) inlined(fn goFunc, entry, pc uint64, file string, line int, outer
 		return whole
 	}
 	var lines []Line
-	at := pc
+	at, size := pc, 0
 	for range maxInlineDepth {
 		n := f.pcln.value(index, entry, at)
 		if n < 0 {
 			return append(lines, Line{Func: outer, File: file, Line: line, Wrapper: isWrapper})
 		}
-		var call [inlTreeEntry]byte
-		if !f.ReadStatic(call[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
+		call, ok := f.inlinedCall(tree, n)
+		if size += len(call.name) + len(file); !ok || size > maxNames {
 			return whole
 		}
-		name := unescape(string(f.pcln.text(f.pcln.funcName, binary.LittleEndian.Uint32(call[4:]))))
-		lines = append(lines, Line{Func: name, File: file, Line: line, Wrapper: call[0] == wrapper && wrapper != 0})
-		at = entry + uint64(binary.LittleEndian.Uint32(call[8:]))
+		lines = append(lines, Line{Func: call.name, File: file, Line: line,
+			Wrapper: call.id == wrapper && wrapper != 0})
+		at = entry + call.parent
 		file = fn.file(int(f.pcln.value(fn.word(5), entry, at)))
 		line = int(f.pcln.value(fn.word(6), entry, at))
 	}
 	return whole
+}
+
+// inlinedCall is an entry of the tree of inlined calls.
+type inlinedCall struct {
+	id     uint8
+	name   string
+	parent uint64 // where it is inlined, from the function's entry
+}
+
+// inlinedCall reads the n-th entry of a function's tree (runtime.inlinedCall).
+func (f *File) inlinedCall(tree uint32, n int32) (c inlinedCall, ok bool) {
+	var b [inlTreeEntry]byte
+	if !f.image.copy(b[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
+		return c, false
+	}
+	return inlinedCall{b[0], unescape(string(f.pcln.text(f.pcln.funcName, binary.LittleEndian.Uint32(b[4:])))),
+		uint64(binary.LittleEndian.Uint32(b[8:]))}, true
+}
+
+// each calls back with each value that a table of pctab has.
+func (t *pclntab) each(off uint32, found func(val int32)) {
+	begin := t.pc + uint64(off)
+	rest := t.data.From(begin)
+	whole, val := len(rest), int32(-1)
+	for first := true; ; first = false {
+		step, n := binary.Uvarint(rest)
+		if n <= 0 || (uint32(step) == 0 && !first) {
+			rest = rest[max(n, 0):]
+			break
+		}
+		_, m := binary.Uvarint(rest[n:])
+		if m <= 0 {
+			break
+		}
+		rest = rest[n+m:]
+		if delta := uint32(step); delta&1 != 0 {
+			val += int32(^(delta >> 1))
+		} else {
+			val += int32(delta >> 1)
+		}
+		found(val)
+	}
+	t.data.Note(begin, begin+uint64(whole-len(rest)))
 }
 
 // Func finds a function by its full name or by its short one ("server.(*Client).processMsg"):
@@ -346,6 +405,7 @@ func (f *File) Func(name string) (Line, uint64, error) {
 	}
 	fn, _ := t.head(i)
 	entry := t.entry(i)
+	note(f.uses, usedFuncs, entry)
 	line := int(t.value(fn.word(6), entry, entry))
 	if t.hasStart {
 		line = fn.startLine()

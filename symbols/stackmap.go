@@ -51,6 +51,7 @@ func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 		return nil, false
 	}
 	entry := t.entry(i)
+	note(f.uses, usedStackMaps, entry)
 	index := int32(-1)
 	if table, ok := fn.pcdata(pcdataStackMap); ok && pc != entry {
 		index = t.value(table, entry, pc)
@@ -58,6 +59,11 @@ func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 	if index < 0 {
 		index = 0 // the prologue: the entry's map holds
 	}
+	return f.stackMap(fn, index)
+}
+
+// stackMap reads a function's index-th map.
+func (f *File) stackMap(fn goFunc, index int32) (m *StackMap, ok bool) {
 	m = &StackMap{ArgBytes: -1}
 	if args := int32(fn.word(2)); args != argsUnknown {
 		m.ArgBytes = int64(args)
@@ -84,7 +90,7 @@ func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 func (f *File) bitmap(funcdata uint32, index int32) (bits []byte, n int, ok bool) {
 	var head [8]byte
 	at := f.goFunc + uint64(funcdata)
-	if !f.ReadStatic(head[:], at) {
+	if !f.image.copy(head[:], at) {
 		return nil, 0, false
 	}
 	count, nbit := int32(binary.LittleEndian.Uint32(head[:])), int32(binary.LittleEndian.Uint32(head[4:]))
@@ -95,7 +101,7 @@ func (f *File) bitmap(funcdata uint32, index int32) (bits []byte, n int, ok bool
 		return nil, 0, false
 	}
 	bits = make([]byte, (nbit+7)/8)
-	if !f.ReadStatic(bits, at+8+uint64(index)*uint64(len(bits))) {
+	if !f.image.copy(bits, at+8+uint64(index)*uint64(len(bits))) {
 		return nil, 0, false
 	}
 	return bits, int(nbit), true
@@ -105,7 +111,7 @@ func (f *File) bitmap(funcdata uint32, index int32) (bits []byte, n int, ok bool
 func (f *File) stackObjects(funcdata uint32) []StackObject {
 	at := f.goFunc + uint64(funcdata)
 	var head [8]byte
-	if !f.ReadStatic(head[:], at) {
+	if !f.image.copy(head[:], at) {
 		return nil
 	}
 	n := binary.LittleEndian.Uint64(head[:])
@@ -113,7 +119,7 @@ func (f *File) stackObjects(funcdata uint32) []StackObject {
 		return nil
 	}
 	data := make([]byte, 16*n)
-	if !f.ReadStatic(data, at+8) {
+	if !f.image.copy(data, at+8) {
 		return nil
 	}
 	out := make([]StackObject, n)

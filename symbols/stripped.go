@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -62,7 +63,7 @@ func (f *File) word(addr uint64) (uint64, bool) {
 		return w, true
 	}
 	var b [8]byte
-	if !f.ReadStatic(b[:], addr) {
+	if !f.image.copy(b[:], addr) {
 		return 0, false
 	}
 	return binary.LittleEndian.Uint64(b[:]), true
@@ -95,7 +96,7 @@ func (f *File) findModule(table *elf.Section) uint64 {
 		return 0
 	}
 	head := make([]byte, 72)
-	if !f.ReadStatic(head, table.Addr) {
+	if !f.image.copy(head, table.Addr) {
 		return 0
 	}
 	names := table.Addr + binary.LittleEndian.Uint64(head[32:])
@@ -173,20 +174,7 @@ func (f *File) loadRuntime(t *layouts.Table, own bool) error {
 	if f.pcln == nil {
 		return f.pclnErr
 	}
-	r := &runtimeSymbols{table: t, types: map[string]*Type{}, short: map[string]*Type{}, vars: map[string]Var{}}
-	r.list = f.tableTypes(t)
-	for _, typ := range r.list {
-		if typ.Kind == reflect.Invalid || r.types[typ.Name] != nil {
-			continue
-		}
-		r.types[typ.Name] = typ
-		short := f.index.short(typ.Name)
-		if _, taken := r.short[short]; taken {
-			r.short[short] = nil
-		} else {
-			r.short[short] = typ
-		}
-	}
+	r := f.runtimeTypes(t)
 	entries := f.runtimeFuncs(t.Funcs)
 	could := 0
 	for i := range t.Vars {
@@ -202,8 +190,7 @@ func (f *File) loadRuntime(t *layouts.Table, own bool) error {
 			addr, ok = f.module, true
 		}
 		if ok {
-			r.vars[v.Name] = Var{Name: v.Name, Addr: addr, Type: r.list[v.Type-1]}
-			r.names = append(r.names, v.Name)
+			r.add(Var{Name: v.Name, Addr: addr, Type: r.list[v.Type-1]})
 		}
 	}
 	sort.Strings(r.names)
@@ -218,6 +205,32 @@ func (f *File) loadRuntime(t *layouts.Table, own bool) error {
 	}
 	f.runtime = r
 	return nil
+}
+
+// runtimeTypes makes a table's types known, and no variables.
+func (f *File) runtimeTypes(t *layouts.Table) *runtimeSymbols {
+	r := &runtimeSymbols{table: t, types: map[string]*Type{}, short: map[string]*Type{}, vars: map[string]Var{}}
+	r.list = f.tableTypes(t)
+	for _, typ := range r.list {
+		if typ.Kind == reflect.Invalid || r.types[typ.Name] != nil {
+			continue
+		}
+		r.types[typ.Name] = typ
+		short := f.index.short(typ.Name)
+		if _, taken := r.short[short]; taken {
+			r.short[short] = nil
+		} else {
+			r.short[short] = typ
+		}
+	}
+	return r
+}
+
+func (r *runtimeSymbols) add(v Var) {
+	if _, have := r.vars[v.Name]; !have {
+		r.names = append(r.names, v.Name)
+	}
+	r.vars[v.Name] = v
 }
 
 // runtimeFuncs finds functions by number: their entries and ends; zero where the program has none.
@@ -254,7 +267,7 @@ func (f *File) variable(v *layouts.Var, entries [][2]uint64) (addr uint64, total
 		entry, end := entries[r[0]][0], entries[r[0]][1]
 		at := entry + uint64(r[1])
 		var code [16]byte
-		if r[1] < 0 || at >= end || !f.ReadStatic(code[:], at) {
+		if r[1] < 0 || at >= end || !f.image.copy(code[:], at) {
 			continue
 		}
 		total++
@@ -318,6 +331,10 @@ func (f *File) runtimeType(name string) (*Type, error) {
 			return nil, say(ErrNotFound, "no type %s is known of the runtime of a stripped %s program", name,
 				f.runtime.table.Go)
 		}
+	}
+	if f.travelled != nil {
+		return nil, fmt.Errorf("type %s may only not have been recorded: %w", name,
+			errors.Join(f.noDWARF, ErrNotRecorded))
 	}
 	return nil, fmt.Errorf("type %s: %w", name, f.noDWARF)
 }

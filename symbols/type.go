@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"ri/symbols/dwarf"
 )
@@ -65,7 +66,9 @@ type Type struct {
 	shape       *Type      // of an instance that is described by its shape only: see ofShape
 
 	once   sync.Once
+	laid   atomic.Bool // whether somebody asked for its fields
 	fields []Field
+	lacks  error    // see Lacks
 	paths  sync.Map // field name -> pathResult
 }
 

@@ -112,8 +112,12 @@ func (b *buf) cstring() []byte {
 	return nil
 }
 
+// maxText bounds a text that entries share, in bytes: many may be of one long text.
+const maxText = 1 << 12
+
 func cstringAt(data *sparse.Bytes, off uint64) []byte {
 	b := at(data, off)
+	b.data = b.data[:min(uint64(len(b.data)), b.off+maxText)]
 	s := b.cstring()
 	data.Note(off, b.pos())
 	return s

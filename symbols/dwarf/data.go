@@ -113,6 +113,32 @@ func Load(ef *elf.File) (*Data, error) {
 	return d, d.readUnits()
 }
 
+// Sections are the names of all sections that Parts gives.
+var Sections = []string{".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets",
+	".debug_addr", ".debug_loc", ".debug_loclists", ".debug_ranges", ".debug_rnglists"}
+
+// Has tells whether the entry at an offset is there, or at least its first byte.
+func (d *Data) Has(off uint64) bool {
+	data, _ := d.info.Window(off)
+	return data != nil && d.At(off) != nil
+}
+
+// UsesTexts tells whether entries of Go's units have texts in .debug_str or .debug_line_str. Go's own linker writes
+// none there.
+func (d *Data) UsesTexts() bool {
+	for _, u := range d.Units {
+		for i := range u.abbrevs {
+			for _, s := range u.abbrevs[i].attrs {
+				switch c := formOf(s.form).class; {
+				case u.IsGo && (c == textAt || c == lineTextAt || c == textIndex || c == indirect):
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // sections names the debug sections that are read late.
 func (d *Data) sections() map[string]**section {
 	return map[string]**section{

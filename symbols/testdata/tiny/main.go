@@ -20,6 +20,9 @@ var (
 	table   = map[string]*pair[string, int]{"a": {key: "a"}}
 )
 
+// stamp and other are the linker's to set.
+var stamp, other string
+
 //go:noinline
 func lookup(k string) (p *pair[string, int]) {
 	for _, c := range []state{idle, busy} {
@@ -33,4 +36,5 @@ func lookup(k string) (p *pair[string, int]) {
 
 func main() {
 	lookup("a").val++
+	println(stamp + other)
 }
