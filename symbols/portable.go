@@ -127,7 +127,7 @@ func (f *File) portable(opt PortableOptions) (*Portable, error) {
 	h := &out.Header
 	h.Whole, h.Wrapper, h.Dictionaries = opt.Whole, p.noting.pcln.wrapper(), p.dictionaries
 	parts := map[string][]byte{"functab": p.functab(), "static": p.static()}
-	parts["pclntab"] = p.section(&p.noting.pcln.data, nil)
+	parts["pclntab"] = p.section(&p.noting.pcln.data)
 	if f.HasDWARF() {
 		h.Units, h.NoVars = p.units(), p.withoutVars()
 		p.debugSections(parts, h.Units)
@@ -358,6 +358,13 @@ func (p *packing) static() []byte {
 	if t := p.noting.pcln; p.whole {
 		ranges = append(ranges, sparse.Range{Start: t.entry(0), End: t.entry(t.nfunc)})
 	}
+	if have := p.file.image.static.Ranges(); p.file.travelled != nil {
+		if p.whole {
+			ranges = have
+		}
+		ranges = sparse.Merge(ranges)
+		ranges = sparse.Without(ranges, sparse.Without(ranges, have))
+	}
 	ranges = sparse.Without(sparse.Merge(ranges), p.file.LinkerStrings())
 	return sparse.Encode(ranges, func(r sparse.Range) []byte {
 		if r.End-r.Start > maxSection {
@@ -371,12 +378,12 @@ func (p *packing) static() []byte {
 	})
 }
 
-// section writes what was read of a section, and more ranges.
-func (p *packing) section(b *sparse.Bytes, more []sparse.Range) []byte {
-	if data, whole := b.Whole(); whole && p.whole && more == nil {
-		more = []sparse.Range{{Start: 0, End: uint64(len(data))}}
+// section writes what was read of a section, or all.
+func (p *packing) section(b *sparse.Bytes) []byte {
+	if p.whole {
+		return sparse.Encode(b.Ranges(), b.Slice)
 	}
-	return sparse.Encode(sparse.Merge(append(b.Noted(), more...)), b.Slice)
+	return sparse.Encode(b.Noted(), b.Slice)
 }
 
 // debugInformation reads entries: of types, variables and functions.
@@ -507,7 +514,9 @@ func (p *packing) units() []dwarf.UnitHeader {
 // debugSections writes them. Of a unit the first entry is left out: it names folders of the machine that built it.
 func (p *packing) debugSections(parts map[string][]byte, units []dwarf.UnitHeader) {
 	var entries []sparse.Range
-	if p.whole {
+	if p.whole && p.file.travelled != nil {
+		entries = p.noting.dwarf.Parts()[".debug_info"].Ranges()
+	} else if p.whole {
 		for _, h := range units {
 			var e dwarf.Entry
 			if u := p.file.dwarf.At(h.First); u != nil && p.file.dwarf.Read(u, h.First, &e) == nil {
@@ -523,7 +532,7 @@ func (p *packing) debugSections(parts map[string][]byte, units []dwarf.UnitHeade
 		case name == ".debug_abbrev", !texts && (name == ".debug_str" || name == ".debug_line_str"):
 			parts[name] = sparse.Encode(section.Noted(), section.Slice)
 		default:
-			parts[name] = p.section(section, nil)
+			parts[name] = p.section(section)
 		}
 	}
 }

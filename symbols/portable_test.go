@@ -185,6 +185,10 @@ func TestPortableWhole(t *testing.T) {
 	if want, text := q.answers(f), q.answers(got); text != want {
 		t.Error(difference(want, text))
 	}
+	again, _ := carried(t, got, symbols.PortableOptions{Whole: true})
+	if want, text := q.answers(f), q.answers(again); text != want {
+		t.Error("the second time:", difference(want, text))
+	}
 	if a, b := len(got.Funcs()), len(f.Funcs()); a != b {
 		t.Errorf("%d functions of %d", a, b)
 	}

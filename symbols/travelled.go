@@ -194,6 +194,9 @@ func (t *pclntab) travelled(functab []byte, wrapper uint8) error {
 		return fmt.Errorf("%d bytes of functions", len(functab))
 	}
 	t.functab, t.nfunc = functab, len(functab)/8
+	if t.textStart > 1<<62 {
+		return fmt.Errorf("code at %#x", t.textStart)
+	}
 	names := 0
 	for i := range t.nfunc {
 		if t.entry(i) > t.entry(i+1) {

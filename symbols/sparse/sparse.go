@@ -70,6 +70,15 @@ func (b *Bytes) Whole() (data []byte, ok bool) {
 	return nil, len(b.pieces) == 0
 }
 
+// Ranges are those that are there, in order.
+func (b *Bytes) Ranges() []Range {
+	all := make([]Range, len(b.pieces))
+	for i := range b.pieces {
+		all[i] = Range{b.pieces[i].start, b.pieces[i].end()}
+	}
+	return all
+}
+
 // End is the offset past the last byte.
 func (b *Bytes) End() uint64 {
 	if len(b.pieces) == 0 {
