@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"ri/attach"
 	"ri/attach/process"
@@ -144,6 +147,19 @@ func containerCheck(f process.Facts) check {
 	return check{"container", state, detail}
 }
 
+// fragileCheck says what of a program may notice a stop.
+func fragileCheck(calls map[string]int) check {
+	total := 0
+	var names []string
+	for _, call := range slices.Sorted(maps.Keys(calls)) {
+		total += calls[call]
+		names = append(names, fmt.Sprintf("%d in %s", calls[call], call))
+	}
+	return check{"C code", "info", fmt.Sprintf("%s in system calls that may return EINTR where the process is stopped to "+
+		"change it, by ri core, or with --view stopped (%s); looks leave them asleep",
+		rows.Plural(int64(total), "thread"), strings.Join(names, ", "))}
+}
+
 // targetChecks tries on one process all that doesn't stop it.
 func targetChecks(choice looks.TargetChoice) ([]check, error) {
 	s, err := looks.OpenSession(choice)
@@ -171,6 +187,11 @@ func targetChecks(choice looks.TargetChoice) ([]check, error) {
 				errors.New("ri can look at this process only with --view live")
 		}
 		checks = append(checks, check{"stop it", "ok", "nobody traces it"})
+	}
+	if p, ok := s.Target.(attach.Interruptible); ok {
+		if calls := p.Fragile(); len(calls) > 0 {
+			checks = append(checks, fragileCheck(calls))
+		}
 	}
 	if p, ok := s.Target.(attach.Injectable); ok {
 		if err := p.PrepareInject(); err != nil {

@@ -1,0 +1,3 @@
+module eintr
+
+go 1.22
