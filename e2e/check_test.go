@@ -121,6 +121,10 @@ var allTroubles = []trouble{
 	{"frozen-procs", frozenBy("GOMAXPROCS", "main.crunch (frozen.go:")},
 	{"frozen-assembly", frozenBy("a collection", "main.await1 (await_amd64.s:")},
 	{"frozen-marking", [][3]string{{"stop-the-world", "for", "main.crunch (frozen.go:"}}},
+	{"livelock", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each and try again and again to get each other's (TryLock)", "main.(*account).insists (running.go:"}}},
+	{"livelock-sleep", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each", "main.(*account).insistsSlowly (running.go:"}}},
+	{"livelock-backoff", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each", "tries in main.(*account).backsOff grew from "}}},
+	{"livelock-half", [][3]string{{"deadlock", "deadlock: 2 goroutines wait for each other's locks", "main.(*account).insists (running.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
@@ -296,7 +300,7 @@ func TestTroublesOfReleases(t *testing.T) {
 				"locker", "try", "try-sleep",
 				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals",
 				"abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running",
-				"frozen-memstats", "frozen-assembly", "bodies-kept", "rows-kept":
+				"livelock", "livelock-half", "frozen-memstats", "frozen-assembly", "bodies-kept", "rows-kept":
 				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
 					t.Parallel()
 					tr.check(t, exe)

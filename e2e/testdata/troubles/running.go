@@ -74,8 +74,6 @@ func init() {
 		a, b := &account{id: 1}, &account{id: 2}
 		both := &sync.WaitGroup{}
 		both.Add(2)
-		a.mu.Lock()
-		b.mu.Lock()
 		go a.backsOff(b, both)
 		go b.backsOff(a, both)
 		time.Sleep(waits)
@@ -275,11 +273,11 @@ func (a *account) locksBoth(b *account, both *sync.WaitGroup) {
 //
 //go:noinline
 func (a *account) backsOff(b *account, both *sync.WaitGroup) {
-	both.Done()
-	both.Wait()
 	for tries := 0; ; tries++ {
-		if tries > 0 {
-			a.mu.Lock()
+		a.mu.Lock()
+		if tries == 0 {
+			both.Done()
+			both.Wait()
 		}
 		time.Sleep(time.Millisecond)
 		if b.mu.TryLock() {

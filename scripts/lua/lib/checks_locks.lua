@@ -1,5 +1,6 @@
 --- The checks of `ri check` that have to do with locks.
 
+local livelock = require("livelock")
 local needs = require("needs")
 local timers = require("timers")
 local waits = require("waits")
@@ -181,8 +182,9 @@ end
 -- shared works out who is stuck, once.
 local function shared(l)
   if l.knots then return end
+  livelock.add(l)
   needs.solve(l.needs, judge(l, function(id)
-    if l.second then return l.still(id) end
+    if l.second then return l.insists[id] or l.still(id) end
     -- Of a core: who waits for a lock in a circle can't go on anyway.
     local g = l.state[id]
     return g ~= nil and locking[g.wait_reason] or l.still(id)
@@ -219,7 +221,11 @@ local function told(step)
     return ("goroutine %s waits for %s: goroutine %s would call Done, as its code comes to that (inferred), and waits itself"):format(id, waits.name(need.group), to)
   end
   local holder = need.holders[step.to]
-  if not holder then
+  if need.tries then
+    local try = need.tries
+    return ("goroutine %s tries again and again to get %s (TryLock at %s in %s), which goroutine %s %s: %s"):format(id, waits.name(need.lock),
+      waits.short(try.site), try.site.func, to, has(holder), holder.evidence)
+  elseif not holder then
     return ("goroutine %s waits to read %s: goroutine %s waits to write it, and who comes after that has to wait"):format(id, waits.name(need.lock), to)
   end
   return ("goroutine %s waits for %s, which goroutine %s %s: %s"):format(id, waits.name(need.lock), to, has(holder), holder.evidence)
@@ -246,7 +252,10 @@ end
 
 -- single words a deadlock of one goroutine.
 local function single(need, holder, behind)
-  if need.group then
+  if need.tries then
+    return "livelock: a goroutine tries again and again to get a lock that it holds itself (TryLock)",
+      "a method that tries to lock must not be called with the lock held"
+  elseif need.group then
     return "deadlock: a goroutine waits for a WaitGroup of which it would itself call Done", "who waits for a WaitGroup must not be one of those that it waits for"
   elseif holder and holder.reader and not need.reads then
     return "deadlock: a goroutine that holds an RWMutex for reading waits to write it (RLock, then Lock)",
@@ -271,12 +280,24 @@ local function recursive(knot)
   return false
 end
 
+-- tries counts who tries to get a lock, instead of waiting for it.
+local function tries(knot)
+  local n = 0
+  for _, step in ipairs(knot) do
+    if step.need.tries then n = n + 1 end
+  end
+  return n
+end
+
 -- worded gives what a knot is, and what to do about it.
 local function worded(knot)
   local step = knot[1]
   if #knot == 1 then return single(step.need, step.need.holders and step.need.holders[step.to]) end
   local by, n = through(knot)
-  if recursive(knot) then
+  if tries(knot) == #knot then
+    return ("livelock: %d goroutines keep a lock each and try again and again to get each other's (TryLock)"):format(#knot),
+      "lock in the same order everywhere; or give the own lock back and wait for a random time"
+  elseif recursive(knot) then
     return "deadlock: recursive RLock: a goroutine that holds an RWMutex for reading reads it again behind a writer that waits for it",
       "don't call what takes the read lock while it is held: split it into one that locks and one that doesn't"
   elseif n.lock == #knot then
@@ -297,13 +318,18 @@ local function deadlocks(l)
       places[#places + 1] = where(l, step.id)
       steps[#steps + 1] = spot(l, step.id) .. " " .. thing(step.need)
       evidence[#evidence + 1] = told(step)
+      if step.need.tries then
+        l.told[step.id] = true
+        evidence[#evidence + 1] = ("it was so in each of %d stops over %s%s"):format(step.need.looks, words.duration(math.max(0, step.need.over)),
+          step.need.grown and ", and " .. step.need.grown or "")
+      end
       evidence[#evidence + 1] = created(l, step.id)
-      certain = certain and (step.need.lock ~= nil or l.never(step.id))
+      certain = certain and (step.need.lock ~= nil and not step.need.tries or l.never(step.id))
       if step.need.holders and step.need.holders[step.to] then holders[step.to] = true end
       if not step.need.lock then users[step.to] = true end
     end
     table.sort(steps)
-    evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(knot[1].id), l.waited(knot[1].id))
+    if not knot[1].need.tries then evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(knot[1].id), l.waited(knot[1].id)) end
     local what, advice = worded(knot)
     local pattern = what .. "\n" .. table.concat(steps, "\n")
     local _, n, behind = needs.behind(l.needs, set)
@@ -311,7 +337,11 @@ local function deadlocks(l)
       what = what .. (", and %d more behind"):format(n)
       evidence[#evidence + 1] = ("behind: %s %s"):format(n == 1 and "goroutine" or "goroutines", list(behind))
     end
-    if not certain then evidence[#evidence + 1] = "probable, not certain: somebody may still come who does what they wait for" end
+    if not certain and tries(knot) > 0 then
+      evidence[#evidence + 1] = "probable, not certain: one of them may give up, or be lucky"
+    elseif not certain then
+      evidence[#evidence + 1] = "probable, not certain: somebody may still come who does what they wait for"
+    end
     out[#out + 1] = {
       severity = certain and "critical" or "warning", what = what, where = table.concat(places, ", "), evidence = evidence, goroutines = all,
       waiters = keys(set, behind), holders = keys(holders), users = next(users) and keys(users) or nil, next = advice, pattern = pattern,

@@ -252,10 +252,8 @@ local function spins(l)
     if l.nostacks and hot(c) and #c.looks < enough then return nil, "goroutines run all the time, and where couldn't be looked at: " .. l.nostacks, true end
     if not c.waited and #c.looks >= enough then
       local r = region(c.looks)
-      if r and r.size <= longest then
-        all = all + 1
-      end
       if r and r.size <= longest and not l.told[id] then
+        all = all + 1
         local from = c.looks[1].created_by
         out[#out + 1] = {
           severity = "warning", id = id, goroutines = { id },

@@ -1,6 +1,7 @@
 --- The checks of `ri check` that compare looks: leaks, growth, the collector, the memory limit, threads.
 
 local holders = require("checks_holders")
+local livelock = require("livelock")
 local locks = require("checks_locks")
 local waits = require("waits")
 local runtime = require("runtime")
@@ -111,6 +112,7 @@ local function between(l)
     if not ok then l.nostacks = why end
     pcall(holders.sample, l, i, samples)
     pcall(stopped.sample, l)
+    pcall(livelock.sample, l)
     if i == samples / 2 or i == samples then
       l.kinds[#l.kinds + 1] = counts(ri.stacks())
     end

@@ -14,7 +14,10 @@ local function library(elem)
   return path ~= nil and words.standard(path)
 end
 
--- add notes a need, and who waits for it.
+--- Notes a need, and who waits for it.
+-- @param n table, of needs.gather
+-- @param need table: kind, givers and what else there is to be said
+-- @param queue table: ids, count, several
 local function add(n, need, queue)
   need.queue, need.own = queue, {}
   n.all[#n.all + 1] = need
@@ -29,6 +32,8 @@ local function add(n, need, queue)
     table.insert(n.gives[id], need)
   end
 end
+
+needs.note = add
 
 -- lock notes what is needed of those who hold a lock.
 local function lock(n, k)
