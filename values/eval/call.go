@@ -11,7 +11,8 @@ import (
 	"ri/values"
 )
 
-// What is written with parentheses or braces: conversions, type assertions, len, cap, find, composite literals, and constants as values.
+// What is written with parentheses or braces: conversions, type assertions, len, cap, find, composite literals, and
+// constants as values.
 
 func (e *evaluator) assert(n *ast.TypeAssertExpr) (operand, error) {
 	x, err := e.value(n.X)
@@ -83,7 +84,8 @@ func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*values.Lit
 	return l, nil
 }
 
-// find is find(T): the value of a type that Find finds, if there is one only; or find(T, "where"): the one that it finds there (Found.Where).
+// find is find(T): the value of a type that Find finds, if there is one only; or find(T, "where"): the one that it finds
+// there (Found.Where).
 func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 	t, err := e.s.Type(strings.TrimPrefix(e.text(n.Args[0]), "*"))
 	if err != nil {
@@ -176,10 +178,7 @@ func (l *literal) value(s *values.Space) (values.Value, error) {
 		if l.text == "nil" {
 			return values.Value{}, fmt.Errorf("nil has no type: %w", values.ErrExpr)
 		}
-		name, word = "bool", 0
-		if l.text == "true" {
-			word = 1
-		}
+		name, word = "bool", l.truth()
 	default:
 		return values.Value{}, fmt.Errorf("%s is a constant, nothing of the program: %w", l.text, values.ErrExpr)
 	}

@@ -13,20 +13,24 @@ import (
 	"ri/values"
 )
 
-// Conversions, T(x), give what Go gives: numbers are rounded and cut as the processor does it, constants have to fit. Beyond Go, an integer becomes a pointer,
-// since an address is what people copy from one output to the next.
+// Conversions, T(x), give what Go gives: numbers are rounded and cut as the processor does it, constants have to fit. Beyond
+// Go, an integer becomes a pointer, since an address is what people copy from one output to the next.
 
 // maxConverted is the longest text that is copied to convert it.
 const maxConverted = 1 << 20
 
-func pointerLike(k reflect.Kind) bool {
-	return k == reflect.Pointer || k == reflect.UnsafePointer || k == reflect.Map || k == reflect.Chan || k == reflect.Func
+func isSigned(t *symbols.Type) bool  { return values.ScalarKindOf(t.Kind) == values.IntScalar }
+func isFloat(t *symbols.Type) bool   { return values.ScalarKindOf(t.Kind) == values.FloatScalar }
+func isInteger(t *symbols.Type) bool { return values.ScalarKindOf(t.Kind).Integer() }
+func isWord(t *symbols.Type) bool    { return values.ScalarKindOf(t.Kind) == values.WordScalar }
+func isComplex(t *symbols.Type) bool {
+	return t.Kind == reflect.Complex64 || t.Kind == reflect.Complex128
 }
 
-func isInteger(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uintptr }
-func isSigned(k reflect.Kind) bool  { return k >= reflect.Int && k <= reflect.Int64 }
-func isFloat(k reflect.Kind) bool   { return k == reflect.Float32 || k == reflect.Float64 }
-func isComplex(k reflect.Kind) bool { return k == reflect.Complex64 || k == reflect.Complex128 }
+// sliceOf tells whether t is a slice of elements of a kind.
+func sliceOf(t *symbols.Type, elem reflect.Kind) bool {
+	return t.Kind == reflect.Slice && t.Elem() != nil && t.Elem().Kind == elem
+}
 
 // convert makes a value of type t.
 func convert(s *values.Space, x operand, t *symbols.Type) (values.Value, error) {
@@ -34,98 +38,69 @@ func convert(s *values.Space, x operand, t *symbols.Type) (values.Value, error) 
 		return convertConstant(s, x.constant, t)
 	}
 	from := x.Type
-	switch {
-	case pointerLike(t.Kind):
-		word, err := x.Word()
-		if err != nil && isInteger(from.Kind) {
-			word, err = integerOf(x.Value)
-		}
-		if err != nil {
-			return values.Value{}, err
-		}
-		return s.Word(word, t), nil
-	case t.Kind == reflect.Uintptr && from.Kind == reflect.UnsafePointer:
-		word, err := x.Word()
-		return s.Word(word, t), err
-	case from.Kind == t.Kind && from.Size == t.Size: // the same bytes under another name
+	if from.Kind == t.Kind && from.Size == t.Size && !isWord(t) { // the same bytes under another name
 		return s.At(x.Addr, t), nil
-	case isInteger(t.Kind) && isInteger(from.Kind):
-		word, err := integerOf(x.Value)
-		return s.Word(word, t), err
-	case isInteger(t.Kind) && isFloat(from.Kind):
-		f, err := x.Float()
-		word := uint64(int64(f))
-		if !isSigned(t.Kind) && f >= 1<<63 {
-			word = uint64(f)
-		}
-		return s.Word(word, t), err
-	case isFloat(t.Kind) && (isInteger(from.Kind) || isFloat(from.Kind)):
-		f, err := floatOf(x.Value)
-		return keepFloat(s, f, t), err
-	case isComplex(t.Kind) && isComplex(from.Kind):
+	}
+	n, err := x.Scalar()
+	if err != nil {
+		return values.Value{}, err
+	}
+	switch {
+	case isInteger(from) && (isInteger(t) || isWord(t)), isWord(from) && isWord(t),
+		from.Kind == reflect.UnsafePointer && t.Kind == reflect.Uintptr:
+		return s.Word(n.Bits, t), nil
+	case isFloat(from) && isInteger(t):
+		return s.Word(cut(n.Float(), t), t), nil
+	case isFloat(t) && n.Kind.Number():
+		return keepFloat(s, n.Number(), t), nil
+	case isComplex(t) && isComplex(from):
 		c, err := x.Complex()
 		return keepComplex(s, c, t), err
-	case t.Kind == reflect.String && isInteger(from.Kind):
-		word, err := integerOf(x.Value)
-		r := rune(utf8.RuneError)
-		if word <= utf8.MaxRune {
-			r = rune(word)
-		}
-		return keepText(s, string(r), t), err
-	case t.Kind == reflect.String && from.Kind == reflect.Slice && from.Elem() != nil && from.Elem().Kind == reflect.Uint8,
-		t.Kind == reflect.Slice && from.Kind == reflect.String && t.Elem() != nil && t.Elem().Kind == reflect.Uint8:
-		data, n, err := dataOf(x.Value)
-		if err != nil {
-			return values.Value{}, err
-		}
-		return keepSlice(s, data, int(n), t), nil
-	case t.Kind == reflect.String && from.Kind == reflect.Slice && from.Elem() != nil && from.Elem().Kind == reflect.Int32:
-		return runesToText(s, x.Value, t)
-	case t.Kind == reflect.Slice && from.Kind == reflect.String && t.Elem() != nil && t.Elem().Kind == reflect.Int32:
-		text, full, err := x.Text(maxConverted)
-		if err == nil && full > len(text) {
-			err = fmt.Errorf("a string of %d bytes is too long for a conversion (at most %d): %w", full, maxConverted, values.ErrRange)
-		}
-		if err != nil {
-			return values.Value{}, err
-		}
-		var b []byte
-		for _, r := range text {
-			b = binary.LittleEndian.AppendUint32(b, uint32(r))
-		}
-		return keepSlice(s, s.Keep(b), len(b)/4, t), nil
+	case t.Kind == reflect.String && isInteger(from):
+		return keepRune(s, n.Bits, t), nil
+	}
+	return convertText(s, x.Value, t)
+}
+
+// cut gives the bits of an integer of type t for a float, as the processor does.
+func cut(f float64, t *symbols.Type) uint64 {
+	if !isSigned(t) && f >= 1<<63 {
+		return uint64(f)
+	}
+	return uint64(int64(f))
+}
+
+// convertText makes a string of a slice, or a slice of a string.
+func convertText(s *values.Space, v values.Value, t *symbols.Type) (values.Value, error) {
+	from, toText := v.Type, t.Kind == reflect.String
+	switch {
+	case toText && sliceOf(from, reflect.Uint8):
+		data, n, _, err := v.Capacity()
+		return keepSlice(s, data, int(n), t), err
+	case from.Kind == reflect.String && sliceOf(t, reflect.Uint8):
+		data, n, err := v.TextData()
+		return keepSlice(s, data, int(n), t), err
+	case toText && sliceOf(from, reflect.Int32):
+		return runesToText(s, v, t)
+	case from.Kind == reflect.String && sliceOf(t, reflect.Int32):
+		return textToRunes(s, v, t)
 	}
 	return values.Value{}, fmt.Errorf("%s can't be converted to %s: %w", from.Name, t.Name, values.ErrKind)
 }
 
-// dataOf says where the bytes of a string or slice are, and how many elements there are.
-func dataOf(v values.Value) (data uint64, n int64, err error) {
-	if v.Type.Kind == reflect.String {
-		return v.TextData()
+func textToRunes(s *values.Space, v values.Value, t *symbols.Type) (values.Value, error) {
+	text, full, err := v.Text(maxConverted)
+	if err == nil && full > len(text) {
+		err = fmt.Errorf("a string of %d bytes is too long for a conversion (at most %d): %w", full, maxConverted, values.ErrRange)
 	}
-	data, n, _, err = v.Capacity()
-	return data, n, err
-}
-
-// integerOf gives the bits of an integer, extended to 64 by its sign if it has one.
-func integerOf(v values.Value) (uint64, error) {
-	if isSigned(v.Type.Kind) {
-		n, err := v.Int()
-		return uint64(n), err
+	if err != nil {
+		return values.Value{}, err
 	}
-	return v.Uint()
-}
-
-func floatOf(v values.Value) (float64, error) {
-	switch {
-	case isFloat(v.Type.Kind):
-		return v.Float()
-	case isSigned(v.Type.Kind):
-		n, err := v.Int()
-		return float64(n), err
+	var b []byte
+	for _, r := range text {
+		b = binary.LittleEndian.AppendUint32(b, uint32(r))
 	}
-	n, err := v.Uint()
-	return float64(n), err
+	return keepSlice(s, s.Keep(b), len(b)/4, t), nil
 }
 
 func runesToText(s *values.Space, v values.Value, t *symbols.Type) (values.Value, error) {
@@ -153,58 +128,53 @@ func runesToText(s *values.Space, v values.Value, t *symbols.Type) (values.Value
 
 // convertConstant gives a constant of the expression a type, if it fits, as Go's compiler does.
 func convertConstant(s *values.Space, l *literal, t *symbols.Type) (values.Value, error) {
-	no := fmt.Errorf("%s can't be converted to %s: %w", l.describe(), t.Name, values.ErrExpr)
-	switch l.kind {
-	case token.IDENT:
-		switch {
-		case l.text == "nil" && (pointerLike(t.Kind) || t.Kind == reflect.Slice || t.Kind == reflect.Interface):
+	switch {
+	case l.text == "nil" && l.kind == token.IDENT:
+		if isWord(t) || t.Kind == reflect.Slice || t.Kind == reflect.Interface {
 			return s.Local(make([]byte, max(t.Size, 8)), t), nil
-		case l.text != "nil" && t.Kind == reflect.Bool:
-			word := uint64(0)
-			if l.text == "true" {
-				word = 1
-			}
-			return s.Word(word, t), nil
 		}
-		return values.Value{}, no
-	case token.STRING:
-		switch {
-		case t.Kind == reflect.String:
-			return keepText(s, l.text, t), nil
-		case t.Kind == reflect.Slice && t.Elem() != nil && t.Elem().Kind == reflect.Uint8:
-			return keepSlice(s, s.Keep([]byte(l.text)), len(l.text), t), nil
+	case l.kind == token.IDENT:
+		if t.Kind == reflect.Bool {
+			return s.Word(l.truth(), t), nil
 		}
-		return values.Value{}, no
+	case l.kind == token.STRING && t.Kind == reflect.String, l.kind == token.STRING && sliceOf(t, reflect.Uint8):
+		return keepText(s, l.text, t), nil
+	case l.kind == token.INT && t.Kind == reflect.String:
+		if l.neg {
+			return keepRune(s, math.MaxUint64, t), nil
+		}
+		return keepRune(s, l.u, t), nil
+	default:
+		return convertNumber(s, l, t)
 	}
+	return values.Value{}, l.cannot(t)
+}
+
+// convertNumber gives a numeric constant a type.
+func convertNumber(s *values.Space, l *literal, t *symbols.Type) (values.Value, error) {
 	exact, ok := l.number()
 	switch {
 	case !ok:
-		return values.Value{}, no
-	case isFloat(t.Kind):
+		return values.Value{}, l.cannot(t)
+	case isFloat(t):
 		f, _ := exact.Float64()
 		return keepFloat(s, f, t), nil
-	case isComplex(t.Kind):
+	case isComplex(t):
 		f, _ := exact.Float64()
 		return keepComplex(s, complex(f, 0), t), nil
-	case t.Kind == reflect.String && l.kind == token.INT:
-		r := rune(utf8.RuneError)
-		if !l.neg && l.u <= utf8.MaxRune {
-			r = rune(l.u)
-		}
-		return keepText(s, string(r), t), nil
-	case !exact.IsInt() || !isInteger(t.Kind) && !pointerLike(t.Kind):
-		return values.Value{}, no
+	case !exact.IsInt() || !isInteger(t) && !isWord(t):
+		return values.Value{}, l.cannot(t)
 	}
-	n, bits := exact.Num(), uint(8*t.Size)
-	least, most := new(big.Int), new(big.Int).Lsh(big.NewInt(1), bits)
-	if isSigned(t.Kind) {
+	n := exact.Num()
+	least, most := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(8*t.Size))
+	if isSigned(t) {
 		most.Rsh(most, 1)
 		least.Neg(most)
 	}
 	if n.Cmp(least) < 0 || n.Cmp(most) >= 0 {
 		return values.Value{}, fmt.Errorf("%s does not fit into %s: %w", l.describe(), t.Name, values.ErrExpr)
 	}
-	if n.Sign() >= 0 && (pointerLike(t.Kind) || t.Size == 8) {
+	if n.Sign() >= 0 && (isWord(t) || t.Size == 8) {
 		s.NoteLiteral()
 	}
 	word := new(big.Int).Abs(n).Uint64()
@@ -212,6 +182,19 @@ func convertConstant(s *values.Space, l *literal, t *symbols.Type) (values.Value
 		word = -word
 	}
 	return s.Word(word, t), nil
+}
+
+// cannot is the error of a constant that isn't one of a type.
+func (l *literal) cannot(t *symbols.Type) error {
+	return fmt.Errorf("%s can't be converted to %s: %w", l.describe(), t.Name, values.ErrExpr)
+}
+
+// truth is the word of true or false.
+func (l *literal) truth() uint64 {
+	if l.text == "true" {
+		return 1
+	}
+	return 0
 }
 
 // number is a numeric constant as it is written, without rounding.
@@ -266,6 +249,15 @@ func keepComplex(s *values.Space, c complex128, t *symbols.Type) values.Value {
 	return s.Local(b, t)
 }
 
+// keepRune makes a string of one character, as Go makes one of an integer.
+func keepRune(s *values.Space, n uint64, t *symbols.Type) values.Value {
+	if n > utf8.MaxRune {
+		n = utf8.RuneError
+	}
+	return keepText(s, string(rune(n)), t)
+}
+
+// keepText makes a string or slice of bytes.
 func keepText(s *values.Space, text string, t *symbols.Type) values.Value {
 	return keepSlice(s, s.Keep([]byte(text)), len(text), t)
 }

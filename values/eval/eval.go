@@ -21,7 +21,7 @@ import (
 // ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
 func Expression(s *values.Space, expr string) (values.Value, error) { return With(s, expr, nil) }
 
-// With is EvalExpression where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
+// With is Expression where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
 func With(s *values.Space, expr string, names map[string]any) (values.Value, error) {
 	e := &evaluator{s: s, paths: map[string]string{}, names: names}
 	source := e.replacePaths(expr)
@@ -97,7 +97,7 @@ const maxPointers = 16
 type evaluator struct {
 	s     *values.Space
 	paths map[string]string // placeholder identifier -> import path
-	names map[string]any    // see EvalWith
+	names map[string]any    // see With
 	// toCapacity lets slices of slices go up to the capacity, as Go does.
 	toCapacity bool
 }
@@ -122,32 +122,13 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 	case *ast.ParenExpr:
 		return e.eval(n.X)
 	case *ast.Ident:
-		switch n.Name {
-		case "nil", "true", "false":
-			return operand{constant: &literal{kind: token.IDENT, text: n.Name}}, nil
-		}
-		if given, ok := e.names[n.Name]; ok {
-			return givenOperand(given), nil
-		}
-		v, err := e.s.Var(e.text(n))
-		if err != nil && errors.Is(err, symbols.ErrNotFound) && e.isPackage(n.Name) {
-			return operand{}, fmt.Errorf("%s is a package; name one of its variables: %s.NAME: %w", e.text(n), e.text(n), values.ErrExpr)
-		}
-		return operand{Value: v}, err
+		return e.ident(n)
 	case *ast.BasicLit:
 		return e.basic(n)
 	case *ast.SelectorExpr:
 		return e.selector(n)
 	case *ast.StarExpr:
-		x, err := e.value(n.X)
-		if err != nil {
-			return operand{}, err
-		}
-		if x.Type.Kind != reflect.Pointer {
-			return operand{}, e.at(n, fmt.Errorf("%s is no pointer: %w", x.Type.Name, values.ErrKind))
-		}
-		v, err := x.Elem()
-		return operand{Value: v}, e.through(n.X, n, x, err)
+		return e.dereference(n)
 	case *ast.UnaryExpr:
 		return e.unary(n)
 	case *ast.IndexExpr:
@@ -159,23 +140,51 @@ func (e *evaluator) eval(n ast.Expr) (operand, error) {
 	case *ast.CallExpr:
 		return e.call(n)
 	case *ast.CompositeLit:
-		if n.Type == nil {
-			break
+		if n.Type != nil {
+			t, err := e.s.Type(e.text(n.Type))
+			if err != nil {
+				return operand{}, err
+			}
+			c, err := e.composite(n, t)
+			return operand{composite: c}, err
 		}
-		t, err := e.s.Type(e.text(n.Type))
-		if err != nil {
-			return operand{}, err
-		}
-		c, err := e.composite(n, t)
-		return operand{composite: c}, err
+	case *ast.BinaryExpr:
+		return operand{}, fmt.Errorf("%s: operators need Lua (ri exec -e 'return ...'), an expression is variables, fields, "+
+			"indexes, dereferences and conversions: %w", e.text(n), values.ErrExpr)
 	}
-	if _, ok := n.(*ast.BinaryExpr); ok {
-		return operand{}, fmt.Errorf("%s: operators need Lua (ri exec -e 'return ...'), an expression is variables, fields, indexes, dereferences and conversions: %w", e.text(n), values.ErrExpr)
-	}
-	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w", e.text(n), values.ErrExpr)
+	return operand{}, fmt.Errorf("%s: only variables, fields, indexes, dereferences and conversions can be evaluated: %w",
+		e.text(n), values.ErrExpr)
 }
 
-// givenOperand is what a name of EvalWith stands for.
+func (e *evaluator) ident(n *ast.Ident) (operand, error) {
+	switch n.Name {
+	case "nil", "true", "false":
+		return operand{constant: &literal{kind: token.IDENT, text: n.Name}}, nil
+	}
+	if given, ok := e.names[n.Name]; ok {
+		return givenOperand(given), nil
+	}
+	name := e.text(n)
+	v, err := e.s.Var(name)
+	if errors.Is(err, symbols.ErrNotFound) && e.isPackage(n.Name) {
+		err = fmt.Errorf("%s is a package; name one of its variables: %s.NAME: %w", name, name, values.ErrExpr)
+	}
+	return operand{Value: v}, err
+}
+
+func (e *evaluator) dereference(n *ast.StarExpr) (operand, error) {
+	x, err := e.value(n.X)
+	if err != nil {
+		return operand{}, err
+	}
+	if x.Type.Kind != reflect.Pointer {
+		return operand{}, e.at(n, fmt.Errorf("%s is no pointer: %w", x.Type.Name, values.ErrKind))
+	}
+	v, err := x.Elem()
+	return operand{Value: v}, e.through(n.X, n, x, err)
+}
+
+// givenOperand is what a name of With stands for.
 func givenOperand(given any) operand {
 	l := &literal{}
 	switch v := given.(type) {
@@ -238,7 +247,8 @@ func (e *evaluator) selector(n *ast.SelectorExpr) (operand, error) {
 			return operand{Value: v}, nil
 		}
 		// Not a package's variable: a field of a variable of package main, unless only a package has that name.
-		if _, mainErr := e.s.Var(e.text(id)); mainErr != nil && e.isPackage(id.Name) || errors.Is(err, symbols.ErrNoDWARF) || errors.Is(err, symbols.ErrAmbiguous) {
+		_, mainErr := e.s.Var(e.text(id))
+		if mainErr != nil && e.isPackage(id.Name) || errors.Is(err, symbols.ErrNoDWARF) || errors.Is(err, symbols.ErrAmbiguous) {
 			return operand{}, err
 		}
 	}
@@ -299,20 +309,21 @@ func (e *evaluator) native(x operand) (any, error) {
 		return x.composite, nil
 	}
 	if x.constant == nil {
-		switch k := x.Type.Kind; {
-		case k == reflect.Interface:
+		switch values.ScalarKindOf(x.Type.Kind) {
+		case values.TextScalar:
+			text, _, err := x.Text(maxConverted)
+			return text, err
+		case values.IntScalar:
+			return x.Int()
+		case values.UintScalar:
+			return x.Uint()
+		}
+		if x.Type.Kind == reflect.Interface {
 			inner, err := x.Elem()
 			if err != nil {
 				return nil, err
 			}
 			return e.native(operand{Value: inner})
-		case k == reflect.String:
-			text, _, err := x.Text(1 << 20)
-			return text, err
-		case k >= reflect.Int && k <= reflect.Int64:
-			return x.Int()
-		case k >= reflect.Uint && k <= reflect.Uintptr:
-			return x.Uint()
 		}
 		return x.Value, nil
 	}
@@ -402,7 +413,7 @@ func (e *evaluator) index(n *ast.IndexExpr) (operand, error) {
 // constantKey takes the name of a constant of a map's key type: m[Red] or m[colors.Red].
 func (e *evaluator) constantKey(m values.Value, n ast.Expr) (int64, bool) {
 	key := m.Type.Key()
-	if key == nil || key.Kind < reflect.Int || key.Kind > reflect.Uintptr {
+	if key == nil || !isInteger(key) {
 		return 0, false
 	}
 	switch n.(type) {

@@ -17,89 +17,96 @@ import (
 // replacePaths puts a placeholder identifier in the place of each import path, since a slash is no part of a Go selector.
 func (e *evaluator) replacePaths(expr string) string {
 	var out strings.Builder
-	isWord := func(c byte) bool {
-		return c == '/' || c == '.' || c == '-' || c == '_' || c == '~' || c >= 0x80 ||
-			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-	}
-	place := func(path string) string {
-		for name, p := range e.paths {
-			if p == path {
-				return name
-			}
-		}
-		name := fmt.Sprintf("_pkg%d", len(e.paths))
-		e.paths[name] = path
-		return name
-	}
-	for i := 0; i < len(expr); {
-		switch c := expr[i]; {
+	for rest := expr; rest != ""; {
+		n := 1
+		switch c := rest[0]; {
 		case c == '"' || c == '`' || c == '\'':
-			end := i + 1
-			for end < len(expr) && expr[end] != c {
-				if expr[end] == '\\' && c != '`' {
-					end++
-				}
-				end++
-			}
-			end = min(end+1, len(expr))
+			n = quoted(rest)
 			// A quoted import path, before a dot; not a key in brackets.
-			if c == '"' && end < len(expr) && expr[end] == '.' && end-1 > i+1 && !strings.HasSuffix(strings.TrimSpace(expr[:i]), "[") {
-				out.WriteString(place(expr[i+1 : end-1]))
-			} else {
-				out.WriteString(expr[i:end])
-			}
-			i = end
-		case isWord(c):
-			end := i
-			for end < len(expr) && isWord(expr[end]) {
-				end++
-			}
-			word := expr[i:end]
-			slash := strings.LastIndexByte(word, '/')
-			if slash < 0 {
-				out.WriteString(word)
-				i = end
+			key := strings.HasSuffix(strings.TrimSpace(expr[:len(expr)-len(rest)]), "[")
+			if c == '"' && n > 2 && !key && strings.HasPrefix(rest[n:], ".") {
+				out.WriteString(e.placeholder(rest[1 : n-1]))
+				rest = rest[n:]
 				continue
 			}
-			// The path ends at a dot behind the last slash: the first for which there is such a package.
-			cut := -1
-			for at := slash; ; {
-				dot := strings.IndexByte(word[at:], '.')
-				if dot < 0 {
-					break
-				}
-				at += dot
-				if cut < 0 {
-					cut = at
-				}
-				if _, ok := e.s.File().PackageName(word[:at]); ok {
-					cut = at
-					break
-				}
-				at++
+		case inPath(c):
+			for n < len(rest) && inPath(rest[n]) {
+				n++
 			}
-			if cut < 0 {
-				out.WriteString(word)
-			} else {
-				out.WriteString(place(word[:cut]) + word[cut:])
+			if end := e.pathEnd(rest[:n]); end > 0 {
+				out.WriteString(e.placeholder(rest[:end]))
+				rest, n = rest[end:], n-end
 			}
-			i = end
-		default:
-			out.WriteByte(c)
-			i++
 		}
+		out.WriteString(rest[:n])
+		rest = rest[n:]
 	}
 	return out.String()
+}
+
+// inPath tells whether a character may stand in an import path or a selector.
+func inPath(c byte) bool {
+	return c >= 0x80 || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
+		strings.IndexByte("/.-_~", c) >= 0
+}
+
+// quoted is how long the literal is that a text begins with.
+func quoted(text string) int {
+	end := 1
+	for end < len(text) && text[end] != text[0] {
+		if text[end] == '\\' && text[0] != '`' {
+			end++
+		}
+		end++
+	}
+	return min(end+1, len(text))
+}
+
+// placeholder is the identifier that stands for an import path.
+func (e *evaluator) placeholder(path string) string {
+	for name, p := range e.paths {
+		if p == path {
+			return name
+		}
+	}
+	name := fmt.Sprintf("_pkg%d", len(e.paths))
+	e.paths[name] = path
+	return name
+}
+
+// pathEnd is how long the import path is that a word begins with, 0 for none. It ends at a dot behind the last slash: the
+// first before which there is such a package, else the first.
+func (e *evaluator) pathEnd(word string) (first int) {
+	slash := strings.LastIndexByte(word, '/')
+	if slash < 0 {
+		return 0
+	}
+	for at := slash; at < len(word); at++ {
+		if word[at] != '.' {
+			continue
+		}
+		if _, ok := e.s.File().PackageName(word[:at]); ok {
+			return at
+		}
+		if first == 0 {
+			first = at
+		}
+	}
+	return first
 }
 
 // text writes a node back as the user wrote it.
 func (e *evaluator) text(n ast.Node) string {
 	switch n := n.(type) {
+	case nil:
+		return ""
 	case *ast.Ident:
 		if p, ok := e.paths[n.Name]; ok {
 			return p
 		}
 		return n.Name
+	case *ast.BasicLit:
+		return n.Value
 	case *ast.SelectorExpr:
 		return e.text(n.X) + "." + n.Sel.Name
 	case *ast.StarExpr:
@@ -108,19 +115,40 @@ func (e *evaluator) text(n ast.Node) string {
 		return "(" + e.text(n.X) + ")"
 	case *ast.IndexExpr:
 		return e.text(n.X) + "[" + e.text(n.Index) + "]"
+	case *ast.SliceExpr:
+		return e.text(n.X) + "[" + e.text(n.Low) + ":" + e.text(n.High) + "]"
+	case *ast.TypeAssertExpr:
+		return e.text(n.X) + ".(" + e.text(n.Type) + ")"
+	case *ast.CallExpr:
+		return e.text(n.Fun) + "(" + e.list(n.Args, ", ") + ")"
+	case *ast.UnaryExpr:
+		return n.Op.String() + e.text(n.X)
+	case *ast.BinaryExpr:
+		return e.text(n.X) + " " + n.Op.String() + " " + e.text(n.Y)
+	case *ast.CompositeLit:
+		return e.text(n.Type) + "{" + e.list(n.Elts, ", ") + "}"
+	case *ast.KeyValueExpr:
+		return e.text(n.Key) + ": " + e.text(n.Value)
+	}
+	return e.typeText(n)
+}
+
+// list writes nodes with something between them.
+func (e *evaluator) list(nodes []ast.Expr, between string) string {
+	var texts []string
+	for _, n := range nodes {
+		texts = append(texts, e.text(n))
+	}
+	return strings.Join(texts, between)
+}
+
+// typeText writes what is only part of a type, as types are named in the program.
+func (e *evaluator) typeText(n ast.Node) string {
+	switch n := n.(type) {
 	case *ast.IndexListExpr:
-		var args []string
-		for _, a := range n.Indices {
-			args = append(args, e.text(a))
-		}
-		return e.text(n.X) + "[" + strings.Join(args, ",") + "]"
-	case *ast.BasicLit:
-		return n.Value
+		return e.text(n.X) + "[" + e.list(n.Indices, ",") + "]"
 	case *ast.ArrayType:
-		if n.Len != nil {
-			return "[" + e.text(n.Len) + "]" + e.text(n.Elt)
-		}
-		return "[]" + e.text(n.Elt)
+		return "[" + e.text(n.Len) + "]" + e.text(n.Elt)
 	case *ast.MapType:
 		return "map[" + e.text(n.Key) + "]" + e.text(n.Value)
 	case *ast.ChanType:
@@ -131,39 +159,6 @@ func (e *evaluator) text(n ast.Node) string {
 		return "struct {}"
 	case *ast.FuncType:
 		return "func(...)"
-	case *ast.CallExpr:
-		var args []string
-		for _, a := range n.Args {
-			args = append(args, e.text(a))
-		}
-		return e.text(n.Fun) + "(" + strings.Join(args, ", ") + ")"
-	case *ast.UnaryExpr:
-		return n.Op.String() + e.text(n.X)
-	case *ast.SliceExpr:
-		low, high := "", ""
-		if n.Low != nil {
-			low = e.text(n.Low)
-		}
-		if n.High != nil {
-			high = e.text(n.High)
-		}
-		return e.text(n.X) + "[" + low + ":" + high + "]"
-	case *ast.TypeAssertExpr:
-		return e.text(n.X) + ".(" + e.text(n.Type) + ")"
-	case *ast.BinaryExpr:
-		return e.text(n.X) + " " + n.Op.String() + " " + e.text(n.Y)
-	case *ast.CompositeLit:
-		var elts []string
-		for _, x := range n.Elts {
-			elts = append(elts, e.text(x))
-		}
-		typ := ""
-		if n.Type != nil {
-			typ = e.text(n.Type)
-		}
-		return typ + "{" + strings.Join(elts, ", ") + "}"
-	case *ast.KeyValueExpr:
-		return e.text(n.Key) + ": " + e.text(n.Value)
 	}
 	// What is no expression of ours anyhow, as Go formats it.
 	var out strings.Builder
