@@ -6,7 +6,8 @@ import (
 	"unicode"
 )
 
-// Names of secrets. A name has words: DB_PASS, dbPass and db-pass have two. One of these among them makes the name a secret's, in the singular or the plural.
+// Names of secrets. A name has words: DB_PASS, dbPass and db-pass have two. One of these among them makes the name a
+// secret's, in the singular or the plural.
 var words = []string{
 	"password", "passwd", "passphrase", "passcode", "pass", "pwd", "pw",
 	"secret", "token", "key", "credential", "cred", "private",
@@ -18,11 +19,13 @@ var words = []string{
 
 // parts make a name a secret's wherever they stand in a word: nobody means anything else by them.
 var parts = []string{
-	"passw", "passphrase", "passcode", "secret", "token", "credential", "apikey", "privatekey", "accesskey", "signingkey", "authoriz", "authentic", "oauth",
+	"passw", "passphrase", "passcode", "secret", "token", "credential", "apikey", "privatekey", "accesskey",
+	"signingkey", "authoriz", "authentic", "oauth",
 	"cookie", "session", "webhook", "mnemonic", "connectionstring", "connstr", "creditcard", "cardnumber",
 }
 
-// ends make a name a secret's at the end of a word: DBPASS, GITHUBPAT, mysqldsn. The words that end so and mean something else are excepted.
+// ends make a name a secret's at the end of a word: DBPASS, GITHUBPAT, mysqldsn. The words that end so and mean
+// something else are excepted.
 var ends = map[string][]string{
 	"pass": {"bypass", "compass", "surpass", "trespass", "overpass", "underpass"},
 	"pwd":  nil,
@@ -40,7 +43,8 @@ var ends = map[string][]string{
 }
 
 // fingerprints are words of names whose values look like keys, and identify something that is no secret.
-var fingerprints = []string{"revision", "commit", "sha", "digest", "checksum", "hash", "etag", "fingerprint", "uuid", "guid", "id", "build", "version"}
+var fingerprints = []string{"revision", "commit", "sha", "digest", "checksum", "hash", "etag", "fingerprint", "uuid",
+	"guid", "id", "build", "version"}
 
 // fingerprint tells whether what a name stands for may look like a key.
 func fingerprint(name string) bool {
@@ -60,7 +64,8 @@ func Name(name string) bool {
 			return true
 		}
 	}
-	// Words may be glued (DBPASS), or split where they aren't two (PassWord), so the parts are looked for in what is between separators, too.
+	// Words may be glued (DBPASS), or split where they aren't two (PassWord), so the parts are looked for in what is
+	// between separators, too.
 	for _, piece := range strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) }) {
 		if contains(piece) {
 			return true
@@ -76,15 +81,16 @@ func contains(piece string) bool {
 		}
 	}
 	for end, but := range ends {
-		if strings.HasSuffix(piece, end) && !slices.ContainsFunc(but, func(b string) bool { return strings.HasSuffix(piece, b) }) {
+		if strings.HasSuffix(piece, end) &&
+			!slices.ContainsFunc(but, func(b string) bool { return strings.HasSuffix(piece, b) }) {
 			return true
 		}
 	}
 	return false
 }
 
-// split gives the words of a name in lower case: separated by anything that is no letter, or by a capital. Of several capitals the last begins a word if a small
-// letter follows: "APIKey" has "api" and "key".
+// split gives the words of a name in lower case: separated by anything that is no letter, or by a capital. Of several
+// capitals the last begins a word if a small letter follows: "APIKey" has "api" and "key".
 func split(name string) (out []string) {
 	letters := []rune(name)
 	from := -1
@@ -99,7 +105,8 @@ func split(name string) (out []string) {
 		case !unicode.IsLetter(r):
 			end(i)
 			continue
-		case from >= 0 && unicode.IsUpper(r) && (!unicode.IsUpper(letters[i-1]) || i+1 < len(letters) && unicode.IsLower(letters[i+1])):
+		case from >= 0 && unicode.IsUpper(r) &&
+			(!unicode.IsUpper(letters[i-1]) || i+1 < len(letters) && unicode.IsLower(letters[i+1])):
 			end(i)
 		}
 		if from < 0 {

@@ -1,9 +1,12 @@
-// Package secrets tells what nobody may see: by what a value is called, and by what it looks like. Everything that leaves the place where it was read asks
-// here: settings, the report, recordings, traces. There is one list of names, and one of patterns.
+// Package secrets tells what nobody may see: by what a value is called, and by what it looks like. Everything that
+// leaves the place where it was read asks here: settings, the report, recordings, traces. There is one list of names,
+// and one of patterns.
 //
-// It errs on the side of masking. A setting that is hidden although it was harmless costs a question; one that is shown can't be taken back.
+// It errs on the side of masking. A setting that is hidden although it was harmless costs a question; one that is shown
+// can't be taken back.
 //
-// What may not come in: knowledge of where texts come from, and how they are shown. See package inert for what a terminal may see.
+// What may not come in: knowledge of where texts come from, and how they are shown. See package inert for what a
+// terminal may see.
 package secrets
 
 import (
@@ -14,7 +17,8 @@ import (
 // Masked stands where a secret was.
 const Masked = "(masked)"
 
-// Value gives what may be shown of a value that has a name: nothing if the name or the value is a secret's, else what [Text] gives. n counts what was masked.
+// Value gives what may be shown of a value that has a name: nothing if the name or the value is a secret's, else what
+// [Text] gives. n counts what was masked.
 func Value(name, value string) (shown string, n int) {
 	switch {
 	case value == "" || value == Masked:
@@ -25,8 +29,8 @@ func Value(name, value string) (shown string, n int) {
 	return Text(value)
 }
 
-// Text gives what may be shown of a text: keys of known forms, passwords in URLs, and what follows the name of a secret (password=, "token":, Authorization:) are masked.
-// n counts them.
+// Text gives what may be shown of a text: keys of known forms, passwords in URLs, and what follows the name of a secret
+// (password=, "token":, Authorization:) are masked. n counts them.
 func Text(text string) (shown string, n int) {
 	if !worthALook(text) {
 		return text, 0
@@ -53,7 +57,8 @@ func worthALook(text string) bool {
 	return len(text) >= 8 && strings.ContainsAny(text, "=:-_./ 0123456789")
 }
 
-// Arguments gives what may be shown of a command line: -token=x and what follows -token are masked, and of each argument what [Text] masks.
+// Arguments gives what may be shown of a command line: -token=x and what follows -token are masked, and of each
+// argument what [Text] masks.
 func Arguments(args []string) (shown []string, n int) {
 	follows := false
 	for i, arg := range args {

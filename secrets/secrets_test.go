@@ -51,7 +51,8 @@ func TestText(t *testing.T) {
 		{"host=db user=app password=hunter2 dbname=x", "host=db user=app password=(masked) dbname=x"},
 		{"host=db password='hunter 2' port=1", "host=db password=(masked) port=1"},
 		{`{"user":"a","token":"abcdef","n":1}`, `{"user":"a","token":(masked),"n":1}`},
-		{`&main.Config{Name: "x", DBPass: "hunter2", apiKey: main.Key("abc"), Limit: 5}`, `&main.Config{Name: "x", DBPass: (masked), apiKey: main.Key((masked)), Limit: 5}`},
+		{`&main.Config{Name: "x", DBPass: "hunter2", apiKey: main.Key("abc"), Limit: 5}`,
+			`&main.Config{Name: "x", DBPass: (masked), apiKey: main.Key((masked)), Limit: 5}`},
 		{"GET /x?id=5&access_token=abc&page=2", "GET /x?id=5&access_token=(masked)&page=2"},
 		{"Authorization: Bearer abcdef123456", "Authorization: (masked) (masked)"},
 		{"header Bearer abcdef123456 sent", "header Bearer (masked) sent"},
@@ -95,7 +96,9 @@ func TestRandom(t *testing.T) {
 	for range trials {
 		b := make([]byte, 32)
 		rand.Read(b)
-		for _, key := range []string{hex.EncodeToString(b[:16]), hex.EncodeToString(b), base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b[:24]), base64.StdEncoding.EncodeToString(b[:30]), alphanumeric(24), alphanumeric(40)} {
+		for _, key := range []string{hex.EncodeToString(b[:16]), hex.EncodeToString(b),
+			base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b[:24]),
+			base64.StdEncoding.EncodeToString(b[:30]), alphanumeric(24), alphanumeric(40)} {
 			if shown, n := Value("VALUE", key); n == 0 || strings.Contains(shown, key) {
 				missed++
 			}
@@ -108,11 +111,16 @@ func TestRandom(t *testing.T) {
 		t.Errorf("a revision is shown as %s", shown)
 	}
 	for _, value := range []string{
-		"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "/home/user1/go/pkg/mod/github.com/nats-io/nats-server/v2@v2.11.4/server/client.go",
-		"github.com/prometheus/prometheus/tsdb/chunkenc.(*xorAppender).Append", "myapp-7d9c6bf8b4-x2x8z", "ip-10-0-12-34.eu-west-1.compute.internal",
-		"ApplicationConfigurationServiceFactoryImplementation", "en_US.UTF-8", "xterm-256color", "vscode-server-linux-x64-web-standalone",
-		"com.example.MyApplicationServer2ContextFactory", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "00000000000000000000000000000000", "kubernetes.default.svc.cluster.local:443", "1700000000000000000001",
-		"ls=0:di=01;34:ln=01;36:mh=00:pi=40;33:so=01;35:do=01;35:bd=40;33;01", "linux/amd64,linux/arm64,darwin/amd64", "/run/user/1000/bus,guid=5",
+		"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"/home/user1/go/pkg/mod/github.com/nats-io/nats-server/v2@v2.11.4/server/client.go",
+		"github.com/prometheus/prometheus/tsdb/chunkenc.(*xorAppender).Append", "myapp-7d9c6bf8b4-x2x8z",
+		"ip-10-0-12-34.eu-west-1.compute.internal",
+		"ApplicationConfigurationServiceFactoryImplementation", "en_US.UTF-8", "xterm-256color",
+		"vscode-server-linux-x64-web-standalone",
+		"com.example.MyApplicationServer2ContextFactory", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"00000000000000000000000000000000", "kubernetes.default.svc.cluster.local:443", "1700000000000000000001",
+		"ls=0:di=01;34:ln=01;36:mh=00:pi=40;33:so=01;35:do=01;35:bd=40;33;01", "linux/amd64,linux/arm64,darwin/amd64",
+		"/run/user/1000/bus,guid=5",
 	} {
 		if shown, n := Value("NAME", value); n != 0 {
 			t.Errorf("%s is shown as %s", value, shown)
@@ -131,8 +139,10 @@ func alphanumeric(n int) string {
 }
 
 func TestArguments(t *testing.T) {
-	in := []string{"./server", "-token=abc", "--db-pass", "hunter2", "-v", "--password", "-x", "--url=postgres://a:b@c/d", "-addr", ":80", "--apikey", "k", "AKIAIOSFODNN7EXAMPLE", "user:pw"}
-	want := []string{"./server", "-token=(masked)", "--db-pass", "(masked)", "-v", "--password", "-x", "--url=postgres://a:(masked)@c/d", "-addr", ":80", "--apikey", "(masked)", "(masked)", "user:pw"}
+	in := []string{"./server", "-token=abc", "--db-pass", "hunter2", "-v", "--password", "-x",
+		"--url=postgres://a:b@c/d", "-addr", ":80", "--apikey", "k", "AKIAIOSFODNN7EXAMPLE", "user:pw"}
+	want := []string{"./server", "-token=(masked)", "--db-pass", "(masked)", "-v", "--password", "-x",
+		"--url=postgres://a:(masked)@c/d", "-addr", ":80", "--apikey", "(masked)", "(masked)", "user:pw"}
 	got, n := Arguments(in)
 	if fmt.Sprint(got) != fmt.Sprint(want) || n != 5 {
 		t.Errorf("%q, %d\nwant %q", got, n, want)

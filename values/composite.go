@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"ri/symbols"
 )
@@ -66,6 +68,32 @@ func (v Value) follow(p symbols.Path) (Value, error) {
 		addr = next
 	}
 	return v.s.At(addr+uint64(p.Offset), p.Field.Type), nil
+}
+
+// Selector gives the fields and indexes that lead to an offset of a type: ".shards[3].mu". It goes no further into a type at
+// which it is told to stop; stop may be nil.
+func Selector(t *symbols.Type, off int64, stop func(*symbols.Type) bool) string {
+	var b strings.Builder
+	for range 64 {
+		switch {
+		case t == nil || stop != nil && stop(t):
+			return b.String()
+		case t.Kind == reflect.Array && t.Elem() != nil && t.Elem().Size > 0:
+			fmt.Fprintf(&b, "[%d]", off/t.Elem().Size)
+			off, t = off%t.Elem().Size, t.Elem()
+		case t.Kind == reflect.Struct:
+			fields := t.Fields()
+			i := slices.IndexFunc(fields, func(f symbols.Field) bool { return off >= f.Offset && off < f.Offset+f.Type.Size })
+			if i < 0 {
+				return b.String()
+			}
+			b.WriteString("." + fields[i].Name)
+			off, t = off-fields[i].Offset, fields[i].Type
+		default:
+			return b.String()
+		}
+	}
+	return b.String()
 }
 
 // Index gives the i-th element of an array, slice, string (a byte), pointer to an array, or of what is queued in a channel.

@@ -3,7 +3,6 @@ package heap
 import (
 	"encoding/binary"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"ri/symbols"
@@ -194,7 +193,7 @@ func (h *Heap) selector(id uint32, base, off, landing uint64) string {
 			landing = base
 		}
 		i, rest := index(s.size)
-		return fmt.Sprintf("[%d]%s", i, selectorOf(s.typ, int64(rest)))
+		return fmt.Sprintf("[%d]%s", i, values.Selector(s.typ, int64(rest), nil))
 	case formGroups, formBuckets:
 		if landing < base {
 			landing = base
@@ -204,7 +203,7 @@ func (h *Heap) selector(id uint32, base, off, landing uint64) string {
 	case formClosure:
 		for _, fv := range h.s.File().FuncVars(s.pc - h.s.Bias()).All() {
 			if fv.ClosureOffset >= 8 && off >= uint64(fv.ClosureOffset) && off < uint64(fv.ClosureOffset+max(fv.Type.Size, 1)) {
-				return "." + strings.TrimPrefix(fv.Name, "&") + selectorOf(fv.Type, int64(off)-fv.ClosureOffset)
+				return "." + strings.TrimPrefix(fv.Name, "&") + values.Selector(fv.Type, int64(off)-fv.ClosureOffset, nil)
 			}
 		}
 		return fmt.Sprintf(".captured+%#x", off)
@@ -216,40 +215,9 @@ func (h *Heap) selector(id uint32, base, off, landing uint64) string {
 		off = at - landing
 	}
 	if off >= s.size && s.size > 0 {
-		return fmt.Sprintf("[%d]%s", off/s.size, selectorOf(s.typ, int64(off%s.size)))
+		return fmt.Sprintf("[%d]%s", off/s.size, values.Selector(s.typ, int64(off%s.size), nil))
 	}
-	return selectorOf(s.typ, int64(off))
-}
-
-// selectorOf gives the fields and indexes that lead to an offset of a type.
-func selectorOf(t *symbols.Type, off int64) string {
-	var b strings.Builder
-	for range 64 {
-		if t == nil {
-			break
-		}
-		if t.Kind == reflect.Array && t.Elem() != nil && t.Elem().Size > 0 {
-			fmt.Fprintf(&b, "[%d]", off/t.Elem().Size)
-			off, t = off%t.Elem().Size, t.Elem()
-			continue
-		}
-		if t.Kind != reflect.Struct {
-			break
-		}
-		var in *symbols.Field
-		for _, f := range t.Fields() {
-			if off >= f.Offset && off < f.Offset+f.Type.Size {
-				in = &f
-				break
-			}
-		}
-		if in == nil {
-			break
-		}
-		b.WriteString("." + in.Name)
-		off, t = off-in.Offset, in.Type
-	}
-	return b.String()
+	return values.Selector(s.typ, int64(off), nil)
 }
 
 // entrySelector names the entry of a map whose key or element a group or bucket has at an offset.
@@ -279,7 +247,7 @@ func (h *Heap) entrySelector(s *shape, group uint64, off int64) string {
 	if l.IndirectElem {
 		return text
 	}
-	return text + selectorOf(l.Elem, rest)
+	return text + values.Selector(l.Elem, rest, nil)
 }
 
 // assertion writes the type of what an interface holds, if the pointer at an offset is an interface's.
@@ -362,7 +330,7 @@ func (w *pathWriter) fromRoot(r *heapRoot, low, high uint64) string {
 		if s.repeated && s.size > 0 {
 			selected = fmt.Sprintf("[%d]", off/s.size)
 		}
-		selected += selectorOf(s.typ, int64(off%max(s.size, 1)))
+		selected += values.Selector(s.typ, int64(off%max(s.size, 1)), nil)
 		w.landing = word
 		defer func() {
 			if !s.compiled {
@@ -454,7 +422,7 @@ func (h *Heap) variableAt(r *heapRoot, place int64) (name string) {
 		off := int64(0)
 		for _, p := range parts {
 			if name == "" && p.InMemory && place >= p.Offset && place < p.Offset+p.Size && v.Type.Size > 0 {
-				name = strings.TrimPrefix(v.Name, "&") + selectorOf(v.Type, off+place-p.Offset)
+				name = strings.TrimPrefix(v.Name, "&") + values.Selector(v.Type, off+place-p.Offset, nil)
 			}
 			off += p.Size
 		}

@@ -3,7 +3,6 @@ package waits
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"sort"
 	"strings"
 
@@ -252,34 +251,7 @@ func (r *Reader) variableAt(addr uint64) string {
 
 // fieldPath names what lies at an offset in a type, down to sync's types: ".shards[3].mu".
 func fieldPath(t *symbols.Type, off int64) string {
-	path := ""
-	for range 32 {
-		if strings.HasPrefix(t.Name, "sync.") {
-			return path
-		}
-		switch t.Kind {
-		case reflect.Struct:
-			fields := t.Fields()
-			i := slices.IndexFunc(fields, func(f symbols.Field) bool {
-				return off >= f.Offset && off < f.Offset+max(f.Type.Size, 1)
-			})
-			if i < 0 {
-				return path
-			}
-			path += "." + fields[i].Name
-			off, t = off-fields[i].Offset, fields[i].Type
-		case reflect.Array:
-			e := t.Elem()
-			if e == nil || e.Size <= 0 {
-				return path
-			}
-			path += fmt.Sprintf("[%d]", off/e.Size)
-			off, t = off%e.Size, e
-		default:
-			return path
-		}
-	}
-	return path
+	return values.Selector(t, off, func(t *symbols.Type) bool { return strings.HasPrefix(t.Name, "sync.") })
 }
 
 // nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
