@@ -53,26 +53,23 @@ func (h *Host) riWaits(L *lua.LState) int {
 	if names {
 		h.waits.NameChannels(listed)
 	}
-	does := func(t *lua.LTable, field string, addr uint64, kind string) {
-		if needs != nil {
-			t.RawSetString(field, h.idsTable(needs.Sure[waits.Wanted{Addr: addr, Kind: kind}]))
+	does := func(addr uint64, kind string) lua.LValue {
+		if needs == nil {
+			return lua.LNil
 		}
+		return h.idsTable(needs.Sure[waits.Wanted{Addr: addr, Kind: kind}])
 	}
-	out := h.lua.NewTable()
-	locks, channels := h.lua.NewTable(), h.lua.NewTable()
+	out := h.lua.CreateTable(0, 8)
+	locks, channels := h.lua.CreateTable(len(w.Locks), 0), h.lua.CreateTable(0, 0)
+	lockFields := newOnDemand(h, func(l *waits.Lock, name string) (lua.LValue, bool) { return h.lockField(l, name, does) })
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
-		lock := h.table("addr", l.Addr, "kind", l.Kind, "name", l.Name, "locked", l.Locked, "starving", l.Starved, "readers",
-			l.Active,
-			"leaving", l.Leaving, "pending", l.Pending, "count", l.Count, "unseen", l.Unseen,
-			"want", h.waitersTable(l.Writers), "rwant", h.waitersTable(l.Readers), "waiting", h.waitersTable(l.Waiting),
-			"holders", h.holdersTable(l.Holders), "candidates", h.holdersTable(l.Candidates))
-		if l.Kind == "WaitGroup" {
-			does(lock, "users", l.Addr, "done")
-		}
-		locks.Append(lock)
+		locks.Append(lockFields.table(l))
 	}
+	channelFields := newOnDemand(h, func(c *waits.WaitedChannel, name string) (lua.LValue, bool) {
+		return h.channelField(c, name, does)
+	})
 	more := 0
 	for _, c := range listed {
 		h.check(L)
@@ -84,15 +81,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 			continue
 		}
 		h.loads++
-		channel := h.table("addr", c.Addr, "name", c.Name, "elem", c.Type, "len", c.Len, "cap", c.Cap, "closed", c.Closed,
-			"timer", c.Timer,
-			"senders", h.waitersTable(c.Senders), "receivers", h.waitersTable(c.Receivers))
-		if len(c.Senders) > 0 {
-			does(channel, "users", c.Addr, "receive")
-		} else {
-			does(channel, "users", c.Addr, "send")
-		}
-		channels.Append(channel)
+		channels.Append(channelFields.table(c))
 	}
 	out.RawSetString("locks", locks)
 	out.RawSetString("channels", channels)
@@ -100,9 +89,9 @@ func (h *Host) riWaits(L *lua.LState) int {
 	if needs != nil {
 		may := h.lua.NewTable()
 		for _, kind := range waits.WantKinds() {
-			goroutines := h.lua.NewTable()
+			goroutines := h.lua.CreateTable(0, 0)
 			for id, types := range needs.May[kind] {
-				list := h.lua.NewTable()
+				list := h.lua.CreateTable(len(types), 0)
 				for _, name := range types {
 					list.Append(lua.LString(name))
 				}
@@ -121,6 +110,118 @@ func (h *Host) riWaits(L *lua.LState) int {
 	}
 	L.Push(out)
 	return 1
+}
+
+// lockField gives a field of a lock to Lua, and whether it is kept.
+func (h *Host) lockField(l *waits.Lock, name string, does func(addr uint64, kind string) lua.LValue) (lua.LValue, bool) {
+	switch name {
+	case "addr":
+		return h.uint64Value(l.Addr), false
+	case "kind":
+		return lua.LString(l.Kind), false
+	case "name":
+		return lua.LString(l.Name), false
+	case "locked":
+		return lua.LBool(l.Locked), false
+	case "starving":
+		return lua.LBool(l.Starved), false
+	case "readers":
+		return lua.LNumber(l.Active), false
+	case "leaving":
+		return lua.LNumber(l.Leaving), false
+	case "pending":
+		return lua.LBool(l.Pending), false
+	case "count":
+		return lua.LNumber(l.Count), false
+	case "unseen":
+		return lua.LNumber(l.Unseen), false
+	case "want":
+		return h.queueTable(l.Writers)
+	case "rwant":
+		return h.queueTable(l.Readers)
+	case "waiting":
+		return h.queueTable(l.Waiting)
+	case "holders":
+		return h.holdersTable(l.Holders), false
+	case "candidates":
+		return h.holdersTable(l.Candidates), false
+	case "users":
+		if l.Kind == "WaitGroup" {
+			return does(l.Addr, "done"), false
+		}
+	}
+	return lua.LNil, false
+}
+
+// channelField gives a field of a channel to Lua, and whether it is kept.
+func (h *Host) channelField(c *waits.WaitedChannel, name string,
+	does func(addr uint64, kind string) lua.LValue) (lua.LValue, bool) {
+	switch name {
+	case "addr":
+		return h.uint64Value(c.Addr), false
+	case "name":
+		return lua.LString(c.Name), false
+	case "elem":
+		return lua.LString(c.Type), false
+	case "len":
+		return h.int64Value(int64(c.Len)), false
+	case "cap":
+		return h.int64Value(int64(c.Cap)), false
+	case "closed":
+		return lua.LBool(c.Closed), false
+	case "timer":
+		return lua.LBool(c.Timer), false
+	case "senders":
+		return h.queueTable(c.Senders)
+	case "receivers":
+		return h.queueTable(c.Receivers)
+	case "users":
+		if len(c.Senders) > 0 {
+			return does(c.Addr, "receive"), false
+		}
+		return does(c.Addr, "send"), false
+	}
+	return lua.LNil, false
+}
+
+// onDemand gives things to Lua as tables whose fields are made when they are asked for: a hundred thousand locks, each
+// with queues and holders, are a GiB of tables otherwise.
+type onDemand[T any] struct {
+	h    *Host
+	of   map[*lua.LTable]T
+	meta *lua.LTable
+}
+
+// newOnDemand takes what makes a field; what it is told to keep is made once.
+func newOnDemand[T any](h *Host, field func(of T, name string) (v lua.LValue, keep bool)) *onDemand[T] {
+	o := &onDemand[T]{h: h, of: map[*lua.LTable]T{}, meta: h.lua.CreateTable(0, 1)}
+	o.meta.RawSetString("__index", h.function(func(L *lua.LState) int {
+		t, name := L.CheckTable(1), L.CheckString(2)
+		v := lua.LValue(lua.LNil)
+		if of, ok := o.of[t]; ok {
+			var keep bool
+			if v, keep = field(of, name); keep {
+				t.RawSetString(name, v)
+			}
+		}
+		L.Push(v)
+		return 1
+	}))
+	return o
+}
+
+func (o *onDemand[T]) table(of T) *lua.LTable {
+	t := o.h.lua.CreateTable(0, 0)
+	t.Metatable = o.meta
+	o.of[t] = of
+	return t
+}
+
+// keptQueue is how many have to wait for a queue to be made once.
+const keptQueue = 16
+
+func (h *Host) queueTable(list []waits.Waiter) (lua.LValue, bool) {
+	return h.waitersTable(list), len(list) >= keptQueue
 }
 
 // holdersTable gives those that have a lock, or may have it, to Lua.
@@ -184,17 +285,17 @@ func (h *Host) idsTable(ids []int64) *lua.LTable {
 }
 
 // waitersTable gives a queue to Lua: {count, ids, wait, selects, several: how many those wait for that wait for
-// others too}.
+// others too, by their place in ids: a table with one large number for a key is as long as that number}.
 func (h *Host) waitersTable(list []waits.Waiter) *lua.LTable {
 	ids := h.lua.CreateTable(len(list), 0)
-	several := h.lua.NewTable()
+	several := h.lua.CreateTable(0, 0)
 	longest, selects := 0.0, 0
 	for i := range list {
 		ids.Append(h.int64Value(list[i].ID))
 		longest = max(longest, list[i].Wait.Seconds())
 		if list[i].Others > 0 {
 			selects++
-			several.RawSet(h.int64Value(list[i].ID), lua.LNumber(list[i].Others+1))
+			several.RawSetInt(i+1, lua.LNumber(list[i].Others+1))
 		}
 	}
 	t := h.table("count", len(list), "ids", ids, "selects", selects, "several", several)
@@ -274,7 +375,7 @@ func (h *Host) riUsers(L *lua.LState) int {
 	}
 	all := h.lua.NewTable()
 	for _, w := range wanted {
-		one, sure := h.lua.NewTable(), map[int64]bool{}
+		one, sure := h.lua.CreateTable(0, 0), map[int64]bool{}
 		for _, id := range users.Sure[w] {
 			sure[id] = true
 			one.Append(h.table("id", id, "certain", true))

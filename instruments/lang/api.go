@@ -215,7 +215,7 @@ end`, "4\t20\t20\n1\t10\t10", GroupReductions},
 			"want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, evidence, at, site}), " +
 			"candidates (those that may have it, where no holder is found); a channel addr, name, elem, len, cap, closed, " +
 			"timer, senders, receivers; a queue has count, ids, wait, selects (how many wait for other channels too) and " +
-			"several (for how many in all, by goroutine). With senders only channels that somebody waits to send to; more is " +
+			"several (for how many in all, by the place in ids). With senders only channels that somebody waits to send to; more is " +
 			"how many channels max left out. With users, a WaitGroup and a channel have users: the goroutines whose code " +
 			"still comes to Done, or to a receive from (or, where somebody waits to receive, to a send to) that very one, " +
 			"see ri.users; may.done, may.receive and may.send are those whose code comes to one that can't be told: by " +

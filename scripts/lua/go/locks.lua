@@ -13,17 +13,16 @@ local function state(l)
   return text
 end
 
--- joined puts queues together: how many, and the first numbers.
+-- joined puts queues together: the first numbers.
 local function joined(l)
-  local ids, n, longest = {}, 0, nil
+  local ids, longest = {}, nil
   for _, queue in ipairs { l.want, l.rwant, l.waiting } do
-    n = n + queue.count
     for _, id in ipairs(queue.ids) do
       if #ids < 1000 then ids[#ids + 1] = id end
     end
     if queue.wait then longest = math.max(longest or 0, queue.wait) end
   end
-  return ids, n, longest
+  return ids, longest
 end
 
 return {
@@ -56,23 +55,23 @@ ADDR          KIND   NAME             STATE   WAITING  WAIT  GOROUTINES  HOLDERS
 0xc000012090  Mutex  main.account.mu  locked        1     -          20       21  goroutine 21 called Lock at ...]],
   run = function(p)
     local w = ri.waits { all = not p.waited }
+    local waiting = {}
+    for _, l in ipairs(w.locks) do waiting[l] = l.want.count + l.rwant.count + l.waiting.count end
     table.sort(w.locks, function(a, b)
-      local _, na = joined(a)
-      local _, nb = joined(b)
-      if na ~= nb then return na > nb end
+      if waiting[a] ~= waiting[b] then return waiting[a] > waiting[b] end
       return ri.cmp(a.addr, b.addr) < 0
     end)
     local unseen = 0
     for _, l in ipairs(w.locks) do
       if l.name:find(p.name, 1, true) then
-        local ids, n, longest = joined(l)
+        local ids, longest = joined(l)
         local holders, evidence = {}, {}
         for i, h in ipairs(l.holders) do
           holders[i], evidence[i] = tostring(h.id) .. (h.reader and "R" or ""), h.evidence
         end
         unseen = math.max(unseen, l.unseen)
         ri.emit {
-          addr = l.addr, kind = l.kind, name = l.name ~= "" and l.name or nil, state = state(l), waiting = n, wait = longest and math.floor(longest * 1e9) or nil,
+          addr = l.addr, kind = l.kind, name = l.name ~= "" and l.name or nil, state = state(l), waiting = waiting[l], wait = longest and math.floor(longest * 1e9) or nil,
           goroutines = ids, holders = table.concat(holders, ", "), evidence = evidence,
         }
       end

@@ -151,7 +151,7 @@ end
 
 -- finding tells of one holder.
 local function finding(l, lock, h, c, waiting)
-  local behind, n = needs.behind(l.needs, { [h.id] = true })
+  local behind = needs.behind(l.needs, { h.id })
   local evidence = {
     ("goroutine %s %s %s: %s"):format(tostring(h.id), locks.has(h), waits.name(lock), h.evidence),
     does(l, h, c),
@@ -166,12 +166,12 @@ local function finding(l, lock, h, c, waiting)
   local lost = l.never(h.id)
   if lost then
     evidence[#evidence + 1] = ("certain: nothing that can still run leads to what goroutine %s waits for, so the lock stays taken"):format(tostring(h.id))
-    for id in pairs(behind) do l.left[id] = l.never(id) or l.left[id] end -- told here, with what holds them up
+    for _, id in ipairs(behind) do l.left[id] = l.never(id) or l.left[id] end -- told here, with what holds them up
   end
   local place = c and h.at.func .. waits.short(h.site) or locks.spot(l, h.id)
   return {
-    severity = lost and "critical" or "warning", what = told(lock, h, c, n), where = locks.holder_place(l, h), evidence = evidence, goroutines = { h.id },
-    waiters = locks.keys(behind), holders = { h.id }, roots = { h.id },
+    severity = lost and "critical" or "warning", what = told(lock, h, c, #behind), where = locks.holder_place(l, h), evidence = evidence, goroutines = { h.id },
+    waiters = behind, holders = { h.id }, roots = { h.id },
     pattern = table.concat({ c and "runs" or h.state, place, locks.called(lock), locks.spot(l, waiting[1]) }, "\n"),
     next = c and ("can goroutine %s do that without the lock, or end? ri run cpu shows where it runs"):format(tostring(h.id)) or
       ("what is goroutine %s waiting for? ri run goroutines group=false; don't do what may last while the lock is held"):format(tostring(h.id)),

@@ -61,19 +61,6 @@ end
 -- called names a lock without its address.
 local function called(lock) return lock.kind .. " " .. lock.name end
 
--- keys lists the keys of a set, and what is in lists, in the order of numbers.
-local function keys(set, ...)
-  local out = {}
-  for id in pairs(set) do out[#out + 1] = id end
-  for _, more in ipairs { ... } do
-    for _, id in ipairs(more) do
-      if not set[id] then out[#out + 1] = id end
-    end
-  end
-  table.sort(out, function(a, b) return ri.cmp(a, b) < 0 end)
-  return out
-end
-
 -- created writes where goroutines come from.
 local function created(l, id)
   local g = l.state[id]
@@ -194,7 +181,10 @@ local function shared(l)
   for _, knot in ipairs(l.knots) do
     for _, step in ipairs(knot) do l.deadlocked[step.id] = true end
   end
-  l.stuck = needs.behind(l.needs, l.deadlocked)
+  local ids = {}
+  for id in pairs(l.deadlocked) do ids[#ids + 1] = id end
+  l.stuck = {}
+  for _, id in ipairs(needs.behind(l.needs, ids)) do l.stuck[id] = true end
 end
 
 -- queues tells whether a goroutine waits for a lock.
@@ -220,7 +210,7 @@ local function told(step)
   elseif need.kind == "done" then
     return ("goroutine %s waits for %s: goroutine %s would call Done, as its code comes to that (inferred), and waits itself"):format(id, waits.name(need.group), to)
   end
-  local holder = need.holders[step.to]
+  local holder = needs.holder(need, step.to)
   if need.tries then
     local try = need.tries
     return ("goroutine %s tries again and again to get %s (TryLock at %s in %s), which goroutine %s %s: %s"):format(id, waits.name(need.lock),
@@ -274,7 +264,7 @@ end
 local function recursive(knot)
   if #knot ~= 2 or not knot[1].need.lock or knot[1].need.lock ~= knot[2].need.lock then return false end
   for _, step in ipairs(knot) do
-    local holder = step.need.holders[step.to]
+    local holder = needs.holder(step.need, step.to)
     if holder and holder.reader then return true end
   end
   return false
@@ -292,7 +282,7 @@ end
 -- worded gives what a knot is, and what to do about it.
 local function worded(knot)
   local step = knot[1]
-  if #knot == 1 then return single(step.need, step.need.holders and step.need.holders[step.to]) end
+  if #knot == 1 then return single(step.need, needs.holder(step.need, step.to)) end
   local by, n = through(knot)
   if tries(knot) == #knot then
     return ("livelock: %d goroutines keep a lock each and try again and again to get each other's (TryLock)"):format(#knot),
@@ -311,10 +301,10 @@ local function deadlocks(l)
   shared(l)
   local out = {}
   for _, knot in ipairs(l.knots) do
-    local set, places, evidence, steps, holders, users, all = {}, {}, {}, {}, {}, {}, {}
+    local places, evidence, steps, holders, users, all = {}, {}, {}, {}, {}, {}
     local certain = true
     for _, step in ipairs(knot) do
-      set[step.id], all[#all + 1] = true, step.id
+      all[#all + 1] = step.id
       places[#places + 1] = where(l, step.id)
       steps[#steps + 1] = spot(l, step.id) .. " " .. thing(step.need)
       evidence[#evidence + 1] = told(step)
@@ -325,17 +315,17 @@ local function deadlocks(l)
       end
       evidence[#evidence + 1] = created(l, step.id)
       certain = certain and (step.need.lock ~= nil and not step.need.tries or l.never(step.id))
-      if step.need.holders and step.need.holders[step.to] then holders[step.to] = true end
-      if not step.need.lock then users[step.to] = true end
+      if needs.holder(step.need, step.to) then holders[#holders + 1] = step.to end
+      if not step.need.lock then users[#users + 1] = step.to end
     end
     table.sort(steps)
     if not knot[1].need.tries then evidence[#evidence + 1] = ("goroutine %s %s"):format(tostring(knot[1].id), l.waited(knot[1].id)) end
     local what, advice = worded(knot)
     local pattern = what .. "\n" .. table.concat(steps, "\n")
-    local _, n, behind = needs.behind(l.needs, set)
-    if n > 0 then
-      what = what .. (", and %d more behind"):format(n)
-      evidence[#evidence + 1] = ("behind: %s %s"):format(n == 1 and "goroutine" or "goroutines", list(behind))
+    local behind = needs.behind(l.needs, all)
+    if #behind > 0 then
+      what = what .. (", and %d more behind"):format(#behind)
+      evidence[#evidence + 1] = ("behind: %s %s"):format(#behind == 1 and "goroutine" or "goroutines", list(behind))
     end
     if not certain and tries(knot) > 0 then
       evidence[#evidence + 1] = "probable, not certain: one of them may give up, or be lucky"
@@ -344,7 +334,7 @@ local function deadlocks(l)
     end
     out[#out + 1] = {
       severity = certain and "critical" or "warning", what = what, where = table.concat(places, ", "), evidence = evidence, goroutines = all,
-      waiters = keys(set, behind), holders = keys(holders), users = next(users) and keys(users) or nil, next = advice, pattern = pattern,
+      waiters = needs.united(all, behind), holders = needs.united(holders), users = #users > 0 and needs.united(users) or nil, next = advice, pattern = pattern,
     }
   end
   return out
@@ -397,5 +387,5 @@ return {
   { name = "deadlock", run = deadlocks },
   { name = "lock-left", needs = "moment", run = abandoned },
   share = shared, prepare = prepare, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
-  spot = spot, called = called, keys = keys, queues = queues, has = has, once = once, holder_place = holder_place,
+  spot = spot, called = called, queues = queues, has = has, once = once, holder_place = holder_place,
 }

@@ -1,6 +1,7 @@
 --- The checks of `ri check` for what probably never goes on: nobody who could still wake it has a function for it on the stack.
 
 local locks = require("checks_locks")
+local needs = require("needs")
 local waits = require("waits")
 
 -- hopeless gives the needs of a kind that nobody is left to meet, but for those that other checks tell of: of who waits for each other, and of what is certain.
@@ -38,10 +39,10 @@ local function listed(l, kind, out)
 end
 
 -- others gives those who would meet a need, and don't wait for it themselves.
-local function others(need)
+local function others(l, need)
   local out = {}
   for _, id in ipairs(need.givers) do
-    if not need.own[id] then out[#out + 1] = id end
+    if not needs.owns(l.needs, need, id) then out[#out + 1] = id end
   end
   return out
 end
@@ -67,7 +68,7 @@ end
 local function full_queues(l)
   local out = {}
   for _, need in ipairs(hopeless(l, "receive")) do
-    local c, queue, left = need.channel, need.queue, others(need)
+    local c, queue, left = need.channel, need.queue, others(l, need)
     local first = queue.ids[1]
     local what
     if #left > 0 then
@@ -128,7 +129,7 @@ end
 local function wait_groups(l)
   local out = {}
   for _, need in ipairs(hopeless(l, "done")) do
-    local w, queue, left = need.group, need.queue, others(need)
+    local w, queue, left = need.group, need.queue, others(l, need)
     local first = queue.ids[1]
     local what, advice
     if #left > 0 then

@@ -122,7 +122,7 @@ function livelock.add(l)
       local kept = other and other.has[addr] == other.looks or who and not other and l.still(who)
       if who and kept and c.looks >= enough and c.wants[addr] == c.looks and l.locks_held[addr] then
         needs.note(l.needs, {
-          kind = "lock", lock = l.locks_held[addr], givers = { who }, holders = { [who] = h }, tries = try, looks = c.looks, grown = grown(c),
+          kind = "lock", lock = l.locks_held[addr], givers = { who }, holders = { [tostring(who)] = h }, tries = try, looks = c.looks, grown = grown(c),
           over = l.tried_last - l.tried_first,
         }, { count = 1, ids = { id }, several = {} })
         l.insists[id] = true

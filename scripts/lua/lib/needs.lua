@@ -6,7 +6,43 @@
 
 local words = require("words")
 
+-- A table with one large number for a key is as long as that number (gopher-lua: an array): for a set of few among many, of which there may be many,
+-- keys are texts.
+local key = tostring
+
 local needs = {}
+
+--- Tells whether a goroutine waits for a need itself.
+-- @param n table, of needs.gather
+-- @param need table, of it
+-- @param id number, a goroutine
+-- @return boolean
+function needs.owns(n, need, id)
+  for _, own in ipairs(n.on[id] or {}) do
+    if own == need then return true end
+  end
+  return false
+end
+
+--- Gives what is known of how somebody has the lock that a need is about.
+-- @param need table, of needs.gather
+-- @param id number, a goroutine
+-- @return table?, of the lock's holders: in need.holders, by the number as text
+function needs.holder(need, id) return need.holders and need.holders[key(id)] end
+
+--- Unites lists of numbers.
+-- @param ... tables
+-- @return table: each once, in order
+function needs.united(...)
+  local out, seen = {}, {}
+  for _, list in ipairs { ... } do
+    for _, id in ipairs(list) do
+      if not seen[key(id)] then seen[key(id)], out[#out + 1] = true, id end
+    end
+  end
+  table.sort(out, function(a, b) return ri.cmp(a, b) < 0 end)
+  return out
+end
 
 -- library tells whether channels with elements of a type are what the standard library sends to or closes: those of its own types.
 local function library(elem)
@@ -19,13 +55,12 @@ end
 -- @param need table: kind, givers and what else there is to be said
 -- @param queue table: ids, count, several
 local function add(n, need, queue)
-  need.queue, need.own = queue, {}
+  need.queue = queue
   n.all[#n.all + 1] = need
-  for _, id in ipairs(queue.ids) do
-    need.own[id] = true
+  for i, id in ipairs(queue.ids) do
     n.on[id] = n.on[id] or {}
     table.insert(n.on[id], need)
-    n.ways[id] = queue.several[id] or 1
+    n.ways[id] = queue.several[i] or 1
   end
   for _, id in ipairs(need.givers) do
     n.gives[id] = n.gives[id] or {}
@@ -39,8 +74,9 @@ needs.note = add
 local function lock(n, k)
   local readers, writers, by = {}, {}, {}
   for _, h in ipairs(k.holders) do
-    if not by[h.id] then table.insert(h.reader and readers or writers, h.id) end
-    by[h.id] = by[h.id] or h
+    local of = key(h.id)
+    if not by[of] then table.insert(h.reader and readers or writers, h.id) end
+    by[of] = by[of] or h
   end
   local holders = #writers > 0 and writers or readers
   if k.want.count > 0 then
@@ -132,7 +168,7 @@ function needs.solve(n, o)
           -- A writer waits for all readers, so one that is stuck is enough.
           need.free = need.free + 1
           if need.free >= #need.givers then kill(need) end
-        elseif need.kind == "done" or not need.own[id] then
+        elseif need.kind == "done" or not needs.owns(n, need, id) then
           kill(need)
         end
       end
@@ -191,7 +227,7 @@ function needs.knots(n)
     for _, need in ipairs(n.on[id] or {}) do
       if need.hopeless then
         for _, to in ipairs(need.givers) do
-          if n.stuck[to] and n.on[to] and (need.kind == "lock" or need.kind == "done" or not need.own[to]) then out[#out + 1] = { id = id, need = need, to = to } end
+          if n.stuck[to] and n.on[to] and (need.kind == "lock" or need.kind == "done" or not needs.owns(n, need, to)) then out[#out + 1] = { id = id, need = need, to = to } end
         end
       end
     end
@@ -249,14 +285,14 @@ function needs.knots(n)
           if e.to == start then
             last = e
             break
-          elseif part[e.to] == part[start] and not from[e.to] then
-            from[e.to], queue[#queue + 1] = e, e.to
+          elseif part[e.to] == part[start] and not from[key(e.to)] then
+            from[key(e.to)], queue[#queue + 1] = e, e.to
           end
         end
       end
       if last then
         local knot = { last }
-        while knot[1].id ~= start do table.insert(knot, 1, from[knot[1].id]) end
+        while knot[1].id ~= start do table.insert(knot, 1, from[key(knot[1].id)]) end
         if not best or #knot < #best then best = knot end
       end
     end
@@ -266,28 +302,26 @@ function needs.knots(n)
   return knots
 end
 
---- Finds those that wait, through any number of others, for somebody in a set, as far as it is for locks.
+--- Finds those that wait, through any number of others, for some goroutines, as far as it is for locks.
 -- @param n table, that was solved
--- @param set table: goroutine to true
--- @return table: goroutine to true, without the set itself; how many; their numbers
-function needs.behind(n, set)
+-- @param ids table: the goroutines' numbers
+-- @return table: numbers, in order, without ids
+function needs.behind(n, ids)
   local seen, list, work = {}, {}, {}
-  for id in pairs(set) do work[#work + 1] = id end
+  for _, id in ipairs(ids) do seen[key(id)], work[#work + 1] = true, id end
   while #work > 0 do
     local id = table.remove(work)
     for _, need in ipairs(n.gives[id] or {}) do
       if need.kind == "lock" then
         for _, from in ipairs(need.queue.ids) do
-          if not seen[from] and not set[from] then
-            seen[from] = true
-            list[#list + 1], work[#work + 1] = from, from
-          end
+          local of = key(from)
+          if not seen[of] then seen[of], list[#list + 1], work[#work + 1] = true, from, from end
         end
       end
     end
   end
   table.sort(list, function(a, b) return ri.cmp(a, b) < 0 end)
-  return seen, #list, list
+  return list
 end
 
 return needs
