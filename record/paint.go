@@ -57,6 +57,9 @@ type extent struct {
 	n    int
 }
 
+// maxInPlace is the longest byte array that becomes a token where it lies; longer ones are buffers.
+const maxInPlace = 4096
+
 // maxText bounds a text that is replaced or kept, in bytes; of a longer one nothing is kept.
 const maxText = 16 << 20
 
@@ -91,9 +94,12 @@ func each(l *redact.Layout, addr uint64, f func(redact.Piece, uint64)) {
 }
 
 // texts goes through all headers: what they lead to is replaced, kept or denied.
-func (p *painter) texts(seen []typedAt) {
+func (p *painter) texts(s *Sight, seen []typedAt) {
 	for _, t := range seen {
 		each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
+			if !s.touched(at, uint64(piece.Size)) {
+				return
+			}
 			switch piece.Form {
 			case redact.Text, redact.Bytes:
 				p.text(piece, at)
@@ -210,6 +216,7 @@ type color uint8
 
 const (
 	none    color = iota
+	padding       // between fields: zeros
 	unknown       // read, and nothing is known of it
 	plain
 	token
@@ -220,6 +227,14 @@ type window struct {
 	start  uint64
 	colors [windowSize]color
 	data   [windowSize]byte
+}
+
+// written is what is said of the byte in the file.
+func (c color) written() color {
+	if c == padding {
+		return plain
+	}
+	return c
 }
 
 // set paints bytes, as far as they lie in the window.
@@ -244,7 +259,7 @@ func (w *window) deny(addr, n uint64, c color) {
 // paint writes all that was looked at.
 func (p *painter) paint(s *Sight) error {
 	seen := s.all()
-	p.texts(seen)
+	p.texts(s, seen)
 	p.flushTokens()
 	p.kept = sorted(p.kept)
 	p.denied = sorted(p.denied)
@@ -283,7 +298,7 @@ func (p *painter) paint(s *Sight) error {
 		for _, i := range windows[n] {
 			t := seen[i]
 			each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
-				if at < w.start+windowSize && at+uint64(piece.Size) > w.start {
+				if at < w.start+windowSize && at+uint64(piece.Size) > w.start && s.touched(at, uint64(piece.Size)) {
 					p.piece(w, piece, at)
 				}
 			})
@@ -340,11 +355,22 @@ func sorted(list []extent) []extent {
 
 // piece paints one piece of what was looked at as a type.
 func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
+	if piece.Form == redact.Contents && piece.Size > maxInPlace {
+		w.deny(at, uint64(piece.Size), denied)
+		return
+	}
+	if piece.Form == redact.Plain || piece.Form == redact.Padding { // what may be long, and is as good in parts
+		end := min(at+uint64(piece.Size), w.start+windowSize)
+		at = max(at, w.start)
+		piece.Size = int64(end - at)
+	}
 	b, ok := p.mem.Read(at, int(piece.Size))
 	if !ok {
 		return
 	}
 	switch piece.Form {
+	case redact.Padding:
+		w.set(at, make([]byte, piece.Size), padding)
 	case redact.Plain:
 		if piece.Action == redact.Keep {
 			w.set(at, b, plain)
@@ -446,9 +472,9 @@ func (p *painter) words(w *window, s *Sight) {
 // cut makes runs of a window.
 func (p *painter) cut(w *window, out *runs) {
 	for i := 0; i < windowSize; {
-		c := w.colors[i]
+		c := w.colors[i].written()
 		end := i + 1
-		for end < windowSize && w.colors[end] == c {
+		for end < windowSize && w.colors[end].written() == c {
 			end++
 		}
 		r := format.Memory{Addr: w.start + uint64(i), Size: end - i}

@@ -56,6 +56,16 @@ func (s *Sight) Read(addr uint64, n int) {
 // has tells whether something of a page was read.
 func (s *Sight) has(page uint64) bool { return s.words[page] != nil }
 
+// touched tells whether something of the pages was read that bytes lie in.
+func (s *Sight) touched(addr, n uint64) bool {
+	for page := addr / attach.PageSize; page <= (addr+n-1)/attach.PageSize; page++ {
+		if s.has(page) {
+			return true
+		}
+	}
+	return false
+}
+
 // pages lists the pages of which something was read.
 func (s *Sight) pages() []uint64 {
 	out := make([]uint64, 0, len(s.words))

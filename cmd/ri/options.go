@@ -50,6 +50,7 @@ func (o *options) addProcess(f *pflag.FlagSet) {
 func (o *options) addCore(f *pflag.FlagSet) {
 	f.StringVarP(&o.target.Core, "core", "c", "", "look at core dump `CORE`")
 	f.StringVar(&o.target.Exe, "exe", "", "executable `EXE` that the core came from")
+	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (see ri record)")
 }
 
 func (o *options) addTarget(f *pflag.FlagSet) {
@@ -57,8 +58,6 @@ func (o *options) addTarget(f *pflag.FlagSet) {
 	o.addCore(f)
 	f.StringVar(&o.target.Symbols, "symbols", "",
 		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
-	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (not yet)")
-	_ = f.MarkHidden("recording") // until there are any
 }
 
 func (o *options) addLook(f *pflag.FlagSet) {

@@ -9,13 +9,18 @@ import (
 	"ri/symbols/layouts"
 )
 
+// ownVersion is this ri's.
+func ownVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
 // Version writes which ri this is and what it was built with.
 func Version(out *rows.Output) error {
-	version, revision, delve := "(devel)", "", "none"
+	version, revision, delve := ownVersion(), "", "none"
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				revision = s.Value

@@ -67,6 +67,16 @@ func (s *Session) Every(ctx context.Context, c *recipes.Catalogue, look Options,
 	return nil
 }
 
+// Fitting are the plans of all reading recipes that fit the session's program and need no parameter.
+func (s *Session) Fitting(c *recipes.Catalogue, look Options) (plans []*Plan) {
+	for _, r := range c.Recipes() {
+		if p, _ := s.fitting(c, r, look); p != nil {
+			plans = append(plans, p)
+		}
+	}
+	return plans
+}
+
 // fitting is the plan of a recipe, or why there is none.
 func (s *Session) fitting(c *recipes.Catalogue, r *recipes.Recipe, look Options) (*Plan, string) {
 	if r.Mode == recipes.Write {

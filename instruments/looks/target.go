@@ -10,6 +10,7 @@ import (
 	"ri/attach"
 	"ri/attach/core"
 	"ri/attach/process"
+	"ri/attach/recorded"
 	"ri/files"
 	"ri/instruments/rows"
 	"ri/symbols"
@@ -30,11 +31,9 @@ func (c TargetChoice) Given() bool { return c.PID != "" || c.Core != "" || c.Rec
 // Check is what can be wrong without looking.
 func (c TargetChoice) Check() error {
 	switch {
-	case c.Recording != "":
-		return rows.Usagef("-r: recordings can't be read yet; name a process (-p PID) or a core (-c CORE)")
-	case c.PID != "" && c.Core != "":
-		return rows.Usagef("-p and -c exclude each other: look at a process or at a core")
-	case c.Exe != "" && c.Core == "":
+	case c.PID != "" && c.Core != "", c.PID != "" && c.Recording != "", c.Core != "" && c.Recording != "":
+		return rows.Usagef("-p, -c and -r exclude each other: look at a process, at a core or at a recording")
+	case c.Exe != "" && c.Core == "" && c.Recording == "":
 		return rows.Usagef("--exe goes with -c CORE: a process's executable is known")
 	}
 	if c.Symbols != "" && c.PID == "" && c.Core == "" {
@@ -64,6 +63,10 @@ func (c TargetChoice) Need() error {
 func (c TargetChoice) Open() (attach.Target, error) {
 	if c.Core != "" {
 		t, err := core.Open(c.Core, c.Exe)
+		return t, rows.Refused(err)
+	}
+	if c.Recording != "" {
+		t, err := recorded.Open(c.Recording)
 		return t, rows.Refused(err)
 	}
 	pid, err := strconv.Atoi(c.PID)
@@ -180,7 +183,7 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := symbols.OpenCached(t.Executable(), filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
+	f, err := c.symbols(t)
 	if err != nil {
 		t.Close()
 		return nil, rows.Refused(fmt.Errorf("%s: %w", t.Describe(), err))
@@ -200,6 +203,19 @@ func OpenSession(c TargetChoice) (*Session, error) {
 		p.OwnCode(start+s.Bias, end+s.Bias)
 	}
 	return s, nil
+}
+
+// symbols are those of the target's executable.
+func (c TargetChoice) symbols(t attach.Target) (*symbols.File, error) {
+	exe := t.Executable()
+	if c.Recording != "" {
+		file, err := files.Open(c.Exe)
+		if err != nil {
+			return nil, err
+		}
+		exe = file
+	}
+	return symbols.OpenCached(exe, filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
 }
 
 // Close lets the target go. By then the results are printed, so it is the time to save what the next run starts with;

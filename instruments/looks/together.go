@@ -134,3 +134,10 @@ func (l *Look) onward(o Observer) {
 	l.leaving = func() { o.Leaving(l) }
 	l.arrived = func() { o.Again(l) }
 }
+
+// Threads are those of the view that is looked at.
+func (l *Look) Threads() []attach.Thread {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view.Threads()
+}

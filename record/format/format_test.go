@@ -48,6 +48,7 @@ func sample(t testing.TB) *file {
 		{"memory", strings.Repeat("abcdefgh", 10_000), 0x1000, 0x9000},
 		{"memory", "12345678", 0xa000, 0xa008},
 		{"nothing", "", 0, 0},
+		{"small", strings.Repeat("ab", 80), 0, 0},
 	} {
 		if err := w.Block(b.name, []byte(b.data), b.low, b.high); err != nil {
 			t.Fatal(err)
@@ -65,7 +66,7 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.CutShort() || len(r.Blocks()) != 4 || len(r.Verify()) > 0 {
+	if r.CutShort() || len(r.Blocks()) != 5 || len(r.Verify()) > 0 {
 		t.Errorf("cut short %v, %d blocks, problems %v", r.CutShort(), len(r.Blocks()), r.Verify())
 	}
 	var h struct {
@@ -114,7 +115,7 @@ func TestCutShort(t *testing.T) {
 		}
 		ends[len(r.Blocks())]++
 	}
-	for count := range 5 {
+	for count := range 6 {
 		if ends[count] == 0 {
 			t.Errorf("no cut left %d blocks", count)
 		}
@@ -251,7 +252,7 @@ func FuzzIndex(f *testing.F) {
 	r, _ := s.open()
 	at := int64(binary.LittleEndian.Uint64(s.data[len(s.data)-endSize+8:]))
 	text, _ := json.Marshal(r.Blocks())
-	f.Add(text, uint64(4))
+	f.Add(text, uint64(5))
 	f.Fuzz(func(t *testing.T, index []byte, count uint64) {
 		g := &file{bytes.Clone(s.data[:at])}
 		w := &Writer{w: g, off: at, coder: mustCoder(t)}

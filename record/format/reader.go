@@ -28,7 +28,8 @@ type Reader struct {
 
 // decoder is made once: it is costly, and one serves all.
 var decoder = sync.OnceValues(func() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(MaxIndex))
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(MaxIndex),
+		zstd.WithDecodeAllCapLimit(true)) // no more than the frame says
 })
 
 // Open reads the header and the index; name is for messages. Of a file that was cut short it goes through the blocks instead.
@@ -228,10 +229,6 @@ func (x *Reader) read(b Block, limit int64) ([]byte, error) {
 
 // inflate takes no more memory than the frame says, which is bounded.
 func (x *Reader) inflate(b Block, stored []byte) ([]byte, error) {
-	var head zstd.Header
-	if err := head.Decode(stored); err != nil || !head.HasFCS || head.FrameContentSize != uint64(b.Size) {
-		return nil, x.malformed("block %s at %d holds no zstd of %d bytes", b.Name, b.Offset, b.Size)
-	}
 	zstd, err := decoder()
 	if err != nil {
 		return nil, fmt.Errorf("preparing zstd: %w", err)

@@ -19,6 +19,7 @@ const (
 	Bytes                // a []byte's header: a pointer, a length and a capacity
 	Slice                // another slice's header; Action is what to do with its elements, if they are numbers
 	Contents             // the bytes of a text themselves: a byte array
+	Padding              // between fields, and what is told of nobody: written as zeros
 	Control              // what a map notes of its slots, a byte each: their hashes are taken out
 )
 
@@ -152,12 +153,23 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
 		return
 	}
+	end := int64(0)
 	for _, f := range t.Fields() {
 		next := in.step(f.Name)
 		if !ofRuntime(in, t) && secrets.Name(f.Name) {
 			next.secret = true
 		}
+		c.padding(off+end, off+f.Offset)
+		end = max(end, f.Offset+f.Type.Size)
 		c.add(f.Type, off+f.Offset, next, depth+1)
+	}
+	c.padding(off+end, off+t.Size)
+}
+
+// padding is what lies between two fields.
+func (c *compiler) padding(from, to int64) {
+	if to > from {
+		c.out.Pieces = append(c.out.Pieces, Piece{Offset: from, Size: to - from, Form: Padding})
 	}
 }
 
@@ -166,12 +178,15 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 func (c *compiler) slots(t *symbols.Type, off int64) bool {
 	switch {
 	case t.Name == "internal/runtime/maps.Map", t.Name == "runtime.hmap":
+		end := int64(0)
 		for _, f := range t.Fields() {
-			action := Keep
+			form := Plain
 			if f.Name == "seed" || f.Name == "hash0" {
-				action = Drop
+				form = Padding
 			}
-			c.out.Pieces = append(c.out.Pieces, Piece{Offset: off + f.Offset, Size: f.Type.Size, Action: action, Field: f.Name})
+			c.padding(off+end, off+f.Offset)
+			end = f.Offset + f.Type.Size
+			c.out.Pieces = append(c.out.Pieces, Piece{Offset: off + f.Offset, Size: f.Type.Size, Form: form, Field: f.Name})
 		}
 		return true
 	case strings.HasPrefix(t.Name, "noalg.map.group["), strings.HasPrefix(t.Name, "map.group["),
@@ -311,7 +326,7 @@ func isOf(pkg string, list []string) bool {
 func (l *Layout) String() string {
 	var b strings.Builder
 	for _, p := range l.Pieces {
-		form := [...]string{"plain", "text", "bytes", "slice", "contents", "control"}[p.Form]
+		form := [...]string{"plain", "text", "bytes", "slice", "contents", "padding", "control"}[p.Form]
 		if p.Elem != nil {
 			fmt.Fprintf(&b, "%d: %s %d x {%s}\n", p.Offset, p.Field, p.Count, strings.ReplaceAll(strings.TrimSpace(p.Elem.String()), "\n", "; "))
 			continue

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -120,12 +121,8 @@ func (t *Tokens) long(text []byte) []byte {
 	h := hmac.New(sha256.New, t.mac[:])
 	h.Write(text)
 	rest, digit, radix := new(big.Int).SetBytes(h.Sum(nil)), new(big.Int), big.NewInt(printables)
-	out := make([]byte, len(text))
-	for i := range out {
-		if i >= hashBytes {
-			out[i] = '.'
-			continue
-		}
+	out := bytes.Repeat([]byte{'.'}, len(text))
+	for i := range min(len(out), hashBytes) {
 		rest.DivMod(rest, radix, digit)
 		out[i] = byte(digit.Int64()) + firstPrintable
 	}

@@ -1,0 +1,198 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"ri/attach"
+	"ri/files"
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
+	"ri/record"
+	"ri/record/redact"
+)
+
+// RecordOptions says what is recorded, and what of it is kept.
+type RecordOptions struct {
+	File        string   // which must not be there
+	Recipes     []string // names, each with its NAME=VALUE after it; none: what is asked first on every site
+	Exec        string   // a Lua file
+	All         bool     // every reading recipe that fits
+	Policy      string   // file of rules
+	KeyFile     string   // of the tokens' key; "": one that is thrown away
+	DenyNumbers bool
+}
+
+// asked first on every site.
+var firstRecipes = []string{"check", "goroutines", "locks", "channels"}
+
+func (o RecordOptions) check(choice looks.TargetChoice) error {
+	switch {
+	case choice.Recording != "":
+		return rows.Usagef("ri record makes a recording of a process (-p PID) or of a core (-c CORE)")
+	case o.File == "" || o.File == "-":
+		return rows.Usagef("ri record writes into a file: name one that isn't there yet (-o FILE)")
+	case o.All && (len(o.Recipes) > 0 || o.Exec != ""), o.Exec != "" && len(o.Recipes) > 0:
+		return rows.Usagef("recipes by name, --exec and --all exclude each other")
+	}
+	if _, err := os.Lstat(o.File); err == nil {
+		return rows.Usagef("-o %s: is there already, and ri record overwrites nothing; name another file", o.File)
+	}
+	return choice.Need()
+}
+
+// redaction is what is kept, and the key of tokens.
+func (o RecordOptions) redaction() (opt record.Options, err error) {
+	opt.Policy = &redact.Policy{}
+	if o.Policy != "" {
+		file, err := files.Open(o.Policy)
+		if err != nil {
+			return opt, rows.Usage(fmt.Errorf("--policy: %w", err))
+		}
+		defer file.Close()
+		if opt.Policy, err = redact.ReadPolicy(file, o.Policy); err != nil {
+			return opt, rows.Usage(err)
+		}
+	}
+	opt.Policy.DenyNumbers = opt.Policy.DenyNumbers || o.DenyNumbers
+	opt.Key = redact.NewKey()
+	if o.KeyFile == "" {
+		return opt, nil
+	}
+	opt.KeyKept = true
+	opt.Key, err = keyOf(o.KeyFile, opt.Key)
+	return opt, err
+}
+
+// keyOf reads the key of a file, or puts a new one there.
+func keyOf(path string, fresh [redact.KeySize]byte) ([redact.KeySize]byte, error) {
+	file, err := files.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(path, fmt.Appendf(nil, "%x\n", fresh), 0o600); err != nil {
+			return fresh, rows.Usage(fmt.Errorf("--key-file: %w", err))
+		}
+		return fresh, nil
+	}
+	if err != nil {
+		return fresh, rows.Usage(fmt.Errorf("--key-file: %w", err))
+	}
+	defer file.Close()
+	key, err := redact.ReadKey(file)
+	if err != nil {
+		return key, rows.Usage(fmt.Errorf("--key-file %s: %w", path, err))
+	}
+	return key, nil
+}
+
+// plans are what is to be run.
+func (o RecordOptions) plans(c *recipes.Catalogue, s *looks.Session, look looks.Options) ([]*looks.Plan, error) {
+	switch {
+	case o.All:
+		return s.Fitting(c, look), nil
+	case o.Exec != "":
+		p, err := looks.PrepareLua(c, o.Exec, "", nil, look)
+		return []*looks.Plan{p}, err
+	}
+	names := o.Recipes
+	if len(names) == 0 {
+		names = firstRecipes
+	}
+	var plans []*looks.Plan
+	for len(names) > 0 {
+		n := 1
+		for n < len(names) && strings.Contains(names[n], "=") {
+			n++
+		}
+		p, err := looks.Prepare(c, names[0], names[1:n], look)
+		if err != nil {
+			return nil, err
+		}
+		if p.Recipe.Mode == recipes.Write {
+			return nil, rows.Usagef("recipe %s changes the target; a recording only looks", p.Recipe.Name)
+		}
+		plans, names = append(plans, p), names[n:]
+	}
+	return plans, nil
+}
+
+// Record makes a recording of what instruments look at, which appears whole or not at all.
+func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, look looks.Options,
+	opt RecordOptions) error {
+	if err := opt.check(choice); err != nil {
+		return err
+	}
+	options, err := opt.redaction()
+	if err != nil {
+		return err
+	}
+	options.Look, options.Version = look, ownVersion()
+	s, err := looks.OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	plans, err := opt.plans(c, s, look)
+	if err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if err := s.CheckPlan(ctx, p); err != nil {
+			return err
+		}
+	}
+	file, err := rows.NewUnnamedFile(opt.File)
+	if err != nil {
+		return rows.Usage(fmt.Errorf("-o %s: %w", opt.File, rows.UnwrapPath(err)))
+	}
+	defer file.Drop()
+	began := time.Now()
+	header, results, whole, err := record.State(ctx, s, plans, file.File, options, out)
+	if err != nil {
+		return err
+	}
+	if err := file.Appear(opt.File); err != nil {
+		return fmt.Errorf("-o %s: %w", opt.File, rows.UnwrapPath(err))
+	}
+	return reportRecording(out, opt.File, header, results, whole, time.Since(began))
+}
+
+// reportRecording says what was recorded, and what was not.
+func reportRecording(out *rows.Output, path string, h *record.Header, results []*rows.Result, whole *rows.Result,
+	took time.Duration) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	var failed []string
+	for _, r := range results {
+		switch {
+		case r.Err != nil:
+			failed = append(failed, fmt.Sprintf("%s: %v", r.Recipe, r.Err))
+		case len(r.Partial) > 0:
+			failed = append(failed, fmt.Sprintf("%s: %s", r.Recipe, strings.Join(r.Partial, "; ")))
+		}
+	}
+	for _, note := range append(whole.Notes, failed...) {
+		out.Log("note: " + note)
+	}
+	if out.Format != rows.Table {
+		return out.WriteDocument(rows.Of("file", path, "bytes", info.Size(), "recipes", int64(len(h.Recipes)),
+			"kept", h.Counts.Kept, "denied", h.Counts.Denied, "unknown", h.Counts.Unknown, "tokens", h.Counts.Tokens,
+			"stops", int64(h.Stop.Stops), "stopped", h.Stop.Stopped.Seconds(), "seconds", took.Seconds()))
+	}
+	names := make([]string, len(h.Recipes))
+	for i, r := range h.Recipes {
+		names[i] = r.Recipe
+	}
+	return out.WriteText(fmt.Sprintf("%s: %s of what %s looked at in %s; %d texts became tokens, %s were not kept; %s; "+
+		"%s in %s\n"+
+		"look at it: ri check -r %s\n",
+		path, rows.ShortBytes(h.Counts.Kept), strings.Join(names, ", "), h.Program.Executable, h.Counts.Tokens,
+		rows.ShortBytes(h.Counts.Denied+h.Counts.Unknown), stopText(attach.Stats(whole.Stats)), rows.ShortBytes(info.Size()),
+		rows.ShortDuration(took), path))
+}
