@@ -35,10 +35,9 @@ type Counts struct {
 
 // painter turns what was looked at into what is written.
 type painter struct {
-	mem     Memory
-	policy  *redact.Policy
-	tokens  *redact.Tokens
-	exclude map[string]bool // constants that are not kept
+	mem    Memory
+	policy *redact.Policy
+	tokens *redact.Tokens
 
 	layouts map[*symbols.Type]*redact.Layout
 	known   map[[16]byte]uint64 // digest of a text -> address of its token
@@ -146,7 +145,7 @@ func (p *painter) text(piece redact.Piece, at uint64) {
 	case !ok:
 		p.deny(addr, min(room, 1<<39)) // nobody looked at it
 	case piece.Action == redact.Keep,
-		piece.Action == redact.Token && p.mem.Constant(addr, int(n)) && !p.exclude[string(content)]:
+		piece.Action == redact.Token && p.mem.Constant(addr, int(n)):
 		p.kept = append(p.kept, extent{addr, int(n)})
 	default:
 		p.deny(addr, room)

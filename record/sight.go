@@ -28,6 +28,26 @@ func NewSight() *Sight {
 	return &Sight{typed: map[typedAt]struct{}{}, words: map[uint64]*wordsOfPage{}}
 }
 
+// static is a sight that has what another one saw of the program's own variables and constants. What was made of them once isn't
+// read again: names of states, layouts.
+func (s *Sight) static(start, end uint64) *Sight {
+	out := NewSight()
+	if s == nil {
+		return out
+	}
+	for t := range s.typed {
+		if t.addr >= start && t.addr < end {
+			out.typed[t] = struct{}{}
+		}
+	}
+	for page, words := range s.words {
+		if at := page * attach.PageSize; at >= start && at < end {
+			out.words[page] = words
+		}
+	}
+	return out
+}
+
 // Typed hears that memory was looked at as a type; it is a values.Witness.
 func (s *Sight) Typed(addr uint64, t *symbols.Type) {
 	if t.Size > 0 && addr+uint64(t.Size) > addr {

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"ri/attach"
@@ -17,6 +17,8 @@ import (
 	"ri/instruments/rows"
 	"ri/record/format"
 	"ri/record/redact"
+	"ri/symbols"
+	"ri/symbols/sparse"
 )
 
 // Options says how a recording is made.
@@ -26,7 +28,9 @@ type Options struct {
 	// Kept says that the key is kept somewhere, so that other recordings have the same tokens.
 	KeyKept bool
 	Look    looks.Options
-	Version string // of ri
+	// WholeSymbols has all that the executable says of itself travel along, not only what was asked of it.
+	WholeSymbols bool
+	Version      string // of ri
 }
 
 // Header is the beginning of a recording's file.
@@ -75,18 +79,35 @@ type PolicyNamed struct {
 	KeyKept     bool `json:"key_kept"`
 }
 
-// State records what plans' instruments look at, in one instant, and writes it to a file. The file is the caller's: it is written
-// from its beginning, and has no end mark unless State returns without an error.
-//
-// The results are those of the instruments, as on the process: not redacted.
-func State(ctx context.Context, s *looks.Session, plans []*looks.Plan, file *os.File, opt Options,
-	to rows.Listener) (*Header, []*rows.Result, *rows.Result, error) {
+// Recorder makes recordings of a session's target.
+type Recorder struct {
+	session   *looks.Session
+	opt       Options
+	variables map[uint64]string // package variables by address
+	excluded  []sparse.Range    // constants that are not kept, by link-time address
+}
+
+// New makes a recorder. It is made before the session looks: what is asked of the executable from now on travels along.
+func New(s *looks.Session, opt Options) *Recorder {
 	if opt.Policy == nil {
 		opt.Policy = &redact.Policy{}
 	}
-	m := &maker{session: s, file: file, opt: opt}
-	m.prepare()
-	results, whole, err := s.Together(ctx, plans, opt.Look, to, m)
+	r := &Recorder{session: s, opt: opt, variables: map[uint64]string{}, excluded: s.File.LinkerStrings()}
+	for _, v := range s.File.AllVars() {
+		r.variables[v.Addr+s.Bias] = v.Name
+	}
+	s.File.Track()
+	return r
+}
+
+// State records what plans' instruments look at, in one instant, and writes it to a file. The file is the caller's: it is written
+// from its beginning, and has no end mark unless State returns without an error.
+//
+// The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
+func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,
+	to rows.Listener) (h *Header, results []*rows.Result, whole *rows.Result, err error) {
+	m := &maker{Recorder: r, file: file}
+	results, whole, err = r.session.Together(ctx, plans, r.opt.Look, to, m)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -99,14 +120,11 @@ func State(ctx context.Context, s *looks.Session, plans []*looks.Plan, file *os.
 
 // maker hears what is looked at, and writes it.
 type maker struct {
-	session *looks.Session
-	file    *os.File
-	opt     Options
+	*Recorder
+	file *os.File
 
 	constants []attach.Mapping // the executable's own, that nobody can write to
 	mapped    []attach.Mapping
-	variables map[uint64]string
-	excluded  map[string]bool
 
 	sight   *Sight
 	look    *looks.Look
@@ -117,30 +135,6 @@ type maker struct {
 	moment  time.Time
 	nano    int64
 	err     error
-}
-
-func (m *maker) prepare() {
-	m.variables = map[uint64]string{}
-	for _, v := range m.session.File.AllVars() {
-		m.variables[v.Addr+m.session.Bias] = v.Name
-	}
-	m.excluded = setByLinker(m.session.File.BuildSettings())
-}
-
-// setByLinker are the values that -ldflags -X put into variables: constants of the program, and of one build only.
-func setByLinker(settings [][2]string) map[string]bool {
-	out := map[string]bool{}
-	for _, s := range settings {
-		if s[0] != "-ldflags" {
-			continue
-		}
-		for field := range strings.FieldsSeq(strings.NewReplacer("'", " ", `"`, " ").Replace(s[1])) {
-			if _, value, ok := strings.Cut(strings.TrimPrefix(field, "-X="), "="); ok && strings.Contains(field, ".") {
-				out[value] = true
-			}
-		}
-	}
-	return out
 }
 
 // Begin implements looks.Observer.
@@ -157,12 +151,29 @@ func (m *maker) Begin(look *looks.Look) error {
 			m.constants = append(m.constants, x)
 		}
 	}
-	m.listen()
+	m.listen(m.sight.static(m.image()))
 	return nil
 }
 
-func (m *maker) listen() {
-	m.sight = NewSight()
+// image is where the executable lies, with its variables.
+func (m *maker) image() (start, end uint64) {
+	name := filepath.Base(m.session.Target.ExecutablePath())
+	for _, x := range m.mapped {
+		switch {
+		case x.Path != "" && filepath.Base(x.Path) == name:
+			if end == 0 {
+				start = x.Start
+			}
+			end = x.End
+		case x.Path == "" && x.Start == end && x.Write: // variables without a value
+			end = x.End
+		}
+	}
+	return start, end
+}
+
+func (m *maker) listen(sight *Sight) {
+	m.sight = sight
 	m.look.Cache.Witness = m.sight.Read
 	m.look.Space.SetWitness(m.sight.Typed)
 }
@@ -182,7 +193,7 @@ func (m *maker) Leaving(*looks.Look) {
 }
 
 // Again implements looks.Observer.
-func (m *maker) Again(*looks.Look) { m.listen() }
+func (m *maker) Again(*looks.Look) { m.listen(NewSight()) }
 
 // End implements looks.Observer.
 func (m *maker) End(*looks.Look) error {
@@ -213,12 +224,11 @@ func (m *maker) capture() error {
 			b, err := m.look.Cache.Slice(addr, n)
 			return b, err == nil
 		},
-		Constant: func(addr uint64, n int) bool { return within(m.constants, addr, uint64(n)) },
+		Constant: m.constant,
 		Address:  func(word uint64) bool { return within(m.mapped, word, 1) },
 		Variable: func(addr uint64) string { return m.variables[addr] },
 		Tokens:   m.gap(),
 	}, m.opt.Policy, redact.NewTokens(m.opt.Key), m.emit)
-	m.painter.exclude = m.excluded
 	return m.painter.paint(m.sight)
 }
 
@@ -230,6 +240,14 @@ func within(list []attach.Mapping, addr, n uint64) bool {
 		return 1
 	})
 	return i < len(list) && list[i].Start <= addr && addr+n <= list[i].End && addr+n >= addr
+}
+
+// constant tells whether bytes are the program's own, and not put there by who built it.
+func (m *maker) constant(addr uint64, n int) bool {
+	start, end := addr-m.session.Bias, addr-m.session.Bias+uint64(n)
+	return within(m.constants, addr, uint64(n)) && !slices.ContainsFunc(m.excluded, func(r sparse.Range) bool {
+		return start < r.End && r.Start < end
+	})
 }
 
 // tokenRoom is how much address space tokens may take, in bytes.
@@ -291,8 +309,32 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 	if err := m.writer.Block(format.ProcessBlock, process, 0, 0); err != nil {
 		return nil, err
 	}
+	if err := m.symbols(); err != nil {
+		return nil, err
+	}
 	h := m.header(results, whole)
 	return h, m.writer.Close(h)
+}
+
+// symbols writes what was asked of the executable.
+func (m *maker) symbols() error {
+	p, err := m.session.File.Portable(symbols.PortableOptions{Whole: m.opt.WholeSymbols})
+	if err != nil {
+		return err
+	}
+	head, err := json.Marshal(p.Header)
+	if err != nil {
+		return err
+	}
+	if err := m.writer.Block(recorded.SymbolsBlock, head, 0, 0); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Parts)) {
+		if err := m.writer.Block(recorded.SymbolsBlock+"/"+name, p.Parts[name], 0, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *maker) process() ([]byte, error) {

@@ -17,6 +17,10 @@ import (
 	"ri/record/format"
 )
 
+// SymbolsBlock has what the executable says of itself: a header, and parts whose names follow a slash. See
+// symbols.Portable.
+const SymbolsBlock = "symbols"
+
 // Process is what a recording says of a process besides its memory: the block format.ProcessBlock, as JSON.
 type Process struct {
 	PID        int                 `json:"pid"`

@@ -46,5 +46,6 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	f.StringVar(&opt.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
 	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there: recordings with one key have the same tokens")
 	f.BoolVar(&opt.DenyNumbers, "deny-numbers", false, "leave out single numbers, too")
+	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only those that were asked for")
 	return cmd
 }

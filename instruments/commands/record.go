@@ -26,6 +26,8 @@ type RecordOptions struct {
 	Policy      string   // file of rules
 	KeyFile     string   // of the tokens' key; "": one that is thrown away
 	DenyNumbers bool
+	// WholeSymbols has all that the executable says of itself travel along.
+	WholeSymbols bool
 }
 
 // asked first on every site.
@@ -130,12 +132,13 @@ func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice 
 	if err != nil {
 		return err
 	}
-	options.Look, options.Version = look, ownVersion()
+	options.Look, options.Version, options.WholeSymbols = look, ownVersion(), opt.WholeSymbols
 	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	recorder := record.New(s, options)
 	plans, err := opt.plans(c, s, look)
 	if err != nil {
 		return err
@@ -151,7 +154,7 @@ func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice 
 	}
 	defer file.Drop()
 	began := time.Now()
-	header, results, whole, err := record.State(ctx, s, plans, file.File, options, out)
+	header, results, whole, err := recorder.State(ctx, plans, file.File, out)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package looks
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"ri/attach"
@@ -207,6 +209,9 @@ func OpenSession(c TargetChoice) (*Session, error) {
 
 // symbols are those of the target's executable.
 func (c TargetChoice) symbols(t attach.Target) (*symbols.File, error) {
+	if r, ok := t.(*recorded.Recording); ok && c.Exe == "" {
+		return recordedSymbols(r)
+	}
 	exe := t.Executable()
 	if c.Recording != "" {
 		file, err := files.Open(c.Exe)
@@ -216,6 +221,26 @@ func (c TargetChoice) symbols(t attach.Target) (*symbols.File, error) {
 		exe = file
 	}
 	return symbols.OpenCached(exe, filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
+}
+
+// recordedSymbols are those that travelled with a recording.
+func recordedSymbols(r *recorded.Recording) (*symbols.File, error) {
+	head, err := r.File().Named(recorded.SymbolsBlock)
+	if err != nil {
+		return nil, err
+	}
+	p := symbols.Portable{Parts: map[string][]byte{}}
+	if err := json.Unmarshal(head, &p.Header); err != nil {
+		return nil, fmt.Errorf("what it says of the executable: %w", err)
+	}
+	for _, b := range r.File().Blocks() {
+		if name, ok := strings.CutPrefix(b.Name, recorded.SymbolsBlock+"/"); ok {
+			if p.Parts[name], err = r.File().Read(b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return symbols.OpenPortable(&p)
 }
 
 // Close lets the target go. By then the results are printed, so it is the time to save what the next run starts with;
