@@ -13,6 +13,7 @@ import (
 
 	"ri/attach/process"
 	"ri/inert"
+	"ri/instruments/commands"
 	"ri/instruments/rows"
 )
 
@@ -22,6 +23,10 @@ var stdout, stderr = inert.NewWriter(os.Stdout), inert.NewWriter(os.Stderr)
 func main() { os.Exit(run()) }
 
 func run() int {
+	if err := commands.CheckAddressSpace(); err != nil {
+		fmt.Fprintf(stderr, "ri: %s\n", err.Error())
+		return exitCode(err)
+	}
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 	obeyJobControl()
