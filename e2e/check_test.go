@@ -85,6 +85,7 @@ var allTroubles = []trouble{
 	{"context", [][3]string{{"context", "cancelled", "context: waits here"}}},
 	{"sql", [][3]string{{"sql-pool", "all 2 are in use, 3 goroutines wait for one", "sql: waits here"}}},
 	{"sql-behind", [][3]string{{"sql-pool", "all 1 are in use, 3 goroutines wait for one", "sql: waits here"}, {"lock-held", "lock held in select, 3 goroutines wait for it", "sql-behind: holds here"}}},
+	{"sql-lost", [][3]string{{"sql-pool", "all 1 are in use, 4 goroutines wait for one", "sql: waits here"}}},
 	{"gate", [][3]string{{"wait-group", "3 workers that would call Done wait for what doesn't come", "waits: chan receive for channel main.gate.open at "}}},
 	{"semaphore", [][3]string{{"full-queue", "full queue with no consumer running", "channel main.slots.free at "}}},
 	{"weighted", [][3]string{{"full-queue", "semaphore.Weighted that nobody is left to release", "weighted: waits here"}}},

@@ -85,7 +85,7 @@ func init() {
 		time.Sleep(3 * waits)
 	}
 	troubles["many-full"] = func() {
-		for range [2000]int{} {
+		for range [600]int{} {
 			m := &mailbox{letters: make(chan string)}
 			kept = append(kept, m)
 			go m.put()
@@ -93,7 +93,7 @@ func init() {
 		time.Sleep(waits)
 	}
 	troubles["many-left"] = func() {
-		for range [1000]int{} {
+		for range [600]int{} {
 			m := &mailbox{}
 			kept = append(kept, m)
 			m.take()

@@ -19,7 +19,7 @@ local unclosed = require("checks_unclosed")
 -- and why there is nothing to check (and true, where there would be something); and what it needs: "heap", a copy of all
 -- memory; "moment", memory of one moment, since it concludes from what isn't there.
 local all = {}
-for _, part in ipairs { death, stopped, locks, holders, never, probable, context, pools, unclosed, state, packs } do
+for _, part in ipairs { death, stopped, locks, holders, pools, never, probable, context, unclosed, state, packs } do
   for _, check in ipairs(part) do
     check.part = part
     all[#all + 1] = check
@@ -99,6 +99,7 @@ local function look(p, wanted)
   attempt(l, stopped, stopped.first)
   attempt(l, livelock, livelock.first)
   l.count = mark.count
+  attempt(l, never, never.first)
   attempt(l, context, context.find)
   attempt(l, doing, doing.first)
   attempt(l, unclosed, unclosed.first)

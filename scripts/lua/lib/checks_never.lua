@@ -1,6 +1,7 @@
 --- The checks of `ri check` for goroutines that can never go on.
 
 local locks = require("checks_locks")
+local words = require("words")
 
 -- Wait reasons behind which nothing comes (runtime.waitReasonStrings).
 local final = {
@@ -43,6 +44,43 @@ local awaited = {
 
 local function place(line) return line and ("%s (%s:%d)"):format(line.func, line.file:match("[^/]*$"), line.line) or "not recorded" end
 
+-- How many goroutines of libraries are asked for.
+local most = 256
+
+-- servant tells whether a goroutine is a library's alone: started by one, and nowhere in the program's own code.
+local function servant(g)
+  if not g or not g.created_by or words.own(g.created_by.func) then return false end
+  for _, f in ipairs(g.frames) do
+    if words.own(f.func) then return false end
+  end
+  return true
+end
+
+-- first finds in the first look the goroutines by which libraries serve others, and that wait for ever only because those do: a sql.DB's
+-- connectionOpener, where all who have the DB are stuck. They are told with those.
+local function first(l)
+  l.served = {}
+  local asked = 0
+  for _, g in ipairs(l.blocked) do
+    if not final[g.reason] and servant(l.state[g.ids[1]]) then
+      local set = {}
+      for _, id in ipairs(g.ids) do set[id] = true end
+      for _, b in ipairs(asked < most and l.heap:blocked() or {}) do
+        local id = b.goroutine.id
+        if set[id] and asked < most then
+          asked = asked + 1
+          for _, on in ipairs(b.waits_on) do
+            local users = not l.served[id] and l.heap:users(on.addr) or nil
+            for _, user in ipairs(users and users.goroutines or {}) do
+              if user.never and not servant(l.state[user.goroutine.id]) then l.served[id] = true end
+            end
+          end
+        end
+      end
+    end
+  end
+end
+
 -- unreachable groups the goroutines of which the heap shows that nothing can wake them.
 local function unreachable(l)
   if not l.heap then return nil, l.noheap end
@@ -51,7 +89,7 @@ local function unreachable(l)
   for _, b in ipairs(l.blocked) do
     local ids, told = {}, 0
     for _, id in ipairs(b.ids) do
-      if l.deadlocked[id] or l.stuck[id] or l.left[id] or l.lost[id] then told = told + 1 else ids[#ids + 1] = id end
+      if l.deadlocked[id] or l.stuck[id] or l.left[id] or l.lost[id] or l.served[id] then told = told + 1 else ids[#ids + 1] = id end
     end
     if not final[b.reason] and #ids > 0 then
       local known = l.state[ids[1]]
@@ -98,4 +136,4 @@ end
 -- @return boolean
 local function needs_heap(l) return l.wanted["blocked-forever"] end
 
-return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", needs = "heap", run = unreachable }, needs_heap = needs_heap }
+return { { name = "nil-channel", run = nothing_comes }, { name = "blocked-forever", needs = "heap", run = unreachable }, needs_heap = needs_heap, first = first }

@@ -38,4 +38,12 @@ function words.standard(path)
   return not (path == "main" or first:find(".", 1, true) or (module ~= "" and (path == module or path:sub(1, #module + 1) == module .. "/")))
 end
 
+-- own tells whether a function is of the program's own module: of neither the standard library nor another module. Where the program doesn't say
+-- which its module is, other modules' count as its own.
+function words.own(func)
+  local path = func:match("^(.*/[^./]*)%.") or func:match("^([^.]*)%.") or func
+  if words.standard(path) then return false end
+  return path == "main" or module == "" or path == module or path:sub(1, #module + 1) == module .. "/"
+end
+
 return words
