@@ -82,6 +82,9 @@ func (c *Console) Close() error {
 // restart gives the console a new machine: at the start, and where a line didn't end.
 func (c *Console) restart() {
 	space := c.session.Keep()
+	if c.host != nil {
+		c.host.Close()
+	}
 	c.host = host.NewPrompt(host.Options{
 		Space: space, Folders: (&recipes.Recipe{Scripts: files.Dir(".", false)}).Folders(c.catalogue),
 		Target: host.TargetInfo{PID: c.session.Target.PID(), Kind: c.session.Info.Kind,
@@ -318,6 +321,7 @@ func (c *Console) RunRecipe(ctx context.Context, name string, args []string, sty
 		_, space := c.session.Memory()
 		h := host.New(host.Options{Space: space, Sink: sink, Folders: plan.Recipe.Folders(c.catalogue), Limits: plan.Limits,
 			Target: c.host.Target()})
+		defer h.Close()
 		return h.Run(ctx, plan.Script, plan.Params)
 	})
 	if res != nil && plan.Script.Header != nil {

@@ -85,6 +85,46 @@ local function c(x) return function(y) return x + y end end
 	}
 }
 
+// All that is assigned is evaluated before any of it is assigned.
+func TestAssignments(t *testing.T) {
+	const prelude = `
+local a, b, t = 1, 2, {n = 3, 10, 20}
+local function same(...) return ... end
+local function reads() return a end
+`
+	for assignment, want := range map[string]string{
+		"a, b = b, a":                           "2 1 3 10 20",
+		"a, b = 5, a":                           "5 1 3 10 20",
+		"a, b = a + 1, a + 1":                   "2 2 3 10 20",
+		"a, b = nil, same(a)":                   "nil 1 3 10 20",
+		"a, b = 5, reads()":                     "5 1 3 10 20",
+		"a, b = 5, (function() return a end)()": "5 1 3 10 20",
+		"a, b = 5, {a}; b = b[1]":               "5 1 3 10 20",
+		"a, b = 'x', a .. 'y'":                  "x 1y 3 10 20",
+		"a, b = nil, not a":                     "nil false 3 10 20",
+		"a, b = same(a, 7)":                     "1 7 3 10 20",
+		"a, b = b":                              "2 nil 3 10 20",
+		"a, b = b, same(a), print":              "2 1 3 10 20",
+		"a, b = 4, same(a, 9)":                  "4 1 3 10 20",
+		"a, t[a] = 2, 11":                       "2 2 3 11 20",
+		"t[a], a = 11, 2":                       "2 2 3 11 20",
+		"t[1], t[2] = t[2], t[1]":               "1 2 3 20 10",
+		"t[1], t[1] = 11, 12":                   "1 2 3 11 20",
+		"local u = t; u, u.n = nil, 4":          "1 2 4 10 20",
+		"local u = t; u.n, u = 4, nil":          "1 2 4 10 20",
+		"local u = t; u, t, u.n = t, u, a":      "1 2 1 10 20",
+		"a, t.n, b = t.n, b, a":                 "3 1 2 10 20",
+	} {
+		source := prelude + assignment + "\nprint(table.concat({tostring(a), tostring(b), t.n, t[1], t[2]}, ' '))"
+		for _, form := range []string{source, "local function f() " + source + " end f()",
+			strings.Replace(source, "local a, b, t =", "a, b, t =", 1)} {
+			if got, err := runLua(t, form, Options{}); err != nil || got != want {
+				t.Errorf("%s\n got %q, %v\n want %s", form, got, err, want)
+			}
+		}
+	}
+}
+
 func TestGoto(t *testing.T) {
 	for source, want := range map[string]string{
 		"local x\nfor i = 1, 2 do\n  goto nowhere\nend\nlocal y": "test.lua:3: no visible label 'nowhere' for <goto>",

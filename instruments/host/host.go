@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
@@ -72,21 +73,23 @@ type Host struct {
 	waits *waits.Reader // of who waits and holds in space
 	lua   *lua.LState
 
-	ctx      context.Context // of the run
-	cancel   context.CancelCauseFunc
-	script   *Script
-	params   lua.LValue
-	loading  bool // a file's own statements are running, not its run function
-	trusting bool // require gives a placeholder for what isn't there
-	resumed  int  // coroutines inside each other
-	steps    int  // since the context was last asked in a Go loop
-	given    given
-	loads    int64
-	warmth   byte           // what warm has read, so that it is read
-	lastErr  error          // of the last binding that failed
-	atLimit  *lua.LFunction // what the script wants called when a limit ends it
-	clock    *Clock
-	unknown  unknown // the last name that a script looked up in vain
+	running   sync.Mutex
+	ctx       context.Context // of the run
+	cancel    context.CancelCauseFunc
+	script    *Script
+	params    lua.LValue
+	loading   bool // a file's own statements are running, not its run function
+	requiring int  // the folder of the file whose statements they are
+	trusting  bool // require gives a placeholder for what isn't there
+	resumed   int  // coroutines inside each other
+	steps     int  // since the context was last asked in a Go loop
+	given     given
+	loads     int64
+	warmth    byte           // what warm has read, so that it is read
+	lastErr   error          // of the last binding that failed
+	atLimit   *lua.LFunction // what the script wants called when a limit ends it
+	clock     *Clock
+	unknown   unknown // the last name that a script looked up in vain
 
 	columns     []rows.Column
 	bindings    map[*symbols.Type]*binding
@@ -95,8 +98,7 @@ type Host struct {
 	signed      map[int64]*lua.LUserData
 	unsigned    map[uint64]*lua.LUserData
 	maps        map[mapIdentity]*mapIndex
-	modules     map[string]lua.LValue // of this run, by file
-	compiled    map[string]*lua.FunctionProto
+	modules     map[moduleKey]lua.LValue    // of this run
 	transaction *change.Plan                // what the run wants changed
 	memo        map[string]lua.LValue       // what scripts gave to ri.memo
 	heap        *heap.Heap                  // of this look, once asked for
@@ -125,8 +127,8 @@ func New(opt Options) *Host {
 		opt: opt, space: opt.Space, waits: waits.New(opt.Space), params: lua.LNil,
 		bindings: map[*symbols.Type]*binding{},
 		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
-		maps: map[mapIdentity]*mapIndex{}, modules: map[string]lua.LValue{},
-		compiled: map[string]*lua.FunctionProto{}, memo: map[string]lua.LValue{},
+		maps: map[mapIdentity]*mapIndex{}, modules: map[moduleKey]lua.LValue{},
+		memo: map[string]lua.LValue{},
 	}
 	h.lua = lua.NewState(lua.Options{
 		SkipOpenLibs: true, CallStackSize: 4096,
@@ -148,8 +150,12 @@ func New(opt Options) *Host {
 	return h
 }
 
-// Close ends the machine.
-func (h *Host) Close() { h.lua.Close() }
+// Close ends the machine. One that still runs a script which doesn't end is left to the garbage collector.
+func (h *Host) Close() {
+	if h.running.TryLock() {
+		h.lua.Close()
+	}
+}
 
 // Values is how many values of the target were read.
 func (h *Host) Values() int64 { return h.loads }
@@ -186,6 +192,8 @@ func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) e
 
 // limited does f under the limits.
 func (h *Host) limited(ctx context.Context, f func() error) (err error) {
+	h.running.Lock()
+	defer h.running.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limits := h.opt.Limits

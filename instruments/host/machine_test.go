@@ -229,6 +229,35 @@ func TestRequire(t *testing.T) {
 	}
 }
 
+// What lies beside a script gets between neither the script and the library, nor the library's own modules.
+func TestRequireElsewhere(t *testing.T) {
+	own := fstest.MapFS{
+		"timers.lua": {Data: []byte("return {own = true}")}, "other.lua": {Data: []byte("return {own = true}")},
+	}
+	library := fstest.MapFS{
+		"lib/timers.lua": {Data: []byte("return {name = 'library'}")},
+		"lib/check.lua":  {Data: []byte("return {other = require 'other', timers = require 'timers'}")},
+		"lib/other.lua":  {Data: []byte("return {name = 'library'}")},
+	}
+	folders := []fs.FS{own, library}
+	for source, want := range map[string]string{
+		"require('timers').name": "library", "require('other').own": "true", "require('check').other.name": "library",
+		"require('check').timers == require('timers')": "true", "require('check').other == require('other')": "false",
+	} {
+		script, err := CompileScript("timers.lua", "print("+source+")", folders...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := &sink{}
+		h := New(Options{Sink: out, Folders: folders})
+		err = h.Run(t.Context(), script, nil)
+		h.Close()
+		if got := strings.Join(out.printed, " "); err != nil || got != want {
+			t.Errorf("%s\n got %q, %v\n want %s", source, got, err, want)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	for _, test := range []struct {
 		source string

@@ -1,9 +1,6 @@
 package host
 
 import (
-	"errors"
-	"io/fs"
-	"path"
 	"strings"
 
 	"ri/instruments/lang"
@@ -163,109 +160,4 @@ func (h *Host) openCoroutines() {
 		L.Push(inner)
 		return 1
 	}))
-}
-
-// loadingModule marks a module whose file is being run.
-var loadingModule = lua.LString("(loading)")
-
-// require loads a module from the script folders, once: require 'list' is list.lua or lib/list.lua.
-func (h *Host) require(L *lua.LState) int {
-	name := L.CheckString(1)
-	source, file, err := h.FindModule(name)
-	if err != nil {
-		if !h.trusting || !errors.Is(err, fs.ErrNotExist) {
-			h.raise(L, err)
-		}
-		L.Push(h.placeholder(name))
-		return 1
-	}
-	value, err := h.loadModule(L, file, source)
-	if err != nil {
-		h.raise(L, err)
-	}
-	L.Push(value)
-	return 1
-}
-
-// loadModule runs a module's file, unless it was run before.
-func (h *Host) loadModule(L *lua.LState, file, source string) (lua.LValue, error) {
-	switch value := h.modules[file]; value {
-	case nil:
-	case loadingModule:
-		return nil, errors.New("require: module " + file + " requires itself")
-	default:
-		return value, nil
-	}
-	proto := h.compiled[file]
-	if proto == nil {
-		var err error
-		if proto, _, err = lang.CompileLua(file, source); err != nil {
-			return nil, err
-		}
-		h.compiled[file] = proto
-	}
-	h.modules[file] = loadingModule
-	was := h.loading
-	h.loading = true
-	defer func() {
-		h.loading = was
-		if h.modules[file] == loadingModule {
-			delete(h.modules, file)
-		}
-	}()
-	L.Push(h.lua.NewFunctionFromProto(proto))
-	L.Call(0, 1)
-	value := L.Get(-1)
-	L.Pop(1)
-	if value == lua.LNil {
-		value = lua.LTrue
-	}
-	h.modules[file] = value
-	return value, nil
-}
-
-// FindModule reads a module's file. Names have no way out of the folders.
-func (h *Host) FindModule(name string) (source, file string, err error) {
-	clean := strings.TrimSuffix(name, ".lua")
-	if !strings.Contains(clean, "/") {
-		clean = strings.ReplaceAll(clean, ".", "/")
-	}
-	if !fs.ValidPath(clean) || clean == "." || strings.ContainsAny(clean, "\\\x00:") {
-		return "", "", errors.New("require: " + lang.LuaText(lua.LString(name)) +
-			" is no module name: it stays inside the script folders")
-	}
-	for _, candidate := range []string{clean + ".lua", path.Join("lib", clean) + ".lua"} {
-		for _, folder := range h.opt.Folders {
-			data, err := fs.ReadFile(folder, candidate)
-			if err == nil {
-				return string(data), candidate, nil
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				return "", "", err
-			}
-		}
-	}
-	return "", "", &moduleError{name}
-}
-
-// moduleError: there is no such module.
-type moduleError struct{ name string }
-
-func (e *moduleError) Error() string {
-	return "require: no module " + lang.LuaText(lua.LString(e.name)) + " in the script folders"
-}
-func (e *moduleError) Unwrap() error { return fs.ErrNotExist }
-
-// placeholder stands for a module while a header is read without the folders.
-func (h *Host) placeholder(name string) lua.LValue {
-	meta := h.lua.NewTable()
-	refuse := h.function(func(L *lua.LState) int {
-		L.RaiseError("module %q is not available while the file loads", name)
-		return 0
-	})
-	meta.RawSetString("__index", refuse)
-	meta.RawSetString("__call", refuse)
-	t := h.lua.NewTable()
-	t.Metatable = meta
-	return t
 }

@@ -40,7 +40,7 @@ func CompileScript(path, source string, folders ...fs.FS) (*Script, error) {
 	}
 	h := New(Options{Folders: folders, Limits: Limits{Time: 5 * time.Second, Memory: 128 << 20}})
 	defer h.Close()
-	h.trusting = len(folders) == 0
+	h.script, h.trusting = s, len(folders) == 0
 	err = h.limited(context.Background(), func() error {
 		value, err := h.loadScript(s)
 		if err != nil {
@@ -89,24 +89,30 @@ func (s *Script) NeedsSymbols() bool {
 	}) {
 		return true
 	}
-	h := &Host{opt: Options{Folders: s.folders}}
-	return h.usesSymbols(s.Path, s.Source, map[string]bool{})
+	return s.usesSymbols(module{0, s.Path, s.Source}, map[moduleKey]bool{})
 }
 
-func (h *Host) usesSymbols(file, source string, seen map[string]bool) bool {
-	if seen[file] {
+// CheckModule says why the script can't require a module; nil if it can.
+func (s *Script) CheckModule(name string) error {
+	_, err := findModule(name, s.folders, 0, s)
+	return err
+}
+
+func (s *Script) usesSymbols(m module, seen map[moduleKey]bool) bool {
+	key := moduleKey{m.folder, m.file}
+	if seen[key] {
 		return false
 	}
-	seen[file] = true
-	_, chunk, err := lang.CompileLua(file, source)
+	seen[key] = true
+	_, chunk, err := lang.CompileLua(m.file, m.source)
 	if err != nil {
 		return true
 	}
 	var u uses
-	u.walk(reflect.ValueOf(chunk))
+	lang.EachNode(reflect.ValueOf(chunk), u.expression)
 	return u.symbols || slices.ContainsFunc(u.modules, func(name string) bool {
-		source, file, err := h.FindModule(name)
-		return err != nil || h.usesSymbols(file, source, seen)
+		required, err := findModule(name, s.folders, m.folder, s)
+		return err != nil || s.usesSymbols(required, seen)
 	})
 }
 
@@ -116,38 +122,14 @@ type uses struct {
 	modules []string
 }
 
-func (u *uses) walk(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Slice:
-		for i := range v.Len() {
-			u.walk(v.Index(i))
-		}
-	case reflect.Interface:
-		if !v.IsNil() {
-			u.walk(v.Elem())
-		}
-	case reflect.Pointer:
-		if v.IsNil() || u.expression(v.Interface()) {
-			return
-		}
-		u.walk(v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Field(i); v.Type().Field(i).IsExported() {
-				u.walk(f)
-			}
-		}
-	}
-}
-
-// expression notes ri.NAME and require(NAME), and says whether that was all there is in it.
+// expression notes ri.NAME and require(NAME), and says whether there may be more in it.
 func (u *uses) expression(e any) bool {
 	switch e := e.(type) {
 	case *ast.AttrGetExpr:
 		if object, ok := e.Object.(*ast.IdentExpr); ok && object.Value == "ri" {
 			name, literal := e.Key.(*ast.StringExpr)
 			u.symbols = u.symbols || !literal || !slices.Contains(withoutSymbols, name.Value)
-			return literal
+			return !literal
 		}
 	case *ast.IdentExpr:
 		u.symbols = u.symbols || e.Value == "ri" // handed on as a whole
@@ -156,11 +138,11 @@ func (u *uses) expression(e any) bool {
 			if len(e.Args) == 1 {
 				if name, literal := e.Args[0].(*ast.StringExpr); literal {
 					u.modules = append(u.modules, name.Value)
-					return true
+					return false
 				}
 			}
 			u.symbols = true
 		}
 	}
-	return false
+	return true
 }

@@ -27,7 +27,7 @@ func (h *Host) walker(L *lua.LState, b *binding) (*lua.LFunction, error) {
 
 func (h *Host) loadWalkers(L *lua.LState) error {
 	h.walkers = map[string]*lua.LFunction{}
-	for _, folder := range h.opt.Folders {
+	for at, folder := range h.opt.Folders {
 		files, err := fs.Glob(folder, "lib/*.lua")
 		if err != nil {
 			return err
@@ -37,11 +37,11 @@ func (h *Host) loadWalkers(L *lua.LState) error {
 			if err != nil {
 				return err
 			}
-			module, err := h.loadModule(L, file, string(source))
+			loaded, err := h.loadModule(L, module{at, file, string(source)})
 			if err != nil {
 				return err
 			}
-			table, ok := module.(*lua.LTable)
+			table, ok := loaded.(*lua.LTable)
 			if !ok {
 				continue
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -27,7 +28,8 @@ const ConcatName = "(concat)"
 //
 // Three things are changed on the way. A literal integer that a float64 can't hold is an error: it would silently be
 // another number. a..b becomes a call: the machine's own operator allocates without a bound, and can't be
-// interrupted. What a loop goes through gets locals where the machine's compiler would get it wrong (see hoist).
+// interrupted. What a loop goes through, and what is assigned to several, gets locals where the machine's compiler
+// would get it wrong (see hoist and apart).
 func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	if len(source) > MaxSource {
 		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path,
@@ -120,8 +122,8 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 				v.Set(reflect.ValueOf(flat))
 			}
 		}
-		if loop, ok := v.Interface().(*ast.GenericForStmt); ok && v.Type() == stmtType {
-			if block := hoist(loop); block != nil {
+		if v.Type() == stmtType {
+			if block := inSteps(v.Interface()); block != nil {
 				v.Set(reflect.ValueOf(block))
 			}
 		}
@@ -153,11 +155,8 @@ func (r *rewriter) concat(e ast.Expr) ast.Expr {
 	if !ok {
 		return nil
 	}
-	call := &ast.FuncCallExpr{Func: &ast.IdentExpr{Value: ConcatName}, AdjustRet: true}
-	call.SetLine(c.Line())
+	call := at(c, &ast.FuncCallExpr{Func: at(c, &ast.IdentExpr{Value: ConcatName}), AdjustRet: true})
 	call.SetLastLine(c.LastLine())
-	call.Func.SetLine(c.Line())
-	call.Func.SetLastLine(c.Line())
 	for {
 		call.Args = append(call.Args, c.Lhs)
 		next, ok := c.Rhs.(*ast.StringConcatOpExpr)
@@ -182,12 +181,23 @@ func (r *rewriter) concat(e ast.Expr) ast.Expr {
 	return call
 }
 
+// inSteps writes a statement out in several where the machine's compiler would get it wrong; else nil.
+func inSteps(statement any) *ast.DoBlockStmt {
+	switch s := statement.(type) {
+	case *ast.GenericForStmt:
+		return hoist(s)
+	case *ast.AssignStmt:
+		return apart(s)
+	}
+	return nil
+}
+
 // hoist puts what a loop goes through into locals of its own before the loop, unless it is plain: nil.
 //
 // gopher-lua 1.1.2 sets the three registers of `for ... in` aside before it compiles the expressions into
 // them. A call there then seems to need no register (compileFuncCallExpr compares with RegTop, which is beyond
 // already), and what follows is written over its result: `for x in f().g()` indexes "g" by "g".
-func hoist(loop *ast.GenericForStmt) ast.Stmt {
+func hoist(loop *ast.GenericForStmt) *ast.DoBlockStmt {
 	if len(loop.Exprs) == 0 || plainHead(loop.Exprs[0]) {
 		return nil
 	}
@@ -195,17 +205,79 @@ func hoist(loop *ast.GenericForStmt) ast.Stmt {
 	inner := *loop
 	inner.Exprs = nil
 	for _, name := range locals.Names {
-		ident := &ast.IdentExpr{Value: name}
-		ident.SetLine(loop.Line())
-		ident.SetLastLine(loop.Line())
-		inner.Exprs = append(inner.Exprs, ident)
+		inner.Exprs = append(inner.Exprs, at(loop, &ast.IdentExpr{Value: name}))
 	}
-	locals.SetLine(loop.Line())
-	locals.SetLastLine(loop.Line())
-	block := &ast.DoBlockStmt{Stmts: []ast.Stmt{locals, &inner}}
-	block.SetLine(loop.Line())
+	block := at(loop, &ast.DoBlockStmt{Stmts: []ast.Stmt{at(loop, locals), &inner}})
 	block.SetLastLine(loop.LastLine())
 	return block
+}
+
+// at gives a node that the source doesn't have the line of one that it has.
+func at[T ast.PositionHolder](where ast.PositionHolder, node T) T {
+	node.SetLine(where.Line())
+	node.SetLastLine(where.Line())
+	return node
+}
+
+// apart has all right sides of `a, b = b, a` evaluated before anything is assigned, unless it makes no difference: nil.
+//
+// gopher-lua 1.1.2 evaluates each of them straight into the local that it is for, so the next one sees that: a and b
+// become the same.
+func apart(s *ast.AssignStmt) *ast.DoBlockStmt {
+	if !entangled(s) {
+		return nil
+	}
+	locals := at(s, &ast.LocalAssignStmt{})
+	save := func(e ast.Expr) ast.Expr {
+		name := "(= " + strconv.Itoa(len(locals.Names)) + ")"
+		locals.Names, locals.Exprs = append(locals.Names, name), append(locals.Exprs, e)
+		return at(s, &ast.IdentExpr{Value: name})
+	}
+	left := slices.Clone(s.Lhs)
+	for i, e := range left {
+		if get, ok := e.(*ast.AttrGetExpr); ok {
+			left[i] = at(s, &ast.AttrGetExpr{Object: save(get.Object), Key: save(get.Key)})
+		}
+	}
+	first := len(locals.Names)
+	for range left {
+		save(nil)
+	}
+	locals.Exprs = append(locals.Exprs[:first], s.Rhs...)
+	block := at(s, &ast.DoBlockStmt{Stmts: []ast.Stmt{locals}})
+	for i := len(left) - 1; i >= 0; i-- { // from the right, as Lua does
+		value := at(s, &ast.IdentExpr{Value: locals.Names[first+i]})
+		block.Stmts = append(block.Stmts, at(s, &ast.AssignStmt{Lhs: left[i : i+1], Rhs: []ast.Expr{value}}))
+	}
+	block.SetLastLine(s.LastLine())
+	return block
+}
+
+// entangled says whether a variable that is assigned may be read by a right side behind it, or by the way to a field
+// that is assigned.
+func entangled(s *ast.AssignStmt) bool {
+	assigned := map[string]bool{}
+	reads := func(e ast.Expr) (found bool) {
+		EachNode(reflect.ValueOf(&e).Elem(), func(n any) bool {
+			id, isName := n.(*ast.IdentExpr)
+			_, isCall := n.(*ast.FuncCallExpr) // of a function that reads the variable, for all that is known
+			found = found || isName && assigned[id.Value] || isCall
+			return !found
+		})
+		return found
+	}
+	for i, e := range s.Lhs {
+		if i > 0 && i < len(s.Rhs) && len(assigned) > 0 && reads(s.Rhs[i]) {
+			return true
+		}
+		if id, ok := e.(*ast.IdentExpr); ok {
+			assigned[id.Value] = true
+		}
+	}
+	return len(assigned) > 0 && len(s.Lhs) > 1 && slices.ContainsFunc(s.Lhs, func(e ast.Expr) bool {
+		_, isField := e.(*ast.AttrGetExpr)
+		return isField && reads(e)
+	})
 }
 
 // plainHead says whether an expression is a name, or a call of one.
@@ -340,4 +412,28 @@ func LuaQuote(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// EachNode goes through a syntax tree, outermost first, and where f allows it into what is below.
+func EachNode(v reflect.Value, f func(node any) bool) {
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			EachNode(v.Index(i), f)
+		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			EachNode(v.Elem(), f)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() && f(v.Interface()) {
+			EachNode(v.Elem(), f)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				EachNode(v.Field(i), f)
+			}
+		}
+	}
 }

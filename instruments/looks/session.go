@@ -54,12 +54,19 @@ func (s *Session) Stream(ctx context.Context, p *Plan, sink rows.Sink) (*rows.Re
 // runPlan is Run. early, if not nil, gets at once what the script gives.
 func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early rows.Sink) (*rows.Result, error) {
 	var h *host.Host
+	end := func() {
+		if h != nil {
+			h.Close()
+		}
+		h = nil
+	}
+	defer end()
 	changing, err := s.changing(p)
 	if err != nil {
 		return nil, err
 	}
 	res, err := s.transact(ctx, p, func(p *Plan) (*rows.Result, *change.Plan, error) {
-		h = nil
+		end()
 		c := s.Collector(p, to, early)
 		res, err := s.Look(ctx, p, c, func(ctx context.Context, look *Look, sink rows.Sink) error {
 			if h == nil {

@@ -36,6 +36,20 @@ func TestAnnotations(t *testing.T) {
 	}
 }
 
+// What ri brings has no mistakes that ri lint finds, also where a file is named by itself.
+func TestBuiltInScriptsLint(t *testing.T) {
+	c := &Catalogue{library: os.DirFS("../../scripts/lua")}
+	files, err := filepath.Glob("../../scripts/lua/*/*.lua")
+	if err != nil || len(files) < 80 {
+		t.Fatal(len(files), err)
+	}
+	for _, file := range files {
+		for _, p := range c.lintScript(file) {
+			t.Errorf("%s:%d: %s", file, p.line, p.text)
+		}
+	}
+}
+
 func TestLint(t *testing.T) {
 	c := &Catalogue{library: os.DirFS("../../scripts/lua")}
 	for _, test := range []struct{ name, source, want string }{

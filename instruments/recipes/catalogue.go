@@ -215,7 +215,12 @@ func (r *Recipe) Script(c *Catalogue) (*host.Script, error) {
 }
 
 // Folders are where the recipe's scripts look for what they require: its own folder, then what is built in.
-func (r *Recipe) Folders(c *Catalogue) []fs.FS { return []fs.FS{r.Scripts, c.library} }
+func (r *Recipe) Folders(c *Catalogue) []fs.FS {
+	if r.BuiltIn() {
+		return []fs.FS{c.library}
+	}
+	return []fs.FS{r.Scripts, c.library}
+}
 
 // TitleOr is the recipe's title, else that of its instrument.
 func (r *Recipe) TitleOr(h *lang.Header) string {

@@ -130,8 +130,8 @@ func (c *Catalogue) lintScript(file string) []problem {
 	}
 	h := host.New(host.Options{Folders: r.Folders(c)})
 	defer h.Close()
-	l := &linter{header: s.Header, globals: map[string]bool{lang.ConcatName: true, "_G": true, "arg": true},
-		functions: map[string]bool{}, host: h}
+	l := &linter{script: s, header: s.Header, globals: map[string]bool{lang.ConcatName: true, "_G": true, "arg": true},
+		functions: map[string]bool{}}
 	globals, functions := h.Names()
 	for _, name := range globals {
 		l.globals[name] = true
@@ -146,7 +146,7 @@ func (c *Catalogue) lintScript(file string) []problem {
 
 // linter looks for names that are nowhere.
 type linter struct {
-	host      *host.Host
+	script    *host.Script
 	header    *lang.Header
 	globals   map[string]bool // there, or assigned somewhere in the file
 	functions map[string]bool // of ri
@@ -165,7 +165,7 @@ func (l *linter) fail(line int, format string, args ...any) {
 
 // assigned notes every name that the file assigns or declares, wherever: what is a local somewhere is taken for known.
 func (l *linter) assigned(v reflect.Value) {
-	eachNode(v, func(n any) bool {
+	lang.EachNode(v, func(n any) bool {
 		switch n := n.(type) {
 		case *ast.AssignStmt:
 			for _, e := range n.Lhs {
@@ -202,7 +202,7 @@ func (l *linter) know(names []string) {
 // walk looks at uses.
 func (l *linter) walk(v reflect.Value) {
 	runs := map[*ast.FunctionExpr]string{}
-	eachNode(v, func(n any) bool {
+	lang.EachNode(v, func(n any) bool {
 		switch n := n.(type) {
 		case *ast.TableExpr:
 			if l.header == nil {
@@ -251,7 +251,7 @@ func (l *linter) params(run *ast.FunctionExpr, name string) {
 	for _, p := range l.header.Params {
 		declared[p.Name] = true
 	}
-	eachNode(reflect.ValueOf(run.Stmts), func(n any) bool {
+	lang.EachNode(reflect.ValueOf(run.Stmts), func(n any) bool {
 		if e, ok := n.(*ast.AttrGetExpr); ok {
 			object, isName := e.Object.(*ast.IdentExpr)
 			key, literal := e.Key.(*ast.StringExpr)
@@ -308,32 +308,8 @@ func (l *linter) required(call *ast.FuncCallExpr) {
 		return
 	}
 	if name, literal := call.Args[0].(*ast.StringExpr); literal {
-		if _, _, err := l.host.FindModule(name.Value); err != nil {
+		if err := l.script.CheckModule(name.Value); err != nil {
 			l.fail(call.Line(), "%v", err)
-		}
-	}
-}
-
-// eachNode goes through a syntax tree, outermost first.
-func eachNode(v reflect.Value, f func(node any) bool) {
-	switch v.Kind() {
-	case reflect.Slice:
-		for i := range v.Len() {
-			eachNode(v.Index(i), f)
-		}
-	case reflect.Interface:
-		if !v.IsNil() {
-			eachNode(v.Elem(), f)
-		}
-	case reflect.Pointer:
-		if !v.IsNil() && f(v.Interface()) {
-			eachNode(v.Elem(), f)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				eachNode(v.Field(i), f)
-			}
 		}
 	}
 }

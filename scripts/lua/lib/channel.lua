@@ -3,6 +3,8 @@
 -- A channel is a pointer to a runtime.hchan: a ring buffer of `dataqsiz` elements with `qcount` in use, and the lists
 -- `recvq` and `sendq` of waiting goroutines (runtime.sudog, linked by `next`).
 
+local walk = require 'walk'
+
 local channel = {}
 
 --- Iterates over the goroutines that wait in a queue: `for g, sudog in channel.waiters(c, 'recvq')`.
@@ -10,7 +12,6 @@ local channel = {}
 -- @param queue string, 'recvq' (they want to receive) or 'sendq'
 -- @return iterator of *runtime.g, *runtime.sudog
 function channel.waiters(c, queue)
-  local walk = require 'walk'
   if c == nil then return function() end end
   local hchan = ri.at(ri.chan(c).addr, 'runtime.hchan')
   local each = walk.linked(hchan[queue].first, 'next')
@@ -24,7 +25,6 @@ end
 -- @param c chan T
 -- @return table: len, cap, closed, receivers, senders
 function channel.state(c)
-  local walk = require 'walk'
   local s = ri.chan(c)
   return {
     len = s.len, cap = s.cap, closed = s.closed,
