@@ -44,7 +44,7 @@ func Write(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice l
 	if err != nil {
 		return err
 	}
-	defer folder.drop()
+	defer folder.Drop()
 
 	bar := newBar(out)
 	defer bar.end()
@@ -140,30 +140,22 @@ func conclude(out *rows.Output, p *page, path string, single bool) error {
 
 // place is where a report grows, under another name than the one that was asked for.
 type place struct {
-	path   string // as asked for
-	temp   string // a folder, or the one file
-	single bool
+	*rows.Temporary        // a folder, or the one file
+	path            string // as asked for
+	single          bool
 }
 
 func newPlace(path string, single bool) (*place, error) {
 	path = filepath.Clean(path)
-	parent := filepath.Dir(path)
-	p := &place{path: path, single: single}
-	pattern := "." + filepath.Base(path) + ".*"
-	if single {
-		f, err := os.CreateTemp(parent, pattern)
-		if err != nil {
-			return nil, rows.Usage(fmt.Errorf("-o %s: %w", path, err))
-		}
-		p.temp = f.Name()
-		return p, f.Close()
-	}
-	temp, err := os.MkdirTemp(parent, pattern)
+	temporary, err := rows.NewTemporary(path, !single)
 	if err != nil {
-		return nil, rows.Usage(fmt.Errorf("-o %s: %w", path, err))
+		return nil, rows.Usage(fmt.Errorf("-o %s: %w", path, rows.UnwrapPath(err)))
 	}
-	p.temp = temp
-	return p, os.Mkdir(filepath.Join(temp, recipesFolder), 0o700)
+	p := &place{temporary, path, single}
+	if !single {
+		err = os.Mkdir(filepath.Join(p.Path, recipesFolder), 0o700)
+	}
+	return p, err
 }
 
 // muchRead is how much a recipe copies that is worth the time of giving memory back.
@@ -176,7 +168,7 @@ const (
 
 // addAttempt writes a recipe's result as JSON and as text.
 func (p *place) addAttempt(a looks.Attempt) error {
-	name := filepath.Join(p.temp, recipesFolder, a.Recipe.Name)
+	name := filepath.Join(p.Path, recipesFolder, a.Recipe.Name)
 	if a.Result == nil {
 		return os.WriteFile(name+".txt", []byte("not run: "+inert.Text(fmt.Sprint(a.Err))+"\n"), 0o600)
 	}
@@ -203,10 +195,10 @@ func (p *place) addAttempt(a looks.Attempt) error {
 }
 
 func (p *place) addPage(page *page) error {
-	file := p.temp
+	file := p.Path
 	if !p.single {
-		file = filepath.Join(p.temp, pageName)
-		if err := os.WriteFile(filepath.Join(p.temp, "findings.txt"), []byte(page.findingsText()), 0o600); err != nil {
+		file = filepath.Join(p.Path, pageName)
+		if err := os.WriteFile(filepath.Join(p.Path, "findings.txt"), []byte(page.findingsText()), 0o600); err != nil {
 			return err
 		}
 	}
@@ -222,16 +214,8 @@ func (p *place) commit() error {
 	if _, err := os.Lstat(p.path); err == nil {
 		return rows.Usage(fmt.Errorf("-o %s: %w, since the report began", p.path, ErrExists))
 	}
-	if err := os.Rename(p.temp, p.path); err != nil {
+	if err := os.Rename(p.Path, p.path); err != nil {
 		return fmt.Errorf("-o %s: %w", p.path, err)
 	}
-	p.temp = ""
 	return nil
-}
-
-// drop removes what wasn't committed.
-func (p *place) drop() {
-	if p.temp != "" {
-		os.RemoveAll(p.temp)
-	}
 }

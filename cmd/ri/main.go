@@ -64,9 +64,11 @@ func withSignals(parent context.Context) (context.Context, func()) {
 		cancel(signalError{first})
 		select {
 		case last := <-signals:
+			rows.DropTemporaries()
 			os.Exit(exitSignal + int(last.(syscall.Signal)))
 		case <-time.After(lettingGo): // what it does asks nobody: it waits for a pipe, or lays out what was found
 			fmt.Fprintf(stderr, "ri: %v\n", signalError{first})
+			rows.DropTemporaries()
 			os.Exit(exitSignal + int(first))
 		}
 	}()

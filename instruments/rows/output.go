@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -32,7 +31,7 @@ type Output struct {
 	Stderr *inert.Writer
 
 	path       string
-	Temp       *os.File
+	Temp       *unnamedFile
 	profiles   []profileOutput
 	progress   bool      // a line of progress stands on the terminal
 	progressed time.Time // when progress was heard of last
@@ -56,7 +55,7 @@ func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr 
 		o.Stdout = f
 		return o, nil
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	temp, err := NewUnnamedFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("-o %s: %w", path, UnwrapPath(err))
 	}
@@ -155,13 +154,13 @@ func (o *Output) Commit() error {
 	}
 	temp := o.Temp
 	o.Temp = nil
-	err := errors.Join(temp.Sync(), temp.Close())
+	defer temp.Drop()
+	err := temp.Sync()
 	if err == nil {
-		err = os.Rename(temp.Name(), o.path)
+		err = temp.Replace(o.path)
 	}
 	if err != nil {
-		os.Remove(temp.Name())
-		return fmt.Errorf("-o %s: %w", o.path, err)
+		return fmt.Errorf("-o %s: %w", o.path, UnwrapPath(err))
 	}
 	return nil
 }
@@ -172,8 +171,7 @@ func (o *Output) Close() {
 		p.out.Close()
 	}
 	if o.Temp != nil {
-		o.Temp.Close()
-		os.Remove(o.Temp.Name())
+		o.Temp.Drop()
 		o.Temp = nil
 	}
 }
