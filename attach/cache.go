@@ -54,9 +54,7 @@ type Cache struct {
 	MaxBytes int64
 	// Exact reads the pages that are asked for and no more, so that Pages tells what a walk needs.
 	Exact bool
-	// Witness, if not nil, hears of every read, by whatever way: its address and size in bytes. Reads are slower then.
-	// It is set before anything is read, or followed by Reset.
-	Witness func(addr uint64, n int)
+	witness func(addr uint64, n int) // see SetWitness
 
 	mem    Memory
 	lender Director // mem, if it holds the bytes itself
@@ -95,6 +93,13 @@ func NewCache(m Memory) *Cache {
 	c.lender, _ = m.(Director)
 	_, c.sparse = m.(Sparse)
 	return c
+}
+
+// SetWitness has f hear of every read from now on, by whatever way: its address and size in bytes. Reads are slower then.
+// nil: nobody does.
+func (c *Cache) SetWitness(f func(addr uint64, n int)) {
+	c.witness = f
+	c.look = [lookasides]lookaside{} // what is found there isn't heard of
 }
 
 // Beneath is what the cache reads from: for bulk reads that are to leave no pages behind.
@@ -195,8 +200,8 @@ func (c *Cache) sliceSlow(addr uint64, n int) ([]byte, error) {
 	}
 	if c.lender != nil {
 		if b := c.lender.Direct(addr, n); b != nil {
-			if c.Witness != nil {
-				c.Witness(addr, n)
+			if c.witness != nil {
+				c.witness(addr, n)
 			}
 			return b, nil
 		}
@@ -307,8 +312,8 @@ func (c *Cache) readDirect(p []byte, addr uint64) (int, error) {
 // they have to be read from the Memory beneath.
 func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 	c.stats.Misses++
-	if c.Witness != nil {
-		c.Witness(addr, n)
+	if c.witness != nil {
+		c.witness(addr, n)
 	}
 	if c.sparse {
 		return nil, nil
@@ -357,7 +362,7 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 
 // remember enters the run of valid pages around first..last into the lookaside table.
 func (c *Cache) remember(ch *chunk, number uint64, first, last uint) {
-	if c.Witness != nil { // what is found here isn't heard of
+	if c.witness != nil { // what is found here isn't heard of
 		return
 	}
 	for first > 0 && ch.valid>>(first-1)&1 != 0 {

@@ -55,7 +55,7 @@ func (s *Sight) Typed(addr uint64, t *symbols.Type) {
 	}
 }
 
-// Read hears that bytes were read; it is the Witness of an attach.Cache.
+// Read hears that bytes were read; it is a witness of an attach.Cache.
 func (s *Sight) Read(addr uint64, n int) {
 	if n <= 0 {
 		return

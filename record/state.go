@@ -174,12 +174,12 @@ func (m *maker) image() (start, end uint64) {
 
 func (m *maker) listen(sight *Sight) {
 	m.sight = sight
-	m.look.Cache.Witness = m.sight.Read
+	m.look.Cache.SetWitness(m.sight.Read)
 	m.look.Space.SetWitness(m.sight.Typed)
 }
 
 func (m *maker) deaf() {
-	m.look.Cache.Witness = nil
+	m.look.Cache.SetWitness(nil)
 	m.look.Space.SetWitness(nil)
 }
 

@@ -2,9 +2,12 @@ package values
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"ri/values/layout"
+
+	"ri/attach"
 )
 
 const (
@@ -50,6 +53,9 @@ func (s *Space) findPollDescs(l *layout.Poller) ([]uint64, error) {
 			return found, fmt.Errorf("runtime.persistentChunks goes on after %d chunks: %w", n, ErrCorrupt)
 		}
 		b, err := s.Slice(chunk, persistentChunk)
+		if errors.Is(err, attach.ErrNotMapped) {
+			b, err = s.words(chunk, persistentChunk)
+		}
 		if err != nil {
 			return found, fmt.Errorf("a chunk of runtime.persistentChunks: %w", err)
 		}
@@ -61,6 +67,26 @@ func (s *Space) findPollDescs(l *layout.Poller) ([]uint64, error) {
 		chunk = binary.LittleEndian.Uint64(b)
 	}
 	return found, nil
+}
+
+// words gives the words that can be read of n bytes, and 0 in the place of others: of a recording, which has single words.
+func (s *Space) words(addr uint64, n int) ([]byte, error) {
+	b := make([]byte, n)
+	found := false
+	for off := 0; off+8 <= n; off += 8 {
+		word, err := s.Uint64(addr + uint64(off))
+		switch {
+		case err == nil:
+			found = true
+			binary.LittleEndian.PutUint64(b[off:], word)
+		case !errors.Is(err, attach.ErrNotMapped):
+			return nil, err
+		}
+	}
+	if !found {
+		return nil, attach.NotMapped(addr)
+	}
+	return b, nil
 }
 
 // freePollDescs follows runtime.pollcache. The list may be in motion.

@@ -174,17 +174,18 @@ func (s *Space) Number(at uint64, size int64) (uint64, error) {
 
 // Field reads a field of a structure of the runtime, as an unsigned number.
 func (s *Space) Field(base uint64, f layout.Field) (uint64, error) {
-	s.saw(base, f.In)
+	s.Saw(base, f.In)
 	return s.Number(f.At(base), f.Size)
 }
 
 // Structure gives the bytes of a structure of the runtime.
 func (s *Space) Structure(addr uint64, of *layout.Structure) ([]byte, error) {
-	s.saw(addr, of.Type)
+	s.Saw(addr, of.Type)
 	return s.Slice(addr, int(of.Size))
 }
 
-func (s *Space) saw(addr uint64, t *symbols.Type) {
+// Saw tells who listens (SetWitness) that memory is looked at as a type, by somebody who reads it without a Value.
+func (s *Space) Saw(addr uint64, t *symbols.Type) {
 	if s.witness != nil && t != nil && !IsLocal(addr) {
 		s.witness(addr, t)
 	}
@@ -216,7 +217,7 @@ func (s *Space) Word(word uint64, t *symbols.Type) Value {
 func (s *Space) At(addr uint64, t *symbols.Type) Value {
 	s.values++
 	if s.witness != nil {
-		s.saw(addr, t)
+		s.Saw(addr, t)
 	}
 	return Value{Type: t, Addr: addr, s: s}
 }

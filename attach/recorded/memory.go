@@ -41,6 +41,7 @@ const heldBlocks = 64 << 20
 type memory struct {
 	file   *format.Reader
 	blocks []format.Block // in order of address
+	tokens *memory        // where no memory of the process is; nil: there are none
 
 	mu     sync.Mutex
 	loaded map[int]*loaded
@@ -55,11 +56,11 @@ type loaded struct {
 	used int64 // by the clock
 }
 
-// newMemory takes the blocks of memory of one look, and those of tokens. Errors: format.ErrMalformed.
-func newMemory(file *format.Reader, names ...string) (*memory, error) {
+// newMemory takes the blocks of a name. Errors: format.ErrMalformed.
+func newMemory(file *format.Reader, name string) (*memory, error) {
 	m := &memory{file: file, loaded: map[int]*loaded{}}
 	for _, b := range file.Blocks() {
-		if !slices.Contains(names, b.Name) {
+		if b.Name != name {
 			continue
 		}
 		if b.High == 0 && b.Low == 0 { // of a file without an index: the block itself says where it lies
@@ -88,8 +89,13 @@ func newMemory(file *format.Reader, names ...string) (*memory, error) {
 	return m, nil
 }
 
-// run gives the bytes from an address to the end of their run. It has no bytes if they weren't kept.
+// run gives the bytes from an address to the end of their run. The error says why there are none.
 func (m *memory) run(addr uint64) (run format.Memory, err error) {
+	if m.tokens != nil {
+		if run, err = m.tokens.run(addr); err == nil {
+			return run, nil
+		}
+	}
 	i, _ := slices.BinarySearchFunc(m.blocks, addr, func(b format.Block, addr uint64) int {
 		if b.High <= addr {
 			return -1

@@ -92,7 +92,10 @@ func (r *Recording) open() error {
 	if r.arch, known = arch.Of(elf.Machine(r.process.Machine)); !known {
 		return fmt.Errorf("%s is of %s; ri reads linux/amd64: %w", r.path, elf.Machine(r.process.Machine), errors.ErrUnsupported)
 	}
-	r.memory, err = newMemory(r.file, format.MemoryBlock, format.TokenBlock)
+	if r.memory, err = newMemory(r.file, format.MemoryBlock); err != nil {
+		return err
+	}
+	r.memory.tokens, err = newMemory(r.file, format.TokenBlock)
 	return err
 }
 

@@ -218,12 +218,14 @@ func (a *accessor) address(h *Host, addr uint64) (uint64, error) {
 // load reads the value of type b at addr; parent and step say how it was reached.
 func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, error) {
 	h.loads++
+	h.space.Saw(addr, b.goType)
 	switch b.class {
 	case classPointer:
 		word, err := h.space.Uint64(addr)
 		if err != nil || word == 0 {
 			return lua.LNil, err
 		}
+		h.space.Saw(word, b.goType.Elem())
 		return h.object(b, word, parent, s), nil
 	case classStruct, classArray, classSlice, classMap, classComplex, classOpaque:
 		return h.object(b, addr, parent, s), nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"ri/attach"
 	"ri/files"
@@ -42,7 +44,9 @@ func (s *Session) Together(ctx context.Context, plans []*Plan, opt Options, to r
 		if err := observer.Begin(look); err != nil {
 			return err
 		}
-		for i, part := range parts {
+		order := slices.Clone(parts)
+		slices.SortStableFunc(order, func(a, b *part) int { return a.again - b.again })
+		for i, part := range order {
 			if to != nil {
 				to.Progress(int64(i), int64(len(parts)), part.plan.Recipe.Name)
 			}
@@ -68,6 +72,8 @@ type part struct {
 	host *host.Host
 	sink relay
 	err  error
+	// again is 1 of a script that looked a second time when it was rehearsed, or since.
+	again int
 }
 
 // relay hands on to the collector of this round.
@@ -76,7 +82,12 @@ type relay struct{ *collector }
 func (p *part) run(ctx context.Context, s *Session, look *Look) error {
 	p.sink.collector = s.Collector(p.plan, nil, nil)
 	if p.host == nil {
-		p.host = host.New(s.options(p.plan, look, &p.sink, func(what string) { p.sink.leaveOut(what) }))
+		opt := s.options(p.plan, look, &p.sink, func(what string) { p.sink.leaveOut(what) })
+		opt.Again = func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error) {
+			p.again = 1
+			return look.Again(ctx, wait, kind)
+		}
+		p.host = host.New(opt)
 	}
 	p.host.Forget()
 	p.err = host.Safely(func() error { return p.host.Run(ctx, p.plan.Script, p.plan.Params) })

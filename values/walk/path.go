@@ -20,7 +20,9 @@ type path struct {
 	s      *values.Space
 	name   string // as it was written
 	ofKey  bool
-	steps  []int64 // load the pointer at this offset and go on from there
+	of     *symbols.Type
+	steps  []int64         // load the pointer at this offset and go on from there
+	leads  []*symbols.Type // what each leads to; nil where that isn't known
 	offset int64   // after the last step
 	class  values.ScalarKind
 	size   int64
@@ -68,7 +70,7 @@ func compile(s *values.Space, t *symbols.Type, names ...string) (*path, error) {
 	if len(names) == 1 {
 		names = strings.Split(names[0], ".")
 	}
-	p := &path{s: s, name: strings.Join(names, ".")}
+	p := &path{s: s, name: strings.Join(names, "."), of: t}
 	for i, name := range names {
 		for n := 0; ; n++ {
 			if inner, offset, ok := s.Atomic(t); ok {
@@ -82,7 +84,8 @@ func compile(s *values.Space, t *symbols.Type, names ...string) (*path, error) {
 			if elem == nil {
 				return nil, s.At(0, t).Lacks("known element type")
 			}
-			p.steps, p.offset, t = append(p.steps, p.offset), 0, elem
+			p.steps, p.leads = append(p.steps, p.offset), append(p.leads, elem)
+			p.offset, t = 0, elem
 		}
 		if t.Kind == reflect.Interface {
 			return p.dynamic(t, names[i:])
@@ -92,7 +95,7 @@ func compile(s *values.Space, t *symbols.Type, names ...string) (*path, error) {
 			return nil, err
 		}
 		for _, step := range field.Steps {
-			p.steps, p.offset = append(p.steps, p.offset+step.Offset), 0
+			p.steps, p.offset, p.leads = append(p.steps, p.offset+step.Offset), 0, append(p.leads, nil)
 		}
 		p.offset, t = p.offset+field.Offset, field.Field.Type
 	}
@@ -138,10 +141,11 @@ func (w *Walk) pathTo(name, what string, kinds ...values.ScalarKind) (*path, err
 
 // place is where the part of the element at addr lies; not ok: a pointer on the way is nil.
 func (p *path) place(addr uint64) (at uint64, ok bool, err error) {
-	for _, step := range p.steps {
+	for i, step := range p.steps {
 		if addr, err = p.s.Uint64(addr + uint64(step)); err != nil || addr == 0 {
 			return 0, false, err
 		}
+		p.s.Saw(addr, p.leads[i])
 	}
 	return addr + uint64(p.offset), true, nil
 }
@@ -165,6 +169,7 @@ func (p *path) read(i int, key, elem uint64, out *values.Scalar) error {
 
 func (p *path) readFrom(addr uint64, out *values.Scalar, depth int) error {
 	at := addr + uint64(p.offset)
+	p.s.Saw(addr, p.of)
 	if len(p.steps) > 0 {
 		var ok bool
 		var err error
