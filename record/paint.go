@@ -451,12 +451,8 @@ func (p *painter) words(w *window, s *Sight) {
 			if !ok {
 				continue
 			}
-			if p.mem.Constant(at, 8) { // code, tables, types
-				w.deny(at, 8, none)
-				continue
-			}
 			c := unknown
-			if p.mem.Address(word(b, 0)) {
+			if p.mem.Address(word(b, 0)) || p.mem.Constant(at, 8) {
 				c = plain
 			}
 			for k := range uint64(8) {

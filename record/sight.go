@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"slices"
 
 	"ri/attach"
@@ -96,7 +97,8 @@ func (s *Sight) pages() []uint64 {
 	return out
 }
 
-// all lists what was looked at as a type, by address.
+// all lists what was looked at as a type, by address: the wholes, without what lies in them. A field is what its struct says of
+// it, which knows its name.
 func (s *Sight) all() []typedAt {
 	out := make([]typedAt, 0, len(s.typed))
 	for t := range s.typed {
@@ -109,7 +111,16 @@ func (s *Sight) all() []typedAt {
 		case a.addr != b.addr:
 			return 1
 		}
-		return int(b.typ.Size - a.typ.Size) // the whole before its parts
+		if a.typ.Size != b.typ.Size {
+			return cmp.Compare(b.typ.Size, a.typ.Size) // the whole before its parts
+		}
+		return cmp.Compare(b.typ.Kind, a.typ.Kind) // a struct before what is all of it
 	})
-	return out
+	end := uint64(0)
+	return slices.DeleteFunc(out, func(t typedAt) bool {
+		last := t.addr + uint64(t.typ.Size)
+		inside := last <= end
+		end = max(end, last)
+		return inside
+	})
 }

@@ -57,6 +57,9 @@ var (
 	_ attach.Target   = (*Recording)(nil)
 	_ attach.Director = (*View)(nil)
 	_ attach.Sparse   = (*View)(nil)
+
+	_ attach.Accounted = (*Recording)(nil)
+	_ attach.Connected = (*Recording)(nil)
 )
 
 // Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, errors of the file system.
@@ -140,6 +143,19 @@ func (r *Recording) Usage() (attach.Usage, error) {
 		return attach.Usage{}, fmt.Errorf("what the kernel accounted to the process: %w", ErrNotRecorded)
 	}
 	return *r.process.Usage, nil
+}
+
+// Descriptors implements attach.Connected.
+func (r *Recording) Descriptors() ([]attach.Descriptor, error) {
+	if r.process.Files == nil {
+		return nil, fmt.Errorf("the process's descriptors: %w", ErrNotRecorded)
+	}
+	return r.process.Files, nil
+}
+
+// EndConnection implements attach.Connected.
+func (r *Recording) EndConnection(attach.Descriptor, bool) error {
+	return fmt.Errorf("ending a connection of %s: %w", r.Describe(), attach.ErrNotSupported)
 }
 
 // View implements attach.Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.

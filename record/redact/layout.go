@@ -150,6 +150,10 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 		return
 	}
 	if denied(PackageOf(t.Name)) {
+		if ofRuntime(at, t) && len(at.within) > 0 { // structures of the runtime are read whole
+			c.padding(off, off+t.Size)
+			return
+		}
 		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
 		return
 	}
