@@ -53,7 +53,7 @@ type Cache struct {
 	// DefaultMaxBytes.
 	MaxBytes int64
 	// Exact reads the pages that are asked for and no more, so that Pages tells what a walk needs.
-	Exact bool
+	Exact   bool
 	witness func(addr uint64, n int) // see SetWitness
 
 	mem    Memory

@@ -23,7 +23,7 @@ type path struct {
 	of     *symbols.Type
 	steps  []int64         // load the pointer at this offset and go on from there
 	leads  []*symbols.Type // what each leads to; nil where that isn't known
-	offset int64   // after the last step
+	offset int64           // after the last step
 	class  values.ScalarKind
 	size   int64
 
