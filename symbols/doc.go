@@ -9,5 +9,8 @@
 // program without debug information is read by the runtime's own tables and by the layouts of its release (room
 // layouts). Everything is safe for concurrent use after Open.
 //
+// What instruments asked of a File can travel, in a recording, to where the executable isn't: [File.Track],
+// [File.Portable], [OpenPortable]. What wasn't asked for isn't there, and is [ErrNotRecorded], never nothing.
+//
 // What may not come in: processes, memory, registers, Delve's BinaryInfo and godwarf types, Lua.
 package symbols

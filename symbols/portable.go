@@ -17,9 +17,9 @@ import (
 // What instruments asked of an executable can travel: to where the executable isn't, in a recording. What travels are
 // the bytes that the readers of this package read for it, and nothing else, so that the same readers answer from them.
 //
-//    - Types: of each that was laid out or named, all fields, with all that lies in it by value and behind embedded
-//      pointers. Of what pointers, slices, maps and channels lead to, name, kind and size; its fields if it was laid out
-//      too.
+//    - Types: of each that was laid out or named, and of variables of functions, all fields, with all that lies in it by
+//      value and behind embedded pointers, and the same of what its pointers, slices and maps lead to. Of what these
+//      lead to in turn, name, kind and size; fields if it was laid out too. Named constants of all of them.
 //    - Variables that were named, or all, if all were asked for.
 //    - Functions by a PC in them, or by name: lines, inlined calls and frame sizes for every PC in them; their
 //      variables and stack maps, if one of these was asked for.
@@ -401,7 +401,7 @@ func (p *packing) debugInformation() {
 	functions := slices.Collect(maps.Keys(f.vars))
 	f.mu.Unlock()
 	for _, off := range append(laid, f.uses.list(usedTypes)...) {
-		p.complete(n.typeAt(off))
+		p.reached(n.typeAt(off))
 	}
 	for _, off := range touched {
 		p.known(n.typeAt(off))
@@ -436,10 +436,20 @@ func (p *packing) scope(u *dwarf.Unit, s *scope) {
 		if v := &s.vars[i]; v.hasList {
 			p.noting.dwarf.Location(u, v.locList, ^uint64(0))
 		}
-		p.known(s.vars[i].Type)
+		p.reached(s.vars[i].Type)
 	}
 	for i := range s.children {
 		p.scope(u, &s.children[i])
+	}
+}
+
+// reached reads all of a type, and of what its fields lead to.
+func (p *packing) reached(t *Type) {
+	p.complete(t)
+	p.complete(t.Elem())
+	for _, fd := range t.Fields() {
+		p.complete(fd.Type.Elem())
+		p.complete(fd.Type.Key())
 	}
 }
 
@@ -466,7 +476,7 @@ func (p *packing) complete(t *Type) {
 	}
 }
 
-// known reads what a type is, and all that it leads to but through fields; constants have their names.
+// known reads what a type is, and what it leads to without a field between; constants have their names.
 func (p *packing) known(t *Type) {
 	if t == nil || p.head[t] {
 		return

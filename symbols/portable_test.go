@@ -213,7 +213,7 @@ func TestPortableHoles(t *testing.T) {
 	got, _ := carried(t, f, symbols.PortableOptions{})
 	_, main, _ := f.Func("main.main")
 	for what, ask := range map[string]func() error{
-		"type":     func() error { _, err := got.Type("runtime.m"); return err },
+		"type":     func() error { _, err := got.Type("runtime.mheap"); return err },
 		"variable": func() error { _, err := got.Var("runtime.allgs"); return err },
 		"function": func() error { _, _, err := got.Func("main.main"); return err },
 		"user's":   func() error { _, err := got.Var("main.nosuchvariable"); return err },
@@ -230,14 +230,19 @@ func TestPortableHoles(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			g := path.Field.Type.Elem()
-			if g.Name != "runtime.g" || g.Kind != reflect.Struct || g.Size < 200 || len(g.Fields()) != 0 {
-				t.Errorf("%s, %d bytes, has %d fields", g.Name, g.Size, len(g.Fields()))
+			g := path.Field.Type.Elem() // one step from what was laid out
+			if path, err = g.FieldByName("m"); err != nil || g.Lacks() != nil {
+				t.Errorf("%s: %v, %v", g.Name, err, g.Lacks())
+				return err
 			}
-			if _, err := g.FieldByName("goid"); !errors.Is(err, symbols.ErrNotRecorded) {
+			m := path.Field.Type.Elem() // two steps
+			if m.Name != "runtime.m" || m.Kind != reflect.Struct || m.Size < 200 || len(m.Fields()) != 0 {
+				t.Errorf("%s, %d bytes, has %d fields", m.Name, m.Size, len(m.Fields()))
+			}
+			if _, err := m.FieldByName("procid"); !errors.Is(err, symbols.ErrNotRecorded) {
 				t.Error(err)
 			}
-			return g.Lacks()
+			return m.Lacks()
 		},
 	} {
 		if err := ask(); !errors.Is(err, symbols.ErrNotRecorded) || !strings.Contains(err.Error(), "--symbols-whole") {

@@ -200,6 +200,9 @@ func Encode(ranges []Range, read func(Range) []byte) []byte {
 		at = r.Start + uint64(len(data))
 		n++
 	}
+	if n == 0 {
+		return nil
+	}
 	return append(append(binary.AppendUvarint(nil, n), head...), body...)
 }
 
