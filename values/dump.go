@@ -239,6 +239,9 @@ func (d *dumper) structure(v Value, depth, indent int) {
 	defer delete(d.open, v.Addr)
 	d.out.WriteString(name + "{")
 	fields := v.Type.Fields()
+	if err := v.Type.Lacks(); err != nil {
+		d.fail(err)
+	}
 	shown := 0
 	for _, f := range fields {
 		if f.Name == "_" || d.full() {

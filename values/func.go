@@ -18,6 +18,7 @@ type Function struct {
 	// Captured are a closure's variables. Some are missing where the compiler recorded no place for them: all before Go 1.23, later
 	// those that optimised code keeps in pieces.
 	Captured []Named
+	Lacks    error // symbols.ErrNotRecorded where what it captured isn't known for that
 }
 
 // Named is a value with the name that it has in the source.
@@ -62,7 +63,9 @@ func (s *Space) Closure(addr uint64) (Function, error) {
 		return f, nil
 	}
 	var captured []symbols.FrameVar
-	for _, fv := range s.file.FuncVars(pc - s.bias).All() {
+	vars := s.file.FuncVars(pc - s.bias)
+	f.Lacks = vars.Lacks()
+	for _, fv := range vars.All() {
 		if fv.ClosureOffset >= 0 {
 			captured = append(captured, fv)
 		}

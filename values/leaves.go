@@ -165,6 +165,10 @@ func (p *picker) structure(v Value, path string, depth, nested int) {
 			return
 		}
 	}
+	if err := v.Type.Lacks(); err != nil {
+		p.fail(path, err)
+		return
+	}
 	for _, f := range v.Type.Fields() {
 		if f.Name != "_" {
 			p.pick(v.s.At(v.Addr+uint64(f.Offset), f.Type), path+"."+f.Name, depth, nested+1)

@@ -65,6 +65,9 @@ func (v Value) equalsLiteral(l *Literal) (bool, error) {
 
 // eachPart asks for each field or element until one says no.
 func (v Value) eachPart(ask func(i int, part Value) (bool, error)) (bool, error) {
+	if err := v.Type.Lacks(); err != nil {
+		return false, err
+	}
 	if v.Type.Kind == reflect.Struct {
 		for i, f := range v.Type.Fields() {
 			if f.Name == "_" {

@@ -185,6 +185,9 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		if !ok {
 			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", g.ID, pc, n, ErrCorrupt)
 		}
+		if info.Err != nil {
+			return frames, fmt.Errorf("goroutine %d, %d functions up its stack: %w", g.ID, n, info.Err)
+		}
 		size := info.FrameSize
 		if size < 0 || sp < g.StackLo || sp > g.StackHi || uint64(g.s.arch.FrameBytes(size)) > g.StackHi-sp {
 			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.StackLo, g.StackHi, ErrCorrupt)
@@ -240,6 +243,11 @@ func (g *Goroutine) Variables(f *Frame) []FrameVariable {
 		all = append(all, one)
 	}
 	return all
+}
+
+// VariablesLack is symbols.ErrNotRecorded where a frame's variables aren't known for that: then there seem to be none.
+func (g *Goroutine) VariablesLack(f *Frame) error {
+	return g.s.file.FuncVars(f.At - g.s.bias).Lacks()
 }
 
 // Vars gives a frame's arguments and locals that are in scope at its PC. Those that optimised code no longer

@@ -322,6 +322,9 @@ var errNoFrame = errors.New("no frame")
 func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint64) (uint64, error)) (int32, error) {
 	for n := 0; ; n++ {
 		at, err := g.step(from, pc)
+		if errors.Is(err, symbols.ErrNotRecorded) {
+			return max(from, -1), fmt.Errorf("goroutine %d, %d functions up its stack: %w", f.id, n, err)
+		}
 		if err != nil {
 			return max(from, -1), fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", f.id, pc, n, ErrCorrupt)
 		}
@@ -349,6 +352,9 @@ func (g *grouping) step(from int32, pc uint64) (int32, error) {
 	info, ok := g.s.PC(pc)
 	if !ok {
 		return 0, errNoFrame
+	}
+	if info.Err != nil {
+		return 0, info.Err
 	}
 	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: g.s.arch.FrameBytes(info.FrameSize), top: info.TopFrame || info.Func == "runtime.goexit",
 		signal: EntersBySignal(info.Func)}

@@ -206,6 +206,9 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if !ok {
 			return w.foreign(part)
 		}
+		if info.Err != nil {
+			return part, false, fmt.Errorf("thread %d: %w", t.ID, info.Err)
+		}
 		if info.FrameSize < 0 {
 			return part, false, fmt.Errorf("thread %d: the frame size of %s at %#x is not known: %w", t.ID, info.Func, w.pc, ErrNoStack)
 		}

@@ -39,6 +39,9 @@ func (v Value) Lacks(what string) error {
 	if v.Type == nil {
 		return fmt.Errorf("%s of an invalid value: %w", what, ErrKind)
 	}
+	if err := v.Type.Lacks(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
 	if v.Type.Kind == reflect.Invalid {
 		return fmt.Errorf("%s of %s, which the program's debug information does not describe: %w", what, v.Type.Name, ErrKind)
 	}

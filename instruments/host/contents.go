@@ -89,6 +89,9 @@ func (h *Host) riMemory(L *lua.LState) int {
 func (h *Host) riFunc(L *lua.LState) int {
 	v, path := h.target(L, 1)
 	f, err := v.Func()
+	if err == nil {
+		err = f.Lacks
+	}
 	if err != nil {
 		h.raise(L, &pathError{path, err})
 	}

@@ -259,6 +259,9 @@ func (h *Host) riLocals(L *lua.LState) int {
 		}
 		h.raise(L, fmt.Errorf("ri.locals: %s: %w", g, err))
 	}
+	if err := g.g.VariablesLack(&frames[i-1]); err != nil {
+		h.raise(L, fmt.Errorf("ri.locals: %s: %w", g, err))
+	}
 	t, list, lost := h.lua.NewTable(), h.lua.NewTable(), 0
 	for _, v := range g.g.Variables(&frames[i-1]) {
 		one := h.table("name", v.Name, "type", v.Type.Name, "argument", v.Argument, "result", v.Result)

@@ -52,6 +52,9 @@ func (h *Host) riType(L *lua.LState) int {
 	out := h.table("name", t.Name, "kind", t.Kind.String(), "size", t.Size)
 	switch t.Kind {
 	case reflect.Struct:
+		if err := t.Lacks(); err != nil {
+			h.raise(L, err)
+		}
 		fields := h.lua.NewTable()
 		for _, f := range t.Fields() {
 			fields.Append(h.table("name", f.Name, "offset", f.Offset, "type", f.Type.Name, "size", f.Type.Size, "embedded",
