@@ -69,6 +69,7 @@ type section struct {
 	Problems    []string `json:"problems"` // why something is missing
 	Error       string   `json:"error"`    // why there is nothing
 	Cost        string   `json:"cost"`
+	From        string   `json:"from"` // where the recipe comes from, and in whose place it stands
 
 	failed  string   // why it ended early, or gave nothing
 	leftOut []string // what it did without
@@ -113,7 +114,7 @@ func (p *page) add(a looks.Attempt) {
 	s := section{
 		Name: a.Recipe.Name, Title: a.Recipe.TitleOr(a.Header), Description: a.Header.Description,
 		Category: a.Header.Category,
-		Problems: problems(a),
+		Problems: problems(a), From: a.Recipe.Source(),
 	}
 	if errors.Is(a.Err, attach.ErrExited) || errors.Is(a.Err, attach.ErrNoProcess) {
 		p.died = a.Err

@@ -94,6 +94,7 @@ function sectionOf(section) {
     for (const text of [section.error, ...(section.problems || [])]) if (text) node.append(make("p", { class: "problem" }, text));
     if (section.printed && section.printed.length) node.append(make("pre", null, section.printed.join("\n")));
     if (section.total) node.append(...tableOf(section).filter((n) => n !== null));
+    node.append(make("p", { class: "from" }, "recipe from " + section.from));
     if (section.cost) node.append(make("p", { class: "cost" }, section.cost));
   });
   return node;

@@ -44,6 +44,26 @@ func render(t *testing.T, p *page) string {
 	return b.String()
 }
 
+// TestFrom: each table says where its recipe comes from, and in whose place it stands.
+func TestFrom(t *testing.T) {
+	p := &page{}
+	a := attempt("heap", &rows.Result{})
+	a.Recipe.Origin = recipes.Position{File: "/home/jo/heap.yaml", Line: 3}
+	a.Recipe.Overrides = []recipes.Position{{File: "built-in recipes.yaml", Line: 40}, {File: "/etc/ri/vendor.yaml", Line: 7}}
+	p.add(a)
+	failed := attempt("gone", nil)
+	failed.Recipe.Origin = recipes.Position{File: "built-in recipes.yaml", Line: 9}
+	p.add(failed)
+	sections := data(t, render(t, p)).Sections
+	want := []string{"/home/jo/heap.yaml:3, in place of built-in recipes.yaml:40 and /etc/ri/vendor.yaml:7",
+		"built-in recipes.yaml:9"}
+	for i := range want {
+		if sections[i].From != want[i] {
+			t.Errorf("%q, want %q", sections[i].From, want[i])
+		}
+	}
+}
+
 // What a target holds never becomes HTML or script.
 func TestHostileText(t *testing.T) {
 	const evil = `</script><img src=x onerror=alert(1)> ` + "\u2028" + `"'<!--`

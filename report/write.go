@@ -170,7 +170,8 @@ const (
 func (p *place) addAttempt(a looks.Attempt) error {
 	name := filepath.Join(p.Path, recipesFolder, a.Recipe.Name)
 	if a.Result == nil {
-		return os.WriteFile(name+".txt", []byte("not run: "+inert.Text(fmt.Sprint(a.Err))+"\n"), 0o600)
+		text := fmt.Sprintf("not run: %v\nrecipe from %s\n", a.Err, a.Recipe.Source())
+		return os.WriteFile(name+".txt", []byte(inert.Text(text)), 0o600)
 	}
 	text, err := a.Result.JSON()
 	if err != nil {
@@ -186,7 +187,7 @@ func (p *place) addAttempt(a looks.Attempt) error {
 	w := inert.NewWriter(f)
 	_, err = rows.WriteText(w, a.Result, rows.TableStyle{})
 	if err == nil {
-		_, err = fmt.Fprintf(w, "\n%s\n", a.Result.Cost())
+		_, err = fmt.Fprintf(w, "\n%s\nrecipe from %s\n", a.Result.Cost(), a.Recipe.Source())
 	}
 	for _, problem := range problems(a) {
 		fmt.Fprintf(w, "%s\n", problem)

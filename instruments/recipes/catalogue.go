@@ -85,6 +85,21 @@ func (r *Recipe) From() string {
 	return r.Origin.String()
 }
 
+// Source says in one line where the recipe comes from, and in whose place it stands: "built-in recipes.yaml:12", or
+// "/home/jo/.config/ri/recipes.d/mine.yaml:3 (of jo), in place of built-in recipes.yaml:12".
+func (r *Recipe) Source() string {
+	text := r.From()
+	for i, o := range r.Overrides {
+		if i == 0 {
+			text += ", in place of "
+		} else {
+			text += " and "
+		}
+		text += o.String()
+	}
+	return text
+}
+
 // Replaced says that the recipe stands in the place of one that ri brings; "" if it doesn't.
 func (r *Recipe) Replaced() string {
 	for _, o := range r.Overrides {
