@@ -50,6 +50,7 @@ listed by name; with sort=remaining what goes first is first.]],
     { name = "limit", type = "int", default = 1000, min = 0, help = "entries shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine" },
     types = { coredns.server, coredns.cache },
     fields = { coredns.server .. ".zones", coredns.config .. ".registry", coredns.cache .. ".pcache", coredns.cache .. ".ncache" },
   },

@@ -8,7 +8,7 @@ return {
   description = [[
 Lists the zones that are served, where, by which plugins, and how full their cache is. Zones of one block of the Corefile share its plugins and its cache: they
 show the same counts. A cache that is full drops an entry at random for each new one.]],
-  needs = { types = { coredns.server, coredns.config }, fields = { coredns.server .. ".zones", coredns.config .. ".registry" } },
+  needs = { runtime = { "goroutine" }, types = { coredns.server, coredns.config }, fields = { coredns.server .. ".zones", coredns.config .. ".registry" } },
   columns = {
     { name = "addr", help = "where it is served", key = true },
     { name = "zone", key = true },

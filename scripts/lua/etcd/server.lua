@@ -20,7 +20,7 @@ etcd.package = "go.etcd.io/etcd/server/v3/etcdserver.EtcdServer"
 function etcd.needs(...)
   local fields = {}
   for i, field in ipairs { ... } do fields[i] = etcd.package .. "." .. field end
-  return { types = { etcd.package }, fields = fields }
+  return { types = { etcd.package }, fields = fields, runtime = { "goroutine", "channel" } }
 end
 
 -- server finds the server; the first, in a program that runs several.

@@ -35,7 +35,7 @@ return {
 Lists the process's sockets with what the kernel says of them (/proc) and the goroutine that waits in the netpoller to read or write, and until when. RX is
 what has come and wasn't read (of a listening socket: connections that wait to be accepted), TX what was written and isn't acknowledged yet. DEADLINE is the
 nearest one, 0 if it has passed. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames, and of a core those in its heap.]],
-  needs = { runtime = { "poller" } },
+  needs = { runtime = { "poller", "goroutine" } },
   params = {
     { name = "state", type = "string", default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
     { name = "address", type = "string", default = "", help = "only sockets with this in the local or remote address" },

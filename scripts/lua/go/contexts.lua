@@ -57,7 +57,7 @@ return {
 Shows the contexts that package variables and goroutines' frames lead to as a tree: those that they were derived from above, those derived from them, as far as
 contexts know their children, below. heap=true shows all that are alive. DEADLINE is the time left, negative if it has passed. ERROR and CAUSE are those of a context that is cancelled; who cancelled it is not
 recorded. A goroutine that holds a cancelled context and still waits is one that doesn't look at it.]],
-  needs = { types = { "context.cancelCtx" } },
+  needs = { types = { "context.cancelCtx" }, runtime = { "goroutine" } },
   params = {
     { name = "cancelled", type = "bool", default = false, help = "only those that are cancelled, with what is above them" },
     { name = "heap", type = "bool", default = false, help = "all that are alive, also those that only objects in the heap lead to: with a copy of all memory" },

@@ -45,7 +45,20 @@ return {
   description = [[
 What the garbage collector does now, how the heap stands to the goal at which the next cycle ends, and the last pauses (when the world was stopped). The numbers are
 those of runtime.ReadMemStats and runtime/metrics. The heap's live size is the collector's own estimate: what the last cycle marked and what was allocated since.]],
-  needs = { vars = { "runtime.memstats", "runtime.gcController", "runtime.work" } },
+  needs = {
+    vars = { "runtime.memstats", "runtime.gcController", "runtime.work", "runtime.gcphase" },
+    fields = {
+      "runtime.gcControllerState.totalAlloc", "runtime.gcControllerState.totalFree", "runtime.gcControllerState.triggered",
+      "runtime.gcControllerState.gcPercentHeapGoal", "runtime.gcControllerState.sweepDistMinTrigger",
+      "runtime.gcControllerState.heapLive", "runtime.gcControllerState.heapMarked",
+      "runtime.gcControllerState.heapInUse", "runtime.gcControllerState.heapFree",
+      "runtime.gcControllerState.heapReleased", "runtime.gcControllerState.mappedReady",
+      "runtime.gcControllerState.gcPercent", "runtime.gcControllerState.memoryLimit",
+      "runtime.gcControllerState.assistTime", "runtime.mstats.numgc", "runtime.mstats.numforcedgc",
+      "runtime.mstats.last_gc_unix", "runtime.mstats.gc_cpu_fraction", "runtime.mstats.pause_total_ns",
+      "runtime.mstats.pause_ns", "runtime.mstats.pause_end"
+    },
+  },
   params = {
     { name = "pauses", type = "int", default = 5, min = 0, max = 256, help = "show so many of the last cycles' pauses" },
   },

@@ -10,7 +10,7 @@ return {
 Lists the requests that the program's net/http servers are serving, those that are served for longest first; with idle=yes the connections without one too. AGE is
 the time since the request came (of a connection: since it is in that state); the program notes whole seconds. HTTP/2 notes no times: the age of its streams
 isn't recorded. The path is shown without its query, which may hold secrets, unless query=yes.]],
-  needs = { types = { "net/http.Server", "net/http.conn" } },
+  needs = { types = { "net/http.Server", "net/http.conn" }, runtime = { "goroutine", "poller" } },
   params = {
     { name = "idle", type = "bool", default = false, help = "connections without a request too" },
     { name = "path", type = "string", default = "", help = "only requests with this in their path: a part of it, or a regular expression" },

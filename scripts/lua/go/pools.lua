@@ -44,7 +44,14 @@ return {
   description = [[
 Lists the sync.Pools that hold something. Each P keeps one value for itself (PRIVATE) and others for all (SHARED). A collection makes of
 what is there the victim, and drops the victim of the one before: what nobody took for two cycles is gone. A pool has no name: NEW is the function that it makes values with.]],
-  needs = { vars = { "sync.allPools" }, types = { "sync.poolLocal" } },
+  needs = {
+    vars = { "sync.allPools" },
+    fields = {
+      "sync.Pool.local", "sync.Pool.localSize", "sync.Pool.victim", "sync.Pool.victimSize", "sync.Pool.New",
+      "sync.poolLocal.private", "sync.poolLocal.shared", "sync.poolChain.head", "sync.poolDequeue.headTail",
+      "sync.poolDequeue.vals"
+    },
+  },
   columns = {
     { name = "address", type = "address", help = "of the sync.Pool", key = true },
     { name = "type", help = "of a value in it" },

@@ -108,7 +108,16 @@ return {
 What each P (there are GOMAXPROCS) and each thread (M) of the program does. QUEUE counts the goroutines that wait to run on that P. TIME is for how
 long the runtime's monitor (sysmon) has seen the P run the same goroutine, or be in the same system call: a lower bound, and none if it has
 just begun. Threads that rest are left out unless idle=yes (so are sysmon's, and those kept for threads that come from C); those locked to a goroutine (runtime.LockOSThread) are always shown.]],
-  needs = { vars = { "runtime.allp", "runtime.sched" }, runtime = { "thread" } },
+  needs = {
+    vars = { "runtime.allp", "runtime.sched", "runtime.gomaxprocs" }, runtime = { "thread" },
+    fields = {
+      "runtime.p.id", "runtime.p.status", "runtime.p.m", "runtime.p.runq", "runtime.p.runqhead",
+      "runtime.p.runqtail", "runtime.p.runnext", "runtime.p.sysmontick", "runtime.p.syscalltick",
+      "runtime.p.schedtick", "runtime.m.id", "runtime.m.curg", "runtime.m.p", "runtime.m.incgo", "runtime.m.isextra",
+      "runtime.m.lockedg", "runtime.m.mstartfn", "runtime.m.spinning", "runtime.schedt.runq",
+      "runtime.schedt.npidle", "runtime.schedt.nmidle", "runtime.schedt.nmspinning", "runtime.schedt.maxmcount"
+    },
+  },
   params = {
     { name = "idle", type = "bool", default = false, help = "idle threads too" },
   },

@@ -48,7 +48,10 @@ return {
 What the process runs with: the runtime's settings as they are now (whoever set them), the debug settings that aren't 0, arguments and environment as the
 program sees them. What is called a password, token, key or the like, or looks like one (keys of known forms, passwords in URLs, long random texts), is
 masked unless secrets=yes.]],
-  needs = { vars = { "runtime.gomaxprocs", "runtime.gcController" } },
+  needs = {
+    vars = { "runtime.gomaxprocs", "runtime.gcController", "runtime.envs" },
+    fields = { "runtime.gcControllerState.gcPercent", "runtime.gcControllerState.memoryLimit" },
+  },
   params = {
     { name = "secrets", type = "bool", default = false, help = "show passwords, tokens and keys too" },
     { name = "kind", type = "string", default = "", help = "only settings of this kind: runtime, debug, arg, env" },

@@ -39,7 +39,7 @@ return {
   description = [[
 Lists the database/sql pools that variables and goroutines lead to, with the numbers of DB.Stats, and the goroutines that wait for a connection now. A pool that waits with all
 connections in use is too small, or somebody doesn't give them back (rows not closed, transactions not ended).]],
-  needs = { types = { "database/sql.DB" } },
+  needs = { types = { "database/sql.DB" }, runtime = { "goroutine" } },
   params = {
     { name = "depth", type = "int", default = 4, min = 0, max = 8, help = "look for pools through so many pointers" },
     { name = "heap", type = "bool", default = false, help = "look at all that is alive, with a copy of all memory; done too where no pool is found otherwise" },

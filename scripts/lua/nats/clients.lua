@@ -38,6 +38,7 @@ client that is slow to read has much PENDING: nats-slow says how near it is to b
     { name = "limit", type = "int", default = 1000, min = 0, help = "clients shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = { nats.package .. "Server.clients", nats.package .. "client.out.pb", nats.package .. "client.opts", nats.package .. "client.subs" },
   },

@@ -14,6 +14,7 @@ it is given nothing more. REDELIVERED are messages that were given more than onc
     { name = "limit", type = "int", default = 1000, min = 0, help = "consumers shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = { nats.package .. "stream.consumers", nats.package .. "consumer.pending", nats.package .. "consumer.rdc", nats.package .. "consumer.npc", nats.package .. "consumer.store" },
   },

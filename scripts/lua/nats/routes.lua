@@ -9,6 +9,7 @@ return {
 Lists the connections to the other servers of the cluster. Between two servers there are several: a pool, whose number POOL is, and one for the
 system account.]],
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = { nats.package .. "Server.routes", nats.package .. "client.route", nats.package .. "route.remoteID" },
   },

@@ -15,6 +15,7 @@ warn on are findings. What was cut off before is in the last line.]],
     { name = "limit", type = "int", default = 1000, min = 0, help = "connections shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = { nats.package .. "Server.clients", nats.package .. "client.out.pb", nats.package .. "client.out.mp", nats.package .. "client.out.stc" },
   },

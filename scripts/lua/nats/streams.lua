@@ -11,6 +11,7 @@ return {
     { name = "stream", type = "string", default = "", help = "only those whose name contains this" },
   },
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = { nats.package .. "Server.js", nats.package .. "jetStream.accounts", nats.package .. "jsAccount.streams", nats.package .. "stream.store", nats.package .. "StreamState.Msgs" },
   },

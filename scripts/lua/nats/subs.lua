@@ -57,6 +57,7 @@ Lists who subscribed to what, and how many messages each subscription was given.
     { name = "limit", type = "int", default = 1000, min = 0, help = "subscriptions shown, those with most messages first; all are counted" },
   },
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = {
       nats.package .. "Server.accounts", nats.package .. "Account.sl", nats.package .. "level.nodes", nats.package .. "node.psubs", nats.package .. "node.qsubs",

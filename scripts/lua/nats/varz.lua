@@ -15,6 +15,7 @@ return {
   description = [[
 Shows a server's identity, its limits and its counters since the start. The names are those of its own /varz; what the version doesn't count is left out.]],
   needs = {
+    runtime = { "goroutine" },
     types = { nats.package .. "Server" },
     fields = { nats.package .. "Server.info", nats.package .. "Server.accounts", nats.package .. "stats.inMsgs" },
   },

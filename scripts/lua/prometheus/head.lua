@@ -15,6 +15,7 @@ return {
 Shows how much is in memory: series, chunks, pairs of label and value, and from when to when. MIN TIME far back means that the head isn't
 compacted into blocks any more. prometheus-series and prometheus-postings say what the series are.]],
   needs = {
+    runtime = { "goroutine", "poller" },
     types = { prometheus.package .. "tsdb.Head" },
     fields = { prometheus.package .. "tsdb.Head.numSeries", prometheus.package .. "tsdb.Head.minTime", prometheus.package .. "tsdb.Head.postings", prometheus.package .. "tsdb/index.MemPostings.m" },
   },

@@ -48,6 +48,7 @@ too many series. With label=NAME it lists that label's values by how many series
     { name = "limit", type = "int", default = 100, min = 0, help = "rows shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine", "poller" },
     types = { prometheus.package .. "tsdb.Head" },
     fields = { prometheus.package .. "tsdb.Head.postings", prometheus.package .. "tsdb/index.MemPostings.m" },
   },

@@ -67,6 +67,7 @@ runs out? prometheus-postings says which label it is.]],
     { name = "limit", type = "int", default = 100, min = 0, help = "rows shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine", "poller" },
     types = { prometheus.package .. "tsdb.Head" },
     fields = {
       prometheus.package .. "tsdb.Head.postings", prometheus.package .. "tsdb.Head.series", prometheus.package .. "tsdb/index.MemPostings.m",

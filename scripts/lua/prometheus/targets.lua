@@ -78,6 +78,7 @@ Lists the targets with how their last scrape went, those that are down first. Ta
     { name = "limit", type = "int", default = 1000, min = 0, help = "targets shown; all are counted" },
   },
   needs = {
+    runtime = { "goroutine", "poller" },
     types = { prometheus.package .. "scrape.Manager" },
     fields = {
       prometheus.package .. "scrape.Manager.scrapePools", prometheus.package .. "scrape.scrapePool.activeTargets", prometheus.package .. "scrape.Target.labels",
