@@ -1,0 +1,171 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"ri/instruments/looks"
+	"ri/instruments/recipes"
+	"ri/record/format"
+	"ri/record/redact"
+	"ri/symbols/testprogram"
+)
+
+// plantedName gives what the program plants under a name.
+func planted(name string) string { return fmt.Sprintf("planted-%s-%d", name, len(name)*7919+4000000007) }
+
+// shapes are names of what the program plants; see testdata/secrets.
+var shapes = []string{"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0", "line1", "bytes",
+	"tag0", "tag1", "key", "value", "any", "panic", "named", "arraykey", "syncmapkey", "syncmapvalue", "queued", "slack",
+	"logged", "log", "bearer", "headername", "headervalue", "captured", "unique", "builder", "json", "stale", "stalebytes",
+	"label", "labelvalue", "parked", "sending", "uri", "running"}
+
+// secrets are what must not be in a file, and in which form it would be.
+func secrets() map[string][]byte {
+	out := map[string][]byte{}
+	add := func(name string, text []byte) {
+		out[name] = text
+		out[name+" in hex"] = []byte(hex.EncodeToString(text))
+		for shift := range 3 { // as part of a longer text
+			b := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), text...))
+			out[fmt.Sprint(name, " in base64, ", shift)] = []byte(b[4 : len(b)-4])
+		}
+		var wide []byte
+		for _, u := range utf16.Encode([]rune(string(text))) {
+			wide = append(wide, byte(u), byte(u>>8))
+		}
+		out[name+" in UTF-16"] = wide
+	}
+	for _, name := range shapes {
+		add(name, []byte(planted(name)))
+		add(name+", in capitals", []byte(strings.ToUpper(planted(name))))
+	}
+	add("the environment", []byte("planted-in-the-environment"))
+	add("an argument", []byte("planted-in-an-argument"))
+	add("a key that is an array", []byte("plantid!"))
+	add("words", []byte(planted("words"))[:24])
+	var runes, ints []byte
+	for _, b := range []byte(planted("runes"))[:8] {
+		runes = append(runes, b, 0, 0, 0)
+	}
+	for _, b := range []byte(planted("ints"))[:6] {
+		ints = append(ints, b, 0, 0, 0, 0, 0, 0, 0)
+	}
+	out["runes"], out["ints"] = runes, ints
+	return out
+}
+
+// everything reads all that can be reached, in every way that a script can.
+const everything = `
+for _, v in ipairs { 'customers', 'byName', 'byID', 'concurrent', 'queue', 'logged', 'header', 'handler', 'interned', 'builder',
+    'parsed', 'fromEnv', 'args', 'lock', 'stale', 'number', 'blocked' } do
+  pcall(function() print(ri.text(ri.ref('main.' .. v), 100000)) end)
+  pcall(function() ri.emit { v = ri.eval('main.' .. v) } end)
+end
+for i = 0, 2 do
+  local c = ri.var 'main.customers'[i]
+  for _, f in ipairs { 'Name', 'Address', 'Notes', 'Tags', 'Extra', 'Any', 'Err', 'Runes', 'Words', 'Numbers', 'pin', 'Password', 'Full' } do
+    pcall(function() print(f, c[f]) end)
+    pcall(function() for k, v in ri.pairs(c[f]) do print(k, v) end end)
+  end
+end
+for _, v in ipairs { 'queue', 'byID', 'byName', 'header', 'parsed' } do
+  pcall(function() for k, v in ri.pairs(ri.var('main.' .. v)) do print(k, v) end end)
+end
+pcall(function() for k, v in ri.pairs(ri.var 'main.concurrent') do print(k, v) end end)
+for _, g in ipairs(ri.stacks()) do print(#g.ids) end
+`
+
+func recordAll(t *testing.T, pid int) (*format.Reader, []byte, *Header) {
+	t.Helper()
+	catalogue, _, err := recipes.OpenCatalogue(os.DirFS(".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := looks.OpenSession(looks.TargetChoice{PID: fmt.Sprint(pid)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	look := looks.Options{MaxStop: time.Minute, MaxTime: time.Hour}
+	r := New(s, Options{Look: look, Key: redact.NewKey()})
+	plans := s.Fitting(catalogue, look)
+	p, err := looks.PrepareLua(catalogue, "", everything, nil, look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans = append(plans, p)
+	file, err := os.Create(filepath.Join(t.TempDir(), "r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	h, results, _, err := r.State(context.Background(), plans, file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := results[len(results)-1]; res.Err != nil || len(res.Printed) < 50 {
+		t.Fatalf("what reads everything read %d lines: %v", len(res.Printed), res.Err)
+	}
+	var seen strings.Builder
+	for _, res := range results {
+		for _, line := range res.Printed {
+			seen.WriteString(line.Text)
+		}
+		for _, row := range res.Rows {
+			fmt.Fprint(&seen, row)
+		}
+	}
+	for _, name := range []string{"name0", "password1", "street", "tag1", "key", "value", "any", "queued", "bearer"} {
+		if !strings.Contains(seen.String(), planted(name)) {
+			t.Errorf("the instruments never saw %s: the test proves nothing of it", name)
+		}
+	}
+	raw, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := format.Open(bytes.NewReader(raw), int64(len(raw)), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reader, raw, h
+}
+
+// TestSecrets records a program full of secrets with all instruments, and a script that reads all that it can: none of
+// them is in the file.
+func TestSecrets(t *testing.T) {
+	cmd := exec.Command(testprogram.Build(t, filepath.Join("testdata", "secrets"), testprogram.Variant{Name: "local"}),
+		"planted-in-an-argument")
+	cmd.Env = append(os.Environ(), "PLANTED=planted-in-the-environment")
+	testprogram.Ready(t, cmd)
+	reader, raw, h := recordAll(t, cmd.Process.Pid)
+	if h.Counts.Tokens < 30 || h.Counts.Kept < 10_000 {
+		t.Errorf("too little was recorded: %+v", h.Counts)
+	}
+	pieces := map[string][]byte{"the file": raw}
+	for i, b := range reader.Blocks() {
+		data, err := reader.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces[fmt.Sprint("block ", i, ", ", b.Name)] = data
+	}
+	for where, data := range pieces {
+		for name, text := range secrets() {
+			if at := bytes.Index(data, text); at >= 0 {
+				t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
+			}
+		}
+	}
+}
