@@ -22,7 +22,9 @@ import (
 )
 
 // plantedName gives what the program plants under a name.
-func planted(name string) string { return fmt.Sprintf("planted-%s-%d", name, len(name)*7919+4000000007) }
+func planted(name string) string {
+	return fmt.Sprintf("planted-%s-%d", name, len(name)*7919+4000000007)
+}
 
 // shapes are names of what the program plants; see testdata/secrets.
 var shapes = []string{"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0", "line1", "bytes",
