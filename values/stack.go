@@ -60,7 +60,11 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 		}
 		if sp := t.Regs.SP(); sp > g.StackLo && sp <= g.StackHi {
 			// In the vDSO or in C on the goroutine's stack, the function table knows nothing of the PC.
-			if _, ok := g.s.PC(t.Regs.PC()); ok {
+			if info, ok := g.s.PC(t.Regs.PC()); ok {
+				// Its stack is back, and the jump to where it goes on is still to come (runtime/asm_*.s, Go 1.20 to 1.27).
+				if (info.Func == "gogo" || info.Func == "runtime.gogo") && g.PC != 0 {
+					return g.PC, sp, nil, nil
+				}
 				return t.Regs.PC(), sp, &t.Regs, nil
 			}
 			return 0, 0, nil, fmt.Errorf("goroutine %d runs code at %#x that is not Go's: %w", g.ID, t.Regs.PC(), ErrNoStack)

@@ -283,7 +283,9 @@ func (w *threadWalk) foreign(part StackPart) (StackPart, bool, error) {
 		part.Frames = append(part.Frames, Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, At: w.pc, Regs: w.regs})
 	}
 	w.regs, w.signal = nil, nil
-	if sp := t.word(t.Addr, m.VDSOSP); t.on(t.curg, sp) && part.Stack != "signal" {
+	// The scheduler asks the time, too, on the system stack.
+	sp := t.word(t.Addr, m.VDSOSP)
+	if part.Stack != "signal" && (t.on(t.curg, sp) || part.Stack == "system" && t.on(t.g0, sp)) {
 		w.pc, w.sp = t.word(t.Addr, m.VDSOPC), sp
 		return part, true, nil
 	}

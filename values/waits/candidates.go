@@ -45,29 +45,9 @@ func (f *holderSearch) mayHave(g *values.Goroutine) {
 	for _, c := range codeFrames(f.s, frames, f.stateAt, f.waits[g.Addr]) {
 		at := holdingAt(f.s, c.frame)
 		for _, m := range c.state.Maybe {
-			if m.Via != nil || m.Rounds != 0 {
-				continue
+			if m.Via == nil && m.Rounds == 0 {
+				f.mayHaveOne(g, c, m, at)
 			}
-			loop := m.Loop
-			if at.function != "" && at.site == m.Site && inProgress([]flow.Held{m.Held}, at.function, at.site) == 0 {
-				if loop = m.Since; !m.Again {
-					continue // it is what it waits for
-				}
-			}
-			h := f.holder(g, m.Held, at.where, at.lines)
-			h.Possibly = true
-			addr, ok := c.value(m.Lock)
-			if !ok && !c.state.Holds(m.Held) {
-				h.Unplaced = true
-				f.unplaced = append(f.unplaced, h)
-			}
-			if !ok || f.locks[addr] == nil {
-				continue
-			}
-			if loop != 0 && f.p.First(c.frame.At-f.s.Bias(), loop, c.value) {
-				continue
-			}
-			f.possibly(addr, h)
 		}
 		inside := inProgress(c.state.Held, at.function, at.site)
 		for i, held := range c.state.Held {
@@ -75,12 +55,36 @@ func (f *holderSearch) mayHave(g *values.Goroutine) {
 				continue
 			}
 			if _, ok := c.value(held.Lock); !ok {
-				h := f.holder(g, held, at.where, at.lines)
-				h.Unplaced = true
-				f.unplaced = append(f.unplaced, h)
+				f.unplace(f.holder(g, held, at.where, at.lines))
 			}
 		}
 	}
+}
+
+// mayHaveOne notes a lock that some ways to where a goroutine is have taken.
+func (f *holderSearch) mayHaveOne(g *values.Goroutine, c codeFrame, m flow.Possible, at holding) {
+	loop := m.Loop
+	if at.function != "" && at.site == m.Site && inProgress([]flow.Held{m.Held}, at.function, at.site) == 0 {
+		if loop = m.Since; !m.Again {
+			return // it is what it waits for
+		}
+	}
+	h := f.holder(g, m.Held, at.where, at.lines)
+	h.Possibly = true
+	addr, ok := c.value(m.Lock)
+	if !ok && !c.state.Holds(m.Held) {
+		f.unplace(h)
+	}
+	if !ok || f.locks[addr] == nil || loop != 0 && f.p.First(c.frame.At-f.s.Bias(), loop, c.value) {
+		return
+	}
+	f.possibly(addr, h)
+}
+
+// unplace notes one who holds a lock which its frame doesn't tell.
+func (f *holderSearch) unplace(h Holder) {
+	h.Unplaced = true
+	f.unplaced = append(f.unplaced, h)
 }
 
 // possibly notes a goroutine that may have a lock, once, if the lock's own words don't speak against it.

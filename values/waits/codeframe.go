@@ -21,7 +21,8 @@ type codeFrame struct {
 // or WaitGroup that the goroutine waits for, 0 if there is none or several: it is also what was given to the function
 // that waits. What a function was given is what its caller had in the same register, so the frames tell of each
 // other.
-func codeFrames(s *values.Space, frames []values.Frame, at func(*values.Frame) *flow.State, waited uint64) (out []codeFrame) {
+func codeFrames(s *values.Space, frames []values.Frame, at func(*values.Frame) *flow.State,
+	waited uint64) (out []codeFrame) {
 	given := map[int]uint64{} // registers at the entry of the function that this one has called
 	for i := range frames {
 		frame := &frames[i]

@@ -58,7 +58,8 @@ func (h *Holder) String() string {
 	case h.Possibly:
 		text += fmt.Sprintf(" %s; a way through that function's code leads from there to here without %s", at, unlock)
 	case h.Try:
-		text += fmt.Sprintf(", which succeeded, %s; no path through that function's code from there to here calls %s", at, unlock)
+		text += fmt.Sprintf(", which succeeded, %s; no path through that function's code from there to here calls %s", at,
+			unlock)
 	default:
 		text += fmt.Sprintf(" %s; no path through that function's code from there to here calls %s", at, unlock)
 	}
@@ -81,7 +82,8 @@ func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, ch
 	if err != nil {
 		return err
 	}
-	f := &holderSearch{s: r.s, p: program, plain: program, locks: map[uint64]*Lock{}, waits: map[uint64]uint64{}, all: all, out: w}
+	f := &holderSearch{s: r.s, p: program, plain: program, locks: map[uint64]*Lock{}, waits: map[uint64]uint64{},
+		all: all, out: w}
 	for _, lock := range w.Locks {
 		if lock.Kind == "WaitGroup" {
 			continue
@@ -104,7 +106,8 @@ func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, ch
 	// others wait for.
 	orphans := map[uint64]*Lock{}
 	for addr, lock := range f.locks {
-		if len(lock.Holders) == 0 && (lock.Locked || lock.Pending || lock.Active > 0) && len(lock.Writers)+len(lock.Readers) > 0 {
+		taken := lock.Locked || lock.Pending || lock.Active > 0
+		if taken && len(lock.Holders) == 0 && len(lock.Writers)+len(lock.Readers) > 0 {
 			orphans[addr] = lock
 		}
 	}
@@ -226,7 +229,8 @@ func (f *holderSearch) holder(g *values.Goroutine, held flow.Held, where symbols
 			where = line
 		}
 	}
-	h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: where, Site: held.Site, By: held.By, State: g.Status, Try: held.Try}
+	h := Holder{ID: g.ID, Addr: g.Addr, Reader: held.Reader, Function: where, Site: held.Site, By: held.By,
+		State: g.Status, Try: held.Try}
 	if g.WaitReason != "" {
 		h.State = g.WaitReason
 	}

@@ -79,7 +79,8 @@ type laterRoot struct {
 // found. Somebody may where code is called that has such a use, and that is given, has captured, or refers to a
 // package variable with, what leads to it. callable is nil where it isn't known: then only the goroutines' own code
 // counts.
-func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGroup, may map[string]May, callable *values.Callable, check func()) ([]Later, error) {
+func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGroup, may map[string]May,
+	callable *values.Callable, check func()) ([]Later, error) {
 	if err := r.readUses(); err != nil {
 		return nil, err
 	}
@@ -219,7 +220,9 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 	for _, stack := range l.stacks {
 		known := len(may) > 0 && (lead.All || knows(&stack.root))
 		for _, id := range stack.ids {
-			if types, ok := may[id]; ok && (known || lead.Goroutines[id]) && (elem == "" || slices.Contains(types, AnyType) || slices.Contains(types, elem)) {
+			types, ok := may[id]
+			fits := elem == "" || slices.Contains(types, AnyType) || slices.Contains(types, elem)
+			if ok && fits && (known || lead.Goroutines[id]) {
 				out.May = append(out.May, id)
 			}
 		}

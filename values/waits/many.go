@@ -121,7 +121,8 @@ func (f *holderSearch) rounds(g *values.Goroutine, c codeFrame, held flow.Held, 
 }
 
 // back counts from the round that a loop is in towards its beginning.
-func (f *holderSearch) back(g *values.Goroutine, c codeFrame, held flow.Held, at holding, counter *flow.Counter, now uint64) {
+func (f *holderSearch) back(g *values.Goroutine, c codeFrame, held flow.Held, at holding, counter *flow.Counter,
+	now uint64) {
 	for i := range uint64(maxBack) {
 		addr, ok := c.with(held.Lock, counter.Value, now-(i+1)*uint64(counter.Step))
 		if !ok {

@@ -27,27 +27,13 @@ const acquires = "golang.org/x/sync/semaphore.(*Weighted).Acquire"
 // receive is no need.
 func (r *Reader) Needs(w *Waits, groups []*values.StackGroup, check func()) (*Needs, error) {
 	n := &Needs{Users: &Users{Sure: map[Wanted][]int64{}, May: map[string]May{}}}
+	actors, seen := needed(w, groups), map[uint64]bool{}
 	var wanted []Wanted
-	actors := map[int64]bool{}
 	for _, lock := range w.Locks {
 		if lock.Kind == "WaitGroup" {
 			wanted = append(wanted, Wanted{lock.Addr, "done"})
 		}
-		for _, list := range [][]Holder{lock.Holders, lock.Candidates} {
-			for i := range list {
-				actors[list[i].ID] = true
-			}
-		}
 	}
-	// Who waits for its share of a semaphore is no idle worker.
-	for _, group := range groups {
-		if slices.ContainsFunc(group.Frames, func(f values.Frame) bool { return f.Func == acquires }) {
-			for _, id := range group.IDs {
-				actors[id] = true
-			}
-		}
-	}
-	seen := map[Wanted]bool{}
 	for _, c := range w.Channels {
 		if len(c.Senders) > 0 && len(c.Receivers) == 0 && !c.Closed {
 			wanted = append(wanted, Wanted{c.Addr, "receive"})
@@ -59,29 +45,54 @@ func (r *Reader) Needs(w *Waits, groups []*values.StackGroup, check func()) (*Ne
 		if err != nil {
 			return nil, err
 		}
-		for one, ids := range found.Sure {
-			n.Sure[one] = ids
-			for _, id := range ids {
-				actors[id] = true
-			}
-		}
-		for kind, may := range found.May {
-			n.May[kind] = may
-		}
+		n.add(found, actors)
 		wanted = wanted[:0]
 		for _, c := range w.Channels {
-			one := Wanted{c.Addr, "send"}
-			if len(actors) == 0 || seen[one] || !anyOf(c.Receivers, actors) {
+			if len(actors) == 0 || seen[c.Addr] || !anyOf(c.Receivers, actors) {
 				continue
 			}
-			seen[one] = true
-			wanted, n.Channels = append(wanted, one), append(n.Channels, c)
+			seen[c.Addr] = true
+			wanted, n.Channels = append(wanted, Wanted{c.Addr, "send"}), append(n.Channels, c)
 		}
 		if len(wanted) == 0 {
 			break
 		}
 	}
 	return n, nil
+}
+
+// needed gives the goroutines of which others need something from the start: who has a lock, or may have one. Who
+// waits for its share of a semaphore is one, too: it is no idle worker.
+func needed(w *Waits, groups []*values.StackGroup) map[int64]bool {
+	actors := map[int64]bool{}
+	for _, lock := range w.Locks {
+		for _, list := range [][]Holder{lock.Holders, lock.Candidates} {
+			for i := range list {
+				actors[list[i].ID] = true
+			}
+		}
+	}
+	for _, group := range groups {
+		if slices.ContainsFunc(group.Frames, func(f values.Frame) bool { return f.Func == acquires }) {
+			for _, id := range group.IDs {
+				actors[id] = true
+			}
+		}
+	}
+	return actors
+}
+
+// add takes over who was found, who then are actors.
+func (n *Needs) add(found *Users, actors map[int64]bool) {
+	for one, ids := range found.Sure {
+		n.Sure[one] = ids
+		for _, id := range ids {
+			actors[id] = true
+		}
+	}
+	for kind, may := range found.May {
+		n.May[kind] = may
+	}
 }
 
 func anyOf(queue []Waiter, ids map[int64]bool) bool {

@@ -57,8 +57,8 @@ func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, c
 	if err := r.readUses(); err != nil {
 		return nil, err
 	}
-	u := &userSearch{s: r.s, p: r.uses, wanted: map[uint64][]Wanted{}, kinds: map[string]bool{}, waits: map[uint64]uint64{},
-		out: &Users{Sure: map[Wanted][]int64{}, May: map[string]May{}}}
+	u := &userSearch{s: r.s, p: r.uses, wanted: map[uint64][]Wanted{}, kinds: map[string]bool{},
+		waits: map[uint64]uint64{}, out: &Users{Sure: map[Wanted][]int64{}, May: map[string]May{}}}
 	for _, one := range wanted {
 		u.wanted[one.Addr], u.kinds[one.Kind] = append(u.wanted[one.Addr], one), true
 	}
@@ -261,7 +261,8 @@ func (u *userSearch) deferred(g *values.Goroutine) {
 			return
 		}
 		if at != nil {
-			c := codeFrame{s: u.s, entry: entry - u.s.Bias(), frame: &values.Frame{}, state: at, known: map[*flow.Expr]uint64{at.Given(flow.Context): closure}}
+			c := codeFrame{s: u.s, entry: entry - u.s.Bias(), frame: &values.Frame{}, state: at,
+				known: map[*flow.Expr]uint64{at.Given(flow.Context): closure}}
 			for _, use := range uses {
 				if use.Kind != flow.Defers {
 					u.use(c, use, true)
@@ -288,8 +289,6 @@ func isStandard(s *values.Space, function string) bool {
 	}
 	first, _, _ := strings.Cut(path, "/")
 	main, _ := s.File().MainModule()
-	if path == "main" || strings.Contains(first, ".") || main != "" && (path == main || strings.HasPrefix(path, main+"/")) {
-		return false
-	}
-	return true
+	own := main != "" && (path == main || strings.HasPrefix(path, main+"/"))
+	return path != "main" && !strings.Contains(first, ".") && !own
 }

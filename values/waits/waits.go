@@ -60,8 +60,10 @@ type Readers32 struct {
 // WaitedChannel is a channel that goroutines wait for.
 type WaitedChannel struct {
 	values.Channel
-	Type      string // of an element, "" if not known
-	Name      string // the variable or field that holds it, as far as it is known: "main.jobs", "main.pool.jobs", "jobs in main.work"
+	Type string // of an element, "" if not known
+	// Name is the variable or field that holds it, as far as it is known: "main.jobs", "main.pool.jobs",
+	// "jobs in main.work".
+	Name      string
 	Senders   []Waiter
 	Receivers []Waiter
 	Timer     bool // the runtime's timers send to it
@@ -241,7 +243,8 @@ func (w *waitReader) waits(addr uint64, g *values.Goroutine) {
 	switch g.WaitReason {
 	case "sync.Mutex.Lock":
 		kind := "Mutex"
-		if frames, _ := g.Stack(12); hasFunc(frames, "sync.(*RWMutex).Lock") { // writers wait for each other by the Mutex that an RWMutex begins with
+		// Writers wait for each other by the Mutex that an RWMutex begins with.
+		if frames, _ := g.Stack(12); hasFunc(frames, "sync.(*RWMutex).Lock") {
 			kind = "RWMutex"
 		}
 		if lock := add(kind, l.Mutex.Sema); lock != nil {
@@ -371,7 +374,8 @@ func readLock(s *values.Space, lock *Lock) (err error) {
 	case "RWMutex":
 		var m values.RWMutexState
 		m, err = s.RWMutexAt(lock.Addr)
-		lock.Active, lock.Pending, lock.Locked, lock.Starved = int(m.Readers+m.ReadersWaiting), m.Pending, m.Locked, m.Starving
+		lock.Active, lock.Pending = int(m.Readers+m.ReadersWaiting), m.Pending
+		lock.Locked, lock.Starved = m.Locked, m.Starving
 		if m.Pending {
 			lock.Leaving = int(m.Readers)
 		}
