@@ -3,8 +3,10 @@ package values
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,141 +78,136 @@ func (d *dumper) value(v Value, depth, indent int, typed bool) {
 	if d.full() {
 		return
 	}
-	name := v.Type.ShortName()
-	switch k := v.Type.Kind; {
-	case k == reflect.Bool:
-		b, err := v.Bool()
-		d.scalar(v, strconv.FormatBool(b), err, typed && name != "bool")
-	case k >= reflect.Int && k <= reflect.Int64:
-		n, err := v.Int()
-		d.integer(v, strconv.FormatInt(n, 10), err, typed && name != "int")
-	case k >= reflect.Uint && k <= reflect.Uintptr:
-		n, err := v.Uint()
-		text := strconv.FormatUint(n, 10)
-		if k == reflect.Uintptr {
-			text = fmt.Sprintf("%#x", n)
-		}
-		d.integer(v, text, err, typed)
-	case k == reflect.Float32 || k == reflect.Float64:
-		f, err := v.Float()
-		bits := 64
-		if k == reflect.Float32 {
-			bits = 32
-		}
-		text := strconv.FormatFloat(f, 'g', -1, bits)
-		if f == math.Trunc(f) && !strings.ContainsAny(text, ".eIN") {
-			text += ".0"
-		}
-		d.scalar(v, text, err, typed && name != "float64")
-	case k == reflect.Complex64 || k == reflect.Complex128:
-		c, err := v.Complex()
-		d.scalar(v, fmt.Sprint(c), err, typed && name != "complex128")
-	case k == reflect.String:
-		text, full, err := v.Text(d.opt.Bytes)
-		quoted := strconv.Quote(text)
-		if full > len(text) && err == nil {
-			quoted += fmt.Sprintf(" /* ... %d more bytes */", full-len(text))
-		}
-		d.scalar(v, quoted, err, typed && name != "string")
-	case k == reflect.Pointer:
+	switch v.Type.Kind {
+	case reflect.Invalid:
+		fmt.Fprintf(&d.out, "/* %s is not described by the debug information */", v.Type.Name)
+	case reflect.Pointer:
 		d.pointer(v, depth, indent)
-	case k == reflect.Interface:
-		inner, err := v.Elem()
-		if errors.Is(err, ErrNil) {
-			d.out.WriteString("nil")
-		} else if err != nil {
-			d.fail(err)
-		} else {
+	case reflect.Interface:
+		if inner, err := v.Elem(); !d.without(err) {
 			d.value(inner, depth, indent, true)
 		}
-	case k == reflect.Struct:
+	case reflect.Struct:
 		d.structure(v, depth, indent)
-	case k == reflect.Array, k == reflect.Slice:
+	case reflect.Array, reflect.Slice:
 		d.list(v, depth, indent)
-	case k == reflect.Map:
+	case reflect.Map:
 		d.entries(v, depth, indent)
-	case k == reflect.Chan:
-		c, err := v.Chan()
-		switch {
-		case err != nil:
-			d.fail(err)
-		case c.Addr == 0:
-			d.out.WriteString("nil")
-		default:
-			closed := ""
-			if c.Closed {
-				closed = ", closed"
-			}
-			fmt.Fprintf(&d.out, "(%s)(%#x) /* %d of %d queued%s */", name, c.Addr, c.Len, c.Cap, closed)
-		}
-	case k == reflect.Func:
-		f, err := v.Func()
-		if errors.Is(err, ErrNil) {
-			d.out.WriteString("nil")
-		} else if err != nil {
-			d.fail(err)
-		} else {
+	case reflect.Chan:
+		d.channel(v)
+	case reflect.Func:
+		if f, err := v.Func(); !d.without(err) {
 			fmt.Fprintf(&d.out, "%s /* %s:%d */", v.s.file.ShortName(f.Func), f.File, f.Line.Line)
 		}
-	case k == reflect.UnsafePointer:
+	case reflect.UnsafePointer:
 		w, err := v.Word()
-		switch {
-		case err != nil:
-			d.fail(err)
-		case w == 0:
-			d.out.WriteString("nil")
-		default:
-			fmt.Fprintf(&d.out, "%s(%#x)", name, w)
+		if err == nil && w == 0 {
+			err = ErrNil
+		}
+		if !d.without(err) {
+			fmt.Fprintf(&d.out, "%s(%#x)", v.Type.ShortName(), w)
 		}
 	default:
-		fmt.Fprintf(&d.out, "/* %s is not described by the debug information */", v.Type.Name)
+		d.plain(v, typed)
 	}
 }
 
-func (d *dumper) scalar(v Value, text string, err error, typed bool) {
+// without writes what stands for a value that is nil or can't be read; false where err is nil.
+func (d *dumper) without(err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, ErrNil):
+		d.out.WriteString("nil")
+	default:
+		d.fail(err)
+	}
+	return true
+}
+
+// ownTypes are the types that constants have by themselves.
+var ownTypes = []string{"bool", "int", "float64", "complex128", "string"}
+
+// plain writes a number, bool or string; a conversion around it where its type must show.
+func (d *dumper) plain(v Value, typed bool) {
+	text, named, err := d.plainText(v)
+	name := v.Type.ShortName()
 	switch {
 	case err != nil:
 		d.fail(err)
-	case typed:
-		fmt.Fprintf(&d.out, "%s(%s)", v.Type.ShortName(), text)
+	case typed && !named && !slices.Contains(ownTypes, name):
+		fmt.Fprintf(&d.out, "%s(%s)", name, text)
 	default:
 		d.out.WriteString(text)
 	}
 }
 
-// integer writes a named constant by its name and a duration as one.
-func (d *dumper) integer(v Value, text string, err error, typed bool) {
-	if err == nil {
-		if name, ok := v.Constant(); ok {
-			fmt.Fprintf(&d.out, "%s /* %s */", v.s.file.ShortName(name), text)
-			return
-		}
-		if v.Type.Name == "time.Duration" {
-			n, _ := v.Int()
-			text += " /* " + time.Duration(n).String() + " */"
-		}
+// plainText is a number, bool or string in Go syntax; a named constant by its name, a duration with what it means.
+func (d *dumper) plainText(v Value) (text string, named bool, err error) {
+	n, err := v.Scalar()
+	if err != nil {
+		return "", false, err
 	}
-	d.scalar(v, text, err, typed)
+	switch f := n.Float(); {
+	case n.Kind == TextScalar:
+		contents, full, err := v.Text(d.opt.Bytes)
+		return strconv.Quote(contents) + moreBytes(full-len(contents)), false, err
+	case n.Kind == NoScalar:
+		c, err := v.Complex()
+		return fmt.Sprint(c), false, err
+	case n.Kind == FloatScalar:
+		text = strconv.FormatFloat(f, 'g', -1, int(8*v.Type.Size))
+		if f == math.Trunc(f) && !strings.ContainsAny(text, ".eIN") {
+			text += ".0"
+		}
+	case v.Type.Kind == reflect.Uintptr:
+		text = fmt.Sprintf("%#x", n.Bits)
+	default:
+		text = n.String()
+	}
+	if name, ok := v.Constant(); ok {
+		return fmt.Sprintf("%s /* %s */", v.s.file.ShortName(name), text), true, nil
+	}
+	if v.Type.Name == "time.Duration" {
+		text += " /* " + time.Duration(n.Int()).String() + " */"
+	}
+	return text, false, nil
+}
+
+// moreBytes tells how many bytes are not shown.
+func moreBytes(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" /* ... %d more bytes */", n)
+}
+
+func (d *dumper) channel(v Value) {
+	c, err := v.Chan()
+	if err == nil && c.Addr == 0 {
+		err = ErrNil
+	}
+	if d.without(err) {
+		return
+	}
+	closed := ""
+	if c.Closed {
+		closed = ", closed"
+	}
+	fmt.Fprintf(&d.out, "(%s)(%#x) /* %d of %d queued%s */", v.Type.ShortName(), c.Addr, c.Len, c.Cap, closed)
 }
 
 func (d *dumper) pointer(v Value, depth, indent int) {
 	addr, err := v.Word()
-	if err != nil {
-		d.fail(err)
-		return
+	if err == nil && addr == 0 {
+		err = ErrNil
 	}
-	if addr == 0 {
-		d.out.WriteString("nil")
+	if d.without(err) {
 		return
 	}
 	elem := v.Type.Elem()
 	if depth <= 1 || elem == nil || d.open[addr] == elem || elem.Kind == reflect.Invalid {
 		fmt.Fprintf(&d.out, "(%s)(%#x)", v.Type.ShortName(), addr)
-		return
-	}
-	inner, err := v.Elem()
-	if err != nil {
-		d.fail(err)
 		return
 	}
 	if _, err := v.s.Slice(addr, int(min(elem.Size, 1))); err != nil {
@@ -219,7 +216,7 @@ func (d *dumper) pointer(v Value, depth, indent int) {
 		return
 	}
 	d.out.WriteByte('&')
-	d.value(inner, depth-1, indent, true)
+	d.value(v.s.At(addr, elem), depth-1, indent, true)
 }
 
 func (d *dumper) structure(v Value, depth, indent int) {
@@ -286,10 +283,7 @@ func (d *dumper) list(v Value, depth, indent int) {
 	}
 	elem := v.Type.Elem()
 	if b, full, err := v.Bytes(d.opt.Bytes); err == nil && v.Type.Kind == reflect.Slice && elem.Kind == reflect.Uint8 && full > 0 {
-		fmt.Fprintf(&d.out, "%s(%q)", name, b)
-		if full > len(b) {
-			fmt.Fprintf(&d.out, " /* ... %d more bytes */", full-len(b))
-		}
+		fmt.Fprintf(&d.out, "%s(%q)%s", name, b, moreBytes(full-len(b)))
 		return
 	}
 	if depth <= 0 {
@@ -352,29 +346,38 @@ func (d *dumper) entries(v Value, depth, indent int) {
 		fmt.Fprintf(&d.out, "%s{... /* %s */}", name, counted(n, "entry", "entries"))
 		return
 	}
-	var entries []Entry
-	var broken error
-	for e, err := range v.Entries() {
-		if err != nil {
-			broken = err
-			break
-		}
-		if entries = append(entries, e); len(entries) == d.opt.Elems {
-			break
-		}
-	}
+	entries, _, broken := d.some(v.Entries())
 	oneLine := d.opt.OneLine || (flat(v.Type.Key()) && flat(v.Type.Elem()) && n <= 8)
 	if broken != nil {
 		n = len(entries)
 	}
+	d.pairs(name, entries, n, oneLine, depth, indent)
+	if broken != nil {
+		d.fail(broken)
+	}
+}
+
+// some gives as many entries as are shown, and whether there are more.
+func (d *dumper) some(all iter.Seq2[Entry, error]) (entries []Entry, more bool, err error) {
+	for e, err := range all {
+		if len(entries) == d.opt.Elems {
+			return entries, true, nil
+		}
+		if err != nil {
+			return entries, false, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, false, nil
+}
+
+// pairs writes the first of n entries.
+func (d *dumper) pairs(name string, entries []Entry, n int, oneLine bool, depth, indent int) {
 	d.items(name, n, oneLine, indent, func(i int) {
 		d.value(entries[i].Key, depth-1, indent+1, false)
 		d.out.WriteString(": ")
 		d.value(entries[i].Value, depth-1, indent+1, false)
 	})
-	if broken != nil {
-		d.fail(broken)
-	}
 }
 
 func counted(n int, one, more string) string {

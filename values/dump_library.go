@@ -85,27 +85,11 @@ func (d *dumper) syncMap(v Value, depth, indent int) bool {
 		d.out.WriteString(v.Type.ShortName() + "{...}")
 		return true
 	}
-	var entries []Entry
-	more := false
-	var broken error
-	for e, err := range v.SyncMap() {
-		if err != nil {
-			broken = err
-			break
-		}
-		if more = len(entries) == d.opt.Elems; more {
-			break
-		}
-		entries = append(entries, e)
-	}
+	entries, more, broken := d.some(v.SyncMap())
 	if broken != nil && entries == nil {
 		return false
 	}
-	d.items(v.Type.ShortName(), len(entries), d.opt.OneLine, indent, func(i int) {
-		d.value(entries[i].Key, depth-1, indent+1, false)
-		d.out.WriteString(": ")
-		d.value(entries[i].Value, depth-1, indent+1, false)
-	})
+	d.pairs(v.Type.ShortName(), entries, len(entries), d.opt.OneLine, depth, indent)
 	if more {
 		d.out.WriteString(" /* ... more */")
 	}

@@ -47,11 +47,27 @@ type FindOptions struct {
 	Limit int // values found; 0 means 1000
 
 	First bool // the first is enough: the search ends with it
-	All   bool // look on through fields also where a variable holds one; of an earlier search with the same options what is still there is believed
+	// All looks on through fields also where a variable holds one. Of an earlier search with the same options what is
+	// still there is believed.
+	All bool
 
-	// Remember believes an earlier search with the same options: what that found, and is still found where it was, is all that there is. First
-	// does so too. Only where some of it is gone the search is made again.
+	// Remember believes an earlier search with the same options: what that found, and is still found where it was, is all
+	// that there is. First does so too. Only where some of it is gone the search is made again.
 	Remember bool
+}
+
+// whole has all bounds filled in.
+func (o FindOptions) whole() FindOptions {
+	if o.Depth == 0 {
+		o.Depth = 3
+	}
+	if o.Limit <= 0 {
+		o.Limit = 1000
+	}
+	if o.First {
+		o.Limit = 1
+	}
+	return o
 }
 
 // Bounds of the search through fields.
@@ -64,15 +80,7 @@ const (
 // arguments and locals of all goroutines' frames, and in what closures there captured; each address once. Only where that finds nothing does it
 // look on through fields (FindOptions.All: always). truncated tells that a bound ended the search.
 func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated bool, err error) {
-	if opt.Depth == 0 {
-		opt.Depth = 3
-	}
-	if opt.Limit <= 0 {
-		opt.Limit = 1000
-	}
-	if opt.First {
-		opt.Limit = 1
-	}
+	opt = opt.whole()
 	key := findKey{t, opt}
 	before, again := s.searches[key]
 	if opt.First || opt.Remember {
@@ -86,28 +94,31 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 	if !f.done() {
 		err = f.frames()
 	}
-	if len(f.found) > 0 && !opt.All || opt.Depth < 0 {
-		s.searches[key] = f.found
-		return f.found, f.truncated && !opt.First, err
-	}
-	// The search through fields touches much. One that was made before (in the rehearsal of a stop) is believed where each pointer on the way still holds.
-	for _, b := range before {
-		if b.g == 0 && b.via.holds(s) {
-			f.add(b.Value, b.Where, b.Goroutine, b.via)
+	enough := func() bool { return len(f.found) > 0 && !opt.All }
+	searched := true
+	if !enough() && opt.Depth > 0 {
+		// The search through fields touches much. One that was made before (in the rehearsal of a stop) is believed where each
+		// pointer on the way still holds.
+		for _, b := range before {
+			if b.g == 0 && b.via.holds(s) {
+				f.add(b.Value, b.Where, b.Goroutine, b.via)
+			}
+		}
+		believed := opt.All && again && (len(f.found) > 0 || len(before) == 0)
+		if searched = !enough() && !believed; searched {
+			f.throughFields(opt.Depth)
 		}
 	}
-	if len(f.found) > 0 && !opt.All || opt.All && again && (len(f.found) > 0 || len(before) == 0) {
-		return f.found, f.truncated && !opt.First, err
+	if searched {
+		s.searches[key] = f.found
 	}
-	f.throughFields(opt.Depth)
-	s.searches[key] = f.found
 	return f.found, f.truncated && !opt.First, err
 }
 
 // findDepth is how far find(T, "where") looks.
 const findDepth = 6
 
-// findAt finds the value that Find finds at a certain place. What an earlier search of this Space found is believed if its pointers still lead there.
+// FindAt finds the value that Find finds at a certain place. What an earlier search of this Space found is believed if its pointers still lead there.
 func (s *Space) FindAt(t *symbols.Type, where string) (Found, error) {
 	for key, before := range s.searches {
 		for _, b := range before {
@@ -373,6 +384,9 @@ func (f *finder) throughFields(depth int) {
 	}
 }
 
+// mayLeadOn tells whether parts of type t are worth a look.
+func (f *finder) mayLeadOn(t *symbols.Type) bool { return t != nil && (hasPointers(t) || t == f.want) }
+
 // contents looks at what lies in a value itself and collects what it points to.
 func (f *finder) contents(r root, next *[]root, nested int) {
 	v := r.value
@@ -380,64 +394,64 @@ func (f *finder) contents(r root, next *[]root, nested int) {
 		return
 	}
 	f.visited[place{v.Addr, v.Type}] = true
-	via := r.via
-	part := func(p Value, name string) {
-		sub := root{p, r.where + name, r.goroutine, via}
-		switch {
-		case p.Type == f.want:
-			f.add(p, sub.where, sub.goroutine, via)
-		case f.wanted(p.Type) && f.direct(p, sub.where, sub.goroutine, via):
-		case p.Type.Kind == reflect.Struct || p.Type.Kind == reflect.Array:
-			f.contents(sub, next, nested+1)
-		case hasPointers(p.Type):
-			*next = append(*next, sub)
-		}
+	if v.Type.Kind != reflect.Struct && v.Type.Kind != reflect.Array {
+		r.via = f.follow(r.via, pointerSlot(v))
 	}
+	part := func(p Value, name string) { f.part(root{p, r.where + name, r.goroutine, r.via}, next, nested+1) }
 	switch v.Type.Kind {
 	case reflect.Pointer, reflect.Interface:
 		if inner, err := v.Elem(); err == nil {
-			f.contents(root{inner, r.where, r.goroutine, f.follow(via, pointerSlot(v))}, next, nested+1)
+			r.value = inner
+			f.contents(r, next, nested+1)
 		}
 	case reflect.Func:
-		if fn, err := v.Func(); err == nil {
-			via = f.follow(via, v.Addr)
-			for _, c := range fn.Captured {
-				part(c.Value, "."+c.Name)
-			}
+		fn, _ := v.Func()
+		for _, c := range fn.Captured {
+			part(c.Value, "."+c.Name)
 		}
 	case reflect.Struct:
 		for _, field := range v.Type.Fields() {
-			if hasPointers(field.Type) || field.Type == f.want {
+			if f.mayLeadOn(field.Type) {
 				part(f.s.At(v.Addr+uint64(field.Offset), field.Type), "."+field.Name)
 			}
 		}
-	case reflect.Slice, reflect.Array:
-		if e := v.Type.Elem(); e == nil || !hasPointers(e) && e != f.want {
-			return
+	case reflect.Slice, reflect.Array, reflect.Map:
+		if f.mayLeadOn(v.Type.Elem()) {
+			elements(v, part)
 		}
-		n, err := v.Len()
-		if err != nil {
-			return
-		}
-		if v.Type.Kind == reflect.Slice {
-			via = f.follow(via, v.Addr)
-		}
-		for i := range min(n, findElems) {
-			if e, err := v.Index(i); err == nil {
-				part(e, fmt.Sprintf("[%d]", i))
-			}
-		}
-	case reflect.Map:
-		if e := v.Type.Elem(); e == nil || !hasPointers(e) && e != f.want {
-			return
-		}
+	}
+}
+
+// part looks at a part of a value, or keeps it for the next level.
+func (f *finder) part(r root, next *[]root, nested int) {
+	t := r.value.Type
+	switch {
+	case t == f.want:
+		f.add(r.value, r.where, r.goroutine, r.via)
+	case f.wanted(t) && f.direct(r.value, r.where, r.goroutine, r.via):
+	case t.Kind == reflect.Struct || t.Kind == reflect.Array:
+		f.contents(r, next, nested)
+	case hasPointers(t):
+		*next = append(*next, r)
+	}
+}
+
+// elements looks at the first elements of a slice, array or map.
+func elements(v Value, part func(p Value, name string)) {
+	if v.Type.Kind == reflect.Map {
 		n := 0
-		via = f.follow(via, v.Addr)
 		for e, err := range v.Entries() {
 			if n++; err != nil || n > findElems {
 				return
 			}
 			part(e.Value, "["+e.Key.Dump(DumpOptions{OneLine: true, Depth: 1, Bytes: 32})+"]")
+		}
+		return
+	}
+	n, _ := v.Len()
+	for i := range min(n, findElems) {
+		if e, err := v.Index(i); err == nil {
+			part(e, fmt.Sprintf("[%d]", i))
 		}
 	}
 }

@@ -33,18 +33,18 @@ func (v Value) Func() (Function, error) {
 	if !v.IsValid() || v.Type.Kind != reflect.Func {
 		return Function{}, v.Lacks("function")
 	}
-	closure, err := v.s.Uint64(v.Addr)
+	addr, err := v.s.Uint64(v.Addr)
 	if err != nil {
 		return Function{}, err
 	}
-	if closure == 0 {
+	if addr == 0 {
 		return Function{}, fmt.Errorf("nil %s: %w", v.Type.Name, ErrNil)
 	}
-	return v.s.Closure(closure)
+	return v.s.closure(addr)
 }
 
-// Closure reads the closure object (runtime.funcval, then what was captured) at an address.
-func (s *Space) Closure(addr uint64) (Function, error) {
+// closure reads the closure object (runtime.funcval, then what was captured) at an address.
+func (s *Space) closure(addr uint64) (Function, error) {
 	pc, err := s.Uint64(addr)
 	if err != nil {
 		return Function{}, fmt.Errorf("closure: %w", err)

@@ -113,6 +113,18 @@ type Raw struct {
 // Waits tells whether the goroutine waits for another one, or for the outside.
 func (r *Raw) Waits() bool { return r.status == statusWaiting }
 
+// wait is for how long it has been known to wait, or to be in a system call.
+func (r *Raw) wait(now int64) time.Duration {
+	if r.status != statusWaiting && r.status != statusSyscall {
+		return 0
+	}
+	since := int64(r.l.WaitSince.Uint(r.Bytes))
+	if since <= 0 || now <= since {
+		return 0
+	}
+	return time.Duration(now - since)
+}
+
 // Reason is what a goroutine that waits is waiting for, "" where the program doesn't record it.
 func (r *Raw) Reason() string {
 	if !r.l.WaitReason.Known() {
@@ -192,15 +204,15 @@ func (s *Space) GoroutineAt(addr uint64) (*Goroutine, error) {
 func (s *Space) goroutine(r *Raw) *Goroutine {
 	s.values++
 	l, b, status := r.l, r.Bytes, r.status
-	g := &Goroutine{ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
-		SP: l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b), StackLo: l.Lo.Uint(b), StackHi: l.Hi.Uint(b),
-		labels: l.Labels.Uint(b), StartPC: l.StartPC.Uint(b), GoPC: l.GoPC.Uint(b), m: l.M.Uint(b)}
-	g.Status = statusName(status)
+	g := &Goroutine{
+		ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
+		SP: l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b),
+		StackLo: l.Lo.Uint(b), StackHi: l.Hi.Uint(b), labels: l.Labels.Uint(b),
+		StartPC: l.StartPC.Uint(b), GoPC: l.GoPC.Uint(b), m: l.M.Uint(b),
+		Status: statusName(status), Wait: r.wait(s.now),
+	}
 	if status == statusWaiting {
 		g.WaitReason = r.Reason()
-	}
-	if since := int64(l.WaitSince.Uint(b)); (status == statusWaiting || status == statusSyscall) && since > 0 && s.now > since {
-		g.Wait = time.Duration(s.now - since)
 	}
 	if info, ok := s.PC(g.StartPC); ok {
 		g.Start = info.Lines[len(info.Lines)-1]
@@ -256,57 +268,63 @@ func isSystem(start string) bool {
 	return strings.HasPrefix(start, "runtime.")
 }
 
-// Value is the goroutine's runtime.g.
-func (g *Goroutine) Value() Value { return g.s.At(g.Addr, g.s.gs.Type) }
-
 // maxChecked is how many goroutines are looked at before the layouts of a stripped program's runtime are believed.
 const maxChecked = 64
 
-// checkRuntime proves on memory what a stripped program's runtime is read by: that runtime.allgs leads to goroutines, whose states, numbers
-// and stacks can be, and whose threads point back. Whatever isn't so refuses all of it, since wrong layouts read wrong values in silence.
+// checkRuntime proves on memory what a stripped program's runtime is read by: that runtime.allgs leads to goroutines whose
+// states, numbers and stacks can be. Whatever isn't so refuses all of it, since wrong layouts read wrong values in silence.
 func (s *Space) checkRuntime(l *goroutineLayout) error {
-	no := func(format string, args ...any) error {
-		return fmt.Errorf("the layouts of %s don't fit this stripped program, which says it was built by %s: %s: %w",
-			s.file.RuntimeTable(), s.file.GoVersion(), fmt.Sprintf(format, args...), ErrCorrupt)
+	if err := s.checkGoroutines(l); err != nil {
+		return fmt.Errorf("the layouts of %s don't fit this stripped program, which says it was built by %s: %v: %w",
+			s.file.RuntimeTable(), s.file.GoVersion(), err, ErrCorrupt)
 	}
+	return nil
+}
+
+func (s *Space) checkGoroutines(l *goroutineLayout) error {
 	data, n, _, err := s.At(l.All.Addr+s.bias, l.All.Type).sliceHeader()
 	if err != nil {
-		return no("runtime.allgs: %v", err)
+		return fmt.Errorf("runtime.allgs: %w", err)
 	}
 	if n == 0 || n > maxGoroutines {
-		return no("runtime.allgs has %d goroutines", n)
+		return fmt.Errorf("runtime.allgs has %d goroutines", n)
 	}
 	if l.Count.Type != nil {
 		// allglen is written behind allgs, so in a live view it may be one of a moment before.
-		if got, err := s.Uint64(l.Count.Addr + s.bias); err != nil || got == 0 || got > uint64(n)+1024 || got+1024 < uint64(n) {
-			return no("runtime.allglen is %d and runtime.allgs has %d", got, n)
+		got, err := s.Uint64(l.Count.Addr + s.bias)
+		if err != nil || got == 0 || got > uint64(n)+1024 || got+1024 < uint64(n) {
+			return fmt.Errorf("runtime.allglen is %d and runtime.allgs has %d", got, n)
 		}
 	}
 	for i := range min(uint64(n), maxChecked) {
 		addr, err := s.Uint64(data + 8*i)
 		if err != nil {
-			return no("runtime.allgs[%d]: %v", i, err)
+			return fmt.Errorf("runtime.allgs[%d]: %w", i, err)
 		}
 		raw, alive, err := s.raw(l, addr)
+		if err == nil {
+			err = s.checkGoroutine(&raw, alive)
+		}
 		if err != nil {
-			return no("goroutine at %#x: %v", addr, err)
+			return fmt.Errorf("goroutine at %#x: %w", addr, err)
 		}
-		b, status := raw.Bytes, raw.status
-		id, lo, hi, sp := int64(l.ID.Uint(b)), l.Lo.Uint(b), l.Hi.Uint(b), l.SP.Uint(b)
-		if statusNames[status] == "" || id < 0 || id > 1<<48 {
-			return no("goroutine at %#x has state %d and number %d", addr, status, id)
-		}
-		if !alive {
-			continue
-		}
-		if lo == 0 || hi <= lo || hi-lo > 1<<40 || status == statusWaiting && (sp < lo || sp > hi) {
-			return no("goroutine %d at %#x has a stack from %#x to %#x and waits at SP %#x", id, addr, lo, hi, sp)
-		}
-		if status == statusWaiting {
-			if _, ok := s.PC(l.PC.Uint(b)); !ok {
-				return no("goroutine %d at %#x waits at %#x, which is no Go code", id, addr, l.PC.Uint(b))
-			}
-		}
+	}
+	return nil
+}
+
+// checkGoroutine tells whether a runtime.g can be one.
+func (s *Space) checkGoroutine(r *Raw, alive bool) error {
+	l, b, waits := r.l, r.Bytes, r.status == statusWaiting
+	id, lo, hi, sp, pc := int64(l.ID.Uint(b)), l.Lo.Uint(b), l.Hi.Uint(b), l.SP.Uint(b), l.PC.Uint(b)
+	_, isCode := s.PC(pc)
+	switch {
+	case statusNames[r.status] == "" || id < 0 || id > 1<<48:
+		return fmt.Errorf("its state is %d, its number %d", r.status, id)
+	case !alive:
+	case lo == 0 || hi <= lo || hi-lo > 1<<40 || waits && (sp < lo || sp > hi):
+		return fmt.Errorf("goroutine %d has a stack from %#x to %#x and waits at SP %#x", id, lo, hi, sp)
+	case waits && !isCode:
+		return fmt.Errorf("goroutine %d waits at %#x, which is no Go code", id, pc)
 	}
 	return nil
 }

@@ -238,44 +238,22 @@ func (p *picker) entries(v Value, path string, depth, nested int) {
 }
 
 func (p *picker) scalar(v Value, path string) {
-	switch v.Type.Kind {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		n, err := v.Int()
-		switch name, named := v.Constant(); {
-		case err != nil:
-			p.fail(path, err)
-		case v.Type.Name == "time.Duration":
-			p.add(Leaf{Path: path, Text: time.Duration(n).String()})
-		case named:
-			p.text(path, name)
-		default:
-			p.number(path, float64(n), strconv.FormatInt(n, 10))
-		}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		n, err := v.Uint()
-		switch name, named := v.Constant(); {
-		case err != nil:
-			p.fail(path, err)
-		case named:
-			p.text(path, name)
-		default:
-			p.number(path, float64(n), strconv.FormatUint(n, 10))
-		}
-	case reflect.Float32, reflect.Float64:
-		f, err := v.Float()
-		if err != nil {
-			p.fail(path, err)
-			return
-		}
-		p.add(Leaf{Path: path, Text: strconv.FormatFloat(f, 'g', -1, 64), Number: f, Numeric: !math.IsNaN(f) && !math.IsInf(f, 0)})
-	case reflect.Bool:
-		b, err := v.Bool()
-		if err != nil {
-			p.fail(path, err)
-			return
-		}
-		p.text(path, strconv.FormatBool(b))
-	case reflect.String:
+	n, err := v.Scalar()
+	if err != nil {
+		p.fail(path, err)
+		return
+	}
+	switch name, named := v.Constant(); {
+	case v.Type.Name == "time.Duration":
+		p.text(path, time.Duration(n.Int()).String())
+	case named:
+		p.text(path, name)
+	case n.Kind.Number():
+		f := n.Number()
+		p.add(Leaf{Path: path, Text: n.String(), Number: f, Numeric: !math.IsNaN(f) && !math.IsInf(f, 0)})
+	case n.Kind == BoolScalar:
+		p.text(path, n.String())
+	case n.Kind == TextScalar:
 		s, full, err := v.Text(leafBytes)
 		if err != nil {
 			p.fail(path, err)

@@ -52,159 +52,213 @@ const (
 // maxOperations bounds a location expression; those of compilers have a dozen at most.
 const maxOperations = 1000
 
-// locate evaluates a location expression of a variable of size bytes. base is the frame's CFA, which is Go's frame base too;
+// locate evaluates a location expression of a variable of size bytes. cfa is the frame's CFA, which is Go's frame base too;
 // regs is nil where they are not known.
 func (s *Space) locate(program []byte, size int64, cfa uint64, regs *attach.Registers) ([]piece, error) {
-	var stack []uint64
-	var pieces []piece
-	here := piece{kind: pieceGone} // what a piece or the end refers to
-	bad := func(why string) ([]piece, error) {
-		return nil, fmt.Errorf("location expression %x: %s: %w", program, why, ErrCorrupt)
-	}
-	push := func(v uint64) {
-		stack = append(stack, v)
-		here = piece{kind: pieceMemory, word: v}
-	}
-	p := program
-	var short bool
-	take := func(n uint64) []byte {
-		if n > uint64(len(p)) {
-			short = true
-			return make([]byte, 8)
-		}
-		b := p[:n]
-		p = p[n:]
-		return b
-	}
-	uleb := func() uint64 {
-		v, n := binary.Uvarint(p)
-		if n <= 0 {
-			short = true
-			return 0
-		}
-		p = p[n:]
-		return v
-	}
-	sleb := func() int64 {
-		var v int64
-		for shift := uint(0); shift < 70; shift += 7 {
-			c := take(1)[0]
-			if shift < 64 {
-				v |= int64(c&0x7f) << shift
-			}
-			if c&0x80 == 0 {
-				if c&0x40 != 0 && shift+7 < 64 {
-					v |= -1 << (shift + 7)
-				}
-				return v
-			}
-		}
-		short = true
-		return 0
-	}
-	register := func(n uint64, off int64) error {
-		word, ok := known(regs, n)
-		if !ok {
-			return errGone
-		}
-		push(word + uint64(off))
-		return nil
-	}
-	var err error
-	for n := 0; len(p) > 0; n++ {
+	e := &evaluation{s: s, program: program, rest: program, room: size, cfa: cfa, regs: regs}
+	for n := 0; len(e.rest) > 0; n++ {
 		if n > maxOperations {
-			return bad("too long")
+			return nil, e.bad("too long")
 		}
-		op := take(1)[0]
-		switch {
-		case op == opAddr:
-			addr, proved := s.file.Placed(binary.LittleEndian.Uint64(take(8)))
-			if !proved {
-				return nil, errGone
-			}
-			push(addr + s.bias)
-		case op == opDeref:
-			if len(stack) == 0 {
-				return bad("empty stack")
-			}
-			top := stack[len(stack)-1]
-			stack = stack[:len(stack)-1]
-			if top, err = s.Uint64(top); err == nil {
-				push(top)
-			}
-		case op >= opConst1u && op < opConstu:
-			width := uint64(1) << ((op - opConst1u) / 2)
-			var v uint64
-			for i, c := range take(width) {
-				v |= uint64(c) << (8 * i)
-			}
-			if shift := 64 - 8*width; op&1 != 0 { // signed
-				v = uint64(int64(v<<shift) >> shift)
-			}
-			push(v)
-		case op == opConstu:
-			push(uleb())
-		case op == opConsts:
-			push(uint64(sleb()))
-		case op == opAnd, op == opMinus, op == opPlus:
-			if len(stack) < 2 {
-				return bad("empty stack")
-			}
-			a, b := stack[len(stack)-2], stack[len(stack)-1]
-			stack = stack[:len(stack)-2]
-			push(map[byte]uint64{opAnd: a & b, opMinus: a - b, opPlus: a + b}[op])
-		case op == opPlusUconst:
-			if len(stack) == 0 {
-				return bad("empty stack")
-			}
-			top := stack[len(stack)-1]
-			stack = stack[:len(stack)-1]
-			push(top + uleb())
-		case op >= opLit0 && op < opReg0:
-			push(uint64(op - opLit0))
-		case op >= opReg0 && op < opBreg0:
-			here = piece{kind: pieceRegister, word: uint64(op - opReg0)}
-		case op == opRegx:
-			here = piece{kind: pieceRegister, word: uleb()}
-		case op >= opBreg0 && op < opRegx:
-			err = register(uint64(op-opBreg0), sleb())
-		case op == opBregx:
-			reg := uleb()
-			err = register(reg, sleb())
-		case op == opFbreg:
-			push(cfa + uint64(sleb()))
-		case op == opCallFrameCFA:
-			push(cfa)
-		case op == opImplicitValue:
-			here = piece{kind: pieceValue, data: take(uleb())}
-		case op == opStackValue:
-			if here.kind != pieceMemory {
-				return bad("no value on the stack")
-			}
-			here.kind = pieceValue
-		case op == opPiece:
-			here.size = int64(uleb())
-			if here.size <= 0 || here.size > size {
-				return bad("size of a piece")
-			}
-			size -= here.size
-			pieces = append(pieces, here)
-			here, stack = piece{kind: pieceGone}, nil
-		default:
-			return bad(fmt.Sprintf("operator %#x is not known", op))
-		}
-		if short {
-			return bad("it ends too early")
+		err := e.step()
+		if e.short {
+			return nil, e.bad("it ends too early")
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if pieces == nil {
-		here.size = size
-		pieces = []piece{here}
+	if e.pieces == nil {
+		e.here.size = size
+		e.pieces = []piece{e.here}
 	}
-	return pieces, nil
+	return e.pieces, nil
+}
+
+// evaluation is a location expression that is being evaluated.
+type evaluation struct {
+	s             *Space
+	program, rest []byte
+	short         bool // it ended in the middle of an operation
+	cfa           uint64
+	regs          *attach.Registers
+
+	stack  []uint64
+	here   piece // what a piece or the end refers to
+	pieces []piece
+	room   int64 // bytes of the variable that no piece was said of
+}
+
+func (e *evaluation) bad(why string) error {
+	return fmt.Errorf("location expression %x: %s: %w", e.program, why, ErrCorrupt)
+}
+
+func (e *evaluation) push(v uint64) {
+	e.stack = append(e.stack, v)
+	e.here = piece{kind: pieceMemory, word: v}
+}
+
+// pop takes n words off the stack.
+func (e *evaluation) pop(n int) ([]uint64, error) {
+	at := len(e.stack) - n
+	if at < 0 {
+		return nil, e.bad("empty stack")
+	}
+	words := e.stack[at:]
+	e.stack = e.stack[:at]
+	return words, nil
+}
+
+// take gives the next bytes of the expression.
+func (e *evaluation) take(n uint64) []byte {
+	if n > uint64(len(e.rest)) {
+		e.short, e.rest = true, nil
+		return make([]byte, 8)
+	}
+	b := e.rest[:n]
+	e.rest = e.rest[n:]
+	return b
+}
+
+func (e *evaluation) uleb() uint64 {
+	v, n := binary.Uvarint(e.rest)
+	if n <= 0 {
+		e.short = true
+		return 0
+	}
+	e.take(uint64(n))
+	return v
+}
+
+func (e *evaluation) sleb() (v int64) {
+	for shift := uint(0); shift < 70; shift += 7 {
+		c := e.take(1)[0]
+		if shift < 64 {
+			v |= int64(c&0x7f) << shift
+		}
+		if c&0x80 == 0 {
+			if c&0x40 != 0 && shift+7 < 64 {
+				v |= -1 << (shift + 7)
+			}
+			return v
+		}
+	}
+	e.short = true
+	return 0
+}
+
+// step does one operation.
+func (e *evaluation) step() error {
+	op := e.take(1)[0]
+	switch {
+	case op >= opConst1u && op < opConstu:
+		e.push(e.constant(op))
+	case op >= opLit0 && op < opReg0:
+		e.push(uint64(op - opLit0))
+	case op >= opReg0 && op < opBreg0:
+		e.here = piece{kind: pieceRegister, word: uint64(op - opReg0)}
+	case op >= opBreg0 && op < opRegx:
+		return e.register(uint64(op - opBreg0))
+	case op == opAnd, op == opMinus, op == opPlus, op == opPlusUconst, op == opDeref:
+		return e.compute(op)
+	case op == opAddr:
+		addr, proved := e.s.file.Placed(binary.LittleEndian.Uint64(e.take(8)))
+		if !proved {
+			return errGone
+		}
+		e.push(addr + e.s.bias)
+	case op == opConstu:
+		e.push(e.uleb())
+	case op == opConsts:
+		e.push(uint64(e.sleb()))
+	case op == opFbreg:
+		e.push(e.cfa + uint64(e.sleb()))
+	case op == opCallFrameCFA:
+		e.push(e.cfa)
+	case op == opBregx:
+		return e.register(e.uleb())
+	default:
+		return e.describe(op)
+	}
+	return nil
+}
+
+// describe does the operations that say where, and of which kind, the variable or a part of it is.
+func (e *evaluation) describe(op byte) error {
+	switch op {
+	case opRegx:
+		e.here = piece{kind: pieceRegister, word: e.uleb()}
+	case opImplicitValue:
+		e.here = piece{kind: pieceValue, data: e.take(e.uleb())}
+	case opStackValue:
+		if e.here.kind != pieceMemory {
+			return e.bad("no value on the stack")
+		}
+		e.here.kind = pieceValue
+	case opPiece:
+		e.here.size = int64(e.uleb())
+		if e.here.size <= 0 || e.here.size > e.room {
+			return e.bad("size of a piece")
+		}
+		e.room -= e.here.size
+		e.pieces = append(e.pieces, e.here)
+		e.here, e.stack = piece{}, nil
+	default:
+		return e.bad(fmt.Sprintf("operator %#x is not known", op))
+	}
+	return nil
+}
+
+// compute does the operations on what is on the stack.
+func (e *evaluation) compute(op byte) error {
+	n := 2
+	if op == opPlusUconst || op == opDeref {
+		n = 1
+	}
+	words, err := e.pop(n)
+	if err != nil {
+		return err
+	}
+	v := words[0]
+	switch op {
+	case opAnd:
+		v &= words[1]
+	case opMinus:
+		v -= words[1]
+	case opPlus:
+		v += words[1]
+	case opPlusUconst:
+		v += e.uleb()
+	case opDeref:
+		if v, err = e.s.Uint64(v); err != nil {
+			return err
+		}
+	}
+	e.push(v)
+	return nil
+}
+
+// constant reads a constant of 1, 2, 4 or 8 bytes.
+func (e *evaluation) constant(op byte) (v uint64) {
+	width := uint64(1) << ((op - opConst1u) / 2)
+	for i, c := range e.take(width)[:width] {
+		v |= uint64(c) << (8 * i)
+	}
+	if shift := 64 - 8*width; op&1 != 0 { // signed
+		v = uint64(int64(v<<shift) >> shift)
+	}
+	return v
+}
+
+// register pushes a register with an offset, where it is known.
+func (e *evaluation) register(n uint64) error {
+	off := e.sleb()
+	word, ok := known(e.regs, n)
+	if !ok {
+		return errGone
+	}
+	e.push(word + uint64(off))
+	return nil
 }
 
 // known gives a register by its DWARF number, where registers are known.

@@ -206,6 +206,10 @@ func (v Value) Equals(key any) (bool, error) {
 		text, full, err := v.Text(len(k) + 1)
 		return full == len(k) && text == k, err
 	}
+	return v.equalsScalar(key)
+}
+
+func (v Value) equalsScalar(key any) (bool, error) {
 	want, ok := ScalarOf(key)
 	if kind := ScalarKindOf(v.Type.Kind); !ok || kind != want.Kind && !(kind.Number() && want.Kind.Number()) {
 		return false, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"ri/symbols"
 )
@@ -43,12 +44,11 @@ func (s *Space) RuntimeType(desc uint64) (*symbols.Type, error) {
 	return s.runtimeType(desc, &made)
 }
 
-func (s *Space) runtimeType(desc uint64, made *int) (*symbols.Type, error) {
+func (s *Space) runtimeType(desc uint64, made *int) (t *symbols.Type, err error) {
 	if t := s.types[desc]; t != nil {
 		return t, nil
 	}
-	base := s.file.TypesBase()
-	if base != 0 {
+	if base := s.file.TypesBase(); base != 0 {
 		if t, ok := s.file.RuntimeType(desc - s.bias - base); ok {
 			s.types[desc] = t
 			return t, nil
@@ -60,29 +60,19 @@ func (s *Space) runtimeType(desc uint64, made *int) (*symbols.Type, error) {
 	}
 	size := int64(binary.LittleEndian.Uint64(b))
 	kind := reflect.Kind(b[rtypeKind] & 0x1f)
-	tflag := b[rtypeTFlag]
-	str := int32(binary.LittleEndian.Uint32(b[rtypeStr:]))
 	if kind == reflect.Invalid || kind > reflect.UnsafePointer || size < 0 || size > MaxBytes {
 		return nil, fmt.Errorf("no type descriptor at %#x: %w", desc, ErrCorrupt)
 	}
 	if *made++; *made > maxMadeTypes {
 		return nil, fmt.Errorf("type descriptor at %#x: more than %d types hang together: %w", desc, maxMadeTypes, ErrCorrupt)
 	}
-	name := fmt.Sprintf("?(type descriptor %#x)", desc)
-	if base != 0 && str > 0 {
-		if n, _, ok := s.rtypeName(base + s.bias + uint64(str)); ok {
-			name = n
-			if tflag&tflagExtraStar != 0 && name[0] == '*' {
-				name = name[1:]
-			}
-		}
-	}
+	name := s.descriptorName(desc, b)
 	// By name only where that is unmistakable: a descriptor's name lacks the import path.
 	if t, err := s.file.Type(name); err == nil && t.Kind == kind && t.Size == size && t.RuntimeOffset() == 0 {
 		s.types[desc] = t
 		return t, nil
 	}
-	t := s.file.NewType(name, kind, size)
+	t = s.file.NewType(name, kind, size)
 	s.types[desc] = t // before its parts, which may lead back to it
 	parts, err := s.parts(desc, t, made)
 	if err != nil {
@@ -98,41 +88,48 @@ func (s *Space) runtimeType(desc uint64, made *int) (*symbols.Type, error) {
 	return t, nil
 }
 
+// descriptorName is the name that a descriptor, whose bytes are b, gives its type.
+func (s *Space) descriptorName(desc uint64, b []byte) string {
+	str := int32(binary.LittleEndian.Uint32(b[rtypeStr:]))
+	if base := s.file.TypesBase(); base != 0 && str > 0 {
+		if name, _, ok := s.rtypeName(base + s.bias + uint64(str)); ok {
+			if b[rtypeTFlag]&tflagExtraStar != 0 {
+				name = strings.TrimPrefix(name, "*")
+			}
+			return name
+		}
+	}
+	return fmt.Sprintf("?(type descriptor %#x)", desc)
+}
+
 // parts reads what a type consists of from its descriptor.
 func (s *Space) parts(desc uint64, t *symbols.Type, made *int) (p symbols.Parts, err error) {
-	at := func(off uint64) (*symbols.Type, error) {
-		addr, err := s.Uint64(desc + off)
-		if err != nil {
-			return nil, err
+	at := func(off uint64) *symbols.Type { // nil after an error
+		if err == nil {
+			var addr uint64
+			if addr, err = s.Uint64(desc + off); err == nil {
+				var part *symbols.Type
+				part, err = s.runtimeType(addr, made)
+				return part
+			}
 		}
-		return s.runtimeType(addr, made)
+		return nil
 	}
 	switch t.Kind {
 	case reflect.Pointer, reflect.Slice:
-		p.Elem, err = at(rtypeElem)
+		p.Elem = at(rtypeElem)
 	case reflect.Chan:
-		if p.Elem, err = at(rtypeElem); err == nil {
-			if head, err := s.file.Type("runtime.hchan"); err == nil {
-				p.Repr = s.file.PointerTo(head)
-			}
+		p.Elem = at(rtypeElem)
+		if head, err := s.file.Type("runtime.hchan"); err == nil {
+			p.Repr = s.file.PointerTo(head)
 		}
 	case reflect.Array:
-		var n uint64
-		if p.Elem, err = at(rtypeElem); err != nil {
-			return p, err
-		}
-		if n, err = s.Uint64(desc + rtypeLen); err != nil {
-			return p, err
-		}
-		p.Len = int64(n)
-		if p.Len < 0 || (p.Elem.Size > 0 && p.Len != t.Size/p.Elem.Size) {
-			err = fmt.Errorf("%d elements of %d bytes in %d: %w", p.Len, p.Elem.Size, t.Size, ErrCorrupt)
+		if p.Elem = at(rtypeElem); err == nil {
+			p.Len, err = s.arrayLen(desc, t, p.Elem)
 		}
 	case reflect.Map:
-		if p.Key, err = at(rtypeElem); err != nil {
-			return p, err
-		}
-		if p.Elem, err = at(rtypeMapElem); err != nil {
+		p.Key, p.Elem = at(rtypeElem), at(rtypeMapElem)
+		if err != nil {
 			return p, err
 		}
 		// Another type of the same key and element has the same structure behind it.
@@ -152,6 +149,16 @@ func (s *Space) parts(desc uint64, t *symbols.Type, made *int) (p symbols.Parts,
 		p.Fields, err = s.rtypeFields(desc, t, made)
 	}
 	return p, err
+}
+
+// arrayLen is the length of an array type t, as far as it agrees with its size.
+func (s *Space) arrayLen(desc uint64, t, elem *symbols.Type) (int64, error) {
+	word, err := s.Uint64(desc + rtypeLen)
+	n := int64(word)
+	if err == nil && (n < 0 || elem.Size > 0 && n != t.Size/elem.Size) {
+		err = fmt.Errorf("%d elements of %d bytes in %d: %w", n, elem.Size, t.Size, ErrCorrupt)
+	}
+	return n, err
 }
 
 // mapRepr makes the runtime's structure behind a map type of which there is no other description: that of all maps, with the group or bucket that the

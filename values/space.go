@@ -125,9 +125,6 @@ func (s *Space) Reset() {
 // Values counts the values that were made so far.
 func (s *Space) Values() int64 { return s.values }
 
-// Count adds to Values what a walk outside of this package has read.
-func (s *Space) Count(n int64) { s.values += n }
-
 // Slice gives n bytes at addr, without a copy where it can be; they are valid until the next Reset and must not be written.
 func (s *Space) Slice(addr uint64, n int) ([]byte, error) {
 	if addr-localBase < localSize {

@@ -163,73 +163,83 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 
 // goroutine puts one goroutine into its group, or among those whose stacks are read together.
 func (g *grouping) goroutine(raw *Raw) error {
-	s, l, b, status := g.s, g.l, raw.Bytes, raw.status
-	if !g.opt.System {
-		start := l.StartPC.Uint(b)
-		system, ok := g.system[start]
-		if !ok {
-			info, found := s.PC(start)
-			system = found && isSystem(info.Func)
-			g.system[start] = system
-		}
-		if system {
-			return nil
-		}
+	if !g.opt.System && g.isSystem(g.l.StartPC.Uint(raw.Bytes)) {
+		return nil
 	}
-	s.values++
-	f := gFields{index: raw.index, status: status}
+	g.s.values++
+	f := g.fields(raw)
+	if f.wait < g.opt.Wait {
+		return nil
+	}
+	parks := f.status == statusWaiting && f.sp >= g.l.Lo.Uint(raw.Bytes) && f.sp < f.hi
+	switch {
+	case parks && g.direct != nil:
+		if g.waiting = append(g.waiting, f); len(g.waiting) == stackBatch {
+			return g.flush()
+		}
+	case parks && g.remembered(&f):
+		g.add(&f, f.leaf, nil)
+	case parks:
+		leaf, err := g.unwind(&f, -1, f.pc, f.sp, g.s.Uint64)
+		g.add(&f, leaf, err)
+	default:
+		g.running(raw, &f)
+	}
+	return nil
+}
+
+// isSystem tells whether a goroutine that starts at a PC is the runtime's own.
+func (g *grouping) isSystem(start uint64) bool {
+	system, ok := g.system[start]
+	if !ok {
+		info, found := g.s.PC(start)
+		system = found && isSystem(info.Func)
+		g.system[start] = system
+	}
+	return system
+}
+
+// fields are those of a goroutine that grouping needs.
+func (g *grouping) fields(raw *Raw) gFields {
+	l, b := g.l, raw.Bytes
+	f := gFields{index: raw.index, status: raw.status}
 	f.addr, f.id = raw.Addr, int64(l.ID.Uint(b))
 	f.sp, f.hi = l.SP.Uint(b), l.Hi.Uint(b)
 	f.pc, f.depth = l.PC.Uint(b), f.hi-f.sp
 	f.seq = uint8(l.Switches.Uint(b))
-	if status == statusWaiting {
+	f.wait = raw.wait(g.s.now)
+	if f.status == statusWaiting {
 		f.reason = uint8(l.WaitReason.Uint(b))
-	}
-	if status == statusWaiting || status == statusSyscall {
-		if since := int64(l.WaitSince.Uint(b)); since > 0 && s.now > since {
-			f.wait = time.Duration(s.now - since)
-		}
-	}
-	if f.wait < g.opt.Wait {
-		return nil
 	}
 	if g.opt.Labels {
 		f.labels = l.Labels.Uint(b)
 	}
-	lo := l.Lo.Uint(b)
-	if status == statusWaiting && f.sp >= lo && f.sp < f.hi {
-		if g.direct == nil && f.index < len(g.memo.parked) {
-			p := &g.memo.parked[f.index]
-			if f.leaf = p.leaf; f.parked == *p {
-				g.add(&f, p.leaf, nil)
-				return nil
-			}
-		}
-		if g.direct != nil {
-			g.waiting = append(g.waiting, f)
-			if len(g.waiting) == stackBatch {
-				return g.flush()
-			}
-			return nil
-		}
-		leaf, err := g.unwind(&f, -1, f.pc, f.sp, s.Uint64)
-		g.add(&f, leaf, err)
-		return nil
+	return f
+}
+
+// remembered tells whether a goroutine has not run since its stack was read.
+func (g *grouping) remembered(f *gFields) bool {
+	if f.index >= len(g.memo.parked) {
+		return false
 	}
-	one := s.goroutine(raw)
-	s.values--
+	p := &g.memo.parked[f.index]
+	f.leaf = p.leaf
+	return f.parked == *p
+}
+
+// running adds a goroutine that isn't parked on its own stack.
+func (g *grouping) running(raw *Raw, f *gFields) {
+	one := g.s.goroutine(raw)
+	g.s.values--
 	pc, sp, regs, err := one.Innermost()
-	if err != nil {
-		g.add(&f, -1, err)
-		return nil
-	}
-	root := int32(-1)
+	leaf, root := int32(-1), int32(-1)
 	if regs != nil {
 		root = -2
 	}
-	leaf, err := g.unwind(&f, root, pc, sp, s.Uint64)
-	g.add(&f, leaf, err)
-	return nil
+	if err == nil {
+		leaf, err = g.unwind(f, root, pc, sp, g.s.Uint64)
+	}
+	g.add(f, leaf, err)
 }
 
 // flush reads and unwinds the stacks of those that wait for it.

@@ -123,8 +123,8 @@ func (s *Space) WaitGroupAt(addr uint64) (WaitGroupState, error) {
 	return WaitGroupState{int64(int32(word >> 32)), int64(word & (1<<31 - 1))}, err
 }
 
-// IsMutex tells whether t is a sync.Mutex or a sync.RWMutex.
-func IsMutex(t *symbols.Type) bool {
+// isMutex tells whether t is a sync.Mutex or a sync.RWMutex.
+func isMutex(t *symbols.Type) bool {
 	switch t.Name {
 	case "sync.Mutex", "sync.RWMutex", "internal/sync.Mutex":
 		return t.Kind == reflect.Struct
@@ -157,7 +157,7 @@ func (v Value) held() (held, read bool, err error) {
 		return false, false, err
 	}
 	switch {
-	case !IsMutex(m.Type):
+	case !isMutex(m.Type):
 		return false, false, fmt.Errorf("%s is neither a sync.Mutex nor a sync.RWMutex: %w", m.Type.Name, ErrKind)
 	case m.Type.Name == "sync.RWMutex":
 		state, err := m.RWMutex()

@@ -213,18 +213,17 @@ func (v Value) Bytes(limit int) (b []byte, full int, err error) {
 	return b, int(n), err
 }
 
-// Constant gives the name of the constant that the program declares with exactly the value's named integer type and with its value.
+// Constant gives the name of the constant that the program declares with exactly the value's named integer type and with
+// its value.
 func (v Value) Constant() (string, bool) {
-	if !v.IsValid() {
+	if !v.IsValid() || !ScalarKindOf(v.Type.Kind).Integer() {
 		return "", false
 	}
-	if n, err := v.Int(); err == nil {
-		return v.Type.Constant(n)
+	n, err := v.Scalar()
+	if err != nil {
+		return "", false
 	}
-	if n, err := v.Uint(); err == nil {
-		return v.Type.Constant(int64(n))
-	}
-	return "", false
+	return v.Type.Constant(n.Int())
 }
 
 // Time reads a time.Time (fields wall, ext and loc as package time documents them, Go 1.9 and later). Local
