@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"ri/symbols"
@@ -74,26 +73,32 @@ func (v Value) follow(p symbols.Path) (Value, error) {
 // which it is told to stop; stop may be nil.
 func Selector(t *symbols.Type, off int64, stop func(*symbols.Type) bool) string {
 	var b strings.Builder
-	for range 64 {
-		switch {
-		case t == nil || stop != nil && stop(t):
-			return b.String()
-		case t.Kind == reflect.Array && t.Elem() != nil && t.Elem().Size > 0:
-			fmt.Fprintf(&b, "[%d]", off/t.Elem().Size)
-			off, t = off%t.Elem().Size, t.Elem()
-		case t.Kind == reflect.Struct:
-			fields := t.Fields()
-			i := slices.IndexFunc(fields, func(f symbols.Field) bool { return off >= f.Offset && off < f.Offset+f.Type.Size })
-			if i < 0 {
-				return b.String()
-			}
-			b.WriteString("." + fields[i].Name)
-			off, t = off-fields[i].Offset, fields[i].Type
-		default:
-			return b.String()
-		}
-	}
+	Descend(t, off, func(t *symbols.Type, selector string) bool {
+		b.WriteString(selector)
+		return stop == nil || !stop(t)
+	})
 	return b.String()
+}
+
+// Descend enters a type, then the field or element of it that has an offset, and so on, until enter says no. selector leads
+// from the one before: ".shards", "[3]".
+func Descend(t *symbols.Type, off int64, enter func(t *symbols.Type, selector string) bool) {
+	selector := ""
+	for n := 0; n < 64 && t != nil && enter(t, selector); n++ {
+		var part *symbols.Type
+		if e := t.Elem(); t.Kind == reflect.Array && e != nil && e.Size > 0 {
+			selector, off, part = fmt.Sprintf("[%d]", off/e.Size), off%e.Size, e
+		}
+		if t.Kind == reflect.Struct {
+			for _, f := range t.Fields() {
+				if off >= f.Offset && off < f.Offset+f.Type.Size {
+					selector, off, part = "."+f.Name, off-f.Offset, f.Type
+					break
+				}
+			}
+		}
+		t = part
+	}
 }
 
 // Index gives the i-th element of an array, slice, string (a byte), pointer to an array, or of what is queued in a channel.

@@ -27,7 +27,7 @@ func (h *Heap) Callable() *values.Callable {
 	}
 	h.eachLive(func(sp *span, object uint32) bool {
 		if f := byShape[h.types[object]>>2]; f != nil {
-			if f.Objects = append(f.Objects, sp.start+uint64(object-sp.first)*sp.size+h.headerOf(sp)); len(f.Objects) > maxClosures {
+			if f.Objects = append(f.Objects, sp.base(object)+sp.header()); len(f.Objects) > maxClosures {
 				f.Objects, f.More = f.Objects[:maxClosures], true
 			}
 		}
@@ -97,12 +97,9 @@ func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 		return l, nil
 	}
 	seen, truncated, err := h.leading(addr, MaxUsers, func(ref uint32) uint32 {
-		r := &h.roots[ref&^rootFlag]
-		for n := 0; r.kind == rootStatic && n < 1000; n++ {
-			if r.parent&rootFlag == 0 {
-				return r.parent
-			}
-			r = &h.roots[r.parent&^rootFlag]
+		r, via := h.origin(ref)
+		if r == nil {
+			return via
 		}
 		switch r.kind {
 		case rootVar:

@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sort"
@@ -275,7 +276,7 @@ func (h *Heap) Types() []Type {
 		u.Count++
 		u.Bytes += int64(sp.size)
 		if sp.kind == spanBits {
-			for bits := h.pointerBits(sp, uint64(object-sp.first)*sp.size); bits != 0; bits &= bits - 1 {
+			for bits := h.pointerBits(sp, sp.offset(object)); bits != 0; bits &= bits - 1 {
 				u.Pointers++
 			}
 		}
@@ -295,20 +296,12 @@ func (h *Heap) Types() []Type {
 		t.Count += n
 		t.Bytes += bytes[id]
 	}
-	var out []Type
-	for _, t := range byName {
-		out = append(out, *t)
-	}
 	for _, t := range untyped {
-		out = append(out, *t)
+		byName[t.Type] = t
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Bytes != out[j].Bytes {
-			return out[i].Bytes > out[j].Bytes
-		}
-		return out[i].Type < out[j].Type
+	return sorted(byName, func(a, b *Type) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Type, b.Type))
 	})
-	return out
 }
 
 // eachLive calls back for each live object until it says no.

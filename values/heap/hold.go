@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -21,19 +22,11 @@ func (h *Heap) Instances(name string, limit int) []uint64 {
 			if len(out) >= limit {
 				return false
 			}
-			out = append(out, sp.start+uint64(object-sp.first)*sp.size+h.headerOf(sp))
+			out = append(out, sp.base(object)+sp.header())
 		}
 		return true
 	})
 	return out
-}
-
-// headerOf is how far the contents of a span's objects are from their beginning.
-func (h *Heap) headerOf(sp *span) uint64 {
-	if sp.kind == spanHeader {
-		return mallocHeader
-	}
-	return 0
 }
 
 // shapesNamed gives the shapes of a name, full or with import paths cut; for untyped objects 0, and the size of their
@@ -107,7 +100,7 @@ func (h *Heap) Retainers(name string) ([]Retainer, error) {
 		key := retainerKey{h.holder(object, ids), label}
 		r := groups[key]
 		if r == nil {
-			r = &Retainer{Root: label, Example: sp.start + uint64(object-sp.first)*sp.size + h.headerOf(sp)}
+			r = &Retainer{Root: label, Example: sp.base(object) + sp.header()}
 			if key.holder != 0 {
 				r.Holder = h.shapes[key.holder].name
 			}
@@ -122,17 +115,9 @@ func (h *Heap) Retainers(name string) ([]Retainer, error) {
 		r.Bytes += int64(sp.size)
 		return true
 	})
-	var out []Retainer
-	for _, r := range groups {
-		out = append(out, *r)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Bytes != out[j].Bytes {
-			return out[i].Bytes > out[j].Bytes
-		}
-		return out[i].Root+out[i].Holder < out[j].Root+out[j].Holder
-	})
-	return out, ended
+	return sorted(groups, func(a, b *Retainer) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Root+a.Holder, b.Root+b.Holder))
+	}), ended
 }
 
 // rootOf gives the root at the end of an object's chain. known remembers those of the objects on the way.
@@ -393,22 +378,29 @@ func (h *Heap) Users(addr uint64, most int) (*Users, error) {
 	return users, nil
 }
 
-// user notes a root; what is static may have been reached from an object, which it gives.
-func (h *Heap) user(ref uint32, variables, other map[string]bool, goroutines map[int]bool) (via uint32) {
-	r := &h.roots[ref&^rootFlag]
+// origin is the root that what is static hangs off; nil if that is an object, via.
+func (h *Heap) origin(ref uint32) (r *heapRoot, via uint32) {
+	r = &h.roots[ref&^rootFlag]
 	for n := 0; r.kind == rootStatic && n < 1000; n++ {
 		if r.parent&rootFlag == 0 {
-			return r.parent
+			return nil, r.parent
 		}
 		r = &h.roots[r.parent&^rootFlag]
 	}
+	return r, noParent
+}
+
+// user notes a root; what is static may have been reached from an object, which it gives.
+func (h *Heap) user(ref uint32, variables, other map[string]bool, goroutines map[int]bool) (via uint32) {
+	r, via := h.origin(ref)
+	if r == nil {
+		return via
+	}
 	switch r.kind {
-	case rootFrame, rootRegisters:
+	case rootFrame, rootRegisters, rootGoroutine: // the last: the runtime's notes of deferred calls
 		goroutines[r.index] = true
 	case rootVar:
 		variables[h.rootName(r)] = true
-	case rootGoroutine: // the runtime's notes of deferred calls
-		goroutines[r.index] = true
 	default:
 		other[h.rootLabel(ref)] = true
 	}

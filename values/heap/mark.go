@@ -112,55 +112,70 @@ func (h *Heap) fit(sp *span, start, off uint64, candidate uint32) (id, strength 
 				return 0, strengthNone
 			}
 		}
-		if c = h.shapes[candidate]; !c.compiled {
-			h.compile(c)
+		c = h.shape(candidate)
+	}
+	if sp.kind == spanHeader || sp.kind == spanLarge {
+		if id, strength = h.fitNoted(sp, start, off, candidate, c); id != 0 {
+			return id, strength
 		}
 	}
-	switch sp.kind {
-	case spanHeader, spanLarge:
-		desc, header := sp.large, uint64(0)
-		if sp.kind == spanHeader {
-			desc, header = binary.LittleEndian.Uint64(sp.data[start:]), mallocHeader
-		}
-		sure := h.headerShape(desc, sp.size, header)
-		if sure == 0 {
-			break
-		}
-		t := h.shapes[sure]
-		if c != nil && c.form != formOne && c.form != formArray && c.size == t.size && (off == header || c.repeated && off%max(c.size, 1) == header%max(c.size, 1)) {
-			return candidate, strengthSure // the same, and says what for: a map's groups, a channel's buffer
-		}
-		if c != nil && c.typ == t.typ && off == header && c.form <= formArray {
+	switch {
+	case c == nil || c.size == 0, off != 0 && !(c.repeated && off%c.size == 0):
+		return 0, strengthNone
+	case sp.kind == spanNoPointers:
+		return fitPlain(sp, candidate, c)
+	case c.partial:
+		return candidate, strengthWeak
+	}
+	return h.fitBits(sp, start, off, candidate, c)
+}
+
+// fitNoted goes by the type that the allocator noted; 0 where that isn't known.
+func (h *Heap) fitNoted(sp *span, start, off uint64, candidate uint32, c *shape) (id, strength uint32) {
+	desc, header := sp.large, sp.header()
+	if sp.kind == spanHeader {
+		desc = binary.LittleEndian.Uint64(sp.data[start:])
+	}
+	noted := h.headerShape(desc, sp.size, header)
+	if noted == 0 || c == nil {
+		return noted, strengthExact
+	}
+	t := h.shapes[noted]
+	if c.form <= formArray {
+		if c.typ == t.typ && off == header {
 			return candidate, strengthSure
 		}
-		return sure, strengthExact
+		return noted, strengthExact
 	}
-	if c == nil || c.size == 0 {
+	// The same, and says what for: a map's groups, a channel's buffer.
+	begins := off == header || c.repeated && off%max(c.size, 1) == header%max(c.size, 1)
+	if c.size == t.size && begins {
+		return candidate, strengthSure
+	}
+	return noted, strengthExact
+}
+
+// fitPlain judges an object without pointers.
+func fitPlain(sp *span, candidate uint32, c *shape) (id, strength uint32) {
+	switch {
+	case c.mask != 0:
 		return 0, strengthNone
+	case c.repeated || c.form == formChan || slotSize(c.size) == sp.size:
+		return candidate, strengthExact
 	}
-	if off != 0 && !(c.repeated && off%c.size == 0) {
-		return 0, strengthNone
-	}
-	if sp.kind == spanNoPointers {
-		switch {
-		case c.mask != 0:
-			return 0, strengthNone
-		case c.repeated || c.form == formChan || slotSize(c.size) == sp.size:
-			return candidate, strengthExact
-		}
-		return candidate, strengthWeak
-	}
-	if c.partial {
-		return candidate, strengthWeak
-	}
+	return candidate, strengthWeak
+}
+
+// fitBits compares with the collector's pointer bits.
+func (h *Heap) fitBits(sp *span, start, off uint64, candidate uint32, c *shape) (id, strength uint32) {
 	bits := h.pointerBits(sp, start)
 	switch {
+	case c.size > sp.size:
+		return 0, strengthNone
 	case c.repeated:
-		if c.size <= sp.size && repeats(bits, c.mask, c.size/8, min(sp.size/8, 64)) && c.size%8 == 0 {
+		if c.size%8 == 0 && repeats(bits, c.mask, c.size/8, min(sp.size/8, 64)) {
 			return candidate, strengthExact
 		}
-		return 0, strengthNone
-	case c.size > sp.size:
 		return 0, strengthNone
 	case bits == c.mask && slotSize(c.size) == sp.size:
 		return candidate, strengthExact
@@ -219,7 +234,7 @@ func (h *Heap) warm(objects []uint32) {
 	sum := byte(0)
 	for _, object := range objects {
 		sp := h.spanOf(object)
-		if at := uint64(object-sp.first) * sp.size; at < uint64(len(sp.data)) {
+		if at := sp.offset(object); at < uint64(len(sp.data)) {
 			sum += sp.data[at]
 		}
 	}
@@ -229,21 +244,15 @@ func (h *Heap) warm(objects []uint32) {
 // scan follows an object's pointers.
 func (h *Heap) scan(object uint32) {
 	sp := h.spanOf(object)
-	start := uint64(object-sp.first) * sp.size
+	start := sp.offset(object)
 	data := sp.contents(start)
 	addr := sp.start + start
 	id, strength := h.types[object]>>2, h.types[object]&3
 	parent := object + 1
 	masked := h.maskedBits != nil && h.maskedBits[object/64]>>(object%64)&1 != 0
-	skip := uint64(0)
-	if sp.kind == spanHeader {
-		skip = mallocHeader
-	}
+	skip := sp.header()
 	if id != 0 {
-		s := h.shapes[id]
-		if !s.compiled {
-			h.compile(s)
-		}
+		s := h.shape(id)
 		n := uint64(1)
 		if s.repeated && strength >= strengthExact && s.size > 0 {
 			n = (sp.size - skip) / s.size

@@ -131,7 +131,7 @@ func (w *pathWriter) step(from, to uint32) string {
 	}
 	object := from - 1
 	sp := h.spanOf(object)
-	start := uint64(object-sp.first) * sp.size
+	start := sp.offset(object)
 	off, word, ok := findWord(sp.contents(start), low, high)
 	if !ok {
 		return ""
@@ -148,7 +148,7 @@ func (h *Heap) extent(ref uint32) (low, high uint64) {
 		return r.addr, r.addr + max(h.shapes[r.shape].size, 1)
 	}
 	sp := h.spanOf(ref - 1)
-	low = sp.start + uint64(ref-1-sp.first)*sp.size
+	low = sp.base(ref - 1)
 	return low, low + sp.size
 }
 
@@ -166,7 +166,7 @@ func findWord(data []byte, low, high uint64) (off, word uint64, ok bool) {
 func (w *pathWriter) inside(object uint32, off uint64, end bool) string {
 	h := w.h
 	sp := h.spanOf(object)
-	base := sp.start + uint64(object-sp.first)*sp.size
+	base := sp.base(object)
 	text := h.selector(h.types[object]>>2, base, off, w.landing)
 	if end && text == "" {
 		text = fmt.Sprintf("+%#x", off)

@@ -82,9 +82,9 @@ func (h *Heap) refsInObject(from uint32, low, high uint64) (out []Ref) {
 	sp := h.spanOf(from)
 	id := h.types[from] >> 2
 	s := h.shapes[id]
-	base := sp.start + uint64(from-sp.first)*sp.size
-	landing := base + h.headerOf(sp)
-	eachWord(sp.contents(uint64(from-sp.first)*sp.size), low, high, func(off uint64) {
+	base := sp.base(from)
+	landing := base + sp.header()
+	eachWord(sp.contents(sp.offset(from)), low, high, func(off uint64) {
 		if base+off < landing {
 			return
 		}
@@ -119,28 +119,11 @@ func eachWord(data []byte, low, high uint64, yield func(off uint64)) {
 
 // typesAt names the structs that an offset of a type is in, the outermost first.
 func (h *Heap) typesAt(t *symbols.Type, off int64) (out []string) {
-	for range 64 {
-		switch {
-		case t == nil:
-			return out
-		case t.Kind == reflect.Array && t.Elem() != nil && t.Elem().Size > 0:
-			off, t = off%t.Elem().Size, t.Elem()
-		case t.Kind == reflect.Struct:
-			out = append(out, t.Name)
-			var in *symbols.Field
-			for _, f := range t.Fields() {
-				if off >= f.Offset && off < f.Offset+f.Type.Size {
-					in = &f
-					break
-				}
-			}
-			if in == nil {
-				return out
-			}
-			off, t = off-in.Offset, in.Type
-		default:
-			return out
+	values.Descend(t, off, func(part *symbols.Type, _ string) bool {
+		if part.Kind == reflect.Struct {
+			out = append(out, part.Name)
 		}
-	}
+		return true
+	})
 	return out
 }

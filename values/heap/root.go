@@ -119,10 +119,7 @@ func (h *Heap) markVarsWhere(wanted func(*symbols.Var) bool) error {
 		if id == 0 {
 			continue
 		}
-		s := h.shapes[id]
-		if !s.compiled {
-			h.compile(s)
-		}
+		s := h.shape(id)
 		data, err := h.bytes(v.Addr, int(v.Type.Size))
 		if err != nil {
 			h.lost("package variables that can't be read", err)
@@ -140,10 +137,7 @@ func (h *Heap) static(p uint64, candidate uint32, n uint64, parent uint32) {
 		return
 	}
 	h.statics[key] = true
-	s := h.shapes[candidate]
-	if !s.compiled {
-		h.compile(s)
-	}
+	s := h.shape(candidate)
 	if len(s.slots) == 0 || s.size == 0 {
 		return
 	}

@@ -154,6 +154,14 @@ func (h *Heap) typed(t *symbols.Type, f form) uint32 {
 	return h.shapeOf(shapeKey{typ: t, form: f})
 }
 
+// mapOf gives the shape of a map of some type, 0 where its layout isn't known.
+func (h *Heap) mapOf(t *symbols.Type) uint32 {
+	if _, err := h.s.MapLayout(t); err != nil {
+		return 0
+	}
+	return h.typed(t, formMap)
+}
+
 // channelOf gives the shape of a channel of some type.
 func (h *Heap) channelOf(elem *symbols.Type) uint32 {
 	if elem == nil || elem.Kind == reflect.Invalid || isShape(elem) {
@@ -188,6 +196,15 @@ func (h *Heap) channelAt(addr uint64) uint32 {
 
 // isShape tells whether a type stands for several, in generic code: what its pointers lead to isn't known.
 func isShape(t *symbols.Type) bool { return strings.Contains(t.Name, "go.shape.") }
+
+// shape gives the shape with a number, with its pointers.
+func (h *Heap) shape(id uint32) *shape {
+	s := h.shapes[id]
+	if !s.compiled {
+		h.compile(s)
+	}
+	return s
+}
 
 // compile finds a shape's pointers.
 func (h *Heap) compile(s *shape) {

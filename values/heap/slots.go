@@ -47,52 +47,52 @@ func (c *slotCompiler) value(t *symbols.Type, off uint64, depth int) {
 	case reflect.Chan:
 		c.to(off, h.channelOf(t.Elem()))
 	case reflect.Map:
-		if _, err := h.s.MapLayout(t); err != nil {
-			c.to(off, 0)
-		} else {
-			c.to(off, h.typed(t, formMap))
-		}
+		c.to(off, h.mapOf(t))
 	case reflect.String:
 		c.to(off, h.text)
 	case reflect.Slice:
 		c.to(off, h.row(t.Elem()))
 	case reflect.Interface:
-		kind := slotIface
-		if r := t.Repr(); r != nil && r.Name == "runtime.eface" {
-			kind = slotEface
-		}
-		c.add(slot{off: uint32(off) + 8, kind: kind, other: -8})
+		c.add(interfaceSlot(t, off))
 	case reflect.Array:
-		e := t.Elem()
-		if e == nil || e.Size <= 0 || t.Len() <= 0 || !h.hasPointers(e) {
-			return
-		}
-		for i := range uint64(t.Len()) {
-			if c.full {
-				return
+		if e := t.Elem(); e != nil && e.Size > 0 && h.hasPointers(e) {
+			for i := int64(0); i < t.Len() && !c.full; i++ {
+				c.value(e, off+uint64(i*e.Size), depth+1)
 			}
-			c.value(e, off+i*uint64(e.Size), depth+1)
 		}
 	case reflect.Struct:
-		fields := t.Fields()
-		if target := h.atomicTarget(t, fields); target != nil {
-			c.to(off+uint64(fields[len(fields)-1].Offset), h.one(target))
-			return
-		}
-		if t.Name == "sync.eface" && t.Size == 16 { // an interface taken apart, in pools
-			c.to(off, 0)
-			c.add(slot{off: uint32(off) + 8, kind: slotEface, other: -8})
-			return
-		}
-		for _, f := range fields {
-			if t.Name == "sync.Pool" && (f.Name == "local" || f.Name == "victim") { // [P]poolLocal
-				if local, err := h.s.Type("sync.poolLocal"); err == nil {
-					c.to(off+uint64(f.Offset), h.row(local))
-					continue
-				}
+		c.structure(t, off, depth)
+	}
+}
+
+// interfaceSlot is the data word of an interface.
+func interfaceSlot(t *symbols.Type, off uint64) slot {
+	kind := slotIface
+	if r := t.Repr(); r != nil && r.Name == "runtime.eface" {
+		kind = slotEface
+	}
+	return slot{off: uint32(off) + 8, kind: kind, other: -8}
+}
+
+func (c *slotCompiler) structure(t *symbols.Type, off uint64, depth int) {
+	h, fields := c.h, t.Fields()
+	if target := h.atomicTarget(t, fields); target != nil {
+		c.to(off+uint64(fields[len(fields)-1].Offset), h.one(target))
+		return
+	}
+	if t.Name == "sync.eface" && t.Size == 16 { // an interface taken apart, in pools
+		c.to(off, 0)
+		c.add(slot{off: uint32(off) + 8, kind: slotEface, other: -8})
+		return
+	}
+	for _, f := range fields {
+		if t.Name == "sync.Pool" && (f.Name == "local" || f.Name == "victim") { // [P]poolLocal
+			if local, err := h.s.Type("sync.poolLocal"); err == nil {
+				c.to(off+uint64(f.Offset), h.row(local))
+				continue
 			}
-			c.value(f.Type, off+uint64(f.Offset), depth+1)
 		}
+		c.value(f.Type, off+uint64(f.Offset), depth+1)
 	}
 }
 

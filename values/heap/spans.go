@@ -52,6 +52,18 @@ func (sp *span) contents(start uint64) []byte {
 	return sp.data[min(start, n):min(start+sp.size, n)]
 }
 
+// offset is where a slot begins in the span, and base at which address.
+func (sp *span) offset(object uint32) uint64 { return uint64(object-sp.first) * sp.size }
+func (sp *span) base(object uint32) uint64   { return sp.start + sp.offset(object) }
+
+// header is how far the contents of the span's objects are from their beginning.
+func (sp *span) header() uint64 {
+	if sp.kind == spanHeader {
+		return mallocHeader
+	}
+	return 0
+}
+
 // spanKind is where the span's objects have their pointers noted.
 type spanKind uint8
 
@@ -124,41 +136,50 @@ func (h *Heap) readSpans() error {
 		if l.State.Uint(b) != spanInUse {
 			continue
 		}
-		sp := span{start: l.Start.Uint(b), size: l.SlotSize.Uint(b), record: addr, specials: l.Specials.Uint(b)}
-		pages, slots, free := l.Pages.Uint(b), l.Slots.Uint(b), l.Free.Uint(b)
-		bytes := pages << heapPageShift
-		if sp.start%heapPageSize != 0 || sp.start >= 1<<h.s.File().Arch().AddressBits || pages == 0 || pages > 1<<34 || sp.size == 0 || slots == 0 || slots > bytes/sp.size {
-			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages at %#x: %w", addr, slots, sp.size, pages, sp.start, values.ErrCorrupt))
+		sp, err := h.readSpan(addr, b)
+		if err != nil {
+			h.lost("spans whose fields can't be", err)
 			continue
-		}
-		sp.end, sp.count, sp.free = sp.start+slots*sp.size, uint32(slots), uint32(min(free, slots))
-		sp.divide = (1<<32 + sp.size - 1) / sp.size
-		gen := uint32(l.SweepGen.Uint(b))
-		sp.unswept = gen == h.table.sweepGen-2 || gen == h.table.sweepGen+1
-		if sp.allocBits = l.AllocBits.Uint(b); sp.unswept {
-			sp.allocBits = l.MarkBits.Uint(b)
-		}
-		class := byte(l.Class.Uint(b))
-		if class>>1 == 0 && slots != 1 || class>>1 != 0 && (int(class>>1) >= len(sizeClasses) || pages > maxSmallPages) {
-			h.lost("spans whose fields can't be", fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages of class %d: %w", addr, slots, sp.size, pages, class>>1, values.ErrCorrupt))
-			continue
-		}
-		switch {
-		case class&1 != 0:
-			sp.kind = spanNoPointers
-		case h.table.Bitmap.Known():
-			sp.kind = spanArena
-		case sp.size <= smallObject:
-			sp.kind = spanBits
-		case class>>1 != 0 || !l.LargeType.Known():
-			sp.kind = spanHeader
-		default:
-			sp.kind, sp.large = spanLarge, l.LargeType.Uint(b)
 		}
 		h.spans = append(h.spans, sp)
 	}
 	sort.Slice(h.spans, func(i, j int) bool { return h.spans[i].start < h.spans[j].start })
 	return h.placeSpans()
+}
+
+// readSpan takes the runtime.mspan at an address apart.
+func (h *Heap) readSpan(addr uint64, b []byte) (sp span, err error) {
+	l := &h.table.Span
+	sp = span{start: l.Start.Uint(b), size: l.SlotSize.Uint(b), record: addr, specials: l.Specials.Uint(b)}
+	pages, slots, class := l.Pages.Uint(b), l.Slots.Uint(b), byte(l.Class.Uint(b))
+	small := class>>1 != 0
+	switch {
+	case sp.start%heapPageSize != 0, sp.start >= 1<<h.s.File().Arch().AddressBits, pages == 0, pages > 1<<34,
+		sp.size == 0, slots == 0, slots > pages<<heapPageShift/sp.size,
+		!small && slots != 1, small && (int(class>>1) >= len(sizeClasses) || pages > maxSmallPages):
+		return sp, fmt.Errorf("runtime.mspan at %#x: %d slots of %d bytes in %d pages of class %d at %#x: %w",
+			addr, slots, sp.size, pages, class>>1, sp.start, values.ErrCorrupt)
+	}
+	sp.end, sp.count, sp.free = sp.start+slots*sp.size, uint32(slots), uint32(min(l.Free.Uint(b), slots))
+	sp.divide = (1<<32 + sp.size - 1) / sp.size
+	gen := uint32(l.SweepGen.Uint(b))
+	sp.unswept = gen == h.table.sweepGen-2 || gen == h.table.sweepGen+1
+	if sp.allocBits = l.AllocBits.Uint(b); sp.unswept {
+		sp.allocBits = l.MarkBits.Uint(b)
+	}
+	switch {
+	case class&1 != 0:
+		sp.kind = spanNoPointers
+	case h.table.Bitmap.Known():
+		sp.kind = spanArena
+	case sp.size <= smallObject:
+		sp.kind = spanBits
+	case small || !l.LargeType.Known():
+		sp.kind = spanHeader
+	default:
+		sp.kind, sp.large = spanLarge, l.LargeType.Uint(b)
+	}
+	return sp, nil
 }
 
 // placeSpans numbers the slots and makes the table from pages to spans.
@@ -269,8 +290,7 @@ func (h *Heap) spanOf(object uint32) *span {
 
 // base gives an object's address.
 func (h *Heap) base(object uint32) uint64 {
-	sp := h.spanOf(object)
-	return sp.start + uint64(object-sp.first)*sp.size
+	return h.spanOf(object).base(object)
 }
 
 // taken tells whether a slot holds an object, as far as the allocator knows; for words that need not be pointers (runtime.mspan.isFree).

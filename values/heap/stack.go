@@ -73,47 +73,43 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 		p.args = max(m.ArgBytes, 0)
 	}
 	// A frame that is entered by a signal holds the registers of what it interrupted.
-	if p.exact = ok && !p.signal; !p.exact || p.size < 0 {
-		return p
+	if p.exact = ok && !p.signal; p.exact && p.size >= 0 {
+		p.types = h.frameTypes(pc, exact)
+		h.fillPlan(p, m)
 	}
-	p.types = h.frameTypes(pc, exact)
+	return p
+}
+
+// fillPlan enters what the compiler noted of the words and objects of a frame.
+func (h *Heap) fillPlan(p *framePlan, m *symbols.StackMap) {
 	locals := int32(h.s.File().Arch().LocalsEnd(p.size))
-	add := func(list *[]frameWord, off int32) {
-		*list = append(*list, frameWord{off, p.types[off]})
-	}
-	for i := range m.LocalWords {
-		if m.Locals[i/8]>>(i%8)&1 != 0 {
-			add(&p.words, locals+int32(8*(i-m.LocalWords)))
+	words := func(mask []byte, n, from int32) (list []frameWord) {
+		for i := range n {
+			if off := from + 8*i; mask[i/8]>>(i%8)&1 != 0 {
+				list = append(list, frameWord{off, p.types[off]})
+			}
 		}
+		return list
 	}
-	for i := range m.ArgWords {
-		if m.Args[i/8]>>(i%8)&1 != 0 {
-			add(&p.words, int32(8*i))
-		}
-	}
+	p.words = append(words(m.Locals, int32(m.LocalWords), locals-int32(8*m.LocalWords)), words(m.Args, int32(m.ArgWords), 0)...)
 	rodata := uint64(0)
 	if len(h.modules) > 0 {
 		rodata = h.modules[0].rodata
 	}
 	for _, o := range m.Objects {
+		if o.Size < 0 || o.Size > 1<<24 {
+			continue
+		}
 		object := frameObject{off: o.Offset, size: o.Size}
 		if o.Offset < 0 {
 			object.off += locals
 		}
-		if o.Size < 0 || o.Size > 1<<24 {
-			continue
-		}
 		mask, err := h.s.Slice(rodata+uint64(o.Mask), int(max(o.PtrBytes, 0)/8+7)/8)
 		if object.guess = err != nil || o.PtrBytes < 0 || o.PtrBytes > o.Size; !object.guess {
-			for i := range o.PtrBytes / 8 {
-				if mask[i/8]>>(i%8)&1 != 0 {
-					add(&object.words, object.off+8*i)
-				}
-			}
+			object.words = words(mask, o.PtrBytes/8, object.off)
 		}
 		p.objects = append(p.objects, object)
 	}
-	return p
 }
 
 // frameTypes gives the slots of a frame's variables, by their place.
@@ -130,10 +126,7 @@ func (h *Heap) frameTypes(pc uint64, exact bool) map[int32]frameSlot {
 
 // placeSlots enters a variable's pointers; it tells whether any part of it is in memory.
 func (h *Heap) placeSlots(types map[int32]frameSlot, parts []values.Place, t *symbols.Type) bool {
-	s := h.shapes[h.one(t)]
-	if !s.compiled {
-		h.compile(s)
-	}
+	s := h.shape(h.one(t))
 	place := func(off int64) (int32, bool) {
 		for _, p := range parts {
 			if off < p.Size {

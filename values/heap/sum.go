@@ -1,10 +1,14 @@
 package heap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"ri/values"
+	"maps"
+	"slices"
 	"sort"
+
+	"ri/values"
 )
 
 // This file sums the heap up in other ways than by type: by what holds it (for profiles), by the size of single containers, by finalizers, and by
@@ -32,42 +36,96 @@ type holdNode struct {
 
 type holdKey struct{ parent, shape uint32 }
 
-// Stacks groups all live objects by the chains of types that hold them. Chains deeper than a hundred types, and those beyond the first
-// 200,000, count where they are cut off.
-func (h *Heap) Stacks() ([]Stack, error) {
-	nodes := []holdNode{{}}
-	next := map[holdKey]uint32{}
-	labels := []string{}
-	labelIDs := map[string]uint32{}
-	byRoot := make([]uint32, len(h.roots))
-	child := func(parent, shape uint32) uint32 {
-		key := holdKey{parent, shape}
-		if n, ok := next[key]; ok {
-			return n
-		}
-		if len(nodes) >= maxHeapStacks || nodes[parent].depth >= maxHeapStackDepth {
-			return parent
-		}
-		nodes = append(nodes, holdNode{parent: parent, shape: shape, depth: nodes[parent].depth + 1})
-		next[key] = uint32(len(nodes) - 1)
-		return uint32(len(nodes) - 1)
+// holdTree is that tree: a path in it is a chain of types, down from a root.
+type holdTree struct {
+	h      *Heap
+	nodes  []holdNode // the first is above all roots
+	next   map[holdKey]uint32
+	of     []uint32 // of each slot
+	ofRoot []uint32
+
+	labels   []string
+	labelIDs map[string]uint32
+	way      []uint32 // objects that have no node yet, the innermost first
+}
+
+// child goes to a type that a node holds. Beyond the bounds it stays.
+func (t *holdTree) child(parent, shape uint32) uint32 {
+	key := holdKey{parent, shape}
+	if n, ok := t.next[key]; ok {
+		return n
 	}
-	root := func(ref uint32) uint32 {
-		i := ref &^ rootFlag
-		if byRoot[i] == 0 {
-			label := h.rootLabel(ref)
-			id, ok := labelIDs[label]
-			if !ok {
-				id = uint32(len(labels))
-				labels = append(labels, label)
-				labelIDs[label] = id
+	if len(t.nodes) >= maxHeapStacks || t.nodes[parent].depth >= maxHeapStackDepth {
+		return parent
+	}
+	n := uint32(len(t.nodes))
+	t.nodes = append(t.nodes, holdNode{parent: parent, shape: shape, depth: t.nodes[parent].depth + 1})
+	t.next[key] = n
+	return n
+}
+
+// root is the node of a root; roots of the same label share one.
+func (t *holdTree) root(ref uint32) uint32 {
+	i := ref &^ rootFlag
+	if t.ofRoot[i] == 0 {
+		label := t.h.rootLabel(ref)
+		id, ok := t.labelIDs[label]
+		if !ok {
+			id = uint32(len(t.labels))
+			t.labels = append(t.labels, label)
+			t.labelIDs[label] = id
+		}
+		t.ofRoot[i] = t.child(0, rootFlag|id)
+	}
+	return t.ofRoot[i]
+}
+
+// node is that of an object. It goes up to a root, or to an object whose node is known, and down again.
+func (t *holdTree) node(object uint32) (node uint32) {
+	h, ref := t.h, object+1
+	t.way = t.way[:0]
+	for len(t.way) < maxPathSteps && ref != noParent {
+		if ref&rootFlag != 0 {
+			if r := &h.roots[ref&^rootFlag]; r.parent != noParent && r.kind == rootStatic {
+				ref = r.parent
+				continue
 			}
-			byRoot[i] = child(0, rootFlag|id)
+			node = t.root(ref)
+			break
 		}
-		return byRoot[i]
+		if node = t.of[ref-1]; node != 0 {
+			break
+		}
+		t.way = append(t.way, ref-1)
+		ref = h.parents[ref-1]
 	}
-	nodeOf := make([]uint32, h.slots)
-	var way []uint32
+	for _, object := range slices.Backward(t.way) {
+		if id := h.types[object] >> 2; t.nodes[node].shape != id || id == 0 || t.nodes[node].parent == 0 {
+			node = t.child(node, id)
+		}
+		t.of[object] = node
+	}
+	return node
+}
+
+// stack is the way up from a node.
+func (t *holdTree) stack(node uint32) Stack {
+	s := Stack{Count: t.nodes[node].count, Bytes: t.nodes[node].bytes}
+	for ; node != 0; node = t.nodes[node].parent {
+		if id := t.nodes[node].shape; id&rootFlag != 0 {
+			s.Frames = append(s.Frames, t.labels[id&^rootFlag])
+		} else {
+			s.Frames = append(s.Frames, t.h.shapes[id].name)
+		}
+	}
+	return s
+}
+
+// Stacks groups all live objects by the chains of types that hold them. Chains deeper than a hundred types, and those
+// beyond the first 200,000, count where they are cut off.
+func (h *Heap) Stacks() ([]Stack, error) {
+	t := &holdTree{h: h, nodes: []holdNode{{}}, next: map[holdKey]uint32{}, labelIDs: map[string]uint32{},
+		of: make([]uint32, h.slots), ofRoot: make([]uint32, len(h.roots))}
 	n := int64(0)
 	var ended error
 	h.eachLive(func(sp *span, object uint32) bool {
@@ -76,52 +134,16 @@ func (h *Heap) Stacks() ([]Stack, error) {
 				return false
 			}
 		}
-		way = way[:0]
-		ref := object + 1
-		node := uint32(0)
-		for len(way) < maxPathSteps {
-			if ref == noParent {
-				break
-			}
-			if ref&rootFlag != 0 {
-				if r := &h.roots[ref&^rootFlag]; r.parent != noParent && r.kind == rootStatic {
-					ref = r.parent
-					continue
-				}
-				node = root(ref)
-				break
-			}
-			if known := nodeOf[ref-1]; known != 0 {
-				node = known
-				break
-			}
-			way = append(way, ref-1)
-			ref = h.parents[ref-1]
-		}
-		for i := len(way) - 1; i >= 0; i-- {
-			if id := h.types[way[i]] >> 2; nodes[node].shape != id || id == 0 || nodes[node].parent == 0 {
-				node = child(node, id)
-			}
-			nodeOf[way[i]] = node
-		}
-		nodes[node].count++
-		nodes[node].bytes += int64(sp.size)
+		node := t.node(object)
+		t.nodes[node].count++
+		t.nodes[node].bytes += int64(sp.size)
 		return true
 	})
 	var out []Stack
-	for i := range nodes {
-		if nodes[i].count == 0 || i == 0 {
-			continue
+	for i := range t.nodes[1:] {
+		if t.nodes[i+1].count > 0 {
+			out = append(out, t.stack(uint32(i+1)))
 		}
-		s := Stack{Count: nodes[i].count, Bytes: nodes[i].bytes}
-		for at := uint32(i); at != 0; at = nodes[at].parent {
-			if id := nodes[at].shape; id&rootFlag != 0 {
-				s.Frames = append(s.Frames, labels[id&^rootFlag])
-			} else {
-				s.Frames = append(s.Frames, h.shapes[id].name)
-			}
-		}
-		out = append(out, s)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Bytes > out[j].Bytes })
 	return out, ended
@@ -150,12 +172,12 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 			return true
 		}
 		s := h.shapes[id]
-		base := sp.start + uint64(object-sp.first)*sp.size
-		c := BigContainer{Type: s.name, Addr: base + h.headerOf(sp), Len: -1, Cap: -1, Bytes: int64(sp.size)}
+		base := sp.base(object)
+		c := BigContainer{Type: s.name, Addr: base + sp.header(), Len: -1, Cap: -1, Bytes: int64(sp.size)}
 		switch s.form {
 		case formArray:
 			c.Kind = "slice"
-			c.Cap = int64((sp.size - h.headerOf(sp)) / max(s.size, 1))
+			c.Cap = int64((sp.size - sp.header()) / max(s.size, 1))
 		case formText:
 			c.Kind, c.Len = "string", int64(sp.size)
 		case formMap:
@@ -164,16 +186,16 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 			if err != nil {
 				return true
 			}
-			n, err := h.s.Field(base+h.headerOf(sp), l.Count)
+			n, err := h.s.Field(base+sp.header(), l.Count)
 			if err != nil || n > maxObjects {
 				return true
 			}
 			c.Len = int64(n)
-			c.Bytes += h.mapBytes(s, base+h.headerOf(sp), c.Len)
+			c.Bytes += h.mapBytes(s, base+sp.header(), c.Len)
 		case formChan:
 			c.Kind = "chan"
 			l := &h.s.Layouts().Channel
-			data := sp.contents(uint64(object-sp.first) * sp.size)
+			data := sp.contents(sp.offset(object))
 			if uint64(len(data)) < sp.size {
 				return true
 			}
@@ -288,17 +310,9 @@ func (h *Heap) Finalizers() []Finalizer {
 			f.Live++
 		}
 	})
-	var out []Finalizer
-	for _, f := range groups {
-		out = append(out, *f)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Count != out[j].Count {
-			return out[i].Count > out[j].Count
-		}
-		return out[i].Type+out[i].Func < out[j].Type+out[j].Func
+	return sorted(groups, func(a, b *Finalizer) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Type+a.Func, b.Type+b.Func))
 	})
-	return out
 }
 
 // specialFunc names the function whose closure a word leads to.
@@ -381,20 +395,24 @@ func SpanClasses(ctx context.Context, s *values.Space) ([]SpanClass, error) {
 		g.Slots += slots
 		g.Used += used
 	}
-	var out []SpanClass
-	for _, g := range groups {
-		if g.Use != "free" { // what is left of spans that were freed
-			out = append(out, *g)
+	delete(groups, key{use: "free"}) // what is left of spans that were freed
+	return sorted(groups, func(a, b *SpanClass) int {
+		order := cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Size, b.Size), cmp.Compare(a.Use, b.Use))
+		switch {
+		case order != 0 || a.Pointers == b.Pointers:
+			return order
+		case a.Pointers:
+			return -1
 		}
+		return 1
+	}), nil
+}
+
+// sorted gives groups in order.
+func sorted[K comparable, G any](groups map[K]*G, order func(a, b *G) int) []G {
+	var out []G
+	for _, g := range slices.SortedFunc(maps.Values(groups), order) {
+		out = append(out, *g)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Bytes != out[j].Bytes {
-			return out[i].Bytes > out[j].Bytes
-		}
-		if out[i].Size != out[j].Size {
-			return out[i].Size < out[j].Size
-		}
-		return out[i].Use < out[j].Use || out[i].Use == out[j].Use && out[i].Pointers && !out[j].Pointers
-	})
-	return out, nil
+	return out
 }

@@ -1,6 +1,11 @@
 package heap
 
-import "ri/values"
+import (
+	"slices"
+	"sync"
+
+	"ri/values"
+)
 
 // This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go, findGoroutineLeaks; mgcmark.go,
 // allGsSnapshotSortedForGC): all that is marked is marked from package variables, from the stacks of goroutines that can run, and from the
@@ -72,17 +77,13 @@ func (h *Heap) readWaits() error {
 	if err := h.readModules(); err != nil {
 		return err
 	}
-	l := &h.s.Layouts().Queue
 	reasons, err := h.s.WaitReasons()
 	if err != nil {
 		return err
 	}
 	h.maskedBits = make([]uint64, h.slots/64+1)
-	newer := false // WaitGroups have a reason of their own
-	for _, r := range reasons {
-		newer = newer || r == "sync.WaitGroup.Wait"
-	}
-	var semaphores map[uint64]sudog
+	newer := slices.Contains(reasons, "sync.WaitGroup.Wait") // WaitGroups have a reason of their own
+	semaphores := sync.OnceValue(h.semaphores)
 	for g, err := range h.s.Goroutines() {
 		if g == nil {
 			h.lost("goroutines that can't be read", err)
@@ -99,52 +100,63 @@ func (h *Heap) readWaits() error {
 			continue
 		}
 		w := Waiting{Goroutine: g, Reason: g.WaitReason, index: len(h.goroutines) - 1}
-		known := kind == waitsForEver
-		first, _ := h.s.Field(g.Addr, l.Waiting)
+		known := true
 		switch kind {
 		case waitsChannel:
-			// A select among nil channels only waits in no list.
-			known = first == 0 && g.WaitReason == "select"
-			for at, n := first, 0; at != 0 && n < 1<<16; n++ {
-				sg, ok := h.readSudog(at)
-				if !ok || sg.c == 0 {
-					known = false
-					break
-				}
-				known = true
-				h.mask(at, l.Sudog.TracedChan.At(at), sg.c, &w, kind)
-				if sg.elem != 0 {
-					h.untraced[l.Sudog.TracedElem.At(at)] = true
-					w.elems = append(w.elems, sg.elem)
-				}
-				at = sg.link
-			}
+			known = h.awaitChannels(&w)
 		case waitsSemaphore, waitsCond:
-			sg, ok := sudog{}, false
-			if first != 0 {
-				sg, ok = h.readSudog(first)
-			}
-			if !ok && kind == waitsSemaphore {
-				if semaphores == nil {
-					semaphores = h.semaphores()
-				}
-				sg, ok = semaphores[g.Addr]
-			}
-			if ok && sg.g == g.Addr && sg.elem != 0 {
-				known = true
-				h.mask(sg.addr, l.Sudog.TracedElem.At(sg.addr), sg.elem, &w, kind)
-			} else if kind == waitsCond {
-				if list := h.notifyList(g); list != 0 {
-					known = true
-					w.On = append(w.On, Awaited{Addr: list, kind: kind})
-				}
-			}
+			known = h.awaitQueued(&w, kind, semaphores)
 		}
 		if known { // of others it isn't known what would wake them: they count as running
 			h.waits = append(h.waits, w)
 		}
 	}
 	return nil
+}
+
+// awaitChannels notes the channels that a goroutine waits for; false where they can't be told.
+func (h *Heap) awaitChannels(w *Waiting) (known bool) {
+	l := &h.s.Layouts().Queue
+	at, _ := h.s.Field(w.Goroutine.Addr, l.Waiting)
+	// A select among nil channels only waits in no list.
+	known = at == 0 && w.Reason == "select"
+	for n := 0; at != 0 && n < 1<<16; n++ {
+		sg, ok := h.readSudog(at)
+		if !ok || sg.c == 0 {
+			return false
+		}
+		known = true
+		h.mask(at, l.Sudog.TracedChan.At(at), sg.c, w, waitsChannel)
+		if sg.elem != 0 {
+			h.untraced[l.Sudog.TracedElem.At(at)] = true
+			w.elems = append(w.elems, sg.elem)
+		}
+		at = sg.link
+	}
+	return known
+}
+
+// awaitQueued notes the semaphore or Cond that a goroutine is queued for; false where it can't be told.
+func (h *Heap) awaitQueued(w *Waiting, kind waitKind, semaphores func() map[uint64]sudog) bool {
+	l, g := &h.s.Layouts().Queue, w.Goroutine
+	sg, ok := sudog{}, false
+	if first, _ := h.s.Field(g.Addr, l.Waiting); first != 0 {
+		sg, ok = h.readSudog(first)
+	}
+	if !ok && kind == waitsSemaphore {
+		sg, ok = semaphores()[g.Addr]
+	}
+	if ok && sg.g == g.Addr && sg.elem != 0 {
+		h.mask(sg.addr, l.Sudog.TracedElem.At(sg.addr), sg.elem, w, kind)
+		return true
+	}
+	if kind == waitsCond {
+		if list := h.notifyList(g); list != 0 {
+			w.On = append(w.On, Awaited{Addr: list, kind: kind})
+			return true
+		}
+	}
+	return false
 }
 
 // maxQueued bounds how many goroutines queues are gone through for.
@@ -312,7 +324,7 @@ func (h *Heap) markBlocked() error {
 				on.Type = o.Type
 				if on.kind != waitsChannel {
 					sp, slot := h.find(on.Addr)
-					on.Field = h.selector(h.types[sp.first+slot]>>2, o.Base, on.Addr-o.Base, o.Base+h.headerOf(sp))
+					on.Field = h.selector(h.types[sp.first+slot]>>2, o.Base, on.Addr-o.Base, o.Base+sp.header())
 				}
 			}
 		}
