@@ -88,6 +88,9 @@ var allTroubles = []trouble{
 	{"sql-lost", [][3]string{{"sql-pool", "all 1 are in use, 4 goroutines wait for one", "sql: waits here"}}},
 	{"gate", [][3]string{{"wait-group", "3 workers that would call Done wait for what doesn't come", "waits: chan receive for channel main.gate.open at "}}},
 	{"semaphore", [][3]string{{"full-queue", "full queue with no consumer running", "channel main.slots.free at "}}},
+	{"semaphore-handler", [][3]string{{"full-queue", "full queue with no consumer running: 4 senders wait", "channel main.shop.slots at "}}},
+	{"semaphore-helpers", [][3]string{{"full-queue", "full queue with no consumer running: 4 senders wait", "channel main.rooms.free at "}}},
+	{"semaphore-loop", [][3]string{{"full-queue", "full queue with no consumer running: 2 senders wait", "channel main.office.turns at "}}},
 	{"weighted", [][3]string{{"full-queue", "semaphore.Weighted that nobody is left to release", "weighted: waits here"}}},
 	{"lock-and-channel", [][3]string{{"deadlock", "2 goroutines wait for each other, through a lock and a channel: 150 times, at the same lines", "channel main.mailbox.letters at "}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
@@ -155,7 +158,7 @@ func frozenBy(what, place string) [][3]string {
 		") waits for one that can't be preempted", place}}
 }
 
-var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer", "healthy-gate", "healthy-weighted"}
+var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer", "healthy-gate", "healthy-weighted", "healthy-slots"}
 
 var troubleBuilds sync.Map
 

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"maps"
 	"slices"
 
 	"golang.org/x/arch/x86/x86asm"
@@ -124,5 +125,64 @@ func reachable(next map[uint64][]uint64, pc uint64, itself bool) func(at uint64)
 	return func(at uint64) bool {
 		in := block(at)
 		return reached[in] || in == here && (at > pc || itself && at == pc)
+	}
+}
+
+// Around tells of places in the function around a link-time pc whether a way leads there from pc on which none of the
+// calls at some places comes first; a call at pc itself counts if next. All are reached where the code can't be read.
+func (p *Program) Around(pc uint64, next bool, calls []uint64) func(at uint64) bool {
+	info, ok := p.file.PC(pc)
+	var c *callsOf
+	if ok {
+		c = p.callsOf(info.Entry)
+	}
+	if c == nil {
+		return func(uint64) bool { return true }
+	}
+	blocks := slices.Sorted(maps.Keys(c.next))
+	block := func(pc uint64) (begin, end uint64) {
+		i, found := slices.BinarySearch(blocks, pc)
+		if !found {
+			i--
+		}
+		if end = info.End; i+1 < len(blocks) {
+			end = blocks[i+1]
+		}
+		return blocks[max(i, 0)], end
+	}
+	// first is the first of the calls in the block of a place, from there on.
+	first := func(pc uint64, itself bool) (at uint64, ok bool) {
+		_, end := block(pc)
+		for _, call := range calls {
+			if (call > pc || itself && call == pc) && call < end && (!ok || call < at) {
+				at, ok = call, true
+			}
+		}
+		return at, ok
+	}
+	until := map[uint64]uint64{} // of each block that is reached
+	var work []uint64
+	here, end := block(pc)
+	if stop, ok := first(pc, next); ok {
+		end = stop + 1
+	} else {
+		work = append(work, c.next[here]...)
+	}
+	for len(work) > 0 {
+		at := work[len(work)-1]
+		work = work[:len(work)-1]
+		if until[at] != 0 {
+			continue
+		}
+		if stop, ok := first(at, true); ok {
+			until[at] = stop + 1
+		} else {
+			_, until[at] = block(at)
+			work = append(work, c.next[at]...)
+		}
+	}
+	return func(at uint64) bool {
+		in, _ := block(at)
+		return at < until[in] || in == here && (at > pc || next && at == pc) && at < end
 	}
 }

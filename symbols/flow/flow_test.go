@@ -132,6 +132,53 @@ func TestLoops(t *testing.T) {
 	}
 }
 
+// TestAround has it told where a function comes without making one of some calls.
+func TestAround(t *testing.T) {
+	for _, toolchain := range []string{"local", "go1.20.14", "go1.27.3"} {
+		f := build(t, toolchain)
+		at := calls(t, f, "main.ways")
+		if len(at) != 5 {
+			t.Fatalf("%s: %d calls, not 5", toolchain, len(at))
+		}
+		p, err := New(f, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, _ := f.PC(at[0])
+		for _, want := range []struct {
+			from   uint64
+			next   bool
+			past   []int // calls that are not to be made
+			comes  []int // calls that are come to all the same
+			others []int
+		}{
+			{info.Entry, true, nil, []int{1, 2, 3, 4, 5}, nil},
+			{info.Entry, true, []int{1}, []int{1}, []int{2, 3, 4, 5}},
+			{info.Entry, true, []int{2}, []int{1, 2, 3, 4, 5}, nil},
+			{info.Entry, true, []int{3}, []int{1, 2, 3, 5}, []int{4}},
+			{at[3], false, []int{3}, []int{3, 5}, []int{1, 2, 4}},
+			{at[3], true, []int{3}, []int{3, 4, 5}, []int{1, 2}},
+			{at[2], false, []int{4, 5}, []int{3, 4, 5}, []int{1, 2}},
+		} {
+			var past []uint64
+			for _, n := range want.past {
+				past = append(past, at[n-1])
+			}
+			around := p.Around(want.from, want.next, past)
+			for _, n := range want.comes {
+				if !around(at[n-1]) {
+					t.Errorf("%s: %+v: call %d isn't come to", toolchain, want, n)
+				}
+			}
+			for _, n := range want.others {
+				if around(at[n-1]) {
+					t.Errorf("%s: %+v: call %d is come to", toolchain, want, n)
+				}
+			}
+		}
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, toolchain := range []string{"local", "go1.20.14", "go1.24.6", "go1.27.3"} {
 		for _, flags := range [][]string{nil, {"-gcflags=all=-N -l"}} {

@@ -18,6 +18,8 @@ type Use struct {
 	// Later says that it is done by a function literal or method value that is made there: to be called, deferred,
 	// started by go, or given away.
 	Later bool
+	// Tries says that it may not be done there: a select has a default. Among: or that others may be done instead.
+	Tries, Among bool
 }
 
 // UseKind is what is done.
@@ -42,11 +44,12 @@ var useOf = map[string]UseKind{
 	"runtime.deferproc": Defers, "runtime.deferprocStack": Defers, "runtime.deferprocat": Defers,
 }
 
-// Registers of Go's calling convention for integers (ABIInternal): AX, BX, CX, DI, SI.
+// Registers of Go's calling convention for integers (ABIInternal): AX, BX, CX, DI, SI, R8.
 const (
 	regBX = 3
 	regDI = 7
 	regSI = 6
+	regR8 = 8
 )
 
 const (
@@ -118,7 +121,7 @@ func (r *run) use(function string, pc uint64, s *State) {
 	case !ok:
 	case kind == kinds:
 		// selectgo(cas0 *scase, order0 *uint16, pc0 *uintptr, nsends, nrecvs int, block bool): the cases lie on the
-		// stack, sends first.
+		// stack, sends first (src/runtime/select.go, Go 1.20 to 1.27).
 		first, sends, receives := s.regs[regAX], s.regs[regDI], s.regs[regSI]
 		if first.Kind != Stack || sends.Kind != Constant || receives.Kind != Constant || sends.N < 0 || receives.N < 0 ||
 			sends.N+receives.N > maxCases {
@@ -131,13 +134,16 @@ func (r *run) use(function string, pc uint64, s *State) {
 			if i >= sends.N {
 				kind = Receives
 			}
-			r.used(Use{What: r.load(r.f.table.plus(first, 16*i), pc, s), Kind: kind, At: pc})
+			tries := s.regs[regR8].Kind != Constant || s.regs[regR8].N&0xff == 0
+			r.used(Use{What: r.load(r.f.table.plus(first, 16*i), pc, s), Kind: kind, At: pc, Tries: tries, Among: true})
 		}
 	case kind == Defers:
 		r.used(Use{What: r.unknown(pc, 24), Kind: Defers})
 	case function == "sync.(*WaitGroup).Add" && s.regs[regBX].Kind == Constant && s.regs[regBX].N > 0:
 	case function == "runtime.selectnbrecv":
-		r.used(Use{What: s.regs[regBX], Kind: kind, At: pc})
+		r.used(Use{What: s.regs[regBX], Kind: kind, At: pc, Tries: true})
+	case function == "runtime.selectnbsend":
+		r.used(Use{What: s.regs[regAX], Kind: kind, At: pc, Tries: true})
 	default:
 		r.used(Use{What: s.regs[regAX], Kind: kind, At: pc})
 	}
@@ -163,7 +169,7 @@ func (r *run) usedBy(callee *Function, pc uint64, s *State) {
 	}
 	for _, u := range callee.uses {
 		if u.Kind != Defers { // they are done when it returns
-			r.used(Use{What: r.substitute(u.What, pc, s), Kind: u.Kind, At: pc, Library: u.Library || library, Later: u.Later})
+			r.used(Use{What: r.substitute(u.What, pc, s), Kind: u.Kind, At: pc, Library: u.Library || library, Later: u.Later, Tries: u.Tries})
 		}
 	}
 }

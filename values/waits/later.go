@@ -37,13 +37,6 @@ type laterSearch struct {
 	led    int
 }
 
-// laterDoers are the functions that do one kind of thing to channels of one type.
-type laterDoers struct {
-	any  map[uint64]bool     // to one that can't be told: those from which calls lead to one that does
-	some map[uint64]bool     // those that do themselves
-	to   map[uint64][]uint64 // to a certain one, by its address
-}
-
 // laterStack is what goroutines with one stack may still refer to.
 type laterStack struct {
 	ids  []int64
@@ -58,12 +51,14 @@ type Later struct {
 
 // laterNode is a function that may be called.
 type laterNode struct {
-	calls   []uint64
+	calls   map[uint64][]uint64 // own functions, and where they are called
 	refs    []flow.Call
 	callers []uint64
 	uses    []flow.Use
 	at      *flow.State
 	known   bool
+	sent    []flow.Use // what it does, also by what it calls; once asked for
+	sends   bool
 }
 
 // laterRoot is where a call may begin.
@@ -167,7 +162,7 @@ func (l *laterSearch) stack(group *values.StackGroup) {
 
 func (l *laterSearch) push(entry uint64) {
 	if l.nodes[entry] == nil {
-		l.nodes[entry] = &laterNode{}
+		l.nodes[entry] = &laterNode{calls: map[uint64][]uint64{}}
 		l.list = append(l.list, entry)
 	}
 }
@@ -189,11 +184,14 @@ func (l *laterSearch) explore() {
 		uses := false
 		for _, call := range calls {
 			uses = uses || l.p.IsUse(call.Target)
-			if l.own(call.Target) && !slices.Contains(n.calls, call.Target) {
+			if !l.own(call.Target) {
+				continue
+			}
+			if n.calls[call.Target] == nil {
 				l.push(call.Target)
-				n.calls = append(n.calls, call.Target)
 				l.nodes[call.Target].callers = append(l.nodes[call.Target].callers, entry)
 			}
+			n.calls[call.Target] = append(n.calls[call.Target], call.At)
 		}
 		if n.known = true; uses {
 			n.uses, n.at, n.known = l.p.EntryUses(entry)
@@ -213,7 +211,12 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 		}
 		l.led += lead.Objects
 	}
-	does, refers := l.does(w, elem), l.refers(lead)
+	slots := false
+	if w.Kind == "receive" && elem == "struct {}" {
+		c, err := l.s.ChannelAt(w.Addr)
+		slots = err == nil && c.Cap > 0
+	}
+	does, refers := l.does(w, elem, slots), l.refers(lead)
 	knows := func(r *laterRoot) bool {
 		return refersTo(r.refs, lead) || slices.ContainsFunc(r.entries, func(entry uint64) bool { return refers[entry] })
 	}
@@ -240,8 +243,8 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 	return out, nil
 }
 
-// backwards gives the functions from which calls lead to one that is so.
-func (l *laterSearch) backwards(is func(n *laterNode, entry uint64) bool) map[uint64]bool {
+// backwards gives the functions from which calls lead to one that is so. counts tells which calls count; nil: all do.
+func (l *laterSearch) backwards(is func(n *laterNode, entry uint64) bool, counts func(at uint64, n *laterNode) bool) map[uint64]bool {
 	out := map[uint64]bool{}
 	var work []uint64
 	for _, entry := range l.list {
@@ -254,10 +257,15 @@ func (l *laterSearch) backwards(is func(n *laterNode, entry uint64) bool) map[ui
 		entry := work[len(work)-1]
 		work = work[:len(work)-1]
 		for _, caller := range l.nodes[entry].callers {
-			if !out[caller] {
-				out[caller] = true
-				work = append(work, caller)
+			if out[caller] {
+				continue
 			}
+			n := l.nodes[caller]
+			if counts != nil && !slices.ContainsFunc(n.calls[entry], func(at uint64) bool { return counts(at, n) }) {
+				continue
+			}
+			out[caller] = true
+			work = append(work, caller)
 		}
 	}
 	return out
@@ -274,50 +282,12 @@ func refersTo(refs []flow.Call, lead *values.Leading) bool {
 	return false
 }
 
-// does gives the functions from which calls lead to a use that may be what is wanted.
-func (l *laterSearch) does(w Wanted, elem string) map[uint64]bool {
-	key := w.Kind + " " + elem
-	d := l.doers[key]
-	if d == nil {
-		d = &laterDoers{some: map[uint64]bool{}, to: map[uint64][]uint64{}}
-		for _, entry := range l.list {
-			l.note(d, l.nodes[entry], entry, w.Kind, elem)
-		}
-		d.any = l.backwards(func(_ *laterNode, entry uint64) bool { return d.some[entry] })
-		l.doers[key] = d
-	}
-	to := d.to[w.Addr]
-	if len(to) == 0 {
-		return d.any
-	}
-	return l.backwards(func(_ *laterNode, entry uint64) bool { return d.some[entry] || slices.Contains(to, entry) })
-}
-
-// note notes what one function does.
-func (l *laterSearch) note(d *laterDoers, n *laterNode, entry uint64, kind, elem string) {
-	if !n.known || n.at == nil && len(n.uses) > 0 {
-		d.some[entry] = true
-		return
-	}
-	for _, use := range n.uses {
-		if !wants[kind][use.Kind] {
-			continue
-		}
-		c := codeFrame{s: l.s, frame: &values.Frame{}, state: n.at}
-		if word, ok := c.value(use.What); ok {
-			d.to[word] = append(d.to[word], entry)
-		} else if !use.Library && l.fits(kind, elem, entry, n.at, use.What) {
-			d.some[entry] = true
-		}
-	}
-}
-
 // refers gives the functions from which calls lead to one that refers to what leads there.
 func (l *laterSearch) refers(lead *values.Leading) map[uint64]bool {
 	key := fmt.Sprint(lead.Variables)
 	known, ok := l.refer[key]
 	if !ok {
-		known = l.backwards(func(n *laterNode, _ uint64) bool { return refersTo(n.refs, lead) })
+		known = l.backwards(func(n *laterNode, _ uint64) bool { return refersTo(n.refs, lead) }, nil)
 		l.refer[key] = known
 	}
 	return known

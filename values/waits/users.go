@@ -173,6 +173,9 @@ func (u *userSearch) goroutine(g *values.Goroutine) {
 				deferred = true
 				continue
 			}
+			if use.Kind == flow.Receives && u.givesBack(c, use, uses) {
+				continue
+			}
 			u.use(c, use, own)
 		}
 	}
@@ -197,6 +200,24 @@ func (u *userSearch) goroutine(g *values.Goroutine) {
 	for wanted := range u.sure {
 		u.out.Sure[wanted] = append(u.out.Sure[wanted], g.ID)
 	}
+}
+
+// givesBack tells whether a function receives from a channel only what it has sent to it before: as one does that
+// takes a channel for a semaphore. Where senders wait it won't come to that.
+func (u *userSearch) givesBack(c codeFrame, use flow.Use, uses []flow.Use) bool {
+	word, ok := c.value(use.What)
+	if !ok || use.At == 0 || len(u.wanted[word]) == 0 {
+		return false
+	}
+	var sends []uint64
+	for _, other := range uses {
+		if other.Kind == flow.Sends && !other.Tries && !other.Later && other.At != use.At {
+			if to, ok := c.value(other.What); ok && to == word {
+				sends = append(sends, other.At)
+			}
+		}
+	}
+	return len(sends) > 0 && !u.p.Around(c.frame.At-u.s.Bias(), c.frame.At == c.frame.PC, sends)(use.At)
 }
 
 // any notes that the goroutine may do anything to anything.

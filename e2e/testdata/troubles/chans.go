@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -74,6 +76,14 @@ func init() {
 			}()
 		}
 		time.Sleep(waits)
+	}
+	troubles["semaphore-handler"] = func() { serveBad(&shop{slots: make(chan struct{}, 2)}) }
+	troubles["semaphore-helpers"] = func() { serveBad(&house{&rooms{make(chan struct{}, 2)}}) }
+	troubles["semaphore-loop"] = func() { officeOf(-1, -2, 3, 4).start() }
+	troubles["healthy-slots"] = func() { // somebody empties it who sends only where there is room
+		o := officeOf(-1, -2, 3, 4)
+		go o.drain()
+		o.start()
 	}
 	troubles["lock-and-channel"] = func() { // many of the same
 		for range [150]int{} {
@@ -211,4 +221,124 @@ func (m *mailbox) receive() {
 		m.mu.Unlock()
 		println(<-m.letters)
 	}
+}
+
+// shop serves orders, a few at a time.
+type shop struct {
+	slots chan struct{}
+	sold  int
+}
+
+// ServeHTTP leaves out what gives the slot back where an order is bad.
+//
+//go:noinline
+func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.slots <- struct{}{} // semaphore-handler: waits here
+	if r.URL.Path == "/bad" {
+		http.Error(w, "bad", http.StatusBadRequest)
+		return
+	}
+	s.sold++
+	<-s.slots
+}
+
+// house does the same by way of others, and a deferred function.
+type house struct{ rooms *rooms }
+
+type rooms struct{ free chan struct{} }
+
+//go:noinline
+func (r *rooms) enter(ctx context.Context) error {
+	select {
+	case r.free <- struct{}{}: // semaphore-helpers: waits here
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+//go:noinline
+func (r *rooms) leave() { <-r.free }
+
+func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.rooms.enter(context.Background()) != nil {
+		return
+	}
+	if r.URL.Path == "/bad" {
+		http.Error(w, "bad", http.StatusBadRequest)
+		return
+	}
+	defer h.rooms.leave()
+	w.WriteHeader(http.StatusOK)
+}
+
+// office takes its turn in each round of a loop.
+type office struct {
+	jobs  chan int
+	turns chan struct{}
+}
+
+func officeOf(jobs ...int) *office {
+	o := &office{make(chan int, len(jobs)), make(chan struct{}, 2)}
+	kept = append(kept, o)
+	for _, job := range jobs {
+		o.jobs <- job
+	}
+	return o
+}
+
+// start has more workers than there are jobs: some wait for the next.
+func (o *office) start() {
+	for range [6]int{} {
+		go o.work()
+	}
+	time.Sleep(2 * waits)
+}
+
+//go:noinline
+func (o *office) work() {
+	for job := range o.jobs {
+		o.turns <- struct{}{} // semaphore-loop: waits here
+		if job < 0 {
+			continue
+		}
+		time.Sleep(time.Millisecond)
+		<-o.turns
+	}
+}
+
+// drain is one that nobody but the loop is in: it empties what it was given.
+//
+//go:noinline
+func (o *office) drain() {
+	for {
+		time.Sleep(time.Hour)
+		select {
+		case o.turns <- struct{}{}:
+		default:
+			<-o.turns
+		}
+	}
+}
+
+func serveBad(h http.Handler) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	kept = append(kept, h)
+	go http.Serve(ln, h)
+	for i := range [6]int{} {
+		go func(bad bool) {
+			path := "/good"
+			if bad {
+				path = "/bad"
+			}
+			if resp, err := http.Get("http://" + ln.Addr().String() + path); err == nil {
+				resp.Body.Close()
+			}
+		}(i < 2)
+		time.Sleep(waits / 4)
+	}
+	time.Sleep(2 * waits)
 }

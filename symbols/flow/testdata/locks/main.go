@@ -350,6 +350,7 @@ func main() {
 	insists(a, b)
 	insistsBy(a, b)
 	backsOff(a, b)
+	ways(len(os.Args))
 	if len(os.Args) > 1 {
 		forEver([]account{{}, {}})
 	}
@@ -391,4 +392,20 @@ func backsOff(a, b *account) {
 	}
 	b.mu.Unlock()
 	a.mu.Unlock()
+}
+
+//go:noinline
+func ways(n int) {
+	here(1)
+	if n > 0 {
+		here(2)
+	}
+	for i := 0; i < n; i++ {
+		here(3)
+		if i > 5 {
+			continue
+		}
+		here(4)
+	}
+	here(5)
 }
