@@ -103,7 +103,7 @@ local function semaphores(l)
   local out = {}
   for _, need in ipairs(hopeless(l, "send")) do
     if need.semaphore then
-      local first, left = need.queue.ids[1], others(need)
+      local first, left = need.queue.ids[1], others(l, need)
       local what = #left > 0 and "semaphore.Weighted, and who would release it can't go on: 1 goroutine waits to acquire"
         or "semaphore.Weighted that nobody is left to release: 1 goroutine waits to acquire"
       out[#out + 1] = {
