@@ -65,13 +65,8 @@ func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how
 	failed := 0
 	for n := 0; opt.Count == 0 || n < opt.Count; n++ {
 		if n > 0 {
-			next = next.Add(opt.Interval)
-			if wait := time.Until(next); wait > 0 {
-				if err := looks.Sleep(ctx, wait); err != nil {
-					return err
-				}
-			} else {
-				next = time.Now()
+			if next, err = waitUntil(ctx, next.Add(opt.Interval)); err != nil {
+				return err
 			}
 		}
 		leaves, truncated, res, err := leavesOf(ctx, s, plan, out, expr, leafOptions)
@@ -103,15 +98,29 @@ func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how
 			return err
 		}
 	}
+	return t.conclude(total)
+}
+
+// conclude gives what all looks cost together, and as JSON their rows.
+func (t *topScreen) conclude(total *rows.Result) error {
 	t.leave()
-	if out.Format == rows.JSON {
+	if t.out.Format == rows.JSON {
 		total.Rows = t.rows
-		return out.Conclude(total)
+		return t.out.Conclude(total)
 	}
-	if !out.Quiet {
-		out.Log(total.Cost())
+	if !t.out.Quiet {
+		t.out.Log(total.Cost())
 	}
-	return out.Commit()
+	return t.out.Commit()
+}
+
+// waitUntil waits for the time of a refresh, and gives it: now, if it is over already.
+func waitUntil(ctx context.Context, next time.Time) (time.Time, error) {
+	wait := time.Until(next)
+	if wait <= 0 {
+		return time.Now(), nil
+	}
+	return next, looks.Sleep(ctx, wait)
 }
 
 // check is what can be wrong without looking.

@@ -120,19 +120,9 @@ func template(ctx context.Context, s *looks.Session, expr string) (string, error
 		return "", err
 	}
 	defer view.Close()
-	v, err := eval.Expression(s.Space(view), expr)
+	v, err := standsFor(s.Space(view), expr)
 	if err != nil {
 		return "", err
-	}
-	for v.Type.Kind == reflect.Pointer || v.Type.Kind == reflect.Interface {
-		inner, err := v.Elem()
-		if err != nil {
-			if !errors.Is(err, values.ErrNil) {
-				return "", fmt.Errorf("%s: %w", expr, err)
-			}
-			return "", fmt.Errorf("%s is nil just now: name what it is to point to", expr)
-		}
-		v = inner
 	}
 	elem := v.Type
 	loop, column := "local v = ri.eval(p.expr)", ""
@@ -189,6 +179,24 @@ What a row is, and what the numbers mean. This text is what ri show prints.]],
 %s  end,
 }
 `, expr, v.Type.Name, "what is in "+expr, expr, strings.Join(columns, ""), body), nil
+}
+
+// standsFor is the value of an expression, behind all pointers.
+func standsFor(space *values.Space, expr string) (values.Value, error) {
+	v, err := eval.Expression(space, expr)
+	if err != nil {
+		return v, err
+	}
+	for v.Type.Kind == reflect.Pointer || v.Type.Kind == reflect.Interface {
+		v, err = v.Elem()
+		if errors.Is(err, values.ErrNil) {
+			return v, fmt.Errorf("%s is nil just now: name what it is to point to", expr)
+		}
+		if err != nil {
+			return v, fmt.Errorf("%s: %w", expr, err)
+		}
+	}
+	return v, nil
 }
 
 // emitCall is the line that gives a row, or the lines where that would be long.

@@ -229,19 +229,8 @@ func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, e
 		return h.object(b, word, parent, s), nil
 	case classStruct, classArray, classSlice, classMap, classComplex, classOpaque:
 		return h.object(b, addr, parent, s), nil
-	case classInt:
-		bits, err := h.bits(addr, b.size)
-		if err != nil {
-			return lua.LNil, err
-		}
-		shift := 64 - 8*uint(b.size)
-		return h.int64Value(int64(bits<<shift) >> shift), nil
-	case classUint:
-		bits, err := h.bits(addr, b.size)
-		if err != nil {
-			return lua.LNil, err
-		}
-		return h.uint64Value(bits), nil
+	case classInt, classUint, classFloat:
+		return h.loadNumber(b, addr)
 	case classBool:
 		data, err := h.space.Slice(addr, 1)
 		if err != nil {
@@ -250,15 +239,6 @@ func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, e
 		return lua.LBool(data[0] != 0), nil
 	case classString:
 		return h.loadString(addr)
-	case classFloat:
-		bits, err := h.bits(addr, b.size)
-		if err != nil {
-			return lua.LNil, err
-		}
-		if b.size == 4 {
-			return lua.LNumber(math.Float32frombits(uint32(bits))), nil
-		}
-		return lua.LNumber(math.Float64frombits(bits)), nil
 	case classHandle:
 		word, err := h.space.Uint64(addr)
 		if err != nil || word == 0 {
@@ -284,6 +264,22 @@ func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, e
 		return h.fromValue(v, parent, s)
 	}
 	return lua.LNil, fmt.Errorf("a %s can't be read", b.goType.Name)
+}
+
+func (h *Host) loadNumber(b *binding, addr uint64) (lua.LValue, error) {
+	bits, err := h.bits(addr, b.size)
+	switch {
+	case err != nil:
+		return lua.LNil, err
+	case b.class == classInt:
+		shift := 64 - 8*uint(b.size)
+		return h.int64Value(int64(bits<<shift) >> shift), nil
+	case b.class == classUint:
+		return h.uint64Value(bits), nil
+	case b.size == 4:
+		return lua.LNumber(math.Float32frombits(uint32(bits))), nil
+	}
+	return lua.LNumber(math.Float64frombits(bits)), nil
 }
 
 // bits reads an unsigned integer of 1 to 8 bytes.

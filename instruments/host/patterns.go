@@ -48,10 +48,7 @@ func (m *matcher) match(s, p int) int {
 		m.host.check(m.lua)
 		switch m.pattern[p] {
 		case '(':
-			if p+1 < len(m.pattern) && m.pattern[p+1] == ')' {
-				return m.open(s, p+2, capturePlace)
-			}
-			return m.open(s, p+1, captureOpen)
+			return m.open(s, p+1)
 		case ')':
 			return m.close(s, p+1)
 		case '$':
@@ -77,10 +74,8 @@ func (m *matcher) match(s, p int) int {
 		}
 		switch suffix {
 		case '?':
-			if s < len(m.text) && m.single(m.text[s], p, end) {
-				if r := m.match(s+1, end+1); r >= 0 {
-					return r
-				}
+			if r := m.once(s, p, end); r >= 0 {
+				return r
 			}
 			p = end + 1
 		case '*':
@@ -98,6 +93,14 @@ func (m *matcher) match(s, p int) int {
 		}
 	}
 	return s
+}
+
+// once matches what may be there or not with it there.
+func (m *matcher) once(s, p, end int) int {
+	if s >= len(m.text) || !m.single(m.text[s], p, end) {
+		return -1
+	}
+	return m.match(s+1, end+1)
 }
 
 // escape matches %b, %f and %1 to %9 at pattern[p:], and gives where the text and the pattern go on; at is -1 where
@@ -169,7 +172,12 @@ func (m *matcher) fewest(s, p, end int) int {
 	}
 }
 
-func (m *matcher) open(s, p, what int) int {
+// open begins a capture, whose ( stands before pattern[p:].
+func (m *matcher) open(s, p int) int {
+	what := captureOpen
+	if p < len(m.pattern) && m.pattern[p] == ')' {
+		what, p = capturePlace, p+1
+	}
 	if m.level >= maxCaptures {
 		m.fail("too many captures")
 	}

@@ -186,28 +186,7 @@ func (h *Host) format(L *lua.LState) int {
 func (h *Host) formatOne(L *lua.LState, b *strings.Builder, flags string, verb byte, arg int) {
 	switch verb {
 	case 'd', 'i', 'u', 'x', 'X', 'o', 'c':
-		i := h.formatInteger(L, arg)
-		if verb == 'c' {
-			b.WriteByte(byte(i.Int64()))
-			return
-		}
-		if (verb == 'x' || verb == 'X' || verb == 'o') && i.Sign() < 0 {
-			i = new(big.Int).SetUint64(uint64(i.Int64())) // two's complement, as C prints it
-		}
-		if verb == 'i' || verb == 'u' {
-			verb = 'd'
-		}
-		if width, precision, ok := strings.Cut(flags, "."); ok && strings.Contains(width, "0") {
-			flags = strings.ReplaceAll(width, "0", "") + "." + precision
-		}
-		switch {
-		case i.IsInt64():
-			fmt.Fprintf(b, "%"+flags+string(verb), i.Int64())
-		case i.IsUint64():
-			fmt.Fprintf(b, "%"+flags+string(verb), i.Uint64())
-		default:
-			fmt.Fprintf(b, "%"+flags+string(verb), i)
-		}
+		formatWhole(b, flags, verb, h.formatInteger(L, arg))
 	case 'e', 'E', 'f', 'F', 'g', 'G':
 		f, ok := float(L.Get(arg))
 		if !ok {
@@ -232,6 +211,30 @@ func (h *Host) formatOne(L *lua.LState, b *strings.Builder, flags string, verb b
 		b.WriteString(strconv.Quote(L.CheckString(arg)))
 	default:
 		L.RaiseError("string.format: %%%c is not known; there are d i u x X o c e E f g G s q", verb)
+	}
+}
+
+// formatWhole is formatOne of an integer.
+func formatWhole(b *strings.Builder, flags string, verb byte, i *big.Int) {
+	switch {
+	case verb == 'c':
+		b.WriteByte(byte(i.Int64()))
+		return
+	case verb == 'i' || verb == 'u':
+		verb = 'd'
+	case verb != 'd' && i.Sign() < 0:
+		i = new(big.Int).SetUint64(uint64(i.Int64())) // two's complement, as C prints it
+	}
+	if width, precision, ok := strings.Cut(flags, "."); ok && strings.Contains(width, "0") {
+		flags = strings.ReplaceAll(width, "0", "") + "." + precision
+	}
+	switch layout := "%" + flags + string(verb); {
+	case i.IsInt64():
+		fmt.Fprintf(b, layout, i.Int64())
+	case i.IsUint64():
+		fmt.Fprintf(b, layout, i.Uint64())
+	default:
+		fmt.Fprintf(b, layout, i)
 	}
 }
 

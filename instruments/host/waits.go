@@ -12,17 +12,29 @@ import (
 	"ri/values/waits"
 )
 
-// riWaits gives the queues of locks and channels. Options: all (also locks that frames hold and nobody waits for),
-// names (find names for locks; true), senders (only channels that somebody waits to send to), max (channels).
-func (h *Host) riWaits(L *lua.LState) int {
-	all, names, senders, users, most := false, true, false, false, 0
-	if t, ok := L.Get(1).(*lua.LTable); ok {
-		h.onlyKeys(L, t, "all", "names", "senders", "max", "users")
-		users = lua.LVAsBool(t.RawGetString("users"))
-		senders, most = lua.LVAsBool(t.RawGetString("senders")), optInt(L, t, "max", 0)
-		all = lua.LVAsBool(t.RawGetString("all"))
-		names = t.RawGetString("names") != lua.LFalse
+// waitsOptions are what a script asks of ri.waits.
+type waitsOptions struct {
+	all     bool // also locks that frames hold and nobody waits for
+	names   bool // find names for locks and channels; true
+	senders bool // only channels that somebody waits to send to
+	users   bool // and who uses them
+	most    int  // channels; 0: all
+}
+
+func (h *Host) waitsOptions(L *lua.LState) waitsOptions {
+	t, ok := L.Get(1).(*lua.LTable)
+	if !ok {
+		return waitsOptions{names: true}
 	}
+	h.onlyKeys(L, t, "all", "names", "senders", "max", "users")
+	is := func(name string) bool { return lua.LVAsBool(t.RawGetString(name)) }
+	return waitsOptions{all: is("all"), names: t.RawGetString("names") != lua.LFalse, senders: is("senders"),
+		users: is("users"), most: optInt(L, t, "max", 0)}
+}
+
+// riWaits gives the queues of locks and channels.
+func (h *Host) riWaits(L *lua.LState) int {
+	opt := h.waitsOptions(L)
 	check := func() { h.check(L) }
 	w, err := h.waits.Waits(check)
 	if err != nil {
@@ -31,7 +43,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 	unheld := ""
 	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
 	if err == nil {
-		err = h.waits.FindHolders(w, groups, all, check)
+		err = h.waits.FindHolders(w, groups, opt.all, check)
 	}
 	if err != nil {
 		if ended(err) {
@@ -39,18 +51,18 @@ func (h *Host) riWaits(L *lua.LState) int {
 		}
 		unheld = err.Error()
 	}
-	if names {
+	if opt.names {
 		h.waits.NameLocks(w)
 	}
 	var needs *waits.Needs
 	listed := w.Channels
-	if users && err == nil {
+	if opt.users && err == nil {
 		if needs, err = h.waits.Needs(w, groups, check); err != nil {
 			h.raise(L, fmt.Errorf("ri.waits: %w", err))
 		}
 		listed = needs.Channels
 	}
-	if names {
+	if opt.names {
 		h.waits.NameChannels(listed)
 	}
 	does := func(addr uint64, kind string) lua.LValue {
@@ -73,10 +85,10 @@ func (h *Host) riWaits(L *lua.LState) int {
 	more := 0
 	for _, c := range listed {
 		h.check(L)
-		if senders && len(c.Senders) == 0 {
+		if opt.senders && len(c.Senders) == 0 {
 			continue
 		}
-		if most > 0 && channels.Len() >= most {
+		if opt.most > 0 && channels.Len() >= opt.most {
 			more++
 			continue
 		}
@@ -87,19 +99,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 	out.RawSetString("channels", channels)
 	out.RawSetString("more", lua.LNumber(more))
 	if needs != nil {
-		may := h.lua.NewTable()
-		for _, kind := range waits.WantKinds() {
-			goroutines := h.lua.CreateTable(0, 0)
-			for id, types := range needs.May[kind] {
-				list := h.lua.CreateTable(len(types), 0)
-				for _, name := range types {
-					list.Append(lua.LString(name))
-				}
-				goroutines.RawSet(h.int64Value(id), list)
-			}
-			may.RawSetString(kind, goroutines)
-		}
-		out.RawSetString("may", may)
+		out.RawSetString("may", h.mayTable(needs))
 	}
 	if unheld != "" {
 		out.RawSetString("unheld", lua.LString(unheld))
@@ -110,6 +110,23 @@ func (h *Host) riWaits(L *lua.LState) int {
 	}
 	L.Push(out)
 	return 1
+}
+
+// mayTable says of kinds of use which goroutines may do that, and to channels of which types.
+func (h *Host) mayTable(needs *waits.Needs) *lua.LTable {
+	may := h.lua.NewTable()
+	for _, kind := range waits.WantKinds() {
+		goroutines := h.lua.CreateTable(0, 0)
+		for id, types := range needs.May[kind] {
+			list := h.lua.CreateTable(len(types), 0)
+			for _, name := range types {
+				list.Append(lua.LString(name))
+			}
+			goroutines.RawSet(h.int64Value(id), list)
+		}
+		may.RawSetString(kind, goroutines)
+	}
+	return may
 }
 
 // lockField gives a field of a lock to Lua, and whether it is kept.

@@ -152,29 +152,32 @@ func (p *Param) parse(value string) (any, error) {
 		}
 		return v, nil
 	case ParamEnum:
-		if !slices.Contains(p.Values, value) {
-			return nil, fmt.Errorf("%s is none of %s%s", rows.QuoteName(value), strings.Join(p.Values, ", "),
-				rows.DidYouMean(value, p.Values))
-		}
+		return value, p.among(value)
 	case ParamEnums:
 		var names []string
 		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); name == "" {
-				continue
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, name)
 			}
-			if !slices.Contains(p.Values, name) {
-				return nil, fmt.Errorf("%s is none of %s%s", rows.QuoteName(name), strings.Join(p.Values, ", "),
-					rows.DidYouMean(name, p.Values))
-			}
-			names = append(names, name)
 		}
-		return strings.Join(names, ","), nil
+		return strings.Join(names, ","), p.among(names...)
 	case ParamExpr, ParamGoType:
 		if strings.TrimSpace(value) == "" {
 			return bad(map[ParamType]string{ParamExpr: "expression", ParamGoType: "Go type"}[p.Type])
 		}
 	}
 	return value, nil
+}
+
+// among is an error if not all are values of the parameter.
+func (p *Param) among(names ...string) error {
+	for _, name := range names {
+		if !slices.Contains(p.Values, name) {
+			return fmt.Errorf("%s is none of %s%s", rows.QuoteName(name), strings.Join(p.Values, ", "),
+				rows.DidYouMean(name, p.Values))
+		}
+	}
+	return nil
 }
 
 // ParamText is a parameter's value as it would be written in NAME=VALUE.

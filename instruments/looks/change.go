@@ -181,21 +181,7 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 	opt := p.Look
 	report := newTransactionReport(plan, p)
 	res.Transaction = report
-	if plan.Aborted != "" {
-		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
-		return nil
-	}
-	if opt.DryRun {
-		return nil
-	}
-	if plan.Empty() {
-		report.State = "not needed: all is as it is to be"
-		return nil
-	}
-	if p.MaxStop <= 0 {
-		res.Err = rows.Refused(fmt.Errorf("nothing was changed: to work the change out, %s was stopped for %s, and all "+
-			"stops of a change may take no more than that together: allow longer ones (--max-stop %s)",
-			s.Target.Describe(), rows.ShortDuration(res.Stats.Stopped), rows.RoundUp(3*res.Stats.Stopped)))
+	if s.endsHere(res, plan, p) {
 		return nil
 	}
 	target, err := s.changeable()
@@ -222,13 +208,8 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 	if damage := j.Damage(); damage != "" {
 		res.Notes = append(res.Notes, damage)
 	}
-	who := change.WhoAmI()
-	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
-	for name, v := range p.Params {
-		who.Parameters[name] = fmt.Sprint(v)
-	}
 	outcome, err := change.Commit(ctx, target, plan, j,
-		change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: who})
+		change.Options{File: s.File, Bias: s.Bias, MaxStop: p.MaxStop, Locks: commitLocks(p), Who: p.who()})
 	report.Number, report.Journal, report.Waits, report.Changes = outcome.Number, path, outcome.Waits, changeRows(plan)
 	if outcome.State != "" {
 		report.State, report.Made = string(outcome.State), outcome.State == change.Committed
@@ -244,6 +225,34 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 		res.Err = errors.Join(res.Err, errors.New(outcome.Warning))
 	}
 	return nil
+}
+
+// endsHere says whether there is nothing more to do about a plan, and notes why.
+func (s *Session) endsHere(res *rows.Result, plan *change.Plan, p *Plan) bool {
+	switch {
+	case plan.Aborted != "":
+		res.Err = changeError(fmt.Errorf("%w: %s", change.ErrAborted, plan.Aborted))
+	case p.Look.DryRun:
+	case plan.Empty():
+		res.Transaction.State = "not needed: all is as it is to be"
+	case p.MaxStop <= 0:
+		res.Err = rows.Refused(fmt.Errorf("nothing was changed: to work the change out, %s was stopped for %s, and all "+
+			"stops of a change may take no more than that together: allow longer ones (--max-stop %s)",
+			s.Target.Describe(), rows.ShortDuration(res.Stats.Stopped), rows.RoundUp(3*res.Stats.Stopped)))
+	default:
+		return false
+	}
+	return true
+}
+
+// who is by whom, and by what, a change is made.
+func (p *Plan) who() change.Who {
+	who := change.WhoAmI()
+	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
+	for name, v := range p.Params {
+		who.Parameters[name] = fmt.Sprint(v)
+	}
+	return who
 }
 
 // commitLocks are those that must be free when a change is made; a person may say to go ahead all the same.

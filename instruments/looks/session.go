@@ -148,11 +148,8 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 	for round := 1; ; round++ {
 		if round == 1 {
 			err := s.ready(ctx, look, sink, p, f)
-			if errors.Is(err, host.ErrTime) { // what it found until then is better than nothing
-				res := sink.Seal()
-				res.View, res.Stats = string(attach.Live), rows.Stats(look.rehearsal.stats)
-				Judge(res, err, p, look.rehearsal.took)
-				return res, nil
+			if errors.Is(err, host.ErrTime) {
+				return look.rehearsed(err, sink, p), nil
 			}
 			if err != nil {
 				return nil, err
@@ -176,22 +173,12 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 			look.wantTouched()
 			look.discard()
 			sink.clear()
-			switch {
-			case round < snapshotRounds:
-			case look.rehearsal.took > tooLong*p.MaxStop && look.withoutCopy(s.restless(look, p)):
+			if round >= snapshotRounds && s.withoutRounds(look, sink, p) {
 				round = 0
-			default:
-				look.Options.Kind, sink.held = attach.Stopped, true
 			}
 			continue
 		}
-		if p.View == attach.Live {
-			look.locks.readHeld(look.locks.peek(ctx))
-		}
-		res := sink.Seal()
-		res.View, res.Stats = look.result()
-		res.Notes = look.notes()
-		res.Locks = look.locks.report(&res.Stats)
+		res := look.sealed(ctx, sink, p)
 		if ended {
 			res.ValuesRead = look.Values
 			defer look.discard() // a report takes many copies, one after the other
@@ -202,6 +189,37 @@ func (s *Session) Look(ctx context.Context, p *Plan, sink *collector,
 		Judge(res, runErr, p, look.rehearsal.took)
 		return res, nil
 	}
+}
+
+// withoutRounds goes on where several copies were in vain: on a stopped target, or, where that would be for too long,
+// without a copy. Then it is true, and all begins anew.
+func (s *Session) withoutRounds(look *Look, sink *collector, p *Plan) bool {
+	if look.rehearsal.took > tooLong*p.MaxStop && look.withoutCopy(s.restless(look, p)) {
+		return true
+	}
+	look.Options.Kind, sink.held = attach.Stopped, true
+	return false
+}
+
+// rehearsed is the result where the script's time was over before the stop: what it found until then is better than
+// nothing.
+func (l *Look) rehearsed(why error, sink *collector, p *Plan) *rows.Result {
+	res := sink.Seal()
+	res.View, res.Stats = string(attach.Live), rows.Stats(l.rehearsal.stats)
+	Judge(res, why, p, l.rehearsal.took)
+	return res
+}
+
+// sealed is the result of the look that counts, with what it cost.
+func (l *Look) sealed(ctx context.Context, sink *collector, p *Plan) *rows.Result {
+	if p.View == attach.Live {
+		l.locks.readHeld(l.locks.peek(ctx))
+	}
+	res := sink.Seal()
+	res.View, res.Stats = l.result()
+	res.Notes = l.notes()
+	res.Locks = l.locks.report(&res.Stats)
+	return res
 }
 
 // ready rehearses f for the view that comes. The error is ErrTime where there should be no stop.
