@@ -26,9 +26,11 @@ type Arch struct {
 	ArenaBase   uint64
 	AddressBits int
 
-	// Breakpoint is what debuggers write over an instruction. Syscall is the instruction that enters the kernel.
+	// Breakpoint is what debuggers write over an instruction. Syscall is the instruction that enters the kernel, Result
+	// the register, by DWARF number, in which the kernel gives its answer.
 	Breakpoint []byte
 	Syscall    []byte
+	Result     uint64
 	// CallSize is the size of a direct call, as compilers make it of one to a known function.
 	CallSize uint64
 	// LongestInstruction is in bytes.

@@ -129,6 +129,19 @@ var allTroubles = []trouble{
 	{"livelock-sleep", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each", "main.(*account).insistsSlowly (running.go:"}}},
 	{"livelock-backoff", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each", "tries in main.(*account).backsOff grew from "}}},
 	{"livelock-half", [][3]string{{"deadlock", "deadlock: 2 goroutines wait for each other's locks", "main.(*account).insists (running.go:"}}},
+	{"spin-eof-file", [][3]string{{"spinning", "a goroutine spins: it reads, and is told that there is no more (0 bytes), again and again", "main.follow (spinning.go:"}}},
+	{"spin-eof-conn", [][3]string{{"spinning", "it reads, and is told that there is no more (0 bytes)", "main.attend (spinning.go:"}}},
+	{"spin-eof-pipe", [][3]string{{"spinning", "it reads, and is told that there is no more (0 bytes)", "main.drain (spinning.go:"}}},
+	{"spin-eof-scanner", [][3]string{{"spinning", "it reads a bufio.Scanner that has stopped", "main.scan (spinning.go:"}}},
+	{"spin-eof-memory", [][3]string{{"spinning", "a goroutine spins: it ", "main.drain (spinning.go:"}}},
+	{"spin-accept", [][3]string{{"spinning", "it accepts on what is closed (127.0.0.1:", "main.accept (spinning.go:"}}},
+	{"spin-closed", [][3]string{{"spinning", "it receives from a channel that is closed", "main.takeAll (spinning.go:"}}},
+	{"spin-closed-select", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed", "main.choose (spinning.go:"}}},
+	{"spin-context", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed", "main.keepOn (spinning.go:"}}},
+	{"spin-open", [][3]string{{"spinning", "it calls openat, which fails: ENOENT", "main.openAgain (spinning.go:"}}},
+	{"spin-empty", [][3]string{{"spinning", "a goroutine spins", "main.pollRing (spinning.go:"}}},
+	{"spin-endless", [][3]string{{"spinning", "in a loop that has no way out", "main.arithmetic (spinning.go:"}}},
+	{"spin-crowd", [][3]string{{"spinning", "goroutines spin", "main.spin (busy.go:"}}},
 	{"growing", [][3]string{{"goroutine-leak", "goroutine leak suspected", "growing: waits here"}}},
 	{"collector", [][3]string{{"collector", "the collector runs all the time", ""}}},
 	{"limit", [][3]string{{"memory-limit", "memory limit reached", ""}}},
@@ -326,7 +339,7 @@ func TestTroublesAfterProfile(t *testing.T) {
 	for i, exe := range exes {
 		for _, tr := range allTroubles {
 			switch tr.name {
-			case "abba", "leak", "cond", "senders", "forgotten-done", "selflock":
+			case "abba", "leak", "cond", "senders", "forgotten-done", "selflock", "spin", "spin-eof-file", "context":
 				t.Run(fmt.Sprintf("%d-%s", i, tr.name), func(t *testing.T) {
 					t.Parallel()
 					pid := startTroubles(t, exe, tr.name, "profile")
@@ -348,7 +361,8 @@ func TestHealthy(t *testing.T) {
 	exe := buildTroubles(t, "local")
 	for _, names := range append([][]string{nil, healthy},
 		[][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"},
-			{"healthy-bodies"}}...) {
+			{"healthy-bodies"}, {"healthy-ping-pong"}, {"healthy-lock-step"}, {"healthy-helpers"}, {"healthy-sleepers"},
+			{"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"}, {"burn-crunch"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))
@@ -389,6 +403,43 @@ func TestDoing(t *testing.T) {
 	if !strings.HasPrefix(rows["requests"], "30 in flight, the oldest for ") ||
 		!strings.Contains(rows["requests"], ": GET /orders\n") {
 		t.Errorf("the oldest request isn't told:\n%s", rows["requests"])
+	}
+}
+
+// TestBurning has what computes for long said to burn CPU, by whom and with what, and not to spin.
+func TestBurning(t *testing.T) {
+	needAttach(t)
+	exe := buildTroubles(t, "local")
+	for name, want := range map[string]string{
+		"burn-regexp": "burns CPU in regexp.(*Regexp).MatchString, called by main.match (spinning.go:",
+		"burn-crunch": "burns CPU in its own code, main.crunch (spinning.go:",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, out := checkOf(t, 0, startTroubles(t, exe, name)); !strings.Contains(out, want) {
+				t.Errorf("no %q in\n%s", want, out)
+			}
+		})
+	}
+}
+
+// TestCrowd has many that spin at one line told as one finding, with all their numbers.
+func TestCrowd(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), "spin-crowd")
+	_, out := checkOf(t, 3, pid)
+	var said struct {
+		Findings []struct {
+			Count      int
+			Goroutines []int
+			Severity   string
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &said); err != nil {
+		t.Fatal(err)
+	}
+	if f := said.Findings; len(f) != 2 || f[0].Severity != "critical" || f[1].Count != len(f[1].Goroutines) || f[1].Count < 200 {
+		t.Errorf("not one of all:\n%s", out)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"ri/attach"
 	"ri/instruments/rows"
+	"ri/symbols"
 	"ri/values"
 )
 
@@ -362,7 +363,45 @@ func (h *Host) riStacks(L *lua.LState) int {
 
 // riLoops tells whether the code of a function goes round.
 func (h *Host) riLoops(L *lua.LState) int {
-	L.Push(lua.LBool(h.waits.Loops(h.uint64Arg(L, 1))))
+	pc := h.uint64Arg(L, 1)
+	L.Push(lua.LBool(h.waits.Loops(pc)))
+	L.Push(lua.LBool(h.waits.Stores(pc)))
+	return 2
+}
+
+// riLoop describes the loop around places in a function.
+func (h *Host) riLoop(L *lua.LState) int {
+	var pcs []uint64
+	for i := 1; i <= max(L.GetTop(), 1); i++ {
+		pcs = append(pcs, h.uint64Arg(L, i))
+	}
+	t, ok := h.waits.Turns(pcs)
+	if !ok {
+		L.Push(lua.LNil)
+		return 1
+	}
+	line := symbols.Line{}
+	if info, ok := h.space.PC(t.Head); ok {
+		line = info.Lines[len(info.Lines)-1]
+	}
+	calls := h.lua.CreateTable(len(t.Calls), 0)
+	for _, name := range t.Calls {
+		calls.Append(lua.LString(name))
+	}
+	L.Push(h.table("func", line.Func, "file", line.File, "line", line.Line, "calls", calls, "low", t.Low,
+		"high", t.High, "ends", t.Ends, "counts", t.Counts, "asks", t.Asks, "stores", t.Stores, "nested", t.Nested))
+	return 1
+}
+
+// riSyscall tells what a goroutine's last system call gave, if its thread is still at it.
+func (h *Host) riSyscall(L *lua.LState) int {
+	g := h.goroutineArg(L, 1)
+	result, waits, ok := g.g.SystemCall()
+	if !ok {
+		L.Push(lua.LNil)
+		return 1
+	}
+	L.Push(h.table("result", result, "waits", waits))
 	return 1
 }
 

@@ -257,9 +257,23 @@ end`, "", GroupGoroutines},
 			"a frame ends on the stack and its caller's begins. Of a stack that is too deep, g:outermost(max) gives the " +
 			"functions at its outer end, as far as they are found.",
 		`local s = ri.goroutine(1):stack(); print(s[#s - 1].func)`, "runtime.main", GroupGoroutines},
-	{"ri.loops", "(pc: int): boolean",
-		"Whether the machine code of the function around an address, such as a frame's pc, has a loop.",
-		`print(ri.loops(ri.func(ri.var'main.all'.f).pc))`, "false", GroupGoroutines},
+	{"ri.loops", "(pc: int): boolean, boolean",
+		"Whether the machine code of the function around an address, such as a frame's pc, has a loop; whether it writes " +
+			"memory other than its own frame.",
+		`print((ri.loops(ri.func(ri.var'main.all'.f).pc)))`, "false", GroupGoroutines},
+	{"ri.loop", "(pc: int, ...): {func, file, line, low: int, high: int, ends: boolean, counts: boolean, asks: boolean, " +
+		"stores: boolean, nested: boolean, calls: string[]}?",
+		"What the machine code says of the innermost loop that has one or several places of a function in it, such as " +
+			"frames' pcs: where it begins; whether it has a way out (other than a panic); whether a way out depends on what " +
+			"the loop itself leads on (a counter, say); whether it asks memory, or what it calls, for something else; whether " +
+			"it writes memory other than its frame; whether it has loops in it; which functions it calls ('' for those that the " +
+			"code doesn't name). nil where there is no such loop.",
+		`print(ri.loop(ri.func(ri.var'main.all'.f).pc))`, "nil", GroupGoroutines},
+	{"ri.syscall", "(g: goroutine): {result: int, waits: boolean}?",
+		"The system call that a goroutine's thread has just come back from, and what the kernel gave (a negative number: " +
+			"the error's); waits: it was in it, and the stop interrupted it. nil where its thread is elsewhere, or in a view " +
+			"without a stop.",
+		`print(ri.syscall(ri.goroutine(1)))`, "nil", GroupGoroutines},
 	{"ri.locals", "(g: goroutine, frame: int): table, int, {name, type, argument, result, value?, dynamic?, lost?}[]",
 		"Arguments and locals of a frame (from 1) by name, and how many optimised code no longer holds; then all of them " +
 			"in order, with the type that an interface holds (dynamic) and why a value is lost; also g:locals(frame).",

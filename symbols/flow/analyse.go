@@ -174,6 +174,7 @@ const (
 
 const (
 	regAX  = 0
+	regDX  = 2
 	regSP  = 4
 	regBP  = 5
 	regR11 = 11

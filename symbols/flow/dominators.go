@@ -26,18 +26,23 @@ func (d *dominators) heads(from, to uint64) bool {
 	return f == t
 }
 
-// findDominators works them out as Cooper, Harvey and Kennedy do ("A Simple, Fast Dominance Algorithm", 2001).
+// findDominators notes where each block goes on.
 func (r *run) findDominators(leaders map[uint64]bool) *dominators {
-	next := r.edges(leaders)
-	r.f.next = next
+	r.f.next = r.edges(leaders)
+	return dominatorsOf(r.f.info.Entry, r.f.next)
+}
+
+// dominatorsOf works them out as Cooper, Harvey and Kennedy do ("A Simple, Fast Dominance Algorithm", 2001), from where
+// each block goes on.
+func dominatorsOf(entry uint64, next map[uint64][]uint64) *dominators {
 	var order []uint64 // postorder
 	seen := map[uint64]bool{}
 	type step struct {
 		at uint64
 		i  int
 	}
-	stack := []step{{at: r.f.info.Entry}}
-	seen[r.f.info.Entry] = true
+	stack := []step{{at: entry}}
+	seen[entry] = true
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
 		if top.i == len(next[top.at]) {

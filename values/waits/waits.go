@@ -105,6 +105,25 @@ func (r *Reader) program() (*flow.Program, error) {
 // Loops tells whether the code of the function around a pc has a loop.
 func (r *Reader) Loops(pc uint64) bool { return flow.Loops(r.s.File(), pc-r.s.Bias()) }
 
+// Stores tells whether the function around a pc writes memory other than its own frame.
+func (r *Reader) Stores(pc uint64) bool { return flow.StoresIn(r.s.File(), pc-r.s.Bias()) }
+
+// Turns describes the innermost loop that has several places of one function in it; false where there is none.
+func (r *Reader) Turns(pcs []uint64) (*flow.Turns, bool) {
+	if _, err := r.program(); err != nil || len(pcs) == 0 {
+		return nil, false
+	}
+	linked := make([]uint64, len(pcs))
+	for i, pc := range pcs {
+		linked[i] = pc - r.s.Bias()
+	}
+	t, ok := flow.TurnsAt(r.s.File(), linked)
+	if ok {
+		t.Head, t.Low, t.High = t.Head+r.s.Bias(), t.Low+r.s.Bias(), t.High+r.s.Bias()
+	}
+	return t, ok
+}
+
 // Waits reads all queues. check is called now and then, and may be nil.
 func (r *Reader) Waits(check func()) (*Waits, error) {
 	s := r.s

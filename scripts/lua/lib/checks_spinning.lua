@@ -1,22 +1,14 @@
---- The check of `ri check` for goroutines that spin: that run all the time in one place, and get nowhere.
+--- The check of `ri check` for goroutines that spin: that run all the time in one loop, and get nowhere.
 --
--- That a goroutine runs all the time is no finding: it may have much to do. What tells a spin from work is what changes. Where a function is called
--- again and again by one that has much to do, the callers' frames change between looks: they keep the next element, a counter. And what a loop
--- that waits calls is short: it asks the time, a flag, a lock. A loop that calls what loops itself, allocates, or has the standard library
--- compute something, is taken for work.
+-- That a goroutine runs all the time is no finding: it may have much to do. It spins if its loop has no way out, or if all ways out depend on
+-- something that the loop itself doesn't lead on, and nothing is computed meanwhile; or if it asks again and again for what can't come: more of a
+-- reader that is at its end, a connection of a listener that is closed. The machine code tells the first, what was seen on the stack the second.
+-- Any other is taken for work: it burns CPU, which is said among what the process is doing.
 
 local locks = require("checks_locks")
 local waits = require("waits")
-local runtime = require("runtime")
-
--- How many looks there are at least at a goroutine's stack, how long the place may be, in bytes of code, and how much of a stack is compared.
-local enough, longest, compared = 4, 512, 8192
-
--- How many goroutines are looked at.
-local most = 64
-
--- States and waits in which the runtime holds a goroutine up, that itself waits for nothing.
-local runtimes = { preempted = true, copystack = true, ["GC assist wait"] = true, ["GC assist marking"] = true, ["stopping the world"] = true }
+local watch = require("spin_watch")
+local words = require("words")
 
 -- What a loop that waits may call of the standard library. Names without a package are of the runtime's assembly.
 local asks = { "^runtime[%./]", "^internal/", "^sync%.", "^sync/atomic%.", "^time%.", "^context%.", "^[%w_]+$" }
@@ -31,153 +23,12 @@ local function matches(func, patterns)
   return false
 end
 
--- running gives the goroutines that the Ps run or will run next, by their numbers, and how many Ps there are. One that calls
--- runtime.Gosched again and again is as often in the queue for all Ps as it runs.
-local function running()
-  local out, ps = {}, 0
-  local function note(g)
-    if g then out[g.goid] = ri.addr(g) end
-  end
-  for p in runtime.processors() do
-    ps = ps + 1
-    pcall(function() -- it changes while it is read
-      local m = runtime.at(p.m, "runtime.m")
-      if m then note(runtime.at(m.curg, "runtime.g")) end
-      note(runtime.at(p.runnext, "runtime.g"))
-    end)
-  end
-  pcall(function() note(runtime.at(ri.var "runtime.sched".runq.head, "runtime.g")) end)
-  return out, ps
-end
-
--- busy tells whether a goroutine runs or would if there were a P for it; nil if it is gone.
-local function busy(id, addr)
-  local ok, is = pcall(function()
-    local g = ri.at(addr, "runtime.g")
-    if g.goid ~= id then return nil end
-    local status = runtime.status(g)
-    return status == "running" or status == "runnable" or runtimes[status] == true
-  end)
-  if ok then return is end
-  return nil
-end
-
--- kept gives the bytes of a stack outside the innermost frame, up to the outermost.
-local function kept(frames)
-  local low = frames[1].cfa
-  local high = frames[#frames].cfa
-  if ri.cmp(high, low) <= 0 then return { low = low, bytes = "" } end
-  local ok, bytes = pcall(ri.memory, low, math.min(high - low, compared))
-  return { low = low, bytes = ok and bytes or "" }
-end
-
--- How often a stack is tried for that can't be told where the goroutine is just then: in the vDSO, which has the time, say.
-local tries = 4
-
--- deepest is how many frames of a stack are looked at.
-local deepest = 64
-
--- whole tells whether a stack was followed to its outer end: where the runtime changes from one stack to another it can't be.
-local function whole(frames) return #frames >= deepest or #frames > 0 and frames[#frames].func == "runtime.goexit" end
-
--- stacks looks at the goroutines that seem to run all the time, in short stops. l.nostacks says why that couldn't be.
-local function stacks(l, ids)
-  for try = 1, tries do
-    if next(ids) == nil then return end
-    local held, why = pcall(ri.again, try == 1 and 0 or 0.001, "stopped")
-    if not held then
-      l.nostacks = why
-      return
-    end
-    local found, gone = {}, {}
-    for id, c in pairs(ids) do
-      local known, g = pcall(ri.goroutine, id, c.addr)
-      if not known or g == nil then
-        gone[#gone + 1] = c
-      else
-        if g.status == "running" or g.status == "runnable" then
-          local ok, frames = pcall(ri.stack, g, deepest)
-          if ok and whole(frames) then found[#found + 1] = { c, frames, g.created_by, kept(frames) } end
-        elseif not runtimes[g.status] and not runtimes[g.wait_reason] then
-          gone[#gone + 1] = c
-        end
-      end
-    end
-    held, why = ri.again(0, "live")
-    if not held then
-      l.nostacks = why
-      return
-    end
-    for _, c in ipairs(gone) do
-      c.waited, ids[c.id] = true, nil
-    end
-    for _, f in ipairs(found) do
-      local c = f[1]
-      ids[c.id] = nil
-      for _, frame in ipairs(f[2]) do
-        if frame.func == "runtime.gopark" then c.waited = true end -- it was woken, and waits for its turn
-      end
-      table.insert(c.looks, { frames = f[2], created_by = f[3], kept = f[4] })
-    end
-  end
-end
-
--- hot tells whether a goroutine has run all the time that it is known.
-local function hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
-
--- watch looks at the candidates, and gives those that run all the time, if there are any.
-local function watch(candidates, now)
-  local out, any, count = {}, false, 0
-  for id, c in pairs(candidates) do
-    count = count + 1
-    local is = busy(id, c.addr)
-    c.seen = c.seen + 1
-    if is then c.busy, c.last = c.busy + 1, now end
-    if is and hot(c) then out[id], any = c, true end
-  end
-  return any and out or nil, count
-end
-
---- Looks once, of several times between the two looks. In the second half those that have run all the time are stopped for their stacks.
--- @param l table, the look
--- @param i int, which time
--- @param times int, of how many
-local function sample(l, i, times)
-  l.candidates = l.candidates or {}
-  ri.again(l.seconds / times, "live")
-  local found, ps = running()
-  local now = runtime.nanotime()
-  l.ps = ps
-  local all, count = watch(l.candidates, now)
-  for id, addr in pairs(found) do
-    if not l.candidates[id] and count < most then
-      count = count + 1
-      l.candidates[id] = { id = id, addr = addr, busy = 1, seen = 1, looks = {}, first = now, last = now }
-    end
-  end
-  if all and i >= times / 2 then stacks(l, all) end
-end
-
---- Looks on at those that were noticed late, until enough is known of each.
--- @param l table, the look
-local function finish(l)
-  for _ = 1, 2 * enough do
-    local open = {}
-    for id, c in pairs(l.candidates) do
-      if hot(c) and #c.looks < enough then open[id] = c end
-    end
-    if next(open) == nil then return end
-    ri.again(math.min(l.seconds / 10, 0.05), "live")
-    local all = watch(open, runtime.nanotime())
-    if all then stacks(l, all) end
-  end
-end
-
--- own is the innermost of the program's own frames among the outermost n.
+-- own is the innermost of the program's own frames among the outermost n, and which of them it is.
 local function own(reversed, n)
-  local frames = {}
-  for i = math.min(n, #reversed), 1, -1 do frames[#frames + 1] = reversed[i] end
-  return locks.frame { frames = frames }
+  for i = math.min(n, #reversed), 1, -1 do
+    if not locks.standard(reversed[i].func) then return reversed[i], i end
+  end
+  return nil
 end
 
 -- reversed gives a stack from its outermost frame on, without what the runtime was called for at its end: a select with a default, a map access, a
@@ -196,25 +47,43 @@ local function moves(a, b, at, bt)
   return x.bytes:sub(from + 1) ~= y.bytes:sub(to + 1)
 end
 
--- works tells whether what a loop calls has something to do.
-local function works(look, reversed, at)
+-- works tells whether what a loop calls has something to do; and whether it calls a function of the program.
+local function works(look, stack, at, idle)
   for _, f in ipairs(look.frames) do
     if not f.func:find("^runtime%.") then break end
     if matches(f.func, makes) then return true end
   end
-  for i = at, #reversed do
-    local f = reversed[i]
+  local called = {}
+  for i = at + 1, #stack do
+    local f = stack[i]
     if locks.standard(f.func) then
       if not matches(f.func, asks) then return true end
-    elseif i > at and not f.inlined and ri.loops(f.pc) then
-      return true
+    elseif not f.inlined and f.pc ~= stack[at].pc then
+      local loops, stores = ri.loops(f.pc)
+      if loops or stores and not idle[f.func] or called[f.func] then return true end -- it computes, changes something, or calls itself
+      called[f.func], called.any = true, true
     end
   end
-  return false
+  return false, called.any
 end
 
--- region finds out whether all of a goroutine's stacks lie in one place: the same callers, and one function in which it goes round.
-local function region(looks)
+-- idle finds the functions that were seen more than once, and whose receivers were the same each time: they might have changed them, and didn't.
+local function idle(looks)
+  local out, known = {}, {}
+  for _, look in ipairs(looks) do
+    for func, bytes in pairs(look.receivers) do
+      if known[func] == nil then
+        known[func] = bytes
+      else
+        out[func] = out[func] ~= false and known[func] == bytes
+      end
+    end
+  end
+  return out
+end
+
+-- place finds the loop in which a goroutine was at all looks: the frame outside of which nothing changes, and whose code goes round.
+local function place(looks)
   local stacks, shortest = {}, math.huge
   for i, look in ipairs(looks) do
     stacks[i] = reversed(look.frames)
@@ -230,50 +99,266 @@ local function region(looks)
   end
   ::apart::
   if not first[common + 1] then return nil end -- all of it is the runtime's
-  -- The loop is in the innermost of these outside of which nothing changes.
   local index = common + 1
   for i, s in ipairs(stacks) do
     while index > 1 and moves(looks[1], looks[i], first[index], s[index]) do index = index - 1 end
   end
-  local at = first[index]
-  local low, high = at.pc, at.pc
-  for i, s in ipairs(stacks) do
-    local f = s[index]
-    if f.func ~= at.func or works(looks[i], s, index) then return nil end
-    low, high = math.min(low, f.pc), math.max(high, f.pc)
+  while index >= 1 do
+    local pcs, same = {}, true
+    for i, s in ipairs(stacks) do
+      pcs[i], same = s[index].pc, same and s[index].func == first[index].func
+    end
+    local loop = same and not locks.standard(first[index].func) and ri.loop(unpack(pcs))
+    if loop then return { stacks = stacks, index = index, at = first[index], loop = loop, common = common } end
+    index = index - 1
   end
-  return { func = at.func, frame = own(first, index) or at, size = high - low }
+  return { stacks = stacks, common = common }
+end
+
+-- cause finds what a loop asks for in vain: what was seen dead in several looks, and alive in none. True where something came.
+local function cause(looks, p)
+  local seen, order, alive = {}, {}, {}
+  for i, look in ipairs(looks) do
+    local deepest = #look.frames - p.index -- frames inside of the loop's
+    local told = {}
+    for _, one in ipairs(look.ends) do
+      if one.frame <= deepest then
+        if one.dead == false then
+          if not one.call or one.reads then return true end
+          alive[one.call] = true
+        elseif one.dead then
+          local key = one.kind .. tostring(one.call or one.key)
+          if not told[key] then
+            told[key] = true
+            if not seen[key] then
+              seen[key] = { one = one, n = 0, fds = {} }
+              order[#order + 1] = seen[key]
+            end
+            local s = seen[key]
+            s.n, s.name, s.of = s.n + 1, s.name or one.name, s.of or one.of
+          end
+        end
+      end
+    end
+  end
+  local best
+  for _, s in ipairs(order) do
+    local rank = ({ ["end"] = 1, closed = 2, timer = 3, fails = 4 })[s.one.kind] or 5
+    s.rank = rank
+    local sure = (s.n >= 2 or s.one.final) and not (s.one.kind == "fails" and alive[s.one.call])
+    if s.one.kind == "end" and s.one.call then -- of a file that was opened meanwhile
+      for _, opens in ipairs { "open", "openat", "accept4", "accept", "connect", "socket" } do sure = sure and not alive[opens] end
+    end
+    if sure and (not best or rank < best.rank or rank == best.rank and s.n > best.n) then best = s end
+  end
+  return false, best
+end
+
+-- through is the function of the standard library that a loop calls, and in which a cause was found.
+local function through(looks, p)
+  for _, look in ipairs(looks) do
+    local f = look.frames[#look.frames - p.index]
+    if f and locks.standard(f.func) and not f.func:find("^runtime%.") then return f.func end
+  end
+end
+
+-- told puts a cause in words: what, and of which descriptor or variable.
+local function told(looks, s, p)
+  local parts = { s.one.what }
+  local func = s.one.kind == "closed" and not s.of and through(looks, p)
+  if func then return ("calls %s, in which a channel is closed"):format(func) end
+  if s.name then parts[#parts + 1] = s.of and ("(%s in %s)"):format(s.name, s.of) or ("(%s)"):format(s.name) end
+  if s.one.kind == "end" or s.one.kind == "fails" then
+    for _, look in ipairs(looks) do
+      for _, one in ipairs(look.ends) do
+        if one.kind == "descriptor" and ri.cmp(one.fd, 0) >= 0 then return table.concat(parts, " "), one.fd end
+      end
+    end
+  end
+  return table.concat(parts, " ")
+end
+
+-- described says what a descriptor is, from what the kernel says of it.
+local function described(l, fd)
+  if l.files == nil then
+    l.files = {}
+    local ok, list = pcall(ri.descriptors)
+    for _, d in ipairs(ok and list or {}) do l.files[d.fd] = d end
+  end
+  local d = l.files[fd]
+  if not d then return ("descriptor %s"):format(tostring(fd)) end
+  local s = d.socket
+  if s and (s.remote_address or "") ~= "" then
+    return ("descriptor %d: %s %s to %s, %s"):format(fd, s.protocol, s.local_address, s.remote_address, s.state)
+  elseif s and (s.local_address or "") ~= "" then
+    return ("descriptor %d: %s %s %s"):format(fd, s.protocol, s.local_address, s.state)
+  end
+  return ("descriptor %d: %s"):format(fd, d.path ~= "" and d.path or d.kind)
+end
+
+-- judge tells of one that ran at all looks whether it spins, and on what.
+local function judge(c)
+  local p = place(c.looks)
+  if not p then return nil end
+  local loop = p.loop
+  if not loop or loop.counts then return nil, p end
+  local alive, why = cause(c.looks, p)
+  if alive then return nil, p end
+  if why and why.rank < 5 then return { place = p, why = why }, p end
+  local calls
+  local same = idle(c.looks)
+  for i, look in ipairs(c.looks) do
+    local is, called = works(look, p.stacks[i], p.index, same)
+    if is then return nil, p end
+    calls = calls or called
+  end
+  for _, func in ipairs(loop.calls) do calls = calls or not matches(func, asks) end
+  -- What is called may compute what it gives: unless the loop asks, it is work.
+  if calls and not loop.asks or not loop.ends and not loop.asks and loop.nested and loop.stores then return nil, p end
+  return { place = p, why = why, endless = not loop.ends and not loop.asks }, p
+end
+
+-- input writes how large the arguments are that a function was given: "s of 2.0 MiB".
+local function input(c, func)
+  for _, look in ipairs(c.looks) do
+    local given = look.given and look.given[func]
+    if given and #given > 0 then return table.concat(given, ", ") end
+  end
+end
+
+-- burning tells of one that works where it burns CPU: what was called by the program's own code, and since when.
+local function burning(c, p)
+  local frame, i = own(p.stacks[1], p.common + 1)
+  if not frame then return nil end
+  local inside
+  for _, s in ipairs(p.stacks) do
+    local f = s[i + 1]
+    if not f or inside and inside ~= f.func then
+      inside = nil
+      break
+    end
+    inside = f.func
+  end
+  local again = false
+  for k = 1, i do
+    again = again or not locks.standard(p.stacks[1][k].func) and ri.loop(p.stacks[1][k].pc) ~= nil and (inside ~= nil or k < i)
+  end
+  return {
+    id = c.id, where = frame, inside = inside, again = again, busy = c.busy, seen = c.seen, input = input(c, inside or frame.func),
+    time = ri.duration(math.floor((c.last - c.first) / 1e6) * 1000000),
+  }
+end
+
+-- everybody adds those that weren't looked at one by one: that were ready to run at all looks, in the same loop.
+local function everybody(l, s)
+  local ids, loop = { s.id }, s.place.loop
+  local function within(frames)
+    for _, f in ipairs(frames) do
+      if f.func == s.place.at.func and ri.cmp(f.pc, loop.low) >= 0 and ri.cmp(f.pc, loop.high) <= 0 then return true end
+    end
+    return false
+  end
+  for _, group in ipairs(l.after or {}) do
+    if group.status == "runnable" and within(group.frames) then
+      for _, id in ipairs(group.ids) do
+        local c = l.crowd[id]
+        if c and c.seen >= watch.enough and watch.hot(c) then ids[#ids + 1] = id end
+      end
+    end
+  end
+  for id, c in pairs(l.candidates) do
+    local look = c.looks[#c.looks]
+    if look and c.seen >= watch.enough and watch.hot(c) and within(look.frames) then ids[#ids + 1] = id end
+  end
+  return ids
+end
+
+-- result judges all that ran, once.
+local function result(l)
+  if l.spins then return l.spins, l.burns end
+  l.spins, l.burns = {}, {}
+  for id, c in pairs(l.candidates or {}) do
+    if watch.hot(c) and c.ran and #c.looks >= watch.enough then
+      local s, p = judge(c)
+      if s then
+        s.id, s.c = id, c
+        l.spins[#l.spins + 1] = s
+      elseif p and watch.ran(c) >= 2 then
+        l.burns[#l.burns + 1] = burning(c, p)
+      end
+    end
+  end
+  local function by(a, b) return ri.cmp(a.id, b.id) < 0 end
+  table.sort(l.spins, by)
+  table.sort(l.burns, by)
+  return l.spins, l.burns
+end
+
+local function finding(l, group)
+  local s = group[1]
+  local c, p, loop = s.c, s.place, s.place.loop
+  local created = c.looks[1].created_by
+  local frame = own(p.stacks[1], p.index) or p.at
+  local known, seen = {}, {}
+  local function add(id)
+    if not seen[id] then seen[id], known[#known + 1] = true, id end
+  end
+  for _, one in ipairs(group) do add(one.id) end
+  for _, id in ipairs(everybody(l, s)) do add(id) end
+  table.sort(known, function(a, b) return ri.cmp(a, b) < 0 end)
+  local n = #known
+  local why, fd
+  if s.why then
+    why, fd = told(c.looks, s.why, p)
+  end
+  local subject = n == 1 and "a goroutine spins" or ("%d goroutines spin"):format(n)
+  local file = loop.file:match("[^/]*$")
+  return {
+    severity = "warning", count = n, goroutines = known,
+    what = s.why and s.why.rank < 5 and ("%s: it %s, again and again"):format(subject, why)
+      or s.endless and ("%s: %s run all the time in a loop that has no way out and asks for nothing"):format(subject, n == 1 and "it has" or "they have")
+      or ("%s: %s run all the time in one place, and waited for nothing"):format(subject, n == 1 and "it has" or "they have"),
+    where = ("goroutine %s in %s (%s)"):format(tostring(s.id), frame.func, frame.func == loop.func and ("%s:%d"):format(file, loop.line) or waits.short(frame)),
+    evidence = {
+      ("it ran, or was ready to, in %d of %d looks over %s, and was not parked in between; its stack was looked at in %d, and it was always in the loop at %s:%d"):format(
+        c.busy, c.seen, ri.duration(math.floor((c.last - c.first) / 1e6) * 1000000), #c.looks, file, loop.line),
+      s.why and ("it %s: in %d of these"):format(why, s.why.n) or nil,
+      fd and described(l, fd) or nil,
+      not s.why and (s.endless and "its code has no way out of that loop" or "its code leaves that loop only if something else changes what it asks for") or nil,
+      n > #group and ("%s looked at one by one; the others were ready to run at all looks, in the same loop"):format(
+        #group == 1 and "1 of them was" or #group .. " of them were") or nil,
+      created and ("created by %s at %s"):format(created.func, waits.short(created)) or nil,
+    },
+    next = s.why and s.why.rank < 5 and "it should end the loop then, or wait before the next round" or "what does the loop there wait for, and can it come?",
+  }
 end
 
 local function spins(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
-  local out, all = {}, 0
-  for id, c in pairs(l.candidates) do
-    if l.nostacks and hot(c) and #c.looks < enough then return nil, "goroutines run all the time, and where couldn't be looked at: " .. l.nostacks, true end
-    if not c.waited and #c.looks >= enough then
-      local r = region(c.looks)
-      if r and r.size <= longest and not l.told[id] then
-        all = all + 1
-        local from = c.looks[1].created_by
-        out[#out + 1] = {
-          severity = "warning", id = id, goroutines = { id },
-          what = "a goroutine spins: it has run all the time in one place, and waited for nothing",
-          where = ("goroutine %s in %s (%s)"):format(tostring(id), r.frame.func, waits.short(r.frame)),
-          evidence = {
-            ("it ran, or was ready to, in %d of %d looks over %s; its stack was looked at in %d, and it was always %s"):format(c.busy, c.seen,
-              ri.duration(math.floor((c.last - c.first) / 1e6) * 1000000), #c.looks,
-              r.size == 0 and "at the same instruction or call" or ("within %d bytes of code of that function"):format(r.size)),
-            "its callers' frames have not changed in between",
-            from and ("created by %s at %s"):format(from.func, waits.short(from)) or nil,
-            "whether it is a long calculation or an endless loop memory doesn't tell",
-          },
-          next = "what does the loop there wait for, and can it come?",
-        }
+  for _, c in pairs(l.candidates) do
+    if l.nostacks and watch.hot(c) and #c.looks < watch.enough then return nil, "goroutines run all the time, and where couldn't be looked at: " .. l.nostacks, true end
+  end
+  local groups, known = {}, {}
+  for _, s in ipairs(result(l)) do
+    local from = s.c.looks[1].created_by
+    local key = table.concat({ s.place.at.func, tostring(s.place.loop.low), s.why and s.why.one.what or "", from and from.func .. from.line or "" }, "\n")
+    if not l.told[s.id] then -- as one that others wait for
+      if not known[key] then
+        known[key] = {}
+        groups[#groups + 1] = known[key]
       end
+      table.insert(known[key], s)
     end
   end
-  table.sort(out, function(a, b) return ri.cmp(a.id, b.id) < 0 end)
-  for _, f in ipairs(out) do f.id = nil end
+  local out, all = {}, 0
+  for _, group in ipairs(groups) do
+    local ran = 0 -- of many, each runs seldom
+    for _, s in ipairs(group) do ran = ran + watch.ran(s.c) end
+    if ran >= 2 then
+      out[#out + 1] = finding(l, group)
+      all = all + out[#out].count
+    end
+  end
   if all >= l.ps and all > 0 then
     table.insert(out, 1, {
       severity = "critical", what = ("all Ps are busy: %d goroutines that spin take all %d, so others hardly run"):format(all, l.ps),
@@ -283,4 +368,18 @@ local function spins(l)
   return out
 end
 
-return { { name = "spinning", run = spins }, sample = sample, finish = finish }
+-- burns says which goroutines burn CPU, in words.
+local function burns(l)
+  local out = {}
+  if not l.second then return out end
+  local _, all = result(l)
+  for _, b in ipairs(all) do
+    out[#out + 1] = ("goroutine %s burns CPU in %s, called by %s (%s)%s: it ran, or was ready to, in %d of %d looks over %s%s"):format(tostring(b.id),
+      b.inside or "its own code", b.where.func, waits.short(b.where), b.input and " with " .. b.input or "", b.busy, b.seen, b.time,
+      b.again and "" or "; as far as they tell, in one call")
+    if not b.inside then out[#out] = out[#out]:gsub(", called by ", ", ", 1) end
+  end
+  return out
+end
+
+return { { name = "spinning", run = spins }, sample = watch.sample, finish = watch.finish, burns = burns }

@@ -5,6 +5,7 @@
 local http = require("http_server")
 local locks = require("checks_locks")
 local runtime = require("runtime")
+local spinning = require("checks_spinning")
 local waits = require("waits")
 local words = require("words")
 
@@ -121,8 +122,11 @@ local function cpu(l)
   elseif first then
     out[1] = ("%s of CPU time since the start"):format(seconds(first.cpu))
   end
+  local burns = spinning.burns(l)
+  for i = 1, math.min(most, #burns) do out[#out + 1] = burns[i] end
+  if #burns > most then out[#out + 1] = ("%d more goroutines burn CPU"):format(#burns - most) end
   local counted = {}
-  for _, g in ipairs(l.groups) do
+  for _, g in ipairs(#burns == 0 and l.groups or {}) do
     if g.status == "running" or g.status == "runnable" then
       local where = place(g)
       counted[where] = (counted[where] or 0) + g.count

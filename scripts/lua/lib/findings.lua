@@ -32,17 +32,17 @@ function findings.merge(all)
     local key = f.pattern and table.concat({ f.check, f.severity, f.pattern }, "\n")
     local first = key and known[key]
     if first then
-      first.count = first.count + 1
+      first.count, first.merged = first.count + (f.count or 1), true
       for _, name in ipairs(lists) do first.parts[name][#first.parts[name] + 1] = f[name] end
     else
-      f.count, f.parts = 1, {}
+      f.count, f.parts = f.count or 1, {}
       for _, name in ipairs(lists) do f.parts[name] = { f[name] } end
       out[#out + 1] = f
       if key then known[key] = f end
     end
   end
   for _, f in ipairs(out) do
-    if f.count > 1 then
+    if f.merged then
       for _, name in ipairs(lists) do
         local seen, list = {}, {}
         for _, part in ipairs(f.parts[name]) do
@@ -55,7 +55,7 @@ function findings.merge(all)
       f.what = ("%s: %d times, at the same lines"):format(f.what, f.count)
       f.evidence = union(f.evidence, { ("this is the first of %d of them"):format(f.count) })
     end
-    f.parts, f.pattern = nil, nil
+    f.parts, f.pattern, f.merged = nil, nil, nil
   end
   return out
 end

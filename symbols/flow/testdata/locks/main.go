@@ -352,6 +352,8 @@ func main() {
 	backsOff(a, b)
 	ways(len(os.Args))
 	if len(os.Args) > 1 {
+		turns[0].(func())()
+		here(sink + word)
 		forEver([]account{{}, {}})
 	}
 }

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// What goes round and round, each in a way of its own.
+func init() {
+	troubles["spin-eof-file"] = func() { go follow(temporary("one\ntwo\n")) }
+	troubles["spin-eof-conn"] = func() { go attend(deserted()) }
+	troubles["spin-eof-pipe"] = func() {
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		w.Close()
+		go drain(r)
+	}
+	troubles["spin-eof-scanner"] = func() { go scan(bufio.NewScanner(strings.NewReader("one\ntwo\n"))) }
+	troubles["spin-eof-memory"] = func() {
+		r, w := io.Pipe()
+		w.Close()
+		go drain(r)
+	}
+	troubles["spin-accept"] = func() {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		l.Close()
+		go accept(l)
+	}
+	troubles["spin-closed"] = func() {
+		c := make(chan int)
+		close(c)
+		go takeAll(c)
+	}
+	troubles["spin-closed-select"] = func() {
+		stop := make(chan struct{})
+		close(stop)
+		go choose(make(chan int), stop)
+	}
+	troubles["spin-context"] = func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		go keepOn(ctx, make(chan int))
+	}
+	troubles["spin-open"] = func() { go openAgain("/nowhere/is/it") }
+	troubles["spin-empty"] = func() { go pollRing(&ring{}) }
+	troubles["spin-endless"] = func() { go arithmetic() }
+	troubles["spin-crowd"] = func() {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR2) // or it would have to wait for its turn among them
+		for range [300]int{} {
+			go spin()
+		}
+	}
+	troubles["burn-regexp"] = func() { go match(strings.Repeat("ab", 1<<20)) }
+	troubles["burn-crunch"] = func() { go func() { results.Add(crunch(1 << 62)) }() }
+
+	// What follows is healthy.
+	troubles["healthy-ping-pong"] = func() {
+		for range [6]int{} {
+			a, b := make(chan int), make(chan int)
+			go passOn(a, b)
+			go passOn(b, a)
+			a <- 0
+		}
+	}
+	troubles["healthy-lock-step"] = func() {
+		t := &turnstile{}
+		t.changed = sync.NewCond(&t.mu)
+		go t.step(0)
+		go t.step(1)
+	}
+	troubles["healthy-helpers"] = func() {
+		go calculate(mixUp)
+		go calculate(fibonacci)
+		go straight(12345)
+		go fields(&simulation{})
+		go marshal()
+		go multiply(64)
+	}
+	troubles["healthy-sleepers"] = func() {
+		for range [40]int{} {
+			go nap(10 * time.Microsecond)
+		}
+	}
+	troubles["healthy-stream"] = func() {
+		c := make(chan int, 1024)
+		go pour(c)
+		go sumUp(c)
+	}
+	troubles["healthy-reader"] = func() { go drain(zeros()) }
+}
+
+func temporary(text string) *os.File {
+	f, err := os.CreateTemp("", "followed")
+	if err != nil {
+		panic(err)
+	}
+	os.Remove(f.Name())
+	io.WriteString(f, text)
+	f.Seek(0, io.SeekStart)
+	return f
+}
+
+// deserted is a connection whose peer has closed it.
+func deserted() net.Conn {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		panic(err)
+	}
+	conn.Close()
+	peer, err := l.Accept()
+	if err != nil {
+		panic(err)
+	}
+	kept = append(kept, l)
+	return peer
+}
+
+//go:noinline
+func follow(f *os.File) {
+	r := bufio.NewReader(f)
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			continue
+		}
+		results.Add(uint64(len(line)))
+	}
+}
+
+//go:noinline
+func attend(c net.Conn) {
+	var b [512]byte
+	for {
+		n, _ := c.Read(b[:])
+		results.Add(uint64(n))
+	}
+}
+
+//go:noinline
+func drain(r io.Reader) {
+	b := make([]byte, 512)
+	for {
+		n, err := r.Read(b)
+		if n > 0 && err == nil {
+			results.Add(uint64(b[n-1]))
+		}
+	}
+}
+
+//go:noinline
+func scan(s *bufio.Scanner) {
+	for {
+		if s.Scan() {
+			results.Add(uint64(len(s.Bytes())))
+		}
+	}
+}
+
+//go:noinline
+func accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			continue
+		}
+		c.Close()
+	}
+}
+
+//go:noinline
+func takeAll(c chan int) {
+	for {
+		results.Add(uint64(<-c))
+	}
+}
+
+//go:noinline
+func choose(c chan int, stop chan struct{}) {
+	for {
+		select {
+		case v := <-c:
+			results.Add(uint64(v))
+		case <-stop:
+		}
+	}
+}
+
+//go:noinline
+func keepOn(ctx context.Context, c chan int) {
+	for {
+		select {
+		case v := <-c:
+			results.Add(uint64(v))
+		case <-ctx.Done():
+			continue
+		}
+	}
+}
+
+//go:noinline
+func openAgain(path string) {
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY, 0)
+		if err == nil {
+			syscall.Close(fd)
+		}
+	}
+}
+
+type ring struct {
+	mu   sync.Mutex
+	jobs []func()
+}
+
+//go:noinline
+func (r *ring) take() func() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.jobs) == 0 {
+		return nil
+	}
+	job := r.jobs[0]
+	r.jobs = r.jobs[1:]
+	return job
+}
+
+//go:noinline
+func pollRing(r *ring) {
+	for {
+		if job := r.take(); job != nil {
+			job()
+		}
+	}
+}
+
+//go:noinline
+func arithmetic() {
+	x := uint64(1)
+	for {
+		x = x*31 + 7
+	}
+}
+
+//go:noinline
+func crunch(n uint64) (s uint64) {
+	for i := uint64(0); i < n; i++ {
+		s = s*31 + i ^ (s >> 7)
+	}
+	return s
+}
+
+// match has regexp search for what isn't there.
+//
+//go:noinline
+func match(text string) {
+	for {
+		if regexp.MustCompile("(a|b|ab|ba|aba|bab)*c").MatchString(text) {
+			results.Add(1)
+		}
+	}
+}
+
+func passOn(in, out chan int) {
+	for v := range in {
+		out <- v + 1
+	}
+}
+
+type turnstile struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	turn    int
+}
+
+func (t *turnstile) step(me int) {
+	for {
+		t.mu.Lock()
+		for t.turn%2 != me {
+			t.changed.Wait()
+		}
+		t.turn++
+		t.mu.Unlock()
+		t.changed.Broadcast()
+	}
+}
+
+//go:noinline
+func mixUp(n uint64) uint64 {
+	for i := uint64(0); i < 50+n%10; i++ {
+		n = n*31 + i ^ n>>7
+	}
+	return n
+}
+
+//go:noinline
+func fibonacci(n uint64) uint64 {
+	if n = n % 24; n < 2 {
+		return n
+	}
+	return fibonacci(n-1) + fibonacci(n-2)
+}
+
+//go:noinline
+func calculate(f func(uint64) uint64) {
+	for {
+		results.Add(f(23))
+	}
+}
+
+//go:noinline
+func once(n uint64) uint64 { return n*31 ^ n>>7 ^ n<<9 }
+
+//go:noinline
+func straight(n uint64) {
+	for {
+		results.Add(once(n))
+	}
+}
+
+type simulation struct {
+	at, end, sum uint64
+	mu           sync.Mutex
+}
+
+//go:noinline
+func (s *simulation) step() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum = s.sum*31 + s.at
+	s.at++
+	return s.at != s.end
+}
+
+//go:noinline
+func fields(s *simulation) {
+	for s.step() {
+	}
+}
+
+//go:noinline
+func marshal() {
+	document := map[string]any{"name": "a name", "list": []int{1, 2, 3}, "inner": map[string]string{"k": "v"}}
+	for {
+		b, err := json.Marshal(document)
+		if err != nil {
+			panic(err)
+		}
+		results.Add(uint64(len(b)))
+	}
+}
+
+//go:noinline
+func multiply(n int) {
+	a, b, c := make([]float64, n*n), make([]float64, n*n), make([]float64, n*n)
+	for {
+		for i := 0; i < n; i++ {
+			for j := 0; j < n; j++ {
+				sum := 0.0
+				for k := 0; k < n; k++ {
+					sum += a[i*n+k] * b[k*n+j]
+				}
+				c[i*n+j] = sum
+			}
+		}
+		results.Add(uint64(c[0]))
+	}
+}
+
+func nap(d time.Duration) {
+	for {
+		time.Sleep(d)
+	}
+}
+
+func pour(c chan int) {
+	for i := 0; ; i++ {
+		c <- i
+	}
+}
+
+//go:noinline
+func sumUp(c chan int) {
+	for v := range c {
+		results.Add(uint64(v))
+	}
+}
+
+// zeros is a reader that never ends.
+func zeros() io.Reader {
+	f, err := os.Open("/dev/zero")
+	if err != nil {
+		panic(err)
+	}
+	return f
+}

@@ -1,0 +1,333 @@
+--- What a goroutine that runs all the time asks for in vain: a reader at its end, a listener or file that is closed, a closed channel, a system call that
+-- fails. Told from the receivers on its stack, and from what the kernel gave to its thread, in a stop.
+--
+-- Each thing that is found is {frame: int, kind: string, dead: boolean, what: string, key, final: boolean}: in which frame, of what kind, whether nothing can come of
+-- it (false: something came), in words, what tells it from another of its kind, and whether it stays so.
+
+local locks = require("checks_locks")
+local words = require("words")
+
+local ends = {}
+
+-- How many frames from the innermost on are looked at.
+local most = 24
+
+-- errors of the kernel that say nothing (asm-generic/errno.h): EINTR, EAGAIN, ENOSYS, EINPROGRESS, EALREADY.
+local silent = { [4] = true, [11] = true, [38] = true, [115] = true, [114] = true }
+
+local names = {
+  [1] = "EPERM", [2] = "ENOENT", [5] = "EIO", [9] = "EBADF", [12] = "ENOMEM", [13] = "EACCES", [17] = "EEXIST", [20] = "ENOTDIR", [21] = "EISDIR",
+  [22] = "EINVAL", [23] = "ENFILE", [24] = "EMFILE", [28] = "ENOSPC", [32] = "EPIPE", [98] = "EADDRINUSE", [99] = "EADDRNOTAVAIL", [101] = "ENETUNREACH",
+  [103] = "ECONNABORTED", [104] = "ECONNRESET", [107] = "ENOTCONN", [110] = "ETIMEDOUT", [111] = "ECONNREFUSED", [113] = "EHOSTUNREACH",
+}
+
+local reads = { read = true, readlen = true, pread = true, pread64 = true, recvfrom = true, readv = true, recvmsg = true, readlinkat = false }
+
+-- called is the name of the system call on a stack, as package syscall or x/sys/unix has it: "read".
+local function called(frames)
+  for i = 1, math.min(6, #frames) do
+    local name = frames[i].func:match("^syscall%.(%w+)$") or frames[i].func:match("/unix%.(%w+)$")
+    if name and not name:find("^[Rr]awSyscall") and not name:find("^[Rr]awVfork") and not name:find("^[Ss]yscall") then return name:lower(), i end
+  end
+end
+
+-- own gives a value's fields, or nil.
+local function field(v, ...)
+  for _, name in ipairs { ... } do
+    local ok, inner = pcall(function() return v[name] end)
+    if not ok or inner == nil then return nil end
+    v = inner
+  end
+  return v
+end
+
+local function typeof(v)
+  if type(v) ~= "userdata" then return "" end
+  local ok, t = pcall(ri.typeof, v)
+  return ok and t:gsub("^%*", "") or ""
+end
+
+-- descriptor finds the internal/poll.FD of what reads, writes or accepts.
+local function descriptor(v)
+  local t = typeof(v)
+  if t == "internal/poll.FD" then return v end
+  if t == "os.File" then return field(v, "file", "pfd") end
+  if t == "os.file" or t == "net.netFD" then return field(v, "pfd") end
+  if t == "net.conn" or t == "net.TCPListener" or t == "net.UnixListener" then return field(v, "fd", "pfd") end
+  if t == "net.TCPConn" or t == "net.UnixConn" or t == "net.UDPConn" or t == "net.IPConn" then return field(v, "conn", "fd", "pfd") end
+end
+
+-- eof tells whether a value of type error is io.EOF.
+local function eof(err)
+  if type(err) ~= "userdata" then return false end
+  local ok, same = pcall(function() return ri.addr(err) == ri.addr(ri.var "io.EOF") end)
+  return ok and same
+end
+
+-- channel is a runtime.hchan of which a closed one gives zero values at once.
+local function channel(addr)
+  local ok, c = pcall(ri.at, addr, "runtime.hchan")
+  if ok and c then return c, c.closed ~= 0 and c.qcount == 0, field(c, "timer") ~= nil end
+end
+
+-- named says which file, listener or connection it is, from its own names and addresses.
+local function named(v)
+  local t = typeof(v)
+  local path = field(v, "file", "name") or t == "os.file" and field(v, "name")
+  if path then return "os.File " .. path end
+  local fd = t == "net.netFD" and v or field(v, "fd") or field(v, "conn", "fd")
+  local function address(a)
+    local ok, text = pcall(function()
+      if a.IP == nil then return a.Name end
+      local b = ri.bytes(a.IP)
+      local ip = #b >= 4 and ("%d.%d.%d.%d"):format(b:byte(#b - 3, #b)) or ""
+      if #b == 16 and b:sub(1, 12) ~= ("\0"):rep(10) .. "\255\255" then
+        local parts = {}
+        for i = 1, 16, 2 do parts[#parts + 1] = ("%x"):format(b:byte(i) * 256 + b:byte(i + 1)) end
+        ip = "[" .. table.concat(parts, ":") .. "]"
+      end
+      return ip .. ":" .. tostring(a.Port)
+    end)
+    return ok and text or nil
+  end
+  local own, peer = fd and address(field(fd, "laddr")), fd and address(field(fd, "raddr"))
+  return own and (peer and own .. " to " .. peer or own)
+end
+
+-- exhausted tells of a reader whether it is at its end, true or false, and in words; nil where that isn't known.
+local function exhausted(v, depth)
+  local t = typeof(v)
+  depth = depth or 0
+  if depth > 4 or t == "" then return nil end
+  if t == "strings.Reader" or t == "bytes.Reader" then
+    return v.i >= #v.s, ("a %s at its end"):format(t)
+  elseif t == "bytes.Buffer" then
+    return v.off >= #v.buf, "an empty bytes.Buffer"
+  elseif t == "bufio.Reader" then
+    if ri.cmp(v.w, v.r) > 0 then return false end
+    if eof(v.err) then return true, "a bufio.Reader at its end (io.EOF)" end
+    return exhausted(v.rd, depth + 1)
+  elseif t == "bufio.Scanner" then
+    if field(v, "done") == true or v.err ~= nil and v.start == v["end"] then return true, "a bufio.Scanner that has stopped", true end
+    return nil
+  elseif t == "io.PipeReader" or t == "io.pipe" then
+    local p = t == "io.pipe" and v or field(v, "pipe")
+    local done = p and field(p, "done")
+    local c, closed = channel(done and ri.addr(done) or 0)
+    if c and closed then return true, "an io.Pipe that is closed", true end
+    return nil
+  elseif t == "io.LimitedReader" then
+    if ri.cmp(v.N, 0) <= 0 then return true, "an io.LimitedReader at its limit" end
+    return exhausted(v.R, depth + 1)
+  end
+  local pfd = descriptor(v)
+  if pfd then
+    if field(pfd, "fdmu", "state") % 2 == 1 then return true, ("what is closed (%s)"):format(named(v) or "its descriptor is gone"), true end
+    return nil
+  end
+  for _, name in ipairs { "err", "rerr", "readErr" } do
+    local ok, err = pcall(function() return v[name] end)
+    if ok and eof(err) then return true, ("a %s at its end (io.EOF)"):format(t) end
+  end
+end
+
+-- argument gives the first argument of a frame that is of one of several types, or the first at all.
+local function arguments(g, i)
+  local ok, _, _, list = pcall(g.locals, g, i)
+  local out = {}
+  if ok then
+    for _, v in ipairs(list) do
+      if v.argument and not v.result then out[#out + 1] = v end
+    end
+  end
+  return out
+end
+
+local receives = { ["runtime.chanrecv1"] = true, ["runtime.chanrecv2"] = true, ["runtime.selectnbrecv"] = false, ["runtime.chanrecv"] = 0 }
+
+-- received looks at the channel of a receive.
+local function received(g, i, func, outer)
+  for _, v in ipairs(arguments(g, i)) do
+    if v.name == "c" and v.value ~= nil then
+      local addr = ri.addr(v.value)
+      local c, closed, timer = channel(addr)
+      if not c then return nil end
+      local blocks = receives[func] == true or receives[func] == 0 and receives[outer] == true
+      if closed then return { kind = "closed", dead = true, what = "receives from a channel that is closed", key = addr } end
+      if timer then return { kind = "timer", dead = true, what = "receives from a timer's channel, and the timer is due at once each time", key = addr } end
+      if blocks then return { kind = "channel", dead = false, key = addr } end
+      return { kind = "default", dead = true, what = "asks a channel, and does something else where nothing is there", key = addr }
+    end
+  end
+end
+
+-- selected looks at the channels of a select.
+local function selected(g, i)
+  local known, at = pcall(g.locals, g, i)
+  if not known or at.cas0 == nil then return nil end
+  local sends, all, blocks = at.nsends or 0, at.ncases or at.nsends and at.nrecvs and at.nsends + at.nrecvs, at.block
+  if not all then return nil end
+  local addr, size, timer = ri.addr(at.cas0), ri.type("runtime.scase").size, nil
+  for k = sends, math.min(all, 64) - 1 do
+    local case = ri.at(addr + k * size, "runtime.scase")
+    if case.c ~= nil then
+      local c, closed, due = channel(ri.addr(case.c))
+      if c and closed then return { kind = "closed", dead = true, what = "selects, and a case of it is a channel that is closed", key = ri.addr(case.c) } end
+      timer = timer or c and due and ri.addr(case.c)
+    end
+  end
+  if timer then return { kind = "timer", dead = true, what = "selects, and a timer is due at once each time", key = timer } end
+  if blocks == true then return { kind = "channel", dead = false, key = addr } end
+end
+
+-- variable finds the name of what is at an address among the variables of the program's own frames.
+local function variable(g, frames, addr)
+  local seen = 0
+  for i, f in ipairs(frames) do
+    if not locks.standard(f.func) then
+      seen = seen + 1
+      if seen > 3 then return nil end
+      local ok, _, _, list = pcall(g.locals, g, i)
+      for _, v in ipairs(ok and list or {}) do
+        local found, name = pcall(function()
+          if type(v.value) ~= "userdata" then return nil end
+          if v.type:find("^<?%-?chan ") or v.type:find("^chan") or v.type:find("^<%-chan") then return ri.addr(v.value) == addr and v.name or nil end
+          if v.type == "context.Context" then
+            local done = field(v.value, "done") or field(v.value, "cancelCtx", "done")
+            return done and ri.addr(done) == addr and v.name .. ".Done()" or nil
+          end
+        end)
+        if found and name then return name, f.func end
+      end
+    end
+  end
+end
+
+-- receiver finds the receiver of a method, that optimised code no longer holds there, among the variables of its callers, if there is one only.
+local function receiver_of(g, frames, i)
+  local package, name = frames[i].func:match("^(.*)%.%(%*(%w+)%)%.[^.]*$")
+  if not package then return nil end
+  local wanted, found = "*" .. package .. "." .. name, nil
+  for k = i + 1, math.min(i + 4, #frames) do
+    local ok, _, _, list = pcall(g.locals, g, k)
+    for _, v in ipairs(ok and list or {}) do
+      if type(v.value) == "userdata" and (v.type == wanted or v.dynamic == wanted) then
+        if found and ri.addr(found) ~= ri.addr(v.value) then return nil end
+        found = v.value
+      end
+    end
+  end
+  return found
+end
+
+-- fixed gives the parts of a struct that are no locks: where, and how many bytes.
+local function fixed(t)
+  local out = {}
+  for _, f in ipairs(ri.type(t).fields or {}) do
+    if not f.type:find("^sync%.") then out[#out + 1] = { f.offset, ri.type(f.type).size } end
+  end
+  return out
+end
+
+--- Reads what the program's own functions on a stack have been given a pointer to first, their receivers, without locks.
+-- @param g goroutine
+-- @param frames table, of ri.stack
+-- @return table, bytes by function
+function ends.receivers(g, frames)
+  local out = {}
+  for i = 1, math.min(most, #frames) do
+    if not locks.standard(frames[i].func) then
+      local ok, bytes = pcall(function()
+        local v = arguments(g, i)[1].value
+        if v == nil then v = receiver_of(g, frames, i) end
+        local t = ri.typeof(v):match("^%*(.*)$")
+        if not t or ri.type(t).size > 4096 then return nil end
+        local parts, addr = {}, ri.addr(v)
+        for _, part in ipairs(fixed(t)) do parts[#parts + 1] = ri.memory(addr + part[1], part[2]) end
+        return table.concat(parts)
+      end)
+      if ok and bytes then out[frames[i].func] = bytes end
+    end
+  end
+  return out
+end
+
+--- Writes how large the arguments are that the innermost of the program's own functions was given, and what it called.
+-- @param g goroutine
+-- @param frames table, of ri.stack
+-- @return table, lists by function
+function ends.given(g, frames)
+  local out = {}
+  for i, f in ipairs(frames) do
+    if not locks.standard(f.func) then
+      for k = math.max(1, i - 1), i do
+        local list = {}
+        for _, v in ipairs(arguments(g, k)) do
+          local ok, n = type(v.value) == "string", nil
+          if ok then n = #v.value else ok, n = pcall(ri.len, v.value) end
+          if ok and v.type == "string" or v.type == "[]uint8" or v.type == "[]byte" then
+            if ok and ri.cmp(n, 1024) >= 0 then list[#list + 1] = ("%s of %s"):format(v.name, words.bytes(n)) end
+          elseif ok and v.type:find("^%[%]") and ri.cmp(n, 100) >= 0 then
+            list[#list + 1] = ("%s of %s elements"):format(v.name, tostring(n))
+          end
+        end
+        out[frames[k].func] = list
+      end
+      break
+    end
+  end
+  return out
+end
+
+--- Finds what a goroutine asks for in vain, in a stop.
+-- @param g goroutine
+-- @param frames table, of ri.stack
+-- @param call table?, of ri.syscall
+-- @return table, a list
+function ends.of(g, frames, call)
+  local out = {}
+  local function note(i, one)
+    if one then
+      one.frame = i
+      out[#out + 1] = one
+    end
+  end
+  local name, at = called(frames)
+  if call and name then
+    if call.result < 0 and not silent[-call.result] then
+      note(at, { kind = "fails", dead = true, what = ("calls %s, which fails: %s"):format(name, names[-call.result] or "error " .. tostring(-call.result)), key = name .. call.result, call = name })
+    elseif call.result == 0 and reads[name] then
+      note(at, { kind = "end", dead = true, what = "reads, and is told that there is no more (0 bytes)", call = name })
+    elseif call.result >= 0 then
+      note(at, { kind = "call", dead = false, call = name, reads = reads[name] })
+    end
+  end
+  for i = 1, math.min(most, #frames) do
+    local func = frames[i].func
+    if not frames[i].inlined and receives[func] ~= nil then
+      note(i, received(g, i, func, frames[i + 1] and frames[i + 1].func))
+    elseif func == "runtime.selectgo" then
+      note(i, selected(g, i))
+    elseif locks.standard(func) and func:find("%(%*%w+%)%.") and not func:find("^runtime%.") and not func:find("^sync") then
+      local receiver = arguments(g, i)[1]
+      local v = receiver and receiver.value
+      if v == nil then v = receiver_of(g, frames, i) end
+      if type(v) == "userdata" then
+        local pfd = descriptor(v)
+        if pfd then note(i, { kind = "descriptor", fd = pfd.Sysfd, key = ri.addr(v) }) end
+        local known, is, what, final = pcall(exhausted, v)
+        local verb = func:find("%.Accept") and "accepts on " or func:find("%.[wW]rite") and "writes to " or "reads "
+        if known and is ~= nil then note(i, { kind = "end", dead = is, what = verb .. (what or "a reader"), key = ri.addr(v), final = final }) end
+      end
+    end
+  end
+  for _, one in ipairs(out) do
+    if one.dead and (one.kind == "closed" or one.kind == "timer" or one.kind == "default") then
+      one.name, one.of = variable(g, frames, one.key)
+      if not one.name then one.name, one.of = "at " .. ri.hex(one.key), nil end
+    end
+  end
+  return out
+end
+
+return ends

@@ -1,0 +1,269 @@
+--- Watches goroutines that run all the time, between the two looks of `ri check`: which they are, and where they are in several short stops.
+--
+-- A goroutine that waits again and again, however shortly, isn't one. Whether it does is told by how it last gave its P away: the runtime keeps in
+-- g.sched.pc where that was, and counts in g.trackingSeq how often (runtime/proc.go, Go 1.20 to 1.27; system calls are counted up to 1.25 only). So
+-- one that was seen at work at every look, but was parked in between, is known to have waited.
+
+local ends = require("spin_ends")
+local runtime = require("runtime")
+
+local watch = {}
+
+--- How many looks there are at least at a goroutine's stack.
+watch.enough = 5
+
+-- How much of a stack is compared, in bytes; how many goroutines' stacks are looked at; how many others are watched.
+local compared, most, crowd = 8192, 64, 4096
+
+-- How many threads are asked for what they run.
+local threads = 1000
+
+-- States and waits in which the runtime holds a goroutine up, that itself waits for nothing.
+local runtimes = {
+  preempted = true, copystack = true, ["GC assist wait"] = true, ["GC assist marking"] = true, ["stopping the world"] = true,
+  ["garbage collection"] = true, ["garbage collection scan"] = true, ["GC mark termination"] = true, ["flushing proc caches"] = true,
+  ["trace goroutine status"] = true,
+}
+
+-- parks are the places in which goroutines that wait have given their P away.
+local function parks(groups)
+  local out = {}
+  for _, g in ipairs(groups) do
+    local f = g.frames[1]
+    if f and f.func == "runtime.gopark" and not f.inlined then out[f.pc] = true end
+  end
+  return out
+end
+
+-- running gives the goroutines that the Ps run or will run next, by their numbers, and how many Ps there are. One that calls
+-- runtime.Gosched again and again is as often in the queue for all Ps as it runs. Up to Go 1.25 one in a system call has
+-- left its P, which is still in the state that says so (_Psyscall) if the call is short.
+local function running()
+  local out, ps, short = {}, 0, false
+  local function note(g)
+    if g then out[g.goid] = ri.addr(g) end
+  end
+  for p in runtime.processors() do
+    ps = ps + 1
+    pcall(function() -- it changes while it is read
+      local m = runtime.at(p.m, "runtime.m")
+      if m then note(runtime.at(m.curg, "runtime.g")) end
+      note(runtime.at(p.runnext, "runtime.g"))
+      short = short or p.status == 2
+    end)
+  end
+  pcall(function() note(runtime.at(ri.var "runtime.sched".runq.head, "runtime.g")) end)
+  local n = 0
+  if short then
+    for m in runtime.threads() do
+      n = n + 1
+      if n > threads then break end
+      pcall(function()
+        local p = runtime.at(m.oldp, "runtime.p")
+        if p and p.status == 2 and p.syscalltick == m.syscalltick then note(runtime.at(m.curg, "runtime.g")) end
+      end)
+    end
+  end
+  return out, ps
+end
+
+local reasons
+
+-- reason is why a goroutine waited last.
+local function reason(g)
+  if reasons == nil then reasons = runtime.var "runtime.waitReasonStrings" or false end
+  return reasons and reasons[g.waitreason] or ""
+end
+
+-- made tells of one that waits for a semaphore whether it is the runtime's, which starts a collection: it was making something.
+local function made(c)
+  local ok, frames = pcall(function() return ri.stack(ri.goroutine(c.id, c.addr), 32) end)
+  for _, f in ipairs(ok and frames or {}) do
+    if f.func == "runtime.gcStart" or f.func:find("^runtime%.mallocgc") then return true end
+  end
+  return false
+end
+
+-- holds tells whether the runtime holds a goroutine up, which itself waits for nothing.
+local function holds(c, g, status)
+  local why = reason(g)
+  if why == "semacquire" then return status == "running" or status == "syscall" or made(c) end
+  return runtimes[status] or runtimes[why] or false
+end
+
+-- look notes what a goroutine is doing: whether it runs, or would if there were a P for it, and whether it has waited.
+local function look(l, c, now)
+  c.seen = c.seen + 1
+  return pcall(function()
+    local g = ri.at(c.addr, "runtime.g")
+    if g.goid ~= c.id then
+      c.waited = true
+      return
+    end
+    local status, seq = runtime.status(g), g.trackingSeq
+    local held = holds(c, g, status)
+    local parked = l.parks[g.sched.pc] and (status == "runnable" or c.seq ~= nil and c.seq ~= seq)
+    c.seq = seq
+    if status == "running" or status == "runnable" or status == "syscall" or held then
+      c.busy, c.last = c.busy + 1, now
+      if status ~= "syscall" then c.ran = true end
+      if parked and not held then c.waited = true end
+    else
+      c.waited = true
+    end
+  end)
+end
+
+--- How often a goroutine is known to have run from one look to the next.
+function watch.ran(c)
+  local n = 0
+  for i, look in ipairs(c.looks) do
+    local before = c.looks[i - 1]
+    if look.running or before and (before.seq ~= look.seq or before.frames[1].pc ~= look.frames[1].pc) then n = n + 1 end
+  end
+  return n
+end
+
+--- Whether a goroutine has run all the time that it is known.
+function watch.hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
+
+-- kept gives the bytes of a stack outside the innermost frame, up to the outermost.
+local function kept(frames)
+  local low = frames[1].cfa
+  local high = frames[#frames].cfa
+  if ri.cmp(high, low) <= 0 then return { low = low, bytes = "" } end
+  local ok, bytes = pcall(ri.memory, low, math.min(high - low, compared))
+  return { low = low, bytes = ok and bytes or "" }
+end
+
+-- How often a stack is tried for that can't be told where the goroutine is just then: in the vDSO, which has the time, say.
+local tries = 4
+
+-- deepest is how many frames of a stack are looked at.
+local deepest = 64
+
+-- whole tells whether a stack was followed to its outer end: where the runtime changes from one stack to another it can't be.
+local function whole(frames) return #frames >= deepest or #frames > 0 and frames[#frames].func == "runtime.goexit" end
+
+-- stack looks at a goroutine's stack in a stop.
+local function stack(l, c, g)
+  local ok, frames = pcall(ri.stack, g, deepest)
+  if not ok or not whole(frames) then return nil end
+  local call = ri.syscall(g)
+  if call and call.waits then return nil, true end
+  local told, found = pcall(ends.of, g, frames, call)
+  if not told then l.noends, found = found, {} end
+  local had, receivers = pcall(ends.receivers, g, frames)
+  local given
+  if #c.looks == 0 then told, given = pcall(ends.given, g, frames) end
+  return {
+    frames = frames, seq = ri.at(c.addr, "runtime.g").trackingSeq, created_by = g.created_by, kept = kept(frames), running = g.status == "running" or call ~= nil, ends = found,
+    given = told and given or nil, receivers = had and receivers or {}, held = holds(c, ri.at(c.addr, "runtime.g"), g.status),
+  }
+end
+
+-- stacks looks at the goroutines that seem to run all the time, in short stops. l.nostacks says why that couldn't be.
+local function stacks(l, ids)
+  for try = 1, tries do
+    if next(ids) == nil then return end
+    local held, why = pcall(ri.again, try == 1 and 0 or 0.001, "stopped")
+    if not held then
+      l.nostacks = why
+      return
+    end
+    local found, gone = {}, {}
+    for id, c in pairs(ids) do
+      local known, g = pcall(ri.goroutine, id, c.addr)
+      if not known or g == nil then
+        gone[#gone + 1] = c
+      elseif g.status == "running" or g.status == "runnable" or g.status == "syscall" then
+        local one, waits = stack(l, c, g)
+        if one then found[#found + 1] = { c, one } end
+        if waits then gone[#gone + 1] = c end
+      elseif not holds(c, ri.at(c.addr, "runtime.g"), g.status) then
+        gone[#gone + 1] = c
+      end
+    end
+    held, why = ri.again(0, "live")
+    if not held then
+      l.nostacks = why
+      return
+    end
+    for _, c in ipairs(gone) do
+      c.waited, ids[c.id] = true, nil
+    end
+    for _, f in ipairs(found) do
+      local c, one = f[1], f[2]
+      ids[c.id] = nil
+      for _, frame in ipairs(one.frames) do
+        if frame.func == "runtime.gopark" and not one.held then c.waited = true end -- it was woken, and waits for its turn
+      end
+      table.insert(c.looks, one)
+    end
+  end
+end
+
+-- watched looks at the candidates, and gives those that run all the time, if there are any.
+local function watched(l, candidates, now)
+  local out, any, count = {}, false, 0
+  for id, c in pairs(candidates) do
+    count = count + 1
+    look(l, c, now)
+    if watch.hot(c) then out[id], any = c, true end
+  end
+  return any and out or nil, count
+end
+
+local function candidate(id, addr, now) return { id = id, addr = addr, busy = 0, seen = 0, looks = {}, first = now, last = now } end
+
+--- Looks once, of several times between the two looks. In the second half those that have run all the time are stopped for their stacks.
+-- @param l table, the look
+-- @param i int, which time
+-- @param times int, of how many
+function watch.sample(l, i, times)
+  local first = l.candidates == nil
+  if first then l.candidates, l.crowd, l.parks = {}, {}, parks(l.groups) end
+  ri.again(l.seconds / times, "live")
+  local now = runtime.nanotime()
+  if first then
+    local n = 0
+    for g in ri.goroutines { status = "runnable" } do
+      n = n + 1
+      if n > crowd then break end
+      l.crowd[g.id] = candidate(g.id, g.addr, now)
+    end
+  end
+  local found, ps = running()
+  l.ps = ps
+  local all, count = watched(l, l.candidates, now)
+  for id, addr in pairs(found) do
+    if not l.candidates[id] and count < most then
+      count = count + 1
+      l.candidates[id], l.crowd[id] = l.crowd[id] or candidate(id, addr, now), nil
+      look(l, l.candidates[id], now)
+    end
+  end
+  watched(l, l.crowd, now)
+  if all and i >= times / 2 then stacks(l, all) end
+end
+
+--- Looks on at those that were noticed late, until enough is known of each.
+-- @param l table, the look
+function watch.finish(l)
+  for round = 1, 3 * watch.enough do
+    local open = {}
+    for id, c in pairs(l.candidates) do
+      if watch.hot(c) and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2) then open[id] = c end
+    end
+    if next(open) == nil then break end
+    ri.again(math.min(l.seconds / 10, 0.05), "live")
+    local all = watched(l, open, runtime.nanotime())
+    if all then stacks(l, all) end
+  end
+  if next(l.crowd) then
+    watched(l, l.crowd, runtime.nanotime())
+    l.after = ri.stacks { all = true }
+  end
+end
+
+return watch
