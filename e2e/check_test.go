@@ -412,7 +412,7 @@ func TestBurning(t *testing.T) {
 	exe := buildTroubles(t, "local")
 	for name, want := range map[string]string{
 		"burn-regexp": "burns CPU in regexp.(*Regexp).MatchString, called by main.match (spinning.go:",
-		"burn-crunch": "burns CPU in its own code, main.crunch (spinning.go:",
+		"burn-crunch": "burns CPU in its own code, main.grind (spinning.go:",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -66,7 +66,7 @@ func init() {
 		}
 	}
 	troubles["burn-regexp"] = func() { go match(strings.Repeat("ab", 1<<20)) }
-	troubles["burn-crunch"] = func() { go func() { results.Add(crunch(1 << 62)) }() }
+	troubles["burn-crunch"] = func() { go func() { results.Add(grind(1 << 62)) }() }
 
 	// What follows is healthy.
 	troubles["healthy-ping-pong"] = func() {
@@ -261,7 +261,7 @@ func arithmetic() {
 }
 
 //go:noinline
-func crunch(n uint64) (s uint64) {
+func grind(n uint64) (s uint64) {
 	for i := uint64(0); i < n; i++ {
 		s = s*31 + i ^ (s >> 7)
 	}
