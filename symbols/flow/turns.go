@@ -47,8 +47,8 @@ func TurnsAt(file *symbols.File, pcs []uint64) (*Turns, bool) {
 	return g.turns(head, best)
 }
 
-// StoresIn tells whether the function around a link-time place writes memory other than its own frame; true where its
-// code can't be read.
+// StoresIn tells whether the function around a link-time place writes memory other than its own frame, and other than
+// with the LOCK prefix, as locks are taken; true where its code can't be read.
 func StoresIn(file *symbols.File, pc uint64) bool {
 	info, ok := file.PC(pc)
 	if !ok {

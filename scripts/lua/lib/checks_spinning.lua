@@ -250,8 +250,13 @@ local function burning(c, p)
 end
 
 -- everybody adds those that weren't looked at one by one: that were ready to run at all looks, in the same loop.
-local function everybody(l, s)
-  local ids, loop = { s.id }, s.place.loop
+local function everybody(l, group)
+  local ids, known, s = {}, {}, group[1]
+  local loop = s.place.loop
+  local function add(id)
+    if not known[id] then known[id], ids[#ids + 1] = true, id end
+  end
+  for _, one in ipairs(group) do add(one.id) end
   local function within(frames)
     for _, f in ipairs(frames) do
       if f.func == s.place.at.func and ri.cmp(f.pc, loop.low) >= 0 and ri.cmp(f.pc, loop.high) <= 0 then return true end
@@ -262,14 +267,15 @@ local function everybody(l, s)
     if group.status == "runnable" and within(group.frames) then
       for _, id in ipairs(group.ids) do
         local c = l.crowd[id]
-        if c and c.seen >= watch.enough and watch.hot(c) then ids[#ids + 1] = id end
+        if c and c.seen >= watch.enough and watch.hot(c) then add(id) end
       end
     end
   end
   for id, c in pairs(l.candidates) do
     local look = c.looks[#c.looks]
-    if look and c.seen >= watch.enough and watch.hot(c) and within(look.frames) then ids[#ids + 1] = id end
+    if id ~= s.id and look and c.seen >= watch.enough and watch.hot(c) and within(look.frames) then add(id) end
   end
+  table.sort(ids, function(a, b) return ri.cmp(a, b) < 0 end)
   return ids
 end
 
@@ -294,18 +300,11 @@ local function result(l)
   return l.spins, l.burns
 end
 
-local function finding(l, group)
+local function finding(l, group, known)
   local s = group[1]
   local c, p, loop = s.c, s.place, s.place.loop
   local created = c.looks[1].created_by
   local frame = own(p.stacks[1], p.index) or p.at
-  local known, seen = {}, {}
-  local function add(id)
-    if not seen[id] then seen[id], known[#known + 1] = true, id end
-  end
-  for _, one in ipairs(group) do add(one.id) end
-  for _, id in ipairs(everybody(l, s)) do add(id) end
-  table.sort(known, function(a, b) return ri.cmp(a, b) < 0 end)
   local n = #known
   local why, fd
   if s.why then
@@ -352,10 +351,10 @@ local function spins(l)
   end
   local out, all = {}, 0
   for _, group in ipairs(groups) do
-    local ran = 0 -- of many, each runs seldom
-    for _, s in ipairs(group) do ran = ran + watch.ran(s.c) end
+    local ids, ran = everybody(l, group), 0
+    for _, id in ipairs(ids) do ran = ran + watch.ran(l.candidates[id] or l.crowd[id]) end -- of many, each runs seldom
     if ran >= 2 then
-      out[#out + 1] = finding(l, group)
+      out[#out + 1] = finding(l, group, ids)
       all = all + out[#out].count
     end
   end

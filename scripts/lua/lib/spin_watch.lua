@@ -103,6 +103,7 @@ local function look(l, c, now)
     local status, seq = runtime.status(g), g.trackingSeq
     local held = holds(c, g, status)
     local parked = l.parks[g.sched.pc] and (status == "runnable" or c.seq ~= nil and c.seq ~= seq)
+    if c.seq ~= nil and c.seq ~= seq then c.turns = c.turns + 1 end
     c.seq = seq
     if status == "running" or status == "runnable" or status == "syscall" or held then
       c.busy, c.last = c.busy + 1, now
@@ -116,7 +117,7 @@ end
 
 --- How often a goroutine is known to have run from one look to the next.
 function watch.ran(c)
-  local n = 0
+  local n = c.turns
   for i, look in ipairs(c.looks) do
     local before = c.looks[i - 1]
     if look.running or before and (before.seq ~= look.seq or before.frames[1].pc ~= look.frames[1].pc) then n = n + 1 end
@@ -214,7 +215,7 @@ local function watched(l, candidates, now)
   return any and out or nil, count
 end
 
-local function candidate(id, addr, now) return { id = id, addr = addr, busy = 0, seen = 0, looks = {}, first = now, last = now } end
+local function candidate(id, addr, now) return { id = id, addr = addr, busy = 0, seen = 0, turns = 0, looks = {}, first = now, last = now } end
 
 --- Looks once, of several times between the two looks. In the second half those that have run all the time are stopped for their stacks.
 -- @param l table, the look
