@@ -58,7 +58,7 @@ local function works(look, stack, at, idle)
     local f = stack[i]
     if locks.standard(f.func) then
       if not matches(f.func, asks) then return true end
-    elseif not f.inlined and f.pc ~= stack[at].pc then
+    elseif not f.inlined and f.pc ~= stack[at].pc and not f.func:find("%.deferwrap%d+$") and not f.func:find("%-fm$") then
       local loops, stores = ri.loops(f.pc)
       if loops or stores and not idle[f.func] or called[f.func] then return true end -- it computes, changes something, or calls itself
       called[f.func], called.any = true, true
@@ -284,7 +284,7 @@ local function result(l)
   if l.spins then return l.spins, l.burns end
   l.spins, l.burns = {}, {}
   for id, c in pairs(l.candidates or {}) do
-    if watch.hot(c) and c.ran and #c.looks >= watch.enough then
+    if watch.hot(c) and #c.looks >= watch.enough then
       local s, p = judge(c)
       if s then
         s.id, s.c = id, c

@@ -64,6 +64,13 @@ local function eof(err)
   return ok and same
 end
 
+-- made is the address of the runtime.hchan that a variable of a channel's type leads to.
+local function made(v)
+  local bytes, addr = ri.memory(ri.addr(v), 8), 0
+  for i = 8, 1, -1 do addr = addr * 256 + bytes:byte(i) end
+  return addr
+end
+
 -- channel is a runtime.hchan of which a closed one gives zero values at once.
 local function channel(addr)
   local ok, c = pcall(ri.at, addr, "runtime.hchan")
@@ -113,7 +120,7 @@ local function exhausted(v, depth)
   elseif t == "io.PipeReader" or t == "io.pipe" then
     local p = t == "io.pipe" and v or field(v, "pipe")
     local done = p and field(p, "done")
-    local c, closed = channel(done and ri.addr(done) or 0)
+    local c, closed = channel(done and made(done) or 0)
     if c and closed then return true, "an io.Pipe that is closed", true end
     return nil
   elseif t == "io.LimitedReader" then
@@ -191,10 +198,10 @@ local function variable(g, frames, addr)
       for _, v in ipairs(ok and list or {}) do
         local found, name = pcall(function()
           if type(v.value) ~= "userdata" then return nil end
-          if v.type:find("^<?%-?chan ") or v.type:find("^chan") or v.type:find("^<%-chan") then return ri.addr(v.value) == addr and v.name or nil end
+          if v.type:find("^<?%-?chan ") or v.type:find("^chan") or v.type:find("^<%-chan") then return made(v.value) == addr and v.name or nil end
           if v.type == "context.Context" then
             local done = field(v.value, "done") or field(v.value, "cancelCtx", "done")
-            return done and ri.addr(done) == addr and v.name .. ".Done()" or nil
+            return done and (ri.addr(done) == addr or made(done) == addr) and v.name .. ".Done()" or nil
           end
         end)
         if found and name then return name, f.func end

@@ -107,7 +107,6 @@ local function look(l, c, now)
     c.seq = seq
     if status == "running" or status == "runnable" or status == "syscall" or held then
       c.busy, c.last = c.busy + 1, now
-      if status ~= "syscall" then c.ran = true end
       if parked and not held then c.waited = true end
     else
       c.waited = true
