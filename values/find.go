@@ -176,7 +176,7 @@ func (f *finder) recall(before []Found) bool {
 }
 
 // done tells whether enough was found.
-func (f *finder) done() bool { return f.first && len(f.found) > 0 }
+func (f *finder) done() bool { return f.truncated || f.first && len(f.found) > 0 }
 
 type place struct {
 	addr uint64

@@ -37,6 +37,37 @@ local function behind(kind, t)
   return 'file descriptor ' .. pd.fd, waiting
 end
 
+local function before(a, b)
+  if type(a) == 'number' and type(b) == 'number' then return a < b end
+  return ri.cmp(a, b) < 0
+end
+
+-- soonest gives the timers that are due first, in that order: so many at most, if that is given; and how many there are more.
+local function soonest(most)
+  local all, more, last = {}, 0, nil
+  local function sort()
+    table.sort(all, function(a, b) return before(a.when, b.when) end)
+    while most and #all > most do
+      table.remove(all)
+      more = more + 1
+    end
+    last = most and all[most] and all[most].when
+  end
+  local function worth(when)
+    if not last or before(when, last) then return true end
+    more = more + 1
+    return false
+  end
+  for processor in runtime.processors() do
+    for t, when in timers.of(processor, worth) do
+      all[#all + 1] = { t = t, when = when, p = processor.id }
+      if most and #all >= 2 * most then sort() end
+    end
+  end
+  sort()
+  return all, more
+end
+
 local function start(id)
   local g = ri.goroutine(id)
   return g and g.start.func or nil
@@ -70,11 +101,7 @@ it is reckoned from the latest time that the runtime had noted.]],
 1h29m58s   1h30m  channel  1         22  main.timers.func1]],
   run = function(p)
     local now = runtime.nanotime()
-    local all = {}
-    for processor in runtime.processors() do
-      for t, when in timers.of(processor) do all[#all + 1] = { t = t, when = when, p = processor.id } end
-    end
-    table.sort(all, function(a, b) return ri.cmp(a.when, b.when) < 0 end)
+    local all, more = soonest(p.func == '' and p.limit + 1 or nil)
     local given = 0
     for _, one in ipairs(all) do
       local f = one.t.f ~= nil and ri.func(one.t.f).name or '?'
@@ -84,7 +111,7 @@ it is reckoned from the latest time that the runtime had noted.]],
       if not what and waiting and waiting[1] then what = start(waiting[1]) end
       if p.func == '' or ri.match(what or '', p.func) then
         if given == p.limit then
-          print(('%d of %d timers are shown (limit=%d)'):format(given, #all, p.limit))
+          print(('%d timers are shown, and there are %s more (limit=%d)'):format(given, tostring(#all - given + more), p.limit))
           return
         end
         given = given + 1

@@ -4,29 +4,37 @@ local timers = {}
 
 local runtime = require 'runtime'
 
---- Iterates over the timers of a P: `for t, when in timers.of(p)`. Since Go 1.23 p.timers is a struct with a heap of its own; before, a list.
+--- Iterates over the timers of a P: `for t, when in timers.of(p)`, or over those of which worth(when) is true. Since Go 1.23 p.timers is a struct with a heap of its own; before, a list.
 -- @param p *runtime.p
+-- @param worth function?, of int: whether one that is due then is of interest
 -- @return iterator of *runtime.timer (since Go 1.23 what is in p.timers.heap), int: when it is due, by the target's nanotime
-function timers.of(p)
+function timers.of(p, worth)
   local all = p.timers
   local list = ri.type(all).kind == 'struct' and all.heap or all
   local each, state, i = ri.pairs(list)
+  local inside, newer -- the list's elements have the time and lead to the timer (Go 1.14); the timer has bits of state (Go 1.23)
   return function()
     while true do
       local entry
       i, entry = each(state, i)
       if i == nil then return nil end
-      local t = entry
-      if entry ~= nil and runtime.has(entry, 'timer') then t = entry.timer end
-      if t ~= nil then
-        local when, deleted = t.when, false
-        if runtime.has(t, 'state') then
-          deleted = ri.bit.band(t.state, 4) ~= 0 -- runtime.timerZombie
-        else
-          deleted = t.status == 3 or t.status == 5                       -- runtime.timerDeleted, timerRemoved
-          if t.status == 7 or t.status == 8 then when = t.nextwhen end -- timerModifiedEarlier, timerModifiedLater
+      if entry ~= nil then
+        if inside == nil then inside = runtime.has(entry, 'timer') end
+        if not inside or not worth or worth(entry.when) then
+          local t = entry
+          if inside then t = entry.timer end
+          if t ~= nil then
+            if newer == nil then newer = runtime.has(t, 'state') end
+            local when, deleted = t.when, false
+            if newer then
+              deleted = ri.bit.band(t.state, 4) ~= 0 -- runtime.timerZombie
+            else
+              deleted = t.status == 3 or t.status == 5                       -- runtime.timerDeleted, timerRemoved
+              if t.status == 7 or t.status == 8 then when = t.nextwhen end -- timerModifiedEarlier, timerModifiedLater
+            end
+            if not deleted then return t, when end
+          end
         end
-        if not deleted then return t, when end
       end
     end
   end
