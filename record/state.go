@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"ri/record/redact"
 	"ri/symbols"
 	"ri/symbols/sparse"
+	"ri/values"
 )
 
 // Options says how a recording is made.
@@ -364,15 +366,27 @@ func (m *maker) process() ([]byte, error) {
 // descriptors are what is kept of them: paths and peers are texts of elsewhere.
 func (m *maker) descriptors(list []attach.Descriptor) []attach.Descriptor {
 	tokens := redact.NewTokens(m.opt.Key)
-	hide := func(s *string) { *s = string(tokens.Of([]byte(*s))) }
+	hide := func(s *string) {
+		if *s != "" {
+			*s = string(values.MarkToken(tokens.Of([]byte(*s))))
+		}
+	}
+	peer := func(s *string) { // a port is a single number
+		if host, port, err := net.SplitHostPort(*s); err == nil {
+			hide(&host)
+			*s = host + ":" + port
+			return
+		}
+		hide(s)
+	}
 	for i := range list {
 		d := &list[i]
 		hide(&d.Path)
 		hide(&d.Err)
 		if d.Socket != nil {
 			socket := *d.Socket
-			hide(&socket.Local)
-			hide(&socket.Remote)
+			peer(&socket.Local)
+			peer(&socket.Remote)
 			d.Socket = &socket
 		}
 	}

@@ -88,7 +88,7 @@ pcall(function() for k, v in ri.pairs(ri.var 'main.concurrent') do print(k, v) e
 for _, g in ipairs(ri.stacks()) do print(#g.ids) end
 `
 
-func recordAll(t *testing.T, pid int) (*format.Reader, []byte, *Header) {
+func recordAll(t *testing.T, pid int) (path string, raw []byte, h *Header) {
 	t.Helper()
 	catalogue, _, err := recipes.OpenCatalogue(os.DirFS(".."))
 	if err != nil {
@@ -133,25 +133,29 @@ func recordAll(t *testing.T, pid int) (*format.Reader, []byte, *Header) {
 			t.Errorf("the instruments never saw %s: the test proves nothing of it", name)
 		}
 	}
-	raw, err := os.ReadFile(file.Name())
-	if err != nil {
+	if raw, err = os.ReadFile(file.Name()); err != nil {
 		t.Fatal(err)
 	}
-	reader, err := format.Open(bytes.NewReader(raw), int64(len(raw)), "r")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reader, raw, h
+	return file.Name(), raw, h
+}
+
+// program starts the program that is full of secrets.
+func program(t *testing.T) (pid int) {
+	cmd := exec.Command(testprogram.Build(t, filepath.Join("testdata", "secrets"), testprogram.Variant{Name: "local"}),
+		"planted-in-an-argument")
+	cmd.Env = append(os.Environ(), "PLANTED=planted-in-the-environment")
+	testprogram.Ready(t, cmd)
+	return cmd.Process.Pid
 }
 
 // TestSecrets records a program full of secrets with all instruments, and a script that reads all that it can: none of
 // them is in the file.
 func TestSecrets(t *testing.T) {
-	cmd := exec.Command(testprogram.Build(t, filepath.Join("testdata", "secrets"), testprogram.Variant{Name: "local"}),
-		"planted-in-an-argument")
-	cmd.Env = append(os.Environ(), "PLANTED=planted-in-the-environment")
-	testprogram.Ready(t, cmd)
-	reader, raw, h := recordAll(t, cmd.Process.Pid)
+	_, raw, h := recordAll(t, program(t))
+	reader, err := format.Open(bytes.NewReader(raw), int64(len(raw)), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
 	if h.Counts.Tokens < 30 || h.Counts.Kept < 10_000 {
 		t.Errorf("too little was recorded: %+v", h.Counts)
 	}
@@ -168,6 +172,62 @@ func TestSecrets(t *testing.T) {
 			if at := bytes.Index(data, text); at >= 0 {
 				t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
 			}
+		}
+	}
+}
+
+// TestTokens asks a recording for what was not kept: texts are equal where they were, and to compare them with what is known, or to
+// take them apart, is an error.
+func TestTokens(t *testing.T) {
+	path, _, _ := recordAll(t, program(t))
+	s, err := looks.OpenSession(looks.TargetChoice{Recording: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, x := range []struct{ lua, want, err string }{
+		{`local a, b = ri.var 'main.customers'[0].Name, ri.var 'main.customers'[1].Name
+			print(a == b, a ~= b, a == a, ri.token(a), #ri.typeof(ri.ref'main.customers[0].Name'))`, "false\ttrue\ttrue\ttrue\t6", ""},
+		{`print(ri.var 'main.customers'[1].Name == ri.var 'main.customers'[0].Next.Name)`, "true", ""},
+		{`print(ri.len(ri.ref 'main.customers[0].Name'))`, fmt.Sprint(len(planted("name0"))), ""},
+		{`local n = 0; for k, v in ri.pairs(ri.var 'main.byName') do if k == v.Name then n = n + 1 end end; print(n)`, "3", ""},
+		{`local seen = {}; for i = 0, 2 do seen[ri.var 'main.customers'[i].Tags[0]] = i end
+			print(seen[ri.var 'main.customers'[0].Tags[0]])`, "2", ""},
+		{`print(ri.var 'main.customers'[0].Name == '')`, "false", ""},
+		{`print(ri.var 'main.customers'[0].Name == nil)`, "false", ""},
+		{`print(ri.token('to ' .. ri.var 'main.customers'[0].Name))`, "true", ""},
+		{`print(ri.var 'main.customers'[0].Name == 'x')`, "", "a token stands for it"},
+		{`print('x' ~= ri.var 'main.customers'[0].Name)`, "", "a token stands for it"},
+		{`print(('to ' .. ri.var 'main.customers'[0].Name) == 'to you')`, "", "a token stands for it"},
+		{`print(ri.var 'main.customers'[0].Name:find 'plan')`, "", "string.find"},
+		{`print(ri.var 'main.customers'[0].Name:sub(1, 2))`, "", "string.sub"},
+		{`local t = {x = 1}; print(t[ri.var 'main.customers'[0].Name])`, "", "a token stands for it"},
+		{`print(ri.var 'main.byName'['x'])`, "", "a token stands for it"},
+		{`print(ri.match(ri.var 'main.customers'[0].Name, 'x'))`, "", "a token stands for it"},
+		{`print(ri.count(ri.var 'main.customers', {where = 'Name == x'}))`, "", ""},
+		{`print(ri.var 'main.customers'[0].pin)`, "", "was not kept"},
+		{`print(ri.var 'main.customers'[0].Numbers[0])`, "", "was not kept"},
+		{`print(ri.var 'main.customers'[0].Words[0])`, "", "was not kept"},
+		{`print(#ri.var 'main.customers'[0].Numbers)`, fmt.Sprint(len(planted("ints"))), ""},
+	} {
+		plan, err := looks.PrepareLua(&recipes.Catalogue{}, "", x.lua, nil, looks.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.Run(context.Background(), plan, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, line := range res.Printed {
+			got += line.Text
+		}
+		switch {
+		case x.want == "" && x.err == "":
+		case x.err == "" && (res.Err != nil || got != x.want):
+			t.Errorf("%s\n\tis %q, want %q; %v", x.lua, got, x.want, res.Err)
+		case x.err != "" && (res.Err == nil || !strings.Contains(res.Err.Error(), x.err)):
+			t.Errorf("%s\n\tis %q and ends with %v, want %q", x.lua, got, res.Err, x.err)
 		}
 	}
 }

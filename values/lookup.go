@@ -204,7 +204,10 @@ func (v Value) Equals(key any) (bool, error) {
 			return false, nil
 		}
 		text, full, err := v.Text(len(k) + 1)
-		return full == len(k) && text == k, err
+		if err != nil || k == "" || full == 0 || IsToken(text) == IsToken(k) {
+			return text == k && (full == len(k) || IsToken(k)), err
+		}
+		return false, NewTokenError("comparing a text with another")
 	}
 	return v.equalsScalar(key)
 }

@@ -183,7 +183,7 @@ func (v Value) Text(limit int) (text string, full int, err error) {
 	if err != nil {
 		return "", int(n), fmt.Errorf("contents of a string of %d bytes: %w", n, err)
 	}
-	return string(b), int(n), nil
+	return string(v.s.Known(data, b)), int(n), nil
 }
 
 // Bytes reads the first limit bytes of a []byte, [N]byte or string and gives the full length. The bytes must not be written.
@@ -210,7 +210,7 @@ func (v Value) Bytes(limit int) (b []byte, full int, err error) {
 		return nil, 0, nil
 	}
 	b, err = v.s.Slice(data, int(min(n, int64(max(limit, 0)))))
-	return b, int(n), err
+	return v.s.Known(data, b), int(n), err
 }
 
 // Constant gives the name of the constant that the program declares with exactly the value's named integer type and with

@@ -331,7 +331,7 @@ func (h *Host) loadString(addr uint64) (lua.LValue, error) {
 	if err != nil {
 		return lua.LNil, err
 	}
-	return lua.LString(text), nil
+	return lua.LString(h.space.Known(data, text)), nil
 }
 
 // fromValue makes a Lua value of a Go value.

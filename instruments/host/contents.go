@@ -392,6 +392,11 @@ func (h *Host) riMasked(L *lua.LState) int {
 		L.Push(lua.LNumber(n))
 		return 2
 	}
+	if isToken(L.Get(2)) {
+		L.Push(L.Get(2))
+		L.Push(lua.LNumber(0))
+		return 2
+	}
 	shown, n := secrets.Value(L.CheckString(1), L.CheckString(2))
 	L.Push(lua.LString(shown))
 	L.Push(lua.LNumber(n))

@@ -143,6 +143,7 @@ func New(opt Options) *Host {
 	h.openValues()
 	h.opaque = h.bind(&symbols.Type{Name: "(not described)"})
 	h.openFunctions()
+	h.refuseTokens()
 	h.openReductions()
 	if ri, ok := h.lua.GetGlobal("ri").(*lua.LTable); ok {
 		h.openChanges(ri)
@@ -248,7 +249,7 @@ func (h *Host) loadScript(script *Script) (lua.LValue, error) {
 	was := h.loading
 	h.loading = true
 	defer func() { h.loading = was }()
-	results, err := h.call(h.lua.NewFunctionFromProto(script.proto), 1)
+	results, err := h.callScript(script, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +257,7 @@ func (h *Host) loadScript(script *Script) (lua.LValue, error) {
 }
 
 func (h *Host) runBare(script *Script) error {
-	results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
+	results, err := h.callScript(script, lua.MultRet)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +62,13 @@ var errNotRecorded = errors.New("a core doesn't record the process's descriptors
 // errNoUsage is why a core or a test has no account.
 var errNoUsage = errors.New("a core doesn't record what the kernel accounted to the process")
 
+// portOf is the port of address:port.
+func portOf(address string) (uint64, bool) {
+	i := strings.LastIndexByte(address, ':')
+	port, err := strconv.ParseUint(address[i+1:], 10, 16)
+	return port, i >= 0 && err == nil
+}
+
 // riDescriptors gives the open descriptors. Where they can't be had it gives none, and why.
 func (h *Host) riDescriptors(L *lua.LState) int {
 	t := h.lua.NewTable()
@@ -77,8 +85,12 @@ func (h *Host) riDescriptors(L *lua.LState) int {
 	for _, d := range all {
 		one := h.table("fd", d.FD, "kind", d.Kind, "path", d.Path, "position", d.Position, "flags", attach.FlagNames(d.Flags))
 		if s := d.Socket; s != nil {
-			one.RawSetString("socket", h.table("protocol", s.Protocol, "local_address", s.Local, "remote_address", s.Remote,
-				"state", s.State, "receive", s.Receive, "send", s.Send))
+			socket := h.table("protocol", s.Protocol, "local_address", s.Local, "remote_address", s.Remote,
+				"state", s.State, "receive", s.Receive, "send", s.Send)
+			if port, ok := portOf(s.Local); ok {
+				socket.RawSetString("local_port", lua.LNumber(port))
+			}
+			one.RawSetString("socket", socket)
 		}
 		if d.Err != "" {
 			one.RawSetString("problem", lua.LString(d.Err))

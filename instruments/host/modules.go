@@ -51,7 +51,7 @@ func (h *Host) loadModule(L *lua.LState, m module) (lua.LValue, error) {
 	default:
 		return value, nil
 	}
-	proto, err := compiledModules.compile(m.file, m.source)
+	proto, err := compiledModules.compile(m.file, m.source, h.tokens())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,10 @@ type moduleCache struct {
 // mostModules bounds the cache, in bytes of source.
 const mostModules = 4 << 20
 
-func (c *moduleCache) compile(file, source string) (*lua.FunctionProto, error) {
+func (c *moduleCache) compile(file, source string, tokens bool) (*lua.FunctionProto, error) {
+	if tokens {
+		return lang.CompileForTokens(file, source)
+	}
 	key := [2]string{file, source}
 	c.mu.Lock()
 	proto := c.kept[key]

@@ -8,6 +8,8 @@ import (
 	"ri/instruments/lang"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"ri/values"
 )
 
 // Lua's patterns, after lstrlib.c of Lua 5.1, since the machine's own can neither be interrupted nor
@@ -380,6 +382,9 @@ func (m *matcher) search(from int) (s, e int) {
 // main.(*Handler).run, which is no regular expression, as well as ^main\..
 func (h *Host) riMatch(L *lua.LState) int {
 	text, pattern := L.CheckString(1), L.CheckString(2)
+	if pattern != "" && isToken(L.Get(1)) != isToken(L.Get(2)) {
+		h.raise(L, values.NewTokenError("ri.match"))
+	}
 	if strings.Contains(text, pattern) {
 		L.Push(lua.LTrue)
 		return 1

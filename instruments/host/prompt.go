@@ -62,7 +62,7 @@ func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) e
 		p.inherit()
 		h.params = h.lua.NewTable()
 		h.exposePackages(script.packages)
-		results, err := h.call(h.lua.NewFunctionFromProto(script.proto), lua.MultRet)
+		results, err := h.callScript(script, lua.MultRet)
 		if err != nil {
 			return err
 		}

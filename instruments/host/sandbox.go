@@ -94,6 +94,8 @@ func (h *Host) openBase(globals *lua.LTable) {
 	set("tonumber", h.toNumber)
 	set("require", h.require)
 	set(lang.ConcatName, h.concat)
+	set(lang.EqualName, h.equal)
+	set(lang.GetName, h.get)
 }
 
 func (h *Host) openMath() {

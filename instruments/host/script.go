@@ -79,6 +79,7 @@ func CompileExpression(name, source string) (*Script, error) {
 var withoutSymbols = []string{
 	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "descriptors", "duration", "emit", "finding", "float", "hex",
 	"int", "json", "leaveout", "log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
+	"token",
 }
 
 // NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module

@@ -407,6 +407,10 @@ end`, "true", GroupHeap},
 			"called a password, token or key (words in names count: dbPass, DBPASS), and what looks like one. " +
 			"ri.masked(list) is the same for the arguments of a command.",
 		`print(ri.masked('DB_URL', 'postgres://app:hunter2@db/shop'))`, "postgres://app:(masked)@db/shop\t1", GroupResults},
+	{"ri.token", "(text: string): bool",
+		"Tells whether a text stands for one that was not kept, as in a recording, or was made of such. Nothing is known of it " +
+			"but whether it equals another. To compare it with a known text, or to take it apart, is an error.",
+		`print(ri.token('x'))`, "false", GroupResults},
 	{"ri.log", "(...)", "Writes to standard error.",
 		`ri.log('looked at', 3, 'nodes')`, "", GroupResults},
 	{"ri.progress", "(done: int, total?: int, message?: string)", "Says how far a long run is.",
@@ -429,7 +433,7 @@ end`, "true", GroupHeap},
 		"Samples where the process's threads spend their CPU time, for some seconds (5), hz (99) times in each second of " +
 			"it, without a stop; frames are as ri.stack gives them, those that aren't Go's by the file in brackets.",
 		`for _, s in ipairs(ri.cpu{seconds = 1}.stacks) do print(s.count, s.frames[1].func) end`, "", GroupProgram},
-	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, " +
+	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, local_port?: int, " +
 		"remote_address, state, receive: int, send: int}, problem?}[], string?",
 		"The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where " +
 			"they can't be had, as of a core, an empty list, and why.",

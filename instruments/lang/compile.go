@@ -24,6 +24,12 @@ const (
 // ConcatName is the global that a..b calls. No Lua source can write this name.
 const ConcatName = "(concat)"
 
+// EqualName and GetName are the globals that a == b and t[k] call, where texts may be tokens: see CompileForTokens.
+const (
+	EqualName = "(equal)"
+	GetName   = "(get)"
+)
+
 // CompileLua parses and compiles source.
 //
 // Three things are changed on the way. A literal integer that a float64 can't hold is an error: it would silently be
@@ -31,6 +37,17 @@ const ConcatName = "(concat)"
 // interrupted. What a loop goes through, and what is assigned to several, gets locals where the machine's compiler
 // would get it wrong (see hoist and apart).
 func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
+	return compile(path, source, false)
+}
+
+// CompileForTokens is CompileLua for a run in which texts may be tokens. What would silently be false of one is a call, which can
+// refuse it: a == b and a ~= b of EqualName, t[k] of GetName.
+func CompileForTokens(path, source string) (*lua.FunctionProto, error) {
+	proto, _, err := compile(path, source, true)
+	return proto, err
+}
+
+func compile(path, source string, tokens bool) (*lua.FunctionProto, []ast.Stmt, error) {
 	if len(source) > MaxSource {
 		return nil, nil, &ScriptError{File: path, Message: fmt.Sprintf("%s: the script has %d bytes, more than %d", path,
 			len(source), MaxSource)}
@@ -48,7 +65,7 @@ func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	if err != nil {
 		return nil, nil, syntaxError(path, err)
 	}
-	r := rewriter{path: path}
+	r := rewriter{path: path, tokens: tokens}
 	r.walk(reflect.ValueOf(&chunk).Elem(), 0, 0)
 	if r.err != nil {
 		return nil, nil, r.err
@@ -91,8 +108,9 @@ func syntaxError(path string, err error) error {
 
 // rewriter goes through a syntax tree.
 type rewriter struct {
-	path string
-	err  error
+	path   string
+	tokens bool // see CompileForTokens
+	err    error
 }
 
 var (
@@ -121,6 +139,11 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 			if flat := r.concat(v.Interface().(ast.Expr)); flat != nil {
 				v.Set(reflect.ValueOf(flat))
 			}
+			if r.tokens {
+				if call := refusable(v.Interface().(ast.Expr)); call != nil {
+					v.Set(reflect.ValueOf(call))
+				}
+			}
 		}
 		if v.Type() == stmtType {
 			if block := inSteps(v.Interface()); block != nil {
@@ -135,6 +158,10 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 		if p, ok := v.Interface().(ast.PositionHolder); ok && p.Line() > 0 {
 			line = p.Line()
 		}
+		if s, ok := v.Interface().(*ast.AssignStmt); ok && r.tokens {
+			r.assignment(s, depth, line)
+			return
+		}
 		if n, ok := v.Interface().(*ast.NumberExpr); ok {
 			r.number(n, line)
 			return
@@ -147,6 +174,58 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 			}
 		}
 	}
+}
+
+// refusable writes what would silently be false of a token as a call; nil: it can't be of one.
+func refusable(e ast.Expr) ast.Expr {
+	call := func(where ast.PositionHolder, name string, args ...ast.Expr) ast.Expr {
+		for _, a := range args {
+			if f, ok := a.(*ast.FuncCallExpr); ok { // one result of each
+				f.AdjustRet = true
+			}
+			if v, ok := a.(*ast.Comma3Expr); ok {
+				v.AdjustRet = true
+			}
+		}
+		return at(where, &ast.FuncCallExpr{Func: at(where, &ast.IdentExpr{Value: name}), Args: args, AdjustRet: true})
+	}
+	switch e := e.(type) {
+	case *ast.RelationalOpExpr:
+		if e.Operator != "==" && e.Operator != "~=" || noText(e.Lhs) || noText(e.Rhs) {
+			return nil
+		}
+		equal := call(e, EqualName, e.Lhs, e.Rhs)
+		if e.Operator == "==" {
+			return equal
+		}
+		return at(e, &ast.UnaryNotOpExpr{Expr: equal})
+	case *ast.AttrGetExpr:
+		if _, fixed := e.Key.(*ast.StringExpr); fixed || noText(e.Key) {
+			return nil
+		}
+		return call(e, GetName, e.Object, e.Key)
+	}
+	return nil
+}
+
+// noText tells constants that are no texts.
+func noText(e ast.Expr) bool {
+	switch e.(type) {
+	case *ast.NilExpr, *ast.NumberExpr, *ast.TrueExpr, *ast.FalseExpr:
+		return true
+	}
+	return false
+}
+
+// assignment goes through an assignment whose left sides stay what they are.
+func (r *rewriter) assignment(s *ast.AssignStmt, depth, line int) {
+	for _, e := range s.Lhs {
+		if get, ok := e.(*ast.AttrGetExpr); ok {
+			r.walk(reflect.ValueOf(&get.Object).Elem(), depth+1, line)
+			r.walk(reflect.ValueOf(&get.Key).Elem(), depth+1, line)
+		}
+	}
+	r.walk(reflect.ValueOf(&s.Rhs).Elem(), depth+1, line)
 }
 
 // concat turns a chain a..b..c into one call.

@@ -181,7 +181,9 @@ func (c *compiler) padding(from, to int64) {
 // taken out: a short secret could be found by them. internal/runtime/maps (Go 1.24 on), runtime/map.go before.
 func (c *compiler) slots(t *symbols.Type, off int64) bool {
 	switch {
-	case t.Name == "internal/runtime/maps.Map", t.Name == "runtime.hmap":
+	// The linker describes the header for each type of map (cmd/link/internal/ld/dwarf.go).
+	case t.Name == "internal/runtime/maps.Map", t.Name == "runtime.hmap", strings.HasPrefix(t.Name, "map<"),
+		strings.HasPrefix(t.Name, "hash<"):
 		end := int64(0)
 		for _, f := range t.Fields() {
 			form := Plain

@@ -208,7 +208,10 @@ func (p *path) readText(at uint64, out *values.Scalar) error {
 	case n > maxPathText:
 		return fmt.Errorf("a string of %d bytes, more than %d: %w", n, maxPathText, values.ErrRange)
 	}
-	out.Text, err = p.s.Slice(data, int(n))
+	text, err := p.s.Slice(data, int(n))
+	if err == nil {
+		out.Text = p.s.Known(data, text)
+	}
 	return err
 }
 

@@ -89,6 +89,10 @@ func (c *condition) holds(i int, key, elem uint64) (bool, error) {
 	if err := c.path.read(i, key, elem, &c.have); err != nil {
 		return false, err
 	}
+	if c.have.Kind == values.TextScalar && c.want.Kind == values.TextScalar &&
+		values.IsToken(string(c.have.Text)) != values.IsToken(string(c.want.Text)) {
+		return false, c.path.at(i, key, elem, values.NewTokenError("comparing a text with another"))
+	}
 	order, ok := c.have.Compare(&c.want)
 	if !ok {
 		return c.op == notEqual, nil

@@ -22,8 +22,12 @@ end
 local function environment(p)
   local list = {}
   for _, entry in ri.pairs(runtime.var 'syscall.envs' or ri.var 'runtime.envs') do
-    local name, value = entry:match('^([^=]+)=(.*)$')
-    if name then list[#list + 1] = { name, value } end
+    if ri.token(entry) then
+      list[#list + 1] = { entry, '' }
+    else
+      local name, value = entry:match('^([^=]+)=(.*)$')
+      if name then list[#list + 1] = { name, value } end
+    end
   end
   table.sort(list, function(a, b) return a[1] < b[1] end)
   for _, e in ipairs(list) do ri.emit { kind = 'env', name = e[1], value = shown(p, e[1], e[2]) } end

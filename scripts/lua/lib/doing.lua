@@ -139,9 +139,6 @@ local function cpu(l)
   return out, "ri run cpu"
 end
 
--- port is the last part of an address.
-local function port(address) return address:match(":(%d+)$") end
-
 --- Groups sockets by state and the other end: what came in by the port that it came to, what went out by where it went.
 -- @param list table, of ri.descriptors
 -- @return table of {name, n, send: bytes, receive: bytes}, the largest number first
@@ -149,13 +146,13 @@ function doing.peers(list)
   local listening = {}
   for _, d in ipairs(list) do
     local s = d.socket
-    if s and s.state == "LISTEN" then listening[port(s.local_address) or s.local_address] = true end
+    if s and s.state == "LISTEN" then listening[s.local_port or s.local_address] = true end
   end
   local by, out = {}, {}
   for _, d in ipairs(list) do
     local s = d.socket
     if s and s.protocol ~= "?" and s.state ~= "LISTEN" then
-      local own = port(s.local_address or "")
+      local own = s.local_port
       local name
       if (s.remote_address or "") == "" then
         name = ("%s %s"):format(s.protocol, s.state ~= "" and s.state or "unconnected")
