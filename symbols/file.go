@@ -41,7 +41,7 @@ type File struct {
 	dictOnce    sync.Once
 	dicts       map[string][]uint64 // see Dictionaries
 	shapesOnce  sync.Once
-	uses        *uses             // nil: nobody tracks
+	uses        *uses
 	travelled   *travelled        // nil of what has its executable
 	shapes      map[string]string // full names by what they are without the marks of shapes: see ofShape
 
@@ -79,8 +79,8 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no ELF executable (%v): %w", name, err, ErrNotGo)
 	}
-	f := &File{name: name, elf: ef, image: imageOf(ef), types: map[uint64]*Type{}, made: map[string]*Type{},
-		vars: map[uint64]*FuncVars{}}
+	f := &File{name: name, elf: ef, image: imageOf(ef), uses: newUses(),
+		types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
 	f.build, err = buildinfo.Read(r)
 	table := pclntabSection(ef)
 	if err != nil && table == nil {

@@ -58,7 +58,7 @@ func (t *Type) fieldsOfShape() []Field {
 func (f *File) Dictionaries(function string) []uint64 {
 	f.dictOnce.Do(f.readDictionaries)
 	name := genericBase(function)
-	note(f.uses, usedDictionaries, name)
+	track(f.uses, usedDictionaries, name)
 	return f.dicts[name]
 }
 

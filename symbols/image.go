@@ -87,7 +87,7 @@ func (f *File) Holds(addr uint64) bool { return f.image.at(addr, 1) != nil }
 
 // ReadStatic reads what the file itself holds at a link-time address.
 func (f *File) ReadStatic(p []byte, addr uint64) bool {
-	if f.uses != nil {
+	if f.uses.tracking.Load() {
 		f.uses.static.Add(addr, addr+uint64(len(p)))
 	}
 	return f.image.copy(p, addr)

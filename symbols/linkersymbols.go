@@ -13,7 +13,7 @@ func (f *File) LinkerSymbol(addr uint64) (name string, off uint64, ok bool) {
 	for i := range f.symbols {
 		s := &f.symbols[i]
 		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && s.Value <= addr && addr-s.Value < s.Size {
-			note(f.uses, usedSymbols, *s)
+			track(f.uses, usedSymbols, *s)
 			return s.Name, addr - s.Value, true
 		}
 	}

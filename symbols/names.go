@@ -167,10 +167,10 @@ func (f *File) Var(name string) (Var, error) {
 
 // AllVars gives every package variable that has a place in memory. The slice must not be changed.
 func (f *File) AllVars() []Var {
+	if f.uses.tracking.Load() {
+		f.uses.useAllVars()
+	}
 	f.varsOnce.Do(func() {
-		if f.uses != nil {
-			f.uses.useAllVars()
-		}
 		if f.runtime != nil {
 			for _, name := range f.runtime.names {
 				f.allVars = append(f.allVars, f.runtime.vars[name])
@@ -400,6 +400,7 @@ func (f *File) RuntimeType(offset uint64) (*Type, bool) {
 	if i == len(pairs) || pairs[i].key != offset {
 		return nil, false
 	}
+	note(f.uses, usedDescribed, pairs[i].value)
 	return f.typeAt(pairs[i].value), true
 }
 

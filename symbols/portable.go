@@ -39,7 +39,7 @@ type Portable struct {
 	Parts map[string][]byte
 }
 
-// MaxPart bounds a part, in bytes. What is larger has its rest in the part of the same name with "+1", "+2", ... behind.
+// MaxPart bounds a part, in bytes. What is larger has its rest in parts of the same name with "+1", "+2", ... behind.
 const MaxPart = 32 << 20
 
 // PortableHeader says of a File what isn't bytes. All addresses are link-time.
@@ -157,8 +157,8 @@ func partName(name string, i int) string {
 
 // portableHeader is what the file says of itself.
 func (f *File) portableHeader() PortableHeader {
-	h := PortableHeader{Version: portableVersion, Name: filepath.Base(f.name), Machine: f.arch.Machine, Image: f.image.bare(),
-		Release: f.build.GoVersion, Path: f.build.Path, BuildID: f.BuildID(), base: f.base()}
+	h := PortableHeader{Version: portableVersion, Name: filepath.Base(f.name), Machine: f.arch.Machine,
+		Image: f.image.bare(), Release: f.build.GoVersion, Path: f.build.Path, BuildID: f.BuildID(), base: f.base()}
 	h.Program = PortableModule{Path: f.build.Main.Path, Version: f.build.Main.Version}
 	for _, m := range f.build.Deps {
 		one := PortableModule{Path: m.Path, Version: m.Version}
@@ -192,9 +192,7 @@ func (f *File) portableHeader() PortableHeader {
 	if f.borrows() {
 		h.Lender = filepath.Base(f.lenderName())
 	}
-	if u := f.uses; u != nil {
-		f.portableUses(&h, u)
-	}
+	f.portableUses(&h, f.uses)
 	return h
 }
 
@@ -232,7 +230,7 @@ type packing struct {
 func (f *File) noting() *File {
 	n := &File{name: f.name, elf: f.elf, arch: f.arch, image: f.image, build: f.build, noDWARF: f.noDWARF,
 		index: f.index, textStart: f.textStart, typesBase: f.typesBase, goFunc: f.goFunc, module: f.module,
-		lender: f.lender, shifts: f.shifts, travelled: f.travelled,
+		lender: f.lender, shifts: f.shifts, travelled: f.travelled, uses: newUses(),
 		types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
 	n.image.static = f.image.static.Noting()
 	if f.dwarf != nil {
@@ -277,9 +275,6 @@ func (p *packing) functions() {
 	}
 	for i := range p.funcs {
 		p.function(i, maps[i] || p.whole)
-	}
-	if u == nil {
-		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -351,10 +346,7 @@ func (p *packing) functab() []byte {
 
 // static writes what was read of the program's own bytes.
 func (p *packing) static() []byte {
-	ranges := p.noting.image.static.Noted()
-	if u := p.file.uses; u != nil {
-		ranges = append(ranges, u.static.Ranges()...)
-	}
+	ranges := append(p.noting.image.static.Noted(), p.file.uses.static.Ranges()...)
 	if t := p.noting.pcln; p.whole {
 		ranges = append(ranges, sparse.Range{Start: t.entry(0), End: t.entry(t.nfunc)})
 	}
@@ -390,11 +382,11 @@ func (p *packing) section(b *sparse.Bytes) []byte {
 func (p *packing) debugInformation() {
 	f, n := p.file, p.noting
 	f.mu.Lock()
-	laid, touched := []uint64{}, []uint64{}
+	laid, touched := []uint64{}, f.uses.list(usedDescribed)
 	for off, t := range f.types {
 		if t.laid.Load() {
 			laid = append(laid, off)
-		} else {
+		} else if !f.uses.before[off] {
 			touched = append(touched, off)
 		}
 	}
@@ -414,7 +406,7 @@ func (p *packing) debugInformation() {
 	for _, off := range f.uses.list(usedVars) {
 		p.variable(off)
 	}
-	if f.uses != nil && f.uses.everyVar() {
+	if f.uses.everyVar() {
 		for _, e := range f.index.vars.entries {
 			p.variable(e.value)
 		}

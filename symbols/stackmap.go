@@ -51,7 +51,7 @@ func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 		return nil, false
 	}
 	entry := t.entry(i)
-	note(f.uses, usedStackMaps, entry)
+	track(f.uses, usedStackMaps, entry)
 	index := int32(-1)
 	if table, ok := fn.pcdata(pcdataStackMap); ok && pc != entry {
 		index = t.value(table, entry, pc)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"ri/symbols/sparse"
 )
@@ -13,38 +14,63 @@ import (
 // uses is what was asked of a File by name or address and isn't kept anyway: types that were laid out, functions by PC
 // and their variables are.
 type uses struct {
-	mu           sync.Mutex
-	types        map[uint64]bool // entries of types that were asked for by name
-	vars         map[uint64]bool // entries
+	mu        sync.Mutex
+	types     map[uint64]bool // entries of types that were asked for by name
+	vars      map[uint64]bool // entries
+	funcs     map[uint64]bool // link-time entries
+	described map[uint64]bool // entries of types that were asked for by descriptor
+	absent    map[string]bool // names that the program has neither type, variable nor function of
+
+	// The rest is noted since Track.
+	tracking     atomic.Bool
+	before       map[uint64]bool // entries of types of which no more than what they are had been asked then
 	allVars      bool
-	funcs        map[uint64]bool // link-time entries
 	stackMaps    map[uint64]bool // of functions, by entry
 	dictionaries map[string]bool // by what they are kept under
 	descriptors  map[string]bool // names
 	symbols      map[elf.Symbol]bool
-	absent       map[string]bool // names that the program has neither type, variable nor function of
 	static       sparse.Notes
 }
 
-// Track notes from now on what is asked of the file, for Portable. It is called before others use the file. What was
-// asked before may be lacking in what travels.
+// Track notes from now on all that is asked of the file, for Portable. Names, types, PCs and functions' variables are
+// kept anyway. What was read before of code, stack maps, dictionaries and constants doesn't travel, nor do all
+// variables, if all were only asked for before.
 func (f *File) Track() {
-	f.uses = &uses{types: map[uint64]bool{}, vars: map[uint64]bool{}, funcs: map[uint64]bool{},
-		stackMaps: map[uint64]bool{}, dictionaries: map[string]bool{}, descriptors: map[string]bool{},
+	u := f.uses
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if u.tracking.Load() {
+		return
+	}
+	for off, t := range f.types {
+		u.before[off] = !t.laid.Load()
+	}
+	u.tracking.Store(true)
+}
+
+func newUses() *uses {
+	return &uses{before: map[uint64]bool{}, types: map[uint64]bool{}, described: map[uint64]bool{},
+		vars: map[uint64]bool{}, funcs: map[uint64]bool{}, stackMaps: map[uint64]bool{},
+		dictionaries: map[string]bool{}, descriptors: map[string]bool{},
 		symbols: map[elf.Symbol]bool{}, absent: map[string]bool{}}
 }
 
-// note adds to one of the sets; nothing where nobody tracks.
-func note[K comparable](u *uses, set func(*uses) map[K]bool, key K) {
-	if u == nil {
-		return
+// track is note, where somebody tracks.
+func track[K comparable](u *uses, set func(*uses) map[K]bool, key K) {
+	if u.tracking.Load() {
+		note(u, set, key)
 	}
+}
+
+// note adds to one of the sets.
+func note[K comparable](u *uses, set func(*uses) map[K]bool, key K) {
 	u.mu.Lock()
 	set(u)[key] = true
 	u.mu.Unlock()
 }
 
 func usedTypes(u *uses) map[uint64]bool        { return u.types }
+func usedDescribed(u *uses) map[uint64]bool    { return u.described }
 func usedVars(u *uses) map[uint64]bool         { return u.vars }
 func usedFuncs(u *uses) map[uint64]bool        { return u.funcs }
 func usedStackMaps(u *uses) map[uint64]bool    { return u.stackMaps }
@@ -59,9 +85,6 @@ func (u *uses) useAllVars() {
 }
 
 func (u *uses) everyVar() bool {
-	if u == nil {
-		return false
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.allVars
@@ -69,9 +92,6 @@ func (u *uses) everyVar() bool {
 
 // list gives a set's members, in no order.
 func (u *uses) list(set func(*uses) map[uint64]bool) []uint64 {
-	if u == nil {
-		return nil
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Collect(maps.Keys(set(u)))
@@ -81,7 +101,7 @@ func (u *uses) list(set func(*uses) map[uint64]bool) []uint64 {
 // typed, which is nobody else's business.
 func (f *File) isAbsent(name string) {
 	u := f.uses
-	if u == nil || len(name) > 200 {
+	if len(name) > 200 {
 		return
 	}
 	pkg := name

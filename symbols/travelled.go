@@ -71,9 +71,10 @@ func OpenPortable(p *Portable) (*File, error) {
 	if !known {
 		return nil, fmt.Errorf("symbols for machine %d: %w", h.Machine, errors.ErrUnsupported)
 	}
-	f := &File{name: filepath.Base(h.Name), arch: processor, image: h.Image.bare(), build: h.build(),
-		types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{},
-		travelled: &travelled{whole: h.Whole, buildID: h.BuildID, absent: slices.Sorted(slices.Values(h.Absent)), noVars: slices.Sorted(slices.Values(h.NoVars))}}
+	f := &File{name: filepath.Base(h.Name), arch: processor, image: h.Image.bare(), uses: newUses(),
+		build: h.build(), types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{},
+		travelled: &travelled{whole: h.Whole, buildID: h.BuildID,
+			absent: slices.Sorted(slices.Values(h.Absent)), noVars: slices.Sorted(slices.Values(h.NoVars))}}
 	f.setBase(&h.base)
 	parts := joined(p.Parts)
 	var err error
