@@ -62,15 +62,16 @@ func (v Value) follow(p symbols.Path) (Value, error) {
 			return Value{}, err
 		}
 		if next == 0 {
-			return Value{}, fmt.Errorf("field %s of %s is promoted through an embedded pointer that is nil: %w", p.Field.Name, v.Type.Name, ErrNil)
+			return Value{}, fmt.Errorf("field %s of %s is promoted through an embedded pointer that is nil: %w",
+				p.Field.Name, v.Type.Name, ErrNil)
 		}
 		addr = next
 	}
 	return v.s.At(addr+uint64(p.Offset), p.Field.Type), nil
 }
 
-// Selector gives the fields and indexes that lead to an offset of a type: ".shards[3].mu". It goes no further into a type at
-// which it is told to stop; stop may be nil.
+// Selector gives the fields and indexes that lead to an offset of a type: ".shards[3].mu". It goes no further into a
+// type at which it is told to stop; stop may be nil.
 func Selector(t *symbols.Type, off int64, stop func(*symbols.Type) bool) string {
 	var b strings.Builder
 	Descend(t, off, func(t *symbols.Type, selector string) bool {
@@ -80,8 +81,8 @@ func Selector(t *symbols.Type, off int64, stop func(*symbols.Type) bool) string 
 	return b.String()
 }
 
-// Descend enters a type, then the field or element of it that has an offset, and so on, until enter says no. selector leads
-// from the one before: ".shards", "[3]".
+// Descend enters a type, then the field or element of it that has an offset, and so on, until enter says no. selector
+// leads from the one before: ".shards", "[3]".
 func Descend(t *symbols.Type, off int64, enter func(t *symbols.Type, selector string) bool) {
 	selector := ""
 	for n := 0; n < 64 && t != nil && enter(t, selector); n++ {
@@ -101,7 +102,8 @@ func Descend(t *symbols.Type, off int64, enter func(t *symbols.Type, selector st
 	}
 }
 
-// Index gives the i-th element of an array, slice, string (a byte), pointer to an array, or of what is queued in a channel.
+// Index gives the i-th element of an array, slice, string (a byte), pointer to an array, or of what is queued in a
+// channel.
 func (v Value) Index(i int) (Value, error) {
 	if !v.IsValid() {
 		return Value{}, v.Lacks("elements")
@@ -356,7 +358,8 @@ func (v Value) Chan() (Channel, error) {
 	}
 	c.Elem = v.Type.Elem()
 	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > MaxBytes || (c.Cap > 0 && c.First >= uint64(c.Cap)) {
-		return c, fmt.Errorf("%s at %#x: %d elements queued of %d, next %d: %w", v.Type.Name, word, c.Len, c.Cap, c.First, ErrCorrupt)
+		return c, fmt.Errorf("%s at %#x: %d elements queued of %d, next %d: %w", v.Type.Name, word, c.Len, c.Cap,
+			c.First, ErrCorrupt)
 	}
 	return c, nil
 }
@@ -371,7 +374,8 @@ func (s *Space) ChannelAt(addr uint64) (Channel, error) {
 	if err != nil {
 		return Channel{}, err
 	}
-	return Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: l.Closed.Uint(b) != 0, Buffer: l.Buffer.Uint(b), First: l.First.Uint(b)}, nil
+	return Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: l.Closed.Uint(b) != 0,
+		Buffer: l.Buffer.Uint(b), First: l.First.Uint(b)}, nil
 }
 
 // queued gives the i-th element in a channel's buffer, in the order in which they will be received.

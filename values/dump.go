@@ -282,7 +282,8 @@ func (d *dumper) list(v Value, depth, indent int) {
 		}
 	}
 	elem := v.Type.Elem()
-	if b, full, err := v.Bytes(d.opt.Bytes); err == nil && v.Type.Kind == reflect.Slice && elem.Kind == reflect.Uint8 && full > 0 {
+	if b, full, err := v.Bytes(d.opt.Bytes); err == nil && v.Type.Kind == reflect.Slice &&
+		elem.Kind == reflect.Uint8 && full > 0 {
 		fmt.Fprintf(&d.out, "%s(%q)%s", name, b, moreBytes(full-len(b)))
 		return
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// library writes a value of the standard library by what it means, not by its words; false where its type has no such form, or isn't as it is known here.
-// Its fields can still be asked for one by one.
+// library writes a value of the standard library by what it means, not by its words; false where its type has no such
+// form, or isn't as it is known here. Its fields can still be asked for one by one.
 func (d *dumper) library(v Value, depth, indent int) bool {
 	name := v.Type.ShortName()
 	if inner, offset, ok := v.s.Atomic(v.Type); ok {

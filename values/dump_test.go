@@ -99,8 +99,10 @@ func TestDump(t *testing.T) {
 		{"main.season(2)", line, "main.Summer /* 2 */"},
 		{"time.Duration(main.number)", line, "time.Duration(42 /* 42ns */)"},
 		{"main.chainOfTen", values.DumpOptions{OneLine: true, Depth: 2}, `&main.node{Name: "j", Next: (*main.node)(0x)}`},
-		{"main.circular", values.DumpOptions{OneLine: true, Depth: 20}, `&main.node{Name: "a", Next: &main.node{Name: "b", Next: &main.node{Name: "c", Next: (*main.node)(0x)}}}`},
-		{"main.points", values.DumpOptions{}, "[]main.point{\n\tmain.point{\n\t\tX: 1,\n\t\tY: 2,\n\t},\n\tmain.point{\n\t\tX: 3,\n\t\tY: 4,\n\t},\n}"},
+		{"main.circular", values.DumpOptions{OneLine: true, Depth: 20},
+			`&main.node{Name: "a", Next: &main.node{Name: "b", Next: &main.node{Name: "c", Next: (*main.node)(0x)}}}`},
+		{"main.points", values.DumpOptions{},
+			"[]main.point{\n\tmain.point{\n\t\tX: 1,\n\t\tY: 2,\n\t},\n\tmain.point{\n\t\tX: 3,\n\t\tY: 4,\n\t},\n}"},
 	} {
 		v, err := eval.Expression(s, c.expr)
 		if err != nil {
@@ -115,7 +117,8 @@ func TestDump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := v.Dump(values.DumpOptions{Elems: 10_000, Size: 1000}); len(text) > 2000 || !strings.Contains(text, "output limit reached") {
+	if text := v.Dump(values.DumpOptions{Elems: 10_000, Size: 1000}); len(text) > 2000 ||
+		!strings.Contains(text, "output limit reached") {
 		t.Errorf("a limit of 1000 bytes gives %d bytes: %s", len(text), text)
 	}
 	if text := (values.Value{}).Dump(line); text != "invalid value" {

@@ -9,15 +9,16 @@ import (
 	"ri/attach"
 )
 
-// A process that is held in its last moment (attach.Process.Dying), or a core written of it, has no threads any more, so no registers.
-// What its end was is still in memory:
+// A process that is held in its last moment (attach.Process.Dying), or a core written of it, has no threads any more,
+// so no registers. What its end was is still in memory:
 //
-//   - who called for it on its own stack, a panic or runtime.throw, went on to the system stack by systemstack, which saves PC and SP in g.sched and
-//     clears them when it returns (runtime/asm_amd64.s);
-//   - runtime.throw on a system stack, and exit on a goroutine's, are functions that don't return: a word that is a return address into one of them
-//     was put there by the call that goes on to this moment;
-//   - for a signal's handler the kernel saved the registers on m.gsignal's stack, with that stack's bounds beside them (uc_stack, by which it is
-//     found). Handlers of earlier signals left the same there, so it is asked last, and signals that don't end a program don't count.
+//   - who called for it on its own stack, a panic or runtime.throw, went on to the system stack by systemstack, which
+//     saves PC and SP in g.sched and clears them when it returns (runtime/asm_amd64.s);
+//   - runtime.throw on a system stack, and exit on a goroutine's, are functions that don't return: a word that is a return
+//     address into one of them was put there by the call that goes on to this moment;
+//   - for a signal's handler the kernel saved the registers on m.gsignal's stack, with that stack's bounds beside them
+//     (uc_stack, by which it is found). Handlers of earlier signals left the same there, so it is asked last, and signals
+//     that don't end a program don't count.
 //
 // lastPlace finds one of them. All are the same in Go 1.20 to 1.27.
 
@@ -30,7 +31,8 @@ var endsHere = []string{"runtime.throw", "runtime.fatal", "runtime.gopanic", "ru
 // threadless tells whether the space is of a process none of whose threads is left.
 func (s *Space) threadless() bool { return s.threads != nil && len(s.threads) == 0 }
 
-// lastPlace says where the thread of a process without threads was when it ended the program; ok is false for a thread that didn't.
+// lastPlace says where the thread of a process without threads was when it ended the program; ok is false for a thread
+// that didn't.
 func (t *OSThread) lastPlace() (w *threadWalk, ok bool) {
 	if !t.s.threadless() || t.Dying == 0 {
 		return nil, false
@@ -58,8 +60,8 @@ func (t *OSThread) lastPlace() (w *threadWalk, ok bool) {
 	return saved, onStack
 }
 
-// returnInto finds the innermost return address into one of some functions on a stack, and gives it with the SP that it returns to. called is what
-// the function must have called, "" for anything.
+// returnInto finds the innermost return address into one of some functions on a stack, and gives it with the SP that it
+// returns to. called is what the function must have called, "" for anything.
 func (s *Space) returnInto(lo, hi uint64, called string, functions ...string) (pc, sp uint64, ok bool) {
 	if hi <= lo || lo == 0 {
 		return 0, 0, false
@@ -89,15 +91,16 @@ func (s *Space) returnInto(lo, hi uint64, called string, functions ...string) (p
 	return 0, 0, false
 }
 
-// called tells whether a PC and SP begin a way up a stack that ends at hi. A traceback that the runtime printed leaves PCs on the stack that are
-// no return addresses.
+// called tells whether a PC and SP begin a way up a stack that ends at hi. A traceback that the runtime printed leaves
+// PCs on the stack that are no return addresses.
 func (s *Space) called(pc, sp, hi uint64) bool {
 	for range 3 {
 		info, ok := s.PC(pc - 1)
 		if !ok || info.FrameSize < 0 {
 			return false
 		}
-		if info.TopFrame || info.Func == "runtime.goexit" || info.Func == "runtime.systemstack" || info.Func == "runtime.morestack" || info.Func == "runtime.mcall" {
+		if info.TopFrame || info.Func == "runtime.goexit" || info.Func == "runtime.systemstack" ||
+			info.Func == "runtime.morestack" || info.Func == "runtime.mcall" {
 			return true
 		}
 		sp = s.arch.CFA(sp, info.FrameSize)
@@ -113,7 +116,8 @@ func (s *Space) called(pc, sp, hi uint64) bool {
 	return true
 }
 
-// afterCall tells whether the instruction in front of a PC is a direct call, as compilers make of those to known functions.
+// afterCall tells whether the instruction in front of a PC is a direct call, as compilers make of those to known
+// functions.
 func (s *Space) afterCall(pc uint64, called string) bool {
 	b, err := s.Slice(pc-s.arch.CallSize, int(s.arch.CallSize))
 	if err != nil {
@@ -127,7 +131,8 @@ func (s *Space) afterCall(pc uint64, called string) bool {
 	return called == "" || ok && info.Func == called
 }
 
-// handled gives what the kernel saved of the thread for the handler of its last signal, if that is one by which a Go program ends.
+// handled gives what the kernel saved of the thread for the handler of its last signal, if that is one by which a Go
+// program ends.
 func (t *OSThread) handled() (*attach.Registers, *attach.Signal, bool) {
 	lo, hi := t.word(t.gsignal, t.s.gs.Lo), t.word(t.gsignal, t.s.gs.Hi)
 	if lo == 0 || hi <= lo || hi-lo > maxScan {
@@ -152,8 +157,8 @@ func (t *OSThread) handled() (*attach.Registers, *attach.Signal, bool) {
 	return nil, nil, false
 }
 
-// ends tells whether a signal ends a Go program that doesn't ask for it (runtime/sigtab_linux_generic.go, _SigThrow and _SigPanic; the
-// others that end one are left to the kernel, and have no handler).
+// ends tells whether a signal ends a Go program that doesn't ask for it (runtime/sigtab_linux_generic.go, _SigThrow and
+// _SigPanic; the others that end one are left to the kernel, and have no handler).
 func ends(s *attach.Signal) bool {
 	switch s.Number {
 	case 3, 4, 5, 6, 7, 8, 11, 16, 31: // SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSTKFLT, SIGSYS
@@ -162,7 +167,8 @@ func ends(s *attach.Signal) bool {
 	return false
 }
 
-// exiting gives where a goroutine that ended the program by os.Exit, or by its return from main.main, went into the runtime.
+// exiting gives where a goroutine that ended the program by os.Exit, or by its return from main.main, went into the
+// runtime.
 func (g *Goroutine) exiting() (pc, sp uint64, ok bool) {
 	if !g.s.threadless() || g.status != statusRunning {
 		return 0, 0, false
@@ -190,10 +196,12 @@ func (g *Goroutine) lastPlace() (pc, sp uint64, regs *attach.Registers, ok bool)
 // maxFatalText bounds the text of a fatal error, in bytes.
 const maxFatalText = 1024
 
-// FatalText gives the text that a frame of runtime.throw or runtime.fatal was called with; ok is false for other frames and where it is lost.
+// FatalText gives the text that a frame of runtime.throw or runtime.fatal was called with; ok is false for other frames
+// and where it is lost.
 //
-// Both hand it to a closure that prints it, and which lies in their frame: the closure's function, the text's address, its length. That is
-// found by its looks, since optimised code doesn't say where an argument is after the call that it was needed for.
+// Both hand it to a closure that prints it, and which lies in their frame: the closure's function, the text's address,
+// its length. That is found by its looks, since optimised code doesn't say where an argument is after the call that it
+// was needed for.
 func (s *Space) FatalText(f *Frame) (text string, ok bool) {
 	if f.Func != "runtime.throw" && f.Func != "runtime.fatal" || f.Inlined {
 		return "", false
@@ -214,7 +222,8 @@ func (s *Space) FatalText(f *Frame) (text string, ok bool) {
 			continue
 		}
 		b, err := s.Slice(data, int(n))
-		if err == nil && utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) < 0 {
+		if err == nil && utf8.Valid(b) &&
+			bytes.IndexFunc(b, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) < 0 {
 			return string(b), true
 		}
 	}

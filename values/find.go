@@ -77,8 +77,9 @@ const (
 )
 
 // Find looks for values of type t, pointers to it and interfaces that hold either, in package variables, in the
-// arguments and locals of all goroutines' frames, and in what closures there captured; each address once. Only where that finds nothing does it
-// look on through fields (FindOptions.All: always). truncated tells that a bound ended the search.
+// arguments and locals of all goroutines' frames, and in what closures there captured; each address once. Only where
+// that finds nothing does it look on through fields (FindOptions.All: always). truncated tells that a bound ended the
+// search.
 func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated bool, err error) {
 	opt = opt.whole()
 	key := findKey{t, opt}
@@ -97,8 +98,8 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 	enough := func() bool { return len(f.found) > 0 && !opt.All }
 	searched := true
 	if !enough() && opt.Depth > 0 {
-		// The search through fields touches much. One that was made before (in the rehearsal of a stop) is believed where each
-		// pointer on the way still holds.
+		// The search through fields touches much. One that was made before (in the rehearsal of a stop) is believed
+		// where each pointer on the way still holds.
 		for _, b := range before {
 			if b.g == 0 && b.via.holds(s) {
 				f.add(b.Value, b.Where, b.Goroutine, b.via)
@@ -118,7 +119,8 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 // findDepth is how far find(T, "where") looks.
 const findDepth = 6
 
-// FindAt finds the value that Find finds at a certain place. What an earlier search of this Space found is believed if its pointers still lead there.
+// FindAt finds the value that Find finds at a certain place. What an earlier search of this Space found is believed if
+// its pointers still lead there.
 func (s *Space) FindAt(t *symbols.Type, where string) (Found, error) {
 	for key, before := range s.searches {
 		for _, b := range before {
@@ -144,15 +146,17 @@ func (s *Space) FindAt(t *symbols.Type, where string) (Found, error) {
 			}
 		}
 	}
-	return Found{}, fmt.Errorf("no %s is at %q any more (ri find %s shows where there are some): %w", t.Name, where, t.Name, errors.Join(err, ErrNotOne))
+	return Found{}, fmt.Errorf("no %s is at %q any more (ri find %s shows where there are some): %w", t.Name, where,
+		t.Name, errors.Join(err, ErrNotOne))
 }
 
 func newFinder(s *Space, t *symbols.Type, opt FindOptions) *finder {
-	return &finder{s: s, want: t, limit: opt.Limit, first: opt.First, seen: map[uint64]bool{}, visited: map[place]bool{}, stacks: map[int64][2]uint64{}}
+	return &finder{s: s, want: t, limit: opt.Limit, first: opt.First, seen: map[uint64]bool{},
+		visited: map[place]bool{}, stacks: map[int64][2]uint64{}}
 }
 
-// recall finds again what was found before; it tells whether all of it is still there. In frames it is looked for anew, in the frames of that
-// goroutine: a word that is left on a stack proves nothing.
+// recall finds again what was found before; it tells whether all of it is still there. In frames it is looked for anew,
+// in the frames of that goroutine: a word that is left on a stack proves nothing.
 func (f *finder) recall(before []Found) bool {
 	looked := map[uint64]bool{}
 	for _, b := range before {

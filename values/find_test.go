@@ -113,7 +113,8 @@ func TestFindBounds(t *testing.T) {
 	if found, _ = find("main.holderInner", values.FindOptions{Depth: -1}); len(found) != 0 {
 		t.Errorf("main.holderInner without following fields: %v", found)
 	}
-	if found, _ = find("main.holderInner", values.FindOptions{}); len(found) != 1 || !strings.Contains(found[0].Where, "blockedHolder: h.inner") {
+	if found, _ = find("main.holderInner", values.FindOptions{}); len(found) != 1 ||
+		!strings.Contains(found[0].Where, "blockedHolder: h.inner") {
 		t.Errorf("main.holderInner: %v", found)
 	}
 	if found, truncated = find("[40]uint32", values.FindOptions{}); len(found) != 0 || truncated {

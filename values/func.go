@@ -15,8 +15,8 @@ import (
 type Function struct {
 	symbols.Line
 	PC uint64 // runtime address of its entry
-	// Captured are a closure's variables. Some are missing where the compiler recorded no place for them: all before Go 1.23, later
-	// those that optimised code keeps in pieces.
+	// Captured are a closure's variables. Some are missing where the compiler recorded no place for them: all before Go
+	// 1.23, later those that optimised code keeps in pieces.
 	Captured []Named
 	Lacks    error // symbols.ErrNotRecorded where what it captured isn't known for that
 }
@@ -70,7 +70,8 @@ func (s *Space) closure(addr uint64) (Function, error) {
 			captured = append(captured, fv)
 		}
 	}
-	slices.SortStableFunc(captured, func(a, b symbols.FrameVar) int { return cmp.Compare(a.ClosureOffset, b.ClosureOffset) })
+	slices.SortStableFunc(captured,
+		func(a, b symbols.FrameVar) int { return cmp.Compare(a.ClosureOffset, b.ClosureOffset) })
 	captured = slices.CompactFunc(captured, func(a, b symbols.FrameVar) bool { return a.ClosureOffset == b.ClosureOffset })
 	for i, fv := range captured {
 		room := int64(0) // to the next captured variable, if there is one
@@ -82,8 +83,9 @@ func (s *Space) closure(addr uint64) (Function, error) {
 	return f, nil
 }
 
-// captured reads one variable of a closure. "&x" means x by reference; in code that isn't optimised also an x that the closure holds
-// itself, which has its place there: the room that it takes tells the two apart, and where it is the last, whether the word is an address.
+// captured reads one variable of a closure. "&x" means x by reference; in code that isn't optimised also an x that the
+// closure holds itself, which has its place there: the room that it takes tells the two apart, and where it is the
+// last, whether the word is an address.
 func (s *Space) captured(addr uint64, fv symbols.FrameVar, room int64) Named {
 	name, escaped := strings.CutPrefix(fv.Name, "&")
 	held := s.At(addr, fv.Type)
@@ -114,8 +116,8 @@ func ReceiverType(method string) string {
 	return t
 }
 
-// FramesOf names the functions of a stack that somebody else took: the innermost PC first, as it was, then return addresses. What is no Go code is
-// given with an empty name.
+// FramesOf names the functions of a stack that somebody else took: the innermost PC first, as it was, then return
+// addresses. What is no Go code is given with an empty name.
 func (s *Space) FramesOf(pcs []uint64) []Frame {
 	var all []Frame
 	exact := true
@@ -145,7 +147,8 @@ type Instruction struct {
 	Text string // in Go's assembly syntax: MOVQ 0x10(AX), AX
 }
 
-// Instruction decodes what the processor executes at a runtime pc. Errors: those of reading, ErrCorrupt for no instruction.
+// Instruction decodes what the processor executes at a runtime pc. Errors: those of reading, ErrCorrupt for no
+// instruction.
 func (s *Space) Instruction(pc uint64) (*Instruction, error) {
 	var code []byte
 	var err error

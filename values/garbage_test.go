@@ -13,13 +13,16 @@ import (
 )
 
 // wrong words: lengths that can't be, pointers that lead nowhere or back.
-var wrongWords = []uint64{0, 1, 8, 0x18, 1<<32 + 1, 1 << 39, 1<<40 + 1, 1<<63 - 1, 1 << 63, ^uint64(0), ^uint64(0) - 7, 0xbadc_0000_0000_0000, 0xbadc_0000_0000_0010, 0x7fff_ffff_f000}
+var wrongWords = []uint64{0, 1, 8, 0x18, 1<<32 + 1, 1 << 39, 1<<40 + 1, 1<<63 - 1, 1 << 63, ^uint64(0),
+	^uint64(0) - 7, 0xbadc_0000_0000_0000, 0xbadc_0000_0000_0010, 0x7fff_ffff_f000}
 
 // TestGarbageHeads breaks each word of variables one by one: lengths, capacities, pointers, types.
 func TestGarbageHeads(t *testing.T) {
 	z := freeze(t)
-	for _, name := range []string{"main.someTexts", "main.nested", "main.anyStruct", "main.aWriter", "main.wrapped", "main.smallMap", "main.grownMap",
-		"main.tall", "main.byRefFn", "main.methodValue", "main.linkedList", "main.syncMap", "main.utcTime", "main.circular", "main.longText", "main.anyOnePtr", "main.structKeys"} {
+	for _, name := range []string{"main.someTexts", "main.nested", "main.anyStruct", "main.aWriter", "main.wrapped",
+		"main.smallMap", "main.grownMap",
+		"main.tall", "main.byRefFn", "main.methodValue", "main.linkedList", "main.syncMap", "main.utcTime",
+		"main.circular", "main.longText", "main.anyOnePtr", "main.structKeys"} {
 		plain, _ := z.space(nil)
 		v, err := plain.Var(name)
 		if err != nil {
@@ -80,21 +83,29 @@ func TestGarbageSays(t *testing.T) {
 		kind  error
 		text  string
 	}{
-		{map[uint64]uint64{at("main.circular"): 0x18}, "main.circular.Name[0]", attach.ErrNotMapped, "main.circular.Name: address 0x18 is not mapped"},
-		{map[uint64]uint64{ringNode + 16: 0x18}, "main.circular.Next.Next.Name", attach.ErrNotMapped, "main.circular.Next.Next: address 0x28 is not mapped"},
-		{map[uint64]uint64{at("main.pointPtrs") + 8: 1 << 63}, "main.pointPtrs[0].X", values.ErrCorrupt, "main.pointPtrs[0]: []*main.point at "},
-		{map[uint64]uint64{at("main.numberSlice") + 16: 1}, "main.numberSlice[0]", values.ErrCorrupt, "length 3, capacity 1 cannot be"},
+		{map[uint64]uint64{at("main.circular"): 0x18}, "main.circular.Name[0]", attach.ErrNotMapped,
+			"main.circular.Name: address 0x18 is not mapped"},
+		{map[uint64]uint64{ringNode + 16: 0x18}, "main.circular.Next.Next.Name", attach.ErrNotMapped,
+			"main.circular.Next.Next: address 0x28 is not mapped"},
+		{map[uint64]uint64{at("main.pointPtrs") + 8: 1 << 63}, "main.pointPtrs[0].X", values.ErrCorrupt,
+			"main.pointPtrs[0]: []*main.point at "},
+		{map[uint64]uint64{at("main.numberSlice") + 16: 1}, "main.numberSlice[0]", values.ErrCorrupt,
+			"length 3, capacity 1 cannot be"},
 		{map[uint64]uint64{at("main.plainText"): 0}, "main.plainText[0]", values.ErrCorrupt, "data 0x0, length 5"},
 		{map[uint64]uint64{smallHead: 77}, `main.smallMap["nope"]`, values.ErrCorrupt, "4 entries found, its count says 77"},
-		{map[uint64]uint64{smallHead: 2}, `main.smallMap["nope"]`, values.ErrCorrupt, "more entries than the map's count of 2"},
+		{map[uint64]uint64{smallHead: 2}, `main.smallMap["nope"]`, values.ErrCorrupt,
+			"more entries than the map's count of 2"},
 		{map[uint64]uint64{smallHead: ^uint64(0)}, `len(main.smallMap)`, values.ErrCorrupt, "entries"},
 		{map[uint64]uint64{channel: 99}, "main.wrapped[0]", values.ErrCorrupt, "99 elements queued of 4"},
-		{map[uint64]uint64{at("main.anyStruct"): 0x10}, "main.anyStruct.X", attach.ErrNotMapped, "main.anyStruct.X: type descriptor: address 0x10 is not mapped"},
-		{map[uint64]uint64{at("main.anyStruct") + 8: 0}, "main.anyStruct.X", values.ErrCorrupt, "holds a main.point but no data"},
+		{map[uint64]uint64{at("main.anyStruct"): 0x10}, "main.anyStruct.X", attach.ErrNotMapped,
+			"main.anyStruct.X: type descriptor: address 0x10 is not mapped"},
+		{map[uint64]uint64{at("main.anyStruct") + 8: 0}, "main.anyStruct.X", values.ErrCorrupt,
+			"holds a main.point but no data"},
 		{nil, "main.noEmbedded.ID", values.ErrNil, "promoted through an embedded pointer that is nil"},
 		{nil, "main.nilPtr.x", values.ErrNil, "main.nilPtr.x: nil *int"},
 		{nil, "*main.nilPtr", values.ErrNil, "*main.nilPtr: nil *int"},
-		{nil, "main.chainOfTen.Next.Next.Next.Next.Next.Next.Next.Next.Next.Next.Name", values.ErrNil, "Next.Name: nil *main.node"},
+		{nil, "main.chainOfTen.Next.Next.Next.Next.Next.Next.Next.Next.Next.Next.Name", values.ErrNil,
+			"Next.Name: nil *main.node"},
 		{nil, "main.points[2]", values.ErrRange, "main.points[2]: index 2 with length 2"},
 		{nil, "main.points[-1]", values.ErrRange, "index -1"},
 		{nil, "main.points[1].Z", values.ErrNoField, `main.points[1].Z: no field "Z" in main.point`},
@@ -191,12 +202,18 @@ func FuzzFind(f *testing.F) {
 
 func FuzzEval(f *testing.F) {
 	z := freeze(f)
-	for _, expr := range []string{"main.number", "*main.numberPtr", "main.grid[1][2].Y", `main.smallMap["one"]`, "(*main.point)(0x18).X", "main.anyStruct.(main.point)",
-		"&main.tall.ID", "len(main.points)", "main.longText[3:9]", "main.points[:1][0]", `"kinds/internal/yaml.v3".Default.Tag`, "kinds/internal/thing/v2.All[0]", "main.Pair[string,int](main.aPair)",
-		"-1", "1.5", "'x'", "nil", "true", `"text"`, "func(){}", "[]int{1}", "main.", ".", "/", "a/b.c", "((((", "****main.ptrPtr", "[3][4]int(0)", "(chan int)(main.unbuffered)", "main.anyKeys[nil]",
-		"main.points[9223372036854775808]", "main.points[main.number]", "main.structKeys[main.points[0]]", "main.unitSlice[:1099511627776]", "([1099511627776]struct{})(main.emptyArray)", "&&main.number", "*&*&main.number",
-		"uintptr(5)", "int8(300)", "bool(1)", "unsafe.Pointer(0)", "len(5)", "cap(nil)", "x.(type)", "main.points[:]", "main.points[2:1]", "main.numberArray[1:3]", "map[string]int(0)", "main.tall[0]", "main.nilAny.x", "main.nilFunc.x",
-		"string(main.bytesOfText)", "float32(1e400)", "int(1e1000000000)", "[]rune(main.brokenText)", "string([]rune(main.longText))", "uint64(-1)", "complex64(1.5)"} {
+	for _, expr := range []string{"main.number", "*main.numberPtr", "main.grid[1][2].Y", `main.smallMap["one"]`,
+		"(*main.point)(0x18).X", "main.anyStruct.(main.point)",
+		"&main.tall.ID", "len(main.points)", "main.longText[3:9]", "main.points[:1][0]",
+		`"kinds/internal/yaml.v3".Default.Tag`, "kinds/internal/thing/v2.All[0]", "main.Pair[string,int](main.aPair)",
+		"-1", "1.5", "'x'", "nil", "true", `"text"`, "func(){}", "[]int{1}", "main.", ".", "/", "a/b.c", "((((",
+		"****main.ptrPtr", "[3][4]int(0)", "(chan int)(main.unbuffered)", "main.anyKeys[nil]",
+		"main.points[9223372036854775808]", "main.points[main.number]", "main.structKeys[main.points[0]]",
+		"main.unitSlice[:1099511627776]", "([1099511627776]struct{})(main.emptyArray)", "&&main.number", "*&*&main.number",
+		"uintptr(5)", "int8(300)", "bool(1)", "unsafe.Pointer(0)", "len(5)", "cap(nil)", "x.(type)", "main.points[:]",
+		"main.points[2:1]", "main.numberArray[1:3]", "map[string]int(0)", "main.tall[0]", "main.nilAny.x", "main.nilFunc.x",
+		"string(main.bytesOfText)", "float32(1e400)", "int(1e1000000000)", "[]rune(main.brokenText)",
+		"string([]rune(main.longText))", "uint64(-1)", "complex64(1.5)"} {
 		f.Add(expr)
 	}
 	s, _ := z.space(nil)

@@ -41,7 +41,8 @@ type goroutineLayout struct {
 }
 
 // Goroutine status values, runtime/runtime2.go; the same in Go 1.20 to 1.27 where they exist.
-var statusNames = map[uint32]string{0: "idle", 1: "runnable", 2: "running", 3: "syscall", 4: "waiting", 5: "moribund", 6: "dead",
+var statusNames = map[uint32]string{0: "idle", 1: "runnable", 2: "running", 3: "syscall", 4: "waiting", 5: "moribund",
+	6: "dead",
 	7: "enqueue", 8: "copystack", 9: "preempted", statusLeaked: "leaked", 11: "dead"}
 
 const (
@@ -94,6 +95,11 @@ func (s *Space) allGoroutines() (l *goroutineLayout, first, n uint64, err error)
 	return l, data, uint64(length), err
 }
 
+// lacksField is the error of what can't be told without a field of runtime.g.
+func (s *Space) lacksField(what, field string) error {
+	return fmt.Errorf("%s: runtime.g has no field %s in this release of Go (%s): %w", what, field, s.file.GoVersion(), ErrNoField)
+}
+
 // GoroutineCount is how many goroutines runtime.allgs has, dead ones too.
 func (s *Space) GoroutineCount() (int, error) {
 	_, _, n, err := s.allGoroutines()
@@ -133,8 +139,8 @@ func (r *Raw) Reason() string {
 	return r.l.reason(uint8(r.l.WaitReason.Uint(r.Bytes)))
 }
 
-// Raws iterates over all goroutines that aren't dead. One that can't be read is an error in its place, and the rest go on. check is called
-// now and then, and may be nil.
+// Raws iterates over all goroutines that aren't dead. One that can't be read is an error in its place, and the rest go
+// on. check is called now and then, and may be nil.
 func (s *Space) Raws(check func()) iter.Seq2[Raw, error] {
 	return func(yield func(Raw, error) bool) {
 		l, first, n, err := s.allGoroutines()
@@ -173,7 +179,8 @@ func (s *Space) raw(l *goroutineLayout, addr uint64) (r Raw, alive bool, err err
 	return Raw{Addr: addr, Bytes: b, l: l, status: status}, status != 0 && statusNames[status] != "dead", nil
 }
 
-// Goroutines iterates over all goroutines that aren't dead. A g that can't be read is an error in its place, and the rest go on.
+// Goroutines iterates over all goroutines that aren't dead. A g that can't be read is an error in its place, and the
+// rest go on.
 func (s *Space) Goroutines() iter.Seq2[*Goroutine, error] {
 	return func(yield func(*Goroutine, error) bool) {
 		for raw, err := range s.Raws(nil) {
@@ -188,7 +195,8 @@ func (s *Space) Goroutines() iter.Seq2[*Goroutine, error] {
 	}
 }
 
-// GoroutineAt reads the goroutine whose runtime.g is at an address, which is in use for good once it was one; nil for one that is dead.
+// GoroutineAt reads the goroutine whose runtime.g is at an address, which is in use for good once it was one; nil for
+// one that is dead.
 func (s *Space) GoroutineAt(addr uint64) (*Goroutine, error) {
 	l, err := s.goroutineLayout()
 	if err != nil || addr == 0 {
@@ -271,8 +279,9 @@ func isSystem(start string) bool {
 // maxChecked is how many goroutines are looked at before the layouts of a stripped program's runtime are believed.
 const maxChecked = 64
 
-// checkRuntime proves on memory what a stripped program's runtime is read by: that runtime.allgs leads to goroutines whose
-// states, numbers and stacks can be. Whatever isn't so refuses all of it, since wrong layouts read wrong values in silence.
+// checkRuntime proves on memory what a stripped program's runtime is read by: that runtime.allgs leads to goroutines
+// whose states, numbers and stacks can be. Whatever isn't so refuses all of it, since wrong layouts read wrong values
+// in silence.
 func (s *Space) checkRuntime(l *goroutineLayout) error {
 	if err := s.checkGoroutines(l); err != nil {
 		return fmt.Errorf("the layouts of %s don't fit this stripped program, which says it was built by %s: %v: %w",

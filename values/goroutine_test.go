@@ -111,7 +111,8 @@ func checkDump(t *testing.T, l *looked, want map[int64]dumped) {
 	for _, g := range l.goroutines(t) {
 		w, ok := want[g.ID]
 		if !ok {
-			if !g.System && g.Start.Func != "runtime.main" && !strings.Contains(g.Start.Func, "runfinq") && !strings.Contains(g.Start.Func, "runFinalizers") {
+			if !g.System && g.Start.Func != "runtime.main" && !strings.Contains(g.Start.Func, "runfinq") &&
+				!strings.Contains(g.Start.Func, "runFinalizers") {
 				t.Errorf("goroutine %d (%s) is not in the runtime's dump", g.ID, g.Start.Func)
 			}
 			continue
@@ -123,7 +124,8 @@ func checkDump(t *testing.T, l *looked, want map[int64]dumped) {
 		if g.ID == 1 {
 			continue // it was making the dump
 		}
-		if created := fmt.Sprintf("%s %s:%d", plain(g.CreatedBy.Func), filepath.Base(g.CreatedBy.File), g.CreatedBy.Line); created != w.createdBy {
+		if created := fmt.Sprintf("%s %s:%d", plain(g.CreatedBy.Func), filepath.Base(g.CreatedBy.File),
+			g.CreatedBy.Line); created != w.createdBy {
 			t.Errorf("goroutine %d: created by %s, want %s", g.ID, created, w.createdBy)
 		}
 		if w.state == "running" || w.state == "runnable" {
@@ -152,7 +154,8 @@ func checkDump(t *testing.T, l *looked, want map[int64]dumped) {
 			}
 		}
 		if strings.Join(got, "\n") != strings.Join(w.frames, "\n") {
-			t.Errorf("goroutine %d [%s]:\n\t%s\nwant\n\t%s", g.ID, w.state, strings.Join(got, "\n\t"), strings.Join(w.frames, "\n\t"))
+			t.Errorf("goroutine %d [%s]:\n\t%s\nwant\n\t%s", g.ID, w.state, strings.Join(got, "\n\t"),
+				strings.Join(w.frames, "\n\t"))
 		}
 		compared++
 	}
@@ -164,7 +167,8 @@ func checkDump(t *testing.T, l *looked, want map[int64]dumped) {
 	if compared < 20 {
 		t.Errorf("only %d goroutines compared", compared)
 	}
-	for _, state := range []string{"chan receive", "chan receive (nil chan)", "chan send", "select", "select (no cases)", "sleep", "IO wait", "syscall", "sync.Cond.Wait"} {
+	for _, state := range []string{"chan receive", "chan receive (nil chan)", "chan send", "select",
+		"select (no cases)", "sleep", "IO wait", "syscall", "sync.Cond.Wait"} {
 		if !states[state] {
 			t.Errorf("no goroutine was seen in the state %q", state)
 		}
@@ -200,8 +204,9 @@ func (l *looked) inStack(g *values.Goroutine, name string) bool {
 	return false
 }
 
-// checkSpinning: the stack of a goroutine that runs is known from its thread's registers, in a stop. It may be stopped where it is not,
-// in a signal handler (the runtime interrupts by one what runs too long): then it says so, and another look finds it elsewhere.
+// checkSpinning: the stack of a goroutine that runs is known from its thread's registers, in a stop. It may be stopped
+// where it is not, in a signal handler (the runtime interrupts by one what runs too long): then it says so, and another
+// look finds it elsewhere.
 func checkSpinning(t *testing.T, p *testprogram.Program) {
 	for range 100 {
 		l := lookAt(t, p, attach.Stopped)

@@ -17,7 +17,7 @@ func (g *Goroutine) Labels() (map[string]string, error) {
 }
 
 func (s *Space) noLabels() error {
-	return fmt.Errorf("labels of goroutines are not known: runtime.g has no field labels in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
+	return s.lacksField("labels of goroutines are not known", "labels")
 }
 
 func (s *Space) labels(addr uint64) (map[string]string, error) {
@@ -77,7 +77,8 @@ func (s *Space) labels(addr uint64) (map[string]string, error) {
 	return out, nil
 }
 
-// labelSets are the sets of labels that goroutines have. Those that inherited theirs share it, others made the same anew.
+// labelSets are the sets of labels that goroutines have. Those that inherited theirs share it, others made the same
+// anew.
 type labelSets struct {
 	byAddr map[uint64]int32
 	byText map[string]int32

@@ -30,8 +30,8 @@ type LeafOptions struct {
 // leafBytes is how much of a string is shown.
 const leafBytes = 64
 
-// Leaves takes a value apart. What several pointers lead to is in it once, locks and the like of package sync aren't. truncated
-// tells that Limit or Elems left something out.
+// Leaves takes a value apart. What several pointers lead to is in it once, locks and the like of package sync aren't.
+// truncated tells that Limit or Elems left something out.
 func (v Value) Leaves(path string, opt LeafOptions) (leaves []Leaf, truncated bool) {
 	set := func(p *int, def int) {
 		if *p <= 0 {
@@ -145,7 +145,8 @@ func (p *picker) pointer(v Value, path string, depth, nested int) {
 // silent are types whose words say nothing to anybody outside package sync.
 func silent(t *symbols.Type) bool {
 	switch t.Name {
-	case "sync.Mutex", "sync.RWMutex", "sync.WaitGroup", "sync.Once", "sync.Cond", "sync.Pool", "sync.noCopy", "sync/atomic.noCopy", "sync/atomic.align64":
+	case "sync.Mutex", "sync.RWMutex", "sync.WaitGroup", "sync.Once", "sync.Cond", "sync.Pool", "sync.noCopy",
+		"sync/atomic.noCopy", "sync/atomic.align64":
 		return true
 	}
 	return false

@@ -52,8 +52,8 @@ const (
 // maxOperations bounds a location expression; those of compilers have a dozen at most.
 const maxOperations = 1000
 
-// locate evaluates a location expression of a variable of size bytes. cfa is the frame's CFA, which is Go's frame base too;
-// regs is nil where they are not known.
+// locate evaluates a location expression of a variable of size bytes. cfa is the frame's CFA, which is Go's frame base
+// too; regs is nil where they are not known.
 func (s *Space) locate(program []byte, size int64, cfa uint64, regs *attach.Registers) ([]piece, error) {
 	e := &evaluation{s: s, program: program, rest: program, room: size, cfa: cfa, regs: regs}
 	for n := 0; len(e.rest) > 0; n++ {
@@ -327,7 +327,8 @@ func (s *Space) assemble(pieces []piece, t *symbols.Type, regs *attach.Registers
 // maxAssembled bounds a value that isn't in one place of memory, in bytes.
 const maxAssembled = 1 << 20
 
-// InRegister tells whether a location expression says that the whole variable is in a register, and in which, by DWARF's number.
+// InRegister tells whether a location expression says that the whole variable is in a register, and in which, by
+// DWARF's number.
 func (s *Space) InRegister(program []byte) (n uint64, ok bool) {
 	pieces, err := s.locate(program, 8, 0, nil)
 	if err != nil || len(pieces) != 1 || pieces[0].kind != pieceRegister {

@@ -9,7 +9,8 @@ import (
 	"ri/symbols"
 )
 
-// Literal is a struct or array that isn't in the target: what a map's key is compared with. Parts that weren't set are zero.
+// Literal is a struct or array that isn't in the target: what a map's key is compared with. Parts that weren't set are
+// zero.
 type Literal struct {
 	Type  *symbols.Type
 	parts map[int]any // as Equals takes them
@@ -119,8 +120,8 @@ func (v Value) isZero() (bool, error) {
 }
 
 // Lookup gives a map's element by key: a bool, int64, uint64, float64, string, or a Value of the key's type. The
-// program's hash can't be called, so it scans: keep an index of your own for many look-ups. An interface key is matched by its dynamic
-// value, see Choose. ErrNotFound if there is none.
+// program's hash can't be called, so it scans: keep an index of your own for many look-ups. An interface key is matched
+// by its dynamic value, see Choose. ErrNotFound if there is none.
 func (v Value) Lookup(key any) (Value, error) {
 	e, err := v.lookup(key)
 	if err == nil {
@@ -154,9 +155,9 @@ func (v Value) scan(key any) (Entry, error) {
 	return Choose(found, key, v.Type)
 }
 
-// Choose takes the entry that a key means from those of a map that equal it: where the map's keys are interfaces, 1 may be
-// an int, an int64 and a float64. It means what Go would take the constant for, int, float64 or string; if there is no such
-// key, there must be one only.
+// Choose takes the entry that a key means from those of a map that equal it: where the map's keys are interfaces, 1 may
+// be an int, an int64 and a float64. It means what Go would take the constant for, int, float64 or string; if there is
+// no such key, there must be one only.
 func Choose(found []Entry, key any, m *symbols.Type) (Entry, error) {
 	switch len(found) {
 	case 0:
@@ -180,7 +181,8 @@ func Choose(found []Entry, key any, m *symbols.Type) (Entry, error) {
 		kinds = append(kinds, fmt.Sprintf("%s %v", k.Type.Name, key))
 	}
 	slices.Sort(kinds)
-	return Entry{}, fmt.Errorf("ambiguous: %s has the keys %s: %w", m.Name, strings.Join(kinds, ", "), symbols.ErrAmbiguous)
+	return Entry{}, fmt.Errorf("ambiguous: %s has the keys %s: %w", m.Name, strings.Join(kinds, ", "),
+		symbols.ErrAmbiguous)
 }
 
 // Equals compares with a Go bool, int64, uint64, float64, string, Value, *Literal, Pointer or Nil; numbers by value,

@@ -53,8 +53,8 @@ func (v Value) mapLen() (int, error) {
 	return int(n), nil
 }
 
-// Entries iterates over a map in the order in which memory holds it. It ends with an error where the
-// map's structure can't be; a map that was in mid-write when it was read may show an entry twice or not at all, and then ends in an
+// Entries iterates over a map in the order in which memory holds it. It ends with an error where the map's structure
+// can't be; a map that was in mid-write when it was read may show an entry twice or not at all, and then ends in an
 // error that says so, since the number of entries doesn't agree with its count.
 func (v Value) Entries() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
@@ -107,7 +107,8 @@ func (v Value) walkMap(yield func(key, elem uint64) bool) error {
 		return nil
 	}
 	if err == nil && w.seen != count {
-		err = fmt.Errorf("%s at %#x: %d entries found, its count says %d (read while it was being written?): %w", v.Type.Name, word, w.seen, count, ErrCorrupt)
+		err = fmt.Errorf("%s at %#x: %d entries found, its count says %d (read while it was being written?): %w",
+			v.Type.Name, word, w.seen, count, ErrCorrupt)
 	}
 	return err
 }
@@ -129,7 +130,8 @@ type mapWalk struct {
 func (w *mapWalk) entry(key, elem uint64) error {
 	w.seen++
 	if w.seen > w.limit {
-		return fmt.Errorf("more entries than the map's count of %d (read while it was being written?): %w", w.limit, ErrCorrupt)
+		return fmt.Errorf("more entries than the map's count of %d (read while it was being written?): %w", w.limit,
+			ErrCorrupt)
 	}
 	var err error
 	if w.l.IndirectKey {
@@ -171,7 +173,8 @@ func (w *mapWalk) swiss(head []byte) error {
 			return fmt.Errorf("map table: %w", err)
 		}
 		if w.at != nil {
-			w.chased = []Word{w.s.readWord(dir+8*i, 8), w.s.readWord(l.Table.Groups.At(table), 8), w.s.readWord(l.Table.Mask.At(table), 8)}
+			w.chased = []Word{w.s.readWord(dir+8*i, 8), w.s.readWord(l.Table.Groups.At(table), 8),
+				w.s.readWord(l.Table.Mask.At(table), 8)}
 		}
 		local := l.Table.Depth.Uint(b)
 		groups, mask := l.Table.Groups.Uint(b), l.Table.Mask.Uint(b)

@@ -8,7 +8,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// Generic methods, which Go has since 1.27, are named as the runtime names them, and their variables have the types that they were called with.
+// Generic methods, which Go has since 1.27, are named as the runtime names them, and their variables have the types
+// that they were called with.
 func TestGenericMethods(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short")
@@ -16,7 +17,8 @@ func TestGenericMethods(t *testing.T) {
 	// Older gofmt can't read the source, so it isn't called main.go.
 	const overlay = "-overlay=overlay.json"
 	for _, v := range []testprogram.Variant{
-		{Name: "go1.27", Toolchain: "go1.27.3", Flags: []string{overlay}}, {Name: "go1.27NoOpt", Toolchain: "go1.27.3", Flags: []string{overlay, "-gcflags=all=-N -l"}},
+		{Name: "go1.27", Toolchain: "go1.27.3", Flags: []string{overlay}},
+		{Name: "go1.27NoOpt", Toolchain: "go1.27.3", Flags: []string{overlay, "-gcflags=all=-N -l"}},
 	} {
 		t.Run(v.Name, func(t *testing.T) {
 			p := testprogram.Start(t, testprogram.Build(t, "testdata/methods", v))
@@ -51,7 +53,8 @@ func TestGenericMethods(t *testing.T) {
 			if compared != 7 {
 				t.Errorf("%d goroutines compared, want 7", compared)
 			}
-			want := map[string]int{"extra string": 1, "extra float64": 1, "extra []int": 1, "extra int16": 1, "extra int8": 1, "u []string": 1, "v string": 1,
+			want := map[string]int{"extra string": 1, "extra float64": 1, "extra []int": 1, "extra int16": 1,
+				"extra int8": 1, "u []string": 1, "v string": 1,
 				"first int": 3, "first map[string]int": 1}
 			for what, n := range want {
 				if typed[what] < n && !(v.Optimised() && what == "extra int8") {
@@ -60,7 +63,8 @@ func TestGenericMethods(t *testing.T) {
 			}
 			for what := range typed {
 				name, _, _ := strings.Cut(what, " ")
-				if (name == "extra" || name == "first" || name == "u" || name == "v") && want[what] == 0 && !strings.Contains(what, "go.shape.") {
+				if (name == "extra" || name == "first" || name == "u" || name == "v") && want[what] == 0 &&
+					!strings.Contains(what, "go.shape.") {
 					t.Errorf("no variable is %s", what)
 				}
 			}

@@ -15,11 +15,13 @@ const (
 	maxChunks       = 4096      // 1 GiB, more than any program's
 )
 
-// PollDescs are the netpoller's descriptors that are in use: one for each socket, pipe and the like that goroutines can wait for.
+// PollDescs are the netpoller's descriptors that are in use: one for each socket, pipe and the like that goroutines can
+// wait for.
 //
-// The runtime keeps no list of them, only of those that are free (runtime.pollcache). They lie in its memory that is never given back, whose chunks are
-// linked by their first words (runtime.persistentChunks); each that was ever used holds its own address in the field self (runtime/netpoll.go, Go 1.16 to 1.27),
-// which finds them all. What was found is remembered: they never move.
+// The runtime keeps no list of them, only of those that are free (runtime.pollcache). They lie in its memory that is
+// never given back, whose chunks are linked by their first words (runtime.persistentChunks); each that was ever used
+// holds its own address in the field self (runtime/netpoll.go, Go 1.16 to 1.27), which finds them all. What was found
+// is remembered: they never move.
 func (s *Space) PollDescs() (used []Value, err error) {
 	l := &s.Layouts().Poller
 	if err := l.Err(); err != nil {
@@ -69,7 +71,8 @@ func (s *Space) findPollDescs(l *layout.Poller) ([]uint64, error) {
 	return found, nil
 }
 
-// words gives the words that can be read of n bytes, and 0 in the place of others: of a recording, which has single words.
+// words gives the words that can be read of n bytes, and 0 in the place of others: of a recording, which has single
+// words.
 func (s *Space) words(addr uint64, n int) ([]byte, error) {
 	b := make([]byte, n)
 	found := false

@@ -10,8 +10,9 @@ import (
 	"ri/values/layout"
 )
 
-// What has to be known of a moment before something is changed in it: whether a place lies on a stack, whether anybody can be reading half of a value. It is asked
-// in a stop, so that it reads little: not every goroutine for an address, of every goroutine a byte.
+// What has to be known of a moment before something is changed in it: whether a place lies on a stack, whether anybody
+// can be reading half of a value. It is asked in a stop, so that it reads little: not every goroutine for an address,
+// of every goroutine a byte.
 
 // InStack gives the goroutine on whose stack an address lies.
 func (s *Space) InStack(addr uint64) (*Goroutine, bool) {
@@ -26,8 +27,9 @@ func (s *Space) InStack(addr uint64) (*Goroutine, bool) {
 	return nil, false
 }
 
-// manualMemory tells whether an address lies in memory of the Go heap that the runtime manages by hand, as stacks do: the state of its span (runtime.mspan)
-// is mSpanManual. An address outside the heap doesn't. The error is one of a program of which that can't be told.
+// manualMemory tells whether an address lies in memory of the Go heap that the runtime manages by hand, as stacks do:
+// the state of its span (runtime.mspan) is mSpanManual. An address outside the heap doesn't. The error is one of a
+// program of which that can't be told.
 func (s *Space) manualMemory(addr uint64) (bool, error) {
 	const spanManual = 2 // runtime.mSpanManual, runtime/mheap.go
 	l := &s.Layouts().Heap
@@ -38,7 +40,8 @@ func (s *Space) manualMemory(addr uint64) (bool, error) {
 		return false, ErrNoField
 	}
 	at := l.Arenas.At(l.Heap.Addr + s.bias) // leads to the only table of arenas that there is on Linux (arenaL1Bits is 0)
-	for _, offset := range []uint64{8 * layout.ArenaIndex(addr, s.arch.ArenaBase), uint64(l.Spans.Offset) + 8*(addr>>layout.PageShift%layout.ArenaPages)} {
+	for _, offset := range []uint64{8 * layout.ArenaIndex(addr, s.arch.ArenaBase),
+		uint64(l.Spans.Offset) + 8*(addr>>layout.PageShift%layout.ArenaPages)} {
 		next, err := s.Uint64(at)
 		if err != nil || next == 0 {
 			return false, err
@@ -53,8 +56,9 @@ func (s *Space) manualMemory(addr uint64) (bool, error) {
 	return state == spanManual, err
 }
 
-// Quiet tells whether no goroutine can be between two words of a value: no thread runs the program's own code, and none was interrupted in it. A thread
-// is harmless in a system call, which is a call like any, and on the scheduler's stack (g0). why says what is not.
+// Quiet tells whether no goroutine can be between two words of a value: no thread runs the program's own code, and none
+// was interrupted in it. A thread is harmless in a system call, which is a call like any, and on the scheduler's stack
+// (g0). why says what is not.
 //
 // Compilers load the words of a value next to each other, with no call in between, so that a goroutine that gave the
 // processor away by itself isn't there; one that was preempted (runtime.asyncPreempt, g.asyncSafePoint) may be.
@@ -77,7 +81,8 @@ func (s *Space) busyThread() (why string, err error) {
 	}
 	for id, t := range s.threads {
 		size := len(s.arch.Syscall)
-		if b, err := s.Slice(t.Regs.PC()-uint64(size), size); err == nil && bytes.Equal(b, s.arch.Syscall) { // it is in the call
+		if b, err := s.Slice(t.Regs.PC()-uint64(size), size); err == nil &&
+			bytes.Equal(b, s.arch.Syscall) { // it is in the call
 			if !schedulers.signal(t.Regs.SP()) {
 				continue
 			}
@@ -97,14 +102,15 @@ func (s *Space) busyThread() (why string, err error) {
 // nearFlags is how far apart two bytes may lie, to be read as one piece.
 const nearFlags = 1024
 
-// anyPreempted tells whether a goroutine was preempted. It reads a byte of each, past the page cache where that can be: the pages around them are of no use.
+// anyPreempted tells whether a goroutine was preempted. It reads a byte of each, past the page cache where that can be:
+// the pages around them are of no use.
 func (s *Space) anyPreempted() (bool, error) {
 	l, first, n, err := s.allGoroutines()
 	if err != nil {
 		return false, err
 	}
 	if !l.Preempted.Known() {
-		return false, fmt.Errorf("whether goroutines were preempted can't be told: runtime.g has no field asyncSafePoint in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
+		return false, s.lacksField("whether goroutines were preempted can't be told", "asyncSafePoint")
 	}
 	list, err := s.Slice(first, 8*int(n))
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 )
 
 // Offsets in internal/abi.Type, the same in Go 1.20 to 1.27 (before 1.21 it was runtime._type): Size_ 0, PtrBytes 8,
-// Hash 16, TFlag 20, Align_ 21, FieldAlign_ 22, Kind_ 23, Equal 24, GCData 32, Str 40, PtrToThis 44; 48 in all, then the kind's own.
+// Hash 16, TFlag 20, Align_ 21, FieldAlign_ 22, Kind_ 23, Equal 24, GCData 32, Str 40, PtrToThis 44; 48 in all, then
+// the kind's own.
 const (
 	rtypeTFlag = 20
 	rtypeKind  = 23
@@ -22,7 +23,8 @@ const (
 	directBit      = 1 << 5 // abi.KindDirectIface in Kind_; from Go 1.26 on abi.TFlagDirectIface in TFlag
 )
 
-// What follows the common part, by kind (internal/abi: PtrType, SliceType, ArrayType, ChanType, MapType, StructType, InterfaceType).
+// What follows the common part, by kind (internal/abi: PtrType, SliceType, ArrayType, ChanType, MapType, StructType,
+// InterfaceType).
 const (
 	rtypeElem    = 48 // of pointer, slice, array and chan; a map's key
 	rtypeMapElem = 56
@@ -161,8 +163,8 @@ func (s *Space) arrayLen(desc uint64, t, elem *symbols.Type) (int64, error) {
 	return n, err
 }
 
-// mapRepr makes the runtime's structure behind a map type of which there is no other description: that of all maps, with the group or bucket that the
-// descriptor names in its place. nil if it can't.
+// mapRepr makes the runtime's structure behind a map type of which there is no other description: that of all maps,
+// with the group or bucket that the descriptor names in its place. nil if it can't.
 func (s *Space) mapRepr(desc uint64, t *symbols.Type, made *int) *symbols.Type {
 	addr, err := s.Uint64(desc + rtypeGroup)
 	if err != nil {
@@ -232,7 +234,8 @@ func (s *Space) rtypeFields(desc uint64, t *symbols.Type, made *int) ([]symbols.
 		if err != nil {
 			return nil, err
 		}
-		nameAt, typeAt, off := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), int64(binary.LittleEndian.Uint64(b[16:]))
+		nameAt, typeAt, off := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]),
+			int64(binary.LittleEndian.Uint64(b[16:]))
 		name, flags, ok := s.rtypeName(nameAt)
 		if !ok {
 			return nil, fmt.Errorf("name of field %d: %w", i, ErrCorrupt)

@@ -102,8 +102,8 @@ func (s *Scalar) String() string {
 	return ""
 }
 
-// Compare orders two scalars: numbers by value, whatever their kinds. A NoScalar is nil. Not ok: they aren't equal and have
-// no order.
+// Compare orders two scalars: numbers by value, whatever their kinds. A NoScalar is nil. Not ok: they aren't equal and
+// have no order.
 func (s *Scalar) Compare(t *Scalar) (order int, ok bool) {
 	switch {
 	case s.Kind.Number() && t.Kind.Number():

@@ -71,7 +71,8 @@ const MaxBytes = 1 << 40
 
 // New joins a file and a view. bias is the runtime address less the link-time address: 0 unless the file is a PIE.
 func New(file *symbols.File, mem *attach.Cache, bias uint64) *Space {
-	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{}, maps: map[*symbols.Type]*layout.Map{},
+	return &Space{file: file, arch: file.Arch(), mem: mem, bias: bias, types: map[uint64]*symbols.Type{},
+		maps:     map[*symbols.Type]*layout.Map{},
 		searches: map[findKey][]Found{}}
 }
 
@@ -119,13 +120,17 @@ func (s *Space) Nanotime() int64 { return s.now }
 func (s *Space) Reset() {
 	s.local = nil
 	// Descriptors that the executable itself holds don't change, and what was compiled for their types goes on to be used.
-	maps.DeleteFunc(s.types, func(desc uint64, _ *symbols.Type) bool { return !s.file.RuntimeOnly() || !s.file.Holds(desc-s.bias) })
+	maps.DeleteFunc(s.types, func(desc uint64, _ *symbols.Type) bool {
+		return !s.file.RuntimeOnly() ||
+			!s.file.Holds(desc-s.bias)
+	})
 }
 
 // Values counts the values that were made so far.
 func (s *Space) Values() int64 { return s.values }
 
-// Slice gives n bytes at addr, without a copy where it can be; they are valid until the next Reset and must not be written.
+// Slice gives n bytes at addr, without a copy where it can be; they are valid until the next Reset and must not be
+// written.
 func (s *Space) Slice(addr uint64, n int) ([]byte, error) {
 	if addr-localBase < localSize {
 		off := addr - localBase
@@ -228,7 +233,8 @@ func (s *Space) Var(name string) (Value, error) {
 	return s.At(v.Addr+s.bias, v.Type), nil
 }
 
-// Type finds a type by name; see [symbols.File.Type]. Of a stripped program also those that descriptors in its memory describe.
+// Type finds a type by name; see [symbols.File.Type]. Of a stripped program also those that descriptors in its memory
+// describe.
 func (s *Space) Type(name string) (*symbols.Type, error) {
 	t, err := s.file.Type(name)
 	if err == nil || !s.file.RuntimeOnly() {

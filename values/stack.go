@@ -35,7 +35,8 @@ func (s *Space) Thread(id int) *attach.Thread {
 	return nil
 }
 
-// Innermost says where a goroutine is, and unwinding begins: its registers if it is on a stopped thread, else what the scheduler saved; regs is nil then.
+// Innermost says where a goroutine is, and unwinding begins: its registers if it is on a stopped thread, else what the
+// scheduler saved; regs is nil then.
 func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err error) {
 	switch g.status {
 	case statusSyscall:
@@ -46,7 +47,8 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 		t := g.s.Thread(g.ThreadID)
 		if t == nil {
 			if g.s.threads == nil {
-				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w", g.ID, ErrNoStack)
+				return 0, 0, nil, fmt.Errorf("goroutine %d is running; its registers are known only in a stopped view: %w",
+					g.ID, ErrNoStack)
 			}
 			if slices.Contains(g.s.forking, g.ThreadID) {
 				return 0, 0, nil, fmt.Errorf("goroutine %d waits for a child that has not started its program yet "+
@@ -56,7 +58,8 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 			if pc, sp, regs, ok := g.lastPlace(); ok {
 				return pc, sp, regs, nil
 			}
-			return 0, 0, nil, fmt.Errorf("goroutine %d was running on thread %d, whose registers are not known: %w", g.ID, g.ThreadID, ErrNoStack)
+			return 0, 0, nil, fmt.Errorf("goroutine %d was running on thread %d, whose registers are not known: %w",
+				g.ID, g.ThreadID, ErrNoStack)
 		}
 		if sp := t.Regs.SP(); sp > g.StackLo && sp <= g.StackHi {
 			// In the vDSO or in C on the goroutine's stack, the function table knows nothing of the PC.
@@ -72,13 +75,15 @@ func (g *Goroutine) Innermost() (pc, sp uint64, regs *attach.Registers, err erro
 		return g.offStack(t)
 	}
 	if g.SP == 0 || g.SP < g.StackLo || g.SP > g.StackHi {
-		return 0, 0, nil, fmt.Errorf("goroutine %d (%s): saved SP %#x lies outside its stack %#x-%#x: %w", g.ID, g.Status, g.SP, g.StackLo, g.StackHi, ErrNoStack)
+		return 0, 0, nil, fmt.Errorf("goroutine %d (%s): saved SP %#x lies outside its stack %#x-%#x: %w", g.ID,
+			g.Status, g.SP, g.StackLo, g.StackHi, ErrNoStack)
 	}
 	return g.PC, g.SP, nil, nil
 }
 
-// offStack says where unwinding begins for a running goroutine whose thread is on another stack: the system stack, the vDSO's
-// caller's, or the signal handler's. What the scheduler saved is believed only where that is certain: it may be of an earlier call.
+// offStack says where unwinding begins for a running goroutine whose thread is on another stack: the system stack, the
+// vDSO's caller's, or the signal handler's. What the scheduler saved is believed only where that is certain: it may be
+// of an earlier call.
 func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Registers, err error) {
 	m, err := g.s.osThread(g.m)
 	if err == nil && m.curg != g.Addr {
@@ -94,16 +99,17 @@ func (g *Goroutine) offStack(t *attach.Thread) (pc, sp uint64, regs *attach.Regi
 	return 0, 0, nil, fmt.Errorf("goroutine %d (thread %d at %#x): %w", g.ID, t.ID, t.Regs.PC(), err)
 }
 
-// Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table, and leaves out what Go's own stack traces leave out
-// as made by the compiler. The error says where and why it broke off; the frames before it are good.
+// Stack unwinds at most limit functions (0: 256) by the frame sizes of the function table, and leaves out what Go's own
+// stack traces leave out as made by the compiler. The error says where and why it broke off; the frames before it are
+// good.
 func (g *Goroutine) Stack(limit int) ([]Frame, error) {
 	all, err := g.Unwind(limit)
 	return withoutWrappers(all), err
 }
 
-// Outermost gives at most limit functions from the outer end of a stack that is too deep to be unwound as a whole, the last of them the first that the
-// goroutine called; none where they aren't found. What is on the stack up there is looked for: a word that is a return address, from which
-// the way leads to the goroutine's start.
+// Outermost gives at most limit functions from the outer end of a stack that is too deep to be unwound as a whole, the
+// last of them the first that the goroutine called; none where they aren't found. What is on the stack up there is
+// looked for: a word that is a return address, from which the way leads to the goroutine's start.
 func (g *Goroutine) Outermost(limit int) []Frame {
 	for room := uint64(1 << 12); room <= 1<<17; room *= 2 {
 		lo := max(g.StackLo, g.StackHi-min(g.StackHi, room))
@@ -194,7 +200,8 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		}
 		size := info.FrameSize
 		if size < 0 || sp < g.StackLo || sp > g.StackHi || uint64(g.s.arch.FrameBytes(size)) > g.StackHi-sp {
-			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w", g.ID, info.Func, size, sp, g.StackLo, g.StackHi, ErrCorrupt)
+			return frames, fmt.Errorf("goroutine %d: frame of %s (size %d at %#x) lies outside its stack %#x-%#x: %w",
+				g.ID, info.Func, size, sp, g.StackLo, g.StackHi, ErrCorrupt)
 		}
 		cfa := g.s.arch.CFA(sp, size)
 		for _, f := range g.s.FramesAt(pc, exact) {
@@ -267,8 +274,8 @@ func (g *Goroutine) Vars(f *Frame) (vars []Named, lost int) {
 	return vars, lost
 }
 
-// Place is where a part of a variable lies: so many bytes from the frame's CFA on. A part in a register, or that is gone, is not
-// InMemory.
+// Place is where a part of a variable lies: so many bytes from the frame's CFA on. A part in a register, or that is
+// gone, is not InMemory.
 type Place struct {
 	Offset, Size int64
 	InMemory     bool
@@ -277,8 +284,9 @@ type Place struct {
 // placeCFA is the CFA at which locations are evaluated to tell places: far from anything that an address could be.
 const placeCFA = 1 << 60
 
-// FramePlaces calls back for each variable in scope where a function is, inlined calls' too, with where its parts lie. First come those of
-// the location that holds during a call; where yield isn't content with them, those of the location behind the call.
+// FramePlaces calls back for each variable in scope where a function is, inlined calls' too, with where its parts lie.
+// First come those of the location that holds during a call; where yield isn't content with them, those of the location
+// behind the call.
 func (s *Space) FramePlaces(pc uint64, exact bool, yield func(v *symbols.FrameVar, parts []Place) (content bool)) {
 	for _, f := range s.FramesAt(pc, exact) {
 		fv := s.file.FuncVars(f.At - s.bias)
@@ -355,9 +363,9 @@ func (g *Goroutine) run(f *Frame, program []byte, name string, t *symbols.Type) 
 
 // dictType finds what a type parameter stands for, in the dictionary that the generic function was given
 // (cmd/compile/internal/noder; its entries are type descriptors). Without optimisation that is the local ".dict".
-// Optimised code has no such variable: then the type is known where all dictionaries that the function may be given agree on it, or by
-// the dictionary's argument slot. What lies there may be an earlier call's, which is harmless as long as the shape fixes
-// how memory is read; it does not for pointers, which all have one shape.
+// Optimised code has no such variable: then the type is known where all dictionaries that the function may be given
+// agree on it, or by the dictionary's argument slot. What lies there may be an earlier call's, which is harmless as
+// long as the shape fixes how memory is read; it does not for pointers, which all have one shape.
 func (g *Goroutine) dictType(f *Frame, fv *symbols.FuncVars, shape *symbols.Type) *symbols.Type {
 	for _, v := range fv.At(f.At-g.s.bias, f.depth) {
 		if v.Name != ".dict" {
@@ -402,7 +410,8 @@ func (g *Goroutine) dictType(f *Frame, fv *symbols.FuncVars, shape *symbols.Type
 // pointerShaped tells whether a shape hides what its pointers point to: *uint8 stands for every pointer in one.
 func pointerShaped(t *symbols.Type) bool { return strings.Contains(t.Name, "go.shape.*") }
 
-// dictEntry gives the type at the shape's index of the dictionary at a runtime address, nil if it can't be of that shape.
+// dictEntry gives the type at the shape's index of the dictionary at a runtime address, nil if it can't be of that
+// shape.
 func (g *Goroutine) dictEntry(dict uint64, shape *symbols.Type) *symbols.Type {
 	desc, err := g.s.Uint64(dict + uint64(shape.DictIndex())*8)
 	if err != nil {

@@ -38,10 +38,11 @@ const (
 
 // StackMemo remembers the stacks of parked goroutines from one look to the next, so that a snapshot need not copy them.
 //
-// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27). One that waited before and waits
-// now, and whose count, saved PC and depth are the same, has not run in between, so the return addresses that were read in between are
-// those that are there now. The count has 8 bits: a goroutine is only believed if it didn't run at all while
-// the stacks were first read, and not for long; all others' stacks are copied in the stop.
+// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27).
+// One that waited before and waits now, and whose count, saved PC and depth are the same, has not run in between, so
+// the return addresses that were read in between are those that are there now. The count has 8 bits: a goroutine is
+// only believed if it didn't run at all while the stacks were first read, and not for long; all others' stacks are
+// copied in the stop.
 type StackMemo struct {
 	limit  int
 	made   time.Time
@@ -51,7 +52,8 @@ type StackMemo struct {
 	known  bool     // parked was filled
 }
 
-// stackNode is a function on a stack, under those that called it: stacks are paths in a tree, which is as small as the program's ways to wait are few.
+// stackNode is a function on a stack, under those that called it: stacks are paths in a tree, which is as small as the
+// program's ways to wait are few.
 type stackNode struct {
 	pc     uint64
 	parent int32 // -1: it is innermost
@@ -120,7 +122,8 @@ type grouping struct {
 	ranges  []attach.Range
 }
 
-// Stacks groups all goroutines by state and stack. A hundred thousand are ordinary: nothing is made for a single one of them.
+// Stacks groups all goroutines by state and stack. A hundred thousand are ordinary: nothing is made for a single one of
+// them.
 func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error) {
 	l, _, n, err := s.allGoroutines()
 	if err != nil {
@@ -137,7 +140,8 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 		*memo = StackMemo{limit: opt.Limit, made: time.Now(), next: map[stackStep]int32{}}
 	}
 	view, live := s.mem.Beneath().(attach.View)
-	if reader, ok := view.(attach.RangeReader); ok && live && view.Kind() == attach.Live && !memo.known && n > fewGoroutines && l.Switches.Known() {
+	if reader, ok := view.(attach.RangeReader); ok && live && view.Kind() == attach.Live && !memo.known &&
+		n > fewGoroutines && l.Switches.Known() {
 		g.direct = reader
 		memo.parked = make([]parked, n)
 	}
@@ -282,13 +286,14 @@ func (g *grouping) flush() error {
 	return nil
 }
 
-// forgetTheBusy looks at the remembered goroutines again, and goes through the stacks of those that ran meanwhile by way of the
-// cache, so that a snapshot has their pages.
+// forgetTheBusy looks at the remembered goroutines again, and goes through the stacks of those that ran meanwhile by
+// way of the cache, so that a snapshot has their pages.
 func (g *grouping) forgetTheBusy() error {
 	l := g.l
 	low := min(l.Status.Offset, l.Switches.Offset)
 	size := max(l.Status.Offset+l.Status.Size, l.Switches.Offset+l.Switches.Size) - low
-	status, switches := layout.Field{Offset: l.Status.Offset - low, Size: l.Status.Size}, layout.Field{Offset: l.Switches.Offset - low, Size: l.Switches.Size}
+	status, switches := layout.Field{Offset: l.Status.Offset - low, Size: l.Status.Size},
+		layout.Field{Offset: l.Switches.Offset - low, Size: l.Switches.Size}
 	var indexes []int
 	buffer := make([]byte, stackBatch*size)
 	check := func() error {
@@ -297,7 +302,8 @@ func (g *grouping) forgetTheBusy() error {
 		}
 		for k, i := range indexes {
 			p, r := &g.memo.parked[i], &g.ranges[k]
-			if r.N == len(r.Data) && uint8(switches.Uint(r.Data)) == p.seq && uint32(status.Uint(r.Data))&^statusScan == statusWaiting {
+			if r.N == len(r.Data) && uint8(switches.Uint(r.Data)) == p.seq &&
+				uint32(status.Uint(r.Data))&^statusScan == statusWaiting {
 				continue
 			}
 			if b, err := g.s.Structure(p.addr, &l.Structure); err == nil {
@@ -336,11 +342,13 @@ func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint6
 			return max(from, -1), fmt.Errorf("goroutine %d, %d functions up its stack: %w", f.id, n, err)
 		}
 		if err != nil {
-			return max(from, -1), fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", f.id, pc, n, ErrCorrupt)
+			return max(from, -1),
+				fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", f.id, pc, n, ErrCorrupt)
 		}
 		node := &g.memo.nodes[at]
 		if node.size <= 0 || sp > f.hi || uint64(node.size) > f.hi-sp {
-			return max(from, -1), fmt.Errorf("goroutine %d: a frame at %#x lies outside its stack, which ends at %#x: %w", f.id, sp, f.hi, ErrCorrupt)
+			return max(from, -1),
+				fmt.Errorf("goroutine %d: a frame at %#x lies outside its stack, which ends at %#x: %w", f.id, sp, f.hi, ErrCorrupt)
 		}
 		if node.top || int(node.depth)+1 >= g.opt.Limit {
 			return at, nil
@@ -366,7 +374,8 @@ func (g *grouping) step(from int32, pc uint64) (int32, error) {
 	if info.Err != nil {
 		return 0, info.Err
 	}
-	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: g.s.arch.FrameBytes(info.FrameSize), top: info.TopFrame || info.Func == "runtime.goexit",
+	node := stackNode{pc: pc, parent: max(from, -1), exact: from == -2, size: g.s.arch.FrameBytes(info.FrameSize),
+		top:    info.TopFrame || info.Func == "runtime.goexit",
 		signal: EntersBySignal(info.Func)}
 	if info.FrameSize < 0 {
 		node.size = 0
@@ -427,9 +436,10 @@ func (g *grouping) frames(leaf int32) []Frame {
 
 // Marks are what all goroutines were doing at one look, to tell at a later one which of them have not run since.
 //
-// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27). A goroutine that
-// waited, or was in a system call, and does now with the same count, saved PC and depth has not run in between. The count has 8 bits: one that ran
-// a multiple of 256 times and is back at the very same place would be taken for one that didn't.
+// The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27).
+// A goroutine that waited, or was in a system call, and does now with the same count, saved PC and depth has not run in
+// between. The count has 8 bits: one that ran a multiple of 256 times and is back at the very same place would be taken
+// for one that didn't.
 type Marks struct {
 	byID map[int64]goroutineMark
 }
@@ -450,7 +460,7 @@ func (s *Space) Mark(check func()) (*Marks, error) {
 		return nil, err
 	}
 	if !l.Switches.Known() {
-		return nil, fmt.Errorf("which goroutines run can't be told: runtime.g has no field trackingSeq in this release of Go (%s): %w", s.file.GoVersion(), ErrNoField)
+		return nil, s.lacksField("which goroutines run can't be told", "trackingSeq")
 	}
 	m := &Marks{byID: make(map[int64]goroutineMark, n)}
 	for raw, err := range s.Raws(check) {
@@ -464,7 +474,8 @@ func (s *Space) Mark(check func()) (*Marks, error) {
 // mark is what a goroutine is doing.
 func (r *Raw) mark() goroutineMark {
 	l, b := r.l, r.Bytes
-	m := goroutineMark{addr: r.Addr, pc: l.PC.Uint(b), sp: l.Hi.Uint(b) - l.SP.Uint(b), status: r.status, seq: uint8(l.Switches.Uint(b))}
+	m := goroutineMark{addr: r.Addr, pc: l.PC.Uint(b), sp: l.Hi.Uint(b) - l.SP.Uint(b), status: r.status,
+		seq: uint8(l.Switches.Uint(b))}
 	if r.status == statusSyscall {
 		m.pc, m.sp = l.SyscallPC.Uint(b), l.Hi.Uint(b)-l.SyscallSP.Uint(b)
 	}

@@ -60,7 +60,8 @@ func TestStacksAreThoseOfGoroutines(t *testing.T) {
 	})
 }
 
-// Stacks that are remembered from an earlier look are not believed once the goroutine has run, even if it waits in the same place again.
+// Stacks that are remembered from an earlier look are not believed once the goroutine has run, even if it waits in the
+// same place again.
 func TestStacksRemembered(t *testing.T) {
 	testprogram.Each(t, func(t *testing.T, v testprogram.Variant) {
 		p := testprogram.Start(t, testprogram.Build(t, "testdata/parked", v))

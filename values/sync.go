@@ -12,7 +12,8 @@ import (
 	"ri/values/layout"
 )
 
-// What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.27 and are told apart by the fields that there are.
+// What the words of package sync's types say, as people would say it. The layouts were read in Go 1.20 to 1.27 and are
+// told apart by the fields that there are.
 
 // MutexState is a sync.Mutex: sync/mutex.go and internal/sync/mutex.go, mutexLocked to mutexWaiterShift.
 type MutexState struct {
@@ -93,8 +94,9 @@ func (s *Space) RWMutexAt(addr uint64) (m RWMutexState, err error) {
 	readers, leaving := int64(int32(count)), int64(int32(wait))
 	m = RWMutexState{Readers: readers, WritersWaiting: w.Waiting, Starving: w.Starving}
 	if m.Pending = readers < 0; m.Pending {
-		// A writer takes rwmutexMaxReaders off readerCount and waits until as many readers as there were have left. Until it has said how many,
-		// readerWait is 0 or less: 0 is taken for a writer that has the lock, to be on the safe side.
+		// A writer takes rwmutexMaxReaders off readerCount and waits until as many readers as there were have left.
+		// Until it has said how many, readerWait is 0 or less: 0 is taken for a writer that has the lock, to be on the
+		// safe side.
 		m.Readers, m.ReadersWaiting = leaving, readers+1<<30-leaving
 		if m.Locked = leaving == 0; !m.Locked {
 			m.WritersWaiting++
@@ -103,7 +105,8 @@ func (s *Space) RWMutexAt(addr uint64) (m RWMutexState, err error) {
 	return m, nil
 }
 
-// WaitGroupState is a sync.WaitGroup: sync/waitgroup.go; 32 bits count, below them a flag (since Go 1.25) and those who wait.
+// WaitGroupState is a sync.WaitGroup: sync/waitgroup.go; 32 bits count, below them a flag (since Go 1.25) and those who
+// wait.
 type WaitGroupState struct{ Count, Waiting int64 }
 
 // WaitGroup reads a sync.WaitGroup.
@@ -132,8 +135,9 @@ func isMutex(t *symbols.Type) bool {
 	return false
 }
 
-// WriteHeld tells whether somebody may be changing what a sync.Mutex or sync.RWMutex guards. Readers of an RWMutex change nothing, and a
-// writer that waits for them hasn't begun. v may lead to the mutex through pointers and interfaces.
+// WriteHeld tells whether somebody may be changing what a sync.Mutex or sync.RWMutex guards. Readers of an RWMutex
+// change nothing, and a writer that waits for them hasn't begun. v may lead to the mutex through pointers and
+// interfaces.
 //
 // A mutex that is being handed over to a waiter is not held: its next holder takes the bit before it goes on.
 func (v Value) WriteHeld() (bool, error) {
@@ -141,7 +145,8 @@ func (v Value) WriteHeld() (bool, error) {
 	return held, err
 }
 
-// Held tells whether a sync.Mutex is locked, or a sync.RWMutex is, by a writer or by readers: what must not be when what it guards is changed.
+// Held tells whether a sync.Mutex is locked, or a sync.RWMutex is, by a writer or by readers: what must not be when
+// what it guards is changed.
 func (v Value) Held() (bool, error) {
 	held, read, err := v.held()
 	return held || read, err
@@ -167,7 +172,8 @@ func (v Value) held() (held, read bool, err error) {
 	return state.Locked, false, err
 }
 
-// OnceDone tells whether a sync.Once has run its function. done is a uint32, since Go 1.22 an atomic.Uint32, since Go 1.25 an atomic.Bool.
+// OnceDone tells whether a sync.Once has run its function. done is a uint32, since Go 1.22 an atomic.Uint32, since Go
+// 1.25 an atomic.Bool.
 func (v Value) OnceDone() (bool, error) {
 	v, err := v.Struct()
 	if err != nil {
@@ -196,7 +202,8 @@ const (
 	trieBarrens = 1 << 16 // nodes in a row without an entry
 )
 
-// SyncMap iterates over a sync.Map: a hash trie since Go 1.24 (internal/sync.HashTrieMap), before that a read-only map and one with what is new.
+// SyncMap iterates over a sync.Map: a hash trie since Go 1.24 (internal/sync.HashTrieMap), before that a read-only map
+// and one with what is new.
 func (v Value) SyncMap() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		m, err := v.Struct()
@@ -319,7 +326,8 @@ func (w *trieWalk) chain(p Value) error {
 	return fmt.Errorf("the chain of a trie's leaf has no end: %w", ErrCorrupt)
 }
 
-// twoMaps goes through a sync.Map of before Go 1.24: all is in dirty, if read lacks anything. An entry that leads to nil or to sync.expunged was deleted.
+// twoMaps goes through a sync.Map of before Go 1.24: all is in dirty, if read lacks anything. An entry that leads to
+// nil or to sync.expunged was deleted.
 func (v Value) twoMaps(yield func(Entry, error) bool) error {
 	w := &trieWalk{s: v.s}
 	read, err := v.Field("read")
@@ -399,7 +407,9 @@ func (s *Space) Atomic(t *symbols.Type) (inner *symbols.Type, offset int64, ok b
 		return nil, 0, false
 	}
 	fields := t.Fields()
-	at := slices.IndexFunc(fields, func(f symbols.Field) bool { return f.Name == "v" || f.Name == "value" || f.Name == "u" })
+	at := slices.IndexFunc(fields, func(f symbols.Field) bool {
+		return f.Name == "v" || f.Name == "value" || f.Name == "u"
+	})
 	if at < 0 {
 		return nil, 0, false
 	}
@@ -413,7 +423,8 @@ func (s *Space) Atomic(t *symbols.Type) (inner *symbols.Type, offset int64, ok b
 	case "Pointer":
 		// The pointee's type is written in the field _ [0]*T.
 		for _, g := range fields {
-			if g.Type.Kind == reflect.Array && g.Type.Len() == 0 && g.Type.Elem() != nil && g.Type.Elem().Kind == reflect.Pointer {
+			if g.Type.Kind == reflect.Array && g.Type.Len() == 0 && g.Type.Elem() != nil &&
+				g.Type.Elem().Kind == reflect.Pointer {
 				inner = g.Type.Elem()
 			}
 		}

@@ -15,8 +15,8 @@ import (
 //	system     systemstack, mallocgc.func1, ...                  m.g0's stack: the thread's own
 //	goroutine  mallocgc, main.f, main.main, goexit               m.curg's stack
 //
-// Below sigtramp the kernel left the registers of what was interrupted (struct rt_sigframe). Below systemstack, mcall, morestack and
-// asmcgocall, all of which note in g.sched where they left the goroutine's stack, it goes on there.
+// Below sigtramp the kernel left the registers of what was interrupted (struct rt_sigframe). Below systemstack, mcall,
+// morestack and asmcgocall, all of which note in g.sched where they left the goroutine's stack, it goes on there.
 
 // OSThread is a thread of the operating system as the runtime has it: a runtime.m.
 type OSThread struct {
@@ -128,8 +128,8 @@ func (t *OSThread) on(g, sp uint64) bool {
 	return g != 0 && sp > t.word(g, l.Lo) && sp <= t.word(g, l.Hi)
 }
 
-// Stack gives what the thread does on its stacks, the innermost part first. The error says where and why it broke off; the parts before it are
-// good. Without registers (a live view) it is ErrNoStack.
+// Stack gives what the thread does on its stacks, the innermost part first. The error says where and why it broke off;
+// the parts before it are good. Without registers (a live view) it is ErrNoStack.
 func (t *OSThread) Stack() ([]StackPart, error) {
 	w, ok := t.lastPlace()
 	if ok {
@@ -157,7 +157,8 @@ func (w *threadWalk) stack() ([]StackPart, error) {
 	return parts, fmt.Errorf("thread %d: more than %d stacks: %w", w.t.ID, maxThreadParts, ErrCorrupt)
 }
 
-// threadWalk is a way down a thread's stacks. regs are known where a stack was left by a signal, or is that of the stopped thread.
+// threadWalk is a way down a thread's stacks. regs are known where a stack was left by a signal, or is that of the
+// stopped thread.
 type threadWalk struct {
 	t      *OSThread
 	pc, sp uint64
@@ -193,14 +194,16 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 	case t.on(t.gsignal, w.sp):
 		part.Stack = "signal"
 	}
-	// A caller of the vDSO (time.Now) is on the system stack already while it notes where it came from, runtime/sys_linux_amd64.s.
+	// A caller of the vDSO (time.Now) is on the system stack already while it notes where it came from,
+	// runtime/sys_linux_amd64.s.
 	if sp := t.word(t.Addr, t.s.Layouts().Thread.VDSOSP); part.Stack == "system" && t.on(t.curg, sp) {
 		return w.foreign(part)
 	}
 	exact := w.regs != nil
 	for {
 		if w.frames++; w.frames > maxThreadFrames && part.Stack != "goroutine" || len(part.Frames) > maxThreadFrames {
-			return part, false, fmt.Errorf("thread %d: stack deeper than the limit of %d functions: %w", t.ID, maxThreadFrames, ErrRange)
+			return part, false, fmt.Errorf("thread %d: stack deeper than the limit of %d functions: %w", t.ID,
+				maxThreadFrames, ErrRange)
 		}
 		info, ok := s.PC(w.pc)
 		if !ok {
@@ -210,7 +213,8 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 			return part, false, fmt.Errorf("thread %d: %w", t.ID, info.Err)
 		}
 		if info.FrameSize < 0 {
-			return part, false, fmt.Errorf("thread %d: the frame size of %s at %#x is not known: %w", t.ID, info.Func, w.pc, ErrNoStack)
+			return part, false, fmt.Errorf("thread %d: the frame size of %s at %#x is not known: %w", t.ID, info.Func,
+				w.pc, ErrNoStack)
 		}
 		cfa := s.arch.CFA(w.sp, info.FrameSize)
 		if cfa <= w.sp {
@@ -280,7 +284,8 @@ func (w *threadWalk) scheduled() bool {
 func (w *threadWalk) foreign(part StackPart) (StackPart, bool, error) {
 	t, l, m := w.t, w.t.s.gs, &w.t.s.Layouts().Thread
 	if _, isGo := t.s.PC(w.pc); !isGo {
-		part.Frames = append(part.Frames, Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, At: w.pc, Regs: w.regs})
+		part.Frames = append(part.Frames,
+			Frame{Line: symbols.Line{Func: t.s.foreignName(w.pc)}, PC: w.pc, At: w.pc, Regs: w.regs})
 	}
 	w.regs, w.signal = nil, nil
 	// The scheduler asks the time, too, on the system stack.

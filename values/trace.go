@@ -14,13 +14,16 @@ type Word struct {
 	Frame bool   // of a goroutine's state: when it has run, what hangs off its frames has to be looked for again
 }
 
-// Trace says how an expression led to a place. As long as all its words are the same, the place is what the expression means.
+// Trace says how an expression led to a place. As long as all its words are the same, the place is what the expression
+// means.
 type Trace struct {
 	Words []Word
-	// ByAddress: the way begins at an address that no word of the program was seen to hold, so the words alone don't prove that what was there still is.
+	// ByAddress: the way begins at an address that no word of the program was seen to hold, so the words alone don't
+	// prove that what was there still is.
 	ByAddress bool
 	Literal   bool // that address was typed by a person
-	// Box: the place lies in the box of an interface, which is shared and immutable. Queue: in a channel's buffer. Text: in a string's bytes.
+	// Box: the place lies in the box of an interface, which is shared and immutable. Queue: in a channel's buffer.
+	// Text: in a string's bytes.
 	Box, Queue, Text bool
 }
 
@@ -68,8 +71,8 @@ func (s *Space) Untraced(f func()) {
 	f()
 }
 
-// NoteFound notes how Find came to a value: by pointers from a package variable, or from the frame of a goroutine that is parked: it is
-// where it was as long as its number, PC and SP are the same. Else the address is all there is.
+// NoteFound notes how Find came to a value: by pointers from a package variable, or from the frame of a goroutine that
+// is parked: it is where it was as long as its number, PC and SP are the same. Else the address is all there is.
 func (s *Space) NoteFound(f Found) {
 	t := s.trace
 	if t == nil {
@@ -108,8 +111,9 @@ func (s *Space) NoteFound(f Found) {
 	})
 }
 
-// noteEntry notes where a map holds an entry: as long as these are the same, key has this element. Swiss maps: the directory and
-// the table, the group's control word, the key. Buckets: the arrays, the chain that leads to the bucket, its tops, the key.
+// noteEntry notes where a map holds an entry: as long as these are the same, key has this element. Swiss maps: the
+// directory and the table, the group's control word, the key. Buckets: the arrays, the chain that leads to the bucket,
+// its tops, the key.
 func (v Value) noteEntry(e Entry) {
 	s := v.s
 	if s.trace == nil {
@@ -201,7 +205,8 @@ func (v Value) TextData() (data uint64, length int64, err error) {
 	return data, length, err
 }
 
-// Collector tells whether the garbage collector is idle (phase off and the write barrier clear), and how many collections have begun.
+// Collector tells whether the garbage collector is idle (phase off and the write barrier clear), and how many
+// collections have begun.
 func (s *Space) Collector() (idle bool, begun uint64, err error) {
 	l := &s.Layouts().Collector
 	if err := l.Err(); err != nil {

@@ -33,7 +33,8 @@ func (l *looked) typeName(name string) string {
 
 // normalText brings to one form what both sides may print differently: dynamic types' import paths, generic names.
 func (l *looked) normalText(s string) string {
-	return strings.NewReplacer("kinds/internal/yaml.v3", "yaml", "kinds/internal/yaml%2ev3", "yaml", "kinds/internal/thing/v2", "thing").Replace(s)
+	return strings.NewReplacer("kinds/internal/yaml.v3", "yaml", "kinds/internal/yaml%2ev3", "yaml",
+		"kinds/internal/thing/v2", "thing").Replace(s)
 }
 
 func checkTruths(t *testing.T, l *looked) {
@@ -80,7 +81,8 @@ func checkQueues(t *testing.T, l *looked) {
 			continue
 		}
 		if c.Len != want.Len || c.Cap != want.Cap || c.Closed != want.Closed {
-			t.Errorf("%s: %d of %d, closed %v; want %d of %d, closed %v", want.Expr, c.Len, c.Cap, c.Closed, want.Len, want.Cap, want.Closed)
+			t.Errorf("%s: %d of %d, closed %v; want %d of %d, closed %v", want.Expr, c.Len, c.Cap, c.Closed, want.Len,
+				want.Cap, want.Closed)
 		}
 		for i, text_ := range want.Texts {
 			e, err := v.Index(i)
@@ -107,7 +109,8 @@ func checkTimes(t *testing.T, l *looked) {
 			continue
 		}
 		if got.Unix() != want.Seconds || got.Nanosecond() != want.Nanos {
-			t.Errorf("%s: %v (%d s, %d ns), want %d s, %d ns", want.Expr, got, got.Unix(), got.Nanosecond(), want.Seconds, want.Nanos)
+			t.Errorf("%s: %v (%d s, %d ns), want %d s, %d ns", want.Expr, got, got.Unix(), got.Nanosecond(),
+				want.Seconds, want.Nanos)
 		}
 		if want.UTC && got.Location() != time.UTC {
 			t.Errorf("%s: in %v, want UTC", want.Expr, got.Location())
@@ -166,7 +169,8 @@ func checkConstants(t *testing.T, l *looked) {
 		"main.aLevel": "main.Low", "main.aFlag": "main.FlagWrite", "main.aWide": "main.Top",
 		"main.weekday": "time.Saturday", "main.month": "time.March", "yaml.Default.Kind": "kinds/internal/yaml.v3.Scalar",
 		// Values that no constant of their own type has.
-		"main.otherSeason": "", "main.aGrade": "", "main.mixed": "", "main.plainTwo": "", "main.letter": "", "main.anyByte": "",
+		"main.otherSeason": "", "main.aGrade": "", "main.mixed": "", "main.plainTwo": "", "main.letter": "",
+		"main.anyByte":  "",
 		"main.oneFloat": "", "main.plainText": "",
 	} {
 		got, ok := l.eval(t, expr).Constant()

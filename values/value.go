@@ -127,7 +127,8 @@ func (v Value) sliceHeader() (data uint64, length, capacity int64, err error) {
 		}
 	}
 	if length < 0 || capacity < length || (size > 0 && capacity > MaxBytes/size) || (data == 0 && length > 0) {
-		return data, length, capacity, fmt.Errorf("%s: data %#x, length %d, capacity %d cannot be: %w", v, data, length, capacity, ErrCorrupt)
+		return data, length, capacity,
+			fmt.Errorf("%s: data %#x, length %d, capacity %d cannot be: %w", v, data, length, capacity, ErrCorrupt)
 	}
 	return data, length, capacity, nil
 }
@@ -170,7 +171,8 @@ func (v Value) Cap() (int, error) {
 	return 0, v.Lacks("capacity")
 }
 
-// Text reads a string's first limit bytes and gives its full length in bytes. The bytes are the program's: they may hold NUL and invalid UTF-8.
+// Text reads a string's first limit bytes and gives its full length in bytes. The bytes are the program's: they may
+// hold NUL and invalid UTF-8.
 func (v Value) Text(limit int) (text string, full int, err error) {
 	if !v.IsValid() || v.Type.Kind != reflect.String {
 		return "", 0, v.Lacks("text")
@@ -186,7 +188,8 @@ func (v Value) Text(limit int) (text string, full int, err error) {
 	return string(v.s.Known(data, b)), int(n), nil
 }
 
-// Bytes reads the first limit bytes of a []byte, [N]byte or string and gives the full length. The bytes must not be written.
+// Bytes reads the first limit bytes of a []byte, [N]byte or string and gives the full length. The bytes must not be
+// written.
 func (v Value) Bytes(limit int) (b []byte, full int, err error) {
 	if !v.IsValid() {
 		return nil, 0, v.Lacks("bytes")
@@ -213,8 +216,8 @@ func (v Value) Bytes(limit int) (b []byte, full int, err error) {
 	return v.s.Known(data, b), int(n), err
 }
 
-// Constant gives the name of the constant that the program declares with exactly the value's named integer type and with
-// its value.
+// Constant gives the name of the constant that the program declares with exactly the value's named integer type and
+// with its value.
 func (v Value) Constant() (string, bool) {
 	if !v.IsValid() || !ScalarKindOf(v.Type.Kind).Integer() {
 		return "", false
@@ -236,7 +239,8 @@ func (v Value) Time() (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	wall, ext, loc := binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:])), binary.LittleEndian.Uint64(b[16:])
+	wall, ext, loc := binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:])),
+		binary.LittleEndian.Uint64(b[16:])
 	const (
 		hasMonotonic   = 1 << 63
 		nsecMask       = 1<<30 - 1

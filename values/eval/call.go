@@ -84,8 +84,8 @@ func (e *evaluator) composite(n *ast.CompositeLit, t *symbols.Type) (*values.Lit
 	return l, nil
 }
 
-// find is find(T): the value of a type that Find finds, if there is one only; or find(T, "where"): the one that it finds
-// there (Found.Where).
+// find is find(T): the value of a type that Find finds, if there is one only; or find(T, "where"): the one that it
+// finds there (Found.Where).
 func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 	t, err := e.s.Type(strings.TrimPrefix(e.text(n.Args[0]), "*"))
 	if err != nil {
@@ -94,7 +94,8 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 	if len(n.Args) == 2 {
 		where, err := e.eval(n.Args[1])
 		if err != nil || where.constant == nil || where.constant.kind != token.STRING {
-			return operand{}, e.at(n, fmt.Errorf("the second argument of find is a text, as ri find shows it in WHERE: %w", values.ErrExpr))
+			return operand{}, e.at(n,
+				fmt.Errorf("the second argument of find is a text, as ri find shows it in WHERE: %w", values.ErrExpr))
 		}
 		var f values.Found
 		e.s.Untraced(func() { f, err = e.s.FindAt(t, where.constant.text) })
@@ -118,11 +119,13 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 		if len(found) > len(where) {
 			where = append(where, fmt.Sprintf("and %d more", len(found)-len(where)))
 		}
-		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w", len(found), strings.Join(where, ", "), values.ErrNotOne))
+		return operand{}, e.at(n, fmt.Errorf("there are %d: %s; write the one that is meant: %w",
+			len(found), strings.Join(where, ", "), values.ErrNotOne))
 	case err != nil:
 		return operand{}, e.at(n, err)
 	}
-	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w", t.Name, values.ErrNotOne))
+	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w",
+		t.Name, values.ErrNotOne))
 }
 
 func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
@@ -153,7 +156,8 @@ func (e *evaluator) call(n *ast.CallExpr) (operand, error) {
 	}
 	t, err := e.s.Type(e.text(fun))
 	if err != nil {
-		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w: %w", e.text(n), err, values.ErrExpr)
+		return operand{}, fmt.Errorf("%s: functions can't be called, and it is no conversion: %w: %w", e.text(n), err,
+			values.ErrExpr)
 	}
 	x, err := e.eval(n.Args[0])
 	if err != nil {

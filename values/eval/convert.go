@@ -13,8 +13,8 @@ import (
 	"ri/values"
 )
 
-// Conversions, T(x), give what Go gives: numbers are rounded and cut as the processor does it, constants have to fit. Beyond
-// Go, an integer becomes a pointer, since an address is what people copy from one output to the next.
+// Conversions, T(x), give what Go gives: numbers are rounded and cut as the processor does it, constants have to fit.
+// Beyond Go, an integer becomes a pointer, since an address is what people copy from one output to the next.
 
 // maxConverted is the longest text that is copied to convert it.
 const maxConverted = 1 << 20
@@ -91,7 +91,8 @@ func convertText(s *values.Space, v values.Value, t *symbols.Type) (values.Value
 func textToRunes(s *values.Space, v values.Value, t *symbols.Type) (values.Value, error) {
 	text, full, err := v.Text(maxConverted)
 	if err == nil && full > len(text) {
-		err = fmt.Errorf("a string of %d bytes is too long for a conversion (at most %d): %w", full, maxConverted, values.ErrRange)
+		err = fmt.Errorf("a string of %d bytes is too long for a conversion (at most %d): %w", full, maxConverted,
+			values.ErrRange)
 	}
 	if err != nil {
 		return values.Value{}, err

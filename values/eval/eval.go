@@ -16,12 +16,14 @@ import (
 )
 
 // Expression evaluates a Go selector expression: package variables, fields, indexes, slices, dereferences, address-of,
-// conversions (float64(x), string(b)), also of addresses ((*main.T)(0xc000012340)), type assertions, len and cap, composite literals as keys of
-// maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls. Import paths may be written as they are
-// ("github.com/x/y.Var.field") or quoted. An error names the part of the expression that failed.
+// conversions (float64(x), string(b)), also of addresses ((*main.T)(0xc000012340)), type assertions, len and cap,
+// composite literals as keys of maps (m[main.Key{"a", 1}]), and find(main.T), the value that Find finds; no calls.
+// Import paths may be written as they are ("github.com/x/y.Var.field") or quoted. An error names the part of the
+// expression that failed.
 func Expression(s *values.Space, expr string) (values.Value, error) { return With(s, expr, nil) }
 
-// With is Expression where names stand for something, before the program's variables: a Value, or a constant: an int64, uint64, float64, string or bool.
+// With is Expression where names stand for something, before the program's variables: a Value, or a constant: an int64,
+// uint64, float64, string or bool.
 func With(s *values.Space, expr string, names map[string]any) (values.Value, error) {
 	e := &evaluator{s: s, paths: map[string]string{}, names: names}
 	source := e.replacePaths(expr)
@@ -42,7 +44,8 @@ func With(s *values.Space, expr string, names map[string]any) (values.Value, err
 	return v.Value, nil
 }
 
-// Place is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no place in memory.
+// Place is the place that an expression stands for, to be changed, with the way that led there. ErrExpr for what has no
+// place in memory.
 func Place(s *values.Space, expr string) (v values.Value, _ *values.Trace, err error) {
 	t, err := s.Traced(func() error {
 		v, err = Expression(s, expr)
@@ -52,13 +55,15 @@ func Place(s *values.Space, expr string) (v values.Value, _ *values.Trace, err e
 		return values.Value{}, nil, err
 	}
 	if values.IsLocal(v.Addr) {
-		return values.Value{}, nil, fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w", expr, values.ErrExpr)
+		return values.Value{}, nil,
+			fmt.Errorf("%s has a value and no place in memory that could be changed: name a variable, field or element: %w",
+				expr, values.ErrExpr)
 	}
 	return v, t, nil
 }
 
-// Operand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as such, all else as a Value with the
-// way to it. Slices may go up to the capacity, as in Go.
+// Operand evaluates an expression that may be a constant: a bool, int64, uint64, float64, string or Nil is given as
+// such, all else as a Value with the way to it. Slices may go up to the capacity, as in Go.
 func Operand(s *values.Space, expr string) (native any, v values.Value, _ *values.Trace, err error) {
 	e := &evaluator{s: s, paths: map[string]string{}, toCapacity: true}
 	tree, err := parser.ParseExpr(e.replacePaths(expr))
@@ -248,7 +253,8 @@ func (e *evaluator) selector(n *ast.SelectorExpr) (operand, error) {
 		}
 		// Not a package's variable: a field of a variable of package main, unless only a package has that name.
 		_, mainErr := e.s.Var(e.text(id))
-		if mainErr != nil && e.isPackage(id.Name) || errors.Is(err, symbols.ErrNoDWARF) || errors.Is(err, symbols.ErrAmbiguous) {
+		if mainErr != nil && e.isPackage(id.Name) || errors.Is(err, symbols.ErrNoDWARF) ||
+			errors.Is(err, symbols.ErrAmbiguous) {
 			return operand{}, err
 		}
 	}

@@ -14,7 +14,8 @@ import (
 
 // How an expression is read and how its errors are written: import paths, and the part of the expression that failed.
 
-// replacePaths puts a placeholder identifier in the place of each import path, since a slash is no part of a Go selector.
+// replacePaths puts a placeholder identifier in the place of each import path, since a slash is no part of a Go
+// selector.
 func (e *evaluator) replacePaths(expr string) string {
 	var out strings.Builder
 	for rest := expr; rest != ""; {
@@ -74,8 +75,8 @@ func (e *evaluator) placeholder(path string) string {
 	return name
 }
 
-// pathEnd is how long the import path is that a word begins with, 0 for none. It ends at a dot behind the last slash: the
-// first before which there is such a package, else the first.
+// pathEnd is how long the import path is that a word begins with, 0 for none. It ends at a dot behind the last slash:
+// the first before which there is such a package, else the first.
 func (e *evaluator) pathEnd(word string) (first int) {
 	slash := strings.LastIndexByte(word, '/')
 	if slash < 0 {
@@ -152,7 +153,8 @@ func (e *evaluator) typeText(n ast.Node) string {
 	case *ast.MapType:
 		return "map[" + e.text(n.Key) + "]" + e.text(n.Value)
 	case *ast.ChanType:
-		return map[ast.ChanDir]string{ast.SEND: "chan<- ", ast.RECV: "<-chan ", ast.SEND | ast.RECV: "chan "}[n.Dir] + e.text(n.Value)
+		way := map[ast.ChanDir]string{ast.SEND: "chan<- ", ast.RECV: "<-chan ", ast.SEND | ast.RECV: "chan "}
+		return way[n.Dir] + e.text(n.Value)
 	case *ast.InterfaceType:
 		return "interface {}"
 	case *ast.StructType:
@@ -184,7 +186,8 @@ func (e *evaluator) at(n ast.Node, err error) error {
 	return &PathError{Path: e.text(n), Err: err}
 }
 
-// through is at for what failed on the way from x, the value of part: where x itself can't be read, that is what failed.
+// through is at for what failed on the way from x, the value of part: where x itself can't be read, that is what
+// failed.
 func (e *evaluator) through(part, whole ast.Node, x values.Value, err error) error {
 	var unmapped *attach.AddressError
 	if errors.As(err, &unmapped) && unmapped.Addr-x.Addr < uint64(max(x.Type.Size, 0)) {

@@ -2,7 +2,8 @@ package heap
 
 import "time"
 
-// BlockedGroup is goroutines that nothing can wake any more, which were created in one place and wait in the same way, as deep in their stacks.
+// BlockedGroup is goroutines that nothing can wake any more, which were created in one place and wait in the same way,
+// as deep in their stacks.
 type BlockedGroup struct {
 	Waiting // one of them
 	Count   int
@@ -10,7 +11,8 @@ type BlockedGroup struct {
 	Wait    time.Duration // the longest, see Goroutine
 }
 
-// BlockedGroups gives the goroutines that nothing can wake any more, put together, so that a hundred thousand of them are few.
+// BlockedGroups gives the goroutines that nothing can wake any more, put together, so that a hundred thousand of them
+// are few.
 func (h *Heap) BlockedGroups() []*BlockedGroup {
 	type key struct {
 		reason            string

@@ -13,17 +13,19 @@ import (
 
 // Heap is what the program's objects were at one look: which are alive, of which type they are, and what leads to them.
 //
-// It is made as the collector does it: from the roots (package variables, goroutines' stacks, finalizers) through the pointers that the
-// program itself has noted for its collector. What is reached is alive; what the allocator merely hasn't taken back is not. Types come the
-// same way: a variable's type says what its pointers lead to, and so on; interfaces and the allocator's own notes say the type themselves. What no
-// typed pointer leads to is called untyped, and is followed all the same.
+// It is made as the collector does it: from the roots (package variables, goroutines' stacks, finalizers) through the
+// pointers that the program itself has noted for its collector. What is reached is alive; what the allocator merely
+// hasn't taken back is not. Types come the same way: a variable's type says what its pointers lead to, and so on;
+// interfaces and the allocator's own notes say the type themselves. What no typed pointer leads to is called untyped,
+// and is followed all the same.
 //
-// Where more may be kept alive than the collector would keep: the frame in which a running goroutine was stopped, and one that a signal
-// interrupted, have no exact map, so every word that looks like a pointer to an object counts, as do registers; and objects of more than 512 bytes
-// whose noted type can't be read are gone through word by word. Small values without pointers that the runtime packs into slots of 16 bytes count as one object.
+// Where more may be kept alive than the collector would keep: the frame in which a running goroutine was stopped, and
+// one that a signal interrupted, have no exact map, so every word that looks like a pointer to an object counts, as do
+// registers; and objects of more than 512 bytes whose noted type can't be read are gone through word by word. Small
+// values without pointers that the runtime packs into slots of 16 bytes count as one object.
 //
-// A Heap keeps a few bytes for each slot of the heap (about 9, and 1 bit), and the target's memory where it can't be read in place. It is not
-// safe for concurrent use, and valid as long as the view that it was made from.
+// A Heap keeps a few bytes for each slot of the heap (about 9, and 1 bit), and the target's memory where it can't be
+// read in place. It is not safe for concurrent use, and valid as long as the view that it was made from.
 type Heap struct {
 	s      *values.Space
 	ctx    context.Context
@@ -91,16 +93,19 @@ type problem struct {
 // Progress is told how far the making of a Heap is.
 type Progress func(done, total int64, what string)
 
-// Build looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory. progress may be nil. The error
-// is ctx's cause if that ended it, or says which of the runtime's structures is missing; broken spans and stacks are left out, see Problems.
+// Build looks at the whole heap. It takes about a second for four million objects, most of it in waiting for memory.
+// progress may be nil. The error is ctx's cause if that ended it, or says which of the runtime's structures is missing;
+// broken spans and stacks are left out, see Problems.
 func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, error) {
 	if !s.File().HasDWARF() && !s.File().RuntimeOnly() {
 		return nil, fmt.Errorf("the heap's types can't be told: %w", s.File().NoDWARF())
 	}
 	h := &Heap{
 		s: s, ctx: ctx, tell: progress, bitmaps: map[uint64]uint64{},
-		shapeIDs: map[shapeKey]uint32{}, pointered: map[*symbols.Type]bool{}, dynamics: map[uint64]dynamic{}, itabs: map[uint64]uint64{},
-		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, staticFuncs: map[uint64]bool{}, plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
+		shapeIDs: map[shapeKey]uint32{}, pointered: map[*symbols.Type]bool{}, dynamics: map[uint64]dynamic{},
+		itabs:   map[uint64]uint64{},
+		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, staticFuncs: map[uint64]bool{},
+		plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
 		untraced: map[uint64]bool{}, statics: map[staticKey]bool{},
 	}
 	if d, ok := s.Mem().Beneath().(attach.Director); ok {
@@ -188,8 +193,8 @@ const (
 	maxHole   = 256 << 20 // so much that isn't there in one piece ends an object
 )
 
-// wholeBytes gives n bytes; pages that aren't there (never touched, or not in the core) are zero. What ends in nothing is cut off: a length that is wrong must not cost
-// memory here.
+// wholeBytes gives n bytes; pages that aren't there (never touched, or not in the core) are zero. What ends in nothing
+// is cut off: a length that is wrong must not cost memory here.
 func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 	if n > values.MaxBytes {
 		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, values.ErrCorrupt)
@@ -230,8 +235,8 @@ func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 	return data, nil
 }
 
-// piece reads what is there at an address, and says where that ends. Of a copy that has all memory, what it doesn't have was never touched: to read it would
-// be to look at the running program.
+// piece reads what is there at an address, and says where that ends. Of a copy that has all memory, what it doesn't
+// have was never touched: to read it would be to look at the running program.
 func (h *Heap) piece(p []byte, addr uint64) (int, error) {
 	if !h.whole {
 		return h.s.Mem().Beneath().ReadMemory(p, addr)
@@ -337,7 +342,8 @@ func (h *Heap) Object(addr uint64) (o Object, ok bool) {
 		return o, false
 	}
 	object := sp.first + slot
-	o = Object{Base: sp.start + uint64(slot)*sp.size, Size: sp.size, Live: h.isLive(object), Exact: h.types[object]&3 >= strengthExact}
+	o = Object{Base: sp.start + uint64(slot)*sp.size, Size: sp.size, Live: h.isLive(object),
+		Exact: h.types[object]&3 >= strengthExact}
 	o.Type = h.describe(h.types[object]>>2, sp.size)
 	return o, true
 }

@@ -135,7 +135,8 @@ func testBlockedAsGoSays(t *testing.T, v testprogram.Variant) {
 		got = append(got, w.Goroutine.ID)
 	}
 	l.View.Close()
-	for _, match := range regexp.MustCompile(`(?m)^goroutine (\d+) .*\(leaked\)`).FindAllStringSubmatch(l.Program.Stacks(), -1) {
+	leaked := regexp.MustCompile(`(?m)^goroutine (\d+) .*\(leaked\)`)
+	for _, match := range leaked.FindAllStringSubmatch(l.Program.Stacks(), -1) {
 		id, err := strconv.ParseInt(match[1], 10, 64)
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +172,8 @@ func TestHeapEnds(t *testing.T) {
 func TestHeapPaths(t *testing.T) {
 	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
 		l, h := lookAtHeap(t, v)
-		for _, name := range []string{"main.Object", "main.Block", "main.Big", "main.Boxed", "[]*main.Block", "map[string]uint32", "chan *main.Object"} {
+		for _, name := range []string{"main.Object", "main.Block", "main.Big", "main.Boxed", "[]*main.Block",
+			"map[string]uint32", "chan *main.Object"} {
 			addrs := h.Instances(name, 300)
 			if len(addrs) == 0 {
 				t.Errorf("no %s", name)
@@ -182,7 +184,8 @@ func TestHeapPaths(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !strings.HasPrefix(p.Text, "main.store.") || strings.Contains(p.Text, "times}") || strings.Contains(p.Text, ".synced.") || strings.Contains(p.Text, ".atomic.") ||
+				if !strings.HasPrefix(p.Text, "main.store.") || strings.Contains(p.Text, "times}") ||
+					strings.Contains(p.Text, ".synced.") || strings.Contains(p.Text, ".atomic.") ||
 					strings.Contains(p.Text, "fns[") || strings.Contains(p.Text, ".queue[") {
 					continue // no expression
 				}
@@ -220,7 +223,8 @@ func TestHeapHolders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(retainers) != 1 || retainers[0].Root != "main.store" || retainers[0].Holder != "main.Object" || retainers[0].Count != 5000 {
+		if len(retainers) != 1 || retainers[0].Root != "main.store" || retainers[0].Holder != "main.Object" ||
+			retainers[0].Count != 5000 {
 			t.Errorf("map[string]uint32: %+v", retainers)
 		}
 		users, err := h.Users(pointer(t, l, "main.store.list"), heap.MaxUsers)
@@ -241,11 +245,13 @@ func TestHeapHolders(t *testing.T) {
 				}
 				for _, u := range users.Goroutines {
 					if w.Never && !u.Never {
-						t.Errorf("goroutine %d (%s) can't be woken, but goroutine %d leads to what it waits for", w.Goroutine.ID, w.Goroutine.Start.Func, u.Goroutine.ID)
+						t.Errorf("goroutine %d (%s) can't be woken, but goroutine %d leads to what it waits for",
+							w.Goroutine.ID, w.Goroutine.Start.Func, u.Goroutine.ID)
 					}
 				}
 				if w.Never && len(users.Variables)+len(users.Other) > 0 {
-					t.Errorf("goroutine %d (%s) can't be woken, but %v %v lead to what it waits for", w.Goroutine.ID, w.Goroutine.Start.Func, users.Variables, users.Other)
+					t.Errorf("goroutine %d (%s) can't be woken, but %v %v lead to what it waits for", w.Goroutine.ID,
+						w.Goroutine.Start.Func, users.Variables, users.Other)
 				}
 			}
 		}
@@ -262,7 +268,8 @@ func pointer(t testing.TB, l *testlook.Looked, expr string) uint64 {
 	return word
 }
 
-// Memory that is wrong in any way ends in objects left out, not in a panic, a walk without end, or all of the machine's memory.
+// Memory that is wrong in any way ends in objects left out, not in a panic, a walk without end, or all of the machine's
+// memory.
 func TestHeapOfGarbage(t *testing.T) {
 	for _, v := range []testprogram.Variant{heapVariants[0], {Name: "go1.20", Toolchain: "go1.20.14", Full: true}} {
 		t.Run(v.Name, func(t *testing.T) {
@@ -275,7 +282,8 @@ func TestHeapOfGarbage(t *testing.T) {
 				rounds = 15
 			}
 			for seed := range rounds {
-				m := &flipped{View: l.View, random: rand.New(rand.NewPCG(uint64(seed), 1)), share: []float64{1e-6, 1e-4, 1e-2}[seed%3]}
+				m := &flipped{View: l.View, random: rand.New(rand.NewPCG(uint64(seed), 1)),
+					share: []float64{1e-6, 1e-4, 1e-2}[seed%3]}
 				s := values.New(l.File(), attach.NewCache(m), l.Space.Bias())
 				s.SetThreads(l.View.Threads())
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -60,11 +60,12 @@ func (h *Heap) TypeNamed(name string) (ok bool, near []string) {
 // Retainer is a group of objects of one type that are kept in the same way.
 type Retainer struct {
 	Count, Bytes int64
-	Holder       string       // type of the object that keeps them, past the stores of slices and maps; "" if the root does itself
-	Root         string       // what that hangs off: a package variable, or a function whose frames hold it
-	CreatedBy    symbols.Line // of goroutines that hold it: the go statement
-	Goroutine    int64        // one of them
-	Example      uint64       // one of the objects
+	// type of the object that keeps them, past the stores of slices and maps; "" if the root does itself
+	Holder    string
+	Root      string       // what that hangs off: a package variable, or a function whose frames hold it
+	CreatedBy symbols.Line // of goroutines that hold it: the go statement
+	Goroutine int64        // one of them
+	Example   uint64       // one of the objects
 }
 
 type retainerKey struct {
@@ -303,7 +304,9 @@ const MaxUsers = 4 << 20
 
 // leading finds all objects from which a way leads to the one at an address, itself included, and tells each root
 // that leads to one of them; what is static may have been reached from an object, which root gives, or is noParent.
-func (h *Heap) leading(addr uint64, most int, root func(ref uint32) (via uint32)) (seen map[uint32]bool, truncated bool, err error) {
+func (h *Heap) leading(addr uint64, most int, root func(ref uint32) (via uint32)) (
+	seen map[uint32]bool, truncated bool, err error,
+) {
 	sp, slot := h.find(addr)
 	if sp == nil {
 		return nil, false, fmt.Errorf("%#x lies in no object of the heap: %w", addr, values.ErrNotFound)
@@ -346,13 +349,14 @@ func (h *Heap) leading(addr uint64, most int, root func(ref uint32) (via uint32)
 
 // Users tells which package variables and which goroutines' stacks lead to the object at an address, by whatever way.
 // How a goroutine waits is no use: the wait list of a channel leads to goroutines, but not back. The first call takes
-// as long as the walk itself, and 4 bytes for each pointer in the heap. Where more than most objects lead to it, not all
-// are gone through.
+// as long as the walk itself, and 4 bytes for each pointer in the heap. Where more than most objects lead to it, not
+// all are gone through.
 func (h *Heap) Users(addr uint64, most int) (*Users, error) {
 	users := &Users{}
 	goroutines := map[int]bool{}
 	variables, other := map[string]bool{}, map[string]bool{}
-	_, truncated, err := h.leading(addr, most, func(ref uint32) uint32 { return h.user(ref, variables, other, goroutines) })
+	_, truncated, err := h.leading(addr, most,
+		func(ref uint32) uint32 { return h.user(ref, variables, other, goroutines) })
 	if err != nil {
 		return nil, err
 	}

@@ -4,16 +4,19 @@ import (
 	"encoding/binary"
 )
 
-// This file marks: from the roots on, each object is visited once, breadth first, so that the first way that leads to an object is among the
-// shortest. What a pointer's type says of the object that it leads to is kept with how much it is worth. Objects that are only weakly typed wait until all
-// others were gone through; one that turns out to be better known later is gone through again.
+// This file marks: from the roots on, each object is visited once, breadth first, so that the first way that leads to
+// an object is among the shortest. What a pointer's type says of the object that it leads to is kept with how much it
+// is worth. Objects that are only weakly typed wait until all others were gone through; one that turns out to be better
+// known later is gone through again.
 
 // strength is how sure an object's shape is.
 const (
-	strengthNone  = iota
-	strengthWeak  // a pointer into it, or to something smaller: the first field of a struct, say
-	strengthExact // a pointer to its beginning, the size is right, and the collector's pointer bits are those of the type; or the allocator noted the type
-	strengthSure  // the allocator noted the type, and the pointer says the same
+	strengthNone = iota
+	strengthWeak // a pointer into it, or to something smaller: the first field of a struct, say
+	// a pointer to its beginning, the size is right, and the collector's pointer bits are those of the type; or the
+	// allocator noted the type
+	strengthExact
+	strengthSure // the allocator noted the type, and the pointer says the same
 )
 
 // noParent is the parent of what nothing led to.
@@ -98,12 +101,14 @@ func (h *Heap) visitObject(sp *span, slot uint32, p uint64, candidate, parent ui
 	}
 }
 
-// betterName tells whether a candidate may say more of an object than its type descriptor did: a map's groups, say, instead of a row of structs.
+// betterName tells whether a candidate may say more of an object than its type descriptor did: a map's groups, say,
+// instead of a row of structs.
 func (h *Heap) betterName(sp *span, object, candidate uint32) bool {
 	return sp.kind >= spanHeader && h.types[object]&3 == strengthExact && h.shapes[candidate].form > formArray
 }
 
-// fit says what an object is, given what a pointer to its off-th byte promises. start is the object's offset in its span.
+// fit says what an object is, given what a pointer to its off-th byte promises. start is the object's offset in its
+// span.
 func (h *Heap) fit(sp *span, start, off uint64, candidate uint32) (id, strength uint32) {
 	var c *shape
 	if candidate != 0 {
@@ -188,7 +193,8 @@ func (h *Heap) fitBits(sp *span, start, off uint64, candidate uint32, c *shape) 
 	return candidate, strengthWeak
 }
 
-// repeats tells whether bits are the mask of one element again and again, from the first word on and as often as there is room or less.
+// repeats tells whether bits are the mask of one element again and again, from the first word on and as often as there
+// is room or less.
 func repeats(bits, mask, words, total uint64) bool {
 	if mask == 0 || words == 0 {
 		return false
@@ -229,7 +235,8 @@ func (h *Heap) drain() error {
 	}
 }
 
-// warm touches objects that are about to be gone through: the processor fetches them at the same time, not one after the other.
+// warm touches objects that are about to be gone through: the processor fetches them at the same time, not one after
+// the other.
 func (h *Heap) warm(objects []uint32) {
 	sum := byte(0)
 	for _, object := range objects {
@@ -292,7 +299,8 @@ func (h *Heap) scanSlots(s *shape, data []byte, addr, n uint64, parent uint32, m
 				continue
 			}
 			if p.kind == slotTo || p.kind == slotRaw {
-				if word >= h.dataLow && word < h.dataHigh && p.kind == slotTo && h.shapes[p.target].form == formArray && off+16 <= uint64(len(data)) {
+				if word >= h.dataLow && word < h.dataHigh && p.kind == slotTo &&
+					h.shapes[p.target].form == formArray && off+16 <= uint64(len(data)) {
 					h.static(word, p.target, binary.LittleEndian.Uint64(data[off+8:]), parent)
 					continue
 				}

@@ -9,7 +9,8 @@ import (
 	"ri/values"
 )
 
-// This file tells how a root leads to an object: the chain of first parents, turned round and written as one would in Go.
+// This file tells how a root leads to an object: the chain of first parents, turned round and written as one would in
+// Go.
 
 // Path is the way from a root to an object.
 type Path struct {
@@ -32,8 +33,8 @@ const maxPathSteps = 1 << 20
 // keptSteps is how many steps of a path are told one by one, on either end.
 const keptSteps = 50
 
-// Path gives a way from a root to the object at an address: the one by which it was first reached, which is among the shortest. An error: the
-// address lies in no object, or nothing leads there.
+// Path gives a way from a root to the object at an address: the one by which it was first reached, which is among the
+// shortest. An error: the address lies in no object, or nothing leads there.
 func (h *Heap) Path(addr uint64) (*Path, error) {
 	sp, slot := h.find(addr)
 	if sp == nil {

@@ -69,7 +69,8 @@ func (h *Heap) refsAt(t *symbols.Type, addr, low, high uint64, variable string) 
 		return nil
 	}
 	eachWord(data, low, high, func(off uint64) {
-		ref := Ref{Holder: variable, Field: values.Selector(t, int64(off), nil), Types: h.typesAt(t, int64(off)), Variable: variable != ""}
+		ref := Ref{Holder: variable, Field: values.Selector(t, int64(off), nil), Types: h.typesAt(t, int64(off)),
+			Variable: variable != ""}
 		if !ref.Variable {
 			ref.Holder = t.Name
 		}
@@ -97,7 +98,8 @@ func (h *Heap) refsInObject(from uint32, low, high uint64) (out []Ref) {
 			}
 			out = append(out, ref)
 		case s.form == formOne && s.typ != nil && s.size > 0 && in < s.size:
-			out = append(out, Ref{Holder: s.typ.Name, Field: values.Selector(s.typ, int64(in), nil), Types: h.typesAt(s.typ, int64(in))})
+			out = append(out, Ref{Holder: s.typ.Name, Field: values.Selector(s.typ, int64(in), nil),
+				Types: h.typesAt(s.typ, int64(in))})
 		case s.typ != nil && s.repeated && s.size > 0: // which type a row's elements are tells who has it
 			out = append(out, Ref{Holder: s.name, Types: h.typesAt(s.typ, int64(in%s.size))})
 		default:

@@ -13,10 +13,12 @@ import (
 	"ri/values/layout"
 )
 
-// This file marks from the roots that are no stacks: package variables, by their types and then by the collector's own masks of the data
-// sections (moduledata.gcdatamask, gcbssmask); finalizers, cleanups and weak pointers' handles (mspan.specials, runtime.allfin, runtime.gcCleanups).
+// This file marks from the roots that are no stacks: package variables, by their types and then by the collector's own
+// masks of the data sections (moduledata.gcdatamask, gcbssmask); finalizers, cleanups and weak pointers' handles
+// (mspan.specials, runtime.allfin, runtime.gcCleanups).
 //
-// The program's own variables come first, then stacks, then the runtime's, so that an object's first parent is the one that a reader knows.
+// The program's own variables come first, then stacks, then the runtime's, so that an object's first parent is the one
+// that a reader knows.
 
 // heapRoot is something outside the heap that an object hangs off.
 type heapRoot struct {
@@ -71,7 +73,8 @@ func (h *Heap) readModules() error {
 		if err != nil {
 			return fmt.Errorf("runtime.moduledata: %w", err)
 		}
-		data := moduleRange{start: l.Data.Uint(b), end: l.DataEnd.Uint(b), mask: l.DataMask.Uint(b), words: l.DataWords.Uint(b)}
+		data := moduleRange{start: l.Data.Uint(b), end: l.DataEnd.Uint(b), mask: l.DataMask.Uint(b),
+			words: l.DataWords.Uint(b)}
 		bss := moduleRange{start: l.BSS.Uint(b), end: l.BSSEnd.Uint(b), mask: l.BSSMask.Uint(b), words: l.BSSWords.Uint(b)}
 		for _, r := range []moduleRange{data, bss} {
 			r.rodata, r.text, r.image = l.ReadOnly.Uint(b), l.Text.Uint(b), l.End.Uint(b)
@@ -130,7 +133,8 @@ func (h *Heap) markVarsWhere(wanted func(*symbols.Var) bool) error {
 	return h.drain()
 }
 
-// static follows a pointer to what the compiler placed in the data sections, with no variable of its own. n is how many elements of the shape lie there.
+// static follows a pointer to what the compiler placed in the data sections, with no variable of its own. n is how many
+// elements of the shape lie there.
 func (h *Heap) static(p uint64, candidate uint32, n uint64, parent uint32) {
 	key := staticKey{p, candidate}
 	if h.statics[key] || len(h.statics) >= maxStatics {
@@ -165,7 +169,8 @@ type staticKey struct {
 
 const maxStatics = 1 << 20
 
-// markRest marks from the runtime's own variables, from what has no variable, and from what the runtime keeps of objects.
+// markRest marks from the runtime's own variables, from what has no variable, and from what the runtime keeps of
+// objects.
 func (h *Heap) markRest() error {
 	if err := h.markVarsWhere(func(v *symbols.Var) bool { return isRuntimeVar(v.Name) }); err != nil {
 		return err
@@ -241,7 +246,8 @@ func (h *Heap) eachSpecial(yield func(sp *span, record, offset uint64, kind byte
 	}
 }
 
-// markSpecials marks what finalizers, cleanups and weak pointers keep alive: of an object with a finalizer all that it leads to, but not itself.
+// markSpecials marks what finalizers, cleanups and weak pointers keep alive: of an object with a finalizer all that it
+// leads to, but not itself.
 func (h *Heap) markSpecials() {
 	finalizer, weak, cleanup := h.specialKinds()
 	l := &h.table.Special

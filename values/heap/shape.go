@@ -10,8 +10,9 @@ import (
 	"ri/values"
 )
 
-// This file says what objects are: a shape is a Go type, or one of the things that the runtime makes of a type (the store behind a slice,
-// a map's tables, a channel's buffer, a closure), compiled to the places of its pointers and to what they lead to.
+// This file says what objects are: a shape is a Go type, or one of the things that the runtime makes of a type (the
+// store behind a slice, a map's tables, a channel's buffer, a closure), compiled to the places of its pointers and to
+// what they lead to.
 
 // shape is what an object may be.
 type shape struct {
@@ -40,12 +41,14 @@ type slot struct {
 type slotKind uint8
 
 const (
-	slotRaw       slotKind = iota // a pointer to we don't know what
-	slotTo                        // a pointer to target
-	slotEface                     // an interface's data; the word at other is its type, which is no pointer for the collector (cmd/compile/internal/typebits)
-	slotIface                     // an interface's data; the word at other is its itab
-	slotFunc                      // a closure
-	slotDirectory                 // of a Swiss map: a group of target's map, or a directory of its tables
+	slotRaw slotKind = iota // a pointer to we don't know what
+	slotTo                  // a pointer to target
+	// an interface's data; the word at other is its type, which is no pointer for the collector
+	// (cmd/compile/internal/typebits)
+	slotEface
+	slotIface     // an interface's data; the word at other is its itab
+	slotFunc      // a closure
+	slotDirectory // of a Swiss map: a group of target's map, or a directory of its tables
 )
 
 // form is how an object stands to its type.
@@ -236,8 +239,8 @@ func (h *Heap) compile(s *shape) {
 	}
 }
 
-// findWholes finds what a pointer to a node of a hash trie leads to: entries and inner nodes both begin with one (internal/sync.HashTrieMap, which sync.Map is
-// made of since Go 1.24; internal/concurrent before).
+// findWholes finds what a pointer to a node of a hash trie leads to: entries and inner nodes both begin with one
+// (internal/sync.HashTrieMap, which sync.Map is made of since Go 1.24; internal/concurrent before).
 func (h *Heap) findWholes(s *shape) {
 	if s.form != formOne || s.typ == nil {
 		return

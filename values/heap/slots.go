@@ -98,7 +98,8 @@ func (c *slotCompiler) structure(t *symbols.Type, off uint64, depth int) {
 
 // atomicTarget tells what a sync/atomic.Pointer[T] points to: it has a field of type [0]*T and then an unsafe.Pointer.
 func (h *Heap) atomicTarget(t *symbols.Type, fields []symbols.Field) *symbols.Type {
-	if !strings.HasPrefix(t.Name, "sync/atomic.Pointer[") || len(fields) < 2 || fields[len(fields)-1].Type.Kind != reflect.UnsafePointer {
+	if !strings.HasPrefix(t.Name, "sync/atomic.Pointer[") || len(fields) < 2 ||
+		fields[len(fields)-1].Type.Kind != reflect.UnsafePointer {
 		return nil
 	}
 	if e := fields[0].Type.Elem(); e != nil && e.Kind == reflect.Pointer && e.Elem() != nil && h.one(e.Elem()) != 0 {
@@ -126,7 +127,8 @@ func (h *Heap) hasPointers(t *symbols.Type) bool {
 		return has
 	case reflect.Array:
 		return t.Elem() != nil && t.Len() > 0 && h.hasPointers(t.Elem())
-	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Chan, reflect.Map, reflect.String, reflect.Slice, reflect.Interface:
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Func, reflect.Chan, reflect.Map, reflect.String,
+		reflect.Slice, reflect.Interface:
 		return true
 	}
 	return false
@@ -139,7 +141,8 @@ func (c *slotCompiler) mapHeader() {
 		return
 	}
 	if l.Swiss {
-		c.add(slot{off: uint32(l.Directory.Offset), kind: slotDirectory, target: h.shapeOf(shapeKey{typ: s.of, form: formGroups}), other: int32(l.Tables.Offset - l.Directory.Offset)})
+		c.add(slot{off: uint32(l.Directory.Offset), kind: slotDirectory,
+			target: h.shapeOf(shapeKey{typ: s.of, form: formGroups}), other: int32(l.Tables.Offset - l.Directory.Offset)})
 		return
 	}
 	buckets := h.shapeOf(shapeKey{typ: s.of, form: formBuckets})
@@ -195,7 +198,8 @@ func (c *slotCompiler) channel() {
 	}
 }
 
-// closure compiles what a function literal or method value captured, as far as the compiler recorded it (Go 1.23 and later).
+// closure compiles what a function literal or method value captured, as far as the compiler recorded it (Go 1.23 and
+// later).
 func (c *slotCompiler) closure() {
 	s, h := c.s, c.h
 	s.size = 8
@@ -212,7 +216,8 @@ func (c *slotCompiler) closure() {
 	}
 	seen := map[int64]bool{}
 	for _, fv := range h.s.File().FuncVars(s.pc - h.s.Bias()).All() {
-		if fv.ClosureOffset < 8 || fv.ClosureOffset > 1<<16 || seen[fv.ClosureOffset] || fv.Type.Size <= 0 || fv.Type.Size > 1<<16 {
+		if fv.ClosureOffset < 8 || fv.ClosureOffset > 1<<16 || seen[fv.ClosureOffset] || fv.Type.Size <= 0 ||
+			fv.Type.Size > 1<<16 {
 			continue
 		}
 		seen[fv.ClosureOffset] = true

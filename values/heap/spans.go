@@ -9,8 +9,9 @@ import (
 	"ri/values/layout"
 )
 
-// This file finds the heap's objects: runtime.mheap_.allspans leads to the spans (runtime.mspan), each of which is a row of slots of one
-// size. Fields are found by name; what is said of releases was read in runtime/mheap.go and mbitmap.go of Go 1.20 to 1.27.
+// This file finds the heap's objects: runtime.mheap_.allspans leads to the spans (runtime.mspan), each of which is a
+// row of slots of one size. Fields are found by name; what is said of releases was read in runtime/mheap.go and
+// mbitmap.go of Go 1.20 to 1.27.
 
 // Constants of the allocator on 64-bit machines, the same in all these releases.
 const (
@@ -21,7 +22,8 @@ const (
 	spanInUse      = 1   // runtime.mSpanInUse
 	smallObject    = 512 // gc.MinSizeForMallocHeader: up to here the pointer bits lie in the span (since Go 1.22)
 	mallocHeader   = 8   // gc.MallocHeaderSize
-	inlineMarks    = 128 // size of runtime.spanInlineMarkBits, where the program has them (Go 1.26, and 1.25 with GOEXPERIMENT=greenteagc)
+	// size of runtime.spanInlineMarkBits, where the program has them (Go 1.26, and 1.25 with GOEXPERIMENT=greenteagc)
+	inlineMarks = 128
 
 	maxSmallPages = 64 // of a span of small objects; the most is ten
 
@@ -293,12 +295,14 @@ func (h *Heap) base(object uint32) uint64 {
 	return h.spanOf(object).base(object)
 }
 
-// taken tells whether a slot holds an object, as far as the allocator knows; for words that need not be pointers (runtime.mspan.isFree).
+// taken tells whether a slot holds an object, as far as the allocator knows; for words that need not be pointers
+// (runtime.mspan.isFree).
 func (h *Heap) taken(sp *span, slot uint32) bool {
 	if slot < sp.free && !sp.unswept {
 		return true
 	}
-	if sp.unswept && h.table.inline && sp.kind != spanLarge && sp.size >= 16 && sp.size <= smallObject && len(sp.data) >= heapPageSize {
+	if sp.unswept && h.table.inline && sp.kind != spanLarge && sp.size >= 16 && sp.size <= smallObject &&
+		len(sp.data) >= heapPageSize {
 		marks := sp.data[heapPageSize-inlineMarks+64:]
 		return int(slot/8) < 63 && marks[slot/8]>>(slot%8)&1 != 0
 	}
@@ -346,7 +350,8 @@ func bitsAt(bitmap []byte, first, n uint64) (bits uint64) {
 	return bits
 }
 
-// arenaBits gives the arena's bitmap from the word at addr on, before Go 1.22; the first bit is that word's, which may lie in the middle of a byte.
+// arenaBits gives the arena's bitmap from the word at addr on, before Go 1.22; the first bit is that word's, which may
+// lie in the middle of a byte.
 func (h *Heap) arenaBits(addr, words uint64) []byte {
 	index := layout.ArenaIndex(addr, h.s.File().Arch().ArenaBase)
 	arena, ok := h.bitmaps[index]
@@ -378,9 +383,12 @@ func (h *Heap) arenaBits(addr, words uint64) []byte {
 	return shifted
 }
 
-// sizeClasses are the sizes of slots of small objects, internal/runtime/gc/sizeclasses.go; the same since Go 1.17. From here on slots are whole pages.
-var sizeClasses = [...]uint64{0, 8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384, 416, 448, 480, 512, 576, 640, 704,
-	768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288,
+// sizeClasses are the sizes of slots of small objects, internal/runtime/gc/sizeclasses.go; the same since Go 1.17. From
+// here on slots are whole pages.
+var sizeClasses = [...]uint64{0, 8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288,
+	320, 352, 384, 416, 448, 480, 512, 576, 640, 704,
+	768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528,
+	6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288,
 	13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768}
 
 // slotSize is the size of the slot that an object of so many bytes gets.

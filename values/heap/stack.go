@@ -9,8 +9,9 @@ import (
 	"ri/values"
 )
 
-// This file marks from goroutines' stacks, as runtime.scanstack does: at each call the compiler noted which words of the frame hold live
-// pointers. Variables that had their address taken count only if a live pointer leads to them. Types are those of DWARF's variables at the same places.
+// This file marks from goroutines' stacks, as runtime.scanstack does: at each call the compiler noted which words of
+// the frame hold live pointers. Variables that had their address taken count only if a live pointer leads to them.
+// Types are those of DWARF's variables at the same places.
 
 // framePlan is what a frame at a PC holds, relative to its CFA.
 type framePlan struct {
@@ -47,7 +48,8 @@ type planKey struct {
 	exact bool
 }
 
-// planAt works out, once, what a frame holds at a runtime pc; exact: it is that of the next instruction and not a return address.
+// planAt works out, once, what a frame holds at a runtime pc; exact: it is that of the next instruction and not a
+// return address.
 func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 	key := planKey{pc, exact}
 	if p := h.plans[key]; p != nil {
@@ -91,7 +93,8 @@ func (h *Heap) fillPlan(p *framePlan, m *symbols.StackMap) {
 		}
 		return list
 	}
-	p.words = append(words(m.Locals, int32(m.LocalWords), locals-int32(8*m.LocalWords)), words(m.Args, int32(m.ArgWords), 0)...)
+	p.words = append(words(m.Locals, int32(m.LocalWords), locals-int32(8*m.LocalWords)),
+		words(m.Args, int32(m.ArgWords), 0)...)
 	rodata := uint64(0)
 	if len(h.modules) > 0 {
 		rodata = h.modules[0].rodata
@@ -116,7 +119,8 @@ func (h *Heap) fillPlan(p *framePlan, m *symbols.StackMap) {
 func (h *Heap) frameTypes(pc uint64, exact bool) map[int32]frameSlot {
 	types := map[int32]frameSlot{}
 	h.s.FramePlaces(pc, exact, func(v *symbols.FrameVar, parts []values.Place) bool {
-		if v.Type.Kind == reflect.Invalid || v.Type.Size <= 0 || v.Type.Size > 1<<20 || isShape(v.Type) || !h.hasPointers(v.Type) {
+		if v.Type.Kind == reflect.Invalid || v.Type.Size <= 0 || v.Type.Size > 1<<20 || isShape(v.Type) ||
+			!h.hasPointers(v.Type) {
 			return true
 		}
 		return h.placeSlots(types, parts, v.Type)
@@ -313,7 +317,8 @@ func (s *stackScan) frames(pc, sp uint64, exact bool) {
 			for i := range p.objects {
 				o := &p.objects[i]
 				if start := cfa + uint64(int64(o.off)); start >= sp {
-					s.objects = append(s.objects, placedObject{start: start, end: start + uint64(o.size), cfa: cfa, object: o, root: s.frame})
+					s.objects = append(s.objects,
+						placedObject{start: start, end: start + uint64(o.size), cfa: cfa, object: o, root: s.frame})
 				}
 			}
 		}
@@ -329,7 +334,8 @@ func (s *stackScan) frames(pc, sp uint64, exact bool) {
 	}
 }
 
-// defers follows the deferred calls whose records lie on the stack; those in the heap the goroutine's runtime.g leads to.
+// defers follows the deferred calls whose records lie on the stack; those in the heap the goroutine's runtime.g leads
+// to.
 func (s *stackScan) defers() {
 	l := &s.h.table
 	s.enter(heapRoot{kind: rootGoroutine, index: s.index, goroutine: s.g.ID})

@@ -11,12 +11,14 @@ import (
 	"ri/values"
 )
 
-// This file sums the heap up in other ways than by type: by what holds it (for profiles), by the size of single containers, by finalizers, and by
-// the allocator's own spans.
+// This file sums the heap up in other ways than by type: by what holds it (for profiles), by the size of single
+// containers, by finalizers, and by the allocator's own spans.
 
-// Stack is the live objects that are held in the same way: by objects of the same types in the same order, down from a root.
+// Stack is the live objects that are held in the same way: by objects of the same types in the same order, down from a
+// root.
 type Stack struct {
-	Frames       []string // the objects' type first, then what holds them, a root last; a type that holds itself, as in a list, is there once
+	// the objects' type first, then what holds them, a root last; a type that holds itself, as in a list, is there once
+	Frames       []string
 	Count, Bytes int64
 }
 
@@ -223,7 +225,8 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 	return out
 }
 
-// mapBytes adds up what a map's header leads to: buckets, or directory, tables and groups. Small maps count by what they must have.
+// mapBytes adds up what a map's header leads to: buckets, or directory, tables and groups. Small maps count by what
+// they must have.
 func (h *Heap) mapBytes(s *shape, addr uint64, n int64) int64 {
 	l, err := h.s.MapLayout(s.of)
 	if err != nil {

@@ -7,16 +7,19 @@ import (
 	"ri/values"
 )
 
-// This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go, findGoroutineLeaks; mgcmark.go,
-// allGsSnapshotSortedForGC): all that is marked is marked from package variables, from the stacks of goroutines that can run, and from the
-// runtime; not from the stacks of those that wait for a channel, lock, WaitGroup or Cond, and not through the wait lists themselves (sudog.elem and
-// sudog.c of those that wait; Go's profile follows sudog.elem of a channel, though what is sent from a closure's variable leads to the closure and
-// from there back to the channel). A goroutine whose channel or lock is marked may be woken, so its stack is a root too, and so on until nothing
-// is added. What is left waits for something that only goroutines lead to that are left themselves. That is certain: it holds
-// whatever the program does. What a package variable leads to counts as reachable, whether anything uses the variable or not.
+// This file finds goroutines that nothing can wake any more, as Go 1.26's goroutine leak profile does (runtime/mgc.go,
+// findGoroutineLeaks; mgcmark.go, allGsSnapshotSortedForGC): all that is marked is marked from package variables, from
+// the stacks of goroutines that can run, and from the runtime; not from the stacks of those that wait for a channel,
+// lock, WaitGroup or Cond, and not through the wait lists themselves (sudog.elem and sudog.c of those that wait; Go's
+// profile follows sudog.elem of a channel, though what is sent from a closure's variable leads to the closure and from
+// there back to the channel). A goroutine whose channel or lock is marked may be woken, so its stack is a root too, and
+// so on until nothing is added. What is left waits for something that only goroutines lead to that are left themselves.
+// That is certain: it holds whatever the program does. What a package variable leads to counts as reachable, whether
+// anything uses the variable or not.
 //
-// Before Go 1.26 the runtime doesn't note what a goroutine in a semaphore's queue or in a notifyList waits for: the semaphores are found in runtime.semtable, a
-// Cond by a notifyList that the waiting frames point to and in whose list the goroutine is.
+// Before Go 1.26 the runtime doesn't note what a goroutine in a semaphore's queue or in a notifyList waits for: the
+// semaphores are found in runtime.semtable, a Cond by a notifyList that the waiting frames point to and in whose list
+// the goroutine is.
 
 // Waiting is a goroutine that waits for a channel, lock, WaitGroup or Cond.
 type Waiting struct {
@@ -53,9 +56,10 @@ const (
 var waitKinds = map[string]waitKind{
 	"chan receive (nil chan)": waitsForEver, "chan send (nil chan)": waitsForEver, "select (no cases)": waitsForEver,
 	"chan receive": waitsChannel, "chan send": waitsChannel, "select": waitsChannel,
-	"sync.Mutex.Lock": waitsSemaphore, "sync.RWMutex.RLock": waitsSemaphore, "sync.RWMutex.Lock": waitsSemaphore, "sync.WaitGroup.Wait": waitsSemaphore,
-	"sync.Cond.Wait": waitsCond,
-	"semacquire":     waitsSemaphore, // WaitGroups before Go 1.25, and what Go's own profile leaves alone: see kindOfWait
+	"sync.Mutex.Lock": waitsSemaphore, "sync.RWMutex.RLock": waitsSemaphore, "sync.RWMutex.Lock": waitsSemaphore,
+	"sync.WaitGroup.Wait": waitsSemaphore,
+	"sync.Cond.Wait":      waitsCond,
+	"semacquire":          waitsSemaphore, // WaitGroups before Go 1.25, and what Go's own profile leaves alone
 }
 
 // sudog is a place in a wait list.
@@ -69,7 +73,8 @@ func (h *Heap) readSudog(addr uint64) (sudog, bool) {
 	if err != nil {
 		return sudog{}, false
 	}
-	return sudog{addr: addr, g: l.G.Uint(b), elem: l.Elem.Uint(b), c: l.Chan.Uint(b), link: l.WaitLink.Uint(b), next: l.Next.Uint(b), prev: l.Prev.Uint(b)}, true
+	return sudog{addr: addr, g: l.G.Uint(b), elem: l.Elem.Uint(b), c: l.Chan.Uint(b), link: l.WaitLink.Uint(b),
+		next: l.Next.Uint(b), prev: l.Prev.Uint(b)}, true
 }
 
 // readWaits lists the goroutines, and what those wait for that other goroutines must wake.
@@ -200,7 +205,8 @@ func (h *Heap) semaphores() map[uint64]sudog {
 	return out
 }
 
-// notifyList finds the runtime.notifyList that a goroutine waits in, among what its innermost frames point to: one in whose list it is.
+// notifyList finds the runtime.notifyList that a goroutine waits in, among what its innermost frames point to: one in
+// whose list it is.
 func (h *Heap) notifyList(g *values.Goroutine) uint64 {
 	head, notify := h.s.Layouts().Queue.Head, uint64(h.s.Layouts().Lock.Cond.Notify.Offset)
 	if !head.Known() {
@@ -290,7 +296,8 @@ func (h *Heap) markWaiter(w *Waiting) {
 	}
 }
 
-// markBlocked marks what is left: the stacks of goroutines that nothing wakes, and what they wait for. It is alive for the collector.
+// markBlocked marks what is left: the stacks of goroutines that nothing wakes, and what they wait for. It is alive for
+// the collector.
 func (h *Heap) markBlocked() error {
 	for i := range h.waits {
 		w := &h.waits[i]
@@ -332,7 +339,8 @@ func (h *Heap) markBlocked() error {
 	return nil
 }
 
-// awaitedShape says what a goroutine waits for, as far as the way in which it waits tells: a channel; a lock, WaitGroup or Cond, if it is an object of its own.
+// awaitedShape says what a goroutine waits for, as far as the way in which it waits tells: a channel; a lock, WaitGroup
+// or Cond, if it is an object of its own.
 func (h *Heap) awaitedShape(w *Waiting, on *Awaited) (addr uint64, candidate uint32) {
 	part := func(typeName string, fields ...string) (uint64, uint32) {
 		t, err := h.s.Type(typeName)

@@ -123,7 +123,8 @@ func (c *compiler) queue(goroutine *Goroutine, channel *Channel) (l Queue) {
 	c.variable(&l.Group, "runtime.waitReasonStrings")
 	s := c.structure(&l.Group, "runtime.sudog")
 	l.Sudog.Structure = s
-	l.Sudog.G, l.Sudog.Next, l.Sudog.Prev, l.Sudog.WaitLink = s.required(always, "g"), s.required(always, "next"), s.required(always, "prev"), s.required(always, "waitlink")
+	l.Sudog.G, l.Sudog.Next, l.Sudog.Prev, l.Sudog.WaitLink = s.required(always, "g"), s.required(always, "next"),
+		s.required(always, "prev"), s.required(always, "waitlink")
 	// Since Go 1.26 a pointer that the collector may be told to overlook, and behind it the same as a number
 	// (runtime.maybeTraceablePtr).
 	l.Sudog.Elem, l.Sudog.Chan = s.required(always, "elem.vu", "elem"), s.required(always, "c.vu", "c")
@@ -137,8 +138,8 @@ func (c *compiler) queue(goroutine *Goroutine, channel *Channel) (l Queue) {
 	return l
 }
 
-// Lock is the locks of package sync: sync/mutex.go, rwmutex.go, waitgroup.go, cond.go, internal/sync/mutex.go. A program has
-// the types that it uses.
+// Lock is the locks of package sync: sync/mutex.go, rwmutex.go, waitgroup.go, cond.go, internal/sync/mutex.go. A
+// program has the types that it uses.
 type Lock struct {
 	Group
 	Mutex struct {
@@ -165,7 +166,8 @@ func (c *compiler) lock() (l Lock) {
 	l.Group = c.group("lock")
 	m := c.ifUsed(&l.Group, "sync.Mutex")
 	l.Mutex.Structure = m
-	l.Mutex.State, l.Mutex.Sema = m.required(always, "mu.state", "state"), m.required(always, "mu.sema", "sema") // mu: since Go 1.24
+	l.Mutex.State, l.Mutex.Sema = m.required(always, "mu.state", "state"),
+		m.required(always, "mu.sema", "sema") // mu: since Go 1.24
 	l.InnerState = c.ifUsed(&l.Group, "internal/sync.Mutex").required(since(24), "state")
 	rw := c.ifUsed(&l.Group, "sync.RWMutex")
 	l.RWMutex.Structure = rw

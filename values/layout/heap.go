@@ -78,7 +78,8 @@ func (c *compiler) heap(queue *Queue) (l Heap) {
 	g := &l.Group
 	l.Heap = c.variable(g, "runtime.mheap_")
 	h := c.structure(g, "runtime.mheap")
-	l.AllSpans, l.Arenas, l.SweepGen = h.required(always, "allspans"), h.required(always, "arenas"), h.required(always, "sweepgen")
+	l.AllSpans, l.Arenas, l.SweepGen = h.required(always, "allspans"), h.required(always, "arenas"),
+		h.required(always, "sweepgen")
 	arena := c.structure(g, "runtime.heapArena")
 	l.Bitmap, l.Spans = arena.optional(until(21), "bitmap"), arena.optional(always, "spans")
 	l.Span = c.span(g)
@@ -98,10 +99,12 @@ func (c *compiler) heap(queue *Queue) (l Heap) {
 func (c *compiler) span(g *Group) (l Span) {
 	s := c.structure(g, "runtime.mspan")
 	l.Structure = s
-	l.Start, l.Pages, l.SlotSize = s.required(always, "startAddr"), s.required(always, "npages"), s.required(always, "elemsize")
+	l.Start, l.Pages, l.SlotSize = s.required(always, "startAddr"), s.required(always, "npages"),
+		s.required(always, "elemsize")
 	l.Slots, l.Free = s.required(always, "nelems"), s.required(always, "freeIndexForScan", "freeindex")
 	l.AllocBits, l.MarkBits = s.required(always, "allocBits"), s.required(always, "gcmarkBits")
-	l.SweepGen, l.Class, l.State = s.required(always, "sweepgen"), s.required(always, "spanclass"), s.required(always, "state")
+	l.SweepGen, l.Class, l.State = s.required(always, "sweepgen"), s.required(always, "spanclass"),
+		s.required(always, "state")
 	l.Specials = s.required(always, "specials")
 	l.LargeType = s.optional(since(22), "largeType")
 	l.Allocated = s.optional(always, "allocCount")

@@ -22,8 +22,8 @@ func (f Field) Known() bool { return f.Size > 0 }
 // At is the field's address in the structure at base.
 func (f Field) At(base uint64) uint64 { return base + uint64(f.Offset) }
 
-// Uint reads the field as an unsigned number from the bytes of its structure; of a field of several words the first. It is
-// 0 of a field that isn't Known, and of one beyond the end of b.
+// Uint reads the field as an unsigned number from the bytes of its structure; of a field of several words the first. It
+// is 0 of a field that isn't Known, and of one beyond the end of b.
 func (f Field) Uint(b []byte) uint64 {
 	if f.Offset < 0 || f.Offset+min(f.Size, 8) > int64(len(b)) {
 		return 0
@@ -149,8 +149,8 @@ func (c *compiler) structure(g *Group, name string) Structure {
 	return c.of(g, t, name)
 }
 
-// ifUsed is a structure whose type a program has only if it uses it, or if its release of Go has it. Its required fields
-// are required where it is there.
+// ifUsed is a structure whose type a program has only if it uses it, or if its release of Go has it. Its required
+// fields are required where it is there.
 func (c *compiler) ifUsed(g *Group, name string) Structure {
 	t, _ := c.source.Type(name)
 	return c.of(g, t, name)
@@ -187,8 +187,8 @@ var always = releases{}
 func since(release int) releases { return releases{first: release} }
 func until(release int) releases { return releases{last: release} }
 
-// required declares a field that ri can't do without. A path goes through structs by value: "sched.sp". Of several paths the
-// first that the program has is meant: a field that was renamed or has moved.
+// required declares a field that ri can't do without. A path goes through structs by value: "sched.sp". Of several
+// paths the first that the program has is meant: a field that was renamed or has moved.
 func (s Structure) required(r releases, paths ...string) Field {
 	f, err := s.field(r, true, paths)
 	if err != nil && s.Type != nil {
@@ -223,7 +223,8 @@ func (s Structure) field(r releases, required bool, paths []string) (Field, erro
 	return Field{}, first
 }
 
-// maxWrappers bounds how many structs around one value are gone through: atomic types, and what the runtime wraps in more.
+// maxWrappers bounds how many structs around one value are gone through: atomic types, and what the runtime wraps in
+// more.
 const maxWrappers = 4
 
 // find compiles a path.
@@ -247,7 +248,8 @@ func find(t *symbols.Type, path string) (Field, error) {
 		off, t = off+inner.Offset, inner.Type
 	}
 	if t.Size <= 0 || off < 0 || off+t.Size > whole.Size {
-		return Field{}, fmt.Errorf("field %s of %s, %d bytes at %d of %d: %w", path, whole.Name, t.Size, off, whole.Size, errLayout)
+		return Field{}, fmt.Errorf("field %s of %s, %d bytes at %d of %d: %w", path, whole.Name, t.Size, off,
+			whole.Size, errLayout)
 	}
 	return Field{off, t.Size, whole}, nil
 }

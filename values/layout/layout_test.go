@@ -17,7 +17,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// table is the runtime of one release of Go, as the tables for stripped programs have it, and without some of its fields.
+// table is the runtime of one release of Go, as the tables for stripped programs have it, and without some of its
+// fields.
 type table struct {
 	release string // "go1.26"
 	minor   int
@@ -62,7 +63,8 @@ func read(t testing.TB, path string, hide func(field string) bool) *table {
 		}
 		tables[path] = raw
 	}
-	out := &table{release: strings.TrimSuffix(filepath.Base(path), ".json.gz"), types: map[string]*symbols.Type{}, vars: map[string]symbols.Var{}}
+	out := &table{release: strings.TrimSuffix(filepath.Base(path), ".json.gz"), types: map[string]*symbols.Type{},
+		vars: map[string]symbols.Var{}}
 	if _, err := fmt.Sscanf(out.release, "go1.%d", &out.minor); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +89,8 @@ func read(t testing.TB, path string, hide func(field string) bool) *table {
 		out.vars[v.Name] = symbols.Var{Name: v.Name, Addr: 1 << 20, Type: all[v.Type]}
 	}
 	// The code of the runtime doesn't tell where this one is, so the tables lack it.
-	out.vars["runtime.pollcache"] = symbols.Var{Name: "runtime.pollcache", Addr: 1 << 20, Type: out.types["runtime.pollCache"]}
+	out.vars["runtime.pollcache"] = symbols.Var{Name: "runtime.pollcache", Addr: 1 << 20,
+		Type: out.types["runtime.pollCache"]}
 	return out
 }
 
@@ -118,15 +121,17 @@ func TestReleases(t *testing.T) {
 			t.Fatalf("%d fields are declared", len(c.fields))
 		}
 		for _, d := range c.fields {
-			if want := runtime.minor >= d.releases.first && (d.releases.last == 0 || runtime.minor <= d.releases.last); want != (d.found != "") {
-				t.Errorf("%s.%s: declared for Go 1.%d to 1.%d, found: %q", d.in.name, d.paths[0], d.releases.first, d.releases.last, d.found)
+			if want := runtime.minor >= d.releases.first &&
+				(d.releases.last == 0 || runtime.minor <= d.releases.last); want != (d.found != "") {
+				t.Errorf("%s.%s: declared for Go 1.%d to 1.%d, found: %q", d.in.name, d.paths[0], d.releases.first,
+					d.releases.last, d.found)
 			}
 		}
 	})
 }
 
-// A program that lacks a field, each of them in turn, lacks exactly the groups that require it, and says which field. What is
-// optional is then not Known, and nothing else changes.
+// A program that lacks a field, each of them in turn, lacks exactly the groups that require it, and says which field.
+// What is optional is then not Known, and nothing else changes.
 func TestHiddenFields(t *testing.T) {
 	each(t, func(t *testing.T, path string) {
 		runtime := read(t, path, nothingHidden)

@@ -14,8 +14,8 @@ const maxIndirect = 128
 // SlotsPerGroup is how many entries a group or a bucket has: abi.MapGroupSlots, and abi.OldMapBucketCount.
 const SlotsPerGroup = 8
 
-// Map is where the maps of a type keep their entries. Swiss maps came with Go 1.24 (internal/runtime/maps), bucket maps were
-// before (runtime.hmap). Which it is, the fields of the program's own type tell.
+// Map is where the maps of a type keep their entries. Swiss maps came with Go 1.24 (internal/runtime/maps), bucket maps
+// were before (runtime.hmap). Which it is, the fields of the program's own type tell.
 type Map struct {
 	Group
 	Swiss                     bool
@@ -46,8 +46,8 @@ type Map struct {
 	}
 }
 
-// Places are those of a group's or bucket's keys, or of its elements: where the first is, how far it is to the next, how long
-// each is, in bytes.
+// Places are those of a group's or bucket's keys, or of its elements: where the first is, how far it is to the next,
+// how long each is, in bytes.
 type Places struct{ First, Stride, Size int64 }
 
 // Of is where the i-th is.
@@ -164,7 +164,8 @@ func (c *compiler) bucket(m *Map) {
 // places declares a required field that is an array of keys, of elements or of pairs. They may be of no size.
 func (s Structure) places(field string) Places {
 	p, err := s.Type.FieldByName(field)
-	if err != nil || len(p.Steps) > 0 || p.Field.Type.Elem() == nil || p.Field.Type.Len() != SlotsPerGroup || p.Offset < 0 || p.Offset+p.Field.Type.Size > s.Size {
+	if err != nil || len(p.Steps) > 0 || p.Field.Type.Elem() == nil || p.Field.Type.Len() != SlotsPerGroup ||
+		p.Offset < 0 || p.Offset+p.Field.Type.Size > s.Size {
 		s.g.lack("field", s.name+"."+field, symbols.ErrNotFound)
 		return Places{}
 	}
@@ -196,7 +197,8 @@ func (c *compiler) swiss(m *Map, head Structure) {
 }
 
 func (c *compiler) buckets(m *Map, head Structure) {
-	m.Count, m.Bits, m.Flags = head.required(until(23), "count"), head.required(until(23), "B"), head.required(until(23), "flags")
+	m.Count, m.Bits, m.Flags = head.required(until(23), "count"), head.required(until(23), "B"),
+		head.required(until(23), "flags")
 	m.Buckets, m.OldBuckets = head.required(until(23), "buckets"), head.required(until(23), "oldbuckets")
 }
 

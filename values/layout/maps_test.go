@@ -10,7 +10,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// Each map type of a program has a layout, and lacks it when a field of the runtime's structure is hidden, whichever it is.
+// Each map type of a program has a layout, and lacks it when a field of the runtime's structure is hidden, whichever it
+// is.
 func TestMaps(t *testing.T) {
 	testprogram.Each(t, func(t *testing.T, v testprogram.Variant) {
 		exe, err := os.Open(testprogram.Build(t, "../testdata/kinds", v))
@@ -47,13 +48,15 @@ func TestMaps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts := map[*symbols.Type][]string{whole.Type: {"used", "dirPtr", "dirLen", "globalDepth"}, whole.Table.Type: {"localDepth", "groups"}, whole.Slots.Type: nil}
+		parts := map[*symbols.Type][]string{whole.Type: {"used", "dirPtr", "dirLen", "globalDepth"},
+			whole.Table.Type: {"localDepth", "groups"}, whole.Slots.Type: nil}
 		if whole.Swiss {
 			for _, field := range whole.Slots.Type.Fields() { // ctrl, and slots or keys and elems
 				parts[whole.Slots.Type] = append(parts[whole.Slots.Type], field.Name)
 			}
 		} else {
-			parts = map[*symbols.Type][]string{whole.Type: {"count", "B", "flags", "buckets", "oldbuckets"}, whole.Bucket.Type: {"tophash", "keys", "values", "overflow"}}
+			parts = map[*symbols.Type][]string{whole.Type: {"count", "B", "flags", "buckets", "oldbuckets"},
+				whole.Bucket.Type: {"tophash", "keys", "values", "overflow"}}
 		}
 		for part, fields := range parts {
 			for _, field := range fields {

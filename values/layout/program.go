@@ -31,7 +31,8 @@ func Of(f *symbols.File) *Layouts {
 }
 
 func compile(c *compiler) *Layouts {
-	l := &Layouts{Goroutine: c.goroutine(), Channel: c.channel(), Lock: c.lock(), Maps: c.maps(), Poller: c.poller(), Timer: c.timer(), Collector: c.collector()}
+	l := &Layouts{Goroutine: c.goroutine(), Channel: c.channel(), Lock: c.lock(), Maps: c.maps(), Poller: c.poller(),
+		Timer: c.timer(), Collector: c.collector()}
 	l.Thread = c.thread(&l.Goroutine)
 	l.Queue = c.queue(&l.Goroutine, &l.Channel)
 	l.Heap = c.heap(&l.Queue)
@@ -39,7 +40,8 @@ func compile(c *compiler) *Layouts {
 }
 
 func (l *Layouts) groups() []*Group {
-	return []*Group{&l.Goroutine.Group, &l.Thread.Group, &l.Channel.Group, &l.Queue.Group, &l.Lock.Group, &l.Maps, &l.Timer.Group, &l.Heap.Group,
+	return []*Group{&l.Goroutine.Group, &l.Thread.Group, &l.Channel.Group, &l.Queue.Group, &l.Lock.Group, &l.Maps,
+		&l.Timer.Group, &l.Heap.Group,
 		&l.Collector.Group, &l.Poller.Group}
 }
 
@@ -65,5 +67,6 @@ func (l *Layouts) Lacks(name string) ([]Missing, error) {
 			return g.missing, nil
 		}
 	}
-	return nil, fmt.Errorf("ri knows no structures of the runtime named %q; it knows %s: %w", name, strings.Join(Groups(), ", "), symbols.ErrNotFound)
+	return nil, fmt.Errorf("ri knows no structures of the runtime named %q; it knows %s: %w", name,
+		strings.Join(Groups(), ", "), symbols.ErrNotFound)
 }

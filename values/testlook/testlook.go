@@ -1,4 +1,5 @@
-// Package testlook opens the programs that tests look at: a process of a fixture, its symbols, one view. Only tests import it.
+// Package testlook opens the programs that tests look at: a process of a fixture, its symbols, one view. Only tests
+// import it.
 package testlook
 
 import (

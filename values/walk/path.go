@@ -12,8 +12,8 @@ import (
 	"ri/values"
 )
 
-// path is a part of a walk's elements, compiled to offsets: "size", "next.size", of a map "key" and "value.owner". Pointers and
-// interfaces on the way are followed as Go follows them.
+// path is a part of a walk's elements, compiled to offsets: "size", "next.size", of a map "key" and "value.owner".
+// Pointers and interfaces on the way are followed as Go follows them.
 type path struct {
 	typ *symbols.Type // of the part; nil where an interface on the way decides that for each element
 

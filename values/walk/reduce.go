@@ -37,7 +37,8 @@ var Ops = map[string]Op{"==": equal, "~=": notEqual, "!=": notEqual,
 var numbers = []values.ScalarKind{values.IntScalar, values.UintScalar, values.FloatScalar}
 
 // Where gives the walk with one more condition. The value is nil or what values.ScalarOf takes; a string may name a
-// constant of an integer's type. A part that isn't there, since a pointer on the way is nil, equals nil and nothing else.
+// constant of an integer's type. A part that isn't there, since a pointer on the way is nil, equals nil and nothing
+// else.
 func (w *Walk) Where(field string, op Op, value any) (*Walk, error) {
 	p, err := w.path(field)
 	if err != nil {
@@ -261,7 +262,8 @@ func (w *Walk) Top(n int, by string) ([]Ranked, error) {
 		case s.Kind == values.NoScalar || s.Kind == values.FloatScalar && math.IsNaN(s.Float()):
 			return true, nil
 		case !s.Kind.Number():
-			return false, p.at(i, key, elem, fmt.Errorf("a %s has no order: a number is needed: %w", s.Type.Name, values.ErrKind))
+			return false, p.at(i, key, elem,
+				fmt.Errorf("a %s has no order: a number is needed: %w", s.Type.Name, values.ErrKind))
 		}
 		r := Ranked{i, key, elem, s}
 		switch {

@@ -9,8 +9,8 @@ import (
 	"ri/values"
 )
 
-// Walk is a way through a structure, declared (where it begins, how it goes on, what an element is), so that Go runs it with no call
-// of anything else for each element. It may have conditions that an element must meet.
+// Walk is a way through a structure, declared (where it begins, how it goes on, what an element is), so that Go runs it
+// with no call of anything else for each element. It may have conditions that an element must meet.
 type Walk struct {
 	Key   *symbols.Type // of a map; nil: elements are counted from 0
 	Elem  *symbols.Type
@@ -148,8 +148,8 @@ func Linked(v values.Value, field string) (*Walk, error) {
 // Nodes tells whether the elements are nodes of a chain, which pointers lead to.
 func (w *Walk) Nodes() bool { return w.kind == walkLinked && w.elemOff == 0 }
 
-// Each calls f for each element that meets the conditions, with its index or the address of its key, and its address, until f says that
-// it has enough. An *ElementError says where the walk broke off; what came before is good.
+// Each calls f for each element that meets the conditions, with its index or the address of its key, and its address,
+// until f says that it has enough. An *ElementError says where the walk broke off; what came before is good.
 func (w *Walk) Each(f func(i int, key, elem uint64) (bool, error)) error { return w.each(f) }
 
 // each is Each; f will read these parts.
@@ -180,7 +180,8 @@ func (w *Walk) each(f func(i int, key, elem uint64) (bool, error), parts ...*pat
 	if len(parts) == 0 {
 		return pass(visit)
 	}
-	// Elements lead elsewhere, each to another place: some at a time, so that the processor doesn't wait for one after the other.
+	// Elements lead elsewhere, each to another place: some at a time, so that the processor doesn't wait for one after
+	// the other.
 	batch := make([]visited, 0, warmAhead)
 	ended := false
 	flush := func() error {
@@ -354,7 +355,8 @@ func (w *Walk) follow(i int, node uint64) (uint64, error) {
 }
 
 func (w *Walk) ringError(i int, node uint64) error {
-	return &ElementError{Index: i, Addr: node, Err: fmt.Errorf("the list is a ring: after %d nodes it is at %#x again: %w", i, node, values.ErrCorrupt)}
+	return &ElementError{Index: i, Addr: node,
+		Err: fmt.Errorf("the list is a ring: after %d nodes it is at %#x again: %w", i, node, values.ErrCorrupt)}
 }
 
 // Count counts the elements that meet the conditions.
