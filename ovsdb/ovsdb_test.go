@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-	"time"
 )
 
 func schemaForTest(t testing.TB) *Schema {
@@ -198,19 +197,18 @@ func TestServerServesIt(t *testing.T) {
 	path, _ := garden(t)
 	dir := filepath.Dir(path)
 	socket := filepath.Join(dir, "sock")
-	cmd := exec.Command(server, "--remote=punix:"+socket, "--unixctl="+filepath.Join(dir, "ctl"),
-		"--log-file="+filepath.Join(dir, "log"), "--no-chdir", path)
+	control := filepath.Join(dir, "ctl")
+	cmd := exec.Command(server, "--remote=punix:"+socket, "--unixctl="+control, "--log-file="+filepath.Join(dir, "log"),
+		"--pidfile="+filepath.Join(dir, "pid"), "--no-chdir", "--detach", path)
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+dir)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	if out, err := cmd.CombinedOutput(); err != nil { // it returns when the server is ready
+		t.Fatalf("%v\n%s", err, out)
 	}
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	for range 500 {
-		if _, err := os.Stat(socket); err == nil {
-			break
+	defer func() {
+		if out, err := exec.Command("ovs-appctl", "-t", control, "exit").CombinedOutput(); err != nil {
+			t.Errorf("the server doesn't end: %v\n%s", err, out)
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	}()
 	if _, err := Open(path, schemaForTest(t), 0); !errors.Is(err, ErrLocked) {
 		t.Errorf("writing while a server has it: %v", err)
 	}

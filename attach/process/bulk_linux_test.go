@@ -332,7 +332,6 @@ func BenchmarkBulk(b *testing.B) {
 	for _, size := range []string{"300000000", "1000000000"} {
 		b.Run(size, func(b *testing.B) {
 			target := open(b, startBench(b, "-heap", size, "-change", "200000000"))
-			time.Sleep(10 * time.Second) // until all of it is there
 			for b.Loop() {
 				v, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Snapshot, Bulk: true,
 					MaxStop: time.Minute})

@@ -4,7 +4,6 @@ package process
 
 import (
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,13 +45,14 @@ func TestSleepers(t *testing.T) {
 				}
 			}
 		}
+		var pause backoff
 		for len(tr.threads) == 0 && awake > 0 {
 			for i := range tr.tracees {
 				if tr.tracees[i].sleep.runs == 0 {
 					tr.poll(&tr.tracees[i])
 				}
 			}
-			time.Sleep(time.Millisecond)
+			pause.wait(false, 0)
 		}
 		tr.detach()
 	})
