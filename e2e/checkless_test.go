@@ -164,3 +164,13 @@ func TestOptionalHeap(t *testing.T) {
 		t.Errorf("it says:\n%s", out)
 	}
 }
+
+// TestRunningHolderLive has a holder that runs found where memory is read live: in the stops between the looks.
+func TestRunningHolderLive(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), "holds-calculating")
+	found, out := checkOf(t, 3, pid, "--view", "live")
+	if len(found) != 1 || found[0].Check != "lock-held" || !strings.Contains(found[0].What, "3 goroutines wait for it") {
+		t.Errorf("not just the holder:\n%s", out)
+	}
+}

@@ -106,6 +106,7 @@ local function look(p, wanted)
   if l.second and l.wanted["sql-pool"] then attempt(l, pools, pools.first) end
   attempt(l, state, state.first)
   if l.second then state.between(l) end
+  attempt(l, holders, holders.adopt)
   l.frozen = stopped.frozen(l)
   local known = {}
   function l.still(id)

@@ -21,19 +21,25 @@ local ready = {
   ["stopping the world"] = true,
 }
 
---- Notes whom to watch, in the first look.
+-- observe has a goroutine watched.
+local function observe(l, id, addr)
+  if l.watching >= most or l.watched[id] or locks.queues(l, id) then return end
+  l.watching = l.watching + 1
+  l.watched[id] = {
+    id = id, addr = addr, seen = 0, ready = 0, waits = {}, looks = 0, has = {}, as = {}, places = {},
+    began = runtime.nanotime(),
+  }
+end
+
+--- Notes whom to watch, in the first look: who holds what others wait for. Of those locks whose holder it doesn't show it
+-- may be one that runs.
 -- @param l table, the look
 function holders.first(l)
-  l.watched = {}
-  local n = 0
+  l.watched, l.watching, l.orphans = {}, 0, {}
   for _, lock in ipairs(l.waits.locks) do
     if lock.kind ~= "WaitGroup" and lock.want.count + lock.rwant.count > 0 then
-      for _, h in ipairs(lock.holders) do
-        if n < most and not l.watched[h.id] and not locks.queues(l, h.id) then
-          n = n + 1
-          l.watched[h.id] = { id = h.id, addr = h.addr, seen = 0, ready = 0, waits = {}, looks = 0, has = {}, places = {}, began = runtime.nanotime() }
-        end
-      end
+      for _, h in ipairs(lock.holders) do observe(l, h.id, h.addr) end
+      if #lock.holders == 0 then l.orphans[#l.orphans + 1] = lock end
     end
   end
 end
@@ -53,9 +59,13 @@ local function stop(list)
       local g = ri.goroutine(c.id, c.addr)
       if not g then return end
       local found = ri.locking(g)
-      local frames = ri.stack(g, 64)
+      local frames, why = ri.stack(g, 64)
+      if #frames == 0 or why then return end -- nothing can be told of this moment
       c.looks = c.looks + 1
-      for _, held in ipairs(found.holds) do c.has[held.addr] = (c.has[held.addr] or 0) + 1 end
+      for _, held in ipairs(found.holds) do
+        c.has[held.addr] = (c.has[held.addr] or 0) + 1
+        c.as[held.addr] = held.holder
+      end
       local f = locks.frame { frames = frames }
       if f then
         local place = ("%s (%s)"):format(f.func, waits.short(f))
@@ -72,6 +82,11 @@ end
 -- @param times int, of how many
 function holders.sample(l, i, times)
   local moved = {}
+  if l.orphans and #l.orphans > 0 and i > 1 then
+    for id, c in pairs(l.candidates or {}) do
+      if ready[state(c)] then observe(l, id, c.addr) end
+    end
+  end
   for _, c in pairs(l.watched or {}) do
     local is = state(c)
     c.seen, c.last = c.seen + 1, runtime.nanotime()
@@ -84,6 +99,22 @@ function holders.sample(l, i, times)
   end
   -- The last stop is at the end.
   if #moved > 0 and (times - i) % math.max(1, math.floor(times / stops)) == 0 and i > 1 then stop(moved) end
+end
+
+--- Takes for the holder of a lock who wasn't seen to have it in the first look, and has it in each of the stops.
+-- @param l table, the look
+function holders.adopt(l)
+  for _, lock in ipairs(l.orphans or {}) do
+    for id, c in pairs(l.watched) do
+      local h = c.as[lock.addr]
+      if h and c.looks > 1 and c.has[lock.addr] == c.looks then
+        lock.holders[#lock.holders + 1] = h
+        for _, need in ipairs(l.needs.all) do
+          if need.lock == lock and need.kind == "lock" then needs.gives(l.needs, need, id, h) end
+        end
+      end
+    end
+  end
 end
 
 -- kept tells whether a goroutine that goes on has had a lock all the time.

@@ -70,6 +70,18 @@ end
 
 needs.note = add
 
+--- Notes that somebody has a lock that is needed, who wasn't known to have it.
+-- @param n table, of needs.gather
+-- @param need table, one of n.all
+-- @param id int, the goroutine
+-- @param holder table, as of ri.waits
+function needs.gives(n, need, id, holder)
+  need.open = false
+  need.givers[#need.givers + 1], need.holders[id] = id, holder
+  n.gives[id] = n.gives[id] or {}
+  table.insert(n.gives[id], need)
+end
+
 -- lock notes what is needed of those who hold a lock.
 local function lock(n, k)
   local readers, writers, by = {}, {}, {}
