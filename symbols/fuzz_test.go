@@ -189,8 +189,8 @@ func changeHeader(h *symbols.PortableHeader, n int, to uint64) {
 	numbers := []*uint64{&h.Text, &h.Types, &h.GoFunc, &h.Module}
 	for i := range h.Units {
 		u := &h.Units[i]
-		numbers = append(numbers, &u.Start, &u.First, &u.End, &u.Abbrev, &u.Addr, &u.StrOffsets, &u.Rnglists, &u.Loclists,
-			&u.LowPC)
+		numbers = append(numbers, &u.Start, &u.First, &u.End, &u.Abbrev, &u.Addr, &u.StrOffsets, &u.Rnglists,
+			&u.Loclists, &u.LowPC)
 	}
 	*numbers[n%len(numbers)] = to
 }

@@ -18,8 +18,8 @@ const shortestSecret = 4
 
 // LinkerStrings are the places, as ranges of link-time addresses, of texts that the linker was given: by -ldflags=-X,
 // and the build info. They are to be shown to nobody who may not see the build. The linker names each after its
-// variable (cmd/link/internal/ld.addstrdata: "main.version.str"). A stripped program has no such names: there the values
-// are looked for that its build info has, if it has them (not with -trimpath) and they have four bytes at least.
+// variable (cmd/link/internal/ld.addstrdata: "main.version.str"). A stripped program has no such names: there the
+// values are looked for that its build info has, if it has them (not with -trimpath) and they have four bytes at least.
 func (f *File) LinkerStrings() []sparse.Range {
 	f.linkerStringsOnce.Do(func() {
 		var all []sparse.Range

@@ -17,8 +17,8 @@ import (
 // What instruments asked of an executable can travel: to where the executable isn't, in a recording. What travels are
 // the bytes that the readers of this package read for it, and nothing else, so that the same readers answer from them.
 //
-//    - Types: of each that was laid out or named, and of variables of functions, all fields, with all that lies in it by
-//      value and behind embedded pointers, and the same of what its pointers, slices and maps lead to. Of what these
+//    - Types: of each that was laid out or named, and of variables of functions, all fields, with all that lies in it
+//      by value and behind embedded pointers, and the same of what its pointers, slices and maps lead to. Of what these
 //      lead to in turn, name, kind and size; fields if it was laid out too. Named constants of all of them.
 //    - Variables that were named, or all, if all were asked for.
 //    - Functions by a PC in them, or by name: lines, inlined calls and frame sizes for every PC in them; their
@@ -316,7 +316,7 @@ func (p *packing) function(i int, stackMaps bool) {
 	if index, ok := fn.pcdata(pcdataStackMap); ok && stackMaps {
 		seen := map[int32]bool{}
 		t.each(index, func(n int32) {
-			if !seen[n] {
+			if n >= 0 && !seen[n] {
 				seen[n] = true
 				f.stackMap(fn, n)
 			}

@@ -192,7 +192,8 @@ func TestPortableWhole(t *testing.T) {
 	if a, b := len(got.Funcs()), len(f.Funcs()); a != b {
 		t.Errorf("%d functions of %d", a, b)
 	}
-	if _, err := got.Type("main.nothing"); errors.Is(err, symbols.ErrNotRecorded) || !errors.Is(err, symbols.ErrNotFound) {
+	_, err := got.Type("main.nothing")
+	if errors.Is(err, symbols.ErrNotRecorded) || !errors.Is(err, symbols.ErrNotFound) {
 		t.Error(err)
 	}
 }
