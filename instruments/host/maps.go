@@ -24,6 +24,7 @@ type mapIdentity struct {
 
 // mapIndex finds elements by key.
 type mapIndex struct {
+	texts map[bool]bool          // whether there are keys that are texts, and whether such that are tokens
 	elems map[any][]values.Entry // more than one where keys of several types are written alike
 	err   error                  // where reading the map broke off; what came before is in elems
 }
@@ -72,6 +73,9 @@ func (h *Host) mapElement(L *lua.LState, r *ref, m values.Value, key lua.LValue)
 	if index.err != nil {
 		return m, s, &pathError{r.path(), index.err} // it may be in the rest
 	}
+	if text, ok := goKey.(string); ok && index.texts[!values.IsToken(text)] {
+		return m, s, &pathError{childPath(r, s), values.NewTokenError("looking a text up in a map")}
+	}
 	return m, s, values.ErrNotFound
 }
 
@@ -84,7 +88,7 @@ func (h *Host) indexMap(L *lua.LState, m values.Value) (*mapIndex, error) {
 	if index := h.maps[id]; index != nil {
 		return index, nil
 	}
-	index := &mapIndex{elems: map[any][]values.Entry{}}
+	index := &mapIndex{elems: map[any][]values.Entry{}, texts: map[bool]bool{}}
 	for e, err := range m.Entries() {
 		if err != nil {
 			index.err = err
@@ -93,6 +97,9 @@ func (h *Host) indexMap(L *lua.LState, m values.Value) (*mapIndex, error) {
 		h.check(L)
 		if k, ok := plainKey(e.Key); ok {
 			index.elems[k] = append(index.elems[k], e)
+			if text, ok := k.(string); ok {
+				index.texts[values.IsToken(text)] = true
+			}
 		}
 	}
 	h.maps[id] = index
