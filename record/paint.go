@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -45,6 +46,7 @@ type painter struct {
 	pending []format.Memory     // tokens that were not written yet
 	held    int
 	kept    []extent // contents that are kept
+	keptAs  map[string]*Kept
 	denied  []extent // contents that are not
 	counts  Counts
 	emit    func(name string, runs []format.Memory) error
@@ -59,12 +61,15 @@ type extent struct {
 // maxInPlace is the longest byte array that becomes a token where it lies; longer ones are buffers.
 const maxInPlace = 4096
 
+// maxConstant is the longest constant text that is kept whole.
+const maxConstant = 4096
+
 // maxText bounds a text that is replaced or kept, in bytes; of a longer one nothing is kept.
 const maxText = 16 << 20
 
 func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, emit func(string, []format.Memory) error) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, layouts: map[*symbols.Type]*redact.Layout{},
-		known: map[[16]byte]uint64{}, next: mem.Tokens, emit: emit}
+		known: map[[16]byte]uint64{}, keptAs: map[string]*Kept{}, next: mem.Tokens, emit: emit}
 }
 
 func (p *painter) layout(t typedAt) *redact.Layout {
@@ -101,7 +106,7 @@ func (p *painter) texts(s *Sight, seen []typedAt) {
 			}
 			switch piece.Form {
 			case redact.Text, redact.Bytes:
-				p.text(piece, at)
+				p.text(piece, at, t.typ)
 			case redact.Slice:
 				if piece.Action != redact.Keep {
 					if b, ok := p.mem.Read(at, 24); ok {
@@ -121,7 +126,7 @@ func (p *painter) deny(addr, n uint64) {
 	}
 }
 
-func (p *painter) text(piece redact.Piece, at uint64) {
+func (p *painter) text(piece redact.Piece, at uint64, t *symbols.Type) {
 	header, ok := p.mem.Read(at, 16)
 	if !ok {
 		return
@@ -146,13 +151,34 @@ func (p *painter) text(piece redact.Piece, at uint64) {
 		p.deny(addr, min(room, 1<<39)) // nobody looked at it
 	case piece.Action == redact.Keep,
 		piece.Action == redact.Token && p.mem.Constant(addr, int(n)):
-		p.kept = append(p.kept, extent{addr, int(n)})
+		if piece.Action == redact.Keep || n <= maxConstant { // tables of the linker are longer, and read by parts
+			p.keep(extent{addr, int(n)}, piece, t)
+		}
 	default:
 		p.deny(addr, room)
 		if piece.Action != redact.Drop {
 			p.replace(content, piece.Action)
 		}
 	}
+}
+
+// keep notes a text that is kept, and why.
+func (p *painter) keep(e extent, piece redact.Piece, t *symbols.Type) {
+	p.kept = append(p.kept, e)
+	field := t.Name
+	if piece.Field != "" {
+		field += "." + piece.Field
+	}
+	constant := piece.Action != redact.Keep
+	if constant {
+		field = ""
+	}
+	k := p.keptAs[field]
+	if k == nil {
+		k = &Kept{Field: field, Constant: constant}
+		p.keptAs[field] = k
+	}
+	k.Places = append(k.Places, [2]uint64{e.addr, uint64(e.n)})
 }
 
 // replaced is where what stands for a text lies; false if nothing does.
@@ -255,11 +281,20 @@ func (w *window) deny(addr, n uint64, c color) {
 	}
 }
 
+// keptList has each place once.
+func (p *painter) keptList() {
+	for _, k := range p.keptAs {
+		slices.SortFunc(k.Places, func(a, b [2]uint64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1])) })
+		k.Places = slices.Compact(k.Places)
+	}
+}
+
 // paint writes all that was looked at.
 func (p *painter) paint(s *Sight) error {
 	seen := s.all()
 	p.texts(s, seen)
 	p.flushTokens()
+	p.keptList()
 	p.kept = sorted(p.kept)
 	p.denied = sorted(p.denied)
 

@@ -314,6 +314,9 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 	if err := m.symbols(); err != nil {
 		return nil, err
 	}
+	if err := m.kept(); err != nil {
+		return nil, err
+	}
 	h := m.header(results, whole)
 	return h, m.writer.Close(h)
 }
@@ -337,6 +340,19 @@ func (m *maker) symbols() error {
 		}
 	}
 	return nil
+}
+
+// kept writes which texts are kept, and by which field.
+func (m *maker) kept() error {
+	var list []*Kept
+	for _, name := range slices.Sorted(maps.Keys(m.painter.keptAs)) {
+		list = append(list, m.painter.keptAs[name])
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	return m.writer.Block(keptBlock, text, 0, 0)
 }
 
 func (m *maker) process() ([]byte, error) {

@@ -33,7 +33,7 @@ var shapes = []string{"name0", "name1", "name2", "password0", "password1", "pass
 	"label", "labelvalue", "parked", "sending", "uri", "running"}
 
 // secrets are what must not be in a file, and in which form it would be.
-func secrets() map[string][]byte {
+func hidden() map[string][]byte {
 	out := map[string][]byte{}
 	add := func(name string, text []byte) {
 		out[name] = text
@@ -168,7 +168,7 @@ func TestSecrets(t *testing.T) {
 		pieces[fmt.Sprint("block ", i, ", ", b.Name)] = data
 	}
 	for where, data := range pieces {
-		for name, text := range secrets() {
+		for name, text := range hidden() {
 			if at := bytes.Index(data, text); at >= 0 {
 				t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
 			}

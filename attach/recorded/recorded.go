@@ -158,6 +158,11 @@ func (r *Recording) EndConnection(attach.Descriptor, bool) error {
 	return fmt.Errorf("ending a connection of %s: %w", r.Describe(), attach.ErrNotSupported)
 }
 
+// ReadMemory reads what was recorded, as a view does.
+func (r *Recording) ReadMemory(p []byte, addr uint64) (int, error) {
+	return r.memory.ReadMemory(p, addr)
+}
+
 // View implements attach.Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.
 func (r *Recording) View(ctx context.Context, _ attach.ViewOptions) (attach.View, error) {
 	if err := context.Cause(ctx); err != nil {

@@ -40,7 +40,7 @@ var groups = []struct {
 	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top"}},
 	{"names", []string{"types", "vars", "funcs", "whatis"}},
 	{"the dead", []string{"core", "watch", "crash"}},
-	{"take it home", []string{"record"}},
+	{"take it home", []string{"record", "recording"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
 	{"ri itself", []string{"ps", "doctor", "version", "completion", "man"}},

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"ri/instruments/commands"
+	"ri/instruments/rows"
+)
+
+func newRecording(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "recording",
+		Short: "what is in a recording: info, verify, check",
+		Long: `Say what a recording holds. Whoever sends one reads ri recording check first: every text that is kept as it was, and
+what looks as if it shouldn't be there.`,
+	}
+	about := func(use, short, long string, run func(*rows.Output, string) error) *cobra.Command {
+		return &cobra.Command{
+			Use: use + " FILE", Short: short, Long: long, Args: exactly(1, "a recording"),
+			RunE: func(_ *cobra.Command, args []string) error {
+				return o.withOutput(func(out *rows.Output) error { return run(out, args[0]) })
+			},
+		}
+	}
+	var audit commands.AuditOptions
+	check := about("check", "show what a recording holds in clear, before it is sent",
+		`Show each field whose texts are kept as they were, with samples, and look through the whole file (as it is,
+decompressed, in hexadecimal, base64 and UTF-16) for addresses of e-mail and networks, numbers of cards, keys and
+passwords of known forms, and for words that are given. Exits with 3 if anything is found.`,
+		func(out *rows.Output, path string) error { return commands.RecordingCheck(out, path, audit) })
+	check.Flags().StringVar(&audit.File, "against", "", "look for the words in `FILE`, too, one a line")
+	check.Flags().StringArrayVar(&audit.Words, "word", nil, "look for `WORD`, too; may be given again")
+	check.Flags().BoolVar(&audit.All, "all", false, "every text that is kept, not only samples")
+	cmd.AddCommand(
+		about("info", "say what a recording is of, and what it holds", "", commands.RecordingInfo),
+		about("verify", "read all of a recording, and say what is damaged", "", commands.RecordingVerify),
+		check)
+	return cmd
+}

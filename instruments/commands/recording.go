@@ -1,0 +1,170 @@
+package commands
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ri/attach/recorded"
+	"ri/files"
+	"ri/instruments/rows"
+	"ri/record"
+)
+
+// openRecording opens a recording by its path.
+func openRecording(path string) (*recorded.Recording, error) {
+	r, err := recorded.Open(path)
+	return r, rows.Refused(err)
+}
+
+// RecordingInfo says what a recording is of, and what it holds.
+func RecordingInfo(out *rows.Output, path string) error {
+	r, err := openRecording(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if out.Format != rows.Table {
+		var header any
+		if err := json.Unmarshal(r.File().Header(), &header); err != nil {
+			return rows.Refused(err)
+		}
+		return out.WriteDocument(rows.Of("file", path, "cut_short", r.File().CutShort(), "header", header))
+	}
+	var h record.Header
+	if err := json.Unmarshal(r.File().Header(), &h); err != nil {
+		return rows.Refused(fmt.Errorf("%s: its header: %w", path, err))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s", r.Describe(), h.Program.Module)
+	if h.Program.Version != "" {
+		fmt.Fprintf(&b, " %s", h.Program.Version)
+	}
+	fmt.Fprintf(&b, ", %s\nmade %s by ri %s; the process was stopped for %s\n", h.Program.Go,
+		h.Made.Format("2006-01-02 15:04:05 MST"), h.RI, rows.ShortDuration(h.Stop.Stopped))
+	for _, ran := range h.Recipes {
+		fmt.Fprintf(&b, "  %s: %s, %s", ran.Recipe, rows.Plural(int64(ran.Rows), "row"), rows.Plural(int64(ran.Findings), "finding"))
+		if ran.Problem != "" {
+			fmt.Fprintf(&b, "; %s", ran.Problem)
+		}
+		b.WriteByte('\n')
+	}
+	key := "their key was thrown away"
+	if h.Policy.KeyKept {
+		key = "their key was kept"
+	}
+	fmt.Fprintf(&b, "kept: %s; not kept: %s by the rules, %s of which no type is known\n", rows.ShortBytes(h.Counts.Kept),
+		rows.ShortBytes(h.Counts.Denied), rows.ShortBytes(h.Counts.Unknown))
+	fmt.Fprintf(&b, "tokens: %d texts, %s; %s\nrules of its own: %d\n", h.Counts.Tokens, rows.ShortBytes(h.Counts.Replaced), key,
+		h.Policy.Rules)
+	if r.File().CutShort() {
+		b.WriteString("it was cut short: what is missing was not written, or was lost on the way\n")
+	}
+	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri check -r %s looks at it\n", path, path)
+	return out.WriteText(b.String())
+}
+
+// RecordingVerify reads all of a recording and says what is damaged.
+func RecordingVerify(out *rows.Output, path string) error {
+	r, err := openRecording(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	problems := r.File().Verify()
+	if len(problems) > 0 {
+		return rows.Refused(errors.Join(problems...))
+	}
+	return out.WriteText(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(int64(len(r.File().Blocks())), "block")))
+}
+
+// AuditOptions says what is looked for in a recording.
+type AuditOptions struct {
+	Words []string
+	File  string // of more of them, one a line
+	All   bool   // every text that is kept
+}
+
+// RecordingCheck shows what a recording holds in clear, and what looks as if it shouldn't be there: rows.ErrFound.
+func RecordingCheck(out *rows.Output, path string, opt AuditOptions) error {
+	r, err := openRecording(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	words := opt.Words
+	if opt.File != "" {
+		text, err := files.Read(opt.File, 16<<20)
+		if err != nil {
+			return rows.Usage(fmt.Errorf("--against: %w", err))
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" {
+				words = append(words, line)
+			}
+		}
+	}
+	audit, err := record.Check(r.File(), r, words, opt.All)
+	if err != nil {
+		return rows.Refused(err)
+	}
+	if out.Format != rows.Table {
+		err = out.WriteDocument(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept), "found", foundRows(audit.Found)))
+	} else {
+		err = out.WriteText(auditText(path, audit, len(words)))
+	}
+	if err == nil && len(audit.Found) > 0 {
+		return fmt.Errorf("%s: %s that may not be meant to be sent: %w", path, rows.Plural(int64(len(audit.Found)), "text"),
+			rows.ErrFound)
+	}
+	return err
+}
+
+func keptRows(list []record.KeptTexts) (out []any) {
+	for _, k := range list {
+		out = append(out, map[string]any{"field": k.Field, "constant": k.Constant, "count": k.Count, "bytes": k.Bytes,
+			"samples": k.Samples})
+	}
+	return out
+}
+
+func foundRows(list []record.Found) (out []any) {
+	for _, f := range list {
+		out = append(out, map[string]any{"what": f.What, "form": f.Form, "where": f.Where, "text": f.Text})
+	}
+	return out
+}
+
+func auditText(path string, a *record.Audit, words int) string {
+	var b strings.Builder
+	b.WriteString("texts that are kept as they are:\n")
+	for _, k := range a.Kept {
+		what := k.Field
+		if k.Constant {
+			what = "constants of the program"
+		}
+		fmt.Fprintf(&b, "  %s: %s, %s\n", what, rows.Plural(int64(k.Count), "text"), rows.ShortBytes(k.Bytes))
+		for _, s := range k.Samples {
+			fmt.Fprintf(&b, "    %q\n", s)
+		}
+		if more := k.Count - len(k.Samples); more > 0 {
+			fmt.Fprintf(&b, "    and %d more (--all)\n", more)
+		}
+	}
+	if len(a.Kept) == 0 {
+		b.WriteString("  none\n")
+	}
+	for _, f := range a.Found {
+		fmt.Fprintf(&b, "found: %s, %s: %q (%s)\n", f.What, f.Form, f.Text, f.Where)
+	}
+	if len(a.Found) == 0 {
+		fmt.Fprintf(&b, "nothing was found in %s of %s: no e-mail or IP address, card number, key or password of a known form",
+			rows.ShortBytes(a.Read), path)
+		if words > 0 {
+			fmt.Fprintf(&b, ", and none of %s", rows.Plural(int64(words), "word"))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
