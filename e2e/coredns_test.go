@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,6 +104,78 @@ example.org:%[1]d example.net:%[1]d {
 			row("example.net.", "cache, errors, file, prometheus", 10000, 10000),
 			row(".", "cache, prometheus, template", 5120, 2560)}
 	})
+}
+
+// TestCoreDNSForward: ri check is silent of a forward plugin that nothing is known against, and tells of upstreams whose
+// health checks fail.
+func TestCoreDNSForward(t *testing.T) {
+	needAttach(t)
+	exe := buildProgram(t, "coredns-1.15", ".")
+	folder, port, nowhere := t.TempDir(), freePort(t), freePort(t)
+	corefile := fmt.Sprintf(`
+up.test:%[1]d {
+    bind 127.0.0.1
+    template IN A up.test {
+        answer "{{ .Name }} 60 IN A 10.0.0.1"
+    }
+}
+half.test:%[1]d {
+    bind 127.0.0.1
+    forward up.half.test 127.0.0.1:%[1]d
+    forward half.test 127.0.0.1:%[1]d 127.0.0.1:%[2]d {
+        policy round_robin
+        health_check 50ms
+    }
+}
+down.test:%[1]d {
+    bind 127.0.0.1
+    forward . 127.0.0.1:%[2]d {
+        health_check 50ms
+    }
+}
+`, port, nowhere)
+	if err := os.WriteFile(filepath.Join(folder, "Corefile"), []byte(corefile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pid := background(t, exe, "-conf", filepath.Join(folder, "Corefile")).Process.Pid
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	if err := eventually("CoreDNS answers", func() (bool, error) { return askName(address, "a.up.test.") == 0, nil }); err != nil {
+		t.Fatal(err)
+	}
+	said := func() []string {
+		out, err := exec.Command(filepath.Join(bin, "ri"), "check", "-p", fmt.Sprint(pid), "--only", "coredns-forward",
+			"--json").Output()
+		var answer struct {
+			Findings []struct{ Severity, What, Where string }
+		}
+		if e := json.Unmarshal(out, &answer); e != nil {
+			t.Fatal(e, err)
+		}
+		var list []string
+		for _, f := range answer.Findings {
+			list = append(list, f.Severity+": "+f.What+" ("+f.Where+")")
+		}
+		slices.Sort(list)
+		return list
+	}
+	if list := said(); len(list) > 0 {
+		t.Errorf("of a healthy server was said: %q", list)
+	}
+	place := " (zone %s of dns://" + address + ")"
+	want := []string{
+		"critical: forward .: no upstream of 1 passes its health check: each is asked all the same, by chance" +
+			fmt.Sprintf(place, "down.test."),
+		"warning: forward half.test.: 1 of 2 upstreams are down" + fmt.Sprintf(place, "half.test."),
+	}
+	var list []string
+	if err := eventually("upstreams are down", func() (bool, error) {
+		askName(address, "a.half.test.")
+		askName(address, "a.down.test.")
+		list = said()
+		return slices.Equal(list, want), nil
+	}); err != nil {
+		t.Errorf("%v: %q, want %q", err, list, want)
+	}
 }
 
 // askName asks a server for an address by UDP and gives the code of its answer, -1 without one.

@@ -6,13 +6,56 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"ri/symbols/testprogram"
 )
+
+// saidOfPrometheus is what ri check says of a server of Prometheus.
+func saidOfPrometheus(pid int) string {
+	said, _ := exec.Command(filepath.Join(bin, "ri"), "check", "-p", fmt.Sprint(pid), "--only",
+		"prometheus-status").CombinedOutput()
+	return string(said)
+}
+
+// TestPrometheusStatus: ri check tells of targets and rules that failed, of a full queue and of a damaged database, and is
+// silent where nothing is wrong. The program has the types of Prometheus 3.15 as far as that goes; the real one, which
+// takes long to build, is looked at by TestPrometheus.
+func TestPrometheusStatus(t *testing.T) {
+	needAttach(t)
+	exe := filepath.Join(t.TempDir(), "prometheus")
+	build := exec.Command("go", "build", "-trimpath", "-o", exe, "./cmd/prometheus")
+	build.Dir = "testdata/prometheus"
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	begin := func(args ...string) int {
+		cmd := exec.Command(exe, args...)
+		in, out := testprogram.Run(t, cmd)
+		t.Cleanup(func() { cmd.Process.Kill(); in.Close(); cmd.Wait() })
+		if line, err := out.ReadString('\n'); line != "ready\n" {
+			t.Fatal(line, err)
+		}
+		return cmd.Process.Pid
+	}
+	if said := saidOfPrometheus(begin()); !strings.Contains(said, "nothing found; checked: prometheus-status") {
+		t.Errorf("of a healthy server was said: %s", said)
+	}
+	said := saidOfPrometheus(begin("ill"))
+	for _, want := range []string{"pool node: 1 of 2 targets down", "127.0.0.1:9100: it failed",
+		"group g: 1 of 2 rules failed", "HighLoad: it failed", "the queue of alerts to http://am:9093 is full",
+		"compactions of the database that failed since it was started: 2", "damage of the write-ahead log"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it isn't said that %s: %s", want, said)
+		}
+	}
+}
 
 // TestPrometheus compares what ri reads of a Prometheus server with what its API says. It takes too long to build for
 // every run of the tests: RI_PROMETHEUS names an executable, and `make test-packs` builds one.
@@ -77,6 +120,11 @@ scrape_configs:
 		t.Fatal(err)
 	}
 	prometheusTargets(t, pid, api)
+	for _, pool := range []string{"refused", "teapot"} {
+		if said := saidOfPrometheus(pid); !strings.Contains(said, "pool "+pool+": 1 of 1 target") {
+			t.Errorf("ri check doesn't tell of pool %s: %s", pool, said)
+		}
+	}
 
 	// Without targets the head comes to rest, once the marks are written that their series ended.
 	if err := os.WriteFile(config, []byte("scrape_configs: []\n"), 0o600); err != nil {

@@ -2,8 +2,10 @@
 --
 -- Such a check runs only in the program that it is for, and is not spoken of in others.
 
+local coredns = require("coredns/server")
 local etcd = require("etcd/server")
 local nats = require("nats/server")
+local prometheus = require("prometheus/server")
 
 -- From which part of what may be pending on a connection of a NATS server counts as slow, as in nats-slow.
 local warn = 0.75
@@ -28,4 +30,6 @@ return {
       return (etcd.findings(server))
     end,
   },
+  { name = "coredns-forward", fits = function() return has(coredns.forward) end, run = coredns.findings },
+  { name = "prometheus-status", fits = function() return has(prometheus.package .. "scrape.Manager") end, run = prometheus.findings },
 }

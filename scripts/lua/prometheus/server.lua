@@ -28,7 +28,7 @@ function prometheus.head() return (ri.find1(package .. "tsdb.Head")) end
 -- manager finds who scrapes.
 function prometheus.manager() return (ri.find1(package .. "scrape.Manager")) end
 
--- number reads an integer, that of go.uber.org/atomic's types too, which keep it in v.
+-- number reads an integer or a text, that of go.uber.org/atomic's types too, which keep it in v.
 function prometheus.number(struct, field)
   if not ri.has(struct, field) then return nil end
   local value = struct[field]
@@ -159,6 +159,108 @@ function prometheus.error_text(holder, field, depth)
     if ri.has(err, name) and type(err[name]) == "string" then return err[name] end
   end
   return ri.dump(ri.ref(holder, field), { oneline = true, depth = 2, bytes = 200 })
+end
+
+-- plural counts.
+local function plural(n, word) return n == 1 and "1 " .. word or n .. " " .. word .. "s" end
+
+-- some gives the first of a list, and how many more there are.
+local function some(list)
+  table.sort(list)
+  local out = {}
+  for i = 1, math.min(#list, 5) do out[i] = list[i] end
+  if #list > #out then out[#out + 1] = ("and %d more"):format(#list - #out) end
+  return out
+end
+
+-- down tells of pools with targets whose last scrape failed.
+local function down(manager, out)
+  for pool, scrapes in ri.pairs(manager.scrapePools) do
+    local failed, all = {}, 0
+    for _, target in ri.pairs(scrapes.activeTargets) do
+      all = all + 1
+      if target.health == "down" then
+        local address = "?"
+        for _, label in ipairs(prometheus.labels(target.labels)) do
+          if label[1] == "__address__" then address = label[2] end
+        end
+        failed[#failed + 1] = address .. ": " .. prometheus.error_text(target, "lastError")
+      end
+    end
+    if #failed > 0 then
+      out[#out + 1] = {
+        severity = "warning", what = ("pool %s: %d of %s down"):format(pool, #failed, plural(all, "target")), evidence = some(failed),
+        next = "ri run prometheus-targets health=down",
+      }
+    end
+  end
+end
+
+-- ill tells of rules whose last evaluation failed.
+local function ill(manager, out)
+  for _, group in ri.pairs(manager.groups) do
+    local failed, all = {}, 0
+    for _, rule in ri.pairs(group.rules) do
+      all = all + 1
+      if prometheus.number(rule, "health") == "err" then
+        local known, text = pcall(function() return prometheus.error_text(rule.lastError.v, "Value") end) -- go.uber.org/atomic's Error
+        failed[#failed + 1] = rule.name .. (known and ": " .. text or "")
+      end
+    end
+    if #failed > 0 then
+      out[#out + 1] = {
+        severity = "warning", what = ("group %s: %d of %s failed when they were evaluated last"):format(group.name, #failed, plural(all, "rule")),
+        where = group.file, evidence = some(failed), next = "the page /rules says with which error",
+      }
+    end
+  end
+end
+
+-- full tells of queues to Alertmanagers that are full.
+local function full(manager, out)
+  if not ri.has(manager, "alertmanagers") then return end
+  for _, set in ri.pairs(manager.alertmanagers) do
+    if not ri.has(set, "sendLoops") then return end -- before 3.8 there was one queue
+    for url, loop in ri.pairs(set.sendLoops) do
+      if #loop.queue > 0 and #loop.queue >= loop.opts.QueueCapacity then
+        out[#out + 1] = {
+          severity = "critical", what = ("the queue of alerts to %s is full: the oldest are dropped"):format(url),
+          evidence = { plural(#loop.queue, "alert") .. " wait" }, next = "is that Alertmanager up, and does it answer?",
+        }
+      end
+    end
+  end
+end
+
+-- damaged tells of what went wrong with the database since the server was started.
+local function damaged(db, out)
+  local function counted(metrics, field, what, next)
+    local n = ri.has(metrics, field) and prometheus.number(metrics[field], "valInt") or 0
+    if ri.cmp(n, 0) > 0 then out[#out + 1] = { severity = "warning", what = what:format(tostring(n)), next = next } end
+  end
+  counted(db.metrics, "compactionsFailed", "compactions of the database that failed since it was started: %s", "is the disk full? its log says why")
+  counted(db.head.metrics, "walCorruptionsTotal", "damage of the write-ahead log that was found, and cut off: %s times", "samples are missing; its log says where")
+end
+
+-- What there is to look at: a type of which the server has one, and who tells what is wrong with it.
+local parts = { { "scrape.Manager", down }, { "rules.Manager", ill }, { "notifier.Manager", full }, { "tsdb.DB", damaged } }
+
+-- findings tells of what the server's own pages would show in red. A part that it doesn't have, as in agent mode, has nothing wrong with it; one that can't
+-- be read is named, if nothing else was found.
+function prometheus.findings()
+  local out, unread = {}, {}
+  for _, part in ipairs(parts) do
+    local name, tell = package .. part[1], part[2]
+    if pcall(ri.type, name) then
+      local found, value = pcall(ri.find1, name)
+      if found and value ~= nil then
+        local known, why = pcall(tell, value, out)
+        if not known then unread[#unread + 1] = part[1] .. ": " .. tostring(why) end
+      end
+    end
+  end
+  if #out == 0 and #unread > 0 then return nil, table.concat(unread, "; ") end
+  return out
 end
 
 return prometheus

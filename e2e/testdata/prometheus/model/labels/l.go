@@ -1,0 +1,4 @@
+package labels
+
+type Label struct{ Name, Value string }
+type Labels []Label
