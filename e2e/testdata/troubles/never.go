@@ -68,6 +68,14 @@ func init() {
 		cancel()
 		time.Sleep(waits)
 	}
+	troubles["contexts"] = func() { // many of one kind
+		for range [1000]int{} {
+			ctx, cancel := context.WithCancel(context.Background())
+			go stays(ctx, ticks)
+			defer cancel()
+		}
+		time.Sleep(waits)
+	}
 	troubles["full"] = func() {
 		go consume(1)
 		for range [8]int{} {

@@ -27,6 +27,9 @@ local function cancelled(ctx)
   end
 end
 
+-- How many goroutines of one stack are looked at, and how many in all.
+local same, most = 2000, 10000
+
 --- Finds waiting goroutines with a function of the program whose context argument was cancelled, in the first look.
 -- @param l table, the look
 local function find(l)
@@ -44,7 +47,7 @@ local function find(l)
   end
   local wanted, left = {}, 0
   for _, g in ipairs(representatives) do
-    for i = 1, math.min(#g.ids, 3) do wanted[g.ids[i]], left = g, left + 1 end
+    for i = 1, math.min(#g.ids, same, most - left) do wanted[g.ids[i]], left = g, left + 1 end
   end
   if left == 0 then return end
   for goroutine in ri.goroutines { status = "waiting" } do
@@ -73,18 +76,22 @@ end
 
 local function stays(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
-  local out, seen = {}, {}
+  locks.share(l)
+  local out = {}
   for _, c in ipairs(l.contexts) do
-    if l.still(c.id) and not seen[c.group] and not l.never(c.id) and not l.deadlocked[c.id] and not l.stuck[c.id] then
-      seen[c.group] = true
+    if l.still(c.id) and not l.never(c.id) and not l.deadlocked[c.id] and not l.stuck[c.id] then
+      local created = c.group.created_by
       out[#out + 1] = {
         severity = "warning",
-        what = ("a context was cancelled, and %s: %s"):format(c.group.count == 1 and "its goroutine stays" or "goroutines like this stay (" .. c.group.count .. ")", c.group.wait_reason),
+        what = ("a context was cancelled, and its goroutine stays: %s"):format(c.group.wait_reason),
+        pattern = table.concat({ locks.spot(l, c.id), c.frame.func, c.name, c.why, c.group.wait_reason,
+          created and created.func .. created.line or "" }, "\n"),
         where = locks.where(l, c.id), goroutines = { c.id },
         evidence = {
           ("%s of %s (%s) is a context that says: %s"):format(c.name, c.frame.func, waits.short(c.frame), c.why),
           ("goroutine %s: %s, %s"):format(tostring(c.id), c.group.wait_reason, l.waited(c.id)),
           locks.created(l, c.id),
+          c.group.count > same and ("%d goroutines have this stack, of which %d were looked at"):format(c.group.count, same) or nil,
           "who cancelled it, and when, is not recorded",
         },
         next = "it should wait for ctx.Done() too where it waits",
