@@ -83,8 +83,8 @@ func (a *Arch) UserRegisters(b []byte) Registers {
 	return r
 }
 
-// User gives the registers as a struct user_regs_struct, in which those that Registers doesn't have are 0. nil where not
-// all are known.
+// User gives the registers as a struct user_regs_struct, in which those that Registers doesn't have are 0. nil where
+// not all are known.
 func (r *Registers) User() []byte {
 	if r.arch == nil || r.lacks != 0 {
 		return nil

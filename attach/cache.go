@@ -95,8 +95,8 @@ func NewCache(m Memory) *Cache {
 	return c
 }
 
-// SetWitness has f hear of every read from now on, by whatever way: its address and size in bytes. Reads are slower then.
-// nil: nobody does.
+// SetWitness has f hear of every read from now on, by whatever way: its address and size in bytes. Reads are slower
+// then. nil: nobody does.
 func (c *Cache) SetWitness(f func(addr uint64, n int)) {
 	c.witness = f
 	c.look = [lookasides]lookaside{} // what is found there isn't heard of

@@ -57,7 +57,8 @@ type Director interface {
 	Direct(addr uint64, n int) []byte
 }
 
-// Sparse is a Memory of which single bytes may be missing, not only pages: a recording. Nothing of it is kept by the page.
+// Sparse is a Memory of which single bytes may be missing, not only pages: a recording. Nothing of it is kept by the
+// page.
 type Sparse interface{ Sparse() }
 
 // RangeReader is a Memory that reads many ranges in one go. Views of live processes are such:

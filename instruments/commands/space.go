@@ -8,12 +8,13 @@ import (
 	"ri/instruments/rows"
 )
 
-// leastSpace is the address space that ri needs, in bytes. The Go runtime reserves some 700 MiB when it starts, a library
-// of Delve's up to 512 MiB, and a look has to have room.
+// leastSpace is the address space that ri needs, in bytes. The Go runtime reserves some 700 MiB when it starts, a
+// library of Delve's up to 512 MiB, and a look has to have room.
 const leastSpace = 3 << 29
 
-// CheckAddressSpace refuses where the address space is so limited (ulimit -v) that ri would die for want of it somewhere
-// on its way. Where the limit is lower still, the Go runtime, or the kernel, ends ri before any of its code runs.
+// CheckAddressSpace refuses where the address space is so limited (ulimit -v) that ri would die for want of it
+// somewhere on its way. Where the limit is lower still, the Go runtime, or the kernel, ends ri before any of its code
+// runs.
 func CheckAddressSpace() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil {
@@ -26,7 +27,8 @@ func checkAddressSpace(limit uint64) error {
 	if limit >= leastSpace { // RLIM_INFINITY is the largest number
 		return nil
 	}
-	return rows.Refused(fmt.Errorf("ri's address space is limited to %s (RLIMIT_AS), and it needs %s, most of which takes no "+
-		"memory: ulimit -v unlimited; to limit the memory that it takes use a cgroup (systemd-run -p MemoryMax=500M)",
+	return rows.Refused(fmt.Errorf(
+		"ri's address space is limited to %s (RLIMIT_AS), and it needs %s, most of which takes no "+
+			"memory: ulimit -v unlimited; to limit the memory that it takes use a cgroup (systemd-run -p MemoryMax=500M)",
 		rows.ShortBytes(int64(limit)), rows.ShortBytes(leastSpace)))
 }

@@ -119,8 +119,8 @@ func (c *moduleCache) compile(file, source string, tokens bool) (*lua.FunctionPr
 }
 
 // findModule finds a module's file. Names have no way out of the folders. What a module requires is looked for where it
-// lies itself, first: whatever lies beside a script, the modules that ri brings find each other. The script itself is no
-// module: timers.lua may require the timers of the library.
+// lies itself, first: whatever lies beside a script, the modules that ri brings find each other. The script itself is
+// no module: timers.lua may require the timers of the library.
 func findModule(name string, folders []fs.FS, requiring int, script *Script) (module, error) {
 	clean := strings.TrimSuffix(name, ".lua")
 	if !strings.Contains(clean, "/") {

@@ -130,7 +130,8 @@ func (h *Host) mayTable(needs *waits.Needs) *lua.LTable {
 }
 
 // lockField gives a field of a lock to Lua, and whether it is kept.
-func (h *Host) lockField(l *waits.Lock, name string, does func(addr uint64, kind string) lua.LValue) (lua.LValue, bool) {
+func (h *Host) lockField(l *waits.Lock, name string, does func(addr uint64, kind string) lua.LValue) (lua.LValue,
+	bool) {
 	switch name {
 	case "addr":
 		return h.uint64Value(l.Addr), false

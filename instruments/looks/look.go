@@ -34,11 +34,12 @@ type Look struct {
 	ctx        context.Context // of the look; a script's own ends with the script, and would take the view with it
 	rehearsing bool            // on live memory: nothing to let go, nothing to wait for
 	ended      bool
-	arrived    func()          // called when it is there
-	leaving    func()          // called when the script goes on to another view, while this one can be read; nil: nobody is
-	between    bool            // the view is a stop that the script asked for on its way
-	standing   atomic.Bool     // the target stands while the script runs
-	kind       attach.ViewKind // of the first view since begin
+	arrived    func() // called when it is there
+	// called when the script goes on to another view, while this one can be read; nil: nobody is
+	leaving  func()
+	between  bool            // the view is a stop that the script asked for on its way
+	standing atomic.Bool     // the target stands while the script runs
+	kind     attach.ViewKind // of the first view since begin
 
 	less    lessening
 	stats   attach.Stats  // of all views that have ended

@@ -27,8 +27,8 @@ type Observer interface {
 }
 
 // Together runs several plans on one view, one after the other, so that all see one instant. Those that look twice come
-// last. What goes wrong in one script is in its own result, and the others go on. The second result has what the look cost, and
-// what there is to say of it.
+// last. What goes wrong in one script is in its own result, and the others go on. The second result has what the look
+// cost, and what there is to say of it.
 func (s *Session) Together(ctx context.Context, plans []*Plan, opt Options, to rows.Listener,
 	observer Observer) ([]*rows.Result, *rows.Result, error) {
 	joint, err := jointPlan(plans, opt)
@@ -39,23 +39,24 @@ func (s *Session) Together(ctx context.Context, plans []*Plan, opt Options, to r
 	for i, p := range plans {
 		parts[i] = &part{plan: p}
 	}
-	whole, err := s.Look(ctx, joint, s.Collector(joint, to, nil), func(ctx context.Context, look *Look, _ rows.Sink) error {
-		look.onward(observer)
-		if err := observer.Begin(look); err != nil {
-			return err
-		}
-		order := slices.Clone(parts)
-		slices.SortStableFunc(order, func(a, b *part) int { return a.again - b.again })
-		for i, part := range order {
-			if to != nil {
-				to.Progress(int64(i), int64(len(parts)), part.plan.Recipe.Name)
-			}
-			if err := part.run(ctx, s, look); err != nil {
+	whole, err := s.Look(ctx, joint, s.Collector(joint, to, nil),
+		func(ctx context.Context, look *Look, _ rows.Sink) error {
+			look.onward(observer)
+			if err := observer.Begin(look); err != nil {
 				return err
 			}
-		}
-		return observer.End(look)
-	})
+			order := slices.Clone(parts)
+			slices.SortStableFunc(order, func(a, b *part) int { return a.again - b.again })
+			for i, part := range order {
+				if to != nil {
+					to.Progress(int64(i), int64(len(parts)), part.plan.Recipe.Name)
+				}
+				if err := part.run(ctx, s, look); err != nil {
+					return err
+				}
+			}
+			return observer.End(look)
+		})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -86,7 +86,8 @@ func TestRuntimeIsDeclared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if script.Header.Less || r.Name == "log-level" { // whose types are of libraries; to need less would fit what is stripped
+		// whose types are of libraries; to need less would fit what is stripped
+		if script.Header.Less || r.Name == "log-level" {
 			continue
 		}
 		needs, seen := script.Header.Needs, map[string]bool{}

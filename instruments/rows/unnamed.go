@@ -102,8 +102,8 @@ func (f *unnamedFile) Drop() {
 	}
 }
 
-// Temporary is a file or folder that grows beside the path which it gets when it is whole. It is locked (flock(2)) while
-// ri lives: one that isn't is left of a ri that was killed, and the next that makes such a path takes it away.
+// Temporary is a file or folder that grows beside the path which it gets when it is whole. It is locked (flock(2))
+// while ri lives: one that isn't is left of a ri that was killed, and the next that makes such a path takes it away.
 type Temporary struct {
 	Path string
 	lock *os.File
