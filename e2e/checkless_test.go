@@ -168,9 +168,12 @@ func TestOptionalHeap(t *testing.T) {
 // TestRunningHolderLive has a holder that runs found where memory is read live: in the stops between the looks.
 func TestRunningHolderLive(t *testing.T) {
 	needAttach(t)
-	pid := startTroubles(t, buildTroubles(t, "local"), "holds-calculating")
-	found, out := checkOf(t, 3, pid, "--view", "live")
-	if len(found) != 1 || found[0].Check != "lock-held" || !strings.Contains(found[0].What, "3 goroutines wait for it") {
-		t.Errorf("not just the holder:\n%s", out)
+	for name, want := range map[string][2]string{
+		"holds-calculating": {"lock-held", "3 goroutines wait for it"}, "livelock": {"deadlock", "livelock: 2 goroutines"},
+	} {
+		found, out := checkOf(t, 3, startTroubles(t, buildTroubles(t, "local"), name), "--view", "live")
+		if len(found) != 1 || found[0].Check != want[0] || !strings.Contains(found[0].What, want[1]) {
+			t.Errorf("%s: not just that:\n%s", name, out)
+		}
 	}
 }

@@ -50,7 +50,8 @@ end
 --- Notes in the first look who tries, and whether it may be in vain.
 -- @param l table, the look of the check
 function livelock.first(l)
-  l.triers = {}
+  l.triers, l.locks_held = {}, {}
+  l.try_late = l.live and l.second -- whoever runs is seen in a stop only
   if l.live or not l.second then return end
   local n = 0
   for _, g in ipairs(ri.triers()) do
@@ -61,7 +62,6 @@ function livelock.first(l)
     end
   end
   if n == 0 then return end
-  l.locks_held = {}
   for _, lock in ipairs(ri.waits({ all = true }).locks) do l.locks_held[ri.hex(lock.addr)] = lock end
   -- Who tries to get what somebody has who doesn't wait for a lock, nor try, waits like any.
   local changed = true
@@ -75,10 +75,42 @@ function livelock.first(l)
   end
 end
 
+-- late finds in a stop who tries, among those that run all the time.
+local function late(l)
+  local n = 0
+  for id, c in pairs(l.candidates) do
+    pcall(function()
+      local g = n < most and ri.goroutine(id, c.addr)
+      if not g then return end
+      local found = ri.locking(g)
+      local holds = {}
+      for _, held in ipairs(found.holds) do
+        local addr = ri.hex(held.addr)
+        holds[addr] = held.holder
+        l.locks_held[addr] = { addr = held.addr, kind = held.kind, name = "", holders = { held.holder } }
+      end
+      if #found.tries == 0 then return end
+      n = n + 1
+      l.triers[id] = { id = id, addr = c.addr, holds = holds, tries = found.tries, looks = 0, has = {}, wants = {} }
+    end)
+  end
+end
+
+-- several tells whether more than one goroutine runs all the time.
+local function several(all)
+  local first = all and next(all)
+  return first ~= nil and next(all, first) ~= nil
+end
+
 --- Looks at them in a stop.
 -- @param l table, the look of the check
 function livelock.sample(l)
-  if not l.triers or next(l.triers) == nil or not pcall(ri.again, 0, "stopped") then return end
+  local begin = l.try_late and several(l.candidates)
+  if not begin and (not l.triers or next(l.triers) == nil) or not pcall(ri.again, 0, "stopped") then return end
+  if begin then
+    l.try_late = false
+    pcall(late, l)
+  end
   for _, c in pairs(l.triers) do
     pcall(function()
       local g = ri.goroutine(c.id, c.addr)
