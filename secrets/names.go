@@ -14,7 +14,7 @@ var words = []string{
 	"auth", "oauth", "authorization", "authentication", "bearer", "jwt", "pat", "otp", "totp", "pin",
 	"cookie", "session", "sid", "csrf", "xsrf", "nonce",
 	"dsn", "webhook", "seed", "salt", "pepper", "mnemonic", "entropy", "signature", "signing", "hmac", "sas",
-	"card", "cvv", "cvc", "iban", "ssn",
+	"card", "cvv", "cvc", "iban", "ssn", "sk",
 }
 
 // parts make a name a secret's wherever they stand in a word: nobody means anything else by them.
@@ -22,24 +22,30 @@ var parts = []string{
 	"passw", "passphrase", "passcode", "secret", "token", "credential", "apikey", "privatekey", "accesskey",
 	"signingkey", "authoriz", "authentic", "oauth",
 	"cookie", "session", "webhook", "mnemonic", "connectionstring", "connstr", "creditcard", "cardnumber",
+	"kubeconfig", "dockerconfig",
 }
+
+// innocent are words that such a part stands in, and that mean something else. What stands beside them counts.
+var innocent = strings.NewReplacer("tokeniz", "-", "tokenis", "-", "detoken", "-", "secretar", "-", "obsession", "-",
+	"possession", "-")
 
 // ends make a name a secret's at the end of a word: DBPASS, GITHUBPAT, mysqldsn. The words that end so and mean
 // something else are excepted.
 var ends = map[string][]string{
-	"pass": {"bypass", "compass", "surpass", "trespass", "overpass", "underpass"},
-	"pwd":  nil,
-	"key":  {"monkey", "donkey", "turkey", "hotkey", "jockey", "hockey", "whiskey", "flunkey", "shortcutkey"},
-	"keys": {"monkeys", "donkeys", "hotkeys"},
-	"pat":  {"compat", "spat"},
-	"dsn":  nil,
-	"seed": {"aniseed", "linseed"},
-	"salt": {"basalt", "cobalt"},
-	"auth": nil,
-	"card": {"discard", "wildcard", "postcard", "scorecard", "placard", "cardcard"},
-	"ssn":  nil,
-	"jwt":  nil,
-	"cvv":  nil,
+	"pass":  {"bypass", "compass", "surpass", "trespass", "overpass", "underpass"},
+	"pwd":   nil,
+	"key":   {"monkey", "donkey", "turkey", "hotkey", "jockey", "hockey", "whiskey", "flunkey", "shortcutkey"},
+	"keys":  {"monkeys", "donkeys", "hotkeys"},
+	"pat":   {"compat", "spat"},
+	"dsn":   nil,
+	"authz": nil,
+	"seed":  {"aniseed", "linseed"},
+	"salt":  {"basalt", "cobalt"},
+	"auth":  nil,
+	"card":  {"discard", "wildcard", "postcard", "scorecard", "placard", "cardcard"},
+	"ssn":   nil,
+	"jwt":   nil,
+	"cvv":   nil,
 }
 
 // fingerprints are words of names whose values look like keys, and identify something that is no secret.
@@ -75,6 +81,7 @@ func Name(name string) bool {
 }
 
 func contains(piece string) bool {
+	piece = innocent.Replace(piece)
 	for _, p := range parts {
 		if strings.Contains(piece, p) {
 			return true

@@ -19,6 +19,9 @@ func TestName(t *testing.T) {
 		Authorization proxyAuthorization OAUTH2_CLIENT AUTH basicauth jwt JWT_SIGNING bearer
 		Cookie set-cookie sessionID SESSIONID PHPSESSID_SID csrfToken XSRF
 		DSN SENTRY_DSN mysqldsn DATABASE_CONNECTION_STRING connStr
+		stripeSk rootPw adminpwd2 kmsKeyMaterial npmAuthToken dockerconfigjson smtp-pass webhookSecretV2 hmacKey aesKey256 signKey
+		tlsPrivKey KUBECONFIG slackBotToken refresh_token masterPassw0rd pinCode seedPhrase accountkey deployKey authz shadowPw
+		tokenizer_key secretaryPassword
 		card cardNumber CREDITCARD creditCard CVV ssn userSSN USERSSN iban pin mnemonic totp otp`) {
 		if name == "DATABASE_CONNECTION_STRING" || name == "connStr" { // two words that are one part
 			name = strings.ReplaceAll(name, "_", "")
@@ -29,6 +32,9 @@ func TestName(t *testing.T) {
 	}
 	for _, name := range strings.Fields(`
 		PATH HOME PWD OLDPWD USER LANG SHELL HOSTNAME GOMAXPROCS GOGC name path address BYPASS bypassed compass passive PASSENGER passed
+		tokenize tokenizer Tokenization secretary SECRETARIAT obsession possession passenger encompass trespass passage passport
+		hotkey turkey donkey hockey keynote keyword authored cardigan cardinal dashboard pinned spinner opinion mapping shipping
+		salty assault result basalt seeded spatial dispatch compatible privateer keyspace keyspaces
 		monkey keyboard KEYBOARD_LAYOUT author AUTHOR_NAME patch pattern compat COMPAT discard wildcard cardinality tokenless`) {
 		if name == "tokenless" { // whatever has token in it is masked
 			continue
