@@ -74,7 +74,8 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 			l.reasons = append(l.reasons, text)
 		}
 	}
-	if s.file.RuntimeOnly() {
+	// A recording's were proved on the process that it was made of; it has what instruments read, not what that read.
+	if s.file.RuntimeOnly() && !s.file.IsPortable() {
 		if err := s.checkRuntime(l); err != nil {
 			return nil, err
 		}
@@ -301,7 +302,10 @@ func (s *Space) checkGoroutines(l *goroutineLayout) error {
 	if l.Count.Type != nil {
 		// allglen is written behind allgs, so in a live view it may be one of a moment before.
 		got, err := s.Uint64(l.Count.Addr + s.bias)
-		if err != nil || got == 0 || got > uint64(n)+1024 || got+1024 < uint64(n) {
+		if err != nil {
+			return fmt.Errorf("runtime.allglen: %w", err)
+		}
+		if got == 0 || got > uint64(n)+1024 || got+1024 < uint64(n) {
 			return fmt.Errorf("runtime.allglen is %d and runtime.allgs has %d", got, n)
 		}
 	}
