@@ -14,29 +14,34 @@ import (
 
 // waitsOptions are what a script asks of ri.waits.
 type waitsOptions struct {
-	all     bool // also locks that frames hold and nobody waits for
-	names   bool // find names for locks and channels; true
-	senders bool // only channels that somebody waits to send to
-	users   bool // and who uses them
-	most    int  // channels; 0: all
+	all      bool // also locks that frames hold and nobody waits for
+	names    bool // find names for locks and channels; true
+	channels bool // channels too, not only locks; true
+	senders  bool // only channels that somebody waits to send to
+	users    bool // and who uses them
+	most     int  // channels; 0: all
 }
 
 func (h *Host) waitsOptions(L *lua.LState) waitsOptions {
 	t, ok := L.Get(1).(*lua.LTable)
 	if !ok {
-		return waitsOptions{names: true}
+		return waitsOptions{names: true, channels: true}
 	}
-	h.onlyKeys(L, t, "all", "names", "senders", "max", "users")
+	h.onlyKeys(L, t, "all", "names", "senders", "max", "users", "channels")
 	is := func(name string) bool { return lua.LVAsBool(t.RawGetString(name)) }
-	return waitsOptions{all: is("all"), names: t.RawGetString("names") != lua.LFalse, senders: is("senders"),
-		users: is("users"), most: optInt(L, t, "max", 0)}
+	return waitsOptions{all: is("all"), names: t.RawGetString("names") != lua.LFalse,
+		channels: t.RawGetString("channels") != lua.LFalse, senders: is("senders"), users: is("users"), most: optInt(L, t, "max", 0)}
 }
 
 // riWaits gives the queues of locks and channels.
 func (h *Host) riWaits(L *lua.LState) int {
 	opt := h.waitsOptions(L)
 	check := func() { h.check(L) }
-	w, err := h.waits.Waits(check)
+	read := h.waits.Waits
+	if !opt.channels {
+		read = h.waits.Locks
+	}
+	w, err := read(check)
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.waits: %w", err))
 	}

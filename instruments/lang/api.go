@@ -207,7 +207,8 @@ end`, "4\t20\t20\n1\t10\t10", GroupReductions},
 			"seconds count.",
 		`for _, s in ipairs(ri.stacks()) do if s.ids[1] == 1 then print(s.count, s.frames[#s.frames - 1].func) end end`,
 		"1\truntime.main", GroupGoroutines},
-	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int, users?: boolean}): {locks, " +
+	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int, users?: boolean, " +
+		"channels?: boolean}): {locks, " +
 		"channels, more: int, may?, unheld?, unread?}",
 		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: Go " +
 			"records no holder, so it is worked out from the machine code of the functions on the stacks. With all, locks " +
@@ -216,7 +217,7 @@ end`, "4\t20\t20\n1\t10\t10", GroupReductions},
 			"candidates (those that may have it, where no holder is found); a channel addr, name, elem, len, cap, closed, " +
 			"timer, senders, receivers; a queue has count, ids, wait, selects (how many wait for other channels too) and " +
 			"several (for how many in all, by the place in ids). With senders only channels that somebody waits to send to; more is " +
-			"how many channels max left out. With users, a WaitGroup and a channel have users: the goroutines whose code " +
+			"how many channels max left out; with channels = false there are none, which costs less. With users, a WaitGroup and a channel have users: the goroutines whose code " +
 			"still comes to Done, or to a receive from (or, where somebody waits to receive, to a send to) that very one, " +
 			"see ri.users; may.done, may.receive and may.send are those whose code comes to one that can't be told: by " +
 			"number, the types that a channel's elements may have, '' for any. Channels then are those with senders, and " +

@@ -126,6 +126,13 @@ func (r *Reader) Turns(pcs []uint64) (*flow.Turns, bool) {
 
 // Waits reads all queues. check is called now and then, and may be nil.
 func (r *Reader) Waits(check func()) (*Waits, error) {
+	return r.read(check, (*waitReader).waitingForChannels)
+}
+
+// Locks is Waits without the channels.
+func (r *Reader) Locks(check func()) (*Waits, error) { return r.read(check, func(*waitReader) {}) }
+
+func (r *Reader) read(check func(), channels func(*waitReader)) (*Waits, error) {
 	s := r.s
 	all := s.Layouts()
 	if err := errors.Join(all.Queue.Err(), all.Lock.Err()); err != nil {
@@ -140,7 +147,7 @@ func (r *Reader) Waits(check func()) (*Waits, error) {
 	if err := w.semaphores(); err != nil {
 		return nil, err
 	}
-	w.waitingForChannels()
+	channels(w)
 	for _, lock := range w.out.Locks {
 		if err := readLock(s, lock); err != nil {
 			w.failed(err)

@@ -9,6 +9,13 @@ import (
 )
 
 func init() {
+	// Each waits for a channel or a WaitGroup of its own, as stuck requests leave them.
+	troubles["each"] = func() {
+		for range [2000]int{} {
+			go request()
+		}
+		time.Sleep(waits)
+	}
 	troubles["nil-channel"] = func() {
 		var c chan int
 		go receive(c)
@@ -205,4 +212,22 @@ func profile() {
 			panic(err)
 		}
 	}
+}
+
+type inquiry struct {
+	stop   sync.WaitGroup
+	events chan int
+}
+
+//go:noinline
+func request() {
+	w := &inquiry{events: make(chan int)}
+	w.stop.Add(1)
+	go func() {
+		defer w.stop.Done()
+		for i := 0; ; i++ {
+			w.events <- i
+		}
+	}()
+	w.stop.Wait()
 }

@@ -54,7 +54,7 @@ as those locked by a function that has returned. WAIT is a lower bound: the runt
 ADDR          KIND   NAME             STATE   WAITING  WAIT  GOROUTINES  HOLDERS  EVIDENCE
 0xc000012090  Mutex  main.account.mu  locked        1     -          20       21  goroutine 21 called Lock at ...]],
   run = function(p)
-    local w = ri.waits { all = not p.waited }
+    local w = ri.waits { all = not p.waited, channels = false }
     local waiting = {}
     for _, l in ipairs(w.locks) do waiting[l] = l.want.count + l.rwant.count + l.waiting.count end
     table.sort(w.locks, function(a, b)
