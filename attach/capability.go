@@ -59,7 +59,11 @@ type Director interface {
 
 // Sparse is a Memory of which single bytes may be missing, not only pages: a recording. Nothing of it is kept by the
 // page.
-type Sparse interface{ Sparse() }
+type Sparse interface {
+	// ReadHoles fills p with what there is at addr, and with zeros what there is not: for whoever knows which words of it
+	// are there.
+	ReadHoles(p []byte, addr uint64) error
+}
 
 // RangeReader is a Memory that reads many ranges in one go. Views of live processes are such:
 // 1,024 ranges cost one system call.

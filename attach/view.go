@@ -21,7 +21,9 @@ var (
 	ErrClosed       = errors.New("the view is closed")
 	ErrNotSupported = errors.New("not supported")
 	ErrForking      = errors.New("memory is shared with a child")
-	ErrSuspended    = errors.New("ri was suspended") // by the shell's job control, and let go what it held
+	// ErrNotRecorded: a recording doesn't have what was asked of it.
+	ErrNotRecorded = errors.New("not recorded")
+	ErrSuspended   = errors.New("ri was suspended") // by the shell's job control, and let go what it held
 )
 
 // Memory is the smallest thing a walk needs.

@@ -295,7 +295,7 @@ func (p *painter) paint(s *Sight) error {
 	p.texts(s, seen)
 	p.flushTokens()
 	p.keptList()
-	p.kept = sorted(p.kept)
+	p.kept = sorted(append(p.kept, s.bits...))
 	p.denied = sorted(p.denied)
 
 	// What lies in which window: things may be longer than one.

@@ -12,6 +12,7 @@ import (
 type Sight struct {
 	typed map[typedAt]struct{}
 	words map[uint64]*wordsOfPage // by page number
+	bits  []extent
 }
 
 type typedAt struct {
@@ -49,7 +50,30 @@ func (s *Sight) static(start, end uint64) *Sight {
 	return out
 }
 
-// Typed hears that memory was looked at as a type; it is a values.Witness.
+// Words hears that bytes were read of which some are pointers; with Typed, Touched and Bits it is a values.Witness.
+func (s *Sight) Words(addr uint64, n int) { s.Read(addr, n) }
+
+// Bits hears that bits of the runtime's own were read, which are kept.
+func (s *Sight) Bits(addr uint64, n int) {
+	if n > 0 {
+		s.Touched(addr, n)
+		s.bits = append(s.bits, extent{addr, n})
+	}
+}
+
+// Touched hears that bytes were read of what is told as a type.
+func (s *Sight) Touched(addr uint64, n int) {
+	if n <= 0 {
+		return
+	}
+	for page := addr / attach.PageSize; page <= (addr+uint64(n)-1)/attach.PageSize; page++ {
+		if s.words[page] == nil {
+			s.words[page] = new(wordsOfPage)
+		}
+	}
+}
+
+// Typed hears that memory was looked at as a type.
 func (s *Sight) Typed(addr uint64, t *symbols.Type) {
 	if t.Size > 0 && addr+uint64(t.Size) > addr {
 		s.typed[typedAt{addr, t}] = struct{}{}

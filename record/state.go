@@ -21,6 +21,7 @@ import (
 	"ri/symbols"
 	"ri/symbols/sparse"
 	"ri/values"
+	"ri/values/heap"
 )
 
 // Options says how a recording is made.
@@ -32,7 +33,9 @@ type Options struct {
 	Look    looks.Options
 	// WholeSymbols has all that the executable says of itself travel along, not only what was asked of it.
 	WholeSymbols bool
-	Version      string // of ri
+	// Heap records all that is reachable.
+	Heap    bool
+	Version string // of ri
 }
 
 // Header is the beginning of a recording's file.
@@ -177,7 +180,7 @@ func (m *maker) image() (start, end uint64) {
 func (m *maker) listen(sight *Sight) {
 	m.sight = sight
 	m.look.Cache.SetWitness(m.sight.Read)
-	m.look.Space.SetWitness(m.sight.Typed)
+	m.look.Space.SetWitness(m.sight)
 }
 
 func (m *maker) deaf() {
@@ -208,6 +211,11 @@ func (m *maker) End(*looks.Look) error {
 
 // capture writes what was looked at.
 func (m *maker) capture() error {
+	if m.opt.Heap && m.look.WantBulk() { // else the next copy has all
+		if _, err := heap.Build(m.look.Context(), m.look.Space, nil); err != nil {
+			return err
+		}
+	}
 	m.deaf()
 	if err := m.file.Truncate(0); err != nil {
 		return err
@@ -358,7 +366,7 @@ func (m *maker) kept() error {
 func (m *maker) process() ([]byte, error) {
 	t := m.session.Target
 	p := recorded.Process{PID: t.PID(), Executable: filepath.Base(t.ExecutablePath()), Machine: uint16(m.session.File.Arch().Machine),
-		Entry: t.Entry(), Ends: t.Ends(), Written: m.moment, Nanotime: m.nano, Threads: m.threads}
+		Entry: t.Entry(), Ends: t.Ends(), Heap: m.opt.Heap, Written: m.moment, Nanotime: m.nano, Threads: m.threads}
 	if at := t.Written(); !at.IsZero() {
 		p.Written = at
 	}

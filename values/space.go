@@ -52,9 +52,18 @@ type Space struct {
 	witness   Witness  // see SetWitness
 }
 
-// Witness hears as what memory is looked at: there is, or is thought to be, a value of the type at the address. What it
-// isn't told of was read as bytes, or words, that have no type.
-type Witness func(addr uint64, t *symbols.Type)
+// Witness hears what memory is looked at, and as what. What it isn't told of was read as bytes, or words, that have no
+// type.
+type Witness interface {
+	// Typed: there is, or is thought to be, a value of the type.
+	Typed(addr uint64, t *symbols.Type)
+	// Words: some of them are pointers.
+	Words(addr uint64, n int)
+	// Touched: bytes were read of what Typed tells.
+	Touched(addr uint64, n int)
+	// Bits: bits of the runtime's own, that say which words are pointers, or which slots are taken.
+	Bits(addr uint64, n int)
+}
 
 // SetWitness has w hear of what is looked at from now on; nil: nobody does.
 func (s *Space) SetWitness(w Witness) { s.witness = w }
@@ -189,9 +198,12 @@ func (s *Space) Structure(addr uint64, of *layout.Structure) ([]byte, error) {
 // Saw tells who listens (SetWitness) that memory is looked at as a type, by somebody who reads it without a Value.
 func (s *Space) Saw(addr uint64, t *symbols.Type) {
 	if s.witness != nil && t != nil && !IsLocal(addr) {
-		s.witness(addr, t)
+		s.witness.Typed(addr, t)
 	}
 }
+
+// Witness is who listens; nil: nobody does.
+func (s *Space) Witness() Witness { return s.witness }
 
 // IsLocal tells whether addr is no target memory but bytes kept by a Space.
 func IsLocal(addr uint64) bool { return addr-localBase < localSize }

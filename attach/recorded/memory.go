@@ -11,9 +11,6 @@ import (
 	"ri/record/format"
 )
 
-// ErrNotRecorded: a recording doesn't have what was asked of it.
-var ErrNotRecorded = errors.New("not recorded")
-
 // absent is the error of a byte that a recording doesn't have. It is ErrNotRecorded, and ErrNotMapped for whoever goes on
 // without what can't be read.
 type absent struct {
@@ -31,7 +28,7 @@ func (e *absent) Error() string {
 }
 
 func (e *absent) Is(target error) bool {
-	return target == ErrNotRecorded || target == attach.ErrNotMapped
+	return target == attach.ErrNotRecorded || target == attach.ErrNotMapped
 }
 
 // heldBlocks is how many bytes of blocks are held, decompressed. Slices that were given out live on.
@@ -175,6 +172,58 @@ func (m *memory) ReadMemory(p []byte, addr uint64) (n int, err error) {
 		n += copy(p[n:], run.Data)
 	}
 	return n, nil
+}
+
+// ReadHoles implements attach.Sparse.
+func (m *memory) ReadHoles(p []byte, addr uint64) error {
+	clear(p)
+	for n := 0; n < len(p); {
+		run, next, err := m.runOrNext(addr + uint64(n))
+		switch {
+		case err != nil:
+			return err
+		case run.Data != nil:
+			n += copy(p[n:], run.Data)
+		case next <= addr+uint64(n):
+			return nil
+		default:
+			n += int(min(next-addr-uint64(n), uint64(len(p)-n)))
+		}
+	}
+	return nil
+}
+
+// runOrNext gives the bytes at an address, or else where the next ones begin; 0 if there are none.
+func (m *memory) runOrNext(addr uint64) (run format.Memory, next uint64, err error) {
+	run, err = m.run(addr)
+	var no *absent
+	if err == nil || !errors.As(err, &no) {
+		return run, 0, err
+	}
+	i, _ := slices.BinarySearchFunc(m.blocks, addr, func(b format.Block, addr uint64) int {
+		if b.High <= addr {
+			return -1
+		}
+		return 1
+	})
+	for ; i < len(m.blocks); i++ {
+		l := m.load(i)
+		if l.err != nil {
+			return run, 0, l.err
+		}
+		k, _ := slices.BinarySearchFunc(l.runs, addr, func(r format.Memory, addr uint64) int {
+			if r.Addr <= addr || r.Kind == format.Denied && r.Addr+uint64(r.Size) <= addr {
+				return -1
+			}
+			return 1
+		})
+		for ; k < len(l.runs); k++ {
+			if r := l.runs[k]; r.Kind != format.Denied && r.Addr > addr {
+				return format.Memory{}, r.Addr, nil
+			}
+		}
+	}
+	return format.Memory{}, 0, nil
 }
 
 // Direct implements attach.Director.

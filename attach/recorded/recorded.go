@@ -28,8 +28,9 @@ type Process struct {
 	Machine    uint16              `json:"machine"`    // as ELF has it
 	Entry      uint64              `json:"entry"`      // AT_ENTRY
 	Ends       string              `json:"ends,omitempty"`
-	Written    time.Time           `json:"written"`  // the moment of the look
-	Nanotime   int64               `json:"nanotime"` // the same by the process's monotonic clock
+	Heap       bool                `json:"heap,omitempty"` // all that is reachable was recorded
+	Written    time.Time           `json:"written"`        // the moment of the look
+	Nanotime   int64               `json:"nanotime"`       // the same by the process's monotonic clock
 	Threads    []Thread            `json:"threads"`
 	Mappings   []attach.Mapping    `json:"mappings"` // without paths
 	Usage      *attach.Usage       `json:"usage,omitempty"`
@@ -140,7 +141,7 @@ func (r *Recording) Mappings() ([]attach.Mapping, error) { return r.process.Mapp
 // Usage implements attach.Accounted.
 func (r *Recording) Usage() (attach.Usage, error) {
 	if r.process.Usage == nil {
-		return attach.Usage{}, fmt.Errorf("what the kernel accounted to the process: %w", ErrNotRecorded)
+		return attach.Usage{}, fmt.Errorf("what the kernel accounted to the process: %w", attach.ErrNotRecorded)
 	}
 	return *r.process.Usage, nil
 }
@@ -148,7 +149,7 @@ func (r *Recording) Usage() (attach.Usage, error) {
 // Descriptors implements attach.Connected.
 func (r *Recording) Descriptors() ([]attach.Descriptor, error) {
 	if r.process.Files == nil {
-		return nil, fmt.Errorf("the process's descriptors: %w", ErrNotRecorded)
+		return nil, fmt.Errorf("the process's descriptors: %w", attach.ErrNotRecorded)
 	}
 	return r.process.Files, nil
 }
@@ -207,14 +208,22 @@ func (v *View) Direct(addr uint64, n int) []byte {
 	return b
 }
 
-// Sparse implements attach.Sparse.
-func (v *View) Sparse() {}
+// ReadHoles implements attach.Sparse.
+func (v *View) ReadHoles(p []byte, addr uint64) error {
+	if v.closed.Load() {
+		return v.Err()
+	}
+	v.bytesRead.Add(int64(len(p)))
+	return v.recording.memory.ReadHoles(p, addr)
+}
 
 // IsToken tells whether the byte at an address is of a token, which stands for what was not kept.
 func (v *View) IsToken(addr uint64) bool { return v.recording.memory.IsToken(addr) }
 
 // Coverage implements attach.View.
-func (v *View) Coverage() attach.Coverage { return attach.Coverage{Of: attach.OneMoment} }
+func (v *View) Coverage() attach.Coverage {
+	return attach.Coverage{Of: attach.OneMoment, Whole: v.recording.process.Heap}
+}
 
 // Notes implements attach.View.
 func (v *View) Notes() []string {

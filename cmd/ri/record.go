@@ -43,6 +43,7 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	o.addRecipes(f)
 	f.StringVar(&opt.Exec, "exec", "", "what the Lua file `FILE` looks at")
 	f.BoolVar(&opt.All, "all", false, "what every reading recipe that fits looks at")
+	f.BoolVar(&opt.Heap, "heap", false, "all that is reachable on the heap, too: the copy has all memory")
 	f.StringVar(&opt.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
 	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there: recordings with one key have the same tokens")
 	f.BoolVar(&opt.DenyNumbers, "deny-numbers", false, "leave out single numbers, too")

@@ -28,6 +28,7 @@ type RecordOptions struct {
 	DenyNumbers bool
 	// WholeSymbols has all that the executable says of itself travel along.
 	WholeSymbols bool
+	Heap         bool // all that is reachable, too
 }
 
 // asked first on every site.
@@ -133,6 +134,7 @@ func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice 
 		return err
 	}
 	options.Look, options.Version, options.WholeSymbols = look, ownVersion(), opt.WholeSymbols
+	options.Heap = opt.Heap
 	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package looks
 
 import (
 	"errors"
+	"fmt"
 
 	"ri/attach"
 	"ri/instruments/host"
@@ -49,6 +50,11 @@ func (l *Look) MayBulk() error {
 	defer l.mu.Unlock()
 	switch {
 	case l.less.noBulk != nil:
+		return l.less.noBulk
+	case l.Target.Kind() == attach.Recorded:
+		if !l.view.Coverage().Whole {
+			l.less.noBulk = fmt.Errorf("the heap is not in the recording: ri record --heap records it: %w", attach.ErrNotRecorded)
+		}
 		return l.less.noBulk
 	case !l.rehearsing && l.view.Coverage().Whole, l.Options.Kind != attach.Snapshot:
 		return nil

@@ -147,6 +147,16 @@ func (l *Look) onward(o Observer) {
 	l.arrived = func() { o.Again(l) }
 }
 
+// Context is that of the look.
+func (l *Look) Context() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx == nil {
+		return context.Background()
+	}
+	return l.ctx
+}
+
 // Threads are those of the view that is looked at.
 func (l *Look) Threads() []attach.Thread {
 	l.mu.Lock()

@@ -27,11 +27,13 @@ import (
 // A Heap keeps a few bytes for each slot of the heap (about 9, and 1 bit), and the target's memory where it can't be
 // read in place. It is not safe for concurrent use, and valid as long as the view that it was made from.
 type Heap struct {
-	s      *values.Space
-	ctx    context.Context
-	tell   func(done, total int64, what string)
-	direct func(addr uint64, n int) []byte
-	whole  bool // what direct doesn't give, the program never touched
+	s       *values.Space
+	ctx     context.Context
+	tell    func(done, total int64, what string)
+	sparse  attach.Sparse  // a recording: what words are pointers is there; nil: it is none
+	witness values.Witness // nil: nobody listens
+	direct  func(addr uint64, n int) []byte
+	whole   bool // what direct doesn't give, the program never touched
 
 	table      table
 	spans      []span   // by address
@@ -113,6 +115,14 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 		view, ok := d.(attach.View)
 		h.whole = ok && view.Coverage().Whole
 	}
+	if h.sparse, _ = s.Mem().Beneath().(attach.Sparse); h.sparse != nil {
+		if !h.whole {
+			return nil, fmt.Errorf("the heap is not in the recording, which has what its instruments read; all that is reachable is "+
+				"recorded by ri record --heap: %w", attach.ErrNotRecorded)
+		}
+		h.direct = nil
+	}
+	h.witness = s.Witness()
 	h.shapes = []*shape{{name: "(untyped)", compiled: true}}
 	h.text = h.shapeOf(shapeKey{form: formText})
 	if head, err := s.Type("runtime.hchan"); err == nil {
@@ -124,6 +134,7 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 			return nil, fmt.Errorf("heap: %w", err)
 		}
 	}
+	h.tellAll()
 	return h, nil
 }
 
@@ -176,6 +187,9 @@ func (h *Heap) bytes(addr uint64, n int) ([]byte, error) {
 	if n < 0 || n > values.MaxBytes {
 		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, values.ErrCorrupt)
 	}
+	if h.sparse != nil {
+		return h.holes(addr, uint64(n))
+	}
 	if h.direct != nil {
 		if b := h.direct(addr, n); len(b) == n {
 			return b, nil
@@ -198,6 +212,9 @@ const (
 func (h *Heap) wholeBytes(addr, n uint64) ([]byte, error) {
 	if n > values.MaxBytes {
 		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, values.ErrCorrupt)
+	}
+	if h.sparse != nil {
+		return h.holes(addr, n)
 	}
 	if h.direct != nil {
 		if b := h.direct(addr, int(n)); len(b) == int(n) {

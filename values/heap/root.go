@@ -123,6 +123,8 @@ func (h *Heap) markVarsWhere(wanted func(*symbols.Var) bool) error {
 			continue
 		}
 		s := h.shape(id)
+		h.s.Saw(v.Addr, v.Type)
+		h.words(v.Addr, uint64(v.Type.Size))
 		data, err := h.bytes(v.Addr, int(v.Type.Size))
 		if err != nil {
 			h.lost("package variables that can't be read", err)
@@ -151,6 +153,7 @@ func (h *Heap) static(p uint64, candidate uint32, n uint64, parent uint32) {
 			continue
 		}
 		n = min(n, (m.end-p)/s.size)
+		h.words(p, n*s.size)
 		if data, err := h.bytes(p, int(n*s.size)); err == nil && n > 0 {
 			h.staticDepth++
 			if h.staticDepth < 1000 {
@@ -196,6 +199,7 @@ func (h *Heap) markData(m moduleRange) {
 	mask, err := read(m.mask, int(n+7)/8)
 	if err == nil {
 		var data []byte
+		h.words(m.start, 8*n)
 		if data, err = h.bytes(m.start, int(8*n)); err == nil {
 			for i := range n {
 				if mask[i/8]>>(i%8)&1 == 0 {

@@ -118,6 +118,7 @@ func (h *Heap) readTable() error {
 // readSpans collects the spans that objects live in.
 func (h *Heap) readSpans() error {
 	l := &h.table.Span
+	h.words(h.table.first, 8*uint64(h.table.count))
 	pointers, err := h.bytes(h.table.first, 8*int(h.table.count))
 	if err != nil {
 		return fmt.Errorf("runtime.mheap_.allspans: %w", err)
@@ -130,6 +131,10 @@ func (h *Heap) readSpans() error {
 			}
 		}
 		addr := binary.LittleEndian.Uint64(pointers[8*i:])
+		if h.witness != nil {
+			h.witness.Typed(addr, l.Type)
+			h.witness.Touched(addr, int(l.Size))
+		}
 		b, err := h.bytes(addr, int(l.Size))
 		if err != nil {
 			h.lost("spans that can't be read", err)
@@ -245,6 +250,7 @@ func (h *Heap) loadSpans() error {
 				return err
 			}
 		}
+		h.tellSpan(sp)
 		if sp.kind == spanNoPointers && sp.count == 1 && sp.size > smallObject {
 			continue // nobody looks inside
 		}
@@ -366,6 +372,7 @@ func (h *Heap) arenaBits(addr, words uint64) []byte {
 	}
 	word := addr % (1 << heapArenaShift) / 8
 	n := min((word%8+words+7)/8, (1<<heapArenaShift/64)-word/8)
+	h.bits(arena+word/8, n)
 	b, err := h.bytes(arena+word/8, int(n))
 	if err != nil {
 		return nil

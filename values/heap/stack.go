@@ -265,6 +265,7 @@ func (h *Heap) markStack(index int) {
 		h.lost("stacks whose bounds can't be", err)
 		return
 	}
+	h.words(s.low, g.StackHi-s.low)
 	if s.data, err = h.bytes(s.low, int(g.StackHi-s.low)); err != nil {
 		h.lost("stacks that can't be read", err)
 		return
