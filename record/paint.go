@@ -49,6 +49,7 @@ type painter struct {
 	keptAs  map[string]*Kept
 	denied  []extent // contents that are not
 	counts  Counts
+	origins []byte // see format.OriginsBlock
 	emit    func(name string, runs []format.Memory) error
 	err     error
 }
@@ -414,7 +415,7 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 	case redact.Slice:
 		w.set(at, b, plain)
 	case redact.Text, redact.Bytes:
-		w.set(at, p.header(piece, b), plain)
+		w.set(at, p.header(w, at, piece, b), plain)
 	case redact.Contents:
 		switch piece.Action {
 		case redact.Keep:
@@ -449,7 +450,7 @@ func control(b []byte, swiss bool) []byte {
 }
 
 // header is a header that leads to what stands for its text.
-func (p *painter) header(piece redact.Piece, b []byte) []byte {
+func (p *painter) header(w *window, at uint64, piece redact.Piece, b []byte) []byte {
 	addr, n := word(b, 0), word(b, 8)
 	if n == 0 || n > maxText || piece.Action == redact.Keep || piece.Action == redact.Drop {
 		return b
@@ -461,6 +462,9 @@ func (p *painter) header(piece redact.Piece, b []byte) []byte {
 	to, ok := p.replaced(content, piece.Action)
 	if !ok { // it is kept
 		return b
+	}
+	if at >= w.start { // once, where it lies in two windows
+		p.origins = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(p.origins, at), addr)
 	}
 	out := slices.Clone(b)
 	binary.LittleEndian.PutUint64(out, to)

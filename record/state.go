@@ -319,6 +319,13 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 	if err := m.writer.Block(format.ProcessBlock, process, 0, 0); err != nil {
 		return nil, err
 	}
+	for list := m.painter.origins; len(list) > 0; {
+		n := min(len(list), blockBytes)
+		if err := m.writer.Block(format.OriginsBlock, list[:n], 0, 0); err != nil {
+			return nil, err
+		}
+		list = list[n:]
+	}
 	if err := m.symbols(); err != nil {
 		return nil, err
 	}

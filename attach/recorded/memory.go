@@ -2,9 +2,11 @@ package recorded
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"sync"
 
 	"ri/attach"
@@ -39,6 +41,8 @@ type memory struct {
 	file   *format.Reader
 	blocks []format.Block // in order of address
 	tokens *memory        // where no memory of the process is; nil: there are none
+	// origins gives format.OriginsBlock.
+	origins func() ([]byte, error)
 
 	mu     sync.Mutex
 	loaded map[int]*loaded
@@ -55,7 +59,13 @@ type loaded struct {
 
 // newMemory takes the blocks of a name. Errors: format.ErrMalformed.
 func newMemory(file *format.Reader, name string) (*memory, error) {
-	m := &memory{file: file, loaded: map[int]*loaded{}}
+	m := &memory{file: file, loaded: map[int]*loaded{}, origins: sync.OnceValues(func() ([]byte, error) {
+		all, err := file.Named(format.OriginsBlock)
+		if errors.Is(err, format.ErrNoBlock) {
+			return nil, nil
+		}
+		return all[:len(all)/16*16], err
+	})}
 	for _, b := range file.Blocks() {
 		if b.Name != name {
 			continue
@@ -177,6 +187,25 @@ func (m *memory) ReadMemory(p []byte, addr uint64) (n int, err error) {
 // ReadHoles implements attach.Sparse.
 func (m *memory) ReadHoles(p []byte, addr uint64) error {
 	clear(p)
+	if err := m.readHoles(p, addr); err != nil {
+		return err
+	}
+	origins, err := m.origins()
+	if err != nil {
+		return err
+	}
+	i := sort.Search(len(origins)/16, func(i int) bool { return binary.LittleEndian.Uint64(origins[16*i:]) >= addr })
+	for ; 16*i < len(origins); i++ {
+		at := binary.LittleEndian.Uint64(origins[16*i:]) - addr
+		if at >= uint64(len(p)) || uint64(len(p))-at < 8 {
+			break
+		}
+		copy(p[at:], origins[16*i+8:16*i+16])
+	}
+	return nil
+}
+
+func (m *memory) readHoles(p []byte, addr uint64) error {
 	for n := 0; n < len(p); {
 		run, next, err := m.runOrNext(addr + uint64(n))
 		switch {

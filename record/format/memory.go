@@ -10,6 +10,9 @@ const (
 	MemoryBlock  = "memory/1"
 	TokenBlock   = "tokens"
 	ProcessBlock = "process"
+	// OriginsBlock says where headers led whose texts are tokens now: pairs of the header's address and the pointer that was
+	// there, 8 bytes each, in order of address. The heap is walked by them.
+	OriginsBlock = "origins"
 	PolicyBlock  = "policy"
 )
 
