@@ -54,8 +54,12 @@ var hostile = map[string][][]string{
 	"new":     {{"new", "DIR/new", "--expr", "main.holder.Map", "-p", "PID"}},
 	"path":    {{"path", "main.holder.Map", "-p", "PID"}, {"path", "main.holder.Map", "-c", "CORE"}},
 	"print": {{"print", "main.holder", "--depth", "5", "-p", "PID"}, {"print", "main.holder", "-c", "CORE"},
+		{"print", "main.holder", "--depth", "5", "-r", "DIR/recording"},
 		{"print", "main.holder." + hostilePayload, "-p", "PID"}},
-	"ps":      {{"ps"}},
+	"ps":     {{"ps"}},
+	"record": {{"record", "-p", "PID", "-o", "DIR/again", "goroutines"}, {"record", "-p", "PID", "-o", "DIR/" + hostilePayload}},
+	"recording": {{"recording", "info", "DIR/recording"}, {"recording", "check", "DIR/recording", "--all"},
+		{"recording", "check", "DIR/recording", "--word", hostilePayload}, {"recording", "verify", "DIR/" + hostilePayload}},
 	"recipes": {{"recipes", "-p", "PID", "--recipes", "RECIPES"}, {"recipes", "-v", "--recipes", "RECIPES"}},
 	"report":  {{"report", "-p", "PID", "-o", "DIR/report"}, {"report", "-c", "CORE", "-o", "DIR/report.html"}},
 	"run": {{"run", "goroutines", "-p", "PID", "--folded", "-"},
@@ -215,6 +219,14 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	runRi(t, 0, "core", "-p", fmt.Sprint(h.pid), "-o", filepath.Join(h.dir, "core"), "--max-stop", "1m")
+	for name, text := range map[string]string{"keep.yaml": "- keep: {package: '*'}\n",
+		"look.lua": "print(ri.dump(ri.var'main.holder', {depth = 5}))"} {
+		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runRi(t, 0, "record", "-p", fmt.Sprint(h.pid), "-o", filepath.Join(h.dir, "recording"), "--max-stop", "1m", "--policy",
+		filepath.Join(h.dir, "keep.yaml"), "--exec", filepath.Join(h.dir, "look.lua"))
 	watch := h.watch(t)
 	harmless(t, "ri watch", watch)
 	ask := func(args ...string) string {

@@ -13,10 +13,12 @@ func newRecording(o *options) *cobra.Command {
 		Short: "what is in a recording: info, verify, check",
 		Long: `Say what a recording holds. Whoever sends one reads ri recording check first: every text that is kept as it was, and
 what looks as if it shouldn't be there.`,
+		Example: `  ri recording check nats.rec
+  ri recording info nats.rec`,
 	}
 	about := func(use, short, long string, run func(*rows.Output, string) error) *cobra.Command {
 		return &cobra.Command{
-			Use: use + " FILE", Short: short, Long: long, Args: exactly(1, "a recording"),
+			Use: use + " FILE", Short: short, Long: long, Example: "  ri recording " + use + " nats.rec", Args: exactly(1, "a recording"),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return o.withOutput(func(out *rows.Output) error { return run(out, args[0]) })
 			},

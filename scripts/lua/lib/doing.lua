@@ -148,7 +148,7 @@ function doing.peers(list)
     local s = d.socket
     if s and s.state == "LISTEN" then listening[s.local_port or s.local_address] = true end
   end
-  local by, out = {}, {}
+  local known, tokens, out = {}, {}, {}
   for _, d in ipairs(list) do
     local s = d.socket
     if s and s.protocol ~= "?" and s.state ~= "LISTEN" then
@@ -161,6 +161,7 @@ function doing.peers(list)
       else
         name = ("%s to %s"):format(s.state, s.remote_address)
       end
+      local by = ri.token(name) and tokens or known -- the two can't be compared
       local one = by[name]
       if not one then
         one = { name = name, n = 0, send = 0, receive = 0 }
