@@ -93,7 +93,7 @@ type ViewOptions struct {
 	// LeaveAsleep, for Snapshot, has threads not interrupted that sleep all the while, in system calls of C code which that
 	// would end, or where there are very many. Of their registers only PC and SP are known.
 	LeaveAsleep bool
-	Later       bool // of a recording: the second look that an instrument took, if it is recorded
+	Later       int // of a recording: how many looks came before this one
 	// with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory
 	Spool string
 }

@@ -50,6 +50,7 @@ type painter struct {
 	denied  []extent // contents that are not
 	counts  Counts
 	origins []byte // see format.OriginsBlock
+	look    int    // 1 is the first
 	emit    func(name string, runs []format.Memory) error
 	err     error
 }
@@ -291,7 +292,8 @@ func (p *painter) keptList() {
 }
 
 // paint writes all that was looked at.
-func (p *painter) paint(s *Sight) error {
+func (p *painter) paint(s *Sight, look int) error {
+	p.look, p.kept, p.denied = look, nil, nil
 	seen := s.all()
 	p.texts(s, seen)
 	p.flushTokens()
@@ -325,7 +327,7 @@ func (p *painter) paint(s *Sight) error {
 	}
 	slices.Sort(order)
 
-	out := &runs{emit: p.emit}
+	out := &runs{emit: p.emit, name: format.MemoryBlock(look)}
 	w := new(window)
 	keptAt, deniedAt := 0, 0
 	for _, n := range order {
@@ -463,7 +465,7 @@ func (p *painter) header(w *window, at uint64, piece redact.Piece, b []byte) []b
 	if !ok { // it is kept
 		return b
 	}
-	if at >= w.start { // once, where it lies in two windows
+	if p.look == 1 && at >= w.start { // once, where it lies in two windows
 		p.origins = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(p.origins, at), addr)
 	}
 	out := slices.Clone(b)
@@ -535,6 +537,7 @@ func (p *painter) cut(w *window, out *runs) {
 
 // runs gathers runs of memory into blocks.
 type runs struct {
+	name string
 	emit func(string, []format.Memory) error
 	list []format.Memory
 	size int
@@ -550,7 +553,7 @@ func (o *runs) add(r format.Memory) {
 
 func (o *runs) flush() error {
 	if o.err == nil && len(o.list) > 0 {
-		o.err = o.emit(format.MemoryBlock, o.list)
+		o.err = o.emit(o.name, o.list)
 	}
 	o.list, o.size = nil, 0
 	return o.err

@@ -133,18 +133,15 @@ type maker struct {
 
 	sight   *Sight
 	look    *looks.Look
-	second  bool // a script looks a second time
 	writer  *format.Writer
 	painter *painter
-	threads []recorded.Thread
-	moment  time.Time
-	nano    int64
+	looks   []recorded.Look // those that are over
 	err     error
 }
 
 // Begin implements looks.Observer.
 func (m *maker) Begin(look *looks.Look) error {
-	m.look, m.second, m.err = look, false, nil
+	m.look, m.looks, m.err = look, nil, nil
 	mapped, err := m.session.Target.Mappings()
 	if err != nil {
 		return fmt.Errorf("what is mapped in %s: %w", m.session.Target.Describe(), err)
@@ -188,12 +185,11 @@ func (m *maker) deaf() {
 	m.look.Space.SetWitness(nil)
 }
 
-// Leaving implements looks.Observer: the first look is over.
+// Leaving implements looks.Observer: a look is over.
 func (m *maker) Leaving(*looks.Look) {
-	if m.err == nil && !m.second {
+	if m.err == nil {
 		m.err = m.capture()
 	}
-	m.second = true
 	m.deaf()
 }
 
@@ -202,7 +198,7 @@ func (m *maker) Again(*looks.Look) { m.listen(NewSight()) }
 
 // End implements looks.Observer.
 func (m *maker) End(*looks.Look) error {
-	if m.err == nil && !m.second {
+	if m.err == nil {
 		m.err = m.capture()
 	}
 	m.deaf()
@@ -211,23 +207,43 @@ func (m *maker) End(*looks.Look) error {
 
 // capture writes what was looked at.
 func (m *maker) capture() error {
-	if m.opt.Heap && m.look.WantBulk() { // else the next copy has all
+	if m.opt.Heap && len(m.looks) == 0 && m.look.WantBulk() { // else the next copy has all
 		if _, err := heap.Build(m.look.Context(), m.look.Space, nil); err != nil {
 			return err
 		}
 	}
 	m.deaf()
+	if len(m.looks) == 0 {
+		if err := m.begin(); err != nil {
+			return err
+		}
+	}
+	m.looks = append(m.looks, m.lookNow())
+	return m.painter.paint(m.sight, len(m.looks))
+}
+
+// lookNow is what is known of a look besides memory.
+func (m *maker) lookNow() recorded.Look {
+	l := recorded.Look{Written: time.Now(), Nanotime: m.look.Space.Nanotime()}
+	for _, t := range m.look.Threads() {
+		l.Threads = append(l.Threads, recorded.Thread{ID: t.ID, InnerID: t.InnerID, Frame: t.Regs.Frame()})
+	}
+	if a, ok := m.session.Target.(attach.Accounted); ok {
+		if u, err := a.Usage(); err == nil {
+			l.Usage = &u
+		}
+	}
+	return l
+}
+
+// begin begins the file.
+func (m *maker) begin() error {
 	if err := m.file.Truncate(0); err != nil {
 		return err
 	}
 	var err error
 	if m.writer, err = format.NewWriter(m.file, m.header(nil, nil)); err != nil {
 		return err
-	}
-	m.moment, m.nano = time.Now(), m.look.Space.Nanotime()
-	m.threads = m.threads[:0]
-	for _, t := range m.look.Threads() {
-		m.threads = append(m.threads, recorded.Thread{ID: t.ID, InnerID: t.InnerID, Frame: t.Regs.Frame()})
 	}
 	m.painter = newPainter(Memory{
 		Read: func(addr uint64, n int) ([]byte, bool) {
@@ -239,7 +255,7 @@ func (m *maker) capture() error {
 		Variable: func(addr uint64) string { return m.variables[addr] },
 		Tokens:   m.gap(),
 	}, m.opt.Policy, redact.NewTokens(m.opt.Key), m.emit)
-	return m.painter.paint(m.sight)
+	return nil
 }
 
 func within(list []attach.Mapping, addr, n uint64) bool {
@@ -285,7 +301,7 @@ func (m *maker) emit(name string, runs []format.Memory) error {
 
 func (m *maker) header(results []*rows.Result, whole *rows.Result) *Header {
 	f := m.session.File
-	h := &Header{RI: m.opt.Version, Made: time.Now().UTC().Truncate(time.Second), Looks: 1,
+	h := &Header{RI: m.opt.Version, Made: time.Now().UTC().Truncate(time.Second), Looks: max(len(m.looks), 1),
 		Program: Program{Executable: filepath.Base(m.session.Target.ExecutablePath()), Go: f.GoVersion(), BuildID: f.BuildID(),
 			Modules: f.Modules(), PID: m.session.Target.PID()},
 		Policy: PolicyNamed{Rules: len(m.opt.Policy.Rules), DenyNumbers: m.opt.Policy.DenyNumbers, KeyKept: m.opt.KeyKept}}
@@ -373,18 +389,13 @@ func (m *maker) kept() error {
 func (m *maker) process() ([]byte, error) {
 	t := m.session.Target
 	p := recorded.Process{PID: t.PID(), Executable: filepath.Base(t.ExecutablePath()), Machine: uint16(m.session.File.Arch().Machine),
-		Entry: t.Entry(), Ends: t.Ends(), Heap: m.opt.Heap, Written: m.moment, Nanotime: m.nano, Threads: m.threads}
+		Entry: t.Entry(), Ends: t.Ends(), Heap: m.opt.Heap, Looks: m.looks}
 	if at := t.Written(); !at.IsZero() {
-		p.Written = at
+		p.Looks[0].Written = at
 	}
 	for _, x := range m.mapped {
 		x.Path = ""
 		p.Mappings = append(p.Mappings, x)
-	}
-	if a, ok := t.(attach.Accounted); ok {
-		if u, err := a.Usage(); err == nil {
-			p.Usage = &u
-		}
 	}
 	if c, ok := t.(attach.Connected); ok {
 		if list, err := c.Descriptors(); err == nil {

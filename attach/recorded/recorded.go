@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,12 +30,17 @@ type Process struct {
 	Entry      uint64              `json:"entry"`      // AT_ENTRY
 	Ends       string              `json:"ends,omitempty"`
 	Heap       bool                `json:"heap,omitempty"` // all that is reachable was recorded
-	Written    time.Time           `json:"written"`        // the moment of the look
-	Nanotime   int64               `json:"nanotime"`       // the same by the process's monotonic clock
-	Threads    []Thread            `json:"threads"`
-	Mappings   []attach.Mapping    `json:"mappings"` // without paths
-	Usage      *attach.Usage       `json:"usage,omitempty"`
+	Mappings   []attach.Mapping    `json:"mappings"`       // without paths
 	Files      []attach.Descriptor `json:"files,omitempty"`
+	Looks      []Look              `json:"looks"`
+}
+
+// Look is a moment at which the process was looked at.
+type Look struct {
+	Written  time.Time     `json:"written"`
+	Nanotime int64         `json:"nanotime"` // the same by the process's monotonic clock
+	Threads  []Thread      `json:"threads"`
+	Usage    *attach.Usage `json:"usage,omitempty"`
 }
 
 // Thread is a thread, with the registers by which its stack is followed.
@@ -51,7 +57,10 @@ type Recording struct {
 	file    *format.Reader
 	process Process
 	arch    *arch.Arch
-	memory  *memory
+	looks   []*memory // of each of process.Looks
+
+	mu  sync.Mutex
+	now int // the look that was viewed last
 }
 
 var (
@@ -96,12 +105,36 @@ func (r *Recording) open() error {
 	if r.arch, known = arch.Of(elf.Machine(r.process.Machine)); !known {
 		return fmt.Errorf("%s is of %s; ri reads linux/amd64: %w", r.path, elf.Machine(r.process.Machine), errors.ErrUnsupported)
 	}
-	if r.memory, err = newMemory(r.file, format.MemoryBlock); err != nil {
+	if n := len(r.process.Looks); n == 0 || n > maxLooks {
+		return fmt.Errorf("%s has %d looks: %w", r.path, n, format.ErrMalformed)
+	}
+	tokens, err := newMemory(r.file, format.TokenBlock)
+	if err != nil {
 		return err
 	}
-	r.memory.tokens, err = newMemory(r.file, format.TokenBlock)
-	return err
+	for i := range r.process.Looks {
+		m, err := newMemory(r.file, format.MemoryBlock(i+1))
+		if err != nil {
+			return err
+		}
+		m.tokens = tokens
+		r.looks = append(r.looks, m)
+	}
+	return nil
 }
+
+// maxLooks bounds how often an instrument may have looked.
+const maxLooks = 1000
+
+// look is the one that was viewed last.
+func (r *Recording) look() *Look {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &r.process.Looks[r.now]
+}
+
+// Looks is how often the process was looked at.
+func (r *Recording) Looks() int { return len(r.looks) }
 
 // File is the recording's file.
 func (r *Recording) File() *format.Reader { return r.file }
@@ -122,10 +155,10 @@ func (r *Recording) Kind() attach.TargetKind { return attach.Recorded }
 func (r *Recording) Ends() string { return r.process.Ends }
 
 // Written implements attach.Target.
-func (r *Recording) Written() time.Time { return r.process.Written }
+func (r *Recording) Written() time.Time { return r.look().Written }
 
 // Nanotime implements attach.Target.
-func (r *Recording) Nanotime() int64 { return r.process.Nanotime }
+func (r *Recording) Nanotime() int64 { return r.look().Nanotime }
 
 // PID implements attach.Target.
 func (r *Recording) PID() int { return r.process.PID }
@@ -140,10 +173,11 @@ func (r *Recording) Mappings() ([]attach.Mapping, error) { return r.process.Mapp
 
 // Usage implements attach.Accounted.
 func (r *Recording) Usage() (attach.Usage, error) {
-	if r.process.Usage == nil {
+	usage := r.look().Usage
+	if usage == nil {
 		return attach.Usage{}, fmt.Errorf("what the kernel accounted to the process: %w", attach.ErrNotRecorded)
 	}
-	return *r.process.Usage, nil
+	return *usage, nil
 }
 
 // Descriptors implements attach.Connected.
@@ -161,16 +195,22 @@ func (r *Recording) EndConnection(attach.Descriptor, bool) error {
 
 // ReadMemory reads what was recorded, as a view does.
 func (r *Recording) ReadMemory(p []byte, addr uint64) (int, error) {
-	return r.memory.ReadMemory(p, addr)
+	return r.looks[0].ReadMemory(p, addr)
 }
 
 // View implements attach.Target. Whatever kind is asked for, it is as if the process were stopped, without any limit.
-func (r *Recording) View(ctx context.Context, _ attach.ViewOptions) (attach.View, error) {
+func (r *Recording) View(ctx context.Context, opt attach.ViewOptions) (attach.View, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	v := &View{recording: r, done: make(chan struct{})}
-	for _, t := range r.process.Threads {
+	if opt.Later >= len(r.looks) {
+		return nil, fmt.Errorf("%s has %d looks, and no later one: %w", r.Describe(), len(r.looks), attach.ErrNotRecorded)
+	}
+	r.mu.Lock()
+	r.now = opt.Later
+	r.mu.Unlock()
+	v := &View{recording: r, memory: r.looks[opt.Later], done: make(chan struct{})}
+	for _, t := range r.process.Looks[opt.Later].Threads {
 		v.threads = append(v.threads, attach.Thread{ID: t.ID, InnerID: t.InnerID, Regs: r.arch.FrameRegisters(t.Frame)})
 	}
 	return v, nil
@@ -182,6 +222,7 @@ func (r *Recording) Close() error { return r.disk.Close() }
 // View is one look at a recording.
 type View struct {
 	recording *Recording
+	memory    *memory
 	threads   []attach.Thread
 	bytesRead atomic.Int64
 	closed    atomic.Bool
@@ -193,7 +234,7 @@ func (v *View) ReadMemory(p []byte, addr uint64) (int, error) {
 	if v.closed.Load() {
 		return 0, v.Err()
 	}
-	n, err := v.recording.memory.ReadMemory(p, addr)
+	n, err := v.memory.ReadMemory(p, addr)
 	v.bytesRead.Add(int64(n))
 	return n, err
 }
@@ -203,7 +244,7 @@ func (v *View) Direct(addr uint64, n int) []byte {
 	if v.closed.Load() {
 		return nil
 	}
-	b := v.recording.memory.Direct(addr, n)
+	b := v.memory.Direct(addr, n)
 	v.bytesRead.Add(int64(len(b)))
 	return b
 }
@@ -214,11 +255,11 @@ func (v *View) ReadHoles(p []byte, addr uint64) error {
 		return v.Err()
 	}
 	v.bytesRead.Add(int64(len(p)))
-	return v.recording.memory.ReadHoles(p, addr)
+	return v.memory.ReadHoles(p, addr)
 }
 
 // IsToken tells whether the byte at an address is of a token, which stands for what was not kept.
-func (v *View) IsToken(addr uint64) bool { return v.recording.memory.IsToken(addr) }
+func (v *View) IsToken(addr uint64) bool { return v.memory.IsToken(addr) }
 
 // Coverage implements attach.View.
 func (v *View) Coverage() attach.Coverage {

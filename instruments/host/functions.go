@@ -274,6 +274,9 @@ func (h *Host) riTarget(L *lua.LState) int {
 	}
 	t := h.table("pid", info.PID, "kind", info.Kind, "describe", info.Describe, "view", string(info.View),
 		"go", h.space.File().GoVersion())
+	if info.Looks > 0 {
+		t.RawSetString("looks", lua.LNumber(info.Looks))
+	}
 	if info.Ends != "" {
 		t.RawSetString("ends", lua.LString(info.Ends))
 	}

@@ -64,6 +64,7 @@ type TargetInfo struct {
 	Describe string
 	Ends     string // how a dying process ends: "exit status 2"
 	View     attach.ViewKind
+	Looks    int // of a recording: how often the process was looked at; else 0
 }
 
 // Host is one Lua machine over a space. It isn't safe for concurrent use.

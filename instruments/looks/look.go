@@ -41,6 +41,7 @@ type Look struct {
 	standing atomic.Bool     // the target stands while the script runs
 	kind     attach.ViewKind // of the first view since begin
 
+	laters  int // looks since begin, after the first
 	less    lessening
 	stats   attach.Stats  // of all views that have ended
 	missed  int           // pages that a snapshot didn't have, since begin
@@ -91,7 +92,7 @@ func WhenFree(ctx context.Context, patience time.Duration, try func() error) err
 
 // begin takes the view.
 func (l *Look) begin(ctx context.Context) error {
-	l.missed, l.ctx = 0, ctx
+	l.missed, l.ctx, l.laters = 0, ctx, 0
 	l.Cache.Release() // before a copy takes as much
 	if err := l.take(ctx); err != nil {
 		return ViewError(err)
@@ -332,14 +333,15 @@ func (l *Look) Again(ctx context.Context, wait time.Duration, kind attach.ViewKi
 	if kind != "" {
 		l.Options = attach.ViewOptions{Kind: kind, MaxStop: was.MaxStop, LeaveAsleep: true}
 	}
-	l.Options.Later = true
+	l.laters++
+	l.Options.Later = l.laters
 	err = l.less.affordable(l.Options)
 	if err == nil {
 		err = l.take(ctx)
 	}
 	if err != nil {
 		l.stats.Add(attach.CostOf(err))
-		l.Options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop, Later: true}
+		l.Options = attach.ViewOptions{Kind: attach.Live, MaxStop: was.MaxStop, Later: l.laters}
 		if l.take(ctx) != nil {
 			return over, err
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ri/attach"
+	"ri/attach/recorded"
 	"ri/change"
 	"ri/instruments/host"
 	"ri/instruments/rows"
@@ -108,11 +109,12 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(string)) host.Options {
 	connected, _ := s.Target.(attach.Connected)
 	return host.Options{
-		Space:       look.Space,
-		Sink:        sink,
-		Folders:     p.Recipe.Folders(p.catalogue),
-		Limits:      p.Limits,
-		Target:      host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends},
+		Space:   look.Space,
+		Sink:    sink,
+		Folders: p.Recipe.Folders(p.catalogue),
+		Limits:  p.Limits,
+		Target: host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends,
+			Looks: looksOf(s.Target)},
 		Seen:        func() (attach.ViewKind, string) { return look.seenAs(p) },
 		Again:       look.Again,
 		Now:         s.Now(),
@@ -124,6 +126,14 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(str
 		Connections: connected,
 		Usage:       usageOf(s.Target),
 	}
+}
+
+// looksOf is how often a recording's process was looked at; 0 of anything else.
+func looksOf(t attach.Target) int {
+	if r, ok := t.(*recorded.Recording); ok {
+		return r.Looks()
+	}
+	return 0
 }
 
 // muchTouched is how many pages make a second rehearsal worth its time: 16 MiB.

@@ -5,9 +5,11 @@ import (
 	"fmt"
 )
 
-// Names of blocks. Those of memory are ordered by address within one look; a second look's have "2" in place of "1".
+// MemoryBlock is the name of the blocks of memory of a look, of which 1 is the first. They are in order of address.
+func MemoryBlock(look int) string { return fmt.Sprintf("memory/%d", look) }
+
+// Names of other blocks.
 const (
-	MemoryBlock  = "memory/1"
 	TokenBlock   = "tokens"
 	ProcessBlock = "process"
 	// OriginsBlock says where headers led whose texts are tokens now: pairs of the header's address and the pointer that was

@@ -63,7 +63,7 @@ end
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
 local function look(p, wanted)
   local target = ri.target()
-  local l = { params = p, wanted = wanted, core = target.kind ~= "process", seconds = p.interval / 1e9, live = target.view == "live", broken = {}, told = {} }
+  local l = { params = p, wanted = wanted, core = target.kind ~= "process" and (target.looks or 0) < 2, seconds = p.interval / 1e9, live = target.view == "live", broken = {}, told = {} }
   -- A core, or a process in its last moment, has one moment only: there, what waits is taken to have waited for long if the runtime says so. Those that wait
   -- for each other can't go on anyway.
   l.second = not l.core and l.seconds > 0
