@@ -112,7 +112,7 @@ func (p *painter) texts(s *Sight, seen []typedAt) {
 			case redact.Slice:
 				if piece.Action != redact.Keep {
 					if b, ok := p.mem.Read(at, 24); ok {
-						p.deny(word(b, 0), word(b, 16)*uint64(max(piece.Count, 1)))
+						p.deny(word(b, 0), word(b, 16)*uint64(max(piece.Unit, 1)))
 					}
 				}
 			}
@@ -152,7 +152,7 @@ func (p *painter) text(piece redact.Piece, at uint64, t *symbols.Type) {
 	case !ok:
 		p.deny(addr, min(room, 1<<39)) // nobody looked at it
 	case piece.Action == redact.Keep,
-		piece.Action == redact.Token && p.mem.Constant(addr, int(n)):
+		piece.Action == redact.Token && !piece.Secret && p.mem.Constant(addr, int(n)):
 		if piece.Action == redact.Keep || n <= maxConstant { // tables of the linker are longer, and read by parts
 			p.keep(extent{addr, int(n)}, piece, t)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -30,7 +31,11 @@ func planted(name string) string {
 var shapes = []string{"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0", "line1", "bytes",
 	"tag0", "tag1", "key", "value", "any", "panic", "named", "arraykey", "syncmapkey", "syncmapvalue", "queued", "slack",
 	"logged", "log", "bearer", "headername", "headervalue", "captured", "unique", "builder", "json", "stale", "stalebytes",
-	"label", "labelvalue", "parked", "sending", "uri", "running"}
+	"label", "labelvalue", "parked", "sending", "uri", "running",
+	"cells", "grid", "chanbytes", "chanrunes", "netip", "addrport", "swapped", "cutoff", "rest", "overlay", "gone", "deleted",
+	"long", "zone", "contextkey", "contextvalue", "pooled", "buffered", "pattern", "alternative", "old", "new", "user", "pw",
+	"path", "query", "raw", "pointer", "atomicvalue", "listed", "integer", "hashed", "attrkey", "attrvalue", "data", "wide",
+	"laterunes", "timer", "boxed", "nested", "matrix", "stackrest"}
 
 // secrets are what must not be in a file, and in which form it would be.
 func hidden() map[string][]byte {
@@ -40,7 +45,9 @@ func hidden() map[string][]byte {
 		out[name+" in hex"] = []byte(hex.EncodeToString(text))
 		for shift := range 3 { // as part of a longer text
 			b := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), text...))
-			out[fmt.Sprint(name, " in base64, ", shift)] = []byte(b[4 : len(b)-4])
+			if b = b[4 : len(b)-4]; len(b) >= 8 { // less is found by chance
+				out[fmt.Sprint(name, " in base64, ", shift)] = []byte(b)
+			}
 		}
 		var wide []byte
 		for _, u := range utf16.Encode([]rune(string(text))) {
@@ -64,13 +71,38 @@ func hidden() map[string][]byte {
 		ints = append(ints, b, 0, 0, 0, 0, 0, 0, 0)
 	}
 	out["runes"], out["ints"] = runes, ints
+	for _, name := range shapes { // six letters, a number each
+		for _, size := range []int{2, 4, 8} {
+			var wide []byte
+			for _, b := range []byte(planted(name))[8:14] {
+				wide = append(append(wide, b), make([]byte, size-1)...)
+			}
+			out[fmt.Sprintf("%s in numbers of %d bytes", name, size)] = wide
+		}
+	}
+	out["a constant of a secret's name"] = []byte("planted-constant-4000000000")
+	return out
+}
+
+// pieces are all eight bytes that stand side by side in what was planted, but for what all of it begins with; and the
+// same reversed, as a number of the other endianness has them.
+func pieces() map[uint64]string {
+	out := map[uint64]string{}
+	for _, name := range shapes {
+		text := []byte(planted(name))
+		for i := 4; i+8 <= len(text); i++ {
+			piece := text[i : i+8]
+			out[binary.LittleEndian.Uint64(piece)] = fmt.Sprintf("%q of %s", piece, name)
+			out[binary.BigEndian.Uint64(piece)] = fmt.Sprintf("%q of %s, reversed", piece, name)
+		}
+	}
 	return out
 }
 
 // everything reads all that can be reached, in every way that a script can.
 const everything = `
 for _, v in ipairs { 'customers', 'byName', 'byID', 'concurrent', 'queue', 'logged', 'header', 'handler', 'interned', 'builder',
-    'parsed', 'fromEnv', 'args', 'lock', 'stale', 'number', 'blocked' } do
+    'parsed', 'fromEnv', 'args', 'lock', 'stale', 'number', 'blocked', 'more' } do
   pcall(function() print(ri.text(ri.ref('main.' .. v), 100000)) end)
   pcall(function() ri.emit { v = ri.eval('main.' .. v) } end)
 end
@@ -85,10 +117,23 @@ for _, v in ipairs { 'queue', 'byID', 'byName', 'header', 'parsed' } do
   pcall(function() for k, v in ri.pairs(ri.var('main.' .. v)) do print(k, v) end end)
 end
 pcall(function() for k, v in ri.pairs(ri.var 'main.concurrent') do print(k, v) end end)
+local more = ri.var 'main.more'
+for _, f in ipairs { 'cells', 'grid', 'bytes', 'runes', 'letters', 'peer', 'bound', 'swapped', 'rest', 'under', 'over', 'emptied', 'zone',
+    'context', 'pool', 'writer', 'pattern', 'replacer', 'url', 'raw', 'atomic', 'value', 'list', 'integer', 'hash', 'attrs', 'data', 'wide',
+    'late', 'password', 'timer', 'array', 'nested', 'matrix' } do
+  pcall(function() print(f, more[f]) end)
+  pcall(function() print(ri.text(more[f], 100000)) end)
+  pcall(function() for k, v in ri.pairs(more[f]) do print(k, v) end end)
+end
+for i = 0, 31 do
+  pcall(function() print(more.cells[i].letter, more.grid[i].letter) end)
+  pcall(function() print(more.wide[i], more.matrix[i][0]) end)
+end
+for _, f in ipairs { 'A', 'B', 'C' } do pcall(function() print(more.under[f]) end) end
 for _, g in ipairs(ri.stacks()) do print(#g.ids) end
 `
 
-func recordAll(t *testing.T, pid int) (path string, raw []byte, h *Header) {
+func recordAll(t *testing.T, pid int, opt Options) (path string, raw []byte, h *Header) {
 	t.Helper()
 	catalogue, _, err := recipes.OpenCatalogue(os.DirFS(".."))
 	if err != nil {
@@ -100,7 +145,8 @@ func recordAll(t *testing.T, pid int) (path string, raw []byte, h *Header) {
 	}
 	defer s.Close()
 	look := looks.Options{MaxStop: time.Minute, MaxTime: time.Hour}
-	r := New(s, Options{Look: look, Key: redact.NewKey()})
+	opt.Look, opt.Key = look, redact.NewKey()
+	r := New(s, opt)
 	plans := s.Fitting(catalogue, look)
 	p, err := looks.PrepareLua(catalogue, "", everything, nil, look)
 	if err != nil {
@@ -148,30 +194,48 @@ func program(t *testing.T) (pid int) {
 	return cmd.Process.Pid
 }
 
-// TestSecrets records a program full of secrets with all instruments, and a script that reads all that it can: none of
-// them is in the file.
+// TestSecrets records a program full of secrets with all instruments, and a script that reads all that it can, and then with all
+// that is reachable: none of them is in the file.
 func TestSecrets(t *testing.T) {
-	_, raw, h := recordAll(t, program(t))
-	reader, err := format.Open(bytes.NewReader(raw), int64(len(raw)), "r")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h.Counts.Tokens < 30 || h.Counts.Kept < 10_000 {
-		t.Errorf("too little was recorded: %+v", h.Counts)
-	}
-	pieces := map[string][]byte{"the file": raw}
-	for i, b := range reader.Blocks() {
-		data, err := reader.Read(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pieces[fmt.Sprint("block ", i, ", ", b.Name)] = data
-	}
-	for where, data := range pieces {
-		for name, text := range hidden() {
-			if at := bytes.Index(data, text); at >= 0 {
-				t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
+	pid := program(t)
+	for _, heap := range []bool{false, true} {
+		t.Run(fmt.Sprint("heap=", heap), func(t *testing.T) {
+			_, raw, h := recordAll(t, pid, Options{Heap: heap})
+			reader, err := format.Open(bytes.NewReader(raw), int64(len(raw)), "r")
+			if err != nil {
+				t.Fatal(err)
 			}
+			if h.Counts.Tokens < 30 || h.Counts.Kept < 10_000 {
+				t.Errorf("too little was recorded: %+v", h.Counts)
+			}
+			search(t, "the file", raw)
+			for i, b := range reader.Blocks() {
+				data, err := reader.Read(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				search(t, fmt.Sprint("block ", i, ", ", b.Name), data)
+			}
+		})
+	}
+}
+
+func search(t *testing.T, where string, data []byte) {
+	t.Helper()
+	for name, text := range hidden() {
+		if at := bytes.Index(data, text); at >= 0 {
+			t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
+		}
+	}
+	if strings.Contains(where, "symbols") || where == "the file" { // names of fields; what looks like them by chance
+		return
+	}
+	planted := pieces()
+	word := uint64(0)
+	for i, b := range data {
+		word = word>>8 | uint64(b)<<56
+		if name, ok := planted[word]; ok && i >= 7 {
+			t.Errorf("%s is in %s at %d: %.60q", name, where, i-7, data[max(0, i-23):])
 		}
 	}
 }
@@ -179,7 +243,7 @@ func TestSecrets(t *testing.T) {
 // TestTokens asks a recording for what was not kept: texts are equal where they were, and to compare them with what is known, or to
 // take them apart, is an error.
 func TestTokens(t *testing.T) {
-	path, _, _ := recordAll(t, program(t))
+	path, _, _ := recordAll(t, program(t), Options{})
 	s, err := looks.OpenSession(looks.TargetChoice{Recording: path})
 	if err != nil {
 		t.Fatal(err)

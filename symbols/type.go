@@ -123,3 +123,35 @@ func IsUnnamed(name string) bool {
 	}
 	return strings.IndexByte("*[<", name[0]) >= 0
 }
+
+// Numbers tells whether a type is one number, or nothing but an array or a struct's single field of such: what text may be
+// written with, a letter each. A bool counts.
+func (t *Type) Numbers() bool {
+	for range maxWraps {
+		switch {
+		case t == nil:
+			return false
+		case t.Kind >= reflect.Bool && t.Kind <= reflect.Complex128:
+			return true
+		case t.Kind == reflect.Array:
+			t = t.Elem()
+		case t.Kind == reflect.Struct:
+			var only *Type
+			for _, f := range t.Fields() {
+				if f.Type == nil || f.Type.Size == 0 {
+					continue
+				}
+				if only != nil {
+					return false
+				}
+				only = f.Type
+			}
+			t = only
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+const maxWraps = 16

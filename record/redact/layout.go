@@ -30,6 +30,8 @@ type Piece struct {
 	// Action is what to do with the piece; of a header what to do with the text that it leads to, since headers are kept.
 	Action Action
 	Field  string // path of the field in the type, for counts and lists; "" of a type that isn't a struct
+	Secret bool   // it has a secret's name, and no rule keeps it: not even a constant is kept there
+	Unit   int64  // of a Slice, the size of an element in bytes
 
 	// Of an array of what isn't Plain throughout: so many, Size apart.
 	Count int64
@@ -46,7 +48,9 @@ type Layout struct {
 func (p *Policy) Of(t *symbols.Type, variable string) *Layout {
 	c := compiler{p: p, out: &Layout{Type: t}}
 	secret := variable != "" && secrets.Name(variable[strings.LastIndexByte(variable, '.')+1:])
-	c.add(t, 0, place{variable: variable, secret: secret}, 0)
+	// A letter by itself, of no variable and no struct, is an element of something: of a channel, or of what a pointer leads to.
+	element := variable == "" && t.Size <= 4 && t.Kind != reflect.Bool && t.Numbers()
+	c.add(t, 0, place{variable: variable, secret: secret, element: element}, 0)
 	return c.out
 }
 
@@ -130,8 +134,8 @@ func (c *compiler) slice(t *symbols.Type, off int64, at place) {
 	case elem.Kind == reflect.Uint8:
 		c.piece(Piece{Offset: off, Size: t.Size, Form: Bytes}, Token, t, at)
 		return
-	case isScalar(elem.Kind) && !ofRuntime(at, t):
-		p := Piece{Offset: off, Size: t.Size, Form: Slice}
+	case elem.Numbers() && !ofRuntime(at, t):
+		p := Piece{Offset: off, Size: t.Size, Form: Slice, Unit: elem.Size}
 		c.piece(p, Drop, t, at)
 		return
 	}
@@ -149,7 +153,7 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 	if c.slots(t, off) {
 		return
 	}
-	if denied(PackageOf(t.Name)) {
+	if denied(PackageOf(t.Name)) || slices.Contains(deniedTypes, t.Name) {
 		if ofRuntime(at, t) && len(at.within) > 0 { // structures of the runtime are read whole
 			c.padding(off, off+t.Size)
 			return
@@ -160,6 +164,7 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 	end := int64(0)
 	for _, f := range t.Fields() {
 		next := in.step(f.Name)
+		next.element = at.element && t.Numbers() // a struct around one number
 		if !ofRuntime(in, t) && secrets.Name(f.Name) {
 			next.secret = true
 		}
@@ -262,6 +267,7 @@ func (c *compiler) array(t *symbols.Type, off int64, at place, depth int) {
 // piece adds a piece. action is what is done with it where no rule says anything, and no name.
 func (c *compiler) piece(p Piece, action Action, t *symbols.Type, at place) {
 	p.Action, p.Field = c.action(p.Form, action, t, at), at.field()
+	p.Secret = at.secret && p.Action != Keep
 	c.out.Pieces = append(c.out.Pieces, p)
 }
 
@@ -306,8 +312,11 @@ func PackageOf(name string) string {
 }
 
 // deniedPackages are those whose every structure is a secret: keys, their schedules, states of generators.
-var deniedPackages = []string{"crypto", "math/big", "math/rand", "internal/chacha8rand", "golang.org/x/crypto", "vendor/golang.org/x/crypto",
+var deniedPackages = []string{"crypto", "math/big", "math/rand", "internal/chacha8rand", "hash", "golang.org/x/crypto", "vendor/golang.org/x/crypto",
 	"github.com/golang-jwt", "filippo.io", "github.com/cloudflare/circl"}
+
+// deniedTypes are numbers that are somebody's address: netip.Addr has one.
+var deniedTypes = []string{"net/netip.uint128"}
 
 func denied(pkg string) bool { return isOf(pkg, deniedPackages) }
 

@@ -60,6 +60,7 @@ func TestLayout(t *testing.T) {
 		// Packages of keys, and what isn't a struct there.
 		{"main.keys", "", map[string]string{
 			"block": "plain keep", "n": "plain keep", "words": "plain drop", "runes": "slice drop", "one": "plain keep",
+			"cells": "slice drop", "grid.letter": "plain drop", "peer.addr": "plain drop", "matrix": "slice drop",
 		}},
 		// The first rule counts; a parent's rule doesn't keep what has a secret's name, its own does.
 		{"main.account", "- keep: {type: main.account}", map[string]string{
@@ -101,6 +102,33 @@ func TestLayout(t *testing.T) {
 				t.Errorf("%s: piece %+v ends behind %d", x.typ, piece, typ.Size)
 			}
 		}
+	}
+}
+
+// TestElements holds that what a letter may be written with is denied wherever nothing says that it is a number of its own, and
+// all of it.
+func TestElements(t *testing.T) {
+	f := open(t)
+	for name, want := range map[string]Action{"uint8": Drop, "int32": Drop, "uint16": Drop, "main.cell": Drop, "bool": Keep, "int": Keep,
+		"float64": Keep} {
+		typ, err := f.Type(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Policy{}).Of(typ, "").Pieces[0].Action; got != want {
+			t.Errorf("%s by itself: %s, want %s", name, got, want)
+		}
+	}
+	typ, err := f.Type("main.keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	units := map[string]int64{}
+	for _, p := range (&Policy{}).Of(typ, "").Pieces {
+		units[p.Field] = p.Unit
+	}
+	if units["runes"] != 4 || units["cells"] != 4 || units["matrix"] != 8 {
+		t.Errorf("elements of slices have %v bytes", units)
 	}
 }
 

@@ -22,7 +22,7 @@ func (h *Heap) bits(addr, n uint64) {
 	}
 }
 
-// tellAll tells of each object that is alive.
+// tellAll tells of each object that is alive, but for arrays of numbers: they may be text.
 func (h *Heap) tellAll() {
 	if h.witness == nil {
 		return
@@ -34,7 +34,7 @@ func (h *Heap) tellAll() {
 			h.words(start, sp.size)
 		}
 		s := h.shapes[h.types[object]>>2]
-		if s.typ == nil || s.size == 0 {
+		if s.typ == nil || s.size == 0 || s.typ.Numbers() {
 			return true
 		}
 		h.witness.Touched(addr, int(sp.size-sp.header()))

@@ -2,18 +2,33 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"container/list"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash"
+	"io"
 	"log"
+	"log/slog"
+	"math/big"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
+	"regexp"
 	"runtime"
 	"runtime/pprof"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf16"
 	"unique"
+	"unsafe"
 )
 
 // planted makes a text that the executable doesn't have as a constant.
@@ -66,7 +81,127 @@ var (
 	lock       sync.Mutex
 	stale      []*customer
 	number     = 4111111111111111
+	more       = &others{}
 )
+
+// cell is a text's letter, as terminals and editors keep it.
+type cell struct{ letter rune }
+
+type overlay struct{ A, B, C uint64 }
+
+type others struct {
+	cells    []cell
+	grid     [32]cell
+	bytes    chan byte
+	runes    chan rune
+	letters  map[int]rune
+	peer     netip.Addr
+	bound    netip.AddrPort
+	swapped  [4]uint64
+	rest     []byte // behind what was cut off
+	under    *overlay
+	over     []byte
+	emptied  map[string]string
+	long     string
+	zone     *time.Location
+	context  context.Context
+	pool     sync.Pool
+	writer   *bufio.Writer
+	pattern  *regexp.Regexp
+	replacer *strings.Replacer
+	url      *url.URL
+	raw      json.RawMessage
+	atomic   atomic.Pointer[string]
+	value    atomic.Value
+	list     *list.List
+	integer  *big.Int
+	hash     hash.Hash
+	attrs    []slog.Attr
+	data     *byte
+	wide     []uint16
+	late     func() rune
+	password string
+	timer    *time.Timer
+	array    any
+	nested   [2][3]rune
+	matrix   [][4]uint16
+}
+
+//go:noinline
+func (o *others) deep(secret string) int {
+	var local [64]byte
+	copy(local[:], secret)
+	runtime.Gosched()
+	return int(local[3])
+}
+
+func (o *others) fill() {
+	for _, r := range planted("cells") {
+		o.cells = append(o.cells, cell{r})
+	}
+	for i, r := range planted("grid") {
+		o.grid[i].letter = r
+	}
+	o.bytes, o.runes, o.letters = make(chan byte, 64), make(chan rune, 64), map[int]rune{}
+	for i, r := range planted("chanbytes") {
+		o.bytes <- byte(r)
+		o.letters[i] = r
+	}
+	for _, r := range planted("chanrunes") {
+		o.runes <- r
+	}
+	o.peer = netip.AddrFrom16([16]byte([]byte(planted("netip"))[4:20]))
+	o.bound = netip.AddrPortFrom(netip.AddrFrom16([16]byte([]byte(planted("addrport"))[4:20])), 4222)
+	for i := range o.swapped {
+		o.swapped[i] = binary.BigEndian.Uint64([]byte(planted("swapped") + "........")[8*i:])
+	}
+	o.rest = []byte(planted("cutoff") + planted("rest"))[len(planted("cutoff")):]
+	o.over = []byte(planted("overlay"))
+	o.under = (*overlay)(unsafe.Pointer(&o.over[0]))
+	o.emptied = map[string]string{}
+	for i := range 20 {
+		o.emptied[planted("gone")+fmt.Sprint(i)] = planted("deleted")
+	}
+	for i := range 19 {
+		delete(o.emptied, planted("gone")+fmt.Sprint(i))
+	}
+	o.long = strings.Repeat("-", 17<<20) + planted("long")
+	o.zone = time.FixedZone(planted("zone"), 3600)
+	o.context = context.WithValue(context.Background(), text(planted("contextkey")), planted("contextvalue"))
+	buffer := bytes.NewBufferString(planted("pooled"))
+	o.pool.Put(buffer)
+	o.writer = bufio.NewWriter(io.Discard)
+	o.writer.WriteString(planted("buffered"))
+	o.pattern = regexp.MustCompile(planted("pattern") + "|[a-z]+" + planted("alternative"))
+	o.replacer = strings.NewReplacer(planted("old"), planted("new"))
+	o.replacer.Replace("x")
+	o.url, _ = url.Parse("https://" + planted("user") + ":" + planted("pw") + "@example.com/" + planted("path") + "?q=" + planted("query"))
+	o.raw = json.RawMessage(planted("raw"))
+	s := planted("pointer")
+	o.atomic.Store(&s)
+	o.value.Store(planted("atomicvalue"))
+	o.list = list.New()
+	o.list.PushBack(planted("listed"))
+	o.integer = new(big.Int).SetBytes([]byte(planted("integer")))
+	o.hash = sha256.New()
+	io.WriteString(o.hash, planted("hashed"))
+	o.attrs = []slog.Attr{slog.String(planted("attrkey"), planted("attrvalue"))}
+	o.data = unsafe.StringData(planted("data"))
+	o.wide = utf16.Encode([]rune(planted("wide")))
+	late := []rune(planted("laterunes"))
+	o.late = func() rune { return late[0] }
+	o.password = "planted-constant-4000000000"
+	o.timer = time.AfterFunc(time.Hour, func() { fmt.Println(s, planted("timer")) })
+	o.array = [32]byte([]byte(planted("boxed") + "................")[:32])
+	copy(o.nested[0][:], []rune(planted("nested"))[8:11])
+	copy(o.nested[1][:], []rune(planted("nested"))[11:14])
+	for i := range 4 {
+		var m [4]uint16
+		copy(m[:], utf16.Encode([]rune(planted("matrix")))[4*i:])
+		o.matrix = append(o.matrix, m)
+	}
+	o.deep(planted("stackrest"))
+}
 
 //go:noinline
 func park(secret string, c *customer, wait chan int) int {
@@ -124,6 +259,7 @@ func main() {
 	stale = nil
 	runtime.GC()
 
+	more.fill()
 	wait := make(chan int)
 	go pprof.Do(context.Background(), pprof.Labels(planted("label"), planted("labelvalue")), func(context.Context) {
 		park(planted("parked"), customers[0], wait)

@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -60,7 +61,14 @@ type keys struct {
 	words big.Int
 	runes []rune
 	one   [1]int
+
+	cells  []cell
+	grid   [8]cell
+	peer   netip.Addr
+	matrix [][4]uint16
 }
+
+type cell struct{ letter rune }
 
 var (
 	anOrder   order
