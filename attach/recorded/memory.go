@@ -134,6 +134,9 @@ func (m *memory) run(addr uint64) (run format.Memory, err error) {
 	return run, nil
 }
 
+// runBytes is about what a run takes besides its bytes.
+const runBytes = 48
+
 func (m *memory) load(i int) *loaded {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -142,14 +145,14 @@ func (m *memory) load(i int) *loaded {
 		l.used = m.clock
 		return l
 	}
-	l := &loaded{used: m.clock, size: m.blocks[i].Size}
+	l := &loaded{used: m.clock}
 	data, err := m.file.Read(m.blocks[i])
 	if err == nil {
 		if l.runs, err = format.ReadMemory(data); err == nil {
 			err = m.within(i, l.runs)
 		}
 	}
-	l.err = err
+	l.err, l.size = err, m.blocks[i].Size+int64(len(l.runs))*runBytes
 	for m.held+l.size > heldBlocks && len(m.loaded) > 0 {
 		oldest := -1
 		for k, other := range m.loaded {
@@ -207,7 +210,7 @@ func (m *memory) ReadHoles(p []byte, addr uint64) error {
 
 func (m *memory) readHoles(p []byte, addr uint64) error {
 	for n := 0; n < len(p); {
-		run, next, err := m.runOrNext(addr + uint64(n))
+		run, next, err := m.runOrNext(addr+uint64(n), uint64(len(p)-n))
 		switch {
 		case err != nil:
 			return err
@@ -222,8 +225,8 @@ func (m *memory) readHoles(p []byte, addr uint64) error {
 	return nil
 }
 
-// runOrNext gives the bytes at an address, or else where the next ones begin; 0 if there are none.
-func (m *memory) runOrNext(addr uint64) (run format.Memory, next uint64, err error) {
+// runOrNext gives the bytes at an address, or else where the next ones begin; 0 if there are none in the n bytes from there.
+func (m *memory) runOrNext(addr, n uint64) (run format.Memory, next uint64, err error) {
 	run, err = m.run(addr)
 	var no *absent
 	if err == nil || !errors.As(err, &no) {
@@ -235,7 +238,7 @@ func (m *memory) runOrNext(addr uint64) (run format.Memory, next uint64, err err
 		}
 		return 1
 	})
-	for ; i < len(m.blocks); i++ {
+	for ; i < len(m.blocks) && (m.blocks[i].Low <= addr || m.blocks[i].Low-addr < n); i++ {
 		l := m.load(i)
 		if l.err != nil {
 			return run, 0, l.err

@@ -1,6 +1,7 @@
 package recorded
 
 import (
+	"cmp"
 	"context"
 	"debug/elf"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +110,9 @@ func (r *Recording) open() error {
 	if n := len(r.process.Looks); n == 0 || n > maxLooks {
 		return fmt.Errorf("%s has %d looks: %w", r.path, n, format.ErrMalformed)
 	}
+	if err := sortMappings(r.process.Mappings); err != nil {
+		return fmt.Errorf("%s: %w", r.path, err)
+	}
 	tokens, err := newMemory(r.file, format.TokenBlock)
 	if err != nil {
 		return err
@@ -119,6 +124,17 @@ func (r *Recording) open() error {
 		}
 		m.tokens = tokens
 		r.looks = append(r.looks, m)
+	}
+	return nil
+}
+
+// sortMappings puts mappings in order of address, as those who look them up rely on. Errors: format.ErrMalformed.
+func sortMappings(list []attach.Mapping) error {
+	slices.SortFunc(list, func(a, b attach.Mapping) int { return cmp.Compare(a.Start, b.Start) })
+	for i, m := range list {
+		if m.Start >= m.End || i > 0 && m.Start < list[i-1].End {
+			return fmt.Errorf("what it says is mapped at %#x can't be: %w", m.Start, format.ErrMalformed)
+		}
 	}
 	return nil
 }

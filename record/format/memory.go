@@ -38,7 +38,10 @@ const (
 
 // A block of memory is the number of its runs (4 bytes); of each run address (8), size (4) and kind (4); then the bytes of all
 // runs that have any, one after the other. Numbers are little-endian. Runs are in order of address and don't overlap.
-const runSize = 16
+const (
+	runSize = 16
+	maxRuns = 1 << 20
+)
 
 // AppendMemory encodes runs as a block.
 func AppendMemory(b []byte, runs []Memory) []byte {
@@ -63,7 +66,7 @@ func ReadMemory(block []byte) ([]Memory, error) {
 		return bad("%d bytes", len(block))
 	}
 	n := int(binary.LittleEndian.Uint32(block))
-	if n > (len(block)-4)/runSize {
+	if n > maxRuns || n > (len(block)-4)/runSize {
 		return bad("%d runs in %d bytes", n, len(block))
 	}
 	head, data := block[4:4+n*runSize], block[4+n*runSize:]
