@@ -58,6 +58,7 @@ const (
 	maxShown   = 120 // bytes of what was found
 	maxFound   = 1000
 	maxSamples = 3
+	maxSampled = 256 << 20 // bytes of all samples
 )
 
 // Check looks through a recording: at each text that is kept, and in all blocks for what patterns and words find, in several forms.
@@ -86,8 +87,14 @@ func Check(file *format.Reader, r *recorded.Recording, words []string, all bool)
 	}
 	s := searcher{audit: a, block: "the header", words: words}
 	s.search(file.Header())
-	slices.SortStableFunc(a.Found, func(x, y Found) int { return cmp.Compare(x.What, y.What) })
+	a.close()
 	return a, nil
+}
+
+// close puts what was found in order. What lies in two parts of a block was found twice.
+func (a *Audit) close() {
+	slices.SortStableFunc(a.Found, func(x, y Found) int { return cmp.Compare(x.What, y.What) })
+	a.Found = slices.Compact(a.Found)
 }
 
 // withoutConstants writes over the program's own constants in a block of memory, which anybody finds in the executable.
@@ -122,23 +129,25 @@ func (a *Audit) kept(file *format.Reader, r *recorded.Recording, all bool) error
 	if err := json.Unmarshal(text, &list); err != nil {
 		return fmt.Errorf("what it says of kept texts: %v: %w", err, format.ErrMalformed)
 	}
+	sampled := 0
 	for _, k := range list {
 		one := KeptTexts{Field: k.Field, Constant: k.Constant, Count: len(k.Places)}
 		for _, place := range k.Places {
-			if place[1] > maxText {
+			if place[1] > maxText || place[0]+place[1] < place[0] {
 				return fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
 			}
 			one.Bytes += int64(place[1])
 			if k.Constant {
 				a.constants = append(a.constants, extent{place[0], int(place[1])})
 			}
-			if !all && len(one.Samples) >= maxSamples {
+			if !all && len(one.Samples) >= maxSamples || sampled >= maxSampled {
 				continue
 			}
 			b := make([]byte, place[1])
 			if n, err := r.ReadMemory(b, place[0]); err != nil {
-				b = b[:n]
+				b = bytes.Clone(b[:n])
 			}
+			sampled += len(b)
 			one.Samples = append(one.Samples, string(b))
 		}
 		a.Kept = append(a.Kept, one)
@@ -166,26 +175,42 @@ var (
 	card    = regexp.MustCompile(`\b\d(?:[ -]?\d){12,18}\b`)
 )
 
+// search looks through data by parts: what a part's matches take is bounded, whatever somebody put there.
 func (s *searcher) search(data []byte) {
-	s.text("as it is", data, 0)
+	for at := 0; ; at += searchPart {
+		end := min(at+searchPart+searchOverlap, len(data))
+		s.part(data[at:end], at)
+		if end == len(data) {
+			return
+		}
+	}
+}
+
+const (
+	searchPart    = 1 << 20
+	searchOverlap = 4096 // longer than what is looked for
+)
+
+func (s *searcher) part(data []byte, base int) {
+	s.text("as it is", data, base)
 	for _, at := range wideRun.FindAllIndex(data, -1) {
 		wide := data[at[0]:at[1]]
 		units := make([]uint16, len(wide)/2)
 		for i := range units {
 			units[i] = uint16(wide[2*i]) | uint16(wide[2*i+1])<<8
 		}
-		s.text("in UTF-16", []byte(string(utf16.Decode(units))), at[0])
+		s.text("in UTF-16", []byte(string(utf16.Decode(units))), base+at[0])
 	}
 	for _, at := range hexRun.FindAllIndex(data, -1) {
 		if b, err := hex.DecodeString(string(data[at[0]:at[1]])); err == nil {
-			s.text("in hexadecimal", b, at[0])
+			s.text("in hexadecimal", b, base+at[0])
 		}
 	}
 	for _, at := range base64Run.FindAllIndex(data, -1) {
 		for shift := range 4 { // where it begins isn't known
 			part := strings.NewReplacer("-", "+", "_", "/").Replace(string(data[at[0]+shift : at[1]]))
 			if b, err := base64.RawStdEncoding.DecodeString(part[:len(part)/4*4]); err == nil {
-				s.text("in base64", b, at[0]+shift)
+				s.text("in base64", b, base+at[0]+shift)
 			}
 		}
 	}
