@@ -22,4 +22,3 @@ func TestSearch(t *testing.T) {
 		}
 	}
 }
-
