@@ -2,8 +2,8 @@ package record
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"ri/record/format"
@@ -63,12 +63,6 @@ type extent struct {
 // maxInPlace is the longest byte array that becomes a token where it lies; longer ones are buffers.
 const maxInPlace = 4096
 
-// maxConstant is the longest constant text that is kept whole.
-const maxConstant = 4096
-
-// maxText bounds a text that is replaced or kept, in bytes; of a longer one nothing is kept.
-const maxText = 16 << 20
-
 func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, emit func(string, []format.Memory) error) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, layouts: map[*symbols.Type]*redact.Layout{},
 		known: map[[16]byte]uint64{}, keptAs: map[string]*Kept{}, next: mem.Tokens, emit: emit}
@@ -97,136 +91,6 @@ func each(l *redact.Layout, addr uint64, f func(redact.Piece, uint64)) {
 			each(piece.Elem, addr+uint64(piece.Offset+i*piece.Size), f)
 		}
 	}
-}
-
-// texts goes through all headers: what they lead to is replaced, kept or denied.
-func (p *painter) texts(s *Sight, seen []typedAt) {
-	for _, t := range seen {
-		each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
-			if !s.touched(at, uint64(piece.Size)) {
-				return
-			}
-			switch piece.Form {
-			case redact.Text, redact.Bytes:
-				p.text(piece, at, t.typ)
-			case redact.Slice:
-				if piece.Action != redact.Keep {
-					if b, ok := p.mem.Read(at, 24); ok {
-						p.deny(word(b, 0), word(b, 16)*uint64(max(piece.Unit, 1)))
-					}
-				}
-			}
-		})
-	}
-}
-
-func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
-
-func (p *painter) deny(addr, n uint64) {
-	if n > 0 && n < 1<<40 && addr+n > addr {
-		p.denied = append(p.denied, extent{addr, int(n)})
-	}
-}
-
-func (p *painter) text(piece redact.Piece, at uint64, t *symbols.Type) {
-	header, ok := p.mem.Read(at, 16)
-	if !ok {
-		return
-	}
-	addr, n := word(header, 0), word(header, 8)
-	if n == 0 || addr == 0 {
-		return
-	}
-	room := n // a slice's capacity belongs to it, too
-	if piece.Form == redact.Bytes {
-		if b, ok := p.mem.Read(at+16, 8); ok {
-			room = max(n, word(b, 0))
-		}
-	}
-	if n > maxText {
-		p.deny(addr, min(room, 1<<39))
-		return
-	}
-	content, ok := p.mem.Read(addr, int(n))
-	switch {
-	case !ok:
-		p.deny(addr, min(room, 1<<39)) // nobody looked at it
-	case piece.Action == redact.Keep,
-		piece.Action == redact.Token && !piece.Secret && p.mem.Constant(addr, int(n)):
-		if piece.Action == redact.Keep || n <= maxConstant { // tables of the linker are longer, and read by parts
-			p.keep(extent{addr, int(n)}, piece, t)
-		}
-	default:
-		p.deny(addr, room)
-		if piece.Action != redact.Drop {
-			p.replace(content, piece.Action)
-		}
-	}
-}
-
-// keep notes a text that is kept, and why.
-func (p *painter) keep(e extent, piece redact.Piece, t *symbols.Type) {
-	p.kept = append(p.kept, e)
-	field := t.Name
-	if piece.Field != "" {
-		field += "." + piece.Field
-	}
-	constant := piece.Action != redact.Keep
-	if constant {
-		field = ""
-	}
-	k := p.keptAs[field]
-	if k == nil {
-		k = &Kept{Field: field, Constant: constant}
-		p.keptAs[field] = k
-	}
-	k.Places = append(k.Places, [2]uint64{e.addr, uint64(e.n)})
-}
-
-// replaced is where what stands for a text lies; false if nothing does.
-func (p *painter) replaced(content []byte, action redact.Action) (uint64, bool) {
-	addr, ok := p.known[digest(content, action)]
-	return addr, ok
-}
-
-func digest(content []byte, action redact.Action) [16]byte {
-	h := sha256.New()
-	h.Write([]byte{byte(action)})
-	h.Write(content)
-	return [16]byte(h.Sum(nil)[:16])
-}
-
-// replace gives a text something that stands for it.
-func (p *painter) replace(content []byte, action redact.Action) {
-	key := digest(content, action)
-	if _, ok := p.known[key]; ok {
-		return
-	}
-	token := []byte(nil)
-	if action == redact.Mask {
-		token = make([]byte, len(content))
-		for i := range token {
-			token[i] = '*'
-		}
-	} else {
-		token = p.tokens.Of(content)
-	}
-	p.known[key] = p.next
-	p.pending = append(p.pending, format.Memory{Addr: p.next, Size: len(token), Kind: format.Tokens, Data: token})
-	p.next += uint64(len(token)+15) &^ 15
-	p.held += len(token)
-	p.counts.Tokens++
-	p.counts.Replaced += int64(len(token))
-	if p.held > blockBytes {
-		p.flushTokens()
-	}
-}
-
-func (p *painter) flushTokens() {
-	if p.err == nil && len(p.pending) > 0 {
-		p.err = p.emit(format.TokenBlock, p.pending)
-	}
-	p.pending, p.held = nil, 0
 }
 
 // blockBytes is about how much goes into one block of memory.
@@ -283,14 +147,6 @@ func (w *window) deny(addr, n uint64, c color) {
 	}
 }
 
-// keptList has each place once.
-func (p *painter) keptList() {
-	for _, k := range p.keptAs {
-		slices.SortFunc(k.Places, func(a, b [2]uint64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1])) })
-		k.Places = slices.Compact(k.Places)
-	}
-}
-
 // paint writes all that was looked at.
 func (p *painter) paint(s *Sight, look int) error {
 	p.look, p.kept, p.denied = look, nil, nil
@@ -301,8 +157,32 @@ func (p *painter) paint(s *Sight, look int) error {
 	p.kept = sorted(append(p.kept, s.bits...))
 	p.denied = sorted(p.denied)
 
-	// What lies in which window: things may be longer than one.
-	windows := map[uint64][]int{} // number -> indexes of seen
+	windows := p.windows(s, seen)
+	out := &runs{emit: p.emit, name: format.MemoryBlock(look)}
+	w := new(window)
+	kept, denied := p.kept, p.denied
+	for _, n := range slices.Sorted(maps.Keys(windows)) {
+		*w = window{start: n << windowShift}
+		for _, i := range windows[n] {
+			p.typed(w, s, seen[i])
+		}
+		kept, denied = from(kept, w.start), from(denied, w.start)
+		p.fill(w, s, kept, denied)
+		p.cut(w, out)
+		if out.err != nil {
+			return out.err
+		}
+	}
+	if err := out.flush(); err != nil {
+		return err
+	}
+	return p.err
+}
+
+// windows are the numbers of all that there is to paint, each with the indexes of what was seen of a type in it. A
+// thing may be longer than a window.
+func (p *painter) windows(s *Sight, seen []typedAt) map[uint64][]int {
+	windows := map[uint64][]int{}
 	for i, t := range seen {
 		for n := t.addr >> windowShift; n <= (t.addr+uint64(t.typ.Size)-1)>>windowShift; n++ {
 			if windows[n] = append(windows[n], i); len(windows) > 1<<24 {
@@ -321,47 +201,38 @@ func (p *painter) paint(s *Sight, look int) error {
 	for _, page := range s.pages() {
 		touch(page*pageSize, pageSize)
 	}
-	order := make([]uint64, 0, len(windows))
-	for n := range windows {
-		order = append(order, n)
-	}
-	slices.Sort(order)
+	return windows
+}
 
-	out := &runs{emit: p.emit, name: format.MemoryBlock(look)}
-	w := new(window)
-	keptAt, deniedAt := 0, 0
-	for _, n := range order {
-		*w = window{start: n << windowShift}
-		for _, i := range windows[n] {
-			t := seen[i]
-			each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
-				if at < w.start+windowSize && at+uint64(piece.Size) > w.start && s.touched(at, uint64(piece.Size)) {
-					p.piece(w, piece, at)
-				}
-			})
+// typed paints the pieces of what was looked at as a type, as far as they lie in the window.
+func (p *painter) typed(w *window, s *Sight, t typedAt) {
+	each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
+		if at < w.start+windowSize && at+uint64(piece.Size) > w.start && s.touched(at, uint64(piece.Size)) {
+			p.piece(w, piece, at)
 		}
-		for ; keptAt < len(p.kept) && p.kept[keptAt].end() <= w.start; keptAt++ {
-		}
-		for i := keptAt; i < len(p.kept) && p.kept[i].addr < w.start+windowSize; i++ {
-			if b, ok := p.mem.Read(p.kept[i].addr, p.kept[i].n); ok {
-				w.set(p.kept[i].addr, b, plain)
-			}
-		}
-		for ; deniedAt < len(p.denied) && p.denied[deniedAt].end() <= w.start; deniedAt++ {
-		}
-		p.words(w, s)
-		for i := deniedAt; i < len(p.denied) && p.denied[i].addr < w.start+windowSize; i++ {
-			w.deny(p.denied[i].addr, uint64(p.denied[i].n), denied)
-		}
-		p.cut(w, out)
-		if out.err != nil {
-			return out.err
+	})
+}
+
+// fill paints the rest of a window: contents that are kept, words of no type, and contents that are not kept. The
+// extents begin with those that end in this window or behind it.
+func (p *painter) fill(w *window, s *Sight, kept, notKept []extent) {
+	for i := 0; i < len(kept) && kept[i].addr < w.start+windowSize; i++ {
+		if b, ok := p.mem.Read(kept[i].addr, kept[i].n); ok {
+			w.set(kept[i].addr, b, plain)
 		}
 	}
-	if err := out.flush(); err != nil {
-		return err
+	p.words(w, s)
+	for i := 0; i < len(notKept) && notKept[i].addr < w.start+windowSize; i++ {
+		w.deny(notKept[i].addr, uint64(notKept[i].n), denied)
 	}
-	return p.err
+}
+
+// from leaves out the extents that end at an address or before it.
+func from(list []extent, addr uint64) []extent {
+	for len(list) > 0 && list[0].end() <= addr {
+		list = list[1:]
+	}
+	return list
 }
 
 const pageSize = 4096
@@ -370,15 +241,7 @@ func (e extent) end() uint64 { return e.addr + uint64(e.n) }
 
 // sorted sorts extents and joins those that overlap, so that none begins before one that ends later.
 func sorted(list []extent) []extent {
-	slices.SortFunc(list, func(a, b extent) int {
-		switch {
-		case a.addr < b.addr:
-			return -1
-		case a.addr > b.addr:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(list, func(a, b extent) int { return cmp.Compare(a.addr, b.addr) })
 	out := list[:0]
 	for _, e := range list {
 		if n := len(out); n > 0 && e.addr < out[n-1].end() {

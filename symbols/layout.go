@@ -52,27 +52,7 @@ func (f *File) readType(off uint64, depth int) *Type {
 		if depth > 16 {
 			return invalid("typedef chain at .debug_info %#x", off)
 		}
-		switch t.Kind {
-		case reflect.Invalid: // another name for the entry that it refers to
-			target := f.typeAtLocked(e.Type, depth+1)
-			if e.HasDict {
-				// A type parameter of a generic function: the shape is known, the type is in the dictionary.
-				stand := &Type{Name: target.Name, Kind: target.Kind, Size: target.Size, file: f, off: target.off,
-					elem: target.elem, key: target.key, repr: target.repr, length: target.length,
-					elemType: target.elemType, dictIndex: e.DictIndex}
-				return stand
-			}
-			return target
-		case reflect.Map, reflect.Chan, reflect.Func, reflect.Pointer:
-			t.Size, t.repr = 8, e.Type
-		case reflect.Interface:
-			t.Size, t.repr = 16, e.Type
-		default:
-			t.repr = e.Type
-			if under := f.typeAtLocked(e.Type, depth+1); t.Size == 0 {
-				t.Size = under.Size
-			}
-		}
+		return f.typedef(t, &e, depth+1)
 	case dwarf.TagPointerType:
 		t.Size, t.elem = 8, e.Type
 		t.Kind = reflect.Pointer
@@ -95,6 +75,31 @@ func (f *File) readType(off uint64, depth int) *Type {
 	case dwarf.TagUnspecifiedType:
 	default:
 		return invalid("entry with tag %#x at .debug_info %#x is no type", e.Tag, off)
+	}
+	return t
+}
+
+// typedef completes a type that is a name for another one.
+func (f *File) typedef(t *Type, e *dwarf.Entry, depth int) *Type {
+	switch t.Kind {
+	case reflect.Invalid: // another name for the entry that it refers to
+		target := f.typeAtLocked(e.Type, depth)
+		if e.HasDict {
+			// A type parameter of a generic function: the shape is known, the type is in the dictionary.
+			return &Type{Name: target.Name, Kind: target.Kind, Size: target.Size, file: f, off: target.off,
+				elem: target.elem, key: target.key, repr: target.repr, length: target.length,
+				elemType: target.elemType, dictIndex: e.DictIndex}
+		}
+		return target
+	case reflect.Map, reflect.Chan, reflect.Func, reflect.Pointer:
+		t.Size, t.repr = 8, e.Type
+	case reflect.Interface:
+		t.Size, t.repr = 16, e.Type
+	default:
+		t.repr = e.Type
+		if under := f.typeAtLocked(e.Type, depth); t.Size == 0 {
+			t.Size = under.Size
+		}
 	}
 	return t
 }

@@ -22,19 +22,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 	var nap backoff
 	var looked time.Time
 	for last := time.Now(); ; {
-		pending, progress, awake := 0, false, false
-		for i := range t.tracees {
-			tr := &t.tracees[i]
-			if tr.state != traceeSeized {
-				continue
-			}
-			if t.poll(tr); tr.state == traceeSeized {
-				pending++
-				awake = awake || tr.sleep.runs == 0
-			} else {
-				progress = true
-			}
-		}
+		pending, progress, awake := t.pollAll()
 		if pending == 0 {
 			return nil
 		}
@@ -51,10 +39,7 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			looked = time.Now()
 		}
 		if time.Since(began) >= limit {
-			return &restlessError{stopped: time.Since(began), interrupted: t.interrupted, text: fmt.Sprintf("%s: %d of %d threads have not come "+
-				"to a stop within %v (%s): raise --max-stop (about %v would do), or look without a stop: --view live",
-				t.process.Describe(), pending, len(t.tracees), limit.Round(time.Millisecond), t.pendingThreads(),
-				enough(time.Since(began), len(t.tracees)-pending, len(t.tracees)))}
+			return t.restless(time.Since(began), pending, limit)
 		}
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -68,6 +53,32 @@ func (t *tracer) collect(ctx context.Context, began time.Time, limit time.Durati
 			}
 		}
 	}
+}
+
+// pollAll looks at all threads that have yet to stop: how many these are then, whether one less than before, and
+// whether one of them has run since it was seen asleep.
+func (t *tracer) pollAll() (pending int, progress, awake bool) {
+	for i := range t.tracees {
+		tr := &t.tracees[i]
+		if tr.state != traceeSeized {
+			continue
+		}
+		if t.poll(tr); tr.state == traceeSeized {
+			pending++
+			awake = awake || tr.sleep.runs == 0
+		} else {
+			progress = true
+		}
+	}
+	return pending, progress, awake
+}
+
+func (t *tracer) restless(took time.Duration, pending int, limit time.Duration) error {
+	all := len(t.tracees)
+	return &restlessError{stopped: took, interrupted: t.interrupted, text: fmt.Sprintf("%s: %d of %d threads have "+
+		"not come to a stop within %v (%s): raise --max-stop (about %v would do), or look without a stop: --view live",
+		t.process.Describe(), pending, all, limit.Round(time.Millisecond), t.pendingThreads(),
+		enough(took, all-pending, all))}
 }
 
 // enough is how long it takes, with some to spare, until all threads have stopped, as some have in a time.

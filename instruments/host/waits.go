@@ -30,7 +30,8 @@ func (h *Host) waitsOptions(L *lua.LState) waitsOptions {
 	h.onlyKeys(L, t, "all", "names", "senders", "max", "users", "channels")
 	is := func(name string) bool { return lua.LVAsBool(t.RawGetString(name)) }
 	return waitsOptions{all: is("all"), names: t.RawGetString("names") != lua.LFalse,
-		channels: t.RawGetString("channels") != lua.LFalse, senders: is("senders"), users: is("users"), most: optInt(L, t, "max", 0)}
+		channels: t.RawGetString("channels") != lua.LFalse,
+		senders:  is("senders"), users: is("users"), most: optInt(L, t, "max", 0)}
 }
 
 // riWaits gives the queues of locks and channels.
@@ -77,29 +78,14 @@ func (h *Host) riWaits(L *lua.LState) int {
 		return h.idsTable(needs.Sure[waits.Wanted{Addr: addr, Kind: kind}])
 	}
 	out := h.lua.CreateTable(0, 8)
-	locks, channels := h.lua.CreateTable(len(w.Locks), 0), h.lua.CreateTable(0, 0)
+	locks := h.lua.CreateTable(len(w.Locks), 0)
 	lockFields := newOnDemand(h, func(l *waits.Lock, name string) (lua.LValue, bool) { return h.lockField(l, name, does) })
 	for _, l := range w.Locks {
 		h.check(L)
 		h.loads++
 		locks.Append(lockFields.table(l))
 	}
-	channelFields := newOnDemand(h, func(c *waits.WaitedChannel, name string) (lua.LValue, bool) {
-		return h.channelField(c, name, does)
-	})
-	more := 0
-	for _, c := range listed {
-		h.check(L)
-		if opt.senders && len(c.Senders) == 0 {
-			continue
-		}
-		if opt.most > 0 && channels.Len() >= opt.most {
-			more++
-			continue
-		}
-		h.loads++
-		channels.Append(channelFields.table(c))
-	}
+	channels, more := h.channelsTable(L, listed, opt, does)
 	out.RawSetString("locks", locks)
 	out.RawSetString("channels", channels)
 	out.RawSetString("more", lua.LNumber(more))
@@ -115,6 +101,28 @@ func (h *Host) riWaits(L *lua.LState) int {
 	}
 	L.Push(out)
 	return 1
+}
+
+// channelsTable gives the channels that were asked for, and says how many are beyond what was.
+func (h *Host) channelsTable(L *lua.LState, listed []*waits.WaitedChannel, opt waitsOptions,
+	does func(addr uint64, kind string) lua.LValue) (channels *lua.LTable, more int) {
+	channels = h.lua.CreateTable(0, 0)
+	fields := newOnDemand(h, func(c *waits.WaitedChannel, name string) (lua.LValue, bool) {
+		return h.channelField(c, name, does)
+	})
+	for _, c := range listed {
+		h.check(L)
+		if opt.senders && len(c.Senders) == 0 {
+			continue
+		}
+		if opt.most > 0 && channels.Len() >= opt.most {
+			more++
+			continue
+		}
+		h.loads++
+		channels.Append(fields.table(c))
+	}
+	return channels, more
 }
 
 // mayTable says of kinds of use which goroutines may do that, and to channels of which types.

@@ -135,21 +135,7 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 		if v.IsNil() {
 			return
 		}
-		if v.Type() == exprType {
-			if flat := r.concat(v.Interface().(ast.Expr)); flat != nil {
-				v.Set(reflect.ValueOf(flat))
-			}
-			if r.tokens {
-				if call := refusable(v.Interface().(ast.Expr)); call != nil {
-					v.Set(reflect.ValueOf(call))
-				}
-			}
-		}
-		if v.Type() == stmtType {
-			if block := inSteps(v.Interface()); block != nil {
-				v.Set(reflect.ValueOf(block))
-			}
-		}
+		r.replace(v)
 		r.walk(v.Elem(), depth+1, line)
 	case reflect.Pointer:
 		if v.IsNil() {
@@ -172,6 +158,25 @@ func (r *rewriter) walk(v reflect.Value, depth, line int) {
 			if f := v.Field(i); f.CanSet() {
 				r.walk(f, depth+1, line)
 			}
+		}
+	}
+}
+
+// replace puts what runs in place of what was written, where these differ.
+func (r *rewriter) replace(v reflect.Value) {
+	if v.Type() == exprType {
+		if flat := r.concat(v.Interface().(ast.Expr)); flat != nil {
+			v.Set(reflect.ValueOf(flat))
+		}
+		if r.tokens {
+			if call := refusable(v.Interface().(ast.Expr)); call != nil {
+				v.Set(reflect.ValueOf(call))
+			}
+		}
+	}
+	if v.Type() == stmtType {
+		if block := inSteps(v.Interface()); block != nil {
+			v.Set(reflect.ValueOf(block))
 		}
 	}
 }

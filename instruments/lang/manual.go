@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -20,7 +19,7 @@ func Manual(scripts fs.FS) (string, error) {
 	var b strings.Builder
 	b.WriteString(manualStart)
 	group := ""
-	for _, f := range api {
+	for _, f := range API() {
 		if f.Group != group {
 			group = f.Group
 			fmt.Fprintf(&b, "\n## %s\n", group)
@@ -147,8 +146,8 @@ local tx = {}
 ri = {}
 ri.bit = {}
 `)
-	functions := slices.Clone(api)
-	for _, f := range api { // ri.stack(g, max) is g:stack(max) too
+	functions := API()
+	for _, f := range API() { // ri.stack(g, max) is g:stack(max) too
 		if short, ok := strings.CutPrefix(f.Name, "ri."); ok && strings.HasPrefix(f.Signature, "(g: goroutine") {
 			f.Name, f.Signature = "g:"+short, "("+strings.TrimLeft(strings.TrimPrefix(f.Signature, "(g: goroutine"), ", ")
 			functions = append(functions, f)

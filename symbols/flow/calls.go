@@ -141,14 +141,11 @@ func (p *Program) Around(pc uint64, next bool, calls []uint64) func(at uint64) b
 	}
 	blocks := slices.Sorted(maps.Keys(c.next))
 	block := func(pc uint64) (begin, end uint64) {
-		i, found := slices.BinarySearch(blocks, pc)
-		if !found {
-			i--
-		}
+		i := blockAt(blocks, pc)
 		if end = info.End; i+1 < len(blocks) {
 			end = blocks[i+1]
 		}
-		return blocks[max(i, 0)], end
+		return blocks[i], end
 	}
 	// first is the first of the calls in the block of a place, from there on.
 	first := func(pc uint64, itself bool) (at uint64, ok bool) {

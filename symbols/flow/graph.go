@@ -2,7 +2,6 @@ package flow
 
 import (
 	"slices"
-	"sort"
 
 	"golang.org/x/arch/x86/x86asm"
 
@@ -39,22 +38,7 @@ func graphOf(file *symbols.File, pc uint64) (*graph, bool) {
 	}
 	g := &graph{file: file, info: info, code: code, loops: map[uint64]map[uint64]bool{}, back: map[uint64][]uint64{},
 		leaves: map[uint64]bool{}}
-	var dead, out, first []uint64
-	for off := 0; off < len(code); {
-		inst, _ := decode(code[off:])
-		pc := info.Entry + uint64(off)
-		off += inst.Len
-		to, direct := target(inst, info.Entry+uint64(off))
-		switch {
-		case inst.Op == x86asm.CALL && direct && g.ends(to):
-			leaders[info.Entry+uint64(off)] = true
-			dead = append(dead, pc)
-		case inst.Op == x86asm.RET, inst.Op == x86asm.JMP && direct && (to < info.Entry || to >= info.End):
-			out = append(out, pc)
-		case inst.Op != x86asm.CALL && direct && to == info.Entry:
-			first = append(first, pc)
-		}
-	}
+	dead, out, first := g.special(leaders)
 	for at := range leaders {
 		if at > info.Entry && at < info.End {
 			g.starts = append(g.starts, at)
@@ -76,6 +60,28 @@ func graphOf(file *symbols.File, pc uint64) (*graph, bool) {
 	return g, true
 }
 
+// special finds the instructions whose edges aren't plain: calls that never return, behind which a block begins; ways
+// out of the function; and jumps to its first instruction.
+func (g *graph) special(leaders map[uint64]bool) (dead, out, first []uint64) {
+	info := g.info
+	for off := 0; off < len(g.code); {
+		inst, _ := decode(g.code[off:])
+		pc := info.Entry + uint64(off)
+		off += inst.Len
+		to, direct := target(inst, info.Entry+uint64(off))
+		switch {
+		case inst.Op == x86asm.CALL && direct && g.ends(to):
+			leaders[info.Entry+uint64(off)] = true
+			dead = append(dead, pc)
+		case inst.Op == x86asm.RET, inst.Op == x86asm.JMP && direct && (to < info.Entry || to >= info.End):
+			out = append(out, pc)
+		case inst.Op != x86asm.CALL && direct && to == info.Entry:
+			first = append(first, pc)
+		}
+	}
+	return dead, out, first
+}
+
 // ends tells whether a call of the function at an address never returns.
 func (g *graph) ends(to uint64) bool {
 	info, ok := g.file.PC(to)
@@ -89,8 +95,16 @@ func target(inst x86asm.Inst, next uint64) (uint64, bool) {
 
 // block is where the block around a place begins.
 func (g *graph) block(pc uint64) uint64 {
-	i := sort.Search(len(g.starts), func(i int) bool { return g.starts[i] > pc })
-	return g.starts[max(i-1, 0)]
+	return g.starts[blockAt(g.starts, pc)]
+}
+
+// blockAt is the number of the block around a place, among the starts of blocks in order.
+func blockAt(starts []uint64, pc uint64) int {
+	i, found := slices.BinarySearch(starts, pc)
+	if !found {
+		i--
+	}
+	return max(i, 0)
 }
 
 // has tells whether all places lie in a loop: themselves, or the calls that return to them.

@@ -152,46 +152,66 @@ func (g *graph) turns(head uint64, body map[uint64]bool) (*Turns, bool) {
 	r := &round{g: g, head: head, body: body, slots: map[slot]int{}, stored: map[slot]bool{}, in: map[uint64]*facts{},
 		back: &facts{}, turns: &Turns{Head: head, Low: ^uint64(0)}}
 	for at := range body {
-		for _, to := range g.back[at] {
-			r.turns.Nested = r.turns.Nested || to != head
-		}
-		r.each(at, func(pc, next uint64, inst x86asm.Inst) {
-			if to, direct := target(inst, next); inst.Op == x86asm.CALL {
-				r.turns.calls(g.name(to, direct))
-			}
-			r.turns.Low, r.turns.High = min(r.turns.Low, pc), max(r.turns.High, next)
-			if m, ok := inst.Args[regAX].(x86asm.Mem); ok && writes(inst) && !inFrame(m) {
-				if inst.Op == x86asm.CMPXCHG { // a lock's word: what it will be is others' doing
-					return
-				}
-				r.turns.Stores = true
-				r.stored[memory(m, next)] = true
-			}
-		})
-		for _, to := range g.next[at] {
-			r.turns.Ends = r.turns.Ends || !body[to] && g.out(to)
-		}
-		r.turns.Ends = r.turns.Ends || g.leaves[at]
+		r.look(at)
 	}
+	r.settle()
+	r.findLed()
+	r.last = true
+	for at, in := range r.in {
+		state := *in
+		r.follow(at, &state)
+	}
+	if r.full { // some values weren't followed: nothing is said to be asked for
+		r.turns.Counts, r.turns.Asks = true, false
+	}
+	return r.turns, true
+}
+
+// look notes what a block of the loop does, whatever the values are.
+func (r *round) look(at uint64) {
+	for _, to := range r.g.back[at] {
+		r.turns.Nested = r.turns.Nested || to != r.head
+	}
+	r.each(at, func(pc, next uint64, inst x86asm.Inst) {
+		if to, direct := target(inst, next); inst.Op == x86asm.CALL {
+			r.turns.calls(r.g.name(to, direct))
+		}
+		r.turns.Low, r.turns.High = min(r.turns.Low, pc), max(r.turns.High, next)
+		if m, ok := inst.Args[regAX].(x86asm.Mem); ok && writes(inst) && !inFrame(m) {
+			if inst.Op == x86asm.CMPXCHG { // a lock's word: what it will be is others' doing
+				return
+			}
+			r.turns.Stores = true
+			r.stored[memory(m, next)] = true
+		}
+	})
+	for _, to := range r.g.next[at] {
+		r.turns.Ends = r.turns.Ends || !r.body[to] && r.g.out(to)
+	}
+	r.turns.Ends = r.turns.Ends || r.g.leaves[at]
+}
+
+// settle follows values from the head round the loop, until nothing more is learned.
+func (r *round) settle() {
 	start := &facts{}
 	for i := range start.of {
 		start.of[i].same.add(i)
 	}
-	r.in[head] = start
-	for work := []uint64{head}; len(work) > 0; {
+	r.in[r.head] = start
+	for work := []uint64{r.head}; len(work) > 0; {
 		at := work[len(work)-1]
 		work = work[:len(work)-1]
 		state := *r.in[at]
 		r.follow(at, &state)
-		for _, to := range g.next[at] {
+		for _, to := range r.g.next[at] {
 			switch known := r.in[to]; {
-			case to == head:
+			case to == r.head:
 				r.back.join(&state)
 				if more := state.fresh &^ known.fresh; more != 0 {
 					known.fresh |= more
-					work = append(work, head)
+					work = append(work, to)
 				}
-			case !body[to]:
+			case !r.body[to]:
 			case known == nil:
 				c := state
 				r.in[to] = &c
@@ -203,16 +223,6 @@ func (g *graph) turns(head uint64, body map[uint64]bool) (*Turns, bool) {
 			}
 		}
 	}
-	r.findLed()
-	r.last = true
-	for at, in := range r.in {
-		state := *in
-		r.follow(at, &state)
-	}
-	if r.full { // some values weren't followed: nothing is said to be asked for
-		r.turns.Counts, r.turns.Asks = true, false
-	}
-	return r.turns, true
 }
 
 func (t *Turns) calls(name string) {

@@ -218,24 +218,13 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 	}
 	does, refers := l.does(w, elem, slots), l.refers(lead)
 	knows := func(r *laterRoot) bool {
-		return refersTo(r.refs, lead) || slices.ContainsFunc(r.entries, func(entry uint64) bool { return refers[entry] })
+		return lead.All || refersTo(r.refs, lead) ||
+			slices.ContainsFunc(r.entries, func(entry uint64) bool { return refers[entry] })
 	}
-	for _, stack := range l.stacks {
-		known := len(may) > 0 && (lead.All || knows(&stack.root))
-		for _, id := range stack.ids {
-			types, ok := may[id]
-			fits := elem == "" || slices.Contains(types, AnyType) || slices.Contains(types, elem)
-			if ok && fits && (known || lead.Goroutines[id]) {
-				out.May = append(out.May, id)
-			}
-		}
-	}
+	out.May = l.able(elem, may, lead, knows)
 	for _, r := range l.roots {
-		at := slices.IndexFunc(r.entries, func(entry uint64) bool { return does[entry] })
-		if at < 0 {
-			continue
-		}
-		if lead.All || r.leads(lead) || knows(&r) {
+		if slices.ContainsFunc(r.entries, func(entry uint64) bool { return does[entry] }) &&
+			(r.leads(lead) || knows(&r)) {
 			out.Why = l.named(r.name)
 			break
 		}
@@ -243,8 +232,28 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 	return out, nil
 }
 
+// able are those goroutines of may that can use channels of the element type and know, or are led to, what is asked
+// for.
+func (l *laterSearch) able(elem string, may May, lead *values.Leading, knows func(*laterRoot) bool) (ids []int64) {
+	if len(may) == 0 {
+		return nil
+	}
+	for _, stack := range l.stacks {
+		known := knows(&stack.root)
+		for _, id := range stack.ids {
+			types, ok := may[id]
+			fits := elem == "" || slices.Contains(types, AnyType) || slices.Contains(types, elem)
+			if ok && fits && (known || lead.Goroutines[id]) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
 // backwards gives the functions from which calls lead to one that is so. counts tells which calls count; nil: all do.
-func (l *laterSearch) backwards(is func(n *laterNode, entry uint64) bool, counts func(at uint64, n *laterNode) bool) map[uint64]bool {
+func (l *laterSearch) backwards(is func(n *laterNode, entry uint64) bool,
+	counts func(at uint64, n *laterNode) bool) map[uint64]bool {
 	out := map[uint64]bool{}
 	var work []uint64
 	for _, entry := range l.list {
