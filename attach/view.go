@@ -90,8 +90,8 @@ type ViewOptions struct {
 	Pages    []uint64 // for Snapshot: what to copy, by page number (address / PageSize)
 	Bulk     bool     // for Snapshot: copy all private writable memory that is there, besides Pages
 	Precopy  bool     // with Bulk: copy it while the target runs, and in the stop only what was written to since
-	// LeaveAsleep, for Snapshot, has threads not interrupted that sleep all the while, in system calls of C code which that
-	// would end, or where there are very many. Of their registers only PC and SP are known.
+	// LeaveAsleep, for Snapshot, has threads not interrupted that sleep all the while, in system calls of C code which
+	// that would end, or where there are very many. Of their registers only PC and SP are known.
 	LeaveAsleep bool
 	Later       int // of a recording: how many looks came before this one
 	// with Bulk: a folder on a disk in which the copy is kept, in a file without a name; empty: in memory

@@ -157,7 +157,8 @@ func attempts(ctx context.Context, t Target, p *Plan, opt Options, out *Outcome)
 		case left < leastStop:
 			return fmt.Errorf("no moment suited in %d stops, %s in all, which is what one change may take "+
 				"(--max-stop %s): %s; %s: %w",
-				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop.Round(10*time.Microsecond), wait.why, wait.hint,
+				out.Stats.Stops, out.Stats.Stopped.Round(10*time.Microsecond), opt.MaxStop.Round(10*time.Microsecond),
+				wait.why, wait.hint,
 				ErrRefused)
 		case out.Stats.Stops >= maxStops || time.Since(began) > maxPatience:
 			return fmt.Errorf("no moment suited in %s, with %d stops: %s; %s: %w",

@@ -86,15 +86,22 @@ var allTroubles = []trouble{
 	{"cond", [][3]string{{"blocked-forever", "waits for a Cond", "cond: waits here"}}},
 	{"context", [][3]string{{"context", "cancelled", "context: waits here"}}},
 	{"sql", [][3]string{{"sql-pool", "all 2 are in use, 3 goroutines wait for one", "sql: waits here"}}},
-	{"sql-behind", [][3]string{{"sql-pool", "all 1 are in use, 3 goroutines wait for one", "sql: waits here"}, {"lock-held", "lock held in select, 3 goroutines wait for it", "sql-behind: holds here"}}},
+	{"sql-behind", [][3]string{{"sql-pool", "all 1 are in use, 3 goroutines wait for one", "sql: waits here"},
+		{"lock-held", "lock held in select, 3 goroutines wait for it", "sql-behind: holds here"}}},
 	{"sql-lost", [][3]string{{"sql-pool", "all 1 are in use, 4 goroutines wait for one", "sql: waits here"}}},
-	{"gate", [][3]string{{"wait-group", "3 workers that would call Done wait for what doesn't come", "waits: chan receive for channel main.gate.open at "}}},
+	{"gate", [][3]string{{"wait-group", "3 workers that would call Done wait for what doesn't come",
+		"waits: chan receive for channel main.gate.open at "}}},
 	{"semaphore", [][3]string{{"full-queue", "full queue with no consumer running", "channel main.slots.free at "}}},
-	{"semaphore-handler", [][3]string{{"full-queue", "full queue with no consumer running: 4 senders wait", "channel main.shop.slots at "}}},
-	{"semaphore-helpers", [][3]string{{"full-queue", "full queue with no consumer running: 4 senders wait", "channel main.rooms.free at "}}},
-	{"semaphore-loop", [][3]string{{"full-queue", "full queue with no consumer running: 2 senders wait", "channel main.office.turns at "}}},
+	{"semaphore-handler", [][3]string{{"full-queue", "full queue with no consumer running: 4 senders wait",
+		"channel main.shop.slots at "}}},
+	{"semaphore-helpers", [][3]string{{"full-queue", "full queue with no consumer running: 4 senders wait",
+		"channel main.rooms.free at "}}},
+	{"semaphore-loop", [][3]string{{"full-queue", "full queue with no consumer running: 2 senders wait",
+		"channel main.office.turns at "}}},
 	{"weighted", [][3]string{{"full-queue", "semaphore.Weighted that nobody is left to release", "weighted: waits here"}}},
-	{"lock-and-channel", [][3]string{{"deadlock", "2 goroutines wait for each other, through a lock and a channel: 150 times, at the same lines", "channel main.mailbox.letters at "}}},
+	{"lock-and-channel", [][3]string{{"deadlock",
+		"2 goroutines wait for each other, through a lock and a channel: 150 times, at the same lines",
+		"channel main.mailbox.letters at "}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
 	{"global-senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels",
@@ -127,19 +134,31 @@ var allTroubles = []trouble{
 	{"frozen-procs", frozenBy("GOMAXPROCS", "main.crunch (frozen.go:")},
 	{"frozen-assembly", frozenBy("a collection", "main.await1 (await_amd64.s:")},
 	{"frozen-marking", [][3]string{{"stop-the-world", "for", "main.crunch (frozen.go:"}}},
-	{"livelock", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each and try again and again to get each other's (TryLock)", "main.(*account).insists (running.go:"}}},
-	{"livelock-sleep", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each", "main.(*account).insistsSlowly (running.go:"}}},
-	{"livelock-backoff", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each", "tries in main.(*account).backsOff grew from "}}},
-	{"livelock-half", [][3]string{{"deadlock", "deadlock: 2 goroutines wait for each other's locks", "main.(*account).insists (running.go:"}}},
-	{"spin-eof-file", [][3]string{{"spinning", "a goroutine spins: it reads, and is told that there is no more (0 bytes), again and again", "main.follow (spinning.go:"}}},
-	{"spin-eof-conn", [][3]string{{"spinning", "it reads, and is told that there is no more (0 bytes)", "main.attend (spinning.go:"}}},
-	{"spin-eof-pipe", [][3]string{{"spinning", "it reads, and is told that there is no more (0 bytes)", "main.drain (spinning.go:"}}},
-	{"spin-eof-scanner", [][3]string{{"spinning", "it reads a bufio.Scanner that has stopped", "main.scan (spinning.go:"}}},
+	{"livelock", [][3]string{{"deadlock",
+		"livelock: 2 goroutines keep a lock each and try again and again to get each other's (TryLock)",
+		"main.(*account).insists (running.go:"}}},
+	{"livelock-sleep", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each",
+		"main.(*account).insistsSlowly (running.go:"}}},
+	{"livelock-backoff", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each",
+		"tries in main.(*account).backsOff grew from "}}},
+	{"livelock-half", [][3]string{{"deadlock", "deadlock: 2 goroutines wait for each other's locks",
+		"main.(*account).insists (running.go:"}}},
+	{"spin-eof-file", [][3]string{{"spinning",
+		"a goroutine spins: it reads, and is told that there is no more (0 bytes), again and again",
+		"main.follow (spinning.go:"}}},
+	{"spin-eof-conn", [][3]string{{"spinning", "it reads, and is told that there is no more (0 bytes)",
+		"main.attend (spinning.go:"}}},
+	{"spin-eof-pipe", [][3]string{{"spinning", "it reads, and is told that there is no more (0 bytes)",
+		"main.drain (spinning.go:"}}},
+	{"spin-eof-scanner", [][3]string{{"spinning", "it reads a bufio.Scanner that has stopped",
+		"main.scan (spinning.go:"}}},
 	{"spin-eof-memory", [][3]string{{"spinning", "a goroutine spins: it ", "main.drain (spinning.go:"}}},
 	{"spin-accept", [][3]string{{"spinning", "it accepts on what is closed (127.0.0.1:", "main.accept (spinning.go:"}}},
 	{"spin-closed", [][3]string{{"spinning", "it receives from a channel that is closed", "main.takeAll (spinning.go:"}}},
-	{"spin-closed-select", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed", "main.choose (spinning.go:"}}},
-	{"spin-context", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed", "main.keepOn (spinning.go:"}}},
+	{"spin-closed-select", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed",
+		"main.choose (spinning.go:"}}},
+	{"spin-context", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed",
+		"main.keepOn (spinning.go:"}}},
 	{"spin-open", [][3]string{{"spinning", "it calls openat, which fails: ENOENT", "main.openAgain (spinning.go:"}}},
 	{"spin-empty", [][3]string{{"spinning", "a goroutine spins", "main.pollRing (spinning.go:"}}},
 	{"spin-endless", [][3]string{{"spinning", "in a loop that has no way out", "main.arithmetic (spinning.go:"}}},
@@ -173,7 +192,8 @@ func frozenBy(what, place string) [][3]string {
 		") waits for one that can't be preempted", place}}
 }
 
-var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer", "healthy-gate", "healthy-weighted", "healthy-slots"}
+var healthy = []string{"healthy-http", "healthy-pool", "healthy-cond", "healthy-timer", "healthy-gate",
+	"healthy-weighted", "healthy-slots"}
 
 var troubleBuilds sync.Map
 
@@ -351,7 +371,8 @@ func TestTroublesAfterProfile(t *testing.T) {
 					}
 					pid := startTroubles(t, exe, names...)
 					out, _ := runRi(t, 0, "exec", "-p", fmt.Sprint(pid), "-e",
-						"for g in ri.goroutines() do if ri.at(g.addr, 'runtime.g').atomicstatus % 4096 == 10 then print('leaked') end end")
+						"for g in ri.goroutines() do if ri.at(g.addr, 'runtime.g').atomicstatus % 4096 == 10 "+
+							"then print('leaked') end end")
 					if !strings.Contains(out, "leaked") {
 						t.Fatal("Go's own profile found nothing:", out)
 					}
@@ -430,8 +451,8 @@ func TestBurning(t *testing.T) {
 	}
 }
 
-// TestCrowd has many that spin at one line, or that stay though their contexts were cancelled, told as one finding, with
-// all their numbers.
+// TestCrowd has many that spin at one line, or that stay though their contexts were cancelled, told as one finding,
+// with all their numbers.
 func TestCrowd(t *testing.T) {
 	needAttach(t)
 	pid := startTroubles(t, buildTroubles(t, "local"), "contexts")

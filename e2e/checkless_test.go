@@ -210,19 +210,21 @@ func TestCheckLoaded(t *testing.T) {
 	out, err := cmd.Output()
 	code := cmd.ProcessState.ExitCode()
 	if code != 0 && code != 5 || !strings.Contains(string(out), "nothing found; checked: ") ||
-		(code == 5) != strings.Contains(string(out), "\nleft out: ") || code == 5 && !strings.Contains(string(out), "--max-stop") {
+		(code == 5) != strings.Contains(string(out), "\nleft out: ") ||
+		code == 5 && !strings.Contains(string(out), "--max-stop") {
 		t.Errorf("of a healthy one: %v\n%s", err, out)
 	}
 }
 
-// TestCheckMemory has the memory of ri check grow with those who wait, and not with the product of those who wait and of
-// what they wait for.
+// TestCheckMemory has the memory of ri check grow with those who wait, and not with the product of those who wait and
+// of what they wait for.
 func TestCheckMemory(t *testing.T) {
 	needAttach(t)
 	pid := startTroubles(t, buildTroubles(t, "local"), "each")
 	cmd := riCommand("check", "-p", fmt.Sprint(pid), "--max-stop", "10s", "--max-time", "60s")
 	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != 3 || !strings.Contains(string(out), "2000 goroutines, each of which waits for a WaitGroup") {
+	if cmd.ProcessState.ExitCode() != 3 ||
+		!strings.Contains(string(out), "2000 goroutines, each of which waits for a WaitGroup") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if used := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; used > 400<<10 { // it was 2.2 GiB; 120 to 200 MiB now

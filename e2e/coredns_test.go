@@ -106,8 +106,8 @@ example.org:%[1]d example.net:%[1]d {
 	})
 }
 
-// TestCoreDNSForward: ri check is silent of a forward plugin that nothing is known against, and tells of upstreams whose
-// health checks fail.
+// TestCoreDNSForward: ri check is silent of a forward plugin that nothing is known against, and tells of upstreams
+// whose health checks fail.
 func TestCoreDNSForward(t *testing.T) {
 	needAttach(t)
 	exe := buildProgram(t, "coredns-1.15", ".")
@@ -139,7 +139,9 @@ down.test:%[1]d {
 	}
 	pid := background(t, exe, "-conf", filepath.Join(folder, "Corefile")).Process.Pid
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	if err := eventually("CoreDNS answers", func() (bool, error) { return askName(address, "a.up.test.") == 0, nil }); err != nil {
+	if err := eventually("CoreDNS answers", func() (bool, error) {
+		return askName(address, "a.up.test.") == 0, nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	said := func() []string {

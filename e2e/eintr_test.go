@@ -13,8 +13,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// TestEINTR: threads of C that sleep in epoll_wait, sigwaitinfo and recv with a time-out don't notice that the program is
-// looked at. Where they would, that is said before and after.
+// TestEINTR: threads of C that sleep in epoll_wait, sigwaitinfo and recv with a time-out don't notice that the program
+// is looked at. Where they would, that is said before and after.
 func TestEINTR(t *testing.T) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("no C compiler")
@@ -64,8 +64,10 @@ func TestEINTR(t *testing.T) {
 			t.Fatalf("%d calls of C ended with EINTR by ri %v:\n%s", n, args, said)
 		}
 	}
-	said := ask("set", "-p", pid, "--write", "--yes", "--journal", filepath.Join(t.TempDir(), "journal"), "main.limit", "8")
-	if n := interrupted(); n != 3 || !strings.Contains(said, "3 system calls of C code interrupted, which may return EINTR") {
+	said := ask("set", "-p", pid, "--write", "--yes", "--journal", filepath.Join(t.TempDir(), "journal"), "main.limit",
+		"8")
+	if n := interrupted(); n != 3 || !strings.Contains(said,
+		"3 system calls of C code interrupted, which may return EINTR") {
 		t.Errorf("%d calls of C ended with EINTR, and it was said:\n%s", n, said)
 	}
 }

@@ -25,8 +25,8 @@ func patternsOf(t *testing.T, names ...string) []patternFinding {
 	return said.Findings
 }
 
-// TestOnePattern has what is found many times at the same lines told once, with a count and all who are in it: more than
-// there are of the kind in any list that is cut.
+// TestOnePattern has what is found many times at the same lines told once, with a count and all who are in it: more
+// than there are of the kind in any list that is cut.
 func TestOnePattern(t *testing.T) {
 	needAttach(t)
 	for _, want := range []struct {
@@ -51,8 +51,10 @@ func TestOnePattern(t *testing.T) {
 					t.Errorf("%d of %d goroutines are told twice", len(list)-n, len(list))
 				}
 			}
-			if f.Check != want.check || f.Count != want.count || len(f.Waiters) != want.waiters || len(f.Holders) != want.holders || len(f.Users) != want.users {
-				t.Errorf("%s: %d times, %d waiters, %d holders, %d users; want %+v", f.Check, f.Count, len(f.Waiters), len(f.Holders), len(f.Users), want)
+			if f.Check != want.check || f.Count != want.count || len(f.Waiters) != want.waiters ||
+				len(f.Holders) != want.holders || len(f.Users) != want.users {
+				t.Errorf("%s: %d times, %d waiters, %d holders, %d users; want %+v", f.Check, f.Count, len(f.Waiters),
+					len(f.Holders), len(f.Users), want)
 			}
 		})
 	}
@@ -61,7 +63,8 @@ func TestOnePattern(t *testing.T) {
 // TestCausesFirst has what brings others about told before them.
 func TestCausesFirst(t *testing.T) {
 	needAttach(t)
-	for trouble, want := range map[string][]string{"sql-behind": {"sql-pool", "lock-held"}, "lock-channel": {"full-queue", "lock-held"}} {
+	for trouble, want := range map[string][]string{"sql-behind": {"sql-pool", "lock-held"},
+		"lock-channel": {"full-queue", "lock-held"}} {
 		t.Run(trouble, func(t *testing.T) {
 			t.Parallel()
 			var got []string

@@ -24,9 +24,9 @@ func saidOfPrometheus(pid int) string {
 	return string(said)
 }
 
-// TestPrometheusStatus: ri check tells of targets and rules that failed, of a full queue and of a damaged database, and is
-// silent where nothing is wrong. The program has the types of Prometheus 3.15 as far as that goes; the real one, which
-// takes long to build, is looked at by TestPrometheus.
+// TestPrometheusStatus: ri check tells of targets and rules that failed, of a full queue and of a damaged database, and
+// is silent where nothing is wrong. The program has the types of Prometheus 3.15 as far as that goes; the real one,
+// which takes long to build, is looked at by TestPrometheus.
 func TestPrometheusStatus(t *testing.T) {
 	needAttach(t)
 	exe := filepath.Join(t.TempDir(), "prometheus")

@@ -61,8 +61,8 @@ const (
 	maxSampled = 256 << 20 // bytes of all samples
 )
 
-// Check looks through a recording: at each text that is kept, and in all blocks for what patterns and words find, in several forms.
-// words are looked for without regard to case. all has every kept text among the samples.
+// Check looks through a recording: at each text that is kept, and in all blocks for what patterns and words find, in
+// several forms. words are looked for without regard to case. all has every kept text among the samples.
 //
 // Errors: format.ErrMalformed, errors of the file.
 func Check(file *format.Reader, r *recorded.Recording, words []string, all bool) (*Audit, error) {

@@ -63,7 +63,8 @@ type extent struct {
 // maxInPlace is the longest byte array that becomes a token where it lies; longer ones are buffers.
 const maxInPlace = 4096
 
-func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, emit func(string, []format.Memory) error) *painter {
+func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens,
+	emit func(string, []format.Memory) error) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, layouts: map[*symbols.Type]*redact.Layout{},
 		known: map[[16]byte]uint64{}, keptAs: map[string]*Kept{}, next: mem.Tokens, emit: emit}
 }
@@ -300,7 +301,8 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 }
 
 // control takes the hashes out of a Swiss group's control word, in which full slots have their top bit clear
-// (internal/runtime/maps/group.go), or of a bucket's tophash, in which they are at least minTopHash, 5 (runtime/map.go).
+// (internal/runtime/maps/group.go), or of a bucket's tophash, in which they are at least minTopHash, 5
+// (runtime/map.go).
 func control(b []byte, swiss bool) []byte {
 	out := slices.Clone(b)
 	for i, x := range out {

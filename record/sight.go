@@ -30,8 +30,8 @@ func NewSight() *Sight {
 	return &Sight{typed: map[typedAt]struct{}{}, words: map[uint64]*wordsOfPage{}}
 }
 
-// static is a sight that has what another one saw of the program's own variables and constants. What was made of them once isn't
-// read again: names of states, layouts.
+// static is a sight that has what another one saw of the program's own variables and constants. What was made of them
+// once isn't read again: names of states, layouts.
 func (s *Sight) static(start, end uint64) *Sight {
 	out := NewSight()
 	if s == nil {
@@ -121,8 +121,8 @@ func (s *Sight) pages() []uint64 {
 	return out
 }
 
-// all lists what was looked at as a type, by address: the wholes, without what lies in them. A field is what its struct says of
-// it, which knows its name.
+// all lists what was looked at as a type, by address: the wholes, without what lies in them. A field is what its struct
+// says of it, which knows its name.
 func (s *Sight) all() []typedAt {
 	out := make([]typedAt, 0, len(s.typed))
 	for t := range s.typed {

@@ -108,7 +108,8 @@ for _, v in ipairs { 'customers', 'byName', 'byID', 'concurrent', 'queue', 'logg
 end
 for i = 0, 2 do
   local c = ri.var 'main.customers'[i]
-  for _, f in ipairs { 'Name', 'Address', 'Notes', 'Tags', 'Extra', 'Any', 'Err', 'Runes', 'Words', 'Numbers', 'pin', 'Password', 'Full' } do
+  for _, f in ipairs { 'Name', 'Address', 'Notes', 'Tags', 'Extra', 'Any', 'Err', 'Runes', 'Words', 'Numbers', 'pin',
+      'Password', 'Full' } do
     pcall(function() print(f, c[f]) end)
     pcall(function() for k, v in ri.pairs(c[f]) do print(k, v) end end)
   end
@@ -240,8 +241,8 @@ func search(t *testing.T, where string, data []byte) {
 	}
 }
 
-// TestTokens asks a recording for what was not kept: texts are equal where they were, and to compare them with what is known, or to
-// take them apart, is an error.
+// TestTokens asks a recording for what was not kept: texts are equal where they were, and to compare them with what is
+// known, or to take them apart, is an error.
 func TestTokens(t *testing.T) {
 	path, _, _ := recordAll(t, program(t), Options{})
 	s, err := looks.OpenSession(looks.TargetChoice{Recording: path})
@@ -251,10 +252,12 @@ func TestTokens(t *testing.T) {
 	defer s.Close()
 	for _, x := range []struct{ lua, want, err string }{
 		{`local a, b = ri.var 'main.customers'[0].Name, ri.var 'main.customers'[1].Name
-			print(a == b, a ~= b, a == a, ri.token(a), #ri.typeof(ri.ref'main.customers[0].Name'))`, "false\ttrue\ttrue\ttrue\t6", ""},
+			print(a == b, a ~= b, a == a, ri.token(a), #ri.typeof(ri.ref'main.customers[0].Name'))`,
+			"false\ttrue\ttrue\ttrue\t6", ""},
 		{`print(ri.var 'main.customers'[1].Name == ri.var 'main.customers'[0].Next.Name)`, "true", ""},
 		{`print(ri.len(ri.ref 'main.customers[0].Name'))`, fmt.Sprint(len(planted("name0"))), ""},
-		{`local n = 0; for k, v in ri.pairs(ri.var 'main.byName') do if k == v.Name then n = n + 1 end end; print(n)`, "3", ""},
+		{`local n = 0; for k, v in ri.pairs(ri.var 'main.byName') do if k == v.Name then n = n + 1 end end; print(n)`,
+			"3", ""},
 		{`local seen = {}; for i = 0, 2 do seen[ri.var 'main.customers'[i].Tags[0]] = i end
 			print(seen[ri.var 'main.customers'[0].Tags[0]])`, "2", ""},
 		{`print(ri.var 'main.customers'[0].Name == '')`, "false", ""},

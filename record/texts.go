@@ -150,7 +150,9 @@ func (p *painter) flushTokens() {
 // keptList has each place once.
 func (p *painter) keptList() {
 	for _, k := range p.keptAs {
-		slices.SortFunc(k.Places, func(a, b [2]uint64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1])) })
+		slices.SortFunc(k.Places, func(a, b [2]uint64) int {
+			return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1]))
+		})
 		k.Places = slices.Compact(k.Places)
 	}
 }

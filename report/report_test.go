@@ -49,7 +49,8 @@ func TestFrom(t *testing.T) {
 	p := &page{}
 	a := attempt("heap", &rows.Result{})
 	a.Recipe.Origin = recipes.Position{File: "/home/jo/heap.yaml", Line: 3}
-	a.Recipe.Overrides = []recipes.Position{{File: "built-in recipes.yaml", Line: 40}, {File: "/etc/ri/vendor.yaml", Line: 7}}
+	a.Recipe.Overrides = []recipes.Position{{File: "built-in recipes.yaml", Line: 40}, {File: "/etc/ri/vendor.yaml",
+		Line: 7}}
 	p.add(a)
 	failed := attempt("gone", nil)
 	failed.Recipe.Origin = recipes.Position{File: "built-in recipes.yaml", Line: 9}

@@ -12,15 +12,20 @@ import (
 
 func TestName(t *testing.T) {
 	for _, name := range strings.Fields(`
-		PASSWORD password userPassword DB_PASS DBPASS dbpass DbPass db-pass MYSQL_PWD mysqlPwd REDISPASS PGPASSWORD PassPhrase passphrase pw
+		PASSWORD password userPassword DB_PASS DBPASS dbpass DbPass db-pass MYSQL_PWD mysqlPwd REDISPASS PGPASSWORD
+		PassPhrase passphrase pw
 		GITHUB_PAT GITHUBPAT githubPat SLACK_WEBHOOK slackWebhookURL SIGNING_SEED signingSeed SIGNINGSEED TOKEN_SALT salt
-		SECRET CLIENT_SECRET clientSecret mysecretvalue API_TOKEN apitoken ACCESS_TOKENS token.value X-Auth-Token NATS_CREDS credentialsFile
-		API_KEY APIKEY apiKey APIKey AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY key keys EncryptionKeys PRIVATE privatekey SSH_PRIVATE_KEY roundKey2 key_1
+		SECRET CLIENT_SECRET clientSecret mysecretvalue API_TOKEN apitoken ACCESS_TOKENS token.value X-Auth-Token
+		NATS_CREDS credentialsFile
+		API_KEY APIKEY apiKey APIKey AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY key keys EncryptionKeys PRIVATE
+		privatekey SSH_PRIVATE_KEY roundKey2 key_1
 		Authorization proxyAuthorization OAUTH2_CLIENT AUTH basicauth jwt JWT_SIGNING bearer
 		Cookie set-cookie sessionID SESSIONID PHPSESSID_SID csrfToken XSRF
 		DSN SENTRY_DSN mysqldsn DATABASE_CONNECTION_STRING connStr
-		stripeSk rootPw adminpwd2 kmsKeyMaterial npmAuthToken dockerconfigjson smtp-pass webhookSecretV2 hmacKey aesKey256 signKey
-		tlsPrivKey KUBECONFIG slackBotToken refresh_token masterPassw0rd pinCode seedPhrase accountkey deployKey authz shadowPw
+		stripeSk rootPw adminpwd2 kmsKeyMaterial npmAuthToken dockerconfigjson smtp-pass webhookSecretV2 hmacKey
+		aesKey256 signKey
+		tlsPrivKey KUBECONFIG slackBotToken refresh_token masterPassw0rd pinCode seedPhrase accountkey deployKey
+		authz shadowPw
 		tokenizer_key secretaryPassword
 		card cardNumber CREDITCARD creditCard CVV ssn userSSN USERSSN iban pin mnemonic totp otp`) {
 		if name == "DATABASE_CONNECTION_STRING" || name == "connStr" { // two words that are one part
@@ -31,11 +36,15 @@ func TestName(t *testing.T) {
 		}
 	}
 	for _, name := range strings.Fields(`
-		PATH HOME PWD OLDPWD USER LANG SHELL HOSTNAME GOMAXPROCS GOGC name path address BYPASS bypassed compass passive PASSENGER passed
-		tokenize tokenizer Tokenization secretary SECRETARIAT obsession possession passenger encompass trespass passage passport
-		hotkey turkey donkey hockey keynote keyword authored cardigan cardinal dashboard pinned spinner opinion mapping shipping
+		PATH HOME PWD OLDPWD USER LANG SHELL HOSTNAME GOMAXPROCS GOGC name path address BYPASS bypassed compass
+		passive PASSENGER passed
+		tokenize tokenizer Tokenization secretary SECRETARIAT obsession possession passenger encompass trespass
+		passage passport
+		hotkey turkey donkey hockey keynote keyword authored cardigan cardinal dashboard pinned spinner opinion
+		mapping shipping
 		salty assault result basalt seeded spatial dispatch compatible privateer keyspace keyspaces
-		monkey keyboard KEYBOARD_LAYOUT author AUTHOR_NAME patch pattern compat COMPAT discard wildcard cardinality tokenless`) {
+		monkey keyboard KEYBOARD_LAYOUT author AUTHOR_NAME patch pattern compat COMPAT discard wildcard cardinality
+		tokenless`) {
 		if name == "tokenless" { // whatever has token in it is masked
 			continue
 		}
@@ -45,7 +54,8 @@ func TestName(t *testing.T) {
 	}
 }
 
-const pemKey = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF0qJDr\n-----END RSA PRIVATE KEY-----"
+const pemKey = "-----BEGIN RSA PRIVATE KEY-----\n" +
+	"MIIEowIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF0qJDr\n-----END RSA PRIVATE KEY-----"
 
 func TestText(t *testing.T) {
 	for _, test := range []struct{ in, want string }{

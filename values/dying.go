@@ -14,11 +14,11 @@ import (
 //
 //   - who called for it on its own stack, a panic or runtime.throw, went on to the system stack by systemstack, which
 //     saves PC and SP in g.sched and clears them when it returns (runtime/asm_amd64.s);
-//   - runtime.throw on a system stack, and exit on a goroutine's, are functions that don't return: a word that is a return
-//     address into one of them was put there by the call that goes on to this moment;
+//   - runtime.throw on a system stack, and exit on a goroutine's, are functions that don't return: a word that is a
+//     return address into one of them was put there by the call that goes on to this moment;
 //   - for a signal's handler the kernel saved the registers on m.gsignal's stack, with that stack's bounds beside them
-//     (uc_stack, by which it is found). Handlers of earlier signals left the same there, so it is asked last, and signals
-//     that don't end a program don't count.
+//     (uc_stack, by which it is found). Handlers of earlier signals left the same there, so it is asked last, and
+//     signals that don't end a program don't count.
 //
 // lastPlace finds one of them. All are the same in Go 1.20 to 1.27.
 

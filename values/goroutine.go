@@ -98,7 +98,8 @@ func (s *Space) allGoroutines() (l *goroutineLayout, first, n uint64, err error)
 
 // lacksField is the error of what can't be told without a field of runtime.g.
 func (s *Space) lacksField(what, field string) error {
-	return fmt.Errorf("%s: runtime.g has no field %s in this release of Go (%s): %w", what, field, s.file.GoVersion(), ErrNoField)
+	return fmt.Errorf("%s: runtime.g has no field %s in this release of Go (%s): %w", what, field, s.file.GoVersion(),
+		ErrNoField)
 }
 
 // GoroutineCount is how many goroutines runtime.allgs has, dead ones too.

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// A recording has tokens in the place of texts that were not kept: as long, equal for equal texts, and nothing else is known of
-// them. They are shown between marks, so that nobody takes them for the text, and what doesn't print as hexadecimal digits. What was made
-// of a marked text is marked.
+// A recording has tokens in the place of texts that were not kept: as long, equal for equal texts, and nothing else is
+// known of them. They are shown between marks, so that nobody takes them for the text, and what doesn't print as
+// hexadecimal digits. What was made of a marked text is marked.
 const (
 	tokenOpen  = "‹"
 	tokenClose = "›"
@@ -20,7 +20,8 @@ var ErrToken = errors.New("the text was not kept in the recording, a token stand
 
 // NewTokenError says what can't be done with a token, and what helps.
 func NewTokenError(what string) error {
-	return fmt.Errorf("%s: %w; tokens can only be compared with each other (ri record --policy FILE keeps the text)", what, ErrToken)
+	return fmt.Errorf("%s: %w; tokens can only be compared with each other (ri record --policy FILE keeps the text)",
+		what, ErrToken)
 }
 
 // IsToken tells whether a text is, or was made of, one that was not kept.

@@ -24,14 +24,14 @@ import (
 //
 // Two kinds are left asleep. Calls that an interruption ends with EINTR, in code that isn't Go's: who wrote it may not
 // expect that, since signal handlers alone would not have done it (signal(7), "Interruption of system calls and library
-// functions by stop signals"). And where there are very many threads, those that have slept for a while: to wake each of
-// 5,000 holds the target for a tenth of a second.
+// functions by stop signals"). And where there are very many threads, those that have slept for a while: to wake each
+// of 5,000 holds the target for a tenth of a second.
 //
-// A stop in which something is done (a change, an injected call) can't be thrown away, so nothing is left asleep there: a
-// thread that wakes would run the program's code beside it. Where there are very many threads it is not waited for that
-// those asleep come to their stops (see sparing). A thread can't be kept from waking without being
-// interrupted: the ptrace calls that would stop it on its way out of the system call need it stopped first, and the
-// freezer of cgroups interrupts as well.
+// A stop in which something is done (a change, an injected call) can't be thrown away, so nothing is left asleep there:
+// a thread that wakes would run the program's code beside it. Where there are very many threads it is not waited for
+// that those asleep come to their stops (see sparing). A thread can't be kept from waking without being interrupted:
+// the ptrace calls that would stop it on its way out of the system call need it stopped first, and the freezer of
+// cgroups interrupts as well.
 
 const (
 	// many threads are worth a second look at each before the stop
@@ -42,8 +42,8 @@ const (
 	mostWoken = 3
 )
 
-// interruptible are calls that a stop ends with EINTR though no handler runs (signal(7)), and io_uring_enter(2). Of those
-// that read and write, only sockets with a time-out do.
+// interruptible are calls that a stop ends with EINTR though no handler runs (signal(7)), and io_uring_enter(2). Of
+// those that read and write, only sockets with a time-out do.
 var interruptible = map[int]string{
 	unix.SYS_EPOLL_WAIT: "epoll_wait", unix.SYS_EPOLL_PWAIT: "epoll_pwait", unix.SYS_EPOLL_PWAIT2: "epoll_pwait2",
 	unix.SYS_SEMOP: "semop", unix.SYS_SEMTIMEDOP: "semtimedop", unix.SYS_RT_SIGTIMEDWAIT: "sigtimedwait",
@@ -54,8 +54,8 @@ var interruptible = map[int]string{
 	unix.SYS_ACCEPT4: "accept4", unix.SYS_CONNECT: "connect",
 }
 
-// OwnCode says where the program's Go code lies. The Go runtime expects that its system calls are interrupted; what else
-// there is may not.
+// OwnCode says where the program's Go code lies. The Go runtime expects that its system calls are interrupted; what
+// else there is may not.
 func (p *Process) OwnCode(start, end uint64) { p.code.Store(&span{start: start, end: end}) }
 
 // ofOthers says whether code is known not to be Go's.
@@ -145,8 +145,8 @@ func (t *tracer) leaves(tid int) bool {
 	return false
 }
 
-// attachToOne attaches to one of the threads that were left asleep, where there is no other: while one stands, the process
-// can't end or start another program in silence.
+// attachToOne attaches to one of the threads that were left asleep, where there is no other: while one stands, the
+// process can't end or start another program in silence.
 func (t *tracer) attachToOne() error {
 	if t.leave == nil || len(t.tracees) > 0 || len(t.leave.left) == 0 {
 		return nil

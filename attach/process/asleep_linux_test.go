@@ -25,8 +25,8 @@ func copyAsleep(t *testing.T, target *Process, bulk bool) attach.View {
 	return v
 }
 
-// TestManyAsleep: of many threads that sleep a copy interrupts none, and says where they are; a stop interrupts them, and
-// doesn't wait until each has come to its own.
+// TestManyAsleep: of many threads that sleep a copy interrupts none, and says where they are; a stop interrupts them,
+// and doesn't wait until each has come to its own.
 func TestManyAsleep(t *testing.T) {
 	const threads = 600
 	p := targettest.Start(t, "-threads", "600")

@@ -206,8 +206,8 @@ func (t *tracer) pendingThreads() string {
 // within microseconds, those that sleep have to be scheduled first.
 type backoff struct{ idle int }
 
-// wait says whether it has been long without progress: it does so about every millisecond. Many threads that have yet to
-// stop need the CPU that asks for them: each takes some microseconds of one.
+// wait says whether it has been long without progress: it does so about every millisecond. Many threads that have yet
+// to stop need the CPU that asks for them: each takes some microseconds of one.
 func (b *backoff) wait(progress bool, pending int) (long bool) {
 	if progress {
 		b.idle = 0

@@ -76,8 +76,8 @@ func (t *tracer) spareRest() bool {
 	return true
 }
 
-// spareAsleep takes those off the list that have not run since they were seen asleep, and were interrupted then: each by
-// itself, as many others may be on their way to a stop.
+// spareAsleep takes those off the list that have not run since they were seen asleep, and were interrupted then: each
+// by itself, as many others may be on their way to a stop.
 func (t *tracer) spareAsleep() (left int) {
 	for i := range t.tracees {
 		switch tr := &t.tracees[i]; {

@@ -13,8 +13,8 @@ import (
 	"ri/record/format"
 )
 
-// absent is the error of a byte that a recording doesn't have. It is ErrNotRecorded, and ErrNotMapped for whoever goes on
-// without what can't be read.
+// absent is the error of a byte that a recording doesn't have. It is ErrNotRecorded, and ErrNotMapped for whoever goes
+// on without what can't be read.
 type absent struct {
 	addr   uint64
 	denied bool
@@ -25,8 +25,8 @@ func (e *absent) Error() string {
 		return fmt.Sprintf("address %#x is not in the recording: what is there was not kept, by the rules of redaction "+
 			"(ri recording info shows them; ri record --policy FILE keeps more)", e.addr)
 	}
-	return fmt.Sprintf("address %#x is not in the recording: no instrument that was recorded read it; record the one that does "+
-		"(ri record RECIPE), or all that is reachable (--heap)", e.addr)
+	return fmt.Sprintf("address %#x is not in the recording: no instrument that was recorded read it; record the one "+
+		"that does (ri record RECIPE), or all that is reachable (--heap)", e.addr)
 }
 
 func (e *absent) Is(target error) bool {
@@ -169,7 +169,8 @@ func (m *memory) load(i int) *loaded {
 
 // within refuses runs that lie outside of what the index says of their block.
 func (m *memory) within(i int, runs []format.Memory) error {
-	if n := len(runs); n > 0 && (runs[0].Addr < m.blocks[i].Low || runs[n-1].Addr+uint64(runs[n-1].Size) > m.blocks[i].High) {
+	if n := len(runs); n > 0 &&
+		(runs[0].Addr < m.blocks[i].Low || runs[n-1].Addr+uint64(runs[n-1].Size) > m.blocks[i].High) {
 		return fmt.Errorf("block of memory at %#x has what the index doesn't say: %w", m.blocks[i].Low, format.ErrMalformed)
 	}
 	return nil

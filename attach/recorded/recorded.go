@@ -74,7 +74,8 @@ var (
 	_ attach.Connected = (*Recording)(nil)
 )
 
-// Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, errors of the file system.
+// Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, errors of the file
+// system.
 func Open(path string) (*Recording, error) {
 	disk, err := files.Open(path)
 	if err != nil {
@@ -105,7 +106,8 @@ func (r *Recording) open() error {
 	}
 	var known bool
 	if r.arch, known = arch.Of(elf.Machine(r.process.Machine)); !known {
-		return fmt.Errorf("%s is of %s; ri reads linux/amd64: %w", r.path, elf.Machine(r.process.Machine), errors.ErrUnsupported)
+		return fmt.Errorf("%s is of %s; ri reads linux/amd64: %w", r.path, elf.Machine(r.process.Machine),
+			errors.ErrUnsupported)
 	}
 	if n := len(r.process.Looks); n == 0 || n > maxLooks {
 		return fmt.Errorf("%s has %d looks: %w", r.path, n, format.ErrMalformed)

@@ -12,14 +12,16 @@ func newRecord(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record -p PID -o FILE [RECIPE [NAME=VALUE ...] ...]",
 		Short: "take home what instruments look at, redacted, for -r elsewhere",
-		Long: `Record what instruments look at in one instant, so that they, and others that look at the same structures, can be
-run on it elsewhere: ri check -r FILE. Without names of recipes it is what check, goroutines, locks and channels look at.
+		Long: `Record what instruments look at in one instant, so that they, and others that look at the same
+structures, can be run on it elsewhere: ri check -r FILE. Without names of recipes it is what check,
+goroutines, locks and channels look at.
 
-What is kept is decided by what a byte is, before it is written. Names of types, functions and Go files, constants of the
-program, single numbers, states and lengths are kept. Contents of strings and byte slices are replaced by tokens, as long
-as they were and equal where they were equal; elements of arrays of numbers, keys, and what no type is known of are left
-out. To read what was not kept is an error, never zero. --policy FILE changes the rules; the key of the tokens is thrown
-away, unless --key-file keeps it.
+What is kept is decided by what a byte is, before it is written. Names of types, functions and Go
+files, constants of the program, single numbers, states and lengths are kept. Contents of strings
+and byte slices are replaced by tokens, as long as they were and equal where they were equal;
+elements of arrays of numbers, keys, and what no type is known of are left out. To read what was not
+kept is an error, never zero. --policy FILE changes the rules; the key of the tokens is thrown away,
+unless --key-file keeps it.
 
 A file that is there is not overwritten. With Ctrl-C, or if anything fails, there is no file.`,
 		Example: `  ri record -p 4711 -o nats.rec
@@ -45,8 +47,10 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	f.BoolVar(&opt.All, "all", false, "what every reading recipe that fits looks at")
 	f.BoolVar(&opt.Heap, "heap", false, "all that is reachable on the heap, too: the copy has all memory")
 	f.StringVar(&opt.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
-	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there: recordings with one key have the same tokens")
+	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there: recordings "+
+		"with one key have the same tokens")
 	f.BoolVar(&opt.DenyNumbers, "deny-numbers", false, "leave out single numbers, too")
-	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only those that were asked for")
+	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only "+
+		"those that were asked for")
 	return cmd
 }

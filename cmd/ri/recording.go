@@ -11,8 +11,8 @@ func newRecording(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recording",
 		Short: "what is in a recording: info, verify, check",
-		Long: `Say what a recording holds. Whoever sends one reads ri recording check first: every text that is kept as it was, and
-what looks as if it shouldn't be there.`,
+		Long: `Say what a recording holds. Whoever sends one reads ri recording check first: every text that is
+kept as it was, and what looks as if it shouldn't be there.`,
 		Example: `  ri recording check nats.rec
   ri recording info nats.rec`,
 	}

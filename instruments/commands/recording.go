@@ -44,7 +44,8 @@ func RecordingInfo(out *rows.Output, path string) error {
 	fmt.Fprintf(&b, ", %s\nmade %s by ri %s; the process was stopped for %s\n", h.Program.Go,
 		h.Made.Format("2006-01-02 15:04:05 MST"), h.RI, rows.ShortDuration(h.Stop.Stopped))
 	for _, ran := range h.Recipes {
-		fmt.Fprintf(&b, "  %s: %s, %s", ran.Recipe, rows.Plural(int64(ran.Rows), "row"), rows.Plural(int64(ran.Findings), "finding"))
+		fmt.Fprintf(&b, "  %s: %s, %s", ran.Recipe, rows.Plural(int64(ran.Rows), "row"),
+			rows.Plural(int64(ran.Findings), "finding"))
 		if ran.Problem != "" {
 			fmt.Fprintf(&b, "; %s", ran.Problem)
 		}
@@ -56,7 +57,8 @@ func RecordingInfo(out *rows.Output, path string) error {
 	}
 	fmt.Fprintf(&b, "kept: %s; not kept: %s by the rules, %s of which no type is known\n", rows.ShortBytes(h.Counts.Kept),
 		rows.ShortBytes(h.Counts.Denied), rows.ShortBytes(h.Counts.Unknown))
-	fmt.Fprintf(&b, "tokens: %d texts, %s; %s\nrules of its own: %d\n", h.Counts.Tokens, rows.ShortBytes(h.Counts.Replaced), key,
+	fmt.Fprintf(&b, "tokens: %d texts, %s; %s\nrules of its own: %d\n", h.Counts.Tokens,
+		rows.ShortBytes(h.Counts.Replaced), key,
 		h.Policy.Rules)
 	if r.File().CutShort() {
 		b.WriteString("it was cut short: what is missing was not written, or was lost on the way\n")
@@ -110,7 +112,8 @@ func RecordingCheck(out *rows.Output, path string, opt AuditOptions) error {
 		return rows.Refused(err)
 	}
 	if out.Format != rows.Table {
-		err = out.WriteDocument(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept), "found", foundRows(audit.Found)))
+		err = out.WriteDocument(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept),
+			"found", foundRows(audit.Found)))
 	} else {
 		err = out.WriteText(auditText(path, audit, len(words)))
 	}
@@ -159,7 +162,8 @@ func auditText(path string, a *record.Audit, words int) string {
 		fmt.Fprintf(&b, "found: %s, %s: %q (%s)\n", f.What, f.Form, f.Text, f.Where)
 	}
 	if len(a.Found) == 0 {
-		fmt.Fprintf(&b, "nothing was found in %s of %s: no e-mail or IP address, card number, key or password of a known form",
+		fmt.Fprintf(&b,
+			"nothing was found in %s of %s: no e-mail or IP address, card number, key or password of a known form",
 			rows.ShortBytes(a.Read), path)
 		if words > 0 {
 			fmt.Fprintf(&b, ", and none of %s", rows.Plural(int64(words), "word"))

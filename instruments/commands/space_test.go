@@ -10,7 +10,8 @@ import (
 )
 
 func TestCheckAddressSpace(t *testing.T) {
-	for limit, ok := range map[uint64]bool{math.MaxUint64: true, leastSpace: true, leastSpace - 1: false, 900 << 20: false} {
+	for limit, ok := range map[uint64]bool{math.MaxUint64: true, leastSpace: true, leastSpace - 1: false,
+		900 << 20: false} {
 		switch err := checkAddressSpace(limit); {
 		case ok && err != nil:
 			t.Errorf("%d: %v", limit, err)

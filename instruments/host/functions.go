@@ -48,7 +48,8 @@ func (h *Host) openFunctions() {
 		"dump": h.riDump,
 		// goroutines
 		"goroutines": h.riGoroutines, "stacks": h.riStacks, "goroutine": h.riGoroutine, "stack": h.riStack,
-		"locking": h.riLocking, "triers": h.riTriers, "loops": h.riLoops, "loop": h.riLoop, "syscall": h.riSyscall, "locals": h.riLocals, "labels": h.riLabels,
+		"locking": h.riLocking, "triers": h.riTriers, "loops": h.riLoops, "loop": h.riLoop, "syscall": h.riSyscall,
+		"locals": h.riLocals, "labels": h.riLabels,
 		"threads":     h.riThreads,
 		"instruction": h.riInstruction,
 		"waits":       h.riWaits, "mark": h.riMark, "users": h.riUsers, "later": h.riLater,

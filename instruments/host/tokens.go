@@ -7,8 +7,9 @@ import (
 	"ri/values"
 )
 
-// Of a recording, texts may be tokens (see values.IsToken). Nothing is known of them but whether two are equal. What a script would take for
-// false, or for no match, is an error there: scripts are compiled for that, and functions of strings refuse tokens.
+// Of a recording, texts may be tokens (see values.IsToken). Nothing is known of them but whether two are equal. What a
+// script would take for false, or for no match, is an error there: scripts are compiled for that, and functions of
+// strings refuse tokens.
 
 // tokens tells whether texts may be tokens in this run.
 func (h *Host) tokens() bool { return h.space != nil && h.space.HasTokens() }

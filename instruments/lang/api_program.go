@@ -19,18 +19,20 @@ var ofProgram = []Function{
 	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int, users?: boolean, " +
 		"channels?: boolean}): {locks, " +
 		"channels, more: int, may?, unheld?, unread?}",
-		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: Go " +
-			"records no holder, so it is worked out from the machine code of the functions on the stacks. With all, locks " +
-			"that are held and that nobody waits for too. A lock has addr, kind, name, locked, readers, leaving, count, " +
-			"want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, evidence, at, site}), " +
-			"candidates (those that may have it, where no holder is found); a channel addr, name, elem, len, cap, closed, " +
-			"timer, senders, receivers; a queue has count, ids, wait, selects (how many wait for other channels too) and " +
-			"several (for how many in all, by the place in ids). With senders only channels that somebody waits to send to; more is " +
-			"how many channels max left out; with channels = false there are none, which costs less. With users, a WaitGroup and a channel have users: the goroutines whose code " +
-			"still comes to Done, or to a receive from (or, where somebody waits to receive, to a send to) that very one, " +
-			"see ri.users; may.done, may.receive and may.send are those whose code comes to one that can't be told: by " +
-			"number, the types that a channel's elements may have, '' for any. Channels then are those with senders, and " +
-			"those that somebody receives from who holds what others wait for.",
+		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: " +
+			"Go records no holder, so it is worked out from the machine code of the functions on the stacks. With " +
+			"all, locks that are held and that nobody waits for too. A lock has addr, kind, name, locked, readers, " +
+			"leaving, count, want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, " +
+			"evidence, at, site}), candidates (those that may have it, where no holder is found); a channel addr, " +
+			"name, elem, len, cap, closed, timer, senders, receivers; a queue has count, ids, wait, selects (how " +
+			"many wait for other channels too) and several (for how many in all, by the place in ids). With senders " +
+			"only channels that somebody waits to send to; more is how many channels max left out; with channels = " +
+			"false there are none, which costs less. With users, a WaitGroup and a channel have users: the " +
+			"goroutines whose code still comes to Done, or to a receive from (or, where somebody waits to receive, " +
+			"to a send to) that very one, see ri.users; may.done, may.receive and may.send are those whose code " +
+			"comes to one that can't be told: by number, the types that a channel's elements may have, '' for any. " +
+			"Channels then are those with senders, and those that somebody receives from who holds what others wait " +
+			"for.",
 		`for _, l in ipairs(ri.waits().locks) do
   if l.name == 'main.contended' then print(l.kind, l.locked, l.want.count) end
 end`, "", GroupGoroutines},
@@ -73,11 +75,11 @@ end`, "", GroupGoroutines},
 		`print((ri.loops(ri.func(ri.var'main.all'.f).pc)))`, "false", GroupGoroutines},
 	{"ri.loop", "(pc: int, ...): {func, file, line, low: int, high: int, ends: boolean, counts: boolean, asks: boolean, " +
 		"stores: boolean, nested: boolean, calls: string[]}?",
-		"What the machine code says of the innermost loop that has one or several places of a function in it, such as " +
-			"frames' pcs: where it begins; whether it has a way out (other than a panic); whether a way out depends on what " +
-			"the loop itself leads on (a counter, say); whether it asks memory, or what it calls, for something else; whether " +
-			"it writes memory other than its frame; whether it has loops in it; which functions it calls ('' for those that the " +
-			"code doesn't name). nil where there is no such loop.",
+		"What the machine code says of the innermost loop that has one or several places of a function in it, " +
+			"such as frames' pcs: where it begins; whether it has a way out (other than a panic); whether a way out " +
+			"depends on what the loop itself leads on (a counter, say); whether it asks memory, or what it calls, " +
+			"for something else; whether it writes memory other than its frame; whether it has loops in it; which " +
+			"functions it calls ('' for those that the code doesn't name). nil where there is no such loop.",
 		`print(ri.loop(ri.func(ri.var'main.all'.f).pc))`, "nil", GroupGoroutines},
 	{"ri.syscall", "(g: goroutine): {result: int, waits: boolean}?",
 		"The system call that a goroutine's thread has just come back from, and what the kernel gave (a negative number: " +
@@ -165,11 +167,12 @@ end`, "", GroupGoroutines},
 end`, "main.first", GroupHeap},
 	{"h:refs", "(addr: int|value): {holder: string, name: string, field: string, types: string[], variable: boolean, " +
 		"closure: boolean}[]",
-		"Where pointers to the object at an address are, up to 64 places, without those on stacks: holder is a package " +
-			"variable, the function of a closure, or the type of another object, name that without import paths, and with field, " +
-			"which selects the place in it; types are the structs that it is in, the outermost first. The first call takes as long as the walk.",
-		`for _, r in ipairs(ri.heap():refs(ri.var'main.first')) do if r.name == 'main.first' then print(r.name) end end`, "main.first",
-		GroupHeap},
+		"Where pointers to the object at an address are, up to 64 places, without those on stacks: holder is a " +
+			"package variable, the function of a closure, or the type of another object, name that without import " +
+			"paths, and with field, which selects the place in it; types are the structs that it is in, the " +
+			"outermost first. The first call takes as long as the walk.",
+		`for _, r in ipairs(ri.heap():refs(ri.var'main.first')) do if r.name == 'main.first' then print(r.name) end end`,
+		"main.first", GroupHeap},
 	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: " +
 		"int, cap?: int}[]",
 		"The largest maps, stores behind slices, strings and channels, 20 of each unless told otherwise, by bytes: with a " +
@@ -217,8 +220,9 @@ end`, "true", GroupHeap},
 			"ri.masked(list) is the same for the arguments of a command.",
 		`print(ri.masked('DB_URL', 'postgres://app:hunter2@db/shop'))`, "postgres://app:(masked)@db/shop\t1", GroupResults},
 	{"ri.token", "(text: string): bool",
-		"Tells whether a text stands for one that was not kept, as in a recording, or was made of such. Nothing is known of it " +
-			"but whether it equals another. To compare it with a known text, or to take it apart, is an error.",
+		"Tells whether a text stands for one that was not kept, as in a recording, or was made of such. Nothing " +
+			"is known of it but whether it equals another. To compare it with a known text, or to take it apart, is " +
+			"an error.",
 		`print(ri.token('x'))`, "false", GroupResults},
 	{"ri.log", "(...)", "Writes to standard error.",
 		`ri.log('looked at', 3, 'nodes')`, "", GroupResults},
@@ -246,8 +250,8 @@ end`, "true", GroupHeap},
 		"Samples where the process's threads spend their CPU time, for some seconds (5), hz (99) times in each second of " +
 			"it, without a stop; frames are as ri.stack gives them, those that aren't Go's by the file in brackets.",
 		`for _, s in ipairs(ri.cpu{seconds = 1}.stacks) do print(s.count, s.frames[1].func) end`, "", GroupProgram},
-	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, local_port?: int, " +
-		"remote_address, state, receive: int, send: int}, problem?}[], string?",
+	{"ri.descriptors", "(): {fd: int, kind, path, position: int, flags, socket?: {protocol, local_address, " +
+		"local_port?: int, remote_address, state, receive: int, send: int}, problem?}[], string?",
 		"The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where " +
 			"they can't be had, as of a core, an empty list, and why.",
 		`local all, why = ri.descriptors(); print(#all, why)`, "", GroupProgram},

@@ -53,7 +53,8 @@ func (l *Look) MayBulk() error {
 		return l.less.noBulk
 	case l.Target.Kind() == attach.Recorded:
 		if !l.view.Coverage().Whole {
-			l.less.noBulk = fmt.Errorf("the heap is not in the recording: ri record --heap records it: %w", attach.ErrNotRecorded)
+			l.less.noBulk = fmt.Errorf("the heap is not in the recording: ri record --heap records it: %w",
+				attach.ErrNotRecorded)
 		}
 		return l.less.noBulk
 	case !l.rehearsing && l.view.Coverage().Whole, l.Options.Kind != attach.Snapshot:

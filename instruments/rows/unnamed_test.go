@@ -65,8 +65,8 @@ func testUnnamedFile(t *testing.T, open func(string) (*unnamedFile, error)) {
 	}
 }
 
-// TestTemporaries: what a ri that was killed left is taken away by the next, and not what another one is about to write;
-// one that ends in haste leaves nothing.
+// TestTemporaries: what a ri that was killed left is taken away by the next, and not what another one is about to
+// write; one that ends in haste leaves nothing.
 func TestTemporaries(t *testing.T) {
 	parent := t.TempDir()
 	path := filepath.Join(parent, "report")

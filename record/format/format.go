@@ -25,8 +25,8 @@ var (
 	ErrNoBlock      = errors.New("no such block in the recording")
 )
 
-// A file begins with one JSON object, padded with spaces to a known size that ends in a line feed. It is written twice: when
-// the file begins, and, with the counts, when it ends.
+// A file begins with one JSON object, padded with spaces to a known size that ends in a line feed. It is written twice:
+// when the file begins, and, with the counts, when it ends.
 const (
 	opening    = `{"format": "ri recording", "version": `
 	headerUnit = 4096
@@ -51,8 +51,8 @@ const (
 	encodingZstd  = 1
 )
 
-// The end mark: endMagic, the index's offset (8 bytes), the number of blocks before the index (8 bytes), CRC-32C of these
-// (4 bytes), 4 bytes of zero.
+// The end mark: endMagic, the index's offset (8 bytes), the number of blocks before the index (8 bytes), CRC-32C of
+// these (4 bytes), 4 bytes of zero.
 const (
 	endMagic = "riEND1\r\n"
 	endSize  = 32

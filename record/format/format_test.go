@@ -78,7 +78,8 @@ func TestRoundTrip(t *testing.T) {
 	if err := json.Unmarshal(r.Header(), &h); err != nil || h.Format != "ri recording" || h.Version != 1 || h.Count != 4 {
 		t.Errorf("header %+v, %v", h, err)
 	}
-	if first, _, _ := bytes.Cut(f.data, []byte("\n\n")); !bytes.HasPrefix(first, []byte(`{"format": "ri recording", "version": 1, "size": `)) {
+	opening := []byte(`{"format": "ri recording", "version": 1, "size": `)
+	if first, _, _ := bytes.Cut(f.data, []byte("\n\n")); !bytes.HasPrefix(first, opening) {
 		t.Errorf("the file begins with %.80q", f.data)
 	}
 	all, err := r.Named("memory")

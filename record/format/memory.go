@@ -12,8 +12,8 @@ func MemoryBlock(look int) string { return fmt.Sprintf("memory/%d", look) }
 const (
 	TokenBlock   = "tokens"
 	ProcessBlock = "process"
-	// OriginsBlock says where headers led whose texts are tokens now: pairs of the header's address and the pointer that was
-	// there, 8 bytes each, in order of address. The heap is walked by them.
+	// OriginsBlock says where headers led whose texts are tokens now: pairs of the header's address and the pointer
+	// that was there, 8 bytes each, in order of address. The heap is walked by them.
 	OriginsBlock = "origins"
 	PolicyBlock  = "policy"
 )

@@ -32,7 +32,8 @@ var decoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 		zstd.WithDecodeAllCapLimit(true)) // no more than the frame says
 })
 
-// Open reads the header and the index; name is for messages. Of a file that was cut short it goes through the blocks instead.
+// Open reads the header and the index; name is for messages. Of a file that was cut short it goes through the blocks
+// instead.
 //
 // Errors: ErrNotRecording, ErrVersion, ErrMalformed, errors of the file.
 func Open(r io.ReaderAt, size int64, name string) (*Reader, error) {
@@ -77,7 +78,8 @@ func (x *Reader) readHeader() error {
 	if !bytes.HasPrefix(head, []byte(opening)) {
 		return fmt.Errorf("%s: %w", x.name, ErrNotRecording)
 	}
-	if _, err := fmt.Sscanf(string(head[len(opening):min(len(head), len(opening)+64)]), "%d, \"size\": %d", &x.version, &x.first); err != nil {
+	numbers := string(head[len(opening):min(len(head), len(opening)+64)])
+	if _, err := fmt.Sscanf(numbers, "%d, \"size\": %d", &x.version, &x.first); err != nil {
 		return x.malformed("its header begins with neither version nor size")
 	}
 	if x.version < 1 || x.version > Version {

@@ -26,8 +26,8 @@ type Writer struct {
 // headerRoom is what a header may grow by until it is written for the last time, in bytes.
 const headerRoom = 16 << 10
 
-// NewWriter begins a file with its header, any JSON object; its members follow "format", "version" and "size", which are
-// written by this package.
+// NewWriter begins a file with its header, any JSON object; its members follow "format", "version" and "size", which
+// are written by this package.
 func NewWriter(w io.WriterAt, header any) (*Writer, error) {
 	coder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
@@ -119,8 +119,8 @@ func appendFrame(b []byte, name string, encoding int, stored []byte, size int) [
 // Size is how many bytes were written so far.
 func (x *Writer) Size() int64 { return x.off }
 
-// Close writes the index, the header as it is now, and the end mark: the end mark last, so that whoever finds it finds all
-// before it. It doesn't close the file.
+// Close writes the index, the header as it is now, and the end mark: the end mark last, so that whoever finds it finds
+// all before it. It doesn't close the file.
 func (x *Writer) Close(header any) error {
 	blocks := x.blocks
 	text, err := json.Marshal(blocks)

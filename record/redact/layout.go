@@ -182,8 +182,8 @@ func (c *compiler) padding(from, to int64) {
 	}
 }
 
-// slots are the structures in which maps keep their entries; what is in them has its own names. Their hashes and seeds are
-// taken out: a short secret could be found by them. internal/runtime/maps (Go 1.24 on), runtime/map.go before.
+// slots are the structures in which maps keep their entries; what is in them has its own names. Their hashes and seeds
+// are taken out: a short secret could be found by them. internal/runtime/maps (Go 1.24 on), runtime/map.go before.
 func (c *compiler) slots(t *symbols.Type, off int64) bool {
 	switch {
 	// The linker describes the header for each type of map (cmd/link/internal/ld/dwarf.go).
@@ -261,7 +261,8 @@ func (c *compiler) array(t *symbols.Type, off int64, at place, depth int) {
 		c.out.Pieces = append(c.out.Pieces, whole)
 		return
 	}
-	c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: elem.Size, Count: t.Len(), Elem: one.out, Field: at.field()})
+	c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: elem.Size, Count: t.Len(), Elem: one.out,
+		Field: at.field()})
 }
 
 // piece adds a piece. action is what is done with it where no rule says anything, and no name.
@@ -320,9 +321,10 @@ var deniedTypes = []string{"net/netip.uint128"}
 
 func denied(pkg string) bool { return isOf(pkg, deniedPackages) }
 
-// runtimePackages keep numbers in arrays that are the runtime's own counts and states, and their fields' names are no names
-// of secrets.
-var runtimePackages = []string{"runtime", "internal/runtime", "internal/abi", "internal/sync", "internal/poll", "sync", "time"}
+// runtimePackages keep numbers in arrays that are the runtime's own counts and states, and their fields' names are no
+// names of secrets.
+var runtimePackages = []string{"runtime", "internal/runtime", "internal/abi", "internal/sync", "internal/poll", "sync",
+	"time"}
 
 func ofRuntime(at place, t *symbols.Type) bool {
 	if n := len(at.within); n > 0 {
@@ -343,7 +345,8 @@ func (l *Layout) String() string {
 	for _, p := range l.Pieces {
 		form := [...]string{"plain", "text", "bytes", "slice", "contents", "padding", "control"}[p.Form]
 		if p.Elem != nil {
-			fmt.Fprintf(&b, "%d: %s %d x {%s}\n", p.Offset, p.Field, p.Count, strings.ReplaceAll(strings.TrimSpace(p.Elem.String()), "\n", "; "))
+			fmt.Fprintf(&b, "%d: %s %d x {%s}\n", p.Offset, p.Field, p.Count,
+				strings.ReplaceAll(strings.TrimSpace(p.Elem.String()), "\n", "; "))
 			continue
 		}
 		fmt.Fprintf(&b, "%d+%d: %s %s %s\n", p.Offset, p.Size, p.Field, form, p.Action)

@@ -49,7 +49,8 @@ func TestLayout(t *testing.T) {
 			"Amounts": "slice drop", "Limits": "plain drop", "Paid": "plain keep", "Weight": "plain keep",
 			"State": "plain keep", "At.wall": "plain keep", "At.loc": "plain keep", "Next": "plain keep",
 			"Tags": "plain keep", "Any": "plain keep",
-			"Lines": "3 x {0+16: Lines.SKU text token; 16+4: Lines.Count plain keep; 20+1: Lines.Flag plain keep; 21+3:  padding keep}",
+			"Lines": "3 x {0+16: Lines.SKU text token; 16+4: Lines.Count plain keep; 20+1: Lines.Flag plain keep; " +
+				"21+3:  padding keep}",
 		}},
 		// A name is a secret's: texts are tokens as ever, numbers go, pointers stay, bools say little.
 		{"main.account", "", map[string]string{

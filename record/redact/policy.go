@@ -86,8 +86,8 @@ func ReadPolicy(r io.Reader, name string) (*Policy, error) {
 	p := &Policy{}
 	for i, entry := range list {
 		if len(entry) != 1 {
-			return nil, fmt.Errorf("policy %s, rule %d: it has %d keys, and should have one: keep, token, mask or drop: %w", name,
-				i+1, len(entry), ErrPolicy)
+			return nil, fmt.Errorf("policy %s, rule %d: it has %d keys, and should have one: keep, token, mask or "+
+				"drop: %w", name, i+1, len(entry), ErrPolicy)
 		}
 		for action, body := range entry {
 			rule, err := readRule(action, &body)
@@ -136,7 +136,8 @@ type what struct {
 // rule gives the first rule about a place. named says that the rule names the place's own field, not only its parents.
 func (p *Policy) rule(w what) (action Action, named, ok bool) {
 	for _, r := range p.Rules {
-		if r.Recipe != "" || r.Column != "" || !fits(r.Type, w.typ) || !fits(r.Package, w.pkg) || !fits(r.Variable, w.variable) {
+		if r.Recipe != "" || r.Column != "" || !fits(r.Type, w.typ) || !fits(r.Package, w.pkg) ||
+			!fits(r.Variable, w.variable) {
 			continue
 		}
 		if r.Field != "" {

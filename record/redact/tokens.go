@@ -19,12 +19,12 @@ import (
 // KeySize is the size of a key for tokens, in bytes.
 const KeySize = 32
 
-// Tokens makes tokens. One key makes the same tokens each time; without it a token says nothing but the length of what it
-// stands for. It is safe for concurrent use.
+// Tokens makes tokens. One key makes the same tokens each time; without it a token says nothing but the length of what
+// it stands for. It is safe for concurrent use.
 //
 // A text of up to exactBytes becomes another of the same length by a permutation of all texts of that length, so no two
-// texts have one token. Texts of printable ASCII become such texts, all others become others. A longer one becomes a keyed
-// hash of up to hashBytes, and dots.
+// texts have one token. Texts of printable ASCII become such texts, all others become others. A longer one becomes a
+// keyed hash of up to hashBytes, and dots.
 type Tokens struct {
 	block  cipher.Block
 	mac    [KeySize]byte
@@ -132,8 +132,8 @@ func (t *Tokens) long(text []byte) []byte {
 // rounds of the Feistel network: as many as FF1 has (NIST SP 800-38G).
 const rounds = 10
 
-// permute replaces a text of digits below radix by another, one to one for each length: an unbalanced Feistel network over
-// the halves as numbers, as FF1. One digit alone is permuted by a keyed shuffle.
+// permute replaces a text of digits below radix by another, one to one for each length: an unbalanced Feistel network
+// over the halves as numbers, as FF1. One digit alone is permuted by a keyed shuffle.
 func (t *Tokens) permute(digits []byte, radix int) {
 	if len(digits) == 1 {
 		digits[0] = t.single[radix][digits[0]]

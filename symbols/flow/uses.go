@@ -169,7 +169,8 @@ func (r *run) usedBy(callee *Function, pc uint64, s *State) {
 	}
 	for _, u := range callee.uses {
 		if u.Kind != Defers { // they are done when it returns
-			r.used(Use{What: r.substitute(u.What, pc, s), Kind: u.Kind, At: pc, Library: u.Library || library, Later: u.Later, Tries: u.Tries})
+			r.used(Use{What: r.substitute(u.What, pc, s), Kind: u.Kind, At: pc, Library: u.Library || library,
+				Later: u.Later, Tries: u.Tries})
 		}
 	}
 }

@@ -124,8 +124,8 @@ func (e *evaluator) find(n *ast.CallExpr) (operand, error) {
 	case err != nil:
 		return operand{}, e.at(n, err)
 	}
-	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point to: %w",
-		t.Name, values.ErrNotOne))
+	return operand{}, e.at(n, fmt.Errorf("no value of %s in package variables, goroutines' frames or what they point "+
+		"to: %w", t.Name, values.ErrNotOne))
 }
 
 func (e *evaluator) call(n *ast.CallExpr) (operand, error) {

@@ -117,8 +117,8 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 	}
 	if h.sparse, _ = s.Mem().Beneath().(attach.Sparse); h.sparse != nil {
 		if !h.whole {
-			return nil, fmt.Errorf("the heap is not in the recording, which has what its instruments read; all that is reachable is "+
-				"recorded by ri record --heap: %w", attach.ErrNotRecorded)
+			return nil, fmt.Errorf("the heap is not in the recording, which has what its instruments read; all that is "+
+				"reachable is recorded by ri record --heap: %w", attach.ErrNotRecorded)
 		}
 		h.direct = nil
 	}

@@ -1,7 +1,7 @@
 package heap
 
-// A recording has of the heap what the walk needs: which words are pointers, and those; of objects whose type is known what
-// their fields say. Who makes one listens (values.Witness) while the walk is made.
+// A recording has of the heap what the walk needs: which words are pointers, and those; of objects whose type is known
+// what their fields say. Who makes one listens (values.Witness) while the walk is made.
 
 // holes gives n bytes of a recording, with zeros where it has none: words that aren't pointers.
 func (h *Heap) holes(addr, n uint64) ([]byte, error) {

@@ -58,7 +58,8 @@ func (l *laterSearch) does(w Wanted, elem string, slots bool) map[uint64]bool {
 	if len(to) == 0 {
 		return d.any
 	}
-	return l.backwards(func(_ *laterNode, entry uint64) bool { return d.some[entry] || slices.Contains(to, entry) }, d.calls)
+	return l.backwards(func(_ *laterNode, entry uint64) bool { return d.some[entry] || slices.Contains(to, entry) },
+		d.calls)
 }
 
 // calledAt tells whether a function of the program's own is called, or made a func value of, at a place: then what that
@@ -80,7 +81,8 @@ func (l *laterSearch) noteSends(d *laterDoers, n *laterNode, entry uint64, elem 
 	}
 	var sends []uint64
 	for _, use := range n.sent {
-		if use.Kind == flow.Sends && !use.Tries && !use.Later && !use.Library && use.At != 0 && (n.at == nil || l.fits("send", elem, entry, n.at, use.What)) {
+		if use.Kind == flow.Sends && !use.Tries && !use.Later && !use.Library && use.At != 0 &&
+			(n.at == nil || l.fits("send", elem, entry, n.at, use.What)) {
 			sends = append(sends, use.At)
 		}
 	}

@@ -130,12 +130,14 @@ func (n *namer) follow(t *symbols.Type, addr uint64, depth int) {
 
 // leadsOn tells whether a value may lead to structs.
 func leadsOn(t *symbols.Type) bool {
-	return t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct || t.Kind == reflect.Slice || t.Kind == reflect.Struct
+	return t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct || t.Kind == reflect.Slice ||
+		t.Kind == reflect.Struct
 }
 
 // object names the channels that a struct has, and goes on from it.
 func (n *namer) object(t *symbols.Type, base uint64, depth int) {
-	if t == nil || t.Kind != reflect.Struct || t.Name == "" || n.seen[base] || len(n.seen) >= maxThroughAll || isStandard(n.s, t.Name) {
+	if t == nil || t.Kind != reflect.Struct || t.Name == "" || n.seen[base] || len(n.seen) >= maxThroughAll ||
+		isStandard(n.s, t.Name) {
 		return
 	}
 	n.seen[base] = true
@@ -269,7 +271,8 @@ func nameFromFrames(s *values.Space, gaddr, addr uint64) string {
 		vars, _ := g.Vars(f)
 		for _, v := range vars {
 			t := v.Value.Type
-			if t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct && !strings.HasPrefix(t.Elem().Name, "sync.") {
+			if t.Kind == reflect.Pointer && t.Elem() != nil && t.Elem().Kind == reflect.Struct &&
+				!strings.HasPrefix(t.Elem().Name, "sync.") {
 				base, err := s.Uint64(v.Value.Addr)
 				if err == nil && base != 0 && addr >= base && addr-base < uint64(max(t.Elem().Size, 1)) {
 					return s.File().ShortName(t.Elem().Name) + fieldPath(t.Elem(), int64(addr-base))
