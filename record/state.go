@@ -105,8 +105,8 @@ func New(s *looks.Session, opt Options) *Recorder {
 	return r
 }
 
-// State records what plans' instruments look at, in one instant, and writes it to a file. The file is the caller's: it is written
-// from its beginning, and has no end mark unless State returns without an error.
+// State records what plans' instruments look at, in one instant, and writes it to a file. The file is the caller's: it
+// is written from its beginning, and has no end mark unless State returns without an error.
 //
 // The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
 func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,
@@ -302,7 +302,8 @@ func (m *maker) emit(name string, runs []format.Memory) error {
 func (m *maker) header(results []*rows.Result, whole *rows.Result) *Header {
 	f := m.session.File
 	h := &Header{RI: m.opt.Version, Made: time.Now().UTC().Truncate(time.Second), Looks: max(len(m.looks), 1),
-		Program: Program{Executable: filepath.Base(m.session.Target.ExecutablePath()), Go: f.GoVersion(), BuildID: f.BuildID(),
+		Program: Program{Executable: filepath.Base(m.session.Target.ExecutablePath()), Go: f.GoVersion(),
+			BuildID: f.BuildID(),
 			Modules: f.Modules(), PID: m.session.Target.PID()},
 		Policy: PolicyNamed{Rules: len(m.opt.Policy.Rules), DenyNumbers: m.opt.Policy.DenyNumbers, KeyKept: m.opt.KeyKept}}
 	h.Program.Module, h.Program.Version = f.MainModule()
@@ -388,8 +389,9 @@ func (m *maker) kept() error {
 
 func (m *maker) process() ([]byte, error) {
 	t := m.session.Target
-	p := recorded.Process{PID: t.PID(), Executable: filepath.Base(t.ExecutablePath()), Machine: uint16(m.session.File.Arch().Machine),
-		Entry: t.Entry(), Ends: t.Ends(), Heap: m.opt.Heap, Looks: m.looks}
+	p := recorded.Process{PID: t.PID(), Executable: filepath.Base(t.ExecutablePath()),
+		Machine: uint16(m.session.File.Arch().Machine),
+		Entry:   t.Entry(), Ends: t.Ends(), Heap: m.opt.Heap, Looks: m.looks}
 	if at := t.Written(); !at.IsZero() {
 		p.Looks[0].Written = at
 	}

@@ -18,7 +18,8 @@ kept as it was, and what looks as if it shouldn't be there.`,
 	}
 	about := func(use, short, long string, run func(*rows.Output, string) error) *cobra.Command {
 		return &cobra.Command{
-			Use: use + " FILE", Short: short, Long: long, Example: "  ri recording " + use + " nats.rec", Args: exactly(1, "a recording"),
+			Use: use + " FILE", Short: short, Long: long, Example: "  ri recording " + use + " nats.rec",
+			Args: exactly(1, "a recording"),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return o.withOutput(func(out *rows.Output) error { return run(out, args[0]) })
 			},
