@@ -57,8 +57,8 @@ var hostile = map[string][][]string{
 		{"print", "main.holder", "--depth", "5", "-r", "DIR/recording"},
 		{"print", "main.holder." + hostilePayload, "-p", "PID"}},
 	"ps":     {{"ps"}},
-	"record": {{"record", "-p", "PID", "-o", "DIR/again", "goroutines"}, {"record", "-p", "PID", "-o", "DIR/" +
-		hostilePayload}},
+	"record": {{"record", "-p", "PID", "-o", "DIR/again", "goroutines"},
+		{"record", "-p", "PID", "-o", "DIR/" + hostilePayload}},
 	"recording": {{"recording", "info", "DIR/recording"}, {"recording", "check", "DIR/recording", "--all"},
 		{"recording", "check", "DIR/recording", "--word", hostilePayload}, {"recording", "verify", "DIR/" + hostilePayload}},
 	"recipes": {{"recipes", "-p", "PID", "--recipes", "RECIPES"}, {"recipes", "-v", "--recipes", "RECIPES"}},

@@ -220,10 +220,15 @@ func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, e
 	h.loads++
 	h.space.Saw(addr, b.goType)
 	switch b.class {
-	case classPointer:
+	case classPointer, classHandle, classUnsafe:
 		word, err := h.space.Uint64(addr)
-		if err != nil || word == 0 {
+		switch {
+		case err != nil || word == 0:
 			return lua.LNil, err
+		case b.class == classUnsafe:
+			return h.uint64Value(word), nil
+		case b.class == classHandle:
+			return h.object(b, addr, parent, s), nil
 		}
 		h.space.Saw(word, b.goType.Elem())
 		return h.object(b, word, parent, s), nil
@@ -239,18 +244,6 @@ func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, e
 		return lua.LBool(data[0] != 0), nil
 	case classString:
 		return h.loadString(addr)
-	case classHandle:
-		word, err := h.space.Uint64(addr)
-		if err != nil || word == 0 {
-			return lua.LNil, err
-		}
-		return h.object(b, addr, parent, s), nil
-	case classUnsafe:
-		word, err := h.space.Uint64(addr)
-		if err != nil || word == 0 {
-			return lua.LNil, err
-		}
-		return h.uint64Value(word), nil
 	case classAtomic:
 		return h.load(b.inner, addr+b.innerOffset, parent, s)
 	case classInterface:

@@ -16,6 +16,16 @@ import (
 // maxBytes bounds one read of ri.bytes and ri.memory.
 const maxBytes = 16 << 20
 
+// read asks the value or place that is the first argument for something.
+func read[T any](h *Host, L *lua.LState, ask func(values.Value) (T, error)) T {
+	v, path := h.target(L, 1)
+	out, err := ask(v)
+	if err != nil {
+		h.raise(L, &pathError{path, err})
+	}
+	return out
+}
+
 func (h *Host) riText(L *lua.LState) int {
 	most := L.OptInt(2, maxText)
 	if most < 0 || most > maxBytes {
@@ -44,21 +54,15 @@ func (h *Host) riBytes(L *lua.LState) int {
 		L.Push(s[from:to])
 		return 1
 	}
-	v, path := h.target(L, 1)
-	full, err := v.Len()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
-	from, to := h.byteRange(L, from, full)
-	part, err := v.Slice(from, to)
-	var data []byte
-	if err == nil {
-		data, _, err = part.Bytes(to - from)
-	}
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
-	L.Push(lua.LString(data))
+	from, to := h.byteRange(L, from, read(h, L, values.Value.Len))
+	L.Push(lua.LString(read(h, L, func(v values.Value) ([]byte, error) {
+		part, err := v.Slice(from, to)
+		if err != nil {
+			return nil, err
+		}
+		data, _, err := part.Bytes(to - from)
+		return data, err
+	})))
 	return 1
 }
 
@@ -87,14 +91,13 @@ func (h *Host) riMemory(L *lua.LState) int {
 }
 
 func (h *Host) riFunc(L *lua.LState) int {
-	v, path := h.target(L, 1)
-	f, err := v.Func()
-	if err == nil {
-		err = f.Lacks
-	}
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
+	f := read(h, L, func(v values.Value) (values.Function, error) {
+		f, err := v.Func()
+		if err == nil {
+			err = f.Lacks
+		}
+		return f, err
+	})
 	captured := h.lua.NewTable()
 	for _, c := range f.Captured {
 		value, err := h.fromValue(c.Value, nil, textStep(c.Name))
@@ -108,11 +111,7 @@ func (h *Host) riFunc(L *lua.LState) int {
 }
 
 func (h *Host) riChan(L *lua.LState) int {
-	v, path := h.target(L, 1)
-	c, err := v.Chan()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
+	c := read(h, L, values.Value.Chan)
 	elem := h.opaque.goType.Name
 	if c.Elem != nil {
 		elem = c.Elem.Name
@@ -122,22 +121,14 @@ func (h *Host) riChan(L *lua.LState) int {
 }
 
 func (h *Host) riTime(L *lua.LState) int {
-	v, path := h.target(L, 1)
-	t, err := v.Time()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
+	t := read(h, L, values.Value.Time)
 	L.Push(h.table("unix", h.int64Value(t.Unix()), "nsec", t.Nanosecond(), "text", t.Format(time.RFC3339Nano), "zero",
 		t.IsZero()))
 	return 1
 }
 
 func (h *Host) riAge(L *lua.LState) int {
-	v, path := h.target(L, 1)
-	t, err := v.Time()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
+	t := read(h, L, values.Value.Time)
 	if t.IsZero() {
 		L.Push(lua.LNil)
 		return 1
@@ -160,22 +151,13 @@ func (h *Host) riDuration(L *lua.LState) int {
 	return 1
 }
 
-func (h *Host) complex(L *lua.LState) complex128 {
-	v, path := h.target(L, 1)
-	c, err := v.Complex()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
-	return c
-}
-
 func (h *Host) riReal(L *lua.LState) int {
-	L.Push(lua.LNumber(real(h.complex(L))))
+	L.Push(lua.LNumber(real(read(h, L, values.Value.Complex))))
 	return 1
 }
 
 func (h *Host) riImag(L *lua.LState) int {
-	L.Push(lua.LNumber(imag(h.complex(L))))
+	L.Push(lua.LNumber(imag(read(h, L, values.Value.Complex))))
 	return 1
 }
 
@@ -249,33 +231,19 @@ func (h *Host) sequence(r *ref, b *binding) (func(L *lua.LState) int, error) {
 		n = int(length)
 	}
 	size := uint64(elem.size)
-	i := 0
-	return func(L *lua.LState) int {
-		if i >= n {
-			return 0
-		}
-		value, err := h.load(elem, base+uint64(i)*size, r, indexStep(i))
-		if err != nil {
-			h.raise(L, &pathError{childPath(r, indexStep(i)), err})
-		}
-		L.Push(lua.LNumber(i))
-		L.Push(value)
-		i++
-		return 2
-	}, nil
+	return h.indexed(r, n, func(i int) (lua.LValue, error) {
+		return h.load(elem, base+uint64(i)*size, r, indexStep(i))
+	}), nil
 }
 
-func (h *Host) indexed(r *ref, v values.Value, n int) func(L *lua.LState) int {
+// indexed counts through n elements.
+func (h *Host) indexed(r *ref, n int, element func(i int) (lua.LValue, error)) func(L *lua.LState) int {
 	i := 0
 	return func(L *lua.LState) int {
 		if i >= n {
 			return 0
 		}
-		e, err := v.Index(i)
-		var value lua.LValue
-		if err == nil {
-			value, err = h.fromValue(e, r, indexStep(i))
-		}
+		value, err := element(i)
 		if err != nil {
 			h.raise(L, &pathError{childPath(r, indexStep(i)), err})
 		}
@@ -290,7 +258,13 @@ func (h *Host) indexed(r *ref, v values.Value, n int) func(L *lua.LState) int {
 func (h *Host) queue(r *ref) (func(L *lua.LState) int, error) {
 	v := r.value()
 	n, err := v.Len()
-	return h.indexed(r, v, n), err
+	return h.indexed(r, n, func(i int) (lua.LValue, error) {
+		e, err := v.Index(i)
+		if err != nil {
+			return lua.LNil, err
+		}
+		return h.fromValue(e, r, indexStep(i))
+	}), err
 }
 
 // entries goes through a map: its entries are noted at the start, in the order of the map's memory.
@@ -352,26 +326,23 @@ const warmAhead = 64
 // the other the processor would wait for each.
 func (h *Host) warm(keys, elems *binding, list []mapEntry) {
 	sum := byte(0)
-	for _, side := range []struct {
-		b     *binding
-		value bool
-	}{{keys, false}, {elems, true}} {
-		if c := side.b.class; c != classString && c != classPointer && c != classInterface {
-			continue
+	fetch := func(b *binding, addr uint64) {
+		switch b.class {
+		case classString, classPointer:
+		case classInterface:
+			addr += 8
+		default:
+			return
 		}
-		offset := uint64(0)
-		if side.b.class == classInterface {
-			offset = 8
+		if word, err := h.space.Uint64(addr); err == nil && word != 0 {
+			sum ^= h.space.Mem().Warm(word)
 		}
-		for _, e := range list {
-			at := e.key
-			if side.value {
-				at = e.value
-			}
-			if word, err := h.space.Uint64(at + offset); err == nil && word != 0 {
-				sum ^= h.space.Mem().Warm(word)
-			}
-		}
+	}
+	for _, e := range list {
+		fetch(keys, e.key)
+	}
+	for _, e := range list {
+		fetch(elems, e.value)
 	}
 	h.warmth ^= sum
 }

@@ -285,22 +285,12 @@ func (h *Host) riLen(L *lua.LState) int {
 		L.Push(lua.LNumber(n))
 		return 1
 	}
-	v, path := h.target(L, 1)
-	n, err := v.Len()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
-	L.Push(lua.LNumber(n))
+	L.Push(lua.LNumber(read(h, L, values.Value.Len)))
 	return 1
 }
 
 func (h *Host) riCap(L *lua.LState) int {
-	v, path := h.target(L, 1)
-	n, err := v.Cap()
-	if err != nil {
-		h.raise(L, &pathError{path, err})
-	}
-	L.Push(lua.LNumber(n))
+	L.Push(lua.LNumber(read(h, L, values.Value.Cap)))
 	return 1
 }
 
