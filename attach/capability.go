@@ -9,7 +9,7 @@ import (
 )
 
 // What a target or a view must be able to do stands in [Target] and [View]. This file has what only some kinds can do,
-// by name; who needs an ability asks for it by a type assertion. process/capability_linux.go says which kind has which,
+// by name; who needs an ability asks for it by a type assertion. process/process_linux.go says which kind has which,
 // and the compiler checks it.
 
 // Moment says of which time the memory of a view is.

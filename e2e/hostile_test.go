@@ -56,7 +56,7 @@ var hostile = map[string][][]string{
 	"print": {{"print", "main.holder", "--depth", "5", "-p", "PID"}, {"print", "main.holder", "-c", "CORE"},
 		{"print", "main.holder", "--depth", "5", "-r", "DIR/recording"},
 		{"print", "main.holder." + hostilePayload, "-p", "PID"}},
-	"ps":     {{"ps"}},
+	"ps": {{"ps"}},
 	"record": {{"record", "-p", "PID", "-o", "DIR/again", "goroutines"},
 		{"record", "-p", "PID", "-o", "DIR/" + hostilePayload}},
 	"recording": {{"recording", "info", "DIR/recording"}, {"recording", "check", "DIR/recording", "--all"},

@@ -402,3 +402,44 @@ func (p *Process) SampleCPU(ctx context.Context, opt attach.CPUOptions) (*attach
 	}
 	return sample.CPU(ctx, sample.Process{PID: p.pid, Thread: p.tid, Folder: p.folder(), Name: p.Describe()}, opt)
 }
+
+// Which kind can do what.
+var (
+	_ interface {
+		attach.Target
+		attach.Stoppable
+		attach.Injectable
+		attach.Changeable
+		attach.Dumpable
+		attach.Watchable
+		attach.Sampled
+		attach.Connected
+		attach.Accounted
+		attach.Interruptible
+	} = (*Process)(nil)
+	_ attach.Target = (*core.Core)(nil)
+
+	_ interface {
+		attach.View
+		attach.RangeReader
+		attach.Writer
+		attach.Injector
+	} = (*stoppedView)(nil)
+	_ interface {
+		attach.View
+		attach.Director
+	} = (*snapshotView)(nil)
+	_ interface {
+		attach.View
+		attach.RangeReader
+	} = (*liveView)(nil)
+	_ interface {
+		attach.View
+		attach.RangeReader
+	} = dyingView{}
+	_ interface {
+		attach.View
+		attach.Director
+		attach.Explainer
+	} = (*core.CoreView)(nil)
+)
