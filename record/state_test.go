@@ -28,14 +28,15 @@ func planted(name string) string {
 }
 
 // shapes are names of what the program plants; see testdata/secrets.
-var shapes = []string{"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0", "line1", "bytes",
-	"tag0", "tag1", "key", "value", "any", "panic", "named", "arraykey", "syncmapkey", "syncmapvalue", "queued", "slack",
-	"logged", "log", "bearer", "headername", "headervalue", "captured", "unique", "builder", "json", "stale", "stalebytes",
-	"label", "labelvalue", "parked", "sending", "uri", "running",
-	"cells", "grid", "chanbytes", "chanrunes", "netip", "addrport", "swapped", "cutoff", "rest", "overlay", "gone", "deleted",
-	"long", "zone", "contextkey", "contextvalue", "pooled", "buffered", "pattern", "alternative", "old", "new", "user", "pw",
-	"path", "query", "raw", "pointer", "atomicvalue", "listed", "integer", "hashed", "attrkey", "attrvalue", "data", "wide",
-	"laterunes", "timer", "boxed", "nested", "matrix", "stackrest"}
+var shapes = []string{"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0",
+	"line1", "bytes", "tag0", "tag1", "key", "value", "any", "panic", "named", "arraykey", "syncmapkey",
+	"syncmapvalue", "queued", "slack", "logged", "log", "bearer", "headername", "headervalue", "captured",
+	"unique", "builder", "json", "stale", "stalebytes", "label", "labelvalue", "parked", "sending", "uri",
+	"running", "cells", "grid", "chanbytes", "chanrunes", "netip", "addrport", "swapped", "cutoff", "rest",
+	"overlay", "gone", "deleted", "long", "zone", "contextkey", "contextvalue", "pooled", "buffered", "pattern",
+	"alternative", "old", "new", "user", "pw", "path", "query", "raw", "pointer", "atomicvalue", "listed",
+	"integer", "hashed", "attrkey", "attrvalue", "data", "wide", "laterunes", "timer", "boxed", "nested",
+	"matrix", "stackrest"}
 
 // secrets are what must not be in a file, and in which form it would be.
 func hidden() map[string][]byte {
@@ -101,8 +102,8 @@ func pieces() map[uint64]string {
 
 // everything reads all that can be reached, in every way that a script can.
 const everything = `
-for _, v in ipairs { 'customers', 'byName', 'byID', 'concurrent', 'queue', 'logged', 'header', 'handler', 'interned', 'builder',
-    'parsed', 'fromEnv', 'args', 'lock', 'stale', 'number', 'blocked', 'more' } do
+for _, v in ipairs { 'customers', 'byName', 'byID', 'concurrent', 'queue', 'logged', 'header', 'handler', 'interned',
+    'builder', 'parsed', 'fromEnv', 'args', 'lock', 'stale', 'number', 'blocked', 'more' } do
   pcall(function() print(ri.text(ri.ref('main.' .. v), 100000)) end)
   pcall(function() ri.emit { v = ri.eval('main.' .. v) } end)
 end
@@ -119,9 +120,9 @@ for _, v in ipairs { 'queue', 'byID', 'byName', 'header', 'parsed' } do
 end
 pcall(function() for k, v in ri.pairs(ri.var 'main.concurrent') do print(k, v) end end)
 local more = ri.var 'main.more'
-for _, f in ipairs { 'cells', 'grid', 'bytes', 'runes', 'letters', 'peer', 'bound', 'swapped', 'rest', 'under', 'over', 'emptied', 'zone',
-    'context', 'pool', 'writer', 'pattern', 'replacer', 'url', 'raw', 'atomic', 'value', 'list', 'integer', 'hash', 'attrs', 'data', 'wide',
-    'late', 'password', 'timer', 'array', 'nested', 'matrix' } do
+for _, f in ipairs { 'cells', 'grid', 'bytes', 'runes', 'letters', 'peer', 'bound', 'swapped', 'rest', 'under', 'over', 'emptied',
+    'zone', 'context', 'pool', 'writer', 'pattern', 'replacer', 'url', 'raw', 'atomic', 'value', 'list', 'integer', 'hash', 'attrs', 'data',
+    'wide', 'late', 'password', 'timer', 'array', 'nested', 'matrix' } do
   pcall(function() print(f, more[f]) end)
   pcall(function() print(ri.text(more[f], 100000)) end)
   pcall(function() for k, v in ri.pairs(more[f]) do print(k, v) end end)
@@ -195,8 +196,8 @@ func program(t *testing.T) (pid int) {
 	return cmd.Process.Pid
 }
 
-// TestSecrets records a program full of secrets with all instruments, and a script that reads all that it can, and then with all
-// that is reachable: none of them is in the file.
+// TestSecrets records a program full of secrets with all instruments, and a script that reads all that it can, and then
+// with all that is reachable: none of them is in the file.
 func TestSecrets(t *testing.T) {
 	pid := program(t)
 	for _, heap := range []bool{false, true} {

@@ -124,8 +124,8 @@ func IsUnnamed(name string) bool {
 	return strings.IndexByte("*[<", name[0]) >= 0
 }
 
-// Numbers tells whether a type is one number, or nothing but an array or a struct's single field of such: what text may be
-// written with, a letter each. A bool counts.
+// Numbers tells whether a type is one number, or nothing but an array or a struct's single field of such: what text may
+// be written with, a letter each. A bool counts.
 func (t *Type) Numbers() bool {
 	for range maxWraps {
 		switch {

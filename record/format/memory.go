@@ -15,7 +15,6 @@ const (
 	// OriginsBlock says where headers led whose texts are tokens now: pairs of the header's address and the pointer
 	// that was there, 8 bytes each, in order of address. The heap is walked by them.
 	OriginsBlock = "origins"
-	PolicyBlock  = "policy"
 )
 
 // Memory is a run of bytes of the target.

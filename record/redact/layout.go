@@ -48,7 +48,8 @@ type Layout struct {
 func (p *Policy) Of(t *symbols.Type, variable string) *Layout {
 	c := compiler{p: p, out: &Layout{Type: t}}
 	secret := variable != "" && secrets.Name(variable[strings.LastIndexByte(variable, '.')+1:])
-	// A letter by itself, of no variable and no struct, is an element of something: of a channel, or of what a pointer leads to.
+	// A letter by itself, of no variable and no struct, is an element of something: of a channel, or of what a pointer
+	// leads to.
 	element := variable == "" && t.Size <= 4 && t.Kind != reflect.Bool && t.Numbers()
 	c.add(t, 0, place{variable: variable, secret: secret, element: element}, 0)
 	return c.out
@@ -313,7 +314,8 @@ func PackageOf(name string) string {
 }
 
 // deniedPackages are those whose every structure is a secret: keys, their schedules, states of generators.
-var deniedPackages = []string{"crypto", "math/big", "math/rand", "internal/chacha8rand", "hash", "golang.org/x/crypto", "vendor/golang.org/x/crypto",
+var deniedPackages = []string{"crypto", "math/big", "math/rand", "internal/chacha8rand", "hash", "golang.org/x/crypto",
+	"vendor/golang.org/x/crypto",
 	"github.com/golang-jwt", "filippo.io", "github.com/cloudflare/circl"}
 
 // deniedTypes are numbers that are somebody's address: netip.Addr has one.

@@ -106,11 +106,12 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestElements holds that what a letter may be written with is denied wherever nothing says that it is a number of its own, and
-// all of it.
+// TestElements holds that what a letter may be written with is denied wherever nothing says that it is a number of its
+// own, and all of it.
 func TestElements(t *testing.T) {
 	f := open(t)
-	for name, want := range map[string]Action{"uint8": Drop, "int32": Drop, "uint16": Drop, "main.cell": Drop, "bool": Keep, "int": Keep,
+	for name, want := range map[string]Action{"uint8": Drop, "int32": Drop, "uint16": Drop, "main.cell": Drop,
+		"bool": Keep, "int": Keep,
 		"float64": Keep} {
 		typ, err := f.Type(name)
 		if err != nil {
