@@ -226,7 +226,8 @@ func (m *memory) readHoles(p []byte, addr uint64) error {
 	return nil
 }
 
-// runOrNext gives the bytes at an address, or else where the next ones begin; 0 if there are none in the n bytes from there.
+// runOrNext gives the bytes at an address, or else where the next ones begin; 0 if there are none in the n bytes from
+// there.
 func (m *memory) runOrNext(addr, n uint64) (run format.Memory, next uint64, err error) {
 	run, err = m.run(addr)
 	var no *absent

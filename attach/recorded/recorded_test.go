@@ -67,7 +67,8 @@ func good(t testing.TB) contents {
 		memory: format.AppendMemory(nil, []format.Memory{{Addr: 0x1000, Size: 16, Data: bytes.Repeat([]byte{1}, 16)},
 			{Addr: 0x1010, Size: 16, Kind: format.Denied}, {Addr: 0x1100, Size: 8, Data: bytes.Repeat([]byte{2}, 8)}}),
 		later:   format.AppendMemory(nil, []format.Memory{{Addr: 0x1000, Size: 8, Data: bytes.Repeat([]byte{9}, 8)}}),
-		tokens:  format.AppendMemory(nil, []format.Memory{{Addr: 1 << 45, Size: 5, Kind: format.Tokens, Data: []byte("?????")}}),
+		tokens:  format.AppendMemory(nil, []format.Memory{{Addr: 1 << 45, Size: 5, Kind: format.Tokens,
+			Data: []byte("?????")}}),
 		origins: binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 0x1008), 0x2222),
 		process: process, low: 0x1000, high: 0x1108,
 	}
@@ -125,7 +126,8 @@ func TestRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, 0x200)
-	if err := v.(attach.Sparse).ReadHoles(b, 0x1000); err != nil || b[0] != 1 || b[8] != 0x22 || b[0x10] != 0 || b[0x100] != 2 {
+	if err := v.(attach.Sparse).ReadHoles(b, 0x1000); err != nil || b[0] != 1 || b[8] != 0x22 || b[0x10] != 0 ||
+		b[0x100] != 2 {
 		t.Errorf("with holes: %x, %v", b, err)
 	}
 	for addr, denied := range map[uint64]bool{0x1010: true, 0x1020: false, 0x1108: false, 1 << 40: true} {
@@ -175,7 +177,8 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// FuzzRecorded opens recordings whose blocks have anything in them, under right checksums: nothing panics, nothing disagrees.
+// FuzzRecorded opens recordings whose blocks have anything in them, under right checksums: nothing panics, nothing
+// disagrees.
 func FuzzRecorded(f *testing.F) {
 	g := good(f)
 	f.Add(g.memory, g.later, g.tokens, g.origins, g.process, g.low, g.high, uint64(0x1008))

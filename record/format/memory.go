@@ -35,8 +35,9 @@ const (
 	lastKind
 )
 
-// A block of memory is the number of its runs (4 bytes); of each run address (8), size (4) and kind (4); then the bytes of all
-// runs that have any, one after the other. Numbers are little-endian. Runs are in order of address and don't overlap.
+// A block of memory is the number of its runs (4 bytes); of each run address (8), size (4) and kind (4); then the bytes
+// of all runs that have any, one after the other. Numbers are little-endian. Runs are in order of address and don't
+// overlap.
 const (
 	runSize = 16
 	maxRuns = 1 << 20
