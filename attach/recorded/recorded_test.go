@@ -66,8 +66,8 @@ func good(t testing.TB) contents {
 	return contents{
 		memory: format.AppendMemory(nil, []format.Memory{{Addr: 0x1000, Size: 16, Data: bytes.Repeat([]byte{1}, 16)},
 			{Addr: 0x1010, Size: 16, Kind: format.Denied}, {Addr: 0x1100, Size: 8, Data: bytes.Repeat([]byte{2}, 8)}}),
-		later:   format.AppendMemory(nil, []format.Memory{{Addr: 0x1000, Size: 8, Data: bytes.Repeat([]byte{9}, 8)}}),
-		tokens:  format.AppendMemory(nil, []format.Memory{{Addr: 1 << 45, Size: 5, Kind: format.Tokens,
+		later: format.AppendMemory(nil, []format.Memory{{Addr: 0x1000, Size: 8, Data: bytes.Repeat([]byte{9}, 8)}}),
+		tokens: format.AppendMemory(nil, []format.Memory{{Addr: 1 << 45, Size: 5, Kind: format.Tokens,
 			Data: []byte("?????")}}),
 		origins: binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 0x1008), 0x2222),
 		process: process, low: 0x1000, high: 0x1108,
