@@ -130,7 +130,8 @@ var allTroubles = []trouble{
 	{"frozen-allocation", frozenBy("a collection", "main.crunch (frozen.go:")},
 	{"frozen-memstats", frozenBy("ReadMemStats", "main.crunch (frozen.go:")},
 	{"frozen-profile", frozenBy("a profile of goroutines", "main.crunch (frozen.go:")},
-	{"frozen-trace", frozenBy("an execution trace", "main.crunch (frozen.go:")},
+	// A collection may have asked before the trace, which waits for it then.
+	{"frozen-trace", [][3]string{{"stop-the-world", ") waits for one that can't be preempted", "main.crunch (frozen.go:"}}},
 	{"frozen-procs", frozenBy("GOMAXPROCS", "main.crunch (frozen.go:")},
 	{"frozen-assembly", frozenBy("a collection", "main.await1 (await_amd64.s:")},
 	{"frozen-marking", [][3]string{{"stop-the-world", "for", "main.crunch (frozen.go:"}}},
@@ -139,8 +140,7 @@ var allTroubles = []trouble{
 		"main.(*account).insists (running.go:"}}},
 	{"livelock-sleep", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each",
 		"main.(*account).insistsSlowly (running.go:"}}},
-	{"livelock-backoff", [][3]string{{"deadlock", "livelock: 2 goroutines keep a lock each",
-		"tries in main.(*account).backsOff grew from "}}},
+	// livelock-backoff may get out by chance, so it is for trying by hand.
 	{"livelock-half", [][3]string{{"deadlock", "deadlock: 2 goroutines wait for each other's locks",
 		"main.(*account).insists (running.go:"}}},
 	{"spin-eof-file", [][3]string{{"spinning",

@@ -72,6 +72,8 @@ function netpoll.known(polled)
     if n ~= nil then
       pcall(function()
         local fd = n.pfd.Sysfd
+        -- A frame may still have one that was closed (internal/poll/fd_mutex.go: mutexClosed).
+        if ri.bit.band(n.pfd.fdmu.state, 1) ~= 0 then return end
         if polled and polled[fd] and byfd[fd] then return end
         byfd[fd] = { protocol = n.net .. (n.family == 10 and n.net:find('^%a+$') and n.net ~= 'unix' and '6' or ''), local_address = netpoll.address(n.laddr), remote_address = netpoll.address(n.raddr) }
       end)

@@ -173,16 +173,18 @@ local function stacks(l, ids)
     end
     local found, gone = {}, {}
     for id, c in pairs(ids) do
-      local known, g = pcall(ri.goroutine, id, c.addr)
-      if not known or g == nil then
-        gone[#gone + 1] = c
-      elseif g.status == "running" or g.status == "runnable" or g.status == "syscall" then
-        local one, waits = stack(l, c, g)
-        if one then found[#found + 1] = { c, one } end
-        if waits then gone[#gone + 1] = c end
-      elseif not holds(c, ri.at(c.addr, "runtime.g"), g.status) then
-        gone[#gone + 1] = c
-      end
+      pcall(function() -- the stop may be over, which the next look says
+        local known, g = pcall(ri.goroutine, id, c.addr)
+        if not known or g == nil then
+          gone[#gone + 1] = c
+        elseif g.status == "running" or g.status == "runnable" or g.status == "syscall" then
+          local one, waits = stack(l, c, g)
+          if one then found[#found + 1] = { c, one } end
+          if waits then gone[#gone + 1] = c end
+        elseif not holds(c, ri.at(c.addr, "runtime.g"), g.status) then
+          gone[#gone + 1] = c
+        end
+      end)
     end
     held, why = ri.again(0, "live")
     if not held then
