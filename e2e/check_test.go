@@ -131,7 +131,8 @@ var allTroubles = []trouble{
 	{"frozen-memstats", frozenBy("ReadMemStats", "main.crunch (frozen.go:")},
 	{"frozen-profile", frozenBy("a profile of goroutines", "main.crunch (frozen.go:")},
 	// A collection may have asked before the trace, which waits for it then.
-	{"frozen-trace", [][3]string{{"stop-the-world", ") waits for one that can't be preempted", "main.crunch (frozen.go:"}}},
+	{"frozen-trace", [][3]string{{"stop-the-world", ") waits for one that can't be preempted",
+		"main.crunch (frozen.go:"}}},
 	{"frozen-procs", frozenBy("GOMAXPROCS", "main.crunch (frozen.go:")},
 	{"frozen-assembly", frozenBy("a collection", "main.await1 (await_amd64.s:")},
 	{"frozen-marking", [][3]string{{"stop-the-world", "for", "main.crunch (frozen.go:"}}},

@@ -120,9 +120,10 @@ for _, v in ipairs { 'queue', 'byID', 'byName', 'header', 'parsed' } do
 end
 pcall(function() for k, v in ri.pairs(ri.var 'main.concurrent') do print(k, v) end end)
 local more = ri.var 'main.more'
-for _, f in ipairs { 'cells', 'grid', 'bytes', 'runes', 'letters', 'peer', 'bound', 'swapped', 'rest', 'under', 'over',
-    'emptied', 'zone', 'context', 'pool', 'writer', 'pattern', 'replacer', 'url', 'raw', 'atomic', 'value', 'list', 'integer',
-    'hash', 'attrs', 'data', 'wide', 'late', 'password', 'timer', 'array', 'nested', 'matrix' } do
+for _, f in ipairs { 'cells', 'grid', 'bytes', 'runes', 'letters', 'peer', 'bound', 'swapped', 'rest',
+    'under', 'over', 'emptied', 'zone', 'context', 'pool', 'writer', 'pattern', 'replacer', 'url', 'raw',
+    'atomic', 'value', 'list', 'integer', 'hash', 'attrs', 'data', 'wide', 'late', 'password', 'timer',
+    'array', 'nested', 'matrix' } do
   pcall(function() print(f, more[f]) end)
   pcall(function() print(ri.text(more[f], 100000)) end)
   pcall(function() for k, v in ri.pairs(more[f]) do print(k, v) end end)
