@@ -45,7 +45,6 @@ type binding struct {
 	host   *Host
 	goType *symbols.Type
 	class  class
-	size   int
 	meta   *lua.LTable
 
 	elem   *binding             // pointer, array, slice: of the element, once asked for
@@ -68,7 +67,7 @@ func (h *Host) bind(t *symbols.Type) *binding {
 	if b := h.bindings[t]; b != nil {
 		return b
 	}
-	b := &binding{host: h, goType: t, size: int(t.Size), class: classOf(t)}
+	b := &binding{host: h, goType: t, class: classOf(t)}
 	h.bindings[t] = b
 	if b.class == classStruct {
 		b.bindAtomic()
@@ -260,39 +259,17 @@ func (h *Host) load(b *binding, addr uint64, parent *ref, s step) (lua.LValue, e
 }
 
 func (h *Host) loadNumber(b *binding, addr uint64) (lua.LValue, error) {
-	bits, err := h.bits(addr, b.size)
+	size := b.goType.Size
+	bits, err := h.space.Number(addr, size)
 	switch {
 	case err != nil:
 		return lua.LNil, err
 	case b.class == classInt:
-		shift := 64 - 8*uint(b.size)
-		return h.int64Value(int64(bits<<shift) >> shift), nil
+		return h.int64Value(int64(values.IntScalar.Widen(bits, size))), nil
 	case b.class == classUint:
 		return h.uint64Value(bits), nil
-	case b.size == 4:
-		return lua.LNumber(math.Float32frombits(uint32(bits))), nil
 	}
-	return lua.LNumber(math.Float64frombits(bits)), nil
-}
-
-// bits reads an unsigned integer of 1 to 8 bytes.
-func (h *Host) bits(addr uint64, size int) (uint64, error) {
-	if size == 8 {
-		return h.space.Uint64(addr)
-	}
-	data, err := h.space.Slice(addr, size)
-	if err != nil {
-		return 0, err
-	}
-	switch size {
-	case 1:
-		return uint64(data[0]), nil
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(data)), nil
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(data)), nil
-	}
-	return 0, fmt.Errorf("an integer of %d bytes", size)
+	return lua.LNumber(math.Float64frombits(values.FloatScalar.Widen(bits, size))), nil
 }
 
 // stringHeader reads where a string's (or slice's) bytes are and how many.

@@ -230,7 +230,7 @@ func (h *Host) sequence(r *ref, b *binding) (func(L *lua.LState) int, error) {
 		}
 		n = int(length)
 	}
-	size := uint64(elem.size)
+	size := uint64(elem.goType.Size)
 	return h.indexed(r, n, func(i int) (lua.LValue, error) {
 		return h.load(elem, base+uint64(i)*size, r, indexStep(i))
 	}), nil
