@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"ri/attach/recorded"
@@ -30,7 +32,7 @@ func RecordingInfo(out *rows.Output, path string) error {
 		if err := json.Unmarshal(r.File().Header(), &header); err != nil {
 			return rows.Refused(err)
 		}
-		return out.WriteDocument(rows.Of("file", path, "cut_short", r.File().CutShort(), "header", header))
+		return out.WriteDocument(rows.Of("file", path, "cut_short", r.File().CutShort(), "header", rowOf(header)))
 	}
 	var h record.Header
 	if err := json.Unmarshal(r.File().Header(), &h); err != nil {
@@ -65,6 +67,23 @@ func RecordingInfo(out *rows.Output, path string) error {
 	}
 	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri check -r %s looks at it\n", path, path)
 	return out.WriteText(b.String())
+}
+
+// rowOf makes of a JSON value what is written as all rows are: texts of elsewhere made harmless.
+func rowOf(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		var row rows.Row
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			row = append(row, rows.Cell{Name: name, Value: rowOf(v[name])})
+		}
+		return row
+	case []any:
+		for i := range v {
+			v[i] = rowOf(v[i])
+		}
+	}
+	return v
 }
 
 // RecordingVerify reads all of a recording and says what is damaged.
@@ -126,15 +145,19 @@ func RecordingCheck(out *rows.Output, path string, opt AuditOptions) error {
 
 func keptRows(list []record.KeptTexts) (out []any) {
 	for _, k := range list {
-		out = append(out, map[string]any{"field": k.Field, "constant": k.Constant, "count": k.Count, "bytes": k.Bytes,
-			"samples": k.Samples})
+		var samples []any
+		for _, s := range k.Samples {
+			samples = append(samples, s)
+		}
+		out = append(out, rows.Of("field", k.Field, "constant", k.Constant, "count", int64(k.Count), "bytes", k.Bytes,
+			"samples", samples))
 	}
 	return out
 }
 
 func foundRows(list []record.Found) (out []any) {
 	for _, f := range list {
-		out = append(out, map[string]any{"what": f.What, "form": f.Form, "where": f.Where, "text": f.Text})
+		out = append(out, rows.Of("what", f.What, "form", f.Form, "where", f.Where, "text", f.Text))
 	}
 	return out
 }
