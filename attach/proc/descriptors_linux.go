@@ -98,34 +98,46 @@ func kindOf(path, link string) string {
 	return "file"
 }
 
-// socketTables are the kernel's tables of sockets, read when the first socket is asked for.
+// socketTables are the kernel's tables of sockets, read when a socket is asked for that isn't in them. The kernel gives them in
+// pieces: while sockets come and go on a busy machine, one that is there all the while may be passed over.
 type socketTables struct {
 	folder string
 	all    map[string]*attach.Socket // by inode
+	reads  int
 }
 
+// mostReads is how often the tables are read for sockets that aren't found; those of other kinds are in none of them.
+const mostReads = 3
+
 func (t *socketTables) find(inode string) *attach.Socket {
-	if t.all == nil {
-		t.all = map[string]*attach.Socket{}
-		for _, protocol := range []string{"tcp", "tcp6", "udp", "udp6"} {
-			data, _ := os.ReadFile(filepath.Join(t.folder, protocol)) // without IPv6 there is no such file
-			for line := range strings.Lines(string(data)) {
-				if inode, s := parseSocket(protocol, line); s != nil {
-					t.all[inode] = s
-				}
-			}
-		}
-		data, _ := os.ReadFile(filepath.Join(t.folder, "unix"))
-		for line := range strings.Lines(string(data)) {
-			if inode, s := parseUnixSocket(line); s != nil {
-				t.all[inode] = s
-			}
-		}
+	for t.all[inode] == nil && t.reads < mostReads {
+		t.read()
 	}
 	if s := t.all[inode]; s != nil {
 		return s
 	}
 	return &attach.Socket{Protocol: "?"}
+}
+
+func (t *socketTables) read() {
+	t.reads++
+	if t.all == nil {
+		t.all = map[string]*attach.Socket{}
+	}
+	for _, protocol := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		data, _ := os.ReadFile(filepath.Join(t.folder, protocol)) // without IPv6 there is no such file
+		for line := range strings.Lines(string(data)) {
+			if inode, s := parseSocket(protocol, line); s != nil {
+				t.all[inode] = s
+			}
+		}
+	}
+	data, _ := os.ReadFile(filepath.Join(t.folder, "unix"))
+	for line := range strings.Lines(string(data)) {
+		if inode, s := parseUnixSocket(line); s != nil {
+			t.all[inode] = s
+		}
+	}
 }
 
 // tcpStates are numbered in include/net/tcp_states.h.
