@@ -77,7 +77,6 @@ func (h *Host) riWaits(L *lua.LState) int {
 		}
 		return h.idsTable(needs.Sure[waits.Wanted{Addr: addr, Kind: kind}])
 	}
-	out := h.lua.CreateTable(0, 8)
 	locks := h.lua.CreateTable(len(w.Locks), 0)
 	lockFields := newOnDemand(h, func(l *waits.Lock, name string) (lua.LValue, bool) { return h.lockField(l, name, does) })
 	for _, l := range w.Locks {
@@ -86,9 +85,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 		locks.Append(lockFields.table(l))
 	}
 	channels, more := h.channelsTable(L, listed, opt, does)
-	out.RawSetString("locks", locks)
-	out.RawSetString("channels", channels)
-	out.RawSetString("more", lua.LNumber(more))
+	out := h.table("locks", locks, "channels", channels, "more", more)
 	if needs != nil {
 		out.RawSetString("may", h.mayTable(needs))
 	}
@@ -334,57 +331,6 @@ func (h *Host) waitersTable(list []waits.Waiter) *lua.LTable {
 		t.RawSetString("wait", lua.LNumber(longest))
 	}
 	return t
-}
-
-// mark is what all goroutines were doing at one look, in Lua: m:still(id), m.count.
-type mark struct{ marks *values.Marks }
-
-func (h *Host) openMarks() {
-	t := h.lua.NewTable()
-	methods := map[string]*lua.LFunction{
-		"still": h.function(func(L *lua.LState) int {
-			m := h.markArg(L)
-			state, err := h.space.Still(m.marks, int64(L.CheckNumber(2)))
-			if err != nil {
-				h.raise(L, fmt.Errorf("mark:still: %w", err))
-			}
-			L.Push(lua.LBool(state))
-			return 1
-		}),
-	}
-	t.RawSetString("__index", h.function(func(L *lua.LState) int {
-		m := h.markArg(L)
-		switch name := L.CheckString(2); name {
-		case "count":
-			L.Push(lua.LNumber(m.marks.Len()))
-		case "still":
-			L.Push(methods[name])
-		default:
-			L.RaiseError("a mark has no %q; it has count, still", name)
-		}
-		return 1
-	}))
-	h.metas.mark = t
-}
-
-func (h *Host) markArg(L *lua.LState) *mark {
-	if u, ok := L.Get(1).(*lua.LUserData); ok {
-		if m, ok := u.Value.(*mark); ok {
-			return m
-		}
-	}
-	L.ArgError(1, "a mark expected (of ri.mark), got "+h.describe(L.Get(1)))
-	return nil
-}
-
-// riMark notes what every goroutine is doing.
-func (h *Host) riMark(L *lua.LState) int {
-	marks, err := h.space.Mark(func() { h.check(L) })
-	if err != nil {
-		h.raise(L, fmt.Errorf("ri.mark: %w", err))
-	}
-	L.Push(&lua.LUserData{Value: &mark{marks}, Metatable: h.metas.mark})
-	return 1
 }
 
 // riUsers finds the goroutines that may send, receive or call Done.
