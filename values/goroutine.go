@@ -29,6 +29,7 @@ type Goroutine struct {
 
 	s            *Space
 	status       uint32
+	seq          uint8  // how often it has stopped running: see StackMemo
 	sysSP, sysPC uint64 // where it entered a system call
 	labels       uint64
 	m            uint64
@@ -215,7 +216,7 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 	s.values++
 	l, b, status := r.l, r.Bytes, r.status
 	g := &Goroutine{
-		ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, ParentID: int64(l.Parent.Uint(b)),
+		ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, seq: uint8(l.Switches.Uint(b)), ParentID: int64(l.Parent.Uint(b)),
 		SP: l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b),
 		StackLo: l.Lo.Uint(b), StackHi: l.Hi.Uint(b), labels: l.Labels.Uint(b),
 		StartPC: l.StartPC.Uint(b), GoPC: l.GoPC.Uint(b), m: l.M.Uint(b),

@@ -38,6 +38,10 @@ type Space struct {
 	forking []int                  // threads that waited for a child, as the program knows them
 	now     int64                  // the target's nanotime at the look, 0 if unknown
 
+	// remembered is of the last Stacks of this look.
+	remembered *StackMemo
+	apart      apart
+
 	local     []byte // bytes that live in no target memory, at localBase
 	types     map[uint64]*symbols.Type
 	maps      map[*symbols.Type]*layout.Map
@@ -127,7 +131,7 @@ func (s *Space) Nanotime() int64 { return s.now }
 
 // Reset forgets what was read of the target's memory, for another look; types and layouts are kept.
 func (s *Space) Reset() {
-	s.local = nil
+	s.local, s.remembered = nil, nil
 	// Descriptors that the executable itself holds don't change, and what was compiled for their types goes on to be used.
 	maps.DeleteFunc(s.types, func(desc uint64, _ *symbols.Type) bool {
 		return !s.file.RuntimeOnly() ||
@@ -148,6 +152,9 @@ func (s *Space) Slice(addr uint64, n int) ([]byte, error) {
 		}
 		return s.local[off : off+uint64(n)], nil
 	}
+	if addr-s.apart.low < s.apart.size {
+		return s.apartSlice(addr, n)
+	}
 	return s.mem.Slice(addr, n)
 }
 
@@ -159,6 +166,9 @@ func (s *Space) Uint64(addr uint64) (uint64, error) {
 			return 0, err
 		}
 		return binary.LittleEndian.Uint64(b), nil
+	}
+	if addr-s.apart.low < s.apart.size {
+		return s.apartWord(addr)
 	}
 	return s.mem.Uint64(addr)
 }

@@ -180,6 +180,9 @@ func (g *Goroutine) Unwind(limit int) ([]Frame, error) {
 	if limit <= 0 {
 		limit = 256
 	}
+	if frames, err, ok := g.unwindApart(limit); ok {
+		return frames, err
+	}
 	pc, sp, regs, err := g.Innermost()
 	if err != nil {
 		return nil, err

@@ -38,6 +38,8 @@ func (h *Host) waitsOptions(L *lua.LState) waitsOptions {
 func (h *Host) riWaits(L *lua.LState) int {
 	opt := h.waitsOptions(L)
 	check := func() { h.check(L) }
+	// The stacks come first: what was read of them isn't read again for each that waits.
+	groups, grouped := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
 	read := h.waits.Waits
 	if !opt.channels {
 		read = h.waits.Locks
@@ -47,8 +49,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 		h.raise(L, fmt.Errorf("ri.waits: %w", err))
 	}
 	unheld := ""
-	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
-	if err == nil {
+	if err = grouped; err == nil {
 		err = h.waits.FindHolders(w, groups, opt.all, check)
 	}
 	if err != nil {
@@ -57,6 +58,7 @@ func (h *Host) riWaits(L *lua.LState) int {
 		}
 		unheld = err.Error()
 	}
+	w.SortLocks()
 	if opt.names {
 		h.waits.NameLocks(w)
 	}
@@ -159,6 +161,8 @@ func (h *Host) lockField(l *waits.Lock, name string, does func(addr uint64, kind
 		return lua.LNumber(l.Leaving), false
 	case "pending":
 		return lua.LBool(l.Pending), false
+	case "waiters":
+		return lua.LNumber(l.Waiters()), false
 	case "count":
 		return lua.LNumber(l.Count), false
 	case "unseen":

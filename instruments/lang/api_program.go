@@ -21,8 +21,9 @@ var ofProgram = []Function{
 		"channels, more: int, may?, unheld?, unread?}",
 		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: " +
 			"Go records no holder, so it is worked out from the machine code of the functions on the stacks. With " +
-			"all, locks that are held and that nobody waits for too. A lock has addr, kind, name, locked, readers, " +
-			"leaving, count, want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, " +
+			"all, locks that are held and that nobody waits for too. Those that most wait for come first, then by " +
+			"address. A lock has addr, kind, name, locked, readers, leaving, count, waiters (how many wait), " +
+			"want, rwant and waiting (queues), holders ({id, reader, state, deferred, possibly, " +
 			"evidence, at, site}), candidates (those that may have it, where no holder is found); a channel addr, " +
 			"name, elem, len, cap, closed, timer, senders, receivers; a queue has count, ids, wait, selects (how " +
 			"many wait for other channels too) and several (for how many in all, by the place in ids). With senders " +

@@ -44,7 +44,7 @@ func codeFrames(s *values.Space, frames []values.Frame, at func(*values.Frame) *
 		if info, ok := s.PC(frame.At); ok {
 			entry = info.Entry
 		}
-		c := codeFrame{s: s, entry: entry, frame: frame, state: state, known: map[*flow.Expr]uint64{}}
+		c := codeFrame{s: s, entry: entry, frame: frame, state: state}
 		for n, value := range given {
 			c.bind(state.Value(n), value)
 		}
@@ -79,6 +79,9 @@ func (c *codeFrame) bind(e *flow.Expr, value uint64) {
 		e, value = e.Base, value-uint64(e.N)
 	}
 	if e != nil && e.Kind != flow.Constant && e.Kind != flow.Stack {
+		if c.known == nil {
+			c.known = map[*flow.Expr]uint64{}
+		}
 		c.known[e] = value
 	}
 }

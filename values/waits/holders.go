@@ -142,11 +142,13 @@ func (f *holderSearch) search(groups []*values.StackGroup, check func()) (unseen
 				unseen++
 				continue
 			}
-			if f.possible {
-				f.mayHave(g)
-			} else {
-				f.goroutine(g)
-			}
+			f.s.OnStack(g, func() {
+				if f.possible {
+					f.mayHave(g)
+				} else {
+					f.goroutine(g)
+				}
+			})
 		}
 	}
 	return unseen

@@ -33,7 +33,7 @@ func (r *Reader) NameLocks(w *Waits) {
 			}
 		}
 		for _, addr := range ids[:min(len(ids), maxNamers)] {
-			if lock.Name = nameFromFrames(r.s, addr, lock.Addr); lock.Name != "" {
+			if lock.Name = onStackOf(r.s, addr, lock.Addr, nameFromFrames); lock.Name != "" {
 				break
 			}
 		}
@@ -64,7 +64,7 @@ func (r *Reader) NameChannels(list []*WaitedChannel) {
 		n := 0
 		for _, queue := range [][]Waiter{c.Senders, c.Receivers} {
 			for i := 0; i < len(queue) && n < maxNamers && c.Name == ""; i++ {
-				c.Name = channelFromFrames(r.s, queue[i].Addr, c.Addr)
+				c.Name = onStackOf(r.s, queue[i].Addr, c.Addr, channelFromFrames)
 				n++
 			}
 		}
@@ -197,13 +197,20 @@ func channelFields(t *symbols.Type, depth int) (out []channelPlace) {
 	return out
 }
 
-// channelFromFrames looks for a variable in a goroutine's frames that is a channel, or leads to a struct with a field
-// that is: "main.pool.jobs", else "jobs in main.work".
-func channelFromFrames(s *values.Space, gaddr, addr uint64) string {
+// onStackOf finds a name for what lies at an address in the frames of the goroutine whose runtime.g is at gaddr.
+func onStackOf(s *values.Space, gaddr, addr uint64,
+	find func(*values.Space, *values.Goroutine, uint64) string) (name string) {
 	g, err := s.GoroutineAt(gaddr)
 	if err != nil || g == nil {
 		return ""
 	}
+	s.OnStack(g, func() { name = find(s, g, addr) })
+	return name
+}
+
+// channelFromFrames looks for a variable in a goroutine's frames that is a channel, or leads to a struct with a field
+// that is: "main.pool.jobs", else "jobs in main.work".
+func channelFromFrames(s *values.Space, g *values.Goroutine, addr uint64) string {
 	local := ""
 	frames, _ := g.Stack(64)
 	for i := range frames {
@@ -215,9 +222,11 @@ func channelFromFrames(s *values.Space, gaddr, addr uint64) string {
 		for _, v := range vars {
 			t, base := v.Value.Type, v.Value.Addr
 			if t.Kind == reflect.Pointer && t.Elem() != nil {
-				if base, err = s.Uint64(base); err != nil || base == 0 {
+				word, err := s.Uint64(base)
+				if err != nil || word == 0 {
 					continue
 				}
+				base = word
 				t = t.Elem()
 			}
 			for _, field := range channelFields(t, 0) {
@@ -257,11 +266,7 @@ func fieldPath(t *symbols.Type, off int64) string {
 }
 
 // nameFromFrames looks for a variable in a goroutine's frames that points to the object that an address lies in.
-func nameFromFrames(s *values.Space, gaddr, addr uint64) string {
-	g, err := s.GoroutineAt(gaddr)
-	if err != nil || g == nil {
-		return ""
-	}
+func nameFromFrames(s *values.Space, g *values.Goroutine, addr uint64) string {
 	frames, _ := g.Stack(64)
 	for i := range frames {
 		f := &frames[i]

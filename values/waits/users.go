@@ -77,7 +77,7 @@ func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, c
 				check()
 			}
 			if g, err := r.s.GoroutineAt(addr); err == nil && g != nil {
-				u.goroutine(g)
+				r.s.OnStack(g, func() { u.goroutine(g) })
 			}
 		}
 	}

@@ -1,8 +1,10 @@
 package waits
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +50,16 @@ type Lock struct {
 	Candidates []Holder
 	// Unseen is how many goroutines could not be searched for holders: running ones outside of a stop, broken stacks.
 	Unseen int
+}
+
+// Waiters is how many wait for it.
+func (l *Lock) Waiters() int { return len(l.Writers) + len(l.Readers) + len(l.Waiting) }
+
+// SortLocks puts those that most wait for first, else in the order of their addresses.
+func (w *Waits) SortLocks() {
+	slices.SortFunc(w.Locks, func(a, b *Lock) int {
+		return cmp.Or(cmp.Compare(b.Waiters(), a.Waiters()), cmp.Compare(a.Addr, b.Addr))
+	})
 }
 
 // Readers32 are an RWMutex's counters.
@@ -240,7 +252,7 @@ func (w *waitReader) semaphore(addr, first uint64) {
 			w.failed(err)
 			continue
 		}
-		w.waits(addr, g)
+		w.s.OnStack(g, func() { w.waits(addr, g) })
 	}
 }
 

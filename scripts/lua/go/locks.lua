@@ -13,10 +13,13 @@ local function state(l)
   return text
 end
 
--- joined puts queues together: the first numbers.
+-- joined puts queues together: the first numbers. Locks are many, and each queue that is asked for is made.
 local function joined(l)
   local ids, longest = {}, nil
-  for _, queue in ipairs { l.want, l.rwant, l.waiting } do
+  if l.waiters == 0 then return ids, longest end
+  local queues = { l.kind == "WaitGroup" and l.waiting or l.want }
+  if l.kind == "RWMutex" then queues[2] = l.rwant end
+  for _, queue in ipairs(queues) do
     for _, id in ipairs(queue.ids) do
       if #ids < 1000 then ids[#ids + 1] = id end
     end
@@ -55,15 +58,10 @@ ADDR          KIND   NAME             STATE   WAITING  WAIT  GOROUTINES  HOLDERS
 0xc000012090  Mutex  main.account.mu  locked        1     -          20       21  goroutine 21 called Lock at ...]],
   run = function(p)
     local w = ri.waits { all = not p.waited, channels = false }
-    local waiting = {}
-    for _, l in ipairs(w.locks) do waiting[l] = l.want.count + l.rwant.count + l.waiting.count end
-    table.sort(w.locks, function(a, b)
-      if waiting[a] ~= waiting[b] then return waiting[a] > waiting[b] end
-      return ri.cmp(a.addr, b.addr) < 0
-    end)
     local unseen = 0
     for _, l in ipairs(w.locks) do
-      if l.name:find(p.name, 1, true) then
+      local name = l.name
+      if name:find(p.name, 1, true) then
         local ids, longest = joined(l)
         local holders, evidence = {}, {}
         for i, h in ipairs(l.holders) do
@@ -71,7 +69,7 @@ ADDR          KIND   NAME             STATE   WAITING  WAIT  GOROUTINES  HOLDERS
         end
         unseen = math.max(unseen, l.unseen)
         ri.emit {
-          addr = l.addr, kind = l.kind, name = l.name ~= "" and l.name or nil, state = state(l), waiting = waiting[l], wait = longest and math.floor(longest * 1e9) or nil,
+          addr = l.addr, kind = l.kind, name = name ~= "" and name or nil, state = state(l), waiting = l.waiters, wait = longest and math.floor(longest * 1e9) or nil,
           goroutines = ids, holders = table.concat(holders, ", "), evidence = evidence,
         }
       end
