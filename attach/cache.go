@@ -76,11 +76,12 @@ type lookaside struct {
 	key  uint64         // the chunk's number + 1, so that the zero value matches nothing
 	low  uint64         // offset in the chunk of the run's first byte
 	size uint64         // of the run, in bytes
-	base unsafe.Pointer // of the chunk's data
+	base unsafe.Pointer // of the run
 }
 
 type chunk struct {
-	data   []byte // chunkSize bytes, nil while no page of it is valid
+	data   []byte // chunkSize bytes, nil while no page of it is valid, and where there are parts
+	parts  *parts
 	valid  uint32 // a bit a page: data holds it
 	absent uint32 // a bit a page: it isn't mapped
 	direct uint32 // a bit a page: only its beginning can be read (a truncated core), so it is not kept
@@ -127,7 +128,7 @@ func (c *Cache) Uint64(addr uint64) (uint64, error) {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]
 	if off := addr&chunkMask - e.low; e.key == key && off < e.size && e.size-off >= 8 {
-		return *(*uint64)(unsafe.Add(e.base, addr&chunkMask)), nil
+		return *(*uint64)(unsafe.Add(e.base, off)), nil
 	}
 	var b [8]byte
 	if _, err := c.readSlow(b[:], addr); err != nil {
@@ -141,7 +142,7 @@ func (c *Cache) Uint32(addr uint64) (uint32, error) {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]
 	if off := addr&chunkMask - e.low; e.key == key && off < e.size && e.size-off >= 4 {
-		return *(*uint32)(unsafe.Add(e.base, addr&chunkMask)), nil
+		return *(*uint32)(unsafe.Add(e.base, off)), nil
 	}
 	var b [4]byte
 	if _, err := c.readSlow(b[:], addr); err != nil {
@@ -155,7 +156,7 @@ func (c *Cache) Uint8(addr uint64) (uint8, error) {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]
 	if off := addr&chunkMask - e.low; e.key == key && off < e.size {
-		return *(*uint8)(unsafe.Add(e.base, addr&chunkMask)), nil
+		return *(*uint8)(unsafe.Add(e.base, off)), nil
 	}
 	var b [1]byte
 	if _, err := c.readSlow(b[:], addr); err != nil {
@@ -176,7 +177,7 @@ func (c *Cache) Slice(addr uint64, n int) ([]byte, error) {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]
 	if off := addr&chunkMask - e.low; e.key == key && off < e.size && e.size-off >= uint64(n) {
-		return unsafe.Slice((*byte)(unsafe.Add(e.base, addr&chunkMask)), n), nil
+		return unsafe.Slice((*byte)(unsafe.Add(e.base, off)), n), nil
 	}
 	return c.sliceSlow(addr, n)
 }
@@ -195,7 +196,7 @@ func (c *Cache) sliceSlow(addr uint64, n int) ([]byte, error) {
 			return nil, err
 		}
 		if ch != nil {
-			return ch.data[addr&chunkMask:][:n:n], nil
+			return ch.at(addr&chunkMask, n), nil
 		}
 	}
 	if c.lender != nil {
@@ -225,7 +226,7 @@ func (c *Cache) ReadMemory(p []byte, addr uint64) (int, error) {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]
 	if off := addr&chunkMask - e.low; e.key == key && off < e.size && e.size-off >= n {
-		copy(p, unsafe.Slice((*byte)(unsafe.Add(e.base, addr&chunkMask)), n))
+		copy(p, unsafe.Slice((*byte)(unsafe.Add(e.base, off)), n))
 		return len(p), nil
 	}
 	return c.readSlow(p, addr)
@@ -293,7 +294,7 @@ func (c *Cache) readSlow(p []byte, addr uint64) (int, error) {
 				}
 				continue
 			}
-			done += copy(p[done:done+n], ch.data[at&chunkMask:])
+			done += copy(p[done:done+n], ch.at(at&chunkMask, n))
 		default:
 			return done, err
 		}
@@ -329,7 +330,7 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 	if ch.valid&want != want {
 		if ch.valid == 0 && c.lender != nil && ch.data == nil {
 			if b := c.lender.Direct(number<<chunkShift, chunkSize); b != nil {
-				ch.data, ch.valid, ch.lent = b, allPages, true
+				ch.data, ch.parts, ch.valid, ch.lent = b, nil, allPages, true
 			}
 		}
 		if missing := want &^ (ch.valid | ch.absent | ch.direct); missing != 0 {
@@ -356,6 +357,9 @@ func (c *Cache) load(addr uint64, n int) (*chunk, error) {
 			return nil, nil
 		}
 	}
+	if ch.parts != nil {
+		c.join(ch, first, last)
+	}
 	c.remember(ch, number, first, last)
 	return ch, nil
 }
@@ -365,25 +369,33 @@ func (c *Cache) remember(ch *chunk, number uint64, first, last uint) {
 	if c.witness != nil { // what is found here isn't heard of
 		return
 	}
-	for first > 0 && ch.valid>>(first-1)&1 != 0 {
-		first--
-	}
-	for last < pagesPerChunk-1 && ch.valid>>(last+1)&1 != 0 {
-		last++
+	if ch.parts == nil {
+		for first > 0 && ch.valid>>(first-1)&1 != 0 {
+			first--
+		}
+		for last < pagesPerChunk-1 && ch.valid>>(last+1)&1 != 0 {
+			last++
+		}
 	}
 	key := number + 1
 	c.look[key%lookasides] = lookaside{
 		key:  key,
 		low:  uint64(first) << pageShift,
 		size: uint64(last-first+1) << pageShift,
-		base: unsafe.Pointer(unsafe.SliceData(ch.data)),
+		base: unsafe.Pointer(unsafe.SliceData(ch.at(uint64(first)<<pageShift, 1))),
 	}
 }
 
 // fetch reads the given pages of a chunk, each run of them with one call.
 func (c *Cache) fetch(ch *chunk, number uint64, pages uint32) error {
-	if ch.data == nil {
+	if c.Exact && ch.data == nil && c.asParts(ch, pages) {
+		defer func() { c.held -= ch.parts.forget(ch.valid) }()
+	} else if ch.data == nil {
 		ch.data = c.newData()
+		if ch.parts != nil {
+			c.held -= ch.parts.copyTo(ch.data)
+			ch.parts = nil
+		}
 		defer func() {
 			if ch.valid == 0 { // nothing there: keep the bytes for the next chunk
 				c.unused, ch.data = ch.data, nil
@@ -400,7 +412,7 @@ func (c *Cache) fetch(ch *chunk, number uint64, pages uint32) error {
 		for end < pagesPerChunk && pages>>end&1 != 0 {
 			end++
 		}
-		n, err := c.readDirect(ch.data[page<<pageShift:end<<pageShift], number<<chunkShift+uint64(page)<<pageShift)
+		n, err := c.readDirect(ch.at(uint64(page)<<pageShift, int(end-page)<<pageShift), number<<chunkShift+uint64(page)<<pageShift)
 		if err != nil && !IsNotMapped(err) {
 			return err
 		}
@@ -467,7 +479,7 @@ func (c *Cache) Warm(addr uint64) byte {
 	key := addr>>chunkShift + 1
 	e := &c.look[key%lookasides]
 	if off := addr&chunkMask - e.low; e.key == key && off < e.size {
-		return *(*byte)(unsafe.Add(e.base, addr&chunkMask))
+		return *(*byte)(unsafe.Add(e.base, off))
 	}
 	return 0
 }
