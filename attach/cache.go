@@ -412,7 +412,8 @@ func (c *Cache) fetch(ch *chunk, number uint64, pages uint32) error {
 		for end < pagesPerChunk && pages>>end&1 != 0 {
 			end++
 		}
-		n, err := c.readDirect(ch.at(uint64(page)<<pageShift, int(end-page)<<pageShift), number<<chunkShift+uint64(page)<<pageShift)
+		off := uint64(page) << pageShift
+		n, err := c.readDirect(ch.at(off, int(end-page)<<pageShift), number<<chunkShift+off)
 		if err != nil && !IsNotMapped(err) {
 			return err
 		}

@@ -26,8 +26,8 @@ func (h *perforated) ReadMemory(p []byte, addr uint64) (int, error) {
 	return len(p), nil
 }
 
-// What an Exact cache gives is what is there, in whatever order and pieces it is asked for, and after a read that ended.
-// It keeps little more than the pages that it read.
+// What an Exact cache gives is what is there, in whatever order and pieces it is asked for, and after a read that
+// ended. It keeps little more than the pages that it read.
 func TestParts(t *testing.T) {
 	const size = 4 * chunkSize
 	for seed := range uint64(200) {

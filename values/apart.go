@@ -33,8 +33,15 @@ type stackWord struct {
 	value uint64
 }
 
-// OnStack calls look, and meanwhile has the goroutine's stack read apart from the page cache, if it parks and Stacks has
-// remembered it in this look. What is read of the stack in a live view is remembered as the stack is, for a copy of the
+// stackReads is what a StackMemo remembers for who reads stacks apart.
+type stackReads struct {
+	index  map[uint64]int32  // of parked, by the goroutine's address; once asked for
+	words  []stackWords      // of each of parked
+	shapes map[int32][]Frame // by leaf: see shape
+}
+
+// OnStack calls look, and meanwhile has the goroutine's stack read apart from the page cache, if it parks and Stacks
+// has remembered it in this look. What is read of the stack in a live view is remembered as the stack is, for a copy of the
 // memory that is taken later. See [StackMemo] for when a memory is believed.
 func (s *Space) OnStack(g *Goroutine, look func()) {
 	if s.apart.of == nil && s.beApart(g) {
@@ -91,7 +98,7 @@ func (m *StackMemo) find(addr uint64) (int32, bool) {
 	return i, ok
 }
 
-// word reads a word of the stack that is read apart.
+// apartWord reads a word of the stack that is read apart.
 func (s *Space) apartWord(addr uint64) (uint64, error) {
 	a := &s.apart
 	left := a.low + a.size - addr
@@ -169,7 +176,7 @@ func (m *StackMemo) shape(s *Space, leaf int32) []Frame {
 	return frames
 }
 
-// remembered is Unwind of a stack whose shape is known; false if it isn't.
+// unwindApart is Unwind of a stack whose shape is known; false if it isn't.
 func (g *Goroutine) unwindApart(limit int) (frames []Frame, err error, ok bool) {
 	s := g.s
 	if s.apart.of != g {

@@ -50,10 +50,7 @@ type StackMemo struct {
 	next   map[stackStep]int32
 	parked []parked // by index in runtime.allgs
 	known  bool     // parked was filled
-
-	index  map[uint64]int32  // of parked, by the goroutine's address; once asked for
-	words  []stackWords      // read of each of parked: see Space.OnStack
-	shapes map[int32][]Frame // by leaf: see shape
+	stackReads
 }
 
 // stackNode is a function on a stack, under those that called it: stacks are paths in a tree, which is as small as the

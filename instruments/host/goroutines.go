@@ -117,6 +117,15 @@ func (h *Host) lineTable(function, file string, line int) *lua.LTable {
 	return h.table("func", function, "file", file, "line", line)
 }
 
+// idsTable gives goroutines' numbers to Lua.
+func (h *Host) idsTable(ids []int64) *lua.LTable {
+	t := h.lua.CreateTable(len(ids), 0)
+	for _, id := range ids {
+		t.Append(h.int64Value(id))
+	}
+	return t
+}
+
 // riGoroutines gives an iterator. Options: system (the runtime's own too), status.
 func (h *Host) riGoroutines(L *lua.LState) int {
 	system, status := false, ""

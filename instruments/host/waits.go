@@ -307,15 +307,6 @@ func (h *Host) riTriers(L *lua.LState) int {
 	return 1
 }
 
-// idsTable gives goroutines' numbers to Lua.
-func (h *Host) idsTable(ids []int64) *lua.LTable {
-	t := h.lua.CreateTable(len(ids), 0)
-	for _, id := range ids {
-		t.Append(h.int64Value(id))
-	}
-	return t
-}
-
 // waitersTable gives a queue to Lua: {count, ids, wait, selects, several: how many those wait for that wait for
 // others too, by their place in ids: a table with one large number for a key is as long as that number}.
 func (h *Host) waitersTable(list []waits.Waiter) *lua.LTable {
