@@ -89,6 +89,14 @@ func (r *Registers) User() []byte {
 	if r.arch == nil || r.lacks != 0 {
 		return nil
 	}
+	return r.UserKnown()
+}
+
+// UserKnown is User, with 0 for what isn't known.
+func (r *Registers) UserKnown() []byte {
+	if r.arch == nil {
+		return nil
+	}
 	b := make([]byte, r.arch.UserSize)
 	for n, at := range r.arch.user {
 		binary.LittleEndian.PutUint64(b[8*at:], r.words[n])

@@ -120,22 +120,34 @@ func (a *Audit) withoutConstants(block []byte) error {
 	return nil
 }
 
-func (a *Audit) kept(file *format.Reader, r *recorded.Recording, all bool) error {
+// readKept reads which texts are kept.
+func readKept(file *format.Reader) (list []Kept, err error) {
 	text, err := file.Named(keptBlock)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var list []Kept
 	if err := json.Unmarshal(text, &list); err != nil {
-		return fmt.Errorf("what it says of kept texts: %v: %w", err, format.ErrMalformed)
+		return nil, fmt.Errorf("what it says of kept texts: %v: %w", err, format.ErrMalformed)
+	}
+	for _, k := range list {
+		for _, place := range k.Places {
+			if place[1] > maxText || place[0]+place[1] < place[0] {
+				return nil, fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
+			}
+		}
+	}
+	return list, nil
+}
+
+func (a *Audit) kept(file *format.Reader, r *recorded.Recording, all bool) error {
+	list, err := readKept(file)
+	if err != nil {
+		return err
 	}
 	sampled := 0
 	for _, k := range list {
 		one := KeptTexts{Field: k.Field, Constant: k.Constant, Count: len(k.Places)}
 		for _, place := range k.Places {
-			if place[1] > maxText || place[0]+place[1] < place[0] {
-				return fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
-			}
 			one.Bytes += int64(place[1])
 			if k.Constant {
 				a.constants = append(a.constants, extent{place[0], int(place[1])})

@@ -49,8 +49,9 @@ type painter struct {
 	keptAs  map[string]*Kept
 	denied  []extent // contents that are not
 	counts  Counts
-	origins []byte // see format.OriginsBlock
-	look    int    // 1 is the first
+	origins []byte      // see format.OriginsBlock
+	look    int         // 1 is the first
+	seen    [][]typedAt // of each look
 	emit    func(name string, runs []format.Memory) error
 	err     error
 }
@@ -152,6 +153,7 @@ func (w *window) deny(addr, n uint64, c color) {
 func (p *painter) paint(s *Sight, look int) error {
 	p.look, p.kept, p.denied = look, nil, nil
 	seen := s.all()
+	p.seen = append(p.seen, seen)
 	p.texts(s, seen)
 	p.flushTokens()
 	p.keptList()

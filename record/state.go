@@ -90,6 +90,10 @@ type Recorder struct {
 	opt       Options
 	variables map[uint64]string // package variables by address
 	excluded  []sparse.Range    // constants that are not kept, by link-time address
+	count     uint64            // where goroutineCount lies; 0 if it isn't known
+	// heard is what the last recording's instruments saw. What the session keeps of the program's own variables and
+	// constants isn't read again for the next one.
+	heard *Sight
 }
 
 // New makes a recorder. It is made before the session looks: what is asked of the executable from now on travels along.
@@ -100,18 +104,21 @@ func New(s *looks.Session, opt Options) *Recorder {
 	r := &Recorder{session: s, opt: opt, variables: map[uint64]string{}, excluded: s.File.LinkerStrings()}
 	for _, v := range s.File.AllVars() {
 		r.variables[v.Addr+s.Bias] = v.Name
+		if v.Name == goroutineCount {
+			r.count = v.Addr + s.Bias
+		}
 	}
 	s.File.Track()
 	return r
 }
 
 // State records what plans' instruments look at, in one instant, and writes it to a file. The file is the caller's: it
-// is written from its beginning, and has no end mark unless State returns without an error.
+// is written from its beginning, and has no end mark unless State returns without an error. It may be called again, for a series.
 //
 // The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
 func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,
 	to rows.Listener) (h *Header, results []*rows.Result, whole *rows.Result, err error) {
-	m := &maker{Recorder: r, file: file}
+	m := &maker{Recorder: r, file: file, sight: r.heard}
 	results, whole, err = r.session.Together(ctx, plans, r.opt.Look, to, m)
 	if err != nil {
 		return nil, nil, nil, err
@@ -154,8 +161,17 @@ func (m *maker) Begin(look *looks.Look) error {
 		}
 	}
 	m.listen(m.sight.static(m.image()))
+	if m.count != 0 {
+		if _, err := look.Cache.Slice(m.count, 8); err == nil { // else the next copy has it
+			m.sight.Bits(m.count, 8)
+		}
+	}
 	return nil
 }
+
+// goroutineCount is what Delve finds goroutines by, besides runtime.allgs (pkg/proc/variables.go), in a core that is
+// made of a recording; ri itself doesn't read it.
+const goroutineCount = "runtime.allglen"
 
 // image is where the executable lies, with its variables.
 func (m *maker) image() (start, end uint64) {
@@ -214,6 +230,7 @@ func (m *maker) capture() error {
 	}
 	m.deaf()
 	if len(m.looks) == 0 {
+		m.heard = m.sight
 		if err := m.begin(); err != nil {
 			return err
 		}
@@ -225,6 +242,9 @@ func (m *maker) capture() error {
 // lookNow is what is known of a look besides memory.
 func (m *maker) lookNow() recorded.Look {
 	l := recorded.Look{Written: time.Now(), Nanotime: m.look.Space.Nanotime()}
+	if m.look.Threads() != nil { // none are left of a process that dies; of others they may not be known
+		l.Threads = []recorded.Thread{}
+	}
 	for _, t := range m.look.Threads() {
 		l.Threads = append(l.Threads, recorded.Thread{ID: t.ID, InnerID: t.InnerID, Frame: t.Regs.Frame()})
 	}
@@ -347,6 +367,9 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 		return nil, err
 	}
 	if err := m.kept(); err != nil {
+		return nil, err
+	}
+	if err := m.painter.types(m.writer.Block); err != nil {
 		return nil, err
 	}
 	h := m.header(results, whole)

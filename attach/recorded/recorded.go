@@ -41,7 +41,7 @@ type Process struct {
 type Look struct {
 	Written  time.Time     `json:"written"`
 	Nanotime int64         `json:"nanotime"` // the same by the process's monotonic clock
-	Threads  []Thread      `json:"threads"`
+	Threads  []Thread      `json:"threads"`  // null: they weren't known
 	Usage    *attach.Usage `json:"usage,omitempty"`
 }
 
@@ -211,6 +211,29 @@ func (r *Recording) EndConnection(attach.Descriptor, bool) error {
 	return fmt.Errorf("ending a connection of %s: %w", r.Describe(), attach.ErrNotSupported)
 }
 
+// Memory is that of a look.
+type Memory interface {
+	attach.Memory
+	// Direct gives n bytes without a copy, nil if they aren't there in one piece.
+	Direct(addr uint64, n int) []byte
+	// IsToken tells whether the byte at an address is of a token, which stands for what was not kept.
+	IsToken(addr uint64) bool
+}
+
+// Memory gives what was recorded at a look, 1 being the first; nil if there is no such look.
+func (r *Recording) Memory(look int) Memory {
+	if look < 1 || look > len(r.looks) {
+		return nil
+	}
+	return r.looks[look-1]
+}
+
+// Process is what the recording says of the process besides its memory. It is not to be changed.
+func (r *Recording) Process() *Process { return &r.process }
+
+// Arch is the architecture of the process.
+func (r *Recording) Arch() *arch.Arch { return r.arch }
+
 // ReadMemory reads what was recorded, as a view does.
 func (r *Recording) ReadMemory(p []byte, addr uint64) (int, error) {
 	return r.looks[0].ReadMemory(p, addr)
@@ -228,6 +251,9 @@ func (r *Recording) View(ctx context.Context, opt attach.ViewOptions) (attach.Vi
 	r.now = opt.Later
 	r.mu.Unlock()
 	v := &View{recording: r, memory: r.looks[opt.Later], done: make(chan struct{})}
+	if r.process.Looks[opt.Later].Threads != nil {
+		v.threads = []attach.Thread{}
+	}
 	for _, t := range r.process.Looks[opt.Later].Threads {
 		v.threads = append(v.threads, attach.Thread{ID: t.ID, InnerID: t.InnerID, Regs: r.arch.FrameRegisters(t.Frame)})
 	}

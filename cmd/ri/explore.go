@@ -122,14 +122,32 @@ memory that is made in one stop: --max-stop bounds it.`,
 func newDiff(o *options) *cobra.Command {
 	var interval time.Duration
 	depth := 0
+	var recordings []string
 	cmd := &cobra.Command{
-		Use:   "diff EXPR -p PID",
+		Use:   "diff EXPR -p PID | -r BEFORE -r AFTER [EXPR | RECIPE [NAME=VALUE ...]]",
 		Short: "look twice: what changed",
-		Long:  `Look at a Go expression twice and show what changed in between, numbers with their rates.`,
+		Long: `Look at a Go expression twice and show what changed in between, numbers with their rates. Of two recordings it is what
+differs in the expression, or in the rows of a recipe, by their key columns; without a name, in those of all recipes that both
+were made with.`,
 		Example: `  ri diff main.server.stats -p 4711
-  ri diff 'find(server.Server)' --interval 10s --depth 2 -p 4711`,
-		Args: exactly(1, "one expression"),
+  ri diff 'find(server.Server)' --interval 10s --depth 2 -p 4711
+  ri diff -r monday.rec -r tuesday.rec goroutines`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(recordings) > 0 && o.target.Given() {
+				return rows.Usagef("-p, -c and -r exclude each other: compare two looks at a process, or two recordings")
+			}
+			if len(recordings) > 0 {
+				c, err := o.catalogue()
+				if err != nil {
+					return err
+				}
+				return o.withOutput(func(out *rows.Output) error {
+					return commands.DiffRecordings(cmd.Context(), out, c, recordings, args, depth, o.look)
+				})
+			}
+			if err := exactly(1, "one expression")(cmd, args); err != nil {
+				return rows.Usage(err)
+			}
 			return o.withOutput(func(out *rows.Output) error {
 				return commands.Diff(cmd.Context(), out, args[0], interval, depth, o.look, o.target)
 			})
@@ -137,7 +155,12 @@ func newDiff(o *options) *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&interval, "interval", 5*time.Second, "wait for `DURATION` between the two")
 	cmd.Flags().IntVar(&depth, "depth", 3, "follow `N` pointers, slices and maps")
-	o.addTarget(cmd.Flags())
+	o.addProcess(cmd.Flags())
+	o.addDump(cmd.Flags())
+	o.addRecipes(cmd.Flags())
+	cmd.Flags().StringArrayVarP(&recordings, "recording", "r", nil, "compare two recordings, `RECORDING` and a later one")
+	cmd.Flags().StringVar(&o.target.Symbols, "symbols", "",
+		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
 	o.addLook(cmd.Flags())
 	return cmd
 }

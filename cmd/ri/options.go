@@ -48,9 +48,13 @@ func (o *options) addProcess(f *pflag.FlagSet) {
 }
 
 func (o *options) addCore(f *pflag.FlagSet) {
+	o.addDump(f)
+	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (see ri record)")
+}
+
+func (o *options) addDump(f *pflag.FlagSet) {
 	f.StringVarP(&o.target.Core, "core", "c", "", "look at core dump `CORE`")
 	f.StringVar(&o.target.Exe, "exe", "", "executable `EXE` that the core came from")
-	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (see ri record)")
 }
 
 func (o *options) addTarget(f *pflag.FlagSet) {

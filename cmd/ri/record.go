@@ -23,10 +23,14 @@ elements of arrays of numbers, keys, and what no type is known of are left out. 
 kept is an error, never zero. --policy FILE changes the rules; the key of the tokens is thrown away,
 unless --key-file keeps it.
 
+--every makes one after the other, which have one key: equal texts have the same token in all of them. Ctrl-C ends that, and
+what is whole stays.
+
 A file that is there is not overwritten. With Ctrl-C, or if anything fails, there is no file.`,
 		Example: `  ri record -p 4711 -o nats.rec
   ri record -p 4711 -o nats.rec goroutines http heap
   ri record -c core.4711 -o nats.rec --all
+  ri record -p 4711 --every 30s --for 1h -o series
   ri check -r nats.rec`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.File, o.out, opt.Recipes = o.out, "", args
@@ -46,6 +50,8 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	f.StringVar(&opt.Exec, "exec", "", "what the Lua file `FILE` looks at")
 	f.BoolVar(&opt.All, "all", false, "what every reading recipe that fits looks at")
 	f.BoolVar(&opt.Heap, "heap", false, "all that is reachable on the heap, too: the copy has all memory")
+	f.DurationVar(&opt.Every, "every", 0, "a recording each `DURATION`, into the folder of -o, named by its time")
+	f.DurationVar(&opt.For, "for", 0, "with --every: end after `DURATION` (default: with Ctrl-C)")
 	f.StringVar(&opt.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
 	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there: recordings "+
 		"with one key have the same tokens")

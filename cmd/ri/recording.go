@@ -10,7 +10,7 @@ import (
 func newRecording(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recording",
-		Short: "what is in a recording: info, verify, check",
+		Short: "what is in a recording: info, verify, check, export",
 		Long: `Say what a recording holds. Whoever sends one reads ri recording check first: every text that is
 kept as it was, and what looks as if it shouldn't be there.`,
 		Example: `  ri recording check nats.rec
@@ -34,7 +34,16 @@ passwords of known forms, and for words that are given. Exits with 3 if anything
 	check.Flags().StringVar(&audit.File, "against", "", "look for the words in `FILE`, too, one a line")
 	check.Flags().StringArrayVar(&audit.Words, "word", nil, "look for `WORD`, too; may be given again")
 	check.Flags().BoolVar(&audit.All, "all", false, "every text that is kept, not only samples")
+	var export commands.ExportOptions
+	exported := about("export", "write all that a recording keeps in clear as JSON, or a core",
+		`Write all that is kept in clear, completely: each text with its field and address, each value by type and field, the
+bytes that belong to neither, what is known of the process, and what travels of the executable; a JSON object a line.
+--core writes an ELF core instead, redacted as the recording is, for dlv and gdb, which need the executable with it.`,
+		func(out *rows.Output, path string) error { return commands.RecordingExport(out, path, export) })
+	exported.Flags().BoolVar(&export.Core, "core", false, "an ELF core, into the file of -o")
+	exported.PreRun = func(*cobra.Command, []string) { export.File, o.out = o.out, "" }
 	cmd.AddCommand(
+		exported,
 		about("info", "say what a recording is of, and what it holds", "", commands.RecordingInfo),
 		about("verify", "read all of a recording, and say what is damaged", "", commands.RecordingVerify),
 		check)

@@ -15,6 +15,7 @@ import (
 
 func newWatch(o *options) *cobra.Command {
 	opt := commands.WatchOptions{}
+	record := ""
 	cmd := &cobra.Command{
 		Use:   "watch -p PID [--on-exit 'ri ...']",
 		Short: "wait until a process dies, and look at it in its last moment",
@@ -29,6 +30,7 @@ memory. If ri is killed, the process runs on, or dies its death.
 Exit codes: 0 it ended with exit code 0; 3 it died in another way; 5 --max-hold ran out, or a command failed; 1 it was
 gone before it could be held; 4 it can't be watched; 130 Ctrl-C ended the watch.`,
 		Example: `  ri watch -p 4711
+  ri watch -p 4711 --record death.rec
   ri watch -p 4711 --on-exit 'ri crash' --on-exit 'ri report -o /var/tmp/visit' --max-hold 1m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,6 +41,9 @@ gone before it could be held; 4 it can't be watched; 130 Ctrl-C ended the watch.
 			if len(opt.OnExit) == 0 {
 				opt.OnExit = commands.DefaultOnExit
 			}
+			if record != "" {
+				opt.OnExit = append([]string{commands.RecordOnExit(record)}, opt.OnExit...)
+			}
 			opt.Run = runSelf
 			return commands.Watch(cmd.Context(), o.remarks(), o.target, opt)
 		},
@@ -46,6 +51,8 @@ gone before it could be held; 4 it can't be watched; 130 Ctrl-C ended the watch.
 	o.addTarget(cmd.Flags())
 	cmd.Flags().StringArrayVar(&opt.OnExit, "on-exit", nil,
 		"run this `COMMAND` of ri on the dying process; may be given again")
+	cmd.Flags().StringVar(&record, "record", "",
+		"before that, record what is in memory into `FILE` (as --on-exit 'ri record -o FILE' does)")
 	cmd.Flags().DurationVar(&opt.MaxHold, "max-hold", 30*time.Second,
 		"the longest that a dying process is held, `DURATION`")
 	return cmd

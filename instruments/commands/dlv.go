@@ -14,8 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ri/attach"
+	"ri/attach/recorded"
+	"ri/files"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
+	"ri/record"
 	"ri/referee"
 	"ri/symbols"
 )
@@ -110,9 +113,12 @@ func Dlv(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look 
 	}
 	defer target.Close()
 	delve := referee.Copy{Core: choice.Core, Of: target.Describe()}
-	exe, ok := target.Executable().(*os.File)
-	if !ok {
-		return rows.Refused(fmt.Errorf("a look by Delve at %s: %w here", target.Describe(), attach.ErrNotSupported))
+	exe, err := executableFor(target, choice)
+	if err != nil {
+		return rows.Refused(err)
+	}
+	if choice.Recording != "" {
+		defer exe.Close()
 	}
 	delve.Executable = openFile(exe) // what runs, whatever lies at its path now
 	if _, err := buildinfo.Read(exe); err != nil {
@@ -121,7 +127,15 @@ func Dlv(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look 
 	if err := debugInfo(exe); err != nil {
 		out.Log("note: " + err.Error())
 	}
-	if choice.Core == "" {
+	switch r, recorded := target.(*recorded.Recording); {
+	case recorded:
+		core, err := coreForDelve(out, r, look.Spool)
+		if err != nil {
+			return err
+		}
+		defer core.Close()
+		delve.Core = openFile(core)
+	case choice.Core == "":
 		core, err := copyForDelve(ctx, out, target, look, opt.Shared)
 		if err != nil {
 			return err
@@ -150,6 +164,43 @@ func debugInfo(exe io.ReaderAt) error {
 	return errors.New("the executable has no debug information (built with -ldflags=-s or -w, or stripped): Delve finds " +
 		"threads and functions in it, but no goroutines, variables or types; ri finds goroutines and more (ri " +
 		"recipes -p PID)")
+}
+
+// executableFor is the executable that Delve needs.
+func executableFor(target attach.Target, choice looks.TargetChoice) (*os.File, error) {
+	if exe, ok := target.Executable().(*os.File); ok {
+		return exe, nil
+	}
+	if choice.Recording == "" {
+		return nil, fmt.Errorf("a look by Delve at %s: %w here", target.Describe(), attach.ErrNotSupported)
+	}
+	if choice.Exe == "" {
+		return nil, fmt.Errorf("Delve needs the executable that %s is of: name it with --exe EXE; without it, ri exec, ri print and "+
+			"ri shell look at a recording: %w", target.Describe(), attach.ErrNotSupported)
+	}
+	exe, err := files.Open(choice.Exe)
+	if err != nil {
+		return nil, err
+	}
+	if err := choice.SameBuild(target); err != nil {
+		exe.Close()
+		return nil, err
+	}
+	return exe, nil
+}
+
+// coreForDelve makes a core of a recording.
+func coreForDelve(out *rows.Output, r *recorded.Recording, spool string) (*os.File, error) {
+	file, err := fileWithoutName(spool)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := record.Core(r.File(), r, file); err != nil {
+		file.Close()
+		return nil, rows.Refused(err)
+	}
+	out.Log("note: Delve shows as zero what was not recorded")
+	return file, nil
 }
 
 // copyForDelve copies a process in one stop into a file without a name: in memory, or on the disk of --spool.

@@ -40,8 +40,8 @@ func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Dura
 		return rows.Usagef("--depth %d: must be 1 or more", depth)
 	case interval <= 0:
 		return rows.Usagef("--interval %s: must be more than 0", interval)
-	case choice.Core != "":
-		return rows.Usagef("a core doesn't change: ri diff compares two looks at a process (-p PID)")
+	case choice.PID == "" && choice.Given():
+		return rows.Usagef("%s doesn't change: ri diff compares two looks at a process (-p PID)", choice.Still())
 	}
 	s, plan, err := looks.Explore("diff", how, choice)
 	if err != nil {
@@ -69,16 +69,21 @@ func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Dura
 	}
 	second.Stats.Add(res.Stats)
 	second.ValuesRead += res.ValuesRead
+	return concludeDiff(out, second, before, after, cut || cutToo, time.Since(began))
+}
+
+// concludeDiff writes what changed between two looks at an expression; second is what the second one cost.
+func concludeDiff(out *rows.Output, second *rows.Result, before, after []values.Leaf, cut bool, took time.Duration) error {
 	second.Columns = []rows.Column{{Name: "path", Key: rows.KeyPart}, {Name: "before"}, {Name: "after"},
 		{Name: "rate", Type: rows.ColumnFloat, Help: "per second"}}
-	second.Rows = changes(before, after, time.Since(began))
-	if cut || cutToo {
+	second.Rows = changes(before, after, took)
+	if cut {
 		second.Partial = append(second.Partial, fmt.Sprintf("more than %s: compare a part of it, or give a smaller --depth",
 			rows.Plural(maxLeaves, "value")))
 	}
 	if len(second.Rows) == 0 && second.Err == nil {
 		sayEmpty(out, second, fmt.Sprintf("nothing of %s changed in %s", rows.Plural(int64(len(after)), "value"),
-			rows.DurationText(interval)))
+			rows.DurationText(took.Round(time.Millisecond))))
 	}
 	return out.Conclude(second)
 }

@@ -132,8 +132,8 @@ func (opt TopOptions) check(out *rows.Output, choice looks.TargetChoice) error {
 		return rows.Usagef("--interval %s: must be 10ms or more", opt.Interval)
 	case opt.Count < 0:
 		return rows.Usagef("-n %d: must not be negative", opt.Count)
-	case choice.Core != "":
-		return rows.Usagef("a core doesn't change: ri print shows what is in it")
+	case choice.PID == "" && choice.Given():
+		return rows.Usagef("%s doesn't change: ri print shows what is in it", choice.Still())
 	case out.Format == rows.JSON && opt.Count == 0:
 		return rows.Usagef("--json is one document, which needs an end: say how many refreshes (-n 10), or --ndjson")
 	case out.Temp != nil && opt.Count == 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type RecordOptions struct {
 	// WholeSymbols has all that the executable says of itself travel along.
 	WholeSymbols bool
 	Heap         bool // all that is reachable, too
+	Series
 }
 
 // asked first on every site.
@@ -38,12 +40,16 @@ func (o RecordOptions) check(choice looks.TargetChoice) error {
 	switch {
 	case choice.Recording != "":
 		return rows.Usagef("ri record makes a recording of a process (-p PID) or of a core (-c CORE)")
+	case o.Every != 0 || o.For != 0:
+		if err := o.Series.check(o.File); err != nil {
+			return err
+		}
 	case o.File == "" || o.File == "-":
 		return rows.Usagef("ri record writes into a file: name one that isn't there yet (-o FILE)")
 	case o.All && (len(o.Recipes) > 0 || o.Exec != ""), o.Exec != "" && len(o.Recipes) > 0:
 		return rows.Usagef("recipes by name, --exec and --all exclude each other")
 	}
-	if _, err := os.Lstat(o.File); err == nil {
+	if _, err := os.Lstat(o.File); err == nil && o.Every == 0 {
 		return rows.Usagef("-o %s: is there already, and ri record overwrites nothing; name another file", o.File)
 	}
 	return choice.Need()
@@ -150,45 +156,53 @@ func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice 
 			return err
 		}
 	}
-	file, err := rows.NewUnnamedFile(opt.File)
-	if err != nil {
-		return rows.Usage(fmt.Errorf("-o %s: %w", opt.File, rows.UnwrapPath(err)))
+	r := recording{recorder: recorder, plans: plans, out: out}
+	if opt.Every != 0 {
+		return r.series(ctx, opt.File, opt.Series)
 	}
-	defer file.Drop()
+	return r.make(ctx, opt.File, reportRecording)
+}
+
+// recording is what is to be recorded, once or again and again.
+type recording struct {
+	recorder *record.Recorder
+	plans    []*looks.Plan
+	out      *rows.Output
+}
+
+// madeOf is what there is to say of one.
+type madeOf struct {
+	path    string
+	size    int64
+	header  *record.Header
+	results []*rows.Result
+	whole   *rows.Result
+	took    time.Duration
+}
+
+// make makes a recording, which appears whole or not at all.
+func (r recording) make(ctx context.Context, path string, report func(*rows.Output, madeOf) error) error {
+	did := madeOf{path: path}
 	began := time.Now()
-	header, results, whole, err := recorder.State(ctx, plans, file.File, out)
-	if err != nil {
+	if err := newFile(path, func(file *os.File) (err error) {
+		if did.header, did.results, did.whole, err = r.recorder.State(ctx, r.plans, file, r.out); err != nil {
+			return err
+		}
+		did.size, err = file.Seek(0, io.SeekEnd)
+		return err
+	}); err != nil {
 		return err
 	}
-	if err := file.Appear(opt.File); err != nil {
-		return fmt.Errorf("-o %s: %w", opt.File, rows.UnwrapPath(err))
-	}
-	return reportRecording(out, opt.File, header, results, whole, time.Since(began))
+	did.took = time.Since(began)
+	return report(r.out, did)
 }
 
 // reportRecording says what was recorded, and what was not.
-func reportRecording(out *rows.Output, path string, h *record.Header, results []*rows.Result, whole *rows.Result,
-	took time.Duration) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	var failed []string
-	for _, r := range results {
-		switch {
-		case r.Err != nil:
-			failed = append(failed, fmt.Sprintf("%s: %v", r.Recipe, r.Err))
-		case len(r.Partial) > 0:
-			failed = append(failed, fmt.Sprintf("%s: %s", r.Recipe, strings.Join(r.Partial, "; ")))
-		}
-	}
-	for _, note := range append(whole.Notes, failed...) {
-		out.Log("note: " + note)
-	}
+func reportRecording(out *rows.Output, did madeOf) error {
+	h := did.header
+	did.problems(out)
 	if out.Format != rows.Table {
-		return out.WriteDocument(rows.Of("file", path, "bytes", info.Size(), "recipes", int64(len(h.Recipes)),
-			"kept", h.Counts.Kept, "denied", h.Counts.Denied, "unknown", h.Counts.Unknown, "tokens", h.Counts.Tokens,
-			"stops", int64(h.Stop.Stops), "stopped", h.Stop.Stopped.Seconds(), "seconds", took.Seconds()))
+		return did.document(out)
 	}
 	names := make([]string, len(h.Recipes))
 	for i, r := range h.Recipes {
@@ -197,7 +211,30 @@ func reportRecording(out *rows.Output, path string, h *record.Header, results []
 	return out.WriteText(fmt.Sprintf("%s: %s of what %s looked at in %s; %d texts became tokens, %s were not kept; %s; "+
 		"%s in %s\n"+
 		"look at it: ri check -r %s\n",
-		path, rows.ShortBytes(h.Counts.Kept), strings.Join(names, ", "), h.Program.Executable, h.Counts.Tokens,
-		rows.ShortBytes(h.Counts.Denied+h.Counts.Unknown), stopText(attach.Stats(whole.Stats)), rows.ShortBytes(info.Size()),
-		rows.ShortDuration(took), path))
+		did.path, rows.ShortBytes(h.Counts.Kept), strings.Join(names, ", "), h.Program.Executable, h.Counts.Tokens,
+		rows.ShortBytes(h.Counts.Denied+h.Counts.Unknown), stopText(attach.Stats(did.whole.Stats)), rows.ShortBytes(did.size),
+		rows.ShortDuration(did.took), did.path))
+}
+
+// problems says what was not recorded.
+func (did madeOf) problems(out *rows.Output) {
+	var failed []string
+	for _, r := range did.results {
+		switch {
+		case r.Err != nil:
+			failed = append(failed, fmt.Sprintf("%s: %v", r.Recipe, r.Err))
+		case len(r.Partial) > 0:
+			failed = append(failed, fmt.Sprintf("%s: %s", r.Recipe, strings.Join(r.Partial, "; ")))
+		}
+	}
+	for _, note := range append(did.whole.Notes, failed...) {
+		out.Log("note: " + note)
+	}
+}
+
+func (did madeOf) document(out *rows.Output) error {
+	h := did.header
+	return out.WriteDocument(rows.Of("file", did.path, "bytes", did.size, "recipes", int64(len(h.Recipes)),
+		"kept", h.Counts.Kept, "denied", h.Counts.Denied, "unknown", h.Counts.Unknown, "tokens", h.Counts.Tokens,
+		"stops", int64(h.Stop.Stops), "stopped", h.Stop.Stopped.Seconds(), "seconds", did.took.Seconds()))
 }

@@ -27,6 +27,11 @@ type WatchOptions struct {
 // DefaultOnExit is what is run where nothing is said.
 var DefaultOnExit = []string{"ri crash", "ri run goroutines"}
 
+// RecordOnExit is the command that makes a recording.
+func RecordOnExit(file string) string {
+	return shellquote.Join("ri", "record", "-o", file, "crash", "check", "goroutines", "locks", "channels")
+}
+
 // command is one of OnExit, taken apart.
 type command struct {
 	text  string

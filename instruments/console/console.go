@@ -122,8 +122,8 @@ const (
 
 // SetView has each following line look anew, live or at a snapshot.
 func (c *Console) SetView(kind string) error {
-	if c.session.Info.Kind == "core" {
-		return errors.New("a core holds still: there is one view of it")
+	if kind := c.session.Info.Kind; kind == "core" || kind == "recording" {
+		return fmt.Errorf("a %s holds still: there is one view of it", kind)
 	}
 	c.Release()
 	c.how.View = kind
@@ -133,8 +133,8 @@ func (c *Console) SetView(kind string) error {
 // Hold stops the target for limit at most, or, where limit is 0, copies all of its memory in one stop and keeps the
 // copy. Following lines see that, until Release.
 func (c *Console) Hold(ctx context.Context, limit time.Duration) error {
-	if c.session.Info.Kind == "core" {
-		return errors.New("a core holds still: there is nothing to stop")
+	if kind := c.session.Info.Kind; kind == "core" || kind == "recording" {
+		return fmt.Errorf("a %s holds still: there is nothing to stop", kind)
 	}
 	if limit < 0 || limit > looks.LongestStop {
 		return fmt.Errorf("a stop is for more than 0 and at most %s", rows.DurationText(looks.LongestStop))

@@ -8,8 +8,7 @@ import (
 
 // Explore opens what an exploring command looks at, and says how it looks.
 func Explore(name string, how Options, choice TargetChoice) (*Session, *Plan, error) {
-	plan, err := NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{},
-		lang.Params{}, how)
+	plan, err := ExplorePlan(name, how)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -22,6 +21,11 @@ func Explore(name string, how Options, choice TargetChoice) (*Session, *Plan, er
 		return nil, nil, err
 	}
 	return s, plan, nil
+}
+
+// ExplorePlan is the plan of a look that runs no script.
+func ExplorePlan(name string, how Options) (*Plan, error) {
+	return NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{}, lang.Params{}, how)
 }
 
 // CountValues notes, when what it gives is called, how many values the look has read since.

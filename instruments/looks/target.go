@@ -2,6 +2,7 @@ package looks
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,6 +31,14 @@ type TargetChoice struct {
 // Given says whether any target was named.
 func (c TargetChoice) Given() bool { return c.PID != "" || c.Core != "" || c.Recording != "" }
 
+// Still names what holds still: "a core", "a recording".
+func (c TargetChoice) Still() string {
+	if c.Recording != "" {
+		return "a recording"
+	}
+	return "a core"
+}
+
 // Check is what can be wrong without looking.
 func (c TargetChoice) Check() error {
 	switch {
@@ -55,8 +64,8 @@ func (c TargetChoice) Need() error {
 		return err
 	}
 	if !c.Given() {
-		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) or a core with -c " +
-			"CORE --exe EXE")
+		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) a core with -c " +
+			"CORE --exe EXE, or a recording with -r FILE")
 	}
 	return nil
 }
@@ -219,8 +228,41 @@ func (c TargetChoice) symbols(t attach.Target) (*symbols.File, error) {
 			return nil, err
 		}
 		exe = file
+		if err := c.SameBuild(t); err != nil {
+			file.Close()
+			return nil, err
+		}
 	}
 	return symbols.OpenCached(exe, filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
+}
+
+// ErrOtherBuild: an executable isn't the one that was recorded.
+var ErrOtherBuild = errors.New("its build ID is not that of the recorded program")
+
+// SameBuild refuses an executable that is named with a recording and isn't of the build that was recorded.
+func (c TargetChoice) SameBuild(t attach.Target) error {
+	r, ok := t.(*recorded.Recording)
+	if !ok || c.Exe == "" {
+		return nil
+	}
+	was, err := recordedSymbols(r)
+	if err != nil {
+		return err
+	}
+	file, err := files.Open(c.Exe)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	is, err := symbols.OpenCached(file, filepath.Base(c.Exe), symbols.CacheFolder())
+	if err != nil {
+		return fmt.Errorf("--exe %s: %w", c.Exe, err)
+	}
+	if is.BuildID() != was.BuildID() {
+		return fmt.Errorf("--exe %s: %w; name the executable of that same build, or leave it out: the types that were recorded "+
+			"travelled along", c.Exe, ErrOtherBuild)
+	}
+	return nil
 }
 
 // recordedSymbols are those that travelled with a recording.

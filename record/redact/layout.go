@@ -31,7 +31,9 @@ type Piece struct {
 	Action Action
 	Field  string // path of the field in the type, for counts and lists; "" of a type that isn't a struct
 	Secret bool   // it has a secret's name, and no rule keeps it: not even a constant is kept there
-	Unit   int64  // of a Slice, the size of an element in bytes
+	// Kind is that of the field; of an array of numbers that is one piece, of its elements. Invalid where it isn't known.
+	Kind reflect.Kind
+	Unit int64 // of a Slice, the size of an element in bytes
 
 	// Of an array of what isn't Plain throughout: so many, Size apart.
 	Count int64
@@ -198,7 +200,8 @@ func (c *compiler) slots(t *symbols.Type, off int64) bool {
 			}
 			c.padding(off+end, off+f.Offset)
 			end = f.Offset + f.Type.Size
-			c.out.Pieces = append(c.out.Pieces, Piece{Offset: off + f.Offset, Size: f.Type.Size, Form: form, Field: f.Name})
+			c.out.Pieces = append(c.out.Pieces, Piece{Offset: off + f.Offset, Size: f.Type.Size, Form: form, Field: f.Name,
+				Kind: f.Type.Kind})
 		}
 		return true
 	case strings.HasPrefix(t.Name, "noalg.map.group["), strings.HasPrefix(t.Name, "map.group["),
@@ -268,7 +271,7 @@ func (c *compiler) array(t *symbols.Type, off int64, at place, depth int) {
 
 // piece adds a piece. action is what is done with it where no rule says anything, and no name.
 func (c *compiler) piece(p Piece, action Action, t *symbols.Type, at place) {
-	p.Action, p.Field = c.action(p.Form, action, t, at), at.field()
+	p.Action, p.Field, p.Kind = c.action(p.Form, action, t, at), at.field(), t.Kind
 	p.Secret = at.secret && p.Action != Keep
 	c.out.Pieces = append(c.out.Pieces, p)
 }

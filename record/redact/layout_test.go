@@ -37,6 +37,31 @@ func said(l *Layout) map[string]string {
 	return out
 }
 
+// TestLayoutOfElements: what is denied of a slice of numbers is all of its elements.
+func TestLayoutOfElements(t *testing.T) {
+	f := open(t)
+	for _, name := range []string{"main.order", "main.keys"} {
+		typ, err := f.Type(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, p := range new(Policy).Of(typ, "").Pieces {
+			for _, field := range typ.Fields() {
+				if p.Form != Slice || p.Field != field.Name || field.Type.Elem() == nil || p.Action != Drop {
+					continue
+				}
+				if found = true; p.Unit != field.Type.Elem().Size {
+					t.Errorf("%s.%s: elements of %d bytes, want %d", name, p.Field, p.Unit, field.Type.Elem().Size)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s has no slice of numbers", name)
+		}
+	}
+}
+
 func TestLayout(t *testing.T) {
 	f := open(t)
 	for _, x := range []struct {

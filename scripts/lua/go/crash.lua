@@ -174,6 +174,7 @@ local function ended(p)
   local g, frames, broken, returned = exited()
   if not g and target.kind ~= "dying" then
     print(target.kind == "process" and "it is not dying: no thread is in a panic, fatal error or signal"
+      or target.kind == "recording" and "no thread was in a panic, fatal error or signal when it was recorded"
       or "no thread of this core is in a panic, fatal error or signal: it was written of a program that ran (gcore, ri core), or one that was killed from outside")
     return
   end
@@ -225,7 +226,8 @@ frame  main.(*node).valueOf                                        main.go:27  n
       local one = chain[i]
       local text, whole = panics.cut(one.text or one.value)
       local marks = one.repanicked and " [recovered, repanicked]" or one.recovered and " [recovered]" or ""
-      local details = { one.type .. (one.text ~= one.value and one.value ~= nil and ": " .. one.value or "") }
+      local same = one.value ~= nil and one.text ~= nil and ri.token(one.text) == ri.token(one.value) and one.text == one.value
+      local details = { one.type .. (not same and one.value ~= nil and ": " .. one.value or "") }
       if whole then details[2] = "text: " .. whole end
       ri.emit { part = "panic", what = text .. marks, where = "", details = details }
     end

@@ -22,7 +22,7 @@ local longest = 300
 
 -- cut gives the beginning of a long text, and the whole, if that had to be cut.
 function panics.cut(text)
-  if #text <= longest then return text, nil end
+  if #text <= longest or ri.token(text) then return text, nil end
   local at = longest
   while at > 1 and text:byte(at + 1) >= 0x80 and text:byte(at + 1) < 0xc0 do at = at - 1 end
   return ("%s... (%d bytes)"):format(text:sub(1, at), #text), text
@@ -76,7 +76,7 @@ function panics.chain(g, frames)
         for _, v in ipairs(was.list) do
           if v.name == "e" then one.type = v.dynamic or one.type end
         end
-        if type(arg) == "string" then one.text = message(arg, arg:find("^runtime error: ") and "string" or one.type) end
+        if type(arg) == "string" then one.text = ri.token(arg) and arg or message(arg, arg:find("^runtime error: ") and "string" or one.type) end
         arg = was.value
       elseif type(arg) == "string" then
         one.type = "as the runtime printed it"

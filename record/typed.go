@@ -1,0 +1,190 @@
+package record
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"ri/record/format"
+	"ri/record/redact"
+)
+
+// typedBlock says what the bytes of memory are: a JSON list of Typed. There may be many.
+const typedBlock = "typed"
+
+// Typed is what was looked at as one type.
+type Typed struct {
+	Type     string  `json:"type"`
+	Variable string  `json:"variable,omitempty"` // package variable
+	Look     int     `json:"look"`               // 1 is the first
+	Size     int64   `json:"size"`
+	Fields   []Field `json:"fields"` // those of which something is kept
+	// At are the addresses, in order: the first, then how far each is from the one before.
+	At []uint64 `json:"at"`
+}
+
+// Field is a part of a type that is kept.
+type Field struct {
+	Name   string `json:"name,omitempty"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+	// Kind is a kind of package reflect for what is kept as it is (an array's bytes: "bytes"), "string" and "slice" for headers,
+	// "control" for a map's notes of its slots, "padding" for what is written as zeros.
+	Kind string `json:"kind"`
+	// Of an array of what has fields: so many, Size apart.
+	Count  int64   `json:"count,omitempty"`
+	Fields []Field `json:"fields,omitempty"`
+}
+
+// What one block holds, about.
+const (
+	typedAddresses = 1 << 18
+	typedText      = 4 << 20 // bytes
+)
+
+// types writes as what memory was looked at.
+func (p *painter) types(write func(name string, data []byte, low, high uint64) error) error {
+	var list []*Typed
+	for i, seen := range p.seen {
+		byLayout := map[*redact.Layout]*Typed{}
+		for _, t := range seen {
+			l := p.layout(t)
+			one := byLayout[l]
+			if one == nil {
+				one = &Typed{Type: t.typ.Name, Variable: p.mem.Variable(t.addr), Look: i + 1, Size: t.typ.Size, Fields: fieldsOf(l)}
+				byLayout[l] = one
+				list = append(list, one)
+			}
+			one.At = append(one.At, t.addr)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Typed) int { return cmp.Compare(a.Type, b.Type) })
+	var pending []byte
+	flush := func() error {
+		if len(pending) == 0 {
+			return nil
+		}
+		err := write(typedBlock, append(pending, ']'), 0, 0)
+		pending = nil
+		return err
+	}
+	for _, t := range list {
+		for at := range slices.Chunk(t.At, typedAddresses) {
+			part := *t
+			part.At = make([]uint64, len(at))
+			for i, addr := range at {
+				if part.At[i] = addr; i > 0 {
+					part.At[i] = addr - at[i-1]
+				}
+			}
+			text, err := json.Marshal(part)
+			if err != nil {
+				return err
+			}
+			if pending = append(pending, byte(',')); len(pending) == 1 {
+				pending[0] = '['
+			}
+			if pending = append(pending, text...); len(pending) >= typedText {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return flush()
+}
+
+// fieldsOf are the pieces of a layout that are kept.
+func fieldsOf(l *redact.Layout) (out []Field) {
+	for _, p := range l.Pieces {
+		f := Field{Name: p.Field, Offset: p.Offset, Size: p.Size}
+		switch {
+		case p.Elem != nil:
+			f.Kind, f.Count, f.Fields = "array", p.Count, fieldsOf(p.Elem)
+			if len(f.Fields) == 0 {
+				continue
+			}
+		case p.Form == redact.Padding:
+			f.Kind = "padding"
+		case p.Form == redact.Text:
+			f.Kind = "string"
+		case p.Form == redact.Bytes, p.Form == redact.Slice:
+			f.Kind = "slice"
+		case p.Form == redact.Control:
+			f.Kind = "control"
+		case p.Action != redact.Keep:
+			continue
+		case p.Form == redact.Contents, p.Kind == reflect.Invalid:
+			f.Kind = "bytes"
+		default:
+			f.Kind = p.Kind.String()
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// readTyped reads what a recording says of types: nothing, of one that was made before there was such a block.
+func readTyped(file *format.Reader) (list []Typed, err error) {
+	total := 0
+	for _, b := range file.Blocks() {
+		if b.Name != typedBlock {
+			continue
+		}
+		text, err := file.Read(b)
+		if err != nil {
+			return nil, err
+		}
+		var part []Typed
+		if err := json.Unmarshal(text, &part); err != nil {
+			return nil, fmt.Errorf("what it says of types: %v: %w", err, format.ErrMalformed)
+		}
+		for _, t := range part {
+			if total += len(t.At); total > maxTyped {
+				return nil, fmt.Errorf("more than %d things of known types: %w", maxTyped, format.ErrMalformed)
+			}
+			for i := 1; i < len(t.At); i++ {
+				t.At[i] += t.At[i-1]
+			}
+		}
+		list = append(list, part...)
+	}
+	return list, nil
+}
+
+// maxTyped bounds what is taken into memory, 16 bytes each.
+const maxTyped = 1 << 25
+
+// maxFields bounds how many fields of one thing are gone through.
+const maxFields = 1 << 22
+
+// each calls f for each field, of which the array's elements are one each, until f says false.
+func (t *Typed) each(addr uint64, f func(field *Field, name string, at uint64)) {
+	left := maxFields
+	eachField(t.Fields, "", addr, &left, 0, f)
+}
+
+func eachField(list []Field, prefix string, addr uint64, left *int, depth int, f func(*Field, string, uint64)) {
+	for i := range list {
+		field := &list[i]
+		if *left--; *left < 0 || depth > 16 {
+			return
+		}
+		name := prefix + field.Name
+		if field.Count <= 0 || len(field.Fields) == 0 {
+			if field.Size > 0 {
+				f(field, name, addr+uint64(field.Offset))
+			}
+			continue
+		}
+		for k := int64(0); k < field.Count && *left > 0; k++ {
+			inner := fmt.Sprintf("%s[%d]", name, k)
+			if len(field.Fields) > 1 || field.Fields[0].Name != "" {
+				inner += "."
+			}
+			eachField(field.Fields, inner, addr+uint64(field.Offset+k*field.Size), left, depth+1, f)
+		}
+	}
+}
