@@ -109,6 +109,26 @@ func TestStacksRemembered(t *testing.T) {
 		if after > before+100 || after > 1000 {
 			t.Errorf("%d pages were read at first and %d later, with 2,000 stacks of 2 KiB each", before, after)
 		}
+		// words gives what is on each goroutine's stack, and how many pages were read for it.
+		words := func(look func(*values.Goroutine, func())) (texts map[int64]string, pages int) {
+			t.Helper()
+			texts, pages = map[int64]string{}, -len(l.Mem().Pages())
+			for g, err := range l.Goroutines() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				look(g, func() {
+					frames, err := g.Unwind(0)
+					texts[g.ID] = fmt.Sprint(err)
+					for i := range frames {
+						word, err := l.Uint64(frames[i].CFA - 16)
+						texts[g.ID] += fmt.Sprintln(frames[i].Func, frames[i].Line, frames[i].CFA, word, err)
+					}
+				})
+			}
+			return texts, pages + len(l.Mem().Pages())
+		}
+		words(l.OnStack)
 		l.View.Close()
 		view, err := l.Target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
 		if err != nil {
@@ -119,6 +139,13 @@ func TestStacksRemembered(t *testing.T) {
 		l.SetThreads(view.Threads())
 		if left, right, _ := count(); left != 1998 || right != 2 {
 			t.Errorf("in a stop %d wait in left and %d in right", left, right)
+		}
+		apart, read := words(l.OnStack)
+		if read > 200 {
+			t.Errorf("%d pages of stacks were read that are remembered", read)
+		}
+		if plain, _ := words(func(_ *values.Goroutine, read func()) { read() }); !maps.Equal(apart, plain) {
+			t.Error("stacks that are read apart are others than those that are there")
 		}
 	})
 }
