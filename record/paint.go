@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"maps"
+	"reflect"
 	"slices"
 
 	"ri/record/format"
@@ -17,8 +18,8 @@ type Memory struct {
 	Read func(addr uint64, n int) ([]byte, bool)
 	// Constant tells whether bytes are the program's own, that nobody can have changed.
 	Constant func(addr uint64, n int) bool
-	// Address tells whether a word leads to memory of the process.
-	Address func(word uint64) bool
+	// Mapped tells whether the process has memory at an address, n bytes of it.
+	Mapped func(addr, n uint64) bool
 	// Variable gives the name of the package variable at an address, "" if there is none.
 	Variable func(addr uint64) string
 	// Tokens is an address from which on the process has no memory.
@@ -95,6 +96,15 @@ func each(l *redact.Layout, addr uint64, f func(redact.Piece, uint64)) {
 	}
 }
 
+// maxArray is the longest array that is believed of what is no variable, in bytes. The runtime, and others, take pointers
+// for such of arrays of any length, (*[1 << 16]scase)(p)[:n], and what lies behind is something else.
+const maxArray = 64 << 10
+
+// view tells whether something was looked at as an array only to take a slice of it.
+func (p *painter) view(t typedAt) bool {
+	return t.typ.Kind == reflect.Array && t.typ.Size >= maxArray && p.mem.Variable(t.addr) == ""
+}
+
 // blockBytes is about how much goes into one block of memory.
 const blockBytes = 4 << 20
 
@@ -152,7 +162,7 @@ func (w *window) deny(addr, n uint64, c color) {
 // paint writes all that was looked at.
 func (p *painter) paint(s *Sight, look int) error {
 	p.look, p.kept, p.denied = look, nil, nil
-	seen := s.all()
+	seen := s.all(p.view)
 	p.seen = append(p.seen, seen)
 	p.texts(s, seen)
 	p.flushTokens()
@@ -360,7 +370,7 @@ func (p *painter) words(w *window, s *Sight) {
 				continue
 			}
 			c := unknown
-			if p.mem.Address(word(b, 0)) || p.mem.Constant(at, 8) {
+			if p.mem.Mapped(word(b, 0), 1) || p.mem.Constant(at, 8) {
 				c = plain
 			}
 			for k := range uint64(8) {

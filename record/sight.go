@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 
 	"ri/attach"
@@ -122,11 +123,13 @@ func (s *Sight) pages() []uint64 {
 }
 
 // all lists what was looked at as a type, by address: the wholes, without what lies in them. A field is what its struct
-// says of it, which knows its name.
-func (s *Sight) all() []typedAt {
+// says of it, which knows its name. What leave is true of is left out.
+func (s *Sight) all(leave func(typedAt) bool) []typedAt {
 	out := make([]typedAt, 0, len(s.typed))
 	for t := range s.typed {
-		out = append(out, t)
+		if !leave(t) {
+			out = append(out, t)
+		}
 	}
 	slices.SortFunc(out, func(a, b typedAt) int {
 		switch {
@@ -145,6 +148,15 @@ func (s *Sight) all() []typedAt {
 		last := t.addr + uint64(t.typ.Size)
 		inside := last <= end
 		end = max(end, last)
-		return inside
+		// A pointer is one whatever the whole says, which may be a guess: memory that was something else before.
+		return inside && !isPointer(t.typ.Kind)
 	})
+}
+
+func isPointer(k reflect.Kind) bool {
+	switch k {
+	case reflect.Pointer, reflect.UnsafePointer, reflect.Map, reflect.Chan, reflect.Func, reflect.Interface:
+		return true
+	}
+	return false
 }

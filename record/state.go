@@ -271,13 +271,14 @@ func (m *maker) begin() error {
 			return b, err == nil
 		},
 		Constant: m.constant,
-		Address:  func(word uint64) bool { return within(m.mapped, word, 1) },
+		Mapped:   func(addr, n uint64) bool { return within(m.mapped, addr, n) },
 		Variable: func(addr uint64) string { return m.variables[addr] },
 		Tokens:   m.gap(),
 	}, m.opt.Policy, redact.NewTokens(m.opt.Key), m.emit)
 	return nil
 }
 
+// within tells whether bytes lie in mappings, one or several side by side.
 func within(list []attach.Mapping, addr, n uint64) bool {
 	i, _ := slices.BinarySearchFunc(list, addr, func(x attach.Mapping, addr uint64) int {
 		if x.End <= addr {
@@ -285,7 +286,13 @@ func within(list []attach.Mapping, addr, n uint64) bool {
 		}
 		return 1
 	})
-	return i < len(list) && list[i].Start <= addr && addr+n <= list[i].End && addr+n >= addr
+	end := addr + n
+	for ; i < len(list) && list[i].Start <= addr && end >= addr; i++ {
+		if addr = list[i].End; addr >= end {
+			return true
+		}
+	}
+	return false
 }
 
 // constant tells whether bytes are the program's own, and not put there by who built it.

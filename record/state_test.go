@@ -128,6 +128,7 @@ for _, f in ipairs { 'cells', 'grid', 'bytes', 'runes', 'letters', 'peer', 'boun
   pcall(function() print(ri.text(more[f], 100000)) end)
   pcall(function() for k, v in ri.pairs(more[f]) do print(k, v) end end)
 end
+pcall(function() print(#more.slice) end)
 for i = 0, 31 do
   pcall(function() print(more.cells[i].letter, more.grid[i].letter) end)
   pcall(function() print(more.wide[i], more.matrix[i][0]) end)

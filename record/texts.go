@@ -40,8 +40,9 @@ func (p *painter) texts(s *Sight, seen []typedAt) {
 
 func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 
+// deny notes contents that are not kept. A header of which no memory is was none: dead words of a stack, freed memory.
 func (p *painter) deny(addr, n uint64) {
-	if n > 0 && n < 1<<40 && addr+n > addr {
+	if n > 0 && n < 1<<40 && addr+n > addr && p.mem.Mapped(addr, n) {
 		p.denied = append(p.denied, extent{addr, int(n)})
 	}
 }
@@ -62,13 +63,13 @@ func (p *painter) text(piece redact.Piece, at uint64, t *symbols.Type) {
 		}
 	}
 	if n > maxText {
-		p.deny(addr, min(room, 1<<39))
+		p.deny(addr, room)
 		return
 	}
 	content, ok := p.mem.Read(addr, int(n))
 	switch {
 	case !ok:
-		p.deny(addr, min(room, 1<<39)) // nobody looked at it
+		p.deny(addr, room) // nobody looked at it
 	case piece.Action == redact.Keep,
 		piece.Action == redact.Token && !piece.Secret && p.mem.Constant(addr, int(n)):
 		if piece.Action == redact.Keep || n <= maxConstant { // tables of the linker are longer, and read by parts

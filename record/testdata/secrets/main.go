@@ -125,7 +125,10 @@ type others struct {
 	array    any
 	nested   [2][3]rune
 	matrix   [][4]uint16
+	slice    *[1 << 16]pair // taken to be cut, as selectgo does
 }
+
+type pair struct{ a, b uintptr }
 
 //go:noinline
 func (o *others) deep(secret string) int {
@@ -158,6 +161,7 @@ func (o *others) fill() {
 	o.rest = []byte(planted("cutoff") + planted("rest"))[len(planted("cutoff")):]
 	o.over = []byte(planted("overlay"))
 	o.under = (*overlay)(unsafe.Pointer(&o.over[0]))
+	o.slice = (*[1 << 16]pair)(unsafe.Pointer(&o.over[0]))
 	o.emptied = map[string]string{}
 	for i := range 20 {
 		o.emptied[planted("gone")+fmt.Sprint(i)] = planted("deleted")

@@ -68,10 +68,11 @@ end
 
 -- add puts a group with others of the same state whose frames are the same as far as they are shown.
 local function add(groups, g, lines, key)
-  local group = groups[key]
+  local named = groups.named[ri.token(key)] -- of a recording, keys with labels that weren't kept are among their own
+  local group = named[key]
   if not group then
     group = { count = 0, state = state(g), ids = {}, stack = lines, labels = g.labels }
-    groups[#groups + 1], groups[key] = group, group
+    groups[#groups + 1], named[key] = group, group
   end
   group.count = group.count + g.count
   for i = 1, math.min(#g.ids, 1000 - #group.ids) do group.ids[#group.ids + 1] = g.ids[i] end
@@ -190,7 +191,10 @@ COUNT  STATE           WAIT   IDS          STACK
                                            main.(*Handler).run handler.go:132
     1  IO wait         -      34           internal/poll.(*FD).Accept fd_unix.go:613]],
   run = function(p)
-    local groups = { seen = 0, given = 0, word = p.tree and "place" or "stack", single = not p.group and not p.tree }
+    local groups = {
+      seen = 0, given = 0, word = p.tree and "place" or "stack", single = not p.group and not p.tree,
+      named = { [true] = {}, [false] = {} },
+    }
     ri.atlimit(function()
       sort(groups)
       give(groups, ", so far")
