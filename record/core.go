@@ -28,9 +28,10 @@ var ErrNoThreads = errors.New("no threads were recorded")
 // maxSections is how many sections a core gets; readers of cores have trouble with more.
 const maxSections = 60_000
 
-// Core writes a recording as an ELF core, redacted as the recording is, into a file that is empty. Pages of which nothing was
-// recorded aren't there, nor those that nobody could write to, which the executable has; bytes between are zero, since a core
-// can't say that they weren't recorded. Of registers PC, SP, the frame pointer and the thread pointer are there.
+// Core writes a recording as an ELF core, redacted as the recording is, into a file that is empty. Pages of which
+// nothing was recorded aren't there, nor those that nobody could write to, which the executable has; bytes between are
+// zero, since a core can't say that they weren't recorded. Of registers PC, SP, the frame pointer and the thread
+// pointer are there.
 //
 // Errors: ErrNoThreads, format.ErrMalformed, errors of the files.
 func Core(file *format.Reader, r *recorded.Recording, w io.WriterAt) (done CoreWritten, err error) {
@@ -132,7 +133,8 @@ func mappingOf(list []attach.Mapping, addr uint64) *attach.Mapping {
 	return &list[i]
 }
 
-// sectionsOf makes sections of pages: of neighbours one; where that would be too many, of those that lie near each other.
+// sectionsOf makes sections of pages: of neighbours one; where that would be too many, of those that lie near each
+// other.
 func sectionsOf(pages []uint64, mapped []attach.Mapping) (out []*core.Section) {
 	for gap := uint64(1); ; gap *= 2 {
 		out = out[:0]

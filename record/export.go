@@ -26,13 +26,14 @@ import (
 //
 //   - "header", "process": their blocks as they are.
 //   - "text": a text that is kept, with its field ("" of constants of the program) and address.
-//   - "values": of a type (and variable), at an address, the value of each field that is kept. Headers of strings and slices are
-//     [pointer, length, capacity]; their texts are among "text" where they are kept.
-//   - "bytes": bytes in hexadecimal that belong to no such text or value: words that lead somewhere, bits of the runtime's own. Of
-//     a recording without a block of types all is here that isn't a text.
+//   - "values": of a type (and variable), at an address, the value of each field that is kept. Headers of strings and
+//     slices are [pointer, length, capacity]; their texts are among "text" where they are kept.
+//   - "bytes": bytes in hexadecimal that belong to no such text or value: words that lead somewhere, bits of the
+//     runtime's own. Of a recording without a block of types all is here that isn't a text.
 //   - "symbols": a part of what the executable says of itself, in base64, and what of it is readable.
 //
-// Nothing that is kept is in none of them, but for tokens, and where headers led before ("origins": pointers, as bytes).
+// Nothing that is kept is in none of them, but for tokens, and where headers led before ("origins": pointers, as
+// bytes).
 //
 // Errors: format.ErrMalformed, errors of the file and of w.
 func Export(file *format.Reader, r *recorded.Recording, w io.Writer) error {
@@ -249,7 +250,8 @@ var kinds = func() map[string]reflect.Kind {
 	return out
 }()
 
-var kindSizes = map[reflect.Kind]int{reflect.Bool: 1, reflect.Int: 8, reflect.Int8: 1, reflect.Int16: 2, reflect.Int32: 4,
+var kindSizes = map[reflect.Kind]int{reflect.Bool: 1, reflect.Int: 8, reflect.Int8: 1, reflect.Int16: 2,
+	reflect.Int32: 4,
 	reflect.Int64: 8, reflect.Uint: 8, reflect.Uint8: 1, reflect.Uint16: 2, reflect.Uint32: 4, reflect.Uint64: 8,
 	reflect.Uintptr: 8, reflect.Float32: 4, reflect.Float64: 8, reflect.Complex64: 8, reflect.Complex128: 16}
 

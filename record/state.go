@@ -113,7 +113,8 @@ func New(s *looks.Session, opt Options) *Recorder {
 }
 
 // State records what plans' instruments look at, in one instant, and writes it to a file. The file is the caller's: it
-// is written from its beginning, and has no end mark unless State returns without an error. It may be called again, for a series.
+// is written from its beginning, and has no end mark unless State returns without an error. It may be called again, for
+// a series.
 //
 // The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
 func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,

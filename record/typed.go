@@ -30,8 +30,8 @@ type Field struct {
 	Name   string `json:"name,omitempty"`
 	Offset int64  `json:"offset"`
 	Size   int64  `json:"size"`
-	// Kind is a kind of package reflect for what is kept as it is (an array's bytes: "bytes"), "string" and "slice" for headers,
-	// "control" for a map's notes of its slots, "padding" for what is written as zeros.
+	// Kind is a kind of package reflect for what is kept as it is (an array's bytes: "bytes"), "string" and "slice" for
+	// headers, "control" for a map's notes of its slots, "padding" for what is written as zeros.
 	Kind string `json:"kind"`
 	// Of an array of what has fields: so many, Size apart.
 	Count  int64   `json:"count,omitempty"`

@@ -41,8 +41,8 @@ type stackReads struct {
 }
 
 // OnStack calls look, and meanwhile has the goroutine's stack read apart from the page cache, if it parks and Stacks
-// has remembered it in this look. What is read of the stack in a live view is remembered as the stack is, for a copy of the
-// memory that is taken later. See [StackMemo] for when a memory is believed.
+// has remembered it in this look. What is read of the stack in a live view is remembered as the stack is, for a copy of
+// the memory that is taken later. See [StackMemo] for when a memory is believed.
 func (s *Space) OnStack(g *Goroutine, look func()) {
 	if s.apart.of == nil && s.beApart(g) {
 		defer func() {

@@ -216,8 +216,9 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 	s.values++
 	l, b, status := r.l, r.Bytes, r.status
 	g := &Goroutine{
-		ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, seq: uint8(l.Switches.Uint(b)), ParentID: int64(l.Parent.Uint(b)),
-		SP: l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b),
+		ID: int64(l.ID.Uint(b)), Addr: r.Addr, s: s, status: status, seq: uint8(l.Switches.Uint(b)),
+		ParentID: int64(l.Parent.Uint(b)),
+		SP:       l.SP.Uint(b), PC: l.PC.Uint(b), sysSP: l.SyscallSP.Uint(b), sysPC: l.SyscallPC.Uint(b),
 		StackLo: l.Lo.Uint(b), StackHi: l.Hi.Uint(b), labels: l.Labels.Uint(b),
 		StartPC: l.StartPC.Uint(b), GoPC: l.GoPC.Uint(b), m: l.M.Uint(b),
 		Status: statusName(status), Wait: r.wait(s.now),

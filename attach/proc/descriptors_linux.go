@@ -98,8 +98,8 @@ func kindOf(path, link string) string {
 	return "file"
 }
 
-// socketTables are the kernel's tables of sockets, read when a socket is asked for that isn't in them. The kernel gives them in
-// pieces: while sockets come and go on a busy machine, one that is there all the while may be passed over.
+// socketTables are the kernel's tables of sockets, read when a socket is asked for that isn't in them. The kernel gives
+// them in pieces: while sockets come and go on a busy machine, one that is there all the while may be passed over.
 type socketTables struct {
 	folder string
 	all    map[string]*attach.Socket // by inode

@@ -15,8 +15,9 @@ import (
 	"ri/values"
 )
 
-// DiffRecordings says what changed between two recordings: in an expression's value, or in the rows of a recipe (what is a
-// recipe's name is one), told apart by their key columns; of no name, in those of all recipes that both were made with.
+// DiffRecordings says what changed between two recordings: in an expression's value, or in the rows of a recipe (what
+// is a recipe's name is one), told apart by their key columns; of no name, in those of all recipes that both were made
+// with.
 func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue, files, args []string, depth int,
 	how looks.Options) error {
 	if len(files) != 2 {
@@ -34,7 +35,8 @@ func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue,
 		defer s.Close()
 		two[i] = s
 	}
-	d := recordingDiff{out: out, two: two, depth: depth, how: how, took: two[1].Target.Written().Sub(two[0].Target.Written())}
+	d := recordingDiff{out: out, two: two, depth: depth, how: how,
+		took: two[1].Target.Written().Sub(two[0].Target.Written())}
 	if len(args) > 0 {
 		if _, err := c.Recipe(args[0]); err != nil && len(args) == 1 {
 			return d.expression(ctx, args[0])
@@ -80,8 +82,10 @@ func (d *recordingDiff) both() (names []string, err error) {
 	return names, nil
 }
 
-var recordingDiffColumns = []rows.Column{{Name: "recipe", Key: rows.KeyPart, Optional: true}, {Name: "change", Help: "new, gone or changed"},
-	{Name: "row", Key: rows.KeyPart, Help: "its key columns", Width: 60}, {Name: "column", Key: rows.KeyPart}, {Name: "before", Width: 60}, {Name: "after", Width: 60}}
+var recordingDiffColumns = []rows.Column{
+	{Name: "recipe", Key: rows.KeyPart, Optional: true}, {Name: "change", Help: "new, gone or changed"},
+	{Name: "row", Key: rows.KeyPart, Help: "its key columns", Width: 60}, {Name: "column", Key: rows.KeyPart},
+	{Name: "before", Width: 60}, {Name: "after", Width: 60}}
 
 // recipes compares the rows of recipes.
 func (d *recordingDiff) recipes(ctx context.Context, c *recipes.Catalogue, names, params []string) error {
@@ -143,7 +147,8 @@ func (d *recordingDiff) changed(before, after *rows.Result) (list []rows.Row) {
 			list = append(list, rows.Of("change", "new", "row", key(*p.After), "column", nil, "before", nil,
 				"after", rows.CellText(*p.After)))
 		case p.After == nil:
-			list = append(list, rows.Of("change", "gone", "row", key(*p.Before), "column", nil, "before", rows.CellText(*p.Before),
+			list = append(list, rows.Of("change", "gone", "row", key(*p.Before), "column", nil, "before",
+				rows.CellText(*p.Before),
 				"after", nil))
 		default:
 			for _, cell := range *p.After {

@@ -73,7 +73,8 @@ func Diff(ctx context.Context, out *rows.Output, expr string, interval time.Dura
 }
 
 // concludeDiff writes what changed between two looks at an expression; second is what the second one cost.
-func concludeDiff(out *rows.Output, second *rows.Result, before, after []values.Leaf, cut bool, took time.Duration) error {
+func concludeDiff(out *rows.Output, second *rows.Result, before, after []values.Leaf, cut bool,
+	took time.Duration) error {
 	second.Columns = []rows.Column{{Name: "path", Key: rows.KeyPart}, {Name: "before"}, {Name: "after"},
 		{Name: "rate", Type: rows.ColumnFloat, Help: "per second"}}
 	second.Rows = changes(before, after, took)

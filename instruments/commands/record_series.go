@@ -42,9 +42,9 @@ func (s Series) check(folder string) error {
 	return nil
 }
 
-// series makes recordings until its time is over, or it is interrupted: that is how it ends, too. One that fails because the
-// machine was busy, or another tracer there, is told of, and the next is tried. A recording that takes longer than the time to the next
-// one has that left out.
+// series makes recordings until its time is over, or it is interrupted: that is how it ends, too. One that fails
+// because the machine was busy, or another tracer there, is told of, and the next is tried. A recording that takes
+// longer than the time to the next one has that left out.
 func (r recording) series(ctx context.Context, folder string, s Series) error {
 	began := time.Now()
 	made, failed := 0, 0
@@ -96,5 +96,6 @@ func reportOne(out *rows.Output, did madeOf) error {
 	if out.Format != rows.Table {
 		return did.document(out)
 	}
-	return out.WriteText(fmt.Sprintf("%s: %s, %s\n", did.path, rows.ShortBytes(did.size), stopText(attach.Stats(did.whole.Stats))))
+	return out.WriteText(fmt.Sprintf("%s: %s, %s\n", did.path, rows.ShortBytes(did.size),
+		stopText(attach.Stats(did.whole.Stats))))
 }

@@ -25,7 +25,8 @@ func Explore(name string, how Options, choice TargetChoice) (*Session, *Plan, er
 
 // ExplorePlan is the plan of a look that runs no script.
 func ExplorePlan(name string, how Options) (*Plan, error) {
-	return NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{}, lang.Params{}, how)
+	return NewPlan(&recipes.Catalogue{}, &recipes.Recipe{Name: name, Mode: recipes.Read}, &host.Script{}, lang.Params{},
+		how)
 }
 
 // CountValues notes, when what it gives is called, how many values the look has read since.
