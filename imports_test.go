@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // room is a line of the table in docs/design.md.
@@ -127,4 +130,37 @@ func roomOf(path string) string {
 		return ""
 	}
 	return name
+}
+
+// TestLines holds Go files to what a screen shows, and a person keeps in mind: lines of at most 120 columns, and files
+// of at most 500 lines, tests apart.
+func TestLines(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() != "." && strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for line := range strings.Lines(string(text)) {
+			n++
+			if columns := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); columns > 120 {
+				t.Errorf("%s:%d has %d columns", path, n, columns)
+			}
+		}
+		if n > 500 && !strings.HasSuffix(path, "_test.go") {
+			t.Errorf("%s has %d lines", path, n)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -96,8 +96,8 @@ func each(l *redact.Layout, addr uint64, f func(redact.Piece, uint64)) {
 	}
 }
 
-// maxArray is the longest array that is believed of what is no variable, in bytes. The runtime, and others, take pointers
-// for such of arrays of any length, (*[1 << 16]scase)(p)[:n], and what lies behind is something else.
+// maxArray is the longest array that is believed of what is no variable, in bytes. The runtime, and others, take
+// pointers for such of arrays of any length, (*[1 << 16]scase)(p)[:n], and what lies behind is something else.
 const maxArray = 64 << 10
 
 // view tells whether something was looked at as an array only to take a slice of it.

@@ -231,7 +231,8 @@ func search(t *testing.T, where string, data []byte) {
 			t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
 		}
 	}
-	if strings.Contains(where, "symbols") || strings.Contains(where, "typed") || where == "the file" { // names of fields; what looks like them by chance
+	// Names of fields, and what looks like them by chance.
+	if strings.Contains(where, "symbols") || strings.Contains(where, "typed") || where == "the file" {
 		return
 	}
 	planted := pieces()

@@ -127,9 +127,8 @@ func newDiff(o *options) *cobra.Command {
 		Use:   "diff EXPR -p PID | -r BEFORE -r AFTER [EXPR | RECIPE [NAME=VALUE ...]]",
 		Short: "look twice: what changed",
 		Long: `Look at a Go expression twice and show what changed in between, numbers with their rates. Of two recordings
-it is what differs in the expression, or in the rows of a recipe, by their key columns; without a name,
-in those of all recipes that both
-were made with.`,
+it is what differs in the expression, or in the rows of a recipe, by their key columns; without a name, in those of
+all recipes that both were made with.`,
 		Example: `  ri diff main.server.stats -p 4711
   ri diff 'find(server.Server)' --interval 10s --depth 2 -p 4711
   ri diff -r monday.rec -r tuesday.rec goroutines`,

@@ -23,8 +23,8 @@ elements of arrays of numbers, keys, and what no type is known of are left out. 
 kept is an error, never zero. --policy FILE changes the rules; the key of the tokens is thrown away,
 unless --key-file keeps it.
 
---every makes one after the other, which have one key: equal texts have the same token in all of them. Ctrl-C ends that, and
-what is whole stays.
+--every makes one after the other, which have one key: equal texts have the same token in all of them. Ctrl-C ends
+that, and what is whole stays.
 
 A file that is there is not overwritten. With Ctrl-C, or if anything fails, there is no file.`,
 		Example: `  ri record -p 4711 -o nats.rec

@@ -175,8 +175,8 @@ func executableFor(target attach.Target, choice looks.TargetChoice) (*os.File, e
 		return nil, fmt.Errorf("a look by Delve at %s: %w here", target.Describe(), attach.ErrNotSupported)
 	}
 	if choice.Exe == "" {
-		return nil, fmt.Errorf("Delve needs the executable that %s is of: name it with --exe EXE; without it, ri exec, ri print and "+
-			"ri shell look at a recording: %w", target.Describe(), attach.ErrNotSupported)
+		return nil, fmt.Errorf("the executable of %s is what Delve needs: name it with --exe EXE; without it, "+
+			"ri exec, ri print and ri shell look at a recording: %w", target.Describe(), attach.ErrNotSupported)
 	}
 	exe, err := files.Open(choice.Exe)
 	if err != nil {

@@ -45,8 +45,8 @@ func exportTo(out *rows.Output, r *recorded.Recording, file *os.File, opt Export
 		if err != nil {
 			return rows.Refused(err)
 		}
-		out.Log(fmt.Sprintf("%s: core of %s, %s of memory, %s; what was not recorded reads as zero in it\nlook at it: dlv core "+
-			"EXECUTABLE %s, gdb EXECUTABLE %s, ri run goroutines -c %s --exe EXECUTABLE", opt.File, r.Describe(),
+		out.Log(fmt.Sprintf("%s: core of %s, %s of memory, %s; what was not recorded reads as zero in it\nlook at it: "+
+			"dlv core EXECUTABLE %s, gdb EXECUTABLE %s, ri run goroutines -c %s --exe EXECUTABLE", opt.File, r.Describe(),
 			rows.ShortBytes(done.Stored), rows.Plural(int64(done.Threads), "thread"), opt.File, opt.File, opt.File))
 		return nil
 	}

@@ -259,8 +259,8 @@ func (c TargetChoice) SameBuild(t attach.Target) error {
 		return fmt.Errorf("--exe %s: %w", c.Exe, err)
 	}
 	if is.BuildID() != was.BuildID() {
-		return fmt.Errorf("--exe %s: %w; name the executable of that same build, or leave it out: the types that were recorded "+
-			"travelled along", c.Exe, ErrOtherBuild)
+		return fmt.Errorf("--exe %s: %w; name the executable of that same build, or leave it out: the types that were "+
+			"recorded travelled along", c.Exe, ErrOtherBuild)
 	}
 	return nil
 }
