@@ -69,8 +69,13 @@ type Witness interface {
 	Bits(addr uint64, n int)
 }
 
-// SetWitness has w hear of what is looked at from now on; nil: nobody does.
-func (s *Space) SetWitness(w Witness) { s.witness = w }
+// SetWitness has w hear of what is looked at from now on; nil: nobody does. What was found in memory for good is looked for
+// again, so that w hears of it.
+func (s *Space) SetWitness(w Witness) {
+	if s.witness = w; w != nil {
+		s.polled = nil
+	}
+}
 
 // Addresses from localBase on are not the target's: they name bytes kept in the Space (registers, composed
 // values). No program's addresses lie there: they have 57 bits at most, on any processor.
