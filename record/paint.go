@@ -121,7 +121,8 @@ const (
 	none    color = iota
 	padding       // between fields: zeros
 	unknown       // read, and nothing is known of it
-	plain
+	plain         // a number, a pointer
+	meant         // kept for what it says: a constant, a text that a rule keeps, bits of the runtime's
 	token
 	denied
 )
@@ -134,10 +135,30 @@ type window struct {
 
 // written is what is said of the byte in the file.
 func (c color) written() color {
-	if c == padding {
+	if c == padding || c == meant {
 		return plain
 	}
 	return c
+}
+
+// readsAsText is from how many letters on, side by side, numbers are taken for a text: a guess of a type was wrong, as of
+// a variable that the code no longer keeps, or a text was kept in numbers.
+const readsAsText = 8
+
+// denyTexts takes out what reads as text among numbers.
+func (w *window) denyTexts() {
+	for i := 0; i < windowSize; {
+		end := i
+		for end < windowSize && w.colors[end] == plain && w.data[end] >= ' ' && w.data[end] <= '~' {
+			end++
+		}
+		if end-i >= readsAsText {
+			for k := i; k < end; k++ {
+				w.colors[k] = denied
+			}
+		}
+		i = end + 1
+	}
 }
 
 // set paints bytes, as far as they lie in the window.
@@ -231,13 +252,14 @@ func (p *painter) typed(w *window, s *Sight, t typedAt) {
 func (p *painter) fill(w *window, s *Sight, kept, notKept []extent) {
 	for i := 0; i < len(kept) && kept[i].addr < w.start+windowSize; i++ {
 		if b, ok := p.mem.Read(kept[i].addr, kept[i].n); ok {
-			w.set(kept[i].addr, b, plain)
+			w.set(kept[i].addr, b, meant)
 		}
 	}
 	p.words(w, s)
 	for i := 0; i < len(notKept) && notKept[i].addr < w.start+windowSize; i++ {
 		w.deny(notKept[i].addr, uint64(notKept[i].n), denied)
 	}
+	w.denyTexts()
 }
 
 // from leaves out the extents that end at an address or before it.
@@ -285,10 +307,13 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 	case redact.Padding:
 		w.set(at, make([]byte, piece.Size), padding)
 	case redact.Plain:
-		if piece.Action == redact.Keep {
-			w.set(at, b, plain)
-		} else {
+		switch {
+		case piece.Action != redact.Keep:
 			w.deny(at, uint64(piece.Size), denied)
+		case p.mem.Constant(at, int(piece.Size)):
+			w.set(at, b, meant)
+		default:
+			w.set(at, b, plain)
 		}
 	case redact.Slice:
 		w.set(at, b, plain)
@@ -297,7 +322,7 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 	case redact.Contents:
 		switch piece.Action {
 		case redact.Keep:
-			w.set(at, b, plain)
+			w.set(at, b, meant)
 		case redact.Token, redact.Mask:
 			stand := p.tokens.Of(b)
 			if piece.Action == redact.Mask {
@@ -308,7 +333,7 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 			w.deny(at, uint64(piece.Size), denied)
 		}
 	case redact.Control:
-		w.set(at, control(b, piece.Field == "ctrl"), plain)
+		w.set(at, control(b, piece.Field == "ctrl"), meant)
 	}
 }
 
@@ -370,7 +395,10 @@ func (p *painter) words(w *window, s *Sight) {
 				continue
 			}
 			c := unknown
-			if p.mem.Mapped(word(b, 0), 1) || p.mem.Constant(at, 8) {
+			switch {
+			case p.mem.Constant(at, 8):
+				c = meant
+			case p.mem.Mapped(word(b, 0), 1):
 				c = plain
 			}
 			for k := range uint64(8) {
