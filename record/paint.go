@@ -52,6 +52,7 @@ type painter struct {
 	counts  Counts
 	origins []byte      // see format.OriginsBlock
 	look    int         // 1 is the first
+	runtime bool        // what is painted is a structure of the runtime
 	seen    [][]typedAt // of each look
 	emit    func(name string, runs []format.Memory) error
 	err     error
@@ -141,8 +142,8 @@ func (c color) written() color {
 	return c
 }
 
-// readsAsText is from how many letters on, side by side, numbers are taken for a text: a guess of a type was wrong, as of
-// a variable that the code no longer keeps, or a text was kept in numbers.
+// readsAsText is from how many letters on, side by side, numbers are taken for a text: a guess of a type was wrong, as
+// of a variable that the code no longer keeps, or a text was kept in numbers.
 const readsAsText = 8
 
 // denyTexts takes out what reads as text among numbers.
@@ -240,6 +241,7 @@ func (p *painter) windows(s *Sight, seen []typedAt) map[uint64][]int {
 
 // typed paints the pieces of what was looked at as a type, as far as they lie in the window.
 func (p *painter) typed(w *window, s *Sight, t typedAt) {
+	p.runtime = redact.OfRuntime(t.typ) // which is read whole, and has no texts of the program
 	each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
 		if at < w.start+windowSize && at+uint64(piece.Size) > w.start && s.touched(at, uint64(piece.Size)) {
 			p.piece(w, piece, at)
@@ -310,7 +312,7 @@ func (p *painter) piece(w *window, piece redact.Piece, at uint64) {
 		switch {
 		case piece.Action != redact.Keep:
 			w.deny(at, uint64(piece.Size), denied)
-		case p.mem.Constant(at, int(piece.Size)):
+		case p.runtime || p.mem.Constant(at, int(piece.Size)):
 			w.set(at, b, meant)
 		default:
 			w.set(at, b, plain)

@@ -69,8 +69,8 @@ type Witness interface {
 	Bits(addr uint64, n int)
 }
 
-// SetWitness has w hear of what is looked at from now on; nil: nobody does. What was found in memory for good is looked for
-// again, so that w hears of it.
+// SetWitness has w hear of what is looked at from now on; nil: nobody does. What was found in memory for good is looked
+// for again, so that w hears of it.
 func (s *Space) SetWitness(w Witness) {
 	if s.witness = w; w != nil {
 		s.polled = nil

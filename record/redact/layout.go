@@ -338,6 +338,9 @@ func ofRuntime(at place, t *symbols.Type) bool {
 	return isOf(PackageOf(t.Name), runtimePackages)
 }
 
+// OfRuntime tells whether a type is the runtime's own.
+func OfRuntime(t *symbols.Type) bool { return isOf(PackageOf(t.Name), runtimePackages) }
+
 func isOf(pkg string, list []string) bool {
 	return slices.ContainsFunc(list, func(p string) bool {
 		return pkg == p || strings.HasPrefix(pkg, p) && pkg[len(p)] == '/'
