@@ -15,6 +15,12 @@ func newRecording(o *options) *cobra.Command {
 kept as it was, and what looks as if it shouldn't be there.`,
 		Example: `  ri recording check nats.rec
   ri recording info nats.rec`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return rows.Usagef("ri recording has no %s (ri recording --help lists what it has)", rows.QuoteName(args[0]))
+			}
+			return rows.Usagef("ri recording needs to be told what to do: ri recording --help lists it")
+		},
 	}
 	about := func(use, short, long string, run func(*rows.Output, string) error) *cobra.Command {
 		return &cobra.Command{
