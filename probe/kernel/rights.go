@@ -1,0 +1,3 @@
+package kernel
+
+import _ "github.com/cilium/ebpf"
