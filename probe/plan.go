@@ -132,9 +132,9 @@ type Plan struct {
 	Reads []Read
 }
 
-// Probe is a function, or a line, with all its sites. Of a probe with Returns a call is one hit, at its return: the entry
-// decides At.When and captures At.Reads, which are kept until the return; that decides Back.When and captures
-// Back.Reads, both of which see the entry by EntryRegister and EntryItem.
+// Probe is a function, or a line, with all its sites. With Returns a call is one hit, at its return: the entry decides
+// At.When and captures At.Reads, which are kept until the return; that decides Back.When and captures Back.Reads, both
+// of which see the entry by EntryRegister and EntryItem.
 type Probe struct {
 	Name    string
 	Sites   []Site
