@@ -272,7 +272,7 @@ func (t *topScreen) partTable(list []topRow, room int, style rows.TableStyle) (w
 		table = append(table, rows.Of("name", path, "value", cutLine(r.text, max(style.Width/2-10, 20)), "rate", rate))
 	}
 	var b strings.Builder
-	rows.WriteTable(&b, []rows.Column{{Name: "name", Cut: "left"}, {Name: "value", Align: "right"},
+	_, _ = rows.WriteTable(&b, []rows.Column{{Name: "name", Cut: "left"}, {Name: "value", Align: "right"},
 		{Name: "rate", Type: rows.ColumnFloat}}, table, style)
 	return fmt.Sprintf("%s of %s", rows.Plural(int64(shown), "value"), rows.Thousands(int64(len(list)))),
 		strings.ReplaceAll(b.String(), "RATE", "  /s")

@@ -166,7 +166,8 @@ func writeElements(b *strings.Builder, elements []*topElement, parts, moved []st
 			columns = append(columns, rows.Column{Name: names[i] + "/s", Type: rows.ColumnFloat})
 		}
 	}
-	return rows.WriteTable(b, columns, list, style) || tableWidth(b.String()) > style.Width
+	cut, _ = rows.WriteTable(b, columns, list, style) // a builder takes all
+	return cut || tableWidth(b.String()) > style.Width
 }
 
 // tableWidth is how wide the widest line is: numbers aren't cut, so it may be more than the terminal has.

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -24,7 +25,7 @@ const (
 
 func (h *Host) riEmit(L *lua.LState) int {
 	t := L.CheckTable(1)
-	row := make(rows.Row, 0, len(h.columns)+4)
+	row := h.row[:0]
 	for _, c := range h.columns {
 		v, err := h.cell(L, t.RawGetString(c.Name), c.Type)
 		if err != nil {
@@ -46,6 +47,7 @@ func (h *Host) riEmit(L *lua.LState) int {
 		}
 		row = append(row, rows.Cell{Name: string(name), Value: value})
 	}
+	h.row, row = row, slices.Clone(row) // there may be a million: each takes what it holds
 	_ = h.count(L, &h.given.rows, "rows", rowSize(row))
 	if err := h.opt.Sink.Emit(row); err != nil {
 		h.cancel(err)

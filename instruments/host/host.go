@@ -93,6 +93,7 @@ type Host struct {
 	unknown   unknown // the last name that a script looked up in vain
 
 	columns     []rows.Column
+	row         rows.Row // being built by ri.emit
 	bindings    map[*symbols.Type]*binding
 	null        *lua.LUserData
 	opaque      *binding // of types that the program's DWARF doesn't describe

@@ -62,7 +62,7 @@ func showText(r *Recipe, h *lang.Header) string {
 // writeIndented writes rows as a table without a header line.
 func writeIndented(b *strings.Builder, list []rows.Row) {
 	var table strings.Builder
-	rows.WriteTable(&table, nil, list, rows.TableStyle{})
+	_, _ = rows.WriteTable(&table, nil, list, rows.TableStyle{})
 	_, body, _ := strings.Cut(table.String(), "\n")
 	for line := range strings.SplitSeq(strings.TrimRight(body, "\n"), "\n") {
 		fmt.Fprintf(b, "  %s\n", line)

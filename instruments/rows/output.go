@@ -1,7 +1,7 @@
 package rows
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +63,7 @@ func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr 
 	return o, nil
 }
 
-// WriteResult writes what a run gave. A reader that closed its end is no error: it has what it wanted.
+// WriteResult writes what a run gave.
 func (o *Output) WriteResult(r *Result) error {
 	switch o.Format {
 	case JSON:
@@ -130,22 +130,27 @@ func (o *Output) Style() TableStyle {
 	return TableStyle{Width: width, Colour: colour}
 }
 
-// Write writes bytes as they are: documents, profiles, screens. Text for people goes through [inert.Writer] first.
+// Write writes bytes as they are: documents, profiles, screens. Text for people goes through [inert.Writer] first. What
+// is rendered leaves as it comes, so that a result is held once. A reader that closed its end is no error: it has what it
+// wanted, and no more is rendered.
 func (o *Output) Write(render func(io.Writer) error) error {
-	var buf bytes.Buffer
-	if err := render(&buf); err != nil {
-		return err
-	}
+	to := io.Writer(o.Stdout)
 	if o.Temp != nil {
-		_, err := o.Temp.Write(buf.Bytes())
-		return err
+		to = o.Temp
 	}
-	_, err := o.Stdout.Write(buf.Bytes())
-	if errors.Is(err, syscall.EPIPE) {
+	w := bufio.NewWriterSize(to, writeAtOnce)
+	err := render(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if errors.Is(err, syscall.EPIPE) && o.Temp == nil {
 		return nil
 	}
 	return err
 }
+
+// writeAtOnce is how much is written by one call.
+const writeAtOnce = 64 << 10
 
 // Commit makes the file appear. Without it, Close leaves what was there before.
 func (o *Output) Commit() error {

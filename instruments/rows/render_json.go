@@ -33,7 +33,7 @@ func writeResultJSON(w io.Writer, r *Result) error {
 		{"values", r.ValuesRead},
 		{"locks", lockRows(r.Locks)},
 		{"key", keyCells(r.Columns)},
-		{"rows", rawRows(r)},
+		{"rows", rowsOf{r}},
 		{"findings", findingRows(r.Findings)},
 	}
 	if len(r.Printed) > 0 {
@@ -69,31 +69,115 @@ func keyCells(columns []Column) []any {
 	return ways
 }
 
-// writeJSON writes a value, indented unless it is to be one line.
+// rowsOf stands in a document for a result's rows, which are written one after the other.
+type rowsOf struct{ *Result }
+
+// writeJSON writes a value, indented unless it is to be one line. Of a document each value is written by itself, and of
+// rows each row, so that no more than that is held.
 func writeJSON(w io.Writer, v any, oneLine bool) error {
-	text := AppendJSON(nil, v)
-	if !oneLine {
-		var out bytes.Buffer
-		if err := json.Indent(&out, text, "", "  "); err != nil {
-			return err
-		}
-		text = out.Bytes()
+	j := jsonWriter{w: w, oneLine: oneLine}
+	doc, ok := v.(Row)
+	if !ok {
+		j.value("", v)
+		j.raw("\n")
+		return j.err
 	}
-	_, err := w.Write(append(text, '\n'))
-	return err
+	if len(doc) == 0 {
+		j.raw("{}\n")
+		return j.err
+	}
+	for i, c := range doc {
+		if i == 0 {
+			j.raw("{")
+		} else {
+			j.raw(",")
+		}
+		j.newLine(jsonIndent)
+		j.raw(string(inert.AppendJSON(nil, c.Name)) + ":")
+		if !oneLine {
+			j.raw(" ")
+		}
+		j.value(jsonIndent, c.Value)
+	}
+	j.newLine("")
+	j.raw("}\n")
+	return j.err
+}
+
+const jsonIndent = "  "
+
+// jsonWriter writes JSON until something fails.
+type jsonWriter struct {
+	w       io.Writer
+	oneLine bool
+	text    []byte
+	out     bytes.Buffer
+	err     error
+}
+
+func (j *jsonWriter) raw(s string) {
+	if j.err == nil {
+		_, j.err = io.WriteString(j.w, s)
+	}
+}
+
+func (j *jsonWriter) newLine(indent string) {
+	if !j.oneLine {
+		j.raw("\n" + indent)
+	}
+}
+
+// value writes a value that stands behind indent.
+func (j *jsonWriter) value(indent string, v any) {
+	if rows, ok := v.(rowsOf); ok {
+		j.rows(indent, rows.Result)
+		return
+	}
+	if j.err != nil {
+		return
+	}
+	j.text = AppendJSON(j.text[:0], v)
+	text := j.text
+	if !j.oneLine {
+		j.out.Reset()
+		if j.err = json.Indent(&j.out, text, indent, jsonIndent); j.err != nil {
+			return
+		}
+		text = j.out.Bytes()
+	}
+	_, j.err = j.w.Write(text)
+}
+
+func (j *jsonWriter) rows(indent string, r *Result) {
+	for i, row := range r.Rows {
+		if i == 0 {
+			j.raw("[")
+		} else {
+			j.raw(",")
+		}
+		j.newLine(indent + jsonIndent)
+		j.value(indent+jsonIndent, withColumns(row, r.Columns))
+	}
+	if len(r.Rows) == 0 {
+		j.raw("[]")
+		return
+	}
+	j.newLine(indent)
+	j.raw("]")
 }
 
 // writeNDJSON writes a row a line; after them a finding a line, as {"$finding": {...}}.
 func writeNDJSON(w io.Writer, r *Result) error {
-	var buf []byte
+	j := jsonWriter{w: w, oneLine: true}
 	for _, row := range r.Rows {
-		buf = append(AppendJSON(buf, withColumns(row, r.Columns)), '\n')
+		j.value("", withColumns(row, r.Columns))
+		j.raw("\n")
 	}
 	for _, f := range findingRows(r.Findings) {
-		buf = append(AppendJSON(buf, Row{{"$finding", f}}), '\n')
+		j.value("", Row{{"$finding", f}})
+		j.raw("\n")
 	}
-	_, err := w.Write(buf)
-	return err
+	return j.err
 }
 
 // writeRowsJSON writes rows that no run gave (a list of processes, say) as a JSON array, or a row a line.
@@ -102,15 +186,7 @@ func writeRowsJSON(w io.Writer, columns []Column, rows []Row, lines bool) error 
 	if lines {
 		return writeNDJSON(w, r)
 	}
-	return writeJSON(w, rawRows(r), false)
-}
-
-func rawRows(r *Result) []any {
-	rows := make([]any, len(r.Rows))
-	for i, row := range r.Rows {
-		rows[i] = withColumns(row, r.Columns)
-	}
-	return rows
+	return writeJSON(w, rowsOf{r}, false)
 }
 
 // withColumns puts the declared columns first, in their order, null where the row has none.

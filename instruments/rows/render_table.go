@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"ri/inert"
@@ -30,42 +29,46 @@ const (
 
 // WriteText writes a result for people: printed lines and tables in the order in which the script gave them, then the
 // findings. Where the script gave findings first, they come before the tables. cut says that cells were cut to the
-// terminal's width.
+// terminal's width. What is written goes out a line at a time, each by one call.
 func WriteText(w io.Writer, r *Result, style TableStyle) (cut bool, err error) {
-	var b strings.Builder
 	row := 0
 	flush := func(end int) {
-		if end > row {
-			cut = WriteTable(&b, r.Columns, r.Rows[row:end], style) || cut
-			row = end
+		if end > row && err == nil {
+			var c bool
+			c, err = WriteTable(w, r.Columns, r.Rows[row:end], style)
+			cut, row = cut || c, end
+		}
+	}
+	say := func(text string) {
+		if err == nil {
+			_, err = io.WriteString(w, text)
 		}
 	}
 	findings := func() {
 		for _, f := range r.Findings {
-			writeFinding(&b, f, style)
+			say(findingText(f, style))
 		}
 	}
 	printed := r.Printed
 	if r.FindingsFirst {
 		for len(printed) > 0 && printed[0].Row == 0 {
-			b.WriteString(inert.Line(printed[0].Text) + "\n")
+			say(inert.Line(printed[0].Text) + "\n")
 			printed = printed[1:]
 		}
 		findings()
-		b.WriteString("\n")
+		say("\n")
 	}
 	for _, p := range printed {
 		flush(p.Row)
-		b.WriteString(inert.Line(p.Text) + "\n")
+		say(inert.Line(p.Text) + "\n")
 	}
 	flush(len(r.Rows))
 	if !r.FindingsFirst {
 		if len(r.Rows) > 0 && len(r.Findings) > 0 {
-			b.WriteString("\n")
+			say("\n")
 		}
 		findings()
 	}
-	_, err = io.WriteString(w, b.String())
 	return cut, err
 }
 
@@ -74,57 +77,25 @@ func WriteRows(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut
 	return WriteText(w, &Result{Columns: columns, Rows: rows}, style)
 }
 
-// trailingSpaces are those that end a line, before the end of colours too.
-var trailingSpaces = regexp.MustCompile(`(?m) +((?:\x1b\[0m)?)$`)
-
-func WriteTable(b *strings.Builder, columns []Column, rows []Row, style TableStyle) (cut bool) {
-	columns = shownColumns(allColumns(columns, rows), rows)
-	cells, widths := layOut(columns, rows)
-	if style.Wrap && style.Width > 0 {
-		widths[len(widths)-1] = wrapLast(cells, widths, style.Width)
+// WriteTable writes rows as a table, a line at a time. Columns are as wide as what stands in them: the rows are gone
+// through once for that, and their cells' texts are made again for each line, so that a long table is held once, as rows.
+// cut says that cells were cut to the terminal's width.
+func WriteTable(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut bool, err error) {
+	l := newTableLayout(shownColumns(allColumns(columns, rows), rows), rows, style)
+	line := make([]string, len(l.columns))
+	for i := range line {
+		line[i] = l.header(i)
 	}
-	cut = leaveOutPaths(columns, cells, widths, style.Width)
-	limits := fitWidths(widths, columns, rows, style.Width)
-
-	t := table.NewWriter()
-	t.SetStyle(plainStyle(style.Colour))
-	configs := make([]table.ColumnConfig, len(columns))
-	header := make(table.Row, len(columns))
-	for i, col := range columns {
-		align := columnAlign(col, rows)
-		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align}
-		header[i] = headerText(col)
-		if limits[i] < widths[i] {
-			cut = true
-			header[i] = text.Snip(headerText(col), limits[i], "…")
+	if err := l.write(w, line, style.Colour); err != nil {
+		return l.cut, err
+	}
+	for _, row := range rows {
+		l.cells(row, line)
+		if err := l.write(w, line, false); err != nil {
+			return l.cut, err
 		}
 	}
-	t.SetColumnConfigs(configs)
-	t.AppendHeader(header)
-	for _, line := range cells {
-		out := make(table.Row, len(line))
-		for i, cell := range line {
-			out[i] = snipLines(cell, limits[i], columns[i].Cut == "left" || columns[i].Cut == CutPaths)
-		}
-		t.AppendRow(out)
-	}
-	b.WriteString(trailingSpaces.ReplaceAllString(t.Render(), "$1") + "\n")
-	return cut
-}
-
-func plainStyle(colour bool) table.Style {
-	style := table.StyleDefault
-	style.Name = "ri"
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box = table.StyleBoxDefault
-	style.Box.PaddingLeft = ""
-	style.Box.PaddingRight = strings.Repeat(" ", columnGap)
-	style.Format.Header = text.FormatDefault
-	style.Color = table.ColorOptions{}
-	if colour {
-		style.Color.Header = text.Colors{text.Bold}
-	}
-	return style
+	return l.cut, nil
 }
 
 // allColumns adds to the declared columns what rows have beside them.
@@ -155,49 +126,6 @@ func shownColumns(columns []Column, rows []Row) []Column {
 	})
 }
 
-// layOut gives each cell's text and each column's natural width.
-func layOut(columns []Column, rows []Row) (cells [][]string, widths []int) {
-	widths = make([]int, len(columns))
-	for i, col := range columns {
-		widths[i] = text.StringWidth(headerText(col))
-	}
-	index := make(map[string]int, len(columns))
-	for i, col := range columns {
-		index[col.Name] = i
-	}
-	for _, row := range rows {
-		line := make([]string, len(columns))
-		for i := range line {
-			line[i] = CellText(nil)
-		}
-		for _, c := range row {
-			i, shown := index[c.Name]
-			if !shown {
-				continue
-			}
-			line[i] = columnText(columns[i], c.Value, i == len(columns)-1)
-			for part := range strings.SplitSeq(line[i], "\n") {
-				widths[i] = max(widths[i], text.StringWidth(part))
-			}
-		}
-		cells = append(cells, line)
-	}
-	return cells, widths
-}
-
-// wrapLast breaks the last cells of rows at spaces, to what the other columns leave, and gives their new width.
-func wrapLast(cells [][]string, widths []int, room int) int {
-	last := len(widths) - 1
-	for _, w := range widths[:last] {
-		room -= w + columnGap
-	}
-	room = max(room, 4*minColumn)
-	for _, line := range cells {
-		line[last] = text.WrapSoft(line[last], room)
-	}
-	return min(room, widths[last])
-}
-
 // columnText is a cell's text; a list in the last column stands one element a line.
 func columnText(col Column, v any, last bool) string {
 	switch v := v.(type) {
@@ -226,34 +154,8 @@ func columnText(col Column, v any, last bool) string {
 	return strings.Join(lines, "\n")
 }
 
-// leaveOutPaths leaves out the paths of packages, in columns that are cut so, if the table doesn't fit with them.
-func leaveOutPaths(columns []Column, cells [][]string, widths []int, room int) (did bool) {
-	total := columnGap * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
-	}
-	if room <= 0 || total <= room {
-		return false
-	}
-	for i, col := range columns {
-		if col.Cut != CutPaths {
-			continue
-		}
-		widths[i] = text.StringWidth(headerText(col))
-		for _, line := range cells {
-			short := packageNames(line[i])
-			did = did || short != line[i]
-			line[i] = short
-			for part := range strings.SplitSeq(short, "\n") {
-				widths[i] = max(widths[i], text.StringWidth(part))
-			}
-		}
-	}
-	return did
-}
-
 // fitWidths takes from the widest columns until the table fits; numbers are never cut.
-func fitWidths(widths []int, columns []Column, rows []Row, room int) []int {
+func fitWidths(widths []int, columns []Column, aligns []text.Align, room int) []int {
 	limits := slices.Clone(widths)
 	if room <= 0 {
 		return limits
@@ -267,7 +169,7 @@ func fitWidths(widths []int, columns []Column, rows []Row, room int) []int {
 	}
 	mayCut := make([]bool, len(columns))
 	for i, col := range columns {
-		mayCut[i] = columnAlign(col, rows) != text.AlignRight && !col.Whole
+		mayCut[i] = aligns[i] != text.AlignRight && !col.Whole
 	}
 	for ; over > 0; over-- {
 		widest := -1
@@ -355,7 +257,9 @@ func snipLines(cell string, width int, left bool) string {
 	return strings.Join(lines, "\n")
 }
 
-func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
+// findingText is a finding as lines.
+func findingText(f Finding, style TableStyle) string {
+	var b strings.Builder
 	severity := string(f.Severity)
 	if severity == "" {
 		severity = string(Warning)
@@ -370,10 +274,10 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 		}
 		severity = colour.Sprint(severity)
 	}
-	fmt.Fprintf(b, "%s: %s\n", severity, inert.Line(f.What))
+	fmt.Fprintf(&b, "%s: %s\n", severity, inert.Line(f.What))
 	part := func(label, s string) {
 		if s != "" {
-			fmt.Fprintf(b, "  %s: %s\n", label, inert.Line(s))
+			fmt.Fprintf(&b, "  %s: %s\n", label, inert.Line(s))
 		}
 	}
 	part("where", f.Where)
@@ -390,4 +294,5 @@ func writeFinding(b *strings.Builder, f Finding, style TableStyle) {
 		}
 		part(inert.Cell(c.Name), CellText(c.Value))
 	}
+	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -259,6 +260,53 @@ func TestTableWithoutPaths(t *testing.T) {
 			if n := len([]rune(strings.TrimRight(line, "\n"))); c.width > 0 && n > c.width {
 				t.Errorf("%d columns: %q", n, line)
 			}
+		}
+	}
+}
+
+// pieces counts what is written, and fails when it is full.
+type pieces struct {
+	longest, room int
+	text          bytes.Buffer
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.longest = max(p.longest, len(b))
+	if p.room -= len(b); p.room < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return p.text.Write(b)
+}
+
+// Many rows leave one after the other, whatever the format: they are never held as text, and nothing is made of those
+// that nobody takes.
+func TestRowsLeaveAsTheyCome(t *testing.T) {
+	r := testResult()
+	for range 2000 {
+		r.Rows = append(r.Rows, testResult().Rows...)
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"table":  func(w io.Writer) error { _, err := WriteText(w, r, TableStyle{}); return err },
+		"narrow": func(w io.Writer) error { _, err := WriteText(w, r, TableStyle{Width: 40}); return err },
+		"json":   func(w io.Writer) error { return writeResultJSON(w, r) },
+		"ndjson": func(w io.Writer) error { return writeNDJSON(w, r) },
+		"rows":   func(w io.Writer) error { return writeRowsJSON(w, r.Columns, r.Rows, false) },
+	} {
+		all := &pieces{room: math.MaxInt}
+		if err := write(all); err != nil || all.longest > 1000 {
+			t.Errorf("%s: %v, %d bytes in one piece", name, err, all.longest)
+		}
+		if name == "json" || name == "rows" {
+			var compact, indented bytes.Buffer
+			if err := json.Compact(&compact, all.text.Bytes()); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if json.Indent(&indented, compact.Bytes(), "", "  "); indented.String()+"\n" != all.text.String() {
+				t.Errorf("%s is not indented as a whole is", name)
+			}
+		}
+		if err := write(&pieces{room: 5000}); !errors.Is(err, io.ErrShortWrite) {
+			t.Errorf("%s on what is full: %v", name, err)
 		}
 	}
 }
