@@ -225,6 +225,10 @@ func (v *FuncVars) All() []FrameVar {
 	return out
 }
 
+// Listed tells whether debug information says of each place apart where the variable is. Where it says it once, for the
+// whole function, that holds from when the function has put it there: not at its entry.
+func (fv *FrameVar) Listed() bool { return fv.hasList }
+
 // Location gives the DWARF location expression of a variable at pc; nil if it is nowhere there.
 func (v *FuncVars) Location(fv *FrameVar, pc uint64) []byte {
 	if !fv.hasList || v.unit == nil {

@@ -230,6 +230,9 @@ func (e *evaluation) compute(op byte) error {
 	case opPlusUconst:
 		v += e.uleb()
 	case opDeref:
+		if e.s.mem == nil { // see Locate
+			return errGone
+		}
 		if v, err = e.s.Uint64(v); err != nil {
 			return err
 		}

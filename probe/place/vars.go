@@ -1,0 +1,328 @@
+package place
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"ri/probe"
+	"ri/symbols"
+	"ri/values"
+)
+
+// Reasons why a variable, or a part of it, isn't there.
+const (
+	whyGone    = "optimised away here"
+	whyVector  = "in a vector register, which a probe can't read"
+	whyUnknown = "its type isn't known"
+)
+
+// Vars gives the variables at a site of the function: arguments, then what a closure has captured, at an entry;
+// arguments of an inlined call at its site; results, then arguments that are still there, at a return; all that are in
+// scope at a line. Results at an entry are not given, since they aren't there yet.
+func (fn *Function) Vars(site *probe.Site) []Var {
+	info, ok := fn.file.FuncInfo(site.PC)
+	if !ok {
+		return nil
+	}
+	if fv := fn.file.FuncVars(site.PC); fv == nil || !fn.file.HasDWARF() {
+		return fn.words(site, info)
+	}
+	switch site.Role {
+	case probe.Entry:
+		return slices.DeleteFunc(fn.atEntry(site, info), func(v Var) bool { return v.Kind == Result })
+	case probe.Return:
+		return fn.atReturn(site, info)
+	case probe.Inlined:
+		return fn.scope(site, probe.Inlined)
+	}
+	return fn.scope(site, probe.Line)
+}
+
+// Params gives names and types of what the function takes and gives, without where they are. Those of a stripped
+// program aren't known.
+func (fn *Function) Params() []Var {
+	if fn.Entry != 0 {
+		return fn.declared(fn.Entry)
+	}
+	for i := range fn.Sites {
+		if vars := fn.Vars(&fn.Sites[i]); len(vars) > 0 {
+			for j := range vars {
+				vars[j].Pieces, vars[j].Why = nil, ""
+			}
+			return vars
+		}
+	}
+	return nil
+}
+
+// declared gives receiver, arguments and results of the function at an entry, as they are declared.
+func (fn *Function) declared(entry uint64) []Var {
+	fv := fn.file.FuncVars(entry)
+	var args, results []Var
+	for _, v := range fv.At(entry, 0) {
+		if !v.Argument {
+			continue
+		}
+		one := Var{Name: v.Name, Type: v.Type}
+		if name, escaped := strings.CutPrefix(v.Name, "&"); escaped && v.Type.Elem() != nil {
+			one.Name, one.Type = name, v.Type.Elem()
+		}
+		if v.Result {
+			one.Kind = Result
+			results = append(results, one)
+		} else {
+			args = append(args, one)
+		}
+	}
+	return append(args, results...)
+}
+
+// pointerTo is the type of a dictionary, for which any pointer does.
+func (fn *Function) word() *symbols.Type {
+	return fn.file.Keep(wordKey{}, func() any {
+		return fn.file.NewType("uintptr", reflect.Uintptr, wordSize)
+	}).(*symbols.Type)
+}
+
+type wordKey struct{}
+
+// assigned puts arguments and results where the ABI has them. dict says in front of which argument the dictionary of a
+// generic function comes; -1: it has none. It is false where a type isn't known.
+func (fn *Function) assigned(vars []Var, info symbols.FuncInfo, dict int) bool {
+	a := frame{stackOnly: info.Assembler}
+	results := false
+	for i := range vars {
+		v := &vars[i]
+		if v.Kind == Result && !results {
+			a.results()
+			results = true
+		}
+		if i == dict {
+			a.assign(fn.word())
+		}
+		pieces, ok := a.assign(v.Type)
+		if !ok {
+			return false
+		}
+		v.Pieces, v.Why = pieces, ""
+		for _, p := range pieces {
+			if p.Kind == Gone {
+				v.Why = whyVector
+			}
+		}
+	}
+	return true
+}
+
+// byABI gives the declared arguments and results where the ABI has them at the entry, if debug information doesn't say
+// otherwise of any of them.
+func (fn *Function) byABI(info symbols.FuncInfo) ([]Var, bool) {
+	vars := fn.declared(info.Entry)
+	tries := []int{-1}
+	if strings.Contains(info.Name, "[") && !slices.ContainsFunc(vars, func(v Var) bool { return v.Name == ".dict" }) {
+		// A method's comes behind the receiver, a closure has none (cmd/compile/internal/noder: shapedMethod...).
+		tries = []int{0, -1, 1}
+		if method(info.Name) {
+			tries = []int{1, -1, 0}
+		}
+	}
+	for _, dict := range tries {
+		if fn.assigned(vars, info, dict) && fn.agrees(vars, info.Entry) {
+			return vars, true
+		}
+	}
+	return vars, false
+}
+
+// method tells whether a generic function's name is that of a method: "pkg.(*T[...]).M", "pkg.T[...].M".
+func method(name string) bool {
+	end := strings.Index(name, "]")
+	return end >= 0 && (strings.HasPrefix(name[end+1:], ").") || strings.HasPrefix(name[end+1:], ".") &&
+		!strings.HasPrefix(name[end+1:], ".func"))
+}
+
+// agrees tells whether debug information has nothing else of these variables at the entry.
+func (fn *Function) agrees(vars []Var, entry uint64) bool {
+	fv := fn.file.FuncVars(entry)
+	for _, v := range fv.At(entry, 0) {
+		if !v.Argument || v.Result || !v.Listed() {
+			continue
+		}
+		i := slices.IndexFunc(vars, func(o Var) bool { return o.Name == v.Name && o.Kind == Argument })
+		said, err := values.Locate(fn.file, fv.Location(&v, entry), v.Type.Size)
+		if i < 0 || err != nil || v.Type.Size == 0 {
+			continue
+		}
+		if !compatible(vars[i].Pieces, said) {
+			return false
+		}
+	}
+	return true
+}
+
+// compatible tells whether what debug information says of a variable's parts can be so. It may say less.
+func compatible(abi []Piece, said []values.Part) bool {
+	at := int64(0)
+	for _, part := range said {
+		for _, p := range abi {
+			if p.At != at {
+				continue
+			}
+			switch {
+			case part.Kind == values.PartRegister && part.Register != p.Register,
+				part.Kind == values.PartRegister && p.Kind == OnStack,
+				part.Kind == values.PartStack && p.Kind == InRegister,
+				part.Kind == values.PartStack && p.Kind == OnStack && part.Offset != p.Off:
+				return false
+			}
+		}
+		at += part.Size
+	}
+	return true
+}
+
+// atEntry gives arguments and results where they are when the function begins.
+func (fn *Function) atEntry(site *probe.Site, info symbols.FuncInfo) []Var {
+	vars, ok := fn.byABI(info)
+	if !ok {
+		vars = fn.scope(site, probe.Entry)
+	}
+	return append(vars, fn.captured(site)...)
+}
+
+// closureRegister has the address of a closure's object when it begins: DX.
+const closureRegister = 1
+
+// captured gives the variables that a closure has of its surroundings, at its entry.
+func (fn *Function) captured(site *probe.Site) (out []Var) {
+	fv := fn.file.FuncVars(site.PC)
+	for _, v := range fv.At(site.PC, 0) {
+		if v.ClosureOffset <= 0 {
+			continue
+		}
+		one := Var{Name: v.Name, Type: v.Type, Kind: Captured, Pieces: []Piece{{Kind: Behind,
+			Register: closureRegister, Off: v.ClosureOffset, Size: v.Type.Size}}}
+		one.pointer()
+		out = append(out, one)
+	}
+	return out
+}
+
+// pointer recognises a variable that moved to the heap: debug information has its address under the name "&x".
+func (v *Var) pointer() {
+	if name, escaped := strings.CutPrefix(v.Name, "&"); escaped && name != "" && v.Type.Elem() != nil {
+		v.Name, v.Type, v.Pointer = name, v.Type.Elem(), true
+		for i := range v.Pieces {
+			v.Pieces[i].Size = wordSize
+		}
+	}
+}
+
+// atReturn gives results where the ABI has them, and the arguments that are still there.
+func (fn *Function) atReturn(site *probe.Site, info symbols.FuncInfo) []Var {
+	vars, ok := fn.byABI(info)
+	if !ok {
+		return fn.scope(site, probe.Return)
+	}
+	out := slices.DeleteFunc(vars, func(v Var) bool { return v.Kind != Result })
+	for _, v := range fn.scope(site, probe.Return) {
+		if v.Kind == Argument {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// scope gives what debug information says of the variables at a site.
+func (fn *Function) scope(site *probe.Site, role probe.Role) (out []Var) {
+	fv, at, depth := fn.file.FuncVars(site.PC), site.PC, 0
+	if role == probe.Inlined || site.Into != "" {
+		at, depth = fn.inside(site)
+	}
+	for _, v := range fv.At(at, depth) {
+		if role != probe.Line && !v.Argument || role == probe.Inlined && v.Result {
+			continue
+		}
+		one := Var{Name: v.Name, Type: v.Type, Kind: Local}
+		switch {
+		case v.Result:
+			one.Kind = Result
+		case v.Argument:
+			one.Kind = Argument
+		case v.ClosureOffset > 0:
+			one.Kind = Captured
+		}
+		one.locate(fn.file, fv.Location(&v, site.PC))
+		one.pointer()
+		out = append(out, one)
+	}
+	return out
+}
+
+// locate takes a variable's pieces from a location expression.
+func (v *Var) locate(f *symbols.File, program []byte) {
+	switch {
+	case v.Type.Size < 0 || v.Type.Kind == reflect.Invalid:
+		v.Why = whyUnknown
+		return
+	case v.Type.Size == 0:
+		return
+	case len(program) == 0:
+		v.Why = whyGone
+		return
+	}
+	parts, err := values.Locate(f, program, v.Type.Size)
+	if err != nil {
+		v.Why = whyGone
+		return
+	}
+	at := int64(0)
+	for _, part := range parts {
+		p := Piece{At: at, Size: part.Size}
+		switch {
+		case part.Kind == values.PartRegister && part.Register < 16:
+			p.Kind, p.Register = InRegister, part.Register
+		case part.Kind == values.PartRegister:
+			p.Kind, p.Register, v.Why = Gone, part.Register, whyVector
+		case part.Kind == values.PartStack:
+			p.Kind, p.Off = OnStack, part.Offset
+		case part.Kind == values.PartValue:
+			p.Kind, p.Data = Fixed, part.Data
+		default:
+			p.Kind = Gone
+			if v.Why == "" {
+				v.Why = whyGone
+			}
+		}
+		at += part.Size
+		v.Pieces = append(v.Pieces, p)
+	}
+	if at < v.Type.Size && v.Why == "" {
+		v.Why = whyGone
+	}
+	if !slices.ContainsFunc(v.Pieces, func(p Piece) bool { return p.Kind != Gone }) {
+		v.Pieces = nil
+	}
+}
+
+// words gives what can be said without debug information: the words in which arguments may come.
+func (fn *Function) words(site *probe.Site, info symbols.FuncInfo) (out []Var) {
+	if site.Role != probe.Entry {
+		return nil
+	}
+	for i := range max(info.Args, 0) / wordSize {
+		v := Var{Name: fmt.Sprintf("word%d", i), Type: fn.word()}
+		switch {
+		case info.Assembler:
+			v.Pieces = []Piece{{Kind: OnStack, Off: i * wordSize, Size: wordSize}}
+		case int(i) < len(argRegisters):
+			v.Pieces = []Piece{{Kind: InRegister, Register: argRegisters[i], Size: wordSize}}
+		default:
+			return out
+		}
+		out = append(out, v)
+	}
+	return out
+}
