@@ -76,10 +76,15 @@ func (fn *Function) declared(entry uint64) []Var {
 			args = append(args, one)
 		}
 	}
-	return append(args, results...)
+	once := map[string]bool{"_": false}
+	return slices.DeleteFunc(append(args, results...), func(v Var) bool {
+		again := once[v.Name] // Go 1.26 names some results twice
+		once[v.Name] = v.Name != "_"
+		return again
+	})
 }
 
-// pointerTo is the type of a dictionary, for which any pointer does.
+// word is the type of a dictionary, for which any pointer does.
 func (fn *Function) word() *symbols.Type {
 	return fn.file.Keep(wordKey{}, func() any {
 		return fn.file.NewType("uintptr", reflect.Uintptr, wordSize)
@@ -88,10 +93,15 @@ func (fn *Function) word() *symbols.Type {
 
 type wordKey struct{}
 
-// assigned puts arguments and results where the ABI has them. dict says in front of which argument the dictionary of a
-// generic function comes; -1: it has none. It is false where a type isn't known.
-func (fn *Function) assigned(vars []Var, info symbols.FuncInfo, dict int) bool {
-	a := frame{stackOnly: info.Assembler}
+// convention is how a function may be called.
+type convention struct {
+	stack bool // ABI0: everything lies on the stack
+	dict  int  // in front of which argument the dictionary of a generic function comes; -1: it has none
+}
+
+// assigned puts arguments and results where a convention has them. It is false where a type isn't known.
+func (fn *Function) assigned(vars []Var, by convention) bool {
+	a := frame{stackOnly: by.stack}
 	results := false
 	for i := range vars {
 		v := &vars[i]
@@ -99,7 +109,7 @@ func (fn *Function) assigned(vars []Var, info symbols.FuncInfo, dict int) bool {
 			a.results()
 			results = true
 		}
-		if i == dict {
+		if i == by.dict {
 			a.assign(fn.word())
 		}
 		pieces, ok := a.assign(v.Type)
@@ -107,33 +117,55 @@ func (fn *Function) assigned(vars []Var, info symbols.FuncInfo, dict int) bool {
 			return false
 		}
 		v.Pieces, v.Why = pieces, ""
-		for _, p := range pieces {
-			if p.Kind == Gone {
-				v.Why = whyVector
-			}
+		if slices.ContainsFunc(pieces, func(p Piece) bool { return p.Kind == Gone }) {
+			v.Why = whyVector
 		}
 	}
 	return true
 }
 
-// byABI gives the declared arguments and results where the ABI has them at the entry, if debug information doesn't say
-// otherwise of any of them.
+// byABI gives the declared arguments and results where the ABI has them at the entry. Which one it is, debug information
+// has to tell: functions that assembler calls are ABI0. It also says of some arguments what they will be later on (of
+// x, in "if x == nil { x = y }", that it is where y is), so what most of them say is taken. It is false where they say
+// something else altogether.
 func (fn *Function) byABI(info symbols.FuncInfo) ([]Var, bool) {
-	vars := fn.declared(info.Entry)
-	tries := []int{-1}
-	if strings.Contains(info.Name, "[") && !slices.ContainsFunc(vars, func(v Var) bool { return v.Name == ".dict" }) {
-		// A method's comes behind the receiver, a closure has none (cmd/compile/internal/noder: shapedMethod...).
-		tries = []int{0, -1, 1}
-		if method(info.Name) {
-			tries = []int{1, -1, 0}
+	var best []Var
+	most := 0
+	for i, by := range fn.conventions(info) {
+		vars := fn.declared(info.Entry)
+		if !fn.assigned(vars, by) {
+			return vars, false
+		}
+		if score := fn.agreement(vars, info.Entry); i == 0 || score > most {
+			best, most = vars, score
 		}
 	}
-	for _, dict := range tries {
-		if fn.assigned(vars, info, dict) && fn.agrees(vars, info.Entry) {
-			return vars, true
+	return best, most >= 0
+}
+
+// conventions gives those that a function may have, the likely one first.
+func (fn *Function) conventions(info symbols.FuncInfo) (out []convention) {
+	if info.Assembler {
+		return []convention{{true, -1}}
+	}
+	dicts := []int{-1}
+	if strings.Contains(info.Name, "[") && !fn.named(info.Entry, ".dict") {
+		// A method has it behind the receiver, a closure has none (cmd/compile/internal/noder: shaped methods).
+		if dicts = []int{0, -1, 1}; method(info.Name) {
+			dicts = []int{1, -1, 0}
 		}
 	}
-	return vars, false
+	for _, stack := range []bool{false, true} {
+		for _, dict := range dicts {
+			out = append(out, convention{stack, dict})
+		}
+	}
+	return out
+}
+
+// named tells whether debug information has an argument of a name.
+func (fn *Function) named(entry uint64, name string) bool {
+	return slices.ContainsFunc(fn.declared(entry), func(v Var) bool { return v.Name == name })
 }
 
 // method tells whether a generic function's name is that of a method: "pkg.(*T[...]).M", "pkg.T[...].M".
@@ -143,44 +175,52 @@ func method(name string) bool {
 		!strings.HasPrefix(name[end+1:], ".func"))
 }
 
-// agrees tells whether debug information has nothing else of these variables at the entry.
-func (fn *Function) agrees(vars []Var, entry uint64) bool {
+// agreement counts the parts of arguments that lie, by debug information, where they are assumed to at the entry, less
+// those that lie elsewhere.
+func (fn *Function) agreement(vars []Var, entry uint64) (score int) {
 	fv := fn.file.FuncVars(entry)
 	for _, v := range fv.At(entry, 0) {
-		if !v.Argument || v.Result || !v.Listed() {
+		if !v.Argument || v.Result || !v.Listed() || v.Type.Size <= 0 {
 			continue
 		}
+		program := fv.Location(&v, entry)
 		i := slices.IndexFunc(vars, func(o Var) bool { return o.Name == v.Name && o.Kind == Argument })
-		said, err := values.Locate(fn.file, fv.Location(&v, entry), v.Type.Size)
-		if i < 0 || err != nil || v.Type.Size == 0 {
-			continue
-		}
-		if !compatible(vars[i].Pieces, said) {
-			return false
+		said, err := values.Locate(fn.file, program, v.Type.Size)
+		switch {
+		case i < 0 || err != nil || len(program) == 0:
+		default:
+			score += agreeing(vars[i].Pieces, said)
 		}
 	}
-	return true
+	return score
 }
 
-// compatible tells whether what debug information says of a variable's parts can be so. It may say less.
-func compatible(abi []Piece, said []values.Part) bool {
+// agreeing counts the parts of a variable of which debug information says the same, less those of which it says
+// something else.
+func agreeing(abi []Piece, said []values.Part) (score int) {
 	at := int64(0)
 	for _, part := range said {
 		for _, p := range abi {
 			if p.At != at {
 				continue
 			}
-			switch {
-			case part.Kind == values.PartRegister && part.Register != p.Register,
-				part.Kind == values.PartRegister && p.Kind == OnStack,
-				part.Kind == values.PartStack && p.Kind == InRegister,
-				part.Kind == values.PartStack && p.Kind == OnStack && part.Offset != p.Off:
-				return false
+			switch part.Kind {
+			case values.PartRegister:
+				score += sign(p.Kind != OnStack && p.Register == part.Register)
+			case values.PartStack:
+				score += sign(p.Kind == OnStack && p.Off == part.Offset)
 			}
 		}
 		at += part.Size
 	}
-	return true
+	return score
+}
+
+func sign(yes bool) int {
+	if yes {
+		return 1
+	}
+	return -1
 }
 
 // atEntry gives arguments and results where they are when the function begins.
