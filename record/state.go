@@ -231,7 +231,7 @@ func (m *maker) capture() error {
 	}
 	m.deaf()
 	if len(m.looks) == 0 {
-		m.heard = m.sight
+		m.heard = m.sight.static(m.image())
 		if err := m.begin(); err != nil {
 			return err
 		}
@@ -275,7 +275,7 @@ func (m *maker) begin() error {
 		Mapped:   func(addr, n uint64) bool { return within(m.mapped, addr, n) },
 		Variable: func(addr uint64) string { return m.variables[addr] },
 		Tokens:   m.gap(),
-	}, m.opt.Policy, redact.NewTokens(m.opt.Key), m.emit)
+	}, m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer.Block))
 	return nil
 }
 
@@ -320,11 +320,6 @@ func (m *maker) gap() uint64 {
 		end = min(end, x.Start)
 	}
 	return 1 << 45
-}
-
-func (m *maker) emit(name string, runs []format.Memory) error {
-	last := runs[len(runs)-1]
-	return m.writer.Block(name, format.AppendMemory(nil, runs), runs[0].Addr, last.Addr+uint64(last.Size))
 }
 
 func (m *maker) header(results []*rows.Result, whole *rows.Result) *Header {
@@ -375,9 +370,6 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 		return nil, err
 	}
 	if err := m.kept(); err != nil {
-		return nil, err
-	}
-	if err := m.painter.types(m.writer.Block); err != nil {
 		return nil, err
 	}
 	h := m.header(results, whole)

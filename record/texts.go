@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
@@ -17,37 +18,44 @@ const maxConstant = 4096
 // maxText bounds a text that is replaced or kept, in bytes; of a longer one nothing is kept.
 const maxText = 16 << 20
 
-// texts goes through all headers: what they lead to is replaced, kept or denied.
-func (p *painter) texts(s *Sight, seen []typedAt) {
-	for _, t := range seen {
-		each(p.layout(t), t.addr, func(piece redact.Piece, at uint64) {
-			if !s.touched(at, uint64(piece.Size)) {
-				return
+// texts goes through the headers of a thing: what they lead to is replaced, kept or denied.
+func (p *painter) texts(s *Sight, plan *plan, addr uint64, t *symbols.Type) {
+	for i := range plan.headers {
+		piece := &plan.headers[i]
+		at := addr + uint64(piece.Offset)
+		if piece.Elem != nil {
+			inner := plan.elems[piece.Elem]
+			for k := range piece.Count {
+				p.texts(s, inner, at+uint64(k*piece.Size), t)
 			}
-			switch piece.Form {
-			case redact.Text, redact.Bytes:
-				p.text(piece, at, t.typ)
-			case redact.Slice:
-				if piece.Action != redact.Keep {
-					if b, ok := p.mem.Read(at, 24); ok {
-						p.deny(word(b, 0), word(b, 16)*uint64(max(piece.Unit, 1)))
-					}
-				}
+			continue
+		}
+		switch {
+		case !s.touched(at, uint64(piece.Size)):
+		case piece.Form != redact.Slice:
+			p.text(s, piece, at, t)
+		default:
+			if b, ok := p.mem.Read(at, 24); ok {
+				p.deny(s, word(b, 0), word(b, 16)*uint64(max(piece.Unit, 1)))
 			}
-		})
+		}
 	}
 }
 
 func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 
 // deny notes contents that are not kept. A header of which no memory is was none: dead words of a stack, freed memory.
-func (p *painter) deny(addr, n uint64) {
-	if n > 0 && n < 1<<40 && addr+n > addr && p.mem.Mapped(addr, n) {
-		p.denied = append(p.denied, extent{addr, int(n)})
+// Of memory that nobody looked at nothing is written, unless a rule keeps a text that lies there.
+func (p *painter) deny(s *Sight, addr, n uint64) {
+	switch {
+	case n == 0 || n >= 1<<40 || addr+n <= addr || !p.mem.Mapped(addr, n):
+	case len(p.policy.Rules) == 0 && n <= maxText && !p.mem.Constant(addr, 1) && !s.touched(addr, n):
+	default:
+		p.denied = gather(p.denied, extent{addr, int(n)})
 	}
 }
 
-func (p *painter) text(piece redact.Piece, at uint64, t *symbols.Type) {
+func (p *painter) text(s *Sight, piece *redact.Piece, at uint64, t *symbols.Type) {
 	header, ok := p.mem.Read(at, 16)
 	if !ok {
 		return
@@ -63,97 +71,123 @@ func (p *painter) text(piece redact.Piece, at uint64, t *symbols.Type) {
 		}
 	}
 	if n > maxText {
-		p.deny(addr, room)
+		p.deny(s, addr, room)
 		return
 	}
 	content, ok := p.mem.Read(addr, int(n))
 	switch {
 	case !ok:
-		p.deny(addr, room) // nobody looked at it
+		p.deny(s, addr, room) // nobody looked at it
 	case piece.Action == redact.Keep,
 		piece.Action == redact.Token && !piece.Secret && p.mem.Constant(addr, int(n)):
 		if piece.Action == redact.Keep || n <= maxConstant { // tables of the linker are longer, and read by parts
 			p.keep(extent{addr, int(n)}, piece, t)
 		}
 	default:
-		p.deny(addr, room)
+		p.deny(s, addr, room)
 		if piece.Action != redact.Drop {
-			p.replace(content, piece.Action)
+			p.replace(addr, content, piece.Action)
 		}
 	}
 }
 
 // keep notes a text that is kept, and why.
-func (p *painter) keep(e extent, piece redact.Piece, t *symbols.Type) {
-	p.kept = append(p.kept, e)
-	field := t.Name
-	if piece.Field != "" {
-		field += "." + piece.Field
-	}
+func (p *painter) keep(e extent, piece *redact.Piece, t *symbols.Type) {
+	field := ""
 	constant := piece.Action != redact.Keep
 	if constant {
-		field = ""
+		if _, ok := p.common[e]; ok {
+			return
+		}
+		p.common[e] = struct{}{}
+	} else if field = t.Name; piece.Field != "" {
+		field += "." + piece.Field
 	}
+	p.kept = gather(p.kept, e)
 	k := p.keptAs[field]
 	if k == nil {
 		k = &Kept{Field: field, Constant: constant}
 		p.keptAs[field] = k
 	}
+	if len(k.Places) == cap(k.Places) {
+		k.tidy()
+	}
 	k.Places = append(k.Places, [2]uint64{e.addr, uint64(e.n)})
 }
 
+// digestOf is a text by where it lies.
+type digestOf struct {
+	extent
+	action redact.Action
+}
+
+// largeText is from when on it is remembered where a text lies that has a token: to digest it takes long.
+const largeText = 4096
+
 // replaced is where what stands for a text lies; false if nothing does.
-func (p *painter) replaced(content []byte, action redact.Action) (uint64, bool) {
-	addr, ok := p.known[digest(content, action)]
-	return addr, ok
+func (p *painter) replaced(addr uint64, n int, action redact.Action) (uint64, bool) {
+	if n >= largeText {
+		to, ok := p.large[digestOf{extent{addr, n}, action}]
+		return to, ok
+	}
+	content, ok := p.mem.Read(addr, n)
+	if !ok {
+		return 0, false
+	}
+	to, ok := p.known[digest(content, action)]
+	return to, ok
 }
 
 func digest(content []byte, action redact.Action) [16]byte {
+	var b [256]byte
+	if b[0] = byte(action); len(content) < len(b) {
+		sum := sha256.Sum256(b[:1+copy(b[1:], content)])
+		return [16]byte(sum[:16])
+	}
 	h := sha256.New()
-	h.Write([]byte{byte(action)})
+	h.Write(b[:1])
 	h.Write(content)
-	return [16]byte(h.Sum(nil)[:16])
+	return [16]byte(h.Sum(b[:0])[:16])
 }
 
 // replace gives a text something that stands for it.
-func (p *painter) replace(content []byte, action redact.Action) {
-	key := digest(content, action)
-	if _, ok := p.known[key]; ok {
+func (p *painter) replace(addr uint64, content []byte, action redact.Action) {
+	place := digestOf{extent{addr, len(content)}, action}
+	if len(content) >= largeText && p.large[place] != 0 {
 		return
 	}
-	token := []byte(nil)
-	if action == redact.Mask {
-		token = make([]byte, len(content))
-		for i := range token {
-			token[i] = '*'
+	key := digest(content, action)
+	to, ok := p.known[key]
+	if !ok {
+		token := []byte(nil)
+		if action == redact.Mask {
+			token = bytes.Repeat([]byte{'*'}, len(content))
+		} else {
+			token = p.tokens.Of(content)
 		}
-	} else {
-		token = p.tokens.Of(content)
+		to = p.next
+		p.known[key] = to
+		p.pending.add(to, len(token), format.Tokens, token)
+		p.next += uint64(len(token)+15) &^ 15
+		p.counts.Tokens++
+		p.counts.Replaced += int64(len(token))
 	}
-	p.known[key] = p.next
-	p.pending = append(p.pending, format.Memory{Addr: p.next, Size: len(token), Kind: format.Tokens, Data: token})
-	p.next += uint64(len(token)+15) &^ 15
-	p.held += len(token)
-	p.counts.Tokens++
-	p.counts.Replaced += int64(len(token))
-	if p.held > blockBytes {
-		p.flushTokens()
+	if len(content) >= largeText {
+		p.large[place] = to
 	}
-}
-
-func (p *painter) flushTokens() {
-	if p.err == nil && len(p.pending) > 0 {
-		p.err = p.emit(format.TokenBlock, p.pending)
-	}
-	p.pending, p.held = nil, 0
 }
 
 // keptList has each place once.
 func (p *painter) keptList() {
 	for _, k := range p.keptAs {
-		slices.SortFunc(k.Places, func(a, b [2]uint64) int {
-			return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1]))
-		})
-		k.Places = slices.Compact(k.Places)
+		k.tidy()
 	}
+}
+
+// tidy has each place once, in order of address.
+func (k *Kept) tidy() {
+	slices.SortFunc(k.Places, func(a, b [2]uint64) int {
+		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1]))
+	})
+	k.Places = slices.Compact(k.Places)
 }

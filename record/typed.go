@@ -1,11 +1,13 @@
 package record
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"ri/record/format"
 	"ri/record/redact"
@@ -41,59 +43,78 @@ type Field struct {
 // What one block holds, about.
 const (
 	typedAddresses = 1 << 18
-	typedText      = 4 << 20 // bytes
+	typedBytes     = 4 << 20
 )
 
-// types writes as what memory was looked at.
-func (p *painter) types(write func(name string, data []byte, low, high uint64) error) error {
-	var list []*Typed
-	for i, seen := range p.seen {
-		byLayout := map[*redact.Layout]*Typed{}
-		for _, t := range seen {
-			l := p.layout(t)
-			one := byLayout[l]
-			if one == nil {
-				one = &Typed{Type: t.typ.Name, Variable: p.mem.Variable(t.addr), Look: i + 1, Size: t.typ.Size, Fields: fieldsOf(l)}
-				byLayout[l] = one
-				list = append(list, one)
-			}
-			one.At = append(one.At, t.addr)
+// typesOf writes as what memory was looked at in one look. Things come by address.
+type typesOf struct {
+	*painter
+	byPlan map[*plan]*typedText
+	blocks []byte // texts that were not written yet
+}
+
+// typedText is a Typed on its way into a block. Addresses are its largest part by far: they are text from the start.
+type typedText struct {
+	head     []byte // JSON, to the list of addresses
+	at       []byte
+	n        int
+	previous uint64
+}
+
+// add takes a thing.
+func (x *typesOf) add(t typedAt, plan *plan) {
+	one := x.byPlan[plan]
+	if one == nil {
+		one = &typedText{}
+		head, err := json.Marshal(Typed{Type: t.typ.Name, Variable: x.mem.Variable(t.addr), Look: x.look, Size: t.typ.Size,
+			Fields: fieldsOf(plan.layout), At: []uint64{}})
+		if err != nil {
+			x.out.fail(err)
+			return
 		}
+		one.head = head[:len(head)-len("]}")]
+		x.byPlan[plan] = one
 	}
-	slices.SortStableFunc(list, func(a, b *Typed) int { return cmp.Compare(a.Type, b.Type) })
-	var pending []byte
-	flush := func() error {
-		if len(pending) == 0 {
-			return nil
-		}
-		err := write(typedBlock, append(pending, ']'), 0, 0)
-		pending = nil
-		return err
+	if one.n > 0 {
+		one.at = append(one.at, ',')
 	}
-	for _, t := range list {
-		for at := range slices.Chunk(t.At, typedAddresses) {
-			part := *t
-			part.At = make([]uint64, len(at))
-			for i, addr := range at {
-				if part.At[i] = addr; i > 0 {
-					part.At[i] = addr - at[i-1]
-				}
-			}
-			text, err := json.Marshal(part)
-			if err != nil {
-				return err
-			}
-			if pending = append(pending, byte(',')); len(pending) == 1 {
-				pending[0] = '['
-			}
-			if pending = append(pending, text...); len(pending) >= typedText {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
+	one.at = strconv.AppendUint(one.at, t.addr-one.previous, 10)
+	one.n, one.previous = one.n+1, t.addr
+	if one.n >= typedAddresses {
+		x.take(one)
 	}
-	return flush()
+}
+
+// take moves what was gathered of one type into a block.
+func (x *typesOf) take(one *typedText) {
+	if one.n == 0 {
+		return
+	}
+	separator := byte(',')
+	if len(x.blocks) == 0 {
+		x.blocks, separator = x.out.buffer(), '['
+	}
+	x.blocks = append(append(append(append(x.blocks, separator), one.head...), one.at...), "]}"...)
+	one.at, one.n, one.previous = one.at[:0], 0, 0
+	if len(x.blocks) >= typedBytes {
+		x.flush()
+	}
+}
+
+func (x *typesOf) flush() {
+	if len(x.blocks) > 0 {
+		x.out.block(job{name: typedBlock, data: append(x.blocks, ']')})
+		x.blocks = nil
+	}
+}
+
+// close writes what is left, by the types' names.
+func (x *typesOf) close() {
+	left := slices.SortedFunc(maps.Values(x.byPlan), func(a, b *typedText) int { return bytes.Compare(a.head, b.head) })
+	for _, one := range left {
+		x.take(one)
+	}
+	x.flush()
 }
 
 // fieldsOf are the pieces of a layout that are kept.

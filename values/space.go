@@ -61,6 +61,8 @@ type Space struct {
 type Witness interface {
 	// Typed: there is, or is thought to be, a value of the type.
 	Typed(addr uint64, t *symbols.Type)
+	// Objects: n values of the type lie side by side. A walk of the heap tells of them in order of address.
+	Objects(addr uint64, t *symbols.Type, n uint64)
 	// Words: some of them are pointers.
 	Words(addr uint64, n int)
 	// Touched: bytes were read of what Typed tells.

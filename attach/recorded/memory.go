@@ -18,12 +18,17 @@ import (
 type absent struct {
 	addr   uint64
 	denied bool
+	whole  bool // all that is reachable was recorded
 }
 
 func (e *absent) Error() string {
 	if e.denied {
 		return fmt.Sprintf("address %#x is not in the recording: what is there was not kept, by the rules of redaction "+
 			"(ri recording info shows them; ri record --policy FILE keeps more)", e.addr)
+	}
+	if e.whole {
+		return fmt.Sprintf("address %#x is not in the recording, though it has all that is reachable: either nothing leads "+
+			"there, or what is there was not kept, by the rules of redaction (ri record --policy FILE keeps more)", e.addr)
 	}
 	return fmt.Sprintf("address %#x is not in the recording: no instrument that was recorded read it; record the one "+
 		"that does (ri record RECIPE), or all that is reachable (--heap)", e.addr)
@@ -41,6 +46,7 @@ type memory struct {
 	file   *format.Reader
 	blocks []format.Block // in order of address
 	tokens *memory        // where no memory of the process is; nil: there are none
+	whole  bool           // all that is reachable was recorded
 	// origins gives format.OriginsBlock.
 	origins func() ([]byte, error)
 
@@ -110,7 +116,7 @@ func (m *memory) run(addr uint64) (run format.Memory, err error) {
 		return 1
 	})
 	if i == len(m.blocks) || addr < m.blocks[i].Low {
-		return run, &absent{addr, false}
+		return run, &absent{addr: addr, whole: m.whole}
 	}
 	l := m.load(i)
 	if l.err != nil {
@@ -123,11 +129,11 @@ func (m *memory) run(addr uint64) (run format.Memory, err error) {
 		return 1
 	})
 	if k == len(l.runs) || addr < l.runs[k].Addr {
-		return run, &absent{addr, false}
+		return run, &absent{addr: addr, whole: m.whole}
 	}
 	run = l.runs[k]
 	if run.Kind == format.Denied {
-		return run, &absent{addr, true}
+		return run, &absent{addr: addr, denied: true}
 	}
 	off := addr - run.Addr
 	run.Addr, run.Size, run.Data = addr, run.Size-int(off), run.Data[off:]

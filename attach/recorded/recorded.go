@@ -124,7 +124,7 @@ func (r *Recording) open() error {
 		if err != nil {
 			return err
 		}
-		m.tokens = tokens
+		m.tokens, m.whole = tokens, r.process.Heap
 		r.looks = append(r.looks, m)
 	}
 	return nil

@@ -47,14 +47,19 @@ const (
 func AppendMemory(b []byte, runs []Memory) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(runs)))
 	for _, r := range runs {
-		b = binary.LittleEndian.AppendUint64(b, r.Addr)
-		b = binary.LittleEndian.AppendUint32(b, uint32(r.Size))
-		b = binary.LittleEndian.AppendUint32(b, uint32(r.Kind))
+		b = AppendRun(b, r.Addr, r.Size, r.Kind)
 	}
 	for _, r := range runs {
 		b = append(b, r.Data...)
 	}
 	return b
+}
+
+// AppendRun encodes what is said of a run before the bytes.
+func AppendRun(b []byte, addr uint64, size int, kind MemoryKind) []byte {
+	b = binary.LittleEndian.AppendUint64(b, addr)
+	b = binary.LittleEndian.AppendUint32(b, uint32(size))
+	return binary.LittleEndian.AppendUint32(b, uint32(kind))
 }
 
 // ReadMemory decodes a block of memory; the runs share its bytes. Errors: ErrMalformed.

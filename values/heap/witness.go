@@ -34,6 +34,9 @@ func (h *Heap) tellAll() {
 			h.words(start, sp.size)
 		}
 		s := h.shapes[h.types[object]>>2]
+		if s.form == formChan { // its type is that of the elements, which lie elsewhere or hold no pointers
+			s = h.shapes[h.channel]
+		}
 		if s.typ == nil || s.size == 0 || s.typ.Numbers() {
 			return true
 		}
@@ -42,10 +45,8 @@ func (h *Heap) tellAll() {
 		if s.repeated {
 			n = (sp.size - sp.header()) / s.size
 		}
-		for i := range n {
-			if (i+1)*s.size <= sp.size-sp.header() {
-				h.witness.Typed(addr+i*s.size, s.typ)
-			}
+		if n*s.size <= sp.size-sp.header() {
+			h.witness.Objects(addr, s.typ, n)
 		}
 		return true
 	})
