@@ -22,7 +22,8 @@ const (
 )
 
 // Path leads to an address: it starts with a word, and each step adds an offset and loads the eight bytes there. The
-// address is what the last load gave, plus Last. A load of address 0 is [NilOnTheWay]; one that fails is [Unreadable].
+// address is what the last load gave, plus Last. A word on the way that is 0, the base's or one that was loaded, is
+// [NilOnTheWay], whatever would be added; a load that fails is [Unreadable].
 type Path struct {
 	Base  Base
 	Steps []int64
@@ -46,7 +47,8 @@ type Read struct {
 	At   Path
 	Size uint32
 	// Count, if not nil, says how many elements of Each bytes there are: what is read is the smaller of both. Where more
-	// was there than was read, the event has Truncated. A negative count is none.
+	// was there than was read, the event has Truncated. A negative count is none. Of none, nothing is read, and it is
+	// Captured wherever the path leads.
 	Count *Word
 	Each  uint32
 	When  []Compare // all must hold, or it isn't read: Unwanted

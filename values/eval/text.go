@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/parser"
 	"go/printer"
 	"go/token"
 	"strings"
@@ -13,6 +14,40 @@ import (
 )
 
 // How an expression is read and how its errors are written: import paths, and the part of the expression that failed.
+
+// Source is an expression that was read, for whoever takes its operators elsewhere than here.
+type Source struct {
+	Tree ast.Expr
+	e    *evaluator
+}
+
+// Read reads an expression. In its tree a placeholder stands for each import path: see Text.
+func Read(s *values.Space, expr string) (*Source, error) {
+	e := &evaluator{s: s, paths: map[string]string{}}
+	tree, err := parser.ParseExpr(e.replacePaths(expr))
+	if err != nil {
+		return nil, fmt.Errorf("expression %q: %v: %w", expr, trimPosition(err), values.ErrExpr)
+	}
+	return &Source{Tree: tree, e: e}, nil
+}
+
+// Text writes a part of the expression as it was written.
+func (s *Source) Text(n ast.Node) string { return s.e.text(n) }
+
+// Evaluate evaluates a part that has no operators, as With does, in any space of the same program. A constant is a
+// bool, int64, uint64, float64, string or Nil; all else a Value.
+func (s *Source) Evaluate(in *values.Space, n ast.Expr, names map[string]any) (native any, v values.Value, err error) {
+	e := &evaluator{s: in, paths: s.e.paths, names: names}
+	x, err := e.eval(n)
+	if err != nil {
+		return nil, values.Value{}, err
+	}
+	if x.constant != nil || x.composite != nil {
+		native, err = e.native(x)
+		return native, values.Value{}, err
+	}
+	return nil, x.Value, nil
+}
 
 // replacePaths puts a placeholder identifier in the place of each import path, since a slash is no part of a Go
 // selector.
