@@ -1,0 +1,260 @@
+package compile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"reflect"
+	"slices"
+
+	"ri/attach"
+	"ri/probe"
+	"ri/values"
+)
+
+// Wanted is what a trace asks of a function, in Go expressions.
+type Wanted struct {
+	When  []string // all must hold
+	Show  []string // nil: all arguments, and all results where the return is probed
+	Limit Limits
+}
+
+// Program is what was wanted of a function, for the sites at which its arguments are where the scope says.
+type Program struct {
+	At, Back probe.Plan
+	// Over counts what found no room in a hit.
+	Over int
+
+	at, back []shown
+	limits   Limits
+	space    *values.Space // of events
+	mem      *memory
+}
+
+// Compile compiles what is wanted. What the kernel can't do is an error, ErrCannot or values.ErrExpr, that names the
+// part of the expression. What is not there at the sites is no error: see [Value].
+func Compile(s *Scope, w Wanted) (*Program, error) {
+	p := &Program{limits: w.Limit.withDefaults()}
+	for _, expr := range w.When {
+		if err := p.when(s, expr); err != nil {
+			return nil, err
+		}
+	}
+	// The two sides of a call share the room of a hit.
+	limits := p.limits
+	if s.Returns {
+		limits.Bytes /= 2
+	}
+	at := &capture{Scope: s, limits: limits}
+	back := &capture{Scope: s, limits: limits}
+	if w.Show == nil {
+		for i := range s.Arguments {
+			p.at = append(p.at, at.argument(&s.Arguments[i], s.Arguments[i].Name))
+		}
+		for i := range s.Results {
+			if s.Returns {
+				p.back = append(p.back, back.argument(&s.Results[i], resultName(s.Results[i].Name, i, len(s.Results))))
+			}
+		}
+	}
+	for _, expr := range w.Show {
+		if err := p.show(s, expr, at, back); err != nil {
+			return nil, err
+		}
+	}
+	p.At.Reads, p.Back.Reads = at.finish(), back.finish()
+	p.Over = at.over + back.over
+	p.mem = &memory{over: p.Over > 0, bytes: p.limits.Bytes}
+	p.space = values.New(s.Space.File(), attach.NewCache(p.mem), s.Space.Bias())
+	return p, nil
+}
+
+// Static gives what never changes in the program's memory, which events needn't have: its code, type descriptors,
+// constant texts.
+func (p *Program) Static(read func(b []byte, addr uint64) bool) { p.mem.static = read }
+
+// when adds a condition: each part of a conjunction is decided as early as it can be.
+func (p *Program) when(s *Scope, expr string) error {
+	c, err := s.compilerOf(expr, false)
+	if err != nil {
+		return err
+	}
+	for _, part := range conjuncts(c.src.Tree) {
+		c.back = false
+		when, err := c.condition(part)
+		plan := &p.At
+		if errors.Is(err, ErrReturns) && s.Returns {
+			c.back, plan = true, &p.Back
+			when, err = c.condition(part)
+		}
+		if err != nil {
+			return err
+		}
+		if plan.When == nil {
+			plan.When = when
+		} else {
+			plan.When = probe.And{plan.When, when}
+		}
+	}
+	return nil
+}
+
+// conjuncts are what must hold, each for itself.
+func conjuncts(n ast.Expr) []ast.Expr {
+	switch x := n.(type) {
+	case *ast.ParenExpr:
+		return conjuncts(x.X)
+	case *ast.BinaryExpr:
+		if x.Op == token.LAND {
+			return append(conjuncts(x.X), conjuncts(x.Y)...)
+		}
+	}
+	return []ast.Expr{n}
+}
+
+func (c *compiler) condition(n ast.Expr) (probe.Condition, error) {
+	x, err := c.expr(n)
+	if err != nil {
+		return nil, err
+	}
+	return c.truth(n, x)
+}
+
+// argument takes an argument along; one that isn't there says so.
+func (c *capture) argument(a *Argument, name string) shown {
+	s, err := spotOf(a, false)
+	if err != nil {
+		return shown{name: name, t: a.Type, err: err}
+	}
+	return c.root(name, s)
+}
+
+// show takes along what an expression stands for.
+func (p *Program) show(s *Scope, expr string, at, back *capture) error {
+	c, err := s.compilerOf(expr, false)
+	if err != nil {
+		return err
+	}
+	spot, err := c.place(c.src.Tree)
+	side, to := at, &p.at
+	if errors.Is(err, ErrReturns) && s.Returns {
+		c.back, side, to = true, back, &p.back
+		spot, err = c.place(c.src.Tree)
+	}
+	if errors.Is(err, ErrGone) {
+		*to = append(*to, shown{name: expr, err: err})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	*to = append(*to, side.root(expr, spot))
+	return nil
+}
+
+// Value is something shown of a hit: a value, or why there is none.
+type Value struct {
+	Name  string
+	Value values.Value // over the hit's memory, until the next hit is read
+	Err   error        // ErrNotCaptured, ErrGone, values.ErrNil, ...
+}
+
+// Entry gives what a hit took along at the entry, Return what it did at the return. They are good until the next call.
+func (p *Program) Entry(ev *probe.Event) []Value { return p.values(p.at, ev.Pieces, ev.Registers) }
+
+func (p *Program) Return(ev *probe.Event) []Value {
+	if ev.Return == nil {
+		return nil
+	}
+	return p.values(p.back, ev.Return.Pieces, ev.Return.Registers)
+}
+
+// Dump is how much of a value hits have.
+func (p *Program) Dump() values.DumpOptions {
+	return values.DumpOptions{Depth: p.limits.Depth, Elems: p.limits.Elems, Bytes: p.limits.Text, OneLine: true}
+}
+
+func (p *Program) values(all []shown, pieces []probe.Piece, registers map[int]uint64) []Value {
+	p.mem.set(pieces)
+	p.space.Mem().Reset(p.mem)
+	p.space.Reset()
+	out := make([]Value, 0, len(all))
+	for i := range all {
+		v := Value{Name: all[i].name}
+		v.Value, v.Err = p.value(&all[i], pieces, registers)
+		out = append(out, v)
+	}
+	return out
+}
+
+// value is what one of those shown is in a hit.
+func (p *Program) value(s *shown, pieces []probe.Piece, registers map[int]uint64) (values.Value, error) {
+	if s.err != nil {
+		return values.Value{}, s.err
+	}
+	if s.t.Size <= 0 {
+		return p.space.Local(nil, s.t), nil
+	}
+	if s.spot.pieces == nil {
+		piece, err := p.piece(s.reads[0], pieces)
+		if err != nil {
+			return values.Value{}, err
+		}
+		return p.space.At(piece.Addr, s.t), nil
+	}
+	var data []byte
+	for i, part := range s.spot.pieces {
+		b := make([]byte, 8)
+		switch part.Kind {
+		case InRegister:
+			word, ok := registers[part.Register]
+			if !ok {
+				return values.Value{}, fmt.Errorf("register %d: %w", part.Register, ErrNotCaptured)
+			}
+			binary.LittleEndian.PutUint64(b, word>>part.Shift)
+		case Fixed:
+			b = part.Data
+		case Gone:
+			// A slice without its capacity is still one that can be read.
+			if s.t.Kind != reflect.Slice || i != 2 || len(data) != 16 {
+				return values.Value{}, part.Err
+			}
+			b = data[8:16]
+		default:
+			piece, err := p.piece(s.reads[i], pieces)
+			if err != nil {
+				return values.Value{}, err
+			}
+			b = piece.Data
+		}
+		if int64(len(b)) < part.Size {
+			return values.Value{}, ErrNotCaptured
+		}
+		data = append(data, b[:part.Size]...)
+	}
+	if int64(len(data)) != s.t.Size {
+		return values.Value{}, ErrGone
+	}
+	return p.space.Local(slices.Clip(data), s.t), nil
+}
+
+// piece is what a read captured, or why it didn't.
+func (p *Program) piece(read int, pieces []probe.Piece) (*probe.Piece, error) {
+	if read < 0 {
+		return nil, fmt.Errorf("%w: the hit's %d bytes were full", ErrNotCaptured, p.limits.Bytes)
+	}
+	if read >= len(pieces) {
+		return nil, ErrNotCaptured
+	}
+	switch piece := &pieces[read]; piece.State {
+	case probe.Captured, probe.Truncated:
+		return piece, nil
+	case probe.NilOnTheWay:
+		return nil, fmt.Errorf("a pointer on the way is %w", values.ErrNil)
+	case probe.Unreadable:
+		return nil, fmt.Errorf("unreadable at %#x: %w", piece.Addr, ErrNotCaptured)
+	}
+	return nil, fmt.Errorf("%w: it isn't there", ErrNotCaptured)
+}

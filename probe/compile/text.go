@@ -1,0 +1,81 @@
+package compile
+
+import (
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"reflect"
+
+	"ri/probe"
+	"ri/values"
+)
+
+// textCalls are the questions about texts, by the names that Go has for them.
+var textCalls = map[string]probe.TextOp{
+	"hasPrefix": probe.HasPrefix, "HasPrefix": probe.HasPrefix, "strings.HasPrefix": probe.HasPrefix,
+	"bytes.HasPrefix": probe.HasPrefix,
+	"hasSuffix":       probe.HasSuffix, "HasSuffix": probe.HasSuffix, "strings.HasSuffix": probe.HasSuffix,
+	"bytes.HasSuffix": probe.HasSuffix,
+	"contains":        probe.Contains, "Contains": probe.Contains, "strings.Contains": probe.Contains,
+	"bytes.Contains": probe.Contains,
+}
+
+// text is hasPrefix(x, "literal") and the like.
+func (c *compiler) text(n *ast.CallExpr, of ast.Expr, op probe.TextOp, literal ast.Expr) (probe.Condition, error) {
+	x, err := c.place(of)
+	if err != nil {
+		return nil, err
+	}
+	y, err := c.expr(literal)
+	if call, ok := literal.(*ast.CallExpr); ok && len(call.Args) == 1 && c.src.Text(call.Fun) == "[]byte" {
+		y, err = c.expr(call.Args[0])
+	}
+	if err != nil {
+		return nil, err
+	}
+	if y.constant == nil || y.constant.Kind() != constant.String {
+		return nil, c.cannot(n, "the second argument has to be a text in quotes")
+	}
+	when, err := textOf(x, op, constant.StringVal(y.constant))
+	return when, c.fail(n, err)
+}
+
+// equalText compares a string with a literal; that it is empty, its length tells.
+func (c *compiler) equalText(n ast.Node, x spot, literal string) (probe.Condition, error) {
+	if x.t.Kind != reflect.String {
+		return nil, c.fail(n, fmt.Errorf("a %s can't be compared with a text: %w", x.t.ShortName(), values.ErrKind))
+	}
+	if literal == "" {
+		w, err := x.word(8, 8, true)
+		return x.where(probe.Compare{Left: w, Op: probe.Equal}), c.fail(n, err)
+	}
+	when, err := textOf(x, probe.Is, literal)
+	return when, c.fail(n, err)
+}
+
+func textOf(x spot, op probe.TextOp, literal string) (probe.Condition, error) {
+	isBytes := x.t.Kind == reflect.Slice && x.t.Elem() != nil && x.t.Elem().Kind == reflect.Uint8
+	if x.t.Kind != reflect.String && !isBytes {
+		return nil, fmt.Errorf("a %s is no text: %w", x.t.ShortName(), values.ErrKind)
+	}
+	if len(literal) > probe.MaxLiteral {
+		return nil, fmt.Errorf("the text has %d bytes, at most %d can be compared: %w", len(literal), probe.MaxLiteral,
+			ErrCannot)
+	}
+	if literal == "" { // every text has it
+		return x.where(probe.And{}), nil
+	}
+	data, err := x.word(0, 8, false)
+	if err != nil {
+		return nil, err
+	}
+	length, err := x.word(8, 8, true)
+	if err != nil {
+		return nil, err
+	}
+	t := probe.Text{Data: data, Len: length, Op: op, Literal: []byte(literal)}
+	if op == probe.Contains {
+		t.Within = probe.MaxWithin
+	}
+	return x.where(t), nil
+}
