@@ -88,6 +88,7 @@ type InlinedCall struct {
 	// call's own instructions, except where it is a NOP, which the compiler made for it.
 	Mark    uint64
 	Wrapper bool
+	Line    int // of its function's declaration
 }
 
 // InlinedRange is a range of instructions of one call.
@@ -142,7 +143,7 @@ func (f *File) Inlined(pc uint64) (calls []InlinedCall, ranges []InlinedRange) {
 			parent = -1 // malformed: so that nobody goes round in circles
 		}
 		calls = append(calls, InlinedCall{Func: call.name, Parent: int(parent), Mark: entry + call.parent,
-			Wrapper: wrapper != 0 && call.id == wrapper})
+			Wrapper: wrapper != 0 && call.id == wrapper, Line: call.line})
 	}
 	return calls, ranges
 }

@@ -338,6 +338,7 @@ type inlinedCall struct {
 	id     uint8
 	name   string
 	parent uint64 // where it is inlined, from the function's entry
+	line   int    // of the function's declaration
 }
 
 // inlinedCall reads the n-th entry of a function's tree (runtime.inlinedCall).
@@ -347,7 +348,7 @@ func (f *File) inlinedCall(tree uint32, n int32) (c inlinedCall, ok bool) {
 		return c, false
 	}
 	return inlinedCall{b[0], unescape(string(f.pcln.text(f.pcln.funcName, binary.LittleEndian.Uint32(b[4:])))),
-		uint64(binary.LittleEndian.Uint32(b[8:]))}, true
+		uint64(binary.LittleEndian.Uint32(b[8:])), int(int32(binary.LittleEndian.Uint32(b[12:])))}, true
 }
 
 // each calls back with each value that a table of pctab has.

@@ -18,6 +18,7 @@ type body struct {
 	targets map[uint64]bool // of branches within it
 	away    []instr         // jumps that leave it
 	tables  bool            // it jumps by a table that isn't known
+	tableAt map[uint64][]uint64
 
 	calls  []symbols.InlinedCall
 	ranges []symbols.InlinedRange
@@ -36,7 +37,7 @@ func read(f *symbols.File, entry uint64) *body {
 	if code == nil || at != info.Entry {
 		return nil
 	}
-	b := &body{file: f, info: info, targets: map[uint64]bool{}}
+	b := &body{file: f, info: info, targets: map[uint64]bool{}, tableAt: map[uint64][]uint64{}}
 	for pc := at; len(code) > 0 && len(b.list) < maxInstructions; {
 		in, ok := decode(code, pc)
 		if !ok {
@@ -66,7 +67,8 @@ func (b *body) indirect(in instr) {
 		b.away = append(b.away, in)
 		return
 	}
-	b.tables = true
+	known := false
+	defer func() { b.tables = b.tables || !known }()
 	for i := len(b.list) - 2; i >= 0 && i >= len(b.list)-12; i-- {
 		lea := b.list[i].inst
 		if lea.Op != x86asm.LEA || lea.Args[0] != x86asm.Arg(m.Base) {
@@ -81,10 +83,11 @@ func (b *body) indirect(in instr) {
 		for n := uint64(0); n < 4096 && b.file.ReadStatic(word[:], table+8*n); n++ {
 			to := le64(word[:])
 			if to < b.info.Entry || to >= b.info.End {
-				b.tables = b.tables && n == 0
+				known = n > 0
 				return
 			}
 			b.targets[to] = true
+			b.tableAt[in.pc] = append(b.tableAt[in.pc], to)
 		}
 		return
 	}
@@ -115,9 +118,7 @@ func (b *body) site(in instr, role probe.Role) probe.Site {
 	s := probe.Site{Func: b.info.Name, File: b.info.File, Line: b.info.Line, PC: in.pc, Instruction: in.cost, Role: role,
 		CFA: b.cfa(in.pc), G: b.isGo()}
 	if role != probe.Entry {
-		if info, ok := b.file.PC(in.pc); ok && len(info.Lines) > 0 {
-			s.File, s.Line = info.Lines[0].File, info.Lines[0].Line
-		}
+		s.File, s.Line = b.place(in.pc)
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package place
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,4 +102,57 @@ func TestExplore(t *testing.T) {
 		}
 	}
 	fmt.Println(abi, time.Since(begin))
+}
+
+func TestFindIt(t *testing.T) {
+	exe := os.Getenv("RI_EXE")
+	if exe == "" {
+		t.Skip()
+	}
+	r, _ := os.Open(exe)
+	f, err := symbols.Open(r, exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range strings.Fields(os.Getenv("RI_FIND")) {
+		begin := time.Now()
+		found, err := Find(f, what)
+		if err != nil {
+			fmt.Println(what, err)
+			continue
+		}
+		sites, refused, inl := 0, map[string]int{}, map[string]int{}
+		vars := map[string]int{}
+		took := time.Since(begin)
+		for _, r := range found.Refused {
+			refused[r.Why]++
+		}
+		for _, fn := range found.Functions {
+			sites += len(fn.Sites)
+			for i := range fn.Sites {
+				inl[fmt.Sprint(fn.Sites[i].Role, " cost ", fn.Sites[i].Instruction)]++
+				for _, v := range fn.Vars(&fn.Sites[i]) {
+					vars[fmt.Sprint(fn.Sites[i].Role, v.Why)]++
+				}
+			}
+			for _, r := range fn.Refused {
+				refused[r.Why]++
+				if os.Getenv("RI_SHOW") != "" && refused[r.Why] < 10 {
+					fmt.Printf("REF %+v\n", r)
+				}
+			}
+		}
+		fmt.Println(what, len(found.Functions), "functions", sites, "sites", inl, took, "refused", refused, vars)
+		if len(found.Functions) < 10 && os.Getenv("RI_SHOW") != "" {
+			for _, fn := range found.Functions {
+				fmt.Println(fn.Name, fn.File, fn.Line, len(fn.Returns), fn.NoReturns)
+				for i := range fn.Sites {
+					fmt.Printf("   %+v\n", fn.Sites[i])
+					for _, v := range fn.Vars(&fn.Sites[i]) {
+						fmt.Printf("        %+v\n", v)
+					}
+				}
+			}
+		}
+	}
 }

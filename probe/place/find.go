@@ -1,33 +1,157 @@
 package place
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
 	"ri/probe"
 	"ri/symbols"
 )
 
-// Find finds what a name stands for: a function or method as Go prints it, also with packages' names instead of their
-// paths.
+// ErrNoPlace: nothing that can be probed has that name; the error's text says what is near, or why not.
+var ErrNoPlace = errors.New("nothing to probe")
+
+// Find finds what a name stands for:
+//   - a function or method as Go prints it, "net/http.(*conn).serve", also with packages' names instead of their paths,
+//     without the marks of a pointer receiver, of a generic one without its type arguments (then all instances), and in
+//     package main without the package;
+//   - a pattern, in which a star stands for any text: "net/http.(*conn).*"; a star behind an opening parenthesis is that
+//     of a pointer. Closures match only a pattern with "func".
+//
+// Errors: symbols.ErrNotFound, symbols.ErrAmbiguous, ErrNoPlace.
 func Find(f *symbols.File, what string) (*Found, error) {
-	line, entry, err := f.Func(what)
-	if err != nil {
+	n := namesOf(f)
+	var full []string
+	var err error
+	if isPattern(what) {
+		if full = n.matching(f, what); len(full) == 0 {
+			return nil, fmt.Errorf("no function matches %s: %w", what, symbols.ErrNotFound)
+		}
+	} else if full, err = n.resolve(f, what); err != nil {
 		return nil, err
 	}
-	found := &Found{}
-	fn := &Function{Name: line.Func, File: line.File, Line: line.Line, Entry: entry, file: f, body: read(f, entry)}
-	if fn.body == nil {
-		found.Refused = append(found.Refused, Refused{Func: line.Func, File: line.File, Line: line.Line, PC: entry,
-			Why: "its code can't be read"})
-		return found, nil
+	if len(full) == 0 {
+		if _, _, err := f.Func(what); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("function %s: %w", what, symbols.ErrNotFound)
 	}
-	if s, why := fn.body.entry(); why != "" {
-		fn.Refused = append(fn.Refused, Refused{Func: line.Func, File: line.File, Line: line.Line, PC: s.PC, Why: why})
-	} else {
-		fn.Sites = append(fn.Sites, s)
-	}
-	fn.Returns, fn.NoReturns = fn.body.returns()
-	found.Functions = append(found.Functions, fn)
-	return found, nil
+	return find(f, full, isPattern(what))
 }
 
-// inside gives an address within the inlined call of a site, and how deep it is inlined.
-func (fn *Function) inside(site *probe.Site) (pc uint64, depth int) { return site.PC, 0 }
+// find finds functions by their full names. Of those that the compiler made to call others only those that were named
+// are of interest.
+func find(f *symbols.File, full []string, pattern bool) (*Found, error) {
+	search := &search{file: f, found: &Found{}, byName: map[string]*Function{}, bodies: map[uint64]*Function{},
+		hosts: map[uint64]bool{}}
+	for _, name := range full {
+		search.want(name, pattern)
+	}
+	search.run()
+	return search.found, nil
+}
+
+// search looks for the sites of some functions. It goes through the functions that have them in order, so that one
+// function's code is in memory at a time.
+type search struct {
+	file   *symbols.File
+	found  *Found
+	all    []*Function
+	byName map[string]*Function // whose inlined calls are wanted
+	bodies map[uint64]*Function // by entry
+	hosts  map[uint64]bool      // entries of functions that have inlined calls of them
+}
+
+// want adds a function to what is searched for.
+func (s *search) want(name string, pattern bool) {
+	entries := slices.Clone(namesOf(s.file).bodies[name])
+	// What the compiler made under the name of what it calls, to go between the ABIs, is none.
+	real := slices.DeleteFunc(slices.Clone(entries), func(entry uint64) bool {
+		info, ok := s.file.FuncInfo(entry)
+		return !ok || info.Wrapper
+	})
+	inlined := s.file.InlinedIn(name)
+	if len(real) > 0 || pattern || len(inlined) > 0 {
+		entries = real
+	}
+	if len(entries) == 0 && len(inlined) == 0 {
+		return
+	}
+	for i := range max(len(entries), 1) {
+		fn := &Function{Name: name, file: s.file, inlined: map[uint64]inlinedAt{}}
+		if i < len(entries) {
+			fn.Entry = entries[i]
+			s.bodies[fn.Entry] = fn
+		}
+		if i == 0 && len(inlined) > 0 {
+			s.byName[name] = fn
+			for _, host := range inlined {
+				s.hosts[host] = true
+			}
+		}
+		s.all = append(s.all, fn)
+	}
+}
+
+func (s *search) run() {
+	entries := make([]uint64, 0, len(s.bodies)+len(s.hosts))
+	for entry := range s.bodies {
+		entries = append(entries, entry)
+	}
+	for entry := range s.hosts {
+		if s.bodies[entry] == nil {
+			entries = append(entries, entry)
+		}
+	}
+	slices.Sort(entries)
+	for _, entry := range entries {
+		b := read(s.file, entry)
+		if fn := s.bodies[entry]; fn != nil {
+			fn.own(b)
+		}
+		if b != nil && s.hosts[entry] {
+			s.inline(b.graph())
+		}
+	}
+	for _, fn := range s.all {
+		if len(fn.Sites) > 0 {
+			s.found.Functions = append(s.found.Functions, fn)
+			continue
+		}
+		s.found.Refused = append(s.found.Refused, fn.Refused...)
+	}
+	slices.SortStableFunc(s.found.Functions, func(a, b *Function) int {
+		return cmp.Or(cmp.Compare(a.Entry-1, b.Entry-1), cmp.Compare(a.Name, b.Name)) // those without one last
+	})
+}
+
+// own takes what the function's own body has.
+func (fn *Function) own(b *body) {
+	if b == nil {
+		info, _ := fn.file.FuncInfo(fn.Entry)
+		fn.File, fn.Line = info.File, info.Line
+		fn.Refused = append(fn.Refused, Refused{Func: fn.Name, File: info.File, Line: info.Line, PC: fn.Entry,
+			Why: "its code can't be read"})
+		return
+	}
+	fn.File, fn.Line = b.info.File, b.info.Line
+	s, why := b.entry()
+	if why != "" {
+		fn.Refused = append(fn.Refused, Refused{Func: fn.Name, File: fn.File, Line: fn.Line, PC: fn.Entry, Why: why})
+		fn.NoReturns = why
+		return
+	}
+	fn.Sites = append([]probe.Site{s}, fn.Sites...)
+	fn.Returns, fn.NoReturns = b.returns()
+}
+
+// inline adds sites of calls that were inlined in a function.
+func (s *search) inline(g *graph) {
+	for n := range g.calls {
+		if fn := s.byName[g.calls[n].Func]; fn != nil {
+			fn.inlineCall(g, n)
+		}
+	}
+}

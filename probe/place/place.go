@@ -35,8 +35,8 @@ type Function struct {
 	NoReturns string
 	Refused   []Refused // inlined calls, or the body, without a site
 
-	file *symbols.File
-	body *body
+	file    *symbols.File
+	inlined map[uint64]inlinedAt // of sites of inlined calls, by PC
 }
 
 // Kind is what a variable is to its function.

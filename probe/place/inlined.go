@@ -1,0 +1,250 @@
+package place
+
+import (
+	"slices"
+	"sort"
+
+	"golang.org/x/arch/x86/x86asm"
+
+	"ri/probe"
+)
+
+// This file finds where code that was mixed with other code begins: calls that were inlined, and lines. Whose an
+// instruction is, the function table knows of each. The compiler orders instructions as it likes, though, leaves some
+// out that were computed before, and moves others to where they are needed. So what begins is found by following the
+// function's control flow: the instructions of the set at which it arrives first.
+
+// graph is a function's instructions, with whose each is.
+type graph struct {
+	*body
+	owner []int32   // of each instruction: the innermost inlined call; -1
+	next  [][]int32 // where each goes on
+	roots []int32   // where the function begins, and what nothing leads to: the runtime does
+}
+
+func (b *body) graph() *graph {
+	g := &graph{body: b, owner: make([]int32, len(b.list)), next: make([][]int32, len(b.list))}
+	b.calls, b.ranges = b.file.Inlined(b.info.Entry)
+	r := 0
+	for i, in := range b.list {
+		for r < len(b.ranges) && b.ranges[r].End <= in.pc {
+			r++
+		}
+		if g.owner[i] = -1; r < len(b.ranges) && b.ranges[r].Start <= in.pc && b.ranges[r].Call < len(b.calls) {
+			g.owner[i] = int32(b.ranges[r].Call)
+		}
+	}
+	reached := make([]bool, len(b.list))
+	follow := func(i int, to uint64) {
+		if j, ok := b.index(to); ok {
+			g.next[i] = append(g.next[i], int32(j))
+			reached[j] = true
+		}
+	}
+	for i, in := range b.list {
+		behind := in.pc + uint64(in.length)
+		switch in.flow {
+		case next, call:
+			follow(i, behind)
+		case branch:
+			follow(i, behind)
+			follow(i, in.target)
+		case jump:
+			follow(i, in.target)
+		case leave:
+			for _, to := range b.tableAt[in.pc] {
+				follow(i, to)
+			}
+		}
+	}
+	for i := range b.list {
+		if i == 0 || !reached[i] {
+			g.roots = append(g.roots, int32(i))
+		}
+	}
+	return g
+}
+
+// index finds the instruction at an address.
+func (b *body) index(pc uint64) (int, bool) {
+	i := sort.Search(len(b.list), func(i int) bool { return b.list[i].pc >= pc })
+	return i, i < len(b.list) && b.list[i].pc == pc
+}
+
+// of tells whether an instruction belongs to an inlined call, or to one that was inlined in it.
+func (g *graph) of(i int32, call int) bool {
+	at := int(g.owner[i])
+	for at > call {
+		at = g.calls[at].Parent // smaller each time
+	}
+	return at == call
+}
+
+// depth is how many inlined calls deep one is: 1 if it is inlined in the function itself.
+func (g *graph) depth(call int) (n int) {
+	for ; call >= 0; call = g.calls[call].Parent {
+		n++
+	}
+	return n
+}
+
+// first gives the instructions of a set at which control arrives from the function's entry before any other of the set.
+func (g *graph) first(in func(int32) bool) (out []int32) {
+	seen := make([]bool, len(g.list))
+	stack := slices.Clone(g.roots)
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if seen[i] {
+			continue
+		}
+		if seen[i] = true; in(i) {
+			out = append(out, i)
+			continue
+		}
+		stack = append(stack, g.next[i]...)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// comesBack tells whether control that is at one of some instructions comes to one of them again without leaving the
+// set, or comes to another one of them by going forward only: then a hit is not one call.
+func (g *graph) comesBack(at []int32, in func(int32) bool) (why string) {
+	is := map[int32]bool{}
+	for _, i := range at {
+		is[i] = true
+	}
+	for _, from := range at {
+		if g.leads(from, is, in) {
+			return "its first instruction is also that of a loop in it"
+		}
+		if len(at) > 1 && g.leads(from, is, nil) {
+			return "it begins at several instructions, of which one follows another"
+		}
+	}
+	return ""
+}
+
+// leads tells whether control gets from an instruction to one of some by way of a set; of nil: forward only.
+func (g *graph) leads(from int32, to map[int32]bool, in func(int32) bool) bool {
+	seen := map[int32]bool{}
+	stack := []int32{from}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, j := range g.next[i] {
+			if seen[j] || in != nil && !in(j) || in == nil && j <= i {
+				continue
+			}
+			if to[j] {
+				return true
+			}
+			seen[j] = true
+			stack = append(stack, j)
+		}
+	}
+	return false
+}
+
+// begin finds where a set of instructions begins, as instructions that can be probed.
+func (g *graph) begin(in func(int32) bool) (at []instr, why string) {
+	first := g.first(in)
+	if len(first) == 0 {
+		return nil, "no instruction of it is left"
+	}
+	if why = g.comesBack(first, in); why != "" {
+		return nil, why
+	}
+	for _, i := range first {
+		ok, why := g.probeable(i)
+		if why != "" {
+			return nil, why
+		}
+		at = append(at, ok)
+	}
+	return at, ""
+}
+
+// probeable gives an instruction, or the next one that control comes to behind it and that can be probed.
+func (g *graph) probeable(i int32) (in instr, why string) {
+	why = g.list[i].refuse
+	for n := int32(0); n < maxPrologue; n++ {
+		in := g.list[i+n]
+		if in.refuse == "" {
+			return in, ""
+		}
+		if in.flow != next || int(i+n+1) >= len(g.list) || g.targets[g.list[i+n+1].pc] {
+			break
+		}
+	}
+	return in, why
+}
+
+// inlinedAt is where the variables of a site's inlined call are looked up.
+type inlinedAt struct {
+	pc    uint64 // of an instruction of the call
+	depth int
+}
+
+// inlineCall adds the sites of a call that was inlined in a function.
+func (fn *Function) inlineCall(g *graph, n int) {
+	in := func(i int32) bool { return g.of(i, n) }
+	at, why := []instr(nil), ""
+	mark, marked := g.index(g.calls[n].Mark)
+	if marked = marked && g.list[mark].inst.Op == x86asm.NOP && g.list[mark].length == 1; marked {
+		at = []instr{g.list[mark]} // the compiler has made it for this call
+	} else {
+		at, why = g.begin(in)
+	}
+	if why != "" {
+		file, line := g.place(g.calls[n].Mark)
+		fn.Refused = append(fn.Refused, Refused{Func: fn.Name, Into: g.info.Name, File: file, Line: line,
+			PC: g.calls[n].Mark, Why: why})
+		return
+	}
+	inside := inlinedAt{depth: g.depth(n)}
+	for i := range g.list {
+		if in(int32(i)) {
+			inside.pc = g.list[i].pc
+			break
+		}
+	}
+	if fn.File == "" {
+		fn.File, fn.Line = g.declared(inside, g.calls[n].Line)
+	}
+	for _, one := range at {
+		s := g.site(one, probe.Inlined)
+		s.Func, s.Into = fn.Name, g.info.Name
+		s.File, s.Line = g.place(g.calls[n].Mark) // of the call
+		fn.Sites = append(fn.Sites, s)
+		if i, ok := g.index(one.pc); ok && in(int32(i)) {
+			inside.pc = one.pc
+		}
+		fn.inlined[one.pc] = inside
+	}
+}
+
+// inside gives an address within the inlined call of a site, and how deep it is inlined.
+func (fn *Function) inside(site *probe.Site) (pc uint64, depth int) {
+	if in, ok := fn.inlined[site.PC]; ok && in.pc != 0 {
+		return in.pc, in.depth
+	}
+	return site.PC, 0
+}
+
+// place is where the instruction at an address stands in the source: in the innermost of inlined calls.
+func (b *body) place(pc uint64) (file string, line int) {
+	if info, ok := b.file.PC(pc); ok && len(info.Lines) > 0 {
+		return info.Lines[0].File, info.Lines[0].Line
+	}
+	return b.info.File, b.info.Line
+}
+
+// declared is where the function of an inlined call is declared.
+func (b *body) declared(in inlinedAt, line int) (string, int) {
+	if info, ok := b.file.PC(in.pc); ok && in.pc != 0 && len(info.Lines) > in.depth {
+		return info.Lines[len(info.Lines)-1-in.depth].File, line
+	}
+	return "", line
+}
