@@ -1,0 +1,165 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ri/probe"
+)
+
+// Errors that callers test for. Each is wrapped with what was refused, why, and what to do.
+var (
+	ErrUnable     = errors.New("this kernel doesn't let ri probe")
+	ErrNotYours   = errors.New("only who may trace a process may probe it")
+	ErrPanics     = errors.New("the kernel panics on a warning (kernel.panic_on_warn)")
+	ErrTooComplex = errors.New("too much for one BPF program")
+	ErrNoPlace    = errors.New("no place could be probed")
+	ErrLimit      = errors.New("the limit of hits is reached")
+	ErrGone       = errors.New("the process has ended")
+)
+
+// ErrBudget is why probes were not armed, or went away: what their hits cost, and which budget would do.
+type ErrBudget struct {
+	Budget, Cost float64 // cores
+	Needed       float64 // the budget that would do, with some room
+	Before       bool    // told by counting, before anything was armed
+	Costliest    string  // the probe that costs most
+}
+
+func (e *ErrBudget) Error() string {
+	when := "cost"
+	if e.Before {
+		when = "would cost"
+	}
+	return fmt.Sprintf("the hits %s %.1f %% of a core, and the budget is %.1f %% (most of it: %s); a budget of %.0f %% "+
+		"would do", when, 100*e.Cost, 100*e.Budget, e.Costliest, 100*e.Needed)
+}
+
+// Segment is a part of a file that is mapped as code: link-time addresses and where they are in the file.
+type Segment struct{ Addr, Size, Offset uint64 }
+
+// Target is the process that is probed.
+type Target struct {
+	PID      int
+	Path     string // of the file of the code, as the kernel finds it; empty: /proc/PID/exe
+	Bias     uint64 // what the loader added to link-time addresses
+	Segments []Segment
+}
+
+// Options of a session. What is zero has a default.
+type Options struct {
+	// Goid and StackHi are offsets in runtime.g. StackHi is 8 in all releases so far (stack is the first field).
+	Goid, StackHi int64
+	Budget        float64 // cores that hits may cost; DefaultBudget
+	Limit         uint64  // events taken at most; DefaultLimit
+	Stack         int     // return addresses with each event, at most MaxStack
+	Ring          int     // bytes of the ring of events
+	Calls         int     // calls that may be open at once, of each probe with returns
+	Keys          int     // rows of each table of counts
+	Windows       bool    // over the budget, count in windows of time instead of ending
+	PanicOnWarn   bool    // probe though the kernel panics on a warning
+}
+
+const (
+	DefaultBudget = 0.01
+	DefaultLimit  = 100
+	MaxStack      = 64
+)
+
+// Forecast is what the counting before arming told.
+type Forecast struct {
+	Probes []Rate
+	Cost   float64 // cores
+	Length time.Duration
+}
+
+// Rate is how often a probe's sites are passed, and what that will cost.
+type Rate struct {
+	PerSecond float64
+	Cost      float64 // cores
+}
+
+// Missed is a site that can't be probed.
+type Missed struct {
+	Probe, Site int
+	Err         error
+}
+
+// Row is a line of a probe's table: the words By, how often, and with Histogram how many of them took [2^i, 2^(i+1))
+// nanoseconds.
+type Row struct {
+	Key     []uint64
+	Count   uint64
+	Total   time.Duration // of Histogram
+	Buckets [64]uint64
+}
+
+// Cost is what a session has cost the target so far, as far as it is known: the time in the programs is measured on some
+// of the hits, the traps are estimated from this machine's.
+type Cost struct {
+	CPU    time.Duration
+	Length time.Duration // that probes were armed
+	Hits   uint64
+}
+
+// Armed is what a trace holds of the kernel. Methods may be called from several goroutines, Next from one.
+type Armed struct{}
+
+// Arm checks that target may be probed, counts for 100 ms what the probes will cost, and arms them. Where that is over
+// the budget it ends with an *ErrBudget.
+func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*Armed, error) {
+	return nil, ErrUnable
+}
+
+// Forecast is what the counting before arming told.
+func (a *Armed) Forecast() Forecast { return Forecast{} }
+
+// Missed are the sites that the kernel refused.
+func (a *Armed) Missed() []Missed { return nil }
+
+// Next waits for the next event. Once all events that were taken are given it ends with why there are no more:
+// ErrLimit, an *ErrBudget, ErrGone, io.EOF after Disarm, or ctx's error.
+func (a *Armed) Next(ctx context.Context) (probe.Event, error) { return probe.Event{}, ErrGone }
+
+// Counts are of each probe, in the order in which they were given.
+func (a *Armed) Counts() []probe.Counts { return nil }
+
+// Table is what a probe with Count has counted so far, the most frequent first.
+func (a *Armed) Table(probe int) []Row { return nil }
+
+// Cost is what the session has cost the target so far.
+func (a *Armed) Cost() Cost { return Cost{} }
+
+// Disarm takes the probes away. What was taken stays to be had by Next.
+func (a *Armed) Disarm() error { return nil }
+
+// Open gives the calls that have not returned, after Disarm.
+func (a *Armed) Open() []probe.Event { return nil }
+
+// Close takes all away.
+func (a *Armed) Close() error { return nil }
+
+// Ability is what this kernel lets this caller do.
+type Ability struct {
+	Way    Way
+	Why    string // where it isn't Multi: why not
+	Todo   string // and what to do
+	Kernel string
+}
+
+// Way is how probes are armed.
+type Way uint8
+
+const (
+	None  Way = iota
+	Perf      // one perf event a place: few places, slow to go away
+	Multi     // one uprobe_multi link
+)
+
+// Able tries what this kernel lets this caller do. It takes some milliseconds, and touches no process but ri's own.
+func Able() Ability { return Ability{} }
+
+// Check says whether this caller may probe this process: it must be one that it could trace.
+func Check(pid int) error { return nil }
