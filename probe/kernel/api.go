@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -60,6 +59,9 @@ type Options struct {
 	Keys          int     // rows of each table of counts
 	Windows       bool    // over the budget, count in windows of time instead of ending
 	PanicOnWarn   bool    // probe though the kernel panics on a warning
+	// Counting is how long hits are counted before anything is armed, 100 ms; negative: not at all, where somebody else
+	// has counted.
+	Counting time.Duration
 }
 
 const (
@@ -88,9 +90,10 @@ type Missed struct {
 }
 
 // Row is a line of a probe's table: the words By, how often, and with Histogram how many of them took [2^i, 2^(i+1))
-// nanoseconds.
+// nanoseconds. A word that could not be read is 0, and says so by its State.
 type Row struct {
 	Key     []uint64
+	States  []probe.State
 	Count   uint64
 	Total   time.Duration // of Histogram
 	Buckets [64]uint64
@@ -103,63 +106,3 @@ type Cost struct {
 	Length time.Duration // that probes were armed
 	Hits   uint64
 }
-
-// Armed is what a trace holds of the kernel. Methods may be called from several goroutines, Next from one.
-type Armed struct{}
-
-// Arm checks that target may be probed, counts for 100 ms what the probes will cost, and arms them. Where that is over
-// the budget it ends with an *ErrBudget.
-func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*Armed, error) {
-	return nil, ErrUnable
-}
-
-// Forecast is what the counting before arming told.
-func (a *Armed) Forecast() Forecast { return Forecast{} }
-
-// Missed are the sites that the kernel refused.
-func (a *Armed) Missed() []Missed { return nil }
-
-// Next waits for the next event. Once all events that were taken are given it ends with why there are no more:
-// ErrLimit, an *ErrBudget, ErrGone, io.EOF after Disarm, or ctx's error.
-func (a *Armed) Next(ctx context.Context) (probe.Event, error) { return probe.Event{}, ErrGone }
-
-// Counts are of each probe, in the order in which they were given.
-func (a *Armed) Counts() []probe.Counts { return nil }
-
-// Table is what a probe with Count has counted so far, the most frequent first.
-func (a *Armed) Table(probe int) []Row { return nil }
-
-// Cost is what the session has cost the target so far.
-func (a *Armed) Cost() Cost { return Cost{} }
-
-// Disarm takes the probes away. What was taken stays to be had by Next.
-func (a *Armed) Disarm() error { return nil }
-
-// Open gives the calls that have not returned, after Disarm.
-func (a *Armed) Open() []probe.Event { return nil }
-
-// Close takes all away.
-func (a *Armed) Close() error { return nil }
-
-// Ability is what this kernel lets this caller do.
-type Ability struct {
-	Way    Way
-	Why    string // where it isn't Multi: why not
-	Todo   string // and what to do
-	Kernel string
-}
-
-// Way is how probes are armed.
-type Way uint8
-
-const (
-	None  Way = iota
-	Perf      // one perf event a place: few places, slow to go away
-	Multi     // one uprobe_multi link
-)
-
-// Able tries what this kernel lets this caller do. It takes some milliseconds, and touches no process but ri's own.
-func Able() Ability { return Ability{} }
-
-// Check says whether this caller may probe this process: it must be one that it could trace.
-func Check(pid int) error { return nil }

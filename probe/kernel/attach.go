@@ -1,0 +1,173 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// place is a site as the kernel knows it.
+type place struct {
+	probe, site int
+	back        bool
+	offset      uint64 // in the file
+	cookie      uint64
+}
+
+// places are all sites; what lies in no segment is missed.
+func (a *Armed) places() []place {
+	var out []place
+	for i, p := range a.probes {
+		for _, back := range []bool{false, true} {
+			sites := p.Sites
+			if back {
+				sites = p.Returns
+			}
+			for j, s := range sites {
+				offset, ok := a.target.offset(s.PC)
+				if !ok {
+					a.missed = append(a.missed, Missed{i, j, fmt.Errorf("%#x is not in the file's code", s.PC)})
+					continue
+				}
+				out = append(out, place{i, j, back, offset, cookie(i, j, s)})
+			}
+		}
+	}
+	return out
+}
+
+func (t Target) offset(pc uint64) (uint64, bool) {
+	for _, s := range t.Segments {
+		if pc >= s.Addr && pc-s.Addr < s.Size {
+			return pc - s.Addr + s.Offset, true
+		}
+	}
+	return 0, false
+}
+
+// touch reads the pages of all places. ext4 warns where the kernel reads a page of text for a uprobe that isn't in the
+// page cache (Linux 6.18).
+func (a *Armed) touch(places []place) {
+	seen := map[uint64]bool{}
+	var b [1]byte
+	for _, p := range places {
+		for _, page := range []uint64{p.offset >> 12, (p.offset + 15) >> 12} {
+			if !seen[page] {
+				seen[page] = true
+				a.file.ReadAt(b[:], int64(page<<12))
+			}
+		}
+	}
+}
+
+// attach arms a program at those places that are asked for. One that the kernel refuses fails all that are given with it,
+// so it is found by halves, and named.
+func (a *Armed) attach(program *ebpf.Program, places []place, want func(place) bool) ([]link.Link, error) {
+	var mine []place
+	for _, p := range places {
+		if want(p) {
+			mine = append(mine, p)
+		}
+	}
+	if len(mine) == 0 {
+		return nil, nil
+	}
+	ex, err := link.OpenExecutable(fmt.Sprintf("/proc/self/fd/%d", a.file.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("the file of the code: %w", err)
+	}
+	good, err := a.tryAll(ex, program, mine)
+	if err != nil || good != nil {
+		return good, err
+	}
+	bad := a.refused(ex, program, mine)
+	mine = slices.DeleteFunc(mine, func(p place) bool { return slices.Contains(bad, p) })
+	if len(mine) == 0 {
+		return nil, nil
+	}
+	good, err = a.tryAll(ex, program, mine)
+	if err == nil && good == nil {
+		err = errors.New("the kernel refuses places together that it takes one by one")
+	}
+	return good, err
+}
+
+// tryAll arms a program at some places at once: nil where the kernel refuses one of them.
+func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []place) ([]link.Link, error) {
+	if a.way == Perf {
+		return a.tryEach(ex, program, places)
+	}
+	l, err := multi(ex, program, places, a.target.PID)
+	switch {
+	case err == nil:
+		return []link.Link{l}, nil
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("pid %d: %w", a.target.PID, ErrGone)
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EMFILE) ||
+		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENODEV):
+		return nil, fmt.Errorf("the kernel doesn't arm the probes: %w", err)
+	case len(places) == 1:
+		a.missed = append(a.missed, Missed{places[0].probe, places[0].site, err})
+	}
+	return nil, nil
+}
+
+func multi(ex *link.Executable, program *ebpf.Program, places []place, pid int) (link.Link, error) {
+	o := &link.UprobeMultiOptions{PID: uint32(pid)}
+	for _, p := range places {
+		o.Addresses, o.Cookies = append(o.Addresses, p.offset), append(o.Cookies, p.cookie)
+	}
+	return ex.UprobeMulti(nil, program, o)
+}
+
+// refused finds the places that the kernel refuses.
+func (a *Armed) refused(ex *link.Executable, program *ebpf.Program, places []place) []place {
+	links, err := a.tryAll(ex, program, places)
+	for _, l := range links {
+		l.Close()
+	}
+	if err != nil || links != nil {
+		return nil
+	}
+	if len(places) == 1 {
+		return places
+	}
+	half := len(places) / 2
+	return append(a.refused(ex, program, places[:half:half]), a.refused(ex, program, places[half:])...)
+}
+
+// tryEach arms a program by perf events, one a place.
+func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []place) ([]link.Link, error) {
+	var out []link.Link
+	for _, p := range places {
+		o := &link.UprobeOptions{Address: p.offset, PID: a.target.PID}
+		if a.how.cookies {
+			o.Cookie = p.cookie
+		}
+		l, err := ex.Uprobe("", program, o)
+		if err != nil {
+			a.missed = append(a.missed, Missed{p.probe, p.site, err})
+			continue
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// closeAll closes links at once: the kernel waits some 30 ms at each.
+func closeAll(links []link.Link) error {
+	errs := make(chan error, len(links))
+	for _, l := range links {
+		go func() { errs <- l.Close() }()
+	}
+	var all []error
+	for range links {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}

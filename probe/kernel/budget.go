@@ -1,0 +1,187 @@
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"ri/probe"
+)
+
+const (
+	tick      = 5 * time.Millisecond
+	tolerance = 50 * time.Millisecond // over the budget, before the probes go
+	burst     = time.Second           // what a quiet time saves up
+	takenCost = 2 * time.Microsecond  // of an event, at first
+)
+
+// trapCost is what a hit of a probe's sites costs without its program, on average: which of them is hit isn't known.
+func trapCost(sites []probe.Site) time.Duration {
+	if len(sites) == 0 {
+		return 0
+	}
+	var sum time.Duration
+	for _, s := range sites {
+		sum += s.Instruction.Cost()
+	}
+	return sum / time.Duration(len(sites))
+}
+
+// count counts hits of all places with a program that does nothing else, and says what that will cost. It ends early
+// where the counting alone costs more than the budget of a second.
+func (a *Armed) count(ctx context.Context, places []place) error {
+	m, c, err := newControl(a.control.layout)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer c.close()
+	code, err := counting(c.layout, m.FD(), a.how, 0)
+	if err != nil {
+		return err
+	}
+	program, err := ebpf.NewProgram(programSpec(code, a.how, a.way))
+	if err != nil {
+		return fmt.Errorf("the kernel refuses the program that counts: %w", err)
+	}
+	defer program.Close()
+	counted := make([]place, 0, len(places))
+	for _, p := range places {
+		p.cookie = uint64(p.probe)
+		if p.back {
+			p.cookie |= countsReturn
+		}
+		counted = append(counted, p)
+	}
+	start := time.Now()
+	links, err := a.attach(program, counted, func(place) bool { return true })
+	if err != nil {
+		return err
+	}
+	a.missed = a.missed[:0] // arming names them again
+	for time.Since(start) < a.options.Counting && ctx.Err() == nil {
+		time.Sleep(tick)
+		if a.estimate(c, time.Since(start)).Cost*time.Since(start).Seconds() > a.options.Budget*burst.Seconds() {
+			break
+		}
+	}
+	length := time.Since(start)
+	a.forecast = a.estimate(c, length)
+	if err := closeAll(links); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if a.forecast.Cost > a.options.Budget && !a.options.Windows {
+		return a.overBudget(a.forecast.Cost, a.forecast.Probes, true)
+	}
+	return nil
+}
+
+// estimate says what hits that were counted cost by the second.
+func (a *Armed) estimate(c control, length time.Duration) Forecast {
+	f := Forecast{Length: length}
+	for i, p := range a.probes {
+		hits, backs := float64(c.count(i, countEntries)), float64(c.count(i, countReturns))
+		cost := hits*trapCost(p.Sites).Seconds() + backs*trapCost(p.Returns).Seconds()
+		r := Rate{PerSecond: hits / length.Seconds(), Cost: cost / length.Seconds()}
+		f.Probes = append(f.Probes, r)
+		f.Cost += r.Cost
+	}
+	return f
+}
+
+func (a *Armed) overBudget(cost float64, rates []Rate, before bool) error {
+	e := &ErrBudget{Budget: a.options.Budget, Cost: cost, Needed: cost * 1.5, Before: before}
+	most := -1.0
+	for i, r := range rates {
+		if r.Cost > most {
+			most, e.Costliest = r.Cost, a.probes[i].Name
+		}
+	}
+	return e
+}
+
+// spent is what the session has cost the target so far, by probe.
+func (a *Armed) spent() (perProbe []time.Duration, hits uint64) {
+	for i := range a.probes {
+		p := &a.probes[i]
+		c := func(counter int) uint64 { return a.control.count(i, counter) }
+		backs := c(countReturns)
+		entries := c(countRefused) + c(countOver) + c(countLost) + c(countFalse) + c(countNil)
+		if len(p.Returns) > 0 {
+			// Which side refused isn't told apart; a side too many is on the safe side.
+			entries += c(countEntries)
+		} else {
+			entries += c(countTaken)
+		}
+		cost := time.Duration(entries)*trapCost(p.Sites) + time.Duration(backs)*trapCost(p.Returns) +
+			time.Duration(c(countNanos)+sampled*c(countSampled))
+		perProbe = append(perProbe, cost)
+		hits += entries + backs
+	}
+	return perProbe, hits
+}
+
+// Cost is what the session has cost the target so far.
+func (a *Armed) Cost() Cost {
+	perProbe, hits := a.spent()
+	c := Cost{Hits: hits}
+	for _, d := range perProbe {
+		c.CPU += d
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	end := time.Now()
+	if !a.disarmed.IsZero() {
+		end = a.disarmed
+	}
+	if !a.started.IsZero() {
+		c.Length = end.Sub(a.started)
+	}
+	return c
+}
+
+// purse is the budget in user space: what may be spent, and since when it is overdrawn.
+type purse struct {
+	credit time.Duration
+	spent  time.Duration
+	since  time.Time
+	last   time.Time
+}
+
+// over draws what was spent, and says whether that has been too much for too long.
+func (p *purse) over(spent time.Duration, budget float64, now time.Time) bool {
+	full := time.Duration(budget * float64(burst))
+	if !p.last.IsZero() {
+		p.credit += time.Duration(budget * float64(now.Sub(p.last)))
+	} else {
+		p.credit = full
+	}
+	p.credit = min(p.credit-(spent-p.spent), full)
+	p.spent, p.last = spent, now
+	if p.credit >= 0 {
+		p.since = time.Time{}
+		return false
+	}
+	if p.since.IsZero() {
+		p.since = now
+	}
+	return now.Sub(p.since) >= tolerance
+}
+
+// refill gives each probe tokens for the events that it may take: what the budget would pay for if it were the only one.
+func (a *Armed) refill(length time.Duration) {
+	full := int64(max(1, a.options.Budget*float64(burst)/float64(takenCost)))
+	more := int64(a.options.Budget * float64(length) / float64(takenCost))
+	for i := range a.probes {
+		at := a.control.at(a.control.layout.tokens(i))
+		have := int64(atomic.LoadUint64(at))
+		now := min(max(have, 0)+more, full)
+		atomic.StoreUint64(at, uint64(now))
+	}
+}

@@ -1,0 +1,266 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ri/probe"
+)
+
+// queueBytes is how much of decoded events waits for Next; beyond it they wait in the ring.
+const queueBytes = 16 << 20
+
+// pump takes events out of the ring, keeps the budget, and ends the session where that is to be. Programs wake nobody, so
+// it looks by the clock.
+func (a *Armed) pump() {
+	defer a.pumped.Done()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var p purse
+	last := time.Now()
+	for {
+		a.drain()
+		select {
+		case <-a.stop:
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		a.refill(now.Sub(last))
+		last = now
+		perProbe, _ := a.spent()
+		var spent time.Duration
+		for _, d := range perProbe {
+			spent += d
+		}
+		switch {
+		case p.over(spent, a.options.Budget, now):
+			a.end(a.costly(perProbe, now))
+			return
+		case *a.control.at(controlTaken) >= a.options.Limit:
+			a.end(ErrLimit)
+			return
+		case a.gone():
+			a.end(ErrGone)
+			return
+		}
+	}
+}
+
+func (a *Armed) costly(perProbe []time.Duration, now time.Time) error {
+	length := now.Sub(a.started).Seconds()
+	var rates []Rate
+	cost := 0.0
+	for _, d := range perProbe {
+		rates = append(rates, Rate{Cost: d.Seconds() / length})
+		cost += d.Seconds() / length
+	}
+	return a.overBudget(cost, rates, false)
+}
+
+func (a *Armed) gone() bool {
+	if a.pidfd < 0 {
+		return unix.Kill(a.target.PID, 0) == unix.ESRCH
+	}
+	fds := []unix.PollFd{{Fd: int32(a.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}
+
+// drain takes what is whole in the ring.
+func (a *Armed) drain() {
+	for {
+		a.mu.Lock()
+		full := a.queued > queueBytes
+		a.mu.Unlock()
+		if full {
+			return
+		}
+		b, release, ok := a.ring.next()
+		if !ok {
+			return
+		}
+		e, err := a.decode(b)
+		size := len(b)
+		release()
+		if err != nil {
+			continue
+		}
+		a.mu.Lock()
+		a.queue = append(a.queue, e)
+		a.queued += size
+		a.mu.Unlock()
+		a.notify()
+	}
+}
+
+func (a *Armed) notify() {
+	select {
+	case a.more <- struct{}{}:
+	default:
+	}
+}
+
+// end takes the probes away, and says why.
+func (a *Armed) end(why error) {
+	a.mu.Lock()
+	if a.why == nil {
+		a.why = why
+	}
+	a.mu.Unlock()
+	a.takeAway()
+	a.drain()
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
+	a.notify()
+}
+
+// takeAway closes the links: entries first, so that calls which are open by then still find their returns.
+func (a *Armed) takeAway() error {
+	a.mu.Lock()
+	entries, backs := a.entries, a.backs
+	a.entries, a.backs = nil, nil
+	a.mu.Unlock()
+	err := errors.Join(closeAll(entries), closeAll(backs))
+	a.mu.Lock()
+	if a.disarmed.IsZero() && len(entries) > 0 {
+		a.disarmed = time.Now()
+	}
+	a.mu.Unlock()
+	return err
+}
+
+// Next waits for the next event. Once all events that were taken are given it ends with why there are no more: ErrLimit,
+// an *ErrBudget, ErrGone, io.EOF after Disarm, or ctx's error.
+func (a *Armed) Next(ctx context.Context) (probe.Event, error) {
+	for {
+		a.mu.Lock()
+		if len(a.queue) > 0 {
+			e := a.queue[0]
+			a.queue = a.queue[1:]
+			if len(a.queue) == 0 {
+				a.queue, a.queued = nil, 0
+			}
+			a.mu.Unlock()
+			return e, nil
+		}
+		a.queued = 0
+		ended, why := a.ended, a.why
+		a.mu.Unlock()
+		if ended {
+			if a.drain(); a.waiting() {
+				continue
+			}
+			return probe.Event{}, why
+		}
+		select {
+		case <-a.more:
+		case <-ctx.Done():
+			return probe.Event{}, ctx.Err()
+		}
+	}
+}
+
+func (a *Armed) waiting() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.queue) > 0
+}
+
+// Disarm takes the probes away. What was taken stays to be had by Next.
+func (a *Armed) Disarm() error {
+	a.halt()
+	err := a.takeAway()
+	a.mu.Lock()
+	ended := a.ended
+	a.mu.Unlock()
+	if !ended {
+		a.end(io.EOF)
+	}
+	return err
+}
+
+// halt ends the pump.
+func (a *Armed) halt() {
+	a.mu.Lock()
+	select {
+	case <-a.stop:
+	default:
+		close(a.stop)
+	}
+	a.mu.Unlock()
+	a.pumped.Wait()
+}
+
+// Open gives the calls that have not returned, after Disarm: those that go on, and those whose frames are gone without
+// having been overwritten by another call.
+func (a *Armed) Open() []probe.Event {
+	var out []probe.Event
+	for key, m := range a.calls {
+		if key < 0 {
+			continue
+		}
+		k, v := make([]byte, 24), make([]byte, key)
+		for it := m.Iterate(); it.Next(&k, &v); {
+			if e, err := a.decode(v); err == nil {
+				e.Ended = !a.standing(e)
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y probe.Event) int { return int(x.Time - y.Time) })
+	return out
+}
+
+// standing says whether a goroutine is still the one that made a call: its g is used again for others.
+func (a *Armed) standing(e probe.Event) bool {
+	if a.options.Goid <= 0 {
+		return true
+	}
+	var b [8]byte
+	local := []unix.Iovec{{Base: &b[0], Len: 8}}
+	remote := []unix.RemoteIovec{{Base: uintptr(e.G) + uintptr(a.options.Goid), Len: 8}}
+	n, err := unix.ProcessVMReadv(a.target.PID, local, remote, 0)
+	return err == nil && n == 8 && le64(b[:]) == e.Goroutine
+}
+
+// Close takes all away.
+func (a *Armed) Close() error {
+	a.halt()
+	err := a.takeAway()
+	for _, p := range a.programs {
+		p.Close()
+	}
+	if a.ring != nil {
+		a.ring.close()
+		a.ring = nil
+	}
+	a.control.close()
+	for _, m := range a.calls {
+		m.Close()
+	}
+	for _, m := range a.tables {
+		m.Close()
+	}
+	for _, c := range []io.Closer{a.controlMap, a.ringMap, a.file} {
+		c.Close()
+	}
+	if a.pidfd >= 0 {
+		unix.Close(a.pidfd)
+		a.pidfd = -1
+	}
+	return err
+}
+
+func (c *control) close() {
+	if c.memory != nil {
+		unix.Munmap(c.memory)
+		c.memory = nil
+	}
+}

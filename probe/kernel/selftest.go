@@ -1,0 +1,86 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// probed is what the self-test probes.
+//
+//go:noinline
+func probed(n *uint64) { atomic.AddUint64(n, 1) }
+
+const selfCalls = 64
+
+// selfTest arms ri's own function and calls it from a thread that isn't the first: up to some Linux 6.9 the filter of a
+// uprobe_multi link passed the hits of a process's first thread only.
+func selfTest(how dialect) error {
+	l := controlLayout{probes: 1, shards: 1}
+	m, c, err := newControl(l)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	defer c.close()
+	code, err := counting(l, m.FD(), how, 0)
+	if err != nil {
+		return err
+	}
+	program, err := ebpf.NewProgramWithOptions(programSpec(code, how, Multi), ebpf.ProgramOptions{LogDisabled: true})
+	if err != nil {
+		return fmt.Errorf("the program is refused (Linux 6.6 has them first): %w", err)
+	}
+	defer program.Close()
+	offset, err := ownOffset(reflect.ValueOf(probed).Pointer())
+	if err != nil {
+		return err
+	}
+	ex, err := link.OpenExecutable("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	armed, err := multi(ex, program, []place{{offset: offset}}, os.Getpid())
+	if err != nil {
+		return fmt.Errorf("the link is refused: %w", err)
+	}
+	defer armed.Close()
+	var called uint64
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		for range selfCalls {
+			probed(&called)
+		}
+		close(done)
+	}()
+	<-done
+	if got := c.count(0, countEntries); got != selfCalls {
+		return fmt.Errorf("the filter by process doesn't hold: %d of %d hits of another thread came (mended in Linux 6.10)",
+			got, selfCalls)
+	}
+	return nil
+}
+
+// ownOffset is where an instruction of ri lies in its file.
+func ownOffset(pc uintptr) (uint64, error) {
+	data, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		var lo, hi, off uint64
+		var perm string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s %x", &lo, &hi, &perm, &off); n == 4 && uint64(pc) >= lo && uint64(pc) < hi {
+			return uint64(pc) - lo + off, nil
+		}
+	}
+	return 0, errors.New("ri's own code isn't mapped")
+}
