@@ -136,7 +136,7 @@ func (a *Armed) arm(ctx context.Context) error {
 	a.started = time.Now()
 	// Returns come first: an entry whose return isn't probed yet would look like a call that never returned.
 	for _, u := range units {
-		links, err := a.attach(u.program, places, func(p place) bool { return p.back == u.back && slices.Contains(u.probes, p.probe) })
+		links, err := a.attach(u.program, places, func(p spot) bool { return p.back == u.back && slices.Contains(u.probes, p.probe) })
 		if u.back {
 			a.backs = append(a.backs, links...)
 		} else {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is a site as the kernel knows it.
-type place struct {
+// spot is a site as the kernel knows it.
+type spot struct {
 	probe, site int
 	back        bool
 	offset      uint64 // in the file
@@ -20,8 +20,8 @@ type place struct {
 }
 
 // places are all sites; what lies in no segment is missed.
-func (a *Armed) places() []place {
-	var out []place
+func (a *Armed) places() []spot {
+	var out []spot
 	for i, p := range a.probes {
 		for _, back := range []bool{false, true} {
 			sites := p.Sites
@@ -34,7 +34,7 @@ func (a *Armed) places() []place {
 					a.missed = append(a.missed, Missed{i, j, fmt.Errorf("%#x is not in the file's code", s.PC)})
 					continue
 				}
-				out = append(out, place{i, j, back, offset, cookie(i, j, s)})
+				out = append(out, spot{i, j, back, offset, cookie(i, j, s)})
 			}
 		}
 	}
@@ -52,7 +52,7 @@ func (t Target) offset(pc uint64) (uint64, bool) {
 
 // touch reads the pages of all places. ext4 warns where the kernel reads a page of text for a uprobe that isn't in the
 // page cache (Linux 6.18).
-func (a *Armed) touch(places []place) {
+func (a *Armed) touch(places []spot) {
 	seen := map[uint64]bool{}
 	var b [1]byte
 	for _, p := range places {
@@ -67,8 +67,8 @@ func (a *Armed) touch(places []place) {
 
 // attach arms a program at those places that are asked for. One that the kernel refuses fails all that are given with it,
 // so it is found by halves, and named.
-func (a *Armed) attach(program *ebpf.Program, places []place, want func(place) bool) ([]link.Link, error) {
-	var mine []place
+func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) bool) ([]link.Link, error) {
+	var mine []spot
 	for _, p := range places {
 		if want(p) {
 			mine = append(mine, p)
@@ -86,7 +86,7 @@ func (a *Armed) attach(program *ebpf.Program, places []place, want func(place) b
 		return good, err
 	}
 	bad := a.refused(ex, program, mine)
-	mine = slices.DeleteFunc(mine, func(p place) bool { return slices.Contains(bad, p) })
+	mine = slices.DeleteFunc(mine, func(p spot) bool { return slices.Contains(bad, p) })
 	if len(mine) == 0 {
 		return nil, nil
 	}
@@ -98,7 +98,7 @@ func (a *Armed) attach(program *ebpf.Program, places []place, want func(place) b
 }
 
 // tryAll arms a program at some places at once: nil where the kernel refuses one of them.
-func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []place) ([]link.Link, error) {
+func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []spot) ([]link.Link, error) {
 	if a.way == Perf {
 		return a.tryEach(ex, program, places)
 	}
@@ -117,7 +117,7 @@ func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []plac
 	return nil, nil
 }
 
-func multi(ex *link.Executable, program *ebpf.Program, places []place, pid int) (link.Link, error) {
+func multi(ex *link.Executable, program *ebpf.Program, places []spot, pid int) (link.Link, error) {
 	o := &link.UprobeMultiOptions{PID: uint32(pid)}
 	for _, p := range places {
 		o.Addresses, o.Cookies = append(o.Addresses, p.offset), append(o.Cookies, p.cookie)
@@ -126,7 +126,7 @@ func multi(ex *link.Executable, program *ebpf.Program, places []place, pid int) 
 }
 
 // refused finds the places that the kernel refuses.
-func (a *Armed) refused(ex *link.Executable, program *ebpf.Program, places []place) []place {
+func (a *Armed) refused(ex *link.Executable, program *ebpf.Program, places []spot) []spot {
 	links, err := a.tryAll(ex, program, places)
 	for _, l := range links {
 		l.Close()
@@ -142,7 +142,7 @@ func (a *Armed) refused(ex *link.Executable, program *ebpf.Program, places []pla
 }
 
 // tryEach arms a program by perf events, one a place.
-func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []place) ([]link.Link, error) {
+func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []spot) ([]link.Link, error) {
 	var out []link.Link
 	for _, p := range places {
 		o := &link.UprobeOptions{Address: p.offset, PID: a.target.PID}

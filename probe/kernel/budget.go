@@ -32,7 +32,7 @@ func trapCost(sites []probe.Site) time.Duration {
 
 // count counts hits of all places with a program that does nothing else, and says what that will cost. It ends early
 // where the counting alone costs more than the budget of a second.
-func (a *Armed) count(ctx context.Context, places []place) error {
+func (a *Armed) count(ctx context.Context, places []spot) error {
 	m, c, err := newControl(a.control.layout)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (a *Armed) count(ctx context.Context, places []place) error {
 		return fmt.Errorf("the kernel refuses the program that counts: %w", err)
 	}
 	defer program.Close()
-	counted := make([]place, 0, len(places))
+	counted := make([]spot, 0, len(places))
 	for _, p := range places {
 		p.cookie = uint64(p.probe)
 		if p.back {
@@ -57,7 +57,7 @@ func (a *Armed) count(ctx context.Context, places []place) error {
 		counted = append(counted, p)
 	}
 	start := time.Now()
-	links, err := a.attach(program, counted, func(place) bool { return true })
+	links, err := a.attach(program, counted, func(spot) bool { return true })
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func selfTest(how dialect) error {
 	if err != nil {
 		return err
 	}
-	armed, err := multi(ex, program, []place{{offset: offset}}, os.Getpid())
+	armed, err := multi(ex, program, []spot{{offset: offset}}, os.Getpid())
 	if err != nil {
 		return fmt.Errorf("the link is refused: %w", err)
 	}
