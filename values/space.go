@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"ri/arch"
 	"ri/attach"
@@ -37,6 +38,7 @@ type Space struct {
 	threads map[int]*attach.Thread // by the number that the program knows
 	forking []int                  // threads that waited for a child, as the program knows them
 	now     int64                  // the target's nanotime at the look, 0 if unknown
+	viewed  time.Time              // when this look began: not before its moment
 
 	// remembered is of the last Stacks of this look.
 	remembered *StackMemo
@@ -138,7 +140,7 @@ func (s *Space) Nanotime() int64 { return s.now }
 
 // Reset forgets what was read of the target's memory, for another look; types and layouts are kept.
 func (s *Space) Reset() {
-	s.local, s.remembered = nil, nil
+	s.local, s.remembered, s.viewed = nil, nil, time.Now()
 	// Descriptors that the executable itself holds don't change, and what was compiled for their types goes on to be used.
 	maps.DeleteFunc(s.types, func(desc uint64, _ *symbols.Type) bool {
 		return !s.file.RuntimeOnly() ||

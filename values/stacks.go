@@ -34,6 +34,8 @@ const (
 	stackBatch = 4096
 	// memoryLasts is for how long an unchanged goroutine is believed not to have run: see StackMemo.
 	memoryLasts = 10 * time.Second
+	// keepAfter is how old what is remembered is before KeepStacks looks again.
+	keepAfter = memoryLasts / 4
 )
 
 // StackMemo remembers the stacks of parked goroutines from one look to the next, so that a snapshot need not copy them.
@@ -41,11 +43,11 @@ const (
 // The runtime counts in g.trackingSeq how often a goroutine has stopped running (runtime.casgstatus, Go 1.17 to 1.27).
 // One that waited before and waits now, and whose count, saved PC and depth are the same, has not run in between, so
 // the return addresses that were read in between are those that are there now. The count has 8 bits: a goroutine is
-// only believed if it didn't run at all while the stacks were first read, and not for long; all others' stacks are
-// copied in the stop.
+// only believed if it didn't run at all while the stacks were first read, and not for long ([Space.KeepStacks] has it
+// believed for longer); all others' stacks are copied in the stop.
 type StackMemo struct {
 	limit  int
-	made   time.Time
+	seen   time.Time // when it was last seen that no goroutine which is remembered has run
 	nodes  []stackNode
 	next   map[stackStep]int32
 	parked []parked // by index in runtime.allgs
@@ -137,8 +139,8 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 		opt.Limit = 256
 	}
 	g := &grouping{s: s, l: l, opt: opt, memo: memo, groups: map[stackKey]*StackGroup{}, system: map[uint64]bool{}}
-	if memo.next == nil || memo.limit != opt.Limit || time.Since(memo.made) > memoryLasts {
-		*memo = StackMemo{limit: opt.Limit, made: time.Now(), next: map[stackStep]int32{}}
+	if memo.next == nil || memo.limit != opt.Limit || s.moment().Sub(memo.seen) > memoryLasts {
+		*memo = StackMemo{limit: opt.Limit, seen: time.Now(), next: map[stackStep]int32{}}
 	}
 	view, live := s.mem.Beneath().(attach.View)
 	if reader, ok := view.(attach.RangeReader); ok && live && view.Kind() == attach.Live && !memo.known &&
@@ -286,6 +288,32 @@ func (g *grouping) flush() error {
 	}
 	g.waiting = g.waiting[:0]
 	return nil
+}
+
+// moment is when memory was as it is seen: now, where it is seen live.
+func (s *Space) moment() time.Time {
+	if view, ok := s.mem.Beneath().(attach.View); ok && view.Kind() != attach.Live && !s.viewed.IsZero() {
+		return s.viewed
+	}
+	return time.Now()
+}
+
+// KeepStacks has what Stacks remembered in this look believed for longer: in a live view, after some seconds, it looks
+// which goroutines have run, and forgets those. Whoever looks for long calls it now and then, often.
+func (s *Space) KeepStacks() {
+	m := s.remembered
+	if m == nil || !m.known || time.Since(m.seen) < keepAfter || time.Since(m.seen) > memoryLasts {
+		return
+	}
+	reader, ok := s.mem.Beneath().(attach.RangeReader)
+	if view, is := reader.(attach.View); !ok || !is || view.Kind() != attach.Live {
+		return
+	}
+	g := &grouping{s: s, l: s.gs, opt: StackOptions{Limit: m.limit}, memo: m, direct: reader}
+	began := time.Now()
+	if g.forgetTheBusy() == nil {
+		m.seen = began
+	}
 }
 
 // forgetTheBusy looks at the remembered goroutines again, and goes through the stacks of those that ran meanwhile by

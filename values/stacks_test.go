@@ -129,6 +129,10 @@ func TestStacksRemembered(t *testing.T) {
 			return texts, pages + len(l.Mem().Pages())
 		}
 		words(l.OnStack)
+		// However long the look takes: what is looked at again in time is believed.
+		values.AgeMemo(memo, 6*time.Second)
+		l.KeepStacks()
+		values.AgeMemo(memo, 6*time.Second)
 		l.View.Close()
 		view, err := l.Target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped, MaxStop: time.Minute})
 		if err != nil {

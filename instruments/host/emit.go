@@ -25,6 +25,7 @@ const (
 
 func (h *Host) riEmit(L *lua.LState) int {
 	t := L.CheckTable(1)
+	h.check(L)
 	row := h.row[:0]
 	for _, c := range h.columns {
 		v, err := h.cell(L, t.RawGetString(c.Name), c.Type)

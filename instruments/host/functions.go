@@ -362,6 +362,7 @@ func (h *Host) riAtLimit(L *lua.LState) int {
 // Forget drops what was remembered of the target's memory: call it when the view has changed.
 func (h *Host) Forget() {
 	clear(h.maps)
+	clear(h.lines)
 	h.heap, h.byID = nil, nil
 }
 

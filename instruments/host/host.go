@@ -93,7 +93,8 @@ type Host struct {
 	unknown   unknown // the last name that a script looked up in vain
 
 	columns     []rows.Column
-	row         rows.Row // being built by ri.emit
+	row         rows.Row                     // being built by ri.emit
+	lines       map[symbols.Line]*lua.LTable // where holders of locks are, of this run
 	bindings    map[*symbols.Type]*binding
 	null        *lua.LUserData
 	opaque      *binding // of types that the program's DWARF doesn't describe
@@ -127,8 +128,8 @@ func New(opt Options) *Host {
 	}
 	h := &Host{
 		opt: opt, space: opt.Space, waits: waits.New(opt.Space), params: lua.LNil,
-		bindings: map[*symbols.Type]*binding{},
-		signed:   map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
+		bindings: map[*symbols.Type]*binding{}, lines: map[symbols.Line]*lua.LTable{},
+		signed: map[int64]*lua.LUserData{}, unsigned: map[uint64]*lua.LUserData{},
 		maps: map[mapIdentity]*mapIndex{}, modules: map[moduleKey]lua.LValue{},
 		memo: map[string]lua.LValue{},
 	}
@@ -345,6 +346,9 @@ func (h *Host) raisef(L *lua.LState, format string, args ...any) {
 func (h *Host) check(L *lua.LState) {
 	if h.steps++; h.steps&255 != 0 || h.ctx == nil {
 		return
+	}
+	if h.space != nil {
+		h.space.KeepStacks()
 	}
 	select {
 	case <-h.ctx.Done():

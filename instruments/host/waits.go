@@ -8,6 +8,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/instruments/rows"
+	"ri/symbols"
 	"ri/values"
 	"ri/values/waits"
 )
@@ -256,16 +257,20 @@ func (h *Host) queueTable(list []waits.Waiter) (lua.LValue, bool) {
 	return h.waitersTable(list), len(list) >= keptQueue
 }
 
-// holdersTable gives those that have a lock, or may have it, to Lua.
+// holdersTable gives those that have a lock, or may have it, to Lua. A hundred thousand may be at two lines of code:
+// each line is one table.
 func (h *Host) holdersTable(list []waits.Holder) *lua.LTable {
 	t := h.lua.CreateTable(len(list), 0)
+	line := func(l symbols.Line) *lua.LTable {
+		if h.lines[l] == nil {
+			h.lines[l] = h.lineTable(l.Func, l.File, l.Line)
+		}
+		return h.lines[l]
+	}
 	for i := range list {
 		o := &list[i]
 		t.Append(h.table("id", o.ID, "addr", o.Addr, "reader", o.Reader, "state", o.State, "deferred", o.Deferred, "possibly",
-			o.Possibly,
-			"unplaced", o.Unplaced,
-			"evidence", o.String(), "at", h.lineTable(o.Function.Func, o.Function.File, o.Function.Line),
-			"site", h.lineTable(o.Site.Func, o.Site.File, o.Site.Line)))
+			o.Possibly, "unplaced", o.Unplaced, "evidence", o.String(), "at", line(o.Function), "site", line(o.Site)))
 	}
 	return t
 }

@@ -52,6 +52,9 @@ type Look struct {
 // bulkCache bounds the pages kept while a script that will have a copy of all memory rehearses, in bytes.
 const bulkCache = 64 << 20
 
+// liveCache bounds the pages kept of a live view, in bytes: a script may hold 512 MiB with them.
+const liveCache = 192 << 20
+
 func newLook(s *Session, p *Plan) *Look {
 	cache, space := s.Memory()
 	return &Look{
@@ -217,8 +220,11 @@ func (l *Look) See(view attach.View) {
 	l.standing.Store(view.Kind() == attach.Stopped)
 	l.Cache.Exact = l.Options.Kind == attach.Snapshot
 	l.Cache.MaxBytes = 0
-	if l.Options.Bulk { // what is touched needn't be remembered: the copy will have it
+	switch {
+	case l.Options.Bulk: // what is touched needn't be remembered: the copy will have it
 		l.Cache.MaxBytes = bulkCache
+	case l.Options.Kind == attach.Live: // it can be read again
+		l.Cache.MaxBytes = liveCache
 	}
 	l.Cache.Reset(view)
 	l.Space.Reset()

@@ -48,6 +48,36 @@ type State struct {
 	freed []Held          // given back, though not taken here
 	tried *Expr           // the TryLock that the zero flag tells of
 	equal bool            // it is set when that succeeded
+
+	// where says what slots hold, once that was asked of a state in which nothing changes any more.
+	where *slotIndex
+}
+
+// slotIndex is the slots by what they hold. Of several the highest counts: those near SP are most often arguments of
+// calls.
+type slotIndex struct {
+	of   map[*Expr]int64
+	near map[*Expr]nearSlot // what differs from an expression by a number
+}
+
+type nearSlot struct{ offset, by int64 }
+
+func (s *State) index() *slotIndex {
+	if s.where == nil {
+		s.where = &slotIndex{make(map[*Expr]int64, len(s.slots)), map[*Expr]nearSlot{}}
+		for at, held := range s.slots {
+			if o, ok := s.where.of[held]; !ok || at > o {
+				s.where.of[held] = at
+			}
+			if held.Kind != Sum {
+				continue
+			}
+			if o, ok := s.where.near[held.Base]; !ok || at > o.offset {
+				s.where.near[held.Base] = nearSlot{at, held.N}
+			}
+		}
+	}
+	return s.where
 }
 
 // Holds tells whether all ways to a place have a lock taken.
@@ -79,13 +109,8 @@ func (s *State) Slot(e *Expr) (offset int64, ok bool) {
 	if e.Kind == Argument && s.slots[e.N] == nil {
 		return e.N, true
 	}
-	found := false
-	for at, held := range s.slots {
-		if held == e && (!found || at > offset) { // the highest: those near SP are most often arguments of calls
-			offset, found = at, true
-		}
-	}
-	return offset, found
+	offset, ok = s.index().of[e]
+	return offset, ok
 }
 
 // Register gives a register with the value of an expression at this place, by its DWARF number.
@@ -104,12 +129,8 @@ var dwarfNumbers = [16]uint64{0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 
 
 // Near gives a slot with a word that differs by a known number from an expression: the expression is the word less by.
 func (s *State) Near(e *Expr) (offset, by int64, ok bool) {
-	for at, held := range s.slots {
-		if held.Kind == Sum && held.Base == e && (!ok || at > offset) {
-			offset, by, ok = at, held.N, true
-		}
-	}
-	return offset, by, ok
+	near, ok := s.index().near[e]
+	return near.offset, near.by, ok
 }
 
 // Deferred tells whether a call of Unlock for a lock lies deferred in the frame. The compiler makes a closure for an

@@ -65,7 +65,8 @@ func (t table) with(kind Kind, base, index *Expr, n int64) *Expr {
 	if e := t[key]; e != nil {
 		return e
 	}
-	e := &key
+	e := new(Expr) // of the key itself each look-up would make one
+	*e = key
 	t[key] = e
 	return e
 }

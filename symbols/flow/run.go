@@ -203,6 +203,7 @@ func (r *run) heads(pc uint64) bool { return r.f.heads.heads(r.from, pc) }
 
 func (s *State) copy() *State {
 	c := *s
+	c.where = nil
 	c.Held, c.Maybe, c.freed = slices.Clone(s.Held), slices.Clone(s.Maybe), slices.Clone(s.freed)
 	c.slots = make(map[int64]*Expr, len(s.slots))
 	for k, v := range s.slots {
