@@ -1,6 +1,8 @@
 package record
 
 import (
+	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"ri/record/format"
@@ -14,6 +16,7 @@ type brush struct {
 	across       []typedAt
 	kept, denied []extent
 	out          *runs
+	led          []byte // the origins that were not written yet
 }
 
 func newBrush(p *painter, s *Sight) *brush {
@@ -79,10 +82,47 @@ func (b *brush) upTo(addr uint64) {
 		b.kept, b.denied = from(b.kept, b.start), from(b.denied, b.start)
 		b.fill(b.kept, b.denied)
 		b.cut(b.out)
+		b.lead()
 		end := b.end()
 		b.across = slices.DeleteFunc(b.across, func(t typedAt) bool { return t.addr+uint64(t.typ.Size) <= end })
 		b.numbers, b.opened = b.numbers[1:], false
 	}
+}
+
+// lead writes where the window's headers led. Memory is the same at later looks, or isn't walked by what was there.
+func (b *brush) lead() {
+	if b.look == 1 {
+		slices.SortFunc(b.origins, func(x, y [2]uint64) int { return cmp.Compare(x[0], y[0]) })
+		for i, o := range b.origins {
+			if i > 0 && o[0] == b.origins[i-1][0] {
+				continue // two things say that it is a header
+			}
+			if b.led == nil {
+				b.led = b.painter.out.buffer()
+			}
+			b.led = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(b.led, o[0]), o[1])
+		}
+		if len(b.led) >= blockBytes {
+			b.writeLed()
+		}
+	}
+	b.origins = b.origins[:0]
+}
+
+func (b *brush) writeLed() {
+	if len(b.led) > 0 {
+		low := binary.LittleEndian.Uint64(b.led)
+		high := binary.LittleEndian.Uint64(b.led[len(b.led)-16:]) + 8
+		b.painter.out.block(job{format.OriginsBlock, b.led, low, high})
+		b.led = nil
+	}
+}
+
+// close writes what is left.
+func (b *brush) close() {
+	b.upTo(1<<64 - 1)
+	b.out.flush()
+	b.writeLed()
 }
 
 // from leaves out the extents that end at an address or before it.

@@ -51,9 +51,7 @@ type painter struct {
 	common  map[extent]struct{} // constants that are kept
 	denied  []extent            // contents that are not
 	counts  Counts
-	origins []byte // see format.OriginsBlock
-	look    int    // 1 is the first
-	runtime bool   // what is painted is a structure of the runtime
+	look    int // 1 is the first
 }
 
 type extent struct {
@@ -98,8 +96,7 @@ func (p *painter) paint(s *Sight, look int) error {
 	p.denied = sorted(p.denied)
 	b := newBrush(p, s)
 	s.all(single, p.view, b.take)
-	b.upTo(1<<64 - 1)
-	b.out.flush()
+	b.close()
 	return p.out.wait()
 }
 

@@ -69,10 +69,9 @@ func (s *Sight) static(start, end uint64) *Sight {
 // Words hears that bytes were read of which some are pointers; with Typed, Touched and Bits it is a values.Witness.
 func (s *Sight) Words(addr uint64, n int) { s.Read(addr, n) }
 
-// Bits hears that bits of the runtime's own were read, which are kept.
+// Bits hears that bits of the runtime's own were read, which are kept; nothing else of their pages is for it.
 func (s *Sight) Bits(addr uint64, n int) {
 	if n > 0 {
-		s.Touched(addr, n)
 		s.bits = append(s.bits, extent{addr, n})
 	}
 }

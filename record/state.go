@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -222,12 +223,18 @@ func (m *maker) End(*looks.Look) error {
 	return nil
 }
 
+// heapGCPercent is how much garbage there may be beside what is held while the heap is recorded.
+const heapGCPercent = 40
+
 // capture writes what was looked at.
 func (m *maker) capture() error {
 	if m.opt.Heap && len(m.looks) == 0 && m.look.WantBulk() { // else the next copy has all
+		// There is the copy, and what is left over shall not be as much again: most of what is held has no pointers.
+		defer debug.SetGCPercent(debug.SetGCPercent(heapGCPercent))
 		if _, err := heap.Build(m.look.Context(), m.look.Space, nil); err != nil {
 			return err
 		}
+		debug.FreeOSMemory()
 	}
 	m.deaf()
 	if len(m.looks) == 0 {
@@ -358,13 +365,6 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 	}
 	if err := m.writer.Block(format.ProcessBlock, process, 0, 0); err != nil {
 		return nil, err
-	}
-	for list := m.painter.origins; len(list) > 0; {
-		n := min(len(list), blockBytes)
-		if err := m.writer.Block(format.OriginsBlock, list[:n], 0, 0); err != nil {
-			return nil, err
-		}
-		list = list[n:]
 	}
 	if err := m.symbols(); err != nil {
 		return nil, err

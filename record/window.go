@@ -45,8 +45,9 @@ type window struct {
 	*painter
 	sight   *Sight
 	start   uint64
-	pages   uint32 // a bit for each of which something was read
-	runtime bool   // what is painted is a structure of the runtime
+	pages   uint32      // a bit for each of which something was read
+	runtime bool        // what is painted is a structure of the runtime
+	origins [][2]uint64 // see format.OriginsBlock
 	colors  [windowSize]byte
 	data    [windowSize]byte
 }
@@ -298,7 +299,7 @@ func (w *window) piece(piece redact.Piece, at uint64) {
 			w.set(at, b, plain)
 		}
 	case redact.Text, redact.Bytes:
-		w.set(at, p.header(w, at, piece, b), plain)
+		w.set(at, w.header(at, piece, b), plain)
 	case redact.Contents:
 		switch piece.Action {
 		case redact.Keep:
@@ -334,17 +335,17 @@ func control(b []byte, swiss bool) []byte {
 }
 
 // header is a header that leads to what stands for its text.
-func (p *painter) header(w *window, at uint64, piece redact.Piece, b []byte) []byte {
+func (w *window) header(at uint64, piece redact.Piece, b []byte) []byte {
 	addr, n := word(b, 0), word(b, 8)
 	if n == 0 || n > maxText || piece.Action == redact.Keep || piece.Action == redact.Drop {
 		return b
 	}
-	to, ok := p.replaced(addr, int(n), piece.Action)
+	to, ok := w.replaced(addr, int(n), piece.Action)
 	if !ok { // it is kept, or isn't there
 		return b
 	}
-	if p.look == 1 && at >= w.start { // once, where it lies in two windows
-		p.origins = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(p.origins, at), addr)
+	if at >= w.start { // once, where it lies in two windows
+		w.origins = append(w.origins, [2]uint64{at, addr})
 	}
 	out := slices.Clone(b)
 	binary.LittleEndian.PutUint64(out, to)

@@ -142,25 +142,26 @@ func (t *Tokens) permute(digits []byte, radix int) {
 	half := len(digits) / 2
 	left, right := number(digits[:half], radix), number(digits[half:], radix)
 	leftSize, rightSize := power(radix, half), power(radix, len(digits)-half)
+	room := make([]byte, aes.BlockSize)
 	for round := range rounds {
 		if round%2 == 0 {
-			left = add(left, t.round(round, len(digits), radix, right), leftSize)
+			left = add(left, t.round(room, round, len(digits), radix, right), leftSize)
 		} else {
-			right = add(right, t.round(round, len(digits), radix, left), rightSize)
+			right = add(right, t.round(room, round, len(digits), radix, left), rightSize)
 		}
 	}
 	spell(digits[:half], left, radix)
 	spell(digits[half:], right, radix)
 }
 
-// round is a pseudo-random number that depends on one half, and on what is permuted.
-func (t *Tokens) round(round, length, radix int, half uint64) uint64 {
-	var b [aes.BlockSize]byte
+// round is a pseudo-random number that depends on one half, and on what is permuted. It is made in b, a block.
+func (t *Tokens) round(b []byte, round, length, radix int, half uint64) uint64 {
+	clear(b)
 	b[0], b[1] = byte(round), byte(length)
 	binary.LittleEndian.PutUint16(b[2:], uint16(radix))
 	binary.LittleEndian.PutUint64(b[8:], half)
-	t.block.Encrypt(b[:], b[:])
-	return binary.LittleEndian.Uint64(b[:])
+	t.block.Encrypt(b, b)
+	return binary.LittleEndian.Uint64(b)
 }
 
 // add adds modulo size; a size of 0 is that of a word.
@@ -173,12 +174,12 @@ func add(a, b, size uint64) uint64 {
 
 // shuffled is a keyed permutation of a radix's digits, as Fisher and Yates shuffle.
 func (t *Tokens) shuffled(radix int) []byte {
-	order := make([]byte, radix)
+	order, room := make([]byte, radix), make([]byte, aes.BlockSize)
 	for i := range order {
 		order[i] = byte(i)
 	}
 	for i := radix - 1; i > 0; i-- {
-		j := t.round(0, 1, radix, uint64(i)) % uint64(i+1)
+		j := t.round(room, 0, 1, radix, uint64(i)) % uint64(i+1)
 		order[i], order[j] = order[j], order[i]
 	}
 	return order
