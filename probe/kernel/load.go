@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -232,7 +233,7 @@ func (a *Armed) Table(i int) []Row {
 }
 
 func rowOf(p *probe.Probe, key, value []byte) Row {
-	r := Row{Count: le64(value[rowCount:])}
+	r := Row{Count: le64(value[rowCount:]), Total: time.Duration(le64(value[rowTotal:]))}
 	missing := le64(key)
 	for i := range p.By {
 		state := probe.Captured

@@ -117,6 +117,23 @@ func (c *calls) read(v any) {
 func (c *calls) do(format string, args ...any) ([]Call, time.Duration) {
 	c.t.Helper()
 	fmt.Fprintf(c.in, format+"\n", args...)
+	return c.said()
+}
+
+// spin has the program call main.empty for some milliseconds, from when it returns on, and gives what waits for it.
+func (c *calls) spin(milliseconds, threads int) (wait func() []Call) {
+	c.t.Helper()
+	fmt.Fprintf(c.in, "spin %d %d\n", milliseconds, threads)
+	var started struct{ Started bool }
+	c.read(&started)
+	return func() []Call {
+		said, _ := c.said()
+		return said
+	}
+}
+
+func (c *calls) said() ([]Call, time.Duration) {
+	c.t.Helper()
 	var said struct {
 		Calls []Call
 		CPU   time.Duration

@@ -218,6 +218,7 @@ func main() {
 				take(r, i, r.Name, list)
 			}
 		case "spin": // empty for n milliseconds, on m threads
+			check(out.Encode(map[string]bool{"Started": true}))
 			var wg sync.WaitGroup
 			count := make([]int, m)
 			for j := 0; j < m; j++ {
