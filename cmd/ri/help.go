@@ -37,7 +37,7 @@ var groups = []struct {
 	commands []string
 }{
 	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
-	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top"}},
+	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top", "trace"}},
 	{"names", []string{"types", "vars", "funcs", "whatis"}},
 	{"take home", []string{"record", "recording", "core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},

@@ -51,7 +51,7 @@ func newRoot() *rootCommand {
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o),
 		newWatch(o), newDoctor(o), newVersion(o), newCrash(o), newCore(o), newDlv(o), newRecord(o), newRecording(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newPath(o), newDiff(o), newTop(o),
-		newShell(o), newAttach(o))
+		newShell(o), newAttach(o), newTrace(o))
 	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())
 	o.completeWords(root.Command)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -11,7 +11,7 @@ import (
 //
 // A value is one of: nil, bool, int64, uint64 (only beyond int64), float64, string,
 // [Bytes] (a string that isn't UTF-8), time.Time, time.Duration, [Address],
-// []any, or Row (nested).
+// [Missing], []any, or Row (nested).
 type Row []Cell
 
 // Cell is one named value of a Row.
@@ -56,6 +56,12 @@ type Address struct {
 	Type string
 	Text string
 }
+
+// Missing is why there is no value: JSON shows it as {"$missing": ...}.
+type Missing string
+
+// String is the reason as a comment, as what is missing in a Go value has it.
+func (m Missing) String() string { return "/* " + string(m) + " */" }
 
 // String is the value's text, as a table shows it.
 func (a Address) String() string { return a.Text }

@@ -346,3 +346,22 @@ func (c *compiler) sameInterface(n *ast.BinaryExpr, x spot, op token.Token, y sp
 	}
 	return x.where(both), nil
 }
+
+// nativeOf is a constant as values.ScalarOf takes it.
+func nativeOf(v constant.Value) any {
+	switch v.Kind() {
+	case constant.Bool:
+		return constant.BoolVal(v)
+	case constant.String:
+		return constant.StringVal(v)
+	case constant.Int:
+		if i, exact := constant.Int64Val(v); exact {
+			return i
+		}
+		if u, exact := constant.Uint64Val(v); exact {
+			return u
+		}
+	}
+	f, _ := constant.Float64Val(constant.ToFloat(v))
+	return f
+}

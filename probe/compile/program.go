@@ -17,6 +17,7 @@ import (
 // Wanted is what a trace asks of a function, in Go expressions.
 type Wanted struct {
 	When  []string // all must hold
+	After []string // as When, decided by Decide over what a hit took along
 	Show  []string // nil: all arguments, and all results where the return is probed
 	Limit Limits
 }
@@ -27,10 +28,17 @@ type Program struct {
 	// Over counts what found no room in a hit.
 	Over int
 
-	at, back []shown
+	at, back side
 	limits   Limits
-	space    *values.Space // of events
-	mem      *memory
+	after    []*after
+}
+
+// side is what is taken along at one end of a call.
+type side struct {
+	shown  []shown
+	hidden []shown // what conditions decided afterwards ask for
+	space  *values.Space
+	mem    *memory
 }
 
 // Compile compiles what is wanted. What the kernel can't do is an error, ErrCannot or values.ErrExpr, that names the
@@ -51,11 +59,11 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 	back := &capture{Scope: s, limits: limits}
 	if w.Show == nil {
 		for i := range s.Arguments {
-			p.at = append(p.at, at.argument(&s.Arguments[i], s.Arguments[i].Name))
+			p.at.shown = append(p.at.shown, at.argument(&s.Arguments[i], s.Arguments[i].Name))
 		}
 		for i := range s.Results {
 			if s.Returns {
-				p.back = append(p.back, back.argument(&s.Results[i], resultName(s.Results[i].Name, i, len(s.Results))))
+				p.back.shown = append(p.back.shown, back.argument(&s.Results[i], resultName(s.Results[i].Name, i, len(s.Results))))
 			}
 		}
 	}
@@ -64,16 +72,25 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 			return nil, err
 		}
 	}
+	for _, expr := range w.After {
+		if err := p.decideAfter(s, expr, at, back); err != nil {
+			return nil, err
+		}
+	}
 	p.At.Reads, p.Back.Reads = at.finish(), back.finish()
 	p.Over = at.over + back.over
-	p.mem = &memory{over: p.Over > 0, bytes: p.limits.Bytes}
-	p.space = values.New(s.Space.File(), attach.NewCache(p.mem), s.Space.Bias())
+	for _, side := range []*side{&p.at, &p.back} {
+		side.mem = &memory{over: p.Over > 0, bytes: p.limits.Bytes}
+		side.space = values.New(s.Space.File(), attach.NewCache(side.mem), s.Space.Bias())
+	}
 	return p, nil
 }
 
 // Static gives what never changes in the program's memory, which events needn't have: its code, type descriptors,
 // constant texts.
-func (p *Program) Static(read func(b []byte, addr uint64) bool) { p.mem.static = read }
+func (p *Program) Static(read func(b []byte, addr uint64) bool) {
+	p.at.mem.static, p.back.mem.static = read, read
+}
 
 // when adds a condition: each part of a conjunction is decided as early as it can be.
 func (p *Program) when(s *Scope, expr string) error {
@@ -138,9 +155,9 @@ func (p *Program) show(s *Scope, expr string, at, back *capture) error {
 		return err
 	}
 	spot, err := c.place(c.src.Tree)
-	side, to := at, &p.at
+	side, to := at, &p.at.shown
 	if errors.Is(err, ErrReturns) && s.Returns {
-		c.back, side, to = true, back, &p.back
+		c.back, side, to = true, back, &p.back.shown
 		spot, err = c.place(c.src.Tree)
 	}
 	if errors.Is(err, ErrGone) {
@@ -161,14 +178,19 @@ type Value struct {
 	Err   error        // ErrNotCaptured, ErrGone, values.ErrNil, ...
 }
 
-// Entry gives what a hit took along at the entry, Return what it did at the return. They are good until the next call.
-func (p *Program) Entry(ev *probe.Event) []Value { return p.values(p.at, ev.Pieces, ev.Registers) }
+// Entry gives what a hit took along at the entry. It is good until the next hit is read.
+func (p *Program) Entry(ev *probe.Event) []Value {
+	p.at.set(ev.Pieces)
+	return p.values(&p.at, p.at.shown, ev.Pieces, ev.Registers)
+}
 
+// Return is Entry of what a hit took along at the return.
 func (p *Program) Return(ev *probe.Event) []Value {
 	if ev.Return == nil {
 		return nil
 	}
-	return p.values(p.back, ev.Return.Pieces, ev.Return.Registers)
+	p.back.set(ev.Return.Pieces)
+	return p.values(&p.back, p.back.shown, ev.Return.Pieces, ev.Return.Registers)
 }
 
 // Dump is how much of a value hits have.
@@ -176,33 +198,38 @@ func (p *Program) Dump() values.DumpOptions {
 	return values.DumpOptions{Depth: p.limits.Depth, Elems: p.limits.Elems, Bytes: p.limits.Text, OneLine: true}
 }
 
-func (p *Program) values(all []shown, pieces []probe.Piece, registers map[int]uint64) []Value {
-	p.mem.set(pieces)
-	p.space.Mem().Reset(p.mem)
-	p.space.Reset()
+// set has the side's space be that of a hit.
+func (s *side) set(pieces []probe.Piece) {
+	s.mem.set(pieces)
+	s.space.Mem().Reset(s.mem)
+	s.space.Reset()
+}
+
+func (p *Program) values(s *side, all []shown, pieces []probe.Piece, registers map[int]uint64) []Value {
 	out := make([]Value, 0, len(all))
 	for i := range all {
 		v := Value{Name: all[i].name}
-		v.Value, v.Err = p.value(&all[i], pieces, registers)
+		v.Value, v.Err = p.value(s.space, &all[i], pieces, registers)
 		out = append(out, v)
 	}
 	return out
 }
 
 // value is what one of those shown is in a hit.
-func (p *Program) value(s *shown, pieces []probe.Piece, registers map[int]uint64) (values.Value, error) {
+func (p *Program) value(space *values.Space, s *shown, pieces []probe.Piece,
+	registers map[int]uint64) (values.Value, error) {
 	if s.err != nil {
 		return values.Value{}, s.err
 	}
 	if s.t.Size <= 0 {
-		return p.space.Local(nil, s.t), nil
+		return space.Local(nil, s.t), nil
 	}
 	if s.spot.pieces == nil {
 		piece, err := p.piece(s.reads[0], pieces)
 		if err != nil {
 			return values.Value{}, err
 		}
-		return p.space.At(piece.Addr, s.t), nil
+		return space.At(piece.Addr, s.t), nil
 	}
 	var data []byte
 	for i, part := range s.spot.pieces {
@@ -237,7 +264,7 @@ func (p *Program) value(s *shown, pieces []probe.Piece, registers map[int]uint64
 	if int64(len(data)) != s.t.Size {
 		return values.Value{}, ErrGone
 	}
-	return p.space.Local(slices.Clip(data), s.t), nil
+	return space.Local(slices.Clip(data), s.t), nil
 }
 
 // piece is what a read captured, or why it didn't.

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ri/instruments/commands"
+	"ri/instruments/rows"
+	"ri/trace"
+)
+
+func newTrace(o *options) *cobra.Command {
+	r := trace.Request{}
+	budget, stack, places := "", false, false
+	cmd := &cobra.Command{
+		Use:   "trace FUNC ... -p PID",
+		Short: "show calls of functions as they pass by",
+		Long: `Show calls of functions as they pass by: when, by which goroutine, with which arguments; with --returns what
+they gave and how long they took. A function is named as Go prints it. Conditions are Go expressions over receiver,
+arguments, results and duration, and are decided in the kernel, where a hit costs half a microsecond.
+
+While it runs, the kernel keeps breakpoints in the program's code; nothing outlives ri. What the hits cost is counted
+before they are armed, and held to --budget. docs/tracing.md has what it needs, and what it can't.`,
+		Example: `  ri trace 'main.(*Server).handle' -p 4711
+  ri trace 'net/http.(*conn).readRequest' --returns --when 'duration > 50ms' -p 4711
+  ri trace main.lookup --when 'hasPrefix(key, "user/") && len(key) > 20' --show key -p 4711
+  ri trace main.lookup --places -p 4711    # where it would probe, and what a hit costs`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Functions = args
+			if cmd.Flags().Changed("budget") {
+				share, err := trace.ParseBudget(budget)
+				if err != nil {
+					return err
+				}
+				r.Budget = share
+			}
+			if stack {
+				r.Stack = trace.DefaultStack
+			}
+			return o.withOutput(func(out *rows.Output) error {
+				if places {
+					return commands.TracePlaces(cmd.Context(), out, r, o.target)
+				}
+				return commands.Trace(cmd.Context(), out, r, o.target)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&r.When, "when", nil, "only calls of which `EXPR` is true; may be given again, and all must be")
+	f.StringArrayVar(&r.After, "when-after", nil,
+		"as --when, but decided by ri over what a hit took along: for an `EXPR` that the kernel can't decide")
+	f.StringArrayVar(&r.Show, "show", nil, "show `EXPR`, instead of all arguments and results; may be given again")
+	f.BoolVar(&r.Returns, "returns", false, "show calls when they return, with results and duration")
+	f.BoolVar(&stack, "stack", false, "show who calls")
+	f.Uint64Var(&r.Limit, "limit", trace.DefaultLimit, "end after `N` hits")
+	f.DurationVar(&r.For, "for", trace.DefaultFor, "end after `DURATION`")
+	f.StringVar(&budget, "budget", "1%", "the most CPU time that hits may cost the process, a `SHARE` of a core")
+	f.BoolVar(&r.Windows, "windows", false, "over the budget, take hits in windows of time instead of ending")
+	f.IntVar(&r.Limits.Depth, "depth", 2, "follow `N` pointers, slices and maps")
+	f.IntVar(&r.Limits.Bytes, "bytes", 4096, "take along `N` bytes of a hit at most")
+	f.BoolVar(&places, "places", false, "show where it would probe, and probe nothing")
+	f.BoolVar(&r.PanicOnWarn, "panic-on-warn", false,
+		"probe although the kernel panics on a warning (kernel.panic_on_warn)")
+	cmd.ValidArgsFunction = o.completeFunction
+	o.addTarget(f)
+	return cmd
+}
+
+// completeFunction completes a function's name, of the process that was named.
+func (o *options) completeFunction(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if !o.target.Given() {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return commands.FunctionWords(strings.TrimLeft(typed, "'\""), o.target), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,89 @@
+package rows
+
+import (
+	"fmt"
+	"io"
+
+	"ri/inert"
+)
+
+// Stream writes rows as they come, for what has no end of its own: as NDJSON each at once; as a table under columns that
+// are as wide as those of the first rows; as JSON one document at the end.
+type Stream struct {
+	out     *Output
+	columns []Column
+	layout  *tableLayout
+	pending []Row
+	line    []string
+	written int
+}
+
+// atOnce is how many rows a table waits for to know how wide its columns are.
+const atOnce = 24
+
+// NewStream begins a stream of rows.
+func (o *Output) NewStream(columns []Column) *Stream { return &Stream{out: o, columns: columns} }
+
+// Row takes a row.
+func (s *Stream) Row(row Row) error {
+	s.written++
+	switch s.out.Format {
+	case NDJSON:
+		return s.out.WriteDocument(withColumns(row, s.columns))
+	case JSON:
+		s.pending = append(s.pending, row)
+		return nil
+	}
+	if s.pending = append(s.pending, row); s.layout == nil && len(s.pending) < atOnce {
+		return nil
+	}
+	return s.Flush()
+}
+
+// Flush writes the rows of a table that wait for others.
+func (s *Stream) Flush() error {
+	if s.out.Format != Table || len(s.pending) == 0 {
+		return nil
+	}
+	err := s.out.Write(func(w io.Writer) error {
+		w = inert.NewWriter(w)
+		if s.layout == nil {
+			style := s.out.Style()
+			s.layout = newTableLayout(shownColumns(s.columns, s.pending), s.pending, style)
+			s.line = make([]string, len(s.layout.columns))
+			for i := range s.line {
+				s.line[i] = s.layout.header(i)
+			}
+			if err := s.layout.write(w, s.line, style.Colour); err != nil {
+				return err
+			}
+		}
+		for _, row := range s.pending {
+			s.layout.cells(row, s.line)
+			if err := s.layout.write(w, s.line, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.pending = s.pending[:0]
+	return err
+}
+
+// End writes what is left, with more cells in the document of JSON.
+func (s *Stream) End(more Row) error {
+	if s.out.Format == JSON {
+		list := make([]any, 0, len(s.pending))
+		for _, row := range s.pending {
+			list = append(list, withColumns(row, s.columns))
+		}
+		return s.out.WriteDocument(append(Row{{"rows", list}}, more...))
+	}
+	if err := s.Flush(); err != nil {
+		return err
+	}
+	if s.layout != nil && s.layout.cut && !s.out.Quiet {
+		fmt.Fprintln(s.out.Stderr, "cut to the terminal's width (…, or packages without their paths): | cat or --json shows all")
+	}
+	return nil
+}

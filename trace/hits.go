@@ -1,0 +1,181 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"ri/instruments/rows"
+	"ri/probe"
+	"ri/probe/compile"
+	"ri/values"
+)
+
+// hits makes rows of events.
+type hits struct {
+	*Plan
+	clock clock
+	many  bool // functions
+}
+
+func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock()} }
+
+// Columns are those of the rows, in their order.
+func (p *Plan) Columns() []rows.Column { return p.columns }
+
+func (p *Plan) columnsOf() []rows.Column {
+	all := []rows.Column{{Name: "time", Type: rows.ColumnTime}, {Name: "goroutine", Type: rows.ColumnInt},
+		{Name: "func", Cut: rows.CutPaths, Hidden: len(p.owners) == 1}, {Name: "into", Optional: true, Cut: rows.CutPaths}}
+	if p.request.Returns {
+		all = append(all, rows.Column{Name: "duration", Type: rows.ColumnDuration},
+			rows.Column{Name: "ended", Optional: true})
+	}
+	if p.request.Show == nil {
+		all = append(all, rows.Column{Name: "args"})
+		if p.request.Returns {
+			all = append(all, rows.Column{Name: "results"})
+		}
+	}
+	for _, expr := range p.request.Show {
+		all = append(all, rows.Column{Name: expr})
+	}
+	all = append(all, rows.Column{Name: "undecided", Optional: true})
+	if p.request.Stack > 0 {
+		all = append(all, rows.Column{Name: "stack"})
+	}
+	return all
+}
+
+// row is what a hit is to people and programs; false where a condition decided afterwards leaves it out.
+func (h *hits) row(ev *probe.Event) (rows.Row, bool) {
+	if ev.Probe < 0 || ev.Probe >= len(h.owners) {
+		return nil, false
+	}
+	o := h.owners[ev.Probe]
+	site := h.site(ev)
+	decided, undecided := o.program.Decide(ev)
+	if !decided && undecided == nil {
+		return nil, false
+	}
+	row := rows.Of("time", h.clock.at(ev.Time), "goroutine", goroutine(ev), "func", site.Func, "into", textOrNil(site.Into))
+	entry := h.cells(o.program, o.program.Entry(ev))
+	var result rows.Row
+	if h.request.Returns {
+		took, how := ended(ev, len(h.probes[ev.Probe].Returns) > 0)
+		row = append(row, rows.Cell{Name: "duration", Value: took}, rows.Cell{Name: "ended", Value: how})
+		result = h.cells(o.program, o.program.Return(ev))
+	}
+	if h.request.Show == nil {
+		row = append(row, rows.Cell{Name: "args", Value: entry})
+		if h.request.Returns {
+			row = append(row, rows.Cell{Name: "results", Value: result})
+		}
+	} else {
+		row = append(append(row, entry...), result...)
+	}
+	if why := undecidedText(ev, undecided); why != "" {
+		row = append(row, rows.Cell{Name: "undecided", Value: why})
+	}
+	if h.request.Stack > 0 {
+		row = append(row, rows.Cell{Name: "stack", Value: h.stack(ev)})
+	}
+	return row, true
+}
+
+func (h *hits) site(ev *probe.Event) *probe.Site {
+	sites := h.probes[ev.Probe].Sites
+	return &sites[max(min(ev.Site, len(sites)-1), 0)]
+}
+
+// goroutine is its number; none on a system stack.
+func goroutine(ev *probe.Event) any {
+	if ev.Goroutine == 0 {
+		return nil
+	}
+	return int64(ev.Goroutine)
+}
+
+// ended is how long a call took and how it ended, nil where it returned.
+func ended(ev *probe.Event, probed bool) (took, how any) {
+	switch {
+	case ev.Return != nil:
+		return ev.Return.Time - ev.Time, nil
+	case ev.Ended:
+		return nil, "without a return (panic or Goexit)"
+	case !probed:
+		return nil, "its return isn't probed"
+	}
+	return nil, "not yet"
+}
+
+// undecidedText is why a condition wasn't decided.
+func undecidedText(ev *probe.Event, after error) string {
+	switch {
+	case ev.Undecided || ev.Return != nil && ev.Return.Undecided:
+		return "memory that the condition needs couldn't be read"
+	case after != nil:
+		return after.Error()
+	}
+	return ""
+}
+
+// cells are what was shown.
+func (h *hits) cells(p *compile.Program, all []compile.Value) rows.Row {
+	out := make(rows.Row, 0, len(all))
+	for _, v := range all {
+		out = append(out, rows.Cell{Name: v.Name, Value: cell(p, v)})
+	}
+	return out
+}
+
+// cell is a number, a bool or a whole text as such, all else in Go syntax.
+func cell(p *compile.Program, v compile.Value) any {
+	switch {
+	case errors.Is(v.Err, values.ErrNil) && v.Value.IsValid():
+		return nil
+	case v.Err != nil:
+		return rows.Missing(v.Err.Error())
+	}
+	text := v.Value.Dump(p.Dump())
+	n, err := v.Value.Scalar()
+	if _, named := v.Value.Type.Constant(int64(n.Bits)); err != nil || named && n.Kind.Number() {
+		return text
+	}
+	switch n.Kind {
+	case values.BoolScalar:
+		return n.Bits != 0
+	case values.IntScalar:
+		return n.Int()
+	case values.UintScalar:
+		if n.Bits > math.MaxInt64 {
+			return n.Bits
+		}
+		return int64(n.Bits)
+	case values.FloatScalar:
+		return n.Float()
+	case values.TextScalar:
+		if s, full, err := v.Value.Text(p.Dump().Bytes); err == nil && full == len(s) {
+			return s
+		}
+	}
+	return text
+}
+
+// stack is a hit's stack, innermost first: its own function is in func.
+func (h *hits) stack(ev *probe.Event) any {
+	var out []any
+	for _, pc := range ev.Stack {
+		frames := h.space.FramesAt(pc, false)
+		if len(frames) == 0 {
+			out = append(out, fmt.Sprintf("%#x", pc))
+			continue
+		}
+		for _, f := range frames {
+			if !f.Wrapper {
+				out = append(out, fmt.Sprintf("%s %s:%d", f.Func, f.File[strings.LastIndexByte(f.File, '/')+1:], f.Line.Line))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,291 @@
+package trace
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ri/attach"
+	"ri/instruments/looks"
+	"ri/instruments/rows"
+	"ri/probe"
+	"ri/probe/compile"
+	"ri/probe/kernel"
+	"ri/probe/place"
+	"ri/values"
+)
+
+// Plan is a request for one program: what is probed, and what is done there.
+type Plan struct {
+	Missed []Missed // what was asked for and isn't probed
+
+	session *looks.Session
+	request Request
+	view    attach.View
+	space   *values.Space // of live memory
+	probes  []probe.Probe
+	owners  []owner // of each probe
+	columns []rows.Column
+}
+
+// Missed is a function, or an inlined call of one, that isn't probed.
+type Missed struct {
+	Func, Into string
+	File       string
+	Line       int
+	Why        string
+}
+
+// owner is what a probe belongs to.
+type owner struct {
+	function *place.Function
+	program  *compile.Program
+}
+
+// Prepare finds the places and compiles what is wanted there. Nothing is probed yet.
+func Prepare(ctx context.Context, s *looks.Session, r Request) (*Plan, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if s.Info.Kind != string(attach.Living) {
+		return nil, rows.Usagef("%s doesn't run: only a process can be traced", s.Target.Describe())
+	}
+	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	if err != nil {
+		return nil, looks.ViewError(err)
+	}
+	p := &Plan{session: s, request: r, view: view, space: values.New(s.File, attach.NewCache(view), s.Bias)}
+	if err := p.prepare(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Plan) prepare() error {
+	var functions []*place.Function
+	for _, name := range p.request.Functions {
+		found, err := place.Find(p.session.File, name)
+		if err != nil {
+			return rows.Usage(err)
+		}
+		for _, r := range found.Refused {
+			p.refused(r)
+		}
+		functions = append(functions, found.Functions...)
+	}
+	if len(functions) > maxProbes {
+		return rows.Usagef("%d functions have such names, at most %d are traced at once: say it more exactly",
+			len(functions), maxProbes)
+	}
+	var why error
+	for _, fn := range functions {
+		for _, r := range fn.Refused {
+			p.refused(r)
+		}
+		if err := p.function(fn); err != nil {
+			why = errors.Join(why, err)
+		}
+	}
+	if len(p.probes) == 0 {
+		if why == nil {
+			why = errors.New("none of its places can be probed" + p.reasons())
+		}
+		return rows.Refused(why)
+	}
+	maps, err := p.session.Target.Mappings()
+	if err != nil {
+		return looks.ViewError(err)
+	}
+	static := compile.Unchanging(maps, p.session.Target.ExecutablePath(), p.view)
+	for _, o := range p.owners {
+		o.program.Static(static)
+	}
+	p.columns = p.columnsOf()
+	return nil
+}
+
+func (p *Plan) refused(r place.Refused) {
+	p.Missed = append(p.Missed, Missed{r.Func, r.Into, r.File, r.Line, r.Why})
+}
+
+// reasons are the first few reasons why nothing is probed.
+func (p *Plan) reasons() string {
+	var all []string
+	for _, m := range p.Missed {
+		if text := m.Func + ": " + m.Why; !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(all[:min(len(all), 3)], "; ")
+}
+
+// function makes the probes of a function: one for all sites at which its arguments are in the same places. The error
+// is why what is wanted can't be done at its body.
+func (p *Plan) function(fn *place.Function) error {
+	groups := map[string]int{} // by where arguments are; the probe
+	var why error
+	for i := range fn.Sites {
+		site := &fn.Sites[i]
+		vars := fn.Vars(site)
+		returns := p.request.Returns && site.Role == probe.Entry && fn.NoReturns == ""
+		key := fmt.Sprintf("%v %v %+v", site.Role, returns, placesOf(vars))
+		if at, ok := groups[key]; ok {
+			p.probes[at].Sites = append(p.probes[at].Sites, *site)
+			continue
+		}
+		one, o, err := p.compile(fn, site, vars, returns)
+		if err != nil {
+			if why == nil {
+				why = fmt.Errorf("%s: %w", fn.Name, err)
+			}
+			p.Missed = append(p.Missed, Missed{fn.Name, site.Into, site.File, site.Line, err.Error()})
+			continue
+		}
+		groups[key] = len(p.probes)
+		p.probes = append(p.probes, one)
+		p.owners = append(p.owners, o)
+	}
+	return why
+}
+
+func placesOf(vars []place.Var) []string {
+	var all []string
+	for _, v := range vars {
+		all = append(all, fmt.Sprintf("%s %v %+v %s %v", v.Name, v.Kind, v.Pieces, v.Why, v.Pointer))
+	}
+	return all
+}
+
+// compile makes the probe of a function at a site.
+func (p *Plan) compile(fn *place.Function, site *probe.Site, vars []place.Var, returns bool) (probe.Probe, owner, error) {
+	scope := compile.Scope{Space: p.space, Package: packageOf(fn.Name), Returns: returns}
+	for i := range vars {
+		if vars[i].Kind != place.Result {
+			scope.Arguments = append(scope.Arguments, argumentOf(&vars[i]))
+		}
+	}
+	one := probe.Probe{Name: fn.Name, Sites: []probe.Site{*site}}
+	if returns {
+		one.Returns = fn.Returns
+		if len(fn.Returns) > 0 {
+			for _, v := range fn.Vars(&fn.Returns[0]) {
+				if v.Kind == place.Result {
+					scope.Results = append(scope.Results, argumentOf(&v))
+				}
+			}
+		}
+	}
+	wanted := compile.Wanted{When: p.request.When, After: p.request.After, Show: p.request.Show, Limit: p.request.Limits}
+	program, err := compile.Compile(&scope, wanted)
+	if errors.Is(err, compile.ErrReturns) {
+		err = fmt.Errorf("%w: %s", err, p.noReturns(fn, site))
+	}
+	if err != nil {
+		return one, owner{}, err
+	}
+	one.At, one.Back = program.At, program.Back
+	return one, owner{fn, program}, nil
+}
+
+// noReturns says why a call's return isn't probed.
+func (p *Plan) noReturns(fn *place.Function, site *probe.Site) string {
+	switch {
+	case !p.request.Returns:
+		return "say --returns"
+	case site.Role != probe.Entry:
+		return "a call that was inlined has no return"
+	}
+	return fn.NoReturns
+}
+
+// packageOf is the import path of a function.
+func packageOf(name string) string {
+	slash := strings.LastIndexByte(name, '/')
+	// A type's arguments may have paths of their own.
+	if bracket := strings.IndexByte(name, '['); bracket >= 0 && slash > bracket {
+		slash = strings.LastIndexByte(name[:bracket], '/')
+	}
+	dot := strings.IndexByte(name[slash+1:], '.')
+	if dot < 0 {
+		return ""
+	}
+	return name[:slash+1+dot]
+}
+
+// argumentOf is a variable as package compile takes it.
+func argumentOf(v *place.Var) compile.Argument {
+	a := compile.Argument{Name: v.Name, Type: v.Type, Result: v.Kind == place.Result, Pointer: v.Pointer}
+	why := errors.New(v.Why)
+	if v.Why == "" || strings.HasPrefix(v.Why, "optimised away") {
+		why = compile.ErrGone
+	}
+	if len(v.Pieces) == 0 && v.Why != "" {
+		a.Err = why
+		return a
+	}
+	at := int64(0)
+	for _, piece := range v.Pieces {
+		if piece.At > at {
+			a.Pieces = append(a.Pieces, compile.Piece{Kind: compile.Gone, Size: piece.At - at, Err: why})
+		}
+		one := compile.Piece{Size: piece.Size, Register: piece.Register, Off: piece.Off, Data: piece.Data}
+		switch piece.Kind {
+		case place.InRegister:
+			one.Kind = compile.InRegister
+		case place.OnStack:
+			one.Kind = compile.OnStack
+		case place.Behind:
+			one.Kind = compile.Behind
+		case place.Fixed:
+			one.Kind = compile.Fixed
+		default:
+			one.Kind, one.Err = compile.Gone, why
+		}
+		a.Pieces = append(a.Pieces, one)
+		at = piece.At + piece.Size
+	}
+	size := v.Type.Size
+	if v.Pointer {
+		size = 8
+	}
+	if at < size {
+		a.Pieces = append(a.Pieces, compile.Piece{Kind: compile.Gone, Size: size - at, Err: why})
+	}
+	return a
+}
+
+// target is the process as the kernel takes it.
+func (p *Plan) target() (kernel.Target, error) {
+	t := kernel.Target{PID: p.session.Target.PID(), Bias: p.session.Bias}
+	f, err := elf.NewFile(p.session.Target.Executable())
+	if err != nil {
+		return t, fmt.Errorf("%s: %w", p.session.Target.ExecutablePath(), err)
+	}
+	for _, segment := range f.Progs {
+		if segment.Type == elf.PT_LOAD && segment.Flags&elf.PF_X != 0 {
+			t.Segments = append(t.Segments, kernel.Segment{Addr: segment.Vaddr, Size: segment.Filesz, Offset: segment.Off})
+		}
+	}
+	return t, nil
+}
+
+// options are those of the kernel's side.
+func (p *Plan) options() kernel.Options {
+	g := &p.space.Layouts().Goroutine
+	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
+		Stack: p.request.Stack, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
+	if len(p.request.After) > 0 {
+		o.Limit = 1 << 32 // of what is taken along only some is shown
+	}
+	return o
+}
+
+// Close lets go of the process's memory.
+func (p *Plan) Close() error { return p.view.Close() }

@@ -1,0 +1,73 @@
+package trace
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ri/instruments/rows"
+	"ri/probe/compile"
+)
+
+// Request says what is traced.
+type Request struct {
+	Functions []string
+	When      []string // Go expressions that must hold; the kernel decides
+	After     []string // as When, decided over what a hit took along
+	Show      []string // Go expressions; nil: all arguments, and results
+	Returns   bool     // a call is a hit when it returns, with results and duration
+	Stack     int      // frames with each hit
+	Limits    compile.Limits
+
+	Limit   uint64        // hits
+	For     time.Duration // the most time
+	Budget  float64       // cores
+	Windows bool          // over the budget, take hits in windows of time
+	// PanicOnWarn probes though the kernel panics on a warning.
+	PanicOnWarn bool
+}
+
+// What a Request has where nothing else is said.
+const (
+	DefaultLimit  = 100
+	DefaultFor    = time.Minute
+	DefaultBudget = 0.01
+	DefaultStack  = 16 // frames
+)
+
+// maxProbes bounds the functions of one trace. Each is a program of its own in the kernel.
+const maxProbes = 2000
+
+func (r *Request) check() error {
+	if r.Limit == 0 {
+		r.Limit = DefaultLimit
+	}
+	if r.For == 0 {
+		r.For = DefaultFor
+	}
+	if r.Budget == 0 {
+		r.Budget = DefaultBudget
+	}
+	switch {
+	case len(r.Functions) == 0:
+		return rows.Usagef("ri trace needs a function: ri trace -p PID 'main.(*Server).handle' (ri funcs -p PID lists them)")
+	case r.For < 0:
+		return rows.Usagef("--for %s: must be more than nothing", r.For)
+	case r.Budget < 0 || r.Budget > 64:
+		return rows.Usagef("--budget %g %%: a share of a core, such as 1%%", 100*r.Budget)
+	}
+	return nil
+}
+
+// ParseBudget reads a share of a core: "1%", "0.5%", "2" (cores).
+func ParseBudget(text string) (float64, error) {
+	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	var f float64
+	if _, err := fmt.Sscanf(number+"\n", "%g\n", &f); err != nil || f <= 0 {
+		return 0, rows.Usagef("--budget %s: a share of a core, such as 1%%", rows.QuoteName(text))
+	}
+	if percent {
+		f /= 100
+	}
+	return f, nil
+}

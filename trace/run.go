@@ -1,0 +1,170 @@
+package trace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ri/instruments/rows"
+	"ri/probe"
+	"ri/probe/kernel"
+)
+
+// Summary is what a trace was, once it is over.
+type Summary struct {
+	Counts  probe.Counts // of all probes together
+	Rows    uint64       // that were given
+	Dropped uint64       // hits that a condition decided afterwards left out
+	Cost    kernel.Cost
+	Missed  []Missed // places that the kernel refused
+	Why     string   // why it ended
+}
+
+// Watcher hears of a trace while it runs. Calls don't overlap.
+type Watcher interface {
+	Armed(kernel.Forecast) // the probes are there
+	Row(rows.Row) error    // a hit; an error ends the trace
+}
+
+// Run arms the probes, and gives a row for each hit until the trace ends: by its limit, its time, its budget, with ctx,
+// or with the process. The error is rows.ErrPartial where the budget ended it.
+func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
+	if err := kernel.Check(p.session.Target.PID()); err != nil {
+		return nil, rows.Refused(err)
+	}
+	target, err := p.target()
+	if err != nil {
+		return nil, err
+	}
+	armed, err := kernel.Arm(ctx, target, p.probes, p.options())
+	if err != nil {
+		return nil, armError(ctx, err)
+	}
+	defer armed.Close()
+	out := &Summary{}
+	for _, m := range armed.Missed() {
+		site := p.probes[m.Probe].Sites[min(m.Site, len(p.probes[m.Probe].Sites)-1)]
+		out.Missed = append(out.Missed, Missed{site.Func, site.Into, site.File, site.Line, m.Err.Error()})
+	}
+	to.Armed(armed.Forecast())
+	timer := time.AfterFunc(p.request.For, func() { armed.Disarm() })
+	defer timer.Stop()
+	err = p.events(ctx, armed, to, out)
+	timer.Stop()
+	if disarm := armed.Disarm(); err == nil {
+		err = disarm
+	}
+	for _, c := range armed.Counts() {
+		out.Counts.Hits += c.Hits
+		out.Counts.Taken += c.Taken
+		out.Counts.False += c.False
+		out.Counts.Undecided += c.Undecided
+		out.Counts.Nil += c.Nil
+		out.Counts.Refused += c.Refused
+		out.Counts.Lost += c.Lost
+		out.Counts.Open += c.Open
+		out.Counts.Nanos += c.Nanos
+	}
+	out.Cost = armed.Cost()
+	return out, err
+}
+
+// armError says what kind of error it is that nothing could be armed.
+func armError(ctx context.Context, err error) error {
+	var budget *kernel.ErrBudget
+	switch {
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &budget):
+		return rows.Partial(fmt.Errorf("%w; nothing is traced", err))
+	}
+	return rows.Refused(err)
+}
+
+// errEnough ends a trace that has all rows that were wanted.
+var errEnough = errors.New("enough")
+
+// events makes rows of events until there are no more.
+func (p *Plan) events(ctx context.Context, armed *kernel.Armed, to Watcher, out *Summary) error {
+	h := p.hits()
+	stopping := false
+	for {
+		next := ctx
+		if stopping {
+			next = context.Background()
+		}
+		ev, err := armed.Next(next)
+		var budget *kernel.ErrBudget
+		switch {
+		case err == nil:
+			if err := p.hit(h, &ev, to, out); err == nil {
+				continue
+			} else if !errors.Is(err, errEnough) {
+				return err
+			}
+			out.Why = p.limitText()
+			return nil
+		case errors.Is(err, kernel.ErrLimit):
+			out.Why = p.limitText()
+			return nil
+		case errors.As(err, &budget):
+			out.Why = err.Error()
+			return rows.Partial(err)
+		case errors.Is(err, kernel.ErrGone):
+			out.Why = "the process has ended"
+			return nil
+		case errors.Is(err, io.EOF):
+			if out.Why == "" {
+				out.Why = fmt.Sprintf("%s are over (--for)", rows.DurationText(p.request.For))
+			}
+			return nil
+		case context.Cause(ctx) != nil && !stopping:
+			stopping, out.Why = true, "it was interrupted"
+			if err := armed.Disarm(); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func (p *Plan) limitText() string {
+	return fmt.Sprintf("%s (--limit)", rows.Plural(int64(p.request.Limit), "hit"))
+}
+
+// hit gives the row of an event.
+func (p *Plan) hit(h *hits, ev *probe.Event, to Watcher, out *Summary) error {
+	row, ok := h.row(ev)
+	if !ok {
+		out.Dropped++
+		return nil
+	}
+	if err := to.Row(row); err != nil {
+		return err
+	}
+	if out.Rows++; out.Rows >= p.request.Limit && len(p.request.After) > 0 {
+		return errEnough
+	}
+	return nil
+}
+
+// clock turns times of CLOCK_MONOTONIC into times of day.
+type clock struct {
+	wall time.Time
+	mono time.Duration
+}
+
+func newClock() clock {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return clock{}
+	}
+	return clock{time.Now(), time.Duration(now.Nano())}
+}
+
+func (c clock) at(mono time.Duration) time.Time { return c.wall.Add(mono - c.mono).Round(0) }
