@@ -12,7 +12,8 @@ import (
 type brush struct {
 	window
 	numbers      []uint64 // of the windows that are left, in order
-	opened       bool     // the first of them
+	total        int
+	opened       bool // the first of them
 	across       []typedAt
 	kept, denied []extent
 	out          *runs
@@ -20,8 +21,9 @@ type brush struct {
 }
 
 func newBrush(p *painter, s *Sight) *brush {
-	return &brush{window: window{painter: p, sight: s}, numbers: windows(s, p.kept), kept: p.kept, denied: p.denied,
-		out: &runs{name: format.MemoryBlock(p.look), out: p.out}}
+	numbers := windows(s, p.kept)
+	return &brush{window: window{painter: p, sight: s}, numbers: numbers, total: len(numbers), kept: p.kept,
+		denied: p.denied, out: &runs{name: format.MemoryBlock(p.look), out: p.out}}
 }
 
 // windows are the numbers of all of which something was read, or is kept.
@@ -78,6 +80,13 @@ func (b *brush) begin() {
 // upTo writes the windows that end at an address or before it.
 func (b *brush) upTo(addr uint64) {
 	for len(b.numbers) > 0 && b.numbers[0]<<windowShift+windowSize <= addr {
+		if done := b.total - len(b.numbers); done%64 == 0 {
+			b.step(int64(done)>>4, int64(b.total)>>4, "writing the recording, MiB of memory")
+		}
+		if b.over {
+			b.numbers = nil
+			return
+		}
 		b.begin()
 		b.kept, b.denied = from(b.kept, b.start), from(b.denied, b.start)
 		b.fill(b.kept, b.denied)

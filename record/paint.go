@@ -22,6 +22,8 @@ type Memory struct {
 	Variable func(addr uint64) string
 	// Tokens is an address from which on the process has no memory.
 	Tokens uint64
+	// Step is told how far the writing is; an error ends it.
+	Step func(done, total int64, what string) error
 }
 
 // Counts is what became of what was looked at.
@@ -51,7 +53,8 @@ type painter struct {
 	common  map[extent]struct{} // constants that are kept
 	denied  []extent            // contents that are not
 	counts  Counts
-	look    int // 1 is the first
+	look    int  // 1 is the first
+	over    bool // what is left is not written: it can't be, or isn't wanted any more
 }
 
 type extent struct {
@@ -79,12 +82,19 @@ func (p *painter) view(t typedAt) bool {
 
 // paint writes all that was looked at.
 func (p *painter) paint(s *Sight, look int) error {
-	p.look, p.kept, p.denied = look, nil, nil
+	p.look, p.kept, p.denied, p.over = look, nil, nil, false
 	clear(p.common)
 	clear(p.large)
 	single := s.single()
 	types := typesOf{painter: p, byPlan: map[*plan]*typedText{}}
+	things := int64(0)
 	s.all(single, p.view, func(t typedAt) {
+		if things++; things%(1<<14) == 0 {
+			p.step(things, 0, "texts of what was looked at, of things")
+		}
+		if p.over {
+			return
+		}
 		plan := p.of(t)
 		types.add(t, plan)
 		p.texts(s, plan, t.addr, t.typ)
@@ -98,6 +108,16 @@ func (p *painter) paint(s *Sight, look int) error {
 	s.all(single, p.view, b.take)
 	b.close()
 	return p.out.wait()
+}
+
+// step says how far it is, and finds out whether to go on.
+func (p *painter) step(done, total int64, what string) {
+	if p.mem.Step != nil {
+		if err := p.mem.Step(done, total, what); err != nil {
+			p.out.fail(err)
+		}
+	}
+	p.over = p.over || p.out.failed() != nil
 }
 
 func (e extent) end() uint64 { return e.addr + uint64(e.n) }

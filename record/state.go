@@ -120,7 +120,7 @@ func New(s *looks.Session, opt Options) *Recorder {
 // The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
 func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,
 	to rows.Listener) (h *Header, results []*rows.Result, whole *rows.Result, err error) {
-	m := &maker{Recorder: r, file: file, sight: r.heard}
+	m := &maker{Recorder: r, ctx: ctx, to: to, file: file, sight: r.heard}
 	results, whole, err = r.session.Together(ctx, plans, r.opt.Look, to, m)
 	if err != nil {
 		return nil, nil, nil, err
@@ -135,6 +135,8 @@ func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File
 // maker hears what is looked at, and writes it.
 type maker struct {
 	*Recorder
+	ctx  context.Context
+	to   rows.Listener // nil: nobody wants to know how far it is
 	file *os.File
 
 	constants []attach.Mapping // the executable's own, that nobody can write to
@@ -142,6 +144,7 @@ type maker struct {
 
 	sight   *Sight
 	look    *looks.Look
+	began   time.Time // the step that is under way
 	writer  *format.Writer
 	painter *painter
 	looks   []recorded.Look // those that are over
@@ -231,7 +234,8 @@ func (m *maker) capture() error {
 	if m.opt.Heap && len(m.looks) == 0 && m.look.WantBulk() { // else the next copy has all
 		// There is the copy, and what is left over shall not be as much again: most of what is held has no pointers.
 		defer debug.SetGCPercent(debug.SetGCPercent(heapGCPercent))
-		if _, err := heap.Build(m.look.Context(), m.look.Space, nil); err != nil {
+		m.began = time.Now()
+		if _, err := heap.Build(m.look.Context(), m.look.Space, m.progress); err != nil {
 			return err
 		}
 		debug.FreeOSMemory()
@@ -243,8 +247,15 @@ func (m *maker) capture() error {
 			return err
 		}
 	}
-	m.looks = append(m.looks, m.lookNow())
+	m.looks, m.began = append(m.looks, m.lookNow()), time.Now()
 	return m.painter.paint(m.sight, len(m.looks))
+}
+
+// progress says how far it is, of what lasts.
+func (m *maker) progress(done, total int64, what string) {
+	if m.to != nil && time.Since(m.began) > time.Second {
+		m.to.Progress(done, total, what)
+	}
 }
 
 // lookNow is what is known of a look besides memory.
@@ -282,6 +293,10 @@ func (m *maker) begin() error {
 		Mapped:   func(addr, n uint64) bool { return within(m.mapped, addr, n) },
 		Variable: func(addr uint64) string { return m.variables[addr] },
 		Tokens:   m.gap(),
+		Step: func(done, total int64, what string) error {
+			m.progress(done, total, what)
+			return context.Cause(m.ctx)
+		},
 	}, m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer.Block))
 	return nil
 }
