@@ -7,8 +7,8 @@ import (
 
 // descriptorSizes says how long descriptors and itabs are, which lie one behind the other since Go 1.27. A descriptor
 // consists of what its kind has, then what a type with methods has (internal/abi.UncommonType), then what is listed:
-// fields, methods, parameters (internal/abi.Type.DescriptorSize, Go 1.27). All numbers come from the table of the
-// release.
+// fields, methods, parameters (internal/abi.Type.DescriptorSize, Go 1.27). All numbers come from debug information,
+// or from the table of the release.
 type descriptorSizes struct {
 	kinds    map[reflect.Kind]uint64 // size of what a kind has; of all others the common part
 	common   uint64
@@ -30,11 +30,11 @@ type list struct {
 	element uint64
 }
 
-// descriptorSizes takes the sizes from the table; ok is false if it lacks one.
-func (r *runtimeSymbols) descriptorSizes() (s descriptorSizes, ok bool) {
+// descriptorSizes takes the sizes from the program's own types; ok is false if it lacks one.
+func (f *File) descriptorSizes() (s descriptorSizes, ok bool) {
 	ok = true
 	size := func(name string) uint64 {
-		t := r.types["internal/abi."+name]
+		t := f.ownType("internal/abi." + name)
 		if t == nil {
 			ok = false
 			return 0
@@ -42,7 +42,7 @@ func (r *runtimeSymbols) descriptorSizes() (s descriptorSizes, ok bool) {
 		return uint64(t.Size)
 	}
 	offset := func(name, field string) uint64 {
-		if t := r.types["internal/abi."+name]; t != nil {
+		if t := f.ownType("internal/abi." + name); t != nil {
 			if p, err := t.FieldByName(field); err == nil {
 				return uint64(p.Offset)
 			}

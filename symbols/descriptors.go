@@ -77,9 +77,24 @@ func (f *File) readDescriptors() {
 	})
 }
 
+// ownType is a type of the runtime, by debug information or by the table of the release; nil if there is none.
+func (f *File) ownType(name string) *Type {
+	if f.runtime != nil {
+		return f.runtime.types[name]
+	}
+	if t, err := f.Type(name); err == nil {
+		return t
+	}
+	return nil
+}
+
 // moduleWord reads the n-th word of a field of runtime.moduledata; ok is false where the release has no such field.
 func (f *File) moduleWord(field string, n uint64) (w uint64, ok bool) {
-	p, err := f.runtime.types["runtime.moduledata"].FieldByName(field)
+	t := f.ownType("runtime.moduledata")
+	if t == nil {
+		return 0, false
+	}
+	p, err := t.FieldByName(field)
 	if err != nil {
 		return 0, false
 	}
@@ -89,7 +104,7 @@ func (f *File) moduleWord(field string, n uint64) (w uint64, ok bool) {
 // eachDescriptor calls back with the link-time address of each descriptor that reflection may look up.
 func (f *File) eachDescriptor(found func(desc uint64)) {
 	if length, ok := f.moduleWord("typedesclen", 0); ok {
-		if sizes, ok := f.runtime.descriptorSizes(); ok {
+		if sizes, ok := f.descriptorSizes(); ok {
 			// The linker begins a word later, and so does runtime.moduleTypelinks.
 			f.eachBehind(f.typesBase+8, f.typesBase+length, sizes.descriptor, found)
 		}
@@ -109,7 +124,7 @@ func (f *File) eachDescriptor(found func(desc uint64)) {
 // eachItab calls back with the link-time address of each itab that the linker made.
 func (f *File) eachItab(found func(tab uint64)) {
 	if offset, ok := f.moduleWord("itaboffset", 0); ok {
-		if sizes, ok := f.runtime.descriptorSizes(); ok {
+		if sizes, ok := f.descriptorSizes(); ok {
 			length, _ := f.moduleWord("itabsize", 0)
 			start := f.typesBase + offset
 			f.eachBehind(start, start+length, sizes.table, found)

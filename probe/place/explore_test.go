@@ -156,3 +156,29 @@ func TestFindIt(t *testing.T) {
 		}
 	}
 }
+
+func TestTimes(t *testing.T) {
+	exe := os.Getenv("RI_EXE")
+	if exe == "" {
+		t.Skip()
+	}
+	r, _ := os.Open(exe)
+	begin := time.Now()
+	f, err := symbols.Open(r, exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("open", time.Since(begin))
+	begin = time.Now()
+	f.FuncEntries()
+	fmt.Println("entries", time.Since(begin))
+	begin = time.Now()
+	f.InlinedNames()
+	fmt.Println("inlinings", time.Since(begin))
+	begin = time.Now()
+	n := namesOf(f)
+	fmt.Println("names", time.Since(begin), len(n.all))
+	begin = time.Now()
+	found, err := Find(f, "*")
+	fmt.Println("all", time.Since(begin), len(found.Functions), err)
+}

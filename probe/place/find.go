@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"ri/probe"
@@ -16,29 +17,45 @@ var ErrNoPlace = errors.New("nothing to probe")
 // Find finds what a name stands for:
 //   - a function or method as Go prints it, "net/http.(*conn).serve", also with packages' names instead of their paths,
 //     without the marks of a pointer receiver, of a generic one without its type arguments (then all instances), and in
-//     package main without the package;
+//     package main without the package, "(*conn).serve" where one package has it;
 //   - a pattern, in which a star stands for any text: "net/http.(*conn).*"; a star behind an opening parenthesis is that
-//     of a pointer. Closures match only a pattern with "func".
+//     of a pointer. Closures match only a pattern with "func";
+//   - a method of an interface, "net/http.Handler.ServeHTTP": all methods of the program's types that implement it;
+//   - a line, "file.go:123", with as much of the path in front as tells the file.
 //
 // Errors: symbols.ErrNotFound, symbols.ErrAmbiguous, ErrNoPlace.
 func Find(f *symbols.File, what string) (*Found, error) {
+	if file, line, ok := isLine(what); ok {
+		return findLine(f, file, line)
+	}
 	n := namesOf(f)
-	var full []string
-	var err error
 	if isPattern(what) {
-		if full = n.matching(f, what); len(full) == 0 {
+		full := n.matching(f, what)
+		if len(full) == 0 {
 			return nil, fmt.Errorf("no function matches %s: %w", what, symbols.ErrNotFound)
 		}
-	} else if full, err = n.resolve(f, what); err != nil {
+		return find(f, full, true)
+	}
+	full, err := n.resolve(f, what)
+	if err != nil {
 		return nil, err
 	}
-	if len(full) == 0 {
-		if _, _, err := f.Func(what); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("function %s: %w", what, symbols.ErrNotFound)
+	if len(full) > 0 {
+		return find(f, full, false)
 	}
-	return find(f, full, isPattern(what))
+	if found, err := findInterface(f, what); found != nil || err != nil {
+		return found, err
+	}
+	if _, _, err = f.Func(what); err == nil {
+		err = fmt.Errorf("function %s: %w", what, symbols.ErrNotFound)
+	}
+	return nil, err
+}
+
+// isInterface tells whether a type of that name is known to be an interface.
+func isInterface(f *symbols.File, name string) bool {
+	t, err := f.Type(name)
+	return err == nil && t.Kind == reflect.Interface
 }
 
 // find finds functions by their full names. Of those that the compiler made to call others only those that were named

@@ -62,6 +62,13 @@ func (b *body) graph() *graph {
 			g.roots = append(g.roots, int32(i))
 		}
 	}
+	if c, ok := b.check(); ok && c+1 < len(b.list) {
+		// The stack check, and what grows the stack and begins anew, is nobody's, whatever line it is said to have.
+		for i := range c + 1 {
+			g.owner[i] = -1
+		}
+		g.next[c] = []int32{int32(c + 1)}
+	}
 	return g
 }
 

@@ -42,7 +42,7 @@ func namesOf(f *symbols.File) *names {
 }
 
 // ways gives the other ways to write a function's full name: without import paths, without type arguments, without what
-// tells a pointer's method.
+// tells a pointer's method, and a pointer's method without its package.
 func ways(f *symbols.File, full string) (out []string) {
 	bare := withoutArguments(full)
 	for _, name := range []string{full, bare, strings.ReplaceAll(full, "go.shape.", "")} {
@@ -52,6 +52,9 @@ func ways(f *symbols.File, full string) (out []string) {
 				out = append(out, way)
 			}
 		}
+	}
+	if i := strings.Index(bare, ".(*"); i >= 0 {
+		out = append(out, bare[i+1:])
 	}
 	return out
 }
@@ -103,7 +106,7 @@ func closure(name string) bool {
 // resolve gives the full names that a name stands for; none if it stands for none.
 func (n *names) resolve(f *symbols.File, what string) ([]string, error) {
 	tries := []string{what}
-	if !strings.Contains(what, ".") || strings.HasPrefix(what, "(") {
+	if !strings.Contains(what, ".") || strings.HasPrefix(what, "(*") {
 		tries = append(tries, "main."+what)
 	}
 	for _, try := range tries {
