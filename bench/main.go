@@ -29,6 +29,8 @@ func main() {
 	flag.StringVar(&b.ri, "ri", "bin/ri", "the ri to measure")
 	flag.StringVar(&b.dir, "dir", "bin/bench", "where peers and targets are built, and kept for the next time")
 	flag.BoolVar(&b.noPeers, "no-peers", false, "ri alone")
+	flag.IntVar(&b.heap, "heap", 1_000_000_000, "`BYTES` of the heap that is recorded")
+	flag.IntVar(&b.resident, "resident", 4_000_000_000, "`BYTES` of the process that is recorded with --precopy")
 	build := flag.Bool("build-prometheus", false,
 		"build Prometheus, unless it is there, and print its path; measure nothing")
 	flag.Parse()
@@ -61,6 +63,7 @@ type bench struct {
 	scripts        string // written for this run
 	noPeers        bool
 	runs, peerRuns int
+	heap, resident int // bytes
 }
 
 func (b *bench) run(ctx context.Context, match *regexp.Regexp) error {

@@ -32,6 +32,9 @@ var measures = []measure{
 	{"check", largeCheck},
 	{"report", largeReport},
 	{"core", largeCore},
+	{"recording of a look", recordedLook},
+	{"recording of a heap", recordedHeap},
+	{"recording of 4 GB", recordedResident},
 }
 
 const (

@@ -23,6 +23,7 @@ const (
 	seconds unit = iota
 	bytesOf
 	perSecond
+	times // of what the peer, or the same without something, takes
 )
 
 // row of the table.
@@ -58,6 +59,8 @@ func (u unit) text(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "-"
+	case u == times:
+		return fmt.Sprintf("%.3g x", v)
 	case u == bytesOf && v < 10*megabyte:
 		return fmt.Sprintf("%.1f MB", v/1e6)
 	case u == bytesOf:

@@ -23,6 +23,7 @@ type outcome struct {
 	took   time.Duration // from the start of the process to its end
 	first  time.Duration // to the line of the result that was waited for
 	memory int64         // most that was resident, in bytes
+	cpu    time.Duration // of all its threads, the kernel's share as well
 	stdout string
 	stderr string
 	stop   time.Duration // as ri says, 0 for others
@@ -69,6 +70,7 @@ func tool(ctx context.Context, first, stdin string, env []string, name string, a
 		}
 	}
 	err = cmd.Wait()
+	o.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	o.took, o.stdout, o.stderr = time.Since(began), stdout.String(), stderr.String()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		o.memory = usage.Maxrss << 10

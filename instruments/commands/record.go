@@ -236,5 +236,6 @@ func (did madeOf) document(out *rows.Output) error {
 	h := did.header
 	return out.WriteDocument(rows.Of("file", did.path, "bytes", did.size, "recipes", int64(len(h.Recipes)),
 		"kept", h.Counts.Kept, "denied", h.Counts.Denied, "unknown", h.Counts.Unknown, "tokens", h.Counts.Tokens,
-		"stops", int64(h.Stop.Stops), "stopped", h.Stop.Stopped.Seconds(), "seconds", did.took.Seconds()))
+		"stops", int64(h.Stop.Stops), "stopped", h.Stop.Stopped.Seconds(), "read_bytes", did.whole.Stats.BytesRead,
+		"seconds", did.took.Seconds()))
 }
