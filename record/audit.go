@@ -120,20 +120,33 @@ func (a *Audit) withoutConstants(block []byte) error {
 	return nil
 }
 
-// readKept reads which texts are kept.
+// readKept reads which texts are kept: nothing, of a file that was cut before it says so.
 func readKept(file *format.Reader) (list []Kept, err error) {
-	text, err := file.Named(keptBlock)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, fmt.Errorf("what it says of kept texts: %v: %w", err, format.ErrMalformed)
-	}
-	for _, k := range list {
-		for _, place := range k.Places {
-			if place[1] > maxText || place[0]+place[1] < place[0] {
-				return nil, fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
+	at := map[string]int{}
+	for _, b := range file.Blocks() {
+		if b.Name != keptBlock {
+			continue
+		}
+		text, err := file.Read(b)
+		if err != nil {
+			return nil, err
+		}
+		var part []Kept
+		if err := json.Unmarshal(text, &part); err != nil {
+			return nil, fmt.Errorf("what it says of kept texts: %v: %w", err, format.ErrMalformed)
+		}
+		for _, k := range part {
+			for _, place := range k.Places {
+				if place[1] > maxText || place[0]+place[1] < place[0] {
+					return nil, fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
+				}
 			}
+			key := fmt.Sprint(k.Constant, k.Field)
+			if i, ok := at[key]; ok {
+				list[i].Places = append(list[i].Places, k.Places...)
+				continue
+			}
+			at[key], list = len(list), append(list, k)
 		}
 	}
 	return list, nil

@@ -22,8 +22,10 @@ type brush struct {
 
 func newBrush(p *painter, s *Sight) *brush {
 	numbers := windows(s, p.kept)
-	return &brush{window: window{painter: p, sight: s}, numbers: numbers, total: len(numbers), kept: p.kept,
+	b := &brush{window: window{painter: p, sight: s}, numbers: numbers, total: len(numbers), kept: p.kept,
 		denied: p.denied, out: &runs{name: format.MemoryBlock(p.look), out: p.out}}
+	b.out.ahead = b.writeLed
+	return b
 }
 
 // windows are the numbers of all of which something was read, or is kept.
@@ -90,8 +92,8 @@ func (b *brush) upTo(addr uint64) {
 		b.begin()
 		b.kept, b.denied = from(b.kept, b.start), from(b.denied, b.start)
 		b.fill(b.kept, b.denied)
-		b.cut(b.out)
 		b.lead()
+		b.cut(b.out)
 		end := b.end()
 		b.across = slices.DeleteFunc(b.across, func(t typedAt) bool { return t.addr+uint64(t.typ.Size) <= end })
 		b.numbers, b.opened = b.numbers[1:], false

@@ -36,6 +36,9 @@ const maxSections = 60_000
 // Errors: ErrNoThreads, format.ErrMalformed, errors of the files.
 func Core(file *format.Reader, r *recorded.Recording, w io.WriterAt) (done CoreWritten, err error) {
 	process := r.Process()
+	if len(process.Looks) == 0 {
+		return done, fmt.Errorf("%s: %w", r.Describe(), ErrNoThreads)
+	}
 	look := process.Looks[0] // a core is of one moment
 	if len(look.Threads) == 0 {
 		return done, fmt.Errorf("%s: %w", r.Describe(), ErrNoThreads)

@@ -24,7 +24,7 @@ import (
 
 // Export writes all that a recording keeps in clear, one JSON object a line, each with what it is ("kept"):
 //
-//   - "header", "process": their blocks as they are.
+//   - "header", "process", "look": their blocks as they are.
 //   - "text": a text that is kept, with its field ("" of constants of the program) and address.
 //   - "values": of a type (and variable), at an address, the value of each field that is kept. Headers of strings and
 //     slices are [pointer, length, capacity]; their texts are among "text" where they are kept.
@@ -116,19 +116,26 @@ type location uint64
 
 // whole writes the blocks that are JSON.
 func (x *exporter) whole() error {
-	process, err := x.file.Named(format.ProcessBlock)
-	if err != nil {
+	put := func(name string, whole []byte) error {
+		text, err := inertJSON(whole)
+		if err != nil {
+			return fmt.Errorf("its %s: %v: %w", name, err, format.ErrMalformed)
+		}
+		return x.put("kept", name, name, raw(text))
+	}
+	if err := put("header", x.file.Header()); err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		name string
-		text []byte
-	}{{"header", x.file.Header()}, {"process", process}} {
-		text, err := inertJSON(part.text)
-		if err != nil {
-			return fmt.Errorf("its %s: %v: %w", part.name, err, format.ErrMalformed)
+	for _, b := range x.file.Blocks() {
+		name, _, _ := strings.Cut(b.Name, "/")
+		if name != format.ProcessBlock && name != "look" {
+			continue
 		}
-		if err := x.put("kept", part.name, part.name, raw(text)); err != nil {
+		text, err := x.file.Read(b)
+		if err != nil {
+			return err
+		}
+		if err := put(name, text); err != nil {
 			return err
 		}
 	}

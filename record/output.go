@@ -7,7 +7,7 @@ import (
 	"ri/record/format"
 )
 
-// blockBytes is about how much goes into one block of memory.
+// blockBytes is about how much goes into one block at most.
 const blockBytes = 4 << 20
 
 // output writes blocks while the next ones are made: to compress takes about as long as to paint. It is for one user.
@@ -93,10 +93,15 @@ func (o *output) wait() error {
 	return o.failed()
 }
 
+// memoryBytes is about how much goes into one block of memory: what is lost where a file is cut, and what is read for a
+// byte.
+const memoryBytes = 512 << 10
+
 // runs gathers runs of memory into blocks.
 type runs struct {
 	name       string
 	out        *output
+	ahead      func() // called before each block, for what belongs before it
 	head, data []byte
 	n          int
 	low, high  uint64
@@ -110,13 +115,16 @@ func (r *runs) add(addr uint64, size int, kind format.MemoryKind, data []byte) {
 	r.head = format.AppendRun(r.head, addr, size, kind)
 	r.data = append(r.data, data...)
 	r.n, r.high = r.n+1, addr+uint64(size)
-	if len(r.head)+len(r.data) >= blockBytes {
+	if len(r.head)+len(r.data) >= memoryBytes {
 		r.flush()
 	}
 }
 
 func (r *runs) flush() {
 	if r.n > 0 {
+		if r.ahead != nil {
+			r.ahead()
+		}
 		b := binary.LittleEndian.AppendUint32(r.out.buffer(), uint32(r.n))
 		r.out.block(job{r.name, append(append(b, r.head...), r.data...), r.low, r.high})
 	}

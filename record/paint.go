@@ -49,7 +49,7 @@ type painter struct {
 	next    uint64              // where the next token comes
 	pending *runs               // tokens
 	kept    []extent            // contents that are kept
-	keptAs  map[string]*Kept
+	keptAs  map[string]*keptPlaces
 	common  map[extent]struct{} // constants that are kept
 	denied  []extent            // contents that are not
 	counts  Counts
@@ -67,7 +67,7 @@ const maxInPlace = 4096
 
 func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, out *output) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, out: out, plans: map[*symbols.Type]*plan{},
-		known: map[[16]byte]uint64{}, large: map[digestOf]uint64{}, keptAs: map[string]*Kept{},
+		known: map[[16]byte]uint64{}, large: map[digestOf]uint64{}, keptAs: map[string]*keptPlaces{},
 		common: map[extent]struct{}{}, next: mem.Tokens, pending: &runs{name: format.TokenBlock, out: out}}
 }
 
@@ -80,8 +80,9 @@ func (p *painter) view(t typedAt) bool {
 	return t.typ.Kind == reflect.Array && t.typ.Size >= maxArray && p.mem.Variable(t.addr) == ""
 }
 
-// paint writes all that was looked at.
-func (p *painter) paint(s *Sight, look int) error {
+// paint writes all that was looked at: what it is, and then the memory, so that of a file that was cut short all is
+// known of the memory that is there. before is called between the two, when all layouts are known; it may write blocks.
+func (p *painter) paint(s *Sight, look int, before func() error) error {
 	p.look, p.kept, p.denied, p.over = look, nil, nil, false
 	clear(p.common)
 	clear(p.large)
@@ -101,7 +102,13 @@ func (p *painter) paint(s *Sight, look int) error {
 	})
 	types.close()
 	p.pending.flush()
-	p.keptList()
+	p.writeKept()
+	if err := p.out.wait(); err != nil {
+		return err
+	}
+	if err := before(); err != nil {
+		return err
+	}
 	p.kept = sorted(append(p.kept, s.bits...))
 	p.denied = sorted(p.denied)
 	b := newBrush(p, s)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -21,7 +19,6 @@ import (
 	"ri/record/redact"
 	"ri/symbols"
 	"ri/symbols/sparse"
-	"ri/values"
 	"ri/values/heap"
 )
 
@@ -120,7 +117,7 @@ func New(s *looks.Session, opt Options) *Recorder {
 // The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
 func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,
 	to rows.Listener) (h *Header, results []*rows.Result, whole *rows.Result, err error) {
-	m := &maker{Recorder: r, ctx: ctx, to: to, file: file, sight: r.heard}
+	m := &maker{Recorder: r, ctx: ctx, to: to, file: file, sight: r.heard, plans: plans}
 	results, whole, err = r.session.Together(ctx, plans, r.opt.Look, to, m)
 	if err != nil {
 		return nil, nil, nil, err
@@ -147,13 +144,15 @@ type maker struct {
 	began   time.Time // the step that is under way
 	writer  *format.Writer
 	painter *painter
-	looks   []recorded.Look // those that are over
+	plans   []*looks.Plan
+	shipped symbols.Shipped // of the executable
+	looks   int             // those that are over
 	err     error
 }
 
 // Begin implements looks.Observer.
 func (m *maker) Begin(look *looks.Look) error {
-	m.look, m.looks, m.err = look, nil, nil
+	m.look, m.looks, m.err = look, 0, nil
 	mapped, err := m.session.Target.Mappings()
 	if err != nil {
 		return fmt.Errorf("what is mapped in %s: %w", m.session.Target.Describe(), err)
@@ -229,9 +228,10 @@ func (m *maker) End(*looks.Look) error {
 // heapGCPercent is how much garbage there may be beside what is held while the heap is recorded.
 const heapGCPercent = 40
 
-// capture writes what was looked at.
+// capture writes what was looked at. What is known besides memory comes first, so that a file that is cut short answers
+// from the memory that is there.
 func (m *maker) capture() error {
-	if m.opt.Heap && len(m.looks) == 0 && m.look.WantBulk() { // else the next copy has all
+	if m.opt.Heap && m.looks == 0 && m.look.WantBulk() { // else the next copy has all
 		// There is the copy, and what is left over shall not be as much again: most of what is held has no pointers.
 		defer debug.SetGCPercent(debug.SetGCPercent(heapGCPercent))
 		m.began = time.Now()
@@ -241,14 +241,32 @@ func (m *maker) capture() error {
 		debug.FreeOSMemory()
 	}
 	m.deaf()
-	if len(m.looks) == 0 {
+	m.looks++
+	if m.looks == 1 {
 		m.heard = m.sight.static(m.image())
 		if err := m.begin(); err != nil {
 			return err
 		}
 	}
-	m.looks, m.began = append(m.looks, m.lookNow()), time.Now()
-	return m.painter.paint(m.sight, len(m.looks))
+	now := m.lookNow()
+	m.began = time.Now()
+	return m.painter.paint(m.sight, m.looks, func() error {
+		if m.looks == 1 {
+			if err := m.symbols(); err != nil {
+				return err
+			}
+		}
+		return m.block(format.LookBlock(m.looks), now)
+	})
+}
+
+// block writes a block of JSON.
+func (m *maker) block(name string, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return m.writer.Block(name, text, 0, 0)
 }
 
 // progress says how far it is, of what lasts.
@@ -261,6 +279,9 @@ func (m *maker) progress(done, total int64, what string) {
 // lookNow is what is known of a look besides memory.
 func (m *maker) lookNow() recorded.Look {
 	l := recorded.Look{Written: time.Now(), Nanotime: m.look.Space.Nanotime()}
+	if at := m.session.Target.Written(); m.looks == 1 && !at.IsZero() {
+		l.Written = at
+	}
 	if m.look.Threads() != nil { // none are left of a process that dies; of others they may not be known
 		l.Threads = []recorded.Thread{}
 	}
@@ -277,9 +298,10 @@ func (m *maker) lookNow() recorded.Look {
 
 // begin begins the file.
 func (m *maker) begin() error {
-	if err := m.file.Truncate(0); err != nil {
+	if err := m.file.Truncate(0); err != nil { // of a try before, whose copy lacked something
 		return err
 	}
+	m.shipped = symbols.Shipped{}
 	var err error
 	if m.writer, err = format.NewWriter(m.file, m.header(nil, nil)); err != nil {
 		return err
@@ -298,7 +320,7 @@ func (m *maker) begin() error {
 			return context.Cause(m.ctx)
 		},
 	}, m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer.Block))
-	return nil
+	return m.block(format.ProcessBlock, m.process())
 }
 
 // within tells whether bytes lie in mappings, one or several side by side.
@@ -346,12 +368,17 @@ func (m *maker) gap() uint64 {
 
 func (m *maker) header(results []*rows.Result, whole *rows.Result) *Header {
 	f := m.session.File
-	h := &Header{RI: m.opt.Version, Made: time.Now().UTC().Truncate(time.Second), Looks: max(len(m.looks), 1),
+	h := &Header{RI: m.opt.Version, Made: time.Now().UTC().Truncate(time.Second), Looks: max(m.looks, 1),
 		Program: Program{Executable: filepath.Base(m.session.Target.ExecutablePath()), Go: f.GoVersion(),
 			BuildID: f.BuildID(),
 			Modules: f.Modules(), PID: m.session.Target.PID()},
 		Policy: PolicyNamed{Rules: len(m.opt.Policy.Rules), DenyNumbers: m.opt.Policy.DenyNumbers, KeyKept: m.opt.KeyKept}}
 	h.Program.Module, h.Program.Version = f.MainModule()
+	if whole == nil {
+		for _, p := range m.plans {
+			h.Recipes = append(h.Recipes, Ran{Recipe: p.Recipe.Name, Problem: "it had not ended"})
+		}
+	}
 	for _, r := range results {
 		ran := Ran{Recipe: r.Recipe, Rows: len(r.Rows), Findings: len(r.Findings)}
 		switch {
@@ -372,105 +399,13 @@ func (m *maker) header(results []*rows.Result, whole *rows.Result) *Header {
 	return h
 }
 
-// close writes what is left: what is known of the process, and the end mark.
+// close writes what is left: what later looks asked of the executable, and the end mark.
 func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, error) {
-	process, err := m.process()
-	if err != nil {
-		return nil, err
-	}
-	if err := m.writer.Block(format.ProcessBlock, process, 0, 0); err != nil {
-		return nil, err
-	}
-	if err := m.symbols(); err != nil {
-		return nil, err
-	}
-	if err := m.kept(); err != nil {
-		return nil, err
+	if m.looks > 1 {
+		if err := m.symbols(); err != nil {
+			return nil, err
+		}
 	}
 	h := m.header(results, whole)
 	return h, m.writer.Close(h)
-}
-
-// symbols writes what was asked of the executable.
-func (m *maker) symbols() error {
-	p, err := m.session.File.Portable(symbols.PortableOptions{Whole: m.opt.WholeSymbols})
-	if err != nil {
-		return err
-	}
-	head, err := json.Marshal(p.Header)
-	if err != nil {
-		return err
-	}
-	if err := m.writer.Block(recorded.SymbolsBlock, head, 0, 0); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Parts)) {
-		if err := m.writer.Block(recorded.SymbolsBlock+"/"+name, p.Parts[name], 0, 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// kept writes which texts are kept, and by which field.
-func (m *maker) kept() error {
-	var list []*Kept
-	for _, name := range slices.Sorted(maps.Keys(m.painter.keptAs)) {
-		list = append(list, m.painter.keptAs[name])
-	}
-	text, err := json.Marshal(list)
-	if err != nil {
-		return err
-	}
-	return m.writer.Block(keptBlock, text, 0, 0)
-}
-
-func (m *maker) process() ([]byte, error) {
-	t := m.session.Target
-	p := recorded.Process{PID: t.PID(), Executable: filepath.Base(t.ExecutablePath()),
-		Machine: uint16(m.session.File.Arch().Machine),
-		Entry:   t.Entry(), Ends: t.Ends(), Heap: m.opt.Heap, Looks: m.looks}
-	if at := t.Written(); !at.IsZero() {
-		p.Looks[0].Written = at
-	}
-	for _, x := range m.mapped {
-		x.Path = ""
-		p.Mappings = append(p.Mappings, x)
-	}
-	if c, ok := t.(attach.Connected); ok {
-		if list, err := c.Descriptors(); err == nil {
-			p.Files = m.descriptors(list)
-		}
-	}
-	return json.Marshal(p)
-}
-
-// descriptors are what is kept of them: paths and peers are texts of elsewhere.
-func (m *maker) descriptors(list []attach.Descriptor) []attach.Descriptor {
-	tokens := redact.NewTokens(m.opt.Key)
-	hide := func(s *string) {
-		if *s != "" {
-			*s = string(values.MarkToken(tokens.Of([]byte(*s))))
-		}
-	}
-	peer := func(s *string) { // a port is a single number
-		if host, port, err := net.SplitHostPort(*s); err == nil {
-			hide(&host)
-			*s = host + ":" + port
-			return
-		}
-		hide(s)
-	}
-	for i := range list {
-		d := &list[i]
-		hide(&d.Path)
-		hide(&d.Err)
-		if d.Socket != nil {
-			socket := *d.Socket
-			peer(&socket.Local)
-			peer(&socket.Remote)
-			d.Socket = &socket
-		}
-	}
-	return list
 }

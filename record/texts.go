@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
+	"maps"
 	"slices"
 
 	"ri/record/format"
@@ -106,13 +108,13 @@ func (p *painter) keep(e extent, piece *redact.Piece, t *symbols.Type) {
 	p.kept = gather(p.kept, e)
 	k := p.keptAs[field]
 	if k == nil {
-		k = &Kept{Field: field, Constant: constant}
+		k = &keptPlaces{constant: constant}
 		p.keptAs[field] = k
 	}
-	if len(k.Places) == cap(k.Places) {
+	if len(k.fresh) == cap(k.fresh) {
 		k.tidy()
 	}
-	k.Places = append(k.Places, [2]uint64{e.addr, uint64(e.n)})
+	k.fresh = append(k.fresh, [2]uint64{e.addr, uint64(e.n)})
 }
 
 // digestOf is a text by where it lies.
@@ -177,17 +179,61 @@ func (p *painter) replace(addr uint64, content []byte, action redact.Action) {
 	}
 }
 
-// keptList has each place once.
-func (p *painter) keptList() {
-	for _, k := range p.keptAs {
-		k.tidy()
-	}
+// keptPlaces are the places of the texts of one field.
+type keptPlaces struct {
+	constant bool
+	fresh    [][2]uint64 // of this look
+	written  [][2]uint64 // in order
+}
+
+func comparePlaces(a, b [2]uint64) int {
+	return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1]))
 }
 
 // tidy has each place once, in order of address.
-func (k *Kept) tidy() {
-	slices.SortFunc(k.Places, func(a, b [2]uint64) int {
-		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(b[1], a[1]))
+func (k *keptPlaces) tidy() {
+	slices.SortFunc(k.fresh, comparePlaces)
+	k.fresh = slices.Compact(k.fresh)
+}
+
+// rest gives the places that were not written yet, and takes them for written.
+func (k *keptPlaces) rest() [][2]uint64 {
+	k.tidy()
+	out := slices.DeleteFunc(k.fresh, func(place [2]uint64) bool {
+		_, ok := slices.BinarySearchFunc(k.written, place, comparePlaces)
+		return ok
 	})
-	k.Places = slices.Compact(k.Places)
+	k.fresh, k.written = nil, append(k.written, out...)
+	slices.SortFunc(k.written, comparePlaces)
+	return out
+}
+
+// keptInBlock is how many places one block has, about.
+const keptInBlock = 1 << 18
+
+// writeKept writes which texts are kept, and by which field, as far as that wasn't written at an earlier look.
+func (p *painter) writeKept() {
+	var list []Kept
+	held := 0
+	flush := func() {
+		text, err := json.Marshal(list)
+		if err != nil {
+			p.out.fail(err)
+			return
+		}
+		list, held = nil, 0
+		p.out.block(job{name: keptBlock, data: text})
+	}
+	for _, field := range slices.Sorted(maps.Keys(p.keptAs)) {
+		k := p.keptAs[field]
+		for places := range slices.Chunk(k.rest(), keptInBlock) {
+			list = append(list, Kept{Field: field, Constant: k.constant, Places: places})
+			if held += len(places); held >= keptInBlock {
+				flush()
+			}
+		}
+	}
+	if len(list) > 0 || p.look == 1 {
+		flush()
+	}
 }

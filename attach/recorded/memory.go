@@ -16,15 +16,20 @@ import (
 // absent is the error of a byte that a recording doesn't have. It is ErrNotRecorded, and ErrNotMapped for whoever goes
 // on without what can't be read.
 type absent struct {
-	addr   uint64
-	denied bool
-	whole  bool // all that is reachable was recorded
+	addr     uint64
+	denied   bool
+	whole    bool // all that is reachable was recorded
+	cutShort bool // but not all of it is there
 }
 
 func (e *absent) Error() string {
 	if e.denied {
 		return fmt.Sprintf("address %#x is not in the recording: what is there was not kept, by the rules of redaction "+
 			"(ri recording info shows them; ri record --policy FILE keeps more)", e.addr)
+	}
+	if e.cutShort {
+		return fmt.Sprintf("address %#x is not in what is there of the recording, which was cut short: it may have been in "+
+			"the rest (get the file again, whole)", e.addr)
 	}
 	if e.whole {
 		return fmt.Sprintf("address %#x is not in the recording, though it has all that is reachable: either nothing leads "+
@@ -116,7 +121,7 @@ func (m *memory) run(addr uint64) (run format.Memory, err error) {
 		return 1
 	})
 	if i == len(m.blocks) || addr < m.blocks[i].Low {
-		return run, &absent{addr: addr, whole: m.whole}
+		return run, &absent{addr: addr, whole: m.whole, cutShort: m.file.CutShort()}
 	}
 	l := m.load(i)
 	if l.err != nil {

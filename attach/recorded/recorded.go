@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,10 +35,11 @@ type Process struct {
 	Heap       bool                `json:"heap,omitempty"` // all that is reachable was recorded
 	Mappings   []attach.Mapping    `json:"mappings"`       // without paths
 	Files      []attach.Descriptor `json:"files,omitempty"`
-	Looks      []Look              `json:"looks"`
+	// Looks are blocks of their own (format.LookBlock), but in files of version 1.
+	Looks []Look `json:"looks,omitempty"`
 }
 
-// Look is a moment at which the process was looked at.
+// Look is a moment at which the process was looked at, as JSON.
 type Look struct {
 	Written  time.Time     `json:"written"`
 	Nanotime int64         `json:"nanotime"` // the same by the process's monotonic clock
@@ -74,9 +76,26 @@ var (
 	_ attach.Connected = (*Recording)(nil)
 )
 
-// Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, errors of the file
-// system.
+// Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, format.ErrCutShort of
+// one that has nothing of the process, errors of the file system.
 func Open(path string) (*Recording, error) {
+	r, err := OpenFile(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(r.looks) == 0:
+		r.Close()
+		return nil, fmt.Errorf("%s was cut before there was anything of the process's memory (ri recording info and export "+
+			"show what is there): %w", path, format.ErrCutShort)
+	}
+	return r, nil
+}
+
+// OpenFile opens a recording for who looks at the file. One that was cut short may have no looks, and nothing of the
+// process: then it is no target.
+//
+// Errors: those of Open.
+func OpenFile(path string) (*Recording, error) {
 	disk, err := files.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the recording: %w", err)
@@ -97,19 +116,17 @@ func (r *Recording) open() error {
 	if r.file, err = format.Open(r.disk, info.Size(), r.path); err != nil {
 		return err
 	}
-	text, err := r.file.Named(format.ProcessBlock)
-	if err != nil {
+	if err := r.readProcess(); errors.Is(err, format.ErrCutShort) {
+		return nil
+	} else if err != nil {
 		return err
-	}
-	if err := json.Unmarshal(text, &r.process); err != nil {
-		return fmt.Errorf("%s: what it says of the process: %v: %w", r.path, err, format.ErrMalformed)
 	}
 	var known bool
 	if r.arch, known = arch.Of(elf.Machine(r.process.Machine)); !known {
 		return fmt.Errorf("%s is of %s; ri reads linux/amd64: %w", r.path, elf.Machine(r.process.Machine),
 			errors.ErrUnsupported)
 	}
-	if n := len(r.process.Looks); n == 0 || n > maxLooks {
+	if n := len(r.process.Looks); n == 0 && !r.file.CutShort() || n > maxLooks {
 		return fmt.Errorf("%s has %d looks: %w", r.path, n, format.ErrMalformed)
 	}
 	if err := sortMappings(r.process.Mappings); err != nil {
@@ -128,6 +145,48 @@ func (r *Recording) open() error {
 		r.looks = append(r.looks, m)
 	}
 	return nil
+}
+
+// readProcess reads what is known of the process and its looks.
+func (r *Recording) readProcess() error {
+	text, err := r.file.Named(format.ProcessBlock)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &r.process); err != nil {
+		return fmt.Errorf("%s: what it says of the process: %v: %w", r.path, err, format.ErrMalformed)
+	}
+	if r.file.Version() == 1 {
+		return nil
+	}
+	r.process.Looks = nil
+	for _, b := range r.file.Blocks() {
+		n := len(r.process.Looks)
+		if n > maxLooks || !strings.HasPrefix(b.Name, "look/") || b.Name != format.LookBlock(n+1) {
+			continue
+		}
+		text, err := r.file.Read(b)
+		if err != nil {
+			return err
+		}
+		var look Look
+		if err := json.Unmarshal(text, &look); err != nil {
+			return fmt.Errorf("%s: what it says of look %d: %v: %w", r.path, n+1, err, format.ErrMalformed)
+		}
+		r.process.Looks = append(r.process.Looks, look)
+	}
+	return nil
+}
+
+// BuildID is that of the executable, "" if it had none.
+func (r *Recording) BuildID() string {
+	var header struct {
+		Program struct {
+			BuildID string `json:"build_id"`
+		} `json:"program"`
+	}
+	_ = json.Unmarshal(r.file.Header(), &header) // what says nothing of it fits none
+	return header.Program.BuildID
 }
 
 // sortMappings puts mappings in order of address, as those who look them up rely on. Errors: format.ErrMalformed.
@@ -183,6 +242,9 @@ func (r *Recording) PID() int { return r.process.PID }
 
 // Describe implements attach.Target: "recording nats.rec of pid 4711 (nats-server)".
 func (r *Recording) Describe() string {
+	if r.process.Executable == "" {
+		return "recording " + r.path
+	}
 	return fmt.Sprintf("recording %s of pid %d (%s)", r.path, r.process.PID, r.process.Executable)
 }
 
@@ -236,6 +298,9 @@ func (r *Recording) Arch() *arch.Arch { return r.arch }
 
 // ReadMemory reads what was recorded, as a view does.
 func (r *Recording) ReadMemory(p []byte, addr uint64) (int, error) {
+	if len(r.looks) == 0 {
+		return 0, &absent{addr: addr, cutShort: true}
+	}
 	return r.looks[0].ReadMemory(p, addr)
 }
 
@@ -245,7 +310,12 @@ func (r *Recording) View(ctx context.Context, opt attach.ViewOptions) (attach.Vi
 		return nil, err
 	}
 	if opt.Later >= len(r.looks) {
-		return nil, fmt.Errorf("%s has %d looks, and no later one: %w", r.Describe(), len(r.looks), attach.ErrNotRecorded)
+		what := ""
+		if r.file.CutShort() {
+			what = ", since it was cut short"
+		}
+		return nil, fmt.Errorf("%s has %d looks, and no later one%s: %w", r.Describe(), len(r.looks), what,
+			attach.ErrNotRecorded)
 	}
 	r.mu.Lock()
 	r.now = opt.Later
@@ -307,15 +377,24 @@ func (v *View) IsToken(addr uint64) bool { return v.memory.IsToken(addr) }
 
 // Coverage implements attach.View.
 func (v *View) Coverage() attach.Coverage {
-	return attach.Coverage{Of: attach.OneMoment, Whole: v.recording.process.Heap}
+	return attach.Coverage{Of: attach.OneMoment, Whole: v.recording.process.Heap && !v.recording.file.CutShort()}
 }
 
 // Notes implements attach.View.
 func (v *View) Notes() []string {
-	if v.recording.file.CutShort() {
-		return []string{v.recording.Describe() + " was cut short: what is missing was not written, or was lost on the way"}
+	if text := v.recording.CutShort(); text != "" {
+		return []string{text}
 	}
 	return nil
+}
+
+// CutShort says that the recording was cut short, "" if it wasn't.
+func (r *Recording) CutShort() string {
+	if !r.file.CutShort() {
+		return ""
+	}
+	return fmt.Sprintf("%s was cut short: the rest was not written, or was lost on the way. What is there is shown",
+		r.path)
 }
 
 // Kind implements attach.View.

@@ -17,6 +17,7 @@ import (
 // contents are what is put into the blocks of a file, whose checksums are right whatever they are.
 type contents struct {
 	memory, later, tokens, origins, process []byte
+	looks                                   []Look
 	low, high                               uint64 // what the index says of memory
 }
 
@@ -49,6 +50,15 @@ func (c contents) write(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
+	for i, look := range c.looks {
+		text, err := json.Marshal(look)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Block(format.LookBlock(i+1), text, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := w.Close(struct{}{}); err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +68,7 @@ func (c contents) write(t testing.TB) string {
 // good is a recording of two looks: bytes, a token, and what was not kept.
 func good(t testing.TB) contents {
 	process, err := json.Marshal(Process{PID: 7, Executable: "x", Machine: 62, Mappings: []attach.Mapping{
-		{Start: 0x1000, End: 0x4000, Read: true, Write: true}, {Start: 0x8000, End: 0x9000, Read: true}},
-		Looks: []Look{{Threads: []Thread{{ID: 8}}}, {Nanotime: 5}}})
+		{Start: 0x1000, End: 0x4000, Read: true, Write: true}, {Start: 0x8000, End: 0x9000, Read: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +80,7 @@ func good(t testing.TB) contents {
 			Data: []byte("?????")}}),
 		origins: binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 0x1008), 0x2222),
 		process: process, low: 0x1000, high: 0x1108,
+		looks: []Look{{Threads: []Thread{{ID: 8}}}, {Nanotime: 5}},
 	}
 }
 
@@ -147,12 +157,12 @@ func TestLies(t *testing.T) {
 	for name, lie := range map[string]func(*contents){
 		"memory outside of the index": func(c *contents) { c.low = 0x1001 },
 		"blocks that overlap":         func(c *contents) { c.high = 1<<40 + 1 },
-		"no looks":                    func(c *contents) { c.process = []byte(`{"machine": 62}`) },
+		"no looks":                    func(c *contents) { c.looks = nil },
 		"mappings that overlap": func(c *contents) {
-			c.process = []byte(`{"machine": 62, "looks": [{}], "mappings": [{"Start": 1, "End": 9}, {"Start": 8, "End": 10}]}`)
+			c.process = []byte(`{"machine": 62, "mappings": [{"Start": 1, "End": 9}, {"Start": 8, "End": 10}]}`)
 		},
 		"a mapping that ends before it begins": func(c *contents) {
-			c.process = []byte(`{"machine": 62, "looks": [{}], "mappings": [{"Start": 18446744073709551615, "End": 9}]}`)
+			c.process = []byte(`{"machine": 62, "mappings": [{"Start": 18446744073709551615, "End": 9}]}`)
 		},
 		"runs without end": func(c *contents) { // none has a byte of data
 			c.memory = binary.LittleEndian.AppendUint32(nil, 1<<21)
@@ -183,7 +193,7 @@ func FuzzRecorded(f *testing.F) {
 	g := good(f)
 	f.Add(g.memory, g.later, g.tokens, g.origins, g.process, g.low, g.high, uint64(0x1008))
 	f.Fuzz(func(t *testing.T, memory, later, tokens, origins, process []byte, low, high, addr uint64) {
-		r, err := Open(contents{memory, later, tokens, origins, process, low, high}.write(t))
+		r, err := Open(contents{memory, later, tokens, origins, process, g.looks, low, high}.write(t))
 		if err != nil {
 			return
 		}

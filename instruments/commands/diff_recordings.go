@@ -33,6 +33,9 @@ func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue,
 			return err
 		}
 		defer s.Close()
+		for _, note := range s.Missing() {
+			out.Log("note: " + note)
+		}
 		two[i] = s
 	}
 	d := recordingDiff{out: out, two: two, depth: depth, how: how,

@@ -43,6 +43,9 @@ func ListNames(out *rows.Output, kind NameKind, pattern string, every bool, choi
 		return err
 	}
 	defer s.Close()
+	for _, note := range s.Missing() {
+		out.Log("note: " + note)
+	}
 	if kind != FunctionNames {
 		if err := s.NeedSymbols(); err != nil {
 			return err

@@ -14,15 +14,21 @@ import (
 	"ri/record"
 )
 
-// openRecording opens a recording by its path.
-func openRecording(path string) (*recorded.Recording, error) {
-	r, err := recorded.Open(path)
-	return r, rows.Refused(err)
+// openRecording opens a recording by its path; that it was cut short is said.
+func openRecording(out *rows.Output, path string) (*recorded.Recording, error) {
+	r, err := recorded.OpenFile(path)
+	if err != nil {
+		return nil, rows.Refused(err)
+	}
+	if text := r.CutShort(); text != "" {
+		out.Log("note: " + text)
+	}
+	return r, nil
 }
 
 // RecordingInfo says what a recording is of, and what it holds.
 func RecordingInfo(out *rows.Output, path string) error {
-	r, err := openRecording(path)
+	r, err := openRecording(out, path)
 	if err != nil {
 		return err
 	}
@@ -62,9 +68,6 @@ func RecordingInfo(out *rows.Output, path string) error {
 	fmt.Fprintf(&b, "tokens: %d texts, %s; %s\nrules of its own: %d\n", h.Counts.Tokens,
 		rows.ShortBytes(h.Counts.Replaced), key,
 		h.Policy.Rules)
-	if r.File().CutShort() {
-		b.WriteString("it was cut short: what is missing was not written, or was lost on the way\n")
-	}
 	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri check -r %s looks at it\n", path, path)
 	return out.WriteText(b.String())
 }
@@ -88,7 +91,7 @@ func rowOf(v any) any {
 
 // RecordingVerify reads all of a recording and says what is damaged.
 func RecordingVerify(out *rows.Output, path string) error {
-	r, err := openRecording(path)
+	r, err := openRecording(out, path)
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ type AuditOptions struct {
 
 // RecordingCheck shows what a recording holds in clear, and what looks as if it shouldn't be there: rows.ErrFound.
 func RecordingCheck(out *rows.Output, path string, opt AuditOptions) error {
-	r, err := openRecording(path)
+	r, err := openRecording(out, path)
 	if err != nil {
 		return err
 	}

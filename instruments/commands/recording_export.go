@@ -24,7 +24,7 @@ func RecordingExport(out *rows.Output, path string, opt ExportOptions) error {
 	if opt.Core && opt.File == "" {
 		return rows.Usagef("--core writes a file: name one that isn't there yet (-o CORE)")
 	}
-	r, err := openRecording(path)
+	r, err := openRecording(out, path)
 	if err != nil {
 		return err
 	}

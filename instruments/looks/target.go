@@ -16,6 +16,7 @@ import (
 	"ri/attach/recorded"
 	"ri/files"
 	"ri/instruments/rows"
+	"ri/record/format"
 	"ri/symbols"
 	"ri/values"
 )
@@ -245,10 +246,6 @@ func (c TargetChoice) SameBuild(t attach.Target) error {
 	if !ok || c.Exe == "" {
 		return nil
 	}
-	was, err := recordedSymbols(r)
-	if err != nil {
-		return err
-	}
 	file, err := files.Open(c.Exe)
 	if err != nil {
 		return err
@@ -258,31 +255,70 @@ func (c TargetChoice) SameBuild(t attach.Target) error {
 	if err != nil {
 		return fmt.Errorf("--exe %s: %w", c.Exe, err)
 	}
-	if is.BuildID() != was.BuildID() {
+	if is.BuildID() != r.BuildID() {
 		return fmt.Errorf("--exe %s: %w; name the executable of that same build, or leave it out: the types that were "+
 			"recorded travelled along", c.Exe, ErrOtherBuild)
 	}
 	return nil
 }
 
-// recordedSymbols are those that travelled with a recording.
+// maxSymbols is in how many pieces symbols may have travelled.
+const maxSymbols = 8
+
+// recordedSymbols are those that travelled with a recording: each set's parts, and then its header. In files of version
+// 1 there is one set, and the header comes first.
 func recordedSymbols(r *recorded.Recording) (*symbols.File, error) {
-	head, err := r.File().Named(recorded.SymbolsBlock)
-	if err != nil {
-		return nil, err
-	}
-	p := symbols.Portable{Parts: map[string][]byte{}}
-	if err := json.Unmarshal(head, &p.Header); err != nil {
-		return nil, fmt.Errorf("what it says of the executable: %w", err)
-	}
+	var all *symbols.Portable
+	next := symbols.Portable{Parts: map[string][]byte{}}
+	sets := 0
 	for _, b := range r.File().Blocks() {
-		if name, ok := strings.CutPrefix(b.Name, recorded.SymbolsBlock+"/"); ok {
-			if p.Parts[name], err = r.File().Read(b); err != nil {
-				return nil, err
-			}
+		name, part := strings.CutPrefix(b.Name, recorded.SymbolsBlock+"/")
+		if !part && b.Name != recorded.SymbolsBlock {
+			continue
 		}
+		data, err := r.File().Read(b)
+		if err != nil {
+			return nil, err
+		}
+		if part {
+			next.Parts[name] = data
+			continue
+		}
+		if err := json.Unmarshal(data, &next.Header); err != nil {
+			return nil, fmt.Errorf("what it says of the executable: %v: %w", err, format.ErrMalformed)
+		}
+		if r.File().Version() == 1 {
+			all = &symbols.Portable{Header: next.Header, Parts: next.Parts} // shared: the parts come
+			continue
+		}
+		if sets++; sets > maxSymbols {
+			return nil, fmt.Errorf("more than %d sets of symbols: %w", maxSymbols, format.ErrMalformed)
+		}
+		if all == nil {
+			all = &symbols.Portable{Parts: map[string][]byte{}}
+		}
+		if err := all.Add(&next); err != nil {
+			return nil, err
+		}
+		next = symbols.Portable{Parts: map[string][]byte{}}
 	}
-	return symbols.OpenPortable(&p)
+	switch {
+	case all != nil:
+		return symbols.OpenPortable(all)
+	case r.File().CutShort():
+		return nil, fmt.Errorf("it was cut short before what travels of the executable; name that (--exe EXECUTABLE): %w",
+			format.ErrCutShort)
+	}
+	return nil, fmt.Errorf("it has no symbols: %w", format.ErrMalformed)
+}
+
+// Missing says what of the target isn't there: a recording may have been cut short. It is for who takes no view, whose
+// notes say it too.
+func (s *Session) Missing() []string {
+	if r, ok := s.Target.(*recorded.Recording); ok && r.CutShort() != "" {
+		return []string{r.CutShort()}
+	}
+	return nil
 }
 
 // Close lets the target go. By then the results are printed, so it is the time to save what the next run starts with;

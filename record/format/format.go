@@ -6,7 +6,9 @@ import (
 )
 
 // Version is that of the files which this package writes. It reads all up to it.
-const Version = 1
+//
+// In version 1 what is known of the process, its looks and the executable came behind the memory, in one piece each.
+const Version = 2
 
 // Limits of a file, in bytes. What claims more is malformed.
 const (
@@ -23,10 +25,11 @@ var (
 	ErrVersion      = errors.New("a recording of a version that this ri doesn't know")
 	ErrMalformed    = errors.New("malformed recording")
 	ErrNoBlock      = errors.New("no such block in the recording")
+	ErrCutShort     = errors.New("the recording was cut short")
 )
 
 // A file begins with one JSON object, padded with spaces to a known size that ends in a line feed. It is written twice:
-// when the file begins, and, with the counts, when it ends.
+// when the file begins, and, with the counts, when it ends; into a stream the second time as a block headerName.
 const (
 	opening    = `{"format": "ri recording", "version": `
 	headerUnit = 4096
@@ -57,7 +60,8 @@ const (
 	endMagic = "riEND1\r\n"
 	endSize  = 32
 
-	indexName = "index"
+	indexName  = "index"
+	headerName = "header"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

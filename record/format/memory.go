@@ -8,6 +8,9 @@ import (
 // MemoryBlock is the name of the blocks of memory of a look, of which 1 is the first. They are in order of address.
 func MemoryBlock(look int) string { return fmt.Sprintf("memory/%d", look) }
 
+// LookBlock is the name of the block of what is known of a look besides memory.
+func LookBlock(look int) string { return fmt.Sprintf("look/%d", look) }
+
 // Names of other blocks.
 const (
 	TokenBlock   = "tokens"

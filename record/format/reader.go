@@ -47,9 +47,28 @@ func Open(r io.ReaderAt, size int64, name string) (*Reader, error) {
 		return nil, err
 	case !found:
 		x.cutShort = true
-		return x, x.scan()
+		if err := x.scan(); err != nil {
+			return nil, err
+		}
 	}
-	return x, nil
+	return x, x.lastHeader()
+}
+
+// lastHeader takes the header that a stream has at its end.
+func (x *Reader) lastHeader() error {
+	if n := len(x.blocks); n > 0 && x.blocks[n-1].Name == headerName {
+		last := x.blocks[n-1]
+		text, err := x.read(last, MaxHeader)
+		if err != nil {
+			return err
+		}
+		var object map[string]json.RawMessage
+		if json.Unmarshal(text, &object) != nil {
+			return x.malformed("its last header is no JSON object")
+		}
+		x.header, x.blocks = text, x.blocks[:n-1]
+	}
+	return nil
 }
 
 // Header is the header's JSON.
@@ -85,10 +104,13 @@ func (x *Reader) readHeader() error {
 	if x.version < 1 || x.version > Version {
 		return fmt.Errorf("%s has version %d, this ri reads up to %d: %w", x.name, x.version, Version, ErrVersion)
 	}
-	if x.first < int64(len(opening)) || x.first > int64(len(head)) {
-		return x.malformed("a header of %d bytes in a file of %d", x.first, x.size)
+	if x.first < int64(len(opening)) || x.first > MaxHeader {
+		return x.malformed("a header of %d bytes", x.first)
 	}
-	x.header = bytes.TrimRight(head[:x.first], " \n")
+	x.header = bytes.TrimRight(head[:min(x.first, int64(len(head)))], " \n")
+	if x.first > x.size && !json.Valid(x.header) {
+		return fmt.Errorf("%s has %d bytes, and ends inside of its header: %w", x.name, x.size, ErrCutShort)
+	}
 	if !json.Valid(x.header) {
 		return x.malformed("its header is no JSON")
 	}
@@ -261,7 +283,7 @@ func (x *Reader) Named(name string) ([]byte, error) {
 	}
 	if !found {
 		if x.cutShort {
-			return nil, fmt.Errorf("%s, which was cut short, has no block %s: %w", x.name, name, ErrNoBlock)
+			return nil, fmt.Errorf("what is there of %s has no block %s: %w (%w)", x.name, name, ErrCutShort, ErrNoBlock)
 		}
 		return nil, fmt.Errorf("%s has no block %s: %w", x.name, name, ErrNoBlock)
 	}
@@ -273,6 +295,15 @@ func (x *Reader) Has(name string) bool {
 	return slices.ContainsFunc(x.blocks, func(b Block) bool { return b.Name == name })
 }
 
+// whole is how many bytes from the beginning of the file on are whole blocks.
+func (x *Reader) whole() int64 {
+	if n := len(x.blocks); n > 0 {
+		b := x.blocks[n-1]
+		return b.Offset + frameSize + int64(len(b.Name)) + b.Stored
+	}
+	return min(x.first, x.size)
+}
+
 // Verify reads every block and says what is wrong, nil if nothing is: damage, and an end that is missing.
 func (x *Reader) Verify() (problems []error) {
 	for _, b := range x.blocks {
@@ -281,7 +312,8 @@ func (x *Reader) Verify() (problems []error) {
 		}
 	}
 	if x.cutShort {
-		problems = append(problems, fmt.Errorf("%s has no end mark: it was cut short: %w", x.name, ErrMalformed))
+		problems = append(problems, fmt.Errorf("%s has no end mark; what is whole of it is %d blocks, %d bytes of %d: %w",
+			x.name, len(x.blocks), x.whole(), x.size, ErrCutShort))
 	}
 	return problems
 }

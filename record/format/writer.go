@@ -15,6 +15,7 @@ import (
 // Writer writes a recording. It is not safe for concurrent use. After an error it writes nothing more.
 type Writer struct {
 	w      io.WriterAt
+	stream io.Writer // in the place of w
 	off    int64
 	header int64 // bytes set aside for it
 	blocks []Block
@@ -29,11 +30,20 @@ const headerRoom = 16 << 10
 // NewWriter begins a file with its header, any JSON object; its members follow "format", "version" and "size", which
 // are written by this package.
 func NewWriter(w io.WriterAt, header any) (*Writer, error) {
+	return newWriter(&Writer{w: w}, header)
+}
+
+// NewStream is NewWriter for what can only be written from its beginning to its end.
+func NewStream(w io.Writer, header any) (*Writer, error) {
+	return newWriter(&Writer{stream: w}, header)
+}
+
+func newWriter(x *Writer, header any) (*Writer, error) {
 	coder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, fmt.Errorf("preparing zstd: %w", err)
 	}
-	x := &Writer{w: w, coder: coder}
+	x.coder = coder
 	text, err := json.Marshal(header)
 	if err != nil {
 		return nil, fmt.Errorf("the recording's header: %w", err)
@@ -71,7 +81,11 @@ func (x *Writer) writeHeader(header any) error {
 }
 
 func (x *Writer) write(b []byte, at int64) error {
-	if x.err == nil {
+	switch {
+	case x.err != nil:
+	case x.stream != nil:
+		_, x.err = x.stream.Write(b)
+	default:
 		_, x.err = x.w.WriteAt(b, at)
 	}
 	return x.err
@@ -122,6 +136,11 @@ func (x *Writer) Size() int64 { return x.off }
 // Close writes the index, the header as it is now, and the end mark: the end mark last, so that whoever finds it finds
 // all before it. It doesn't close the file.
 func (x *Writer) Close(header any) error {
+	if x.stream != nil {
+		if err := x.headerBlock(header); err != nil {
+			return err
+		}
+	}
 	blocks := x.blocks
 	text, err := json.Marshal(blocks)
 	if err != nil {
@@ -131,8 +150,10 @@ func (x *Writer) Close(header any) error {
 	if err := x.Block(indexName, text, 0, 0); err != nil {
 		return err
 	}
-	if err := x.writeHeader(header); err != nil {
-		return err
+	if x.stream == nil {
+		if err := x.writeHeader(header); err != nil {
+			return err
+		}
 	}
 	end := append([]byte(nil), endMagic...)
 	end = binary.LittleEndian.AppendUint64(end, uint64(at))
@@ -144,4 +165,16 @@ func (x *Writer) Close(header any) error {
 	}
 	x.err = errors.New("the recording was closed")
 	return nil
+}
+
+// headerBlock writes the header as it is in the end, where the file's beginning can't be written again.
+func (x *Writer) headerBlock(header any) error {
+	text, err := json.Marshal(header)
+	if err != nil {
+		return fmt.Errorf("the recording's header: %w", err)
+	}
+	if len(text) > MaxHeader {
+		return fmt.Errorf("the recording's header has %d bytes, the limit is %d", len(text), MaxHeader)
+	}
+	return x.Block(headerName, text, 0, 0)
 }

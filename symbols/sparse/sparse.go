@@ -5,6 +5,7 @@
 package sparse
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -180,6 +181,24 @@ func Without(all, away []Range) (out []Range) {
 		if r.Start < r.End {
 			out = append(out, r)
 		}
+	}
+	return out
+}
+
+// Union has the bytes of both; where both have one, it is that of a.
+func Union(a, b *Bytes) (out Bytes) {
+	all := slices.Clone(a.pieces)
+	for _, r := range Without(b.Ranges(), a.Ranges()) {
+		all = append(all, piece{r.Start, b.Slice(r)})
+	}
+	slices.SortFunc(all, func(x, y piece) int { return cmp.Compare(x.start, y.start) })
+	for i := 0; i < len(all); {
+		one := all[i]
+		one.data = slices.Clip(one.data)                          // what is appended is no view of anything
+		for i++; i < len(all) && all[i].start == one.end(); i++ { // no two touch
+			one.data = append(one.data, all[i].data...)
+		}
+		out.pieces = append(out.pieces, one)
 	}
 	return out
 }

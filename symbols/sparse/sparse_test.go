@@ -87,3 +87,43 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Two halves of what was noted make the whole again, however they overlap and touch.
+func TestUnion(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	data := make([]byte, 512)
+	for i := range data {
+		data[i] = byte(rng.Uint32())
+	}
+	some := func(have []bool) Bytes {
+		b := Whole(data).Noting()
+		for range rng.IntN(20) {
+			at := rng.IntN(len(data) - 32)
+			end := at + 1 + rng.IntN(32)
+			b.Note(uint64(at), uint64(end))
+			for i := at; i < end; i++ {
+				have[i] = true
+			}
+		}
+		out, err := Decode(Encode(b.Noted(), b.Slice))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for range 500 {
+		have := make([]bool, len(data))
+		a, b := some(have), some(have)
+		both := Union(&a, &b)
+		again, err := Decode(Encode(both.Ranges(), both.Slice))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, was := range have {
+			var b [1]byte
+			if ok := again.Copy(b[:], uint64(at)); ok != was || ok && b[0] != data[at] {
+				t.Fatalf("byte %d: there %v, want %v", at, ok, was)
+			}
+		}
+	}
+}
