@@ -13,6 +13,7 @@ import (
 	"ri/change"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
+	"ri/probe/kernel"
 	"ri/symbols/layouts"
 )
 
@@ -74,6 +75,7 @@ func machineChecks(f process.Facts) []check {
 		journalCheck(),
 		userCheck(f),
 		yamaCheck(f),
+		probesCheck(kernel.Able()),
 	}
 	if f.Seccomp > 0 {
 		checks = append(checks, check{"seccomp", "limited",
@@ -126,6 +128,18 @@ func yamaCheck(f process.Facts) check {
 	return check{"yama", "missing", what +
 		": only one's own children, or with CAP_SYS_PTRACE. Run sudo ri ..., or until the next boot: sudo sysctl " +
 		"kernel.yama.ptrace_scope=0"}
+}
+
+// probesCheck says whether ri could trace here.
+func probesCheck(able kernel.Ability) check {
+	switch able.Way {
+	case kernel.Multi:
+		return check{"probes", "ok", "uprobe_multi links, and their filter by process holds: ri trace works"}
+	case kernel.Perf:
+		return check{"probes", "limited", fmt.Sprintf("perf events only, for few places at a time: %s. %s", able.Why,
+			able.Todo)}
+	}
+	return check{"probes", "missing", fmt.Sprintf("ri trace can't work: %s. %s", able.Why, able.Todo)}
 }
 
 // containerCheck says how to get at a process in a container.

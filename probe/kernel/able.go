@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,12 +36,17 @@ func (a Ability) refusal() error {
 	return fmt.Errorf("%s. %s: %w", a.Why, a.Todo, ErrUnable)
 }
 
-// Able tries what this kernel lets this caller do. It takes some milliseconds once, and touches no process but ri's own.
+// Able tries what this kernel lets this caller do. It takes some milliseconds once, and touches no process but ri's
+// own.
 func Able() Ability { return able() }
 
 var able = sync.OnceValue(func() Ability {
 	a := Ability{Kernel: release()}
 	version := versionOf(a.Kernel)
+	if runtime.GOARCH != "amd64" {
+		a.Why, a.Todo = "probes know the registers of amd64 only", "Trace a program on such a machine"
+		return a
+	}
 	// A program that does nothing is the first that is tried: what stands in the way of that stands in the way of all.
 	nothing := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
 	plain, err := ebpf.NewProgram(programSpec(nothing, dialect{}, Perf))
@@ -57,7 +63,8 @@ var able = sync.OnceValue(func() Ability {
 		p.Close()
 		return true
 	}
-	a.how.cookies = try(dialect{}, Perf, asm.Instructions{asm.FnGetAttachCookie.Call(), asm.Mov.Imm(asm.R0, 0), asm.Return()})
+	withCookie := append(asm.Instructions{asm.FnGetAttachCookie.Call()}, nothing...)
+	a.how.cookies = try(dialect{}, Perf, withCookie)
 	a.how.sleepable = try(dialect{sleepable: true}, Perf, nothing)
 	if err := selfTest(a.how); err == nil {
 		a.Way = Multi
@@ -152,18 +159,20 @@ func seccomp() bool {
 }
 
 // Check says whether this caller may probe this process: it must be one that it could trace. The capabilities for BPF
-// alone reach all processes, so the kernel is asked as ptrace asks: whoever may open a process's memory may attach to it
-// (fs/proc/base.c, mem_open).
+// alone reach all processes, so the kernel is asked as ptrace asks, by reading where no memory is: process_vm_readv
+// checks the right first (mm/process_vm_access.c, PTRACE_MODE_ATTACH_REALCREDS).
 func Check(pid int) error {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	var b [1]byte
+	local := []unix.Iovec{{Base: &b[0], Len: 1}}
+	_, err := unix.ProcessVMReadv(pid, local, []unix.RemoteIovec{{Base: 0, Len: 1}}, 0)
 	switch {
-	case err == nil:
-		f.Close()
+	case err == nil || errors.Is(err, unix.EFAULT):
 		return nil
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, unix.ESRCH):
 		return fmt.Errorf("pid %d: %w", pid, ErrGone)
 	}
-	return fmt.Errorf("pid %d: %w (the kernel says: %w). Run ri as its user, or with CAP_SYS_PTRACE", pid, ErrNotYours, err)
+	return fmt.Errorf("pid %d: %w (the kernel says: %w). Run ri as its user, or with CAP_SYS_PTRACE", pid, ErrNotYours,
+		err)
 }
 
 // checkWarnings refuses where a warning of the kernel would be its end: uprobe_register has made ext4 warn.

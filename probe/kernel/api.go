@@ -62,6 +62,8 @@ type Options struct {
 	// Counting is how long hits are counted before anything is armed, 100 ms; negative: not at all, where somebody else
 	// has counted.
 	Counting time.Duration
+
+	as *Ability // instead of what the kernel lets us do: tests
 }
 
 const (
@@ -99,8 +101,8 @@ type Row struct {
 	Buckets [64]uint64
 }
 
-// Cost is what a session has cost the target so far, as far as it is known: the time in the programs is measured on some
-// of the hits, the traps are estimated from this machine's.
+// Cost is what a session has cost the target so far, as far as it is known: the time in the programs is measured on
+// some of the hits, the traps are estimated from this machine's.
 type Cost struct {
 	CPU    time.Duration
 	Length time.Duration // that probes were armed

@@ -53,14 +53,17 @@ type Armed struct {
 	pumped   sync.WaitGroup
 }
 
-// Arm checks that target may be probed, counts for a moment what the probes will cost, and arms them. Where that is over
-// the budget it ends with an *ErrBudget. Sites that the kernel refuses are named by Missed; if it refuses all, that is
-// ErrNoPlace.
+// Arm checks that target may be probed, counts for a moment what the probes will cost, and arms them. Where that is
+// over the budget it ends with an *ErrBudget. Sites that the kernel refuses are named by Missed; if it refuses all,
+// that is ErrNoPlace.
 func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*Armed, error) {
 	if err := Check(target.PID); err != nil {
 		return nil, err
 	}
 	able := Able()
+	if o.as != nil {
+		able = *o.as
+	}
 	if able.Way == None {
 		return nil, able.refusal()
 	}
@@ -126,6 +129,10 @@ func (a *Armed) arm(ctx context.Context) error {
 		a.programs = append(a.programs, u.program)
 	}
 	places := a.places()
+	if a.way == Perf && len(places) > perfPlaces {
+		return fmt.Errorf("%d places to probe, and this kernel takes each by itself: at most %d, as they go away slowly "+
+			"(Linux 6.10 takes them together): %w", len(places), perfPlaces, ErrTooComplex)
+	}
 	a.touch(places)
 	if a.options.Counting > 0 {
 		if err := a.count(ctx, places); err != nil {
@@ -136,7 +143,7 @@ func (a *Armed) arm(ctx context.Context) error {
 	a.started = time.Now()
 	// Returns come first: an entry whose return isn't probed yet would look like a call that never returned.
 	for _, u := range units {
-		links, err := a.attach(u.program, places, func(p spot) bool { return p.back == u.back && slices.Contains(u.probes, p.probe) })
+		links, err := a.attach(u.program, places, u.serves)
 		if u.back {
 			a.backs = append(a.backs, links...)
 		} else {
@@ -245,7 +252,8 @@ func (a *Armed) makeMaps() error {
 	for size < a.options.Ring {
 		size *= 2
 	}
-	if a.ringMap, err = ebpf.NewMap(&ebpf.MapSpec{Name: "ri_events", Type: ebpf.RingBuf, MaxEntries: uint32(size)}); err != nil {
+	spec := &ebpf.MapSpec{Name: "ri_events", Type: ebpf.RingBuf, MaxEntries: uint32(size)}
+	if a.ringMap, err = ebpf.NewMap(spec); err != nil {
 		return mapError("the ring of events", err)
 	}
 	if a.ring, err = newRing(a.ringMap.FD(), size); err != nil {

@@ -65,8 +65,8 @@ func (a *Armed) touch(places []spot) {
 	}
 }
 
-// attach arms a program at those places that are asked for. One that the kernel refuses fails all that are given with it,
-// so it is found by halves, and named.
+// attach arms a program at those places that are asked for. One that the kernel refuses fails all that are given with
+// it, so it is found by halves, and named.
 func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) bool) ([]link.Link, error) {
 	var mine []spot
 	for _, p := range places {
@@ -140,6 +140,9 @@ func (a *Armed) refused(ex *link.Executable, program *ebpf.Program, places []spo
 	half := len(places) / 2
 	return append(a.refused(ex, program, places[:half:half]), a.refused(ex, program, places[half:])...)
 }
+
+// perfPlaces is how many places are armed by perf events: each takes some 0.1 s to go away.
+const perfPlaces = 16
 
 // tryEach arms a program by perf events, one a place.
 func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []spot) ([]link.Link, error) {

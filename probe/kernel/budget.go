@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"ri/probe"
 )
@@ -39,26 +40,10 @@ func (a *Armed) count(ctx context.Context, places []spot) error {
 	}
 	defer m.Close()
 	defer c.close()
-	code, err := counting(c.layout, m.FD(), a.how, 0)
-	if err != nil {
-		return err
-	}
-	program, err := ebpf.NewProgram(programSpec(code, a.how, a.way))
-	if err != nil {
-		return fmt.Errorf("the kernel refuses the program that counts: %w", err)
-	}
-	defer program.Close()
-	counted := make([]spot, 0, len(places))
-	for _, p := range places {
-		p.cookie = uint64(p.probe)
-		if p.back {
-			p.cookie |= countsReturn
-		}
-		counted = append(counted, p)
-	}
 	start := time.Now()
-	links, err := a.attach(program, counted, func(spot) bool { return true })
+	links, err := a.attachCounting(m.FD(), places)
 	if err != nil {
+		closeAll(links)
 		return err
 	}
 	a.missed = a.missed[:0] // arming names them again
@@ -80,6 +65,38 @@ func (a *Armed) count(ctx context.Context, places []spot) error {
 		return a.overBudget(a.forecast.Cost, a.forecast.Probes, true)
 	}
 	return nil
+}
+
+// attachCounting arms programs that only count. Where the kernel has no cookies each probe needs one of its own.
+func (a *Armed) attachCounting(fd int, places []spot) (links []link.Link, err error) {
+	programs := map[uint64][]spot{}
+	for _, p := range places {
+		p.cookie = uint64(p.probe)
+		if p.back {
+			p.cookie |= countsReturn
+		}
+		if a.how.cookies {
+			programs[0] = append(programs[0], p)
+		} else {
+			programs[p.cookie] = append(programs[p.cookie], p)
+		}
+	}
+	for known, counted := range programs {
+		code, err := counting(a.control.layout, fd, a.how, known)
+		if err != nil {
+			return links, err
+		}
+		program, err := ebpf.NewProgram(programSpec(code, a.how, a.way))
+		if err != nil {
+			return links, fmt.Errorf("the kernel refuses the program that counts: %w", err)
+		}
+		defer program.Close() // the links hold it
+		more, err := a.attach(program, counted, func(spot) bool { return true })
+		if links = append(links, more...); err != nil {
+			return links, err
+		}
+	}
+	return links, nil
 }
 
 // estimate says what hits that were counted cost by the second.
@@ -174,7 +191,8 @@ func (p *purse) over(spent time.Duration, budget float64, now time.Time) bool {
 	return now.Sub(p.since) >= tolerance
 }
 
-// refill gives each probe tokens for the events that it may take: what the budget would pay for if it were the only one.
+// refill gives each probe tokens for the events that it may take: what the budget would pay for if it were the only
+// one.
 func (a *Armed) refill(length time.Duration) {
 	full := int64(max(1, a.options.Budget*float64(burst)/float64(takenCost)))
 	more := int64(a.options.Budget * float64(length) / float64(takenCost))

@@ -6,8 +6,8 @@ import (
 	"ri/probe"
 )
 
-// capture makes the code that fills in the reads of a plan, in their order. Each says of itself how it went, so nothing of
-// the ring's older events is ever taken for a capture.
+// capture makes the code that fills in the reads of a plan, in their order. Each says of itself how it went, so nothing
+// of the ring's older events is ever taken for a capture.
 func (g *generator) capture() {
 	for i, r := range g.reads {
 		g.read(g.pieces[i], r)

@@ -10,9 +10,9 @@ import (
 	"ri/probe"
 )
 
-// A condition is decided with words on the stack, before anything is reserved for an event. Words that lie close to each
-// other behind the same pointer are one block, read at once; blocks that several comparisons use are read once, and
-// remember how that went.
+// A condition is decided with words on the stack, before anything is reserved for an event. Words that lie close to
+// each other behind the same pointer are one block, read at once; blocks that several comparisons use are read once,
+// and remember how that went.
 
 // block is a range of memory behind a pointer.
 type block struct {
@@ -162,8 +162,9 @@ func (k *conditioner) note(w probe.Word) *node {
 	return n
 }
 
-// put gives a node a block: one that is there, if that stays small. The stack is read at aligned places only, so a block
-// begins at a multiple of eight, as a structure with such a field does. What isn't aligned has a block of its own.
+// put gives a node a block: one that is there, if that stays small. The stack is read at aligned places only, so a
+// block begins at a multiple of eight, as a structure with such a field does. What isn't aligned has a block of its
+// own.
 func (k *conditioner) put(n *node) {
 	if n.block != nil {
 		return

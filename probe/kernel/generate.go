@@ -50,7 +50,8 @@ const stackSize = 512
 
 func newGenerator(a *assembler, p *probe.Probe, index int, l layout, m mapsOf, how dialect, o Options,
 	bias uint64) *generator {
-	g := &generator{assembler: a, probe: p, index: index, layout: l, entryTime: atTime, maps: m, how: how, opts: o, bias: bias}
+	g := &generator{assembler: a, probe: p, index: index, layout: l, entryTime: atTime, maps: m, how: how, opts: o,
+		bias: bias}
 	g.slots = slots{cookie: g.alloc(8), time: g.alloc(8), cfa: g.alloc(8), flags: g.alloc(8), word: g.alloc(8),
 		other: g.alloc(8), count: g.alloc(16), key: g.alloc(24)}
 	return g

@@ -120,7 +120,6 @@ const (
 const (
 	controlTaken  = 0 // of the whole session
 	controlLimit  = 8
-	controlOff    = 16 // not 0: hits do nothing
 	controlTokens = 64 // 64 bytes a probe: a signed number of events that may be taken
 	sizeTokens    = 64
 )

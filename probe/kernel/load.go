@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,14 @@ const (
 // kernel waits for all its processors at each.
 type unit struct {
 	probes  []int
+	site    int // of the only probe; -1: all, since cookies tell
 	back    bool
 	code    asm.Instructions
 	program *ebpf.Program
+}
+
+func (u *unit) serves(p spot) bool {
+	return p.back == u.back && slices.Contains(u.probes, p.probe) && (u.site < 0 || u.site == p.site)
 }
 
 // part is the code of one probe.
@@ -71,7 +77,7 @@ func (a *Armed) units(back bool) ([]*unit, error) {
 				if err != nil {
 					return nil, err
 				}
-				u.back = back
+				u.back, u.site = back, s
 				out = append(out, u)
 			}
 			continue
@@ -109,7 +115,7 @@ func (a *Armed) part(i int, back bool) (part, error) {
 }
 
 func join(parts []part, how dialect, known uint64) (*unit, error) {
-	u := &unit{}
+	u := &unit{site: -1}
 	all := newAssembler()
 	prologue(all, parts[0].slots, how, known)
 	var starts []label

@@ -20,8 +20,8 @@ import (
 	"ri/symbols/testprogram"
 )
 
-// needs ends a test where the kernel doesn't let it probe: with RI_NEED_BPF set as a failure, so that nobody takes a run
-// that proved nothing for one that did.
+// needs ends a test where the kernel doesn't let it probe: with RI_NEED_BPF set as a failure, so that nobody takes a
+// run that proved nothing for one that did.
 func needs(t testing.TB) {
 	t.Helper()
 	if able := Able(); able.Way != Multi {

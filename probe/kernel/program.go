@@ -264,8 +264,8 @@ func (g *generator) countUndecided() {
 	g.place(none)
 }
 
-// callKey makes the key by which a call's entry is found at its return: g, how deep its frame is in the goroutine's stack,
-// which stays when the stack moves, and the probe.
+// callKey makes the key by which a call's entry is found at its return: g, how deep its frame is in the goroutine's
+// stack, which stays when the stack moves, and the probe.
 func (g *generator) callKey(bad label) {
 	g.load(asm.R3, ctx, regsG)
 	g.store(frame, g.slots.key, asm.R3)

@@ -15,8 +15,8 @@ import (
 // queueBytes is how much of decoded events waits for Next; beyond it they wait in the ring.
 const queueBytes = 16 << 20
 
-// pump takes events out of the ring, keeps the budget, and ends the session where that is to be. Programs wake nobody, so
-// it looks by the clock.
+// pump takes events out of the ring, keeps the budget, and ends the session where that is to be. Programs wake nobody,
+// so it looks by the clock.
 func (a *Armed) pump() {
 	defer a.pumped.Done()
 	ticker := time.NewTicker(tick)
@@ -136,8 +136,8 @@ func (a *Armed) takeAway() error {
 	return err
 }
 
-// Next waits for the next event. Once all events that were taken are given it ends with why there are no more: ErrLimit,
-// an *ErrBudget, ErrGone, io.EOF after Disarm, or ctx's error.
+// Next waits for the next event. Once all events that were taken are given it ends with why there are no more:
+// ErrLimit, an *ErrBudget, ErrGone, io.EOF after Disarm, or ctx's error.
 func (a *Armed) Next(ctx context.Context) (probe.Event, error) {
 	for {
 		a.mu.Lock()

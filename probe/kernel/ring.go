@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ring reads the kernel's ring of events (kernel/bpf/ringbuf.c, Linux 5.8 to 6.18). The library's own reader spins where
-// the next event is still being made, and a sleepable program may sleep then; this one gives way.
+// ring reads the kernel's ring of events (kernel/bpf/ringbuf.c, Linux 5.8 to 6.18). The library's own reader spins
+// where the next event is still being made, and a sleepable program may sleep then; this one gives way.
 type ring struct {
 	consumer, data []byte
 	size           uint64
