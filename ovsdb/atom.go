@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -120,7 +121,9 @@ func atomJSON(a Atom) any {
 	return a
 }
 
-// decode reads JSON with exact numbers.
+// Decode reads one JSON value with exact numbers (json.Number). The error is ErrValue.
+func Decode(data []byte, into any) error { return decode(data, into) }
+
 func decode(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -133,33 +136,93 @@ func decode(data []byte, into any) error {
 	return nil
 }
 
-func (t AtomType) fromJSON(j any) (Atom, error) {
+// Names stands for the rows that a transaction inserts: what a "named-uuid" is. It is told of which kind the
+// reference is.
+type Names interface {
+	Named(name string, of *BaseType) UUID
+}
+
+// FromJSON reads an atom and checks its constraints. names may be nil: there are no named UUIDs. Errors are of type
+// *Error.
+func (b *BaseType) FromJSON(j any, names Names) (Atom, error) {
+	a, err := b.atom(j, names)
+	if err != nil {
+		return nil, err
+	}
+	return a, b.Allows(a)
+}
+
+func (b *BaseType) atom(j any, names Names) (Atom, error) {
 	switch j := j.(type) {
 	case json.Number:
-		switch t {
-		case Integer:
-			if n, err := strconv.ParseInt(j.String(), 10, 64); err == nil {
-				return n, nil
-			}
-		case Real:
-			if f, err := j.Float64(); err == nil {
-				return f, nil
-			}
+		n, f, whole := Number(j)
+		switch {
+		case b.Type == Integer && whole:
+			return n, nil
+		case b.Type == Real && !math.IsInf(f, 0):
+			return f + 0, nil // no -0
 		}
 	case bool:
-		if t == Boolean {
+		if b.Type == Boolean {
 			return j, nil
 		}
 	case string:
-		if t == String {
-			return j, t.check(j)
-		}
-	case []any:
-		if t == UUIDs && len(j) == 2 && j[0] == "uuid" {
-			if s, ok := j[1].(string); ok {
-				return ParseUUID(s)
+		if b.Type == String {
+			if strings.IndexByte(j, 0) >= 0 {
+				return nil, Errorf(ConstraintTag, "a string holds NUL")
 			}
+			return j, nil
 		}
 	}
-	return nil, fmt.Errorf("%v is no %s: %w", j, t, ErrValue)
+	if b.Type == UUIDs {
+		return b.uuid(j, names)
+	}
+	return nil, Syntaxf(j, "", "expected %s", b.Type)
 }
+
+func (b *BaseType) uuid(j any, names Names) (Atom, error) {
+	list, _ := j.([]any)
+	var kind, text string
+	ok := len(list) == 2
+	if ok {
+		kind, _ = list[0].(string)
+		text, ok = list[1].(string)
+	}
+	switch {
+	case ok && kind == "uuid":
+		u, err := ParseUUID(text)
+		if err != nil {
+			return nil, Syntaxf(j, "", "\"%s\" is not a valid UUID", text)
+		}
+		return u, nil
+	case ok && kind == "named-uuid" && names != nil:
+		if !ID(text) {
+			return nil, Syntaxf(j, "", "named-uuid string is not a valid <id>")
+		}
+		return names.Named(text, b), nil
+	}
+	return nil, Syntaxf(j, "", "expected [\"uuid\", <string>]")
+}
+
+// AtomText is an atom as Open vSwitch's messages have it: a text that could be taken for something else is quoted.
+func AtomText(a Atom) string {
+	switch a := a.(type) {
+	case string:
+		plain := a != "true" && a != "false" && a != ""
+		for i := range len(a) {
+			c := a[i]
+			letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+			plain = plain && (letter || i > 0 && (c == '-' || c == '.' || '0' <= c && c <= '9'))
+		}
+		if _, err := ParseUUID(a); plain && err != nil {
+			return a
+		}
+		return Text(a)
+	case float64:
+		return realText(a)
+	}
+	return fmt.Sprint(a)
+}
+
+// realText is C's %.15g.
+func realText(f float64) string { return strconv.FormatFloat(f, 'g', 15, 64) }

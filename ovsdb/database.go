@@ -73,10 +73,10 @@ func (t *Transaction) json(s *Schema) ([]byte, error) {
 				if !ok {
 					return nil, fmt.Errorf("no column %s in table %s: %w", column, name, ErrSchema)
 				}
-				if err := c.check(d); err != nil {
+				if err := c.Type.check(d); err != nil {
 					return nil, fmt.Errorf("column %s of table %s: %w", column, name, err)
 				}
-				columns[column] = d.json(c)
+				columns[column] = d.JSON(c.Type)
 			}
 			list[id.String()] = columns
 		}
@@ -141,7 +141,7 @@ func parseTransaction(s *Schema, text []byte) (*Transaction, error) {
 				if !ok {
 					return nil, fmt.Errorf("column %q of table %s: %w", column, name, ErrSchema)
 				}
-				if row[column], err = datumFromJSON(c, value); err != nil {
+				if row[column], err = c.Type.read(value, nil, true); err != nil {
 					return nil, fmt.Errorf("column %s of table %s: %w", column, name, err)
 				}
 			}
@@ -166,12 +166,12 @@ func (db *Database) apply(t *Transaction) {
 				maps.Copy(row, old)
 			} else {
 				for column, c := range db.Schema.Tables[name].Columns {
-					row[column] = c.zero()
+					row[column] = c.Type.Default()
 				}
 			}
 			for column, d := range change {
 				if t.diff && existed {
-					d = row[column].withDiff(db.Schema.Tables[name].Columns[column], d)
+					d = row[column].ApplyDiff(db.Schema.Tables[name].Columns[column].Type, d)
 				}
 				row[column] = d
 			}
@@ -186,7 +186,7 @@ func (db *Database) collect() {
 		used := map[UUID]bool{}
 		for name, rows := range db.tables {
 			for column, c := range db.Schema.Tables[name].Columns {
-				if c.Key.Type != UUIDs {
+				if c.Type.Key.Type != UUIDs {
 					continue
 				}
 				for _, row := range rows {

@@ -2,8 +2,8 @@ package ovsdb
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strings"
 )
 
 // Datum is a column's value: a set of atoms, of which a single atom is the case with one element, or, with Values, a
@@ -25,6 +25,7 @@ func Set[T any](atoms ...T) Datum {
 	for _, a := range atoms {
 		d.Keys = append(d.Keys, a)
 	}
+	d.Sort()
 	return d
 }
 
@@ -34,7 +35,7 @@ func Map(m map[string]string) Datum {
 	for k, v := range m {
 		d.Keys, d.Values = append(d.Keys, k), append(d.Values, v)
 	}
-	d.sort()
+	d.Sort()
 	return d
 }
 
@@ -75,7 +76,8 @@ func first[T any](d Datum) (zero T) {
 	return zero
 }
 
-func compareAtoms(a, b Atom) int {
+// CompareAtoms orders two atoms of one type.
+func CompareAtoms(a, b Atom) int {
 	switch a := a.(type) {
 	case int64:
 		b, _ := b.(int64)
@@ -101,13 +103,13 @@ func compareAtoms(a, b Atom) int {
 	return 0
 }
 
-// sort orders the keys, each with its value.
-func (d *Datum) sort() {
+// Sort orders the keys, each with its value.
+func (d *Datum) Sort() {
 	order := make([]int, len(d.Keys))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return compareAtoms(d.Keys[a], d.Keys[b]) })
+	slices.SortStableFunc(order, func(a, b int) int { return CompareAtoms(d.Keys[a], d.Keys[b]) })
 	keys := make([]Atom, len(order))
 	for i, at := range order {
 		keys[i] = d.Keys[at]
@@ -122,12 +124,8 @@ func (d *Datum) sort() {
 	d.Keys = keys
 }
 
-// find gives the index of a key, -1 if the datum doesn't have it.
-func (d Datum) find(key Atom) int {
-	return slices.IndexFunc(d.Keys, func(k Atom) bool { return compareAtoms(k, key) == 0 })
-}
-
-func (d Datum) json(t ColumnType) any {
+// JSON is the datum as the protocol has it: an atom, or ["set", [...]], or ["map", [[key, value], ...]].
+func (d Datum) JSON(t ColumnType) any {
 	if t.Value != nil {
 		pairs := []any{}
 		for i := range d.Keys {
@@ -145,55 +143,124 @@ func (d Datum) json(t ColumnType) any {
 	return []any{"set", set}
 }
 
-// datumFromJSON reads a value of RFC 7047, section 5.1. How many elements it may have isn't asked: a difference may
-// have more, or fewer.
-func datumFromJSON(t ColumnType, j any) (d Datum, err error) {
-	list, ok := j.([]any)
-	kind := ""
-	if ok && len(list) == 2 {
-		kind, _ = list[0].(string)
+// Format is the datum as Open vSwitch's messages have it.
+func (d Datum) Format(t ColumnType) string {
+	var parts []string
+	for i, k := range d.Keys {
+		text := AtomText(k)
+		if t.Value != nil {
+			text += "=" + AtomText(d.Values[i])
+		}
+		parts = append(parts, text)
 	}
+	text := strings.Join(parts, ", ")
 	switch {
+	case t.Max == 1 && len(d.Keys) > 0:
+		return text
 	case t.Value != nil:
-		pairs, ok := second(list).([]any)
-		if kind != "map" || !ok {
-			return d, fmt.Errorf("%v is no map: %w", j, ErrValue)
-		}
-		d.Values = []Atom{}
-		for _, p := range pairs {
-			pair, ok := p.([]any)
-			if !ok || len(pair) != 2 {
-				return d, fmt.Errorf("%v is no pair: %w", p, ErrValue)
-			}
-			k, err := t.Key.Type.fromJSON(pair[0])
-			if err != nil {
-				return d, err
-			}
-			v, err := t.Value.Type.fromJSON(pair[1])
-			if err != nil {
-				return d, err
-			}
-			d.Keys, d.Values = append(d.Keys, k), append(d.Values, v)
-		}
-		d.sort()
-		return d, nil
-	case kind == "set":
-		atoms, ok := second(list).([]any)
-		if !ok {
-			return d, fmt.Errorf("%v is no set: %w", j, ErrValue)
-		}
-		for _, a := range atoms {
-			k, err := t.Key.Type.fromJSON(a)
-			if err != nil {
-				return d, err
-			}
-			d.Keys = append(d.Keys, k)
-		}
-		d.sort()
-		return d, nil
+		return "{" + text + "}"
 	}
-	k, err := t.Key.Type.fromJSON(j)
-	return Datum{Keys: []Atom{k}}, err
+	return "[" + text + "]"
+}
+
+// Compare orders two data of one type. 0 means that they are equal.
+func (d Datum) Compare(e Datum) int {
+	if c := cmp.Compare(len(d.Keys), len(e.Keys)); c != 0 {
+		return c
+	}
+	for i := range d.Keys {
+		if c := CompareAtoms(d.Keys[i], e.Keys[i]); c != 0 {
+			return c
+		}
+	}
+	for i := range d.Values {
+		if c := CompareAtoms(d.Values[i], e.Values[i]); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// FromJSON reads a <value> of the type, checks how many elements it has, their constraints, and that none is there
+// twice. Errors are of type *Error.
+func (c ColumnType) FromJSON(j any, names Names) (Datum, error) { return c.read(j, names, false) }
+
+// read is FromJSON. loose: what a file holds; there may be any number of elements, as a difference has, and a number or
+// a text is as it was once allowed.
+func (c ColumnType) read(j any, names Names, loose bool) (d Datum, err error) {
+	list, _ := j.([]any)
+	isSet := len(list) > 0 && list[0] == "set"
+	if c.Value == nil && !isSet {
+		a, err := c.key(j, names, loose)
+		if err == nil && !loose && c.Min > 1 {
+			return d, Syntaxf(j, "", "set must have %d to %d members but 1 are present", c.Min, c.Max)
+		}
+		return Datum{Keys: []Atom{a}}, err
+	}
+	class := "set"
+	if c.Value != nil {
+		class = "map"
+		d.Values = []Atom{}
+	}
+	inner, ok := second(list).([]any)
+	if !ok || list[0] != class {
+		return d, Syntaxf(j, "", "expected [\"%s\", <array>]", class)
+	}
+	if n := len(inner); !loose && (n < c.Min || n > c.Max) {
+		if c.Min == 1 && c.Max == 1 {
+			return d, Syntaxf(j, "", "%s must have exactly one member but %d are present", class, n)
+		}
+		return d, Syntaxf(j, "", "%s must have %d to %d members but %d are present", class, c.Min, c.Max, n)
+	}
+	for _, e := range inner {
+		key := e
+		if c.Value != nil {
+			pair, ok := e.([]any)
+			if !ok || len(pair) != 2 {
+				return d, Syntaxf(e, "", "expected 2-element array")
+			}
+			key = pair[0]
+			v, err := atomOf(c.Value, pair[1], names, loose)
+			if err != nil {
+				return d, err
+			}
+			d.Values = append(d.Values, v)
+		}
+		k, err := c.key(key, names, loose)
+		if err != nil {
+			return d, err
+		}
+		d.Keys = append(d.Keys, k)
+	}
+	d.Sort()
+	if d.duplicate() {
+		if c.Value != nil {
+			return d, Errorf("ovsdb error", "map contains duplicate key")
+		}
+		return d, Errorf("ovsdb error", "set contains duplicate")
+	}
+	return d, nil
+}
+
+func (c ColumnType) key(j any, names Names, loose bool) (Atom, error) {
+	return atomOf(&c.Key, j, names, loose)
+}
+
+func atomOf(b *BaseType, j any, names Names, loose bool) (Atom, error) {
+	if loose {
+		return b.atom(j, names)
+	}
+	return b.FromJSON(j, names)
+}
+
+// duplicate: two keys of a sorted datum are the same.
+func (d Datum) duplicate() bool {
+	for i := 1; i < len(d.Keys); i++ {
+		if CompareAtoms(d.Keys[i-1], d.Keys[i]) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func second(list []any) any {
@@ -203,10 +270,98 @@ func second(list []any) any {
 	return nil
 }
 
-// withDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c). A column of one element gets
+// Find gives the index of a key in a sorted datum, -1 if it isn't there.
+func (d Datum) Find(key Atom) int {
+	i, ok := slices.BinarySearchFunc(d.Keys, key, CompareAtoms)
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+// has: d has the key, and of a map with the value.
+func (d Datum) has(e Datum, i int) bool {
+	at := d.Find(e.Keys[i])
+	return at >= 0 && (e.Values == nil || d.Values == nil || CompareAtoms(d.Values[at], e.Values[i]) == 0)
+}
+
+// Includes: all elements of e are in d.
+func (d Datum) Includes(e Datum) bool {
+	for i := range e.Keys {
+		if !d.has(e, i) {
+			return false
+		}
+	}
+	return true
+}
+
+// Excludes: no element of e is in d.
+func (d Datum) Excludes(e Datum) bool {
+	for i := range e.Keys {
+		if d.has(e, i) {
+			return false
+		}
+	}
+	return true
+}
+
+// Plus is d with the elements of e whose keys d lacks.
+func (d Datum) Plus(e Datum) Datum {
+	return d.filter(func(int) bool { return true }, e, func(i int) bool { return d.Find(e.Keys[i]) < 0 })
+}
+
+// Minus is d without the elements of e. Of a map, e may be a set of keys.
+func (d Datum) Minus(e Datum) Datum {
+	return d.filter(func(i int) bool {
+		at := e.Find(d.Keys[i])
+		return at < 0 || e.Values != nil && d.Values != nil && CompareAtoms(e.Values[at], d.Values[i]) != 0
+	}, Datum{}, nil)
+}
+
+// Diff is what ApplyDiff makes the other of: the elements that one of both has; of a map, keys with another value have
+// the new one.
+func (d Datum) Diff(t ColumnType, other Datum) Datum {
+	if t.Max == 1 && t.Min == 1 {
+		return other
+	}
+	return d.filter(func(i int) bool { return other.Find(d.Keys[i]) < 0 }, other, func(i int) bool {
+		at := d.Find(other.Keys[i])
+		return at < 0 || t.Value != nil && CompareAtoms(d.Values[at], other.Values[i]) != 0
+	})
+}
+
+// filter takes elements of both, in order.
+func (d Datum) filter(mine func(i int) bool, e Datum, yours func(i int) bool) (out Datum) {
+	if d.Values != nil {
+		out.Values = []Atom{}
+	}
+	add := func(from Datum, i int) {
+		out.Keys = append(out.Keys, from.Keys[i])
+		if d.Values != nil {
+			out.Values = append(out.Values, from.Values[i])
+		}
+	}
+	for i := range d.Keys {
+		if mine(i) {
+			add(d, i)
+		}
+	}
+	n := len(out.Keys)
+	for i := range e.Keys {
+		if yours(i) {
+			add(e, i)
+		}
+	}
+	if len(out.Keys) > n && n > 0 {
+		out.Sort()
+	}
+	return out
+}
+
+// ApplyDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c). A column of one element gets
 // the new value. A set gets the elements that one of the two has. A map does too, but a key with another value gets
 // that value.
-func (d Datum) withDiff(t ColumnType, diff Datum) Datum {
+func (d Datum) ApplyDiff(t ColumnType, diff Datum) Datum {
 	if t.Max == 1 && t.Value == nil {
 		return d.replaced(t, diff)
 	}
@@ -221,34 +376,34 @@ func (d Datum) withDiff(t ColumnType, diff Datum) Datum {
 		}
 	}
 	for i, k := range d.Keys {
-		at := diff.find(k)
+		at := diff.Find(k)
 		switch {
 		case at < 0:
 			keep(d, i)
-		case t.Value != nil && compareAtoms(d.Values[i], diff.Values[at]) != 0:
+		case t.Value != nil && CompareAtoms(d.Values[i], diff.Values[at]) != 0:
 			keep(diff, at)
 		}
 	}
 	for i, k := range diff.Keys {
-		if d.find(k) < 0 {
+		if d.Find(k) < 0 {
 			keep(diff, i)
 		}
 	}
-	out.sort()
+	out.Sort()
 	return out
 }
 
-// replaced is withDiff for a column that holds one atom, or none.
+// replaced is ApplyDiff for a column that holds one atom, or none.
 func (d Datum) replaced(t ColumnType, diff Datum) Datum {
 	if t.Min > 0 || len(d.Keys) != 1 {
 		return diff
 	}
 	switch had := d.Keys[0]; {
-	case len(diff.Keys) == 1 && compareAtoms(had, diff.Keys[0]) == 0: // it went away
+	case len(diff.Keys) == 1 && CompareAtoms(had, diff.Keys[0]) == 0: // it went away
 		return Datum{}
 	case len(diff.Keys) == 2: // the old one and the new
 		for _, k := range diff.Keys {
-			if compareAtoms(k, had) != 0 {
+			if CompareAtoms(k, had) != 0 {
 				return Datum{Keys: []Atom{k}}
 			}
 		}

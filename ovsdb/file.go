@@ -241,13 +241,29 @@ func (f *File) Append(t *Transaction) error {
 	return nil
 }
 
-// write appends to the file, and takes back what was written when not all could be.
-func (f *File) write(record []byte) error {
+// Commit is Append for whoever keeps the contents: they aren't kept here. A transaction that isn't durable is written,
+// and may be lost if the machine fails.
+func (f *File) Commit(t *Transaction, durable bool) error {
+	text, err := t.json(f.Schema)
+	if err != nil {
+		return err
+	}
+	return f.writeRecord(appendRecord(nil, text), durable)
+}
+
+// Forget gives back the contents, which somebody else keeps from now on.
+func (f *File) Forget() { f.Database = NewDatabase(f.Schema) }
+
+// write appends to the file and waits until it is on the disk.
+func (f *File) write(record []byte) error { return f.writeRecord(record, true) }
+
+// writeRecord takes back what was written when not all could be.
+func (f *File) writeRecord(record []byte, durable bool) error {
 	if f.file == nil {
 		return fmt.Errorf("%s was opened for reading: %w", f.Path, fs.ErrPermission)
 	}
 	_, err := f.file.WriteAt(record, f.size)
-	if err == nil {
+	if err == nil && durable {
 		err = f.file.Sync()
 	}
 	if err != nil {
@@ -259,7 +275,23 @@ func (f *File) write(record []byte) error {
 
 // Compact writes the file anew, with one transaction in the place of all, as ovsdb-tool compact does.
 func (f *File) Compact(comment string) (before, after int64, err error) {
-	text, err := f.everything(comment).json(f.Schema)
+	return f.CompactTo(f.everything(comment))
+}
+
+// Convert writes the file anew, with another schema and contents.
+func (f *File) Convert(schema *Schema, all *Transaction) error {
+	was := f.Schema
+	f.Database = NewDatabase(schema)
+	_, _, err := f.CompactTo(all)
+	if err != nil {
+		f.Database = NewDatabase(was)
+	}
+	return err
+}
+
+// CompactTo is Compact with contents that somebody else keeps.
+func (f *File) CompactTo(all *Transaction) (before, after int64, err error) {
+	text, err := all.json(f.Schema)
 	if err != nil {
 		return f.size, f.size, err
 	}
