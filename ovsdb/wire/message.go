@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"ri/ovsdb"
 )
@@ -42,6 +43,9 @@ func (r *reader) next() (*message, error) {
 	text, err := r.object()
 	if err != nil {
 		return nil, err
+	}
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("not UTF-8: %w", ErrMessage)
 	}
 	var j any
 	if err := ovsdb.Decode(text, &j); err != nil {

@@ -80,6 +80,7 @@ func (s *session) run(ctx context.Context) {
 func (s *session) end() {
 	s.cancel()
 	s.conn.Close()
+	s.server.unlockAll(s) // nobody tells it of locks from now on
 	s.all.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +88,6 @@ func (s *session) end() {
 		m.Cancel()
 	}
 	s.monitors = nil
-	s.server.unlockAll(s)
 }
 
 // tell is what monitors call. It doesn't block.
