@@ -4,6 +4,6 @@
 // Sources: RFC 7047 (schema, values); ovsdb(5) and ovsdb/log.c, ovsdb/file.c, lib/lockfile.c of Open vSwitch 3.1 (the
 // file, which the RFC leaves open).
 //
-// What may not come in: what the rows mean (package change), processes, Lua, the wire protocol until there is a use for
-// it.
+// What may not come in: what the rows mean (package change), transactions' operations (engine), connections (wire),
+// processes, Lua.
 package ovsdb

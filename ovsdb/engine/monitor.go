@@ -25,8 +25,8 @@ const (
 	Since                       // "monitor_cond_since": the same, with an id of the last transaction
 )
 
-// Monitor tells a client what changes in some columns of some tables. What it hasn't been asked for yet is merged: it is
-// bounded by the rows that the tables have, however slowly the client reads.
+// Monitor tells a client what changes in some columns of some tables. What it hasn't been asked for yet is merged: it
+// is bounded by the rows that the tables have, however slowly the client reads.
 type Monitor struct {
 	db       *DB
 	protocol Protocol

@@ -135,8 +135,8 @@ func (s *session) put(m *message) error {
 	return err
 }
 
-// lastTransaction stands for the last transaction, of a database that keeps no history: a client that asks since when it
-// knows gets all anew, as from a standalone ovsdb-server.
+// lastTransaction stands for the last transaction, of a database that keeps no history: a client that asks since when
+// it knows gets all anew, as from a standalone ovsdb-server.
 var lastTransaction = ovsdb.UUID{}.String()
 
 func (m *monitor) notification(update json.RawMessage) *message {

@@ -73,7 +73,8 @@ func client(t *testing.T, args ...string) string {
 	if _, err := exec.LookPath("ovsdb-client"); err != nil {
 		t.Skip("ovsdb-client isn't here: apt-get install openvswitch-common")
 	}
-	out, err := exec.Command("ovsdb-client", append([]string{"--timeout=60", "-vconsole:off"}, args...)...).CombinedOutput()
+	all := append([]string{"--timeout=60", "-vconsole:off"}, args...)
+	out, err := exec.Command("ovsdb-client", all...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ovsdb-client %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -258,7 +259,8 @@ func TestClient(t *testing.T) {
 	check("Table\n--------\nordinals", "list-tables", at, "ordinals")
 	check(`[{"uuid":["uuid","<0>"]},{}]`, "transact", at, `["ordinals", {"op": "insert", "table": "ordinals",
 		"row": {"number": 1, "name": "one"}}, {"op": "commit", "durable": true}]`)
-	check("ordinals table\n_uuid                                name number\n------------------------------------ ---- ------\n"+
+	check("ordinals table\n_uuid                                name number\n"+
+		"------------------------------------ ---- ------\n"+
 		"<0> one  1", "dump", at, "ordinals")
 	check(`[{"rows":[{"name":"one"}]}]`, "query", at, `["ordinals", {"op": "select", "table": "ordinals", "where": [],
 		"columns": ["name"]}]`)
@@ -288,8 +290,9 @@ func TestClient(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}
-	if out, err := exec.Command("ovsdb-tool", "query", path, `["ordinals", {"op": "select", "table": "ordinals",
-		"where": [], "columns": ["number"]}]`).CombinedOutput(); err != nil || !strings.Contains(string(out), `"number":1`) {
+	out, err := exec.Command("ovsdb-tool", "query", path, `["ordinals", {"op": "select", "table": "ordinals",
+		"where": [], "columns": ["number"]}]`).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"number":1`) {
 		t.Errorf("ovsdb-tool query: %v\n%s", err, out)
 	}
 }
