@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -129,37 +128,46 @@ func (h *hits) cells(p *compile.Program, all []compile.Value) rows.Row {
 	return out
 }
 
-// cell is a number, a bool or a whole text as such, all else in Go syntax.
+// cell is what was shown, in Go syntax; to programs a number, a bool or a whole text as such.
 func cell(p *compile.Program, v compile.Value) any {
-	switch {
-	case errors.Is(v.Err, values.ErrNil) && v.Value.IsValid():
-		return nil
-	case v.Err != nil:
+	if v.Err != nil {
 		return rows.Missing(v.Err.Error())
 	}
 	text := v.Value.Dump(p.Dump())
-	n, err := v.Value.Scalar()
-	if _, named := v.Value.Type.Constant(int64(n.Bits)); err != nil || named && n.Kind.Number() {
+	plain, err := plainOf(p, v.Value)
+	if err != nil || plain == nil {
+		if null, err := v.Value.IsNil(); err == nil && null {
+			return rows.GoText{Text: text}
+		}
 		return text
+	}
+	return rows.GoText{Text: text, Plain: plain}
+}
+
+// plainOf is a number, bool or whole text; nil of all else.
+func plainOf(p *compile.Program, v values.Value) (any, error) {
+	n, err := v.Scalar()
+	if err != nil {
+		return nil, err
 	}
 	switch n.Kind {
 	case values.BoolScalar:
-		return n.Bits != 0
+		return n.Bits != 0, nil
 	case values.IntScalar:
-		return n.Int()
+		return n.Int(), nil
 	case values.UintScalar:
 		if n.Bits > math.MaxInt64 {
-			return n.Bits
+			return n.Bits, nil
 		}
-		return int64(n.Bits)
+		return int64(n.Bits), nil
 	case values.FloatScalar:
-		return n.Float()
+		return n.Float(), nil
 	case values.TextScalar:
-		if s, full, err := v.Value.Text(p.Dump().Bytes); err == nil && full == len(s) {
-			return s
+		if s, full, err := v.Text(p.Dump().Bytes); err == nil && full == len(s) {
+			return s, nil
 		}
 	}
-	return text
+	return nil, nil
 }
 
 // stack is a hit's stack, innermost first: its own function is in func.

@@ -106,8 +106,8 @@ func (w *traceWatcher) Armed(f kernel.Forecast) {
 	for _, r := range f.Probes {
 		perSecond += r.PerSecond
 	}
-	w.out.Log(fmt.Sprintf("probes are armed: %s hits a second in the last %s, which cost some %s %% of a core; Ctrl-C ends it",
-		rows.FloatText(perSecond), rows.DurationText(f.Length), rows.Decimal(100*f.Cost, 2)))
+	w.out.Log(fmt.Sprintf("armed: %s hits a second before, which will cost some %s %% of a core; Ctrl-C ends it",
+		rows.Decimal(perSecond, 3), rows.Decimal(100*f.Cost, 2)))
 }
 
 func (w *traceWatcher) Row(row rows.Row) error {

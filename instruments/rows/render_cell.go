@@ -38,6 +38,8 @@ func CellText(v any) string {
 		return DurationText(v)
 	case Address:
 		return inert.Cell(v.Text)
+	case GoText:
+		return inert.Cell(v.Text)
 	case Missing:
 		return inert.Cell(v.String())
 	case []any:

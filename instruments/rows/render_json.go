@@ -244,6 +244,8 @@ func AppendJSON(b []byte, v any) []byte {
 		return appendJSONString(b, v)
 	case Bytes:
 		return AppendJSON(b, Row{{"$b64", v.Base64()}})
+	case GoText:
+		return AppendJSON(b, v.Plain)
 	case Missing:
 		return AppendJSON(b, Row{{"$missing", string(v)}})
 	case time.Time:

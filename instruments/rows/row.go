@@ -11,7 +11,7 @@ import (
 //
 // A value is one of: nil, bool, int64, uint64 (only beyond int64), float64, string,
 // [Bytes] (a string that isn't UTF-8), time.Time, time.Duration, [Address],
-// [Missing], []any, or Row (nested).
+// [Missing], [GoText], []any, or Row (nested).
 type Row []Cell
 
 // Cell is one named value of a Row.
@@ -56,6 +56,14 @@ type Address struct {
 	Type string
 	Text string
 }
+
+// GoText is a value that people read in Go syntax; in JSON it is Plain.
+type GoText struct {
+	Text  string
+	Plain any
+}
+
+func (g GoText) String() string { return g.Text }
 
 // Missing is why there is no value: JSON shows it as {"$missing": ...}.
 type Missing string

@@ -40,9 +40,10 @@ type capture struct {
 	*Scope
 	limits Limits
 	reads  []probe.Read
-	used   int      // bytes reserved so far
-	queue  []func() // what is taken along next
-	over   int      // reads that found no room
+	used   int        // bytes reserved so far
+	queue  [][]func() // what is taken along next, by how far it is from a root
+	level  int        // of what is taken along now
+	over   int        // reads that found no room
 }
 
 // shown is a value that hits take along.
@@ -64,7 +65,7 @@ func (c *capture) root(name string, s spot) shown {
 		}
 		out.reads = []int{item}
 		if ok {
-			c.later(func() { c.value(c.inside(s, item, s.t, 0), c.limits.Depth) })
+			c.later(0, func() { c.value(c.inside(s, item, s.t, 0), c.limits.Depth) })
 		}
 		return out
 	}
@@ -77,21 +78,29 @@ func (c *capture) root(name string, s spot) shown {
 		}
 		out.reads = append(out.reads, item)
 	}
-	c.later(func() { c.value(s, c.limits.Depth) })
+	c.later(0, func() { c.value(s, c.limits.Depth) })
 	return out
 }
 
 // finish takes along what all roots lead to.
 func (c *capture) finish() []probe.Read {
-	for len(c.queue) > 0 {
-		next := c.queue[0]
-		c.queue = c.queue[1:]
-		next()
+	for c.level = 0; c.level < len(c.queue); c.level++ {
+		for i := 0; i < len(c.queue[c.level]); i++ { // it grows
+			c.queue[c.level][i]()
+		}
 	}
 	return c.reads
 }
 
-func (c *capture) later(f func()) { c.queue = append(c.queue, f) }
+// later has f be done after what is nearer to a root: one step further on, and so many places down a list, so that the
+// first elements of all lists come before the last ones of any.
+func (c *capture) later(down int64, f func()) {
+	at := c.level + 1 + int(down)
+	for len(c.queue) <= at {
+		c.queue = append(c.queue, nil)
+	}
+	c.queue[at] = append(c.queue[at], f)
+}
 
 // read reserves a read of size bytes.
 func (c *capture) read(at probe.Path, size int64, guards []probe.Compare) (item int, ok bool) {
@@ -208,7 +217,7 @@ func (c *capture) head(s spot, size int64) {
 	if err != nil {
 		return
 	}
-	c.later(func() { c.read(at.path, size, s.guards) })
+	c.later(0, func() { c.read(at.path, size, s.guards) })
 }
 
 func (c *capture) pointer(s spot, elem *symbols.Type, depth int) {
@@ -216,7 +225,7 @@ func (c *capture) pointer(s spot, elem *symbols.Type, depth int) {
 	if err != nil {
 		return
 	}
-	c.later(func() {
+	c.later(0, func() {
 		if item, ok := c.read(at.path, min(elem.Size, maxOne), s.guards); ok {
 			c.value(c.inside(s, item, elem, 0), depth)
 		}
@@ -237,7 +246,7 @@ func (c *capture) elements(s spot, each, most int64, then func(item int)) {
 	if err != nil || each <= 0 {
 		return
 	}
-	c.later(func() {
+	c.later(0, func() {
 		if item, ok := c.some(at.path, each*most, &count, each, s.guards); ok {
 			then(item)
 		}
@@ -259,7 +268,7 @@ func (c *capture) slice(s spot, depth int) {
 			}
 			for i := range n {
 				there := probe.Compare{Left: count, Op: probe.Greater, Right: uint64(i)}
-				c.value(c.inside(s.guarded(there), item, e, i*e.Size), depth-1)
+				c.later(i, func() { c.value(c.inside(s.guarded(there), item, e, i*e.Size), depth-1) })
 			}
 		})
 	}
@@ -276,7 +285,7 @@ func (c *capture) boxed(s spot, depth int) {
 		return
 	}
 	some := s.guarded(probe.Compare{Left: first, Op: probe.NotEqual})
-	c.later(func() {
+	c.later(0, func() {
 		if isTab(s.t) {
 			item, ok := c.read(follow(first), 16, some.guards)
 			if !ok {
@@ -321,7 +330,7 @@ func (c *capture) table(s spot, depth int) {
 	if err != nil {
 		return
 	}
-	c.later(func() {
+	c.later(0, func() {
 		head, ok := c.read(at.path, l.Structure.Size, s.guards)
 		if !ok || depth <= 0 {
 			return

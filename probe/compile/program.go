@@ -63,7 +63,7 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 		}
 		for i := range s.Results {
 			if s.Returns {
-				p.back.shown = append(p.back.shown, back.argument(&s.Results[i], resultName(s.Results[i].Name, i, len(s.Results))))
+				p.back.shown = append(p.back.shown, back.argument(&s.Results[i], s.resultName(i)))
 			}
 		}
 	}

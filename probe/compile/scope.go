@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,9 @@ func (c *Scope) find(name string) (a *Argument, ok bool) {
 	n := -1
 	if name == "result" {
 		n = 0
+	} else if name == "err" {
+		// What every Go program calls it: the error that a function gives without having named it.
+		n = slices.IndexFunc(c.Results, func(r Argument) bool { return r.Type.Name == "error" })
 	} else if digits, ok := strings.CutPrefix(name, "r"); ok && len(digits) < 4 {
 		if i, err := strconv.Atoi(digits); err == nil && digits == strconv.Itoa(i) {
 			n = i
@@ -87,12 +91,16 @@ func (c *Scope) find(name string) (a *Argument, ok bool) {
 	return nil, false
 }
 
-// resultName is how a result is called that has no name of its own.
-func resultName(name string, i, of int) string {
-	if name != "" && name != "_" && name[0] != '~' {
-		return name
-	}
-	if of == 1 {
+// resultName is how a result is called; one that has no name of its own by its place.
+func (c *Scope) resultName(i int) string {
+	r := &c.Results[i]
+	given := r.Name != "" && r.Name != "_" && r.Name[0] != '~' && r.Name != fmt.Sprintf("r%d", i)
+	switch at, ok := c.find("err"); {
+	case given:
+		return r.Name
+	case ok && at == r:
+		return "err"
+	case len(c.Results) == 1:
 		return "result"
 	}
 	return fmt.Sprintf("r%d", i)
@@ -104,8 +112,8 @@ func (c *Scope) names() []string {
 	for _, a := range c.Arguments {
 		all = append(all, a.Name)
 	}
-	for i, r := range c.Results {
-		all = append(all, resultName(r.Name, i, len(c.Results)))
+	for i := range c.Results {
+		all = append(all, c.resultName(i))
 	}
 	return all
 }

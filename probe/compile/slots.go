@@ -22,8 +22,10 @@ func (c *capture) slots(s spot, item, depth int) {
 		mark := probe.Word{Path: probe.Path{Base: probe.Base{Kind: probe.Item, N: item, Off: marks}}, InPlace: true,
 			Shift: uint8(8 * i), Size: 1}
 		full := s.guarded(probe.Compare{Left: mark, Op: op, Right: limit})
-		c.slot(full, item, l.Key, l.Keys.Of(i), l.IndirectKey, depth)
-		c.slot(full, item, l.Elem, l.Elems.Of(i), l.IndirectElem, depth)
+		c.later(0, func() {
+			c.slot(full, item, l.Key, l.Keys.Of(i), l.IndirectKey, depth)
+			c.slot(full, item, l.Elem, l.Elems.Of(i), l.IndirectElem, depth)
+		})
 	}
 }
 
