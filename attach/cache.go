@@ -53,7 +53,9 @@ type Cache struct {
 	// DefaultMaxBytes.
 	MaxBytes int64
 	// Exact reads the pages that are asked for and no more, so that Pages tells what a walk needs.
-	Exact   bool
+	Exact bool
+	// Passing says that nobody will ask for Pages, so that much which is looked at once may be read past the cache.
+	Passing bool
 	witness func(addr uint64, n int) // see SetWitness
 
 	mem    Memory

@@ -176,16 +176,22 @@ func (m *StackMemo) shape(s *Space, leaf int32) []Frame {
 	return frames
 }
 
+// knownStack gives the stack of a goroutine that is read apart, as a number that all with the same functions have.
+func (s *Space) knownStack(g *Goroutine) (leaf int32, ok bool) {
+	if s.apart.of != g || s.remembered.shape(s, s.apart.leaf) == nil {
+		return 0, false
+	}
+	return s.apart.leaf, true
+}
+
 // unwindApart is Unwind of a stack whose shape is known; false if it isn't.
 func (g *Goroutine) unwindApart(limit int) (frames []Frame, err error, ok bool) {
 	s := g.s
-	if s.apart.of != g {
+	leaf, ok := s.knownStack(g)
+	if !ok {
 		return nil, nil, false
 	}
-	shape := s.remembered.shape(s, s.apart.leaf)
-	if shape == nil {
-		return nil, nil, false
-	}
+	shape := s.remembered.shape(s, leaf)
 	functions := 0
 	for i := range shape {
 		if shape[i].Inlined {

@@ -219,6 +219,7 @@ func (l *Look) See(view attach.View) {
 	l.view = view
 	l.standing.Store(view.Kind() == attach.Stopped)
 	l.Cache.Exact = l.Options.Kind == attach.Snapshot
+	l.Cache.Passing = l.Options.Kind == attach.Live || l.Options.Bulk
 	l.Cache.MaxBytes = 0
 	switch {
 	case l.Options.Bulk: // what is touched needn't be remembered: the copy will have it
