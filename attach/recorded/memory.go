@@ -2,11 +2,9 @@ package recorded
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"sync"
 
 	"ri/attach"
@@ -48,12 +46,11 @@ const heldBlocks = 64 << 20
 
 // memory finds bytes in the blocks of a recording. It is safe for concurrent use.
 type memory struct {
-	file   *format.Reader
-	blocks []format.Block // in order of address
-	tokens *memory        // where no memory of the process is; nil: there are none
-	whole  bool           // all that is reachable was recorded
-	// origins gives format.OriginsBlock.
-	origins func() ([]byte, error)
+	file    *format.Reader
+	blocks  []format.Block // in order of address
+	tokens  *memory        // where no memory of the process is; nil: there are none
+	whole   bool           // all that is reachable was recorded
+	origins origins
 
 	mu     sync.Mutex
 	loaded map[int]*loaded
@@ -70,13 +67,7 @@ type loaded struct {
 
 // newMemory takes the blocks of a name. Errors: format.ErrMalformed.
 func newMemory(file *format.Reader, name string) (*memory, error) {
-	m := &memory{file: file, loaded: map[int]*loaded{}, origins: sync.OnceValues(func() ([]byte, error) {
-		all, err := file.Named(format.OriginsBlock)
-		if errors.Is(err, format.ErrNoBlock) {
-			return nil, nil
-		}
-		return all[:len(all)/16*16], err
-	})}
+	m := &memory{file: file, loaded: map[int]*loaded{}, origins: origins{file: file}}
 	for _, b := range file.Blocks() {
 		if b.Name != name {
 			continue
@@ -205,19 +196,7 @@ func (m *memory) ReadHoles(p []byte, addr uint64) error {
 	if err := m.readHoles(p, addr); err != nil {
 		return err
 	}
-	origins, err := m.origins()
-	if err != nil {
-		return err
-	}
-	i := sort.Search(len(origins)/16, func(i int) bool { return binary.LittleEndian.Uint64(origins[16*i:]) >= addr })
-	for ; 16*i < len(origins); i++ {
-		at := binary.LittleEndian.Uint64(origins[16*i:]) - addr
-		if at >= uint64(len(p)) || uint64(len(p))-at < 8 {
-			break
-		}
-		copy(p[at:], origins[16*i+8:16*i+16])
-	}
-	return nil
+	return m.origins.put(p, addr)
 }
 
 func (m *memory) readHoles(p []byte, addr uint64) error {

@@ -18,7 +18,8 @@ import (
 type contents struct {
 	memory, later, tokens, origins, process []byte
 	looks                                   []Look
-	low, high                               uint64 // what the index says of memory
+	low, high                               uint64      // what the index says of memory
+	originsAt                               [][2]uint64 // of so many blocks more of them, what the index says
 }
 
 func (c contents) write(t testing.TB) string {
@@ -56,6 +57,11 @@ func (c contents) write(t testing.TB) string {
 			t.Fatal(err)
 		}
 		if err := w.Block(format.LookBlock(i+1), text, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, at := range c.originsAt {
+		if err := w.Block(format.OriginsBlock, c.origins, at[0], at[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,6 +170,7 @@ func TestLies(t *testing.T) {
 		"a mapping that ends before it begins": func(c *contents) {
 			c.process = []byte(`{"machine": 62, "mappings": [{"Start": 18446744073709551615, "End": 9}]}`)
 		},
+		"origins that overlap": func(c *contents) { c.originsAt = [][2]uint64{{0x1000, 0x2000}, {0x1fff, 0x3000}} },
 		"runs without end": func(c *contents) { // none has a byte of data
 			c.memory = binary.LittleEndian.AppendUint32(nil, 1<<21)
 			for i := range uint64(1 << 21) {
@@ -178,7 +185,9 @@ func TestLies(t *testing.T) {
 		lie(&c)
 		r, err := Open(c.write(t))
 		if err == nil {
-			_, err = r.ReadMemory(make([]byte, 8), 0x1002)
+			if _, err = r.ReadMemory(make([]byte, 8), 0x1002); err == nil {
+				err = r.looks[0].ReadHoles(make([]byte, 8), 0x1000)
+			}
 			r.Close()
 		}
 		if !errors.Is(err, format.ErrMalformed) {
@@ -193,7 +202,8 @@ func FuzzRecorded(f *testing.F) {
 	g := good(f)
 	f.Add(g.memory, g.later, g.tokens, g.origins, g.process, g.low, g.high, uint64(0x1008))
 	f.Fuzz(func(t *testing.T, memory, later, tokens, origins, process []byte, low, high, addr uint64) {
-		r, err := Open(contents{memory, later, tokens, origins, process, g.looks, low, high}.write(t))
+		at := [][2]uint64{{low, high}}
+		r, err := Open(contents{memory, later, tokens, origins, process, g.looks, low, high, at}.write(t))
 		if err != nil {
 			return
 		}
