@@ -44,6 +44,9 @@ type Site struct {
 	// Again, at a Check: hits with the carry or the zero flag set are calls that begin anew with a larger stack. They
 	// are not counted.
 	Again bool
+	// Unsure, of an inlined call: the compiler mixes its instructions with others and may have moved the first one, so
+	// that hits may be fewer or more than calls. Where it left a mark, or the code shows otherwise, this is false.
+	Unsure bool
 	// CFA is how far the end of the frame (SP before the call instruction pushed) is above SP at the site.
 	CFA int64
 	// G: the goroutine is in R14, so it has an identity here. Not so in assembler and on signal stacks; nothing typed is

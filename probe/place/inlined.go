@@ -3,6 +3,7 @@ package place
 import (
 	"slices"
 	"sort"
+	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
 
@@ -17,9 +18,10 @@ import (
 // graph is a function's instructions, with whose each is.
 type graph struct {
 	*body
-	owner []int32   // of each instruction: the innermost inlined call; -1
-	next  [][]int32 // where each goes on
-	roots []int32   // where the function begins, and what nothing leads to: the runtime does
+	owner  []int32   // of each instruction: the innermost inlined call; -1
+	next   [][]int32 // where each goes on
+	before [][]int32 // backward; see prev
+	roots  []int32   // where the function begins, and what nothing leads to: the runtime does
 }
 
 func (b *body) graph() *graph {
@@ -154,23 +156,179 @@ func (g *graph) leads(from int32, to map[int32]bool, in func(int32) bool) bool {
 	return false
 }
 
-// begin finds where a set of instructions begins, as instructions that can be probed.
-func (g *graph) begin(in func(int32) bool) (at []instr, why string) {
-	first := g.first(in)
-	if len(first) == 0 {
-		return nil, "no instruction of it is left"
+// moved tells instructions that the register allocator puts where it needs them, with a line of what needs them: words
+// fetched from the stack or kept there, constants and addresses of variables.
+func moved(in instr) bool {
+	if !in.known || in.flow != next {
+		return false
 	}
-	if why = g.comesBack(first, in); why != "" {
-		return nil, why
+	op := in.inst.Op
+	if op == x86asm.XOR {
+		return in.inst.Args[0] == in.inst.Args[1]
+	}
+	if op != x86asm.LEA && !strings.HasPrefix(op.String(), "MOV") {
+		return false
+	}
+	for _, arg := range in.inst.Args[:2] {
+		switch a := arg.(type) {
+		case x86asm.Imm:
+			return true
+		case x86asm.Mem:
+			if a.Index == 0 && (a.Base == x86asm.RSP && op != x86asm.LEA || a.Base == x86asm.RIP && op == x86asm.LEA) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maxHoisted bounds how many instructions of a call are taken for such that were moved in front of a loop.
+const maxHoisted = 32
+
+// begin finds where a call's instructions begin, as instructions that can be probed. mark is one that has the line of
+// the call, and tells of which loop it is part: instructions that don't change in it may have been moved in front of it.
+// unsure says that a call may be passed without the instruction, or more often than once, for all that is known.
+func (g *graph) begin(in func(int32) bool, mark int32) (at []instr, unsure bool, why string) {
+	own := func(i int32) bool { return in(i) && !moved(g.list[i]) }
+	first := g.first(own)
+	if len(first) == 0 {
+		if first, own, unsure = g.first(in), in, true; len(first) == 0 {
+			return nil, false, "no instruction of it is left"
+		}
+	}
+	gone := map[int32]bool{}
+	for len(gone) < maxHoisted && mark >= 0 {
+		out := g.hoisted(first, mark)
+		if len(out) == 0 {
+			break
+		}
+		for _, i := range out {
+			gone[i] = true
+		}
+		if first = g.first(func(i int32) bool { return own(i) && !gone[i] }); len(first) == 0 {
+			return nil, false, "its instructions were moved out of the loop that it is in"
+		}
+	}
+	if why = g.comesBack(first, func(i int32) bool { return in(i) && !gone[i] }); why != "" {
+		return nil, false, why
 	}
 	for _, i := range first {
 		ok, why := g.probeable(i)
 		if why != "" {
-			return nil, why
+			return nil, false, why
 		}
 		at = append(at, ok)
 	}
-	return at, ""
+	return at, unsure || mark < 0 || g.apart(mark, first), ""
+}
+
+// maxLoops bounds how deep loops are nested.
+const maxLoops = 16
+
+// hoisted gives those of some instructions that lie outside a loop in which a mark lies.
+func (g *graph) hoisted(some []int32, mark int32) (out []int32) {
+	if !g.leads(mark, map[int32]bool{mark: true}, g.without(some)) {
+		return nil
+	}
+	loop := func(int32) bool { return true }
+	for range maxLoops {
+		forth, back := g.reach(mark, g.next, loop), g.reach(mark, g.prev(), loop)
+		if !forth[mark] {
+			break // it doesn't come back to itself: no loop
+		}
+		within := func(i int32) bool { return forth[i] && back[i] }
+		for _, i := range some {
+			if !within(i) {
+				out = append(out, i)
+			}
+		}
+		if len(out) > 0 {
+			break
+		}
+		// Without what leads into it the loop falls apart into those within it.
+		inner := map[int32]bool{}
+		for i := range forth {
+			if within(i) && !slices.ContainsFunc(g.before[i], func(j int32) bool { return !within(j) }) {
+				inner[i] = true
+			}
+		}
+		if !inner[mark] {
+			break
+		}
+		loop = func(i int32) bool { return inner[i] }
+	}
+	return out
+}
+
+// reach gives the instructions that one leads to, by edges within a set; itself if it comes back.
+func (g *graph) reach(from int32, edges [][]int32, in func(int32) bool) map[int32]bool {
+	seen := map[int32]bool{}
+	stack := []int32{from}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, j := range edges[i] {
+			if !seen[j] && in(j) {
+				seen[j] = true
+				stack = append(stack, j)
+			}
+		}
+	}
+	return seen
+}
+
+// prev gives the edges backward.
+func (g *graph) prev() [][]int32 {
+	if g.before == nil {
+		g.before = make([][]int32, len(g.list))
+		for i, next := range g.next {
+			for _, j := range next {
+				g.before[j] = append(g.before[j], int32(i))
+			}
+		}
+	}
+	return g.before
+}
+
+// without is all instructions but some.
+func (g *graph) without(some []int32) func(int32) bool {
+	return func(i int32) bool { return !slices.Contains(some, i) }
+}
+
+// apart tells whether control may pass a mark without passing any of some instructions before or behind it.
+func (g *graph) apart(mark int32, some []int32) bool {
+	if slices.Contains(some, mark) {
+		return false
+	}
+	around := g.without(some)
+	before := slices.ContainsFunc(g.roots, func(root int32) bool {
+		return root == mark || around(root) && g.leads(root, map[int32]bool{mark: true}, around)
+	})
+	return before && g.ends(mark, around)
+}
+
+// ends tells whether control gets from an instruction to where the function ends, or begins the next round, by way of a
+// set.
+func (g *graph) ends(from int32, in func(int32) bool) bool {
+	seen := map[int32]bool{from: true}
+	stack := []int32{from}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if len(g.next[i]) == 0 {
+			return true
+		}
+		for _, j := range g.next[i] {
+			if j == from {
+				return true
+			}
+			if !seen[j] && in(j) {
+				seen[j] = true
+				stack = append(stack, j)
+			}
+		}
+	}
+	return false
 }
 
 // probeable gives an instruction, or the next one that control comes to behind it and that can be probed.
@@ -197,12 +355,14 @@ type inlinedAt struct {
 // inlineCall adds the sites of a call that was inlined in a function.
 func (fn *Function) inlineCall(g *graph, n int) {
 	in := func(i int32) bool { return g.of(i, n) }
-	at, why := []instr(nil), ""
-	mark, marked := g.index(g.calls[n].Mark)
-	if marked = marked && g.list[mark].inst.Op == x86asm.NOP && g.list[mark].length == 1; marked {
+	at, why, unsure := []instr(nil), "", false
+	switch mark, ok := g.index(g.calls[n].Mark); {
+	case ok && g.list[mark].inst.Op == x86asm.NOP && g.list[mark].length == 1:
 		at = []instr{g.list[mark]} // the compiler has made it for this call
-	} else {
-		at, why = g.begin(in)
+	case ok:
+		at, unsure, why = g.begin(in, int32(mark))
+	default:
+		at, unsure, why = g.begin(in, -1)
 	}
 	if why != "" {
 		file, line := g.place(g.calls[n].Mark)
@@ -224,6 +384,7 @@ func (fn *Function) inlineCall(g *graph, n int) {
 		s := g.site(one, probe.Inlined)
 		s.Func, s.Into = fn.Name, g.info.Name
 		s.File, s.Line = g.place(g.calls[n].Mark) // of the call
+		s.Unsure = unsure
 		fn.Sites = append(fn.Sites, s)
 		if i, ok := g.index(one.pc); ok && in(int32(i)) {
 			inside.pc = one.pc
