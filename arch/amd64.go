@@ -42,6 +42,8 @@ var AMD64 = &Arch{
 	userTLS:  21,
 	pushed:   8,
 	saved:    8, // RBP
+	// AX CX DX BX SI DI R8 to R15 (runtime/preempt_amd64.s, Go 1.20 to 1.27)
+	preempted: []int{0, 2, 1, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15},
 
 	callTarget: callTargetAMD64,
 	reference:  referenceAMD64,

@@ -49,6 +49,7 @@ type Arch struct {
 	userTLS   int   // where the thread pointer is there
 	pushed    uint64
 	saved     int64 // of a frame that isn't empty, between its locals and the return address
+	preempted []int // the registers at the beginning of runtime.asyncPreempt's frame, a word each
 
 	callTarget func(code []byte, pc uint64) (uint64, bool)
 	reference  func(code []byte, pc uint64) (target uint64, length int, ok bool)

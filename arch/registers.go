@@ -46,6 +46,20 @@ func (a *Arch) FrameRegisters(f Frame) Registers {
 	return r
 }
 
+// PreemptedBytes is how much of runtime.asyncPreempt's frame, from its SP on, Preempted reads.
+func (a *Arch) PreemptedBytes() int { return 8 * len(a.preempted) }
+
+// Preempted gives the registers that a goroutine had when a signal took its processor away, as runtime.asyncPreempt has
+// saved them: the words at the beginning of its frame, and where the goroutine goes on. Others are not known.
+func (a *Arch) Preempted(frame []byte, pc, sp uint64) Registers {
+	r := a.Place(pc, sp)
+	for i, n := range a.preempted {
+		r.words[n] = binary.LittleEndian.Uint64(frame[8*i:])
+		r.lacks &^= 1 << n
+	}
+	return r
+}
+
 // PC is the address of the next instruction.
 func (r *Registers) PC() uint64 {
 	if r.arch == nil {

@@ -20,7 +20,7 @@ type Frame struct {
 	CFA     uint64 // canonical frame address: the caller's SP
 	Inlined bool   // shares PC and CFA with the frame after it
 
-	Regs  *attach.Registers // of the innermost function, when it is on a thread
+	Regs  *attach.Registers // of a function that is on a thread, or was when a signal took it off
 	At    uint64            // PC for look-ups: that of the call, not of the return
 	depth int               // how many inlined calls down from the function itself
 }
@@ -208,10 +208,7 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		}
 		cfa := g.s.arch.CFA(sp, size)
 		for _, f := range g.s.FramesAt(pc, exact) {
-			f.CFA = cfa
-			if n == 0 {
-				f.Regs = regs
-			}
+			f.CFA, f.Regs = cfa, regs
 			frames = append(frames, f)
 		}
 		if info.TopFrame || info.Func == "runtime.goexit" {
@@ -224,7 +221,13 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		if err != nil {
 			return frames, fmt.Errorf("goroutine %d: return address of %s: %w", g.ID, info.Func, err)
 		}
-		exact = EntersBySignal(info.Func)
+		exact, regs = EntersBySignal(info.Func), nil
+		if n > 0 && info.Func == "runtime.asyncPreempt" { // it has saved them, and called
+			if saved, err := g.s.Slice(sp, g.s.arch.PreemptedBytes()); err == nil {
+				had := g.s.arch.Preempted(saved, ret, cfa)
+				regs = &had
+			}
+		}
 		pc, sp = ret, cfa
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/waits"
 )
 
 // goroutine is a goroutine in Lua: g.id, g.status, g:stack().
@@ -389,6 +390,11 @@ func (h *Host) riLoop(L *lua.LState) int {
 		L.Push(lua.LNil)
 		return 1
 	}
+	L.Push(h.turnsTable(t))
+	return 1
+}
+
+func (h *Host) turnsTable(t *waits.Turns) *lua.LTable {
 	line := symbols.Line{}
 	if info, ok := h.space.PC(t.Head); ok {
 		line = info.Lines[len(info.Lines)-1]
@@ -397,9 +403,12 @@ func (h *Host) riLoop(L *lua.LState) int {
 	for _, name := range t.Calls {
 		calls.Append(lua.LString(name))
 	}
-	L.Push(h.table("func", line.Func, "file", line.File, "line", line.Line, "calls", calls, "low", t.Low,
-		"high", t.High, "ends", t.Ends, "counts", t.Counts, "asks", t.Asks, "stores", t.Stores, "nested", t.Nested))
-	return 1
+	out := h.table("func", line.Func, "file", line.File, "line", line.Line, "calls", calls, "low", t.Low, "high", t.High,
+		"ends", t.Ends, "counts", t.Counts, "asks", t.Asks, "stores", t.Stores, "nested", t.Nested)
+	if t.Around != nil {
+		out.RawSetString("around", h.turnsTable(t.Around))
+	}
+	return out
 }
 
 // riSyscall tells what a goroutine's last system call gave, if its thread is still at it.

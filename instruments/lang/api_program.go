@@ -75,12 +75,13 @@ end`, "", GroupGoroutines},
 			"memory other than its own frame.",
 		`print((ri.loops(ri.func(ri.var'main.all'.f).pc)))`, "false", GroupGoroutines},
 	{"ri.loop", "(pc: int, ...): {func, file, line, low: int, high: int, ends: boolean, counts: boolean, asks: boolean, " +
-		"stores: boolean, nested: boolean, calls: string[]}?",
+		"stores: boolean, nested: boolean, calls: string[], around: table?}?",
 		"What the machine code says of the innermost loop that has one or several places of a function in it, " +
 			"such as frames' pcs: where it begins; whether it has a way out (other than a panic); whether a way out " +
 			"depends on what the loop itself leads on (a counter, say); whether it asks memory, or what it calls, " +
 			"for something else; whether it writes memory other than its frame; whether it has loops in it; which " +
-			"functions it calls ('' for those that the code doesn't name). nil where there is no such loop.",
+			"functions it calls ('' for those that the code doesn't name); around is the same of the next loop that it is in. " +
+			"nil where there is no such loop.",
 		`print(ri.loop(ri.func(ri.var'main.all'.f).pc))`, "nil", GroupGoroutines},
 	{"ri.syscall", "(g: goroutine): {result: int, waits: boolean}?",
 		"The system call that a goroutine's thread has just come back from, and what the kernel gave (a negative number: " +

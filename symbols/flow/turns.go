@@ -22,29 +22,34 @@ type Turns struct {
 	Stores    bool     // it writes memory other than its function's frame
 	Nested    bool     // it has loops in it
 	Calls     []string // the functions that it calls; "" for those that aren't named in the code
+	Around    *Turns   // the next loop that it is in itself; nil if there is none
 }
 
 // maxLoop is the size of a function, in bytes, whose loops are followed.
 const maxLoop = 1 << 16
 
-// TurnsAt describes the innermost loop of a function that has all of several link-time places in it. False where there
-// is none, or the code can't be followed.
+// TurnsAt describes the innermost loop of a function that has all of several link-time places in it, and the one around
+// it. False where there is none, or the code can't be followed.
 func TurnsAt(file *symbols.File, pcs []uint64) (*Turns, bool) {
 	g, ok := graphOf(file, pcs[regAX])
 	if !ok {
 		return nil, false
 	}
-	var best map[uint64]bool
-	head := uint64(0)
+	var heads []uint64
 	for at, body := range g.loops {
-		if (best == nil || len(body) < len(best)) && g.has(body, pcs) {
-			best, head = body, at
+		if g.has(body, pcs) {
+			heads = append(heads, at)
 		}
 	}
-	if best == nil {
+	if len(heads) == 0 {
 		return nil, false
 	}
-	return g.turns(head, best)
+	slices.SortFunc(heads, func(a, b uint64) int { return len(g.loops[a]) - len(g.loops[b]) })
+	turns := g.turns(heads[0], g.loops[heads[0]])
+	if len(heads) > 1 {
+		turns.Around = g.turns(heads[1], g.loops[heads[1]])
+	}
+	return turns, true
 }
 
 // StoresIn tells whether the function around a link-time place writes memory other than its own frame, and other than
@@ -148,7 +153,7 @@ type slot struct {
 	disp int64
 }
 
-func (g *graph) turns(head uint64, body map[uint64]bool) (*Turns, bool) {
+func (g *graph) turns(head uint64, body map[uint64]bool) *Turns {
 	r := &round{g: g, head: head, body: body, slots: map[slot]int{}, stored: map[slot]bool{}, in: map[uint64]*facts{},
 		back: &facts{}, turns: &Turns{Head: head, Low: ^uint64(0)}}
 	for at := range body {
@@ -164,7 +169,7 @@ func (g *graph) turns(head uint64, body map[uint64]bool) (*Turns, bool) {
 	if r.full { // some values weren't followed: nothing is said to be asked for
 		r.turns.Counts, r.turns.Asks = true, false
 	}
-	return r.turns, true
+	return r.turns
 }
 
 // look notes what a block of the loop does, whatever the values are.

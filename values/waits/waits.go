@@ -120,8 +120,11 @@ func (r *Reader) Loops(pc uint64) bool { return flow.Loops(r.s.File(), pc-r.s.Bi
 // Stores tells whether the function around a pc writes memory other than its own frame.
 func (r *Reader) Stores(pc uint64) bool { return flow.StoresIn(r.s.File(), pc-r.s.Bias()) }
 
+// Turns is what the code of a loop says of how it goes on.
+type Turns = flow.Turns
+
 // Turns describes the innermost loop that has several places of one function in it; false where there is none.
-func (r *Reader) Turns(pcs []uint64) (*flow.Turns, bool) {
+func (r *Reader) Turns(pcs []uint64) (*Turns, bool) {
 	if _, err := r.program(); err != nil || len(pcs) == 0 {
 		return nil, false
 	}
@@ -130,8 +133,8 @@ func (r *Reader) Turns(pcs []uint64) (*flow.Turns, bool) {
 		linked[i] = pc - r.s.Bias()
 	}
 	t, ok := flow.TurnsAt(r.s.File(), linked)
-	if ok {
-		t.Head, t.Low, t.High = t.Head+r.s.Bias(), t.Low+r.s.Bias(), t.High+r.s.Bias()
+	for at := t; at != nil; at = at.Around {
+		at.Head, at.Low, at.High = at.Head+r.s.Bias(), at.Low+r.s.Bias(), at.High+r.s.Bias()
 	}
 	return t, ok
 }

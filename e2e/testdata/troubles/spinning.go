@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -56,6 +57,23 @@ func init() {
 		cancel()
 		go keepOn(ctx, make(chan int))
 	}
+	troubles["spin-dial"] = func() { go dialAgain(nobodyListens()) }
+	troubles["spin-timer"] = func() { go rearm(time.NewTimer(0)) }
+	troubles["spin-after"] = func() { go lapse(make(chan int)) }
+	troubles["spin-decoder"] = func() { go decode(json.NewDecoder(strings.NewReader(`{"a": 1}`))) }
+	troubles["spin-deadline"] = func() {
+		_, c := connected()
+		c.SetReadDeadline(time.Now().Add(-time.Second))
+		go attend(c)
+	}
+	troubles["spin-write"] = func() {
+		_, c := connected()
+		c.Close()
+		go push(c, []byte("text"))
+	}
+	troubles["spin-channels"] = func() { go pollAll([]chan int{make(chan int), make(chan int), make(chan int)}) }
+	troubles["spin-parse"] = func() { go parse("12x") }
+	troubles["spin-copy"] = func() { go io.Copy(io.Discard, endless{temporary("")}) }
 	troubles["spin-open"] = func() { go openAgain("/nowhere/is/it") }
 	troubles["spin-empty"] = func() { go pollRing(&ring{}) }
 	troubles["spin-endless"] = func() { go arithmetic() }
@@ -117,6 +135,13 @@ func temporary(text string) *os.File {
 
 // deserted is a connection whose peer has closed it.
 func deserted() net.Conn {
+	conn, peer := connected()
+	conn.Close()
+	return peer
+}
+
+// connected are the two ends of a connection. The first is kept.
+func connected() (net.Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -125,13 +150,102 @@ func deserted() net.Conn {
 	if err != nil {
 		panic(err)
 	}
-	conn.Close()
 	peer, err := l.Accept()
 	if err != nil {
 		panic(err)
 	}
-	kept = append(kept, l)
-	return peer
+	kept = append(kept, l, conn)
+	return conn, peer
+}
+
+func nobodyListens() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+//go:noinline
+func dialAgain(address string) net.Conn {
+	for {
+		if c, err := net.Dial("tcp", address); err == nil {
+			return c
+		}
+	}
+}
+
+//go:noinline
+func rearm(t *time.Timer) {
+	for {
+		<-t.C
+		results.Add(1)
+		t.Reset(0)
+	}
+}
+
+//go:noinline
+func lapse(stop chan int) {
+	for {
+		select {
+		case <-time.After(0):
+		case <-stop:
+			return
+		}
+	}
+}
+
+//go:noinline
+func decode(d *json.Decoder) {
+	for {
+		var v map[string]int
+		if err := d.Decode(&v); err != nil {
+			continue
+		}
+		results.Add(uint64(len(v)))
+	}
+}
+
+//go:noinline
+func push(c net.Conn, b []byte) {
+	for len(b) > 0 {
+		n, _ := c.Write(b)
+		b = b[n:]
+	}
+}
+
+//go:noinline
+func pollAll(all []chan int) {
+	for {
+		for _, c := range all {
+			select {
+			case v := <-c:
+				results.Add(uint64(v))
+			default:
+			}
+		}
+	}
+}
+
+//go:noinline
+func parse(text string) int {
+	for {
+		if n, err := strconv.Atoi(text); err == nil {
+			return n
+		}
+	}
+}
+
+// endless is a reader that hides the end.
+type endless struct{ from io.Reader }
+
+func (e endless) Read(b []byte) (int, error) {
+	n, err := e.from.Read(b)
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 //go:noinline

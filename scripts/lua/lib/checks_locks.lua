@@ -256,7 +256,7 @@ local function single(need, holder, behind)
     return "deadlock: a goroutine waits for a lock that it took itself and, on one of the ways through its code, didn't give back",
       "look for a way out of what locks it, or round the loop, that leaves out Unlock"
   end
-  return "deadlock: a goroutine waits for a lock that it holds itself (Lock twice)",
+  return ("deadlock: a goroutine waits for a lock that it holds itself (%s)"):format(need.reads and "Lock, then RLock" or "Lock twice"),
     "a method that locks must not be called with the lock held: split it into one that locks and one that doesn't"
 end
 

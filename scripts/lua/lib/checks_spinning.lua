@@ -16,11 +16,32 @@ local asks = { "^runtime[%./]", "^internal/", "^sync%.", "^sync/atomic%.", "^tim
 -- What of the runtime tells that something is made.
 local makes = { "^runtime%.mallocgc", "^runtime%.newobject", "^runtime%.makeslice", "^runtime%.growslice", "^runtime%.mapassign", "^runtime%.gcAssist", "^runtime%.makemap" }
 
+-- What of the standard library gives the same for the same arguments, or asks the system: a loop that waits for another answer only, and leads nothing
+-- on, gets none.
+local pure = {
+  "^strconv%.", "^strings%.[A-Z]", "^bytes%.[A-Z]", "^unicode", "^encoding/json%.Unmarshal", "^encoding/json%.Valid", "^encoding/hex%.", "^encoding/base64%.",
+  "^net%.Lookup", "^net%.Parse", "^net/url%.[A-Z]", "^net/netip%.[A-Z]", "^net/mail%.[A-Z]", "^time%.Parse", "^regexp%.Match", "^path", "^os%.Stat", "^os%.Lstat",
+  "^os%.Getenv", "^os%.LookupEnv", "^os/exec%.LookPath", "^os/user%.Lookup", "^errors%.", "^os%.Is", "^mime%.", "^go/parser%.", "^crypto/x509%.Parse",
+}
+
 local function matches(func, patterns)
   for _, pattern in ipairs(patterns) do
     if func:find(pattern) then return true end
   end
   return false
+end
+
+-- literal is a text as a pattern.
+local function literal(text) return (text:gsub("[^%w]", "%%%0")) end
+
+-- only tells whether all of some functions match one of two lists of patterns, and one of them the second.
+local function only(funcs, a, b)
+  local one = false
+  for _, func in ipairs(funcs) do
+    one = one or matches(func, b)
+    if not matches(func, a) and not matches(func, b) then return false end
+  end
+  return one
 end
 
 -- own is the innermost of the program's own frames among the outermost n, and which of them it is.
@@ -47,15 +68,17 @@ local function moves(a, b, at, bt)
   return x.bytes:sub(from + 1) ~= y.bytes:sub(to + 1)
 end
 
--- works tells whether what a loop calls has something to do; and whether it calls a function of the program.
-local function works(look, stack, at, idle)
+-- works tells whether what a loop calls has something to do; and whether it calls a function of the program. spare, if there is one, are functions
+-- that don't count, nor what they make.
+local function works(look, stack, at, idle, spare)
   for _, f in ipairs(look.frames) do
     if not f.func:find("^runtime%.") then break end
-    if matches(f.func, makes) then return true end
+    if not spare and matches(f.func, makes) then return true end
   end
   local called = {}
   for i = at + 1, #stack do
     local f = stack[i]
+    if spare and matches(f.func, spare) then break end
     if locks.standard(f.func) then
       if not matches(f.func, asks) then return true end
     elseif not f.inlined and f.pc ~= stack[at].pc and not f.func:find("%.deferwrap%d+$") and not f.func:find("%-fm$") then
@@ -115,6 +138,27 @@ local function place(looks)
   return { stacks = stacks, common = common }
 end
 
+-- calls_of tells whether a loop calls a method of what one of its variables holds.
+local function calls_of(loop, one)
+  for _, func in ipairs(loop.calls) do
+    if func == "" and one.interface or one.method and func:sub(1, #one.method) == one.method then return true end
+  end
+  return false
+end
+
+-- Calls that make a failing one pass: what was opened or connected meanwhile may be at its end soon.
+local opens = { "open", "openat", "accept4", "accept", "connect", "socket" }
+
+-- Calls that use a connection: then there is one.
+local uses = { "connect", "read", "write", "writev", "sendto", "recvfrom" }
+
+local function any(alive, calls)
+  for _, call in ipairs(calls) do
+    if alive[call] then return true end
+  end
+  return false
+end
+
 -- cause finds what a loop asks for in vain: what was seen dead in several looks, and alive in none. True where something came.
 local function cause(looks, p)
   local seen, order, alive = {}, {}, {}
@@ -122,12 +166,15 @@ local function cause(looks, p)
     local deepest = #look.frames - p.index -- frames inside of the loop's
     local told = {}
     for _, one in ipairs(look.ends) do
-      if one.frame <= deepest then
+      local counts = one.frame <= deepest
+      if one.kind == "held" then counts = one.frame == deepest + 1 and p.loop ~= nil and calls_of(p.loop, one) end
+      if counts then
         if one.dead == false then
           if not one.call or one.reads then return true end
           alive[one.call] = true
         elseif one.dead then
-          local key = one.kind .. tostring(one.call or one.key)
+          -- A timer may be another one each time.
+          local key = one.kind == "timer" and "timer" or one.kind .. tostring(not one.final and one.call or one.key)
           if not told[key] then
             told[key] = true
             if not seen[key] then
@@ -143,12 +190,12 @@ local function cause(looks, p)
   end
   local best
   for _, s in ipairs(order) do
-    local rank = ({ ["end"] = 1, closed = 2, timer = 3, fails = 4 })[s.one.kind] or 5
+    local rank = ({ ["end"] = 1, closed = 2, timer = 3, fails = 4, held = 4.5 })[s.one.kind] or 5
     s.rank = rank
-    local sure = (s.n >= 2 or s.one.final) and not (s.one.kind == "fails" and alive[s.one.call])
-    if s.one.kind == "end" and s.one.call then -- of a file that was opened meanwhile
-      for _, opens in ipairs { "open", "openat", "accept4", "accept", "connect", "socket" } do sure = sure and not alive[opens] end
-    end
+    local sure = s.n >= 2 or s.one.final and s.one.kind ~= "held"
+    if s.one.kind == "fails" then sure = sure and not any(alive, s.one.key == "dial" and uses or { s.one.call }) end
+    if s.one.kind == "end" and s.one.call then sure = sure and not any(alive, opens) end -- of a file that was opened meanwhile
+    if s.one.kind == "held" then sure = s.n == #looks end
     if sure and (not best or rank < best.rank or rank == best.rank and s.n > best.n) then best = s end
   end
   return false, best
@@ -168,7 +215,7 @@ local function told(looks, s, p)
   local func = s.one.kind == "closed" and not s.of and through(looks, p)
   if func then return ("calls %s, in which a channel is closed"):format(func) end
   if s.name then parts[#parts + 1] = s.of and ("(%s in %s)"):format(s.name, s.of) or ("(%s)"):format(s.name) end
-  if s.one.kind == "end" or s.one.kind == "fails" then
+  if s.one.kind == "end" or s.one.kind == "fails" and s.one.key ~= "dial" then
     for _, look in ipairs(looks) do
       for _, one in ipairs(look.ends) do
         if one.kind == "descriptor" and ri.cmp(one.fd, 0) >= 0 then return table.concat(parts, " "), one.fd end
@@ -196,26 +243,73 @@ local function described(l, fd)
   return ("descriptor %d: %s"):format(fd, d.path ~= "" and d.path or d.kind)
 end
 
+-- within_library finds the loop in which a goroutine was at all looks where it is one of the standard library's: io.Copy, say.
+local function within_library(p)
+  for index = p.common + 1, 1, -1 do
+    local pcs, same = {}, true
+    for i, s in ipairs(p.stacks) do
+      local f = s[index]
+      pcs[i], same = f and f.pc, same and f ~= nil and f.func == p.stacks[1][index].func
+    end
+    local at = p.stacks[1][index]
+    local loop = same and not at.func:find("^runtime[%./]") and ri.loop(unpack(pcs))
+    if loop then
+      p.index, p.at, p.loop, p.library = index, at, loop, true
+      return
+    end
+  end
+end
+
+-- polls tells whether a goroutine was seen to ask channels, on which nothing was, in most looks.
+local function polls(looks, p)
+  local n = 0
+  for _, look in ipairs(looks) do
+    local found = false
+    for _, one in ipairs(look.ends) do
+      if one.kind == "default" and one.frame <= #look.frames - p.index then found = true end
+    end
+    if found then n = n + 1 end
+  end
+  return n > #looks / 2
+end
+
 -- judge tells of one that ran at all looks whether it spins, and on what.
 local function judge(c)
   local p = place(c.looks)
   if not p then return nil end
+  if not p.loop then within_library(p) end
+  local polled = p.loop and p.loop.counts and p.loop.around and polls(c.looks, p)
+  if polled then p.loop = p.loop.around end -- it asks one after the other, and begins again
   local loop = p.loop
-  if not loop or loop.counts then return nil, p end
+  if not loop then return nil, p end
   local alive, why = cause(c.looks, p)
   if alive then return nil, p end
-  if why and why.rank < 5 then return { place = p, why = why }, p end
-  local calls
+  if loop.counts and not (why and why.one.final and why.n >= 2) then return nil, p end -- what it leads on may get it out
+  p.open = true -- more looks may tell
+  if p.library and not (why and why.rank < 5 and why.n >= #c.looks / 2) then return nil, p end
   local same = idle(c.looks)
+  if why and why.one.kind == "held" then -- it may be made anew each round, used, and something done with what came of it
+    for i, look in ipairs(c.looks) do
+      if works(look, p.stacks[i], p.index, same, { "^" .. literal(why.one.method) }) then
+        why = nil
+        break
+      end
+    end
+  end
+  if why and why.rank < 5 then return { place = p, why = why }, p end
+  if c.restless then return nil, p end -- it waits, if not for long
+  local calls
+  local same_answer = loop.asks and loop.ends and not loop.stores and only(loop.calls, asks, pure)
   for i, look in ipairs(c.looks) do
-    local is, called = works(look, p.stacks[i], p.index, same)
+    local is, called = works(look, p.stacks[i], p.index, same, same_answer and pure or nil)
     if is then return nil, p end
     calls = calls or called
   end
   for _, func in ipairs(loop.calls) do calls = calls or not matches(func, asks) end
+  local asking = loop.asks or polled
   -- What is called may compute what it gives: unless the loop asks, it is work.
-  if calls and not loop.asks or not loop.ends and not loop.asks and loop.nested and loop.stores then return nil, p end
-  return { place = p, why = why, endless = not loop.ends and not loop.asks }, p
+  if calls and not asking or not loop.ends and not asking and loop.nested and loop.stores then return nil, p end
+  return { place = p, why = why, endless = not loop.ends and not asking }, p
 end
 
 -- input writes how large the arguments are that a function was given: "s of 2.0 MiB".
@@ -284,12 +378,12 @@ local function result(l)
   if l.spins then return l.spins, l.burns end
   l.spins, l.burns = {}, {}
   for id, c in pairs(l.candidates or {}) do
-    if watch.hot(c) and #c.looks >= watch.enough then
+    if (watch.hot(c) or c.restless) and #c.looks >= watch.enough then
       local s, p = judge(c)
       if s then
         s.id, s.c = id, c
         l.spins[#l.spins + 1] = s
-      elseif p and watch.ran(c) >= 2 then
+      elseif p and watch.ran(c) >= 2 and not c.restless then
         l.burns[#l.burns + 1] = burning(c, p)
       end
     end
@@ -319,7 +413,7 @@ local function finding(l, group, known)
       or ("%s: %s run all the time in one place, and waited for nothing"):format(subject, n == 1 and "it has" or "they have"),
     where = ("goroutine %s in %s (%s)"):format(tostring(s.id), frame.func, frame.func == loop.func and ("%s:%d"):format(file, loop.line) or waits.short(frame)),
     evidence = {
-      ("it ran, or was ready to, in %d of %d looks over %s, and was not parked in between; its stack was looked at in %d, and it was always in the loop at %s:%d"):format(
+      (c.restless and "it ran, or was ready to, in %d of %d looks over %s, and waited but for moments; its stack" or "it ran, or was ready to, in %d of %d looks over %s, and was not parked in between; its stack was looked at in %d, and it was always in the loop at %s:%d"):format(
         c.busy, c.seen, ri.duration(math.floor((c.last - c.first) / 1e6) * 1000000), #c.looks, file, loop.line),
       s.why and ("it %s: in %d of these"):format(why, s.why.n) or nil,
       fd and described(l, fd) or nil,
@@ -381,4 +475,12 @@ local function burns(l)
   return out
 end
 
-return { { name = "spinning", run = spins }, sample = watch.sample, finish = watch.finish, burns = burns }
+-- finish looks on, until enough is known.
+local function finish(l)
+  watch.finish(l, function(c)
+    local s, p = judge(c)
+    return not s and p ~= nil and p.open
+  end)
+end
+
+return { { name = "spinning", run = spins }, sample = watch.sample, finish = finish, burns = burns }

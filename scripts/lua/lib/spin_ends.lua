@@ -21,6 +21,9 @@ local names = {
   [103] = "ECONNABORTED", [104] = "ECONNRESET", [107] = "ENOTCONN", [110] = "ETIMEDOUT", [111] = "ECONNREFUSED", [113] = "EHOSTUNREACH",
 }
 
+-- errors of a descriptor that it gives until it is closed.
+local lasting = { EBADF = true, EPIPE = true, ENOTCONN = true, EISDIR = true }
+
 local reads = { read = true, readlen = true, pread = true, pread64 = true, recvfrom = true, readv = true, recvmsg = true, readlinkat = false }
 
 -- called is the name of the system call on a stack, as package syscall or x/sys/unix has it: "read".
@@ -77,32 +80,58 @@ local function channel(addr)
   if ok and c then return c, c.closed ~= 0 and c.qcount == 0, field(c, "timer") ~= nil end
 end
 
+-- address writes one of package net.
+local function address(a)
+  local ok, text = pcall(function()
+    if a.IP == nil then return a.Name end
+    local b = ri.bytes(a.IP)
+    local ip = #b >= 4 and ("%d.%d.%d.%d"):format(b:byte(#b - 3, #b)) or ""
+    if #b == 16 and b:sub(1, 12) ~= ("\0"):rep(10) .. "\255\255" then
+      local parts = {}
+      for i = 1, 16, 2 do parts[#parts + 1] = ("%x"):format(b:byte(i) * 256 + b:byte(i + 1)) end
+      ip = "[" .. table.concat(parts, ":") .. "]"
+    end
+    return ip .. ":" .. tostring(a.Port)
+  end)
+  return ok and text or nil
+end
+
 -- named says which file, listener or connection it is, from its own names and addresses.
 local function named(v)
   local t = typeof(v)
   local path = field(v, "file", "name") or t == "os.file" and field(v, "name")
   if path then return "os.File " .. path end
   local fd = t == "net.netFD" and v or field(v, "fd") or field(v, "conn", "fd")
-  local function address(a)
-    local ok, text = pcall(function()
-      if a.IP == nil then return a.Name end
-      local b = ri.bytes(a.IP)
-      local ip = #b >= 4 and ("%d.%d.%d.%d"):format(b:byte(#b - 3, #b)) or ""
-      if #b == 16 and b:sub(1, 12) ~= ("\0"):rep(10) .. "\255\255" then
-        local parts = {}
-        for i = 1, 16, 2 do parts[#parts + 1] = ("%x"):format(b:byte(i) * 256 + b:byte(i + 1)) end
-        ip = "[" .. table.concat(parts, ":") .. "]"
-      end
-      return ip .. ":" .. tostring(a.Port)
-    end)
-    return ok and text or nil
-  end
   local own, peer = fd and address(field(fd, "laddr")), fd and address(field(fd, "raddr"))
   return own and (peer and own .. " to " .. peer or own)
 end
 
--- exhausted tells of a reader whether it is at its end, true or false, and in words; nil where that isn't known.
-local function exhausted(v, depth)
+-- passed tells whether a descriptor's deadline has passed, for reading or writing (runtime/netpoll.go, pollDesc: rd and wd are negative then).
+local function passed(pfd, writes)
+  local ok, past = pcall(function()
+    local desc = ri.at(pfd.pd.runtimeCtx, "runtime.pollDesc")
+    return ri.cmp(writes and desc.wd or desc.rd, 0) < 0
+  end)
+  return ok and past
+end
+
+-- article writes a type's name with its article.
+local function article(t) return (t:find("^[aeio]") and "an " or "a ") .. t end
+
+-- failed says what a type of the standard library keeps that has failed: all of them that have such a field fail from then on.
+local function failed(v, t)
+  for _, name in ipairs { "err", "rerr", "readErr" } do
+    local ok, err = pcall(function() return v[name] end)
+    if ok and eof(err) then return ("%s at its end (io.EOF)"):format(article(t)) end
+    if ok and type(err) == "userdata" then
+      local known, is = pcall(ri.typeof, err)
+      if known and (is:find("Error$") or is:find("[eE]rrorString$")) then return ("%s that has failed, and says so each time (%s)"):format(article(t), is) end
+    end
+  end
+end
+
+-- exhausted tells of a reader whether it is at its end, true or false, and in words; nil where that isn't known. writes: it is written to.
+local function exhausted(v, depth, writes)
   local t = typeof(v)
   depth = depth or 0
   if depth > 4 or t == "" then return nil end
@@ -130,12 +159,11 @@ local function exhausted(v, depth)
   local pfd = descriptor(v)
   if pfd then
     if field(pfd, "fdmu", "state") % 2 == 1 then return true, ("what is closed (%s)"):format(named(v) or "its descriptor is gone"), true end
+    if passed(pfd, writes) then return true, ("what has a deadline that has passed (%s)"):format(named(v) or "a descriptor") end
     return nil
   end
-  for _, name in ipairs { "err", "rerr", "readErr" } do
-    local ok, err = pcall(function() return v[name] end)
-    if ok and eof(err) then return true, ("a %s at its end (io.EOF)"):format(t) end
-  end
+  local what = locks.standard(t .. ".") and not t:find("^context%.") and failed(v, t)
+  if what then return true, what end
 end
 
 -- argument gives the first argument of a frame that is of one of several types, or the first at all.
@@ -286,6 +314,53 @@ function ends.given(g, frames)
   return out
 end
 
+-- Methods of a descriptor that ask something of the kernel, and how that is said.
+local verbs = { { "%.[aA]ccept", "accepts on " }, { "%.[wW]rite", "writes to ", true }, { "%.[sS]end", "writes to ", true }, { "%.[rR]ead", "reads " }, { "%.[rR]ecv", "reads " } }
+
+-- verb_of says what a method does, and whether it writes; nil for one that only looks, or closes.
+local function verb_of(func)
+  local method = func:match("%.[%w_]+$") or ""
+  for _, v in ipairs(verbs) do
+    if method:find("^" .. v[1]) then return v[2], v[3] or false end
+  end
+end
+
+-- held finds what a function of the program has in its variables, of the standard library's types, that is at its end: what it calls may return too
+-- fast to be seen at it.
+local function held(g, i)
+  local ok, _, _, list = pcall(g.locals, g, i)
+  local out = {}
+  for _, v in ipairs(ok and list or {}) do
+    local t = v.dynamic or v.type
+    if type(v.value) == "userdata" and t:find("^%*") and locks.standard(t:sub(2) .. ".") then
+      local known, is, what, final = pcall(exhausted, v.value)
+      if known and is ~= nil then
+        local package, name = t:match("^%*(.*)%.(%w+)$")
+        out[#out + 1] = {
+          frame = i, kind = "held", dead = is, what = "uses " .. (what or "a reader"), key = ri.addr(v.value), final = final, name = v.name,
+          method = package and package .. ".(*" .. name .. ").", interface = v.dynamic ~= nil and v.dynamic ~= v.type,
+        }
+      end
+    end
+  end
+  return out
+end
+
+-- refused tells of a dial that has come to nothing, while it clears up: net.socket closes only those (net/sock_posix.go, Go 1.20 to 1.27).
+local function refused(g, frames)
+  for i = 1, math.min(most, #frames) - 1 do
+    if frames[i].func == "net.(*netFD).Close" and frames[i + 1].func == "net.socket" then
+      local to
+      for k = i + 1, math.min(i + 8, #frames) do
+        for _, v in ipairs(arguments(g, k)) do
+          if not to and (v.name == "raddr" or v.name == "ra") and type(v.value) == "userdata" then to = address(v.value) end
+        end
+      end
+      return i + 1, { kind = "fails", dead = true, what = "dials, and no connection comes about" .. (to and " (" .. to .. ")" or ""), key = "dial", call = "connect" }
+    end
+  end
+end
+
 --- Finds what a goroutine asks for in vain, in a stop.
 -- @param g goroutine
 -- @param frames table, of ri.stack
@@ -294,7 +369,7 @@ end
 function ends.of(g, frames, call)
   local out = {}
   local function note(i, one)
-    if one then
+    if i and one then
       one.frame = i
       out[#out + 1] = one
     end
@@ -302,7 +377,8 @@ function ends.of(g, frames, call)
   local name, at = called(frames)
   if call and name then
     if call.result < 0 and not silent[-call.result] then
-      note(at, { kind = "fails", dead = true, what = ("calls %s, which fails: %s"):format(name, names[-call.result] or "error " .. tostring(-call.result)), key = name .. call.result, call = name })
+      local why = names[-call.result] or "error " .. tostring(-call.result)
+      note(at, { kind = "fails", dead = true, what = ("calls %s, which fails: %s"):format(name, why), key = name .. call.result, call = name, lasts = lasting[why] })
     elseif call.result == 0 and reads[name] then
       note(at, { kind = "end", dead = true, what = "reads, and is told that there is no more (0 bytes)", call = name })
     elseif call.result >= 0 then
@@ -322,16 +398,31 @@ function ends.of(g, frames, call)
       if type(v) == "userdata" then
         local pfd = descriptor(v)
         if pfd then note(i, { kind = "descriptor", fd = pfd.Sysfd, key = ri.addr(v) }) end
-        local known, is, what, final = pcall(exhausted, v)
-        local verb = func:find("%.Accept") and "accepts on " or func:find("%.[wW]rite") and "writes to " or "reads "
-        if known and is ~= nil then note(i, { kind = "end", dead = is, what = verb .. (what or "a reader"), key = ri.addr(v), final = final }) end
+        local verb, writes = verb_of(func)
+        local known, is, what, final
+        if verb or not pfd then known, is, what, final = pcall(exhausted, v, 0, writes) end
+        if known and is ~= nil then note(i, { kind = "end", dead = is, what = (verb or "reads ") .. (what or "a reader"), key = ri.addr(v), final = final }) end
+      end
+    end
+  end
+  for _, one in ipairs(out) do
+    if one.kind == "descriptor" and out[1].lasts then out[1].key, out[1].final = out[1].key .. "@" .. tostring(one.key), true end
+  end
+  note(refused(g, frames))
+  local own = 0
+  for i = 1, math.min(most, #frames) do
+    if not locks.standard(frames[i].func) and own < 2 then
+      own = own + 1
+      for _, one in ipairs(held(g, i)) do
+        one.of = frames[i].func
+        out[#out + 1] = one
       end
     end
   end
   for _, one in ipairs(out) do
     if one.dead and (one.kind == "closed" or one.kind == "timer" or one.kind == "default") then
       one.name, one.of = variable(g, frames, one.key)
-      if not one.name then one.name, one.of = "at " .. ri.hex(one.key), nil end
+      if not one.name and one.kind ~= "timer" then one.name, one.of = "at " .. ri.hex(one.key), nil end
     end
   end
   return out

@@ -9,8 +9,11 @@ local runtime = require("runtime")
 
 local watch = {}
 
---- How many looks there are at least at a goroutine's stack.
-watch.enough = 5
+--- How many looks there are at least at a goroutine's stack, and how many where those don't tell.
+watch.enough, watch.plenty = 5, 15
+
+-- For how long it is looked on, in nanoseconds: on a machine that is busy each stop takes its time.
+local patience = 1e9
 
 -- How much of a stack is compared, in bytes; how many goroutines' stacks are looked at; how many others are watched.
 local compared, most, crowd = 8192, 64, 4096
@@ -97,7 +100,7 @@ local function look(l, c, now)
   return pcall(function()
     local g = ri.at(c.addr, "runtime.g")
     if g.goid ~= c.id then
-      c.waited = true
+      c.waited, c.gone = true, true
       return
     end
     local status, seq = runtime.status(g), g.trackingSeq
@@ -126,6 +129,19 @@ end
 
 --- Whether a goroutine has run all the time that it is known.
 function watch.hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
+
+-- Where one that goes on is that tries to get a connection: it is parked until the kernel says that it came about, or didn't, which may be at once.
+local dials = "^net%.%(%*sysDialer%)%."
+
+-- restless tells whether a goroutine runs most of the time, waits but for moments in between, and was dialling in the first look.
+local function restless(l, c)
+  if not c.waited or c.gone or c.seen < 3 or c.busy < 0.4 * c.seen then return false end
+  if c.dials == nil then
+    c.dials = false
+    for _, f in ipairs(l.state[c.id] and l.state[c.id].frames or {}) do c.dials = c.dials or f.func:find(dials) ~= nil end
+  end
+  return c.dials
+end
 
 -- kept gives the bytes of a stack outside the innermost frame, up to the outermost.
 local function kept(frames)
@@ -180,8 +196,8 @@ local function stacks(l, ids)
         elseif g.status == "running" or g.status == "runnable" or g.status == "syscall" then
           local one, waits = stack(l, c, g)
           if one then found[#found + 1] = { c, one } end
-          if waits then gone[#gone + 1] = c end
-        elseif not holds(c, ri.at(c.addr, "runtime.g"), g.status) then
+          if waits and not c.restless then gone[#gone + 1] = c end
+        elseif not c.restless and not holds(c, ri.at(c.addr, "runtime.g"), g.status) then
           gone[#gone + 1] = c
         end
       end)
@@ -211,7 +227,8 @@ local function watched(l, candidates, now)
   for id, c in pairs(candidates) do
     count = count + 1
     look(l, c, now)
-    if watch.hot(c) then out[id], any = c, true end
+    c.restless = restless(l, c)
+    if watch.hot(c) or c.restless then out[id], any = c, true end
   end
   return any and out or nil, count
 end
@@ -249,13 +266,16 @@ function watch.sample(l, i, times)
   if all and i >= times / 2 then stacks(l, all) end
 end
 
---- Looks on at those that were noticed late, until enough is known of each.
+--- Looks on at those that were noticed late, and at those of which it isn't clear, until enough is known of each.
 -- @param l table, the look
-function watch.finish(l)
+-- @param undecided function, whether more looks at a goroutine may tell more
+function watch.finish(l, undecided)
+  local began = runtime.nanotime()
   for round = 1, 3 * watch.enough do
-    local open = {}
+    local open, more = {}, runtime.nanotime() - began < patience
     for id, c in pairs(l.candidates) do
-      if watch.hot(c) and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2) then open[id] = c end
+      local hot = watch.hot(c) or c.restless
+      if hot and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2 or more and #c.looks < watch.plenty and undecided(c)) then open[id] = c end
     end
     if next(open) == nil then break end
     ri.again(math.min(l.seconds / 10, 0.05), "live")
