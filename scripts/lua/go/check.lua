@@ -93,7 +93,9 @@ local function look(p, wanted)
       end
     end
   end
-  function l.never(id) return l.heap ~= nil and l.heap:never(id) end
+  -- went tells whether a goroutine has gone on since: then what the copy shows was a moment, as of a timer that is just about to send.
+  function l.went(id) return l.second and not mark:still(id) end
+  function l.never(id) return l.heap ~= nil and l.heap:never(id) and not l.went(id) end
   attempt(l, locks, locks.prepare)
   attempt(l, holders, holders.first)
   attempt(l, stopped, stopped.first)

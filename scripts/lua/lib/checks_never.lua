@@ -89,7 +89,7 @@ local function unreachable(l)
   for _, b in ipairs(l.blocked) do
     local ids, told = {}, 0
     for _, id in ipairs(b.ids) do
-      if l.deadlocked[id] or l.stuck[id] or l.left[id] or l.lost[id] or l.served[id] then told = told + 1 else ids[#ids + 1] = id end
+      if l.deadlocked[id] or l.stuck[id] or l.left[id] or l.lost[id] or l.served[id] or l.went(id) then told = told + 1 else ids[#ids + 1] = id end
     end
     if not final[b.reason] and #ids > 0 then
       local known = l.state[ids[1]]

@@ -182,6 +182,7 @@ local function cause(looks, p)
               order[#order + 1] = seen[key]
             end
             local s = seen[key]
+            if one.exact then s.one = one end
             s.n, s.name, s.of = s.n + 1, s.name or one.name, s.of or one.of
           end
         end
@@ -197,6 +198,7 @@ local function cause(looks, p)
     if s.one.kind == "end" and s.one.call then sure = sure and not any(alive, opens) end -- of a file that was opened meanwhile
     if s.one.kind == "held" then sure = s.n == #looks end
     if sure and (not best or rank < best.rank or rank == best.rank and s.n > best.n) then best = s end
+    p.hint = p.hint or rank < 5
   end
   return false, best
 end
@@ -297,7 +299,7 @@ local function judge(c)
     end
   end
   if why and why.rank < 5 then return { place = p, why = why }, p end
-  if c.restless then return nil, p end -- it waits, if not for long
+  if c.restless then return nil, p end
   local calls
   local same_answer = loop.asks and loop.ends and not loop.stores and only(loop.calls, asks, pure)
   for i, look in ipairs(c.looks) do
@@ -351,6 +353,7 @@ local function everybody(l, group)
     if not known[id] then known[id], ids[#ids + 1] = true, id end
   end
   for _, one in ipairs(group) do add(one.id) end
+  for _, one in ipairs(l.spins) do known[one.id] = true end -- told by themselves
   local function within(frames)
     for _, f in ipairs(frames) do
       if f.func == s.place.at.func and ri.cmp(f.pc, loop.low) >= 0 and ri.cmp(f.pc, loop.high) <= 0 then return true end
@@ -479,7 +482,7 @@ end
 local function finish(l)
   watch.finish(l, function(c)
     local s, p = judge(c)
-    return not s and p ~= nil and p.open
+    return not s and p ~= nil and p.open, p ~= nil and p.hint
   end)
 end
 

@@ -5,6 +5,7 @@
 -- it (false: something came), in words, what tells it from another of its kind, and whether it stays so.
 
 local locks = require("checks_locks")
+local runtime = require("runtime")
 local words = require("words")
 
 local ends = {}
@@ -74,10 +75,12 @@ local function made(v)
   return addr
 end
 
--- channel is a runtime.hchan of which a closed one gives zero values at once.
+-- channel is a runtime.hchan of which a closed one gives zero values at once; and whether it is a timer's (Go 1.23 on), and that is due: "due", "later".
 local function channel(addr)
   local ok, c = pcall(ri.at, addr, "runtime.hchan")
-  if ok and c then return c, c.closed ~= 0 and c.qcount == 0, field(c, "timer") ~= nil end
+  if not ok or not c then return nil end
+  local when = field(c, "timer", "when")
+  return c, c.closed ~= 0 and c.qcount == 0, when and (ri.cmp(when, runtime.nanotime()) <= 0 and "due" or "later")
 end
 
 -- address writes one of package net.
@@ -189,7 +192,7 @@ local function received(g, i, func, outer)
       if not c then return nil end
       local blocks = receives[func] == true or receives[func] == 0 and receives[outer] == true
       if closed then return { kind = "closed", dead = true, what = "receives from a channel that is closed", key = addr } end
-      if timer then return { kind = "timer", dead = true, what = "receives from a timer's channel, and the timer is due at once each time", key = addr } end
+      if timer == "due" then return { kind = "timer", dead = true, what = "receives from a timer's channel, and the timer is due at once each time", key = addr } end
       if blocks then return { kind = "channel", dead = false, key = addr } end
       return { kind = "default", dead = true, what = "asks a channel, and does something else where nothing is there", key = addr }
     end
@@ -208,7 +211,7 @@ local function selected(g, i)
     if case.c ~= nil then
       local c, closed, due = channel(ri.addr(case.c))
       if c and closed then return { kind = "closed", dead = true, what = "selects, and a case of it is a channel that is closed", key = ri.addr(case.c) } end
-      timer = timer or c and due and ri.addr(case.c)
+      timer = timer or c and due == "due" and ri.addr(case.c)
     end
   end
   if timer then return { kind = "timer", dead = true, what = "selects, and a timer is due at once each time", key = timer } end
@@ -346,17 +349,29 @@ local function held(g, i)
   return out
 end
 
--- refused tells of a dial that has come to nothing, while it clears up: net.socket closes only those (net/sock_posix.go, Go 1.20 to 1.27).
-local function refused(g, frames)
+-- answer is what the kernel said of a connection that was tried: an error's number, 0 for none (net/fd_unix.go, connect, asks for SO_ERROR).
+local function answer(g, frames, i)
+  if frames[i].func ~= "syscall.GetsockoptInt" then return nil end
+  local ok, all = pcall(g.locals, g, i)
+  return ok and all.n or nil
+end
+
+-- refused tells of a dial that has come to nothing: what the kernel said, or that net.socket clears up, as it does for none that came about
+-- (net/sock_posix.go). Go 1.20 to 1.27.
+local function refused(g, frames, call)
   for i = 1, math.min(most, #frames) - 1 do
-    if frames[i].func == "net.(*netFD).Close" and frames[i + 1].func == "net.socket" then
+    local errno = call and call.result == 0 and answer(g, frames, i)
+    if errno and ri.cmp(errno, 0) ~= 0 or frames[i].func == "net.(*netFD).Close" and frames[i + 1].func == "net.socket" then
       local to
-      for k = i + 1, math.min(i + 8, #frames) do
+      for k = i + 1, math.min(i + 10, #frames) do
         for _, v in ipairs(arguments(g, k)) do
           if not to and (v.name == "raddr" or v.name == "ra") and type(v.value) == "userdata" then to = address(v.value) end
         end
       end
-      return i + 1, { kind = "fails", dead = true, what = "dials, and no connection comes about" .. (to and " (" .. to .. ")" or ""), key = "dial", call = "connect" }
+      local what = errno and "dials, which fails: " .. (names[errno] or "error " .. tostring(errno)) or "dials, and no connection comes about"
+      return i + 1, { kind = "fails", dead = true, what = what .. (to and " (" .. to .. ")" or ""), key = "dial", call = "connect", exact = errno and true }
+    elseif errno then
+      return i, { kind = "call", dead = false, call = "connect" }
     end
   end
 end
@@ -408,7 +423,7 @@ function ends.of(g, frames, call)
   for _, one in ipairs(out) do
     if one.kind == "descriptor" and out[1].lasts then out[1].key, out[1].final = out[1].key .. "@" .. tostring(one.key), true end
   end
-  note(refused(g, frames))
+  note(refused(g, frames, call))
   local own = 0
   for i = 1, math.min(most, #frames) do
     if not locks.standard(frames[i].func) and own < 2 then

@@ -94,6 +94,26 @@ local function holds(c, g, status)
   return runtimes[status] or runtimes[why] or false
 end
 
+-- channel_at is where a runtime.sudog has its channel's address; from Go 1.26 on it has it twice, and once only for the collector (maybeTraceablePtr).
+local function channel_at()
+  for _, f in ipairs(ri.type("runtime.sudog").fields) do
+    if f.name == "c" then return f.offset + ri.type(f.type).size - 8 end
+  end
+end
+
+-- timed tells whether a goroutine that is parked waits for a timer's channel (Go 1.23 on), among others.
+local function timed(g)
+  local w, n = g.waiting, 0
+  while w ~= nil and n < 16 do
+    local addr, bytes = 0, ri.memory(ri.addr(w) + channel_at(), 8)
+    for i = 8, 1, -1 do addr = addr * 256 + bytes:byte(i) end
+    local c = addr ~= 0 and ri.at(addr, "runtime.hchan")
+    if c and runtime.has(c, "timer") and c.timer ~= nil then return true end
+    w, n = w.waitlink, n + 1
+  end
+  return false
+end
+
 -- look notes what a goroutine is doing: whether it runs, or would if there were a P for it, and whether it has waited.
 local function look(l, c, now)
   c.seen = c.seen + 1
@@ -113,6 +133,10 @@ local function look(l, c, now)
       if parked and not held then c.waited = true end
     else
       c.waited = true
+      if not c.timed then
+        local known, is = pcall(timed, g)
+        c.timed = known and is
+      end
     end
   end)
 end
@@ -133,14 +157,14 @@ function watch.hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
 -- Where one that goes on is that tries to get a connection: it is parked until the kernel says that it came about, or didn't, which may be at once.
 local dials = "^net%.%(%*sysDialer%)%."
 
--- restless tells whether a goroutine runs most of the time, waits but for moments in between, and was dialling in the first look.
+-- restless tells whether a goroutine runs most of the time, waits but for moments in between, and was dialling in the first look, or waited for a timer.
 local function restless(l, c)
   if not c.waited or c.gone or c.seen < 3 or c.busy < 0.4 * c.seen then return false end
   if c.dials == nil then
     c.dials = false
     for _, f in ipairs(l.state[c.id] and l.state[c.id].frames or {}) do c.dials = c.dials or f.func:find(dials) ~= nil end
   end
-  return c.dials
+  return c.dials or c.timed
 end
 
 -- kept gives the bytes of a stack outside the innermost frame, up to the outermost.
@@ -268,14 +292,19 @@ end
 
 --- Looks on at those that were noticed late, and at those of which it isn't clear, until enough is known of each.
 -- @param l table, the look
--- @param undecided function, whether more looks at a goroutine may tell more
+-- @param undecided function, whether more looks at a goroutine may tell more, and whether something was seen that makes it likely
 function watch.finish(l, undecided)
   local began = runtime.nanotime()
   for round = 1, 3 * watch.enough do
     local open, more = {}, runtime.nanotime() - began < patience
     for id, c in pairs(l.candidates) do
       local hot = watch.hot(c) or c.restless
-      if hot and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2 or more and #c.looks < watch.plenty and undecided(c)) then open[id] = c end
+      local want = hot and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2)
+      if hot and not want and #c.looks < watch.plenty then
+        local is, hint = undecided(c)
+        want = is and (more or hint and runtime.nanotime() - began < 3 * patience)
+      end
+      if want then open[id] = c end
     end
     if next(open) == nil then break end
     ri.again(math.min(l.seconds / 10, 0.05), "live")
