@@ -101,8 +101,9 @@ func newMemory(file *format.Reader, name string) (*memory, error) {
 // run gives the bytes from an address to the end of their run. The error says why there are none.
 func (m *memory) run(addr uint64) (run format.Memory, err error) {
 	if m.tokens != nil {
-		if run, err = m.tokens.run(addr); err == nil {
-			return run, nil
+		var no *absent
+		if run, err = m.tokens.run(addr); err == nil || errors.As(err, &no) && no.denied {
+			return run, err
 		}
 	}
 	i, _ := slices.BinarySearchFunc(m.blocks, addr, func(b format.Block, addr uint64) int {

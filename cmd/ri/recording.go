@@ -10,7 +10,7 @@ import (
 func newRecording(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recording",
-		Short: "what is in a recording: info, verify, check, export",
+		Short: "what is in a recording: info, verify, check, redact, export",
 		Long: `Say what a recording holds. Whoever sends one reads ri recording check first: every text that is
 kept as it was, and what looks as if it shouldn't be there.`,
 		Example: `  ri recording check nats.rec
@@ -48,8 +48,19 @@ bytes that belong to neither, what is known of the process, and what travels of 
 		func(out *rows.Output, path string) error { return commands.RecordingExport(out, path, export) })
 	exported.Flags().BoolVar(&export.Core, "core", false, "an ELF core, into the file of -o")
 	exported.PreRun = func(*cobra.Command, []string) { export.File, o.out = o.out, "" }
+	var redact commands.RedactOptions
+	redacted := about("redact", "write a recording once more, of which less is kept",
+		`Write a recording once more, and keep of it what the policy keeps, too. It takes away and never gives back: what was
+not kept is not in the file. Texts that aren't kept any more become tokens; tokens stay as they are.`,
+		func(out *rows.Output, path string) error { return commands.RecordingRedact(out, path, redact) })
+	redacted.Example = "  ri recording redact nats.rec -o less.rec --policy stricter.yaml"
+	redacted.Flags().StringVar(&redact.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
+	redacted.Flags().BoolVar(&redact.DenyNumbers, "deny-numbers", false, "leave out single numbers, too")
+	redacted.Flags().StringVar(&redact.KeyFile, "key-file", "", "the key of new tokens, `FILE`: that of the recording, "+
+		"so that they are equal to those of others with it")
+	redacted.PreRun = func(*cobra.Command, []string) { redact.File, o.out = o.out, "" }
 	cmd.AddCommand(
-		exported,
+		exported, redacted,
 		about("info", "say what a recording is of, and what it holds", "", commands.RecordingInfo),
 		about("verify", "read all of a recording, and say what is damaged", "", commands.RecordingVerify),
 		check)

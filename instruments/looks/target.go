@@ -220,7 +220,7 @@ func OpenSession(c TargetChoice) (*Session, error) {
 // symbols are those of the target's executable.
 func (c TargetChoice) symbols(t attach.Target) (*symbols.File, error) {
 	if r, ok := t.(*recorded.Recording); ok && c.Exe == "" {
-		return recordedSymbols(r)
+		return RecordedSymbols(r)
 	}
 	exe := t.Executable()
 	if c.Recording != "" {
@@ -265,9 +265,9 @@ func (c TargetChoice) SameBuild(t attach.Target) error {
 // maxSymbols is in how many pieces symbols may have travelled.
 const maxSymbols = 8
 
-// recordedSymbols are those that travelled with a recording: each set's parts, and then its header. In files of version
+// RecordedSymbols are those that travelled with a recording: each set's parts, and then its header. In files of version
 // 1 there is one set, and the header comes first.
-func recordedSymbols(r *recorded.Recording) (*symbols.File, error) {
+func RecordedSymbols(r *recorded.Recording) (*symbols.File, error) {
 	var all *symbols.Portable
 	next := symbols.Portable{Parts: map[string][]byte{}}
 	sets := 0

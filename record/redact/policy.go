@@ -150,6 +150,24 @@ func (p *Policy) rule(w what) (action Action, named, ok bool) {
 	return Keep, false, false
 }
 
+// Field says what to do with a field of which only the path in a type is known: text tells that it is one, or leads to
+// one, number that it is a single number which isn't the runtime's own.
+func (p *Policy) Field(typ, variable, path string, text, number bool) Action {
+	w := what{typ: typ, pkg: PackageOf(typ), variable: variable}
+	if path != "" {
+		w.field = strings.Split(path, ".")
+	}
+	switch a, _, ok := p.rule(w); {
+	case ok:
+		return a
+	case text:
+		return Token
+	case number && p.DenyNumbers:
+		return Drop
+	}
+	return Keep
+}
+
 // Column says what to do with the texts of a column of a recipe's rows: Token unless a rule says otherwise. A column
 // whose name is a secret's is kept only by a rule that names it.
 func (p *Policy) Column(recipe, column string) Action {

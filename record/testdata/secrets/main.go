@@ -57,6 +57,7 @@ type customer struct {
 	Password string
 	Next     *customer
 	Full     fmt.Stringer
+	Serial   int // a single number, which is kept
 }
 
 type text string
@@ -222,7 +223,7 @@ func fail(secret string) (err error) {
 
 func main() {
 	for i := range [3]int{} {
-		c := &customer{Name: planted(fmt.Sprint("name", i)), pin: 90210 + i, Password: planted(fmt.Sprint("password", i))}
+		c := &customer{Name: planted(fmt.Sprint("name", i)), Serial: 777 + i, pin: 90210 + i, Password: planted(fmt.Sprint("password", i))}
 		c.Address = address{Street: planted("street"), Lines: [2]string{planted("line0"), planted("line1")}}
 		copy(c.Address.Zip[:], planted("z"))
 		c.Notes = append(make([]byte, 0, 256), planted("bytes")...)
