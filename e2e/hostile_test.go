@@ -37,7 +37,8 @@ var hostile = map[string][][]string{
 	"crash":      {{"crash", "-p", "PID"}, {"crash", "-c", "CORE"}, {"crash", "-c", "DIED"}},
 	"diff":       {{"diff", "main.holder", "--interval", "10ms", "-p", "PID"}},
 	"dlv":        {{"dlv", "-p", "PID"}, {"dlv", "-c", "CORE"}},
-	"doctor":     {{"doctor"}, {"doctor", "-p", "PID"}},
+	"doctor": {{"doctor"}, {"doctor", "-p", "PID"}, {"doctor", "--verify", "-p", "PID"},
+		{"doctor", "--verify", "-c", "CORE"}},
 	"exec": {{"exec", "-e", "return main.holder", "-p", "PID"},
 		{"exec", "-e", "print(main.holder.Text) ri.log(main.holder.Text) ri.emit{[main.holder.Text] = main.holder.Text} " +
 			"ri.finding{what = main.holder.Text}", "-p", "PID"},

@@ -72,6 +72,7 @@ func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	dropCut(path)
 	f := &File{Database: NewDatabase(schema), Path: path, lock: l}
 	if err := f.open(); err != nil {
 		f.Close()
@@ -296,7 +297,8 @@ func (f *File) CompactTo(all *Transaction) (before, after int64, err error) {
 		return f.size, f.size, err
 	}
 	data := appendRecord(appendRecord(nil, f.Schema.compact()), text)
-	temp, err := os.CreateTemp(filepath.Dir(f.Path), "."+filepath.Base(f.Path)+".new-")
+	dropCut(f.Path)
+	temp, err := os.OpenFile(compacted(f.Path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return f.size, f.size, err
 	}
@@ -318,6 +320,15 @@ func (f *File) CompactTo(all *Transaction) (before, after int64, err error) {
 	before, f.file, f.size = f.size, temp, int64(len(data))
 	return before, f.size, syncFolder(f.Path)
 }
+
+// compacted is what a file is called while it is written anew. Who has the lock is the only one who does that, so one
+// name will do, and what was left of one who was killed at it is found again.
+func compacted(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+}
+
+// dropCut takes away what is left of a compaction that was cut short. The caller has the lock.
+func dropCut(path string) { _ = os.Remove(compacted(path)) }
 
 // CompactIfLarge compacts a file that has grown far beyond what is in it.
 func (f *File) CompactIfLarge(comment string) error {

@@ -131,6 +131,39 @@ func TestWeReadWhatOpenVSwitchWrites(t *testing.T) {
 	}
 }
 
+// What is left of a compaction whose process was killed is gone when the file is opened again, or compacted.
+func TestCompactionCutShort(t *testing.T) {
+	path, _ := garden(t)
+	for _, begin := range []func(*File) error{
+		func(*File) error { return nil },
+		func(f *File) error {
+			if err := os.WriteFile(compacted(path), []byte("half"), 0o600); err != nil {
+				return err
+			}
+			_, _, err := f.Compact("by us")
+			return err
+		},
+	} {
+		if err := os.WriteFile(compacted(path), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path, schemaForTest(t), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := begin(f); err != nil {
+			t.Error(err)
+		}
+		f.Close()
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*new*")); len(left) > 0 {
+			t.Errorf("%v is left", left)
+		}
+		if again, err := Read(path, schemaForTest(t)); err != nil || again.Damage != nil {
+			t.Error(err, again.Damage)
+		}
+	}
+}
+
 func TestDamagedTailIsCutOffAtTheNextWrite(t *testing.T) {
 	path, bed := garden(t)
 	whole, err := os.ReadFile(path)

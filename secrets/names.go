@@ -10,8 +10,8 @@ import (
 // secret's, in the singular or the plural.
 var words = []string{
 	"password", "passwd", "passphrase", "passcode", "pass", "pwd", "pw",
-	"secret", "token", "key", "credential", "cred", "private",
-	"auth", "oauth", "authorization", "authentication", "bearer", "jwt", "pat", "otp", "totp", "pin",
+	"secret", "token", "tok", "key", "credential", "cred", "private", "priv", "pem",
+	"auth", "authn", "oauth", "authorization", "authentication", "bearer", "jwt", "pat", "otp", "totp", "pin",
 	"cookie", "session", "sid", "csrf", "xsrf", "nonce",
 	"dsn", "webhook", "seed", "salt", "pepper", "mnemonic", "entropy", "signature", "signing", "hmac", "sas",
 	"card", "cvv", "cvc", "iban", "ssn", "sk",
@@ -19,7 +19,8 @@ var words = []string{
 
 // parts make a name a secret's wherever they stand in a word: nobody means anything else by them.
 var parts = []string{
-	"passw", "passphrase", "passcode", "secret", "token", "credential", "apikey", "privatekey", "accesskey",
+	"passw", "pswd", "psswd", "passphrase", "passcode", "accesscode", "backupcode", "recoverycode", "kennwort",
+	"secret", "token", "credential", "apikey", "privatekey", "accesskey",
 	"signingkey", "authoriz", "authentic", "oauth",
 	"cookie", "session", "webhook", "mnemonic", "connectionstring", "connstr", "creditcard", "cardnumber",
 	"kubeconfig", "dockerconfig",
@@ -32,10 +33,10 @@ var innocent = strings.NewReplacer("tokeniz", "-", "tokenis", "-", "detoken", "-
 // ends make a name a secret's at the end of a word: DBPASS, GITHUBPAT, mysqldsn. The words that end so and mean
 // something else are excepted.
 var ends = map[string][]string{
-	"pass":  {"bypass", "compass", "surpass", "trespass", "overpass", "underpass"},
-	"pwd":   nil,
-	"key":   {"monkey", "donkey", "turkey", "hotkey", "jockey", "hockey", "whiskey", "flunkey", "shortcutkey"},
-	"keys":  {"monkeys", "donkeys", "hotkeys"},
+	"pass": {"bypass", "compass", "surpass", "trespass", "overpass", "underpass"},
+	"pwd":  nil,
+	"key": {"monkey", "donkey", "turkey", "hotkey", "jockey", "hockey", "whiskey", "flunkey", "shortcutkey", "turnkey",
+		"lackey", "mickey", "hickey", "rickey"},
 	"pat":   {"compat", "spat"},
 	"dsn":   nil,
 	"authz": nil,
@@ -88,9 +89,11 @@ func contains(piece string) bool {
 		}
 	}
 	for end, but := range ends {
-		if strings.HasSuffix(piece, end) &&
-			!slices.ContainsFunc(but, func(b string) bool { return strings.HasSuffix(piece, b) }) {
-			return true
+		for _, one := range []string{piece, strings.TrimSuffix(piece, "s")} { // in the plural, too
+			if strings.HasSuffix(one, end) &&
+				!slices.ContainsFunc(but, func(b string) bool { return strings.HasSuffix(one, b) }) {
+				return true
+			}
 		}
 	}
 	return false

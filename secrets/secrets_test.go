@@ -25,7 +25,8 @@ func TestName(t *testing.T) {
 		stripeSk rootPw adminpwd2 kmsKeyMaterial npmAuthToken dockerconfigjson smtp-pass webhookSecretV2 hmacKey
 		aesKey256 signKey
 		tlsPrivKey KUBECONFIG slackBotToken refresh_token masterPassw0rd pinCode seedPhrase accountkey deployKey
-		authz shadowPw
+		authz shadowPw PgPassWd PGPASSWD userPswd dbPasswrd apiKeyV2 api_key_v2 privKeyPem rsaPriv tlsPEM AWS_SECRET
+		botTok authn accessCodes recoveryCode masterKeys SSHKEYS dbpwds
 		tokenizer_key secretaryPassword
 		card cardNumber CREDITCARD creditCard CVV ssn userSSN USERSSN iban pin mnemonic totp otp`) {
 		if name == "DATABASE_CONNECTION_STRING" || name == "connStr" { // two words that are one part
@@ -40,6 +41,7 @@ func TestName(t *testing.T) {
 		passive PASSENGER passed
 		tokenize tokenizer Tokenization secretary SECRETARIAT obsession possession passenger encompass trespass
 		passage passport
+		monkeys turkeys keyboard keyboards passengers compasses bypasses turnkey discards wildcards
 		hotkey turkey donkey hockey keynote keyword authored cardigan cardinal dashboard pinned spinner opinion
 		mapping shipping
 		salty assault result basalt seeded spatial dispatch compatible privateer keyspace keyspaces
