@@ -25,6 +25,7 @@ type Armed struct {
 	options Options
 	how     dialect
 	way     Way
+	traps   traps
 	layouts []layout
 	file    *os.File // of the code
 	pidfd   int
@@ -72,6 +73,9 @@ func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*
 	}
 	a := &Armed{target: target, probes: probes, options: o.filled(len(probes)), how: able.how, way: able.Way, pidfd: -1,
 		calls: map[int]*ebpf.Map{}, tables: map[int]*ebpf.Map{}, more: make(chan struct{}, 1), stop: make(chan struct{})}
+	if able.Way == Multi {
+		a.traps = theTraps()
+	}
 	if err := a.arm(ctx); err != nil {
 		a.Close()
 		return nil, err

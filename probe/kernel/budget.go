@@ -20,13 +20,13 @@ const (
 )
 
 // trapCost is what a hit of a probe's sites costs without its program, on average: which of them is hit isn't known.
-func trapCost(sites []probe.Site) time.Duration {
+func (a *Armed) trapCost(sites []probe.Site) time.Duration {
 	if len(sites) == 0 {
 		return 0
 	}
 	var sum time.Duration
 	for _, s := range sites {
-		sum += s.Instruction.Cost()
+		sum += a.traps.of(s.Instruction)
 	}
 	return sum / time.Duration(len(sites))
 }
@@ -104,7 +104,7 @@ func (a *Armed) estimate(c control, length time.Duration) Forecast {
 	f := Forecast{Length: length}
 	for i, p := range a.probes {
 		hits, backs := float64(c.count(i, countEntries)), float64(c.count(i, countReturns))
-		cost := hits*trapCost(p.Sites).Seconds() + backs*trapCost(p.Returns).Seconds()
+		cost := hits*a.trapCost(p.Sites).Seconds() + backs*a.trapCost(p.Returns).Seconds()
 		r := Rate{PerSecond: hits / length.Seconds(), Cost: cost / length.Seconds()}
 		f.Probes = append(f.Probes, r)
 		f.Cost += r.Cost
@@ -136,7 +136,7 @@ func (a *Armed) spent() (perProbe []time.Duration, hits uint64) {
 		} else {
 			entries += c(countTaken)
 		}
-		cost := time.Duration(entries)*trapCost(p.Sites) + time.Duration(backs)*trapCost(p.Returns) +
+		cost := time.Duration(entries)*a.trapCost(p.Sites) + time.Duration(backs)*a.trapCost(p.Returns) +
 			time.Duration(c(countNanos)+sampled*c(countSampled))
 		perProbe = append(perProbe, cost)
 		hits += entries + backs

@@ -356,11 +356,12 @@ func (k *conditioner) readBlock(b *block, f fails) {
 		k.load(scratch, frame, b.parent.place())
 		k.if_(asm.JEq, scratch, 0, f.null)
 	}
+	args := len(k.code)
 	k.mov(asm.R3, scratch)
 	k.plus(asm.R3, b.lo)
 	k.addr(asm.R1, b.slot)
 	k.set(asm.R2, int32(b.hi-b.lo))
-	k.copyUser(f.unreadable)
+	k.copyUser(args, f.unreadable)
 }
 
 func (n *node) place() int { return n.block.slot + int(n.off-n.block.lo) }

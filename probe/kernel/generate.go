@@ -75,14 +75,27 @@ type fails struct {
 }
 
 // copyUser reads user memory at the address in R3 to the address in R1, as many bytes as R2 says, and jumps where it
-// can't.
-func (g *generator) copyUser(bad label) {
-	if g.how.sleepable {
-		g.call(asm.FnCopyFromUser)
-	} else {
+// can't. The code from args on sets these registers, from what outlasts a call. Nearly all memory is there, and the
+// helper that doesn't wait for a page is the faster one; where it fails the other one tells.
+func (g *generator) copyUser(args int, bad label) {
+	if !g.how.sleepable {
 		g.call(asm.FnProbeReadUser)
+		g.if_(asm.JNE, asm.R0, 0, bad)
+		return
 	}
+	end := len(g.code)
+	done := g.label()
+	g.call(asm.FnProbeReadUser)
+	g.if_(asm.JEq, asm.R0, 0, done)
+	for i := args; i < end; i++ {
+		if l, ok := g.jumps[i]; ok {
+			g.jumps[len(g.code)] = l
+		}
+		g.add(g.code[i])
+	}
+	g.call(asm.FnCopyFromUser)
 	g.if_(asm.JNE, asm.R0, 0, bad)
+	g.place(done)
 }
 
 // base puts the word that a path starts with into a register.
@@ -153,11 +166,12 @@ func (g *generator) address(p probe.Path, f fails) {
 	g.base(p.Base, scratch, f)
 	for _, step := range p.Steps {
 		g.notNil(p.Base, f)
+		args := len(g.code)
 		g.mov(asm.R3, scratch)
 		g.plus(asm.R3, step)
 		g.addr(asm.R1, g.slots.word)
 		g.set(asm.R2, 8)
-		g.copyUser(f.unreadable)
+		g.copyUser(args, f.unreadable)
 		g.load(scratch, frame, g.slots.word)
 		p.Base.Kind = probe.Register // what was loaded may be nil
 	}
@@ -184,10 +198,11 @@ func (g *generator) word(w probe.Word, f fails) {
 		}
 	} else {
 		g.address(w.Path, f)
+		args := len(g.code)
 		g.addr(asm.R1, g.slots.word)
 		g.set(asm.R2, int32(w.Size))
 		g.mov(asm.R3, scratch)
-		g.copyUser(f.unreadable)
+		g.copyUser(args, f.unreadable)
 		g.loadSize(scratch, frame, g.slots.word, int(w.Size))
 	}
 	g.extend(scratch, int(w.Size), w.Signed)

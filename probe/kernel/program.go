@@ -188,10 +188,12 @@ func (g *generator) header(kind int32) {
 	g.load(asm.R3, ctx, regsG)
 	g.store(event, atG, asm.R3)
 	if g.opts.Goid > 0 {
+		args := len(g.code)
+		g.load(asm.R3, ctx, regsG)
 		g.plus(asm.R3, g.opts.Goid)
 		g.addr(asm.R1, g.slots.word)
 		g.set(asm.R2, 8)
-		g.copyUser(none)
+		g.copyUser(args, none)
 		g.load(asm.R1, frame, g.slots.word)
 		g.store(event, atGoid, asm.R1)
 	}
@@ -269,10 +271,12 @@ func (g *generator) countUndecided() {
 func (g *generator) callKey(bad label) {
 	g.load(asm.R3, ctx, regsG)
 	g.store(frame, g.slots.key, asm.R3)
+	args := len(g.code)
+	g.load(asm.R3, ctx, regsG)
 	g.plus(asm.R3, g.opts.StackHi)
 	g.addr(asm.R1, g.slots.word)
 	g.set(asm.R2, 8)
-	g.copyUser(bad)
+	g.copyUser(args, bad)
 	g.load(asm.R1, frame, g.slots.word)
 	g.load(asm.R2, frame, g.slots.cfa)
 	g.add(asm.Sub.Reg(asm.R1, asm.R2))

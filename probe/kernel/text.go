@@ -40,10 +40,11 @@ func (k *conditioner) text(t probe.Text, e ends) {
 		k.add(asm.Add.Reg(scratch, asm.R4), asm.Sub.Imm(scratch, int32(n)))
 	}
 	buffer := k.alloc(n)
+	args := len(k.code)
 	k.addr(asm.R1, buffer)
 	k.set(asm.R2, int32(n))
 	k.mov(asm.R3, scratch)
-	k.copyUser(e.unreadable)
+	k.copyUser(args, e.unreadable)
 	k.same(t.Literal, frame, buffer, e.no)
 	k.jump(e.yes)
 }
@@ -80,7 +81,7 @@ func (k *conditioner) contains(t probe.Text, e ends) {
 		k.fail("a literal of %d bytes, searched within %d", n, within)
 		return
 	}
-	length, last := k.alloc(8), k.alloc(8)
+	length, some, last := k.alloc(8), k.alloc(8), k.alloc(8)
 	buffer := k.alloc(within)
 	k.store(frame, length, asm.R1)
 	k.set(asm.R1, 0)
@@ -97,9 +98,12 @@ func (k *conditioner) contains(t probe.Text, e ends) {
 	k.mov(asm.R1, asm.R2)
 	k.add(asm.Sub.Imm(asm.R1, int32(n-min(n, 8)+1)))
 	k.store(frame, last, asm.R1)
+	k.store(frame, some, asm.R2)
+	args := len(k.code)
+	k.load(asm.R2, frame, some)
 	k.addr(asm.R1, buffer)
 	k.mov(asm.R3, scratch)
-	k.copyUser(e.unreadable)
+	k.copyUser(args, e.unreadable)
 
 	// The stack is read at aligned places only, so bytes are read one by one, and the last eight are kept in R2.
 	head := min(n, 8)
