@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if exe := os.Getenv("KERNEL_TEST_ARM"); exe != "" {
+		fmt.Fprintln(os.Stderr, armUntilKilled(exe))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 

@@ -81,18 +81,14 @@ func startExe(t testing.TB, exe string) *calls {
 	var hello struct{ PID int }
 	c.read(&hello)
 	c.pid = hello.PID
-	file, err := os.Open(exe)
+	if err := c.openSymbols(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := elf.Open(exe)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { file.Close() })
-	if c.symbols, err = symbols.Open(file, exe); err != nil {
-		t.Fatal(err)
-	}
-	e, err := elf.NewFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer e.Close()
 	c.target = Target{PID: c.pid}
 	for _, p := range e.Progs {
 		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 {
@@ -100,6 +96,14 @@ func startExe(t testing.TB, exe string) *calls {
 		}
 	}
 	return c
+}
+
+func (c *calls) openSymbols() error {
+	file, err := os.Open(c.exe) // as long as the test
+	if err == nil {
+		c.symbols, err = symbols.Open(file, c.exe)
+	}
+	return err
 }
 
 func (c *calls) read(v any) {

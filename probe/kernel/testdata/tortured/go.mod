@@ -1,0 +1,3 @@
+module tortured
+
+go 1.20
