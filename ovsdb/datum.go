@@ -319,9 +319,9 @@ func (d Datum) Minus(e Datum) Datum {
 }
 
 // Diff is what ApplyDiff makes the other of: the elements that one of both has; of a map, keys with another value have
-// the new one.
+// the new one; a column of one atom at most, the other.
 func (d Datum) Diff(t ColumnType, other Datum) Datum {
-	if t.Max == 1 && t.Min == 1 {
+	if t.Max == 1 && t.Value == nil {
 		return other
 	}
 	return d.filter(func(i int) bool { return other.Find(d.Keys[i]) < 0 }, other, func(i int) bool {

@@ -229,7 +229,7 @@ func (w *watched) cares(c *change) bool {
 		}
 	}
 	for _, one := range w.where {
-		if c.changed[one.column] {
+		if one.function != always && c.changed[one.column] {
 			return true
 		}
 	}
@@ -356,7 +356,8 @@ func (m *Monitor) compose(out *update, w *watched, p pair, kind int) {
 		return
 	}
 	changed := func(i int) bool { return p.old.field(i).Compare(p.new.field(i)) != 0 }
-	if kind == onModify && !slices.ContainsFunc(w.columns, func(c watchedColumn) bool { return changed(c.position) }) {
+	if kind == onModify && !slices.ContainsFunc(w.columns, func(c watchedColumn) bool { return changed(c.position) }) &&
+		!slices.ContainsFunc(w.where, func(c clause) bool { return c.function != always && changed(c.column) }) {
 		return
 	}
 	id := p.new

@@ -2,13 +2,11 @@ package wire
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,143 +79,7 @@ func client(t *testing.T, args ...string) string {
 	return strings.TrimSuffix(string(out), "\n")
 }
 
-// TestMonitorCases runs Open vSwitch's cases of monitoring with its own client.
-func TestMonitorCases(t *testing.T) {
-	text, err := os.ReadFile("../engine/testdata/openvswitch.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []struct {
-		Title, Out string
-		Args       []string
-	}
-	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, c := range cases {
-		// The changes of that condition come by ovs-appctl: see TestConditionChange.
-		if !strings.HasPrefix(c.Args[0], "monitor") || c.Title == "monitor-cond-change" {
-			continue
-		}
-		n++
-		t.Run(c.Title, func(t *testing.T) {
-			t.Parallel()
-			if got := monitored(t, c.Args); got != c.Out {
-				t.Errorf("got\n%s\nwant\n%s", got, c.Out)
-			}
-		})
-	}
-	if n < 20 {
-		t.Errorf("only %d cases", n)
-	}
-}
-
-func monitored(t *testing.T, args []string) string {
-	conditional := args[0] == "monitor-cond"
-	db := open(t, args[1])
-	at, end := serve(t, db)
-	name, table, rest := args[2], args[3], args[4:]
-	condition := ""
-	if conditional {
-		condition, rest = "["+rest[0]+"]", rest[1:]
-	}
-	columns := strings.Fields(strings.Trim(rest[0], `"`))
-	rest = rest[1:]
-	split := slices.Index(rest, "--")
-	for _, txn := range rest[:split] {
-		client(t, "transact", at, txn)
-	}
-	dir, err := os.MkdirTemp("", "ri") // a socket's name is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	out, pid := filepath.Join(dir, "out"), filepath.Join(dir, "pid")
-	f, err := os.Create(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	command := []string{"-d", "json", "--format=csv", "--detach", "--no-chdir", "--pidfile=" + pid, args[0],
-		at, name}
-	if conditional {
-		command = append(command, condition)
-	}
-	command = append(append(command, table), columns...)
-	watch := exec.Command("ovsdb-client", command...)
-	watch.Stdout = f
-	watch.Env = append(os.Environ(), "OVS_RUNDIR="+dir)
-	told, err := os.Create(filepath.Join(dir, "told")) // the client that stays keeps it open: no pipe
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer told.Close()
-	watch.Stderr = told
-	if err := watch.Run(); err != nil {
-		words, _ := os.ReadFile(told.Name())
-		t.Fatalf("ovsdb-client %s: %v\n%s", strings.Join(command, " "), err, words)
-	}
-	process := pidOf(t, pid)
-	for _, txn := range append(slices.Clone(rest[split+1:]), `["`+name+`"]`) {
-		client(t, "transact", at, txn)
-	}
-	end()
-	waitForEnd(t, process)
-	text, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return uuidFilter(sortGroups(string(text)))
-}
-
-func pidOf(t *testing.T, path string) int {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
-var (
-	anyUUID  = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
-	lineUUID = regexp.MustCompile(`^` + anyUUID.String())
-)
-
-// sortGroups sorts the lines of each table that the client printed but for the UUIDs with which they begin, as Open
-// vSwitch's ovsdb-monitor-sort.py does.
-func sortGroups(text string) string {
-	groups := strings.Split(strings.TrimSuffix(text, "\n"), "\n\n")
-	for g, group := range groups {
-		var lines []string
-		for _, line := range strings.Split(group, "\n") {
-			if strings.HasPrefix(line, ",") && len(lines) > 0 {
-				lines[len(lines)-1] += "\n" + line
-				continue
-			}
-			lines = append(lines, line)
-		}
-		slices.SortStableFunc(lines, func(a, b string) int {
-			x, y := lineUUID.MatchString(a), lineUUID.MatchString(b)
-			switch {
-			case x && y:
-				return strings.Compare(a[36:], b[36:])
-			case x:
-				return 1
-			case y:
-				return -1
-			}
-			return strings.Compare(a, b)
-		})
-		groups[g] = strings.Join(lines, "\n")
-	}
-	return strings.Join(groups, "\n\n")
-}
+var anyUUID = regexp.MustCompile(`[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`)
 
 func uuidFilter(text string) string {
 	seen := map[string]string{}
@@ -304,4 +166,17 @@ func textFile(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func pidOf(t *testing.T, path string) int {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
 }
