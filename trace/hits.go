@@ -3,6 +3,7 @@ package trace
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"ri/instruments/rows"
@@ -15,7 +16,6 @@ import (
 type hits struct {
 	*Plan
 	clock clock
-	many  bool // functions
 }
 
 func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock()} }
@@ -24,22 +24,30 @@ func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock()} }
 func (p *Plan) Columns() []rows.Column { return p.columns }
 
 func (p *Plan) columnsOf() []rows.Column {
-	all := []rows.Column{{Name: "time", Type: rows.ColumnTime}, {Name: "goroutine", Type: rows.ColumnInt},
+	all := []rows.Column{{Name: "probe", Hidden: true, Optional: true}, {Name: "time", Type: rows.ColumnTime},
+		{Name: "nanotime", Hidden: true}, {Name: "goroutine", Type: rows.ColumnInt},
 		{Name: "func", Cut: rows.CutPaths, Hidden: len(p.owners) == 1}, {Name: "into", Optional: true, Cut: rows.CutPaths}}
-	if p.request.Returns {
+	var shown []rows.Column
+	returns, args := false, false
+	for _, w := range p.request.Probes {
+		returns, args = returns || w.Returns, args || w.Show == nil
+		for _, s := range w.Show {
+			if !slices.ContainsFunc(shown, func(c rows.Column) bool { return c.Name == s.Name }) {
+				shown = append(shown, rows.Column{Name: s.Name, AsIs: true})
+			}
+		}
+	}
+	if returns {
 		all = append(all, rows.Column{Name: "duration", Type: rows.ColumnDuration},
 			rows.Column{Name: "ended", Optional: true})
 	}
-	if p.request.Show == nil {
+	if args {
 		all = append(all, rows.Column{Name: "args"})
-		if p.request.Returns {
+		if returns {
 			all = append(all, rows.Column{Name: "results"})
 		}
 	}
-	for _, expr := range p.request.Show {
-		all = append(all, rows.Column{Name: expr})
-	}
-	all = append(all, rows.Column{Name: "undecided", Optional: true})
+	all = append(append(all, shown...), rows.Column{Name: "undecided", Optional: true})
 	if p.request.Stack > 0 {
 		all = append(all, rows.Column{Name: "stack"})
 	}
@@ -57,21 +65,27 @@ func (h *hits) row(ev *probe.Event) (rows.Row, bool) {
 	if !decided && undecided == nil {
 		return nil, false
 	}
-	row := rows.Of("time", h.clock.at(ev.Time), "goroutine", goroutine(ev), "func", site.Func, "into", textOrNil(site.Into))
+	row := rows.Of("probe", textOrNil(o.wanted.Name), "time", h.clock.at(ev.Time), "nanotime", int64(ev.Time), "goroutine", goroutine(ev), "func", site.Func, "into", textOrNil(site.Into))
 	entry := h.cells(o.program, o.program.Entry(ev))
 	var result rows.Row
-	if h.request.Returns {
+	if o.wanted.Returns {
 		took, how := ended(ev, len(h.probes[ev.Probe].Returns) > 0)
 		row = append(row, rows.Cell{Name: "duration", Value: took}, rows.Cell{Name: "ended", Value: how})
 		result = h.cells(o.program, o.program.Return(ev))
 	}
-	if h.request.Show == nil {
+	if o.wanted.Show == nil {
 		row = append(row, rows.Cell{Name: "args", Value: entry})
-		if h.request.Returns {
+		if o.wanted.Returns {
 			row = append(row, rows.Cell{Name: "results", Value: result})
 		}
 	} else {
-		row = append(append(row, entry...), result...)
+		for _, c := range append(entry, result...) {
+			for _, s := range o.wanted.Show {
+				if s.Expr == c.Name {
+					row = append(row, rows.Cell{Name: s.Name, Value: c.Value})
+				}
+			}
+		}
 	}
 	if why := undecidedText(ev, undecided); why != "" {
 		row = append(row, rows.Cell{Name: "undecided", Value: why})

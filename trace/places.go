@@ -19,7 +19,7 @@ func (p *Plan) Places() []rows.Row {
 		for _, sites := range [][]probe.Site{p.probes[i].Sites, p.probes[i].Returns} {
 			for _, s := range sites {
 				out = append(out, rows.Of("func", s.Func, "role", roleText(s.Role), "into", textOrNil(s.Into),
-					"source", fmt.Sprintf("%s:%d", s.File, s.Line), "pc", rows.AddressCell(s.PC+p.session.Bias),
+					"source", fmt.Sprintf("%s:%d", s.File, s.Line), "pc", rows.AddressCell(s.PC+p.process.Bias),
 					"instruction", instructionText(s.Instruction), "cost", s.Instruction.Cost(), "not probed", nil))
 			}
 		}

@@ -9,12 +9,12 @@ import (
 	"strings"
 
 	"ri/attach"
-	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/probe"
 	"ri/probe/compile"
 	"ri/probe/kernel"
 	"ri/probe/place"
+	"ri/symbols"
 	"ri/values"
 )
 
@@ -22,7 +22,7 @@ import (
 type Plan struct {
 	Missed []Missed // what was asked for and isn't probed
 
-	session *looks.Session
+	process Process
 	request Request
 	view    attach.View
 	space   *values.Space // of live memory
@@ -39,25 +39,33 @@ type Missed struct {
 	Why        string
 }
 
+// Process is what is traced: a process that is open, and what its executable says.
+type Process struct {
+	attach.Target
+	File *symbols.File
+	Bias uint64 // run-time address less the link-time address
+}
+
 // owner is what a probe belongs to.
 type owner struct {
+	wanted   *Probe
 	function *place.Function
 	program  *compile.Program
 }
 
 // Prepare finds the places and compiles what is wanted there. Nothing is probed yet.
-func Prepare(ctx context.Context, s *looks.Session, r Request) (*Plan, error) {
+func Prepare(ctx context.Context, s Process, r Request) (*Plan, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	if s.Info.Kind != string(attach.Living) {
-		return nil, rows.Usagef("%s doesn't run: only a process can be traced", s.Target.Describe())
+	if s.Kind() != attach.Living {
+		return nil, rows.Usagef("%s doesn't run: only a process can be traced", s.Describe())
 	}
-	view, err := s.Target.View(ctx, attach.ViewOptions{Kind: attach.Live})
+	view, err := s.View(ctx, attach.ViewOptions{Kind: attach.Live})
 	if err != nil {
-		return nil, looks.ViewError(err)
+		return nil, rows.Refused(err)
 	}
-	p := &Plan{session: s, request: r, view: view, space: values.New(s.File, attach.NewCache(view), s.Bias)}
+	p := &Plan{process: s, request: r, view: view, space: values.New(s.File, attach.NewCache(view), s.Bias)}
 	if err := p.prepare(); err != nil {
 		p.Close()
 		return nil, err
@@ -66,28 +74,14 @@ func Prepare(ctx context.Context, s *looks.Session, r Request) (*Plan, error) {
 }
 
 func (p *Plan) prepare() error {
-	var functions []*place.Function
-	for _, name := range p.request.Functions {
-		found, err := place.Find(p.session.File, name)
-		if err != nil {
-			return rows.Usage(err)
-		}
-		for _, r := range found.Refused {
-			p.refused(r)
-		}
-		functions = append(functions, found.Functions...)
-	}
-	if len(functions) > maxProbes {
-		return rows.Usagef("%d functions have such names, at most %d are traced at once: say it more exactly",
-			len(functions), maxProbes)
-	}
 	var why error
-	for _, fn := range functions {
-		for _, r := range fn.Refused {
-			p.refused(r)
-		}
-		if err := p.function(fn); err != nil {
+	for i := range p.request.Probes {
+		w := &p.request.Probes[i]
+		if err := p.find(w); err != nil && !w.Optional {
 			why = errors.Join(why, err)
+			if errors.Is(err, rows.ErrUsage) {
+				return err
+			}
 		}
 	}
 	if len(p.probes) == 0 {
@@ -96,16 +90,45 @@ func (p *Plan) prepare() error {
 		}
 		return rows.Refused(why)
 	}
-	maps, err := p.session.Target.Mappings()
+	maps, err := p.process.Mappings()
 	if err != nil {
-		return looks.ViewError(err)
+		return rows.Refused(err)
 	}
-	static := compile.Unchanging(maps, p.session.Target.ExecutablePath(), p.view)
+	static := compile.Unchanging(maps, p.process.ExecutablePath(), p.view)
 	for _, o := range p.owners {
 		o.program.Static(static)
 	}
 	p.columns = p.columnsOf()
 	return nil
+}
+
+// find makes the probes of the functions that one is asked for. The error is why some of them have none.
+func (p *Plan) find(w *Probe) error {
+	var why error
+	var functions []*place.Function
+	for _, name := range w.Functions {
+		found, err := place.Find(p.process.File, name)
+		if err != nil {
+			return rows.Usage(err)
+		}
+		for _, r := range found.Refused {
+			p.refused(r)
+		}
+		functions = append(functions, found.Functions...)
+	}
+	if len(functions)+len(p.probes) > maxProbes {
+		return rows.Usagef("%d functions have such names, at most %d are traced at once: say it more exactly",
+			len(functions)+len(p.probes), maxProbes)
+	}
+	for _, fn := range functions {
+		for _, r := range fn.Refused {
+			p.refused(r)
+		}
+		if err := p.function(w, fn); err != nil {
+			why = errors.Join(why, err)
+		}
+	}
+	return why
 }
 
 func (p *Plan) refused(r place.Refused) {
@@ -128,19 +151,19 @@ func (p *Plan) reasons() string {
 
 // function makes the probes of a function: one for all sites at which its arguments are in the same places. The error
 // is why what is wanted can't be done at its body.
-func (p *Plan) function(fn *place.Function) error {
+func (p *Plan) function(w *Probe, fn *place.Function) error {
 	groups := map[string]int{} // by where arguments are; the probe
 	var why error
 	for i := range fn.Sites {
 		site := &fn.Sites[i]
 		vars := fn.Vars(site)
-		returns := p.request.Returns && site.Role == probe.Entry && fn.NoReturns == ""
+		returns := w.Returns && site.Role == probe.Entry && fn.NoReturns == ""
 		key := fmt.Sprintf("%v %v %+v", site.Role, returns, placesOf(vars))
 		if at, ok := groups[key]; ok {
 			p.probes[at].Sites = append(p.probes[at].Sites, *site)
 			continue
 		}
-		one, o, err := p.compile(fn, site, vars, returns)
+		one, o, err := p.compile(w, fn, site, vars, returns)
 		if err != nil {
 			if why == nil {
 				why = fmt.Errorf("%s: %w", fn.Name, err)
@@ -164,7 +187,8 @@ func placesOf(vars []place.Var) []string {
 }
 
 // compile makes the probe of a function at a site.
-func (p *Plan) compile(fn *place.Function, site *probe.Site, vars []place.Var, returns bool) (probe.Probe, owner, error) {
+func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []place.Var,
+	returns bool) (probe.Probe, owner, error) {
 	scope := compile.Scope{Space: p.space, Package: packageOf(fn.Name), Returns: returns}
 	for i := range vars {
 		if vars[i].Kind != place.Result {
@@ -182,22 +206,28 @@ func (p *Plan) compile(fn *place.Function, site *probe.Site, vars []place.Var, r
 			}
 		}
 	}
-	wanted := compile.Wanted{When: p.request.When, After: p.request.After, Show: p.request.Show, Limit: p.request.Limits}
+	wanted := compile.Wanted{When: w.When, After: w.After, Limit: p.request.Limits}
+	if w.Show != nil {
+		wanted.Show = []string{}
+		for _, s := range w.Show {
+			wanted.Show = append(wanted.Show, s.Expr)
+		}
+	}
 	program, err := compile.Compile(&scope, wanted)
 	if errors.Is(err, compile.ErrReturns) {
-		err = fmt.Errorf("%w: %s", err, p.noReturns(fn, site))
+		err = fmt.Errorf("%w: %s", err, noReturns(w, fn, site))
 	}
 	if err != nil {
 		return one, owner{}, err
 	}
 	one.At, one.Back = program.At, program.Back
-	return one, owner{fn, program}, nil
+	return one, owner{w, fn, program}, nil
 }
 
 // noReturns says why a call's return isn't probed.
-func (p *Plan) noReturns(fn *place.Function, site *probe.Site) string {
+func noReturns(w *Probe, fn *place.Function, site *probe.Site) string {
 	switch {
-	case !p.request.Returns:
+	case !w.Returns:
 		return "say --returns"
 	case site.Role != probe.Entry:
 		return "a call that was inlined has no return"
@@ -263,10 +293,10 @@ func argumentOf(v *place.Var) compile.Argument {
 
 // target is the process as the kernel takes it.
 func (p *Plan) target() (kernel.Target, error) {
-	t := kernel.Target{PID: p.session.Target.PID(), Bias: p.session.Bias}
-	f, err := elf.NewFile(p.session.Target.Executable())
+	t := kernel.Target{PID: p.process.PID(), Bias: p.process.Bias}
+	f, err := elf.NewFile(p.process.Executable())
 	if err != nil {
-		return t, fmt.Errorf("%s: %w", p.session.Target.ExecutablePath(), err)
+		return t, fmt.Errorf("%s: %w", p.process.ExecutablePath(), err)
 	}
 	for _, segment := range f.Progs {
 		if segment.Type == elf.PT_LOAD && segment.Flags&elf.PF_X != 0 {
@@ -281,10 +311,15 @@ func (p *Plan) options() kernel.Options {
 	g := &p.space.Layouts().Goroutine
 	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
 		Stack: p.request.Stack, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
-	if len(p.request.After) > 0 {
+	if p.decidesAfter() {
 		o.Limit = 1 << 32 // of what is taken along only some is shown
 	}
 	return o
+}
+
+// decidesAfter tells whether some conditions are decided when a hit was taken.
+func (p *Plan) decidesAfter() bool {
+	return slices.ContainsFunc(p.request.Probes, func(w Probe) bool { return len(w.After) > 0 })
 }
 
 // Close lets go of the process's memory.

@@ -11,13 +11,9 @@ import (
 
 // Request says what is traced.
 type Request struct {
-	Functions []string
-	When      []string // Go expressions that must hold; the kernel decides
-	After     []string // as When, decided over what a hit took along
-	Show      []string // Go expressions; nil: all arguments, and results
-	Returns   bool     // a call is a hit when it returns, with results and duration
-	Stack     int      // frames with each hit
-	Limits    compile.Limits
+	Probes []Probe
+	Stack  int // frames with each hit
+	Limits compile.Limits
 
 	Limit   uint64        // hits
 	For     time.Duration // the most time
@@ -26,6 +22,21 @@ type Request struct {
 	// PanicOnWarn probes though the kernel panics on a warning.
 	PanicOnWarn bool
 }
+
+// Probe is functions, and what is wanted of them.
+type Probe struct {
+	Name      string   // of hits, for whoever tells them apart by it; may be empty
+	Functions []string // as Go prints them, and what else package place finds
+	When      []string // Go expressions that must hold; the kernel decides
+	After     []string // as When, decided over what a hit took along
+	Show      []Show   // nil: all arguments, and results
+	Returns   bool     // a call is a hit when it returns, with results and duration
+	// Optional: it is no error if the program has no such function, or it can't be probed.
+	Optional bool
+}
+
+// Show is a Go expression, and what it is called in a row.
+type Show struct{ Name, Expr string }
 
 // What a Request has where nothing else is said.
 const (
@@ -49,7 +60,7 @@ func (r *Request) check() error {
 		r.Budget = DefaultBudget
 	}
 	switch {
-	case len(r.Functions) == 0:
+	case len(r.Probes) == 0 || len(r.Probes[0].Functions) == 0:
 		return rows.Usagef("ri trace needs a function: ri trace -p PID 'main.(*Server).handle' (ri funcs -p PID lists them)")
 	case r.For < 0:
 		return rows.Usagef("--for %s: must be more than nothing", r.For)

@@ -33,7 +33,7 @@ type Watcher interface {
 // Run arms the probes, and gives a row for each hit until the trace ends: by its limit, its time, its budget, with ctx,
 // or with the process. The error is rows.ErrPartial where the budget ended it.
 func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
-	if err := kernel.Check(p.session.Target.PID()); err != nil {
+	if err := kernel.Check(p.process.PID()); err != nil {
 		return nil, rows.Refused(err)
 	}
 	target, err := p.target()
@@ -147,7 +147,7 @@ func (p *Plan) hit(h *hits, ev *probe.Event, to Watcher, out *Summary) error {
 	if err := to.Row(row); err != nil {
 		return err
 	}
-	if out.Rows++; out.Rows >= p.request.Limit && len(p.request.After) > 0 {
+	if out.Rows++; out.Rows >= p.request.Limit && p.decidesAfter() {
 		return errEnough
 	}
 	return nil

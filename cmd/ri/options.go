@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ri"
+	"ri/instruments/commands"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
@@ -180,6 +181,9 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 		return err
 	}
 	defer t.Close()
+	if p.Traces() {
+		return commands.Follow(ctx, out, p, t.Stream)
+	}
 	res, err := t.Run(ctx, p, out)
 	if err != nil {
 		return err

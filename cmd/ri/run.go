@@ -8,10 +8,11 @@ import (
 	"ri/instruments/commands"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
+	"ri/trace"
 )
 
 func newRun(o *options) *cobra.Command {
-	showLua := false
+	showLua, budget := false, ""
 	cmd := &cobra.Command{
 		Use:   "run RECIPE [PARAMETER=VALUE ...] -p PID",
 		Short: "run a recipe, or an instrument file, on a target",
@@ -34,6 +35,11 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 			if showLua {
 				return o.withOutput(func(out *rows.Output) error { return commands.ShowScript(out, c, args[0]) })
 			}
+			if cmd.Flags().Changed("budget") {
+				if o.look.Budget, err = trace.ParseBudget(budget); err != nil {
+					return err
+				}
+			}
 			plan, err := looks.Prepare(c, args[0], args[1:], o.look)
 			if err != nil {
 				return err
@@ -44,6 +50,8 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 		},
 	}
 	cmd.Flags().BoolVar(&showLua, "show-lua", false, "print the script behind the recipe, and don't run it")
+	cmd.Flags().StringVar(&budget, "budget", "1%",
+		"the most CPU time that what a recipe traces may cost the process, a `SHARE` of a core")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())

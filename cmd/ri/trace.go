@@ -11,8 +11,9 @@ import (
 )
 
 func newTrace(o *options) *cobra.Command {
-	r := trace.Request{}
+	r, w := trace.Request{}, trace.Probe{}
 	budget, stack, places := "", false, false
+	var show []string
 	cmd := &cobra.Command{
 		Use:   "trace FUNC ... -p PID",
 		Short: "show calls of functions as they pass by",
@@ -28,7 +29,11 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
   ri trace main.lookup --places -p 4711    # where it would probe, and what a hit costs`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r.Functions = args
+			w.Functions = args
+			for _, expr := range show {
+				w.Show = append(w.Show, trace.Show{Name: expr, Expr: expr})
+			}
+			r.Probes = []trace.Probe{w}
 			if cmd.Flags().Changed("budget") {
 				share, err := trace.ParseBudget(budget)
 				if err != nil {
@@ -48,11 +53,11 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&r.When, "when", nil, "only calls of which `EXPR` is true; may be given again, and all must be")
-	f.StringArrayVar(&r.After, "when-after", nil,
+	f.StringArrayVar(&w.When, "when", nil, "only calls of which `EXPR` is true; may be given again, and all must be")
+	f.StringArrayVar(&w.After, "when-after", nil,
 		"as --when, but decided by ri over what a hit took along: for an `EXPR` that the kernel can't decide")
-	f.StringArrayVar(&r.Show, "show", nil, "show `EXPR`, instead of all arguments and results; may be given again")
-	f.BoolVar(&r.Returns, "returns", false, "show calls when they return, with results and duration")
+	f.StringArrayVar(&show, "show", nil, "show `EXPR`, instead of all arguments and results; may be given again")
+	f.BoolVar(&w.Returns, "returns", false, "show calls when they return, with results and duration")
 	f.BoolVar(&stack, "stack", false, "show who calls")
 	f.Uint64Var(&r.Limit, "limit", trace.DefaultLimit, "end after `N` hits")
 	f.DurationVar(&r.For, "for", trace.DefaultFor, "end after `DURATION`")

@@ -124,6 +124,9 @@ func (o RecordOptions) plans(c *recipes.Catalogue, s *looks.Session, look looks.
 		if p.Recipe.Mode == recipes.Write {
 			return nil, rows.Usagef("recipe %s changes the target; a recording only looks", p.Recipe.Name)
 		}
+		if p.Traces() {
+			return nil, rows.Usagef("recipe %s traces; a recording only looks", p.Recipe.Name)
+		}
 		plans, names = append(plans, p), names[n:]
 	}
 	return plans, nil

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +20,7 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 	}
 	defer s.Close()
 	defer p.Close()
-	for _, line := range missedText(p.Missed) {
+	for _, line := range p.MissedText() {
 		out.Log(line)
 	}
 	w := &traceWatcher{out: out, stream: out.NewStream(p.Columns())}
@@ -36,10 +35,10 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 	if ended := w.stream.End(rows.Of("summary", summaryRow(sum))); err == nil {
 		err = ended
 	}
-	for _, line := range missedText(sum.Missed) {
+	for _, line := range trace.MissedText(sum.Missed) {
 		out.Log(line)
 	}
-	for _, line := range summaryText(sum) {
+	for _, line := range sum.Text() {
 		out.Log(line)
 	}
 	if err != nil {
@@ -71,7 +70,7 @@ func prepareTrace(ctx context.Context, request trace.Request, choice looks.Targe
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := trace.Prepare(ctx, s, request)
+	p, err := trace.Prepare(ctx, s.Process(), request)
 	if err != nil {
 		s.Close()
 		return nil, nil, err
@@ -101,14 +100,7 @@ func (w *traceWatcher) flush() {
 }
 
 // Armed says what the trace will cost.
-func (w *traceWatcher) Armed(f kernel.Forecast) {
-	var perSecond float64
-	for _, r := range f.Probes {
-		perSecond += r.PerSecond
-	}
-	w.out.Log(fmt.Sprintf("armed: %s hits a second before, which will cost some %s %% of a core; Ctrl-C ends it",
-		rows.Decimal(perSecond, 3), rows.Decimal(100*f.Cost, 2)))
-}
+func (w *traceWatcher) Armed(f kernel.Forecast) { w.out.Log(trace.ArmedText(f)) }
 
 func (w *traceWatcher) Row(row rows.Row) error {
 	w.mu.Lock()
@@ -119,48 +111,7 @@ func (w *traceWatcher) Row(row rows.Row) error {
 	return w.stream.Row(row)
 }
 
-// missedText says what isn't probed, briefly.
-func missedText(all []trace.Missed) (lines []string) {
-	const most = 5
-	for i, m := range all {
-		if i == most {
-			return append(lines, fmt.Sprintf("and %d more are not probed (--places lists them)", len(all)-most))
-		}
-		what := m.Func
-		if m.Into != "" {
-			what += " inlined in " + m.Into
-		}
-		lines = append(lines, fmt.Sprintf("not probed: %s: %s", what, m.Why))
-	}
-	return lines
-}
-
-// summaryText is what a trace was.
-func summaryText(s *trace.Summary) []string {
-	c := &s.Counts
-	parts := []string{rows.Plural(int64(c.Hits), "hit"), fmt.Sprintf("%s shown", rows.Thousands(int64(s.Rows)))}
-	for _, more := range []struct {
-		n    uint64
-		what string
-	}{
-		{c.False, "with a false condition"}, {s.Dropped, "left out by --when-after"}, {c.Undecided, "not decided"},
-		{c.Nil, "with a nil on the condition's way"}, {c.Refused, "refused, over the budget"}, {c.Lost, "lost"},
-		{c.Open, "not returned"},
-	} {
-		if more.n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", rows.Thousands(int64(more.n)), more.what))
-		}
-	}
-	cost := fmt.Sprintf("it cost the process some %s of CPU in %s", rows.ShortDuration(s.Cost.CPU),
-		rows.DurationText(s.Cost.Length))
-	lines := []string{strings.Join(parts, ", ") + "; " + cost}
-	if s.Why != "" {
-		lines = append([]string{"ended: " + s.Why}, lines...)
-	}
-	return lines
-}
-
-// summaryRow is summaryText for programs.
+// summaryRow is a summary for programs.
 func summaryRow(s *trace.Summary) rows.Row {
 	c := &s.Counts
 	return rows.Of("hits", int64(c.Hits), "taken", int64(c.Taken), "shown", int64(s.Rows), "false", int64(c.False),

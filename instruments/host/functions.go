@@ -29,7 +29,7 @@ func (h *Host) openFunctions() {
 	}
 	for name, f := range map[string]func(L *lua.LState) int{
 		"emit": h.riEmit, "sample": h.riSample, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
-		"params": h.riParams, "again": h.riAgain, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
+		"params": h.riParams, "again": h.riAgain, "hits": h.riHits, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
 		"leaveout": h.riLeaveOut,
 	} {
 		h.setFunction(ri, name, f, false)

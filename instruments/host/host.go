@@ -40,6 +40,8 @@ type Options struct {
 	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error)
 	// Changing begins a transaction for ri.change; nil: this run only looks.
 	Changing func(comment string) (*change.Plan, error)
+	// Hits has what the script's header declares as probes traced; nil: it declares none, or nothing runs.
+	Hits func(ctx context.Context, o HitOptions) (Hits, error)
 	// Usage reads what the kernel accounts to the process; nil: there is no process.
 	Usage func() (attach.Usage, error)
 	// Connections reads the process's descriptors and ends connections; nil: there is no process.

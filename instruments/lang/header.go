@@ -25,6 +25,7 @@ type Header struct {
 	Columns     []rows.Column
 	Profile     []rows.ProfileValue // what the numbers of its samples are; none: it gives no stacks
 	Sample      string              // sample output, as a table
+	Probes      []Probe             // what it traces; none: it looks
 	Less        bool                // it answers on live memory too, where a copy can't be had within the limits
 	Line        int                 // of the table that the file returns
 }
@@ -71,7 +72,7 @@ type Param struct {
 }
 
 // headerKeys are the keys of the table that an instrument returns.
-var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "less",
+var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "less", "probes",
 	"run"}
 
 // headerDecoder turns a Lua table into a Header; every oddity is an error with a line.
@@ -100,6 +101,8 @@ func DecodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header
 	d.each(table, "columns", func(key string, t *lua.LTable) { h.Columns = append(h.Columns, d.column(key, t)) })
 	d.each(table, "profile", func(key string, t *lua.LTable) { h.Profile = append(h.Profile, d.profileValue(key, t)) })
 	h.Less = d.truth(table, "", "less")
+	d.each(table, "probes", func(key string, t *lua.LTable) { h.Probes = append(h.Probes, d.probe(key, t)) })
+	d.checkProbes(h)
 	h.Needs = d.needs(table)
 	d.unique("parameter", "params", len(h.Params), func(i int) string { return h.Params[i].Name })
 	d.unique("column", "columns", len(h.Columns), func(i int) string { return h.Columns[i].Name })

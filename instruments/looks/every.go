@@ -89,6 +89,9 @@ func (s *Session) fitting(c *recipes.Catalogue, r *recipes.Recipe, look Options)
 	if lacks := recipes.ScriptLacks(s.File, script); len(lacks) > 0 {
 		return nil, "the program lacks " + recipes.LacksText(lacks)
 	}
+	if len(recipes.HeaderOf(script).Probes) > 0 {
+		return nil, "it traces, which has to be asked for by its name"
+	}
 	var needed []string
 	for _, p := range recipes.HeaderOf(script).Params {
 		if _, preset := r.Presets[p.Name]; p.Required && !preset {

@@ -27,6 +27,9 @@ type Plan struct {
 	// Samples says that the stacks which the script can give are wanted.
 	Samples bool
 
+	// Until ends what the script traces, though not the script; nil: nothing does before its own limits.
+	Until <-chan struct{}
+
 	MaxStop   time.Duration
 	Limits    host.Limits
 	catalogue *recipes.Catalogue
@@ -92,6 +95,9 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 	p.View, p.MaxStop = recipes.ViewOf(recipe)
 	if look.View != "" {
 		p.View = attach.ViewKind(look.View)
+	}
+	if p.Traces() {
+		p.View = attach.Live // it goes on for as long as the trace
 	}
 	if look.MaxStop > 0 {
 		p.MaxStop = look.MaxStop

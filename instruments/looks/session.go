@@ -124,6 +124,7 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(str
 		LeaveOut:    leaveOut,
 		CPU:         host.CPUSamplerOf(s.Target),
 		Connections: connected,
+		Hits:        s.hitsOf(p, sink, leaveOut),
 		Usage:       usageOf(s.Target),
 	}
 }

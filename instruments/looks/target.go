@@ -18,6 +18,7 @@ import (
 	"ri/instruments/rows"
 	"ri/record/format"
 	"ri/symbols"
+	"ri/trace"
 	"ri/values"
 )
 
@@ -104,7 +105,9 @@ type Options struct {
 	Spool          string // folder for copies of all memory
 	Journal        string // the file that changes are written down in; "": the user's own
 	DryRun         bool   // only show what would be changed
-	IgnoreLock     bool   // read what a recipe's lock guards, whoever holds it
+	// Budget is the most CPU time that what is traced may cost, in cores; 0: trace.DefaultBudget.
+	Budget     float64
+	IgnoreLock bool // read what a recipe's lock guards, whoever holds it
 }
 
 // MayPrecopy says that a copy of all memory may be made while the process runs.
@@ -151,6 +154,11 @@ type Session struct {
 	Ends   string        // how the process ends, if it is dying
 	Kept   *memory       // what a console's lines share; nil: each run begins with its own
 	lender *symbols.File // whose names a stripped program is read by, or nil
+}
+
+// Process is the target as a trace takes it.
+func (s *Session) Process() trace.Process {
+	return trace.Process{Target: s.Target, File: s.File, Bias: s.Bias}
 }
 
 // Now is the clock by which the target is looked at, nil for that on the wall: a core that says when it was written

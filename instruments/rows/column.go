@@ -29,6 +29,7 @@ type Column struct {
 	// go first.
 	Cut      string
 	Whole    bool // never cut: it is there to be typed
+	AsIs     bool // its header is its name, as it is
 	Optional bool // not in tables in which no row has it
 	Hidden   bool // in JSON only
 	Key      Key  // it tells one row from another, and which are about the same thing in two looks

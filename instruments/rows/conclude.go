@@ -30,10 +30,10 @@ func (o *Output) Conclude(r *Result) error {
 	if r.Transaction != nil && (!o.Quiet || unwritten != nil) {
 		fmt.Fprintln(o.Stderr, r.Transaction.line())
 	}
-	if !o.Quiet {
+	if !o.Quiet && !r.Passed {
 		fmt.Fprintln(o.Stderr, r.Cost())
 	}
-	if o.Format == Table && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.Empty() && !o.Quiet {
+	if o.Format == Table && !r.Passed && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.Empty() && !o.Quiet {
 		fmt.Fprintln(o.Stderr, "no rows")
 	}
 	if ended := r.Ended(); ended != nil && (unwritten == nil || r.Err != nil) {

@@ -217,6 +217,9 @@ func columnAlign(col Column, rows []Row) text.Align {
 }
 
 func headerText(col Column) string {
+	if col.AsIs {
+		return inert.Cell(col.Name)
+	}
 	return strings.ToUpper(inert.Cell(strings.ReplaceAll(col.Name, "_", " ")))
 }
 

@@ -25,12 +25,14 @@ type Result struct {
 	Findings []Finding
 	// FindingsFirst says that the script gave findings before its first row, so that they are read first.
 	FindingsFirst bool
-	Samples       []Sample
-	Profile       []ProfileValue // what the samples count
-	Time          time.Time      // of the look
-	Sampled       time.Duration  // for how long samples were taken; 0: they are of one moment
-	Log           []string
-	Notes         []string // of how memory was seen, for stderr
+	// Passed: rows were written as they came, and what the look cost was told.
+	Passed  bool
+	Samples []Sample
+	Profile []ProfileValue // what the samples count
+	Time    time.Time      // of the look
+	Sampled time.Duration  // for how long samples were taken; 0: they are of one moment
+	Log     []string
+	Notes   []string // of how memory was seen, for stderr
 
 	Partial []string // why something is missing: a limit, a deadline
 	LeftOut []string // what the script did without, and why: what it gave is good all the same

@@ -365,6 +365,12 @@ func (c *compiler) call(n *ast.CallExpr) (operand, error) {
 		when, err := c.text(n, n.Args[0], op, n.Args[1])
 		return operand{when: when}, err
 	}
+	if name == "after" && len(n.Args) == 1 { // what an argument leads to when the call returns
+		if !c.back {
+			return operand{}, c.fail(n, ErrReturns)
+		}
+		return c.expr(n.Args[0])
+	}
 	if len(n.Args) != 1 {
 		return operand{}, c.cannot(n, "functions can't be called; there are len, cap, hasPrefix, hasSuffix and contains")
 	}

@@ -8,9 +8,11 @@ import (
 	"go/token"
 	"reflect"
 	"slices"
+	"strings"
 
 	"ri/attach"
 	"ri/probe"
+	"ri/symbols"
 	"ri/values"
 )
 
@@ -18,7 +20,9 @@ import (
 type Wanted struct {
 	When  []string // all must hold
 	After []string // as When, decided by Decide over what a hit took along
-	Show  []string // nil: all arguments, and all results where the return is probed
+	// Show is what is taken along; nil: all arguments, and all results where the return is probed. Where the program has
+	// no such type or field, an expression that begins with a question mark is one that isn't there.
+	Show  []string
 	Limit Limits
 }
 
@@ -149,7 +153,8 @@ func (c *capture) argument(a *Argument, name string) shown {
 }
 
 // show takes along what an expression stands for.
-func (p *Program) show(s *Scope, expr string, at, back *capture) error {
+func (p *Program) show(s *Scope, name string, at, back *capture) error {
+	expr, optional := strings.CutPrefix(name, "?")
 	c, err := s.compilerOf(expr, false)
 	if err != nil {
 		return err
@@ -160,14 +165,14 @@ func (p *Program) show(s *Scope, expr string, at, back *capture) error {
 		c.back, side, to = true, back, &p.back.shown
 		spot, err = c.place(c.src.Tree)
 	}
-	if errors.Is(err, ErrGone) {
-		*to = append(*to, shown{name: expr, err: err})
+	if errors.Is(err, ErrGone) || optional && (errors.Is(err, symbols.ErrNotFound) || errors.Is(err, ErrCannot)) {
+		*to = append(*to, shown{name: name, err: err})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	*to = append(*to, side.root(expr, spot))
+	*to = append(*to, side.root(name, spot))
 	return nil
 }
 

@@ -1,0 +1,87 @@
+package commands
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"ri/instruments/looks"
+	"ri/instruments/rows"
+)
+
+// Follow runs an instrument that traces, and shows its rows as they come. Whoever ends it ends the trace; the script
+// then comes to its own end.
+func Follow(ctx context.Context, out *rows.Output, p *looks.Plan,
+	stream func(context.Context, *looks.Plan, rows.Sink) (*rows.Result, error)) error {
+	p.Until = ctx.Done()
+	w := &following{Output: out, stream: out.NewStream(p.Script.Header.Columns)}
+	ticker := time.NewTicker(traceFlush)
+	defer ticker.Stop()
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				w.flush()
+			case <-done:
+				return
+			}
+		}
+	}()
+	res, err := stream(context.WithoutCancel(ctx), p, w)
+	close(done)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if res.Passed = true; out.Format == rows.JSON {
+		res.Rows = w.rows
+		return out.Conclude(res)
+	}
+	if err := w.stream.End(nil); err != nil {
+		return err
+	}
+	return out.Conclude(res)
+}
+
+// following is the Sink of an instrument that traces: its rows are written at once, all else when it has ended.
+type following struct {
+	*rows.Output
+	mu     sync.Mutex
+	stream *rows.Stream
+	rows   []rows.Row
+	failed error
+}
+
+func (w *following) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.stream.Flush(); err != nil {
+		w.failed = err
+	}
+}
+
+func (w *following) Emit(row rows.Row) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.Format == rows.JSON {
+		w.rows = append(w.rows, row)
+		return nil
+	}
+	if w.failed != nil {
+		return w.failed
+	}
+	return w.stream.Row(row)
+}
+
+// Finding is in the result, too.
+func (w *following) Finding(rows.Finding) error { return nil }
+
+func (w *following) Sample(rows.Sample) error { return nil }
+func (w *following) Sampled(time.Duration)    {}
+
+func (w *following) Print(text string) {
+	w.flush()
+	_ = w.WriteText(text + "\n")
+}

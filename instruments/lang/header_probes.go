@@ -1,0 +1,106 @@
+package lang
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// Probe is what an instrument has traced: ri.hits gives its hits.
+type Probe struct {
+	Name     string   // of its hits, as their field probe
+	Funcs    []string // as ri trace takes them
+	When     []string // Go expressions that must hold
+	Show     []Shown  // none: all arguments, and results
+	Returns  bool     // a call is a hit when it returns
+	Optional bool     // it doesn't matter if the program has no such function
+	Line     int
+}
+
+// Shown is a Go expression, and the field of a hit that has it.
+type Shown struct{ Name, Expr string }
+
+// placeholder is where a parameter's value stands in a probe: ${name}.
+var placeholder = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+func (d *headerDecoder) probe(key string, t *lua.LTable) Probe {
+	d.keys(t, key, "name", "func", "when", "show", "returns", "optional")
+	p := Probe{Name: d.text(t, key, "name"), Funcs: d.oneOrMore(t, key, "func"), When: d.oneOrMore(t, key, "when"),
+		Returns: d.truth(t, key, "returns"), Optional: d.truth(t, key, "optional"), Line: d.line(key)}
+	if len(p.Funcs) == 0 {
+		d.fail(key, "%s needs a function: {func = 'net/http.serverHandler.ServeHTTP'}", key)
+	}
+	if show, ok := t.RawGetString("show").(*lua.LTable); ok {
+		var named []Shown
+		for k, v := show.Next(lua.LNil); k != lua.LNil; k, v = show.Next(k) {
+			expr, ok := v.(lua.LString)
+			if !ok {
+				d.fail(key+".show", "%s.show must have Go expressions, has a %s", key, v.Type())
+				continue
+			}
+			if name, ok := k.(lua.LString); ok {
+				named = append(named, Shown{string(name), string(expr)})
+			} else {
+				p.Show = append(p.Show, Shown{string(expr), string(expr)})
+			}
+		}
+		slices.SortFunc(named, func(a, b Shown) int { return strings.Compare(a.Name, b.Name) })
+		p.Show = append(p.Show, named...)
+	} else if v := t.RawGetString("show"); v != lua.LNil {
+		d.fail(key+".show", "%s.show must be a table of Go expressions, is %s", key, v.Type())
+	}
+	return p
+}
+
+// oneOrMore reads a text, or a list of them.
+func (d *headerDecoder) oneOrMore(t *lua.LTable, key, field string) []string {
+	if text, ok := t.RawGetString(field).(lua.LString); ok {
+		return []string{string(text)}
+	}
+	return d.texts(t, key, field)
+}
+
+// checkProbes has placeholders name parameters.
+func (d *headerDecoder) checkProbes(h *Header) {
+	for i, p := range h.Probes {
+		for _, text := range slices.Concat(p.Funcs, p.When) {
+			for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
+				if !slices.ContainsFunc(h.Params, func(p Param) bool { return p.Name == m[1] }) {
+					d.fail(fmt.Sprintf("probes[%d]", i+1), "probes: ${%s} is no parameter", m[1])
+				}
+			}
+		}
+	}
+}
+
+// ProbesWith are the probes with parameters' values in their functions and conditions.
+func (h *Header) ProbesWith(params Params) []Probe {
+	fill := func(texts []string) []string {
+		var out []string
+		for _, text := range texts {
+			filled := placeholder.ReplaceAllStringFunc(text, func(m string) string {
+				switch v := params[m[2:len(m)-1]].(type) {
+				case nil:
+					return ""
+				case time.Duration:
+					return fmt.Sprint(int64(v))
+				default:
+					return fmt.Sprint(v)
+				}
+			})
+			if strings.TrimSpace(filled) != "" {
+				out = append(out, filled)
+			}
+		}
+		return out
+	}
+	out := slices.Clone(h.Probes)
+	for i := range out {
+		out[i].Funcs, out[i].When = fill(out[i].Funcs), fill(out[i].When)
+	}
+	return out
+}

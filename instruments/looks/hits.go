@@ -1,0 +1,142 @@
+package looks
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"ri/attach"
+	"ri/instruments/host"
+	"ri/instruments/rows"
+	"ri/probe/kernel"
+	"ri/trace"
+)
+
+// Traces tells whether the plan's script declares probes.
+func (p *Plan) Traces() bool { return p.Script.Header != nil && len(p.Script.Header.Probes) > 0 }
+
+// hitsOf has what a plan's script declares traced; nil where it declares nothing, or nothing runs.
+func (s *Session) hitsOf(p *Plan, sink rows.Sink, leaveOut func(string)) func(context.Context,
+	host.HitOptions) (host.Hits, error) {
+	if !p.Traces() || s.Info.Kind != string(attach.Living) {
+		return nil
+	}
+	return func(ctx context.Context, o host.HitOptions) (host.Hits, error) {
+		r := trace.Request{Limit: o.Limit, For: o.For, Stack: o.Stack, Budget: p.Look.Budget}
+		for _, one := range p.Script.Header.ProbesWith(p.Params) {
+			probe := trace.Probe{Name: one.Name, Functions: one.Funcs, When: one.When, Returns: one.Returns,
+				Optional: one.Optional}
+			for _, show := range one.Show {
+				probe.Show = append(probe.Show, trace.Show(show))
+			}
+			r.Probes = append(r.Probes, probe)
+		}
+		plan, err := trace.Prepare(ctx, s.Process(), r)
+		if err != nil {
+			return nil, err
+		}
+		return newHits(ctx, plan, p.Until, sink, leaveOut), nil
+	}
+}
+
+// hits are those of a trace that runs beside the script.
+type hits struct {
+	rows     chan rows.Row
+	sink     rows.Sink
+	leaveOut func(string)
+
+	mu  sync.Mutex
+	say []string // that nobody has heard yet
+	sum *trace.Summary
+	err error
+}
+
+func newHits(ctx context.Context, plan *trace.Plan, until <-chan struct{}, sink rows.Sink,
+	leaveOut func(string)) *hits {
+	h := &hits{rows: make(chan rows.Row), sink: sink, leaveOut: leaveOut, say: plan.MissedText()}
+	ctx, cancel := context.WithCancel(ctx)
+	if until != nil {
+		go func() {
+			select {
+			case <-until:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	go func() {
+		defer cancel()
+		defer plan.Close()
+		sum, err := plan.Run(ctx, &hitWatcher{hits: h, ctx: ctx})
+		h.mu.Lock()
+		h.sum, h.err = sum, err
+		h.mu.Unlock()
+		close(h.rows)
+	}()
+	return h
+}
+
+// Next implements host.Hits.
+func (h *hits) Next(ctx context.Context) (rows.Row, error) {
+	h.tell()
+	select {
+	case row, ok := <-h.rows:
+		h.tell()
+		if ok {
+			return row, nil
+		}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	err := h.err
+	var budget *kernel.ErrBudget
+	if errors.As(err, &budget) {
+		h.leaveOut(err.Error()) // what came until then is good
+		err = nil
+	}
+	if h.sum != nil {
+		for _, line := range h.sum.Text() {
+			h.sink.Log(line)
+		}
+		h.sum = nil
+	}
+	if err == nil || errors.Is(err, context.Canceled) {
+		err = io.EOF
+	}
+	return nil, err
+}
+
+// tell passes on what was said, by whoever runs the script.
+func (h *hits) tell() {
+	h.mu.Lock()
+	say := h.say
+	h.say = nil
+	h.mu.Unlock()
+	for _, line := range say {
+		h.sink.Log(line)
+	}
+}
+
+// hitWatcher hands rows to who asks for the next.
+type hitWatcher struct {
+	*hits
+	ctx context.Context
+}
+
+func (w *hitWatcher) Armed(f kernel.Forecast) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.say = append(w.say, trace.ArmedText(f))
+}
+
+func (w *hitWatcher) Row(row rows.Row) error {
+	select {
+	case w.rows <- row:
+		return nil
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+}

@@ -1,0 +1,63 @@
+package trace
+
+import (
+	"fmt"
+	"strings"
+
+	"ri/instruments/rows"
+	"ri/probe/kernel"
+)
+
+// ArmedText says what a trace will cost.
+func ArmedText(f kernel.Forecast) string {
+	var perSecond float64
+	for _, r := range f.Probes {
+		perSecond += r.PerSecond
+	}
+	return fmt.Sprintf("armed: %s hits a second before, which will cost some %s %% of a core; Ctrl-C ends it",
+		rows.Decimal(perSecond, 3), rows.Decimal(100*f.Cost, 2))
+}
+
+// MissedText is what isn't probed, briefly, before the kernel was asked.
+func (p *Plan) MissedText() []string { return MissedText(p.Missed) }
+
+// MissedText says what isn't probed, briefly.
+func MissedText(all []Missed) (lines []string) {
+	const most = 5
+	for i, m := range all {
+		if i == most {
+			return append(lines, fmt.Sprintf("and %d more are not probed (--places lists them)", len(all)-most))
+		}
+		what := m.Func
+		if m.Into != "" {
+			what += " inlined in " + m.Into
+		}
+		lines = append(lines, fmt.Sprintf("not probed: %s: %s", what, m.Why))
+	}
+	return lines
+}
+
+// Text is what a trace was, for people.
+func (s *Summary) Text() []string {
+	c := &s.Counts
+	parts := []string{rows.Plural(int64(c.Hits), "hit"), fmt.Sprintf("%s shown", rows.Thousands(int64(s.Rows)))}
+	for _, more := range []struct {
+		n    uint64
+		what string
+	}{
+		{c.False, "with a false condition"}, {s.Dropped, "left out by --when-after"}, {c.Undecided, "not decided"},
+		{c.Nil, "with a nil on the condition's way"}, {c.Refused, "refused, over the budget"}, {c.Lost, "lost"},
+		{c.Open, "not returned"},
+	} {
+		if more.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", rows.Thousands(int64(more.n)), more.what))
+		}
+	}
+	cost := fmt.Sprintf("it cost the process some %s of CPU in %s", rows.ShortDuration(s.Cost.CPU),
+		rows.DurationText(s.Cost.Length))
+	lines := []string{strings.Join(parts, ", ") + "; " + cost}
+	if s.Why != "" {
+		lines = append([]string{"ended: " + s.Why}, lines...)
+	}
+	return lines
+}
