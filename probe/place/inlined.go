@@ -157,7 +157,7 @@ func (g *graph) leads(from int32, to map[int32]bool, in func(int32) bool) bool {
 }
 
 // moved tells instructions that the register allocator puts where it needs them, with a line of what needs them: words
-// fetched from the stack or kept there, constants and addresses of variables.
+// fetched from the stack or kept there, or copied from register to register, constants and addresses of variables.
 func moved(in instr) bool {
 	if !in.known || in.flow != next {
 		return false
@@ -168,6 +168,10 @@ func moved(in instr) bool {
 	}
 	if op != x86asm.LEA && !strings.HasPrefix(op.String(), "MOV") {
 		return false
+	}
+	_, to := in.inst.Args[0].(x86asm.Reg)
+	if _, from := in.inst.Args[1].(x86asm.Reg); to && from {
+		return true
 	}
 	for _, arg := range in.inst.Args[:2] {
 		switch a := arg.(type) {
@@ -359,7 +363,7 @@ func (fn *Function) inlineCall(g *graph, n int) {
 	switch mark, ok := g.index(g.calls[n].Mark); {
 	case ok && g.list[mark].inst.Op == x86asm.NOP && g.list[mark].length == 1:
 		at = []instr{g.list[mark]} // the compiler has made it for this call
-	case ok:
+	case ok && !moved(g.list[mark]):
 		at, unsure, why = g.begin(in, int32(mark))
 	default:
 		at, unsure, why = g.begin(in, -1)
