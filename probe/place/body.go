@@ -2,6 +2,8 @@ package place
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
 
@@ -19,6 +21,7 @@ type body struct {
 	away    []instr         // jumps that leave it
 	tables  bool            // it jumps by a table that isn't known
 	tableAt map[uint64][]uint64
+	used    []int // registers that have an argument at the entry, by DWARF's number
 
 	calls  []symbols.InlinedCall
 	ranges []symbols.InlinedRange
@@ -37,8 +40,19 @@ func read(f *symbols.File, entry uint64) *body {
 	if code == nil || at != info.Entry {
 		return nil
 	}
-	b := &body{file: f, info: info, targets: map[uint64]bool{}, tableAt: map[uint64][]uint64{}}
-	for pc := at; len(code) > 0 && len(b.list) < maxInstructions; {
+	b := newBody(f, info)
+	b.disassemble(code)
+	return b
+}
+
+func newBody(f *symbols.File, info symbols.FuncInfo) *body {
+	return &body{file: f, info: info, targets: map[uint64]bool{}, tableAt: map[uint64][]uint64{}, used: allArguments}
+}
+
+// disassemble reads the function's code.
+func (b *body) disassemble(code []byte) {
+	info := b.info
+	for pc := info.Entry; len(code) > 0 && len(b.list) < maxInstructions; {
 		in, ok := decode(code, pc)
 		if !ok {
 			b.broken = pc
@@ -57,7 +71,6 @@ func read(f *symbols.File, entry uint64) *body {
 		}
 		code, pc = code[in.length:], pc+uint64(in.length)
 	}
-	return b
 }
 
 // indirect takes an indirect jump: by a table (cmd/compile's jump tables are addressed by base and index) or away.
@@ -193,31 +206,56 @@ func (b *body) cheap() (instr, bool) {
 			return in, false
 		case in.cost != probe.Stepped && in.refuse == "":
 			return in, true
-		case !harmless(in):
+		case !b.harmless(in):
 			return in, false
 		}
 	}
 	return instr{}, false
 }
 
-// spared are the registers that arguments don't come in.
-var spared = map[x86asm.Reg]bool{x86asm.R12: true, x86asm.R12L: true, x86asm.R13: true, x86asm.R13L: true,
-	x86asm.R15: true, x86asm.R15L: true, x86asm.RBP: true, x86asm.RSP: true}
+// hardware is the number that instructions give a register, by DWARF's number of it (System V ABI, figure 3.36).
+var hardware = [16]int{0, 2, 1, 3, 6, 7, 5, 4, 8, 9, 10, 11, 12, 13, 14, 15}
 
-// harmless tells whether an instruction changes neither memory nor a register that may have an argument, and goes on
-// behind it.
-func harmless(in instr) bool {
+// allArguments are the registers that may have an argument, or a closure's object, by DWARF's number.
+var allArguments = append([]int{closureRegister, goroutineRegister}, argRegisters...)
+
+// harmless tells whether an instruction changes neither memory nor a register that has an argument, and goes on behind
+// it.
+func (b *body) harmless(in instr) bool {
 	if !in.known || in.flow != next {
 		return false
 	}
 	switch in.inst.Op {
 	case x86asm.CMP, x86asm.TEST, x86asm.UCOMISD, x86asm.UCOMISS, x86asm.BT, x86asm.NOP:
 		return true
-	case x86asm.MOV, x86asm.LEA, x86asm.MOVZX, x86asm.MOVSX, x86asm.MOVSXD, x86asm.XOR, x86asm.SUB, x86asm.ADD:
-		reg, ok := in.inst.Args[0].(x86asm.Reg)
-		return ok && spared[reg]
+	case x86asm.MOV, x86asm.LEA, x86asm.MOVZX, x86asm.MOVSX, x86asm.MOVSXD, x86asm.XOR, x86asm.SUB, x86asm.ADD,
+		x86asm.AND, x86asm.OR, x86asm.SHL, x86asm.SHR, x86asm.SAR, x86asm.NEG, x86asm.NOT, x86asm.INC, x86asm.DEC,
+		x86asm.MOVQ, x86asm.MOVSD_XMM, x86asm.MOVSS, x86asm.MOVUPS, x86asm.MOVAPS, x86asm.XORPS, x86asm.PXOR:
+		switch to := in.inst.Args[0].(type) {
+		case x86asm.Reg:
+			return !b.isUsed(to)
+		case x86asm.Mem: // an argument is put by, into the room that the caller left for it
+			return !b.info.Assembler && to.Base == x86asm.RSP && to.Index == 0 &&
+				strings.HasPrefix(in.inst.Op.String(), "MOV")
+		}
 	}
 	return false
+}
+
+// isUsed tells whether a register has an argument. A register of vectors may, but can't be read.
+func (b *body) isUsed(reg x86asm.Reg) bool {
+	var n int
+	switch {
+	case reg >= x86asm.X0 && reg <= x86asm.X15:
+		return false
+	case reg >= x86asm.RAX && reg <= x86asm.R15:
+		n = int(reg - x86asm.RAX)
+	case reg >= x86asm.EAX && reg <= x86asm.R15L:
+		n = int(reg - x86asm.EAX)
+	default:
+		return true // a part of one
+	}
+	return slices.ContainsFunc(b.used, func(dwarf int) bool { return hardware[dwarf] == n })
 }
 
 // returns finds where the function returns; why says why that can't be told.

@@ -25,17 +25,13 @@ type places struct {
 	file *symbols.File
 }
 
-func build(t *testing.T, v testprogram.Variant) *places {
+func build(t testing.TB, v testprogram.Variant) *places {
 	t.Helper()
 	dir, err := filepath.Abs("testdata/places")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return open(t, testprogram.Build(t, dir, v))
-}
-
-func open(t *testing.T, exe string) *places {
-	t.Helper()
+	exe := testprogram.Build(t, dir, v)
 	r, err := os.Open(exe)
 	if err != nil {
 		t.Fatal(err)

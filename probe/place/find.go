@@ -154,6 +154,9 @@ func (fn *Function) own(b *body) {
 		return
 	}
 	fn.File, fn.Line = b.info.File, b.info.Line
+	if used, ok := fn.used(b.info); ok {
+		b.used = used
+	}
 	s, why := b.entry()
 	if why != "" {
 		fn.Refused = append(fn.Refused, Refused{Func: fn.Name, File: fn.File, Line: fn.Line, PC: fn.Entry, Why: why})

@@ -25,7 +25,7 @@ type graph struct {
 }
 
 func (b *body) graph() *graph {
-	g := &graph{body: b, owner: make([]int32, len(b.list)), next: make([][]int32, len(b.list))}
+	g := b.flow()
 	b.calls, b.ranges = b.file.Inlined(b.info.Entry)
 	r := 0
 	for i, in := range b.list {
@@ -36,6 +36,18 @@ func (b *body) graph() *graph {
 			g.owner[i] = int32(b.ranges[r].Call)
 		}
 	}
+	if c, ok := b.check(); ok && c+1 < len(b.list) {
+		// The stack check, and what grows the stack and begins anew, is nobody's, whatever line it is said to have.
+		for i := range c + 1 {
+			g.owner[i] = -1
+		}
+	}
+	return g
+}
+
+// flow works out what leads where.
+func (b *body) flow() *graph {
+	g := &graph{body: b, owner: make([]int32, len(b.list)), next: make([][]int32, len(b.list))}
 	reached := make([]bool, len(b.list))
 	follow := func(i int, to uint64) {
 		if j, ok := b.index(to); ok {
@@ -65,11 +77,7 @@ func (b *body) graph() *graph {
 		}
 	}
 	if c, ok := b.check(); ok && c+1 < len(b.list) {
-		// The stack check, and what grows the stack and begins anew, is nobody's, whatever line it is said to have.
-		for i := range c + 1 {
-			g.owner[i] = -1
-		}
-		g.next[c] = []int32{int32(c + 1)}
+		g.next[c] = []int32{int32(c + 1)} // not to where the stack grows, which begins anew
 	}
 	return g
 }

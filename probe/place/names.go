@@ -106,6 +106,12 @@ func closure(name string) bool {
 // resolve gives the full names that a name stands for; none if it stands for none.
 func (n *names) resolve(f *symbols.File, what string) ([]string, error) {
 	tries := []string{what}
+	if bare := withoutArguments(what); bare != what && len(n.short[what]) == 0 && !n.has(what) {
+		// Go 1.20 names all instances "Map[...]".
+		if slices.ContainsFunc(n.short[bare], func(s string) bool { return strings.Contains(s, "[...]") }) {
+			tries = append(tries, bare)
+		}
+	}
 	if !strings.Contains(what, ".") || strings.HasPrefix(what, "(*") {
 		tries = append(tries, "main."+what)
 	}

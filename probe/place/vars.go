@@ -62,7 +62,7 @@ func (fn *Function) declared(entry uint64) []Var {
 	fv := fn.file.FuncVars(entry)
 	var args, results []Var
 	for _, v := range fv.At(entry, 0) {
-		if !v.Argument {
+		if !v.Argument || v.Name == dictionary {
 			continue
 		}
 		one := Var{Name: v.Name, Type: v.Type}
@@ -96,8 +96,12 @@ type wordKey struct{}
 // convention is how a function may be called.
 type convention struct {
 	stack bool // ABI0: everything lies on the stack
-	dict  int  // in front of which argument the dictionary of a generic function comes; -1: it has none
+	dict  int  // in front of which argument a word comes that isn't declared, as a generic function's dictionary; -1: none
 }
+
+// dictionary is the argument that a generic function is given for its type arguments. Debug information has it in some
+// releases, in any order.
+const dictionary = ".dict"
 
 // assigned puts arguments and results where a convention has them. It is false where a type isn't known.
 func (fn *Function) assigned(vars []Var, by convention) bool {
@@ -143,17 +147,39 @@ func (fn *Function) byABI(info symbols.FuncInfo) ([]Var, bool) {
 	return best, most >= 0
 }
 
+// used gives the registers that have arguments, a closure's object or the goroutine at the entry, by DWARF's number. It
+// is false where that isn't known.
+func (fn *Function) used(info symbols.FuncInfo) (out []int, ok bool) {
+	if fn.file.FuncVars(info.Entry) == nil {
+		return nil, false
+	}
+	vars, ok := fn.byABI(info)
+	for _, v := range vars {
+		for _, p := range v.Pieces {
+			if p.Kind == InRegister && v.Kind == Argument {
+				out = append(out, p.Register)
+			}
+		}
+	}
+	if closure(info.Name) {
+		out = append(out, closureRegister)
+	}
+	return append(out, goroutineRegister), ok
+}
+
 // conventions gives those that a function may have, the likely one first.
 func (fn *Function) conventions(info symbols.FuncInfo) (out []convention) {
 	if info.Assembler {
 		return []convention{{true, -1}}
 	}
 	dicts := []int{-1}
-	if strings.Contains(info.Name, "[") && !fn.named(info.Entry, ".dict") {
-		// A method has it behind the receiver, a closure has none (cmd/compile/internal/noder: shaped methods).
-		if dicts = []int{0, -1, 1}; method(info.Name) {
-			dicts = []int{1, -1, 0}
-		}
+	switch {
+	case info.Wrapper:
+		dicts = []int{-1, 0} // Go 1.20 doesn't tell of the receiver of some
+	case strings.Contains(info.Name, "[") && method(info.Name):
+		dicts = []int{1, -1, 0} // a method has it behind the receiver (cmd/compile/internal/noder: shaped methods)
+	case strings.Contains(info.Name, "["):
+		dicts = []int{0, -1, 1} // a closure has none
 	}
 	for _, stack := range []bool{false, true} {
 		for _, dict := range dicts {
@@ -161,11 +187,6 @@ func (fn *Function) conventions(info symbols.FuncInfo) (out []convention) {
 		}
 	}
 	return out
-}
-
-// named tells whether debug information has an argument of a name.
-func (fn *Function) named(entry uint64, name string) bool {
-	return slices.ContainsFunc(fn.declared(entry), func(v Var) bool { return v.Name == name })
 }
 
 // method tells whether a generic function's name is that of a method: "pkg.(*T[...]).M", "pkg.T[...].M".
@@ -232,8 +253,11 @@ func (fn *Function) atEntry(site *probe.Site, info symbols.FuncInfo) []Var {
 	return append(vars, fn.captured(site)...)
 }
 
-// closureRegister has the address of a closure's object when it begins: DX.
-const closureRegister = 1
+// closureRegister has the address of a closure's object when it begins: DX; goroutineRegister always that of g: R14.
+const (
+	closureRegister   = 1
+	goroutineRegister = 14
+)
 
 // captured gives the variables that a closure has of its surroundings, at its entry.
 func (fn *Function) captured(site *probe.Site) (out []Var) {
@@ -282,7 +306,7 @@ func (fn *Function) scope(site *probe.Site, role probe.Role) (out []Var) {
 		at, depth = fn.inside(site)
 	}
 	for _, v := range fv.At(at, depth) {
-		if role != probe.Line && !v.Argument || role == probe.Inlined && v.Result {
+		if role != probe.Line && !v.Argument || role == probe.Inlined && v.Result || v.Name == dictionary {
 			continue
 		}
 		one := Var{Name: v.Name, Type: v.Type, Kind: Local}
