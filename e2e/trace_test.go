@@ -111,7 +111,8 @@ func TestTrace(t *testing.T) {
 					returning++
 				}
 			}
-			found, made, said := p.trace(200, "main.(*Service).Handle", "--returns", "--show", "o.ID", "--show", "o.Customer.Name",
+			found, made, said := p.trace(200, "main.(*Service).Handle", "--returns", "--show", "o.ID",
+				"--show", "o.Customer.Name",
 				"--show", "path", "--show", "amount", "--show", "err.(*fmt.wrapError).msg", "--limit", fmt.Sprint(returning))
 			if len(found) != returning {
 				t.Fatalf("%d rows, want %d\n%s", len(found), returning, said)

@@ -65,7 +65,8 @@ func (h *hits) row(ev *probe.Event) (rows.Row, bool) {
 	if !decided && undecided == nil {
 		return nil, false
 	}
-	row := rows.Of("probe", textOrNil(o.wanted.Name), "time", h.clock.at(ev.Time), "nanotime", int64(ev.Time), "goroutine", goroutine(ev), "func", site.Func, "into", textOrNil(site.Into))
+	row := rows.Of("probe", textOrNil(o.wanted.Name), "time", h.clock.at(ev.Time),
+		"nanotime", int64(ev.Time), "goroutine", goroutine(ev), "func", site.Func, "into", textOrNil(site.Into))
 	entry := h.cells(o.program, o.program.Entry(ev))
 	var result rows.Row
 	if o.wanted.Returns {

@@ -106,6 +106,8 @@ func (o *Output) WriteText(s string) error {
 	return o.Write(func(w io.Writer) error { _, err := io.WriteString(inert.NewWriter(w), s); return err })
 }
 
+const cutText = "cut to the terminal's width (…, or packages without their paths): | cat or --json shows all"
+
 func (o *Output) writeTable(render func(io.Writer, TableStyle) (bool, error)) error {
 	cut := false
 	err := o.Write(func(w io.Writer) (err error) {
@@ -113,7 +115,7 @@ func (o *Output) writeTable(render func(io.Writer, TableStyle) (bool, error)) er
 		return err
 	})
 	if cut && err == nil && !o.Quiet {
-		fmt.Fprintln(o.Stderr, "cut to the terminal's width (…, or packages without their paths): | cat or --json shows all")
+		fmt.Fprintln(o.Stderr, cutText)
 	}
 	return err
 }

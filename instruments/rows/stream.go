@@ -7,8 +7,8 @@ import (
 	"ri/inert"
 )
 
-// Stream writes rows as they come, for what has no end of its own: as NDJSON each at once; as a table under columns that
-// are as wide as those of the first rows; as JSON one document at the end.
+// Stream writes rows as they come, for what has no end of its own: as NDJSON each at once; as a table under columns
+// that are as wide as those of the first rows; as JSON one document at the end.
 type Stream struct {
 	out     *Output
 	columns []Column
@@ -83,7 +83,7 @@ func (s *Stream) End(more Row) error {
 		return err
 	}
 	if s.layout != nil && s.layout.cut && !s.out.Quiet {
-		fmt.Fprintln(s.out.Stderr, "cut to the terminal's width (…, or packages without their paths): | cat or --json shows all")
+		fmt.Fprintln(s.out.Stderr, cutText)
 	}
 	return nil
 }

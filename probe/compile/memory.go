@@ -31,7 +31,8 @@ func (m *memory) set(pieces []probe.Piece) {
 		switch {
 		case p.State == probe.Unreadable:
 			m.failed = append(m.failed, p)
-		case (p.State == probe.Captured || p.State == probe.Truncated) && len(p.Data) > 0 && p.Addr+uint64(len(p.Data)) > p.Addr:
+		case p.State != probe.Captured && p.State != probe.Truncated:
+		case len(p.Data) > 0 && p.Addr+uint64(len(p.Data)) > p.Addr:
 			m.pieces = append(m.pieces, p)
 		}
 	}
