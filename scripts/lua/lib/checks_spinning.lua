@@ -5,6 +5,7 @@
 -- reader that is at its end, a connection of a listener that is closed. The machine code tells the first, what was seen on the stack the second.
 -- Any other is taken for work: it burns CPU, which is said among what the process is doing.
 
+local cause = require("spin_cause")
 local locks = require("checks_locks")
 local waits = require("waits")
 local watch = require("spin_watch")
@@ -138,95 +139,6 @@ local function place(looks)
   return { stacks = stacks, common = common }
 end
 
--- calls_of tells whether a loop calls a method of what one of its variables holds.
-local function calls_of(loop, one)
-  for _, func in ipairs(loop.calls) do
-    if func == "" and one.interface or one.method and func:sub(1, #one.method) == one.method then return true end
-  end
-  return false
-end
-
--- Calls that make a failing one pass: what was opened or connected meanwhile may be at its end soon.
-local opens = { "open", "openat", "accept4", "accept", "connect", "socket" }
-
--- Calls that use a connection: then there is one.
-local uses = { "connect", "read", "write", "writev", "sendto", "recvfrom" }
-
-local function any(alive, calls)
-  for _, call in ipairs(calls) do
-    if alive[call] then return true end
-  end
-  return false
-end
-
--- cause finds what a loop asks for in vain: what was seen dead in several looks, and alive in none. True where something came.
-local function cause(looks, p)
-  local seen, order, alive = {}, {}, {}
-  for i, look in ipairs(looks) do
-    local deepest = #look.frames - p.index -- frames inside of the loop's
-    local told = {}
-    for _, one in ipairs(look.ends) do
-      local counts = one.frame <= deepest
-      if one.kind == "held" then counts = one.frame == deepest + 1 and p.loop ~= nil and calls_of(p.loop, one) end
-      if counts then
-        if one.dead == false then
-          if not one.call or one.reads then return true end
-          alive[one.call] = true
-        elseif one.dead then
-          -- A timer may be another one each time.
-          local key = one.kind == "timer" and "timer" or one.kind .. tostring(not one.final and one.call or one.key)
-          if not told[key] then
-            told[key] = true
-            if not seen[key] then
-              seen[key] = { one = one, n = 0, fds = {} }
-              order[#order + 1] = seen[key]
-            end
-            local s = seen[key]
-            if one.exact then s.one = one end
-            s.n, s.name, s.of = s.n + 1, s.name or one.name, s.of or one.of
-          end
-        end
-      end
-    end
-  end
-  local best
-  for _, s in ipairs(order) do
-    local rank = ({ ["end"] = 1, closed = 2, timer = 3, fails = 4, held = 4.5 })[s.one.kind] or 5
-    s.rank = rank
-    local sure = s.n >= 2 or s.one.final and s.one.kind ~= "held"
-    if s.one.kind == "fails" then sure = sure and not any(alive, s.one.key == "dial" and uses or { s.one.call }) end
-    if s.one.kind == "end" and s.one.call then sure = sure and not any(alive, opens) end -- of a file that was opened meanwhile
-    if s.one.kind == "held" then sure = s.n == #looks end
-    if sure and (not best or rank < best.rank or rank == best.rank and s.n > best.n) then best = s end
-    p.hint = p.hint or rank < 5
-  end
-  return false, best
-end
-
--- through is the function of the standard library that a loop calls, and in which a cause was found.
-local function through(looks, p)
-  for _, look in ipairs(looks) do
-    local f = look.frames[#look.frames - p.index]
-    if f and locks.standard(f.func) and not f.func:find("^runtime%.") then return f.func end
-  end
-end
-
--- told puts a cause in words: what, and of which descriptor or variable.
-local function told(looks, s, p)
-  local parts = { s.one.what }
-  local func = s.one.kind == "closed" and not s.of and through(looks, p)
-  if func then return ("calls %s, in which a channel is closed"):format(func) end
-  if s.name then parts[#parts + 1] = s.of and ("(%s in %s)"):format(s.name, s.of) or ("(%s)"):format(s.name) end
-  if s.one.kind == "end" or s.one.kind == "fails" and s.one.key ~= "dial" then
-    for _, look in ipairs(looks) do
-      for _, one in ipairs(look.ends) do
-        if one.kind == "descriptor" and ri.cmp(one.fd, 0) >= 0 then return table.concat(parts, " "), one.fd end
-      end
-    end
-  end
-  return table.concat(parts, " ")
-end
-
 -- described says what a descriptor is, from what the kernel says of it.
 local function described(l, fd)
   if l.files == nil then
@@ -262,6 +174,15 @@ local function within_library(p)
   end
 end
 
+-- computes tells whether a goroutine was seen in an inner loop that comes to its end by itself: it has something to do each round.
+local function computes(p)
+  for _, s in ipairs(p.stacks) do
+    local inner = ri.loop(s[p.index].pc)
+    if inner and inner.low ~= p.loop.low and inner.counts then return true end
+  end
+  return false
+end
+
 -- polls tells whether a goroutine was seen to ask channels, on which nothing was, in most looks.
 local function polls(looks, p)
   local n = 0
@@ -272,7 +193,7 @@ local function polls(looks, p)
     end
     if found then n = n + 1 end
   end
-  return n > #looks / 2
+  return n > #looks / 2, n > 0
 end
 
 -- judge tells of one that ran at all looks whether it spins, and on what.
@@ -280,11 +201,13 @@ local function judge(c)
   local p = place(c.looks)
   if not p then return nil end
   if not p.loop then within_library(p) end
-  local polled = p.loop and p.loop.counts and p.loop.around and polls(c.looks, p)
+  local polled, some
+  if p.loop and p.loop.counts and p.loop.around then polled, some = polls(c.looks, p) end
+  p.open = some -- more looks may tell
   if polled then p.loop = p.loop.around end -- it asks one after the other, and begins again
   local loop = p.loop
   if not loop then return nil, p end
-  local alive, why = cause(c.looks, p)
+  local alive, why = cause.find(c.looks, p)
   if alive then return nil, p end
   if loop.counts and not (why and why.one.final and why.n >= 2) then return nil, p end -- what it leads on may get it out
   p.open = true -- more looks may tell
@@ -300,6 +223,7 @@ local function judge(c)
   end
   if why and why.rank < 5 then return { place = p, why = why }, p end
   if c.restless then return nil, p end
+  if loop.nested and not polled and computes(p) then return nil, p end
   local calls
   local same_answer = loop.asks and loop.ends and not loop.stores and only(loop.calls, asks, pure)
   for i, look in ipairs(c.looks) do
@@ -363,7 +287,7 @@ local function everybody(l, group)
   for _, group in ipairs(l.after or {}) do
     if group.status == "runnable" and within(group.frames) then
       for _, id in ipairs(group.ids) do
-        local c = l.crowd[id]
+        local c = l.crowd[id] or l.candidates[id]
         if c and c.seen >= watch.enough and watch.hot(c) then add(id) end
       end
     end
@@ -405,7 +329,7 @@ local function finding(l, group, known)
   local n = #known
   local why, fd
   if s.why then
-    why, fd = told(c.looks, s.why, p)
+    why, fd = cause.told(c.looks, s.why, p)
   end
   local subject = n == 1 and "a goroutine spins" or ("%d goroutines spin"):format(n)
   local file = loop.file:match("[^/]*$")
@@ -432,7 +356,7 @@ end
 local function spins(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
   for _, c in pairs(l.candidates) do
-    if l.nostacks and watch.hot(c) and #c.looks < watch.enough then return nil, "goroutines run all the time, and where couldn't be looked at: " .. l.nostacks, true end
+    if l.nostacks and c.chosen and watch.hot(c) and #c.looks < watch.enough then return nil, "goroutines run all the time, and where couldn't be looked at: " .. l.nostacks, true end
   end
   local groups, known = {}, {}
   for _, s in ipairs(result(l)) do
@@ -478,6 +402,18 @@ local function burns(l)
   return out
 end
 
+-- allocates tells whether a goroutine that spins was seen to ask for memory: then it has the collector run.
+local function allocates(l)
+  for _, s in ipairs((result(l))) do
+    for _, look in ipairs(s.c.looks) do
+      for _, f in ipairs(look.frames) do
+        if matches(f.func, makes) then return true end
+      end
+    end
+  end
+  return false
+end
+
 -- finish looks on, until enough is known.
 local function finish(l)
   watch.finish(l, function(c)
@@ -486,4 +422,4 @@ local function finish(l)
   end)
 end
 
-return { { name = "spinning", run = spins }, sample = watch.sample, finish = finish, burns = burns }
+return { { name = "spinning", run = spins }, sample = watch.sample, finish = finish, burns = burns, allocates = allocates }

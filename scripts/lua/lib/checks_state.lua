@@ -117,6 +117,7 @@ local function between(l)
       l.kinds[#l.kinds + 1] = counts(ri.stacks())
     end
   end
+  pcall(livelock.finish, l)
   l.meters[2] = meter()
   pcall(spinning.finish, l)
   again(l)
@@ -205,7 +206,7 @@ local function collector(l)
     -- What idle Ps marked would not have been done by anybody else.
     share = (b.gc - a.gc - ((b.gcidle or 0) - (a.gcidle or 0))) / (b.total - a.total)
   end
-  if cycles >= 3 and share and share >= 0.25 then
+  if cycles >= 3 and share and share >= 0.25 and not spinning.allocates(l) then -- else it is what the spin leads to
     out[1] = {
       severity = "warning", what = ("the collector runs all the time: %d cycles in %s, %.0f %% of all CPU time"):format(cycles, ri.duration(math.floor(seconds * 100) * 10000000), 100 * share),
       where = "runtime", evidence = {

@@ -51,7 +51,7 @@ end
 -- @param l table, the look of the check
 function livelock.first(l)
   l.triers, l.locks_held = {}, {}
-  l.try_late = l.live and l.second -- whoever runs is seen in a stop only
+  l.try_late = l.second -- whoever runs is seen in a stop only, or may have been at a place of which nothing can be told
   if l.live or not l.second then return end
   local n = 0
   for _, g in ipairs(ri.triers()) do
@@ -73,14 +73,24 @@ function livelock.first(l)
       if not any then l.triers[id], changed = nil, true end
     end
   end
+  l.try_late = next(l.triers) == nil
+end
+
+-- busy gives those that run most of the time, so far.
+local function busy(l)
+  local out, n = {}, 0
+  for id, c in pairs(l.candidates or {}) do
+    if n < most and c.seen >= 3 and c.busy >= 0.8 * c.seen and not c.waited then out[id], n = c, n + 1 end
+  end
+  return out
 end
 
 -- late finds in a stop who tries, among those that run all the time.
 local function late(l)
   local n = 0
-  for id, c in pairs(l.candidates) do
+  for id, c in pairs(busy(l)) do
     pcall(function()
-      local g = n < most and ri.goroutine(id, c.addr)
+      local g = ri.goroutine(id, c.addr)
       if not g then return end
       local found = ri.locking(g)
       local holds = {}
@@ -96,16 +106,10 @@ local function late(l)
   end
 end
 
--- several tells whether more than one goroutine runs all the time.
-local function several(all)
-  local first = all and next(all)
-  return first ~= nil and next(all, first) ~= nil
-end
-
 --- Looks at them in a stop.
 -- @param l table, the look of the check
 function livelock.sample(l)
-  local begin = l.try_late and several(l.candidates)
+  local begin = l.try_late and next(busy(l)) ~= nil
   if not begin and (not l.triers or next(l.triers) == nil) or not pcall(ri.again, 0, "stopped") then return end
   if begin then
     l.try_late = false
@@ -114,6 +118,11 @@ function livelock.sample(l)
   for _, c in pairs(l.triers) do
     pcall(function()
       local g = ri.goroutine(c.id, c.addr)
+      local frames, why
+      if g then
+        frames, why = ri.stack(g, 64)
+      end
+      if g and (#frames == 0 or why) then return end -- nothing can be told of this moment
       c.looks = c.looks + 1
       if not g then return end
       local holds, tries = look(g)
@@ -129,6 +138,18 @@ function livelock.sample(l)
   ri.again(0, "live")
   l.tried_last = runtime.nanotime()
   l.tried_first = l.tried_first or l.tried_last
+end
+
+--- Looks at them again where too few of the stops came about: on a machine that is busy, say.
+-- @param l table, the look of the check
+function livelock.finish(l)
+  for _ = 1, 2 * enough do
+    local open = false
+    for _, c in pairs(l.triers or {}) do open = open or c.looks < enough end
+    if not open then return end
+    ri.again(0.01, "live")
+    livelock.sample(l)
+  end
 end
 
 -- grown says which variables of a goroutine have grown between the first and the last stop.

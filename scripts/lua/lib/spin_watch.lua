@@ -176,6 +176,28 @@ local function kept(frames)
   return { low = low, bytes = ok and bytes or "" }
 end
 
+-- How many goroutines are looked at one by one at the same time, and in all: a stop is to be short.
+local batch, chosen_at_most = 16, 32
+
+-- choose gives those of some goroutines that are to be looked at in the next stop. Others of a crowd are told by where they are in the end.
+local function choose(l, ids)
+  local out, n, open = {}, 0, {}
+  for id, c in pairs(ids) do
+    if c.chosen then
+      out[id], n = c, n + 1
+    else
+      open[#open + 1] = id
+    end
+  end
+  table.sort(open, function(a, b) return ri.cmp(a, b) < 0 end)
+  for _, id in ipairs(open) do
+    if n >= batch or l.chosen >= chosen_at_most then break end
+    out[id], n, l.chosen = ids[id], n + 1, l.chosen + 1
+    ids[id].chosen = true
+  end
+  return out
+end
+
 -- How often a stack is tried for that can't be told where the goroutine is just then: in the vDSO, which has the time, say.
 local tries = 4
 
@@ -203,7 +225,8 @@ local function stack(l, c, g)
 end
 
 -- stacks looks at the goroutines that seem to run all the time, in short stops. l.nostacks says why that couldn't be.
-local function stacks(l, ids)
+local function stacks(l, all)
+  local ids = choose(l, all)
   for try = 1, tries do
     if next(ids) == nil then return end
     local held, why = pcall(ri.again, try == 1 and 0 or 0.001, "stopped")
@@ -265,7 +288,7 @@ local function candidate(id, addr, now) return { id = id, addr = addr, busy = 0,
 -- @param times int, of how many
 function watch.sample(l, i, times)
   local first = l.candidates == nil
-  if first then l.candidates, l.crowd, l.parks = {}, {}, parks(l.groups) end
+  if first then l.candidates, l.crowd, l.parks, l.chosen = {}, {}, parks(l.groups), 0 end
   ri.again(l.seconds / times, "live")
   local now = runtime.nanotime()
   if first then
@@ -298,7 +321,7 @@ function watch.finish(l, undecided)
   for round = 1, 3 * watch.enough do
     local open, more = {}, runtime.nanotime() - began < patience
     for id, c in pairs(l.candidates) do
-      local hot = watch.hot(c) or c.restless
+      local hot = (watch.hot(c) or c.restless) and (c.chosen or l.chosen < chosen_at_most)
       local want = hot and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2)
       if hot and not want and #c.looks < watch.plenty then
         local is, hint = undecided(c)
@@ -311,7 +334,9 @@ function watch.finish(l, undecided)
     local all = watched(l, open, runtime.nanotime())
     if all then stacks(l, all) end
   end
-  if next(l.crowd) then
+  local others = next(l.crowd) ~= nil
+  for _, c in pairs(l.candidates) do others = others or watch.hot(c) and not c.chosen end
+  if others then
     watched(l, l.crowd, runtime.nanotime())
     l.after = ri.stacks { all = true }
   end
