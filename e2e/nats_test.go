@@ -84,6 +84,11 @@ func natsClients(t *testing.T, version string) {
 	if code != 3 || !strings.Contains(stdout, "deaf) reads too slowly") {
 		t.Errorf("nats-slow exits with %d, want 3\n%s", code, stdout)
 	}
+	if stdout, _, code = askRi(t, "check", "-p", fmt.Sprint(s.pid)); code != 3 ||
+		!strings.Contains(stdout, "most behind: connection ") ||
+		!strings.Contains(stdout, "next        ri run nats-clients") {
+		t.Errorf("check exits with %d, want 3, and doesn't say who is behind, or what to run next\n%s", code, stdout)
+	}
 	natsVarz(t, s)
 }
 

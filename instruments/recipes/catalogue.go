@@ -206,6 +206,9 @@ func (r *Recipe) Script(c *Catalogue) (*host.Script, error) {
 	}
 	source, err := fs.ReadFile(r.Scripts, r.Instrument)
 	if err != nil {
+		if r.instrPos.File == "" { // no catalogue names it
+			return nil, fmt.Errorf("%s: %w", r.Origin, rows.UnwrapPath(err))
+		}
 		return nil, fmt.Errorf("%s: instrument %s: %w", r.instrPos, r.Instrument, rows.UnwrapPath(err))
 	}
 	s, err := host.CompileScript(r.Instrument, string(source), r.Folders(c)...)

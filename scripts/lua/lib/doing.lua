@@ -4,6 +4,7 @@
 
 local http = require("http_server")
 local locks = require("checks_locks")
+local packs = require("checks_packs")
 local runtime = require("runtime")
 local spinning = require("checks_spinning")
 local waits = require("waits")
@@ -168,6 +169,9 @@ function doing.peers(list)
         by[name], out[#out + 1] = one, one
       end
       one.n, one.send, one.receive = one.n + 1, one.send + (s.send or 0), one.receive + (s.receive or 0)
+      for _, way in ipairs { "send", "receive" } do
+        if (s[way] or 0) > (one["most_" .. way] or 0) then one["most_" .. way], one["peer_" .. way] = s[way], s.remote_address end
+      end
     end
   end
   table.sort(out, function(a, b)
@@ -175,6 +179,15 @@ function doing.peers(list)
     return a.name < b.name
   end)
   return out
+end
+
+-- backlog tells what waits in a group's sockets, and where most of it does.
+local function backlog(one, way, what)
+  if one[way] < behind then return "" end
+  local text = (", %s %s"):format(words.bytes(one[way]), what)
+  local peer = one["peer_" .. way]
+  if one.n == 1 or not peer or ri.token(peer) then return text end
+  return text .. (", %s of it %s"):format(words.bytes(one["most_" .. way]), (way == "send" and "by " or "from ") .. peer)
 end
 
 local function sockets()
@@ -185,10 +198,7 @@ local function sockets()
   if all == 0 then return { ("%s, no connection"):format(words.count(#list, "descriptor")) }, nil end
   local out = { ("%s, of %s"):format(words.count(all, "connection"), words.count(#list, "descriptor")) }
   for _, line in ipairs(lines(peers, function(one)
-    local text = ("%d %s"):format(one.n, one.name)
-    if one.send >= behind then text = text .. (", %s not acknowledged"):format(words.bytes(one.send)) end
-    if one.receive >= behind then text = text .. (", %s not read"):format(words.bytes(one.receive)) end
-    return text
+    return ("%d %s"):format(one.n, one.name) .. backlog(one, "send", "not acknowledged") .. backlog(one, "receive", "not read")
   end, "group")) do out[#out + 1] = line end
   return out, "ri run conns"
 end
@@ -206,6 +216,13 @@ function doing.first(l) l.usage = ri.usage() end
 function doing.tell(l)
   l.usage_after = l.second and ri.usage() or nil
   local commands = {}
+  for _, pack in ipairs(packs) do
+    if pack.fits() then
+      local ok, out = pcall(pack.doing or function() return {} end)
+      if ok and #out > 0 then ri.emit { subject = pack.subject, what = out, command = pack.next } end
+      commands[#commands + 1] = pack.next
+    end
+  end
   for _, part in ipairs(parts) do
     local ok, out, command = pcall(part[2], l)
     if not ok then

@@ -17,6 +17,7 @@
 -- (Server.inClientMsgs and the like). Fields that a version lacks are left out of the rows.
 
 local sync = require("sync")
+local words = require("words")
 local nats = {}
 
 local package = "github.com/nats-io/nats-server/v2/server."
@@ -166,11 +167,37 @@ function nats.slow_findings(list, warn)
       out[#out + 1] = {
         severity = found.by >= 1 and "critical" or "warning",
         what = ("connection %d (%s) reads too slowly: %.0f %% of what may be pending"):format(found.cid, c.opts.Name ~= "" and c.opts.Name or nats.endpoint(c), found.by * 100),
-        where = nats.endpoint(c), evidence = { ("%d of %d bytes pending"):format(c.out.pb, c.out.mp), c.out.stc ~= nil and "producers are held back" or nil },
+        where = nats.endpoint(c), evidence = { ("%s of %s pending"):format(words.bytes(c.out.pb), words.bytes(c.out.mp)), c.out.stc ~= nil and "producers are held back" or nil },
         next = "look at that program: is it alive, and does it read? ri run nats-subs cid=" .. tostring(found.cid),
       }
     end
   end
+  return out
+end
+
+-- cut says how many slow consumers the server has cut off since its start: the text, and their number.
+function nats.cut(server)
+  local by, all = nats.value(server, "scStats"), server.stats.slowConsumers
+  if not by then return words.count(all, "connection"), all end
+  return table.concat({ words.count(by.clients, "client"), words.count(by.routes, "route"), words.count(by.leafs, "leaf"), words.count(by.gateways, "gateway") }, ", "), all
+end
+
+-- From which part of what may be pending the connection that is most behind is told of, before it is a finding.
+local told = 0.01
+
+--- doing says in a few lines what the server is doing, for the end of a check.
+function nats.doing()
+  local server = nats.server()
+  if not server then return {} end
+  local out = { ("%s of clients and leaf nodes, %s"):format(words.count(#nats.clients(server), "connection"), words.count(#nats.routes(server), "route")) }
+  local most = nats.behind(server, told)[1]
+  if most then
+    local c = most.client
+    out[#out + 1] = ("most behind: connection %d (%s) from %s, %s of %s pending"):format(most.cid, c.opts.Name ~= "" and c.opts.Name or "without a name", nats.endpoint(c),
+      words.bytes(c.out.pb), words.bytes(c.out.mp))
+  end
+  local text, n = nats.cut(server)
+  if ri.cmp(n, 0) > 0 then out[#out + 1] = "slow consumers cut off since the start: " .. text end
   return out
 end
 

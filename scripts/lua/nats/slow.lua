@@ -47,10 +47,6 @@ CID  KIND    NAME     ADDR             PENDING   MAX PENDING  USED  STALLS PRODU
       return row
     end)
     for _, finding in ipairs(nats.slow_findings(list, p.warn)) do ri.finding(finding) end
-    local cut, parts = nats.value(server, "scStats"), { words.count(server.stats.slowConsumers, "connection") }
-    if cut then
-      parts = { words.count(cut.clients, "client"), words.count(cut.routes, "route"), words.count(cut.leafs, "leaf"), words.count(cut.gateways, "gateway") }
-    end
-    print(("%s; cut off since the start: %s"):format(words.shown(#list, "connection", p.limit), table.concat(parts, ", ")))
+    print(("%s; cut off since the start: %s"):format(words.shown(#list, "connection", p.limit), (nats.cut(server))))
   end,
 }
