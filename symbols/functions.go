@@ -233,7 +233,8 @@ func (f *File) inlinings() *inlinings {
 	}).(*inlinings)
 }
 
-// InlinedNames lists the full names of all functions of which calls were inlined, sorted. The slice must not be changed.
+// InlinedNames lists the full names of all functions of which calls were inlined, sorted. The slice must not be
+// changed.
 func (f *File) InlinedNames() []string { return f.inlinings().names }
 
 // InlinedIn gives the link-time entries of the functions in which calls of a function, by its full name, were inlined.

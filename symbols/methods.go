@@ -14,8 +14,8 @@ type Implementation struct {
 	Entry uint64 // link-time address of the function; it may be one that the compiler made to call the method
 }
 
-// Offsets in internal/abi's types, the same in Go 1.20 to 1.27: UncommonType: Mcount 4, Moff 8; Method, of 16 bytes: Name 0,
-// Mtyp 4, Ifn 8, Tfn 12; InterfaceType: Methods 56, of Imethod, 8 bytes: Name 0, Typ 4. Type: PtrToThis 44.
+// Offsets in internal/abi's types, the same in Go 1.20 to 1.27: UncommonType: Mcount 4, Moff 8; Method, of 16 bytes:
+// Name 0, Mtyp 4, Ifn 8, Tfn 12; InterfaceType: Methods 56, of Imethod, 8 bytes: Name 0, Typ 4. Type: PtrToThis 44.
 const (
 	uncommonSize     = 16
 	methodSize       = 16
@@ -31,8 +31,8 @@ const (
 
 // Implementations finds the methods by which a program's types implement a method of an interface, by the types'
 // descriptors: as the runtime does, by names and types of all methods of the interface. A method that the linker has
-// dropped, since nothing calls it through an interface, isn't found; of others that it has dropped the type isn't known.
-// Errors: ErrNotFound with what isn't there.
+// dropped, since nothing calls it through an interface, isn't found; of others that it has dropped the type isn't
+// known. Errors: ErrNotFound with what isn't there.
 func (f *File) Implementations(iface, method string) ([]Implementation, error) {
 	types := f.methodTypes()
 	desc, err := types.iface(iface)

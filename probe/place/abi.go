@@ -119,23 +119,16 @@ func (r *taker) take(t *symbols.Type, at int64, depth int) bool {
 
 // sized gives a type's size and alignment, in bytes; false for one that isn't known.
 func (a *frame) sized(t *symbols.Type, depth int) (size, align int64, ok bool) {
-	if a.steps++; a.steps > maxSteps || t == nil || t.Size < 0 || t.Size > 1<<30 || depth > maxNesting || t.Lacks() != nil {
+	a.steps++
+	if t == nil || a.steps > maxSteps || depth > maxNesting || t.Size < 0 || t.Size > 1<<30 || t.Lacks() != nil {
 		return 0, 1, false
 	}
 	switch t.Kind {
 	case reflect.Invalid:
 		return 0, 1, false
 	case reflect.Struct:
-		align = 1
-		end := int64(0)
-		for _, f := range t.Fields() {
-			_, al, ok := a.sized(f.Type, depth+1)
-			if !ok || f.Offset < end || f.Offset+f.Type.Size > t.Size {
-				return 0, 1, false
-			}
-			align, end = max(align, al), f.Offset
-		}
-		return t.Size, align, len(t.Fields()) > 0 || t.Size == 0
+		align, ok = a.sizedFields(t, depth)
+		return t.Size, align, ok
 	case reflect.Array:
 		if t.Elem() == nil {
 			return 0, 1, false
@@ -152,6 +145,19 @@ func (a *frame) sized(t *symbols.Type, depth int) (size, align int64, ok bool) {
 		return t.Size, wordSize, t.Size == 2*wordSize
 	}
 	return t.Size, t.Size, t.Size == 1 || t.Size == 2 || t.Size == 4 || t.Size == 8
+}
+
+// sizedFields gives the alignment of a struct; false where its fields aren't known.
+func (a *frame) sizedFields(t *symbols.Type, depth int) (align int64, ok bool) {
+	align, end := int64(1), int64(0)
+	for _, f := range t.Fields() {
+		_, own, ok := a.sized(f.Type, depth+1)
+		if !ok || f.Offset < end || f.Offset+f.Type.Size > t.Size {
+			return 1, false
+		}
+		align, end = max(align, own), f.Offset
+	}
+	return align, len(t.Fields()) > 0 || t.Size == 0
 }
 
 func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

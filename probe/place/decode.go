@@ -1,6 +1,8 @@
 package place
 
 import (
+	"bytes"
+
 	"golang.org/x/arch/x86/x86asm"
 
 	"ri/probe"
@@ -50,7 +52,7 @@ func decode(code []byte, pc uint64) (in instr, ok bool) {
 		in.target = end + uint64(int64(rel))
 	}
 	switch op := in.inst.Op; {
-	case op == x86asm.RET || op == x86asm.LRET || op == x86asm.IRET || op == x86asm.IRETD || op == x86asm.IRETQ:
+	case op == x86asm.RET:
 		in.flow = ret
 	case op == x86asm.CALL || op == x86asm.LCALL:
 		in.flow = call
@@ -104,15 +106,13 @@ func (in *instr) emulation(code []byte) {
 		in.refuse = "there is no instruction"
 		return
 	}
-	for _, p := range prefixes {
-		switch p {
-		case 0xf0:
-			in.refuse = "its instruction has a LOCK prefix, which uprobes don't take"
-			return
-		case 0x26, 0x2e, 0x36, 0x3e:
-			in.refuse = "its instruction has a segment prefix, which uprobes don't take"
-			return
-		}
+	if bytes.IndexByte(prefixes, 0xf0) >= 0 {
+		in.refuse = "its instruction has a LOCK prefix, which uprobes don't take"
+		return
+	}
+	if bytes.ContainsAny(prefixes, "\x26\x2e\x36\x3e") {
+		in.refuse = "its instruction has a segment prefix, which uprobes don't take"
+		return
 	}
 	if op[0] == 0x0f && len(op) > 1 && !good2[op[1]] || op[0] != 0x0f && !good1[op[0]] {
 		in.refuse = "uprobes don't take its instruction (" + in.inst.Op.String() + ")"
@@ -124,10 +124,8 @@ func (in *instr) emulation(code []byte) {
 	case c == 0xeb, c == 0xe9, c == 0xe8, c >= 0x70 && c <= 0x7f,
 		c == 0x0f && len(op) > 1 && op[1] >= 0x80 && op[1] <= 0x8f:
 		in.cost = probe.Emulated
-		for _, p := range prefixes {
-			if p == 0x66 {
-				in.refuse = "its branch has a 16-bit prefix, which uprobes don't take"
-			}
+		if bytes.IndexByte(prefixes, 0x66) >= 0 {
+			in.refuse = "its branch has a 16-bit prefix, which uprobes don't take"
 		}
 	case c == 0x55 && len(code) == 1:
 		in.cost = probe.Push
@@ -136,8 +134,8 @@ func (in *instr) emulation(code []byte) {
 	}
 }
 
-// vectorLength is the length and the opcode of an instruction with a VEX or EVEX prefix; 0 of others (Intel's manual, volume 2, 2.3
-// and 2.7). In 64-bit mode these bytes begin no others.
+// vectorLength is the length and the opcode of an instruction with a VEX or EVEX prefix; 0 of others (Intel's manual,
+// volume 2, 2.3 and 2.7). In 64-bit mode these bytes begin no others.
 func vectorLength(code []byte) (n int, op byte, evex bool) {
 	if len(code) < 3 {
 		return 0, 0, false

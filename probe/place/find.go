@@ -18,8 +18,8 @@ var ErrNoPlace = errors.New("nothing to probe")
 //   - a function or method as Go prints it, "net/http.(*conn).serve", also with packages' names instead of their paths,
 //     without the marks of a pointer receiver, of a generic one without its type arguments (then all instances), and in
 //     package main without the package, "(*conn).serve" where one package has it;
-//   - a pattern, in which a star stands for any text: "net/http.(*conn).*"; a star behind an opening parenthesis is that
-//     of a pointer. Closures match only a pattern with "func";
+//   - a pattern, in which a star stands for any text: "net/http.(*conn).*"; a star behind an opening parenthesis is
+//     that of a pointer. Closures match only a pattern with "func";
 //   - a method of an interface, "net/http.Handler.ServeHTTP": all methods of the program's types that implement it;
 //   - a line, "file.go:123", with as much of the path in front as tells the file.
 //

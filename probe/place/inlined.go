@@ -198,8 +198,8 @@ func moved(in instr) bool {
 const maxHoisted = 32
 
 // begin finds where a call's instructions begin, as instructions that can be probed. mark is one that has the line of
-// the call, and tells of which loop it is part: instructions that don't change in it may have been moved in front of it.
-// unsure says that a call may be passed without the instruction, or more often than once, for all that is known.
+// the call, and tells of which loop it is part: instructions that don't change in it may have been moved in front of
+// it. unsure says that a call may be passed without the instruction, or more often than once, for all that is known.
 func (g *graph) begin(in func(int32) bool, mark int32) (at []instr, unsure bool, why string) {
 	own := func(i int32) bool { return in(i) && !moved(g.list[i]) }
 	first := g.first(own)

@@ -1,7 +1,7 @@
 package place
 
-// good1 and good2 are the opcodes of one and of two bytes (0F xx) that uprobes take (good_insns_64, good_2byte_insns). A
-// row has 16. Linux 6.6 and later take a few more.
+// good1 and good2 are the opcodes of one and of two bytes (0F xx) that uprobes take (good_insns_64,
+// good_2byte_insns). A row has 16. Linux 6.6 and later take a few more.
 var (
 	good1 = opcodes(
 		"1111110011111100", // 00

@@ -142,8 +142,8 @@ func (v Var) text() string {
 	return strings.Join(parts, " ")
 }
 
-var registerNames = [16]string{"AX", "DX", "CX", "BX", "SI", "DI", "BP", "SP", "R8", "R9", "R10", "R11", "R12", "R13", "R14",
-	"R15"}
+var registerNames = [16]string{"AX", "DX", "CX", "BX", "SI", "DI", "BP", "SP", "R8", "R9", "R10", "R11", "R12", "R13",
+	"R14", "R15"}
 
 // TestVars holds where arguments and results lie at entries and returns: as the ABI says, however the program was
 // built, and also those that nothing uses.
@@ -262,13 +262,15 @@ func referee(t *testing.T, b *body, s probe.Site) {
 	}
 }
 
-// TestStripped: functions, interfaces, inlined calls and lines are found without debug information; arguments are words.
+// TestStripped: functions, interfaces, inlined calls and lines are found without debug information; arguments are
+// words.
 func TestStripped(t *testing.T) {
 	for _, toolchain := range []string{"", "go1.20.14", "go1.27.3"} {
 		if toolchain != "" && testing.Short() {
 			continue
 		}
-		p := build(t, testprogram.Variant{Name: "stripped" + toolchain, Flags: []string{"-ldflags=-s -w"}, Toolchain: toolchain})
+		p := build(t, testprogram.Variant{Name: "stripped" + toolchain, Flags: []string{"-ldflags=-s -w"},
+			Toolchain: toolchain})
 		for what, want := range map[string]string{
 			"main.leaf": "AX,BX", "main.Valuer.Value": "AX,BX,CX", "main.small": "", "main.assembled": "+0,+8,+16",
 		} {

@@ -128,10 +128,10 @@ func (fn *Function) assigned(vars []Var, by convention) bool {
 	return true
 }
 
-// byABI gives the declared arguments and results where the ABI has them at the entry. Which one it is, debug information
-// has to tell: functions that assembler calls are ABI0. It also says of some arguments what they will be later on (of
-// x, in "if x == nil { x = y }", that it is where y is), so what most of them say is taken. It is false where they say
-// something else altogether.
+// byABI gives the declared arguments and results where the ABI has them at the entry. Which one it is, debug
+// information has to tell: functions that assembler calls are ABI0. It also says of some arguments what they will be
+// later on (of x, in "if x == nil { x = y }", that it is where y is), so what most of them say is taken. It is false
+// where they say something else altogether.
 func (fn *Function) byABI(info symbols.FuncInfo) ([]Var, bool) {
 	var best []Var
 	most := 0
