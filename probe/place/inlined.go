@@ -49,8 +49,9 @@ func (b *body) graph() *graph {
 func (b *body) flow() *graph {
 	g := &graph{body: b, owner: make([]int32, len(b.list)), next: make([][]int32, len(b.list))}
 	reached := make([]bool, len(b.list))
+	check, checked := b.check()
 	follow := func(i int, to uint64) {
-		if j, ok := b.index(to); ok {
+		if j, ok := b.index(to); ok && !(checked && j == 0) { // having grown the stack, the call begins anew
 			g.next[i] = append(g.next[i], int32(j))
 			reached[j] = true
 		}
@@ -76,8 +77,8 @@ func (b *body) flow() *graph {
 			g.roots = append(g.roots, int32(i))
 		}
 	}
-	if c, ok := b.check(); ok && c+1 < len(b.list) {
-		g.next[c] = []int32{int32(c + 1)} // not to where the stack grows, which begins anew
+	if checked && check+1 < len(b.list) {
+		g.next[check] = []int32{int32(check + 1)} // not to where the stack grows
 	}
 	return g
 }
@@ -393,16 +394,75 @@ func (fn *Function) inlineCall(g *graph, n int) {
 		fn.File, fn.Line = g.declared(inside, g.calls[n].Line)
 	}
 	for _, one := range at {
-		s := g.site(one, probe.Inlined)
+		if i, ok := g.index(one.pc); ok && in(int32(i)) {
+			inside.pc = one.pc
+		}
+		s := g.site(fn.better(g, one, inside), probe.Inlined)
 		s.Func, s.Into = fn.Name, g.info.Name
 		s.File, s.Line = g.place(g.calls[n].Mark) // of the call
 		s.Unsure = unsure
 		fn.Sites = append(fn.Sites, s)
-		if i, ok := g.index(one.pc); ok && in(int32(i)) {
-			inside.pc = one.pc
-		}
-		fn.inlined[one.pc] = inside
+		fn.inlined[s.PC] = inside
 	}
+}
+
+// better looks, among the instructions that follow each other from one on, without a branch, a call or a store, for one
+// at which more arguments of an inlined call lie somewhere, or as many and the kernel emulates it.
+func (fn *Function) better(g *graph, one instr, inside inlinedAt) instr {
+	i, ok := g.index(one.pc)
+	if !ok || !fn.file.HasDWARF() {
+		return one
+	}
+	best, most := one, fn.there(one.pc, inside)
+	for in := one; quiet(in) && i+1 < len(g.list) && in.pc < one.pc+maxAhead; {
+		if i++; g.targets[g.list[i].pc] {
+			break
+		}
+		if in = g.list[i]; in.refuse != "" {
+			continue
+		}
+		if n := fn.there(in.pc, inside); n > most || n == most && in.cost.Cost() < best.cost.Cost() {
+			best, most = in, n
+		}
+	}
+	return best
+}
+
+// maxAhead is how far a place may be from where a call begins, in bytes.
+const maxAhead = 48
+
+// there counts the arguments of an inlined call that lie somewhere at a pc.
+func (fn *Function) there(pc uint64, inside inlinedAt) (n int) {
+	fv, at := fn.file.FuncVars(pc), inside.pc
+	if at == 0 {
+		at = pc
+	}
+	for _, v := range fv.At(at, inside.depth) {
+		if v.Argument && !v.Result && len(fv.Location(&v, pc)) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// quiet tells whether an instruction goes on behind it, and changes registers only.
+func quiet(in instr) bool {
+	if !in.known || in.flow != next {
+		return false
+	}
+	switch op := in.inst.Op; op {
+	case x86asm.CMP, x86asm.TEST, x86asm.BT, x86asm.NOP, x86asm.UCOMISD, x86asm.UCOMISS:
+		return true
+	case x86asm.LEA, x86asm.ADD, x86asm.SUB, x86asm.AND, x86asm.OR, x86asm.XOR, x86asm.SHL, x86asm.SHR, x86asm.SAR,
+		x86asm.INC, x86asm.DEC, x86asm.NEG, x86asm.NOT, x86asm.IMUL:
+	default:
+		if name := op.String(); !strings.HasPrefix(name, "MOV") && !strings.HasPrefix(name, "CMOV") &&
+			!strings.HasPrefix(name, "SET") || strings.HasPrefix(name, "MOVS") && in.inst.Args[0] == nil {
+			return false
+		}
+	}
+	reg, ok := in.inst.Args[0].(x86asm.Reg)
+	return ok && reg != x86asm.RSP
 }
 
 // inside gives an address within the inlined call of a site, and how deep it is inlined.
