@@ -104,7 +104,9 @@ type Row struct {
 // Cost is what a session has cost the target so far, as far as it is known: the time in the programs is measured on
 // some of the hits, the traps are estimated from this machine's.
 type Cost struct {
-	CPU    time.Duration
-	Length time.Duration // that probes were armed
-	Hits   uint64
+	CPU     time.Duration
+	Length  time.Duration // of the session
+	Armed   time.Duration // of it, that probes were armed: less in windows
+	Windows int           // how often they were
+	Hits    uint64
 }

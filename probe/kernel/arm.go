@@ -35,7 +35,8 @@ type Armed struct {
 	ring                *ring
 	calls               map[int]*ebpf.Map // tables of calls, by size of an event; those of counts by -1-probe
 	tables              map[int]*ebpf.Map
-	programs            []*ebpf.Program
+	units               []*unit
+	places              []spot
 
 	forecast Forecast
 	missed   []Missed
@@ -44,7 +45,11 @@ type Armed struct {
 	mu       sync.Mutex
 	entries  []link.Link
 	backs    []link.Link
+	since    time.Time // armed since; zero: not armed
+	armedFor time.Duration
+	windows  int
 	disarmed time.Time
+	forked   []int
 	why      error
 	queue    []probe.Event
 	queued   int
@@ -120,7 +125,7 @@ func (a *Armed) arm(ctx context.Context) error {
 	}
 	var units []*unit
 	for _, back := range []bool{true, false} {
-		more, err := a.units(back)
+		more, err := a.makeUnits(back)
 		if err != nil {
 			return err
 		}
@@ -130,9 +135,9 @@ func (a *Armed) arm(ctx context.Context) error {
 		if err := a.load(u); err != nil {
 			return err
 		}
-		a.programs = append(a.programs, u.program)
 	}
-	places := a.places()
+	a.units, a.places = units, a.findPlaces()
+	places := a.places
 	if a.way == Perf && len(places) > perfPlaces {
 		return fmt.Errorf("%d places to probe, and this kernel takes each by itself: at most %d, as they go away slowly "+
 			"(Linux 6.10 takes them together): %w", len(places), perfPlaces, ErrTooComplex)
@@ -145,23 +150,39 @@ func (a *Armed) arm(ctx context.Context) error {
 	}
 	a.refill(time.Second)
 	a.started = time.Now()
-	// Returns come first: an entry whose return isn't probed yet would look like a call that never returned.
-	for _, u := range units {
-		links, err := a.attach(u.program, places, u.serves)
-		if u.back {
-			a.backs = append(a.backs, links...)
-		} else {
-			a.entries = append(a.entries, links...)
-		}
-		if err != nil {
-			return err
-		}
+	if err := a.attachAll(); err != nil {
+		return err
 	}
 	if len(a.entries) == 0 {
 		return a.noPlace()
 	}
 	a.pumped.Add(1)
 	go a.pump()
+	return nil
+}
+
+// attachAll arms all programs. Returns come first: an entry whose return isn't probed yet would look like a call that
+// never returned.
+func (a *Armed) attachAll() error {
+	a.mu.Lock()
+	if a.windows++; a.windows == 1 {
+		a.missed = nil // by the counting
+	}
+	a.since = time.Now()
+	a.mu.Unlock()
+	for _, u := range a.units {
+		links, err := a.attach(u.program, a.places, u.serves)
+		a.mu.Lock()
+		if u.back {
+			a.backs = append(a.backs, links...)
+		} else {
+			a.entries = append(a.entries, links...)
+		}
+		a.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -326,7 +347,11 @@ func (a *Armed) callsOf(i int) *ebpf.Map {
 func (a *Armed) Forecast() Forecast { return a.forecast }
 
 // Missed are the sites that the kernel refused.
-func (a *Armed) Missed() []Missed { return a.missed }
+func (a *Armed) Missed() []Missed {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.missed)
+}
 
 // Counts are of each probe, in the order in which they were given.
 func (a *Armed) Counts() []probe.Counts {

@@ -17,10 +17,13 @@ type spot struct {
 	back        bool
 	offset      uint64 // in the file
 	cookie      uint64
+	nowhere     bool // in no segment
 }
 
-// places are all sites; what lies in no segment is missed.
-func (a *Armed) places() []spot {
+var errNowhere = errors.New("its address is not in the file's code")
+
+// findPlaces gives all sites.
+func (a *Armed) findPlaces() []spot {
 	var out []spot
 	for i, p := range a.probes {
 		for _, back := range []bool{false, true} {
@@ -30,11 +33,7 @@ func (a *Armed) places() []spot {
 			}
 			for j, s := range sites {
 				offset, ok := a.target.offset(s.PC)
-				if !ok {
-					a.missed = append(a.missed, Missed{i, j, fmt.Errorf("%#x is not in the file's code", s.PC)})
-					continue
-				}
-				out = append(out, spot{i, j, back, offset, cookie(i, j, s)})
+				out = append(out, spot{i, j, back, offset, cookie(i, j, s), !ok})
 			}
 		}
 	}
@@ -70,7 +69,11 @@ func (a *Armed) touch(places []spot) {
 func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) bool) ([]link.Link, error) {
 	var mine []spot
 	for _, p := range places {
-		if want(p) {
+		switch {
+		case !want(p):
+		case p.nowhere:
+			a.miss(Missed{p.probe, p.site, errNowhere})
+		default:
 			mine = append(mine, p)
 		}
 	}
@@ -97,6 +100,15 @@ func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) boo
 	return good, err
 }
 
+// miss notes a place that can't be probed, once.
+func (a *Armed) miss(m Missed) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.windows <= 1 {
+		a.missed = append(a.missed, m)
+	}
+}
+
 // tryAll arms a program at some places at once: nil where the kernel refuses one of them.
 func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []spot) ([]link.Link, error) {
 	if a.way == Perf {
@@ -112,7 +124,7 @@ func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []spot
 		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENODEV):
 		return nil, fmt.Errorf("the kernel doesn't arm the probes: %w", err)
 	case len(places) == 1:
-		a.missed = append(a.missed, Missed{places[0].probe, places[0].site, err})
+		a.miss(Missed{places[0].probe, places[0].site, err})
 	}
 	return nil, nil
 }
@@ -154,7 +166,7 @@ func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []spo
 		}
 		l, err := ex.Uprobe("", program, o)
 		if err != nil {
-			a.missed = append(a.missed, Missed{p.probe, p.site, err})
+			a.miss(Missed{p.probe, p.site, err})
 			continue
 		}
 		out = append(out, l)

@@ -46,7 +46,6 @@ func (a *Armed) count(ctx context.Context, places []spot) error {
 		closeAll(links)
 		return err
 	}
-	a.missed = a.missed[:0] // arming names them again
 	for time.Since(start) < a.options.Counting && ctx.Err() == nil {
 		time.Sleep(tick)
 		if a.estimate(c, time.Since(start)).Cost*time.Since(start).Seconds() > a.options.Budget*burst.Seconds() {
@@ -153,12 +152,16 @@ func (a *Armed) Cost() Cost {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	end := time.Now()
+	now := time.Now()
+	c.Armed, c.Windows = a.armedFor, a.windows
+	if !a.since.IsZero() {
+		c.Armed += now.Sub(a.since)
+	}
 	if !a.disarmed.IsZero() {
-		end = a.disarmed
+		now = a.disarmed
 	}
 	if !a.started.IsZero() {
-		c.Length = end.Sub(a.started)
+		c.Length = now.Sub(a.started)
 	}
 	return c
 }

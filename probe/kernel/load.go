@@ -40,9 +40,9 @@ type part struct {
 	slots slots
 }
 
-// units generates the code of all probes, at their returns or their beginnings, and joins it to programs. Where the
+// makeUnits generates the code of all probes, at their returns or their beginnings, and joins it to programs. Where the
 // kernel has no cookies each site needs a program of its own.
-func (a *Armed) units(back bool) ([]*unit, error) {
+func (a *Armed) makeUnits(back bool) ([]*unit, error) {
 	var out []*unit
 	var parts []part
 	size := 0

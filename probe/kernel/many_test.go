@@ -47,7 +47,7 @@ func TestMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d probes armed in %v, gone in %v; %d programs, %d places refused", most, armed, time.Since(begin),
-		len(a.programs), len(a.Missed()))
+		len(a.units), len(a.Missed()))
 	if len(a.Missed()) > most/10 {
 		t.Error(a.Missed())
 	}

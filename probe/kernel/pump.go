@@ -38,8 +38,19 @@ func (a *Armed) pump() {
 		for _, d := range perProbe {
 			spent += d
 		}
+		over := p.over(spent, a.options.Budget, now)
 		switch {
-		case p.over(spent, a.options.Budget, now):
+		case a.away():
+			if p.credit < time.Duration(a.options.Budget*float64(burst))/2 {
+				break
+			}
+			if err := a.attachAll(); err != nil {
+				a.end(err)
+				return
+			}
+		case over && a.options.Windows:
+			a.pause()
+		case over:
 			a.end(a.costly(perProbe, now))
 			return
 		case *a.control.at(controlTaken) >= a.options.Limit:
@@ -106,6 +117,24 @@ func (a *Armed) notify() {
 	}
 }
 
+// away says whether a window is closed.
+func (a *Armed) away() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.since.IsZero()
+}
+
+// pause closes a window. Calls that are open then are forgotten: their returns may pass by unseen.
+func (a *Armed) pause() {
+	a.closeLinks()
+	a.drain()
+	for _, m := range a.calls {
+		key := make([]byte, 24)
+		for m.NextKey(nil, &key) == nil && m.Delete(key) == nil {
+		}
+	}
+}
+
 // end takes the probes away, and says why.
 func (a *Armed) end(why error) {
 	a.mu.Lock()
@@ -121,16 +150,37 @@ func (a *Armed) end(why error) {
 	a.notify()
 }
 
-// takeAway closes the links: entries first, so that calls which are open by then still find their returns.
+// takeAway ends the session's hits.
 func (a *Armed) takeAway() error {
+	a.mu.Lock()
+	first := a.disarmed.IsZero() && !a.started.IsZero()
+	a.mu.Unlock()
+	if first {
+		forked := a.findForked()
+		a.mu.Lock()
+		a.forked = forked
+		a.mu.Unlock()
+	}
+	err := a.closeLinks()
+	a.mu.Lock()
+	if first {
+		a.disarmed = time.Now()
+	}
+	a.mu.Unlock()
+	return err
+}
+
+// closeLinks closes the links: entries first, so that calls which are open by then still find their returns.
+func (a *Armed) closeLinks() error {
 	a.mu.Lock()
 	entries, backs := a.entries, a.backs
 	a.entries, a.backs = nil, nil
 	a.mu.Unlock()
 	err := errors.Join(closeAll(entries), closeAll(backs))
 	a.mu.Lock()
-	if a.disarmed.IsZero() && len(entries) > 0 {
-		a.disarmed = time.Now()
+	if !a.since.IsZero() {
+		a.armedFor += time.Since(a.since)
+		a.since = time.Time{}
 	}
 	a.mu.Unlock()
 	return err
@@ -234,8 +284,10 @@ func (a *Armed) standing(e probe.Event) bool {
 func (a *Armed) Close() error {
 	a.halt()
 	err := a.takeAway()
-	for _, p := range a.programs {
-		p.Close()
+	for _, u := range a.units {
+		if u.program != nil {
+			u.program.Close()
+		}
 	}
 	if a.ring != nil {
 		a.ring.close()

@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"context"
-	"errors"
 	"math/bits"
 	"testing"
 	"time"
@@ -217,55 +215,4 @@ func TestStack(t *testing.T) {
 	if n[true] != 21 || n[false] != 21 {
 		t.Error(n)
 	}
-}
-
-func TestLimit(t *testing.T) {
-	c := start(t, testprogram.Variant{})
-	o := c.generous()
-	o.Limit = 25
-	a := c.arm(o, c.function("main.empty", false))
-	c.do("empty 1000")
-	for i := range 26 {
-		_, err := a.Next(context.Background())
-		if i < 25 && err != nil || i == 25 && !errors.Is(err, ErrLimit) {
-			t.Fatal(i, err)
-		}
-	}
-	if n := a.Counts()[0]; n.Taken != 25 {
-		t.Errorf("%+v", n)
-	}
-}
-
-func TestBudget(t *testing.T) {
-	c := start(t, testprogram.Variant{})
-	o := c.generous()
-	o.Budget = 0.01
-	a := c.arm(o, c.function("main.empty", false))
-	wait := c.spin(1000, 2)
-	var over *ErrBudget
-	for {
-		_, err := a.Next(context.Background())
-		if err == nil {
-			continue
-		}
-		if !errors.As(err, &over) || over.Before || over.Needed <= o.Budget || over.Costliest != "main.empty" {
-			t.Fatal(err)
-		}
-		break
-	}
-	wait()
-	cost := a.Cost()
-	t.Log(over, cost)
-	if n := a.Counts()[0]; n.Refused == 0 || n.Hits != n.Taken+n.Refused {
-		t.Errorf("%+v", n)
-	}
-	// Counting says it before anything is armed.
-	o.Counting = 0
-	wait = c.spin(1000, 1)
-	defer func() { wait() }()
-	b, err := Arm(context.Background(), c.target, a.probes, o)
-	if !errors.As(err, &over) || !over.Before {
-		t.Fatalf("%v: %+v", err, b.Forecast())
-	}
-	t.Log(over)
 }

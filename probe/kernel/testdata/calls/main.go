@@ -269,8 +269,21 @@ func main() {
 			for i := 0; i < n; i++ {
 				calls = append(calls, Call{N: i, Elapsed: slow(time.Duration(m) * time.Microsecond)})
 			}
-		case "fork": // a child by fork and exec
+		case "fork": // a child by fork and exec, and one that executes nothing and waits to be killed
 			check(exec.Command("/bin/true").Run())
+			runtime.LockOSThread()
+			pid, _, no := syscall.RawSyscall(syscall.SYS_FORK, 0, 0, 0)
+			if pid == 0 {
+				for {
+					syscall.RawSyscall(syscall.SYS_PAUSE, 0, 0, 0)
+				}
+			}
+			if no != 0 {
+				check(no)
+			}
+			calls = append(calls, Call{N: int(pid)})
+		case "end":
+			check(syscall.Kill(n, syscall.SIGKILL))
 		}
 		check(out.Encode(map[string]any{"Calls": calls, "CPU": cpu() - begin}))
 	}
