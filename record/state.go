@@ -17,6 +17,7 @@ import (
 	"ri/instruments/rows"
 	"ri/record/format"
 	"ri/record/redact"
+	"ri/record/seal"
 	"ri/symbols"
 	"ri/symbols/sparse"
 	"ri/values/heap"
@@ -34,6 +35,8 @@ type Options struct {
 	// Heap records all that is reachable.
 	Heap    bool
 	Version string // of ri
+	// Recipients are those who may read the file; if there are any, it is encrypted.
+	Recipients seal.Recipients
 }
 
 // Header is the beginning of a recording's file.
@@ -117,7 +120,7 @@ func New(s *looks.Session, opt Options) *Recorder {
 // The results are those of the instruments, as on the process: not redacted. whole has what the look cost.
 func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File,
 	to rows.Listener) (h *Header, results []*rows.Result, whole *rows.Result, err error) {
-	m := &maker{Recorder: r, ctx: ctx, to: to, file: file, sight: r.heard, plans: plans}
+	m := &maker{Recorder: r, ctx: ctx, to: to, disk: file, sight: r.heard, plans: plans}
 	results, whole, err = r.session.Together(ctx, plans, r.opt.Look, to, m)
 	if err != nil {
 		return nil, nil, nil, err
@@ -134,7 +137,8 @@ type maker struct {
 	*Recorder
 	ctx  context.Context
 	to   rows.Listener // nil: nobody wants to know how far it is
-	file *os.File
+	disk *os.File
+	file *outputFile
 
 	constants []attach.Mapping // the executable's own, that nobody can write to
 	mapped    []attach.Mapping
@@ -298,14 +302,12 @@ func (m *maker) lookNow() recorded.Look {
 
 // begin begins the file.
 func (m *maker) begin() error {
-	if err := m.file.Truncate(0); err != nil { // of a try before, whose copy lacked something
-		return err
-	}
 	m.shipped = symbols.Shipped{}
 	var err error
-	if m.writer, err = format.NewWriter(m.file, m.header(nil, nil)); err != nil {
+	if m.file, err = begin(m.disk, m.opt.Recipients, m.header(nil, nil)); err != nil {
 		return err
 	}
+	m.writer = m.file.Writer
 	m.painter = newPainter(Memory{
 		Read: func(addr uint64, n int) ([]byte, bool) {
 			b, err := m.look.Cache.Slice(addr, n)
@@ -407,5 +409,5 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 		}
 	}
 	h := m.header(results, whole)
-	return h, m.writer.Close(h)
+	return h, m.file.Close(h)
 }

@@ -16,6 +16,7 @@ import (
 	"ri/instruments/recipes"
 	"ri/record/format"
 	"ri/record/redact"
+	"ri/record/seal"
 )
 
 func policy(t *testing.T, text string) *redact.Policy {
@@ -30,7 +31,7 @@ func policy(t *testing.T, text string) *redact.Policy {
 // tightened redacts a recording again; all blocks of what comes are whole.
 func tightened(t *testing.T, path string, opt Options) (out string, done Tightened) {
 	t.Helper()
-	r, err := recorded.Open(path)
+	r, err := recorded.Open(path, seal.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +131,9 @@ func TestTighten(t *testing.T) {
 			fmt.Sprint(len(planted("name0")))},
 		{"pointers stay", "[]", true, nil, `print(ri.var 'main.customers'[0].Next ~= nil)`, "true"},
 	} {
-		out, done := tightened(t, path, Options{Policy: &redact.Policy{Rules: policy(t, x.rules).Rules, DenyNumbers: x.numbers},
-			Key: redact.NewKey()})
+		rules := policy(t, x.rules)
+		rules.DenyNumbers = x.numbers
+		out, done := tightened(t, path, Options{Policy: rules, Key: redact.NewKey()})
 		if len(done.Unknown) > 0 || done.After.Kept > done.Before.Kept {
 			t.Errorf("%s: %+v", x.name, done)
 		}
@@ -147,7 +149,7 @@ func TestTighten(t *testing.T) {
 		if got := said(t, out, x.lua); !strings.Contains(got, x.want) {
 			t.Errorf("%s: %s is %q, want %q", x.name, x.lua, got, x.want)
 		}
-		r, err := recorded.Open(out)
+		r, err := recorded.Open(out, seal.Identities{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +185,7 @@ func TestTightenNumbers(t *testing.T) {
 // TestTightenFirstVersion makes a file of this version of one of the first.
 func TestTightenFirstVersion(t *testing.T) {
 	out, _ := tightened(t, filepath.Join("testdata", "version1.rec"), Options{Policy: &redact.Policy{}})
-	r, err := recorded.Open(out)
+	r, err := recorded.Open(out, seal.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func TestTightenCut(t *testing.T) {
 	if err := os.WriteFile(cut, data[:len(data)-1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := recorded.OpenFile(cut)
+	r, err := recorded.OpenFile(cut, seal.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"ri/instruments/recipes"
 	"ri/record/format"
 	"ri/record/redact"
+	"ri/record/seal"
 )
 
 // scriptPlan is the script of testdata/version1.lua.
@@ -54,7 +55,7 @@ func recordScript(t *testing.T, pid int, opt Options) (path string) {
 // before there is memory, and once all of the first look is there it answers.
 func TestCut(t *testing.T) {
 	path := recordScript(t, program(t), Options{})
-	whole, err := recorded.Open(path)
+	whole, err := recorded.Open(path, seal.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestCut(t *testing.T) {
 			if err := os.WriteFile(cut, data[:end], 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r, err := recorded.OpenFile(cut)
+			r, err := recorded.OpenFile(cut, seal.Identities{})
 			if err != nil || r.CutShort() == "" {
 				t.Fatalf("cut at %d, in block %s: %v", end, b.Name, err)
 			}
@@ -112,7 +113,7 @@ func TestCut(t *testing.T) {
 // answers from it, and all that is done with a file works.
 func TestFirstVersion(t *testing.T) {
 	path := filepath.Join("testdata", "version1.rec")
-	r, err := recorded.Open(path)
+	r, err := recorded.Open(path, seal.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}

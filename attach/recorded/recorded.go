@@ -19,6 +19,7 @@ import (
 	"ri/attach"
 	"ri/files"
 	"ri/record/format"
+	"ri/record/seal"
 )
 
 // SymbolsBlock has what the executable says of itself: a header, and parts whose names follow a slash. See
@@ -58,6 +59,7 @@ type Thread struct {
 type Recording struct {
 	path    string
 	disk    *os.File
+	sealed  bool // it is encrypted
 	file    *format.Reader
 	process Process
 	arch    *arch.Arch
@@ -77,9 +79,10 @@ var (
 )
 
 // Open opens a recording. Errors: format.ErrNotRecording, format.ErrVersion, format.ErrMalformed, format.ErrCutShort of
-// one that has nothing of the process, errors of the file system.
-func Open(path string) (*Recording, error) {
-	r, err := OpenFile(path)
+// one that has nothing of the process; of one that is encrypted, which with opens, those of seal.Open; errors of the
+// file system.
+func Open(path string, with seal.Identities) (*Recording, error) {
+	r, err := OpenFile(path, with)
 	switch {
 	case err != nil:
 		return nil, err
@@ -95,25 +98,31 @@ func Open(path string) (*Recording, error) {
 // process: then it is no target.
 //
 // Errors: those of Open.
-func OpenFile(path string) (*Recording, error) {
+func OpenFile(path string, with seal.Identities) (*Recording, error) {
 	disk, err := files.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the recording: %w", err)
 	}
 	r := &Recording{path: path, disk: disk}
-	if err := r.open(); err != nil {
+	if err := r.open(with); err != nil {
 		disk.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Recording) open() error {
+func (r *Recording) open(with seal.Identities) error {
 	info, err := r.disk.Stat()
 	if err != nil {
 		return fmt.Errorf("opening the recording: %w", err)
 	}
-	if r.file, err = format.Open(r.disk, info.Size(), r.path); err != nil {
+	plain, size := io.ReaderAt(r.disk), info.Size()
+	if r.sealed = seal.IsSealed(r.disk); r.sealed {
+		if plain, size, err = seal.Open(r.disk, size, with); err != nil {
+			return fmt.Errorf("%s: %w", r.path, err)
+		}
+	}
+	if r.file, err = format.Open(plain, size, r.path); err != nil {
 		return err
 	}
 	if err := r.readProcess(); errors.Is(err, format.ErrCutShort) {
@@ -212,6 +221,9 @@ func (r *Recording) look() *Look {
 
 // Looks is how often the process was looked at.
 func (r *Recording) Looks() int { return len(r.looks) }
+
+// Sealed tells whether the file is encrypted.
+func (r *Recording) Sealed() bool { return r.sealed }
 
 // File is the recording's file.
 func (r *Recording) File() *format.Reader { return r.file }

@@ -12,6 +12,7 @@ import (
 
 	"ri/attach"
 	"ri/record/format"
+	"ri/record/seal"
 )
 
 // contents are what is put into the blocks of a file, whose checksums are right whatever they are.
@@ -131,7 +132,7 @@ func read(t *testing.T, r *Recording, addrs ...uint64) {
 
 // TestRecorded reads what is there, and is told why the rest isn't.
 func TestRecorded(t *testing.T) {
-	r, err := Open(good(t).write(t))
+	r, err := Open(good(t).write(t), seal.Identities{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +184,7 @@ func TestLies(t *testing.T) {
 	} {
 		c := good(t)
 		lie(&c)
-		r, err := Open(c.write(t))
+		r, err := Open(c.write(t), seal.Identities{})
 		if err == nil {
 			if _, err = r.ReadMemory(make([]byte, 8), 0x1002); err == nil {
 				err = r.looks[0].ReadHoles(make([]byte, 8), 0x1000)
@@ -203,7 +204,7 @@ func FuzzRecorded(f *testing.F) {
 	f.Add(g.memory, g.later, g.tokens, g.origins, g.process, g.low, g.high, uint64(0x1008))
 	f.Fuzz(func(t *testing.T, memory, later, tokens, origins, process []byte, low, high, addr uint64) {
 		at := [][2]uint64{{low, high}}
-		r, err := Open(contents{memory, later, tokens, origins, process, g.looks, low, high, at}.write(t))
+		r, err := Open(contents{memory, later, tokens, origins, process, g.looks, low, high, at}.write(t), seal.Identities{})
 		if err != nil {
 			return
 		}

@@ -142,7 +142,7 @@ all recipes that both were made with.`,
 					return err
 				}
 				return o.withOutput(func(out *rows.Output) error {
-					return commands.DiffRecordings(cmd.Context(), out, c, recordings, args, depth, o.look)
+					return commands.DiffRecordings(cmd.Context(), out, c, recordings, o.target.Identity, args, depth, o.look)
 				})
 			}
 			if err := exactly(1, "one expression")(cmd, args); err != nil {
@@ -159,6 +159,7 @@ all recipes that both were made with.`,
 	o.addDump(cmd.Flags())
 	o.addRecipes(cmd.Flags())
 	cmd.Flags().StringArrayVarP(&recordings, "recording", "r", nil, "compare two recordings, `RECORDING` and a later one")
+	o.addIdentity(cmd.Flags())
 	cmd.Flags().StringVar(&o.target.Symbols, "symbols", "",
 		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
 	o.addLook(cmd.Flags())

@@ -51,6 +51,12 @@ func (o *options) addProcess(f *pflag.FlagSet) {
 func (o *options) addCore(f *pflag.FlagSet) {
 	o.addDump(f)
 	f.StringVarP(&o.target.Recording, "recording", "r", "", "look at `RECORDING` (see ri record)")
+	o.addIdentity(f)
+}
+
+// addIdentity is for who takes recordings.
+func (o *options) addIdentity(f *pflag.FlagSet) {
+	f.StringVar(&o.target.Identity, "identity", "", "the key that opens an encrypted recording, `FILE` (of age or ssh)")
 }
 
 func (o *options) addDump(f *pflag.FlagSet) {

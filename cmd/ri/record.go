@@ -26,6 +26,8 @@ unless --key-file keeps it.
 --every makes one after the other, which have one key: equal texts have the same token in all of them. Ctrl-C ends
 that, and what is whole stays.
 
+--encrypt-to has it encrypted (age) for who may read it, before a byte of it is on a disk; --identity opens it.
+
 A file that is there is not overwritten. With Ctrl-C, or if anything fails, there is no file.`,
 		Example: `  ri record -p 4711 -o nats.rec
   ri record -p 4711 -o nats.rec goroutines http heap
@@ -58,5 +60,8 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	f.BoolVar(&opt.DenyNumbers, "deny-numbers", false, "leave out single numbers, too")
 	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only "+
 		"those that were asked for")
+	f.StringArrayVar(&opt.EncryptTo, "encrypt-to", nil, encryptTo)
 	return cmd
 }
+
+const encryptTo = "encrypt the recording for `KEY`: age1..., ssh-ed25519 ..., or a file of such; may be given again"

@@ -18,7 +18,8 @@ import (
 // DiffRecordings says what changed between two recordings: in an expression's value, or in the rows of a recipe (what
 // is a recipe's name is one), told apart by their key columns; of no name, in those of all recipes that both were made
 // with.
-func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue, files, args []string, depth int,
+func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue, files []string, identity string,
+	args []string, depth int,
 	how looks.Options) error {
 	if len(files) != 2 {
 		return rows.Usagef("ri diff compares two recordings: -r BEFORE -r AFTER")
@@ -28,7 +29,7 @@ func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue,
 	}
 	var two [2]*looks.Session
 	for i, file := range files {
-		s, err := looks.OpenSession(looks.TargetChoice{Recording: file})
+		s, err := looks.OpenSession(looks.TargetChoice{Recording: file, Identity: identity})
 		if err != nil {
 			return err
 		}

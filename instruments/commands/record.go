@@ -16,6 +16,7 @@ import (
 	"ri/instruments/rows"
 	"ri/record"
 	"ri/record/redact"
+	"ri/record/seal"
 )
 
 // RecordOptions says what is recorded, and what of it is kept.
@@ -29,7 +30,8 @@ type RecordOptions struct {
 	DenyNumbers bool
 	// WholeSymbols has all that the executable says of itself travel along.
 	WholeSymbols bool
-	Heap         bool // all that is reachable, too
+	Heap         bool     // all that is reachable, too
+	EncryptTo    []string // keys, or files of keys, of who may read it
 	Series
 }
 
@@ -69,6 +71,9 @@ func (o RecordOptions) redaction() (opt record.Options, err error) {
 		}
 	}
 	opt.Policy.DenyNumbers = opt.Policy.DenyNumbers || o.DenyNumbers
+	if opt.Recipients, err = seal.ReadRecipients(o.EncryptTo); err != nil {
+		return opt, rows.Usage(fmt.Errorf("--encrypt-to: %w", err))
+	}
 	opt.Key = redact.NewKey()
 	if o.KeyFile == "" {
 		return opt, nil

@@ -10,13 +10,19 @@ import (
 
 	"ri/attach/recorded"
 	"ri/files"
+	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/record"
+	"ri/record/seal"
 )
 
 // openRecording opens a recording by its path; that it was cut short is said.
-func openRecording(out *rows.Output, path string) (*recorded.Recording, error) {
-	r, err := recorded.OpenFile(path)
+func openRecording(out *rows.Output, choice looks.TargetChoice) (*recorded.Recording, error) {
+	with, err := seal.ReadIdentities(choice.Identity)
+	if err != nil {
+		return nil, rows.Usage(fmt.Errorf("--identity: %w", err))
+	}
+	r, err := recorded.OpenFile(choice.Recording, with)
 	if err != nil {
 		return nil, rows.Refused(err)
 	}
@@ -27,8 +33,9 @@ func openRecording(out *rows.Output, path string) (*recorded.Recording, error) {
 }
 
 // RecordingInfo says what a recording is of, and what it holds.
-func RecordingInfo(out *rows.Output, path string) error {
-	r, err := openRecording(out, path)
+func RecordingInfo(out *rows.Output, choice looks.TargetChoice) error {
+	path := choice.Recording
+	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
 	}
@@ -90,8 +97,9 @@ func rowOf(v any) any {
 }
 
 // RecordingVerify reads all of a recording and says what is damaged.
-func RecordingVerify(out *rows.Output, path string) error {
-	r, err := openRecording(out, path)
+func RecordingVerify(out *rows.Output, choice looks.TargetChoice) error {
+	path := choice.Recording
+	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
 	}
@@ -111,8 +119,9 @@ type AuditOptions struct {
 }
 
 // RecordingCheck shows what a recording holds in clear, and what looks as if it shouldn't be there: rows.ErrFound.
-func RecordingCheck(out *rows.Output, path string, opt AuditOptions) error {
-	r, err := openRecording(out, path)
+func RecordingCheck(out *rows.Output, choice looks.TargetChoice, opt AuditOptions) error {
+	path := choice.Recording
+	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ri/attach/recorded"
+	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/record"
 )
@@ -20,11 +21,11 @@ type ExportOptions struct {
 }
 
 // RecordingExport writes what a recording keeps in clear in another form. A file appears whole or not at all.
-func RecordingExport(out *rows.Output, path string, opt ExportOptions) error {
+func RecordingExport(out *rows.Output, choice looks.TargetChoice, opt ExportOptions) error {
 	if opt.Core && opt.File == "" {
 		return rows.Usagef("--core writes a file: name one that isn't there yet (-o CORE)")
 	}
-	r, err := openRecording(out, path)
+	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
 	}

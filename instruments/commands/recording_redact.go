@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/record"
 )
@@ -15,26 +16,31 @@ type RedactOptions struct {
 	Policy      string // file of rules
 	KeyFile     string // of the tokens' key; "": one that is thrown away
 	DenyNumbers bool
+	EncryptTo   []string // keys, or files of keys, of who may read it
 }
 
 // RecordingRedact writes a recording once more, of which is kept what the policy keeps, too.
-func RecordingRedact(out *rows.Output, path string, opt RedactOptions) error {
+func RecordingRedact(out *rows.Output, choice looks.TargetChoice, opt RedactOptions) error {
 	switch {
 	case opt.File == "" || opt.File == "-":
 		return rows.Usagef("ri recording redact writes into a file: name one that isn't there yet (-o FILE)")
 	case opt.Policy == "" && !opt.DenyNumbers:
-		return rows.Usagef("ri recording redact needs to be told what is kept: --policy FILE, --deny-numbers or both; of an " +
-			"empty policy nothing is kept but what is kept by default")
+		return rows.Usagef("ri recording redact needs to be told what is kept: --policy FILE, --deny-numbers or both; an " +
+			"empty policy ([]) keeps what is kept by default")
 	}
-	options, err := RecordOptions{Policy: opt.Policy, KeyFile: opt.KeyFile, DenyNumbers: opt.DenyNumbers}.redaction()
+	options, err := RecordOptions{Policy: opt.Policy, KeyFile: opt.KeyFile, DenyNumbers: opt.DenyNumbers,
+		EncryptTo: opt.EncryptTo}.redaction()
 	if err != nil {
 		return err
 	}
-	r, err := openRecording(out, path)
+	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	if r.Sealed() && options.Recipients.None() {
+		return rows.Usagef("%s is encrypted: name who may read what is made of it (--encrypt-to KEY)", choice.Recording)
+	}
 	var done record.Tightened
 	if err := newFile(opt.File, func(file *os.File) error {
 		done, err = record.Tighten(r, options, file)

@@ -17,6 +17,7 @@ import (
 	"ri/files"
 	"ri/instruments/rows"
 	"ri/record/format"
+	"ri/record/seal"
 	"ri/symbols"
 	"ri/trace"
 	"ri/values"
@@ -27,6 +28,7 @@ type TargetChoice struct {
 	PID       string
 	Core, Exe string
 	Recording string
+	Identity  string // file of the key that opens an encrypted recording
 	Symbols   string // an unstripped build of the same source
 }
 
@@ -79,7 +81,11 @@ func (c TargetChoice) Open() (attach.Target, error) {
 		return t, rows.Refused(err)
 	}
 	if c.Recording != "" {
-		t, err := recorded.Open(c.Recording)
+		with, err := seal.ReadIdentities(c.Identity)
+		if err != nil {
+			return nil, rows.Usage(fmt.Errorf("--identity: %w", err))
+		}
+		t, err := recorded.Open(c.Recording, with)
 		return t, rows.Refused(err)
 	}
 	pid, err := strconv.Atoi(c.PID)
