@@ -137,7 +137,7 @@ local function cpu(l)
     out[#out + 1] = line
   end
   if #out == 0 then return nil end
-  return out, "ri run cpu"
+  return out, ri.target().kind == "process" and "ri run cpu" or nil
 end
 
 --- Groups sockets by state and the other end: what came in by the port that it came to, what went out by where it went.
@@ -216,6 +216,7 @@ function doing.first(l) l.usage = ri.usage() end
 function doing.tell(l)
   l.usage_after = l.second and ri.usage() or nil
   local commands = {}
+  if ri.target().kind == "core" then commands[1] = "ri crash" end
   for _, pack in ipairs(packs) do
     if pack.fits() then
       local ok, out = pcall(pack.doing or function() return {} end)
