@@ -104,6 +104,9 @@ type Stoppable interface {
 	CheckStop() error
 	// SnapshotCost estimates what a snapshot costs.
 	SnapshotCost(ViewOptions) (SnapshotCost, error)
+	// ChangeStop estimates for how long a change holds the target at least: the look that it is worked out on, and the
+	// stop that it is made in, which all threads have to come to. 0 where that is too little to tell.
+	ChangeStop() time.Duration
 }
 
 // Injectable is a target whose stopped views are Injectors.

@@ -110,6 +110,9 @@ const staleTries = 6
 // looks too, take no more than the plan's MaxStop together.
 func (s *Session) transact(ctx context.Context, p *Plan,
 	plan func(*Plan) (*rows.Result, *change.Plan, error)) (*rows.Result, error) {
+	if err := s.mayTake(p); err != nil {
+		return nil, err
+	}
 	var agreed *change.Plan
 	var cost rows.Stats
 	within := *p
@@ -137,6 +140,22 @@ func (s *Session) transact(ctx context.Context, p *Plan,
 		}
 		agreed = next
 	}
+}
+
+// mayTake refuses a change, before there is any stop, to which bringing the target to a stand takes longer than all of
+// it may: of thousands of threads each has to come to its stop.
+func (s *Session) mayTake(p *Plan) error {
+	t, ok := s.Target.(attach.Stoppable)
+	if !ok || !p.Look.Write || p.Look.DryRun {
+		return nil
+	}
+	least := t.ChangeStop()
+	if least <= p.MaxStop {
+		return nil
+	}
+	return rows.Refused(fmt.Errorf("to bring all threads of %s to a stand for a change takes about %s, and it may be held for "+
+		"%s; nothing was changed, and nothing stopped: allow it (--max-stop %s)", s.Target.Describe(), rows.ShortDuration(least),
+		rows.DurationText(p.MaxStop), rows.DurationText(rows.RoundUp(2*least))))
 }
 
 // changing gives what begins a transaction for a script; nil where the run only looks.
