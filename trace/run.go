@@ -21,6 +21,7 @@ type Summary struct {
 	Dropped uint64       // hits that a condition decided afterwards left out
 	Cost    kernel.Cost
 	Missed  []Missed // places that the kernel refused
+	Forked  []int    // children that run the same code with its breakpoints, and aren't counted
 	Why     string   // why it ended
 }
 
@@ -69,7 +70,7 @@ func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
 		out.Counts.Open += c.Open
 		out.Counts.Nanos += c.Nanos
 	}
-	out.Cost = armed.Cost()
+	out.Cost, out.Forked = armed.Cost(), armed.Forked()
 	return out, err
 }
 

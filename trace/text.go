@@ -55,7 +55,14 @@ func (s *Summary) Text() []string {
 	}
 	cost := fmt.Sprintf("it cost the process some %s of CPU in %s", rows.ShortDuration(s.Cost.CPU),
 		rows.DurationText(s.Cost.Length))
+	if s.Cost.Windows > 1 {
+		cost += fmt.Sprintf(", armed for %s of them in %d windows", rows.ShortDuration(s.Cost.Armed), s.Cost.Windows)
+	}
 	lines := []string{strings.Join(parts, ", ") + "; " + cost}
+	for _, pid := range s.Forked {
+		lines = append(lines, fmt.Sprintf("not counted: pid %d, which was forked and runs the same code with its breakpoints",
+			pid))
+	}
 	if s.Why != "" {
 		lines = append([]string{"ended: " + s.Why}, lines...)
 	}
