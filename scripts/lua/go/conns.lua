@@ -34,7 +34,8 @@ return {
   description = [[
 Lists the process's sockets with what the kernel says of them (/proc) and the goroutine that waits in the netpoller to read or write, and until when. RX is
 what has come and wasn't read (of a listening socket: connections that wait to be accepted), TX what was written and isn't acknowledged yet. DEADLINE is the
-nearest one, 0 if it has passed. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames, and of a core those in its heap.]],
+nearest one, 0 if it has passed. A socket that was reset, and that the program still has, is in none
+of the kernel's tables: it has CLOSE. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames, and of a core those in its heap.]],
   needs = { runtime = { "poller", "goroutine" } },
   params = {
     { name = "state", type = "string", default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
@@ -63,13 +64,21 @@ FD  LOCAL           REMOTE           STATE           RX       TX  READER  WRITER
     local now = runtime.nanotime()
     local polled = netpoll.all()
     local descriptors, why = ri.descriptors()
-    local shown = 0
+    local shown, known = 0, nil
     for _, d in ipairs(descriptors) do
-      if d.socket and d.socket.protocol ~= '?' and emit(d.fd, d.socket, polled[d.fd], now, p) then shown = shown + 1 end
+      local socket = d.socket
+      if socket and socket.protocol == '?' and polled[d.fd] then
+        -- One that was reset is in none of the kernel's tables any more, while the program still has it.
+        known = known or netpoll.known()
+        socket = known[d.fd] or {}
+        socket.state = (socket.protocol or ''):find('^tcp') and 'CLOSE' or ''
+      end
+      if socket and socket.protocol ~= '?' and emit(d.fd, socket, polled[d.fd], now, p) then shown = shown + 1 end
     end
     if why then
       ri.log('sockets as the program and the netpoller have them: ' .. why)
-      local known, fds = netpoll.known(polled), {}
+      known = netpoll.known(polled)
+      local fds = {}
       for fd in pairs(polled) do fds[#fds + 1] = fd end
       table.sort(fds)
       for _, fd in ipairs(fds) do
