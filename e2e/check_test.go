@@ -136,6 +136,8 @@ var allTroubles = []trouble{
 	{"frozen-procs", frozenBy("GOMAXPROCS", "main.crunch (frozen.go:")},
 	{"frozen-assembly", frozenBy("a collection", "main.await1 (await_amd64.s:")},
 	{"frozen-marking", [][3]string{{"stop-the-world", "for", "main.crunch (frozen.go:"}}},
+	{"frozen-timers", [][3]string{{"stop-the-world", "timers don't come: a goroutine that can't be preempted",
+		"main.crunch (frozen.go:"}}},
 	{"livelock", [][3]string{{"deadlock",
 		"livelock: 2 goroutines keep a lock each and try again and again to get each other's (TryLock)",
 		"main.(*account).insists (running.go:"}}},

@@ -27,6 +27,24 @@ func init() {
 	frozen("procs", func() { runtime.GOMAXPROCS(3) })
 	troubles["frozen-assembly"] = func() { stops(func() { await1(new(uint64)) }, func() { runtime.GC() }) }
 	// The loop begins while the collector marks, or else the next collection can't begin.
+	troubles["frozen-timers"] = func() {
+		preemptible(false)
+		runtime.GOMAXPROCS(4)
+		for range [6]int{} { // no P is idle, and looks after the timers of others
+			pingPong()
+		}
+		go func() {
+			time.AfterFunc(10*time.Millisecond, func() { results.Add(1) })
+			started.Store(true)
+			crunch(1 << 62)
+		}()
+		for !started.Load() {
+			runtime.Gosched()
+		}
+		for begin := time.Now(); time.Since(begin) < 1500*time.Millisecond; {
+			runtime.Gosched()
+		}
+	}
 	troubles["frozen-marking"] = func() {
 		preemptible(false)
 		keepTrees()

@@ -1,4 +1,5 @@
---- The check of `ri check` for a stop of the world that never comes: one goroutine can't be preempted, and all others stand still meanwhile.
+--- The check of `ri check` for a stop of the world that never comes: one goroutine can't be preempted, and all others stand still meanwhile. Or the
+-- timers do that belong to its P.
 --
 -- The runtime stops all Ps for some steps of a collection, for statistics, profiles and traces. A goroutine gives way where it calls a function, or
 -- where a signal finds it in code that may be interrupted. Assembler may not, and nothing may with GODEBUG=asyncpreemptoff=1. That a stop takes
@@ -49,6 +50,14 @@ local function since(p, now)
   return now - seen.schedwhen
 end
 
+-- overdue is for how long the first timer of a P has been due, in nanoseconds; nil where none is, or that can't be read. Other Ps look after it when
+-- they have nothing to do (runtime/time.go, Go 1.20 to 1.27).
+local function overdue(p, now)
+  local ok, when = pcall(function() return runtime.has(p, "timer0When") and p.timer0When or p.timers.minWhenHeap end)
+  when = ok and number(when) or 0
+  return when > 0 and when < now and now - when or nil
+end
+
 -- look gives whom a stop waits for, by P: the goroutine, and what is asked of it; nil where none is being asked for.
 local function look()
   local sched = ri.var "runtime.sched"
@@ -62,7 +71,9 @@ local function look()
     if g then
       local kind = world and "world" or runtime.has(p, "runSafePointFn") and number(p.runSafePointFn) ~= 0 and "safe point" or
         runtime.has(g, "preemptStop") and g.preemptStop and "stack" or nil
-      if kind then out[p.id] = { id = g.goid, addr = ri.addr(g), tick = p.schedtick, kind = kind, since = since(p, now) } end
+      local late, run = overdue(p, now), since(p, now)
+      if not kind and late and late > long and run and run > long then kind = "timers" end
+      if kind then out[p.id] = { id = g.goid, addr = ri.addr(g), tick = p.schedtick, kind = kind, since = run, late = late } end
     end
   end
   return out
@@ -87,7 +98,7 @@ function stopped.sample(l)
   if not l.stops or next(l.stops) == nil then return end
   local now = look()
   for id, one in pairs(l.stops) do
-    if same(one, now[id]) then one.since = now[id].since else l.stops[id] = nil end
+    if same(one, now[id]) then one.since, one.late = now[id].since, now[id].late else l.stops[id] = nil end
   end
   l.stops_seen, l.stops_last = l.stops_seen + 1, runtime.nanotime()
 end
@@ -164,17 +175,22 @@ local phrases = {
   world = { "all goroutines stand still: a stop of the world%s waits for one that can't be preempted", "the world was being stopped" },
   ["safe point"] = { collector, "each processor was to come to a safe point" },
   stack = { collector, "the goroutine's stack was to be scanned" },
+  timers = { "timers don't come: a goroutine that can't be preempted keeps the processor (P) to which they belong",
+    "a timer was due that didn't come" },
 }
 
 local function finding(l, id, one, asked, held)
   local g = stack(l, one)
   local frame = locks.frame(g)
   local asker = asked[1]
+  local timers = one.kind == "timers"
+  if timers then asked, asker = {}, nil end
   local evidence = {
     ("in %s%s %s, and P %s still ran goroutine %s"):format(words.count(l.stops_seen, "look"),
       l.stops_last and (" over %s"):format(words.duration(math.max(0, l.stops_last - l.stops_since))) or "", phrases[one.kind][2], tostring(id), tostring(one.id)),
     one.since and one.since > 0 and ("it has run without a break for at least %s"):format(words.duration(math.floor(one.since / 1e6) * 1e6)) or nil,
   }
+  if timers then evidence[#evidence + 1] = ("the first timer of P %s has been due for %s"):format(tostring(id), words.duration(math.floor(one.late / 1e6) * 1e6)) end
   if asker then evidence[#evidence + 1] = ("goroutine %s asked for it: %s"):format(tostring(asker.id), called(asker.group)) end
   if #asked > 1 then
     evidence[#evidence + 1] = ("%s for a stop of the world, too: goroutines %s"):format(#asked == 2 and "another one waits" or #asked - 1 .. " others wait", held.others)
@@ -184,9 +200,9 @@ local function finding(l, id, one, asked, held)
   if g and g.created_by then evidence[#evidence + 1] = ("created by %s at %s"):format(g.created_by.func, waits.short(g.created_by)) end
   l.told[one.id] = true
   return {
-    severity = "critical", what = phrases[one.kind][1]:format(asker and asker.what and (" (%s)"):format(asker.what) or ""),
+    severity = timers and "warning" or "critical", what = phrases[one.kind][1]:format(asker and asker.what and (" (%s)"):format(asker.what) or ""),
     where = frame and ("goroutine %s in %s (%s)"):format(tostring(one.id), frame.func, waits.short(frame)) or "goroutine " .. tostring(one.id),
-    evidence = evidence, goroutines = { one.id }, waiters = #held.ids > 0 and held.ids or nil,
+    evidence = evidence, goroutines = { one.id }, waiters = not timers and #held.ids > 0 and held.ids or nil,
     next = "have that loop call a function now and then, or end; ri run scheduler shows all processors",
   }
 end
