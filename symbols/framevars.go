@@ -18,6 +18,7 @@ type FuncVars struct {
 // scope is a function, a lexical block or an inlined call.
 type scope struct {
 	inlined  bool
+	origin   uint64 // of an inlined call: the entry of the function that was called
 	ranges   []dwarf.Range // empty: the whole function
 	vars     []FrameVar
 	children []scope
@@ -109,7 +110,7 @@ func (v *FuncVars) readScope(off uint64, s *scope, depth int) uint64 {
 				v.room -= len(fv.Name)
 			}
 		case dwarf.TagLexicalBlock, dwarf.TagInlinedSubroutine:
-			child := scope{inlined: e.Tag == dwarf.TagInlinedSubroutine}
+			child := scope{inlined: e.Tag == dwarf.TagInlinedSubroutine, origin: e.Origin}
 			switch {
 			case e.HasRanges:
 				child.ranges = f.dwarf.Ranges(u, e.Ranges)
@@ -205,6 +206,47 @@ func (s *scope) childAt(pc uint64) *scope {
 	}
 	return nil
 }
+
+// Declared gives the arguments and results of an inlined call as its function declares them, without where they are: At
+// lacks those that were optimised away. pc and depth are those of At; depth 0 has none.
+func (v *FuncVars) Declared(pc uint64, depth int) (out []FrameVar) {
+	if v == nil || depth == 0 {
+		return nil
+	}
+	s := &v.scope
+	for depth > 0 {
+		if s = s.childAt(pc); s == nil {
+			return nil
+		}
+		if s.inlined {
+			depth--
+		}
+	}
+	f := v.file
+	u := f.dwarf.At(s.origin)
+	var e dwarf.Entry
+	if u == nil || f.dwarf.Read(u, s.origin, &e) != nil || !e.Children {
+		return nil
+	}
+	for off := e.Next; len(out) < maxParameters && f.dwarf.Read(u, off, &e) == nil && e.Tag != 0; off = e.Next {
+		if e.Tag == dwarf.TagFormalParameter {
+			if fv, ok := f.frameVar(&e); ok {
+				out = append(out, fv)
+			}
+		}
+		if e.Children {
+			next, err := f.dwarf.Skip(u, e.Next)
+			if err != nil {
+				break
+			}
+			e.Next = next
+		}
+	}
+	return out
+}
+
+// maxParameters bounds those of one function.
+const maxParameters = 1 << 10
 
 // All gives the variables of the function itself, blocks included, wherever their scope is.
 func (v *FuncVars) All() []FrameVar {

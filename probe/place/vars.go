@@ -322,6 +322,13 @@ func (fn *Function) scope(site *probe.Site, role probe.Role) (out []Var) {
 		one.pointer()
 		out = append(out, one)
 	}
+	for i, v := range fv.Declared(at, depth) {
+		if role != probe.Inlined || v.Result || v.Name == dictionary ||
+			slices.ContainsFunc(out, func(o Var) bool { return o.Name == strings.TrimPrefix(v.Name, "&") }) {
+			continue
+		}
+		out = slices.Insert(out, min(i, len(out)), Var{Name: v.Name, Type: v.Type, Kind: Argument, Why: whyGone})
+	}
 	return out
 }
 
