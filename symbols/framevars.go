@@ -18,7 +18,7 @@ type FuncVars struct {
 // scope is a function, a lexical block or an inlined call.
 type scope struct {
 	inlined  bool
-	origin   uint64 // of an inlined call: the entry of the function that was called
+	origin   uint64        // of an inlined call: the entry of the function that was called
 	ranges   []dwarf.Range // empty: the whole function
 	vars     []FrameVar
 	children []scope
