@@ -42,6 +42,7 @@ check: ## what CI asks of the source
 
 bench: build ## ri against dlv and gdb on the same processes: the table of docs/benchmarks.md; BENCH=quick for a first look
 	go run ./bench $(if $(filter quick,$(BENCH)),-quick)
+	go test ./probe/kernel -run '^$$' -bench Hit -benchtime $(if $(filter quick,$(BENCH)),20000x,200000x) # CPU of the target's thread, a hit; as root
 
 needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users), tmux (terminals), zsh and fish (completions), Open vSwitch (reads journals)
 	@./e2e/needs.sh
