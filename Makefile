@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build install dist demo test test-packs check bench torture torture-stops torture-probes needs fuzz clean
+.PHONY: build install dist demo test test-packs test-old-kernel check bench torture torture-stops torture-probes needs fuzz clean
 
 build: ## one static binary: bin/ri
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
@@ -57,6 +57,9 @@ torture: needs torture-stops ## changes under faults, on real processes, for TOR
 torture-stops: needs ## ri killed at random times while it stops, copies and injects, on programs at work: TRIALS (1000) times
 	RI_TRIALS=$(or $(TRIALS),1000) go test ./e2e -count=1 -timeout=24h -run 'TestKilled|TestManyRi' -v
 	RI_STRESS=20 go test ./attach -count=1 -timeout=24h -run 'TestInject|TestPrecopyKilled|TestNoSignalIsLost|TestKilledWhileAttached' -v
+
+test-old-kernel: ## ri trace on Debian 12's kernel (6.1), in qemu: some three minutes
+	./e2e/oldkernel.sh
 
 torture-probes: needs ## probes armed, taken away and their owner killed at random times, on programs that check their own results, Go 1.20 to 1.27: TRIALS (1000) times each
 	RI_NEED_BPF=1 RI_TRIALS=$(or $(TRIALS),1000) go test ./probe/kernel -count=1 -timeout=24h -run 'TestTorture$$' -v

@@ -34,6 +34,7 @@ type Armed struct {
 	control             control
 	ring                *ring
 	calls               map[int]*ebpf.Map // tables of calls, by size of an event; those of counts by -1-probe
+	blanks              map[int]*ebpf.Map // of each size of event one that says nothing
 	tables              map[int]*ebpf.Map
 	units               []*unit
 	places              []spot
@@ -77,7 +78,8 @@ func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*
 		return nil, err
 	}
 	a := &Armed{target: target, probes: probes, options: o.filled(len(probes)), how: able.how, way: able.Way, pidfd: -1,
-		calls: map[int]*ebpf.Map{}, tables: map[int]*ebpf.Map{}, more: make(chan struct{}, 1), stop: make(chan struct{})}
+		calls: map[int]*ebpf.Map{}, blanks: map[int]*ebpf.Map{}, tables: map[int]*ebpf.Map{},
+		more: make(chan struct{}, 1), stop: make(chan struct{})}
 	if able.Way == Multi {
 		a.traps = theTraps()
 	}
@@ -292,6 +294,10 @@ func (a *Armed) makeMaps() error {
 				MaxEntries: uint32(min(a.options.Calls, memory/bytes))}
 			if a.calls[key], err = ebpf.NewMap(spec); err != nil {
 				return mapError("the table of calls", err)
+			}
+			blank := &ebpf.MapSpec{Name: "ri_blank", Type: ebpf.Array, KeySize: 4, ValueSize: uint32(bytes), MaxEntries: 1}
+			if a.blanks[bytes], err = ebpf.NewMap(blank); err != nil {
+				return mapError("a blank call", err)
 			}
 		}
 		if tabled(p) {

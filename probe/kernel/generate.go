@@ -35,7 +35,7 @@ type slots struct{ cookie, time, cfa, flags, word, other, count, key int }
 // mapsOf are the descriptors of the maps that a program uses.
 type mapsOf struct {
 	control, ring int
-	calls         int // of the probe's size class
+	calls, blank  int // of the probe's size class: the table of calls, and a value of it that says nothing
 	table         int
 	layout        controlLayout
 }

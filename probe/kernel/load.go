@@ -98,6 +98,9 @@ func (a *Armed) part(i int, back bool) (part, error) {
 	if c := a.callsOf(i); c != nil {
 		m.calls = c.FD()
 	}
+	if b := a.blanks[a.layouts[i].size]; b != nil {
+		m.blank = b.FD()
+	}
 	if t := a.tables[i]; t != nil {
 		m.table = t.FD()
 	}

@@ -292,15 +292,34 @@ func (g *generator) calls(f asm.BuiltinFunc) {
 	g.call(f)
 }
 
-// keepEntry captures the entry of a call and keeps it in the table of calls, by way of the ring: memory of the ring
-// belongs to this hit alone, whichever thread runs meanwhile.
+// keepEntry captures the entry of a call where it is kept, in the table of calls: it is put there blank, and filled in.
+// The key has the goroutine and the frame, so no other hit uses it meanwhile. (The ring's memory can't be put into a
+// table before some Linux 6.3: its verifier takes that for no value.)
 func (g *generator) keepEntry(refused, full label) {
 	g.add(asm.LoadMapValue(scratch, g.maps.control, uint32(g.maps.layout.tokens(g.index))))
 	g.load(asm.R1, scratch, 0)
 	g.if_(asm.JSLE, asm.R1, 0, refused)
 	g.callKey(full)
-	g.reserve(event, full)
 	key := g.slots.key
+	update := func(flags int32) {
+		g.add(asm.LoadMapPtr(asm.R1, g.maps.calls))
+		g.addr(asm.R2, key)
+		g.add(asm.LoadMapValue(asm.R3, g.maps.blank, 0))
+		g.set(asm.R4, flags)
+		g.call(asm.FnMapUpdateElem)
+	}
+	kept := g.label()
+	const any, noExist = 0, 1
+	update(noExist)
+	g.if_(asm.JEq, asm.R0, 0, kept)
+	g.if_(asm.JNE, asm.R0, -int32(unix.EEXIST), full)
+	g.gone()
+	update(any)
+	g.if_(asm.JNE, asm.R0, 0, full)
+	g.place(kept)
+	g.calls(asm.FnMapLookupElem)
+	g.if_(asm.JEq, asm.R0, 0, full)
+	g.mov(event, asm.R0)
 	g.header(kindEntry)
 	g.capture()
 	if g.opts.Stack > 0 {
@@ -309,27 +328,7 @@ func (g *generator) keepEntry(refused, full label) {
 		g.returnAddresses(g.layout.frames, g.opts.Stack)
 		g.slots.key = key
 	}
-	update := func(flags int32) {
-		g.add(asm.LoadMapPtr(asm.R1, g.maps.calls))
-		g.addr(asm.R2, key)
-		g.mov(asm.R3, event)
-		g.set(asm.R4, flags)
-		g.call(asm.FnMapUpdateElem)
-	}
-	kept, lost := g.label(), g.label()
-	const any, noExist = 0, 1
-	update(noExist)
-	g.if_(asm.JEq, asm.R0, 0, kept)
-	g.if_(asm.JNE, asm.R0, -int32(unix.EEXIST), lost)
-	g.gone()
-	update(any)
-	g.if_(asm.JNE, asm.R0, 0, lost)
-	g.place(kept)
-	g.discard()
 	g.measured(countEntries)
-	g.place(lost)
-	g.discard()
-	g.measured(countLost)
 }
 
 // gone gives the call that stands where another begins: it never returned.

@@ -297,6 +297,9 @@ func (a *Armed) Close() error {
 	for _, m := range a.calls {
 		m.Close()
 	}
+	for _, m := range a.blanks {
+		m.Close()
+	}
 	for _, m := range a.tables {
 		m.Close()
 	}
