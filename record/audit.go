@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,6 +90,13 @@ func Check(file *format.Reader, r *recorded.Recording, words []string, all bool)
 	s.search(file.Header())
 	a.close()
 	return a, nil
+}
+
+// Shorten leaves a few samples of each field.
+func (a *Audit) Shorten() {
+	for i := range a.Kept {
+		a.Kept[i].Samples = a.Kept[i].Samples[:min(len(a.Kept[i].Samples), maxSamples)]
+	}
 }
 
 // close puts what was found in order. What lies in two parts of a block was found twice.
@@ -193,6 +201,7 @@ var (
 	printableRun = regexp.MustCompile(`[\x20-\x7e\t]{6,}`)
 	base64Run    = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}`)
 	hexRun       = regexp.MustCompile(`(?:[0-9a-fA-F]{2}){8,}`)
+	percentRun   = regexp.MustCompile(`(?:[A-Za-z0-9._~+-]*(?:%[0-9a-fA-F]{2})+)+[A-Za-z0-9._~+-]*`)
 	wideRun      = regexp.MustCompile(`(?:[\x20-\x7e]\x00){6,}`)
 
 	email   = regexp.MustCompile(`[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b`)
@@ -229,6 +238,11 @@ func (s *searcher) part(data []byte, base int) {
 	for _, at := range hexRun.FindAllIndex(data, -1) {
 		if b, err := hex.DecodeString(string(data[at[0]:at[1]])); err == nil {
 			s.text("in hexadecimal", b, base+at[0])
+		}
+	}
+	for _, at := range percentRun.FindAllIndex(data, -1) {
+		if text, err := url.PathUnescape(string(data[at[0]:at[1]])); err == nil {
+			s.text("in a URL's form", []byte(text), base+at[0])
 		}
 	}
 	for _, at := range base64Run.FindAllIndex(data, -1) {

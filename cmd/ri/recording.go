@@ -38,13 +38,14 @@ kept as it was, and what looks as if it shouldn't be there.`,
 	var audit commands.AuditOptions
 	check := about("check", "show what a recording holds in clear, before it is sent",
 		`Show each field whose texts are kept as they were, with samples, and look through the whole file (as it is,
-decompressed, in hexadecimal, base64 and UTF-16) for addresses of e-mail and networks, numbers of cards, keys and
+decompressed, in hexadecimal, base64, UTF-16 and as URLs have it) for addresses of e-mail and networks, numbers of cards, keys and
 passwords of known forms, and for words that are given. Exits with 3 if anything is found.`,
 		func(out *rows.Output, choice looks.TargetChoice) error {
 			return commands.RecordingCheck(out, choice, audit)
 		})
 	check.Flags().StringVar(&audit.File, "against", "", "look for the words in `FILE`, too, one a line")
 	check.Flags().StringArrayVar(&audit.Words, "word", nil, "look for `WORD`, too; may be given again")
+	check.Flags().StringVar(&audit.HTML, "html", "", "write all of it into `FILE`, too, a page that needs nothing else")
 	check.Flags().BoolVar(&audit.All, "all", false, "every text that is kept, not only samples")
 	var export commands.ExportOptions
 	exported := about("export", "write all that a recording keeps in clear as JSON, or a core",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -116,6 +117,7 @@ type AuditOptions struct {
 	Words []string
 	File  string // of more of them, one a line
 	All   bool   // every text that is kept
+	HTML  string // file that gets all of it as a page, which must not be there
 }
 
 // RecordingCheck shows what a recording holds in clear, and what looks as if it shouldn't be there: rows.ErrFound.
@@ -138,9 +140,20 @@ func RecordingCheck(out *rows.Output, choice looks.TargetChoice, opt AuditOption
 			}
 		}
 	}
-	audit, err := record.Check(r.File(), r, words, opt.All)
+	audit, err := record.Check(r.File(), r, words, opt.All || opt.HTML != "")
 	if err != nil {
 		return rows.Refused(err)
+	}
+	if opt.HTML != "" {
+		if err := newFile(opt.HTML, func(file *os.File) error {
+			return audit.Page(file, path, r.File(), nothingFound(len(words)))
+		}); err != nil {
+			return err
+		}
+		out.Log(opt.HTML + ": every text that is kept, and what was found, as a page")
+		if !opt.All {
+			audit.Shorten()
+		}
 	}
 	if out.Format != rows.Table {
 		err = out.WriteDocument(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept),
@@ -197,13 +210,15 @@ func auditText(path string, a *record.Audit, words int) string {
 		fmt.Fprintf(&b, "found: %s, %s: %q (%s)\n", f.What, f.Form, f.Text, f.Where)
 	}
 	if len(a.Found) == 0 {
-		fmt.Fprintf(&b,
-			"nothing was found in %s of %s: no e-mail or IP address, card number, key or password of a known form",
-			rows.ShortBytes(a.Read), path)
-		if words > 0 {
-			fmt.Fprintf(&b, ", and none of %s", rows.Plural(int64(words), "word"))
-		}
-		b.WriteByte('\n')
+		fmt.Fprintf(&b, "nothing was found in %s of %s: %s\n", rows.ShortBytes(a.Read), path, nothingFound(words))
 	}
 	return b.String()
+}
+
+func nothingFound(words int) string {
+	text := "no e-mail or IP address, card number, key or password of a known form"
+	if words > 0 {
+		text += ", and none of " + rows.Plural(int64(words), "word")
+	}
+	return text
 }
