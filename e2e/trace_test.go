@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -79,6 +81,11 @@ func (p *tracedProgram) trace(n int, args ...string) (found []map[string]any, ma
 		}
 	}
 	made = p.calls(n)
+	if slices.Contains(args, "--count") { // it has no end of its own that could be waited for
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 	rest, _ := io.ReadAll(remarks)
 	said += string(rest)
 	if err := cmd.Wait(); err != nil {
@@ -182,6 +189,30 @@ func TestTraceConditions(t *testing.T) {
 		}
 		if !slices.Equal(ids, wanted) {
 			t.Errorf("%v: %v, want %v\n%s", one.when, ids, wanted, said)
+		}
+	}
+}
+
+// TestTraceCounts compares tables of counts, in the kernel and of texts, with what the program says.
+func TestTraceCounts(t *testing.T) {
+	p := startTraced(t, testprogram.Variants[0])
+	for _, one := range []struct {
+		by  string
+		key func(madeCall) any
+	}{
+		{"len(path)", func(m madeCall) any { return float64(len(m.Path)) }},
+		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }},
+	} {
+		found, made, said := p.trace(100, "main.(*Service).Handle", "--count", one.by)
+		want, got := map[any]int{}, map[any]int{}
+		for _, m := range made {
+			want[one.key(m)]++
+		}
+		for _, row := range found {
+			got[row[one.by]] += int(row["count"].(float64))
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("by %s: %v, want %v\n%s", one.by, got, want, said)
 		}
 	}
 }

@@ -28,6 +28,8 @@ type Plan struct {
 	space   *values.Space // of live memory
 	probes  []probe.Probe
 	owners  []owner // of each probe
+	// byHits: what is counted by is no word, so hits are taken along, and are counted here.
+	byHits  bool
 	columns []rows.Column
 }
 
@@ -51,6 +53,7 @@ type owner struct {
 	wanted   *Probe
 	function *place.Function
 	program  *compile.Program
+	keys     []compile.Key // that hits are counted by
 }
 
 // Prepare finds the places and compiles what is wanted there. Nothing is probed yet.
@@ -74,15 +77,13 @@ func Prepare(ctx context.Context, s Process, r Request) (*Plan, error) {
 }
 
 func (p *Plan) prepare() error {
-	var why error
-	for i := range p.request.Probes {
-		w := &p.request.Probes[i]
-		if err := p.find(w); err != nil && !w.Optional {
-			why = errors.Join(why, err)
-			if errors.Is(err, rows.ErrUsage) {
-				return err
-			}
-		}
+	why := p.findAll()
+	if errors.Is(why, errByHits) {
+		p.byHits, p.probes, p.owners, p.Missed = true, nil, nil, nil
+		why = p.findAll()
+	}
+	if errors.Is(why, rows.ErrUsage) {
+		return why
 	}
 	if len(p.probes) == 0 {
 		if why == nil {
@@ -100,6 +101,21 @@ func (p *Plan) prepare() error {
 	}
 	p.columns = p.columnsOf()
 	return nil
+}
+
+// errByHits: the kernel can't count by what was asked for.
+var errByHits = errors.New("counted by hits")
+
+// findAll makes all probes. The error is why some functions have none.
+func (p *Plan) findAll() error {
+	var why error
+	for i := range p.request.Probes {
+		w := &p.request.Probes[i]
+		if err := p.find(w); err != nil && !w.Optional {
+			why = errors.Join(why, err)
+		}
+	}
+	return why
 }
 
 // find makes the probes of the functions that one is asked for. The error is why some of them have none.
@@ -157,7 +173,7 @@ func (p *Plan) function(w *Probe, fn *place.Function) error {
 	for i := range fn.Sites {
 		site := &fn.Sites[i]
 		vars := fn.Vars(site)
-		returns := w.Returns && site.Role == probe.Entry && fn.NoReturns == ""
+		returns := w.Returns && site.Role == probe.Entry && site.G && fn.NoReturns == ""
 		key := fmt.Sprintf("%v %v %+v", site.Role, returns, placesOf(vars))
 		if at, ok := groups[key]; ok {
 			p.probes[at].Sites = append(p.probes[at].Sites, *site)
@@ -207,6 +223,12 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 		}
 	}
 	wanted := compile.Wanted{When: w.When, After: w.After, Limit: p.request.Limits}
+	if len(p.request.By) > 0 {
+		wanted.Show = []string{}
+		if p.byHits {
+			wanted.Show = p.keyNames()
+		}
+	}
 	if w.Show != nil {
 		wanted.Show = []string{}
 		for _, s := range w.Show {
@@ -221,7 +243,21 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 		return one, owner{}, err
 	}
 	one.At, one.Back = program.At, program.Back
-	return one, owner{w, fn, program}, nil
+	o := owner{wanted: w, function: fn, program: program}
+	if len(p.request.By) > 0 && !p.byHits {
+		for _, by := range p.keyNames() {
+			key, err := scope.Key(by)
+			if errors.Is(err, compile.ErrCannot) {
+				return one, owner{}, fmt.Errorf("%w: %w", errByHits, err)
+			}
+			if err != nil {
+				return one, owner{}, err
+			}
+			o.keys, one.By = append(o.keys, key), append(one.By, key.Word)
+		}
+		p.counting(&one)
+	}
+	return one, o, nil
 }
 
 // noReturns says why a call's return isn't probed.
@@ -231,6 +267,9 @@ func noReturns(w *Probe, fn *place.Function, site *probe.Site) string {
 		return "say --returns"
 	case site.Role != probe.Entry:
 		return "a call that was inlined has no return"
+	}
+	if !site.G {
+		return "its goroutine isn't known there"
 	}
 	return fn.NoReturns
 }
@@ -311,7 +350,7 @@ func (p *Plan) options() kernel.Options {
 	g := &p.space.Layouts().Goroutine
 	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
 		Stack: p.request.Stack, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
-	if p.decidesAfter() {
+	if p.decidesAfter() || len(p.request.By) > 0 {
 		o.Limit = 1 << 32 // of what is taken along only some is shown
 	}
 	return o

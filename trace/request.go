@@ -19,6 +19,9 @@ type Request struct {
 	For     time.Duration // the most time
 	Budget  float64       // cores
 	Windows bool          // over the budget, take hits in windows of time
+	// By: hits are only counted, by these Go expressions; "func" alone: by function. Histogram: also how long calls take.
+	By        []string
+	Histogram bool
 	// PanicOnWarn probes though the kernel panics on a warning.
 	PanicOnWarn bool
 }
@@ -62,6 +65,11 @@ func (r *Request) check() error {
 	switch {
 	case len(r.Probes) == 0 || len(r.Probes[0].Functions) == 0:
 		return rows.Usagef("ri trace needs a function: ri trace -p PID 'main.(*Server).handle' (ri funcs -p PID lists them)")
+	case r.Histogram && len(r.By) == 0:
+		r.By = []string{byFunction}
+		return r.check()
+	case len(r.By) > 0 && len(r.Probes[0].After) > 0:
+		return rows.Usagef("--when-after decides over what a hit took along, and counting takes nothing along")
 	case r.For < 0:
 		return rows.Usagef("--for %s: must be more than nothing", r.For)
 	case r.Budget < 0 || r.Budget > 64:

@@ -22,6 +22,7 @@ type Summary struct {
 	Cost    kernel.Cost
 	Missed  []Missed // places that the kernel refused
 	Forked  []int    // children that run the same code with its breakpoints, and aren't counted
+	Counted bool     // hits were only counted
 	Why     string   // why it ended
 }
 
@@ -34,23 +35,11 @@ type Watcher interface {
 // Run arms the probes, and gives a row for each hit until the trace ends: by its limit, its time, its budget, with ctx,
 // or with the process. The error is rows.ErrPartial where the budget ended it.
 func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
-	if err := kernel.Check(p.process.PID()); err != nil {
-		return nil, rows.Refused(err)
-	}
-	target, err := p.target()
+	armed, out, err := p.arm(ctx)
 	if err != nil {
 		return nil, err
 	}
-	armed, err := kernel.Arm(ctx, target, p.probes, p.options())
-	if err != nil {
-		return nil, armError(ctx, err)
-	}
 	defer armed.Close()
-	out := &Summary{}
-	for _, m := range armed.Missed() {
-		site := p.probes[m.Probe].Sites[min(m.Site, len(p.probes[m.Probe].Sites)-1)]
-		out.Missed = append(out.Missed, Missed{site.Func, site.Into, site.File, site.Line, m.Err.Error()})
-	}
 	to.Armed(armed.Forecast())
 	timer := time.AfterFunc(p.request.For, func() { armed.Disarm() })
 	defer timer.Stop()
@@ -59,19 +48,45 @@ func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
 	if disarm := armed.Disarm(); err == nil {
 		err = disarm
 	}
-	for _, c := range armed.Counts() {
-		out.Counts.Hits += c.Hits
-		out.Counts.Taken += c.Taken
-		out.Counts.False += c.False
-		out.Counts.Undecided += c.Undecided
-		out.Counts.Nil += c.Nil
-		out.Counts.Refused += c.Refused
-		out.Counts.Lost += c.Lost
-		out.Counts.Open += c.Open
-		out.Counts.Nanos += c.Nanos
-	}
-	out.Cost, out.Forked = armed.Cost(), armed.Forked()
+	out.close(armed)
 	return out, err
+}
+
+// arm arms the probes.
+func (p *Plan) arm(ctx context.Context) (*kernel.Armed, *Summary, error) {
+	if err := kernel.Check(p.process.PID()); err != nil {
+		return nil, nil, rows.Refused(err)
+	}
+	target, err := p.target()
+	if err != nil {
+		return nil, nil, err
+	}
+	armed, err := kernel.Arm(ctx, target, p.probes, p.options())
+	if err != nil {
+		return nil, nil, armError(ctx, err)
+	}
+	out := &Summary{}
+	for _, m := range armed.Missed() {
+		site := p.probes[m.Probe].Sites[min(m.Site, len(p.probes[m.Probe].Sites)-1)]
+		out.Missed = append(out.Missed, Missed{site.Func, site.Into, site.File, site.Line, m.Err.Error()})
+	}
+	return armed, out, nil
+}
+
+// close takes what was counted of a trace that is over.
+func (s *Summary) close(armed *kernel.Armed) {
+	for _, c := range armed.Counts() {
+		s.Counts.Hits += c.Hits
+		s.Counts.Taken += c.Taken
+		s.Counts.False += c.False
+		s.Counts.Undecided += c.Undecided
+		s.Counts.Nil += c.Nil
+		s.Counts.Refused += c.Refused
+		s.Counts.Lost += c.Lost
+		s.Counts.Open += c.Open
+		s.Counts.Nanos += c.Nanos
+	}
+	s.Cost, s.Forked = armed.Cost(), armed.Forked()
 }
 
 // armError says what kind of error it is that nothing could be armed.

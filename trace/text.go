@@ -41,6 +41,9 @@ func MissedText(all []Missed) (lines []string) {
 func (s *Summary) Text() []string {
 	c := &s.Counts
 	parts := []string{rows.Plural(int64(c.Hits), "hit"), fmt.Sprintf("%s shown", rows.Thousands(int64(s.Rows)))}
+	if s.Counted {
+		parts = parts[:1]
+	}
 	for _, more := range []struct {
 		n    uint64
 		what string

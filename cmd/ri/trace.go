@@ -33,6 +33,7 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 			for _, expr := range show {
 				w.Show = append(w.Show, trace.Show{Name: expr, Expr: expr})
 			}
+			w.Returns = w.Returns || r.Histogram
 			r.Probes = []trace.Probe{w}
 			if cmd.Flags().Changed("budget") {
 				share, err := trace.ParseBudget(budget)
@@ -59,6 +60,9 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 	f.StringArrayVar(&show, "show", nil, "show `EXPR`, instead of all arguments and results; may be given again")
 	f.BoolVar(&w.Returns, "returns", false, "show calls when they return, with results and duration")
 	f.BoolVar(&stack, "stack", false, "show who calls")
+	f.StringArrayVar(&r.By, "count", nil,
+		"only count calls, by `EXPR`: a number, a bool, x.(type), or func; the table is refreshed each second")
+	f.BoolVar(&r.Histogram, "hist", false, "count how long calls take, too; by function, or by --count")
 	f.Uint64Var(&r.Limit, "limit", trace.DefaultLimit, "end after `N` hits")
 	f.DurationVar(&r.For, "for", trace.DefaultFor, "end after `DURATION`")
 	f.StringVar(&budget, "budget", "1%", "the most CPU time that hits may cost the process, a `SHARE` of a core")

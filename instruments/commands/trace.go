@@ -2,10 +2,13 @@ package commands
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
 
+	"ri/inert"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/probe/kernel"
@@ -22,6 +25,9 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 	defer p.Close()
 	for _, line := range p.MissedText() {
 		out.Log(line)
+	}
+	if len(request.By) > 0 || request.Histogram {
+		return countTrace(ctx, out, p)
 	}
 	w := &traceWatcher{out: out, stream: out.NewStream(p.Columns())}
 	w.ticker = time.AfterFunc(traceFlush, w.flush)
@@ -45,6 +51,68 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 		return err
 	}
 	return out.Commit()
+}
+
+// countTrace shows what the kernel counts: on a terminal refreshed in place, elsewhere once it is over.
+func countTrace(ctx context.Context, out *rows.Output, p *trace.Plan) error {
+	w := &countWatcher{out: out, columns: p.CountColumns(), terminal: out.Format == rows.Table && out.Style().Width > 0}
+	if p.CountedHere() {
+		out.Log("ri counts hits that are taken along, as the kernel counts by numbers, bools, addresses and types only")
+	}
+	sum, err := p.Count(ctx, w)
+	if sum == nil {
+		return err
+	}
+	if !w.terminal {
+		if written := out.WriteRows(w.columns, w.last); err == nil {
+			err = written
+		}
+	}
+	for _, line := range append(trace.MissedText(sum.Missed), sum.Text()...) {
+		out.Log(line)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+// countWatcher shows counts.
+type countWatcher struct {
+	out      *rows.Output
+	columns  []rows.Column
+	last     []rows.Row
+	terminal bool
+	lines    int // of the table that stands on the terminal
+}
+
+func (w *countWatcher) Armed(f kernel.Forecast) { w.out.Log(trace.ArmedText(f)) }
+
+// mostCounted is how many rows of counts a terminal shows.
+const mostCounted = 40
+
+func (w *countWatcher) Counted(list []rows.Row) error {
+	w.last = list
+	if !w.terminal || len(list) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	if _, err := rows.WriteTable(&b, w.columns, list[:min(len(list), mostCounted)], w.out.Style()); err != nil {
+		return err
+	}
+	text := b.String()
+	up := ""
+	if w.lines > 0 {
+		up = fmt.Sprintf("\x1b[%dA\x1b[J", w.lines)
+	}
+	w.lines = strings.Count(text, "\n")
+	return w.out.Write(func(to io.Writer) error {
+		if _, err := io.WriteString(to, up); err != nil {
+			return err
+		}
+		_, err := io.WriteString(inert.NewWriter(to), text)
+		return err
+	})
 }
 
 // TracePlaces shows where a trace would probe, without probing.
