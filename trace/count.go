@@ -58,7 +58,7 @@ func (p *Plan) Count(ctx context.Context, to Counting) (*Summary, error) {
 	taken := &takenCounts{plan: p}
 	go func() {
 		for {
-			ev, err := armed.Next(ctx)
+			ev, err := armed.Next(context.Background()) // Disarm ends it, once all that was taken is given
 			if err != nil {
 				ended <- err
 				return
