@@ -28,7 +28,7 @@ local function fault(signal, frame, g, i)
   if signal.name == "SIGSEGV" and small then
     local who = g and panics.culprits(g, i, tonumber(signal.address)) or {}
     for n, c in ipairs(who) do
-      if n <= 3 then notes[#notes + 1] = ("%s: %s %s"):format(c.expr, c.sure and "a nil" or "perhaps, a nil", c.type) end
+      if n <= 5 then notes[#notes + 1] = ("%s: %s %s"):format(c.expr, c.sure and "a nil" or "perhaps, a nil", c.type) end
     end
   end
   local what = panics.fault(signal, access)

@@ -45,8 +45,9 @@ end
 -- soonest gives the timers that are due first, in that order: so many at most, if that is given; and how many there are more.
 local function soonest(most)
   local all, more, last = {}, 0, nil
+  local plain = true -- all times are numbers of Lua's own, which compare in one instruction
   local function sort()
-    table.sort(all, function(a, b) return before(a.when, b.when) end)
+    table.sort(all, plain and function(a, b) return a.when < b.when end or function(a, b) return before(a.when, b.when) end)
     while most and #all > most do
       table.remove(all)
       more = more + 1
@@ -60,6 +61,7 @@ local function soonest(most)
   end
   for processor in runtime.processors() do
     for t, when in timers.of(processor, worth) do
+      plain = plain and type(when) == 'number'
       all[#all + 1] = { t = t, when = when, p = processor.id }
       if most and #all >= 2 * most then sort() end
     end

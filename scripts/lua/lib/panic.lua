@@ -119,23 +119,43 @@ function panics.fault(signal, access)
   return why and text .. ", " .. why or text
 end
 
--- culprits names the variables of a frame that may be the nil pointer whose field at an offset was accessed.
+-- reaches gives the field of a type that an offset lies in: ".name", "" where the type has no fields and that is its beginning; nil if there is none.
+local function reaches(name, offset)
+  local known, t = pcall(ri.type, name)
+  if not known then return nil end
+  for _, f in ipairs(t.fields or {}) do
+    if f.offset <= offset and offset < f.offset + math.max(f.size, 1) then return "." .. f.name end
+  end
+  return not t.fields and offset == 0 and "" or nil
+end
+
+-- culprits names the variables of a frame, and the fields of what they point to, that may be the nil pointer whose field at an offset was accessed. Those
+-- that are known to be nil come first.
 function panics.culprits(g, i, offset)
-  local found = {}
+  local sure, perhaps = {}, {}
   local ok, _, _, list = pcall(g.locals, g, i)
-  if not ok then return found end
+  if not ok then return sure end
+  local function add(is, name, pointee, field)
+    if not field then return end
+    local into = is and sure or perhaps
+    into[#into + 1] = { expr = field == "" and "*" .. name or name .. field, type = "*" .. pointee, sure = is }
+  end
   for _, v in ipairs(list) do
-    if v.type:sub(1, 1) == "*" and (v.lost or v.value == nil) then
-      local known, t = pcall(ri.type, v.type:sub(2))
-      for _, f in ipairs(known and t.fields or {}) do
-        if f.offset <= offset and offset < f.offset + math.max(f.size, 1) then
-          found[#found + 1] = { expr = v.name .. "." .. f.name, type = v.type, sure = not v.lost }
-        end
+    local pointee = v.type:match("^%*(.*)$")
+    if pointee then
+      local isnil = not v.lost and v.value == nil
+      if v.lost or isnil then add(isnil, v.name, pointee, reaches(pointee, offset)) end
+      local known, t = pcall(ri.type, pointee)
+      for _, f in ipairs(known and not isnil and t.fields or {}) do
+        local inner = f.type:match("^%*(.*)$")
+        local has, now = inner ~= nil, nil
+        if has and not v.lost then has, now = pcall(function() return v.value[f.name] end) end
+        if has and now == nil then add(not v.lost, v.name .. "." .. f.name, inner, reaches(inner, offset)) end
       end
-      if known and not t.fields and offset == 0 then found[#found + 1] = { expr = "*" .. v.name, type = v.type, sure = not v.lost } end
     end
   end
-  return found
+  for _, c in ipairs(perhaps) do sure[#sure + 1] = c end
+  return sure
 end
 
 return panics
