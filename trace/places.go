@@ -18,7 +18,7 @@ func (p *Plan) Places() []rows.Row {
 	for i := range p.probes {
 		for _, sites := range [][]probe.Site{p.probes[i].Sites, p.probes[i].Returns} {
 			for _, s := range sites {
-				out = append(out, rows.Of("func", s.Func, "role", roleText(s.Role), "into", textOrNil(s.Into),
+				out = append(out, rows.Of("func", s.Func, "role", roleText(s), "into", textOrNil(s.Into),
 					"source", fmt.Sprintf("%s:%d", s.File, s.Line), "pc", rows.AddressCell(s.PC+p.process.Bias),
 					"instruction", instructionText(s.Instruction), "cost", s.Instruction.Cost(), "not probed", nil))
 			}
@@ -38,8 +38,11 @@ func textOrNil(s string) any {
 	return s
 }
 
-func roleText(r probe.Role) string {
-	return [...]string{probe.Entry: "entry", probe.Inlined: "inlined", probe.Line: "line", probe.Return: "return"}[r]
+func roleText(s probe.Site) string {
+	if s.Unsure {
+		return "inlined, unsure"
+	}
+	return [...]string{probe.Entry: "entry", probe.Inlined: "inlined", probe.Line: "line", probe.Return: "return"}[s.Role]
 }
 
 func instructionText(i probe.Instruction) string {
