@@ -228,7 +228,10 @@ local function judge(c)
   local same_answer = loop.asks and loop.ends and not loop.stores and only(loop.calls, asks, pure)
   for i, look in ipairs(c.looks) do
     local is, called = works(look, p.stacks[i], p.index, same, same_answer and pure or nil)
-    if is then return nil, p end
+    if is then
+      p.open = p.hint
+      return nil, p
+    end
     calls = calls or called
   end
   for _, func in ipairs(loop.calls) do calls = calls or not matches(func, asks) end
