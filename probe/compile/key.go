@@ -18,8 +18,8 @@ type Key struct {
 	source string
 }
 
-// Key compiles what hits are counted by at the entry: a number, a bool, an address, or the type that an interface holds,
-// x.(type). Texts have no word that would do: ErrCannot.
+// Key compiles what hits are counted by at the entry: a number, a bool, an address, or the type that an interface
+// holds, x.(type). Texts have no word that would do: ErrCannot.
 func (s *Scope) Key(expr string) (Key, error) {
 	c, err := s.compilerOf(expr, false)
 	if err != nil {
