@@ -124,6 +124,9 @@ func (s spot) word(off, size int64, signed bool) (probe.Word, error) {
 	case Gone:
 		return w, p.Err
 	case InRegister:
+		if int64(p.Shift)+8*size > 64 {
+			return w, fmt.Errorf("it is larger than the register that it is said to be in: %w", ErrCannot)
+		}
 		w.Path.Base, w.InPlace, w.Shift = s.register(p.Register), true, p.Shift
 	case Fixed:
 		var b [8]byte

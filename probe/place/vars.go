@@ -14,6 +14,7 @@ import (
 // Reasons why a variable, or a part of it, isn't there.
 const (
 	whyGone    = "optimised away here"
+	whyUnclear = "in registers of which the debug information names one only"
 	whyVector  = "in a vector register, which a probe can't read"
 	whyUnknown = "its type isn't known"
 )
@@ -353,6 +354,9 @@ func (v *Var) locate(f *symbols.File, program []byte) {
 	for _, part := range parts {
 		p := Piece{At: at, Size: part.Size}
 		switch {
+		case part.Kind == values.PartRegister && part.Size > wordSize:
+			// The debug information says one register of what has several (an inlined slice, Go 1.26).
+			p.Kind, p.Register, v.Why = Gone, part.Register, whyUnclear
 		case part.Kind == values.PartRegister && part.Register < 16:
 			p.Kind, p.Register = InRegister, part.Register
 		case part.Kind == values.PartRegister:
