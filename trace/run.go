@@ -67,7 +67,11 @@ func (p *Plan) arm(ctx context.Context) (*kernel.Armed, *Summary, error) {
 	}
 	out := &Summary{}
 	for _, m := range armed.Missed() {
-		site := p.probes[m.Probe].Sites[min(m.Site, len(p.probes[m.Probe].Sites)-1)]
+		sites := p.probes[m.Probe].Sites
+		if m.Back {
+			sites = p.probes[m.Probe].Returns
+		}
+		site := sites[m.Site]
 		out.Missed = append(out.Missed, Missed{site.Func, site.Into, site.File, site.Line, m.Err.Error()})
 	}
 	return armed, out, nil

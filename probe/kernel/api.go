@@ -88,6 +88,7 @@ type Rate struct {
 // Missed is a site that can't be probed.
 type Missed struct {
 	Probe, Site int
+	Back        bool // Site is of the probe's Returns
 	Err         error
 }
 

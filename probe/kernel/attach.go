@@ -72,7 +72,7 @@ func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) boo
 		switch {
 		case !want(p):
 		case p.nowhere:
-			a.miss(Missed{p.probe, p.site, errNowhere})
+			a.miss(Missed{p.probe, p.site, p.back, errNowhere})
 		default:
 			mine = append(mine, p)
 		}
@@ -124,7 +124,7 @@ func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []spot
 		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENODEV):
 		return nil, fmt.Errorf("the kernel doesn't arm the probes: %w", err)
 	case len(places) == 1:
-		a.miss(Missed{places[0].probe, places[0].site, err})
+		a.miss(Missed{places[0].probe, places[0].site, places[0].back, err})
 	}
 	return nil, nil
 }
@@ -166,7 +166,7 @@ func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []spo
 		}
 		l, err := ex.Uprobe("", program, o)
 		if err != nil {
-			a.miss(Missed{p.probe, p.site, err})
+			a.miss(Missed{p.probe, p.site, p.back, err})
 			continue
 		}
 		out = append(out, l)
