@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -152,5 +153,21 @@ func TestFirstVersion(t *testing.T) {
 	}
 	if head, err := io.ReadAll(io.NewSectionReader(core, 0, 4)); err != nil || string(head) != "\x7fELF" {
 		t.Errorf("core: %q, %v", head, err)
+	}
+}
+
+// TestReader has the reader in Python, which was written from docs/recording.md alone, read files of both versions.
+func TestReader(t *testing.T) {
+	for _, tool := range []string{"python3", "zstd"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	again, _ := tightened(t, filepath.Join("testdata", "version1.rec"), Options{Policy: &redact.Policy{}})
+	for _, path := range []string{filepath.Join("testdata", "version1.rec"), again} {
+		out, err := exec.Command("python3", filepath.Join("testdata", "reader.py"), path, "^main.customer$").CombinedOutput()
+		if n := strings.Count(string(out), " main.customer Name token "); err != nil || n != 3 {
+			t.Errorf("%s: %d names, %v\n%s", path, n, err, out)
+		}
 	}
 }
