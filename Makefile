@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build install dist demo test test-packs test-old-kernel check bench torture torture-stops torture-probes needs fuzz clean
+.PHONY: build install dist demo test test-packs test-old-kernel check bench torture torture-stops torture-probes recordings needs fuzz clean
 
 build: ## one static binary: bin/ri
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
@@ -31,6 +31,10 @@ test: needs ## everything, on real processes
 test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd; what ri reads of each is compared with its API
 	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" RI_VERSIONS=all \
 		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$' -v
+
+recordings: ## e2e/testdata/recordings anew, of real servers (minutes; Prometheus too if RI_PROMETHEUS names one): by them the packs are tested without a server
+	RI_RECORDINGS=1 RI_VERSIONS=all go test ./e2e -count=1 -timeout=58m -run 'TestNATS$$/^2.1(0|5)$$|TestEtcd$$/^3.[57]$$|TestCoreDNS$$/^1.15$$|TestPrometheus$$'
+	go run ./cmd/ri test e2e/testdata/recordings --update
 
 check: ## what CI asks of the source
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || (echo "gofmt -w the files above" >&2; exit 1)

@@ -23,7 +23,9 @@ var (
 	ErrForking      = errors.New("memory is shared with a child")
 	// ErrNotRecorded: a recording doesn't have what was asked of it.
 	ErrNotRecorded = errors.New("not recorded")
-	ErrSuspended   = errors.New("ri was suspended") // by the shell's job control, and let go what it held
+	// ErrNotKept, which is an ErrNotRecorded: it was looked at when the recording was made, and by its rules not kept.
+	ErrNotKept   = errors.New("not kept")
+	ErrSuspended = errors.New("ri was suspended") // by the shell's job control, and let go what it held
 )
 
 // Memory is the smallest thing a walk needs.

@@ -104,6 +104,10 @@ example.org:%[1]d example.net:%[1]d {
 			row("example.net.", "cache, errors, file, prometheus", 10000, 10000),
 			row(".", "cache, prometheus, template", 5120, 2560)}
 	})
+	if version == "1.15" {
+		keepRecording(t, pid, "coredns-1.15", "coredns-cache", "coredns-zones")
+	}
+	answersAlike(t, pid)
 }
 
 // TestCoreDNSForward: ri check is silent of a forward plugin that nothing is known against, and tells of upstreams

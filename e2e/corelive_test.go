@@ -22,6 +22,9 @@ var onlyLive = map[string][]string{
 	"contexts":        {"deadline"},
 	"scheduler":       {"time"},
 	"queued-requests": {"age"},
+	"nats-slow":       {"idle"},
+	"coredns-cache":   {"remaining"},
+	"etcd-leases":     {"remaining"},
 }
 
 // momentChecks are the checks of ri check that one moment of memory is enough for. Of response-body and sql-rows a core

@@ -94,11 +94,11 @@ func etcdID(format string, v any) string {
 func TestEtcd(t *testing.T) {
 	needAttach(t)
 	for _, version := range versions([]string{"3.7"}, "3.5", "3.6", "3.7@go1.27.3") {
-		t.Run(version, func(t *testing.T) { etcdAPI(t, startEtcd(t, version)) })
+		t.Run(version, func(t *testing.T) { etcdAPI(t, startEtcd(t, version), version) })
 	}
 }
 
-func etcdAPI(t *testing.T, s *etcdServer) {
+func etcdAPI(t *testing.T, s *etcdServer, version string) {
 	lease := s.post("/v3/lease/grant", record{"TTL": "6000"})["ID"]
 	for i := range 300 { // more than a node of the index's tree holds
 		question := record{"key": etcdBytes(fmt.Sprintf("key/%03d", i%250)),
@@ -156,6 +156,10 @@ func etcdAPI(t *testing.T, s *etcdServer) {
 			"db_quota":         s.metric("etcd_server_quota_backend_bytes"),
 			"compact_revision": s.metric("etcd_debugging_mvcc_compact_revision")}}
 	})
+	if !strings.Contains(version, "@") {
+		keepRecording(t, s.pid, "etcd-"+version, "etcd-keys", "etcd-leases", "etcd-members", "etcd-status")
+	}
+	answersAlike(t, s.pid)
 }
 
 // metric is a whole number of /metrics.

@@ -90,6 +90,12 @@ func natsClients(t *testing.T, version string) {
 		t.Errorf("check exits with %d, want 3, and doesn't say who is behind, or what to run next\n%s", code, stdout)
 	}
 	natsVarz(t, s)
+	if version == "2.10" || version == "2.15" {
+		keepRecording(t, s.pid, "nats-"+version, "nats-clients", "nats-subs", "nats-slow", "nats-server")
+	}
+	if version == "2.15" || os.Getenv("RI_VERSIONS") == "all" {
+		answersAlike(t, s.pid)
+	}
 }
 
 // natsUnderLoad looks while clients publish: whatever the moment, no client and no subscription is there twice, and no
@@ -405,6 +411,9 @@ func natsRoutes(t *testing.T, version string) {
 		})
 	}
 	natsVarz(t, a)
+	if os.Getenv("RI_VERSIONS") == "all" {
+		answersAlike(t, a.pid)
+	}
 }
 
 // freePort gives a port that nobody listened on a moment ago.
@@ -477,4 +486,8 @@ func natsJetStream(t *testing.T, version string) {
 		t.Errorf("the load is not what it was meant to be: %d redelivered, %d waiting", redelivered, waiting)
 	}
 	natsVarz(t, s)
+	if version == "2.15" {
+		keepRecording(t, s.pid, "nats-2.15-jetstream", "nats-streams", "nats-consumers", "nats-server")
+		answersAlike(t, s.pid)
+	}
 }

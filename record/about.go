@@ -16,7 +16,9 @@ import (
 // symbols writes what was asked of the executable, as far as that wasn't written before: the parts, and then the header
 // that goes with them.
 func (m *maker) symbols() error {
-	p, err := m.session.File.Portable(symbols.PortableOptions{Whole: m.opt.WholeSymbols})
+	tokens := redact.NewTokens(m.opt.Key)
+	p, err := m.session.File.Portable(symbols.PortableOptions{Whole: m.opt.WholeSymbols,
+		Hide: func(text string) string { return string(values.MarkToken(tokens.Of([]byte(text)))) }})
 	if err != nil {
 		return err
 	}

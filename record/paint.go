@@ -86,7 +86,10 @@ func (p *painter) paint(s *Sight, look int, before func() error) error {
 	p.look, p.kept, p.denied, p.over = look, nil, nil, false
 	clear(p.common)
 	clear(p.large)
-	single := s.single()
+	single, wrong := p.apart(s.single())
+	for _, t := range wrong {
+		p.wrong(s, p.of(t), t.addr)
+	}
 	types := typesOf{painter: p, byPlan: map[*plan]*typedText{}}
 	things := int64(0)
 	s.all(single, p.view, func(t typedAt) {

@@ -60,7 +60,7 @@ func TestWindow(t *testing.T) {
 	const start = 7 << windowShift
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		p := &painter{}
+		p := &painter{mem: Memory{Mapped: func(uint64, uint64) bool { return false }}}
 		w := &window{painter: p, sight: NewSight()}
 		w.open(start)
 		var colors [windowSize]color

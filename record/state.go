@@ -151,6 +151,7 @@ type maker struct {
 	plans   []*looks.Plan
 	shipped symbols.Shipped // of the executable
 	looks   int             // those that are over
+	answers []*heap.Answers // of the heap, in each look
 	err     error
 }
 
@@ -169,6 +170,7 @@ func (m *maker) Begin(look *looks.Look) error {
 		}
 	}
 	m.listen(m.sight.static(m.image()))
+	m.answers = []*heap.Answers{heap.NoteAnswers(m.unheard)}
 	if m.count != 0 {
 		if _, err := look.Cache.Slice(m.count, 8); err == nil { // else the next copy has it
 			m.sight.Bits(m.count, 8)
@@ -204,6 +206,26 @@ func (m *maker) listen(sight *Sight) {
 	m.look.Space.SetWitness(m.sight)
 }
 
+// Answers implements looks.Observer: where the heap itself is not recorded, what is asked of it is.
+func (m *maker) Answers() *heap.Answers {
+	if m.opt.Heap {
+		return nil
+	}
+	return m.answers[len(m.answers)-1]
+}
+
+// unheard runs what walks the heap. Constants are heard all the same, since what was read there is remembered.
+func (m *maker) unheard(f func()) {
+	m.look.Space.SetWitness(nil)
+	m.look.Cache.SetWitness(func(addr uint64, n int) {
+		if within(m.constants, addr, uint64(n)) {
+			m.sight.Read(addr, n)
+		}
+	})
+	defer m.listen(m.sight)
+	f()
+}
+
 func (m *maker) deaf() {
 	m.look.Cache.SetWitness(nil)
 	m.look.Space.SetWitness(nil)
@@ -218,7 +240,10 @@ func (m *maker) Leaving(*looks.Look) {
 }
 
 // Again implements looks.Observer.
-func (m *maker) Again(*looks.Look) { m.listen(NewSight()) }
+func (m *maker) Again(*looks.Look) {
+	m.listen(NewSight())
+	m.answers = append(m.answers, heap.NoteAnswers(m.unheard))
+}
 
 // End implements looks.Observer.
 func (m *maker) End(*looks.Look) error {
@@ -408,6 +433,22 @@ func (m *maker) close(results []*rows.Result, whole *rows.Result) (*Header, erro
 			return nil, err
 		}
 	}
+	if err := m.heapAnswers(); err != nil {
+		return nil, err
+	}
 	h := m.header(results, whole)
 	return h, m.file.Close(h)
+}
+
+// heapAnswers writes what was asked of the heap. A look may still be asked when it is over.
+func (m *maker) heapAnswers() error {
+	for i, answers := range m.answers {
+		if answers.Asked() == 0 {
+			continue
+		}
+		if err := m.block(format.HeapBlock(i+1), answers); err != nil {
+			return err
+		}
+	}
+	return nil
 }

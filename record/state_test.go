@@ -151,7 +151,7 @@ func recordAll(t *testing.T, pid int, opt Options) (path string, raw []byte, h *
 	look := looks.Options{MaxStop: time.Minute, MaxTime: time.Hour}
 	opt.Look, opt.Key = look, redact.NewKey()
 	r := New(s, opt)
-	plans := s.Fitting(catalogue, look)
+	plans := s.Fitting(catalogue, look, nil)
 	p, err := looks.PrepareLua(catalogue, "", everything, nil, look)
 	if err != nil {
 		t.Fatal(err)

@@ -44,14 +44,44 @@ func (p *painter) texts(s *Sight, plan *plan, addr uint64, t *symbols.Type) {
 	}
 }
 
+// maxWrong bounds what a header denies that lies in a thing which can't be of its type, in bytes. A longer one is none.
+const maxWrong = 64 << 10
+
+// wrong has a thing that can't be of its type deny what it leads to. Its own words are of no type: only addresses are
+// kept.
+func (p *painter) wrong(s *Sight, plan *plan, addr uint64) {
+	for i := range plan.headers {
+		piece := &plan.headers[i]
+		at := addr + uint64(piece.Offset)
+		if piece.Elem != nil {
+			for k := range piece.Count {
+				p.wrong(s, plan.elems[piece.Elem], at+uint64(k*piece.Size))
+			}
+			continue
+		}
+		b, ok := p.mem.Read(at, int(piece.Size))
+		if !ok || len(b) < 16 {
+			continue
+		}
+		n, room := word(b, 8), word(b, 8)
+		if len(b) >= 24 {
+			room = word(b, 16)
+		}
+		if unit := uint64(max(piece.Unit, 1)); n <= room && room <= maxWrong/unit {
+			p.deny(s, word(b, 0), room*unit)
+		}
+	}
+}
+
 func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 
 // deny notes contents that are not kept. A header of which no memory is was none: dead words of a stack, freed memory.
 // Of memory that nobody looked at nothing is written, unless a rule keeps a text that lies there.
 func (p *painter) deny(s *Sight, addr, n uint64) {
 	switch {
+	case p.mem.Constant(addr, 1): // a header that leads there, and says that it is no constant, is a guess
 	case n == 0 || n >= 1<<40 || addr+n <= addr || !p.mem.Mapped(addr, n):
-	case len(p.policy.Rules) == 0 && n <= maxText && !p.mem.Constant(addr, 1) && !s.touched(addr, n):
+	case len(p.policy.Rules) == 0 && n <= maxText && !s.touched(addr, n):
 	default:
 		p.denied = gather(p.denied, extent{addr, int(n)})
 	}
@@ -86,6 +116,9 @@ func (p *painter) text(s *Sight, piece *redact.Piece, at uint64, t *symbols.Type
 			p.keep(extent{addr, int(n)}, piece, t)
 		}
 	default:
+		if p.mem.Constant(addr, int(n)) { // of a secret's name
+			p.denied = gather(p.denied, extent{addr, int(n)})
+		}
 		p.deny(s, addr, room)
 		if piece.Action != redact.Drop {
 			p.replace(addr, content, piece.Action)

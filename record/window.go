@@ -25,9 +25,10 @@ const (
 	padding color = 0x10 | asItIs  // between fields: zeros
 	unknown color = 0x20 | notKept // read, and nothing is known of it
 	plain   color = 0x30 | asItIs  // a number, a pointer
-	meant   color = 0x40 | asItIs  // kept for what it says: a constant, a text that a rule keeps, bits of the runtime's
-	token   color = 0x50 | instead
-	denied  color = 0x60 | notKept
+	header  color = 0x40 | asItIs  // leads to what stands for a text
+	meant   color = 0x50 | asItIs  // kept for what it says: a constant, a text that a rule keeps, bits of the runtime's
+	token   color = 0x60 | instead
+	denied  color = 0x70 | notKept
 
 	asItIs  = 1
 	instead = 2
@@ -229,12 +230,15 @@ func (w *window) denyTexts() {
 		for to < windowSize && w.isLetter(to) {
 			to++
 		}
+		if last := to &^ 7; to%8 != 0 && last > from && w.mem.Mapped(word(w.data[:], last), 1) {
+			to = last // an address that ends in letters
+		}
 		if to-from >= readsAsText {
 			for k := from; k < to; k++ {
 				w.colors[k] = byte(denied)
 			}
 		}
-		i = to
+		i = max(i, to)
 	}
 }
 
@@ -299,7 +303,8 @@ func (w *window) piece(piece redact.Piece, at uint64) {
 			w.set(at, b, plain)
 		}
 	case redact.Text, redact.Bytes:
-		w.set(at, w.header(at, piece, b), plain)
+		b, c := w.header(at, piece, b)
+		w.set(at, b, c)
 	case redact.Contents:
 		switch piece.Action {
 		case redact.Keep:
@@ -335,14 +340,14 @@ func control(b []byte, swiss bool) []byte {
 }
 
 // header is a header that leads to what stands for its text.
-func (w *window) header(at uint64, piece redact.Piece, b []byte) []byte {
+func (w *window) header(at uint64, piece redact.Piece, b []byte) ([]byte, color) {
 	addr, n := word(b, 0), word(b, 8)
 	if n == 0 || n > maxText || piece.Action == redact.Keep || piece.Action == redact.Drop {
-		return b
+		return b, plain
 	}
 	to, ok := w.replaced(addr, int(n), piece.Action)
 	if !ok { // it is kept, or isn't there
-		return b
+		return b, plain
 	}
 	if at >= w.start { // once, where it lies in two windows
 		w.origins = append(w.origins, [2]uint64{at, addr})
@@ -352,5 +357,5 @@ func (w *window) header(at uint64, piece redact.Piece, b []byte) []byte {
 	if len(out) >= 24 {
 		binary.LittleEndian.PutUint64(out[16:], n)
 	}
-	return out
+	return out, header
 }

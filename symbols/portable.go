@@ -29,6 +29,8 @@ import (
 // PortableOptions says how much travels.
 type PortableOptions struct {
 	Whole bool // all types, variables, functions and code, asked for or not
+	// Hide gives what stands for the value of a setting of the build that doesn't travel; nil: it is left out.
+	Hide func(value string) string
 }
 
 // Portable is what travels of a File.
@@ -53,7 +55,6 @@ type PortableHeader struct {
 	Path     string // import path of package main
 	Modules  []PortableModule
 	Settings [][2]string // of the build: see buildSettings
-	Withheld []string    // names of settings that were left out
 	BuildID  string
 	NoDWARF  string // why it has no debug information; "" if it has
 	Wrapper  uint8  // what marks functions that the compiler made
@@ -122,7 +123,7 @@ func (f *File) portable(opt PortableOptions) (*Portable, error) {
 	if f.HasDWARF() {
 		p.debugInformation()
 	}
-	out := &Portable{Header: f.portableHeader(), Parts: map[string][]byte{}}
+	out := &Portable{Header: f.portableHeader(opt), Parts: map[string][]byte{}}
 	h := &out.Header
 	h.Whole, h.Wrapper, h.Dictionaries = opt.Whole, p.noting.pcln.wrapper(), p.dictionaries
 	parts := map[string][]byte{"functab": p.functab(), "static": p.static()}
@@ -155,7 +156,7 @@ func partName(name string, i int) string {
 }
 
 // portableHeader is what the file says of itself.
-func (f *File) portableHeader() PortableHeader {
+func (f *File) portableHeader(opt PortableOptions) PortableHeader {
 	h := PortableHeader{Version: portableVersion, Name: filepath.Base(f.name), Machine: f.arch.Machine,
 		Image: f.image.bare(), Release: f.build.GoVersion, Path: f.build.Path, BuildID: f.BuildID(), base: f.base()}
 	h.Program = PortableModule{Path: f.build.Main.Path, Version: f.build.Main.Version}
@@ -170,10 +171,11 @@ func (f *File) portableHeader() PortableHeader {
 		h.Modules = append(h.Modules, one)
 	}
 	for _, s := range f.build.Settings {
-		if slices.Contains(buildSettings, s.Key) {
+		switch {
+		case slices.Contains(buildSettings, s.Key) || s.Value == "":
 			h.Settings = append(h.Settings, [2]string{s.Key, s.Value})
-		} else if len(s.Key) < 40 {
-			h.Withheld = append(h.Withheld, s.Key)
+		case opt.Hide != nil && len(s.Key) < 40:
+			h.Settings = append(h.Settings, [2]string{s.Key, opt.Hide(s.Value)})
 		}
 	}
 	if f.noDWARF != nil {

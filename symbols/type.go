@@ -113,7 +113,10 @@ type Line struct {
 
 // IsUnnamed tells a type that is written with its parts, as *T and map[K]V are, from one that was given a name.
 func IsUnnamed(name string) bool {
+	name = strings.TrimPrefix(name, "noalg.") // the compiler's, of maps' slots
 	switch {
+	case name == "":
+		return false
 	case strings.HasPrefix(name, "map[") || strings.HasPrefix(name, "chan ") || strings.HasPrefix(name, "func("):
 		return true
 	case strings.HasPrefix(name, "struct {") || strings.HasPrefix(name, "interface {"):

@@ -49,7 +49,7 @@ type dumper struct {
 	open map[uint64]*symbols.Type // structs that are being written, to end cycles
 }
 
-func (d *dumper) fail(err error) { fmt.Fprintf(&d.out, "/* %v */", err) }
+func (d *dumper) fail(err error) { d.out.WriteString(Absent(err)) }
 
 func (d *dumper) line(indent int) {
 	if d.opt.OneLine {

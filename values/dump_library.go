@@ -1,9 +1,12 @@
 package values
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"ri/attach"
 )
 
 // library writes a value of the standard library by what it means, not by its words; false where its type has no such
@@ -72,6 +75,10 @@ func (d *dumper) library(v Value, depth, indent int) bool {
 		return d.syncMap(v, depth, indent)
 	default:
 		return false
+	}
+	if errors.Is(err, attach.ErrNotRecorded) { // nor would its words say more
+		fmt.Fprintf(&d.out, "%s /* %s */", name, Absent(err))
+		return true
 	}
 	if err != nil {
 		return false

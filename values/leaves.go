@@ -81,7 +81,7 @@ func (p *picker) number(path string, n float64, text string) {
 	p.add(Leaf{Path: path, Text: text, Number: n, Numeric: true})
 }
 
-func (p *picker) fail(path string, err error) { p.text(path, fmt.Sprintf("/* %v */", err)) }
+func (p *picker) fail(path string, err error) { p.text(path, Absent(err)) }
 
 // pick takes v apart. nested bounds interfaces in arrays in interfaces, which cost no depth.
 func (p *picker) pick(v Value, path string, depth, nested int) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"ri/attach"
 )
 
 // A recording has tokens in the place of texts that were not kept: as long, equal for equal texts, and nothing else is
@@ -43,6 +45,18 @@ func (s *Space) Known(addr uint64, text []byte) []byte {
 		return text
 	}
 	return MarkToken(text)
+}
+
+// Absent is how what could not be read is shown among values: of a recording in few words, since much of a value may not
+// have been kept.
+func Absent(err error) string {
+	switch {
+	case errors.Is(err, attach.ErrNotKept):
+		return tokenOpen + "not kept" + tokenClose
+	case errors.Is(err, attach.ErrNotRecorded):
+		return tokenOpen + "not recorded" + tokenClose
+	}
+	return fmt.Sprintf("/* %v */", err)
 }
 
 // MarkToken is how a token is shown.

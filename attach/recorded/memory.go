@@ -38,7 +38,7 @@ func (e *absent) Error() string {
 }
 
 func (e *absent) Is(target error) bool {
-	return target == attach.ErrNotRecorded || target == attach.ErrNotMapped
+	return target == attach.ErrNotRecorded || target == attach.ErrNotMapped || e.denied && target == attach.ErrNotKept
 }
 
 // heldBlocks is how many bytes of blocks are held, decompressed. Slices that were given out live on.

@@ -31,12 +31,12 @@ goes through what that Go expression stands for in the process, with the plain f
 }
 
 func newTest(o *options) *cobra.Command {
-	update := false
+	var opt commands.TrialOptions
 	cmd := &cobra.Command{
 		Use:   "test DIR|FILE.test.yaml",
 		Short: "run the tests of instruments",
-		Long: `Run the tests that the files *.test.yaml in a folder declare: a target that is started, or a core; what
-follows ri run; and the output that is wanted, in NAME.golden.
+		Long: `Run the tests that the files *.test.yaml in a folder declare: a target that is started, a core, or a
+recording; what follows ri run; and the output that is wanted, in NAME.golden.
 
   sessions:
     build: go build -o service ./service     # optional
@@ -44,16 +44,26 @@ follows ri run; and the output that is wanted, in NAME.golden.
     ready: listening                         # what it says when it is ready
     run: ./sessions.lua limit=3
     hide: ['0x[0-9a-f]+']                    # what varies
-    exit: 0`,
+    exit: 0
+
+A test with a recording needs no target and no build. Where it has both, --record makes the recording of the target:
+
+  sessions:
+    recording: sessions.rec
+    target: ./service -listen 127.0.0.1:0
+    ready: listening
+    run: [./sessions.lua limit=3, ./sessions.lua --json]   # several, one after the other`,
 		Example: "  ri test .\n  ri test ./instruments --update",
 		Args:    exactly(1, "a folder, or a file *.test.yaml in one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withOutput(func(out *rows.Output) error {
-				return commands.RunTrials(cmd.Context(), out, args[0], update)
+				return commands.RunTrials(cmd.Context(), out, args[0], opt)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&update, "update", false, "write what is printed as what is wanted")
+	cmd.Flags().BoolVar(&opt.Update, "update", false, "write what is printed as what is wanted")
+	cmd.Flags().BoolVar(&opt.Record, "record", false,
+		"make recordings anew, of the tests that have a target too, and write what they print as what is wanted")
 	return cmd
 }
 

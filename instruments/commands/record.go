@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,12 @@ type RecordOptions struct {
 
 // asked first on every site.
 var firstRecipes = []string{"check", "goroutines", "locks", "channels"}
+
+const (
+	heapRecipe = "heap"
+	// generalCategory is of instruments that fit any program.
+	generalCategory = "go"
+)
 
 func (o RecordOptions) check(choice looks.TargetChoice) error {
 	switch {
@@ -103,18 +110,37 @@ func keyOf(path string, fresh [redact.KeySize]byte) ([redact.KeySize]byte, error
 	return key, nil
 }
 
+// first are the plans of what is asked first on every site, of what is made for this program, and of the heap's types,
+// if that can be had within the limits.
+func first(c *recipes.Catalogue, s *looks.Session, look looks.Options, note func(string)) []*looks.Plan {
+	return s.Fitting(c, look, func(p *looks.Plan) bool {
+		switch {
+		case slices.Contains(firstRecipes, p.Recipe.Name):
+			return true
+		case p.Recipe.Name == heapRecipe:
+			err := s.NoRoom(p)
+			if err != nil {
+				note(fmt.Sprintf("%s is left out: %v", heapRecipe, err))
+			}
+			return err == nil
+		}
+		return recipes.HeaderOf(p.Script).Category != generalCategory
+	})
+}
+
 // plans are what is to be run.
-func (o RecordOptions) plans(c *recipes.Catalogue, s *looks.Session, look looks.Options) ([]*looks.Plan, error) {
+func (o RecordOptions) plans(c *recipes.Catalogue, s *looks.Session, look looks.Options,
+	note func(string)) ([]*looks.Plan, error) {
 	switch {
 	case o.All:
-		return s.Fitting(c, look), nil
+		return s.Fitting(c, look, nil), nil
 	case o.Exec != "":
 		p, err := looks.PrepareLua(c, o.Exec, "", nil, look)
 		return []*looks.Plan{p}, err
 	}
 	names := o.Recipes
 	if len(names) == 0 {
-		names = firstRecipes
+		return first(c, s, look, note), nil
 	}
 	var plans []*looks.Plan
 	for len(names) > 0 {
@@ -155,7 +181,7 @@ func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice 
 	}
 	defer s.Close()
 	recorder := record.New(s, options)
-	plans, err := opt.plans(c, s, look)
+	plans, err := opt.plans(c, s, look, out.Log)
 	if err != nil {
 		return err
 	}

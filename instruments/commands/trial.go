@@ -20,6 +20,7 @@ import (
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 
+	"github.com/kballard/go-shellquote"
 	"gopkg.in/yaml.v3"
 )
 
@@ -30,15 +31,35 @@ type trial struct {
 	Ready  string   // what the target says when it is ready; "": as soon as it says anything
 	Core   string   // in the place of target
 	Exe    string   // the core's
-	Run    string   // what follows ri run: ./my.lua name=alpha
+	// Recording, in their place, is looked at; with a target, it is made of that when a person wants it anew.
+	Recording string
+	Run       runs // what follows ri run: ./my.lua name=alpha
 	Exit   int      // expected; 0 if it isn't said
 	Hide   []string // regular expressions of what varies; it is replaced by ...
 	name   string
 	file   string
 }
 
+// runs is a line, or a list of them.
+type runs []string
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (r *runs) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*r = runs{n.Value}
+		return nil
+	}
+	return n.Decode((*[]string)(r))
+}
+
 // trialKeys are what a test may declare.
-var trialKeys = []string{"build", "target", "ready", "core", "exe", "run", "exit", "hide"}
+var trialKeys = []string{"build", "target", "ready", "core", "exe", "recording", "run", "exit", "hide"}
+
+// TrialOptions says what is written anew.
+type TrialOptions struct {
+	Update bool // what is printed, as what is wanted
+	Record bool // recordings, of the tests that say of which target, and Update for those
+}
 
 // unknownKey is how the decoder of YAML says that a key is none of those.
 var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
@@ -46,9 +67,9 @@ var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
 // trialPatience is how long a target may take to say that it is ready.
 const trialPatience = time.Minute
 
-// RunTrials runs the tests in a folder's *.test.yaml, or in one of those. Each has a target or a core, and the line
-// that follows ri run. What that must print is in NAME.golden beside it; update writes those instead.
-func RunTrials(ctx context.Context, out *rows.Output, dir string, update bool) error {
+// RunTrials runs the tests in a folder's *.test.yaml, or in one of those. Each has a target, a core or a recording, and
+// the line that follows ri run, or several. What that must print is in NAME.golden beside it.
+func RunTrials(ctx context.Context, out *rows.Output, dir string, opt TrialOptions) error {
 	trials, err := readTrials(dir)
 	if err != nil {
 		return rows.Usage(err)
@@ -58,7 +79,9 @@ func RunTrials(ctx context.Context, out *rows.Output, dir string, update bool) e
 	for _, t := range trials {
 		began := time.Now()
 		result, why := "ok", ""
-		if err := t.run(ctx, update); err != nil {
+		record := opt.Record && t.Recording != "" && t.Target != ""
+		update := opt.Update || record
+		if err := t.run(ctx, update, record); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				return cause
 			}
@@ -116,8 +139,8 @@ func readTrials(dir string) (trials []*trial, err error) {
 		}
 		for _, name := range rows.SortedKeys(named) {
 			t := named[name]
-			if t == nil || t.Run == "" || (t.Target == "") == (t.Core == "") {
-				return nil, fmt.Errorf("%s: test %s needs run, and either target or core", file, name)
+			if why := t.lacks(); why != "" {
+				return nil, fmt.Errorf("%s: test %s %s", file, name, why)
 			}
 			t.name, t.file = name, file
 			trials = append(trials, t)
@@ -126,8 +149,20 @@ func readTrials(dir string) (trials []*trial, err error) {
 	return trials, nil
 }
 
-func (t *trial) run(ctx context.Context, update bool) error {
-	dir := filepath.Dir(t.file)
+// lacks says what is wrong with what a test declares.
+func (t *trial) lacks() string {
+	switch {
+	case t == nil || len(t.Run) == 0 || slices.Contains(t.Run, ""):
+		return "needs run"
+	case t.Target == "" && t.Core == "" && t.Recording == "":
+		return "needs a target, a core or a recording"
+	case t.Core != "" && (t.Target != "" || t.Recording != ""):
+		return "has a core, and a target or a recording besides; it needs one of them"
+	}
+	return ""
+}
+
+func (t *trial) run(ctx context.Context, update, record bool) error {
 	hide := make([]*regexp.Regexp, len(t.Hide))
 	for i, pattern := range t.Hide {
 		var err error
@@ -135,57 +170,116 @@ func (t *trial) run(ctx context.Context, update bool) error {
 			return fmt.Errorf("hide: %w", err)
 		}
 	}
-	if t.Build != "" {
-		build := exec.CommandContext(ctx, "sh", "-c", t.Build)
-		build.Dir = dir
-		if text, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w: %s", err, text)
-		}
-	}
-	where := []string{"-c", t.Core, "--exe", t.Exe}
-	if t.Target != "" {
-		target, err := t.start(ctx, dir)
+	where := []string{"-c", t.Core}
+	switch {
+	case t.Recording != "" && !record:
+		where = []string{"-r", t.Recording}
+	case t.Core == "":
+		target, err := t.begin(ctx)
 		if err != nil {
 			return err
 		}
 		defer target.end()
 		where = []string{"-p", strconv.Itoa(target.cmd.Process.Pid)}
-	} else if t.Exe == "" {
-		where = where[:2]
+	case t.Exe != "":
+		where = append(where, "--exe", t.Exe)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
+	if record {
+		if err := t.record(ctx, where); err != nil {
+			return err
+		}
+		where = []string{"-r", t.Recording}
 	}
-	// In a process of its own, as a person runs it. The words are the shell's, so that they can be quoted.
-	cmd := exec.CommandContext(ctx, "sh", "-c", `exec "$0" run `+t.Run+` "$@"`, self)
-	cmd.Args = append(cmd.Args, where...)
-	cmd.Dir = dir
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	if cmd.ProcessState == nil {
-		return err
+	got := ""
+	for _, line := range t.Run {
+		if len(t.Run) > 1 {
+			got += "$ ri run " + line + "\n"
+		}
+		text, err := t.printed(ctx, line, where)
+		if err != nil {
+			return err
+		}
+		if got += text; len(t.Run) > 1 && !strings.HasSuffix(got, "\n") {
+			got += "\n"
+		}
 	}
-	if code := cmd.ProcessState.ExitCode(); code != t.Exit {
-		return fmt.Errorf("ri run %s exits with %d, want %d: %s", t.Run, code, t.Exit, strings.TrimSpace(stderr.String()))
-	}
-	got := stdout.String()
 	for _, h := range hide {
 		got = h.ReplaceAllString(got, "...")
 	}
-	golden := filepath.Join(dir, t.name+".golden")
+	golden := filepath.Join(filepath.Dir(t.file), t.name+".golden")
 	if update {
 		return os.WriteFile(golden, []byte(got), 0o644)
 	}
 	want, err := os.ReadFile(golden)
 	if err != nil {
-		return fmt.Errorf("%w; ri test %s --update writes it", err, dir)
+		return fmt.Errorf("%w; ri test %s --update writes it", err, filepath.Dir(t.file))
 	}
 	if got != string(want) {
 		return errors.New("prints something else than " + golden + " (- wanted, + printed):\n" + lineDiff(string(want), got))
 	}
 	return nil
+}
+
+// begin builds and starts the target.
+func (t *trial) begin(ctx context.Context) (*trialTarget, error) {
+	dir := filepath.Dir(t.file)
+	if t.Build != "" {
+		build := exec.CommandContext(ctx, "sh", "-c", t.Build)
+		build.Dir = dir
+		if text, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build: %w: %s", err, text)
+		}
+	}
+	return t.start(ctx, dir)
+}
+
+// record makes the recording anew, of what the lines read.
+func (t *trial) record(ctx context.Context, where []string) error {
+	var recipes []string
+	for _, line := range t.Run {
+		words, err := shellquote.Split(line)
+		if err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+		recipes = append(recipes, slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "-") })...)
+	}
+	path := filepath.Join(filepath.Dir(t.file), t.Recording)
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, slices.Concat([]string{"record", "-o", t.Recording + ".new"}, where, recipes)...)
+	cmd.Dir = filepath.Dir(t.file)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("ri record: %w: %s", err, text)
+	}
+	return os.Rename(fresh, path)
+}
+
+// printed is what ri run prints for a line, in a process of its own, as a person runs it. The words are the shell's, so
+// that they can be quoted.
+func (t *trial) printed(ctx context.Context, line string, where []string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", `exec "$0" run `+line+` "$@"`, self)
+	cmd.Args = append(cmd.Args, where...)
+	cmd.Dir = filepath.Dir(t.file)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	if cmd.ProcessState == nil {
+		return "", err
+	}
+	if code := cmd.ProcessState.ExitCode(); code != t.Exit {
+		return "", fmt.Errorf("ri run %s exits with %d, want %d: %s", line, code, t.Exit, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil
 }
 
 // trialTarget is a target that a test started.

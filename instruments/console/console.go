@@ -365,7 +365,7 @@ func (c *Console) runLine(ctx context.Context, script *host.Script, l *looks.Loo
 	opt := host.LineOptions{Sink: sink, Limits: host.Limits{Time: c.how.MaxTime}, View: attach.ViewKind(c.View()),
 		Taken: taken}
 	if l != nil {
-		opt.Again, opt.Bulk, opt.MayBulk = l.Again, l.WantBulk, l.MayBulk
+		opt.Again, opt.Bulk, opt.MayBulk, opt.Answers = l.Again, l.WantBulk, l.MayBulk, l.Answers
 	}
 	return c.host.RunLine(ctx, script, opt)
 }

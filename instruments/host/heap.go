@@ -8,6 +8,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ri/attach"
 	"ri/instruments/rows"
 	"ri/values"
 	"ri/values/heap"
@@ -16,13 +17,13 @@ import (
 // walkedHeap is the heap walk in Lua: h:types(), h:object(addr), h:blocked(). It is nil in a rehearsal, where there is
 // nothing to walk: then everything it is asked for is empty.
 type walkedHeap struct {
-	heap *heap.Heap
+	heap *heap.Oracle
 }
 
 // openHeap makes the metatable of heaps.
 func (h *Host) openHeap() {
 	methods := h.lua.NewTable()
-	for name, f := range map[string]func(*lua.LState, *heap.Heap) int{
+	for name, f := range map[string]func(*lua.LState, *heap.Oracle) int{
 		"types": h.heapTypes, "object": h.heapObject, "stats": h.heapStats, "waiting": h.heapWaiting,
 		"blocked": h.heapBlocked, "blocked_groups": h.heapBlockedGroups, "never": h.heapNever,
 		"path": h.heapPath, "retainers": h.heapRetainers, "instances": h.heapInstances, "users": h.heapUsers,
@@ -93,13 +94,22 @@ func (h *Host) riHeap(L *lua.LState) int {
 			}
 		}
 	}
+	if h.opt.NoBulk != nil {
+		if err := h.opt.NoBulk(); err != nil {
+			h.raise(L, fmt.Errorf("ri.heap: %w", err))
+		}
+	}
 	if h.opt.Bulk != nil && !h.opt.Bulk() {
 		L.Push(&lua.LUserData{Value: &walkedHeap{}, Metatable: h.metas.heap})
 		return 1
 	}
 	if h.heap == nil {
 		told := time.Now()
-		walked, err := heap.Build(h.ctx, h.space, func(done, total int64, what string) {
+		var answers *heap.Answers
+		if h.opt.Answers != nil {
+			answers = h.opt.Answers()
+		}
+		walked, err := heap.Ask(h.ctx, h.space, answers, func(done, total int64, what string) {
 			if time.Since(told) > 100*time.Millisecond {
 				told = time.Now()
 				h.opt.Sink.Progress(done, total, what)
@@ -108,21 +118,32 @@ func (h *Host) riHeap(L *lua.LState) int {
 		if err != nil {
 			h.raise(L, fmt.Errorf("ri.heap: %w", err))
 		}
-		for _, p := range walked.Problems() {
-			h.opt.Sink.Log("ri.heap: " + p)
+		if walked.Heap() != nil {
+			for _, p := range walked.Heap().Problems() {
+				h.opt.Sink.Log("ri.heap: " + p)
+			}
+			h.loads += walked.Heap().Live()
 		}
 		h.heap = walked
-		h.loads += walked.Stats().Live
 	}
 	L.Push(&lua.LUserData{Value: &walkedHeap{h.heap}, Metatable: h.metas.heap})
 	return 1
 }
 
+// heapError raises what a method of the heap failed with.
+func (h *Host) heapError(L *lua.LState, method string, err error) {
+	if err != nil {
+		h.raise(L, fmt.Errorf("h:%s: %w", method, err))
+	}
+}
+
 // heapTypes is h:types(): an iterator of {type, count, bytes, untyped, pointers}.
-func (h *Host) heapTypes(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapTypes(L *lua.LState, walked *heap.Oracle) int {
 	var types []heap.Type
 	if walked != nil {
-		types = walked.Types()
+		var err error
+		types, err = walked.Types()
+		h.heapError(L, "types", err)
 	}
 	i := 0
 	L.Push(h.function(func(L *lua.LState) int {
@@ -155,14 +176,15 @@ func (h *Host) addressArg(L *lua.LState, n int) uint64 {
 }
 
 // heapObject is h:object(addr|value): {addr, size, type, live, exact}, nil outside the heap.
-func (h *Host) heapObject(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapObject(L *lua.LState, walked *heap.Oracle) int {
 	addr := h.addressArg(L, 2)
 	if walked == nil {
 		L.Push(lua.LNil)
 		return 1
 	}
-	o, ok := walked.Object(addr)
-	if !ok {
+	o, err := walked.Object(addr)
+	h.heapError(L, "object", err)
+	if o == nil {
 		L.Push(lua.LNil)
 		return 1
 	}
@@ -171,13 +193,12 @@ func (h *Host) heapObject(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapStacks is h:stacks(): an iterator of {frames, count, bytes}, for ri.sample.
-func (h *Host) heapStacks(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapStacks(L *lua.LState, walked *heap.Oracle) int {
 	var stacks []heap.Stack
 	if walked != nil && h.opt.Profile {
 		var err error
-		if stacks, err = walked.Stacks(); err != nil {
-			h.raise(L, fmt.Errorf("h:stacks: %w", err))
-		}
+		stacks, err = walked.Stacks()
+		h.heapError(L, "stacks", err)
 	}
 	i := 0
 	L.Push(h.function(func(L *lua.LState) int {
@@ -197,7 +218,7 @@ func (h *Host) heapStacks(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapBiggest is h:biggest(max?): the largest maps, slices, strings and channels.
-func (h *Host) heapBiggest(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapBiggest(L *lua.LState, walked *heap.Oracle) int {
 	most := L.OptInt(2, 20)
 	if most < 1 || most > 100_000 {
 		L.ArgError(2, "from 1 to 100000")
@@ -207,7 +228,9 @@ func (h *Host) heapBiggest(L *lua.LState, walked *heap.Heap) int {
 	if walked == nil {
 		return 1
 	}
-	for _, c := range walked.Biggest(most) {
+	biggest, err := walked.Biggest(most)
+	h.heapError(L, "biggest", err)
+	for _, c := range biggest {
 		t := h.table("kind", c.Kind, "type", c.Type, "addr", c.Addr, "bytes", c.Bytes)
 		if c.Len >= 0 {
 			t.RawSetString("len", h.int64Value(c.Len))
@@ -221,13 +244,15 @@ func (h *Host) heapBiggest(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapFinalizers is h:finalizers(): finalizers and cleanups by type and function.
-func (h *Host) heapFinalizers(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapFinalizers(L *lua.LState, walked *heap.Oracle) int {
 	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
 	}
-	for _, f := range walked.Finalizers() {
+	finalizers, err := walked.Finalizers()
+	h.heapError(L, "finalizers", err)
+	for _, f := range finalizers {
 		all.Append(h.table("kind", f.Kind, "type", f.Type, "func", f.Func, "count", f.Count, "live", f.Live, "addr", f.Addr))
 	}
 	return 1
@@ -249,10 +274,12 @@ func (h *Host) riSpans(L *lua.LState) int {
 }
 
 // heapStats is h:stats().
-func (h *Host) heapStats(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapStats(L *lua.LState, walked *heap.Oracle) int {
 	var s heap.Stats
 	if walked != nil {
-		s = walked.Stats()
+		var err error
+		s, err = walked.Stats()
+		h.heapError(L, "stats", err)
 	}
 	L.Push(h.table("objects", s.Live, "bytes", s.LiveBytes, "typed", s.TypedBytes, "spans", s.Spans, "span_bytes",
 		s.SpanBytes, "slots", s.Slots, "guessed", s.GuessedBytes))
@@ -260,21 +287,25 @@ func (h *Host) heapStats(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapWaiting is h:waiting(): goroutines that wait for a channel, lock, WaitGroup or Cond.
-func (h *Host) heapWaiting(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapWaiting(L *lua.LState, walked *heap.Oracle) int {
 	if walked == nil {
 		L.Push(h.lua.NewTable())
 		return 1
 	}
-	return h.pushWaits(L, walked.Waiting())
+	waiting, err := walked.Waiting()
+	h.heapError(L, "waiting", err)
+	return h.pushWaits(L, waiting)
 }
 
 // heapBlocked is h:blocked(): those of them that nothing can wake any more.
-func (h *Host) heapBlocked(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapBlocked(L *lua.LState, walked *heap.Oracle) int {
 	if walked == nil {
 		L.Push(h.lua.NewTable())
 		return 1
 	}
-	return h.pushWaits(L, walked.Blocked())
+	blocked, err := walked.Blocked()
+	h.heapError(L, "blocked", err)
+	return h.pushWaits(L, blocked)
 }
 
 func (h *Host) pushWaits(L *lua.LState, waits []heap.Waiting) int {
@@ -304,13 +335,15 @@ func (h *Host) awaitedTable(list []heap.Awaited) *lua.LTable {
 
 // heapBlockedGroups is h:blocked_groups(): those of h:blocked() that were created in one place and wait in the same
 // way, together.
-func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Oracle) int {
 	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
 	}
-	for _, g := range walked.BlockedGroups() {
+	groups, err := walked.BlockedGroups()
+	h.heapError(L, "blocked_groups", err)
+	for _, g := range groups {
 		t := h.table("goroutine", h.goroutineValue(g.Goroutine), "reason", g.Reason, "count", g.Count, "ids",
 			h.idsTable(g.IDs), "waits_on", h.awaitedTable(g.On))
 		if g.Wait > 0 {
@@ -322,13 +355,19 @@ func (h *Host) heapBlockedGroups(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapNever is h:never(id): whether nothing can wake a goroutine any more.
-func (h *Host) heapNever(L *lua.LState, walked *heap.Heap) int {
-	L.Push(lua.LBool(walked != nil && walked.Never(int64(L.CheckNumber(2)))))
+func (h *Host) heapNever(L *lua.LState, walked *heap.Oracle) int {
+	id, never := int64(L.CheckNumber(2)), false
+	if walked != nil {
+		var err error
+		never, err = walked.Never(id)
+		h.heapError(L, "never", err)
+	}
+	L.Push(lua.LBool(never))
 	return 1
 }
 
 // heapPath is h:path(addr|value): {text, root, goroutine, steps}, or nil and why there is none.
-func (h *Host) heapPath(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapPath(L *lua.LState, walked *heap.Oracle) int {
 	addr := h.addressArg(L, 2)
 	if walked == nil {
 		L.Push(lua.LNil)
@@ -336,6 +375,9 @@ func (h *Host) heapPath(L *lua.LState, walked *heap.Heap) int {
 	}
 	p, err := walked.Path(addr)
 	if err != nil {
+		if errors.Is(err, attach.ErrNotRecorded) {
+			h.heapError(L, "path", err)
+		}
 		L.Push(lua.LNil)
 		L.Push(lua.LString(err.Error()))
 		return 2
@@ -353,12 +395,14 @@ func (h *Host) heapPath(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapTypeArg is a type's name that there are objects of.
-func (h *Host) heapTypeArg(L *lua.LState, walked *heap.Heap, n int) string {
+func (h *Host) heapTypeArg(L *lua.LState, walked *heap.Oracle, n int) string {
 	name := L.CheckString(n)
 	if walked == nil {
 		return name
 	}
-	if ok, near := walked.TypeNamed(name); !ok {
+	ok, near, err := walked.TypeNamed(name)
+	h.heapError(L, "types", err)
+	if !ok {
 		if len(near) > 0 {
 			L.RaiseError("the heap has no objects of type %s; it has %s", name, strings.Join(near, ", "))
 		}
@@ -368,7 +412,7 @@ func (h *Host) heapTypeArg(L *lua.LState, walked *heap.Heap, n int) string {
 }
 
 // heapRetainers is h:retainers(type): who keeps the objects of a type.
-func (h *Host) heapRetainers(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapRetainers(L *lua.LState, walked *heap.Oracle) int {
 	name := h.heapTypeArg(L, walked, 2)
 	all := h.lua.NewTable()
 	L.Push(all)
@@ -376,9 +420,7 @@ func (h *Host) heapRetainers(L *lua.LState, walked *heap.Heap) int {
 		return 1
 	}
 	retainers, err := walked.Retainers(name)
-	if err != nil {
-		h.raise(L, fmt.Errorf("h:retainers: %w", err))
-	}
+	h.heapError(L, "retainers", err)
 	for _, r := range retainers {
 		h.check(L)
 		t := h.table("count", r.Count, "bytes", r.Bytes, "root", r.Root, "example", r.Example)
@@ -397,21 +439,23 @@ func (h *Host) heapRetainers(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapInstances is h:instances(type, max?): addresses of live objects of a type.
-func (h *Host) heapInstances(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapInstances(L *lua.LState, walked *heap.Oracle) int {
 	name, most := h.heapTypeArg(L, walked, 2), L.OptInt(3, 1000)
 	all := h.lua.NewTable()
 	L.Push(all)
 	if walked == nil {
 		return 1
 	}
-	for _, addr := range walked.Instances(name, most) {
+	instances, err := walked.Instances(name, most)
+	h.heapError(L, "instances", err)
+	for _, addr := range instances {
 		all.Append(h.uint64Value(addr))
 	}
 	return 1
 }
 
 // heapRefs is h:refs(addr|value): where pointers to an object are.
-func (h *Host) heapRefs(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapRefs(L *lua.LState, walked *heap.Oracle) int {
 	addr := h.addressArg(L, 2)
 	all := h.lua.NewTable()
 	L.Push(all)
@@ -419,8 +463,8 @@ func (h *Host) heapRefs(L *lua.LState, walked *heap.Heap) int {
 		return 1
 	}
 	refs, err := walked.Refs(addr)
-	if err != nil && !errors.Is(err, values.ErrNotFound) {
-		h.raise(L, fmt.Errorf("h:refs: %w", err))
+	if !errors.Is(err, values.ErrNotFound) {
+		h.heapError(L, "refs", err)
 	}
 	for _, r := range refs {
 		types := h.lua.CreateTable(len(r.Types), 0)
@@ -434,12 +478,12 @@ func (h *Host) heapRefs(L *lua.LState, walked *heap.Heap) int {
 }
 
 // heapUsers is h:users(addr|value, most?): which package variables and goroutines lead to an object.
-func (h *Host) heapUsers(L *lua.LState, walked *heap.Heap) int {
+func (h *Host) heapUsers(L *lua.LState, walked *heap.Oracle) int {
 	addr, most := h.addressArg(L, 2), L.OptInt(3, heap.MaxUsers)
 	if most < 1 || most > heap.MaxUsers {
 		L.ArgError(3, fmt.Sprintf("from 1 to %d objects", heap.MaxUsers))
 	}
-	u := &heap.Users{}
+	var u heap.Users
 	if walked != nil {
 		var err error
 		if u, err = walked.Users(addr, most); err != nil {
@@ -448,7 +492,7 @@ func (h *Host) heapUsers(L *lua.LState, walked *heap.Heap) int {
 				L.Push(lua.LString(err.Error()))
 				return 2
 			}
-			h.raise(L, fmt.Errorf("h:users: %w", err))
+			h.heapError(L, "users", err)
 		}
 	}
 	list := func(texts []string) *lua.LTable {

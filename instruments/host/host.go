@@ -55,6 +55,10 @@ type Options struct {
 	MayBulk func() error
 	// Seen is how the target is seen now, and why that is live where the run was to have a copy; nil: as Target says.
 	Seen func() (view attach.ViewKind, less string)
+	// NoBulk says why the look goes on without all memory, which it was to have; nil if it doesn't.
+	NoBulk func() error
+	// Answers note what the heap of this look is asked, or have it of a recording; nil, or nothing: neither.
+	Answers func() *heap.Answers
 	// LeaveOut is told what the script does without; nil: nobody is.
 	LeaveOut func(what string)
 }
@@ -106,7 +110,7 @@ type Host struct {
 	modules     map[moduleKey]lua.LValue    // of this run
 	transaction *change.Plan                // what the run wants changed
 	memo        map[string]lua.LValue       // what scripts gave to ri.memo
-	heap        *heap.Heap                  // of this look, once asked for
+	heap        *heap.Oracle                // of this look, once asked for
 	byID        map[int64]*values.Goroutine // of ri.goroutine, until the view changes
 	byIDBroken  error                       // the last goroutine that can't be read
 	stacks      values.StackMemo            // of ri.stacks, from one look to the next

@@ -17,6 +17,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/heap"
 )
 
 // Prompt is a host whose scripts are the lines that somebody types: each finds the globals that the lines before it
@@ -42,6 +43,7 @@ type LineOptions struct {
 	Again   func(context.Context, time.Duration, attach.ViewKind) (over, err error)
 	Bulk    func() bool
 	MayBulk func() error
+	Answers func() *heap.Answers
 	Taken   func([]lua.LValue) // gets what the line returns, in the place of the sink; nil: it is printed
 }
 
@@ -53,6 +55,7 @@ var soleName = regexp.MustCompile(`^\s*(?:ri\.)?([A-Za-z_]\w*)\s*$`)
 func (p *Prompt) RunLine(ctx context.Context, script *Script, opt LineOptions) error {
 	h := p.Host
 	h.opt.Sink, h.opt.Again, h.opt.Bulk, h.opt.MayBulk = opt.Sink, opt.Again, opt.Bulk, opt.MayBulk
+	h.opt.Answers = opt.Answers
 	h.opt.Limits, h.opt.Target.View = opt.Limits.WithDefaults(), opt.View
 	h.Forget()
 	p.named = true

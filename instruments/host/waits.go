@@ -10,6 +10,7 @@ import (
 	"ri/instruments/rows"
 	"ri/symbols"
 	"ri/values"
+	"ri/values/heap"
 	"ri/values/waits"
 )
 
@@ -377,24 +378,33 @@ func (h *Host) riLater(L *lua.LState) int {
 		w, elem := h.wantedArg(L, list.RawGetInt(i))
 		wanted, elems = append(wanted, w), append(elems, elem)
 	}
-	var callable *values.Callable
-	if u, ok := L.Get(2).(*lua.LUserData); ok {
-		if walked, ok := u.Value.(*walkedHeap); ok && walked.heap != nil {
-			h.inThisLook(L, "ri.later", walked)
-			callable = walked.heap.Callable()
-		}
-	}
 	may := map[string]waits.May{}
 	if t, ok := L.Get(3).(*lua.LTable); ok {
 		for _, kind := range waits.WantKinds() {
 			may[kind] = mayArg(t.RawGetString(kind))
 		}
 	}
-	check := func() { h.check(L) }
-	groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
+	search := func(walked *heap.Heap) ([]waits.Later, error) {
+		var callable *values.Callable
+		if walked != nil {
+			callable = walked.Callable()
+		}
+		check := func() { h.check(L) }
+		groups, err := h.space.Stacks(values.StackOptions{Limit: 256, Check: check}, &h.stacks)
+		if err != nil {
+			return nil, err
+		}
+		return h.waits.Later(wanted, elems, groups, may, callable, check)
+	}
 	var later []waits.Later
-	if err == nil {
-		later, err = h.waits.Later(wanted, elems, groups, may, callable, check)
+	var err error
+	if walked, _ := L.Get(2).(*lua.LUserData); walked == nil {
+		later, err = search(nil)
+	} else if asked, ok := walked.Value.(*walkedHeap); !ok || asked.heap == nil {
+		later, err = search(nil)
+	} else {
+		h.inThisLook(L, "ri.later", asked)
+		later, err = heap.Question(asked.heap, "later", search, wanted, elems, may)
 	}
 	if err != nil {
 		h.raise(L, fmt.Errorf("ri.later: %w", err))

@@ -67,14 +67,22 @@ func (s *Session) Every(ctx context.Context, c *recipes.Catalogue, look Options,
 	return nil
 }
 
-// Fitting are the plans of all reading recipes that fit the session's program and need no parameter.
-func (s *Session) Fitting(c *recipes.Catalogue, look Options) (plans []*Plan) {
+// Fitting are the plans of all reading recipes that fit the session's program and need no parameter. choose says which;
+// nil: all.
+func (s *Session) Fitting(c *recipes.Catalogue, look Options, choose func(*Plan) bool) (plans []*Plan) {
 	for _, r := range c.Recipes() {
-		if p, _ := s.fitting(c, r, look); p != nil {
+		if p, _ := s.fitting(c, r, look); p != nil && (choose == nil || choose(p)) {
 			plans = append(plans, p)
 		}
 	}
 	return plans
+}
+
+// NoRoom says why a plan can't have a copy of all memory within its limits; nil if it can.
+func (s *Session) NoRoom(p *Plan) error {
+	options := newLook(s, p).Options
+	options.Bulk = true
+	return s.AffordableOr(options, "", "")
 }
 
 // fitting is the plan of a recipe, or why there is none.

@@ -5,7 +5,10 @@ import (
 	"fmt"
 
 	"ri/attach"
+	"ri/attach/recorded"
 	"ri/instruments/host"
+	"ri/record/format"
+	"ri/values/heap"
 )
 
 // A look gets by on less where it must, step by step: a copy of all memory; a copy of the pages that the script
@@ -52,11 +55,10 @@ func (l *Look) MayBulk() error {
 	case l.less.noBulk != nil:
 		return l.less.noBulk
 	case l.Target.Kind() == attach.Recorded:
-		if !l.view.Coverage().Whole {
-			l.less.noBulk = fmt.Errorf("the heap is not in the recording: ri record --heap records it: %w",
-				attach.ErrNotRecorded)
+		if !l.view.Coverage().Whole && l.recordedAnswers() == nil {
+			return fmt.Errorf("the heap is not in the recording: ri record --heap records it: %w", attach.ErrNotRecorded)
 		}
-		return l.less.noBulk
+		return nil
 	case !l.rehearsing && l.view.Coverage().Whole, l.Options.Kind != attach.Snapshot:
 		return nil
 	case l.Options.Bulk:
@@ -68,6 +70,47 @@ func (l *Look) MayBulk() error {
 	l.less.noBulk = l.less.affordable(options)
 	l.less.mayBePages = true
 	return l.less.noBulk
+}
+
+// NoBulk is why the look goes on without a copy of all memory that it was to have; nil if it doesn't.
+func (l *Look) NoBulk() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.less.noBulk
+}
+
+// Answers note what is asked of the heap, or have it of a recording; nil: neither.
+func (l *Look) Answers() *heap.Answers {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.noting != nil {
+		return l.noting()
+	}
+	return l.recordedAnswers()
+}
+
+// recordedAnswers are those of this look of a recording that doesn't have the heap; nil: there are none. The caller
+// holds mu.
+func (l *Look) recordedAnswers() *heap.Answers {
+	r, ok := l.Target.(*recorded.Recording)
+	if !ok || l.view.Coverage().Whole {
+		return nil
+	}
+	look := l.Options.Later + 1
+	if a, known := l.answered[look]; known {
+		return a
+	}
+	var a *heap.Answers
+	if text, err := r.File().Named(format.HeapBlock(look)); err == nil {
+		if a, err = heap.ReadAnswers(text); err != nil {
+			a = nil
+		}
+	}
+	if l.answered == nil {
+		l.answered = map[int]*heap.Answers{}
+	}
+	l.answered[look] = a
+	return a
 }
 
 // affordable refuses what the look is to copy if that costs too much, and says what would help: where less will do,

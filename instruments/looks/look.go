@@ -11,6 +11,7 @@ import (
 	"ri/attach"
 	"ri/instruments/rows"
 	"ri/values"
+	"ri/values/heap"
 )
 
 // Look is what a run sees: a view, and after ri.again the next one, through the same cache.
@@ -41,12 +42,14 @@ type Look struct {
 	standing atomic.Bool     // the target stands while the script runs
 	kind     attach.ViewKind // of the first view since begin
 
-	laters  int // looks since begin, after the first
-	less    lessening
-	stats   attach.Stats  // of all views that have ended
-	missed  int           // pages that a snapshot didn't have, since begin
-	changed chan struct{} // a new view took the place of the old one
-	lacking bool          // the script asked a copy for all memory that didn't have it
+	laters   int // looks since begin, after the first
+	less     lessening
+	stats    attach.Stats          // of all views that have ended
+	missed   int                   // pages that a snapshot didn't have, since begin
+	changed  chan struct{}         // a new view took the place of the old one
+	noting   func() *heap.Answers  // of who records this look
+	answered map[int]*heap.Answers // of a recording's looks, nil where there are none
+	lacking  bool                  // the script asked a copy for all memory that didn't have it
 }
 
 // bulkCache bounds the pages kept while a script that will have a copy of all memory rehearses, in bytes.

@@ -121,6 +121,8 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(str
 		Profile:     p.Samples,
 		Bulk:        look.WantBulk,
 		MayBulk:     look.MayBulk,
+		NoBulk:      look.NoBulk,
+		Answers:     look.Answers,
 		LeaveOut:    leaveOut,
 		CPU:         host.CPUSamplerOf(s.Target),
 		Connections: connected,

@@ -12,6 +12,7 @@ import (
 	"ri/instruments/host"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
+	"ri/values/heap"
 )
 
 // Observer is told of the looks of Together, so that it can hear what is read.
@@ -22,6 +23,8 @@ type Observer interface {
 	// second is there.
 	Leaving(*Look)
 	Again(*Look)
+	// Answers note what is asked of the heap in this look; nil: all that is read of it is heard.
+	Answers() *heap.Answers
 	// End is called after the last script, while the view can be read. complete: nothing was missed so far.
 	End(look *Look) error
 }
@@ -145,6 +148,7 @@ func (l *Look) onward(o Observer) {
 	defer l.mu.Unlock()
 	l.leaving = func() { o.Leaving(l) }
 	l.arrived = func() { o.Again(l) }
+	l.noting = o.Answers
 }
 
 // Context is that of the look.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// HeapBlock has what was asked of the heap in a look, 1 being the first, and what was answered.
+func HeapBlock(look int) string { return fmt.Sprintf("heap/%d", look) }
+
 // MemoryBlock is the name of the blocks of memory of a look, of which 1 is the first. They are in order of address.
 func MemoryBlock(look int) string { return fmt.Sprintf("memory/%d", look) }
 

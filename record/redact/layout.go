@@ -161,7 +161,7 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 			c.padding(off, off+t.Size)
 			return
 		}
-		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
+		c.allButLocks(t, off, at, depth)
 		return
 	}
 	end := int64(0)
@@ -176,6 +176,26 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 		c.add(f.Type, off+f.Offset, next, depth+1)
 	}
 	c.padding(off+end, off+t.Size)
+}
+
+// allButLocks drops a structure; whether its locks are held is no secret.
+func (c *compiler) allButLocks(t *symbols.Type, off int64, at place, depth int) {
+	begin := off
+	drop := func(end int64) {
+		if end > begin {
+			c.out.Pieces = append(c.out.Pieces, Piece{Offset: begin, Size: end - begin, Action: Drop, Field: at.field()})
+		}
+	}
+	for _, f := range t.Fields() {
+		lock := f.Type.Kind == reflect.Struct && isOf(PackageOf(f.Type.Name), []string{"sync", "internal/sync"})
+		inner := f.Type.Kind == reflect.Struct && denied(PackageOf(f.Type.Name))
+		if (lock || inner) && off+f.Offset >= begin {
+			drop(off + f.Offset)
+			c.add(f.Type, off+f.Offset, place{}.inside(t).step(f.Name), depth+1)
+			begin = off + f.Offset + f.Type.Size
+		}
+	}
+	drop(off + t.Size)
 }
 
 // padding is what lies between two fields.

@@ -84,6 +84,7 @@ type Heap struct {
 	untraced    map[uint64]bool
 	finalized   []uint32 // objects with finalizers that nothing else leads to
 	problems    map[string]*problem
+	keyless     bool // paths have no keys of maps
 }
 
 // problem is what could not be read, and how often.
@@ -376,6 +377,9 @@ type Stats struct {
 	TypedBytes   int64 // of live objects whose type is known
 	GuessedBytes int64 // gone through word by word, for want of a type
 }
+
+// Live is how many objects are alive.
+func (h *Heap) Live() int64 { return h.live }
 
 // Stats gives the figures.
 func (h *Heap) Stats() Stats {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ri/attach"
 	"ri/symbols"
 	"ri/values"
 )
@@ -241,7 +242,10 @@ func (h *Heap) entrySelector(s *shape, group uint64, off int64) string {
 			return "[?]"
 		}
 	}
-	text := "[" + h.s.At(at, l.Key).Dump(values.DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
+	text := "[" + values.Absent(attach.ErrNotKept) + "]"
+	if !h.keyless {
+		text = "[" + h.s.At(at, l.Key).Dump(values.DumpOptions{OneLine: true, Depth: 1, Elems: 4, Bytes: 64, Size: 128}) + "]"
+	}
 	if isKey {
 		return text + " (the key)"
 	}

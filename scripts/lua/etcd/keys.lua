@@ -12,7 +12,7 @@ local function each(node, prefix, f, depth)
     local key = ri.bytes(index.key)
     if key >= prefix then
       if inner and not each(node.children[i], prefix, f, depth + 1) then return false end
-      if key:sub(1, #prefix) ~= prefix then return false end
+      if prefix ~= '' and key:sub(1, #prefix) ~= prefix then return false end
       if not f(key, index) then return false end
     end
   end

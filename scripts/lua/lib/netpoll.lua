@@ -57,6 +57,7 @@ function netpoll.address(address)
   if kind == '*net.UnixAddr' then return address.Name end
   if kind ~= '*net.TCPAddr' and kind ~= '*net.UDPAddr' then return nil end
   local ip = ri.bytes(address.IP)
+  if ri.token(ip) then return ('%s:%d'):format(ip, address.Port) end
   if #ip == 16 and ip:sub(1, 12) == ('\0'):rep(10) .. '\255\255' then ip = ip:sub(13) end
   if #ip == 4 then return ('%d.%d.%d.%d:%d'):format(ip:byte(1), ip:byte(2), ip:byte(3), ip:byte(4), address.Port) end
   return ('[%s]:%d'):format(ipv6(ip), address.Port)
@@ -83,7 +84,7 @@ function netpoll.known(polled)
   for _, f in ipairs(found and list or {}) do note(f.value) end
   local missing = false
   for fd in pairs(polled or {}) do missing = missing or not byfd[fd] end
-  if missing and ri.target().kind == 'core' then
+  if missing and ri.target().kind ~= 'process' then
     local walked, instances = pcall(function() return ri.heap():instances('net.netFD') end)
     for _, address in ipairs(walked and instances or {}) do
       -- One that was closed waits for the collector: its descriptor may be another's by now.

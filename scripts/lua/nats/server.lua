@@ -67,7 +67,9 @@ end
 -- endpoint is where a connection comes from.
 function nats.endpoint(client)
   if client.port == 0 then return "" end
-  return client.host:find(":", 1, true) and ("[%s]:%d"):format(client.host, client.port) or ("%s:%d"):format(client.host, client.port)
+  local host = client.host
+  local six = not ri.token(host) and host:find(":", 1, true)
+  return six and ("[%s]:%d"):format(host, client.port) or ("%s:%d"):format(host, client.port)
 end
 
 -- user is who a client says that it is, as the server shows it; a token is a secret.

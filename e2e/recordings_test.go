@@ -1,0 +1,49 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Packs are tested without their servers, too: testdata/recordings has recordings of those, and what the packs'
+// instruments say of them. `make recordings` makes them anew, at the place where a test has just compared the
+// instruments with the server's own API (see keepRecording).
+
+const recordings = "testdata/recordings"
+
+// TestRecordings runs the packs' instruments on the recordings.
+func TestRecordings(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(recordings, "*.rec"))
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d recordings in %s: %v", len(files), recordings, err)
+	}
+	stdout, stderr, code := askRi(t, "test", "recordings")
+	if code != 0 {
+		t.Errorf("ri test exits with %d\n%s%s", code, stdout, stderr)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".rec")
+		if !strings.Contains(stdout, name+" ") {
+			t.Errorf("no test looks at %s:\n%s", file, stdout)
+		}
+		if info, err := os.Stat(file); err == nil && info.Size() > 800<<10 {
+			t.Errorf("%s has %d bytes: a few hundred kilobytes are enough", file, info.Size())
+		}
+	}
+}
+
+// keepRecording makes a recording of recipes anew, where RI_RECORDINGS asks for it.
+func keepRecording(t *testing.T, pid int, name string, recipes ...string) {
+	t.Helper()
+	if os.Getenv("RI_RECORDINGS") == "" {
+		return
+	}
+	file := filepath.Join("recordings", name+".rec")
+	if err := os.Remove(filepath.Join("testdata", file)); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	runRi(t, 0, append([]string{"record", "-p", fmt.Sprint(pid), "-o", file, "--max-stop", "1m"}, recipes...)...)
+}
