@@ -24,7 +24,7 @@ import (
 
 // Export writes all that a recording keeps in clear, one JSON object a line, each with what it is ("kept"):
 //
-//   - "header", "process", "look": their blocks as they are.
+//   - "header", "process", "look", "heap": their blocks as they are.
 //   - "text": a text that is kept, with its field ("" of constants of the program) and address.
 //   - "values": of a type (and variable), at an address, the value of each field that is kept. Headers of strings and
 //     slices are [pointer, length, capacity]; their texts are among "text" where they are kept.
@@ -128,7 +128,7 @@ func (x *exporter) whole() error {
 	}
 	for _, b := range x.file.Blocks() {
 		name, _, _ := strings.Cut(b.Name, "/")
-		if name != format.ProcessBlock && name != "look" {
+		if name != format.ProcessBlock && name != "look" && name != "heap" {
 			continue
 		}
 		text, err := x.file.Read(b)

@@ -85,6 +85,9 @@ func (s *Space) Find(t *symbols.Type, opt FindOptions) (found []Found, truncated
 	opt = opt.whole()
 	key := findKey{t, opt}
 	before, again := s.searches[key]
+	if s.witness != nil { // who asks a recording has to search, and needs what was searched
+		before, again = nil, false
+	}
 	if opt.First || opt.Remember {
 		if f := newFinder(s, t, opt); f.recall(before) {
 			return f.found, false, nil
