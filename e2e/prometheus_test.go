@@ -125,7 +125,7 @@ scrape_configs:
 			t.Errorf("ri check doesn't tell of pool %s: %s", pool, said)
 		}
 	}
-	keepRecording(t, pid, "prometheus-3.15", "prometheus-head", "prometheus-targets")
+	keepRecording(t, pid, "prometheus-3.15", "prometheus-head")
 	answersAlike(t, pid)
 
 	// Without targets the head comes to rest, once the marks are written that their series ended.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -28,11 +29,14 @@ type coreTarget interface {
 
 func (o CoreOptions) check(choice looks.TargetChoice) error {
 	switch {
-	case choice.Core != "" || choice.PID == "":
+	case choice.PID != "" && choice.Recording != "":
+		return rows.Usagef("-p and -r exclude each other: a core of a process, or of a recording")
+	case choice.Core != "" || choice.PID == "" && choice.Recording == "":
 		return rows.Usagef("ri core writes a core of a running process: name it with -p PID (ri ps lists the Go " +
-			"processes here)")
+			"processes here), or a recording with -r FILE")
 	case o.File == "" || o.File == "-":
-		return rows.Usagef("ri core writes into a file: name one that isn't there yet (-o core.%s)", choice.PID)
+		return rows.Usagef("ri core writes into a file: name one that isn't there yet (-o core.%s)",
+			cmp.Or(choice.PID, "1"))
 	}
 	if _, err := os.Lstat(o.File); err == nil {
 		return rows.Usagef("-o %s: is there already, and ri core overwrites nothing; name another file", o.File)
@@ -45,6 +49,9 @@ func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice,
 	opt CoreOptions) error {
 	if err := opt.check(choice); err != nil {
 		return err
+	}
+	if choice.Recording != "" {
+		return RecordingExport(out, choice.Recording, ExportOptions{Core: true, File: opt.File})
 	}
 	target, err := choice.Open()
 	if err != nil {

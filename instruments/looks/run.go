@@ -56,6 +56,22 @@ func Prepare(c *recipes.Catalogue, name string, args []string, look Options) (*P
 	return NewPlan(c, recipe, script, params, look)
 }
 
+// words are what a person types after ri run for the plan: the recipe, and what was given of its parameters.
+func (p *Plan) words() string {
+	words := rows.QuoteName(p.Recipe.Name)
+	header := recipes.HeaderOf(p.Script)
+	usual, err := lang.ParseParams(header, p.Recipe.Presets, nil)
+	if err != nil {
+		usual = lang.Params{} // one has no default
+	}
+	for _, decl := range header.Params {
+		if value := fmt.Sprint(p.Params[decl.Name]); value != fmt.Sprint(usual[decl.Name]) {
+			words += " " + rows.QuoteName(decl.Name+"="+value)
+		}
+	}
+	return words
+}
+
 // execName is the recipe of a script that has no name.
 const execName = "-e"
 

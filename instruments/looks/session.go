@@ -96,6 +96,10 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 			res.Notes = append(res.Notes, replaced)
 		}
 	}
+	if res != nil && p.Recipe.Name != execName && s.Target.Kind() == attach.Recorded &&
+		errors.Is(res.Err, attach.ErrNotRecorded) && !errors.Is(res.Err, attach.ErrNotKept) {
+		res.Notes = append(res.Notes, "what it reads is recorded by: ri record -p PID -o FILE "+p.words())
+	}
 	if p.Script.Header != nil && res != nil {
 		res.Columns, res.Params = p.Script.Header.Columns, p.Params.Row(p.Script.Header)
 	}
