@@ -34,7 +34,7 @@ func buildProgram(t *testing.T, name, pkg string) string {
 		once = sync.OnceValue(func() error {
 			building <- struct{}{}
 			defer func() { <-building }()
-			cmd := exec.Command("go", "build", "-o", exe, pkg)
+			cmd := exec.Command("go", "build", "-trimpath", "-o", exe, pkg)
 			module, toolchain, _ := strings.Cut(name, "@")
 			cmd.Dir = filepath.Join("testdata/programs", module)
 			if toolchain != "" {

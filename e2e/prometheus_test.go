@@ -125,9 +125,6 @@ scrape_configs:
 			t.Errorf("ri check doesn't tell of pool %s: %s", pool, said)
 		}
 	}
-	keepRecording(t, pid, "prometheus-3.15", "prometheus-head")
-	answersAlike(t, pid)
-
 	// Without targets the head comes to rest, once the marks are written that their series ended.
 	if err := os.WriteFile(config, []byte("scrape_configs: []\n"), 0o600); err != nil {
 		t.Fatal(err)

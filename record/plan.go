@@ -32,7 +32,8 @@ func (p *painter) of(t typedAt) *plan {
 const maxJoined = 256
 
 func planOf(l *redact.Layout) *plan {
-	out := &plan{layout: l, elems: map[*redact.Layout]*plan{}, runtime: redact.OfRuntime(l.Type) && !isPointer(l.Type.Kind)}
+	out := &plan{layout: l, elems: map[*redact.Layout]*plan{}}
+	out.runtime = redact.OfRuntime(l.Type) && !isPointer(l.Type.Kind)
 	for _, piece := range l.Pieces {
 		if piece.Elem != nil {
 			elem := planOf(piece.Elem)

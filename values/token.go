@@ -47,8 +47,8 @@ func (s *Space) Known(addr uint64, text []byte) []byte {
 	return MarkToken(text)
 }
 
-// Absent is how what could not be read is shown among values: of a recording in few words, since much of a value may not
-// have been kept.
+// Absent is how what could not be read is shown among values: of a recording in few words, since much of a value may
+// not have been kept.
 func Absent(err error) string {
 	switch {
 	case errors.Is(err, attach.ErrNotKept):

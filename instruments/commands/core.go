@@ -51,7 +51,7 @@ func WriteCore(ctx context.Context, out *rows.Output, choice looks.TargetChoice,
 		return err
 	}
 	if choice.Recording != "" {
-		return RecordingExport(out, choice.Recording, ExportOptions{Core: true, File: opt.File})
+		return RecordingExport(out, choice, ExportOptions{Core: true, File: opt.File})
 	}
 	target, err := choice.Open()
 	if err != nil {
