@@ -26,18 +26,18 @@ import (
 
 // trial is a test of an instrument, as *.test.yaml declares it.
 type trial struct {
-	Build  string   // a shell command before, in the file's folder
-	Target string   // a shell command that starts the target; it is killed afterwards
-	Ready  string   // what the target says when it is ready; "": as soon as it says anything
-	Core   string   // in the place of target
-	Exe    string   // the core's
+	Build  string // a shell command before, in the file's folder
+	Target string // a shell command that starts the target; it is killed afterwards
+	Ready  string // what the target says when it is ready; "": as soon as it says anything
+	Core   string // in the place of target
+	Exe    string // the core's
 	// Recording, in their place, is looked at; with a target, it is made of that when a person wants it anew.
 	Recording string
-	Run       runs // what follows ri run: ./my.lua name=alpha
-	Exit   int      // expected; 0 if it isn't said
-	Hide   []string // regular expressions of what varies; it is replaced by ...
-	name   string
-	file   string
+	Run       runs     // what follows ri run: ./my.lua name=alpha
+	Exit      int      // expected; 0 if it isn't said
+	Hide      []string // regular expressions of what varies; it is replaced by ...
+	name      string
+	file      string
 }
 
 // runs is a line, or a list of them.
