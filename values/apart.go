@@ -3,6 +3,7 @@ package values
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"ri/attach"
 )
@@ -209,4 +210,30 @@ func (g *Goroutine) unwindApart(limit int) (frames []Frame, err error, ok bool) 
 		frames[i].CFA += g.SP
 	}
 	return frames, err, true
+}
+
+// moment is when memory was as it is seen: now, where it is seen live.
+func (s *Space) moment() time.Time {
+	if view, ok := s.mem.Beneath().(attach.View); ok && view.Kind() != attach.Live && !s.viewed.IsZero() {
+		return s.viewed
+	}
+	return time.Now()
+}
+
+// KeepStacks has what Stacks remembered in this look believed for longer: in a live view, after some seconds, it looks
+// which goroutines have run, and forgets those. Whoever looks for long calls it now and then, often.
+func (s *Space) KeepStacks() {
+	m := s.remembered
+	if m == nil || !m.known || time.Since(m.seen) < keepAfter || time.Since(m.seen) > memoryLasts {
+		return
+	}
+	reader, ok := s.mem.Beneath().(attach.RangeReader)
+	if view, is := reader.(attach.View); !ok || !is || view.Kind() != attach.Live {
+		return
+	}
+	g := &grouping{s: s, l: s.gs, opt: StackOptions{Limit: m.limit}, memo: m, direct: reader}
+	began := time.Now()
+	if g.forgetTheBusy() == nil {
+		m.seen = began
+	}
 }

@@ -290,32 +290,6 @@ func (g *grouping) flush() error {
 	return nil
 }
 
-// moment is when memory was as it is seen: now, where it is seen live.
-func (s *Space) moment() time.Time {
-	if view, ok := s.mem.Beneath().(attach.View); ok && view.Kind() != attach.Live && !s.viewed.IsZero() {
-		return s.viewed
-	}
-	return time.Now()
-}
-
-// KeepStacks has what Stacks remembered in this look believed for longer: in a live view, after some seconds, it looks
-// which goroutines have run, and forgets those. Whoever looks for long calls it now and then, often.
-func (s *Space) KeepStacks() {
-	m := s.remembered
-	if m == nil || !m.known || time.Since(m.seen) < keepAfter || time.Since(m.seen) > memoryLasts {
-		return
-	}
-	reader, ok := s.mem.Beneath().(attach.RangeReader)
-	if view, is := reader.(attach.View); !ok || !is || view.Kind() != attach.Live {
-		return
-	}
-	g := &grouping{s: s, l: s.gs, opt: StackOptions{Limit: m.limit}, memo: m, direct: reader}
-	began := time.Now()
-	if g.forgetTheBusy() == nil {
-		m.seen = began
-	}
-}
-
 // forgetTheBusy looks at the remembered goroutines again, and goes through the stacks of those that ran meanwhile by
 // way of the cache, so that a snapshot has their pages.
 func (g *grouping) forgetTheBusy() error {

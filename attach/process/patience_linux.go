@@ -62,8 +62,8 @@ func (p *Process) threadsNow() int {
 	return st.Threads
 }
 
-// What each of very many threads adds to a change: it is looked at for the copy, in which most are left asleep, and has to
-// come to the stop of the change, and be let go. Measured on a busy machine with 5,000 threads: 24 and 50 to 80 ms.
+// What each of very many threads adds to a change: it is looked at for the copy, in which most are left asleep, and has
+// to come to the stop of the change, and be let go. Measured on a busy machine with 5,000 threads: 24 and 50 to 80 ms.
 const (
 	threadCopied  = 5 * time.Microsecond
 	threadStopped = 16 * time.Microsecond

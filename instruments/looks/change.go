@@ -153,9 +153,9 @@ func (s *Session) mayTake(p *Plan) error {
 	if least <= p.MaxStop {
 		return nil
 	}
-	return rows.Refused(fmt.Errorf("to bring all threads of %s to a stand for a change takes about %s, and it may be held for "+
-		"%s; nothing was changed, and nothing stopped: allow it (--max-stop %s)", s.Target.Describe(), rows.ShortDuration(least),
-		rows.DurationText(p.MaxStop), rows.DurationText(rows.RoundUp(2*least))))
+	return rows.Refused(fmt.Errorf("to bring all threads of %s to a stand for a change takes about %s, and it may be "+
+		"held for %s; nothing was changed, and nothing stopped: allow it (--max-stop %s)", s.Target.Describe(),
+		rows.ShortDuration(least), rows.DurationText(p.MaxStop), rows.DurationText(rows.RoundUp(2*least))))
 }
 
 // changing gives what begins a transaction for a script; nil where the run only looks.

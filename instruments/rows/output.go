@@ -133,8 +133,8 @@ func (o *Output) Style() TableStyle {
 }
 
 // Write writes bytes as they are: documents, profiles, screens. Text for people goes through [inert.Writer] first. What
-// is rendered leaves as it comes, so that a result is held once. A reader that closed its end is no error: it has what it
-// wanted, and no more is rendered.
+// is rendered leaves as it comes, so that a result is held once. A reader that closed its end is no error: it has what
+// it wanted, and no more is rendered.
 func (o *Output) Write(render func(io.Writer) error) error {
 	to := io.Writer(o.Stdout)
 	if o.Temp != nil {

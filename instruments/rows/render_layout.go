@@ -23,7 +23,8 @@ type tableLayout struct {
 
 func newTableLayout(columns []Column, rows []Row, style TableStyle) *tableLayout {
 	n := len(columns)
-	l := &tableLayout{columns: columns, index: make(map[string]int, n), aligns: make([]text.Align, n), limits: make([]int, n)}
+	l := &tableLayout{columns: columns, index: make(map[string]int, n), aligns: make([]text.Align, n),
+		limits: make([]int, n)}
 	for i, col := range columns {
 		l.index[col.Name], l.aligns[i], l.limits[i] = i, columnAlign(col, rows), -1
 	}

@@ -78,7 +78,8 @@ func WriteRows(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut
 }
 
 // WriteTable writes rows as a table, a line at a time. Columns are as wide as what stands in them: the rows are gone
-// through once for that, and their cells' texts are made again for each line, so that a long table is held once, as rows.
+// through once for that, and their cells' texts are made again for each line, so that a long table is held once, as
+// rows.
 // cut says that cells were cut to the terminal's width.
 func WriteTable(w io.Writer, columns []Column, rows []Row, style TableStyle) (cut bool, err error) {
 	l := newTableLayout(shownColumns(allColumns(columns, rows), rows), rows, style)
