@@ -21,6 +21,7 @@ import (
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/record/format"
+	"ri/record/seal"
 )
 
 // piece is a block of a recording, decompressed, with what the index says of it.
@@ -191,7 +192,7 @@ func lieInJSON(random *rand.Rand, v any, left *int, number func() uint64) any {
 
 // lookAt asks a recording all that can be asked without a terminal. What it can't answer is an error.
 func lookAt(t *testing.T, path string, catalogue *recipes.Catalogue, recipe string, check bool) (opened bool) {
-	r, err := recorded.OpenFile(path, nil)
+	r, err := recorded.OpenFile(path, seal.Identities{})
 	if err != nil {
 		known(t, err)
 		return false
@@ -295,7 +296,7 @@ func FuzzExport(f *testing.F) {
 		assemble(t, path, json.RawMessage("{}"), []piece{block(format.ProcessBlock, process, 0, 0),
 			block(format.LookBlock(1), look, 0, 0), block(format.TokenBlock, tokens, 0, 0),
 			block(format.MemoryBlock(1), memory, 0, 0), block(typedBlock, typed, 0, 0), block(keptBlock, kept, 0, 0)})
-		r, err := recorded.OpenFile(path, nil)
+		r, err := recorded.OpenFile(path, seal.Identities{})
 		if err != nil {
 			return
 		}
