@@ -220,6 +220,9 @@ func (s *Space) moment() time.Time {
 	return time.Now()
 }
 
+// keepAfter is how old what is remembered is before KeepStacks looks again.
+const keepAfter = memoryLasts / 4
+
 // KeepStacks has what Stacks remembered in this look believed for longer: in a live view, after some seconds, it looks
 // which goroutines have run, and forgets those. Whoever looks for long calls it now and then, often.
 func (s *Space) KeepStacks() {

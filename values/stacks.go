@@ -34,8 +34,6 @@ const (
 	stackBatch = 4096
 	// memoryLasts is for how long an unchanged goroutine is believed not to have run: see StackMemo.
 	memoryLasts = 10 * time.Second
-	// keepAfter is how old what is remembered is before KeepStacks looks again.
-	keepAfter = memoryLasts / 4
 )
 
 // StackMemo remembers the stacks of parked goroutines from one look to the next, so that a snapshot need not copy them.
