@@ -13,7 +13,8 @@ import (
 )
 
 const schema = `{"name": "shop", "version": "1.0.0", "tables": {"Item": {"isRoot": true,
-	"indexes": [["name"]], "columns": {"name": {"type": "string"}, "left": {"type": "integer"}, "asked": {"type": "integer", "ephemeral": true},
+	"indexes": [["name"]], "columns": {"name": {"type": "string"}, "left": {"type": "integer"},
+	"asked": {"type": "integer", "ephemeral": true},
 	"tags": {"type": {"key": "string", "min": 0, "max": "unlimited"}}}}}}`
 
 func parse(t testing.TB, text string) *ovsdb.Schema {

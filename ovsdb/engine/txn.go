@@ -25,7 +25,6 @@ type change struct {
 	old, new *Row
 	refs     int // strong references from other rows, once they are counted
 	changed  []bool
-	serial   int // the pass that has seen it
 	nothing  bool
 }
 
@@ -33,7 +32,6 @@ type change struct {
 type name struct {
 	id      ovsdb.UUID
 	created bool
-	weak    bool // all references to it are weak
 }
 
 func (db *DB) begin() *Txn {
