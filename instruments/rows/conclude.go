@@ -33,7 +33,8 @@ func (o *Output) Conclude(r *Result) error {
 	if !o.Quiet && !r.Passed {
 		fmt.Fprintln(o.Stderr, r.Cost())
 	}
-	if o.Format == Table && !r.Passed && len(r.Columns) > 0 && r.Err == nil && len(r.Partial) == 0 && r.Empty() && !o.Quiet {
+	table := o.Format == Table && !r.Passed && len(r.Columns) > 0
+	if table && r.Err == nil && len(r.Partial) == 0 && r.Empty() && !o.Quiet {
 		fmt.Fprintln(o.Stderr, "no rows")
 	}
 	if ended := r.Ended(); ended != nil && (unwritten == nil || r.Err != nil) {
