@@ -85,7 +85,8 @@ func assemble(t testing.TB, path string, header json.RawMessage, list []piece) {
 
 // hostileTexts are what a recording may say where a text is.
 var hostileTexts = []string{"\x1b]0;owned\a", "\x1b[2J", "../../../../etc/passwd", "/proc/self/mem",
-	"$(touch /tmp/owned)", "%s%n%d", strings.Repeat("A", 1<<16), "\x00", "\xff\xfe", "\u202e", "<script>", "a\nb\r", "", "-rf"}
+	"$(touch /tmp/owned)", "%s%n%d",
+	strings.Repeat("A", 1<<16), "\x00", "\xff\xfe", "\u202e", "<script>", "a\nb\r", "", "-rf"}
 
 // lieAbout changes what a block says.
 func lieAbout(random *rand.Rand, list []piece) []piece {

@@ -46,13 +46,14 @@ recording; what follows ri run; and the output that is wanted, in NAME.golden.
     hide: ['0x[0-9a-f]+']                    # what varies
     exit: 0
 
-A test with a recording needs no target and no build. Where it has both, --record makes the recording of the target:
+A test with a recording needs no target and no build. Where it has both,
+--record makes the recording of the target:
 
   sessions:
     recording: sessions.rec
     target: ./service -listen 127.0.0.1:0
     ready: listening
-    run: [./sessions.lua limit=3, ./sessions.lua --json]   # several, one after the other`,
+    run: [./sessions.lua limit=3, ./sessions.lua --json]   # one by one`,
 		Example: "  ri test .\n  ri test ./instruments --update",
 		Args:    exactly(1, "a folder, or a file *.test.yaml in one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
