@@ -166,7 +166,8 @@ var allTroubles = []trouble{
 	{"spin-dial", [][3]string{{"spinning", "it dials, ", "main.dialAgain (spinning.go:"}}},
 	{"spin-timer", [][3]string{{"spinning", "the timer is due at once each time", "main.rearm (spinning.go:"}}},
 	{"spin-after", [][3]string{{"spinning", "a timer is due at once each time", "main.lapse (spinning.go:"}}},
-	{"spin-decoder", [][3]string{{"spinning", "an encoding/json.Decoder at its end (io.EOF)", "main.decode (spinning.go:"}}},
+	{"spin-decoder", [][3]string{
+		{"spinning", "an encoding/json.Decoder at its end (io.EOF)", "main.decode (spinning.go:"}}},
 	{"spin-deadline", [][3]string{{"spinning", "it reads what has a deadline that has passed (127.0.0.1:",
 		"main.attend (spinning.go:"}}},
 	{"spin-write", [][3]string{{"spinning", "what is closed (127.0.0.1:", "main.push (spinning.go:"}}},

@@ -37,9 +37,11 @@ kept as it was, and what looks as if it shouldn't be there.`,
 	}
 	var audit commands.AuditOptions
 	check := about("check", "show what a recording holds in clear, before it is sent",
-		`Show each field whose texts are kept as they were, with samples, and look through the whole file (as it is,
-decompressed, in hexadecimal, base64, UTF-16 and as URLs have it) for addresses of e-mail and networks, numbers of cards, keys and
-passwords of known forms, and for words that are given. Exits with 3 if anything is found.`,
+		`Show each field whose texts are kept as they were, with samples, and look through
+the whole file (as it is, decompressed, in hexadecimal, base64, UTF-16 and as
+URLs have it) for addresses of e-mail and networks, numbers of cards, keys and
+passwords of known forms, and for words that are given. Exits with 3 if anything
+is found.`,
 		func(out *rows.Output, choice looks.TargetChoice) error {
 			return commands.RecordingCheck(out, choice, audit)
 		})

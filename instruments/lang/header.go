@@ -72,8 +72,8 @@ type Param struct {
 }
 
 // headerKeys are the keys of the table that an instrument returns.
-var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "less", "probes",
-	"run"}
+var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "less",
+	"probes", "run"}
 
 // headerDecoder turns a Lua table into a Header; every oddity is an error with a line.
 type headerDecoder struct {
