@@ -78,17 +78,26 @@ func (h *Host) hitTable(row rows.Row) *lua.LTable {
 			continue
 		}
 		if inner, ok := c.Value.(rows.Row); ok {
-			part := h.hitTable(inner)
-			if m, ok := part.RawGetString("missing").(*lua.LTable); ok {
-				m.ForEach(func(k, v lua.LValue) { missing.RawSet(k, v) })
-			}
-			part.RawSetString("missing", lua.LNil)
-			t.RawSetString(c.Name, part)
+			t.RawSetString(c.Name, h.hitParts(inner, missing))
 			continue
 		}
 		t.RawSetString(c.Name, h.hitValue(c.Value))
 	}
 	t.RawSetString("missing", missing)
+	return t
+}
+
+// hitParts are arguments or results: values by name, and as a list what ri trace shows of each, in their order.
+func (h *Host) hitParts(row rows.Row, missing *lua.LTable) *lua.LTable {
+	t := h.lua.NewTable()
+	for i, c := range row {
+		if why, ok := c.Value.(rows.Missing); ok {
+			missing.RawSetString(c.Name, lua.LString(why))
+		} else {
+			t.RawSetString(c.Name, h.hitValue(c.Value))
+		}
+		t.RawSetInt(i+1, lua.LString(c.Name+"="+rows.CellText(c.Value)))
+	}
 	return t
 }
 

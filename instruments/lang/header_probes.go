@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,43 +65,63 @@ func (d *headerDecoder) oneOrMore(t *lua.LTable, key, field string) []string {
 	return d.texts(t, key, field)
 }
 
+// quoted is a placeholder that somebody has put into quotes.
+var quoted = regexp.MustCompile("[\"`']\\$\\{[^}]*\\}|\\$\\{[^}]*\\}[\"`']")
+
 // checkProbes has placeholders name parameters.
 func (d *headerDecoder) checkProbes(h *Header) {
 	for i, p := range h.Probes {
+		key := fmt.Sprintf("probes[%d]", i+1)
 		for _, text := range slices.Concat(p.Funcs, p.When) {
 			for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
 				if !slices.ContainsFunc(h.Params, func(p Param) bool { return p.Name == m[1] }) {
-					d.fail(fmt.Sprintf("probes[%d]", i+1), "probes: ${%s} is no parameter", m[1])
+					d.fail(key, "probes: ${%s} is no parameter", m[1])
 				}
+			}
+		}
+		for _, when := range p.When {
+			if m := quoted.FindString(when); m != "" {
+				d.fail(key, "probes: %s: a parameter is a Go literal in a condition, and has its quotes", m)
 			}
 		}
 	}
 }
 
-// ProbesWith are the probes with parameters' values in their functions and conditions.
+// ProbesWith are the probes with parameters' values: as text in functions, as Go literals in conditions. What names a
+// parameter that has no value is left out.
 func (h *Header) ProbesWith(params Params) []Probe {
-	fill := func(texts []string) []string {
-		var out []string
-		for _, text := range texts {
-			filled := placeholder.ReplaceAllStringFunc(text, func(m string) string {
-				switch v := params[m[2:len(m)-1]].(type) {
-				case nil:
-					return ""
-				case time.Duration:
-					return fmt.Sprint(int64(v))
-				default:
-					return fmt.Sprint(v)
-				}
-			})
-			if strings.TrimSpace(filled) != "" {
-				out = append(out, filled)
-			}
-		}
-		return out
-	}
 	out := slices.Clone(h.Probes)
 	for i := range out {
-		out[i].Funcs, out[i].When = fill(out[i].Funcs), fill(out[i].When)
+		out[i].Funcs = filled(out[i].Funcs, params, func(v any) string { return fmt.Sprint(v) })
+		out[i].When = filled(out[i].When, params, literal)
 	}
 	return out
+}
+
+func filled(texts []string, params Params, as func(any) string) (out []string) {
+	for _, text := range texts {
+		whole := true
+		text = placeholder.ReplaceAllStringFunc(text, func(m string) string {
+			v, ok := params[m[2:len(m)-1]]
+			whole = whole && ok
+			return as(v)
+		})
+		if whole && strings.TrimSpace(text) != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// literal is a parameter's value in Go.
+func literal(v any) string {
+	switch v := v.(type) {
+	case string:
+		return strconv.Quote(v)
+	case time.Duration:
+		return strconv.FormatInt(int64(v), 10)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
 }

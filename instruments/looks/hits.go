@@ -43,6 +43,7 @@ func (s *Session) hitsOf(p *Plan, sink rows.Sink, leaveOut func(string)) func(co
 // hits are those of a trace that runs beside the script.
 type hits struct {
 	rows     chan rows.Row
+	news     chan struct{} // there is something to say
 	sink     rows.Sink
 	leaveOut func(string)
 
@@ -54,7 +55,8 @@ type hits struct {
 
 func newHits(ctx context.Context, plan *trace.Plan, until <-chan struct{}, sink rows.Sink,
 	leaveOut func(string)) *hits {
-	h := &hits{rows: make(chan rows.Row), sink: sink, leaveOut: leaveOut, say: plan.MissedText()}
+	h := &hits{rows: make(chan rows.Row), news: make(chan struct{}, 1), sink: sink, leaveOut: leaveOut,
+		say: plan.MissedText()}
 	ctx, cancel := context.WithCancel(ctx)
 	if until != nil {
 		go func() {
@@ -79,15 +81,19 @@ func newHits(ctx context.Context, plan *trace.Plan, until <-chan struct{}, sink 
 
 // Next implements host.Hits.
 func (h *hits) Next(ctx context.Context) (rows.Row, error) {
-	h.tell()
-	select {
-	case row, ok := <-h.rows:
+	for over := false; !over; {
 		h.tell()
-		if ok {
-			return row, nil
+		select {
+		case <-h.news:
+		case row, ok := <-h.rows:
+			h.tell()
+			if ok {
+				return row, nil
+			}
+			over = true
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -130,6 +136,10 @@ func (w *hitWatcher) Armed(f kernel.Forecast) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.say = append(w.say, trace.ArmedText(f))
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
 }
 
 func (w *hitWatcher) Row(row rows.Row) error {

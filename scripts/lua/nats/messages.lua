@@ -15,7 +15,7 @@ a busy server needs a larger --budget, or a shorter time. Clients, routes, gatew
   probes = {
     {
       func = "github.com/nats-io/nats-server/v2/server.(*client).processInboundMsg",
-      when = 'hasPrefix(string(c.pa.subject), "${subject}")',
+      when = 'hasPrefix(string(c.pa.subject), ${subject})',
       show = { subject = "string(c.pa.subject)", size = "c.pa.size", cid = "c.cid" },
     },
   },

@@ -22,14 +22,13 @@ microseconds. The function is named as Go prints it, as for ri trace.]],
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[
-TIME                      GOROUTINE  DURATION  ARGS              RESULTS
-2026-11-29T02:51:59.044Z         51    12.9us  id=828 tenant=t0  err=&fmt.wrapError{msg: "finding 828: no such order", ...}]],
+TIME                      GOROUTINE  DURATION  ARGS                RESULTS
+2026-11-29T02:51:59.044Z         51    12.9us  id=828 tenant="t0"  err=&fmt.wrapError{msg: "finding 828: no such order", ...}]],
   run = function(p)
-    local text = require('hit').text
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9, stack = 8 } do
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, duration = hit.duration, func = hit.func, args = text(hit.args),
-        results = text(hit.results), callers = hit.stack,
+        time = hit.time, goroutine = hit.goroutine, duration = hit.duration, func = hit.func, args = table.concat(hit.args, ' '),
+        results = table.concat(hit.results, ' '), callers = hit.stack,
       }
     end
   end,

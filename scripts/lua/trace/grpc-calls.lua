@@ -4,14 +4,26 @@ return {
   title = "gRPC: calls as they are answered",
   category = "trace",
   description = [[
-Traces the unary calls that the program's gRPC servers answer, and those that it makes itself, when they are answered: the method, how long it took, the error.]],
-  needs = { funcs = { "google.golang.org/grpc.(*Server).processUnaryRPC" } },
+Traces the calls that the program's gRPC servers answer, and the unary ones that it makes itself, when they are answered; streams that it serves, when they end:
+the method, how long it took, the error.]],
+  needs = { funcs = { "google.golang.org/grpc.(*Server).handleStream" } },
   params = {
     { name = "limit", type = "int", default = 100, min = 1, help = "end after so many" },
     { name = "time", type = "duration", default = "60s", min = "1s", help = "end after so long" },
   },
   probes = {
-    { name = "server", func = "google.golang.org/grpc.(*Server).processUnaryRPC", returns = true, show = { method = "stream.method", err = "err" } },
+    {
+      name = "server", func = "google.golang.org/grpc.(*Server).processUnaryRPC", returns = true, optional = true,
+      show = { method = "stream.method", err = "err" },
+    },
+    {
+      name = "server", func = "google.golang.org/grpc.(*Server).processStreamingRPC", returns = true, optional = true,
+      show = { method = "stream.method", err = "err" },
+    },
+    { -- grpc-go >= 1.85: all of them
+      name = "server", func = "google.golang.org/grpc.(*Server).processRPC", returns = true, optional = true,
+      show = { method = "stream.method", err = "err" },
+    },
     { name = "client", func = "google.golang.org/grpc.invoke", returns = true, optional = true, show = { method = "method", err = "err" } },
   },
   columns = {

@@ -17,7 +17,7 @@ shown without its query. The kernel keeps two breakpoints in the program meanwhi
     {
       func = "net/http.serverHandler.ServeHTTP",
       returns = true,
-      when = { "duration >= ${over}", 'contains(req.URL.Path, "${path}")' },
+      when = { "duration >= ${over}", 'contains(req.URL.Path, ${path})' },
       show = {
         method = "req.Method",
         path = "req.URL.Path",
@@ -28,6 +28,8 @@ shown without its query. The kernel keeps two breakpoints in the program meanwhi
         written = "after(rw.(*response).written)",
         status2 = "?after(rw.(*http2responseWriter).rws.status)",
         written2 = "?after(rw.(*http2responseWriter).rws.wroteBytes)",
+        status3 = "?after(rw.(http2ResponseWriter).ResponseWriter.rws.status)", -- Go >= 1.27
+        written3 = "?after(rw.(http2ResponseWriter).ResponseWriter.rws.wroteBytes)",
       },
     },
   },
@@ -38,7 +40,7 @@ shown without its query. The kernel keeps two breakpoints in the program meanwhi
     { name = "proto", help = "HTTP/1.1, HTTP/2.0" },
     { name = "method" },
     { name = "status", type = "int", help = "none: the handler panicked, or took the connection over" },
-    { name = "bytes", type = "bytes", help = "of the answer's body" },
+    { name = "bytes", type = "bytes", help = "of the body that the handler wrote; HEAD: not sent" },
     { name = "duration", type = "duration" },
     { name = "host", hidden = true },
     { name = "path", cut = "left" },
@@ -50,11 +52,11 @@ TIME                      GOROUTINE  REMOTE           PROTO     METHOD  STATUS  
 2026-11-29T02:51:59.101Z         52  127.0.0.1:51350  HTTP/1.1  GET          -       -         -  /orders/828  without a return (panic or Goexit)]],
   run = function(p)
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9 } do
-      local status = hit.status or hit.status2
+      local status = hit.status or hit.status2 or hit.status3
       if status == 0 and not hit.ended then status = 200 end -- what net/http answers for a handler that says nothing
       ri.emit {
         time = hit.time, goroutine = hit.goroutine, remote = hit.remote, proto = hit.proto, method = hit.method, status = status,
-        bytes = hit.written or hit.written2, duration = hit.duration, host = hit.host, path = hit.path, ended = hit.ended,
+        bytes = hit.written or hit.written2 or hit.written3, duration = hit.duration, host = hit.host, path = hit.path, ended = hit.ended,
       }
     end
   end,

@@ -11,10 +11,8 @@ Traces the calls of Mutex.Lock that have to wait, when they have the lock: for h
     { name = "time", type = "duration", default = "60s", min = "1s", help = "end after so long" },
   },
   needs = { types = { "sync.Mutex" } },
-  probes = {
-    { func = "sync.(*Mutex).lockSlow", returns = true, optional = true, when = "duration >= ${over}", show = { lock = "m" } },
-    { func = "internal/sync.(*Mutex).lockSlow", returns = true, optional = true, when = "duration >= ${over}", show = { lock = "m" } },
-  },
+  -- By the package's name: from Go 1.24 on it is internal/sync's.
+  probes = { { func = "sync.(*Mutex).lockSlow", returns = true, when = "duration >= ${over}", show = { lock = "m" } } },
   columns = {
     { name = "time", type = "time", help = "when it began" },
     { name = "goroutine", type = "int" },

@@ -5,18 +5,30 @@ return {
   category = "trace",
   description = [[
 Traces the handshakes of crypto/tls, as client and as server, when they end: for which name, with which version, how long it took, and the error.]],
-  needs = { funcs = { "crypto/tls.(*Conn).handshakeContext" }, fields = { "crypto/tls.Conn.isClient", "crypto/tls.Conn.vers", "crypto/tls.Conn.serverName" } },
+  needs = { funcs = { "crypto/tls.(*Conn).serverHandshake" }, fields = { "crypto/tls.Conn.isClient", "crypto/tls.Conn.vers", "crypto/tls.Conn.serverName" } },
   params = {
     { name = "limit", type = "int", default = 100, min = 1, help = "end after so many" },
     { name = "time", type = "duration", default = "60s", min = "1s", help = "end after so long" },
   },
+  -- HandshakeContext is called again and again, by Read and Write too; these once a handshake.
   probes = {
     {
-      func = "crypto/tls.(*Conn).handshakeContext",
+      name = "server",
+      func = "crypto/tls.(*Conn).serverHandshake",
       returns = true,
+      optional = true,
       show = {
-        client = "c.isClient", version = "after(c.vers)", name = "after(c.serverName)", asked = "?c.config.ServerName", protocol = "after(c.clientProtocol)",
-        resumed = "?after(c.didResume)", err = "result",
+        version = "after(c.vers)", name = "after(c.serverName)", protocol = "after(c.clientProtocol)", resumed = "?after(c.didResume)", err = "err",
+      },
+    },
+    {
+      name = "client",
+      func = "crypto/tls.(*Conn).clientHandshake",
+      returns = true,
+      optional = true,
+      show = {
+        version = "after(c.vers)", name = "after(c.serverName)", asked = "?c.config.ServerName", protocol = "after(c.clientProtocol)",
+        resumed = "?after(c.didResume)", err = "err",
       },
     },
   },
@@ -42,7 +54,7 @@ TIME                      GOROUTINE  SIDE    NAME         VERSION  PROTOCOL  DUR
       if name == "" then name = nil end
       if protocol == "" then protocol = nil end
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, side = hit.client and "client" or "server", name = name or hit.asked,
+        time = hit.time, goroutine = hit.goroutine, side = hit.probe, name = name or hit.asked,
         version = versions[hit.version], protocol = protocol, resumed = hit.resumed, duration = hit.duration, error = hit.err or hit.ended,
       }
     end
