@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -28,15 +29,61 @@ func planted(name string) string {
 }
 
 // shapes are names of what the program plants; see testdata/secrets.
-var shapes = []string{"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0",
-	"line1", "bytes", "tag0", "tag1", "key", "value", "any", "panic", "named", "arraykey", "syncmapkey",
-	"syncmapvalue", "queued", "slack", "logged", "log", "bearer", "headername", "headervalue", "captured",
-	"unique", "builder", "json", "stale", "stalebytes", "label", "labelvalue", "parked", "sending", "uri",
-	"running", "cells", "grid", "chanbytes", "chanrunes", "netip", "addrport", "swapped", "cutoff", "rest",
-	"overlay", "gone", "deleted", "long", "zone", "contextkey", "contextvalue", "pooled", "buffered", "pattern",
-	"alternative", "old", "new", "user", "pw", "path", "query", "raw", "pointer", "atomicvalue", "listed",
-	"integer", "hashed", "attrkey", "attrvalue", "data", "wide", "laterunes", "timer", "boxed", "nested",
-	"matrix", "stackrest"}
+var shapes = []string{
+	"name0", "name1", "name2", "password0", "password1", "password2", "street", "line0", "line1", "bytes", "tag0",
+	"tag1", "key", "value", "any", "panic", "named", "arraykey", "syncmapkey", "syncmapvalue", "queued", "slack",
+	"logged", "log", "bearer", "headername", "headervalue", "captured", "unique", "builder", "json", "stale",
+	"stalebytes", "label", "labelvalue", "parked", "sending", "uri", "running", "cells", "grid", "chanbytes",
+	"chanrunes", "netip", "addrport", "swapped", "cutoff", "rest", "overlay", "gone", "deleted", "long", "zone",
+	"contextkey", "contextvalue", "pooled", "buffered", "pattern", "alternative", "old", "new", "user", "pw",
+	"path", "query", "raw", "pointer", "atomicvalue", "listed", "integer", "hashed", "attrkey", "attrvalue", "data",
+	"wide", "laterunes", "timer", "boxed", "nested", "matrix", "stackrest", "aeskey", "basicpass", "basicuser",
+	"boxedid", "boxedint", "boxedrunes", "bufslk", "bytekey", "captwords", "cleaned", "cleanup", "cookiename",
+	"cookiepath", "cookievalue", "deferred", "deferwords", "embedded", "filename", "finobj", "finfn", "floats",
+	"formkey", "formvalue", "fragment", "grown", "hmac", "host", "iface", "joined", "jwt", "listkey", "listvalue",
+	"looped", "macked", "methodvalue", "notanumber", "oncevalue", "outer", "inpanic", "patherr", "peerip",
+	"peerzone", "ptrs", "pooledbytes", "pooledstruct", "queuederr", "queuedfunc", "queuedstruct", "rawquery",
+	"reqbody", "reqhost", "ring", "runekeys", "runelists", "socket", "stackrunes", "structid", "structkey",
+	"structvalue", "taken", "tmpl", "tmplname", "tree", "union", "uuid", "uuidkey", "uuids", "view", "spilled0",
+	"spilled1", "spilled2", "spillwords"}
+
+// keyShapes are names of the keys that the program plants, which are no texts; see testdata/secrets.
+var keyShapes = []string{
+	"aes", "boxed", "boxpair", "buffer", "captured", "deferred", "floats", "gcm", "generic", "held", "heldpair",
+	"id", "ids0", "ids1", "integer", "ip", "local", "localpair", "mapkey", "mapvalue", "mapwords", "narrow",
+	"nested", "netip", "pair", "pointer", "pooled", "queued", "queuedpair", "rat", "sharedkey", "sharedvalue",
+	"signing", "slack", "structkey", "taken", "words"}
+
+// keyOf gives the key that the program plants under a name.
+func keyOf(name string) []byte {
+	sum := sha256.Sum256([]byte("key of " + name))
+	return sum[:16]
+}
+
+// hiddenKeys are all eight bytes that stand side by side in a key, as they are, as numbers of the other endianness, and
+// written.
+func hiddenKeys() (pieces map[uint64]string, written map[string][]byte) {
+	pieces, written = map[uint64]string{}, map[string][]byte{}
+	for _, name := range keyShapes {
+		key := keyOf(name)
+		for i := 0; i+8 <= len(key); i++ {
+			pieces[binary.LittleEndian.Uint64(key[i:])] = "the key " + name
+			pieces[binary.BigEndian.Uint64(key[i:])] = "the key " + name + ", reversed"
+			a, b := binary.BigEndian.Uint32(key[i:]), binary.BigEndian.Uint32(key[i+4:])
+			pieces[uint64(a)|uint64(b)<<32] = "the key " + name + ", in reversed words" // as round keys
+		}
+		written["the key "+name+" in hex"] = []byte(hex.EncodeToString(key))
+		written["the key "+name+" in base64"] = []byte(base64.RawStdEncoding.EncodeToString(key)[:20])
+		written["the key "+name+" in base64 of URLs"] = []byte(base64.RawURLEncoding.EncodeToString(key)[:20])
+		for i := range 2 {
+			half := binary.LittleEndian.Uint64(key[8*i:])
+			written[fmt.Sprint("the key ", name, " as a number, ", i)] = []byte(fmt.Sprint(half))
+			written[fmt.Sprint("the key ", name, " as a hex number, ", i)] = []byte(fmt.Sprintf("%x", half))
+		}
+		written["the key "+name+" as a list"] = []byte(strings.ReplaceAll(strings.Trim(fmt.Sprint(key), "[]"), " ", ","))
+	}
+	return pieces, written
+}
 
 // secrets are what must not be in a file, and in which form it would be.
 func hidden() map[string][]byte {
@@ -134,6 +181,32 @@ for i = 0, 31 do
   pcall(function() print(more.wide[i], more.matrix[i][0]) end)
 end
 for _, f in ipairs { 'A', 'B', 'C' } do pcall(function() print(more.under[f]) end) end
+local plain = ri.var 'main.plain'
+for _, f in ipairs { 'tokens', 'header', 'block', 'mac', 'routes', 'byBytes', 'ids', 'one', 'byUUID', 'boxedInt',
+    'boxedID', 'values', 'view', 'viewed', 'slack', 'grown', 'pool', 'file', 'tcp', 'unixAddr',
+    'address', 'values2', 'template', 'structs', 'errs', 'funcs', 'deferred', 'method', 'once',
+    'letters', 'joined', 'number', 'pathErr', 'union', 'unions', 'floats', 'complex', 'bools', 'tree',
+    'embedded', 'pointers', 'runeKeys', 'address2', 'interface2', 'cookie', 'request', 'ring', 'when',
+    'zones' } do
+  pcall(function() print(f, plain[f]) end)
+  pcall(function() print(ri.text(ri.ref('main.plain.' .. f), 100000)) end)
+  pcall(function() ri.emit { v = ri.eval('main.plain.' .. f) } end)
+  pcall(function() for k, v in ri.pairs(plain[f]) do print(k, v) end end)
+  pcall(function() for i = 0, #plain[f] - 1 do print(plain[f][i]) end end)
+end
+local keys = ri.var 'main.keys'
+for _, f in ipairs { 'block', 'gcm', 'id', 'ids', 'byID', 'values', 'routes', 'boxed', 'pair', 'boxpair', 'words',
+    'narrow', 'numbers', 'integer', 'rat', 'queue', 'pairs', 'pointer', 'captured', 'pool', 'signing',
+    'address', 'ip', 'floats', 'generic', 'shared', 'nested', 'slack', 'bytes' } do
+  pcall(function() print(f, keys[f]) end)
+  pcall(function() print(ri.text(ri.ref('main.keys.' .. f), 100000)) end)
+  pcall(function() ri.emit { v = ri.eval('main.keys.' .. f) } end)
+  pcall(function() for k, v in ri.pairs(keys[f]) do print(k, v) end end)
+  pcall(function() for i = 0, #keys[f] - 1 do print(keys[f][i]) end end)
+end
+for _, v in ipairs { 'ids[0].hi', 'one.hi', 'one.lo', 'union.words[0]', 'union.words[1]', 'unions[0].words[0]' } do
+  pcall(function() print(ri.eval('main.plain.' .. v)) end)
+end
 for _, g in ipairs(ri.stacks()) do print(#g.ids) end
 `
 
@@ -178,7 +251,8 @@ func recordAll(t *testing.T, pid int, opt Options) (path string, raw []byte, h *
 			fmt.Fprint(&seen, row)
 		}
 	}
-	for _, name := range []string{"name0", "password1", "street", "tag1", "key", "value", "any", "queued", "bearer"} {
+	for _, name := range []string{"name0", "password1", "street", "tag1", "key", "value", "any", "queued", "bearer",
+		"jwt", "structkey", "cookievalue", "formvalue", "patherr"} {
 		if !strings.Contains(seen.String(), planted(name)) {
 			t.Errorf("the instruments never saw %s: the test proves nothing of it", name)
 		}
@@ -224,26 +298,79 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-func search(t *testing.T, where string, data []byte) {
-	t.Helper()
-	for name, text := range hidden() {
-		if at := bytes.Index(data, text); at >= 0 {
-			t.Errorf("%s is in %s at %d: %.60q", name, where, at, data[max(0, at-16):])
+// TestSecretsKept records the same with a rule that keeps all: then the search finds them, or it would prove nothing.
+func TestSecretsKept(t *testing.T) {
+	_, raw, _ := recordAll(t, program(t), Options{Heap: true,
+		Policy: &redact.Policy{Rules: []redact.Rule{{Action: redact.Keep, Type: "*"}, {Action: redact.Keep, Package: "*"},
+			{Action: redact.Keep, Variable: "*"}}}})
+	reader, err := format.Open(bytes.NewReader(raw), int64(len(raw)), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, b := range reader.Blocks() {
+		data, err := reader.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, what := range found(b.Name, data) {
+			fmt.Fprintln(&all, what)
 		}
 	}
-	// Names of fields, and what looks like them by chance.
-	if strings.Contains(where, "symbols") || strings.Contains(where, "typed") || where == "the file" {
-		return
+	for _, name := range []string{"name0", "street", "value", "jwt", "structvalue", "cookievalue", "formvalue"} {
+		if !strings.Contains(all.String(), name+" ") {
+			t.Errorf("%s isn't found where it is kept", name)
+		}
 	}
-	planted := pieces()
-	word := uint64(0)
-	for i, b := range data {
-		word = word>>8 | uint64(b)<<56
-		if name, ok := planted[word]; ok && i >= 7 {
-			t.Errorf("%s is in %s at %d: %.60q", name, where, i-7, data[max(0, i-23):])
+	for _, name := range []string{"id", "ids0", "boxed", "pair", "words", "mapvalue", "structkey", "pointer"} {
+		if !strings.Contains(all.String(), "the key "+name+" ") {
+			t.Errorf("the key %s isn't found where it is kept", name)
 		}
 	}
 }
+
+func search(t *testing.T, where string, data []byte) {
+	t.Helper()
+	for _, what := range found(where, data) {
+		t.Errorf("%s, of %s", what, where)
+	}
+}
+
+// found says what of the secrets is in some bytes, and where.
+func found(where string, data []byte) (list []string) {
+	say := func(what string, at int) {
+		list = append(list, fmt.Sprintf("%s is at %d: %.60q", what, at, data[max(0, at-16):]))
+	}
+	for _, forms := range []map[string][]byte{writtenKeys, hiddenForms} {
+		for name, text := range forms {
+			if at := bytes.Index(data, text); at >= 0 {
+				say(name, at)
+			}
+		}
+	}
+	// Names of fields, and what looks like them by chance.
+	named := strings.Contains(where, "symbols") || strings.Contains(where, "typed") || where == "the file"
+	word := uint64(0)
+	for i, b := range data {
+		word = word>>8 | uint64(b)<<56
+		if i < 7 {
+			continue
+		}
+		if name, ok := keyPieces[word]; ok {
+			say(name, i-7)
+		}
+		if name, ok := textPieces[word]; ok && !named {
+			say(name, i-7)
+		}
+	}
+	return list
+}
+
+var (
+	hiddenForms            = hidden()
+	textPieces             = pieces()
+	keyPieces, writtenKeys = hiddenKeys()
+)
 
 // TestTokens asks a recording for what was not kept: texts are equal where they were, and to compare them with what is
 // known, or to take them apart, is an error.

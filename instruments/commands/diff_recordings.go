@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"ri/attach/recorded"
@@ -16,8 +17,8 @@ import (
 )
 
 // DiffRecordings says what changed between two recordings: in an expression's value, or in the rows of a recipe (what
-// is a recipe's name is one), told apart by their key columns; of no name, in those of all recipes that both were made
-// with.
+// is a recipe's name is one, what ends in .lua is a script), told apart by their key columns; of no name, in those of
+// all recipes that both were made with.
 func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue, files []string, identity string,
 	args []string, depth int,
 	how looks.Options) error {
@@ -42,12 +43,13 @@ func DiffRecordings(ctx context.Context, out *rows.Output, c *recipes.Catalogue,
 	d := recordingDiff{out: out, two: two, depth: depth, how: how,
 		took: two[1].Target.Written().Sub(two[0].Target.Written())}
 	if len(args) > 0 {
-		if _, err := c.Recipe(args[0]); err != nil && len(args) == 1 {
+		_, err := c.Recipe(args[0])
+		if err != nil && len(args) == 1 && !strings.HasSuffix(args[0], ".lua") {
 			return d.expression(ctx, args[0])
 		}
 		return d.recipes(ctx, c, []string{args[0]}, args[1:])
 	}
-	names, err := d.both()
+	names, err := d.both(c)
 	if err != nil {
 		return err
 	}
@@ -63,8 +65,9 @@ type recordingDiff struct {
 	took  time.Duration // between the two
 }
 
-// both are the recipes that both recordings were made with.
-func (d *recordingDiff) both() (names []string, err error) {
+// both are the recipes that both recordings were made with and that are here. A recording keeps no script, so of those
+// it was made with it only knows the names.
+func (d *recordingDiff) both(c *recipes.Catalogue) (names []string, err error) {
 	var made [2][]string
 	for i, s := range d.two {
 		var h record.Header
@@ -75,10 +78,24 @@ func (d *recordingDiff) both() (names []string, err error) {
 			made[i] = append(made[i], r.Recipe)
 		}
 	}
+	var scripts []string
 	for _, name := range made[0] {
-		if slices.Contains(made[1], name) && !slices.Contains(names, name) {
+		_, err := c.Recipe(name)
+		switch {
+		case !slices.Contains(made[1], name) || slices.Contains(names, name) || slices.Contains(scripts, name):
+		case err != nil:
+			scripts = append(scripts, name)
+		default:
 			names = append(names, name)
 		}
+	}
+	how := fmt.Sprintf("the two were made with %s, of which the catalogue here has no recipe, and a recording keeps no "+
+		"script: name the file, as in ri diff -r BEFORE -r AFTER ./FILE.lua", strings.Join(scripts, ", "))
+	switch {
+	case len(scripts) > 0 && len(names) == 0:
+		return nil, rows.Usagef("%s", how)
+	case len(scripts) > 0:
+		d.out.Log("note: not compared: " + how)
 	}
 	if len(names) == 0 {
 		return nil, rows.Usagef("the two were made with no recipe in common: name one, or an expression")
@@ -133,7 +150,11 @@ func (d *recordingDiff) recipes(ctx context.Context, c *recipes.Catalogue, names
 		total.Rows = append(total.Rows, changed...)
 	}
 	if len(total.Rows) == 0 {
-		sayEmpty(d.out, total, fmt.Sprintf("nothing of %s changed", rows.Plural(int64(compared), "row")))
+		words := fmt.Sprintf("nothing of %s changed", rows.Plural(int64(compared), "row"))
+		if compared == 0 {
+			words = "there are no rows to compare (what a script prints is not compared)"
+		}
+		sayEmpty(d.out, total, words)
 	}
 	return d.out.Conclude(total)
 }

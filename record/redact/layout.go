@@ -123,7 +123,7 @@ func (c *compiler) add(t *symbols.Type, off int64, at place, depth int) {
 		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
 	default:
 		action := Keep
-		if c.p.DenyNumbers && !ofRuntime(at, t) {
+		if c.p.DenyNumbers && !ofRuntime(at, t) && !runtimeVariable(at) {
 			action = Drop
 		}
 		c.piece(Piece{Offset: off, Size: t.Size}, action, t, at)
@@ -356,6 +356,12 @@ func ofRuntime(at place, t *symbols.Type) bool {
 		return isOf(at.within[n-1].pkg, runtimePackages)
 	}
 	return isOf(PackageOf(t.Name), runtimePackages)
+}
+
+// runtimeVariable tells whether a number is a package variable of the runtime's, such as runtime.gomaxprocs: one like
+// those in its structures.
+func runtimeVariable(at place) bool {
+	return len(at.within) == 0 && isOf(PackageOf(at.variable), runtimePackages)
 }
 
 // OfRuntime tells whether a type is the runtime's own.

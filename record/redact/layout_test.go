@@ -175,6 +175,9 @@ func TestVariables(t *testing.T) {
 		{"main.apiToken", Policy{Rules: []Rule{{Action: Keep, Package: "main"}}}, Drop},
 		{"main.apiToken", Policy{Rules: []Rule{{Action: Keep, Variable: "main.apiToken"}}}, Keep},
 		{"main.counter", Policy{DenyNumbers: true}, Drop},
+		{"runtime.gomaxprocs", Policy{DenyNumbers: true}, Keep},
+		{"runtime.gomaxprocs", Policy{DenyNumbers: true, Rules: []Rule{{Action: Drop, Variable: "runtime.*"}}}, Drop},
+		{"example.com/runtime.gomaxprocs", Policy{DenyNumbers: true}, Drop},
 	} {
 		if got := x.policy.Of(number, x.variable).Pieces[0].Action; got != x.want {
 			t.Errorf("%s with %+v: %s, want %s", x.variable, x.policy, got, x.want)

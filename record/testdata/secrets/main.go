@@ -265,7 +265,12 @@ func main() {
 	runtime.GC()
 
 	more.fill()
+	plain.fill()
+	keys.fill()
 	wait := make(chan int)
+	go spill(planted("spilled0"), planted("spilled1"), planted("spilled2"), words(planted("spillwords")[8:]), wait)
+	go panicking(wait)
+	go hold(key("held"), pair64("heldpair"), wait)
 	go pprof.Do(context.Background(), pprof.Labels(planted("label"), planted("labelvalue")), func(context.Context) {
 		park(planted("parked"), customers[0], wait)
 	})

@@ -43,8 +43,8 @@ local function counts(groups)
   return out
 end
 
--- meter reads what the collector has counted.
-local function meter()
+-- read_meter reads what the collector has counted.
+local function read_meter()
   local work = ri.var "runtime.work"
   local out = { cycles = ri.var "runtime.memstats".numgc, phase = ri.var "runtime.gcphase", now = runtime.nanotime() }
   if runtime.has(work, "cpuStats") then
@@ -58,13 +58,24 @@ local function meter()
   return out
 end
 
+-- meter notes what the collector has counted, or why it can't be read: a recording need not have numbers.
+local function meter(l, i)
+  local ok, counted = pcall(read_meter)
+  if ok then
+    l.meters[i] = counted
+  else
+    l.nometers = counted
+  end
+end
+
 -- needs_heap tells whether a look needs the heap for these checks.
 local function needs_heap(l) return l.wanted["heap-growth"] and l.second and l.seconds >= worth end
 
 --- Notes what the checks compare, in the first look.
 -- @param l table, the look
 local function first(l)
-  l.meters = { meter() }
+  l.meters = {}
+  meter(l, 1)
   l.kinds = { counts(l.groups) }
   if l.heap and needs_heap(l) then l.sizes = sizes(l.heap) end
 end
@@ -118,7 +129,7 @@ local function between(l)
     end
   end
   pcall(livelock.finish, l)
-  l.meters[2] = meter()
+  meter(l, 2)
   pcall(spinning.finish, l)
   again(l)
 end
@@ -198,6 +209,7 @@ end
 local function collector(l)
   if not l.second then return nil, "it needs two looks, of a running process" end
   local a, b = l.meters[1], l.meters[2]
+  if not (a and b) then error(l.nometers, 0) end
   local cycles = b.cycles - a.cycles
   local seconds = (b.now - a.now) / 1e9
   local out = {}
