@@ -34,15 +34,23 @@ local function environment(p)
 end
 
 -- debug settings that aren't 0: GODEBUG, or set by the runtime itself (runtime/runtime1.go; a list of pointers since Go 1.21).
+local function debugvar(v)
+  local value = v.value
+  if value ~= nil then value = ri.deref(value) end
+  if value == nil and runtime.has(v, 'atomic') and v.atomic ~= nil then value = ri.deref(v.atomic) end
+  return value
+end
+
 local function debugvars()
+  local unread, why = 0, nil
   for _, v in ri.pairs(runtime.var 'runtime.dbgvars') do
     if v ~= nil then
-      local value = v.value
-      if value ~= nil then value = ri.deref(value) end
-      if value == nil and runtime.has(v, 'atomic') and v.atomic ~= nil then value = ri.deref(v.atomic) end
-      if type(value) == 'number' and value ~= 0 then ri.emit { kind = 'debug', name = v.name, value = tostring(value) } end
+      local ok, value = pcall(debugvar, v) -- a recording need not have numbers
+      if not ok then unread, why = unread + 1, why or value end
+      if ok and type(value) == 'number' and value ~= 0 then ri.emit { kind = 'debug', name = v.name, value = tostring(value) } end
     end
   end
+  if unread > 0 then ri.leaveout(('%s: %s'):format(words.count(unread, 'debug setting'), why)) end
 end
 
 return {
