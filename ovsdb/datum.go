@@ -213,24 +213,9 @@ func (c ColumnType) read(j any, names Names, loose bool) (d Datum, err error) {
 		return d, Syntaxf(j, "", "%s must have %d to %d members but %d are present", class, c.Min, c.Max, n)
 	}
 	for _, e := range inner {
-		key := e
-		if c.Value != nil {
-			pair, ok := e.([]any)
-			if !ok || len(pair) != 2 {
-				return d, Syntaxf(e, "", "expected 2-element array")
-			}
-			key = pair[0]
-			v, err := atomOf(c.Value, pair[1], names, loose)
-			if err != nil {
-				return d, err
-			}
-			d.Values = append(d.Values, v)
-		}
-		k, err := c.key(key, names, loose)
-		if err != nil {
+		if err := c.element(&d, e, names, loose); err != nil {
 			return d, err
 		}
-		d.Keys = append(d.Keys, k)
 	}
 	d.Sort()
 	if d.duplicate() {
@@ -240,6 +225,28 @@ func (c ColumnType) read(j any, names Names, loose bool) (d Datum, err error) {
 		return d, Errorf("ovsdb error", "set contains duplicate")
 	}
 	return d, nil
+}
+
+// element appends an element of a set, or a pair of a map.
+func (c ColumnType) element(d *Datum, key any, names Names, loose bool) error {
+	if c.Value != nil {
+		pair, ok := key.([]any)
+		if !ok || len(pair) != 2 {
+			return Syntaxf(key, "", "expected 2-element array")
+		}
+		key = pair[0]
+		v, err := atomOf(c.Value, pair[1], names, loose)
+		if err != nil {
+			return err
+		}
+		d.Values = append(d.Values, v)
+	}
+	k, err := c.key(key, names, loose)
+	if err != nil {
+		return err
+	}
+	d.Keys = append(d.Keys, k)
+	return nil
 }
 
 func (c ColumnType) key(j any, names Names, loose bool) (Atom, error) {
