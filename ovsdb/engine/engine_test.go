@@ -135,7 +135,7 @@ func TestConvert(t *testing.T) {
 	if err := convert(strings.Replace(schema, `"shop"`, `"other"`, 1)); err == nil {
 		t.Error("a schema of another name was taken")
 	}
-	wide := strings.Replace(schema, `"left": {"type": "integer"}, `, `"price": {"type": "real"}, `, 1)
+	wide := strings.Replace(schema, `"left": {"type": "integer"},`, `"price": {"type": "real"},`, 1)
 	if err := convert(wide); err != nil {
 		t.Fatal(err)
 	}
