@@ -152,6 +152,9 @@ func (at place) header() place {
 }
 
 func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
+	if pkg := PackageOf(t.Name); pkg == "sync" || pkg == "internal/sync" {
+		at.secret = false // whatever a lock or a pool is called, its counts are no secret: regexp.onePassPool
+	}
 	in := at.inside(t)
 	if c.slots(t, off) {
 		return
