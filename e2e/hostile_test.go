@@ -255,9 +255,13 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"PID", "CORE"} {
-		for _, name := range h.recipes(t) {
+		for _, r := range h.recipes(t) {
+			name := r.Name
 			flag := map[string]string{"PID": "-p", "CORE": "-c"}[target]
 			args := []string{"run", name, flag, target}
+			if r.Category == "trace" { // it waits for what comes
+				args = append(args, "time=1s")
+			}
 			switch name {
 			case "cpu":
 				args = append(args, "seconds=0.1")
@@ -287,26 +291,29 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// recipes are the names of those that fit and only read.
-func (h *hostileTarget) recipes(t *testing.T) (names []string) {
+// listed is a recipe as ri recipes lists it.
+type listed struct {
+	Name, Mode, Category string
+	Fits                 bool
+}
+
+// recipes are those that fit and only read.
+func (h *hostileTarget) recipes(t *testing.T) (fit []listed) {
 	t.Helper()
 	out, _ := runRi(t, 0, "recipes", "-p", fmt.Sprint(h.pid), "--json")
-	var list []struct {
-		Name, Mode string
-		Fits       bool
-	}
+	var list []listed
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range list {
 		if r.Fits && r.Mode == "read" {
-			names = append(names, r.Name)
+			fit = append(fit, r)
 		}
 	}
-	if len(names) < 20 {
-		t.Fatalf("only %d recipes fit: %v", len(names), names)
+	if len(fit) < 20 {
+		t.Fatalf("only %d recipes fit: %v", len(fit), fit)
 	}
-	return names
+	return fit
 }
 
 // watch has a second process of the kind die, held in its last moment: what is printed then. Its core is DIED.
