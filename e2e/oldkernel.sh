@@ -18,11 +18,11 @@ image=${KERNEL_PACKAGE:-$(apt-cache search '^linux-image-6\.1\.0-[0-9]*-cloud-am
 [ -n "$image" ] || { echo "no package of a kernel 6.1: set KERNEL_PACKAGE" >&2; exit 1; }
 (cd "$work" && apt-get download -qq "$image" 2>/dev/null && dpkg-deb -x ./*.deb kernel)
 
-mkdir -p "$work"/root/{bin,proc,sys,tmp,dev}
-CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/root/bin/ri" ./cmd/ri
-CGO_ENABLED=0 go build -trimpath -o "$work/root/bin/target" ./e2e/testdata/oldkernel
-cp "$(command -v busybox)" "$work/root/bin/"
-cat >"$work/root/init" <<'INIT'
+mkdir -p "$work"/tree/{bin,proc,sys,tmp,dev}
+CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$work/tree/bin/ri" ./cmd/ri
+CGO_ENABLED=0 go build -trimpath -o "$work/tree/bin/target" ./e2e/testdata/oldkernel
+cp "$(command -v busybox)" "$work/tree/bin/"
+cat >"$work/tree/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
@@ -44,8 +44,8 @@ echo "RETURNS exit $? rows $(grep -c '"done"' /tmp/returns) $(tail -1 /tmp/said)
 kill -0 $p && echo "TARGET lives"
 poweroff -f
 INIT
-chmod +x "$work/root/init"
-(cd "$work/root" && find . | cpio -o -H newc 2>/dev/null | gzip -1 >../initrd.gz)
+chmod +x "$work/tree/init"
+(cd "$work/tree" && find . | cpio -o -H newc 2>/dev/null | gzip -1 >../initrd.gz)
 timeout "${TIMEOUT:-600}" qemu-system-x86_64 -accel tcg,thread=multi -cpu qemu64 -m 2048 -smp 2 -nographic -no-reboot \
 	-kernel "$work"/kernel/boot/vmlinuz-* -initrd "$work/initrd.gz" -append "console=ttyS0 quiet panic=-1" </dev/null |
 	tr -d '\r' >"$work/out" || true
