@@ -78,6 +78,46 @@ func (r *Request) check() error {
 	return nil
 }
 
+// Bounded refuses a request that a person made without an end: a limit, and a time, can be raised and not left out.
+func (r *Request) Bounded() error {
+	if r.Limit == 0 || r.For <= 0 {
+		return rows.Usagef("--limit and --for can be raised, and not left out: a trace has an end")
+	}
+	return nil
+}
+
+// ParseShow reads expressions with commas between them; those in brackets and quotes are the expressions' own.
+func ParseShow(text string) (out []Show) {
+	add := func(expr string) {
+		if expr = strings.TrimSpace(expr); expr != "" {
+			out = append(out, Show{Name: expr, Expr: expr})
+		}
+	}
+	from, depth := 0, 0
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == '\\' && quote != '`' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '`' || c == '\'':
+			quote = c
+		case c == '(' || c == '[' || c == '{':
+			depth++
+		case c == ')' || c == ']' || c == '}':
+			depth--
+		case c == ',' && depth == 0:
+			add(text[from:i])
+			from = i + 1
+		}
+	}
+	add(text[from:])
+	return out
+}
+
 // ParseBudget reads a share of a core: "1%", "0.5%", "2" (cores).
 func ParseBudget(text string) (float64, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")

@@ -30,8 +30,11 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w.Functions = args
-			for _, expr := range show {
-				w.Show = append(w.Show, trace.Show{Name: expr, Expr: expr})
+			if err := r.Bounded(); err != nil {
+				return err
+			}
+			for _, list := range show {
+				w.Show = append(w.Show, trace.ParseShow(list)...)
 			}
 			w.Returns = w.Returns || r.Histogram
 			r.Probes = []trace.Probe{w}
@@ -57,7 +60,7 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 	f.StringArrayVar(&w.When, "when", nil, "only calls of which `EXPR` is true; may be given again, and all must be")
 	f.StringArrayVar(&w.After, "when-after", nil,
 		"as --when, but decided by ri over what a hit took along: for an `EXPR` that the kernel can't decide")
-	f.StringArrayVar(&show, "show", nil, "show `EXPR`, instead of all arguments and results; may be given again")
+	f.StringArrayVar(&show, "show", nil, "show `EXPR,...`, instead of all arguments and results; may be given again")
 	f.BoolVar(&w.Returns, "returns", false, "show calls when they return, with results and duration")
 	f.BoolVar(&stack, "stack", false, "show who calls")
 	f.StringArrayVar(&r.By, "count", nil,
