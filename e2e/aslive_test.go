@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -172,29 +173,52 @@ func TestRecordingIsAsLive(t *testing.T) {
 	}
 }
 
-// answersAlike holds a process still, and compares what every recipe that fits says of it, of a core, of a recording,
-// and of a recording that was made of the core.
-func answersAlike(t *testing.T, pid int) {
+// TestRecordedSettings compares what a process was started with: texts that are empty, that have no name, no value, or
+// more than one "=".
+func TestRecordedSettings(t *testing.T) {
+	needAttach(t)
+	exe, err := buildTarget("local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, "-listen=127.0.0.1:0", "-objects=3")
+	cmd.Env = []string{"MAKEFLAGS=", "MFLAGS=", "EMPTY=", "TWO=a=b", "ENDS=a=", "PLAIN=value", "=C:=here", "NONAME", "X=",
+		"LINES=one\ntwo=three", "PASSWORD=", "SESSION=hunter2", "TWICE=1", "TWICE=2"}
+	p, err := launch(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.end)
+	r, file := recordHeld(t, p.pid, "settings")
+	live, _ := momentRows(t, "settings", "-p", fmt.Sprint(p.pid))
+	for _, entry := range []string{"MAKEFLAGS=", "TWO=a=b", "=C:=here", "NONAME", "PASSWORD=", "LINES=one\ntwo=three"} {
+		if !slices.ContainsFunc(live, func(row map[string]any) bool { return row["name"] == entry }) {
+			t.Errorf("no row of the process is of the entry %q", entry)
+		}
+	}
+	rows, _ := momentRows(t, "settings", "-r", file("rec"))
+	for _, list := range []*[]map[string]any{&live, &rows} {
+		*list = slices.DeleteFunc(*list, func(row map[string]any) bool { return row["kind"] == "debug" })
+	}
+	if wrong := r.rows(live, rows); wrong != "" {
+		t.Errorf("settings of the recording: %s", wrong)
+	}
+}
+
+// recordHeld records recipes of a process that stands still from then on, and gives what its tokens are made by.
+func recordHeld(t *testing.T, pid int, recipes ...string) (r redaction, file func(name string) string) {
 	t.Helper()
-	if os.Getenv("RI_RECORDINGS") != "" {
-		return // which is about those
-	}
-	process, dir := fmt.Sprint(pid), t.TempDir()
-	if f := os.Getenv("RI_HOLD"); f != "" {
-		os.WriteFile(f, []byte(process), 0o600)
-		select {}
-	}
-	file := func(name string) string { return filepath.Join(dir, name) }
+	dir := t.TempDir()
+	file = func(name string) string { return filepath.Join(dir, name) }
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Kill(pid, syscall.SIGCONT)
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
 	if err := awaitState(pid, "T"); err != nil {
 		t.Fatal(err)
 	}
-	runRi(t, 0, "core", "-p", process, "-o", file("core"), "--max-stop", "1m")
-	runRi(t, 0, "record", "-p", process, "-o", file("rec"), "--all", "--key-file", file("key"), "--max-stop", "1m")
-	runRi(t, 0, "record", "-c", file("core"), "-o", file("corerec"), "--all", "--key-file", file("key"))
+	runRi(t, 0, append([]string{"record", "-p", fmt.Sprint(pid), "-o", file("rec"), "--key-file", file("key"),
+		"--max-stop", "1m"}, recipes...)...)
 	text, err := os.ReadFile(file("key"))
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +227,24 @@ func answersAlike(t *testing.T, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := redaction{redact.NewTokens(key)}
+	return redaction{redact.NewTokens(key)}, file
+}
+
+// answersAlike holds a process still, and compares what every recipe that fits says of it, of a core, of a recording,
+// and of a recording that was made of the core.
+func answersAlike(t *testing.T, pid int) {
+	t.Helper()
+	if os.Getenv("RI_RECORDINGS") != "" {
+		return // which is about those
+	}
+	process := fmt.Sprint(pid)
+	if f := os.Getenv("RI_HOLD"); f != "" {
+		os.WriteFile(f, []byte(process), 0o600)
+		select {}
+	}
+	r, file := recordHeld(t, pid, "--all")
+	runRi(t, 0, "core", "-p", process, "-o", file("core"), "--max-stop", "1m")
+	runRi(t, 0, "record", "-c", file("core"), "-o", file("corerec"), "--all", "--key-file", file("key"))
 	for _, path := range []string{"core", "rec", "corerec"} {
 		if info, err := os.Stat(file(path)); err == nil {
 			t.Logf("%s: %d bytes", path, info.Size())
@@ -298,9 +339,9 @@ func momentRows(t *testing.T, recipe string, args ...string) ([]map[string]any, 
 				row[column] = ago.ReplaceAllString(text, "ago")
 			}
 		}
-		// An entry of the environment is one text.
-		if value, _ := row["value"].(string); recipe == "settings" && row["kind"] == "env" && value != "" {
-			row["name"], row["value"] = fmt.Sprint(row["name"], "=", value), ""
+		// An entry of the environment is one text, with its value if it has one.
+		if value, ok := row["value"].(string); recipe == "settings" && row["kind"] == "env" && ok {
+			row["name"], row["value"] = fmt.Sprint(row["name"], "=", value), nil
 		}
 	}
 	return rows, code

@@ -352,11 +352,19 @@ func (h *Host) riMasked(L *lua.LState) int {
 	if list, ok := L.Get(1).(*lua.LTable); ok {
 		var args []string
 		for i := 1; i <= list.Len(); i++ {
-			args = append(args, lua.LVAsString(list.RawGetInt(i)))
+			text := lua.LVAsString(list.RawGetInt(i))
+			if isToken(lua.LString(text)) {
+				text = "" // as random as a key, and no secret
+			}
+			args = append(args, text)
 		}
 		shown, n := secrets.Arguments(args)
 		out := h.lua.CreateTable(len(shown), 0)
-		for _, text := range shown {
+		for i, text := range shown {
+			if given := list.RawGetInt(i + 1); isToken(given) {
+				out.Append(given)
+				continue
+			}
 			out.Append(lua.LString(text))
 		}
 		L.Push(out)

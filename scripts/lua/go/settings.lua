@@ -22,15 +22,19 @@ end
 local function environment(p)
   local list = {}
   for _, entry in ri.pairs(runtime.var 'syscall.envs' or ri.var 'runtime.envs') do
-    if ri.token(entry) then
-      list[#list + 1] = { entry, '' }
-    else
-      local name, value = entry:match('^([^=]+)=(.*)$')
-      if name then list[#list + 1] = { name, value } end
+    local name, value = entry, nil -- one without '=' has no value, nor is it known of a token where it begins
+    if not ri.token(entry) then
+      local before, after = entry:match('^([^=]+)=(.*)$')
+      if before then name, value = before, after end
     end
+    if entry ~= '' then list[#list + 1] = { name, value } end -- package syscall empties those whose name comes again
   end
   table.sort(list, function(a, b) return a[1] < b[1] end)
-  for _, e in ipairs(list) do ri.emit { kind = 'env', name = e[1], value = shown(p, e[1], e[2]) } end
+  for _, e in ipairs(list) do
+    local name, value = e[1], e[2]
+    if value then value = shown(p, name, value) else name = shown(p, '', name) end
+    ri.emit { kind = 'env', name = name, value = value }
+  end
 end
 
 -- debug settings that aren't 0: GODEBUG, or set by the runtime itself (runtime/runtime1.go; a list of pointers since Go 1.21).
