@@ -164,7 +164,7 @@ func (w *window) fill(kept, notKept []extent) {
 	w.denyTexts()
 }
 
-// wordsOfNoType paints what was read as words of no type: addresses are kept.
+// wordsOfNoType paints what was read as words of no type: addresses are kept, and nil.
 func (w *window) wordsOfNoType() {
 	for page := range windowSize / pageSize {
 		if w.pages>>page&1 == 0 {
@@ -198,7 +198,7 @@ func (w *window) word(off int, at uint64, b []byte) {
 	switch {
 	case w.mem.Constant(at, 8):
 		c = meant
-	case w.mem.Mapped(word(b, 0), 1):
+	case word(b, 0) == 0, w.mem.Mapped(word(b, 0), 1):
 		c = plain
 	}
 	for k := range 8 {

@@ -17,6 +17,22 @@ func (f *File) Code(pc uint64) (code []byte, entry uint64) {
 	return code, info.Entry
 }
 
+// CodeLacks is ErrNotRecorded of Go code that didn't travel with a file that came without its executable; else nil.
+func (f *File) CodeLacks(pc uint64) error {
+	info, ok := f.PC(pc)
+	switch {
+	case !ok || info.End <= info.Entry || info.End-info.Entry > maxCode:
+		return nil
+	case info.Err != nil:
+		return info.Err
+	}
+	var first [1]byte
+	if f.ReadStatic(first[:], info.Entry) {
+		return nil
+	}
+	return f.notRecorded("the code of %s was", info.Func)
+}
+
 // maxCode bounds one function's code, in bytes.
 const maxCode = 1 << 20
 

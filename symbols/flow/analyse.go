@@ -215,7 +215,19 @@ type Program struct {
 	levels    int // of calls that are followed
 	largest   int // bytes of a function that is followed when it is called
 
-	interfaces bool // calls through them count
+	interfaces bool   // calls through them count
+	lacks      *error // see Lacks; one for all that come of a Program
+}
+
+// Lacks is ErrNotRecorded where code was to be followed that didn't travel with a recording, else nil: then what was
+// not found may be in it.
+func (p *Program) Lacks() error { return *p.lacks }
+
+func (p *Program) code(entry uint64) (code []byte, at uint64) {
+	if code, at = p.file.Code(entry); code == nil && *p.lacks == nil {
+		*p.lacks = p.file.CodeLacks(entry)
+	}
+	return code, at
 }
 
 // ErrProcessor: the code is of a processor that flow doesn't read.
@@ -232,7 +244,7 @@ func New(file *symbols.File, readerCount int64) (*Program, error) {
 func newProgram(file *symbols.File, readerCount int64) *Program {
 	return &Program{file: file, functions: map[uint64]*Function{}, readers: readerCount, wanted: IsLockFunction,
 		callees: map[uint64]int{}, busy: map[uint64]bool{}, outgoing: map[uint64]*callsOf{},
-		levels: maxLevels, largest: maxCallees}
+		levels: maxLevels, largest: maxCallees, lacks: new(error)}
 }
 
 // At gives the state in which a function is in front of the instruction at, or around, a link-time pc. For a call, pc
@@ -279,7 +291,7 @@ func (p *Program) function(entry uint64, level int) *Function {
 	if p.busy[entry] {
 		return nil
 	}
-	code, at := p.file.Code(entry)
+	code, at := p.code(entry)
 	info, ok := p.file.PC(entry)
 	if code == nil || !ok || at != entry {
 		return nil

@@ -53,7 +53,7 @@ func (p *Program) callsOf(entry uint64) *callsOf {
 		return c
 	}
 	p.outgoing[entry] = nil
-	code, at := p.file.Code(entry)
+	code, at := p.code(entry)
 	info, ok := p.file.PC(entry)
 	if code == nil || !ok || at != entry {
 		return nil

@@ -31,7 +31,7 @@ func graphOf(file *symbols.File, pc uint64) (*graph, bool) {
 	if at != info.Entry || len(code) == 0 || len(code) > maxLoop {
 		return nil, false
 	}
-	r := &run{p: &Program{file: file}, f: &Function{info: info, code: code}}
+	r := &run{p: &Program{file: file, lacks: new(error)}, f: &Function{info: info, code: code}}
 	leaders, ok := r.leaders()
 	if !ok {
 		return nil, false

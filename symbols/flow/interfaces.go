@@ -18,7 +18,7 @@ const methods = 24
 // locks that may have been taken. Each has Via.
 func (p *Program) Interfaces() *Program {
 	through := newProgram(p.file, p.readers)
-	through.interfaces = true
+	through.interfaces, through.lacks = true, p.lacks
 	return through
 }
 
@@ -64,7 +64,7 @@ func (p *Program) Takes(entry uint64) []Held {
 
 // indirect tells whether a function's code seems to have a call through a register or a word of memory.
 func (p *Program) indirect(entry uint64) bool {
-	code, at := p.file.Code(entry)
+	code, at := p.code(entry)
 	if at != entry {
 		return false
 	}

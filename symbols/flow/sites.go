@@ -301,7 +301,7 @@ func (p *Program) touches(entry uint64, levels int) bool {
 	if known, ok := p.callees[entry]; ok && known >= levels {
 		return known == everywhere
 	}
-	code, at := p.file.Code(entry)
+	code, at := p.code(entry)
 	if code == nil || at != entry {
 		return false
 	}

@@ -61,7 +61,7 @@ const (
 // locks. library tells functions of the standard library.
 func (p *Program) Uses(library func(function string) bool) *Program {
 	uses := newProgram(p.file, 0)
-	uses.library, uses.levels, uses.largest = library, UseLevels, largestUser
+	uses.library, uses.levels, uses.largest, uses.lacks = library, UseLevels, largestUser, p.lacks
 	uses.wanted = func(function string) bool { _, ok := useOf[function]; return ok }
 	return uses
 }

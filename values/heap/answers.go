@@ -73,7 +73,7 @@ func Ask(ctx context.Context, s *values.Space, answers *Answers, progress Progre
 			answers.unheard(func() { answers.walked, err = Build(ctx, s, progress) })
 		}
 		if o.heap = answers.walked; o.heap != nil {
-			o.heap.keyless = true
+			o.heap.keyless, o.heap.ctx, o.heap.tell = true, ctx, progress // of who asks now: who had it walked may be over
 		}
 	}
 	return o, err

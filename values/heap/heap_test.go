@@ -168,6 +168,26 @@ func TestHeapEnds(t *testing.T) {
 	}
 }
 
+// A heap that one has walked answers the next, too, when the first is over.
+func TestHeapAskedAgain(t *testing.T) {
+	l := testlook.Look(t, heapFixture, heapVariants[0], attach.Stopped)
+	answers := heap.NoteAnswers(func(f func()) { f() })
+	ctx, cancel := context.WithCancel(context.Background())
+	first, err := heap.Ask(ctx, l.Space, answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	second, err := heap.Ask(context.Background(), l.Space, answers, nil)
+	if err != nil || second.Heap() != first.Heap() {
+		t.Fatalf("it was walked again: %v", err)
+	}
+	users, err := second.Users(pointer(t, l, "main.store.list"), heap.MaxUsers)
+	if err != nil || !slices.Contains(users.Variables, "main.store") {
+		t.Errorf("main.store.list: %+v, %v", users, err)
+	}
+}
+
 // The way to an object is an expression that leads there.
 func TestHeapPaths(t *testing.T) {
 	eachHeap(t, func(t *testing.T, v testprogram.Variant) {

@@ -76,7 +76,7 @@ func (h *Holder) String() string {
 }
 
 // FindHolders infers who holds locks, from the stacks in groups. Those locks that nobody waits for are added to w
-// where all is set.
+// where all is set. The error is ErrNotRecorded where code is missing.
 func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, check func()) error {
 	program, err := r.program()
 	if err != nil {
@@ -119,7 +119,7 @@ func (r *Reader) FindHolders(w *Waits, groups []*values.StackGroup, all bool, ch
 		f.search(groups, check)
 	}
 	f.candidates(groups, orphans, check)
-	return nil
+	return program.Lacks()
 }
 
 // search goes through the stacks, and gives how many could not be searched.

@@ -73,7 +73,7 @@ type laterRoot struct {
 // "" where nothing was found. elems are the types of the channels' elements, "" where not known, may is what Users
 // found. Somebody may where code is called that has such a use, and that is given, has captured, or refers to a
 // package variable with, what leads to it. callable is nil where it isn't known: then only the goroutines' own code
-// counts.
+// counts. The error is ErrNotRecorded where code is missing.
 func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGroup, may map[string]May,
 	callable *values.Callable, check func()) ([]Later, error) {
 	if err := r.readUses(); err != nil {
@@ -108,13 +108,13 @@ func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGr
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, l.p.Lacks()
 }
 
 // own tells whether an entry is that of a function of the program's own.
 func (l *laterSearch) own(entry uint64) bool {
 	info, ok := l.s.File().PC(entry)
-	return ok && info.Entry == entry && !isStandard(l.s, info.Func)
+	return ok && info.Entry == entry && (info.Err != nil || !isStandard(l.s, info.Func))
 }
 
 func (l *laterSearch) root(entry uint64, leads func(*values.Leading) bool) {

@@ -1,6 +1,8 @@
 package waits
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"ri/symbols/flow"
@@ -52,7 +54,8 @@ type userSearch struct {
 
 // Users finds for each of wanted the goroutines that will do what is wanted. Goroutines in system calls and those
 // that wait count too; what a goroutine does at the moment, waiting to receive, say, is not what it will do. The time
-// it takes grows with the goroutines, not with what is wanted.
+// it takes grows with the goroutines, not with what is wanted. The error is ErrNotRecorded where code is missing: who
+// is not found may be in it.
 func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, check func()) (*Users, error) {
 	if err := r.readUses(); err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, c
 			}
 		}
 	}
-	return u.out, nil
+	return u.out, r.uses.Lacks()
 }
 
 // readUses makes the analysis of what functions do with channels and WaitGroups, which is kept for all looks.
@@ -193,9 +196,7 @@ func (u *userSearch) goroutine(g *values.Goroutine) {
 		if u.out.May[kind] == nil {
 			u.out.May[kind] = May{}
 		}
-		for name := range types {
-			u.out.May[kind][g.ID] = append(u.out.May[kind][g.ID], name)
-		}
+		u.out.May[kind][g.ID] = slices.Sorted(maps.Keys(types))
 	}
 	for wanted := range u.sure {
 		u.out.Sure[wanted] = append(u.out.Sure[wanted], g.ID)

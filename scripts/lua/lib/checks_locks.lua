@@ -119,9 +119,9 @@ local function semaphore(l, id)
   return false
 end
 
--- prepare gathers what goroutines need of others, and finds out in the first look, of which there is the heap, of what may turn out to be hopeless whether somebody
+-- gather gathers what goroutines need of others, and finds out in the first look, of which there is the heap, of what may turn out to be hopeless whether somebody
 -- may come who isn't there yet.
-local function prepare(l)
+local function gather(l)
   local n = needs.gather(l.waits)
   l.needs = n
   if l.live then
@@ -166,8 +166,18 @@ local function prepare(l)
   needs.add(n, list)
 end
 
+-- prepare has nobody conclude from it what others need if that could not be found out.
+local function prepare(l)
+  local ok, why = pcall(gather, l)
+  if not ok then
+    l.unprepared = why
+    error(why, 0)
+  end
+end
+
 -- shared works out who is stuck, once.
 local function shared(l)
+  if l.unprepared then error(l.unprepared, 0) end
   if l.knots then return end
   livelock.add(l)
   needs.solve(l.needs, judge(l, function(id)

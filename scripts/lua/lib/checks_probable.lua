@@ -32,6 +32,7 @@ end
 
 -- listed gives findings, or why they can't be told.
 local function listed(l, kind, out)
+  if l.waits.unheld then return nil, "who would could not be inferred: " .. l.waits.unheld, true end
   if #out == 0 and unsure(l, kind) then
     return nil, l.noheap or "whether somebody may still come needs a copy of all memory: it was skipped with blocked-forever", true
   end
