@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ri/attach"
@@ -15,6 +16,8 @@ import (
 const (
 	tokenOpen  = "‹"
 	tokenClose = "›"
+
+	notKept, notRecorded = "not kept", "not recorded" // between them, where there is no token
 )
 
 // ErrToken: a text that was not kept was compared with one that is known, or taken apart.
@@ -52,20 +55,50 @@ func (s *Space) Known(addr uint64, text []byte) []byte {
 func Absent(err error) string {
 	switch {
 	case errors.Is(err, attach.ErrNotKept):
-		return tokenOpen + "not kept" + tokenClose
+		return tokenOpen + notKept + tokenClose
 	case errors.Is(err, attach.ErrNotRecorded):
-		return tokenOpen + "not recorded" + tokenClose
+		return tokenOpen + notRecorded + tokenClose
 	}
 	return fmt.Sprintf("/* %v */", err)
 }
 
-// MarkToken is how a token is shown.
+// MarkToken is how a token is shown. What would read as hexadecimal digits is shown by its digits, too, so that what is
+// shown is one token's only.
 func MarkToken(text []byte) []byte {
 	marked := []byte(tokenOpen)
-	for _, b := range text {
-		if b < ' ' || b > '~' {
-			return append(hex.AppendEncode(marked, text), tokenClose...)
-		}
+	if !prints(text) || isHex(text) {
+		return append(hex.AppendEncode(marked, text), tokenClose...)
 	}
 	return append(append(marked, text...), tokenClose...)
+}
+
+func prints(text []byte) bool {
+	return !slices.ContainsFunc(text, func(b byte) bool { return b < ' ' || b > '~' })
+}
+
+// isHex tells what hex.AppendEncode could have written.
+func isHex(text []byte) bool {
+	return len(text)%2 == 0 && !slices.ContainsFunc(text, func(b byte) bool {
+		return (b < '0' || b > '9') && (b < 'a' || b > 'f')
+	})
+}
+
+// TokenLength is how long the text is, in bytes, that a marked text stands for: false if it is cut, or nothing was
+// kept.
+func TokenLength(text string) (n int, ok bool) {
+	for {
+		before, rest, found := strings.Cut(text, tokenOpen)
+		if n += len(before); !found {
+			return n, true
+		}
+		token, after, whole := strings.Cut(rest, tokenClose)
+		if !whole || token == notKept || token == notRecorded {
+			return 0, false
+		}
+		if text = after; isHex([]byte(token)) {
+			n += len(token) / 2
+		} else {
+			n += len(token)
+		}
+	}
 }

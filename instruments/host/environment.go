@@ -333,6 +333,9 @@ func (h *Host) openBase(globals *lua.LTable) {
 	})
 	set("loadstring", func(L *lua.LState) int {
 		proto, _, err := lang.CompileLua(L.OptString(2, "loadstring"), L.CheckString(1))
+		if err == nil && h.tokens() {
+			proto, err = lang.CompileForTokens(L.OptString(2, "loadstring"), L.CheckString(1))
+		}
 		if err != nil {
 			L.Push(lua.LNil)
 			L.Push(lua.LString(err.Error()))
@@ -346,6 +349,10 @@ func (h *Host) openBase(globals *lua.LTable) {
 	set(lang.ConcatName, h.concat)
 	set(lang.EqualName, h.equal)
 	set(lang.GetName, h.get)
+	set(lang.KeyName, h.key)
+	set(lang.KeysName, h.keys)
+	set(lang.OrderedName, h.ordered)
+	set(lang.LengthName, h.textLength)
 }
 
 func (h *Host) openMath() {

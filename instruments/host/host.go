@@ -89,6 +89,7 @@ type Host struct {
 	requiring int  // the folder of the file whose statements they are
 	trusting  bool // require gives a placeholder for what isn't there
 	resumed   int  // coroutines inside each other
+	sorting   int  // calls of table.sort inside each other
 	steps     int  // since the context was last asked in a Go loop
 	given     given
 	loads     int64

@@ -11,6 +11,7 @@ import (
 
 	"ri/instruments/lang"
 	"ri/instruments/rows"
+	"ri/values"
 )
 
 // openStrings replaces those functions of Lua's string library that can take
@@ -205,6 +206,9 @@ func (h *Host) formatOne(L *lua.LState, b *strings.Builder, flags string, verb b
 		if flags == "" {
 			b.WriteString(text)
 			return
+		}
+		if strings.Contains(flags, ".") && h.tokens() && values.IsToken(text) {
+			h.raise(L, values.NewTokenError("string.format with a part of a text"))
 		}
 		fmt.Fprintf(b, "%"+flags+"s", text)
 	case 'q':

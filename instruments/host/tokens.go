@@ -1,6 +1,8 @@
 package host
 
 import (
+	"strings"
+
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/instruments/lang"
@@ -63,50 +65,155 @@ func (h *Host) equal(L *lua.LState) int {
 func (h *Host) get(L *lua.LState) int {
 	from, key := L.Get(1), L.Get(2)
 	value := L.GetTable(from, key)
-	if t, ok := from.(*lua.LTable); ok && value == lua.LNil && key.Type() == lua.LTString {
-		token := isToken(key)
-		t.ForEach(func(k, _ lua.LValue) {
-			if k.Type() == lua.LTString && isToken(k) != token {
-				h.raise(L, values.NewTokenError("looking a text up in a table"))
-			}
-		})
+	if t, ok := from.(*lua.LTable); ok && value == lua.LNil {
+		h.lookedUp(L, t, key)
 	}
 	L.Push(value)
 	return 1
 }
 
-// tokenless are the functions that take texts apart, or look into them.
-var tokenless = map[string][]string{
-	"string": {"byte", "find", "gfind", "gmatch", "gsub", "lower", "match", "reverse", "sub", "upper"},
-	"ri":     {"int", "float", "duration"},
+// lookedUp refuses to say that a table hasn't a text which may be there as something else.
+func (h *Host) lookedUp(L *lua.LState, t *lua.LTable, key lua.LValue) {
+	if key.Type() != lua.LTString {
+		return
+	}
+	token := isToken(key)
+	t.ForEach(func(k, _ lua.LValue) {
+		if k.Type() == lua.LTString && isToken(k) != token {
+			h.raise(L, values.NewTokenError("looking a text up in a table"))
+		}
+	})
 }
 
-// refuseTokens has those functions refuse tokens, where there may be any.
+// key is what the key of t[k] = v calls.
+func (h *Host) key(L *lua.LState) int {
+	if t, ok := L.Get(1).(*lua.LTable); ok && isToken(L.Get(2)) {
+		h.hasTokens(t)
+	}
+	L.Push(L.Get(2))
+	return 1
+}
+
+// keys is what a table calls whose keys are worked out.
+func (h *Host) keys(L *lua.LState) int {
+	t := L.CheckTable(1)
+	tokens := false
+	t.ForEach(func(k, _ lua.LValue) { tokens = tokens || isToken(k) })
+	if tokens {
+		h.hasTokens(t)
+	}
+	L.Push(t)
+	return 1
+}
+
+// hasTokens notes that a table has tokens for keys: t.name, which is no call, can't say that it isn't there. A table
+// that has a metatable already is left alone.
+func (h *Host) hasTokens(t *lua.LTable) {
+	if t.Metatable != lua.LNil && t.Metatable != nil {
+		return
+	}
+	if h.metas.tokens == nil {
+		meta := h.lua.NewTable()
+		meta.RawSetString("__index", h.function(func(L *lua.LState) int {
+			if t, ok := L.Get(1).(*lua.LTable); ok {
+				h.lookedUp(L, t, L.Get(2))
+			}
+			return 0
+		}))
+		meta.RawSetString(ownName, lua.LTrue)
+		h.metas.tokens = meta
+	}
+	t.Metatable = h.metas.tokens
+}
+
+// ordered is what either side of a < b calls. How two texts are ordered isn't known of tokens; to sort by them is as
+// good as by anything else.
+func (h *Host) ordered(L *lua.LState) int {
+	if isToken(L.Get(1)) && h.sorting == 0 {
+		h.raise(L, values.NewTokenError("ordering texts"))
+	}
+	L.Push(L.Get(1))
+	return 1
+}
+
+// textLength is what # is asked of: a text as long as what a token stands for.
+func (h *Host) textLength(L *lua.LState) int {
+	v := L.Get(1)
+	if isToken(v) {
+		n, ok := values.TokenLength(string(v.(lua.LString)))
+		if !ok {
+			h.raise(L, values.NewTokenError("the length of a text"))
+		}
+		v = lua.LString(strings.Repeat(".", min(n, maxString)))
+	}
+	L.Push(v)
+	return 1
+}
+
+// tokenless are the functions that take texts apart, or look into them, by library; "" has none.
+var tokenless = map[string][]string{
+	"string": {"byte", "find", "gfind", "gmatch", "gsub", "lower", "match", "reverse", "sub", "upper"},
+	"math":   {"max", "min"},
+	"ri":     {"int", "float", "duration", "cmp", "hex"},
+	"":       {"tonumber"},
+}
+
+// refuseTokens has those functions refuse tokens, where there may be any, and others know them.
 func (h *Host) refuseTokens() {
 	if !h.tokens() {
 		return
 	}
 	for library, names := range tokenless {
-		t, ok := h.lua.GetGlobal(library).(*lua.LTable)
-		if !ok {
-			continue
-		}
 		for _, name := range names {
-			f, ok := t.RawGetString(name).(*lua.LFunction)
-			if !ok || !f.IsG {
-				continue
-			}
-			plain := f.GFunction
-			guarded := h.function(func(L *lua.LState) int {
+			h.wrap(library, name, func(L *lua.LState, plain lua.LGFunction) int {
 				for i := 1; i <= L.GetTop(); i++ {
-					if isToken(L.Get(i)) {
-						h.raise(L, values.NewTokenError(library+"."+name))
+					if isToken(L.Get(i)) && (name != "cmp" || h.sorting == 0) {
+						h.raise(L, values.NewTokenError(strings.TrimPrefix(library+"."+name, ".")))
 					}
 				}
 				return plain(L)
 			})
-			guarded.Upvalues = f.Upvalues
-			t.RawSetString(name, guarded)
 		}
 	}
+	h.wrap("string", "len", func(L *lua.LState, _ lua.LGFunction) int {
+		L.CheckString(1)
+		h.textLength(L)
+		L.Push(lua.LNumber(len(L.CheckString(L.GetTop()))))
+		return 1
+	})
+	h.wrap("table", "sort", func(L *lua.LState, plain lua.LGFunction) int {
+		h.sorting++
+		defer func() { h.sorting-- }()
+		return plain(L)
+	})
+	h.wrap("", "rawequal", func(L *lua.LState, plain lua.LGFunction) int {
+		h.equal(L)
+		L.Pop(1)
+		return plain(L)
+	})
+	h.wrap("", "rawget", func(L *lua.LState, plain lua.LGFunction) int {
+		if t, ok := L.Get(1).(*lua.LTable); ok && t.RawGet(L.Get(2)) == lua.LNil {
+			h.lookedUp(L, t, L.Get(2))
+		}
+		return plain(L)
+	})
+}
+
+// wrap puts a function in the place of a library's; "" are globals.
+func (h *Host) wrap(library, name string, f func(L *lua.LState, plain lua.LGFunction) int) {
+	t := h.lua.G.Global
+	if library != "" {
+		t, _ = h.lua.GetGlobal(library).(*lua.LTable)
+	}
+	if t == nil {
+		return
+	}
+	was, ok := t.RawGetString(name).(*lua.LFunction)
+	if !ok || !was.IsG {
+		return
+	}
+	plain := was.GFunction
+	guarded := h.function(func(L *lua.LState) int { return f(L, plain) })
+	guarded.Upvalues = was.Upvalues
+	t.RawSetString(name, guarded)
 }

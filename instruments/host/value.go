@@ -20,6 +20,7 @@ type metatables struct {
 	goroutine *lua.LTable
 	heap      *lua.LTable
 	mark      *lua.LTable
+	tokens    *lua.LTable // of tables that have tokens for keys; nil until there is one
 
 	equal, length, text, readOnly *lua.LFunction // of Go values
 }

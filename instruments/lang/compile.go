@@ -24,10 +24,14 @@ const (
 // ConcatName is the global that a..b calls. No Lua source can write this name.
 const ConcatName = "(concat)"
 
-// EqualName and GetName are the globals that a == b and t[k] call, where texts may be tokens: see CompileForTokens.
+// The globals that are called where texts may be tokens: see CompileForTokens.
 const (
-	EqualName = "(equal)"
-	GetName   = "(get)"
+	EqualName   = "(equal)"   // a == b
+	GetName     = "(get)"     // t[k]
+	KeyName     = "(key)"     // the key of t[k] = v, given t and k
+	KeysName    = "(keys)"    // {[k] = v}, given that table
+	OrderedName = "(ordered)" // either side of a < b
+	LengthName  = "(length)"  // what # is asked of
 )
 
 // CompileLua parses and compiles source.
@@ -40,8 +44,8 @@ func CompileLua(path, source string) (*lua.FunctionProto, []ast.Stmt, error) {
 	return compile(path, source, false)
 }
 
-// CompileForTokens is CompileLua for a run in which texts may be tokens. What would silently be false of one is a call,
-// which can refuse it: a == b and a ~= b of EqualName, t[k] of GetName.
+// CompileForTokens is CompileLua for a run in which texts may be tokens. What would silently be wrong of one is a call,
+// or has one of its parts be one, which can refuse it: comparisons, lookups in tables, lengths.
 func CompileForTokens(path, source string) (*lua.FunctionProto, error) {
 	proto, _, err := compile(path, source, true)
 	return proto, err
@@ -65,7 +69,7 @@ func compile(path, source string, tokens bool) (*lua.FunctionProto, []ast.Stmt, 
 	if err != nil {
 		return nil, nil, syntaxError(path, err)
 	}
-	r := rewriter{path: path, tokens: tokens}
+	r := rewriter{path: path, tokens: tokens, noted: map[*ast.TableExpr]bool{}}
 	r.walk(reflect.ValueOf(&chunk).Elem(), 0, 0)
 	if r.err != nil {
 		return nil, nil, r.err
@@ -109,7 +113,8 @@ func syntaxError(path string, err error) error {
 // rewriter goes through a syntax tree.
 type rewriter struct {
 	path   string
-	tokens bool // see CompileForTokens
+	tokens bool                    // see CompileForTokens
+	noted  map[*ast.TableExpr]bool // tables that are given to KeysName already
 	err    error
 }
 
@@ -169,7 +174,7 @@ func (r *rewriter) replace(v reflect.Value) {
 			v.Set(reflect.ValueOf(flat))
 		}
 		if r.tokens {
-			if call := refusable(v.Interface().(ast.Expr)); call != nil {
+			if call := r.refusable(v.Interface().(ast.Expr)); call != nil {
 				v.Set(reflect.ValueOf(call))
 			}
 		}
@@ -179,58 +184,6 @@ func (r *rewriter) replace(v reflect.Value) {
 			v.Set(reflect.ValueOf(block))
 		}
 	}
-}
-
-// refusable writes what would silently be false of a token as a call; nil: it can't be of one.
-func refusable(e ast.Expr) ast.Expr {
-	call := func(where ast.PositionHolder, name string, args ...ast.Expr) ast.Expr {
-		for _, a := range args {
-			if f, ok := a.(*ast.FuncCallExpr); ok { // one result of each
-				f.AdjustRet = true
-			}
-			if v, ok := a.(*ast.Comma3Expr); ok {
-				v.AdjustRet = true
-			}
-		}
-		return at(where, &ast.FuncCallExpr{Func: at(where, &ast.IdentExpr{Value: name}), Args: args, AdjustRet: true})
-	}
-	switch e := e.(type) {
-	case *ast.RelationalOpExpr:
-		if e.Operator != "==" && e.Operator != "~=" || noText(e.Lhs) || noText(e.Rhs) {
-			return nil
-		}
-		equal := call(e, EqualName, e.Lhs, e.Rhs)
-		if e.Operator == "==" {
-			return equal
-		}
-		return at(e, &ast.UnaryNotOpExpr{Expr: equal})
-	case *ast.AttrGetExpr:
-		if _, fixed := e.Key.(*ast.StringExpr); fixed || noText(e.Key) {
-			return nil
-		}
-		return call(e, GetName, e.Object, e.Key)
-	}
-	return nil
-}
-
-// noText tells constants that are no texts.
-func noText(e ast.Expr) bool {
-	switch e.(type) {
-	case *ast.NilExpr, *ast.NumberExpr, *ast.TrueExpr, *ast.FalseExpr:
-		return true
-	}
-	return false
-}
-
-// assignment goes through an assignment whose left sides stay what they are.
-func (r *rewriter) assignment(s *ast.AssignStmt, depth, line int) {
-	for _, e := range s.Lhs {
-		if get, ok := e.(*ast.AttrGetExpr); ok {
-			r.walk(reflect.ValueOf(&get.Object).Elem(), depth+1, line)
-			r.walk(reflect.ValueOf(&get.Key).Elem(), depth+1, line)
-		}
-	}
-	r.walk(reflect.ValueOf(&s.Rhs).Elem(), depth+1, line)
 }
 
 // concat turns a chain a..b..c into one call.
