@@ -10,7 +10,7 @@ local function each(node, prefix, f, depth)
   local inner = #node.children > 0
   for i, index in ri.pairs(node.items) do
     local key = ri.bytes(index.key)
-    if key >= prefix then
+    if prefix == '' or key >= prefix then
       if inner and not each(node.children[i], prefix, f, depth + 1) then return false end
       if prefix ~= '' and key:sub(1, #prefix) ~= prefix then return false end
       if not f(key, index) then return false end
