@@ -43,6 +43,7 @@ type painter struct {
 	out    *output
 
 	plans   map[*symbols.Type]*plan
+	checks  map[*symbols.Type]*checks
 	plan    *plan               // the one that was asked for last
 	known   map[[16]byte]uint64 // digest of a text -> address of its token
 	large   map[digestOf]uint64 // the same of large texts, by where they lie
@@ -55,6 +56,8 @@ type painter struct {
 	counts  Counts
 	look    int  // 1 is the first
 	over    bool // what is left is not written: it can't be, or isn't wanted any more
+	// dry: nothing is written. All is read that is read to write it, so that the copy that comes has it.
+	dry bool
 }
 
 type extent struct {
@@ -67,8 +70,8 @@ const maxInPlace = 4096
 
 func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, out *output) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, out: out, plans: map[*symbols.Type]*plan{},
-		known: map[[16]byte]uint64{}, large: map[digestOf]uint64{}, keptAs: map[string]*keptPlaces{},
-		common: map[extent]struct{}{}, next: mem.Tokens, pending: &runs{name: format.TokenBlock, out: out}}
+		checks: map[*symbols.Type]*checks{}, known: map[[16]byte]uint64{}, large: map[digestOf]uint64{},
+		keptAs: map[string]*keptPlaces{}, common: map[extent]struct{}{}, next: mem.Tokens, pending: &runs{name: format.TokenBlock, out: out}}
 }
 
 // maxArray is the longest array that is believed of what is no variable, in bytes. The runtime, and others, take
@@ -118,6 +121,48 @@ func (p *painter) paint(s *Sight, look int, before func() error) error {
 	s.all(single, p.view, b.take)
 	b.close()
 	return p.out.wait()
+}
+
+// touch reads what paint would read.
+func (p *painter) touch(s *Sight) error {
+	p.dry, p.over = true, false
+	single, wrong := p.apart(s.single())
+	for _, t := range wrong {
+		p.wrong(s, p.of(t), t.addr)
+	}
+	things := int64(0)
+	s.all(single, p.view, func(t typedAt) {
+		if things++; things%(1<<14) == 0 {
+			p.step(things, 0, "texts of what was looked at, of things")
+		}
+		if p.over {
+			return
+		}
+		plan := p.of(t)
+		p.texts(s, plan, t.addr, t.typ)
+		p.pieces(s, plan, t.addr, uint64(t.typ.Size))
+	})
+	return p.out.failed()
+}
+
+// pieces reads those of a thing that lie in several pages, of which not all may have been read. All others lie in pages
+// that were, or aren't wanted.
+func (p *painter) pieces(s *Sight, plan *plan, addr, size uint64) {
+	if addr/pageSize == (addr+size-1)/pageSize {
+		return
+	}
+	for i := range plan.pieces {
+		piece := &plan.pieces[i]
+		at, n := addr+uint64(piece.Offset), uint64(piece.Size)
+		switch {
+		case piece.Elem != nil:
+			for k := range uint64(piece.Count) {
+				p.pieces(s, plan.elems[piece.Elem], at+k*n, n)
+			}
+		case at/pageSize != (at+n-1)/pageSize && piece.Form != redact.Padding && s.touched(at, n):
+			p.mem.Read(at, int(n))
+		}
+	}
 }
 
 // step says how far it is, and finds out whether to go on.

@@ -68,26 +68,104 @@ func hasPart(t *symbols.Type, off int64, part *symbols.Type) bool {
 	return false
 }
 
-// plausible tells whether what lies at an address can be of the type that it was looked at as.
-func (p *painter) plausible(t typedAt) bool {
-	left := maxChecks
-	return p.can(t.typ, t.addr, &left, 0)
+// check is one of the words that tell whether something can be of a type.
+type check struct {
+	off   int64
+	kind  reflect.Kind
+	unit  uint64 // of a slice, the size of an element
+	align uint64 // of what it leads to
 }
 
-func (p *painter) can(t *symbols.Type, addr uint64, left *int, depth int) bool {
-	if *left--; *left < 0 || depth > 16 {
+// checks are those of a type, prepared for the many things that are of it.
+type checks struct {
+	list     []check
+	from, to int64 // where they lie
+	types    int   // gone through so far
+}
+
+// sizes of what is read for a check, in bytes.
+var checkSize = [reflect.UnsafePointer + 1]int64{reflect.Bool: 1, reflect.String: 16, reflect.Slice: 24,
+	reflect.Interface: 16, reflect.Pointer: 8, reflect.Map: 8, reflect.Chan: 8, reflect.Func: 8}
+
+func (p *painter) checksOf(t *symbols.Type) *checks {
+	c := p.checks[t]
+	if c == nil {
+		c = &checks{}
+		c.add(t, 0, 0)
+		for i, one := range c.list {
+			if i == 0 || one.off < c.from {
+				c.from = one.off
+			}
+			c.to = max(c.to, one.off+checkSize[one.kind])
+		}
+		p.checks[t] = c
+	}
+	return c
+}
+
+func (c *checks) add(t *symbols.Type, off int64, depth int) {
+	if c.types++; c.types > maxChecks || depth > 16 || t == nil {
+		return
+	}
+	one := check{off: off, kind: t.Kind, align: 1}
+	switch t.Kind {
+	case reflect.Bool, reflect.String:
+	case reflect.Slice:
+		one.unit, one.align = 1, alignment(t.Elem())
+		if elem := t.Elem(); elem != nil {
+			one.unit = uint64(max(elem.Size, 1))
+		}
+	case reflect.Pointer:
+		one.align = alignment(t.Elem())
+	case reflect.Interface, reflect.Map, reflect.Chan, reflect.Func:
+		one.align = 8
+	case reflect.Struct:
+		for _, f := range t.Fields() {
+			c.add(f.Type, off+f.Offset, depth+1)
+		}
+		return
+	case reflect.Array:
+		elem := t.Elem()
+		if elem == nil || elem.Size <= 0 || elem.Numbers() {
+			return
+		}
+		for i := int64(0); i < t.Len() && c.types < maxChecks; i++ {
+			c.add(elem, off+i*elem.Size, depth+1)
+		}
+		return
+	default:
+		return
+	}
+	c.list = append(c.list, one)
+}
+
+// plausible tells whether what lies at an address can be of the type that it was looked at as.
+func (p *painter) plausible(t typedAt) bool {
+	c := p.checksOf(t.typ)
+	if len(c.list) == 0 {
 		return true
 	}
-	size := map[reflect.Kind]int{reflect.Bool: 1, reflect.String: 16, reflect.Slice: 24, reflect.Interface: 16,
-		reflect.Pointer: 8, reflect.Map: 8, reflect.Chan: 8, reflect.Func: 8}[t.Kind]
-	var b []byte
-	if size > 0 {
-		var ok bool
-		if b, ok = p.mem.Read(addr, size); !ok {
-			return true // nobody looked
+	var whole []byte
+	if c.to-c.from <= pageSize {
+		whole, _ = p.mem.Read(t.addr+uint64(c.from), int(c.to-c.from))
+	}
+	for i := range c.list {
+		one, b, ok := &c.list[i], whole, true
+		if n := checkSize[one.kind]; b != nil {
+			b = b[one.off-c.from:][:n]
+		} else if b, ok = p.mem.Read(t.addr+uint64(one.off), int(n)); !ok {
+			continue // nobody looked
+		}
+		if !p.can(one, b) {
+			return false
 		}
 	}
-	switch t.Kind {
+	return true
+}
+
+// can tells whether bytes can be what a check is of.
+func (p *painter) can(c *check, b []byte) bool {
+	switch c.kind {
 	case reflect.Bool:
 		return b[0] <= 1
 	case reflect.String:
@@ -95,41 +173,15 @@ func (p *painter) can(t *symbols.Type, addr uint64, left *int, depth int) bool {
 		return n == 0 || n < 1<<40 && p.mem.Mapped(word(b, 0), n)
 	case reflect.Slice:
 		n, room := word(b, 8), word(b, 16)
-		size := uint64(1)
-		if elem := t.Elem(); elem != nil {
-			size = uint64(max(elem.Size, 1))
-		}
-		return n <= room && (room == 0 || room < 1<<40/size && p.leads(word(b, 0), t.Elem()) &&
-			p.mem.Mapped(word(b, 0), room*size))
-	case reflect.Interface:
-		return p.leads(word(b, 0), nil) && word(b, 0)%8 == 0
-	case reflect.Pointer:
-		return p.leads(word(b, 0), t.Elem())
-	case reflect.Map, reflect.Chan, reflect.Func:
-		return p.leads(word(b, 0), nil) && word(b, 0)%8 == 0
-	case reflect.Struct:
-		for _, f := range t.Fields() {
-			if !p.can(f.Type, addr+uint64(f.Offset), left, depth+1) {
-				return false
-			}
-		}
-	case reflect.Array:
-		elem := t.Elem()
-		if elem == nil || elem.Size <= 0 || elem.Numbers() {
-			return true
-		}
-		for i := int64(0); i < t.Len() && *left > 0; i++ {
-			if !p.can(elem, addr+uint64(i*elem.Size), left, depth+1) {
-				return false
-			}
-		}
+		return n <= room && (room == 0 || room < 1<<40/c.unit && p.leads(word(b, 0), c.align) &&
+			p.mem.Mapped(word(b, 0), room*c.unit))
 	}
-	return true
+	return p.leads(word(b, 0), c.align)
 }
 
-// leads tells whether an address can be one of a type.
-func (p *painter) leads(addr uint64, t *symbols.Type) bool {
-	return addr == 0 || p.mem.Mapped(addr, 1) && addr%alignment(t) == 0
+// leads tells whether an address can be one of what is so aligned.
+func (p *painter) leads(addr, align uint64) bool {
+	return addr == 0 || addr%align == 0 && p.mem.Mapped(addr, 1)
 }
 
 // alignment is that of a type, as far as it is sure (cmd/compile/internal/types/size.go).

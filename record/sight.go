@@ -2,7 +2,6 @@ package record
 
 import (
 	"cmp"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -12,9 +11,11 @@ import (
 
 // Sight is what was looked at. It is not safe for concurrent use.
 type Sight struct {
-	typed map[typedAt]struct{}
-	walks [][]rank                // the heap's objects, a list for each walk, each in order of address
-	words map[uint64]*wordsOfPage // by page number
+	typed []numbered // what was looked at as a type; some more than once
+	types []*symbols.Type
+	ids   map[*symbols.Type]uint32 // of types
+	walks [][]rank                 // the heap's objects, a list for each walk, each in order of address
+	words map[uint64]*wordsOfPage  // by page number
 	bits  []extent
 
 	page  uint64 // the one that was looked up last
@@ -26,6 +27,12 @@ type typedAt struct {
 	typ  *symbols.Type
 }
 
+// numbered is what was looked at as the type with a number.
+type numbered struct {
+	addr uint64
+	id   uint32
+}
+
 const wordsInPage = attach.PageSize / 8
 
 // wordsOfPage has a bit for each word of which something was read.
@@ -33,7 +40,7 @@ type wordsOfPage [wordsInPage / 64]uint64
 
 // NewSight makes an empty one.
 func NewSight() *Sight {
-	return &Sight{typed: map[typedAt]struct{}{}, words: map[uint64]*wordsOfPage{}}
+	return &Sight{ids: map[*symbols.Type]uint32{}, words: map[uint64]*wordsOfPage{}}
 }
 
 // rank is values of one type, one behind the other: a heap has millions of values, and thousands of ranks.
@@ -53,9 +60,9 @@ func (s *Sight) static(start, end uint64) *Sight {
 	if s == nil {
 		return out
 	}
-	for t := range s.typed {
+	for _, t := range s.typed {
 		if t.addr >= start && t.addr < end {
-			out.typed[t] = struct{}{}
+			out.Typed(t.addr, s.types[t.id])
 		}
 	}
 	for page, words := range s.words {
@@ -125,9 +132,38 @@ func (s *Sight) Objects(addr uint64, t *symbols.Type, n uint64) {
 
 // Typed hears that memory was looked at as a type.
 func (s *Sight) Typed(addr uint64, t *symbols.Type) {
-	if t.Size > 0 && addr+uint64(t.Size) > addr {
-		s.typed[typedAt{addr, t}] = struct{}{}
+	if t.Size <= 0 || addr+uint64(t.Size) <= addr {
+		return
 	}
+	var id uint32
+	if k := len(s.typed) - 1; k >= 0 && s.types[s.typed[k].id] == t {
+		if id = s.typed[k].id; s.typed[k].addr == addr {
+			return
+		}
+	} else if known, ok := s.ids[t]; ok {
+		id = known
+	} else {
+		id = uint32(len(s.types))
+		s.types, s.ids[t] = append(s.types, t), id
+	}
+	// Before the list grows, what is there twice is left out: a script may look at one thing a million times.
+	if k := len(s.typed); k == cap(s.typed) && k >= 1<<12 {
+		if s.tidy(); len(s.typed) > k/2 {
+			s.typed = slices.Grow(s.typed, len(s.typed))
+		}
+	}
+	s.typed = append(s.typed, numbered{addr, id})
+}
+
+// tidy has each thing once, by address.
+func (s *Sight) tidy() {
+	slices.SortFunc(s.typed, func(a, b numbered) int {
+		if a.addr != b.addr {
+			return cmp.Compare(a.addr, b.addr)
+		}
+		return cmp.Or(byPlace(typedAt{a.addr, s.types[a.id]}, typedAt{b.addr, s.types[b.id]}), cmp.Compare(a.id, b.id))
+	})
+	s.typed = slices.Compact(s.typed)
 }
 
 // Read hears that bytes were read; it is a witness of an attach.Cache.
@@ -167,7 +203,14 @@ func (s *Sight) touched(addr, n uint64) bool {
 }
 
 // single lists what was looked at as a type, but for the heap's objects, by address.
-func (s *Sight) single() []typedAt { return slices.SortedFunc(maps.Keys(s.typed), byPlace) }
+func (s *Sight) single() []typedAt {
+	s.tidy()
+	out := make([]typedAt, len(s.typed))
+	for i, t := range s.typed {
+		out[i] = typedAt{t.addr, s.types[t.id]}
+	}
+	return out
+}
 
 // byPlace orders by address: the whole before its parts, a struct before what is all of it.
 func byPlace(a, b typedAt) int {

@@ -90,8 +90,10 @@ type Recorder struct {
 	session   *looks.Session
 	opt       Options
 	variables map[uint64]string // package variables by address
-	excluded  []sparse.Range    // constants that are not kept, by link-time address
-	count     uint64            // where goroutineCount lies; 0 if it isn't known
+	// the lowest and the highest of these addresses
+	variablesFrom, variablesTo uint64
+	excluded                   []sparse.Range // constants that are not kept, by link-time address
+	count                      uint64         // where goroutineCount lies; 0 if it isn't known
 	// heard is what the last recording's instruments saw. What the session keeps of the program's own variables and
 	// constants isn't read again for the next one.
 	heard *Sight
@@ -104,7 +106,12 @@ func New(s *looks.Session, opt Options) *Recorder {
 	}
 	r := &Recorder{session: s, opt: opt, variables: map[uint64]string{}, excluded: s.File.LinkerStrings()}
 	for _, v := range s.File.AllVars() {
-		r.variables[v.Addr+s.Bias] = v.Name
+		addr := v.Addr + s.Bias
+		r.variables[addr] = v.Name
+		if len(r.variables) == 1 {
+			r.variablesFrom = addr
+		}
+		r.variablesFrom, r.variablesTo = min(r.variablesFrom, addr), max(r.variablesTo, addr)
 		if v.Name == goroutineCount {
 			r.count = v.Addr + s.Bias
 		}
@@ -273,12 +280,17 @@ func (m *maker) capture() error {
 	m.looks++
 	if m.looks == 1 {
 		m.heard = m.sight.static(m.image())
+	}
+	now := m.lookNow()
+	m.began = time.Now()
+	if m.look.Rehearses() { // what would be written is thrown away: so it isn't made
+		return newPainter(m.memory(), m.opt.Policy, nil, newOutput(nil)).touch(m.sight)
+	}
+	if m.looks == 1 {
 		if err := m.begin(); err != nil {
 			return err
 		}
 	}
-	now := m.lookNow()
-	m.began = time.Now()
 	return m.painter.paint(m.sight, m.looks, func() error {
 		if m.looks == 1 {
 			if err := m.symbols(); err != nil {
@@ -333,21 +345,31 @@ func (m *maker) begin() error {
 		return err
 	}
 	m.writer = m.file.Writer
-	m.painter = newPainter(Memory{
+	m.painter = newPainter(m.memory(), m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer.Block))
+	return m.block(format.ProcessBlock, m.process())
+}
+
+// memory is the copy that is looked at.
+func (m *maker) memory() Memory {
+	return Memory{
 		Read: func(addr uint64, n int) ([]byte, bool) {
 			b, err := m.look.Cache.Slice(addr, n)
 			return b, err == nil
 		},
 		Constant: m.constant,
 		Mapped:   func(addr, n uint64) bool { return within(m.mapped, addr, n) },
-		Variable: func(addr uint64) string { return m.variables[addr] },
-		Tokens:   m.gap(),
+		Variable: func(addr uint64) string {
+			if addr < m.variablesFrom || addr > m.variablesTo {
+				return ""
+			}
+			return m.variables[addr]
+		},
+		Tokens: m.gap(),
 		Step: func(done, total int64, what string) error {
 			m.progress(done, total, what)
 			return context.Cause(m.ctx)
 		},
-	}, m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer.Block))
-	return m.block(format.ProcessBlock, m.process())
+	}
 }
 
 // within tells whether bytes lie in mappings, one or several side by side.

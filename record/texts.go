@@ -79,6 +79,7 @@ func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 // Of memory that nobody looked at nothing is written, unless a rule keeps a text that lies there.
 func (p *painter) deny(s *Sight, addr, n uint64) {
 	switch {
+	case p.dry:
 	case p.mem.Constant(addr, 1): // a header that leads there, and says that it is no constant, is a guess
 	case n == 0 || n >= 1<<40 || addr+n <= addr || !p.mem.Mapped(addr, n):
 	case len(p.policy.Rules) == 0 && n <= maxText && !s.touched(addr, n):
@@ -108,6 +109,7 @@ func (p *painter) text(s *Sight, piece *redact.Piece, at uint64, t *symbols.Type
 	}
 	content, ok := p.mem.Read(addr, int(n))
 	switch {
+	case p.dry:
 	case !ok:
 		p.deny(s, addr, room) // nobody looked at it
 	case piece.Action == redact.Keep,

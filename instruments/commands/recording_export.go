@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +37,7 @@ func RecordingExport(out *rows.Output, choice looks.TargetChoice, opt ExportOpti
 		if errors.Is(err, unix.EPIPE) { // who reads has enough
 			return nil
 		}
-		return rows.Refused(err)
+		return refusedToRead(err)
 	}
 	return newFile(opt.File, func(file *os.File) error { return exportTo(out, r, file, opt) })
 }
@@ -44,7 +46,7 @@ func exportTo(out *rows.Output, r *recorded.Recording, file *os.File, opt Export
 	if opt.Core {
 		done, err := record.Core(r.File(), r, file)
 		if err != nil {
-			return rows.Refused(err)
+			return refusedToRead(err)
 		}
 		out.Log(fmt.Sprintf("%s: core of %s, %s of memory, %s; what was not recorded reads as zero in it\nlook at it: "+
 			"dlv core EXECUTABLE %s, gdb EXECUTABLE %s, ri run goroutines -c %s --exe EXECUTABLE", opt.File, r.Describe(),
@@ -52,7 +54,7 @@ func exportTo(out *rows.Output, r *recorded.Recording, file *os.File, opt Export
 		return nil
 	}
 	if err := record.Export(r.File(), r, file); err != nil {
-		return rows.Refused(err)
+		return refusedToRead(err)
 	}
 	size, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -79,4 +81,13 @@ func newFile(path string, write func(*os.File) error) error {
 		return fmt.Errorf("-o %s: %w", path, rows.UnwrapPath(err))
 	}
 	return nil
+}
+
+// refusedToRead marks an error of what is read as a refusal. One of what is written, a full disk, is none.
+func refusedToRead(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) && (strings.HasPrefix(p.Op, "write") || p.Op == "truncate") {
+		return err
+	}
+	return rows.Refused(err)
 }

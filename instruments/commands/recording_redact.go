@@ -44,7 +44,7 @@ func RecordingRedact(out *rows.Output, choice looks.TargetChoice, opt RedactOpti
 	var done record.Tightened
 	if err := newFile(opt.File, func(file *os.File) error {
 		done, err = record.Tighten(r, options, file)
-		return rows.Refused(err)
+		return refusedToRead(err)
 	}); err != nil {
 		return err
 	}

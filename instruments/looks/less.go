@@ -46,6 +46,13 @@ func (l *Look) WantBulk() bool {
 	return false
 }
 
+// Rehearses tells that what is looked at is live memory, for a copy that comes: all that matters is what is read.
+func (l *Look) Rehearses() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rehearsing && l.Options.Kind == attach.Snapshot
+}
+
 // MayBulk is Options.MayBulk: why a copy of all memory can't be had, nil if it can. It is found out once, mostly in the
 // rehearsal.
 func (l *Look) MayBulk() error {
