@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"ri/record/format"
 )
@@ -10,84 +11,97 @@ import (
 // blockBytes is about how much goes into one block at most.
 const blockBytes = 4 << 20
 
+// blockWriter is what output needs of a format.Writer.
+type blockWriter interface {
+	Encode(name string, data []byte, low, high uint64) (format.Encoded, error)
+	Put(format.Encoded) error
+}
+
 // output writes blocks while the next ones are made: to compress takes about as long as to paint. It is for one user.
 type output struct {
-	write func(name string, data []byte, low, high uint64) error
-	jobs  chan job
-	spare chan []byte
-	ended sync.WaitGroup
+	to    blockWriter
+	jobs  *line[*job]
+	spare sync.Pool // of *[]byte
 
-	mu  sync.Mutex
-	err error
+	err atomic.Pointer[error]
 }
 
 type job struct {
 	name      string
 	data      []byte
 	low, high uint64
+	fill      func([]byte) []byte // makes the data, if it isn't nil
+	encoded   format.Encoded
+	ok        bool
 }
 
-func newOutput(write func(name string, data []byte, low, high uint64) error) *output {
-	return &output{write: write, spare: make(chan []byte, 2)}
-}
+func newOutput(to blockWriter) *output { return &output{to: to} }
 
 // buffer gives one to fill, and put into a block.
 func (o *output) buffer() []byte {
-	select {
-	case b := <-o.spare:
-		return b[:0]
-	default:
-		return make([]byte, 0, blockBytes+blockBytes/4)
+	if b, ok := o.spare.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, memoryBytes+memoryBytes/4)
+}
+
+func (o *output) giveBack(b []byte) {
+	if cap(b) > 0 && cap(b) <= 2*blockBytes {
+		o.spare.Put(&b)
 	}
 }
 
 // block has a block written, sooner or later; the data is no longer the caller's.
 func (o *output) block(j job) {
 	if o.jobs == nil {
-		o.jobs = make(chan job)
-		o.ended.Go(func() { o.run(o.jobs) })
+		o.jobs = newLine(func() func(*job) { return o.encode }, o.put, o.fail)
 	}
-	o.jobs <- j
+	o.jobs.add(&j)
 }
 
-func (o *output) run(jobs <-chan job) {
-	for j := range jobs {
-		if o.failed() != nil {
-			continue
-		}
-		if err := o.write(j.name, j.data, j.low, j.high); err != nil {
-			o.fail(err)
-		}
-		if cap(j.data) <= 2*blockBytes {
-			select {
-			case o.spare <- j.data:
-			default:
-			}
-		}
+// encode makes a block ready, on any goroutine.
+func (o *output) encode(j *job) {
+	if o.failed() != nil {
+		return
+	}
+	if j.fill != nil {
+		j.data = j.fill(o.buffer())
+	}
+	var err error
+	if j.encoded, err = o.to.Encode(j.name, j.data, j.low, j.high); err != nil {
+		o.fail(err)
+		return
+	}
+	j.ok = true
+	o.giveBack(j.data)
+	j.data = nil
+}
+
+// put writes a block that is ready. They come in order.
+func (o *output) put(j *job) {
+	if !j.ok || o.failed() != nil {
+		return
+	}
+	if err := o.to.Put(j.encoded); err != nil {
+		o.fail(err)
 	}
 }
 
 // fail notes what went wrong first.
-func (o *output) fail(err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.err == nil {
-		o.err = err
-	}
-}
+func (o *output) fail(err error) { o.err.CompareAndSwap(nil, &err) }
 
 // failed is what went wrong so far.
 func (o *output) failed() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.err
+	if err := o.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // wait waits until all is written.
 func (o *output) wait() error {
 	if o.jobs != nil {
-		close(o.jobs)
-		o.ended.Wait()
+		o.jobs.close()
 		o.jobs = nil
 	}
 	return o.failed()
@@ -100,8 +114,8 @@ const memoryBytes = 512 << 10
 // runs gathers runs of memory into blocks.
 type runs struct {
 	name       string
-	out        *output
-	ahead      func() // called before each block, for what belongs before it
+	take       func(job) // has a block
+	buffer     func() []byte
 	head, data []byte
 	n          int
 	low, high  uint64
@@ -122,11 +136,8 @@ func (r *runs) add(addr uint64, size int, kind format.MemoryKind, data []byte) {
 
 func (r *runs) flush() {
 	if r.n > 0 {
-		if r.ahead != nil {
-			r.ahead()
-		}
-		b := binary.LittleEndian.AppendUint32(r.out.buffer(), uint32(r.n))
-		r.out.block(job{r.name, append(append(b, r.head...), r.data...), r.low, r.high})
+		b := binary.LittleEndian.AppendUint32(r.buffer(), uint32(r.n))
+		r.take(job{name: r.name, data: append(append(b, r.head...), r.data...), low: r.low, high: r.high})
 	}
 	r.head, r.data, r.n = r.head[:0], r.data[:0], 0
 }

@@ -5,14 +5,14 @@ import (
 	"reflect"
 	"slices"
 
-	"ri/record/format"
 	"ri/record/redact"
 	"ri/symbols"
 )
 
 // Memory is what a painter reads: the copy that was looked at.
 type Memory struct {
-	// Read gives n bytes at an address, false if they aren't all there. It must not note them as read.
+	// Read gives n bytes at an address, false if they aren't all there. It must not note them as read. As all of Memory it
+	// is called by several goroutines; Step is by one at a time.
 	Read func(addr uint64, n int) ([]byte, bool)
 	// Constant tells whether bytes are the program's own, that nobody can have changed.
 	Constant func(addr uint64, n int) bool
@@ -35,29 +35,25 @@ type Counts struct {
 	Unknown  int64 `json:"unknown_bytes"` // that were read, and no type is known of
 }
 
-// painter turns what was looked at into what is written.
+// painter turns what was looked at into what is written. First all headers are gone through: what they lead to is
+// replaced, kept or denied. Then memory is painted. Both are done by several goroutines, each of which has its own
+// stretch of addresses; what they find is put together in order of address, so that the same memory makes the same
+// file.
 type painter struct {
 	mem    Memory
 	policy *redact.Policy
 	tokens *redact.Tokens
 	out    *output
 
-	plans   map[*symbols.Type]*plan
-	checks  map[*symbols.Type]*checks
-	plan    *plan               // the one that was asked for last
-	known   map[[16]byte]uint64 // digest of a text -> address of its token
-	large   map[digestOf]uint64 // the same of large texts, by where they lie
-	next    uint64              // where the next token comes
-	pending *runs               // tokens
-	kept    []extent            // contents that are kept
-	keptAs  map[string]*keptPlaces
-	common  map[extent]struct{} // constants that are kept
-	denied  []extent            // contents that are not
-	counts  Counts
-	look    int  // 1 is the first
-	over    bool // what is left is not written: it can't be, or isn't wanted any more
-	// dry: nothing is written. All is read that is read to write it, so that the copy that comes has it.
-	dry bool
+	plans  map[*symbols.Type]*plan
+	checks map[*symbols.Type]*checks
+	plan   *plan // the one that was asked for last
+	contents
+	kept   []extent // contents that are kept
+	keptAs map[string]*keptPlaces
+	denied []extent // contents that are not
+	counts Counts
+	look   int // 1 is the first
 }
 
 type extent struct {
@@ -70,8 +66,7 @@ const maxInPlace = 4096
 
 func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, out *output) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, out: out, plans: map[*symbols.Type]*plan{},
-		checks: map[*symbols.Type]*checks{}, known: map[[16]byte]uint64{}, large: map[digestOf]uint64{},
-		keptAs: map[string]*keptPlaces{}, common: map[extent]struct{}{}, next: mem.Tokens, pending: &runs{name: format.TokenBlock, out: out}}
+		checks: map[*symbols.Type]*checks{}, keptAs: map[string]*keptPlaces{}, contents: newContents(mem.Tokens)}
 }
 
 // maxArray is the longest array that is believed of what is no variable, in bytes. The runtime, and others, take
@@ -83,86 +78,57 @@ func (p *painter) view(t typedAt) bool {
 	return t.typ.Kind == reflect.Array && t.typ.Size >= maxArray && p.mem.Variable(t.addr) == ""
 }
 
+// things are several of one type, one behind the other, and how they are written.
+type things struct {
+	rank
+	plan *plan
+}
+
+// at is where one of them lies.
+func (r *rank) at(i uint32) uint64 { return r.addr + uint64(i)*uint64(r.step) }
+
 // paint writes all that was looked at: what it is, and then the memory, so that of a file that was cut short all is
 // known of the memory that is there. before is called between the two, when all layouts are known; it may write blocks.
 func (p *painter) paint(s *Sight, look int, before func() error) error {
-	p.look, p.kept, p.denied, p.over = look, nil, nil, false
-	clear(p.common)
-	clear(p.large)
+	p.look, p.kept, p.denied = look, nil, nil
+	p.contents.begin()
 	single, wrong := p.apart(s.single())
-	for _, t := range wrong {
-		p.wrong(s, p.of(t), t.addr)
-	}
-	types := typesOf{painter: p, byPlan: map[*plan]*typedText{}}
-	things := int64(0)
-	s.all(single, p.view, func(t typedAt) {
-		if things++; things%(1<<14) == 0 {
-			p.step(things, 0, "texts of what was looked at, of things")
-		}
-		if p.over {
-			return
-		}
-		plan := p.of(t)
-		types.add(t, plan)
-		p.texts(s, plan, t.addr, t.typ)
-	})
-	types.close()
-	p.pending.flush()
-	p.writeKept()
+	p.follow(s, single, wrong)
 	if err := p.out.wait(); err != nil {
 		return err
 	}
+	p.contents.settle()
 	if err := before(); err != nil {
 		return err
 	}
 	p.kept = sorted(append(p.kept, s.bits...))
 	p.denied = sorted(p.denied)
-	b := newBrush(p, s)
-	s.all(single, p.view, b.take)
-	b.close()
+	p.spread(s, single)
 	return p.out.wait()
 }
 
-// touch reads what paint would read.
+// touch reads what paint would read, and writes nothing.
 func (p *painter) touch(s *Sight) error {
-	p.dry, p.over = true, false
 	single, wrong := p.apart(s.single())
+	g := &gatherer{painter: p, glance: glance{sight: s}, dry: true}
 	for _, t := range wrong {
-		p.wrong(s, p.of(t), t.addr)
+		g.wrong(p.of(t.typ, t.addr), t.addr)
 	}
-	things := int64(0)
-	s.all(single, p.view, func(t typedAt) {
-		if things++; things%(1<<14) == 0 {
-			p.step(things, 0, "texts of what was looked at, of things")
+	done := int64(0)
+	s.all(single, p.view, func(r rank) {
+		for i := range r.n {
+			if done++; done%(1<<14) == 0 {
+				p.step(done, 0, "texts of what was looked at, of things")
+			}
+			if p.over() {
+				return
+			}
+			plan := p.of(r.typ, r.addr)
+			g.texts(plan, r.at(i), r.typ)
+			g.across(plan, r.at(i), uint64(r.typ.Size))
 		}
-		if p.over {
-			return
-		}
-		plan := p.of(t)
-		p.texts(s, plan, t.addr, t.typ)
-		p.pieces(s, plan, t.addr, uint64(t.typ.Size))
 	})
 	return p.out.failed()
-}
-
-// pieces reads those of a thing that lie in several pages, of which not all may have been read. All others lie in pages
-// that were, or aren't wanted.
-func (p *painter) pieces(s *Sight, plan *plan, addr, size uint64) {
-	if addr/pageSize == (addr+size-1)/pageSize {
-		return
-	}
-	for i := range plan.pieces {
-		piece := &plan.pieces[i]
-		at, n := addr+uint64(piece.Offset), uint64(piece.Size)
-		switch {
-		case piece.Elem != nil:
-			for k := range uint64(piece.Count) {
-				p.pieces(s, plan.elems[piece.Elem], at+k*n, n)
-			}
-		case at/pageSize != (at+n-1)/pageSize && piece.Form != redact.Padding && s.touched(at, n):
-			p.mem.Read(at, int(n))
-		}
-	}
 }
 
 // step says how far it is, and finds out whether to go on.
@@ -172,8 +138,10 @@ func (p *painter) step(done, total int64, what string) {
 			p.out.fail(err)
 		}
 	}
-	p.over = p.over || p.out.failed() != nil
 }
+
+// over tells that what is left is not written: it can't be, or isn't wanted any more.
+func (p *painter) over() bool { return p.out.failed() != nil }
 
 func (e extent) end() uint64 { return e.addr + uint64(e.n) }
 

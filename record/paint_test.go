@@ -1,14 +1,18 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"ri/record/format"
+	"ri/record/redact"
 	"ri/symbols"
 )
 
@@ -39,12 +43,14 @@ func TestSightMerges(t *testing.T) {
 		}
 		list := func(s *Sight) (out []string) {
 			last := uint64(0)
-			s.all(s.single(), never, func(x typedAt) {
-				if x.addr < last {
-					t.Fatalf("seed %d: %#x comes behind %#x", seed, x.addr, last)
+			s.all(s.single(), never, func(r rank) {
+				for i := range r.n {
+					if r.at(i) < last {
+						t.Fatalf("seed %d: %#x comes behind %#x", seed, r.at(i), last)
+					}
+					last = r.at(i)
+					out = append(out, fmt.Sprintf("%#x %p", last, r.typ))
 				}
-				last = x.addr
-				out = append(out, fmt.Sprintf("%#x %p", x.addr, x.typ))
 			})
 			slices.Sort(out) // two of one address and size come in any order
 			return slices.Compact(out)
@@ -61,7 +67,7 @@ func TestWindow(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		p := &painter{mem: Memory{Mapped: func(uint64, uint64) bool { return false }}}
-		w := &window{painter: p, sight: NewSight()}
+		w := &window{painter: p, glance: glance{sight: NewSight()}}
 		w.open(start)
 		var colors [windowSize]color
 		var data [windowSize]byte
@@ -101,15 +107,9 @@ func TestWindow(t *testing.T) {
 			n = 0
 		}
 		var block []byte
-		out := &runs{name: "m", out: newOutput(func(_ string, data []byte, _, _ uint64) error {
-			block = slices.Clone(data)
-			return nil
-		})}
+		out := &runs{name: "m", take: func(j job) { block = j.data }, buffer: func() []byte { return nil }}
 		w.cut(out)
 		out.flush()
-		if err := out.out.wait(); err != nil {
-			t.Fatal(err)
-		}
 		list, err := format.ReadMemory(block)
 		if err != nil {
 			t.Fatal(err)
@@ -137,19 +137,107 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// full is a disk on which nothing fits.
+type full struct {
+	err   error
+	calls int
+}
+
+func (f *full) Encode(string, []byte, uint64, uint64) (e format.Encoded, err error) { return e, nil }
+
+func (f *full) Put(format.Encoded) error {
+	f.calls++
+	return f.err
+}
+
 // TestOutputFails sees that what can't be written is said, and ends nothing else.
 func TestOutputFails(t *testing.T) {
-	no, calls := errors.New("no space"), 0
-	o := newOutput(func(string, []byte, uint64, uint64) error { calls++; return no })
-	r := &runs{name: "m", out: o}
+	disk := &full{err: errors.New("no space")}
+	o := newOutput(disk)
+	r := &runs{name: "m", take: o.block, buffer: o.buffer}
 	for i := range uint64(100) {
 		r.add(i<<20, 1<<20, format.Data, make([]byte, 1<<20))
 	}
 	r.flush()
-	if err := o.wait(); !errors.Is(err, no) || calls != 1 {
-		t.Errorf("%v, after %d calls", err, calls)
+	if err := o.wait(); !errors.Is(err, disk.err) || disk.calls != 1 {
+		t.Errorf("%v, after %d calls", err, disk.calls)
 	}
-	if err := o.wait(); !errors.Is(err, no) {
+	if err := o.wait(); !errors.Is(err, disk.err) {
 		t.Errorf("then %v", err)
+	}
+}
+
+// TestLine sees that jobs come in order, and that a panic is told and ends nothing.
+func TestLine(t *testing.T) {
+	var list []int
+	var told atomic.Int32
+	l := newLine(func() func(*int) {
+		return func(n *int) {
+			if *n%100 == 7 {
+				panic("a job")
+			}
+			*n *= 2
+		}
+	}, func(n *int) { list = append(list, *n) }, func(error) { told.Add(1) })
+	for i := range 1000 {
+		l.add(&i)
+	}
+	l.close()
+	for i, n := range list {
+		if n != 2*i && i%100 != 7 {
+			t.Fatalf("job %d gave %d", i, n)
+		}
+	}
+	if len(list) != 1000 || told.Load() != 10 {
+		t.Errorf("%d jobs, %d panics", len(list), told.Load())
+	}
+}
+
+// TestStandsFor compares headers, some of which come out of order or twice, with a map of them.
+func TestStandsFor(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 3))
+	p := &painter{contents: newContents(1 << 40), out: newOutput(&full{}), mem: Memory{
+		Read: func(_ uint64, n int) ([]byte, bool) { return make([]byte, n), true }}}
+	p.tokens = redact.NewTokens([redact.KeySize]byte{1})
+	want := map[oddHeader]textSum{}
+	at := uint64(1 << 32)
+	for range 50_000 {
+		switch random.IntN(20) {
+		case 0:
+			at -= 8 * random.Uint64N(40)
+		case 1:
+		case 2:
+			at += random.Uint64N(1 << 34)
+		default:
+			at += 8 * (1 + random.Uint64N(5))
+		}
+		r := replacedText{at: at, addr: at, n: 8, mask: random.IntN(10) == 0, sum: textSum{random.Uint64N(1000), 1}}
+		if r.mask {
+			r.sum[1]++
+		}
+		key := oddHeader{r.at, r.mask}
+		if _, ok := want[key]; ok {
+			continue // a header leads to one text
+		}
+		want[key] = r.sum
+		p.replace(&r)
+	}
+	places := []headerPlace{{}, {}}
+	check := func(key oddHeader, from *headerPlace) {
+		to, ok := p.standsFor(key.at, key.mask, from)
+		sum, there := want[key]
+		if ok != there || ok && to != p.contents.tokens[p.known[sum]] {
+			t.Fatalf("%+v: %#x, %v", key, to, ok)
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(want), func(a, b oddHeader) int { return cmp.Compare(a.at, b.at) })
+	for _, key := range keys {
+		check(key, &places[0])
+		check(oddHeader{key.at, !key.mask}, &places[0])
+		check(oddHeader{key.at + 4, key.mask}, &places[0])
+		check(keys[random.IntN(len(keys))], &places[1])
+	}
+	if err := p.out.wait(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,28 +1,36 @@
 package record
 
-import "ri/record/redact"
+import (
+	"ri/record/redact"
+	"ri/symbols"
+)
 
 // plan is a layout, prepared for the millions of things that have it.
 type plan struct {
 	layout  *redact.Layout
-	pieces  []redact.Piece // as the layout's; neighbours that are kept as they are have become one
-	headers []redact.Piece // those that lead to texts, or to what is not kept; arrays of what has such
-	elems   map[*redact.Layout]*plan
-	runtime bool // a structure of the runtime, which is read whole, and has no texts of the program
+	pieces  []part // as the layout's; neighbours that are kept as they are have become one
+	headers []part // those that lead to texts, or to what is not kept; arrays of what has such
+	runtime bool   // a structure of the runtime, which is read whole, and has no texts of the program
+}
+
+// part is a piece, and of an array how each of its elements is.
+type part struct {
+	redact.Piece
+	elem *plan
 }
 
 // of gives the plan of a thing.
-func (p *painter) of(t typedAt) *plan {
-	if name := p.mem.Variable(t.addr); name != "" {
-		return planOf(p.policy.Of(t.typ, name))
+func (p *painter) of(t *symbols.Type, addr uint64) *plan {
+	if name := p.mem.Variable(addr); name != "" {
+		return planOf(p.policy.Of(t, name))
 	}
-	if p.plan != nil && p.plan.layout.Type == t.typ {
+	if p.plan != nil && p.plan.layout.Type == t {
 		return p.plan
 	}
-	plan := p.plans[t.typ]
+	plan := p.plans[t]
 	if plan == nil {
-		plan = planOf(p.policy.Of(t.typ, ""))
-		p.plans[t.typ] = plan
+		plan = planOf(p.policy.Of(t, ""))
+		p.plans[t] = plan
 	}
 	p.plan = plan
 	return plan
@@ -32,30 +40,29 @@ func (p *painter) of(t typedAt) *plan {
 const maxJoined = 256
 
 func planOf(l *redact.Layout) *plan {
-	out := &plan{layout: l, elems: map[*redact.Layout]*plan{}}
+	out := &plan{layout: l}
 	out.runtime = redact.OfRuntime(l.Type) && !isPointer(l.Type.Kind)
 	for _, piece := range l.Pieces {
 		if piece.Elem != nil {
 			elem := planOf(piece.Elem)
-			out.elems[piece.Elem] = elem
-			out.pieces = append(out.pieces, piece)
+			out.pieces = append(out.pieces, part{piece, elem})
 			if len(elem.headers) > 0 {
-				out.headers = append(out.headers, piece)
+				out.headers = append(out.headers, part{piece, elem})
 			}
 			continue
 		}
 		if piece.Form == redact.Text || piece.Form == redact.Bytes ||
 			piece.Form == redact.Slice && piece.Action != redact.Keep {
-			out.headers = append(out.headers, piece)
+			out.headers = append(out.headers, part{Piece: piece})
 		}
 		if piece.Form == redact.Slice { // the header itself is kept
 			piece.Form, piece.Action = redact.Plain, redact.Keep
 		}
-		if k := len(out.pieces) - 1; k >= 0 && joins(&out.pieces[k], &piece) {
+		if k := len(out.pieces) - 1; k >= 0 && joins(&out.pieces[k].Piece, &piece) {
 			out.pieces[k].Size += piece.Size
 			continue
 		}
-		out.pieces = append(out.pieces, piece)
+		out.pieces = append(out.pieces, part{Piece: piece})
 	}
 	return out
 }

@@ -14,7 +14,7 @@ type Sight struct {
 	typed []numbered // what was looked at as a type; some more than once
 	types []*symbols.Type
 	ids   map[*symbols.Type]uint32 // of types
-	walks [][]rank                 // the heap's objects, a list for each walk, each in order of address
+	walks []walk                   // the heap's objects
 	words map[uint64]*wordsOfPage  // by page number
 	bits  []extent
 
@@ -49,6 +49,16 @@ type rank struct {
 	typ  *symbols.Type
 	n    uint32
 	step uint32 // from one to the next, in bytes
+}
+
+// walk has the ranks that one walk of the heap found, in order of address: in pieces, so that none is copied to grow.
+type walk [][]rank
+
+const walkPiece = 1 << 12
+
+func (w walk) last() *rank {
+	piece := w[len(w)-1]
+	return &piece[len(piece)-1]
 }
 
 func (r *rank) last() uint64 { return r.addr + uint64(r.n-1)*uint64(r.step) }
@@ -113,12 +123,12 @@ func (s *Sight) Objects(addr uint64, t *symbols.Type, n uint64) {
 		return
 	}
 	w := len(s.walks) - 1
-	if w < 0 || len(s.walks[w]) == 0 || addr <= s.walks[w][len(s.walks[w])-1].last() {
-		s.walks, w = append(s.walks, nil), w+1 // another walk
+	if w < 0 || addr <= s.walks[w].last().last() { // another walk
+		s.walks = append(s.walks, walk{append(make([]rank, 0, walkPiece), rank{addr, t, uint32(n), uint32(t.Size)})})
+		return
 	}
-	list := s.walks[w]
-	if k := len(list) - 1; k >= 0 && list[k].typ == t && n == 1 && list[k].n < 1<<31 {
-		switch r, step := &list[k], addr-list[k].last(); {
+	if r := s.walks[w].last(); r.typ == t && n == 1 && r.n < 1<<31 {
+		switch step := addr - r.last(); {
 		case r.n == 1 && step <= 1<<20:
 			r.step = uint32(step)
 			fallthrough
@@ -127,7 +137,11 @@ func (s *Sight) Objects(addr uint64, t *symbols.Type, n uint64) {
 			return
 		}
 	}
-	s.walks[w] = append(list, rank{addr, t, uint32(n), uint32(t.Size)})
+	k := len(s.walks[w]) - 1
+	if len(s.walks[w][k]) == walkPiece {
+		s.walks[w], k = append(s.walks[w], make([]rank, 0, walkPiece)), k+1
+	}
+	s.walks[w][k] = append(s.walks[w][k], rank{addr, t, uint32(n), uint32(t.Size)})
 }
 
 // Typed hears that memory was looked at as a type.
@@ -180,22 +194,29 @@ func (s *Sight) Read(addr uint64, n int) {
 	}
 }
 
+// glance is a Sight that is only asked. Each goroutine has its own.
+type glance struct {
+	sight *Sight
+	page  uint64       // the one that was looked up last
+	words *wordsOfPage // of it; nil: none was
+}
+
 // has tells whether something of a page was read.
-func (s *Sight) has(page uint64) bool {
-	if s.found != nil && s.page == page {
+func (g *glance) has(page uint64) bool {
+	if g.words != nil && g.page == page {
 		return true
 	}
-	words := s.words[page]
+	words := g.sight.words[page]
 	if words != nil {
-		s.page, s.found = page, words
+		g.page, g.words = page, words
 	}
 	return words != nil
 }
 
 // touched tells whether something of the pages was read that bytes lie in.
-func (s *Sight) touched(addr, n uint64) bool {
+func (g *glance) touched(addr, n uint64) bool {
 	for page := addr / attach.PageSize; page <= (addr+n-1)/attach.PageSize; page++ {
-		if s.has(page) {
+		if g.has(page) {
 			return true
 		}
 	}
@@ -219,12 +240,14 @@ func byPlace(a, b typedAt) int {
 
 // all calls f for what was looked at as a type, by address: the wholes, without what lies in them. A field is what its
 // struct says of it, which knows its name. What leave is true of is left out. single is the list of that name.
-func (s *Sight) all(single []typedAt, leave func(typedAt) bool, f func(typedAt)) {
+//
+// Things that come as a rank don't overlap, and lie before all that comes later.
+func (s *Sight) all(single []typedAt, leave func(typedAt) bool, f func(rank)) {
 	merge := merger{leave: leave, f: f}
 	from := make([]cursor, 0, len(s.walks)+1)
 	from = append(from, cursor{list: single})
 	for _, w := range s.walks {
-		from = append(from, cursor{ranks: w})
+		from = append(from, cursor{ranks: w[0], walk: w[1:]})
 	}
 	for {
 		first, next := -1, uint64(1<<64-1) // next: where the others go on
@@ -246,10 +269,11 @@ func (s *Sight) all(single []typedAt, leave func(typedAt) bool, f func(typedAt))
 	}
 }
 
-// cursor goes through a list of single things, or through ranks.
+// cursor goes through a list of single things, or through a walk.
 type cursor struct {
 	list  []typedAt
 	ranks []rank
+	walk  walk   // behind the ranks
 	in    uint32 // so many of the first rank are done
 }
 
@@ -264,13 +288,24 @@ func (c *cursor) at() typedAt {
 }
 
 // upTo gives what lies below an address, and one thing in any case.
-func (c *cursor) upTo(next uint64, f func(typedAt)) {
+func (c *cursor) upTo(next uint64, f func(rank)) {
 	for once := true; c.more() && (once || c.at().addr < next); once = false {
-		f(c.at())
+		at := c.at()
 		if len(c.list) > 0 {
+			f(rank{at.addr, at.typ, 1, uint32(at.typ.Size)})
 			c.list = c.list[1:]
-		} else if c.in++; c.in == c.ranks[0].n {
-			c.ranks, c.in = c.ranks[1:], 0
+			continue
+		}
+		r := &c.ranks[0]
+		n := uint64(1)
+		if at.addr < next && r.step > 0 {
+			n = min((next-1-at.addr)/uint64(r.step)+1, uint64(r.n-c.in))
+		}
+		f(rank{at.addr, at.typ, uint32(n), r.step})
+		if c.in += uint32(n); c.in == r.n {
+			if c.ranks, c.in = c.ranks[1:], 0; len(c.ranks) == 0 && len(c.walk) > 0 {
+				c.ranks, c.walk = c.walk[0], c.walk[1:]
+			}
 		}
 	}
 }
@@ -280,10 +315,23 @@ type merger struct {
 	end   uint64
 	last  typedAt
 	leave func(typedAt) bool
-	f     func(typedAt)
+	f     func(rank)
 }
 
-func (m *merger) take(t typedAt) {
+func (m *merger) take(r rank) {
+	for r.n > 0 {
+		if r.addr >= m.end && int64(r.step) >= r.typ.Size && !m.leave(typedAt{r.addr, r.typ}) && r.addr != m.last.addr {
+			m.last = typedAt{r.last(), r.typ}
+			m.end = m.last.addr + uint64(r.typ.Size)
+			m.f(r)
+			return
+		}
+		m.one(typedAt{r.addr, r.typ})
+		r.addr, r.n = r.addr+uint64(r.step), r.n-1
+	}
+}
+
+func (m *merger) one(t typedAt) {
 	if m.leave(t) {
 		return
 	}
@@ -295,7 +343,7 @@ func (m *merger) take(t typedAt) {
 		return
 	}
 	m.last = t
-	m.f(t)
+	m.f(rank{t.addr, t.typ, 1, uint32(t.typ.Size)})
 }
 
 func isPointer(k reflect.Kind) bool {

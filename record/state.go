@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"ri/attach"
@@ -345,14 +346,28 @@ func (m *maker) begin() error {
 		return err
 	}
 	m.writer = m.file.Writer
-	m.painter = newPainter(m.memory(), m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer.Block))
+	m.painter = newPainter(m.memory(), m.opt.Policy, redact.NewTokens(m.opt.Key), newOutput(m.writer))
 	return m.block(format.ProcessBlock, m.process())
 }
 
-// memory is the copy that is looked at.
+// memory is the copy that is looked at, for several goroutines.
 func (m *maker) memory() Memory {
+	var mu sync.Mutex // the cache is for one at a time
+	var direct func(uint64, int) []byte
+	if d, ok := m.look.Cache.Beneath().(attach.Director); ok {
+		if view, ok := d.(attach.View); ok && view.Coverage().Whole {
+			direct = d.Direct
+		}
+	}
 	return Memory{
 		Read: func(addr uint64, n int) ([]byte, bool) {
+			if direct != nil {
+				if b := direct(addr, n); b != nil {
+					return b, true
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
 			b, err := m.look.Cache.Slice(addr, n)
 			return b, err == nil
 		},

@@ -1,15 +1,13 @@
 package record
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"slices"
+	"sync"
 
-	"ri/record/format"
 	"ri/record/redact"
 	"ri/symbols"
 )
@@ -20,26 +18,146 @@ const maxConstant = 4096
 // maxText bounds a text that is replaced or kept, in bytes; of a longer one nothing is kept.
 const maxText = 16 << 20
 
-// texts goes through the headers of a thing: what they lead to is replaced, kept or denied.
-func (p *painter) texts(s *Sight, plan *plan, addr uint64, t *symbols.Type) {
+// gatherer goes through the headers of things: what they lead to is replaced, kept or denied. Each goroutine has its
+// own.
+type gatherer struct {
+	*painter
+	glance
+	to *gathered
+	// dry: nothing is noted. All is read that is read to write a recording, so that the copy that comes has it.
+	dry    bool
+	recent [256]extent // constants that were noted
+}
+
+// gathered is what was found of a batch of things.
+type gathered struct {
+	denied   []extent
+	kept     []keptText
+	replaced []replacedText
+}
+
+type keptText struct {
+	extent
+	piece *redact.Piece
+	typ   *symbols.Type
+	sum   textSum // of a constant
+}
+
+// replacedText is a text that something stands for, and the header that leads there.
+type replacedText struct {
+	at, addr uint64
+	n        uint32
+	mask     bool
+	sum      textSum
+}
+
+// batchThings is how many things are gone through in one go.
+const batchThings = 4096
+
+// batch is a batch of things, and what was found of them.
+type batch struct {
+	things []things
+	n      int
+	gathered
+}
+
+func (b *batch) reset() {
+	b.things, b.n = b.things[:0], 0
+	b.denied, b.kept, b.replaced = b.denied[:0], b.kept[:0], b.replaced[:0]
+}
+
+// follow goes through the headers of all things.
+func (p *painter) follow(s *Sight, single, wrong []typedAt) {
+	first := batch{}
+	for g := (&gatherer{painter: p, glance: glance{sight: s}, to: &first.gathered}); len(wrong) > 0; wrong = wrong[1:] {
+		g.wrong(p.of(wrong[0].typ, wrong[0].addr), wrong[0].addr)
+	}
+	p.note(&first.gathered)
+	types := typesOf{painter: p, byPlan: map[*plan]*typedText{}}
+	spare := sync.Pool{New: func() any { return &batch{} }}
+	lines := newLine(func() func(*batch) { return (&gatherer{painter: p, glance: glance{sight: s}}).do }, func(b *batch) {
+		for _, t := range b.things {
+			types.add(t)
+		}
+		p.note(&b.gathered)
+		b.reset()
+		spare.Put(b)
+	}, p.out.fail)
+	b, done := spare.Get().(*batch), int64(0)
+	s.all(single, p.view, func(r rank) {
+		plan := p.of(r.typ, r.addr)
+		for r.n > 0 && !p.over() {
+			t := things{r, plan}
+			t.n = min(r.n, uint32(batchThings-b.n))
+			b.things, b.n = append(b.things, t), b.n+int(t.n)
+			r.addr, r.n = r.at(t.n), r.n-t.n
+			if b.n == batchThings {
+				lines.add(b)
+				b, done = spare.Get().(*batch), done+batchThings
+				p.step(done, 0, "texts of what was looked at, of things")
+			}
+		}
+	})
+	lines.add(b)
+	lines.close()
+	types.close()
+	p.flushTokens()
+	p.writeKept()
+}
+
+// do goes through a batch.
+func (g *gatherer) do(b *batch) {
+	if g.over() {
+		return
+	}
+	g.to = &b.gathered
+	for i := range b.things {
+		t := &b.things[i]
+		for k := range t.n {
+			g.texts(t.plan, t.at(k), t.typ)
+		}
+	}
+}
+
+// texts goes through the headers of a thing.
+func (g *gatherer) texts(plan *plan, addr uint64, t *symbols.Type) {
 	for i := range plan.headers {
 		piece := &plan.headers[i]
 		at := addr + uint64(piece.Offset)
-		if piece.Elem != nil {
-			inner := plan.elems[piece.Elem]
+		if piece.elem != nil {
 			for k := range piece.Count {
-				p.texts(s, inner, at+uint64(k*piece.Size), t)
+				g.texts(piece.elem, at+uint64(k*piece.Size), t)
 			}
 			continue
 		}
 		switch {
-		case !s.touched(at, uint64(piece.Size)):
+		case !g.touched(at, uint64(piece.Size)):
 		case piece.Form != redact.Slice:
-			p.text(s, piece, at, t)
+			g.text(&piece.Piece, at, t)
 		default:
-			if b, ok := p.mem.Read(at, 24); ok {
-				p.deny(s, word(b, 0), word(b, 16)*uint64(max(piece.Unit, 1)))
+			if b, ok := g.mem.Read(at, 24); ok {
+				g.deny(word(b, 0), word(b, 16)*uint64(max(piece.Unit, 1)))
 			}
+		}
+	}
+}
+
+// across reads the pieces of a thing that lie in several pages, of which not all may have been read. All others lie in
+// pages that were, or aren't wanted.
+func (g *gatherer) across(plan *plan, addr, size uint64) {
+	if addr/pageSize == (addr+size-1)/pageSize {
+		return
+	}
+	for i := range plan.pieces {
+		piece := &plan.pieces[i]
+		at, n := addr+uint64(piece.Offset), uint64(piece.Size)
+		switch {
+		case piece.elem != nil:
+			for k := range uint64(piece.Count) {
+				g.across(piece.elem, at+k*n, n)
+			}
+		case at/pageSize != (at+n-1)/pageSize && piece.Form != redact.Padding && g.touched(at, n):
+			g.mem.Read(at, int(n))
 		}
 	}
 }
@@ -49,17 +167,17 @@ const maxWrong = 64 << 10
 
 // wrong has a thing that can't be of its type deny what it leads to. Its own words are of no type: only addresses are
 // kept.
-func (p *painter) wrong(s *Sight, plan *plan, addr uint64) {
+func (g *gatherer) wrong(plan *plan, addr uint64) {
 	for i := range plan.headers {
 		piece := &plan.headers[i]
 		at := addr + uint64(piece.Offset)
-		if piece.Elem != nil {
+		if piece.elem != nil {
 			for k := range piece.Count {
-				p.wrong(s, plan.elems[piece.Elem], at+uint64(k*piece.Size))
+				g.wrong(piece.elem, at+uint64(k*piece.Size))
 			}
 			continue
 		}
-		b, ok := p.mem.Read(at, int(piece.Size))
+		b, ok := g.mem.Read(at, int(piece.Size))
 		if !ok || len(b) < 16 {
 			continue
 		}
@@ -68,7 +186,7 @@ func (p *painter) wrong(s *Sight, plan *plan, addr uint64) {
 			room = word(b, 16)
 		}
 		if unit := uint64(max(piece.Unit, 1)); n <= room && room <= maxWrong/unit {
-			p.deny(s, word(b, 0), room*unit)
+			g.deny(word(b, 0), room*unit)
 		}
 	}
 }
@@ -77,19 +195,19 @@ func word(b []byte, at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 
 // deny notes contents that are not kept. A header of which no memory is was none: dead words of a stack, freed memory.
 // Of memory that nobody looked at nothing is written, unless a rule keeps a text that lies there.
-func (p *painter) deny(s *Sight, addr, n uint64) {
+func (g *gatherer) deny(addr, n uint64) {
 	switch {
-	case p.dry:
-	case p.mem.Constant(addr, 1): // a header that leads there, and says that it is no constant, is a guess
-	case n == 0 || n >= 1<<40 || addr+n <= addr || !p.mem.Mapped(addr, n):
-	case len(p.policy.Rules) == 0 && n <= maxText && !s.touched(addr, n):
+	case g.dry:
+	case g.mem.Constant(addr, 1): // a header that leads there, and says that it is no constant, is a guess
+	case n == 0 || n >= 1<<40 || addr+n <= addr || !g.mem.Mapped(addr, n):
+	case len(g.policy.Rules) == 0 && n <= maxText && !g.touched(addr, n):
 	default:
-		p.denied = gather(p.denied, extent{addr, int(n)})
+		g.to.denied = append(g.to.denied, extent{addr, int(n)})
 	}
 }
 
-func (p *painter) text(s *Sight, piece *redact.Piece, at uint64, t *symbols.Type) {
-	header, ok := p.mem.Read(at, 16)
+func (g *gatherer) text(piece *redact.Piece, at uint64, t *symbols.Type) {
+	header, ok := g.mem.Read(at, 16)
 	if !ok {
 		return
 	}
@@ -99,48 +217,70 @@ func (p *painter) text(s *Sight, piece *redact.Piece, at uint64, t *symbols.Type
 	}
 	room := n // a slice's capacity belongs to it, too
 	if piece.Form == redact.Bytes {
-		if b, ok := p.mem.Read(at+16, 8); ok {
+		if b, ok := g.mem.Read(at+16, 8); ok {
 			room = max(n, word(b, 0))
 		}
 	}
 	if n > maxText {
-		p.deny(s, addr, room)
+		g.deny(addr, room)
 		return
 	}
-	content, ok := p.mem.Read(addr, int(n))
+	e := extent{addr, int(n)}
+	constant := g.mem.Constant(addr, int(n))
+	common := constant && piece.Action == redact.Token && !piece.Secret
+	recent := &g.recent[(addr>>3^addr>>11^n)%uint64(len(g.recent))]
+	if common && *recent == e {
+		return
+	}
+	content, ok := g.mem.Read(addr, int(n))
 	switch {
-	case p.dry:
+	case g.dry:
 	case !ok:
-		p.deny(s, addr, room) // nobody looked at it
-	case piece.Action == redact.Keep,
-		piece.Action == redact.Token && !piece.Secret && p.mem.Constant(addr, int(n)):
-		if piece.Action == redact.Keep || n <= maxConstant { // tables of the linker are longer, and read by parts
-			p.keep(extent{addr, int(n)}, piece, t)
+		g.deny(addr, room) // nobody looked at it
+	case piece.Action == redact.Keep:
+		g.to.kept = append(g.to.kept, keptText{extent: e, piece: piece, typ: t})
+	case common:
+		if n <= maxConstant { // tables of the linker are longer, and read by parts
+			g.to.kept = append(g.to.kept, keptText{e, piece, t, g.sum(e, content, false)})
 		}
+		*recent = e
 	default:
-		if p.mem.Constant(addr, int(n)) { // of a secret's name
-			p.denied = gather(p.denied, extent{addr, int(n)})
+		if constant { // of a secret's name
+			g.to.denied = append(g.to.denied, e)
 		}
-		p.deny(s, addr, room)
-		if piece.Action != redact.Drop {
-			p.replace(addr, content, piece.Action)
+		g.deny(addr, room)
+		if mask := piece.Action == redact.Mask; piece.Action != redact.Drop {
+			g.to.replaced = append(g.to.replaced, replacedText{at, addr, uint32(n), mask, g.sum(e, content, mask)})
 		}
 	}
 }
 
+// note takes what was found of a batch.
+func (p *painter) note(b *gathered) {
+	for i := range b.kept {
+		p.keep(&b.kept[i])
+	}
+	for _, e := range b.denied {
+		p.denied = gather(p.denied, e)
+	}
+	for i := range b.replaced {
+		p.replace(&b.replaced[i])
+	}
+}
+
 // keep notes a text that is kept, and why.
-func (p *painter) keep(e extent, piece *redact.Piece, t *symbols.Type) {
+func (p *painter) keep(t *keptText) {
 	field := ""
-	constant := piece.Action != redact.Keep
+	constant := t.piece.Action != redact.Keep
 	if constant {
-		if _, ok := p.common[e]; ok {
+		if _, ok := p.constants[t.extent]; ok {
 			return
 		}
-		p.common[e] = struct{}{}
-	} else if field = t.Name; piece.Field != "" {
-		field += "." + piece.Field
+		p.constants[t.extent] = t.sum
+	} else if field = t.typ.Name; t.piece.Field != "" {
+		field += "." + t.piece.Field
 	}
-	p.kept = gather(p.kept, e)
+	p.kept = gather(p.kept, t.extent)
 	k := p.keptAs[field]
 	if k == nil {
 		k = &keptPlaces{constant: constant}
@@ -149,69 +289,7 @@ func (p *painter) keep(e extent, piece *redact.Piece, t *symbols.Type) {
 	if len(k.fresh) == cap(k.fresh) {
 		k.tidy()
 	}
-	k.fresh = append(k.fresh, [2]uint64{e.addr, uint64(e.n)})
-}
-
-// digestOf is a text by where it lies.
-type digestOf struct {
-	extent
-	action redact.Action
-}
-
-// largeText is from when on it is remembered where a text lies that has a token: to digest it takes long.
-const largeText = 4096
-
-// replaced is where what stands for a text lies; false if nothing does.
-func (p *painter) replaced(addr uint64, n int, action redact.Action) (uint64, bool) {
-	if n >= largeText {
-		to, ok := p.large[digestOf{extent{addr, n}, action}]
-		return to, ok
-	}
-	content, ok := p.mem.Read(addr, n)
-	if !ok {
-		return 0, false
-	}
-	to, ok := p.known[digest(content, action)]
-	return to, ok
-}
-
-func digest(content []byte, action redact.Action) [16]byte {
-	var b [256]byte
-	if b[0] = byte(action); len(content) < len(b) {
-		sum := sha256.Sum256(b[:1+copy(b[1:], content)])
-		return [16]byte(sum[:16])
-	}
-	h := sha256.New()
-	h.Write(b[:1])
-	h.Write(content)
-	return [16]byte(h.Sum(b[:0])[:16])
-}
-
-// replace gives a text something that stands for it.
-func (p *painter) replace(addr uint64, content []byte, action redact.Action) {
-	place := digestOf{extent{addr, len(content)}, action}
-	if len(content) >= largeText && p.large[place] != 0 {
-		return
-	}
-	key := digest(content, action)
-	to, ok := p.known[key]
-	if !ok {
-		token := []byte(nil)
-		if action == redact.Mask {
-			token = bytes.Repeat([]byte{'*'}, len(content))
-		} else {
-			token = p.tokens.Of(content)
-		}
-		to = p.next
-		p.known[key] = to
-		p.pending.add(to, len(token), format.Tokens, token)
-		p.next += uint64(len(token)+15) &^ 15
-		p.counts.Tokens++
-		p.counts.Replaced += int64(len(token))
-	}
-	if len(content) >= largeText {
-		p.large[place] = to
-	}
+	k.fresh = append(k.fresh, [2]uint64{t.addr, uint64(t.n)})
 }
 
 // keptPlaces are the places of the texts of one field.

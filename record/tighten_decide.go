@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"slices"
 
@@ -200,4 +201,12 @@ func (d *decision) lead(piece *redact.Piece, at uint64, content []byte) {
 	if piece.Form == redact.Bytes {
 		d.set = append(d.set, format.Memory{Addr: at + 16, Size: 8, Data: little(uint64(len(content)))})
 	}
+}
+
+// digest tells texts apart, and what is done with them.
+func digest(content []byte, action redact.Action) [16]byte {
+	h := sha256.New()
+	h.Write([]byte{byte(action)})
+	h.Write(content)
+	return [16]byte(h.Sum(nil)[:16])
 }

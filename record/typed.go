@@ -42,8 +42,8 @@ type Field struct {
 
 // What one block holds, about.
 const (
-	typedAddresses = 1 << 18
-	typedBytes     = 4 << 20
+	typedAddresses = 1 << 16
+	typedBytes     = memoryBytes
 )
 
 // typesOf writes as what memory was looked at in one look. Things come by address.
@@ -61,27 +61,36 @@ type typedText struct {
 	previous uint64
 }
 
-// add takes a thing.
-func (x *typesOf) add(t typedAt, plan *plan) {
-	one := x.byPlan[plan]
+// add takes things.
+func (x *typesOf) add(t things) {
+	one := x.byPlan[t.plan]
 	if one == nil {
 		one = &typedText{}
 		head, err := json.Marshal(Typed{Type: t.typ.Name, Variable: x.mem.Variable(t.addr), Look: x.look, Size: t.typ.Size,
-			Fields: fieldsOf(plan.layout), At: []uint64{}})
+			Fields: fieldsOf(t.plan.layout), At: []uint64{}})
 		if err != nil {
 			x.out.fail(err)
 			return
 		}
 		one.head = head[:len(head)-len("]}")]
-		x.byPlan[plan] = one
+		x.byPlan[t.plan] = one
 	}
-	if one.n > 0 {
-		one.at = append(one.at, ',')
-	}
-	one.at = strconv.AppendUint(one.at, t.addr-one.previous, 10)
-	one.n, one.previous = one.n+1, t.addr
-	if one.n >= typedAddresses {
-		x.take(one)
+	var room [24]byte
+	step := strconv.AppendUint(append(room[:0], ','), uint64(t.step), 10)
+	for i := range t.n {
+		switch {
+		case i > 0 && one.n > 0:
+			one.at = append(one.at, step...)
+		case one.n > 0:
+			one.at = append(one.at, ',')
+			fallthrough
+		default:
+			one.at = strconv.AppendUint(one.at, t.at(i)-one.previous, 10)
+		}
+		one.n, one.previous = one.n+1, t.at(i)
+		if one.n >= typedAddresses {
+			x.take(one)
+		}
 	}
 }
 

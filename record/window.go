@@ -41,17 +41,23 @@ const (
 	written  = 0x0f * eachByte
 )
 
-// window is where things are painted before they are written.
+// window is where things are painted before they are written. It is for one goroutine.
 type window struct {
 	*painter
-	sight   *Sight
+	glance
 	start   uint64
 	pages   uint32      // a bit for each of which something was read
 	runtime bool        // what is painted is a structure of the runtime
 	origins [][2]uint64 // see format.OriginsBlock
+	counts  Counts
+	headers headerPlace // among those of contents
+	room    [maxHeader]byte
 	colors  [windowSize]byte
 	data    [windowSize]byte
 }
+
+// maxHeader is the size of the largest header, a slice's.
+const maxHeader = 24
 
 const pageSize = 4096
 
@@ -64,7 +70,7 @@ func (w *window) open(start uint64) {
 	w.start, w.pages = start, 0
 	clear(w.colors[:])
 	for i := range uint64(windowSize / pageSize) {
-		if w.sight.has(start/pageSize + i) {
+		if w.has(start/pageSize + i) {
 			w.pages |= 1 << i
 		}
 	}
@@ -73,7 +79,7 @@ func (w *window) open(start uint64) {
 // touches tells whether something was read of the pages that a piece lies in.
 func (w *window) touches(at, n uint64) bool {
 	if at < w.start || at+n > w.end() {
-		return w.sight.touched(at, n)
+		return w.touched(at, n)
 	}
 	first, last := (at-w.start)/pageSize, (at+n-1-w.start)/pageSize
 	return w.pages>>first&(1<<(last-first+1)-1) != 0
@@ -129,22 +135,22 @@ func (w *window) paint(plan *plan, addr uint64) {
 		at := addr + uint64(piece.Offset)
 		switch {
 		case at >= w.end():
-		case piece.Elem != nil:
-			w.array(plan.elems[piece.Elem], piece, at)
+		case piece.elem != nil:
+			w.array(piece, at)
 		case at+uint64(piece.Size) > w.start && w.touches(at, uint64(piece.Size)):
-			w.piece(*piece, at)
+			w.piece(&piece.Piece, at)
 		}
 	}
 }
 
 // array paints the elements that lie in the window.
-func (w *window) array(elem *plan, piece *redact.Piece, at uint64) {
+func (w *window) array(piece *part, at uint64) {
 	k, size := uint64(0), uint64(piece.Size)
 	if at+size <= w.start {
 		k = (w.start - at) / size
 	}
 	for ; k < uint64(piece.Count) && at+k*size < w.end(); k++ {
-		w.paint(elem, at+k*size)
+		w.paint(piece.elem, at+k*size)
 	}
 }
 
@@ -273,22 +279,22 @@ func (w *window) cut(out *runs) {
 }
 
 // piece paints one piece of what was looked at as a type.
-func (w *window) piece(piece redact.Piece, at uint64) {
-	p := w.painter
+func (w *window) piece(piece *redact.Piece, at uint64) {
+	size := uint64(piece.Size)
 	if piece.Form == redact.Contents && piece.Size > maxInPlace {
-		w.deny(at, uint64(piece.Size))
+		w.deny(at, size)
 		return
 	}
 	if piece.Form == redact.Plain || piece.Form == redact.Padding { // what may be long, and is as good in parts
-		end := min(at+uint64(piece.Size), w.end())
+		end := min(at+size, w.end())
 		at = max(at, w.start)
-		piece.Size = int64(end - at)
+		size = end - at
 	}
 	if piece.Form == redact.Padding {
-		w.set(at, zeros[:min(int(piece.Size), len(zeros))], padding)
+		w.set(at, zeros[:min(int(size), len(zeros))], padding)
 		return
 	}
-	b, ok := p.mem.Read(at, int(piece.Size))
+	b, ok := w.mem.Read(at, int(size))
 	if !ok {
 		return
 	}
@@ -296,8 +302,8 @@ func (w *window) piece(piece redact.Piece, at uint64) {
 	case redact.Plain:
 		switch {
 		case piece.Action != redact.Keep:
-			w.deny(at, uint64(piece.Size))
-		case w.runtime || p.mem.Constant(at, int(piece.Size)):
+			w.deny(at, size)
+		case w.runtime || w.mem.Constant(at, int(size)):
 			w.set(at, b, meant)
 		default:
 			w.set(at, b, plain)
@@ -310,13 +316,13 @@ func (w *window) piece(piece redact.Piece, at uint64) {
 		case redact.Keep:
 			w.set(at, b, meant)
 		case redact.Token, redact.Mask:
-			stand := p.tokens.Of(b)
+			stand := w.tokens.Of(b)
 			if piece.Action == redact.Mask {
 				stand = slices.Repeat([]byte{'*'}, len(b))
 			}
 			w.set(at, stand, token)
 		default:
-			w.deny(at, uint64(piece.Size))
+			w.deny(at, size)
 		}
 	case redact.Control:
 		w.set(at, control(b, piece.Field == "ctrl"), meant)
@@ -339,20 +345,23 @@ func control(b []byte, swiss bool) []byte {
 	return out
 }
 
-// header is a header that leads to what stands for its text.
-func (w *window) header(at uint64, piece redact.Piece, b []byte) ([]byte, color) {
+// header is a header that leads to what stands for its text. It is good until the next one.
+func (w *window) header(at uint64, piece *redact.Piece, b []byte) ([]byte, color) {
 	addr, n := word(b, 0), word(b, 8)
-	if n == 0 || n > maxText || piece.Action == redact.Keep || piece.Action == redact.Drop {
+	if n == 0 || n > maxText || piece.Action == redact.Keep || piece.Action == redact.Drop || len(b) > maxHeader {
 		return b, plain
 	}
-	to, ok := w.replaced(addr, int(n), piece.Action)
+	to, ok := w.standsFor(at, piece.Action == redact.Mask, &w.headers)
+	if !ok && piece.Action == redact.Token {
+		to, ok = w.common[extent{addr, int(n)}]
+	}
 	if !ok { // it is kept, or isn't there
 		return b, plain
 	}
 	if at >= w.start { // once, where it lies in two windows
 		w.origins = append(w.origins, [2]uint64{at, addr})
 	}
-	out := slices.Clone(b)
+	out := w.room[:copy(w.room[:], b)]
 	binary.LittleEndian.PutUint64(out, to)
 	if len(out) >= 24 {
 		binary.LittleEndian.PutUint64(out[16:], n)

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"runtime"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
 
-// Writer writes a recording. It is not safe for concurrent use. After an error it writes nothing more.
+// Writer writes a recording. But for Encode it is not safe for concurrent use. After an error it writes nothing more.
 type Writer struct {
 	w      io.WriterAt
 	stream io.Writer // in the place of w
@@ -20,8 +22,14 @@ type Writer struct {
 	header int64 // bytes set aside for it
 	blocks []Block
 	coder  *zstd.Encoder
-	buffer []byte
+	rooms  sync.Pool // of *[]byte, for what is compressed
 	err    error
+}
+
+// Encoded is a block as it will stand in the file, wherever that is.
+type Encoded struct {
+	frame, stored []byte
+	block         Block // without an offset
 }
 
 // headerRoom is what a header may grow by until it is written for the last time, in bytes.
@@ -39,7 +47,9 @@ func NewStream(w io.Writer, header any) (*Writer, error) {
 }
 
 func newWriter(x *Writer, header any) (*Writer, error) {
-	coder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	// The frames of blocks have checksums of their own.
+	coder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, fmt.Errorf("preparing zstd: %w", err)
 	}
@@ -93,28 +103,49 @@ func (x *Writer) write(b []byte, at int64) error {
 
 // Block writes a block. Low and high bound the addresses of one of memory; both are 0 of any other.
 func (x *Writer) Block(name string, data []byte, low, high uint64) error {
+	e, err := x.Encode(name, data, low, high)
+	if err != nil {
+		return err
+	}
+	return x.Put(e)
+}
+
+// Encode makes a block ready to be written: it compresses it. It is safe for concurrent use; of the data nothing is
+// held. Low and high are Block's.
+func (x *Writer) Encode(name string, data []byte, low, high uint64) (e Encoded, err error) {
 	switch {
 	case len(data) > MaxBlock && name != indexName || len(data) > MaxIndex:
-		return fmt.Errorf("block %s has %d bytes, the limit is %d", name, len(data), MaxBlock)
+		return e, fmt.Errorf("block %s has %d bytes, the limit is %d", name, len(data), MaxBlock)
 	case name == "" || len(name) > maxName:
-		return fmt.Errorf("a block's name %q has %d bytes, the limit is %d", name, len(name), maxName)
-	case len(x.blocks) >= maxBlocks:
+		return e, fmt.Errorf("a block's name %q has %d bytes, the limit is %d", name, len(name), maxName)
+	}
+	var room []byte
+	if b, ok := x.rooms.Get().(*[]byte); ok {
+		room = (*b)[:0]
+	}
+	encoding, stored := encodingZstd, x.coder.EncodeAll(data, room)
+	if len(stored) >= len(data) {
+		encoding, stored = encodingPlain, append(stored[:0], data...)
+	}
+	return Encoded{appendFrame(nil, name, encoding, stored, len(data)), stored,
+		Block{name, 0, int64(len(stored)), int64(len(data)), low, high}}, nil
+}
+
+// Put writes a block that Encode made ready; it is Put once.
+func (x *Writer) Put(e Encoded) error {
+	if len(x.blocks) >= maxBlocks {
 		return fmt.Errorf("more than %d blocks", maxBlocks)
 	}
-	encoding, stored := encodingZstd, x.coder.EncodeAll(data, x.buffer[:0])
-	x.buffer = stored
-	if len(stored) >= len(data) {
-		encoding, stored = encodingPlain, data
-	}
-	frame := appendFrame(nil, name, encoding, stored, len(data))
-	if err := x.write(frame, x.off); err != nil {
+	if err := x.write(e.frame, x.off); err != nil {
 		return err
 	}
-	if err := x.write(stored, x.off+int64(len(frame))); err != nil {
+	if err := x.write(e.stored, x.off+int64(len(e.frame))); err != nil {
 		return err
 	}
-	x.blocks = append(x.blocks, Block{name, x.off, int64(len(stored)), int64(len(data)), low, high})
-	x.off += int64(len(frame) + len(stored))
+	e.block.Offset = x.off
+	x.blocks = append(x.blocks, e.block)
+	x.off += int64(len(e.frame) + len(e.stored))
+	x.rooms.Put(&e.stored)
 	return nil
 }
 

@@ -11,9 +11,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"math/big"
+	"math/bits"
 	"strings"
+	"sync"
 )
 
 // KeySize is the size of a key for tokens, in bytes.
@@ -27,7 +29,7 @@ const KeySize = 32
 // keyed hash of up to hashBytes, and dots.
 type Tokens struct {
 	block  cipher.Block
-	mac    [KeySize]byte
+	macs   sync.Pool      // of hash.Hash with that key: to begin with a key takes as long as a short text
 	single map[int][]byte // how one digit alone is permuted, by radix
 }
 
@@ -69,7 +71,9 @@ func NewTokens(key [KeySize]byte) *Tokens {
 	if err != nil {
 		panic(err) // 32 bytes are a key of AES
 	}
-	t := &Tokens{block: block, mac: [KeySize]byte(derive("ri token hash"))}
+	t := &Tokens{block: block}
+	mac := derive("ri token hash")
+	t.macs.New = func() any { return hmac.New(sha256.New, mac) }
 	t.single = map[int][]byte{printables: t.shuffled(printables), 256: t.shuffled(256)}
 	return t
 }
@@ -116,15 +120,36 @@ func (t *Tokens) Of(text []byte) []byte {
 	}
 }
 
-// long is the token of a text too long to be permuted.
+// chunk is how many digits of printables fit into a word, and printablesChunk the power of it.
+const (
+	chunk           = 9
+	printablesChunk = printables * printables * printables * printables * printables * printables * printables *
+		printables * printables
+)
+
+// long is the token of a text too long to be permuted: the digits of its keyed hash, a number of 256 bits, from the
+// lowest on.
 func (t *Tokens) long(text []byte) []byte {
-	h := hmac.New(sha256.New, t.mac[:])
+	h := t.macs.Get().(hash.Hash)
+	h.Reset()
 	h.Write(text)
-	rest, digit, radix := new(big.Int).SetBytes(h.Sum(nil)), new(big.Int), big.NewInt(printables)
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	t.macs.Put(h)
+	var rest [4]uint64 // the highest first
+	for i := range rest {
+		rest[i] = binary.BigEndian.Uint64(sum[8*i:])
+	}
 	out := bytes.Repeat([]byte{'.'}, len(text))
-	for i := range min(len(out), hashBytes) {
-		rest.DivMod(rest, radix, digit)
-		out[i] = byte(digit.Int64()) + firstPrintable
+	digits := out[:min(len(out), hashBytes)]
+	for from := 0; from < len(digits); from += chunk {
+		digit := uint64(0)
+		for i := range rest {
+			rest[i], digit = bits.Div64(digit, rest[i], printablesChunk)
+		}
+		for i := from; i < min(from+chunk, len(digits)); i++ {
+			digits[i], digit = byte(digit%printables)+firstPrintable, digit/printables
+		}
 	}
 	return out
 }

@@ -2,7 +2,10 @@ package redact
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -114,5 +117,28 @@ func BenchmarkTokens(b *testing.B) {
 				tk.Of(text)
 			}
 		})
+	}
+}
+
+// TestTokensLong compares with the digits as package math/big has them.
+func TestTokensLong(t *testing.T) {
+	key := [KeySize]byte{1, 2, 3}
+	derive := func(key []byte, text string) []byte {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(text))
+		return h.Sum(nil)
+	}
+	tk, mac := NewTokens(key), derive(key[:], "ri token hash")
+	for n := exactBytes + 1; n < 70; n++ {
+		text := strings.Repeat("x", n)
+		rest, digit := new(big.Int).SetBytes(derive(mac, text)), new(big.Int)
+		want := bytes.Repeat([]byte{'.'}, n)
+		for i := range min(n, hashBytes) {
+			rest.DivMod(rest, big.NewInt(printables), digit)
+			want[i] = byte(digit.Int64()) + firstPrintable
+		}
+		if got := tk.Of([]byte(text)); !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes: %q, want %q", n, got, want)
+		}
 	}
 }
