@@ -36,6 +36,10 @@ func (a Ability) refusal() error {
 	return fmt.Errorf("%s. %s: %w", a.Why, a.Todo, ErrUnable)
 }
 
+// Switch is the environment variable that narrows how probes are armed, for tests and for whoever distrusts one of the
+// ways: "multi" never falls back to perf events, "perf" takes nothing else, "off" arms none.
+const Switch = "RI_PROBES"
+
 // Able tries what this kernel lets this caller do. It takes some milliseconds once, and touches no process but ri's
 // own.
 func Able() Ability { return able() }
@@ -43,6 +47,16 @@ func Able() Ability { return able() }
 var able = sync.OnceValue(func() Ability {
 	a := Ability{Kernel: release()}
 	version := versionOf(a.Kernel)
+	only := os.Getenv(Switch)
+	switch only {
+	case "", "multi", "perf":
+	case "off":
+		a.Why, a.Todo = Switch+"=off is set", "Unset it"
+		return a
+	default:
+		a.Why, a.Todo = fmt.Sprintf("%s is set to %q", Switch, only), "It can be multi, perf or off"
+		return a
+	}
 	if runtime.GOARCH != "amd64" {
 		a.Why, a.Todo = "probes know the registers of amd64 only", "Trace a program on such a machine"
 		return a
@@ -66,11 +80,17 @@ var able = sync.OnceValue(func() Ability {
 	withCookie := append(asm.Instructions{asm.FnGetAttachCookie.Call()}, nothing...)
 	a.how.cookies = try(dialect{}, Perf, withCookie)
 	a.how.sleepable = try(dialect{sleepable: true}, Perf, nothing)
-	if err := selfTest(a.how); err == nil {
+	if only == "perf" {
+		a.Why = Switch + "=perf is set, so uprobe_multi links weren't tried"
+	} else if err := selfTest(a.how); err == nil {
 		a.Way = Multi
 		return a
 	} else {
 		a.Why = fmt.Sprintf("uprobe_multi links don't work here: %v", err)
+	}
+	if only == "multi" {
+		a.Todo = "Unset " + Switch + ", which is multi, for the way that is left (perf events), or use Linux 6.10 or later"
+		return a
 	}
 	if capable(unix.CAP_SYS_ADMIN) {
 		a.Way = Perf

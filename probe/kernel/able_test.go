@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	if exe := os.Getenv("KERNEL_TEST_ARM"); exe != "" {
-		fmt.Fprintln(os.Stderr, armUntilKilled(exe))
+	if os.Getenv("KERNEL_TEST_ARM") != "" {
+		fmt.Fprintln(os.Stderr, armUntilKilled())
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

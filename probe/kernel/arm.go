@@ -26,9 +26,11 @@ type Armed struct {
 	how     dialect
 	way     Way
 	traps   traps
-	layouts []layout
-	file    *os.File // of the code
-	pidfd   int
+	// trapCosts are what hits of each probe's sites and returns cost.
+	trapCosts [][2]time.Duration
+	layouts   []layout
+	file      *os.File // of the code
+	pidfd     int
 
 	controlMap, ringMap *ebpf.Map
 	control             control
@@ -67,10 +69,12 @@ func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*
 	if err := Check(target.PID); err != nil {
 		return nil, err
 	}
-	able := Able()
-	if o.as != nil {
-		able = *o.as
+	given := o.as != nil
+	if !given {
+		able := Able()
+		o.as = &able
 	}
+	able := *o.as
 	if able.Way == None {
 		return nil, able.refusal()
 	}
@@ -80,7 +84,7 @@ func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*
 	a := &Armed{target: target, probes: probes, options: o.filled(len(probes)), how: able.how, way: able.Way, pidfd: -1,
 		calls: map[int]*ebpf.Map{}, blanks: map[int]*ebpf.Map{}, tables: map[int]*ebpf.Map{},
 		more: make(chan struct{}, 1), stop: make(chan struct{})}
-	if able.Way == Multi {
+	if able.Way == Multi && !given {
 		a.traps = theTraps()
 	}
 	if err := a.arm(ctx); err != nil {
@@ -133,10 +137,8 @@ func (a *Armed) arm(ctx context.Context) error {
 		}
 		units = append(units, more...)
 	}
-	for _, u := range units {
-		if err := a.load(u); err != nil {
-			return err
-		}
+	if err := a.loadAll(units); err != nil {
+		return err
 	}
 	a.units, a.places = units, a.findPlaces()
 	places := a.places
@@ -209,6 +211,7 @@ func (a *Armed) checkProbes() error {
 			return fmt.Errorf("probe %s: %w", p.Name, err)
 		}
 		a.layouts = append(a.layouts, layoutOf(p, a.options.Stack))
+		a.trapCosts = append(a.trapCosts, [2]time.Duration{a.trapCost(p.Sites), a.trapCost(p.Returns)})
 	}
 	return nil
 }

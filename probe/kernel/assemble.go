@@ -27,7 +27,9 @@ type assembler struct {
 	places []int         // by label; -1: not placed yet
 }
 
-func newAssembler() *assembler { return &assembler{jumps: map[int]label{}} }
+func newAssembler() *assembler {
+	return &assembler{code: make([]asm.Instruction, 0, 512), jumps: make(map[int]label, 64)}
+}
 
 func (a *assembler) label() label {
 	a.places = append(a.places, -1)

@@ -101,9 +101,9 @@ func (a *Armed) attachCounting(fd int, places []spot) (links []link.Link, err er
 // estimate says what hits that were counted cost by the second.
 func (a *Armed) estimate(c control, length time.Duration) Forecast {
 	f := Forecast{Length: length}
-	for i, p := range a.probes {
+	for i := range a.probes {
 		hits, backs := float64(c.count(i, countEntries)), float64(c.count(i, countReturns))
-		cost := hits*a.trapCost(p.Sites).Seconds() + backs*a.trapCost(p.Returns).Seconds()
+		cost := hits*a.trapCosts[i][0].Seconds() + backs*a.trapCosts[i][1].Seconds()
 		r := Rate{PerSecond: hits / length.Seconds(), Cost: cost / length.Seconds()}
 		f.Probes = append(f.Probes, r)
 		f.Cost += r.Cost
@@ -135,7 +135,7 @@ func (a *Armed) spent() (perProbe []time.Duration, hits uint64) {
 		} else {
 			entries += c(countTaken)
 		}
-		cost := time.Duration(entries)*a.trapCost(p.Sites) + time.Duration(backs)*a.trapCost(p.Returns) +
+		cost := time.Duration(entries)*a.trapCosts[i][0] + time.Duration(backs)*a.trapCosts[i][1] +
 			time.Duration(c(countNanos)+sampled*c(countSampled))
 		perProbe = append(perProbe, cost)
 		hits += entries + backs
@@ -164,6 +164,18 @@ func (a *Armed) Cost() Cost {
 		c.Length = now.Sub(a.started)
 	}
 	return c
+}
+
+// windowShare is what windows take of the budget. The rest is for what is measured too low, and for the last window,
+// whose debt nobody pays back.
+const windowShare = 0.85
+
+// share is the budget that the session keeps to.
+func (a *Armed) share() float64 {
+	if a.options.Windows {
+		return windowShare * a.options.Budget
+	}
+	return a.options.Budget
 }
 
 // purse is the budget in user space: what may be spent, and since when it is overdrawn.

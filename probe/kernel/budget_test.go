@@ -51,8 +51,7 @@ func TestBudget(t *testing.T) {
 	}
 	// Counting says it before anything is armed.
 	o.Counting = 0
-	wait = c.spin(1000, 1)
-	defer func() { wait() }()
+	c.spin(10*60*1000, 1) // until it is killed
 	b, err := Arm(context.Background(), c.target, a.probes, o)
 	if !errors.As(err, &over) || !over.Before {
 		t.Fatalf("%v: %+v", err, b.Forecast())

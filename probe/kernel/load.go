@@ -1,8 +1,10 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -13,10 +15,14 @@ import (
 	"ri/probe"
 )
 
-// Limits of one program: jumps reach 32,768 instructions, and what the verifier walks through is limited too.
+// Limits of one program: jumps reach 32,768 instructions, and what the verifier walks through is limited too. It also
+// moves all that follows at each call and each access that it rewrites, so that a program costs it the square of its
+// length: 500 probes took 0.5 s of CPU in 8 programs, and 0.18 s in 63 (Linux 6.18). More programs than some dozens
+// take longer to go away.
 const (
 	unitCode   = 16 << 10
-	unitProbes = 128
+	unitProbes = 8
+	unitsMost  = 64
 )
 
 // unit is a program that serves several probes: one link a probe would take minutes to close for hundreds, since the
@@ -45,7 +51,7 @@ type part struct {
 func (a *Armed) makeUnits(back bool) ([]*unit, error) {
 	var out []*unit
 	var parts []part
-	size := 0
+	size, most := 0, max(unitProbes, (len(a.probes)+unitsMost-1)/unitsMost)
 	flush := func() error {
 		if len(parts) == 0 {
 			return nil
@@ -82,7 +88,7 @@ func (a *Armed) makeUnits(back bool) ([]*unit, error) {
 			}
 			continue
 		}
-		if size+len(one.code.code) > unitCode || len(parts) == unitProbes {
+		if size+len(one.code.code) > unitCode || len(parts) == most {
 			if err := flush(); err != nil {
 				return nil, err
 			}
@@ -145,6 +151,36 @@ func programSpec(code asm.Instructions, how dialect, way Way) *ebpf.ProgramSpec 
 		spec.AttachType = ebpf.AttachTraceUprobeMulti
 	}
 	return spec
+}
+
+// loadAll has the kernel verify all units, on all processors.
+func (a *Armed) loadAll(units []*unit) error {
+	if len(units) == 1 {
+		return a.load(units[0])
+	}
+	next := make(chan *unit)
+	errs := make(chan error)
+	workers := min(runtime.GOMAXPROCS(0), len(units))
+	for range workers {
+		go func() {
+			var first error
+			for u := range next {
+				if first == nil {
+					first = a.load(u)
+				}
+			}
+			errs <- first
+		}()
+	}
+	for _, u := range units {
+		next <- u
+	}
+	close(next)
+	var first error
+	for range workers {
+		first = cmp.Or(first, <-errs)
+	}
+	return first
 }
 
 // load has the kernel verify a unit. Of a unit that it refuses it finds the probe for which.

@@ -38,18 +38,18 @@ func (a *Armed) pump() {
 		for _, d := range perProbe {
 			spent += d
 		}
-		over := p.over(spent, a.options.Budget, now)
+		over := p.over(spent, a.share(), now)
 		switch {
 		case a.away():
-			if p.credit < time.Duration(a.options.Budget*float64(burst))/2 {
+			if p.credit < time.Duration(a.share()*float64(burst))/2 {
 				break
 			}
 			if err := a.attachAll(); err != nil {
 				a.end(err)
 				return
 			}
-		case over && a.options.Windows:
-			a.pause()
+		case p.credit < 0 && a.options.Windows:
+			a.pause() // at once: the next one is not far
 		case over:
 			a.end(a.costly(perProbe, now))
 			return

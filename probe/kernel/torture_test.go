@@ -3,13 +3,18 @@ package kernel
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/gob"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +33,10 @@ var tortures = []testprogram.Variant{
 	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
 	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
 }
+
+// tortureWorkers is how many arm probes in one program at once: the kernel takes tens of milliseconds for each to go
+// away, which costs nobody CPU.
+const tortureWorkers = 4
 
 // TestTorture arms probes, takes them away and is killed at random times, RI_TRIALS times for each way to build a
 // program that does all that a probe might disturb and checks its own results. Afterwards its text is what its file
@@ -57,35 +66,30 @@ func torture(t *testing.T, v testprogram.Variant, trials int) {
 	c.target.Bias = bias(t, c)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	rows, killed := 0, 0
-	for trial := range trials {
-		wait := time.Duration(random.IntN(40_000)) * time.Microsecond
-		if trial%3 == 2 {
-			killArmed(t, c, wait)
-			killed++
-			continue
-		}
-		o := c.generous()
-		o.Stack = random.IntN(2) * 8
-		a := c.arm(o, tortureProbes(c)...)
-		time.Sleep(wait)
-		for _, e := range all(t, a) {
-			checkTortured(t, e)
-			rows++
-		}
-		for i, n := range a.Counts() {
-			if n.Lost+n.Refused+n.Undecided+n.Nil > 0 {
-				t.Errorf("probe %d: %+v", i, n)
+	all := tortureProbes(c)
+	var next, rows, killed atomic.Int64
+	begin := time.Now()
+	var workers sync.WaitGroup
+	for w := range tortureWorkers {
+		random := rand.New(rand.NewPCG(seed, uint64(w)))
+		workers.Go(func() {
+			for next.Add(1) <= int64(trials) && !t.Failed() {
+				// Most are short, so that many arrive and leave at all moments of what the program does.
+				wait := time.Duration(random.IntN(5_000)) * time.Microsecond
+				if random.IntN(4) == 0 {
+					wait *= 8
+				}
+				if random.IntN(3) == 0 {
+					killArmed(t, c, all, wait)
+					killed.Add(1)
+				} else {
+					rows.Add(int64(tortureOnce(t, c, slices.Clone(all), random, wait)))
+				}
 			}
-		}
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.FailNow()
-		}
+		})
 	}
+	workers.Wait()
+	took := time.Since(begin)
 	checkText(t, c)
 	c.in.Close()
 	var said struct{ Done, Harmed uint64 }
@@ -93,7 +97,59 @@ func torture(t *testing.T, v testprogram.Variant, trials int) {
 	if said.Harmed > 0 || said.Done == 0 {
 		t.Errorf("%+v", said)
 	}
-	t.Logf("%d trials, %d killed, %d rows compared, %d results checked by the program", trials, killed, rows, said.Done)
+	t.Logf("%d trials in %v, %d killed, %d rows compared, %d results checked by the program", trials,
+		took.Round(time.Millisecond), killed.Load(), rows.Load(), said.Done)
+}
+
+// tortureOnce arms some of the probes, takes them away and compares the rows. Others arm the same places meanwhile.
+func tortureOnce(t *testing.T, c *calls, probes []probe.Probe, random *rand.Rand, wait time.Duration) (rows int) {
+	random.Shuffle(len(probes), func(i, j int) { probes[i], probes[j] = probes[j], probes[i] })
+	probes = probes[:1+random.IntN(len(probes))]
+	o := tortureOptions(c)
+	o.as, o.Stack = theAbility(), random.IntN(2)*8
+	a, err := Arm(context.Background(), c.target, probes, o)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer a.Close()
+	if m := a.Missed(); len(m) > 0 {
+		t.Error(m)
+	}
+	time.Sleep(wait)
+	if err := a.Disarm(); err != nil {
+		t.Error(err)
+	}
+	for {
+		e, err := a.Next(context.Background())
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			break
+		}
+		checkTortured(t, probes[e.Probe].Name, e)
+		rows++
+	}
+	for i, n := range a.Counts() {
+		if n.Lost+n.Refused+n.Undecided+n.Nil > 0 {
+			t.Errorf("probe %s: %+v", probes[i].Name, n)
+		}
+	}
+	return rows
+}
+
+// theAbility is what this kernel lets the tests do; sessions that are given it don't measure what traps cost.
+var theAbility = sync.OnceValue(func() *Ability {
+	able := Able()
+	return &able
+})
+
+// tortureOptions are generous, with little memory: to make it takes longer than all else.
+func tortureOptions(c *calls) Options {
+	o := c.generous()
+	o.Ring, o.Calls = 4<<20, 1024
+	return o
 }
 
 // tortureProbes are one of work with its returns, one of it with a condition, and some that see panics.
@@ -104,6 +160,7 @@ func tortureProbes(c *calls) []probe.Probe {
 		{At: probe.Path{Base: probe.Base{Kind: probe.Item, N: 0, Off: 24}}, Size: 8}}
 	pair, some := c.function("main.work", true), c.function("main.work", false)
 	pair.At.Reads = reads
+	some.Name = "some of main.work"
 	some.At = probe.Plan{Reads: reads, When: probe.And{textArg(probe.Contains, "7", 32),
 		compare(field(8, false, 0, 24), probe.NotEqual, 1)}}
 	broken, descend := c.function("main.broken", true), c.function("main.descend", true)
@@ -118,9 +175,9 @@ func mix(x uint64) uint64 {
 }
 
 // checkTortured compares a row with what follows from its arguments; see testdata/tortured.
-func checkTortured(t *testing.T, e probe.Event) {
+func checkTortured(t *testing.T, name string, e probe.Event) {
 	t.Helper()
-	if e.Probe > 1 {
+	if name != "main.work" && name != "some of main.work" {
 		return
 	}
 	id, salt := le64(e.Pieces[0].Data), e.Registers[rbx]
@@ -128,7 +185,7 @@ func checkTortured(t *testing.T, e probe.Event) {
 	if salt != id*31 || string(e.Pieces[1].Data) != text || le64(e.Pieces[2].Data) != mix(id) || e.Goroutine == 0 {
 		t.Errorf("arguments: %+v", e)
 	}
-	if e.Probe == 1 {
+	if name != "main.work" {
 		if !bytes.Contains([]byte(text), []byte("7")) {
 			t.Errorf("condition: %+v", e)
 		}
@@ -144,24 +201,46 @@ func checkTortured(t *testing.T, e probe.Event) {
 	}
 }
 
+// arming is what killArmed hands to the process that it kills.
+type arming struct {
+	Target  Target
+	Probes  []probe.Probe
+	Options Options
+	Cookies bool
+	Sleeps  bool
+}
+
+func init() {
+	for _, c := range []probe.Condition{probe.And{}, probe.Compare{}, probe.Text{}} {
+		gob.Register(c)
+	}
+}
+
 // killArmed has another process arm the probes, and kills it while it does, holds them, or has just begun.
-func killArmed(t *testing.T, c *calls, wait time.Duration) {
+func killArmed(t *testing.T, c *calls, probes []probe.Probe, wait time.Duration) {
 	t.Helper()
-	target, err := json.Marshal(c.target)
+	how := theAbility().how
+	var what bytes.Buffer
+	err := gob.NewEncoder(&what).Encode(arming{c.target, probes, tortureOptions(c), how.cookies, how.sleepable})
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "KERNEL_TEST_ARM="+c.exe, "KERNEL_TEST_TARGET="+string(target))
+	cmd.Env = append(os.Environ(), "KERNEL_TEST_ARM=1")
+	cmd.Stdin, cmd.Stderr = &what, os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
 	}
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	if wait/time.Microsecond%2 == 0 {
-		out.Read(make([]byte, 1)) // armed
+		if n, _ := out.Read(make([]byte, 1)); n != 1 {
+			t.Error("it doesn't arm")
+		}
 	} else {
 		wait *= 10 // it arms meanwhile
 	}
@@ -171,16 +250,13 @@ func killArmed(t *testing.T, c *calls, wait time.Duration) {
 }
 
 // armUntilKilled is what killArmed starts.
-func armUntilKilled(exe string) error {
-	var target Target
-	if err := json.Unmarshal([]byte(os.Getenv("KERNEL_TEST_TARGET")), &target); err != nil {
+func armUntilKilled() error {
+	var what arming
+	if err := gob.NewDecoder(os.Stdin).Decode(&what); err != nil {
 		return err
 	}
-	c := &calls{t: dying{}, exe: exe, pid: target.PID, target: target}
-	if err := c.openSymbols(); err != nil {
-		return err
-	}
-	a, err := Arm(context.Background(), target, tortureProbes(c), c.generous())
+	what.Options.as = &Ability{Way: Multi, how: dialect{cookies: what.Cookies, sleepable: what.Sleeps}}
+	a, err := Arm(context.Background(), what.Target, what.Probes, what.Options)
 	if err != nil {
 		return err
 	}
@@ -191,13 +267,6 @@ func armUntilKilled(exe string) error {
 		}
 	}
 }
-
-// dying ends the process where a test would fail.
-type dying struct{ testing.TB }
-
-func (dying) Helper()                   {}
-func (dying) Fatal(args ...any)         { fmt.Fprintln(os.Stderr, args...); os.Exit(3) }
-func (dying) Fatalf(f string, a ...any) { dying{}.Fatal(fmt.Sprintf(f, a...)) }
 
 // mappings are the ranges of a process that come from its executable: address, size, offset.
 func mappings(t *testing.T, c *calls) (out []Segment) {

@@ -45,7 +45,13 @@ func namesOf(f *symbols.File) *names {
 // tells a pointer's method, and a pointer's method without its package.
 func ways(f *symbols.File, full string) (out []string) {
 	bare := withoutArguments(full)
-	for _, name := range []string{full, bare, strings.ReplaceAll(full, "go.shape.", "")} {
+	names := []string{full}
+	for _, name := range []string{bare, strings.ReplaceAll(full, "go.shape.", "")} {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
 		short := f.ShortName(name)
 		for _, way := range []string{name, short, loose(name), loose(short)} {
 			if way != full && !slices.Contains(out, way) {
@@ -60,7 +66,14 @@ func ways(f *symbols.File, full string) (out []string) {
 }
 
 // loose is a name without parentheses and the star of a pointer receiver.
-func loose(name string) string { return strings.NewReplacer("(*", "", ")", "").Replace(name) }
+func loose(name string) string {
+	if !strings.ContainsAny(name, "()") {
+		return name
+	}
+	return parentheses.Replace(name)
+}
+
+var parentheses = strings.NewReplacer("(*", "", ")", "")
 
 // withoutArguments cuts type arguments.
 func withoutArguments(name string) string {
