@@ -32,6 +32,8 @@ var measures = []measure{
 	{"check", largeCheck},
 	{"report", largeReport},
 	{"core", largeCore},
+	{"trace: hits", hits},
+	{"trace: 500 functions", manyProbes},
 	{"recording of a look", recordedLook},
 	{"recording of a heap", recordedHeap},
 	{"recording of 4 GB", recordedResident},

@@ -103,9 +103,8 @@ func main() {
 	fmt.Fprint(io.Discard, first, shuffled, short, len(table), len(shortmap), records, len(heap), len(ballast), answer)
 	beat := newHeartbeat()
 	fmt.Println("ready")
-	// A line on standard input asks for the longest gap since the last one.
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		fmt.Println(beat.gap().Nanoseconds())
+		fmt.Println(ask(in.Text(), beat))
 	}
 }
 
