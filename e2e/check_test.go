@@ -102,6 +102,12 @@ var allTroubles = []trouble{
 	{"lock-and-channel", [][3]string{{"deadlock",
 		"2 goroutines wait for each other, through a lock and a channel: 150 times, at the same lines",
 		"channel main.mailbox.letters at "}}},
+	{"weighted-mutual", [][3]string{{"deadlock", "2 goroutines wait for each other's shares of semaphores",
+		"weighted-mutual: waits here"}}},
+	{"lock-and-cond", [][3]string{{"deadlock", "2 goroutines wait for each other, through a lock and a Cond",
+		"lock-and-cond: waits here"}}},
+	{"lock-and-cond-lost", [][3]string{{"deadlock", "2 goroutines wait for each other, through a lock and a Cond",
+		"lock-and-cond: waits here"}}},
 	{"full", [][3]string{{"full-queue", "full queue with no consumer running: 8 senders wait", "full: waits here"}}},
 	{"group", [][3]string{{"wait-group", "its counter is 1", "group: waits here"}}},
 	{"global-senders", [][3]string{{"deadlock", "2 goroutines wait for each other, through 2 channels",
@@ -163,6 +169,9 @@ var allTroubles = []trouble{
 	{"spin-context", [][3]string{{"spinning", "it selects, and a case of it is a channel that is closed",
 		"main.keepOn (spinning.go:"}}},
 	{"spin-open", [][3]string{{"spinning", "it calls openat, which fails: ENOENT", "main.openAgain (spinning.go:"}}},
+	{"spin-exec", [][3]string{{"spinning", "it starts a program, which fails", "main.execAgain (mixed.go:"}}},
+	{"spin-lookup", [][3]string{{"spinning", "a goroutine spins: it has run all the time in one place",
+		"main.lookUpAgain (mixed.go:"}}},
 	// spin-dial is parked for moments and is missed now and then on a busy machine: see docs/check.md.
 	{"spin-timer", [][3]string{{"spinning", "the timer is due at once each time", "main.rearm (spinning.go:"}}},
 	{"spin-after", [][3]string{{"spinning", "a timer is due at once each time", "main.lapse (spinning.go:"}}},
@@ -332,6 +341,29 @@ func TestTroubles(t *testing.T) {
 		t.Run(tr.name+"-beside-healthy", func(t *testing.T) {
 			t.Parallel()
 			tr.check(t, exe, healthy...)
+		})
+	}
+}
+
+// TestRestless has those found that spin and are parked for moments in between. A single look at a busy machine may
+// miss one.
+func TestRestless(t *testing.T) {
+	needAttach(t)
+	for _, c := range [][3]string{{"local", "spin-http", "it makes requests by HTTP, for which it dials, and no connect"},
+		{"local", "spin-tick", "the timer is due at once each time"},
+		{"go1.20.14", "spin-tick", "the timer is due at once each time"}} {
+		exe := buildTroubles(t, c[0])
+		t.Run(c[0]+"-"+c[1], func(t *testing.T) {
+			t.Parallel()
+			pid := startTroubles(t, exe, c[1])
+			var out []byte
+			for range 10 {
+				out, _ = riCommand("check", "-p", fmt.Sprint(pid), "--max-stop", "1s", "--max-time", "60s").CombinedOutput()
+				if strings.Contains(string(out), c[2]) {
+					return
+				}
+			}
+			t.Errorf("no %q in\n%s", c[2], out)
 		})
 	}
 }

@@ -80,6 +80,25 @@ func TestCheckAnswers(t *testing.T) {
 	}
 }
 
+// TestCheckLiveCycles has those told who wait for each other through a lock and something else, or through semaphores,
+// where no copy is possible that would tell whether somebody may still come.
+func TestCheckLiveCycles(t *testing.T) {
+	needAttach(t)
+	exe := buildTroubles(t, "local")
+	for name, what := range map[string]string{"lock-and-channel": "through a lock and a channel: 150 times",
+		"lock-and-cond": "through a lock and a Cond", "weighted-mutual": "wait for each other's shares of semaphores"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, out := checkOf(t, 3, startTroubles(t, exe, append(healthy, name)...), "--view", "live")
+			if len(found) != 1 || found[0].Check != "deadlock" || found[0].Severity != "warning" ||
+				!strings.Contains(found[0].What, what) {
+				t.Errorf("not one deadlock %s:\n%s", what, out)
+			}
+		})
+	}
+	checkOf(t, 5, startTroubles(t, exe, healthy...), "--view", "live")
+}
+
 // TestCheckCrowd has ri check answer on very many goroutines, whose stacks take longer to copy than the stop may be.
 func TestCheckCrowd(t *testing.T) {
 	needAttach(t)

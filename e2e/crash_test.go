@@ -58,6 +58,7 @@ var crashes = []crash{
 	{"threads", [][3]string{{"died", "fatal error: thread exhaustion", ""}, {"system", "runtime.checkmcount", ""}}, ""},
 	{"repanic", [][3]string{{"panic", `no key "again" (404) [recovered`, "*main.notFound"}, {"frame", "main.repanic", ""},
 		{"frame", "main.lookup", ""}}, ""},
+	{"candidates", [][3]string{{"fault", "SIGSEGV: read of address 0x10: a nil pointer", "n.value: "}}, ""},
 	{"renil", [][3]string{{"panic", "runtime error: invalid memory address or nil pointer dereference [recovered",
 		"runtime.errorString"},
 		{"fault", "SIGSEGV: read of address 0x10: a nil pointer", ""}}, ""},
@@ -99,6 +100,18 @@ func TestCrashes(t *testing.T) {
 		}
 		inC.check(t, buildCrash(t, "local", "1"))
 	})
+}
+
+// TestCrashCandidates has what may have been nil told with the likeliest first, without what is too small for the access.
+func TestCrashCandidates(t *testing.T) {
+	if ok, err := condition("corefile"); !ok {
+		t.Skip("the kernel gives cores to another program", err)
+	}
+	out, _ := runRi(t, 0, "crash", "-c", dies(t, buildCrash(t, "local", "0"), "candidates"))
+	right, spare := strings.Index(out, "n.value: "), strings.Index(out, "s.spare.value: ")
+	if right < 0 || spare >= 0 && spare < right || strings.Contains(out, "s.tiny.flag: ") {
+		t.Errorf("the variable isn't the first, or what can't be it is told:\n%s", out)
+	}
 }
 
 var crashBuilds sync.Map

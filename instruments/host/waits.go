@@ -91,6 +91,14 @@ func (h *Host) riWaits(L *lua.LState) int {
 	channels, more := h.channelsTable(L, listed, opt, does)
 	out := h.table("locks", locks, "channels", channels, "more", more)
 	if needs != nil {
+		if opt.names {
+			h.waits.NameWakes(needs)
+		}
+		wakes := h.lua.CreateTable(len(needs.Wakes), 0)
+		for _, l := range needs.Wakes {
+			wakes.Append(lockFields.table(l))
+		}
+		out.RawSetString("wakes", wakes)
 		out.RawSetString("may", h.mayTable(needs))
 	}
 	if unheld != "" {
@@ -180,8 +188,11 @@ func (h *Host) lockField(l *waits.Lock, name string, does func(addr uint64, kind
 	case "candidates":
 		return h.holdersTable(l.Candidates), false
 	case "users":
-		if l.Kind == "WaitGroup" {
+		switch l.Kind {
+		case "WaitGroup":
 			return does(l.Addr, "done"), false
+		case "Cond", "Weighted":
+			return does(l.Addr, "wake"), false
 		}
 	}
 	return lua.LNil, false

@@ -18,7 +18,7 @@ var ofProgram = []Function{
 		"1\truntime.main", GroupGoroutines},
 	{"ri.waits", "({all?: boolean, names?: boolean, senders?: boolean, max?: int, users?: boolean, " +
 		"channels?: boolean}): {locks, " +
-		"channels, more: int, may?, unheld?, unread?}",
+		"channels, more: int, wakes?, may?, unheld?, unread?}",
 		"Tells who waits for which lock (Mutex, RWMutex, WaitGroup) and channel, and infers who holds the locks: " +
 			"Go records no holder, so it is worked out from the machine code of the functions on the stacks. With " +
 			"all, locks that are held and that nobody waits for too. Those that most wait for come first, then by " +
@@ -32,6 +32,8 @@ var ofProgram = []Function{
 			"goroutines whose code still comes to Done, or to a receive from (or, where somebody waits to receive, " +
 			"to a send to) that very one, see ri.users; may.done, may.receive and may.send are those whose code " +
 			"comes to one that can't be told: by number, the types that a channel's elements may have, '' for any. " +
+			"wakes are the sync.Conds and semaphore.Weighteds (kind is Cond, Weighted) that goroutines wait for of which " +
+			"others need something: addr, name, waiting, and the users whose code comes to Signal, Broadcast or Release. " +
 			"Channels then are those with senders, and those that somebody receives from who holds what others wait " +
 			"for.",
 		`for _, l in ipairs(ri.waits().locks) do

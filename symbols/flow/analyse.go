@@ -208,6 +208,7 @@ type Program struct {
 	functions map[uint64]*Function
 	readers   int64                      // offset of readerCount in sync.RWMutex
 	wanted    func(function string) bool // which calls make a function worth following
+	useOf     map[string]UseKind         // what the functions do that are looked for
 	library   func(function string) bool // of the standard library; nil: not asked
 	callees   map[uint64]int             // levels of calls in which nothing has to do with locks, or everywhere
 	busy      map[uint64]bool

@@ -30,6 +30,7 @@ const (
 	Receives
 	Closes
 	Done   // of a WaitGroup; Add too, unless it adds
+	Wakes  // those that wait for a sync.Cond, or for a share of a semaphore.Weighted
 	Defers // a deferred call, which the runtime's list has
 	kinds
 )
@@ -41,6 +42,14 @@ var useOf = map[string]UseKind{
 	"runtime.closechan":     Closes,
 	"runtime.selectgo":      kinds,
 	"sync.(*WaitGroup).Add": Done, "sync.(*WaitGroup).Done": Done,
+	"runtime.deferproc": Defers, "runtime.deferprocStack": Defers, "runtime.deferprocat": Defers,
+}
+
+// wakeOf says what wakes those that wait for a sync.Cond (sync/cond.go, Go 1.20 to 1.27) or for a share of a
+// semaphore.Weighted (golang.org/x/sync/semaphore/semaphore.go, v0.1 to v0.16).
+var wakeOf = map[string]UseKind{
+	"sync.(*Cond).Signal": Wakes, "sync.(*Cond).Broadcast": Wakes,
+	"golang.org/x/sync/semaphore.(*Weighted).Release": Wakes,
 	"runtime.deferproc": Defers, "runtime.deferprocStack": Defers, "runtime.deferprocat": Defers,
 }
 
@@ -60,10 +69,35 @@ const (
 // Uses is another analysis of the same executable, which looks for uses of channels and WaitGroups instead of for
 // locks. library tells functions of the standard library.
 func (p *Program) Uses(library func(function string) bool) *Program {
-	uses := newProgram(p.file, 0)
-	uses.library, uses.levels, uses.largest, uses.lacks = library, UseLevels, largestUser, p.lacks
-	uses.wanted = func(function string) bool { _, ok := useOf[function]; return ok }
+	uses := p.thatUse(useOf, library)
+	uses.lacks = p.lacks
 	return uses
+}
+
+// Wakes is one that looks for who wakes those that wait for a sync.Cond or a semaphore.Weighted. What it lacks it says
+// of itself only.
+func (p *Program) Wakes(library func(function string) bool) *Program {
+	return p.thatUse(wakeOf, library)
+}
+
+func (p *Program) thatUse(of map[string]UseKind, library func(function string) bool) *Program {
+	uses := newProgram(p.file, 0)
+	uses.library, uses.levels, uses.largest, uses.useOf = library, UseLevels, largestUser, of
+	uses.wanted = func(function string) bool { _, ok := of[function]; return ok }
+	return uses
+}
+
+// Follow is At for a function that does nothing of interest, too.
+func (p *Program) Follow(pc uint64) *State {
+	info, ok := p.file.PC(pc)
+	if !ok {
+		return nil
+	}
+	f := p.function(info.Entry, 0)
+	if f == nil || f.broken {
+		return nil
+	}
+	return p.stateAt(f, pc)
 }
 
 // UsesAt gives what the function around a link-time pc, and those that it calls, still do with channels and
@@ -116,7 +150,7 @@ const (
 
 // use notes a call that has to do with a channel or WaitGroup.
 func (r *run) use(function string, pc uint64, s *State) {
-	kind, ok := useOf[function]
+	kind, ok := r.p.useOf[function]
 	switch {
 	case !ok:
 	case kind == kinds:

@@ -13,6 +13,9 @@ type Needs struct {
 	// Channels are those of which it was looked for: those with senders, and those that somebody receives from who
 	// holds what others wait for, or waits for a semaphore.
 	Channels []*WaitedChannel
+	// Wakes are the sync.Conds and semaphore.Weighteds (Kind is "Cond", "Weighted") that such goroutines wait for, with
+	// those in Waiting.
+	Wakes []*Lock
 }
 
 // maxSteps is how far is looked behind those who wait: who holds what they need, what that one waits for, and so on.
@@ -58,7 +61,7 @@ func (r *Reader) Needs(w *Waits, groups []*values.StackGroup, check func()) (*Ne
 			break
 		}
 	}
-	return n, nil
+	return n, r.findWakes(n, groups, actors, check)
 }
 
 // needed gives the goroutines of which others need something from the start: who has a lock, or may have one. Who

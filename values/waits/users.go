@@ -10,7 +10,7 @@ import (
 )
 
 // Wanted is a channel or WaitGroup, and what somebody would have to do with it: "send", "receive" (close counts too)
-// or "done".
+// or "done"; or a Cond or a semaphore.Weighted, and "wake".
 type Wanted struct {
 	Addr uint64
 	Kind string
@@ -21,9 +21,10 @@ var wants = map[string]map[flow.UseKind]bool{
 	"send":    {flow.Sends: true, flow.Closes: true},
 	"receive": {flow.Receives: true, flow.Closes: true},
 	"done":    {flow.Done: true},
+	"wake":    {flow.Wakes: true},
 }
 
-// WantKinds names the kinds of Wanted.
+// WantKinds names the kinds of Wanted that scripts may ask for.
 func WantKinds() []string { return []string{"send", "receive", "done"} }
 
 // Users are the goroutines of which a function on the stack, or one that such a function calls, will do what is
@@ -60,7 +61,13 @@ func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, c
 	if err := r.readUses(); err != nil {
 		return nil, err
 	}
-	u := &userSearch{s: r.s, p: r.uses, wanted: map[uint64][]Wanted{}, kinds: map[string]bool{},
+	return r.usersOf(r.uses, w, wanted, groups, check)
+}
+
+// usersOf is Users by one of the analyses.
+func (r *Reader) usersOf(p *flow.Program, w *Waits, wanted []Wanted, groups []*values.StackGroup, check func()) (*Users,
+	error) {
+	u := &userSearch{s: r.s, p: p, wanted: map[uint64][]Wanted{}, kinds: map[string]bool{},
 		waits: map[uint64]uint64{}, out: &Users{Sure: map[Wanted][]int64{}, May: map[string]May{}}}
 	for _, one := range wanted {
 		u.wanted[one.Addr], u.kinds[one.Kind] = append(u.wanted[one.Addr], one), true
@@ -84,7 +91,7 @@ func (r *Reader) Users(w *Waits, wanted []Wanted, groups []*values.StackGroup, c
 			}
 		}
 	}
-	return u.out, r.uses.Lacks()
+	return u.out, p.Lacks()
 }
 
 // readUses makes the analysis of what functions do with channels and WaitGroups, which is kept for all looks.

@@ -87,6 +87,7 @@ type Reader struct {
 	flow    *flow.Program
 	through *flow.Program // looks at calls through interfaces, too
 	uses    *flow.Program // of channels and WaitGroups
+	wakers  *flow.Program // of Conds and semaphores
 	byAddr  []symbols.Var // all package variables, by address
 	// channels are the channels' places in all package variables, once asked for.
 	channels []channelPlace

@@ -110,15 +110,34 @@ func odd(n int) int {
 
 var sink any
 
+// shelf has fields that are nil, and of a type that what is accessed would fit in.
+type shelf struct {
+	spare, last *node
+	tiny        *struct {
+		pad  [2]uint64
+		flag int8
+	}
+	nodes map[string]*node
+}
+
+//go:noinline
+func (s *shelf) take(name string) int {
+	n := s.nodes[name]
+	total := n.value
+	s.last = n
+	return total + len(s.nodes)
+}
+
 var ways = map[string]func(){
 	"nil": func() {
 		l := &list{head: &node{"a", 1, &node{"b", 2, nil}}, size: 3}
 		fmt.Println(l.sum(3))
 	},
-	"bounds": func() { s := make([]int, 3); i := len(os.Args) + 5; fmt.Println(s[i]) },
-	"assert": func() { var x any = &list{}; fmt.Println(x.(fmt.Stringer)) },
-	"divide": func() { n := len(os.Args) - 2; fmt.Println(7 / n) },
-	"nilmap": func() { var m map[string]int; m["x"] = 1 },
+	"candidates": func() { fmt.Println((&shelf{nodes: map[string]*node{"a": {}}}).take("b")) },
+	"bounds":     func() { s := make([]int, 3); i := len(os.Args) + 5; fmt.Println(s[i]) },
+	"assert":     func() { var x any = &list{}; fmt.Println(x.(fmt.Stringer)) },
+	"divide":     func() { n := len(os.Args) - 2; fmt.Println(7 / n) },
+	"nilmap":     func() { var m map[string]int; m["x"] = 1 },
 	"maps": func() {
 		m := map[int]int{}
 		for range make([]int, 8) {

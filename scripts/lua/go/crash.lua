@@ -26,7 +26,7 @@ local function fault(signal, frame, g, i)
   if ok then notes[#notes + 1] = code.text end
   local small = ri.cmp(signal.address, 4096) < 0
   if signal.name == "SIGSEGV" and small then
-    local who = g and panics.culprits(g, i, tonumber(signal.address)) or {}
+    local who = g and panics.culprits(g, i, tonumber(signal.address), ok and code.size > 0 and code.size or nil) or {}
     for n, c in ipairs(who) do
       if n <= 5 then notes[#notes + 1] = ("%s: %s %s"):format(c.expr, c.sure and "a nil" or "perhaps, a nil", c.type) end
     end

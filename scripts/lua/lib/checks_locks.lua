@@ -126,7 +126,9 @@ local function gather(l)
   l.needs = n
   if l.live then
     -- That nobody is left who does something can't be said of memory that moves.
-    for _, need in ipairs(n.all) do need.open = need.open or need.kind ~= "lock" end
+    for _, need in ipairs(n.all) do
+      if need.kind ~= "lock" and not need.open then need.open, need.unsure = true, true end
+    end
     return
   end
   local judged = judge(l, function() return true end)
@@ -160,7 +162,7 @@ local function gather(l)
   end
   captures = timers.captured()
   for i, answer in ipairs(ri.later(questions, l.heap, l.waits.may)) do
-    list[i].open = list[i].open or answer.why ~= nil or captured(l, captures, list[i])
+    list[i].open, list[i].unsure = list[i].open or answer.why ~= nil or captured(l, captures, list[i]), nil
     list[i].may = answer.may
   end
   needs.add(n, list)
@@ -175,21 +177,49 @@ local function prepare(l)
   end
 end
 
+-- closed tells whether a knot is worth telling of which it isn't known whether somebody may still come: one with a lock, whose holder would be told
+-- anyway, or one of semaphores alone.
+local function closed(l, knot)
+  local shares, locked = 0, false
+  for _, step in ipairs(knot) do
+    if l.deadlocked[step.id] then return false end
+    locked = locked or step.need.lock ~= nil
+    if step.need.share then shares = shares + 1 end
+  end
+  return locked or shares == #knot
+end
+
 -- shared works out who is stuck, once.
 local function shared(l)
   if l.unprepared then error(l.unprepared, 0) end
   if l.knots then return end
   livelock.add(l)
-  needs.solve(l.needs, judge(l, function(id)
+  local judged = judge(l, function(id)
     if l.second then return l.insists[id] or l.still(id) end
     -- Of a core: who waits for a lock in a circle can't go on anyway.
     local g = l.state[id]
     return g ~= nil and locking[g.wait_reason] or l.still(id)
-  end))
-  l.deadlocked, l.left = {}, {}
-  l.knots = needs.knots(l.needs)
-  for _, knot in ipairs(l.knots) do
+  end)
+  l.deadlocked, l.left, l.knots = {}, {}, {}
+  local function note(knot)
+    l.knots[#l.knots + 1] = knot
     for _, step in ipairs(knot) do l.deadlocked[step.id] = true end
+  end
+  needs.solve(l.needs, judged)
+  for _, knot in ipairs(needs.knots(l.needs)) do note(knot) end
+  local unsure = false
+  for _, need in ipairs(l.needs.all) do unsure = unsure or need.unsure end
+  if unsure then
+    judged.unsure = true
+    needs.solve(l.needs, judged)
+    for _, knot in ipairs(needs.knots(l.needs)) do
+      if closed(l, knot) then
+        knot.unsure = true
+        note(knot)
+      end
+    end
+    judged.unsure = nil
+    needs.solve(l.needs, judged)
   end
   local ids = {}
   for id in pairs(l.deadlocked) do ids[#ids + 1] = id end
@@ -213,7 +243,11 @@ end
 -- told writes what one goroutine of a knot needs of the next.
 local function told(step)
   local id, to, need = tostring(step.id), tostring(step.to), step.need
-  if need.kind == "receive" then
+  if need.share then
+    return ("goroutine %s waits for its share of %s: goroutine %s would release one, as its code comes to that (inferred), and waits itself"):format(id, waits.name(need.share), to)
+  elseif need.kind == "wake" then
+    return ("goroutine %s waits for %s: goroutine %s would call Signal or Broadcast, as its code comes to that (inferred), and waits itself"):format(id, waits.name(need.wake), to)
+  elseif need.kind == "receive" then
     return ("goroutine %s sends to %s: goroutine %s would receive from it, as its code comes to that (inferred), and waits itself"):format(id, waits.channel(need.channel), to)
   elseif need.kind == "send" then
     return ("goroutine %s receives from %s: goroutine %s would send to it or close it, as its code comes to that (inferred), and waits itself"):format(id, waits.channel(need.channel), to)
@@ -233,18 +267,20 @@ end
 
 -- thing names what a step of a knot is about, without addresses.
 local function thing(need)
+  if need.share or need.wake then return called(need.share or need.wake) end
   if need.channel then return "channel " .. need.channel.name end
   return called(need.lock or need.group)
 end
 
 -- through says by what goroutines wait for each other: "a lock and 2 channels".
 local function through(knot)
-  local n, parts = { lock = 0, channel = 0, WaitGroup = 0 }, {}
+  local n, parts = { lock = 0, channel = 0, WaitGroup = 0, Cond = 0, semaphore = 0 }, {}
   for _, step in ipairs(knot) do
-    local kind = step.need.lock and "lock" or step.need.channel and "channel" or "WaitGroup"
+    local need = step.need
+    local kind = need.lock and "lock" or need.share and "semaphore" or need.channel and "channel" or need.wake and "Cond" or "WaitGroup"
     n[kind] = n[kind] + 1
   end
-  for _, kind in ipairs { "lock", "channel", "WaitGroup" } do
+  for _, kind in ipairs { "lock", "channel", "WaitGroup", "Cond", "semaphore" } do
     if n[kind] > 0 then parts[#parts + 1] = n[kind] == 1 and "a " .. kind or ("%d %ss"):format(n[kind], kind) end
   end
   return table.concat(parts, " and "), n
@@ -303,6 +339,9 @@ local function worded(knot)
   elseif n.lock == #knot then
     return ("deadlock: %d goroutines wait for each other's locks"):format(#knot), "lock in the same order everywhere, or not while another lock is held; ri run locks shows all locks"
   end
+  if n.semaphore == #knot then
+    return ("deadlock: %d goroutines wait for each other's shares of semaphores"):format(#knot), "acquire them in the same order everywhere"
+  end
   return ("deadlock: %d goroutines wait for each other, through %s"):format(#knot, by),
     n.lock > 0 and "don't send, receive or wait for others while a lock is held that they need" or "who should have gone on first? ri run channels shows all channels"
 end
@@ -312,7 +351,7 @@ local function deadlocks(l)
   local out = {}
   for _, knot in ipairs(l.knots) do
     local places, evidence, steps, holders, users, all = {}, {}, {}, {}, {}, {}
-    local certain = true
+    local certain = not knot.unsure
     for _, step in ipairs(knot) do
       all[#all + 1] = step.id
       places[#places + 1] = where(l, step.id)

@@ -58,7 +58,7 @@ local function doing(l, ids)
     local id = ids[i]
     local parts = {}
     for _, need in ipairs(l.needs.on[id] or {}) do
-      parts[#parts + 1] = need.channel and waits.channel(need.channel) or waits.name(need.lock or need.group)
+      parts[#parts + 1] = need.channel and waits.channel(need.channel) or waits.name(need.lock or need.group or need.wake)
     end
     local g = l.state[id]
     out[#out + 1] = ("%s waits: %s%s"):format(locks.where(l, id), g and g.wait_reason or "?", #parts > 0 and " for " .. table.concat(parts, ", ") or "")

@@ -21,7 +21,7 @@ local makes = { "^runtime%.mallocgc", "^runtime%.newobject", "^runtime%.makeslic
 -- on, gets none.
 local pure = {
   "^strconv%.", "^strings%.[A-Z]", "^bytes%.[A-Z]", "^unicode", "^encoding/json%.Unmarshal", "^encoding/json%.Valid", "^encoding/hex%.", "^encoding/base64%.",
-  "^net%.Lookup", "^net%.Parse", "^net/url%.[A-Z]", "^net/netip%.[A-Z]", "^net/mail%.[A-Z]", "^time%.Parse", "^regexp%.Match", "^path", "^os%.Stat", "^os%.Lstat",
+  "^net%.Lookup", "^net%.%(%*Resolver%)%.Lookup", "^net%.Parse", "^net/url%.[A-Z]", "^net/netip%.[A-Z]", "^net/mail%.[A-Z]", "^time%.Parse", "^regexp%.Match", "^path", "^os%.Stat", "^os%.Lstat",
   "^os%.Getenv", "^os%.LookupEnv", "^os/exec%.LookPath", "^os/user%.Lookup", "^errors%.", "^os%.Is", "^mime%.", "^go/parser%.", "^crypto/x509%.Parse",
 }
 
@@ -222,10 +222,10 @@ local function judge(c)
     end
   end
   if why and why.rank < 5 then return { place = p, why = why }, p end
-  if c.restless then return nil, p end
+  local same_answer = loop.asks and loop.ends and not loop.stores and only(loop.calls, asks, pure)
+  if c.restless and not (c.asks and same_answer) then return nil, p end
   if loop.nested and not polled and computes(p) then return nil, p end
   local calls
-  local same_answer = loop.asks and loop.ends and not loop.stores and only(loop.calls, asks, pure)
   for i, look in ipairs(c.looks) do
     local is, called = works(look, p.stacks[i], p.index, same, same_answer and pure or nil)
     if is then
@@ -339,11 +339,12 @@ local function finding(l, group, known)
   return {
     severity = "warning", count = n, goroutines = known,
     what = s.why and s.why.rank < 5 and ("%s: it %s, again and again"):format(subject, why)
+      or c.restless and ("%s: %s the same again and again, and %s but for moments"):format(subject, n == 1 and "it asks" or "they ask", n == 1 and "waits" or "wait")
       or s.endless and ("%s: %s run all the time in a loop that has no way out and asks for nothing"):format(subject, n == 1 and "it has" or "they have")
       or ("%s: %s run all the time in one place, and waited for nothing"):format(subject, n == 1 and "it has" or "they have"),
     where = ("goroutine %s in %s (%s)"):format(tostring(s.id), frame.func, frame.func == loop.func and ("%s:%d"):format(file, loop.line) or waits.short(frame)),
     evidence = {
-      (c.restless and "it ran, or was ready to, in %d of %d looks over %s, and waited but for moments; its stack" or "it ran, or was ready to, in %d of %d looks over %s, and was not parked in between; its stack was looked at in %d, and it was always in the loop at %s:%d"):format(
+      (c.restless and "it ran, had others run for it, or was ready to, in %d of %d looks over %s, and waited but for moments; its stack" or "it ran, or was ready to, in %d of %d looks over %s, and was not parked in between; its stack was looked at in %d, and it was always in the loop at %s:%d"):format(
         c.busy, c.seen, ri.duration(math.floor((c.last - c.first) / 1e6) * 1000000), #c.looks, file, loop.line),
       s.why and ("it %s: in %d of these"):format(why, s.why.n) or nil,
       fd and described(l, fd) or nil,

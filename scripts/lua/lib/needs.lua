@@ -101,6 +101,32 @@ local function lock(n, k)
   end
 end
 
+-- wake notes what is needed of those who would wake who waits for a Cond, or for a share of a semaphore.Weighted: of that the channel is a need
+-- already. Who waits for a share of it has none to give. Whether somebody else may still come isn't asked for.
+local function wake(n, k)
+  if k.kind == "Cond" then
+    add(n, { kind = "wake", wake = k, addr = k.addr, givers = k.users, open = true, unsure = true }, k.waiting)
+    return
+  end
+  local waits, givers = {}, {}
+  for _, id in ipairs(k.waiting.ids) do waits[key(id)] = true end
+  for _, id in ipairs(k.users) do
+    if not waits[key(id)] then givers[#givers + 1] = id end
+  end
+  for _, id in ipairs(k.waiting.ids) do
+    for _, need in ipairs(n.on[id] or {}) do
+      if need.kind == "send" and need.channel.elem == "struct {}" and need.queue.count == 1 and n.ways[id] == 1 then
+        need.share, need.unsure = k, true
+        for _, giver in ipairs(givers) do
+          need.givers[#need.givers + 1] = giver
+          n.gives[giver] = n.gives[giver] or {}
+          table.insert(n.gives[giver], need)
+        end
+      end
+    end
+  end
+end
+
 --- Gathers what is needed.
 -- @param w table, of ri.waits with users
 -- @return table
@@ -124,13 +150,15 @@ function needs.gather(w)
       add(n, need, c.receivers)
     end
   end
+  for _, k in ipairs(w.wakes or {}) do wake(n, k) end
   return n
 end
 
 --- Works out who is stuck: n.stuck (by goroutine), and of each need whether it is hopeless.
 -- @param n table, of needs.gather
 -- @param o table: still(id), whether it has not run between the looks; never(id), whether it is certain that nothing can wake it; final(id), whether it waits for nothing that could come;
--- doubtful, whether those needs that are doubtful count as others do: else somebody may meet them
+-- doubtful, whether those needs that are doubtful count as others do: else somebody may meet them; unsure, whether those do of which it isn't known whether somebody
+-- may come who isn't there yet
 function needs.solve(n, o)
   n.stuck = {}
   for _, need in ipairs(n.all) do need.hopeless, need.certain = true, nil end
@@ -166,7 +194,7 @@ function needs.solve(n, o)
     if not look(id) then work[#work + 1] = id end
   end
   for _, need in ipairs(n.all) do
-    local open = need.open or need.doubtful and not o.doubtful
+    local open = (need.open or need.doubtful and not o.doubtful) and not (o.unsure and need.unsure)
     for _, id in ipairs(need.queue.ids) do open = open or need.kind ~= "lock" and not o.still(id) end -- then somebody serves it
     if open then kill(need) end
   end

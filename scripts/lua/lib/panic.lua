@@ -119,43 +119,57 @@ function panics.fault(signal, access)
   return why and text .. ", " .. why or text
 end
 
--- reaches gives the field of a type that an offset lies in: ".name", "" where the type has no fields and that is its beginning; nil if there is none.
-local function reaches(name, offset)
+-- reaches gives the field of a type that an access of some bytes at an offset lies in: ".name", "" where the type has no fields and that is its beginning; nil
+-- if there is none, or it is smaller than what was accessed.
+local function reaches(name, offset, size)
   local known, t = pcall(ri.type, name)
   if not known then return nil end
   for _, f in ipairs(t.fields or {}) do
-    if f.offset <= offset and offset < f.offset + math.max(f.size, 1) then return "." .. f.name end
+    if f.offset <= offset and offset < f.offset + math.max(f.size, 1) then
+      if size and size <= 8 and offset + size > f.offset + f.size then return nil end
+      return "." .. f.name
+    end
   end
-  return not t.fields and offset == 0 and "" or nil
+  return not t.fields and offset == 0 and (not size or size > 8 or size <= t.size) and "" or nil
 end
 
--- culprits names the variables of a frame, and the fields of what they point to, that may be the nil pointer whose field at an offset was accessed. Those
--- that are known to be nil come first.
-function panics.culprits(g, i, offset)
-  local sure, perhaps = {}, {}
+--- Names the variables of a frame, and the fields of what they point to, that may be the nil pointer whose field at an offset was accessed: first variables
+-- that are nil, then those whose value isn't known, then fields that are nil. What is less likely than a variable that is nil, or that fields can be of which nothing
+-- is known, is left out where there is better.
+-- @param g goroutine
+-- @param i int, the frame
+-- @param offset int
+-- @param size int?, how many bytes were accessed
+-- @return table: list of {expr, type, sure: it is nil}
+function panics.culprits(g, i, offset, size)
   local ok, _, _, list = pcall(g.locals, g, i)
-  if not ok then return sure end
-  local function add(is, name, pointee, field)
+  if not ok then return {} end
+  local ranks = { {}, {}, {}, {} }
+  local function add(rank, name, pointee, field)
     if not field then return end
-    local into = is and sure or perhaps
-    into[#into + 1] = { expr = field == "" and "*" .. name or name .. field, type = "*" .. pointee, sure = is }
+    table.insert(ranks[rank], { expr = field == "" and "*" .. name or name .. field, type = "*" .. pointee, sure = rank % 2 == 1 })
   end
   for _, v in ipairs(list) do
     local pointee = v.type:match("^%*(.*)$")
     if pointee then
       local isnil = not v.lost and v.value == nil
-      if v.lost or isnil then add(isnil, v.name, pointee, reaches(pointee, offset)) end
+      if v.lost or isnil then add(isnil and 1 or 2, v.name, pointee, reaches(pointee, offset, size)) end
       local known, t = pcall(ri.type, pointee)
       for _, f in ipairs(known and not isnil and t.fields or {}) do
         local inner = f.type:match("^%*(.*)$")
         local has, now = inner ~= nil, nil
         if has and not v.lost then has, now = pcall(function() return v.value[f.name] end) end
-        if has and now == nil then add(not v.lost, v.name .. "." .. f.name, inner, reaches(inner, offset)) end
+        if has and now == nil then add(v.lost and 4 or 3, v.name .. "." .. f.name, inner, reaches(inner, offset, size)) end
       end
     end
   end
-  for _, c in ipairs(perhaps) do sure[#sure + 1] = c end
-  return sure
+  if #ranks[1] > 0 then ranks[3] = {} end
+  if #ranks[1] + #ranks[2] + #ranks[3] > 0 then ranks[4] = {} end
+  local out = {}
+  for _, rank in ipairs(ranks) do
+    for _, c in ipairs(rank) do out[#out + 1] = c end
+  end
+  return out
 end
 
 return panics

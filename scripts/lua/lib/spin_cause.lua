@@ -51,7 +51,7 @@ function cause.find(looks, p)
               order[#order + 1] = seen[key]
             end
             local s = seen[key]
-            if one.exact then s.one = one end
+            if one.exact or s.one.guess and not one.guess then s.one = one end
             s.n, s.name, s.of = s.n + 1, s.name or one.name, s.of or one.of
           end
         end
@@ -63,6 +63,7 @@ function cause.find(looks, p)
     local rank = ({ ["end"] = 1, closed = 2, timer = 3, fails = 4, held = 4.5 })[s.one.kind] or 5
     s.rank = rank
     local sure = s.n >= 2 or s.one.final and s.one.kind ~= "held"
+    if s.one.guess then sure = false end
     if s.one.kind == "fails" then sure = sure and not any(alive, s.one.key == "dial" and uses or { s.one.call }) end
     if s.one.kind == "end" and s.one.call then sure = sure and not any(alive, opens) end -- of a file that was opened meanwhile
     if s.one.kind == "held" then sure = s.n == #looks end

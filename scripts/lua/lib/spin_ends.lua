@@ -6,6 +6,7 @@
 
 local locks = require("checks_locks")
 local runtime = require("runtime")
+local timers = require("timers")
 local words = require("words")
 
 local ends = {}
@@ -75,11 +76,23 @@ local function made(v)
   return addr
 end
 
--- channel is a runtime.hchan of which a closed one gives zero values at once; and whether it is a timer's (Go 1.23 on), and that is due: "due", "later".
+-- before is whether the program's channels don't know their timers (before Go 1.23).
+local before
+
+-- due is when the timer of a channel is due; nil where it has none.
+local function due(c, addr)
+  if before == nil then before = not runtime.has(c, "timer") end
+  if not before then return field(c, "timer", "when") end
+  if c.elemsize ~= 24 or c.dataqsiz ~= 1 then return nil end -- of a time.Time, as time.NewTimer makes it
+  return timers.sends()[ri.hex(addr)]
+end
+
+-- channel is a runtime.hchan of which a closed one gives zero values at once; and whether it is a timer's, and that is due: "due", "later".
 local function channel(addr)
   local ok, c = pcall(ri.at, addr, "runtime.hchan")
   if not ok or not c then return nil end
-  local when = field(c, "timer", "when")
+  local known, when = pcall(due, c, addr)
+  when = known and when or nil
   return c, c.closed ~= 0 and c.qcount == 0, when and (ri.cmp(when, runtime.nanotime()) <= 0 and "due" or "later")
 end
 
@@ -376,6 +389,97 @@ local function refused(g, frames, call)
   end
 end
 
+-- starting is where on a stack a program is started.
+local function starting(frames)
+  for i = 1, math.min(most, #frames) do
+    if frames[i].func == "syscall.forkExec" then return i end
+  end
+end
+
+--- Whether a goroutine is starting a program: it waits in the kernel then, but for what it has begun itself.
+-- @param frames table, of ri.stack
+-- @return boolean
+function ends.starts(frames) return starting(frames) ~= nil end
+
+-- started tells of a program that is started whether that has failed: the child says why by a pipe, which else is closed when it runs, and a child that has
+-- failed is waited for (syscall/exec_unix.go, forkExec; Go 1.20 to 1.27).
+local function started(g, at, call, name)
+  if name ~= "wait4" and not (call and name == "readlen") then return nil end
+  if name == "readlen" and call.result == 0 then return { kind = "call", dead = false, call = "exec", reads = true } end
+  if name == "readlen" and call.result < 0 then return nil end
+  local path
+  for _, v in ipairs(arguments(g, at)) do
+    if v.name == "argv0" and type(v.value) == "string" then path = v.value end
+  end
+  return { kind = "fails", dead = true, call = "exec", key = "exec", what = "starts a program, which fails" .. (path and " (" .. path .. ")" or "") }
+end
+
+-- What of net/http waits for a connection that another goroutine makes for it (Go 1.20 to 1.27).
+local connecting = "net/http.(*Transport).getConn"
+
+--- Finds what other goroutines do in vain for one that waits for it: those that dial for a client of net/http.
+-- @param frames table, of ri.stack: of the goroutine that waits
+-- @param children function, gives the goroutines that it has started
+-- @param known table, numbers of those that were seen already
+-- @return table, as of ends.of
+function ends.served(frames, children, known)
+  local at
+  for i, f in ipairs(frames) do
+    if f.func == connecting and not at then at = i end
+    if f.func == "net/http.(*persistConn).roundTrip" then return { { frame = i, kind = "call", dead = false, call = "connect" } } end
+  end
+  local out = {}
+  for _, g in ipairs(at and children() or {}) do
+    local ok, inner = pcall(ri.stack, g, 64)
+    local dials = false
+    for _, f in ipairs(ok and inner or {}) do dials = dials or f.func:find("^net/http%.%(%*Transport%)%.dialConn") ~= nil end
+    if dials then
+      local fresh = not known[tostring(g.id)]
+      known[tostring(g.id)] = true
+      local _, one = refused(g, inner, ri.syscall(g))
+      if one and one.dead then
+        one.what, one.frame, one.seen = one.what:gsub("^dials", "makes requests by HTTP, for which it dials"), at, true
+        return { one }
+      elseif fresh then
+        out = { { frame = at, kind = "fails", dead = true, key = "dial", call = "connect", what = "makes requests by HTTP, and no connection comes about", guess = true } }
+      end
+    end
+  end
+  return out
+end
+
+--- Takes what a goroutine was woken by for a timer that was due at once: of those before Go 1.23 nothing is left by then. For one that was seen to wait for such
+-- timers, and never for one that wasn't due.
+-- @param frames table, of ri.stack
+-- @param found table, of ends.of; what is found is added
+function ends.overdue(frames, found)
+  for i = 1, math.min(4, #frames) do
+    local func = frames[i].func
+    if receives[func] == true or func == "runtime.selectgo" then
+      for k = #found, 1, -1 do
+        if found[k].kind == "channel" then table.remove(found, k) end
+      end
+      local what = func == "runtime.selectgo" and "selects, and a timer is due at once each time" or "receives from a timer's channel, and the timer is due at once each time"
+      found[#found + 1] = { frame = i, kind = "timer", dead = true, what = what, key = 0 }
+      return
+    end
+  end
+end
+
+-- What of the standard library waits for an answer that other goroutines of its own fetch: what comes by its channels may be that there is none.
+local answers = { "^net/http%.%(%*Transport%)%.getConn$", "^net%.%(%*[rR]esolver", "^internal/singleflight%." }
+
+-- answered tells whether a channel is one of these.
+local function answered(frames, one)
+  if one.kind ~= "channel" then return false end
+  for i = one.frame, math.min(one.frame + 2, #frames) do
+    for _, pattern in ipairs(answers) do
+      if frames[i].func:find(pattern) then return true end
+    end
+  end
+  return false
+end
+
 --- Finds what a goroutine asks for in vain, in a stop.
 -- @param g goroutine
 -- @param frames table, of ri.stack
@@ -386,11 +490,15 @@ function ends.of(g, frames, call)
   local function note(i, one)
     if i and one then
       one.frame = i
+      if answered(frames, one) then return end
       out[#out + 1] = one
     end
   end
   local name, at = called(frames)
-  if call and name then
+  local starts = starting(frames)
+  if starts then
+    note(starts, started(g, starts, call, name))
+  elseif call and name then
     if call.result < 0 and not silent[-call.result] then
       local why = names[-call.result] or "error " .. tostring(-call.result)
       note(at, { kind = "fails", dead = true, what = ("calls %s, which fails: %s"):format(name, why), key = name .. call.result, call = name, lasts = lasting[why] })

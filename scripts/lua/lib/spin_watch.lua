@@ -6,8 +6,12 @@
 
 local ends = require("spin_ends")
 local runtime = require("runtime")
+local timers = require("timers")
 
 local watch = {}
+
+-- A table with one large number for a key is as long as that number (gopher-lua: an array).
+local key = tostring
 
 --- How many looks there are at least at a goroutine's stack, and how many where those don't tell.
 watch.enough, watch.plenty = 5, 15
@@ -101,14 +105,20 @@ local function channel_at()
   end
 end
 
--- timed tells whether a goroutine that is parked waits for a timer's channel (Go 1.23 on), among others.
+-- timed tells whether a goroutine that is parked waits for a timer's channel, among others; before Go 1.23 only the timers know that, and when that is due.
 local function timed(g)
-  local w, n = g.waiting, 0
+  local w, n, sends = g.waiting, 0, nil
   while w ~= nil and n < 16 do
     local addr, bytes = 0, ri.memory(ri.addr(w) + channel_at(), 8)
     for i = 8, 1, -1 do addr = addr * 256 + bytes:byte(i) end
     local c = addr ~= 0 and ri.at(addr, "runtime.hchan")
-    if c and runtime.has(c, "timer") and c.timer ~= nil then return true end
+    if c and runtime.has(c, "timer") then
+      if c.timer ~= nil then return true end
+    elseif c then
+      sends = sends or timers.sends()
+      local when = sends[ri.hex(addr)]
+      if when then return true, when end
+    end
     w, n = w.waitlink, n + 1
   end
   return false
@@ -133,9 +143,11 @@ local function look(l, c, now)
       if parked and not held then c.waited = true end
     else
       c.waited = true
-      if not c.timed then
-        local known, is = pcall(timed, g)
-        c.timed = known and is
+      if l.parents and l.parents[key(c.id)] then c.busy, c.last = c.busy + 1, now end -- what it has started runs
+      if not c.timed or c.overdue ~= nil then
+        local known, is, when = pcall(timed, g)
+        c.timed = c.timed or known and is
+        if known and when then c.overdue = c.overdue ~= false and ri.cmp(when, runtime.nanotime()) <= 0 end
       end
     end
   end)
@@ -157,14 +169,29 @@ function watch.hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
 -- Where one that goes on is that tries to get a connection: it is parked until the kernel says that it came about, or didn't, which may be at once.
 local dials = "^net%.%(%*sysDialer%)%."
 
--- restless tells whether a goroutine runs most of the time, waits but for moments in between, and was dialling in the first look, or waited for a timer.
+-- What has other goroutines do what it is asked for, and waits for these: clients of net/http, and look-ups of names.
+local asking = { "^net/http%.%(%*Transport%)%.", "^net%.%(%*Resolver%)%.[lL]ookup" }
+
+-- served tells of a goroutine whether it was in such a function in the first look.
+local function served(l, c)
+  if c.asks == nil then
+    c.asks = false
+    for _, f in ipairs(l.state[c.id] and l.state[c.id].frames or {}) do
+      for _, pattern in ipairs(asking) do c.asks = c.asks or f.func:find(pattern) ~= nil end
+    end
+  end
+  return c.asks
+end
+
+-- restless tells whether a goroutine runs most of the time, or has others run for it, waits but for moments in between, and was dialling or asking in the first
+-- look, or waited for a timer.
 local function restless(l, c)
   if not c.waited or c.gone or c.seen < 3 or c.busy < 0.4 * c.seen then return false end
   if c.dials == nil then
     c.dials = false
     for _, f in ipairs(l.state[c.id] and l.state[c.id].frames or {}) do c.dials = c.dials or f.func:find(dials) ~= nil end
   end
-  return c.dials or c.timed
+  return c.dials or c.timed or served(l, c)
 end
 
 -- kept gives the bytes of a stack outside the innermost frame, up to the outermost.
@@ -207,19 +234,43 @@ local deepest = 64
 -- whole tells whether a stack was followed to its outer end: where the runtime changes from one stack to another it can't be.
 local function whole(frames) return #frames >= deepest or #frames > 0 and frames[#frames].func == "runtime.goexit" end
 
+-- How many goroutines are gone through for those that one has started.
+local descendants = 2000
+
+-- children gives the goroutines that one has started (Go 1.21 on notes it).
+local function children(l, id)
+  local out, n = {}, 0
+  for g in ri.goroutines() do
+    n = n + 1
+    if n > descendants then break end
+    if g.parent == id then out[#out + 1] = g end
+  end
+  return out
+end
+
 -- stack looks at a goroutine's stack in a stop.
 local function stack(l, c, g)
   local ok, frames = pcall(ri.stack, g, deepest)
   if not ok or not whole(frames) then return nil end
   local call = ri.syscall(g)
-  if call and call.waits then return nil, true end
+  local within = call ~= nil
+  if call and call.waits then
+    if not ends.starts(frames) then return nil, true end
+    call = nil -- it has given nothing yet
+  end
   local told, found = pcall(ends.of, g, frames, call)
   if not told then l.noends, found = found, {} end
+  if c.restless and c.overdue then ends.overdue(frames, found) end
+  if c.restless and c.asks then
+    c.children = c.children or {}
+    local known, more = pcall(ends.served, frames, function() return children(l, c.id) end, c.children)
+    for _, one in ipairs(known and more or {}) do found[#found + 1] = one end
+  end
   local had, receivers = pcall(ends.receivers, g, frames)
   local given
   if #c.looks == 0 then told, given = pcall(ends.given, g, frames) end
   return {
-    frames = frames, seq = ri.at(c.addr, "runtime.g").trackingSeq, created_by = g.created_by, kept = kept(frames), running = g.status == "running" or call ~= nil, ends = found,
+    frames = frames, seq = ri.at(c.addr, "runtime.g").trackingSeq, created_by = g.created_by, kept = kept(frames), running = g.status == "running" or within, ends = found,
     given = told and given or nil, receivers = had and receivers or {}, held = holds(c, ri.at(c.addr, "runtime.g"), g.status),
   }
 end
@@ -240,7 +291,7 @@ local function stacks(l, all)
         local known, g = pcall(ri.goroutine, id, c.addr)
         if not known or g == nil then
           gone[#gone + 1] = c
-        elseif g.status == "running" or g.status == "runnable" or g.status == "syscall" then
+        elseif g.status == "running" or g.status == "runnable" or g.status == "syscall" or c.restless and c.asks then
           local one, waits = stack(l, c, g)
           if one then found[#found + 1] = { c, one } end
           if waits and not c.restless then gone[#gone + 1] = c end
@@ -280,6 +331,21 @@ local function watched(l, candidates, now)
   return any and out or nil, count
 end
 
+-- families gives the goroutines that have started those that run, and theirs.
+local function families(found)
+  local out = {}
+  for _, addr in pairs(found) do
+    pcall(function()
+      local g = ri.at(addr, "runtime.g")
+      if not runtime.has(g, "parentGoid") or g.parentGoid == 0 then return end
+      out[key(g.parentGoid)] = true
+      local parent = ri.goroutine(g.parentGoid)
+      if parent and parent.parent then out[key(parent.parent)] = true end
+    end)
+  end
+  return out
+end
+
 local function candidate(id, addr, now) return { id = id, addr = addr, busy = 0, seen = 0, turns = 0, looks = {}, first = now, last = now } end
 
 --- Looks once, of several times between the two looks. In the second half those that have run all the time are stopped for their stacks.
@@ -300,7 +366,7 @@ function watch.sample(l, i, times)
     end
   end
   local found, ps = running()
-  l.ps = ps
+  l.ps, l.parents = ps, families(found)
   local all, count = watched(l, l.candidates, now)
   for id, addr in pairs(found) do
     if not l.candidates[id] and count < most then
@@ -331,6 +397,7 @@ function watch.finish(l, undecided)
     end
     if next(open) == nil then break end
     ri.again(math.min(l.seconds / 10, 0.05), "live")
+    l.parents = families((running()))
     local all = watched(l, open, runtime.nanotime())
     if all then stacks(l, all) end
   end

@@ -65,4 +65,24 @@ function timers.captured()
   return out
 end
 
+-- How many timers are gone through for those that send.
+local sending = 2000
+
+--- Gives the channels that timers will send to where these know nothing of it (before Go 1.23): of time.NewTimer, time.After, time.NewTicker.
+-- @return table: the address of the runtime.hchan, as hexadecimal text, to when that is due
+function timers.sends()
+  local out, n = {}, 0
+  for p in runtime.processors() do
+    for t, when in timers.of(p) do
+      n = n + 1
+      if n > sending then return out end
+      pcall(function() -- on live memory a timer may be gone
+        if t.f == nil or ri.func(t.f).name ~= 'time.sendTime' or t.arg == nil then return end
+        out[ri.hex(ri.at(ri.addr(t.arg), 'uintptr'))] = when -- the interface's data word is the channel
+      end)
+    end
+  end
+  return out
+end
+
 return timers

@@ -8,7 +8,7 @@ local function short(line) return ("%s:%d"):format(line.file:match("[^/]*$"), li
 -- @param lock table, of ri.waits
 -- @return string
 function waits.name(lock)
-  local what = "sync." .. lock.kind
+  local what = (lock.kind == "Weighted" and "semaphore." or "sync.") .. lock.kind
   for _, h in ipairs(lock.holders) do
     if h.site.func == "sync.(*Once).doSlow" then what = "the Mutex of a sync.Once" end
   end
