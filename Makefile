@@ -4,8 +4,12 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: build install dist demo test test-packs test-old-kernel check bench torture torture-stops torture-probes recordings needs fuzz clean
 
+# On amd64 ri begins with code of its own, that says it where the address space is too small for the Go runtime.
+ENTRY = $(if $(filter amd64,$(shell go env GOARCH)),-E ri/instruments/commands.begin)
+
 build: ## one static binary: bin/ri
-	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ri ./cmd/ri
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w $(ENTRY)" -o bin/ri ./cmd/ri
+	$(if $(ENTRY),go run ./scripts/trim bin/ri)
 
 PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share

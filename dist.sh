@@ -10,9 +10,12 @@ trap 'rm -rf "$scratch"' EXIT
 cp -R . "$scratch/copy"
 for arch in amd64 arm64; do
 	name="ri-linux-$arch"
+	entry= # see the Makefile
+	[ $arch = amd64 ] && entry='-E ri/instruments/commands.begin'
 	for from in . "$scratch/copy"; do
 		# -trimpath and no build ID: neither the folder nor the machine is in the file.
-		(cd "$from" && CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags='-s -w -buildid=' -o "$scratch/out" ./cmd/ri)
+		(cd "$from" && CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -ldflags="-s -w -buildid= $entry" -o "$scratch/out" ./cmd/ri)
+		[ -z "$entry" ] || go run ./scripts/trim "$scratch/out"
 		[ "$from" = . ] && mv "$scratch/out" "$scratch/1" || mv "$scratch/out" "$scratch/2"
 	done
 	if ! cmp -s "$scratch/1" "$scratch/2"; then

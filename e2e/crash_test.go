@@ -102,7 +102,8 @@ func TestCrashes(t *testing.T) {
 	})
 }
 
-// TestCrashCandidates has what may have been nil told with the likeliest first, without what is too small for the access.
+// TestCrashCandidates has what may have been nil told with the likeliest first, without what is too small for the
+// access.
 func TestCrashCandidates(t *testing.T) {
 	if ok, err := condition("corefile"); !ok {
 		t.Skip("the kernel gives cores to another program", err)

@@ -12,9 +12,12 @@ import (
 // library of Delve's up to 512 MiB, and a look has to have room.
 const leastSpace = 3 << 29
 
+const spaceAdvice = ", most of which takes no memory: ulimit -v unlimited; to limit the memory that it takes use a " +
+	"cgroup (systemd-run -p MemoryMax=500M)"
+
 // CheckAddressSpace refuses where the address space is so limited (ulimit -v) that ri would die for want of it
-// somewhere on its way. Where the limit is lower still, the Go runtime, or the kernel, ends ri before any of its code
-// runs.
+// somewhere on its way. Where the limit is lower still the entry point does (begin, in amd64's build by the Makefile):
+// otherwise the Go runtime, or the kernel, ends ri before any of its code runs.
 func CheckAddressSpace() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil {
@@ -28,7 +31,6 @@ func checkAddressSpace(limit uint64) error {
 		return nil
 	}
 	return rows.Refused(fmt.Errorf(
-		"ri's address space is limited to %s (RLIMIT_AS), and it needs %s, most of which takes no "+
-			"memory: ulimit -v unlimited; to limit the memory that it takes use a cgroup (systemd-run -p MemoryMax=500M)",
+		"ri's address space is limited to %s (RLIMIT_AS), and it needs %s"+spaceAdvice,
 		rows.ShortBytes(int64(limit)), rows.ShortBytes(leastSpace)))
 }
