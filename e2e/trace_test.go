@@ -211,6 +211,7 @@ func TestTraceCounts(t *testing.T) {
 	}{
 		{"len(path)", func(m madeCall) any { return float64(len(m.Path)) }},
 		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }},
+		{"o.Lines[1]", func(m madeCall) any { return "nut" }},
 	} {
 		found, made, said := p.trace(100, "main.(*Service).Handle", "--count", one.by)
 		want, got := map[any]int{}, map[any]int{}

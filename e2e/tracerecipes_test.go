@@ -19,48 +19,64 @@ func TestTraceRecipes(t *testing.T) {
 			continue
 		}
 		t.Run(v.Name, func(t *testing.T) {
-			cmd := exec.Command(testprogram.Build(t, "testdata/serving", v))
-			in, out := testprogram.Ready(t, cmd)
-			do := func(what string) (did []string) {
-				fmt.Fprintln(in, what)
-				line, err := out.ReadBytes('\n')
-				if err == nil {
-					err = json.Unmarshal(line, &did)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				return did
-			}
-			for _, one := range traceRecipes {
-				// What it does once it will do again: so many rows are waited for.
-				args := append([]string{"run"}, one.recipe...)
-				args = append(args, "-p", strconv.Itoa(cmd.Process.Pid), fmt.Sprintf("limit=%d", len(do(one.do))))
-				var did, found []string
-				rows, said := whileTraced(t, args, func(*exec.Cmd) { did = do(one.do) })
-				for _, row := range rows {
-					found = append(found, one.line(row))
-					if took, ok := row["duration"].(float64); !ok || took <= 0 {
-						t.Errorf("%s: a duration of %v: %v", one.do, row["duration"], row)
-					}
-				}
-				slices.Sort(did)
-				slices.Sort(found)
-				if len(did) == 0 || !slices.Equal(found, did) {
-					t.Errorf("%v:\n%s\nthe program says:\n%s\n%s", one.recipe, strings.Join(found, "\n"),
-						strings.Join(did, "\n"), said)
-				}
-			}
+			traceRecipes(t, exec.Command(testprogram.Build(t, "testdata/serving", v)), servingRecipes)
 		})
 	}
 }
 
-// traceRecipes are recipes, what the program does meanwhile, and a row as the program says it.
-var traceRecipes = []struct {
+// TestTraceGRPC is TestTraceRecipes of a program with gRPC.
+func TestTraceGRPC(t *testing.T) {
+	traceRecipes(t, exec.Command(buildProgram(t, "grpc", "grpc")), []traceRecipe{
+		{[]string{"grpc-calls"}, "go", func(row map[string]any) string {
+			message, _ := row["message"].(string)
+			return fmt.Sprint(row["side"], " ", row["method"], " ", row["code"], " ", message)
+		}}})
+}
+
+// traceRecipes compares the rows of recipes with what a program says that it did.
+func traceRecipes(t *testing.T, cmd *exec.Cmd, recipes []traceRecipe) {
+	t.Helper()
+	in, out := testprogram.Ready(t, cmd)
+	do := func(what string) (did []string) {
+		fmt.Fprintln(in, what)
+		line, err := out.ReadBytes('\n')
+		if err == nil {
+			err = json.Unmarshal(line, &did)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return did
+	}
+	for _, one := range recipes {
+		// What it does once it will do again: so many rows are waited for.
+		args := append([]string{"run"}, one.recipe...)
+		args = append(args, "-p", strconv.Itoa(cmd.Process.Pid), fmt.Sprintf("limit=%d", len(do(one.do))))
+		var did, found []string
+		rows, said := whileTraced(t, args, func(*exec.Cmd) { did = do(one.do) })
+		for _, row := range rows {
+			found = append(found, one.line(row))
+			if took, ok := row["duration"].(float64); !ok || took <= 0 {
+				t.Errorf("%s: a duration of %v: %v", one.do, row["duration"], row)
+			}
+		}
+		slices.Sort(did)
+		slices.Sort(found)
+		if len(did) == 0 || !slices.Equal(found, did) {
+			t.Errorf("%v:\n%s\nthe program says:\n%s\n%s", one.recipe, strings.Join(found, "\n"),
+				strings.Join(did, "\n"), said)
+		}
+	}
+}
+
+// traceRecipe is a recipe, what a program does meanwhile, and a row as the program says it.
+type traceRecipe struct {
 	recipe []string
 	do     string
 	line   func(map[string]any) string
-}{
+}
+
+var servingRecipes = []traceRecipe{
 	{[]string{"http-requests"}, "http", func(row map[string]any) string {
 		return fmt.Sprint(row["proto"], " ", row["method"], " ", row["path"], " ", row["status"], " ", bytesOf(row["bytes"]))
 	}},
@@ -73,7 +89,13 @@ var traceRecipes = []struct {
 	}},
 	{[]string{"lock-waits", "over=10ms"}, "lock", func(row map[string]any) string {
 		by, _, _ := strings.Cut(fmt.Sprint(row["by"]), " ")
-		return by
+		return fmt.Sprint(row["kind"], " ", row["lock"], " ", by)
+	}},
+	{[]string{"http-client"}, "client", func(row map[string]any) string {
+		return fmt.Sprint(row["method"], " ", row["host"], " ", row["path"], " ", row["status"], " ", row["error"] != nil)
+	}},
+	{[]string{"dns-lookups"}, "dns", func(row map[string]any) string {
+		return fmt.Sprint(row["network"], " ", row["host"], " ", row["addresses"], " ", row["error"] != nil)
 	}},
 	{[]string{"slow", "func=main.find", "over=250ms"}, "slow", callLine},
 	{[]string{"errors", "func=main.find"}, "errors", callLine},

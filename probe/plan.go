@@ -126,6 +126,7 @@ const (
 	MaxLiteral = 128      // bytes of a Text's literal
 	MaxEvent   = 16 << 10 // bytes of all reads of one hit
 	MaxReads   = 512
+	MaxKeyText = 128 // bytes of all texts of a key together
 )
 
 // Plan is what is done at a site.
@@ -143,9 +144,18 @@ type Probe struct {
 	At      Plan
 	Returns []Site
 	Back    Plan
-	// Count: events aren't made, hits are only counted; By, where given, by these words (at the entry). Histogram: by
+	// Count: events aren't made, hits are only counted; By, where given, by these keys (at the entry). Histogram: by
 	// the power of two of the time since the entry, besides.
 	Count     bool
-	By        []Word
+	By        []Key
 	Histogram bool
+}
+
+// Key is what hits are counted by: a number or, with Len, a text. Of a text Word is the address of the first byte. What is
+// compared of it is its length and its first Bytes bytes, a multiple of 8. Where not all of When hold it isn't there.
+type Key struct {
+	Word  Word
+	Len   *Word
+	Bytes int
+	When  []Compare
 }

@@ -14,7 +14,9 @@ import (
 
 	"ri/instruments/rows"
 	"ri/probe"
+	"ri/probe/compile"
 	"ri/probe/kernel"
+	"ri/values"
 )
 
 // byFunction is what Request.By says of hits that are counted by function alone.
@@ -135,16 +137,8 @@ func (p *Plan) counts(armed *kernel.Armed, length time.Duration) []rows.Row {
 		for _, r := range table {
 			var keys rows.Row
 			for k, key := range o.keys {
-				var v any
-				if text, err := key.Value(p.space, r.Key[k], r.States[k]); err != nil {
-					v = rows.Missing(err.Error())
-				} else {
-					v = text
-					if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-						v = rows.GoText{Text: text, Plain: n}
-					}
-				}
-				keys = append(keys, rows.Cell{Name: p.keyNames()[k], Value: v})
+				keys = append(keys, rows.Cell{Name: p.keyNames()[k], Value: keyCell(p.space, &key, r.Key[k], r.Texts[k],
+					r.States[k])})
 			}
 			keys = append(keys, rows.Cell{Name: "func", Value: o.function.Name})
 			l := lines.of(keys)
@@ -156,6 +150,21 @@ func (p *Plan) counts(armed *kernel.Armed, length time.Duration) []rows.Row {
 		}
 	}
 	return lines.rows(length)
+}
+
+// keyCell is what a line was counted by; to programs a number or a whole text as such.
+func keyCell(in *values.Space, key *compile.Key, word uint64, bytes []byte, state probe.State) any {
+	text, err := key.Value(in, word, bytes, state)
+	if err != nil {
+		return rows.Missing(err.Error())
+	}
+	if key.Len != nil && state == probe.Captured {
+		return rows.GoText{Text: text, Plain: string(bytes)}
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return rows.GoText{Text: text, Plain: n}
+	}
+	return text
 }
 
 // line is what was counted under some keys.

@@ -85,9 +85,9 @@ func (p *Plan) prepare() error {
 	if errors.Is(why, rows.ErrUsage) {
 		return why
 	}
-	if len(p.probes) == 0 {
+	if errors.Is(why, errNowhere) || len(p.probes) == 0 {
 		if why == nil {
-			why = errors.New("none of its places can be probed" + p.reasons())
+			why = errors.New("none of its places can be probed" + reasons(p.Missed))
 		}
 		return rows.Refused(why)
 	}
@@ -106,14 +106,28 @@ func (p *Plan) prepare() error {
 // errByHits: the kernel can't count by what was asked for.
 var errByHits = errors.New("counted by hits")
 
-// findAll makes all probes. The error is why some functions have none.
+// errNowhere: what was asked for has no place at all.
+var errNowhere = errors.New("nothing is traced")
+
+// findAll makes all probes. The error is why some functions have none; it is errNowhere where one of the requests that
+// must have a place has none.
 func (p *Plan) findAll() error {
 	var why error
 	for i := range p.request.Probes {
 		w := &p.request.Probes[i]
-		if err := p.find(w); err != nil && !w.Optional {
-			why = errors.Join(why, err)
+		before, missed := len(p.probes), len(p.Missed)
+		err := p.find(w)
+		if w.Optional {
+			continue
 		}
+		if len(p.probes) == before && !errors.Is(err, errByHits) && len(p.request.Probes) > 1 {
+			if err == nil {
+				err = fmt.Errorf("%s: none of its places can be probed%s", strings.Join(w.Functions, ", "),
+					reasons(p.Missed[missed:]))
+			}
+			err = fmt.Errorf("%w: %w", errNowhere, err)
+		}
+		why = errors.Join(why, err)
 	}
 	return why
 }
@@ -152,9 +166,9 @@ func (p *Plan) refused(r place.Refused) {
 }
 
 // reasons are the first few reasons why nothing is probed.
-func (p *Plan) reasons() string {
+func reasons(missed []Missed) string {
 	var all []string
-	for _, m := range p.Missed {
+	for _, m := range missed {
 		if text := m.Func + ": " + m.Why; !slices.Contains(all, text) {
 			all = append(all, text)
 		}
@@ -245,15 +259,15 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 	one.At, one.Back = program.At, program.Back
 	o := owner{wanted: w, function: fn, program: program}
 	if len(p.request.By) > 0 && !p.byHits {
-		for _, by := range p.keyNames() {
-			key, err := scope.Key(by)
-			if errors.Is(err, compile.ErrCannot) {
-				return one, owner{}, fmt.Errorf("%w: %w", errByHits, err)
-			}
-			if err != nil {
-				return one, owner{}, err
-			}
-			o.keys, one.By = append(o.keys, key), append(one.By, key.Word)
+		keys, err := scope.Keys(p.keyNames())
+		if errors.Is(err, compile.ErrCannot) {
+			return one, owner{}, fmt.Errorf("%w: %w", errByHits, err)
+		}
+		if err != nil {
+			return one, owner{}, err
+		}
+		for _, key := range keys {
+			o.keys, one.By = append(o.keys, key), append(one.By, key.Key)
 		}
 		p.counting(&one)
 	}

@@ -3,16 +3,19 @@ package rows
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"ri/inert"
 )
 
 // Stream writes rows as they come, for what has no end of its own: as NDJSON each at once; as a table under columns
-// that are as wide as those of the first rows; as JSON one document at the end.
+// that are as wide as those of the first rows; as JSON one document at the end. A row of a table that is the first to have
+// an optional column begins the table anew.
 type Stream struct {
 	out     *Output
 	columns []Column
 	layout  *tableLayout
+	had     map[string]bool // optional columns that some row has had
 	pending []Row
 	line    []string
 	written int
@@ -45,11 +48,12 @@ func (s *Stream) Flush() error {
 	if s.out.Format != Table || len(s.pending) == 0 {
 		return nil
 	}
+	columns := s.optional()
 	err := s.out.Write(func(w io.Writer) error {
 		w = inert.NewWriter(w)
 		if s.layout == nil {
 			style := s.out.Style()
-			s.layout = newTableLayout(shownColumns(s.columns, s.pending), s.pending, style)
+			s.layout = newTableLayout(columns, s.pending, style)
 			s.line = make([]string, len(s.layout.columns))
 			for i := range s.line {
 				s.line[i] = s.layout.header(i)
@@ -68,6 +72,24 @@ func (s *Stream) Flush() error {
 	})
 	s.pending = s.pending[:0]
 	return err
+}
+
+// optional notes which optional columns the rows have that wait, and gives the columns of a table with them.
+func (s *Stream) optional() []Column {
+	all := slices.Clone(s.columns)
+	for i, c := range all {
+		if !c.Optional || c.Hidden {
+			continue
+		}
+		if !s.had[c.Name] && len(shownColumns(all[i:i+1], s.pending)) > 0 {
+			if s.had == nil {
+				s.had = map[string]bool{}
+			}
+			s.had[c.Name], s.layout = true, nil
+		}
+		all[i].Optional = !s.had[c.Name]
+	}
+	return shownColumns(all, s.pending)
 }
 
 // End writes what is left, with more cells in the document of JSON.

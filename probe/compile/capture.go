@@ -2,6 +2,8 @@ package compile
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 
 	"ri/probe"
 	"ri/symbols"
@@ -44,6 +46,7 @@ type capture struct {
 	queue  [][]func() // what is taken along next, by how far it is from a root
 	level  int        // of what is taken along now
 	over   int        // reads that found no room
+	left   int        // types that an interface may hold, whose contents found none
 }
 
 // shown is a value that hits take along.
@@ -297,28 +300,86 @@ func (c *capture) boxed(s spot, depth int) {
 		if !ok {
 			return
 		}
-		for _, name := range usual {
-			t, err := c.Space.File().Type(name)
-			if err != nil {
-				continue
-			}
-			desc, err := c.descriptor(t)
-			if err != nil {
-				continue
-			}
-			is := some.guarded(probe.Compare{Left: first, Op: probe.Equal, Right: desc})
-			switch {
-			case t.Kind != reflect.Pointer:
-				c.value(c.inside(is, item, t, 0), depth)
-			case depth > 1 && t.Elem() != nil:
-				c.value(c.inside(is, item, t.Elem(), 0), depth-1)
-			}
+		take := c.held(some, first, data, item, depth)
+		often, others := c.mayHold(s.t)
+		for _, t := range often {
+			take(t)
+		}
+		for i, t := range others {
+			c.later(lastly+int64(i), func() {
+				if c.used > c.limits.Bytes*3/4 || len(c.reads) > maxBoxed {
+					c.left++
+					return
+				}
+				take(t)
+			})
 		}
 	})
 }
 
+// What an interface may hold besides what is usual is taken along where all else has found room, and as long as there
+// are few reads: each costs time even where it is another type's.
+const (
+	lastly   = 64
+	maxBoxed = 96
+)
+
+// held takes along what an interface's contents, of which the item has the first bytes, lead to if they are of a type;
+// of a larger type the other bytes, too.
+func (c *capture) held(s spot, word probe.Word, data spot, item, depth int) func(*symbols.Type) {
+	return func(t *symbols.Type) {
+		desc, err := c.descriptor(t)
+		if err != nil {
+			return
+		}
+		is := s.guarded(probe.Compare{Left: word, Op: probe.Equal, Right: desc})
+		to, at, deep := t, item, depth
+		if t.Kind == reflect.Pointer && t.Elem() != nil {
+			to, deep = t.Elem(), depth-1
+		} else if direct, err := c.Space.StoredDirectly(desc, t); err != nil || direct {
+			return
+		}
+		if to.Size > maxBox {
+			if whole, ok := c.read(data.path, min(to.Size, maxOne), is.guards); ok {
+				at = whole
+			}
+		}
+		if t == to || deep > 0 {
+			c.value(c.inside(is, at, to, 0), deep)
+		}
+	}
+}
+
 // usual are types that interfaces hold in many programs, errors foremost.
 var usual = []string{"string", "*errors.errorString", "*fmt.wrapError", "*io/fs.PathError", "*net.OpError"}
+
+// mayHold gives the types that an interface may hold and that lead to more: the usual ones, and the others that the
+// program converts to it, those of the function's own package first.
+func (c *capture) mayHold(iface *symbols.Type) (often, others []*symbols.Type) {
+	all := c.Space.File().Holders(iface)
+	for _, name := range usual {
+		t, err := c.Space.File().Type(name)
+		if err == nil && (len(all) == 0 || slices.Contains(all, t)) {
+			often = append(often, t)
+		}
+	}
+	own := func(t *symbols.Type) bool {
+		name := strings.TrimLeft(t.Name, "*[]")
+		return c.Package != "" && strings.HasPrefix(name, c.Package+".")
+	}
+	for _, mine := range []bool{true, false} {
+		for _, t := range all {
+			to := t
+			if t.Kind == reflect.Pointer && t.Elem() != nil {
+				to = t.Elem()
+			}
+			if own(t) == mine && (leads(to) || to.Size > maxBox) && !slices.Contains(often, t) {
+				others = append(others, t)
+			}
+		}
+	}
+	return often, others
+}
 
 // table takes along a map's header, and the entries of a small one.
 func (c *capture) table(s spot, depth int) {

@@ -156,6 +156,10 @@ func TestConditionsOfOurs(t *testing.T) {
 		{`main.leaf.N == -7`, yes},
 		{`leaf.N == -7`, yes},
 		{`a.Deep == nil`, no},
+		{`a.Neg == -1<<40 && a.U64 == 1<<63`, yes},
+		{`a.U8 == 0xf0&^0x20|0x18^0x10`, yes}, // from the left
+		{`a.U8 == 0xc0|0x0f%9+2`, yes},
+		{`fault != io.EOF`, yes},
 		{`true`, yes},
 		{`1 > 2`, no},
 	} {
@@ -188,6 +192,9 @@ func TestRefused(t *testing.T) {
 		{`a.On == 1`, "is no bool", values.ErrExpr},
 		{`a.Err.Op == "open"`, "say which type it holds", compile.ErrCannot},
 		{`a.Err == a.Path`, "package variable", compile.ErrCannot},
+		{`a.Neg == 1<<65`, "no shift", values.ErrExpr},
+		{`a.Neg == 5%0`, "division by zero", values.ErrExpr},
+		{`a.Neg == 1.5|1`, "no whole numbers", values.ErrExpr},
 		{`a.Inner.(*Circle)`, "is no interface", values.ErrKind},
 		{`a.Err.(*Nothing)`, "Nothing", symbols.ErrNotFound},
 		{`a.Inner == nil`, "never nil", values.ErrKind},
@@ -240,6 +247,7 @@ func TestShown(t *testing.T) {
 			{`a.Err`, `&errors.errorString{s: "no such order"}`},
 			{`a.NoErr`, `nil`},
 			{`a.Path`, `&fs.PathError{Op: "open", Path: "/etc/motd", Err: (*errors.errorString)(`},
+			{`a.Own`, `&main.Fault{Code: 5, Text: "of our own", In: (*main.Inner)(`},
 			{`fault.(*fs.PathError).Path`, `"/etc/motd"`},
 			{`a.Square`, `main.Square{Side: 2.0}`},
 			{`a.Circle`, `&main.Circle{R: 3.0}`},

@@ -130,21 +130,34 @@ func (c *compiler) fold(n *ast.BinaryExpr, x, y constant.Value) (operand, error)
 	if _, ok := comparisons[n.Op]; ok && x.Kind() == y.Kind() && x.Kind() != constant.Bool {
 		return operand{constant: constant.MakeBool(constant.Compare(x, n.Op, y))}, nil
 	}
+	if x, y = numeric(x), numeric(y); x.Kind() == constant.Unknown || y.Kind() == constant.Unknown {
+		return operand{}, c.fail(n, fmt.Errorf("no numbers: %w", values.ErrExpr))
+	}
+	whole := x.Kind() == constant.Int && y.Kind() == constant.Int
 	op := n.Op
 	switch op {
 	case token.ADD, token.SUB, token.MUL:
-	case token.QUO:
-		if constant.Sign(numeric(y)) == 0 {
+	case token.QUO, token.REM:
+		if constant.Sign(y) == 0 {
 			return operand{}, c.fail(n, fmt.Errorf("division by zero: %w", values.ErrExpr))
 		}
-		if x.Kind() == constant.Int && y.Kind() == constant.Int {
+		if whole && op == token.QUO {
 			op = token.QUO_ASSIGN
+		} else if !whole && op == token.REM {
+			return operand{}, c.fail(n, fmt.Errorf("no whole numbers: %w", values.ErrExpr))
 		}
+	case token.AND, token.OR, token.XOR, token.AND_NOT:
+		if !whole {
+			return operand{}, c.fail(n, fmt.Errorf("no whole numbers: %w", values.ErrExpr))
+		}
+	case token.SHL, token.SHR:
+		by, exact := constant.Uint64Val(y)
+		if !whole || !exact || by > 64 {
+			return operand{}, c.fail(n, fmt.Errorf("no shift by 0 to 64 bits: %w", values.ErrExpr))
+		}
+		return operand{constant: constant.Shift(x, op, uint(by))}, nil
 	default:
 		return operand{}, c.cannot(n, "operator %s", n.Op)
-	}
-	if x, y = numeric(x), numeric(y); x.Kind() == constant.Unknown || y.Kind() == constant.Unknown {
-		return operand{}, c.fail(n, fmt.Errorf("no numbers: %w", values.ErrExpr))
 	}
 	return operand{constant: constant.BinaryOp(x, op, y)}, nil
 }
@@ -318,10 +331,10 @@ func (c *compiler) withOther(n *ast.BinaryExpr, x spot, op token.Token, y spot) 
 // sameInterface compares an interface with that in a package variable, such as err == io.EOF. Where that holds a
 // pointer, its words tell; what lies behind a pointer, they don't.
 func (c *compiler) sameInterface(n *ast.BinaryExpr, x spot, op token.Token, y spot) (probe.Condition, error) {
-	if x.path.Base.Kind == probe.Constant {
+	if x.isVariable() {
 		x, y = y, x
 	}
-	if y.path.Base.Kind != probe.Constant || len(y.path.Steps) > 0 {
+	if !y.isVariable() {
 		return nil, c.cannot(n, "an interface is compared with a package variable, such as io.EOF, or its type with "+
 			"x.(type) == *T")
 	}

@@ -400,10 +400,7 @@ func (c *compiler) call(n *ast.CallExpr) (operand, error) {
 
 // sameBytes tells whether a conversion leaves the bytes as they are, as far as they are looked at.
 func sameBytes(from, to *symbols.Type) bool {
-	text := func(t *symbols.Type) bool {
-		return t.Kind == reflect.String || t.Kind == reflect.Slice && t.Elem() != nil && t.Elem().Kind == reflect.Uint8
-	}
-	if text(from) && to.Kind == reflect.String {
+	if isText(from) && to.Kind == reflect.String {
 		return true
 	}
 	whole := func(t *symbols.Type) bool { return values.ScalarKindOf(t.Kind).Integer() || pointerKind(t.Kind) }

@@ -19,6 +19,7 @@ type memory struct {
 	failed []probe.Piece // those that were wanted and couldn't be read
 	static func(p []byte, addr uint64) bool
 	over   bool // something was left out, as the hit was full
+	left   int  // types that interfaces may hold, whose contents were left out
 	bytes  int  // that a hit has room for
 }
 
@@ -74,6 +75,10 @@ func (m *memory) why(addr uint64) error {
 		if addr-p.Addr < max(p.Want, 1) {
 			return fmt.Errorf("unreadable at %#x: %w", p.Addr, ErrNotCaptured)
 		}
+	}
+	if m.left > 0 {
+		return fmt.Errorf("%w: the hit's %d bytes are for other things, and so of %d types that interfaces may hold",
+			ErrNotCaptured, m.bytes, m.left)
 	}
 	if m.over {
 		return fmt.Errorf("%w: the hit's %d bytes were full", ErrNotCaptured, m.bytes)

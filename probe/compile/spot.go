@@ -95,6 +95,11 @@ func cutPieces(pieces []Piece, off, size int64) []Piece {
 	return out
 }
 
+// isVariable tells whether the spot is a package variable, or a part of one.
+func (s spot) isVariable() bool {
+	return s.pieces == nil && s.path.Base.Kind == probe.Constant && len(s.path.Steps) == 0
+}
+
 // register is the base of a register's word.
 func (s spot) register(n int) probe.Base {
 	if s.entry {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"ri/probe"
+	"ri/symbols"
 	"ri/values"
 )
 
@@ -53,9 +54,13 @@ func (c *compiler) equalText(n ast.Node, x spot, literal string) (probe.Conditio
 	return when, c.fail(n, err)
 }
 
+// isText tells whether a type is a string, or bytes.
+func isText(t *symbols.Type) bool {
+	return t.Kind == reflect.String || t.Kind == reflect.Slice && t.Elem() != nil && t.Elem().Kind == reflect.Uint8
+}
+
 func textOf(x spot, op probe.TextOp, literal string) (probe.Condition, error) {
-	isBytes := x.t.Kind == reflect.Slice && x.t.Elem() != nil && x.t.Elem().Kind == reflect.Uint8
-	if x.t.Kind != reflect.String && !isBytes {
+	if !isText(x.t) {
 		return nil, fmt.Errorf("a %s is no text: %w", x.t.ShortName(), values.ErrKind)
 	}
 	if len(literal) > probe.MaxLiteral {

@@ -32,8 +32,16 @@ func (e *ErrBudget) Error() string {
 	if e.Before {
 		when = "would cost"
 	}
-	return fmt.Sprintf("the hits %s %.1f %% of a core, and the budget is %.1f %% (most of it: %s); a budget of %.0f %% "+
-		"would do", when, 100*e.Cost, 100*e.Budget, e.Costliest, 100*e.Needed)
+	return fmt.Sprintf("the hits %s %s %% of a core, and the budget is %s %% (most of it: %s); a budget of %.0f %% "+
+		"would do", when, percent(e.Cost), percent(e.Budget), e.Costliest, 100*e.Needed)
+}
+
+// percent has small shares of a core not look like none.
+func percent(cores float64) string {
+	if cores < 0.01 {
+		return fmt.Sprintf("%.2g", 100*cores)
+	}
+	return fmt.Sprintf("%.1f", 100*cores)
 }
 
 // Segment is a part of a file that is mapped as code: link-time addresses and where they are in the file.
@@ -92,10 +100,12 @@ type Missed struct {
 	Err         error
 }
 
-// Row is a line of a probe's table: the words By, how often, and with Histogram how many of them took [2^i, 2^(i+1))
-// nanoseconds. A word that could not be read is 0, and says so by its State.
+// Row is a line of a probe's table: the keys By, how often, and with Histogram how many of them took [2^i, 2^(i+1))
+// nanoseconds. A key that could not be read is 0, and says so by its State. A text has its length in Key, its bytes in
+// Texts, and is Truncated where there are more.
 type Row struct {
 	Key     []uint64
+	Texts   [][]byte // nil of what is no text
 	States  []probe.State
 	Count   uint64
 	Total   time.Duration // of Histogram

@@ -231,8 +231,8 @@ func checkProbe(p *probe.Probe) error {
 	if p.Histogram && len(p.Returns) == 0 {
 		return fmt.Errorf("a histogram of durations needs returns: %w", ErrNoPlace)
 	}
-	if len(p.By) > maxBy {
-		return fmt.Errorf("counted by %d words, of at most %d: %w", len(p.By), maxBy, ErrTooComplex)
+	if err := checkKeys(p); err != nil {
+		return err
 	}
 	for _, plan := range []probe.Plan{p.At, p.Back} {
 		size := 0
@@ -243,6 +243,23 @@ func checkProbe(p *probe.Probe) error {
 			return fmt.Errorf("%d reads of %d bytes, of at most %d and %d: %w", len(plan.Reads), size, probe.MaxReads,
 				probe.MaxEvent, ErrTooComplex)
 		}
+	}
+	return nil
+}
+
+func checkKeys(p *probe.Probe) error {
+	if len(p.By) > maxBy {
+		return fmt.Errorf("counted by %d keys, of at most %d: %w", len(p.By), maxBy, ErrTooComplex)
+	}
+	texts := 0
+	for _, k := range p.By {
+		if k.Bytes < 0 || k.Bytes%8 != 0 || (k.Bytes > 0) != (k.Len != nil) {
+			return fmt.Errorf("counted by %d bytes of a text: %w", k.Bytes, ErrTooComplex)
+		}
+		texts += k.Bytes
+	}
+	if texts > probe.MaxKeyText {
+		return fmt.Errorf("counted by %d bytes of texts, of at most %d: %w", texts, probe.MaxKeyText, ErrTooComplex)
 	}
 	return nil
 }

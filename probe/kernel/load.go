@@ -280,15 +280,28 @@ func (a *Armed) Table(i int) []Row {
 func rowOf(p *probe.Probe, key, value []byte) Row {
 	r := Row{Count: le64(value[rowCount:]), Total: time.Duration(le64(value[rowTotal:]))}
 	missing := le64(key)
-	for i := range p.By {
+	at := 8
+	for i, k := range p.By {
 		state := probe.Captured
 		switch {
+		case missing&(1<<i) != 0 && missing&(1<<(32+i)) != 0:
+			state = probe.Unwanted
 		case missing&(1<<i) != 0:
 			state = probe.Unreadable
 		case missing&(1<<(32+i)) != 0:
 			state = probe.NilOnTheWay
 		}
-		r.Key, r.States = append(r.Key, le64(key[8+8*i:])), append(r.States, state)
+		word := le64(key[at:])
+		text := key[at+8 : at+8+k.Bytes]
+		if k.Len == nil || state != probe.Captured {
+			text = nil
+		} else if word < uint64(len(text)) {
+			text = text[:word]
+		} else if word > uint64(len(text)) {
+			state = probe.Truncated
+		}
+		r.Key, r.Texts, r.States = append(r.Key, word), append(r.Texts, slices.Clone(text)), append(r.States, state)
+		at += partSize(k)
 	}
 	if p.Histogram {
 		for i := range r.Buckets {

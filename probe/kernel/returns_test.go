@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"maps"
 	"math/bits"
 	"testing"
 	"time"
@@ -122,10 +123,10 @@ func TestCountBy(t *testing.T) {
 	c := start(t, testprogram.Variant{})
 	p := c.function("main.take", false)
 	p.Count = true
-	p.By = []probe.Word{inReg(r8), field(8, true, atID, atNext)} // len(list), r.Next.ID
+	p.By = []probe.Key{{Word: inReg(r8)}, {Word: field(8, true, atID, atNext)}} // len(list), r.Next.ID
 	back := c.function("main.take", true)
 	back.Count = true
-	back.By = []probe.Word{inReg(r8)}
+	back.By = []probe.Key{{Word: inReg(r8)}}
 	back.Back.When = compare(probe.Word{Path: probe.Path{Base: reg(rbx)}, InPlace: true, Size: 8}, probe.NotEqual, 0)
 	a := c.arm(c.generous(), p, back)
 	said, _ := c.do("take 300 3")
@@ -159,6 +160,42 @@ func TestCountBy(t *testing.T) {
 	}
 	if len(rows) != len(failed) {
 		t.Errorf("%+v of %v; %+v", rows, failed, a.Counts())
+	}
+}
+
+// Texts are counted by their length and first bytes, where a guard lets them be.
+func TestCountByText(t *testing.T) {
+	c := start(t, testprogram.Variant{})
+	p := c.function("main.take", false)
+	p.Count = true
+	length := inReg(rdi)
+	some := probe.Compare{Left: inReg(r8), Op: probe.Greater, Right: 0} // len(list)
+	p.By = []probe.Key{{Word: inReg(rcx), Len: &length, Bytes: 16, When: []probe.Compare{some}}, {Word: inReg(r8)}}
+	a := c.arm(c.generous(), p)
+	said, _ := c.do("take 300 3")
+	all(t, a)
+	type key struct {
+		text         string
+		length, list int
+		state        probe.State
+	}
+	want, got := map[key]uint64{}, map[key]uint64{}
+	for _, s := range said {
+		k := key{s.Name, len(s.Name), len(s.List), probe.Captured}
+		if len(s.Name) > 16 {
+			k.text, k.state = s.Name[:16], probe.Truncated
+		}
+		if len(s.List) == 0 {
+			k = key{state: probe.Unwanted}
+		}
+		want[k]++
+	}
+	for _, r := range a.Table(0) {
+		k := key{string(r.Texts[0]), int(r.Key[0]), int(r.Key[1]), r.States[0]}
+		got[k] += r.Count
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
 	}
 }
 

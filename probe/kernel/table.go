@@ -6,9 +6,10 @@ import (
 	"ri/probe"
 )
 
-// A probe that counts keeps a table in the kernel: the words By to how often, and of calls how long they took.
+// A probe that counts keeps a table in the kernel: the keys By to how often, and of calls how long they took.
 //
-//	key:   which words were not read (32 bits unreadable, 32 bits behind a nil), the words
+//	key:   which were not read (32 bits unreadable, 32 bits behind a nil; both: isn't there), then of each its word, or the length of a text
+//	       and its first bytes, padded with zeros
 //	value: count, nanoseconds, and with a histogram 64 buckets
 //	open:  by callKey, the time of the entry and the key
 const (
@@ -20,7 +21,17 @@ const (
 	maxBy        = 8
 )
 
-func keySize(p *probe.Probe) int  { return 8 + 8*len(p.By) }
+func keySize(p *probe.Probe) int {
+	size := 8
+	for _, k := range p.By {
+		size += partSize(k)
+	}
+	return size
+}
+
+// partSize is what one of By takes of a key.
+func partSize(k probe.Key) int { return 8 + k.Bytes }
+
 func openSize(p *probe.Probe) int { return 8 + keySize(p) }
 func rowSizeOf(p *probe.Probe) int {
 	if p.Histogram {
@@ -36,25 +47,64 @@ func tabled(p *probe.Probe) bool { return p.Histogram || p.Count && len(p.By) > 
 func (g *generator) by(at int) {
 	g.set(asm.R1, 0)
 	g.store(frame, at, asm.R1)
-	for i, w := range g.probe.By {
-		place := at + 8 + 8*i
+	place := at + 8
+	for i, k := range g.probe.By {
 		missing := func(bit int) {
 			g.load(asm.R1, frame, at)
 			g.add(asm.LoadImm(asm.R2, 1<<bit, asm.DWord), asm.Or.Reg(asm.R1, asm.R2))
 			g.store(frame, at, asm.R1)
 			g.set(scratch, 0)
 		}
-		null, unreadable, have := g.label(), g.label(), g.label()
-		g.word(g.inline(w), fails{null: null, unreadable: unreadable, absent: null})
+		g.set(asm.R1, 0)
+		for off := 8; off <= k.Bytes; off += 8 {
+			g.store(frame, place+off, asm.R1)
+		}
+		null, unreadable, have, absent := g.label(), g.label(), g.label(), g.label()
+		for _, c := range k.When {
+			g.guard(c, absent)
+		}
+		f := fails{null: null, unreadable: unreadable, absent: null}
+		if k.Len != nil {
+			g.textKey(k, place, f)
+		} else {
+			g.word(g.inline(k.Word), f)
+		}
 		g.jump(have)
 		g.place(null)
 		missing(32 + i)
 		g.jump(have)
+		g.place(absent)
+		missing(32 + i)
 		g.place(unreadable)
 		missing(i)
 		g.place(have)
 		g.store(frame, place, scratch)
+		place += partSize(k)
 	}
+}
+
+// textKey puts the first bytes of a text behind its length's place, over zeros, and leaves the length in scratch. Bytes
+// that could not be read are zeros: the helpers clear them.
+func (g *generator) textKey(k probe.Key, place int, f fails) {
+	none, whole := g.label(), g.label()
+	length := *k.Len
+	length.Signed = true
+	g.word(g.inline(length), f)
+	g.store(frame, place, scratch)
+	g.if_(asm.JSLE, scratch, 0, none)
+	g.if_(asm.JLE, scratch, int32(k.Bytes), whole)
+	g.set(scratch, int32(k.Bytes))
+	g.place(whole)
+	g.store(frame, g.slots.count, scratch)
+	g.word(g.inline(k.Word), f)
+	g.if_(asm.JEq, scratch, 0, f.null)
+	args := len(g.code)
+	g.load(asm.R2, frame, g.slots.count)
+	g.addr(asm.R1, place+8)
+	g.mov(asm.R3, scratch)
+	g.copyUser(args, f.unreadable)
+	g.place(none)
+	g.load(scratch, frame, place)
 }
 
 // row finds the row of a key on the stack, or makes it, and leaves its address in R0.

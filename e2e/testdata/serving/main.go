@@ -1,4 +1,5 @@
-// Command serving does what it is told to (http, sql, tls, lock, slow, errors), and says what it did: a list of lines.
+// Command serving does what it is told to (http, client, dns, sql, tls, lock, slow, errors), and says what it did: a list
+// of lines.
 package main
 
 import (
@@ -28,7 +29,8 @@ var certificate = certify()
 
 func main() {
 	sql.Register("tiny", tiny{})
-	does := map[string]func() []string{"http": serveHTTP, "sql": statements, "tls": handshakes, "lock": waits,
+	does := map[string]func() []string{"http": func() []string { return serveHTTP(true) },
+		"client": func() []string { return serveHTTP(false) }, "dns": lookups, "sql": statements, "tls": handshakes, "lock": waits,
 		"slow": func() []string { return calls(true) }, "errors": func() []string { return calls(false) }}
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
@@ -51,8 +53,9 @@ func certify() tls.Certificate {
 		&key.PublicKey, key))}}
 }
 
-// serveHTTP makes requests of a server of its own, over HTTP/1 and HTTP/2: what the client sees.
-func serveHTTP() (did []string) {
+// serveHTTP makes requests of a server of its own, over HTTP/1 and HTTP/2: what the client sees of those that were
+// answered, as the server says it or as the client does; and one that nobody answers.
+func serveHTTP(asServer bool) (did []string) {
 	for _, two := range []bool{false, true} {
 		server := &http.Server{Handler: http.HandlerFunc(handle), TLSConfig: &tls.Config{
 			Certificates: []tls.Certificate{certificate}}}
@@ -69,11 +72,22 @@ func serveHTTP() (did []string) {
 			request := must(http.NewRequest(one[0], base+one[1], nil))
 			answer := must(transport.RoundTrip(request))
 			body := must(io.ReadAll(answer.Body))
-			did = append(did, fmt.Sprint(answer.Proto, " ", one[0], " ", request.URL.Path, " ", answer.StatusCode,
-				" ", len(body)))
+			if asServer {
+				did = append(did, fmt.Sprint(answer.Proto, " ", one[0], " ", request.URL.Path, " ", answer.StatusCode,
+					" ", len(body)))
+			} else {
+				did = append(did, fmt.Sprint(one[0], " ", request.URL.Host, " ", request.URL.Path, " ", answer.StatusCode,
+					" false"))
+			}
 		}
 		transport.CloseIdleConnections()
 		server.Close()
+		if !asServer {
+			if _, err := (&http.Client{Transport: transport}).Head(base + "/gone"); err == nil {
+				panic("a server that is closed answers")
+			}
+			did = append(did, fmt.Sprint("HEAD ", l.Addr(), " /gone <nil> true"))
+		}
 	}
 	return did
 }
@@ -163,30 +177,65 @@ func statements() (did []string) {
 	tx := must(db.Begin())
 	must(tx.Exec("INSERT INTO t", 1))
 	say("exec", "INSERT INTO t", 1, nil)
+	_, err := tx.Exec("INSERT INTO t2 VALUES ('it''s', -7, $1, 0x1F)", 1)
+	say("exec", "INSERT INTO t2 VALUES (?, -?, $1, ?)", 1, err)
 	tx.Commit()
 	return did
 }
 
-// waits has goroutines wait for a lock that is held for 20 ms once they wait.
+// waits has goroutines wait for locks that are held for 20 ms once they wait.
 func waits() (did []string) {
 	var mu sync.Mutex
-	for range 5 {
-		mu.Lock()
-		done := make(chan bool)
-		go wait(&mu, done)
-		for atomic.LoadInt32((*int32)(unsafe.Pointer(&mu)))>>3 == 0 { // the number of those who wait
-			time.Sleep(time.Millisecond)
+	var rw sync.RWMutex
+	word := func(lock unsafe.Pointer, off uintptr) int32 { return atomic.LoadInt32((*int32)(unsafe.Add(lock, off))) }
+	const readerCount, readerWait, maxReaders = 16, 20, 1 << 30 // of RWMutex
+	for _, one := range []struct {
+		kind       string
+		at         unsafe.Pointer
+		hold, free func()
+		wait       func(chan bool)
+		waits      func() bool
+	}{
+		{"Mutex", unsafe.Pointer(&mu), mu.Lock, mu.Unlock, func(done chan bool) { wait(&mu, done) },
+			func() bool { return word(unsafe.Pointer(&mu), 0)>>3 != 0 }},
+		{"RWMutex.RLock", unsafe.Pointer(&rw), rw.Lock, rw.Unlock, func(done chan bool) { waitRead(&rw, done) },
+			func() bool { return word(unsafe.Pointer(&rw), readerCount) > -maxReaders }},
+		{"RWMutex.Lock", unsafe.Pointer(&rw), rw.RLock, rw.RUnlock, func(done chan bool) { waitWrite(&rw, done) },
+			func() bool { return word(unsafe.Pointer(&rw), readerWait) > 0 }},
+	} {
+		for range 3 {
+			one.hold()
+			done := make(chan bool)
+			go one.wait(done)
+			for !one.waits() {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(20 * time.Millisecond)
+			one.free()
+			<-done
+			by := map[string]string{"Mutex": "wait", "RWMutex.RLock": "waitRead", "RWMutex.Lock": "waitWrite"}[one.kind]
+			did = append(did, fmt.Sprintf("%s %p main.%s", one.kind, one.at, by))
 		}
-		time.Sleep(20 * time.Millisecond)
-		mu.Unlock()
-		<-done
-		did = append(did, "main.wait")
 	}
 	return did
 }
 
 //go:noinline
 func wait(mu *sync.Mutex, done chan bool) {
+	mu.Lock()
+	mu.Unlock()
+	done <- true
+}
+
+//go:noinline
+func waitRead(mu *sync.RWMutex, done chan bool) {
+	mu.RLock()
+	mu.RUnlock()
+	done <- true
+}
+
+//go:noinline
+func waitWrite(mu *sync.RWMutex, done chan bool) {
 	mu.Lock()
 	mu.Unlock()
 	done <- true

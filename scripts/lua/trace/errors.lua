@@ -1,35 +1,18 @@
 -- Calls of a function that give an error.
 
+local calls = require("trace/calls")
+
 return {
   title = "calls of a function that give an error",
   category = "trace",
   description = [[
 Traces the calls of a function whose error isn't nil, with arguments, the error and who calls. The kernel decides; a return that isn't shown costs some
 microseconds. The function is named as Go prints it, as for ri trace.]],
-  params = {
-    { name = "func", type = "string", required = true, help = "the function: main.(*Server).handle" },
-    { name = "limit", type = "int", default = 100, min = 1, help = "end after so many" },
-    { name = "time", type = "duration", default = "60s", min = "1s", help = "end after so long" },
-  },
+  params = calls.params {},
   probes = { { func = "${func}", returns = true, when = "err != nil" } },
-  columns = {
-    { name = "time", type = "time", help = "when it was called" },
-    { name = "goroutine", type = "int" },
-    { name = "duration", type = "duration" },
-    { name = "func", cut = "left", hidden = true },
-    { name = "args" },
-    { name = "results" },
-    { name = "callers", cut = "left", help = "innermost first", hidden = true },
-  },
+  columns = calls.columns,
   sample = [[
 TIME                      GOROUTINE  DURATION  ARGS                RESULTS
 2026-11-29T02:51:59.044Z         51    12.9us  id=828 tenant="t0"  err=&fmt.wrapError{msg: "finding 828: no such order", ...}]],
-  run = function(p)
-    for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9, stack = 8 } do
-      ri.emit {
-        time = hit.time, goroutine = hit.goroutine, duration = hit.duration, func = hit.func, args = table.concat(hit.args, ' '),
-        results = table.concat(hit.results, ' '), callers = hit.stack,
-      }
-    end
-  end,
+  run = calls.run,
 }

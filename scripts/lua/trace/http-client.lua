@@ -4,9 +4,10 @@ return {
   title = "net/http: requests that the program makes",
   category = "trace",
   description = [[
-Traces the requests that the program makes with http.Client, when they are answered: to which host, with what answer, how long it took until the answer's header
-was there. The path is shown without its query. The kernel keeps two breakpoints in the program meanwhile, and the process isn't stopped.]],
-  needs = { funcs = { "net/http.(*Client).do" }, fields = { "net/http.Response.StatusCode" } },
+Traces the requests that the program's http.Transports send, for an http.Client, a reverse proxy or anybody else, when they are answered: to which host, with what
+answer, how long it took until the answer's header was there. Each redirection that a client follows is a request. The path is shown without its query. The kernel
+keeps a few breakpoints in the program meanwhile, and the process isn't stopped.]],
+  needs = { funcs = { "net/http.(*Transport).roundTrip" }, fields = { "net/http.Response.StatusCode" } },
   params = {
     { name = "over", type = "duration", default = "0s", min = 0, help = "only requests that took longer" },
     { name = "limit", type = "int", default = 100, min = 1, help = "end after so many" },
@@ -14,7 +15,7 @@ was there. The path is shown without its query. The kernel keeps two breakpoints
   },
   probes = {
     {
-      func = "net/http.(*Client).do",
+      func = "net/http.(*Transport).roundTrip",
       returns = true,
       when = "duration >= ${over}",
       show = {
@@ -37,7 +38,7 @@ was there. The path is shown without its query. The kernel keeps two breakpoints
   sample = [[
 TIME                      GOROUTINE  METHOD  STATUS   BYTES  DURATION  HOST            PATH         ERROR
 2026-11-29T02:51:59.044Z         51  GET        200  1.2 KB    2.14ms  127.0.0.1:7811  /orders/827  -
-2026-11-29T02:51:59.101Z         52  GET          -       -     5.01s  127.0.0.1:7812  /stock       &url.Error{...}]],
+2026-11-29T02:51:59.101Z         52  GET          -       -     5.01s  127.0.0.1:7812  /stock       &net.OpError{...}]],
   run = function(p)
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9 } do
       local bytes = hit.bytes

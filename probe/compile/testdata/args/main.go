@@ -33,6 +33,14 @@ type Base struct{ ID uint64 }
 
 type Shape interface{ Area() float64 }
 
+type Fault struct {
+	Code int
+	Text string
+	In   *Inner
+}
+
+func (f *Fault) Error() string { return f.Text }
+
 type Square struct{ Side float64 }
 
 func (s Square) Area() float64 { return s.Side * s.Side }
@@ -68,6 +76,7 @@ type All struct {
 	Wrapped error
 	EOF     error
 	Path    error
+	Own     error
 	Square  Shape
 	Circle  Shape
 	Any     any
@@ -104,6 +113,7 @@ var all = &All{
 	Wrapped: fmt.Errorf("reading: %w", io.EOF),
 	EOF:     io.EOF,
 	Path:    &fs.PathError{Op: "open", Path: "/etc/motd", Err: errors.New("denied")},
+	Own:     &Fault{Code: 5, Text: "of our own", In: &Inner{Name: "inner"}},
 	Square:  Square{2},
 	Circle:  &Circle{3},
 	Any:     "boxed",
