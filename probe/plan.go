@@ -151,8 +151,9 @@ type Probe struct {
 	Histogram bool
 }
 
-// Key is what hits are counted by: a number or, with Len, a text. Of a text Word is the address of the first byte. What is
-// compared of it is its length and its first Bytes bytes, a multiple of 8. Where not all of When hold it isn't there.
+// Key is what hits are counted by: a number or, with Len, a text. Of a text Word is the address of the first byte. What
+// is compared of it is its length and its first Bytes bytes, a multiple of 8. It isn't there where not all of When
+// hold.
 type Key struct {
 	Word  Word
 	Len   *Word

@@ -57,7 +57,7 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 func countTrace(ctx context.Context, out *rows.Output, p *trace.Plan) error {
 	w := &countWatcher{out: out, columns: p.CountColumns(), terminal: out.Format == rows.Table && out.Style().Width > 0}
 	if p.CountedHere() {
-		out.Log("ri counts hits that are taken along, as the kernel counts by numbers, bools, texts, addresses and types only")
+		out.Log("ri counts hits that are taken along: the kernel counts by numbers, bools, texts, addresses and types only")
 	}
 	sum, err := p.Count(ctx, w)
 	if sum == nil {

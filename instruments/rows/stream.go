@@ -9,8 +9,8 @@ import (
 )
 
 // Stream writes rows as they come, for what has no end of its own: as NDJSON each at once; as a table under columns
-// that are as wide as those of the first rows; as JSON one document at the end. A row of a table that is the first to have
-// an optional column begins the table anew.
+// that are as wide as those of the first rows; as JSON one document at the end. A row of a table that is the first to
+// have an optional column begins the table anew.
 type Stream struct {
 	out     *Output
 	columns []Column

@@ -8,8 +8,8 @@ import (
 
 // A probe that counts keeps a table in the kernel: the keys By to how often, and of calls how long they took.
 //
-//	key:   which were not read (32 bits unreadable, 32 bits behind a nil; both: isn't there), then of each its word, or the length of a text
-//	       and its first bytes, padded with zeros
+//	key:   which were not read (32 bits unreadable, 32 bits behind a nil; both: isn't there), then of each its word, or
+//	       the length of a text and its first bytes, padded with zeros
 //	value: count, nanoseconds, and with a histogram 64 buckets
 //	open:  by callKey, the time of the entry and the key
 const (
