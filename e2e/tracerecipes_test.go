@@ -89,7 +89,8 @@ var servingRecipes = []traceRecipe{
 	}},
 	{[]string{"lock-waits", "over=10ms"}, "lock", func(row map[string]any) string {
 		by, _, _ := strings.Cut(fmt.Sprint(row["by"]), " ")
-		return fmt.Sprint(row["kind"], " ", row["lock"], " ", by)
+		lock, _ := row["lock"].(map[string]any)
+		return fmt.Sprint(row["kind"], " ", lock["$addr"], " ", by)
 	}},
 	{[]string{"http-client"}, "client", func(row map[string]any) string {
 		return fmt.Sprint(row["method"], " ", row["host"], " ", row["path"], " ", row["status"], " ", row["error"] != nil)
