@@ -166,9 +166,10 @@ func (a *Armed) Cost() Cost {
 	return c
 }
 
-// windowShare is what windows take of the budget. The rest is for what is measured too low, and for the last window,
-// whose debt nobody pays back.
-const windowShare = 0.85
+// windowShare is what windows take of the budget. The rest is for what hits cost beyond what is measured (on a busy
+// machine a third: of 0.68 s of a program's CPU 0.52 s were known), and for the last window, whose debt nobody pays
+// back.
+const windowShare = 0.7
 
 // share is the budget that the session keeps to.
 func (a *Armed) share() float64 {
