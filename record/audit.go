@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -130,7 +129,7 @@ func (a *Audit) withoutConstants(block []byte) error {
 
 // readKept reads which texts are kept: nothing, of a file that was cut before it says so.
 func readKept(file *format.Reader) (list []Kept, err error) {
-	at := map[string]int{}
+	at, total := map[string]int{}, 0
 	for _, b := range file.Blocks() {
 		if b.Name != keptBlock {
 			continue
@@ -140,10 +139,13 @@ func readKept(file *format.Reader) (list []Kept, err error) {
 			return nil, err
 		}
 		var part []Kept
-		if err := json.Unmarshal(text, &part); err != nil {
-			return nil, fmt.Errorf("what it says of kept texts: %v: %w", err, format.ErrMalformed)
+		if err := format.Unmarshal(text, &part); err != nil {
+			return nil, fmt.Errorf("what it says of kept texts: %w", err)
 		}
 		for _, k := range part {
+			if total += 1 + len(k.Places); total > maxTyped {
+				return nil, fmt.Errorf("more than %d kept texts: %w", maxTyped, format.ErrMalformed)
+			}
 			for _, place := range k.Places {
 				if place[1] > maxText || place[0]+place[1] < place[0] {
 					return nil, fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)

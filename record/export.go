@@ -144,6 +144,9 @@ func (x *exporter) whole() error {
 
 // inertJSON is JSON on one line, whose texts are escaped.
 func inertJSON(text []byte) ([]byte, error) {
+	if err := format.Bounded(text); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var v any
@@ -220,6 +223,9 @@ func (x *exporter) values() (err error) {
 		return err
 	}
 	for i := range x.typed {
+		distinct(x.typed[i].Fields, 0)
+	}
+	for i := range x.typed {
 		t := &x.typed[i]
 		for _, addr := range t.At {
 			values := []byte{'{'}
@@ -246,6 +252,21 @@ func (x *exporter) values() (err error) {
 		}
 	}
 	return nil
+}
+
+// distinct has no two fields side by side of one name, as blank ones are: who reads an object of JSON sees one of them.
+func distinct(list []Field, depth int) {
+	seen := map[string]bool{}
+	for i := range list {
+		f := &list[i]
+		if seen[f.Name] && f.Kind != "padding" {
+			f.Name += fmt.Sprint("@", f.Offset)
+		}
+		seen[f.Name] = true
+		if depth < maxFieldDepth {
+			distinct(f.Fields, depth+1)
+		}
+	}
 }
 
 // kinds are those of numbers, by name.
@@ -375,7 +396,11 @@ func (x *exporter) restOf(look int) error {
 			c.cover(e.addr, e.n)
 		}
 		for _, t := range active {
-			x.fields(&x.typed[t.typ], t.addr, func(f *Field, _ string, at uint64, b []byte) { c.cover(at, len(b)) })
+			x.fields(&x.typed[t.typ], t.addr, func(f *Field, _ string, at uint64, b []byte) {
+				if f.Kind != "padding" || len(bytes.Trim(b, "\x00")) == 0 { // else it is something else, too
+					c.cover(at, len(b))
+				}
+			})
 		}
 		if err := c.left(func(addr uint64, b []byte) error {
 			return x.put("kept", "bytes", "look", look, "address", location(addr), "hex", hex.EncodeToString(b))

@@ -20,6 +20,8 @@ type Memory struct {
 	Mapped func(addr, n uint64) bool
 	// Variable gives the name of the package variable at an address, "" if there is none.
 	Variable func(addr uint64) string
+	// Own tells whether an address is one of the executable's, its variables included.
+	Own func(addr uint64) bool
 	// Tokens is an address from which on the process has no memory.
 	Tokens uint64
 	// Step is told how far the writing is; an error ends it.
@@ -92,7 +94,7 @@ func (r *rank) at(i uint32) uint64 { return r.addr + uint64(i)*uint64(r.step) }
 func (p *painter) paint(s *Sight, look int, before func() error) error {
 	p.look, p.kept, p.denied = look, nil, nil
 	p.contents.begin()
-	single, wrong := p.apart(s.single())
+	single, wrong := p.apart(s, s.single())
 	p.follow(s, single, wrong)
 	if err := p.out.wait(); err != nil {
 		return err
@@ -109,7 +111,7 @@ func (p *painter) paint(s *Sight, look int, before func() error) error {
 
 // touch reads what paint would read, and writes nothing.
 func (p *painter) touch(s *Sight) error {
-	single, wrong := p.apart(s.single())
+	single, wrong := p.apart(s, s.single())
 	g := &gatherer{painter: p, glance: glance{sight: s}, dry: true}
 	for _, t := range wrong {
 		g.wrong(p.of(t.typ, t.addr), t.addr)

@@ -10,7 +10,9 @@ type plan struct {
 	layout  *redact.Layout
 	pieces  []part // as the layout's; neighbours that are kept as they are have become one
 	headers []part // those that lead to texts, or to what is not kept; arrays of what has such
-	runtime bool   // a structure of the runtime, which is read whole, and has no texts of the program
+	// pointers are those that are kept, and what headers begin with; arrays of what has such.
+	pointers []part
+	runtime  bool // a structure of the runtime, which is read whole, and has no texts of the program
 }
 
 // part is a piece, and of an array how each of its elements is.
@@ -49,7 +51,18 @@ func planOf(l *redact.Layout) *plan {
 			if len(elem.headers) > 0 {
 				out.headers = append(out.headers, part{piece, elem})
 			}
+			if len(elem.pointers) > 0 {
+				out.pointers = append(out.pointers, part{piece, elem})
+			}
 			continue
+		}
+		if isPointer(piece.Kind) || piece.Form == redact.Text || piece.Form == redact.Bytes || piece.Form == redact.Slice {
+			for off := int64(0); off+8 <= piece.Size; off += 8 {
+				out.pointers = append(out.pointers, part{Piece: redact.Piece{Offset: piece.Offset + off, Size: 8}})
+				if piece.Form != redact.Plain {
+					break // a length comes next
+				}
+			}
 		}
 		if piece.Form == redact.Text || piece.Form == redact.Bytes ||
 			piece.Form == redact.Slice && piece.Action != redact.Keep {

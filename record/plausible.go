@@ -14,12 +14,17 @@ import (
 // maxChecks bounds how many words of a value are checked.
 const maxChecks = 256
 
-// apart gives what can be of its type, and what can't; with that goes what was looked at as a part of it. The list is
-// by address, the wholes first.
-func (p *painter) apart(list []typedAt) (out, wrong []typedAt) {
+// apart gives what can be of its type, and what can't; with that goes what was looked at as a part of it. What lies
+// nowhere is left out: its address was something else, a text maybe, and would be told. The list is by address, the
+// wholes first.
+func (p *painter) apart(s *Sight, list []typedAt) (out, wrong []typedAt) {
+	g := &glance{sight: s}
 	out = list[:0]
 	var around []typedAt // wrong ones that aren't over
 	for _, t := range list {
+		if !p.mem.Mapped(t.addr, uint64(t.typ.Size)) && !p.view(t) {
+			continue
+		}
 		around = slices.DeleteFunc(around, func(w typedAt) bool { return w.addr+uint64(w.typ.Size) <= t.addr })
 		isPart := func(w typedAt) bool { return hasPart(w.typ, int64(t.addr-w.addr), t.typ) }
 		switch {
@@ -32,9 +37,32 @@ func (p *painter) apart(list []typedAt) (out, wrong []typedAt) {
 			wrong = append(wrong, t)
 		default:
 			out = append(out, t)
+			if !p.view(t) {
+				p.nowhere(g, p.of(t.typ, t.addr), t.addr)
+			}
 		}
 	}
 	return out, wrong
+}
+
+// nowhere denies the pointers of a thing that lead nowhere: they aren't what its type says, or nobody set them yet.
+func (p *painter) nowhere(g *glance, plan *plan, addr uint64) {
+	for i := range plan.pointers {
+		piece := &plan.pointers[i]
+		at := addr + uint64(piece.Offset)
+		if piece.elem != nil {
+			for k := range piece.Count {
+				p.nowhere(g, piece.elem, at+uint64(k*piece.Size))
+			}
+			continue
+		}
+		if !g.touched(at, 8) {
+			continue
+		}
+		if b, ok := p.mem.Read(at, 8); ok && word(b, 0) != 0 && !p.mem.Mapped(word(b, 0), 1) {
+			p.denied = gather(p.denied, extent{at, 8})
+		}
+	}
 }
 
 // maxAround bounds how many wrong things around one are known.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +136,9 @@ func (r *Recorder) State(ctx context.Context, plans []*looks.Plan, file *os.File
 	}
 	if err := errors.Join(m.err, whole.Err); err != nil {
 		return nil, results, whole, err
+	}
+	if m.looks == 0 { // a limit was hit before there was anything to record
+		return nil, results, whole, rows.Partial(fmt.Errorf("nothing was recorded: %s", strings.Join(whole.Partial, "; ")))
 	}
 	header, err := m.close(results, whole)
 	return header, results, whole, err
@@ -352,6 +356,7 @@ func (m *maker) begin() error {
 
 // memory is the copy that is looked at, for several goroutines.
 func (m *maker) memory() Memory {
+	start, end := m.image()
 	var mu sync.Mutex // the cache is for one at a time
 	var direct func(uint64, int) []byte
 	if d, ok := m.look.Cache.Beneath().(attach.Director); ok {
@@ -379,6 +384,7 @@ func (m *maker) memory() Memory {
 			}
 			return m.variables[addr]
 		},
+		Own:    func(addr uint64) bool { return addr >= start && addr < end },
 		Tokens: m.gap(),
 		Step: func(done, total int64, what string) error {
 			m.progress(done, total, what)

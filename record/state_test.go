@@ -52,7 +52,8 @@ var keyShapes = []string{
 	"aes", "boxed", "boxpair", "buffer", "captured", "deferred", "floats", "gcm", "generic", "held", "heldpair",
 	"id", "ids0", "ids1", "integer", "ip", "local", "localpair", "mapkey", "mapvalue", "mapwords", "narrow",
 	"nested", "netip", "pair", "pointer", "pooled", "queued", "queuedpair", "rat", "sharedkey", "sharedvalue",
-	"signing", "slack", "structkey", "taken", "words"}
+	"signing", "slack", "structkey", "taken", "words", "halves", "halveskey", "halvesvalue", "quad", "quads",
+	"numbered", "named", "list", "atomics", "atomic", "unique", "tagged"}
 
 // keyOf gives the key that the program plants under a name.
 func keyOf(name string) []byte {
@@ -197,7 +198,8 @@ end
 local keys = ri.var 'main.keys'
 for _, f in ipairs { 'block', 'gcm', 'id', 'ids', 'byID', 'values', 'routes', 'boxed', 'pair', 'boxpair', 'words',
     'narrow', 'numbers', 'integer', 'rat', 'queue', 'pairs', 'pointer', 'captured', 'pool', 'signing',
-    'address', 'ip', 'floats', 'generic', 'shared', 'nested', 'slack', 'bytes' } do
+    'address', 'ip', 'floats', 'generic', 'shared', 'nested', 'slack', 'bytes', 'halves', 'halfsOf', 'quads',
+    'quad', 'numbered', 'named', 'list', 'atomics', 'atomic', 'unique', 'tagged' } do
   pcall(function() print(f, keys[f]) end)
   pcall(function() print(ri.text(ri.ref('main.keys.' .. f), 100000)) end)
   pcall(function() ri.emit { v = ri.eval('main.keys.' .. f) } end)
@@ -206,6 +208,10 @@ for _, f in ipairs { 'block', 'gcm', 'id', 'ids', 'byID', 'values', 'routes', 'b
 end
 for _, v in ipairs { 'ids[0].hi', 'one.hi', 'one.lo', 'union.words[0]', 'union.words[1]', 'unions[0].words[0]' } do
   pcall(function() print(ri.eval('main.plain.' .. v)) end)
+end
+for _, v in ipairs { 'halves.hi', 'halves.lo', 'quad.A', 'quads[0].B', 'numbered.k0', 'named.first', 'list.word',
+    'list.next.word', 'atomics[0]', 'atomics[1]', 'atomic[0]', 'tagged[0].u.W0' } do
+  pcall(function() print(ri.eval('main.keys.' .. v)) end)
 end
 for _, g in ipairs(ri.stacks()) do print(#g.ids) end
 `

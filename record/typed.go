@@ -158,7 +158,7 @@ func fieldsOf(l *redact.Layout) (out []Field) {
 
 // readTyped reads what a recording says of types: nothing, of one that was made before there was such a block.
 func readTyped(file *format.Reader) (list []Typed, err error) {
-	total := 0
+	total, fields := 0, 0
 	for _, b := range file.Blocks() {
 		if b.Name != typedBlock {
 			continue
@@ -168,12 +168,13 @@ func readTyped(file *format.Reader) (list []Typed, err error) {
 			return nil, err
 		}
 		var part []Typed
-		if err := json.Unmarshal(text, &part); err != nil {
-			return nil, fmt.Errorf("what it says of types: %v: %w", err, format.ErrMalformed)
+		if err := format.Unmarshal(text, &part); err != nil {
+			return nil, fmt.Errorf("what it says of types: %w", err)
 		}
 		for _, t := range part {
-			if total += len(t.At); total > maxTyped {
-				return nil, fmt.Errorf("more than %d things of known types: %w", maxTyped, format.ErrMalformed)
+			if total, fields = total+len(t.At), fields+1+countFields(t.Fields); total > maxTyped || fields > maxFields {
+				return nil, fmt.Errorf("more than %d things of known types, or %d fields of them: %w", maxTyped, maxFields,
+					format.ErrMalformed)
 			}
 			for i := 1; i < len(t.At); i++ {
 				t.At[i] += t.At[i-1]
@@ -187,7 +188,18 @@ func readTyped(file *format.Reader) (list []Typed, err error) {
 // maxTyped bounds what is taken into memory, 16 bytes each.
 const maxTyped = 1 << 25
 
-// maxFields bounds how many fields of one thing are gone through.
+// maxFieldDepth bounds how deep arrays of arrays are gone into.
+const maxFieldDepth = 16
+
+func countFields(list []Field) int {
+	n := len(list)
+	for _, f := range list {
+		n += countFields(f.Fields)
+	}
+	return n
+}
+
+// maxFields bounds how many fields of one thing are gone through, and of all types together.
 const maxFields = 1 << 22
 
 // each calls f for each field, of which the array's elements are one each, until f says false.
@@ -199,7 +211,7 @@ func (t *Typed) each(addr uint64, f func(field *Field, name string, at uint64)) 
 func eachField(list []Field, prefix string, addr uint64, left *int, depth int, f func(*Field, string, uint64)) {
 	for i := range list {
 		field := &list[i]
-		if *left--; *left < 0 || depth > 16 {
+		if *left--; *left < 0 || depth > maxFieldDepth {
 			return
 		}
 		name := prefix + field.Name

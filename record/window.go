@@ -164,6 +164,7 @@ func (w *window) fill(kept, notKept []extent) {
 		}
 	}
 	w.wordsOfNoType()
+	w.denyBoxed()
 	for i := 0; i < len(notKept) && notKept[i].addr < w.end(); i++ {
 		w.deny(notKept[i].addr, uint64(notKept[i].n))
 	}
@@ -358,7 +359,9 @@ func (w *window) header(at uint64, piece *redact.Piece, b []byte) ([]byte, color
 	if !ok { // it is kept, or isn't there
 		return b, plain
 	}
-	if at >= w.start { // once, where it lies in two windows
+	// Once, where it lies in two windows. What lies in the executable isn't walked, and who has the executable could read
+	// there what the text was: a constant, or one letter in the runtime's table of them.
+	if at >= w.start && !w.mem.Own(addr) {
 		w.origins = append(w.origins, [2]uint64{at, addr})
 	}
 	out := w.room[:copy(w.room[:], b)]

@@ -99,6 +99,9 @@ func contains(piece string) bool {
 	return false
 }
 
+// Words gives the words of a name in lower case: DB_PASS, dbPass and db-pass have two.
+func Words(name string) []string { return split(name) }
+
 // split gives the words of a name in lower case: separated by anything that is no letter, or by a capital. Of several
 // capitals the last begins a word if a small letter follows: "APIKey" has "api" and "key".
 func split(name string) (out []string) {

@@ -162,8 +162,8 @@ func (r *Recording) readProcess() error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &r.process); err != nil {
-		return fmt.Errorf("%s: what it says of the process: %v: %w", r.path, err, format.ErrMalformed)
+	if err := format.Unmarshal(text, &r.process); err != nil {
+		return fmt.Errorf("%s: what it says of the process: %w", r.path, err)
 	}
 	if r.file.Version() == 1 {
 		return nil
@@ -179,8 +179,8 @@ func (r *Recording) readProcess() error {
 			return err
 		}
 		var look Look
-		if err := json.Unmarshal(text, &look); err != nil {
-			return fmt.Errorf("%s: what it says of look %d: %v: %w", r.path, n+1, err, format.ErrMalformed)
+		if err := format.Unmarshal(text, &look); err != nil {
+			return fmt.Errorf("%s: what it says of look %d: %w", r.path, n+1, err)
 		}
 		r.process.Looks = append(r.process.Looks, look)
 	}

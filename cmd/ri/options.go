@@ -71,11 +71,15 @@ func (o *options) addTarget(f *pflag.FlagSet) {
 		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
 }
 
+func (o *options) addMaxTime(f *pflag.FlagSet) {
+	f.DurationVar(&o.look.MaxTime, "max-time", 0,
+		"the most CPU time for the script, `DURATION` (default: the recipe's, else 10s)")
+}
+
 func (o *options) addLook(f *pflag.FlagSet) {
 	f.StringVar(&o.look.View, "view", "",
 		"how memory is seen: `VIEW` live, snapshot or stopped (default: the recipe's, else snapshot)")
-	f.DurationVar(&o.look.MaxTime, "max-time", 0,
-		"the most CPU time for the script, `DURATION` (default: the recipe's, else 10s)")
+	o.addMaxTime(f)
 	o.addCopy(f)
 	f.BoolVar(&o.look.IgnoreLock, "ignore-lock", false,
 		"don't wait until the recipe's lock is free: what it guards may be in mid-change")

@@ -47,6 +47,7 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	}
 	f := cmd.Flags()
 	o.addTarget(f)
+	o.addMaxTime(f)
 	o.addCopy(f)
 	o.addRecipes(f)
 	f.StringVar(&opt.Exec, "exec", "", "what the Lua file `FILE` looks at")

@@ -108,7 +108,7 @@ func (l *Look) recordedAnswers() *heap.Answers {
 		return a
 	}
 	var a *heap.Answers
-	if text, err := r.File().Named(format.HeapBlock(look)); err == nil {
+	if text, err := r.File().Named(format.HeapBlock(look)); err == nil && format.Bounded(text) == nil {
 		if a, err = heap.ReadAnswers(text); err != nil {
 			a = nil
 		}

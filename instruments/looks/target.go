@@ -1,7 +1,6 @@
 package looks
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -298,8 +297,8 @@ func RecordedSymbols(r *recorded.Recording) (*symbols.File, error) {
 			next.Parts[name] = data
 			continue
 		}
-		if err := json.Unmarshal(data, &next.Header); err != nil {
-			return nil, fmt.Errorf("what it says of the executable: %v: %w", err, format.ErrMalformed)
+		if err := format.Unmarshal(data, &next.Header); err != nil {
+			return nil, fmt.Errorf("what it says of the executable: %w", err)
 		}
 		if r.File().Version() == 1 {
 			all = &symbols.Portable{Header: next.Header, Parts: next.Parts} // shared: the parts come

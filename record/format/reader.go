@@ -145,6 +145,9 @@ func (x *Reader) readIndex() (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if err := bounded(text, membersOfBlock*(int(count)+1)); err != nil {
+		return false, x.malformed("its index: %v", err)
+	}
 	if err := json.Unmarshal(text, &x.blocks); err != nil {
 		return false, x.malformed("its index: %v", err)
 	}
@@ -153,6 +156,9 @@ func (x *Reader) readIndex() (found bool, err error) {
 	}
 	return true, x.checkIndex(int64(at))
 }
+
+// membersOfBlock is how many values the index has of a block, and one more.
+const membersOfBlock = 7
 
 // checkIndex refuses an index whose blocks don't follow one another, from the header to the index itself.
 func (x *Reader) checkIndex(end int64) error {

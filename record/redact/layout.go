@@ -122,6 +122,9 @@ func (c *compiler) add(t *symbols.Type, off int64, at place, depth int) {
 	case reflect.Invalid:
 		c.out.Pieces = append(c.out.Pieces, Piece{Offset: off, Size: t.Size, Action: Drop, Field: at.field()})
 	default:
+		if namesSecret(at, t) {
+			at.secret = true
+		}
 		action := Keep
 		if c.p.DenyNumbers && !ofRuntime(at, t) && !runtimeVariable(at) {
 			action = Drop
@@ -168,14 +171,19 @@ func (c *compiler) structure(t *symbols.Type, off int64, at place, depth int) {
 		return
 	}
 	end := int64(0)
-	for _, f := range t.Fields() {
+	parts := piecesIn(in, t)
+	for i, f := range t.Fields() {
 		next := in.step(f.Name)
-		next.element = at.element && t.Numbers() // a struct around one number
+		next.element = at.element && t.Numbers() || parts[i] // a struct around one number
 		if !ofRuntime(in, t) && secrets.Name(f.Name) {
 			next.secret = true
 		}
 		c.padding(off+end, off+f.Offset)
 		end = max(end, f.Offset+f.Type.Size)
+		if isHash(in, t, f) {
+			c.piece(Piece{Offset: off + f.Offset, Size: f.Type.Size}, Drop, f.Type, next)
+			continue
+		}
 		c.add(f.Type, off+f.Offset, next, depth+1)
 	}
 	c.padding(off+end, off+t.Size)
@@ -190,11 +198,14 @@ func (c *compiler) allButLocks(t *symbols.Type, off int64, at place, depth int) 
 		}
 	}
 	for _, f := range t.Fields() {
-		lock := f.Type.Kind == reflect.Struct && isOf(PackageOf(f.Type.Name), []string{"sync", "internal/sync"})
+		pkg := PackageOf(f.Type.Name) // not sync/atomic: that is a number
+		lock := f.Type.Kind == reflect.Struct && (pkg == "sync" || pkg == "internal/sync")
 		inner := f.Type.Kind == reflect.Struct && denied(PackageOf(f.Type.Name))
 		if (lock || inner) && off+f.Offset >= begin {
 			drop(off + f.Offset)
-			c.add(f.Type, off+f.Offset, place{}.inside(t).step(f.Name), depth+1)
+			inside := at.inside(t).step(f.Name) // rules about what is around it hold for a lock, too
+			inside.secret = false
+			c.add(f.Type, off+f.Offset, inside, depth+1)
 			begin = off + f.Offset + f.Type.Size
 		}
 	}
@@ -245,7 +256,7 @@ func (c *compiler) slots(t *symbols.Type, off int64) bool {
 		}
 		elem := f.Type.Elem()
 		for i := range min(f.Type.Len(), slotsOfGroup) {
-			c.slot(elem, at+i*elem.Size)
+			c.slot(elem, at+i*elem.Size, elementOf(t, f.Name))
 		}
 	}
 	return true
@@ -254,14 +265,14 @@ func (c *compiler) slots(t *symbols.Type, off int64) bool {
 const slotsOfGroup = 8
 
 // slot is a key, an element, or both side by side in a struct without a name.
-func (c *compiler) slot(t *symbols.Type, off int64) {
+func (c *compiler) slot(t *symbols.Type, off int64, letter bool) {
 	if t.Kind == reflect.Struct && symbols.IsUnnamed(t.Name) {
 		for _, f := range t.Fields() {
-			c.add(f.Type, off+f.Offset, place{}, 0)
+			c.add(f.Type, off+f.Offset, place{element: elementOf(t, f.Name)}, 0)
 		}
 		return
 	}
-	c.add(t, off, place{}, 0)
+	c.add(t, off, place{element: letter}, 0)
 }
 
 func (c *compiler) array(t *symbols.Type, off int64, at place, depth int) {
@@ -355,10 +366,17 @@ var runtimePackages = []string{"runtime", "internal/runtime", "internal/abi", "i
 	"time"}
 
 func ofRuntime(at place, t *symbols.Type) bool {
-	if n := len(at.within); n > 0 {
-		return isOf(at.within[n-1].pkg, runtimePackages)
+	for _, n := range slices.Backward(at.within) {
+		if !anybodys(n.typ, n.pkg) {
+			return isOf(n.pkg, runtimePackages)
+		}
 	}
-	return isOf(PackageOf(t.Name), runtimePackages)
+	return len(at.within) == 0 && !anybodys(t.Name, PackageOf(t.Name)) && isOf(PackageOf(t.Name), runtimePackages)
+}
+
+// anybodys tells types of Go's own whose numbers are those of who uses them: what is around them says whose they are.
+func anybodys(name, pkg string) bool {
+	return pkg == "sync/atomic" || name == "time.Time" || strings.Contains(name, "[") && pkg == "internal/sync"
 }
 
 // runtimeVariable tells whether a number is a package variable of the runtime's, such as runtime.gomaxprocs: one like

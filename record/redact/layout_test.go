@@ -88,6 +88,19 @@ func TestLayout(t *testing.T) {
 			"block": "plain keep", "n": "plain keep", "words": "plain drop", "runes": "slice drop", "one": "plain keep",
 			"cells": "slice drop", "grid.letter": "plain drop", "peer.addr": "plain drop", "matrix": "slice drop",
 		}},
+		// What is in pieces: ids in two numbers, lists of letters, sums.
+		{"main.pieces", "", map[string]string{
+			"trace.hi": "plain drop", "trace.lo": "plain drop", "quad.A": "plain drop", "quad.D": "plain drop",
+			"node.first": "plain drop", "node.rest": "plain drop", "k0": "plain drop", "k1": "plain drop",
+			"x": "plain keep", "y": "plain keep", "p95": "plain keep", "p99": "plain keep", "low": "plain keep",
+			"high": "plain keep", "ref": "plain drop", "hash": "plain drop", "shards.v": "plain drop",
+			"hits.v": "plain keep", "at.wall": "plain keep", "edge.c": "plain drop", "edge.next": "plain keep",
+			"numbers.v": "plain drop", "numbers.next": "plain keep", "counted.n": "plain keep",
+		}},
+		{"main.pieces", "numbers", map[string]string{"hits.v": "plain drop", "at.wall": "plain drop"}},
+		{"main.pieces", "- keep: {type: main.uuid}\n- keep: {field: k0}", map[string]string{
+			"trace.hi": "plain keep", "k0": "plain keep", "k1": "plain drop",
+		}},
 		// The first rule counts; a parent's rule doesn't keep what has a secret's name, its own does.
 		{"main.account", "- keep: {type: main.account}", map[string]string{
 			"Name": "text keep", "userPassword": "text token", "PIN": "plain drop", "Session.ID": "text token",
@@ -102,7 +115,11 @@ func TestLayout(t *testing.T) {
 		}},
 	} {
 		p := &Policy{}
-		if x.rules != "" {
+		switch x.rules {
+		case "":
+		case "numbers":
+			p.DenyNumbers = true
+		default:
 			var err error
 			if p, err = ReadPolicy(strings.NewReader(x.rules), "test"); err != nil {
 				t.Fatal(err)

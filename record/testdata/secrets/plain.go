@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"text/template"
 	"time"
+	"unique"
 	"unsafe"
 )
 
@@ -136,6 +137,32 @@ type keyed struct {
 	nested   struct{ deep [1]struct{ id [16]byte } }
 	slack    []byte
 	bytes    *bytes.Buffer
+	halves   uuid
+	halfsOf  map[uuid]uuid
+	quads    []quad
+	quad     quad
+	numbered struct{ k0, k1 uint64 }
+	named    digest
+	list     *wordNode
+	atomics  [2]atomic.Uint64
+	atomic   []atomic.Uint64
+	unique   unique.Handle[[2]uint64]
+	tagged   []tagged
+}
+
+// quad, digest, wordNode and tagged keep a key in pieces, one beside the other.
+type quad struct{ A, B, C, D uint32 }
+
+type digest struct{ first, second int64 }
+
+type wordNode struct {
+	word uint64
+	next *wordNode
+}
+
+type tagged struct {
+	kind uint8
+	u    struct{ W0, W1 uint64 }
 }
 
 // key makes sixteen bytes that are no text.
@@ -198,6 +225,27 @@ func (k *keyed) fill() {
 	b = key("buffer")
 	k.bytes = bytes.NewBuffer(b[:])
 	k.bytes.Next(8)
+	h := pair64("halves")
+	k.halves = uuid{h[0], h[1]}
+	var q [2]uint64
+	h, q = pair64("halveskey"), pair64("halvesvalue")
+	k.halfsOf = map[uuid]uuid{{h[0], h[1]}: {q[0], q[1]}}
+	b = key("quad")
+	k.quad = *(*quad)(unsafe.Pointer(&b))
+	b = key("quads")
+	k.quads = []quad{*(*quad)(unsafe.Pointer(&b))}
+	k.numbered.k0, k.numbered.k1 = pair64("numbered")[0], pair64("numbered")[1]
+	b = key("named")
+	k.named = *(*digest)(unsafe.Pointer(&b))
+	k.atomic = make([]atomic.Uint64, 2)
+	for i := range 2 {
+		k.list = &wordNode{pair64("list")[i], k.list}
+		k.atomics[i].Store(pair64("atomics")[i])
+		k.atomic[i].Store(pair64("atomic")[i])
+	}
+	k.unique = unique.Make(pair64("unique"))
+	h = pair64("tagged")
+	k.tagged = []tagged{{kind: 1, u: struct{ W0, W1 uint64 }{h[0], h[1]}}}
 }
 
 // hold keeps keys on the stack, while it waits.

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,16 +71,64 @@ type keys struct {
 
 type cell struct{ letter rune }
 
+type pin int
+
+type uuid struct{ hi, lo uint64 }
+
+type quad struct{ A, B, C, D uint32 }
+
+type nodeID struct{ first, rest int64 }
+
+type edge struct {
+	c    byte
+	next *edge
+}
+
+type pieces struct {
+	trace   uuid
+	ids     []uuid
+	quad    quad
+	node    nodeID
+	k0, k1  uint64
+	x, y    int
+	p95     int64
+	p99     int64
+	low     int
+	high    int
+	ref     pin
+	hash    uint64
+	shards  [2]atomic.Uint64
+	hits    atomic.Int64
+	at      time.Time
+	edge    edge
+	numbers list[uint64]
+	letters map[int]rune
+	sizes   map[string]uint8
+	counted counted
+}
+
+type list[T any] struct {
+	v    T
+	next *list[T]
+}
+
+type counted struct {
+	n    int
+	name string
+	next *counted
+}
+
 var (
-	anOrder   order
-	anAccount account
-	someKeys  keys
-	apiToken  int
-	counter   int
-	words     [8]uint32
+	somePieces pieces
+	anOrder    order
+	anAccount  account
+	someKeys   keys
+	apiToken   int
+	counter    int
+	words      [8]uint32
 )
 
 func main() {
 	someKeys.block, _ = aes.NewCipher(make([]byte, 16))
-	fmt.Println(anOrder, anAccount, &someKeys, apiToken, counter, words)
+	fmt.Println(&somePieces, anOrder, anAccount, &someKeys, apiToken, counter, words)
 }

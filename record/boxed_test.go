@@ -1,0 +1,122 @@
+package record
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"ri/record/format"
+	"ri/record/redact"
+	"ri/symbols"
+	"ri/symbols/testprogram"
+)
+
+// memory is one of a few mappings.
+type fakeMemory map[uint64][]byte
+
+func (m fakeMemory) read(addr uint64, n int) ([]byte, bool) {
+	for at, b := range m {
+		if addr >= at && addr+uint64(n) <= at+uint64(len(b)) {
+			return b[addr-at:][:n], true
+		}
+	}
+	return nil, false
+}
+
+// collected has what is written.
+type collected struct {
+	mu     sync.Mutex
+	blocks [][]byte
+}
+
+func (c *collected) Encode(_ string, data []byte, _, _ uint64) (e format.Encoded, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.blocks = append(c.blocks, slices.Clone(data))
+	return e, nil
+}
+
+func (c *collected) Put(format.Encoded) error { return nil }
+
+// TestNowhere: of what was taken for a thing and lies nowhere not even the address is told, and a pointer that leads
+// nowhere is none.
+func TestNowhere(t *testing.T) {
+	const here, text = 0x10000, "\x00secret"
+	nowhere := binary.LittleEndian.Uint64([]byte("secret\x00\x00"))
+	memory := fakeMemory{here: make([]byte, 4096)}
+	binary.LittleEndian.PutUint64(memory[here][16:], nowhere)
+	binary.LittleEndian.PutUint64(memory[here][32:], here+8)
+	s := NewSight()
+	for _, kind := range []reflect.Kind{reflect.UnsafePointer, reflect.Int64} {
+		typ := &symbols.Type{Kind: kind, Size: 8}
+		for _, at := range []uint64{nowhere, here + 16, here + 32} {
+			if kind == reflect.UnsafePointer || at == nowhere {
+				s.Typed(at, typ)
+			}
+			s.Touched(at, 8)
+		}
+	}
+	written := &collected{}
+	out := newOutput(written)
+	no := func(uint64) bool { return false }
+	p := newPainter(Memory{Read: memory.read, Own: no, Tokens: 1 << 40,
+		Constant: func(uint64, int) bool { return false },
+		Mapped:   func(addr, n uint64) bool { return addr >= here && addr+n <= here+4096 },
+		Variable: func(uint64) string { return "" },
+	}, &redact.Policy{}, redact.NewTokens(redact.NewKey()), out)
+	if err := p.paint(s, 1, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	kept := false
+	for _, b := range written.blocks {
+		if strings.Contains(string(b), text[1:]) {
+			t.Errorf("a block has the text: %q", b)
+		}
+		kept = kept || strings.Contains(string(b), string(binary.LittleEndian.AppendUint64(nil, here+8)))
+	}
+	if !kept {
+		t.Error("a pointer that leads somewhere isn't there")
+	}
+}
+
+// TestBoxedLetters: a byte or a rune in an interface is a pointer into the runtime's table of bytes, which tells it.
+func TestBoxedLetters(t *testing.T) {
+	file, err := elf.Open(testprogram.Build(t, filepath.Join("testdata", "secrets"), testprogram.Variant{Name: "local"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	list, err := file.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(s elf.Symbol) bool { return s.Name == "runtime.staticuint64s" })
+	if i < 0 || file.Type != elf.ET_EXEC {
+		t.Skip("the table isn't where the executable says")
+	}
+	raw, err := os.ReadFile(recordScript(t, program(t), Options{Heap: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters := 0
+	_, blocks := piecesOfFile(t, raw)
+	for _, b := range blocks {
+		if b.Name != format.MemoryBlock(1) && b.Name != format.OriginsBlock {
+			continue
+		}
+		for k := 0; k+8 <= len(b.data); k++ {
+			if n := word(b.data, k) - list[i].Value; n%8 == 0 && n/8 >= 'a' && n/8 <= 'z' {
+				letters++
+			}
+		}
+	}
+	if letters > 2 { // numbers of 8 bytes may be as large
+		t.Errorf("%d pointers tell a letter", letters)
+	}
+}
