@@ -8,8 +8,8 @@ import (
 // The runtime has a table of all bytes, as words: an interface that holds a small number leads into it
 // (runtime.staticuint64s, runtime/iface.go), so that a pointer to a constant tells what it points to.
 
-// denyBoxed takes out pointers of interfaces that hold a byte or a rune and lead to a constant. One that lies on the heap
-// is not kept either: see redact.Policy.Of.
+// denyBoxed takes out pointers of interfaces that hold a byte or a rune and lead to a constant. One that lies on the
+// heap is not kept either: see redact.Policy.Of.
 func (w *window) denyBoxed() {
 	for i := 0; i < windowSize; i += 8 {
 		if w.colors[i] != byte(plain) {

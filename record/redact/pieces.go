@@ -10,8 +10,9 @@ import (
 	"ri/symbols"
 )
 
-// A single number is kept, and some are none: an id of 16 bytes is kept in two, a text in a list of letters, one in each
-// node, and what a hash function made of a short text gives it away. Types and names of fields tell most of them.
+// A single number is kept, and some are none: an id of 16 bytes is kept in two, a text in a list of letters, one in
+// each node, and what a hash function made of a short text gives it away. Types and names of fields tell most of
+// them.
 
 // piecesIn tells of each field of a struct whether it is a number that is a part of something that would not be kept in
 // one piece.
@@ -150,8 +151,8 @@ func isTo(pointer, t *symbols.Type) bool {
 	return pointer.Kind == reflect.Pointer && elem != nil && (elem == t || elem.Name == t.Name)
 }
 
-// elementOf tells of the part of a map's slot that is the element whether it may be a letter: a byte or a rune whose key
-// is a number says where in a text it stands. t is what keys and elements lie in, side by side or in two arrays.
+// elementOf tells of the part of a map's slot that is the element whether it may be a letter: a byte or a rune whose
+// key is a number says where in a text it stands. t is what keys and elements lie in, side by side or in two arrays.
 func elementOf(t *symbols.Type, name string) bool {
 	if name != "elem" && name != "elems" && name != "values" {
 		return false
