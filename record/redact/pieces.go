@@ -60,7 +60,8 @@ func numbersOnly(fields []symbols.Field) bool {
 }
 
 // identities are words in names of types whose numbers are an id, or a sum, in pieces.
-var identities = []string{"uuid", "guid", "ulid", "ksuid", "xid", "uint", "int", "u", "id", "digest", "hash", "checksum",
+var identities = []string{"uuid", "guid", "ulid", "ksuid", "xid", "uint", "int", "u", "id",
+	"digest", "hash", "checksum",
 	"fingerprint"}
 
 func isIdentity(name string) bool {
