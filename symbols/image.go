@@ -154,3 +154,9 @@ func noteOf(data []byte, owner string) []byte {
 	}
 	return nil
 }
+
+// ReadOnly tells whether the file has n bytes at a link-time address that the program can't change.
+func (f *File) ReadOnly(addr, n uint64) bool {
+	s := f.image.at(addr, n)
+	return s != nil && !s.Write
+}

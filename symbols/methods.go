@@ -315,3 +315,15 @@ func (f *File) abiText(at uint64) (text string, end uint64) {
 	}
 	return string(b), end
 }
+
+// InterfaceMethods lists the methods of an interface, as its descriptor has them. Errors: ErrNotFound.
+func (f *File) InterfaceMethods(iface string) (names []string, err error) {
+	desc, err := f.methodTypes().iface(iface)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range f.interfaceMethods(desc) {
+		names = append(names, m.name)
+	}
+	return names, nil
+}

@@ -34,6 +34,8 @@ type Probe struct {
 	After     []string // as When, decided over what a hit took along
 	Show      []Show   // nil: all arguments, and results
 	Returns   bool     // a call is a hit when it returns, with results and duration
+	// Shallow is how many of the first arguments are taken along without what they lead to.
+	Shallow int
 	// Optional: it is no error if the program has no such function, or it can't be probed.
 	Optional bool
 }

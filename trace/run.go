@@ -35,18 +35,32 @@ type Watcher interface {
 // Run arms the probes, and gives a row for each hit until the trace ends: by its limit, its time, its budget, with ctx,
 // or with the process. The error is rows.ErrPartial where the budget ended it.
 func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
+	h := p.hits()
+	return p.session(ctx, to.Armed, func(ev *probe.Event, out *Summary) error { return p.hit(h, ev, to, out) }, nil)
+}
+
+// session arms the probes and gives each event until the trace ends, then the calls that are open, if that is wanted.
+func (p *Plan) session(ctx context.Context, begun func(kernel.Forecast), each,
+	open func(*probe.Event, *Summary) error) (*Summary, error) {
 	armed, out, err := p.arm(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer armed.Close()
-	to.Armed(armed.Forecast())
+	begun(armed.Forecast())
 	timer := time.AfterFunc(p.request.For, func() { armed.Disarm() })
 	defer timer.Stop()
-	err = p.events(ctx, armed, to, out)
+	err = p.events(ctx, armed, each, out)
 	timer.Stop()
 	if disarm := armed.Disarm(); err == nil {
 		err = disarm
+	}
+	if open != nil {
+		for _, ev := range armed.Open() {
+			if one := open(&ev, out); err == nil {
+				err = one
+			}
+		}
 	}
 	out.close(armed)
 	return out, err
@@ -108,9 +122,9 @@ func armError(ctx context.Context, err error) error {
 // errEnough ends a trace that has all rows that were wanted.
 var errEnough = errors.New("enough")
 
-// events makes rows of events until there are no more.
-func (p *Plan) events(ctx context.Context, armed *kernel.Armed, to Watcher, out *Summary) error {
-	h := p.hits()
+// events gives events until there are no more.
+func (p *Plan) events(ctx context.Context, armed *kernel.Armed, each func(*probe.Event, *Summary) error,
+	out *Summary) error {
 	stopping := false
 	for {
 		next := ctx
@@ -121,7 +135,7 @@ func (p *Plan) events(ctx context.Context, armed *kernel.Armed, to Watcher, out 
 		var budget *kernel.ErrBudget
 		switch {
 		case err == nil:
-			if err := p.hit(h, &ev, to, out); err == nil {
+			if err := each(&ev, out); err == nil {
 				continue
 			} else if !errors.Is(err, errEnough) {
 				return err

@@ -39,7 +39,7 @@ var groups = []struct {
 	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
 	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top", "trace"}},
 	{"names", []string{"types", "vars", "funcs", "whatis"}},
-	{"take home", []string{"record", "recording", "core", "watch", "crash"}},
+	{"take home", []string{"record", "recording", "replay", "core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
 	{"ri itself", []string{"ps", "doctor", "version", "completion", "man"}},

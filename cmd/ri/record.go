@@ -62,6 +62,7 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only "+
 		"those that were asked for")
 	f.StringArrayVar(&opt.EncryptTo, "encrypt-to", nil, encryptTo)
+	cmd.AddCommand(newRecordCalls(o))
 	return cmd
 }
 

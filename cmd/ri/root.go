@@ -49,7 +49,8 @@ func newRoot() *rootCommand {
 	root.AddCommand(newSet(o), newLog(o), newUndo(o))
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o),
-		newWatch(o), newDoctor(o), newVersion(o), newCrash(o), newCore(o), newDlv(o), newRecord(o), newRecording(o))
+		newWatch(o), newDoctor(o), newVersion(o), newCrash(o), newCore(o), newDlv(o), newRecord(o), newRecording(o),
+		newReplay(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newPath(o), newDiff(o), newTop(o),
 		newShell(o), newAttach(o), newTrace(o))
 	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())

@@ -47,6 +47,7 @@ type capture struct {
 	level  int        // of what is taken along now
 	over   int        // reads that found no room
 	left   int        // types that an interface may hold, whose contents found none
+	bare   bool       // roots are taken along without what they lead to
 }
 
 // shown is a value that hits take along.
@@ -67,7 +68,7 @@ func (c *capture) root(name string, s spot) shown {
 			item = -1
 		}
 		out.reads = []int{item}
-		if ok {
+		if ok && !c.bare {
 			c.later(0, func() { c.value(c.inside(s, item, s.t, 0), c.limits.Depth) })
 		}
 		return out
@@ -81,7 +82,9 @@ func (c *capture) root(name string, s spot) shown {
 		}
 		out.reads = append(out.reads, item)
 	}
-	c.later(0, func() { c.value(s, c.limits.Depth) })
+	if !c.bare {
+		c.later(0, func() { c.value(s, c.limits.Depth) })
+	}
 	return out
 }
 
@@ -235,8 +238,18 @@ func (c *capture) pointer(s spot, elem *symbols.Type, depth int) {
 	})
 }
 
+// What is far from a root, and there is more of it the farther it is, has less room.
+const (
+	nearLevels = 2
+	farText    = 128
+)
+
 func (c *capture) text(s spot) {
-	c.elements(s, 1, int64(c.limits.Text), func(int) {})
+	most := c.limits.Text
+	if c.level > nearLevels {
+		most = min(most, farText)
+	}
+	c.elements(s, 1, int64(most), func(int) {})
 }
 
 // elements takes along the first elements of a string or slice.

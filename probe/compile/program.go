@@ -22,8 +22,10 @@ type Wanted struct {
 	After []string // as When, decided by Decide over what a hit took along
 	// Show is what is taken along; nil: all arguments, and all results where the return is probed. Where the program has
 	// no such type or field, an expression that begins with a question mark is one that isn't there.
-	Show  []string
-	Limit Limits
+	Show []string
+	// Shallow is how many of the first arguments are taken along without what they lead to, of all that are.
+	Shallow int
+	Limit   Limits
 }
 
 // Program is what was wanted of a function, for the sites at which its arguments are where the scope says.
@@ -63,6 +65,7 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 	back := &capture{Scope: s, limits: limits}
 	if w.Show == nil {
 		for i := range s.Arguments {
+			at.bare = i < w.Shallow
 			p.at.shown = append(p.at.shown, at.argument(&s.Arguments[i], s.Arguments[i].Name))
 		}
 		for i := range s.Results {
