@@ -281,8 +281,7 @@ func (g *generator) source(data string, bubbles bool) error {
 		bubble, wait = "synctest.Test", "synctest.Wait"
 	}
 	fmt.Fprintf(&out, "\triRun(t, path, riLibrary(), riFunctions(), riSetup, %s, %s)\n}\n\n", bubble, wait)
-	out.WriteString("// riSetup finishes a receiver of a type, by its full name, where a recording can't have all of it: " +
-		"set it in an init\n// function of another file.\nvar riSetup = map[string]func(any) any{}\n\n")
+	out.WriteString(setupText)
 	out.WriteString("var _ = reflect.TypeFor[int]\n\n")
 	out.Write(body.Bytes())
 	text, err := format.Source(out.Bytes())
@@ -297,10 +296,16 @@ func (g *generator) source(data string, bubbles bool) error {
 	return nil
 }
 
+const setupText = `// riSetup finishes a receiver of a type, by its full name, where a recording can't have all of
+// it: set it in an init function of another file.
+var riSetup = map[string]func(any) any{}
+
+`
+
 // dataName is the recording's name beside the test: letters, digits, dots and hyphens.
 func dataName(name string) string {
 	clean := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_", r)) {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_", r) {
 			return r
 		}
 		return '-'
@@ -310,7 +315,8 @@ func dataName(name string) string {
 
 // functions writes the table of those that come in.
 func (g *generator) functions(b *bytes.Buffer) {
-	b.WriteString("// riFunctions are those that come in.\nfunc riFunctions() map[string]any {\n\treturn map[string]any{\n")
+	b.WriteString("// riFunctions are those that come in.\n" +
+		"func riFunctions() map[string]any {\n\treturn map[string]any{\n")
 	for _, f := range g.header.Boundary.In {
 		expr, why := g.function(f.Name)
 		if expr == "" {
@@ -325,8 +331,7 @@ func (g *generator) functions(b *bytes.Buffer) {
 	b.WriteString("\t}\n}\n\n")
 }
 
-// fullName is a function's name, put together again from what the library's source says: a recording's text doesn't get
-// into the source.
+// fullName is a function's name, put together again from its parts: each is a name that the library's source has.
 func (g *generator) fullName(recorded string) string {
 	pkg, receiver, name := boundary.Parts(recorded)
 	if receiver == "" {
@@ -340,7 +345,8 @@ func (g *generator) fullName(recorded string) string {
 
 // tables writes what names of a recording may stand for.
 func (g *generator) tables(b *bytes.Buffer) {
-	b.WriteString("// riLibrary is what names in the recording may stand for.\nfunc riLibrary() *riTypes {\n\treturn &riTypes{\n")
+	b.WriteString("// riLibrary is what names in the recording may stand for.\n" +
+		"func riLibrary() *riTypes {\n\treturn &riTypes{\n")
 	b.WriteString("\t\ttypes: map[string]reflect.Type{\n")
 	done := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(g.types)) {
@@ -396,7 +402,8 @@ func (g *generator) fake(b *bytes.Buffer, f fake) {
 			results = append(results, fmt.Sprintf("r%d %s", i, g.typeText(sig.Results().At(i).Type())))
 			pointers = append(pointers, fmt.Sprintf(", &r%d", i))
 		}
-		fmt.Fprintf(b, "func (f *%s) %s(%s) (%s) {\n", f.name, m.Name(), strings.Join(params, ", "), strings.Join(results, ", "))
+		fmt.Fprintf(b, "func (f *%s) %s(%s) (%s) {\n", f.name, m.Name(), strings.Join(params, ", "),
+			strings.Join(results, ", "))
 		if recorded[m.Name()] {
 			fmt.Fprintf(b, "\tf.r.goesOut(%q, f.on, []any{%s}%s)\n", m.Name(), strings.Join(args, ", "),
 				strings.Join(pointers, ""))

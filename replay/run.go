@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 )
 
-// Run runs a test without writing it into the library's folder, which may be one that can't be written, such as a module
-// of the cache. passed is false where a call differs. What the go command says goes to w.
+// Run runs a test without writing it into the library's folder, which may be one that can't be written, such as a
+// module of the cache. passed is false where a call differs. What the go command says goes to w.
 func (t *Test) Run(ctx context.Context, recording string, w io.Writer, flags ...string) (passed bool, err error) {
 	dir, err := os.MkdirTemp("", "ri-replay-")
 	if err != nil {

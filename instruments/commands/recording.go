@@ -19,6 +19,10 @@ import (
 
 // openRecording opens a recording by its path; that it was cut short is said.
 func openRecording(out *rows.Output, choice looks.TargetChoice) (*recorded.Recording, error) {
+	if file, r, err := openCalls(choice.Recording); err == nil && r != nil {
+		file.Close()
+		return nil, rows.Usage(fmt.Errorf("%s: %w", choice.Recording, errNotHere))
+	}
 	with, err := seal.ReadIdentities(choice.Identity)
 	if err != nil {
 		return nil, rows.Usage(fmt.Errorf("--identity: %w", err))
@@ -36,6 +40,12 @@ func openRecording(out *rows.Output, choice looks.TargetChoice) (*recorded.Recor
 // RecordingInfo says what a recording is of, and what it holds.
 func RecordingInfo(out *rows.Output, choice looks.TargetChoice) error {
 	path := choice.Recording
+	if file, r, err := openCalls(path); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		return callsInfo(out, path, r)
+	}
 	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
@@ -100,6 +110,15 @@ func rowOf(v any) any {
 // RecordingVerify reads all of a recording and says what is damaged.
 func RecordingVerify(out *rows.Output, choice looks.TargetChoice) error {
 	path := choice.Recording
+	if file, r, err := openCalls(path); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		if err := drain(path, r); err != nil {
+			return err
+		}
+		return out.WriteText(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(r.End.Events, "event")))
+	}
 	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
@@ -123,23 +142,21 @@ type AuditOptions struct {
 // RecordingCheck shows what a recording holds in clear, and what looks as if it shouldn't be there: rows.ErrFound.
 func RecordingCheck(out *rows.Output, choice looks.TargetChoice, opt AuditOptions) error {
 	path := choice.Recording
+	words, err := opt.words()
+	if err != nil {
+		return err
+	}
+	if file, r, err := openCalls(path); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		return callsCheck(out, path, r, words, opt)
+	}
 	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	words := opt.Words
-	if opt.File != "" {
-		text, err := files.Read(opt.File, 16<<20)
-		if err != nil {
-			return rows.Usage(fmt.Errorf("--against: %w", err))
-		}
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line != "" {
-				words = append(words, line)
-			}
-		}
-	}
 	audit, err := record.Check(r.File(), r, words, opt.All || opt.HTML != "")
 	if err != nil {
 		return rows.Refused(err)
@@ -155,11 +172,34 @@ func RecordingCheck(out *rows.Output, choice looks.TargetChoice, opt AuditOption
 			audit.Shorten()
 		}
 	}
+	return reportAudit(out, path, audit, len(words))
+}
+
+// words are those that are looked for.
+func (o AuditOptions) words() ([]string, error) {
+	words := o.Words
+	if o.File == "" {
+		return words, nil
+	}
+	text, err := files.Read(o.File, 16<<20)
+	if err != nil {
+		return nil, rows.Usage(fmt.Errorf("--against: %w", err))
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" {
+			words = append(words, line)
+		}
+	}
+	return words, nil
+}
+
+// reportAudit shows what was found: rows.ErrFound where something was.
+func reportAudit(out *rows.Output, path string, audit *record.Audit, words int) (err error) {
 	if out.Format != rows.Table {
 		err = out.WriteDocument(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept),
 			"found", foundRows(audit.Found)))
 	} else {
-		err = out.WriteText(auditText(path, audit, len(words)))
+		err = out.WriteText(auditText(path, audit, words))
 	}
 	if err == nil && len(audit.Found) > 0 {
 		return fmt.Errorf("%s: %s that may not be meant to be sent: %w", path, rows.Plural(int64(len(audit.Found)), "text"),

@@ -13,8 +13,8 @@ func PackageOf(fn string) string {
 	return pkg
 }
 
-// Parts takes a function's name apart, as Go prints it: "net/http.(*conn).serve" is of receiver "conn". A closure's name
-// has all of it behind the receiver: "serve.func1". Type arguments stay with the receiver or the name.
+// Parts takes a function's name apart, as Go prints it: "net/http.(*conn).serve" is of receiver "conn". A closure's
+// name has all of it behind the receiver: "serve.func1". Type arguments stay with the receiver or the name.
 func Parts(fn string) (pkg, receiver, name string) {
 	// Type arguments may have paths of their own.
 	bare := fn

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -335,7 +334,8 @@ var riBasic = map[string]reflect.Type{"bool": reflect.TypeFor[bool](), "string":
 	"float64": reflect.TypeFor[float64](), "[]uint8": reflect.TypeFor[[]byte](), "[]string": reflect.TypeFor[[]string](),
 	"[]int": reflect.TypeFor[[]int](), "[]interface {}": reflect.TypeFor[[]any](), "error": reflect.TypeFor[error](),
 	"time.Time": reflect.TypeFor[time.Time](), "time.Duration": reflect.TypeFor[time.Duration](),
-	"map[string]string": reflect.TypeFor[map[string]string](), "map[string]interface {}": reflect.TypeFor[map[string]any]()}
+	"map[string]string":       reflect.TypeFor[map[string]string](),
+	"map[string]interface {}": reflect.TypeFor[map[string]any]()}
 
 // riError is an error of a type that only its own package can make.
 type riError struct {
@@ -372,5 +372,3 @@ func (d *riDecoder) err(kind string, value json.RawMessage, path string) error {
 	}
 	return e
 }
-
-var _ = math.MaxInt64

@@ -70,7 +70,7 @@ type riReplay struct {
 	channels  map[string]reflect.Value
 	current   *riEvent // the call that came in last
 	over      bool
-	made      int    // calls that went out as recorded
+	done      int    // calls that went out as recorded
 	skipped   int    // of them, with parts that can't be compared
 	absent    string // the first value that was wanted and not recorded
 	failed    string // the first difference
@@ -80,8 +80,8 @@ type riReplay struct {
 // riRun replays a file: bubble runs it with a time of its own.
 func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setup map[string]func(any) any,
 	bubble func(*testing.T, func(*testing.T)), wait func()) {
-	r := &riReplay{t: t, types: types, funcs: funcs, setup: setup, wait: wait, out: map[string][]*riEvent{},
-		receivers: map[int]reflect.Value{}, channels: map[string]reflect.Value{}}
+	r := &riReplay{t: t, types: types, funcs: funcs, setup: setup, wait: wait}
+	r.start()
 	if err := r.read(path); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -96,6 +96,10 @@ func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setu
 		bubble(t, func(*testing.T) { r.play() })
 	}()
 	r.verdict(time.Since(began))
+}
+
+func (r *riReplay) start() {
+	r.out, r.receivers, r.channels = map[string][]*riEvent{}, map[int]reflect.Value{}, map[string]reflect.Value{}
 }
 
 // read reads a recording, which must be whole.
@@ -291,7 +295,7 @@ func (r *riReplay) call(e *riEvent) {
 		args = append(args, v)
 	}
 	r.lacks(e, &d)
-	results, panicked := r.made1(f, args)
+	results, panicked := r.make(f, args)
 	switch {
 	case panicked != "" && (e.back == nil || e.back.Ended == ""):
 		r.fail(e.Seq, "%s: expected to return, got a panic: %s", e.Func, panicked)
@@ -311,8 +315,8 @@ func (r *riReplay) call(e *riEvent) {
 	}
 }
 
-// made1 makes a call.
-func (r *riReplay) made1(f reflect.Value, args []reflect.Value) (results []reflect.Value, panicked string) {
+// made makes a call.
+func (r *riReplay) make(f reflect.Value, args []reflect.Value) (results []reflect.Value, panicked string) {
 	defer func() {
 		if p := recover(); p != nil {
 			panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
@@ -377,21 +381,18 @@ func (r *riReplay) receiver(id int, t reflect.Type) (reflect.Value, error) {
 
 // channel is a channel by its number.
 func (r *riReplay) channel(t reflect.Type, id string) reflect.Value {
-	if id == "" || t.ChanDir() != reflect.BothDir {
-		both := reflect.ChanOf(reflect.BothDir, t.Elem())
-		return r.channel(both, id).Convert(t)
-	}
+	both := reflect.ChanOf(reflect.BothDir, t.Elem())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, ok := r.channels[id]
-	if !ok || c.Type().Elem() != t.Elem() {
-		c = reflect.MakeChan(reflect.ChanOf(reflect.BothDir, t.Elem()), 1024)
+	if !ok || c.Type() != both {
+		c = reflect.MakeChan(both, 1024)
 		r.channels[id] = c
 	}
 	return c.Convert(t)
 }
 
-// riOut is a call that goes out: results are pointers to them.
+// goesOut makes a call that goes out: results are pointers to them.
 func (r *riReplay) goesOut(method string, on int, args []any, results ...any) {
 	e := r.match(method, on, args)
 	if e == nil {
@@ -470,30 +471,9 @@ func (r *riReplay) use(e *riEvent, skipped int) bool {
 		return false
 	}
 	e.used = true
-	r.made++
+	r.done++
 	if skipped > 0 {
 		r.skipped++
 	}
 	return true
-}
-
-// verdict says how it went.
-func (r *riReplay) verdict(took time.Duration) {
-	if r.failed == "" {
-		for _, list := range r.out {
-			for _, e := range list {
-				if !e.used && (r.failedAt == 0 || e.Seq < r.failedAt) {
-					r.failedAt, r.failed = e.Seq, e.Func+" was called when it was recorded, and not now"
-				}
-			}
-		}
-	}
-	if r.failed != "" {
-		if r.absent != "" {
-			r.t.Logf("not recorded: %s", r.absent)
-		}
-		r.t.Errorf("event %d: %s", r.failedAt, r.failed)
-	}
-	r.t.Logf("%d calls in, %d of %d calls out as recorded, %d of them with parts that can't be compared; %s of what "+
-		"took %s", len(r.in), r.made, r.all, r.skipped, took.Round(time.Microsecond), r.length.Round(time.Millisecond))
 }

@@ -1,0 +1,158 @@
+package tap
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"ri/probe/compile"
+	"ri/probe/kernel"
+	"ri/record/calls"
+	"ri/symbols"
+	"ri/trace"
+	"ri/values"
+)
+
+// tape gathers events.
+type tape struct {
+	*Recorder
+	spool     *spool
+	enc       *encoder
+	made      time.Time
+	receivers map[uint64]int  // ids, by address
+	types     map[string]bool // of receivers, pointers
+	state     map[int]*state  // by number
+	index     []entry
+}
+
+// state is what a receiver held at its first call.
+type state struct {
+	calls.Receiver
+	begun time.Time
+}
+
+// Armed implements trace.Follower.
+func (t *tape) Armed(f kernel.Forecast) {
+	t.made = time.Now()
+	if t.opt.Armed != nil {
+		t.opt.Armed(f)
+	}
+}
+
+// Call implements trace.Follower.
+func (t *tape) Call(c *trace.Call) error {
+	o := t.owners[c.Probe]
+	if t.stranger(c, o.out) {
+		return nil
+	}
+	ev := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Call, Func: o.Func, Out: o.out}
+	args := c.Args
+	if o.Receiver && len(args) > 0 {
+		ev.On = t.receiver(args[0], o.out, c.Begun)
+		args = args[1:]
+	}
+	t.values(&ev, args, o.Func)
+	number := len(t.index)
+	if err := t.keep(&ev, c.Begun, -1); err != nil {
+		return err
+	}
+	switch {
+	case c.Event.Return != nil:
+		back := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On}
+		t.values(&back, c.Results, o.Func)
+		return t.keep(&back, c.Begun.Add(c.Event.Return.Time-c.Event.Time), number)
+	case c.Event.Ended:
+		// It ended before the next call at the same depth, and nobody knows when: at once after what it called.
+		back := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On,
+			Ended: "panic or Goexit"}
+		return t.keep(&back, c.Begun, number)
+	}
+	return nil
+}
+
+// stranger tells whether a call doesn't cross the boundary, by who called: what is inside calls its own functions too,
+// and what is outside calls what the library would.
+func (t *tape) stranger(c *trace.Call, out bool) bool {
+	for _, pc := range c.Event.Stack {
+		for _, f := range t.plan.Space().FramesAt(pc, false) {
+			if f.Wrapper {
+				continue
+			}
+			return t.boundary.Inside(f.Func) != out
+		}
+	}
+	return false
+}
+
+// values writes what a call was given or gave.
+func (t *tape) values(ev *calls.Event, list []compile.Value, fn string) {
+	t.enc.begin()
+	for i, v := range list {
+		if v.Err != nil {
+			ev.Values = append(ev.Values, t.enc.absent(v.Err))
+			continue
+		}
+		variable := t.process.File.ShortName(fn) + "." + v.Name
+		ev.Values = append(ev.Values, t.enc.encode(v.Value, variable, fmt.Sprintf("values[%d]", i)))
+	}
+	ev.Missing, ev.Tokens = t.enc.missing, t.enc.replaced
+}
+
+// receiver is the number of what a call was made on. What it held at the first call on it is kept, as far as the call
+// took it along; calls come when they return, so the first isn't the first to come.
+func (t *tape) receiver(v compile.Value, out bool, begun time.Time) int {
+	if v.Err != nil || v.Value.Type.Kind != reflect.Pointer {
+		return 0
+	}
+	addr, err := v.Value.Word()
+	if err != nil || addr == 0 {
+		return 0
+	}
+	id := t.number(addr)
+	known := t.state[id]
+	if known != nil && (out || !begun.Before(known.begun)) {
+		return id
+	}
+	known = &state{begun: begun, Receiver: calls.Receiver{ID: id, Type: v.Value.Type.Name}}
+	t.state[id] = known
+	if out {
+		return id
+	}
+	t.enc.begin()
+	t.enc.outside = true
+	defer func() { t.enc.outside = false }()
+	to, err := v.Value.Elem()
+	if err != nil {
+		known.Why = values.Absent(err)
+		return id
+	}
+	known.Value = t.enc.encode(to, "", fmt.Sprintf("state[%d]", id))
+	known.Missing = t.enc.missing
+	return id
+}
+
+// number is that of a receiver.
+func (t *tape) number(addr uint64) int {
+	id, ok := t.receivers[addr]
+	if !ok {
+		id = len(t.receivers) + 1
+		t.receivers[addr] = id
+	}
+	return id
+}
+
+// referred is the number of what a value leads to, if it is one on which calls are recorded: it isn't written again.
+func (t *tape) referred(typ *symbols.Type, addr uint64) (id int, ok bool) {
+	if t.types == nil {
+		t.types = map[string]bool{}
+		for _, f := range t.plan.Functions() {
+			if o := t.owners[f.Probe]; o.Receiver && len(f.Params) > 0 && f.Params[0].Type.Kind == reflect.Pointer {
+				t.types[f.Params[0].Type.Name] = true
+			}
+		}
+	}
+	if addr == 0 || !t.types[typ.Name] {
+		return 0, false
+	}
+	return t.number(addr), true
+}

@@ -1,0 +1,164 @@
+package kit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// adder is a library: it asks a source for numbers.
+type adder struct {
+	Source source
+	sum    int
+	last   *node
+}
+
+type source interface {
+	Next(name string) (int, error)
+}
+
+type node struct {
+	Names []string
+	Next  *node
+	Seen  map[string]int
+}
+
+var errEmpty = errors.New("empty")
+
+func (a *adder) Add(name string, n *node) (int, error) {
+	got, err := a.Source.Next(name)
+	if err != nil {
+		return 0, fmt.Errorf("add: %w", err)
+	}
+	a.sum, a.last = a.sum+got, n
+	return a.sum, nil
+}
+
+type fakeSource struct {
+	r  *riReplay
+	on int
+}
+
+func (f *fakeSource) Next(a0 string) (r0 int, r1 error) {
+	f.r.goesOut("Next", f.on, []any{a0}, &r0, &r1)
+	return
+}
+
+const head = `{"ri":"calls","version":1,"state":[{"on":2,"type":"*kit.adder","value":{"Source":{"$type":"*x.y","$on":1},` +
+	`"sum":40,"last":null}}]}`
+
+// lines are a recording's, without the end mark.
+var lines = []string{head,
+	`{"seq":1,"at":1000,"goroutine":7,"kind":"call","func":"kit.(*adder).Add","on":2,"values":[{"$token":"ab"},` +
+		`{"Names":["x",{"$token":"yy"}],"Next":{"$ref":"values[1]"},"Seen":{"$map":[["k",1]]}}]}`,
+	`{"seq":2,"at":2000,"goroutine":7,"kind":"call","func":"x.(*y).Next","out":true,"on":1,"parent":1,` +
+		`"values":[{"$token":"ab"}]}`,
+	`{"seq":3,"at":3000,"goroutine":7,"kind":"return","func":"x.(*y).Next","out":true,"on":1,"parent":1,"call":2,` +
+		`"values":[2,null]}`,
+	`{"seq":4,"at":4000,"goroutine":7,"kind":"return","func":"kit.(*adder).Add","on":2,"call":1,"values":[42,null]}`,
+	`{"seq":5,"at":5000,"goroutine":8,"kind":"call","func":"kit.(*adder).Add","on":2,"values":["cd",null]}`,
+	`{"seq":6,"at":6000,"goroutine":8,"kind":"call","func":"x.(*y).Next","out":true,"on":1,"parent":5,"values":["cd"]}`,
+	`{"seq":7,"at":7000,"goroutine":8,"kind":"return","func":"x.(*y).Next","out":true,"on":1,"parent":5,"call":6,` +
+		`"values":[0,{"$type":"*errors.errorString","$var":"kit.errEmpty","value":{"s":"empty"}}]}`,
+	`{"seq":8,"at":8000,"goroutine":8,"kind":"return","func":"kit.(*adder).Add","on":2,"call":5,` +
+		`"values":[0,{"$type":"*fmt.wrapError","value":{"msg":"add: empty","err":{"$type":"*errors.errorString",` +
+		`"$var":"kit.errEmpty"}}}]}`}
+
+// TestReplay replays a recording as it is, and changed in one place: the first call that differs is named.
+func TestReplay(t *testing.T) {
+	types := &riTypes{types: map[string]reflect.Type{"kit.node": reflect.TypeFor[node]()},
+		fakes: map[reflect.Type]func(*riReplay, int) any{
+			reflect.TypeFor[source](): func(r *riReplay, on int) any { return &fakeSource{r, on} }},
+		vars: map[string]any{"kit.errEmpty": errEmpty}}
+	funcs := map[string]any{"kit.(*adder).Add": (*adder).Add}
+	for _, c := range []struct{ name, from, to, want string }{
+		{"as it was", "", "", ""},
+		{"result", `"values":[42,null]`, `"values":[43,null]`, "event 4: kit.(*adder).Add: result 0: expected 43, got 42"},
+		{"error", `"add: empty"`, `"add: nothing"`, `event 8: kit.(*adder).Add: result 1.msg: expected "add: nothing"`},
+		{"argument", `"parent":5,"values":["cd"]`, `"parent":5,"values":["ce"]`,
+			`event 6: x.(*y).Next: argument 0: expected "ce", got "cd"`},
+		{"no such function", `(*adder).Add","on":2,"values":["cd"`, `(*adder).Gone","on":2,"values":["cd"`,
+			"event 5: the library has changed: it has no kit.(*adder).Gone"},
+		{"other type", `"values":["cd",null]`, `"values":[7,null]`, "event 5: the library has changed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(strings.Join(lines, "\n")+"\n", c.from, c.to, 1)
+			said := &recorder{TB: t}
+			r := &riReplay{t: said, types: types, funcs: funcs}
+			r.start()
+			if err := r.read(write(t, text+endMark(text))); err != nil {
+				t.Fatal(err)
+			}
+			r.play()
+			r.verdict(0)
+			if got := strings.Join(said.errors, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("it says %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestRead: a recording that is cut short, or was changed, isn't replayed.
+func TestRead(t *testing.T) {
+	text := strings.Join(lines, "\n") + "\n"
+	for name, content := range map[string]string{"cut short": text, "checksum": strings.Replace(text, "42", "43", 1) +
+		endMark(text), "line 2": strings.Replace(text, `{"seq":1`, `{"seq":"`, 1) + endMark(text)} {
+		r := &riReplay{t: t}
+		r.start()
+		if err := r.read(write(t, content)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// FuzzDecode: a value from anybody is put into any type, or refused.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`{"Names":["x",{"$missing":"more"}],"Next":{"$ref":"v"},"Seen":{"$map":[["k",1]]}}`, `null`,
+		`{"$on":1}`, `{"$type":"*kit.node","value":{}}`, `{"$bytes":"AA=="}`, `[1,2,{"$missing":"x"}]`, `{"$mask":"9"}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		r := &riReplay{t: t, types: &riTypes{types: map[string]reflect.Type{"kit.node": reflect.TypeFor[node]()}}}
+		r.start()
+		for _, to := range []any{new(node), new(*node), new(any), new(error), new([]byte), new([3]int), new(map[string]any),
+			new(chan int), new(float64), new(complex64), new(func())} {
+			v := reflect.ValueOf(to).Elem()
+			d := riDecoder{replay: r, paths: map[string]reflect.Value{}}
+			if d.into(v, []byte(raw), "v") == nil {
+				c := riCompare{replay: r}
+				c.differs(v, []byte(raw), "v")
+			}
+		}
+	})
+}
+
+// recorder hears what a test would say.
+type recorder struct {
+	testing.TB
+	errors []string
+}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Logf(format string, args ...any) {}
+
+func endMark(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return fmt.Sprintf(`{"end":true,"length":9000,"sha256":%q}`+"\n", hex.EncodeToString(sum[:]))
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.calls")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
