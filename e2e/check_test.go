@@ -172,7 +172,7 @@ var allTroubles = []trouble{
 	{"spin-exec", [][3]string{{"spinning", "it starts a program, which fails", "main.execAgain (mixed.go:"}}},
 	{"spin-lookup", [][3]string{{"spinning", "a goroutine spins: it has run all the time in one place",
 		"main.lookUpAgain (mixed.go:"}}},
-	// spin-dial is parked for moments and is missed now and then on a busy machine: see docs/check.md.
+	{"spin-dial", [][3]string{{"spinning", "it dials, ", "main.dialAgain (spinning.go:"}}},
 	{"spin-timer", [][3]string{{"spinning", "the timer is due at once each time", "main.rearm (spinning.go:"}}},
 	{"spin-after", [][3]string{{"spinning", "a timer is due at once each time", "main.lapse (spinning.go:"}}},
 	{"spin-decoder", [][3]string{

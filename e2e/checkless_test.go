@@ -44,8 +44,8 @@ func TestCheckAnswers(t *testing.T) {
 	needAttach(t)
 	exe := buildTroubles(t, "local")
 	const noCopy = "lock-left, blocked-forever, full-queue, wait-group: "
-	sick := startTroubles(t, exe, "abba", "full", "leak", "limit") // which has 40 MiB of heap
-	well := startTroubles(t, exe, "ballast")
+	sick := startTroubles(t, exe, "abba", "full", "leak", "heavy")
+	well := startTroubles(t, exe, "heavy")
 	for _, c := range []struct {
 		name string
 		args []string
@@ -178,7 +178,7 @@ func TestPrecopyWelcome(t *testing.T) {
 // TestOptionalHeap has a script that can do without the heap go on without it, however it looks at the rest.
 func TestOptionalHeap(t *testing.T) {
 	needAttach(t)
-	pid := fmt.Sprint(startTroubles(t, buildTroubles(t, "local"), "ballast"))
+	pid := fmt.Sprint(startTroubles(t, buildTroubles(t, "local"), "heavy"))
 	out, _ := runRi(t, 0, "exec", "-p", pid, "--max-stop", "1ms", "-e", "print(ri.heap{optional=true})")
 	if !strings.HasPrefix(out, "nil\ta copy of all memory, ") ||
 		!strings.Contains(out, "its limit is 1.0 ms; allow it (--max-stop ") {

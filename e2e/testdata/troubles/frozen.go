@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"runtime/trace"
 	"strings"
@@ -26,9 +27,10 @@ func init() {
 	frozen("trace", func() { trace.Start(io.Discard) })
 	frozen("procs", func() { runtime.GOMAXPROCS(3) })
 	troubles["frozen-assembly"] = func() { stops(func() { await1(new(uint64)) }, func() { runtime.GC() }) }
-	// The loop begins while the collector marks, or else the next collection can't begin.
 	troubles["frozen-timers"] = func() {
 		preemptible(false)
+		debug.SetGCPercent(-1) // a collection would wait for the loop, and all others for the collection
+		runtime.GC()           // ends one that has begun
 		runtime.GOMAXPROCS(4)
 		for range [6]int{} { // no P is idle, and looks after the timers of others
 			pingPong()
@@ -45,6 +47,7 @@ func init() {
 			runtime.Gosched()
 		}
 	}
+	// The loop begins while the collector marks, or else the next collection can't begin.
 	troubles["frozen-marking"] = func() {
 		preemptible(false)
 		keepTrees()

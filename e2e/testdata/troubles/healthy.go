@@ -37,15 +37,9 @@ func init() {
 			kept = append(kept, conn)
 		}
 	}
-	troubles["ballast"] = func() { // memory, and nothing else
-		for i := range weight {
-			weight[i] = make([]byte, 1<<20)
-			for at := 0; at < 1<<20; at += 4096 {
-				weight[i][at] = 1
-			}
-		}
-	}
-	troubles["crowd"] = func() { // of goroutines that wait for work, and mean to
+	troubles["ballast"] = func() { load(64) } // memory, and nothing else
+	troubles["heavy"] = func() { load(256) }  // more than any machine copies in a millisecond
+	troubles["crowd"] = func() {              // of goroutines that wait for work, and mean to
 		for i := range crowd {
 			crowd[i] = make(chan int)
 			go await(crowd[i])
@@ -98,6 +92,17 @@ func init() {
 		go tick(time.NewTicker(20 * time.Millisecond))
 		go groups()
 		go readers(&registry{names: map[string]int{"a": 1}})
+	}
+}
+
+// load takes so many MiB of memory, and has a page for each part of it.
+func load(n int) {
+	for i := 0; i < n; i++ {
+		b := make([]byte, 1<<20)
+		for at := 0; at < len(b); at += 4096 {
+			b[at] = 1
+		}
+		weight = append(weight, b)
 	}
 }
 
@@ -259,7 +264,7 @@ func readers(r *registry) {
 }
 
 var (
-	weight [64][]byte
+	weight [][]byte
 	crowd  [20000]chan int
 )
 

@@ -422,7 +422,7 @@ end
 local function finish(l)
   watch.finish(l, function(c)
     local s, p = judge(c)
-    return not s and p ~= nil and p.open, p ~= nil and p.hint
+    return not s and p ~= nil and p.open, p ~= nil and p.hint, p ~= nil and p.rare
   end)
 end
 

@@ -27,7 +27,7 @@ end
 
 --- Finds what a loop asks for in vain: what was seen dead in several looks, and alive in none.
 -- @param looks table, at one goroutine
--- @param p table, the place: index, loop; hint is set where something was seen that isn't sure
+-- @param p table, the place: index, loop; hint is set where something was seen that isn't sure, rare where that is seldom to be seen
 -- @return boolean, table?: whether something came; what it is: one, n, rank
 function cause.find(looks, p)
   local seen, order, alive = {}, {}, {}
@@ -36,6 +36,7 @@ function cause.find(looks, p)
     local told = {}
     for _, one in ipairs(look.ends) do
       local counts = one.frame <= deepest
+      if one.kind == "setting" and counts then p.hint, p.rare = true, true end
       if one.kind == "held" then counts = one.frame == deepest + 1 and p.loop ~= nil and calls_of(p.loop, one) end
       if counts then
         if one.dead == false then
@@ -63,12 +64,13 @@ function cause.find(looks, p)
     local rank = ({ ["end"] = 1, closed = 2, timer = 3, fails = 4, held = 4.5 })[s.one.kind] or 5
     s.rank = rank
     local sure = s.n >= 2 or s.one.final and s.one.kind ~= "held"
+    if s.one.kind == "timer" then sure = s.n >= math.max(2, #looks / 4) end -- else it does much else each round
     if s.one.guess then sure = false end
     if s.one.kind == "fails" then sure = sure and not any(alive, s.one.key == "dial" and uses or { s.one.call }) end
     if s.one.kind == "end" and s.one.call then sure = sure and not any(alive, opens) end -- of a file that was opened meanwhile
     if s.one.kind == "held" then sure = s.n == #looks end
     if sure and (not best or rank < best.rank or rank == best.rank and s.n > best.n) then best = s end
-    p.hint = p.hint or rank < 5
+    p.hint, p.rare = p.hint or rank < 5, p.rare or rank == 3 or s.one.key == "dial"
   end
   return false, best
 end

@@ -205,7 +205,7 @@ local function received(g, i, func, outer)
       if not c then return nil end
       local blocks = receives[func] == true or receives[func] == 0 and receives[outer] == true
       if closed then return { kind = "closed", dead = true, what = "receives from a channel that is closed", key = addr } end
-      if timer == "due" then return { kind = "timer", dead = true, what = "receives from a timer's channel, and the timer is due at once each time", key = addr } end
+      if timer == "due" then return { kind = "timer", dead = true, what = "receives from a timer's channel, and the timer is due at once each time", key = addr, exact = true } end
       if blocks then return { kind = "channel", dead = false, key = addr } end
       return { kind = "default", dead = true, what = "asks a channel, and does something else where nothing is there", key = addr }
     end
@@ -227,9 +227,20 @@ local function selected(g, i)
       timer = timer or c and due == "due" and ri.addr(case.c)
     end
   end
-  if timer then return { kind = "timer", dead = true, what = "selects, and a timer is due at once each time", key = timer } end
+  if timer then return { kind = "timer", dead = true, what = "selects, and a timer is due at once each time", key = timer, exact = true } end
   if blocks == true then return { kind = "channel", dead = false, key = addr } end
 end
+
+-- set tells of a timer that is just being made or set again whether it is due at once: by the time that it was given.
+local function set(g, i)
+  local known, at = pcall(g.locals, g, i)
+  local d = known and at.d
+  if d == nil then return { kind = "setting" } end -- a look at what waits for it may tell
+  if ri.cmp(d, 0) <= 0 then return { kind = "timer", dead = true, what = "sets a timer again and again, and a timer is due at once each time" } end
+end
+
+-- What makes a timer or sets one, and is given after how long it is due.
+local sets = { ["time.NewTimer"] = true, ["time.(*Timer).Reset"] = true }
 
 -- variable finds the name of what is at an address among the variables of the program's own frames.
 local function variable(g, frames, addr)
@@ -512,6 +523,10 @@ function ends.of(g, frames, call)
     local func = frames[i].func
     if not frames[i].inlined and receives[func] ~= nil then
       note(i, received(g, i, func, frames[i + 1] and frames[i + 1].func))
+    elseif func == "runtime.chansend1" then
+      note(i, { kind = "channel", dead = false }) -- somebody takes what it sends, or it waits
+    elseif sets[func] then
+      note(i, set(g, i))
     elseif func == "runtime.selectgo" then
       note(i, selected(g, i))
     elseif locks.standard(func) and func:find("%(%*%w+%)%.") and not func:find("^runtime%.") and not func:find("^sync") then
@@ -544,7 +559,7 @@ function ends.of(g, frames, call)
   end
   for _, one in ipairs(out) do
     if one.dead and (one.kind == "closed" or one.kind == "timer" or one.kind == "default") then
-      one.name, one.of = variable(g, frames, one.key)
+      if one.key then one.name, one.of = variable(g, frames, one.key) end
       if not one.name and one.kind ~= "timer" then one.name, one.of = "at " .. ri.hex(one.key), nil end
     end
   end

@@ -16,8 +16,13 @@ local key = tostring
 --- How many looks there are at least at a goroutine's stack, and how many where those don't tell.
 watch.enough, watch.plenty = 5, 15
 
--- For how long it is looked on, in nanoseconds: on a machine that is busy each stop takes its time.
-local patience = 1e9
+-- How many looks there are at one that dials, of which one of five or so tells what came of it; and how many where what may be the cause of a spin was
+-- seen, and is seldom to be seen.
+local dialler, rarely = 25, 40
+
+-- For how long it is looked on, in nanoseconds: on a machine that is busy each stop takes its time. What is seldom to be seen takes so many looks, however
+-- long each takes.
+local patience, longest = 1e9, 15e9
 
 -- How much of a stack is compared, in bytes; how many goroutines' stacks are looked at; how many others are watched.
 local compared, most, crowd = 8192, 64, 4096
@@ -31,6 +36,9 @@ local runtimes = {
   ["garbage collection"] = true, ["garbage collection scan"] = true, ["GC mark termination"] = true, ["flushing proc caches"] = true,
   ["trace goroutine status"] = true,
 }
+
+-- Waits of which it depends on what they are for how long they last, and "semacquire", in which the runtime waits, too.
+local momentary = { ["chan receive"] = true, select = true, semacquire = true }
 
 -- parks are the places in which goroutines that wait have given their P away.
 local function parks(groups)
@@ -124,6 +132,32 @@ local function timed(g)
   return false
 end
 
+-- Where one that goes on is that tries to get a connection: it is parked until the kernel says that it came about, or didn't, which may be at once.
+local dials = "^net%.%(%*sysDialer%)%."
+
+-- dialling tells whether frames are of one that tries to get a connection.
+local function dialling(frames)
+  for _, f in ipairs(frames) do
+    if f.func:find(dials) then return true end
+  end
+  return false
+end
+
+-- How often one that waited for the network is asked whether it dials, while it runs on.
+local asked_at_most = 8
+
+-- asks_for tells of one that waited for the network whether it dials, as far as its stack can be followed while it runs on: then it is looked at in
+-- stops, too, which tell what comes of it.
+local function asks_for(l, c)
+  if c.asked == nil then
+    c.asked, c.dials = 0, dialling(l.state[c.id] and l.state[c.id].frames or {})
+  end
+  if c.dials or c.asked >= asked_at_most then return end
+  c.asked = c.asked + 1
+  local ok, frames = pcall(function() return ri.stack(ri.goroutine(c.id, c.addr), 32) end)
+  c.dials = ok and dialling(frames)
+end
+
 -- look notes what a goroutine is doing: whether it runs, or would if there were a P for it, and whether it has waited.
 local function look(l, c, now)
   c.seen = c.seen + 1
@@ -134,10 +168,13 @@ local function look(l, c, now)
       return
     end
     local status, seq = runtime.status(g), g.trackingSeq
-    local held = holds(c, g, status)
+    local held, why = holds(c, g, status), reason(g)
+    if why == "IO wait" and status ~= "running" then asks_for(l, c) end
     local parked = l.parks[g.sched.pc] and (status == "runnable" or c.seq ~= nil and c.seq ~= seq)
     if c.seq ~= nil and c.seq ~= seq then c.turns = c.turns + 1 end
-    c.seq = seq
+    -- It has waited for that since the last look. What a timer wakes may wait for it but for a moment.
+    if c.why and c.why ~= why and why ~= "" and not runtimes[why] and not momentary[why] then c.waited = true end
+    c.seq, c.why = seq, why
     if status == "running" or status == "runnable" or status == "syscall" or held then
       c.busy, c.last = c.busy + 1, now
       if parked and not held then c.waited = true end
@@ -166,9 +203,6 @@ end
 --- Whether a goroutine has run all the time that it is known.
 function watch.hot(c) return not c.waited and c.busy >= 0.8 * c.seen end
 
--- Where one that goes on is that tries to get a connection: it is parked until the kernel says that it came about, or didn't, which may be at once.
-local dials = "^net%.%(%*sysDialer%)%."
-
 -- What has other goroutines do what it is asked for, and waits for these: clients of net/http, and look-ups of names.
 local asking = { "^net/http%.%(%*Transport%)%.", "^net%.%(%*Resolver%)%.[lL]ookup" }
 
@@ -183,14 +217,10 @@ local function served(l, c)
   return c.asks
 end
 
--- restless tells whether a goroutine runs most of the time, or has others run for it, waits but for moments in between, and was dialling or asking in the first
--- look, or waited for a timer.
+-- restless tells whether a goroutine runs most of the time, or has others run for it, waits but for moments in between, and was seen to dial, or asking in the
+-- first look, or waited for a timer.
 local function restless(l, c)
   if not c.waited or c.gone or c.seen < 3 or c.busy < 0.4 * c.seen then return false end
-  if c.dials == nil then
-    c.dials = false
-    for _, f in ipairs(l.state[c.id] and l.state[c.id].frames or {}) do c.dials = c.dials or f.func:find(dials) ~= nil end
-  end
   return c.dials or c.timed or served(l, c)
 end
 
@@ -381,17 +411,19 @@ end
 
 --- Looks on at those that were noticed late, and at those of which it isn't clear, until enough is known of each.
 -- @param l table, the look
--- @param undecided function, whether more looks at a goroutine may tell more, and whether something was seen that makes it likely
+-- @param undecided function, whether more looks at a goroutine may tell more, whether something was seen that makes it likely, and is seldom to be seen
 function watch.finish(l, undecided)
   local began = runtime.nanotime()
-  for round = 1, 3 * watch.enough do
+  for round = 1, rarely do
     local open, more = {}, runtime.nanotime() - began < patience
     for id, c in pairs(l.candidates) do
       local hot = (watch.hot(c) or c.restless) and (c.chosen or l.chosen < chosen_at_most)
-      local want = hot and (#c.looks < watch.enough or round <= watch.enough and watch.ran(c) < 2)
-      if hot and not want and #c.looks < watch.plenty then
-        local is, hint = undecided(c)
-        want = is and (more or hint and runtime.nanotime() - began < 3 * patience)
+      local want = hot and (#c.looks < watch.enough and round <= watch.plenty or round <= watch.enough and watch.ran(c) < 2)
+      if hot and not want and #c.looks >= watch.enough and #c.looks < rarely then
+        local is, hint, rare = undecided(c)
+        local time = runtime.nanotime() - began
+        rare = rare or c.dials and #c.looks < dialler
+        want = is and (rare and time < longest or #c.looks < watch.plenty and (more or hint and time < 3 * patience))
       end
       if want then open[id] = c end
     end
