@@ -167,21 +167,32 @@ func readTyped(file *format.Reader) (list []Typed, err error) {
 		if err != nil {
 			return nil, err
 		}
-		var part []Typed
-		if err := json.Unmarshal(text, &part); err != nil {
-			return nil, fmt.Errorf("what it says of types: %v: %w", err, format.ErrMalformed)
-		}
-		for _, t := range part {
-			if total += len(t.At); total > maxTyped {
-				return nil, fmt.Errorf("more than %d things of known types: %w", maxTyped, format.ErrMalformed)
-			}
-			for i := 1; i < len(t.At); i++ {
-				t.At[i] += t.At[i-1]
-			}
+		part, err := parseTyped(text, &total)
+		if err != nil {
+			return nil, err
 		}
 		list = append(list, part...)
 	}
 	return list, nil
+}
+
+// parseTyped reads a block, or a part of one, of types. total counts the things.
+func parseTyped(text []byte, total *int) (part []Typed, err error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(text, &part); err != nil {
+		return nil, fmt.Errorf("what it says of types: %v: %w", err, format.ErrMalformed)
+	}
+	for _, t := range part {
+		if *total += len(t.At); *total > maxTyped {
+			return nil, fmt.Errorf("more than %d things of known types: %w", maxTyped, format.ErrMalformed)
+		}
+		for i := 1; i < len(t.At); i++ {
+			t.At[i] += t.At[i-1]
+		}
+	}
+	return part, nil
 }
 
 // maxTyped bounds what is taken into memory, 16 bytes each.

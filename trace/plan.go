@@ -21,6 +21,8 @@ import (
 // Plan is a request for one program: what is probed, and what is done there.
 type Plan struct {
 	Missed []Missed // what was asked for and isn't probed
+	// Keep, if not nil, is given each hit first; an error of it ends the trace.
+	Keep func(*Hit) error
 
 	process Process
 	request Request
@@ -51,6 +53,7 @@ type Process struct {
 // owner is what a probe belongs to.
 type owner struct {
 	wanted   *Probe
+	probe    int // which of the request's
 	function *place.Function
 	program  *compile.Program
 	keys     []compile.Key // that hits are counted by
@@ -99,7 +102,7 @@ func (p *Plan) prepare() error {
 	for _, o := range p.owners {
 		o.program.Static(static)
 	}
-	p.columns = p.columnsOf()
+	p.columns = columnsOf(p.request.Probes, len(p.owners) > 1, p.request.Stack)
 	return nil
 }
 
@@ -244,6 +247,11 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 	}
 	one.At, one.Back = program.At, program.Back
 	o := owner{wanted: w, function: fn, program: program}
+	for i := range p.request.Probes {
+		if w == &p.request.Probes[i] {
+			o.probe = i
+		}
+	}
 	if len(p.request.By) > 0 && !p.byHits {
 		for _, by := range p.keyNames() {
 			key, err := scope.Key(by)

@@ -130,3 +130,6 @@ func ParseBudget(text string) (float64, error) {
 	}
 	return f, nil
 }
+
+// Counts tells whether hits are only counted.
+func (r *Request) Counts() bool { return len(r.By) > 0 || r.Histogram }

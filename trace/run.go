@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ri/attach/recorded"
 	"ri/instruments/rows"
 	"ri/probe"
 	"ri/probe/kernel"
@@ -24,6 +25,13 @@ type Summary struct {
 	Forked  []int    // children that run the same code with its breakpoints, and aren't counted
 	Counted bool     // hits were only counted
 	Why     string   // why it ended
+
+	// Of hits that were recorded:
+	Recorded  bool
+	Taken     *recorded.Ended // how the trace ended that took them; nil: that isn't known
+	Others    uint64          // of functions that weren't asked for
+	Failed    uint64          // of which something that was asked for isn't known
+	FailedWhy string
 }
 
 // Watcher hears of a trace while it runs. Calls don't overlap.
@@ -159,12 +167,17 @@ func (p *Plan) limitText() string {
 
 // hit gives the row of an event.
 func (p *Plan) hit(h *hits, ev *probe.Event, to Watcher, out *Summary) error {
-	row, ok := h.row(ev)
+	hit, ok := h.hit(ev)
 	if !ok {
 		out.Dropped++
 		return nil
 	}
-	if err := to.Row(row); err != nil {
+	if p.Keep != nil { // before anything else reads it
+		if err := p.Keep(hit); err != nil {
+			return err
+		}
+	}
+	if err := to.Row(hit.row(h.owners[ev.Probe].wanted, p.request.Stack > 0)); err != nil {
 		return err
 	}
 	if out.Rows++; out.Rows >= p.request.Limit && p.decidesAfter() {

@@ -50,11 +50,14 @@ func (s *Summary) Text() []string {
 	}{
 		{c.False, "with a false condition"}, {s.Dropped, "left out by --when-after"}, {c.Undecided, "not decided"},
 		{c.Nil, "with a nil on the condition's way"}, {c.Refused, "refused, over the budget"}, {c.Lost, "lost"},
-		{c.Open, "not returned"},
+		{c.Open, "not returned"}, {s.Others, "of other functions"},
 	} {
 		if more.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", rows.Thousands(int64(more.n)), more.what))
 		}
+	}
+	if s.Recorded {
+		return s.recordedText(strings.Join(parts, ", "))
 	}
 	cost := fmt.Sprintf("it cost the process some %s of CPU in %s", rows.ShortDuration(s.Cost.CPU),
 		rows.DurationText(s.Cost.Length))
@@ -68,6 +71,26 @@ func (s *Summary) Text() []string {
 	}
 	if s.Why != "" {
 		lines = append([]string{"ended: " + s.Why}, lines...)
+	}
+	return lines
+}
+
+// recordedText is what there is to say of hits that were recorded.
+func (s *Summary) recordedText(counted string) []string {
+	lines := []string{counted + " (of the recording)"}
+	if s.Why != "" {
+		lines = append([]string{"ended: " + s.Why}, lines...)
+	}
+	if s.Failed > 0 {
+		lines = append(lines, fmt.Sprintf("left out: %s: %s", rows.Plural(int64(s.Failed), "hit"), s.FailedWhy))
+	}
+	if t := s.Taken; t != nil {
+		text := fmt.Sprintf("they were taken in %s, which cost the process some %s of CPU, until: %s",
+			rows.DurationText(t.Length), rows.ShortDuration(t.CPU), t.Why)
+		if missed := t.Refused + t.Lost; missed > 0 {
+			text += fmt.Sprintf("; %s more were refused or lost", rows.Thousands(int64(missed)))
+		}
+		lines = append(lines, text)
 	}
 	return lines
 }
