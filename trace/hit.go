@@ -20,8 +20,9 @@ type Hit struct {
 	Goroutine  uint64 // 0: none, on a system stack
 	Func, Into string // Into: the function that it was inlined into
 	Took       time.Duration
-	Ended      string // why there is no return, where one is wanted; Took is -1
-	Undecided  string // why the condition wasn't decided
+	Ended      string        // why there is no return, where one is wanted; Took is -1
+	SoFar      time.Duration // of a call that goes on when the trace ends: how long it has lasted; else 0
+	Undecided  string        // why the condition wasn't decided
 	Stack      []string
 	// Entry and Return are what it took along, good until the next hit.
 	Entry, Return []Value
@@ -101,6 +102,9 @@ func (h *Hit) row(w *Probe, stack bool) rows.Row {
 			took = h.Took
 		}
 		row = append(row, rows.Cell{Name: "duration", Value: took}, rows.Cell{Name: "ended", Value: textOrNil(h.Ended)})
+		if h.SoFar > 0 {
+			row = append(row, rows.Cell{Name: "so_far", Value: h.SoFar})
+		}
 		result = h.cells(h.Return)
 	}
 	if w.Show == nil {

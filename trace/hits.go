@@ -37,7 +37,8 @@ func columnsOf(probes []Probe, functions bool, stack int) []rows.Column {
 	}
 	if returns {
 		all = append(all, rows.Column{Name: "duration", Type: rows.ColumnDuration},
-			rows.Column{Name: "ended", Optional: true})
+			rows.Column{Name: "ended", Optional: true},
+			rows.Column{Name: "so_far", Type: rows.ColumnDuration, Optional: true})
 	}
 	if args {
 		all = append(all, rows.Column{Name: "args"})

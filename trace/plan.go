@@ -356,7 +356,8 @@ func (p *Plan) target() (kernel.Target, error) {
 // options are those of the kernel's side.
 func (p *Plan) options() kernel.Options {
 	g := &p.space.Layouts().Goroutine
-	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
+	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Status: g.Status.Offset, SP: g.SP.Offset,
+		SyscallSP: g.SyscallSP.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
 		Stack: p.request.Stack, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
 	if p.decidesAfter() || len(p.request.By) > 0 {
 		o.Limit = 1 << 32 // of what is taken along only some is shown

@@ -210,7 +210,7 @@ func fitsPattern(pattern, name string) bool {
 // hit makes a hit of one that was recorded.
 func (p *Replay) hit(r *recorded.Hit) *Hit {
 	h := &Hit{Probe: r.Probe, Time: r.Time, Nanotime: r.Nanotime, Goroutine: r.Goroutine, Func: r.Func, Into: r.Into,
-		Took: r.Took, Ended: r.Ended, Undecided: r.Undecided, Stack: r.Stack, dump: values.DumpOptions{
+		Took: r.Took, Ended: r.Ended, SoFar: r.SoFar, Undecided: r.Undecided, Stack: r.Stack, dump: values.DumpOptions{
 			Depth: min(p.about.Limits.Depth, 16), Bytes: min(p.about.Limits.Text, 1<<20), Elems: min(p.about.Limits.Elems, 1<<10),
 			OneLine: true}}
 	if !r.Returned {
@@ -279,7 +279,7 @@ func (p *Replay) each(ctx context.Context, out *Summary, f func(*Hit, []Value) e
 		}
 		h := p.hit(r)
 		took := plain(h)
-		holds, undecided := k.Decide(p.spaces[0], took, h.Took)
+		holds, undecided := k.Decide(p.spaces[0], took, max(h.Took, lasted(h)))
 		switch {
 		case undecided == nil && !holds:
 			out.Counts.False++
@@ -344,7 +344,7 @@ func (p *Replay) decidable(ctx context.Context) error {
 			return err
 		}
 		h := p.hit(r)
-		_, undecided := k.Decide(p.spaces[0], plain(h), h.Took)
+		_, undecided := k.Decide(p.spaces[0], plain(h), max(h.Took, lasted(h)))
 		if undecided == nil || !errors.Is(undecided, attach.ErrNotRecorded) {
 			return nil
 		}
@@ -354,6 +354,14 @@ func (p *Replay) decidable(ctx context.Context) error {
 		return rows.Refused(fmt.Errorf("no hit of the recording took along what this asks for: %w", why))
 	}
 	return nil
+}
+
+// lasted is how long a call has lasted that had not returned; -1 of all others.
+func lasted(h *Hit) time.Duration {
+	if h.SoFar > 0 {
+		return h.SoFar
+	}
+	return -1
 }
 
 // plain is all that a hit took along, by the names that people use.

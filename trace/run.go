@@ -19,6 +19,7 @@ import (
 type Summary struct {
 	Counts  probe.Counts // of all probes together
 	Rows    uint64       // that were given
+	Open    uint64       // calls that had not returned, and were given besides
 	Dropped uint64       // hits that a condition decided afterwards left out
 	Cost    kernel.Cost
 	Missed  []Missed // places that the kernel refused
@@ -55,6 +56,11 @@ func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
 	timer.Stop()
 	if disarm := armed.Disarm(); err == nil {
 		err = disarm
+	}
+	if err == nil || errors.Is(err, rows.ErrPartial) {
+		if open := p.open(armed, to, out); err == nil {
+			err = open
+		}
 	}
 	out.close(armed)
 	return out, err

@@ -50,7 +50,7 @@ func (s *Summary) Text() []string {
 	}{
 		{c.False, "with a false condition"}, {s.Dropped, "left out by --when-after"}, {c.Undecided, "not decided"},
 		{c.Nil, "with a nil on the condition's way"}, {c.Refused, "refused, over the budget"}, {c.Lost, "lost"},
-		{c.Open, "not returned"}, {s.Others, "of other functions"},
+		{c.Open, openText(s.Open)}, {s.Others, "of other functions"},
 	} {
 		if more.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", rows.Thousands(int64(more.n)), more.what))
@@ -93,4 +93,12 @@ func (s *Summary) recordedText(counted string) []string {
 		lines = append(lines, text)
 	}
 	return lines
+}
+
+// openText says what became of calls that have not returned.
+func openText(shown uint64) string {
+	if shown == 0 {
+		return "not returned"
+	}
+	return fmt.Sprintf("not returned (%s shown)", rows.Thousands(int64(shown)))
 }

@@ -58,7 +58,8 @@ type Hit struct {
 	Into      string        `json:"into,omitempty"` // of an inlined call: the function that has it
 	Took      time.Duration `json:"took"`           // of Returned
 	Returned  bool          `json:"returned,omitempty"`
-	Ended     string        `json:"ended,omitempty"` // why there is no return
+	Ended     string        `json:"ended,omitempty"`  // why there is no return
+	SoFar     time.Duration `json:"so_far,omitempty"` // of a call that went on when the trace ended
 	Undecided string        `json:"undecided,omitempty"`
 	Stack     []string      `json:"stack,omitempty"` // innermost first
 	Entry     []Root        `json:"entry,omitempty"`

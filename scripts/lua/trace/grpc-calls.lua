@@ -40,7 +40,10 @@ TIME                      GOROUTINE  SIDE    DURATION  METHOD                 ER
 2026-11-29T02:51:59.101Z         52  server    1.02ms  /etcdserverpb.KV/Put    &status.Error{...}]],
   run = function(p)
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9 } do
-      ri.emit { time = hit.time, goroutine = hit.goroutine, side = hit.probe, duration = hit.duration, method = hit.method, error = hit.err or hit.ended }
+      ri.emit {
+        time = hit.time, goroutine = hit.goroutine, side = hit.probe, duration = hit.duration or hit.so_far, method = hit.method,
+        error = hit.err or hit.ended,
+      }
     end
   end,
 }

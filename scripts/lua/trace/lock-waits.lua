@@ -19,6 +19,7 @@ Traces the calls of Mutex.Lock that have to wait, when they have the lock: for h
     { name = "duration", type = "duration" },
     { name = "lock", help = "its address, and state when the wait began" },
     { name = "by", cut = "left", help = "who called Lock" },
+    { name = "ended", optional = true, help = "if the call has not returned: the duration is how long it has lasted so far" },
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[
@@ -30,7 +31,10 @@ TIME                      GOROUTINE  DURATION  LOCK                   BY
       for _, line in ipairs(hit.stack or {}) do
         if not by and not line:find("^sync%.") and not line:find("^internal/sync%.") then by = line end
       end
-      ri.emit { time = hit.time, goroutine = hit.goroutine, duration = hit.duration, lock = hit.lock, by = by, callers = hit.stack }
+      ri.emit {
+        time = hit.time, goroutine = hit.goroutine, duration = hit.duration or hit.so_far, lock = hit.lock, by = by, callers = hit.stack,
+        ended = hit.ended,
+      }
     end
   end,
 }

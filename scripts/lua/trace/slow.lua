@@ -20,6 +20,7 @@ microseconds. The function is named as Go prints it, as for ri trace.]],
     { name = "func", cut = "left", hidden = true },
     { name = "args" },
     { name = "results" },
+    { name = "ended", optional = true, help = "if the call has not returned: the duration is how long it has lasted so far" },
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[
@@ -28,8 +29,8 @@ TIME                      GOROUTINE  DURATION  ARGS                RESULTS
   run = function(p)
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9, stack = 8 } do
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, duration = hit.duration, func = hit.func, args = table.concat(hit.args, ' '),
-        results = table.concat(hit.results, ' '), callers = hit.stack,
+        time = hit.time, goroutine = hit.goroutine, duration = hit.duration or hit.so_far, func = hit.func, args = table.concat(hit.args, ' '),
+        results = table.concat(hit.results, ' '), callers = hit.stack, ended = hit.ended,
       }
     end
   end,
