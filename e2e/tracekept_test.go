@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -231,7 +230,7 @@ func testHitsPolicy(t *testing.T, p *tracedProgram, dir string) {
 // testHitsRecipe keeps what a recipe traces, and runs it on that.
 func testHitsRecipe(t *testing.T, p *tracedProgram, dir string, tokens *redact.Tokens) {
 	file := filepath.Join(dir, "recipe.rec")
-	recipe := []string{"run", "slow", "func=main.(*Service).Handle", "over=0s", "limit=20"}
+	recipe := []string{"run", "errors", "func=main.(*Service).Handle", "limit=12"}
 	live, said := whileTraced(t, append(recipe, "-p", p.pid, "-o", file, "--key-file", filepath.Join(dir, "key")),
 		func(*exec.Cmd) { p.calls(30) })
 	kept, _, code := ask(t, append(recipe, "-r", file, "--ndjson")...)
@@ -243,8 +242,47 @@ func testHitsRecipe(t *testing.T, p *tracedProgram, dir string, tokens *redact.T
 			t.Fatalf("row %d\n%v\nwant\n%v", i, kept[i], want)
 		}
 	}
-	recipe[3] = "over=1h"
-	if rows, said, code := ask(t, append(recipe, "-r", file, "--ndjson")...); code != 0 || len(rows) != 0 {
-		t.Errorf("longer than an hour: exit %d, %d rows: %s", code, len(rows), fmt.Sprint(said))
+	// What another recipe asks of the same function has other probes.
+	if rows, said, code := ask(t, "run", "slow", recipe[2], "-r", file, "--ndjson"); code != 4 {
+		t.Errorf("exit %d, %d rows: %s", code, len(rows), said)
+	}
+}
+
+// TestSlow: the kernel counts all calls; the slowest of a row took as long as the row says.
+func TestSlow(t *testing.T) {
+	p := startTraced(t, testprogram.Variants[0])
+	file := filepath.Join(t.TempDir(), "slow.rec")
+	recipe := []string{"run", "slow", "func=main.(*Service).Handle", "over=1ms"}
+	live, said := whileTraced(t, append(recipe, "-p", p.pid, "-o", file), func(cmd *exec.Cmd) {
+		p.calls(40)
+		p.calls(-1)
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+	})
+	count, slowest, open := 0, 0, 0
+	for _, row := range live {
+		if row["ended"] == "not returned" {
+			open++
+			continue
+		}
+		if row["ended"] != nil { // it panicked
+			continue
+		}
+		count += int(row["count"].(float64))
+		took, ok := row["slowest"].(float64)
+		if ok {
+			slowest++
+		}
+		if ok && (took < row["from"].(float64) || took >= row["below"].(float64)) || !ok && row["from"].(float64) >= 1e6 {
+			t.Errorf("%v", row)
+		}
+	}
+	if count != 36 || slowest == 0 || open != 1 { // four panic
+		t.Errorf("%d calls, %d slowest, %d open\n%v\n%s", count, slowest, open, live, said)
+	}
+	again, said, code := ask(t, append(recipe, "-r", file, "--ndjson")...)
+	if code != 0 || len(again) != len(live) {
+		t.Errorf("of the recording: exit %d, %d rows of %d: %s", code, len(again), len(live), said)
 	}
 }

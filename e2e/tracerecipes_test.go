@@ -75,7 +75,6 @@ var traceRecipes = []struct {
 		by, _, _ := strings.Cut(fmt.Sprint(row["by"]), " ")
 		return by
 	}},
-	{[]string{"slow", "func=main.find", "over=250ms"}, "slow", callLine},
 	{[]string{"errors", "func=main.find"}, "errors", callLine},
 }
 

@@ -309,7 +309,7 @@ func (h *Hits) Close(about *recorded.Trace, sum *trace.Summary) (*Header, error)
 		c := &sum.Counts
 		if err := h.block(format.EndedBlock, recorded.Ended{Why: sum.Why, Hits: c.Hits, Shown: sum.Rows, False: c.False,
 			Undecided: c.Undecided, Nil: c.Nil, Refused: c.Refused, Lost: c.Lost, Open: c.Open, CPU: sum.Cost.CPU,
-			Length: sum.Cost.Length}); err != nil {
+			Length: sum.Cost.Length, Tables: sum.Tables}); err != nil {
 			return nil, err
 		}
 	}

@@ -107,7 +107,7 @@ func (p *Plan) Count(ctx context.Context, to Counting) (*Summary, error) {
 		err = counted
 	}
 	out.Counted = true
-	out.close(armed)
+	out.close(p, armed)
 	return out, err
 }
 

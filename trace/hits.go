@@ -28,6 +28,9 @@ func columnsOf(probes []Probe, functions bool, stack int) []rows.Column {
 	var shown []rows.Column
 	returns, args := false, false
 	for _, w := range probes {
+		if w.Histogram {
+			continue
+		}
 		returns, args = returns || w.Returns, args || w.Show == nil
 		for _, s := range w.Show {
 			if !slices.ContainsFunc(shown, func(c rows.Column) bool { return c.Name == s.Name }) {

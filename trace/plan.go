@@ -238,6 +238,12 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 			wanted.Show = append(wanted.Show, s.Expr)
 		}
 	}
+	if w.Histogram {
+		wanted.Show = []string{}
+		if !returns {
+			return one, owner{}, errors.New(noReturns(w, fn, site))
+		}
+	}
 	program, err := compile.Compile(&scope, wanted)
 	if errors.Is(err, compile.ErrReturns) {
 		err = fmt.Errorf("%w: %s", err, noReturns(w, fn, site))
@@ -251,6 +257,11 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 		if w == &p.request.Probes[i] {
 			o.probe = i
 		}
+	}
+	if w.Histogram {
+		one.Count, one.Histogram = true, true
+		one.At.Reads, one.Back.Reads = nil, nil
+		return one, o, nil
 	}
 	if len(p.request.By) > 0 && !p.byHits {
 		for _, by := range p.keyNames() {

@@ -34,7 +34,8 @@ func (p *Plan) About(recipe string) *recorded.Trace {
 
 func recordedProbe(w *Probe) recorded.Probe {
 	one := recorded.Probe{Name: w.Name, Functions: w.Functions, All: w.Show == nil, Returns: w.Returns,
-		When: slices.Concat(w.When, w.After)}
+		Histogram: w.Histogram,
+		When:      slices.Concat(w.When, w.After)}
 	for _, s := range w.Show {
 		one.Show = append(one.Show, recorded.Shown(s))
 	}
@@ -84,7 +85,7 @@ func PrepareReplay(r *recorded.Recording, f *symbols.File, bias uint64, request 
 	}
 	for i := range about.Probes {
 		one := &about.Probes[i]
-		w := Probe{Name: one.Name, Functions: one.Functions, Returns: one.Returns, Show: shows(one)}
+		w := Probe{Name: one.Name, Functions: one.Functions, Returns: one.Returns, Histogram: one.Histogram, Show: shows(one)}
 		if len(request.Probes) > 0 && request.Probes[0].Show != nil {
 			w.Show = request.Probes[0].Show
 		}
@@ -418,6 +419,13 @@ func (p *Replay) Run(ctx context.Context, to func(rows.Row) error) (*Summary, er
 	}
 	if err == nil {
 		err = p.end(out)
+	}
+	if err == nil && p.exact && out.Taken != nil {
+		for i := range out.Taken.Tables {
+			if t := &out.Taken.Tables[i]; t.Probe >= 0 && t.Probe < len(p.probes) {
+				err = errors.Join(err, to(tableRow(&p.probes[t.Probe], t)))
+			}
+		}
 	}
 	return out, err
 }

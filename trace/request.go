@@ -34,6 +34,9 @@ type Probe struct {
 	After     []string // as When, decided over what a hit took along
 	Show      []Show   // nil: all arguments, and results
 	Returns   bool     // a call is a hit when it returns, with results and duration
+	// Histogram: its calls are no hits, and are counted in the kernel by how long they take; Returns is set, too. When the
+	// trace is over there is a row for each function: see Plan.tables.
+	Histogram bool
 	// Optional: it is no error if the program has no such function, or it can't be probed.
 	Optional bool
 }

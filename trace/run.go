@@ -22,10 +22,11 @@ type Summary struct {
 	Open    uint64       // calls that had not returned, and were given besides
 	Dropped uint64       // hits that a condition decided afterwards left out
 	Cost    kernel.Cost
-	Missed  []Missed // places that the kernel refused
-	Forked  []int    // children that run the same code with its breakpoints, and aren't counted
-	Counted bool     // hits were only counted
-	Why     string   // why it ended
+	Tables  []recorded.Table // of probes with Histogram
+	Missed  []Missed         // places that the kernel refused
+	Forked  []int            // children that run the same code with its breakpoints, and aren't counted
+	Counted bool             // hits were only counted
+	Why     string           // why it ended
 
 	// Of hits that were recorded:
 	Recorded  bool
@@ -61,8 +62,15 @@ func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
 		if open := p.open(armed, to, out); err == nil {
 			err = open
 		}
+		out.Tables = p.tables(armed)
+		for i := range out.Tables {
+			t := &out.Tables[i]
+			if given := to.Row(tableRow(&p.request.Probes[t.Probe], t)); err == nil {
+				err = given
+			}
+		}
 	}
-	out.close(armed)
+	out.close(p, armed)
 	return out, err
 }
 
@@ -92,8 +100,11 @@ func (p *Plan) arm(ctx context.Context) (*kernel.Armed, *Summary, error) {
 }
 
 // close takes what was counted of a trace that is over.
-func (s *Summary) close(armed *kernel.Armed) {
-	for _, c := range armed.Counts() {
+func (s *Summary) close(p *Plan, armed *kernel.Armed) {
+	for i, c := range armed.Counts() {
+		if p.owners[i].wanted.Histogram { // its table says it
+			c = probe.Counts{Nanos: c.Nanos}
+		}
 		s.Counts.Hits += c.Hits
 		s.Counts.Taken += c.Taken
 		s.Counts.False += c.False

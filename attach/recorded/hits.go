@@ -31,6 +31,7 @@ type Probe struct {
 	All       bool     `json:"all,omitempty"` // arguments, and results: what was shown wasn't said
 	Show      []Shown  `json:"show,omitempty"`
 	Returns   bool     `json:"returns,omitempty"`
+	Histogram bool     `json:"histogram,omitempty"` // its calls were only counted
 	// When are the conditions, without those that have texts in them.
 	When []string `json:"when,omitempty"`
 }
@@ -97,6 +98,16 @@ type Ended struct {
 	Open      uint64        `json:"open"`
 	CPU       time.Duration `json:"cpu_ns"`
 	Length    time.Duration `json:"length_ns"`
+	Tables    []Table       `json:"tables,omitempty"` // of probes with Histogram
+}
+
+// Table is how many calls of a function took how long: bucket i has those of 2^i nanoseconds or more.
+type Table struct {
+	Probe   int           `json:"probe"` // of Trace.Probes
+	Func    string        `json:"func"`
+	Count   uint64        `json:"count"`
+	Total   time.Duration `json:"total_ns"`
+	Buckets [64]uint64    `json:"buckets"`
 }
 
 // Trace says what was traced. Errors: ErrNoHits, format.ErrMalformed.

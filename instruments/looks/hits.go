@@ -29,7 +29,7 @@ func (s *Session) hitsOf(p *Plan, sink rows.Sink, leaveOut func(string)) func(co
 		r := trace.Request{Limit: o.Limit, For: o.For, Stack: o.Stack, Budget: p.Look.Budget}
 		for _, one := range p.Script.Header.ProbesWith(p.Params) {
 			probe := trace.Probe{Name: one.Name, Functions: one.Funcs, When: one.When, Returns: one.Returns,
-				Optional: one.Optional}
+				Optional: one.Optional, Histogram: one.Histogram}
 			for _, show := range one.Show {
 				probe.Show = append(probe.Show, trace.Show(show))
 			}
