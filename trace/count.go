@@ -194,13 +194,22 @@ func (t *lines) rows(length time.Duration) []rows.Row {
 		if l.Count == 0 {
 			continue
 		}
-		row := rows.Of("count", int64(l.Count), "per_second", float64(l.Count)/max(length.Seconds(), 1e-3))
+		row := rows.Of("count", int64(l.Count), "per_second", rounded(float64(l.Count)/max(length.Seconds(), 1e-3)))
 		if t.histogram {
 			row = append(row, latencies(&l.Row)...)
 		}
 		out = append(out, append(row, l.keys...))
 	}
 	return out
+}
+
+// rounded has three digits of a rate: it is of a time that ended somewhere.
+func rounded(f float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 3, 64), 64)
+	if err != nil {
+		return f
+	}
+	return r
 }
 
 // takenCounts counts hits that were taken along.

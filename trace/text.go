@@ -18,8 +18,22 @@ func ArmedText(f kernel.Forecast) string {
 		rows.Decimal(perSecond, 3), rows.Decimal(100*f.Cost, 2))
 }
 
-// MissedText is what isn't probed, briefly, before the kernel was asked.
-func (p *Plan) MissedText() []string { return MissedText(p.Missed) }
+// MissedText is what isn't probed, briefly, before the kernel was asked; and where it isn't sure that hits are calls.
+func (p *Plan) MissedText() []string {
+	lines, unsure := MissedText(p.Missed), 0
+	for _, one := range p.probes {
+		for _, s := range one.Sites {
+			if s.Unsure {
+				unsure++
+			}
+		}
+	}
+	if unsure > 0 {
+		lines = append(lines, fmt.Sprintf("unsure: %s of inlined calls, whose hits may be fewer or more than calls (--places "+
+			"lists them)", rows.Plural(int64(unsure), "place")))
+	}
+	return lines
+}
 
 // MissedText says what isn't probed, briefly.
 func MissedText(all []Missed) (lines []string) {

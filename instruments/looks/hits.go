@@ -190,6 +190,31 @@ func (w *hitWatcher) Row(row rows.Row) error {
 	}
 }
 
+// Trace gives the rows of a request: of calls as they pass by, or of those that a recording has. An error of row ends it.
+func (s *Session) Trace(ctx context.Context, r trace.Request, row func(rows.Row) error) error {
+	if _, ok := s.Target.(*recorded.Recording); ok {
+		p, err := s.Replay(r)
+		if err == nil {
+			_, err = p.Run(ctx, row)
+		}
+		return err
+	}
+	p, err := trace.Prepare(ctx, s.Process(), r)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, err = p.Run(ctx, rowsOnly(row))
+	return err
+}
+
+// rowsOnly is a watcher that wants rows.
+type rowsOnly func(rows.Row) error
+
+func (rowsOnly) Armed(kernel.Forecast) {}
+
+func (f rowsOnly) Row(row rows.Row) error { return f(row) }
+
 // Replay gives the hits of the session's recording to a person: see trace.PrepareReplay.
 func (s *Session) Replay(r trace.Request) (*trace.Replay, error) {
 	recording, ok := s.Target.(*recorded.Recording)
