@@ -93,10 +93,11 @@ func (t *Target) Lua(ctx context.Context, opt Options, text string) iter.Seq2[Ro
 	return t.rows(ctx, func(c *Catalogue) (*Plan, error) { return looks.PrepareLua(c, "", text, nil, opt) })
 }
 
-// Trace has the process tell of calls as they pass by, and gives their rows: the columns are those of ri trace --ndjson.
-// Of a recording it gives the hits that were kept. It ends by the request's limits, by its budget (rows.ErrPartial; what
-// came before is good), with ctx, and when the caller breaks off; then nothing is probed any more. What the request can't
-// have is rows.ErrUsage or rows.ErrRefused, before anything is touched. See package trace for the life of a request.
+// Trace has the process tell of calls as they pass by, and gives their rows: the columns are those of
+// ri trace --ndjson. Of a recording it gives the hits that were kept. It ends by the request's limits, by its budget
+// (rows.ErrPartial; what came before is good), with ctx, and when the caller breaks off; then nothing is probed any more.
+// What the request can't have is rows.ErrUsage or rows.ErrRefused, before anything is touched. See package trace for
+// the life of a request.
 func (t *Target) Trace(ctx context.Context, r Request) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		err := t.session.Trace(ctx, r, func(row Row) error {

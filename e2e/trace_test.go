@@ -261,8 +261,8 @@ func TestTraceOpen(t *testing.T) {
 		{[]string{"--limit", "2"}, 2},
 	} {
 		first := p.calls(1)[0].ID + 1
-		args := append([]string{"trace", "-p", p.pid, "main.(*Service).Handle", "--returns", "--show", "o.ID,o.Customer.Name"},
-			one.args...)
+		args := append([]string{"trace", "-p", p.pid, "main.(*Service).Handle", "--returns", "--show",
+			"o.ID,o.Customer.Name"}, one.args...)
 		found, said := whileTraced(t, args, func(cmd *exec.Cmd) {
 			p.calls(-3)
 			if err := cmd.Process.Signal(os.Interrupt); err != nil {

@@ -206,8 +206,8 @@ func testHitsPolicy(t *testing.T, p *tracedProgram, dir string) {
 	if err := os.WriteFile(policy, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	live, made, said := p.trace(20, "main.(*Service).Handle", "--show", "o.ID", "--show", "o.Customer.Name", "--show", "path",
-		"--limit", "20", "-o", file, "--policy", policy)
+	live, made, said := p.trace(20, "main.(*Service).Handle", "--show", "o.ID", "--show", "o.Customer.Name", "--show",
+		"path", "--limit", "20", "-o", file, "--policy", policy)
 	kept, _, code := ask(t, "trace", "-r", file, "--ndjson")
 	if code != 0 || !reflect.DeepEqual(kept, live) {
 		t.Fatalf("exit %d\n%v\nwant\n%v\n%s", code, kept, live, said)

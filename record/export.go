@@ -25,7 +25,7 @@ import (
 // Export writes all that a recording keeps in clear, one JSON object a line, each with what it is ("kept"):
 //
 //   - "header", "process", "look", "heap", "trace", "ended": their blocks as they are.
-//   - "hit": a hit, numbered; its texts, values and bytes follow, each with the hit's number and at which end of the call.
+//   - "hit": a hit, numbered; its texts, values and bytes follow, with the number, and at which end of the call.
 //   - "text": a text that is kept, with its field ("" of constants of the program) and address.
 //   - "values": of a type (and variable), at an address, the value of each field that is kept. Headers of strings and
 //     slices are [pointer, length, capacity]; their texts are among "text" where they are kept.

@@ -98,7 +98,8 @@ func (h *Hits) Keep(hit *trace.Hit) error {
 		h.painter = h.newPainter()
 	}
 	note := recorded.Hit{Probe: hit.Probe, Time: hit.Time, Nanotime: hit.Nanotime, Goroutine: hit.Goroutine,
-		Func: hit.Func, Into: hit.Into, Took: max(hit.Took, 0), Returned: hit.Took >= 0, Ended: hit.Ended, SoFar: hit.SoFar, Stack: hit.Stack}
+		Func: hit.Func, Into: hit.Into, Took: max(hit.Took, 0), Returned: hit.Took >= 0, Ended: hit.Ended,
+		SoFar: hit.SoFar, Stack: hit.Stack}
 	if hit.Undecided != "" {
 		note.Undecided = "not decided" // its text has the condition
 	}

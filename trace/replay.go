@@ -75,8 +75,8 @@ func PrepareReplay(r *recorded.Recording, f *symbols.File, bias uint64, request 
 	if request.Histogram && len(request.By) == 0 {
 		request.By = []string{byFunction}
 	}
-	p := &Replay{recording: r, about: about, request: request, exact: instrument, file: f, asked: map[string]*compile.Kept{},
-		others: map[string]int{}}
+	p := &Replay{recording: r, about: about, request: request, exact: instrument, file: f,
+		asked: map[string]*compile.Kept{}, others: map[string]int{}}
 	for i := range p.spaces {
 		p.spaces[i] = values.New(f, attach.NewCache(&recorded.HitMemory{}), bias)
 	}
@@ -111,7 +111,7 @@ func shows(one *recorded.Probe) []Show {
 	return out
 }
 
-// asInstrument checks that an instrument's probes are those that were recorded. What conditions were recorded with held.
+// asInstrument checks that an instrument's probes are those that were recorded. Conditions that were recorded held.
 func (p *Replay) asInstrument() error {
 	p.probes = p.request.Probes
 	p.when = make([][]string, len(p.probes))
@@ -212,8 +212,8 @@ func fitsPattern(pattern, name string) bool {
 func (p *Replay) hit(r *recorded.Hit) *Hit {
 	h := &Hit{Probe: r.Probe, Time: r.Time, Nanotime: r.Nanotime, Goroutine: r.Goroutine, Func: r.Func, Into: r.Into,
 		Took: r.Took, Ended: r.Ended, SoFar: r.SoFar, Undecided: r.Undecided, Stack: r.Stack, dump: values.DumpOptions{
-			Depth: min(p.about.Limits.Depth, 16), Bytes: min(p.about.Limits.Text, 1<<20), Elems: min(p.about.Limits.Elems, 1<<10),
-			OneLine: true}}
+			Depth: min(p.about.Limits.Depth, 16), Bytes: min(p.about.Limits.Text, 1<<20),
+			Elems: min(p.about.Limits.Elems, 1<<10), OneLine: true}}
 	if !r.Returned {
 		h.Took = -1
 	}

@@ -29,8 +29,8 @@ func (p *Plan) MissedText() []string {
 		}
 	}
 	if unsure > 0 {
-		lines = append(lines, fmt.Sprintf("unsure: %s of inlined calls, whose hits may be fewer or more than calls (--places "+
-			"lists them)", rows.Plural(int64(unsure), "place")))
+		lines = append(lines, fmt.Sprintf("unsure: %s of inlined calls, whose hits may be fewer or more than calls "+
+			"(--places lists them)", rows.Plural(int64(unsure), "place")))
 	}
 	return lines
 }

@@ -109,8 +109,8 @@ func (o *options) completeFunction(_ *cobra.Command, _ []string, typed string) (
 
 // taken refuses what can't be said of hits that were taken already.
 func taken(f *pflag.FlagSet) error {
-	for _, name := range []string{"for", "budget", "windows", "depth", "bytes", "places", "panic-on-warn", "stack", "policy",
-		"key-file", "deny-numbers", "encrypt-to"} {
+	for _, name := range []string{"for", "budget", "windows", "depth", "bytes", "places", "panic-on-warn", "stack",
+		"policy", "key-file", "deny-numbers", "encrypt-to"} {
 		if f.Changed(name) {
 			return rows.Usagef("--%s is decided when hits are taken, and those of a recording were", name)
 		}

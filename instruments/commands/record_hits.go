@@ -84,6 +84,7 @@ func keepHits(out *rows.Output, s *looks.Session, opt HitsOptions, run func(*hit
 	var ended error
 	var head *record.Header
 	var size, kept int64
+	defer rows.Finishing()()
 	err = newFile(opt.File, func(file *os.File) (err error) {
 		k := &hitKeeper{recorder: record.New(s, options), file: file}
 		ended = run(k)
@@ -111,7 +112,8 @@ func keepHits(out *rows.Output, s *looks.Session, opt HitsOptions, run func(*hit
 }
 
 // FollowKept is Follow, and keeps the hits.
-func FollowKept(ctx context.Context, out *rows.Output, p *looks.Plan, choice looks.TargetChoice, opt HitsOptions) error {
+func FollowKept(ctx context.Context, out *rows.Output, p *looks.Plan, choice looks.TargetChoice,
+	opt HitsOptions) error {
 	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return err

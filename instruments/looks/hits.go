@@ -190,7 +190,8 @@ func (w *hitWatcher) Row(row rows.Row) error {
 	}
 }
 
-// Trace gives the rows of a request: of calls as they pass by, or of those that a recording has. An error of row ends it.
+// Trace gives the rows of a request: of calls as they pass by, or of those that a recording has. An error of row ends
+// it.
 func (s *Session) Trace(ctx context.Context, r trace.Request, row func(rows.Row) error) error {
 	if _, ok := s.Target.(*recorded.Recording); ok {
 		p, err := s.Replay(r)

@@ -51,8 +51,8 @@ type Target struct {
 type Options struct {
 	// Goid and StackHi are offsets in runtime.g. StackHi is 8 in all releases so far (stack is the first field).
 	Goid, StackHi int64
-	// Status, SP and SyscallSP are offsets of atomicstatus, sched.sp and syscallsp in runtime.g, by which Open tells whether
-	// a goroutine that waits still has a call's frame; 0: it isn't told.
+	// Status, SP and SyscallSP are offsets of atomicstatus, sched.sp and syscallsp in runtime.g, by which Open tells
+	// whether a goroutine that waits still has a call's frame; 0: it isn't told.
 	Status, SP, SyscallSP int64
 	Budget                float64 // cores that hits may cost; DefaultBudget
 	Limit                 uint64  // events taken at most; DefaultLimit
