@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"ri"
 	"ri/attach"
@@ -135,5 +136,37 @@ func TestFacade(t *testing.T) {
 		if !errors.Is(err, rows.ErrUsage) {
 			t.Errorf("a misspelt recipe: %v", err)
 		}
+	}
+}
+
+// Calls of a function are traced while the program runs; it needs BPF (see docs/tracing.md).
+func ExampleTarget_Trace() {
+	pid, stop, err := service()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer stop()
+
+	t, err := ri.Open(ri.Choice{PID: fmt.Sprint(pid)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer t.Close()
+	request := ri.Request{Limit: 3, For: time.Minute, Budget: 0.05, Probes: []ri.Probe{{
+		Functions: []string{"runtime.timeSleep"}, // time.Sleep
+		When:      []string{"ns >= 1ms"},
+		Returns:   true,
+		Show:      []ri.Show{{Name: "asked", Expr: "ns"}},
+	}}}
+	for row, err := range t.Trace(context.Background(), request) {
+		if err != nil { // rows.ErrRefused: this kernel, or this caller, can't
+			fmt.Println(err)
+			return
+		}
+		took, _ := row.Get("duration")
+		asked, _ := row.Get("asked")
+		fmt.Println(asked, took)
 	}
 }

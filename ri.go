@@ -23,6 +23,7 @@ package ri
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -31,6 +32,7 @@ import (
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
+	"ri/trace"
 )
 
 // files holds recipes.yaml and scripts/lua.
@@ -48,6 +50,9 @@ type (
 	Row       = rows.Row
 	Sink      = rows.Sink
 	Listener  = rows.Listener
+	Request   = trace.Request // what is traced
+	Probe     = trace.Probe   // functions of a Request
+	Show      = trace.Show    // a Go expression of a Probe
 )
 
 // OpenCatalogue reads the recipes that are built in, those of /etc/ri/recipes.d and of the user, and of more files.
@@ -87,6 +92,28 @@ func (t *Target) Recipe(ctx context.Context, opt Options, name string, args ...s
 func (t *Target) Lua(ctx context.Context, opt Options, text string) iter.Seq2[Row, error] {
 	return t.rows(ctx, func(c *Catalogue) (*Plan, error) { return looks.PrepareLua(c, "", text, nil, opt) })
 }
+
+// Trace has the process tell of calls as they pass by, and gives their rows: the columns are those of
+// ri trace --ndjson. Of a recording it gives the hits that were kept. It ends by the request's limits, by its budget
+// (rows.ErrPartial; what came before is good), with ctx, and when the caller breaks off; then nothing is probed any more.
+// What the request can't have is rows.ErrUsage or rows.ErrRefused, before anything is touched. See package trace for
+// the life of a request.
+func (t *Target) Trace(ctx context.Context, r Request) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		err := t.session.Trace(ctx, r, func(row Row) error {
+			if !yield(row, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(nil, err)
+		}
+	}
+}
+
+// errEnough: who iterates has had enough.
+var errEnough = errors.New("enough")
 
 // Run asks a plan, and gives all at once: rows, findings, printed text, what the look cost. What is to be said
 // meanwhile goes to a listener; nil: nobody listens. An error means that there was no look; what went wrong in the

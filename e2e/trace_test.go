@@ -130,8 +130,14 @@ func TestTrace(t *testing.T) {
 			found, made, said := p.trace(200, "main.(*Service).Handle", "--returns", "--show", "o.ID",
 				"--show", "o.Customer.Name",
 				"--show", "path", "--show", "amount", "--show", "err.(*fmt.wrapError).msg", "--limit", fmt.Sprint(returning))
-			if len(found) != returning {
-				t.Fatalf("%d rows, want %d\n%s", len(found), returning, said)
+			returned := 0
+			for _, row := range found {
+				if row["ended"] == nil {
+					returned++
+				}
+			}
+			if returned != returning {
+				t.Fatalf("%d rows of calls that returned, want %d\n%s", returned, returning, said)
 			}
 			byID := map[int]madeCall{}
 			for _, m := range made {
@@ -239,4 +245,44 @@ func sameCall(id int) madeCall {
 		m.Amount = 100 * id
 	}
 	return m
+}
+
+// TestTraceOpen shows calls that have not returned when the trace ends.
+func TestTraceOpen(t *testing.T) {
+	p := startTraced(t, testprogram.Variants[0])
+	for _, one := range []struct {
+		args []string
+		open int
+	}{
+		{nil, 3},
+		{[]string{"--when", "duration >= 1ns"}, 3},
+		{[]string{"--when", `duration >= 1ns && o.Customer.Name == "held"`}, 3},
+		{[]string{"--when", "duration > 1h"}, 0},
+		{[]string{"--when", "err != nil"}, 0},
+		{[]string{"--limit", "2"}, 2},
+	} {
+		first := p.calls(1)[0].ID + 1
+		args := append([]string{"trace", "-p", p.pid, "main.(*Service).Handle", "--returns", "--show",
+			"o.ID,o.Customer.Name"}, one.args...)
+		found, said := whileTraced(t, args, func(cmd *exec.Cmd) {
+			p.calls(-3)
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		})
+		var ids []int
+		for _, row := range found {
+			if row["ended"] != "not returned" {
+				continue
+			}
+			if row["o.Customer.Name"] != "held" || row["so_far"].(float64) <= 0 || row["duration"] != nil {
+				t.Errorf("%v: %v", one.args, row)
+			}
+			ids = append(ids, int(row["o.ID"].(float64))-first)
+		}
+		slices.Sort(ids)
+		if want := []int{0, 1, 2}[:one.open]; !slices.Equal(ids, want) && (len(ids) != len(want) || one.open == 3) {
+			t.Errorf("%v: %v, want %v\n%s", one.args, ids, want, said)
+		}
+	}
 }

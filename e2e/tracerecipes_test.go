@@ -98,7 +98,6 @@ var servingRecipes = []traceRecipe{
 	{[]string{"dns-lookups"}, "dns", func(row map[string]any) string {
 		return fmt.Sprint(row["network"], " ", row["host"], " ", row["addresses"], " ", row["error"] != nil)
 	}},
-	{[]string{"slow", "func=main.find", "over=250ms"}, "slow", callLine},
 	{[]string{"errors", "func=main.find"}, "errors", callLine},
 }
 

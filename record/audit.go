@@ -35,6 +35,7 @@ type Audit struct {
 	Read  int64 // bytes that were looked through, decompressed
 
 	constants []extent
+	sampled   int // bytes of all samples
 }
 
 // KeptTexts are texts of one field.
@@ -70,12 +71,18 @@ func Check(file *format.Reader, r *recorded.Recording, words []string, all bool)
 	if err := a.kept(file, r, all); err != nil {
 		return nil, err
 	}
+	constants := recorded.NewConstants()
 	for _, b := range file.Blocks() {
 		data, err := file.Read(b)
 		if err != nil {
 			return nil, err
 		}
 		a.Read += int64(len(data))
+		if b.Name == format.HitsBlock {
+			if err := a.hits(data, constants, words, all); err != nil {
+				return nil, err
+			}
+		}
 		// Other blocks are names of code, numbers, and tokens, which look like anything.
 		s := searcher{audit: a, block: b.Name, words: words, patterns: strings.HasPrefix(b.Name, "memory/")}
 		if s.patterns {
@@ -138,18 +145,13 @@ func readKept(file *format.Reader) (list []Kept, err error) {
 		if err != nil {
 			return nil, err
 		}
-		var part []Kept
-		if err := format.Unmarshal(text, &part); err != nil {
-			return nil, fmt.Errorf("what it says of kept texts: %w", err)
+		part, err := parseKept(text)
+		if err != nil {
+			return nil, err
 		}
 		for _, k := range part {
 			if total += 1 + len(k.Places); total > maxTyped {
 				return nil, fmt.Errorf("more than %d kept texts: %w", maxTyped, format.ErrMalformed)
-			}
-			for _, place := range k.Places {
-				if place[1] > maxText || place[0]+place[1] < place[0] {
-					return nil, fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
-				}
 			}
 			key := fmt.Sprint(k.Constant, k.Field)
 			if i, ok := at[key]; ok {
@@ -162,12 +164,29 @@ func readKept(file *format.Reader) (list []Kept, err error) {
 	return list, nil
 }
 
+// parseKept reads a block, or a part of one, of kept texts.
+func parseKept(text []byte) (part []Kept, err error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if err := format.Unmarshal(text, &part); err != nil {
+		return nil, fmt.Errorf("what it says of kept texts: %w", err)
+	}
+	for _, k := range part {
+		for _, place := range k.Places {
+			if place[1] > maxText || place[0]+place[1] < place[0] {
+				return nil, fmt.Errorf("a kept text of %d bytes: %w", place[1], format.ErrMalformed)
+			}
+		}
+	}
+	return part, nil
+}
+
 func (a *Audit) kept(file *format.Reader, r *recorded.Recording, all bool) error {
 	list, err := readKept(file)
 	if err != nil {
 		return err
 	}
-	sampled := 0
 	for _, k := range list {
 		one := KeptTexts{Field: k.Field, Constant: k.Constant, Count: len(k.Places)}
 		for _, place := range k.Places {
@@ -175,14 +194,14 @@ func (a *Audit) kept(file *format.Reader, r *recorded.Recording, all bool) error
 			if k.Constant {
 				a.constants = append(a.constants, extent{place[0], int(place[1])})
 			}
-			if !all && len(one.Samples) >= maxSamples || sampled >= maxSampled {
+			if !all && len(one.Samples) >= maxSamples || a.sampled >= maxSampled {
 				continue
 			}
 			b := make([]byte, place[1])
 			if n, err := r.ReadMemory(b, place[0]); err != nil {
 				b = bytes.Clone(b[:n])
 			}
-			sampled += len(b)
+			a.sampled += len(b)
 			one.Samples = append(one.Samples, string(b))
 		}
 		a.Kept = append(a.Kept, one)

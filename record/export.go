@@ -24,7 +24,8 @@ import (
 
 // Export writes all that a recording keeps in clear, one JSON object a line, each with what it is ("kept"):
 //
-//   - "header", "process", "look", "heap": their blocks as they are.
+//   - "header", "process", "look", "heap", "trace", "ended": their blocks as they are.
+//   - "hit": a hit, numbered; its texts, values and bytes follow, with the number, and at which end of the call.
 //   - "text": a text that is kept, with its field ("" of constants of the program) and address.
 //   - "values": of a type (and variable), at an address, the value of each field that is kept. Headers of strings and
 //     slices are [pointer, length, capacity]; their texts are among "text" where they are kept.
@@ -38,7 +39,7 @@ import (
 // Errors: format.ErrMalformed, errors of the file and of w.
 func Export(file *format.Reader, r *recorded.Recording, w io.Writer) error {
 	x := &exporter{file: file, r: r, w: bufio.NewWriterSize(w, 1<<16), covered: map[int][]extent{}}
-	for _, step := range []func() error{x.whole, x.texts, x.values, x.rest, x.symbols, x.w.Flush} {
+	for _, step := range []func() error{x.whole, x.texts, x.values, x.rest, x.hits, x.symbols, x.w.Flush} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -46,9 +47,14 @@ func Export(file *format.Reader, r *recorded.Recording, w io.Writer) error {
 	return nil
 }
 
+// memories has the memory of each look.
+type memories interface {
+	Memory(look int) recorded.Memory
+}
+
 type exporter struct {
 	file    *format.Reader
-	r       *recorded.Recording
+	r       memories
 	w       *bufio.Writer
 	typed   []Typed
 	covered map[int][]extent // kept texts, by look
@@ -128,7 +134,7 @@ func (x *exporter) whole() error {
 	}
 	for _, b := range x.file.Blocks() {
 		name, _, _ := strings.Cut(b.Name, "/")
-		if name != format.ProcessBlock && name != "look" && name != "heap" {
+		if !slices.Contains([]string{format.ProcessBlock, "look", "heap", format.TraceBlock, format.EndedBlock}, name) {
 			continue
 		}
 		text, err := x.file.Read(b)
@@ -225,8 +231,13 @@ func (x *exporter) values() (err error) {
 	for i := range x.typed {
 		distinct(x.typed[i].Fields, 0)
 	}
-	for i := range x.typed {
-		t := &x.typed[i]
+	return x.valuesOf(x.typed)
+}
+
+// valuesOf writes the values of things of known types. more is written with each.
+func (x *exporter) valuesOf(list []Typed, more ...any) error {
+	for i := range list {
+		t := &list[i]
 		for _, addr := range t.At {
 			values := []byte{'{'}
 			x.fields(t, addr, func(field *Field, name string, at uint64, b []byte) {
@@ -239,7 +250,7 @@ func (x *exporter) values() (err error) {
 				values = append(inert.AppendJSON(values, name), ':')
 				values = appendValue(values, valueOf(field.Kind, b))
 			})
-			pairs := []any{"kept", "values", "type", t.Type, "look", t.Look, "address", location(addr)}
+			pairs := append([]any{"kept", "values", "type", t.Type, "look", t.Look, "address", location(addr)}, more...)
 			if t.Variable != "" {
 				pairs = append(pairs, "variable", t.Variable)
 			}

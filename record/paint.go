@@ -14,6 +14,10 @@ type Memory struct {
 	// Read gives n bytes at an address, false if they aren't all there. It must not note them as read. As all of Memory it
 	// is called by several goroutines; Step is by one at a time.
 	Read func(addr uint64, n int) ([]byte, bool)
+	// Part gives the beginning of a text that isn't all there, nil if nothing is; a Part that is nil gives none.
+	Part func(addr uint64, n int) []byte
+	// Next gives what there is first of n bytes, and where; nil if nothing is. Where Next is nil, all is there or nothing.
+	Next func(addr uint64, n int) (uint64, []byte)
 	// Constant tells whether bytes are the program's own, that nobody can have changed.
 	Constant func(addr uint64, n int) bool
 	// Mapped tells whether the process has memory at an address, n bytes of it.
@@ -48,6 +52,7 @@ type painter struct {
 	out    *output
 
 	plans  map[*symbols.Type]*plan
+	named  map[namedType]*plan // of variables
 	checks map[*symbols.Type]*checks
 	plan   *plan // the one that was asked for last
 	contents
@@ -63,11 +68,21 @@ type extent struct {
 	n    int
 }
 
+// text reads a text, or what there is of it.
+func (m *Memory) text(addr uint64, n int) ([]byte, bool) {
+	if b, ok := m.Read(addr, n); ok || m.Part == nil {
+		return b, ok
+	}
+	b := m.Part(addr, n)
+	return b, len(b) > 0
+}
+
 // maxInPlace is the longest byte array that becomes a token where it lies; longer ones are buffers.
 const maxInPlace = 4096
 
 func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, out *output) *painter {
 	return &painter{mem: mem, policy: policy, tokens: tokens, out: out, plans: map[*symbols.Type]*plan{},
+		named:  map[namedType]*plan{},
 		checks: map[*symbols.Type]*checks{}, keptAs: map[string]*keptPlaces{}, contents: newContents(mem.Tokens)}
 }
 

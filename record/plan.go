@@ -21,10 +21,21 @@ type part struct {
 	elem *plan
 }
 
+// namedType is a variable's type, and its name.
+type namedType struct {
+	typ  *symbols.Type
+	name string
+}
+
 // of gives the plan of a thing.
 func (p *painter) of(t *symbols.Type, addr uint64) *plan {
 	if name := p.mem.Variable(addr); name != "" {
-		return planOf(p.policy.Of(t, name))
+		known := p.named[namedType{t, name}]
+		if known == nil {
+			known = planOf(p.policy.Of(t, name))
+			p.named[namedType{t, name}] = known
+		}
+		return known
 	}
 	if p.plan != nil && p.plan.layout.Type == t {
 		return p.plan

@@ -170,6 +170,21 @@ type maker struct {
 // Begin implements looks.Observer.
 func (m *maker) Begin(look *looks.Look) error {
 	m.look, m.looks, m.err = look, 0, nil
+	if err := m.readMappings(); err != nil {
+		return err
+	}
+	m.listen(m.sight.static(m.image()))
+	m.answers = []*heap.Answers{heap.NoteAnswers(m.unheard)}
+	if m.count != 0 {
+		if _, err := look.Cache.Slice(m.count, 8); err == nil { // else the next copy has it
+			m.sight.Bits(m.count, 8)
+		}
+	}
+	return nil
+}
+
+// readMappings reads what is mapped, and what of it is the executable's own.
+func (m *maker) readMappings() error {
 	mapped, err := m.session.Target.Mappings()
 	if err != nil {
 		return fmt.Errorf("what is mapped in %s: %w", m.session.Target.Describe(), err)
@@ -179,13 +194,6 @@ func (m *maker) Begin(look *looks.Look) error {
 	for _, x := range mapped {
 		if !x.Write && x.Read && x.Path != "" && filepath.Base(x.Path) == filepath.Base(m.session.Target.ExecutablePath()) {
 			m.constants = append(m.constants, x)
-		}
-	}
-	m.listen(m.sight.static(m.image()))
-	m.answers = []*heap.Answers{heap.NoteAnswers(m.unheard)}
-	if m.count != 0 {
-		if _, err := look.Cache.Slice(m.count, 8); err == nil { // else the next copy has it
-			m.sight.Bits(m.count, 8)
 		}
 	}
 	return nil

@@ -232,7 +232,10 @@ func (g *gatherer) text(piece *redact.Piece, at uint64, t *symbols.Type) {
 	if common && *recent == e {
 		return
 	}
-	content, ok := g.mem.Read(addr, int(n))
+	content, ok := g.mem.text(addr, int(n))
+	if ok && len(content) < e.n { // its beginning is there
+		e.n, n = len(content), uint64(len(content))
+	}
 	switch {
 	case g.dry:
 	case !ok:

@@ -53,6 +53,9 @@ func Tighten(r *recorded.Recording, opt Options, file *os.File) (done Tightened,
 			return done, err
 		}
 	}
+	if err := t.decideHits(); err != nil {
+		return done, err
+	}
 	t.header.Policy.Rules += len(opt.Policy.Rules)
 	t.header.Policy.DenyNumbers = t.header.Policy.DenyNumbers || opt.Policy.DenyNumbers
 	t.header.Complete = false
@@ -92,6 +95,9 @@ type tightener struct {
 	stand  map[[16]byte]uint64 // digest of a text -> address of what stands for it now
 	keptAs map[string]*keptPlaces
 	edits  []edits // of each look
+
+	constants *recorded.Constants // that hits lead to
+	taken     []extent            // of them, what isn't kept any more
 }
 
 // edits are what becomes of the memory of a look.
@@ -104,6 +110,12 @@ func (t *tightener) readTyped() (err error) {
 	if t.typed, err = readTyped(t.file); err != nil {
 		return err
 	}
+	t.layOut()
+	return nil
+}
+
+// layOut makes the layouts of what is typed.
+func (t *tightener) layOut() {
 	t.layouts = make([]*redact.Layout, len(t.typed))
 	for i := range t.typed {
 		one := &t.typed[i]
@@ -121,7 +133,6 @@ func (t *tightener) readTyped() (err error) {
 			t.unknown = append(t.unknown, one.Type)
 		}
 	}
-	return nil
 }
 
 // byFields makes a layout of what was kept of a type whose own didn't travel. It is nil where a rule that takes
@@ -186,6 +197,12 @@ func (t *tightener) readKept() (err error) {
 	if t.kept, err = readKept(t.file); err != nil {
 		return err
 	}
+	t.findKept()
+	return nil
+}
+
+// findKept notes where the kept texts are.
+func (t *tightener) findKept() {
 	for _, k := range t.kept {
 		for _, place := range k.Places {
 			t.places = append(t.places, extent{place[0], int(place[1])})
@@ -195,7 +212,6 @@ func (t *tightener) readKept() (err error) {
 		}
 	}
 	t.places, t.common = sorted(t.places), sorted(t.common)
-	return nil
 }
 
 // readTokens finds the end of the tokens that are there.
@@ -273,6 +289,10 @@ func (t *tightener) block(b format.Block, last bool) error {
 		return t.writeTokens(data, b)
 	case scanLook(b.Name, &look):
 		return t.writeMemory(data, b, look)
+	case b.Name == format.HitsBlock:
+		return t.hits(data)
+	case b.Name == format.TraceBlock:
+		return t.trace(data)
 	case b.Name == format.ProcessBlock && t.file.Version() == 1:
 		return t.writeProcess()
 	}

@@ -23,8 +23,13 @@ func (t *tightener) decide(look int) error {
 			}
 		}
 	}
+	return t.decideThings(things, t.r.Memory(look))
+}
+
+// decideThings decides about things in a memory, and adds the edits.
+func (t *tightener) decideThings(things []thing, memory recorded.Memory) error {
 	slices.SortFunc(things, func(a, b thing) int { return cmp.Compare(a.addr, b.addr) })
-	d := &decision{tightener: t, memory: t.r.Memory(look)}
+	d := &decision{tightener: t, memory: memory}
 	for _, one := range things {
 		l := t.layouts[one.typ]
 		if l == nil {

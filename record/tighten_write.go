@@ -47,6 +47,12 @@ func (t *tightener) writeTyped() error {
 
 // writeKept writes which texts are still kept. It is done once.
 func (t *tightener) writeKept() error {
+	list := t.keptList()
+	t.kept = nil
+	return t.json(keptBlock, list)
+}
+
+func (t *tightener) keptList() []Kept {
 	list := []Kept{}
 	for _, k := range t.kept {
 		if k.Constant {
@@ -59,8 +65,7 @@ func (t *tightener) writeKept() error {
 			list = append(list, Kept{Field: field, Places: places})
 		}
 	}
-	t.kept = nil
-	return t.json(keptBlock, list)
+	return list
 }
 
 // left leaves out the places of which something is denied at each look.
@@ -87,7 +92,14 @@ func (t *tightener) writeTokens(data []byte, b format.Block) error {
 	if err != nil {
 		return err
 	}
-	var out []format.Memory
+	if err := t.writeFresh(); err != nil {
+		return err
+	}
+	return t.writeRuns(format.TokenBlock, t.stillUsed(runs))
+}
+
+// stillUsed leaves out the tokens that nothing leads to any more.
+func (t *tightener) stillUsed(runs []format.Memory) (out []format.Memory) {
 	for _, run := range runs {
 		if run.Kind != format.Tokens {
 			out = append(out, run)
@@ -101,10 +113,7 @@ func (t *tightener) writeTokens(data []byte, b format.Block) error {
 			at += max(1, n)
 		}
 	}
-	if err := t.writeFresh(); err != nil {
-		return err
-	}
-	return t.writeRuns(format.TokenBlock, out)
+	return out
 }
 
 // writeFresh writes the tokens that are new.
@@ -130,6 +139,13 @@ func (t *tightener) writeRuns(name string, list []format.Memory) error {
 	if len(list) == 0 {
 		return nil
 	}
+	t.counted(name, list)
+	last := list[len(list)-1]
+	return t.writer.Block(name, format.AppendMemory(nil, list), list[0].Addr, last.Addr+uint64(last.Size))
+}
+
+// counted counts what is written.
+func (t *tightener) counted(name string, list []format.Memory) {
 	c := &t.header.Counts
 	for _, run := range list {
 		switch {
@@ -143,8 +159,6 @@ func (t *tightener) writeRuns(name string, list []format.Memory) error {
 			c.Kept += int64(run.Size)
 		}
 	}
-	last := list[len(list)-1]
-	return t.writer.Block(name, format.AppendMemory(nil, list), list[0].Addr, last.Addr+uint64(last.Size))
 }
 
 // writeMemory writes a block of memory as the edits of its look have it.

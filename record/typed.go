@@ -167,22 +167,33 @@ func readTyped(file *format.Reader) (list []Typed, err error) {
 		if err != nil {
 			return nil, err
 		}
-		var part []Typed
-		if err := format.Unmarshal(text, &part); err != nil {
-			return nil, fmt.Errorf("what it says of types: %w", err)
-		}
-		for _, t := range part {
-			if total, fields = total+len(t.At), fields+1+countFields(t.Fields); total > maxTyped || fields > maxFields {
-				return nil, fmt.Errorf("more than %d things of known types, or %d fields of them: %w", maxTyped, maxFields,
-					format.ErrMalformed)
-			}
-			for i := 1; i < len(t.At); i++ {
-				t.At[i] += t.At[i-1]
-			}
+		part, err := parseTyped(text, &total, &fields)
+		if err != nil {
+			return nil, err
 		}
 		list = append(list, part...)
 	}
 	return list, nil
+}
+
+// parseTyped reads a block, or a part of one, of types. total counts the things.
+func parseTyped(text []byte, total, fields *int) (part []Typed, err error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if err := format.Unmarshal(text, &part); err != nil {
+		return nil, fmt.Errorf("what it says of types: %w", err)
+	}
+	for _, t := range part {
+		if *total, *fields = *total+len(t.At), *fields+1+countFields(t.Fields); *total > maxTyped || *fields > maxFields {
+			return nil, fmt.Errorf("more than %d things of known types, or %d fields of them: %w", maxTyped, maxFields,
+				format.ErrMalformed)
+		}
+		for i := 1; i < len(t.At); i++ {
+			t.At[i] += t.At[i-1]
+		}
+	}
+	return part, nil
 }
 
 // maxTyped bounds what is taken into memory, 16 bytes each.

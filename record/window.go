@@ -297,18 +297,14 @@ func (w *window) piece(piece *redact.Piece, at uint64) {
 	}
 	b, ok := w.mem.Read(at, int(size))
 	if !ok {
+		if piece.Form == redact.Plain && w.mem.Next != nil {
+			w.parts(piece, at, size)
+		}
 		return
 	}
 	switch piece.Form {
 	case redact.Plain:
-		switch {
-		case piece.Action != redact.Keep:
-			w.deny(at, size)
-		case w.runtime || w.mem.Constant(at, int(size)):
-			w.set(at, b, meant)
-		default:
-			w.set(at, b, plain)
-		}
+		w.plain(piece, at, b)
 	case redact.Text, redact.Bytes:
 		b, c := w.header(at, piece, b)
 		w.set(at, b, c)
@@ -327,6 +323,30 @@ func (w *window) piece(piece *redact.Piece, at uint64) {
 		}
 	case redact.Control:
 		w.set(at, control(b, piece.Field == "ctrl"), meant)
+	}
+}
+
+// plain paints a number, a pointer, or many.
+func (w *window) plain(piece *redact.Piece, at uint64, b []byte) {
+	switch {
+	case piece.Action != redact.Keep:
+		w.deny(at, uint64(len(b)))
+	case w.runtime || w.mem.Constant(at, len(b)):
+		w.set(at, b, meant)
+	default:
+		w.set(at, b, plain)
+	}
+}
+
+// parts paints what there is of numbers and pointers side by side.
+func (w *window) parts(piece *redact.Piece, at, size uint64) {
+	for end := at + size; at < end; {
+		from, b := w.mem.Next(at, int(end-at))
+		if len(b) == 0 {
+			return
+		}
+		w.plain(piece, from, b)
+		at = from + uint64(len(b))
 	}
 }
 

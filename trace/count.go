@@ -23,15 +23,17 @@ import (
 const byFunction = "func"
 
 // CountColumns are those of the rows of counts.
-func (p *Plan) CountColumns() []rows.Column {
+func (p *Plan) CountColumns() []rows.Column { return countColumns(&p.request) }
+
+func countColumns(r *Request) []rows.Column {
 	all := []rows.Column{{Name: "count", Type: rows.ColumnInt}, {Name: "per_second", Type: rows.ColumnFloat}}
-	if p.request.Histogram {
+	if r.Histogram {
 		for _, name := range []string{"mean", "p50", "p90", "p99", "max"} {
 			all = append(all, rows.Column{Name: name, Type: rows.ColumnDuration})
 		}
 		all = append(all, rows.Column{Name: "buckets", Hidden: true})
 	}
-	for _, by := range p.request.By {
+	for _, by := range r.By {
 		if by != byFunction {
 			all = append(all, rows.Column{Name: by, AsIs: true, Key: rows.KeyPart})
 		}
@@ -57,7 +59,7 @@ func (p *Plan) Count(ctx context.Context, to Counting) (*Summary, error) {
 	began := time.Now()
 	ended := make(chan error, 1)
 	var length time.Duration // of all of it, once it is over
-	taken := &takenCounts{plan: p}
+	taken := &takenCounts{plan: p, lines: lines{histogram: p.request.Histogram}}
 	go func() {
 		for {
 			ev, err := armed.Next(context.Background()) // Disarm ends it, once all that was taken is given
@@ -107,7 +109,7 @@ func (p *Plan) Count(ctx context.Context, to Counting) (*Summary, error) {
 		err = counted
 	}
 	out.Counted = true
-	out.close(armed)
+	out.close(p, armed)
 	return out, err
 }
 
@@ -201,13 +203,22 @@ func (t *lines) rows(length time.Duration) []rows.Row {
 		if l.Count == 0 {
 			continue
 		}
-		row := rows.Of("count", int64(l.Count), "per_second", float64(l.Count)/max(length.Seconds(), 1e-3))
+		row := rows.Of("count", int64(l.Count), "per_second", rounded(float64(l.Count)/max(length.Seconds(), 1e-3)))
 		if t.histogram {
 			row = append(row, latencies(&l.Row)...)
 		}
 		out = append(out, append(row, l.keys...))
 	}
 	return out
+}
+
+// rounded has three digits of a rate: it is of a time that ended somewhere.
+func rounded(f float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 3, 64), 64)
+	if err != nil {
+		return f
+	}
+	return r
 }
 
 // takenCounts counts hits that were taken along.
@@ -227,19 +238,26 @@ func (t *takenCounts) add(ev *probe.Event) {
 	o := t.plan.owners[ev.Probe]
 	var keys rows.Row
 	for _, v := range append(o.program.Entry(ev), o.program.Return(ev)...) {
-		keys = append(keys, rows.Cell{Name: v.Name, Value: cell(o.program, v)})
+		keys = append(keys, rows.Cell{Name: v.Name, Value: (&Hit{dump: o.program.Dump()}).Look(v)})
 	}
-	keys = append(keys, rows.Cell{Name: "func", Value: o.function.Name})
+	took := time.Duration(-1)
+	if ev.Return != nil {
+		took = ev.Return.Time - ev.Time
+	}
+	t.count(append(keys, rows.Cell{Name: "func", Value: o.function.Name}), took)
+}
+
+// count counts a hit under keys; took is -1 if it isn't known.
+func (t *takenCounts) count(keys rows.Row, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.all) >= maxCounted && t.byKey[fmt.Sprint(keys)] == nil {
-		keys = rows.Of(t.plan.keyNames()[0], rows.Missing("others"))
+		keys = rows.Of("func", rows.Missing("others"))
 	}
-	t.histogram = t.plan.request.Histogram
 	l := t.of(keys)
 	l.Count++
-	if ev.Return != nil {
-		took := max(ev.Return.Time-ev.Time, 1)
+	if took >= 0 {
+		took = max(took, 1)
 		l.Total += took
 		l.Buckets[bits.Len64(uint64(took))-1]++
 	}
@@ -255,8 +273,10 @@ func (t *takenCounts) rows(length time.Duration) []rows.Row {
 func (p *Plan) CountedHere() bool { return p.byHits }
 
 // keyNames are what is counted by, without the function.
-func (p *Plan) keyNames() []string {
-	return slices.DeleteFunc(slices.Clone(p.request.By), func(by string) bool { return by == byFunction })
+func (p *Plan) keyNames() []string { return keyNames(p.request.By) }
+
+func keyNames(by []string) []string {
+	return slices.DeleteFunc(slices.Clone(by), func(by string) bool { return by == byFunction })
 }
 
 // latencies are a histogram's mean and quantiles; a quantile is the end of the bucket that it lies in.

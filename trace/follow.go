@@ -46,9 +46,15 @@ func (p *Plan) Follow(ctx context.Context, to Follower) (*Summary, error) {
 		return to.Call(&Call{Event: ev, Site: p.hits().site(ev), Probe: p.index(o.wanted), Args: o.program.Entry(ev),
 			Results: o.program.Return(ev), Begun: clock.at(ev.Time), Open: open})
 	}
-	return p.session(ctx, to.Armed,
-		func(ev *probe.Event, out *Summary) error { return give(ev, out, false) },
-		func(ev *probe.Event, out *Summary) error { return give(ev, out, true) })
+	each := func(ev *probe.Event, out *Summary) error { return give(ev, out, false) }
+	return p.session(ctx, to.Armed, each, func(armed *kernel.Armed, out *Summary) error {
+		for _, ev := range armed.Open() {
+			if err := give(&ev, out, true); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (p *Plan) index(w *Probe) int {

@@ -2,14 +2,12 @@ package trace
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"ri/instruments/rows"
 	"ri/probe"
-	"ri/probe/compile"
-	"ri/values"
 )
 
 // hits makes rows of events.
@@ -23,13 +21,16 @@ func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock()} }
 // Columns are those of the rows, in their order.
 func (p *Plan) Columns() []rows.Column { return p.columns }
 
-func (p *Plan) columnsOf() []rows.Column {
+func columnsOf(probes []Probe, functions bool, stack int) []rows.Column {
 	all := []rows.Column{{Name: "probe", Hidden: true, Optional: true}, {Name: "time", Type: rows.ColumnTime},
 		{Name: "nanotime", Hidden: true}, {Name: "goroutine", Type: rows.ColumnInt},
-		{Name: "func", Cut: rows.CutPaths, Hidden: len(p.owners) == 1}, {Name: "into", Optional: true, Cut: rows.CutPaths}}
+		{Name: "func", Cut: rows.CutPaths, Hidden: !functions}, {Name: "into", Optional: true, Cut: rows.CutPaths}}
 	var shown []rows.Column
 	returns, args := false, false
-	for _, w := range p.request.Probes {
+	for _, w := range probes {
+		if w.Histogram {
+			continue
+		}
 		returns, args = returns || w.Returns, args || w.Show == nil
 		for _, s := range w.Show {
 			if !slices.ContainsFunc(shown, func(c rows.Column) bool { return c.Name == s.Name }) {
@@ -39,7 +40,8 @@ func (p *Plan) columnsOf() []rows.Column {
 	}
 	if returns {
 		all = append(all, rows.Column{Name: "duration", Type: rows.ColumnDuration},
-			rows.Column{Name: "ended", Optional: true})
+			rows.Column{Name: "ended", Optional: true},
+			rows.Column{Name: "so_far", Type: rows.ColumnDuration, Optional: true})
 	}
 	if args {
 		all = append(all, rows.Column{Name: "args"})
@@ -48,14 +50,14 @@ func (p *Plan) columnsOf() []rows.Column {
 		}
 	}
 	all = append(append(all, shown...), rows.Column{Name: "undecided", Optional: true})
-	if p.request.Stack > 0 {
+	if stack > 0 {
 		all = append(all, rows.Column{Name: "stack"})
 	}
 	return all
 }
 
-// row is what a hit is to people and programs; false where a condition decided afterwards leaves it out.
-func (h *hits) row(ev *probe.Event) (rows.Row, bool) {
+// hit is what an event says; false where a condition decided afterwards leaves it out.
+func (h *hits) hit(ev *probe.Event) (*Hit, bool) {
 	if ev.Probe < 0 || ev.Probe >= len(h.owners) {
 		return nil, false
 	}
@@ -65,36 +67,17 @@ func (h *hits) row(ev *probe.Event) (rows.Row, bool) {
 	if !decided && undecided == nil {
 		return nil, false
 	}
-	row := rows.Of("probe", textOrNil(o.wanted.Name), "time", h.clock.at(ev.Time),
-		"nanotime", int64(ev.Time), "goroutine", goroutine(ev), "func", site.Func, "into", textOrNil(site.Into))
-	entry := h.cells(o.program, o.program.Entry(ev))
-	var result rows.Row
+	hit := &Hit{Probe: o.probe, Time: h.clock.at(ev.Time), Nanotime: int64(ev.Time), Goroutine: ev.Goroutine,
+		Func: site.Func, Into: site.Into, Took: -1, Undecided: undecidedText(ev, undecided), dump: o.program.Dump()}
+	hit.Entry = o.program.Entry(ev)
 	if o.wanted.Returns {
-		took, how := ended(ev, len(h.probes[ev.Probe].Returns) > 0)
-		row = append(row, rows.Cell{Name: "duration", Value: took}, rows.Cell{Name: "ended", Value: how})
-		result = h.cells(o.program, o.program.Return(ev))
-	}
-	if o.wanted.Show == nil {
-		row = append(row, rows.Cell{Name: "args", Value: entry})
-		if o.wanted.Returns {
-			row = append(row, rows.Cell{Name: "results", Value: result})
-		}
-	} else {
-		for _, c := range append(entry, result...) {
-			for _, s := range o.wanted.Show {
-				if s.Expr == c.Name {
-					row = append(row, rows.Cell{Name: s.Name, Value: c.Value})
-				}
-			}
-		}
-	}
-	if why := undecidedText(ev, undecided); why != "" {
-		row = append(row, rows.Cell{Name: "undecided", Value: why})
+		hit.Took, hit.Ended = ended(ev, len(h.probes[ev.Probe].Returns) > 0)
+		hit.Return = o.program.Return(ev)
 	}
 	if h.request.Stack > 0 {
-		row = append(row, rows.Cell{Name: "stack", Value: h.stack(ev)})
+		hit.Stack = h.stack(ev)
 	}
-	return row, true
+	return hit, true
 }
 
 func (h *hits) site(ev *probe.Event) *probe.Site {
@@ -102,25 +85,17 @@ func (h *hits) site(ev *probe.Event) *probe.Site {
 	return &sites[max(min(ev.Site, len(sites)-1), 0)]
 }
 
-// goroutine is its number; none on a system stack.
-func goroutine(ev *probe.Event) any {
-	if ev.Goroutine == 0 {
-		return nil
-	}
-	return int64(ev.Goroutine)
-}
-
-// ended is how long a call took and how it ended, nil where it returned.
-func ended(ev *probe.Event, probed bool) (took, how any) {
+// ended is how long a call took, -1 if it didn't return, and then why.
+func ended(ev *probe.Event, probed bool) (took time.Duration, how string) {
 	switch {
 	case ev.Return != nil:
-		return ev.Return.Time - ev.Time, nil
+		return ev.Return.Time - ev.Time, ""
 	case ev.Ended:
-		return nil, "without a return (panic or Goexit)"
+		return -1, "without a return (panic or Goexit)"
 	case !probed:
-		return nil, "its return isn't probed"
+		return -1, "its return isn't probed"
 	}
-	return nil, "not yet"
+	return -1, "not yet"
 }
 
 // undecidedText is why a condition wasn't decided.
@@ -134,60 +109,8 @@ func undecidedText(ev *probe.Event, after error) string {
 	return ""
 }
 
-// cells are what was shown.
-func (h *hits) cells(p *compile.Program, all []compile.Value) rows.Row {
-	out := make(rows.Row, 0, len(all))
-	for _, v := range all {
-		out = append(out, rows.Cell{Name: v.Name, Value: cell(p, v)})
-	}
-	return out
-}
-
-// cell is what was shown, in Go syntax; to programs a number, a bool or a whole text as such.
-func cell(p *compile.Program, v compile.Value) any {
-	if v.Err != nil {
-		return rows.Missing(v.Err.Error())
-	}
-	text := v.Value.Dump(p.Dump())
-	plain, err := plainOf(p, v.Value)
-	if err != nil || plain == nil {
-		if null, err := v.Value.IsNil(); err == nil && null {
-			return rows.GoText{Text: text}
-		}
-		return text
-	}
-	return rows.GoText{Text: text, Plain: plain}
-}
-
-// plainOf is a number, bool or whole text; nil of all else.
-func plainOf(p *compile.Program, v values.Value) (any, error) {
-	n, err := v.Scalar()
-	if err != nil {
-		return nil, err
-	}
-	switch n.Kind {
-	case values.BoolScalar:
-		return n.Bits != 0, nil
-	case values.IntScalar:
-		return n.Int(), nil
-	case values.UintScalar:
-		if n.Bits > math.MaxInt64 {
-			return n.Bits, nil
-		}
-		return int64(n.Bits), nil
-	case values.FloatScalar:
-		return n.Float(), nil
-	case values.TextScalar:
-		if s, full, err := v.Text(p.Dump().Bytes); err == nil && full == len(s) {
-			return s, nil
-		}
-	}
-	return nil, nil
-}
-
 // stack is a hit's stack, innermost first: its own function is in func.
-func (h *hits) stack(ev *probe.Event) any {
-	var out []any
+func (h *hits) stack(ev *probe.Event) (out []string) {
 	for _, pc := range ev.Stack {
 		frames := h.space.FramesAt(pc, false)
 		if len(frames) == 0 {

@@ -21,6 +21,8 @@ import (
 // Plan is a request for one program: what is probed, and what is done there.
 type Plan struct {
 	Missed []Missed // what was asked for and isn't probed
+	// Keep, if not nil, is given each hit first; an error of it ends the trace.
+	Keep func(*Hit) error
 
 	process Process
 	request Request
@@ -51,6 +53,7 @@ type Process struct {
 // owner is what a probe belongs to.
 type owner struct {
 	wanted   *Probe
+	probe    int // which of the request's
 	function *place.Function
 	program  *compile.Program
 	keys     []compile.Key // that hits are counted by
@@ -99,7 +102,7 @@ func (p *Plan) prepare() error {
 	for _, o := range p.owners {
 		o.program.Static(static)
 	}
-	p.columns = p.columnsOf()
+	p.columns = columnsOf(p.request.Probes, len(p.owners) > 1, p.request.Stack)
 	return nil
 }
 
@@ -249,6 +252,12 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 			wanted.Show = append(wanted.Show, s.Expr)
 		}
 	}
+	if w.Histogram {
+		wanted.Show = []string{}
+		if !returns {
+			return one, owner{}, errors.New(noReturns(w, fn, site))
+		}
+	}
 	program, err := compile.Compile(&scope, wanted)
 	if errors.Is(err, compile.ErrReturns) {
 		err = fmt.Errorf("%w: %s", err, noReturns(w, fn, site))
@@ -258,6 +267,16 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 	}
 	one.At, one.Back = program.At, program.Back
 	o := owner{wanted: w, function: fn, program: program}
+	for i := range p.request.Probes {
+		if w == &p.request.Probes[i] {
+			o.probe = i
+		}
+	}
+	if w.Histogram {
+		one.Count, one.Histogram = true, true
+		one.At.Reads, one.Back.Reads = nil, nil
+		return one, o, nil
+	}
 	if len(p.request.By) > 0 && !p.byHits {
 		keys, err := scope.Keys(p.keyNames())
 		if errors.Is(err, compile.ErrCannot) {
@@ -362,7 +381,8 @@ func (p *Plan) target() (kernel.Target, error) {
 // options are those of the kernel's side.
 func (p *Plan) options() kernel.Options {
 	g := &p.space.Layouts().Goroutine
-	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
+	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Status: g.Status.Offset, SP: g.SP.Offset,
+		SyscallSP: g.SyscallSP.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
 		Stack: p.request.Stack, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
 	if p.decidesAfter() || len(p.request.By) > 0 {
 		o.Limit = 1 << 32 // of what is taken along only some is shown

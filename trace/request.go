@@ -36,6 +36,9 @@ type Probe struct {
 	Returns   bool     // a call is a hit when it returns, with results and duration
 	// Shallow is how many of the first arguments are taken along without what they lead to.
 	Shallow int
+	// Histogram: its calls are no hits, and are counted in the kernel by how long they take; Returns is set, too. When the
+	// trace is over there is a row for each function: see Plan.tables.
+	Histogram bool
 	// Optional: it is no error if the program has no such function, or it can't be probed.
 	Optional bool
 }
@@ -132,3 +135,6 @@ func ParseBudget(text string) (float64, error) {
 	}
 	return f, nil
 }
+
+// Counts tells whether hits are only counted.
+func (r *Request) Counts() bool { return len(r.By) > 0 || r.Histogram }

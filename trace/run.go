@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ri/attach/recorded"
 	"ri/instruments/rows"
 	"ri/probe"
 	"ri/probe/kernel"
@@ -18,12 +19,21 @@ import (
 type Summary struct {
 	Counts  probe.Counts // of all probes together
 	Rows    uint64       // that were given
+	Open    uint64       // calls that had not returned, and were given besides
 	Dropped uint64       // hits that a condition decided afterwards left out
 	Cost    kernel.Cost
-	Missed  []Missed // places that the kernel refused
-	Forked  []int    // children that run the same code with its breakpoints, and aren't counted
-	Counted bool     // hits were only counted
-	Why     string   // why it ended
+	Tables  []recorded.Table // of probes with Histogram
+	Missed  []Missed         // places that the kernel refused
+	Forked  []int            // children that run the same code with its breakpoints, and aren't counted
+	Counted bool             // hits were only counted
+	Why     string           // why it ended
+
+	// Of hits that were recorded:
+	Recorded  bool
+	Taken     *recorded.Ended // how the trace ended that took them; nil: that isn't known
+	Others    uint64          // of functions that weren't asked for
+	Failed    uint64          // of which something that was asked for isn't known
+	FailedWhy string
 }
 
 // Watcher hears of a trace while it runs. Calls don't overlap.
@@ -36,12 +46,23 @@ type Watcher interface {
 // or with the process. The error is rows.ErrPartial where the budget ended it.
 func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
 	h := p.hits()
-	return p.session(ctx, to.Armed, func(ev *probe.Event, out *Summary) error { return p.hit(h, ev, to, out) }, nil)
+	each := func(ev *probe.Event, out *Summary) error { return p.hit(h, ev, to, out) }
+	return p.session(ctx, to.Armed, each, func(armed *kernel.Armed, out *Summary) error {
+		err := p.open(armed, to, out)
+		out.Tables = p.tables(armed)
+		for i := range out.Tables {
+			t := &out.Tables[i]
+			if given := to.Row(tableRow(&p.request.Probes[t.Probe], t)); err == nil {
+				err = given
+			}
+		}
+		return err
+	})
 }
 
-// session arms the probes and gives each event until the trace ends, then the calls that are open, if that is wanted.
-func (p *Plan) session(ctx context.Context, begun func(kernel.Forecast), each,
-	open func(*probe.Event, *Summary) error) (*Summary, error) {
+// session arms the probes and gives each event until the trace ends; after that, with the probes gone, what is left.
+func (p *Plan) session(ctx context.Context, begun func(kernel.Forecast), each func(*probe.Event, *Summary) error,
+	after func(*kernel.Armed, *Summary) error) (*Summary, error) {
 	armed, out, err := p.arm(ctx)
 	if err != nil {
 		return nil, err
@@ -55,14 +76,12 @@ func (p *Plan) session(ctx context.Context, begun func(kernel.Forecast), each,
 	if disarm := armed.Disarm(); err == nil {
 		err = disarm
 	}
-	if open != nil {
-		for _, ev := range armed.Open() {
-			if one := open(&ev, out); err == nil {
-				err = one
-			}
+	if after != nil && (err == nil || errors.Is(err, rows.ErrPartial)) {
+		if late := after(armed, out); err == nil {
+			err = late
 		}
 	}
-	out.close(armed)
+	out.close(p, armed)
 	return out, err
 }
 
@@ -92,8 +111,11 @@ func (p *Plan) arm(ctx context.Context) (*kernel.Armed, *Summary, error) {
 }
 
 // close takes what was counted of a trace that is over.
-func (s *Summary) close(armed *kernel.Armed) {
-	for _, c := range armed.Counts() {
+func (s *Summary) close(p *Plan, armed *kernel.Armed) {
+	for i, c := range armed.Counts() {
+		if p.owners[i].wanted.Histogram { // its table says it
+			c = probe.Counts{Nanos: c.Nanos}
+		}
 		s.Counts.Hits += c.Hits
 		s.Counts.Taken += c.Taken
 		s.Counts.False += c.False
@@ -173,12 +195,17 @@ func (p *Plan) limitText() string {
 
 // hit gives the row of an event.
 func (p *Plan) hit(h *hits, ev *probe.Event, to Watcher, out *Summary) error {
-	row, ok := h.row(ev)
+	hit, ok := h.hit(ev)
 	if !ok {
 		out.Dropped++
 		return nil
 	}
-	if err := to.Row(row); err != nil {
+	if p.Keep != nil { // before anything else reads it
+		if err := p.Keep(hit); err != nil {
+			return err
+		}
+	}
+	if err := to.Row(hit.row(h.owners[ev.Probe].wanted, p.request.Stack > 0)); err != nil {
 		return err
 	}
 	if out.Rows++; out.Rows >= p.request.Limit && p.decidesAfter() {

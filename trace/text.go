@@ -18,8 +18,22 @@ func ArmedText(f kernel.Forecast) string {
 		rows.Decimal(perSecond, 3), rows.Decimal(100*f.Cost, 2))
 }
 
-// MissedText is what isn't probed, briefly, before the kernel was asked.
-func (p *Plan) MissedText() []string { return MissedText(p.Missed) }
+// MissedText is what isn't probed, briefly, before the kernel was asked; and where it isn't sure that hits are calls.
+func (p *Plan) MissedText() []string {
+	lines, unsure := MissedText(p.Missed), 0
+	for _, one := range p.probes {
+		for _, s := range one.Sites {
+			if s.Unsure {
+				unsure++
+			}
+		}
+	}
+	if unsure > 0 {
+		lines = append(lines, fmt.Sprintf("unsure: %s of inlined calls, whose hits may be fewer or more than calls "+
+			"(--places lists them)", rows.Plural(int64(unsure), "place")))
+	}
+	return lines
+}
 
 // MissedText says what isn't probed, briefly.
 func MissedText(all []Missed) (lines []string) {
@@ -50,11 +64,14 @@ func (s *Summary) Text() []string {
 	}{
 		{c.False, "with a false condition"}, {s.Dropped, "left out by --when-after"}, {c.Undecided, "not decided"},
 		{c.Nil, "with a nil on the condition's way"}, {c.Refused, "refused, over the budget"}, {c.Lost, "lost"},
-		{c.Open, "not returned"},
+		{c.Open, openText(s.Open)}, {s.Others, "of other functions"},
 	} {
 		if more.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", rows.Thousands(int64(more.n)), more.what))
 		}
+	}
+	if s.Recorded {
+		return s.recordedText(strings.Join(parts, ", "))
 	}
 	cost := fmt.Sprintf("it cost the process some %s of CPU in %s", rows.ShortDuration(s.Cost.CPU),
 		rows.DurationText(s.Cost.Length))
@@ -70,4 +87,32 @@ func (s *Summary) Text() []string {
 		lines = append([]string{"ended: " + s.Why}, lines...)
 	}
 	return lines
+}
+
+// recordedText is what there is to say of hits that were recorded.
+func (s *Summary) recordedText(counted string) []string {
+	lines := []string{counted + " (of the recording)"}
+	if s.Why != "" {
+		lines = append([]string{"ended: " + s.Why}, lines...)
+	}
+	if s.Failed > 0 {
+		lines = append(lines, fmt.Sprintf("left out: %s: %s", rows.Plural(int64(s.Failed), "hit"), s.FailedWhy))
+	}
+	if t := s.Taken; t != nil {
+		text := fmt.Sprintf("they were taken in %s, which cost the process some %s of CPU, until: %s",
+			rows.DurationText(t.Length), rows.ShortDuration(t.CPU), t.Why)
+		if missed := t.Refused + t.Lost; missed > 0 {
+			text += fmt.Sprintf("; %s more were refused or lost", rows.Thousands(int64(missed)))
+		}
+		lines = append(lines, text)
+	}
+	return lines
+}
+
+// openText says what became of calls that have not returned.
+func openText(shown uint64) string {
+	if shown == 0 {
+		return "not returned"
+	}
+	return fmt.Sprintf("not returned (%s shown)", rows.Thousands(int64(shown)))
 }

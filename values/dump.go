@@ -349,6 +349,11 @@ func (d *dumper) entries(v Value, depth, indent int) {
 	}
 	entries, _, broken := d.some(v.Entries())
 	oneLine := d.opt.OneLine || (flat(v.Type.Key()) && flat(v.Type.Elem()) && n <= 8)
+	if broken != nil && len(entries) == 0 { // how many there are is known
+		fmt.Fprintf(&d.out, "%s{... /* %s */} ", name, counted(n, "entry", "entries"))
+		d.fail(broken)
+		return
+	}
 	if broken != nil {
 		n = len(entries)
 	}

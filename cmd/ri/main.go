@@ -53,7 +53,8 @@ const lettingGo = 4 * time.Second
 // run detaches, then ri exits. A second signal exits at once; the kernel then lets the target go.
 // SIGPIPE becomes an ordinary error of the write.
 //
-// What doesn't end by itself within lettingGo is ended: whoever stops ri need not ask twice.
+// What doesn't end by itself within lettingGo is ended: whoever stops ri need not ask twice. A recording that Ctrl-C ends
+// is finished first.
 func withSignals(parent context.Context) (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(parent)
@@ -62,15 +63,18 @@ func withSignals(parent context.Context) (context.Context, func()) {
 	go func() {
 		first := (<-signals).(syscall.Signal)
 		cancel(signalError{first})
-		select {
-		case last := <-signals:
-			rows.DropTemporaries()
-			os.Exit(exitSignal + int(last.(syscall.Signal)))
-		case <-time.After(lettingGo): // what it does asks nobody: it waits for a pipe, or lays out what was found
-			fmt.Fprintf(stderr, "ri: %v\n", signalError{first})
-			rows.DropTemporaries()
-			os.Exit(exitSignal + int(first))
+		for wait := true; wait; {
+			select {
+			case last := <-signals:
+				rows.DropTemporaries()
+				os.Exit(exitSignal + int(last.(syscall.Signal)))
+			case <-time.After(lettingGo): // what it does asks nobody: it waits for a pipe, or lays out what was found
+				wait = rows.IsFinishing()
+			}
 		}
+		fmt.Fprintf(stderr, "ri: %v\n", signalError{first})
+		rows.DropTemporaries()
+		os.Exit(exitSignal + int(first))
 	}()
 	return ctx, func() { cancel(nil) }
 }

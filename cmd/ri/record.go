@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ri/instruments/commands"
 	"ri/instruments/rows"
@@ -55,15 +56,29 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	f.BoolVar(&opt.Heap, "heap", false, "all that is reachable on the heap, too: the copy has all memory")
 	f.DurationVar(&opt.Every, "every", 0, "a recording each `DURATION`, into the folder of -o, named by its time")
 	f.DurationVar(&opt.For, "for", 0, "with --every: end after `DURATION` (default: with Ctrl-C)")
+	addRedaction(f, &opt)
+	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only "+
+		"those that were asked for")
+	return cmd
+}
+
+// redactionGiven refuses flags of addRedaction where nothing is kept.
+func redactionGiven(f *pflag.FlagSet) error {
+	for _, name := range []string{"policy", "key-file", "deny-numbers", "encrypt-to"} {
+		if f.Changed(name) {
+			return rows.Usagef("--%s is about hits that are kept: it goes with -o FILE, of what is traced in a process", name)
+		}
+	}
+	return nil
+}
+
+// addRedaction is what is kept of what goes into a recording, and who may read it.
+func addRedaction(f *pflag.FlagSet, opt *commands.RecordOptions) {
 	f.StringVar(&opt.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
 	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there: recordings "+
 		"with one key have the same tokens")
 	f.BoolVar(&opt.DenyNumbers, "deny-numbers", false, "leave out single numbers, too")
-	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only "+
-		"those that were asked for")
 	f.StringArrayVar(&opt.EncryptTo, "encrypt-to", nil, encryptTo)
-	cmd.AddCommand(newRecordCalls(o))
-	return cmd
 }
 
 const encryptTo = "encrypt the recording for `KEY`: age1..., ssh-ed25519 ..., or a file of such; may be given again"

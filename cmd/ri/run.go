@@ -13,6 +13,7 @@ import (
 
 func newRun(o *options) *cobra.Command {
 	showLua, budget := false, ""
+	keep := commands.HitsOptions{}
 	cmd := &cobra.Command{
 		Use:   "run RECIPE [PARAMETER=VALUE ...] -p PID",
 		Short: "run a recipe, or an instrument file, on a target",
@@ -44,7 +45,18 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 			if err != nil {
 				return err
 			}
+			if plan.Traces() && o.target.Recording == "" {
+				keep.File, o.out = o.out, ""
+			}
+			if keep.File == "" {
+				if err := redactionGiven(cmd.Flags()); err != nil {
+					return err
+				}
+			}
 			return o.withOutput(func(out *rows.Output) error {
+				if keep.File != "" {
+					return commands.FollowKept(cmd.Context(), out, plan, o.target, keep)
+				}
 				return o.run(cmd.Context(), out, plan)
 			})
 		},
@@ -52,6 +64,7 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 	cmd.Flags().BoolVar(&showLua, "show-lua", false, "print the script behind the recipe, and don't run it")
 	cmd.Flags().StringVar(&budget, "budget", "1%",
 		"the most CPU time that what a recipe traces may cost the process, a `SHARE` of a core")
+	addRedaction(cmd.Flags(), &keep)
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())

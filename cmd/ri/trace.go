@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ri/instruments/commands"
 	"ri/instruments/rows"
@@ -13,6 +14,7 @@ import (
 func newTrace(o *options) *cobra.Command {
 	r, w := trace.Request{}, trace.Probe{}
 	budget, stack, places := "", false, false
+	keep := commands.HitsOptions{}
 	var show []string
 	cmd := &cobra.Command{
 		Use:   "trace FUNC ... -p PID",
@@ -48,11 +50,27 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 			if stack {
 				r.Stack = trace.DefaultStack
 			}
+			if o.target.Recording != "" {
+				if err := taken(cmd.Flags()); err != nil {
+					return err
+				}
+				return o.withOutput(func(out *rows.Output) error {
+					return commands.TraceRecorded(cmd.Context(), out, r, o.target)
+				})
+			}
+			if !places {
+				keep.File, o.out = o.out, ""
+			}
+			if keep.File == "" {
+				if err := redactionGiven(cmd.Flags()); err != nil {
+					return err
+				}
+			}
 			return o.withOutput(func(out *rows.Output) error {
 				if places {
 					return commands.TracePlaces(cmd.Context(), out, r, o.target)
 				}
-				return commands.Trace(cmd.Context(), out, r, o.target)
+				return commands.Trace(cmd.Context(), out, r, o.target, keep)
 			})
 		},
 	}
@@ -75,6 +93,7 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 	f.BoolVar(&places, "places", false, "show where it would probe, and probe nothing")
 	f.BoolVar(&r.PanicOnWarn, "panic-on-warn", false,
 		"probe although the kernel panics on a warning (kernel.panic_on_warn)")
+	addRedaction(f, &keep)
 	cmd.ValidArgsFunction = o.completeFunction
 	o.addTarget(f)
 	return cmd
@@ -86,4 +105,15 @@ func (o *options) completeFunction(_ *cobra.Command, _ []string, typed string) (
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return commands.FunctionWords(strings.TrimLeft(typed, "'\""), o.target), cobra.ShellCompDirectiveNoFileComp
+}
+
+// taken refuses what can't be said of hits that were taken already.
+func taken(f *pflag.FlagSet) error {
+	for _, name := range []string{"for", "budget", "windows", "depth", "bytes", "places", "panic-on-warn", "stack",
+		"policy", "key-file", "deny-numbers", "encrypt-to"} {
+		if f.Changed(name) {
+			return rows.Usagef("--%s is decided when hits are taken, and those of a recording were", name)
+		}
+	}
+	return nil
 }

@@ -67,8 +67,19 @@ func RecordingInfo(out *rows.Output, choice looks.TargetChoice) error {
 	if h.Program.Version != "" {
 		fmt.Fprintf(&b, " %s", h.Program.Version)
 	}
-	fmt.Fprintf(&b, ", %s\nmade %s by ri %s; the process was stopped for %s\n", h.Program.Go,
-		h.Made.Format("2006-01-02 15:04:05 MST"), h.RI, rows.ShortDuration(h.Stop.Stopped))
+	fmt.Fprintf(&b, ", %s\nmade %s by ri %s", h.Program.Go, h.Made.Format("2006-01-02 15:04:05 MST"), h.RI)
+	traced, err := r.Trace()
+	hits := err == nil
+	if hits {
+		b.WriteString("\n" + tracedText(traced))
+		h.Recipes = nil
+		if ended, err := r.Ended(); err == nil {
+			fmt.Fprintf(&b, "  %s taken of %s, in %s, until: %s\n", rows.Plural(int64(ended.Shown), "hit"),
+				rows.Thousands(int64(ended.Hits)), rows.DurationText(ended.Length), ended.Why)
+		}
+	} else {
+		fmt.Fprintf(&b, "; the process was stopped for %s\n", rows.ShortDuration(h.Stop.Stopped))
+	}
 	for _, ran := range h.Recipes {
 		fmt.Fprintf(&b, "  %s: %s, %s", ran.Recipe, rows.Plural(int64(ran.Rows), "row"),
 			rows.Plural(int64(ran.Findings), "finding"))
@@ -86,8 +97,33 @@ func RecordingInfo(out *rows.Output, choice looks.TargetChoice) error {
 	fmt.Fprintf(&b, "tokens: %d texts, %s; %s\nrules of its own: %d\n", h.Counts.Tokens,
 		rows.ShortBytes(h.Counts.Replaced), key,
 		h.Policy.Rules)
-	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri check -r %s looks at it\n", path, path)
+	look := "check"
+	if hits {
+		look = "trace"
+	}
+	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri %s -r %s looks at it\n", path, look, path)
 	return out.WriteText(b.String())
+}
+
+// tracedText says what hits were taken of.
+func tracedText(t *recorded.Trace) string {
+	var b strings.Builder
+	b.WriteString("hits of ri trace:\n")
+	if t.Recipe != "" {
+		b.Reset()
+		fmt.Fprintf(&b, "hits of ri run %s:\n", t.Recipe)
+	}
+	for _, one := range t.Probes {
+		fmt.Fprintf(&b, "  %s", strings.Join(one.Functions, ", "))
+		if one.Returns {
+			b.WriteString(", with returns")
+		}
+		for i, s := range one.Show {
+			fmt.Fprintf(&b, "%s%s", map[bool]string{true: ": ", false: ", "}[i == 0], s.Expr)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 // rowOf makes of a JSON value what is written as all rows are: texts of elsewhere made harmless.
@@ -125,6 +161,11 @@ func RecordingVerify(out *rows.Output, choice looks.TargetChoice) error {
 	}
 	defer r.Close()
 	problems := r.File().Verify()
+	if len(problems) == 0 {
+		if err := record.VerifyHits(r); err != nil {
+			problems = append(problems, err)
+		}
+	}
 	if len(problems) > 0 {
 		return rows.Refused(errors.Join(problems...))
 	}

@@ -15,42 +15,113 @@ import (
 	"ri/trace"
 )
 
-// Trace shows calls of functions as they pass by.
-func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice looks.TargetChoice) error {
-	s, p, err := prepareTrace(ctx, request, choice)
+// Trace shows calls of functions as they pass by. With a file in keep their hits are kept in a recording.
+func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice looks.TargetChoice,
+	keep HitsOptions) error {
+	if keep.File == "" {
+		s, err := traceSession(choice)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return traceSessionOf(ctx, out, s, request, nil)
+	}
+	if request.Counts() {
+		return rows.Usagef("-o %s: a recording keeps hits, and --count and --hist take none along; count the recording's "+
+			"(ri trace -r FILE --count ...), or write the table with > FILE", rows.QuoteName(keep.File))
+	}
+	s, err := traceSession(choice)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	return keepHits(out, s, keep, func(k *hitKeeper) error { return traceSessionOf(ctx, out, s, request, k) })
+}
+
+func traceSessionOf(ctx context.Context, out *rows.Output, s *looks.Session, request trace.Request,
+	keeper *hitKeeper) error {
+	p, err := trace.Prepare(ctx, s.Process(), request)
+	if err != nil {
+		return err
+	}
 	defer p.Close()
 	for _, line := range p.MissedText() {
 		out.Log(line)
 	}
-	if len(request.By) > 0 || request.Histogram {
+	if request.Counts() {
 		return countTrace(ctx, out, p)
+	}
+	if keeper != nil {
+		if err := keeper.Begin(p.About("")); err != nil {
+			return err
+		}
+		p.Keep = keeper.Keep
 	}
 	w := &traceWatcher{out: out, stream: out.NewStream(p.Columns())}
 	w.ticker = time.AfterFunc(traceFlush, w.flush)
 	defer w.ticker.Stop()
 	sum, err := p.Run(ctx, w)
+	if keeper != nil {
+		keeper.End(sum)
+	}
 	if sum == nil {
 		return err
 	}
+	return w.end(sum, err)
+}
+
+// end writes what is left, and says what the trace was.
+func (w *traceWatcher) end(sum *trace.Summary, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ended := w.stream.End(rows.Of("summary", summaryRow(sum))); err == nil {
 		err = ended
 	}
 	for _, line := range trace.MissedText(sum.Missed) {
-		out.Log(line)
+		w.out.Log(line)
 	}
 	for _, line := range sum.Text() {
-		out.Log(line)
+		w.out.Log(line)
 	}
 	if err != nil {
 		return err
 	}
-	return out.Commit()
+	return w.out.Commit()
+}
+
+// TraceRecorded shows the hits that a recording has.
+func TraceRecorded(ctx context.Context, out *rows.Output, request trace.Request, choice looks.TargetChoice) error {
+	s, err := looks.OpenSession(choice)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, line := range s.Missing() {
+		out.Log(line)
+	}
+	p, err := s.Replay(request)
+	if err != nil {
+		return err
+	}
+	if request.Counts() {
+		list, sum, err := p.Count(ctx)
+		if err == nil {
+			err = out.WriteRows(p.CountColumns(), list)
+		}
+		if err != nil {
+			return err
+		}
+		for _, line := range sum.Text() {
+			out.Log(line)
+		}
+		return out.Commit()
+	}
+	w := &traceWatcher{out: out, stream: out.NewStream(p.Columns())}
+	sum, err := p.Run(ctx, w.Row)
+	if err != nil && sum.Rows == 0 {
+		return err
+	}
+	return w.end(sum, err)
 }
 
 // countTrace shows what the kernel counts: on a terminal refreshed in place, elsewhere once it is over.
@@ -117,11 +188,15 @@ func (w *countWatcher) Counted(list []rows.Row) error {
 
 // TracePlaces shows where a trace would probe, without probing.
 func TracePlaces(ctx context.Context, out *rows.Output, request trace.Request, choice looks.TargetChoice) error {
-	s, p, err := prepareTrace(ctx, request, choice)
+	s, err := traceSession(choice)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	p, err := trace.Prepare(ctx, s.Process(), request)
+	if err != nil {
+		return err
+	}
 	defer p.Close()
 	if err := out.WriteRows(trace.PlaceColumns, p.Places()); err != nil {
 		return err
@@ -129,21 +204,12 @@ func TracePlaces(ctx context.Context, out *rows.Output, request trace.Request, c
 	return out.Commit()
 }
 
-func prepareTrace(ctx context.Context, request trace.Request, choice looks.TargetChoice) (*looks.Session, *trace.Plan,
-	error) {
+// traceSession opens a process.
+func traceSession(choice looks.TargetChoice) (*looks.Session, error) {
 	if choice.PID == "" && choice.Given() {
-		return nil, nil, rows.Usagef("nothing passes by in %s: ri trace needs a process (-p PID)", choice.Still())
+		return nil, rows.Usagef("nothing passes by in %s: ri trace needs a process (-p PID)", choice.Still())
 	}
-	s, err := looks.OpenSession(choice)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := trace.Prepare(ctx, s.Process(), request)
-	if err != nil {
-		s.Close()
-		return nil, nil, err
-	}
-	return s, p, nil
+	return looks.OpenSession(choice)
 }
 
 // traceFlush is how long rows of a table may wait for others.

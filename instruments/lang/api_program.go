@@ -292,8 +292,10 @@ end`, "true", GroupHeap},
 			"(100) of them, seconds (60) are over, the budget is spent, or somebody ends it. A hit has probe (the name in " +
 			"the header), time (seconds since 1970), goroutine, func, what is shown by its names (else args and results, " +
 			"by name, and as a list of what ri trace shows of each, in their order), duration (ns) of a call that returned, " +
-			"ended of one that did not, stack, nanotime (as runtime.nanotime), and missing: why something shown isn't there, " +
-			"by name. Meanwhile the process is seen live.",
+			"ended of one that did not, and so_far (ns) if it goes on when the trace ends, stack, " +
+			"nanotime (as runtime.nanotime), and missing: why something shown isn't there, " +
+			"by name. A probe with histogram = true gives no hits but one for each function at the end: count, total (ns), " +
+			"and the lists below (ns, powers of two) and counts. Meanwhile the process is seen live.",
 		`for hit in ri.hits{limit = 10} do ri.emit{path = hit.path, took = hit.duration} end`, "", GroupProgram},
 	{"require", "(module: string): any", "Loads a module from the script folders, once: require 'list' is lib/list.lua.",
 		`print(require('list').validate(ri.var'main.all'.list))`, "true\t3", GroupProgram},

@@ -19,7 +19,9 @@ type Probe struct {
 	Show     []Shown  // none: all arguments, and results
 	Returns  bool     // a call is a hit when it returns
 	Optional bool     // it doesn't matter if the program has no such function
-	Line     int
+	// Histogram: its calls are counted by how long they take, and are no hits; at the end there is one for each function.
+	Histogram bool
+	Line      int
 }
 
 // Shown is a Go expression, and the field of a hit that has it.
@@ -29,12 +31,17 @@ type Shown struct{ Name, Expr string }
 var placeholder = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 func (d *headerDecoder) probe(key string, t *lua.LTable) Probe {
-	d.keys(t, key, "name", "func", "when", "show", "returns", "optional")
+	d.keys(t, key, "name", "func", "when", "show", "returns", "optional", "histogram")
 	p := Probe{Name: d.text(t, key, "name"), Funcs: d.oneOrMore(t, key, "func"), When: d.oneOrMore(t, key, "when"),
-		Returns: d.truth(t, key, "returns"), Optional: d.truth(t, key, "optional"), Line: d.line(key)}
+		Returns: d.truth(t, key, "returns"), Optional: d.truth(t, key, "optional"),
+		Histogram: d.truth(t, key, "histogram"), Line: d.line(key)}
 	if len(p.Funcs) == 0 {
 		d.fail(key, "%s needs a function: {func = 'net/http.serverHandler.ServeHTTP'}", key)
 	}
+	if p.Histogram && t.RawGetString("show") != lua.LNil {
+		d.fail(key+".show", "%s: of calls that are only counted (histogram) nothing is shown", key)
+	}
+	p.Returns = p.Returns || p.Histogram
 	if show, ok := t.RawGetString("show").(*lua.LTable); ok {
 		var named []Shown
 		for k, v := show.Next(lua.LNil); k != lua.LNil; k, v = show.Next(k) {

@@ -29,6 +29,8 @@ type Plan struct {
 
 	// Until ends what the script traces, though not the script; nil: nothing does before its own limits.
 	Until <-chan struct{}
+	// Keeper, if not nil, is given the hits of what the script traces.
+	Keeper HitKeeper
 
 	MaxStop   time.Duration
 	Limits    host.Limits

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -215,3 +216,16 @@ func DropTemporaries() {
 		t.drop()
 	}
 }
+
+// finishing counts the files that are wanted although a signal came.
+var finishing atomic.Int32
+
+// Finishing has a signal wait for a file that it ends, and that is to be whole: a recording of what passes by. A second
+// signal doesn't wait.
+func Finishing() (done func()) {
+	finishing.Add(1)
+	return func() { finishing.Add(-1) }
+}
+
+// IsFinishing tells whether there is such a file.
+func IsFinishing() bool { return finishing.Load() > 0 }

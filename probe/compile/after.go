@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,7 +81,12 @@ func (p *Program) Decide(ev *probe.Event) (holds bool, undecided error) {
 		p.back.set(ev.Return.Pieces)
 		note(p.values(&p.back, p.back.hidden, ev.Return.Pieces, ev.Return.Registers))
 	}
-	for _, a := range p.after {
+	return d.all(p.after)
+}
+
+// all decides several conditions, of which all must hold.
+func (d *decider) all(list []*after) (holds bool, undecided error) {
+	for _, a := range list {
 		d.after = a
 		ok, err := d.decide(a.src.Tree)
 		switch {
@@ -156,7 +162,62 @@ func (d *decider) leaf(n ast.Expr) (native any, v values.Value, err error) {
 	if x, err := d.expr(n); err == nil && x.constant != nil {
 		return nativeOf(x.constant), values.Value{}, nil
 	}
+	return d.evaluate(n)
+}
+
+// evaluate evaluates a part whose own parts may be what was shown: of a hit that took along r.URL, r.URL.Path.
+func (d *decider) evaluate(n ast.Expr) (native any, v values.Value, err error) {
+	n, err = d.bind(n)
+	if err != nil {
+		return nil, values.Value{}, err
+	}
 	return d.src.Evaluate(d.space, n, d.names)
+}
+
+// bind puts names in the place of parts that a hit took along.
+func (d *decider) bind(n ast.Expr) (ast.Expr, error) {
+	text := d.src.Text(n)
+	if err := d.errs[text]; err != nil {
+		return nil, err
+	}
+	if _, ok := d.names[text]; ok {
+		return ast.NewIdent(text), nil
+	}
+	var err error
+	switch x := n.(type) {
+	case *ast.ParenExpr:
+		return d.bind(x.X)
+	case *ast.SelectorExpr:
+		y := *x
+		y.X, err = d.bind(x.X)
+		return &y, err
+	case *ast.IndexExpr:
+		y := *x
+		y.X, err = d.bind(x.X)
+		return &y, err
+	case *ast.SliceExpr:
+		y := *x
+		y.X, err = d.bind(x.X)
+		return &y, err
+	case *ast.StarExpr:
+		y := *x
+		y.X, err = d.bind(x.X)
+		return &y, err
+	case *ast.TypeAssertExpr:
+		y := *x
+		y.X, err = d.bind(x.X)
+		return &y, err
+	case *ast.CallExpr:
+		y := *x
+		y.Args = slices.Clone(x.Args)
+		for i := range y.Args {
+			if y.Args[i], err = d.bind(x.Args[i]); err != nil {
+				return nil, err
+			}
+		}
+		return &y, nil
+	}
+	return n, nil
 }
 
 func (d *decider) scalar(n ast.Expr) (values.Scalar, error) {
@@ -172,7 +233,7 @@ func (d *decider) scalar(n ast.Expr) (values.Scalar, error) {
 	if err == nil && s.Kind == values.TextScalar {
 		var text string
 		var full int
-		if text, full, err = v.Text(probe.MaxEvent); err == nil && full > len(text) {
+		if text, full, err = v.Text(probe.MaxEvent); err == nil && full > len(text) && !values.IsToken(text) {
 			err = ErrNotCaptured
 		}
 		s.Text = []byte(text)
@@ -199,6 +260,10 @@ func (d *decider) compare(n *ast.BinaryExpr) (bool, error) {
 	y, err := d.scalar(n.Y)
 	if err != nil {
 		return false, err
+	}
+	if x.Kind == values.TextScalar && y.Kind == values.TextScalar &&
+		values.IsToken(string(x.Text)) != values.IsToken(string(y.Text)) && len(x.Text) > 0 && len(y.Text) > 0 {
+		return false, values.NewTokenError(d.src.Text(n))
 	}
 	order, ok := x.Compare(&y)
 	if x.Kind == values.NoScalar || y.Kind == values.NoScalar {
@@ -229,6 +294,9 @@ func (d *decider) typeIs(n *ast.BinaryExpr, a *ast.TypeAssertExpr) (bool, error)
 	if err != nil {
 		return false, err
 	}
+	if !v.IsValid() {
+		return false, fmt.Errorf("%s is no interface: %w", d.src.Text(a.X), values.ErrKind)
+	}
 	inner, err := v.Elem()
 	if errors.Is(err, values.ErrNil) {
 		return d.src.Text(n.Y) == "nil" == (n.Op == token.EQL), nil
@@ -251,6 +319,12 @@ func (d *decider) text(op probe.TextOp, n *ast.CallExpr) (bool, error) {
 	}
 	if x.Kind != values.TextScalar || y.Kind != values.TextScalar {
 		return false, fmt.Errorf("%s: no texts: %w", d.src.Text(n), values.ErrKind)
+	}
+	if len(y.Text) == 0 {
+		return true, nil // whatever the text is
+	}
+	if values.IsToken(string(x.Text)) || values.IsToken(string(y.Text)) {
+		return false, values.NewTokenError(d.src.Text(n))
 	}
 	switch op {
 	case probe.HasPrefix:

@@ -21,13 +21,25 @@ type memory struct {
 	over   bool // something was left out, as the hit was full
 	left   int  // types that interfaces may hold, whose contents were left out
 	bytes  int  // that a hit has room for
+	locals uint64
+}
+
+// localsAt is where values lie that were in registers. No process has memory there: its addresses have 56 bits at most.
+const localsAt = 1 << 56
+
+// local gives bytes a place in the hit's memory, off bytes into size that are theirs.
+func (m *memory) local(data []byte, off, size int64) (addr uint64) {
+	addr = localsAt + m.locals + uint64(off)
+	m.locals += uint64(max(size, off+int64(len(data)))+31) &^ 15
+	m.pieces = append(m.pieces, probe.Piece{State: probe.Captured, Addr: addr, Data: data})
+	return addr
 }
 
 var _ attach.Memory = (*memory)(nil)
 
 // set takes the pieces of a hit.
 func (m *memory) set(pieces []probe.Piece) {
-	m.pieces, m.failed = m.pieces[:0], m.failed[:0]
+	m.pieces, m.failed, m.locals = m.pieces[:0], m.failed[:0], 0
 	for _, p := range pieces {
 		switch {
 		case p.State == probe.Unreadable:
@@ -67,6 +79,21 @@ func (m *memory) copy(p []byte, addr uint64) (n int) {
 		}
 	}
 	return n
+}
+
+// Next gives the first bytes that were captured of n bytes at an address, and where they lie; nil if there are none.
+func (m *memory) Next(addr uint64, n int) (at uint64, b []byte) {
+	end := addr + uint64(n)
+	for _, piece := range m.pieces {
+		last := piece.Addr + uint64(len(piece.Data))
+		if from, to := max(addr, piece.Addr), min(end, last); from < to && (b == nil || from < at) {
+			at, b = from, piece.Data[from-piece.Addr:to-piece.Addr]
+		}
+		if piece.Addr >= end {
+			break
+		}
+	}
+	return at, b
 }
 
 // why is why there is nothing at an address.

@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/token"
 	"reflect"
-	"slices"
 	"strings"
 
 	"ri/attach"
@@ -184,6 +183,9 @@ type Value struct {
 	Name  string
 	Value values.Value // over the hit's memory, until the next hit is read
 	Err   error        // ErrNotCaptured, ErrGone, values.ErrNil, ...
+	// Owner, of a field, is the struct that has it, Inside bytes before the value; nil of all else.
+	Owner  *symbols.Type
+	Inside int64
 }
 
 // Entry gives what a hit took along at the entry. It is good until the next hit is read.
@@ -216,16 +218,16 @@ func (s *side) set(pieces []probe.Piece) {
 func (p *Program) values(s *side, all []shown, pieces []probe.Piece, registers map[int]uint64) []Value {
 	out := make([]Value, 0, len(all))
 	for i := range all {
-		v := Value{Name: all[i].name}
-		v.Value, v.Err = p.value(s.space, &all[i], pieces, registers)
+		v := Value{Name: all[i].name, Owner: all[i].spot.owner, Inside: all[i].spot.inside}
+		v.Value, v.Err = p.value(s, &all[i], pieces, registers)
 		out = append(out, v)
 	}
 	return out
 }
 
 // value is what one of those shown is in a hit.
-func (p *Program) value(space *values.Space, s *shown, pieces []probe.Piece,
-	registers map[int]uint64) (values.Value, error) {
+func (p *Program) value(in *side, s *shown, pieces []probe.Piece, registers map[int]uint64) (values.Value, error) {
+	space := in.space
 	if s.err != nil {
 		return values.Value{}, s.err
 	}
@@ -272,7 +274,11 @@ func (p *Program) value(space *values.Space, s *shown, pieces []probe.Piece,
 	if int64(len(data)) != s.t.Size {
 		return values.Value{}, ErrGone
 	}
-	return space.Local(slices.Clip(data), s.t), nil
+	size := s.t.Size
+	if s.spot.owner != nil {
+		size = max(size, s.spot.owner.Size)
+	}
+	return space.At(in.mem.local(data, s.spot.inside, size), s.t), nil
 }
 
 // piece is what a read captured, or why it didn't.

@@ -18,6 +18,8 @@ type spot struct {
 	entry  bool            // its registers are those of the entry, and it is asked for at the return
 	guards []probe.Compare // what must hold for it to be there
 	orZero *probe.Word     // where this word is 0 there is nothing, and the number is 0: the length of a nil map
+	owner  *symbols.Type   // of a field: the struct that has it, nil of all else
+	inside int64           // where in the struct it lies
 }
 
 // spotOf is where an argument is.
@@ -63,7 +65,7 @@ func (s spot) memory(p Piece) probe.Path {
 // part is what lies at an offset of the spot.
 func (s spot) part(off int64, t *symbols.Type) spot {
 	out := s
-	out.t = t
+	out.t, out.owner = t, nil
 	if s.pieces == nil {
 		out.path.Last += off
 		return out
@@ -183,10 +185,32 @@ func (s spot) field(name string) (spot, error) {
 	if err != nil {
 		return spot{}, err
 	}
+	owner := s.t
 	for _, step := range p.Steps {
 		if s, err = s.behind(step.Offset, s.t); err != nil {
 			return spot{}, err
 		}
+		owner = pointedAt(owner, step.Offset)
 	}
-	return s.part(p.Offset, p.Field.Type), nil
+	out := s.part(p.Offset, p.Field.Type)
+	out.owner, out.inside = owner, p.Offset
+	return out, nil
+}
+
+// pointedAt is what the pointer at an offset of a struct points to; nil where there is none.
+func pointedAt(t *symbols.Type, off int64) *symbols.Type {
+	for t != nil && t.Kind == reflect.Struct {
+		fields := t.Fields()
+		i := slices.IndexFunc(fields, func(f symbols.Field) bool {
+			return off >= f.Offset && off < f.Offset+f.Type.Size
+		})
+		if i < 0 {
+			return nil
+		}
+		t, off = fields[i].Type, off-fields[i].Offset
+	}
+	if t == nil || t.Kind != reflect.Pointer || off != 0 {
+		return nil
+	}
+	return t.Elem()
 }

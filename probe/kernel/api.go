@@ -59,14 +59,17 @@ type Target struct {
 type Options struct {
 	// Goid and StackHi are offsets in runtime.g. StackHi is 8 in all releases so far (stack is the first field).
 	Goid, StackHi int64
-	Budget        float64 // cores that hits may cost; DefaultBudget
-	Limit         uint64  // events taken at most; DefaultLimit
-	Stack         int     // return addresses with each event, at most MaxStack
-	Ring          int     // bytes of the ring of events
-	Calls         int     // calls that may be open at once, of each probe with returns
-	Keys          int     // rows of each table of counts
-	Windows       bool    // over the budget, count in windows of time instead of ending
-	PanicOnWarn   bool    // probe though the kernel panics on a warning
+	// Status, SP and SyscallSP are offsets of atomicstatus, sched.sp and syscallsp in runtime.g, by which Open tells
+	// whether a goroutine that waits still has a call's frame; 0: it isn't told.
+	Status, SP, SyscallSP int64
+	Budget                float64 // cores that hits may cost; DefaultBudget
+	Limit                 uint64  // events taken at most; DefaultLimit
+	Stack                 int     // return addresses with each event, at most MaxStack
+	Ring                  int     // bytes of the ring of events
+	Calls                 int     // calls that may be open at once, of each probe with returns
+	Keys                  int     // rows of each table of counts
+	Windows               bool    // over the budget, count in windows of time instead of ending
+	PanicOnWarn           bool    // probe though the kernel panics on a warning
 	// Counting is how long hits are counted before anything is armed, 100 ms; negative: not at all, where somebody else
 	// has counted.
 	Counting time.Duration

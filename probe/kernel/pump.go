@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -73,6 +74,9 @@ func (a *Armed) costly(perProbe []time.Duration, now time.Time) error {
 	}
 	return a.overBudget(cost, rates, false)
 }
+
+// Gone tells whether the process has ended.
+func (a *Armed) Gone() bool { return a.gone() }
 
 func (a *Armed) gone() bool {
 	if a.pidfd < 0 {
@@ -248,8 +252,8 @@ func (a *Armed) halt() {
 	a.pumped.Wait()
 }
 
-// Open gives the calls that have not returned, after Disarm: those that go on, and those whose frames are gone without
-// having been overwritten by another call.
+// Open gives the calls that have not returned, after Disarm: those that go on, and, as Ended, those whose frames are
+// gone. Of a goroutine that runs it can't be told that a frame is gone which no other call took the place of.
 func (a *Armed) Open() []probe.Event {
 	var out []probe.Event
 	for key, m := range a.calls {
@@ -259,25 +263,62 @@ func (a *Armed) Open() []probe.Event {
 		k, v := make([]byte, 24), make([]byte, key)
 		for it := m.Iterate(); it.Next(&k, &v); {
 			if e, err := a.decode(v); err == nil {
-				e.Ended = !a.standing(e)
+				e.Ended = !a.standing(e, le64(k[8:]))
 				out = append(out, e)
 			}
 		}
 	}
-	slices.SortFunc(out, func(x, y probe.Event) int { return int(x.Time - y.Time) })
+	slices.SortFunc(out, func(x, y probe.Event) int { return cmp.Compare(x.Time, y.Time) })
 	return out
 }
 
-// standing says whether a goroutine is still the one that made a call: its g is used again for others.
-func (a *Armed) standing(e probe.Event) bool {
+// Statuses of a goroutine: of the first two the saved SP is its own (runtime2.go, Go 1.20 to 1.27).
+const (
+	inSyscall = 3
+	waiting   = 4
+	dead      = 6
+)
+
+// standing says whether a call goes on: its g may be another goroutine's by now, and of one that waits the stack tells.
+// depth is how far the end of the call's frame was below the end of the stack.
+func (a *Armed) standing(e probe.Event, depth uint64) bool {
 	if a.options.Goid <= 0 {
 		return true
 	}
+	goid, err := a.ofG(e.G, a.options.Goid)
+	if err != nil || goid != e.Goroutine {
+		return false
+	}
+	if a.options.Status == 0 || a.options.SP == 0 || a.options.SyscallSP == 0 {
+		return true
+	}
+	status, err := a.ofG(e.G, a.options.Status)
+	if err != nil || uint32(status) == dead {
+		return err != nil
+	}
+	saved := map[uint32]int64{waiting: a.options.SP, inSyscall: a.options.SyscallSP}[uint32(status)]
+	if saved == 0 {
+		return true
+	}
+	sp, err := a.ofG(e.G, saved)
+	hi, hiErr := a.ofG(e.G, a.options.StackHi)
+	again, statusErr := a.ofG(e.G, a.options.Status)
+	if err != nil || hiErr != nil || statusErr != nil || sp == 0 || sp > hi || uint32(again) != uint32(status) {
+		return true
+	}
+	return hi-sp > depth
+}
+
+// ofG reads a word of a runtime.g.
+func (a *Armed) ofG(g uint64, offset int64) (uint64, error) {
 	var b [8]byte
 	local := []unix.Iovec{{Base: &b[0], Len: 8}}
-	remote := []unix.RemoteIovec{{Base: uintptr(e.G) + uintptr(a.options.Goid), Len: 8}}
+	remote := []unix.RemoteIovec{{Base: uintptr(g) + uintptr(offset), Len: 8}}
 	n, err := unix.ProcessVMReadv(a.target.PID, local, remote, 0)
-	return err == nil && n == 8 && le64(b[:]) == e.Goroutine
+	if err == nil && n != len(b) {
+		err = io.ErrUnexpectedEOF
+	}
+	return le64(b[:]), err
 }
 
 // Close takes all away.

@@ -32,6 +32,14 @@ type Encoded struct {
 	block         Block // without an offset
 }
 
+// Loose is a block that goes into no file as it is, but through what takes encoded ones.
+func Loose(name string, data []byte) Encoded {
+	return Encoded{stored: bytes.Clone(data), block: Block{Name: name}}
+}
+
+// Loose gives back what Loose was made of.
+func (e Encoded) Loose() (name string, data []byte) { return e.block.Name, e.stored }
+
 // headerRoom is what a header may grow by until it is written for the last time, in bytes.
 const headerRoom = 16 << 10
 

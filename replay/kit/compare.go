@@ -14,7 +14,6 @@ import (
 type riCompare struct {
 	replay  *riReplay
 	skipped int // parts that can't be compared: not recorded, or made of replaced texts
-	seen    map[[2]string]bool
 }
 
 // differs says where a value is another than was recorded; "" where it is the same.

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // adder is a library: it asks a source for numbers.
@@ -77,6 +78,8 @@ func TestReplay(t *testing.T) {
 			reflect.TypeFor[source](): func(r *riReplay, on int) any { return &fakeSource{r, on} }},
 		vars: map[string]any{"kit.errEmpty": errEmpty}}
 	funcs := map[string]any{"kit.(*adder).Add": (*adder).Add}
+	whole := strings.Join(lines, "\n") + "\n"
+	riRun(t, write(t, whole+endMark(whole)), types, funcs, nil, synctest.Test, synctest.Wait)
 	for _, c := range []struct{ name, from, to, want string }{
 		{"as it was", "", "", ""},
 		{"result", `"values":[42,null]`, `"values":[43,null]`, "event 4: kit.(*adder).Add: result 0: expected 43, got 42"},

@@ -47,7 +47,7 @@ TIME                      GOROUTINE  REQUEST  DURATION  COUNT  KEY              
       local key = hit.key
       if key and hit.stop and hit.stop > 0 then key = key .. " +" end
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, request = hit.probe, duration = hit.duration, count = hit.n, key = key,
+        time = hit.time, goroutine = hit.goroutine, request = hit.probe, duration = hit.duration or hit.so_far, count = hit.n, key = key,
         error = hit.err or hit.ended,
       }
     end

@@ -32,8 +32,8 @@ TIME                      GOROUTINE  NETWORK  HOST         ADDRESSES  DURATION  
   run = function(p)
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9 } do
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, network = hit.network or "ip", host = hit.host, addresses = hit.addresses, duration = hit.duration,
-        error = hit.err or hit.ended,
+        time = hit.time, goroutine = hit.goroutine, network = hit.network or "ip", host = hit.host, addresses = hit.addresses,
+        duration = hit.duration or hit.so_far, error = hit.err or hit.ended,
       }
     end
   end,

@@ -37,7 +37,7 @@ TIME                      DURATION  STOPPING  REASON
     end
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9 } do
       local duration = hit.woken and hit.started and hit.woken - hit.started
-      if not duration or duration >= p.over then
+      if not hit.so_far and (not duration or duration >= p.over) then
         ri.emit {
           time = hit.time, duration = duration, stopping = hit.stopped and hit.stopped - hit.started,
           reason = names[hit.reason] or hit.reason and "reason " .. tostring(hit.reason) or hit.missing.reason,

@@ -67,7 +67,7 @@ TIME                      GOROUTINE  SIDE    DURATION  CODE      METHOD         
         local message = status.message
         if message == "" then message = nil end
         ri.emit {
-          time = hit.time, goroutine = hit.goroutine, side = hit.probe, duration = hit.duration, method = hit.method,
+          time = hit.time, goroutine = hit.goroutine, side = hit.probe, duration = hit.duration or hit.so_far, method = hit.method,
           code = code and (codes[code + 1] or tostring(code)), message = message, error = hit.ended or not code and hit.err or nil,
         }
         n = n + 1

@@ -44,7 +44,7 @@ TIME                      GOROUTINE  METHOD  STATUS   BYTES  DURATION  HOST     
       local bytes = hit.bytes
       if bytes and bytes < 0 then bytes = nil end
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, method = hit.method, status = hit.status, bytes = bytes, duration = hit.duration,
+        time = hit.time, goroutine = hit.goroutine, method = hit.method, status = hit.status, bytes = bytes, duration = hit.duration or hit.so_far,
         host = hit.host, path = hit.path, error = hit.err or hit.ended,
       }
     end

@@ -56,7 +56,7 @@ TIME                      GOROUTINE  REMOTE           PROTO     METHOD  STATUS  
       if status == 0 and not hit.ended then status = 200 end -- what net/http answers for a handler that says nothing
       ri.emit {
         time = hit.time, goroutine = hit.goroutine, remote = hit.remote, proto = hit.proto, method = hit.method, status = status,
-        bytes = hit.written or hit.written2 or hit.written3, duration = hit.duration, host = hit.host, path = hit.path, ended = hit.ended,
+        bytes = hit.written or hit.written2 or hit.written3, duration = hit.duration or hit.so_far, host = hit.host, path = hit.path, ended = hit.ended,
       }
     end
   end,

@@ -26,6 +26,7 @@ free cost nothing. A writer that waits for another one waits for the RWMutex's M
     { name = "kind", help = "Mutex; RWMutex.RLock, for a writer; RWMutex.Lock, for readers" },
     { name = "lock", type = "address" },
     { name = "by", cut = "left", help = "who called Lock" },
+    { name = "ended", optional = true, help = "if the call has not returned: the duration is how long it has lasted so far" },
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[
@@ -45,8 +46,8 @@ TIME                      GOROUTINE  DURATION  KIND           LOCK          BY
       local lock = hit.at
       if lock and kinds[hit.probe] then lock = offsets[hit.probe] and lock - offsets[hit.probe] end
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, duration = hit.duration, kind = kinds[hit.probe] or hit.probe, lock = lock, by = by,
-        callers = hit.stack,
+        time = hit.time, goroutine = hit.goroutine, duration = hit.duration or hit.so_far, kind = kinds[hit.probe] or hit.probe, lock = lock, by = by,
+        callers = hit.stack, ended = hit.ended,
       }
     end
   end,

@@ -46,7 +46,7 @@ TIME                      GOROUTINE  KIND   VALUES  DURATION  STATEMENT         
   run = function(p)
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9 } do
       ri.emit {
-        time = hit.time, goroutine = hit.goroutine, kind = hit.probe, values = hit.values, duration = hit.duration, statement = without(hit.query),
+        time = hit.time, goroutine = hit.goroutine, kind = hit.probe, values = hit.values, duration = hit.duration or hit.so_far, statement = without(hit.query),
         error = hit.err or hit.ended,
       }
     end

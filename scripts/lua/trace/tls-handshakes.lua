@@ -55,7 +55,7 @@ TIME                      GOROUTINE  SIDE    NAME         VERSION  PROTOCOL  DUR
       if protocol == "" then protocol = nil end
       ri.emit {
         time = hit.time, goroutine = hit.goroutine, side = hit.probe, name = name or hit.asked,
-        version = versions[hit.version], protocol = protocol, resumed = hit.resumed, duration = hit.duration, error = hit.err or hit.ended,
+        version = versions[hit.version], protocol = protocol, resumed = hit.resumed, duration = hit.duration or hit.so_far, error = hit.err or hit.ended,
       }
     end
   end,
