@@ -78,11 +78,15 @@ FD  LOCAL           REMOTE           STATE           RX       TX  READER  WRITER
     if why then
       ri.log('sockets as the program and the netpoller have them: ' .. why)
       known = netpoll.known(polled)
-      local fds = {}
-      for fd in pairs(polled) do fds[#fds + 1] = fd end
+      local fds, others = {}, {}
+      for fd in pairs(polled) do
+        fds[#fds + 1] = fd
+        if not known[fd] then others[fd] = true end
+      end
       table.sort(fds)
+      local files = netpoll.files(others) -- pipes, say
       for _, fd in ipairs(fds) do
-        if emit(fd, known[fd] or { state = '' }, polled[fd], now, p) then shown = shown + 1 end
+        if not files[fd] and emit(fd, known[fd] or { state = '' }, polled[fd], now, p) then shown = shown + 1 end
       end
     end
     print(words.count(shown, 'socket'))

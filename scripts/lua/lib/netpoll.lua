@@ -96,6 +96,29 @@ function netpoll.known(polled)
   return byfd
 end
 
+--- Which of some descriptors are an os.File's, as a pipe's are that is polled: for targets whose descriptors can't be had. Found as in known.
+-- @param fds table: of fd to true
+-- @return table: of fd to true
+function netpoll.files(fds)
+  local out = {}
+  local function note(file)
+    pcall(function()
+      local fd = file.pfd.Sysfd
+      if fds[fd] and file.pfd.pd.runtimeCtx ~= 0 and ri.bit.band(file.pfd.fdmu.state, 1) == 0 then out[fd] = true end
+    end)
+  end
+  if next(fds) == nil then return out end
+  local found, list = pcall(ri.find, 'os.File', { max = 10000 })
+  for _, f in ipairs(found and list or {}) do
+    if f.value ~= nil then pcall(function() note(f.value.file) end) end
+  end
+  if ri.target().kind ~= 'process' then
+    local walked, instances = pcall(function() return ri.heap():instances('os.file') end)
+    for _, address in ipairs(walked and instances or {}) do note(ri.at(address, 'os.file')) end
+  end
+  return out
+end
+
 --- The function of a goroutine that waits: the innermost one that isn't of the runtime, the netpoller or package net and its like.
 -- @param g *runtime.g?
 -- @return string?
