@@ -355,7 +355,8 @@ func found(where string, data []byte) (list []string) {
 		}
 	}
 	// Names of fields, and what looks like them by chance.
-	named := strings.Contains(where, "symbols") || strings.Contains(where, "typed") || where == "the file"
+	named := strings.Contains(where, "symbols") || strings.Contains(where, "typed") || where == "the file" ||
+		strings.Contains(where, format.LookBlock(0)[:5]) // times of the CPU in digits
 	word := uint64(0)
 	for i, b := range data {
 		word = word>>8 | uint64(b)<<56
