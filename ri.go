@@ -95,7 +95,8 @@ func (t *Target) Lua(ctx context.Context, opt Options, text string) iter.Seq2[Ro
 
 // Trace has the process tell of calls as they pass by, and gives their rows: the columns are those of
 // ri trace --ndjson. Of a recording it gives the hits that were kept. It ends by the request's limits, by its budget
-// (rows.ErrPartial; what came before is good), with ctx, and when the caller breaks off; then nothing is probed any more.
+// (rows.ErrPartial; what came before is good), with ctx, and when the caller breaks off; then nothing is probed any
+// more.
 // What the request can't have is rows.ErrUsage or rows.ErrRefused, before anything is touched. See package trace for
 // the life of a request.
 func (t *Target) Trace(ctx context.Context, r Request) iter.Seq2[Row, error] {

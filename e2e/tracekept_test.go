@@ -19,7 +19,7 @@ import (
 )
 
 // ask runs a ri that ends by itself, and gives its rows, what it said, and its exit code.
-func ask(t *testing.T, args ...string) (found []map[string]any, said string, code int) {
+func askKept(t *testing.T, args ...string) (found []map[string]any, said string, code int) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, "ri"), args...)
 	var out, errs bytes.Buffer
@@ -93,7 +93,7 @@ func TestTraceKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := redact.NewTokens([redact.KeySize]byte(secret))
-	kept, said, code := ask(t, "trace", "-r", file, "--ndjson")
+	kept, said, code := askKept(t, "trace", "-r", file, "--ndjson")
 	if code != 0 || len(kept) != len(live) {
 		t.Fatalf("exit %d, %d rows: %s", code, len(kept), said)
 	}
@@ -123,9 +123,9 @@ func TestTraceKept(t *testing.T) {
 		{[]string{"recording", "check", file, "--word", "customer-"}, 0, "", -1},
 		{[]string{"recording", "info", file}, 0, "hits of ri trace", -1},
 	} {
-		rows, said, code := ask(t, append(one.args, "--ndjson")...)
+		rows, said, code := askKept(t, append(one.args, "--ndjson")...)
 		if one.rows < 0 {
-			rows, said, code = ask(t, one.args...)
+			rows, said, code = askKept(t, one.args...)
 		}
 		if code != one.code || !strings.Contains(said, one.says) || one.rows > 0 && len(rows) != one.rows {
 			t.Errorf("%v: exit %d, %d rows: %s", one.args, code, len(rows), said)
@@ -152,7 +152,7 @@ func testCutHits(t *testing.T, file string, whole int) {
 		if err := os.WriteFile(cut, data[:len(data)*share/8], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if rows, said, code := ask(t, "trace", "-r", cut, "--ndjson"); code != 4 && (code != 0 || len(rows) > whole ||
+		if rows, said, code := askKept(t, "trace", "-r", cut, "--ndjson"); code != 4 && (code != 0 || len(rows) > whole ||
 			!strings.Contains(said, "cut short")) {
 			t.Errorf("%d of 8: exit %d, %d rows: %s", share, code, len(rows), said)
 		}
@@ -161,7 +161,7 @@ func testCutHits(t *testing.T, file string, whole int) {
 	if err := os.WriteFile(cut, data[:len(data)-40], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if rows, said, code := ask(t, "trace", "-r", cut, "--ndjson"); code != 0 || len(rows) != whole ||
+	if rows, said, code := askKept(t, "trace", "-r", cut, "--ndjson"); code != 0 || len(rows) != whole ||
 		!strings.Contains(said, "cut short") {
 		t.Errorf("without the end: exit %d, %d rows: %s", code, len(rows), said)
 	}
@@ -174,10 +174,10 @@ func testRedactedHits(t *testing.T, dir, file string) {
 	if err := os.WriteFile(policy, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, said, code := ask(t, "recording", "redact", file, "-o", less, "--policy", policy); code != 0 {
+	if _, said, code := askKept(t, "recording", "redact", file, "-o", less, "--policy", policy); code != 0 {
 		t.Fatal(said)
 	}
-	rows, said, code := ask(t, "trace", "-r", less, "--ndjson", "--show", "path,o.Customer.Name,o.ID")
+	rows, said, code := askKept(t, "trace", "-r", less, "--ndjson", "--show", "path,o.Customer.Name,o.ID")
 	if code != 0 || len(rows) != 60 {
 		t.Fatalf("exit %d, %d rows: %s", code, len(rows), said)
 	}
@@ -190,7 +190,7 @@ func testRedactedHits(t *testing.T, dir, file string) {
 			t.Fatal(row)
 		}
 	}
-	if _, said, code := ask(t, "recording", "verify", less); code != 0 {
+	if _, said, code := askKept(t, "recording", "verify", less); code != 0 {
 		t.Error(said)
 	}
 	if data, err := exec.Command(filepath.Join(bin, "ri"), "recording", "export", less).Output(); err != nil ||
@@ -208,7 +208,7 @@ func testHitsPolicy(t *testing.T, p *tracedProgram, dir string) {
 	}
 	live, made, said := p.trace(20, "main.(*Service).Handle", "--show", "o.ID", "--show", "o.Customer.Name", "--show",
 		"path", "--limit", "20", "-o", file, "--policy", policy)
-	kept, _, code := ask(t, "trace", "-r", file, "--ndjson")
+	kept, _, code := askKept(t, "trace", "-r", file, "--ndjson")
 	if code != 0 || !reflect.DeepEqual(kept, live) {
 		t.Fatalf("exit %d\n%v\nwant\n%v\n%s", code, kept, live, said)
 	}
@@ -218,11 +218,12 @@ func testHitsPolicy(t *testing.T, p *tracedProgram, dir string) {
 			want++
 		}
 	}
-	rows, said, code := ask(t, "trace", "-r", file, "--ndjson", "--when", `o.Customer.Name == "customer-3"`)
+	rows, said, code := askKept(t, "trace", "-r", file, "--ndjson", "--when", `o.Customer.Name == "customer-3"`)
 	if code != 0 || len(rows) != want {
 		t.Errorf("exit %d, %d rows, want %d: %s", code, len(rows), want, said)
 	}
-	if _, said, code := ask(t, "recording", "check", file); code != 0 || !strings.Contains(said, "main.Customer.Name") {
+	_, said, code = askKept(t, "recording", "check", file)
+	if code != 0 || !strings.Contains(said, "main.Customer.Name") {
 		t.Errorf("exit %d: %s", code, said)
 	}
 }
@@ -233,7 +234,7 @@ func testHitsRecipe(t *testing.T, p *tracedProgram, dir string, tokens *redact.T
 	recipe := []string{"run", "errors", "func=main.(*Service).Handle", "limit=12"}
 	live, said := whileTraced(t, append(recipe, "-p", p.pid, "-o", file, "--key-file", filepath.Join(dir, "key")),
 		func(*exec.Cmd) { p.calls(30) })
-	kept, _, code := ask(t, append(recipe, "-r", file, "--ndjson")...)
+	kept, _, code := askKept(t, append(recipe, "-r", file, "--ndjson")...)
 	if code != 0 || len(kept) != len(live) || len(live) == 0 {
 		t.Fatalf("exit %d, %d rows of %d\n%s", code, len(kept), len(live), said)
 	}
@@ -243,7 +244,7 @@ func testHitsRecipe(t *testing.T, p *tracedProgram, dir string, tokens *redact.T
 		}
 	}
 	// What another recipe asks of the same function has other probes.
-	if rows, said, code := ask(t, "run", "slow", recipe[2], "-r", file, "--ndjson"); code != 4 {
+	if rows, said, code := askKept(t, "run", "slow", recipe[2], "-r", file, "--ndjson"); code != 4 {
 		t.Errorf("exit %d, %d rows: %s", code, len(rows), said)
 	}
 }
@@ -281,7 +282,7 @@ func TestSlow(t *testing.T) {
 	if count != 36 || slowest == 0 || open != 1 { // four panic
 		t.Errorf("%d calls, %d slowest, %d open\n%v\n%s", count, slowest, open, live, said)
 	}
-	again, said, code := ask(t, append(recipe, "-r", file, "--ndjson")...)
+	again, said, code := askKept(t, append(recipe, "-r", file, "--ndjson")...)
 	if code != 0 || len(again) != len(live) {
 		t.Errorf("of the recording: exit %d, %d rows of %d: %s", code, len(again), len(live), said)
 	}

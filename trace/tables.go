@@ -31,7 +31,7 @@ func (p *Plan) tables(armed *kernel.Armed) (out []recorded.Table) {
 	return out
 }
 
-// tableRow is a table: count, total, and two lists: below which times so many calls returned, that no bucket before has.
+// tableRow is a table: count, total, and two lists: below which times so many calls returned that no bucket before has.
 func tableRow(w *Probe, t *recorded.Table) rows.Row {
 	below, counts := []any{}, []any{}
 	for i, n := range t.Buckets {

@@ -53,8 +53,8 @@ const lettingGo = 4 * time.Second
 // run detaches, then ri exits. A second signal exits at once; the kernel then lets the target go.
 // SIGPIPE becomes an ordinary error of the write.
 //
-// What doesn't end by itself within lettingGo is ended: whoever stops ri need not ask twice. A recording that Ctrl-C ends
-// is finished first.
+// What doesn't end by itself within lettingGo is ended: whoever stops ri need not ask twice. A recording that Ctrl-C
+// ends is finished first.
 func withSignals(parent context.Context) (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(parent)

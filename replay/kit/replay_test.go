@@ -51,8 +51,8 @@ func (f *fakeSource) Next(a0 string) (r0 int, r1 error) {
 	return
 }
 
-const head = `{"ri":"calls","version":1,"state":[{"on":2,"type":"*kit.adder","value":{"Source":{"$type":"*x.y","$on":1},` +
-	`"sum":40,"last":null}}]}`
+const head = `{"ri":"calls","version":1,"state":[{"on":2,"type":"*kit.adder","value":{"Source":{"$type":"*x.y",` +
+	`"$on":1},"sum":40,"last":null}}]}`
 
 // lines are a recording's, without the end mark.
 var lines = []string{head,
