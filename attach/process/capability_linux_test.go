@@ -54,7 +54,13 @@ func TestCoverage(t *testing.T) {
 			if _, err := v.ReadMemory(make([]byte, 1), page*attach.PageSize); err != nil {
 				t.Fatal(err)
 			}
-			if said := v.Coverage(); len(said.Missed) != c.missed || said.Check() != nil {
+			missed := c.missed
+			for _, thread := range v.Threads() { // where a thread's stack is the copy has two pages, whoever asks
+				if sp := thread.Regs.SP() / attach.PageSize; missed > 0 && page >= sp && page < sp+stackPages {
+					missed = 0
+				}
+			}
+			if said := v.Coverage(); len(said.Missed) != missed || said.Check() != nil {
 				t.Errorf("after a read: %+v, %v", said, said.Check())
 			}
 		})
