@@ -223,7 +223,9 @@ func (h *Hits) typeName(t *symbols.Type) string {
 }
 
 func (h *Hits) newPainter() *painter {
+	start, end := h.image()
 	return newPainter(Memory{
+		Own:      func(addr uint64) bool { return addr >= start && addr < end },
 		Constant: h.constant,
 		Mapped: func(addr, n uint64) bool {
 			if within(h.mapped, addr, n) {

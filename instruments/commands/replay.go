@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"ri/inert"
 	"ri/instruments/rows"
 	"ri/replay"
 )
@@ -41,7 +42,7 @@ func Replay(ctx context.Context, out *rows.Output, recording, dir string, flags 
 	for _, note := range t.Notes {
 		out.Log("note: " + note)
 	}
-	passed, err := t.Run(ctx, recording, os.Stderr, flags...)
+	passed, err := t.Run(ctx, recording, inert.NewWriter(os.Stderr), flags...)
 	if err != nil {
 		return rows.Refused(err)
 	}

@@ -26,7 +26,7 @@ free cost nothing. A writer that waits for another one waits for the RWMutex's M
     { name = "kind", help = "Mutex; RWMutex.RLock, for a writer; RWMutex.Lock, for readers" },
     { name = "lock", type = "address" },
     { name = "by", cut = "left", help = "who called Lock" },
-    { name = "ended", optional = true, help = "if the call has not returned: the duration is how long it has lasted so far" },
+    { name = "ended", optional = true, hidden = true, help = "if the call has not returned: the duration is how long it has lasted so far" },
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[

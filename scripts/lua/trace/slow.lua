@@ -27,7 +27,7 @@ it, as for ri trace.]],
     { name = "goroutine", type = "int" },
     { name = "args" },
     { name = "results" },
-    { name = "ended", optional = true, help = "not returned: the time is how long it has lasted so far" },
+    { name = "ended", optional = true, hidden = true, help = "not returned: the time is how long it has lasted so far" },
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[
