@@ -12,7 +12,7 @@ type Base struct {
 type BaseKind uint8
 
 const (
-	Constant BaseKind = iota // an address known beforehand: a package variable, with the load bias added
+	Constant BaseKind = iota // a run-time address known beforehand, a package variable's; or a number
 	Register                 // the word in a general register at the site
 	CFA                      // the end of the frame: arguments on the stack, spilled variables
 	Item                     // eight bytes that another Read of this hit has captured

@@ -19,7 +19,9 @@ func (w *window) denyBoxed() {
 		if !w.mem.Own(to) || !w.mem.Constant(to, 8) {
 			continue
 		}
-		if typ, ok := w.before(i); ok && w.mem.Own(typ) && w.isLetters(typ) {
+		typ, ok := w.before(i)
+		// Type words lie in read-only memory: what doesn't is another word that happens to stand before.
+		if ok && w.mem.Own(typ) && w.mem.Constant(typ, 8) && w.isLetters(typ) {
 			w.deny(w.start+uint64(i), 8)
 		}
 	}

@@ -38,6 +38,9 @@ func (h *Hit) Look(v Value) any {
 	if v.Err != nil {
 		return rows.Missing(v.Err.Error())
 	}
+	if v.Plain != nil {
+		return v.Plain
+	}
 	text := v.Value.Dump(h.dump)
 	plain, err := h.plain(v.Value)
 	if errors.Is(err, attach.ErrNotRecorded) {

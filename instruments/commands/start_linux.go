@@ -6,8 +6,11 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ri/inert"
 )
 
 // started is a program that was started, and stands before its first instruction until it is let run.
@@ -20,7 +23,10 @@ type started struct {
 // executes; it is let go at once with SIGSTOP, so that nobody traces it, and it still stands.
 func startStopped(command []string) (*started, error) {
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
+	cmd.Stdin = os.Stdin
+	cmd.Stdout = inert.NewWriter(os.Stderr)
+	cmd.Stderr = cmd.Stdout     // the same writer: the program's lines keep their order
+	cmd.WaitDelay = time.Second // its children may hold the pipe
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
 	// Who traces is a thread: it must be the one that started the program.
 	failed := make(chan error)

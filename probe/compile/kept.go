@@ -52,7 +52,7 @@ func (k *Kept) Decide(in *values.Space, took []Value, length time.Duration) (hol
 	return k.decider(in, took, length).all(k.when)
 }
 
-// Show gives what the expressions stand for in a hit. A constant has no Value, and its Err is values.ErrExpr.
+// Show gives what the expressions stand for in a hit.
 func (k *Kept) Show(in *values.Space, took []Value, length time.Duration) (out []Value) {
 	d := k.decider(in, took, length)
 	for _, e := range k.exprs {
@@ -62,10 +62,10 @@ func (k *Kept) Show(in *values.Space, took []Value, length time.Duration) (out [
 			if whole, ok := d.names[e.source].(values.Value); ok {
 				v.Value = whole
 			} else {
-				_, v.Value, v.Err = d.evaluate(e.src.Tree)
+				v.Plain, v.Value, v.Err = d.evaluate(e.src.Tree)
 			}
 		}
-		if v.Err == nil && !v.Value.IsValid() {
+		if v.Err == nil && v.Plain == nil && !v.Value.IsValid() {
 			v.Err = values.ErrExpr
 		}
 		out = append(out, v)

@@ -182,6 +182,7 @@ func (p *Program) show(s *Scope, name string, at, back *capture) error {
 type Value struct {
 	Name  string
 	Value values.Value // over the hit's memory, until the next hit is read
+	Plain any          // of an expression that has no Value, as len(path): a number, a bool or a text
 	Err   error        // ErrNotCaptured, ErrGone, values.ErrNil, ...
 	// Owner, of a field, is the struct that has it, Inside bytes before the value; nil of all else.
 	Owner  *symbols.Type

@@ -17,7 +17,6 @@ type generator struct {
 	maps   mapsOf
 	how    dialect
 	opts   Options
-	bias   uint64
 
 	atReturn  bool
 	entryTime int          // where an entry in the table of calls has its time
@@ -48,10 +47,8 @@ type dialect struct {
 
 const stackSize = 512
 
-func newGenerator(a *assembler, p *probe.Probe, index int, l layout, m mapsOf, how dialect, o Options,
-	bias uint64) *generator {
-	g := &generator{assembler: a, probe: p, index: index, layout: l, entryTime: atTime, maps: m, how: how, opts: o,
-		bias: bias}
+func newGenerator(a *assembler, p *probe.Probe, index int, l layout, m mapsOf, how dialect, o Options) *generator {
+	g := &generator{assembler: a, probe: p, index: index, layout: l, entryTime: atTime, maps: m, how: how, opts: o}
 	g.slots = slots{cookie: g.alloc(8), time: g.alloc(8), cfa: g.alloc(8), flags: g.alloc(8), word: g.alloc(8),
 		other: g.alloc(8), count: g.alloc(16), key: g.alloc(24)}
 	return g
@@ -106,7 +103,7 @@ func (g *generator) base(b probe.Base, to asm.Register, f fails) {
 	}
 	switch b.Kind {
 	case probe.Constant:
-		g.add(asm.LoadImm(to, int64(b.Word+g.bias), asm.DWord))
+		g.add(asm.LoadImm(to, int64(b.Word), asm.DWord))
 	case probe.Register:
 		g.load(to, ctx, g.register(b.N))
 	case probe.CFA:

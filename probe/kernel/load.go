@@ -111,7 +111,7 @@ func (a *Armed) part(i int, back bool) (part, error) {
 		m.table = t.FD()
 	}
 	code := newAssembler()
-	g := newGenerator(code, p, i, a.layouts[i], m, a.how, a.options, a.target.Bias)
+	g := newGenerator(code, p, i, a.layouts[i], m, a.how, a.options)
 	if back {
 		g.back()
 	} else {
