@@ -37,7 +37,7 @@ func (p *painter) apart(s *Sight, list []typedAt) (out, wrong []typedAt) {
 			wrong = append(wrong, t)
 		default:
 			out = append(out, t)
-			if !p.view(t) {
+			if p.checksOf(t.typ).cut && !p.view(t) {
 				p.nowhere(g, p.of(t.typ, t.addr), t.addr)
 			}
 		}
@@ -45,7 +45,9 @@ func (p *painter) apart(s *Sight, list []typedAt) (out, wrong []typedAt) {
 	return out, wrong
 }
 
-// nowhere denies the pointers of a thing that lead nowhere: they aren't what its type says, or nobody set them yet.
+// nowhere denies the pointers of a thing that lead nowhere, where there are too many for all to be checked: they aren't
+// what its type says. A thing that was checked whole has none, and a thing that can't be of its type denies no words of
+// its own: another one, that is right, may lie around it.
 func (p *painter) nowhere(g *glance, plan *plan, addr uint64) {
 	for i := range plan.pointers {
 		piece := &plan.pointers[i]
@@ -109,11 +111,13 @@ type checks struct {
 	list     []check
 	from, to int64 // where they lie
 	types    int   // gone through so far
+	cut      bool  // there are more
 }
 
 // sizes of what is read for a check, in bytes.
 var checkSize = [reflect.UnsafePointer + 1]int64{reflect.Bool: 1, reflect.String: 16, reflect.Slice: 24,
-	reflect.Interface: 16, reflect.Pointer: 8, reflect.Map: 8, reflect.Chan: 8, reflect.Func: 8}
+	reflect.Interface: 16, reflect.Pointer: 8, reflect.Map: 8, reflect.Chan: 8, reflect.Func: 8,
+	reflect.UnsafePointer: 8}
 
 func (p *painter) checksOf(t *symbols.Type) *checks {
 	c := p.checks[t]
@@ -133,6 +137,7 @@ func (p *painter) checksOf(t *symbols.Type) *checks {
 
 func (c *checks) add(t *symbols.Type, off int64, depth int) {
 	if c.types++; c.types > maxChecks || depth > 16 || t == nil {
+		c.cut = true
 		return
 	}
 	one := check{off: off, kind: t.Kind, align: 1}
@@ -147,6 +152,7 @@ func (c *checks) add(t *symbols.Type, off int64, depth int) {
 		one.align = alignment(t.Elem())
 	case reflect.Interface, reflect.Map, reflect.Chan, reflect.Func:
 		one.align = 8
+	case reflect.UnsafePointer:
 	case reflect.Struct:
 		for _, f := range t.Fields() {
 			c.add(f.Type, off+f.Offset, depth+1)
@@ -157,7 +163,7 @@ func (c *checks) add(t *symbols.Type, off int64, depth int) {
 		if elem == nil || elem.Size <= 0 || elem.Numbers() {
 			return
 		}
-		for i := int64(0); i < t.Len() && c.types < maxChecks; i++ {
+		for i := int64(0); i < t.Len() && !c.cut; i++ {
 			c.add(elem, off+i*elem.Size, depth+1)
 		}
 		return
