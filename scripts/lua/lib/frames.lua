@@ -41,4 +41,19 @@ function frames.variable(g, i, name)
   return vars[name]
 end
 
+--- The arguments of a frame, in their order, as goroutine:locals lists them; none where nothing is known of it.
+-- @param g goroutine
+-- @param i int, the frame
+-- @return table, a list
+function frames.arguments(g, i)
+  local ok, _, _, list = pcall(g.locals, g, i)
+  local out = {}
+  if ok then
+    for _, v in ipairs(list) do
+      if v.argument and not v.result then out[#out + 1] = v end
+    end
+  end
+  return out
+end
+
 return frames

@@ -4,9 +4,10 @@
 -- Each thing that is found is {frame: int, kind: string, dead: boolean, what: string, key, final: boolean}: in which frame, of what kind, whether nothing can come of
 -- it (false: something came), in words, what tells it from another of its kind, and whether it stays so.
 
+local channels = require("spin_channels")
 local locks = require("checks_locks")
-local runtime = require("runtime")
-local timers = require("timers")
+local readers = require("spin_readers")
+local stack = require("frames")
 local words = require("words")
 
 local ends = {}
@@ -33,235 +34,6 @@ local function called(frames)
   for i = 1, math.min(6, #frames) do
     local name = frames[i].func:match("^syscall%.(%w+)$") or frames[i].func:match("/unix%.(%w+)$")
     if name and not name:find("^[Rr]awSyscall") and not name:find("^[Rr]awVfork") and not name:find("^[Ss]yscall") then return name:lower(), i end
-  end
-end
-
--- own gives a value's fields, or nil.
-local function field(v, ...)
-  for _, name in ipairs { ... } do
-    local ok, inner = pcall(function() return v[name] end)
-    if not ok or inner == nil then return nil end
-    v = inner
-  end
-  return v
-end
-
-local function typeof(v)
-  if type(v) ~= "userdata" then return "" end
-  local ok, t = pcall(ri.typeof, v)
-  return ok and t:gsub("^%*", "") or ""
-end
-
--- descriptor finds the internal/poll.FD of what reads, writes or accepts.
-local function descriptor(v)
-  local t = typeof(v)
-  if t == "internal/poll.FD" then return v end
-  if t == "os.File" then return field(v, "file", "pfd") end
-  if t == "os.file" or t == "net.netFD" then return field(v, "pfd") end
-  if t == "net.conn" or t == "net.TCPListener" or t == "net.UnixListener" then return field(v, "fd", "pfd") end
-  if t == "net.TCPConn" or t == "net.UnixConn" or t == "net.UDPConn" or t == "net.IPConn" then return field(v, "conn", "fd", "pfd") end
-end
-
--- eof tells whether a value of type error is io.EOF.
-local function eof(err)
-  if type(err) ~= "userdata" then return false end
-  local ok, same = pcall(function() return ri.addr(err) == ri.addr(ri.var "io.EOF") end)
-  return ok and same
-end
-
--- made is the address of the runtime.hchan that a variable of a channel's type leads to.
-local function made(v)
-  local bytes, addr = ri.memory(ri.addr(v), 8), 0
-  for i = 8, 1, -1 do addr = addr * 256 + bytes:byte(i) end
-  return addr
-end
-
--- before is whether the program's channels don't know their timers (before Go 1.23).
-local before
-
--- due is when the timer of a channel is due; nil where it has none.
-local function due(c, addr)
-  if before == nil then before = not runtime.has(c, "timer") end
-  if not before then return field(c, "timer", "when") end
-  if c.elemsize ~= 24 or c.dataqsiz ~= 1 then return nil end -- of a time.Time, as time.NewTimer makes it
-  return timers.sends()[ri.hex(addr)]
-end
-
--- channel is a runtime.hchan of which a closed one gives zero values at once; and whether it is a timer's, and that is due: "due", "later".
-local function channel(addr)
-  local ok, c = pcall(ri.at, addr, "runtime.hchan")
-  if not ok or not c then return nil end
-  local known, when = pcall(due, c, addr)
-  when = known and when or nil
-  return c, c.closed ~= 0 and c.qcount == 0, when and (ri.cmp(when, runtime.nanotime()) <= 0 and "due" or "later")
-end
-
--- address writes one of package net.
-local function address(a)
-  local ok, text = pcall(function()
-    if a.IP == nil then return a.Name end
-    local b = ri.bytes(a.IP)
-    local ip = #b >= 4 and ("%d.%d.%d.%d"):format(b:byte(#b - 3, #b)) or ""
-    if #b == 16 and b:sub(1, 12) ~= ("\0"):rep(10) .. "\255\255" then
-      local parts = {}
-      for i = 1, 16, 2 do parts[#parts + 1] = ("%x"):format(b:byte(i) * 256 + b:byte(i + 1)) end
-      ip = "[" .. table.concat(parts, ":") .. "]"
-    end
-    return ip .. ":" .. tostring(a.Port)
-  end)
-  return ok and text or nil
-end
-
--- named says which file, listener or connection it is, from its own names and addresses.
-local function named(v)
-  local t = typeof(v)
-  local path = field(v, "file", "name") or t == "os.file" and field(v, "name")
-  if path then return "os.File " .. path end
-  local fd = t == "net.netFD" and v or field(v, "fd") or field(v, "conn", "fd")
-  local own, peer = fd and address(field(fd, "laddr")), fd and address(field(fd, "raddr"))
-  return own and (peer and own .. " to " .. peer or own)
-end
-
--- passed tells whether a descriptor's deadline has passed, for reading or writing (runtime/netpoll.go, pollDesc: rd and wd are negative then).
-local function passed(pfd, writes)
-  local ok, past = pcall(function()
-    local desc = ri.at(pfd.pd.runtimeCtx, "runtime.pollDesc")
-    return ri.cmp(writes and desc.wd or desc.rd, 0) < 0
-  end)
-  return ok and past
-end
-
--- article writes a type's name with its article.
-local function article(t) return (t:find("^[aeio]") and "an " or "a ") .. t end
-
--- failed says what a type of the standard library keeps that has failed: all of them that have such a field fail from then on.
-local function failed(v, t)
-  for _, name in ipairs { "err", "rerr", "readErr" } do
-    local ok, err = pcall(function() return v[name] end)
-    if ok and eof(err) then return ("%s at its end (io.EOF)"):format(article(t)) end
-    if ok and type(err) == "userdata" then
-      local known, is = pcall(ri.typeof, err)
-      if known and (is:find("Error$") or is:find("[eE]rrorString$")) then return ("%s that has failed, and says so each time (%s)"):format(article(t), is) end
-    end
-  end
-end
-
--- exhausted tells of a reader whether it is at its end, true or false, and in words; nil where that isn't known. writes: it is written to.
-local function exhausted(v, depth, writes)
-  local t = typeof(v)
-  depth = depth or 0
-  if depth > 4 or t == "" then return nil end
-  if t == "strings.Reader" or t == "bytes.Reader" then
-    return v.i >= #v.s, ("a %s at its end"):format(t)
-  elseif t == "bytes.Buffer" then
-    return v.off >= #v.buf, "an empty bytes.Buffer"
-  elseif t == "bufio.Reader" then
-    if ri.cmp(v.w, v.r) > 0 then return false end
-    if eof(v.err) then return true, "a bufio.Reader at its end (io.EOF)" end
-    return exhausted(v.rd, depth + 1)
-  elseif t == "bufio.Scanner" then
-    if field(v, "done") == true or v.err ~= nil and v.start == v["end"] then return true, "a bufio.Scanner that has stopped", true end
-    return nil
-  elseif t == "io.PipeReader" or t == "io.pipe" then
-    local p = t == "io.pipe" and v or field(v, "pipe")
-    local done = p and field(p, "done")
-    local c, closed = channel(done and made(done) or 0)
-    if c and closed then return true, "an io.Pipe that is closed", true end
-    return nil
-  elseif t == "io.LimitedReader" then
-    if ri.cmp(v.N, 0) <= 0 then return true, "an io.LimitedReader at its limit" end
-    return exhausted(v.R, depth + 1)
-  end
-  local pfd = descriptor(v)
-  if pfd then
-    if field(pfd, "fdmu", "state") % 2 == 1 then return true, ("what is closed (%s)"):format(named(v) or "its descriptor is gone"), true end
-    if passed(pfd, writes) then return true, ("what has a deadline that has passed (%s)"):format(named(v) or "a descriptor") end
-    return nil
-  end
-  local what = locks.standard(t .. ".") and not t:find("^context%.") and failed(v, t)
-  if what then return true, what end
-end
-
--- argument gives the first argument of a frame that is of one of several types, or the first at all.
-local function arguments(g, i)
-  local ok, _, _, list = pcall(g.locals, g, i)
-  local out = {}
-  if ok then
-    for _, v in ipairs(list) do
-      if v.argument and not v.result then out[#out + 1] = v end
-    end
-  end
-  return out
-end
-
-local receives = { ["runtime.chanrecv1"] = true, ["runtime.chanrecv2"] = true, ["runtime.selectnbrecv"] = false, ["runtime.chanrecv"] = 0 }
-
--- received looks at the channel of a receive.
-local function received(g, i, func, outer)
-  for _, v in ipairs(arguments(g, i)) do
-    if v.name == "c" and v.value ~= nil then
-      local addr = ri.addr(v.value)
-      local c, closed, timer = channel(addr)
-      if not c then return nil end
-      local blocks = receives[func] == true or receives[func] == 0 and receives[outer] == true
-      if closed then return { kind = "closed", dead = true, what = "receives from a channel that is closed", key = addr } end
-      if timer == "due" then return { kind = "timer", dead = true, what = "receives from a timer's channel, and the timer is due at once each time", key = addr, exact = true } end
-      if blocks then return { kind = "channel", dead = false, key = addr } end
-      return { kind = "default", dead = true, what = "asks a channel, and does something else where nothing is there", key = addr }
-    end
-  end
-end
-
--- selected looks at the channels of a select.
-local function selected(g, i)
-  local known, at = pcall(g.locals, g, i)
-  if not known or at.cas0 == nil then return nil end
-  local sends, all, blocks = at.nsends or 0, at.ncases or at.nsends and at.nrecvs and at.nsends + at.nrecvs, at.block
-  if not all then return nil end
-  local addr, size, timer = ri.addr(at.cas0), ri.type("runtime.scase").size, nil
-  for k = sends, math.min(all, 64) - 1 do
-    local case = ri.at(addr + k * size, "runtime.scase")
-    if case.c ~= nil then
-      local c, closed, due = channel(ri.addr(case.c))
-      if c and closed then return { kind = "closed", dead = true, what = "selects, and a case of it is a channel that is closed", key = ri.addr(case.c) } end
-      timer = timer or c and due == "due" and ri.addr(case.c)
-    end
-  end
-  if timer then return { kind = "timer", dead = true, what = "selects, and a timer is due at once each time", key = timer, exact = true } end
-  if blocks == true then return { kind = "channel", dead = false, key = addr } end
-end
-
--- set tells of a timer that is just being made or set again whether it is due at once: by the time that it was given.
-local function set(g, i)
-  local known, at = pcall(g.locals, g, i)
-  local d = known and at.d
-  if d == nil then return { kind = "setting" } end -- a look at what waits for it may tell
-  if ri.cmp(d, 0) <= 0 then return { kind = "timer", dead = true, what = "sets a timer again and again, and a timer is due at once each time" } end
-end
-
--- What makes a timer or sets one, and is given after how long it is due.
-local sets = { ["time.NewTimer"] = true, ["time.(*Timer).Reset"] = true }
-
--- variable finds the name of what is at an address among the variables of the program's own frames.
-local function variable(g, frames, addr)
-  local seen = 0
-  for i, f in ipairs(frames) do
-    if not locks.standard(f.func) then
-      seen = seen + 1
-      if seen > 3 then return nil end
-      local ok, _, _, list = pcall(g.locals, g, i)
-      for _, v in ipairs(ok and list or {}) do
-        local found, name = pcall(function()
-          if type(v.value) ~= "userdata" then return nil end
-          if v.type:find("^<?%-?chan ") or v.type:find("^chan") or v.type:find("^<%-chan") then return made(v.value) == addr and v.name or nil end
-          if v.type == "context.Context" then
-            local done = field(v.value, "done") or field(v.value, "cancelCtx", "done")
-            return done and (ri.addr(done) == addr or made(done) == addr) and v.name .. ".Done()" or nil
-          end
-        end)
-        if found and name then return name, f.func end
-      end
-    end
   end
 end
 
@@ -300,7 +72,7 @@ function ends.receivers(g, frames)
   for i = 1, math.min(most, #frames) do
     if not locks.standard(frames[i].func) then
       local ok, bytes = pcall(function()
-        local v = arguments(g, i)[1].value
+        local v = stack.arguments(g, i)[1].value
         if v == nil then v = receiver_of(g, frames, i) end
         local t = ri.typeof(v):match("^%*(.*)$")
         if not t or ri.type(t).size > 4096 then return nil end
@@ -324,7 +96,7 @@ function ends.given(g, frames)
     if not locks.standard(f.func) then
       for k = math.max(1, i - 1), i do
         local list = {}
-        for _, v in ipairs(arguments(g, k)) do
+        for _, v in ipairs(stack.arguments(g, k)) do
           local ok, n = type(v.value) == "string", nil
           if ok then n = #v.value else ok, n = pcall(ri.len, v.value) end
           if ok and v.type == "string" or v.type == "[]uint8" or v.type == "[]byte" then
@@ -360,7 +132,7 @@ local function held(g, i)
   for _, v in ipairs(ok and list or {}) do
     local t = v.dynamic or v.type
     if type(v.value) == "userdata" and t:find("^%*") and locks.standard(t:sub(2) .. ".") then
-      local known, is, what, final = pcall(exhausted, v.value)
+      local known, is, what, final = pcall(readers.exhausted, v.value)
       if known and is ~= nil then
         local package, name = t:match("^%*(.*)%.(%w+)$")
         out[#out + 1] = {
@@ -388,8 +160,8 @@ local function refused(g, frames, call)
     if errno and ri.cmp(errno, 0) ~= 0 or frames[i].func == "net.(*netFD).Close" and frames[i + 1].func == "net.socket" then
       local to
       for k = i + 1, math.min(i + 10, #frames) do
-        for _, v in ipairs(arguments(g, k)) do
-          if not to and (v.name == "raddr" or v.name == "ra") and type(v.value) == "userdata" then to = address(v.value) end
+        for _, v in ipairs(stack.arguments(g, k)) do
+          if not to and (v.name == "raddr" or v.name == "ra") and type(v.value) == "userdata" then to = readers.address(v.value) end
         end
       end
       local what = errno and "dials, which fails: " .. (names[errno] or "error " .. tostring(errno)) or "dials, and no connection comes about"
@@ -419,7 +191,7 @@ local function started(g, at, call, name)
   if name == "readlen" and call.result == 0 then return { kind = "call", dead = false, call = "exec", reads = true } end
   if name == "readlen" and call.result < 0 then return nil end
   local path
-  for _, v in ipairs(arguments(g, at)) do
+  for _, v in ipairs(stack.arguments(g, at)) do
     if v.name == "argv0" and type(v.value) == "string" then path = v.value end
   end
   return { kind = "fails", dead = true, call = "exec", key = "exec", what = "starts a program, which fails" .. (path and " (" .. path .. ")" or "") }
@@ -459,38 +231,6 @@ function ends.served(frames, children, known)
   return out
 end
 
---- Takes what a goroutine was woken by for a timer that was due at once: of those before Go 1.23 nothing is left by then. For one that was seen to wait for such
--- timers, and never for one that wasn't due.
--- @param frames table, of ri.stack
--- @param found table, of ends.of; what is found is added
-function ends.overdue(frames, found)
-  for i = 1, math.min(4, #frames) do
-    local func = frames[i].func
-    if receives[func] == true or func == "runtime.selectgo" then
-      for k = #found, 1, -1 do
-        if found[k].kind == "channel" then table.remove(found, k) end
-      end
-      local what = func == "runtime.selectgo" and "selects, and a timer is due at once each time" or "receives from a timer's channel, and the timer is due at once each time"
-      found[#found + 1] = { frame = i, kind = "timer", dead = true, what = what, key = 0 }
-      return
-    end
-  end
-end
-
--- What of the standard library waits for an answer that other goroutines of its own fetch: what comes by its channels may be that there is none.
-local answers = { "^net/http%.%(%*Transport%)%.getConn$", "^net%.%(%*[rR]esolver", "^internal/singleflight%." }
-
--- answered tells whether a channel is one of these.
-local function answered(frames, one)
-  if one.kind ~= "channel" then return false end
-  for i = one.frame, math.min(one.frame + 2, #frames) do
-    for _, pattern in ipairs(answers) do
-      if frames[i].func:find(pattern) then return true end
-    end
-  end
-  return false
-end
-
 --- Finds what a goroutine asks for in vain, in a stop.
 -- @param g goroutine
 -- @param frames table, of ri.stack
@@ -501,7 +241,7 @@ function ends.of(g, frames, call)
   local function note(i, one)
     if i and one then
       one.frame = i
-      if answered(frames, one) then return end
+      if channels.answers(frames, one) then return end
       out[#out + 1] = one
     end
   end
@@ -521,20 +261,20 @@ function ends.of(g, frames, call)
   end
   for i = 1, math.min(most, #frames) do
     local func = frames[i].func
-    if not frames[i].inlined and receives[func] ~= nil then
-      note(i, received(g, i, func, frames[i + 1] and frames[i + 1].func))
+    if not frames[i].inlined and channels.receives[func] ~= nil then
+      note(i, channels.received(g, i, func, frames[i + 1] and frames[i + 1].func))
     elseif func == "runtime.chansend1" then
       note(i, { kind = "channel", dead = false }) -- somebody takes what it sends, or it waits
-    elseif sets[func] then
-      note(i, set(g, i))
+    elseif channels.sets[func] then
+      note(i, channels.set(g, i))
     elseif func == "runtime.selectgo" then
-      note(i, selected(g, i))
+      note(i, channels.selected(g, i))
     elseif locks.standard(func) and func:find("%(%*%w+%)%.") and not func:find("^runtime%.") and not func:find("^sync") then
-      local receiver = arguments(g, i)[1]
+      local receiver = stack.arguments(g, i)[1]
       local v = receiver and receiver.value
       if v == nil then v = receiver_of(g, frames, i) end
       if type(v) == "userdata" then
-        local pfd = descriptor(v)
+        local pfd = readers.descriptor(v)
         if pfd then note(i, { kind = "descriptor", fd = pfd.Sysfd, key = ri.addr(v) }) end
         local verb, writes = verb_of(func)
         local known, is, what, final
@@ -559,7 +299,7 @@ function ends.of(g, frames, call)
   end
   for _, one in ipairs(out) do
     if one.dead and (one.kind == "closed" or one.kind == "timer" or one.kind == "default") then
-      if one.key then one.name, one.of = variable(g, frames, one.key) end
+      if one.key then one.name, one.of = channels.variable(g, frames, one.key) end
       if not one.name and one.kind ~= "timer" then one.name, one.of = "at " .. ri.hex(one.key), nil end
     end
   end

@@ -4,6 +4,7 @@
 -- g.sched.pc where that was, and counts in g.trackingSeq how often (runtime/proc.go, Go 1.20 to 1.27; system calls are counted up to 1.25 only). So
 -- one that was seen at work at every look, but was parked in between, is known to have waited.
 
+local channels = require("spin_channels")
 local ends = require("spin_ends")
 local runtime = require("runtime")
 local timers = require("timers")
@@ -290,7 +291,7 @@ local function stack(l, c, g)
   end
   local told, found = pcall(ends.of, g, frames, call)
   if not told then l.noends, found = found, {} end
-  if c.restless and c.overdue then ends.overdue(frames, found) end
+  if c.restless and c.overdue then channels.overdue(frames, found) end
   if c.restless and c.asks then
     c.children = c.children or {}
     local known, more = pcall(ends.served, frames, function() return children(l, c.id) end, c.children)
