@@ -19,9 +19,7 @@ func (w *window) denyBoxed() {
 		if !w.mem.Own(to) || !w.mem.Constant(to, 8) {
 			continue
 		}
-		typ, ok := w.before(i)
-		// Type words lie in read-only memory: what doesn't is another word that happens to stand before.
-		if ok && w.mem.Own(typ) && w.mem.Constant(typ, 8) && w.isLetters(typ) {
+		if typ, ok := w.before(i); ok && w.isLetters(typ) {
 			w.deny(w.start+uint64(i), 8)
 		}
 	}
@@ -47,9 +45,13 @@ const (
 )
 
 // isLetters tells whether an interface's first word says that it holds a number of up to four bytes. Of a type that
-// wasn't looked at it isn't known.
+// wasn't looked at it isn't known. A word that leads elsewhere than to read-only data of the executable's is another that
+// happens to stand before: a program counter, a variable's address.
 func (w *window) isLetters(typ uint64) bool {
 	for range 2 {
+		if typ%8 != 0 || !w.mem.Own(typ) || !w.mem.Constant(typ, 8) || w.mem.Code(typ) {
+			return false
+		}
 		b, ok := w.mem.Read(typ, kindOfType+1)
 		if !ok {
 			return true

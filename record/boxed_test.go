@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"os"
@@ -62,19 +63,8 @@ func TestNowhere(t *testing.T) {
 			s.Touched(at, 8)
 		}
 	}
-	written := &collected{}
-	out := newOutput(written)
-	no := func(uint64) bool { return false }
-	p := newPainter(Memory{Read: memory.read, Own: no, Tokens: 1 << 40,
-		Constant: func(uint64, int) bool { return false },
-		Mapped:   func(addr, n uint64) bool { return addr >= here && addr+n <= here+4096 },
-		Variable: func(uint64) string { return "" },
-	}, &redact.Policy{}, redact.NewTokens(redact.NewKey()), out)
-	if err := p.paint(s, 1, func() error { return nil }); err != nil {
-		t.Fatal(err)
-	}
 	kept := false
-	for _, b := range written.blocks {
+	for _, b := range painted(t, memory, s) {
 		if strings.Contains(string(b), text[1:]) {
 			t.Errorf("a block has the text: %q", b)
 		}
@@ -82,6 +72,50 @@ func TestNowhere(t *testing.T) {
 	}
 	if !kept {
 		t.Error("a pointer that leads somewhere isn't there")
+	}
+}
+
+// image is where fakeMemory has what is the executable's own.
+const image, imageSize = 0x20000, 4096
+
+// painted is what is written of what was looked at.
+func painted(t *testing.T, m fakeMemory, s *Sight) [][]byte {
+	t.Helper()
+	written := &collected{}
+	own := func(addr uint64) bool { return addr >= image && addr < image+imageSize }
+	p := newPainter(Memory{Read: m.read, Tokens: 1 << 40,
+		Own:      own,
+		Code:     func(addr uint64) bool { return own(addr) && addr < image+imageSize/2 },
+		Constant: func(addr uint64, _ int) bool { return own(addr) },
+		Mapped: func(addr, n uint64) bool {
+			_, ok := m.read(addr, int(n))
+			return ok || own(addr)
+		},
+		Variable: func(uint64) string { return "" },
+	}, &redact.Policy{}, redact.NewTokens(redact.NewKey()), newOutput(written))
+	if err := p.paint(s, 1, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return written.blocks
+}
+
+// TestNeighbours: what is right is kept, whatever a wrong guess says of it, and whatever word stands before.
+func TestNeighbours(t *testing.T) {
+	const here, number, pc, typ = 0x10000, 0x400f, image + 64, image + imageSize/2 + 64
+	memory := fakeMemory{here: make([]byte, 4096)}
+	for i, word := range []uint64{number, pc, typ} {
+		binary.LittleEndian.PutUint64(memory[here][8*i:], word)
+	}
+	s := NewSight()
+	s.Typed(here, &symbols.Type{Kind: reflect.Int64, Size: 8})
+	pointer := &symbols.Type{Kind: reflect.UnsafePointer, Size: 8}
+	for i := range uint64(3) { // the number is no pointer
+		s.Typed(here+8*i, pointer)
+	}
+	s.Touched(here, 24)
+	all := slices.Concat(painted(t, memory, s)...)
+	if want := memory[here][:24]; !bytes.Contains(all, want) {
+		t.Errorf("%x isn't kept: %x", want, all)
 	}
 }
 

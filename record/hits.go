@@ -226,6 +226,7 @@ func (h *Hits) newPainter() *painter {
 	start, end := h.image()
 	return newPainter(Memory{
 		Own:      func(addr uint64) bool { return addr >= start && addr < end },
+		Code:     func(addr uint64) bool { return isCode(h.session, addr) },
 		Constant: h.constant,
 		Mapped: func(addr, n uint64) bool {
 			if within(h.mapped, addr, n) {

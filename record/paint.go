@@ -26,6 +26,8 @@ type Memory struct {
 	Variable func(addr uint64) string
 	// Own tells whether an address is one of the executable's, its variables included.
 	Own func(addr uint64) bool
+	// Code tells whether an address is one of the program's functions.
+	Code func(addr uint64) bool
 	// Tokens is an address from which on the process has no memory.
 	Tokens uint64
 	// Step is told how far the writing is; an error ends it.

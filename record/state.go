@@ -393,6 +393,7 @@ func (m *maker) memory() Memory {
 			return m.variables[addr]
 		},
 		Own:    func(addr uint64) bool { return addr >= start && addr < end },
+		Code:   func(addr uint64) bool { return isCode(m.session, addr) },
 		Tokens: m.gap(),
 		Step: func(done, total int64, what string) error {
 			m.progress(done, total, what)
@@ -424,6 +425,11 @@ func (m *maker) constant(addr uint64, n int) bool {
 	return within(m.constants, addr, uint64(n)) && !slices.ContainsFunc(m.excluded, func(r sparse.Range) bool {
 		return start < r.End && r.Start < end
 	})
+}
+
+func isCode(s *looks.Session, addr uint64) bool {
+	_, ok := s.File.PC(addr - s.Bias)
+	return ok
 }
 
 // tokenRoom is how much address space tokens may take, in bytes.
