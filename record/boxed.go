@@ -45,7 +45,7 @@ const (
 )
 
 // isLetters tells whether an interface's first word says that it holds a number of up to four bytes. Of a type that
-// wasn't looked at it isn't known. A word that leads elsewhere than to read-only data of the executable's is another one,
+// wasn't looked at it isn't known. A word that leads elsewhere than to read-only data of the executable's is another,
 // that happens to stand before: a program counter, a variable's address.
 func (w *window) isLetters(typ uint64) bool {
 	for range 2 {
