@@ -26,11 +26,13 @@ func init() {
 	frozen("profile", func() { pprof.Lookup("goroutine").WriteTo(io.Discard, 1) })
 	frozen("trace", func() { trace.Start(io.Discard) })
 	frozen("procs", func() { runtime.GOMAXPROCS(3) })
-	troubles["frozen-assembly"] = func() { stops(func() { await1(new(uint64)) }, func() { runtime.GC() }) }
+	troubles["frozen-assembly"] = func() {
+		noCollections()
+		stops(func() { await1(new(uint64)) }, func() { runtime.GC() })
+	}
 	troubles["frozen-timers"] = func() {
 		preemptible(false)
-		debug.SetGCPercent(-1) // a collection would wait for the loop, and all others for the collection
-		runtime.GC()           // ends one that has begun
+		noCollections()
 		runtime.GOMAXPROCS(4)
 		for range [6]int{} { // no P is idle, and looks after the timers of others
 			pingPong()
@@ -67,9 +69,18 @@ func init() {
 func frozen(name string, ask func()) {
 	troubles["frozen-"+name] = func() {
 		preemptible(false)
+		if name != "allocation" {
+			noCollections()
+		}
 		pingPong()
 		stops(func() { crunch(1 << 62) }, ask)
 	}
+}
+
+// noCollections has none but those that are asked for: one would wait for the loop, and all others for it.
+func noCollections() {
+	debug.SetGCPercent(-1)
+	runtime.GC() // ends one that has begun
 }
 
 // preemptible has the runtime leave goroutines alone that don't call anything: the program begins anew.
@@ -80,18 +91,18 @@ func preemptible(yes bool) {
 	}
 }
 
-// stops has f run, and the world stopped. It says that the program is ready, since nobody else can any more.
+// stops has f run, and the world stopped. It says that the program is ready before f can stop others from saying it.
 func stops(f, ask func()) {
 	runtime.GOMAXPROCS(4)
 	go naps()
 	go func() {
+		fmt.Println("ready")
 		started.Store(true)
 		f()
 	}()
 	for !started.Load() { // a timer may be of the one that f keeps
 		runtime.Gosched()
 	}
-	fmt.Println("ready")
 	asks(ask)
 }
 
