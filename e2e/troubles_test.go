@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -284,18 +285,61 @@ func markedLine(t *testing.T, mark string) string {
 	return ""
 }
 
-func (tr trouble) check(t *testing.T, exe string, beside ...string) {
-	tr.checkOn(t, startTroubles(t, exe, append(beside, tr.name)...))
+// quiet tells whether a program in this trouble still does all else as it did: it may be in others besides.
+func (tr trouble) quiet() bool {
+	for _, loud := range []string{"spin", "holds-", "writes-", "reads-", "once-running", "frozen-", "livelock", "growing",
+		"collector", "limit", "heap", "threads"} {
+		if strings.HasPrefix(tr.name, loud) {
+			return false
+		}
+	}
+	return true
 }
 
-// checkOn has the trouble told of a process that is in it.
-func (tr trouble) checkOn(t *testing.T, pid int) {
+// inGroups runs a test of each trouble, of those that are quiet of several at a time.
+func inGroups(t *testing.T, list []trouble, suffix string, test func(*testing.T, ...trouble)) {
+	var quiet []trouble
+	for _, tr := range list {
+		if tr.quiet() {
+			quiet = append(quiet, tr)
+			continue
+		}
+		t.Run(tr.name+suffix, func(t *testing.T) {
+			t.Parallel()
+			test(t, tr)
+		})
+	}
+	for group := range slices.Chunk(quiet, 12) {
+		t.Run(group[0].name+"-to-"+group[len(group)-1].name+suffix, func(t *testing.T) {
+			t.Parallel()
+			test(t, group...)
+		})
+	}
+}
+
+// checkTroubles has troubles told of a program that is in them.
+func checkTroubles(t *testing.T, exe string, beside []string, list ...trouble) {
+	names := slices.Clone(beside)
+	for _, tr := range list {
+		names = append(names, tr.name)
+	}
+	toldOf(t, startTroubles(t, exe, names...), list...)
+}
+
+// toldOf has troubles told of a process that is in them, and nothing else.
+func toldOf(t *testing.T, pid int, list ...trouble) {
 	var args []string
-	if tr.name == "heap" {
-		args = []string{"--interval", "5s"}
+	var finds [][3]string
+	limit := false
+	for _, tr := range list {
+		if tr.name == "heap" {
+			args = []string{"--interval", "5s"}
+		}
+		limit = limit || tr.name == "limit"
+		finds = append(finds, tr.finds...)
 	}
 	found, out := checkOf(t, 3, pid, args...)
-	for _, want := range tr.finds {
+	for _, want := range finds {
 		line := ""
 		if strings.Contains(want[2], ".") { // a function: which line of a loop it is at differs
 			line = want[2]
@@ -313,10 +357,10 @@ func (tr trouble) checkOn(t *testing.T, pid int) {
 	}
 	for _, f := range found {
 		ok := false
-		for _, want := range tr.finds {
+		for _, want := range finds {
 			ok = ok || f.Check == want[0]
 		}
-		ok = ok || tr.name == "limit" && f.Check == "collector" // what the limit leads to, sooner or later
+		ok = ok || limit && f.Check == "collector" // what the limit leads to, sooner or later
 		if !ok {
 			t.Errorf("%s finds, too: %s: %s", f.Check, f.What, f.Where)
 		}
@@ -330,16 +374,13 @@ func TestTroubles(t *testing.T) {
 	for _, tr := range allTroubles {
 		t.Run(tr.name, func(t *testing.T) {
 			t.Parallel()
-			tr.check(t, exe)
-		})
-		if tr.name == "frozen-timers" {
-			continue // timers that don't come freeze the healthy ones, too
-		}
-		t.Run(tr.name+"-beside-healthy", func(t *testing.T) {
-			t.Parallel()
-			tr.check(t, exe, healthy...)
+			checkTroubles(t, exe, nil, tr)
 		})
 	}
+	list := slices.DeleteFunc(slices.Clone(allTroubles), func(tr trouble) bool {
+		return tr.name == "frozen-timers" // timers that don't come freeze the healthy ones, too
+	})
+	inGroups(t, list, "-beside-healthy", func(t *testing.T, list ...trouble) { checkTroubles(t, exe, healthy, list...) })
 }
 
 // TestRestless has those found that spin and are parked for moments in between. A single look at a busy machine may
@@ -379,6 +420,7 @@ func TestTroublesOfReleases(t *testing.T) {
 		} else {
 			exe = buildTroubles(t, toolchain)
 		}
+		var list []trouble
 		for _, tr := range allTroubles {
 			switch tr.name {
 			case "abba", "ring", "helper", "selflock", "rlock", "upgrade", "starved", "lock-syscall", "leak", "leak-closures",
@@ -387,12 +429,10 @@ func TestTroublesOfReleases(t *testing.T) {
 				"twice-line", "twice-rlock", "continue", "continue-helper", "return-again", "returned-here", "abba-globals",
 				"abba-generic", "abba-closure", "abba-made", "holds-calculating", "holds-helper", "reads-running",
 				"livelock", "livelock-half", "frozen-memstats", "frozen-assembly", "bodies-kept", "rows-kept":
-				t.Run(toolchain+"-"+tr.name, func(t *testing.T) {
-					t.Parallel()
-					tr.check(t, exe)
-				})
+				list = append(list, tr)
 			}
 		}
+		inGroups(t, list, "-"+toolchain, func(t *testing.T, list ...trouble) { checkTroubles(t, exe, nil, list...) })
 		t.Run(toolchain+"-healthy", func(t *testing.T) {
 			t.Parallel()
 			checkOf(t, 0, startTroubles(t, exe, healthy...))
@@ -423,7 +463,7 @@ func TestTroublesAfterProfile(t *testing.T) {
 					if !strings.Contains(out, "leaked") {
 						t.Fatal("Go's own profile found nothing:", out)
 					}
-					tr.checkOn(t, pid)
+					toldOf(t, pid, tr)
 				})
 			}
 		}
