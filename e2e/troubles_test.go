@@ -171,7 +171,7 @@ var allTroubles = []trouble{
 		"main.keepOn (spinning.go:"}}},
 	{"spin-open", [][3]string{{"spinning", "it calls openat, which fails: ENOENT", "main.openAgain (spinning.go:"}}},
 	{"spin-exec", [][3]string{{"spinning", "it starts a program, which fails", "main.execAgain (mixed.go:"}}},
-	{"spin-lookup", [][3]string{{"spinning", "a goroutine spins: it has run all the time in one place",
+	{"spin-lookup", [][3]string{{"spinning", "a goroutine spins: it ",
 		"main.lookUpAgain (mixed.go:"}}},
 	{"spin-dial", [][3]string{{"spinning", "it dials, ", "main.dialAgain (spinning.go:"}}},
 	{"spin-timer", [][3]string{{"spinning", "the timer is due at once each time", "main.rearm (spinning.go:"}}},
@@ -256,8 +256,20 @@ type foundTrouble struct {
 // checkOf gives what ri check finds, having looked at its exit code.
 func checkOf(t *testing.T, code int, pid int, args ...string) (found []foundTrouble, out string) {
 	t.Helper()
-	out, _ = runRi(t, code, append([]string{"check", "-p", fmt.Sprint(pid), "--json", "--max-stop", "1s", "--max-time",
-		"60s"}, args...)...)
+	return checkTimes(t, 1, code, pid, args...)
+}
+
+// checkTimes is checkOf that may look several times until something is found.
+func checkTimes(t *testing.T, times, code, pid int, args ...string) (found []foundTrouble, out string) {
+	t.Helper()
+	args = append([]string{"check", "-p", fmt.Sprint(pid), "--json", "--max-stop", "1s", "--max-time", "60s"}, args...)
+	out, errs, got := askRi(t, args...)
+	for ; got != code && times > 1; times-- {
+		out, errs, got = askRi(t, args...)
+	}
+	if got != code {
+		t.Fatalf("ri %s exits with %d, want %d\n%s%s", strings.Join(args, " "), got, code, out, errs)
+	}
 	var said struct{ Findings []foundTrouble }
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatal(err)
@@ -338,7 +350,11 @@ func toldOf(t *testing.T, pid int, list ...trouble) {
 		limit = limit || tr.name == "limit"
 		finds = append(finds, tr.finds...)
 	}
-	found, out := checkOf(t, 3, pid, args...)
+	times := 1
+	if strings.HasPrefix(list[0].name, "spin") {
+		times = 3 // what is on a stack is there by chance, and a busy machine gives a program few turns
+	}
+	found, out := checkTimes(t, times, 3, pid, args...)
 	for _, want := range finds {
 		line := ""
 		if strings.Contains(want[2], ".") { // a function: which line of a loop it is at differs
