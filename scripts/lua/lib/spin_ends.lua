@@ -278,7 +278,7 @@ function ends.of(g, frames, call)
         if pfd then note(i, { kind = "descriptor", fd = pfd.Sysfd, key = ri.addr(v) }) end
         local verb, writes = verb_of(func)
         local known, is, what, final
-        if verb or not pfd then known, is, what, final = pcall(exhausted, v, 0, writes) end
+        if verb or not pfd then known, is, what, final = pcall(readers.exhausted, v, writes) end
         if known and is ~= nil then note(i, { kind = "end", dead = is, what = (verb or "reads ") .. (what or "a reader"), key = ri.addr(v), final = final }) end
       end
     end
