@@ -58,6 +58,7 @@ type Oracle struct {
 	heap    *Heap
 	answers *Answers
 	space   *values.Space
+	never   map[int64]bool // goroutines that nothing can wake, once asked for
 }
 
 // Ask walks the heap as Build does; answers, if there are any, note what it is asked. Those of a recording answer
@@ -231,20 +232,25 @@ func (o *Oracle) BlockedGroups() ([]*BlockedGroup, error) {
 	return list, err
 }
 
-// Never is Heap.Never.
+// Never tells whether nothing can wake a goroutine any more. Who asks does so of each goroutine, so the list is gone
+// through once.
 func (o *Oracle) Never(id int64) (bool, error) {
-	list, err := Question(o, "never", func(h *Heap) (out []int64, err error) {
-		for _, w := range h.Blocked() {
-			out = append(out, w.Goroutine.ID)
+	if o.never == nil {
+		list, err := Question(o, "never", func(h *Heap) (out []int64, err error) {
+			for _, w := range h.Blocked() {
+				out = append(out, w.Goroutine.ID)
+			}
+			return out, nil
+		})
+		if err != nil {
+			return false, err
 		}
-		return out, nil
-	})
-	for _, blocked := range list {
-		if blocked == id {
-			return true, err
+		o.never = make(map[int64]bool, len(list))
+		for _, blocked := range list {
+			o.never[blocked] = true
 		}
 	}
-	return false, err
+	return o.never[id], nil
 }
 
 // Path is Heap.Path. While answers are noted it has no keys of maps.

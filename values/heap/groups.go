@@ -40,16 +40,3 @@ func (h *Heap) BlockedGroups() []*BlockedGroup {
 	}
 	return list
 }
-
-// Never tells whether nothing can wake a goroutine any more.
-func (h *Heap) Never(id int64) bool {
-	if h.never == nil {
-		h.never = map[int64]bool{}
-		for i := range h.waits {
-			if h.waits[i].Never {
-				h.never[h.waits[i].Goroutine.ID] = true
-			}
-		}
-	}
-	return h.never[id]
-}

@@ -79,8 +79,7 @@ type Heap struct {
 	goroutines  []*values.Goroutine
 	plans       map[planKey]*framePlan
 	waits       []Waiting
-	never       map[int64]bool // goroutines of waits that nothing can wake, once asked for
-	maskedBits  []uint64       // one bit a slot: it holds words that are not followed
+	maskedBits  []uint64 // one bit a slot: it holds words that are not followed
 	untraced    map[uint64]bool
 	finalized   []uint32 // objects with finalizers that nothing else leads to
 	problems    map[string]*problem

@@ -278,6 +278,31 @@ func TestHeapHolders(t *testing.T) {
 	})
 }
 
+// What is asked of every goroutine costs the same however many nothing can wake.
+func TestNever(t *testing.T) {
+	l, h := lookAtHeap(t, heapVariants[0])
+	o, err := heap.Ask(context.Background(), l.Space, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stuck int64
+	for _, w := range h.Waiting() {
+		never, err := o.Never(w.Goroutine.ID)
+		if err != nil || never != w.Never {
+			t.Errorf("goroutine %d: %v %v, want %v", w.Goroutine.ID, never, err, w.Never)
+		}
+		if w.Never {
+			stuck = w.Goroutine.ID
+		}
+	}
+	if stuck == 0 {
+		t.Error("nothing is stuck for ever")
+	}
+	if n := testing.AllocsPerRun(10, func() { _, _ = o.Never(stuck) }); n != 0 {
+		t.Errorf("a goroutine that is asked for again: %v allocations", n)
+	}
+}
+
 // pointer evaluates an expression and gives the pointer that it is.
 func pointer(t testing.TB, l *testlook.Looked, expr string) uint64 {
 	t.Helper()
