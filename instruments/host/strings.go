@@ -10,6 +10,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"ri/instruments/lang"
+	"ri/instruments/pattern"
 	"ri/instruments/rows"
 	"ri/values"
 )
@@ -265,10 +266,30 @@ func (h *Host) formatInteger(L *lua.LState, arg int) *big.Int {
 	return nil
 }
 
-// string.find, match, gmatch and gsub over the matcher of patterns.go.
+// matcher is a pattern over a text, for string.find, match, gmatch and gsub.
+type matcher struct {
+	pattern.Matcher
+	host *Host
+	lua  *lua.LState
+}
+
+func (h *Host) matcher(L *lua.LState, text, source string) *matcher {
+	return &matcher{host: h, lua: L, Matcher: pattern.Matcher{Text: text, Pattern: source,
+		Step: func() { h.check(L) },
+		Fail: func(what string) { L.RaiseError("pattern %s: %s", lang.LuaText(lua.LString(source)), what) }}}
+}
+
+// capture is one as Lua has it.
+func (m *matcher) capture(i, s, e int) lua.LValue {
+	c := m.Capture(i, s, e)
+	if c.Place > 0 {
+		return lua.LNumber(c.Place)
+	}
+	return lua.LString(c.Text)
+}
 
 func (h *Host) stringFind(L *lua.LState, find bool) int {
-	text, pattern := L.CheckString(1), L.CheckString(2)
+	text, source := L.CheckString(1), L.CheckString(2)
 	from := L.OptInt(3, 1)
 	if from < 0 {
 		from = max(len(text)+from+1, 1)
@@ -279,18 +300,18 @@ func (h *Host) stringFind(L *lua.LState, find bool) int {
 		L.Push(lua.LNil)
 		return 1
 	}
-	if find && (lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(pattern, "^$*+?.([%-")) {
-		i := strings.Index(text[from-1:], pattern)
+	if find && (lua.LVAsBool(L.Get(4)) || !strings.ContainsAny(source, "^$*+?.([%-")) {
+		i := strings.Index(text[from-1:], source)
 		if i < 0 {
 			L.Push(lua.LNil)
 			return 1
 		}
 		L.Push(lua.LNumber(from + i))
-		L.Push(lua.LNumber(from + i + len(pattern) - 1))
+		L.Push(lua.LNumber(from + i + len(source) - 1))
 		return 2
 	}
-	m := &matcher{host: h, lua: L, text: text, pattern: pattern}
-	s, e := m.search(from - 1)
+	m := h.matcher(L, text, source)
+	s, e := m.Search(from - 1)
 	if s < 0 {
 		L.Push(lua.LNil)
 		return 1
@@ -306,26 +327,26 @@ func (h *Host) stringFind(L *lua.LState, find bool) int {
 
 // pushAll gives all captures; the whole match if there is none and whole.
 func (m *matcher) pushAll(s, e int, whole bool) int {
-	if m.level == 0 && whole {
+	if m.Captures() == 0 && whole {
 		m.lua.Push(m.capture(0, s, e))
 		return 1
 	}
-	for i := range m.level {
+	for i := range m.Captures() {
 		m.lua.Push(m.capture(i, s, e))
 	}
-	return m.level
+	return m.Captures()
 }
 
 func (h *Host) stringMatches(L *lua.LState) int {
-	text, pattern := L.CheckString(1), L.CheckString(2)
+	text, source := L.CheckString(1), L.CheckString(2)
 	from := 0
 	L.Push(h.function(func(L *lua.LState) int {
-		m := &matcher{host: h, lua: L, text: text, pattern: pattern}
+		m := h.matcher(L, text, source)
 		if from > len(text) {
 			L.Push(lua.LNil)
 			return 1
 		}
-		s, e := m.search(from)
+		s, e := m.Search(from)
 		if s < 0 {
 			from = len(text) + 1
 			L.Push(lua.LNil)
@@ -341,14 +362,14 @@ func (h *Host) stringMatches(L *lua.LState) int {
 }
 
 func (h *Host) stringReplace(L *lua.LState) int {
-	text, pattern := L.CheckString(1), L.CheckString(2)
+	text, source := L.CheckString(1), L.CheckString(2)
 	replace := L.CheckAny(3)
 	limit := L.OptInt(4, len(text)+1)
-	m := &matcher{host: h, lua: L, text: text, pattern: pattern}
+	m := h.matcher(L, text, source)
 	var b strings.Builder
 	count, at := 0, 0
 	for count < limit && at <= len(text) {
-		s, e := m.search(at)
+		s, e := m.Search(at)
 		if s < 0 {
 			break
 		}
@@ -365,7 +386,7 @@ func (h *Host) stringReplace(L *lua.LState) int {
 			}
 			at = s + 1
 		}
-		if pattern != "" && pattern[0] == '^' {
+		if source != "" && source[0] == '^' {
 			break
 		}
 	}
@@ -408,7 +429,7 @@ func (m *matcher) replacement(replace lua.LValue, s, e int) string {
 	if lua.LVAsBool(value) {
 		L.RaiseError("string.gsub: the replacement is %s", m.host.describe(value))
 	}
-	return m.text[s:e]
+	return m.Text[s:e]
 }
 
 func (m *matcher) expand(r string, s, e int) string {
@@ -424,7 +445,7 @@ func (m *matcher) expand(r string, s, e int) string {
 		i++
 		switch c := r[i]; {
 		case c == '0':
-			b.WriteString(m.text[s:e])
+			b.WriteString(m.Text[s:e])
 		case c >= '1' && c <= '9':
 			switch v := m.capture(int(c-'1'), s, e).(type) {
 			case lua.LString:
@@ -436,7 +457,7 @@ func (m *matcher) expand(r string, s, e int) string {
 			b.WriteByte(c)
 		}
 		if b.Len() > maxString {
-			m.fail("the result is too long")
+			m.Fail("the result is too long")
 		}
 	}
 	return b.String()

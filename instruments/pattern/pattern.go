@@ -1,19 +1,8 @@
-package host
+// Package pattern matches Lua's patterns, after lstrlib.c of Lua 5.1, since the Lua machine's own can neither be
+// interrupted nor bounded: a script's pattern may need exponential time.
+package pattern
 
-import (
-	"fmt"
-	"regexp"
-	"strings"
-
-	"ri/instruments/lang"
-
-	lua "github.com/yuin/gopher-lua"
-
-	"ri/values"
-)
-
-// Lua's patterns, after lstrlib.c of Lua 5.1, since the machine's own can neither be interrupted nor
-// bounded: a script's pattern may need exponential time.
+import "strings"
 
 const (
 	maxCaptures   = 32
@@ -24,38 +13,42 @@ const (
 
 type capture struct{ start, length int }
 
-// matcher matches one pattern against one string.
-type matcher struct {
-	host     *Host
-	lua      *lua.LState
-	text     string
-	pattern  string
+// Capture is what a part of a pattern in parentheses matched.
+type Capture struct {
+	Text  string
+	Place int // of a (), the place in the text, counted from 1, and no Text; else 0
+}
+
+// Matcher matches one pattern against one text.
+type Matcher struct {
+	Text, Pattern string
+	// Step is called again and again while it goes on; it may panic to end that.
+	Step func()
+	// Fail is called with what is wrong about the pattern, and doesn't return.
+	Fail func(what string)
+
 	level    int // captures so far
 	captures [maxCaptures]capture
 	depth    int
 }
 
-func (m *matcher) fail(what string) {
-	m.lua.RaiseError("pattern %s: %s", lang.LuaText(lua.LString(m.pattern)), what)
-}
-
 // match gives the end of a match of pattern[p:] at text[s:], or -1.
-func (m *matcher) match(s, p int) int {
+func (m *Matcher) match(s, p int) int {
 	m.depth++
 	defer func() { m.depth-- }()
 	if m.depth > maxMatchDepth {
-		m.fail("is too complex")
+		m.Fail("is too complex")
 	}
-	for p < len(m.pattern) {
-		m.host.check(m.lua)
-		switch m.pattern[p] {
+	for p < len(m.Pattern) {
+		m.Step()
+		switch m.Pattern[p] {
 		case '(':
 			return m.open(s, p+1)
 		case ')':
 			return m.close(s, p+1)
 		case '$':
-			if p+1 == len(m.pattern) {
-				if s == len(m.text) {
+			if p+1 == len(m.Pattern) {
+				if s == len(m.Text) {
 					return s
 				}
 				return -1
@@ -71,8 +64,8 @@ func (m *matcher) match(s, p int) int {
 		}
 		end := m.classEnd(p)
 		suffix := byte(0)
-		if end < len(m.pattern) {
-			suffix = m.pattern[end]
+		if end < len(m.Pattern) {
+			suffix = m.Pattern[end]
 		}
 		switch suffix {
 		case '?':
@@ -87,7 +80,7 @@ func (m *matcher) match(s, p int) int {
 		case '-':
 			return m.fewest(s, p, end)
 		default:
-			if s >= len(m.text) || !m.single(m.text[s], p, end) {
+			if s >= len(m.Text) || !m.single(m.Text[s], p, end) {
 				return -1
 			}
 			s++
@@ -98,8 +91,8 @@ func (m *matcher) match(s, p int) int {
 }
 
 // once matches what may be there or not with it there.
-func (m *matcher) once(s, p, end int) int {
-	if s >= len(m.text) || !m.single(m.text[s], p, end) {
+func (m *Matcher) once(s, p, end int) int {
+	if s >= len(m.Text) || !m.single(m.Text[s], p, end) {
 		return -1
 	}
 	return m.match(s+1, end+1)
@@ -107,11 +100,11 @@ func (m *matcher) once(s, p, end int) int {
 
 // escape matches %b, %f and %1 to %9 at pattern[p:], and gives where the text and the pattern go on; at is -1 where
 // there is no match. Any other escape is a class.
-func (m *matcher) escape(s, p int) (at, next int, special bool) {
-	if p+1 == len(m.pattern) {
+func (m *Matcher) escape(s, p int) (at, next int, special bool) {
+	if p+1 == len(m.Pattern) {
 		return 0, 0, false
 	}
-	switch c := m.pattern[p+1]; {
+	switch c := m.Pattern[p+1]; {
 	case c == 'b':
 		return m.balance(s, p+2), p + 4, true
 	case c == 'f':
@@ -127,17 +120,17 @@ func (m *matcher) escape(s, p int) (at, next int, special bool) {
 }
 
 // frontier matches the place where a set at pattern[p:] begins to hold, and gives where the pattern goes on, or -1.
-func (m *matcher) frontier(s, p int) int {
-	if p >= len(m.pattern) || m.pattern[p] != '[' {
-		m.fail("[ missing after %f")
+func (m *Matcher) frontier(s, p int) int {
+	if p >= len(m.Pattern) || m.Pattern[p] != '[' {
+		m.Fail("[ missing after %f")
 	}
 	end := m.classEnd(p)
 	var before, at byte
 	if s > 0 {
-		before = m.text[s-1]
+		before = m.Text[s-1]
 	}
-	if s < len(m.text) {
-		at = m.text[s]
+	if s < len(m.Text) {
+		at = m.Text[s]
 	}
 	if m.set(before, p, end-1) || !m.set(at, p, end-1) {
 		return -1
@@ -146,10 +139,10 @@ func (m *matcher) frontier(s, p int) int {
 }
 
 // most matches as many as possible of the class pattern[p:end], and least at least, before what follows its suffix.
-func (m *matcher) most(s, p, end, least int) int {
+func (m *Matcher) most(s, p, end, least int) int {
 	n := 0
-	for s+n < len(m.text) && m.single(m.text[s+n], p, end) {
-		m.host.check(m.lua)
+	for s+n < len(m.Text) && m.single(m.Text[s+n], p, end) {
+		m.Step()
 		n++
 	}
 	for ; n >= least; n-- {
@@ -161,13 +154,13 @@ func (m *matcher) most(s, p, end, least int) int {
 }
 
 // fewest matches as few as possible of the class pattern[p:end] before what follows its suffix.
-func (m *matcher) fewest(s, p, end int) int {
+func (m *Matcher) fewest(s, p, end int) int {
 	for {
-		m.host.check(m.lua)
+		m.Step()
 		if r := m.match(s, end+1); r >= 0 {
 			return r
 		}
-		if s >= len(m.text) || !m.single(m.text[s], p, end) {
+		if s >= len(m.Text) || !m.single(m.Text[s], p, end) {
 			return -1
 		}
 		s++
@@ -175,13 +168,13 @@ func (m *matcher) fewest(s, p, end int) int {
 }
 
 // open begins a capture, whose ( stands before pattern[p:].
-func (m *matcher) open(s, p int) int {
+func (m *Matcher) open(s, p int) int {
 	what := captureOpen
-	if p < len(m.pattern) && m.pattern[p] == ')' {
+	if p < len(m.Pattern) && m.Pattern[p] == ')' {
 		what, p = capturePlace, p+1
 	}
 	if m.level >= maxCaptures {
-		m.fail("too many captures")
+		m.Fail("too many captures")
 	}
 	m.captures[m.level] = capture{s, what}
 	m.level++
@@ -192,7 +185,7 @@ func (m *matcher) open(s, p int) int {
 	return r
 }
 
-func (m *matcher) close(s, p int) int {
+func (m *Matcher) close(s, p int) int {
 	for l := m.level - 1; l >= 0; l-- {
 		if m.captures[l].length == captureOpen {
 			m.captures[l].length = s - m.captures[l].start
@@ -203,68 +196,68 @@ func (m *matcher) close(s, p int) int {
 			return r
 		}
 	}
-	m.fail("a ) without its (")
+	m.Fail("a ) without its (")
 	return -1
 }
 
-func (m *matcher) balance(s, p int) int {
-	if p+1 >= len(m.pattern) {
-		m.fail("%b needs two characters")
+func (m *Matcher) balance(s, p int) int {
+	if p+1 >= len(m.Pattern) {
+		m.Fail("%b needs two characters")
 	}
-	if s >= len(m.text) || m.text[s] != m.pattern[p] {
+	if s >= len(m.Text) || m.Text[s] != m.Pattern[p] {
 		return -1
 	}
 	depth := 1
-	for i := s + 1; i < len(m.text); i++ {
-		m.host.check(m.lua)
-		switch m.text[i] {
-		case m.pattern[p+1]:
+	for i := s + 1; i < len(m.Text); i++ {
+		m.Step()
+		switch m.Text[i] {
+		case m.Pattern[p+1]:
 			if depth--; depth == 0 {
 				return i + 1
 			}
-		case m.pattern[p]:
+		case m.Pattern[p]:
 			depth++
 		}
 	}
 	return -1
 }
 
-func (m *matcher) again(s int, digit byte) int {
+func (m *Matcher) again(s int, digit byte) int {
 	l := int(digit) - '1'
 	if l < 0 || l >= m.level || m.captures[l].length == captureOpen {
-		m.fail("no such capture")
+		m.Fail("no such capture")
 	}
 	c := m.captures[l]
-	if c.length < 0 || !strings.HasPrefix(m.text[s:], m.text[c.start:c.start+c.length]) {
+	if c.length < 0 || !strings.HasPrefix(m.Text[s:], m.Text[c.start:c.start+c.length]) {
 		return -1
 	}
 	return s + c.length
 }
 
 // classEnd gives where the single-character class at p ends.
-func (m *matcher) classEnd(p int) int {
-	c := m.pattern[p]
+func (m *Matcher) classEnd(p int) int {
+	c := m.Pattern[p]
 	p++
 	switch c {
 	case '%':
-		if p >= len(m.pattern) {
-			m.fail("ends with %")
+		if p >= len(m.Pattern) {
+			m.Fail("ends with %")
 		}
 		return p + 1
 	case '[':
-		if p < len(m.pattern) && m.pattern[p] == '^' {
+		if p < len(m.Pattern) && m.Pattern[p] == '^' {
 			p++
 		}
 		for {
-			if p >= len(m.pattern) {
-				m.fail("a [ without its ]")
+			if p >= len(m.Pattern) {
+				m.Fail("a [ without its ]")
 			}
-			c := m.pattern[p]
+			c := m.Pattern[p]
 			p++
 			if c == '%' {
 				p++
 			}
-			if p < len(m.pattern) && m.pattern[p] == ']' {
+			if p < len(m.Pattern) && m.Pattern[p] == ']' {
 				return p + 1
 			}
 		}
@@ -272,39 +265,39 @@ func (m *matcher) classEnd(p int) int {
 	return p
 }
 
-func (m *matcher) single(c byte, p, end int) bool {
-	switch m.pattern[p] {
+func (m *Matcher) single(c byte, p, end int) bool {
+	switch m.Pattern[p] {
 	case '.':
 		return true
 	case '%':
-		return inClass(c, m.pattern[p+1])
+		return inClass(c, m.Pattern[p+1])
 	case '[':
 		return m.set(c, p, end-1)
 	}
-	return m.pattern[p] == c
+	return m.Pattern[p] == c
 }
 
 // set says whether c is in the set from [ at p to ] at end.
-func (m *matcher) set(c byte, p, end int) bool {
+func (m *Matcher) set(c byte, p, end int) bool {
 	in := true
 	p++
-	if m.pattern[p] == '^' {
+	if m.Pattern[p] == '^' {
 		in = false
 		p++
 	}
 	for ; p < end; p++ {
 		switch {
-		case m.pattern[p] == '%':
+		case m.Pattern[p] == '%':
 			p++
-			if inClass(c, m.pattern[p]) {
+			if inClass(c, m.Pattern[p]) {
 				return in
 			}
-		case p+2 < end && m.pattern[p+1] == '-':
-			if m.pattern[p] <= c && c <= m.pattern[p+2] {
+		case p+2 < end && m.Pattern[p+1] == '-':
+			if m.Pattern[p] <= c && c <= m.Pattern[p+2] {
 				return in
 			}
 			p += 2
-		case m.pattern[p] == c:
+		case m.Pattern[p] == c:
 			return in
 		}
 	}
@@ -340,33 +333,36 @@ func inClass(c, class byte) bool {
 	return class == c
 }
 
-// push gives capture i (the whole match from s to e if there is none) to Lua.
-func (m *matcher) capture(i, s, e int) lua.LValue {
+// Captures is how many the last match has.
+func (m *Matcher) Captures() int { return m.level }
+
+// Capture gives a capture of the last match, which is from s to e: the whole, if it has none and i is 0.
+func (m *Matcher) Capture(i, s, e int) Capture {
 	if i >= m.level {
 		if i > 0 {
-			m.fail("no such capture")
+			m.Fail("no such capture")
 		}
-		return lua.LString(m.text[s:e])
+		return Capture{Text: m.Text[s:e]}
 	}
 	c := m.captures[i]
 	switch c.length {
 	case capturePlace:
-		return lua.LNumber(c.start + 1)
+		return Capture{Place: c.start + 1}
 	case captureOpen:
-		m.fail("a ( without its )")
+		m.Fail("a ( without its )")
 	}
-	return lua.LString(m.text[c.start : c.start+c.length])
+	return Capture{Text: m.Text[c.start : c.start+c.length]}
 }
 
-// search finds the first match at or after from.
-func (m *matcher) search(from int) (s, e int) {
+// Search finds the first match at or after from: where it begins and ends, or -1.
+func (m *Matcher) Search(from int) (s, e int) {
 	p := 0
-	anchored := strings.HasPrefix(m.pattern, "^")
+	anchored := strings.HasPrefix(m.Pattern, "^")
 	if anchored {
 		p = 1
 	}
-	for s = from; s <= len(m.text); s++ {
-		m.host.check(m.lua)
+	for s = from; s <= len(m.Text); s++ {
+		m.Step()
 		m.level = 0
 		if e = m.match(s, p); e >= 0 {
 			return s, e
@@ -376,36 +372,4 @@ func (m *matcher) search(from int) (s, e int) {
 		}
 	}
 	return -1, -1
-}
-
-// riMatch tells whether a pattern is part of a text, as it is written or as a regular expression: people type
-// main.(*Handler).run, which is no regular expression, as well as ^main\..
-func (h *Host) riMatch(L *lua.LState) int {
-	text, pattern := L.CheckString(1), L.CheckString(2)
-	if pattern != "" && isToken(L.Get(1)) != isToken(L.Get(2)) {
-		h.raise(L, values.NewTokenError("ri.match"))
-	}
-	if strings.Contains(text, pattern) {
-		L.Push(lua.LTrue)
-		return 1
-	}
-	re, known := h.patterns[pattern]
-	if !known {
-		var err error
-		if re, err = regexp.Compile(pattern); err != nil && !isName(pattern) {
-			h.raise(L, fmt.Errorf("ri.match: %w", err))
-		}
-		if h.patterns == nil || len(h.patterns) > 1000 {
-			h.patterns = map[string]*regexp.Regexp{}
-		}
-		h.patterns[pattern] = re
-	}
-	L.Push(lua.LBool(re != nil && re.MatchString(text)))
-	return 1
-}
-
-// isName says whether a pattern that is no regular expression may be meant as it is: the name of a method, or of a
-// generic function.
-func isName(pattern string) bool {
-	return strings.Contains(pattern, "(*") || strings.Contains(pattern, "[")
 }
