@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"ri/symbols/dwarf"
 )
@@ -227,19 +228,19 @@ func (f *File) oneOf(what, name string, lookup func(string) []string, all func()
 }
 
 // notFound is an error that names near ones. They are looked for when it is read: that takes long, and most errors of
-// this kind only answer a question.
+// this kind only answer a question. They are looked for once: each hit of a trace shows the same error.
 func (f *File) notFound(what, name string, all func() []string) error {
 	f.isAbsent(name)
 	if f.travelled != nil && !f.travelled.knownAbsent(name) {
 		return say(errUnrecorded, "%s %s was not recorded, or %s has none; %s", what, name, f.name, recordIt)
 	}
-	return &said{fmt.Sprintf("no %s %s in %s", what, name, f.name), ErrNotFound, func() string {
+	return &said{fmt.Sprintf("no %s %s in %s", what, name, f.name), ErrNotFound, sync.OnceValue(func() string {
 		near := nearest(name, all())
 		if len(near) == 0 {
 			return ""
 		}
 		return "; near names: " + strings.Join(near, ", ")
-	}}
+	})}
 }
 
 // Vars lists the full names of all package variables, sorted.

@@ -1,6 +1,7 @@
 package values
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -45,11 +46,16 @@ func (v Value) Dump(opt DumpOptions) string {
 
 type dumper struct {
 	opt  DumpOptions
-	out  strings.Builder
+	out  bytes.Buffer
 	open map[uint64]*symbols.Type // structs that are being written, to end cycles
+	last struct{ at, end int }    // of what was written last in the place of a value
 }
 
-func (d *dumper) fail(err error) { d.out.WriteString(Absent(err)) }
+func (d *dumper) fail(err error) {
+	d.last.at = d.out.Len()
+	d.out.WriteString(Absent(err))
+	d.last.end = d.out.Len()
+}
 
 func (d *dumper) line(indent int) {
 	if d.opt.OneLine {
@@ -239,11 +245,13 @@ func (d *dumper) structure(v Value, depth, indent int) {
 	if err := v.Type.Lacks(); err != nil {
 		d.fail(err)
 	}
-	shown := 0
+	shown, begin := 0, d.out.Len()
+	var lacks []lacking
 	for _, f := range fields {
 		if f.Name == "_" || d.full() {
 			continue
 		}
+		start := d.out.Len()
 		if shown > 0 && d.opt.OneLine {
 			d.out.WriteString(", ")
 		}
@@ -252,15 +260,58 @@ func (d *dumper) structure(v Value, depth, indent int) {
 			d.line(indent + 1)
 		}
 		d.out.WriteString(f.Name + ": ")
+		at := d.out.Len()
 		d.value(v.s.At(v.Addr+uint64(f.Offset), f.Type), depth-1, indent+1, f.Type.Kind == reflect.Interface)
+		if end := d.out.Len(); d.opt.OneLine && d.last.at == at && d.last.end == end {
+			lacks = append(lacks, lacking{start, end, string(d.out.Bytes()[at:])})
+		}
 		if !d.opt.OneLine {
 			d.out.WriteByte(',')
 		}
 	}
+	d.together(begin, lacks)
 	if shown > 0 && !d.opt.OneLine {
 		d.line(indent)
 	}
 	d.out.WriteByte('}')
+}
+
+// lacking is where a field stands on a line that has a reason in its value's place.
+type lacking struct {
+	start, end int
+	why        string
+}
+
+// fewLacking is how many fields of a struct may say the same reason, each for itself.
+const fewLacking = 3
+
+// together has fields on a line that lack a value for one reason say so once, behind the others.
+func (d *dumper) together(begin int, lacks []lacking) {
+	count := map[string]int{}
+	for _, l := range lacks {
+		count[l.why]++
+	}
+	if !slices.ContainsFunc(lacks, func(l lacking) bool { return count[l.why] > fewLacking }) {
+		return
+	}
+	var kept bytes.Buffer
+	text, from := d.out.Bytes(), begin
+	for _, l := range lacks {
+		if count[l.why] > fewLacking {
+			kept.Write(text[from:l.start])
+			from = l.end
+		}
+	}
+	kept.Write(text[from:])
+	for _, l := range lacks {
+		if n := count[l.why]; n > fewLacking {
+			why := strings.TrimSuffix(strings.TrimPrefix(l.why, "/* "), " */")
+			fmt.Fprintf(&kept, ", /* %d fields: %s */", n, why)
+			count[l.why] = 0
+		}
+	}
+	d.out.Truncate(begin)
+	d.out.Write(bytes.TrimPrefix(kept.Bytes(), []byte(", ")))
 }
 
 // flat tells whether elements of this type are short enough to stand on one line.

@@ -32,7 +32,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 const (
-	maxOne = 1024 // bytes of one structure, or of a slice's first elements
+	minOne = 1024 // bytes of one structure, or of a slice's first elements, where a hit has few bytes
 	maxBox = 64   // bytes of what an interface holds, taken along whatever its type is
 )
 
@@ -46,8 +46,20 @@ type capture struct {
 	queue  [][]func() // what is taken along next, by how far it is from a root
 	level  int        // of what is taken along now
 	over   int        // reads that found no room
+	cut    int64      // the size of the largest structure of which only the first bytes are taken along
 	left   int        // types that an interface may hold, whose contents found none
 	bare   bool       // roots are taken along without what they lead to
+}
+
+// one is how many bytes of one structure, or of a slice's first elements, are taken along.
+func (c *capture) one() int64 { return int64(max(minOne, c.limits.Bytes/4)) }
+
+// first is as much of a structure as is taken along.
+func (c *capture) first(size int64) int64 {
+	if size > c.one() {
+		c.cut = max(c.cut, size)
+	}
+	return min(size, c.one())
 }
 
 // shown is a value that hits take along.
@@ -232,7 +244,7 @@ func (c *capture) pointer(s spot, elem *symbols.Type, depth int) {
 		return
 	}
 	c.later(0, func() {
-		if item, ok := c.read(at.path, min(elem.Size, maxOne), s.guards); ok {
+		if item, ok := c.read(at.path, c.first(elem.Size), s.guards); ok {
 			c.value(c.inside(s, item, elem, 0), depth)
 		}
 	})
@@ -276,7 +288,7 @@ func (c *capture) slice(s spot, depth int) {
 	case e.Kind == reflect.Uint8:
 		c.text(s)
 	case depth > 0:
-		n := max(min(int64(c.limits.Elems), maxOne/e.Size), 1)
+		n := max(min(int64(c.limits.Elems), c.one()/e.Size), 1)
 		c.elements(s, e.Size, n, func(item int) {
 			count, err := s.word(8, 8, true)
 			if err != nil || !leads(e) {
@@ -353,7 +365,7 @@ func (c *capture) held(s spot, word probe.Word, data spot, item, depth int) func
 			return
 		}
 		if to.Size > maxBox {
-			if whole, ok := c.read(data.path, min(to.Size, maxOne), is.guards); ok {
+			if whole, ok := c.read(data.path, c.first(to.Size), is.guards); ok {
 				at = whole
 			}
 		}
@@ -429,7 +441,7 @@ func (c *capture) table(s spot, depth int) {
 			return
 		}
 		small := s.guarded(probe.Compare{Left: word, Op: probe.Equal}, probe.Compare{Left: there, Op: probe.NotEqual})
-		if item, ok := c.read(entries.path, min(size, 2*maxOne), small.guards); ok {
+		if item, ok := c.read(entries.path, min(size, 2*c.one()), small.guards); ok {
 			c.slots(small, item, depth-1)
 		}
 	})

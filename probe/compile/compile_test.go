@@ -54,7 +54,7 @@ func open(t testing.TB, v testprogram.Variant) *stage {
 	s.scope = compile.Scope{Space: s.Space, Package: "main"}
 	s.at = &machine{mem: s.View, registers: map[int]uint64{}}
 	s.argument(t, "a", "all")
-	for _, name := range []string{"text", "data", "number", "flag", "fault", "shape", "null"} {
+	for _, name := range []string{"text", "data", "number", "flag", "fault", "shape", "null", "large"} {
 		s.argument(t, name, name)
 	}
 	return s
@@ -296,5 +296,15 @@ func TestNotShown(t *testing.T) {
 	text := p.Entry(ev)[0].Value.Dump(p.Dump())
 	if !strings.Contains(text, "the hit's 900 bytes were full") || p.Over == 0 {
 		t.Errorf("%d over: %s", p.Over, text)
+	}
+	// Fields that aren't there for one reason say it once.
+	for bytes, want := range map[int]string{
+		0:    `&main.Large{First: 17, /* 4 fields: not captured: of a structure the first 1024 bytes are (--bytes) */}`,
+		8192: `&main.Large{First: 17, A: 0, B: 0, C: 0, D: 0}`,
+	} {
+		p, _, ev = s.program(t, compile.Wanted{Show: []string{"large"}, Limit: compile.Limits{Bytes: bytes}})
+		if text := p.Entry(ev)[0].Value.Dump(p.Dump()); text != want {
+			t.Errorf("%s, want %s", text, want)
+		}
 	}
 }

@@ -18,9 +18,11 @@ type memory struct {
 	pieces []probe.Piece // those that have bytes, by address
 	failed []probe.Piece // those that were wanted and couldn't be read
 	static func(p []byte, addr uint64) bool
-	over   bool // something was left out, as the hit was full
-	left   int  // types that interfaces may hold, whose contents were left out
-	bytes  int  // that a hit has room for
+	over   bool  // something was left out, as the hit was full
+	left   int   // types that interfaces may hold, whose contents were left out
+	bytes  int   // that a hit has room for
+	one    int64 // bytes of one structure that are taken along at most
+	cut    int64 // the size of the largest of which that isn't all
 	locals uint64
 }
 
@@ -101,6 +103,11 @@ func (m *memory) why(addr uint64) error {
 	for _, p := range m.failed {
 		if addr-p.Addr < max(p.Want, 1) {
 			return fmt.Errorf("unreadable at %#x: %w", p.Addr, ErrNotCaptured)
+		}
+	}
+	for _, p := range m.pieces {
+		if off := addr - p.Addr; addr >= p.Addr && int64(len(p.Data)) == m.one && off < uint64(m.cut) {
+			return fmt.Errorf("%w: of a structure the first %d bytes are (--bytes)", ErrNotCaptured, m.one)
 		}
 	}
 	if m.left > 0 {

@@ -86,7 +86,8 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 	p.At.Reads, p.Back.Reads = at.finish(), back.finish()
 	p.Over = at.over + back.over
 	for _, side := range []*side{&p.at, &p.back} {
-		side.mem = &memory{over: p.Over > 0, left: at.left + back.left, bytes: p.limits.Bytes}
+		side.mem = &memory{over: p.Over > 0, left: at.left + back.left, bytes: p.limits.Bytes, one: at.one(),
+			cut: max(at.cut, back.cut)}
 		side.space = values.New(s.Space.File(), attach.NewCache(side.mem), s.Space.Bias())
 	}
 	return p, nil

@@ -116,6 +116,11 @@ func closure(name string) bool {
 	return false
 }
 
+// compiled tells functions that the compiler made to compare and hash values of a type.
+func compiled(name string) bool {
+	return strings.HasPrefix(name, "type:") || strings.HasPrefix(name, "type..")
+}
+
 // resolve gives the full names that a name stands for; none if it stands for none.
 func (n *names) resolve(f *symbols.File, what string) ([]string, error) {
 	tries := []string{what}
@@ -170,10 +175,11 @@ func (n *names) matching(f *symbols.File, pattern string) (out []string) {
 	for i := range parts {
 		parts[i] = strings.ReplaceAll(parts[i], "(\x00", "(*")
 	}
-	hidden := strings.Contains(pattern, "func") || strings.Contains(pattern, "wrap") || strings.Contains(pattern, "-")
+	hidden := compiled(pattern) || strings.Contains(pattern, "func") || strings.Contains(pattern, "wrap") ||
+		strings.Contains(pattern, "-")
 	for _, full := range n.all {
 		bare := withoutArguments(full)
-		if (matches(parts, bare) || matches(parts, f.ShortName(bare))) && (hidden || !closure(bare)) {
+		if (matches(parts, bare) || matches(parts, f.ShortName(bare))) && (hidden || !closure(bare) && !compiled(bare)) {
 			out = append(out, full)
 		}
 	}

@@ -70,6 +70,17 @@ func TestFind(t *testing.T) {
 	})
 }
 
+// What the compiler made to compare values of a type is nothing that a pattern of the source means.
+func TestCompiled(t *testing.T) {
+	n := &names{all: []string{"example.org/shop/order.Find", "type:.eq.example.org/shop/order.Key"}}
+	f := build(t, testprogram.Variants[0]).file
+	for pattern, want := range map[string][]string{"order.*": n.all[:1], "*order.*": n.all[:1], "type:.eq.*": n.all[1:]} {
+		if got := n.matching(f, pattern); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", pattern, got, want)
+		}
+	}
+}
+
 // lineOf finds the line of the test program that has a text.
 func lineOf(t *testing.T, text string) int {
 	t.Helper()

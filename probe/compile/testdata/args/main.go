@@ -14,6 +14,15 @@ import (
 	"time"
 )
 
+// Large has more than a hit takes along of one structure.
+type Large struct {
+	First      int
+	_          [2000]byte
+	A, B, C, D int
+}
+
+var large = &Large{First: 17}
+
 type State int
 
 const (
@@ -149,7 +158,7 @@ func main() {
 	a := all
 	a.Chan <- 1
 	a.Count.Store(9)
-	if a.Square.Area()+a.Circle.Area() < 1 {
+	if a.Square.Area()+a.Circle.Area() < 1 || large.First+large.A+large.B+large.C+large.D < 1 {
 		panic("no area")
 	}
 	const ms = time.Millisecond
