@@ -42,7 +42,7 @@ func TestVar(t *testing.T) {
 			t.Errorf("%s: %v; want ErrNotFound and the near name %q", name, err, near)
 		}
 		// A trace shows the same error with each hit: near names are looked for once.
-		if n := testing.AllocsPerRun(1, func() { err.Error() }); n > 1 {
+		if n := testing.AllocsPerRun(1, func() { _ = err.Error() }); n > 1 {
 			t.Errorf("%s: its text costs %v allocations", name, n)
 		}
 	}
