@@ -141,6 +141,11 @@ func (n *names) resolve(f *symbols.File, what string) ([]string, error) {
 				return withoutArguments(s) != try
 			})...), nil
 		}
+		// Beside a value's method there may be a pointer's that calls it, which may be written alike.
+		exact := slices.DeleteFunc(slices.Clone(full), func(s string) bool { return f.ShortName(withoutArguments(s)) != try })
+		if len(exact) > 0 {
+			full = exact
+		}
 		bare := map[string]bool{}
 		for _, one := range full {
 			bare[withoutArguments(one)] = true

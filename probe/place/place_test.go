@@ -81,6 +81,24 @@ func TestCompiled(t *testing.T) {
 	}
 }
 
+// A value's method is meant before the pointer's that the compiler made of it.
+func TestExact(t *testing.T) {
+	value, pointer := "example.org/shop/file.File.Serve", "example.org/shop/file.(*File).Serve"
+	f := build(t, testprogram.Variants[0]).file
+	n := &names{all: []string{pointer, value}, short: map[string][]string{}}
+	for _, full := range n.all {
+		for _, way := range ways(f, full) {
+			n.short[way] = append(n.short[way], full)
+		}
+	}
+	for what, want := range map[string]string{"file.File.Serve": value, value: value, "file.(*File).Serve": pointer,
+		"(*File).Serve": pointer} {
+		if got, err := n.resolve(f, what); err != nil || !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q, %v; want %s", what, got, err, want)
+		}
+	}
+}
+
 // lineOf finds the line of the test program that has a text.
 func lineOf(t *testing.T, text string) int {
 	t.Helper()
