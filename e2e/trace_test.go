@@ -212,17 +212,22 @@ func TestTraceConditions(t *testing.T) {
 func TestTraceCounts(t *testing.T) {
 	p := startTraced(t, testprogram.Variants[0])
 	for _, one := range []struct {
-		by  string
-		key func(madeCall) any
+		by   string
+		key  func(madeCall) any
+		more []string
 	}{
-		{"len(path)", func(m madeCall) any { return float64(len(m.Path)) }},
-		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }},
-		{"o.Lines[1]", func(m madeCall) any { return "nut" }},
+		{"len(path)", func(m madeCall) any { return float64(len(m.Path)) }, nil},
+		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }, nil},
+		{"o.Lines[1]", func(m madeCall) any { return "nut" }, nil},
+		// A call that panics has no duration.
+		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }, []string{"--hist", "duration"}},
 	} {
-		found, made, said := p.trace(100, "main.(*Service).Handle", "--count", one.by)
+		found, made, said := p.trace(100, append([]string{"main.(*Service).Handle", "--count", one.by}, one.more...)...)
 		want, got := map[any]int{}, map[any]int{}
 		for _, m := range made {
-			want[one.key(m)]++
+			if !m.Panics || one.more == nil {
+				want[one.key(m)]++
+			}
 		}
 		for _, row := range found {
 			got[row[one.by]] += int(row["count"].(float64))

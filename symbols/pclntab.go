@@ -5,7 +5,9 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 
 	"ri/symbols/sparse"
@@ -402,7 +404,9 @@ func (f *File) Func(name string) (Line, uint64, error) {
 	})
 	i, ok := t.byName[name]
 	if !ok {
-		return Line{}, 0, f.notFound("function", name, f.Funcs)
+		return Line{}, 0, f.notFound("function", name, func() []string {
+			return slices.DeleteFunc(f.Funcs(), func(fn string) bool { return strings.HasPrefix(fn, "type:") })
+		})
 	}
 	fn, _ := t.head(i)
 	entry := t.entry(i)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,9 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w.Functions = args
+			if r.Histogram { // --hist duration is what there is a histogram of, and no function's name
+				w.Functions = slices.DeleteFunc(slices.Clone(args), func(s string) bool { return s == "duration" })
+			}
 			if err := r.Bounded(); err != nil {
 				return err
 			}

@@ -67,7 +67,7 @@ func (c TargetChoice) Need() error {
 		return err
 	}
 	if !c.Given() {
-		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here) a core with -c " +
+		return rows.Usagef("no target: name a process with -p PID (ri ps lists the Go processes here), a core with -c " +
 			"CORE --exe EXE, or a recording with -r FILE")
 	}
 	return nil
