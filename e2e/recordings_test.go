@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,4 +47,32 @@ func keepRecording(t *testing.T, pid int, name string, recipes ...string) {
 		t.Fatal(err)
 	}
 	runRi(t, 0, append([]string{"record", "-p", fmt.Sprint(pid), "-o", file, "--max-stop", "1m"}, recipes...)...)
+}
+
+// TestExportedThreads has gdb follow each thread of an exported core to where its stack begins.
+func TestExportedThreads(t *testing.T) {
+	needAttach(t)
+	if _, err := exec.LookPath("gdb"); err != nil {
+		t.Skip("no gdb (Debian: gdb)")
+	}
+	exe := buildTroubles(t, "local")
+	pid := startTroubles(t, exe, "abba", "leak")
+	dir := t.TempDir()
+	rec, core := filepath.Join(dir, "rec"), filepath.Join(dir, "core")
+	runRi(t, 0, "record", "-p", fmt.Sprint(pid), "-o", rec, "goroutines")
+	runRi(t, 0, "recording", "export", rec, "--core", "-o", core)
+	out, err := exec.Command("gdb", "-batch", "-nx", "-ex", "thread apply all bt", exe, core).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	threads := strings.Split(string(out), "\nThread ")[1:]
+	for _, thread := range threads {
+		if !strings.Contains(thread, "runtime.mstart ()") && !strings.Contains(thread, "runtime.mcall ()") &&
+			!strings.Contains(thread, "runtime.goexit ()") && !strings.Contains(thread, "runtime.rt0_go ()") {
+			t.Errorf("gdb comes to no beginning of a stack:\n%s", thread)
+		}
+	}
+	if len(threads) < 3 {
+		t.Errorf("%d threads:\n%s", len(threads), out)
+	}
 }
