@@ -272,8 +272,8 @@ func (m *maker) End(*looks.Look) error {
 	return nil
 }
 
-// lookAtThreads has the threads' stacks recorded, as far as they can be told: debuggers that open an exported core begin
-// there, and any instrument may.
+// lookAtThreads has the threads' stacks recorded, as far as they can be told: a debugger that opens an exported core
+// begins there, and any instrument may.
 func (m *maker) lookAtThreads() {
 	threads, _ := m.look.Space.OSThreads()
 	for _, t := range threads {
