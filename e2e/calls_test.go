@@ -3,64 +3,121 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// TestCalls records the calls at a library's boundary of a program that is started for it, counts them against what the
-// program says, and replays them: on the library as it is, and on mutants of it.
-func TestCalls(t *testing.T) {
+// recordedLibrary is a program that uses a library, and a recording of the calls at its boundary.
+type recordedLibrary struct {
+	dir, file string // of the program's module; the recording
+	said      said
+	ended     endMark
+}
+
+// recordLibrary builds a program of testdata and records calls at a boundary from its start.
+func recordLibrary(t *testing.T, name, policy string, boundary []string, args ...string) *recordedLibrary {
+	t.Helper()
 	needAttach(t)
 	dir := t.TempDir()
-	shop := filepath.Join(dir, "shop")
-	if err := os.CopyFS(shop, os.DirFS("testdata/shop")); err != nil {
+	r := &recordedLibrary{dir: filepath.Join(dir, name), file: filepath.Join(dir, "recording.calls")}
+	if err := os.CopyFS(r.dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
 		t.Fatal(err)
 	}
-	exe := filepath.Join(dir, "shop.exe")
+	exe := filepath.Join(dir, name+".exe")
 	build := exec.Command("go", "build", "-o", exe, ".")
-	build.Dir = shop
+	build.Dir = r.dir
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	policy := filepath.Join(dir, "policy.yaml")
-	if err := os.WriteFile(policy, []byte(keptOfShop), 0o600); err != nil {
+	kept := filepath.Join(dir, "policy.yaml")
+	if err := os.WriteFile(kept, []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "shop.calls")
-	said := riSaid("record", "calls", "-o", file, "--policy", policy, "--budget", "100%", "stock.Desk",
-		"stock.Parse", "--", exe, "60")
-	if strings.Contains(said.stderr, "doesn't let ri probe") && os.Getenv("RI_NEED_BPF") == "" {
+	line := append([]string{"record", "calls", "-o", r.file, "--policy", kept, "--budget", "100%"}, boundary...)
+	r.said = riSaid(append(append(line, "--", exe), args...)...)
+	if strings.Contains(r.said.stderr, "doesn't let ri probe") && os.Getenv("RI_NEED_BPF") == "" {
 		t.Skip("the kernel doesn't let ri probe here")
 	}
-	t.Log(said.stderr)
-	ended := endOf(t, file)
-	var want struct{ parse, buy, get, put int64 }
-	at := strings.Index(said.stderr, "parse=")
-	if at < 0 {
-		t.Fatalf("the program didn't say what it did: %s", said.stderr)
-	}
-	if _, err := fmt.Sscanf(said.stderr[at:], "parse=%d buy=%d get=%d put=%d", &want.parse, &want.buy, &want.get,
-		&want.put); err != nil {
-		t.Fatal(err)
-	}
-	for name, n := range map[string]int64{"example.com/shop/stock.Parse": want.parse,
-		"example.com/shop/stock.(*Desk).Buy": want.buy, "main.(*shelf).Get": want.get, "main.(*shelf).Put": want.put} {
-		if got := ended.Calls[name]; got != n {
-			t.Errorf("%s: %d calls are recorded, the program made %d", name, got, n)
+	t.Log(r.said.stderr, r.said.stdout)
+	r.ended = endOf(t, r.file)
+	return r
+}
+
+// own is what the program said that it did: "parse=3 buy=4".
+func (r *recordedLibrary) own(t *testing.T) map[string]int64 {
+	t.Helper()
+	out := map[string]int64{}
+	for _, word := range strings.Fields(r.said.stderr) {
+		if name, value, ok := strings.Cut(word, "="); ok {
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+				out[name] = n
+			}
 		}
 	}
-	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "customer-") {
-		t.Errorf("the recording has a customer's name (%v)", err)
+	if len(out) == 0 {
+		t.Fatalf("the program didn't say what it did: %s", r.said.stderr)
 	}
-	said = riSaid("replay", file, "--library", shop)
+	return out
+}
+
+// replays replays it on the library in a folder.
+func (r *recordedLibrary) replays(t *testing.T, library string) {
+	t.Helper()
+	said := riSaid("replay", r.file, "--library", library)
 	if said.code != 0 || !strings.Contains(said.stdout, "does what was recorded") {
 		t.Errorf("replayed: %s%s", said.stdout, said.stderr)
 	}
-	mutants := []struct{ from, to, call string }{
+	t.Log(said.stderr)
+}
+
+// mutant is a change of a library, and what has to be named: the first call that differs.
+type mutant struct{ from, to, call string }
+
+// mutants replays it on mutants of a source file, which is as it was afterwards.
+func (r *recordedLibrary) mutants(t *testing.T, library, file string, mutants []mutant) {
+	t.Helper()
+	path := filepath.Join(library, file)
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile(path, source, 0o600)
+	for _, m := range mutants {
+		changed := strings.Replace(string(source), m.from, m.to, 1)
+		if changed == string(source) {
+			t.Fatalf("%s isn't in the library", m.from)
+		}
+		if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said := riSaid("replay", r.file, "--library", library)
+		if said.code != 3 || !strings.Contains(said.stderr+said.stdout, m.call) {
+			t.Errorf("%s instead of %s: exit %d, want 3 and the call %q\n%s%s", m.to, m.from, said.code, m.call, said.stdout,
+				said.stderr)
+		}
+	}
+}
+
+// TestCalls records the calls at a library's boundary of a program that is started for it, counts them against what the
+// program says, and replays them: on the library as it is, and on mutants of it.
+func TestCalls(t *testing.T) {
+	r := recordLibrary(t, "shop", keptOfShop, []string{"stock.Desk", "stock.Parse"}, "60")
+	own := r.own(t)
+	for name, function := range map[string]string{"parse": "example.com/shop/stock.Parse",
+		"buy": "example.com/shop/stock.(*Desk).Buy", "get": "main.(*shelf).Get", "put": "main.(*shelf).Put"} {
+		if got := r.ended.Calls[function]; got != own[name] {
+			t.Errorf("%s: %d calls are recorded, the program made %d", function, got, own[name])
+		}
+	}
+	if text, err := os.ReadFile(r.file); err != nil || strings.Contains(string(text), "customer-") {
+		t.Errorf("the recording has a customer's name (%v)", err)
+	}
+	r.replays(t, r.dir)
+	r.mutants(t, r.dir, "stock/stock.go", []mutant{
 		{"item.Price + n%2", "item.Price + 1", "(*shelf).Put"},
 		{"d.spent[who] += n * item.Price", "d.spent[who] += item.Price", "(*Desk).Buy"},
 		{"> d.Limit", "> d.Limit-60", "(*Desk).Buy"},
@@ -69,25 +126,26 @@ func TestCalls(t *testing.T) {
 		{"buy: %w", "buy: %v", "(*Desk).Buy"},
 		{`panic("less than nothing")`, "return 0, nil", "(*Desk).Buy"},
 		{"func Parse(order string) (n int,", "func Parsed(order string) (n int,", "the library has changed"},
+	})
+}
+
+// TestCallsReceive is TestCalls of what is received from channels: in each way that Go has, from fields and parameters.
+func TestCallsReceive(t *testing.T) {
+	r := recordLibrary(t, "clerk", "- keep: {type: example.com/clerk/clerk.Order, field: Name}\n",
+		[]string{"clerk.Clerk"}, "40")
+	if own := r.own(t)["received"]; r.ended.Received != own || !r.ended.whole() {
+		t.Errorf("%d are recorded, the program's library received %d; %+v", r.ended.Received, own, r.ended)
 	}
-	source, err := os.ReadFile("testdata/shop/stock/stock.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range mutants {
-		changed := strings.Replace(string(source), m.from, m.to, 1)
-		if changed == string(source) {
-			t.Fatalf("%s isn't in the library", m.from)
-		}
-		if err := os.WriteFile(filepath.Join(shop, "stock", "stock.go"), []byte(changed), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		said := riSaid("replay", file, "--library", shop)
-		if said.code != 3 || !strings.Contains(said.stderr+said.stdout, m.call) {
-			t.Errorf("%s instead of %s: exit %d, want 3 and the call %q\n%s%s", m.to, m.from, said.code, m.call, said.stdout,
-				said.stderr)
-		}
-	}
+	r.replays(t, r.dir)
+	r.mutants(t, r.dir, "clerk/clerk.go", []mutant{
+		{"c.Ledger.Flush(c.total)", "c.Ledger.Flush(0)", "(*ledger).Flush: argument 0"},
+		{"c.Ledger.Flush(-1)", "", "(*ledger).Flush was called when it was recorded, and not now"},
+		{"case <-c.Ticks", "case <-make(chan time.Time)", "state[1].Ticks: what was received"},
+		{"o.Tags)", "nil)", "(*ledger).Book: argument 2"},
+		{"sum += n", "sum = n", "(*Clerk).Sum: result 0"},
+		{"answer.Count + answer.More", "answer.Count", "(*Clerk).Ask: result 0"},
+		{"append(all, note)", `append(all, note+"s")`, "(*Clerk).Drain: result 0"},
+	})
 }
 
 // keptOfShop is what the library itself reads.
@@ -99,11 +157,19 @@ const keptOfShop = `
 - keep: {type: example.com/shop/stock.Item, field: Name}
 `
 
-// endOf is the end mark of a recording of calls.
-func endOf(t *testing.T, path string) (end struct {
-	Calls map[string]int64 `json:"calls"`
-	Lost  uint64           `json:"lost"`
-}) {
+// endMark is the end mark of a recording of calls.
+type endMark struct {
+	Calls    map[string]int64 `json:"calls"`
+	Received int64            `json:"received"`
+	Open     int64            `json:"open"`
+	Lost     uint64           `json:"lost"`
+	Refused  uint64           `json:"refused"`
+	Missing  int64            `json:"missing"`
+}
+
+func (e *endMark) whole() bool { return e.Lost == 0 && e.Refused == 0 && e.Missing == 0 && e.Open == 0 }
+
+func endOf(t *testing.T, path string) (end endMark) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -4,8 +4,8 @@ package probe
 type Base struct {
 	Kind BaseKind
 	N    int    // of Register: its DWARF number; of Item: the index of a Read of the same list that stands before
-	Off  int64  // of Item: where in the item's bytes the word stands
-	Word uint64 // of Constant
+	Off  int64  // of Item: where in the item's bytes the word stands; of Nth: where the first lies, from CFA on
+	Word uint64 // of Constant; of Nth: bytes of each
 }
 
 // BaseKind is what a path starts from.
@@ -19,6 +19,8 @@ const (
 	// At a return, what was at the entry of the call: registers there hold something else by then.
 	EntryRegister // as Register
 	EntryItem     // as Item, of the Reads of At
+	// Nth is the address of one of several that lie side by side in the frame: register N says which.
+	Nth
 )
 
 // Path leads to an address: it starts with a word, and each step adds an offset and loads the eight bytes there. The

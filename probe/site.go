@@ -30,6 +30,7 @@ const (
 	Inlined             // a call of the function that was inlined into Site.Into begins
 	Line                // a line is reached
 	Return              // the function is about to return: its results are where they will be
+	Receive             // it receives from a channel, or has received
 )
 
 // Site is one address of a program at which it is probed.

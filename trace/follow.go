@@ -19,7 +19,9 @@ type Call struct {
 	Args  []compile.Value
 	// Results are those of a call that has returned, if its return is probed.
 	Results []compile.Value
-	Begun   time.Time
+	// Received is what was received from a channel, if it is no call.
+	Received *Received
+	Begun    time.Time
 	// Open: the trace ended before it returned.
 	Open bool
 }
@@ -43,8 +45,12 @@ func (p *Plan) Follow(ctx context.Context, to Follower) (*Summary, error) {
 			return nil
 		}
 		out.Rows++
-		return to.Call(&Call{Event: ev, Site: p.hits().site(ev), Probe: p.index(o.wanted), Args: o.program.Entry(ev),
-			Results: o.program.Return(ev), Begun: clock.at(ev.Time), Open: open})
+		c := &Call{Event: ev, Site: p.hits().site(ev), Probe: p.index(o.wanted), Args: o.program.Entry(ev),
+			Results: o.program.Return(ev), Begun: clock.at(ev.Time), Open: open}
+		if c.Received = p.received(&o, ev, c.Results); c.Received == nil && o.receive != nil {
+			return nil // it still waits
+		}
+		return to.Call(c)
 	}
 	each := func(ev *probe.Event, out *Summary) error { return give(ev, out, false) }
 	return p.session(ctx, to.Armed, each, func(armed *kernel.Armed, out *Summary) error {
@@ -74,7 +80,7 @@ func (p *Plan) Functions() []Function {
 	var out []Function
 	seen := map[string]bool{}
 	for _, o := range p.owners {
-		if seen[o.function.Name] {
+		if seen[o.function.Name] || o.receive != nil {
 			continue
 		}
 		seen[o.function.Name] = true

@@ -42,7 +42,8 @@ func roleText(s probe.Site) string {
 	if s.Unsure {
 		return "inlined, unsure"
 	}
-	return [...]string{probe.Entry: "entry", probe.Inlined: "inlined", probe.Line: "line", probe.Return: "return"}[s.Role]
+	return [...]string{probe.Entry: "entry", probe.Inlined: "inlined", probe.Line: "line", probe.Return: "return",
+		probe.Receive: "receive"}[s.Role]
 }
 
 func instructionText(i probe.Instruction) string {

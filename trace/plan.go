@@ -56,7 +56,8 @@ type owner struct {
 	probe    int // which of the request's
 	function *place.Function
 	program  *compile.Program
-	keys     []compile.Key // that hits are counted by
+	keys     []compile.Key  // that hits are counted by
+	receive  *place.Receive // nil: it is a function's
 }
 
 // Prepare finds the places and compiles what is wanted there. Nothing is probed yet.
@@ -137,6 +138,9 @@ func (p *Plan) findAll() error {
 
 // find makes the probes of the functions that one is asked for. The error is why some of them have none.
 func (p *Plan) find(w *Probe) error {
+	if w.Receives != nil {
+		return p.receives(w)
+	}
 	var why error
 	var functions []*place.Function
 	for _, name := range w.Functions {

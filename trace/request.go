@@ -39,6 +39,8 @@ type Probe struct {
 	// Histogram: its calls are no hits, and are counted in the kernel by how long they take; Returns is set, too. When the
 	// trace is over there is a row for each function: see Plan.tables.
 	Histogram bool
+	// Receives, instead of Functions: what is received from channels.
+	Receives *Receives
 	// Optional: it is no error if the program has no such function, or it can't be probed.
 	Optional bool
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ri/probe"
 	"ri/symbols"
 	"ri/values"
 )
@@ -31,6 +32,9 @@ type Argument struct {
 	Err    error   // why it isn't anywhere
 	// Pointer: it lies elsewhere, and Pieces are its address (Go moved it to the heap).
 	Pointer bool
+	// At, instead of Pieces, leads to it, where all of When hold.
+	At   *probe.Path
+	When []probe.Compare
 }
 
 // Piece is a part of an argument, and where it is.

@@ -27,6 +27,9 @@ func spotOf(a *Argument, entry bool) (spot, error) {
 	if a.Err != nil {
 		return spot{}, a.Err
 	}
+	if a.At != nil {
+		return spot{t: a.Type, path: *a.At, guards: a.When}, nil
+	}
 	s := spot{t: a.Type, entry: entry}.of(a.Pieces)
 	if a.Pointer {
 		return s.behind(0, a.Type)

@@ -114,6 +114,12 @@ func (g *generator) base(b probe.Base, to asm.Register, f fails) {
 		g.item(b, to, g.reads, g.pieces, f)
 	case probe.EntryItem:
 		g.item(b, to, g.probe.At.Reads, g.layout.at, f)
+	case probe.Nth:
+		g.load(to, ctx, g.register(b.N))
+		g.add(asm.Mul.Imm(to, int32(b.Word)))
+		g.load(asm.R2, frame, g.slots.cfa)
+		g.add(asm.Add.Reg(to, asm.R2))
+		g.plus(to, b.Off)
 	}
 }
 

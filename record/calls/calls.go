@@ -54,7 +54,7 @@ type Boundary struct {
 	Of       []string  `json:"of"`                 // as it was asked for
 	In       []Func    `json:"in"`                 // called from outside
 	Out      []Func    `json:"out,omitempty"`      // called by what is inside
-	Receives []Receive `json:"receives,omitempty"` // channels that cross it
+	Receives []Channel `json:"receives,omitempty"` // through which something comes in
 	Missed   []Missed  `json:"missed,omitempty"`   // what is not recorded, and why
 }
 
@@ -74,11 +74,11 @@ type Var struct {
 	Type string `json:"type"`
 }
 
-// Receive is a channel that crosses the boundary.
-type Receive struct {
-	Channel string `json:"channel"` // "consensus.Consensus.Scheduler", "raft.Node.Ready()"
-	Elem    string `json:"elem"`
-	Out     bool   `json:"out,omitempty"` // what is inside sends
+// Channel is a channel that crosses the boundary.
+type Channel struct {
+	Number int    `json:"chan"`
+	Elem   string `json:"elem"`
+	Where  string `json:"where"` // it was seen first: state[1].Ticker, values[0]
 }
 
 // Missed is what is not recorded.
@@ -113,13 +113,14 @@ type Event struct {
 	Goroutine uint64            `json:"goroutine"`
 	Kind      Kind              `json:"kind"`
 	Func      string            `json:"func,omitempty"`    // of Call and Return
-	Channel   string            `json:"channel,omitempty"` // of Received
+	Channel   int               `json:"chan,omitempty"`    // of Received: its number
 	Out       bool              `json:"out,omitempty"`     // what is inside calls, or sends
 	On        int               `json:"on,omitempty"`      // Receiver.ID
 	Parent    int64             `json:"parent,omitempty"`  // the call around it, in its goroutine
 	Call      int64             `json:"call,omitempty"`    // of Return: the Seq of its call
 	Values    []json.RawMessage `json:"values,omitempty"`  // arguments without the receiver; results; what was received
 	Closed    bool              `json:"closed,omitempty"`  // of Received: the channel was closed
+	Polled    bool              `json:"polled,omitempty"`  // of Received: it would not have waited
 	Ended     string            `json:"ended,omitempty"`   // of Return: "panic or Goexit"
 	Missing   int               `json:"missing,omitempty"` // parts of the values that are not there
 	Tokens    int               `json:"tokens,omitempty"`  // texts that were replaced
@@ -127,18 +128,19 @@ type Event struct {
 
 // End is the last line.
 type End struct {
-	End     bool             `json:"end"`
-	Why     string           `json:"why"` // why the recording ended: its time, "budget", ...
-	Events  int64            `json:"events"`
-	Calls   map[string]int64 `json:"calls"`          // by function
-	Open    int64            `json:"open"`           // calls that had not returned
-	Missing int64            `json:"missing"`        // events of which something is missing
-	Lost    uint64           `json:"lost"`           // events that found no room
-	Refused uint64           `json:"refused"`        // that the budget refused
-	Length  time.Duration    `json:"length"`         // ns
-	CPU     time.Duration    `json:"cpu"`            // ns that it cost the program, estimated
-	Kept    []string         `json:"kept,omitempty"` // fields whose texts are in clear by a rule
-	SHA256  string           `json:"sha256"`         // of all lines before
+	End      bool             `json:"end"`
+	Why      string           `json:"why"` // why the recording ended: its time, "budget", ...
+	Events   int64            `json:"events"`
+	Calls    map[string]int64 `json:"calls"`          // by function
+	Received int64            `json:"received"`       // from channels
+	Open     int64            `json:"open"`           // calls that had not returned, of functions with results
+	Missing  int64            `json:"missing"`        // events of which something is missing
+	Lost     uint64           `json:"lost"`           // events that found no room
+	Refused  uint64           `json:"refused"`        // that the budget refused
+	Length   time.Duration    `json:"length"`         // ns
+	CPU      time.Duration    `json:"cpu"`            // ns that it cost the program, estimated
+	Kept     []string         `json:"kept,omitempty"` // fields whose texts are in clear by a rule
+	SHA256   string           `json:"sha256"`         // of all lines before
 }
 
 // Whole tells whether all that passed the boundary is in the recording.

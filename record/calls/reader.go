@@ -175,6 +175,9 @@ func (x *Reader) check(e *Event) error {
 		}
 		delete(x.calls, e.Call)
 	case Received:
+		if e.Channel <= 0 {
+			return fmt.Errorf("it was received from channel %d", e.Channel)
+		}
 	default:
 		return fmt.Errorf("%q is no kind of event; they are call, return, receive", e.Kind)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"hash"
 	"io"
+	"slices"
 )
 
 // Writer writes a recording, line by line.
@@ -14,12 +15,18 @@ type Writer struct {
 	w   *bufio.Writer
 	sum hash.Hash
 	end End
+	// gives are functions with results: of others the return isn't recorded, so nobody knows whether they returned.
+	gives map[string]bool
 }
 
 // NewWriter writes the header.
 func NewWriter(w io.Writer, h *Header) (*Writer, error) {
 	h.Ri, h.Version = "calls", Version
-	x := &Writer{w: bufio.NewWriterSize(w, 1<<20), sum: sha256.New(), end: End{End: true, Calls: map[string]int64{}}}
+	x := &Writer{w: bufio.NewWriterSize(w, 1<<20), sum: sha256.New(), end: End{End: true, Calls: map[string]int64{}},
+		gives: map[string]bool{}}
+	for _, f := range slices.Concat(h.Boundary.In, h.Boundary.Out) {
+		x.gives[f.Name] = len(f.Results) > 0
+	}
 	return x, x.line(h)
 }
 
@@ -45,9 +52,13 @@ func (x *Writer) Event(e *Event) error {
 	switch e.Kind {
 	case Call:
 		x.end.Calls[e.Func]++
-		x.end.Open++
+		if x.gives[e.Func] {
+			x.end.Open++
+		}
 	case Return:
 		x.end.Open--
+	case Received:
+		x.end.Received++
 	}
 	if e.Missing > 0 {
 		x.end.Missing++
@@ -57,7 +68,8 @@ func (x *Writer) Event(e *Event) error {
 
 // Close writes the end mark. What the events tell is counted here; the rest is the caller's.
 func (x *Writer) Close(end End) (*End, error) {
-	end.End, end.Events, end.Calls, end.Open, end.Missing = true, x.end.Events, x.end.Calls, x.end.Open, x.end.Missing
+	end.End, end.Events, end.Calls, end.Received = true, x.end.Events, x.end.Calls, x.end.Received
+	end.Open, end.Missing = x.end.Open, x.end.Missing
 	end.SHA256 = hex.EncodeToString(x.sum.Sum(nil))
 	if err := x.line(&end); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"ri/record/calls"
 	"ri/record/redact"
 	"ri/symbols"
 	"ri/values"
@@ -21,11 +22,13 @@ type encoder struct {
 	constant func(addr uint64, n int) bool // a constant of the program, which may be kept
 	layouts  map[layoutKey]*redact.Layout
 	channels map[uint64]int
+	crosses  map[int]calls.Channel                                // those through which something comes in, by number
 	kept     map[string]bool                                      // fields whose texts a rule keeps
 	receiver func(t *symbols.Type, addr uint64) (id int, ok bool) // one of the boundary's, by the pointer's type
 	errors   map[uint64]string                                    // names of package variables, by what they hold
 	// outside: what interfaces hold is somebody else's, and isn't written.
 	outside bool
+	inward  bool // channels in it may be those through which something comes in
 
 	out      []byte
 	seen     map[pointer]string // what was written already, of this event
@@ -56,11 +59,12 @@ type spot struct {
 	off    int64
 	path   string // from the event's values on
 	depth  int
+	hidden bool // it lies in a field that isn't exported
 }
 
 // begin begins an event.
-func (e *encoder) begin() {
-	e.seen, e.missing, e.replaced = map[pointer]string{}, 0, 0
+func (e *encoder) begin(inward bool) {
+	e.seen, e.missing, e.replaced, e.inward = map[pointer]string{}, 0, 0, inward
 }
 
 // encode writes a value that has a name of its own: variable is what rules and the list of secrets' names go by.
@@ -160,7 +164,7 @@ func (e *encoder) value(v values.Value, at spot) {
 	case reflect.Func:
 		e.function(v)
 	case reflect.Chan:
-		e.channel(v)
+		e.queue(v, at)
 	case reflect.UnsafePointer:
 		e.miss("an unsafe.Pointer")
 	default:
@@ -262,7 +266,7 @@ func (e *encoder) slice(v values.Value, at spot) {
 	}
 	layout := e.layout(elem, "")
 	e.elements(v, n, func(i int) spot {
-		return spot{layout: layout, path: fmt.Sprintf("%s[%d]", at.path, i), depth: at.depth}
+		return spot{layout: layout, path: fmt.Sprintf("%s[%d]", at.path, i), depth: at.depth, hidden: at.hidden}
 	})
 }
 
@@ -335,7 +339,8 @@ func (e *encoder) nothing(err error) {
 
 // opaque are types that say nothing to whoever replays them.
 var opaque = map[string]bool{"sync.Mutex": true, "internal/sync.Mutex": true, "sync.RWMutex": true,
-	"sync.WaitGroup": true, "sync.Once": true, "sync.Cond": true, "sync.Pool": true}
+	"sync.WaitGroup": true, "sync.Once": true, "sync.Cond": true, "sync.Pool": true, "time.Timer": true,
+	"time.Ticker": true}
 
 func (e *encoder) structure(v values.Value, at spot) {
 	switch {
@@ -361,6 +366,7 @@ func (e *encoder) structure(v values.Value, at spot) {
 		next := at
 		next.off += f.Offset
 		next.path = at.path + "." + f.Name
+		next.hidden = at.hidden || !isExported(f.Name)
 		e.value(v.Space().At(v.Addr+uint64(f.Offset), f.Type), next)
 	}
 	e.out = append(e.out, '}')
@@ -407,7 +413,7 @@ func (e *encoder) pointer(v values.Value, at spot) {
 		e.miss(values.Absent(err))
 		return
 	}
-	e.value(to, spot{layout: e.layout(elem, ""), path: at.path, depth: at.depth})
+	e.value(to, spot{layout: e.layout(elem, ""), path: at.path, depth: at.depth, hidden: at.hidden})
 }
 
 // boxed writes what an interface holds, with its type.
@@ -439,7 +445,7 @@ func (e *encoder) boxed(v values.Value, at spot) {
 		return
 	}
 	e.out = append(e.out, `,"value":`...)
-	e.value(in, spot{layout: e.layout(in.Type, ""), path: at.path, depth: at.depth})
+	e.value(in, spot{layout: e.layout(in.Type, ""), path: at.path, depth: at.depth, hidden: at.hidden})
 	e.out = append(e.out, '}')
 }
 
@@ -451,18 +457,13 @@ func (e *encoder) function(v values.Value) {
 	e.miss("a func value")
 }
 
-func (e *encoder) channel(v values.Value) {
+func (e *encoder) queue(v values.Value, at spot) {
 	word, err := v.Word()
 	if err != nil || word == 0 {
 		e.nothing(err)
 		return
 	}
-	n, ok := e.channels[word]
-	if !ok {
-		n = len(e.channels) + 1
-		e.channels[word] = n
-	}
-	e.out = fmt.Appendf(e.out, `{"$chan":%d}`, n)
+	e.channel(v.Type, word, at)
 }
 
 // table writes a map's entries in an order of their own.
@@ -486,10 +487,10 @@ func (e *encoder) table(v values.Value, at spot) {
 		}
 		e.out = append(e.out, '[')
 		e.value(entry.Key, spot{layout: e.layout(entry.Key.Type, ""), path: fmt.Sprintf("%s.$map[%d][0]", at.path, n),
-			depth: at.depth})
+			depth: at.depth, hidden: at.hidden})
 		e.out = append(e.out, ',')
 		e.value(entry.Value, spot{layout: e.layout(entry.Value.Type, ""),
-			path: fmt.Sprintf("%s.$map[%d][1]", at.path, n), depth: at.depth})
+			path: fmt.Sprintf("%s.$map[%d][1]", at.path, n), depth: at.depth, hidden: at.hidden})
 		e.out = append(e.out, ']')
 		n++
 	}

@@ -20,6 +20,7 @@ type entry struct {
 	size   int32
 	number int32 // in the order in which they came
 	call   int32 // of a return: the number of its call; else -1
+	queue  int32 // of what was received: the channel's number
 }
 
 func (t *tape) keep(ev *calls.Event, at time.Time, call int) error {
@@ -32,7 +33,7 @@ func (t *tape) keep(ev *calls.Event, at time.Time, call int) error {
 	if err != nil {
 		return err
 	}
-	t.index = append(t.index, entry{at, off, int32(len(b)), int32(len(t.index)), int32(call)})
+	t.index = append(t.index, entry{at, off, int32(len(b)), int32(len(t.index)), int32(call), int32(ev.Channel)})
 	return nil
 }
 
@@ -41,6 +42,10 @@ func (t *tape) write(w io.Writer, sum *trace.Summary) (*calls.End, error) {
 	for _, s := range t.state {
 		s.Value = t.enc.deny(s.Value)
 	}
+	t.index = slices.DeleteFunc(t.index, func(e entry) bool {
+		_, crosses := t.enc.crosses[int(e.queue)]
+		return e.queue != 0 && !crosses
+	})
 	slices.SortStableFunc(t.index, func(a, b entry) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.number, b.number))
 	})
@@ -111,6 +116,9 @@ func (t *tape) header() *calls.Header {
 		Budget: t.opt.Budget, Policy: calls.Policy{KeyKept: t.opt.KeyKept}}
 	for _, id := range slices.Sorted(maps.Keys(t.state)) {
 		h.State = append(h.State, t.state[id].Receiver)
+	}
+	for _, n := range slices.Sorted(maps.Keys(t.enc.crosses)) {
+		h.Boundary.Receives = append(h.Boundary.Receives, t.enc.crosses[n])
 	}
 	if p := t.opt.Policy; p != nil {
 		h.Policy.Rules, h.Policy.DenyNumbers = len(p.Rules), p.DenyNumbers

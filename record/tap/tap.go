@@ -55,12 +55,16 @@ type owner struct {
 func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt Options) (*Recorder, error) {
 	r := &Recorder{boundary: b, process: process, opt: opt}
 	request := trace.Request{Stack: callerFrames, Limit: opt.Limit, For: opt.For, Budget: opt.Budget, Limits: opt.Limits}
+	functions := map[string][]place.Var{}
 	add := func(m boundary.Method, out bool) {
-		results, err := r.hasResults(m.Func)
+		vars, err := r.params(m.Func)
 		if err != nil {
 			b.Missed = append(b.Missed, boundary.Missed{What: m.Func, Why: err.Error()})
 			return
 		}
+		functions[m.Func] = vars
+		// Only of what gives something the return is probed, which costs more than the call.
+		results := slices.ContainsFunc(vars, func(v place.Var) bool { return v.Kind == place.Result })
 		one := trace.Probe{Functions: []string{m.Func}, Returns: results, Optional: true}
 		if m.Receiver && out {
 			one.Shallow = 1 // what answers is somebody else's
@@ -79,6 +83,9 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 	if len(request.Probes) == 0 {
 		return nil, rows.Refused(errors.New("the boundary has no function that can be probed"))
 	}
+	if probe, ok := r.receives(functions, b); ok {
+		request.Probes = append(request.Probes, probe)
+	}
 	plan, err := trace.Prepare(ctx, process, request)
 	if err != nil {
 		return nil, err
@@ -87,20 +94,16 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 	return r, nil
 }
 
-// hasResults tells whether a function gives anything: only then is its return probed, which costs more than the call.
-func (r *Recorder) hasResults(fn string) (bool, error) {
+// params are what a function takes and gives.
+func (r *Recorder) params(fn string) (out []place.Var, err error) {
 	found, err := place.Find(r.process.File, fn)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, f := range found.Functions {
-		for _, v := range f.Params() {
-			if v.Kind == place.Result {
-				return true, nil
-			}
-		}
+		out = append(out, f.Params()...)
 	}
-	return false, nil
+	return out, nil
 }
 
 // Close lets go of the process.
@@ -177,7 +180,8 @@ func (r *Recorder) encoder(t *tape) *encoder {
 	}
 	return &encoder{policy: policy, tokens: redact.NewTokens(r.opt.Key), constant: constant, receiver: t.referred,
 		errors: r.errorVars(), layouts: map[layoutKey]*redact.Layout{}, channels: map[uint64]int{},
-		kept: map[string]bool{}, denied: map[string]bool{}}
+		crosses: map[int]calls.Channel{},
+		kept:    map[string]bool{}, denied: map[string]bool{}}
 }
 
 // errorVars are the package variables that hold errors, by the address that is in them: programs compare with them.

@@ -41,6 +41,9 @@ func (t *tape) Armed(f kernel.Forecast) {
 
 // Call implements trace.Follower.
 func (t *tape) Call(c *trace.Call) error {
+	if c.Received != nil {
+		return t.received(c)
+	}
 	o := t.owners[c.Probe]
 	if t.stranger(c, o.out) {
 		return nil
@@ -51,7 +54,7 @@ func (t *tape) Call(c *trace.Call) error {
 		ev.On = t.receiver(args[0], o.out, c.Begun)
 		args = args[1:]
 	}
-	t.values(&ev, args, o.Func)
+	t.values(&ev, args, o.Func, true)
 	number := len(t.index)
 	if err := t.keep(&ev, c.Begun, -1); err != nil {
 		return err
@@ -59,7 +62,7 @@ func (t *tape) Call(c *trace.Call) error {
 	switch {
 	case c.Event.Return != nil:
 		back := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On}
-		t.values(&back, c.Results, o.Func)
+		t.values(&back, c.Results, o.Func, o.out)
 		return t.keep(&back, c.Begun.Add(c.Event.Return.Time-c.Event.Time), number)
 	case c.Event.Ended:
 		// It ended before the next call at the same depth, and nobody knows when: at once after what it called.
@@ -85,8 +88,8 @@ func (t *tape) stranger(c *trace.Call, out bool) bool {
 }
 
 // values writes what a call was given or gave.
-func (t *tape) values(ev *calls.Event, list []compile.Value, fn string) {
-	t.enc.begin()
+func (t *tape) values(ev *calls.Event, list []compile.Value, fn string, inward bool) {
+	t.enc.begin(inward)
 	for i, v := range list {
 		if v.Err != nil {
 			ev.Values = append(ev.Values, t.enc.absent(v.Err))
@@ -118,7 +121,7 @@ func (t *tape) receiver(v compile.Value, out bool, begun time.Time) int {
 	if out {
 		return id
 	}
-	t.enc.begin()
+	t.enc.begin(true)
 	t.enc.outside = true
 	defer func() { t.enc.outside = false }()
 	to, err := v.Value.Elem()

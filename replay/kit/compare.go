@@ -30,7 +30,11 @@ func (c *riCompare) differs(got reflect.Value, raw json.RawMessage, path string)
 	}
 	m, special := riSpecial(raw)
 	if special {
-		for _, key := range []string{"$missing", "$ref", "$chan", "$time", "$mask"} {
+		if id, ok := m["$chan"]; ok && !isNil && got.Kind() == reflect.Chan {
+			c.replay.bind(string(id), got)
+			return ""
+		}
+		for _, key := range []string{"$missing", "$ref", "$time", "$mask"} {
 			if _, ok := m[key]; ok {
 				c.skipped++
 				return ""

@@ -2,7 +2,6 @@ package kit
 
 import (
 	"bufio"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"reflect"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,10 +30,15 @@ type riEvent struct {
 	Call      int64             `json:"call"`
 	Values    []json.RawMessage `json:"values"`
 	Ended     string            `json:"ended"`
+	Chan      int               `json:"chan"`
+	Closed    bool              `json:"closed"`
+	Polled    bool              `json:"polled"`
 
-	back *riEvent // of a call: its return
-	used bool     // of a call that goes out: it was made
-	from int64    // of a call that comes in: the event by which it has to have begun
+	back  *riEvent   // of a call: its return
+	used  bool       // of a call that goes out: it was made
+	from  int64      // of what comes in: the event by which it has to have begun
+	after int64      // of what was received: the event before in its goroutine
+	inner []*riEvent // of a call that goes out: calls that came in before it returned
 }
 
 // riReplay replays one recording.
@@ -52,6 +55,10 @@ type riReplay struct {
 			Out []struct {
 				Func string `json:"func"`
 			} `json:"out"`
+			Receives []struct {
+				Chan  int    `json:"chan"`
+				Where string `json:"where"`
+			} `json:"receives"`
 		} `json:"boundary"`
 		State []struct {
 			On      int             `json:"on"`
@@ -60,7 +67,8 @@ type riReplay struct {
 			Missing int             `json:"missing"`
 		} `json:"state"`
 	}
-	in     []*riEvent            // calls that come in, in the order in which they are made
+	in     []*riEvent            // calls that come in, and what is received, in the order in which it is done
+	last   map[uint64]int64      // the last event, by goroutine
 	out    map[string][]*riEvent // calls that go out, by method and receiver
 	all    int                   // of them
 	length time.Duration
@@ -68,7 +76,11 @@ type riReplay struct {
 	mu        sync.Mutex
 	receivers map[int]reflect.Value
 	channels  map[string]reflect.Value
-	current   *riEvent // the call that came in last
+	early     map[string][]*riEvent // what was received from channels that nobody has yet
+	closed    map[int]bool          // channels
+	calls     int                   // that come in
+	fed       int                   // what was received
+	current   *riEvent              // the call that came in last
 	over      bool
 	done      int    // calls that went out as recorded
 	skipped   int    // of them, with parts that can't be compared
@@ -100,6 +112,7 @@ func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setu
 
 func (r *riReplay) start() {
 	r.out, r.receivers, r.channels = map[string][]*riEvent{}, map[int]reflect.Value{}, map[string]reflect.Value{}
+	r.early, r.closed, r.last = map[string][]*riEvent{}, map[int]bool{}, map[uint64]int64{}
 }
 
 // read reads a recording, which must be whole.
@@ -171,35 +184,21 @@ func (r *riReplay) take(e *riEvent, calls map[int64]*riEvent) {
 		if c := calls[e.Call]; c != nil {
 			c.back = e
 		}
+	case "receive":
+		e.after = r.last[e.Goroutine]
+		r.in = append(r.in, e)
+		for p := calls[e.Parent]; p != nil && !e.Polled; p = calls[p.Parent] {
+			if p.from == 0 {
+				p.from = e.Seq
+			}
+		}
 	}
+	r.last[e.Goroutine] = e.Seq
 }
 
 // riKey tells a receiver's method.
 func riKey(fn string, on int) string {
 	return fmt.Sprintf("%s %d", fn[strings.LastIndexByte(fn, '.')+1:], on)
-}
-
-// order puts calls that come in into the order in which they took effect: calls that ran at the same time are made one
-// after the other, each just before the first call that it made, or else before it returned.
-func (r *riReplay) order(calls map[int64]*riEvent) {
-	nested := func(e *riEvent) bool {
-		for p := calls[e.Parent]; p != nil; p = calls[p.Parent] {
-			if !p.Out {
-				return true
-			}
-		}
-		return false
-	}
-	r.in = slices.DeleteFunc(r.in, nested) // the library calls itself
-	for _, e := range r.in {
-		if e.from == 0 {
-			e.from = e.Seq
-			if e.back != nil {
-				e.from = e.back.Seq
-			}
-		}
-	}
-	slices.SortStableFunc(r.in, func(a, b *riEvent) int { return cmp.Compare(a.from, b.from) })
 }
 
 // play makes the calls.
@@ -209,6 +208,18 @@ func (r *riReplay) play() {
 	for _, e := range r.in {
 		if d := e.At - time.Since(began); d > 0 && r.wait != nil {
 			time.Sleep(d)
+		}
+		if e.Kind == "receive" {
+			r.feed(e)
+			if r.wait != nil {
+				if r.wait(); !e.Polled {
+					r.fetched(e)
+				}
+			}
+			if r.stop() {
+				break
+			}
+			continue
 		}
 		w := workers[e.Goroutine]
 		if w == nil {
@@ -379,24 +390,14 @@ func (r *riReplay) receiver(id int, t reflect.Type) (reflect.Value, error) {
 	return v, nil
 }
 
-// channel is a channel by its number.
-func (r *riReplay) channel(t reflect.Type, id string) reflect.Value {
-	both := reflect.ChanOf(reflect.BothDir, t.Elem())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, ok := r.channels[id]
-	if !ok || c.Type() != both {
-		c = reflect.MakeChan(both, 1024)
-		r.channels[id] = c
-	}
-	return c.Convert(t)
-}
-
 // goesOut makes a call that goes out: results are pointers to them.
 func (r *riReplay) goesOut(method string, on int, args []any, results ...any) {
 	e := r.match(method, on, args)
 	if e == nil {
 		return
+	}
+	for _, in := range e.inner {
+		r.call(in)
 	}
 	if e.back == nil {
 		if len(results) > 0 {

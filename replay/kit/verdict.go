@@ -19,6 +19,7 @@ func (r *riReplay) verdict(took time.Duration) {
 		}
 		r.t.Errorf("event %d: %s", r.failedAt, r.failed)
 	}
-	r.t.Logf("%d calls in, %d of %d calls out as recorded, %d of them with parts that can't be compared; %s of what "+
-		"took %s", len(r.in), r.done, r.all, r.skipped, took.Round(time.Microsecond), r.length.Round(time.Millisecond))
+	r.t.Logf("%d calls in, %d received, %d of %d calls out as recorded, %d of them with parts that can't be compared; %s of what "+
+		"took %s", r.calls, r.fed, r.done, r.all, r.skipped, took.Round(time.Microsecond),
+		r.length.Round(time.Millisecond))
 }

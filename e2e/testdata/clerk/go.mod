@@ -1,0 +1,3 @@
+module example.com/clerk
+
+go 1.26

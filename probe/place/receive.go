@@ -1,0 +1,127 @@
+package place
+
+import (
+	"golang.org/x/arch/x86/x86asm"
+
+	"ri/probe"
+	"ri/symbols"
+)
+
+// Receive is a place at which code receives from a channel: where it calls the runtime for it, and where that has
+// returned. Both are in the frame of who receives, so what the runtime was given to fill is found again, whatever moves
+// the stack meanwhile.
+type Receive struct {
+	At, Back probe.Site
+	Kind     ReceiveKind
+	// Into is where in the frame, from the CFA on, the element comes to, or a select's list of cases lies. Thrown: the
+	// element is thrown away.
+	Into   int64
+	Thrown bool
+	// Closed: at Back, the low byte of BX is 0 if the channel was closed.
+	Closed bool
+}
+
+// ReceiveKind is how it receives.
+type ReceiveKind uint8
+
+const (
+	Plain  ReceiveKind = iota // chanrecv1, chanrecv2: the channel is in AX at At
+	Polled                    // selectnbrecv: the channel is in BX at At; nothing was received if AX is 0 at Back
+	Select                    // selectgo: AX at Back is which case it was, as in the list; those below DI at At send
+)
+
+// receivers are the runtime's functions (runtime/chan.go, select.go; Go 1.18 to 1.27), and which register has the
+// address of what they fill, or of the cases.
+var receivers = map[string]struct {
+	kind ReceiveKind
+	into x86asm.Reg
+}{"runtime.chanrecv1": {Plain, x86asm.RBX}, "runtime.chanrecv2": {Plain, x86asm.RBX},
+	"runtime.selectnbrecv": {Polled, x86asm.RAX}, "runtime.selectgo": {Select, x86asm.RAX}}
+
+// Receives finds where functions receive. What can't be probed, or isn't understood, is refused.
+func Receives(f *symbols.File, in func(function string) bool) (out []Receive, refused []Refused) {
+	at := map[uint64]string{}
+	for name := range receivers {
+		for _, entry := range namesOf(f).bodies[name] {
+			at[entry] = name
+		}
+	}
+	told := tellsClosed(f)
+	for _, e := range f.FuncEntries() {
+		if !in(e.Name) {
+			continue
+		}
+		b := read(f, e.Entry)
+		if b == nil || !b.isGo() {
+			continue
+		}
+		for i, instruction := range b.list {
+			name := at[instruction.target]
+			if instruction.flow != call || name == "" {
+				continue
+			}
+			r, why := b.receive(i, name)
+			if why != "" {
+				file, line := b.place(instruction.pc)
+				refused = append(refused, Refused{Func: e.Name, File: file, Line: line, PC: instruction.pc, Why: why})
+				continue
+			}
+			r.Closed = told || name != "runtime.chanrecv1"
+			out = append(out, r)
+		}
+	}
+	return out, refused
+}
+
+func (b *body) receive(i int, name string) (r Receive, why string) {
+	if i+1 >= len(b.list) {
+		return r, "what follows it can't be read"
+	}
+	is, behind := receivers[name], b.list[i+1]
+	if b.list[i].refuse != "" || behind.refuse != "" {
+		return r, b.list[i].refuse + behind.refuse
+	}
+	r = Receive{At: b.site(b.list[i], probe.Receive), Back: b.site(behind, probe.Receive), Kind: is.kind}
+	for j := i - 1; j >= 0 && j > i-maxPrologue; j-- {
+		in := b.list[j]
+		if in.flow != next || !in.known {
+			break
+		}
+		to, ok := in.inst.Args[0].(x86asm.Reg)
+		if !ok || to != is.into && to != is.into-x86asm.RAX+x86asm.EAX {
+			continue
+		}
+		if m, ok := in.inst.Args[1].(x86asm.Mem); ok && in.inst.Op == x86asm.LEA && m.Base == x86asm.RSP && m.Index == 0 {
+			r.Into = m.Disp - r.At.CFA
+			return r, ""
+		}
+		if in.inst.Op == x86asm.XOR && in.inst.Args[1] == x86asm.Arg(to) {
+			r.Thrown = true
+			return r, ""
+		}
+		break
+	}
+	return r, "where the element comes to can't be told from the code"
+}
+
+// tellsClosed tells whether chanrecv1, which has no results, leaves what chanrecv gave it where it is.
+func tellsClosed(f *symbols.File) bool {
+	for _, entry := range namesOf(f).bodies["runtime.chanrecv1"] {
+		b := read(f, entry)
+		if b == nil {
+			return false
+		}
+		called := false
+		for _, in := range b.list {
+			switch {
+			case in.flow == call && b.name(in.target) == "runtime.chanrecv":
+				called = true
+			case called && in.flow == ret:
+				return true
+			case called && in.inst.Op != x86asm.ADD && in.inst.Op != x86asm.POP && in.inst.Op != x86asm.NOP:
+				return false
+			}
+		}
+	}
+	return false
+}
