@@ -64,10 +64,10 @@ func (r *recordedLibrary) own(t *testing.T) map[string]int64 {
 	return out
 }
 
-// replays replays it on the library in a folder.
-func (r *recordedLibrary) replays(t *testing.T, library string) {
+// replays replays it.
+func (r *recordedLibrary) replays(t *testing.T) {
 	t.Helper()
-	said := riSaid("replay", r.file, "--library", library)
+	said := riSaid("replay", r.file, "--library", r.dir)
 	if said.code != 0 || !strings.Contains(said.stdout, "does what was recorded") {
 		t.Errorf("replayed: %s%s", said.stdout, said.stderr)
 	}
@@ -78,9 +78,9 @@ func (r *recordedLibrary) replays(t *testing.T, library string) {
 type mutant struct{ from, to, call string }
 
 // mutants replays it on mutants of a source file, which is as it was afterwards.
-func (r *recordedLibrary) mutants(t *testing.T, library, file string, mutants []mutant) {
+func (r *recordedLibrary) mutants(t *testing.T, dir, file string, mutants []mutant) {
 	t.Helper()
-	path := filepath.Join(library, file)
+	path := filepath.Join(dir, file)
 	source, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func (r *recordedLibrary) mutants(t *testing.T, library, file string, mutants []
 		if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		said := riSaid("replay", r.file, "--library", library)
+		said := riSaid("replay", r.file, "--library", r.dir)
 		if said.code != 3 || !strings.Contains(said.stderr+said.stdout, m.call) {
 			t.Errorf("%s instead of %s: exit %d, want 3 and the call %q\n%s%s", m.to, m.from, said.code, m.call, said.stdout,
 				said.stderr)
@@ -116,7 +116,7 @@ func TestCalls(t *testing.T) {
 	if text, err := os.ReadFile(r.file); err != nil || strings.Contains(string(text), "customer-") {
 		t.Errorf("the recording has a customer's name (%v)", err)
 	}
-	r.replays(t, r.dir)
+	r.replays(t)
 	r.mutants(t, r.dir, "stock/stock.go", []mutant{
 		{"item.Price + n%2", "item.Price + 1", "(*shelf).Put"},
 		{"d.spent[who] += n * item.Price", "d.spent[who] += item.Price", "(*Desk).Buy"},
@@ -136,7 +136,7 @@ func TestCallsReceive(t *testing.T) {
 	if own := r.own(t)["received"]; r.ended.Received != own || !r.ended.whole() {
 		t.Errorf("%d are recorded, the program's library received %d; %+v", r.ended.Received, own, r.ended)
 	}
-	r.replays(t, r.dir)
+	r.replays(t)
 	r.mutants(t, r.dir, "clerk/clerk.go", []mutant{
 		{"c.Ledger.Flush(c.total)", "c.Ledger.Flush(0)", "(*ledger).Flush: argument 0"},
 		{"c.Ledger.Flush(-1)", "", "(*ledger).Flush was called when it was recorded, and not now"},

@@ -34,6 +34,9 @@ type Test struct {
 	Files   map[string][]byte // the source, by the file's name
 	Notes   []string          // what could not be made as it was
 	Calls   int64             // that come in
+
+	main   string           // folder of the module that it is loaded from
+	module *packages.Module // that has the package
 }
 
 // testName is the test's.
@@ -99,7 +102,7 @@ func (g *generator) note(text string, args ...any) {
 // load loads the library's package and those that the recording names.
 func (g *generator) load(ctx context.Context, dir string) error {
 	cfg := &packages.Config{Context: ctx, Dir: dir, Mode: packages.NeedName | packages.NeedTypes | packages.NeedImports |
-		packages.NeedDeps | packages.NeedFiles}
+		packages.NeedDeps | packages.NeedFiles | packages.NeedModule}
 	list, err := packages.Load(cfg, g.pkg)
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
@@ -111,6 +114,7 @@ func (g *generator) load(ctx context.Context, dir string) error {
 		return fmt.Errorf("%s: package %s: %v", dir, g.pkg, list[0].Errors[0])
 	}
 	g.own, g.out.Package, g.out.Dir = list[0].Types, g.pkg, filepath.Dir(list[0].GoFiles[0])
+	g.out.main, g.out.module = dir, list[0].Module
 	g.packages = map[string]*types.Package{}
 	packages.Visit(list, nil, func(p *packages.Package) {
 		if p.Types != nil {

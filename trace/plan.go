@@ -387,7 +387,7 @@ func (p *Plan) options() kernel.Options {
 	g := &p.space.Layouts().Goroutine
 	o := kernel.Options{Goid: g.ID.Offset, StackHi: g.Hi.Offset, Status: g.Status.Offset, SP: g.SP.Offset,
 		SyscallSP: g.SyscallSP.Offset, Budget: p.request.Budget, Limit: p.request.Limit,
-		Stack: p.request.Stack, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
+		Stack: p.request.Stack, Ring: p.request.Ring, Windows: p.request.Windows, PanicOnWarn: p.request.PanicOnWarn}
 	if p.decidesAfter() || len(p.request.By) > 0 {
 		o.Limit = 1 << 32 // of what is taken along only some is shown
 	}

@@ -24,6 +24,7 @@ type Request struct {
 	Histogram bool
 	// PanicOnWarn probes though the kernel panics on a warning.
 	PanicOnWarn bool
+	Ring        int // bytes for events that nobody has read yet; 0: what package kernel has
 }
 
 // Probe is functions, and what is wanted of them.

@@ -151,17 +151,14 @@ func (w *worker) named(t *symbols.Type) error {
 	}
 	w.b.Types = append(w.b.Types, t.Name)
 	w.methods(t.Name)
-	if t.Kind != reflect.Struct {
-		return nil
-	}
-	for _, field := range t.Fields() {
-		if field.Type.Kind != reflect.Interface || field.Type.Name == "error" || symbols.IsUnnamed(field.Type.Name) {
-			continue
-		}
-		if err := w.out(field.Type.Name, "", field.Name); err != nil {
-			w.miss(t.Name+"."+field.Name, err.Error())
+	if t.Kind == reflect.Struct {
+		for _, field := range t.Fields() {
+			if field.Type.Kind == reflect.Interface {
+				w.through(field.Type, field.Name)
+			}
 		}
 	}
+	w.constructors(t, redact.PackageOf(t.Name))
 	return nil
 }
 

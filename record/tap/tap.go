@@ -33,6 +33,9 @@ type Options struct {
 	Armed     func(kernel.Forecast) // the probes are there
 }
 
+// ring is what a burst of calls may fill until it is read.
+const ring = 64 << 20
+
 // callerFrames is how much of the stack tells who called: wrappers stand between.
 const callerFrames = 4
 
@@ -54,7 +57,8 @@ type owner struct {
 // New finds where the boundary can be probed. Nothing is probed yet.
 func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt Options) (*Recorder, error) {
 	r := &Recorder{boundary: b, process: process, opt: opt}
-	request := trace.Request{Stack: callerFrames, Limit: opt.Limit, For: opt.For, Budget: opt.Budget, Limits: opt.Limits}
+	request := trace.Request{Stack: callerFrames, Ring: ring,
+		Limit: opt.Limit, For: opt.For, Budget: opt.Budget, Limits: opt.Limits}
 	functions := map[string][]place.Var{}
 	add := func(m boundary.Method, out bool) {
 		vars, err := r.params(m.Func)

@@ -286,6 +286,9 @@ func (d *riDecoder) boxed(to reflect.Value, raw json.RawMessage, m map[string]js
 			return nil
 		}
 		if fake, ok := d.replay.types.fakes[to.Type()]; ok {
+			d.replay.mu.Lock()
+			d.replay.handed[id] = true
+			d.replay.mu.Unlock()
 			to.Set(reflect.ValueOf(fake(d.replay, id)))
 			return nil
 		}

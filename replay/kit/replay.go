@@ -82,10 +82,12 @@ type riReplay struct {
 	fed       int                   // what was received
 	current   *riEvent              // the call that came in last
 	over      bool
-	done      int    // calls that went out as recorded
-	skipped   int    // of them, with parts that can't be compared
-	absent    string // the first value that was wanted and not recorded
-	failed    string // the first difference
+	done      int          // calls that went out as recorded
+	skipped   int          // of them, with parts that can't be compared
+	handed    map[int]bool // receivers that the library was given something for
+	unasked   int          // calls that went out on others
+	absent    string       // the first value that was wanted and not recorded
+	failed    string       // the first difference
 	failedAt  int64
 }
 
@@ -113,6 +115,7 @@ func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setu
 func (r *riReplay) start() {
 	r.out, r.receivers, r.channels = map[string][]*riEvent{}, map[int]reflect.Value{}, map[string]reflect.Value{}
 	r.early, r.closed, r.last = map[string][]*riEvent{}, map[int]bool{}, map[uint64]int64{}
+	r.handed = map[int]bool{}
 }
 
 // read reads a recording, which must be whole.
@@ -203,6 +206,9 @@ func riKey(fn string, on int) string {
 
 // play makes the calls.
 func (r *riReplay) play() {
+	if d := time.Until(r.header.Made); d > 0 && r.wait != nil {
+		time.Sleep(d) // in a bubble it is long ago, and this takes no time: the clock is then what it was
+	}
 	began := time.Now()
 	workers := map[uint64]chan func(){}
 	for _, e := range r.in {
