@@ -34,6 +34,7 @@ var measures = []measure{
 	{"core", largeCore},
 	{"trace: hits", hits},
 	{"trace: 500 functions", manyProbes},
+	{"trace: a minute of hits", minuteOfHits},
 	{"recording of a look", recordedLook},
 	{"recording of a heap", recordedHeap},
 	{"recording of 4 GB", recordedResident},

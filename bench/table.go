@@ -99,6 +99,8 @@ func (r *row) verdict() string {
 		return got <= goal
 	}
 	switch {
+	case math.IsNaN(got) && r.must+r.aim == 0:
+		return "" // the peer's alone
 	case math.IsNaN(got):
 		return "not yet"
 	case r.aim != 0 && reached(r.aim):

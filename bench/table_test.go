@@ -18,6 +18,7 @@ func TestVerdict(t *testing.T) {
 		{row{ri: samples{3}, unit: perSecond, must: 2, aim: 4}, "yes"},
 		{row{ri: samples{1}, unit: perSecond, must: 2, aim: 4}, "no"},
 		{row{must: 2}, "not yet"},
+		{row{dlv: samples{1}}, ""},
 		{row{ri: samples{1}}, ""},
 	} {
 		if got := c.row.verdict(); got != c.want {

@@ -219,8 +219,9 @@ func TestTraceCounts(t *testing.T) {
 		{"len(path)", func(m madeCall) any { return float64(len(m.Path)) }, nil},
 		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }, nil},
 		{"o.Lines[1]", func(m madeCall) any { return "nut" }, nil},
-		// A call that panics has no duration.
-		{"o.Customer.Name", func(m madeCall) any { return m.Tenant }, []string{"--hist", "duration"}},
+		// A call that panics has no duration; nor has one that was inlined.
+		{"o.Customer.Name", func(m madeCall) any { return m.Tenant },
+			[]string{"--hist", "duration", "main.(*Order).tenant"}},
 	} {
 		found, made, said := p.trace(100, append([]string{"main.(*Service).Handle", "--count", one.by}, one.more...)...)
 		want, got := map[any]int{}, map[any]int{}
@@ -228,6 +229,9 @@ func TestTraceCounts(t *testing.T) {
 			if !m.Panics || one.more == nil {
 				want[one.key(m)]++
 			}
+		}
+		if one.more != nil && !strings.Contains(said, "tenant inlined in main.call: a call that was inlined has no return") {
+			t.Errorf("%v: %s", one.more, said)
 		}
 		for _, row := range found {
 			got[row[one.by]] += int(row["count"].(float64))

@@ -258,9 +258,9 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 	}
 	if w.Histogram {
 		wanted.Show = []string{}
-		if !returns {
-			return one, owner{}, errors.New(noReturns(w, fn, site))
-		}
+	}
+	if (w.Histogram || p.request.Histogram) && !returns {
+		return one, owner{}, errors.New(noReturns(w, fn, site))
 	}
 	program, err := compile.Compile(&scope, wanted)
 	if errors.Is(err, compile.ErrReturns) {

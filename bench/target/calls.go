@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -50,6 +51,7 @@ func frameless(id int64) int64 { return id + int64(answer) }
 // ask does what a line asks for, and gives the answer:
 //
 //	framed N, frameless N    so many calls, in bursts; the CPU that they cost this thread and how long they took, in ns
+//	paced N                  a thousand calls of framed a millisecond, for N seconds; what CPU they cost too much, and their number
 //	anything else            the longest gap since the last line
 func ask(line string, beat *heartbeat) string {
 	var what string
@@ -60,6 +62,8 @@ func ask(line string, beat *heartbeat) string {
 		return bursts(n, func(i int64) { framed(anOrder, i, anOrder.name) })
 	case "frameless":
 		return bursts(n, func(i int64) { frameless(i) })
+	case "paced":
+		return paced(time.Duration(n) * time.Second)
 	}
 	return strings.TrimSpace(fmt.Sprintln(beat.gap().Nanoseconds()))
 }
@@ -84,6 +88,30 @@ func bursts(n int, call func(int64)) string {
 		}
 	}
 	return fmt.Sprint(cpu.Nanoseconds(), took.Nanoseconds())
+}
+
+// paced calls framed a thousand times a millisecond, for a time. What it came too late for it makes up. The CPU is what
+// the calls cost beyond the median of all thousands, since a machine with others on it is not as fast at all times.
+func paced(length time.Duration) string {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	all := length.Milliseconds()
+	costs := make([]time.Duration, 0, all)
+	for began := monotonic(); int64(len(costs)) < all; nap(time.Millisecond) {
+		for due := min(time.Duration(monotonic()-began).Milliseconds(), all); int64(len(costs)) < due; {
+			begin := threadTime()
+			for i := range int64(1000) {
+				framed(anOrder, i%10, anOrder.name)
+			}
+			costs = append(costs, threadTime()-begin)
+		}
+	}
+	slices.Sort(costs)
+	var over time.Duration
+	for _, cost := range costs {
+		over += cost - costs[len(costs)/2]
+	}
+	return fmt.Sprint(over.Nanoseconds(), 1000*len(costs))
 }
 
 // threadTime is the CPU time of this thread.
