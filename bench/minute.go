@@ -8,8 +8,8 @@ import (
 )
 
 // minuteOfHits is what a program loses in a minute whose function is called a million times a second, under the budget
-// that a trace has by itself. CPU is lost by those thousands of calls that cost more than the median one, of which there
-// are some with nobody looking, too.
+// that a trace has by itself. CPU is lost by those thousands of calls that cost more than the median one, of which
+// there are some with nobody looking, too.
 func minuteOfHits(ctx context.Context, b *bench) ([]row, error) {
 	p, err := b.startTarget()
 	if err != nil {

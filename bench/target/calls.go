@@ -51,7 +51,8 @@ func frameless(id int64) int64 { return id + int64(answer) }
 // ask does what a line asks for, and gives the answer:
 //
 //	framed N, frameless N    so many calls, in bursts; the CPU that they cost this thread and how long they took, in ns
-//	paced N                  a thousand calls of framed a millisecond, for N seconds; what CPU they cost too much, and their number
+//	paced N                  a thousand calls of framed a millisecond, for N seconds; what CPU they cost beyond the
+//	                         median, and their number
 //	anything else            the longest gap since the last line
 func ask(line string, beat *heartbeat) string {
 	var what string
