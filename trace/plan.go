@@ -243,7 +243,7 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 			}
 		}
 	}
-	wanted := compile.Wanted{When: w.When, After: w.After, Shallow: w.Shallow, Limit: p.request.Limits}
+	wanted := compile.Wanted{When: w.When, After: w.After, Shallow: w.Shallow, Last: w.Last, Limit: p.request.Limits}
 	if len(p.request.By) > 0 {
 		wanted.Show = []string{}
 		if p.byHits {

@@ -37,6 +37,8 @@ type Probe struct {
 	Returns   bool     // a call is a hit when it returns, with results and duration
 	// Shallow is how many of the first arguments are taken along without what they lead to.
 	Shallow int
+	// Last is how many of the first arguments find room for what they lead to when all else has.
+	Last int
 	// Histogram: its calls are no hits, and are counted in the kernel by how long they take; Returns is set, too. When the
 	// trace is over there is a row for each function: see Plan.tables.
 	Histogram bool

@@ -49,6 +49,7 @@ type capture struct {
 	cut    int64      // the size of the largest structure of which only the first bytes are taken along
 	left   int        // types that an interface may hold, whose contents found none
 	bare   bool       // roots are taken along without what they lead to
+	late   int64      // how many steps later what roots lead to is taken along
 }
 
 // one is how many bytes of one structure, or of a slice's first elements, are taken along.
@@ -81,7 +82,7 @@ func (c *capture) root(name string, s spot) shown {
 		}
 		out.reads = []int{item}
 		if ok && !c.bare {
-			c.later(0, func() { c.value(c.inside(s, item, s.t, 0), c.limits.Depth) })
+			c.later(c.late, func() { c.value(c.inside(s, item, s.t, 0), c.limits.Depth) })
 		}
 		return out
 	}
@@ -95,7 +96,7 @@ func (c *capture) root(name string, s spot) shown {
 		out.reads = append(out.reads, item)
 	}
 	if !c.bare {
-		c.later(0, func() { c.value(s, c.limits.Depth) })
+		c.later(c.late, func() { c.value(s, c.limits.Depth) })
 	}
 	return out
 }
@@ -212,7 +213,8 @@ func leads(t *symbols.Type) bool {
 
 // opaque are types of the standard library that are printed by what they mean, from their own bytes.
 var opaque = map[string]bool{"time.Time": true, "sync.Mutex": true, "internal/sync.Mutex": true, "sync.RWMutex": true,
-	"sync.WaitGroup": true, "sync.Once": true, "sync.Map": true}
+	"sync.WaitGroup": true, "sync.Once": true, "sync.Map": true,
+	"google.golang.org/protobuf/internal/impl.MessageState": true}
 
 func (c *capture) structure(s spot, depth int) {
 	if inner, off, ok := c.Space.Atomic(s.t); ok {
@@ -346,6 +348,7 @@ func (c *capture) boxed(s spot, depth int) {
 // are few reads: each costs time even where it is another type's.
 const (
 	lastly   = 64
+	last     = 4 * lastly // behind all that others may hold
 	maxBoxed = 96
 )
 

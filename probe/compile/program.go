@@ -24,7 +24,9 @@ type Wanted struct {
 	Show []string
 	// Shallow is how many of the first arguments are taken along without what they lead to, of all that are.
 	Shallow int
-	Limit   Limits
+	// Last is how many of the first arguments find room for what they lead to when all else has.
+	Last  int
+	Limit Limits
 }
 
 // Program is what was wanted of a function, for the sites at which its arguments are where the scope says.
@@ -64,7 +66,10 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 	back := &capture{Scope: s, limits: limits}
 	if w.Show == nil {
 		for i := range s.Arguments {
-			at.bare = i < w.Shallow
+			at.bare, at.late = i < w.Shallow, 0
+			if i < w.Last {
+				at.late = last
+			}
 			p.at.shown = append(p.at.shown, at.argument(&s.Arguments[i], s.Arguments[i].Name))
 		}
 		for i := range s.Results {

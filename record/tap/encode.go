@@ -340,7 +340,7 @@ func (e *encoder) nothing(err error) {
 // opaque are types that say nothing to whoever replays them.
 var opaque = map[string]bool{"sync.Mutex": true, "internal/sync.Mutex": true, "sync.RWMutex": true,
 	"sync.WaitGroup": true, "sync.Once": true, "sync.Cond": true, "sync.Pool": true, "time.Timer": true,
-	"time.Ticker": true}
+	"time.Ticker": true, "google.golang.org/protobuf/internal/impl.MessageState": true}
 
 func (e *encoder) structure(v values.Value, at spot) {
 	switch {

@@ -72,6 +72,8 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 		one := trace.Probe{Functions: []string{m.Func}, Returns: results, Optional: true}
 		if m.Receiver && out {
 			one.Shallow = 1 // what answers is somebody else's
+		} else if m.Receiver {
+			one.Last = 1 // what a call is given is needed each time, what its receiver holds once
 		}
 		request.Probes = append(request.Probes, one)
 		r.owners = append(r.owners, owner{m, out})

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -135,6 +136,8 @@ func (d *riDecoder) scalar(to reflect.Value, raw json.RawMessage, m map[string]j
 		var b bool
 		b, err = strconv.ParseBool(text)
 		to.SetBool(b)
+	case to.CanUint() && (text == "true" || text == "false"): // an atomic.Bool
+		to.SetUint(uint64(len("false") - len(text)))
 	case to.CanInt():
 		var n int64
 		n, err = strconv.ParseInt(text, 10, 64)
@@ -165,6 +168,16 @@ func (d *riDecoder) structure(to reflect.Value, raw json.RawMessage, m map[strin
 			to.Set(reflect.ValueOf(when))
 		}
 		return err
+	}
+	switch pkg := to.Type().PkgPath(); {
+	case to.Type() == reflect.TypeFor[sync.Map]():
+		d.missing(path, "a sync.Map")
+		return nil
+	case pkg == "sync/atomic" || pkg == "internal/runtime/atomic":
+		// What is atomic is written as what it holds.
+		if v := to.FieldByName("v"); v.IsValid() {
+			return d.into(reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem(), raw, path)
+		}
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
@@ -307,6 +320,10 @@ func (d *riDecoder) boxed(to reflect.Value, raw json.RawMessage, m map[string]js
 	}
 	if to.Type() == reflect.TypeFor[error]() {
 		to.Set(reflect.ValueOf(d.err(name, m["value"], path)))
+		return nil
+	}
+	if fake, ok := d.replay.types.fakes[to.Type()]; ok {
+		to.Set(reflect.ValueOf(fake(d.replay, 0))) // nothing of it was recorded: it does nothing
 		return nil
 	}
 	d.missing(path, "the library's source has no type "+name)
