@@ -412,6 +412,8 @@ func (h *Host) riLater(L *lua.LState) int {
 	if walked, _ := L.Get(2).(*lua.LUserData); walked == nil {
 		later, err = search(nil)
 	} else if asked, ok := walked.Value.(*walkedHeap); !ok || asked.heap == nil {
+		// In a rehearsal, which has no heap to tell them apart, each could be of each: a product that nobody reads.
+		may = nil
 		later, err = search(nil)
 	} else {
 		h.inThisLook(L, "ri.later", asked)

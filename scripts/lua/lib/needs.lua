@@ -77,7 +77,7 @@ needs.note = add
 -- @param holder table, as of ri.waits
 function needs.gives(n, need, id, holder)
   need.open = false
-  need.givers[#need.givers + 1], need.holders[id] = id, holder
+  need.givers[#need.givers + 1], need.holders[key(id)] = id, holder
   n.gives[id] = n.gives[id] or {}
   table.insert(n.gives[id], need)
 end
