@@ -228,6 +228,7 @@ func TestShown(t *testing.T) {
 			{`a.Empty`, `""`},
 			{`text`, `"in registers"`},
 			{`data`, `[]uint8("bytes")`},
+			{`string(data)`, `"bytes"`},
 			{`number`, `int16(-5)`},
 			{`flag`, `true`},
 			{`null`, `nil`},

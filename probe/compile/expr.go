@@ -394,6 +394,9 @@ func (c *compiler) call(n *ast.CallExpr) (operand, error) {
 	if x.t == nil || !sameBytes(x.t, t) {
 		return operand{}, c.cannot(n, "this conversion computes something")
 	}
+	if x.pieces != nil && t.Size < x.t.Size { // string(b) needs no capacity
+		x.pieces = cutPieces(x.pieces, 0, t.Size)
+	}
 	x.t = t
 	return x, nil
 }
