@@ -93,6 +93,9 @@ func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 		}
 	}
 	if sp, _ := h.find(addr); sp == nil {
+		// What the compiler placed in the data sections without a variable of its own ("var pool = &Pool{}") is led to by
+		// pointers of which only the first was kept.
+		l.All = len(l.Variables) == 0
 		l.Object, l.Type = func(uint64) bool { return false }, func(uint32) bool { return false }
 		return l, nil
 	}

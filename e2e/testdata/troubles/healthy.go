@@ -77,6 +77,11 @@ func init() {
 		time.AfterFunc(time.Hour, group.Done)
 		go group.Wait()
 	}
+	troubles["healthy-static"] = func() { // whom only a handler wakes, by a variable that points to what the compiler placed
+		desk.open.Add(1)
+		http.HandleFunc("/close", func(http.ResponseWriter, *http.Request) { desk.open.Done() })
+		go desk.open.Wait()
+	}
 	troubles["healthy-cond"] = func() {
 		q := &queue{}
 		q.ready = sync.NewCond(&q.mu)
@@ -94,6 +99,8 @@ func init() {
 		go readers(&registry{names: map[string]int{"a": 1}})
 	}
 }
+
+var desk = &struct{ open sync.WaitGroup }{}
 
 // load takes so many MiB of memory, and has a page for each part of it.
 func load(n int) {
