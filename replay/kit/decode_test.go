@@ -26,6 +26,10 @@ func TestDecodeAtomic(t *testing.T) {
 	if err := d.into(reflect.ValueOf(&c).Elem(), []byte(text), "state"); err != nil {
 		t.Fatal(err)
 	}
+	c.seen.Range(func(k, v any) bool {
+		t.Errorf("a sync.Map isn't told apart, and has %v: %v", k, v)
+		return true
+	})
 	if c.n.Load() != 5 || !c.on.Load() || c.log == nil || len(d.absent) != 1 {
 		t.Errorf("%d, %v, %v, absent %q", c.n.Load(), c.on.Load(), c.log, d.absent)
 	}
