@@ -19,7 +19,8 @@ func TestHealthy(t *testing.T) {
 	for _, names := range append([][]string{nil, healthy},
 		[][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"},
 			{"healthy-bodies"}, {"healthy-ping-pong"}, {"healthy-lock-step"}, {"healthy-helpers"}, {"healthy-sleepers"},
-			{"healthy-static"}, {"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"}, {"burn-crunch"}}...) {
+			{"healthy-static"}, {"healthy-later"}, {"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"},
+			{"burn-crunch"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			_, out := checkOf(t, 0, startTroubles(t, exe, names...))

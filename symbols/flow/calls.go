@@ -3,6 +3,7 @@ package flow
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -96,10 +97,15 @@ func (p *Program) callsOf(entry uint64) *callsOf {
 	return c
 }
 
-// Uses tells whether a function is one of those that use a channel or WaitGroup.
-func (p *Program) IsUse(entry uint64) bool {
+// UseOf tells what a function does that is one of those that use a channel or WaitGroup, or the func that a method
+// value of one is ("wg.Done"); ok is false of others.
+func (p *Program) UseOf(entry uint64) (kind UseKind, ok bool) {
 	info, ok := p.file.PC(entry)
-	return ok && info.Entry == entry && p.wanted(info.Func)
+	if !ok || info.Entry != entry {
+		return 0, false
+	}
+	kind, ok = p.useOf[strings.TrimSuffix(info.Func, "-fm")]
+	return kind, ok
 }
 
 // reachable tells of places in a function whether a way leads there from pc, next says whether from pc itself on.

@@ -84,6 +84,21 @@ func (h *Heap) itabMethods(itab uint64) (out []uint64) {
 	return out
 }
 
+// isShared tells of a root whether several things lead to what lies there, of which only the first was kept.
+func (h *Heap) isShared(ref uint32) bool {
+	for ref&rootFlag != 0 && ref != noParent {
+		r := &h.roots[ref&^rootFlag]
+		if r.kind != rootStatic {
+			return false
+		}
+		if h.shared[r.addr] {
+			return true
+		}
+		ref = r.parent
+	}
+	return false
+}
+
 // lead tells what leads to what lies at an address.
 func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 	l := &values.Leading{Goroutines: map[int64]bool{}}
@@ -100,6 +115,7 @@ func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 		return l, nil
 	}
 	seen, truncated, err := h.leading(addr, MaxUsers, func(ref uint32) uint32 {
+		l.All = l.All || h.isShared(ref)
 		r, via := h.origin(ref)
 		if r == nil {
 			return via

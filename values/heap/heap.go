@@ -69,9 +69,13 @@ type Heap struct {
 	staticFuncs map[uint64]bool
 
 	roots    []heapRoot
-	vars     []symbols.Var // by address
-	statics  map[staticKey]bool
-	dataLow  uint64 // bounds of the data sections
+	vars     []symbols.Var        // by address
+	timer    uint32               // the shape of a runtime.timer
+	timerIn  uint32               // of what one lies in
+	timerAt  uint64               // where there
+	statics  map[staticKey]uint32 // what first led there
+	shared   map[uint64]bool      // static addresses to which something else leads, too
+	dataLow  uint64               // bounds of the data sections
 	dataHigh uint64
 
 	staticDepth int
@@ -108,7 +112,7 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 		itabs:   map[uint64]uint64{},
 		headers: map[headerKey]uint32{}, closures: map[uint64]uint32{}, staticFuncs: map[uint64]bool{},
 		plans: map[planKey]*framePlan{}, problems: map[string]*problem{},
-		untraced: map[uint64]bool{}, statics: map[staticKey]bool{},
+		untraced: map[uint64]bool{}, statics: map[staticKey]uint32{}, shared: map[uint64]bool{},
 	}
 	if d, ok := s.Mem().Beneath().(attach.Director); ok {
 		h.direct = d.Direct
@@ -128,6 +132,7 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 	if head, err := s.Type("runtime.hchan"); err == nil {
 		h.channel = h.one(head)
 	}
+	h.readTimers()
 	h.roots = []heapRoot{{}}
 	for _, step := range []func() error{h.readTable, h.readSpans, h.loadSpans, h.mark} {
 		if err := step(); err != nil {
@@ -136,6 +141,27 @@ func Build(ctx context.Context, s *values.Space, progress Progress) (*Heap, erro
 	}
 	h.tellAll()
 	return h, nil
+}
+
+// readTimers finds out where the runtime's pointers to timers lead: into a larger object, of a timer of package time.
+// runtime.timeTimer since Go 1.23 (runtime/time.go), time.Timer's r before (time/sleep.go, Go 1.20 to 1.22).
+func (h *Heap) readTimers() {
+	inner, err := h.s.Type("runtime.timer")
+	if err != nil {
+		return
+	}
+	for _, outer := range [][2]string{{"runtime.timeTimer", "timer"}, {"time.Timer", "r"}} {
+		t, err := h.s.Type(outer[0])
+		if err != nil {
+			continue
+		}
+		for _, f := range t.Fields() {
+			if f.Name == outer[1] {
+				h.timer, h.timerIn, h.timerAt = h.one(inner), h.one(t), uint64(f.Offset)
+				return
+			}
+		}
+	}
 }
 
 // mark marks all that is alive.

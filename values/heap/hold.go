@@ -244,7 +244,7 @@ func (h *Heap) reverse() (*edges, error) {
 		e.from[e.first[object]+h.fill[object]-1] = parent - 1
 	}
 	for _, count = range []bool{true, false} {
-		h.statics = map[staticKey]bool{}
+		h.statics = map[staticKey]uint32{}
 		n := int64(0)
 		var ended error
 		h.eachLive(func(sp *span, object uint32) bool {
@@ -264,7 +264,7 @@ func (h *Heap) reverse() (*edges, error) {
 			if total >= rootFlag {
 				return nil, fmt.Errorf("more than %d pointers: %w", uint32(rootFlag), values.ErrCorrupt)
 			}
-			h.statics = map[staticKey]bool{}
+			h.statics = map[staticKey]uint32{}
 			if err := h.rootEdges(); err != nil {
 				return nil, err
 			}

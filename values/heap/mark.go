@@ -74,6 +74,9 @@ func (h *Heap) visitObject(sp *span, slot uint32, p uint64, candidate, parent ui
 		h.collect(object, parent)
 		return
 	}
+	if candidate != 0 && candidate == h.timer && p == sp.start+uint64(slot)*sp.size+sp.header()+h.timerAt {
+		candidate, p = h.timerIn, p-h.timerAt
+	}
 	seen := h.marks[object/64]>>(object%64)&1 != 0
 	if seen && (candidate == 0 || h.types[object]&3 >= strengthExact && !h.betterName(sp, object, candidate)) {
 		return
@@ -340,6 +343,23 @@ func (h *Heap) target(p *slot, word, other uint64) uint32 {
 		return h.shapeOf(shapeKey{typ: h.shapes[p.target].of, form: formDirectory})
 	}
 	return 0
+}
+
+// staticFunc notes what a frame's word leads to, if that is a func value of the executable's own: of a function that
+// captures nothing, which a deferred call has, say, and no variable.
+func (h *Heap) staticFunc(addr uint64) {
+	if addr%8 != 0 || len(h.staticFuncs) >= maxShapes {
+		return
+	}
+	for i := range h.modules {
+		m := &h.modules[i]
+		if addr < m.rodata || addr >= m.image || addr >= h.dataLow && addr < h.dataHigh {
+			continue
+		}
+		if pc, err := h.s.Uint64(addr); err == nil && pc >= m.text && pc < m.rodata {
+			h.staticFuncs[addr] = true
+		}
+	}
 }
 
 // closureAt is the shape of the closure object at an address.

@@ -139,10 +139,13 @@ func (h *Heap) markVarsWhere(wanted func(*symbols.Var) bool) error {
 // elements of the shape lie there.
 func (h *Heap) static(p uint64, candidate uint32, n uint64, parent uint32) {
 	key := staticKey{p, candidate}
-	if h.statics[key] || len(h.statics) >= maxStatics {
+	if first, ok := h.statics[key]; ok || len(h.statics) >= maxStatics {
+		if ok && first != parent {
+			h.shared[p] = true
+		}
 		return
 	}
-	h.statics[key] = true
+	h.statics[key] = parent
 	s := h.shape(candidate)
 	if len(s.slots) == 0 || s.size == 0 {
 		return

@@ -209,7 +209,11 @@ func (s *stackScan) pointer(word uint64, candidate uint32, guess bool) {
 		return
 	}
 	sp, slot := s.h.find(word)
-	if sp == nil || guess && !s.h.taken(sp, slot) {
+	if sp == nil {
+		s.h.staticFunc(word)
+		return
+	}
+	if guess && !s.h.taken(sp, slot) {
 		return
 	}
 	object := sp.first + slot

@@ -93,6 +93,12 @@ func (l *laterSearch) noteSends(d *laterDoers, n *laterNode, entry uint64, elem 
 
 // note notes what one function does.
 func (l *laterSearch) note(d *laterDoers, n *laterNode, entry uint64, kind, elem string) {
+	if use, ok := l.p.UseOf(entry); ok {
+		if wants[kind][use] {
+			d.some[entry] = true
+		}
+		return
+	}
 	if !n.known || n.at == nil && len(n.uses) > 0 {
 		d.some[entry] = true
 		return

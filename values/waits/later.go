@@ -90,7 +90,9 @@ func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGr
 			l.root(f.Entry, func(lead *values.Leading) bool { return f.More || slices.ContainsFunc(f.Objects, lead.Object) })
 		}
 		for _, m := range callable.Methods {
-			l.root(m.Entry, func(lead *values.Leading) bool { return lead.Type(m.Receiver) })
+			// What an interface holds by itself may be a part of something: its own type leads nowhere then.
+			_, use := l.p.UseOf(m.Entry)
+			l.root(m.Entry, func(lead *values.Leading) bool { return use || lead.Type(m.Receiver) })
 		}
 	}
 	l.explore()
@@ -117,8 +119,10 @@ func (l *laterSearch) own(entry uint64) bool {
 	return ok && info.Entry == entry && (info.Err != nil || !isStandard(l.s, info.Func))
 }
 
+// root begins where somebody may call a function: one of the program's own, or one that is itself what is wanted, as a
+// func value or as a method.
 func (l *laterSearch) root(entry uint64, leads func(*values.Leading) bool) {
-	if l.own(entry) {
+	if _, use := l.p.UseOf(entry); use || l.own(entry) {
 		l.push(entry)
 		l.roots = append(l.roots, laterRoot{entries: []uint64{entry}, leads: leads, name: entry})
 	}
@@ -183,7 +187,8 @@ func (l *laterSearch) explore() {
 		n.refs = refs
 		uses := false
 		for _, call := range calls {
-			uses = uses || l.p.IsUse(call.Target)
+			_, use := l.p.UseOf(call.Target)
+			uses = uses || use
 			if !l.own(call.Target) {
 				continue
 			}

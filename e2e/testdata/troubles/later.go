@@ -1,0 +1,56 @@
+package main
+
+import (
+	"sync"
+	"time"
+)
+
+// What only comes later, each by a func value of another kind: nobody is missing.
+func init() {
+	troubles["healthy-later"] = func() {
+		stall.open.Add(4)
+		calls := map[string]func(){"done": stall.open.Done}
+		go func() {
+			time.Sleep(time.Hour)
+			for _, call := range calls {
+				call()
+			}
+		}()
+		stall.done = &stall.open
+		go stall.close()
+		go eachOf(1, func() { stall.open.Done() })
+		time.AfterFunc(time.Hour, func() { stall.open.Done() })
+		go stall.open.Wait()
+
+		time.AfterFunc(time.Hour, func() {
+			for range stall.orders {
+				results.Add(1)
+			}
+		})
+		go func() {
+			for i := 0; ; i++ {
+				stall.orders <- i
+			}
+		}()
+	}
+}
+
+var stall = &booth{orders: make(chan int)}
+
+type booth struct {
+	open   sync.WaitGroup
+	done   interface{ Done() }
+	orders chan int
+}
+
+//go:noinline
+func (s *booth) close() {
+	time.Sleep(time.Hour)
+	s.done.Done()
+}
+
+//go:noinline
+func eachOf[T any](_ T, done func()) {
+	defer done()
+	time.Sleep(time.Hour)
+}
