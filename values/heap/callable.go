@@ -102,12 +102,12 @@ func (h *Heap) isShared(ref uint32) bool {
 // lead tells what leads to what lies at an address.
 func (h *Heap) lead(addr uint64) (*values.Leading, error) {
 	l := &values.Leading{Goroutines: map[int64]bool{}}
-	for _, v := range h.vars {
-		if addr >= v.Addr && addr-v.Addr < uint64(v.Type.Size) {
-			l.Variables = append(l.Variables, [2]uint64{v.Addr - h.s.Bias(), v.Addr - h.s.Bias() + uint64(v.Type.Size)})
-		}
-	}
 	if sp, _ := h.find(addr); sp == nil {
+		for _, v := range h.s.File().AllVars() { // those without pointers, too, which h.vars lacks
+			if at := addr - h.s.Bias(); at >= v.Addr && at-v.Addr < uint64(v.Type.Size) {
+				l.Variables = append(l.Variables, [2]uint64{v.Addr, v.Addr + uint64(v.Type.Size)})
+			}
+		}
 		// What the compiler placed in the data sections without a variable of its own ("var pool = &Pool{}") is led to by
 		// pointers of which only the first was kept.
 		l.All = len(l.Variables) == 0

@@ -88,8 +88,10 @@ func init() {
 	troubles["lock-and-channel"] = func() { // many of the same
 		for range [150]int{} {
 			m := &mailbox{letters: make(chan string)}
+			m.taken.Add(1)
 			kept = append(kept, m)
 			go m.send()
+			m.taken.Wait()
 			go m.receive()
 		}
 		time.Sleep(3 * waits)
@@ -195,6 +197,7 @@ func weigh(w *semaphore.Weighted, i int) {
 type mailbox struct {
 	mu      sync.Mutex
 	letters chan string
+	taken   sync.WaitGroup // until send has the lock
 }
 
 //go:noinline
@@ -209,13 +212,12 @@ func (m *mailbox) put() {
 func (m *mailbox) send() {
 	m.mu.Lock() // many-left: waits here
 	defer m.mu.Unlock()
-	time.Sleep(waits)
+	m.taken.Done()
 	m.letters <- "x" // lock-and-channel: waits here
 }
 
 //go:noinline
 func (m *mailbox) receive() {
-	time.Sleep(waits / 2)
 	for {
 		m.mu.Lock()
 		m.mu.Unlock()
