@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -99,6 +100,15 @@ func compareRows(t *testing.T, recipe, pid, core string) bool {
 				delete(row, column)
 			}
 		}
+	}
+	if recipe == "conns" {
+		// A core has no table of descriptors: what the kernel has closed, and the program still has a structure of that
+		// nobody uses, is in it.
+		open := map[any]bool{}
+		for _, row := range live {
+			open[row["fd"]] = true
+		}
+		dead = slices.DeleteFunc(dead, func(row map[string]any) bool { return !open[row["fd"]] && row["what"] == nil })
 	}
 	for i := range min(len(live), len(dead)) {
 		// Of a socket that was reset the kernel says nothing, and the heap of a process isn't asked for it; of one that the
