@@ -139,8 +139,12 @@ func cacheDir(t testing.TB) string {
 func digest(t testing.TB, dir, toolchain string, v Variant) []byte {
 	t.Helper()
 	h := sha256.New()
+	dir, err := filepath.Abs(dir) // which its DWARF has
+	if err != nil {
+		t.Fatal(err)
+	}
 	fmt.Fprintln(h, runtime.Version(), toolchain, v.Flags, v.Env, v.Cgo, dir)
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
