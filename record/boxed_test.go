@@ -119,6 +119,42 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
+// TestReturnAddress: where a dead variable of a frame was, a slice is guessed whose capacity is the return address of
+// the next one: that stays as it is, and the unwinder goes on.
+func TestReturnAddress(t *testing.T) {
+	exe := testprogram.Build(t, filepath.Join("testdata", "secrets"), testprogram.Variant{Name: "local"})
+	r, err := os.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	file, err := symbols.Open(r, exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slice, err := file.Type("[]uint8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const here, text, pc = 0x10000, 0x100000, image + 64
+	memory := fakeMemory{here: make([]byte, 4096), text: bytes.Repeat([]byte("secret"), pc)}
+	for i, word := range []uint64{text, 1000, pc} {
+		binary.LittleEndian.PutUint64(memory[here][8*i:], word)
+	}
+	s := NewSight()
+	s.Typed(here, slice)
+	s.Touched(here, 24)
+	s.Touched(text, 1000)
+	all := slices.Concat(painted(t, memory, s)...)
+	want := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 1000), pc)
+	if !bytes.Contains(all, want) {
+		t.Error("the return address isn't there")
+	}
+	if bytes.Contains(all, []byte("secretsecret")) {
+		t.Error("the text is")
+	}
+}
+
 // TestBoxedLetters: a byte or a rune in an interface is a pointer into the runtime's table of bytes, which tells it.
 func TestBoxedLetters(t *testing.T) {
 	file, err := elf.Open(testprogram.Build(t, filepath.Join("testdata", "secrets"), testprogram.Variant{Name: "local"}))

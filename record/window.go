@@ -387,7 +387,7 @@ func (w *window) header(at uint64, piece *redact.Piece, b []byte) ([]byte, color
 	out := w.room[:copy(w.room[:], b)]
 	binary.LittleEndian.PutUint64(out, to)
 	// A capacity that is an address of code is a return address, and the header a guess of a dead variable's.
-	if len(out) >= 24 && (w.mem.Code == nil || !w.mem.Code(word(b, 16))) {
+	if len(out) >= 24 && !w.mem.Code(word(b, 16)) {
 		binary.LittleEndian.PutUint64(out[16:], n)
 	}
 	return out, header

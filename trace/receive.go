@@ -30,11 +30,8 @@ type Received struct {
 	Polled bool // it would not have waited
 }
 
-// Registers by DWARF's number, as place.Receive names them.
-const (
-	regAX, regBX, regSI, regDI, regR8 = 0, 3, 4, 5, 8
-	caseSize                          = 16 // runtime.scase: the channel, where the element comes to
-)
+// caseSize is that of a runtime.scase: the channel, where the element comes to (runtime/select.go, Go 1.18 to 1.27).
+const caseSize = 16
 
 // receives makes the probes of a request for what is received: one for all places that look alike.
 func (p *Plan) receives(w *Probe) error {
@@ -73,22 +70,22 @@ func (p *Plan) receive(w *Probe, r place.Receive) (probe.Probe, owner, error) {
 	register := func(kind probe.BaseKind, n int, size uint8) probe.Word {
 		return probe.Word{Path: probe.Path{Base: probe.Base{Kind: kind, N: n}}, InPlace: true, Size: size, Signed: size == 8}
 	}
-	one := probe.Probe{Name: r.At.Func}
+	one, in := probe.Probe{Name: r.At.Func}, r.Kind.Registers()
 	var channel, elem probe.Path // to the channel, to the element
 	switch r.Kind {
 	case place.Plain:
-		channel.Base, elem.Base = probe.Base{Kind: probe.EntryRegister, N: regAX}, probe.Base{Kind: probe.CFA}
+		channel.Base, elem.Base = probe.Base{Kind: probe.EntryRegister, N: in.Channel}, probe.Base{Kind: probe.CFA}
 		elem.Last = r.Into
 	case place.Polled:
-		channel.Base, elem.Base = probe.Base{Kind: probe.EntryRegister, N: regBX}, probe.Base{Kind: probe.CFA}
+		channel.Base, elem.Base = probe.Base{Kind: probe.EntryRegister, N: in.Channel}, probe.Base{Kind: probe.CFA}
 		elem.Last = r.Into
-		one.Back.When = probe.Compare{Left: register(probe.Register, regAX, 1), Op: probe.NotEqual}
+		one.Back.When = probe.Compare{Left: register(probe.Register, in.Got, 1), Op: probe.NotEqual}
 	case place.Select:
-		nth := probe.Base{Kind: probe.Nth, N: regAX, Off: r.Into, Word: caseSize}
+		nth := probe.Base{Kind: probe.Nth, N: in.Which, Off: r.Into, Word: caseSize}
 		channel, elem = probe.Path{Base: nth, Steps: []int64{0}}, probe.Path{Base: nth, Steps: []int64{8}}
-		sends := register(probe.EntryRegister, regDI, 8)
-		one.At.When = probe.Compare{Left: register(probe.Register, regSI, 8), Op: probe.NotEqual}
-		one.Back.When = probe.Compare{Left: register(probe.Register, regAX, 8), Op: probe.GreaterEqual, With: &sends}
+		sends := register(probe.EntryRegister, in.Sends, 8)
+		one.At.When = probe.Compare{Left: register(probe.Register, in.Receives, 8), Op: probe.NotEqual}
+		one.Back.When = probe.Compare{Left: register(probe.Register, in.Which, 8), Op: probe.GreaterEqual, With: &sends}
 	}
 	word := p.process.File.NewType("uintptr", reflect.Uintptr, 8)
 	l := &p.space.Layouts().Channel
@@ -106,7 +103,7 @@ func (p *Plan) receive(w *Probe, r place.Receive) (probe.Probe, owner, error) {
 			continue
 		}
 		is := probe.Compare{Left: probe.Word{Path: desc, Size: 8}, Right: base + t.RuntimeOffset() + p.space.Bias()}
-		open := probe.Compare{Left: register(probe.Register, regBX, 1), Op: probe.NotEqual}
+		open := probe.Compare{Left: register(probe.Register, in.Open, 1), Op: probe.NotEqual}
 		scope.Results = append(scope.Results, compile.Argument{Name: t.Name, Type: t, At: &elem,
 			When: []probe.Compare{is, open}})
 	}
@@ -132,16 +129,14 @@ func (p *Plan) received(o *owner, ev *probe.Event, results []compile.Value) *Rec
 			words[v.Name] = n
 		}
 	}
-	switch o.receive.Kind {
-	case place.Plain:
-		out.Channel = ev.Registers[regAX]
-	case place.Polled:
-		out.Channel, out.Polled = ev.Registers[regBX], true
-	case place.Select:
-		out.Channel, out.Polled = words["channel"], ev.Registers[regR8]&0xff == 0
+	in := o.receive.Kind.Registers()
+	if o.receive.Kind == place.Select {
+		out.Channel, out.Polled = words["channel"], ev.Registers[in.Waits]&0xff == 0
+	} else {
+		out.Channel, out.Polled = ev.Registers[in.Channel], o.receive.Kind == place.Polled
 	}
 	out.Unsure = !o.receive.Closed
-	if out.Closed = !out.Unsure && ev.Return.Registers[regBX]&0xff == 0; out.Closed || o.receive.Thrown {
+	if out.Closed = !out.Unsure && ev.Return.Registers[in.Open]&0xff == 0; out.Closed || o.receive.Thrown {
 		return out
 	}
 	t, err := p.space.RuntimeType(words["type"])

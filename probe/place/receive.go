@@ -17,7 +17,7 @@ type Receive struct {
 	// element is thrown away.
 	Into   int64
 	Thrown bool
-	// Closed: at Back, the low byte of BX is 0 if the channel was closed.
+	// Closed: at Back, the low byte of the register Open is 0 if the channel was closed.
 	Closed bool
 }
 
@@ -25,10 +25,27 @@ type Receive struct {
 type ReceiveKind uint8
 
 const (
-	Plain  ReceiveKind = iota // chanrecv1, chanrecv2: the channel is in AX at At
-	Polled                    // selectnbrecv: the channel is in BX at At; nothing was received if AX is 0 at Back
-	Select                    // selectgo: AX at Back is which case it was, as in the list; those below DI at At send
+	Plain  ReceiveKind = iota // chanrecv1, chanrecv2
+	Polled                    // selectnbrecv
+	Select                    // selectgo: the cases that send come first in the list
 )
+
+// Registers say where things are, by DWARF's numbers of general registers. At At: the channel, how many cases send and
+// receive, and whether a select waits. At Back: which case it was, or whether a look received something, and whether
+// the channel is open. What a kind doesn't have is -1.
+type Registers struct{ Channel, Sends, Receives, Waits, Which, Got, Open int }
+
+// Registers are those of amd64 (Go's ABIInternal: AX, BX, CX, DI, SI, R8).
+func (k ReceiveKind) Registers() Registers {
+	const ax, bx, si, di, r8 = 0, 3, 4, 5, 8
+	switch k {
+	case Polled:
+		return Registers{Channel: bx, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: ax, Open: bx}
+	case Select:
+		return Registers{Channel: -1, Sends: di, Receives: si, Waits: r8, Which: ax, Got: -1, Open: bx}
+	}
+	return Registers{Channel: ax, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: -1, Open: bx}
+}
 
 // receivers are the runtime's functions (runtime/chan.go, select.go; Go 1.18 to 1.27), and which register has the
 // address of what they fill, or of the cases.

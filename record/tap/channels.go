@@ -82,7 +82,7 @@ func (r *Recorder) receives(functions map[string][]place.Var, b *boundary.Bounda
 // received takes what was received.
 func (t *tape) received(c *trace.Call) error {
 	got := c.Received
-	ev := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Received, Channel: t.enc.chanNumber(got.Channel),
+	ev := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Received, Channel: t.enc.channels.of(got.Channel),
 		Closed: got.Closed, Polled: got.Polled}
 	t.enc.begin(true)
 	switch v := got.Elem; {
@@ -97,18 +97,8 @@ func (t *tape) received(c *trace.Call) error {
 	return t.keep(&ev, c.Begun.Add(c.Event.Return.Time-c.Event.Time), -1)
 }
 
-// chanNumber is a channel's.
-func (e *encoder) chanNumber(addr uint64) int {
-	n, ok := e.channels[addr]
-	if !ok {
-		n = len(e.channels) + 1
-		e.channels[addr] = n
-	}
-	return n
-}
-
 func (e *encoder) channel(t *symbols.Type, word uint64, at spot) {
-	n := e.chanNumber(word)
+	n := e.channels.of(word)
 	if _, known := e.crosses[n]; !known && e.inward && (!at.hidden || receiveOnly(t)) {
 		name := ""
 		if t.Elem() != nil {

@@ -21,7 +21,7 @@ type encoder struct {
 	tokens   *redact.Tokens
 	constant func(addr uint64, n int) bool // a constant of the program, which may be kept
 	layouts  map[layoutKey]*redact.Layout
-	channels map[uint64]int
+	channels numbers
 	crosses  map[int]calls.Channel                                // those through which something comes in, by number
 	kept     map[string]bool                                      // fields whose texts a rule keeps
 	receiver func(t *symbols.Type, addr uint64) (id int, ok bool) // one of the boundary's, by the pointer's type

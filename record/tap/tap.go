@@ -160,7 +160,7 @@ func (r *Recorder) Record(ctx context.Context, w io.Writer, folder string) (*cal
 		return nil, nil, err
 	}
 	defer spool.Close()
-	t := &tape{Recorder: r, spool: spool, receivers: map[uint64]int{}, state: map[int]*state{}, made: time.Now()}
+	t := &tape{Recorder: r, spool: spool, receivers: numbers{}, state: map[int]*state{}, made: time.Now()}
 	t.enc = r.encoder(t)
 	sum, err := r.plan.Follow(ctx, t)
 	if sum == nil {
@@ -185,7 +185,7 @@ func (r *Recorder) encoder(t *tape) *encoder {
 		return addr != 0 && n > 0 && file.ReadOnly(at, uint64(n)) && !overlaps(excluded, at, uint64(n))
 	}
 	return &encoder{policy: policy, tokens: redact.NewTokens(r.opt.Key), constant: constant, receiver: t.referred,
-		errors: r.errorVars(), layouts: map[layoutKey]*redact.Layout{}, channels: map[uint64]int{},
+		errors: r.errorVars(), layouts: map[layoutKey]*redact.Layout{}, channels: numbers{},
 		crosses: map[int]calls.Channel{},
 		kept:    map[string]bool{}, denied: map[string]bool{}}
 }

@@ -19,7 +19,7 @@ type tape struct {
 	spool     *spool
 	enc       *encoder
 	made      time.Time
-	receivers map[uint64]int  // ids, by address
+	receivers numbers
 	types     map[string]bool // of receivers, pointers
 	state     map[int]*state  // by number
 	index     []entry
@@ -111,7 +111,7 @@ func (t *tape) receiver(v compile.Value, out bool, begun time.Time) int {
 	if err != nil || addr == 0 {
 		return 0
 	}
-	id := t.number(addr)
+	id := t.receivers.of(addr)
 	known := t.state[id]
 	if known != nil && (out || !begun.Before(known.begun)) {
 		return id
@@ -134,14 +134,14 @@ func (t *tape) receiver(v compile.Value, out bool, begun time.Time) int {
 	return id
 }
 
-// number is that of a receiver.
-func (t *tape) number(addr uint64) int {
-	id, ok := t.receivers[addr]
-	if !ok {
-		id = len(t.receivers) + 1
-		t.receivers[addr] = id
+// numbers are those of things by their address, in the order in which they were seen, from 1 on.
+type numbers map[uint64]int
+
+func (n numbers) of(addr uint64) int {
+	if _, ok := n[addr]; !ok {
+		n[addr] = len(n) + 1
 	}
-	return id
+	return n[addr]
 }
 
 // referred is the number of what a value leads to, if it is one on which calls are recorded: it isn't written again.
@@ -157,5 +157,5 @@ func (t *tape) referred(typ *symbols.Type, addr uint64) (id int, ok bool) {
 	if addr == 0 || !t.types[typ.Name] {
 		return 0, false
 	}
-	return t.number(addr), true
+	return t.receivers.of(addr), true
 }
