@@ -11,7 +11,7 @@ const Version = 1
 
 // Errors that callers test for.
 var (
-	ErrNotCalls  = errors.New("not a recording of calls")
+	ErrNotCalls  = errors.New("not a recording of calls (ri record calls makes one; of state: ri check -r FILE)")
 	ErrVersion   = errors.New("made by another version of ri")
 	ErrMalformed = errors.New("malformed recording of calls")
 	// ErrCutShort: there is no end mark. What is there was read.

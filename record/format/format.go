@@ -21,7 +21,7 @@ const (
 
 // Errors that callers test for.
 var (
-	ErrNotRecording = errors.New("not a recording")
+	ErrNotRecording = errors.New("not a recording (ri record makes one; -c reads a core, ri replay one of calls)")
 	ErrVersion      = errors.New("a recording of a version that this ri doesn't know")
 	ErrMalformed    = errors.New("malformed recording")
 	ErrNoBlock      = errors.New("no such block in the recording")
