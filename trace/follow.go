@@ -2,65 +2,59 @@ package trace
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"ri/instruments/rows"
 	"ri/probe"
-	"ri/probe/compile"
 	"ri/probe/kernel"
 	"ri/probe/place"
 	"ri/values"
 )
 
-// Call is a hit with what it took along, for whoever wants values rather than rows. It is good until the next one.
-type Call struct {
-	Event *probe.Event
-	Site  *probe.Site
-	Probe int // index in Request.Probes
-	Args  []compile.Value
-	// Results are those of a call that has returned, if its return is probed.
-	Results []compile.Value
-	// Received is what was received from a channel, if it is no call.
-	Received *Received
-	Begun    time.Time
-	// Open: the trace ended before it returned.
-	Open bool
-}
-
-// Follower hears of calls while a trace runs. Calls to it don't overlap.
-type Follower interface {
-	Armed(kernel.Forecast)
-	Call(*Call) error // an error ends the trace
-}
-
-// Follow is Run that gives calls; those that are open at the end come last, in no order.
-func (p *Plan) Follow(ctx context.Context, to Follower) (*Summary, error) {
-	clock := newClock()
-	give := func(ev *probe.Event, out *Summary, open bool) error {
-		if ev.Probe < 0 || ev.Probe >= len(p.owners) {
-			return nil
-		}
-		o := p.owners[ev.Probe]
-		if decided, undecided := o.program.Decide(ev); !decided && undecided == nil {
-			out.Dropped++
-			return nil
-		}
-		out.Rows++
-		c := &Call{Event: ev, Site: p.hits().site(ev), Probe: p.index(o.wanted), Args: o.program.Entry(ev),
-			Results: o.program.Return(ev), Begun: clock.at(ev.Time), Open: open}
-		if c.Received = p.received(&o, ev, c.Results); c.Received == nil && o.receive != nil {
-			return nil // it still waits
-		}
-		return to.Call(c)
+// Follow arms the probes, says so with what they will cost, and gives each hit until the trace ends: by its limit, its
+// time, its budget, with ctx, with the process, or with an error of each. Then it gives the calls that have not returned,
+// as far as it is known that they were wanted. Calls of each don't overlap. The error is rows.ErrPartial where the budget
+// ended it.
+func (p *Plan) Follow(ctx context.Context, begun func(kernel.Forecast), each func(*Hit) error) (*Summary, error) {
+	armed, out, err := p.arm(ctx)
+	if err != nil {
+		return nil, err
 	}
-	each := func(ev *probe.Event, out *Summary) error { return give(ev, out, false) }
-	return p.session(ctx, to.Armed, each, func(armed *kernel.Armed, out *Summary) error {
-		for _, ev := range armed.Open() {
-			if err := give(&ev, out, true); err != nil {
-				return err
-			}
+	defer armed.Close()
+	begun(armed.Forecast())
+	timer := time.AfterFunc(p.request.For, func() { armed.Disarm() })
+	defer timer.Stop()
+	h := p.hits()
+	err = p.events(ctx, armed, out, func(ev *probe.Event) error { return p.give(h, ev, out, each) })
+	timer.Stop()
+	if disarm := armed.Disarm(); err == nil {
+		err = disarm
+	}
+	if err == nil || errors.Is(err, rows.ErrPartial) {
+		if late := p.open(h, armed, out, each); err == nil {
+			err = late
 		}
+	}
+	out.Tables = p.tables(armed)
+	out.close(p, armed)
+	return out, err
+}
+
+// give gives the hit of an event.
+func (p *Plan) give(h *hits, ev *probe.Event, out *Summary, each func(*Hit) error) error {
+	hit, ok := h.hit(ev)
+	if !ok {
+		out.Dropped++
 		return nil
-	})
+	}
+	if err := each(hit); err != nil {
+		return err
+	}
+	if out.Rows++; out.Rows >= p.request.Limit && p.decidesAfter() {
+		return errEnough
+	}
+	return nil
 }
 
 func (p *Plan) index(w *Probe) int {

@@ -23,7 +23,10 @@ type Hit struct {
 	Ended      string        // why there is no return, where one is wanted; Took is -1
 	SoFar      time.Duration // of a call that goes on when the trace ends: how long it has lasted; else 0
 	Undecided  string        // why the condition wasn't decided
-	Stack      []string
+	Gone       bool          // the call ended without a return, and nobody knows when: a panic, or Goexit
+	Callers    []uint64      // return addresses, the innermost first, as many as the request says; of a process
+	Stack      []string      // the same with names; of a process only where rows are made
+	Received   *Received     // what was received from a channel, if it is no call
 	// Entry and Return are what it took along, good until the next hit.
 	Entry, Return []Value
 

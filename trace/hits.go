@@ -74,9 +74,8 @@ func (h *hits) hit(ev *probe.Event) (*Hit, bool) {
 		hit.Took, hit.Ended = ended(ev, len(h.probes[ev.Probe].Returns) > 0)
 		hit.Return = o.program.Return(ev)
 	}
-	if h.request.Stack > 0 {
-		hit.Stack = h.stack(ev)
-	}
+	hit.Gone, hit.Callers = ev.Ended, ev.Stack
+	hit.Received = h.received(&o, ev, hit.Return)
 	return hit, true
 }
 
@@ -110,9 +109,9 @@ func undecidedText(ev *probe.Event, after error) string {
 }
 
 // stack is a hit's stack, innermost first: its own function is in func.
-func (h *hits) stack(ev *probe.Event) (out []string) {
-	for _, pc := range ev.Stack {
-		frames := h.space.FramesAt(pc, false)
+func (p *Plan) stack(callers []uint64) (out []string) {
+	for _, pc := range callers {
+		frames := p.space.FramesAt(pc, false)
 		if len(frames) == 0 {
 			out = append(out, fmt.Sprintf("%#x", pc))
 			continue

@@ -9,9 +9,8 @@ import (
 
 // open gives the calls that have not returned, as far as it is known that they were wanted: at most as many as the
 // limit of hits.
-func (p *Plan) open(armed *kernel.Armed, to Watcher, out *Summary) error {
+func (p *Plan) open(h *hits, armed *kernel.Armed, out *Summary, each func(*Hit) error) error {
 	now := newClock()
-	h := p.hits()
 	for _, ev := range armed.Open() {
 		if out.Open == p.request.Limit {
 			return nil
@@ -24,7 +23,7 @@ func (p *Plan) open(armed *kernel.Armed, to Watcher, out *Summary) error {
 			continue
 		}
 		hit, ok := h.hit(&ev)
-		if !ok || hit.Undecided != "" {
+		if !ok || hit.Undecided != "" || p.owners[ev.Probe].receive != nil { // what waits has received nothing
 			continue
 		}
 		switch {
@@ -33,12 +32,7 @@ func (p *Plan) open(armed *kernel.Armed, to Watcher, out *Summary) error {
 		case !ev.Ended:
 			hit.Ended, hit.SoFar = "not returned", soFar
 		}
-		if p.Keep != nil {
-			if err := p.Keep(hit); err != nil {
-				return err
-			}
-		}
-		if err := to.Row(hit.row(p.owners[ev.Probe].wanted, p.request.Stack > 0)); err != nil {
+		if err := each(hit); err != nil {
 			return err
 		}
 		out.Open++

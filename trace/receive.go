@@ -13,13 +13,13 @@ import (
 	"ri/values"
 )
 
-// Receives asks for what code receives from channels: for a [Plan.Follow], as a Probe of its own with nothing else.
+// Receives asks for what code receives from channels: for [Plan.Follow], as a Probe of its own with nothing else.
 type Receives struct {
 	In    func(function string) bool // whose code
 	Elems []*symbols.Type            // of which channels: the elements' types; of others what was received isn't known
 }
 
-// Received is what was received. Of a Call that is no receive it isn't there.
+// Received is what was received. Of a call it isn't there.
 type Received struct {
 	Channel uint64 // the address of its runtime.hchan
 	// Elem is what it was, or why that isn't there. Of a closed channel, and of an element that is thrown away, there

@@ -42,46 +42,26 @@ type Watcher interface {
 	Row(rows.Row) error    // a hit; an error ends the trace
 }
 
-// Run arms the probes, and gives a row for each hit until the trace ends: by its limit, its time, its budget, with ctx,
-// or with the process. The error is rows.ErrPartial where the budget ended it.
+// Run is Follow that gives rows: a row for each hit, and at the end one for the table of each probe with Histogram.
 func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
-	h := p.hits()
-	each := func(ev *probe.Event, out *Summary) error { return p.hit(h, ev, to, out) }
-	return p.session(ctx, to.Armed, each, func(armed *kernel.Armed, out *Summary) error {
-		err := p.open(armed, to, out)
-		out.Tables = p.tables(armed)
-		for i := range out.Tables {
-			t := &out.Tables[i]
-			if given := to.Row(tableRow(&p.request.Probes[t.Probe], t)); err == nil {
-				err = given
+	out, err := p.Follow(ctx, to.Armed, func(hit *Hit) error {
+		hit.Stack = p.stack(hit.Callers)
+		if p.Keep != nil { // before anything else reads it
+			if err := p.Keep(hit); err != nil {
+				return err
 			}
 		}
-		return err
+		return to.Row(hit.row(&p.request.Probes[hit.Probe], p.request.Stack > 0))
 	})
-}
-
-// session arms the probes and gives each event until the trace ends; after that, with the probes gone, what is left.
-func (p *Plan) session(ctx context.Context, begun func(kernel.Forecast), each func(*probe.Event, *Summary) error,
-	after func(*kernel.Armed, *Summary) error) (*Summary, error) {
-	armed, out, err := p.arm(ctx)
-	if err != nil {
-		return nil, err
+	if out == nil || err != nil && !errors.Is(err, rows.ErrPartial) {
+		return out, err
 	}
-	defer armed.Close()
-	begun(armed.Forecast())
-	timer := time.AfterFunc(p.request.For, func() { armed.Disarm() })
-	defer timer.Stop()
-	err = p.events(ctx, armed, each, out)
-	timer.Stop()
-	if disarm := armed.Disarm(); err == nil {
-		err = disarm
-	}
-	if after != nil && (err == nil || errors.Is(err, rows.ErrPartial)) {
-		if late := after(armed, out); err == nil {
-			err = late
+	for i := range out.Tables {
+		t := &out.Tables[i]
+		if given := to.Row(tableRow(&p.request.Probes[t.Probe], t)); err == nil {
+			err = given
 		}
 	}
-	out.close(p, armed)
 	return out, err
 }
 
@@ -145,8 +125,7 @@ func armError(ctx context.Context, err error) error {
 var errEnough = errors.New("enough")
 
 // events gives events until there are no more.
-func (p *Plan) events(ctx context.Context, armed *kernel.Armed, each func(*probe.Event, *Summary) error,
-	out *Summary) error {
+func (p *Plan) events(ctx context.Context, armed *kernel.Armed, out *Summary, each func(*probe.Event) error) error {
 	stopping := false
 	for {
 		next := ctx
@@ -157,7 +136,7 @@ func (p *Plan) events(ctx context.Context, armed *kernel.Armed, each func(*probe
 		var budget *kernel.ErrBudget
 		switch {
 		case err == nil:
-			if err := each(&ev, out); err == nil {
+			if err := each(&ev); err == nil {
 				continue
 			} else if !errors.Is(err, errEnough) {
 				return err
@@ -191,27 +170,6 @@ func (p *Plan) events(ctx context.Context, armed *kernel.Armed, each func(*probe
 
 func (p *Plan) limitText() string {
 	return fmt.Sprintf("%s (--limit)", rows.Plural(int64(p.request.Limit), "hit"))
-}
-
-// hit gives the row of an event.
-func (p *Plan) hit(h *hits, ev *probe.Event, to Watcher, out *Summary) error {
-	hit, ok := h.hit(ev)
-	if !ok {
-		out.Dropped++
-		return nil
-	}
-	if p.Keep != nil { // before anything else reads it
-		if err := p.Keep(hit); err != nil {
-			return err
-		}
-	}
-	if err := to.Row(hit.row(h.owners[ev.Probe].wanted, p.request.Stack > 0)); err != nil {
-		return err
-	}
-	if out.Rows++; out.Rows >= p.request.Limit && p.decidesAfter() {
-		return errEnough
-	}
-	return nil
 }
 
 // clock turns times of CLOCK_MONOTONIC into times of day.

@@ -80,9 +80,9 @@ func (r *Recorder) receives(functions map[string][]place.Var, b *boundary.Bounda
 }
 
 // received takes what was received.
-func (t *tape) received(c *trace.Call) error {
-	got := c.Received
-	ev := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Received, Channel: t.enc.channels.of(got.Channel),
+func (t *tape) received(h *trace.Hit) error {
+	got := h.Received
+	ev := calls.Event{Goroutine: h.Goroutine, Kind: calls.Received, Channel: t.enc.channels.of(got.Channel),
 		Closed: got.Closed, Polled: got.Polled}
 	t.enc.begin(true)
 	switch v := got.Elem; {
@@ -94,7 +94,7 @@ func (t *tape) received(c *trace.Call) error {
 	if ev.Missing, ev.Tokens = t.enc.missing, t.enc.replaced; got.Unsure {
 		ev.Missing++
 	}
-	return t.keep(&ev, c.Begun.Add(c.Event.Return.Time-c.Event.Time), -1)
+	return t.keep(&ev, h.Time.Add(h.Took), -1)
 }
 
 func (e *encoder) channel(t *symbols.Type, word uint64, at spot) {

@@ -162,7 +162,7 @@ func (r *Recorder) Record(ctx context.Context, w io.Writer, folder string) (*cal
 	defer spool.Close()
 	t := &tape{Recorder: r, spool: spool, receivers: numbers{}, state: map[int]*state{}, made: time.Now()}
 	t.enc = r.encoder(t)
-	sum, err := r.plan.Follow(ctx, t)
+	sum, err := r.plan.Follow(ctx, t.begun, t.hit)
 	if sum == nil {
 		return nil, nil, err
 	}

@@ -31,52 +31,52 @@ type state struct {
 	begun time.Time
 }
 
-// Armed implements trace.Follower.
-func (t *tape) Armed(f kernel.Forecast) {
+// begun hears that the probes are there.
+func (t *tape) begun(f kernel.Forecast) {
 	t.made = time.Now()
 	if t.opt.Armed != nil {
 		t.opt.Armed(f)
 	}
 }
 
-// Call implements trace.Follower.
-func (t *tape) Call(c *trace.Call) error {
-	if c.Received != nil {
-		return t.received(c)
+// hit takes a call, or what was received.
+func (t *tape) hit(h *trace.Hit) error {
+	if h.Received != nil {
+		return t.received(h)
 	}
-	o := t.owners[c.Probe]
-	if t.stranger(c, o.out) {
+	o := t.owners[h.Probe]
+	if t.stranger(h, o.out) {
 		return nil
 	}
-	ev := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Call, Func: o.Func, Out: o.out}
-	args := c.Args
+	ev := calls.Event{Goroutine: h.Goroutine, Kind: calls.Call, Func: o.Func, Out: o.out}
+	args := h.Entry
 	if o.Receiver && len(args) > 0 {
-		ev.On = t.receiver(args[0], o.out, c.Begun)
+		ev.On = t.receiver(args[0], o.out, h.Time)
 		args = args[1:]
 	}
 	t.values(&ev, args, o.Func, true)
 	number := len(t.index)
-	if err := t.keep(&ev, c.Begun, -1); err != nil {
+	if err := t.keep(&ev, h.Time, -1); err != nil {
 		return err
 	}
 	switch {
-	case c.Event.Return != nil:
-		back := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On}
-		t.values(&back, c.Results, o.Func, o.out)
-		return t.keep(&back, c.Begun.Add(c.Event.Return.Time-c.Event.Time), number)
-	case c.Event.Ended:
+	case h.Took >= 0:
+		back := calls.Event{Goroutine: h.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On}
+		t.values(&back, h.Return, o.Func, o.out)
+		return t.keep(&back, h.Time.Add(h.Took), number)
+	case h.Gone:
 		// It ended before the next call at the same depth, and nobody knows when: at once after what it called.
-		back := calls.Event{Goroutine: c.Event.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On,
+		back := calls.Event{Goroutine: h.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On,
 			Ended: "panic or Goexit"}
-		return t.keep(&back, c.Begun, number)
+		return t.keep(&back, h.Time, number)
 	}
 	return nil
 }
 
 // stranger tells whether a call doesn't cross the boundary, by who called: what is inside calls its own functions too,
 // and what is outside calls what the library would.
-func (t *tape) stranger(c *trace.Call, out bool) bool {
-	for _, pc := range c.Event.Stack {
+func (t *tape) stranger(h *trace.Hit, out bool) bool {
+	for _, pc := range h.Callers {
 		for _, f := range t.plan.Space().FramesAt(pc, false) {
 			if f.Wrapper {
 				continue
