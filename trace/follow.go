@@ -13,9 +13,9 @@ import (
 )
 
 // Follow arms the probes, says so with what they will cost, and gives each hit until the trace ends: by its limit, its
-// time, its budget, with ctx, with the process, or with an error of each. Then it gives the calls that have not returned,
-// as far as it is known that they were wanted. Calls of each don't overlap. The error is rows.ErrPartial where the budget
-// ended it.
+// time, its budget, with ctx, with the process, or with an error of each. Then it gives the calls that have not
+// returned, as far as it is known that they were wanted. Calls of each don't overlap. The error is rows.ErrPartial
+// where the budget ended it.
 func (p *Plan) Follow(ctx context.Context, begun func(kernel.Forecast), each func(*Hit) error) (*Summary, error) {
 	armed, out, err := p.arm(ctx)
 	if err != nil {
