@@ -22,10 +22,12 @@ type File struct {
 	Aside  string // the file in which they are kept, if there were whole records among them
 
 	version string // of the schema that the file has
+	own     bool   // its schema is the one that it has
 
 	file *os.File // nil: for reading
 	lock *lock
 	size int64
+	base int64 // what the size was without the transactions since the last compaction
 }
 
 // Bounds of automatic compaction: a file that is larger than the first, and that many times as large as what is in it.
@@ -36,12 +38,13 @@ const (
 )
 
 // Read reads a database file without a lock, as ovsdb-tool does; somebody may be appending to it. A file that isn't
-// there is an empty database. The schema must be of the same name and major version as the file's.
+// there is an empty database. The schema must be of the same name and major version as the file's; nil means the
+// file's own, and then the file must be there.
 func Read(path string, schema *Schema) (*File, error) {
-	f := &File{Database: NewDatabase(schema), Path: path}
+	f := newFile(path, schema)
 	for try := 0; ; try++ {
 		data, err := readFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) && schema != nil {
 			return f, nil
 		}
 		if err != nil {
@@ -59,7 +62,8 @@ func Read(path string, schema *Schema) (*File, error) {
 
 // Open opens a database file for writing and holds its lock until Close. It makes the file if there is none. patience
 // is how long to wait for the lock; then the error is ErrLocked. A damaged tail is cut off, and kept aside if there are
-// records in it. A damaged schema record is an error (ErrCorrupt).
+// records in it. A damaged schema record is an error (ErrCorrupt). Without a schema (nil) the file keeps its own, and
+// must be there.
 func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 	// The lock is beside what the name leads to (lockfile.c, lockfile_name).
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -73,12 +77,21 @@ func Open(path string, schema *Schema, patience time.Duration) (*File, error) {
 		return nil, err
 	}
 	dropCut(path)
-	f := &File{Database: NewDatabase(schema), Path: path, lock: l}
+	f := newFile(path, schema)
+	f.lock = l
 	if err := f.open(); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+func newFile(path string, schema *Schema) *File {
+	f := &File{Path: path, own: schema == nil}
+	if schema != nil {
+		f.Database = NewDatabase(schema)
+	}
+	return f
 }
 
 // regular refuses what is no ordinary file: a device or a pipe may have no end, or never begin.
@@ -114,7 +127,7 @@ func (f *File) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if len(data) == 0 {
+	if len(data) == 0 && !f.own {
 		if err := f.write(appendRecord(nil, f.Schema.compact())); err != nil {
 			return err
 		}
@@ -163,14 +176,18 @@ func (f *File) keepAside(rest []byte) error {
 
 // load reads all records.
 func (f *File) load(data []byte) error {
-	f.Database, f.Damage = NewDatabase(f.Schema), nil
-	if len(data) == 0 {
+	f.Damage = nil
+	if len(data) == 0 && !f.own {
+		f.Database = NewDatabase(f.Schema)
 		return nil
 	}
 	if bytes.HasPrefix(data, []byte("OVSDB CLUSTER")) {
 		return fmt.Errorf("%s is a clustered database, and this one stands alone: %w", f.Path, ErrSchema)
 	}
 	text, at, err := nextRecord(data, 0)
+	if err == nil && text == nil {
+		err = &CorruptError{0, 0, "an empty file"}
+	}
 	if err != nil {
 		return fmt.Errorf("%s: its first record, the schema, can't be read, so nothing in it can be trusted; it was "+
 			"left as it is: %w", f.Path, err)
@@ -179,10 +196,16 @@ func (f *File) load(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", f.Path, err, ErrCorrupt)
 	}
-	if err := f.fits(has); err != nil {
-		return err
+	switch {
+	case f.own:
+		f.Database = NewDatabase(has)
+	default:
+		f.Database = NewDatabase(f.Schema)
+		if err := f.fits(has); err != nil {
+			return err
+		}
 	}
-	f.version = has.Version
+	f.version, f.base = has.Version, 0
 	for {
 		text, end, err := nextRecord(data, at)
 		if text == nil && err == nil {
@@ -202,6 +225,9 @@ func (f *File) load(data []byte) error {
 		}
 		f.apply(t)
 		at = end
+		if f.base == 0 { // a compaction leaves one transaction
+			f.base = end
+		}
 	}
 	f.collect()
 	return nil
@@ -317,7 +343,7 @@ func (f *File) CompactTo(all *Transaction) (before, after int64, err error) {
 		return f.size, f.size, fmt.Errorf("compacting %s, which is as it was: %w", f.Path, err)
 	}
 	f.file.Close()
-	before, f.file, f.size = f.size, temp, int64(len(data))
+	before, f.file, f.size, f.base = f.size, temp, int64(len(data)), int64(len(data))
 	return before, f.size, syncFolder(f.Path)
 }
 
@@ -341,6 +367,16 @@ func (f *File) CompactIfLarge(comment string) error {
 	}
 	_, _, err = f.Compact(comment)
 	return err
+}
+
+// Grown tells whether the file has grown far beyond what it was after it was compacted last, so that whoever keeps its
+// contents should compact it. It is told once for each doubling: a compaction that failed is not tried at each write.
+func (f *File) Grown() bool {
+	if f.size < compactFrom || f.size < compactFactor*f.base {
+		return false
+	}
+	f.base = f.size / (compactFactor / 2)
+	return true
 }
 
 // Size of the file in bytes.

@@ -17,7 +17,8 @@ type DB struct {
 	readOnly bool
 	monitors map[*Monitor]bool
 	// changed is closed, and made anew, when a transaction is committed: those that wait try again.
-	changed chan struct{}
+	changed    chan struct{}
+	compaction error // of the last automatic one
 }
 
 // New makes an empty database in memory.
@@ -100,7 +101,18 @@ func (db *DB) commit(x *Txn, durable bool) error {
 		}
 	}
 	db.apply(x)
+	if db.file != nil && db.file.Grown() {
+		// The transaction is done. If there is no room for a second file, the first one is as good as it was.
+		_, _, db.compaction = db.file.CompactTo(db.everything())
+	}
 	return nil
+}
+
+// Compaction is the error that the last automatic compaction ended with, nil if there was none.
+func (db *DB) Compaction() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.compaction
 }
 
 func (db *DB) commitMemory(x *Txn) error {
