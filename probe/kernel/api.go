@@ -116,7 +116,7 @@ type Row struct {
 }
 
 // Cost is what a session has cost the target so far, as far as it is known: the time in the programs is measured on
-// some of the hits, the traps are estimated from this machine's.
+// some of the hits; what a trap costs, on ri's own code while the session runs.
 type Cost struct {
 	CPU     time.Duration
 	Length  time.Duration // of the session

@@ -25,12 +25,12 @@ type Armed struct {
 	options Options
 	how     dialect
 	way     Way
-	traps   traps
-	// trapCosts are what hits of each probe's sites and returns cost.
-	trapCosts [][2]time.Duration
-	layouts   []layout
-	file      *os.File // of the code
-	pidfd     int
+	gauge   *gauge // nil: what traps cost isn't measured
+	ledger  ledger
+	owed    []float64 // parts of tokens that each probe has yet to get
+	layouts []layout
+	file    *os.File // of the code
+	pidfd   int
 
 	controlMap, ringMap *ebpf.Map
 	control             control
@@ -85,7 +85,8 @@ func Arm(ctx context.Context, target Target, probes []probe.Probe, o Options) (*
 		calls: map[int]*ebpf.Map{}, blanks: map[int]*ebpf.Map{}, tables: map[int]*ebpf.Map{},
 		more: make(chan struct{}, 1), stop: make(chan struct{})}
 	if able.Way == Multi && !given {
-		a.traps = theTraps()
+		a.gauge = newGauge(able.how)
+		a.ledger.price(a.gauge.traps())
 	}
 	if err := a.arm(ctx); err != nil {
 		a.Close()
@@ -211,7 +212,8 @@ func (a *Armed) checkProbes() error {
 			return fmt.Errorf("probe %s: %w", p.Name, err)
 		}
 		a.layouts = append(a.layouts, layoutOf(p, a.options.Stack))
-		a.trapCosts = append(a.trapCosts, [2]time.Duration{a.trapCost(p.Sites), a.trapCost(p.Returns)})
+		a.ledger.open(p)
+		a.owed = append(a.owed, 0)
 	}
 	return nil
 }

@@ -8,28 +8,14 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-
-	"ri/probe"
 )
 
 const (
 	tick      = 5 * time.Millisecond
-	tolerance = 50 * time.Millisecond // over the budget, before the probes go
-	burst     = time.Second           // what a quiet time saves up
-	takenCost = 2 * time.Microsecond  // of an event, at first
+	tolerance = 50 * time.Millisecond  // over the budget, before the probes go
+	burst     = time.Second            // what a quiet time saves up
+	takenCost = 1500 * time.Nanosecond // of an event, beyond its traps
 )
-
-// trapCost is what a hit of a probe's sites costs without its program, on average: which of them is hit isn't known.
-func (a *Armed) trapCost(sites []probe.Site) time.Duration {
-	if len(sites) == 0 {
-		return 0
-	}
-	var sum time.Duration
-	for _, s := range sites {
-		sum += a.traps.of(s.Instruction)
-	}
-	return sum / time.Duration(len(sites))
-}
 
 // count counts hits of all places with a program that does nothing else, and says what that will cost. It ends early
 // where the counting alone costs more than the budget of a second.
@@ -103,7 +89,7 @@ func (a *Armed) estimate(c control, length time.Duration) Forecast {
 	f := Forecast{Length: length}
 	for i := range a.probes {
 		hits, backs := float64(c.count(i, countEntries)), float64(c.count(i, countReturns))
-		cost := hits*a.trapCosts[i][0].Seconds() + backs*a.trapCosts[i][1].Seconds()
+		cost := hits*a.ledger.trap(i, false).Seconds() + backs*a.ledger.trap(i, true).Seconds()
 		r := Rate{PerSecond: hits / length.Seconds(), Cost: cost / length.Seconds()}
 		f.Probes = append(f.Probes, r)
 		f.Cost += r.Cost
@@ -135,8 +121,7 @@ func (a *Armed) spent() (perProbe []time.Duration, hits uint64) {
 		} else {
 			entries += c(countTaken)
 		}
-		cost := time.Duration(entries)*a.trapCosts[i][0] + time.Duration(backs)*a.trapCosts[i][1] +
-			time.Duration(c(countNanos)+sampled*c(countSampled))
+		cost := a.ledger.count(i, entries, backs) + time.Duration(c(countNanos)+sampled*c(countSampled))
 		perProbe = append(perProbe, cost)
 		hits += entries + backs
 	}
@@ -210,9 +195,15 @@ func (p *purse) over(spent time.Duration, budget float64, now time.Time) bool {
 // refill gives each probe tokens for the events that it may take: what the budget would pay for if it were the only
 // one.
 func (a *Armed) refill(length time.Duration) {
-	full := int64(max(1, a.options.Budget*float64(burst)/float64(takenCost)))
-	more := int64(a.options.Budget * float64(length) / float64(takenCost))
 	for i := range a.probes {
+		event := takenCost + a.ledger.trap(i, false)
+		if len(a.probes[i].Returns) > 0 {
+			event += a.ledger.trap(i, true)
+		}
+		full := int64(max(1, a.options.Budget*float64(burst)/float64(event)))
+		a.owed[i] += a.options.Budget * float64(length) / float64(event)
+		more := int64(a.owed[i])
+		a.owed[i] -= float64(more)
 		at := a.control.at(a.control.layout.tokens(i))
 		have := int64(atomic.LoadUint64(at))
 		now := min(max(have, 0)+more, full)

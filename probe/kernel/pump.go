@@ -24,6 +24,7 @@ func (a *Armed) pump() {
 	defer ticker.Stop()
 	var p purse
 	last := time.Now()
+	gauged := last
 	for {
 		a.drain()
 		select {
@@ -34,6 +35,11 @@ func (a *Armed) pump() {
 		now := time.Now()
 		a.refill(now.Sub(last))
 		last = now
+		if a.gauge != nil && now.Sub(gauged) >= gaugeEvery {
+			gauged = now
+			a.gauge.sample()
+			a.ledger.price(a.gauge.traps())
+		}
 		perProbe, _ := a.spent()
 		var spent time.Duration
 		for _, d := range perProbe {
@@ -325,6 +331,8 @@ func (a *Armed) ofG(g uint64, offset int64) (uint64, error) {
 func (a *Armed) Close() error {
 	a.halt()
 	err := a.takeAway()
+	a.gauge.close()
+	a.gauge = nil
 	for _, u := range a.units {
 		if u.program != nil {
 			u.program.Close()

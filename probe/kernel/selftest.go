@@ -1,25 +1,17 @@
 package kernel
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
-
-	"ri/probe"
 )
 
 // probed is what the self-test probes.
@@ -112,114 +104,4 @@ func ownOffset(pc uintptr) (uint64, error) {
 		}
 	}
 	return 0, errors.New("ri's own code isn't mapped")
-}
-
-// traps are what a hit of a program that does nothing costs on this machine.
-type traps struct{ emulated, stepped time.Duration }
-
-// trap is what a hit costs where such an instruction stands.
-func (t traps) of(i probe.Instruction) time.Duration {
-	switch {
-	case t.emulated == 0:
-		return i.Cost()
-	case i == probe.Stepped:
-		return t.stepped
-	}
-	return t.emulated
-}
-
-// framed has a PUSHQ BP, and at its end what the kernel single-steps. leaving is another one: the breakpoint of the
-// first measurement is still there when the second is taken.
-//
-//go:noinline
-func framed(n *uint64) {
-	var b [64]byte
-	fill(&b)
-	*n += uint64(b[0]) + 1
-}
-
-//go:noinline
-func leaving(n *uint64) {
-	var b [64]byte
-	fill(&b)
-	*n += uint64(b[0]) + 2
-}
-
-//go:noinline
-func fill(b *[64]byte) {}
-
-// theTraps are measured once, when the first probes are armed.
-var theTraps = sync.OnceValue(func() traps { return measureTraps(Able().how) })
-
-// measureTraps measures what hits cost, on a function of ri's own: machines differ by a factor of three, virtual ones
-// most.
-func measureTraps(how dialect) traps {
-	push := []byte{0x55, 0x48, 0x89, 0xe5} // PUSHQ BP; MOVQ SP, BP
-	pop := []byte{0x5d, 0xc3}              // POPQ BP; RET
-	entry := measureTrap(how, framed, func(code []byte) int { return bytes.Index(code[:64], push) })
-	back := measureTrap(how, leaving, func(code []byte) int {
-		if i := bytes.Index(code, pop); i >= 0 {
-			return i + 1
-		}
-		return -1
-	})
-	if entry == 0 || back == 0 {
-		return traps{}
-	}
-	return traps{emulated: entry, stepped: back}
-}
-
-// measureTrap measures what a hit costs at an instruction of a function, which where finds in its code.
-func measureTrap(how dialect, f func(*uint64), where func(code []byte) int) time.Duration {
-	at := where(unsafe.Slice((*byte)(unsafe.Pointer(reflect.ValueOf(f).Pointer())), 192))
-	if at < 0 {
-		return 0
-	}
-	pc := reflect.ValueOf(f).Pointer() + uintptr(at)
-	arm := func() (end func(), err error) {
-		program, err := ebpf.NewProgram(programSpec(asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}, how, Multi))
-		if err != nil {
-			return nil, err
-		}
-		defer program.Close()
-		offset, err := ownOffset(pc)
-		if err != nil {
-			return nil, err
-		}
-		ex, err := link.OpenExecutable("/proc/self/exe")
-		if err != nil {
-			return nil, err
-		}
-		l, err := multi(ex, program, []spot{{offset: offset}}, os.Getpid())
-		if err != nil {
-			return nil, err
-		}
-		return func() { closeLater(l) }, nil
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	end, err := arm()
-	if err != nil {
-		return 0
-	}
-	defer end()
-	var n uint64
-	// The median: the best of them is less than what a program feels that does other things in between.
-	const rounds, calls = 9, 24
-	var took []time.Duration
-	for range rounds {
-		begin := threadTime()
-		for range calls {
-			f(&n)
-		}
-		took = append(took, (threadTime()-begin)/calls)
-	}
-	slices.Sort(took)
-	return took[rounds/2]
-}
-
-func threadTime() time.Duration {
-	var t unix.Timespec
-	unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t)
-	return time.Duration(t.Nano())
 }
