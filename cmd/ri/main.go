@@ -23,6 +23,9 @@ var stdout, stderr = inert.NewWriter(os.Stdout), inert.NewWriter(os.Stderr)
 func main() { os.Exit(run()) }
 
 func run() int {
+	if code, ok := commands.ReplayInside(); ok {
+		return code
+	}
 	if err := commands.CheckAddressSpace(); err != nil {
 		fmt.Fprintf(stderr, "ri: %s\n", err.Error())
 		return exitCode(err)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	shellquote "github.com/kballard/go-shellquote"
+
 	"ri/inert"
 	"ri/instruments/rows"
 	"ri/replay"
@@ -32,9 +34,38 @@ func ReplayGenerate(ctx context.Context, out *rows.Output, recording, dir string
 	return out.Commit()
 }
 
-// Replay makes the test of a recording of calls and runs it on the library in a module's folder, which is not changed.
-// A call that differs is a finding.
-func Replay(ctx context.Context, out *rows.Output, recording, dir string, flags []string) error {
+// Replay replays a recording. Of calls it makes a test and runs it on the library in a module's folder, which is not
+// changed; of streams it runs the program. A call or an output that differs is a finding.
+func Replay(ctx context.Context, out *rows.Output, recording string, o CallsReplay, s StreamsReplay) error {
+	var err error
+	if s.Options.Exec, err = shellquote.Split(s.Exec); err != nil {
+		return rows.Usage(fmt.Errorf("--exec %q: %w", s.Exec, err))
+	}
+	if s.Pace < 0 {
+		return rows.Usagef("--pace is 0 (without delay) or more: 1 is the recording's own")
+	}
+	if file := recordedStreams(recording); file != nil {
+		defer file.Close()
+		if o.Given {
+			return rows.Usagef("%s is a recording of streams: --library and --flag are for recordings of calls", recording)
+		}
+		return replayStreams(ctx, out, file, recording, s)
+	}
+	if s.Given {
+		return rows.Usagef("%s is no recording of streams, which --binary, --pace, --exec, --free-time, --free-random, "+
+			"--patience and arguments are for", recording)
+	}
+	return replayCalls(ctx, out, recording, o.Library, o.Flags)
+}
+
+// CallsReplay says on what a recording of calls is replayed.
+type CallsReplay struct {
+	Library string   // a folder of the module that has the library
+	Flags   []string // for go test
+	Given   bool     // somebody said one of these
+}
+
+func replayCalls(ctx context.Context, out *rows.Output, recording, dir string, flags []string) error {
 	t, err := replay.Generate(ctx, recording, dir)
 	if err != nil {
 		return replayError(err)

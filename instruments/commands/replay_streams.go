@@ -1,0 +1,188 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"ri/files"
+	"ri/inert"
+	"ri/instruments/rows"
+	"ri/record/format"
+	"ri/record/streams"
+	"ri/replay/player"
+)
+
+// StreamsReplay says how a recording of streams is replayed.
+type StreamsReplay struct {
+	player.Options
+	Exec  string // a command line, in a shell's quoting
+	Given bool   // somebody said one of these
+}
+
+// recordedStreams opens a recording of streams; nil where the file is something else, which others say.
+func recordedStreams(path string) *os.File {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil
+	}
+	info, err := f.Stat()
+	if err == nil {
+		var r *format.Reader
+		if r, err = format.Open(f, info.Size(), path); err == nil {
+			_, err = streams.NewReader(r)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+// ReplayInside is what this process is where a replay started it again, in namespaces of its own. ok is false
+// everywhere else.
+func ReplayInside() (code int, ok bool) {
+	if !player.Inside() {
+		return 0, false
+	}
+	return player.RunInside(), true
+}
+
+// notReproduced is said of each replay.
+const notReproduced = "not reproduced: the order of what ran at once, timers (they run in real time), monotonic " +
+	"time, files that the recording doesn't have"
+
+// replayStreams replays a recording of streams. That something differs is a finding.
+func replayStreams(ctx context.Context, out *rows.Output, file *os.File, path string, o StreamsReplay) error {
+	var stdin io.Reader
+	var stdout, stderr io.Writer = io.Discard, io.Discard
+	switch {
+	case len(o.Options.Exec) > 0: // a debugger has the terminal
+		stdin, stdout, stderr = os.Stdin, os.Stdout, os.Stderr
+	case !out.Quiet:
+		w := inert.NewWriter(os.Stderr)
+		stdout, stderr = w, w
+	}
+	r, err := player.Replay(ctx, file, o.Options, stdin, stdout, stderr)
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, player.ErrBinary):
+		return rows.Usage(fmt.Errorf("%s: %w", path, err))
+	case err != nil:
+		return rows.Refused(fmt.Errorf("%s: %w", path, err))
+	}
+	for _, note := range r.Notes {
+		out.Log("note: " + note)
+	}
+	out.Log(notReproduced)
+	if out.Format == rows.Table {
+		err = out.WriteText(replayText(path, r))
+	} else {
+		err = out.WriteDocument(replayRow(path, r))
+	}
+	if err == nil {
+		err = out.Commit()
+	}
+	if err != nil || r.Same() {
+		return err
+	}
+	return rows.Said(rows.ErrFound)
+}
+
+func replayText(path string, r *player.Report) string {
+	var b strings.Builder
+	verdict := "the program does what was recorded"
+	if !r.Same() {
+		verdict = "the program does something else"
+	}
+	fmt.Fprintf(&b, "%s: %s\n", path, verdict)
+	fmt.Fprintf(&b, "outputs: %s equal", rows.Thousands(int64(r.Equal)))
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{r.Unknown, "not known to the recording"}, {r.Differing, "differing"}, {r.Missing, "missing"},
+		{r.UnmatchedCount, "sent to peers and not in the recording"}, {r.Short, "short when nothing moved any more"}} {
+		if c.n > 0 {
+			fmt.Fprintf(&b, ", %s %s", rows.Thousands(int64(c.n)), c.what)
+		}
+	}
+	if r.Extra > 0 {
+		fmt.Fprintf(&b, ", and %s more than recorded", rows.Plural(r.Extra, "byte"))
+	}
+	fmt.Fprintf(&b, "\nplayed %s of what came in, of %s, in %s (recorded in %s)\n", rows.Thousands(int64(r.Played)),
+		rows.Plural(int64(r.Events), "event"), rows.DurationText(r.Took), rows.DurationText(r.Recorded))
+	fmt.Fprintf(&b, "exit code %d", r.Exit)
+	switch {
+	case r.RecordedExit == nil:
+		b.WriteString(" (the recording ended before the program did)")
+	case *r.RecordedExit == r.Exit:
+		b.WriteString(", as recorded")
+	default:
+		fmt.Fprintf(&b, ", recorded was %d", *r.RecordedExit)
+	}
+	b.WriteByte('\n')
+	for _, d := range r.Differences {
+		what := fmt.Sprintf("differs at byte %d of %d", d.Offset, d.Size)
+		if d.Missing {
+			what = fmt.Sprintf("%s never came", rows.Plural(d.Size, "byte"))
+		}
+		fmt.Fprintf(&b, "event %d, after %s, connection %d with %s: %s\n", d.Event, rows.DurationText(d.At), d.Conn, d.With,
+			what)
+		writeBytes(&b, d.Recorded, d.Replayed, d.Missing)
+	}
+	if n := r.Differing + r.Missing - len(r.Differences); n > 0 {
+		fmt.Fprintf(&b, "and %d more\n", n)
+	}
+	for _, u := range r.Unmatched {
+		fmt.Fprintf(&b, "sent to %s, and not in the recording", u.Peer)
+		if u.Event != 0 {
+			fmt.Fprintf(&b, "; event %d, which was next, differs at byte %d", u.Event, u.Offset)
+		}
+		b.WriteByte('\n')
+		writeBytes(&b, u.Recorded, u.Replayed, false)
+	}
+	return b.String()
+}
+
+func writeBytes(b *strings.Builder, recorded, replayed []byte, missing bool) {
+	if len(recorded) > 0 {
+		fmt.Fprintf(b, "  recorded: %q\n", recorded)
+	}
+	if !missing {
+		fmt.Fprintf(b, "  replayed: %q\n", replayed)
+	}
+}
+
+func replayRow(path string, r *player.Report) rows.Row {
+	list := []any{}
+	for _, d := range r.Differences {
+		list = append(list, rows.Of("event", int64(d.Event), "connection", int64(d.Conn), "with", d.With,
+			"at_ms", d.At.Milliseconds(), "size", d.Size, "offset", int64(d.Offset), "missing", d.Missing,
+			"recorded", string(d.Recorded), "replayed", string(d.Replayed)))
+	}
+	unmatched := []any{}
+	for _, u := range r.Unmatched {
+		unmatched = append(unmatched, rows.Of("peer", u.Peer, "event", int64(u.Event), "offset", int64(u.Offset),
+			"recorded", string(u.Recorded), "replayed", string(u.Replayed)))
+	}
+	notes := []any{}
+	for _, n := range r.Notes {
+		notes = append(notes, n)
+	}
+	var recordedExit any
+	if r.RecordedExit != nil {
+		recordedExit = int64(*r.RecordedExit)
+	}
+	return rows.Of("file", path, "same", r.Same(), "events", int64(r.Events), "played", int64(r.Played),
+		"equal", int64(r.Equal), "unknown", int64(r.Unknown), "differing", int64(r.Differing),
+		"missing", int64(r.Missing), "short", int64(r.Short), "extra_bytes", r.Extra,
+		"unmatched", int64(r.UnmatchedCount), "took_ms", float64(r.Took)/float64(time.Millisecond),
+		"recorded_ms", float64(r.Recorded)/float64(time.Millisecond), "exit", int64(r.Exit), "recorded_exit", recordedExit,
+		"ended_early", r.Ended, "differences", list, "unmatched_list", unmatched, "notes", notes)
+}

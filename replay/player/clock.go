@@ -1,0 +1,117 @@
+//go:build linux && amd64
+
+package player
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ri/record/streams"
+)
+
+// clock gives the program the recording's time and random bytes.
+//
+// Between what the program read last and what it wrote next, the recording knows when either was, and not when the
+// program looked at its clock. It has the time of the former and as much as has gone by since then; and as soon as the
+// output is due within near, the output's. So what takes no time, as most answers do, has the output's time, each time
+// again; and what waits for a timer goes through the time between. Where a second ends between the two, the output may
+// tell which one the program saw: it is looked for in its bytes.
+type clock struct {
+	plan  *plan
+	begun time.Time
+	next  []int // for each event, the next one that is no read: what the program did next
+	now   atomic.Pointer[moment]
+	last  int64 // what was said last
+
+	mu     sync.Mutex
+	random map[int][]int
+	stream *rand.ChaCha8
+}
+
+// moment is the time between two events.
+type moment struct {
+	from, to int64 // wall clock; to is 0 if nothing follows
+	fixed    int64 // what the program saw, if that is known
+	since    time.Time
+}
+
+// near is how long before an output the program has its time.
+const near = 2 * time.Millisecond
+
+func newClock(p *plan) *clock {
+	var seed [32]byte
+	copy(seed[:], p.header.Process.ExeSHA256)
+	c := &clock{plan: p, random: p.random, stream: rand.NewChaCha8(seed), next: make([]int, len(p.events))}
+	next := -1
+	for i := len(p.events) - 1; i >= 0; i-- {
+		c.next[i] = next
+		switch p.events[i].Kind {
+		case streams.Out, streams.Dial, streams.Close, streams.Shutdown, streams.Listen:
+			next = i
+		}
+	}
+	if len(p.events) > 0 {
+		c.at(0)
+	}
+	return c
+}
+
+// at says that an event is played now.
+func (c *clock) at(i int) {
+	m := &moment{from: c.plan.walls(&c.plan.events[i]), since: time.Now()}
+	if next := c.next[i]; next >= 0 {
+		m.to = c.plan.walls(&c.plan.events[next])
+		if m.to/1e9 == m.from/1e9+1 {
+			m.fixed = seen(c.plan.events[next].Data, m.from, m.to)
+		}
+	}
+	c.now.Store(m)
+}
+
+// seen is that of two times, in seconds that follow each other, which an output names: as a time of day, or as seconds
+// since 1970. 0: neither, or both.
+func seen(output []byte, from, to int64) int64 {
+	has := func(t int64) bool {
+		at := time.Unix(0, t)
+		return bytes.Contains(output, []byte(at.UTC().Format(time.TimeOnly))) ||
+			bytes.Contains(output, []byte(at.Format(time.TimeOnly))) || bytes.Contains(output, []byte(fmt.Sprint(at.Unix())))
+	}
+	switch first, second := has(from), has(to); {
+	case first && !second:
+		return from
+	case second && !first:
+		return to
+	}
+	return 0
+}
+
+// wall is the time. It never goes back.
+func (c *clock) wall() int64 {
+	m := c.now.Load()
+	t := m.from + int64(time.Since(m.since))
+	if m.to != 0 && t+int64(near) >= m.to {
+		t = m.to
+	}
+	if m.fixed != 0 {
+		t = m.fixed
+	}
+	c.last = max(c.last, t)
+	return c.last
+}
+
+// fill gives random bytes: those that the recording has for this size, in order; and when there are none any more, of
+// a stream that is the same in every replay.
+func (c *clock) fill(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if list := c.random[len(b)]; len(list) > 0 {
+		copy(b, c.plan.events[list[0]].Data)
+		c.random[len(b)] = list[1:]
+		return
+	}
+	c.stream.Read(b)
+}

@@ -1,0 +1,247 @@
+//go:build linux && amd64
+
+package player
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ri/record/streams"
+	"ri/replay/sandbox"
+)
+
+// Inside tells that this process is a player in a sandbox: then RunInside is all that it does. The main function asks
+// before anything else.
+func Inside() bool { return sandbox.Inside() }
+
+// RunInside plays, and gives the exit code.
+func RunInside() int {
+	out := json.NewEncoder(sandbox.Report())
+	report, err := inside()
+	if err != nil {
+		out.Encode(map[string]any{"Error": err.Error(), "Kind": kindOf(err)})
+		return 1
+	}
+	if err := out.Encode(map[string]any{"Report": report}); err != nil {
+		return 1
+	}
+	return 0
+}
+
+func inside() (*Report, error) {
+	text, files, err := sandbox.Job()
+	if err != nil {
+		return nil, err
+	}
+	var j job
+	if err := json.Unmarshal(text, &j); err != nil {
+		return nil, fmt.Errorf("the job: %w", err)
+	}
+	recording, err := openStreams(files(0), j.Size)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := newPlan(recording)
+	if err != nil {
+		return nil, err
+	}
+	p := &player{plan: plan, opt: j.Options, lives: map[uint32]*live{}, heard: map[string]string{},
+		wake: make(chan struct{}, 1)}
+	p.clock = newClock(plan)
+	if err := p.enter(recording, &j); err != nil {
+		return nil, err
+	}
+	cmd, err := p.command(&j)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if p.prog, err = sandbox.Run(cmd, j.Path, p.answers()); err != nil {
+		return nil, fmt.Errorf("%s: %w", j.Path, err)
+	}
+	if err := p.conduct(context.Background()); err != nil {
+		return nil, err
+	}
+	p.report.Took = time.Since(began)
+	p.end()
+	return p.sum(), nil
+}
+
+// enter makes what the program finds.
+func (p *player) enter(recording *streams.Reader, j *job) error {
+	process := &p.plan.header.Process
+	addresses, ports, err := p.plan.addresses()
+	if err != nil {
+		return err
+	}
+	root := &sandbox.Root{Binary: j.Binary, Path: j.Path, Addresses: addresses, Ports: ports}
+	if placeable(process.Dir) {
+		root.Dir = process.Dir
+	}
+	if len(p.plan.names) > 0 {
+		root.Files = append(root.Files, sandbox.File{Path: "/etc/resolv.conf", Mode: 0o644,
+			Write: func(w io.Writer) error {
+				for _, name := range p.plan.names {
+					if _, err := fmt.Fprintf(w, "nameserver %s\n", name); err != nil {
+						return err
+					}
+				}
+				return nil
+			}})
+	}
+	for i, f := range process.Files {
+		if !placeable(f.Path) || f.Path == j.Path {
+			p.report.note("the recording's file %q isn't put there: no place for one", f.Path)
+			continue
+		}
+		root.Files = append(root.Files, sandbox.File{Path: f.Path, Mode: fs.FileMode(f.Mode) & 0o666,
+			Write: func(w io.Writer) error { return recording.Content(i, w) }})
+	}
+	notes, err := sandbox.Enter(root)
+	p.report.Notes = append(p.report.Notes, notes...)
+	return err
+}
+
+// command is what is started.
+func (p *player) command(j *job) (*exec.Cmd, error) {
+	process := &p.plan.header.Process
+	args := process.Args
+	if len(args) == 0 {
+		args = []string{j.Path}
+	}
+	if j.Args != nil {
+		args = append(args[:1:1], j.Args...)
+	}
+	cmd := &exec.Cmd{Path: j.Path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Dir: "/"}
+	if len(j.Exec) > 0 {
+		path, err := exec.LookPath(j.Exec[0])
+		if err != nil {
+			return nil, fmt.Errorf("--exec: %w (it is looked for inside, where /tmp and /run are empty)", err)
+		}
+		cmd.Path, cmd.Args = path, append(append(slices.Clone(j.Exec), j.Path), args[1:]...)
+		if filepath.Base(path) == "dlv" && len(args) > 1 {
+			cmd.Args = append(append(slices.Clone(j.Exec), j.Path, "--"), args[1:]...)
+		}
+	}
+	if placeable(process.Dir) {
+		cmd.Dir = process.Dir
+	}
+	for _, e := range process.Env { // nothing that a loader takes code from
+		if !strings.HasPrefix(e, "LD_") && strings.Contains(e, "=") && !strings.ContainsRune(e, 0) {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	if len(j.Exec) > 0 {
+		cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TERM="+os.Getenv("TERM"))
+	}
+	return cmd, nil
+}
+
+func (p *player) answers() (a sandbox.Answers) {
+	if !p.opt.FreeTime {
+		a.Now = p.clock.wall
+	}
+	if !p.opt.FreeRandom {
+		a.Random = p.clock.fill
+		a.Boot = new([16]byte)
+		rand.NewChaCha8([32]byte{1}).Read(a.Boot[:])
+	}
+	return a
+}
+
+// end ends the program as the recording did: by itself, or by a signal.
+func (p *player) end() {
+	process := &p.plan.header.Process
+	p.report.Exit = -1
+	ended := func() bool {
+		select {
+		case <-p.prog.Ended:
+			return true
+		default:
+			return false
+		}
+	}
+	if process.Exit != nil {
+		p.await(ended, leastPatience)
+	}
+	sig := unix.SIGTERM
+	if process.Exit != nil && *process.Exit > 128 && *process.Exit < 128+32 {
+		sig = unix.Signal(*process.Exit - 128)
+	}
+	if !ended() {
+		p.prog.Signal(sig)
+		if !p.await(ended, Patience) && !ended() {
+			p.report.note("the program didn't end by a signal (%v) and was killed", sig)
+			p.prog.Signal(unix.SIGKILL)
+			<-p.prog.Ended
+		}
+	}
+	p.report.Exit = p.prog.Exit
+	p.report.RecordedExit = process.Exit
+}
+
+// sum counts what came of it.
+func (p *player) sum() *Report {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := &p.report
+	r.Events, r.Recorded, r.Asked = len(p.plan.events), p.plan.length(), p.prog.Asked()
+	p.tellUnmatched()
+	for _, c := range p.plan.order {
+		if c.self {
+			continue
+		}
+		if l := p.lives[c.id]; l != nil {
+			l.finish()
+			r.Extra += l.extra
+		}
+		for _, o := range c.outs {
+			if o.end {
+				continue
+			}
+			switch o.state {
+			case equal:
+				r.Equal++
+			case unknown:
+				r.Unknown++
+			case differs:
+				r.Differing++
+				p.tell(c, o)
+			default:
+				r.Missing++
+				p.tell(c, o)
+			}
+		}
+	}
+	slices.SortFunc(r.Differences, func(a, b Difference) int { return int(int64(a.Event) - int64(b.Event)) })
+	r.Differences = r.Differences[:min(len(r.Differences), maxTold)]
+	if err := p.prog.Err(); err != nil {
+		r.note("%v", err)
+	}
+	for what, n := range p.plan.notes {
+		r.note("%s: %d", what, n)
+	}
+	slices.Sort(r.Notes)
+	return r
+}
+
+func (p *player) tell(c *conn, o *output) {
+	d := Difference{Event: o.seq, Conn: c.id, With: c.peer, Size: o.size, Offset: o.offset, Missing: o.state == missing,
+		At: time.Duration(o.at - p.plan.events[0].Mono), Sent: len(o.data) > 0,
+		Recorded: excerpt(o.data, o.offset), Replayed: excerpt(o.came, o.offset)}
+	if len(p.report.Differences) < 4096 {
+		p.report.Differences = append(p.report.Differences, d)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !fault
+
+package main
+
+func greeting(name string) string { return "hello " + name }
