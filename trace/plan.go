@@ -143,7 +143,14 @@ func (p *Plan) find(w *Probe) error {
 	}
 	var why error
 	var functions []*place.Function
+	tooMany := func(n int) error {
+		return rows.Usagef("%d functions have such names, at most %d are traced at once: say it more exactly", n,
+			maxProbes)
+	}
 	for _, name := range w.Functions {
+		if n := place.Matching(p.process.File, name); n > maxProbes { // finding their places would take long
+			return tooMany(n)
+		}
 		found, err := place.Find(p.process.File, name)
 		if err != nil {
 			return rows.Usage(err)
@@ -154,8 +161,7 @@ func (p *Plan) find(w *Probe) error {
 		functions = append(functions, found.Functions...)
 	}
 	if len(functions)+len(p.probes) > maxProbes {
-		return rows.Usagef("%d functions have such names, at most %d are traced at once: say it more exactly",
-			len(functions)+len(p.probes), maxProbes)
+		return tooMany(len(functions) + len(p.probes))
 	}
 	for _, fn := range functions {
 		for _, r := range fn.Refused {

@@ -52,6 +52,7 @@ func newBody(f *symbols.File, info symbols.FuncInfo) *body {
 // disassemble reads the function's code.
 func (b *body) disassemble(code []byte) {
 	info := b.info
+	b.list = make([]instr, 0, min(len(code)/4+8, maxInstructions)) // an instruction has some four bytes and a half
 	for pc := info.Entry; len(code) > 0 && len(b.list) < maxInstructions; {
 		in, ok := decode(code, pc)
 		if !ok {

@@ -52,6 +52,14 @@ func Find(f *symbols.File, what string) (*Found, error) {
 	return nil, err
 }
 
+// Matching is how many functions a pattern stands for, without a look at their code; of what is no pattern it is 1.
+func Matching(f *symbols.File, what string) int {
+	if _, _, ok := isLine(what); ok || !isPattern(what) {
+		return 1
+	}
+	return len(namesOf(f).matching(f, what))
+}
+
 // isInterface tells whether a type of that name is known to be an interface.
 func isInterface(f *symbols.File, name string) bool {
 	t, err := f.Type(name)

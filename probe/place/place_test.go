@@ -75,6 +75,9 @@ func TestCompiled(t *testing.T) {
 	n := &names{all: []string{"example.org/shop/order.Find", "type:.eq.example.org/shop/order.Key"}}
 	f := build(t, testprogram.Variants[0]).file
 	for pattern, want := range map[string][]string{"order.*": n.all[:1], "*order.*": n.all[:1], "type:.eq.*": n.all[1:]} {
+		if got := Matching(f, pattern); got != len(want) {
+			t.Errorf("%s: %d", pattern, got)
+		}
 		if got := n.matching(f, pattern); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", pattern, got, want)
 		}
