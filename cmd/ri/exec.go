@@ -50,5 +50,6 @@ Lua globals, and what is returned is printed.`,
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())
 	o.addProfile(cmd.Flags())
+	o.addArrange(cmd.Flags())
 	return cmd
 }

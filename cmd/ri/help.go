@@ -28,7 +28,7 @@ Most take -p PID, or -c CORE [--exe EXE], and
   --json | --ndjson             one document, or a row a line
   -o FILE, -q                   results into a file; no remarks on stderr
 Results go to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 usage,
-3 found something, 4 refused, 5 partial, 6 conflict.
+3 found something, 4 refused, 5 partial, 6 conflict, 130 Ctrl-C.
 `
 
 // groups are the commands by what they are for, as help lists them. What isn't named here stands in the last group.
@@ -42,7 +42,7 @@ var groups = []struct {
 	{"take home", []string{"record", "recording", "replay", "core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
-	{"ri itself", []string{"ps", "doctor", "version", "completion", "man"}},
+	{"ri itself", []string{"ps", "doctor", "version", "help", "completion", "man"}},
 }
 
 // groupsText is the list of commands in help.

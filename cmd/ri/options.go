@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,6 +26,8 @@ type options struct {
 	out          string
 	json, ndjson bool
 	quiet        bool
+	arrange      rows.Arrangement
+	every        time.Duration // looks are made again; 0: one
 
 	pprof, folded string
 }
@@ -34,6 +37,17 @@ func (o *options) addOutput(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "results as one JSON document")
 	f.BoolVar(&o.ndjson, "ndjson", false, "results as JSON, a row a line")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no remarks on stderr, only errors")
+}
+
+// addArrange is for commands that give rows.
+func (o *options) addArrange(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.arrange.Where, "where", nil,
+		"only rows of which `'COL OP VALUE'` holds: 'wait > 5s', 'state = waiting', 'func =~ Handler$'; may be given again")
+	f.StringSliceVar(&o.arrange.Sort, "sort", nil, "order the rows by `COL`, or -COL: the largest first")
+	f.StringSliceVar(&o.arrange.Group, "group", nil, "make one row, with a count, of those that are the same in `COL`")
+	f.StringSliceVar(&o.arrange.Sum, "sum", nil, "with --group: add up `COL`")
+	f.DurationVar(&o.every, "watch", 0, "look again every `DURATION`, until Ctrl-C; what changed is marked")
+	f.IntVar(&o.arrange.Limit, "limit", 0, "only the first `N` rows")
 }
 
 // addProfile is for commands whose scripts may give stacks.
@@ -134,6 +148,7 @@ func (o *options) output() (*rows.Output, error) {
 	if err != nil {
 		return nil, err
 	}
+	out.Arrange = &o.arrange
 	if err := errors.Join(out.AddProfile(rows.ProfilePprof, o.pprof),
 		out.AddProfile(rows.ProfileFolded, o.folded)); err != nil {
 		out.Close()
@@ -186,11 +201,28 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 	if err := out.CheckProfiles(p.Recipe.Name, p.Script.ProfileValues()); err != nil {
 		return err
 	}
+	check := o.arrange.Check
+	if p.Traces() {
+		check = o.arrange.CheckPassing
+	}
+	if err := check(p.Script.Header.Columns); err != nil {
+		return err
+	}
+	if o.every != 0 {
+		if err := commands.CheckAgain(out, p, o.target, o.every); err != nil {
+			return err
+		}
+	}
 	t, err := ri.Open(o.target)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
+	if o.every != 0 {
+		return commands.Again(ctx, out, o.every, func(ctx context.Context) (*rows.Result, error) {
+			return t.Run(ctx, p, out)
+		})
+	}
 	if p.Traces() {
 		return commands.Follow(ctx, out, p, t.Stream)
 	}

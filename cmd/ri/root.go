@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ri"
+	"ri/instruments/commands"
 	"ri/instruments/rows"
 )
 
@@ -47,7 +50,9 @@ func newRoot() *rootCommand {
 	root.SetErr(stderr)
 	o.addOutput(root.PersistentFlags())
 	root.AddCommand(newSet(o), newLog(o), newUndo(o))
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.SetHelpCommand(newHelp())
+	root.Version = "ri " + commands.OwnVersion()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(newPs(o), newRecipes(o), newShow(o), newRun(o), newCheck(o), newExec(o), newPrint(o), newReport(o),
 		newWatch(o), newDoctor(o), newVersion(o), newCrash(o), newCore(o), newDlv(o), newRecord(o), newRecording(o),
 		newReplay(o))
@@ -86,7 +91,41 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("no command %q%s (ri --help lists them)", args[0], rows.DidYouMean(args[0], names))
+	hint := rows.DidYouMean(args[0], names)
+	if slices.Contains(builtIn(), args[0]) {
+		hint = fmt.Sprintf("; it is a recipe: ri run %s -p PID", args[0])
+	}
+	return fmt.Errorf("no command %q%s (ri --help lists them)", args[0], hint)
+}
+
+// builtIn are the names of the recipes, for guesses.
+func builtIn() (names []string) {
+	c, _, err := ri.OpenCatalogue()
+	if err != nil {
+		return nil
+	}
+	for _, r := range c.Recipes() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// newHelp is ri help COMMAND, for who types it as with git and go.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "say what ri, or a command of it, does",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err == nil && len(rest) > 0 && about.HasSubCommands() {
+				err = knownCommand(about, rest)
+			}
+			if err != nil {
+				return rows.Usage(knownCommand(cmd.Root(), args))
+			}
+			return about.Help()
+		},
+	}
 }
 
 // nearFlags guesses what an unknown flag was meant to be.

@@ -69,5 +69,6 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 	o.addLook(cmd.Flags())
 	o.addRecipes(cmd.Flags())
 	o.addProfile(cmd.Flags())
+	o.addArrange(cmd.Flags())
 	return cmd
 }

@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"ri/attach"
 	"ri/inert"
@@ -55,7 +51,7 @@ func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how
 	if err := s.CheckExpr(ctx, expr); err != nil {
 		return err
 	}
-	t := &topScreen{out: out, expr: expr}
+	t := &topScreen{screen: screen{out: out}, expr: expr}
 	defer t.leave()
 	var total *rows.Result
 	leafOptions := values.LeafOptions{Depth: opt.Depth, Elems: maxTopElements}
@@ -193,11 +189,9 @@ func topRows(before, leaves []values.Leaf, took time.Duration) []topRow {
 
 // topScreen is where refreshes go.
 type topScreen struct {
-	out  *rows.Output
+	screen
 	expr string
 	rows []rows.Row // of JSON
-	on   bool       // the terminal's other screen is in use
-	last string
 
 	moved []string // parts of elements that have changed, those first that did first
 }
@@ -220,13 +214,9 @@ func (t *topScreen) show(list []topRow, res *rows.Result, first, truncated bool,
 		}
 		return t.out.WriteRows(nil, []rows.Row{row})
 	}
-	style := t.out.Style()
-	if style.Width == 0 || !term.IsTerminal(int(t.out.Stdout.Fd())) || os.Getenv("TERM") == "dumb" {
+	style, height, ok := t.room()
+	if !ok {
 		return t.out.WriteText(topLine(list, first, now))
-	}
-	_, height, err := term.GetSize(int(t.out.Stdout.Fd()))
-	if err != nil || height < 5 {
-		height = 24
 	}
 	room := height - 4
 	what, body := "", ""
@@ -242,18 +232,7 @@ func (t *topScreen) show(list []topRow, res *rows.Result, first, truncated bool,
 		what += " (cut: give a part of it, or a smaller --depth)"
 	}
 	head := fmt.Sprintf("%s  %s  %s  %s", now.Format("15:04:05"), t.expr, what, res.Cost())
-	screen := inert.Styled(cutLine(inert.Cell(head), style.Width) + "\n" + body)
-	t.last = screen
-	return t.out.Write(func(w io.Writer) error {
-		if !t.on {
-			t.on = true
-			if _, err := io.WriteString(w, "\x1b[?1049h"); err != nil {
-				return err
-			}
-		}
-		_, err := io.WriteString(w, "\x1b[H"+strings.ReplaceAll(screen, "\n", "\x1b[K\n")+"\x1b[J")
-		return err
-	})
+	return t.draw(head, body, style)
 }
 
 // partTable is a table with a row for each part of the value.
@@ -276,14 +255,6 @@ func (t *topScreen) partTable(list []topRow, room int, style rows.TableStyle) (w
 		{Name: "rate", Type: rows.ColumnFloat}}, table, style)
 	return fmt.Sprintf("%s of %s", rows.Plural(int64(shown), "value"), rows.Thousands(int64(len(list)))),
 		strings.ReplaceAll(b.String(), "RATE", "  /s")
-}
-
-// leave gives the terminal back, with the last refresh on it.
-func (t *topScreen) leave() {
-	if t.on {
-		t.on = false
-		_ = t.out.Write(func(w io.Writer) error { _, err := io.WriteString(w, "\x1b[?1049l"+t.last); return err })
-	}
 }
 
 // topLine is a refresh as a line: what changed since the one before; the first has all.

@@ -65,8 +65,10 @@ func (w *following) flush() {
 func (w *following) Emit(row rows.Row) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.Format == rows.JSON {
+	if w.Format == rows.JSON && w.stream.Wants(row) {
 		w.rows = append(w.rows, row)
+	}
+	if w.Format == rows.JSON {
 		return nil
 	}
 	if w.failed != nil {

@@ -14,12 +14,15 @@ import (
 	"ri/symbols/layouts"
 )
 
-// ListProcesses writes the Go processes that can be seen from here.
-func ListProcesses(out *rows.Output) error {
+// ListProcesses writes the Go processes that can be seen from here; with a filter, those whose name, module or command
+// line has it, or whose pid it is.
+func ListProcesses(out *rows.Output, filter string) error {
 	list, err := proc.List()
 	if err != nil {
 		return err
 	}
+	all := len(list.Go)
+	list.Go = slices.DeleteFunc(list.Go, func(p proc.GoProcess) bool { return !asked(p, filter) })
 	columns := []rows.Column{
 		{Name: "pid", Type: rows.ColumnInt}, {Name: "user"}, {Name: "name"}, {Name: "go"},
 		{Name: "module", Cut: rows.CutPaths}, {Name: "version"},
@@ -56,13 +59,31 @@ func ListProcesses(out *rows.Output) error {
 	for _, note := range releaseNotes(list.Go) {
 		out.Log(note)
 	}
-	if len(lines) == 0 {
+	switch {
+	case len(lines) > 0:
+	case all > 0:
+		out.Log(fmt.Sprintf("no Go process has %s in its name, module or command line; without it there are %d",
+			rows.QuoteName(filter), all))
+	default:
 		out.Log("no Go processes are visible here")
 	}
 	if advice := list.Advice(); advice != "" {
 		out.Log(advice)
 	}
 	return out.Commit()
+}
+
+// asked tells whether a process is one of those that a filter asks for.
+func asked(p proc.GoProcess, filter string) bool {
+	if filter == "" || filter == strconv.Itoa(p.PID) {
+		return true
+	}
+	for _, text := range slices.Concat(p.CommandLine, []string{p.Name, p.Module}) {
+		if strings.Contains(strings.ToLower(text), strings.ToLower(filter)) {
+			return true
+		}
+	}
+	return false
 }
 
 // releaseNotes say which processes were built by releases that ri has not been tried on, once for each release.

@@ -173,7 +173,7 @@ func Record(ctx context.Context, out *rows.Output, c *recipes.Catalogue, choice 
 	if err != nil {
 		return err
 	}
-	options.Look, options.Version, options.WholeSymbols = look, ownVersion(), opt.WholeSymbols
+	options.Look, options.Version, options.WholeSymbols = look, OwnVersion(), opt.WholeSymbols
 	options.Heap = opt.Heap
 	s, err := looks.OpenSession(choice)
 	if err != nil {

@@ -84,7 +84,7 @@ func RecordCalls(ctx context.Context, out *rows.Output, choice looks.TargetChoic
 		return rows.Usage(err)
 	}
 	r, err := tap.New(ctx, s.Process(), b, tap.Options{Policy: opt.Policy, Key: opt.Key, KeyKept: opt.KeyKept,
-		By: ownVersion(), For: o.For, Limit: o.Limit, Budget: o.Budget, FromStart: child != nil,
+		By: OwnVersion(), For: o.For, Limit: o.Limit, Budget: o.Budget, FromStart: child != nil,
 		Limits: compile.Limits{Depth: 8, Text: o.Text, Elems: o.Elems, Bytes: o.Bytes},
 		Armed: func(f kernel.Forecast) {
 			out.Log(trace.ArmedText(f))

@@ -80,7 +80,7 @@ func keepHits(out *rows.Output, s *looks.Session, opt HitsOptions, run func(*hit
 	if err != nil {
 		return err
 	}
-	options.Version = ownVersion()
+	options.Version = OwnVersion()
 	var ended error
 	var head *record.Header
 	var size, kept int64

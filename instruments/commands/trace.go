@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -61,6 +62,9 @@ func traceSessionOf(ctx context.Context, out *rows.Output, s *looks.Session, req
 	w.ticker = time.AfterFunc(traceFlush, w.flush)
 	defer w.ticker.Stop()
 	sum, err := p.Run(ctx, w)
+	if errors.Is(err, errUnread) {
+		err = nil
+	}
 	if keeper != nil {
 		keeper.End(sum)
 	}
@@ -242,8 +246,17 @@ func (w *traceWatcher) Row(row rows.Row) error {
 	if w.failed != nil {
 		return w.failed
 	}
-	return w.stream.Row(row)
+	if err := w.stream.Row(row); err != nil {
+		return err
+	}
+	if w.out.Unread() {
+		return errUnread
+	}
+	return nil
 }
+
+// errUnread ends a trace whose rows nobody reads any more.
+var errUnread = errors.New("nobody reads")
 
 // summaryRow is a summary for programs.
 func summaryRow(s *trace.Summary) rows.Row {

@@ -9,8 +9,8 @@ import (
 	"ri/symbols/layouts"
 )
 
-// ownVersion is this ri's.
-func ownVersion() string {
+// OwnVersion is this ri's.
+func OwnVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
@@ -19,7 +19,7 @@ func ownVersion() string {
 
 // Version writes which ri this is and what it was built with.
 func Version(out *rows.Output) error {
-	version, revision, delve := ownVersion(), "", "none"
+	version, revision, delve := OwnVersion(), "", "none"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

@@ -399,27 +399,17 @@ func (h *Host) riMatch(L *lua.LState) int {
 	if pattern != "" && isToken(L.Get(1)) != isToken(L.Get(2)) {
 		h.raise(L, values.NewTokenError("ri.match"))
 	}
-	if strings.Contains(text, pattern) {
-		L.Push(lua.LTrue)
-		return 1
-	}
-	re, known := h.patterns[pattern]
+	fits, known := h.patterns[pattern]
 	if !known {
 		var err error
-		if re, err = regexp.Compile(pattern); err != nil && !isName(pattern) {
+		if fits, err = lang.Filter(pattern); err != nil {
 			h.raise(L, fmt.Errorf("ri.match: %w", err))
 		}
 		if h.patterns == nil || len(h.patterns) > 1000 {
-			h.patterns = map[string]*regexp.Regexp{}
+			h.patterns = map[string]func(string) bool{}
 		}
-		h.patterns[pattern] = re
+		h.patterns[pattern] = fits
 	}
-	L.Push(lua.LBool(re != nil && re.MatchString(text)))
+	L.Push(lua.LBool(fits(text)))
 	return 1
-}
-
-// isName says whether a pattern that is no regular expression may be meant as it is: the name of a method, or of a
-// generic function.
-func isName(pattern string) bool {
-	return strings.Contains(pattern, "(*") || strings.Contains(pattern, "[")
 }

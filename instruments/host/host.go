@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +115,7 @@ type Host struct {
 	byIDBroken  error                       // the last goroutine that can't be read
 	stacks      values.StackMemo            // of ri.stacks, from one look to the next
 	walkers     map[string]*lua.LFunction
-	patterns    map[string]*regexp.Regexp // of ri.match; nil: none, but a name
+	patterns    map[string]func(string) bool // of ri.match
 	packages    map[string]bool
 	metas       metatables
 }

@@ -63,9 +63,9 @@ var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, Param
 type Param struct {
 	Name     string
 	Type     ParamType
-	Default  any // nil: none. string, int64, float64, bool, time.Duration or (address) uint64
-	Min, Max any // nil: none. int64, float64 or time.Duration, as Type
-	Values   []string
+	Default  any      // nil: none. string, int64, float64, bool, time.Duration or (address) uint64
+	Min, Max any      // nil: none. int64, float64 or time.Duration, as Type
+	Values   []string // of an enum; of a string that is a filter, what it may choose from
 	Required bool
 	Help     string
 	Line     int
@@ -123,8 +123,8 @@ func (d *headerDecoder) param(key string, t *lua.LTable) Param {
 		d.fail(key+".type", "parameter %s: unknown type %q; there are %s", p.Name, p.Type, joinWords(paramTypes))
 		return p
 	}
-	if (p.Type == ParamEnum || p.Type == ParamEnums) != (len(p.Values) > 0) {
-		d.fail(key+".values", "parameter %s: values belong to type enum or enums, and only there", p.Name)
+	if enum := p.Type == ParamEnum || p.Type == ParamEnums; enum != (len(p.Values) > 0) && p.Type != ParamString {
+		d.fail(key+".values", "parameter %s: values belong to type enum, enums or string, and only there", p.Name)
 	}
 	p.Default = d.paramValue(t, key, "default", &p)
 	d.paramRange(t, key, &p)

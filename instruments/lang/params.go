@@ -161,6 +161,8 @@ func (p *Param) parse(value string) (any, error) {
 			}
 		}
 		return strings.Join(names, ","), p.among(names...)
+	case ParamString:
+		return value, p.chooses(value)
 	case ParamExpr, ParamGoType:
 		if strings.TrimSpace(value) == "" {
 			return bad(map[ParamType]string{ParamExpr: "expression", ParamGoType: "Go type"}[p.Type])

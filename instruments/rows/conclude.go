@@ -16,6 +16,9 @@ func (o *Output) Conclude(r *Result) error {
 	if o.progress {
 		_ = o.Stderr.Control(eraseLine)
 	}
+	if err := o.Arrange.Apply(r); err != nil {
+		return err
+	}
 	for _, line := range r.Log {
 		o.Log(line)
 	}

@@ -29,10 +29,13 @@ type Output struct {
 	Quiet  bool
 	Stdout *os.File
 	Stderr *inert.Writer
+	// Arrange is which rows are wanted, and in what order; nil: as they are.
+	Arrange *Arrangement
 
 	path       string
 	Temp       *unnamedFile
 	profiles   []profileOutput
+	unread     bool
 	progress   bool      // a line of progress stands on the terminal
 	progressed time.Time // when progress was heard of last
 	instead    bool      // a profile goes to Stdout, in place of the result
@@ -79,6 +82,16 @@ func (o *Output) WriteResult(r *Result) error {
 
 // WriteRows writes rows that no run gave.
 func (o *Output) WriteRows(columns []Column, rows []Row) error {
+	if !o.Arrange.None() {
+		r := &Result{Columns: columns, Rows: rows}
+		if err := o.Arrange.Apply(r); err != nil {
+			return err
+		}
+		for _, line := range r.Log {
+			o.Log(line)
+		}
+		columns, rows = r.Columns, r.Rows
+	}
 	if o.Format != Table {
 		return o.Write(func(w io.Writer) error { return writeRowsJSON(w, columns, rows, o.Format == NDJSON) })
 	}
@@ -146,10 +159,14 @@ func (o *Output) Write(render func(io.Writer) error) error {
 		err = w.Flush()
 	}
 	if errors.Is(err, syscall.EPIPE) && o.Temp == nil {
+		o.unread = true
 		return nil
 	}
 	return err
 }
+
+// Unread tells that who read the results has closed its end: more of what has no end of its own is in vain.
+func (o *Output) Unread() bool { return o.unread }
 
 // writeAtOnce is how much is written by one call.
 const writeAtOnce = 64 << 10

@@ -19,16 +19,29 @@ type Stream struct {
 	pending []Row
 	line    []string
 	written int
+	wanted  *arranged // nil: all
 }
 
 // atOnce is how many rows a table waits for to know how wide its columns are.
 const atOnce = 24
 
 // NewStream begins a stream of rows.
-func (o *Output) NewStream(columns []Column) *Stream { return &Stream{out: o, columns: columns} }
+func (o *Output) NewStream(columns []Column) *Stream {
+	s := &Stream{out: o, columns: columns}
+	if !o.Arrange.None() { // what is wrong with it was said before
+		s.wanted, _ = o.Arrange.compile(columns, false)
+	}
+	return s
+}
+
+// Wants tells whether a row is one of those that are asked for.
+func (s *Stream) Wants(row Row) bool { return s.wanted == nil || s.wanted.fits(row) }
 
 // Row takes a row.
 func (s *Stream) Row(row Row) error {
+	if !s.Wants(row) {
+		return nil
+	}
 	s.written++
 	switch s.out.Format {
 	case NDJSON:

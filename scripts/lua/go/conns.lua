@@ -28,6 +28,12 @@ local function emit(fd, socket, polled, now, p)
   return true
 end
 
+-- As the kernel has them: include/net/tcp_states.h of Linux 6.1; of Unix sockets, include/uapi/linux/net.h.
+local states = {
+  "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING",
+  "NEW_SYN_RECV", "CONNECTED", "CONNECTING", "DISCONNECTING",
+}
+
 return {
   title = "sockets: peers, state, bytes queued, who waits for them",
   category = "go",
@@ -38,7 +44,7 @@ nearest one, 0 if it has passed. A socket that was reset, and that the program s
 of the kernel's tables: it has CLOSE. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames, and of a core those in its heap.]],
   needs = { runtime = { "poller", "goroutine" } },
   params = {
-    { name = "state", type = "string", default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
+    { name = "state", type = "string", values = states, default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
     { name = "address", type = "string", default = "", help = "only sockets with this in the local or remote address" },
     { name = "unread", type = "bool", default = false, help = "only sockets with bytes that wait to be read or acknowledged" },
   },

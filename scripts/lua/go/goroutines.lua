@@ -154,6 +154,20 @@ local function tree(groups, p)
   walk(root, 0)
 end
 
+-- What a state or a wait reason can be: runtime/runtime2.go of Go 1.20 to 1.27.
+local states = {
+  "idle", "runnable", "running", "syscall", "waiting", "moribund", "enqueue", "copystack", "preempted", "leaked",
+  "dead", "GC assist marking", "IO wait", "chan receive (nil chan)", "chan send (nil chan)", "dumping heap",
+  "garbage collection", "garbage collection scan", "panicwait", "select", "select (no cases)", "GC assist wait",
+  "GC sweep wait", "GC scavenge wait", "chan receive", "chan send", "finalizer wait", "force gc (idle)",
+  "GOMAXPROCS updater (idle)", "semacquire", "sleep", "sync.Cond.Wait", "sync.Mutex.Lock", "sync.RWMutex.RLock",
+  "sync.RWMutex.Lock", "sync.WaitGroup.Wait", "trace reader (blocked)", "wait for GC cycle", "GC worker (idle)",
+  "GC worker (active)", "debug call", "GC mark termination", "stopping the world", "flushing proc caches",
+  "trace goroutine status", "trace proc status", "page trace flush", "coroutine", "GC weak to strong wait",
+  "synctest.Run", "synctest.Wait", "chan receive (durable)", "chan send (durable)", "select (durable)",
+  "sync.WaitGroup.Wait (durable)", "cleanup wait",
+}
+
 return {
   title = "goroutines, grouped by stack, with state and wait",
   category = "go",
@@ -167,7 +181,7 @@ waiting, so it is absent until then. A filter is a part of a text or a regular e
   params = {
     { name = "group", type = "bool", default = true, help = "those with the same stack on one row" },
     { name = "tree", type = "bool", default = false, help = "by who started whom" },
-    { name = "state", type = "string", default = "", help = "only this state or wait reason: running, waiting, chan receive, ..." },
+    { name = "state", type = "string", values = states, default = "", help = "only this state or wait reason: running, waiting, chan receive, ..." },
     { name = "func", type = "string", default = "", help = "only with such a function on the stack" },
     { name = "label", type = "string", default = "", help = "only with such a pprof label: name=value" },
     { name = "wait", type = "duration", default = "0s", min = 0, help = "only those known to wait for at least so long" },

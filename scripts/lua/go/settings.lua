@@ -70,7 +70,7 @@ masked unless secrets=yes.]],
   },
   params = {
     { name = "secrets", type = "bool", default = false, help = "show passwords, tokens and keys too" },
-    { name = "kind", type = "string", default = "", help = "only settings of this kind: runtime, debug, arg, env" },
+    { name = "kind", type = "string", values = { "runtime", "debug", "arg", "env" }, default = "", help = "only settings of this kind: runtime, debug, arg, env" },
   },
   columns = {
     { name = "kind", help = "runtime, debug, arg or env", key = true },
