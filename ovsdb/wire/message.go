@@ -15,6 +15,8 @@ import (
 const (
 	MaxMessage = 64 << 20 // bytes
 	maxNesting = 200
+
+	keptBuffer = 256 << 10 // bytes
 )
 
 // ErrMessage: what came is no JSON-RPC message, or too large a one.
@@ -32,11 +34,14 @@ type message struct {
 
 // reader cuts a stream into messages: JSON objects one after the other, with or without white space between them.
 type reader struct {
-	in  *bufio.Reader
-	buf []byte
+	in   *bufio.Reader
+	buf  []byte
+	most int // bytes of a message
 }
 
-func newReader(r io.Reader) *reader { return &reader{in: bufio.NewReaderSize(r, 64<<10)} }
+func newReader(r io.Reader) *reader {
+	return &reader{in: bufio.NewReaderSize(r, 16<<10), most: MaxMessage}
+}
 
 // next reads a message. io.EOF at the end of the stream; ErrMessage ends a connection.
 func (r *reader) next() (*message, error) {
@@ -73,6 +78,9 @@ func (r *reader) next() (*message, error) {
 
 // object reads the bytes of one JSON object. It counts brackets only: what is in between is the decoder's.
 func (r *reader) object() ([]byte, error) {
+	if cap(r.buf) > keptBuffer { // a connection at rest keeps nothing of a long message
+		r.buf = nil
+	}
 	r.buf = r.buf[:0]
 	depth, inText, escaped := 0, false, false
 	for {
@@ -110,8 +118,8 @@ func (r *reader) object() ([]byte, error) {
 			return r.buf, nil
 		case depth > maxNesting:
 			return nil, fmt.Errorf("nested more than %d deep: %w", maxNesting, ErrMessage)
-		case len(r.buf) > MaxMessage:
-			return nil, fmt.Errorf("longer than %d MiB: %w", MaxMessage>>20, ErrMessage)
+		case len(r.buf) > r.most:
+			return nil, fmt.Errorf("longer than %d KiB: %w", r.most>>10, ErrMessage)
 		}
 	}
 }

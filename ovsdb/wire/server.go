@@ -14,6 +14,12 @@ import (
 
 // Server serves databases on connections. It is safe for concurrent use.
 type Server struct {
+	// Most is how many bytes a message may have; 0: MaxMessage.
+	Most int
+	// More, if it isn't nil, is called for each connection, before anything is read of it: what it gives has the first
+	// look at each request.
+	More func(net.Conn, *Peer) Methods
+
 	id ovsdb.UUID
 
 	mu        sync.Mutex
@@ -21,6 +27,15 @@ type Server struct {
 	sessions  map[*session]bool
 	locks     map[string][]*session // those that hold or wait for a lock: the first holds it
 	about     *engine.DB            // _Server
+}
+
+// Methods are others than databases', on the same connection.
+type Methods interface {
+	// Take takes a request or notification, or leaves it to the databases. It is called for one at a time, and nothing
+	// more is read meanwhile. The context is the connection's.
+	Take(context.Context, *Request) bool
+	// End is called once the connection has ended; it returns when all that was begun on it has.
+	End()
 }
 
 type served struct {

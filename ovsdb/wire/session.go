@@ -14,17 +14,17 @@ import (
 // session is one connection.
 type session struct {
 	server *Server
-	conn   net.Conn
+	*Peer
+	more   Methods // nil: none
 	cancel context.CancelFunc
 	news   chan struct{} // some monitor has something to tell
 
-	writing sync.Mutex // from what monitors have to tell on, until it and what follows is written
+	telling sync.Mutex // from what monitors have to tell on, until it and what follows is written
 
 	mu       sync.Mutex
 	monitors map[string]*monitor // by the JSON of their ids
 	waiting  map[string]context.CancelFunc
-	aware    bool            // it watches _Server
-	lost     map[string]bool // locks that were stolen, and aren't unlocked; the server's lock guards it
+	aware    bool // it watches _Server
 	all      sync.WaitGroup
 }
 
@@ -36,8 +36,12 @@ type monitor struct {
 }
 
 func newSession(s *Server, conn net.Conn, cancel context.CancelFunc) *session {
-	return &session{server: s, conn: conn, cancel: cancel, news: make(chan struct{}, 1),
+	one := &session{server: s, Peer: NewPeer(conn, s.Most), cancel: cancel, news: make(chan struct{}, 1),
 		monitors: map[string]*monitor{}, waiting: map[string]context.CancelFunc{}}
+	if s.More != nil {
+		one.more = s.More(conn, one.Peer)
+	}
+	return one
 }
 
 // run reads requests until the connection or the context ends.
@@ -56,14 +60,13 @@ func (s *session) run(ctx context.Context) {
 			}
 		}
 	})
-	in := newReader(s.conn)
 	for {
-		m, err := in.next()
+		m, err := s.next()
 		if err != nil {
 			return
 		}
 		switch {
-		case m.reply: // to an echo of ours
+		case s.more != nil && s.more.Take(ctx, &Request{Method: m.Method, Params: m.Params, peer: s.Peer, m: m}):
 		case m.ID == nil:
 			if m.Method == "cancel" && len(m.Params) == 1 {
 				s.cancelWaiting(m.Params[0])
@@ -81,6 +84,9 @@ func (s *session) end() {
 	s.cancel()
 	s.conn.Close()
 	s.server.unlockAll(s) // nobody tells it of locks from now on
+	if s.more != nil {
+		s.more.End()
+	}
 	s.all.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +107,8 @@ func (s *session) tell() {
 // send writes what the monitors have to tell, then a message: who is told that a transaction is done has been told what
 // it did.
 func (s *session) send(m *message) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	return s.write(m)
 }
 
@@ -124,15 +130,6 @@ func (s *session) write(m *message) error {
 		return nil
 	}
 	return s.put(m)
-}
-
-func (s *session) put(m *message) error {
-	text, err := m.encode()
-	if err != nil {
-		return err
-	}
-	_, err = s.conn.Write(text)
-	return err
 }
 
 // lastTransaction stands for the last transaction, of a database that keeps no history: a client that asks since when
@@ -316,8 +313,8 @@ func (s *session) monitor(m *message) error {
 			return s.send(failure(m, ovsdb.Syntaxf(m.Params[3], "", "last-txn-id must be UUID format.")))
 		}
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	key := ovsdb.Text(m.Params[1])
 	s.mu.Lock()
 	taken := s.monitors[key] != nil
@@ -348,8 +345,8 @@ func (s *session) changeMonitor(m *message) error {
 	if len(m.Params) != 3 {
 		return s.send(failure(m, ovsdb.Syntaxf(m.Params, "", "invalid parameters")))
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.telling.Lock()
+	defer s.telling.Unlock()
 	from, to := ovsdb.Text(m.Params[0]), ovsdb.Text(m.Params[1])
 	s.mu.Lock()
 	one, other := s.monitors[from], s.monitors[to]
