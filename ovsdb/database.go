@@ -151,6 +151,30 @@ func parseTransaction(s *Schema, text []byte) (*Transaction, error) {
 	return t, nil
 }
 
+// resolve makes values of a record's differences. The error says that they don't fit the rows that are there.
+func (db *Database) resolve(t *Transaction) error {
+	if !t.diff {
+		return nil
+	}
+	for name, rows := range t.tables {
+		for id, change := range rows {
+			old, existed := db.tables[name][id]
+			if !existed {
+				continue
+			}
+			for column, d := range change {
+				value, err := old[column].ApplyDiff(db.Schema.Tables[name].Columns[column].Type, d)
+				if err != nil {
+					return fmt.Errorf("row %s of table %s, column %s: %w", id, name, column, err)
+				}
+				change[column] = value
+			}
+		}
+	}
+	t.diff = false
+	return nil
+}
+
 // apply makes a transaction's changes.
 func (db *Database) apply(t *Transaction) {
 	for name, rows := range t.tables {
@@ -170,9 +194,6 @@ func (db *Database) apply(t *Transaction) {
 				}
 			}
 			for column, d := range change {
-				if t.diff && existed {
-					d = row[column].ApplyDiff(db.Schema.Tables[name].Columns[column].Type, d)
-				}
 				row[column] = d
 			}
 			table[id] = row

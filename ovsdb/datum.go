@@ -185,6 +185,10 @@ func (d Datum) Compare(e Datum) int {
 // twice. Errors are of type *Error.
 func (c ColumnType) FromJSON(j any, names Names) (Datum, error) { return c.read(j, names, false) }
 
+// Lenient is FromJSON for what a server tells: a difference may have any number of elements, and a value is as it was
+// once allowed.
+func (c ColumnType) Lenient(j any) (Datum, error) { return c.read(j, nil, true) }
+
 // read is FromJSON. loose: what a file holds; there may be any number of elements, as a difference has, and a number or
 // a text is as it was once allowed.
 func (c ColumnType) read(j any, names Names, loose bool) (d Datum, err error) {
@@ -328,7 +332,7 @@ func (d Datum) Minus(e Datum) Datum {
 // Diff is what ApplyDiff makes the other of: the elements that one of both has; of a map, keys with another value have
 // the new one; a column of one atom at most, the other.
 func (d Datum) Diff(t ColumnType, other Datum) Datum {
-	if t.Max == 1 && t.Value == nil {
+	if t.Max == 1 {
 		return other
 	}
 	return d.filter(func(i int) bool { return other.Find(d.Keys[i]) < 0 }, other, func(i int) bool {
@@ -368,10 +372,18 @@ func (d Datum) filter(mine func(i int) bool, e Datum, yours func(i int) bool) (o
 // ApplyDiff is what ovsdb_datum_apply_diff makes of it (Open vSwitch, lib/ovsdb-data.c). A column of one element gets
 // the new value. A set gets the elements that one of the two has. A map does too, but a key with another value gets
 // that value.
-func (d Datum) ApplyDiff(t ColumnType, diff Datum) Datum {
-	if t.Max == 1 && t.Value == nil {
-		return d.replaced(t, diff)
+func (d Datum) ApplyDiff(t ColumnType, diff Datum) (Datum, error) {
+	out := diff
+	if t.Max > 1 {
+		out = d.changed(t, diff)
 	}
+	if len(out.Keys) < t.Min || len(out.Keys) > t.Max {
+		return d, Errorf("ovsdb error", "Datum crated by diff has size error")
+	}
+	return out, nil
+}
+
+func (d Datum) changed(t ColumnType, diff Datum) Datum {
 	out := Datum{}
 	if t.Value != nil {
 		out.Values = []Atom{}
@@ -398,22 +410,4 @@ func (d Datum) ApplyDiff(t ColumnType, diff Datum) Datum {
 	}
 	out.Sort()
 	return out
-}
-
-// replaced is ApplyDiff for a column that holds one atom, or none.
-func (d Datum) replaced(t ColumnType, diff Datum) Datum {
-	if t.Min > 0 || len(d.Keys) != 1 {
-		return diff
-	}
-	switch had := d.Keys[0]; {
-	case len(diff.Keys) == 1 && CompareAtoms(had, diff.Keys[0]) == 0: // it went away
-		return Datum{}
-	case len(diff.Keys) == 2: // the old one and the new
-		for _, k := range diff.Keys {
-			if CompareAtoms(k, had) != 0 {
-				return Datum{Keys: []Atom{k}}
-			}
-		}
-	}
-	return diff
 }

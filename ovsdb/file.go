@@ -216,6 +216,9 @@ func (f *File) load(data []byte) error {
 			break
 		}
 		t, err := parseTransaction(f.Schema, text)
+		if err == nil {
+			err = f.resolve(t)
+		}
 		if err != nil {
 			if errors.Is(err, ErrSchema) {
 				return fmt.Errorf("%s: record at offset %d: %w", f.Path, at, err)

@@ -29,24 +29,13 @@ func (s *Server) lock(who *session, m *message) *message {
 	}
 	if m.Method == "steal" {
 		if len(queue) > 0 {
-			queue[0].notify("stolen", name)
-			// The victim isn't in the queue any more; its unlock is still owed.
-			who.server.stolen(queue[0], name)
-			queue = queue[1:]
+			queue[0].notify("stolen", name) // and it waits now, as the first
 		}
 		s.locks[name] = append([]*session{who}, queue...)
 		return result(m, map[string]any{"locked": true})
 	}
 	s.locks[name] = append(queue, who)
 	return result(m, map[string]any{"locked": len(queue) == 0})
-}
-
-// stolen notes that a session lost a lock that it hasn't unlocked. s.mu is held.
-func (s *Server) stolen(who *session, name string) {
-	if who.lost == nil {
-		who.lost = map[string]bool{}
-	}
-	who.lost[name] = true
 }
 
 func (s *Server) unlock(who *session, m *message) *message {
@@ -56,14 +45,10 @@ func (s *Server) unlock(who *session, m *message) *message {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case who.lost[name]:
-		delete(who.lost, name)
-	case slices.Contains(s.locks[name], who):
-		s.leave(who, name)
-	default:
+	if !slices.Contains(s.locks[name], who) {
 		return failure(m, ovsdb.Syntaxf(m.Params, "", "%s: \"unlock\" without \"lock\" or \"steal\"", m.Method))
 	}
+	s.leave(who, name)
 	return result(m, map[string]any{})
 }
 

@@ -109,6 +109,10 @@ func TestLocks(t *testing.T) {
 	b.hear(`{"id":null,"method":"locked","params":["x"]}`)
 	a.ask(`{"id":1,"method":"steal","params":["x"]}`, locked("true"))
 	b.hear(`{"id":null,"method":"stolen","params":["x"]}`)
+	a.ask(`{"id":3,"method":"unlock","params":["x"]}`, `{"error":null,"id":3,"result":{}}`)
+	b.hear(`{"id":null,"method":"locked","params":["x"]}`) // whom it was stolen from has waited for it
+	a.ask(`{"id":1,"method":"steal","params":["x"]}`, locked("true"))
+	b.hear(`{"id":null,"method":"stolen","params":["x"]}`)
 	b.ask(`{"id":4,"method":"unlock","params":["x"]}`, `{"error":null,"id":4,"result":{}}`)
 	b.ask(`{"id":1,"method":"lock","params":["x"]}`, locked("false"))
 	a.conn.Close() // who goes lets go
