@@ -57,6 +57,7 @@ func (db *DB) Convert(j any) error {
 	}
 	db.schema, db.tables = schema, next.tables
 	clear(db.monitors)
+	clear(db.initials)
 	close(db.changed)
 	db.changed = make(chan struct{})
 	return nil

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,11 +20,13 @@ type DB struct {
 	// changed is closed, and made anew, when a transaction is committed: those that wait try again.
 	changed    chan struct{}
 	compaction error // of the last automatic one
+	// initials are first rows of monitors, as they are now, by what was asked for.
+	initials map[string]json.RawMessage
 }
 
 // New makes an empty database in memory.
 func New(schema *ovsdb.Schema) *DB {
-	db := &DB{monitors: map[*Monitor]bool{}, changed: make(chan struct{})}
+	db := &DB{monitors: map[*Monitor]bool{}, changed: make(chan struct{}), initials: map[string]json.RawMessage{}}
 	db.reset(schema)
 	return db
 }
@@ -199,6 +202,7 @@ func (db *DB) apply(x *Txn) {
 	if !any {
 		return
 	}
+	clear(db.initials)
 	for m := range db.monitors {
 		m.note(x)
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -79,6 +80,23 @@ func (db *DB) Monitor(requests any, protocol Protocol, signal func()) (m *Monito
 		m.tables[t] = w
 	}
 	db.monitors[m] = true
+	// Many who ask for the same get the same text, which is in memory once however slowly they read it.
+	same := fmt.Sprint(protocol, ovsdb.Text(requests))
+	if initial = db.initials[same]; initial == nil {
+		initial = m.initial()
+		if len(db.initials) == maxInitials {
+			clear(db.initials)
+		}
+		db.initials[same] = initial
+	}
+	return m, initial, nil
+}
+
+// maxInitials is for how many kinds of monitors the first rows are kept until the next transaction.
+const maxInitials = 4
+
+// initial is the rows that are there.
+func (m *Monitor) initial() json.RawMessage {
 	var out update
 	for _, w := range m.sorted() {
 		if w.kinds&onInitial == 0 {
@@ -91,7 +109,7 @@ func (db *DB) Monitor(requests any, protocol Protocol, signal func()) (m *Monito
 			}
 		}
 	}
-	return m, out.finish(), nil
+	return slices.Clip(out.finish())
 }
 
 func sortedRows(t *Table) []*Row {

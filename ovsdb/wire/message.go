@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"unicode/utf8"
 
 	"ri/ovsdb"
@@ -15,6 +16,8 @@ import (
 const (
 	MaxMessage = 64 << 20 // bytes
 	maxNesting = 200
+	// keptMessage is for how large a message a connection keeps the room.
+	keptMessage = 64 << 10
 
 	keptBuffer = 256 << 10 // bytes
 )
@@ -81,7 +84,9 @@ func (r *reader) object() ([]byte, error) {
 	if cap(r.buf) > keptBuffer { // a connection at rest keeps nothing of a long message
 		r.buf = nil
 	}
-	r.buf = r.buf[:0]
+	if r.buf = r.buf[:0]; cap(r.buf) > keptMessage {
+		r.buf = nil
+	}
 	depth, inText, escaped := 0, false, false
 	for {
 		c, err := r.in.ReadByte()
@@ -131,4 +136,45 @@ func (m *message) encode() ([]byte, error) {
 		j = map[string]any{"id": m.ID, "result": m.Result, "error": m.Error}
 	}
 	return json.Marshal(j)
+}
+
+// pieces is encode for what may be large: text that is there already is not copied.
+func (m *message) pieces() (net.Buffers, error) {
+	value := any(m.Params)
+	if m.reply {
+		value = m.Result
+	}
+	list, isList := value.([]any)
+	text, large := value.(json.RawMessage)
+	if isList && len(list) > 0 {
+		text, large = list[len(list)-1].(json.RawMessage)
+	}
+	if !large || m.Error != nil {
+		whole, err := m.encode()
+		return net.Buffers{whole}, err
+	}
+	id, err := json.Marshal(m.ID)
+	if err != nil {
+		return nil, err
+	}
+	head := []byte(`{"error":null,"id":` + string(id) + `,"result":`)
+	if !m.reply {
+		method, err := json.Marshal(m.Method)
+		if err != nil {
+			return nil, err
+		}
+		head = []byte(`{"id":` + string(id) + `,"method":` + string(method) + `,"params":`)
+	}
+	tail := []byte("}")
+	if isList {
+		head, tail = append(head, '['), []byte("]}")
+		for _, v := range list[:len(list)-1] {
+			one, err := json.Marshal(v)
+			if err != nil {
+				return nil, err
+			}
+			head = append(append(head, one...), ',')
+		}
+	}
+	return net.Buffers{head, text, tail}, nil
 }
