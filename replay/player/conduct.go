@@ -67,19 +67,24 @@ func (p *player) wakeUp() {
 // patience is how long the program may do nothing before it is gone on without, where the recording has a gap: as long
 // as that and half as much again, since timers run in real time.
 func (p *player) patience(gap int64) time.Duration {
-	most := p.opt.Patience
-	if most == 0 {
-		most = Patience
-	}
-	return min(max(time.Duration(gap)*3/2+leastPatience, leastPatience), most)
+	return min(max(time.Duration(gap)*3/2+leastPatience, leastPatience), p.mostPatience())
 }
 
-// await waits until done says so. It gives false when nothing has moved for some time: no thread of the program runs,
-// and nothing comes. The lock is held while done is asked.
+func (p *player) mostPatience() time.Duration {
+	if p.opt.Patience > 0 {
+		return p.opt.Patience
+	}
+	return Patience
+}
+
+// await waits until done says so. It gives false when nothing has moved for some time: nothing comes, and no thread of
+// the program runs. One that only looks at something from time to time (a ticker) counts as doing nothing, if that is
+// all that it does for several times as long. The lock is held while done is asked.
 func (p *player) await(done func() bool, patience time.Duration) bool {
 	var last sandbox.Activity
 	var moved uint64
-	still := time.Now()
+	still := time.Now() // since when nothing has moved
+	since, looks, runs := still, 0, 0
 	pause := time.NewTimer(time.Hour)
 	defer pause.Stop()
 	for step := 200 * time.Microsecond; ; step = min(step*2, 5*time.Millisecond) {
@@ -100,13 +105,30 @@ func (p *player) await(done func() bool, patience time.Duration) bool {
 		case <-pause.C:
 		}
 		a := p.prog.Activity()
-		if a.Runs || a != last || now != moved {
+		looks++
+		if a.Runs {
+			runs++
+		}
+		switch {
+		case now != moved:
 			last, moved, still = a, now, time.Now()
-		} else if time.Since(still) >= patience {
+			since, looks, runs = still, 0, 0
+		case looks >= fewLooks && runs*4 < looks && time.Since(since) >= ticking*patience:
+			return false
+		case a.Runs || a != last:
+			last, still = a, time.Now()
+		case time.Since(still) >= patience:
 			return false
 		}
 	}
 }
+
+// What tells a program with a ticker from one that works: in so many looks it mostly sleeps, for so many times the
+// patience that one gets which sleeps all the while.
+const (
+	fewLooks = 20
+	ticking  = 4
+)
 
 // outputs waits for the outputs that the recording has before what is played next, and gives up those that don't come.
 func (p *player) outputs() {

@@ -182,7 +182,7 @@ func (p *player) end() {
 	}
 	if !ended() {
 		p.prog.Signal(sig)
-		if !p.await(ended, Patience) && !ended() {
+		if !p.await(ended, p.mostPatience()) && !ended() {
 			p.report.note("the program didn't end by a signal (%v) and was killed", sig)
 			p.prog.Signal(unix.SIGKILL)
 			<-p.prog.Ended

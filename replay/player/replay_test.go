@@ -3,11 +3,21 @@
 package player
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"ri/record/streams"
+	"ri/symbols/testprogram"
 )
 
 // TestHTTP: what a server answered to requests, it answers again, dates included, and ends as it did.
@@ -41,4 +51,190 @@ func ask(t *testing.T, client *http.Client, url, body string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// fakeStore answers what the program asks: GET KEY.
+func fakeStore(t *testing.T, tape *tape) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			raw, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			c := tape.conn(raw, true)
+			go func() {
+				for r := bufio.NewReader(c); ; {
+					line, err := r.ReadString('\n')
+					if err != nil {
+						return
+					}
+					fmt.Fprintf(c, "value of %s, as it is now\n", strings.TrimSpace(strings.TrimPrefix(line, "GET ")))
+				}
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// TestPool: what a program asks of a server over a pool of connections is answered by content, whichever connection it
+// takes for it, and the server isn't there any more.
+func TestPool(t *testing.T) {
+	var tape tape
+	store := fakeStore(t, &tape)
+	address, stop := tape.start(t, build(t), "-store", store)
+	var clients sync.WaitGroup
+	for n := range 4 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DialContext: tape.dial, MaxIdleConnsPerHost: 1}}
+			for i := range 20 {
+				answer, err := client.Get(fmt.Sprintf("http://%s/get?key=%d-%d", address, n, i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, answer.Body)
+				answer.Body.Close()
+			}
+			client.CloseIdleConnections()
+		})
+	}
+	clients.Wait()
+	stop()
+	r := replay(t, tape.file(t), Options{})
+	if !r.Same() || r.Equal < 160 {
+		t.Errorf("%+v", *r)
+	}
+}
+
+// TestUnmatched: what the program asks of a server and didn't when it was recorded is told, and isn't answered.
+func TestUnmatched(t *testing.T) {
+	var tape tape
+	store := fakeStore(t, &tape)
+	address, stop := tape.start(t, build(t), "-store", store)
+	client := &http.Client{Transport: &http.Transport{DialContext: tape.dial}}
+	ask(t, client, "http://"+address+"/get?key=this", "")
+	ask(t, client, "http://"+address+"/get?key=that", "")
+	client.CloseIdleConnections()
+	stop()
+	for i := range tape.events {
+		if e := &tape.events[i]; e.Kind == streams.Out {
+			e.Data = bytes.Replace(e.Data, []byte("GET that\n"), []byte("GET then\n"), 1)
+		}
+	}
+	r := replay(t, tape.file(t), Options{Patience: 50 * time.Millisecond})
+	if r.UnmatchedCount != 1 || len(r.Unmatched) != 1 || string(r.Unmatched[0].Replayed) != "GET that\n" ||
+		string(r.Unmatched[0].Recorded) != "GET then\n" || r.Unmatched[0].Offset != len("GET th") {
+		t.Errorf("%+v", r.Unmatched)
+	}
+	if r.Same() {
+		t.Error("that is told to be the same")
+	}
+}
+
+// TestFault: a binary with one fault is found, with the event and the first byte that differs; nothing else is told to
+// differ.
+func TestFault(t *testing.T) {
+	var tape tape
+	address, stop := tape.start(t, build(t))
+	client := &http.Client{Transport: &http.Transport{DialContext: tape.dial}}
+	for i := range 60 {
+		ask(t, client, fmt.Sprintf("http://%s/hello?name=%d", address, i), "")
+	}
+	client.CloseIdleConnections()
+	stop()
+	fault := testprogram.Build(t, "testdata/served", testprogram.Variant{Name: "fault", Flags: []string{"-tags=fault"}})
+	r := replay(t, tape.file(t), Options{Binary: fault})
+	if r.Differing != 1 || len(r.Differences) != 1 || r.Missing != 0 || r.Equal < 59 {
+		t.Fatalf("%+v", *r)
+	}
+	d := r.Differences[0]
+	if !strings.Contains(string(d.Recorded), "hello 33") || !strings.Contains(string(d.Replayed), "hallo 33") ||
+		string(tape.events[d.Event-1].Data[d.Offset:d.Offset+6]) != "ello 3" {
+		t.Errorf("%+v: recorded %q, replayed %q", d, d.Recorded, d.Replayed)
+	}
+}
+
+// TestSlow: what comes late by a timer is waited for, and the clock goes on meanwhile.
+func TestSlow(t *testing.T) {
+	var tape tape
+	address, stop := tape.start(t, build(t))
+	client := &http.Client{Transport: &http.Transport{DialContext: tape.dial}}
+	for range 3 {
+		ask(t, client, "http://"+address+"/slow?ms=300", "")
+		ask(t, client, "http://"+address+"/second", "")
+	}
+	client.CloseIdleConnections()
+	stop()
+	if r := replay(t, tape.file(t), Options{}); !r.Same() || r.Short > 0 {
+		t.Errorf("%+v", *r)
+	}
+}
+
+// TestRandom: tokens are the recording's where it has random bytes; where it hasn't, they are the same in every replay,
+// and others with --free-random.
+func TestRandom(t *testing.T) {
+	var tape tape
+	address, stop := tape.start(t, build(t))
+	client := &http.Client{Transport: &http.Transport{DialContext: tape.dial}}
+	token := strings.TrimSpace(ask(t, client, "http://"+address+"/token", ""))
+	client.CloseIdleConnections()
+	stop()
+	var came [][]byte
+	for range 2 {
+		r := replay(t, tape.file(t), Options{})
+		if r.Differing != 1 || len(r.Differences) != 1 {
+			t.Fatalf("%+v", *r)
+		}
+		came = append(came, r.Differences[0].Replayed)
+	}
+	if !bytes.Equal(came[0], came[1]) {
+		t.Errorf("%q, and then %q", came[0], came[1])
+	}
+	if r := replay(t, tape.file(t), Options{FreeRandom: true}); r.Differing != 1 ||
+		bytes.Equal(r.Differences[0].Replayed, came[0]) {
+		t.Errorf("%+v", *r)
+	}
+	random, err := hex.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tape.events {
+		tape.events[i].Seq++
+	}
+	tape.events = append([]streams.Event{{Seq: 1, Kind: streams.Random, Size: 16, Data: random}}, tape.events...)
+	if r := replay(t, tape.file(t), Options{}); !r.Same() {
+		t.Errorf("%+v", *r)
+	}
+}
+
+// TestRefused: whoever recorded doesn't say what is executed here, and a recording without bytes isn't played.
+func TestRefused(t *testing.T) {
+	var tape tape
+	_, stop := tape.start(t, build(t))
+	stop()
+	good := tape.header
+	for name, c := range map[string]struct {
+		change func(h *streams.Header)
+		want   error
+	}{
+		"another digest": {func(h *streams.Header) { h.Process.ExeSHA256 = strings.Repeat("0", 64) }, ErrBinary},
+		"no digest":      {func(h *streams.Header) { h.Process.ExeSHA256 = "" }, ErrBinary},
+		"no path":        {func(h *streams.Header) { h.Process.Exe = "bin/sh" }, ErrBinary},
+		"not here":       {func(h *streams.Header) { h.Process.Exe = "/nowhere/at/all" }, ErrBinary},
+		"a folder":       {func(h *streams.Header) { h.Process.Exe = "/" }, ErrBinary},
+		"no payload":     {func(h *streams.Header) { h.Asked.Payload = false }, ErrNotPlayable},
+	} {
+		tape.header = good
+		c.change(&tape.header)
+		_, err := Replay(t.Context(), tape.file(t), Options{}, nil, io.Discard, io.Discard)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
