@@ -148,7 +148,7 @@ func (p *Plan) find(w *Probe) error {
 			maxProbes)
 	}
 	for _, name := range w.Functions {
-		if n := place.Matching(p.process.File, name); n > maxProbes { // finding their places would take long
+		if n := place.Matching(p.process.File, name); n > 2*maxProbes { // to find their places takes long, and there are too many
 			return tooMany(n)
 		}
 		found, err := place.Find(p.process.File, name)

@@ -52,7 +52,8 @@ func Find(f *symbols.File, what string) (*Found, error) {
 	return nil, err
 }
 
-// Matching is how many functions a pattern stands for, without a look at their code; of what is no pattern it is 1.
+// Matching is how many names a pattern stands for, without a look at their code, some of which may have none; of what
+// is no pattern it is 1.
 func Matching(f *symbols.File, what string) int {
 	if _, _, ok := isLine(what); ok || !isPattern(what) {
 		return 1
