@@ -148,7 +148,8 @@ func (p *Plan) find(w *Probe) error {
 			maxProbes)
 	}
 	for _, name := range w.Functions {
-		if n := place.Matching(p.process.File, name); n > 2*maxProbes { // to find their places takes long, and there are too many
+		// To find the places of so many takes long, and they are too many by far.
+		if n := place.Matching(p.process.File, name); n > 2*maxProbes {
 			return tooMany(n)
 		}
 		found, err := place.Find(p.process.File, name)
