@@ -19,11 +19,12 @@ import (
 
 // player plays a plan to a program.
 type player struct {
-	plan   *plan
-	opt    Options
-	prog   *sandbox.Program
-	clock  *clock
-	report Report
+	plan      *plan
+	opt       Options
+	prog      *sandbox.Program
+	clock     *clock
+	authority *authority // of the certificates of those that the program dials
+	report    Report
 
 	mu      sync.Mutex
 	lives   map[uint32]*live // which play a connection that came in
@@ -406,6 +407,11 @@ func (p *player) connect(c *conn) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.secure {
+		if raw, err = client(raw, p.plan.protocols(c)); err != nil {
+			return fmt.Errorf("TLS: %w", err)
+		}
 	}
 	l := &live{c: raw, conn: c, judge: judge{outs: c.outs}}
 	p.mu.Lock()

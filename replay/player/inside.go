@@ -109,6 +109,13 @@ func (p *player) enter(recording *streams.Reader, j *job) error {
 		root.Files = append(root.Files, sandbox.File{Path: f.Path, Mode: fs.FileMode(f.Mode) & 0o666,
 			Write: func(w io.Writer) error { return recording.Content(i, w) }})
 	}
+	if p.plan.dialsSecure() {
+		if p.authority, err = newAuthority(time.Unix(0, p.plan.walls(&p.plan.events[0]))); err != nil {
+			return err
+		}
+		root.Files = append(root.Files, sandbox.File{Path: authorityPath, Mode: 0o644,
+			Write: func(w io.Writer) error { _, err := w.Write(p.authority.pem()); return err }})
+	}
 	notes, err := sandbox.Enter(root)
 	p.report.Notes = append(p.report.Notes, notes...)
 	return err
@@ -142,6 +149,9 @@ func (p *player) command(j *job) (*exec.Cmd, error) {
 		if !strings.HasPrefix(e, "LD_") && strings.Contains(e, "=") && !strings.ContainsRune(e, 0) {
 			cmd.Env = append(cmd.Env, e)
 		}
+	}
+	if p.authority != nil {
+		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+authorityPath)
 	}
 	if len(j.Exec) > 0 {
 		cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TERM="+os.Getenv("TERM"))

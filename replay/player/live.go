@@ -3,6 +3,7 @@
 package player
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -77,11 +78,20 @@ func (p *player) play(l *live, e *streams.Event) {
 	case l.conn.reset:
 		hangUp(l, false)
 	default:
-		if half, ok := l.c.(interface{ CloseWrite() error }); ok {
-			half.CloseWrite()
+		if secure, ok := l.c.(*tls.Conn); ok { // it says so inside, and then ends, too
+			secure.CloseWrite()
+			endWriting(secure.NetConn())
 		} else {
-			hangUp(l, false)
+			endWriting(l.c)
 		}
+	}
+}
+
+func endWriting(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	} else {
+		c.Close()
 	}
 }
 

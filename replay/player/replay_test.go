@@ -5,12 +5,18 @@ package player
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +60,7 @@ func ask(t *testing.T, client *http.Client, url, body string) string {
 }
 
 // fakeStore answers what the program asks: GET KEY.
-func fakeStore(t *testing.T, tape *tape) string {
+func fakeStore(t *testing.T, tape *tape, secure func(net.Conn) (net.Conn, error)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,8 +73,14 @@ func fakeStore(t *testing.T, tape *tape) string {
 			if err != nil {
 				return
 			}
-			c := tape.conn(raw, true)
 			go func() {
+				if secure != nil {
+					if raw, err = secure(raw); err != nil {
+						return
+					}
+				}
+				c := tape.conn(raw, true)
+				c.secure = secure != nil
 				for r := bufio.NewReader(c); ; {
 					line, err := r.ReadString('\n')
 					if err != nil {
@@ -86,7 +98,7 @@ func fakeStore(t *testing.T, tape *tape) string {
 // takes for it, and the server isn't there any more.
 func TestPool(t *testing.T) {
 	var tape tape
-	store := fakeStore(t, &tape)
+	store := fakeStore(t, &tape, nil)
 	address, stop := tape.start(t, build(t), "-store", store)
 	var clients sync.WaitGroup
 	for n := range 4 {
@@ -115,7 +127,7 @@ func TestPool(t *testing.T) {
 // TestUnmatched: what the program asks of a server and didn't when it was recorded is told, and isn't answered.
 func TestUnmatched(t *testing.T) {
 	var tape tape
-	store := fakeStore(t, &tape)
+	store := fakeStore(t, &tape, nil)
 	address, stop := tape.start(t, build(t), "-store", store)
 	client := &http.Client{Transport: &http.Transport{DialContext: tape.dial}}
 	ask(t, client, "http://"+address+"/get?key=this", "")
@@ -237,4 +249,67 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestTLS: a server with TLS is played what was said inside of it, and what it dials with TLS is answered under a
+// certificate that only it trusts. Files that were taken along are there.
+func TestTLS(t *testing.T) {
+	var tape tape
+	cert, key := certificate(t)
+	real, err := newAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := filepath.Join(t.TempDir(), "trusted.pem")
+	if err := os.WriteFile(trusted, real.pem(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", trusted)
+	store := fakeStore(t, &tape, func(c net.Conn) (net.Conn, error) { return real.server(c, nil) })
+	address, stop := tape.start(t, build(t), "-cert", cert, "-key", key, "-store", store, "-store-tls")
+	secure := func(ctx context.Context, network, address string) (net.Conn, error) {
+		var d tls.Dialer
+		d.Config = &tls.Config{InsecureSkipVerify: true}
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		x := tape.conn(c, false)
+		x.secure = true
+		return x, nil
+	}
+	client := &http.Client{Transport: &http.Transport{DialTLSContext: secure}}
+	for i := range 20 {
+		ask(t, client, fmt.Sprintf("https://%s/hello?name=%d", address, i), strings.Repeat("x", i*1000))
+	}
+	if got := ask(t, client, "https://"+address+"/get?key=k", ""); !strings.Contains(got, "value of k") {
+		t.Fatal(got)
+	}
+	client.CloseIdleConnections()
+	stop()
+	for _, path := range []string{cert, key} {
+		tape.take(t, path)
+	}
+	if r := replay(t, tape.file(t), Options{}); !r.Same() || r.Equal < 22 {
+		t.Errorf("%+v", *r)
+	}
+}
+
+// certificate writes a certificate for nobody and its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	a, err := newAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	if err := errors.Join(os.WriteFile(cert, a.pem(), 0o600), os.WriteFile(key,
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
 }

@@ -61,19 +61,39 @@ func (p *player) accept(ln net.Listener, b *book, key string) {
 		if err != nil {
 			return
 		}
-		l := &live{c: c, book: b}
-		p.mu.Lock()
-		p.moved++
-		p.dialled = append(p.dialled, l)
-		if u := b.greet(); u != nil {
-			p.use(l, u)
+		if b.conns[0].secure {
+			go p.acceptSecure(c, b, key)
 		} else {
-			l.conn = b.conns[len(b.conns)-1]
-			p.count("connections to "+key+" beyond the recorded ones", 1)
+			p.serveOne(c, b, key)
 		}
-		p.mu.Unlock()
-		go p.receive(l)
 	}
+}
+
+// acceptSecure takes a connection on which the program speaks TLS.
+func (p *player) acceptSecure(raw net.Conn, b *book, key string) {
+	c, err := p.authority.server(raw, p.plan.protocols(b.conns[0]))
+	if err != nil {
+		p.count(fmt.Sprintf("handshakes of TLS with %s that failed (%v)", key, err), 1)
+		return
+	}
+	p.serveOne(c, b, key)
+}
+
+// serveOne plays the server to a connection that the program dialled.
+func (p *player) serveOne(c net.Conn, b *book, key string) {
+	l := &live{c: c, book: b}
+	p.mu.Lock()
+	p.moved++
+	p.dialled = append(p.dialled, l)
+	if u := b.greet(); u != nil {
+		p.use(l, u)
+	} else {
+		l.conn = b.conns[len(b.conns)-1]
+		p.count("connections to "+key+" beyond the recorded ones", 1)
+	}
+	p.mu.Unlock()
+	p.wakeUp()
+	go p.receive(l)
 }
 
 // tellUnmatched tells of what the program sent that nothing answers. The lock is held.

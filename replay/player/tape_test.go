@@ -35,6 +35,7 @@ type tape struct {
 	events []streams.Event
 	conns  uint32
 	header streams.Header
+	taken  [][]byte // what is in the files that are taken along
 }
 
 func (t *tape) note(e streams.Event) {
@@ -52,6 +53,8 @@ type taped struct {
 	t    *tape
 	id   uint32
 	once sync.Once
+
+	secure bool // it is the plaintext of TLS
 }
 
 // tapeConn has our end of a connection be recorded. The program dialled it, or we did.
@@ -70,14 +73,16 @@ func (t *tape) conn(c net.Conn, dialled bool) *taped {
 }
 
 func (x *taped) Write(b []byte) (int, error) {
-	x.t.note(streams.Event{Kind: streams.In, Conn: x.id, Size: int64(len(b)), Data: append([]byte{}, b...)})
+	x.t.note(streams.Event{Kind: streams.In, Conn: x.id, TLS: x.secure, Size: int64(len(b)),
+		Data: append([]byte{}, b...)})
 	return x.Conn.Write(b)
 }
 
 func (x *taped) Read(b []byte) (int, error) {
 	n, err := x.Conn.Read(b)
 	if n > 0 {
-		x.t.note(streams.Event{Kind: streams.Out, Conn: x.id, Size: int64(n), Data: append([]byte{}, b[:n]...)})
+		x.t.note(streams.Event{Kind: streams.Out, Conn: x.id, TLS: x.secure, Size: int64(n),
+			Data: append([]byte{}, b[:n]...)})
 	}
 	return n, err
 }
@@ -135,6 +140,21 @@ func (t *tape) start(tt *testing.T, exe string, args ...string) (address string,
 	}
 }
 
+// take takes a file along, and deletes it here.
+func (t *tape) take(tt *testing.T, path string) {
+	tt.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		tt.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		tt.Fatal(err)
+	}
+	t.header.Process.Files = append(t.header.Process.Files, streams.File{Path: path, Mode: 0o600,
+		Size: int64(len(content)), Raw: true})
+	t.taken = append(t.taken, content)
+}
+
 // file writes the recording.
 func (t *tape) file(tt *testing.T) *os.File {
 	tt.Helper()
@@ -151,6 +171,11 @@ func (t *tape) file(tt *testing.T) *os.File {
 	x := streams.NewWriter(w)
 	for i := range t.events {
 		if err := x.Write(&t.events[i]); err != nil {
+			tt.Fatal(err)
+		}
+	}
+	for i, content := range t.taken {
+		if err := x.File(i, content); err != nil {
 			tt.Fatal(err)
 		}
 	}

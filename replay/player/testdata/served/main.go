@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	crand "crypto/rand"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -20,7 +21,10 @@ import (
 	"time"
 )
 
-var store = flag.String("store", "", "the server that is asked")
+var (
+	store  = flag.String("store", "", "the server that is asked")
+	secure = flag.Bool("store-tls", false, "it is asked over TLS")
+)
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "where it listens")
@@ -78,6 +82,7 @@ var pool struct {
 
 // get asks the store, over a connection of the pool.
 func get(w http.ResponseWriter, r *http.Request) {
+	w.Header()["Date"] = nil // requests that race may see either second, where one ends
 	pool.Lock()
 	var c net.Conn
 	if n := len(pool.free); n > 0 {
@@ -86,7 +91,12 @@ func get(w http.ResponseWriter, r *http.Request) {
 	pool.Unlock()
 	var err error
 	if c == nil {
-		if c, err = net.Dial("tcp", *store); err != nil {
+		if *secure {
+			c, err = tls.Dial("tcp", *store, nil)
+		} else {
+			c, err = net.Dial("tcp", *store)
+		}
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
