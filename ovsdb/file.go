@@ -27,7 +27,9 @@ type File struct {
 	file *os.File // nil: for reading
 	lock *lock
 	size int64
-	base int64 // what the size was without the transactions since the last compaction
+	// unsynced: something was written, and not waited for.
+	unsynced bool
+	base     int64 // what the size was without the transactions since the last compaction
 }
 
 // Bounds of automatic compaction: a file that is larger than the first, and that many times as large as what is in it.
@@ -136,7 +138,7 @@ func (f *File) open() (err error) {
 	if err := f.load(data); err != nil {
 		return err
 	}
-	f.size = int64(len(data))
+	f.size, f.unsynced = int64(len(data)), true // who wrote it may not have waited
 	if f.Damage != nil {
 		if err := f.keepAside(data[f.Damage.Offset:]); err != nil {
 			return err
@@ -292,14 +294,18 @@ func (f *File) writeRecord(record []byte, durable bool) error {
 	if f.file == nil {
 		return fmt.Errorf("%s was opened for reading: %w", f.Path, fs.ErrPermission)
 	}
-	_, err := f.file.WriteAt(record, f.size)
-	if err == nil && durable {
+	var err error
+	if durable && !f.unsynced {
+		err = writeDurably(f.file, record, f.size)
+	} else if _, err = f.file.WriteAt(record, f.size); err == nil && durable {
 		err = f.file.Sync()
 	}
 	if err != nil {
+		f.unsynced = true
 		return errors.Join(fmt.Errorf("writing %s: %w", f.Path, err), f.file.Truncate(f.size))
 	}
 	f.size += int64(len(record))
+	f.unsynced = !durable // durable writes wait for what was before, too
 	return nil
 }
 
@@ -347,6 +353,7 @@ func (f *File) CompactTo(all *Transaction) (before, after int64, err error) {
 	}
 	f.file.Close()
 	before, f.file, f.size, f.base = f.size, temp, int64(len(data)), int64(len(data))
+	f.unsynced = false
 	return before, f.size, syncFolder(f.Path)
 }
 

@@ -126,33 +126,46 @@ func dial(socket string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c, bufio.NewReaderSize(c, 16<<10)}, nil
+	return &conn{c, bufio.NewReaderSize(c, 64<<10)}, nil
 }
 
 // skip reads one message, and gives its length and its first bytes.
 func (c *conn) skip() (n int, head []byte, err error) {
 	depth, inText, escaped := 0, false, false
 	for {
-		b, err := c.in.ReadByte()
+		if _, err := c.in.Peek(1); err != nil {
+			return n, head, err
+		}
+		part, err := c.in.Peek(c.in.Buffered())
 		if err != nil {
 			return n, head, err
 		}
-		if n++; len(head) < 300 {
-			head = append(head, b)
-		}
-		switch {
-		case escaped:
-			escaped = false
-		case inText:
-			escaped, inText = b == '\\', b != '"'
-		case b == '"':
-			inText = true
-		case b == '{' || b == '[':
-			depth++
-		case b == '}' || b == ']':
-			if depth--; depth == 0 {
-				return n, head, nil
+		ended := false
+		for i, b := range part {
+			switch {
+			case escaped:
+				escaped = false
+			case inText:
+				escaped, inText = b == '\\', b != '"'
+			case b == '"':
+				inText = true
+			case b == '{' || b == '[':
+				depth++
+			case b == '}' || b == ']':
+				depth--
+				ended = depth == 0
 			}
+			if ended {
+				part = part[:i+1]
+				break
+			}
+		}
+		n += len(part)
+		if len(head) < 300 {
+			head = append(head, part[:min(len(part), 300)]...)
+		}
+		if _, err := c.in.Discard(len(part)); err != nil || ended {
+			return n, head, err
 		}
 	}
 }
