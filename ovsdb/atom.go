@@ -92,7 +92,7 @@ func (t AtomType) check(a Atom) error {
 	case int64:
 		ok = t == Integer
 	case float64:
-		ok = t == Real
+		ok = t == Real && !math.IsNaN(a) && !math.IsInf(a, 0)
 	case bool:
 		ok = t == Boolean
 	case string:

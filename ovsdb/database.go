@@ -1,10 +1,11 @@
 package ovsdb
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -52,43 +53,53 @@ func (t *Transaction) Delete(table string, id UUID) { t.Put(table, id, nil) }
 
 // json is the transaction as a record has it.
 func (t *Transaction) json(s *Schema) ([]byte, error) {
-	out := map[string]any{"_date": t.Date.UnixMilli()}
+	b := strconv.AppendInt([]byte(`{"_date":`), t.Date.UnixMilli(), 10)
 	if t.Comment != "" {
-		out["_comment"] = CleanString(t.Comment)
+		b = AppendText(append(b, `,"_comment":`...), CleanString(t.Comment))
 	}
-	for name, rows := range t.tables {
+	for _, name := range slices.Sorted(maps.Keys(t.tables)) {
 		table := s.Tables[name]
 		if table == nil {
 			return nil, fmt.Errorf("no table %s in schema %s: %w", name, s.Name, ErrSchema)
 		}
-		list := map[string]any{}
-		for id, row := range rows {
-			if row == nil {
-				list[id.String()] = nil
-				continue
+		b = append(AppendText(append(b, ','), name), ':')
+		separator := byte('{')
+		for id, row := range t.tables[name] {
+			b = append(append(append(b, separator, '"'), id.String()...), '"', ':')
+			separator = ','
+			var err error
+			if b, err = table.appendRow(b, row); err != nil {
+				return nil, err
 			}
-			columns := map[string]any{}
-			for column, d := range row {
-				c, ok := table.Columns[column]
-				if !ok {
-					return nil, fmt.Errorf("no column %s in table %s: %w", column, name, ErrSchema)
-				}
-				if err := c.Type.check(d); err != nil {
-					return nil, fmt.Errorf("column %s of table %s: %w", column, name, err)
-				}
-				columns[column] = d.JSON(c.Type)
-			}
-			list[id.String()] = columns
 		}
-		out[name] = list
+		if separator == '{' {
+			b = append(b, '{')
+		}
+		b = append(b, '}')
 	}
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
-		return nil, fmt.Errorf("%v: %w", err, ErrValue)
+	return append(b, '}'), nil
+}
+
+// appendRow appends a row, or null for one that is deleted.
+func (t *Table) appendRow(b []byte, row Row) ([]byte, error) {
+	if row == nil {
+		return append(b, "null"...), nil
 	}
-	return bytes.TrimRight(text.Bytes(), "\n"), nil
+	b = append(b, '{')
+	for column, d := range row {
+		c, ok := t.Columns[column]
+		if !ok {
+			return nil, fmt.Errorf("no column %s in table %s: %w", column, t.Name, ErrSchema)
+		}
+		if err := c.Type.check(d); err != nil {
+			return nil, fmt.Errorf("column %s of table %s: %w", column, t.Name, err)
+		}
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = d.Append(append(AppendText(b, column), ':'), c.Type)
+	}
+	return append(b, '}'), nil
 }
 
 // parseTransaction reads a record. Columns that the schema doesn't have are an error: they'd be lost.
