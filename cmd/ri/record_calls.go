@@ -52,7 +52,7 @@ kernel keeps breakpoints in the program's code; whoever dies, they go.`,
 	f.Uint64Var(&opt.Limit, "limit", 1_000_000, "end after `N` calls")
 	f.StringVar(&budget, "budget", budget, "what it may cost the process, `SHARE` of a core")
 	f.IntVar(&opt.Bytes, "bytes", 16384, "`BYTES` that a call takes along at most")
-	f.IntVar(&opt.Text, "text", 1024, "`BYTES` of a text at most; 128 of those that are far down")
+	f.IntVar(&opt.Text, "text", 1024, "`BYTES` of a text at most; of those that are far down a 32nd of --bytes")
 	f.IntVar(&opt.Elems, "elems", 16, "`N` elements of a list at most")
 	f.StringVar(&opt.Policy, "policy", "", "rules of what is kept, `FILE` (YAML; docs/recording.md)")
 	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there")

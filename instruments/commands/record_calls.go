@@ -85,7 +85,7 @@ func RecordCalls(ctx context.Context, out *rows.Output, choice looks.TargetChoic
 	}
 	r, err := tap.New(ctx, s.Process(), b, tap.Options{Policy: opt.Policy, Key: opt.Key, KeyKept: opt.KeyKept,
 		By: OwnVersion(), For: o.For, Limit: o.Limit, Budget: o.Budget, FromStart: child != nil,
-		Limits: compile.Limits{Depth: 8, Text: o.Text, Elems: o.Elems, Bytes: o.Bytes},
+		Limits: compile.Limits{Depth: 14, Text: o.Text, Elems: o.Elems, Bytes: o.Bytes},
 		Armed: func(f kernel.Forecast) {
 			out.Log(trace.ArmedText(f))
 			child.run()

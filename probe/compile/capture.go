@@ -214,7 +214,10 @@ func leads(t *symbols.Type) bool {
 // opaque are types of the standard library that are printed by what they mean, from their own bytes.
 var opaque = map[string]bool{"time.Time": true, "sync.Mutex": true, "internal/sync.Mutex": true, "sync.RWMutex": true,
 	"sync.WaitGroup": true, "sync.Once": true, "sync.Map": true,
-	"google.golang.org/protobuf/internal/impl.MessageState": true}
+	messageState: true}
+
+// messageState is the first field of each message of protobuf that protoc-gen-go made (v1.20 to v1.36).
+const messageState = "google.golang.org/protobuf/internal/impl.MessageState"
 
 func (c *capture) structure(s spot, depth int) {
 	if inner, off, ok := c.Space.Atomic(s.t); ok {
@@ -224,8 +227,11 @@ func (c *capture) structure(s spot, depth int) {
 	if depth <= 0 || opaque[s.t.Name] {
 		return
 	}
-	for _, f := range s.t.Fields() {
-		if leads(f.Type) {
+	fields := s.t.Fields()
+	message := len(fields) > 0 && fields[0].Type.Name == messageState
+	for _, f := range fields {
+		// What a message of protobuf doesn't know is hardly ever there, and would take room away from what is.
+		if leads(f.Type) && !(message && f.Name == "unknownFields") {
 			c.value(s.part(f.Offset, f.Type), depth-1)
 		}
 	}
@@ -255,13 +261,14 @@ func (c *capture) pointer(s spot, elem *symbols.Type, depth int) {
 // What is far from a root, and there is more of it the farther it is, has less room.
 const (
 	nearLevels = 2
-	farText    = 128
+	farText    = 128 // bytes; or a share of the hit's
+	farShare   = 32
 )
 
 func (c *capture) text(s spot) {
 	most := c.limits.Text
 	if c.level > nearLevels {
-		most = min(most, farText)
+		most = min(most, max(farText, c.limits.Bytes/farShare))
 	}
 	c.elements(s, 1, int64(most), func(int) {})
 }

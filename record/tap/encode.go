@@ -25,7 +25,7 @@ type encoder struct {
 	crosses  map[int]calls.Channel                                // those through which something comes in, by number
 	kept     map[string]bool                                      // fields whose texts a rule keeps
 	receiver func(t *symbols.Type, addr uint64) (id int, ok bool) // one of the boundary's, by the pointer's type
-	errors   map[uint64]string                                    // names of package variables, by what they hold
+	errors   map[held]string                                      // names of package variables, by what they hold
 	// outside: what interfaces hold is somebody else's, and isn't written.
 	outside bool
 	inward  bool // channels in it may be those through which something comes in
@@ -435,7 +435,7 @@ func (e *encoder) boxed(v values.Value, at spot) {
 			e.out = fmt.Appendf(e.out, `,"$on":%d}`, id)
 			return
 		}
-		if name, ok := e.errors[word]; ok && err == nil {
+		if name, ok := e.errors[held{word, in.Type.Name}]; ok && err == nil {
 			e.out = append(e.out, `,"$var":`...)
 			e.text(name)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
@@ -190,15 +191,25 @@ func (r *Recorder) encoder(t *tape) *encoder {
 		kept:    map[string]bool{}, denied: map[string]bool{}}
 }
 
-// errorVars are the package variables that hold errors, by the address that is in them: programs compare with them.
-func (r *Recorder) errorVars() map[uint64]string {
-	out := map[uint64]string{}
+// held is what a package variable holds. Values of no size all have one address, so the type counts, too.
+type held struct {
+	word uint64
+	typ  string
+}
+
+// errorVars are the package variables that hold errors, by what is in them: programs compare with them.
+func (r *Recorder) errorVars() map[held]string {
+	out := map[held]string{}
 	for _, v := range r.process.File.AllVars() {
 		if v.Type == nil || v.Type.Name != "error" {
 			continue
 		}
-		if word, err := r.plan.Space().Uint64(v.Addr + r.process.Bias + 8); err == nil && word != 0 {
-			out[word] = v.Name
+		in, err := r.plan.Space().At(v.Addr+r.process.Bias, v.Type).Elem()
+		if err != nil || in.Type == nil || in.Type.Kind != reflect.Pointer {
+			continue
+		}
+		if word, err := in.Word(); err == nil && word != 0 {
+			out[held{word, in.Type.Name}] = v.Name
 		}
 	}
 	return out

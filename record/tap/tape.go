@@ -76,6 +76,9 @@ func (t *tape) hit(h *trace.Hit) error {
 // stranger tells whether a call doesn't cross the boundary, by who called: what is inside calls its own functions too,
 // and what is outside calls what the library would.
 func (t *tape) stranger(h *trace.Hit, out bool) bool {
+	if h.Into != "" { // the call was inlined: its caller's frame is its own
+		return t.boundary.Inside(h.Into) != out
+	}
 	for _, pc := range h.Callers {
 		for _, f := range t.plan.Space().FramesAt(pc, false) {
 			if f.Wrapper {

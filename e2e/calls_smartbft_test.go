@@ -1,0 +1,41 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"testing"
+)
+
+// TestCallsSmartBFT records the calls of four nodes of SmartBFT, as it comes from the module proxy, through a change of
+// the leader: nothing is missing in any of them, and there are as many as the program says.
+func TestCallsSmartBFT(t *testing.T) {
+	r := recordLibrary(t, "smartbft", keptOfSmartBFT,
+		[]string{"consensus.Consensus", "--elems", "4", "--not", "*quiet*"}, "12")
+	own := r.own(t)
+	const consensus = "github.com/hyperledger-labs/SmartBFT/pkg/consensus.(*Consensus)."
+	for name, function := range map[string]string{"submitted": consensus + "SubmitRequest",
+		"delivered": "github.com/hyperledger-labs/SmartBFT/examples/naive_chain.(*Node).Deliver"} {
+		if got := r.ended.Calls[function]; got != own[name] {
+			t.Errorf("%s: %d calls are recorded, the program made %d", function, got, own[name])
+		}
+	}
+	// SubmitRequest asks for it, inlined: that doesn't cross the boundary.
+	if n := r.ended.Calls[consensus+"GetLeaderID"]; n != 0 {
+		t.Errorf("%d calls of the library to itself are recorded", n)
+	}
+	if !r.ended.whole() {
+		t.Errorf("not whole: %+v", r.ended)
+	}
+	// What has no size lies where everything of no size does, also what that variable holds.
+	if text, err := os.ReadFile(r.file); err != nil || bytes.Contains(text, []byte("internal/poll.ErrDeadlineExceeded")) {
+		t.Errorf("a metric is taken for an error (%v)", err)
+	}
+}
+
+// keptOfSmartBFT is what the library itself reads: it parses metadata, and digests proposals.
+const keptOfSmartBFT = `
+- keep: {type: github.com/hyperledger-labs/SmartBFT/*/*, field: '*'}
+- keep: {type: github.com/hyperledger-labs/SmartBFT/*, field: '*'}
+- keep: {type: '\[\]uint8'}
+- keep: {variable: '*'}
+`
