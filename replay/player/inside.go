@@ -59,6 +59,9 @@ func inside() (*Report, error) {
 	}
 	p := &player{plan: plan, opt: j.Options, lives: map[uint32]*live{}, heard: map[string]string{},
 		wake: make(chan struct{}, 1)}
+	if recording.CutShort() {
+		p.report.note("the recording is cut short: it is played as far as it goes")
+	}
 	p.clock = newClock(plan)
 	if err := p.enter(recording, &j); err != nil {
 		return nil, err

@@ -114,7 +114,10 @@ func newPlan(r *streams.Reader) (*plan, error) {
 			p.peers[key] = append(p.peers[key], c)
 		}
 	}
-	if p.header.Asked.Payload || len(p.events) == 0 {
+	if len(p.events) == 0 {
+		return nil, fmt.Errorf("it %w: it has no events", ErrNotPlayable)
+	}
+	if p.header.Asked.Payload {
 		return p, nil
 	}
 	return nil, fmt.Errorf("it %w: it was recorded without --payload, so it has sizes and no bytes", ErrNotPlayable)

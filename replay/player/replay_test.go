@@ -249,6 +249,11 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	tape.header, tape.events = good, nil
+	_, err := Replay(t.Context(), tape.file(t), Options{}, nil, io.Discard, io.Discard)
+	if !errors.Is(err, ErrNotPlayable) {
+		t.Errorf("no events: %v", err)
+	}
 }
 
 // TestTLS: a server with TLS is played what was said inside of it, and what it dials with TLS is answered under a
