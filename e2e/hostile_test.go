@@ -54,6 +54,9 @@ var hostile = map[string][][]string{
 	"man":     {{"man", "DIR"}},
 	"new":     {{"new", "DIR/new", "--expr", "main.holder.Map", "-p", "PID"}},
 	"path":    {{"path", "main.holder.Map", "-p", "PID"}, {"path", "main.holder.Map", "-c", "CORE"}},
+	"pki": {{"pki", hostilePayload}, {"pki", "init", "--pki", "DIR/pki", "--site", hostilePayload},
+		{"pki", "issue", hostilePayload, "--pki", "DIR/pki", "--agent", "-o", "DIR/" + hostilePayload},
+		{"pki", "list", "--pki", "DIR/pki"}, {"pki", "revoke", hostilePayload, "--pki", "DIR/pki"}},
 	"print": {{"print", "main.holder", "--depth", "5", "-p", "PID"}, {"print", "main.holder", "-c", "CORE"},
 		{"print", "main.holder", "--depth", "5", "-r", "DIR/recording"},
 		{"print", "main.holder." + hostilePayload, "-p", "PID"}},
@@ -69,6 +72,7 @@ var hostile = map[string][][]string{
 	"run": {{"run", "goroutines", "-p", "PID", "--folded", "-"},
 		{"run", "goroutines", "-p", "PID", "--folded", "DIR/folded"}, {"run", hostilePayload, "-p", "PID"},
 		{"run", "hostile", "--recipes", "RECIPES", "-p", "PID"}},
+	"serve": {{"serve", "--remote", hostilePayload}, {"serve", "--remote", "unix:" + hostilePayload}},
 	"set": {{"set", "main.holder.Text", "", "-p", "PID", "--dry-run"},
 		{"set", "main.holder.Text", "", "-p", "PID", "--write", "--yes"},
 		{"set", "main.holder.Text", "x", "--was", "y", "-p", "PID", "--dry-run"}},
@@ -104,7 +108,7 @@ var hostileInput = map[string]string{
 }
 
 // noJSON are those that have no JSON.
-var noJSON = []string{"", "complete", "shell", "dlv", "report", "completion", "core", "lua-api"}
+var noJSON = []string{"", "complete", "serve", "shell", "dlv", "report", "completion", "core", "lua-api"}
 
 // hostileTarget is testdata/hostile, running under a name that is the payload.
 type hostileTarget struct {

@@ -141,6 +141,7 @@ func (p *Process) inStop(ctx context.Context, patience time.Duration, stats *att
 		t.detach()
 		stats.Stops++
 		stats.Stopped += time.Since(began)
+		noteStop(time.Since(began))
 		stats.Interrupted += t.interrupted
 		err = e
 	})

@@ -168,6 +168,7 @@ func (w *taking) stop(ctx context.Context, limit time.Duration) (failure error) 
 		took := time.Since(began)
 		w.cost.Stops++
 		w.cost.Stopped += took
+		noteStop(took)
 		w.cost.Interrupted += t.interrupted
 		if awake, ok := errors.AsType[*wokenError](err); ok {
 			awake.cost = attach.Stats{Stops: 1, Stopped: took, Interrupted: t.interrupted}

@@ -141,6 +141,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 	t.detach()
 	v.mu.Lock()
 	v.stopped = time.Since(began)
+	noteStop(v.stopped)
 	v.mu.Unlock()
 	if !errors.Is(reason, attach.ErrClosed) {
 		close(v.done)

@@ -12,19 +12,36 @@ import (
 	"time"
 
 	"ri/attach/process"
+	"ri/files"
 	"ri/inert"
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 // What ri says to people: no text of a target reaches a terminal as it is.
 var stdout, stderr = inert.NewWriter(os.Stdout), inert.NewWriter(os.Stderr)
 
-func main() { os.Exit(run()) }
+func main() {
+	code := run()
+	worker.Report(worker.Spent{Stopped: process.Spent()})
+	os.Exit(code)
+}
 
 func run() int {
 	if code, ok := commands.ReplayInside(); ok {
 		return code
+	}
+	if worker.Is() {
+		if err := worker.Become(); err != nil {
+			return workerFailed(err)
+		}
+		files.Confine(worker.Root())
+	}
+	if at := atGiven(os.Args[1:]); at {
+		if asked, place := elsewhere(os.Args[1:]); asked != nil {
+			return ask(asked, place)
+		}
 	}
 	if err := commands.CheckAddressSpace(); err != nil {
 		fmt.Fprintf(stderr, "ri: %s\n", err.Error())

@@ -15,6 +15,7 @@ import (
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 // options are the flags that several commands share.
@@ -23,6 +24,7 @@ type options struct {
 	look    looks.Options
 	recipes []string
 
+	at           string
 	out          string
 	json, ndjson bool
 	quiet        bool
@@ -33,6 +35,7 @@ type options struct {
 }
 
 func (o *options) addOutput(f *pflag.FlagSet) {
+	f.StringVar(&o.at, "at", "", "do it at an agent: `METHOD` ssl:HOST:PORT, unix:FILE, or a name of hosts.yaml (RI_AT)")
 	f.StringVarP(&o.out, "output", "o", "", "write results to `FILE`, which appears whole or not at all")
 	f.BoolVar(&o.json, "json", false, "results as one JSON document")
 	f.BoolVar(&o.ndjson, "ndjson", false, "results as JSON, a row a line")
@@ -212,6 +215,9 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 		if err := commands.CheckAgain(out, p, o.target, o.every); err != nil {
 			return err
 		}
+	}
+	if worker.Redacted() {
+		return commands.RunRedacted(ctx, out, p, o.target)
 	}
 	t, err := ri.Open(o.target)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"ri/attach"
+	"ri/files"
 	"ri/instruments/lang"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
@@ -70,6 +71,9 @@ func NewInstrument(ctx context.Context, out *rows.Output, name, expr string, cho
 }
 
 func writeNew(path, text string) error {
+	if err := files.Outside(path); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s is there already: give another name, or remove it", path)

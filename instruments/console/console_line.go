@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/lang"
 	"ri/instruments/rows"
@@ -266,6 +267,9 @@ func (c *Console) SaveInstrument(path string) error {
 	}
 	if !strings.HasSuffix(path, ".lua") {
 		return fmt.Errorf("%s: an instrument is a .lua file: %s.lua", path, path)
+	}
+	if err := files.Outside(path); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {

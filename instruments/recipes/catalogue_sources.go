@@ -30,7 +30,7 @@ func findSources(built fs.FS, named ...string) (sources []catalogueFile, warning
 	sources = append(sources, catalogueFile{Name: builtInName, Data: data, Scripts: scripts})
 
 	places := []string{"/etc/ri/recipes.d"}
-	if dir := configDir(); dir != "" {
+	if dir := files.ConfigFolder(); dir != "" {
 		places = append(places, filepath.Join(dir, "ri", "recipes.d"))
 	}
 	for _, dir := range places {
@@ -58,17 +58,6 @@ func findSources(built fs.FS, named ...string) (sources []catalogueFile, warning
 
 // scriptsIn is the folder of built-in scripts, from which any script may require.
 func scriptsIn(built fs.FS) (fs.FS, error) { return fs.Sub(built, "scripts/lua") }
-
-// configDir is where the user's own settings are, by XDG.
-func configDir() string {
-	if dir := os.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return dir
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		return filepath.Join(home, ".config")
-	}
-	return ""
-}
 
 // readPlace reads a catalogue, or each *.yaml of a folder by name; with believed, what only this user or root could
 // have written.

@@ -27,7 +27,7 @@ const mostSettings = 64 << 10
 // ReadSettings reads the user's settings. Without a file there are none. One that is not to be believed, or has a
 // mistake, is an error: then there are none either.
 func ReadSettings() (Settings, error) {
-	dir := configDir()
+	dir := files.ConfigFolder()
 	if dir == "" {
 		return Settings{}, nil
 	}

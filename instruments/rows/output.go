@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"ri/files"
 	"ri/inert"
 )
 
@@ -46,6 +47,9 @@ func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr 
 	o := &Output{Format: format, Quiet: quiet, Stdout: stdout, Stderr: inert.NewWriter(stderr)}
 	if path == "" || path == "-" {
 		return o, nil
+	}
+	if err := files.Outside(path); err != nil {
+		return nil, err
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		if info.IsDir() {

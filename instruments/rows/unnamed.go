@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"ri/files"
 )
 
 // unnamedFile is a file that gets its name when it is whole. Until then it has none (O_TMPFILE), so that nothing is
@@ -21,6 +23,9 @@ type unnamedFile struct {
 
 // NewUnnamedFile makes a file that only its owner may read, in the folder of path.
 func NewUnnamedFile(path string) (*unnamedFile, error) {
+	if err := files.Outside(path); err != nil {
+		return nil, err
+	}
 	fd, err := unix.Open(filepath.Dir(path), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		return &unnamedFile{File: os.NewFile(uintptr(fd), path)}, nil
@@ -121,6 +126,9 @@ var temporaries struct {
 
 // NewTemporary makes what is to become path, a folder or a file, and takes away what was left of others of that path.
 func NewTemporary(path string, folder bool) (*Temporary, error) {
+	if err := files.Outside(path); err != nil {
+		return nil, err
+	}
 	dropLeft(path)
 	parent, pattern := filepath.Dir(path), "."+filepath.Base(path)+temporaryMark+"*"
 	for {

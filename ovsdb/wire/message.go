@@ -18,8 +18,6 @@ const (
 	maxNesting = 200
 	// keptMessage is for how large a message a connection keeps the room.
 	keptMessage = 64 << 10
-
-	keptBuffer = 256 << 10 // bytes
 )
 
 // ErrMessage: what came is no JSON-RPC message, or too large a one.
@@ -81,9 +79,6 @@ func (r *reader) next() (*message, error) {
 
 // object reads the bytes of one JSON object. It counts brackets only: what is in between is the decoder's.
 func (r *reader) object() ([]byte, error) {
-	if cap(r.buf) > keptBuffer { // a connection at rest keeps nothing of a long message
-		r.buf = nil
-	}
 	if r.buf = r.buf[:0]; cap(r.buf) > keptMessage {
 		r.buf = nil
 	}

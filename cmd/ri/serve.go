@@ -1,0 +1,94 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ri/instruments/commands"
+	"ri/instruments/rows"
+	"ri/serve"
+	"ri/serve/method"
+	"ri/serve/pki"
+	"ri/serve/request"
+)
+
+func newServe(o *options) *cobra.Command {
+	remote, own, crl, tcpRole, all := "", "", "", "", false
+	agent := &serve.Agent{Version: commands.OwnVersion()}
+	cmd := &cobra.Command{
+		Use:   "serve [-p PID|--all] [--remote METHOD,...]",
+		Short: "be an agent: do commands for those who ask from elsewhere and may",
+		Long: `Be an agent: do what ri --at METHOD asks for from elsewhere, for those who may (docs/serving.md). It attaches
+to nothing and holds nothing stopped while nobody asks. Each request is done by a process of its own, which sees what
+the asker could trace, and is written down in requests.log in the agent's folder.
+
+METHOD is punix:FILE, a socket for this machine, which is the default; pssl:[PORT][:IP], TLS 1.3 with certificates of
+ri pki on both sides, which say who may what; ptcp:[PORT][:IP], plain TCP for this machine. With unix:FILE,
+ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if none is said.`,
+		Example: `  ri serve
+  ri serve --remote pssl:6640,punix:/run/ri/agent.sock --tls db7.pem
+  ri serve --remote 'ssl:[fe80::1%eth0]:6640' --tls db7.pem
+  ri --at ssl:db7:6640 check -p 4711`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if remote == "" {
+				remote = "punix:" + method.DefaultSocket()
+			}
+			if agent.Methods, err = method.ParseList(remote); err != nil {
+				return rows.Usage(err)
+			}
+			if agent.Folder == "" {
+				agent.Folder = serve.DefaultFolder()
+			}
+			if agent.Folder, err = filepath.Abs(agent.Folder); err != nil {
+				return err
+			}
+			if own != "" {
+				if agent.Identity, err = pki.Load(own, crl); err != nil {
+					return rows.Refused(err)
+				}
+			}
+			if tcpRole != "" {
+				if agent.TCPRole, err = request.ParseRole(tcpRole); err != nil {
+					return rows.Usage(err)
+				}
+				if agent.TCPRole > request.Viewer {
+					return rows.Usagef("--tcp-role %s: nobody knows who asks by plain TCP, so that is viewer at most", tcpRole)
+				}
+			}
+			if o.target.PID != "" {
+				agent.Only = []string{o.target.PID}
+			}
+			for _, power := range agent.Allow {
+				if !slices.Contains(request.PowerNames, power) {
+					return rows.Usagef("--allow %s: there is only %s", rows.QuoteName(power), strings.Join(request.PowerNames, ", "))
+				}
+			}
+			if all && agent.Only != nil {
+				return rows.Usagef("-p and --all exclude each other")
+			}
+			agent.Say = o.remarks().Log
+			return rows.Refused(agent.Serve(cmd.Context()))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&remote, "remote", "", "where to listen, or whom to call, `METHOD,...` (default: punix:ri/agent.sock in "+
+		"$XDG_RUNTIME_DIR)")
+	f.StringVar(&own, "tls", "", "the agent's certificate, key and authority, `FILE` (ri pki issue NAME --agent)")
+	f.StringVar(&crl, "crl", "", "what was revoked, `FILE`, read again when it changes (default: crl.pem beside --tls)")
+	f.StringVar(&tcpRole, "tcp-role", "", "what whoever comes by plain TCP may, `ROLE` viewer (default: nothing)")
+	f.BoolVar(&agent.Insecure, "insecure-tcp", false, "let plain TCP be reached from other machines")
+	o.addProcess(f)
+	f.Lookup("pid").Usage = "answer for process `PID` alone"
+	f.BoolVar(&all, "all", false, "answer for all processes that can be seen from here (the default)")
+	f.StringSliceVar(&agent.Allow, "allow", nil, "powers that reach outside of a process, `NAMES`, for those who come "+
+		"from other machines: dlv")
+	f.DurationVar(&agent.StopBudget, "stop-budget", 10*time.Second,
+		"for how long who asks may hold a process stopped in a minute, `DURATION`; 0: unlimited")
+	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
+	return cmd
+}

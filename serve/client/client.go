@@ -1,0 +1,499 @@
+// Package client asks an agent: it connects, sends a command of ri with the files that it names, and is its terminal
+// while it runs elsewhere. What the command prints, asks, makes and exits with is that of a command that runs here.
+//
+// An agent is not trusted with this machine: it is given the files that the command line names, and may write those
+// that it names as made.
+//
+// What may not come in: what commands do, flags.
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"ri/ovsdb/wire"
+	"ri/serve/method"
+	"ri/serve/pki"
+	"ri/serve/request"
+)
+
+// Errors of a client.
+var (
+	// ErrUnreachable: no agent could be reached, or it doesn't speak.
+	ErrUnreachable = errors.New("no agent")
+	// ErrRefused: the agent refused.
+	ErrRefused = errors.New("the agent refused")
+	// ErrLost: the connection was lost. What the command had begun is ended there.
+	ErrLost = errors.New("the connection was lost")
+)
+
+// Client is a connection to an agent, which knows who asks.
+type Client struct {
+	Welcome request.Welcome
+
+	peer *wire.Peer
+	at   method.Method
+
+	mu    sync.Mutex
+	calls map[int64]*call
+	last  int64
+	lost  error
+	done  chan struct{}
+	stop  context.CancelFunc
+}
+
+// reaching is how long an agent may take to answer.
+const reaching = 15 * time.Second
+
+// Options are who asks, and whom to tell.
+type Options struct {
+	Identity *pki.Identity // for TLS; nil: none
+	Version  string        // of this ri
+	Say      func(string)
+}
+
+func (o Options) config(host string) *tls.Config { return o.Identity.Config(pki.IsAgent, host) }
+
+// Dial connects to the first of the methods at which an agent answers. One that listens waits for an agent to call.
+func Dial(ctx context.Context, methods []method.Method, opt Options) (*Client, error) {
+	var all []error
+	for _, m := range methods {
+		if m.TLS && opt.Identity == nil {
+			return nil, fmt.Errorf("%w: %s: TLS needs a certificate that says who you are: %s", ErrUnreachable, m, ownFiles)
+		}
+		c, err := dial(ctx, m, opt)
+		if err == nil {
+			return c, nil
+		}
+		if errors.Is(err, ErrRefused) || ctx.Err() != nil {
+			return nil, err
+		}
+		all = append(all, err)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUnreachable, errors.Join(all...))
+}
+
+const ownFiles = "tls: FILE in hosts.yaml, RI_TLS, or ~/.config/ri/tls.pem (ri pki issue NAME --role ROLE makes it)"
+
+// connect gives a connection at whose other end an agent may be.
+func connect(ctx context.Context, m method.Method, opt Options) (net.Conn, error) {
+	if !m.Passive {
+		ctx, cancel := context.WithTimeoutCause(ctx, reaching, errSilent)
+		defer cancel()
+		return m.Dial(ctx, opt.config)
+	}
+	l, err := m.Listen()
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	opt.Say(fmt.Sprintf("waiting at %s for an agent to call", m))
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return nil, fmt.Errorf("%s: %w", m, err)
+		}
+		if !m.TLS {
+			return conn, nil
+		}
+		secure := tls.Server(conn, opt.config(""))
+		shaken, cancel := context.WithTimeoutCause(ctx, reaching, errSilent)
+		err = secure.HandshakeContext(shaken)
+		cancel()
+		if err == nil {
+			return secure, nil
+		}
+		opt.Say(fmt.Sprintf("%s called, and is no agent of this site: %v", conn.RemoteAddr(), err))
+		conn.Close()
+	}
+}
+
+var errSilent = fmt.Errorf("it doesn't answer (for %s)", reaching)
+
+func dial(ctx context.Context, m method.Method, opt Options) (*Client, error) {
+	conn, err := connect(ctx, m, opt)
+	if err != nil {
+		return nil, err
+	}
+	reached, cancel := context.WithTimeoutCause(ctx, reaching, errSilent)
+	defer cancel()
+	c := &Client{peer: wire.NewPeer(conn, 0), at: m, calls: map[int64]*call{}, done: make(chan struct{})}
+	watched, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	go c.read()
+	go func() {
+		if err := c.peer.Watch(watched); err != nil {
+			c.mu.Lock()
+			c.lost = err
+			c.mu.Unlock()
+		}
+	}()
+	greeting := request.Greeting{Protocol: request.Protocol, Version: opt.Version}
+	answer, err := c.peer.Call(reached, request.Hello, greeting)
+	if err == nil {
+		err = request.Into(answer, &c.Welcome)
+	}
+	if err != nil {
+		c.Close()
+		if errors.Is(err, wire.ErrClosed) && c.lost != nil {
+			err = c.lost
+		}
+		var alert *net.OpError
+		if m.TLS && errors.As(err, &alert) && alert.Op == "remote error" {
+			return nil, fmt.Errorf("%w: %s: it does not take this certificate, of %s: it was revoked, has expired, or is of "+
+				"another site (%w)", ErrRefused, m, opt.Identity.Name, err)
+		}
+		return nil, fmt.Errorf("%s: %w", m, told(err))
+	}
+	if c.Welcome.Protocol != request.Protocol {
+		c.Close()
+		return nil, fmt.Errorf("%w: %s: the agent is ri %s and speaks version %d of the protocol, and this is ri %s, which "+
+			"speaks %d: use a ri of the same release on both sides", ErrRefused, m, c.Welcome.Version, c.Welcome.Protocol,
+			opt.Version, request.Protocol)
+	}
+	return c, nil
+}
+
+// told makes what an agent answered an error for people.
+func told(err error) error {
+	var failure *wire.Failure
+	if !errors.As(err, &failure) {
+		return err
+	}
+	if m, ok := failure.JSON.(map[string]any); ok {
+		if details, ok := m["details"].(string); ok {
+			return fmt.Errorf("%w: %s", ErrRefused, details)
+		}
+	}
+	return fmt.Errorf("%w: %v", ErrRefused, failure)
+}
+
+// Close ends the connection, and with it what was begun on it.
+func (c *Client) Close() {
+	c.stop()
+	c.peer.Close()
+	<-c.done
+}
+
+// read takes what the agent says, until the connection ends. What it says is done beside it, so that it is always
+// heard.
+func (c *Client) read() {
+	defer close(c.done)
+	for {
+		r, err := c.peer.Next()
+		if err != nil {
+			c.mu.Lock()
+			if c.lost == nil {
+				c.lost = err
+			}
+			for _, one := range c.calls {
+				one.close()
+			}
+			c.mu.Unlock()
+			return
+		}
+		one := c.callOf(r)
+		if one == nil {
+			_ = r.Fail("no such request")
+			continue
+		}
+		if !one.take(r) {
+			c.peer.Close()
+		}
+	}
+}
+
+func (c *Client) callOf(r *wire.Request) *call {
+	if len(r.Params) == 0 {
+		return nil
+	}
+	n, ok := r.Params[0].(interface{ Int64() (int64, error) })
+	if !ok {
+		return nil
+	}
+	id, err := n.Int64()
+	if err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[id]
+}
+
+// call is a command that runs elsewhere.
+type call struct {
+	client *Client
+	id     int64
+	asked  *request.Request
+	in     *os.File
+	out    map[int]*os.File
+	queue  chan *wire.Request
+	closed bool // the client's lock guards it
+	halt   context.CancelFunc
+	places *places
+	failed error // of what it made
+	raw    func() (again func(), back func())
+	resume func()
+}
+
+// close ends the queue. The client's lock is held.
+func (o *call) close() {
+	if !o.closed {
+		o.closed = true
+		close(o.queue)
+	}
+}
+
+// take puts what came into the queue of what is to be done. An agent may have so much under way, and no more.
+func (o *call) take(r *wire.Request) bool {
+	o.client.mu.Lock()
+	defer o.client.mu.Unlock()
+	if o.closed {
+		return true
+	}
+	select {
+	case o.queue <- r:
+		return true
+	default:
+		return false
+	}
+}
+
+// Streams are where a command reads and writes.
+type Streams struct{ In, Out, Err *os.File }
+
+// Run has the agent do a command. code is what ri exits with; err is set if there is none, or beside it.
+func (c *Client) Run(ctx context.Context, asked *request.Request, streams Streams) (code int, err error) {
+	places, err := gather(asked)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	c.last++
+	o := &call{client: c, id: c.last, asked: asked, in: streams.In, queue: make(chan *wire.Request, 64),
+		out:    map[int]*os.File{request.Stdout: streams.Out, request.Stderr: streams.Err, request.Terminal: streams.Out},
+		places: places}
+	if t := asked.Terminal; t != nil && !t.Out {
+		o.out[request.Terminal] = streams.Err
+	}
+	c.calls[o.id] = o
+	if c.lost != nil {
+		o.close()
+	}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.calls, o.id)
+		c.mu.Unlock()
+	}()
+	if err := c.sendFiles(ctx, o); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	o.halt = cancel
+	restore, err := o.terminal()
+	if err != nil {
+		return 0, err
+	}
+	defer restore()
+	defer o.signals(ctx)()
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		for r := range o.queue {
+			o.work(r)
+		}
+	}()
+	answer, err := c.peer.Begin(request.Run, o.id, asked)
+	if err == nil {
+		if asked.Input {
+			go o.feed(ctx)
+		}
+		var j any
+		if j, err = answer(ctx); err == nil {
+			var ending request.Ending
+			if err = request.Into(j, &ending); err == nil {
+				o.finish(worked)
+				if ending.Why != "" {
+					err = errors.New(ending.Why)
+				}
+				return ending.Code, errors.Join(err, o.failed, places.commit(ending.Code))
+			}
+		}
+	}
+	o.finish(worked)
+	c.mu.Lock()
+	lost := c.lost
+	c.mu.Unlock()
+	if lost != nil {
+		if errors.Is(lost, io.EOF) {
+			lost = errors.New("the agent closed it")
+		}
+		return 0, fmt.Errorf("%s: %w: %w; what was begun there is ended there, and ri log --at says of a change how",
+			c.at, ErrLost, lost)
+	}
+	return 0, fmt.Errorf("%s: %w", c.at, told(err))
+}
+
+func (o *call) finish(worked chan struct{}) {
+	o.client.mu.Lock()
+	delete(o.client.calls, o.id)
+	o.close()
+	o.client.mu.Unlock()
+	<-worked
+}
+
+// sendFiles sends what is too large to travel with the request.
+func (c *Client) sendFiles(ctx context.Context, o *call) error {
+	total := 0
+	for i := range o.asked.Files {
+		f := &o.asked.Files[i]
+		if total += len(f.Data); total <= request.Inline {
+			continue
+		}
+		for data := f.Data; len(data) > 0; {
+			n := min(len(data), request.Piece)
+			if _, err := c.peer.Call(ctx, request.Put, o.id, f.Path, data[:n]); err != nil {
+				return fmt.Errorf("%s: %s: %w", c.at, f.Path, told(err))
+			}
+			data = data[n:]
+		}
+		f.Data, f.Sent = nil, true
+	}
+	return nil
+}
+
+// work does what the agent asks of a command's terminal and files.
+func (o *call) work(r *wire.Request) {
+	switch r.Method {
+	case request.Output:
+		var stream int
+		var piece request.Bytes
+		if len(r.Params) != 3 || request.Into(r.Params[1], &stream) != nil || request.Into(r.Params[2], &piece) != nil ||
+			o.out[stream] == nil {
+			_ = r.Fail("malformed")
+			return
+		}
+		if _, err := o.out[stream].Write(piece); err != nil {
+			_ = r.Fail(err.Error())
+			return
+		}
+		_ = r.Reply(map[string]any{})
+	case request.File:
+		var made request.Made
+		if len(r.Params) != 2 || request.Into(r.Params[1], &made) != nil {
+			_ = r.Fail("malformed")
+			return
+		}
+		if err := o.places.made(made); err != nil {
+			o.failed = errors.Join(o.failed, err)
+			_ = r.Fail(err.Error())
+			return
+		}
+		_ = r.Reply(map[string]any{})
+	case request.Stopped:
+		o.suspend()
+	default:
+		_ = r.Fail("unknown method")
+	}
+}
+
+// feed sends what is typed, a piece at a time.
+func (o *call) feed(ctx context.Context) {
+	buf := make([]byte, 32<<10)
+	for ctx.Err() == nil {
+		n, err := o.in.Read(buf)
+		if n == 0 && err == nil {
+			continue
+		}
+		if _, err := o.client.peer.Call(ctx, request.Input, o.id, request.Bytes(buf[:n])); err != nil || n == 0 {
+			return
+		}
+	}
+}
+
+// terminal has this terminal pass on what is typed, if the command has one there.
+func (o *call) terminal() (restore func(), err error) {
+	t := o.asked.Terminal
+	if t == nil || !t.In {
+		o.resume = func() {}
+		return func() {}, nil
+	}
+	fd := int(o.in.Fd())
+	state, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, fmt.Errorf("the terminal: %w", err)
+	}
+	restore = func() { term.Restore(fd, state) }
+	o.resume = func() { term.MakeRaw(fd) }
+	o.raw = func() (func(), func()) { return o.resume, restore }
+	return restore, nil
+}
+
+// suspend stops this process, as the command there was stopped, and lets both go on together.
+func (o *call) suspend() {
+	if o.raw != nil {
+		_, back := o.raw()
+		back()
+	}
+	signal.Reset(syscall.SIGTSTP)
+	_ = unix.Kill(os.Getpid(), syscall.SIGTSTP)
+	time.Sleep(time.Millisecond) // the signal comes before this does
+	o.resume()
+	_ = o.client.peer.Notify(request.Signal, o.id, int(syscall.SIGCONT))
+}
+
+// signals passes signals on. A second one of those that end ri doesn't wait for the agent.
+func (o *call) signals(ctx context.Context) (stop func()) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	c := make(chan os.Signal, 8)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGWINCH)
+	go func() {
+		ending := 0
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case sig := <-c:
+				if sig == syscall.SIGWINCH {
+					if t := o.asked.Terminal; t != nil {
+						if width, height, err := term.GetSize(int(o.out[request.Terminal].Fd())); err == nil {
+							_ = o.client.peer.Notify(request.Resize, o.id, width, height)
+						}
+					}
+					continue
+				}
+				if ending++; ending > 2 { // the agent was told twice
+					o.halt()
+					return
+				}
+				go o.client.peer.Notify(request.Signal, o.id, int(sig.(syscall.Signal)))
+				if ending == 1 {
+					time.AfterFunc(unanswered, o.halt)
+				}
+			}
+		}
+	}()
+	return func() { signal.Stop(c) }
+}
+
+// unanswered is how long a signal may take to end a command at an agent: there ri ends within 4 s, but for a recording
+// that it finishes, and the agent ends it after 6.
+const unanswered = time.Minute
