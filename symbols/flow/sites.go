@@ -40,6 +40,9 @@ func IsLockFunction(name string) bool { return effects[name] != nothing }
 // Reads tells whether a function is one that takes an RWMutex for reading.
 func Reads(name string) bool { return effects[name] == takesReader || tryOf(name) == takesReader }
 
+// Tries tells whether a function of package sync takes a lock only if nobody has it: TryLock and TryRLock.
+func Tries(name string) bool { return tryOf(name) != nothing }
+
 // neverReturn tells of calls behind which there is no way on.
 func neverReturn(name string) bool {
 	rest, ok := strings.CutPrefix(name, "runtime.")

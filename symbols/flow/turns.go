@@ -146,6 +146,8 @@ type round struct {
 	turns  *Turns
 	led    set // what changes from round to round by what it was
 	last   bool
+
+	arguments map[uint64][]int // what the functions that are called are given, by entry; see given
 }
 
 type slot struct {
@@ -155,7 +157,7 @@ type slot struct {
 
 func (g *graph) turns(head uint64, body map[uint64]bool) *Turns {
 	r := &round{g: g, head: head, body: body, slots: map[slot]int{}, stored: map[slot]bool{}, in: map[uint64]*facts{},
-		back: &facts{}, turns: &Turns{Head: head, Low: ^uint64(0)}}
+		back: &facts{}, turns: &Turns{Head: head, Low: ^uint64(0)}, arguments: map[uint64][]int{}}
 	for at := range body {
 		r.look(at)
 	}
@@ -324,9 +326,15 @@ func (r *round) call(to uint64, direct bool, s *facts) {
 		return
 	}
 	var f fact
-	for _, i := range Arguments[:4] { // others' values are left over from the last call
-		if s.fresh&(1<<i) != 0 {
+	if given, known := r.given(to, direct); known {
+		for _, i := range given {
 			f = made(f, s.of[i])
+		}
+	} else {
+		for _, i := range Arguments[:4] { // others' values are left over from the last call
+			if s.fresh&(1<<i) != 0 {
+				f = made(f, s.of[i])
+			}
 		}
 	}
 	f.asked, s.fresh = true, 0

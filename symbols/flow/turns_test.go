@@ -22,7 +22,7 @@ func TestTurns(t *testing.T) {
 			for function, want := range map[string]string{
 				"askFlag": "EA", "askFlagAndYield": "EA", "askWord": "EA", "askClock": "EA", "askChannel": "EA",
 				"askLock": "EA",
-				"askCall": "EA", "askAndCount": "EAS",
+				"askCall": "EA", "askAnswer": "EA", "askAndCount": "EAS",
 				"endless": "", "endlessInMemory": "S",
 				"count": "EC", "countFields": "ECS", "list": "EC", "scan": "EC", "float": "EC", "countCalls": "EC",
 				"nested": "SN", "again": "", "mixed": "S", "halve": "EC", "tries": "ECA",

@@ -217,7 +217,7 @@ func (f *holderSearch) goroutine(g *values.Goroutine) {
 // that was passed in that line. -1: none.
 func inProgress(held []flow.Held, function string, site symbols.Line) int {
 	for i := len(held) - 1; i >= 0 && function != ""; i-- {
-		if held[i].Site == site && held[i].Reader == flow.Reads(function) {
+		if held[i].Site == site && held[i].Reader == flow.Reads(function) && held[i].Try == flow.Tries(function) {
 			return i
 		}
 	}

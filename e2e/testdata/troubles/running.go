@@ -70,6 +70,23 @@ func init() {
 		go b.insistsSlowly(a, both)
 		time.Sleep(waits)
 	}
+	troubles["livelock-line"] = func() {
+		a, b := &account{id: 1}, &account{id: 2}
+		both := &sync.WaitGroup{}
+		both.Add(2)
+		go a.insists(b, both)
+		go b.insistsInLine(a, both)
+		time.Sleep(waits)
+	}
+	troubles["livelock-reads"] = func() {
+		a, b := &registry{}, &registry{}
+		reads, writes := &sync.WaitGroup{}, &sync.WaitGroup{}
+		reads.Add(1)
+		writes.Add(1)
+		go a.insists(b, reads, writes)
+		go b.insistsToWrite(a, writes, reads)
+		time.Sleep(waits)
+	}
 	troubles["livelock-backoff"] = func() {
 		a, b := &account{id: 1}, &account{id: 2}
 		both := &sync.WaitGroup{}
@@ -241,6 +258,49 @@ func (a *account) insists(b *account, both *sync.WaitGroup) {
 	}
 	b.balance++
 	b.mu.Unlock()
+}
+
+// insistsInLine has its own lock, and tries to get the other, in one line.
+//
+//go:noinline
+func (a *account) insistsInLine(b *account, both *sync.WaitGroup) {
+	for b.mu.TryLock() { // until b has it
+		b.mu.Unlock()
+		runtime.Gosched()
+	}
+	var joined sync.Once
+	for a.mu.Lock(); !b.mu.TryLock(); {
+		joined.Do(both.Done)
+		attempts.Add(1)
+	}
+	b.mu.Unlock()
+	a.mu.Unlock()
+}
+
+// insists and insistsToWrite keep a lock each, insists for reading, and try for ever to get the other.
+//
+//go:noinline
+func (r *registry) insists(other *registry, mine, others *sync.WaitGroup) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	mine.Done()
+	others.Wait()
+	for !other.mu.TryLock() {
+		attempts.Add(1)
+	}
+	other.mu.Unlock()
+}
+
+//go:noinline
+func (r *registry) insistsToWrite(other *registry, mine, others *sync.WaitGroup) {
+	var joined sync.Once
+	others.Wait()
+	for r.mu.Lock(); !other.mu.TryLock(); {
+		joined.Do(mine.Done)
+		attempts.Add(1)
+	}
+	other.mu.Unlock()
+	r.mu.Unlock()
 }
 
 var attempts atomic.Int64

@@ -27,6 +27,9 @@ func init() {
 		w.Close()
 		go drain(r)
 	}
+	troubles["spin-eof-commands"] = func() { go (&console{}).attend(bufio.NewReader(temporary("one\ntwo\n"))) }
+	troubles["spin-eof-packets"] = func() { go packets(bufio.NewReader(deserted())) }
+	troubles["spin-eof-copied"] = func() { go gather(temporary("one\ntwo\n")) }
 	troubles["spin-eof-scanner"] = func() { go scan(bufio.NewScanner(strings.NewReader("one\ntwo\n"))) }
 	troubles["spin-eof-memory"] = func() {
 		r, w := io.Pipe()

@@ -209,7 +209,12 @@ local function judge(c)
   if not loop then return nil, p end
   local alive, why = cause.find(c.looks, p)
   if alive then return nil, p end
-  if loop.counts and not (why and why.one.final and why.n >= 2) then return nil, p end -- what it leads on may get it out
+  -- What it leads on may get it out, unless that is what one file or connection gives, which is at its end.
+  local ended = why and why.one.kind == "end" and why.one.call and why.fd
+  if loop.counts and not (why and (why.one.final and why.n >= 2 or ended and why.n >= 4)) then
+    p.open = p.open or ended ~= nil and ended ~= false
+    return nil, p
+  end
   p.open = true -- more looks may tell
   if p.library and not (why and why.rank < 5 and why.n >= #c.looks / 2) then return nil, p end
   local same = idle(c.looks)

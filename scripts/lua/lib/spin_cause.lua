@@ -25,10 +25,17 @@ local function any(alive, calls)
   return false
 end
 
+-- asked is the descriptor that a look shows in use: its number and where Go keeps it, nil where there is none.
+local function asked(look)
+  for _, one in ipairs(look.ends) do
+    if one.kind == "descriptor" then return ("%s at %s"):format(tostring(one.fd), ri.hex(one.key)) end
+  end
+end
+
 --- Finds what a loop asks for in vain: what was seen dead in several looks, and alive in none.
 -- @param looks table, at one goroutine
 -- @param p table, the place: index, loop; hint is set where something was seen that isn't sure, rare where that is seldom to be seen
--- @return boolean, table?: whether something came; what it is: one, n, rank
+-- @return boolean, table?: whether something came; what it is: one, n, rank, and fd: the descriptor that it was each time, false where there were several
 function cause.find(looks, p)
   local seen, order, alive = {}, {}, {}
   for i, look in ipairs(looks) do
@@ -48,10 +55,12 @@ function cause.find(looks, p)
           if not told[key] then
             told[key] = true
             if not seen[key] then
-              seen[key] = { one = one, n = 0, fds = {} }
+              seen[key] = { one = one, n = 0 }
               order[#order + 1] = seen[key]
             end
             local s = seen[key]
+            local fd = asked(look)
+            if s.n == 0 then s.fd = fd elseif s.fd ~= fd then s.fd = false end
             if one.exact or s.one.guess and not one.guess then s.one = one end
             s.n, s.name, s.of = s.n + 1, s.name or one.name, s.of or one.of
           end

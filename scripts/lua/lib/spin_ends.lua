@@ -116,9 +116,16 @@ end
 -- Methods of a descriptor that ask something of the kernel, and how that is said.
 local verbs = { { "%.[aA]ccept", "accepts on " }, { "%.[wW]rite", "writes to ", true }, { "%.[sS]end", "writes to ", true }, { "%.[rR]ead", "reads " }, { "%.[rR]ecv", "reads " } }
 
+-- What sends and is sent packets: its ReadFrom reads, and its WriteTo writes. Others' are io.ReaderFrom's and io.WriterTo's.
+local packets = { UDPConn = true, IPConn = true, UnixConn = true, FD = true, netFD = true, conn = true }
+
 -- verb_of says what a method does, and whether it writes; nil for one that only looks, or closes.
 local function verb_of(func)
   local method = func:match("%.[%w_]+$") or ""
+  if not packets[func:match("%(%*(%w+)%)%.%w+$")] then
+    if method == ".ReadFrom" then return "writes to ", true end
+    if method == ".WriteTo" then return "reads ", false end
+  end
   for _, v in ipairs(verbs) do
     if method:find("^" .. v[1]) then return v[2], v[3] or false end
   end

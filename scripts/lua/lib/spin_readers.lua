@@ -77,6 +77,9 @@ local function failed(v, t)
   end
 end
 
+-- What is read, and what may be written to beside without an end.
+local gives = { ["bytes.Buffer"] = true, ["bufio.Reader"] = true, ["strings.Reader"] = true, ["bytes.Reader"] = true }
+
 --- Tells of a reader whether it is at its end.
 -- @param v any
 -- @param writes boolean?, it is written to
@@ -88,6 +91,7 @@ function readers.exhausted(v, writes, depth)
   local t = fields.type(v)
   depth = depth or 0
   if depth > 4 or t == "" then return nil end
+  if writes and gives[t] then return nil end -- bytes come into it
   if t == "strings.Reader" or t == "bytes.Reader" then
     return v.i >= #v.s, ("a %s at its end"):format(t)
   elseif t == "bytes.Buffer" then
