@@ -6,8 +6,9 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// given finds the registers in which a function is given what it uses; false where its code doesn't say. A function that
-// may need more stack keeps these, and no others, while it gets some (cmd/internal/obj/x86, preprocess, Go 1.20 to 1.27).
+// given finds the registers in which a function is given what it uses; false where its code doesn't say. A function
+// that may need more stack keeps these, and no others, while it gets some (cmd/internal/obj/x86, preprocess, Go 1.20 to
+// 1.27).
 func (r *round) given(to uint64, direct bool) (list []int, known bool) {
 	info, ok := r.g.file.PC(to)
 	if !direct || !ok || info.Entry != to {

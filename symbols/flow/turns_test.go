@@ -40,8 +40,11 @@ func TestTurns(t *testing.T) {
 						}
 					}
 				}
-				if len(flags) > 0 { // atomics are calls; a counter is still in a register when TryLock is called
-					want = strings.NewReplacer("ECA", "EC", "SN", "N").Replace(want)
+				if len(flags) > 0 { // atomics are calls
+					want = strings.ReplaceAll(want, "SN", "N")
+					if toolchain == "go1.20.14" { // a counter is still in a register when TryLock is called
+						want = strings.ReplaceAll(want, "ECA", "EC")
+					}
 					if function == "endlessInMemory" {
 						want = ""
 					}
