@@ -208,7 +208,7 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 	if p.Traces() {
 		check = o.arrange.CheckPassing
 	}
-	if err := check(p.Script.Header.Columns); err != nil {
+	if err := check(recipes.HeaderOf(p.Script).Columns); err != nil {
 		return err
 	}
 	if o.every != 0 {
