@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"bytes"
 	"math"
 	"regexp"
 	"strings"
@@ -166,4 +167,13 @@ func makeupOf(text string) makeup {
 		}
 	}
 	return m
+}
+
+func (p *pattern) mayBytes(text []byte) bool {
+	for _, h := range p.has {
+		if bytes.Contains(text, []byte(h)) {
+			return true
+		}
+	}
+	return len(p.has) == 0
 }

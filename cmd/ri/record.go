@@ -59,7 +59,7 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 	addRedaction(f, &opt)
 	f.BoolVar(&opt.WholeSymbols, "symbols-whole", false, "all types, functions and lines of the executable, not only "+
 		"those that were asked for")
-	cmd.AddCommand(newRecordCalls(o))
+	cmd.AddCommand(newRecordCalls(o), newRecordStreams(o))
 	return cmd
 }
 

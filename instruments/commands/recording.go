@@ -23,6 +23,10 @@ func openRecording(out *rows.Output, choice looks.TargetChoice) (*recorded.Recor
 		file.Close()
 		return nil, rows.Usage(fmt.Errorf("%s: %w", choice.Recording, errNotHere))
 	}
+	if file, r, err := openStreams(choice.Recording); err == nil && r != nil {
+		file.Close()
+		return nil, rows.Usage(fmt.Errorf("%s: %w", choice.Recording, errNotStreams))
+	}
 	with, err := seal.ReadIdentities(choice.Identity)
 	if err != nil {
 		return nil, rows.Usage(fmt.Errorf("--identity: %w", err))
@@ -45,6 +49,12 @@ func RecordingInfo(out *rows.Output, choice looks.TargetChoice) error {
 	} else if r != nil {
 		defer file.Close()
 		return callsInfo(out, path, r)
+	}
+	if file, r, err := openStreams(path); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		return streamsInfo(out, path, r)
 	}
 	r, err := openRecording(out, choice)
 	if err != nil {
@@ -155,6 +165,12 @@ func RecordingVerify(out *rows.Output, choice looks.TargetChoice) error {
 		}
 		return out.WriteText(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(r.End.Events, "event")))
 	}
+	if file, r, err := openStreams(path); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		return streamsVerify(out, path, r)
+	}
 	r, err := openRecording(out, choice)
 	if err != nil {
 		return err
@@ -192,6 +208,12 @@ func RecordingCheck(out *rows.Output, choice looks.TargetChoice, opt AuditOption
 	} else if r != nil {
 		defer file.Close()
 		return callsCheck(out, path, r, words, opt)
+	}
+	if file, r, err := openStreams(path); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		return streamsCheck(out, path, r, words, opt)
 	}
 	r, err := openRecording(out, choice)
 	if err != nil {

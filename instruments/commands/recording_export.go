@@ -27,6 +27,12 @@ func RecordingExport(out *rows.Output, choice looks.TargetChoice, opt ExportOpti
 	if opt.Core && opt.File == "" {
 		return rows.Usagef("--core writes a file: name one that isn't there yet (-o CORE)")
 	}
+	if file, r, err := openStreams(choice.Recording); err != nil {
+		return err
+	} else if r != nil {
+		defer file.Close()
+		return streamsExport(out, choice.Recording, r, opt)
+	}
 	r, err := openRecording(out, choice)
 	if err != nil {
 		return err

@@ -73,3 +73,17 @@ func (s *started) end() {
 	unix.Kill(s.pid, unix.SIGCONT)
 	s.cmd.Wait()
 }
+
+// ask asks it to end.
+func (s *started) ask() {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	unix.Kill(s.pid, unix.SIGCONT)
+}
+
+// exitCode is how a program ended, as a shell says it.
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}

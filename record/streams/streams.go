@@ -109,3 +109,14 @@ type Event struct {
 	Digest    []byte // SHA-256 of what isn't kept of an Out
 	Why       string // of a Hole
 }
+
+// kindNames are the names of kinds, in their order.
+var kindNames = []string{"unknown", "listen", "accept", "dial", "existing", "in", "out", "shutdown", "close", "hole",
+	"clock", "random", "start", "end"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return kindNames[0]
+}

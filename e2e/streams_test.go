@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// streamEvent is an event as ri recording export writes it.
+type streamEvent struct {
+	Kind                 string
+	Conn                 uint32
+	Goroutine            uint64
+	Network, Local, Peer string
+	Errno                int
+	Size                 int64
+	Data64, SHA256       string
+}
+
+func (e *streamEvent) data(t *testing.T) string {
+	b, err := base64.StdEncoding.DecodeString(e.Data64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// recordedStreams records testdata/streams while use talks to it, and gives the recording's events.
+func recordedStreams(t *testing.T, file string, flags, args []string, use func(addr string)) (header map[string]any,
+	events []streamEvent) {
+	t.Helper()
+	needAttach(t)
+	exe := filepath.Join(t.TempDir(), "streams.exe")
+	build := exec.Command("go", "build", "-o", exe, "./testdata/streams")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	line := append(append([]string{"record", "streams", "-o", file}, flags...), "--", exe)
+	cmd := riCommand(append(line, args...)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(cmd.Environ(), "API_TOKEN=Pl4ntedInEnvironment")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		fmt.Fprintln(&said, lines.Text())
+		if addr, ok := strings.CutPrefix(lines.Text(), "listening at "); ok {
+			use(addr)
+			cmd.Process.Signal(syscall.SIGINT)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		if strings.Contains(said.String(), "doesn't let ri probe") && os.Getenv("RI_NEED_BPF") == "" {
+			t.Skip("the kernel doesn't let ri probe here")
+		}
+		t.Fatalf("%v\n%s", err, said.String())
+	}
+	exported := riSaid("recording", "export", file)
+	d := json.NewDecoder(strings.NewReader(exported.stdout))
+	if err := d.Decode(&header); err != nil {
+		t.Fatalf("%v\n%s%s", err, exported.stdout, exported.stderr)
+	}
+	for d.More() {
+		var e streamEvent
+		if err := d.Decode(&e); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	if said := riSaid("recording", "verify", file); said.code != 0 {
+		t.Errorf("ri recording verify: %s", said.stderr)
+	}
+	t.Log(said.String())
+	return header, events
+}
+
+// TestStreams records a server from its start: what clients sent is there byte by byte, in order, and planted secrets
+// are not, neither in the file nor in what is made of it.
+func TestStreams(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "server.streams")
+	body := strings.Repeat("0123456789abcdef", 20_000)
+	header, events := recordedStreams(t, file, []string{"--payload", "--sent"}, []string{"-password", "Pl4ntedArgument"},
+		func(addr string) {
+			req, _ := http.NewRequest("POST", "http://"+addr+"/echo?token=Pl4ntedInQuery", strings.NewReader(body))
+			req.Header.Set("Authorization", "Bearer Pl4ntedInHeader")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if string(got) != body {
+				t.Errorf("the server answered %d bytes", len(got))
+			}
+			// A secret in two writes, and one of the arguments, in a JSON that has no such name.
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			text := `{"password": "Pl4ntedInJSON", "other": "Pl4ntedArgument"}`
+			fmt.Fprintf(c, "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(text),
+				text[:20])
+			io.WriteString(c, text[20:])
+			io.ReadAll(c)
+			c.Close()
+			resp, err = http.Get("http://" + addr + "/dial")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		})
+	in, out, kinds := map[uint32]string{}, map[uint32]string{}, map[string]int{}
+	goroutines := 0
+	for _, e := range events {
+		kinds[e.Kind]++
+		switch e.Kind {
+		case "in":
+			in[e.Conn] += e.data(t)
+		case "out":
+			out[e.Conn] += e.data(t)
+		}
+		if e.Goroutine != 0 {
+			goroutines++
+		}
+	}
+	for kind, least := range map[string]int{"start": 1, "listen": 1, "accept": 3, "dial": 1, "in": 4, "out": 4, "close": 4,
+		"end": 1} {
+		if kinds[kind] < least {
+			t.Errorf("%d events %s, at least %d were made: %v", kinds[kind], kind, least, kinds)
+		}
+	}
+	if goroutines < len(events)/2 {
+		t.Errorf("of %d events %d say which goroutine", len(events), goroutines)
+	}
+	whole := 0
+	for conn, stream := range in {
+		if strings.Contains(stream, body) && strings.Contains(out[conn], body) {
+			whole++
+		}
+	}
+	if whole != 1 {
+		t.Errorf("the large body came in and went out over %d connections", whole)
+	}
+	if p, _ := header["process"].(map[string]any); fmt.Sprint(p["exit"]) != "0" {
+		t.Errorf("the program's exit code is recorded as %v", p["exit"])
+	}
+	exported := riSaid("recording", "export", file)
+	bytesOf, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, planted := range []string{"Pl4ntedArgument", "Pl4ntedInQuery", "Pl4ntedInHeader", "Pl4ntedInJSON",
+		"Pl4ntedInEnvironment"} {
+		for what, text := range map[string]string{"the file": string(bytesOf), "export": exported.stdout,
+			"what came in": fmt.Sprint(in), "what went out": fmt.Sprint(out)} {
+			if strings.Contains(text, planted) {
+				t.Errorf("%s has %s", what, planted)
+			}
+		}
+		if said := riSaid("recording", "check", file, "--word", planted); strings.Contains(said.stdout, "found: "+planted) {
+			t.Errorf("check: %s", said.stdout)
+		}
+	}
+}
+
+// TestStreamsSizes records without bytes: none are in the file.
+func TestStreamsSizes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "server.streams")
+	_, events := recordedStreams(t, file, nil, nil, func(addr string) {
+		resp, err := http.Post("http://"+addr+"/echo", "text/plain", strings.NewReader("Pl4ntedInBody"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	})
+	size := int64(0)
+	for _, e := range events {
+		if e.Data64 != "" || e.SHA256 != "" {
+			t.Errorf("bytes, or a digest of them: %+v", e)
+		}
+		if e.Kind == "in" {
+			size += e.Size
+		}
+	}
+	if size < 100 {
+		t.Errorf("%d bytes came in", size)
+	}
+	if text, err := os.ReadFile(file); err != nil || bytes.Contains(text, []byte("Pl4ntedInBody")) {
+		t.Errorf("the file has the body, or %v", err)
+	}
+}

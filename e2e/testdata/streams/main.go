@@ -1,0 +1,46 @@
+// Streams is a server that answers what it is sent, and dials itself when it is asked to. SIGTERM ends it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	flag.String("password", "", "is not used")
+	flag.Parse()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			w.Write(body)
+		}
+	})
+	http.HandleFunc("/dial", func(w http.ResponseWriter, r *http.Request) {
+		resp, err := http.Post("http://"+l.Addr().String()+"/echo", "text/plain", r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		io.Copy(w, resp.Body)
+		resp.Body.Close()
+	})
+	server := &http.Server{}
+	go server.Serve(l)
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM)
+	fmt.Println("listening at", l.Addr())
+	<-end
+	server.Shutdown(context.Background())
+}
