@@ -337,8 +337,8 @@ func (r *streamRecording) report() error {
 		}
 		return r.out.Commit()
 	}
-	text := fmt.Sprintf("%s: %s, %s\nread it before it is sent: ri recording check %s\n", r.o.File, rows.ShortBytes(r.size),
-		streamsText(h), r.o.File)
+	text := fmt.Sprintf("%s: %s, %s\nread it before it is sent: ri recording check %s\n", r.o.File,
+		rows.ShortBytes(r.size), streamsText(h), r.o.File)
 	if err := r.out.WriteText(text); err != nil {
 		return err
 	}

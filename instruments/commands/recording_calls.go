@@ -17,8 +17,8 @@ import (
 var errNotHere = errors.New("that is for recordings of state; one of calls is JSON already, a line an event")
 
 // errNotStreams is of what recordings of streams don't have.
-var errNotStreams = errors.New("that is for recordings of state; one of streams is read by ri recording info, verify, " +
-	"check and export, and ri replay runs the program on it")
+var errNotStreams = errors.New("that is for recordings of state; one of streams is read by ri recording info, " +
+	"verify, check and export, and ri replay runs the program on it")
 
 // openCalls opens a recording of calls; nil where the file is something else, which others say.
 func openCalls(path string) (*os.File, *calls.Reader, error) {

@@ -123,7 +123,8 @@ func streamsInfo(out *rows.Output, path string, r *streams.Reader) error {
 	for _, line := range h.Incomplete {
 		fmt.Fprintf(&b, "note: %s\n", line)
 	}
-	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri replay %s runs the program on it\n", path, path)
+	fmt.Fprintf(&b, "next: ri recording check %s shows what is in clear; ri replay %s runs the program on it\n", path,
+		path)
 	return out.WriteText(b.String())
 }
 

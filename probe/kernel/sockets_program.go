@@ -36,7 +36,7 @@ const (
 )
 
 // The scratch memory of a processor: what a program works with, a record's head, its bytes. A program that runs at a
-// tracepoint of system calls isn't preempted (__BPF_DECLARE_TRACE_SYSCALL, include/trace/bpf_probe.h), so one is enough.
+// tracepoint of system calls isn't preempted (__BPF_DECLARE_TRACE_SYSCALL, include/trace/bpf_probe.h): one is enough.
 const (
 	workLeft, workBase, workLen, workVec, workVecs = 0, 8, 16, 24, 32
 	workPiece, workOff, workStep, workMsg          = 40, 56, 64, 72 // a struct msghdr has 56 bytes

@@ -101,7 +101,8 @@ func packets(network string) bool {
 
 // existing has a socket be in the recording that was open before.
 func (t *tracker) existing(o open, number uint32, now int64, listening map[string]bool) {
-	s := &socket{kernel: number, network: o.network, local: o.local, peer: o.peer, refs: 1, existing: true, listens: o.listens}
+	s := &socket{kernel: number, network: o.network, local: o.local, peer: o.peer, refs: 1, existing: true,
+		listens: o.listens}
 	t.byNumber[number] = s
 	if packets(s.network) {
 		s.typ = sockDgram
@@ -138,7 +139,8 @@ func (t *tracker) call(c *kernel.SocketCall) {
 	kind := c.Kind()
 	switch kind {
 	case kernel.SocketOpen:
-		t.byNumber[c.Conn] = &socket{kernel: c.Conn, family: c.Arg, typ: c.Arg2 & sockTypeMask, network: networkOf(c.Arg, c.Arg2), refs: 1}
+		t.byNumber[c.Conn] = &socket{kernel: c.Conn, family: c.Arg, typ: c.Arg2 & sockTypeMask, refs: 1,
+			network: networkOf(c.Arg, c.Arg2)}
 		return
 	case kernel.SocketAccept:
 		t.accept(c)

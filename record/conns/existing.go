@@ -104,7 +104,8 @@ func tableLine(network string, fields []string) (o open, ok bool) {
 	if err != nil || peerErr != nil {
 		return o, false
 	}
-	o = open{inode: fields[9], network: network, local: local.String(), listens: network == "tcp" && fields[3] == tcpListen}
+	o = open{inode: fields[9], network: network, local: local.String(),
+		listens: network == "tcp" && fields[3] == tcpListen}
 	if peer.Port() != 0 {
 		o.peer = peer.String()
 	}
