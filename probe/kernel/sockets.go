@@ -285,7 +285,7 @@ func (s *Sockets) Next() (c SocketCall, ok bool) {
 	c = SocketCall{Seq: le64(b), Time: int64(le64(b[recTime:])), Goroutine: le64(b[recGoid:]), Thread: le32(b[recThread:]),
 		Number: le32(b[recCall:]), FD: int32(le32(b[recFD:])), Conn: le32(b[recConn:]), Losses: le32(b[recLosses:]),
 		Result: int64(le64(b[recResult:])),
-		Arg: int64(le64(b[recArg:])), Arg2: int64(le64(b[recArg2:])), Offset: int64(le64(b[recOffset:]))}
+		Arg:    int64(le64(b[recArg:])), Arg2: int64(le64(b[recArg2:])), Offset: int64(le64(b[recOffset:]))}
 	flags := le32(b[recFlags:])
 	c.Last, c.Void, c.Unread = flags&recLast != 0, flags&recVoid != 0, flags&recFailed != 0
 	if n := le32(b[recAddrSize:]); n > 0 && n <= addrRoom {
