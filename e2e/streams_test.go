@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ type streamEvent struct {
 	Kind                 string
 	Conn                 uint32
 	Goroutine            uint64
+	TLS                  bool
 	Network, Local, Peer string
 	Errno                int
 	Size                 int64
@@ -179,6 +181,54 @@ func TestStreams(t *testing.T) {
 		if said := riSaid("recording", "check", file, "--word", planted); strings.Contains(said.stdout, "found: "+planted) {
 			t.Errorf("check: %s", said.stdout)
 		}
+	}
+}
+
+// TestStreamsTLS: of a connection with TLS the plaintext is in the recording, in its place between other events, and
+// so are the random bytes that its keys were made of; planted secrets aren't.
+func TestStreamsTLS(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "server.streams")
+	body := strings.Repeat("0123456789abcdef", 5_000)
+	_, events := recordedStreams(t, file, []string{"--payload", "--sent"}, []string{"-tls"}, func(addr string) {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer transport.CloseIdleConnections()
+		for range 3 {
+			req, _ := http.NewRequest("POST", "https://"+addr+"/echo", strings.NewReader(body))
+			req.Header.Set("Authorization", "Bearer Pl4ntedInHeader")
+			resp, err := (&http.Client{Transport: transport}).Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+	})
+	var in, out strings.Builder
+	random := 0
+	for _, e := range events {
+		switch {
+		case e.Kind == "random":
+			random += len(e.data(t))
+		case e.TLS && e.Kind == "in":
+			in.WriteString(e.data(t))
+		case e.TLS && e.Kind == "out":
+			out.WriteString(e.data(t))
+			if strings.Count(out.String(), "HTTP/1.1 200 OK") > strings.Count(in.String(), "POST /echo HTTP/1.1") {
+				t.Errorf("an answer comes before its request")
+			}
+		case e.Kind == "in" && e.Data64 != "":
+			t.Errorf("ciphertext is kept: %+v", e)
+		}
+	}
+	if strings.Count(in.String(), body) != 3 || strings.Count(out.String(), body) != 3 {
+		t.Errorf("%d bytes came in, %d went out", in.Len(), out.Len())
+	}
+	if random < 32 {
+		t.Errorf("%d random bytes", random)
+	}
+	if strings.Contains(in.String(), "Pl4ntedInHeader") {
+		t.Error("what came in has the planted secret")
 	}
 }
 

@@ -31,6 +31,8 @@ type StreamsOptions struct {
 	Copy, CopyRaw []string // files that are taken along: with tokens, as they are
 	WithKeys      bool     // also files with private keys
 	KeyFile       string
+	NoRandom      bool // random bytes aren't kept, which are otherwise with Payload
+	HTTP2Headers  bool // header blocks of HTTP/2 are kept as they are
 	For           time.Duration
 	MiB           int // of bytes that are kept at most; 0: no limit
 }
@@ -85,6 +87,7 @@ func RecordStreams(ctx context.Context, out *rows.Output, choice looks.TargetCho
 	}
 	defer s.Close()
 	r := &streamRecording{out: out, o: o, session: s, child: child, pid: s.Target.PID(), scrub: scrub.New(key)}
+	r.scrub.KeepHeaders = o.HTTP2Headers
 	if err := newFile(o.File, func(file *os.File) error { return r.record(ctx, file) }); err != nil {
 		return err
 	}
@@ -148,7 +151,8 @@ func (r *streamRecording) record(ctx context.Context, file *os.File) error {
 	r.out.Log("every process of this host pays some 70 ns for each system call while this goes on; the one that is " +
 		"recorded some 2 us for a read or write of 1 KiB, 40 us for one of 64 KiB")
 	recorder, err := conns.New(conns.Options{PID: r.pid, Goid: r.goid(), Payload: r.o.Payload,
-		Sent: r.o.Sent, Listen: r.o.Listen, To: r.o.To, Scrub: r.scrub, Writer: w, Most: int64(r.o.MiB) << 20})
+		Sent: r.o.Sent, Listen: r.o.Listen, To: r.o.To, Scrub: r.scrub, Writer: w,
+		File: r.session.File, Random: r.header.Asked.Random, Most: int64(r.o.MiB) << 20})
 	if err != nil {
 		return rows.Refused(err)
 	}
@@ -225,7 +229,7 @@ func (r *streamRecording) describe() error {
 	h := &r.header
 	h.Kind, h.Ri, h.Begun = streams.HeaderKind, ownVersion(), time.Now().UTC()
 	h.Asked = streams.Asked{FromBirth: r.child != nil, Payload: r.o.Payload, Sent: r.o.Sent, Listen: r.o.Listen,
-		To: r.o.To}
+		To: r.o.To, Random: r.o.Payload && !r.o.NoRandom}
 	read := func(name string) ([]string, error) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", r.pid, name))
 		if err != nil {

@@ -19,7 +19,10 @@ type SocketOptions struct {
 	Goid    int64 // offset in runtime.g; 0: goroutines aren't told
 	In, Out bool  // bytes that come in, that go out; else only how many
 	Random  bool  // calls for random bytes, too
-	Ring    int   // bytes of the ring, a power of two; 0: 64 MiB
+	// Functions are followed, too, in the code of Target.
+	Functions []SocketFunction
+	Target    Target
+	Ring      int // bytes of the ring, a power of two; 0: 64 MiB
 }
 
 // SocketCall is a record of a system call: one call has several if it moved more than 64 KiB. They come as they are
@@ -69,6 +72,8 @@ const (
 	SocketRandom                 // getrandom
 	SocketUring                  // an io_uring was made: what goes through it isn't seen
 	SocketPair                   // a pair of sockets was made, that is not followed
+	SocketPlainRead              // a function gave plaintext: SocketFunction. Conn is 0 where it isn't known of which
+	SocketPlainWrite             // a function took plaintext
 )
 
 var socketKinds = map[uint32]SocketKind{sysRead: SocketRead, sysReadv: SocketRead, sysRecvfrom: SocketRead,
@@ -78,7 +83,7 @@ var socketKinds = map[uint32]SocketKind{sysRead: SocketRead, sysReadv: SocketRea
 	sysAccept: SocketAccept, sysAccept4: SocketAccept, sysShutdown: SocketShutdown, sysBind: SocketBind,
 	sysListen: SocketListen, sysGetsockname: SocketName, sysSocketpair: SocketPair, sysGetsockopt: SocketError,
 	sysRecvmmsg: SocketManyRead, sysSendmmsg: SocketManyWritten, sysGetrandom: SocketRandom,
-	sysIoUringSetup: SocketUring}
+	sysIoUringSetup: SocketUring, plainRead: SocketPlainRead, plainWrite: SocketPlainWrite, sysRand: SocketRandom}
 
 // Kind says what the call does.
 func (c *SocketCall) Kind() SocketKind {
@@ -188,8 +193,7 @@ func mapMemory(m *ebpf.Map, size int) ([]byte, error) {
 }
 
 func (s *Sockets) program(entry bool) (*ebpf.Program, error) {
-	g := &socketPrograms{assembler: newAssembler(), opt: s.opt, maps: socketMaps{control: s.maps[0].FD(),
-		fds: s.maps[1].FD(), threads: s.maps[2].FD(), scratch: s.maps[3].FD(), ring: s.maps[4].FD(), most: s.most}}
+	g := s.generator()
 	name := "ri_sock_exit"
 	if entry {
 		name = "ri_sock_enter"
@@ -201,7 +205,15 @@ func (s *Sockets) program(entry bool) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := &ebpf.ProgramSpec{Name: name, Type: ebpf.RawTracepoint, License: "GPL", Instructions: code}
+	return loadSocketProgram(&ebpf.ProgramSpec{Name: name, Type: ebpf.RawTracepoint, License: "GPL", Instructions: code})
+}
+
+func (s *Sockets) generator() *socketPrograms {
+	return &socketPrograms{assembler: newAssembler(), opt: s.opt, maps: socketMaps{control: s.maps[0].FD(),
+		fds: s.maps[1].FD(), threads: s.maps[2].FD(), scratch: s.maps[3].FD(), ring: s.maps[4].FD(), most: s.most}}
+}
+
+func loadSocketProgram(spec *ebpf.ProgramSpec) (*ebpf.Program, error) {
 	p, err := ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
 	if err == nil {
 		return p, nil
@@ -226,6 +238,9 @@ func (s *Sockets) Start() error {
 			return fmt.Errorf("the kernel doesn't give its tracepoint %s: %w: %w", name, err, ErrUnable)
 		}
 		s.links = append(s.links, l)
+	}
+	if len(s.opt.Functions) > 0 {
+		return s.functions(s.opt.Target, s.opt.Functions)
 	}
 	return nil
 }

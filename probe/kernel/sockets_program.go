@@ -85,6 +85,7 @@ type socketPrograms struct {
 	maps  socketMaps
 	opt   SocketOptions
 	out   label
+	calls int   // the map of functions' calls that go on
 	moved label // where the bytes of a call are given, one place for all: the verifier goes through it once
 }
 
@@ -131,6 +132,11 @@ func (g *socketPrograms) room() {
 	g.call(asm.FnMapLookupElem)
 	g.if_(asm.JEq, asm.R0, 0, g.out)
 	g.mov(asm.R6, asm.R0)
+	g.empty()
+}
+
+// empty empties the record in the scratch memory.
+func (g *socketPrograms) empty() {
 	g.set(asm.R1, 0)
 	for _, off := range []int{workLeft, workBase, workLen, workVec, workVecs, workOff, record + recGoid, record + recArg,
 		record + recArg2, record + recOffset, record + recSize, record + recAddrSize} {

@@ -25,6 +25,7 @@ type socket struct {
 	pending     *streams.Event // how it came to be, until its address is known
 	left        bool           // out of the recording, as nobody asked for it
 	losses      uint32
+	tls         bool // its bytes are seen as plaintext, not as they are
 }
 
 // Sink takes the events in their order. Of an event with bytes Data is the sink's.
@@ -46,6 +47,7 @@ type tracker struct {
 	sink     Sink
 	clock    func(mono int64) int64 // wall clock
 	notes    map[string]bool        // what isn't seen
+	plain    bool                   // plaintext of TLS is seen
 	err      error
 	holes    uint64
 }
@@ -157,12 +159,17 @@ func (t *tracker) call(c *kernel.SocketCall) {
 		return
 	case kernel.SocketPair:
 		return
+	case kernel.SocketPlainRead, kernel.SocketPlainWrite:
+		if s == nil {
+			t.note("there is TLS on connections that aren't known: its plaintext isn't kept")
+			return
+		}
 	}
 	if s == nil {
 		return
 	}
 	switch kind {
-	case kernel.SocketRead, kernel.SocketWrite:
+	case kernel.SocketRead, kernel.SocketWrite, kernel.SocketPlainRead, kernel.SocketPlainWrite:
 		t.transfer(c, s, kind)
 	case kernel.SocketClose:
 		t.release(c, s)
@@ -236,9 +243,19 @@ func (t *tracker) release(c *kernel.SocketCall, s *socket) {
 }
 
 func (t *tracker) transfer(c *kernel.SocketCall, s *socket, kind kernel.SocketKind) {
+	if kind == kernel.SocketPlainWrite && c.Result <= 0 {
+		return // it failed, and the system call's error is there
+	}
 	e := streams.Event{Kind: streams.In, Errno: errno(c), Size: max(c.Result, 0), Data: c.Data}
-	if kind == kernel.SocketWrite {
+	if kind == kernel.SocketWrite || kind == kernel.SocketPlainWrite {
 		e.Kind = streams.Out
+	}
+	plain := kind == kernel.SocketPlainRead || kind == kernel.SocketPlainWrite
+	if e.TLS = plain; plain || t.plain && ciphertext(c.Data) {
+		s.tls = true
+	}
+	if s.tls && !plain {
+		e.Data = nil
 	}
 	if c.Address != nil && packets(s.network) {
 		e.Peer = address(c.Address)
@@ -255,7 +272,7 @@ func (t *tracker) transfer(c *kernel.SocketCall, s *socket, kind kernel.SocketKi
 		e.Data, e.Size = e.Data[streams.MaxData:], e.Size-streams.MaxData
 	}
 	t.emit(s, c, e)
-	if missing := e.Size - int64(len(c.Data)); c.Data != nil && missing > 0 && !s.left {
+	if missing := e.Size - int64(len(e.Data)); e.Data != nil && missing > 0 && !s.left {
 		t.holes += uint64(missing)
 	}
 }

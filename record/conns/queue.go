@@ -16,7 +16,7 @@ type queue struct {
 	counts  *streams.Counts
 	events  []queued
 	bytes   int
-	conns   map[uint32]*content
+	conns   map[connKey]*content
 	seq     uint64
 	kept    int64
 	refused int // connections whose bytes aren't kept
@@ -27,6 +27,12 @@ type queued struct {
 	of   *scrub.Stream // nil: nothing is waited for
 	upto int64         // bytes of it that have to be decided
 	came time.Time
+}
+
+// connKey names a connection's bytes: as they are, or inside of TLS.
+type connKey struct {
+	conn uint32
+	tls  bool
 }
 
 // content is what is done with a connection's bytes.
@@ -45,7 +51,7 @@ const (
 )
 
 func newQueue(opt Options, counts *streams.Counts) *queue {
-	return &queue{opt: opt, counts: counts, conns: map[uint32]*content{}}
+	return &queue{opt: opt, counts: counts, conns: map[connKey]*content{}}
 }
 
 // add is a Sink.
@@ -54,9 +60,13 @@ func (q *queue) add(e *streams.Event, c Conn) error {
 	q.counts.Events++
 	switch e.Kind {
 	case streams.In:
-		q.counts.In += uint64(e.Size)
+		if !e.TLS {
+			q.counts.In += uint64(e.Size)
+		}
 	case streams.Out:
-		q.counts.Out += uint64(e.Size)
+		if !e.TLS {
+			q.counts.Out += uint64(e.Size)
+		}
 	}
 	if e.Conn != 0 {
 		q.content(&one, c)
@@ -74,14 +84,15 @@ func (q *queue) content(e *queued, c Conn) {
 		e.Data = nil
 		return
 	}
-	k := q.conns[e.Conn]
+	key := connKey{e.Conn, e.TLS}
+	k := q.conns[key]
 	if k == nil {
 		k = &content{gaps: c.Existing}
 		if !c.Packets {
 			k.in, k.out = q.opt.Scrub.Stream(!c.Dialled), q.opt.Scrub.Stream(c.Dialled)
 			scrub.Pair(k.in, k.out)
 		}
-		q.conns[e.Conn] = k
+		q.conns[key] = k
 	}
 	switch e.Kind {
 	case streams.In, streams.Out:
@@ -90,9 +101,14 @@ func (q *queue) content(e *queued, c Conn) {
 		k.in.Gap()
 		k.out.Gap()
 	case streams.Close:
-		delete(q.conns, e.Conn)
-		k.in.End()
-		k.out.End()
+		for _, tls := range []bool{false, true} {
+			key := connKey{e.Conn, tls}
+			if k := q.conns[key]; k != nil {
+				delete(q.conns, key)
+				k.in.End()
+				k.out.End()
+			}
+		}
 	}
 }
 
@@ -180,6 +196,10 @@ func (q *queue) incomplete(lost uint64) (out []string) {
 	if q.refused > 0 {
 		out = append(out, fmt.Sprintf("the bytes of %d connections aren't kept: they began before the recording, and are "+
 			"no requests and responses; record the program from its start", q.refused))
+	}
+	if n := q.opt.blanked(); n > 0 {
+		out = append(out, fmt.Sprintf("%d header blocks of HTTP/2 were blanked, as secrets in them can't be told from the "+
+			"rest: it doesn't replay (--http2-headers keeps them as they are)", n))
 	}
 	waiting := 0
 	for _, k := range q.conns {

@@ -12,6 +12,7 @@ import (
 	"ri/probe/kernel"
 	"ri/record/scrub"
 	"ri/record/streams"
+	"ri/symbols"
 )
 
 // Options say what is recorded.
@@ -23,8 +24,17 @@ type Options struct {
 	Random     bool  // random bytes are kept
 	Listen, To []string
 	Scrub      *scrub.Scrubber
+	File       *symbols.File // of the program
 	Writer     *streams.Writer
 	Most       int64 // bytes that are kept at most; 0: no limit
+}
+
+// blanked is how many header blocks of HTTP/2 were blanked.
+func (o *Options) blanked() int {
+	if o.Scrub == nil {
+		return 0
+	}
+	return o.Scrub.Blanked()
 }
 
 // Recorder records a process' streams.
@@ -43,15 +53,33 @@ type Recorder struct {
 
 // New makes ready, and follows the process from now on: what it does is recorded once Run goes.
 func New(opt Options) (*Recorder, error) {
-	sockets, err := kernel.FollowSockets(kernel.SocketOptions{PID: opt.PID, Goid: opt.Goid, In: opt.Payload,
-		Out: opt.Payload, Random: opt.Random})
+	socketOpt := kernel.SocketOptions{PID: opt.PID, Goid: opt.Goid, In: opt.Payload, Out: opt.Payload, Random: opt.Random}
+	var notes []string
+	if opt.Payload && opt.File != nil {
+		var err error
+		if socketOpt.Target, err = target(opt.PID); err != nil {
+			return nil, err
+		}
+		socketOpt.Functions, notes = functions(opt.File)
+		socketOpt.Functions = slices.DeleteFunc(socketOpt.Functions, func(f kernel.SocketFunction) bool {
+			return f.Kind == kernel.SocketRandom && !opt.Random
+		})
+	}
+	with := func(k kernel.SocketKind) bool {
+		return slices.ContainsFunc(socketOpt.Functions, func(f kernel.SocketFunction) bool { return f.Kind == k })
+	}
+	socketOpt.Random = opt.Random && !with(kernel.SocketRandom) // else some would come twice
+	sockets, err := kernel.FollowSockets(socketOpt)
 	if err != nil {
 		return nil, err
 	}
 	r := &Recorder{opt: opt, sockets: sockets, order: newOrder(), pidfd: -1}
 	r.queue = newQueue(opt, &r.counts)
 	r.tracker = &tracker{byNumber: map[uint32]*socket{}, sink: r.queue.add, notes: map[string]bool{},
-		clock: func(mono int64) int64 { return mono + r.delta }, wanted: r.wanted}
+		clock: func(mono int64) int64 { return mono + r.delta }, wanted: r.wanted, plain: with(kernel.SocketPlainRead)}
+	for _, note := range notes {
+		r.tracker.notes[note] = true
+	}
 	if r.pidfd, err = unix.PidfdOpen(opt.PID, 0); err != nil {
 		r.Close()
 		return nil, errors.Join(kernel.ErrGone, err)

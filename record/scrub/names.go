@@ -19,6 +19,12 @@ func (x *Stream) begin() {
 			x.pair.kind, x.pair.begun = postgres, true
 		}
 	}
+	if x.client && bytes.HasPrefix(x.buf, []byte(preface[:8])) {
+		x.kind, x.skip = http2, len(preface)
+		if x.pair != nil && !x.pair.begun {
+			x.pair.kind, x.pair.begun = http2, true
+		}
+	}
 }
 
 // names finds values of secrets by their names in b[:limit], and replaces them. It gives up to where all is decided,

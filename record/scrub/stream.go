@@ -27,7 +27,8 @@ type Stream struct {
 	value   value  // that goes on at the beginning of buf
 	begun   bool
 	kind    protocol
-	skip    int // bytes of a message of PostgreSQL that are none of ours
+	skip    int // bytes of a message that are none of ours
+	blank   int // bytes of a frame to come that are blanked
 	lines   int // lines to come that are secrets
 }
 
@@ -60,6 +61,7 @@ type protocol uint8
 const (
 	text protocol = iota // or anything else
 	postgres
+	http2
 )
 
 // Stream begins a stream; client tells that it is what the client sends.
@@ -103,7 +105,7 @@ func (x *Stream) Gap() {
 	if x == nil {
 		return
 	}
-	if x.kind == postgres {
+	if x.kind != text {
 		x.kind, x.skip = text, 0 // where the next message begins isn't known
 	}
 	x.named = ""
@@ -135,8 +137,11 @@ func (x *Stream) scan(end bool) {
 		limit, message := len(b), 0
 		next := value{}
 		x.floor = 0
-		if x.kind == postgres {
+		switch x.kind {
+		case postgres:
 			limit, message = x.messages(b, end)
+		case http2:
+			limit, message = x.frames(b, end)
 		}
 		if limit > 0 {
 			limit, next = x.names(b, limit, end)

@@ -28,6 +28,9 @@ type Scrubber struct {
 	made   map[string]bool // texts of list
 	words  words
 	names  map[string]bool
+	blanks int
+	// KeepHeaders keeps header blocks of HTTP/2 as they are, with what is in them.
+	KeepHeaders bool
 }
 
 // New makes a scrubber. One key makes the same tokens each time.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 func main() {
 	flag.String("password", "", "is not used")
+	overTLS := flag.Bool("tls", false, "listen for HTTPS")
 	flag.Parse()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,7 +39,15 @@ func main() {
 		resp.Body.Close()
 	})
 	server := &http.Server{}
-	go server.Serve(l)
+	if *overTLS {
+		// The certificate of package httptest, for tests.
+		s := httptest.NewUnstartedServer(http.DefaultServeMux)
+		s.Listener.Close()
+		s.Listener = l
+		s.StartTLS()
+	} else {
+		go server.Serve(l)
+	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
 	fmt.Println("listening at", l.Addr())
