@@ -227,7 +227,7 @@ func (r *streamRecording) why(ctx, asked context.Context, ended string) string {
 // describe says what the process is.
 func (r *streamRecording) describe() error {
 	h := &r.header
-	h.Kind, h.Ri, h.Begun = streams.HeaderKind, ownVersion(), time.Now().UTC()
+	h.Kind, h.Ri, h.Begun = streams.HeaderKind, OwnVersion(), time.Now().UTC()
 	h.Asked = streams.Asked{FromBirth: r.child != nil, Payload: r.o.Payload, Sent: r.o.Sent, Listen: r.o.Listen,
 		To: r.o.To, Random: r.o.Payload && !r.o.NoRandom}
 	read := func(name string) ([]string, error) {
