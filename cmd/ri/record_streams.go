@@ -11,7 +11,7 @@ func newRecordStreams(o *options) *cobra.Command {
 	opt := commands.StreamsOptions{}
 	cmd := &cobra.Command{
 		Use:   "streams -p PID|-- COMMAND -o FILE",
-		Short: "take home what comes in and goes out of a program's connections, to replay it",
+		Short: "take home what comes in over connections, to replay it",
 		Long: `Record all that a program reads and writes over its connections, accepted and dialled: when, how
 much, how they began and ended, in one order over all of them (docs/streams.md).
 

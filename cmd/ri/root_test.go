@@ -55,7 +55,11 @@ func TestHelpOfCommands(t *testing.T) {
 			}
 			own = true
 			for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(line, -1) {
-				if c.Flags().Lookup(flag[1]) == nil && c.InheritedFlags().Lookup(flag[1]) == nil {
+				of, _, err := c.Find(strings.Fields(line)[2:]) // a command of this one
+				if err != nil {
+					of = c
+				}
+				if of.Flags().Lookup(flag[1]) == nil && of.InheritedFlags().Lookup(flag[1]) == nil {
 					t.Errorf("ri %s has no flag --%s, in its example %q", c.Name(), flag[1], line)
 				}
 			}

@@ -124,6 +124,8 @@ var table = map[string]rule{
 		"symbols-whole")},
 	"record calls": {role: Author, flags: flagsOf(target, "also not places for limit budget bytes text elems policy:in "+
 		"key-file:in deny-numbers")},
+	"record streams": {role: Author, flags: flagsOf(target, "payload sent listen to all copy:theirs copy-raw:theirs "+
+		"with-keys no-random http2-headers for limit key-file:in")},
 	"core":  {role: Author, flags: flagsOf(process, copying, "recording:local all")},
 	"crash": {role: Author, flags: flagsOf(target, look, recipes), needs: changes},
 	"dlv": {role: Author, flags: flagsOf(process, "core:local exe:in recording:local identity:in ", copying,
@@ -225,7 +227,7 @@ func (r *Request) Allowed(role Role) error {
 	if len(scripts(r.Args)) > 0 && rule.args != nil {
 		need(Author, "a script of yours")
 	}
-	if len(r.After) > 0 && name == "record calls" {
+	if len(r.After) > 0 && (name == "record calls" || name == "record streams") {
 		return fmt.Errorf("a program is not started from elsewhere: %w", ErrNotAllowed)
 	}
 	for _, a := range r.Args {
