@@ -22,7 +22,6 @@ type session struct {
 	peer  *wire.Peer
 
 	caller *caller // nil until it has said hello
-	who    error   // why there is none
 
 	mu   sync.Mutex
 	runs map[int64]*run

@@ -200,13 +200,13 @@ func (p *Peer) put(m *message) error {
 	if m.Params == nil && !m.reply {
 		m.Params = []any{}
 	}
-	text, err := m.encode()
+	pieces, err := m.pieces()
 	if err != nil {
 		return err
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	_, err = p.conn.Write(text)
+	_, err = pieces.WriteTo(p.conn)
 	return err
 }
 

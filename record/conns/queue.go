@@ -37,11 +37,11 @@ type connKey struct {
 
 // content is what is done with a connection's bytes.
 type content struct {
-	in, out       *scrub.Stream
-	inAt, outAt   int64
-	gaps          bool // its beginning isn't known
-	began, hushed bool
-	answered      bool // of one whose beginning isn't known: what answers has been seen
+	in, out     *scrub.Stream
+	inAt, outAt int64
+	gaps        bool // its beginning isn't known
+	hushed      bool
+	answered    bool // of one whose beginning isn't known: what answers has been seen
 }
 
 // Events wait for what is behind them at most so long, and so many bytes; then it is decided by what is known.

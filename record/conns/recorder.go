@@ -46,7 +46,6 @@ type Recorder struct {
 	tracker *tracker
 	queue   *queue
 	counts  streams.Counts
-	kept    int64
 	begun   time.Time
 	delta   int64 // wall clock less the monotonic one
 }

@@ -21,11 +21,10 @@ import (
 // again; and what waits for a timer goes through the time between. Where a second ends between the two, the output may
 // tell which one the program saw: it is looked for in its bytes.
 type clock struct {
-	plan  *plan
-	begun time.Time
-	next  []int // for each event, the next one that is no read: what the program did next
-	now   atomic.Pointer[moment]
-	last  int64 // what was said last
+	plan *plan
+	next []int // for each event, the next one that is no read: what the program did next
+	now  atomic.Pointer[moment]
+	last int64 // what was said last
 
 	mu     sync.Mutex
 	random map[int][]int

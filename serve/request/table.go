@@ -254,7 +254,7 @@ func (r *Request) Powers(allowed []string) error {
 	if !slices.Contains(PowerNames, name) || slices.Contains(allowed, name) {
 		return nil
 	}
-	return fmt.Errorf("Delve's terminal reads and writes files at the agent's, which this agent doesn't allow from "+
+	return fmt.Errorf("the terminal of Delve reads and writes files at the agent's, which this agent doesn't allow from "+
 		"another machine (ri serve --allow %s): ri core -o FILE and ri dlv -c FILE look at a copy here: %w", name,
 		ErrNotAllowed)
 }
