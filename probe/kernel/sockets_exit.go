@@ -211,6 +211,8 @@ func (g *socketPrograms) reads() {
 	if g.opt.Random {
 		g.when(func() {
 			g.if_(asm.JSLE, asm.R7, 0, g.out)
+			g.argument(asm.R1, regsDX)
+			g.if_(asm.JNE, asm.R1, 0, g.out) // libc's malloc asks with GRND_NONBLOCK, crypto/rand without flags
 			g.set(asm.R1, 0)
 			g.start(regsDI)
 			g.next()

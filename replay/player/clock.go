@@ -103,11 +103,12 @@ func (c *clock) wall() int64 {
 }
 
 // fill gives random bytes: those that the recording has for this size, in order; and when there are none any more, of
-// a stream that is the same in every replay.
-func (c *clock) fill(b []byte) {
+// a stream that is the same in every replay. Who asks with flags isn't crypto/rand but the C library, for its own ends,
+// and isn't in the recording.
+func (c *clock) fill(b []byte, flags uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if list := c.random[len(b)]; len(list) > 0 {
+	if list := c.random[len(b)]; len(list) > 0 && flags == 0 {
 		copy(b, c.plan.events[list[0]].Data)
 		c.random[len(b)] = list[1:]
 		return

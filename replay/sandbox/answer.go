@@ -146,7 +146,7 @@ func (p *Program) answerOne(n *notification, r *response, answers Answers) (done
 			return false, nil
 		}
 		out = make([]byte, size)
-		answers.Random(out)
+		answers.Random(out, n.args[2])
 		r.value = int64(size)
 	}
 	return poke(int(n.pid), n, out, r)

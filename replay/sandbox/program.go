@@ -22,8 +22,8 @@ import (
 type Answers struct {
 	// Now is CLOCK_REALTIME, nanoseconds since 1970. nil: the kernel's.
 	Now func() int64
-	// Random fills what the program asked for. nil: the kernel's.
-	Random func(p []byte)
+	// Random fills what the program asked for, with these flags of getrandom(2). nil: the kernel's.
+	Random func(p []byte, flags uint64)
 	// Boot is AT_RANDOM: what the runtime's own randomness begins with. nil: the kernel's.
 	Boot *[16]byte
 }
