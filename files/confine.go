@@ -17,7 +17,7 @@ var confined string
 // from elsewhere. Files that only this user or root could have written (ReadBelieved) are its own, and read all the
 // same, and so are descriptors of its own.
 func Confine(folder string) {
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
+	if real, err := filepath.EvalSymlinks(folder); err == nil && folder != "" {
 		folder = real
 	}
 	confined = folder

@@ -119,8 +119,8 @@ func askAgent(asked *request.Request, at string) (int, error) {
 	terminals := request.Terminals{In: asked.Input && term.IsTerminal(int(os.Stdin.Fd())),
 		Out: term.IsTerminal(int(os.Stdout.Fd())), Err: term.IsTerminal(int(os.Stderr.Fd()))}
 	terminals.Raw = terminals.In
-	for _, f := range []*os.File{os.Stdout, os.Stderr, os.Stdin} {
-		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+	for _, fd := range []uintptr{os.Stdout.Fd(), os.Stderr.Fd(), os.Stdin.Fd()} {
+		if width, height, err := term.GetSize(int(fd)); err == nil {
 			terminals.Width, terminals.Height = width, height
 			break
 		}

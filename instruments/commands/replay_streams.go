@@ -57,18 +57,23 @@ func ReplayInside() (code int, ok bool) {
 const notReproduced = "not reproduced: the order of what ran at once, timers (they run in real time), monotonic " +
 	"time, files that the recording doesn't have"
 
+// ends are a program's standard streams.
+type ends struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
 // replayStreams replays a recording of streams. That something differs is a finding.
 func replayStreams(ctx context.Context, out *rows.Output, file *os.File, path string, o StreamsReplay) error {
-	var stdin io.Reader
-	var stdout, stderr io.Writer = io.Discard, io.Discard
+	terminal := ends{Out: io.Discard, Err: io.Discard}
 	switch {
 	case len(o.Options.Exec) > 0: // a debugger has the terminal
-		stdin, stdout, stderr = os.Stdin, os.Stdout, os.Stderr
+		terminal = ends{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	case !out.Quiet:
 		w := inert.NewWriter(os.Stderr)
-		stdout, stderr = w, w
+		terminal.Out, terminal.Err = w, w
 	}
-	r, err := player.Replay(ctx, file, o.Options, stdin, stdout, stderr)
+	r, err := player.Replay(ctx, file, o.Options, terminal.In, terminal.Out, terminal.Err)
 	switch {
 	case ctx.Err() != nil:
 		return err
