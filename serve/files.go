@@ -45,6 +45,9 @@ func (o *run) place(root string) ([]placed, error) {
 		if !filepath.IsAbs(f.Path) || filepath.Clean(f.Path) != f.Path {
 			return nil, fmt.Errorf("the path %q is not absolute: %w", f.Path, request.ErrMalformed)
 		}
+		if f.Kind == request.IsNowhere {
+			continue
+		}
 		at := filepath.Join(root, f.Path)
 		within := filepath.Dir(at)
 		if f.Kind == request.IsFolder {

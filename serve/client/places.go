@@ -64,6 +64,12 @@ func gather(asked *request.Request) (*places, error) {
 		}
 		byPath[path] = len(asked.Files)
 		asked.Files = append(asked.Files, named)
+		for _, more := range along(named) {
+			if _, there := byPath[more.Path]; !there {
+				byPath[more.Path] = len(asked.Files)
+				asked.Files = append(asked.Files, more)
+			}
+		}
 	}
 	for _, name := range made {
 		path := asked.Absolute(name)
@@ -81,8 +87,10 @@ func gather(asked *request.Request) (*places, error) {
 			case err == nil:
 				named.Kind = request.IsFile // that it is there is all that matters
 			default:
-				folder := filepath.Dir(path)
-				if err := writable(folder); err != nil {
+				err := writable(filepath.Dir(path))
+				if errors.Is(err, fs.ErrNotExist) {
+					named.Kind = request.IsNowhere // the command says it in its own words, when it comes to it
+				} else if err != nil {
 					return nil, fmt.Errorf("%s: %w", name, err)
 				}
 			}

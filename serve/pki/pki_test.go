@@ -150,3 +150,45 @@ func TestNames(t *testing.T) {
 		t.Errorf("listed: %+v, %v", all, err)
 	}
 }
+
+// TestRevokedLater has the first list of what was revoked come after the agent has started, and go again: who was
+// revoked stays out.
+func TestRevokedLater(t *testing.T) {
+	s := newSite(t)
+	text, err := s.Issue(Wish{Name: "db7", Kind: Agent, Hosts: []string{"db7"}, Life: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "db7.pem"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	agent, err := Load(filepath.Join(dir, "db7.pem"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := s.identity(Wish{Name: "ann", Kind: "author", Life: time.Hour})
+	if _, err := agent.Good(ann.own.Leaf, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Revoke("ann"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadFile(filepath.Join(s.dir, CRLFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := filepath.Join(dir, CRLFile)
+	if err := os.WriteFile(there, list, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := agent.Good(ann.own.Leaf, ""); !errors.Is(err, ErrRevoked) {
+		t.Errorf("revoked, and then: %v", err)
+	}
+	if err := os.Remove(there); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := agent.Good(ann.own.Leaf, ""); err == nil {
+		t.Error("with the list gone, who was revoked is let in")
+	}
+}

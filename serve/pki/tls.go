@@ -106,7 +106,8 @@ type Identity struct {
 	own   tls.Certificate
 	ca    *x509.Certificate
 	roots *x509.CertPool
-	crl   string // "": none
+	crl   string
+	may   bool // crl needn't be there: nothing was revoked so far
 
 	mu   sync.Mutex
 	read time.Time // of the file of the list that was read
@@ -130,13 +131,11 @@ func Load(path, crl string) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if crl == "" {
+	may := crl == ""
+	if may {
 		crl = filepath.Join(filepath.Dir(path), CRLFile)
-		if _, err := os.Stat(crl); errors.Is(err, fs.ErrNotExist) {
-			crl = ""
-		}
 	}
-	i := &Identity{Holder: who, ca: b.certs[1], roots: x509.NewCertPool(), crl: crl,
+	i := &Identity{Holder: who, ca: b.certs[1], roots: x509.NewCertPool(), crl: crl, may: may,
 		own: tls.Certificate{Certificate: [][]byte{b.certs[0].Raw}, PrivateKey: b.key, Leaf: b.certs[0]}}
 	i.roots.AddCert(i.ca)
 	_, err = i.revoked()
@@ -145,12 +144,12 @@ func Load(path, crl string) (*Identity, error) {
 
 // revoked is what was revoked, by the file as it is now.
 func (i *Identity) revoked() (*x509.RevocationList, error) {
-	if i.crl == "" {
-		return &x509.RevocationList{}, nil
-	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	info, err := os.Stat(i.crl)
+	if i.may && i.list == nil && errors.Is(err, fs.ErrNotExist) { // it may come later, and may not go then
+		return &x509.RevocationList{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ var Environment = []string{"TERM", "NO_COLOR", "COLORTERM", "LANG", "LC_ALL", "L
 // Named is a path that the command names, and what is there at the asker's.
 type Named struct {
 	Path string `json:"path"` // absolute and clean
-	Kind string `json:"kind"` // file, folder, nothing
+	Kind string `json:"kind"` // file, folder, nothing, nowhere
 	Data Bytes  `json:"data,omitempty"`
 	Sent bool   `json:"sent,omitempty"` // its contents came by Put
 	Out  bool   `json:"out,omitempty"`  // it is to be made
@@ -117,6 +117,8 @@ const (
 	IsFile   = "file"
 	IsFolder = "folder"
 	IsNot    = "nothing"
+	// IsNowhere: nor is there a folder in which it could be.
+	IsNowhere = "nowhere"
 )
 
 // Made is a folder, or a piece of a file, that a command made.
