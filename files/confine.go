@@ -23,6 +23,9 @@ func Confine(folder string) {
 	confined = folder
 }
 
+// Confined tells whether what this process does is asked for from elsewhere.
+func Confined() bool { return confined != "" }
+
 // Outside refuses a path that Confine keeps out.
 func Outside(path string) error {
 	if confined == "" {

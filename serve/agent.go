@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type Agent struct {
 	// StopBudget is for how long a caller may hold a process stopped in a minute; 0: unlimited.
 	StopBudget time.Duration
 	Memory     uint64       // bytes that a request may take; 0: unlimited
+	Output     int64        // bytes that a request may print; 0: unlimited
 	Say        func(string) // what a person at the agent should know
 
 	server *wire.Server
@@ -208,7 +210,7 @@ func (a *Agent) takeFolder() error {
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
 		return fmt.Errorf("%s: others may write there, so it is no folder for an agent", a.Folder)
 	}
-	lock, err := os.OpenFile(filepath.Join(a.Folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(a.Folder, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("the agent's folder: %w", err)
 	}
@@ -216,12 +218,22 @@ func (a *Agent) takeFolder() error {
 		lock.Close()
 		return fmt.Errorf("%s: another agent has it; give this one another (--folder DIR)", a.Folder)
 	}
+	if err := errors.Join(lock.Truncate(0), sayPID(lock)); err != nil {
+		lock.Close()
+		return fmt.Errorf("the agent's folder: %w", err)
+	}
 	a.all.Go(func() {}) // the lock lives as long as the process
 	folderLocks = append(folderLocks, lock)
 	if err := os.RemoveAll(filepath.Join(a.Folder, requestsFolder)); err != nil {
 		return fmt.Errorf("the agent's folder: %w", err)
 	}
 	return os.Mkdir(filepath.Join(a.Folder, requestsFolder), 0o711)
+}
+
+// sayPID has the lock say who holds it (Disarm).
+func sayPID(lock *os.File) error {
+	_, err := lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
 }
 
 var folderLocks []*os.File
@@ -249,7 +261,8 @@ func (a *Agent) prepare() {
 
 // rights are those of a worker for somebody who asks; nil: for the agent's own user.
 func (a *Agent) rights(c *caller) worker.Rights {
-	r := worker.Rights{Memory: a.Memory}
+	// what dies of its limit of memory says so in a line
+	r := worker.Rights{Memory: a.Memory, Env: []string{"GOTRACEBACK=none"}}
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
@@ -260,7 +273,7 @@ func (a *Agent) rights(c *caller) worker.Rights {
 	}
 	if c != nil && c.credential != nil {
 		r.Credential = c.credential
-		r.Env = c.environment()
+		r.Env = append(c.environment(), "GOTRACEBACK=none")
 	}
 	return r
 }

@@ -33,6 +33,8 @@ type run struct {
 	typed   chan input
 	screen  *os.File // the terminal's other end
 	sent    atomic.Int64
+	printed atomic.Int64       // bytes
+	much    atomic.Bool        // it printed more than it may
 	stopped time.Duration      // for how long it held processes, if it said so
 	broken  context.CancelFunc // nobody reads what it writes
 }
@@ -128,6 +130,11 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	if status.Signaled() {
 		ending.Code = 128 + int(status.Signal())
 		ending.Why = "the agent's worker died of " + unix.SignalName(status.Signal())
+	}
+	if o.much.Load() {
+		ending.Code = refused
+		ending.Why = fmt.Sprintf("it printed more than %d bytes, which is the most here (ri serve --max-output): ask for less, "+
+			"or have it write a file (-o)", s.agent.Output)
 	}
 	if ctx.Err() == nil {
 		if err := o.bring(ctx, root, placed); err != nil {
@@ -312,6 +319,12 @@ func (o *run) pump(ctx context.Context, stream int, from *os.File) {
 	buf := make([]byte, request.Piece)
 	for {
 		n, err := from.Read(buf)
+		if most := o.session.agent.Output; o.printed.Add(int64(n)) > most && most > 0 {
+			if !o.much.Swap(true) {
+				o.terminate()
+			}
+			gone.Store(true)
+		}
 		if n > 0 && !gone.Load() {
 			room <- struct{}{}
 			answer, err := o.session.peer.Begin(request.Output, o.id, stream, request.Bytes(buf[:n]))

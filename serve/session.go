@@ -167,6 +167,9 @@ func (s *session) hello(r *wire.Request) {
 		return
 	}
 	caller, err := s.agent.identify(s.conn)
+	if err == nil && greeting.Protocol == request.Protocol { // else it knows from the welcome, and says so
+		err = request.Skew(greeting.Version, s.agent.Version)
+	}
 	if err != nil {
 		s.agent.note(Entry{Request: "hello", From: s.from(), Why: err.Error(), Code: refused})
 		refuse(r, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ri/files"
 	"ri/inert"
 	"ri/instruments/commands"
 	"ri/instruments/console"
@@ -208,6 +209,10 @@ func (s *Shell) save(_ context.Context, args []string) bool {
 		s.remark(":save needs a file: :save my.lua")
 		return false
 	}
+	if files.Confined() {
+		s.remark(":save writes where ri runs, which is at the agent, and nothing is kept there: copy the lines")
+		return false
+	}
 	if err := s.console.SaveInstrument(args[0]); err != nil {
 		s.remark(err.Error())
 		return false
@@ -219,6 +224,11 @@ func (s *Shell) save(_ context.Context, args []string) bool {
 func (s *Shell) attach(_ context.Context, args []string) bool {
 	if len(args) == 0 {
 		s.remark(":attach needs a pid (ri ps lists the Go processes here)")
+		return false
+	}
+	if files.Confined() { // the agent knows of one process: its limits, and its log, are of that one
+		s.remark(fmt.Sprintf(":attach is for a shell of the process's machine: leave, and ask the agent: shell -p %s",
+			rows.QuoteName(args[0])))
 		return false
 	}
 	choice := looks.TargetChoice{PID: args[0]}

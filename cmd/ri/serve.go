@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +17,12 @@ import (
 	"ri/serve/request"
 )
 
+// mostMiB is the most that a limit in MiB may be: as bytes it is a whole number of 64 bits.
+const mostMiB = 1 << 40
+
 func newServe(o *options) *cobra.Command {
-	remote, own, crl, tcpRole, all := "", "", "", "", false
+	remote, own, crl, tcpRole, all, disarm := "", "", "", "", false, false
+	memory, output := int64(4<<10), int64(1<<10)
 	agent := &serve.Agent{Version: commands.OwnVersion()}
 	cmd := &cobra.Command{
 		Use:   "serve [-p PID|--all] [--remote METHOD,...]",
@@ -32,6 +37,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 		Example: `  ri serve
   ri serve --remote pssl:6640,punix:/run/ri/agent.sock --tls db7.pem
   ri serve --remote 'ssl:[fe80::1%eth0]:6640' --tls db7.pem
+  ri serve --disarm
   ri --at ssl:db7:6640 check -p 4711`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -46,6 +52,24 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 			}
 			if agent.Folder, err = filepath.Abs(agent.Folder); err != nil {
 				return err
+			}
+			if memory < 256 && memory != 0 || memory > mostMiB || output < 0 || output > mostMiB {
+				return rows.Usagef("--max-memory is 256 or more, --max-output 0 or more, in MiB; 0: unlimited")
+			}
+			agent.Memory, agent.Output = uint64(memory)<<20, output<<20
+			if disarm {
+				return o.withOutput(func(out *rows.Output) error {
+					pid, err := serve.Disarm(cmd.Context(), agent.Folder)
+					if err != nil {
+						return rows.Refused(err)
+					}
+					if pid == 0 {
+						out.Log("no agent has " + agent.Folder)
+					} else {
+						out.Log(fmt.Sprintf("the agent, pid %d, has ended, and with it all that it did", pid))
+					}
+					return out.Commit()
+				})
 			}
 			if own != "" {
 				if agent.Identity, err = pki.Load(own, crl); err != nil {
@@ -89,6 +113,9 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 		"from other machines: dlv")
 	f.DurationVar(&agent.StopBudget, "stop-budget", 10*time.Second,
 		"for how long who asks may hold a process stopped in a minute, `DURATION`; 0: unlimited")
+	f.Int64Var(&memory, "max-memory", memory, "how much memory a request may take, `MIB`; 0: unlimited")
+	f.Int64Var(&output, "max-output", output, "how much a request may print, `MIB`; 0: unlimited")
+	f.BoolVar(&disarm, "disarm", false, "end the agent that has the folder, and all that it does")
 	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
 	return cmd
 }

@@ -167,6 +167,10 @@ func dial(ctx context.Context, m method.Method, opt Options) (*Client, error) {
 			"speaks %d: use a ri of the same release on both sides", ErrRefused, m, c.Welcome.Version, c.Welcome.Protocol,
 			opt.Version, request.Protocol)
 	}
+	if err := request.Skew(opt.Version, c.Welcome.Version); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("%w: %s: %w", ErrRefused, m, err)
+	}
 	return c, nil
 }
 
