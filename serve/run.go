@@ -133,8 +133,8 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	}
 	if o.much.Load() {
 		ending.Code = refused
-		ending.Why = fmt.Sprintf("it printed more than %d bytes, which is the most here (ri serve --max-output): ask for less, "+
-			"or have it write a file (-o)", s.agent.Output)
+		ending.Why = fmt.Sprintf("it printed more than %d bytes, which is the most here (ri serve --max-output): ask for "+
+			"less, or have it write a file (-o)", s.agent.Output)
 	}
 	if ctx.Err() == nil {
 		if err := o.bring(ctx, root, placed); err != nil {

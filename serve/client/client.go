@@ -64,7 +64,8 @@ type Options struct {
 	Say      func(string)
 }
 
-func (o Options) config(host string) *tls.Config { return o.Identity.Config(pki.IsAgent, host) }
+// Config is how who asks speaks TLS to a host.
+func (o Options) Config(host string) *tls.Config { return o.Identity.Config(pki.IsAgent, host) }
 
 // Dial connects to the first of the methods at which an agent answers. One that listens waits for an agent to call.
 func Dial(ctx context.Context, methods []method.Method, opt Options) (*Client, error) {
@@ -92,7 +93,7 @@ func connect(ctx context.Context, m method.Method, opt Options) (net.Conn, error
 	if !m.Passive {
 		ctx, cancel := context.WithTimeoutCause(ctx, reaching, errSilent)
 		defer cancel()
-		return m.Dial(ctx, opt.config)
+		return m.Dial(ctx, opt.Config)
 	}
 	l, err := m.Listen()
 	if err != nil {
@@ -112,7 +113,7 @@ func connect(ctx context.Context, m method.Method, opt Options) (net.Conn, error
 		if !m.TLS {
 			return conn, nil
 		}
-		secure := tls.Server(conn, opt.config(""))
+		secure := tls.Server(conn, opt.Config(""))
 		shaken, cancel := context.WithTimeoutCause(ctx, reaching, errSilent)
 		err = secure.HandshakeContext(shaken)
 		cancel()
@@ -362,26 +363,6 @@ func (o *call) finish(worked chan struct{}) {
 	o.close()
 	o.client.mu.Unlock()
 	<-worked
-}
-
-// sendFiles sends what is too large to travel with the request.
-func (c *Client) sendFiles(ctx context.Context, o *call) error {
-	total := 0
-	for i := range o.asked.Files {
-		f := &o.asked.Files[i]
-		if total += len(f.Data); total <= request.Inline {
-			continue
-		}
-		for data := f.Data; len(data) > 0; {
-			n := min(len(data), request.Piece)
-			if _, err := c.peer.Call(ctx, request.Put, o.id, f.Path, data[:n]); err != nil {
-				return fmt.Errorf("%s: %s: %w", c.at, f.Path, told(err))
-			}
-			data = data[n:]
-		}
-		f.Data, f.Sent = nil, true
-	}
-	return nil
 }
 
 // work does what the agent asks of a command's terminal and files.

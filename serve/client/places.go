@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -197,4 +198,24 @@ func (p *places) commit(int) error {
 		}
 	}
 	return all
+}
+
+// sendFiles sends what is too large to travel with the request.
+func (c *Client) sendFiles(ctx context.Context, o *call) error {
+	total := 0
+	for i := range o.asked.Files {
+		f := &o.asked.Files[i]
+		if total += len(f.Data); total <= request.Inline {
+			continue
+		}
+		for data := f.Data; len(data) > 0; {
+			n := min(len(data), request.Piece)
+			if _, err := c.peer.Call(ctx, request.Put, o.id, f.Path, data[:n]); err != nil {
+				return fmt.Errorf("%s: %s: %w", c.at, f.Path, told(err))
+			}
+			data = data[n:]
+		}
+		f.Data, f.Sent = nil, true
+	}
+	return nil
 }

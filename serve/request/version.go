@@ -25,6 +25,6 @@ func Skew(asker, agent string) error {
 	if a[1] == b[1] && minorA-minorB <= 1 && minorB-minorA <= 1 {
 		return nil
 	}
-	return fmt.Errorf("who asks is ri %s, the agent is ri %s, which is %w (one minor version works): use a ri of the same "+
-		"release on both sides", asker, agent, ErrSkew)
+	return fmt.Errorf("who asks is ri %s, the agent is ri %s, which is %w (one minor version works): use a ri of the "+
+		"same release on both sides", asker, agent, ErrSkew)
 }
