@@ -20,6 +20,7 @@ import (
 
 // streamEvent is an event as ri recording export writes it.
 type streamEvent struct {
+	Seq                  uint64
 	Kind                 string
 	Conn                 uint32
 	Goroutine            uint64
@@ -38,16 +39,23 @@ func (e *streamEvent) data(t *testing.T) string {
 	return string(b)
 }
 
+// streamsProgram builds testdata/streams. A fault goes behind its third token.
+func streamsProgram(t *testing.T, fault string) string {
+	t.Helper()
+	exe := filepath.Join(t.TempDir(), "streams.exe")
+	build := exec.Command("go", "build", "-ldflags", "-X main.fault="+fault, "-o", exe, "./testdata/streams")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return exe
+}
+
 // recordedStreams records testdata/streams while use talks to it, and gives the recording's events.
 func recordedStreams(t *testing.T, file string, flags, args []string, use func(addr string)) (header map[string]any,
 	events []streamEvent) {
 	t.Helper()
 	needAttach(t)
-	exe := filepath.Join(t.TempDir(), "streams.exe")
-	build := exec.Command("go", "build", "-o", exe, "./testdata/streams")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	exe := streamsProgram(t, "")
 	line := append(append([]string{"record", "streams", "-o", file}, flags...), "--", exe)
 	cmd := riCommand(append(line, args...)...)
 	stderr, err := cmd.StderrPipe()
@@ -258,5 +266,59 @@ func TestStreamsSizes(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); err != nil || bytes.Contains(text, []byte("Pl4ntedInBody")) {
 		t.Errorf("the file has the body, or %v", err)
+	}
+}
+
+// TestStreamsReplayed records a server and replays it without its clients: all that it writes is the same to the byte,
+// dates, tokens, and replaced secrets included; and a build with one fault does something else, at the event that is
+// named.
+func TestStreamsReplayed(t *testing.T) {
+	for name, flags := range map[string][]string{"plain": nil, "TLS": {"-tls"}} {
+		t.Run(name, func(t *testing.T) { streamsReplayed(t, flags) })
+	}
+}
+
+func streamsReplayed(t *testing.T, flags []string) {
+	file := filepath.Join(t.TempDir(), "server.streams")
+	_, events := recordedStreams(t, file, []string{"--payload", "--sent"}, flags, func(addr string) {
+		scheme := "http://"
+		if len(flags) > 0 {
+			scheme = "https://"
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer transport.CloseIdleConnections()
+		for i := range 20 {
+			path, body := "/token", ""
+			if i >= 10 {
+				path, body = "/echo", fmt.Sprintf(`{"password": "Pl4ntedInJSON", "n": %d}`, i)
+			}
+			req, _ := http.NewRequest("POST", scheme+addr+path, strings.NewReader(body))
+			req.Header.Set("Authorization", "Bearer Pl4ntedInHeader")
+			resp, err := (&http.Client{Transport: transport}).Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+	})
+	third, answers := uint64(0), 0
+	for _, e := range events {
+		if e.Kind == "out" && strings.HasPrefix(e.data(t), "HTTP/1.1 200") {
+			if answers++; answers == 3 {
+				third = e.Seq
+			}
+		}
+	}
+	if answers != 20 {
+		t.Fatalf("%d answers are recorded", answers)
+	}
+	if said := riSaid("replay", file); said.code != 0 || !strings.Contains(said.stdout, "does what was recorded") {
+		t.Errorf("the same program: exit code %d\n%s%s", said.code, said.stdout, said.stderr)
+	}
+	said := riSaid("replay", file, "--binary", streamsProgram(t, "!"))
+	if said.code != 3 || !strings.Contains(said.stdout, fmt.Sprintf("event %d,", third)) {
+		t.Errorf("a fault in event %d: exit code %d\n%s%s", third, said.code, said.stdout, said.stderr)
 	}
 }

@@ -227,6 +227,10 @@ func (p *player) sum() *Report {
 			switch o.state {
 			case equal:
 				r.Equal++
+				if o.own {
+					p.plan.notes["outputs that are equal but for secrets of the program's own making, for which the recording has "+
+						"tokens"]++
+				}
 			case unknown:
 				r.Unknown++
 			case differs:

@@ -12,6 +12,7 @@ type verdict struct {
 	state  state
 	offset int    // of the first byte that differs
 	came   []byte // what came instead, from the output's beginning
+	own    bool   // it is equal but for secrets of the program's own making
 }
 
 type state uint8
@@ -27,22 +28,28 @@ const (
 // compare looks whether bytes are those that were recorded.
 func (o *output) compare(came []byte) verdict {
 	kept := min(len(o.data), len(came))
-	for i, b := range o.data[:kept] {
-		if b != came[i] {
-			return verdict{differs, i, came}
+	own := false
+	for i := 0; i < kept; i++ {
+		if o.data[i] == came[i] {
+			continue
 		}
+		to := o.tokens.covers(o.data, i)
+		if to <= i {
+			return verdict{state: differs, offset: i, came: came}
+		}
+		i, own = to-1, true
 	}
 	switch {
 	case kept < len(o.data):
-		return verdict{differs, kept, came}
+		return verdict{state: differs, offset: kept, came: came}
 	case o.size == int64(kept):
-		return verdict{state: equal}
+		return verdict{state: equal, own: own}
 	case len(o.digest) == 0:
 		return verdict{state: unknown}
 	}
 	sum := sha256.Sum256(came[kept:])
 	if !bytes.Equal(sum[:], o.digest) {
-		return verdict{differs, kept, came}
+		return verdict{state: differs, offset: kept, came: came}
 	}
 	return verdict{state: equal}
 }
@@ -146,7 +153,8 @@ func (j *judge) unsettled() bool {
 func (j *judge) settle() {
 	if j.done < j.due && len(j.buf) > 0 && !j.outs[j.done].end {
 		o := j.outs[j.done]
-		o.verdict = verdict{differs, firstDifference(o.data, j.buf), bytes.Clone(j.buf)}
+		o.verdict = verdict{state: differs, offset: firstDifference(o.data, j.buf),
+			came: bytes.Clone(j.buf)}
 		j.done++
 		j.buf = nil
 	}
@@ -161,7 +169,8 @@ func (j *judge) settle() {
 func (j *judge) finish() {
 	if j.done < len(j.outs) && len(j.buf) > 0 && !j.outs[j.done].end {
 		o := j.outs[j.done]
-		o.verdict = verdict{differs, firstDifference(o.data, j.buf), bytes.Clone(j.buf)}
+		o.verdict = verdict{state: differs, offset: firstDifference(o.data, j.buf),
+			came: bytes.Clone(j.buf)}
 		j.done++
 		j.buf = nil
 	}

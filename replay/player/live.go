@@ -127,7 +127,7 @@ func (p *player) match(l *live) {
 		if u == nil {
 			return
 		}
-		u.out.state = equal
+		u.out.verdict = u.out.compare(l.buf[:u.out.size])
 		l.buf = l.buf[u.out.size:]
 		p.use(l, u)
 	}

@@ -36,6 +36,7 @@ type plan struct {
 	before map[int]*unit      // what was read on a dialled connection: which output is before it
 	random map[int][]int      // random bytes: events by size
 	notes  map[string]int     // what isn't played, and how often
+	tokens *tokens
 	walls  func(e *streams.Event) int64
 	names  []string // name servers: addresses with port 53 that were asked
 }
@@ -66,8 +67,9 @@ type output struct {
 	size   int64
 	data   []byte
 	digest []byte
-	end    bool // the program closed the connection, or its direction of it
-	turn   int  // counts what was read on this connection: outputs of one turn answer the same
+	end    bool    // the program closed the connection, or its direction of it
+	turn   int     // counts what was read on this connection: outputs of one turn answer the same
+	tokens *tokens // nil: all bytes have to be equal
 	verdict
 }
 
@@ -85,6 +87,7 @@ type unit struct {
 func newPlan(r *streams.Reader) (*plan, error) {
 	p := &plan{header: &r.Header, conns: map[uint32]*conn{}, peers: map[string][]*conn{}, units: map[int]*unit{},
 		before: map[int]*unit{}, random: map[int][]int{}, notes: map[string]int{}}
+	p.tokens = &tokens{plan: p, made: map[int]bool{}}
 	payload := 0
 	for e, err := range r.Events() {
 		if err != nil {
@@ -205,7 +208,7 @@ func (p *plan) add(i int) error {
 			c.reset = c.reset || e.Errno == epipe || e.Errno == econnreset
 		}
 		if e.Size > 0 {
-			p.out(c, i, &output{size: e.Size, data: e.Data, digest: e.Digest})
+			p.out(c, i, &output{size: e.Size, data: e.Data, digest: e.Digest, tokens: p.tokens})
 		}
 	case streams.Shutdown:
 		if e.Size >= 1 && c.closed < 0 {

@@ -1,8 +1,9 @@
-// Streams is a server that answers what it is sent, and dials itself when it is asked to. SIGTERM ends it.
+// Streams is a server that answers what it is sent, or a random token, and dials itself when it is asked to. SIGTERM ends it.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 	"os/signal"
 	"syscall"
 )
+
+// fault is put behind the third answer, where a build sets it.
+var fault string
 
 func main() {
 	flag.String("password", "", "is not used")
@@ -28,6 +32,15 @@ func main() {
 		if err == nil {
 			w.Write(body)
 		}
+	})
+	answers := 0
+	http.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		text := rand.Text()
+		if answers++; answers == 3 {
+			text += fault
+		}
+		fmt.Fprintln(w, text)
 	})
 	http.HandleFunc("/dial", func(w http.ResponseWriter, r *http.Request) {
 		resp, err := http.Post("http://"+l.Addr().String()+"/echo", "text/plain", r.Body)
