@@ -73,7 +73,8 @@ var hostile = map[string][][]string{
 	"run": {{"run", "goroutines", "-p", "PID", "--folded", "-"},
 		{"run", "goroutines", "-p", "PID", "--folded", "DIR/folded"}, {"run", hostilePayload, "-p", "PID"},
 		{"run", "hostile", "--recipes", "RECIPES", "-p", "PID"}},
-	"serve": {{"serve", "--remote", hostilePayload}, {"serve", "--remote", "unix:" + hostilePayload}},
+	"serve": {{"serve", "--remote", hostilePayload}, {"serve", "--remote", "pssl:" + hostilePayload}},
+	"help":  {{"help", hostilePayload}, {"help", "run"}},
 	"set": {{"set", "main.holder.Text", "", "-p", "PID", "--dry-run"},
 		{"set", "main.holder.Text", "", "-p", "PID", "--write", "--yes"},
 		{"set", "main.holder.Text", "x", "--was", "y", "-p", "PID", "--dry-run"}},
@@ -97,9 +98,6 @@ var hostile = map[string][][]string{
 		{"__complete", "run", "hostile", ""}},
 }
 
-// ownCommands are no commands for people.
-var ownCommands = []string{"no-help"}
-
 // hostileInput is what commands are asked that read lines.
 var hostileInput = map[string]string{
 	"shell": "main.holder\nmain.holder.Text\nmain.holder.nothing\nri.log(main.holder.Text)\n:run " +
@@ -109,7 +107,7 @@ var hostileInput = map[string]string{
 }
 
 // noJSON are those that have no JSON.
-var noJSON = []string{"", "complete", "serve", "shell", "dlv", "report", "completion", "core", "lua-api"}
+var noJSON = []string{"", "complete", "help", "serve", "shell", "dlv", "report", "completion", "core", "lua-api"}
 
 // hostileTarget is testdata/hostile, running under a name that is the payload.
 type hostileTarget struct {
@@ -219,7 +217,7 @@ func TestHostile(t *testing.T) {
 	listed := []string{"", "complete"}
 	words, _, _ := askRi(t, "__complete", "")
 	for line := range strings.Lines(words) {
-		if name, _, ok := strings.Cut(line, "\t"); ok && !slices.Contains(ownCommands, name) {
+		if name, _, ok := strings.Cut(line, "\t"); ok {
 			listed = append(listed, name)
 			if _, ok := hostile[name]; !ok {
 				t.Errorf("ri %s isn't in the list hostile: say there how it prints what it has of a target", name)

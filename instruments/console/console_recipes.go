@@ -34,6 +34,9 @@ func ParameterWords(c *recipes.Catalogue, recipe string) (words []string) {
 		if p.Type == lang.ParamBool {
 			values = []string{"true", "false"}
 		}
+		if p.Type == lang.ParamString {
+			values = nil // which a part of is enough
+		}
 		if len(values) == 0 {
 			words = append(words, p.Name+"=")
 		}
