@@ -216,6 +216,7 @@ type searcher struct {
 	block    string
 	words    []string
 	patterns bool
+	tokens   []string // that stand for secrets already
 }
 
 var (
@@ -298,6 +299,11 @@ func (s *searcher) text(form string, data []byte, at int) {
 				if part := text[found[0]:found[1]]; p.is(part) {
 					s.found(p.what, form, at+run[0]+found[0], []byte(part))
 				}
+			}
+		}
+		for _, token := range s.tokens {
+			for _, scheme := range []string{"Bearer ", "Basic ", "Digest ", "Token ", ""} { // RFC 9110, 11.4
+				text = strings.ReplaceAll(text, scheme+token, secrets.Masked)
 			}
 		}
 		if shown, n := secrets.Text(text); n > 0 {

@@ -19,7 +19,7 @@ func CheckStreams(r *streams.Reader, words []string, all bool) (*Audit, error) {
 	c := streamsAudit{audit: &Audit{}, words: words, all: all, kept: map[string]*KeptTexts{}, parts: map[string][]byte{}}
 	for _, t := range r.Header.Process.Tokens {
 		if len(t.Text) >= 6 {
-			c.tokens = append(c.tokens, t.Text)
+			c.tokens, c.texts = append(c.tokens, t.Text), append(c.texts, string(t.Text))
 		}
 	}
 	c.search("the header", mustJSON(r.Header), false)
@@ -97,6 +97,7 @@ type streamsAudit struct {
 	sampled int
 	parts   map[string][]byte // what wasn't looked through yet
 	tokens  [][]byte
+	texts   []string // the tokens
 }
 
 // mostParts bounds what is put together at once, in bytes of all streams.
@@ -132,7 +133,7 @@ func (c *streamsAudit) end(where string) {
 // search looks through bytes. What has a token in it that the header names was replaced already.
 func (c *streamsAudit) search(where string, data []byte, patterns bool) {
 	before := len(c.audit.Found)
-	s := searcher{audit: c.audit, block: where, words: c.words, patterns: patterns}
+	s := searcher{audit: c.audit, block: where, words: c.words, patterns: patterns, tokens: c.texts}
 	s.search(data)
 	c.audit.Read += int64(len(data))
 	c.audit.Found = append(c.audit.Found[:before], slices.DeleteFunc(c.audit.Found[before:], func(f Found) bool {
