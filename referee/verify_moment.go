@@ -3,6 +3,7 @@ package referee
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-delve/delve/pkg/proc"
@@ -135,6 +136,12 @@ func (m *moment) stacks(t *tally, clock *clock) error {
 			t.couldNot("by Delve: goroutine %d: %v", g.ID, failed)
 			continue
 		}
+		if len(theirs) > 0 && theirs[0].Call.Fn != nil && inHandler(theirs[0].Call.Fn.Name) && !slices.ContainsFunc(mine,
+			func(f values.Frame) bool { return inHandler(f.Func) }) {
+			t.couldNot("by Delve: goroutine %d: a signal is handled, and what that interrupted isn't on its stack",
+				g.ID)
+			continue
+		}
 		cut := errors.Is(err, values.ErrRange) || len(theirs) > depthCompared
 		ours, others := ourCalls(mine), m.theirCalls(theirs)
 		if where := difference(ours, others, cut); where != "" {
@@ -156,6 +163,12 @@ type call struct {
 
 func (c call) same(other call) bool {
 	return c.line == 0 || other.line == 0 || c.line == other.line && c.file == other.file
+}
+
+// inHandler tells what runs on the stack of a thread's signals: ri goes on from the registers that the kernel left.
+func inHandler(function string) bool {
+	return function == "runtime.sigtramp" || function == "runtime.cgoSigtramp" ||
+		strings.HasPrefix(function, "runtime.sigreturn")
 }
 
 // bySignal tells the functions that are entered by a signal. What they interrupted stands at the PC, as Go's own stack

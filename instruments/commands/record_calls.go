@@ -51,10 +51,7 @@ func (o CallsOptions) check(choice looks.TargetChoice) error {
 	case o.For <= 0 || o.Limit == 0:
 		return rows.Usagef("--limit and --for can be raised, and not left out: a recording of calls has an end")
 	}
-	if _, err := os.Lstat(o.File); err == nil {
-		return rows.Usagef("-o %s: is there already, and nothing is overwritten; name another file", o.File)
-	}
-	return nil
+	return notThere(o.File)
 }
 
 // RecordCalls records calls at a boundary.

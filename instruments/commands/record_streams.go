@@ -54,10 +54,7 @@ func (o StreamsOptions) check(choice looks.TargetChoice) error {
 	case o.For < 0 || o.MiB < 0:
 		return rows.Usagef("--for and --limit can't be below 0")
 	}
-	if _, err := os.Lstat(o.File); err == nil {
-		return rows.Usagef("-o %s: is there already, and nothing is overwritten; name another file", o.File)
-	}
-	return nil
+	return notThere(o.File)
 }
 
 // RecordStreams records a program's streams: all that comes in and goes out of its connections.

@@ -70,10 +70,18 @@ func exportTo(out *rows.Output, r *recorded.Recording, file *os.File, opt Export
 	return nil
 }
 
-// newFile writes a file, which appears whole or not at all, and overwrites nothing.
-func newFile(path string, write func(*os.File) error) error {
+// notThere refuses a file that is there: nothing is overwritten.
+func notThere(path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return rows.Usagef("-o %s: is there already, and nothing is overwritten; name another file", path)
+	}
+	return nil
+}
+
+// newFile writes a file, which appears whole or not at all, and overwrites nothing.
+func newFile(path string, write func(*os.File) error) error {
+	if err := notThere(path); err != nil {
+		return err
 	}
 	file, err := rows.NewUnnamedFile(path)
 	if err != nil {
