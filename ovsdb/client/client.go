@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +40,7 @@ type Config struct {
 	Leader   bool        // of a cluster, only who leads it will do
 	Cluster  *ovsdb.UUID // of several clusters, this one (its "cid")
 	// Patience is how long an answer may take without which a connection is of no use: then the next server is tried.
-	// 0: 30 seconds. Transactions wait as long as their context lets them.
+	// 0: 30 seconds. Transact waits as long as its context lets it.
 	Patience time.Duration
 	// Pause is how long to wait after no server would do; it is doubled each time, up to 32 times. 0: 250 ms.
 	Pause time.Duration
@@ -104,7 +106,10 @@ func (c *Client) run(ctx context.Context) {
 		}
 	}
 	c.lost(context.Cause(ctx))
-	for _, m := range c.all() {
+	c.mu.Lock()
+	all := slices.Collect(maps.Values(c.monitors))
+	c.mu.Unlock()
+	for _, m := range all {
 		m.fail(context.Cause(ctx))
 	}
 }
@@ -139,16 +144,25 @@ func (c *Client) attempt(ctx context.Context, remote Remote) (served bool, err e
 		cancel(err)
 		return false, err
 	}
-	c.serve(s)
 	<-ctx.Done()
 	return true, context.Cause(ctx)
 }
 
-func (c *Client) serve(s *session) {
+// serve has a session be the one that is of use, if it watches all that is to be watched; else it gives what is missing:
+// somebody may have begun to watch while there was no session.
+func (c *Client) serve(s *session, watched map[*Monitor]bool) (missing []*Monitor) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session, c.last = s, nil
-	c.wake()
+	for _, m := range c.monitors {
+		if !watched[m] {
+			missing = append(missing, m)
+		}
+	}
+	if len(missing) == 0 {
+		c.session, c.last = s, nil
+		c.wake()
+	}
+	return missing
 }
 
 func (c *Client) lost(why error) {
@@ -165,16 +179,6 @@ func (c *Client) lost(why error) {
 func (c *Client) wake() {
 	close(c.changed)
 	c.changed = make(chan struct{})
-}
-
-func (c *Client) all() []*Monitor {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []*Monitor
-	for _, m := range c.monitors {
-		out = append(out, m)
-	}
-	return out
 }
 
 // connected waits for a server that is of use. not is one that the caller has found to be gone.

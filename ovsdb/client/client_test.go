@@ -279,6 +279,16 @@ func TestNoAnswer(t *testing.T) {
 	if name, _ := c.Server(t.Context()); name != to.Name || len(m.Rows("Job")) != 1 {
 		t.Errorf("the client is at %s, and has %v", name, m.Rows("Job"))
 	}
+	forgets := proxy(t, to, func(method string) action {
+		if method == "transact" {
+			return swallow
+		}
+		return pass
+	})
+	c = start(t, Config{Remotes: []Remote{forgets, to}, Patience: 300e6})
+	if _, _, err := c.Once(t.Context(), "Job", "id", "b", insert("b")); err != nil {
+		t.Errorf("a server that doesn't answer a transaction: %v", err)
+	}
 }
 
 // TestLostReply: a transaction whose answer is lost is done once, and its author is told so; without a name nobody

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // cluster is three real ovsdb-servers.
@@ -108,7 +109,7 @@ func TestLeaderIsKilled(t *testing.T) {
 	for w := range writers {
 		remotes := c.remotes()
 		// Each begins at another server; one takes leaders only.
-		client := start(t, Config{Remotes: append(remotes[w:], remotes[:w]...), Leader: w == 0})
+		client := start(t, Config{Remotes: append(remotes[w:], remotes[:w]...), Leader: w == 0, Patience: 10 * time.Second})
 		for range 3 {
 			m, err := client.Monitor(t.Context(), map[string]Watch{"Job": {Columns: []string{"id"}}})
 			if err != nil {

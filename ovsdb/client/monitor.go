@@ -99,6 +99,8 @@ func (c *Client) Monitor(ctx context.Context, tables map[string]Watch) (*Monitor
 		}
 		select {
 		case <-changed:
+		case <-c.done: // before it knew of this monitor
+			m.fail(errors.New("the OVSDB client has ended"))
 		case <-ctx.Done():
 			c.forget(m)
 			return nil, context.Cause(ctx)

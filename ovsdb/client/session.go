@@ -30,7 +30,7 @@ type session struct {
 
 const serverDB = "_Server"
 
-// begin finds out whether the server will do, and begins what is watched. The context says how long it may take.
+// begin finds out whether the server will do, begins what is watched, and has the client use it. The context says how long it may take.
 func (s *session) begin(ctx context.Context) error {
 	var refused *wire.Failure
 	if _, err := s.peer.Call(ctx, "set_db_change_aware", true); err != nil && !errors.As(err, &refused) {
@@ -47,14 +47,24 @@ func (s *session) begin(ctx context.Context) error {
 		return err
 	}
 	s.schema = schema
-	for _, m := range s.client.all() {
-		if err := s.watch(ctx, m); errors.As(err, &refused) {
-			m.fail(fmt.Errorf("%s refuses to watch: %w", s.name, err))
-		} else if err != nil {
+	watched := map[*Monitor]bool{}
+	for {
+		if err := s.fit(); err != nil { // which may have changed since
 			return err
 		}
+		missing := s.client.serve(s, watched)
+		if len(missing) == 0 {
+			return nil
+		}
+		for _, m := range missing {
+			watched[m] = true
+			if err := s.watch(ctx, m); errors.As(err, &refused) {
+				m.fail(fmt.Errorf("%s refuses to watch: %w", s.name, err))
+			} else if err != nil {
+				return err
+			}
+		}
 	}
-	return s.fit()
 }
 
 func (s *session) late(method string, err error) error {

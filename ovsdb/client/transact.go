@@ -75,7 +75,7 @@ func (c *Client) Transact(ctx context.Context, ops ...Op) ([]Result, error) {
 }
 
 // Once makes a transaction that inserts a row with a name that nobody else chooses: value in a column of a table. It is
-// sent until an answer says how it ended, and is done once: each time it is guarded by there being no such row. again
+// sent, to one server after the other, until an answer says how it ended, and is done once: each time it is guarded by there being no such row. again
 // tells that an earlier sending had done it; then there are no results. ErrTaken: the row was there before. It is on
 // the disk when Once returns.
 func (c *Client) Once(ctx context.Context, table, column, value string, ops ...Op) (results []Result, again bool,
@@ -92,7 +92,10 @@ func (c *Client) Once(ctx context.Context, table, column, value string, ops ...O
 			}
 			return nil, false, err
 		}
-		results, sent, err := c.send(ctx, s, all)
+		// A follower can forget what it handed on to a leader that died (ovsdb-server 3.1): it never answers.
+		patience, stop := context.WithTimeoutCause(ctx, c.config.Patience, errSilent)
+		results, sent, err := c.send(patience, s, all)
+		stop()
 		var e *OpError
 		switch {
 		case err == nil:
@@ -120,6 +123,8 @@ func (c *Client) Once(ctx context.Context, table, column, value string, ops ...O
 		}
 	}
 }
+
+var errSilent = errors.New("the transaction isn't answered")
 
 // undecided: a cluster doesn't know how a transaction ended ("lost leadership"), or will do it at another time ("not
 // leader").
