@@ -15,7 +15,11 @@ func TestCallsSmartBFT(t *testing.T) {
 	const consensus = "github.com/hyperledger-labs/SmartBFT/pkg/consensus.(*Consensus)."
 	for name, function := range map[string]string{"submitted": consensus + "SubmitRequest",
 		"delivered": "github.com/hyperledger-labs/SmartBFT/examples/naive_chain.(*Node).Deliver"} {
-		if got := r.ended.Calls[function]; got != own[name] {
+		most := own[name]
+		if name == "submitted" { // on a busy machine a request is late: then it is forwarded, and the program may end first
+			most += own["forwarded"]
+		}
+		if got := r.ended.Calls[function]; got < own[name] || got > most {
 			t.Errorf("%s: %d calls are recorded, the program made %d", function, got, own[name])
 		}
 	}

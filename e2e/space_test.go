@@ -23,13 +23,16 @@ func TestAddressSpace(t *testing.T) {
 			t.Fatalf("go %v: %v\n%s", args, err, out)
 		}
 	}
-	for _, kib := range []int{40000, 50000, 100000, 700000} {
+	for _, kib := range []int{40000, 50000, 100000, 700000, 1400000, 1572863} {
 		out, err := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -v %d; exec "$0" version`, kib), exe).CombinedOutput()
 		exit, _ := err.(*exec.ExitError)
 		if exit == nil || exit.ExitCode() != 4 || !strings.HasPrefix(string(out),
-			"ri: ri's address space is limited to less than 768 MiB (RLIMIT_AS), and it needs 1.5 GiB, ") {
+			"ri: ri's address space is limited (RLIMIT_AS), and it needs 1.5 GiB, ") {
 			t.Errorf("with %d KiB: %v: %s", kib, err, out)
 		}
+	}
+	if out, err := exec.Command("sh", "-c", `ulimit -v 1572864; exec "$0" version`, exe).CombinedOutput(); err != nil {
+		t.Errorf("with 1.5 GiB: %v\n%s", err, out)
 	}
 	for _, args := range [][]string{{"version"}, {"ps"}} {
 		if out, err := exec.Command(exe, args...).CombinedOutput(); err != nil {

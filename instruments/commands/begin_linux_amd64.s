@@ -10,7 +10,7 @@ TEXT ·begin(SB),NOSPLIT|NOFRAME,$0
 	SYSCALL
 	TESTQ	AX, AX
 	JNE	room
-	MOVQ	$(768<<20), CX
+	MOVQ	$(3<<29), CX // leastSpace
 	CMPQ	CX, -128(SP)
 	JHI	little
 

@@ -16,8 +16,8 @@ const spaceAdvice = ", most of which takes no memory: ulimit -v unlimited; to li
 	"cgroup (systemd-run -p MemoryMax=500M)"
 
 // CheckAddressSpace refuses where the address space is so limited (ulimit -v) that ri would die for want of it
-// somewhere on its way. Where the limit is lower still the entry point does (begin, in amd64's build by the Makefile):
-// otherwise the Go runtime, or the kernel, ends ri before any of its code runs.
+// somewhere on its way. In amd64's build by the Makefile the entry point (begin) has done so before: otherwise the Go
+// runtime, glibc or the kernel may end ri before any of its code runs.
 func CheckAddressSpace() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_AS, &limit); err != nil {

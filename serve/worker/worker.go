@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -178,7 +179,7 @@ type Rights struct {
 }
 
 // starting is where workers are started: PDEATHSIG goes by the thread that did it, so that must not end.
-var starting = func() chan<- func() {
+var starting = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go func() {
 		runtime.LockOSThread()
@@ -187,7 +188,7 @@ var starting = func() chan<- func() {
 		}
 	}()
 	return work
-}()
+})
 
 // Start starts a worker, which waits.
 func Start(r Rights) (*Worker, error) {
@@ -210,7 +211,7 @@ func Start(r Rights) (*Worker, error) {
 	defer null.Close()
 	var process *os.Process
 	done := make(chan error)
-	starting <- func() {
+	starting() <- func() {
 		var err error
 		process, err = os.StartProcess("/proc/self/exe", []string{"ri", Argument}, &os.ProcAttr{Dir: "/", Env: r.Env,
 			Files: []*os.File{null, null, null, theirs},

@@ -40,7 +40,8 @@ func (q *quiet) Panicf(format string, args ...any) { panic(fmt.Sprintf(format, a
 
 // network passes messages between nodes, but not from and to one that is cut off.
 type network struct {
-	cut atomic.Int64
+	cut       atomic.Int64
+	forwarded atomic.Int64 // requests that a node passed to the leader, which submits them, too
 }
 
 func (n *network) pipe(from, to int) (chan<- proto.Message, <-chan proto.Message) {
@@ -48,6 +49,9 @@ func (n *network) pipe(from, to int) (chan<- proto.Message, <-chan proto.Message
 	go func() {
 		for m := range in {
 			if cut := int(n.cut.Load()); cut != from && cut != to {
+				if _, is := m.(*naive.FwdMessage); is {
+					n.forwarded.Add(1)
+				}
 				out <- m
 			}
 		}
@@ -100,7 +104,7 @@ func main() {
 			delivered++
 		}
 	}
-	fmt.Printf("submitted=%d delivered=%d\n", submitted, delivered)
+	fmt.Printf("submitted=%d delivered=%d forwarded=%d\n", submitted, delivered, net.forwarded.Load())
 }
 
 func must(err error) {
