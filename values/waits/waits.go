@@ -223,8 +223,9 @@ func (w *waitReader) semaphores() error {
 			if at == 0 {
 				continue
 			}
-			if nodes > w.most {
-				return fmt.Errorf("runtime.semtable: slot %d has no end: %w", i, values.ErrCorrupt)
+			if nodes > w.most { // live memory: nodes of the tree were used for something else meanwhile
+				w.failed(fmt.Errorf("runtime.semtable: slot %d has no end: %w", i, values.ErrCorrupt))
+				break
 			}
 			b, err := w.s.Structure(at, &w.l.Sudog.Structure)
 			if err != nil {

@@ -60,6 +60,21 @@ local function attempt(l, part, f)
   if not ok then l.broken[part] = plain(why) end
 end
 
+-- torn tells whether some of those who wait for locks were found in no queue: in live memory a queue can change while it is read.
+local function torn(l)
+  local missing = 0
+  for _, g in ipairs(l.groups) do
+    if locks.locking[g.wait_reason] then missing = missing + #g.ids end
+  end
+  for _, lock in ipairs(l.waits.locks) do
+    if lock.kind ~= "WaitGroup" then missing = missing - lock.want.count - lock.rwant.count end
+  end
+  return l.waits.unread ~= nil or missing > 0
+end
+
+-- most is how often live memory is read again whose queues didn't fit together.
+local most = 4
+
 -- look gathers what the checks share: the queues, the groups of stacks, and which goroutines have not run between two looks.
 local function look(p, wanted)
   local target = ri.target()
@@ -69,10 +84,14 @@ local function look(p, wanted)
   l.second = not l.core and l.seconds > 0
   -- First of all: what is read after it, of a goroutine that doesn't run until the second look, is of one moment even in
   -- live memory.
-  local mark = ri.mark()
-  l.mark = mark
-  l.waits = ri.waits { users = true }
-  l.groups = ri.stacks { all = true }
+  for tries = 1, most do
+    l.mark = ri.mark()
+    l.waits = ri.waits { users = true }
+    l.groups = ri.stacks { all = true }
+    if not l.live or l.core or tries == most or not torn(l) then break end
+    ri.again(0.001)
+  end
+  local mark = l.mark
   l.state = {}
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end

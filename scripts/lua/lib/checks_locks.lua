@@ -79,6 +79,7 @@ end
 -- Wait reasons behind which nothing comes (runtime.waitReasonStrings).
 local final = { ["chan receive (nil chan)"] = true, ["chan send (nil chan)"] = true, ["select (no cases)"] = true }
 
+-- locking are the wait reasons of those who wait for a lock.
 local locking = { ["sync.Mutex.Lock"] = true, ["sync.RWMutex.Lock"] = true, ["sync.RWMutex.RLock"] = true }
 
 -- captured tells whether the function of a pending timer (time.AfterFunc) has been given something that is needed: it, or an object that it is part of.
@@ -435,6 +436,6 @@ end
 return {
   { name = "deadlock", run = deadlocks },
   { name = "lock-left", needs = "moment", run = abandoned },
-  share = shared, prepare = prepare, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
+  locking = locking, share = shared, prepare = prepare, frame = frame_of, where = where, created = created, list = list, count = count, standard = standard,
   spot = spot, called = called, queues = queues, has = has, once = once, holder_place = holder_place,
 }
