@@ -160,7 +160,7 @@ func etcdAPI(t *testing.T, s *etcdServer, version string) {
 	if version == "3.7" {
 		keepRecording(t, s.pid, "etcd-"+version, "etcd-keys", "etcd-leases", "etcd-members", "etcd-status")
 	}
-	if version == "3.7" && os.Getenv("RI_VERSIONS") == "all" {
+	if version == "3.7" && allVersions() {
 		answersAlike(t, s.pid)
 	}
 }

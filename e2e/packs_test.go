@@ -56,11 +56,13 @@ func buildProgram(t *testing.T, name, pkg string) string {
 
 // versions are those of a program that its pack is tested on; RI_VERSIONS=all, as in `make test-packs`, has more.
 func versions(always []string, more ...string) []string {
-	if os.Getenv("RI_VERSIONS") == "all" {
+	if allVersions() {
 		return append(always, more...)
 	}
 	return always
 }
+
+func allVersions() bool { return os.Getenv("RI_VERSIONS") == "all" }
 
 // background starts a program that runs until the test ends.
 func background(t *testing.T, exe string, args ...string) *exec.Cmd {

@@ -26,6 +26,9 @@ func TestStripped(t *testing.T) {
 			if how.toolchain != "local" && testing.Short() {
 				t.Skip("not with -short")
 			}
+			if how.toolchain != "local" && len(how.flags) > 0 && !allVersions() {
+				t.Skip("only with RI_VERSIONS=all: it compiles the standard library once more")
+			}
 			pid := startCrash(t, buildCrash(t, how.toolchain, "0", append(how.flags, "-ldflags=-s -w")...))
 			out, _ := runRi(t, 0, "run", "goroutines", "-p", pid, "--json")
 			for _, want := range []string{`"count": 5`, "main.main.func2 main.go:", `"state": "chan receive"`,
@@ -76,6 +79,9 @@ func TestBorrowedSymbols(t *testing.T) {
 		t.Run(how.name, func(t *testing.T) {
 			if how.toolchain != "local" && testing.Short() {
 				t.Skip("not with -short")
+			}
+			if how.toolchain != "local" && len(how.flags) > 0 && !allVersions() {
+				t.Skip("only with RI_VERSIONS=all: it compiles the standard library once more")
 			}
 			pid := startCrash(t, build(how.toolchain, append(how.flags, "-ldflags=-s -w")...))
 			out, _ := runRi(t, 0, "print", "main.sink", "-p", pid, "--symbols", build(how.toolchain, how.flags...))
