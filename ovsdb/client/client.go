@@ -148,8 +148,8 @@ func (c *Client) attempt(ctx context.Context, remote Remote) (served bool, err e
 	return true, context.Cause(ctx)
 }
 
-// serve has a session be the one that is of use, if it watches all that is to be watched; else it gives what is missing:
-// somebody may have begun to watch while there was no session.
+// serve has a session be the one that is of use, if it watches all that is to be watched; else it gives what is
+// missing: somebody may have begun to watch while there was no session.
 func (c *Client) serve(s *session, watched map[*Monitor]bool) (missing []*Monitor) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

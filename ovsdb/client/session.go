@@ -30,7 +30,8 @@ type session struct {
 
 const serverDB = "_Server"
 
-// begin finds out whether the server will do, begins what is watched, and has the client use it. The context says how long it may take.
+// begin finds out whether the server will do, begins what is watched, and has the client use it. The context says how
+// long it may take.
 func (s *session) begin(ctx context.Context) error {
 	var refused *wire.Failure
 	if _, err := s.peer.Call(ctx, "set_db_change_aware", true); err != nil && !errors.As(err, &refused) {

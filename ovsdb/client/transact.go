@@ -75,9 +75,9 @@ func (c *Client) Transact(ctx context.Context, ops ...Op) ([]Result, error) {
 }
 
 // Once makes a transaction that inserts a row with a name that nobody else chooses: value in a column of a table. It is
-// sent, to one server after the other, until an answer says how it ended, and is done once: each time it is guarded by there being no such row. again
-// tells that an earlier sending had done it; then there are no results. ErrTaken: the row was there before. It is on
-// the disk when Once returns.
+// sent, to one server after the other, until an answer says how it ended, and is done once: each time it is guarded by
+// there being no such row. again tells that an earlier sending had done it; then there are no results. ErrTaken: the
+// row was there before. It is on the disk when Once returns.
 func (c *Client) Once(ctx context.Context, table, column, value string, ops ...Op) (results []Result, again bool,
 	err error) {
 	guard := Wait(table, []any{[]any{column, "==", value}}, []string{column})
