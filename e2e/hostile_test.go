@@ -47,6 +47,8 @@ var hostile = map[string][][]string{
 		{"exec", "DIR/" + hostilePayload + ".lua", "-p", "PID"}},
 	"find": {{"find", "main.Holder", "-p", "PID"}, {"find", "main.Holder", "-c", "CORE"},
 		{"find", "main.TypeKey", "--heap", "-p", "PID"}},
+	"fleet": {{"fleet", hostilePayload}, {"fleet", "hosts", "--db", hostilePayload},
+		{"fleet", "db", "DIR/" + hostilePayload, "--remote", "punix:"}, {"fleet", "targets", hostilePayload}},
 	"funcs":   {{"funcs", "-p", "PID"}, {"funcs", "^main", "-c", "CORE"}},
 	"lint":    {{"lint", "DIR/" + hostilePayload + ".lua"}, {"lint", "RECIPES"}},
 	"log":     {{"log"}, {"log", "-mm"}, {"log", "compact"}, {"log", "truncate", "1"}, {"log", "truncate", "1", "--yes"}},

@@ -41,13 +41,18 @@ type Agent struct {
 	Memory     uint64       // bytes that a request may take; 0: unlimited
 	Output     int64        // bytes that a request may print; 0: unlimited
 	Say        func(string) // what a person at the agent should know
+	// ID is who the agent is among others of a fleet, which who calls it holds against whom it meant; "": in none.
+	ID string
+	// Beside goes on for as long as the agent serves: its place in a fleet; nil: nothing does.
+	Beside func(context.Context)
 
-	server *wire.Server
-	log    *requestLog
-	budget budget
-	count  atomic.Int64
-	spare  chan *worker.Worker // one, for the agent's own user
-	all    sync.WaitGroup
+	server  *wire.Server
+	serving context.Context // while it does
+	log     *requestLog
+	budget  budget
+	count   atomic.Int64
+	spare   chan *worker.Worker // one, for the agent's own user
+	all     sync.WaitGroup
 }
 
 // Limits of an agent.
@@ -87,6 +92,10 @@ func (a *Agent) Serve(ctx context.Context) error {
 	a.prepare()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	a.serving = ctx
+	if a.Beside != nil {
+		a.all.Go(func() { a.Beside(ctx) })
+	}
 	for _, l := range listeners {
 		a.all.Go(func() {
 			if err := server.Serve(ctx, l); err != nil {
@@ -150,6 +159,20 @@ func (a *Agent) listen() ([]net.Listener, error) {
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
+}
+
+// Hosts are the names by which the agent can be called: those that its certificate has, else this machine's.
+func (a *Agent) Hosts() []string {
+	if a.Identity != nil {
+		if names := a.Identity.Hosts(); len(names) > 0 {
+			return names
+		}
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return nil
+	}
+	return []string{name}
 }
 
 // Waits between calls of an agent to who asks.

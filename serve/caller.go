@@ -34,6 +34,9 @@ func (a *Agent) identify(conn net.Conn) (*caller, error) {
 	if c, ok := conn.(*tls.Conn); ok {
 		return a.holder(c)
 	}
+	if c, ok := conn.(*carried); ok {
+		return c.caller, nil
+	}
 	if c, ok := conn.(*counted); ok {
 		conn = c.Conn
 	}
@@ -45,6 +48,34 @@ func (a *Agent) identify(conn net.Conn) (*caller, error) {
 			"viewer would): %w", request.ErrNotAllowed)
 	}
 	return &caller{name: "anybody", role: min(a.TCPRole, request.Viewer)}, nil
+}
+
+// carried is a connection from inside of the agent, for who signed what came by another way.
+type carried struct {
+	net.Conn
+	caller *caller
+}
+
+type carriedBy string
+
+func (carriedBy) Network() string  { return "database" }
+func (c carriedBy) String() string { return string(c) }
+
+// RemoteAddr implements net.Conn.
+func (c *carried) RemoteAddr() net.Addr { return carriedBy("the fleet's database") }
+
+// Connect gives a connection to the agent for somebody whose certificate was found good: it may what that says.
+func (a *Agent) Connect(who pki.Holder) (net.Conn, error) {
+	if err := pki.IsAsker(who); err != nil {
+		return nil, err
+	}
+	role, err := request.ParseRole(who.Kind)
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs := net.Pipe()
+	a.all.Go(func() { a.server.Handle(a.serving, &carried{ours, &caller{name: who.Name, role: role}}) })
+	return theirs, nil
 }
 
 // holder is who has the certificate at the other end.

@@ -37,12 +37,16 @@ type run struct {
 	much    atomic.Bool        // it printed more than it may
 	stopped time.Duration      // for how long it held processes, if it said so
 	broken  context.CancelFunc // nobody reads what it writes
+	late    atomic.Bool        // it took longer than who asked would wait
 }
 
 type input struct {
 	piece   []byte
 	request *wire.Request
 }
+
+// longest is the longest limit of a request, in milliseconds: a week.
+const longest = 7 * 24 * 3600 * 1000
 
 // Waits of a request that is to end.
 const (
@@ -100,6 +104,13 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	defer done()
 	lost := context.AfterFunc(ctx, o.terminate)
 	defer lost()
+	if o.asked.Limit > 0 {
+		timer := time.AfterFunc(time.Duration(min(o.asked.Limit, longest))*time.Millisecond, func() {
+			o.late.Store(true)
+			o.terminate()
+		})
+		defer timer.Stop()
+	}
 	working, o.broken = context.WithCancel(working)
 	var pumps sync.WaitGroup
 	for stream, from := range streams.out {
@@ -126,7 +137,7 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	}
 	streams.close()
 	<-ended
-	ending = &request.Ending{Code: status.ExitStatus()}
+	ending = &request.Ending{Code: status.ExitStatus(), Stopped: int64(o.stopped), Late: o.late.Load()}
 	if status.Signaled() {
 		ending.Code = 128 + int(status.Signal())
 		ending.Why = "the agent's worker died of " + unix.SignalName(status.Signal())
@@ -135,6 +146,9 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		ending.Code = refused
 		ending.Why = fmt.Sprintf("it printed more than %d bytes, which is the most here (ri serve --max-output): ask for "+
 			"less, or have it write a file (-o)", s.agent.Output)
+	}
+	if ending.Late {
+		ending.Code, ending.Why = refused, fmt.Sprintf("it took longer than %d ms, which is as long as it might", o.asked.Limit)
 	}
 	if ctx.Err() == nil {
 		if err := o.bring(ctx, root, placed); err != nil {

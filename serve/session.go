@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"ri/attach/proc"
 	"ri/ovsdb"
 	"ri/ovsdb/wire"
 	"ri/serve/request"
@@ -179,7 +181,7 @@ func (s *session) hello(r *wire.Request) {
 	s.caller = caller
 	s.mu.Unlock()
 	host, _ := os.Hostname()
-	_ = r.Reply(request.Welcome{Protocol: request.Protocol, Version: s.agent.Version, Host: host,
+	_ = r.Reply(request.Welcome{Protocol: request.Protocol, Version: s.agent.Version, Host: host, Agent: s.agent.ID,
 		Role: caller.role.String(), Caller: caller.name})
 }
 
@@ -233,6 +235,9 @@ func (s *session) run(id int64, r *wire.Request) error {
 	if err == nil && !s.caller.local {
 		err = asked.Powers(s.agent.Allow)
 	}
+	if err == nil {
+		err = begun(&asked)
+	}
 	if target := asked.Target(); err == nil && target != "" {
 		err = s.agent.budget.check(s.caller.name, target)
 	}
@@ -259,6 +264,22 @@ func (s *session) run(id int64, r *wire.Request) error {
 		}
 		_ = r.Reply(ending)
 	})
+	return nil
+}
+
+// begun refuses a process that isn't the one which was meant: its number went to another since.
+func begun(asked *request.Request) error {
+	if asked.Began == 0 {
+		return nil
+	}
+	pid, err := strconv.Atoi(asked.Target())
+	if err != nil {
+		return fmt.Errorf("a process that began then needs its number (-p PID): %w", request.ErrMalformed)
+	}
+	stat, err := proc.ReadStat(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil || stat.StartTime != asked.Began {
+		return fmt.Errorf("process %s %w", asked.Target(), request.ErrGone)
+	}
 	return nil
 }
 

@@ -27,8 +27,10 @@ type GoProcess struct {
 	Module        string // path of the main module, or of the main package where there is no module
 	ModuleVersion string // "(devel)" for most that were built from a checkout
 	Started       time.Time
-	HasSymbols    bool // DWARF: .debug_info, also compressed
-	Tracer        int  // pid of the tracer, 0 for none
+	StartTime     uint64 // in clock ticks since the machine came up
+	Executable    string // as the process's own link names it
+	HasSymbols    bool   // DWARF: .debug_info, also compressed
+	Tracer        int    // pid of the tracer, 0 for none
 	TracerName    string
 	Stopped       bool // by SIGSTOP or the like
 	Container     bool // in another pid namespace than ri
@@ -58,7 +60,13 @@ func (l *Listing) Advice() string {
 }
 
 // List looks at every process in /proc. Those that end meanwhile are left out.
-func List() (*Listing, error) {
+func List() (*Listing, error) { return new(Lister).List() }
+
+// Lister looks again and again, and reads an executable once for as long as some process runs it.
+type Lister struct{ seen map[fileID]*goProgram }
+
+// List is the function List.
+func (l *Lister) List() (*Listing, error) {
 	if err := CheckProcMount(); err != nil {
 		return nil, err
 	}
@@ -81,8 +89,9 @@ func List() (*Listing, error) {
 	boot := bootTime()
 	list := &Listing{}
 	seen := map[fileID]*goProgram{}
+	defer func() { l.seen = seen }()
 	for _, pid := range pids {
-		p, err := readGoProcess(pid, boot, seen)
+		p, err := readGoProcess(pid, boot, seen, l.seen)
 		switch {
 		case err == nil:
 			list.Go = append(list.Go, *p)
@@ -116,7 +125,7 @@ type fileID struct {
 
 var errNotGo = errors.New("not a Go program")
 
-func readGoProcess(pid int, boot time.Time, seen map[fileID]*goProgram) (*GoProcess, error) {
+func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram) (*GoProcess, error) {
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	exe, err := os.Open(dir + "exe")
 	if err != nil {
@@ -129,7 +138,9 @@ func readGoProcess(pid int, boot time.Time, seen map[fileID]*goProgram) (*GoProc
 	}
 	prog := seen[id]
 	if prog == nil {
-		prog = readProgram(exe)
+		if prog = before[id]; prog == nil {
+			prog = readProgram(exe)
+		}
 		seen[id] = prog
 	}
 	if prog.err != nil {
@@ -146,9 +157,10 @@ func readGoProcess(pid int, boot time.Time, seen map[fileID]*goProgram) (*GoProc
 	p := &GoProcess{
 		PID: pid, UID: st.Uids[1], User: UserName(st.Uids[1]), Name: st.Name,
 		GoVersion: prog.goVersion, Module: prog.module, ModuleVersion: prog.version, HasSymbols: prog.symbols,
-		Started: boot.Add(time.Duration(stat.StartTime) * (time.Second / ticksPerSecond)),
-		Tracer:  st.TracerPid, Stopped: st.State == 'T', Container: len(st.NSpid) > 1,
+		StartTime: stat.StartTime, Started: boot.Add(time.Duration(stat.StartTime) * (time.Second / ticksPerSecond)),
+		Tracer: st.TracerPid, Stopped: st.State == 'T', Container: len(st.NSpid) > 1,
 	}
+	p.Executable, _ = os.Readlink(dir + "exe")
 	if name, _, ok := strings.Cut(p.User, " ("); ok {
 		p.User = name
 	}

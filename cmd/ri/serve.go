@@ -22,6 +22,7 @@ const mostMiB = 1 << 40
 
 func newServe(o *options) *cobra.Command {
 	remote, own, crl, tcpRole, all, disarm := "", "", "", "", false, false
+	db, labels := "", []string(nil)
 	memory, output := int64(4<<10), int64(1<<10)
 	agent := &serve.Agent{Version: commands.OwnVersion()}
 	cmd := &cobra.Command{
@@ -37,6 +38,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 		Example: `  ri serve
   ri serve --remote pssl:6640,punix:/run/ri/agent.sock --tls db7.pem
   ri serve --remote 'ssl:[fe80::1%eth0]:6640' --tls db7.pem
+  ri serve --tls db7.pem --remote pssl: --db ssl:desk:6641 --labels env=prod,rack=7
   ri serve --disarm
   ri --at ssl:db7:6640 check -p 4711`,
 		Args: cobra.NoArgs,
@@ -96,6 +98,18 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				return rows.Usagef("-p and --all exclude each other")
 			}
 			agent.Say = o.remarks().Log
+			if db == "" && len(labels) > 0 {
+				return rows.Usagef("--labels are of an agent in a fleet: --db METHOD says where that is")
+			}
+			if db != "" {
+				named, err := commands.FleetLabels(labels)
+				if err == nil {
+					err = commands.JoinFleet(agent, db, named)
+				}
+				if err != nil {
+					return err
+				}
+			}
 			return rows.Refused(agent.Serve(cmd.Context()))
 		},
 	}
@@ -116,6 +130,8 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 	f.Int64Var(&memory, "max-memory", memory, "how much memory a request may take, `MIB`; 0: unlimited")
 	f.Int64Var(&output, "max-output", output, "how much a request may print, `MIB`; 0: unlimited")
 	f.BoolVar(&disarm, "disarm", false, "end the agent that has the folder, and all that it does")
+	f.StringVar(&db, "db", "", "register in the database of a fleet, `METHOD,...` of its servers (docs/fleet.md)")
+	f.StringSliceVar(&labels, "labels", nil, "what the host is known by in the fleet, `NAME=VALUE,...`")
 	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
 	return cmd
 }

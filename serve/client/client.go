@@ -42,6 +42,7 @@ var (
 // Client is a connection to an agent, which knows who asks.
 type Client struct {
 	Welcome request.Welcome
+	Agent   pki.Holder // who answers, by its certificate; without TLS nobody
 
 	peer *wire.Peer
 	at   method.Method
@@ -132,9 +133,19 @@ func dial(ctx context.Context, m method.Method, opt Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Over(ctx, conn, m, opt)
+}
+
+// Over speaks to an agent on a connection that there is; the method is for what is said of it.
+func Over(ctx context.Context, conn net.Conn, m method.Method, opt Options) (*Client, error) {
 	reached, cancel := context.WithTimeoutCause(ctx, reaching, errSilent)
 	defer cancel()
 	c := &Client{peer: wire.NewPeer(conn, 0), at: m, calls: map[int64]*call{}, done: make(chan struct{})}
+	if secure, ok := conn.(*tls.Conn); ok {
+		if certs := secure.ConnectionState().PeerCertificates; len(certs) > 0 {
+			c.Agent, _ = pki.Who(certs[0]) // the handshake has found it good
+		}
+	}
 	watched, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go c.read()
@@ -247,7 +258,7 @@ type call struct {
 	id     int64
 	asked  *request.Request
 	in     *os.File
-	out    map[int]*os.File
+	out    map[int]io.Writer
 	queue  chan *wire.Request
 	closed bool // the client's lock guards it
 	halt   context.CancelFunc
@@ -292,7 +303,7 @@ func (c *Client) Run(ctx context.Context, asked *request.Request, streams Stream
 	c.mu.Lock()
 	c.last++
 	o := &call{client: c, id: c.last, asked: asked, in: streams.In, queue: make(chan *wire.Request, 64),
-		out:    map[int]*os.File{request.Stdout: streams.Out, request.Stderr: streams.Err, request.Terminal: streams.Out},
+		out:    map[int]io.Writer{request.Stdout: streams.Out, request.Stderr: streams.Err, request.Terminal: streams.Out},
 		places: places}
 	if t := asked.Terminal; t != nil && !t.Out {
 		o.out[request.Terminal] = streams.Err
@@ -459,8 +470,10 @@ func (o *call) signals(ctx context.Context) (stop func()) {
 			case sig := <-c:
 				if sig == syscall.SIGWINCH {
 					if t := o.asked.Terminal; t != nil {
-						if width, height, err := term.GetSize(int(o.out[request.Terminal].Fd())); err == nil {
-							_ = o.client.peer.Notify(request.Resize, o.id, width, height)
+						if screen, ok := o.out[request.Terminal].(*os.File); ok {
+							if width, height, err := term.GetSize(int(screen.Fd())); err == nil {
+								_ = o.client.peer.Notify(request.Resize, o.id, width, height)
+							}
 						}
 					}
 					continue

@@ -133,6 +133,32 @@ func portOf(text string, least int) error {
 	return nil
 }
 
+// Published are the methods by which what listens can be called: at its address, else at each name that the host has.
+func (m Method) Published(names []string) (out []string) {
+	if !m.Passive {
+		return nil
+	}
+	if m.Network == "unix" {
+		path, err := filepath.Abs(m.Address)
+		if err != nil {
+			return nil
+		}
+		return []string{"unix:" + path}
+	}
+	ip, port, err := net.SplitHostPort(m.Address)
+	if err != nil {
+		return nil
+	}
+	if addr, err := netip.ParseAddr(ip); err == nil && !addr.IsUnspecified() {
+		names = []string{ip}
+	}
+	kind := map[bool]string{true: "ssl:", false: "tcp:"}[m.TLS]
+	for _, name := range names {
+		out = append(out, kind+net.JoinHostPort(name, port))
+	}
+	return out
+}
+
 // Loopback tells whether only this machine can reach what listens.
 func (m Method) Loopback() bool {
 	if m.Network == "unix" {

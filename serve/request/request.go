@@ -63,7 +63,8 @@ type Welcome struct {
 	Version  string `json:"version"`
 	Host     string `json:"host"`
 	Role     string `json:"role"`
-	Caller   string `json:"caller"` // who the agent takes the asker for
+	Caller   string `json:"caller"`          // who the agent takes the asker for
+	Agent    string `json:"agent,omitempty"` // who it is among others of a fleet
 }
 
 // Protocol counts what makes older ones misunderstand newer ones.
@@ -82,6 +83,9 @@ type Request struct {
 	Terminal *Terminals `json:"terminal,omitempty"`
 	Env      []string   `json:"env,omitempty"` // NAME=VALUE, of those in Environment
 	Input    bool       `json:"input"`         // there is something to be read
+
+	Began uint64 `json:"began,omitempty"` // when the process began that is meant, in ticks; 0: whichever has the number
+	Limit int64  `json:"limit,omitempty"` // how long it may take, in milliseconds; 0: as long as it takes
 }
 
 // Flag is a flag that was given, by its long name.
@@ -137,6 +141,9 @@ type Ending struct {
 	Code int    `json:"code"`           // what ri exits with
 	Why  string `json:"why,omitempty"`  // where it is the agent that ended it, or a signal did
 	Held string `json:"held,omitempty"` // what came of the process's stops
+	// Stopped is for how long processes were held, in nanoseconds; Late: it took longer than the request's limit.
+	Stopped int64 `json:"stopped_ns,omitempty"`
+	Late    bool  `json:"late,omitempty"`
 }
 
 // Bytes are text where they are UTF-8, so that what crosses can be read, else {"$b64": "..."}.
@@ -169,6 +176,9 @@ func (b *Bytes) UnmarshalJSON(data []byte) error {
 
 // ErrMalformed: what came isn't what the protocol says.
 var ErrMalformed = errors.New("malformed request")
+
+// ErrGone: the process isn't there any more. Its text is found in what an agent answers.
+var ErrGone = errors.New("is gone: it has ended, and what has its number now is another")
 
 // Into reads what a message had as JSON.
 func Into(j any, v any) error {

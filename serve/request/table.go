@@ -146,7 +146,9 @@ var table = map[string]rule{
 	"lua-api": {local: true}, "completion": {local: true}, "man": {local: true}, "no-help": {local: true},
 	"help": {local: true},
 	"":     {local: true}, "__complete": {local: true}, "__completeNoDesc": {local: true}, "serve": {local: true},
-	"pki": {local: true}, "pki init": {local: true}, "pki issue": {local: true}, "pki renew": {local: true},
+	"fleet": {local: true}, "fleet db": {local: true}, "fleet schema": {local: true}, "fleet hosts": {local: true},
+	"fleet targets": {local: true},
+	"pki":           {local: true}, "pki init": {local: true}, "pki issue": {local: true}, "pki renew": {local: true},
 	"pki revoke": {local: true}, "pki list": {local: true},
 }
 

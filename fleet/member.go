@@ -1,0 +1,302 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ri/ovsdb"
+	"ri/ovsdb/client"
+	"ri/serve/pki"
+)
+
+// Target is a process as an agent tells of it.
+type Target struct {
+	PID       int
+	Start     uint64 // ticks since the machine came up: with the pid it names a process
+	Name      string
+	Module    string
+	Version   string
+	Go        string
+	User      string
+	Container string // its id; "": in none that is known
+	Symbols   bool
+}
+
+// Member is an agent's place in the fleet: its rows in the database, and what comes to it that way. Its exported fields
+// are set before Run.
+type Member struct {
+	Database Database
+	Folder   string // the agent's, which keeps who it is
+	Name     string // of the host
+	Version  string
+	Labels   map[string]string
+	Methods  []string      // at which it may be called
+	Identity *pki.Identity // nil: it signs nothing, and takes nothing from the database
+	Scan     func() ([]Target, error)
+	Connect  func(who pki.Holder) (net.Conn, error) // to the agent itself, as somebody
+	Say      func(string)
+
+	Every time.Duration    // between two scans; 0: 3 seconds
+	Lease time.Duration    // for how long it is believed; 0: 60 seconds
+	Now   func() time.Time // nil: the clock
+
+	id     string
+	client *client.Client
+	host   ovsdb.Row
+	known  map[string]ovsdb.Row // its targets, by id, as they were scanned last
+	orders *orders
+}
+
+// idFile in the agent's folder has who it is.
+const idFile = "host-id"
+
+// ID is who the agent is, the same for as long as it has its folder.
+func (m *Member) ID() (string, error) {
+	if m.id != "" {
+		return m.id, nil
+	}
+	path := filepath.Join(m.Folder, idFile)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if u, err := ovsdb.ParseUUID(strings.TrimSpace(string(text))); err == nil {
+			m.id = u.String()
+			return m.id, nil
+		}
+		return "", fmt.Errorf("%s: it has no UUID: take it away, and the agent is a new one", path)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	if err := os.MkdirAll(m.Folder, 0o711); err != nil {
+		return "", err
+	}
+	id := ovsdb.NewUUID().String()
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	m.id = id
+	return id, nil
+}
+
+func (m *Member) now() time.Time {
+	if m.Now != nil {
+		return m.Now()
+	}
+	return time.Now()
+}
+
+// leaving is how long an agent that ends may take to say so.
+const leaving = 2 * time.Second
+
+// Run keeps the agent's rows in the database true until the context ends; then it takes them away.
+func (m *Member) Run(ctx context.Context) error {
+	if m.Every == 0 {
+		m.Every = 3 * time.Second
+	}
+	if m.Lease == 0 {
+		m.Lease = 60 * time.Second
+	}
+	if _, err := m.ID(); err != nil {
+		return err
+	}
+	if err := m.describe(); err != nil {
+		return err
+	}
+	life, end := context.WithCancel(context.Background()) // it has something to do after ctx
+	defer end()
+	said := ""
+	tell := func(text string) {
+		if text != said && ctx.Err() == nil {
+			said = text
+			m.Say("the fleet's database: " + text + "; trying again")
+		}
+	}
+	var err error
+	if m.client, err = m.Database.open(life, tell); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		err := m.keep(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		tell(err.Error())
+		select {
+		case <-ctx.Done():
+		case <-time.After(m.Every):
+		}
+	}
+	last, stop := context.WithTimeout(life, leaving)
+	defer stop()
+	_, _ = m.client.Transact(last, remove(targetTable, is("host", m.id)), remove(hostTable, is("id", m.id)))
+	return nil
+}
+
+// describe makes the row of the host, but for its lease.
+func (m *Member) describe() error {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	m.host = row("id", m.id, "name", m.Name, "labels", m.Labels, "version", m.Version, "methods", m.Methods,
+		"boot", strings.TrimSpace(string(boot)), "since", m.now().UnixMilli(), "lease", int64(0), "certificate", "",
+		"signature", "")
+	if m.Identity == nil {
+		return nil
+	}
+	return sign(m.Identity, hostTable, m.host)
+}
+
+// keep holds the rows to what is so, until something fails.
+func (m *Member) keep(ctx context.Context) error {
+	schema, err := m.client.Schema(ctx)
+	if err == nil {
+		err = checkSchema(schema)
+	}
+	if err != nil {
+		return err
+	}
+	rows, err := m.client.Monitor(ctx, map[string]client.Watch{hostTable: {Where: is("id", m.id)},
+		targetTable: {Where: is("host", m.id)}})
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if m.Identity != nil && m.Connect != nil {
+		if m.orders == nil {
+			if m.orders, err = newOrders(m); err != nil {
+				return err
+			}
+		}
+		watching, stop := context.WithCancel(ctx)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			m.orders.watch(watching)
+		}()
+		defer func() { stop(); <-ended }()
+	}
+	changed := make(chan error, 1)
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		for {
+			_, err := rows.Next(following)
+			select {
+			case changed <- err:
+			default:
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	scan := time.NewTicker(m.Every)
+	defer scan.Stop()
+	m.scan()
+	renewed := time.Time{}
+	for {
+		now := m.now()
+		renew := now.Sub(renewed) >= m.Lease/3
+		if renew {
+			// Agents that were started together don't stay together.
+			renewed = now.Add(time.Duration(rand.Int64N(int64(m.Lease/6 + 1))))
+			m.host["lease"] = ovsdb.Scalar(now.Add(m.Lease).UnixMilli())
+		}
+		if err := m.settle(ctx, rows, renew); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-changed:
+			if err != nil {
+				return err
+			}
+		case <-scan.C:
+			m.scan()
+		}
+	}
+}
+
+// scan looks at what runs here. What can't be looked at stays as it was.
+func (m *Member) scan() {
+	if m.Scan == nil {
+		return
+	}
+	all, err := m.Scan()
+	if err != nil {
+		m.Say("which processes are here can't be told: " + err.Error())
+		return
+	}
+	m.known = map[string]ovsdb.Row{}
+	for _, t := range all {
+		id := m.targetID(t.PID, t.Start)
+		clean := ovsdb.CleanString
+		m.known[id] = row("id", id, "host", m.id, "pid", t.PID, "start", int64(t.Start), "name", clean(t.Name),
+			"module", clean(t.Module), "version", clean(t.Version), "go", clean(t.Go), "user", clean(t.User),
+			"container", clean(t.Container), "symbols", t.Symbols)
+	}
+}
+
+func (m *Member) targetID(pid int, start uint64) string {
+	return m.id + "/" + strconv.Itoa(pid) + "/" + strconv.FormatUint(start, 10)
+}
+
+// settle makes the rows in the database those that they should be, in one transaction, if they aren't.
+func (m *Member) settle(ctx context.Context, rows *client.Monitor, renew bool) error {
+	var ops []client.Op
+	there := ovsdb.Row(nil)
+	for _, r := range rows.Rows(hostTable) {
+		there = r
+	}
+	switch {
+	case there == nil:
+		ops = append(ops, insert(hostTable, m.host)...)
+	case renew || !agrees(m.host, there, "lease"):
+		ops = append(ops, update(hostTable, m.host, "name", "labels", "version", "methods", "boot", "since", "lease",
+			"certificate", "signature"))
+	}
+	has := map[string]bool{}
+	for _, r := range rows.Rows(targetTable) {
+		id := r["id"].Text()
+		want := m.known[id]
+		has[id] = true
+		if want == nil {
+			ops = append(ops, remove(targetTable, is("id", id)))
+		} else if !agrees(want, r, "") {
+			ops = append(ops, update(targetTable, want, "pid", "start", "name", "module", "version", "go", "user", "container",
+				"symbols"))
+		}
+	}
+	for id, r := range m.known {
+		if !has[id] {
+			ops = append(ops, insert(targetTable, r)...)
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	asking, stop := context.WithTimeoutCause(ctx, 2*patience, errors.New("a transaction isn't answered"))
+	defer stop()
+	_, err := m.client.Transact(asking, ops...)
+	if client.Guarded(err) { // what was done before comes with the monitor
+		return nil
+	}
+	return err
+}
+
+// agrees tells whether a row has what another has, but for a column.
+func agrees(want, has ovsdb.Row, but string) bool {
+	for name, d := range want {
+		if name != but && d.Compare(has[name]) != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,79 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"time"
+
+	"ri/ovsdb/wire"
+	"ri/serve/request"
+)
+
+// heeding is how long an agent may take to end a command that it was told to end.
+const heeding = 600 * time.Millisecond
+
+// Do has the agent do a command that reads nothing, and has no terminal: one of many at once. When the context ends
+// the agent is told; what doesn't heed that loses its connection, which ends it too. Errors: ErrRefused, ErrLost, or the
+// context's.
+func (c *Client) Do(ctx context.Context, asked *request.Request, stdout, stderr io.Writer) (*request.Ending, error) {
+	if asked.Input || asked.Terminal != nil {
+		return nil, errors.New("a command of many has no terminal")
+	}
+	if _, err := gather(asked); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.last++
+	o := &call{client: c, id: c.last, asked: asked, queue: make(chan *wire.Request, 64),
+		out:    map[int]io.Writer{request.Stdout: stdout, request.Stderr: stderr},
+		places: &places{out: map[string]bool{}, open: map[string]*growing{}}}
+	c.calls[o.id] = o
+	if c.lost != nil {
+		o.close()
+	}
+	c.mu.Unlock()
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		for r := range o.queue {
+			if r.Method == request.Stopped { // nobody is there to go on with it
+				_ = c.peer.Notify(request.Signal, o.id, int(syscall.SIGCONT))
+				continue
+			}
+			o.work(r)
+		}
+	}()
+	defer o.finish(worked)
+	if err := c.sendFiles(ctx, o); err != nil {
+		return nil, err
+	}
+	answer, err := c.peer.Begin(request.Run, o.id, asked)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", c.at, ErrLost, err)
+	}
+	defer context.AfterFunc(ctx, func() {
+		_ = c.peer.Notify(request.Signal, o.id, int(syscall.SIGINT))
+	})()
+	heeded, stop := context.WithCancel(context.Background())
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(heeding, stop) })()
+	j, err := answer(heeded)
+	if err == nil {
+		var ending request.Ending
+		err = request.Into(j, &ending)
+		return &ending, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	c.mu.Lock()
+	lost := c.lost
+	c.mu.Unlock()
+	if lost != nil {
+		return nil, fmt.Errorf("%s: %w: %w", c.at, ErrLost, lost)
+	}
+	return nil, fmt.Errorf("%s: %w", c.at, told(err))
+}
