@@ -58,8 +58,8 @@ func (db Database) open(ctx context.Context, tell func(string)) (*client.Client,
 	config := client.Config{Database: Name, Cluster: db.Cluster, Patience: patience, Tell: tell}
 	for _, m := range db.Servers {
 		if m.TLS && db.Identity == nil {
-			return nil, fmt.Errorf("%s: TLS needs a certificate that says who you are (ri pki issue makes one; --tls FILE, RI_TLS "+
-				"or ~/.config/ri/tls.pem)", m)
+			return nil, fmt.Errorf("%s: TLS needs a certificate that says who you are (ri pki issue makes one; --tls FILE, "+
+				"RI_TLS or ~/.config/ri/tls.pem)", m)
 		}
 		config.Remotes = append(config.Remotes, client.Remote{Name: m.String(),
 			Dial: func(ctx context.Context) (net.Conn, error) {

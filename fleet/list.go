@@ -214,8 +214,8 @@ const idCell = "$id"
 func (all *census) table() *rows.Result {
 	r := &rows.Result{Columns: []rows.Column{{Name: "host", Key: rows.KeyPart}, {Name: "target", Key: rows.KeyPart},
 		{Name: "pid", Type: rows.ColumnInt}, {Name: "name"}, {Name: "module", Cut: rows.CutPaths}, {Name: "version"},
-		{Name: "go"}, {Name: "user"}, {Name: "container", Width: 12, Optional: true}, {Name: "symbols", Type: rows.ColumnBool},
-		{Name: "state"}}}
+		{Name: "go"}, {Name: "user"}, {Name: "container", Width: 12, Optional: true},
+		{Name: "symbols", Type: rows.ColumnBool}, {Name: "state"}}}
 	r.Columns = append(r.Columns, labelColumns(all.labels)...)
 	targets := slices.SortedFunc(slices.Values(all.targets), func(x, y ovsdb.Row) int {
 		return cmp.Or(strings.Compare(all.hostName(x), all.hostName(y)), cmp.Compare(x["pid"].Int(), y["pid"].Int()),

@@ -148,7 +148,8 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 			"less, or have it write a file (-o)", s.agent.Output)
 	}
 	if ending.Late {
-		ending.Code, ending.Why = refused, fmt.Sprintf("it took longer than %d ms, which is as long as it might", o.asked.Limit)
+		ending.Code = refused
+		ending.Why = fmt.Sprintf("it took longer than %d ms, which is as long as it might", o.asked.Limit)
 	}
 	if ctx.Err() == nil {
 		if err := o.bring(ctx, root, placed); err != nil {

@@ -43,8 +43,9 @@ func newFleet(all *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fleet",
 		Short: "ask many processes on many hosts one question",
-		Long: `Ask many processes on many hosts one question (docs/fleet.md). Agents that were started with ri serve --db METHOD
-register in a database of OVSDB: ri fleet db serves one, and a real ovsdb-server or a cluster of them does as well.`,
+		Long: `Ask many processes on many hosts one question (docs/fleet.md). Agents that were started with
+ri serve --db METHOD register in a database of OVSDB: ri fleet db serves one, and a real ovsdb-server or a cluster of
+them does as well.`,
 		Example: `  ri fleet db /var/lib/ri/fleet.db --remote punix:/run/ri/fleet.sock
   ri serve --db unix:/run/ri/fleet.sock --labels env=prod,rack=7
   RI_DB=unix:/run/ri/fleet.sock ri fleet targets --where 'env == prod'`,
@@ -60,7 +61,8 @@ register in a database of OVSDB: ri fleet db serves one, and a real ovsdb-server
 	}
 	cmd.PersistentFlags().StringVar(&o.choice.DB, "db", os.Getenv(dbVariable),
 		"the fleet's database, `METHOD,...` of its servers: unix:FILE, ssl:HOST[:PORT], tcp:HOST[:PORT] (RI_DB)")
-	cmd.PersistentFlags().StringVar(&o.choice.TLS, "tls", "", "who one is, `FILE` (default: RI_TLS, or ~/.config/ri/tls.pem)")
+	cmd.PersistentFlags().StringVar(&o.choice.TLS, "tls", "", "who one is, `FILE` "+
+		"(default: RI_TLS, or ~/.config/ri/tls.pem)")
 	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o))
 	return cmd
 }
@@ -80,7 +82,8 @@ func newFleetDB(o *fleetOptions) *cobra.Command {
 			return commands.FleetDB(cmd.Context(), o.remarks(), server, remote)
 		},
 	}
-	cmd.Flags().StringVar(&remote, "remote", "", "where to listen, `METHOD,...`: punix:FILE, pssl:[PORT][:IP], ptcp:[PORT][:IP]")
+	cmd.Flags().StringVar(&remote, "remote", "", "where to listen, `METHOD,...`: punix:FILE, pssl:[PORT][:IP], "+
+		"ptcp:[PORT][:IP]")
 	cmd.Flags().BoolVar(&server.Insecure, "insecure-tcp", false, "let plain TCP be reached from other machines")
 	return cmd
 }

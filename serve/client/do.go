@@ -16,8 +16,8 @@ import (
 const heeding = 600 * time.Millisecond
 
 // Do has the agent do a command that reads nothing, and has no terminal: one of many at once. When the context ends
-// the agent is told; what doesn't heed that loses its connection, which ends it too. Errors: ErrRefused, ErrLost, or the
-// context's.
+// the agent is told, and waited for a moment, no more: who asked closes the connection then, which ends it too. Errors:
+// ErrRefused, ErrLost, or the context's.
 func (c *Client) Do(ctx context.Context, asked *request.Request, stdout, stderr io.Writer) (*request.Ending, error) {
 	if asked.Input || asked.Terminal != nil {
 		return nil, errors.New("a command of many has no terminal")
