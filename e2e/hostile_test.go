@@ -81,6 +81,8 @@ var hostile = map[string][][]string{
 		{"set", "main.holder.Text", "", "-p", "PID", "--write", "--yes"},
 		{"set", "main.holder.Text", "x", "--was", "y", "-p", "PID", "--dry-run"}},
 	"show": {{"show", "hostile", "--recipes", "RECIPES"}, {"show", "DIR/" + hostilePayload + ".lua"}},
+	"tables": {{"tables", "-p", "PID"}, {"tables", "goroutines", "-p", "PID"}, {"tables", hostilePayload, "-p", "PID"},
+		{"tables", "-p", "PID", "--database", hostilePayload}, {"tables", "-p", "PID", "--transact", hostilePayload}},
 	"test": {{"test", "DIR/" + hostilePayload + ".test.yaml"}},
 	"trace": {{"trace", "main.main", "--places", "-p", "PID"}, {"trace", "main." + hostilePayload, "-p", "PID"},
 		{"trace", "main.main", "--when", `a == "` + hostilePayload + `"`, "-p", "PID"},
@@ -109,7 +111,8 @@ var hostileInput = map[string]string{
 }
 
 // noJSON are those that have no JSON.
-var noJSON = []string{"", "complete", "help", "serve", "shell", "dlv", "report", "completion", "core", "lua-api"}
+var noJSON = []string{"", "complete", "help", "serve", "shell", "dlv", "report", "completion", "core", "lua-api",
+	"tables"}
 
 // hostileTarget is testdata/hostile, running under a name that is the payload.
 type hostileTarget struct {

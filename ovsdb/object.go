@@ -153,3 +153,19 @@ func Number(n json.Number) (i int64, f float64, whole bool) {
 	}
 	return 0, f, false
 }
+
+// Name makes a valid name of a text that is like one: nats-server is nats_server. Names that begin with "_" are
+// reserved, and come of no text.
+func Name(text string) string {
+	b := []byte(text)
+	for i, c := range b {
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			b[i] = '_'
+		}
+	}
+	name := strings.TrimLeft(string(b), "_")
+	if name == "" || name[0] >= '0' && name[0] <= '9' {
+		return "n" + name
+	}
+	return name
+}

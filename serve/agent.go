@@ -38,9 +38,13 @@ type Agent struct {
 	Allow []string
 	// StopBudget is for how long a caller may hold a process stopped in a minute; 0: unlimited.
 	StopBudget time.Duration
-	Memory     uint64       // bytes that a request may take; 0: unlimited
-	Output     int64        // bytes that a request may print; 0: unlimited
-	Say        func(string) // what a person at the agent should know
+	// Monitor is the least time between two looks for monitors of OVSDB; 0: there are none. MonitorBudget is for how long
+	// they may hold a process stopped in a minute, all together; 0: unlimited.
+	Monitor, MonitorBudget time.Duration
+
+	Memory uint64       // bytes that a request may take; 0: unlimited
+	Output int64        // bytes that a request may print; 0: unlimited
+	Say    func(string) // what a person at the agent should know
 	// ID is who the agent is among others of a fleet, which who calls it holds against whom it meant; "": in none.
 	ID string
 	// Beside goes on for as long as the agent serves: its place in a fleet; nil: nothing does.
@@ -50,9 +54,12 @@ type Agent struct {
 	serving context.Context // while it does
 	log     *requestLog
 	budget  budget
-	count   atomic.Int64
-	spare   chan *worker.Worker // one, for the agent's own user
-	all     sync.WaitGroup
+	// monitoring is the monitors' budget
+	monitoring budget
+	databases  databases
+	count      atomic.Int64
+	spare      chan *worker.Worker // one, for the agent's own user
+	all        sync.WaitGroup
 }
 
 // Limits of an agent.
@@ -71,7 +78,8 @@ func (a *Agent) Serve(ctx context.Context) error {
 		return fmt.Errorf("the agent's folder: %w", err)
 	}
 	a.log = log
-	a.budget.most = a.StopBudget
+	a.budget.most, a.monitoring.most = a.StopBudget, a.MonitorBudget
+	a.databases.begin()
 	server, err := wire.NewServer()
 	if err != nil {
 		return err

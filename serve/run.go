@@ -38,6 +38,11 @@ type run struct {
 	stopped time.Duration      // for how long it held processes, if it said so
 	broken  context.CancelFunc // nobody reads what it writes
 	late    atomic.Bool        // it took longer than who asked would wait
+
+	kept    *kept   // what it writes is for the agent itself; nil: for who asked
+	account *budget // of its stops; nil: the agent's
+	quiet   bool    // it is written down only if it is refused
+	key     string  // of tokens
 }
 
 type input struct {
@@ -70,7 +75,9 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		if ctx.Err() != nil {
 			e.Why = "the connection was lost; " + e.Why
 		}
-		s.agent.note(e)
+		if !o.quiet || err != nil {
+			s.agent.note(e)
+		}
 	}()
 	root := filepath.Join(s.agent.Folder, requestsFolder, strconv.FormatInt(s.agent.count.Add(1), 10))
 	defer os.RemoveAll(root)
@@ -83,7 +90,7 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		return nil, fmt.Errorf("no worker can be started: %w", err)
 	}
 	task := worker.Task{Line: o.asked.Line(root), Root: root, Folder: o.asked.At(root), Env: o.environment(), Terminal: -1,
-		Redacted: s.caller.role < request.Author}
+		Redacted: s.caller.role < request.Author, Key: o.key}
 	streams, err := o.streams(&task)
 	if err == nil {
 		err = w.Do(task, streams.theirs)
@@ -117,13 +124,21 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		pumps.Go(func() { o.pump(ctx, stream, from) })
 	}
 	go o.feed(working, streams.in)
-	status, _, err := w.Wait(func() { _ = s.peer.Notify(request.Stopped, o.id) })
+	status, _, err := w.Wait(func() {
+		if o.kept == nil {
+			_ = s.peer.Notify(request.Stopped, o.id)
+		}
+	})
 	o.mu.Lock()
 	o.worker = nil
 	o.mu.Unlock()
 	if cost, ok := w.Spent(); ok {
 		o.stopped = cost.Stopped
-		s.agent.budget.spend(s.caller.name, o.asked.Target(), cost.Stopped)
+		account := o.account
+		if account == nil {
+			account = &s.agent.budget
+		}
+		account.spend(s.caller.name, o.asked.Target(), cost.Stopped)
 	}
 	if err != nil {
 		streams.close()
@@ -151,7 +166,7 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		ending.Code = refused
 		ending.Why = fmt.Sprintf("it took longer than %d ms, which is as long as it might", o.asked.Limit)
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && o.kept == nil {
 		if err := o.bring(ctx, root, placed); err != nil {
 			return nil, err
 		}
@@ -340,7 +355,10 @@ func (o *run) pump(ctx context.Context, stream int, from *os.File) {
 			}
 			gone.Store(true)
 		}
-		if n > 0 && !gone.Load() {
+		if n > 0 && !gone.Load() && o.kept != nil {
+			o.kept.write(stream, buf[:n])
+			o.sent.Add(int64(n))
+		} else if n > 0 && !gone.Load() {
 			room <- struct{}{}
 			answer, err := o.session.peer.Begin(request.Output, o.id, stream, request.Bytes(buf[:n]))
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -23,15 +24,18 @@ type session struct {
 	conn  net.Conn
 	peer  *wire.Peer
 
-	caller *caller // nil until it has said hello
+	caller *caller // nil until it has said hello, or asked for a database
+	where  string  // where it comes from, if it has no conn
 
 	mu   sync.Mutex
 	runs map[int64]*run
 	puts map[int64]map[string][]byte
 	kept int // bytes of puts
-	all  sync.WaitGroup
-	ctx  context.Context
-	end  context.CancelFunc
+	// found are the processes that were listed as databases last, by name
+	found map[string]string
+	all   sync.WaitGroup
+	ctx   context.Context
+	end   context.CancelFunc
 }
 
 func newSession(a *Agent, conn net.Conn, peer *wire.Peer) *session {
@@ -93,6 +97,12 @@ func (s *session) Take(ctx context.Context, r *wire.Request) bool {
 		s.hello(r)
 		return true
 	}
+	if s.caller == nil && slices.Contains(ovsdbMethods, r.Method) {
+		if err := s.introduce(); err != nil {
+			refuse(r, err)
+			return true
+		}
+	}
 	if s.caller == nil {
 		refuse(r, fmt.Errorf("%s comes first: %w", request.Hello, request.ErrNotAllowed))
 		return true
@@ -130,6 +140,9 @@ func (s *session) Take(ctx context.Context, r *wire.Request) bool {
 
 // from is where the connection comes from.
 func (s *session) from() string {
+	if s.conn == nil {
+		return s.where
+	}
 	if a := s.conn.RemoteAddr(); a != nil && a.Network() != "unix" {
 		return a.String()
 	}

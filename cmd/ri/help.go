@@ -42,7 +42,7 @@ var groups = []struct {
 	{"take home", []string{"record", "recording", "replay", "core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
-	{"ri itself", []string{"ps", "serve", "fleet", "pki", "doctor", "version", "help", "completion", "man"}},
+	{"ri itself", []string{"ps", "serve", "fleet", "tables", "pki", "doctor", "version", "help", "completion", "man"}},
 }
 
 // groupsText is the list of commands in help.

@@ -57,7 +57,7 @@ func newRoot() *rootCommand {
 		newWatch(o), newDoctor(o), newVersion(o), newCrash(o), newCore(o), newDlv(o), newRecord(o), newRecording(o),
 		newReplay(o))
 	root.AddCommand(newTypes(o), newVars(o), newFuncs(o), newWhatIs(o), newFind(o), newPath(o), newDiff(o), newTop(o),
-		newShell(o), newAttach(o), newTrace(o), newServe(o), newPKI(o), newFleet(o))
+		newShell(o), newAttach(o), newTrace(o), newServe(o), newTables(o), newPKI(o), newFleet(o))
 	root.AddCommand(newNew(o), newTest(o), newLint(o), newLuaAPI(o), newCompletion(), newMan())
 	o.completeWords(root.Command)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

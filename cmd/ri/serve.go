@@ -20,6 +20,9 @@ import (
 // mostMiB is the most that a limit in MiB may be: as bytes it is a whole number of 64 bits.
 const mostMiB = 1 << 40
 
+// leastMonitor is the shortest interval of looks: each is a process of its own.
+const leastMonitor = 100 * time.Millisecond
+
 func newServe(o *options) *cobra.Command {
 	remote, own, crl, tcpRole, all, disarm := "", "", "", "", false, false
 	db, labels := "", []string(nil)
@@ -31,6 +34,8 @@ func newServe(o *options) *cobra.Command {
 		Long: `Be an agent: do what ri --at METHOD asks for from elsewhere, for those who may (docs/serving.md). It attaches
 to nothing and holds nothing stopped while nobody asks. Each request is done by a process of its own, which sees what
 the asker could trace, and is written down in requests.log in the agent's folder.
+
+It speaks OVSDB (RFC 7047) as well: each Go process is a database, for ovsdb-client and the like (docs/ovsdb.md).
 
 METHOD is punix:FILE, a socket for this machine, which is the default; pssl:[PORT][:IP], TLS 1.3 with certificates of
 ri pki on both sides, which say who may what; ptcp:[PORT][:IP], plain TCP for this machine. With unix:FILE,
@@ -77,6 +82,9 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				if agent.Identity, err = pki.Load(own, crl); err != nil {
 					return rows.Refused(err)
 				}
+			}
+			if agent.Monitor != 0 && agent.Monitor < leastMonitor || agent.MonitorBudget < 0 {
+				return rows.Usagef("--monitor is %v or more, --monitor-budget 0 or more", leastMonitor)
 			}
 			if tcpRole != "" {
 				if agent.TCPRole, err = request.ParseRole(tcpRole); err != nil {
@@ -127,6 +135,10 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 		"from other machines: dlv")
 	f.DurationVar(&agent.StopBudget, "stop-budget", 10*time.Second,
 		"for how long who asks may hold a process stopped in a minute, `DURATION`; 0: unlimited")
+	f.DurationVar(&agent.Monitor, "monitor", 0,
+		"let monitors of OVSDB look at processes, every `DURATION` at most (default: they are refused)")
+	f.DurationVar(&agent.MonitorBudget, "monitor-budget", 600*time.Millisecond,
+		"for how long monitors may hold a process stopped in a minute, `DURATION`; 0: unlimited")
 	f.Int64Var(&memory, "max-memory", memory, "how much memory a request may take, `MIB`; 0: unlimited")
 	f.Int64Var(&output, "max-output", output, "how much a request may print, `MIB`; 0: unlimited")
 	f.BoolVar(&disarm, "disarm", false, "end the agent that has the folder, and all that it does")

@@ -24,8 +24,11 @@ const (
 )
 
 func (h *Host) riEmit(L *lua.LState) int {
-	t := L.CheckTable(1)
+	t, places := L.CheckTable(1), L.OptTable(2, nil)
 	h.check(L)
+	if places != nil {
+		h.checkPlaces(L, places)
+	}
 	row := h.row[:0]
 	for _, c := range h.columns {
 		v, err := h.cell(L, t.RawGetString(c.Name), c.Type)
@@ -50,6 +53,9 @@ func (h *Host) riEmit(L *lua.LState) int {
 	}
 	h.row, row = row, slices.Clone(row) // there may be a million: each takes what it holds
 	_ = h.count(L, &h.given.rows, "rows", rowSize(row))
+	if h.kept != nil {
+		h.kept.note(places, row)
+	}
 	if err := h.opt.Sink.Emit(row); err != nil {
 		h.cancel(err)
 		h.raise(L, err)

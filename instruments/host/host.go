@@ -39,6 +39,8 @@ type Options struct {
 	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error)
 	// Changing begins a transaction for ri.change; nil: this run only looks.
 	Changing func(comment string) (*change.Plan, error)
+	// After is called when an instrument has ended well, with what it gave; nil: nobody wants to change anything of it.
+	After func(*Given) error
 	// Hits has what the script's header declares as probes traced; nil: it declares none, or nothing runs.
 	Hits func(ctx context.Context, o HitOptions) (Hits, error)
 	// Usage reads what the kernel accounts to the process; nil: there is no process.
@@ -109,6 +111,7 @@ type Host struct {
 	maps        map[mapIdentity]*mapIndex
 	modules     map[moduleKey]lua.LValue    // of this run
 	transaction *change.Plan                // what the run wants changed
+	kept        *Given                      // for Options.After
 	memo        map[string]lua.LValue       // what scripts gave to ri.memo
 	heap        *heap.Oracle                // of this look, once asked for
 	byID        map[int64]*values.Goroutine // of ri.goroutine, until the view changes
@@ -195,7 +198,12 @@ func (h *Host) Run(ctx context.Context, script *Script, params map[string]any) e
 		if !ok {
 			return &lang.ScriptError{File: script.Path, Message: script.Path + ": the file returns no table"}
 		}
-		_, err = h.call(table.RawGetString("run"), 0, h.params)
+		if h.kept = nil; h.opt.After != nil {
+			h.kept = &Given{host: h}
+		}
+		if _, err = h.call(table.RawGetString("run"), 0, h.params); err == nil && h.kept != nil {
+			err = h.opt.After(h.kept)
+		}
 		return err
 	})
 }

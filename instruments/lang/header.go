@@ -216,12 +216,12 @@ func compareParam(a, b any) int {
 }
 
 func (d *headerDecoder) column(key string, t *lua.LTable) rows.Column {
-	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden", "key")
+	d.keys(t, key, "name", "help", "type", "align", "width", "cut", "optional", "hidden", "key", "change")
 	c := rows.Column{
 		Name: d.text(t, key, "name"), Help: d.text(t, key, "help"), Type: rows.ColumnType(d.text(t, key, "type")),
 		Align: d.text(t, key, "align"), Cut: d.text(t, key, "cut"), Optional: d.truth(t, key, "optional"),
-		Hidden: d.truth(t, key, "hidden"),
-		Key:    d.columnKey(t, key), Line: d.line(key),
+		Hidden: d.truth(t, key, "hidden"), Change: d.truth(t, key, "change"),
+		Key: d.columnKey(t, key), Line: d.line(key),
 	}
 	d.identifier(key, "column", c.Name)
 	if c.Type != rows.ColumnAny && !slices.Contains(rows.ColumnTypes, c.Type) {

@@ -29,6 +29,12 @@ type Plan struct {
 
 	// Until ends what the script traces, though not the script; nil: nothing does before its own limits.
 	Until <-chan struct{}
+	// Once: the script may look once.
+	Once bool
+	// After is called when the script has ended well, with what it gave, and may have some of it changed; nil: nobody
+	// wants to.
+	After func(*host.Given) error
+
 	// Keeper, if not nil, is given the hits of what the script traces.
 	Keeper HitKeeper
 

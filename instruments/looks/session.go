@@ -112,6 +112,10 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 // options are those of the machine that runs a plan's script on a look.
 func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(string)) host.Options {
 	connected, _ := s.Target.(attach.Connected)
+	again := look.Again
+	if p.Once {
+		again = nil
+	}
 	return host.Options{
 		Space:   look.Space,
 		Sink:    sink,
@@ -120,7 +124,8 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(str
 		Target: host.TargetInfo{PID: s.Target.PID(), Kind: s.Info.Kind, Describe: s.Target.Describe(), Ends: s.Ends,
 			Looks: looksOf(s.Target)},
 		Seen:        func() (attach.ViewKind, string) { return look.seenAs(p) },
-		Again:       look.Again,
+		Again:       again,
+		After:       p.After,
 		Now:         s.Now(),
 		Profile:     p.Samples,
 		Bulk:        look.WantBulk,

@@ -87,9 +87,8 @@ func (p *part) run(ctx context.Context, s *Session, look *Look) error {
 	p.sink.collector = s.Collector(p.plan, nil, nil)
 	if p.host == nil {
 		opt := s.options(p.plan, look, &p.sink, func(what string) { p.sink.leaveOut(what) })
-		opt.Again = func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error) {
-			p.again = 1
-			return look.Again(ctx, wait, kind)
+		if !p.plan.Once {
+			opt.Again = p.lookAgain(look)
 		}
 		p.host = host.New(opt)
 	}
@@ -99,6 +98,14 @@ func (p *part) run(ctx context.Context, s *Session, look *Look) error {
 		return p.err
 	}
 	return context.Cause(ctx)
+}
+
+// lookAgain is ri.again, which puts the script behind those that look once.
+func (p *part) lookAgain(look *Look) func(context.Context, time.Duration, attach.ViewKind) (over, err error) {
+	return func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error) {
+		p.again = 1
+		return look.Again(ctx, wait, kind)
+	}
 }
 
 func (p *part) result(whole *rows.Result) *rows.Result {

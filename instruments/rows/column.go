@@ -33,6 +33,7 @@ type Column struct {
 	Optional bool // not in tables in which no row has it
 	Hidden   bool // in JSON only
 	Key      Key  // it tells one row from another, and which are about the same thing in two looks
+	Change   bool // it may be changed: the instrument gives its place
 	Line     int
 }
 

@@ -96,6 +96,11 @@ func (db *DB) commit(x *Txn, durable bool) error {
 	if err := x.prepare(); err != nil {
 		return err
 	}
+	if x.told != nil {
+		if err := x.told(x.list(), strings.Join(x.comment, "\n")); err != nil {
+			return err
+		}
+	}
 	if db.file != nil {
 		if record := x.record(); record != nil {
 			if err := db.file.Commit(record, durable); err != nil {

@@ -19,6 +19,11 @@ type Request struct {
 	Elapsed time.Duration
 	// Owns tells whether the client owns a lock; nil: none.
 	Owns func(lock string) bool
+	// May says why there may be no such operation; nil: all may be. The error is of type *ovsdb.Error.
+	May func(operation string) error
+	// Commit is told what the transaction changes, and with which comment, before it is done; an error, of type
+	// *ovsdb.Error, is why it isn't. It must not call the database.
+	Commit func(changes []Change, comment string) error
 }
 
 // Answer is the outcome of a transaction.
@@ -74,6 +79,7 @@ func (db *DB) Transact(request *Request) Answer {
 		}
 		results = append(results, result)
 	}
+	x.told = request.Commit
 	if err := db.commit(x.Txn, x.durable); err != nil {
 		results = append(results, errorJSON(err))
 	}
@@ -121,6 +127,11 @@ func (x *execution) operation(j any, called string) (result any, err error) {
 			run, readOnly = x.assertLock, true
 		default:
 			o.Fail("No operation \"%s\"", name)
+		}
+		if run != nil && x.request.May != nil {
+			if err := x.request.May(name); err != nil {
+				return nil, err
+			}
 		}
 		if run != nil {
 			result, err = run(o)

@@ -15,6 +15,7 @@ type Txn struct {
 	names   map[string]*name
 	comment []string
 	keys    map[indexKey]*change // of the rows that it changes
+	told    func([]Change, string) error
 }
 
 // change is what a transaction does to a row. Without old it is inserted, without new deleted; with neither it was

@@ -24,19 +24,35 @@ type session struct {
 	mu       sync.Mutex
 	monitors map[string]*monitor // by the JSON of their ids
 	waiting  map[string]context.CancelFunc
-	aware    bool // it watches _Server
+	ended    chan struct{}
+	queue    chan func() // for databases elsewhere
+	aware    bool        // it watches _Server
 	all      sync.WaitGroup
 }
 
 type monitor struct {
 	*engine.Monitor
+	watch    *Watch
 	db       *engine.DB
 	id       any
 	protocol engine.Protocol
 }
 
+// end ends a monitor.
+func (m *monitor) end() {
+	m.Cancel()
+	m.watch.release()
+}
+
+func (w *Watch) release() {
+	if w.Release != nil {
+		w.Release()
+	}
+}
+
 func newSession(s *Server, conn net.Conn, cancel context.CancelFunc) *session {
-	one := &session{server: s, Peer: NewPeer(conn, s.Most), cancel: cancel, news: make(chan struct{}, 1),
+	one := &session{server: s, ended: make(chan struct{}), Peer: NewPeer(conn, s.Most), cancel: cancel,
+		news:     make(chan struct{}, 1),
 		monitors: map[string]*monitor{}, waiting: map[string]context.CancelFunc{}}
 	if s.More != nil {
 		one.more = s.More(conn, one.Peer)
@@ -72,6 +88,9 @@ func (s *session) run(ctx context.Context) {
 				s.cancelWaiting(m.Params[0])
 			}
 		default:
+			if own, ok := s.more.(Databases); ok && s.elsewhere(ctx, own, m) {
+				continue
+			}
 			if s.request(ctx, m) != nil {
 				return
 			}
@@ -83,6 +102,7 @@ func (s *session) run(ctx context.Context) {
 func (s *session) end() {
 	s.cancel()
 	s.conn.Close()
+	close(s.ended)
 	s.server.unlockAll(s) // nobody tells it of locks from now on
 	if s.more != nil {
 		s.more.End()
@@ -91,7 +111,7 @@ func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.monitors {
-		m.Cancel()
+		m.end()
 	}
 	s.monitors = nil
 }
@@ -299,6 +319,17 @@ func (s *session) monitor(m *message) error {
 	if err != nil {
 		return s.send(failure(m, err))
 	}
+	return s.beginMonitor(m, &Watch{DB: db})
+}
+
+// beginMonitor begins a monitor of a database, which is released when it ends.
+func (s *session) beginMonitor(m *message, of *Watch) error {
+	begun := false
+	defer func() {
+		if !begun {
+			of.release()
+		}
+	}()
 	protocol := map[string]engine.Protocol{"monitor": engine.Plain, "monitor_cond": engine.Conditional,
 		"monitor_cond_since": engine.Since}[m.Method]
 	if n := len(m.Params); protocol == engine.Conditional && n != 3 || protocol == engine.Since && n != 4 || n < 3 {
@@ -322,7 +353,7 @@ func (s *session) monitor(m *message) error {
 	if taken {
 		return s.write(failure(m, ovsdb.Syntaxf(m.Params[1], "", "duplicate monitor ID")))
 	}
-	watch, initial, err := db.Monitor(m.Params[2], protocol, s.tell)
+	watch, initial, err := of.DB.Monitor(m.Params[2], protocol, s.tell)
 	if err != nil {
 		return s.write(failure(m, err))
 	}
@@ -335,9 +366,19 @@ func (s *session) monitor(m *message) error {
 		return err
 	}
 	s.mu.Lock()
-	s.monitors[key] = &monitor{watch, db, m.Params[1], protocol}
+	s.monitors[key] = &monitor{watch, of, of.DB, m.Params[1], protocol}
 	s.mu.Unlock()
 	s.tell()
+	begun = true
+	if of.Lost != nil {
+		s.all.Go(func() {
+			select {
+			case <-of.Lost:
+				s.forget(of.DB)
+			case <-s.ended:
+			}
+		})
+	}
 	return nil
 }
 
@@ -391,7 +432,7 @@ func (s *session) cancelMonitor(m *message) *message {
 	if one == nil {
 		return failure(m, "unknown monitor")
 	}
-	one.Cancel()
+	one.end()
 	return result(m, map[string]any{})
 }
 
@@ -408,7 +449,7 @@ func (s *session) forget(db *engine.DB) {
 	}
 	s.mu.Unlock()
 	for _, m := range gone {
-		m.Cancel()
+		m.end()
 	}
 	if !aware {
 		s.cancel()

@@ -104,6 +104,10 @@ var table = map[string]rule{
 		"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "view": Author, "precopy": Author,
 		"max-time": Author, "ignore-lock": Author, "dry-run": Author, "wait": Author, "watch": Author}},
 
+	"tables": {role: Viewer, flags: flagsOf(process, copying, recipes, "max-time database transact owns write "+
+		"journal:theirs"), needs: map[string]Role{"write": Operator, "recipes": Author, "precopy": Author,
+		"max-time": Author, "wait": Author}},
+
 	"exec": {role: Author, flags: flagsOf(target, look, recipes, profile, arranged, "eval lock"), needs: changes,
 		args: func(args []string) []string { return args }},
 	"print":  {role: Author, flags: flagsOf(target, look, "depth"), needs: changes},

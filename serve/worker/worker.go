@@ -39,6 +39,8 @@ type Task struct {
 	Terminal int
 	// Redacted has it show only what recordings keep.
 	Redacted bool
+	// Key is that of the tokens in what it shows, in hexadecimal, where several looks are to have the same; "": a new one.
+	Key string
 }
 
 // Spent is what a worker says at its end of what it cost.
@@ -55,9 +57,13 @@ func Root() string { return root }
 // Redacted tells whether this process is to show only what recordings keep.
 func Redacted() bool { return redacted }
 
+// Key is that of the tokens in what this process shows, "" if nobody has said one.
+func Key() string { return key }
+
 var (
 	root     string
 	redacted bool
+	key      string
 )
 
 // Report tells the agent what was spent; in a process that is no worker it does nothing.
@@ -124,7 +130,7 @@ func Become() error {
 		}
 	}
 	os.Args = append(os.Args[:1:1], t.Line...)
-	root, redacted = t.Root, t.Redacted
+	root, redacted, key = t.Root, t.Redacted, t.Key
 	return nil
 }
 
