@@ -14,6 +14,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -38,14 +39,24 @@ func Open(path string) (*os.File, error) {
 	return open(path)
 }
 
+// In is Open below a root, which no symbolic link leads out of.
+func In(root *os.Root) func(path string) (*os.File, error) {
+	return func(path string) (*os.File, error) {
+		return regular(root.OpenFile(strings.TrimLeft(path, "/"), os.O_RDONLY|syscall.O_NONBLOCK, 0))
+	}
+}
+
 func open(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer would be waited for
+	return regular(os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)) // a pipe without a writer would be waited for
+}
+
+func regular(file *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is %s: %w", kind(info.Mode()), ErrNotRegular)}
+		err = &fs.PathError{Op: "open", Path: file.Name(), Err: fmt.Errorf("is %s: %w", kind(info.Mode()), ErrNotRegular)}
 	}
 	if err != nil {
 		file.Close()

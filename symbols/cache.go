@@ -62,29 +62,48 @@ func CacheFolder() string {
 	return filepath.Join(dir, "ri")
 }
 
-// OpenCached is Open by way of the cache in folder. Save, later, puts there what wasn't.
-func OpenCached(r io.ReaderAt, name, folder string) (*File, error) {
+// OpenCached is Open by way of the cache in folder ("": there is none). separate, if it isn't nil, has the debug
+// information (see Wanted). Save, later, puts into the cache what wasn't there.
+func OpenCached(r, separate io.ReaderAt, name, folder string) (f *File, err error) {
+	debugFile, apart := r, (*elf.File)(nil)
+	if separate != nil {
+		if apart, err = elf.NewFile(separate); err != nil {
+			return nil, fmt.Errorf("%s: its debug file: %w", name, err)
+		}
+		debugFile = separate
+	}
+	anew := func() (f *File, err error) {
+		gently(func() { f, err = open(r, apart, name, nil) })
+		return f, err
+	}
 	if folder == "" {
-		return Open(r, name)
+		return anew()
 	}
-	ef, err := elf.NewFile(r)
+	ef, err := elf.NewFile(debugFile)
 	if err != nil || ef.Section(".debug_info") == nil || debugSize(ef) < worthCaching {
-		return Open(r, name)
+		return anew()
 	}
-	digest, err := digestOf(ef, r)
+	digest, err := digestOf(ef, debugFile)
+	if apart != nil && err == nil { // the function table is the executable's
+		var own string
+		if ef, err = elf.NewFile(r); err == nil {
+			own, err = digestOf(ef, r)
+			digest = fmt.Sprintf("%x", sha256.Sum256([]byte(digest+own)))[:40]
+		}
+	}
 	if err != nil {
-		return Open(r, name)
+		return anew()
 	}
 	path := filepath.Join(folder, digest+cacheSuffix)
 	if c, err := readCache(path, digest); err == nil {
-		f, err := open(r, name, c)
+		f, err := open(r, apart, name, c)
 		if err == nil && f.noDWARF == nil {
 			now := time.Now()
 			os.Chtimes(path, now, now) // used: the last to go; no matter if it fails
 			return f, nil
 		}
 	}
-	f, err := Open(r, name)
+	f, err = anew()
 	if err == nil && f.noDWARF == nil {
 		f.cachePath, f.cacheDigest = path, digest
 	}

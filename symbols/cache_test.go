@@ -22,7 +22,7 @@ func openCached(t testing.TB, exe, folder string) *symbols.File {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	f, err := symbols.OpenCached(r, exe, folder)
+	f, err := symbols.OpenCached(r, nil, exe, folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestCacheTwoAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				f, err := symbols.OpenCached(r, exe, folder)
+				f, err := symbols.OpenCached(r, nil, exe, folder)
 				if err != nil {
 					t.Error(err)
 					return

@@ -22,6 +22,7 @@ import (
 type File struct {
 	name        string
 	elf         *elf.File // nil of one that travelled
+	debug       *elf.File // has the symbol table and debug information: elf, or a separate file (see Wanted)
 	image       image
 	arch        *arch.Arch
 	build       *debug.BuildInfo
@@ -69,17 +70,22 @@ type File struct {
 // Open reads the executable r; name is for messages only. It fails with ErrNotGo if r is no ELF file made by Go. A file
 // without DWARF opens too (see NoDWARF). Its threads give way to those of other programs.
 func Open(r io.ReaderAt, name string) (f *File, err error) {
-	gently(func() { f, err = open(r, name, nil) })
+	gently(func() { f, err = open(r, nil, name, nil) })
 	return f, err
 }
 
-// open takes what a cache has from there, if one is given.
-func open(r io.ReaderAt, name string, c *cache) (*File, error) {
+// open takes the symbol table and debug information from a separate file, if one is given, and what a cache has from
+// there, if one is given.
+func open(r io.ReaderAt, separate *elf.File, name string, c *cache) (*File, error) {
 	ef, err := elf.NewFile(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no ELF executable (%v): %w", name, err, ErrNotGo)
 	}
-	f := &File{name: name, elf: ef, image: imageOf(ef), uses: newUses(),
+	debugFile := separate
+	if debugFile == nil {
+		debugFile = ef
+	}
+	f := &File{name: name, elf: ef, debug: debugFile, image: imageOf(ef), uses: newUses(),
 		types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}
 	f.build, err = buildinfo.Read(r)
 	table := pclntabSection(ef)
@@ -109,14 +115,14 @@ func open(r io.ReaderAt, name string, c *cache) (*File, error) {
 	go func() {
 		defer close(loaded)
 		gently(func() {
-			if f.dwarf, f.noDWARF = dwarf.Load(ef); f.noDWARF == nil {
+			if f.dwarf, f.noDWARF = dwarf.Load(debugFile); f.noDWARF == nil {
 				f.index, f.noDWARF = buildIndex(f.dwarf)
 			}
 		})
 	}()
 	var runtime *layouts.Table
 	own := false
-	if ef.Section(".debug_info") == nil {
+	if debugFile.Section(".debug_info") == nil {
 		runtime, own, f.noRuntime = layouts.Read(f.build.GoVersion)
 		if f.module == 0 {
 			f.module = f.findModule(table)
@@ -150,6 +156,14 @@ func (f *File) HasDWARF() bool { return f.noDWARF == nil }
 
 // NoDWARF is why they can't: ErrNoDWARF, or what is wrong with the sections; nil if they can.
 func (f *File) NoDWARF() error { return f.noDWARF }
+
+// Explain adds to why variables and types can't be named, if they can't, what can be done about it. It is for who has
+// just opened the file.
+func (f *File) Explain(what string) {
+	if f.noDWARF != nil {
+		f.noDWARF = fmt.Errorf("%w; %s", f.noDWARF, what)
+	}
+}
 
 // Arch is the processor that it is built for.
 func (f *File) Arch() *arch.Arch { return f.arch }

@@ -108,18 +108,18 @@ func (f *File) eachSymbol(yield func(name []byte, addr uint64)) {
 
 // eachSized is eachSymbol with sizes in bytes.
 func (f *File) eachSized(yield func(name []byte, addr, size uint64)) {
-	if f.elf == nil {
+	if f.debug == nil {
 		return
 	}
-	symtab := f.elf.SectionByType(elf.SHT_SYMTAB)
-	if symtab == nil || int(symtab.Link) >= len(f.elf.Sections) {
+	symtab := f.debug.SectionByType(elf.SHT_SYMTAB)
+	if symtab == nil || int(symtab.Link) >= len(f.debug.Sections) {
 		return
 	}
 	syms, err := symtab.Data()
 	if err != nil {
 		return
 	}
-	strs, err := f.elf.Sections[symtab.Link].Data()
+	strs, err := f.debug.Sections[symtab.Link].Data()
 	if err != nil {
 		return
 	}

@@ -6,8 +6,8 @@ import "debug/elf"
 // is. It is for code that is not Go's. ok is false where there is none, as in stripped executables.
 func (f *File) LinkerSymbol(addr uint64) (name string, off uint64, ok bool) {
 	f.symbolsOnce.Do(func() {
-		if f.elf != nil {
-			f.symbols, _ = f.elf.Symbols()
+		if f.debug != nil {
+			f.symbols, _ = f.debug.Symbols()
 		}
 	})
 	for i := range f.symbols {

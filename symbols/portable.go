@@ -229,7 +229,7 @@ type packing struct {
 
 // noting is the same file with nothing kept, and notes.
 func (f *File) noting() *File {
-	n := &File{name: f.name, elf: f.elf, arch: f.arch, image: f.image, build: f.build, noDWARF: f.noDWARF,
+	n := &File{name: f.name, elf: f.elf, debug: f.debug, arch: f.arch, image: f.image, build: f.build, noDWARF: f.noDWARF,
 		index: f.index, textStart: f.textStart, typesBase: f.typesBase, goFunc: f.goFunc, module: f.module,
 		lender: f.lender, shifts: f.shifts, travelled: f.travelled, uses: newUses(),
 		types: map[uint64]*Type{}, made: map[string]*Type{}, vars: map[uint64]*FuncVars{}}

@@ -160,8 +160,7 @@ all recipes that both were made with.`,
 	o.addRecipes(cmd.Flags())
 	cmd.Flags().StringArrayVarP(&recordings, "recording", "r", nil, "compare two recordings, `RECORDING` and a later one")
 	o.addIdentity(cmd.Flags())
-	cmd.Flags().StringVar(&o.target.Symbols, "symbols", "",
-		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
+	o.addSymbols(cmd.Flags())
 	o.addLook(cmd.Flags())
 	return cmd
 }

@@ -84,8 +84,13 @@ func (o *options) addDump(f *pflag.FlagSet) {
 func (o *options) addTarget(f *pflag.FlagSet) {
 	o.addProcess(f)
 	o.addCore(f)
-	f.StringVar(&o.target.Symbols, "symbols", "",
-		"take the names of a stripped program from `EXE`, an unstripped build of the same source")
+	o.addSymbols(f)
+}
+
+func (o *options) addSymbols(f *pflag.FlagSet) {
+	f.StringVar(&o.target.Symbols, "symbols", "", "take the names of a stripped program from `FILE`, its separate "+
+		"debug file or an unstripped build of the same source")
+	f.BoolVar(&o.target.Debuginfod, "debuginfod", false, "ask the servers of $DEBUGINFOD_URLS for its debug file")
 }
 
 func (o *options) addMaxTime(f *pflag.FlagSet) {

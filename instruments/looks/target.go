@@ -28,7 +28,9 @@ type TargetChoice struct {
 	Core, Exe string
 	Recording string
 	Identity  string // file of the key that opens an encrypted recording
-	Symbols   string // an unstripped build of the same source
+	// Symbols is the separate debug file of a stripped program, or an unstripped build of the same source.
+	Symbols    string
+	Debuginfod bool // servers of $DEBUGINFOD_URLS may be asked for a debug file
 }
 
 // Given says whether any target was named.
@@ -208,10 +210,13 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.symbols(t)
+	f, named, err := c.symbols(t)
 	if err != nil {
 		t.Close()
 		return nil, rows.Refused(fmt.Errorf("%s: %w", t.Describe(), err))
+	}
+	if named {
+		c.Symbols = ""
 	}
 	lender, err := lend(f, c.Symbols)
 	if err != nil {
@@ -230,24 +235,37 @@ func OpenSession(c TargetChoice) (*Session, error) {
 	return s, nil
 }
 
-// symbols are those of the target's executable.
-func (c TargetChoice) symbols(t attach.Target) (*symbols.File, error) {
+// symbols are those of the target's executable. named: --symbols was its separate debug file.
+func (c TargetChoice) symbols(t attach.Target) (f *symbols.File, named bool, err error) {
 	if r, ok := t.(*recorded.Recording); ok && c.Exe == "" {
-		return RecordedSymbols(r)
+		f, err = RecordedSymbols(r)
+		return f, false, err
 	}
 	exe := t.Executable()
 	if c.Recording != "" {
 		file, err := files.Open(c.Exe)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		exe = file
 		if err := c.SameBuild(t); err != nil {
 			file.Close()
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return symbols.OpenCached(exe, filepath.Base(t.ExecutablePath()), symbols.CacheFolder())
+	name := filepath.Base(t.ExecutablePath())
+	file, named, err := c.separate(t, exe)
+	if err != nil {
+		return nil, false, err
+	}
+	if file == nil {
+		if f, err = symbols.OpenCached(exe, nil, name, symbols.CacheFolder()); err == nil && c.Symbols == "" {
+			f.Explain(noDebugFile(t, exe))
+		}
+		return f, false, err
+	}
+	f, err = symbols.OpenCached(exe, file, name, symbols.CacheFolder())
+	return f, named, err
 }
 
 // ErrOtherBuild: an executable isn't the one that was recorded.
@@ -264,7 +282,7 @@ func (c TargetChoice) SameBuild(t attach.Target) error {
 		return err
 	}
 	defer file.Close()
-	is, err := symbols.OpenCached(file, filepath.Base(c.Exe), symbols.CacheFolder())
+	is, err := symbols.OpenCached(file, nil, filepath.Base(c.Exe), symbols.CacheFolder())
 	if err != nil {
 		return fmt.Errorf("--exe %s: %w", c.Exe, err)
 	}
@@ -349,13 +367,13 @@ func (s *Session) NeedSymbols() error {
 	if s.File.HasDWARF() || s.File.RuntimeOnly() {
 		return nil
 	}
-	known := "--symbols EXE takes the names from an unstripped build of the same source"
+	known := ""
 	if why := s.File.NoRuntime(); why != nil {
-		known = "nor can the runtime's: " + why.Error() + "; " + known
+		known = ", nor can the runtime's: " + why.Error()
 	}
-	return rows.Refused(fmt.Errorf("%s: %w: it was built with -ldflags=-s or -w, or stripped. The program's variables "+
-		"and types can't be named, %s; "+
-		"ri recipes -p lists what fits", s.Target.Describe(), symbols.ErrNoDWARF, known))
+	return rows.Refused(fmt.Errorf("%s: %w; it was built with -ldflags=-s or -w, or stripped. The program's variables "+
+		"and types can't be named%s; "+
+		"ri recipes -p lists what fits", s.Target.Describe(), s.File.NoDWARF(), known))
 }
 
 // lend has a stripped program's file take the names of an unstripped build.
@@ -370,7 +388,7 @@ func lend(f *symbols.File, path string) (*symbols.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	lender, err := symbols.OpenCached(file, filepath.Base(path), symbols.CacheFolder())
+	lender, err := symbols.OpenCached(file, nil, filepath.Base(path), symbols.CacheFolder())
 	if err == nil {
 		err = f.Borrow(lender)
 	}

@@ -74,7 +74,7 @@ func flagsOf(lists ...string) map[string]Kind {
 // Flags that commands share.
 const (
 	process  = "pid "
-	target   = process + "core:local exe:in recording:local identity:in symbols:in "
+	target   = process + "core:local exe:in recording:local identity:in symbols:in debuginfod "
 	copying  = "wait max-stop precopy spool:theirs "
 	look     = "view max-time ignore-lock write yes dry-run journal:theirs " + copying
 	recipes  = "recipes:in "
@@ -92,17 +92,17 @@ var table = map[string]rule{
 	"doctor": {role: Viewer, flags: flagsOf(process, copying, "verify max-time"), needs: map[string]Role{"verify": Author,
 		"pid": Author, "precopy": Author}},
 	"recipes": {role: Viewer, flags: flagsOf(target, recipes, "verbose"), needs: map[string]Role{"recipes": Author,
-		"symbols": Author}},
+		"symbols": Author, "debuginfod": Author}},
 	"show": {role: Viewer, flags: flagsOf(recipes), needs: map[string]Role{"recipes": Author}, args: scripts},
 	"run": {role: Viewer, args: scripts,
 		flags: flagsOf(target, look, recipes, profile, arranged, redacted, "show-lua budget"),
-		needs: map[string]Role{"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "view": Author,
-			"precopy": Author, "max-time": Author, "ignore-lock": Author, "pprof": Author, "folded": Author, "budget": Author,
-			"policy": Author, "key-file": Author, "dry-run": Author, "wait": Author, "encrypt-to": Author,
+		needs: map[string]Role{"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "debuginfod": Author,
+			"view": Author, "precopy": Author, "max-time": Author, "ignore-lock": Author, "pprof": Author, "folded": Author,
+			"budget": Author, "policy": Author, "key-file": Author, "dry-run": Author, "wait": Author, "encrypt-to": Author,
 			"deny-numbers": Author, "watch": Author}},
 	"check": {role: Viewer, flags: flagsOf(target, look, recipes, arranged, "interval only skip"), needs: map[string]Role{
-		"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "view": Author, "precopy": Author,
-		"max-time": Author, "ignore-lock": Author, "dry-run": Author, "wait": Author, "watch": Author}},
+		"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "debuginfod": Author, "view": Author,
+		"precopy": Author, "max-time": Author, "ignore-lock": Author, "dry-run": Author, "wait": Author, "watch": Author}},
 
 	"tables": {role: Viewer, flags: flagsOf(process, copying, recipes, "max-time database transact owns write "+
 		"journal:theirs"), needs: map[string]Role{"write": Operator, "recipes": Author, "precopy": Author,
