@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"time"
+
+	"ri/instruments/rows"
+	"ri/ovsdb/client"
+)
+
+// States of a run.
+const (
+	Running   = "running"
+	Done      = "done"
+	Cancelled = "cancelled"
+)
+
+// begin writes the run down, and has it end when it is cancelled.
+func (s *asking) begin(ctx context.Context, cancel context.CancelCauseFunc) error {
+	text, err := json.Marshal(s.q)
+	if err != nil {
+		return err
+	}
+	s.author = "nobody"
+	if s.Identity != nil {
+		s.author = s.Identity.Name
+	} else if u, err := user.Current(); err == nil {
+		host, _ := os.Hostname()
+		s.author = u.Username + "@" + host
+	}
+	run := row("id", s.run, "whole", "", "author", s.author, "certificate", "", "signature", "", "created",
+		s.now().UnixMilli(), "expires", s.ends.UnixMilli(), "request", string(text), "hosts", []string{}, "targets",
+		[]string{}, "state", Running, "totals", map[string]int64{}, "digest", digest(text), "cancel", "")
+	if s.Identity != nil {
+		if err := sign(s.Identity, runTable, run); err != nil {
+			return err
+		}
+	}
+	if _, _, err := s.client.Once(ctx, runTable, "id", s.run, insert(runTable, run)[1]); err != nil {
+		return rows.Refused(fmt.Errorf("the run can't be written down: %w", err))
+	}
+	own, err := s.client.Monitor(ctx, map[string]client.Watch{runTable: {Where: is("id", s.run)}})
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, own.Close)
+	go func() {
+		for {
+			changes, err := own.Next(ctx)
+			if err != nil {
+				return
+			}
+			for _, c := range changes {
+				if c.New == nil || c.New["cancel"].Text() == "" {
+					continue
+				}
+				who, err := s.canceller(c.New["cancel"].Text(), s.run)
+				if err != nil {
+					s.Say("somebody would cancel the run, and may not: " + err.Error())
+					continue
+				}
+				cancel(fmt.Errorf("%w by %s", ErrCancelled, who))
+			}
+		}
+	}()
+	return nil
+}
+
+// finish writes down how the run ended.
+func (s *asking) finish(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, 2*time.Second)
+	defer stop()
+	totals := s.report.Totals()
+	state := Done
+	if s.stopped != "" || totals[NotAsked] > 0 {
+		state = Cancelled
+	}
+	r := row("id", s.run, "state", state, "totals", maps.Clone(totals))
+	if _, err := s.client.Transact(ctx, update(runTable, r, "state", "totals")); err != nil {
+		s.Say("how the run ended could not be written down: " + err.Error())
+	}
+}
+
+var errNotYours = errors.New("a run is cancelled by its author, or by an operator")
+
+// canceller says who cancels a run.
+func (a *Asker) canceller(text, run string) (string, error) {
+	if a.Identity == nil {
+		return text, nil // nobody knows who writes to the database
+	}
+	var c cancellation
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return "", errNotYours
+	}
+	who, err := a.Identity.Signer(c.Certificate, cancelText(run), c.Signature)
+	if err != nil {
+		return "", err
+	}
+	if who.Name != a.Identity.Name && who.Kind != "operator" {
+		return "", fmt.Errorf("%s is %s: %w", who.Name, who.Kind, errNotYours)
+	}
+	return who.Name, nil
+}
+
+type cancellation struct{ Certificate, Signature []byte }
+
+func cancelText(run string) []byte { return []byte("ri cancel " + run) }

@@ -1,0 +1,263 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ri/fleet"
+	"ri/inert"
+	"ri/instruments/recipes"
+	"ri/instruments/rows"
+	"ri/serve/request"
+)
+
+// FleetQuestion completes what a command line asks of many.
+func FleetQuestion(q *fleet.Question) error {
+	folder, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	q.Folder = folder
+	for _, name := range request.Environment {
+		if value, set := os.LookupEnv(name); set && name != "TERM" && name != "COLUMNS" && name != "LINES" {
+			q.Env = append(q.Env, name+"="+value)
+		}
+	}
+	return nil
+}
+
+// FleetColumns are the columns that a recipe has here, as far as it is known here; agents may have others.
+func FleetColumns(c *recipes.Catalogue, name string) []rows.Column {
+	recipe, err := recipes.FindRecipe(c, name)
+	if err != nil {
+		return nil
+	}
+	script, err := recipe.Script(c)
+	if err != nil {
+		return nil
+	}
+	return recipes.HeaderOf(script).Columns
+}
+
+// fleetColumns name the target of a row.
+var fleetColumns = []rows.Column{{Name: "host", Key: rows.KeyPart}, {Name: "target", Key: rows.KeyPart}}
+
+// gathered is what many have answered.
+type gathered struct {
+	out     *rows.Output
+	columns []rows.Column
+	stream  *rows.Stream // nil: all is shown at the end
+	result  *rows.Result
+	ended   int64
+	all     int64
+	failed  error
+}
+
+// FleetAsk asks many, and shows what they answer: rows with a host and a target, as they come (NDJSON) or at the end.
+func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Question, columns []rows.Column) error {
+	all := slices.Concat(fleetColumns, columns)
+	g := &gathered{out: out, columns: all, result: &rows.Result{Columns: all}}
+	if len(columns) > 0 {
+		if err := out.Arrange.Check(all); err != nil {
+			return err
+		}
+	}
+	arrange := out.Arrange
+	if out.Format == rows.NDJSON && len(arrange.Sort)+len(arrange.Group) == 0 && arrange.Limit == 0 {
+		g.stream = out.NewStream(all)
+	}
+	report, err := a.Ask(ctx, q, g.take)
+	if report == nil {
+		return err
+	}
+	if err == nil {
+		err = g.show(report)
+	}
+	fmt.Fprintln(out.Stderr, report.Text()) // whatever else isn't said
+	g.explain(report)
+	switch totals := report.Totals(); {
+	case err != nil:
+		return err
+	case g.failed != nil:
+		return g.failed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case totals[fleet.Answered] < int64(len(report.Outcomes)) || g.partial(report):
+		return rows.Said(rows.ErrPartial)
+	case len(g.result.Findings) > 0:
+		return rows.Said(rows.ErrFound)
+	}
+	return nil
+}
+
+func (g *gathered) partial(report *fleet.Report) bool {
+	return slices.ContainsFunc(report.Outcomes, func(o *fleet.Outcome) bool { return o.Code == 5 })
+}
+
+// take is told of one row after the other.
+func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
+	if row == nil {
+		g.ended++
+		g.out.Progress(g.ended, 0, "targets have ended")
+		if g.stream != nil && o.State != fleet.Answered {
+			g.note(g.out.WriteDocument(rows.Row{{Name: "$target", Value: o.Row()}}))
+		}
+		return
+	}
+	named := rows.Of("host", o.Host, "target", o.Target)
+	if f, ok := row[0].Value.(rows.Row); ok && row[0].Name == fleet.FindingCell {
+		g.result.Findings = append(g.result.Findings, finding(o, f))
+		if g.stream != nil {
+			g.note(g.out.WriteDocument(append(named, row[0])))
+		}
+		return
+	}
+	for _, c := range row {
+		if c.Name == "host" || c.Name == "target" {
+			c.Name = "its_" + c.Name
+		}
+		named = append(named, typed(g.columns, c))
+	}
+	if g.stream != nil {
+		g.note(g.stream.Row(named))
+		return
+	}
+	g.result.Rows = append(g.result.Rows, named)
+}
+
+func (g *gathered) note(err error) {
+	if g.failed == nil {
+		g.failed = err
+	}
+}
+
+// typed gives a value that came as JSON the type that its column has here.
+func typed(columns []rows.Column, c rows.Cell) rows.Cell {
+	for _, col := range columns {
+		if col.Name != c.Name {
+			continue
+		}
+		switch v := c.Value.(type) {
+		case int64:
+			if col.Type == rows.ColumnDuration {
+				c.Value = time.Duration(v)
+			}
+		case string:
+			if t, err := time.Parse(time.RFC3339Nano, v); err == nil && col.Type == rows.ColumnTime {
+				c.Value = t
+			}
+		}
+	}
+	return c
+}
+
+// finding is one of a target among those of others.
+func finding(o *fleet.Outcome, f rows.Row) rows.Finding {
+	out := rows.Finding{Severity: rows.Warning, Where: o.Host + " " + o.Target}
+	for _, c := range f {
+		text, _ := c.Value.(string)
+		switch c.Name {
+		case "severity":
+			out.Severity = rows.Severity(text)
+		case "what":
+			out.What = text
+		case "where":
+			if text != "" {
+				out.Where += ": " + text
+			}
+		case "next":
+			out.Next = text
+		case "evidence":
+			list, _ := c.Value.([]any)
+			for _, e := range list {
+				out.Evidence = append(out.Evidence, rows.CellText(e))
+			}
+		default:
+			out.Extra = append(out.Extra, c)
+		}
+	}
+	out.Extra = append(rows.Of("host", o.Host, "target", o.Target), out.Extra...)
+	return out
+}
+
+// show writes what was gathered.
+func (g *gathered) show(report *fleet.Report) error {
+	totals := rows.Row{}
+	for _, state := range fleet.Endings {
+		totals = append(totals, rows.Cell{Name: strings.ReplaceAll(state, " ", "_"), Value: report.Totals()[state]})
+	}
+	totals = append(rows.Of("run", report.Run, "targets", int64(len(report.Outcomes))), totals...)
+	totals = append(totals, rows.Cell{Name: "stopped", Value: report.Stopped()})
+	arrange := g.out.Arrange
+	var err error
+	switch {
+	case g.stream != nil:
+		if err = g.stream.End(nil); err == nil {
+			err = g.out.WriteDocument(rows.Row{{Name: "$totals", Value: totals}})
+		}
+	case g.out.Format == rows.JSON:
+		if err = arrange.Apply(g.result); err != nil {
+			return err
+		}
+		list, found, targets := []any{}, []any{}, []any{}
+		for _, r := range g.result.Rows {
+			list = append(list, r)
+		}
+		for _, f := range g.result.Findings {
+			found = append(found, f.Row())
+		}
+		for _, o := range report.Outcomes {
+			targets = append(targets, o.Row())
+		}
+		err = g.out.WriteDocument(rows.Of("totals", totals, "rows", list, "findings", found, "targets", targets))
+	default:
+		if err = arrange.Apply(g.result); err != nil {
+			return err
+		}
+		if len(g.result.Rows)+len(g.result.Findings) > 0 {
+			err = g.out.WriteResult(g.result)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return g.out.Commit()
+}
+
+// mostReasons is how many reasons are told of why targets didn't answer; JSON has all.
+const mostReasons = 20
+
+// explain says of those that didn't answer why, those of one reason together.
+func (g *gathered) explain(report *fleet.Report) {
+	if g.out.Quiet {
+		return
+	}
+	count, example := map[string]int{}, map[string]*fleet.Outcome{}
+	var reasons []string
+	for _, o := range report.Outcomes {
+		if o.State == fleet.Answered {
+			continue
+		}
+		reason := o.State + ": " + o.Why
+		if count[reason]++; count[reason] == 1 {
+			reasons = append(reasons, reason)
+			example[reason] = o
+		}
+	}
+	for i, reason := range reasons {
+		if i == mostReasons {
+			fmt.Fprintf(g.out.Stderr, "and %d other reasons (--json has all)\n", len(reasons)-i)
+			return
+		}
+		o := example[reason]
+		more := ""
+		if n := count[reason] - 1; n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		fmt.Fprintln(g.out.Stderr, inert.Line(fmt.Sprintf("%s %s%s %s", o.Host, o.Target, more, reason)))
+	}
+}
