@@ -63,8 +63,8 @@ them does as well.`,
 		"the fleet's database, `METHOD,...` of its servers: unix:FILE, ssl:HOST[:PORT], tcp:HOST[:PORT] (RI_DB)")
 	cmd.PersistentFlags().StringVar(&o.choice.TLS, "tls", "", "who one is, `FILE` "+
 		"(default: RI_TLS, or ~/.config/ri/tls.pem)")
-	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o), newFleetRun(o), newFleetCheck(o),
-		newFleetExec(o), newFleetPrint(o))
+	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o), newFleetRun(o),
+		newFleetCheck(o), newFleetExec(o), newFleetPrint(o))
 	return cmd
 }
 

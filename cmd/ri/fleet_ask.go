@@ -50,8 +50,8 @@ func newFleetRun(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run RECIPE [PARAMETER=VALUE ...] [--where CONDITION]", Short: "run a recipe on many targets",
 		Long: `Run a recipe on all targets of which conditions hold. Rows have the columns host and target, and come as they
-are given with --ndjson, else at the end. Each target ends as answered, refused, timed out, gone or not asked, and the totals, which
-are always told, add up.`,
+are given with --ndjson, else at the end. Each target ends as answered, refused, timed out, gone or not asked,
+and the totals, which are always told, add up.`,
 		Example: `  ri fleet run goroutines state=waiting --where 'module =~ nats-server && env == prod' --canary 1
   ri fleet run goroutines --group host,func --top 10`,
 		Args: func(cmd *cobra.Command, args []string) error {
