@@ -202,8 +202,9 @@ end`, "true", GroupHeap},
 			"their bytes and slots; bytes that were gone through word by word for want of a type.",
 		`local s = ri.heap():stats(); print(s.objects > 100, s.typed <= s.bytes)`, "true\ttrue", GroupHeap},
 
-	{"ri.emit", "(row: table)",
-		"Gives a row. Declared columns are always in it; others follow in the order in which they were written.",
+	{"ri.emit", "(row: table, places?: table)",
+		"Gives a row. Declared columns are always in it; others follow in the order in which they were written. places " +
+			"has, by column, where what is declared with change = true lies (ri.ref), so that it can be changed.",
 		`ri.emit{id = 1, name = ri.var'main.all'.text}`, "", GroupResults},
 	{"ri.sample", "(frames: {func, file?, line?, pc?}[], value: int|int[], labels?: table)",
 		"Gives a stack, innermost frame first, with what the header's profile declares to be counted. --pprof FILE and " +
