@@ -22,9 +22,20 @@ func (c *Client) Do(ctx context.Context, asked *request.Request, stdout, stderr 
 	if asked.Input || asked.Terminal != nil {
 		return nil, errors.New("a command of many has no terminal")
 	}
-	if _, err := gather(asked); err != nil {
+	if err := Gather(asked); err != nil {
 		return nil, err
 	}
+	return c.DoAs(ctx, asked, stdout, stderr)
+}
+
+// Gather reads the files that a command names, for one that travels by another way.
+func Gather(asked *request.Request) error {
+	_, err := gather(asked)
+	return err
+}
+
+// DoAs is Do for a request whose files came with it: nothing is read here.
+func (c *Client) DoAs(ctx context.Context, asked *request.Request, stdout, stderr io.Writer) (*request.Ending, error) {
 	c.mu.Lock()
 	c.last++
 	o := &call{client: c, id: c.last, asked: asked, queue: make(chan *wire.Request, 64),

@@ -32,6 +32,9 @@ type Method struct {
 	text    string
 }
 
+// Inside is the way to an agent from inside of it.
+var Inside = Method{text: "the agent itself"}
+
 // String is as it was written.
 func (m Method) String() string { return m.text }
 
