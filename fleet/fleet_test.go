@@ -466,7 +466,8 @@ func TestForged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eve := identity(t, authority, filepath.Join(t.TempDir(), "eve"), pki.Wish{Name: "ann", Kind: "operator", Life: time.Hour})
+	eve := identity(t, authority, filepath.Join(t.TempDir(), "eve"), pki.Wish{Name: "ann", Kind: "operator",
+		Life: time.Hour})
 	agentToo := s.identity("another", pki.Agent)
 	c, err := s.db.ask(t.Context())
 	if err != nil {
