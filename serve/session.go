@@ -243,6 +243,9 @@ func (s *session) run(id int64, r *wire.Request) error {
 	}
 	err := asked.Allowed(s.caller.role)
 	if err == nil {
+		err = found(&asked)
+	}
+	if err == nil {
 		err = asked.Within(s.agent.Only)
 	}
 	if err == nil && !s.caller.local {
@@ -277,6 +280,20 @@ func (s *session) run(id int64, r *wire.Request) error {
 		}
 		_ = r.Reply(ending)
 	})
+	return nil
+}
+
+// found has a process be named by its number, by which rights and budgets go.
+func found(asked *request.Request) error {
+	name := asked.Target()
+	if name == "" {
+		return nil
+	}
+	pid, err := proc.Find(name)
+	if err != nil {
+		return fmt.Errorf("-p %s: %w", name, err)
+	}
+	asked.Name(strconv.Itoa(pid))
 	return nil
 }
 

@@ -107,7 +107,7 @@ func TestCommands(t *testing.T) {
 		{":recipes", "goroutines", "more lines"},
 		{":save", "", ":save needs a file"},
 		{":attach", "", ":attach needs a pid"},
-		{":attach nobody", "", "a pid is a positive number"},
+		{":attach nobody", "", "no Go process here is it: nobody"},
 		{":attach 999999999", "", "999999999"},
 		{":history", "", ""}, // the loop of Run notes what was typed
 		{"main.west", "", "west"},

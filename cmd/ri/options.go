@@ -62,7 +62,8 @@ func (o *options) addProfile(f *pflag.FlagSet) {
 }
 
 func (o *options) addProcess(f *pflag.FlagSet) {
-	f.StringVarP(&o.target.PID, "pid", "p", "", "look at process `PID`")
+	f.StringVarP(&o.target.PID, "pid", "p", "",
+		"look at process `PID`: a number, or a name (nats-server, unit:NAME, container:ID, pod:NS/NAME)")
 }
 
 func (o *options) addCore(f *pflag.FlagSet) {

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ri/instruments/commands"
+	"ri/instruments/looks"
 	"ri/instruments/rows"
 	"ri/serve"
 	"ri/serve/method"
@@ -95,7 +97,11 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				}
 			}
 			if o.target.PID != "" {
-				agent.Only = []string{o.target.PID}
+				pid, err := looks.Find(o.target.PID)
+				if err != nil {
+					return err
+				}
+				agent.Only = []string{strconv.Itoa(pid)}
 			}
 			for _, power := range agent.Allow {
 				if !slices.Contains(request.PowerNames, power) {

@@ -11,6 +11,7 @@ import (
 
 	"ri/attach"
 	"ri/attach/core"
+	"ri/attach/proc"
 	"ri/attach/process"
 	"ri/attach/recorded"
 	"ri/files"
@@ -55,10 +56,8 @@ func (c TargetChoice) Check() error {
 	if c.Symbols != "" && c.PID == "" && c.Core == "" {
 		return rows.Usagef("--symbols goes with a target: -p PID or -c CORE")
 	}
-	if c.PID != "" {
-		if pid, err := strconv.Atoi(c.PID); err != nil || pid <= 0 {
-			return rows.Usagef("-p %s: a pid is a positive number (ri ps lists the Go processes here)", rows.QuoteName(c.PID))
-		}
+	if pid, err := strconv.Atoi(c.PID); err == nil && pid <= 0 {
+		return rows.Usagef("-p %s: a pid is a positive number (ri ps lists the Go processes here)", rows.QuoteName(c.PID))
 	}
 	return nil
 }
@@ -89,12 +88,23 @@ func (c TargetChoice) Open() (attach.Target, error) {
 		t, err := recorded.Open(c.Recording, with)
 		return t, rows.Refused(err)
 	}
-	pid, err := strconv.Atoi(c.PID)
+	pid, err := Find(c.PID)
 	if err != nil {
-		return nil, rows.Usage(err)
+		return nil, err
 	}
 	t, err := process.Open(pid)
 	return t, rows.Refused(err)
+}
+
+// Find gives the pid of the Go process that a text names, as proc.Find does.
+func Find(text string) (int, error) {
+	pid, err := proc.Find(text)
+	if errors.Is(err, proc.ErrSeveral) {
+		return 0, rows.Usage(fmt.Errorf("-p %s: %w", rows.QuoteName(text), err))
+	} else if err != nil {
+		return 0, rows.Refused(fmt.Errorf("-p %s: %w (ri ps lists the Go processes here)", rows.QuoteName(text), err))
+	}
+	return pid, nil
 }
 
 // Options says how a target is looked at: flags, which override what the recipe says.

@@ -247,6 +247,18 @@ func (r *Request) Text() string {
 	return strings.Join(words, " ")
 }
 
+// Name has the request name its process by a number.
+func (r *Request) Name(pid string) {
+	for i := range r.Flags {
+		if r.Flags[i].Name == "pid" {
+			r.Flags[i].Value = pid
+		}
+	}
+	if len(r.Command) == 1 && r.Command[0] == "attach" && len(r.Args) == 1 {
+		r.Args[0] = pid
+	}
+}
+
 // Target is the process that the request names, "" if it names none.
 func (r *Request) Target() string {
 	target := ""
