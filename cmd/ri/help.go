@@ -37,7 +37,7 @@ var groups = []struct {
 	commands []string
 }{
 	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
-	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top", "trace"}},
+	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top", "trace", "dlv"}},
 	{"names", []string{"types", "vars", "funcs", "whatis"}},
 	{"take home", []string{"record", "recording", "replay", "core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
