@@ -65,6 +65,7 @@ them does as well.`,
 		"(default: RI_TLS, or ~/.config/ri/tls.pem)")
 	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o), newFleetRun(o),
 		newFleetCheck(o), newFleetExec(o), newFleetPrint(o))
+	cmd.AddCommand(newFleetRuns(o), newFleetShow(o), newFleetCancel(o), newFleetRerun(o))
 	return cmd
 }
 

@@ -168,3 +168,43 @@ func FleetLabels(words []string) (map[string]string, error) {
 
 // IdentityLoader reads who one is from a file; "": from where it is usually.
 type IdentityLoader func(path string) (*pki.Identity, error)
+
+// FleetRuns lists what was asked.
+func FleetRuns(ctx context.Context, out *rows.Output, a *fleet.Asker) error {
+	r, err := a.Runs(ctx)
+	if err != nil {
+		return err
+	}
+	if len(r.Rows) == 0 {
+		out.Log("nothing was asked so far (ri fleet run, check, exec, print)")
+	}
+	return errors.Join(out.WriteRows(r.Columns, r.Rows), out.Commit())
+}
+
+// FleetShow says what a run was.
+func FleetShow(ctx context.Context, out *rows.Output, a *fleet.Asker, id string) error {
+	row, err := a.Show(ctx, id)
+	if err != nil {
+		return err
+	}
+	if out.Format != rows.Table {
+		return errors.Join(out.WriteDocument(row), out.Commit())
+	}
+	var lines []rows.Row
+	for _, c := range row {
+		if c.Value != nil {
+			lines = append(lines, rows.Of("what", c.Name, "value", c.Value))
+		}
+	}
+	return errors.Join(out.WriteAdvice([]rows.Column{{Name: "what"}, {Name: "value"}}, lines), out.Commit())
+}
+
+// FleetCancel ends a run.
+func FleetCancel(ctx context.Context, out *rows.Output, a *fleet.Asker, id string) error {
+	whole, err := a.Cancel(ctx, id)
+	if err != nil {
+		return err
+	}
+	out.Log("run " + whole + " has ended")
+	return out.Commit()
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"ri/fleet"
+	"ri/instruments/commands"
+	"ri/instruments/rows"
+)
+
+const runWanted = "a run: its id, or the beginning of it (ri fleet runs lists them)"
+
+func newFleetRuns(o *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "runs", Short: "list what was asked, and how many answered", Args: exactly(0, "nothing but flags"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.asker(func(out *rows.Output, a *fleet.Asker) error { return commands.FleetRuns(cmd.Context(), out, a) })
+		},
+	}
+}
+
+func newFleetShow(o *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "show RUN", Short: "say what a run asked, and how it ended", Args: exactly(1, runWanted),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.asker(func(out *rows.Output, a *fleet.Asker) error {
+				return commands.FleetShow(cmd.Context(), out, a, args[0])
+			})
+		},
+	}
+}
+
+func newFleetCancel(o *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel RUN", Short: "end a run that is under way, wherever it was begun", Args: exactly(1, runWanted),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.asker(func(out *rows.Output, a *fleet.Asker) error {
+				return commands.FleetCancel(cmd.Context(), out, a, args[0])
+			})
+		},
+	}
+}
+
+func newFleetRerun(o *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "rerun RUN", Short: "ask again what a run of yours asked, of whatever matches now", Args: exactly(1, runWanted),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.asker(func(out *rows.Output, a *fleet.Asker) error {
+				q, err := a.Again(cmd.Context(), args[0])
+				if err == nil {
+					err = commands.FleetQuestion(q)
+				}
+				if err != nil {
+					return err
+				}
+				return commands.FleetAsk(cmd.Context(), out, a, q, nil)
+			})
+		},
+	}
+}
