@@ -42,7 +42,6 @@ Lists the process's sockets with what the kernel says of them (/proc) and the go
 what has come and wasn't read (of a listening socket: connections that wait to be accepted), TX what was written and isn't acknowledged yet. DEADLINE is the
 nearest one, 0 if it has passed. A socket that was reset, and that the program still has, is in none
 of the kernel's tables: it has CLOSE. Where the kernel can't be asked, as of a core, addresses are those that the program holds in goroutines' frames, and of a core those in its heap.]],
-  needs = { runtime = { "poller", "goroutine" } },
   params = {
     { name = "state", type = "string", values = states, default = "", help = "only sockets in this state: ESTABLISHED, LISTEN, CLOSE_WAIT, ..." },
     { name = "address", type = "string", default = "", help = "only sockets with this in the local or remote address" },

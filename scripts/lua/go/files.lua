@@ -19,7 +19,6 @@ return {
   description = [[
 Lists the process's open descriptors with what the kernel says of them (/proc), and the goroutine that waits in the netpoller for one. Sockets are told of by conns. Where
 the kernel can't be asked, as of a core, the files are those that variables and goroutines' frames hold.]],
-  needs = { runtime = { "poller", "goroutine" } },
   params = {
     { name = "path", type = "string", default = "", help = "only those with this in their path: a part of it, or a regular expression" },
     { name = "kind", type = "string", default = "", help = "only this kind: file, directory, device, pipe, socket, eventpoll, eventfd, ..." },
