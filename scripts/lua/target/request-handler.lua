@@ -1,7 +1,7 @@
 -- The request handler as a whole.
 
 return {
-  title = "the request handler: whether it admits requests, and how many it has",
+  title = "the request handler: does it admit requests, how many has it",
   category = "target",
   description = [[
 Shows whether the handler admits requests (Handler.admitting). As a table of OVSDB (ri tables, ri serve) admitting can be changed, as requests-stop and
