@@ -36,13 +36,13 @@ var groups = []struct {
 	name     string
 	commands []string
 }{
-	{"ask", []string{"recipes", "show", "run", "check", "exec", "report"}},
+	{"ask", []string{"recipes", "show", "run", "check", "exec", "report", "fleet"}},
 	{"look", []string{"shell", "attach", "print", "find", "path", "diff", "top", "trace", "dlv"}},
 	{"names", []string{"types", "vars", "funcs", "whatis"}},
 	{"take home", []string{"record", "recording", "replay", "core", "watch", "crash"}},
 	{"change", []string{"set", "log", "undo"}},
 	{"write", []string{"new", "lint", "test", "lua-api"}},
-	{"ri itself", []string{"ps", "serve", "fleet", "tables", "pki", "doctor", "version", "help", "completion", "man"}},
+	{"ri itself", []string{"ps", "serve", "tables", "pki", "doctor", "version", "help", "completion", "man"}},
 }
 
 // groupsText is the list of commands in help.
