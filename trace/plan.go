@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -377,6 +378,9 @@ func argumentOf(v *place.Var) compile.Argument {
 // target is the process as the kernel takes it.
 func (p *Plan) target() (kernel.Target, error) {
 	t := kernel.Target{PID: p.process.PID(), Bias: p.process.Bias}
+	if file, ok := p.process.Executable().(*os.File); ok { // of a library that a program of another language has loaded
+		t.Path = fmt.Sprintf("/proc/self/fd/%d", file.Fd())
+	}
 	f, err := elf.NewFile(p.process.Executable())
 	if err != nil {
 		return t, fmt.Errorf("%s: %w", p.process.ExecutablePath(), err)

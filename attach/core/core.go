@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -134,12 +135,25 @@ func (c *Core) tryExecutable(path string) error {
 		return fmt.Errorf("%s: executable %s: %v: pass --exe with the program that made the core: %w", c.Describe(),
 			path, err, ErrNoExecutable)
 	}
+	if named := c.content.fileAt(c.content.entry); len(segments) > 0 && (named == nil || !sameBase(named.Path, path)) {
+		// The Go library of a program of another language: its file lies where it was mapped.
+		for _, m := range c.content.files {
+			if m.Offset == 0 && sameBase(m.Path, path) {
+				c.entry = m.Start - segments[0].Addr&^(c.content.arch.PageSize-1) + entry
+				break
+			}
+		}
+	}
 	bias := c.entry - entry
 	if bias%c.content.arch.PageSize != 0 {
 		return c.wrongExecutable("its entry point lies elsewhere")
 	}
 	c.memory.addExecutable(file, segments, bias)
 	return c.checkExecutable(segments, bias)
+}
+
+func sameBase(a, b string) bool {
+	return filepath.Base(strings.TrimSuffix(a, " (deleted)")) == filepath.Base(b)
 }
 
 func (c *Core) wrongExecutable(why string) error {

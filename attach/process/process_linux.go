@@ -154,6 +154,9 @@ func (p *Process) open() error {
 	if err := p.readAuxv(); err != nil {
 		return err
 	}
+	if err := p.chooseLibrary(); err != nil {
+		return err
+	}
 	// Permission to read /proc/PID/exe is less than permission to read memory (Yama).
 	m := p.memory()
 	defer m.close()
