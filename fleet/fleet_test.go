@@ -58,6 +58,7 @@ type site struct {
 	t   *testing.T
 	dir string // short: sockets lie in it
 	pki *pki.Authority
+	end func() // of the database's server
 	db  Database
 }
 
@@ -93,7 +94,7 @@ func (s *site) serve(socket string) {
 		s.t.Fatal(err)
 	}
 	server := &Server{File: filepath.Join(s.dir, "file"), Methods: listens, Say: func(string) { listening <- struct{}{} }}
-	s.start(server.Serve)
+	s.end = s.start(server.Serve)
 	<-listening
 }
 
@@ -363,6 +364,37 @@ func TestComeAndGo(t *testing.T) {
 	if err != nil || len(list.Rows) != 1 {
 		t.Errorf("there are %v: %v", list, err)
 	}
+}
+
+// TestClocks: a host whose lease is over isn't waited for, and an order of another time isn't followed.
+func TestClocks(t *testing.T) {
+	s := newSite(t)
+	s.agent("behind", 1, true, func(a *agent) { a.clock = -10 * time.Minute })
+	s.agent("ahead", 1, false, func(a *agent) { a.clock = 3 * time.Minute })
+	s.agent("near", 1, false, func(a *agent) { a.clock = 90 * time.Second })
+	s.await(3)
+	report, _ := s.ask(s.asker(s.identity("ann", "author")), run("some"))
+	for _, o := range report.Outcomes {
+		want := map[string]string{"behind": Gone + "hasn't been heard of", "ahead": Refused + "clock", "near": Answered}[o.Host]
+		if !strings.HasPrefix(want, o.State) || !strings.Contains(o.Why, strings.TrimPrefix(want, o.State)) {
+			t.Errorf("%s: %s, %s; want %s", o.Host, o.State, o.Why, want)
+		}
+	}
+}
+
+// TestServerComesBack: agents are there again when the database's server is, also when it has lost all that it had.
+func TestServerComesBack(t *testing.T) {
+	s := newSite(t)
+	s.agent("h", 2, true)
+	s.await(2)
+	s.end()
+	if err := os.Remove(filepath.Join(s.dir, "file")); err != nil {
+		t.Fatal(err)
+	}
+	s.serve(filepath.Join(s.dir, "db"))
+	s.await(2)
+	report, _ := s.ask(s.asker(nil), run("some"))
+	totals(t, report, map[string]int64{Answered: 2})
 }
 
 // TestInterrupted: what is under way when who asks is interrupted ends at the agents, and the rest isn't asked.

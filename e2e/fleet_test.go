@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// fleetSite is a fleet's database, and certificates.
+type fleetSite struct {
+	t   *testing.T
+	dir string // short: sockets lie in it
+}
+
+// background starts a program that runs until the test ends, and waits until it says something.
+func (s *fleetSite) background(cmd *exec.Cmd, until string) *exec.Cmd {
+	s.t.Helper()
+	said := &text{}
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	})
+	if err := eventually("it says "+until, func() (bool, error) {
+		return strings.Contains(said.String(), until), nil
+	}); err != nil {
+		s.t.Fatalf("%v: %s", err, said)
+	}
+	return cmd
+}
+
+func (s *fleetSite) file(name string) string { return filepath.Join(s.dir, name) }
+
+// must runs ri, and gives what it prints.
+func (s *fleetSite) must(args ...string) string {
+	s.t.Helper()
+	r := tell(s.dir, "", args...)
+	if r.code != 0 {
+		s.t.Fatalf("ri %q: %+v", args, r)
+	}
+	return r.out
+}
+
+// answer is what ri fleet --json gives.
+type answer struct {
+	Totals  map[string]any
+	Rows    []map[string]any
+	Targets []map[string]any
+	err     string
+	code    int
+}
+
+// ask asks the fleet as somebody.
+func (s *fleetSite) ask(who string, args ...string) (a answer) {
+	s.t.Helper()
+	args = append(append([]string{"fleet"}, args...), "--json", "--db", "unix:"+s.file("db"), "--tls", s.file(who))
+	r := tell(s.dir, "", args...)
+	if err := json.Unmarshal([]byte(r.out), &a); err != nil {
+		s.t.Fatalf("ri %q: %v: %+v", args, err, r)
+	}
+	a.err, a.code = r.err, r.code
+	sum := 0.0
+	for _, state := range []string{"answered", "refused", "timed_out", "gone", "not_asked"} {
+		n, _ := a.Totals[state].(float64)
+		sum += n
+	}
+	if sum != a.Totals["targets"] || len(a.Targets) != int(sum) {
+		s.t.Errorf("the totals don't add up: %v of %d", a.Totals, len(a.Targets))
+	}
+	return a
+}
+
+// TestFleet: two agents, one of which can't be called, tell of two processes each in a database of ours or of
+// ovsdb-server; they answer who may ask, and what ends, or dies, is counted as such.
+func TestFleet(t *testing.T) {
+	for _, theirs := range []bool{false, true} {
+		t.Run(map[bool]string{false: "ours", true: "ovsdb-server"}[theirs], func(t *testing.T) { fleetOn(t, theirs) })
+	}
+}
+
+func fleetOn(t *testing.T, theirs bool) {
+	needAttach(t)
+	dir, err := os.MkdirTemp("", "ri")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &fleetSite{t, dir}
+	s.must("pki", "init", "--pki", "pki")
+	for _, name := range []string{"db7", "nat"} {
+		s.must("pki", "issue", name, "--agent", "--pki", "pki", "-o", name+".pem")
+	}
+	s.must("pki", "issue", "ann", "--role", "author", "--pki", "pki", "-o", "ann.pem")
+	s.must("pki", "issue", "vic", "--role", "viewer", "--pki", "pki", "-o", "vic.pem")
+	db := "unix:" + s.file("db")
+	if theirs {
+		if _, err := exec.LookPath("ovsdb-server"); err != nil {
+			t.Skip("ovsdb-server isn't here: apt-get install openvswitch-common openvswitch-switch")
+		}
+		if err := os.WriteFile(s.file("schema"), []byte(s.must("fleet", "schema")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("ovsdb-tool", "create", s.file("file"), s.file("schema")).CombinedOutput(); err != nil {
+			t.Fatalf("ovsdb-tool: %v: %s", err, out)
+		}
+		s.background(exec.Command("ovsdb-server", "-vconsole:info", "--remote=p"+db, "--unixctl="+s.file("ctl"),
+			s.file("file")), "ovsdb-server (Open vSwitch)")
+	} else {
+		s.background(riCommand("fleet", "db", s.file("file"), "--remote", "p"+db), "listening at")
+	}
+	p := startTarget(t, "local", "-objects", "200", "-seed", "7")
+	q := startTarget(t, "local", "-objects", "200", "-seed", "7")
+	db7 := s.background(riCommand("serve", "--folder", s.file("a1"), "--tls", s.file("db7.pem"), "--remote",
+		"punix:"+s.file("s1"), "--db", db, "--labels", "env=prod,rack=7"), "listening at")
+	nat := riCommand("serve", "--folder", s.file("a2"), "--tls", s.file("nat.pem"), "--remote", "unix:"+s.file("nobody"),
+		"--db", db, "--labels", "env=prod")
+	s.background(nat, "trying again")
+	ours := fmt.Sprintf("pid =~ '^(%d|%d)$' && env == prod", p.pid, q.pid)
+	known := func(n int) {
+		t.Helper()
+		if err := eventually("targets are known", func() (bool, error) {
+			r := tell(dir, "", "fleet", "targets", ours, "--ndjson", "--db", db)
+			return strings.Count(r.out, "\n") == n, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known(4)
+	a := s.ask("ann.pem", "exec", "-e", "ri.emit{n = #ri.var'main.store'.devices}", "--where", ours)
+	if a.code != 0 || a.Totals["answered"] != 4.0 || len(a.Rows) != 4 {
+		t.Errorf("all are asked: %+v", a)
+	}
+	hosts := map[any]int{}
+	for _, row := range a.Rows {
+		hosts[row["host"]]++
+		if row["n"] != 6.0 {
+			t.Errorf("a target says %v", row)
+		}
+	}
+	if hosts["db7"] != 2 || hosts["nat"] != 2 {
+		t.Errorf("rows are of %v", hosts)
+	}
+	// To db7 who asks comes over a socket, so it is this user, whatever the certificate says.
+	if a = s.ask("vic.pem", "print", "main.store.units", "--where", ours); a.code != 5 || a.Totals["refused"] != 2.0 ||
+		a.Totals["answered"] != 2.0 || !strings.Contains(a.err, "role author") {
+		t.Errorf("a viewer's expression: %+v", a)
+	}
+	q.cmd.Process.Kill()
+	q.cmd.Wait()
+	known(2)
+	db7.Process.Kill() // its rows stay, and it isn't there
+	db7.Wait()
+	a = s.ask("ann.pem", "exec", "-e", "ri.emit{n = 1}", "--where", ours, "--timeout", "3s")
+	if a.code != 5 || a.Totals["gone"] != 1.0 || a.Totals["answered"] != 1.0 {
+		t.Errorf("a host is gone: %+v", a)
+	}
+	runs := tell(dir, "", "fleet", "runs", "--db", db, "--ndjson")
+	if strings.Count(runs.out, "\n") != 3 || strings.Count(runs.out, `"author":"ann"`) != 2 {
+		t.Errorf("the runs: %+v", runs)
+	}
+}
