@@ -375,7 +375,8 @@ func TestClocks(t *testing.T) {
 	s.await(3)
 	report, _ := s.ask(s.asker(s.identity("ann", "author")), run("some"))
 	for _, o := range report.Outcomes {
-		want := map[string]string{"behind": Gone + "hasn't been heard of", "ahead": Refused + "clock", "near": Answered}[o.Host]
+		want := map[string]string{"behind": Gone + "hasn't been heard of", "ahead": Refused + "clock",
+			"near": Answered}[o.Host]
 		if !strings.HasPrefix(want, o.State) || !strings.Contains(o.Why, strings.TrimPrefix(want, o.State)) {
 			t.Errorf("%s: %s, %s; want %s", o.Host, o.State, o.Why, want)
 		}

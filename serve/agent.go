@@ -254,7 +254,7 @@ func (a *Agent) takeFolder() error {
 		return fmt.Errorf("the agent's folder: %w", err)
 	}
 	a.all.Go(func() {}) // the lock lives as long as the process
-	folderLocks = append(folderLocks, lock)
+	folderLocks.Store(a, lock)
 	if err := os.RemoveAll(filepath.Join(a.Folder, requestsFolder)); err != nil {
 		return fmt.Errorf("the agent's folder: %w", err)
 	}
@@ -267,7 +267,7 @@ func sayPID(lock *os.File) error {
 	return err
 }
 
-var folderLocks []*os.File
+var folderLocks sync.Map // by the agent
 
 // note writes down how a request ended.
 func (a *Agent) note(e Entry) {
