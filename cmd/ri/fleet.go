@@ -65,7 +65,8 @@ them does as well.`,
 		"(default: RI_TLS, or ~/.config/ri/tls.pem)")
 	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o), newFleetRun(o),
 		newFleetCheck(o), newFleetExec(o), newFleetPrint(o))
-	cmd.AddCommand(newFleetRuns(o), newFleetShow(o), newFleetCancel(o), newFleetRerun(o))
+	cmd.AddCommand(newFleetRuns(o), newFleetShow(o), newFleetCancel(o), newFleetRerun(o),
+		newFleetSimulate(o))
 	return cmd
 }
 

@@ -58,3 +58,19 @@ func newFleetRerun(o *fleetOptions) *cobra.Command {
 		},
 	}
 }
+
+func newFleetSimulate(o *fleetOptions) *cobra.Command {
+	s, file := &fleet.Simulation{}, ""
+	cmd := &cobra.Command{
+		Use: "simulate -n N", Short: "be many agents that don't exist, to measure a database", Args: exactly(0, "only flags"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.asker(func(out *rows.Output, a *fleet.Asker) error {
+				return commands.FleetSimulate(cmd.Context(), out, a, s, file)
+			})
+		},
+	}
+	cmd.Flags().IntVarP(&s.Count, "count", "n", 1000, "be `N` agents")
+	cmd.Flags().IntVar(&s.Targets, "targets", 1, "each with `N` processes")
+	cmd.Flags().StringVar(&file, "rows", "", "what each process answers, the rows of `FILE`, as ri --ndjson printed them")
+	return cmd
+}

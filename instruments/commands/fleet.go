@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	"ri/attach/proc"
+	"ri/files"
 	"ri/fleet"
 	"ri/instruments/rows"
 	"ri/serve"
 	"ri/serve/method"
 	"ri/serve/pki"
+	"ri/serve/request"
 )
 
 // FleetChoice is how a command of a fleet finds it.
@@ -207,4 +209,18 @@ func FleetCancel(ctx context.Context, out *rows.Output, a *fleet.Asker, id strin
 	}
 	out.Log("run " + whole + " has ended")
 	return out.Commit()
+}
+
+// FleetSimulate is many agents that don't exist.
+func FleetSimulate(ctx context.Context, out *rows.Output, a *fleet.Asker, s *fleet.Simulation, file string) error {
+	s.Database, s.Version, s.Say = a.Database, a.Version, out.Log
+	s.Rows = []byte(`{"answer":"simulated"}` + "\n")
+	if file != "" {
+		text, err := files.Read(file, request.Piece)
+		if err != nil {
+			return rows.Usage(err)
+		}
+		s.Rows = text
+	}
+	return rows.Refused(s.Run(ctx))
 }

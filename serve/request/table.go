@@ -152,7 +152,7 @@ var table = map[string]rule{
 	"":     {local: true}, "__complete": {local: true}, "__completeNoDesc": {local: true}, "serve": {local: true},
 	"fleet": {local: true}, "fleet db": {local: true}, "fleet schema": {local: true}, "fleet hosts": {local: true},
 	"fleet targets": {local: true}, "fleet run": {local: true}, "fleet check": {local: true},
-	"fleet runs": {local: true}, "fleet show": {local: true},
+	"fleet simulate": {local: true}, "fleet runs": {local: true}, "fleet show": {local: true},
 	"fleet cancel": {local: true}, "fleet rerun": {local: true}, "fleet exec": {local: true}, "fleet print": {local: true},
 	"pki": {local: true}, "pki init": {local: true}, "pki issue": {local: true}, "pki renew": {local: true},
 	"pki revoke": {local: true}, "pki list": {local: true},
