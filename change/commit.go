@@ -91,6 +91,7 @@ func Commit(ctx context.Context, t Target, p *Plan, j *Journal, opt Options) (*O
 	who := opt.Who
 	who.PID, who.Identity, who.Started, who.Executable, who.BuildID = t.PID(), t.Identity(), t.Started(),
 		t.ExecutablePath(), opt.File.BuildID()
+	p.ctx = ctx
 	step("planned")
 	if p.Aborted != "" {
 		return out, fmt.Errorf("%w: %s", ErrAborted, p.Aborted)

@@ -296,6 +296,14 @@ type record struct {
 	number  int64
 }
 
+// Types of changes that are none of memory.
+const (
+	ActionType = "action"
+	FileType   = "file" // the path is the file's, before and after are its contents
+)
+
+func sizeText(b []byte) string { return fmt.Sprintf("%d bytes", len(b)) }
+
 // begin writes a transaction's intent, and is back when it is on the disk.
 func (j *Journal) begin(p *Plan, who Who) (*record, error) {
 	r := &record{journal: j, id: ovsdb.NewUUID()}
@@ -333,7 +341,12 @@ func (j *Journal) begin(p *Plan, who Who) (*record, error) {
 	}
 	for i, a := range p.Actions { // no memory: a change without an address
 		id := ovsdb.NewUUID()
-		action := (&Change{Operation: Update, Path: a.Text, Type: "action"}).row(len(p.Changes) + i)
+		made := &Change{Operation: Update, Path: a.Text, Type: ActionType}
+		if a.File != "" {
+			made = &Change{Operation: Update, Path: a.File, Type: FileType, Before: a.Before, After: a.After,
+				BeforeText: sizeText(a.Before), AfterText: sizeText(a.After)}
+		}
+		action := made.row(len(p.Changes) + i)
 		tx.Put("Change", id, action)
 		r.changes = append(r.changes, id)
 	}

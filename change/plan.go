@@ -2,6 +2,7 @@ package change
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -70,6 +71,15 @@ type Plan struct {
 
 	space    *values.Space
 	mappings []attach.Mapping
+	ctx      context.Context // while it is made
+}
+
+// Context is that of the transaction being made, for actions.
+func (p *Plan) Context() context.Context {
+	if p.ctx == nil {
+		return context.Background()
+	}
+	return p.ctx
 }
 
 // NewPlan begins a plan over one look at the target. mappings is the target's memory map.
@@ -113,11 +123,14 @@ func (p *Plan) stale(begun uint64) error {
 	return nil
 }
 
-// Action is something done to the process that is no change of its memory, and that no undo takes back. Actions come
-// after the changes.
+// Action is something done to the process, or outside of it, that is no change of its memory, and that no undo takes
+// back unless it replaces a file. Actions come after the changes.
 type Action struct {
 	Text string // what is done to what
 	Do   func() error
+	// File is a file that is replaced, "" if none is, with its contents.
+	File          string
+	Before, After []byte
 }
 
 // Empty tells whether nothing would be written.

@@ -39,7 +39,7 @@ func Undo(space *values.Space, mappings []attach.Mapping, entry *Entry, identity
 		if was.Operation == Wait {
 			continue
 		}
-		if was.Type == "action" {
+		if was.Type == ActionType || was.Type == FileType {
 			problems = append(problems, fmt.Errorf("%s: that can't be undone: %w", was.Path, ErrRefused))
 			continue
 		}
@@ -56,6 +56,59 @@ func Undo(space *values.Space, mappings []attach.Mapping, entry *Entry, identity
 		return nil, errors.Join(problems...)
 	}
 	return p, nil
+}
+
+// Files are the files that a transaction replaced, and whether it did nothing else.
+func (e *Entry) Files() (files []*Change, only bool) {
+	only = true
+	for _, c := range e.Plan.Changes {
+		switch {
+		case c.Type == FileType:
+			files = append(files, c)
+		case c.Operation != Wait:
+			only = false
+		}
+	}
+	return files, only && files != nil
+}
+
+// UndoOfFiles is the plan that takes back what a transaction did to files, in the opposite order; restore gives what
+// does it. The process may have ended.
+func UndoOfFiles(entry *Entry, restore func(path string, before, after []byte) func() error) (*Plan, error) {
+	if entry.State == RolledBack {
+		return nil, fmt.Errorf("transaction %d was rolled back (%s): there is nothing to undo: %w", entry.Number,
+			entry.Reason, ErrRefused)
+	}
+	p := &Plan{Comment: fmt.Sprintf("undo of %d: %s", entry.Number, entry.Plan.Comment), Undoes: entry.Number}
+	files, _ := entry.Files()
+	for i := len(files) - 1; i >= 0; i-- {
+		c := files[i]
+		p.Actions = append(p.Actions, Action{Text: "replace " + c.Path + " by what it was before", File: c.Path,
+			Before: c.After, After: c.Before, Do: restore(c.Path, c.Before, c.After)})
+	}
+	return p, nil
+}
+
+// Act makes a plan that changes no memory. who says of which process it was.
+func Act(p *Plan, j *Journal, who Who) (*Outcome, error) {
+	out := &Outcome{}
+	rec, err := j.begin(p, who)
+	if err != nil {
+		return out, fmt.Errorf("the intent could not be written, so nothing was changed: %w", journalError(j.Path(), err))
+	}
+	out.Number, out.State = rec.number, Committed
+	err = p.act()
+	switch {
+	case errors.As(err, new(*tornError)):
+		out.State, out.Reason = Unknown, err.Error()
+	case err != nil:
+		out.State, out.Reason = RolledBack, err.Error()
+	}
+	if e := rec.end(out.State, out.Reason, p); e != nil {
+		out.Warning = fmt.Sprintf("the outcome (%s) of transaction %d could not be written into the journal: %v", out.State,
+			out.Number, journalError(j.Path(), e))
+	}
+	return out, err
 }
 
 // back is the change that undoes one change; nil if what was before is there already.

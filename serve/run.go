@@ -90,7 +90,7 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		return nil, fmt.Errorf("no worker can be started: %w", err)
 	}
 	task := worker.Task{Line: o.asked.Line(root), Root: root, Folder: o.asked.At(root), Env: o.environment(), Terminal: -1,
-		Redacted: s.caller.role < request.Author, Key: o.key}
+		Redacted: s.caller.role < request.Author, Key: o.key, Allow: request.Outside(s.agent.Allow)}
 	streams, err := o.streams(&task)
 	if err == nil {
 		err = w.Do(task, streams.theirs)

@@ -112,6 +112,12 @@ func (o *options) addLook(f *pflag.FlagSet) {
 	o.addJournal(f)
 }
 
+// addOutside is for commands whose scripts may reach outside of the process.
+func (o *options) addOutside(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.look.Allow, "allow", worker.Allow(), "let scripts that say so reach `WHAT` outside of the "+
+		"process: http=HOST:PORT, file=FOLDER, ovsdb=METHOD; may be given again")
+}
+
 // addCopy is how a copy of memory is made.
 func (o *options) addCopy(f *pflag.FlagSet) {
 	f.DurationVar(&o.look.Wait, "wait", 0,

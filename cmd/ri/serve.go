@@ -13,6 +13,7 @@ import (
 	"ri/instruments/commands"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
+	"ri/outside"
 	"ri/serve"
 	"ri/serve/method"
 	"ri/serve/pki"
@@ -104,9 +105,16 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				agent.Only = []string{strconv.Itoa(pid)}
 			}
 			for _, power := range agent.Allow {
-				if !slices.Contains(request.PowerNames, power) {
-					return rows.Usagef("--allow %s: there is only %s", rows.QuoteName(power), strings.Join(request.PowerNames, ", "))
+				if strings.Contains(power, "=") {
+					continue
 				}
+				if !slices.Contains(request.PowerNames, power) {
+					return rows.Usagef("--allow %s: there are %s, http=HOST:PORT, file=FOLDER and ovsdb=METHOD",
+						rows.QuoteName(power), strings.Join(request.PowerNames, ", "))
+				}
+			}
+			if _, err := outside.Parse(request.Outside(agent.Allow)); err != nil {
+				return rows.Usage(fmt.Errorf("--allow: %w", err))
 			}
 			if all && agent.Only != nil {
 				return rows.Usagef("-p and --all exclude each other")
@@ -138,7 +146,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 	f.Lookup("pid").Usage = "answer for process `PID` alone"
 	f.BoolVar(&all, "all", false, "answer for all processes that can be seen from here (the default)")
 	f.StringSliceVar(&agent.Allow, "allow", nil, "powers that reach outside of a process, `NAMES`, for those who come "+
-		"from other machines: dlv")
+		"from other machines (dlv), and what scripts may reach: http=HOST:PORT, file=FOLDER, ovsdb=METHOD")
 	f.DurationVar(&agent.StopBudget, "stop-budget", 10*time.Second,
 		"for how long who asks may hold a process stopped in a minute, `DURATION`; 0: unlimited")
 	f.DurationVar(&agent.Monitor, "monitor", 0,

@@ -10,6 +10,7 @@ import (
 	"ri/change"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
+	"ri/outside"
 	"ri/values"
 )
 
@@ -63,6 +64,12 @@ func Undo(ctx context.Context, out *rows.Output, number int64, force bool, look 
 	if err != nil {
 		return rows.Refused(err)
 	}
+	if files, only := entry.Files(); only {
+		return undoFiles(ctx, out, entry, look)
+	} else if len(files) > 0 {
+		return rows.Refused(fmt.Errorf("transaction %d changed memory and files together, and that isn't taken back at "+
+			"once: %s has what was there (ri log %d)", number, path, number))
+	}
 	if err := stillThere(entry); err != nil {
 		return rows.Refused(err)
 	}
@@ -76,6 +83,55 @@ func Undo(ctx context.Context, out *rows.Output, number int64, force bool, look 
 		}
 		return plan, err
 	})
+}
+
+// undoFiles puts back what a transaction replaced, if it is still what the transaction made it. It needs no process.
+func undoFiles(ctx context.Context, out *rows.Output, entry *change.Entry, look looks.Options) error {
+	plan, err := change.UndoOfFiles(entry, func(path string, before, after []byte) func() error {
+		return outside.Restore(path, before, after).Do
+	})
+	if err != nil {
+		return rows.Refused(err)
+	}
+	report := &rows.TransactionReport{Comment: plan.Comment, DryRun: look.DryRun, State: "not made", Undoable: true}
+	for _, a := range plan.Actions {
+		report.Changes = append(report.Changes, rows.Of("path", a.Text))
+	}
+	res := &rows.Result{Recipe: "undo", Columns: rows.ChangeColumns, Rows: report.Changes, Transaction: report,
+		Target: rows.Program{Kind: "files"}}
+	if look.DryRun {
+		return out.Conclude(res)
+	}
+	if !look.Yes {
+		if yes, err := look.Ask.MayChange(ctx, "files", report); err != nil || !yes {
+			if err == nil {
+				err = rows.Refused(errors.New("not confirmed; nothing was changed"))
+			}
+			return err
+		}
+	}
+	path, err := look.JournalPath()
+	if err != nil {
+		return rows.Refused(err)
+	}
+	j, err := change.OpenJournal(path)
+	if err != nil {
+		return rows.Refused(fmt.Errorf("nothing was changed: %w", err))
+	}
+	defer j.Close()
+	who := change.WhoAmI()
+	who.PID, who.Started, who.Identity, who.Executable = entry.PID, entry.Started, entry.Identity, entry.Executable
+	outcome, err := change.Act(plan, j, who)
+	report.Number, report.Journal, report.State, report.Made = outcome.Number, path, string(outcome.State),
+		outcome.State == change.Committed
+	if errors.Is(err, outside.ErrChanged) {
+		err = fmt.Errorf("%w: %w", err, change.ErrConflict)
+	}
+	res.Err = err
+	if outcome.Warning != "" {
+		res.Err = errors.Join(res.Err, errors.New(outcome.Warning))
+	}
+	return out.Conclude(res)
 }
 
 // stillThere refuses an undo in a process that has ended, whether or not another has its pid now.

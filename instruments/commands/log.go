@@ -81,7 +81,9 @@ func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
 	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, inert.Line(e.Executable), timeText(e.Started))
 	for _, c := range e.Plan.Changes {
 		switch {
-		case c.Type == "action":
+		case c.Type == change.FileType:
+			fmt.Fprintf(b, "    replace %s: %s -> %s\n", inert.Line(c.Path), inert.Line(c.BeforeText), inert.Line(c.AfterText))
+		case c.Type == change.ActionType:
 			fmt.Fprintf(b, "    %s\n", inert.Line(c.Path))
 		case detail == 1:
 			fmt.Fprintf(b, "    %s %s\n", c.Operation, inert.Line(c.Path))

@@ -67,6 +67,9 @@ func forViewers(p *looks.Plan) error {
 	switch {
 	case p.Recipe.Mode == recipes.Write:
 		return rows.Refused(fmt.Errorf("recipe %s changes the target, which needs the role operator", p.Recipe.Name))
+	case len(recipes.HeaderOf(p.Script).Modules) > 0:
+		return rows.Refused(fmt.Errorf("recipe %s reaches outside of the process, which needs the role author",
+			p.Recipe.Name))
 	case p.Traces():
 		return rows.Refused(fmt.Errorf("recipe %s traces, which needs the role author", p.Recipe.Name))
 	}

@@ -22,7 +22,8 @@ func (h *Host) openFunctions() {
 	h.openIntegers(ri)
 	ri.RawSetString("null", h.null)
 	for name, f := range map[string]func(L *lua.LState) int{
-		"duration": h.riDuration, "json": h.riJSON, "match": h.riMatch, "masked": h.riMasked, "token": h.riToken,
+		"duration": h.riDuration, "json": h.riJSON, "decode": h.riDecode, "match": h.riMatch,
+		"masked": h.riMasked, "token": h.riToken,
 		// need no target
 	} {
 		ri.RawSetString(name, h.function(f))

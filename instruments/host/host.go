@@ -15,6 +15,7 @@ import (
 	"ri/change"
 	"ri/instruments/lang"
 	"ri/instruments/rows"
+	"ri/outside"
 	"ri/symbols"
 	"ri/values"
 	"ri/values/heap"
@@ -39,6 +40,8 @@ type Options struct {
 	Again func(ctx context.Context, wait time.Duration, kind attach.ViewKind) (over, err error)
 	// Changing begins a transaction for ri.change; nil: this run only looks.
 	Changing func(comment string) (*change.Plan, error)
+	// Outside is what may be reached outside of the process; nil: nothing.
+	Outside *outside.Allowed
 	// After is called when an instrument has ended well, with what it gave; nil: nobody wants to change anything of it.
 	After func(*Given) error
 	// Hits has what the script's header declares as probes traced; nil: it declares none, or nothing runs.
@@ -109,8 +112,10 @@ type Host struct {
 	signed      map[int64]*lua.LUserData
 	unsigned    map[uint64]*lua.LUserData
 	maps        map[mapIdentity]*mapIndex
-	modules     map[moduleKey]lua.LValue    // of this run
-	transaction *change.Plan                // what the run wants changed
+	modules     map[moduleKey]lua.LValue // of this run
+	transaction *change.Plan             // what the run wants changed
+	tx          *lua.LTable              // of the function that ri.change calls, while it does
+	txPlan      *change.Plan
 	kept        *Given                      // for Options.After
 	memo        map[string]lua.LValue       // what scripts gave to ri.memo
 	heap        *heap.Oracle                // of this look, once asked for

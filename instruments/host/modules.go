@@ -22,6 +22,12 @@ var loadingModule = lua.LString("(loading)")
 func (h *Host) require(L *lua.LState) int {
 	name := L.CheckString(1)
 	m, err := findModule(name, h.opt.Folders, h.requiring, h.script)
+	if errors.Is(err, fs.ErrNotExist) {
+		if t := h.outsideModule(name); t != nil {
+			L.Push(t)
+			return 1
+		}
+	}
 	if err != nil {
 		if !h.trusting || !errors.Is(err, fs.ErrNotExist) {
 			h.raise(L, err)

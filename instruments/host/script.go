@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"reflect"
 	"slices"
@@ -77,9 +78,9 @@ func CompileExpression(name, source string) (*Script, error) {
 // withoutSymbols are the functions of ri that work on a program without debug information; all others name
 // variables or types, or read by them.
 var withoutSymbols = []string{
-	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "descriptors", "duration", "emit", "finding", "float", "hex",
-	"int", "json", "leaveout", "log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample", "target",
-	"token",
+	"again", "atlimit", "bit", "buildinfo", "cmp", "cpu", "decode", "descriptors", "duration", "emit", "finding", "float",
+	"hex", "int", "json", "leaveout", "log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample",
+	"target", "token",
 }
 
 // NeedsSymbols says whether the script can do anything without the program's debug information: whether it, or a module
@@ -96,6 +97,9 @@ func (s *Script) NeedsSymbols() bool {
 // CheckModule says why the script can't require a module; nil if it can.
 func (s *Script) CheckModule(name string) error {
 	_, err := findModule(name, s.folders, 0, s)
+	if errors.Is(err, fs.ErrNotExist) && slices.Contains(lang.ModuleNames, name) {
+		return nil
+	}
 	return err
 }
 
@@ -113,6 +117,9 @@ func (s *Script) usesSymbols(m module, seen map[moduleKey]bool) bool {
 	lang.EachNode(reflect.ValueOf(chunk), u.expression)
 	return u.symbols || slices.ContainsFunc(u.modules, func(name string) bool {
 		required, err := findModule(name, s.folders, m.folder, s)
+		if errors.Is(err, fs.ErrNotExist) && slices.Contains(lang.ModuleNames, name) {
+			return false
+		}
 		return err != nil || s.usesSymbols(required, seen)
 	})
 }

@@ -39,6 +39,8 @@ func (h *Host) riChange(L *lua.LState) int {
 		h.raise(L, err)
 	}
 	tx := h.transactionTable(plan)
+	h.tx, h.txPlan = tx, plan
+	defer func() { h.tx, h.txPlan = nil, nil }()
 	L.Push(f)
 	L.Push(tx)
 	L.Call(1, 0) // an error ends the script, and there is no transaction

@@ -112,6 +112,8 @@ var ofValues = []Function{
 		"JSON: integers exact, NaN and Inf as strings, a string that isn't UTF-8 as {\"$b64\": ...}.",
 		`print(ri.json{id = ri.int'18446744073709551615', list = {1, 2}})`, `{"id":18446744073709551615,"list":[1,2]}`,
 		GroupContents},
+	{"ri.decode", "(text: string): any", "Reads JSON: objects and arrays are tables, integers are exact, null is nil.",
+		`print(ri.decode('{"list": [1, 2.5]}').list[2])`, "2.5", GroupContents},
 	{"ri.crc32", "(text: string): int", "The CRC-32 (IEEE) of bytes.",
 		`print(ri.crc32('hello'))`, "907060870", GroupContents},
 	{"ri.xor", "(a: string, b: string, ...): string", "The bytewise exclusive or of texts of the same length.",

@@ -26,6 +26,7 @@ type Header struct {
 	Profile     []rows.ProfileValue // what the numbers of its samples are; none: it gives no stacks
 	Sample      string              // sample output, as a table
 	Probes      []Probe             // what it traces; none: it looks
+	Modules     []string            // what it reaches outside of the process by: ModuleNames
 	Less        bool                // it answers on live memory too, where a copy can't be had within the limits
 	Line        int                 // of the table that the file returns
 }
@@ -73,7 +74,10 @@ type Param struct {
 
 // headerKeys are the keys of the table that an instrument returns.
 var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "less",
-	"probes", "run"}
+	"probes", "modules", "run"}
+
+// ModuleNames are the modules that reach outside of the process.
+var ModuleNames = []string{"file", "http", "ovsdb"}
 
 // headerDecoder turns a Lua table into a Header; every oddity is an error with a line.
 type headerDecoder struct {
@@ -103,6 +107,12 @@ func DecodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header
 	h.Less = d.truth(table, "", "less")
 	d.each(table, "probes", func(key string, t *lua.LTable) { h.Probes = append(h.Probes, d.probe(key, t)) })
 	d.checkProbes(h)
+	for _, m := range d.texts(table, "", "modules") {
+		if !slices.Contains(ModuleNames, m) {
+			d.fail("modules", "there is no module %q that reaches outside of the process: %s", m, joinWords(ModuleNames))
+		}
+		h.Modules = append(h.Modules, m)
+	}
 	h.Needs = d.needs(table)
 	d.unique("parameter", "params", len(h.Params), func(i int) string { return h.Params[i].Name })
 	d.unique("column", "columns", len(h.Columns), func(i int) string { return h.Columns[i].Name })

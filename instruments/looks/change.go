@@ -30,7 +30,17 @@ type Asker interface {
 
 func newTransactionReport(plan *change.Plan, p *Plan) *rows.TransactionReport {
 	return &rows.TransactionReport{Comment: plan.Comment, DryRun: p.Look.DryRun, Changes: changeRows(plan),
-		State: "not made", Undoable: len(plan.Actions) == 0, Perishable: plan.Perishable()}
+		State: "not made", Undoable: undoable(plan), Perishable: plan.Perishable()}
+}
+
+// undoable tells whether ri undo can take a plan back: of what is no memory only files, by themselves.
+func undoable(plan *change.Plan) bool {
+	for _, a := range plan.Actions {
+		if a.File == "" || len(plan.Changes) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func changeRows(p *change.Plan) []rows.Row {

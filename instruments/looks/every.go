@@ -97,6 +97,9 @@ func (s *Session) fitting(c *recipes.Catalogue, r *recipes.Recipe, look Options)
 	if lacks := recipes.ScriptLacks(s.File, script); len(lacks) > 0 {
 		return nil, "the program lacks " + recipes.LacksText(lacks)
 	}
+	if len(recipes.HeaderOf(script).Modules) > 0 {
+		return nil, "it reaches outside of the process, which has to be asked for by its name"
+	}
 	if len(recipes.HeaderOf(script).Probes) > 0 {
 		return nil, "it traces, which has to be asked for by its name"
 	}

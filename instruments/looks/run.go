@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ri/attach"
@@ -12,6 +13,7 @@ import (
 	"ri/instruments/lang"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
+	"ri/outside"
 	"ri/symbols"
 	"ri/values"
 	"ri/values/eval"
@@ -38,6 +40,7 @@ type Plan struct {
 	// Keeper, if not nil, is given the hits of what the script traces.
 	Keeper HitKeeper
 
+	outside   *outside.Allowed
 	MaxStop   time.Duration
 	Limits    host.Limits
 	catalogue *recipes.Catalogue
@@ -129,6 +132,21 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 	p.Limits = recipe.Limits
 	if look.MaxTime > 0 {
 		p.Limits.Time = look.MaxTime
+	}
+	var err error
+	if p.outside, err = outside.Parse(look.Allow); err != nil {
+		return nil, rows.Usage(err)
+	}
+	if modules := recipes.HeaderOf(script).Modules; len(modules) > 0 {
+		if missing := host.NeededModules(script.Header, p.outside); len(missing) > 0 {
+			return nil, rows.Refused(fmt.Errorf("recipe %s reaches outside of the process (%s), which nobody has allowed: "+
+				"--allow http=HOST:PORT, --allow file=FOLDER or --allow ovsdb=METHOD does, or the agent's configuration",
+				recipe.Name, strings.Join(missing, ", ")))
+		}
+		if p.View == attach.Stopped {
+			return nil, rows.Usagef("recipe %s reaches outside of the process, which must not be held meanwhile: --view "+
+				"stopped won't do", recipe.Name)
+		}
 	}
 	if recipe.Mode == recipes.Write {
 		if err := look.Allowed("recipe " + recipe.Name); err != nil {

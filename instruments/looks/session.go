@@ -126,6 +126,7 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(str
 		Seen:        func() (attach.ViewKind, string) { return look.seenAs(p) },
 		Again:       again,
 		After:       p.After,
+		Outside:     p.outside,
 		Now:         s.Now(),
 		Profile:     p.Samples,
 		Bulk:        look.WantBulk,

@@ -119,9 +119,10 @@ type Options struct {
 	Precopy    bool  // copy all memory, most of it before the stop
 	// PrecopyWelcome has copies of all memory, where they are wanted, made as with Precopy.
 	PrecopyWelcome bool
-	Spool          string // folder for copies of all memory
-	Journal        string // the file that changes are written down in; "": the user's own
-	DryRun         bool   // only show what would be changed
+	Spool          string   // folder for copies of all memory
+	Allow          []string // what may be reached outside of the process: see package outside
+	Journal        string   // the file that changes are written down in; "": the user's own
+	DryRun         bool     // only show what would be changed
 	// Budget is the most CPU time that what is traced may cost, in cores; 0: trace.DefaultBudget.
 	Budget     float64
 	IgnoreLock bool // read what a recipe's lock guards, whoever holds it

@@ -41,7 +41,7 @@ func Of(s *looks.Session, c *recipes.Catalogue, look looks.Options) []*Table {
 	taken := map[string]bool{}
 	for _, p := range s.Fitting(c, look, nil) {
 		h := recipes.HeaderOf(p.Script)
-		if len(h.Columns) == 0 || h.Less || p.Traces() || p.View == attach.Live ||
+		if len(h.Columns) == 0 || h.Less || len(h.Modules) > 0 || p.Traces() || p.View == attach.Live ||
 			slices.Contains(h.Needs.Runtime, "heap") {
 			continue
 		}

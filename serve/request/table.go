@@ -95,7 +95,7 @@ var table = map[string]rule{
 		"symbols": Author, "debuginfod": Author}},
 	"show": {role: Viewer, flags: flagsOf(recipes), needs: map[string]Role{"recipes": Author}, args: scripts},
 	"run": {role: Viewer, args: scripts,
-		flags: flagsOf(target, look, recipes, profile, arranged, redacted, "show-lua budget"),
+		flags: flagsOf(target, look, recipes, profile, arranged, redacted, "show-lua budget allow:theirs"),
 		needs: map[string]Role{"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "debuginfod": Author,
 			"view": Author, "precopy": Author, "max-time": Author, "ignore-lock": Author, "pprof": Author, "folded": Author,
 			"budget": Author, "policy": Author, "key-file": Author, "dry-run": Author, "wait": Author, "encrypt-to": Author,
@@ -108,8 +108,9 @@ var table = map[string]rule{
 		"journal:theirs"), needs: map[string]Role{"write": Operator, "recipes": Author, "precopy": Author,
 		"max-time": Author, "wait": Author}},
 
-	"exec": {role: Author, flags: flagsOf(target, look, recipes, profile, arranged, "eval lock"), needs: changes,
-		args: func(args []string) []string { return args }},
+	"exec": {role: Author, needs: changes,
+		flags: flagsOf(target, look, recipes, profile, arranged, "eval lock allow:theirs"),
+		args:  func(args []string) []string { return args }},
 	"print":  {role: Author, flags: flagsOf(target, look, "depth"), needs: changes},
 	"report": {role: Author, flags: flagsOf(target, look, recipes, "only skip"), needs: changes},
 	"shell":  {role: Author, flags: flagsOf(target, look, recipes), needs: changes},
@@ -255,6 +256,16 @@ func (r *Request) Allowed(role Role) error {
 // PowerNames are powers that reach outside of a process, and that an agent gives: dlv, whose terminal reads and writes
 // files by commands of its own.
 var PowerNames = []string{"dlv"}
+
+// Outside are those of an agent's powers that let scripts reach outside of processes: http=HOST:PORT and the like.
+func Outside(allowed []string) (out []string) {
+	for _, a := range allowed {
+		if strings.Contains(a, "=") {
+			out = append(out, a)
+		}
+	}
+	return out
+}
 
 // Powers refuses what needs a power that the agent doesn't give.
 func (r *Request) Powers(allowed []string) error {

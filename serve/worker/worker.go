@@ -41,6 +41,8 @@ type Task struct {
 	Redacted bool
 	// Key is that of the tokens in what it shows, in hexadecimal, where several looks are to have the same; "": a new one.
 	Key string
+	// Allow is what the agent's configuration lets scripts reach outside of processes.
+	Allow []string
 }
 
 // Spent is what a worker says at its end of what it cost.
@@ -64,7 +66,11 @@ var (
 	root     string
 	redacted bool
 	key      string
+	allow    []string
 )
+
+// Allow is what the agent's configuration lets scripts reach outside of processes.
+func Allow() []string { return allow }
 
 // Report tells the agent what was spent; in a process that is no worker it does nothing.
 func Report(s Spent) {
@@ -130,7 +136,7 @@ func Become() error {
 		}
 	}
 	os.Args = append(os.Args[:1:1], t.Line...)
-	root, redacted, key = t.Root, t.Redacted, t.Key
+	root, redacted, key, allow = t.Root, t.Redacted, t.Key, t.Allow
 	return nil
 }
 
