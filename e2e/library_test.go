@@ -67,3 +67,42 @@ func TestLibrary(t *testing.T) {
 		t.Errorf("of two libraries: exit %d: %s", code, errs)
 	}
 }
+
+// TestPlugin names what is a plugin's, has its types right, and concludes nothing from code that isn't read.
+func TestPlugin(t *testing.T) {
+	needAttach(t)
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("no C compiler")
+	}
+	dir := t.TempDir()
+	lib, exe := filepath.Join(dir, "p.so"), filepath.Join(dir, "host")
+	for _, args := range [][]string{{"-buildmode=plugin", "-o", lib, "./p"}, {"-o", exe, "."}} {
+		cmd := exec.Command("go", append([]string{"build"}, args...)...)
+		cmd.Dir = "testdata/plugin"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	cmd := exec.Command(exe, lib)
+	_, out := testprogram.Ready(t, cmd)
+	go io.Copy(io.Discard, out)
+	for view, left := range map[string]string{"snapshot": "lock-left, blocked-forever, full-queue, wait-group",
+		"live": "lock-left, "} {
+		said, _ := runRi(t, 5, "check", "-p", fmt.Sprint(cmd.Process.Pid), "--view", view)
+		if !strings.Contains(said, "nothing found") || !strings.Contains(said, "left out: "+left) ||
+			!strings.Contains(said, "3 whose stacks can't be read") ||
+			!strings.Contains(said, "code of plugin plug/p isn't read") || strings.Contains(said, "corrupt") {
+			t.Errorf("%s: %s", view, said)
+		}
+	}
+	for want, args := range map[string][]string{
+		"is in plugin plug/p: code of a plugin, which ri doesn't read": {"run", "goroutines"},
+		"&main.order{\n    ID: 7,":                                     {"print", "main.got"},
+		"*main.order":                                                  {"run", "channels"},
+	} {
+		said, _ := runRi(t, 0, append(args, "-p", fmt.Sprint(cmd.Process.Pid))...)
+		if !strings.Contains(said, want) || strings.Contains(said, "corrupt") {
+			t.Errorf("ri %v: no %q in\n%s", args, want, said)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package values
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -267,7 +268,9 @@ func (s *Space) checkGoroutine(r *Raw, alive bool) error {
 	case lo == 0 || hi <= lo || hi-lo > 1<<40 || waits && (sp < lo || sp > hi):
 		return fmt.Errorf("goroutine %d has a stack from %#x to %#x and waits at SP %#x", id, lo, hi, sp)
 	case waits && !isCode:
-		return fmt.Errorf("goroutine %d waits at %#x, which is no Go code", id, pc)
+		if why := s.notGo(pc); !errors.Is(why, ErrForeign) {
+			return fmt.Errorf("goroutine %d waits at %#x, which is no Go code", id, pc)
+		}
 	}
 	return nil
 }

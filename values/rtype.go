@@ -93,8 +93,8 @@ func (s *Space) runtimeType(desc uint64, made *int) (t *symbols.Type, err error)
 // descriptorName is the name that a descriptor, whose bytes are b, gives its type.
 func (s *Space) descriptorName(desc uint64, b []byte) string {
 	str := int32(binary.LittleEndian.Uint32(b[rtypeStr:]))
-	if base := s.file.TypesBase(); base != 0 && str > 0 {
-		if name, _, ok := s.rtypeName(base + s.bias + uint64(str)); ok {
+	if base := s.typesBase(desc); base != 0 && str > 0 {
+		if name, _, ok := s.rtypeName(base + uint64(str)); ok {
 			if b[rtypeTFlag]&tflagExtraStar != 0 {
 				name = strings.TrimPrefix(name, "*")
 			}

@@ -51,11 +51,14 @@ type Space struct {
 	layouts   *layout.Layouts
 	gs        *goroutineLayout
 	directTag *bool
-	polled    []uint64 // the netpoller's descriptors, see PollDescs
-	trace     *Trace   // of the expression that is being evaluated; see Assignable
-	values    int64    // how many values were looked at: see Values
-	room      []byte   // of anyPreempted: in a stop it has been touched before
-	witness   Witness  // see SetWitness
+	// plugins are what Plugins gives, once pluginsKnown.
+	plugins      []Module
+	pluginsKnown bool
+	polled       []uint64 // the netpoller's descriptors, see PollDescs
+	trace        *Trace   // of the expression that is being evaluated; see Assignable
+	values       int64    // how many values were looked at: see Values
+	room         []byte   // of anyPreempted: in a stop it has been touched before
+	witness      Witness  // see SetWitness
 }
 
 // Witness hears what memory is looked at, and as what. What it isn't told of was read as bytes, or words, that have no
@@ -141,6 +144,7 @@ func (s *Space) Nanotime() int64 { return s.now }
 // Reset forgets what was read of the target's memory, for another look; types and layouts are kept.
 func (s *Space) Reset() {
 	s.local, s.remembered, s.viewed = nil, nil, time.Now()
+	s.plugins, s.pluginsKnown = nil, false
 	// Descriptors that the executable itself holds don't change, and what was compiled for their types goes on to be used.
 	maps.DeleteFunc(s.types, func(desc uint64, _ *symbols.Type) bool {
 		return !s.file.RuntimeOnly() ||

@@ -196,7 +196,7 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 	for n := 0; ; n++ {
 		info, ok := g.s.PC(pc)
 		if !ok {
-			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", g.ID, pc, n, ErrCorrupt)
+			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, %w", g.ID, pc, n, g.s.notGo(pc))
 		}
 		if info.Err != nil {
 			return frames, fmt.Errorf("goroutine %d, %d functions up its stack: %w", g.ID, n, info.Err)

@@ -345,7 +345,7 @@ func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint6
 		}
 		if err != nil {
 			return max(from, -1),
-				fmt.Errorf("goroutine %d: %#x, %d functions up its stack, is no Go code: %w", f.id, pc, n, ErrCorrupt)
+				fmt.Errorf("goroutine %d: %#x, %d functions up its stack, %w", f.id, pc, n, g.s.notGo(pc))
 		}
 		node := &g.memo.nodes[at]
 		if node.size <= 0 || sp > f.hi || uint64(node.size) > f.hi-sp {

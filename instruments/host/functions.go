@@ -285,6 +285,13 @@ func (h *Host) riTarget(L *lua.LState) int {
 	if less != "" {
 		t.RawSetString("less", lua.LString(less))
 	}
+	if plugins := h.space.Plugins(); len(plugins) > 0 {
+		list := h.lua.NewTable()
+		for _, m := range plugins {
+			list.Append(lua.LString(m.Path))
+		}
+		t.RawSetString("plugins", list)
+	}
 	L.Push(t)
 	return 1
 }

@@ -242,11 +242,12 @@ end`, "true", GroupHeap},
 		`print(ri.instruction(ri.goroutine(1):stack()[1].pc).length > 0)`, "true", GroupProgram},
 	{"ri.params", "(): table", "The parameters, as run gets them.",
 		`print(ri.params().limit)`, "nil", GroupProgram},
-	{"ri.target", "(): {pid, kind, describe, view, go, ends, less, looks}",
+	{"ri.target", "(): {pid, kind, describe, view, go, ends, less, looks, plugins}",
 		"What is looked at, how, and the Go release that built it. The kind is process, core, recording, or " +
 			"dying: a process that ri watch holds in its last moment; looks is how often the process of a recording " +
 			"was looked at; ends says how that ends (`exit status 2`), and is nil of others. less says why an " +
-			"instrument that has less = true sees live memory, though it was to have a copy.",
+			"instrument that has less = true sees live memory, though it was to have a copy. plugins are the modules that " +
+			"were loaded later, whose code ri doesn't read.",
 		`print(ri.target().view)`, "live", GroupProgram},
 	{"ri.buildinfo", "(): {go, path, version, id, settings: table, modules: {path, version, replaced}[]}",
 		"The program's build information.",

@@ -60,6 +60,9 @@ type Module struct {
 	Data, DataEnd, DataMask, DataWords,
 	BSS, BSSEnd, BSSMask, BSSWords,
 	ReadOnly, Text, End, Next Field
+	// Types and TypesEnd are where its type descriptors lie, and what their names count from. PluginPath is a string:
+	// which plugin it is.
+	Types, TypesEnd, PluginPath Field
 }
 
 // FinalizerBlock is finalizers that are about to run.
@@ -138,6 +141,8 @@ func (c *compiler) module(g *Group) (l Module) {
 	l.BSSMask, l.BSSWords = m.required(always, "gcbssmask.bytedata"), m.required(always, "gcbssmask.n")
 	l.ReadOnly, l.Text, l.End = m.required(always, "rodata"), m.required(always, "text"), m.required(always, "end")
 	l.Next = m.required(always, "next")
+	l.Types, l.TypesEnd = m.optional(always, "types"), m.optional(always, "etypes")
+	l.PluginPath = m.optional(always, "pluginpath.str", "pluginpath")
 	return l
 }
 

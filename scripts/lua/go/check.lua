@@ -92,13 +92,17 @@ local function look(p, wanted)
     ri.again(0.001)
   end
   local mark = l.mark
+  if target.plugins then
+    -- Who holds a lock, and who may still come, is told by the code of functions on stacks.
+    l.nomoment = ("code of plugin %s isn't read: who may still come isn't known"):format(table.concat(target.plugins, ", "))
+  end
   l.state = {}
   for _, g in ipairs(l.groups) do
     for _, id in ipairs(g.ids) do l.state[id] = g end
   end
   if l.live then
-    l.nomoment = target.less or "it needs memory of one moment: --view snapshot"
-    l.noheap = l.nomoment -- what moves meanwhile would be taken for unreachable
+    l.nomoment = l.nomoment or target.less or "it needs memory of one moment: --view snapshot"
+    l.noheap = target.less or "it needs memory of one moment: --view snapshot" -- what moves meanwhile would be taken for unreachable
     for _, lock in ipairs(l.waits.locks) do lock.holders = sure(lock.holders) end
   elseif never.needs_heap(l) or state.needs_heap(l) or unclosed.needs_heap(l) then
     l.heap, l.noheap = ri.heap { optional = true }

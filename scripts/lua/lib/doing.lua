@@ -78,15 +78,17 @@ end
 local function package(func) return func:match("^(.*/[^/.]*)%.") or func:match("^([^/.]*)%.") or func end
 
 local function goroutines(l)
-  local own, others, all, beside = {}, {}, 0, 0
+  local own, others, all, beside, unread = {}, {}, 0, 0, 0
   for _, g in ipairs(l.groups) do
     local f = locks.frame(g)
     all = all + g.count
     if f and not locks.standard(f.func) then
       local where = place(g) .. ": " .. state(g)
       own[where] = (own[where] or 0) + g.count
+    elseif not f then
+      unread = unread + g.count
     else
-      local name = f and package(f.func) or "?"
+      local name = package(f.func)
       others[name], beside = (others[name] or 0) + g.count, beside + g.count
     end
   end
@@ -96,6 +98,7 @@ local function goroutines(l)
     local names = lines(ranked(others), function(one) return ("%s %d"):format(one.name, one.n) end, "package")
     out[#out + 1] = ("%d in code of the standard library alone: %s"):format(beside, table.concat(names, ", "))
   end
+  if unread > 0 then out[#out + 1] = ("%d whose stacks can't be read"):format(unread) end
   return out, "ri run goroutines"
 end
 

@@ -1,0 +1,2 @@
+module plug
+go 1.26
