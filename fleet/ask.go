@@ -245,7 +245,7 @@ func (a *Asker) Ask(ctx context.Context, q *Question, sink Sink) (*Report, error
 	}
 	s.batch(asked, outcomes)
 	s.report.Took = a.now().Sub(begun)
-	s.finish(life)
+	s.finish(life, asked.Err() != nil)
 	return s.report, nil
 }
 

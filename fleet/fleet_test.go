@@ -484,6 +484,66 @@ func (s *site) left(want map[string]int) {
 	}
 }
 
+// TestCancel: a run is ended from elsewhere, by its author or an operator; it is listed; and what it asked is asked
+// again by its author alone, if it is as it was asked.
+func TestCancel(t *testing.T) {
+	s := newSite(t)
+	s.agent("h", 2, true)
+	s.await(2)
+	annID := s.identity("ann", "author")
+	ann, bob, op := s.asker(annID), s.asker(s.identity("bob", "author")), s.asker(s.identity("op", "operator"))
+	done := make(chan *Report)
+	go func() {
+		report, _ := s.ask(ann, run("hangs"))
+		done <- report
+	}()
+	id := ""
+	for id == "" {
+		list, err := op.Runs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.Rows {
+			v, _ := r.Get("run")
+			id, _ = v.(string)
+		}
+	}
+	if _, err := bob.Cancel(t.Context(), id); !errors.Is(err, errNotYours) {
+		t.Errorf("another author cancels: %v", err)
+	}
+	if _, err := op.Cancel(t.Context(), id[:6]); err != nil {
+		t.Error(err)
+	}
+	if n := (<-done).Totals(); n[Answered] > 0 {
+		t.Errorf("%v", n)
+	}
+	shown, err := ann.Show(t.Context(), id)
+	if state, _ := shown.Get("state"); err != nil || state != Cancelled {
+		t.Errorf("%v, %v", shown, err)
+	}
+	if signed, _ := shown.Get("signed"); signed != "by ann, author" {
+		t.Errorf("it is signed %v", signed)
+	}
+	if _, err := bob.Again(t.Context(), id); err == nil || !strings.Contains(err.Error(), "ann asked it") {
+		t.Errorf("another asks again: %v", err)
+	}
+	q, err := ann.Again(t.Context(), id)
+	if err != nil || q.Text() != "run hangs" {
+		t.Fatalf("%v, %v", q, err)
+	}
+	c, err := s.db.ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := row("id", id, "request", `{"Command": ["exec"], "Args": ["evil.lua"]}`)
+	if _, err := c.Transact(t.Context(), update(runTable, forged, "request")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ann.Again(t.Context(), id); !errors.Is(err, pki.ErrForged) {
+		t.Errorf("what was altered is asked again: %v", err)
+	}
+}
+
 // TestForged: a row that isn't what its author signed, or was there before, or is too late, does nothing, and the agent
 // says why.
 func TestForged(t *testing.T) {

@@ -73,19 +73,26 @@ func (s *asking) begin(ctx context.Context, cancel context.CancelCauseFunc) erro
 }
 
 // finish writes down how the run ended.
-func (s *asking) finish(ctx context.Context) {
+func (s *asking) finish(ctx context.Context, interrupted bool) {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Second)
 	defer stop()
 	totals := s.report.Totals()
 	state := Done
-	if s.stopped != "" || totals[NotAsked] > 0 {
+	if interrupted || s.stopped != "" || totals[NotAsked] > 0 {
 		state = Cancelled
 	}
 	r := row("id", s.run, "state", state, "totals", maps.Clone(totals))
-	if _, err := s.client.Transact(ctx, update(runTable, r, "state", "totals")); err != nil {
+	now := s.now()
+	old := remove(runTable, []any{[]any{"created", "<", now.Add(-kept).UnixMilli()}})
+	// Orders of who died are of no use any more.
+	orphans := remove(runTable, []any{[]any{"expires", "<", now.Add(-2 * skew).UnixMilli()}, []any{"whole", "!=", ""}})
+	if _, err := s.client.Transact(ctx, update(runTable, r, "state", "totals"), old, orphans); err != nil {
 		s.Say("how the run ended could not be written down: " + err.Error())
 	}
 }
+
+// kept is how long runs are kept.
+const kept = 90 * 24 * time.Hour
 
 var errNotYours = errors.New("a run is cancelled by its author, or by an operator")
 
