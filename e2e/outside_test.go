@@ -102,7 +102,30 @@ func TestOutside(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "0 of 4 objects") {
 		t.Errorf("after it was mended: %d %s %s", code, out, errs)
 	}
+	outsideFromAfar(t, p, server.URL, folder)
 	outsideFile(t, p, state)
+}
+
+// outsideFromAfar asks agents: it is they that allow what may be reached.
+func outsideFromAfar(t *testing.T, p *program, url, folder string) {
+	allow := []string{"--allow", "http=" + strings.TrimPrefix(url, "http://"), "--allow", "file=" + folder}
+	run := []string{"run", "object-outside", "listing=" + url + "/bucket", "-p", fmt.Sprint(p.pid), "--dry-run"}
+	strict, generous := startAgent(t), startAgent(t, allow...)
+	for _, c := range []struct {
+		at   string
+		args []string
+		code int
+		want string
+	}{
+		{strict.at, run, 4, "nobody has allowed"},
+		{strict.at, append(run[:len(run):len(run)], allow...), 4, "can't be given from elsewhere"},
+		{generous.at, run, 0, "0 of 4 objects"},
+	} {
+		out, errs, code := askRi(t, append([]string{"--at", c.at}, c.args...)...)
+		if code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%v: %d, want %d and %q: %s %s", c.args, code, c.code, c.want, out, errs)
+		}
+	}
 }
 
 // outsideFile replaces a file, with its guard, and takes it back when the process has ended.

@@ -199,8 +199,8 @@ func (s *session) processes(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	var list []struct {
-		PID  int    `json:"pid"`
-		Name string `json:"name"`
+		PID  int           `json:"pid"`
+		Name request.Bytes `json:"name"` // which may be anything
 	}
 	if err := json.Unmarshal(text, &list); err != nil {
 		return nil, failure(fmt.Errorf("the list of processes: %w", err))
@@ -211,8 +211,8 @@ func (s *session) processes(ctx context.Context) (map[string]string, error) {
 		if one.PID == os.Getpid() || parent(pid) == os.Getpid() { // the agent and its workers
 			continue
 		}
-		if only := s.agent.Only; len(only) == 0 || slices.Contains(only, pid) || slices.Contains(only, one.Name) {
-			found[ovsdb.Name(one.Name)+"_"+pid] = pid
+		if only := s.agent.Only; len(only) == 0 || slices.Contains(only, pid) || slices.Contains(only, string(one.Name)) {
+			found[ovsdb.Name(string(one.Name))+"_"+pid] = pid
 		}
 	}
 	s.mu.Lock()

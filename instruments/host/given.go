@@ -54,11 +54,18 @@ func (h *Host) checkPlaces(L *lua.LState, places *lua.LTable) {
 func (g *Given) Begin(why string) { g.why = why }
 
 // Forget gives the transaction up.
-func (g *Given) Forget() { g.host.transaction = nil }
+func (g *Given) Forget() {
+	if g.host != nil {
+		g.host.transaction = nil
+	}
+}
 
 func (g *Given) place(row int, column string) (*change.Plan, change.Place, error) {
 	h := g.host
-	v := g.places[row][column]
+	var v lua.LValue
+	if row < len(g.places) {
+		v = g.places[row][column]
+	}
 	if v == nil {
 		return nil, change.Place{}, fmt.Errorf("column %s of this row can't be changed: its instrument gives no place of it",
 			column)

@@ -42,7 +42,7 @@ func Of(s *looks.Session, c *recipes.Catalogue, look looks.Options) []*Table {
 	for _, p := range s.Fitting(c, look, nil) {
 		h := recipes.HeaderOf(p.Script)
 		if len(h.Columns) == 0 || h.Less || len(h.Modules) > 0 || p.Traces() || p.View == attach.Live ||
-			slices.Contains(h.Needs.Runtime, "heap") {
+			slices.Contains(h.Needs.Runtime, "heap") || slices.ContainsFunc(h.Params, aboutPlace) {
 			continue
 		}
 		t := &Table{Name: ovsdb.Name(p.Recipe.Name), Plan: p}
@@ -56,6 +56,11 @@ func Of(s *looks.Session, c *recipes.Catalogue, look looks.Options) []*Table {
 		out = append(out, t)
 	}
 	return out
+}
+
+// aboutPlace tells whether a parameter says which place of the program the instrument is about.
+func aboutPlace(p lang.Param) bool {
+	return p.Default == nil && (p.Type == lang.ParamExpr || p.Type == lang.ParamAddress || p.Type == lang.ParamGoType)
 }
 
 // mostRows is the limit of an instrument that has one: a table has all rows.
