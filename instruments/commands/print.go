@@ -2,8 +2,6 @@ package commands
 
 import (
 	"context"
-	"math"
-	"reflect"
 	"strings"
 
 	"ri/attach"
@@ -13,9 +11,6 @@ import (
 	"ri/values"
 	"ri/values/eval"
 )
-
-// maxPrinted bounds a string or slice that Print gives as one value of JSON.
-const maxPrinted = 1 << 20
 
 // Print looks at the target and writes what a Go expression stands for.
 func Print(ctx context.Context, out *rows.Output, expr string, depth int, how looks.Options,
@@ -48,99 +43,11 @@ func Print(ctx context.Context, out *rows.Output, expr string, depth int, how lo
 			return nil
 		}
 		return sink.Emit(rows.Of("expr", expr, "type", v.Type.Name, "addr", rows.AddressCell(v.Addr),
-			"value", plainValue(v, text)))
+			"value", jsonOf(v, depth), "text", text))
 	})
 	if err != nil {
 		return err
 	}
-	res.Columns = []rows.Column{{Name: "expr"}, {Name: "type"}, {Name: "addr"}, {Name: "value"}}
+	res.Columns = []rows.Column{{Name: "expr"}, {Name: "type"}, {Name: "addr"}, {Name: "value"}, {Name: "text"}}
 	return out.Conclude(res)
-}
-
-// plainValue is a value as JSON has it where it can: booleans, numbers and strings, what is in a value of sync/atomic,
-// a moment, the states of package sync's types; else its text in Go syntax.
-func plainValue(v values.Value, text string) any {
-	var plain any
-	var err error
-	if inner, offset, ok := v.Space().Atomic(v.Type); ok {
-		return plainValue(v.Space().At(v.Addr+uint64(offset), inner),
-			strings.TrimSuffix(text[strings.IndexByte(text, '(')+1:], ")"))
-	}
-	switch v.Type.Kind {
-	case reflect.Bool:
-		plain, err = v.Bool()
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		plain, err = v.Int()
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		var u uint64
-		if u, err = v.Uint(); u <= math.MaxInt64 {
-			plain = int64(u)
-		} else {
-			plain = u
-		}
-	case reflect.Float32, reflect.Float64:
-		plain, err = v.Float()
-	case reflect.String:
-		var s string
-		var full int
-		if s, full, err = v.Text(maxPrinted); full > len(s) {
-			return text
-		}
-		plain = s
-	case reflect.Struct:
-		plain, err = plainStruct(v, text)
-	case reflect.Interface:
-		inner, err := v.Elem()
-		if err != nil {
-			return text
-		}
-		return plainValue(inner, text)
-	default:
-		return text
-	}
-	if err != nil {
-		return text
-	}
-	return plain
-}
-
-// plainStruct is a struct of the standard library by what it means.
-func plainStruct(v values.Value, text string) (any, error) {
-	switch v.Type.Name {
-	case "time.Time":
-		return v.Time()
-	case "sync.Mutex":
-		m, err := v.Mutex()
-		return rows.Of("locked", m.Locked, "waiting", m.Waiting, "starving", m.Starving), err
-	case "sync.RWMutex":
-		m, err := v.RWMutex()
-		return rows.Of("locked", m.Locked, "readers", m.Readers, "readers_waiting", m.ReadersWaiting,
-			"writers_waiting", m.WritersWaiting), err
-	case "sync.WaitGroup":
-		g, err := v.WaitGroup()
-		return rows.Of("count", g.Count, "waiting", g.Waiting), err
-	case "sync.Once":
-		done, err := v.OnceDone()
-		return rows.Of("done", done), err
-	case "sync.Map":
-		entries := []any{}
-		for e, err := range v.SyncMap() {
-			if err != nil {
-				return text, err
-			}
-			if len(entries) == maxEntries {
-				return text, nil
-			}
-			entries = append(entries, rows.Of("key", plainEntry(e.Key), "value", plainEntry(e.Value)))
-		}
-		return entries, nil
-	}
-	return text, nil
-}
-
-// maxEntries bounds a sync.Map that Print gives as JSON.
-const maxEntries = 10_000
-
-func plainEntry(v values.Value) any {
-	return plainValue(v, v.Dump(values.DumpOptions{Depth: 2, OneLine: true}))
 }
