@@ -218,6 +218,10 @@ func (m *Monitor) note(x *Txn) {
 			continue
 		}
 		rows := m.pending[c.table]
+		// Of many monitors by condition most have nothing to do with a row: they aren't woken for it.
+		if rows[c.id] == nil && m.kind(w, pair{c.old, c.new}, w.where, w.where) == 0 {
+			continue
+		}
 		if rows == nil {
 			rows = map[ovsdb.UUID]*pair{}
 			m.pending[c.table] = rows
