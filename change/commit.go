@@ -408,6 +408,9 @@ func undoPartly(w attach.Writer, back []attach.Piece, cause error) error {
 func (p *Plan) act() error {
 	for i, a := range p.Actions {
 		if err := a.Do(); err != nil {
+			if errors.Is(err, ErrOutcome) {
+				return &tornError{fmt.Errorf("%s: %w", a.Text, err)}
+			}
 			if i > 0 || len(p.Changes) > 0 {
 				return &tornError{fmt.Errorf("%s: %w; what came before it in the transaction was done", a.Text, err)}
 			}

@@ -24,6 +24,8 @@ var (
 	ErrStale = fmt.Errorf("%w: found by address", ErrConflict)
 	// ErrAborted: the script said so.
 	ErrAborted = errors.New("aborted")
+	// ErrOutcome: an action was begun outside of the process, and nothing says how it ended.
+	ErrOutcome = errors.New("how it ended isn't known")
 )
 
 // Operation is what a change does, named as in RFC 7047.

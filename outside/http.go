@@ -114,7 +114,7 @@ func (a *Allowed) Put(ctx context.Context, at string, was *Response, body []byte
 	}
 	answer, err := a.do(ctx, http.MethodPut, at, body, header)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, ErrUnknown)
 	}
 	switch {
 	case answer.Status == http.StatusPreconditionFailed:

@@ -21,6 +21,8 @@ var (
 	ErrNotAllowed = errors.New("not allowed")
 	// ErrChanged: what was there is not what the guard says.
 	ErrChanged = errors.New("it is not what it was")
+	// ErrUnknown: it was asked for, and no answer says whether it was done.
+	ErrUnknown = errors.New("whether it was done isn't known")
 )
 
 // Limits of what is read or written.

@@ -200,7 +200,7 @@ func TestOVSDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
+	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, l) }()
 	defer func() { cancel(); <-ended }()
 	at := fmt.Sprintf("tcp:%s", l.Addr())
@@ -225,6 +225,27 @@ func TestOVSDB(t *testing.T) {
 	}
 	if _, err := a.Transact(ctx, "tcp:127.0.0.1:1", "d", nil); !errors.Is(err, ErrNotAllowed) {
 		t.Errorf("another server: %v", err)
+	}
+	cancel()
+	<-ended
+	ended <- nil
+	if _, err := a.Transact(context.Background(), at, "d", ops(guarded)); err == nil || errors.Is(err, ErrUnknown) {
+		t.Errorf("a server that isn't there: %v", err)
+	}
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	go func() {
+		if conn, err := deaf.Accept(); err == nil {
+			io.ReadAtLeast(conn, make([]byte, 10), 10)
+			conn.Close()
+		}
+	}()
+	at = fmt.Sprintf("tcp:%s", deaf.Addr())
+	if _, err := allow(t, "ovsdb="+at).Transact(context.Background(), at, "d", ops(guarded)); !errors.Is(err, ErrUnknown) {
+		t.Errorf("an answer that is lost: %v", err)
 	}
 	if Reads(ops(guarded)) || !Reads(ops(`[{"op":"select"}]`)) {
 		t.Error("what reads")

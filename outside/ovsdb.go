@@ -2,6 +2,7 @@ package outside
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -52,6 +53,9 @@ func (a *Allowed) Transact(ctx context.Context, at, database string, operations 
 		}
 	}()
 	answer, err := peer.Call(ctx, "transact", append([]any{database}, operations...)...)
+	if err != nil && !errors.As(err, new(*wire.Failure)) && !Reads(operations) {
+		err = fmt.Errorf("%w: %w", err, ErrUnknown)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}

@@ -197,8 +197,8 @@ func (w *watch) follow(id string) {
 	p, a := w.process, w.process.agent
 	begun, said := time.Now(), ""
 	defer func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
+		w.looking.Lock()
+		defer w.looking.Unlock()
 		a.note(Entry{Time: begun, Caller: p.caller.name, Role: p.caller.role.String(), From: p.from,
 			Request: "monitor " + p.name, Took: time.Since(begun).Seconds(), Stopped: w.stopped.Seconds(), Why: said})
 	}()

@@ -122,6 +122,9 @@ func guarded(err error) error {
 	if errors.Is(err, outside.ErrChanged) {
 		return fmt.Errorf("%w: %w", err, change.ErrConflict)
 	}
+	if errors.Is(err, outside.ErrUnknown) {
+		return fmt.Errorf("%w: %w", err, change.ErrOutcome)
+	}
 	return err
 }
 
