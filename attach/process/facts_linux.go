@@ -2,10 +2,12 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -102,7 +104,10 @@ func probePtrace() error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := cmd.Start(); errors.Is(err, os.ErrNotExist) { // an image with nothing else in it
+		in.Close()
+		return probeTraced()
+	} else if err != nil {
 		return fmt.Errorf("no child to try ptrace on: %w", err)
 	}
 	defer func() {
@@ -111,6 +116,20 @@ func probePtrace() error {
 		cmd.Wait()
 	}()
 	return trySeize(cmd.Process.Pid)
+}
+
+// probeTraced has a child, which is ri itself, be traced by its own wish (PTRACE_TRACEME): it stops before it runs.
+func probeTraced() error {
+	runtime.LockOSThread() // the tracer is a thread
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("no child to try ptrace on: %w", err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	return nil
 }
 
 func probePidfdGetfd() error {
