@@ -103,19 +103,24 @@ func (m *Monitor) initial() json.RawMessage {
 			continue
 		}
 		out.table(w.table.schema.Name)
-		for _, r := range sortedRows(w.table) {
-			if m.protocol == Plain || w.where.MatchAny(r) {
-				m.compose(&out, w, pair{new: r}, onInitial)
-			}
+		where := w.where
+		if m.protocol == Plain {
+			where = nil
+		}
+		for _, r := range sortedRows(w.table, where) {
+			m.compose(&out, w, pair{new: r}, onInitial)
 		}
 	}
 	return slices.Clip(out.finish())
 }
 
-func sortedRows(t *Table) []*Row {
-	out := make([]*Row, 0, len(t.rows))
+// sortedRows are those that a condition finds: few of many, often.
+func sortedRows(t *Table, where Condition) []*Row {
+	var out []*Row
 	for _, s := range t.rows {
-		out = append(out, s.row)
+		if where.MatchAny(s.row) {
+			out = append(out, s.row)
+		}
 	}
 	slices.SortFunc(out, func(a, b *Row) int { return slices.Compare(a.id[:], b.id[:]) })
 	return out
@@ -350,7 +355,7 @@ func (m *Monitor) Change(requests any) (before, after json.RawMessage, err error
 			continue
 		}
 		out.table(w.table.schema.Name)
-		for _, r := range sortedRows(w.table) {
+		for _, r := range sortedRows(w.table, nil) {
 			p := pair{r, r}
 			if kind := m.kind(w, p, w.where, c); kind == onInsert || kind == onDelete {
 				m.compose(&out, w, p, kind)
