@@ -439,7 +439,7 @@ func TestByRow(t *testing.T) {
 	if len(got) != 3 || !report.Outcomes[0].ByRow {
 		t.Errorf("%v", got)
 	}
-	report, got = s.ask(ann, run("much"))
+	report, _ = s.ask(ann, run("much"))
 	totals(t, report, map[string]int64{Answered: 3})
 	if o := report.Outcomes[0]; o.Code != exitPartial || !strings.Contains(o.Why, "1048576 bytes") || o.Rows < 1000 {
 		t.Errorf("a large answer: %+v", o)

@@ -53,7 +53,6 @@ type gathered struct {
 	stream  *rows.Stream // nil: all is shown at the end
 	result  *rows.Result
 	ended   int64
-	all     int64
 	failed  error
 }
 
