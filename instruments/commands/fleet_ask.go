@@ -59,7 +59,7 @@ type gathered struct {
 // FleetAsk asks many, and shows what they answer: rows with a host and a target, as they come (NDJSON) or at the end.
 func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Question, columns []rows.Column) error {
 	all := slices.Concat(fleetColumns, columns)
-	g := &gathered{out: out, columns: all, result: &rows.Result{Columns: all}}
+	g := &gathered{out: out, columns: all, result: &rows.Result{FindingsFirst: true, Columns: all}}
 	if len(columns) > 0 {
 		if err := out.Arrange.Check(all); err != nil {
 			return err
