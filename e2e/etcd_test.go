@@ -93,6 +93,9 @@ func etcdID(format string, v any) string {
 // TestEtcd compares the etcd pack with what etcd's own API says.
 func TestEtcd(t *testing.T) {
 	needAttach(t)
+	if !allVersions() {
+		t.Skip("only with RI_VERSIONS=all, as etcd takes minutes to build: its pack is tested on recordings of it")
+	}
 	for _, version := range versions([]string{"3.7"}, "3.5", "3.6", "3.7@go1.27.3") {
 		t.Run(version, func(t *testing.T) { etcdAPI(t, startEtcd(t, version), version) })
 	}

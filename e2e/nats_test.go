@@ -15,7 +15,7 @@ func TestNATS(t *testing.T) {
 	if !mayAttach() {
 		t.Skip("processes may not be stopped here")
 	}
-	for _, version := range versions([]string{"2.10", "2.15"}, "2.9", "2.11", "2.12", "2.15@go1.27.3") {
+	for _, version := range versions([]string{"2.15"}, "2.9", "2.10", "2.11", "2.12", "2.15@go1.27.3") {
 		t.Run(version, func(t *testing.T) {
 			t.Run("clients", func(t *testing.T) { natsClients(t, version) })
 			t.Run("routes", func(t *testing.T) { natsRoutes(t, version) })

@@ -12,6 +12,9 @@ import (
 // TestAddressSpace has ri, built as the Makefile does, say that its address space is limited where the limit leaves no
 // room for the Go runtime, or for what of the executable is zero; and run where there is room.
 func TestAddressSpace(t *testing.T) {
+	if !allVersions() {
+		t.Skip("only with RI_VERSIONS=all: it compiles all of ri once more")
+	}
 	exe := filepath.Join(t.TempDir(), "ri")
 	for _, args := range [][]string{
 		{"build", "-trimpath", "-ldflags=-s -w -E ri/instruments/commands.begin", "-o", exe, "./cmd/ri"},
