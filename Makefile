@@ -34,7 +34,7 @@ test: needs ## everything, on real processes
 
 test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd, more releases of Go, all faults planted in raft; what ri reads of each is compared with its API
 	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" RI_VERSIONS=all \
-		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$|TestStripped$$|TestBorrowedSymbols$$|AsLive$$|TestCrashes$$|TestCallsRaft$$|TestAddressSpace$$' -v
+		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$|TestStripped$$|TestBorrowedSymbols$$|AsLive$$|TestCrashes$$|TestCallsRaft$$|TestAddressSpace$$|TestTroubles' -v
 
 recordings: ## e2e/testdata/recordings anew, of real servers (minutes): by them the packs are tested without a server
 	RI_RECORDINGS=1 RI_VERSIONS=all go test ./e2e -count=1 -timeout=58m -run 'TestNATS$$/^2.1(0|5)$$|TestEtcd$$/^3.7$$|TestCoreDNS$$/^1.15$$'

@@ -18,6 +18,9 @@ func waitForEnd(t *testing.T, pid int) {
 	}
 	defer unix.Close(fd)
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000)
+	for err == unix.EINTR { // of the Go runtime's own signals
+		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000)
+	}
 	if err != nil || n == 0 {
 		t.Fatalf("ovsdb-client (pid %d) didn't end with the connection: %v", pid, err)
 	}
