@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func diesWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+
 func serveFolder(folder string) error {
 	parsed, err := ovsdb.ParseSchema([]byte(schema))
 	if err != nil {
@@ -62,7 +64,7 @@ func TestEngineIsKilled(t *testing.T) {
 		server = exec.Command(os.Args[0])
 		server.Env = append(os.Environ(), "RI_TEST_ENGINE="+folder)
 		server.Stderr = os.Stderr
-		server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		diesWithUs(server)
 		if err := server.Start(); err != nil {
 			t.Fatal(err)
 		}

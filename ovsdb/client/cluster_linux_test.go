@@ -62,6 +62,7 @@ func (c *cluster) run(name string, args ...string) string {
 func (c *cluster) start(n int) {
 	s := exec.Command("ovsdb-server", "-vconsole:off", "--remote=punix:"+c.path(n, "sock"), "--unixctl="+c.path(n, "ctl"),
 		c.path(n, "db"))
+	diesWithUs(s) // also where the tests are ended by their time
 	if err := s.Start(); err != nil {
 		c.t.Fatal(err)
 	}
