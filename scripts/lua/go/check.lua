@@ -26,9 +26,10 @@ for _, part in ipairs { death, stopped, locks, holders, pools, never, probable, 
   end
 end
 
--- Checks that conclude from what hasn't gone on between the looks: in a world that stands still nothing has.
+-- Checks that conclude from what hasn't gone on between the looks: in a world that stands still nothing has. A goroutine may stand in the middle of a
+-- channel's operation there, and have what another waits for in its registers alone.
 local timed = {}
-for _, name in ipairs { "lock-left", "lock-held", "full-queue", "wait-group", "context", "sql-pool", "goroutine-leak", "spinning" } do timed[name] = true end
+for _, name in ipairs { "lock-left", "lock-held", "full-queue", "wait-group", "context", "sql-pool", "goroutine-leak", "spinning", "blocked-forever" } do timed[name] = true end
 
 local names = {}
 for i, check in ipairs(all) do names[i] = check.name end
