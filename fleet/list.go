@@ -120,15 +120,20 @@ func (a *Asker) now() time.Time {
 	return time.Now()
 }
 
-// Hosts lists the agents.
-func (a *Asker) Hosts(ctx context.Context, where []string) (*rows.Result, error) {
+// census is what is in the database now.
+func (a *Asker) census(ctx context.Context) (*census, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	c, err := a.Database.ask(ctx)
 	if err != nil {
 		return nil, rows.Refused(err)
 	}
-	all, err := count(ctx, c, a.Identity, a.now())
+	return count(ctx, c, a.Identity, a.now())
+}
+
+// Hosts lists the agents.
+func (a *Asker) Hosts(ctx context.Context, where []string) (*rows.Result, error) {
+	all, err := a.census(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -187,13 +192,7 @@ func (h *host) labelCells(labels []string) (out rows.Row) {
 
 // Targets lists the processes that agents tell of.
 func (a *Asker) Targets(ctx context.Context, where []string) (*rows.Result, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	c, err := a.Database.ask(ctx)
-	if err != nil {
-		return nil, rows.Refused(err)
-	}
-	all, err := count(ctx, c, a.Identity, a.now())
+	all, err := a.census(ctx)
 	if err != nil {
 		return nil, err
 	}

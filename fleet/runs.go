@@ -130,19 +130,25 @@ func find(ctx context.Context, c *client.Client, id string) (ovsdb.Row, error) {
 		rows.QuoteName(id)))
 }
 
-// Show gives one run.
-func (a *Asker) Show(ctx context.Context, id string) (rows.Row, error) {
+// asked gives the run of which the id begins so, and its question.
+func (a *Asker) asked(ctx context.Context, id string) (ovsdb.Row, *Question, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	c, err := a.Database.ask(ctx)
 	if err != nil {
-		return nil, rows.Refused(err)
+		return nil, nil, rows.Refused(err)
 	}
 	r, err := find(ctx, c, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	q, err := question(r)
+	return r, q, err
+}
+
+// Show gives one run.
+func (a *Asker) Show(ctx context.Context, id string) (rows.Row, error) {
+	r, q, err := a.asked(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -228,17 +234,7 @@ const cancelling = 10 * time.Second
 // Again gives the question of a run, to be asked again. It must be one's own: whoever can write to the database could
 // have another question asked with one's rights else.
 func (a *Asker) Again(ctx context.Context, id string) (*Question, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	c, err := a.Database.ask(ctx)
-	if err != nil {
-		return nil, rows.Refused(err)
-	}
-	r, err := find(ctx, c, id)
-	if err != nil {
-		return nil, err
-	}
-	q, err := question(r)
+	r, q, err := a.asked(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -102,21 +102,9 @@ func undoFiles(ctx context.Context, out *rows.Output, entry *change.Entry, look 
 	if look.DryRun {
 		return out.Conclude(res)
 	}
-	if !look.Yes {
-		if yes, err := look.Ask.MayChange(ctx, "files", report); err != nil || !yes {
-			if err == nil {
-				err = rows.Refused(errors.New("not confirmed; nothing was changed"))
-			}
-			return err
-		}
-	}
-	path, err := look.JournalPath()
+	j, path, err := look.Agreed(ctx, "files", report, look.Yes)
 	if err != nil {
-		return rows.Refused(err)
-	}
-	j, err := change.OpenJournal(path)
-	if err != nil {
-		return rows.Refused(fmt.Errorf("nothing was changed: %w", err))
+		return err
 	}
 	defer j.Close()
 	who := change.WhoAmI()

@@ -28,6 +28,28 @@ type Asker interface {
 	MayForget(ctx context.Context, journal string, transactions int) (bool, error)
 }
 
+// Agreed has a person agree to what a report shows, unless that is done, and opens the journal that it is written into.
+func (l Options) Agreed(ctx context.Context, target string, report *rows.TransactionReport, done bool) (*change.Journal,
+	string, error) {
+	if !done {
+		if yes, err := l.Ask.MayChange(ctx, target, report); err != nil || !yes {
+			if err == nil {
+				err = rows.Refused(errors.New("not confirmed; nothing was changed"))
+			}
+			return nil, "", err
+		}
+	}
+	path, err := l.JournalPath()
+	if err != nil {
+		return nil, "", rows.Refused(err)
+	}
+	j, err := change.OpenJournal(path)
+	if err != nil {
+		return nil, "", rows.Refused(fmt.Errorf("nothing was changed: %w", err))
+	}
+	return j, path, nil
+}
+
 func newTransactionReport(plan *change.Plan, p *Plan) *rows.TransactionReport {
 	return &rows.TransactionReport{Comment: plan.Comment, DryRun: p.Look.DryRun, Changes: changeRows(plan),
 		State: "not made", Undoable: undoable(plan), Perishable: plan.Perishable()}
@@ -217,21 +239,9 @@ func (s *Session) commit(ctx context.Context, res *rows.Result, plan *change.Pla
 	if err != nil {
 		return err
 	}
-	if !p.Look.Yes && !agreed {
-		if yes, err := opt.Ask.MayChange(ctx, s.Target.Describe(), report); err != nil || !yes {
-			if err == nil {
-				err = rows.Refused(errors.New("not confirmed; nothing was changed"))
-			}
-			return err
-		}
-	}
-	path, err := opt.JournalPath()
+	j, path, err := opt.Agreed(ctx, s.Target.Describe(), report, opt.Yes || agreed)
 	if err != nil {
-		return rows.Refused(err)
-	}
-	j, err := change.OpenJournal(path)
-	if err != nil {
-		return rows.Refused(fmt.Errorf("nothing was changed: %w", err))
+		return err
 	}
 	defer j.Close()
 	if damage := j.Damage(); damage != "" {
