@@ -404,10 +404,9 @@ func TestTroubles(t *testing.T) {
 			checkTroubles(t, exe, nil, tr)
 		})
 	}
-	list := slices.DeleteFunc(slices.Clone(allTroubles), func(tr trouble) bool {
-		return tr.name == "frozen-timers" // timers that don't come freeze the healthy ones, too
+	inGroups(t, allTroubles, "-beside-healthy", func(t *testing.T, list ...trouble) {
+		checkTroubles(t, exe, healthy, list...)
 	})
-	inGroups(t, list, "-beside-healthy", func(t *testing.T, list ...trouble) { checkTroubles(t, exe, healthy, list...) })
 }
 
 // TestRestless has those found that spin and are parked for moments in between. A single look at a busy machine may

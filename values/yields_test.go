@@ -34,7 +34,7 @@ func TestYields(t *testing.T) {
 		s := values.New(f, attach.NewCache(view), target.Entry()-f.Entry())
 		s.SetThreads(view.Threads())
 		for g, err := range s.Goroutines() {
-			if err != nil || g.Status != "running" {
+			if err != nil || g.Status != "running" || g.System {
 				continue
 			}
 			frames, err := g.Stack(64)

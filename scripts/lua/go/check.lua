@@ -176,7 +176,7 @@ local function account(wanted)
   end
   local function run(l, check)
     if check.fits and not check.fits(l) then return end
-    if l.frozen and timed[check.name] then return leave(check, "all goroutines stand still: who waits may only wait for that") end
+    if l.frozen and timed[check.name] then return leave(check, l.frozen) end
     if check.needs == "heap" and l.noheap then return leave(check, l.noheap) end
     if check.needs and l.nomoment then return leave(check, l.nomoment) end
     local ok, list, why, missing = pcall(check.run, l)

@@ -103,14 +103,25 @@ function stopped.sample(l)
   l.stops_seen, l.stops_last = l.stops_seen + 1, runtime.nanotime()
 end
 
---- Whether the world stands still, once all looks are done.
+-- What stands still while a stop doesn't come. Of a safe point all Ps may be kept, by who waits for it and by whom it waits for; a mark that doesn't
+-- end keeps those that allocate, and timers that don't come keep all who wait for one, and who waits for those.
+local still = {
+  world = "all goroutines stand still: who waits may only wait for that",
+  ["safe point"] = "the collector can't go on: who waits may only wait for that",
+  stack = "the collector can't go on: who waits may only wait for that",
+  timers = "timers don't come: who waits may only wait for one",
+}
+
+--- Why goroutines may stand still that have nothing wrong with them, once all looks are done.
 -- @param l table, the look of the check
--- @return boolean
+-- @return string|nil
 function stopped.frozen(l)
-  for _, one in pairs(l.stops or {}) do
-    if one.kind == "world" then return true end
+  for _, kind in ipairs { "world", "safe point", "stack", "timers" } do
+    for _, one in pairs(l.stops or {}) do
+      if one.kind == kind then return still[kind] end
+    end
   end
-  return false
+  return nil
 end
 
 -- stack gives a goroutine's frames: those of the first look, or those of a stop where it has none.
