@@ -75,6 +75,7 @@ type Who struct {
 	Command    string // the command line
 	Recipe     string
 	Parameters map[string]string
+	Label      string // what it is found again by, with others of the same
 	PID        int
 	Started    time.Time // the process
 	Identity   string    // of the process: see attach.Process.Identity
@@ -211,6 +212,33 @@ func (j *Journal) Entries() []*Entry {
 	return out
 }
 
+// Labelled are the transactions of a process that carry a label and hold: what was made, or may have been, and wasn't
+// taken back. The last comes first.
+func (j *Journal) Labelled(label, identity string) (out []*Entry) {
+	undone := map[int64]bool{} // by a transaction that holds itself
+	for _, e := range slices.Backward(j.Entries()) {
+		if e.State == RolledBack || undone[e.Number] {
+			continue
+		}
+		if e.Plan.Undoes > 0 && e.State == Committed {
+			undone[e.Plan.Undoes] = true
+		}
+		if e.Label == label && e.Identity == identity {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Meets tells whether two transactions changed the same place.
+func (e *Entry) Meets(other *Entry) bool {
+	return slices.ContainsFunc(e.Plan.Changes, func(a *Change) bool {
+		return slices.ContainsFunc(other.Plan.Changes, func(b *Change) bool {
+			return a.Addr < b.Addr+uint64(len(b.After)) && b.Addr < a.Addr+uint64(len(a.After))
+		})
+	})
+}
+
 // Entry finds a transaction by its number.
 func (j *Journal) Entry(number int64) (*Entry, error) {
 	var has []string
@@ -234,6 +262,7 @@ func (j *Journal) entry(row ovsdb.Row) *Entry {
 		Plan: Plan{Comment: row["comment"].Text(), Collections: uint64(row["collections"].Int()),
 			Undoes: row["undoes"].Int()},
 		Who: Who{User: row["user"].Text(), Host: row["host"].Text(), Command: row["command"].Text(),
+			Label:  row["label"].Text(),
 			Recipe: row["recipe"].Text(), Parameters: row["parameters"].Strings(),
 			PID: int(row["pid"].Int()), Started: time.UnixMilli(row["started"].Int()), Identity: row["identity"].Text(),
 			Executable: row["executable"].Text(), BuildID: row["build_id"].Text()},
@@ -332,7 +361,8 @@ func (j *Journal) begin(p *Plan, who Who) (*record, error) {
 		"started": ovsdb.Scalar(who.Started.UnixMilli()),
 		"changes": ovsdb.Set(r.changes...), "parameters": ovsdb.Map(cleanMap(who.Parameters))}
 	for column, s := range map[string]string{"comment": p.Comment, "command": who.Command, "recipe": who.Recipe,
-		"user": who.User, "host": who.Host,
+		"label": who.Label,
+		"user":  who.User, "host": who.Host,
 		"identity": who.Identity, "executable": who.Executable, "build_id": who.BuildID} {
 		row[column] = ovsdb.Scalar(ovsdb.CleanString(s))
 	}

@@ -6,6 +6,7 @@ import "testing"
 var versions = map[string]string{
 	"1.0.0": "226868379 1924",
 	"1.1.0": "3754742612 1966", // Change.before_text: a string can be put back when its bytes are gone
+	"1.2.0": "1738760827 2002", // Transaction.label: what many made together is found again
 }
 
 func TestSchemaVersion(t *testing.T) {

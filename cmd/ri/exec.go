@@ -48,6 +48,7 @@ Lua globals, and what is returned is printed.`,
 		"look when the mutex `EXPR` is free: ri waits for it while the process runs; may be given again")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
+	o.addLabel(cmd.Flags())
 	o.addOutside(cmd.Flags())
 	o.addRecipes(cmd.Flags())
 	o.addProfile(cmd.Flags())

@@ -139,6 +139,11 @@ func (o *options) addJournal(f *pflag.FlagSet) {
 		"the journal of changes, `FILE` (default: ri/journal.db in $XDG_STATE_HOME, or ~/.local/state)")
 }
 
+// addLabel is for commands that change something.
+func (o *options) addLabel(f *pflag.FlagSet) {
+	f.StringVar(&o.look.Label, "label", "", "mark the change with `TEXT` in the journal: ri undo --labelled TEXT")
+}
+
 func (o *options) addRecipes(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.recipes, "recipes", nil, "read recipes from `FILE` too; may be given again")
 }

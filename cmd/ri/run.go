@@ -67,6 +67,7 @@ An instrument that no catalogue names is run by its file: ri run ./my.lua.`,
 	addRedaction(cmd.Flags(), &keep)
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
+	o.addLabel(cmd.Flags())
 	o.addOutside(cmd.Flags())
 	o.addRecipes(cmd.Flags())
 	o.addProfile(cmd.Flags())

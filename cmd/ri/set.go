@@ -36,6 +36,7 @@ type, or an expression for an existing value. --dry-run shows what would be chan
 	cmd.Flags().StringVar(&was, "was", "", "only if it is `VALUE` now")
 	o.addTarget(cmd.Flags())
 	o.addLook(cmd.Flags())
+	o.addLabel(cmd.Flags())
 	return cmd
 }
 

@@ -79,6 +79,9 @@ func stateText(e *change.Entry) string {
 func writeDetail(b *strings.Builder, e *change.Entry, detail int) {
 	fmt.Fprintf(b, "    %s@%s: %s\n", inert.Line(e.User), inert.Line(e.Host), inert.Line(e.Command))
 	fmt.Fprintf(b, "    pid %d (%s), started %s\n", e.PID, inert.Line(e.Executable), timeText(e.Started))
+	if e.Label != "" {
+		fmt.Fprintf(b, "    label %s\n", inert.Line(e.Label))
+	}
 	for _, c := range e.Plan.Changes {
 		switch {
 		case c.Type == change.FileType:
@@ -146,7 +149,7 @@ func entryRow(e *change.Entry, said string) rows.Row {
 		undoes = e.Plan.Undoes
 	}
 	return rows.Of("number", e.Number, "date", e.Date.UTC().Format("2006-01-02T15:04:05.000Z"),
-		"comment", e.Plan.Comment, "state", string(state), "reason", textOrNull(e.Reason),
+		"comment", e.Plan.Comment, "label", textOrNull(e.Label), "state", string(state), "reason", textOrNull(e.Reason),
 		"today", textOrNull(said), "undoes", undoes, "user", e.User, "host", e.Host, "command", e.Command, "recipe",
 		e.Recipe, "params", params, "pid", int64(e.PID),
 		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", e.Executable, "build_id", e.BuildID,

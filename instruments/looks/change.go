@@ -287,7 +287,7 @@ func (s *Session) endsHere(res *rows.Result, plan *change.Plan, p *Plan) bool {
 // who is by whom, and by what, a change is made.
 func (p *Plan) who() change.Who {
 	who := change.WhoAmI()
-	who.Recipe, who.Parameters = p.Recipe.Name, map[string]string{}
+	who.Recipe, who.Parameters, who.Label = p.Recipe.Name, map[string]string{}, p.Look.Label
 	for name, v := range p.Params {
 		who.Parameters[name] = fmt.Sprint(v)
 	}

@@ -122,6 +122,7 @@ type Options struct {
 	Spool          string   // folder for copies of all memory
 	Allow          []string // what may be reached outside of the process: see package outside
 	Journal        string   // the file that changes are written down in; "": the user's own
+	Label          string   // of what is changed, in the journal
 	DryRun         bool     // only show what would be changed
 	// Budget is the most CPU time that what is traced may cost, in cores; 0: trace.DefaultBudget.
 	Budget     float64

@@ -95,7 +95,7 @@ var table = map[string]rule{
 		"symbols": Author, "debuginfod": Author}},
 	"show": {role: Viewer, flags: flagsOf(recipes), needs: map[string]Role{"recipes": Author}, args: scripts},
 	"run": {role: Viewer, args: scripts,
-		flags: flagsOf(target, look, recipes, profile, arranged, redacted, "show-lua budget allow:theirs"),
+		flags: flagsOf(target, look, recipes, profile, arranged, redacted, "show-lua budget label allow:theirs"),
 		needs: map[string]Role{"write": Operator, "yes": Operator, "recipes": Author, "symbols": Author, "debuginfod": Author,
 			"view": Author, "precopy": Author, "max-time": Author, "ignore-lock": Author, "pprof": Author, "folded": Author,
 			"budget": Author, "policy": Author, "key-file": Author, "dry-run": Author, "wait": Author, "encrypt-to": Author,
@@ -109,7 +109,7 @@ var table = map[string]rule{
 		"max-time": Author, "wait": Author}},
 
 	"exec": {role: Author, needs: changes,
-		flags: flagsOf(target, look, recipes, profile, arranged, "eval lock allow:theirs"),
+		flags: flagsOf(target, look, recipes, profile, arranged, "eval lock label allow:theirs"),
 		args:  func(args []string) []string { return args }},
 	"print":  {role: Author, flags: flagsOf(target, look, "depth"), needs: changes},
 	"report": {role: Author, flags: flagsOf(target, look, recipes, "only skip"), needs: changes},
@@ -138,8 +138,8 @@ var table = map[string]rule{
 	"watch": {role: Author, flags: flagsOf(target, "on-exit:theirs record:theirs max-hold")},
 	"new":   {role: Author, flags: flagsOf(target, "expr"), made: newFiles},
 
-	"set":  {role: Operator, flags: flagsOf(target, look, "was")},
-	"undo": {role: Operator, flags: flagsOf(look, "force")},
+	"set":  {role: Operator, flags: flagsOf(target, look, "was label")},
+	"undo": {role: Operator, flags: flagsOf(process, look, "force label labelled")},
 	"log":  {role: Author, flags: flagsOf("more journal:theirs")},
 
 	"log compact":  {role: Operator, flags: flagsOf("journal:theirs")},
