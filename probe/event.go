@@ -35,6 +35,10 @@ type Event struct {
 	Return      *Returned      // nil: the call has no probed return, or hasn't returned
 	Ended       bool           // with Return nil: the frame is gone without a return (panic, Goexit)
 	Stack       []uint64       // return addresses, innermost first, if asked for
+	// Of a probe with Flow:
+	Flow  uint64 // which: 1, 2, ... of a session
+	What  FlowEvent
+	Other uint64 // of FlowStarted: the goroutine that was started
 }
 
 // Returned is the other end of a call.

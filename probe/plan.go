@@ -151,7 +151,12 @@ type Probe struct {
 	Count     bool
 	By        []Key
 	Histogram bool
+	// Flow: its hits open flows, or belong to them. Returns aren't paired with entries then.
+	Flow Flow
 }
+
+// Paired tells whether an entry waits for its return.
+func (p *Probe) Paired() bool { return len(p.Returns) > 0 && p.Flow == NoFlow }
 
 // Key is what hits are counted by: a number or, with Len, a text. Of a text Word is the address of the first byte. What
 // is compared of it is its length and its first Bytes bytes, a multiple of 8. It isn't there where not all of When

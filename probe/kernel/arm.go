@@ -35,6 +35,7 @@ type Armed struct {
 	controlMap, ringMap *ebpf.Map
 	control             control
 	ring                *ring
+	flows               *ebpf.Map         // nil: no probe has to do with flows
 	calls               map[int]*ebpf.Map // tables of calls, by size of an event; those of counts by -1-probe
 	blanks              map[int]*ebpf.Map // of each size of event one that says nothing
 	tables              map[int]*ebpf.Map
@@ -57,6 +58,7 @@ type Armed struct {
 	queue    []probe.Event
 	queued   int
 	ended    bool
+	limited  time.Time     // since when the limit is reached and flows go on; the pump's
 	more     chan struct{} // something happened
 	stop     chan struct{}
 	pumped   sync.WaitGroup
@@ -222,13 +224,16 @@ func checkProbe(p *probe.Probe) error {
 	if len(p.Sites) > maxSites || len(p.Returns) > maxSites {
 		return fmt.Errorf("%d sites, of at most %d: %w", max(len(p.Sites), len(p.Returns)), maxSites, ErrTooComplex)
 	}
-	if len(p.Returns) > 0 {
+	if len(p.Returns) > 0 || p.Flow != probe.NoFlow {
 		for _, s := range append(slices.Clone(p.Sites), p.Returns...) {
 			if !s.G {
-				return fmt.Errorf("no goroutine is known at %s:%d, so its returns can't be paired: %w", s.File, s.Line,
-					ErrNoPlace)
+				return fmt.Errorf("no goroutine is known at %s:%d, so neither its returns nor its flows can be told: %w", s.File,
+					s.Line, ErrNoPlace)
 			}
 		}
+	}
+	if p.Flow != probe.NoFlow && counts(p) {
+		return fmt.Errorf("what is only counted belongs to no flow: %w", ErrNoPlace)
 	}
 	if p.Histogram && len(p.Returns) == 0 {
 		return fmt.Errorf("a histogram of durations needs returns: %w", ErrNoPlace)
@@ -308,6 +313,9 @@ func (a *Armed) makeMaps() error {
 	if a.ring, err = newRing(a.ringMap.FD(), size); err != nil {
 		return err
 	}
+	if err := a.makeFlows(); err != nil {
+		return err
+	}
 	const memory = 64 << 20 // of all tables of calls of one size
 	for i := range a.probes {
 		p := &a.probes[i]
@@ -357,7 +365,7 @@ func newControl(l controlLayout) (*ebpf.Map, control, error) {
 func (a *Armed) callsKey(i int) (key, size int, ok bool) {
 	p := &a.probes[i]
 	switch {
-	case len(p.Returns) == 0:
+	case !p.Paired():
 		return 0, 0, false
 	case counts(p):
 		// A session has one for each size of key.
@@ -389,7 +397,7 @@ func (a *Armed) Counts() []probe.Counts {
 		o := &out[i]
 		*o = probe.Counts{Taken: c(countTaken), False: c(countFalse), Undecided: c(countUndecided), Nil: c(countNil),
 			Refused: c(countRefused), Lost: c(countLost), Nanos: c(countNanos) + sampled*c(countSampled)}
-		if len(a.probes[i].Returns) > 0 {
+		if a.probes[i].Paired() {
 			matched := c(countReturns) - c(countStray)
 			o.Open = max(c(countEntries), matched+c(countGone)) - matched - c(countGone)
 		}

@@ -114,8 +114,8 @@ func (a *Armed) spent() (perProbe []time.Duration, hits uint64) {
 		p := &a.probes[i]
 		c := func(counter int) uint64 { return a.control.count(i, counter) }
 		backs := c(countReturns)
-		entries := c(countRefused) + c(countOver) + c(countLost) + c(countFalse) + c(countNil)
-		if len(p.Returns) > 0 {
+		entries := c(countRefused) + c(countOver) + c(countLost) + c(countFalse) + c(countNil) + c(countAside)
+		if p.Paired() {
 			// Which side refused isn't told apart; a side too many is on the safe side.
 			entries += c(countEntries)
 		} else {
@@ -197,7 +197,7 @@ func (p *purse) over(spent time.Duration, budget float64, now time.Time) bool {
 func (a *Armed) refill(length time.Duration) {
 	for i := range a.probes {
 		event := takenCost + a.ledger.trap(i, false)
-		if len(a.probes[i].Returns) > 0 {
+		if len(a.probes[i].Returns) > 0 { // of flows, too
 			event += a.ledger.trap(i, true)
 		}
 		full := int64(max(1, a.options.Budget*float64(burst)/float64(event)))

@@ -41,6 +41,16 @@ func (a *Armed) decode(b []byte) (probe.Event, error) {
 	}
 	switch b[atKind] {
 	case kindHit:
+	case kindFlow + byte(probe.FlowEntered), kindFlow + byte(probe.FlowStep), kindFlow + byte(probe.FlowStarted),
+		kindFlow + byte(probe.FlowLeft), kindFlow + byte(probe.FlowEnded):
+		if p.Flow == probe.NoFlow {
+			return probe.Event{}, errEvent
+		}
+		e.What = probe.FlowEvent(b[atKind] - kindFlow)
+		e.Flow, e.Other = le64(b[atFlow:]), le64(b[atOther:])
+		if e.What > probe.FlowStep { // nothing is captured there
+			e.Pieces, e.Stack = nil, nil
+		}
 	case kindEntry:
 		e.Ended = true
 	case kindReturn:

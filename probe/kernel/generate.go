@@ -25,15 +25,21 @@ type generator struct {
 	depth     int          // bytes of stack in use
 	deepest   int
 	slots     slots
+	take      label // of a probe that opens flows: where a hit in a flow goes on, whatever the condition says
 	err       error
 }
 
 // slots are the places on the stack that all programs have: offsets from the frame pointer.
-type slots struct{ cookie, time, cfa, flags, word, other, count, key int }
+type slots struct {
+	cookie, time, cfa, flags, word, other, count, key int
+
+	flow, value int // of probes of flows: what is known of the flow of the hit; a value of the table
+}
 
 // mapsOf are the descriptors of the maps that a program uses.
 type mapsOf struct {
 	control, ring int
+	flows         int
 	calls, blank  int // of the probe's size class: the table of calls, and a value of it that says nothing
 	table         int
 	layout        controlLayout
@@ -51,6 +57,9 @@ func newGenerator(a *assembler, p *probe.Probe, index int, l layout, m mapsOf, h
 	g := &generator{assembler: a, probe: p, index: index, layout: l, entryTime: atTime, maps: m, how: how, opts: o}
 	g.slots = slots{cookie: g.alloc(8), time: g.alloc(8), cfa: g.alloc(8), flags: g.alloc(8), word: g.alloc(8),
 		other: g.alloc(8), count: g.alloc(16), key: g.alloc(24)}
+	if p.Flow != probe.NoFlow {
+		g.slots.flow, g.slots.value = g.alloc(sizeFlowSlot), g.alloc(sizeFlowValue)
+	}
 	return g
 }
 

@@ -13,6 +13,7 @@ import (
 //	32 thread (32 bits), return addresses (32 bits)
 //	40 CFA
 //	48 sixteen registers, by DWARF number
+//	176 of a probe of flows: which flow, and the goroutine that was started
 //	then, of a probe with returns: time, site and flags (32 bits each), sixteen registers
 //	then the reads of the entry, those of the return, and the return addresses
 //
@@ -30,6 +31,10 @@ const (
 	atCFA       = 40
 	atRegisters = 48
 	sizeHeader  = atRegisters + 16*8
+
+	atFlow   = sizeHeader
+	atOther  = atFlow + 8
+	sizeFlow = 16
 
 	backTime      = sizeHeader
 	backSite      = backTime + 8
@@ -50,6 +55,7 @@ const (
 	kindHit    = 1 // of a probe without returns
 	kindReturn = 2
 	kindEntry  = 3 // the entry of a call that has not returned, or never will
+	kindFlow   = 4 // of a probe of flows, plus its probe.FlowEvent
 )
 
 // flagUndecided marks an event whose condition was not decided.
@@ -65,7 +71,10 @@ type layout struct {
 func layoutOf(p *probe.Probe, frames int) layout {
 	var l layout
 	end := sizeHeader
-	if len(p.Returns) > 0 {
+	switch {
+	case p.Flow != probe.NoFlow:
+		end += sizeFlow
+	case p.Paired():
 		end += sizeBack
 	}
 	pieces := func(reads []probe.Read) []int {
@@ -77,12 +86,12 @@ func layoutOf(p *probe.Probe, frames int) layout {
 		return at
 	}
 	l.at = pieces(p.At.Reads)
-	if len(p.Returns) > 0 {
+	if p.Paired() {
 		l.back = pieces(p.Back.Reads)
 	}
 	l.frames = end
 	l.size = end + frames*sizeAddress
-	if len(p.Returns) > 0 {
+	if p.Paired() {
 		l.size = class(l.size)
 	}
 	return l
@@ -112,6 +121,7 @@ const (
 	countReturns              // hits of returns, also of calls that weren't kept
 	countGone                 // calls that never returned
 	countStray                // returns of calls that weren't kept
+	countAside                // of goroutines that are in no flow
 	sizeCounters   = 128
 	sampled        = 32
 )
@@ -120,6 +130,8 @@ const (
 const (
 	controlTaken  = 0 // of the whole session
 	controlLimit  = 8
+	controlFlows  = 16 // that were opened
+	controlOver   = 24 // of them, that are over
 	controlTokens = 64 // 64 bytes a probe: a signed number of events that may be taken
 	sizeTokens    = 64
 )

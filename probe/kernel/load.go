@@ -101,6 +101,9 @@ func (a *Armed) makeUnits(back bool) ([]*unit, error) {
 func (a *Armed) part(i int, back bool) (part, error) {
 	p := &a.probes[i]
 	m := mapsOf{control: a.controlMap.FD(), ring: a.ringMap.FD(), layout: a.control.layout}
+	if a.flows != nil {
+		m.flows = a.flows.FD()
+	}
 	if c := a.callsOf(i); c != nil {
 		m.calls = c.FD()
 	}

@@ -170,18 +170,21 @@ func (c *calls) generous() Options {
 	return Options{Goid: goidOffset(c), Budget: 100, Limit: 1 << 40, Ring: 64 << 20, Counting: -1}
 }
 
-func goidOffset(c *calls) int64 {
+func goidOffset(c *calls) int64 { return fieldOffset(c, "goid") }
+
+// fieldOffset is that of a field of runtime.g.
+func fieldOffset(c *calls, name string) int64 {
 	c.t.Helper()
 	typ, err := c.symbols.Type("runtime.g")
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	for _, f := range typ.Fields() {
-		if f.Name == "goid" {
+		if f.Name == name {
 			return int64(f.Offset)
 		}
 	}
-	c.t.Fatal("runtime.g has no goid")
+	c.t.Fatalf("runtime.g has no %s", name)
 	return 0
 }
 

@@ -212,8 +212,11 @@ func (g *generator) entry() {
 	g.reads, g.pieces = g.probe.At.Reads, g.layout.at
 	g.start()
 	no, null, refused, over, full := g.label(), g.label(), g.label(), g.label(), g.label()
+	g.gate()
 	g.decided(g.probe.At.When, no, null)
 	switch {
+	case g.probe.Flow != probe.NoFlow:
+		g.flowHit(refused, over, full)
 	case counts(g.probe) && len(g.probe.Returns) > 0:
 		g.keepTime(full)
 	case counts(g.probe):
@@ -364,6 +367,10 @@ func (g *generator) back() {
 	g.reads, g.pieces = g.probe.Back.Reads, g.layout.back
 	g.start()
 	g.count(countReturns)
+	if g.probe.Flow != probe.NoFlow {
+		g.flowBack()
+		return
+	}
 	stray := g.label()
 	g.callKey(stray)
 	g.calls(asm.FnMapLookupElem)

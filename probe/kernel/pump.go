@@ -60,7 +60,7 @@ func (a *Armed) pump() {
 		case over:
 			a.end(a.costly(perProbe, now))
 			return
-		case *a.control.at(controlTaken) >= a.options.Limit:
+		case *a.control.at(controlTaken) >= a.options.Limit && a.flowsOver(now):
 			a.end(ErrLimit)
 			return
 		case a.gone():
@@ -351,6 +351,9 @@ func (a *Armed) Close() error {
 	}
 	for _, m := range a.tables {
 		m.Close()
+	}
+	if a.flows != nil {
+		a.flows.Close()
 	}
 	for _, c := range []io.Closer{a.controlMap, a.ringMap, a.file} {
 		c.Close()

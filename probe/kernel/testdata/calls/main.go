@@ -265,6 +265,8 @@ func main() {
 				<-done
 			}
 			wg.Wait()
+		case "flows": // n calls of enter on m goroutines, each with steps of its own, and steps of nobody's
+			several(n, m, func(i int) { recovered(func() { enter(i, i%7 == 0) }); step(-1 - i) })
 		case "slow":
 			for i := 0; i < n; i++ {
 				calls = append(calls, Call{N: i, Elapsed: slow(time.Duration(m) * time.Microsecond)})
@@ -287,6 +289,59 @@ func main() {
 		}
 		check(out.Encode(map[string]any{"Calls": calls, "CPU": cpu() - begin}))
 	}
+}
+
+// enter is a call with a number that is known on its way: it makes four steps, enters itself, starts a goroutine that
+// starts one, and may panic. One that it starts outlives it.
+//
+//go:noinline
+func enter(id int, panics bool) {
+	step(id)
+	var wg sync.WaitGroup
+	wg.Add(2)
+	go func() {
+		defer wg.Done()
+		step(id)
+		go func() {
+			defer wg.Done()
+			step(id)
+		}()
+	}()
+	late := make(chan bool)
+	go func() {
+		<-late
+		step(-1)
+	}()
+	wg.Wait()
+	deeper(id)
+	if panics { // where it ends isn't seen until its goroutine does something else
+		panic("on the way")
+	}
+	step(id)
+	after(late)
+}
+
+// after lets what outlives a call go on once that has returned.
+func after(late chan bool) { time.AfterFunc(20*time.Millisecond, func() { close(late) }) }
+
+//go:noinline
+func deeper(id int) {
+	if id%2 == 0 {
+		nested(id)
+		return
+	}
+	step(id)
+}
+
+//go:noinline
+func nested(id int) { step(id) }
+
+//go:noinline
+func step(id int) { runtime.KeepAlive(id) }
+
+func recovered(f func()) {
+	defer func() { recover() }()
+	f()
 }
 
 // several does n things on m goroutines.
