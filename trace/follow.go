@@ -51,6 +51,9 @@ func (p *Plan) give(h *hits, ev *probe.Event, out *Summary, each func(*Hit) erro
 	if err := each(hit); err != nil {
 		return err
 	}
+	if hit.What == flowNames[probe.FlowEntered] {
+		out.Flows++
+	}
 	if out.Rows++; out.Rows >= p.request.Limit && p.decidesAfter() {
 		return errEnough
 	}

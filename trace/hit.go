@@ -8,6 +8,7 @@ import (
 
 	"ri/attach"
 	"ri/instruments/rows"
+	"ri/probe"
 	"ri/probe/compile"
 	"ri/values"
 )
@@ -26,6 +27,9 @@ type Hit struct {
 	Gone       bool          // the call ended without a return, and nobody knows when: a panic, or Goexit
 	Callers    []uint64      // return addresses, the innermost first, as many as the request says; of a process
 	Stack      []string      // the same with names; of a process only where rows are made
+	Flow       uint64        // which flow it belongs to; 0: none
+	What       string        // of the flow: enter, step, go, leave, end
+	Started    uint64        // of go: the goroutine that was started
 	Received   *Received     // what was received from a channel, if it is no call
 	// Entry and Return are what it took along, good until the next hit.
 	Entry, Return []Value
@@ -95,10 +99,16 @@ func (h *Hit) cells(all []Value) rows.Row {
 
 // row is what a hit is to people and programs. w says what of it is wanted.
 func (h *Hit) row(w *Probe, stack bool) rows.Row {
-	row := rows.Of("probe", textOrNil(w.Name), "time", h.Time, "nanotime", h.Nanotime, "goroutine", nil, "func", h.Func,
-		"into", textOrNil(h.Into))
+	row := rows.Of("probe", textOrNil(w.Name), "time", h.Time, "nanotime", h.Nanotime, "goroutine", nil,
+		"func", textOrNil(h.Func), "into", textOrNil(h.Into))
 	if h.Goroutine != 0 {
 		row[3].Value = int64(h.Goroutine)
+	}
+	if h.Flow != 0 {
+		row = append(h.flowCells(), row...)
+		if h.What != flowNames[probe.FlowEntered] && h.What != flowNames[probe.FlowStep] {
+			return row
+		}
 	}
 	entry := h.cells(h.Entry)
 	var result rows.Row

@@ -13,10 +13,11 @@ import (
 // hits makes rows of events.
 type hits struct {
 	*Plan
-	clock clock
+	clock   clock
+	entered map[uint64]*opened // flows that are open, of a request with steps
 }
 
-func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock()} }
+func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock(), entered: map[uint64]*opened{}} }
 
 // Columns are those of the rows, in their order.
 func (p *Plan) Columns() []rows.Column { return p.columns }
@@ -63,6 +64,12 @@ func (h *hits) hit(ev *probe.Event) (*Hit, bool) {
 	}
 	o := h.owners[ev.Probe]
 	site := h.site(ev)
+	if ev.What > probe.FlowStep {
+		hit := &Hit{Probe: o.probe, Time: h.clock.at(ev.Time), Nanotime: int64(ev.Time), Goroutine: ev.Goroutine,
+			Func: site.Func, Took: -1}
+		h.flowHit(hit, ev)
+		return hit, true
+	}
 	decided, undecided := o.program.Decide(ev)
 	if !decided && undecided == nil {
 		return nil, false
@@ -73,6 +80,9 @@ func (h *hits) hit(ev *probe.Event) (*Hit, bool) {
 	if o.wanted.Returns {
 		hit.Took, hit.Ended = ended(ev, len(h.probes[ev.Probe].Returns) > 0)
 		hit.Return = o.program.Return(ev)
+	}
+	if ev.Flow != 0 {
+		h.flowHit(hit, ev)
 	}
 	hit.Gone, hit.Callers = ev.Ended, ev.Stack
 	hit.Received = h.received(&o, ev, hit.Return)

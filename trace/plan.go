@@ -34,6 +34,8 @@ type Plan struct {
 	// byHits: what is counted by is no word, so hits are taken along, and are counted here.
 	byHits  bool
 	columns []rows.Column
+	opens   map[string]bool  // functions that open flows
+	shown   map[string]error // what is to be shown of flows: nil where a function has it
 }
 
 // Missed is a function, or an inlined call of one, that isn't probed.
@@ -73,7 +75,8 @@ func Prepare(ctx context.Context, s Process, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, rows.Refused(err)
 	}
-	p := &Plan{process: s, request: r, view: view, space: values.New(s.File, attach.NewCache(view), s.Bias)}
+	p := &Plan{process: s, request: r, view: view, space: values.New(s.File, attach.NewCache(view), s.Bias),
+		opens: map[string]bool{}, shown: map[string]error{}}
 	if err := p.prepare(); err != nil {
 		p.Close()
 		return nil, err
@@ -96,6 +99,9 @@ func (p *Plan) prepare() error {
 		}
 		return rows.Refused(why)
 	}
+	if err := p.unshown(); err != nil {
+		return err
+	}
 	maps, err := p.process.Mappings()
 	if err != nil {
 		return rows.Refused(err)
@@ -105,6 +111,9 @@ func (p *Plan) prepare() error {
 		o.program.Static(static)
 	}
 	p.columns = columnsOf(p.request.Probes, len(p.owners) > 1, p.request.Stack)
+	if p.request.flows {
+		p.columns = append(slices.Clone(flowColumns), p.columns...)
+	}
 	return nil
 }
 
@@ -199,8 +208,18 @@ func reasons(missed []Missed) string {
 func (p *Plan) function(w *Probe, fn *place.Function) error {
 	groups := map[string]int{} // by where arguments are; the probe
 	var why error
+	if w.Flow == probe.Within && p.opens[fn.Name] {
+		return nil // in a flow that is open what opens one is a step already
+	}
 	for i := range fn.Sites {
 		site := &fn.Sites[i]
+		if why := p.flowSite(w, fn, site); why != "" {
+			p.Missed = append(p.Missed, Missed{fn.Name, site.Into, site.File, site.Line, why})
+			continue
+		}
+		if w.Flow == probe.Opens {
+			p.opens[fn.Name] = true
+		}
 		vars := fn.Vars(site)
 		returns := w.Returns && site.Role == probe.Entry && site.G && fn.NoReturns == ""
 		key := fmt.Sprintf("%v %v %+v", site.Role, returns, placesOf(vars))
@@ -240,7 +259,10 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 			scope.Arguments = append(scope.Arguments, argumentOf(&vars[i]))
 		}
 	}
-	one := probe.Probe{Name: fn.Name, Sites: []probe.Site{*site}}
+	one := probe.Probe{Name: fn.Name, Sites: []probe.Site{*site}, Flow: w.Flow}
+	if w.Flow == probe.Opens || w.Flow == probe.Starts {
+		one.Returns = fn.Returns
+	}
 	if returns {
 		one.Returns = fn.Returns
 		if len(fn.Returns) > 0 {
@@ -263,6 +285,7 @@ func (p *Plan) compile(w *Probe, fn *place.Function, site *probe.Site, vars []pl
 		for _, s := range w.Show {
 			wanted.Show = append(wanted.Show, s.Expr)
 		}
+		wanted.Show = p.showable(&scope, w, wanted.Show)
 	}
 	if w.Histogram {
 		wanted.Show = []string{}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ri/instruments/rows"
+	"ri/probe"
 	"ri/probe/compile"
 )
 
@@ -24,7 +25,11 @@ type Request struct {
 	Histogram bool
 	// PanicOnWarn probes though the kernel panics on a warning.
 	PanicOnWarn bool
-	Ring        int // bytes for events that nobody has read yet; 0: what package kernel has
+	// Steps has calls of Probes[0] open flows, and these functions shown that one passes: see flow.go. As Functions.
+	Steps []string
+	Ring  int // bytes for events that nobody has read yet; 0: what package kernel has
+
+	flows bool // Probes were made for Steps
 }
 
 // Probe is functions, and what is wanted of them.
@@ -44,6 +49,7 @@ type Probe struct {
 	Histogram bool
 	// Receives, instead of Functions: what is received from channels.
 	Receives *Receives
+	Flow     probe.Flow // what its hits have to do with flows; Request.Steps says it
 	// Optional: it is no error if the program has no such function, or it can't be probed.
 	Optional bool
 }
@@ -85,7 +91,7 @@ func (r *Request) check() error {
 	case r.Budget < 0 || r.Budget > 64:
 		return rows.Usagef("--budget %g %%: a share of a core, such as 1%%", 100*r.Budget)
 	}
-	return nil
+	return r.follows()
 }
 
 // Bounded refuses a request that a person made without an end: a limit, and a time, can be raised and not left out.

@@ -20,6 +20,7 @@ type Summary struct {
 	Counts  probe.Counts // of all probes together
 	Rows    uint64       // that were given
 	Open    uint64       // calls that had not returned, and were given besides
+	Flows   uint64       // that were opened
 	Dropped uint64       // hits that a condition decided afterwards left out
 	Cost    kernel.Cost
 	Tables  []recorded.Table // of probes with Histogram
@@ -93,6 +94,9 @@ func (p *Plan) arm(ctx context.Context) (*kernel.Armed, *Summary, error) {
 // close takes what was counted of a trace that is over.
 func (s *Summary) close(p *Plan, armed *kernel.Armed) {
 	for i, c := range armed.Counts() {
+		if f := p.probes[i].Flow; f == probe.Starts || f == probe.Ends {
+			c = probe.Counts{Lost: c.Lost, Nanos: c.Nanos}
+		}
 		if p.owners[i].wanted.Histogram { // its table says it
 			c = probe.Counts{Nanos: c.Nanos}
 		}
@@ -169,6 +173,9 @@ func (p *Plan) events(ctx context.Context, armed *kernel.Armed, out *Summary, ea
 }
 
 func (p *Plan) limitText() string {
+	if p.request.flows {
+		return fmt.Sprintf("%s (--limit)", rows.Plural(int64(p.request.Limit), "flow"))
+	}
 	return fmt.Sprintf("%s (--limit)", rows.Plural(int64(p.request.Limit), "hit"))
 }
 

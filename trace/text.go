@@ -32,7 +32,7 @@ func (p *Plan) MissedText() []string {
 		lines = append(lines, fmt.Sprintf("unsure: %s of inlined calls, whose hits may be fewer or more than calls "+
 			"(--places lists them)", rows.Plural(int64(unsure), "place")))
 	}
-	return lines
+	return append(lines, p.missedFlows()...)
 }
 
 // MissedText says what isn't probed, briefly.
@@ -55,6 +55,9 @@ func MissedText(all []Missed) (lines []string) {
 func (s *Summary) Text() []string {
 	c := &s.Counts
 	parts := []string{rows.Plural(int64(c.Hits), "hit"), fmt.Sprintf("%s shown", rows.Thousands(int64(s.Rows)))}
+	if s.Flows > 0 {
+		parts = []string{rows.Plural(int64(s.Flows), "flow"), parts[0], rows.Plural(int64(s.Rows), "row")}
+	}
 	if s.Counted {
 		parts = parts[:1]
 	}

@@ -16,7 +16,7 @@ func newTrace(o *options) *cobra.Command {
 	r, w := trace.Request{}, trace.Probe{}
 	budget, stack, places := "", false, false
 	keep := commands.HitsOptions{}
-	var show []string
+	var show, steps []string
 	cmd := &cobra.Command{
 		Use:   "trace FUNC ... -p PID",
 		Short: "show calls of functions as they pass by",
@@ -29,6 +29,7 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 		Example: `  ri trace 'main.(*Server).handle' -p 4711
   ri trace 'net/http.(*conn).readRequest' --returns --when 'duration > 50ms' -p 4711
   ri trace main.lookup --when 'hasPrefix(key, "user/") && len(key) > 20' --show key -p 4711
+  ri trace main.handle --steps 'main.*' -p 4711    # what each call passes on its way
   ri trace main.lookup --places -p 4711    # where it would probe, and what a hit costs`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,6 +42,11 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 			}
 			for _, list := range show {
 				w.Show = append(w.Show, trace.ParseShow(list)...)
+			}
+			for _, list := range steps {
+				for _, one := range trace.ParseShow(list) {
+					r.Steps = append(r.Steps, one.Name)
+				}
 			}
 			w.Returns = w.Returns || r.Histogram
 			r.Probes = []trace.Probe{w}
@@ -83,6 +89,8 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 	f.StringArrayVar(&w.After, "when-after", nil,
 		"as --when, but decided by ri over what a hit took along: for an `EXPR` that the kernel can't decide")
 	f.StringArrayVar(&show, "show", nil, "show `EXPR,...`, instead of all arguments and results; may be given again")
+	f.StringArrayVar(&steps, "steps", nil,
+		"follow each call until it returns: show `FUNC,...` that its goroutine, and those that it starts, pass")
 	f.BoolVar(&w.Returns, "returns", false, "show calls when they return, with results and duration")
 	f.BoolVar(&stack, "stack", false, "show who calls")
 	f.StringArrayVar(&r.By, "count", nil,
@@ -113,8 +121,8 @@ func (o *options) completeFunction(_ *cobra.Command, _ []string, typed string) (
 
 // taken refuses what can't be said of hits that were taken already.
 func taken(f *pflag.FlagSet) error {
-	for _, name := range []string{"for", "budget", "windows", "depth", "bytes", "places", "panic-on-warn", "stack",
-		"policy", "key-file", "deny-numbers", "encrypt-to"} {
+	for _, name := range []string{"steps", "for", "budget", "windows", "depth", "bytes", "places", "panic-on-warn",
+		"stack", "policy", "key-file", "deny-numbers", "encrypt-to"} {
 		if f.Changed(name) {
 			return rows.Usagef("--%s is decided when hits are taken, and those of a recording were", name)
 		}

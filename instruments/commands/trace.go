@@ -31,6 +31,10 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 		return rows.Usagef("-o %s: a recording keeps hits, and --count and --hist take none along; count the recording's "+
 			"(ri trace -r FILE --count ...), or write the table with > FILE", rows.QuoteName(keep.File))
 	}
+	if len(request.Steps) > 0 {
+		return rows.Usagef("-o %s: a recording has no flows yet; write the rows of --steps with --ndjson > FILE",
+			rows.QuoteName(keep.File))
+	}
 	s, err := traceSession(choice)
 	if err != nil {
 		return err

@@ -119,8 +119,8 @@ var table = map[string]rule{
 	"path":   {role: Author, flags: flagsOf(target, look), needs: changes},
 	"diff":   {role: Author, flags: flagsOf(target, look, recipes, "interval depth"), needs: changes},
 	"top":    {role: Author, flags: flagsOf(target, look, "interval count depth"), needs: changes},
-	"trace": {role: Author, flags: flagsOf(target, redacted, "when when-after show returns stack count hist limit for "+
-		"budget windows depth bytes places panic-on-warn")},
+	"trace": {role: Author, flags: flagsOf(target, redacted, "when when-after show steps returns stack count hist limit "+
+		"for budget windows depth bytes places panic-on-warn")},
 	"types":  {role: Author, flags: flagsOf(target, "all")},
 	"vars":   {role: Author, flags: flagsOf(target)},
 	"funcs":  {role: Author, flags: flagsOf(target)},
