@@ -73,7 +73,7 @@ func (db Database) open(ctx context.Context, tell func(string)) (*client.Client,
 const reach = 15 * time.Second
 
 // ask opens the database for a command, and says at once if it can't be reached or is another one.
-func (db Database) ask(ctx context.Context) (*client.Client, error) {
+func (db Database) ask(ctx context.Context, tables ...string) (*client.Client, error) {
 	c, err := db.open(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (db Database) ask(ctx context.Context) (*client.Client, error) {
 	defer stop()
 	schema, err := c.Schema(waiting)
 	if err == nil {
-		err = checkSchema(schema)
+		err = checkSchema(schema, append(tables, ownTables...)...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the fleet's database: %w", err)

@@ -156,7 +156,7 @@ func (m *Member) describe() error {
 func (m *Member) keep(ctx context.Context) error {
 	schema, err := m.client.Schema(ctx)
 	if err == nil {
-		err = checkSchema(schema)
+		err = checkSchema(schema, ownTables...)
 	}
 	if err != nil {
 		return err
@@ -236,12 +236,16 @@ func (m *Member) scan() {
 	}
 	m.known = map[string]ovsdb.Row{}
 	for _, t := range all {
-		id := m.targetID(t.PID, t.Start)
-		clean := ovsdb.CleanString
-		m.known[id] = row("id", id, "host", m.id, "pid", t.PID, "start", int64(t.Start), "name", clean(t.Name),
-			"module", clean(t.Module), "version", clean(t.Version), "go", clean(t.Go), "user", clean(t.User),
-			"container", clean(t.Container), "symbols", t.Symbols)
+		r := m.targetRow(t)
+		m.known[r["id"].Text()] = r
 	}
+}
+
+func (m *Member) targetRow(t Target) ovsdb.Row {
+	clean := ovsdb.CleanString
+	return row("id", m.targetID(t.PID, t.Start), "host", m.id, "pid", t.PID, "start", int64(t.Start), "name",
+		clean(t.Name), "module", clean(t.Module), "version", clean(t.Version), "go", clean(t.Go), "user", clean(t.User),
+		"container", clean(t.Container), "symbols", t.Symbols)
 }
 
 func (m *Member) targetID(pid int, start uint64) string {

@@ -21,13 +21,29 @@ const (
 	resultTable = "Run_Result"
 )
 
+// ownTables are what every release of this database has; who needs others says so, since a database may be older.
+var ownTables = []string{hostTable, targetTable, runTable, answerTable, resultTable}
+
+// Tables of package flow, which says who writes what.
+const (
+	TenantTable  = "Tenant"
+	TokenTable   = "Tenant_Token"
+	DeviceTable  = "Device"
+	TraceTable   = "Trace"
+	EnabledTable = "Trace_Enabled"
+	KeyTable     = "Trace_Key"
+	StateTable   = "Trace_Host"
+	FlowTable    = "Flow"
+	HopTable     = "Flow_Hop"
+)
+
 // Schema is the database's, as ovsdb-tool create takes it. Times are milliseconds since 1970.
 //
 // A Host and its Targets are written by that agent alone, a Run by who asks, a Run_Target and its Run_Results by the
 // agent that answers (who asks deletes what it has read).
 const Schema = `{
   "name": "ri",
-  "version": "1.0.0",
+  "version": "1.1.0",
   "tables": {
     "Host": {
       "isRoot": true, "indexes": [["id"]],
@@ -97,7 +113,103 @@ const Schema = `{
         "host": {"type": "string", "mutable": false},
         "target": {"type": "string", "mutable": false},
         "number": {"type": "integer"},
-        "data": {"type": "string"}}}}}
+        "data": {"type": "string"}}},
+    "Tenant": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "generation": {"type": "integer"},
+        "spec": {"type": "string"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Tenant_Token": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "tenant": {"type": "string"},
+        "created": {"type": "integer"},
+        "expires": {"type": "integer"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Device": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "generation": {"type": "integer"},
+        "spec": {"type": "string"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Trace": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "tenant": {"type": "string", "mutable": false},
+        "created": {"type": "integer"},
+        "spec": {"type": "string"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Trace_Enabled": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "generation": {"type": "integer"},
+        "expires": {"type": "integer"},
+        "spec": {"type": "string"},
+        "commitment": {"type": "string"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Trace_Key": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "trace": {"type": "string", "mutable": false},
+        "generation": {"type": "integer"},
+        "host": {"type": "string", "mutable": false},
+        "sealed": {"type": "string"}}},
+    "Trace_Host": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "trace": {"type": "string", "mutable": false},
+        "host": {"type": "string", "mutable": false},
+        "name": {"type": "string"},
+        "generation": {"type": "integer"},
+        "state": {"type": "string"},
+        "why": {"type": "string"},
+        "done": {"type": "string"},
+        "targets": {"type": "integer"},
+        "hits": {"type": "integer"},
+        "matched": {"type": "integer"},
+        "ambiguous": {"type": "integer"},
+        "updated": {"type": "integer"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Flow": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "trace": {"type": "string", "mutable": false},
+        "generation": {"type": "integer"},
+        "host": {"type": "string", "mutable": false},
+        "hash": {"type": "string"},
+        "time": {"type": "integer"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}},
+    "Flow_Hop": {
+      "isRoot": true, "indexes": [["id"]],
+      "columns": {
+        "id": {"type": "string", "mutable": false},
+        "trace": {"type": "string", "mutable": false},
+        "generation": {"type": "integer"},
+        "host": {"type": "string", "mutable": false},
+        "flow": {"type": "string"},
+        "side": {"type": "string"},
+        "ambiguous": {"type": "boolean"},
+        "time": {"type": "integer"},
+        "rows": {"type": "integer"},
+        "sealed": {"type": "string"},
+        "certificate": {"type": "string"},
+        "signature": {"type": "string"}}}}}
 `
 
 // parsed is the schema that this release knows.
@@ -199,9 +311,10 @@ func remove(table string, where []any) client.Op {
 	return client.Op{"op": "delete", "table": table, "where": where}
 }
 
-// checkSchema says what is wrong with a server's schema.
-func checkSchema(s *ovsdb.Schema) error {
-	for name, t := range parsed().Tables {
+// checkSchema says what is wrong with a server's schema: which of the tables that are needed it lacks.
+func checkSchema(s *ovsdb.Schema, needed ...string) error {
+	for _, name := range needed {
+		t := parsed().Tables[name]
 		theirs := s.Tables[name]
 		if theirs == nil {
 			return fmt.Errorf("its database %s has no table %s: it is of another release (ri fleet schema prints this one's)",
