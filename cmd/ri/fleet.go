@@ -66,7 +66,7 @@ them does as well.`,
 	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o), newFleetRun(o),
 		newFleetCheck(o), newFleetExec(o), newFleetPrint(o))
 	cmd.AddCommand(newFleetRuns(o), newFleetShow(o), newFleetCancel(o), newFleetRerun(o),
-		newFleetSimulate(o))
+		newFleetSimulate(o), newFleetTenant(o), newFleetDevice(o), newFleetTrace(o))
 	return cmd
 }
 

@@ -17,7 +17,8 @@ func newPKI(o *options) *cobra.Command {
 		Short: "certificates of a site: init, issue, renew, revoke, list",
 		Long: `Make and keep the certificates by which agents and those who ask know each other (docs/serving.md). A site has
 an authority, a folder of its own that stays where it is; what it gives out is one file for each agent and each
-person: key, certificate and authority. A person's says what the person may: viewer, author, operator.`,
+person: key, certificate and authority. A person's says what the person may: viewer, author, operator. That of
+ri serve --rest says tracer.`,
 		Example: `  ri pki init
   ri pki issue db7 --agent --host db7.example.com,10.0.0.7 -o db7.pem
   ri pki issue ann --role author -o ann.pem
@@ -61,7 +62,8 @@ person: key, certificate and authority. A person's says what the person may: vie
 		},
 	}
 	issue.Flags().BoolVar(&agent, "agent", false, "it is an agent's")
-	issue.Flags().StringVar(&wish.Kind, "role", "", "it is of who asks, and may what `ROLE` may: viewer, author, operator")
+	issue.Flags().StringVar(&wish.Kind, "role", "", "it is of who asks, and may what `ROLE` may: viewer, author, "+
+		"operator; tracer: of ri serve --rest")
 	issue.Flags().StringSliceVar(&wish.Hosts, "host", nil, "`NAMES` and addresses by which the agent is called, "+
 		"separated by commas")
 	renew := &cobra.Command{

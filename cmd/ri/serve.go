@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ const mostMiB = 1 << 40
 const leastMonitor = 100 * time.Millisecond
 
 func newServe(o *options) *cobra.Command {
-	remote, own, crl, tcpRole, all, disarm := "", "", "", "", false, false
+	remote, own, crl, tcpRole, rest, all, disarm := "", "", "", "", "", false, false
 	db, labels := "", []string(nil)
 	memory, output := int64(4<<10), int64(1<<10)
 	agent := &serve.Agent{Version: commands.OwnVersion()}
@@ -47,10 +48,14 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
   ri serve --remote pssl:6640,punix:/run/ri/agent.sock --tls db7.pem
   ri serve --remote 'ssl:[fe80::1%eth0]:6640' --tls db7.pem
   ri serve --tls db7.pem --remote pssl: --db ssl:desk:6641 --labels env=prod,rack=7
+  ri serve --rest pssl:8443 --tls rest.pem --db ssl:desk:6641
   ri serve --disarm
   ri --at ssl:db7:6640 check -p 4711`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if rest != "" {
+				return o.serveRequests(cmd, rest, db, own, crl)
+			}
 			if remote == "" {
 				remote = "punix:" + method.DefaultSocket()
 			}
@@ -157,7 +162,30 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 	f.Int64Var(&output, "max-output", output, "how much a request may print, `MIB`; 0: unlimited")
 	f.BoolVar(&disarm, "disarm", false, "end the agent that has the folder, and all that it does")
 	f.StringVar(&db, "db", "", "register in the database of a fleet, `METHOD,...` of its servers (docs/fleet.md)")
+	f.StringVar(&rest, "rest", "", "be no agent, and serve requests for traces of a fleet over HTTP at `METHOD,...` "+
+		"(docs/flows.md)")
 	f.StringSliceVar(&labels, "labels", nil, "what the host is known by in the fleet, `NAME=VALUE,...`")
 	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
 	return cmd
+}
+
+// serveRequests serves requests for traces, which is another thing than an agent.
+func (o *options) serveRequests(cmd *cobra.Command, rest, db, own, crl string) error {
+	for _, name := range []string{"remote", "labels", "pid", "all", "allow", "disarm", "tcp-role", "insecure-tcp",
+		"monitor", "folder"} {
+		if cmd.Flags().Changed(name) {
+			return rows.Usagef("--%s is of agents, and with --rest this is none: start another ri serve for it", name)
+		}
+	}
+	if db == "" {
+		db = os.Getenv(dbVariable)
+	}
+	if own == "" {
+		return rows.Usagef("--rest signs what it enables: --tls FILE (ri pki issue NAME --role tracer makes one)")
+	}
+	identity, err := pki.Load(own, crl)
+	if err != nil {
+		return rows.Refused(err)
+	}
+	return commands.ServeRequests(cmd.Context(), o.remarks(), db, rest, identity)
 }

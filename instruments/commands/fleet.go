@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"ri/attach/proc"
 	"ri/files"
@@ -64,10 +65,15 @@ func JoinFleet(agent *serve.Agent, db string, labels map[string]string) error {
 	if agent.ID, err = m.ID(); err != nil {
 		return rows.Refused(fmt.Errorf("the agent's folder: %w", err))
 	}
+	var beside sync.WaitGroup
 	agent.Beside = func(ctx context.Context) {
+		if agent.Identity != nil {
+			beside.Go(func() { traceFlows(agent, place, m)(ctx) })
+		}
 		if err := m.Run(ctx); err != nil && ctx.Err() == nil {
 			agent.Say("the fleet: " + err.Error())
 		}
+		beside.Wait()
 	}
 	return nil
 }

@@ -24,11 +24,15 @@ func PKIInit(out *rows.Output, dir, site string) error {
 func PKIIssue(out *rows.Output, dir string, w pki.Wish, agent bool, file string) error {
 	switch {
 	case agent == (w.Kind != ""):
-		return rows.Usagef("say what %s is: --agent, or --role viewer, author or operator", rows.QuoteName(w.Name))
+		return rows.Usagef("say what %s is: --agent, or --role viewer, author, operator or tracer", rows.QuoteName(w.Name))
 	case agent:
 		w.Kind = pki.Agent
 		if len(w.Hosts) == 0 {
 			out.Log("no --host: whoever calls this agent finds no name of it in its certificate, so it can only call itself")
+		}
+	case w.Kind == pki.Tracer:
+		if len(w.Hosts) == 0 {
+			out.Log("no --host: whoever calls ri serve --rest by TLS finds no name of it in its certificate")
 		}
 	default:
 		if _, err := request.ParseRole(w.Kind); err != nil {

@@ -31,8 +31,12 @@ import (
 	"ri/files"
 )
 
-// Agent is the kind of certificates that agents have; others are roles.
-const Agent = "agent"
+// Agent is the kind of certificates that agents have, and Tracer that of the server of requests for traces, which can
+// enable what operators defined, and is none that asks; others are roles.
+const (
+	Agent  = "agent"
+	Tracer = "tracer"
+)
 
 // Scheme is of the URI that says what a holder is.
 const Scheme = "ri"

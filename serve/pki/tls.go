@@ -201,6 +201,25 @@ func (i *Identity) Config(other func(Holder) error, host string) *tls.Config {
 	}
 }
 
+// Serving is for a server that who has no certificate may call as well, and be known otherwise. A certificate that is
+// shown must be a good one, of who asks.
+func (i *Identity) Serving() *tls.Config {
+	c := i.Config(nil, "")
+	c.ClientAuth = tls.RequestClientCert
+	c.NextProtos = []string{"http/1.1"}
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) == 0 {
+			return nil
+		}
+		who, err := i.Good(s.PeerCertificates[0], "")
+		if err != nil {
+			return err
+		}
+		return IsAsker(who)
+	}
+	return c
+}
+
 // IsAgent refuses who is no agent.
 func IsAgent(h Holder) error {
 	if h.Kind != Agent {

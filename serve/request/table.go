@@ -155,6 +155,13 @@ var table = map[string]rule{
 	"fleet targets": {local: true}, "fleet run": {local: true}, "fleet check": {local: true},
 	"fleet simulate": {local: true}, "fleet runs": {local: true}, "fleet show": {local: true},
 	"fleet cancel": {local: true}, "fleet rerun": {local: true}, "fleet exec": {local: true}, "fleet print": {local: true},
+	"fleet tenant": {local: true}, "fleet tenant create": {local: true}, "fleet tenant list": {local: true},
+	"fleet tenant show": {local: true}, "fleet tenant delete": {local: true}, "fleet tenant token": {local: true},
+	"fleet device": {local: true}, "fleet device create": {local: true}, "fleet device list": {local: true},
+	"fleet device show": {local: true}, "fleet device delete": {local: true},
+	"fleet trace": {local: true}, "fleet trace create": {local: true}, "fleet trace list": {local: true},
+	"fleet trace show": {local: true}, "fleet trace enable": {local: true}, "fleet trace disable": {local: true},
+	"fleet trace delete": {local: true}, "fleet trace hosts": {local: true}, "fleet trace flows": {local: true},
 	"pki": {local: true}, "pki init": {local: true}, "pki issue": {local: true}, "pki renew": {local: true},
 	"pki revoke": {local: true}, "pki list": {local: true},
 }

@@ -1,0 +1,55 @@
+package flow
+
+import "sync"
+
+// ledger is who was given how much of the budgets: of a tenant at a process, of a process, of the host.
+type ledger struct {
+	process, host float64 // the most, in cores
+
+	mu      sync.Mutex
+	spent   map[string]float64 // by process, and by process and tenant
+	ofWhole float64
+}
+
+// Budgets of all requests together, in cores.
+const (
+	processBudget = 0.02
+	hostBudget    = 0.10
+	// smallest is the least part of a tenant's share that is worth arming.
+	smallest = 1.0 / 16
+)
+
+func newLedger() *ledger {
+	return &ledger{process: processBudget, host: hostBudget, spent: map[string]float64{}}
+}
+
+// allot gives half of what is left of a tenant's share at a process, so that there is some left for the next; false:
+// nothing is. What was given comes back by release.
+func (l *ledger) allot(process, tenant string, share float64) (part float64, release func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	own := process + " " + tenant
+	left := min(share-l.spent[own], l.process-l.spent[process], l.host-l.ofWhole)
+	least := share * smallest
+	part = max(left/2, least)
+	if left < least*0.999 {
+		return 0, nil, false
+	}
+	l.add(own, process, part)
+	return part, sync.OnceFunc(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.add(own, process, -part)
+	}), true
+}
+
+func (l *ledger) add(own, process string, part float64) {
+	l.spent[own] += part
+	l.spent[process] += part
+	l.ofWhole += part
+	for _, k := range []string{own, process} {
+		if l.spent[k] < 1e-12 {
+			delete(l.spent, k)
+		}
+	}
+}

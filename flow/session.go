@@ -1,0 +1,469 @@
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"ri/fleet"
+	"ri/ovsdb"
+	"ri/ovsdb/client"
+)
+
+// States of a request at a host.
+const (
+	StateArmed   = "armed"
+	StateRefused = "refused"
+	StateWaiting = "waiting" // for a process, or for the hash key
+	StateDone    = "done"
+	StateSilent  = "silent" // its agent isn't heard of
+)
+
+// What a request can be done by.
+const (
+	doneFlows    = "flows"
+	doneExpiry   = "expiry"
+	doneBudget   = "budget"
+	doneDisabled = "disabled"
+	doneLease    = "lease" // the database was silent
+)
+
+// Sides of a device.
+const (
+	ingress = "ingress"
+	egress  = "egress"
+)
+
+// status is what an agent says of a request. Agent.mu is held for what is in it.
+type status struct {
+	trace                    string
+	generation               int64
+	state, why, done         string
+	targets                  int
+	hits, matched, ambiguous int64
+	changed                  bool
+	withdrawn                bool // the enabling is gone: what isn't there isn't made
+}
+
+func (st *status) say(state, why, done string) {
+	if st.state != state || st.why != why || st.done != done {
+		st.state, st.why, st.done, st.changed = state, why, done, true
+	}
+}
+
+// session is a request that an agent has armed.
+type session struct {
+	a       *Agent
+	e       *enabling
+	d       *Device
+	raw     string // the signatures of the rows that it goes by
+	key     *hashKey
+	redact  Redactor
+	ctx     context.Context
+	end     context.CancelFunc
+	status  *status
+	armings map[string]*arming // by side and target
+	match   *matcher
+	watched bool
+
+	entryParts, exitParts []string // of the key
+	shown                 map[string][]string
+	full                  bool // the limit of flows was reached
+	summaries             int  // hops that the database was told of
+}
+
+// arming is a tracer in one process.
+type arming struct {
+	s       *session
+	side    string
+	target  fleet.Target
+	stop    context.CancelFunc
+	release func()
+	running bool
+	why     string // it ended by
+	err     error  // it could not be
+	hops    map[int64]*hop
+}
+
+// mostOpen is how many flows of one process may be open at once.
+const mostOpen = 10_000
+
+// begin makes a session of an enabling that was found good.
+func (a *Agent) begin(ctx context.Context, e *enabling, d *Device, raw string, key *hashKey, st *status) *session {
+	s := &session{a: a, e: e, d: d, raw: raw, key: key, status: st, armings: map[string]*arming{}, match: newMatcher(),
+		shown: map[string][]string{}}
+	s.ctx, s.end = context.WithDeadline(ctx, time.Now().Add(e.expires.Sub(a.now())))
+	secret := newHashKey()
+	if key != nil {
+		secret = *key
+	}
+	s.redact = a.Redact(secret.derive("tokens"))
+	r := e.request
+	for _, text := range r.Show { // it was checked
+		if path, err := checkShown(text, d.Paths); err == nil {
+			s.shown[ingress] = append(s.shown[ingress], path)
+		}
+		if path, err := checkShown(text, d.egressPaths()); err == nil {
+			s.shown[egress] = append(s.shown[egress], path)
+		}
+	}
+	if r.Key != nil {
+		s.entryParts, _ = keyParts(r.Key.Ingress, d.Paths)
+		s.exitParts, _ = keyParts(r.Key.Egress, d.egressPaths())
+	}
+	return s
+}
+
+// arm has tracers run in the processes that match now. a.mu is held.
+func (s *session) arm(targets map[string][]fleet.Target) {
+	there := map[string]bool{}
+	for side, list := range targets {
+		for _, t := range list {
+			id := side + " " + targetID(t)
+			there[id] = true
+			if s.armings[id] == nil && !(s.full && side == ingress) && s.ctx.Err() == nil {
+				s.armings[id] = s.start(side, t)
+			}
+		}
+	}
+	for id, one := range s.armings {
+		if !there[id] { // the process has ended; another may come
+			one.stop()
+			delete(s.armings, id)
+		}
+	}
+	s.settle()
+}
+
+func targetID(t fleet.Target) string {
+	return strconv.Itoa(t.PID) + "/" + strconv.FormatUint(t.Start, 10)
+}
+
+// settle says how it stands with the request here. a.mu is held.
+func (s *session) settle() {
+	st := s.status
+	running, why, done := 0, "", ""
+	for _, id := range slices.Sorted(maps.Keys(s.armings)) {
+		switch one := s.armings[id]; {
+		case one.running && !(s.full && one.side == ingress): // what is open may still leave
+			running++
+		case one.err != nil:
+			why = one.target.Name + ": " + one.err.Error()
+		case one.why != "":
+			done = one.why
+		}
+	}
+	if s.full {
+		done = doneFlows
+	}
+	if st.targets != running {
+		st.targets, st.changed = running, true
+	}
+	switch {
+	case running > 0:
+		st.say(StateArmed, why, done)
+	case done != "":
+		st.say(StateDone, "", done)
+	case why != "":
+		st.say(StateRefused, why, "")
+	case st.state != "":
+		st.say(StateWaiting, "no process here matches", "")
+	}
+	if st.changed {
+		s.a.poke()
+	}
+}
+
+// start starts a tracer. a.mu is held.
+func (s *session) start(side string, t fleet.Target) *arming {
+	one := &arming{s: s, side: side, target: t, hops: map[int64]*hop{}, stop: func() {}}
+	r, access := s.e.request, s.d.Tenants[s.e.request.TenantID]
+	budget, release, ok := s.a.ledger.allot(targetID(t), r.TenantID, s.d.share(r.TenantID))
+	if !ok {
+		one.err = errBudget
+		return one
+	}
+	arm := Arm{Trace: s.e.trace, Tenant: r.TenantID, PID: t.PID, Start: t.Start, Functions: s.d.Ingress,
+		Steps: s.d.Steps, Budget: budget, For: s.e.expires.Sub(s.a.now())}
+	show := slices.Concat(s.shown[side], s.entryParts)
+	if side == ingress {
+		if access.Predicate != "true" {
+			arm.When = append(arm.When, access.Predicate)
+		}
+		if r.Condition != "" {
+			condition, err := checkCondition(r.Condition, s.d.Paths)
+			if err != nil {
+				one.err = err
+				release()
+				return one
+			}
+			arm.When = append(arm.When, condition)
+		}
+		arm.Limit = max(r.MaxFlowsPerHost-int(s.status.hits), 1)
+	} else {
+		arm.Functions, arm.Limit = s.d.Egress, 1_000_000
+		if access.EgressPredicate != "" && access.EgressPredicate != "true" {
+			arm.When = append(arm.When, access.EgressPredicate)
+		}
+		show = slices.Concat(s.shown[side], s.exitParts)
+	}
+	slices.Sort(show)
+	if arm.Show = slices.Compact(show); len(arm.Show) == 0 {
+		arm.Show = []string{} // nothing, and not all arguments
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	one.stop, one.running = stop, true
+	s.a.all.Go(func() {
+		why, err := s.a.Trace(ctx, arm, func(row Row) error { return one.row(row) })
+		release()
+		s.a.mu.Lock()
+		defer s.a.mu.Unlock()
+		ended := ctx.Err() != nil
+		stop()
+		one.running = false
+		for _, h := range one.hops {
+			s.finish(h)
+		}
+		one.hops = nil
+		switch {
+		case ended:
+		case err != nil:
+			one.err = err
+		case why == endBudget:
+			one.why = doneBudget
+		case side == ingress && s.status.hits >= int64(r.MaxFlowsPerHost):
+			one.why = doneFlows
+		}
+		if err != nil && !ended {
+			s.a.Say(fmt.Sprintf("the request %s isn't armed in %s, pid %d: %v", s.e.trace, t.Name, t.PID, err))
+		}
+		if s.ctx.Err() == nil {
+			s.settle()
+		}
+	})
+	return one
+}
+
+// row takes what a tracer tells.
+func (one *arming) row(r Row) error {
+	s := one.s
+	s.a.mu.Lock()
+	defer s.a.mu.Unlock()
+	now := time.Now()
+	h := one.hops[r.Flow]
+	opens := r.What == whatEnter || r.What == whatHit
+	if opens {
+		if h != nil || r.Undecided || len(one.hops) >= mostOpen { // what isn't surely the tenant's isn't told
+			return nil
+		}
+		if h = s.enter(one, r, now); h == nil {
+			return nil
+		}
+		one.hops[r.Flow] = h
+	}
+	if h == nil {
+		return nil // of a flow that isn't followed
+	}
+	s.add(h, one, r)
+	if r.What == whatLeave || r.What == whatHit {
+		delete(one.hops, r.Flow)
+		s.finish(h)
+	}
+	if opens && one.side == ingress && h.hash != "" {
+		s.publish(h, now)
+		s.learn(s.match.enter(h.hash, h.flow, now))
+	}
+	return nil
+}
+
+// enter opens a hop, or not. a.mu is held.
+func (s *session) enter(one *arming, r Row, now time.Time) *hop {
+	h := &hop{cookie: randomText(8), side: one.side, target: one.target.Name + ":" + strconv.Itoa(one.target.PID),
+		began: s.a.now()}
+	parts := s.entryParts
+	if one.side == egress {
+		parts = s.exitParts
+	}
+	if text, ok := keyText(parts, r.Values); ok && s.key != nil {
+		h.hash = s.key.hash(text)
+	}
+	if one.side == egress {
+		if h.hash == "" {
+			return nil
+		}
+		s.match.leave(h, now)
+		s.learn([]*hop{h})
+		return h
+	}
+	most := int64(s.e.request.MaxFlowsPerHost)
+	if s.status.hits >= most {
+		return nil
+	}
+	h.flow = ovsdb.NewUUID().String()
+	s.status.hits++
+	s.status.changed = true
+	s.a.poke()
+	if s.status.hits >= most {
+		s.close()
+	}
+	return h
+}
+
+// close ends what enters once the limit of flows is reached: those that are open may leave within the window.
+func (s *session) close() {
+	s.full = true
+	for _, one := range s.armings {
+		if one.side == ingress {
+			time.AfterFunc(window, one.stop)
+		}
+	}
+	s.settle()
+}
+
+// add puts a row into a hop's log. a.mu is held.
+func (s *session) add(h *hop, one *arming, r Row) {
+	line := Line{Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie, Host: s.a.Name, Target: h.target, Side: h.side,
+		What: r.What, Goroutine: r.Goroutine, Started: r.Started, Func: r.Func, Duration: r.Duration, Time: r.Time,
+		Nanotime: r.Nanotime}
+	for name, v := range r.Values {
+		if slices.Contains(s.shown[one.side], name) {
+			if line.Values == nil {
+				line.Values = map[string]any{}
+			}
+			line.Values[name] = shown(v, slices.Contains(s.d.Clear, name), s.redact)
+		}
+	}
+	h.rows++
+	if h.ambiguous || h.flow == "" {
+		if len(h.waiting) < mostWaiting {
+			h.waiting = append(h.waiting, line)
+		}
+		s.learn([]*hop{h})
+		return
+	}
+	s.write(h, line)
+}
+
+// Limits of a hop: lines that wait until its flow is known, and bytes of its summary.
+const (
+	mostWaiting = 256
+	mostKept    = 8 << 10
+)
+
+// write logs a line of a hop. a.mu is held.
+func (s *session) write(h *hop, line Line) {
+	if err := s.a.Log.Write(line); err != nil {
+		s.a.sayOnce("log", err.Error())
+	}
+	if text, err := json.Marshal(line); err == nil && len(h.kept)+len(text) < mostKept {
+		h.kept = append(append(h.kept, text...), '\n')
+	}
+	s.summarize(h)
+}
+
+// summarize has the database told of a hop, of so many and no more. a.mu is held.
+func (s *session) summarize(h *hop) {
+	if !h.summary {
+		if s.summaries >= mostSummaries+10*s.e.request.MaxFlowsPerHost {
+			return
+		}
+		h.summary = true
+		s.summaries++
+	}
+	s.a.hops[h.cookie] = pending{s, h}
+	s.a.poke()
+}
+
+// mostSummaries is how many hops of a request the database is told of by a host, beside ten for each flow.
+const mostSummaries = 100
+
+// learn logs what waited in hops of which it has become known whose they are. a.mu is held.
+func (s *session) learn(hops []*hop) {
+	for _, h := range hops {
+		switch {
+		case h.ambiguous && h.told != toldAmbiguous:
+			if h.told == toldFlow { // what was logged was wrong, perhaps
+				s.status.matched--
+				s.write(h, Line{Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie, Host: s.a.Name, Target: h.target,
+					Side: h.side, What: whatAmbiguous})
+			}
+			h.told, h.flow, s.status.changed = toldAmbiguous, "", true
+			s.status.ambiguous++
+		case h.flow != "" && h.told == 0:
+			h.told, s.status.changed = toldFlow, true
+			s.status.matched++
+		case h.told == 0:
+			continue
+		}
+		for _, line := range h.waiting {
+			line.Flow = h.flow
+			s.write(h, line)
+		}
+		h.waiting = nil
+	}
+}
+
+// finish closes a hop. a.mu is held.
+func (s *session) finish(h *hop) {
+	if h.flow != "" || h.ambiguous {
+		s.summarize(h)
+	}
+}
+
+// publish has the keyed hash of a flow written where agents see it. a.mu is held.
+func (s *session) publish(h *hop, now time.Time) {
+	s.a.flows = append(s.a.flows, published{s, fleet.Row("id", h.flow, "trace", s.e.trace, "generation", s.e.generation,
+		"host", s.a.ID, "hash", h.hash, "time", h.began.UnixMilli(), "certificate", "", "signature", ""), now})
+	s.a.poke()
+}
+
+// watch follows what enters elsewhere, until the session ends.
+func (s *session) watch() {
+	m, err := s.a.client.Monitor(s.ctx, map[string]client.Watch{fleet.FlowTable: {Where: fleet.Is("trace", s.e.trace)}})
+	if err != nil {
+		return
+	}
+	defer m.Close()
+	for {
+		list, err := m.Next(s.ctx)
+		if err != nil {
+			return
+		}
+		for _, c := range list {
+			if c.New == nil || c.New["host"].Text() == s.a.ID || c.New["generation"].Int() != s.e.generation {
+				continue
+			}
+			if _, _, err := signedBy(s.a.Identity, fleet.FlowTable, c.New, agents); err != nil {
+				s.a.sayOnce("flow", fmt.Sprintf("a flow of the request %s isn't believed: %v", s.e.trace, err))
+				continue
+			}
+			s.a.mu.Lock()
+			s.learn(s.match.enter(c.New["hash"].Text(), c.New["id"].Text(), time.Now()))
+			s.a.mu.Unlock()
+		}
+	}
+}
+
+// withdraw ends a session, for a reason. a.mu is held.
+func (s *session) withdraw(state, why, done string) {
+	s.end()
+	for _, one := range s.armings {
+		one.stop()
+	}
+	s.status.targets = 0
+	s.status.changed = true
+	s.status.say(state, why, done)
+	s.a.poke()
+}
+
+func randomText(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
