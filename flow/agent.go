@@ -15,8 +15,8 @@ import (
 	"ri/serve/pki"
 )
 
-// Agent is a host's part: it arms what was enabled, in the processes here that match. Its exported fields are set before
-// Run.
+// Agent is a host's part: it arms what was enabled, in the processes here that match. Its exported fields are set
+// before Run.
 type Agent struct {
 	Database fleet.Database
 	Folder   string // the agent's

@@ -161,7 +161,7 @@ func TestREST(t *testing.T) {
 		`{"device":"gateway","key":{"ingress":"r.id"}}`:                          422, // where it leaves it is q.id
 		`{"device":"gateway","key":{"ingress":"r.id + r.path","egress":"q.id"}}`: 201,
 		`{"device":"gateway","maxFlowsPerHost":-1}`:                              422,
-		`{"device":"gateway","maxFlowsPerHost":1000000000}`:                             422,
+		`{"device":"gateway","maxFlowsPerHost":1000000000}`:                      422,
 		`{"device":"gateway","expires":"100h"}`:                                  422,
 		`{"device":"gateway","expires":"soon"}`:                                  422,
 		`{"device":"gateway","tenantId":"bolt"}`:                                 403,
@@ -270,8 +270,8 @@ func TestTenants(t *testing.T) {
 	w.ask(expired, "GET", "/traces", "", 401)
 	w.rest.Now = nil
 	good := w.tokens["acme"]
-	for _, token := range []string{good + "x", good[:len(good)-1], strings.ToUpper(good), tokenPrefix, "x", tokenHash(good),
-		strings.Repeat("y", 10000), good + " " + good} {
+	for _, token := range []string{good + "x", good[:len(good)-1], strings.ToUpper(good), tokenPrefix, "x",
+		tokenHash(good), strings.Repeat("y", 10000), good + " " + good} {
 		w.ask(token, "GET", "/traces", "", 401)
 	}
 	w.ask("", "GET", "/traces", "", 401, "Authorization", "Basic "+good)

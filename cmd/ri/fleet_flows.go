@@ -26,7 +26,8 @@ func needsOne(use, short, long, example string, commands ...*cobra.Command) *cob
 		Use: use, Short: short, Long: long, Example: example,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return rows.Usagef("ri fleet %s has no %s (ri fleet %s --help lists what it has)", use, rows.QuoteName(args[0]), use)
+				return rows.Usagef("ri fleet %s has no %s (ri fleet %s --help lists what it has)", use, rows.QuoteName(args[0]),
+					use)
 			}
 			return nil
 		},
