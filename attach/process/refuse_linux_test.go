@@ -261,6 +261,12 @@ func TestTraced(t *testing.T) {
 	_, err := target.View(context.Background(), attach.ViewOptions{Kind: attach.Stopped})
 	targettest.Refused(t, err, attach.ErrTraced, fmt.Sprint("pid ", cmd.Process.Pid), "--view live")
 	targettest.Refused(t, target.CheckStop(), attach.ErrTraced)
+	var cost attach.Stats // as if the other had come after it was looked whether there is one
+	err = target.inStop(context.Background(), time.Second, &cost, func(*tracer) error { return nil })
+	targettest.Refused(t, err, attach.ErrTraced)
+	if spent := Spent(); cost.Stopped > time.Minute || spent < 0 || spent > time.Hour {
+		t.Errorf("nothing was stopped, and that took %v, with others %v", cost.Stopped, spent)
+	}
 
 	again := open(t, p.PID) // opens all the same
 	v, err := again.View(context.Background(), attach.ViewOptions{Kind: attach.Live})

@@ -250,6 +250,9 @@ func (t *tracer) halt(ctx context.Context, patience time.Duration) (began time.T
 	go t.unblockExec(stopped)
 	began, err = t.stop(ctx, patience)
 	close(stopped)
+	if began.IsZero() { // another traces it, say: nothing was stopped, and that took no time
+		began = time.Now()
+	}
 	if err == nil {
 		err = t.process.checkProgram() // an exec since it was opened
 	}
