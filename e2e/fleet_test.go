@@ -17,6 +17,45 @@ type fleetSite struct {
 	dir string // short: sockets lie in it
 }
 
+// newFleetSite has certificates of agents and people.
+func newFleetSite(t *testing.T) *fleetSite {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ri")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &fleetSite{t, dir}
+	s.must("pki", "init", "--pki", "pki")
+	for _, name := range []string{"db7", "db8", "nat"} {
+		s.must("pki", "issue", name, "--agent", "--pki", "pki", "-o", name+".pem")
+	}
+	for name, role := range map[string]string{"ann": "author", "vic": "viewer", "op": "operator"} {
+		s.must("pki", "issue", name, "--role", role, "--pki", "pki", "-o", name+".pem")
+	}
+	return s
+}
+
+// agent starts one with a journal of its own, and waits until it says something.
+func (s *fleetSite) agent(name, until string, args ...string) *exec.Cmd {
+	s.t.Helper()
+	cmd := riCommand(append([]string{"serve", "--folder", s.file("agent-" + name), "--tls", s.file(name + ".pem"), "--db",
+		"unix:" + s.file("db")}, args...)...)
+	cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+s.file("state-"+name))
+	return s.background(cmd, until)
+}
+
+// known waits until so many targets match.
+func (s *fleetSite) known(where string, n int) {
+	s.t.Helper()
+	if err := eventually("targets are known", func() (bool, error) {
+		r := tell(s.dir, "", "fleet", "targets", where, "--ndjson", "--db", "unix:"+s.file("db"))
+		return strings.Count(r.out, "\n") == n, nil
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // background starts a program that runs until the test ends, and waits until it says something.
 func (s *fleetSite) background(cmd *exec.Cmd, until string) *exec.Cmd {
 	s.t.Helper()
@@ -88,19 +127,8 @@ func TestFleet(t *testing.T) {
 
 func fleetOn(t *testing.T, theirs bool) {
 	needAttach(t)
-	dir, err := os.MkdirTemp("", "ri")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &fleetSite{t, dir}
-	s.must("pki", "init", "--pki", "pki")
-	for _, name := range []string{"db7", "nat"} {
-		s.must("pki", "issue", name, "--agent", "--pki", "pki", "-o", name+".pem")
-	}
-	s.must("pki", "issue", "ann", "--role", "author", "--pki", "pki", "-o", "ann.pem")
-	s.must("pki", "issue", "vic", "--role", "viewer", "--pki", "pki", "-o", "vic.pem")
-	db := "unix:" + s.file("db")
+	s := newFleetSite(t)
+	dir, db := s.dir, "unix:"+s.file("db")
 	if theirs {
 		if _, err := exec.LookPath("ovsdb-server"); err != nil {
 			t.Skip("ovsdb-server isn't here: apt-get install openvswitch-common openvswitch-switch")
@@ -124,17 +152,9 @@ func fleetOn(t *testing.T, theirs bool) {
 		"--db", db, "--labels", "env=prod")
 	s.background(nat, "trying again")
 	ours := fmt.Sprintf("pid =~ '^(%d|%d)$' && env == prod", p.pid, q.pid)
-	known := func(n int) {
-		t.Helper()
-		if err := eventually("targets are known", func() (bool, error) {
-			r := tell(dir, "", "fleet", "targets", ours, "--ndjson", "--db", db)
-			return strings.Count(r.out, "\n") == n, nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	known(4)
-	a := s.ask("ann.pem", "exec", "-e", "ri.emit{n = #ri.var'main.store'.devices}", "--where", ours)
+	s.known(ours, 4)
+	a := s.ask("ann.pem", "exec", "-e", "ri.emit{n = #ri.var'main.store'.devices}", "--where", ours,
+		"--at-once", "1") // both agents tell of both processes, and a process has one tracer
 	if a.code != 0 || a.Totals["answered"] != 4.0 || len(a.Rows) != 4 {
 		t.Errorf("all are asked: %+v", a)
 	}
@@ -149,13 +169,14 @@ func fleetOn(t *testing.T, theirs bool) {
 		t.Errorf("rows are of %v", hosts)
 	}
 	// To db7 who asks comes over a socket, so it is this user, whatever the certificate says.
-	if a = s.ask("vic.pem", "print", "main.store.units", "--where", ours); a.code != 5 || a.Totals["refused"] != 2.0 ||
+	a = s.ask("vic.pem", "print", "main.store.units", "--where", ours, "--at-once", "1")
+	if a.code != 5 || a.Totals["refused"] != 2.0 ||
 		a.Totals["answered"] != 2.0 || !strings.Contains(a.err, "role author") {
 		t.Errorf("a viewer's expression: %+v", a)
 	}
 	q.cmd.Process.Kill()
 	q.cmd.Wait()
-	known(2)
+	s.known(ours, 2)
 	db7.Process.Kill() // its rows stay, and it isn't there
 	db7.Wait()
 	a = s.ask("ann.pem", "exec", "-e", "ri.emit{n = 1}", "--where", ours, "--timeout", "3s")

@@ -18,8 +18,9 @@ import (
 
 // Question is what many are asked.
 type Question struct {
-	Command []string       // run, check, exec, print, set
+	Command []string       // run, check, exec, print, set, undo
 	Args    []string       `json:",omitempty"`
+	After   []string       `json:",omitempty"` // arguments that begin like flags
 	Flags   []request.Flag `json:",omitempty"`
 	Where   []string       `json:",omitempty"` // which targets
 
@@ -34,6 +35,14 @@ type Question struct {
 	// StopOn has what stops the rest: finding, failure. Of canaries both do.
 	StopOn []string `json:",omitempty"`
 
+	// Write has targets changed: each change carries the run's id as its label in the journal where it is made. DryRun has
+	// each say what would be changed.
+	Write  bool   `json:",omitempty"`
+	DryRun bool   `json:",omitempty"`
+	Undoes string `json:",omitempty"` // the run that this takes back
+
+	Keep   string   `json:"-"` // the folder in which each target makes a file
+	Only   []string `json:"-"` // targets by id, those that are no more too; nil: all that match
 	Folder string   `json:"-"` // in which it was asked
 	Env    []string `json:"-"`
 	Again  string   `json:",omitempty"` // the run of which this is another
@@ -65,6 +74,10 @@ type Outcome struct {
 	Stopped          time.Duration
 	Rows, Findings   int64
 	Canary, ByRow    bool // it was asked first; by a row in the database
+
+	File string // that is made of it, in the question's folder
+
+	lost string // why there is nobody to ask
 
 	host  *host
 	pid   int64
@@ -105,7 +118,7 @@ func (r *Report) Stopped() (sum time.Duration) {
 
 // Text is the totals on one line.
 func (r *Report) Text() string {
-	totals, found, partial := r.Totals(), 0, 0
+	totals, found, partial, conflicts := r.Totals(), 0, 0, 0
 	for _, o := range r.Outcomes {
 		if o.Findings > 0 {
 			found++
@@ -113,12 +126,25 @@ func (r *Report) Text() string {
 		if o.State == Answered && o.Code == exitPartial {
 			partial++
 		}
+		if o.Conflicts() {
+			conflicts++
+		}
 	}
 	parts := []string{}
 	for _, state := range Endings {
 		part := fmt.Sprintf("%s %s", rows.Thousands(totals[state]), state)
-		if state == Answered && found+partial > 0 {
-			part += fmt.Sprintf(" (%d with findings, %d partial)", found, partial)
+		var which []string
+		if state == Answered && found > 0 {
+			which = append(which, fmt.Sprintf("%d with findings", found))
+		}
+		if state == Answered && partial > 0 {
+			which = append(which, fmt.Sprintf("%d partial", partial))
+		}
+		if state == Refused && conflicts > 0 {
+			which = append(which, rows.Plural(int64(conflicts), "conflict"))
+		}
+		if len(which) > 0 {
+			part += " (" + strings.Join(which, ", ") + ")"
 		}
 		parts = append(parts, part)
 	}
@@ -128,9 +154,10 @@ func (r *Report) Text() string {
 
 // Exit codes of ri, as cmd/ri has them.
 const (
-	exitDone    = 0
-	exitFound   = 3
-	exitPartial = 5
+	exitDone     = 0
+	exitFound    = 3
+	exitPartial  = 5
+	exitConflict = 6
 )
 
 // Sink takes what targets answer, one row at a time. A finding is a row of one cell, $finding. A row that is nil says
@@ -155,6 +182,7 @@ type asking struct {
 	lines    map[string]*line
 	report   *Report
 	courier  *courier
+	written  ovsdb.Row // the run, as it was written down
 }
 
 var (
@@ -203,14 +231,13 @@ func (a *Asker) Ask(ctx context.Context, q *Question, sink Sink) (*Report, error
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	begun := a.now()
 	life, end := context.WithCancel(context.WithoutCancel(ctx)) // how it ended is written down after ctx
 	defer end()
 	c, err := a.Database.ask(life)
 	if err != nil {
 		return nil, rows.Refused(err)
 	}
-	all, err := count(ctx, c, a.Identity, begun)
+	all, err := count(ctx, c, a.Identity, a.now())
 	if err != nil {
 		return nil, err
 	}
@@ -218,15 +245,25 @@ func (a *Asker) Ask(ctx context.Context, q *Question, sink Sink) (*Report, error
 	if err != nil {
 		return nil, err
 	}
+	if q.Only != nil {
+		outcomes = all.only(outcomes, q.Only, len(q.Where) == 0)
+	}
 	if len(outcomes) == 0 {
 		return nil, rows.Refused(fmt.Errorf("no target of %d matches (ri fleet targets lists them)", len(all.targets)))
 	}
-	s := &asking{Asker: a, q: q, client: c, run: ovsdb.NewUUID().String(), ends: begun.Add(q.Expire), sink: sink,
-		lines: map[string]*line{}, report: &Report{Outcomes: outcomes}}
+	s := &asking{Asker: a, q: q, client: c, run: ovsdb.NewUUID().String(), sink: sink, lines: map[string]*line{},
+		report: &Report{Outcomes: outcomes}}
 	s.report.Run = s.run
 	s.room = sync.NewCond(&s.mu)
 	defer s.hangUp()
-	s.estimate()
+	if q.Keep != "" {
+		nameFiles(outcomes)
+	}
+	if err := s.estimate(ctx); err != nil {
+		return nil, err
+	}
+	begun := a.now()
+	s.ends = begun.Add(q.Expire)
 	asked, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(q.Expire, func() { cancel(errExpired) })
@@ -280,8 +317,8 @@ func (all *census) matching(where []string) ([]*Outcome, error) {
 	return out, nil
 }
 
-// estimate says what the run will cost, before it begins.
-func (s *asking) estimate() {
+// estimate says what the run will cost, before it begins, and has a person agree to a change.
+func (s *asking) estimate(ctx context.Context) error {
 	hosts := map[*host]bool{}
 	for _, o := range s.report.Outcomes {
 		hosts[o.host] = true
@@ -293,10 +330,17 @@ func (s *asking) estimate() {
 	if s.q.MaxStopTotal > 0 {
 		total = fmt.Sprintf(", and no more than %s in all", rows.ShortDuration(s.q.MaxStopTotal))
 	}
-	s.Say(fmt.Sprintf("%s on %s, %d at once; a stop of each takes %s at most if the recipe says nothing else, so %s for "+
-		"all%s",
-		rows.Plural(int64(len(s.report.Outcomes)), "target"), rows.Plural(int64(len(hosts)), "host"), s.q.AtOnce,
-		rows.ShortDuration(each), rows.ShortDuration(each*time.Duration(len(s.report.Outcomes))), total))
+	where := fmt.Sprintf("%s on %s", rows.Plural(int64(len(s.report.Outcomes)), "target"),
+		rows.Plural(int64(len(hosts)), "host"))
+	s.Say(fmt.Sprintf("%s, %d at once; a stop of each takes %s at most if the recipe says nothing else, so %s for all%s",
+		where, s.q.AtOnce, rows.ShortDuration(each), rows.ShortDuration(each*time.Duration(len(s.report.Outcomes))), total))
+	if !s.q.Write || s.Agree == nil {
+		return nil
+	}
+	if n := s.q.Canary; n > 0 && n < len(s.report.Outcomes) {
+		where += fmt.Sprintf(", %d of them first", n)
+	}
+	return s.Agree(ctx, s.q.Text(), where)
 }
 
 // batch asks some, so many at once, and returns when each has ended.

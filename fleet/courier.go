@@ -78,6 +78,10 @@ func (s *asking) byRow(ctx context.Context, o *Outcome, left time.Duration, why 
 		o.end(Gone, uncalled+", and has no certificate by which it could be asked by way of the database")
 		return
 	}
+	if s.q.Keep != "" {
+		o.end(Refused, uncalled+", and a recording doesn't travel by way of the database")
+		return
+	}
 	o.ByRow = true
 	c, err := s.couriers(ctx)
 	if err != nil {
@@ -186,7 +190,7 @@ func (s *asking) deliver(ctx context.Context, o *Outcome, id string, answer ovsd
 	t := &taker{s: s, o: o}
 	_, _ = t.Write(text) // no row is longer than an answer may be
 	t.end()
-	o.Code, o.Stopped = int(answer["code"].Int()), time.Duration(max(answer["stopped"].Int(), 0))
+	o.Code, o.Stopped = int(answer["code"].Int()), min(max(time.Duration(answer["stopped"].Int()), 0), longestExpire)
 	state := answer["state"].Text()
 	if !slices.Contains(Endings, state) || state == NotAsked {
 		state = Refused

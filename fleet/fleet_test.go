@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ri/instruments/rows"
+	"ri/serve/pki"
 )
 
 // TestSchema: ours reads it, and so does ovsdb-tool.
@@ -83,6 +84,84 @@ func TestAskMany(t *testing.T) {
 	q.Where = []string{"nothing == prod"}
 	if _, err := a.Ask(t.Context(), q, nil); !errors.Is(err, rows.ErrUsage) {
 		t.Errorf("no such column: %v", err)
+	}
+}
+
+// TestMaxStopTotal: nobody else is asked once targets were stopped for as long as all may be, and never so many at once
+// that they could be for longer.
+func TestMaxStopTotal(t *testing.T) {
+	s := newSite(t)
+	s.agent("h1", 3, true)
+	s.agent("h2", 3, true)
+	s.await(6)
+	for _, atOnce := range []int{1, 4} {
+		q := run("stops")
+		q.MaxStop, q.MaxStopTotal, q.AtOnce = 50*time.Millisecond, 120*time.Millisecond, atOnce
+		report, _ := s.ask(s.asker(nil), q)
+		totals(t, report, map[string]int64{Answered: 2, NotAsked: 4})
+		if got := report.Stopped(); got != 80*time.Millisecond {
+			t.Errorf("%d at once: stopped for %v", atOnce, got)
+		}
+		for _, o := range report.Outcomes {
+			if o.State == NotAsked && !strings.Contains(o.Why, "80.0 ms in all, and --max-stop-total is 120 ms") {
+				t.Errorf("not asked because %s", o.Why)
+			}
+		}
+	}
+	q := run("stops")
+	q.MaxStopTotal = 30 * time.Millisecond // no stop of a target may be longer than that
+	report, _ := s.ask(s.asker(nil), q)
+	totals(t, report, map[string]int64{Answered: 1, NotAsked: 5})
+}
+
+// TestChangeIsFoundAgain: a run that changes names its targets before it asks any, and those that it asked when it is
+// over; what can't be undone is said.
+func TestChangeIsFoundAgain(t *testing.T) {
+	s := newSite(t)
+	s.agent("h1", 2, true)
+	gone := s.agent("h2", 1, false)
+	s.await(3)
+	op := s.asker(s.identity("op", "operator"))
+	q := run("fails")
+	q.Write, q.Canary = true, 1
+	report, _ := s.ask(op, q)
+	totals(t, report, map[string]int64{Refused: 1, NotAsked: 2})
+	back, err := op.Undo(t.Context(), report.Run, false)
+	if err != nil || len(back.Only) != 1 || back.Only[0] != report.Outcomes[0].ID {
+		t.Errorf("of what may have been changed: %+v, %v", back, err)
+	}
+	q = run("some")
+	q.Write = true
+	report, got := s.ask(op, q)
+	totals(t, report, map[string]int64{Answered: 3})
+	for _, row := range got {
+		if line, _ := row.Get("line"); !strings.Contains(fmt.Sprint(line), "--write=true --yes=true --label="+report.Run) {
+			t.Errorf("a target was told %v", line)
+		}
+	}
+	gone.stop()
+	s.await(2)
+	if back, err = op.Undo(t.Context(), report.Run[:8], true); err != nil {
+		t.Fatal(err)
+	}
+	back.Write = true
+	undone, got := s.ask(op, back)
+	totals(t, undone, map[string]int64{Answered: 2, Gone: 1})
+	for _, row := range got {
+		if line, _ := row.Get("line"); !strings.Contains(fmt.Sprint(line), "--labelled="+report.Run+" --force=true") {
+			t.Errorf("a target was told %v", line)
+		}
+	}
+	c, err := s.db.ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := row("id", report.Run, "targets", []string{"another"})
+	if _, err := c.Transact(t.Context(), update(runTable, forged, "targets")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := op.Undo(t.Context(), report.Run, false); !errors.Is(err, pki.ErrForged) {
+		t.Errorf("a run that was altered is undone: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,16 +139,27 @@ func trusted(info os.FileInfo) bool {
 
 // request is what a target is asked.
 func (s *asking) request(o *Outcome, left time.Duration) *request.Request {
-	asked := s.q.request(o.pid, o.start, left)
+	asked := s.q.request(o.pid, o.start, left, s.run)
 	asked.Folder, asked.Env = s.q.Folder, s.q.Env
+	if s.q.Keep != "" {
+		asked.Flags = append(asked.Flags, request.Flag{Name: "output", Value: filepath.Join(s.q.Keep, o.File)})
+	}
 	return asked
 }
 
-func (q *Question) request(pid int64, start uint64, left time.Duration) *request.Request {
-	r := &request.Request{Command: q.Command, Args: q.Args, Began: start, Limit: max(left.Milliseconds(), 1)}
+func (q *Question) request(pid int64, start uint64, left time.Duration, run string) *request.Request {
+	r := &request.Request{Command: q.Command, Args: q.Args, After: q.After, Dashed: len(q.After) > 0, Began: start,
+		Limit: max(left.Milliseconds(), 1)}
 	r.Flags = append(r.Flags, request.Flag{Name: "pid", Value: strconv.FormatInt(pid, 10)},
 		request.Flag{Name: "ndjson", Value: "true"}, request.Flag{Name: "quiet", Value: "true"})
 	r.Flags = append(r.Flags, q.Flags...)
+	if q.Write {
+		r.Flags = append(r.Flags, request.Flag{Name: "write", Value: "true"}, request.Flag{Name: "yes", Value: "true"},
+			request.Flag{Name: "label", Value: run})
+	}
+	if q.DryRun {
+		r.Flags = append(r.Flags, request.Flag{Name: "dry-run", Value: "true"})
+	}
 	if q.MaxStop > 0 {
 		r.Flags = append(r.Flags, request.Flag{Name: "max-stop", Value: q.MaxStop.String()})
 	}
@@ -158,6 +170,9 @@ func (q *Question) request(pid int64, start uint64, left time.Duration) *request
 func (s *asking) one(ctx context.Context, o *Outcome) {
 	h := o.host
 	switch {
+	case o.lost != "":
+		o.end(Gone, o.lost)
+		return
 	case h.why != nil:
 		o.end(Refused, "its host's row isn't believed: "+h.why.Error())
 		return
@@ -207,7 +222,7 @@ func (s *asking) one(ctx context.Context, o *Outcome) {
 	case err != nil:
 		o.failed(err)
 	default:
-		o.close(ending, t.stderr.text())
+		o.close(s.q, ending, t.stderr.text())
 	}
 }
 
@@ -224,8 +239,8 @@ func (o *Outcome) failed(err error) {
 }
 
 // close is how a target ends whose agent gave one.
-func (o *Outcome) close(ending *request.Ending, said string) {
-	o.Code, o.Stopped = ending.Code, time.Duration(ending.Stopped)
+func (o *Outcome) close(q *Question, ending *request.Ending, said string) {
+	o.Code, o.Stopped = ending.Code, min(max(time.Duration(ending.Stopped), 0), longestExpire)
 	why := ending.Why
 	if why == "" {
 		why = said
@@ -237,6 +252,10 @@ func (o *Outcome) close(ending *request.Ending, said string) {
 		o.end(Answered, "")
 	case ending.Code == exitFound:
 		o.end(Answered, "")
+	case ending.Code == exitPartial && (q.Write || q.DryRun):
+		o.end(Refused, "nothing was changed, since the look was cut short: "+why)
+	case ending.Code == exitPartial && q.Keep != "" && o.Rows == 0:
+		o.end(Refused, "nothing was recorded: "+why)
 	case ending.Code == exitPartial:
 		o.end(Answered, why)
 	default:

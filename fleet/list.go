@@ -110,7 +110,9 @@ type Asker struct {
 	Identity *pki.Identity // who one is, for agents; nil: nobody
 	Version  string
 	Say      func(string)
-	Now      func() time.Time // nil: the clock
+	// Agree has a person agree to a change of what is where; nil: it was agreed to.
+	Agree func(ctx context.Context, what, where string) error
+	Now   func() time.Time // nil: the clock
 }
 
 func (a *Asker) now() time.Time {

@@ -317,7 +317,7 @@ func (o *orders) do(ctx context.Context, who pki.Holder, certificate []byte, ord
 	if t := order.Question.Timeout; t > 0 {
 		left = min(left, t)
 	}
-	asked := order.Question.request(pid, start, left)
+	asked := order.Question.request(pid, start, left, r["whole"].Text())
 	asked.Folder, asked.Env, asked.Files = order.Folder, order.Env, order.Files
 	var out limited
 	var said tail
@@ -332,7 +332,7 @@ func (o *orders) do(ctx context.Context, who pki.Holder, certificate []byte, ord
 			defer c.Close()
 			var ending *request.Ending
 			if ending, err = c.DoAs(doing, asked, &out, &said); err == nil {
-				outcome.close(ending, said.text())
+				outcome.close(order.Question, ending, said.text())
 			}
 		}
 	}

@@ -34,9 +34,15 @@ func (s *asking) begin(ctx context.Context, cancel context.CancelCauseFunc) erro
 		host, _ := os.Hostname()
 		s.author = u.Username + "@" + host
 	}
+	targets := []string{}
+	if s.q.Write { // whatever becomes of who asks, they can be found again
+		for _, o := range s.report.Outcomes {
+			targets = append(targets, o.ID)
+		}
+	}
 	run := row("id", s.run, "whole", "", "author", s.author, "certificate", "", "signature", "", "created",
 		s.now().UnixMilli(), "expires", s.ends.UnixMilli(), "request", string(text), "hosts", []string{}, "targets",
-		[]string{}, "state", Running, "totals", map[string]int64{}, "digest", digest(text), "cancel", "")
+		targets, "state", Running, "totals", map[string]int64{}, "digest", digest(text), "cancel", "")
 	if s.Identity != nil {
 		if err := sign(s.Identity, runTable, run); err != nil {
 			return err
@@ -45,6 +51,7 @@ func (s *asking) begin(ctx context.Context, cancel context.CancelCauseFunc) erro
 	if _, _, err := s.client.Once(ctx, runTable, "id", s.run, insert(runTable, run)[1]); err != nil {
 		return rows.Refused(fmt.Errorf("the run can't be written down: %w", err))
 	}
+	s.written = run
 	own, err := s.client.Monitor(ctx, map[string]client.Watch{runTable: {Where: is("id", s.run)}})
 	if err != nil {
 		return err
@@ -81,14 +88,39 @@ func (s *asking) finish(ctx context.Context, interrupted bool) {
 	if interrupted || s.stopped != "" || totals[NotAsked] > 0 {
 		state = Cancelled
 	}
-	r := row("id", s.run, "state", state, "totals", maps.Clone(totals))
+	r, columns := row("id", s.run, "state", state, "totals", maps.Clone(totals)), []string{"state", "totals"}
+	if s.q.Write {
+		if err := s.asked(); err != nil {
+			s.Say("which targets were asked could not be signed: " + err.Error())
+		} else {
+			columns = append(columns, "targets", "certificate", "signature")
+			for _, name := range columns[2:] {
+				r[name] = s.written[name]
+			}
+		}
+	}
 	now := s.now()
 	old := remove(runTable, []any{[]any{"created", "<", now.Add(-kept).UnixMilli()}})
 	// Orders of who died are of no use any more.
 	orphans := remove(runTable, []any{[]any{"expires", "<", now.Add(-2 * skew).UnixMilli()}, []any{"whole", "!=", ""}})
-	if _, err := s.client.Transact(ctx, update(runTable, r, "state", "totals"), old, orphans); err != nil {
+	if _, err := s.client.Transact(ctx, update(runTable, r, columns...), old, orphans); err != nil {
 		s.Say("how the run ended could not be written down: " + err.Error())
 	}
+}
+
+// asked leaves in the run those targets that may have been changed.
+func (s *asking) asked() error {
+	targets := []string{}
+	for _, o := range s.report.Outcomes {
+		if o.State != NotAsked {
+			targets = append(targets, o.ID)
+		}
+	}
+	s.written["targets"] = row("targets", targets)["targets"]
+	if s.Identity == nil {
+		return nil
+	}
+	return sign(s.Identity, runTable, s.written)
 }
 
 // kept is how long runs are kept.

@@ -22,12 +22,27 @@ const lostRun = "lost"
 
 // Text is the question as a person would have typed it.
 func (q *Question) Text() string {
-	words := slices.Concat(q.Command, q.Args)
+	words := slices.Clone(q.Command)
+	for _, a := range slices.Concat(q.Args, q.After) {
+		words = append(words, quoted(a))
+	}
+	if q.Undoes != "" {
+		words = append(words, q.Undoes)
+	}
 	for _, f := range q.Flags {
+		if f.Name == "labelled" && q.Undoes != "" {
+			continue
+		}
 		words = append(words, "--"+f.Name+"="+quoted(f.Value))
 	}
 	for _, w := range q.Where {
 		words = append(words, "--where "+quoted(w))
+	}
+	if q.Write {
+		words = append(words, "--write")
+	}
+	if q.DryRun {
+		words = append(words, "--dry-run")
 	}
 	if q.Canary > 0 {
 		words = append(words, fmt.Sprintf("--canary %d", q.Canary))
@@ -107,12 +122,17 @@ func (a *Asker) Runs(ctx context.Context) (*rows.Result, error) {
 	return r, nil
 }
 
-// find gives the run of which the id begins so.
-func find(ctx context.Context, c *client.Client, id string) (ovsdb.Row, error) {
+// one reads the runs, and gives the one of which the id begins so.
+func one(ctx context.Context, c *client.Client, id string) (ovsdb.Row, error) {
 	runs, err := history(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	return find(runs, id)
+}
+
+// find gives the run of which the id begins so.
+func find(runs []ovsdb.Row, id string) (ovsdb.Row, error) {
 	var found []ovsdb.Row
 	for _, r := range runs {
 		if strings.HasPrefix(r["id"].Text(), id) && id != "" {
@@ -138,7 +158,7 @@ func (a *Asker) asked(ctx context.Context, id string) (ovsdb.Row, *Question, err
 	if err != nil {
 		return nil, nil, rows.Refused(err)
 	}
-	r, err := find(ctx, c, id)
+	r, err := one(ctx, c, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,13 +168,32 @@ func (a *Asker) asked(ctx context.Context, id string) (ovsdb.Row, *Question, err
 
 // Show gives one run.
 func (a *Asker) Show(ctx context.Context, id string) (rows.Row, error) {
-	r, q, err := a.asked(ctx, id)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	c, err := a.Database.ask(ctx)
+	if err != nil {
+		return nil, rows.Refused(err)
+	}
+	runs, err := history(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := find(runs, id)
+	if err != nil {
+		return nil, err
+	}
+	q, err := question(r)
 	if err != nil {
 		return nil, err
 	}
 	out := rows.Of("run", r["id"].Text(), "author", r["author"].Text(), "signed", a.signedBy(r), "state", a.stateOf(r),
 		"created", time.UnixMilli(r["created"].Int()), "expires", time.UnixMilli(r["expires"].Int()), "question", q.Text(),
-		"again", orNil(q.Again))
+		"again", orNil(q.Again), "undoes", orNil(q.Undoes))
+	for _, other := range runs {
+		if later, err := question(other); err == nil && later.Write && later.Undoes == r["id"].Text() {
+			out = append(out, rows.Cell{Name: "undone", Value: "by run " + other["id"].Text()})
+		}
+	}
 	totals := numbers(r["totals"])
 	for _, state := range Endings {
 		out = append(out, rows.Cell{Name: strings.ReplaceAll(state, " ", "_"), Value: totals[state]})
@@ -176,13 +215,17 @@ func (a *Asker) signedBy(r ovsdb.Row) any {
 
 // Cancel ends a run, wherever it was begun, and waits until it has ended.
 func (a *Asker) Cancel(ctx context.Context, id string) (string, error) {
+	return a.cancel(ctx, id, cancelling)
+}
+
+func (a *Asker) cancel(ctx context.Context, id string, patience time.Duration) (string, error) {
 	life, stop := context.WithCancel(ctx)
 	defer stop()
 	c, err := a.Database.ask(life)
 	if err != nil {
 		return "", rows.Refused(err)
 	}
-	r, err := find(life, c, id)
+	r, err := one(life, c, id)
 	if err != nil {
 		return "", err
 	}
@@ -213,8 +256,8 @@ func (a *Asker) Cancel(ctx context.Context, id string) (string, error) {
 	if _, err := c.Transact(life, update(runTable, row("id", id, "cancel", text), "cancel")); err != nil {
 		return "", err
 	}
-	waiting, stop := context.WithTimeoutCause(life, cancelling, fmt.Errorf("run %s was told, and hasn't ended within %s: "+
-		"who asks may be gone, or doesn't take it from you", id, cancelling))
+	waiting, stop := context.WithTimeoutCause(life, patience, fmt.Errorf("run %s was told, and hasn't ended within %s: "+
+		"who asks may be gone, or doesn't take it from you", id, patience))
 	defer stop()
 	for {
 		for _, now := range m.Rows(runTable) {
@@ -240,6 +283,14 @@ func (a *Asker) Again(ctx context.Context, id string) (*Question, error) {
 	}
 	if err := a.own(r); err != nil {
 		return nil, rows.Refused(fmt.Errorf("run %s: %w; it asked: ri fleet %s", r["id"].Text(), err, q.Text()))
+	}
+	if q.Undoes != "" {
+		return nil, rows.Refused(fmt.Errorf("run %s took back run %s: ri fleet undo %s does it again", r["id"].Text(),
+			q.Undoes, q.Undoes))
+	}
+	if slices.Equal(q.Command, []string{"record"}) {
+		return nil, rows.Refused(fmt.Errorf("run %s made recordings, which are made anew into another folder: ri fleet %s "+
+			"-o FOLDER", r["id"].Text(), q.Text()))
 	}
 	q.Again = r["id"].Text()
 	return q, nil

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 		case "fails":
 			fmt.Fprintln(os.Stderr, "ri: it can't be done")
 			os.Exit(1)
+		case "stops":
+			fmt.Println(`{"stopped":true}`)
+			worker.Report(worker.Spent{Stopped: 40 * time.Millisecond})
 		case "hangs":
 			time.Sleep(time.Hour)
 		case "much":

@@ -64,7 +64,8 @@ them does as well.`,
 	cmd.PersistentFlags().StringVar(&o.choice.TLS, "tls", "", "who one is, `FILE` "+
 		"(default: RI_TLS, or ~/.config/ri/tls.pem)")
 	cmd.AddCommand(newFleetDB(o), newFleetSchema(o), newFleetHosts(o), newFleetTargets(o), newFleetRun(o),
-		newFleetCheck(o), newFleetExec(o), newFleetPrint(o))
+		newFleetCheck(o), newFleetExec(o), newFleetPrint(o), newFleetSet(o), newFleetUndo(o),
+		newFleetRecord(o))
 	cmd.AddCommand(newFleetRuns(o), newFleetShow(o), newFleetCancel(o), newFleetRerun(o),
 		newFleetSimulate(o), newFleetTenant(o), newFleetDevice(o), newFleetTrace(o))
 	return cmd

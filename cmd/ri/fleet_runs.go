@@ -42,21 +42,27 @@ func newFleetCancel(o *fleetOptions) *cobra.Command {
 }
 
 func newFleetRerun(o *fleetOptions) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "rerun RUN", Short: "ask again what a run of yours asked, of whatever matches now", Args: exactly(1, runWanted),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.asker(func(out *rows.Output, a *fleet.Asker) error {
 				q, err := a.Again(cmd.Context(), args[0])
+				if err == nil && (q.Write || o.look.Write) {
+					q.DryRun, q.Write = o.look.DryRun, !o.look.DryRun
+					err = o.look.Allowed("ri fleet " + q.Text())
+				}
 				if err == nil {
 					err = commands.FleetQuestion(q)
 				}
 				if err != nil {
 					return err
 				}
-				return commands.FleetAsk(cmd.Context(), out, a, q, nil)
+				return commands.FleetAsk(cmd.Context(), out, a, q, nil, o.look)
 			})
 		},
 	}
+	o.addChange(cmd.Flags())
+	return cmd
 }
 
 func newFleetSimulate(o *fleetOptions) *cobra.Command {

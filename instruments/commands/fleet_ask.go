@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"ri/change"
 	"ri/fleet"
 	"ri/inert"
+	"ri/instruments/looks"
 	"ri/instruments/recipes"
 	"ri/instruments/rows"
 	"ri/serve/request"
@@ -54,12 +57,23 @@ type gathered struct {
 	result  *rows.Result
 	ended   int64
 	failed  error
+	// changes is what becomes of a target that is changed, which its rows say; "": they are an answer.
+	changes string
+	keep    string                        // the folder of files that targets make
+	held    map[*fleet.Outcome][]rows.Row // of changes, until it is known what became of them
 }
 
 // FleetAsk asks many, and shows what they answer: rows with a host and a target, as they come (NDJSON) or at the end.
-func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Question, columns []rows.Column) error {
+func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Question, columns []rows.Column,
+	look looks.Options) error {
 	all := slices.Concat(fleetColumns, columns)
-	g := &gathered{out: out, columns: all, result: &rows.Result{FindingsFirst: true, Columns: all}}
+	g := &gathered{out: out, changes: changing(q), held: map[*fleet.Outcome][]rows.Row{},
+		keep: q.Keep}
+	if g.changes != "" {
+		all = changeColumns
+	}
+	g.columns, g.result = all, &rows.Result{Columns: all}
+	agree(a, look)
 	if len(columns) > 0 {
 		if err := out.Arrange.Check(all); err != nil {
 			return err
@@ -78,6 +92,7 @@ func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Qu
 	}
 	fmt.Fprintln(out.Stderr, report.Text()) // whatever else isn't said
 	g.explain(report)
+	g.hint(q, report)
 	switch totals := report.Totals(); {
 	case err != nil:
 		return err
@@ -85,6 +100,8 @@ func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Qu
 		return g.failed
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case slices.ContainsFunc(report.Outcomes, (*fleet.Outcome).Conflicts):
+		return rows.Said(change.ErrConflict)
 	case totals[fleet.Answered] < int64(len(report.Outcomes)) || g.partial(report):
 		return rows.Said(rows.ErrPartial)
 	case len(g.result.Findings) > 0:
@@ -101,6 +118,7 @@ func (g *gathered) partial(report *fleet.Report) bool {
 func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 	if row == nil {
 		g.ended++
+		g.settle(o)
 		g.out.Progress(g.ended, 0, "targets have ended")
 		if g.stream != nil && o.State != fleet.Answered {
 			g.note(g.out.WriteDocument(rows.Row{{Name: "$target", Value: o.Row()}}))
@@ -115,17 +133,28 @@ func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 		}
 		return
 	}
+	if g.changes != "" {
+		g.held[o] = append(g.held[o], row)
+		return
+	}
 	for _, c := range row {
+		if g.keep != "" && c.Name == "file" { // its agent calls it otherwise
+			c.Value = filepath.Join(g.keep, o.File)
+		}
 		if c.Name == "host" || c.Name == "target" {
 			c.Name = "its_" + c.Name
 		}
 		named = append(named, typed(g.columns, c))
 	}
+	g.add(named)
+}
+
+func (g *gathered) add(row rows.Row) {
 	if g.stream != nil {
-		g.note(g.stream.Row(named))
+		g.note(g.stream.Row(row))
 		return
 	}
-	g.result.Rows = append(g.result.Rows, named)
+	g.result.Rows = append(g.result.Rows, row)
 }
 
 func (g *gathered) note(err error) {
@@ -217,7 +246,10 @@ func (g *gathered) show(report *fleet.Report) error {
 		if err = arrange.Apply(g.result); err != nil {
 			return err
 		}
-		if len(g.result.Rows)+len(g.result.Findings) > 0 {
+		if g.changes != "" {
+			err = g.out.WriteAdvice(g.result.Columns, g.result.Rows)
+		} else if len(g.result.Rows)+len(g.result.Findings) > 0 {
+			g.result.FindingsFirst = len(g.result.Findings) > 0
 			err = g.out.WriteResult(g.result)
 		}
 	}
@@ -232,7 +264,7 @@ const mostReasons = 20
 
 // explain says of those that didn't answer why, those of one reason together.
 func (g *gathered) explain(report *fleet.Report) {
-	if g.out.Quiet {
+	if g.out.Quiet || g.changes != "" && g.out.Format == rows.Table { // the rows have it
 		return
 	}
 	count, example := map[string]int{}, map[string]*fleet.Outcome{}

@@ -22,10 +22,16 @@ func (c *Client) Do(ctx context.Context, asked *request.Request, stdout, stderr 
 	if asked.Input || asked.Terminal != nil {
 		return nil, errors.New("a command of many has no terminal")
 	}
-	if err := Gather(asked); err != nil {
+	places, err := gather(asked)
+	if err != nil {
 		return nil, err
 	}
-	return c.DoAs(ctx, asked, stdout, stderr)
+	ending, err := c.do(ctx, asked, places, stdout, stderr)
+	if err != nil {
+		places.drop()
+		return nil, err
+	}
+	return ending, places.commit(ending.Code)
 }
 
 // Gather reads the files that a command names, for one that travels by another way.
@@ -34,13 +40,18 @@ func Gather(asked *request.Request) error {
 	return err
 }
 
-// DoAs is Do for a request whose files came with it: nothing is read here.
+// DoAs is Do for a request whose files came with it: nothing is read here, and nothing made.
 func (c *Client) DoAs(ctx context.Context, asked *request.Request, stdout, stderr io.Writer) (*request.Ending, error) {
+	return c.do(ctx, asked, &places{out: map[string]bool{}, open: map[string]*growing{}}, stdout, stderr)
+}
+
+func (c *Client) do(ctx context.Context, asked *request.Request, places *places, stdout,
+	stderr io.Writer) (*request.Ending, error) {
 	c.mu.Lock()
 	c.last++
 	o := &call{client: c, id: c.last, asked: asked, queue: make(chan *wire.Request, 64),
 		out:    map[int]io.Writer{request.Stdout: stdout, request.Stderr: stderr},
-		places: &places{out: map[string]bool{}, open: map[string]*growing{}}}
+		places: places}
 	c.calls[o.id] = o
 	if c.lost != nil {
 		o.close()
@@ -75,7 +86,8 @@ func (c *Client) DoAs(ctx context.Context, asked *request.Request, stdout, stder
 	if err == nil {
 		var ending request.Ending
 		err = request.Into(j, &ending)
-		return &ending, err
+		o.finish(worked)
+		return &ending, errors.Join(err, o.failed)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

@@ -200,6 +200,16 @@ func (p *places) commit(int) error {
 	return all
 }
 
+// drop forgets what has come.
+func (p *places) drop() {
+	for _, g := range p.open {
+		g.file.Drop()
+	}
+	for _, g := range p.ready {
+		g.file.Drop()
+	}
+}
+
 // sendFiles sends what is too large to travel with the request.
 func (c *Client) sendFiles(ctx context.Context, o *call) error {
 	total := 0

@@ -162,6 +162,7 @@ var table = map[string]rule{
 	"fleet trace": {local: true}, "fleet trace create": {local: true}, "fleet trace list": {local: true},
 	"fleet trace show": {local: true}, "fleet trace enable": {local: true}, "fleet trace disable": {local: true},
 	"fleet trace delete": {local: true}, "fleet trace hosts": {local: true}, "fleet trace flows": {local: true},
+	"fleet set": {local: true}, "fleet undo": {local: true}, "fleet record": {local: true},
 	"pki": {local: true}, "pki init": {local: true}, "pki issue": {local: true}, "pki renew": {local: true},
 	"pki revoke": {local: true}, "pki list": {local: true},
 }
