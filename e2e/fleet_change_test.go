@@ -138,7 +138,8 @@ func TestFleetChangeStops(t *testing.T) {
 func TestFleetChangeKilled(t *testing.T) {
 	s, all := fleetOfThree(t)
 	db := []string{"--db", "unix:" + s.file("db"), "--tls", s.file("op.pem")}
-	cmd := riCommand(append([]string{"fleet", "set", limitOf, "5", "--write", "--yes", "--ndjson", "--at-once", "1"},
+	cmd := riCommand(append([]string{"fleet", "set", limitOf, "5", "--write", "--yes", "--ndjson", "--at-once", "1",
+		"--max-stop", "5s"},
 		db...)...)
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,6 +102,9 @@ type answer struct {
 func (s *fleetSite) ask(who string, args ...string) (a answer) {
 	s.t.Helper()
 	args = append(append([]string{"fleet"}, args...), "--json", "--db", "unix:"+s.file("db"), "--tls", s.file(who))
+	if slices.Contains([]string{"exec", "print", "record", "set", "undo"}, args[1]) { // the machine may be busy
+		args = append(args, "--max-stop", "5s")
+	}
 	r := tell(s.dir, "", args...)
 	if err := json.Unmarshal([]byte(r.out), &a); err != nil {
 		s.t.Fatalf("ri %q: %v: %+v", args, err, r)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -325,13 +326,17 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text is what was said last, as one line.
+// text is what was said last, as one line; a warning only if nothing else was said.
 func (t *tail) text() string {
-	var last string
+	var last, warning string
 	for text := range strings.Lines(string(t.buf)) {
-		if text = strings.TrimSpace(text); text != "" {
-			last = strings.TrimPrefix(text, "ri: ")
+		text = strings.TrimPrefix(strings.TrimSpace(text), "ri: ")
+		switch {
+		case strings.HasPrefix(text, "warning: "):
+			warning = text
+		case text != "":
+			last = text
 		}
 	}
-	return last
+	return cmp.Or(last, warning)
 }

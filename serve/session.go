@@ -297,6 +297,12 @@ func found(asked *request.Request) error {
 	return nil
 }
 
+// threads is how many a process has.
+func threads(pid int) int {
+	list, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return len(list)
+}
+
 // begun refuses a process that isn't the one which was meant: its number went to another since.
 func begun(asked *request.Request) error {
 	if asked.Began == 0 {
@@ -307,7 +313,7 @@ func begun(asked *request.Request) error {
 		return fmt.Errorf("a process that began then needs its number (-p PID): %w", request.ErrMalformed)
 	}
 	stat, err := proc.ReadStat(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil || stat.StartTime != asked.Began {
+	if err != nil || stat.StartTime != asked.Began || stat.State == 'Z' && threads(pid) <= 1 { // else only its first ended
 		return fmt.Errorf("process %s %w", asked.Target(), request.ErrGone)
 	}
 	return nil

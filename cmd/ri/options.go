@@ -260,7 +260,7 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return fmt.Errorf("ri %s needs %s: %s", cmd.Name(), what, cmd.UseLine())
+			return fmt.Errorf("%s needs %s: %s", cmd.CommandPath(), what, cmd.UseLine())
 		}
 		return nil
 	}

@@ -264,13 +264,14 @@ const mostReasons = 20
 
 // explain says of those that didn't answer why, those of one reason together.
 func (g *gathered) explain(report *fleet.Report) {
-	if g.out.Quiet || g.changes != "" && g.out.Format == rows.Table { // the rows have it
+	if g.out.Quiet {
 		return
 	}
+	told := g.changes != "" && g.out.Format == rows.Table // by rows
 	count, example := map[string]int{}, map[string]*fleet.Outcome{}
 	var reasons []string
 	for _, o := range report.Outcomes {
-		if o.State == fleet.Answered {
+		if o.State == fleet.Answered || told && o.State != fleet.NotAsked {
 			continue
 		}
 		reason := o.State + ": " + o.Why

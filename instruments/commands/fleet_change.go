@@ -13,7 +13,7 @@ import (
 	"ri/instruments/rows"
 )
 
-// changeColumns are those of changes of many: what became of each target, also of those that weren't changed.
+// changeColumns are those of changes of many: what became of each target that was asked.
 var changeColumns = []rows.Column{{Name: "host", Key: rows.KeyPart}, {Name: "target", Key: rows.KeyPart},
 	{Name: "result"}, {Name: "path", Optional: true}, {Name: "before", Optional: true}, {Name: "after", Optional: true},
 	{Name: "type", Hidden: true}, {Name: "addr", Hidden: true}, {Name: "why", Optional: true}}
@@ -73,7 +73,7 @@ func FleetUndo(ctx context.Context, out *rows.Output, a *fleet.Asker, run string
 
 // settle tells what became of a target whose changes were held until it ended.
 func (g *gathered) settle(o *fleet.Outcome) {
-	if g.changes == "" {
+	if g.changes == "" || o.State == fleet.NotAsked { // of all of those there is one reason
 		return
 	}
 	held := slices.DeleteFunc(g.held[o], func(r rows.Row) bool {

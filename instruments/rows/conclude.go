@@ -56,7 +56,7 @@ func (o *Output) sayProblems(r *Result) {
 	}
 	fmt.Fprintf(o.Stderr, "ri: %s\n", ErrorText(r.Err))
 	switch {
-	case r.Empty():
+	case r.Empty(), o.Quiet:
 	case r.Transaction != nil && r.Transaction.Made:
 		fmt.Fprintf(o.Stderr, "ri: the output shows what was changed\n")
 	case r.Transaction != nil:

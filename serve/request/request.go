@@ -178,7 +178,7 @@ func (b *Bytes) UnmarshalJSON(data []byte) error {
 var ErrMalformed = errors.New("malformed request")
 
 // ErrGone: the process isn't there any more. Its text is found in what an agent answers.
-var ErrGone = errors.New("is gone: it has ended, and what has its number now is another")
+var ErrGone = errors.New("is gone: it has ended")
 
 // Into reads what a message had as JSON.
 func Into(j any, v any) error {
