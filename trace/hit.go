@@ -35,6 +35,7 @@ type Hit struct {
 	Entry, Return []Value
 
 	dump values.DumpOptions
+	show func(*Hit, Value) any // instead of Look: what of a value may be seen
 }
 
 // Value is what a hit took along, or why it didn't.
@@ -60,6 +61,21 @@ func (h *Hit) Look(v Value) any {
 		return text
 	}
 	return rows.GoText{Text: text, Plain: plain}
+}
+
+// Scalar is a number, bool or whole text of a value; nil of all else, and of what isn't there.
+func (h *Hit) Scalar(v Value) any {
+	if v.Err != nil {
+		return nil
+	}
+	if v.Plain != nil {
+		return v.Plain
+	}
+	plain, err := h.plain(v.Value)
+	if err != nil {
+		return nil
+	}
+	return plain
 }
 
 // plain is a number, bool or whole text; nil of all else.
@@ -90,9 +106,13 @@ func (h *Hit) plain(v values.Value) (any, error) {
 }
 
 func (h *Hit) cells(all []Value) rows.Row {
+	look := h.show
+	if look == nil {
+		look = (*Hit).Look
+	}
 	out := make(rows.Row, 0, len(all))
 	for _, v := range all {
-		out = append(out, rows.Cell{Name: v.Name, Value: h.Look(v)})
+		out = append(out, rows.Cell{Name: v.Name, Value: look(h, v)})
 	}
 	return out
 }

@@ -24,6 +24,10 @@ type Plan struct {
 	Missed []Missed // what was asked for and isn't probed
 	// Keep, if not nil, is given each hit first; an error of it ends the trace.
 	Keep func(*Hit) error
+	// Show, if not nil, says what of a value rows have: redacted. Also is given the row of each hit as AlsoShow has it,
+	// besides: what of it goes elsewhere. An error of it ends the trace.
+	Show, AlsoShow func(*Hit, Value) any
+	Also           func(*Hit, rows.Row) error
 
 	process Process
 	request Request

@@ -52,7 +52,15 @@ func (p *Plan) Run(ctx context.Context, to Watcher) (*Summary, error) {
 				return err
 			}
 		}
-		return to.Row(hit.row(&p.request.Probes[hit.Probe], p.request.Stack > 0))
+		w := &p.request.Probes[hit.Probe]
+		if p.Also != nil {
+			hit.show = p.AlsoShow
+			if err := p.Also(hit, hit.row(w, false)); err != nil {
+				return err
+			}
+		}
+		hit.show = p.Show
+		return to.Row(hit.row(w, p.request.Stack > 0))
 	})
 	if out == nil || err != nil && !errors.Is(err, rows.ErrPartial) {
 		return out, err

@@ -67,7 +67,8 @@ A file that is there is not overwritten. With Ctrl-C, or if anything fails, ther
 func redactionGiven(f *pflag.FlagSet) error {
 	for _, name := range []string{"policy", "key-file", "deny-numbers", "encrypt-to"} {
 		if f.Changed(name) {
-			return rows.Usagef("--%s is about hits that are kept: it goes with -o FILE, of what is traced in a process", name)
+			return rows.Usagef("--%s is about hits that leave: it goes with -o FILE, --redact or --otlp, of what "+
+				"is traced in a process", name)
 		}
 	}
 	return nil

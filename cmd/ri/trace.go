@@ -15,7 +15,7 @@ import (
 func newTrace(o *options) *cobra.Command {
 	r, w := trace.Request{}, trace.Probe{}
 	budget, stack, places := "", false, false
-	keep := commands.HitsOptions{}
+	keep, leaves := commands.HitsOptions{}, commands.TraceLeaves{}
 	var show, steps []string
 	cmd := &cobra.Command{
 		Use:   "trace FUNC ... -p PID",
@@ -71,7 +71,7 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 			if !places {
 				keep.File, o.out = o.out, ""
 			}
-			if keep.File == "" {
+			if keep.File == "" && !leaves.Redact && leaves.OTLP == "" {
 				if err := redactionGiven(cmd.Flags()); err != nil {
 					return err
 				}
@@ -80,7 +80,7 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 				if places {
 					return commands.TracePlaces(cmd.Context(), out, r, o.target)
 				}
-				return commands.Trace(cmd.Context(), out, r, o.target, keep)
+				return commands.Trace(cmd.Context(), out, r, o.target, keep, leaves)
 			})
 		},
 	}
@@ -105,6 +105,9 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 	f.BoolVar(&places, "places", false, "show where it would probe, and probe nothing")
 	f.BoolVar(&r.PanicOnWarn, "panic-on-warn", false,
 		"probe although the kernel panics on a warning (kernel.panic_on_warn)")
+	f.BoolVar(&leaves.Redact, "redact", false, "show texts as tokens, as recordings have them (--policy, --key-file)")
+	f.StringVar(&leaves.OTLP, "otlp", "",
+		"give calls as spans, redacted, to a receiver of OTLP, `URL` (http://HOST:4318); with --returns or --steps")
 	addRedaction(f, &keep)
 	cmd.ValidArgsFunction = o.completeFunction
 	o.addTarget(f)
@@ -121,8 +124,8 @@ func (o *options) completeFunction(_ *cobra.Command, _ []string, typed string) (
 
 // taken refuses what can't be said of hits that were taken already.
 func taken(f *pflag.FlagSet) error {
-	for _, name := range []string{"steps", "for", "budget", "windows", "depth", "bytes", "places", "panic-on-warn",
-		"stack", "policy", "key-file", "deny-numbers", "encrypt-to"} {
+	for _, name := range []string{"steps", "redact", "otlp", "for", "budget", "windows", "depth", "bytes", "places",
+		"panic-on-warn", "stack", "policy", "key-file", "deny-numbers", "encrypt-to"} {
 		if f.Changed(name) {
 			return rows.Usagef("--%s is decided when hits are taken, and those of a recording were", name)
 		}

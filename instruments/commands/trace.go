@@ -18,14 +18,18 @@ import (
 
 // Trace shows calls of functions as they pass by. With a file in keep their hits are kept in a recording.
 func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice looks.TargetChoice,
-	keep HitsOptions) error {
+	keep HitsOptions, leaves TraceLeaves) error {
+	leaves.Redaction = keep
+	if err := leaves.check(&request); err != nil {
+		return err
+	}
 	if keep.File == "" {
 		s, err := traceSession(choice)
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		return traceSessionOf(ctx, out, s, request, nil)
+		return traceSessionOf(ctx, out, s, request, nil, &leaves)
 	}
 	if request.Counts() {
 		return rows.Usagef("-o %s: a recording keeps hits, and --count and --hist take none along; count the recording's "+
@@ -40,11 +44,11 @@ func Trace(ctx context.Context, out *rows.Output, request trace.Request, choice 
 		return err
 	}
 	defer s.Close()
-	return keepHits(out, s, keep, func(k *hitKeeper) error { return traceSessionOf(ctx, out, s, request, k) })
+	return keepHits(out, s, keep, func(k *hitKeeper) error { return traceSessionOf(ctx, out, s, request, k, &leaves) })
 }
 
 func traceSessionOf(ctx context.Context, out *rows.Output, s *looks.Session, request trace.Request,
-	keeper *hitKeeper) error {
+	keeper *hitKeeper, leaves *TraceLeaves) (err error) {
 	p, err := trace.Prepare(ctx, s.Process(), request)
 	if err != nil {
 		return err
@@ -62,6 +66,15 @@ func traceSessionOf(ctx context.Context, out *rows.Output, s *looks.Session, req
 		}
 		p.Keep = keeper.Keep
 	}
+	given, err := leaves.apply(p, &request, s)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if ended := given.end(out); err == nil {
+			err = ended
+		}
+	}()
 	w := &traceWatcher{out: out, stream: out.NewStream(p.Columns())}
 	w.ticker = time.AfterFunc(traceFlush, w.flush)
 	defer w.ticker.Stop()

@@ -120,7 +120,7 @@ var table = map[string]rule{
 	"diff":   {role: Author, flags: flagsOf(target, look, recipes, "interval depth"), needs: changes},
 	"top":    {role: Author, flags: flagsOf(target, look, "interval count depth"), needs: changes},
 	"trace": {role: Author, flags: flagsOf(target, redacted, "when when-after show steps returns stack count hist limit "+
-		"for budget windows depth bytes places panic-on-warn")},
+		"for redact otlp:theirs budget windows depth bytes places panic-on-warn")},
 	"types":  {role: Author, flags: flagsOf(target, "all")},
 	"vars":   {role: Author, flags: flagsOf(target)},
 	"funcs":  {role: Author, flags: flagsOf(target)},
