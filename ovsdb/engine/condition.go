@@ -192,17 +192,21 @@ func (x *Txn) query(t *Table, c Condition) []*Row {
 		}
 	}
 	var out []*Row
-	for id, s := range t.rows {
-		r := s.row
-		if ch := changes[id]; ch != nil {
-			r = ch.new
+	if found, ok := t.allOf(c); ok {
+		for s := range found {
+			if changes[s.row.id] == nil && c.Match(s.row) {
+				out = append(out, s.row)
+			}
 		}
-		if r != nil && c.Match(r) {
-			out = append(out, r)
+	} else {
+		for id, s := range t.rows {
+			if changes[id] == nil && c.Match(s.row) {
+				out = append(out, s.row)
+			}
 		}
 	}
-	for id, ch := range changes {
-		if t.rows[id] == nil && ch.new != nil && c.Match(ch.new) {
+	for _, ch := range changes {
+		if ch.new != nil && c.Match(ch.new) {
 			out = append(out, ch.new)
 		}
 	}

@@ -56,7 +56,7 @@ func (db *DB) Convert(j any) error {
 		}
 	}
 	db.schema, db.tables = schema, next.tables
-	clear(db.monitors)
+	clear(db.watchers)
 	clear(db.initials)
 	close(db.changed)
 	db.changed = make(chan struct{})

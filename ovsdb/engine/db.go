@@ -16,7 +16,7 @@ type DB struct {
 	tables   map[string]*Table
 	file     *ovsdb.File // nil: in memory only
 	readOnly bool
-	monitors map[*Monitor]bool
+	watchers map[*Table]*watchers // the monitors
 	// changed is closed, and made anew, when a transaction is committed: those that wait try again.
 	changed    chan struct{}
 	compaction error // of the last automatic one
@@ -26,7 +26,7 @@ type DB struct {
 
 // New makes an empty database in memory.
 func New(schema *ovsdb.Schema) *DB {
-	db := &DB{monitors: map[*Monitor]bool{}, changed: make(chan struct{}), initials: map[string]json.RawMessage{}}
+	db := &DB{watchers: map[*Table]*watchers{}, changed: make(chan struct{}), initials: map[string]json.RawMessage{}}
 	db.reset(schema)
 	return db
 }
@@ -179,6 +179,7 @@ func (db *DB) apply(x *Txn) {
 					delete(c.table.unique[n], key)
 				}
 			}
+			c.table.left(s)
 			db.link(c.old, -1)
 			if c.new == nil {
 				delete(c.table.rows, c.id)
@@ -195,6 +196,7 @@ func (db *DB) apply(x *Txn) {
 			c.table.rows[c.id] = s
 		}
 		s.row, s.refs = c.new, c.refs
+		c.table.entered(s)
 		for n, columns := range c.table.indexes {
 			c.table.unique[n][c.new.key(columns)] = s
 		}
@@ -208,7 +210,7 @@ func (db *DB) apply(x *Txn) {
 		return
 	}
 	clear(db.initials)
-	for m := range db.monitors {
+	for m := range db.concerned(x) {
 		m.note(x)
 	}
 	close(db.changed)

@@ -79,7 +79,9 @@ func (db *DB) Monitor(requests any, protocol Protocol, signal func()) (m *Monito
 		slices.SortFunc(w.columns, func(a, b watchedColumn) int { return a.position - b.position })
 		m.tables[t] = w
 	}
-	db.monitors[m] = true
+	for _, w := range m.tables {
+		db.enlist(m, w)
+	}
 	// Many who ask for the same get the same text, which is in memory once however slowly they read it.
 	same := fmt.Sprint(protocol, ovsdb.Text(requests))
 	if initial = db.initials[same]; initial == nil {
@@ -117,9 +119,17 @@ func (m *Monitor) initial() json.RawMessage {
 // sortedRows are those that a condition finds: few of many, often.
 func sortedRows(t *Table, where Condition) []*Row {
 	var out []*Row
-	for _, s := range t.rows {
-		if where.MatchAny(s.row) {
-			out = append(out, s.row)
+	if found, ok := t.anyOf(where); ok {
+		for s := range found {
+			if where.MatchAny(s.row) {
+				out = append(out, s.row)
+			}
+		}
+	} else {
+		for _, s := range t.rows {
+			if where.MatchAny(s.row) {
+				out = append(out, s.row)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b *Row) int { return slices.Compare(a.id[:], b.id[:]) })
@@ -361,7 +371,9 @@ func (m *Monitor) Change(requests any) (before, after json.RawMessage, err error
 				m.compose(&out, w, p, kind)
 			}
 		}
+		m.db.dismiss(m, w)
 		w.where = c
+		m.db.enlist(m, w)
 	}
 	if !out.empty() {
 		after = out.finish()
@@ -373,7 +385,9 @@ func (m *Monitor) Change(requests any) (before, after json.RawMessage, err error
 func (m *Monitor) Cancel() {
 	m.db.mu.Lock()
 	defer m.db.mu.Unlock()
-	delete(m.db.monitors, m)
+	for _, w := range m.tables {
+		m.db.dismiss(m, w)
+	}
 	clear(m.pending)
 }
 

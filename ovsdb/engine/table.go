@@ -59,6 +59,7 @@ type Table struct {
 	rows    map[ovsdb.UUID]*stored
 	unique  []map[string]*stored // by index of the schema, by the values of its columns
 	indexes [][]int              // positions of the columns of each index
+	finders map[int]rowFinder    // by column
 }
 
 // stored is a row in its table, with what refers to it.
@@ -74,7 +75,8 @@ type link struct {
 }
 
 func newTable(schema *ovsdb.Table) *Table {
-	t := &Table{schema: schema, index: map[string]int{}, rows: map[ovsdb.UUID]*stored{}}
+	t := &Table{schema: schema, index: map[string]int{}, rows: map[ovsdb.UUID]*stored{},
+		finders: map[int]rowFinder{}}
 	names := append([]string{"_uuid", "_version"}, slices.Sorted(maps.Keys(schema.Columns))...)
 	for i, name := range names {
 		t.columns = append(t.columns, schema.Column(name))
