@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,15 @@ type Line struct {
 	Nanotime  int64          `json:"nanotime,omitempty"`
 }
 
+// text is the line as JSON, with its end.
+func (l *Line) text() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(l)
+	return b.Bytes(), err
+}
+
 // Writer is where flows are logged to.
 type Writer interface {
 	// Write writes a line.
@@ -54,11 +64,10 @@ type Files struct {
 
 // Write implements Writer.
 func (f *Files) Write(l Line) error {
-	text, err := json.Marshal(l)
+	text, err := l.text()
 	if err != nil {
 		return err
 	}
-	text = append(text, '\n')
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	file, err := f.file(l.Trace)

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -169,13 +170,18 @@ func answer(w http.ResponseWriter, status int, v any) {
 		w.WriteHeader(status)
 		return
 	}
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		status, text = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written"}`)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		status = http.StatusServiceUnavailable
+		text.Reset()
+		text.WriteString(`{"error": "the answer can't be written"}` + "\n")
 	}
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
+	_, _ = w.Write(text.Bytes())
 }
 
 // route finds out who asks, and does it.
@@ -312,6 +318,7 @@ type Offer struct {
 	Steps       []string `json:"steps,omitempty"`
 	Paths       []string `json:"paths"`
 	EgressPaths []string `json:"egressPaths,omitempty"`
+	Keys        []Key    `json:"keys,omitempty"`
 }
 
 func (s *Server) devices(c *call) (int, any, error) {
@@ -320,7 +327,7 @@ func (s *Server) devices(c *call) (int, any, error) {
 	})
 	out := []Offer{}
 	for _, d := range all {
-		out = append(out, Offer{d.Name, d.Ingress, d.Egress, d.Steps, d.Paths, d.EgressPaths})
+		out = append(out, Offer{d.Name, d.Ingress, d.Egress, d.Steps, d.Paths, d.EgressPaths, d.Keys})
 	}
 	return http.StatusOK, out, err
 }

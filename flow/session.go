@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -271,7 +270,7 @@ func (one *arming) row(r Row) error {
 		return nil // of a flow that isn't followed
 	}
 	s.add(h, one, r)
-	if r.What == whatLeave || r.What == whatHit {
+	if r.What == whatLeave || r.What == whatHit || r.Ended {
 		delete(one.hops, r.Flow)
 		s.finish(h)
 	}
@@ -361,8 +360,8 @@ func (s *session) write(h *hop, line Line) {
 	if err := s.a.Log.Write(line); err != nil {
 		s.a.sayOnce("log", err.Error())
 	}
-	if text, err := json.Marshal(line); err == nil && len(h.kept)+len(text) < mostKept {
-		h.kept = append(append(h.kept, text...), '\n')
+	if text, err := line.text(); err == nil && len(h.kept)+len(text) < mostKept {
+		h.kept = append(h.kept, text...)
 	}
 	s.summarize(h)
 }

@@ -112,6 +112,7 @@ steps: ['main.*']
 paths: [r.id, r.path, r.tenant]
 egressPaths: [q.id, q.key]
 clear: [r.id]
+keys: [{ingress: r.path + r.id, egress: q.key+q.id}, {ingress: r.id, egress: q.id}, {ingress: r.id, egress: q.key}]
 budget: 1%
 tenants:
   acme: {predicate: 'r.tenant == "acme"', share: 50%}

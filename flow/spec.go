@@ -41,6 +41,9 @@ type Device struct {
 	EgressPaths []string `yaml:"egressPaths" json:"egressPaths,omitempty"`
 	// Clear are those of them that are shown as they are; of all others texts become tokens.
 	Clear []string `yaml:"clear" json:"clear,omitempty"`
+	// Keys are those by which a flow is known again among all that leave there, also among other tenants'. Where there is
+	// none of a request's, it takes a predicate of the tenant's for what leaves.
+	Keys []Key `yaml:"keys" json:"keys,omitempty"`
 	// Budget is what all its traces may cost a process, a share of a core.
 	Budget  string            `yaml:"budget" json:"budget,omitempty"`
 	Tenants map[string]Access `yaml:"tenants" json:"tenants"`
@@ -57,8 +60,8 @@ type Access struct {
 
 // Key is by what a flow is known again where it leaves: Go expressions, or several with + between them.
 type Key struct {
-	Ingress string `json:"ingress"`
-	Egress  string `json:"egress"`
+	Ingress string `yaml:"ingress" json:"ingress"`
+	Egress  string `yaml:"egress" json:"egress"`
 }
 
 // Request is what is to be traced.
@@ -207,6 +210,17 @@ func (d *Device) check() error {
 			return invalid("clear: %s is none of the paths", path)
 		}
 	}
+	if len(d.Keys) > mostList {
+		return invalid("keys: it has %d entries, %d at most", len(d.Keys), mostList)
+	}
+	for i, k := range d.Keys {
+		if k.Egress == "" {
+			d.Keys[i].Egress = k.Ingress
+		}
+		if _, err := d.Keys[i].canonical(d); err != nil {
+			return invalid("keys: %w", err)
+		}
+	}
 	if _, err := parseShare(d.Budget, defaultBudget); err != nil {
 		return invalid("budget: %w", err)
 	}
@@ -340,13 +354,45 @@ func (r *Request) check(d *Device) error {
 	if r.Key == nil {
 		return nil
 	}
-	if _, err := keyParts(r.Key.Ingress, d.Paths); err != nil {
-		return invalid("key: where flows enter: %w", err)
+	key, err := r.Key.canonical(d)
+	if err != nil {
+		return invalid("key: %w", err)
 	}
-	if _, err := keyParts(r.Key.Egress, d.egressPaths()); err != nil {
-		return invalid("key: where flows leave: %w", err)
+	own := access.Predicate == "true" || access.EgressPredicate != ""
+	if !own && !slices.ContainsFunc(d.Keys, func(k Key) bool {
+		has, err := k.canonical(d)
+		return err == nil && has == key
+	}) {
+		return invalid("key: others' flows could have the same where they leave; the device's keys are %s", keyTexts(d.Keys))
 	}
 	return nil
+}
+
+// canonical is a key as it is compared with others.
+func (k Key) canonical(d *Device) (Key, error) {
+	in, err := keyParts(k.Ingress, d.Paths)
+	if err != nil {
+		return k, fmt.Errorf("where flows enter: %w", err)
+	}
+	out, err := keyParts(k.Egress, d.egressPaths())
+	if err != nil {
+		return k, fmt.Errorf("where flows leave: %w", err)
+	}
+	if len(in) != len(out) {
+		return k, fmt.Errorf("%q has %d parts and %q %d, so no two are the same", k.Ingress, len(in), k.Egress, len(out))
+	}
+	return Key{strings.Join(in, " + "), strings.Join(out, " + ")}, nil
+}
+
+func keyTexts(keys []Key) string {
+	if len(keys) == 0 {
+		return "none"
+	}
+	var all []string
+	for _, k := range keys {
+		all = append(all, k.Ingress+" -> "+k.Egress)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (d *Device) egressPaths() []string {

@@ -39,6 +39,7 @@ const (
 	whatStep  = "step"
 	whatGo    = "go"
 	whatLeave = "leave"
+	whatEnd   = "end" // a goroutine of it ended; Ended: and with it the flow, without a return
 	// whatHit is enter and leave at once, of a tracer that follows nothing.
 	whatHit = "hit"
 	// whatAmbiguous is none of a tracer's: what was logged of the hop may be of another flow.
@@ -55,6 +56,7 @@ type Row struct {
 	Started   int64 // the goroutine that was started
 	Func      string
 	Duration  int64 // nanoseconds
+	Ended     bool
 	// Undecided: nobody knows whether it was wanted.
 	Undecided bool
 	Values    map[string]any // with json.Number
@@ -94,11 +96,9 @@ func ParseRow(line []byte, show []string) (Row, error) {
 	if _, told := cells["$summary"]; told {
 		return Row{}, errNoRow
 	}
-	if cells["undecided"] != nil {
-		r.Undecided = true
-	}
+	r.Undecided, r.Ended = cells["undecided"] != nil, cells["ended"] != nil
 	switch r.What {
-	case whatEnter, whatStep, whatGo, whatLeave, "":
+	case whatEnter, whatStep, whatGo, whatLeave, whatEnd, "":
 	default:
 		return Row{}, fmt.Errorf("a tracer's row: no kind %q", r.What)
 	}
@@ -106,7 +106,7 @@ func ParseRow(line []byte, show []string) (Row, error) {
 		return Row{}, errNoRow
 	}
 	for _, name := range show {
-		if v, there := cells[name]; there {
+		if v := cells[name]; v != nil { // nil: there is none at this function
 			r.Values[name] = v
 		}
 	}
@@ -175,17 +175,17 @@ func (a Arm) request(steps bool) *request.Request {
 		flag("show", expr)
 	}
 	if steps {
-		// Without steps a flow is what enters and leaves.
-		flag("steps", strings.Join(append(a.Steps, noSteps[:max(0, 1-len(a.Steps))]...), ","))
+		list := a.Steps
+		if len(list) == 0 { // a flow is what enters and leaves
+			list = a.Functions
+		}
+		flag("steps", strings.Join(list, ","))
 	}
 	flag("limit", strconv.Itoa(a.Limit))
 	flag("for", max(a.For.Round(time.Millisecond), time.Millisecond).String())
 	flag("budget", strconv.FormatFloat(100*a.Budget, 'f', -1, 64)+"%")
 	return r
 }
-
-// noSteps stands for functions that no program has.
-var noSteps = []string{"ri.none"}
 
 // ended says why a tracer ended, by what it exited with and its last words.
 func ended(ending *request.Ending, said string) (string, error) {
