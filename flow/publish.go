@@ -64,7 +64,7 @@ func (a *Agent) telling(ctx context.Context) {
 	}
 }
 
-// words are what the database is told of one request, in one transaction.
+// words are what the database is told of one enabling, in one transaction.
 type words struct {
 	guard []client.Op
 	ops   []client.Op
@@ -76,11 +76,12 @@ func (a *Agent) tell(ctx context.Context) error {
 	a.mu.Lock()
 	by := map[string]*words{}
 	of := func(trace string, generation int64) *words {
-		w := by[trace]
+		id := keyID(trace, generation, "")
+		w := by[id]
 		if w == nil {
 			w = &words{guard: []client.Op{client.Wait(fleet.EnabledTable, []any{[]any{"id", "==", trace},
 				[]any{"generation", "==", generation}}, []string{"id"}, map[string]any{"id": trace})}}
-			by[trace] = w
+			by[id] = w
 		}
 		return w
 	}
