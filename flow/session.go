@@ -17,6 +17,7 @@ import (
 
 // States of a request at a host.
 const (
+	StateArming  = "arming" // it is counted what it will cost
 	StateArmed   = "armed"
 	StateRefused = "refused"
 	StateWaiting = "waiting" // for a process, or for the hash key
@@ -85,6 +86,7 @@ type arming struct {
 	stop    context.CancelFunc
 	release func()
 	running bool
+	armed   bool   // its probes are there
 	why     string // it ended by
 	err     error  // it could not be
 	hops    map[int64]*hop
@@ -147,11 +149,14 @@ func targetID(t fleet.Target) string {
 // settle says how it stands with the request here. a.mu is held.
 func (s *session) settle() {
 	st := s.status
-	running, why, done := 0, "", ""
+	running, armed, why, done := 0, 0, "", ""
 	for _, id := range slices.Sorted(maps.Keys(s.armings)) {
 		switch one := s.armings[id]; {
 		case one.running && !(s.full && one.side == ingress): // what is open may still leave
 			running++
+			if one.armed {
+				armed++
+			}
 		case one.err != nil:
 			why = one.target.Name + ": " + one.err.Error()
 		case one.why != "":
@@ -161,12 +166,14 @@ func (s *session) settle() {
 	if s.full {
 		done = doneFlows
 	}
-	if st.targets != running {
-		st.targets, st.changed = running, true
+	if st.targets != armed {
+		st.targets, st.changed = armed, true
 	}
 	switch {
-	case running > 0:
+	case running > 0 && armed == running:
 		st.say(StateArmed, why, done)
+	case running > 0:
+		st.say(StateArming, why, done)
 	case done != "":
 		st.say(StateDone, "", done)
 	case why != "":
@@ -254,6 +261,11 @@ func (one *arming) row(r Row) error {
 	s := one.s
 	s.a.mu.Lock()
 	defer s.a.mu.Unlock()
+	if r.What == WhatArmed {
+		one.armed = true
+		s.settle()
+		return nil
+	}
 	now := time.Now()
 	h := one.hops[r.Flow]
 	opens := r.What == whatEnter || r.What == whatHit

@@ -154,6 +154,9 @@ func (f *fake) trace(ctx context.Context, a Arm, each func(Row) error) (string, 
 	}
 	f.armed = append(f.armed, t)
 	f.mu.Unlock()
+	if err := each(Row{What: WhatArmed}); err != nil {
+		return "", err
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -256,7 +259,7 @@ func (s *site) host(name, module string, change ...func(*host)) *host {
 func (s *site) until(what string, so func() bool) {
 	s.t.Helper()
 	for begun := time.Now(); !so(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(begun) > 10*time.Second {
+		if time.Since(begun) > time.Minute {
 			s.t.Fatalf("it never came to be that %s", what)
 		}
 	}

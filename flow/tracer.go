@@ -44,6 +44,8 @@ const (
 	whatHit = "hit"
 	// whatAmbiguous is none of a tracer's: what was logged of the hop may be of another flow.
 	whatAmbiguous = "ambiguous"
+	// WhatArmed comes first: the probes are there.
+	WhatArmed = "armed"
 )
 
 // Row is what a tracer tells.
@@ -151,7 +153,15 @@ func ByAgent(connect func(pki.Holder) (net.Conn, error), version string, say fun
 			return err
 		}}
 		said := &lastText{}
-		ending, err := c.DoAs(ctx, a.request(steps), out, said)
+		heard := &lines{each: func(line []byte) error {
+			_, _ = said.Write(append(line, '\n'))
+			if bytes.HasPrefix(line, []byte("armed: ")) {
+				return each(Row{What: WhatArmed})
+			}
+			return nil
+		}}
+		ending, err := c.DoAs(ctx, a.request(steps), out, heard)
+		_, _ = said.Write(heard.rest)
 		switch {
 		case ctx.Err() != nil:
 			return "", context.Cause(ctx)

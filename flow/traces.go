@@ -329,7 +329,7 @@ func (s *Store) Hosts(ctx context.Context, tenant, id string) ([]HostState, erro
 			Targets: r["targets"].Int(), Hits: r["hits"].Int(), Matched: r["matched"].Int(),
 			Ambiguous: r["ambiguous"].Int(), Updated: time.UnixMilli(r["updated"].Int()).UTC()}
 		switch {
-		case h.State == StateArmed && !t.Enabled: // the agent's last word was before that
+		case (h.State == StateArmed || h.State == StateArming) && !t.Enabled: // the agent's last word was before that
 			h.State, h.Done, h.Targets = StateDone, "disabled", 0
 		case h.State == StateArmed && s.now().Sub(h.Updated) > fleet.Skew+DefaultLease:
 			h.State, h.Why = StateSilent, "its agent hasn't been heard of since"
