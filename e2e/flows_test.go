@@ -306,7 +306,9 @@ func TestFlows(t *testing.T) {
 	// Enabled anew it may have as many again; an agent that is killed leaves nothing armed.
 	s.ask("DELETE", trace+"/enabled", "", nil)
 	s.ask("PUT", trace+"/enabled", "", nil)
-	s.at(trace, "gw1", "is armed anew", func(h hostState) bool { return h.State == "armed" && h.Hits == 0 })
+	anew := func(h hostState) bool { return h.State == "armed" && h.Hits+h.Matched == 0 }
+	s.at(trace, "gw1", "is armed anew", anew)
+	s.at(trace, "st1", "is armed anew", anew)
 	const handle, serve = "main.(*Gateway).handle", "main.(*Store).serve"
 	if !s.probed("gateway", handle) || !s.probed("store", serve) {
 		t.Error("armed, and nothing is to be seen of it")
