@@ -43,6 +43,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"ri/attach/process"
+	"ri/symbols/testprogram"
 )
 
 var bin string // folder of the programs under test
@@ -56,6 +57,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		bin = dir
+		testprogram.Reap(dir)
 		if err := buildRi(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

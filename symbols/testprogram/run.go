@@ -90,6 +90,10 @@ type Program struct {
 // Run starts a program, and gives what it reads and says. It is killed when the test ends.
 func Run(t testing.TB, cmd *exec.Cmd) (in io.WriteCloser, out *bufio.Reader) {
 	t.Helper()
+	once()
+	if cmd.Env != nil {
+		cmd.Env = append(cmd.Env, mark+"="+os.Getenv(mark))
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
