@@ -8,8 +8,12 @@ import (
 // window is for how long what enters and what leaves wait for one another, by the host's own clock alone.
 const window = 10 * time.Second
 
-// mostCandidates is how many of what left wait at once; the oldest give way.
-const mostCandidates = 4096
+// Limits of what waits at once: hops that leave, flows that entered, and lines. The oldest give way.
+const (
+	mostCandidates = 1 << 16
+	mostEntered    = 1 << 16
+	mostLines      = 1 << 16
+)
 
 // hop is where a flow passes on a host.
 type hop struct {
@@ -36,51 +40,68 @@ const (
 
 // matcher finds which hops are of which flows, by the hashes of their keys.
 type matcher struct {
-	flows map[string][]entered // by hash
-	hops  map[string][]*hop    // by hash, those that leave
-	order []*hop               // by arrival
+	flows   map[string][]string // by hash
+	entered []entered           // by arrival
+	hops    map[string][]*hop   // by hash, those that leave
+	left    []*hop              // by arrival
+	lines   int                 // that wait
 }
 
 type entered struct {
-	flow string
+	hash string
 	at   time.Time
 }
 
 func newMatcher() *matcher {
-	return &matcher{flows: map[string][]entered{}, hops: map[string][]*hop{}}
+	return &matcher{flows: map[string][]string{}, hops: map[string][]*hop{}}
 }
 
 // expire forgets what waited for longer than the window.
 func (m *matcher) expire(now time.Time) {
-	n := 0
-	for n < len(m.order) && (now.Sub(m.order[n].arrived) > window || len(m.order)-n > mostCandidates) {
-		m.drop(m.order[n])
-		n++
+	for len(m.left) > 0 && (now.Sub(m.left[0].arrived) > window || len(m.left) > mostCandidates) {
+		h := m.left[0]
+		m.left = m.left[1:]
+		if m.hops[h.hash] = m.hops[h.hash][1:]; len(m.hops[h.hash]) == 0 { // it is the oldest of those, too
+			delete(m.hops, h.hash)
+		}
+		m.release(h) // nobody will be told
 	}
-	m.order = slices.Delete(m.order, 0, n)
-	for hash, list := range m.flows {
-		list = slices.DeleteFunc(list, func(e entered) bool { return now.Sub(e.at) > window })
-		if m.flows[hash] = list; len(list) == 0 {
+	for len(m.entered) > 0 && (now.Sub(m.entered[0].at) > window || len(m.entered) > mostEntered) {
+		hash := m.entered[0].hash
+		m.entered = m.entered[1:]
+		if m.flows[hash] = m.flows[hash][1:]; len(m.flows[hash]) == 0 {
 			delete(m.flows, hash)
 		}
 	}
 }
 
-func (m *matcher) drop(h *hop) {
-	left := slices.DeleteFunc(m.hops[h.hash], func(o *hop) bool { return o == h })
-	if m.hops[h.hash] = left; len(left) == 0 {
-		delete(m.hops, h.hash)
+// wait keeps a line until it is known whose it is, if there is room.
+func (m *matcher) wait(h *hop, l Line) {
+	if len(h.waiting) < mostWaiting && m.lines < mostLines {
+		h.waiting = append(h.waiting, l)
+		m.lines++
 	}
-	h.waiting = nil // nobody will be told
+}
+
+// release gives the lines that waited.
+func (m *matcher) release(h *hop) []Line {
+	list := h.waiting
+	m.lines -= len(list)
+	h.waiting = nil
+	return list
 }
 
 // enter takes a flow that entered somewhere, and gives the hops of which something new is known by it.
 func (m *matcher) enter(hash, flow string, now time.Time) []*hop {
 	m.expire(now)
-	if slices.ContainsFunc(m.flows[hash], func(e entered) bool { return e.flow == flow }) {
+	if len(m.flows[hash]) <= 2 && slices.Contains(m.flows[hash], flow) {
 		return nil
 	}
-	m.flows[hash] = append(m.flows[hash], entered{flow, now})
+	m.flows[hash] = append(m.flows[hash], flow)
+	m.entered = append(m.entered, entered{hash, now})
+	if len(m.flows[hash]) > 2 { // all that leave with it are ambiguous already
+		return nil
+	}
 	for _, h := range m.hops[hash] {
 		m.decide(h)
 	}
@@ -90,7 +111,7 @@ func (m *matcher) enter(hash, flow string, now time.Time) []*hop {
 // leave takes a hop that leaves, and decides of which flow it is, if that is known already.
 func (m *matcher) leave(h *hop, now time.Time) {
 	h.arrived = now
-	m.order = append(m.order, h)
+	m.left = append(m.left, h)
 	m.hops[h.hash] = append(m.hops[h.hash], h)
 	m.expire(now)
 	m.decide(h)
@@ -99,9 +120,9 @@ func (m *matcher) leave(h *hop, now time.Time) {
 // decide: a hop is of the one flow that has its hash, or of nobody knows which.
 func (m *matcher) decide(h *hop) {
 	switch list := m.flows[h.hash]; {
-	case len(list) == 1 && !h.ambiguous:
-		h.flow = list[0].flow
-	case len(list) > 1:
+	case len(list) == 1 && !h.ambiguous && (h.flow == "" || h.flow == list[0]):
+		h.flow = list[0]
+	case len(list) > 0: // also where the first has been forgotten since
 		h.ambiguous = true
 	}
 }

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -104,11 +105,24 @@ func TestWindow(t *testing.T) {
 		t.Error("what entered long ago is the flow of what leaves")
 	}
 	for range 3 * mostCandidates {
-		m.leave(&hop{hash: "x"}, now.Add(2*window+3))
+		h := &hop{hash: "x"}
+		m.leave(h, now.Add(2*window+3))
+		m.wait(h, Line{})
 	}
-	if len(m.order) > mostCandidates+1 || len(m.hops["x"]) > mostCandidates+1 {
-		t.Errorf("%d wait", len(m.order))
+	if len(m.left) > mostCandidates || len(m.hops["x"]) > mostCandidates || m.lines > mostLines {
+		t.Errorf("%d wait, with %d lines", len(m.left), m.lines)
 	}
+	for n := range 3 * mostEntered {
+		m.enter(strconv.Itoa(n%7), strconv.Itoa(n), now.Add(2*window+3))
+		if n == 10 {
+			m.expire(now.Add(4 * window))
+		}
+	}
+	m.expire(now.Add(5 * window))
+	if len(m.flows)+len(m.hops)+len(m.left)+len(m.entered)+m.lines != 0 {
+		t.Errorf("something is left: %d %d %d", len(m.flows), len(m.hops), m.lines)
+	}
+	now = now.Add(5 * window)
 	twice := &hop{hash: "two"}
 	m.leave(twice, now.Add(3*window))
 	m.enter("two", "f", now.Add(3*window))
@@ -119,6 +133,13 @@ func TestWindow(t *testing.T) {
 	m.enter("two", "g", now.Add(3*window))
 	if !twice.ambiguous {
 		t.Error("two flows of one key, and the hop is of one")
+	}
+	between := &hop{hash: "b"}
+	m.enter("b", "f", now.Add(5*window))
+	m.leave(between, now.Add(5*window+window/2))
+	m.enter("b", "g", now.Add(6*window+window/4)) // the first is forgotten by then
+	if !between.ambiguous {
+		t.Error("what left between two flows of one key is of one")
 	}
 }
 

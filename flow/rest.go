@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"net"
 	"net/http"
@@ -53,6 +54,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog:    log.New(saying(s.Say), "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan struct{}, len(s.Methods))
 	began := 0
@@ -93,6 +95,15 @@ func (s *Server) Serve(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// saying says what is written to it.
+type saying func(string)
+
+// Write implements io.Writer.
+func (s saying) Write(p []byte) (int, error) {
+	s(strings.TrimSpace(string(p)))
+	return len(p), nil
 }
 
 // sweeping is how often agents that came later are looked for.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"ri/ovsdb"
 	"ri/ovsdb/client"
 	"ri/serve/method"
+	"ri/serve/pki"
 )
 
 // web is a REST server, and what was asked of it.
@@ -334,6 +336,49 @@ func (s *site) put(table string, r ovsdb.Row) {
 	_, err := s.rest.client.Transact(s.t.Context(), fleet.Remove(table, fleet.Is("id", r["id"].Text())),
 		client.Op(fleet.Put(table, r)))
 	s.must(err)
+}
+
+// TestCertificates: a certificate acts for the tenant that names it, an operator's for all, others for nobody.
+func TestCertificates(t *testing.T) {
+	w := newWeb(t)
+	server := httptest.NewUnstartedServer((&Server{Store: w.rest, Say: func(text string) { t.Log(text) }}).Handler())
+	server.Listener = tls.NewListener(server.Listener, w.rest.Identity.Serving())
+	server.Start()
+	t.Cleanup(server.Close)
+	url := "https://" + server.Listener.Addr().String()
+	get := func(who *pki.Identity, path string) (int, string) {
+		t.Helper()
+		config := &tls.Config{InsecureSkipVerify: true}
+		if who != nil {
+			config = who.Config(func(pki.Holder) error { return nil }, "127.0.0.1")
+		}
+		c := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+		answer, err := c.Get(url + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		w.must(err)
+		return answer.StatusCode, string(text)
+	}
+	_, made := w.ask("bolt", "POST", "/traces", `{"device":"gateway"}`, 201)
+	id := made["id"].(string)
+	for _, one := range []struct {
+		name, kind string
+		status     int
+		sees       bool
+	}{{"bolt-ann", "viewer", 200, true}, {"acme-ann", "author", 200, false}, {"boss", "operator", 200, true},
+		{"vic", "viewer", 401, false}, {"h9", pki.Agent, 0, false}, {"rest2", pki.Tracer, 401, false}} {
+		who := w.identity(one.name, one.kind)
+		status, text := get(who, "/traces")
+		if status != one.status || strings.Contains(text, id) != one.sees {
+			t.Errorf("%s, %s: %d %s", one.name, one.kind, status, text)
+		}
+	}
+	if status, text := get(nil, "/traces"); status != 401 {
+		t.Errorf("nobody: %d %s", status, text)
+	}
 }
 
 // TestPlain: without TLS tokens don't cross a network, and who signs can do nothing else.

@@ -86,11 +86,15 @@ type arming struct {
 	stop    context.CancelFunc
 	release func()
 	running bool
-	armed   bool   // its probes are there
-	why     string // it ended by
-	err     error  // it could not be
+	armed   bool      // its probes are there
+	why     string    // it ended by
+	err     error     // it could not be
+	again   time.Time // and is tried again then
 	hops    map[int64]*hop
 }
+
+// trying is how long it takes until a process is tried again in which a request couldn't be armed.
+const trying = time.Minute
 
 // mostOpen is how many flows of one process may be open at once.
 const mostOpen = 10_000
@@ -128,7 +132,11 @@ func (s *session) arm(targets map[string][]fleet.Target) {
 		for _, t := range list {
 			id := side + " " + targetID(t)
 			there[id] = true
-			if s.armings[id] == nil && !(s.full && side == ingress) && s.ctx.Err() == nil {
+			was := s.armings[id]
+			if was != nil && was.err != nil && time.Now().After(was.again) {
+				was = nil
+			}
+			if was == nil && !(s.full && side == ingress) && s.ctx.Err() == nil {
 				s.armings[id] = s.start(side, t)
 			}
 		}
@@ -191,7 +199,7 @@ func (s *session) start(side string, t fleet.Target) *arming {
 	one := &arming{s: s, side: side, target: t, hops: map[int64]*hop{}, stop: func() {}}
 	r, access := s.e.request, s.d.Tenants[s.e.request.TenantID]
 	budget, release, ok := s.a.ledger.allot(targetID(t), r.TenantID, s.d.share(r.TenantID))
-	if !ok {
+	if !ok { // until another request ends
 		one.err = errBudget
 		return one
 	}
@@ -240,7 +248,7 @@ func (s *session) start(side string, t fleet.Target) *arming {
 		switch {
 		case ended:
 		case err != nil:
-			one.err = err
+			one.err, one.again = err, time.Now().Add(trying)
 		case why == endBudget:
 			one.why = doneBudget
 		case side == ingress && s.status.hits >= int64(r.MaxFlowsPerHost):
@@ -352,9 +360,7 @@ func (s *session) add(h *hop, one *arming, r Row) {
 	}
 	h.rows++
 	if h.ambiguous || h.flow == "" {
-		if len(h.waiting) < mostWaiting {
-			h.waiting = append(h.waiting, line)
-		}
+		s.match.wait(h, line)
 		s.learn([]*hop{h})
 		return
 	}
@@ -412,11 +418,10 @@ func (s *session) learn(hops []*hop) {
 		case h.told == 0:
 			continue
 		}
-		for _, line := range h.waiting {
+		for _, line := range s.match.release(h) {
 			line.Flow = h.flow
 			s.write(h, line)
 		}
-		h.waiting = nil
 	}
 }
 

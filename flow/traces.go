@@ -208,14 +208,8 @@ func (s *Store) seal(ctx context.Context, t *Trace, d *Device, generation int64,
 	return ops, nil
 }
 
-// Sweep gives agents that came since the hash keys of what was enabled here.
+// Sweep gives agents that came since the hash keys of what was enabled here, and takes away what has expired.
 func (s *Store) Sweep(ctx context.Context) error {
-	s.mu.Lock()
-	waiting := len(s.keys)
-	s.mu.Unlock()
-	if waiting == 0 {
-		return nil
-	}
 	all, err := fleet.Read(ctx, s.client, map[string]client.Watch{fleet.EnabledTable: {},
 		fleet.KeyTable: {Columns: []string{"id"}}})
 	if err != nil {
@@ -227,6 +221,12 @@ func (s *Store) Sweep(ctx context.Context) error {
 	}
 	on := map[string]hashKey{}
 	for _, r := range all[fleet.EnabledTable] {
+		if s.now().After(time.UnixMilli(r["expires"].Int()).Add(fleet.Skew)) {
+			if _, err := s.client.Transact(ctx, withdraw(r["id"].Text())...); err != nil {
+				return err
+			}
+			continue
+		}
 		e, err := readEnabling(s.Identity, r, s.now())
 		if err != nil {
 			continue
