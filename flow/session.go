@@ -200,7 +200,7 @@ func (s *session) start(side string, t fleet.Target) *arming {
 	r, access := s.e.request, s.d.Tenants[s.e.request.TenantID]
 	budget, release, ok := s.a.ledger.allot(targetID(t), r.TenantID, s.d.share(r.TenantID))
 	if !ok { // until another request ends
-		one.err = errBudget
+		one.err = errShare
 		return one
 	}
 	arm := Arm{Trace: s.e.trace, Tenant: r.TenantID, PID: t.PID, Start: t.Start, Functions: s.d.Ingress,

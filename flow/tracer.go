@@ -216,6 +216,9 @@ func ended(ending *request.Ending, said string) (string, error) {
 	return "", errors.New(line)
 }
 
+// errShare: what a request could be given is given to others.
+var errShare = errors.New("other requests have the tenant's share of the budget, or all of it, until one of them ends")
+
 // errBudget says no numbers: they would tell a tenant of others' flows.
 var errBudget = errors.New("its hits would cost more than the tenant's share of the budget")
 
