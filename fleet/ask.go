@@ -180,6 +180,7 @@ type asking struct {
 	reserved time.Duration
 	stopped  string // why nobody else is asked
 	lines    map[string]*line
+	left     map[*host]int // how many targets of each have not ended
 	report   *Report
 	courier  *courier
 	written  ovsdb.Row // the run, as it was written down
@@ -252,12 +253,16 @@ func (a *Asker) Ask(ctx context.Context, q *Question, sink Sink) (*Report, error
 		return nil, rows.Refused(fmt.Errorf("no target of %d matches (ri fleet targets lists them)", len(all.targets)))
 	}
 	s := &asking{Asker: a, q: q, client: c, run: ovsdb.NewUUID().String(), sink: sink, lines: map[string]*line{},
+		left:   map[*host]int{},
 		report: &Report{Outcomes: outcomes}}
 	s.report.Run = s.run
 	s.room = sync.NewCond(&s.mu)
 	defer s.hangUp()
 	if q.Keep != "" {
 		nameFiles(outcomes)
+	}
+	for _, o := range outcomes {
+		s.left[o.host]++
 	}
 	if err := s.estimate(ctx); err != nil {
 		return nil, err
@@ -363,7 +368,12 @@ func (s *asking) batch(ctx context.Context, list []*Outcome) {
 				}
 				s.mu.Lock()
 				s.sink(o, nil)
+				s.left[o.host]--
+				last := s.left[o.host] == 0
 				s.mu.Unlock()
+				if last {
+					s.hangUpOn(o.host)
+				}
 			}
 		})
 	}

@@ -48,6 +48,23 @@ func (s *asking) lineTo(h *host) *line {
 	return l
 }
 
+// hangUpOn ends the connection to an agent of which no target is left to be asked.
+func (s *asking) hangUpOn(h *host) {
+	s.mu.Lock()
+	l := s.lines[h.id]
+	s.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	c := l.client
+	l.client = nil
+	l.mu.Unlock()
+	if c != nil {
+		c.Close()
+	}
+}
+
 func (s *asking) hangUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

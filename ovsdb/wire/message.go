@@ -40,8 +40,11 @@ type reader struct {
 	most int // bytes of a message
 }
 
+// readAtOnce is small: a server has it for each of thousands of connections, which say little.
+const readAtOnce = 4 << 10
+
 func newReader(r io.Reader) *reader {
-	return &reader{in: bufio.NewReaderSize(r, 16<<10), most: MaxMessage}
+	return &reader{in: bufio.NewReaderSize(r, readAtOnce), most: MaxMessage}
 }
 
 // next reads a message. io.EOF at the end of the stream; ErrMessage ends a connection.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net"
@@ -27,7 +28,28 @@ type Server struct {
 	sessions  map[*session]bool
 	locks     map[string][]*session // those that hold or wait for a lock: the first holds it
 	about     *engine.DB            // _Server
+	schemas   map[*ovsdb.Schema]json.RawMessage
 }
+
+// schemaText is a schema as get_schema gives it: each client asks for it first.
+func (s *Server) schemaText(schema *ovsdb.Schema) (json.RawMessage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text := s.schemas[schema]; text != nil {
+		return text, nil
+	}
+	text, err := json.Marshal(schema.JSON())
+	if err != nil {
+		return nil, err
+	}
+	if len(s.schemas) >= mostSchemas { // of databases that were converted
+		clear(s.schemas)
+	}
+	s.schemas[schema] = text
+	return text, nil
+}
+
+const mostSchemas = 16
 
 // Methods are others than databases', on the same connection.
 type Methods interface {
@@ -50,7 +72,7 @@ func NewServer() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{id: ovsdb.NewUUID(), databases: map[string]*served{}, sessions: map[*session]bool{},
-		locks: map[string][]*session{}, about: engine.New(schema)}
+		locks: map[string][]*session{}, about: engine.New(schema), schemas: map[*ovsdb.Schema]json.RawMessage{}}
 	return s, s.Add(s.about)
 }
 

@@ -207,7 +207,11 @@ func (s *session) answer(m *message) *message {
 		if err != nil {
 			return failure(m, err)
 		}
-		return result(m, db.Schema().JSON())
+		text, err := s.server.schemaText(db.Schema())
+		if err != nil {
+			return failure(m, err)
+		}
+		return result(m, text)
 	case "convert":
 		return s.convert(m)
 	case "monitor_cancel":
