@@ -44,7 +44,11 @@ func (c *compiler) text(n *ast.CallExpr, of ast.Expr, op probe.TextOp, literal a
 // equalText compares a string with a literal; that it is empty, its length tells.
 func (c *compiler) equalText(n ast.Node, x spot, literal string) (probe.Condition, error) {
 	if x.t.Kind != reflect.String {
-		return nil, c.fail(n, fmt.Errorf("a %s can't be compared with a text: %w", x.t.ShortName(), values.ErrKind))
+		hint := ""
+		if isText(x.t) {
+			hint = ", string() of it can"
+		}
+		return nil, c.fail(n, fmt.Errorf("a %s can't be compared with a text%s: %w", x.t.ShortName(), hint, values.ErrKind))
 	}
 	if literal == "" {
 		w, err := x.word(8, 8, true)
