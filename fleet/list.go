@@ -218,15 +218,23 @@ func (all *census) table() *rows.Result {
 		{Name: "go"}, {Name: "user"}, {Name: "container", Width: 12, Optional: true},
 		{Name: "symbols", Type: rows.ColumnBool}, {Name: "state"}}}
 	r.Columns = append(r.Columns, labelColumns(all.labels)...)
-	targets := slices.SortedFunc(slices.Values(all.targets), func(x, y ovsdb.Row) int {
-		return cmp.Or(strings.Compare(all.hostName(x), all.hostName(y)), cmp.Compare(x["pid"].Int(), y["pid"].Int()),
-			strings.Compare(x["id"].Text(), y["id"].Text()))
-	})
-	for _, t := range targets {
-		h := all.hosts[t["host"].Text()]
-		if h == nil {
-			continue // what a host that left had: it goes with it
+	type place struct {
+		h   *host
+		pid int64
+		id  string
+		t   ovsdb.Row
+	}
+	var places []place
+	for _, t := range all.targets {
+		if h := all.hosts[t["host"].Text()]; h != nil { // what a host that left had goes with it
+			places = append(places, place{h, t["pid"].Int(), t["id"].Text(), t})
 		}
+	}
+	slices.SortFunc(places, func(x, y place) int {
+		return cmp.Or(strings.Compare(x.h.name, y.h.name), cmp.Compare(x.pid, y.pid), strings.Compare(x.id, y.id))
+	})
+	for _, p := range places {
+		h, t := p.h, p.t
 		one := rows.Of("host", h.name, "target", targetName(t), "pid", t["pid"].Int(), "name", orNil(t["name"].Text()),
 			"module", orNil(t["module"].Text()), "version", orNil(t["version"].Text()), "go", orNil(t["go"].Text()),
 			"user", orNil(t["user"].Text()), "container", orNil(t["container"].Text()), "symbols", truth(t["symbols"]),
@@ -235,13 +243,6 @@ func (all *census) table() *rows.Result {
 		r.Rows = append(r.Rows, append(one, rows.Cell{Name: idCell, Value: t["id"].Text()}))
 	}
 	return r
-}
-
-func (all *census) hostName(t ovsdb.Row) string {
-	if h := all.hosts[t["host"].Text()]; h != nil {
-		return h.name
-	}
-	return ""
 }
 
 // targetName is how people know a target on its host.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,6 +135,9 @@ func FleetDB(ctx context.Context, out *rows.Output, s *fleet.Server, remote stri
 		return rows.Usage(err)
 	}
 	s.Say = out.Log
+	if os.Getenv("GOGC") == "" { // it is idle for the most part, and holds thousands of connections
+		debug.SetGCPercent(50)
+	}
 	return rows.Refused(s.Serve(ctx))
 }
 
