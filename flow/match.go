@@ -30,6 +30,7 @@ type hop struct {
 	kept      []byte // the first lines, for its summary
 	told      int    // what was counted and logged of it
 	summary   bool   // the database is told of it
+	sent      bool   // it may have been
 }
 
 // What was told of a hop that leaves.

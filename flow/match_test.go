@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -168,4 +169,82 @@ func (s *site) generation(trace string) int64 {
 	all, err := s.rest.rows(s.t.Context(), fleet.EnabledTable, fleet.Is("id", trace))
 	s.must(err)
 	return all[0]["generation"].Int()
+}
+
+// TestMany: of many flows that enter at two hosts and leave at three, in whatever order, each is known again, and none
+// is taken for another; those of one key are told apart.
+func TestMany(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	in := []*host{s.host("gw1", "gateway"), s.host("gw2", "gateway")}
+	out := []*host{s.host("st1", "store"), s.host("st2", "store"), s.host("st3", "store")}
+	const flows, twice = 1500, 20
+	tr := s.enabled(Request{Key: &Key{Ingress: "r.id", Egress: "q.id"}, Show: []string{"r.id", "q.id"},
+		MaxFlowsPerHost: flows})
+	tracers := map[*host]*tracer{}
+	for _, h := range append(in, out...) {
+		tracers[h] = s.armed(h, 1)[0]
+	}
+	hit := func(h *host, n int) {
+		name := "r.id"
+		if h == out[n%3] {
+			name = "q.id"
+		}
+		one := tracers[h]
+		one.rows <- Row{Flow: int64(n + 1), What: whatHit, Values: map[string]any{name: fmt.Sprint(n % (flows - twice))}}
+	}
+	began := time.Now()
+	for n := range flows { // the last of them have the keys of the first
+		enters, leaves := in[n%2], out[n%3]
+		if n >= flows-twice {
+			time.Sleep(time.Millisecond)
+		}
+		if n%5 == 0 {
+			hit(leaves, n)
+			hit(enters, n)
+		} else {
+			hit(enters, n)
+			hit(leaves, n)
+		}
+	}
+	t.Logf("%d flows in %v", flows, time.Since(began))
+	if time.Since(began) > window {
+		t.Skip("the machine is too slow for all of them to be of one time")
+	}
+	var matched, ambiguous int64
+	defer func() { t.Logf("%d matched, %d ambiguous", matched, ambiguous) }()
+	s.until("all have been told of", func() bool {
+		all, err := s.rest.Hosts(t.Context(), "", tr.ID)
+		s.must(err)
+		matched, ambiguous = 0, 0
+		for _, h := range all {
+			matched += h.Matched
+			ambiguous += h.Ambiguous
+		}
+		return matched+ambiguous == flows && ambiguous == 2*twice
+	})
+	ids := map[string]any{} // what entered, by flow
+	for _, h := range in {
+		for _, l := range h.log.all() {
+			ids[l.Flow] = l.Values["r.id"]
+		}
+	}
+	wrong, taken := 0, map[string]bool{}
+	for _, h := range out {
+		for _, l := range h.log.all() {
+			if l.What == whatAmbiguous {
+				taken[l.Cookie] = true
+			}
+		}
+	}
+	for _, h := range out {
+		for _, l := range h.log.all() {
+			if l.Flow != "" && !taken[l.Cookie] && ids[l.Flow] != l.Values["q.id"] {
+				wrong++
+			}
+		}
+	}
+	if wrong != 0 || len(ids) != flows {
+		t.Errorf("%d of %d are taken for another", wrong, len(ids))
+	}
 }

@@ -19,6 +19,8 @@ type published struct {
 	s   *session
 	row ovsdb.Row
 	at  time.Time
+	// sent: it may be there.
+	sent bool
 }
 
 // pending is a hop of which the database is to be told.
@@ -86,19 +88,23 @@ func (a *Agent) tell(ctx context.Context) error {
 		return w
 	}
 	var failed error
-	put := func(w *words, table string, r ovsdb.Row) {
+	put := func(w *words, table string, r ovsdb.Row, sent bool) {
 		if err := fleet.Sign(a.Identity, table, r); err != nil {
 			failed = err
 			return
 		}
-		w.ops = append(w.ops, fleet.Remove(table, fleet.Is("id", r["id"].Text())), fleet.Put(table, r))
+		if sent {
+			w.ops = append(w.ops, fleet.Remove(table, fleet.Is("id", r["id"].Text())))
+		}
+		w.ops = append(w.ops, fleet.Put(table, r))
 	}
 	for _, f := range a.flows {
 		if time.Since(f.at) > window {
 			continue
 		}
 		w := of(f.s.e.trace, f.s.e.generation)
-		put(w, fleet.FlowTable, f.row)
+		put(w, fleet.FlowTable, f.row, f.sent)
+		f.sent = true
 		w.again = append(w.again, func() { a.flows = append(a.flows, f) })
 	}
 	a.flows = nil
@@ -110,7 +116,8 @@ func (a *Agent) tell(ctx context.Context) error {
 			failed = err
 			continue
 		}
-		put(w, fleet.HopTable, r)
+		put(w, fleet.HopTable, r, p.h.sent)
+		p.h.sent = true
 		w.again = append(w.again, func() {
 			if _, newer := a.hops[cookie]; !newer {
 				a.hops[cookie] = p
@@ -136,7 +143,7 @@ func (a *Agent) tell(ctx context.Context) error {
 }
 
 // tellStates adds what there is to say of requests. a.mu is held.
-func (a *Agent) tellStates(of func(string, int64) *words, put func(*words, string, ovsdb.Row)) {
+func (a *Agent) tellStates(of func(string, int64) *words, put func(*words, string, ovsdb.Row, bool)) {
 	all := maps.Clone(a.statuses)
 	for _, s := range a.sessions {
 		all[s.e.trace] = s.status
@@ -150,7 +157,7 @@ func (a *Agent) tellStates(of func(string, int64) *words, put func(*words, strin
 		put(w, fleet.StateTable, fleet.Row("id", trace+"/"+a.ID, "trace", trace, "host", a.ID, "name", a.Name, "generation",
 			st.generation, "state", st.state, "why", ovsdb.CleanString(st.why), "done", st.done, "targets", st.targets,
 			"hits", st.hits, "matched", st.matched, "ambiguous", st.ambiguous, "updated", a.now().UnixMilli(),
-			"certificate", "", "signature", ""))
+			"certificate", "", "signature", ""), true)
 		w.again = append(w.again, func() { st.changed = true })
 	}
 }

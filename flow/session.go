@@ -435,7 +435,7 @@ func (s *session) finish(h *hop) {
 // publish has the keyed hash of a flow written where agents see it. a.mu is held.
 func (s *session) publish(h *hop, now time.Time) {
 	s.a.flows = append(s.a.flows, published{s, fleet.Row("id", h.flow, "trace", s.e.trace, "generation", s.e.generation,
-		"host", s.a.ID, "hash", h.hash, "time", h.began.UnixMilli(), "certificate", "", "signature", ""), now})
+		"host", s.a.ID, "hash", h.hash, "time", h.began.UnixMilli(), "certificate", "", "signature", ""), now, false})
 	s.a.poke()
 }
 
