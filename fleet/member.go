@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"ri/ovsdb"
@@ -43,6 +44,8 @@ type Member struct {
 	Scan     func() ([]Target, error)
 	Connect  func(who pki.Holder) (net.Conn, error) // to the agent itself, as somebody
 	Say      func(string)
+	// Beside goes on for as long as the agent is in the fleet, and has its connection to the database; nil: nothing does.
+	Beside func(context.Context, *client.Client)
 
 	Every time.Duration    // between two scans; 0: 3 seconds
 	Lease time.Duration    // for how long it is believed; 0: 60 seconds
@@ -122,6 +125,11 @@ func (m *Member) Run(ctx context.Context) error {
 	var err error
 	if m.client, err = m.Database.open(life, tell); err != nil {
 		return err
+	}
+	if m.Beside != nil {
+		var beside sync.WaitGroup
+		beside.Go(func() { m.Beside(ctx, m.client) })
+		defer beside.Wait()
 	}
 	for ctx.Err() == nil {
 		err := m.keep(ctx)

@@ -19,8 +19,9 @@ import (
 // before Run.
 type Agent struct {
 	Database fleet.Database
-	Folder   string // the agent's
-	ID, Name string // of the host
+	Client   *client.Client // of the database; nil: one of its own
+	Folder   string         // the agent's
+	ID, Name string         // of the host
 	Labels   map[string]string
 	Identity *pki.Identity
 	Scan     func() ([]fleet.Target, error)
@@ -97,8 +98,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	life, end := context.WithCancel(context.Background()) // it has something to say after ctx
 	defer end()
-	if a.client, err = a.Database.Open(life, nil); err != nil {
-		return err
+	if a.client = a.Client; a.client == nil {
+		if a.client, err = a.Database.Open(life, nil); err != nil {
+			return err
+		}
 	}
 	for ctx.Err() == nil {
 		err := a.keep(ctx)
@@ -108,9 +111,13 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.mu.Lock()
 		a.sayOnce("database", err.Error()+"; trying again")
 		a.mu.Unlock()
+		wait := a.Every
+		if errors.Is(err, errOlder) {
+			wait = time.Minute
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(a.Every):
+		case <-time.After(wait):
 		}
 	}
 	a.mu.Lock()
@@ -126,14 +133,17 @@ func (a *Agent) Run(ctx context.Context) error {
 	return a.Log.Close()
 }
 
+// errOlder: the database can do all else.
+var errOlder = errors.New("the fleet's database can't have flows")
+
 // keep follows the database until something fails.
 func (a *Agent) keep(ctx context.Context) error {
 	schema, err := a.client.Schema(ctx)
-	if err == nil {
-		err = fleet.CheckTables(schema, tables...)
-	}
 	if err != nil {
 		return err
+	}
+	if err := fleet.CheckTables(schema, tables...); err != nil {
+		return fmt.Errorf("%w: %w", errOlder, err)
 	}
 	rows, err := a.client.Monitor(ctx, map[string]client.Watch{fleet.EnabledTable: {}, fleet.DeviceTable: {},
 		fleet.KeyTable: {Where: fleet.Is("host", a.ID)}, fleet.StateTable: {Where: fleet.Is("host", a.ID)}})

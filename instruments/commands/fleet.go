@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 
 	"ri/attach/proc"
 	"ri/files"
@@ -66,15 +65,13 @@ func JoinFleet(agent *serve.Agent, db string, labels map[string]string) error {
 	if agent.ID, err = m.ID(); err != nil {
 		return rows.Refused(fmt.Errorf("the agent's folder: %w", err))
 	}
-	var beside sync.WaitGroup
+	if agent.Identity != nil {
+		m.Beside = traceFlows(agent, m)
+	}
 	agent.Beside = func(ctx context.Context) {
-		if agent.Identity != nil {
-			beside.Go(func() { traceFlows(agent, place, m)(ctx) })
-		}
 		if err := m.Run(ctx); err != nil && ctx.Err() == nil {
 			agent.Say("the fleet: " + err.Error())
 		}
-		beside.Wait()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"ri/fleet"
 	"ri/flow"
 	"ri/instruments/rows"
+	"ri/ovsdb/client"
 	"ri/record/redact"
 	"ri/serve"
 	"ri/serve/method"
@@ -40,11 +41,12 @@ func Flows(ctx context.Context, out *rows.Output, a *fleet.Asker,
 }
 
 // traceFlows has an agent of a fleet follow flows. Who has no certificate can't know who enabled what.
-func traceFlows(agent *serve.Agent, place fleet.Database, m *fleet.Member) func(context.Context) {
-	f := &flow.Agent{Database: place, Folder: agent.Folder, ID: agent.ID, Name: m.Name, Labels: m.Labels,
+func traceFlows(agent *serve.Agent, m *fleet.Member) func(context.Context, *client.Client) {
+	f := &flow.Agent{Folder: agent.Folder, ID: agent.ID, Name: m.Name, Labels: m.Labels,
 		Identity: agent.Identity, Scan: newScan(agent.Only), Say: agent.Say,
 		Trace: flow.ByAgent(agent.Connect, agent.Version, agent.Say), Redact: redactor}
-	return func(ctx context.Context) {
+	return func(ctx context.Context, c *client.Client) {
+		f.Client = c
 		if err := f.Run(ctx); err != nil && ctx.Err() == nil {
 			agent.Say("flows: " + err.Error())
 		}
