@@ -48,7 +48,7 @@ type Counts struct{ Sent, Dropped, Refused int }
 // Sender gives spans away, in the background. Put may be called from several goroutines.
 type Sender struct {
 	opt     Options
-	to      string
+	to      *url.URL
 	spans   chan *trace.Span
 	ended   chan struct{}
 	stop    context.CancelFunc
@@ -96,7 +96,7 @@ func Open(opt Options) (*Sender, error) {
 		opt.Client = &http.Client{Timeout: patience}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Sender{opt: opt, to: u.String(), spans: make(chan *trace.Span, queued), ended: make(chan struct{}),
+	s := &Sender{opt: opt, to: u, spans: make(chan *trace.Span, queued), ended: make(chan struct{}),
 		stop: stop}
 	go s.run(ctx)
 	return s, nil
@@ -206,7 +206,7 @@ func (s *Sender) send(ctx context.Context, batch []*trace.Span) error {
 
 // post sends a body once, and says whether it may be sent again.
 func (s *Sender) post(ctx context.Context, body []byte) (again bool, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.to, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.to.String(), bytes.NewReader(body))
 	if err != nil {
 		return false, err
 	}
@@ -223,11 +223,11 @@ func (s *Sender) post(ctx context.Context, body []byte) (again bool, err error) 
 	text, err := io.ReadAll(io.LimitReader(response.Body, answer))
 	switch code := response.StatusCode; {
 	case err != nil:
-		return true, fmt.Errorf("%s: %w", s.to, err)
+		return true, fmt.Errorf("%s: %w", s.to.Redacted(), err)
 	case code == http.StatusTooManyRequests || code >= 502 && code <= 504:
-		return true, fmt.Errorf("%s says %s", s.to, response.Status)
+		return true, fmt.Errorf("%s says %s", s.to.Redacted(), response.Status)
 	case code/100 != 2:
-		return false, fmt.Errorf("%s says %s: %w", s.to, response.Status, ErrRefused)
+		return false, fmt.Errorf("%s says %s: %w", s.to.Redacted(), response.Status, ErrRefused)
 	}
 	var said collector.ExportTraceServiceResponse
 	if response.Header.Get("Content-Type") == "application/x-protobuf" && proto.Unmarshal(text, &said) == nil {
