@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -47,6 +48,7 @@ type Agent struct {
 	said     map[string]string
 	flows    []published
 	hops     map[string]pending
+	checked  map[string]checked   // by request
 	last     map[string]ovsdb.Row // own states that were in the database when it began
 }
 
@@ -91,7 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.ledger, a.wake = newLedger(), make(chan struct{}, 1)
 	a.sessions, a.statuses, a.said = map[string]*session{}, map[string]*status{}, map[string]string{}
-	a.hops = map[string]pending{}
+	a.hops, a.checked = map[string]pending{}, map[string]checked{}
 	var err error
 	if a.seen, err = openSeen(a.Folder, a.now()); err != nil {
 		return err
@@ -268,6 +270,11 @@ func (a *Agent) reconcile(ctx context.Context, rows *client.Monitor) {
 			delete(a.statuses, trace)
 		}
 	}
+	for trace := range a.checked {
+		if _, on := enabled[trace]; !on {
+			delete(a.checked, trace)
+		}
+	}
 	if silent {
 		return
 	}
@@ -299,7 +306,7 @@ func (a *Agent) over(s *session) {
 func (a *Agent) follow(ctx context.Context, r ovsdb.Row, devices, keys map[string]ovsdb.Row, targets []fleet.Target) {
 	trace := r["id"].Text()
 	s := a.sessions[trace]
-	e, d, why := a.believe(r, devices)
+	e, d, why := a.check(r, devices)
 	if why == nil && s == nil {
 		why = a.seen.take(e, a.now())
 	}
@@ -359,6 +366,44 @@ func (a *Agent) follow(ctx context.Context, r ovsdb.Row, devices, keys map[strin
 	}
 	s.match.expire(time.Now())
 	s.arm(map[string][]fleet.Target{ingress: in, egress: out})
+}
+
+// checked is what came of a look at the rows of an enabling and its device.
+type checked struct {
+	row, device ovsdb.Row
+	at          time.Time
+	e           *enabling
+	d           *Device
+	why         error
+}
+
+// checking is how long rows that don't change needn't be looked at again: signatures cost time, and certificates are
+// revoked.
+const checking = 10 * time.Second
+
+// check believes an enabling, or not. a.mu is held.
+func (a *Agent) check(r ovsdb.Row, devices map[string]ovsdb.Row) (*enabling, *Device, error) {
+	trace := r["id"].Text()
+	last, was := a.checked[trace]
+	device := ovsdb.Row(nil)
+	if was && last.e != nil {
+		device = devices[last.e.request.Device]
+	}
+	if was && time.Since(last.at) < checking && same(last.row, r) && same(last.device, device) &&
+		(last.why != nil || a.now().Before(last.e.expires)) {
+		return last.e, last.d, last.why
+	}
+	c := checked{row: maps.Clone(r), at: time.Now()}
+	c.e, c.d, c.why = a.believe(r, devices)
+	if c.e != nil {
+		c.device = maps.Clone(devices[c.e.request.Device])
+	}
+	a.checked[trace] = c
+	return c.e, c.d, c.why
+}
+
+func same(a, b ovsdb.Row) bool {
+	return maps.EqualFunc(a, b, func(x, y ovsdb.Datum) bool { return x.Compare(y) == 0 })
 }
 
 // believe holds an enabling, and its device, to who signed them and to one another.

@@ -70,7 +70,6 @@ type session struct {
 	status  *status
 	armings map[string]*arming // by side and target
 	match   *matcher
-	watched bool
 
 	entryParts, exitParts []string // of the key
 	shown                 map[string][]string
