@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -78,10 +80,6 @@ func (s *asking) byRow(ctx context.Context, o *Outcome, left time.Duration, why 
 		o.end(Gone, uncalled+", and has no certificate by which it could be asked by way of the database")
 		return
 	}
-	if s.q.Keep != "" {
-		o.end(Refused, uncalled+", and a recording doesn't travel by way of the database")
-		return
-	}
 	o.ByRow = true
 	c, err := s.couriers(ctx)
 	if err != nil {
@@ -148,7 +146,11 @@ func (s *asking) order(o *Outcome, left time.Duration) (ovsdb.Row, error) {
 	}
 	q := *s.q
 	q.Where = nil
-	text, err := json.Marshal(Order{Question: &q, Files: asked.Files, Folder: asked.Folder, Env: asked.Env})
+	order := Order{Question: &q, Files: asked.Files, Folder: asked.Folder, Env: asked.Env}
+	if s.q.Keep != "" {
+		order.Output = filepath.Join(s.q.Keep, o.File)
+	}
+	text, err := json.Marshal(order)
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +189,13 @@ func (s *asking) deliver(ctx context.Context, o *Outcome, id string, answer ovsd
 		o.end(Refused, "its answer can't be read: "+err.Error())
 		return
 	}
+	text, file, made := bytes.Cut(text, []byte{0})
+	if made && s.q.Keep != "" {
+		if err := keep(filepath.Join(s.q.Keep, o.File), file); err != nil {
+			o.end(Refused, "its file can't be written: "+err.Error())
+			return
+		}
+	}
 	t := &taker{s: s, o: o}
 	_, _ = t.Write(text) // no row is longer than an answer may be
 	t.end()
@@ -202,7 +211,7 @@ func (s *asking) results(ctx context.Context, id string, pieces int) ([]byte, er
 	if pieces == 0 {
 		return nil, nil
 	}
-	if pieces < 0 || pieces > mostAnswer/pieceOf+1 {
+	if pieces < 0 || pieces > (mostAnswer+mostFile)/pieceOf+1 {
 		return nil, fmt.Errorf("it has %d pieces", pieces)
 	}
 	got, err := s.client.Transact(ctx, client.Op{"op": "select", "table": resultTable, "where": is("target", id),

@@ -10,5 +10,7 @@
 // Usually who asks calls the agents, at the methods that they publish, as ri --at does. For agents that can't be called
 // the question lies in the database as rows.
 //
+// What a run changes carries its id as a label in the journal where it is made, by which it is undone.
+//
 // What may not come in: processes, values, Lua. What runs on a host is told by who uses this.
 package fleet

@@ -3,6 +3,8 @@ package fleet
 import (
 	"fmt"
 	"strings"
+
+	"ri/instruments/rows"
 )
 
 // KeptAs is how the names of files end that targets make.
@@ -40,4 +42,21 @@ func plainName(name string) string {
 		return "_"
 	}
 	return name
+}
+
+// keep makes a file, whole or not at all, where there is none.
+func keep(path string, data []byte) error {
+	file, err := rows.NewUnnamedFile(path)
+	if err != nil {
+		return rows.UnwrapPath(err)
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Appear(path)
+	}
+	if err != nil {
+		file.Drop()
+		return rows.UnwrapPath(err)
+	}
+	return nil
 }

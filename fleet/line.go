@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -272,7 +273,7 @@ func (o *Outcome) close(q *Question, ending *request.Ending, said string) {
 		o.end(Answered, "")
 	case ending.Code == exitPartial && (q.Write || q.DryRun):
 		o.end(Refused, "nothing was changed, since the look was cut short: "+why)
-	case ending.Code == exitPartial && q.Keep != "" && o.Rows == 0:
+	case ending.Code == exitPartial && slices.Equal(q.Command, []string{"record"}) && o.Rows == 0:
 		o.end(Refused, "nothing was recorded: "+why)
 	case ending.Code == exitPartial:
 		o.end(Answered, why)

@@ -30,6 +30,7 @@ import (
 type Order struct {
 	Question *Question
 	Files    []request.Named `json:",omitempty"` // that the command names
+	Output   string          `json:",omitempty"` // the file that it makes, which comes back with the answer
 	Folder   string
 	Env      []string `json:",omitempty"`
 }
@@ -47,6 +48,7 @@ const (
 	ordersAtOnce = 4
 	mostOrders   = 64 // that wait
 	mostAnswer   = 1 << 20
+	mostFile     = 4 << 20 // that comes with it
 	pieceOf      = 128 << 10
 	mostOrder    = 1 << 20
 	mostTargets  = 4096
@@ -321,6 +323,7 @@ func (o *orders) do(ctx context.Context, who pki.Holder, certificate []byte, ord
 	asked.Folder, asked.Env, asked.Files = order.Folder, order.Env, order.Files
 	var out limited
 	var said tail
+	var file []byte
 	outcome := &Outcome{}
 	doing, stop := context.WithTimeout(ctx, left+grace)
 	defer stop()
@@ -331,7 +334,14 @@ func (o *orders) do(ctx context.Context, who pki.Holder, certificate []byte, ord
 		if c, err = serveclient.Over(doing, conn, method.Inside, opt); err == nil {
 			defer c.Close()
 			var ending *request.Ending
-			if ending, err = c.DoAs(doing, asked, &out, &said); err == nil {
+			if order.Output == "" {
+				ending, err = c.DoAs(doing, asked, &out, &said)
+			} else {
+				asked.Flags = append(asked.Flags, request.Flag{Name: "output", Value: order.Output})
+				ending, file, err = c.DoKept(doing, asked, mostFile, &out, &said)
+				outcome.Rows = int64(len(file)) // whether there is one
+			}
+			if err == nil {
 				outcome.close(order.Question, ending, said.text())
 			}
 		}
@@ -351,6 +361,9 @@ func (o *orders) do(ctx context.Context, who pki.Holder, certificate []byte, ord
 	text := out.Bytes()
 	if out.cut { // whole rows only
 		text = text[:bytes.LastIndexByte(text, '\n')+1]
+	}
+	if file != nil { // no row has a zero byte
+		text = slices.Concat(text, []byte{0}, file)
 	}
 	answer["state"], answer["why"] = ovsdb.Scalar(outcome.State), ovsdb.Scalar(ovsdb.CleanString(outcome.Why))
 	answer["code"], answer["stopped"] = ovsdb.Scalar(int64(outcome.Code)), ovsdb.Scalar(int64(outcome.Stopped))

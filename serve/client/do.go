@@ -45,6 +45,27 @@ func (c *Client) DoAs(ctx context.Context, asked *request.Request, stdout, stder
 	return c.do(ctx, asked, &places{out: map[string]bool{}, open: map[string]*growing{}}, stdout, stderr)
 }
 
+// DoKept is DoAs for a command that makes a file, of so many bytes at most: it gives what is in it, nil if there is no
+// file.
+func (c *Client) DoKept(ctx context.Context, asked *request.Request, most int, stdout,
+	stderr io.Writer) (*request.Ending, []byte, error) {
+	_, made := asked.Paths()
+	p := &places{out: map[string]bool{}, open: map[string]*growing{}, most: most}
+	for _, path := range made {
+		p.out[asked.Absolute(path)] = false
+	}
+	ending, err := c.do(ctx, asked, p, stdout, stderr)
+	if err == nil {
+		err = p.commit(ending.Code)
+	}
+	for _, g := range p.ready {
+		if f, ok := g.file.(*inMemory); ok && err == nil {
+			return ending, f.data, nil
+		}
+	}
+	return ending, nil, err
+}
+
 func (c *Client) do(ctx context.Context, asked *request.Request, places *places, stdout,
 	stderr io.Writer) (*request.Ending, error) {
 	c.mu.Lock()

@@ -22,6 +22,7 @@ type places struct {
 	out   map[string]bool // paths that the command line names as made: is there something already?
 	open  map[string]*growing
 	ready []*growing
+	most  int // what is made is kept in memory, so many bytes of each file at most; 0: files are made
 }
 
 // growing is a file that comes in pieces. It gets its name when all has come.
@@ -133,6 +134,9 @@ func (p *places) made(m request.Made) error {
 	if !p.allowed(m.Path) {
 		return fmt.Errorf("the agent sent %q, which nobody asked it for", m.Path)
 	}
+	if m.Kind == request.IsFolder && p.most > 0 {
+		return fmt.Errorf("%s is a folder, and a file is wanted", m.Path)
+	}
 	if m.Kind == request.IsFolder {
 		if err := os.Mkdir(m.Path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
@@ -140,6 +144,10 @@ func (p *places) made(m request.Made) error {
 		return nil
 	}
 	g := p.open[m.Path]
+	if g == nil && p.most > 0 {
+		g = &growing{path: m.Path, file: &inMemory{most: int64(p.most)}}
+		p.open[m.Path] = g
+	}
 	if g == nil {
 		if info, err := os.Stat(m.Path); err == nil && !info.Mode().IsRegular() {
 			return p.stream(m)
@@ -166,6 +174,37 @@ func (p *places) made(m request.Made) error {
 	p.ready = append(p.ready, g)
 	return nil
 }
+
+// inMemory is a file that is made for who takes it along.
+type inMemory struct {
+	data []byte
+	most int64
+}
+
+// WriteAt implements io.WriterAt.
+func (f *inMemory) WriteAt(b []byte, at int64) (int, error) {
+	if err := f.Truncate(max(at+int64(len(b)), int64(len(f.data)))); err != nil {
+		return 0, err
+	}
+	return copy(f.data[at:], b), nil
+}
+
+// Truncate makes it so long.
+func (f *inMemory) Truncate(size int64) error {
+	if size < 0 || size > f.most {
+		return fmt.Errorf("it has more than %d bytes, which is the most by this way", f.most)
+	}
+	if more := size - int64(len(f.data)); more > 0 {
+		f.data = append(f.data, make([]byte, more)...)
+	}
+	f.data = f.data[:size]
+	return nil
+}
+
+func (f *inMemory) Chmod(os.FileMode) error { return nil }
+func (f *inMemory) Replace(string) error    { return nil }
+func (f *inMemory) Appear(string) error     { return nil }
+func (f *inMemory) Drop()                   {}
 
 // stream writes to a pipe or a device.
 func (p *places) stream(m request.Made) error {
