@@ -3,6 +3,7 @@ package flow
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -311,6 +312,11 @@ func TestTenants(t *testing.T) {
 	w.put(fleet.TraceTable, altered)
 	w.ask("acme", "GET", at, "", 404)
 	w.ask("acme", "PUT", at+"/enabled", "", 404)
+	w.ask("acme", "DELETE", at, "", 404)
+	w.must(w.admin.Delete(t.Context(), "", id))
+	if err := w.admin.Delete(t.Context(), "", id); !errors.Is(err, ErrNotFound) {
+		t.Errorf("deleted twice: %v", err)
+	}
 	if n, err := w.admin.RevokeTokens(t.Context(), "acme"); err != nil || n == 0 {
 		t.Errorf("revoked %d: %v", n, err)
 	}

@@ -96,7 +96,7 @@ var (
 	// ErrInvalid: a request, or a definition, that can't be, and why.
 	ErrInvalid = errors.New("can't be")
 	// ErrNotFound: there is no such thing, or it is another tenant's.
-	ErrNotFound = errors.New("there is none")
+	ErrNotFound = errors.New("not found")
 	// ErrTooMany: a tenant has as many as it may.
 	ErrTooMany = errors.New("too many")
 )
