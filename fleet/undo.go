@@ -38,6 +38,8 @@ func (a *Asker) Undo(ctx context.Context, id string, force bool) (*Question, err
 	case !was.Write:
 		return nil, rows.Refused(fmt.Errorf("run %s changed nothing: it asked ri fleet %s, without --write", id, was.Text()))
 	}
+	a.Say(fmt.Sprintf("run %s of %s, %s: ri fleet %s", id, r["author"].Text(),
+		time.UnixMilli(r["created"].Int()).Format(time.DateTime), was.Text()))
 	if a.Identity != nil {
 		_, _, err := signer(a.Identity, runTable, r)
 		switch {
