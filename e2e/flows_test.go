@@ -73,49 +73,59 @@ tenants:
   acme: {predicate: 'r.Tenant == "acme"'}
 `
 
+// newFlowSite has a gateway and a store, of one program under two names.
 func newFlowSite(t *testing.T) *flowSite {
+	return startFlowSite(t, hopsDevice, func(s *flowSite) map[string]int {
+		exe := s.file("hops")
+		build := exec.Command("go", "build", "-o", exe, ".")
+		build.Dir = "testdata/hops"
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, name := range []string{"store", "gateway"} {
+			if err := os.Link(exe, s.file(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.programs["store"] = exec.Command(s.file("store"), "store", "127.0.0.1:0")
+		store := s.listening(s.programs["store"])
+		s.programs["gateway"] = exec.Command(s.file("gateway"), "gateway", "127.0.0.1:0", store)
+		s.gateway = s.listening(s.programs["gateway"])
+		return map[string]int{"gw1": s.programs["gateway"].Process.Pid, "st1": s.programs["store"].Process.Pid}
+	})
+}
+
+// startFlowSite has an agent for each of some processes, each at a host of its own, one device, of the tenant acme, and
+// a server of requests.
+func startFlowSite(t *testing.T, device string, start func(*flowSite) map[string]int) *flowSite {
 	dir, err := os.MkdirTemp("", "ri")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &flowSite{fleetSite: &fleetSite{t, dir}, programs: map[string]*exec.Cmd{}, agents: map[string]*exec.Cmd{}}
-	exe := s.file("hops")
-	build := exec.Command("go", "build", "-o", exe, ".")
-	build.Dir = "testdata/hops"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, name := range []string{"store", "gateway"} {
-		if err := os.Link(exe, s.file(name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	hosts := start(s)
 	s.must("pki", "init", "--pki", "pki")
-	s.must("pki", "issue", "gw1", "--agent", "--pki", "pki", "-o", "gw1.pem")
-	s.must("pki", "issue", "st1", "--agent", "--pki", "pki", "-o", "st1.pem")
 	s.must("pki", "issue", "root", "--role", "operator", "--pki", "pki", "-o", "root.pem")
 	s.must("pki", "issue", "rest", "--role", "tracer", "--pki", "pki", "-o", "rest.pem")
 	db := "unix:" + s.file("db")
 	s.background(riCommand("fleet", "db", s.file("file"), "--remote", "p"+db), "listening at")
-	s.programs["store"] = exec.Command(s.file("store"), "store", "127.0.0.1:0")
-	store := s.listening(s.programs["store"])
-	s.programs["gateway"] = exec.Command(s.file("gateway"), "gateway", "127.0.0.1:0", store)
-	s.gateway = s.listening(s.programs["gateway"])
-	s.agent("gw1", s.programs["gateway"].Process.Pid)
-	s.agent("st1", s.programs["store"].Process.Pid)
+	for host, pid := range hosts {
+		s.must("pki", "issue", host, "--agent", "--pki", "pki", "-o", host+".pem")
+		s.agent(host, pid)
+	}
 	s.rest = s.file("rest.sock")
 	s.background(riCommand("serve", "--rest", "punix:"+s.rest, "--tls", s.file("rest.pem"), "--db", db), "listening at")
-	for file, text := range map[string]string{"gateway.yaml": hopsDevice, "acme.yaml": "name: acme\n"} {
+	for file, text := range map[string]string{"device.yaml": device, "acme.yaml": "name: acme\n"} {
 		if err := os.WriteFile(s.file(file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.fleet("tenant", "create", "acme.yaml")
-	s.fleet("device", "create", "gateway.yaml")
+	s.fleet("device", "create", "device.yaml")
 	s.token = strings.TrimSpace(s.fleet("tenant", "token", "acme"))
-	if err := eventually("both agents tell of their processes", func() (bool, error) {
-		return strings.Count(s.fleet("targets", "--ndjson"), "\n") == 2, nil
+	if err := eventually("all agents tell of their processes", func() (bool, error) {
+		return strings.Count(s.fleet("targets", "--ndjson"), "\n") == len(hosts), nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +176,15 @@ func (s *flowSite) order(tenant string, id int) {
 type hostState struct {
 	Host, State, Done, Why   string
 	Hits, Matched, Ambiguous int
+}
+
+// flowSeen is a flow, as GET flows has it.
+type flowSeen struct {
+	Flow string
+	Hops []struct {
+		Host, Side string
+		Log        []map[string]any
+	}
 }
 
 // at waits until a host says something of a request.
@@ -258,13 +277,7 @@ func TestFlows(t *testing.T) {
 	s.order("acme", 104) // one more than the limit
 	s.at(trace, "gw1", "has done two", func(h hostState) bool { return h.Done == "flows" && h.Hits == 2 })
 	s.at(trace, "st1", "has matched two", func(h hostState) bool { return h.Matched == 2 && h.Ambiguous == 0 })
-	var flows []struct {
-		Flow string
-		Hops []struct {
-			Host, Side string
-			Log        []map[string]any
-		}
-	}
+	var flows []flowSeen
 	if err := eventually("both flows are whole", func() (bool, error) {
 		flows = nil
 		s.ask("GET", trace+"/flows", "", &flows)

@@ -146,4 +146,9 @@ func TestLedger(t *testing.T) {
 	}
 	release()
 	release()
+	for l, i := newLedger(), 0; i < 3; i++ { // a share that is more than a process may spend at all
+		if part, _, ok := l.allot("1/1", "acme", 0.5); !ok || part <= 0 || part > processBudget/2 {
+			t.Errorf("request %d of a large share was given %g", i, part)
+		}
+	}
 }

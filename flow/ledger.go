@@ -29,6 +29,7 @@ func (l *ledger) allot(process, tenant string, share float64) (part float64, rel
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	own := process + " " + tenant
+	share = min(share, l.process, l.host)
 	left := min(share-l.spent[own], l.process-l.spent[process], l.host-l.ofWhole)
 	least := share * smallest
 	part = max(left/2, least)
