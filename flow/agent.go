@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -89,7 +88,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.Lease = DefaultLease
 	}
 	if a.Log == nil {
-		a.Log = &Files{Folder: filepath.Join(a.Folder, "flows")}
+		a.Log = LogsIn(a.Folder)
 	}
 	a.ledger, a.wake = newLedger(), make(chan struct{}, 1)
 	a.sessions, a.statuses, a.said = map[string]*session{}, map[string]*status{}, map[string]string{}
@@ -291,8 +290,8 @@ func (a *Agent) over(s *session) {
 	if err := a.seen.end(s.e.trace, s.e.generation, a.now()); err != nil {
 		a.sayOnce("seen", "which requests have ended can't be written down: "+err.Error())
 	}
-	if files, ok := a.Log.(*Files); ok {
-		files.Done(s.e.trace)
+	if log, ok := a.Log.(doner); ok {
+		log.Done(s.e.trace)
 	}
 	a.all.Go(func() {
 		ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)

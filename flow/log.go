@@ -62,6 +62,9 @@ type Files struct {
 	size map[string]int64
 }
 
+// LogsIn are logs in the folder of an agent.
+func LogsIn(folder string) *Files { return &Files{Folder: filepath.Join(folder, "flows")} }
+
 // Write implements Writer.
 func (f *Files) Write(l Line) error {
 	text, err := l.text()

@@ -14,16 +14,19 @@ type Step struct {
 	Goroutine, Started int64
 	Attrs              []Attr
 	Failed             string // of leave and end: why there was no return
+
+	// Of enter: which trace and span it is, and below which; where these are zeros, a trace of its own.
+	Trace        TraceID
+	Span, Parent SpanID
+	Service      string // of whom; "": the sender's
 }
 
 // Flows makes spans of flows: one of the call, below it one of each goroutine that it started, and events of what they
 // passed. A flow's spans are given when it ends.
 type Flows struct {
-	// Trace and Parent say to which trace a flow's spans belong, and below which span; nil: each is one of its own.
-	Trace func(flow uint64) (TraceID, SpanID)
-	give  func(*Span)
-	open  map[uint64]*open
-	clip  int
+	give func(*Span)
+	open map[uint64]*open
+	clip int
 }
 
 // open is a flow that has not ended: the spans of its goroutines, the first that of the call.
@@ -79,8 +82,8 @@ func (f *Flows) Step(s *Step) {
 			f.clip++
 			return
 		}
-		child := &Span{Trace: span.Trace, ID: NewSpanID(), Parent: span.ID, Name: fmt.Sprintf("goroutine %d", s.Started),
-			Start: s.Time, Attrs: []Attr{{"goroutine", s.Started}}}
+		child := &Span{Trace: span.Trace, ID: NewSpanID(), Parent: span.ID, Service: span.Service,
+			Name: fmt.Sprintf("goroutine %d", s.Started), Start: s.Time, Attrs: []Attr{{"goroutine", s.Started}}}
 		o.spans, o.by[s.Started] = append(o.spans, child), child
 	case "leave":
 		f.end(s, o, s.Failed)
@@ -99,10 +102,13 @@ func (f *Flows) enter(s *Step) {
 		f.clip++
 		return
 	}
-	span := &Span{Trace: NewTraceID(), ID: NewSpanID(), Name: s.Func, Start: s.Time,
-		Attrs: append(s.Attrs, Attr{"goroutine", s.Goroutine}, Attr{"flow", int64(s.Flow)})}
-	if f.Trace != nil {
-		span.Trace, span.Parent = f.Trace(s.Flow)
+	span := &Span{Trace: s.Trace, ID: s.Span, Parent: s.Parent, Service: s.Service, Name: s.Func, Start: s.Time,
+		Attrs: append(s.Attrs, Attr{"goroutine", s.Goroutine})}
+	if s.Trace == (TraceID{}) {
+		span.Trace = NewTraceID()
+	}
+	if s.Span == (SpanID{}) {
+		span.ID = NewSpanID()
 	}
 	f.open[s.Flow] = &open{spans: []*Span{span}, by: map[int64]*Span{s.Goroutine: span}}
 }
@@ -121,6 +127,9 @@ func (f *Flows) end(s *Step, o *open, failed string) {
 		f.give(span)
 	}
 }
+
+// Drop forgets a flow that has not ended.
+func (f *Flows) Drop(flow uint64) { delete(f.open, flow) }
 
 // Close gives the spans of flows that have not ended, as if they ended now.
 func (f *Flows) Close(now time.Time) {

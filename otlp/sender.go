@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,11 +46,17 @@ type Options struct {
 // Counts is what became of spans.
 type Counts struct{ Sent, Dropped, Refused int }
 
+// waiting is a span that is to be sent.
+type waiting struct {
+	span    *trace.Span
+	service string
+}
+
 // Sender gives spans away, in the background. Put may be called from several goroutines.
 type Sender struct {
 	opt     Options
 	to      *url.URL
-	spans   chan *trace.Span
+	spans   chan *waiting
 	ended   chan struct{}
 	stop    context.CancelFunc
 	mu      sync.Mutex
@@ -96,7 +103,7 @@ func Open(opt Options) (*Sender, error) {
 		opt.Client = &http.Client{Timeout: patience}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Sender{opt: opt, to: u, spans: make(chan *trace.Span, queued), ended: make(chan struct{}),
+	s := &Sender{opt: opt, to: u, spans: make(chan *waiting, queued), ended: make(chan struct{}),
 		stop: stop}
 	go s.run(ctx)
 	return s, nil
@@ -105,7 +112,7 @@ func Open(opt Options) (*Sender, error) {
 // Put gives a span away. It never waits: where too many wait already, it is dropped and counted.
 func (s *Sender) Put(span *Span) {
 	select {
-	case s.spans <- span.proto():
+	case s.spans <- &waiting{span.proto(), span.Service}:
 	default:
 		s.mu.Lock()
 		s.counts.Dropped++
@@ -133,7 +140,7 @@ func (s *Sender) run(ctx context.Context) {
 	defer close(s.ended)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	var batch []*trace.Span
+	var batch []*waiting
 	send := func() {
 		if len(batch) > 0 {
 			s.count(len(batch), s.send(ctx, batch))
@@ -183,11 +190,8 @@ type partly struct {
 func (p *partly) Error() string { return fmt.Sprintf("%d spans were refused: %s", p.refused, p.why) }
 
 // send sends a batch, again where that may help.
-func (s *Sender) send(ctx context.Context, batch []*trace.Span) error {
-	body, err := proto.Marshal(&collector.ExportTraceServiceRequest{ResourceSpans: []*trace.ResourceSpans{{
-		Resource: &resource.Resource{Attributes: attributes(s.opt.Resource)},
-		ScopeSpans: []*trace.ScopeSpans{{Scope: &common.InstrumentationScope{Name: "ri", Version: s.opt.Version},
-			Spans: batch}}}}})
+func (s *Sender) send(ctx context.Context, batch []*waiting) error {
+	body, err := proto.Marshal(&collector.ExportTraceServiceRequest{ResourceSpans: s.resources(batch)})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
@@ -203,6 +207,29 @@ func (s *Sender) send(ctx context.Context, batch []*trace.Span) error {
 		}
 	}
 }
+
+// resources are the spans of a batch by whose they are.
+func (s *Sender) resources(batch []*waiting) (out []*trace.ResourceSpans) {
+	by := map[string]*trace.ScopeSpans{}
+	for _, w := range batch {
+		if by[w.service] == nil {
+			of := slices.DeleteFunc(slices.Clone(s.opt.Resource), func(a Attr) bool {
+				return w.service != "" && a.Key == serviceName
+			})
+			if w.service != "" {
+				of = append(of, Attr{serviceName, w.service})
+			}
+			by[w.service] = &trace.ScopeSpans{Scope: &common.InstrumentationScope{Name: "ri", Version: s.opt.Version}}
+			out = append(out, &trace.ResourceSpans{Resource: &resource.Resource{Attributes: attributes(of)},
+				ScopeSpans: []*trace.ScopeSpans{by[w.service]}})
+		}
+		by[w.service].Spans = append(by[w.service].Spans, w.span)
+	}
+	return out
+}
+
+// serviceName is the attribute of a resource by which receivers tell whose spans these are.
+const serviceName = "service.name"
 
 // post sends a body once, and says whether it may be sent again.
 func (s *Sender) post(ctx context.Context, body []byte) (again bool, err error) {

@@ -35,6 +35,7 @@ type Span struct {
 	Attrs      []Attr
 	Events     []Event
 	Failed     string // why it is an error; "": it is none
+	Service    string // whose it is; "": as the sender's resource says
 }
 
 func (s *Span) proto() *trace.Span {

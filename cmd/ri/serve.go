@@ -29,7 +29,7 @@ const leastMonitor = 100 * time.Millisecond
 
 func newServe(o *options) *cobra.Command {
 	remote, own, crl, tcpRole, rest, all, disarm := "", "", "", "", "", false, false
-	db, labels := "", []string(nil)
+	db, spans, labels := "", "", []string(nil)
 	memory, output := int64(4<<10), int64(1<<10)
 	agent := &serve.Agent{Version: commands.OwnVersion()}
 	cmd := &cobra.Command{
@@ -125,13 +125,16 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				return rows.Usagef("-p and --all exclude each other")
 			}
 			agent.Say = o.remarks().Log
+			if db == "" && spans != "" {
+				return rows.Usagef("--otlp gives away the flows that a fleet's requests follow: --db METHOD says where it is")
+			}
 			if db == "" && len(labels) > 0 {
 				return rows.Usagef("--labels are of an agent in a fleet: --db METHOD says where that is")
 			}
 			if db != "" {
 				named, err := commands.FleetLabels(labels)
 				if err == nil {
-					err = commands.JoinFleet(agent, db, named)
+					err = commands.JoinFleet(agent, db, named, spans)
 				}
 				if err != nil {
 					return err
@@ -164,6 +167,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 	f.StringVar(&db, "db", "", "register in the database of a fleet, `METHOD,...` of its servers (docs/fleet.md)")
 	f.StringVar(&rest, "rest", "", "be no agent, and serve requests for traces of a fleet over HTTP at `METHOD,...` "+
 		"(docs/flows.md)")
+	f.StringVar(&spans, "otlp", "", "give flows as spans to a receiver of OTLP, `URL` (docs/flows.md)")
 	f.StringSliceVar(&labels, "labels", nil, "what the host is known by in the fleet, `NAME=VALUE,...`")
 	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
 	return cmd
@@ -171,7 +175,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 
 // serveRequests serves requests for traces, which is another thing than an agent.
 func (o *options) serveRequests(cmd *cobra.Command, rest, db, own, crl string) error {
-	for _, name := range []string{"remote", "labels", "pid", "all", "allow", "disarm", "tcp-role", "insecure-tcp",
+	for _, name := range []string{"remote", "labels", "otlp", "pid", "all", "allow", "disarm", "tcp-role", "insecure-tcp",
 		"monitor", "folder"} {
 		if cmd.Flags().Changed(name) {
 			return rows.Usagef("--%s is of agents, and with --rest this is none: start another ri serve for it", name)

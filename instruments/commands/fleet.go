@@ -42,8 +42,8 @@ func (c FleetChoice) Asker(out *rows.Output, load IdentityLoader) (*fleet.Asker,
 	return &fleet.Asker{Database: db, Identity: db.Identity, Version: OwnVersion(), Say: out.Log}, nil
 }
 
-// JoinFleet has an agent register in a fleet's database while it serves.
-func JoinFleet(agent *serve.Agent, db string, labels map[string]string) error {
+// JoinFleet has an agent register in a fleet's database while it serves. To spans, "" being nowhere, it gives flows.
+func JoinFleet(agent *serve.Agent, db string, labels map[string]string, spans string) error {
 	place, err := fleet.ParseDatabase(db)
 	if err != nil {
 		return rows.Usage(fmt.Errorf("--db: %w", err))
@@ -66,7 +66,13 @@ func JoinFleet(agent *serve.Agent, db string, labels map[string]string) error {
 		return rows.Refused(fmt.Errorf("the agent's folder: %w", err))
 	}
 	if agent.Identity != nil {
-		m.Beside = traceFlows(agent, m)
+		to, err := flowSpans(spans, name)
+		if err != nil {
+			return err
+		}
+		m.Beside = traceFlows(agent, m, to)
+	} else if spans != "" {
+		return rows.Usagef("--otlp gives flows away, and an agent without a certificate follows none (--tls)")
 	}
 	agent.Beside = func(ctx context.Context) {
 		if err := m.Run(ctx); err != nil && ctx.Err() == nil {

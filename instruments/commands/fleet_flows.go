@@ -12,6 +12,7 @@ import (
 	"ri/fleet"
 	"ri/flow"
 	"ri/instruments/rows"
+	"ri/otlp"
 	"ri/ovsdb/client"
 	"ri/record/redact"
 	"ri/serve"
@@ -41,10 +42,13 @@ func Flows(ctx context.Context, out *rows.Output, a *fleet.Asker,
 }
 
 // traceFlows has an agent of a fleet follow flows. Who has no certificate can't know who enabled what.
-func traceFlows(agent *serve.Agent, m *fleet.Member) func(context.Context, *client.Client) {
+func traceFlows(agent *serve.Agent, m *fleet.Member, spans *otlp.Sender) func(context.Context, *client.Client) {
 	f := &flow.Agent{Folder: agent.Folder, ID: agent.ID, Name: m.Name, Labels: m.Labels,
 		Identity: agent.Identity, Scan: newScan(agent.Only), Say: agent.Say,
 		Trace: flow.ByAgent(agent.Connect, agent.Version, agent.Say), Redact: redactor}
+	if spans != nil {
+		f.Log = flow.Both{flow.LogsIn(agent.Folder), flow.NewSpans(spans)}
+	}
 	return func(ctx context.Context, c *client.Client) {
 		f.Client = c
 		if err := f.Run(ctx); err != nil && ctx.Err() == nil {

@@ -50,19 +50,15 @@ func (l *TraceLeaves) apply(p *trace.Plan, request *trace.Request, s *looks.Sess
 	if l.OTLP == "" {
 		return nil, nil
 	}
-	header, err := otlp.ParseHeader(os.Getenv(otlpHeaders))
-	if err != nil {
-		return nil, rows.Usage(err)
-	}
 	exe := s.Target.ExecutablePath()
 	resource := []otlp.Attr{{Key: "service.name", Value: filepath.Base(exe)},
 		{Key: "process.pid", Value: int64(s.Target.PID())}, {Key: "process.executable.path", Value: exe}}
 	if name, err := os.Hostname(); err == nil {
 		resource = append(resource, otlp.Attr{Key: "host.name", Value: name})
 	}
-	to, err := otlp.Open(otlp.Options{URL: l.OTLP, Header: header, Resource: resource, Version: OwnVersion()})
+	to, err := openSpans(l.OTLP, resource)
 	if err != nil {
-		return nil, rows.Usage(fmt.Errorf("--otlp: %w", err))
+		return nil, err
 	}
 	out := &spans{to: to, flows: otlp.NewFlows(to.Put)}
 	p.AlsoShow, p.Also = shown, func(h *trace.Hit, row rows.Row) error {
@@ -70,6 +66,27 @@ func (l *TraceLeaves) apply(p *trace.Plan, request *trace.Request, s *looks.Sess
 		return nil
 	}
 	return out, nil
+}
+
+// openSpans begins to give spans to --otlp's address.
+func openSpans(url string, resource []otlp.Attr) (*otlp.Sender, error) {
+	header, err := otlp.ParseHeader(os.Getenv(otlpHeaders))
+	if err != nil {
+		return nil, rows.Usage(err)
+	}
+	to, err := otlp.Open(otlp.Options{URL: url, Header: header, Resource: resource, Version: OwnVersion()})
+	if err != nil {
+		return nil, rows.Usage(fmt.Errorf("--otlp: %w", err))
+	}
+	return to, nil
+}
+
+// flowSpans begins to give an agent's flows to an address; nil where there is none.
+func flowSpans(url, host string) (*otlp.Sender, error) {
+	if url == "" {
+		return nil, nil
+	}
+	return openSpans(url, []otlp.Attr{{Key: "host.name", Value: host}})
 }
 
 // check refuses what can't be given away as spans, before anything is touched.
