@@ -83,7 +83,6 @@ type arming struct {
 	side    string
 	target  fleet.Target
 	stop    context.CancelFunc
-	release func()
 	running bool
 	armed   bool      // its probes are there
 	why     string    // it ended by

@@ -31,9 +31,9 @@ func testFlows(t *testing.T, v testprogram.Variant) {
 	a := c.arm(o, opens, nested, steps, starts, ends)
 	c.do("flows %d 8", n)
 	type flow struct {
-		id                   int64
-		steps, starts        int
-		left, entered, ended bool
+		id            int64
+		steps, starts int
+		left, entered bool
 	}
 	flows := map[uint64]*flow{}
 	for _, e := range all(t, a) {
