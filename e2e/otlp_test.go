@@ -44,7 +44,7 @@ func TestOTLP(t *testing.T) {
 	cmd := exec.Command(testprogram.Build(t, "testdata/steps", testprogram.Variant{}))
 	in, out := testprogram.Ready(t, cmd)
 	args := []string{"trace", "-p", strconv.Itoa(cmd.Process.Pid), "main.handle", "--steps", "main.lookup", "--redact",
-		"--show", "key,len(key),r.URL.RawQuery", "--limit", strconv.Itoa(n), "--otlp", server.URL}
+		"--show", "key,len(key),key[0],r.URL.RawQuery", "--limit", strconv.Itoa(n), "--otlp", server.URL}
 	found, said := whileTraced(t, args, func(*exec.Cmd) {
 		fmt.Fprintln(in, n)
 		if line, err := out.ReadString('\n'); line != "done\n" {
@@ -58,6 +58,9 @@ func TestOTLP(t *testing.T) {
 	for _, row := range found {
 		if clear(row["r.URL.RawQuery"]) {
 			t.Fatalf("in clear: %v", row)
+		}
+		if letter, clear := row["key[0]"].(float64); clear {
+			t.Fatalf("a letter in clear: %v", letter)
 		}
 	}
 	mu.Lock()
@@ -111,6 +114,7 @@ func TestOTLP(t *testing.T) {
 		t.Error(said)
 	}
 	for _, test := range [][2]string{{"--otlp nowhere", "is no address of an OTLP receiver"},
+		{"--redact --count func", "counts show what they count by as it is"},
 		{"--otlp http://127.0.0.1:1", "it goes with --returns, or --steps"}} {
 		args := append([]string{"trace", "-p", strconv.Itoa(cmd.Process.Pid), "main.handle"}, strings.Fields(test[0])...)
 		if _, said := runRi(t, 2, args...); !strings.Contains(said, test[1]) {

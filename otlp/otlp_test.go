@@ -75,6 +75,7 @@ func TestSender(t *testing.T) {
 		{name: "taken", answers: []int{200}, want: Counts{Sent: 3}},
 		{name: "taken later", answers: []int{503, 429, 200}, want: Counts{Sent: 3}},
 		{name: "refused", answers: []int{401}, want: Counts{Refused: 3}, err: ErrRefused, says: "401 Unauthorized"},
+		{name: "elsewhere", answers: []int{307}, want: Counts{Refused: 3}, err: ErrRefused, says: "307"},
 		{name: "partly", rejected: 2, answers: []int{200}, want: Counts{Sent: 1, Refused: 2}, says: "too old"},
 		{name: "more than there were", rejected: 99, answers: []int{200}, want: Counts{Refused: 3}, says: "too old"},
 		{name: "never", answers: []int{503}, want: Counts{Dropped: 3}, says: "503"},

@@ -100,7 +100,9 @@ func Open(opt Options) (*Sender, error) {
 		return nil, err
 	}
 	if opt.Client == nil {
-		opt.Client = &http.Client{Timeout: patience}
+		// A redirect would take the headers, with their secrets, to somebody else.
+		opt.Client = &http.Client{Timeout: patience,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Sender{opt: opt, to: u, spans: make(chan *waiting, queued), ended: make(chan struct{}),

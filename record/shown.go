@@ -66,7 +66,7 @@ func (s *Shown) action(v trace.Value, isText bool) redact.Action {
 		}
 	}
 	variable := ""
-	if v.Owner == nil {
+	if v.Owner == nil && isVariable(v.Name) { // else it is an element of something, or what a pointer leads to
 		variable = v.Name
 	}
 	for _, p := range s.policy.Of(t, variable).Pieces {
@@ -82,6 +82,13 @@ func (s *Shown) action(v trace.Value, isText bool) redact.Action {
 		return redact.Token
 	}
 	return redact.Drop
+}
+
+// isVariable tells whether an expression is a name, perhaps of a package's.
+func isVariable(expr string) bool {
+	return !strings.ContainsFunc(expr, func(r rune) bool {
+		return r != '_' && r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
 }
 
 // printable is a token as text: those of texts that aren't printable are bytes.

@@ -91,6 +91,10 @@ func flowSpans(url, host string) (*otlp.Sender, error) {
 
 // check refuses what can't be given away as spans, before anything is touched.
 func (l *TraceLeaves) check(request *trace.Request) error {
+	if l.Redact && request.Counts() {
+		return rows.Usagef("--redact: counts show what they count by as it is; keep hits with -o FILE, and count those " +
+			"(ri trace -r FILE --count ...)")
+	}
 	if l.OTLP == "" {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -52,9 +53,18 @@ func (a *Armed) makeFlows() (err error) {
 	return nil
 }
 
-// flowsOver tells whether a session whose limit is reached may end: all flows are over, or were given their time.
-func (a *Armed) flowsOver(now time.Time) bool {
-	if a.flows == nil || *a.control.at(controlOver) >= *a.control.at(controlFlows) {
+// reached tells whether the limit is, and the session may end: all flows are over, or were given their time.
+func (a *Armed) reached(now time.Time) bool {
+	if atomic.LoadUint64(a.control.at(controlTaken)) < a.options.Limit {
+		a.limited = time.Time{} // what found no room gives back what it took
+		return false
+	}
+	if a.flows == nil {
+		return true
+	}
+	// A hit takes its part of the limit before it opens its flow.
+	opened := atomic.LoadUint64(a.control.at(controlFlows))
+	if opened >= a.options.Limit && atomic.LoadUint64(a.control.at(controlOver)) >= opened {
 		return true
 	}
 	if a.limited.IsZero() {
@@ -124,9 +134,9 @@ func (g *generator) deep(parked bool, bad label) {
 	g.add(asm.Sub.Reg(asm.R1, asm.R2))
 }
 
-// inFlow jumps where the key's goroutine is in no flow; else the slot says in which. over compares the hit's depth with
-// the opener's: what holds then is beyond the flow.
-func (g *generator) inFlow(parked bool, over asm.JumpOp, none label) {
+// inFlow jumps to none where the key's goroutine is in no flow; else the slot says in which. over compares the hit's
+// depth with the opener's: where that holds the opener's frame is gone without a return, and it jumps to past.
+func (g *generator) inFlow(parked bool, over asm.JumpOp, past, none label) {
 	child, in := g.label(), g.label()
 	g.found(none)
 	g.own(none)
@@ -134,7 +144,7 @@ func (g *generator) inFlow(parked bool, over asm.JumpOp, none label) {
 	g.if_(asm.JEq, asm.R1, 0, child)
 	g.deep(parked, none)
 	g.load(asm.R2, scratch, flowDepth)
-	g.ifReg(over, asm.R1, asm.R2, none)
+	g.ifReg(over, asm.R1, asm.R2, past)
 	g.jump(in)
 	g.place(child)
 	g.load(asm.R1, frame, g.slots.flow+flowOpener)
@@ -149,26 +159,28 @@ func (g *generator) inFlow(parked bool, over asm.JumpOp, none label) {
 
 // gate decides for whom a hit of a probe of flows is one at all.
 func (g *generator) gate() {
-	aside := g.label()
+	past, aside := g.label(), g.label()
 	switch g.probe.Flow {
 	case probe.Within:
 		g.keyedByHit()
-		g.inFlow(false, asm.JLT, aside)
+		g.inFlow(false, asm.JLT, past, aside)
 	case probe.Opens:
 		g.take = g.label()
 		g.set(asm.R1, 0)
 		g.store(frame, g.slots.flow+flowMore, asm.R1)
 		g.keyedByHit()
-		g.inFlow(false, asm.JLE, aside)
+		g.inFlow(false, asm.JLE, past, aside)
 		g.set(asm.R1, 1)
 		g.store(frame, g.slots.flow+flowMore, asm.R1)
 		g.jump(g.take)
+		g.place(past)
+		g.endPast(aside)
 		g.place(aside)
 		return
 	case probe.Starts:
 		g.load(asm.R1, ctx, g.register(newprocCaller))
 		g.keyed()
-		g.inFlow(true, asm.JLT, aside)
+		g.inFlow(true, asm.JLT, past, aside)
 	case probe.Ends:
 		g.keyedByHit()
 		g.found(aside)
@@ -177,9 +189,21 @@ func (g *generator) gate() {
 	}
 	on := g.label()
 	g.jump(on)
+	g.place(past)
+	g.endPast(aside)
 	g.place(aside)
 	g.measured(countAside)
 	g.place(on)
+}
+
+// endPast ends a flow whose opener's frame is gone, as after a panic: what its goroutine does now is another's.
+func (g *generator) endPast(aside label) {
+	g.inTable(asm.FnMapDeleteElem)
+	g.isOver()
+	g.tell(probe.FlowEnded, aside)
+	g.load(asm.R1, frame, g.slots.flow+flowGoid) // of newproc1 the hit is on the system stack
+	g.store(event, atGoid, asm.R1)
+	g.submit()
 }
 
 // flowHit is what is done where a probe of flows is hit.

@@ -60,7 +60,7 @@ func (a *Armed) pump() {
 		case over:
 			a.end(a.costly(perProbe, now))
 			return
-		case *a.control.at(controlTaken) >= a.options.Limit && a.flowsOver(now):
+		case a.reached(now):
 			a.end(ErrLimit)
 			return
 		case a.gone():
