@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -39,6 +38,8 @@ type Agent struct {
 	ledger *ledger
 	all    sync.WaitGroup
 	wake   chan struct{}
+	// looking is a look at the processes that goes on; only what reconciles uses it.
+	looking chan looked
 
 	mu       sync.Mutex
 	sessions map[string]*session // by request
@@ -220,33 +221,54 @@ func (a *Agent) beat(ctx context.Context) {
 	}
 }
 
-// reconcile makes what is armed what should be.
+// wanted is what the database has, by ids.
+type wanted struct{ enabled, devices, keys map[string]ovsdb.Row }
+
+func (a *Agent) wanted(rows *client.Monitor) wanted {
+	by := func(table string) map[string]ovsdb.Row {
+		out := map[string]ovsdb.Row{}
+		for _, r := range rows.Rows(table) {
+			out[r["id"].Text()] = r
+		}
+		return out
+	}
+	return wanted{by(fleet.EnabledTable), by(fleet.DeviceTable), by(fleet.KeyTable)}
+}
+
+// reconcile makes what is armed what should be. What is to end ends first, whatever becomes of the look at processes.
 func (a *Agent) reconcile(ctx context.Context, rows *client.Monitor) {
-	enabled, devices, keys := map[string]ovsdb.Row{}, map[string]ovsdb.Row{}, map[string]ovsdb.Row{}
-	for _, r := range rows.Rows(fleet.EnabledTable) {
-		enabled[r["id"].Text()] = r
-	}
-	for _, r := range rows.Rows(fleet.DeviceTable) {
-		devices[r["id"].Text()] = r
-	}
-	for _, r := range rows.Rows(fleet.KeyTable) {
-		keys[r["id"].Text()] = r
+	w := a.wanted(rows)
+	a.mu.Lock()
+	silent := a.ending(w)
+	a.mu.Unlock()
+	if silent {
+		return
 	}
 	var targets []fleet.Target
-	if len(enabled) > 0 {
+	if len(w.enabled) > 0 {
 		var err error
-		if targets, err = a.Scan(); err != nil {
+		if targets, err = a.look(ctx); err != nil {
 			a.mu.Lock()
-			a.sayOnce("scan", "which processes are here can't be told: "+err.Error())
+			a.sayOnce("scan", "which processes are here can't be told, so nothing more is armed: "+err.Error())
 			a.mu.Unlock()
 			return
 		}
+		w = a.wanted(rows)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	silent := time.Since(a.heard) > a.Lease
+	for trace, r := range w.enabled {
+		if len(a.statuses) < mostStatuses || a.statuses[trace] != nil {
+			a.follow(ctx, r, w, targets)
+		}
+	}
+}
+
+// ending ends what isn't meant any more, and tells whether the database is silent. a.mu is held.
+func (a *Agent) ending(w wanted) (silent bool) {
+	silent = time.Since(a.heard) > a.Lease
 	for trace, s := range a.sessions {
-		r, on := enabled[trace]
+		r, on := w.enabled[trace]
 		switch {
 		case silent:
 			s.withdraw(StateDone, "the database was silent", doneLease)
@@ -262,25 +284,78 @@ func (a *Agent) reconcile(ctx context.Context, rows *client.Monitor) {
 			}
 			s.withdraw(StateDone, "", cmp.Or(s.status.done, doneExpiry))
 			a.over(s)
+		default:
+			a.doubt(s, r, w)
 		}
 	}
 	for trace := range a.statuses {
-		if _, on := enabled[trace]; !on && a.sessions[trace] == nil {
+		if _, on := w.enabled[trace]; !on && a.sessions[trace] == nil {
 			delete(a.statuses, trace)
 		}
 	}
 	for trace := range a.checked {
-		if _, on := enabled[trace]; !on {
+		if _, on := w.enabled[trace]; !on {
 			delete(a.checked, trace)
 		}
 	}
-	if silent {
+	return silent
+}
+
+// doubt ends a session that isn't believed any more, of which something else is meant than what is armed, or that has
+// ended with the connection: the latter are armed anew. a.mu is held.
+func (a *Agent) doubt(s *session, r ovsdb.Row, w wanted) {
+	_, d, why := a.check(r, w.devices)
+	switch {
+	case why != nil:
+		s.withdraw(StateRefused, why.Error(), "")
+	case s.raw != raw(r, d, w):
+		s.withdraw(StateArming, "", "")
+	case errors.Is(s.ctx.Err(), context.Canceled):
+		s.withdraw(StateArming, "", "")
+	default:
 		return
 	}
-	for trace, r := range enabled {
-		if len(a.statuses) < mostStatuses || a.statuses[trace] != nil {
-			a.follow(ctx, r, devices, keys, targets)
-		}
+	delete(a.sessions, s.e.trace)
+}
+
+// raw are the signatures of the rows that a session goes by.
+func raw(r ovsdb.Row, d *Device, w wanted) string {
+	text := r["signature"].Text()
+	if d != nil {
+		text += " " + w.devices[d.Name]["signature"].Text()
+	}
+	return text
+}
+
+// looked is what a look at the processes found.
+type looked struct {
+	targets []fleet.Target
+	err     error
+}
+
+// looking is for how long a look at the processes is waited for.
+const looking = 5 * time.Second
+
+// look gives the processes that are here. One that takes longer goes on beside, and what it finds is taken next time.
+func (a *Agent) look(ctx context.Context) ([]fleet.Target, error) {
+	if a.looking == nil {
+		found := make(chan looked, 1)
+		a.looking = found
+		go func() {
+			targets, err := a.Scan()
+			found <- looked{targets, err}
+		}()
+	}
+	limit := time.NewTimer(min(looking, a.Lease/4))
+	defer limit.Stop()
+	select {
+	case l := <-a.looking:
+		a.looking = nil
+		return l.targets, l.err
+	case <-limit.C:
+		return nil, errors.New("looking at the processes takes too long; waiting for it")
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -302,21 +377,15 @@ func (a *Agent) over(s *session) {
 }
 
 // follow arms an enabling, or says why not. a.mu is held.
-func (a *Agent) follow(ctx context.Context, r ovsdb.Row, devices, keys map[string]ovsdb.Row, targets []fleet.Target) {
+func (a *Agent) follow(ctx context.Context, r ovsdb.Row, w wanted, targets []fleet.Target) {
 	trace := r["id"].Text()
+	if s := a.sessions[trace]; s != nil {
+		a.doubt(s, r, w)
+	}
 	s := a.sessions[trace]
-	e, d, why := a.check(r, devices)
+	e, d, why := a.check(r, w.devices)
 	if why == nil && s == nil {
 		why = a.seen.take(e, a.now())
-	}
-	raw := r["signature"].Text()
-	if d != nil {
-		raw += " " + devices[d.Name]["signature"].Text()
-	}
-	if s != nil && (why != nil || s.raw != raw) { // something else is meant than what is armed, or nothing any more
-		s.withdraw(StateRefused, "", "")
-		delete(a.sessions, trace)
-		s = nil
 	}
 	in, out, err := a.here(d, e, targets)
 	if why == nil {
@@ -343,8 +412,8 @@ func (a *Agent) follow(ctx context.Context, r ovsdb.Row, devices, keys map[strin
 		var key *hashKey
 		if e.request.Key != nil {
 			id := keyID(trace, e.generation, a.ID)
-			k, err := openKey(a.Identity, keys[id]["sealed"].Text(), id, e.commitment)
-			if keys[id] == nil {
+			k, err := openKey(a.Identity, w.keys[id]["sealed"].Text(), id, e.commitment)
+			if w.keys[id] == nil {
 				st.say(StateWaiting, "its hash key has not come: the host wasn't known when it was enabled", "")
 				a.poke()
 				return
@@ -356,7 +425,7 @@ func (a *Agent) follow(ctx context.Context, r ovsdb.Row, devices, keys map[strin
 			}
 			key = &k
 		}
-		s = a.begin(ctx, e, d, raw, key, st)
+		s = a.begin(ctx, e, d, raw(r, d, w), key, st)
 		s.full = st.hits >= int64(e.request.MaxFlowsPerHost)
 		a.sessions[trace] = s
 		if key != nil && len(d.Egress) > 0 {
@@ -365,89 +434,4 @@ func (a *Agent) follow(ctx context.Context, r ovsdb.Row, devices, keys map[strin
 	}
 	s.match.expire(time.Now())
 	s.arm(map[string][]fleet.Target{ingress: in, egress: out})
-}
-
-// checked is what came of a look at the rows of an enabling and its device.
-type checked struct {
-	row, device ovsdb.Row
-	at          time.Time
-	e           *enabling
-	d           *Device
-	why         error
-}
-
-// checking is how long rows that don't change needn't be looked at again: signatures cost time, and certificates are
-// revoked.
-const checking = 10 * time.Second
-
-// check believes an enabling, or not. a.mu is held.
-func (a *Agent) check(r ovsdb.Row, devices map[string]ovsdb.Row) (*enabling, *Device, error) {
-	trace := r["id"].Text()
-	last, was := a.checked[trace]
-	device := ovsdb.Row(nil)
-	if was && last.e != nil {
-		device = devices[last.e.request.Device]
-	}
-	if was && time.Since(last.at) < checking && same(last.row, r) && same(last.device, device) &&
-		(last.why != nil || a.now().Before(last.e.expires)) {
-		return last.e, last.d, last.why
-	}
-	c := checked{row: maps.Clone(r), at: time.Now()}
-	c.e, c.d, c.why = a.believe(r, devices)
-	if c.e != nil {
-		c.device = maps.Clone(devices[c.e.request.Device])
-	}
-	a.checked[trace] = c
-	return c.e, c.d, c.why
-}
-
-func same(a, b ovsdb.Row) bool {
-	return maps.EqualFunc(a, b, func(x, y ovsdb.Datum) bool { return x.Compare(y) == 0 })
-}
-
-// believe holds an enabling, and its device, to who signed them and to one another.
-func (a *Agent) believe(r ovsdb.Row, devices map[string]ovsdb.Row) (*enabling, *Device, error) {
-	e, err := readEnabling(a.Identity, r, a.now())
-	if err != nil {
-		return nil, nil, err
-	}
-	row, there := devices[e.request.Device]
-	if !there {
-		return e, nil, fmt.Errorf("its device %q isn't there", e.request.Device)
-	}
-	d, err := readDevice(a.Identity, row)
-	if err != nil {
-		return e, nil, fmt.Errorf("its device %q: %w", e.request.Device, err)
-	}
-	return e, d, e.request.check(d)
-}
-
-// here gives the processes of a device that are here, where flows enter and where they leave.
-func (a *Agent) here(d *Device, e *enabling, targets []fleet.Target) (in, out []fleet.Target, err error) {
-	if d == nil {
-		return nil, nil, nil
-	}
-	if in, err = fleet.Match(d.Where, a.Name, a.Labels, targets); err != nil {
-		return nil, nil, err
-	}
-	if len(d.Egress) > 0 && e.request.Key != nil {
-		out, err = fleet.Match(d.egressWhere(), a.Name, a.Labels, targets)
-	}
-	return in, out, err
-}
-
-// status begins what there is to say of an enabling: where the agent was started anew, from what it said before. a.mu
-// is held.
-func (a *Agent) status(r ovsdb.Row) *status {
-	st := &status{trace: r["id"].Text(), generation: r["generation"].Int()}
-	last, was := a.last[st.trace]
-	if !was || last["generation"].Int() != st.generation {
-		return st
-	}
-	if who, _, err := signedBy(a.Identity, fleet.StateTable, last, agents); err != nil || who.Name != a.Name {
-		return st
-	}
-	st.state, st.done = last["state"].Text(), last["done"].Text()
-	st.hits, st.matched, st.ambiguous = last["hits"].Int(), last["matched"].Int(), last["ambiguous"].Int()
-	return st
 }

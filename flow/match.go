@@ -25,6 +25,8 @@ type hop struct {
 	ambiguous bool
 	began     time.Time
 	arrived   time.Time
+	last      time.Time // of its rows
+	gone      bool      // it waited for too long: of what comes nobody will be told
 	rows      int64
 	waiting   []Line // that nobody has been told of
 	kept      []byte // the first lines, for its summary
@@ -65,6 +67,7 @@ func (m *matcher) expire(now time.Time) {
 		if m.hops[h.hash] = m.hops[h.hash][1:]; len(m.hops[h.hash]) == 0 { // it is the oldest of those, too
 			delete(m.hops, h.hash)
 		}
+		h.gone = true
 		m.release(h) // nobody will be told
 	}
 	for len(m.entered) > 0 && (now.Sub(m.entered[0].at) > window || len(m.entered) > mostEntered) {
@@ -78,6 +81,9 @@ func (m *matcher) expire(now time.Time) {
 
 // wait keeps a line until it is known whose it is, if there is room.
 func (m *matcher) wait(h *hop, l Line) {
+	if h.gone && !h.ambiguous {
+		return
+	}
 	if len(h.waiting) < mostWaiting && m.lines < mostLines {
 		h.waiting = append(h.waiting, l)
 		m.lines++

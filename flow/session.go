@@ -12,7 +12,6 @@ import (
 
 	"ri/fleet"
 	"ri/ovsdb"
-	"ri/ovsdb/client"
 )
 
 // States of a request at a host.
@@ -70,6 +69,7 @@ type session struct {
 	status  *status
 	armings map[string]*arming // by side and target
 	match   *matcher
+	told    recent // flows that entered elsewhere; only what watches uses it
 
 	entryParts, exitParts []string // of the key
 	shown                 map[string][]string
@@ -96,6 +96,9 @@ const trying = time.Minute
 
 // mostOpen is how many flows of one process may be open at once.
 const mostOpen = 10_000
+
+// mostLeaving is after how many hops a tracer where flows leave ends, and is started again.
+const mostLeaving = 1_000_000
 
 // begin makes a session of an enabling that was found good.
 func (a *Agent) begin(ctx context.Context, e *enabling, d *Device, raw string, key *hashKey, st *status) *session {
@@ -219,7 +222,7 @@ func (s *session) start(side string, t fleet.Target) *arming {
 		}
 		arm.Limit = max(r.MaxFlowsPerHost-int(s.status.hits), 1)
 	} else {
-		arm.Functions, arm.Limit = s.d.Egress, 1_000_000
+		arm.Functions, arm.Limit = s.d.Egress, mostLeaving
 		if access.EgressPredicate != "" && access.EgressPredicate != "true" {
 			arm.When = append(arm.When, access.EgressPredicate)
 		}
@@ -251,6 +254,11 @@ func (s *session) start(side string, t fleet.Target) *arming {
 			one.why = doneBudget
 		case side == ingress && s.status.hits >= int64(r.MaxFlowsPerHost):
 			one.why = doneFlows
+		case why == endLimit: // of flows that nobody was told of, perhaps: it is started again
+			if id := side + " " + targetID(t); s.armings[id] == one {
+				delete(s.armings, id)
+			}
+			return
 		}
 		if err != nil && !ended {
 			s.a.Say(fmt.Sprintf("the request %s isn't armed in %s, pid %d: %v", s.e.trace, t.Name, t.PID, err))
@@ -276,8 +284,11 @@ func (one *arming) row(r Row) error {
 	h := one.hops[r.Flow]
 	opens := r.What == whatEnter || r.What == whatHit
 	if opens {
-		if h != nil || r.Undecided || len(one.hops) >= mostOpen { // what isn't surely the tenant's isn't told
+		if h != nil || r.Undecided { // what isn't surely the tenant's isn't told
 			return nil
+		}
+		if len(one.hops) >= mostOpen {
+			one.crowded()
 		}
 		if h = s.enter(one, r, now); h == nil {
 			return nil
@@ -297,6 +308,17 @@ func (one *arming) row(r Row) error {
 		s.learn(s.match.enter(h.hash, h.flow, now))
 	}
 	return nil
+}
+
+// crowded closes those hops that were silent for longest: their ends were lost, perhaps. a.mu is held.
+func (one *arming) crowded() {
+	open := slices.SortedFunc(maps.Keys(one.hops), func(x, y int64) int {
+		return one.hops[x].last.Compare(one.hops[y].last)
+	})
+	for _, flow := range open[:len(open)/16+1] {
+		one.s.finish(one.hops[flow])
+		delete(one.hops, flow)
+	}
 }
 
 // enter opens a hop, or not. a.mu is held.
@@ -357,6 +379,7 @@ func (s *session) add(h *hop, one *arming, r Row) {
 		}
 	}
 	h.rows++
+	h.last = time.Now()
 	if h.ambiguous || h.flow == "" {
 		s.match.wait(h, line)
 		s.learn([]*hop{h})
@@ -427,40 +450,6 @@ func (s *session) learn(hops []*hop) {
 func (s *session) finish(h *hop) {
 	if h.flow != "" || h.ambiguous {
 		s.summarize(h)
-	}
-}
-
-// publish has the keyed hash of a flow written where agents see it. a.mu is held.
-func (s *session) publish(h *hop, now time.Time) {
-	s.a.flows = append(s.a.flows, published{s, fleet.Row("id", h.flow, "trace", s.e.trace, "generation", s.e.generation,
-		"host", s.a.ID, "hash", h.hash, "time", h.began.UnixMilli(), "certificate", "", "signature", ""), now, false})
-	s.a.poke()
-}
-
-// watch follows what enters elsewhere, until the session ends.
-func (s *session) watch() {
-	m, err := s.a.client.Monitor(s.ctx, map[string]client.Watch{fleet.FlowTable: {Where: fleet.Is("trace", s.e.trace)}})
-	if err != nil {
-		return
-	}
-	defer m.Close()
-	for {
-		list, err := m.Next(s.ctx)
-		if err != nil {
-			return
-		}
-		for _, c := range list {
-			if c.New == nil || c.New["host"].Text() == s.a.ID || c.New["generation"].Int() != s.e.generation {
-				continue
-			}
-			if _, _, err := signedBy(s.a.Identity, fleet.FlowTable, c.New, agents); err != nil {
-				s.a.sayOnce("flow", fmt.Sprintf("a flow of the request %s isn't believed: %v", s.e.trace, err))
-				continue
-			}
-			s.a.mu.Lock()
-			s.learn(s.match.enter(c.New["hash"].Text(), c.New["id"].Text(), time.Now()))
-			s.a.mu.Unlock()
-		}
 	}
 }
 
