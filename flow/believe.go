@@ -58,6 +58,9 @@ func (a *Agent) believe(r ovsdb.Row, devices map[string]ovsdb.Row) (*enabling, *
 		return e, nil, fmt.Errorf("its device %q isn't there", e.request.Device)
 	}
 	d, err := readDevice(a.Identity, row)
+	if err == nil {
+		err = a.seen.device(d.Name, row["generation"].Int(), a.now())
+	}
 	if err != nil {
 		return e, nil, fmt.Errorf("its device %q: %w", e.request.Device, err)
 	}

@@ -2,7 +2,9 @@ package flow
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,5 +114,112 @@ func TestAgain(t *testing.T) {
 	m.expire(time.Now().Add(2 * window))
 	if m.wait(h, Line{}); m.lines != 0 {
 		t.Error("a line waits that nobody will release")
+	}
+}
+
+// TestOlder: definitions and tokens that were kept and are put back by who can write to the database are refused.
+func TestOlder(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	h := s.host("gw", "gateway")
+	tr := s.enabled(Request{})
+	s.armed(h, 1)
+	ctx := t.Context()
+	kept := func(table, id string) func() {
+		all, err := s.rest.rows(ctx, table, fleet.Is("id", id))
+		s.must(err)
+		return func() {
+			_, err := s.rest.client.Transact(ctx, fleet.Remove(table, fleet.Is("id", id)), fleet.Put(table, all[0]))
+			s.must(err)
+		}
+	}
+	device := kept(fleet.DeviceTable, "gateway")
+	d, _ := ReadDevice([]byte(strings.Replace(gatewayDevice, `r.tenant == "acme"`, `r.tenant == "acme2"`, 1)))
+	s.must(s.admin.PutDevice(ctx, d))
+	s.until("it is armed anew", func() bool {
+		all := h.fake.running()
+		return len(all) == 1 && all[0].When[0] == `r.tenant == "acme2"`
+	})
+	if _, err := s.rest.device(ctx, "gateway"); err != nil {
+		t.Error(err)
+	}
+	device()
+	s.state(tr.ID, "gw", StateRefused, "older than a definition")
+	s.armed(h, 0)
+	if _, err := s.rest.device(ctx, "gateway"); err == nil {
+		t.Error("an older definition is believed")
+	}
+	h.stop()
+	h = s.again(h)
+	s.state(tr.ID, "gw", StateRefused, "older than a definition")
+
+	token, err := s.admin.Token(ctx, "acme", time.Hour)
+	s.must(err)
+	other := s.store(s.rest.Identity) // has seen nothing
+	row, tenant := kept(fleet.TokenTable, tokenHash(token)), kept(fleet.TenantTable, "acme")
+	if n, err := s.admin.RevokeTokens(ctx, "acme"); n != 1 || err != nil {
+		t.Errorf("revoked %d: %v", n, err)
+	}
+	row()
+	s.must(s.admin.PutTenant(ctx, &Tenant{Name: "acme"}))
+	if _, err := other.Bearer(ctx, token); !errors.Is(err, errToken) {
+		t.Errorf("a token that was revoked is good again: %v", err)
+	}
+	next, err := s.admin.Token(ctx, "acme", time.Hour)
+	s.must(err)
+	if who, err := other.Bearer(ctx, next); who != "acme" || err != nil {
+		t.Errorf("a token that was made later is of %q: %v", who, err)
+	}
+	tenant()
+	if _, err := other.Bearer(ctx, token); !errors.Is(err, errToken) {
+		t.Errorf("a token that was revoked is good again by an older tenant: %v", err)
+	}
+}
+
+// TestPieces: what the database is told comes in pieces, and a request's summaries have an end.
+func TestPieces(t *testing.T) {
+	w := &words{}
+	for range 10 {
+		w.room(mostPiece / 4)
+	}
+	if len(w.pieces) != 3 {
+		t.Errorf("%d pieces", len(w.pieces))
+	}
+	a := &Agent{Log: &memory{}, hops: map[string]pending{}, wake: make(chan struct{}, 1)}
+	s := &session{a: a, e: &enabling{request: &Request{}}, status: &status{}}
+	kept := 0
+	for n := range 2 * mostKeptAll / mostKept {
+		h := &hop{cookie: fmt.Sprint(n)}
+		for range 2 {
+			s.write(h, Line{Func: strings.Repeat("x", mostKept/2-200)})
+		}
+		kept += len(h.kept)
+	}
+	if kept > mostKeptAll || kept < mostKeptAll/2 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+}
+
+// TestSweep: a hash key that is made while what is enabled is read isn't lost.
+func TestSweep(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	tr := s.enabled(Request{Key: &Key{Ingress: "r.id", Egress: "q.id"}})
+	s.rest.keys["gone"] = hashKey{}
+	made := false
+	s.rest.Now = func() time.Time { // it has been read
+		if !made {
+			made = true
+			s.rest.mu.Lock()
+			s.rest.keys["new"] = hashKey{}
+			s.rest.mu.Unlock()
+		}
+		return time.Now()
+	}
+	s.must(s.rest.Sweep(t.Context()))
+	_, on := s.rest.keys[keyID(tr.ID, s.generation(tr.ID), "")]
+	_, fresh := s.rest.keys["new"]
+	if _, gone := s.rest.keys["gone"]; gone || !on || !fresh {
+		t.Errorf("it has the keys %v", s.rest.keys)
 	}
 }

@@ -66,12 +66,32 @@ func (a *Agent) telling(ctx context.Context) {
 	}
 }
 
-// words are what the database is told of one enabling, in one transaction.
+// words are what the database is told of one enabling.
 type words struct {
-	guard []client.Op
-	ops   []client.Op
-	again []func() // if it wasn't, and may be
+	guard  client.Op
+	pieces []*piece
 }
+
+// piece is of one transaction.
+type piece struct {
+	ops   []client.Op
+	again []func() // if it wasn't told, and may be
+	bytes int
+}
+
+// mostPiece is how many bytes a transaction has, about.
+const mostPiece = 1 << 20
+
+// room gives the piece that has room for so many bytes.
+func (w *words) room(bytes int) *piece {
+	if len(w.pieces) == 0 || w.last().bytes+bytes > mostPiece {
+		w.pieces = append(w.pieces, &piece{})
+	}
+	w.last().bytes += bytes
+	return w.last()
+}
+
+func (w *words) last() *piece { return w.pieces[len(w.pieces)-1] }
 
 // tell tells the database all that is new.
 func (a *Agent) tell(ctx context.Context) error {
@@ -81,31 +101,33 @@ func (a *Agent) tell(ctx context.Context) error {
 		id := keyID(trace, generation, "")
 		w := by[id]
 		if w == nil {
-			w = &words{guard: []client.Op{client.Wait(fleet.EnabledTable, []any{[]any{"id", "==", trace},
-				[]any{"generation", "==", generation}}, []string{"id"}, map[string]any{"id": trace})}}
+			w = &words{guard: client.Wait(fleet.EnabledTable, []any{[]any{"id", "==", trace},
+				[]any{"generation", "==", generation}}, []string{"id"}, map[string]any{"id": trace})}
 			by[id] = w
 		}
 		return w
 	}
 	var failed error
-	put := func(w *words, table string, r ovsdb.Row, sent bool) {
+	put := func(w *words, table string, r ovsdb.Row, sent bool, again func()) {
 		if err := fleet.Sign(a.Identity, table, r); err != nil {
 			failed = err
 			return
 		}
+		p := w.room(len(r["sealed"].Text()) + len(r["why"].Text()) + len(r["certificate"].Text()) + 1<<10)
 		if sent {
-			w.ops = append(w.ops, fleet.Remove(table, fleet.Is("id", r["id"].Text())))
+			p.ops = append(p.ops, fleet.Remove(table, fleet.Is("id", r["id"].Text())))
 		}
-		w.ops = append(w.ops, fleet.Put(table, r))
+		p.ops = append(p.ops, fleet.Put(table, r))
+		p.again = append(p.again, again)
 	}
 	for _, f := range a.flows {
 		if time.Since(f.at) > window {
 			continue
 		}
 		w := of(f.s.e.trace, f.s.e.generation)
-		put(w, fleet.FlowTable, f.row, f.sent)
+		sent := f.sent
 		f.sent = true
-		w.again = append(w.again, func() { a.flows = append(a.flows, f) })
+		put(w, fleet.FlowTable, f.row, sent, func() { a.flows = append(a.flows, f) })
 	}
 	a.flows = nil
 	for _, cookie := range slices.Sorted(maps.Keys(a.hops)) {
@@ -116,9 +138,9 @@ func (a *Agent) tell(ctx context.Context) error {
 			failed = err
 			continue
 		}
-		put(w, fleet.HopTable, r, p.h.sent)
+		sent := p.h.sent
 		p.h.sent = true
-		w.again = append(w.again, func() {
+		put(w, fleet.HopTable, r, sent, func() {
 			if _, newer := a.hops[cookie]; !newer {
 				a.hops[cookie] = p
 			}
@@ -128,13 +150,24 @@ func (a *Agent) tell(ctx context.Context) error {
 	a.tellStates(of, put)
 	a.mu.Unlock()
 	for _, w := range by {
-		_, err := a.client.Transact(ctx, append(w.guard, w.ops...)...)
-		if err == nil || client.Guarded(err) { // the enabling is gone, and with it what was to be told
+		failed = errors.Join(failed, a.send(ctx, w))
+	}
+	return failed
+}
+
+// send tells the database of one enabling.
+func (a *Agent) send(ctx context.Context, w *words) (failed error) {
+	for _, p := range w.pieces {
+		_, err := a.client.Transact(ctx, append([]client.Op{w.guard}, p.ops...)...)
+		if client.Guarded(err) { // the enabling is gone, and with it what was to be told
+			break
+		}
+		if err == nil {
 			continue
 		}
 		failed = errors.Join(failed, err)
 		a.mu.Lock()
-		for _, f := range w.again {
+		for _, f := range p.again {
 			f()
 		}
 		a.mu.Unlock()
@@ -143,7 +176,7 @@ func (a *Agent) tell(ctx context.Context) error {
 }
 
 // tellStates adds what there is to say of requests. a.mu is held.
-func (a *Agent) tellStates(of func(string, int64) *words, put func(*words, string, ovsdb.Row, bool)) {
+func (a *Agent) tellStates(of func(string, int64) *words, put func(*words, string, ovsdb.Row, bool, func())) {
 	all := maps.Clone(a.statuses)
 	for _, s := range a.sessions {
 		all[s.e.trace] = s.status
@@ -157,8 +190,7 @@ func (a *Agent) tellStates(of func(string, int64) *words, put func(*words, strin
 		put(w, fleet.StateTable, fleet.Row("id", trace+"/"+a.ID, "trace", trace, "host", a.ID, "name", a.Name, "generation",
 			st.generation, "state", st.state, "why", ovsdb.CleanString(st.why), "done", st.done, "targets", st.targets,
 			"hits", st.hits, "matched", st.matched, "ambiguous", st.ambiguous, "updated", a.now().UnixMilli(),
-			"certificate", "", "signature", ""), true)
-		w.again = append(w.again, func() { st.changed = true })
+			"certificate", "", "signature", ""), true, func() { st.changed = true })
 	}
 }
 

@@ -121,6 +121,9 @@ func TestREST(t *testing.T) {
 	w.ask("acme", "GET", "/traces?tenant_id=acme", "", 200)
 	w.ask("acme", "GET", at+"/hosts", "", 200)
 	w.ask("acme", "GET", at+"/flows", "", 200)
+	w.rest.mostHops = -1
+	w.ask("acme", "GET", at+"/flows", "", 422)
+	w.rest.mostHops = mostHops
 	if _, got := w.ask("acme", "GET", "/devices", "", 200); len(got["list"].([]any)) != 1 ||
 		strings.Contains(fmt.Sprint(got), "tenant ==") {
 		t.Errorf("devices %v", got)

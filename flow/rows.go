@@ -159,9 +159,10 @@ func enabledRow(own *pki.Identity, t *Trace, generation int64, expires time.Time
 
 // Why an enabling isn't followed.
 var (
-	errReplay = errors.New("replay: it was enabled anew, or ended, since")
-	errOver   = errors.New("expired")
-	errClock  = errors.New("clock")
+	errReplay   = errors.New("replay: it was enabled anew, or ended, since")
+	errOlderOne = errors.New("replay: it is older than a definition that was seen")
+	errOver     = errors.New("expired")
+	errClock    = errors.New("clock")
 )
 
 // readEnabling believes an enabling, as far as it goes without the device.

@@ -12,7 +12,8 @@ import (
 )
 
 // seenFile in the agent's folder has which enablings it has seen: a line each, when it can be forgotten, the
-// generation, whether it has ended, and the request.
+// generation, whether it has ended, and the request; and which definitions of devices: "device", its name,
+// the generation.
 const seenFile = "flows-seen"
 
 // seen are enablings that were seen, so that no older one, and none that has ended, is armed again.
@@ -20,6 +21,8 @@ type seen struct {
 	mu   sync.Mutex
 	path string
 	all  map[string]generation // by request
+	// devices are the generations of their definitions.
+	devices map[string]int64
 }
 
 type generation struct {
@@ -28,7 +31,8 @@ type generation struct {
 }
 
 func openSeen(folder string, now time.Time) (*seen, error) {
-	s := &seen{path: filepath.Join(folder, seenFile), all: map[string]generation{}}
+	s := &seen{path: filepath.Join(folder, seenFile), all: map[string]generation{},
+		devices: map[string]int64{}}
 	text, err := os.ReadFile(s.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -40,6 +44,12 @@ func openSeen(folder string, now time.Time) (*seen, error) {
 func (s *seen) read(text string, now time.Time) {
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
+		if len(words) == 3 && words[0] == "device" {
+			if number, err := strconv.ParseInt(words[2], 10, 64); err == nil {
+				s.devices[words[1]] = number
+			}
+			continue
+		}
 		if len(words) != 4 {
 			continue
 		}
@@ -63,6 +73,20 @@ func (s *seen) take(e *enabling, now time.Time) error {
 		return nil
 	}
 	s.all[e.trace] = generation{e.generation, e.expires.Add(time.Hour).UnixMilli(), false}
+	return s.write(now)
+}
+
+// device writes down that a definition, which was believed, was seen, or says that it is older than one that was.
+func (s *seen) device(name string, number int64, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch last := s.devices[name]; {
+	case number < last:
+		return errOlderOne
+	case number == last:
+		return nil
+	}
+	s.devices[name] = number
 	return s.write(now)
 }
 
@@ -92,6 +116,9 @@ func (s *seen) write(now time.Time) error {
 			state = "over"
 		}
 		fmt.Fprintf(&b, "%d %d %s %s\n", g.until, g.number, state, trace)
+	}
+	for name, number := range s.devices {
+		fmt.Fprintf(&b, "device %s %d\n", name, number)
 	}
 	f, err := os.CreateTemp(filepath.Dir(s.path), ".flows-*")
 	if err != nil {

@@ -47,6 +47,7 @@ type status struct {
 	targets                  int
 	hits, matched, ambiguous int64
 	changed                  bool
+	kept                     int  // bytes of summaries
 	withdrawn                bool // the enabling is gone: what isn't there isn't made
 }
 
@@ -388,10 +389,12 @@ func (s *session) add(h *hop, one *arming, r Row) {
 	s.write(h, line)
 }
 
-// Limits of a hop: lines that wait until its flow is known, and bytes of its summary.
+// Limits of a hop: lines that wait until its flow is known, and bytes of its summary; and of all summaries of
+// a request at a host: beyond it hops have none of what was logged.
 const (
 	mostWaiting = 256
 	mostKept    = 8 << 10
+	mostKeptAll = 4 << 20
 )
 
 // write logs a line of a hop. a.mu is held.
@@ -399,8 +402,10 @@ func (s *session) write(h *hop, line Line) {
 	if err := s.a.Log.Write(line); err != nil {
 		s.a.sayOnce("log", err.Error())
 	}
-	if text, err := line.text(); err == nil && len(h.kept)+len(text) < mostKept {
+	if text, err := line.text(); err == nil && len(h.kept)+len(text) < mostKept &&
+		s.status.kept+len(text) <= mostKeptAll {
 		h.kept = append(h.kept, text...)
+		s.status.kept += len(text)
 	}
 	s.summarize(h)
 }

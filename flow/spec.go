@@ -23,6 +23,8 @@ type Tenant struct {
 	Name string `yaml:"name" json:"name"`
 	// Certificates are the names of those who may act for it by a certificate instead of a token.
 	Certificates []string `yaml:"certificates" json:"certificates,omitempty"`
+	// TokensSince: tokens that were made before are refused, in milliseconds. It isn't defined in files.
+	TokensSince int64 `yaml:"-" json:"tokensSince,omitempty"`
 }
 
 // Device is what can be traced, and by whom: an operator defines it.

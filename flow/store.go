@@ -30,10 +30,13 @@ type Store struct {
 	Say      func(string)
 	Now      func() time.Time // nil: the clock
 
-	client *client.Client
+	client   *client.Client
+	mostHops int // that are read of a request
 
 	mu   sync.Mutex
 	keys map[string]hashKey // of what was enabled here, by keyID without a host
+	// newestOf are the generations of definitions that were seen, by table and name.
+	newestOf map[string]int64
 }
 
 func (s *Store) now() time.Time {
@@ -52,7 +55,8 @@ func (s *Store) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.client, s.keys = c, map[string]hashKey{}
+	s.mostHops = mostHops
+	s.client, s.keys, s.newestOf = c, map[string]hashKey{}, map[string]int64{}
 	return nil
 }
 
@@ -83,43 +87,6 @@ func (s *Store) rows(ctx context.Context, table string, where []any) ([]ovsdb.Ro
 	return all[table], nil
 }
 
-// define writes a definition in the place of an older one.
-func (s *Store) define(ctx context.Context, table, name string, what any) error {
-	if err := s.operator(); err != nil {
-		return err
-	}
-	old, err := s.rows(ctx, table, fleet.Is("id", name))
-	if err != nil {
-		return err
-	}
-	generation := s.now().UnixMilli()
-	for _, r := range old {
-		generation = max(generation, r["generation"].Int()+1)
-	}
-	r, err := definition(s.Identity, table, name, generation, what)
-	if err != nil {
-		return err
-	}
-	_, err = s.client.Transact(ctx, fleet.Remove(table, fleet.Is("id", name)), fleet.Put(table, r))
-	return err
-}
-
-// PutTenant defines a tenant, or defines it anew.
-func (s *Store) PutTenant(ctx context.Context, t *Tenant) error {
-	if err := t.check(); err != nil {
-		return err
-	}
-	return s.define(ctx, fleet.TenantTable, t.Name, t)
-}
-
-// PutDevice defines a device, or defines it anew: what was enabled of it is armed anew, by the new definition.
-func (s *Store) PutDevice(ctx context.Context, d *Device) error {
-	if err := d.check(); err != nil {
-		return err
-	}
-	return s.define(ctx, fleet.DeviceTable, d.Name, d)
-}
-
 // Tenants gives the tenants that an operator defined; told is told of rows that aren't believed.
 func (s *Store) Tenants(ctx context.Context, told func(name string, err error)) ([]*Tenant, error) {
 	all, err := s.rows(ctx, fleet.TenantTable, nil)
@@ -128,7 +95,7 @@ func (s *Store) Tenants(ctx context.Context, told func(name string, err error)) 
 	}
 	var out []*Tenant
 	for _, r := range all {
-		t, err := readTenant(s.Identity, r)
+		t, err := s.readTenant(r)
 		if err != nil {
 			told(r["id"].Text(), err)
 			continue
@@ -146,7 +113,7 @@ func (s *Store) Devices(ctx context.Context, tenant string, told func(name strin
 	}
 	var out []*Device
 	for _, r := range all {
-		d, err := readDevice(s.Identity, r)
+		d, err := s.readDevice(r)
 		if err != nil {
 			told(r["id"].Text(), err)
 			continue
@@ -207,21 +174,19 @@ func (s *Store) Token(ctx context.Context, tenant string, life time.Duration) (s
 	if life < time.Second || life > MostTokenLife {
 		return "", invalid("a token is good for a second to %d days", int(MostTokenLife.Hours()/24))
 	}
-	all, err := s.rows(ctx, fleet.TenantTable, fleet.Is("id", tenant))
+	of, err := s.tenant(ctx, tenant)
 	if err != nil {
 		return "", err
 	}
-	if len(all) == 0 {
-		return "", fmt.Errorf("%w: no tenant %q (ri fleet tenant list lists them)", ErrNotFound, tenant)
-	}
-	if _, err := readTenant(s.Identity, all[0]); err != nil {
-		return "", fmt.Errorf("the tenant %s: %w", tenant, err)
+	if of == nil {
+		return "", fmt.Errorf("%w: no tenant %q that is believed (ri fleet tenant list lists them)", ErrNotFound, tenant)
 	}
 	random := make([]byte, 32)
 	rand.Read(random)
 	token := tokenPrefix + base64.RawURLEncoding.EncodeToString(random)
 	now := s.now()
-	r := fleet.Row("id", tokenHash(token), "tenant", tenant, "created", now.UnixMilli(), "expires",
+	r := fleet.Row("id", tokenHash(token), "tenant", tenant, "created", max(now.UnixMilli(), of.TokensSince),
+		"expires",
 		now.Add(life).UnixMilli(), "certificate", "", "signature", "")
 	if err := fleet.Sign(s.Identity, fleet.TokenTable, r); err != nil {
 		return "", err
@@ -235,7 +200,18 @@ func (s *Store) RevokeTokens(ctx context.Context, tenant string) (int, error) {
 	if err := s.operator(); err != nil {
 		return 0, err
 	}
-	got, err := s.client.Transact(ctx, fleet.Remove(fleet.TokenTable, fleet.Is("tenant", tenant)))
+	of, err := s.tenant(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	remove := fleet.Remove(fleet.TokenTable, fleet.Is("tenant", tenant))
+	var got []client.Result
+	if of == nil { // all its tokens are refused already
+		got, err = s.client.Transact(ctx, remove)
+	} else {
+		of.TokensSince = max(of.TokensSince, s.now().UnixMilli()) + 1
+		got, err = s.define(ctx, fleet.TenantTable, tenant, of, remove)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -265,22 +241,12 @@ func (s *Store) Bearer(ctx context.Context, token string) (string, error) {
 			s.Say(fmt.Sprintf("a token of %q is in the database that no operator signed: %v", r["tenant"].Text(), err))
 			continue
 		}
-		if s.now().Before(time.UnixMilli(r["expires"].Int())) {
-			return s.known(ctx, r["tenant"].Text())
+		t, err := s.tenant(ctx, r["tenant"].Text())
+		if err != nil {
+			return "", err
 		}
-	}
-	return "", errToken
-}
-
-// known gives a tenant's name if an operator defined it.
-func (s *Store) known(ctx context.Context, name string) (string, error) {
-	all, err := s.rows(ctx, fleet.TenantTable, fleet.Is("id", name))
-	if err != nil {
-		return "", err
-	}
-	for _, r := range all {
-		if _, err := readTenant(s.Identity, r); err == nil {
-			return name, nil
+		if t != nil && s.now().Before(time.UnixMilli(r["expires"].Int())) && r["created"].Int() >= t.TokensSince {
+			return t.Name, nil
 		}
 	}
 	return "", errToken

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ func (s *Store) device(ctx context.Context, name string) (*Device, error) {
 		return nil, err
 	}
 	for _, r := range all {
-		d, err := readDevice(s.Identity, r)
+		d, err := s.readDevice(r)
 		if err == nil {
 			return d, nil
 		}
@@ -47,11 +48,15 @@ func (s *Store) Create(ctx context.Context, r *Request) (*Trace, error) {
 	if err == nil {
 		err = r.check(d)
 	}
-	if err == nil {
-		_, err = s.known(ctx, r.TenantID)
-	}
 	if err != nil {
 		return nil, err
+	}
+	of, err := s.tenant(ctx, r.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	if of == nil {
+		return nil, invalid("tenantId: no operator defined a tenant %q (ri fleet tenant create)", r.TenantID)
 	}
 	has, err := s.List(ctx, r.TenantID)
 	if err != nil {
@@ -168,7 +173,13 @@ func (s *Store) Enable(ctx context.Context, tenant, id string) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := s.seal(ctx, t, d, generation, key)
+	var all []fleet.Believed
+	if t.Key != nil {
+		if all, err = s.agents(ctx); err != nil {
+			return err
+		}
+	}
+	sealed, err := seal(all, t, d, generation, key, nil)
 	if err != nil {
 		return err
 	}
@@ -182,21 +193,22 @@ func (s *Store) Enable(ctx context.Context, tenant, id string) error {
 	return nil
 }
 
-// seal makes the rows with the hash key of an enabling for the agents of its device that have none.
-func (s *Store) seal(ctx context.Context, t *Trace, d *Device, generation int64, key hashKey,
-	has ...string) ([]client.Op, error) {
+// agents gives the agents of the fleet.
+func (s *Store) agents(ctx context.Context) ([]fleet.Believed, error) {
+	asker := &fleet.Asker{Database: s.Database, Identity: s.Identity, Say: s.Say, Now: s.Now}
+	return asker.Agents(ctx, s.client)
+}
+
+// seal makes the rows with the hash key of an enabling for those agents of its device that have none.
+func seal(agents []fleet.Believed, t *Trace, d *Device, generation int64, key hashKey,
+	has map[string]bool) ([]client.Op, error) {
 	if t.Key == nil {
 		return nil, nil
-	}
-	asker := &fleet.Asker{Database: s.Database, Identity: s.Identity, Say: s.Say, Now: s.Now}
-	agents, err := asker.Agents(ctx, s.client)
-	if err != nil {
-		return nil, err
 	}
 	var ops []client.Op
 	for _, a := range agents {
 		id := keyID(t.ID, generation, a.ID)
-		if slices.Contains(has, id) {
+		if has[id] {
 			continue
 		}
 		in, err1 := fleet.Match(d.Where, a.Name, a.Labels, a.Targets)
@@ -216,16 +228,21 @@ func (s *Store) seal(ctx context.Context, t *Trace, d *Device, generation int64,
 
 // Sweep gives agents that came since the hash keys of what was enabled here, and takes away what has expired.
 func (s *Store) Sweep(ctx context.Context) error {
+	s.mu.Lock()
+	own := maps.Clone(s.keys) // those that are made meanwhile are of enablings that aren't read
+	s.mu.Unlock()
 	all, err := fleet.Read(ctx, s.client, map[string]client.Watch{fleet.EnabledTable: {},
 		fleet.KeyTable: {Columns: []string{"id"}}})
 	if err != nil {
 		return err
 	}
-	var has []string
+	has := map[string]bool{}
 	for _, r := range all[fleet.KeyTable] {
-		has = append(has, r["id"].Text())
+		has[r["id"].Text()] = true
 	}
-	on := map[string]hashKey{}
+	var agents []fleet.Believed
+	asked := false
+	on := map[string]bool{}
 	for _, r := range all[fleet.EnabledTable] {
 		if s.now().After(time.UnixMilli(r["expires"].Int()).Add(fleet.Skew)) {
 			if _, err := s.client.Transact(ctx, withdraw(r["id"].Text())...); err != nil {
@@ -237,18 +254,25 @@ func (s *Store) Sweep(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		s.mu.Lock()
-		key, own := s.keys[keyID(e.trace, e.generation, "")]
-		s.mu.Unlock()
-		if !own {
+		key, ours := own[keyID(e.trace, e.generation, "")]
+		if !ours {
 			continue
 		}
-		on[keyID(e.trace, e.generation, "")] = key
+		on[keyID(e.trace, e.generation, "")] = true
+		if e.request.Key == nil {
+			continue
+		}
 		d, err := s.device(ctx, e.request.Device)
 		if err != nil {
 			continue
 		}
-		ops, err := s.seal(ctx, &Trace{ID: e.trace, Request: *e.request}, d, e.generation, key, has...)
+		if !asked { // once for all
+			if agents, err = s.agents(ctx); err != nil {
+				return err
+			}
+			asked = true
+		}
+		ops, err := seal(agents, &Trace{ID: e.trace, Request: *e.request}, d, e.generation, key, has)
 		if err != nil {
 			return err
 		}
@@ -260,7 +284,11 @@ func (s *Store) Sweep(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys = on
+	for id := range own {
+		if !on[id] {
+			delete(s.keys, id)
+		}
+	}
 	return nil
 }
 
@@ -364,11 +392,23 @@ type Seen struct {
 	Hops      []Hop  `json:"hops"`
 }
 
+// mostHops is how many hops of a request are read at once.
+const mostHops = 20_000
+
 // Flows gives the flows of a request, by time. Hops that could be of several flows come as one of no flow, apart.
 func (s *Store) Flows(ctx context.Context, tenant, id string) ([]Seen, error) {
 	t, err := s.Get(ctx, tenant, id)
 	if err != nil {
 		return nil, err
+	}
+	count, err := fleet.Read(ctx, s.client, map[string]client.Watch{
+		fleet.HopTable: {Where: fleet.Is("trace", t.ID), Columns: []string{"side"}}})
+	if err != nil {
+		return nil, err
+	}
+	if n := len(count[fleet.HopTable]); n > s.mostHops {
+		return nil, invalid("it has %d hops, and %d at most are told of at once: the hosts' logs have them all; make it "+
+			"anew with a lower maxFlowsPerHost", n, s.mostHops)
 	}
 	all, err := s.rows(ctx, fleet.HopTable, fleet.Is("trace", t.ID))
 	if err != nil {
