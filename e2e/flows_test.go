@@ -64,6 +64,7 @@ egressWhere: ['name == store']
 ingress: ['main.(*Gateway).handle']
 egress: ['main.(*Store).serve']
 steps: ['main.*']
+follow: goroutines
 paths: [r.ID, r.Path, r.Tenant]
 egressPaths: [q.ID, q.Key]
 clear: [r.ID, q.ID]
@@ -312,7 +313,7 @@ func TestFlows(t *testing.T) {
 		!strings.Contains(text, "st1 step main.(*Store).read") {
 		t.Errorf("logged: %s", text)
 	}
-	log, err := os.ReadFile(filepath.Join(s.dir, "st1", "flows", made.ID+".jsonl"))
+	log, err := os.ReadFile(filepath.Join(s.dir, "st1", "flows", "acme", made.ID+".jsonl"))
 	if err != nil || strings.Count(string(log), "\n") != 6 {
 		t.Errorf("the log: %v %s", err, log)
 	}

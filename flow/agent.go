@@ -55,8 +55,8 @@ type Agent struct {
 // DefaultLease is for how long the database may be silent before an agent ends what it traces.
 const DefaultLease = 30 * time.Second
 
-// mostStatuses is how many requests an agent has something to say of.
-const mostStatuses = 1000
+// mostStatuses is how many requests of a tenant, or that aren't believed, an agent has something to say of.
+const mostStatuses = MostTraces
 
 func (a *Agent) now() time.Time {
 	if a.Now != nil {
@@ -258,9 +258,7 @@ func (a *Agent) reconcile(ctx context.Context, rows *client.Monitor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for trace, r := range w.enabled {
-		if len(a.statuses) < mostStatuses || a.statuses[trace] != nil {
-			a.follow(ctx, r, w, targets)
-		}
+		a.follow(ctx, trace, r, w, targets)
 	}
 }
 
@@ -376,27 +374,47 @@ func (a *Agent) over(s *session) {
 	})
 }
 
+// room is of how many more of a tenant's requests there may be something to say. a.mu is held.
+func (a *Agent) room(tenant string) int {
+	n := mostStatuses
+	for _, st := range a.statuses {
+		if st.tenant == tenant {
+			n--
+		}
+	}
+	return n
+}
+
 // follow arms an enabling, or says why not. a.mu is held.
-func (a *Agent) follow(ctx context.Context, r ovsdb.Row, w wanted, targets []fleet.Target) {
-	trace := r["id"].Text()
+func (a *Agent) follow(ctx context.Context, trace string, r ovsdb.Row, w wanted, targets []fleet.Target) {
 	if s := a.sessions[trace]; s != nil {
 		a.doubt(s, r, w)
 	}
 	s := a.sessions[trace]
 	e, d, why := a.check(r, w.devices)
-	if why == nil && s == nil {
-		why = a.seen.take(e, a.now())
-	}
 	in, out, err := a.here(d, e, targets)
 	if why == nil {
 		why = err
 	}
 	st := a.statuses[trace]
-	if st == nil || st.generation != r["generation"].Int() {
-		if why == nil && len(in)+len(out) == 0 {
-			return // nothing of it is here
+	fresh := st == nil || st.generation != r["generation"].Int()
+	if fresh && why == nil && len(in)+len(out) == 0 {
+		return // nothing of it is here
+	}
+	if why == nil && s == nil { // what isn't here needn't be written down
+		why = a.seen.take(e, a.now())
+	}
+	tenant := ""
+	if why == nil {
+		tenant = e.request.TenantID
+	}
+	if fresh {
+		delete(a.statuses, trace)
+		if a.room(tenant) <= 0 {
+			return
 		}
 		st = a.status(r)
+		st.tenant = tenant
 		a.statuses[trace] = st
 	}
 	if why != nil {

@@ -92,7 +92,7 @@ func FuzzRow(f *testing.F) {
 func FuzzSeen(f *testing.F) {
 	f.Add("99999999999999 5 over 7b17ddba-8d4d-478e-b9b5-67981c44c690\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		s := &seen{all: map[string]generation{}}
+		s := &seen{all: map[string]generation{}, devices: map[string]int64{}}
 		s.read(text, time.Now())
 	})
 }
@@ -110,7 +110,8 @@ func TestKeyText(t *testing.T) {
 		seen[text] = true
 	}
 	for _, values := range []map[string]any{{"a": "x"}, {"a": "x", "b": nil},
-		{"a": "x", "b": map[string]any{"$missing": "y"}}, {"a": "x", "b": []any{json.Number("1")}}} {
+		{"a": "x", "b": map[string]any{"$missing": "y"}}, {"a": "x", "b": []any{json.Number("1")}},
+		{"a": "x", "b": `"abc" /* … 172 more bytes */`}, {"a": "x", "b": `"abc" /* ... 172 more bytes */`}} {
 		if text, ok := keyText(parts, values); ok {
 			t.Errorf("%v has the key %q", values, text)
 		}

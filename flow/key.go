@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -71,11 +72,15 @@ func keyText(parts []string, values map[string]any) (string, bool) {
 	return b.String(), len(parts) > 0
 }
 
-// plain is a single value as text: one side may have as a number what the other has as text.
+// cutText is what comes of a text that is longer than what is captured of one.
+var cutText = regexp.MustCompile(`(?s)^".*" /\* (\.\.\.|…) \d+ more bytes \*/$`)
+
+// plain is a single value as text: one side may have as a number what the other has as text. Of a
+// text that was cut it is none: others begin like it.
 func plain(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
-		return v, true
+		return v, !cutText.MatchString(v)
 	case json.Number:
 		return v.String(), true
 	case bool:

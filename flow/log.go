@@ -2,6 +2,7 @@ package flow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 // Line is a line of a flow's log.
 type Line struct {
+	Tenant    string         `json:"-"`
 	Trace     string         `json:"trace"`
 	Flow      string         `json:"flow,omitempty"`
 	Cookie    string         `json:"cookie"` // the hop's
@@ -50,16 +52,21 @@ type Writer interface {
 // Limits of logs.
 const (
 	mostLog  = 16 << 20 // bytes of a file; an older one is kept beside it
-	mostLogs = 64       // requests that have logs
+	mostLogs = 64       // requests of a tenant that have logs
 )
 
-// Files are logs of a file for each request, FOLDER/ID.jsonl, which becomes ID.jsonl.1 when it is large.
+// Files are logs of a file for each request, FOLDER/TENANT/ID.jsonl, which becomes ID.jsonl.1 when it is large.
 type Files struct {
 	Folder string
 
 	mu   sync.Mutex
-	open map[string]*os.File
-	size map[string]int64
+	open map[string]*logFile // by request
+}
+
+type logFile struct {
+	*os.File
+	path string
+	size int64
 }
 
 // LogsIn are logs in the folder of an agent.
@@ -73,40 +80,41 @@ func (f *Files) Write(l Line) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	file, err := f.file(l.Trace)
+	file, err := f.file(l)
 	if err != nil {
 		return fmt.Errorf("the log of flows: %w", err)
 	}
-	if f.size[l.Trace]+int64(len(text)) > mostLog {
-		path := f.path(l.Trace)
+	if file.size+int64(len(text)) > mostLog {
 		delete(f.open, l.Trace)
-		if err := errors.Join(file.Close(), os.Rename(path, path+".1")); err != nil {
+		if err := errors.Join(file.Close(), os.Rename(file.path, file.path+".1")); err != nil {
 			return fmt.Errorf("the log of flows: %w", err)
 		}
-		if file, err = f.file(l.Trace); err != nil {
+		if file, err = f.file(l); err != nil {
 			return fmt.Errorf("the log of flows: %w", err)
 		}
 	}
 	n, err := file.Write(text)
-	f.size[l.Trace] += int64(n)
+	file.size += int64(n)
 	return err
 }
 
-func (f *Files) path(trace string) string { return filepath.Join(f.Folder, trace+".jsonl") }
-
-// file gives the log of a request, whose id was found to be one. f.mu is held.
-func (f *Files) file(trace string) (*os.File, error) {
-	if file := f.open[trace]; file != nil {
+// file gives the log of a request, whose id and tenant were found to be names. f.mu is held.
+func (f *Files) file(l Line) (*logFile, error) {
+	if file := f.open[l.Trace]; file != nil {
 		return file, nil
 	}
 	if f.open == nil {
-		f.open, f.size = map[string]*os.File{}, map[string]int64{}
+		f.open = map[string]*logFile{}
 	}
-	if err := os.MkdirAll(f.Folder, 0o700); err != nil {
+	folder := filepath.Join(f.Folder, l.Tenant)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	f.tidy(trace)
-	file, err := os.OpenFile(f.path(trace), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err := f.tidy(folder, l.Trace); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(folder, l.Trace+".jsonl")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -115,38 +123,44 @@ func (f *Files) file(trace string) (*os.File, error) {
 		file.Close()
 		return nil, err
 	}
-	f.open[trace], f.size[trace] = file, info.Size()
-	return file, nil
+	f.open[l.Trace] = &logFile{file, path, info.Size()}
+	return f.open[l.Trace], nil
 }
 
-// tidy takes the oldest logs away where there are too many. f.mu is held.
-func (f *Files) tidy(but string) {
-	entries, err := os.ReadDir(f.Folder)
+// tidy takes a tenant's oldest logs away where there are too many, none of a request that hasn't ended. f.mu is held.
+func (f *Files) tidy(folder, but string) error {
+	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return
+		return err
 	}
 	type log struct {
-		trace string
-		last  int64
+		path string
+		last int64
 	}
-	var logs []log
+	var ended []log
+	all := 1
 	for _, e := range entries {
 		trace, ok := strings.CutSuffix(e.Name(), ".jsonl")
 		info, err := e.Info()
-		if ok && err == nil && trace != but {
-			logs = append(logs, log{trace, info.ModTime().UnixNano()})
+		if !ok || err != nil || trace == but {
+			continue
+		}
+		all++
+		if f.open[trace] == nil {
+			ended = append(ended, log{filepath.Join(folder, e.Name()), info.ModTime().UnixNano()})
 		}
 	}
-	slices.SortFunc(logs, func(a, b log) int { return int(min(max(a.last-b.last, -1), 1)) })
-	for i := 0; i < len(logs)-mostLogs+1; i++ {
-		trace := logs[i].trace
-		if file := f.open[trace]; file != nil {
-			file.Close()
-			delete(f.open, trace)
-		}
-		_ = os.Remove(f.path(trace))
-		_ = os.Remove(f.path(trace) + ".1")
+	slices.SortFunc(ended, func(a, b log) int { return cmp.Compare(a.last, b.last) })
+	for ; all > mostLogs && len(ended) > 0; all-- {
+		_ = os.Remove(ended[0].path)
+		_ = os.Remove(ended[0].path + ".1")
+		ended = ended[1:]
 	}
+	if all > mostLogs {
+		return fmt.Errorf("the tenant %s has %d logs of requests that go on, which is the most at a host: disable one",
+			filepath.Base(folder), all-1)
+	}
+	return nil
 }
 
 // Done closes the log of a request that has ended.

@@ -28,6 +28,7 @@ type hop struct {
 	last      time.Time // of its rows
 	gone      bool      // it waited for too long: of what comes nobody will be told
 	rows      int64
+	goroutine int64  // that opened it
 	waiting   []Line // that nobody has been told of
 	kept      []byte // the first lines, for its summary
 	told      int    // what was counted and logged of it

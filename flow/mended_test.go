@@ -1,8 +1,13 @@
 package flow
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -221,5 +226,131 @@ func TestSweep(t *testing.T) {
 	_, fresh := s.rest.keys["new"]
 	if _, gone := s.rest.keys["gone"]; gone || !on || !fresh {
 		t.Errorf("it has the keys %v", s.rest.keys)
+	}
+}
+
+// TestQuotas: a tenant's logs, states and budget leave others theirs, and logs of requests that go on stay.
+func TestQuotas(t *testing.T) {
+	f := LogsIn(t.TempDir())
+	defer f.Close()
+	there := func(tenant string) int {
+		all, _ := filepath.Glob(filepath.Join(f.Folder, tenant, "*.jsonl"))
+		return len(all)
+	}
+	write := func(tenant, trace string) error { return f.Write(Line{Tenant: tenant, Trace: trace}) }
+	if err := errors.Join(write("bolt", "b1"), write("acme", "a0")); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 * mostLogs {
+		trace := fmt.Sprint("done", n)
+		if err := write("acme", trace); err != nil {
+			t.Fatal(err)
+		}
+		f.Done(trace)
+	}
+	if _, err := os.Stat(filepath.Join(f.Folder, "acme", "a0.jsonl")); err != nil || there("acme") != mostLogs ||
+		there("bolt") != 1 {
+		t.Errorf("acme has %d logs, bolt %d, and of what goes on: %v", there("acme"), there("bolt"), err)
+	}
+	var err error
+	for n := range mostLogs {
+		if err = write("acme", fmt.Sprint("open", n)); err != nil {
+			break
+		}
+	}
+	if err == nil || there("acme") != mostLogs {
+		t.Errorf("acme has %d logs: %v", there("acme"), err)
+	}
+	a := &Agent{statuses: map[string]*status{}}
+	for n := range mostStatuses {
+		a.statuses[fmt.Sprint(n)] = &status{tenant: "acme"}
+	}
+	if a.room("acme") > 0 || a.room("bolt") != mostStatuses {
+		t.Errorf("there is room for %d of acme, %d of bolt", a.room("acme"), a.room("bolt"))
+	}
+	l, sum := newLedger(), 0.0
+	for n := range 1000 {
+		part, _, _ := l.allot(strconv.Itoa(n), "acme", 0.01)
+		sum += part
+	}
+	if _, _, ok := l.allot("1", "bolt", 0.01); !ok || sum > hostBudget*tenantPart*1.001 {
+		t.Errorf("acme was given %g of a host, and bolt %v", sum, ok)
+	}
+}
+
+// TestAtOnce: who makes many requests at once has no more than the most.
+func TestAtOnce(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	for range MostTraces - 1 {
+		_, err := s.rest.Create(t.Context(), &Request{TenantID: "acme", Device: "gateway"})
+		s.must(err)
+	}
+	done := make(chan error, 4)
+	for range cap(done) {
+		go func() {
+			_, err := s.rest.Create(t.Context(), &Request{TenantID: "acme", Device: "gateway"})
+			done <- err
+		}()
+	}
+	refused := 0
+	for range cap(done) {
+		if errors.Is(<-done, ErrTooMany) {
+			refused++
+		}
+	}
+	if refused != cap(done)-1 {
+		t.Errorf("%d of %d were refused", refused, cap(done))
+	}
+}
+
+// TestAway: a database that is away is none of who asks; HEAD answers as GET does.
+func TestAway(t *testing.T) {
+	w := newWeb(t)
+	w.ask("acme", "HEAD", "/traces", "", 200)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(gone, "GET", "/traces", nil)
+	r.Header.Set("Authorization", "Bearer "+w.tokens["acme"])
+	got := httptest.NewRecorder()
+	(&Server{Store: w.rest, Say: func(string) {}}).Handler().ServeHTTP(got, r)
+	if got.Code != 503 || strings.Contains(got.Body.String(), "context") || got.Header().Get("WWW-Authenticate") != "" {
+		t.Errorf("answered %d %s", got.Code, got.Body)
+	}
+}
+
+// TestFollow: where others' flows pass too, what goroutines pass that a flow started isn't told of.
+func TestFollow(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	h := s.host("gw", "gateway")
+	pass := func(want ...string) {
+		t.Helper()
+		before := len(h.log.all())
+		tr := s.enabled(Request{})
+		one := s.armed(h, 1)[0]
+		for _, r := range []Row{{What: whatEnter, Goroutine: 5}, {What: whatGo, Goroutine: 5, Started: 6},
+			{What: whatStep, Goroutine: 6}, {What: whatStep, Goroutine: 5}, {What: whatEnd, Goroutine: 6},
+			{What: whatLeave, Goroutine: 5}} {
+			r.Flow = 1
+			one.rows <- r
+		}
+		s.must(s.rest.Delete(t.Context(), "acme", tr.ID))
+		s.armed(h, 0)
+		var got []string
+		for _, l := range h.log.all()[before:] {
+			got = append(got, l.What)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("logged %v, want %v", got, want)
+		}
+	}
+	pass(whatEnter, whatStep, whatLeave)
+	d, err := ReadDevice([]byte("follow: goroutines\n" + gatewayDevice))
+	s.must(err)
+	s.must(s.admin.PutDevice(t.Context(), d))
+	pass(whatEnter, whatGo, whatStep, whatStep, whatEnd, whatLeave)
+	if _, err := ReadDevice([]byte("follow: all\n" + gatewayDevice)); err == nil {
+		t.Error("follow: all")
 	}
 }

@@ -197,11 +197,18 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 // route finds out who asks, and does it.
 func (s *Server) route(w http.ResponseWriter, h *http.Request, r route) {
-	op, there := r.methods[h.Method]
+	verb := h.Method
+	if verb == http.MethodHead { // the same, of which net/http leaves out the body
+		verb = http.MethodGet
+	}
+	op, there := r.methods[verb]
 	if !there {
 		var allowed []string
 		for m := range r.methods {
 			allowed = append(allowed, m)
+			if m == http.MethodGet {
+				allowed = append(allowed, http.MethodHead)
+			}
 		}
 		slices.Sort(allowed)
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
@@ -211,9 +218,15 @@ func (s *Server) route(w http.ResponseWriter, h *http.Request, r route) {
 	c := &call{Request: h, header: w.Header()}
 	if !op.open {
 		tenant, err := s.who(h)
-		if err != nil {
+		var unknown *nobody
+		switch {
+		case errors.As(err, &unknown):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="ri"`)
 			answer(w, http.StatusUnauthorized, problem(err.Error()))
+			return
+		case err != nil:
+			status, v := s.failed(err)
+			answer(w, status, v)
 			return
 		}
 		c.tenant = tenant
@@ -230,19 +243,19 @@ func (s *Server) who(h *http.Request) (string, error) {
 	if text := h.Header.Get("Authorization"); text != "" {
 		kind, token, _ := strings.Cut(text, " ")
 		if !strings.EqualFold(kind, "Bearer") {
-			return "", errors.New("it takes a token (Authorization: Bearer TOKEN), or a client's certificate")
+			return "", &nobody{errors.New("it takes a token (Authorization: Bearer TOKEN), or a client's certificate")}
 		}
 		return s.Store.Bearer(h.Context(), strings.TrimSpace(token))
 	}
 	if h.TLS != nil && len(h.TLS.PeerCertificates) > 0 {
 		who, err := s.Store.Identity.Good(h.TLS.PeerCertificates[0], "") // it may have been revoked since
 		if err != nil {
-			return "", err
+			return "", &nobody{err}
 		}
 		return s.Store.Holder(h.Context(), who)
 	}
-	return "", errors.New("who asks? Authorization: Bearer TOKEN (ri fleet tenant token makes one), or a client's " +
-		"certificate")
+	return "", &nobody{errors.New("who asks? Authorization: Bearer TOKEN (ri fleet tenant token makes one), or a " +
+		"client's certificate")}
 }
 
 // statusError is one that has a status of its own.

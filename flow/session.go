@@ -41,7 +41,7 @@ const (
 
 // status is what an agent says of a request. Agent.mu is held for what is in it.
 type status struct {
-	trace                    string
+	trace, tenant            string // tenant: "" of one that isn't believed
 	generation               int64
 	state, why, done         string
 	targets                  int
@@ -74,6 +74,7 @@ type session struct {
 
 	entryParts, exitParts []string // of the key
 	shown                 map[string][]string
+	goroutines            bool // those that a flow starts are of it
 	full                  bool // the limit of flows was reached
 	summaries             int  // hops that the database was told of
 }
@@ -104,7 +105,7 @@ const mostLeaving = 1_000_000
 // begin makes a session of an enabling that was found good.
 func (a *Agent) begin(ctx context.Context, e *enabling, d *Device, raw string, key *hashKey, st *status) *session {
 	s := &session{a: a, e: e, d: d, raw: raw, key: key, status: st, armings: map[string]*arming{}, match: newMatcher(),
-		shown: map[string][]string{}}
+		shown: map[string][]string{}, goroutines: d.goroutines(e.request.TenantID)}
 	s.ctx, s.end = context.WithDeadline(ctx, time.Now().Add(e.expires.Sub(a.now())))
 	secret := newHashKey()
 	if key != nil {
@@ -294,12 +295,15 @@ func (one *arming) row(r Row) error {
 		if h = s.enter(one, r, now); h == nil {
 			return nil
 		}
+		h.goroutine = r.Goroutine
 		one.hops[r.Flow] = h
 	}
 	if h == nil {
 		return nil // of a flow that isn't followed
 	}
-	s.add(h, one, r)
+	if r.What == whatLeave || s.goroutines || r.Goroutine == h.goroutine && r.What != whatGo {
+		s.add(h, one, r)
+	}
 	if r.What == whatLeave || r.What == whatHit || r.Ended {
 		delete(one.hops, r.Flow)
 		s.finish(h)
@@ -368,9 +372,9 @@ func (s *session) close() {
 
 // add puts a row into a hop's log. a.mu is held.
 func (s *session) add(h *hop, one *arming, r Row) {
-	line := Line{Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie, Host: s.a.Name, Target: h.target, Side: h.side,
-		What: r.What, Goroutine: r.Goroutine, Started: r.Started, Func: r.Func, Duration: r.Duration, Time: r.Time,
-		Nanotime: r.Nanotime}
+	line := Line{Tenant: s.e.request.TenantID, Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie, Host: s.a.Name,
+		Target: h.target, Side: h.side, What: r.What, Goroutine: r.Goroutine, Started: r.Started, Func: r.Func,
+		Duration: r.Duration, Time: r.Time, Nanotime: r.Nanotime}
 	for name, v := range r.Values {
 		if slices.Contains(s.shown[one.side], name) {
 			if line.Values == nil {
@@ -433,8 +437,8 @@ func (s *session) learn(hops []*hop) {
 		case h.ambiguous && h.told != toldAmbiguous:
 			if h.told == toldFlow { // what was logged was wrong, perhaps
 				s.status.matched--
-				s.write(h, Line{Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie, Host: s.a.Name, Target: h.target,
-					Side: h.side, What: whatAmbiguous})
+				s.write(h, Line{Tenant: s.e.request.TenantID, Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie,
+					Host: s.a.Name, Target: h.target, Side: h.side, What: whatAmbiguous})
 			}
 			h.told, h.flow, s.status.changed = toldAmbiguous, "", true
 			s.status.ambiguous++

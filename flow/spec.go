@@ -38,6 +38,10 @@ type Device struct {
 	Ingress []string `yaml:"ingress" json:"ingress"`
 	Egress  []string `yaml:"egress" json:"egress,omitempty"`
 	Steps   []string `yaml:"steps" json:"steps,omitempty"`
+	// Follow is what of a flow is logged: "call", what the goroutine passes that made the call, or "goroutines", also what
+	// those pass that it started. Which tenant those serve nobody tests, so it is call where a tenant's predicate isn't
+	// true.
+	Follow string `yaml:"follow" json:"follow,omitempty"`
 	// Paths are the Go expressions that may be shown, tested and used as a key; EgressPaths those where flows leave.
 	Paths       []string `yaml:"paths" json:"paths"`
 	EgressPaths []string `yaml:"egressPaths" json:"egressPaths,omitempty"`
@@ -182,6 +186,9 @@ func (d *Device) check() error {
 			}
 		}
 	}
+	if d.Follow != "" && d.Follow != followCall && d.Follow != followGoroutines {
+		return invalid("follow: %q is neither %s nor %s", d.Follow, followCall, followGoroutines)
+	}
 	if len(d.Ingress) == 0 {
 		return invalid("ingress: it names no function where flows enter")
 	}
@@ -277,6 +284,17 @@ func parseShare(text string, usual float64) (float64, error) {
 		return 0, fmt.Errorf("%q is no share, such as 1%%", text)
 	}
 	return f, nil
+}
+
+// What of a flow is logged.
+const (
+	followCall       = "call"
+	followGoroutines = "goroutines"
+)
+
+// goroutines tells whether what goroutines pass that a tenant's flow started is of the flow.
+func (d *Device) goroutines(tenant string) bool {
+	return d.Follow == followGoroutines || d.Follow == "" && d.Tenants[tenant].Predicate == "true"
 }
 
 // share is a tenant's part of the device's budget, in cores.

@@ -33,6 +33,8 @@ type Store struct {
 	client   *client.Client
 	mostHops int // that are read of a request
 
+	making sync.Mutex // one request is made at a time
+
 	mu   sync.Mutex
 	keys map[string]hashKey // of what was enabled here, by keyID without a host
 	// newestOf are the generations of definitions that were seen, by table and name.
@@ -224,7 +226,10 @@ func tokenHash(token string) string {
 }
 
 // errToken: a token that isn't good; who shows it isn't told why.
-var errToken = errors.New("the token is not good: it is none of a tenant, has expired, or was revoked")
+var errToken error = &nobody{errors.New("the token is not good: it is none of a tenant, has expired, or was revoked")}
+
+// nobody: it isn't known who asks.
+type nobody struct{ error }
 
 // Bearer gives the tenant whose token it is.
 func (s *Store) Bearer(ctx context.Context, token string) (string, error) {
@@ -269,11 +274,11 @@ func (s *Store) Holder(ctx context.Context, who pki.Holder) (string, error) {
 	}
 	switch names := slices.Sorted(maps.Keys(found)); len(names) {
 	case 0:
-		return "", fmt.Errorf("the certificate of %s is of no tenant", who.Name)
+		return "", &nobody{fmt.Errorf("the certificate of %s is of no tenant", who.Name)}
 	case 1:
 		return names[0], nil
 	default:
-		return "", fmt.Errorf("the certificate of %s is of several tenants: use a token", who.Name)
+		return "", &nobody{fmt.Errorf("the certificate of %s is of several tenants: use a token", who.Name)}
 	}
 }
 

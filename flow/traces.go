@@ -58,6 +58,8 @@ func (s *Store) Create(ctx context.Context, r *Request) (*Trace, error) {
 	if of == nil {
 		return nil, invalid("tenantId: no operator defined a tenant %q (ri fleet tenant create)", r.TenantID)
 	}
+	s.making.Lock() // until it is there, so that it is counted
+	defer s.making.Unlock()
 	has, err := s.List(ctx, r.TenantID)
 	if err != nil {
 		return nil, err
