@@ -111,6 +111,7 @@ func TestKeyText(t *testing.T) {
 	}
 	for _, values := range []map[string]any{{"a": "x"}, {"a": "x", "b": nil},
 		{"a": "x", "b": map[string]any{"$missing": "y"}}, {"a": "x", "b": []any{json.Number("1")}},
+		{"a": "x", "b": `main.T{A: "abc" /* ... 2 more bytes */}`}, {"a": "x", "b": "[]int{... /* 9 elements */}"},
 		{"a": "x", "b": `"abc" /* … 172 more bytes */`}, {"a": "x", "b": `"abc" /* ... 172 more bytes */`}} {
 		if text, ok := keyText(parts, values); ok {
 			t.Errorf("%v has the key %q", values, text)

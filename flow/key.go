@@ -72,8 +72,8 @@ func keyText(parts []string, values map[string]any) (string, bool) {
 	return b.String(), len(parts) > 0
 }
 
-// cutText is what comes of a text that is longer than what is captured of one.
-var cutText = regexp.MustCompile(`(?s)^".*" /\* (\.\.\.|…) \d+ more bytes \*/$`)
+// cutText is in what comes of a value that is longer than what is captured of one.
+var cutText = regexp.MustCompile(`/\* (\.\.\.|…) |\{\.\.\.( /\*|\})`)
 
 // plain is a single value as text: one side may have as a number what the other has as text. Of a
 // text that was cut it is none: others begin like it.

@@ -47,7 +47,7 @@ type status struct {
 	targets                  int
 	hits, matched, ambiguous int64
 	changed                  bool
-	kept                     int  // bytes of summaries
+	summaries, kept          int  // hops that the database was told of, and bytes of their logs
 	withdrawn                bool // the enabling is gone: what isn't there isn't made
 }
 
@@ -76,7 +76,6 @@ type session struct {
 	shown                 map[string][]string
 	goroutines            bool // those that a flow starts are of it
 	full                  bool // the limit of flows was reached
-	summaries             int  // hops that the database was told of
 }
 
 // arming is a tracer in one process.
@@ -417,11 +416,11 @@ func (s *session) write(h *hop, line Line) {
 // summarize has the database told of a hop, of so many and no more. a.mu is held.
 func (s *session) summarize(h *hop) {
 	if !h.summary {
-		if s.summaries >= mostSummaries+10*s.e.request.MaxFlowsPerHost {
+		if s.status.summaries >= mostSummaries+10*s.e.request.MaxFlowsPerHost {
 			return
 		}
 		h.summary = true
-		s.summaries++
+		s.status.summaries++
 	}
 	s.a.hops[h.cookie] = pending{s, h}
 	s.a.poke()
