@@ -354,3 +354,30 @@ func TestFollow(t *testing.T) {
 		t.Error("follow: all")
 	}
 }
+
+// TestWatchAgain: what fails to read what enters elsewhere is tried again until the session ends.
+func TestWatchAgain(t *testing.T) {
+	s := newSite(t)
+	gone, cancel := context.WithCancel(t.Context())
+	c, err := s.db.Open(gone, nil)
+	s.must(err)
+	cancel()
+	a := &Agent{client: c, Every: 10 * time.Millisecond, said: map[string]string{}, Say: func(string) {}}
+	one := &session{a: a, e: &enabling{trace: "x"}}
+	one.ctx, one.end = context.WithCancel(t.Context())
+	defer one.end()
+	done := make(chan struct{})
+	go func() { one.watch(); close(done) }()
+	s.until("it says why", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.said["watch"] != ""
+	})
+	select {
+	case <-done:
+		t.Error("it gave up")
+	case <-time.After(100 * time.Millisecond):
+	}
+	one.end()
+	<-done
+}
