@@ -70,7 +70,7 @@ recorded. A goroutine that holds a cancelled context and still waits is one that
     { name = "cause", help = "the cause that was given, if another", optional = true, width = 12 },
     { name = "address", type = "address", help = "of the context", hidden = true, key = true },
     { name = "depth", type = "int", help = "how far down the tree", hidden = true },
-    { name = "context", help = "how it was made, below what it was made from" },
+    { name = "context", help = "how it was made, below what it was made from", key = true }, -- what has no size shares an address
   },
   sample = [[
 GOROUTINES  DEADLINE  ERROR             CAUSE                 CONTEXT
