@@ -52,7 +52,9 @@ func TestCostUnderLoad(t *testing.T) {
 		}
 		real, said := middle(reals)-middle(bare), middle(saids)
 		t.Logf("returns %v: a trap cost %v before; %d calls cost %v, said to be %v", returns, quiet, calls, real, said)
-		if ratio := float64(said) / float64(real); ratio < 0.6 || ratio > 1.8 {
+		// Too little would have the budget overrun. Too much comes of ri's own functions, whose code the busy programs
+		// take out of the caches more than that of one that does nothing else.
+		if ratio := float64(said) / float64(real); ratio < 0.6 || ratio > 3 {
 			t.Errorf("returns %v: %d calls cost %v, said to be %v", returns, calls, real, said)
 		}
 	}
