@@ -189,21 +189,9 @@ func (m *Member) keep(ctx context.Context) error {
 		}()
 		defer func() { stop(); <-ended }()
 	}
-	changed := make(chan error, 1)
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() {
-		for {
-			_, err := rows.Next(following)
-			select {
-			case changed <- err:
-			default:
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
+	changed := rows.Changed(following)
 	scan := time.NewTicker(m.Every)
 	defer scan.Stop()
 	m.scan()

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"ri/files"
 	"ri/ovsdb"
 	"ri/ovsdb/client"
 	serveclient "ri/serve/client"
@@ -471,14 +472,5 @@ func (s *seen) write() error {
 	for id, until := range s.ids {
 		fmt.Fprintf(&b, "%d %s\n", until, id)
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.path), ".seen-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it was renamed
-	_, err = f.WriteString(b.String())
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), s.path)
+	return files.Replace(s.path, []byte(b.String()), 0o600)
 }

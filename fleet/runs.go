@@ -91,15 +91,20 @@ func question(r ovsdb.Row) (*Question, error) {
 	return q, nil
 }
 
-// Runs lists what was asked.
-func (a *Asker) Runs(ctx context.Context) (*rows.Result, error) {
+// history reads the runs once, the newest first.
+func (a *Asker) history(ctx context.Context) ([]ovsdb.Row, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	c, err := a.Database.ask(ctx)
 	if err != nil {
 		return nil, rows.Refused(err)
 	}
-	runs, err := history(ctx, c)
+	return history(ctx, c)
+}
+
+// Runs lists what was asked.
+func (a *Asker) Runs(ctx context.Context) (*rows.Result, error) {
+	runs, err := a.history(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -152,13 +157,11 @@ func find(runs []ovsdb.Row, id string) (ovsdb.Row, error) {
 
 // asked gives the run of which the id begins so, and its question.
 func (a *Asker) asked(ctx context.Context, id string) (ovsdb.Row, *Question, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	c, err := a.Database.ask(ctx)
+	runs, err := a.history(ctx)
 	if err != nil {
-		return nil, nil, rows.Refused(err)
+		return nil, nil, err
 	}
-	r, err := one(ctx, c, id)
+	r, err := find(runs, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,13 +171,7 @@ func (a *Asker) asked(ctx context.Context, id string) (ovsdb.Row, *Question, err
 
 // Show gives one run.
 func (a *Asker) Show(ctx context.Context, id string) (rows.Row, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	c, err := a.Database.ask(ctx)
-	if err != nil {
-		return nil, rows.Refused(err)
-	}
-	runs, err := history(ctx, c)
+	runs, err := a.history(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -164,19 +164,7 @@ func (a *Agent) keep(ctx context.Context) error {
 	defer beside.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	changed := make(chan error, 1)
-	beside.Go(func() {
-		for {
-			_, err := rows.Next(ctx)
-			select {
-			case changed <- err:
-			default:
-			}
-			if err != nil {
-				return
-			}
-		}
-	})
+	changed := rows.Changed(ctx)
 	beside.Go(func() { a.beat(ctx) })
 	beside.Go(func() { a.telling(ctx) })
 	tick := time.NewTicker(a.Every)

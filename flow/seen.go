@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"ri/files"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,14 +121,5 @@ func (s *seen) write(now time.Time) error {
 	for name, number := range s.devices {
 		fmt.Fprintf(&b, "device %s %d\n", name, number)
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.path), ".flows-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it was renamed
-	_, err = f.WriteString(b.String())
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), s.path)
+	return files.Replace(s.path, []byte(b.String()), 0o600)
 }

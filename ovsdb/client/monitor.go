@@ -173,6 +173,28 @@ func (m *Monitor) Next(ctx context.Context) ([]Change, error) {
 	}
 }
 
+// Changed tells that something has changed, for who waits for other things too and reads Rows: nil, at most one at a
+// time, or the error that ends it. It takes what Next would give.
+func (m *Monitor) Changed(ctx context.Context) <-chan error {
+	changed := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := m.Next(ctx); err != nil {
+				select {
+				case changed <- err: // it is heard of, whatever waits there
+				case <-ctx.Done():
+				}
+				return
+			}
+			select {
+			case changed <- nil:
+			default:
+			}
+		}
+	}()
+	return changed
+}
+
 // Rows gives the rows of a table as they are known. They must not be changed.
 func (m *Monitor) Rows(table string) map[ovsdb.UUID]ovsdb.Row {
 	m.mu.Lock()

@@ -95,10 +95,10 @@ func Init(dir, site string) error {
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(dir, caKeyFile), keyText, 0o600); err != nil {
+	if err := files.Replace(filepath.Join(dir, caKeyFile), keyText, 0o600); err != nil {
 		return err
 	}
-	if err := write(filepath.Join(dir, caFile), encode("CERTIFICATE", der), 0o644); err != nil {
+	if err := files.Replace(filepath.Join(dir, caFile), encode("CERTIFICATE", der), 0o644); err != nil {
 		return err
 	}
 	a, err := Open(dir)
@@ -240,7 +240,7 @@ func (a *Authority) make(w Wish) ([]byte, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := write(a.issued(w.Name), append(before, text...), 0o600); err != nil {
+	if err := files.Replace(a.issued(w.Name), append(before, text...), 0o600); err != nil {
 		return nil, err
 	}
 	keyText, err := encodeKey(key)
@@ -282,7 +282,7 @@ func (a *Authority) list(entries []x509.RevocationListEntry) error {
 	if err != nil {
 		return err
 	}
-	return write(filepath.Join(a.dir, CRLFile), encode("X509 CRL", der), 0o644)
+	return files.Replace(filepath.Join(a.dir, CRLFile), encode("X509 CRL", der), 0o644)
 }
 
 // Issued is a certificate as it is listed.
@@ -342,18 +342,4 @@ func encode(kind string, der []byte) []byte {
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	return encode("PRIVATE KEY", der), err
-}
-
-// write puts a file in the place of another, whole or not at all.
-func write(path string, text []byte, mode os.FileMode) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // fails once it was renamed
-	_, err = temp.Write(text)
-	if err := errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
