@@ -23,6 +23,12 @@ type agent struct {
 // startAgent starts an agent that listens on a socket of its own, or where it is told.
 func startAgent(t *testing.T, args ...string) *agent {
 	t.Helper()
+	return startAgentIn(t, nil, args...)
+}
+
+// startAgentIn has variables in the agent's environment, too.
+func startAgentIn(t *testing.T, env []string, args ...string) *agent {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ri") // a socket's name is short
 	if err != nil {
 		t.Fatal(err)
@@ -30,6 +36,7 @@ func startAgent(t *testing.T, args ...string) *agent {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	a := &agent{at: "unix:" + filepath.Join(dir, "s"), folder: filepath.Join(dir, "agent"), said: &text{}}
 	a.cmd = riCommand(append([]string{"serve", "--folder", a.folder, "--remote", "p" + a.at}, args...)...)
+	a.cmd.Env = append(a.cmd.Env, env...)
 	a.cmd.Stderr = a.said
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -370,12 +370,7 @@ func TestTorture(t *testing.T) {
 	if !mayAttach() {
 		t.Skip("ptrace is not allowed here")
 	}
-	torturedRi = filepath.Join(t.TempDir(), "ri")
-	build := exec.Command("go", "build", "-tags", "torture", "-o", torturedRi, "./cmd/ri")
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	torturedRi = buildTortured(t)
 	long, _ := time.ParseDuration(os.Getenv("RI_TORTURE"))
 	all := faults()
 	trials, violations := map[string]int{}, map[string][]string{}

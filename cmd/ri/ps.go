@@ -7,6 +7,7 @@ import (
 
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 func newPs(o *options) *cobra.Command {
@@ -20,7 +21,7 @@ FILTER is a part of the name, the module or the command line, in either case, or
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withOutput(func(out *rows.Output) error {
-				return commands.ListProcesses(out, strings.Join(args, ""))
+				return commands.ListProcesses(out, strings.Join(args, ""), worker.Redacted())
 			})
 		},
 	}

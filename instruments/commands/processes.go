@@ -15,11 +15,16 @@ import (
 )
 
 // ListProcesses writes the Go processes that can be seen from here; with a filter, those whose name, module or command
-// line has it, or whose pid it is.
-func ListProcesses(out *rows.Output, filter string) error {
+// line has it, or whose pid it is. redacted: what command lines have is neither shown nor found, as in a recording.
+func ListProcesses(out *rows.Output, filter string, redacted bool) error {
 	list, err := proc.List()
 	if err != nil {
 		return err
+	}
+	if redacted {
+		for i := range list.Go {
+			list.Go[i].CommandLine = nil
+		}
 	}
 	all := len(list.Go)
 	list.Go = slices.DeleteFunc(list.Go, func(p proc.GoProcess) bool { return !asked(p, filter) })
@@ -47,8 +52,12 @@ func ListProcesses(out *rows.Output, filter string) error {
 			"symbols", symbols, "traced_by", tracer,
 		)
 		if out.Format != rows.Table {
-			command, _ := secrets.Arguments(p.CommandLine)
-			row = append(row, rows.Cell{Name: "command", Value: rows.Texts(command)},
+			var command any
+			if !redacted {
+				masked, _ := secrets.Arguments(p.CommandLine)
+				command = rows.Texts(masked)
+			}
+			row = append(row, rows.Cell{Name: "command", Value: command},
 				rows.Cell{Name: "stopped", Value: p.Stopped}, rows.Cell{Name: "container", Value: p.Container})
 		}
 		lines = append(lines, row)
@@ -62,8 +71,11 @@ func ListProcesses(out *rows.Output, filter string) error {
 	switch {
 	case len(lines) > 0:
 	case all > 0:
-		out.Log(fmt.Sprintf("no Go process has %s in its name, module or command line; without it there are %d",
-			rows.QuoteName(filter), all))
+		where := "name, module or command line"
+		if redacted {
+			where = "name or module (command lines need the role author)"
+		}
+		out.Log(fmt.Sprintf("no Go process has %s in its %s; without it there are %d", rows.QuoteName(filter), where, all))
 	default:
 		out.Log("no Go processes are visible here")
 	}

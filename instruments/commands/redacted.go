@@ -2,11 +2,13 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"ri/attach"
 	"ri/instruments/lang"
 	"ri/instruments/looks"
 	"ri/instruments/recipes"
@@ -52,6 +54,10 @@ func RunRedacted(ctx context.Context, out *rows.Output, p *looks.Plan, choice lo
 	result, err := recorded.Run(ctx, p, out)
 	if err != nil {
 		return err
+	}
+	if errors.Is(result.Err, attach.ErrNotSupported) {
+		result.Err = rows.Refused(fmt.Errorf("recipe %s needs the process itself, and a viewer's runs on a redacted "+
+			"recording of it: it needs the role author (%w)", p.Recipe.Name, result.Err))
 	}
 	result.Stats, result.Target = whole.Stats, s.Info
 	for _, r := range results {
