@@ -20,7 +20,7 @@ type recordOutcome struct {
 	felt    time.Duration // the longest gap in the target
 	Bytes   int64         // of the file
 	Stopped float64       // seconds, as ri says
-	Read    float64       `json:"read_bytes"` // the copy
+	Read    float64       // the copy
 }
 
 // record makes a recording; the file is the caller's.
@@ -36,9 +36,28 @@ func (b *bench) record(ctx context.Context, p *process, args ...string) (r *reco
 		return err
 	})
 	if err == nil {
-		err = json.Unmarshal([]byte(r.stdout), r)
+		err = r.read()
 	}
 	return r, err
+}
+
+// read takes what ri said.
+func (r *recordOutcome) read() error {
+	var said struct {
+		Read float64 `json:"read_bytes"`
+		Rows []struct {
+			Size    int64         `json:"size_bytes"`
+			Stopped time.Duration `json:"stopped_ns"`
+		}
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &said); err != nil {
+		return err
+	}
+	if len(said.Rows) != 1 {
+		return fmt.Errorf("ri record said %d rows: %s", len(said.Rows), r.stdout)
+	}
+	r.Bytes, r.Stopped, r.Read = said.Rows[0].Size, said.Rows[0].Stopped.Seconds(), said.Read
+	return nil
 }
 
 // recordedLook is what it costs to record beside a run: of 100 k goroutines, of which all is kept.

@@ -134,7 +134,7 @@ func (p *tortured) log() (entries []map[string]any, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("ri log: %v", err)
 	}
-	if err := json.Unmarshal(out, &entries); err != nil {
+	if err := json.Unmarshal(out, &struct{ Rows any }{&entries}); err != nil {
 		return nil, fmt.Errorf("ri log --json: %v", err)
 	}
 	if _, err := os.Stat(p.journal); err == nil {

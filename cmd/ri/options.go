@@ -24,6 +24,7 @@ type options struct {
 	look    looks.Options
 	recipes []string
 
+	command      string // as it is typed: "fleet runs"
 	at           string
 	out          string
 	json, ndjson bool
@@ -168,7 +169,7 @@ func (o *options) output() (*rows.Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Arrange = &o.arrange
+	out.Command, out.Arrange = o.command, &o.arrange
 	if err := errors.Join(out.AddProfile(rows.ProfilePprof, o.pprof),
 		out.AddProfile(rows.ProfileFolded, o.folded)); err != nil {
 		out.Close()

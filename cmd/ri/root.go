@@ -34,6 +34,7 @@ func newRoot() *rootCommand {
 			if f := cmd.Flags().Lookup("max-stop"); f != nil {
 				o.look.StopGiven = f.Changed
 			}
+			o.command = strings.TrimPrefix(cmd.CommandPath(), "ri ")
 			o.look.Ask = asker()
 			if cmd.Flags().Lookup("precopy") != nil {
 				o.settings()

@@ -147,8 +147,10 @@ func diskFor(p coreTarget, core attach.CoreOptions, path string) error {
 func reportCore(out *rows.Output, p coreTarget, path string, w attach.CoreWritten, took time.Duration) error {
 	rate := float64(w.Stored) / took.Seconds()
 	if out.Format != rows.Table {
-		return out.WriteDocument(rows.Of("file", path, "bytes", w.Size, "stored", w.Stored, "threads", int64(w.Threads),
-			"stops", int64(w.Stats.Stops), "stopped", w.Stats.Stopped.Seconds(), "seconds", took.Seconds()))
+		out.Of = &rows.Result{Target: rows.Program{Kind: string(p.Kind()), PID: p.PID(), Executable: p.ExecutablePath()},
+			View: string(attach.Snapshot), Stats: rows.Stats(w.Stats)}
+		return out.WriteOne(rows.Of("file", path, "size_bytes", w.Size, "stored_bytes", w.Stored, "threads",
+			int64(w.Threads), "took_ns", took))
 	}
 	return out.WriteText(fmt.Sprintf("%s: core of %s, %d threads: %s, of which %s are stored and the rest are holes; "+
 		"%s, written in %s (%.0f MB/s)\n",

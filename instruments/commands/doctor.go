@@ -32,7 +32,7 @@ func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, co
 	var failed error
 	if choice.Given() {
 		var more []check
-		more, failed = targetChecks(choice)
+		more, failed = targetChecks(out, choice)
 		checks = append(checks, more...)
 		if failed = rows.Refused(failed); failed == nil && compare {
 			more, failed = verify(ctx, out, choice, how)
@@ -175,13 +175,14 @@ func fragileCheck(calls map[string]int) check {
 }
 
 // targetChecks tries on one process all that doesn't stop it.
-func targetChecks(choice looks.TargetChoice) ([]check, error) {
+func targetChecks(out *rows.Output, choice looks.TargetChoice) ([]check, error) {
 	s, err := looks.OpenSession(choice)
 	if err != nil {
 		return []check{{"target", "missing", err.Error()}},
 			errors.New("ri can't look at this process; the last line says why")
 	}
 	defer s.Close()
+	out.Of = &rows.Result{Target: s.Info}
 	checks := []check{{"target", "ok", fmt.Sprintf("%s: %s, %s", s.Target.Describe(), s.Info.GoVersion,
 		s.Info.Executable)}}
 	if note := layouts.ReleaseNote(s.Info.GoVersion); note != "" {

@@ -51,6 +51,7 @@ func ListNames(out *rows.Output, kind NameKind, pattern string, every bool, choi
 			return err
 		}
 	}
+	out.Of = &rows.Result{Target: s.Info}
 	found := nameList{s: s, all: every, match: match, paths: out.Format != rows.Table}
 	switch kind {
 	case TypeNames:

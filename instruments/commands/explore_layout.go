@@ -36,6 +36,7 @@ func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how l
 		return err
 	}
 	defer s.Close()
+	out.Of = &rows.Result{Target: s.Info}
 	t, typeErr := s.File.Type(what)
 	if _, err := s.File.Var(what); err == nil {
 		typeErr = errors.New("a variable") // what is both, in some package, is the variable
@@ -81,6 +82,7 @@ func WhatIs(ctx context.Context, out *rows.Output, what string, depth int, how l
 	if res.Err != nil || len(res.Partial) > 0 {
 		return out.Conclude(res)
 	}
+	out.Of = res
 	where := map[string]any{"addr": nil}
 	if !values.IsLocal(addr) {
 		where["addr"] = rows.AddressCell(addr)
@@ -136,14 +138,6 @@ func writeLayout(out *rows.Output, t *symbols.Type, where map[string]any, note s
 				return err
 			}
 		}
-	case rows.NDJSON:
-		cells := layoutCells(list)
-		if structure.Kind != reflect.Struct { // it has no fields: what it is, in a row
-			cells = []rows.Row{typeCells(t, where)}
-		}
-		if err := out.WriteRows(nil, cells); err != nil {
-			return err
-		}
 	default:
 		fields := []any{}
 		for _, r := range layoutCells(list) {
@@ -151,7 +145,7 @@ func writeLayout(out *rows.Output, t *symbols.Type, where map[string]any, note s
 		}
 		doc := append(typeCells(t, where), rows.Cell{Name: "struct", Value: orNil(structName(structure))},
 			rows.Cell{Name: "fields", Value: fields})
-		if err := out.WriteDocument(doc); err != nil {
+		if err := out.WriteOne(doc); err != nil {
 			return err
 		}
 	}
@@ -160,17 +154,15 @@ func writeLayout(out *rows.Output, t *symbols.Type, where map[string]any, note s
 
 // typeCells are what there is to say of any type, and of the value, where there is one.
 func typeCells(t *symbols.Type, where map[string]any) rows.Row {
-	cells := rows.Of("type", t.Name, "kind", t.Kind.String(), "size", t.Size, "constants", rows.Texts(t.Constants()))
-	if where != nil {
-		cells = append(cells, rows.Cell{Name: "addr", Value: where["addr"]})
-	}
+	var elem, key any
 	if e := t.Elem(); e != nil {
-		cells = append(cells, rows.Cell{Name: "elem", Value: e.Name})
+		elem = e.Name
 	}
 	if k := t.Key(); k != nil {
-		cells = append(cells, rows.Cell{Name: "key", Value: k.Name})
+		key = k.Name
 	}
-	return cells
+	return rows.Of("type", t.Name, "kind", t.Kind.String(), "size_bytes", t.Size, "constants", rows.Texts(t.Constants()),
+		"addr", where["addr"], "elem", elem, "key", key)
 }
 
 func structName(t *symbols.Type) string {

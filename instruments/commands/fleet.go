@@ -203,7 +203,7 @@ func FleetShow(ctx context.Context, out *rows.Output, a *fleet.Asker, id string)
 		return err
 	}
 	if out.Format != rows.Table {
-		return errors.Join(out.WriteDocument(row), out.Commit())
+		return errors.Join(out.WriteOne(row), out.Commit())
 	}
 	var lines []rows.Row
 	for _, c := range row {

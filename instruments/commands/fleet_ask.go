@@ -121,7 +121,7 @@ func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 		g.settle(o)
 		g.out.Progress(g.ended, 0, "targets have ended")
 		if g.stream != nil && o.State != fleet.Answered {
-			g.note(g.out.WriteDocument(rows.Row{{Name: "$target", Value: o.Row()}}))
+			g.note(g.out.WriteOne(rows.Row{{Name: "$target", Value: o.Row()}}))
 		}
 		return
 	}
@@ -129,7 +129,7 @@ func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 	if f, ok := row[0].Value.(rows.Row); ok && row[0].Name == fleet.FindingCell {
 		g.result.Findings = append(g.result.Findings, finding(o, f))
 		if g.stream != nil {
-			g.note(g.out.WriteDocument(append(named, row[0])))
+			g.note(g.out.WriteOne(append(named, row[0])))
 		}
 		return
 	}
@@ -225,23 +225,21 @@ func (g *gathered) show(report *fleet.Report) error {
 	switch {
 	case g.stream != nil:
 		if err = g.stream.End(nil); err == nil {
-			err = g.out.WriteDocument(rows.Row{{Name: "$totals", Value: totals}})
+			err = g.out.WriteOne(rows.Row{{Name: "$totals", Value: totals}})
 		}
 	case g.out.Format == rows.JSON:
 		if err = arrange.Apply(g.result); err != nil {
 			return err
 		}
-		list, found, targets := []any{}, []any{}, []any{}
-		for _, r := range g.result.Rows {
-			list = append(list, r)
+		if n := int64(len(report.Outcomes)) - report.Totals()[fleet.Answered]; n > 0 {
+			g.result.Partial = append(g.result.Partial, fmt.Sprintf("%d of %s did not answer", n,
+				rows.Plural(int64(len(report.Outcomes)), "target")))
 		}
-		for _, f := range g.result.Findings {
-			found = append(found, f.Row())
-		}
+		targets := []any{}
 		for _, o := range report.Outcomes {
 			targets = append(targets, o.Row())
 		}
-		err = g.out.WriteDocument(rows.Of("totals", totals, "rows", list, "findings", found, "targets", targets))
+		err = g.out.WriteResultAnd(g.result, rows.Of("totals", totals, "targets", targets))
 	default:
 		if err = arrange.Apply(g.result); err != nil {
 			return err

@@ -140,7 +140,7 @@ func FleetToken(ctx context.Context, out *rows.Output, s *flow.Store, tenant, ex
 	out.Log(fmt.Sprintf("a token of %s, good until %s; it is shown this once", tenant,
 		time.Now().Add(life).Format("2006-01-02 15:04")))
 	if out.Format != rows.Table {
-		return out.WriteDocument(rows.Of("tenant", tenant, "token", token))
+		return out.WriteOne(rows.Of("tenant", tenant, "token", token))
 	}
 	return out.WriteText(token + "\n")
 }
@@ -209,7 +209,7 @@ func FleetTraceCreate(ctx context.Context, out *rows.Output, s *flow.Store, r *f
 	}
 	out.Log("created, and not enabled: ri fleet trace enable " + t.ID)
 	if out.Format != rows.Table {
-		return out.WriteDocument(rows.Of("id", t.ID))
+		return out.WriteOne(rows.Of("id", t.ID))
 	}
 	return out.WriteText(t.ID + "\n")
 }

@@ -36,7 +36,7 @@ func Follow(ctx context.Context, out *rows.Output, p *looks.Plan,
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if res.Passed = true; out.Format == rows.JSON {
-		res.Rows = w.rows
+		res.Rows, res.Printed = w.rows, w.printed
 		return out.Conclude(res)
 	}
 	if err := w.stream.End(nil); err != nil {
@@ -50,8 +50,10 @@ type following struct {
 	*rows.Output
 	mu     sync.Mutex
 	stream *rows.Stream
-	rows   []rows.Row
 	failed error
+
+	rows    []rows.Row // of JSON
+	printed []rows.PrintedLine
 }
 
 func (w *following) flush() {
@@ -84,6 +86,12 @@ func (w *following) Sample(rows.Sample) error { return nil }
 func (w *following) Sampled(time.Duration)    {}
 
 func (w *following) Print(text string) {
+	if w.Format == rows.JSON {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.printed = append(w.printed, rows.PrintedLine{Row: len(w.rows), Text: text})
+		return
+	}
 	w.flush()
 	_ = w.WriteText(text + "\n")
 }

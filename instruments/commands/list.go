@@ -17,6 +17,7 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 			return err
 		}
 		defer session.Close()
+		out.Of = &rows.Result{Target: session.Info}
 	}
 	columns := []rows.Column{{Name: "name"}, {Name: "category"}, {Name: "title"}}
 	if !verbose {

@@ -36,7 +36,7 @@ func ShowLog(ctx context.Context, out *rows.Output, detail int, look looks.Optio
 		for _, e := range entries {
 			rows = append(rows, entryRow(e, today(ctx, e)))
 		}
-		return out.WriteRows(nil, rows)
+		return errors.Join(out.WriteRows(nil, rows), out.Commit())
 	}
 	if len(entries) == 0 {
 		if !out.Quiet {
@@ -138,7 +138,7 @@ func entryRow(e *change.Entry, said string) rows.Row {
 		changes = append(changes, rows.Of("operation", string(c.Operation), "path", c.Path, "type", c.Type,
 			"addr", rows.AddressCell(c.Addr), "before", c.BeforeText, "after", c.AfterText,
 			"before_bytes", hex.EncodeToString(c.Before), "after_bytes", hex.EncodeToString(c.After), "pointers", pointers,
-			"overwritten", textOrNull(c.Overwritten)))
+			"overwritten", orNil(c.Overwritten)))
 	}
 	state := e.State
 	if state == change.Begun {
@@ -149,18 +149,11 @@ func entryRow(e *change.Entry, said string) rows.Row {
 		undoes = e.Plan.Undoes
 	}
 	return rows.Of("number", e.Number, "date", e.Date.UTC().Format("2006-01-02T15:04:05.000Z"),
-		"comment", e.Plan.Comment, "label", textOrNull(e.Label), "state", string(state), "reason", textOrNull(e.Reason),
-		"today", textOrNull(said), "undoes", undoes, "user", e.User, "host", e.Host, "command", e.Command, "recipe",
-		e.Recipe, "params", params, "pid", int64(e.PID),
-		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", e.Executable, "build_id", e.BuildID,
+		"comment", e.Plan.Comment, "label", orNil(e.Label), "state", string(state), "reason", orNil(e.Reason),
+		"today", orNil(said), "undoes", undoes, "user", orNil(e.User), "host", orNil(e.Host), "command", orNil(e.Command), "recipe",
+		orNil(e.Recipe), "params", params, "pid", int64(e.PID),
+		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", orNil(e.Executable), "build_id", orNil(e.BuildID),
 		"changes", changes)
-}
-
-func textOrNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 // CompactLog writes the journal anew.

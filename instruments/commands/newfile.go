@@ -304,7 +304,7 @@ func ShowScript(out *rows.Output, c *recipes.Catalogue, name string) error {
 	if out.Format == rows.Table {
 		err = out.WriteText(strings.ReplaceAll(s.Source, "\r\n", "\n"))
 	} else {
-		err = out.WriteDocument(rows.Of("recipe", r.Name, "instrument", r.Instrument, "source", s.Source))
+		err = out.WriteOne(rows.Of("recipe", r.Name, "instrument", r.Instrument, "source", s.Source))
 	}
 	if err != nil {
 		return err

@@ -236,7 +236,8 @@ func reportRecording(out *rows.Output, did madeOf) error {
 	h := did.header
 	did.problems(out)
 	if out.Format != rows.Table {
-		return did.document(out)
+		out.Of = did.whole
+		return out.WriteOne(did.row())
 	}
 	names := make([]string, len(h.Recipes))
 	for i, r := range h.Recipes {
@@ -266,10 +267,9 @@ func (did madeOf) problems(out *rows.Output) {
 	}
 }
 
-func (did madeOf) document(out *rows.Output) error {
+func (did madeOf) row() rows.Row {
 	h := did.header
-	return out.WriteDocument(rows.Of("file", did.path, "bytes", did.size, "recipes", int64(len(h.Recipes)),
-		"kept", h.Counts.Kept, "denied", h.Counts.Denied, "unknown", h.Counts.Unknown, "tokens", h.Counts.Tokens,
-		"stops", int64(h.Stop.Stops), "stopped", h.Stop.Stopped.Seconds(), "read_bytes", did.whole.Stats.BytesRead,
-		"seconds", did.took.Seconds()))
+	return rows.Of("file", did.path, "size_bytes", did.size, "recipes", int64(len(h.Recipes)),
+		"kept_bytes", h.Counts.Kept, "denied_bytes", h.Counts.Denied, "unknown_bytes", h.Counts.Unknown, "tokens",
+		h.Counts.Tokens, "stops", int64(h.Stop.Stops), "stopped_ns", h.Stop.Stopped, "took_ns", did.took)
 }

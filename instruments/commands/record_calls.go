@@ -144,7 +144,7 @@ func reportCalls(out *rows.Output, path string, end *calls.End, sum *trace.Summa
 		for name, n := range end.Calls {
 			byFunction = append(byFunction, rows.Cell{Name: name, Value: n})
 		}
-		return out.WriteDocument(rows.Of("file", path, "events", end.Events, "calls", byFunction, "open", end.Open,
+		return out.WriteOne(rows.Of("file", path, "events", end.Events, "calls", byFunction, "open", end.Open,
 			"missing", end.Missing, "lost", int64(end.Lost), "refused", int64(end.Refused), "ended", end.Why,
 			"whole", end.Whole()))
 	}

@@ -46,6 +46,25 @@ func (s Series) check(folder string) error {
 // because the machine was busy, or another tracer there, is told of, and the next is tried. A recording that takes
 // longer than the time to the next one has that left out.
 func (r recording) series(ctx context.Context, folder string, s Series) error {
+	list := []rows.Row{}
+	err := r.oneByOne(ctx, folder, s, func(out *rows.Output, did madeOf) error {
+		if out.Format == rows.JSON { // it is one document
+			did.problems(out)
+			out.Of = &rows.Result{Target: did.whole.Target}
+			list = append(list, did.row())
+			return nil
+		}
+		return reportOne(out, did)
+	})
+	if r.out.Format == rows.JSON && len(list) > 0 {
+		err = errors.Join(err, r.out.WriteRows(nil, list))
+	}
+	return err
+}
+
+// oneByOne makes the recordings of a series, and has each told of.
+func (r recording) oneByOne(ctx context.Context, folder string, s Series,
+	report func(*rows.Output, madeOf) error) error {
 	began := time.Now()
 	made, failed := 0, 0
 	for next := began; ; next = s.after(next, time.Now()) {
@@ -56,7 +75,7 @@ func (r recording) series(ctx context.Context, folder string, s Series) error {
 			return endOf(err, made)
 		}
 		path := filepath.Join(folder, time.Now().UTC().Format("20060102T150405Z")+".rec")
-		err := r.make(ctx, path, reportOne)
+		err := r.make(ctx, path, report)
 		switch {
 		case err == nil:
 			made, failed = made+1, 0
@@ -93,9 +112,6 @@ func endOf(err error, made int) error {
 // reportOne says what one of a series is, on a line.
 func reportOne(out *rows.Output, did madeOf) error {
 	did.problems(out)
-	if out.Format != rows.Table {
-		return did.document(out)
-	}
-	return out.WriteText(fmt.Sprintf("%s: %s, %s\n", did.path, rows.ShortBytes(did.size),
-		stopText(attach.Stats(did.whole.Stats))))
+	return out.WriteSaid(fmt.Sprintf("%s: %s, %s\n", did.path, rows.ShortBytes(did.size),
+		stopText(attach.Stats(did.whole.Stats))), did.row())
 }

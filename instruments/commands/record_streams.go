@@ -333,7 +333,7 @@ func (r *streamRecording) report() error {
 		r.out.Log("note: " + line)
 	}
 	if r.out.Format != rows.Table {
-		if err := r.out.WriteDocument(append(rows.Of("file", r.o.File, "size_bytes", r.size), streamsRow(h)...)); err != nil {
+		if err := r.out.WriteOne(append(rows.Of("file", r.o.File, "size_bytes", r.size), streamsRow(h)...)); err != nil {
 			return err
 		}
 		return r.out.Commit()

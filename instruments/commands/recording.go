@@ -66,7 +66,7 @@ func RecordingInfo(out *rows.Output, choice looks.TargetChoice) error {
 		if err := json.Unmarshal(r.File().Header(), &header); err != nil {
 			return rows.Refused(err)
 		}
-		return out.WriteDocument(rows.Of("file", path, "cut_short", r.File().CutShort(), "header", rowOf(header)))
+		return out.WriteOne(rows.Of("file", path, "cut_short", r.File().CutShort(), "header", rowOf(header)))
 	}
 	var h record.Header
 	if err := json.Unmarshal(r.File().Header(), &h); err != nil {
@@ -163,7 +163,7 @@ func RecordingVerify(out *rows.Output, choice looks.TargetChoice) error {
 		if err := drain(path, r); err != nil {
 			return err
 		}
-		return out.WriteText(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(r.End.Events, "event")))
+		return sayWhole(out, path, "event", r.End.Events)
 	}
 	if file, r, err := openStreams(path); err != nil {
 		return err
@@ -185,7 +185,13 @@ func RecordingVerify(out *rows.Output, choice looks.TargetChoice) error {
 	if len(problems) > 0 {
 		return rows.Refused(errors.Join(problems...))
 	}
-	return out.WriteText(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(int64(len(r.File().Blocks())), "block")))
+	return sayWhole(out, path, "block", int64(len(r.File().Blocks())))
+}
+
+// sayWhole says that a recording has so many parts, and none is damaged.
+func sayWhole(out *rows.Output, path, part string, n int64) error {
+	return out.WriteSaid(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(n, part)), rows.Of("file", path, part+"s", n,
+		"whole", true))
 }
 
 // AuditOptions says what is looked for in a recording.
@@ -259,7 +265,7 @@ func (o AuditOptions) words() ([]string, error) {
 // reportAudit shows what was found: rows.ErrFound where something was.
 func reportAudit(out *rows.Output, path string, audit *record.Audit, words int) (err error) {
 	if out.Format != rows.Table {
-		err = out.WriteDocument(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept),
+		err = out.WriteOne(rows.Of("file", path, "read_bytes", audit.Read, "kept", keptRows(audit.Kept),
 			"found", foundRows(audit.Found)))
 	} else {
 		err = out.WriteText(auditText(path, audit, words))

@@ -66,7 +66,7 @@ func callsInfo(out *rows.Output, path string, r *calls.Reader) error {
 			row = append(row, rows.Of("events", r.End.Events, "open", r.End.Open, "missing", r.End.Missing, "lost",
 				int64(r.End.Lost), "refused", int64(r.End.Refused), "ended", r.End.Why, "whole", r.End.Whole())...)
 		}
-		return out.WriteDocument(row)
+		return out.WriteOne(row)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "calls at %s in %s %s, %s\nmade %s\n", strings.Join(h.Boundary.Of, ", "), h.Program.Module,

@@ -96,7 +96,7 @@ func streamsInfo(out *rows.Output, path string, r *streams.Reader) error {
 		row := rows.Of("file", path, "cut_short", r.CutShort(), "module", p.Module, "go", p.GoVersion, "exe", p.Exe,
 			"exe_sha256", p.ExeSHA256, "made", h.Begun, "from_birth", h.Asked.FromBirth, "payload", h.Asked.Payload, "sent",
 			h.Asked.Sent, "random", h.Asked.Random)
-		return out.WriteDocument(append(row, streamsRow(h)...))
+		return out.WriteOne(append(row, streamsRow(h)...))
 	}
 	var b strings.Builder
 	how := "while it ran"
@@ -153,7 +153,7 @@ func streamsVerify(out *rows.Output, path string, r *streams.Reader) error {
 		return rows.Refused(fmt.Errorf("%s has %s, its header says %d: %w", path, rows.Plural(n, "event"),
 			r.Header.Counts.Events, format.ErrMalformed))
 	}
-	return out.WriteText(fmt.Sprintf("%s: %s, all whole\n", path, rows.Plural(n, "event")))
+	return sayWhole(out, path, "event", n)
 }
 
 // streamsCheck is RecordingCheck of a recording of streams.

@@ -27,8 +27,8 @@ func ReplayGenerate(ctx context.Context, out *rows.Output, recording, dir string
 	if err != nil {
 		return rows.Refused(err)
 	}
-	if err := out.WriteText(fmt.Sprintf("wrote %s\n  run it: go test -C %s -run %s .\n", strings.Join(paths, ", "), t.Dir,
-		t.Name)); err != nil {
+	if err := out.WriteSaid(fmt.Sprintf("wrote %s\n  run it: go test -C %s -run %s .\n", strings.Join(paths, ", "), t.Dir,
+		t.Name), rows.Of("file", recording, "wrote", rows.Texts(paths), "folder", t.Dir, "test", t.Name)); err != nil {
 		return err
 	}
 	return out.Commit()
@@ -81,7 +81,8 @@ func replayCalls(ctx context.Context, out *rows.Output, recording, dir string, f
 	if !passed {
 		verdict = "the library does something else: the first call that differs stands above"
 	}
-	if err := out.WriteText(fmt.Sprintf("%s: %s (%s)\n", recording, verdict, t.Package)); err != nil {
+	if err := out.WriteSaid(fmt.Sprintf("%s: %s (%s)\n", recording, verdict, t.Package), rows.Of("file", recording,
+		"package", t.Package, "same", passed)); err != nil {
 		return err
 	}
 	if err := out.Commit(); err != nil || passed {

@@ -89,7 +89,7 @@ func replayStreams(ctx context.Context, out *rows.Output, file *os.File, path st
 	if out.Format == rows.Table {
 		err = out.WriteText(replayText(path, r))
 	} else {
-		err = out.WriteDocument(replayRow(path, r))
+		err = out.WriteOne(replayRow(path, r))
 	}
 	if err == nil {
 		err = out.Commit()

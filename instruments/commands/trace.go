@@ -54,6 +54,7 @@ func traceSessionOf(ctx context.Context, out *rows.Output, s *looks.Session, req
 		return err
 	}
 	defer p.Close()
+	out.Of = &rows.Result{Target: s.Info}
 	for _, line := range p.MissedText() {
 		out.Log(line)
 	}
@@ -117,6 +118,7 @@ func TraceRecorded(ctx context.Context, out *rows.Output, request trace.Request,
 		return err
 	}
 	defer s.Close()
+	out.Of = &rows.Result{Target: s.Info}
 	for _, line := range s.Missing() {
 		out.Log(line)
 	}
@@ -219,6 +221,7 @@ func TracePlaces(ctx context.Context, out *rows.Output, request trace.Request, c
 		return err
 	}
 	defer p.Close()
+	out.Of = &rows.Result{Target: s.Info}
 	if err := out.WriteRows(trace.PlaceColumns, p.Places()); err != nil {
 		return err
 	}

@@ -41,8 +41,8 @@ func Version(out *rows.Output) error {
 		err = out.WriteText(fmt.Sprintf("%s\nbuilt by %s for %s/%s, Delve %s\nreads programs of Go %s for linux/amd64: %s\n",
 			text, runtime.Version(), runtime.GOOS, runtime.GOARCH, delve, layouts.KnownReleases(), canRead()))
 	} else {
-		err = out.WriteDocument(rows.Of(
-			"version", version, "revision", revision, "go", runtime.Version(),
+		err = out.WriteOne(rows.Of(
+			"version", version, "revision", orNil(revision), "go", runtime.Version(),
 			"os", runtime.GOOS, "arch", runtime.GOARCH, "delve", delve, "reads_go", layouts.KnownReleases(), "reads_processes",
 			readsProcesses,
 		))

@@ -31,7 +31,7 @@ func (h *Host) openFunctions() {
 	for name, f := range map[string]func(L *lua.LState) int{
 		"emit": h.riEmit, "sample": h.riSample, "finding": h.riFinding, "log": h.riLog, "progress": h.riProgress,
 		"params": h.riParams, "again": h.riAgain, "hits": h.riHits, "now": h.riNow, "memo": h.riMemo, "atlimit": h.riAtLimit,
-		"leaveout": h.riLeaveOut,
+		"leaveout": h.riLeaveOut, "checked": h.riChecked,
 	} {
 		h.setFunction(ri, name, f, false)
 	}
@@ -303,6 +303,14 @@ func (h *Host) riLeaveOut(L *lua.LState) int {
 		h.opt.LeaveOut(what)
 	}
 	h.opt.Sink.Print("left out: " + what)
+	return 0
+}
+
+// riChecked is ri.checked(what, why?): something was looked for, or with a reason wasn't. It is printed nowhere.
+func (h *Host) riChecked(L *lua.LState) int {
+	if h.opt.Checked != nil {
+		h.opt.Checked(L.CheckString(1), L.OptString(2, ""))
+	}
 	return 0
 }
 

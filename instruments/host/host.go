@@ -65,6 +65,8 @@ type Options struct {
 	Answers func() *heap.Answers
 	// LeaveOut is told what the script does without; nil: nobody is.
 	LeaveOut func(what string)
+	// Checked is told what the script looked for, or why it didn't, if that is a reason; nil: nobody is.
+	Checked func(what, why string)
 }
 
 // TargetInfo is what ri.target() tells.

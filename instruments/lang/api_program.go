@@ -219,6 +219,10 @@ end`, "true", GroupHeap},
 			"with code 5 where nothing was found.",
 		`ri.leaveout('the heap (its copy would stop the process for too long)')`,
 		"left out: the heap (its copy would stop the process for too long)", GroupResults},
+	{"ri.checked", "(what: string, why?: string)",
+		"Says that something was looked for, whether or not it was found; with a reason, that it was not. It is in JSON " +
+			"under checked and not_checked, and is printed nowhere.",
+		`ri.checked('deadlock') ri.checked('heap-growth', 'it needs two looks')`, "", GroupResults},
 	{"ri.masked", "(name: string, value: string): string, int",
 		"What may be shown of a value that the program calls by a name, and how much of it is masked: all of what is " +
 			"called a password, token or key (words in names count: dbPass, DBPASS), and what looks like one. " +

@@ -70,7 +70,8 @@ func (c *collector) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.res
-	r.Rows, r.Printed, r.Findings, r.Samples, r.Log, r.LeftOut, r.FindingsFirst = nil, nil, nil, nil, nil, nil, false
+	r.Rows, r.Printed, r.Findings, r.Samples, r.Log, r.LeftOut, r.Checked, r.FindingsFirst = nil, nil, nil, nil, nil, nil,
+		nil, false
 }
 
 // Seal takes the result away: what comes later is dropped.
@@ -124,6 +125,20 @@ func (c *collector) Finding(f rows.Finding) error {
 // leaveOut notes what the script does without.
 func (c *collector) leaveOut(what string) {
 	_ = c.add(func(r *rows.Result) { r.LeftOut = append(r.LeftOut, what) })
+}
+
+// checked notes what the script looked for, or why it didn't.
+func (c *collector) checked(what, why string) {
+	_ = c.add(func(r *rows.Result) {
+		if r.Checked == nil {
+			r.Checked = &rows.Checked{}
+		}
+		if why == "" {
+			r.Checked.Done = append(r.Checked.Done, what)
+		} else {
+			r.Checked.Omitted = append(r.Checked.Omitted, rows.Omitted{What: what, Why: why})
+		}
+	})
 }
 
 func (c *collector) Log(msg string) {

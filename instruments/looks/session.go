@@ -71,7 +71,7 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 		c := s.Collector(p, to, early)
 		res, err := s.Look(ctx, p, c, func(ctx context.Context, look *Look, sink rows.Sink) error {
 			if h == nil {
-				opt := s.options(p, look, sink, c.leaveOut)
+				opt := s.options(p, look, sink, c)
 				if changing != nil {
 					opt.Changing = func(comment string) (*change.Plan, error) { return changing(look.Space, comment) }
 				}
@@ -109,8 +109,14 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 	return res, err
 }
 
+// notes are told what a script left out, and what it looked for.
+type notes interface {
+	leaveOut(what string)
+	checked(what, why string)
+}
+
 // options are those of the machine that runs a plan's script on a look.
-func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(string)) host.Options {
+func (s *Session) options(p *Plan, look *Look, sink rows.Sink, notes notes) host.Options {
 	connected, _ := s.Target.(attach.Connected)
 	again := look.Again
 	if p.Once {
@@ -133,10 +139,11 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, leaveOut func(str
 		MayBulk:     look.MayBulk,
 		NoBulk:      look.NoBulk,
 		Answers:     look.Answers,
-		LeaveOut:    leaveOut,
+		LeaveOut:    notes.leaveOut,
+		Checked:     notes.checked,
 		CPU:         host.CPUSamplerOf(s.Target),
 		Connections: connected,
-		Hits:        s.hitsOf(p, sink, leaveOut),
+		Hits:        s.hitsOf(p, sink, notes.leaveOut),
 		Usage:       usageOf(s.Target),
 	}
 }

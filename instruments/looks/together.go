@@ -86,7 +86,7 @@ type relay struct{ *collector }
 func (p *part) run(ctx context.Context, s *Session, look *Look) error {
 	p.sink.collector = s.Collector(p.plan, nil, nil)
 	if p.host == nil {
-		opt := s.options(p.plan, look, &p.sink, func(what string) { p.sink.leaveOut(what) })
+		opt := s.options(p.plan, look, &p.sink, &p.sink)
 		if !p.plan.Once {
 			opt.Again = p.lookAgain(look)
 		}

@@ -25,7 +25,7 @@ func ShowRecipe(out *rows.Output, c *Catalogue, name string) error {
 	if out.Format == rows.Table {
 		err = out.WriteText(showText(r, HeaderOf(script)))
 	} else {
-		err = out.WriteDocument(showRow(r, HeaderOf(script)))
+		err = out.WriteOne(showRow(r, HeaderOf(script)))
 	}
 	if err != nil {
 		return err
@@ -180,7 +180,15 @@ func ViewOf(r *Recipe) (attach.ViewKind, time.Duration) {
 	return view, maxStop
 }
 
-// showRow is the same as a JSON document.
+// orNull is null in place of an empty text.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// showRow is the same for programs.
 func showRow(r *Recipe, h *lang.Header) rows.Row {
 	view, maxStop := ViewOf(r)
 	limits := r.Limits.WithDefaults()
@@ -197,18 +205,18 @@ func showRow(r *Recipe, h *lang.Header) rows.Row {
 	}
 	columns := []any{}
 	for _, c := range h.Columns {
-		columns = append(columns, rows.Of("name", c.Name, "type", string(c.Type), "key", keyText(c.Key), "help", c.Help))
+		columns = append(columns, rows.Of("name", c.Name, "type", orNull(string(c.Type)), "unit", orNull(c.Unit()), "key", keyText(c.Key), "help", c.Help))
 	}
 	return rows.Of(
-		"name", r.Name, "title", r.TitleOr(h), "description", h.Description, "category", h.Category,
+		"name", r.Name, "title", r.TitleOr(h), "description", orNull(h.Description), "category", orNull(h.Category),
 		"params", params, "columns", columns,
 		"needs", rows.Of(
 			"vars", rows.Texts(h.Needs.Vars), "types", rows.Texts(h.Needs.Types),
 			"fields", rows.Texts(h.Needs.Fields), "funcs", rows.Texts(h.Needs.Funcs), "runtime", rows.Texts(h.Needs.Runtime),
 		),
-		"sample", h.Sample, "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
-		"limits", rows.Of("time_ns", limits.Time, "memory", limits.Memory, "rows", int64(limits.Rows),
-			"output", limits.Output),
+		"sample", orNull(h.Sample), "mode", string(r.Mode), "view", string(view), "max_stop_ns", maxStop,
+		"limits", rows.Of("time_ns", limits.Time, "memory_bytes", limits.Memory, "rows",
+			int64(limits.Rows), "output_bytes", limits.Output),
 		"locks", rows.Texts(r.Locks), "instrument", r.Instrument, "from", r.Origin.String(), "owner",
 		files.Owner(r.Origin.File), "overrides",
 		Positions(r.Overrides),

@@ -63,7 +63,7 @@ func (t *TransactionReport) row() Row {
 		number = t.Number
 	}
 	return Row{{"number", number}, {"state", t.State}, {"comment", t.Comment}, {"dry_run", t.DryRun},
-		{"journal", t.Journal}, {"undo_until_collection", t.Perishable}, {"changes", changes}}
+		{"journal", textOrNil(t.Journal)}, {"undo_until_collection", t.Perishable}, {"changes", changes}}
 }
 
 // Question is what is to be asked before the change is made: what would be changed, a line each, and the question

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,6 +31,10 @@ type Output struct {
 	Quiet  bool
 	Stdout *os.File
 	Stderr *inert.Writer
+	// Command is who writes, as it is typed: "run", "fleet runs".
+	Command string
+	// Of is what rows that no recipe gave are of: the program, and what a look at it cost; nil: of no program.
+	Of *Result
 	// Arrange is which rows are wanted, and in what order; nil: as they are.
 	Arrange *Arrangement
 
@@ -71,10 +76,13 @@ func OpenOutput(path string, format Format, quiet bool, stdout *os.File, stderr 
 }
 
 // WriteResult writes what a run gave.
-func (o *Output) WriteResult(r *Result) error {
+func (o *Output) WriteResult(r *Result) error { return o.WriteResultAnd(r, nil) }
+
+// WriteResultAnd is WriteResult, with members that only this command's document of JSON has.
+func (o *Output) WriteResultAnd(r *Result, more Row) error {
 	switch o.Format {
 	case JSON:
-		return o.Write(func(w io.Writer) error { return writeResultJSON(w, r) })
+		return o.Write(func(w io.Writer) error { return writeDocument(w, o.Command, r, more) })
 	case NDJSON:
 		for _, p := range r.Printed {
 			fmt.Fprintln(o.Stderr, inert.Line(p.Text))
@@ -84,22 +92,28 @@ func (o *Output) WriteResult(r *Result) error {
 	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteText(w, r, style) })
 }
 
-// WriteRows writes rows that no run gave.
+// result is what rows that no recipe gave are part of.
+func (o *Output) result(columns []Column, rows []Row) *Result {
+	r := Result{}
+	if o.Of != nil {
+		r = Result{Target: o.Of.Target, View: o.Of.View, Stats: o.Of.Stats, ValuesRead: o.Of.ValuesRead, Locks: o.Of.Locks}
+	}
+	r.Columns, r.Rows = columns, rows
+	return &r
+}
+
+// WriteRows writes rows that no recipe gave.
 func (o *Output) WriteRows(columns []Column, rows []Row) error {
+	r := o.result(columns, rows)
 	if !o.Arrange.None() {
-		r := &Result{Columns: columns, Rows: rows}
 		if err := o.Arrange.Apply(r); err != nil {
 			return err
 		}
 		for _, line := range r.Log {
 			o.Log(line)
 		}
-		columns, rows = r.Columns, r.Rows
 	}
-	if o.Format != Table {
-		return o.Write(func(w io.Writer) error { return writeRowsJSON(w, columns, rows, o.Format == NDJSON) })
-	}
-	return o.writeTable(func(w io.Writer, style TableStyle) (bool, error) { return WriteRows(w, columns, rows, style) })
+	return o.WriteResult(r)
 }
 
 // WriteAdvice is WriteRows, with nothing of the last column cut.
@@ -113,13 +127,35 @@ func (o *Output) WriteAdvice(columns []Column, rows []Row) error {
 	})
 }
 
-// WriteDocument writes one JSON document, on one line where the format is NDJSON.
-func (o *Output) WriteDocument(doc Row) error {
-	return o.Write(func(w io.Writer) error { return writeJSON(w, doc, o.Format == NDJSON) })
+// WriteOne writes what a command has to say of one thing, for programs: a row.
+func (o *Output) WriteOne(row Row) error { return o.WriteResultAnd(o.result(nil, []Row{row}), nil) }
+
+// WriteSaid writes a text to people, and a row to programs.
+func (o *Output) WriteSaid(text string, row Row) error {
+	if o.Format == Table {
+		return o.WriteText(text)
+	}
+	return o.WriteOne(row)
 }
 
-// WriteText writes text for people.
+// writeLine writes a row that comes before the end, as a line of NDJSON.
+func (o *Output) writeLine(row Row) error {
+	return o.Write(func(w io.Writer) error { return writeJSON(w, row, true) })
+}
+
+// WriteText writes text for people. In the document of JSON it is what was printed.
 func (o *Output) WriteText(s string) error {
+	switch o.Format {
+	case JSON:
+		r := o.result(nil, nil)
+		for line := range strings.Lines(s) {
+			r.Printed = append(r.Printed, PrintedLine{Text: strings.TrimSuffix(line, "\n")})
+		}
+		return o.WriteResultAnd(r, nil)
+	case NDJSON:
+		_, err := io.WriteString(o.Stderr, s)
+		return err
+	}
 	return o.Write(func(w io.Writer) error { _, err := io.WriteString(inert.NewWriter(w), s); return err })
 }
 

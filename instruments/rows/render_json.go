@@ -12,63 +12,6 @@ import (
 	"ri/inert"
 )
 
-// writeResultJSON writes a result as one document.
-func writeResultJSON(w io.Writer, r *Result) error {
-	doc := Row{
-		{"recipe", r.Recipe},
-		{"params", r.Params},
-		{"target", Row{
-			{"kind", r.Target.Kind},
-			{"pid", int64(r.Target.PID)},
-			{"executable", r.Target.Executable},
-			{"go", r.Target.GoVersion},
-			{"module", r.Target.Module},
-			{"version", r.Target.Version},
-		}},
-		{"view", r.View},
-		{"stops", int64(r.Stats.Stops)},
-		{"stopped_ns", int64(r.Stats.Stopped)},
-		{"interrupted", int64(r.Stats.Interrupted)},
-		{"read_bytes", r.Stats.BytesRead},
-		{"values", r.ValuesRead},
-		{"locks", lockRows(r.Locks)},
-		{"key", keyCells(r.Columns)},
-		{"rows", rowsOf{r}},
-		{"findings", findingRows(r.Findings)},
-	}
-	if len(r.Printed) > 0 {
-		var lines []any
-		for _, p := range r.Printed {
-			lines = append(lines, p.Text)
-		}
-		doc = append(doc, Cell{"printed", lines})
-	}
-	if len(r.LeftOut) > 0 {
-		doc = append(doc, Cell{"left_out", Texts(r.LeftOut)})
-	}
-	if r.Transaction != nil {
-		doc = append(doc, Cell{"transaction", r.Transaction.row()})
-	}
-	doc = append(doc, Cell{"partial", len(r.Partial) > 0})
-	problems := []any{}
-	for _, why := range r.Partial {
-		problems = append(problems, why)
-	}
-	if r.Err != nil {
-		problems = append(problems, r.Err.Error())
-	}
-	doc = append(doc, Cell{"errors", problems})
-	return writeJSON(w, doc, false)
-}
-
-func keyCells(columns []Column) []any {
-	ways := []any{}
-	for _, way := range Keys(columns) {
-		ways = append(ways, Texts(way))
-	}
-	return ways
-}
-
 // rowsOf stands in a document for a result's rows, which are written one after the other.
 type rowsOf struct{ *Result }
 
@@ -178,15 +121,6 @@ func writeNDJSON(w io.Writer, r *Result) error {
 		j.raw("\n")
 	}
 	return j.err
-}
-
-// writeRowsJSON writes rows that no run gave (a list of processes, say) as a JSON array, or a row a line.
-func writeRowsJSON(w io.Writer, columns []Column, rows []Row, lines bool) error {
-	r := &Result{Columns: columns, Rows: rows}
-	if lines {
-		return writeNDJSON(w, r)
-	}
-	return writeJSON(w, rowsOf{r}, false)
 }
 
 // withColumns puts the declared columns first, in their order, null where the row has none.

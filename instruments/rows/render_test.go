@@ -111,7 +111,7 @@ func TestJSON(t *testing.T) {
 	r.Partial = []string{"stop limit reached"}
 	r.Rows[0][0].Value = "<&>"
 	var b bytes.Buffer
-	if err := writeResultJSON(&b, r); err != nil {
+	if err := writeDocument(&b, "run", r, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !json.Valid(b.Bytes()) {
@@ -288,15 +288,14 @@ func TestRowsLeaveAsTheyCome(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{
 		"table":  func(w io.Writer) error { _, err := WriteText(w, r, TableStyle{}); return err },
 		"narrow": func(w io.Writer) error { _, err := WriteText(w, r, TableStyle{Width: 40}); return err },
-		"json":   func(w io.Writer) error { return writeResultJSON(w, r) },
+		"json":   func(w io.Writer) error { return writeDocument(w, "run", r, nil) },
 		"ndjson": func(w io.Writer) error { return writeNDJSON(w, r) },
-		"rows":   func(w io.Writer) error { return writeRowsJSON(w, r.Columns, r.Rows, false) },
 	} {
 		all := &pieces{room: math.MaxInt}
 		if err := write(all); err != nil || all.longest > 1000 {
 			t.Errorf("%s: %v, %d bytes in one piece", name, err, all.longest)
 		}
-		if name == "json" || name == "rows" {
+		if name == "json" {
 			var compact, indented bytes.Buffer
 			if err := json.Compact(&compact, all.text.Bytes()); err != nil {
 				t.Fatalf("%s: %v", name, err)

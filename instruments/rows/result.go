@@ -35,6 +35,7 @@ type Result struct {
 	Notes   []string // of how memory was seen, for stderr
 
 	Partial []string // why something is missing: a limit, a deadline
+	Checked *Checked // what was looked for; nil: it is no run that checks
 	LeftOut []string // what the script did without, and why: what it gave is good all the same
 	Err     error    // why the script ended early, if it did; nil where only a limit was hit
 }
@@ -209,7 +210,7 @@ func (r *Result) Table() (columns []Column, cells [][]string) {
 // JSON is a result as ri run --json gives it.
 func (r *Result) JSON() ([]byte, error) {
 	var b strings.Builder
-	if err := writeResultJSON(&b, r); err != nil {
+	if err := writeDocument(&b, "run", r, nil); err != nil {
 		return nil, fmt.Errorf("recipe %s: %w", r.Recipe, err)
 	}
 	return []byte(b.String()), nil

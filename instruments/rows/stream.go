@@ -45,7 +45,7 @@ func (s *Stream) Row(row Row) error {
 	s.written++
 	switch s.out.Format {
 	case NDJSON:
-		return s.out.WriteDocument(withColumns(row, s.columns))
+		return s.out.writeLine(withColumns(row, s.columns))
 	case JSON:
 		s.pending = append(s.pending, row)
 		return nil
@@ -105,14 +105,10 @@ func (s *Stream) optional() []Column {
 	return shownColumns(all, s.pending)
 }
 
-// End writes what is left, with more cells in the document of JSON.
+// End writes what is left, with members of the document of JSON that only this command has.
 func (s *Stream) End(more Row) error {
 	if s.out.Format == JSON {
-		list := make([]any, 0, len(s.pending))
-		for _, row := range s.pending {
-			list = append(list, withColumns(row, s.columns))
-		}
-		return s.out.WriteDocument(append(Row{{"rows", list}}, more...))
+		return s.out.WriteResultAnd(s.out.result(s.columns, s.pending), more)
 	}
 	if err := s.Flush(); err != nil {
 		return err

@@ -183,9 +183,11 @@ local function account(wanted)
     if not ok then return leave(check, l.broken[check.part] or plain(list)) end
     if missing then return leave(check, why) end
     if not list then
+      ri.checked(check.name, why or "no reason given")
       skipped[#skipped + 1] = ("%s (%s)"):format(check.name, why or "no reason given")
       return
     end
+    ri.checked(check.name)
     done[#done + 1] = check.name
     for _, f in ipairs(list) do
       f.check = check.name
@@ -208,7 +210,10 @@ local function account(wanted)
       for _, f in ipairs(found) do ri.finding(f) end
       local count = #found == 0 and "nothing found" or #found == 1 and "1 finding" or #found .. " findings"
       print(("%s; checked: %s"):format(count, #done > 0 and table.concat(done, ", ") or "nothing"))
-      for _, group in ipairs(left) do ri.leaveout(("%s: %s"):format(table.concat(group.names, ", "), group.why)) end
+      for _, group in ipairs(left) do
+        for _, name in ipairs(group.names) do ri.checked(name, group.why) end
+        ri.leaveout(("%s: %s"):format(table.concat(group.names, ", "), group.why))
+      end
       if #skipped > 0 then print("not checked: " .. table.concat(skipped, "; ")) end
       if l and l.waits and l.waits.unread then print(l.waits.unread) end
       if l and l.params.only == "" then attempt(l, doing, doing.tell) end
