@@ -35,6 +35,12 @@ func (s *Session) Collector(p *Plan, to rows.Listener, early rows.Sink) *collect
 	}
 }
 
+// notes are told what a script left out, and what it looked for.
+type notes interface {
+	leaveOut(what string)
+	checked(what, why string)
+}
+
 var errSealed = errors.New("the run has ended")
 
 func (c *collector) add(f func(*rows.Result)) error {

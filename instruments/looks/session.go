@@ -109,12 +109,6 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 	return res, err
 }
 
-// notes are told what a script left out, and what it looked for.
-type notes interface {
-	leaveOut(what string)
-	checked(what, why string)
-}
-
 // options are those of the machine that runs a plan's script on a look.
 func (s *Session) options(p *Plan, look *Look, sink rows.Sink, notes notes) host.Options {
 	connected, _ := s.Target.(attach.Connected)

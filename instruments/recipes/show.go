@@ -205,7 +205,8 @@ func showRow(r *Recipe, h *lang.Header) rows.Row {
 	}
 	columns := []any{}
 	for _, c := range h.Columns {
-		columns = append(columns, rows.Of("name", c.Name, "type", orNull(string(c.Type)), "unit", orNull(c.Unit()), "key", keyText(c.Key), "help", c.Help))
+		columns = append(columns, rows.Of("name", c.Name, "type", orNull(string(c.Type)), "unit", orNull(c.Unit()), "key",
+			keyText(c.Key), "help", orNull(c.Help)))
 	}
 	return rows.Of(
 		"name", r.Name, "title", r.TitleOr(h), "description", orNull(h.Description), "category", orNull(h.Category),
