@@ -150,10 +150,10 @@ func entryRow(e *change.Entry, said string) rows.Row {
 	}
 	return rows.Of("number", e.Number, "date", e.Date.UTC().Format("2006-01-02T15:04:05.000Z"),
 		"comment", e.Plan.Comment, "label", orNil(e.Label), "state", string(state), "reason", orNil(e.Reason),
-		"today", orNil(said), "undoes", undoes, "user", orNil(e.User), "host", orNil(e.Host), "command", orNil(e.Command), "recipe",
-		orNil(e.Recipe), "params", params, "pid", int64(e.PID),
-		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", orNil(e.Executable), "build_id", orNil(e.BuildID),
-		"changes", changes)
+		"today", orNil(said), "undoes", undoes, "user", orNil(e.User), "host", orNil(e.Host), "command", orNil(e.Command),
+		"recipe", orNil(e.Recipe), "params", params, "pid", int64(e.PID),
+		"started", e.Started.UTC().Format("2006-01-02T15:04:05.000Z"), "executable", orNil(e.Executable),
+		"build_id", orNil(e.BuildID), "changes", changes)
 }
 
 // CompactLog writes the journal anew.

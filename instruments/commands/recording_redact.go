@@ -53,8 +53,9 @@ func RecordingRedact(out *rows.Output, choice looks.TargetChoice, opt RedactOpti
 			rows.Plural(int64(n), "type"), strings.Join(done.Unknown[:min(n, 10)], ", ")))
 	}
 	if out.Format != rows.Table {
-		return out.WriteOne(rows.Of("file", opt.File, "kept_bytes_before", done.Before.Kept, "kept_bytes",
-			done.After.Kept, "denied_bytes", done.After.Denied, "tokens_before", done.Before.Tokens, "tokens", done.After.Tokens))
+		return out.WriteOne(rows.Of("file", opt.File, "kept_bytes_before", done.Before.Kept,
+			"kept_bytes", done.After.Kept, "denied_bytes", done.After.Denied, "tokens_before",
+			done.Before.Tokens, "tokens", done.After.Tokens))
 	}
 	return out.WriteText(fmt.Sprintf("%s: %s are kept of %s, %d tokens\nnext: ri recording check %s\n", opt.File,
 		rows.ShortBytes(done.After.Kept), rows.ShortBytes(done.Before.Kept), done.After.Tokens, opt.File))
