@@ -53,7 +53,7 @@ bench: build ## ri against dlv and gdb on the same processes: the table of docs/
 	go run ./bench/ovsdb $(if $(filter quick,$(BENCH)),-runs 1 -rows 20000 -monitors 200) # beside a real ovsdb-server
 	go test ./probe/kernel -run '^$$' -bench Hit -benchtime $(if $(filter quick,$(BENCH)),20000x,200000x) # CPU of the target's thread, a hit; as root
 
-needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users), tmux (terminals), zsh and fish (completions), Open vSwitch (reads journals)
+needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users), tmux (terminals), zsh and fish (completions), Open vSwitch (reads journals), Chromium (the page)
 	@./e2e/needs.sh
 
 fuzz: ## each fuzz test for a minute

@@ -84,6 +84,9 @@ type Outcome struct {
 	start uint64
 }
 
+// Partial tells whether something of the answer could not be given.
+func (o *Outcome) Partial() bool { return o.State == Answered && o.Code == exitPartial }
+
 func (o *Outcome) end(state, why string) { o.State, o.Why = state, why }
 
 // Row is the outcome, for people and programs.
@@ -123,7 +126,7 @@ func (r *Report) Text() string {
 		if o.Findings > 0 {
 			found++
 		}
-		if o.State == Answered && o.Code == exitPartial {
+		if o.Partial() {
 			partial++
 		}
 		if o.Conflicts() {

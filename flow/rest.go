@@ -3,18 +3,15 @@ package flow
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"mime"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"ri/serve/method"
 	"ri/serve/pki"
@@ -25,6 +22,8 @@ type Server struct {
 	Store   *Store
 	Methods []method.Method
 	Say     func(string)
+	// By says for whom somebody asks, "" being all; nil: [Server.Who]. Who is not known is [Nobody].
+	By func(*http.Request) (tenant string, err error)
 }
 
 // mostBody is how many bytes a request over HTTP may have.
@@ -47,67 +46,15 @@ func (s *Server) Serve(ctx context.Context) error {
 		return errors.New("--rest: what it enables is signed by a certificate that can do nothing else: --tls FILE, " +
 			"which ri pki issue NAME --role tracer makes")
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if err := s.Store.Open(ctx); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ErrorLog:    log.New(saying(s.Say), "", 0),
-		BaseContext: func(net.Listener) context.Context { return ctx }}
-	ended := make(chan struct{}, len(s.Methods))
-	began := 0
-	for _, m := range s.Methods {
-		l, err := m.Listen()
-		if err != nil {
-			cancel(err)
-			break
-		}
-		if m.TLS {
-			l = tls.NewListener(l, own.Serving())
-		}
-		began++
-		go func() {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				cancel(err)
-			}
-			ended <- struct{}{}
-		}()
-		s.Say(fmt.Sprintf("requests for traces: listening at %s", m))
-	}
-	tick := time.NewTicker(sweeping)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-			if err := s.Store.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.Say("agents that came later have no hash key: " + err.Error())
-			}
-		}
-	}
-	_ = server.Close()
-	for range began {
-		<-ended
-	}
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	go s.Store.Keep(ctx)
+	up := func(m method.Method, _ net.Addr) { s.Say(fmt.Sprintf("requests for traces: listening at %s", m)) }
+	return method.ServeHTTP(ctx, s.Methods, own.Serving(), s.Handler(), up, s.Say)
 }
-
-// saying says what is written to it.
-type saying func(string)
-
-// Write implements io.Writer.
-func (s saying) Write(p []byte) (int, error) {
-	s(strings.TrimSpace(string(p)))
-	return len(p), nil
-}
-
-// sweeping is how often agents that came later are looked for.
-const sweeping = 5 * time.Second
 
 // route is what is done for a path.
 type route struct {
@@ -217,10 +164,13 @@ func (s *Server) route(w http.ResponseWriter, h *http.Request, r route) {
 	}
 	c := &call{Request: h, header: w.Header()}
 	if !op.open {
-		tenant, err := s.who(h)
-		var unknown *nobody
+		by := s.By
+		if by == nil {
+			by = s.Who
+		}
+		tenant, err := by(h)
 		switch {
-		case errors.As(err, &unknown):
+		case IsNobody(err):
 			w.Header().Set("WWW-Authenticate", `Bearer realm="ri"`)
 			answer(w, http.StatusUnauthorized, problem(err.Error()))
 			return
@@ -238,24 +188,24 @@ func (s *Server) route(w http.ResponseWriter, h *http.Request, r route) {
 	answer(w, status, v)
 }
 
-// who says for whom somebody asks: "" for an operator, who may ask for all.
-func (s *Server) who(h *http.Request) (string, error) {
+// Who says for whom somebody asks, by a token or a client's certificate: "" for an operator, who may ask for all.
+func (s *Server) Who(h *http.Request) (string, error) {
 	if text := h.Header.Get("Authorization"); text != "" {
 		kind, token, _ := strings.Cut(text, " ")
 		if !strings.EqualFold(kind, "Bearer") {
-			return "", &nobody{errors.New("it takes a token (Authorization: Bearer TOKEN), or a client's certificate")}
+			return "", Nobody(errors.New("it takes a token (Authorization: Bearer TOKEN), or a client's certificate"))
 		}
 		return s.Store.Bearer(h.Context(), strings.TrimSpace(token))
 	}
 	if h.TLS != nil && len(h.TLS.PeerCertificates) > 0 {
 		who, err := s.Store.Identity.Good(h.TLS.PeerCertificates[0], "") // it may have been revoked since
 		if err != nil {
-			return "", &nobody{err}
+			return "", Nobody(err)
 		}
 		return s.Store.Holder(h.Context(), who)
 	}
-	return "", &nobody{errors.New("who asks? Authorization: Bearer TOKEN (ri fleet tenant token makes one), or a " +
-		"client's certificate")}
+	return "", Nobody(errors.New("who asks? Authorization: Bearer TOKEN (ri fleet tenant token makes one), or a " +
+		"client's certificate"))
 }
 
 // statusError is one that has a status of its own.

@@ -231,6 +231,15 @@ var errToken error = &nobody{errors.New("the token is not good: it is none of a 
 // nobody: it isn't known who asks.
 type nobody struct{ error }
 
+// Nobody is the error of who isn't known, with the reason: it is answered with 401.
+func Nobody(why error) error { return &nobody{why} }
+
+// IsNobody tells whether an error is of who isn't known.
+func IsNobody(err error) bool {
+	var unknown *nobody
+	return errors.As(err, &unknown)
+}
+
 // Bearer gives the tenant whose token it is.
 func (s *Store) Bearer(ctx context.Context, token string) (string, error) {
 	if !strings.HasPrefix(token, tokenPrefix) || len(token) > 200 {
@@ -257,14 +266,11 @@ func (s *Store) Bearer(ctx context.Context, token string) (string, error) {
 	return "", errToken
 }
 
-// Holder gives the tenant for whom somebody with a certificate may act; "" is all of them, for operators.
-func (s *Store) Holder(ctx context.Context, who pki.Holder) (string, error) {
-	if who.Kind == request.Operator.String() {
-		return "", nil
-	}
+// ActsFor gives the tenants for whom somebody with a certificate may act.
+func (s *Store) ActsFor(ctx context.Context, who pki.Holder) ([]string, error) {
 	all, err := s.Tenants(ctx, func(string, error) {})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	found := map[string]bool{}
 	for _, t := range all {
@@ -272,13 +278,25 @@ func (s *Store) Holder(ctx context.Context, who pki.Holder) (string, error) {
 			found[t.Name] = true
 		}
 	}
-	switch names := slices.Sorted(maps.Keys(found)); len(names) {
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// Holder gives the tenant for whom somebody with a certificate may act; "" is all of them, for operators.
+func (s *Store) Holder(ctx context.Context, who pki.Holder) (string, error) {
+	if who.Kind == request.Operator.String() {
+		return "", nil
+	}
+	names, err := s.ActsFor(ctx, who)
+	if err != nil {
+		return "", err
+	}
+	switch len(names) {
 	case 0:
-		return "", &nobody{fmt.Errorf("the certificate of %s is of no tenant", who.Name)}
+		return "", Nobody(fmt.Errorf("the certificate of %s is of no tenant", who.Name))
 	case 1:
 		return names[0], nil
 	default:
-		return "", &nobody{fmt.Errorf("the certificate of %s is of several tenants: use a token", who.Name)}
+		return "", Nobody(fmt.Errorf("the certificate of %s is of several tenants: use a token", who.Name))
 	}
 }
 

@@ -228,6 +228,25 @@ func seal(agents []fleet.Believed, t *Trace, d *Device, generation int64, key ha
 	return ops, nil
 }
 
+// sweeping is how often agents that came later are looked for.
+const sweeping = 5 * time.Second
+
+// Keep has what was enabled here go on until the context ends: see [Store.Sweep].
+func (s *Store) Keep(ctx context.Context) {
+	tick := time.NewTicker(sweeping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.Say("agents that came later have no hash key: " + err.Error())
+		}
+	}
+}
+
 // Sweep gives agents that came since the hash keys of what was enabled here, and takes away what has expired.
 func (s *Store) Sweep(ctx context.Context) error {
 	s.mu.Lock()

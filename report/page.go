@@ -18,6 +18,7 @@ import (
 	"ri/inert"
 	"ri/instruments/looks"
 	"ri/instruments/rows"
+	"ri/report/style"
 )
 
 // What a page holds at most; more is in the folder, and the page says so.
@@ -160,7 +161,7 @@ func (p *page) table(s *section, r *rows.Result) {
 		right := false
 		for _, row := range r.Rows[:min(len(r.Rows), 20)] {
 			v, _ := row.Get(c.Name)
-			_, right = sortKey(v)
+			_, right = rows.SortKey(v)
 			if right {
 				break
 			}
@@ -181,28 +182,13 @@ func (p *page) table(s *section, r *rows.Result) {
 			p.bytes += len(text) + 8
 			row[k] = text
 			if v, _ := r.Rows[i].Get(columns[k].Name); v != nil {
-				if key, ok := sortKey(v); ok {
+				if key, ok := rows.SortKey(v); ok {
 					row[k] = []any{text, key}
 				}
 			}
 		}
 		s.Rows = append(s.Rows, row)
 	}
-}
-
-// sortKey is a number by which a cell sorts.
-func sortKey(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case uint64:
-		return float64(v), true
-	case float64:
-		return v, v == v && v-v == 0 // neither NaN nor infinite, which JSON doesn't have
-	case time.Duration:
-		return float64(v), true
-	}
-	return 0, false
 }
 
 func newFinding(recipe string, f rows.Finding) finding {
@@ -292,7 +278,7 @@ func (p *page) findingsText() string {
 	return inert.Text(b.String())
 }
 
-//go:embed page.html page.css page.js
+//go:embed page.html page.js
 var files embed.FS
 
 // write fills the template. Style and script come from this package and are trusted; the data is not.
@@ -304,10 +290,6 @@ func (p *page) write(w io.Writer) error {
 			fmt.Sprintf("what looks like a secret, by its name or form: %d times", p.masked)})
 	}
 	makeInert(reflect.ValueOf(p))
-	css, err := files.ReadFile("page.css")
-	if err != nil {
-		return err
-	}
 	script, err := files.ReadFile("page.js")
 	if err != nil {
 		return err
@@ -321,7 +303,8 @@ func (p *page) write(w io.Writer) error {
 		return err
 	}
 	return t.Execute(w, map[string]any{
-		"Page": p, "Style": template.CSS(css), "Script": template.JS(script), "Data": template.JS(data),
+		"Page": p, "Style": template.CSS(style.Sheet), "Script": template.JS(style.Tables + string(script)),
+		"Data": template.JS(data),
 	})
 }
 

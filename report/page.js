@@ -1,85 +1,5 @@
 "use strict";
-// Draws what the page holds. All text becomes text nodes.
-
-function make(tag, attributes, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value); else if (value !== null) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((c) => c !== null));
-  return node;
-}
-
-function shape(tag, attributes, text) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
-  return node;
-}
-
-function reveal(id) {
-  const section = document.getElementById(id);
-  section.hidden = false;
-  return section;
-}
-
-const number = (n) => n.toLocaleString("en");
-
-function size(n) {
-  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-    if (n < 1024) return (unit === "B" || n >= 99.95 ? n.toFixed(0) : n.toFixed(1)) + " " + unit;
-    n /= 1024;
-  }
-  return n.toFixed(1) + " TiB";
-}
-
-// ---- tables
-
-const cellText = (cell) => (Array.isArray(cell) ? cell[0] : cell);
-
-function compare(a, b) {
-  if (Array.isArray(a) && Array.isArray(b)) return a[1] - b[1];
-  if (Array.isArray(a) !== Array.isArray(b)) return Array.isArray(a) ? -1 : 1; // numbers before what is absent
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-const shownAtOnce = 200;
-
-function tableOf(section) {
-  const columns = section.columns || [], all = section.rows || [];
-  let rows = all, sorted = -1, falling = false, shown = shownAtOnce;
-  const body = make("tbody");
-  const more = make("p", { class: "more" });
-  const headers = columns.map((c, i) => make("th", { class: c.right ? "right" : null, "aria-sort": "none", title: c.help || null },
-    make("button", { type: "button", onclick: () => sort(i) }, c.name)));
-  function draw() {
-    body.replaceChildren(...rows.slice(0, shown).map((row) => make("tr", null,
-      ...row.map((cell, i) => make("td", { class: columns[i].right ? "right" : null }, cellText(cell))))));
-    more.replaceChildren();
-    const cut = section.total > all.length ? `; the page holds ${number(all.length)} of ${number(section.total)}, the folder of the report has them all` : "";
-    if (rows.length > shown) {
-      more.append(`${number(shown)} of ${number(rows.length)} rows `, make("button", { type: "button", onclick: () => { shown *= 5; draw(); } }, "more"), cut);
-    } else {
-      more.append(`${number(rows.length)} ${rows.length === 1 ? "row" : "rows"}${cut}`);
-    }
-  }
-  function sort(i) {
-    falling = sorted === i ? !falling : columns[i].right; // the largest number is what one looks for
-    sorted = i;
-    headers.forEach((h, k) => h.setAttribute("aria-sort", k !== i ? "none" : falling ? "descending" : "ascending"));
-    rows = rows.slice().sort((a, b) => (falling ? -1 : 1) * compare(a[i], b[i]));
-    draw();
-  }
-  const filter = make("input", { type: "search", placeholder: "filter rows", "aria-label": "filter rows of " + section.name, oninput: (e) => {
-    const wanted = e.target.value.toLowerCase();
-    rows = wanted ? all.filter((row) => row.some((cell) => cellText(cell).toLowerCase().includes(wanted))) : all;
-    if (sorted >= 0) rows = rows.slice().sort((a, b) => (falling ? -1 : 1) * compare(a[sorted], b[sorted]));
-    shown = shownAtOnce;
-    draw();
-  } });
-  draw();
-  return [all.length > 5 ? filter : null, make("div", { class: "table", tabindex: 0 }, make("table", null, make("thead", null, make("tr", null, ...headers)), body)), more];
-}
+// Draws what the report holds, with what style/table.js has.
 
 function sectionOf(section) {
   const rows = section.total ? ` ${number(section.total)} ${section.total === 1 ? "row" : "rows"}` : "";
@@ -93,7 +13,7 @@ function sectionOf(section) {
     if (section.description) node.append(make("p", { class: "description" }, section.description));
     for (const text of [section.error, ...(section.problems || [])]) if (text) node.append(make("p", { class: "problem" }, text));
     if (section.printed && section.printed.length) node.append(make("pre", null, section.printed.join("\n")));
-    if (section.total) node.append(...tableOf(section).filter((n) => n !== null));
+    if (section.total) node.append(...tableOf(section).nodes);
     node.append(make("p", { class: "from" }, "recipe from " + section.from));
     if (section.cost) node.append(make("p", { class: "cost" }, section.cost));
   });

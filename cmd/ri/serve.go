@@ -28,7 +28,8 @@ const mostMiB = 1 << 40
 const leastMonitor = 100 * time.Millisecond
 
 func newServe(o *options) *cobra.Command {
-	remote, own, crl, tcpRole, rest, all, disarm := "", "", "", "", "", false, false
+	remote, own, crl, tcpRole, all, disarm := "", "", "", "", false, false
+	rest, page, as := "", "", ""
 	db, spans, labels := "", "", []string(nil)
 	memory, output := int64(4<<10), int64(1<<10)
 	agent := &serve.Agent{Version: commands.OwnVersion()}
@@ -49,12 +50,18 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
   ri serve --remote 'ssl:[fe80::1%eth0]:6640' --tls db7.pem
   ri serve --tls db7.pem --remote pssl: --db ssl:desk:6641 --labels env=prod,rack=7
   ri serve --rest pssl:8443 --tls rest.pem --db ssl:desk:6641
+  ri serve --web ptcp:8080:127.0.0.1 --db ssl:desk:6641
   ri serve --disarm
   ri --at ssl:db7:6640 check -p 4711`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if rest != "" {
+			switch {
+			case page != "":
+				return o.servePage(cmd, commands.PageChoice{DB: db, Methods: page}, own, as, crl)
+			case rest != "":
 				return o.serveRequests(cmd, rest, db, own, crl)
+			case as != "":
+				return rows.Usagef("--as says as whom --web asks agents")
 			}
 			if remote == "" {
 				remote = "punix:" + method.DefaultSocket()
@@ -167,19 +174,30 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 	f.StringVar(&db, "db", "", "register in the database of a fleet, `METHOD,...` of its servers (docs/fleet.md)")
 	f.StringVar(&rest, "rest", "", "be no agent, and serve requests for traces of a fleet over HTTP at `METHOD,...` "+
 		"(docs/flows.md)")
+	f.StringVar(&page, "web", "", "be no agent, and serve a page to watch a fleet by, at `METHOD,...`: "+
+		"ptcp:PORT:127.0.0.1, pssl:PORT (docs/page.md)")
+	f.StringVar(&as, "as", "", "with --web: ask agents as whom a certificate names, `FILE`; for others a viewer")
 	f.StringVar(&spans, "otlp", "", "give flows as spans to a receiver of OTLP, `URL` (docs/flows.md)")
 	f.StringSliceVar(&labels, "labels", nil, "what the host is known by in the fleet, `NAME=VALUE,...`")
 	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
 	return cmd
 }
 
-// serveRequests serves requests for traces, which is another thing than an agent.
-func (o *options) serveRequests(cmd *cobra.Command, rest, db, own, crl string) error {
+// noAgent refuses flags that are an agent's, where something else is served.
+func noAgent(cmd *cobra.Command, what string) error {
 	for _, name := range []string{"remote", "labels", "otlp", "pid", "all", "allow", "disarm", "tcp-role", "insecure-tcp",
 		"monitor", "folder"} {
 		if cmd.Flags().Changed(name) {
-			return rows.Usagef("--%s is of agents, and with --rest this is none: start another ri serve for it", name)
+			return rows.Usagef("--%s is of agents, and with --%s this is none: start another ri serve for it", name, what)
 		}
+	}
+	return nil
+}
+
+// serveRequests serves requests for traces, which is another thing than an agent.
+func (o *options) serveRequests(cmd *cobra.Command, rest, db, own, crl string) error {
+	if err := noAgent(cmd, "rest"); err != nil {
+		return err
 	}
 	if db == "" {
 		db = os.Getenv(dbVariable)
@@ -192,4 +210,34 @@ func (o *options) serveRequests(cmd *cobra.Command, rest, db, own, crl string) e
 		return rows.Refused(err)
 	}
 	return commands.ServeRequests(cmd.Context(), o.remarks(), db, rest, identity)
+}
+
+// servePage serves the page by which a fleet is watched.
+func (o *options) servePage(cmd *cobra.Command, choice commands.PageChoice, own, as, crl string) (err error) {
+	if err := noAgent(cmd, "web"); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("rest") {
+		return rows.Usagef("--web serves requests as well, at the same place: leave out --rest")
+	}
+	if choice.DB == "" {
+		choice.DB = os.Getenv(dbVariable)
+	}
+	load := ownIdentity
+	if crl != "" && own != "" {
+		load = func(path string) (*pki.Identity, error) { return pki.Load(path, crl) }
+	}
+	if choice.Own, err = load(own); err != nil {
+		return rows.Refused(err)
+	}
+	if as != "" {
+		if choice.As, err = load(as); err != nil {
+			return rows.Refused(err)
+		}
+	}
+	c, err := o.catalogue()
+	if err != nil {
+		return err
+	}
+	return commands.ServePage(cmd.Context(), o.remarks(), c, choice)
 }

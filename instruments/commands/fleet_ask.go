@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"ri/change"
 	"ri/fleet"
@@ -111,7 +110,7 @@ func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Qu
 }
 
 func (g *gathered) partial(report *fleet.Report) bool {
-	return slices.ContainsFunc(report.Outcomes, func(o *fleet.Outcome) bool { return o.Code == 5 })
+	return slices.ContainsFunc(report.Outcomes, (*fleet.Outcome).Partial)
 }
 
 // take is told of one row after the other.
@@ -144,7 +143,7 @@ func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 		if c.Name == "host" || c.Name == "target" {
 			c.Name = "its_" + c.Name
 		}
-		named = append(named, typed(g.columns, c))
+		named = append(named, c.Typed(g.columns))
 	}
 	g.add(named)
 }
@@ -161,26 +160,6 @@ func (g *gathered) note(err error) {
 	if g.failed == nil {
 		g.failed = err
 	}
-}
-
-// typed gives a value that came as JSON the type that its column has here.
-func typed(columns []rows.Column, c rows.Cell) rows.Cell {
-	for _, col := range columns {
-		if col.Name != c.Name {
-			continue
-		}
-		switch v := c.Value.(type) {
-		case int64:
-			if col.Type == rows.ColumnDuration {
-				c.Value = time.Duration(v)
-			}
-		case string:
-			if t, err := time.Parse(time.RFC3339Nano, v); err == nil && col.Type == rows.ColumnTime {
-				c.Value = t
-			}
-		}
-	}
-	return c
 }
 
 // finding is one of a target among those of others.

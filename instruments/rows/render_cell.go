@@ -165,3 +165,18 @@ func Texts(list []string) any {
 	}
 	return cell
 }
+
+// SortKey is a number by which a cell sorts, if it has one.
+func SortKey(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	case float64:
+		return v, v == v && v-v == 0 // neither NaN nor infinite, which JSON doesn't have
+	case time.Duration:
+		return float64(v), true
+	}
+	return 0, false
+}

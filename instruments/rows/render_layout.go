@@ -136,7 +136,7 @@ func (l *tableLayout) cells(row Row, line []string) {
 // text is what a column shows of a value.
 func (l *tableLayout) text(i int, v any) string {
 	col, last := l.columns[i], i == len(l.columns)-1
-	cell := columnText(col, v, last)
+	cell := col.Text(v, last)
 	if last && l.wrap > 0 {
 		cell = text.WrapSoft(cell, l.wrap)
 	}

@@ -127,8 +127,8 @@ func shownColumns(columns []Column, rows []Row) []Column {
 	})
 }
 
-// columnText is a cell's text; a list in the last column stands one element a line.
-func columnText(col Column, v any, last bool) string {
+// Text is a cell's text; a list in the last column stands one element a line.
+func (col Column) Text(v any, last bool) string {
 	switch v := v.(type) {
 	case int64:
 		switch {

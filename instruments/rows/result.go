@@ -200,7 +200,7 @@ func (r *Result) Table() (columns []Column, cells [][]string) {
 			line[i] = CellText(nil)
 		}
 		for _, c := range row {
-			line[index[c.Name]] = columnText(columns[index[c.Name]], c.Value, index[c.Name] == len(columns)-1)
+			line[index[c.Name]] = columns[index[c.Name]].Text(c.Value, index[c.Name] == len(columns)-1)
 		}
 		cells = append(cells, line)
 	}

@@ -20,6 +20,26 @@ type Cell struct {
 	Value any
 }
 
+// Typed gives a cell that came as JSON the type that its column has.
+func (c Cell) Typed(columns []Column) Cell {
+	for _, col := range columns {
+		if col.Name != c.Name {
+			continue
+		}
+		switch v := c.Value.(type) {
+		case int64:
+			if col.Type == ColumnDuration {
+				c.Value = time.Duration(v)
+			}
+		case string:
+			if t, err := time.Parse(time.RFC3339Nano, v); err == nil && col.Type == ColumnTime {
+				c.Value = t
+			}
+		}
+	}
+	return c
+}
+
 // Of is a row of names and values in turn: Of("pid", int64(7), "name", "nats-server"). It panics where a name is no
 // string.
 func Of(pairs ...any) Row {
