@@ -166,15 +166,16 @@ func TestWeb(t *testing.T) {
 	act(t, ctx, chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("4"), chromedp.WaitVisible(`#new`),
 		chromedp.SendKeys(`input[name=tenant]`, "acme"), chromedp.SendKeys(`input[name=condition]`, "r.Secret == 7"+kb.Enter))
 	shown(t, ctx, "r.Secret", "#trouble")
-	act(t, ctx, chromedp.SetValue(`input[name=condition]`, "r.ID > 100"), chromedp.SendKeys(`input[name=show]`, "r.ID, q.ID"),
+	act(t, ctx, chromedp.SetValue(`input[name=condition]`, "r.ID > 100"),
+		chromedp.SendKeys(`input[name=show]`, "r.ID, q.ID"),
 		chromedp.Click(`#new button[type=submit]`))
 	shown(t, ctx, "disabled", ".status")
 	act(t, ctx, chromedp.Click(`//button[text()="enable"]`))
 	shown(t, ctx, "enabled by root", ".status")
 	armed := 0
 	if err := eventually("both hosts are armed", func() (bool, error) {
-		err := chromedp.Run(ctx, chromedp.Evaluate(`[...document.querySelectorAll("#view td")].filter((n) => n.innerText === "armed").length`,
-			&armed))
+		err := chromedp.Run(ctx, chromedp.Evaluate(
+			`[...document.querySelectorAll("#view td")].filter((n) => n.innerText === "armed").length`, &armed))
 		return armed == 2, err
 	}); err != nil {
 		picture(ctx, t)
