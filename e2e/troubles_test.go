@@ -212,6 +212,8 @@ var allTroubles = []trouble{
 		"database/sql.(*Rows).awaitDone"}}},
 	{"deserted", [][3]string{{"close-wait", "12 connections whose peer has closed them, and that the program keeps open",
 		""}}},
+	{"finalizer", [][3]string{{"finalizers", "a finalizer doesn't end: main.(*handle).free", "finalizer: waits here"},
+		{"finalizers", "objects wait behind it (", "100 objects wait for main.(*handle).free"}}},
 	{"threads", [][3]string{{"threads", "too many threads", "threads: waits here"}}},
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,7 +158,7 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 	if info, ok := s.PC(g.StartPC); ok {
 		g.Start = info.Lines[len(info.Lines)-1]
 		g.Start.Func = info.Func
-		g.System = isSystem(info.Func)
+		g.System = isSystem(info.Func) && !(callsBack(info.Func) && g.inOwnCode())
 	}
 	if g.GoPC != 0 {
 		if info, ok := s.PC(g.GoPC - 1); ok {
@@ -206,6 +207,23 @@ func isSystem(start string) bool {
 		return false
 	}
 	return strings.HasPrefix(start, "runtime.")
+}
+
+// callsBack tells whether a goroutine that starts in a function calls the program's own functions now and then:
+// finalizers and cleanups. While it does it is none of the runtime's, as in Go's own traces.
+func callsBack(start string) bool {
+	return start == "runtime.runfinq" || start == "runtime.runFinalizers" || start == "runtime.runCleanups"
+}
+
+// maxInside is how many frames of a goroutine are looked at for the program's own.
+const maxInside = 64
+
+// inOwnCode tells whether a function on the goroutine's stack isn't the runtime's.
+func (g *Goroutine) inOwnCode() bool {
+	frames, _ := g.Stack(maxInside) // what was found until then
+	return slices.ContainsFunc(frames, func(f Frame) bool {
+		return f.Func != "" && !strings.HasPrefix(f.Func, "runtime.")
+	})
 }
 
 // maxChecked is how many goroutines are looked at before the layouts of a stripped program's runtime are believed.

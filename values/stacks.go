@@ -114,7 +114,7 @@ type grouping struct {
 	memo   *StackMemo
 	groups map[stackKey]*StackGroup
 	list   []*StackGroup
-	system map[uint64]bool // by start PC
+	starts map[uint64]startKind // by the PC where goroutines start
 	labels labelSets
 
 	direct  attach.RangeReader // live memory, not through the cache; nil: everything goes through it
@@ -136,7 +136,7 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 	if opt.Limit <= 0 {
 		opt.Limit = 256
 	}
-	g := &grouping{s: s, l: l, opt: opt, memo: memo, groups: map[stackKey]*StackGroup{}, system: map[uint64]bool{}}
+	g := &grouping{s: s, l: l, opt: opt, memo: memo, groups: map[stackKey]*StackGroup{}, starts: map[uint64]startKind{}}
 	if memo.next == nil || memo.limit != opt.Limit || s.moment().Sub(memo.seen) > memoryLasts {
 		*memo = StackMemo{limit: opt.Limit, seen: time.Now(), next: map[stackStep]int32{}}
 	}
@@ -169,7 +169,7 @@ func (s *Space) Stacks(opt StackOptions, memo *StackMemo) ([]*StackGroup, error)
 
 // goroutine puts one goroutine into its group, or among those whose stacks are read together.
 func (g *grouping) goroutine(raw *Raw) error {
-	if !g.opt.System && g.isSystem(g.l.StartPC.Uint(raw.Bytes)) {
+	if !g.opt.System && g.isSystem(raw) {
 		return nil
 	}
 	g.s.values++
@@ -194,16 +194,23 @@ func (g *grouping) goroutine(raw *Raw) error {
 	return nil
 }
 
-// isSystem tells whether a goroutine that starts at a PC is the runtime's own.
-func (g *grouping) isSystem(start uint64) bool {
-	system, ok := g.system[start]
+// isSystem tells whether a goroutine is the runtime's own.
+func (g *grouping) isSystem(raw *Raw) bool {
+	at := g.l.StartPC.Uint(raw.Bytes)
+	start, ok := g.starts[at]
 	if !ok {
-		info, found := g.s.PC(start)
-		system = found && isSystem(info.Func)
-		g.system[start] = system
+		info, found := g.s.PC(at)
+		start = startKind{found && isSystem(info.Func), found && callsBack(info.Func)}
+		g.starts[at] = start
 	}
-	return system
+	if start.callsBack {
+		return g.s.goroutine(raw).System
+	}
+	return start.system
 }
+
+// startKind is what a goroutine is by where it starts.
+type startKind struct{ system, callsBack bool }
 
 // fields are those of a goroutine that grouping needs.
 func (g *grouping) fields(raw *Raw) gFields {

@@ -55,7 +55,7 @@ func (h *Host) openFunctions() {
 		"instruction": h.riInstruction,
 		"waits":       h.riWaits, "mark": h.riMark, "users": h.riUsers, "later": h.riLater,
 		// the whole heap
-		"heap": h.riHeap, "spans": h.riSpans,
+		"heap": h.riHeap, "spans": h.riSpans, "finalizing": h.riFinalizing,
 		// the program
 		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "usage": h.riUsage, "cpu": h.riCPU, "polled": h.riPolled,
 		"target": h.riTarget, "buildinfo": h.riBuildInfo,

@@ -253,8 +253,23 @@ func (h *Host) heapFinalizers(L *lua.LState, walked *heap.Oracle) int {
 	finalizers, err := walked.Finalizers()
 	h.heapError(L, "finalizers", err)
 	for _, f := range finalizers {
-		all.Append(h.table("kind", f.Kind, "type", f.Type, "func", f.Func, "count", f.Count, "live", f.Live, "addr", f.Addr))
+		all.Append(h.table("kind", f.Kind, "type", f.Type, "func", f.Func, "count", f.Count, "live", f.Live, "addr", f.Addr,
+			"queued", f.Queued, "queued_bytes", f.QueuedBytes))
 	}
+	return 1
+}
+
+// riFinalizing is ri.finalizing(): the finalizers that wait to be run, by function.
+func (h *Host) riFinalizing(L *lua.LState) int {
+	list, err := heap.QueuedFinalizers(h.space)
+	if err != nil {
+		h.raise(L, fmt.Errorf("ri.finalizing: %w", err))
+	}
+	all := h.lua.CreateTable(len(list), 0)
+	for _, q := range list {
+		all.Append(h.table("func", q.Func, "count", q.Count))
+	}
+	L.Push(all)
 	return 1
 }
 

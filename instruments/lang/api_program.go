@@ -197,6 +197,10 @@ end`, "main.first", GroupHeap},
 		`for _, s in ipairs(ri.spans()) do
   if s.use == 'objects' and s.size == 16 then print(s.used <= s.slots) break end
 end`, "true", GroupHeap},
+	{"ri.finalizing", "(): {func: string, count: int}[]",
+		"The finalizers that wait to be run, by function, most first: their objects are gone, and keep their memory until " +
+			"then. The one that runs just now is among them. Needs no walk.",
+		`local n = 0; for _, f in ipairs(ri.finalizing()) do n = n + f.count end; print(n >= 0)`, "true", GroupHeap},
 	{"h:stats", "(): {objects: int, bytes: int, typed: int, spans: int, span_bytes: int, slots: int, guessed: int}",
 		"Figures: live objects and their bytes, those of them under a type; spans (runs of pages that objects live in), " +
 			"their bytes and slots; bytes that were gone through word by word for want of a type.",

@@ -309,25 +309,11 @@ func (h *Heap) finalizedType(record uint64, sp *span, offset uint64) uint32 {
 
 // markQueued marks what finalizers that are about to run hold.
 func (h *Heap) markQueued() {
-	l := &h.table.Finalizers
-	at, err := h.s.Uint64(l.All.Addr + h.s.Bias())
-	for n := 0; err == nil && at != 0 && n < 1<<20; n++ {
-		var b []byte
-		if b, err = h.s.Structure(at, &l.Structure); err != nil {
-			break
-		}
-		for i := range l.Count.Uint(b) {
-			from := l.List.Offset + int64(i)*l.Entry.Size
-			if i >= 1<<16 || from+l.Entry.Size > int64(len(b)) {
-				break
-			}
-			for _, f := range []layout.Field{l.Entry.Func, l.Entry.Argument} {
-				w := f.Uint(b[from:])
-				h.visit(w, h.closureAt(w), h.newRoot(heapRoot{kind: rootFinalizer, addr: at + uint64(from)}))
-			}
-		}
-		at = l.Next.Uint(b)
-	}
+	err := h.eachQueued(func(closure, object, at uint64) {
+		l := &h.table.Finalizers.Entry
+		h.visit(closure, h.closureAt(closure), h.newRoot(heapRoot{kind: rootFinalizer, addr: at + uint64(l.Func.Offset)}))
+		h.visit(object, h.closureAt(object), h.newRoot(heapRoot{kind: rootFinalizer, addr: at + uint64(l.Argument.Offset)}))
+	})
 	if err != nil {
 		h.lost("lists of finalizers that are to run, broken off", err)
 	}

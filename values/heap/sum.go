@@ -277,6 +277,8 @@ type Finalizer struct {
 	Count int64
 	Live  int64  // objects that something leads to: not due
 	Addr  uint64 // one of the objects
+	// Queued objects are gone, and their finalizers wait to be run; until then they keep their memory: QueuedBytes.
+	Queued, QueuedBytes int64
 }
 
 // Finalizers gives finalizers and cleanups, those of the same type and function together; most first.
@@ -313,6 +315,17 @@ func (h *Heap) Finalizers() []Finalizer {
 			f.Live++
 		}
 	})
+	h.addQueued(func(typ, function string, size int64, addr uint64) {
+		k := key{"finalizer", typ, function}
+		f := groups[k]
+		if f == nil {
+			f = &Finalizer{Kind: k.kind, Type: k.typ, Func: k.name, Addr: addr}
+			groups[k] = f
+		}
+		f.Count++
+		f.Queued++
+		f.QueuedBytes += size
+	})
 	return sorted(groups, func(a, b *Finalizer) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Type+a.Func, b.Type+b.Func))
 	})
@@ -324,14 +337,7 @@ func (h *Heap) specialFunc(word uint64) string {
 	if err != nil || closure == 0 {
 		return ""
 	}
-	pc, err := h.s.Uint64(closure)
-	if err != nil {
-		return ""
-	}
-	if info, ok := h.s.PC(pc); ok {
-		return info.Func
-	}
-	return ""
+	return h.closureFunc(closure)
 }
 
 // SpanClass is the allocator's spans of one kind.

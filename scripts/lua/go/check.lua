@@ -9,6 +9,7 @@ local pools = require("checks_pools")
 local state = require("checks_state")
 local doing = require("doing")
 local holders = require("checks_holders")
+local finalizers = require("checks_finalizers")
 local findings = require("findings")
 local livelock = require("livelock")
 local packs = require("checks_packs")
@@ -19,7 +20,7 @@ local unclosed = require("checks_unclosed")
 -- and why there is nothing to check (and true, where there would be something); and what it needs: "heap", a copy of all
 -- memory; "moment", memory of one moment, since it concludes from what isn't there.
 local all = {}
-for _, part in ipairs { death, stopped, locks, holders, pools, never, probable, context, unclosed, state, packs } do
+for _, part in ipairs { death, stopped, locks, holders, pools, never, probable, context, unclosed, finalizers, state, packs } do
   for _, check in ipairs(part) do
     check.part = part
     all[#all + 1] = check
@@ -29,7 +30,7 @@ end
 -- Checks that conclude from what hasn't gone on between the looks: in a world that stands still nothing has. A goroutine may stand in the middle of a
 -- channel's operation there, and have what another waits for in its registers alone.
 local timed = {}
-for _, name in ipairs { "lock-left", "lock-held", "full-queue", "wait-group", "context", "sql-pool", "goroutine-leak", "spinning", "blocked-forever" } do timed[name] = true end
+for _, name in ipairs { "lock-left", "lock-held", "full-queue", "wait-group", "context", "sql-pool", "goroutine-leak", "spinning", "blocked-forever", "finalizers" } do timed[name] = true end
 
 local names = {}
 for i, check in ipairs(all) do names[i] = check.name end
@@ -129,6 +130,7 @@ local function look(p, wanted)
   attempt(l, context, context.find)
   attempt(l, doing, doing.first)
   attempt(l, unclosed, unclosed.first)
+  if l.wanted["finalizers"] then attempt(l, finalizers, finalizers.first) end
   if l.second and l.wanted["sql-pool"] then attempt(l, pools, pools.first) end
   attempt(l, state, state.first)
   if l.second then state.between(l) end
