@@ -42,6 +42,7 @@ type Agent struct {
 	// they may hold a process stopped in a minute, all together; 0: unlimited.
 	Monitor, MonitorBudget time.Duration
 
+	Rows   int          // that a script may give; 0: as many as its recipe says
 	Memory uint64       // bytes that a request may take; 0: unlimited
 	Output int64        // bytes that a request may print; 0: unlimited
 	Say    func(string) // what a person at the agent should know
@@ -58,14 +59,22 @@ type Agent struct {
 	monitoring budget
 	databases  databases
 	count      atomic.Int64
-	spare      chan *worker.Worker // one, for the agent's own user
-	all        sync.WaitGroup
+	kept       atomic.Int64 // bytes of files for requests that haven't begun
+	under      struct {
+		mu  sync.Mutex
+		way map[string]int // requests, by the caller's name
+	}
+	spare chan *worker.Worker // one, for the agent's own user
+	all   sync.WaitGroup
 }
 
 // Limits of an agent.
 const (
 	maxConnections = 64
 	maxRequests    = 4 // of one connection, at once
+	// maxUnder is how many requests of one caller may be under way, on all connections: as many as a fleet's asker has
+	// of one host, and then some.
+	maxUnder = 16
 )
 
 // Serve listens, or calls, until the context ends; then it ends what it had begun and takes its files away.
@@ -133,6 +142,28 @@ func (a *Agent) Serve(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// begins counts a request of a caller's, or refuses it; end is called when it has ended.
+func (a *Agent) begins(caller string) (end func(), err error) {
+	u := &a.under
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.way[caller] >= maxUnder {
+		return nil, fmt.Errorf("you have %d requests under way on all your connections, which is the most: wait for one to "+
+			"end: %w", maxUnder, request.ErrNotAllowed)
+	}
+	if u.way == nil {
+		u.way = map[string]int{}
+	}
+	u.way[caller]++
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.way[caller]--; u.way[caller] == 0 {
+			delete(u.way, caller)
+		}
+	}, nil
 }
 
 // listen listens at all that is passive, once it is known that all may be.

@@ -42,11 +42,8 @@ func (b *budget) spend(caller, target string, took time.Duration) {
 	b.spent[who] = append(b.spent[who], stop{time.Now(), took})
 }
 
-// check refuses a caller that has held a process for long enough in the last minute.
-func (b *budget) check(caller, target string) error {
-	if b.most == 0 {
-		return nil
-	}
+// had is for how long a caller has held a process in the last minute.
+func (b *budget) had(caller, target string) (total time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	who := account{caller, target}
@@ -56,13 +53,21 @@ func (b *budget) check(caller, target string) error {
 	}
 	if len(stops) == 0 {
 		delete(b.spent, who)
-		return nil
+		return 0
 	}
 	b.spent[who] = stops
-	var total time.Duration
 	for _, s := range stops {
 		total += s.took
 	}
+	return total
+}
+
+// check refuses a caller that has held a process for long enough in the last minute.
+func (b *budget) check(caller, target string) error {
+	if b.most == 0 {
+		return nil
+	}
+	total := b.had(caller, target)
 	if total < b.most {
 		return nil
 	}

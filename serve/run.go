@@ -90,7 +90,15 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		return nil, fmt.Errorf("no worker can be started: %w", err)
 	}
 	task := worker.Task{Line: o.asked.Line(root), Root: root, Folder: o.asked.At(root), Env: o.environment(), Terminal: -1,
-		Redacted: s.caller.role < request.Author, Key: o.key, Allow: request.Outside(s.agent.Allow)}
+		Redacted: s.caller.role < request.Author, Key: o.key, Allow: request.Outside(s.agent.Allow),
+		Limits: worker.Limits{Rows: s.agent.Rows}}
+	account := o.account
+	if account == nil {
+		account = &s.agent.budget
+	}
+	if target := o.asked.Target(); account.most > 0 && target != "" {
+		task.Limits.Stops, task.Limits.Before = account.most, account.had(s.caller.name, target)
+	}
 	streams, err := o.streams(&task)
 	if err == nil {
 		err = w.Do(task, streams.theirs)
@@ -134,11 +142,7 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	o.mu.Unlock()
 	if cost, ok := w.Spent(); ok {
 		o.stopped = cost.Stopped
-		account := o.account
-		if account == nil {
-			account = &s.agent.budget
-		}
-		account.spend(s.caller.name, o.asked.Target(), cost.Stopped)
+		account.spend(s.caller.name, o.asked.Target(), min(cost.Stopped, cost.Lately))
 	}
 	if err != nil {
 		streams.close()

@@ -30,7 +30,7 @@ type session struct {
 	mu   sync.Mutex
 	runs map[int64]*run
 	puts map[int64]map[string][]byte
-	kept int // bytes of puts
+	kept int64 // bytes of puts
 	// found are the processes that were listed as databases last, by name
 	found map[string]string
 	all   sync.WaitGroup
@@ -85,8 +85,11 @@ func (s *session) stillGood() error {
 	return nil
 }
 
-// maxPut is how many bytes of files a connection may have sent for requests that haven't begun.
-const maxPut = 512 << 20
+// maxPut is how many bytes of files an agent keeps for requests that haven't begun, of all connections.
+var maxPut int64 = 512 << 20
+
+// perPut is what a piece of a file costs beside what is in it.
+const perPut = 256
 
 // Take implements wire.Methods. What it leaves to the databases is for those who have a role.
 func (s *session) Take(ctx context.Context, r *wire.Request) bool {
@@ -153,6 +156,7 @@ func (s *session) from() string {
 func (s *session) End() {
 	s.end()
 	s.all.Wait()
+	s.agent.kept.Add(-s.kept)
 }
 
 // refuse answers with an error, for people.
@@ -210,11 +214,15 @@ func (s *session) put(id int64, r *wire.Request) error {
 	if s.caller.role < request.Author {
 		return fmt.Errorf("files of yours need the role author, and you have %s: %w", s.caller.role, request.ErrNotAllowed)
 	}
+	size := int64(len(path) + len(piece) + perPut)
+	if s.agent.kept.Add(size) > maxPut {
+		s.agent.kept.Add(-size)
+		return fmt.Errorf("the agent keeps %d MiB of files for requests that haven't begun, yours and others', which is the "+
+			"most", maxPut>>20)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.kept += len(piece); s.kept > maxPut {
-		return fmt.Errorf("more than %d MiB of files", maxPut>>20)
-	}
+	s.kept += size
 	if s.puts[id] == nil {
 		s.puts[id] = map[string][]byte{}
 	}
@@ -254,8 +262,9 @@ func (s *session) run(id int64, r *wire.Request) error {
 	if err == nil {
 		err = begun(&asked)
 	}
-	if target := asked.Target(); err == nil && target != "" {
-		err = s.agent.budget.check(s.caller.name, target)
+	var end func()
+	if err == nil {
+		end, err = s.agent.begins(s.caller.name)
 	}
 	if err != nil {
 		s.agent.note(Entry{Caller: s.caller.name, Role: s.caller.role.String(), From: s.from(), Request: asked.Text(),
@@ -263,14 +272,15 @@ func (s *session) run(id int64, r *wire.Request) error {
 		return err
 	}
 	files := s.puts[id]
-	for _, data := range files {
-		s.kept -= len(data)
+	if delete(s.puts, id); len(s.puts) == 0 {
+		s.agent.kept.Add(-s.kept)
+		s.kept = 0
 	}
-	delete(s.puts, id)
 	one := &run{session: s, id: id, asked: &asked, files: files}
 	s.runs[id] = one
 	s.all.Go(func() {
 		ending, err := one.do(s.ctx)
+		end()
 		s.mu.Lock()
 		delete(s.runs, id)
 		s.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 // wish is how a view is wanted, by this room too.
 type wish struct {
 	attach.ViewOptions
-	registers bool // of all kinds, as a core has them
+	registers bool   // of all kinds, as a core has them
+	limitedBy string // what MaxStop comes from: "": --max-stop
 }
 
 func (p *Process) view(ctx context.Context, opt wish) (attach.View, error) {
@@ -116,6 +117,8 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 				return nil, context.Cause(ctx)
 			}
 			number++
+		case err != nil && a.opt.limitedBy != "":
+			return view, fmt.Errorf("%w (%v is %s)", err, a.opt.MaxStop, a.opt.limitedBy)
 		default:
 			return view, err
 		}
@@ -126,6 +129,13 @@ func (p *Process) patiently(ctx context.Context, opt wish) (attach.View, error) 
 func (a *attempts) try(ctx context.Context, number int) (attach.View, error) {
 	if a.opt.Together {
 		a.opt.MaxStop, a.last = max(a.opt.MaxStop-a.last, time.Microsecond), 0
+	}
+	most, err := mayStop(a.opt.MaxStop)
+	if err != nil {
+		return nil, fmt.Errorf("%s isn't stopped: %w", a.process.Describe(), err)
+	}
+	if most < a.opt.MaxStop {
+		a.opt.MaxStop, a.opt.limitedBy = most, "what was left of ri serve --stop-budget"
 	}
 	patience, spare := a.opt.MaxStop, spareNone
 	if number < stopTries {

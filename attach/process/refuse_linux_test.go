@@ -264,7 +264,7 @@ func TestTraced(t *testing.T) {
 	var cost attach.Stats // as if the other had come after it was looked whether there is one
 	err = target.inStop(context.Background(), time.Second, &cost, func(*tracer) error { return nil })
 	targettest.Refused(t, err, attach.ErrTraced)
-	if spent := Spent(); cost.Stopped > time.Minute || spent < 0 || spent > time.Hour {
+	if spent, _ := Spent(); cost.Stopped > time.Minute || spent < 0 || spent > time.Hour {
 		t.Errorf("nothing was stopped, and that took %v, with others %v", cost.Stopped, spent)
 	}
 

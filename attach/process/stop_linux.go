@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,8 @@ func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, fa
 	}
 	ready := make(chan error, 1)
 	t.hold = holds.begin(v.wake.signal)
-	go onTracerThread(func() { v.hold(ctx, t, limit, patience, ready) })
+	limitedBy := cmp.Or(opt.limitedBy, "--max-stop")
+	go onTracerThread(func() { v.hold(ctx, t, limit, limitedBy, patience, ready) })
 	if err := <-ready; err != nil {
 		<-v.finished
 		t.waitForEnd()
@@ -91,7 +93,8 @@ func (p *Process) stop(ctx context.Context, opt wish, patience time.Duration, fa
 	return v, nil
 }
 
-func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.Duration, ready chan<- error) {
+func (v *stoppedView) hold(ctx context.Context, t *tracer, limit time.Duration, limitedBy string,
+	patience time.Duration, ready chan<- error) {
 	defer close(v.finished)
 	defer holds.end(t.hold)
 	defer t.close()
@@ -124,7 +127,7 @@ func (v *stoppedView) hold(ctx context.Context, t *tracer, limit, patience time.
 		case ctx.Err() != nil:
 			reason = context.Cause(ctx)
 		case time.Since(began) >= limit:
-			reason = fmt.Errorf("%s was held for %v, the limit (--max-stop), and runs again: %w", v.name, limit,
+			reason = fmt.Errorf("%s was held for %v, the limit (%s), and runs again: %w", v.name, limit, limitedBy,
 				attach.ErrDeadline)
 		case t.hold.asked.Load():
 			reason = fmt.Errorf("%w while it held %s, which runs since", attach.ErrSuspended, v.name)

@@ -24,7 +24,9 @@ var stdout, stderr = inert.NewWriter(os.Stdout), inert.NewWriter(os.Stderr)
 
 func main() {
 	code := run()
-	worker.Report(worker.Spent{Stopped: process.Spent()})
+	var spent worker.Spent
+	spent.Stopped, spent.Lately = process.Spent()
+	worker.Report(spent)
 	os.Exit(code)
 }
 
@@ -37,6 +39,7 @@ func run() int {
 			return workerFailed(err)
 		}
 		files.Confine(worker.Root())
+		process.LimitStops(worker.OwnLimits().Stops, worker.OwnLimits().Before)
 	}
 	if at := atGiven(os.Args[1:]); at {
 		if asked, place := elsewhere(os.Args[1:]); asked != nil {

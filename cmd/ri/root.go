@@ -11,6 +11,7 @@ import (
 	"ri"
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 // rootCommand knows whether a command's own work began, which tells its errors from cobra's.
@@ -36,6 +37,7 @@ func newRoot() *rootCommand {
 			}
 			o.command = strings.TrimPrefix(cmd.CommandPath(), "ri ")
 			o.look.Ask = asker()
+			o.look.MaxRows, o.look.MostStop = worker.OwnLimits().Rows, worker.OwnLimits().Stops
 			if cmd.Flags().Lookup("precopy") != nil {
 				o.settings()
 			}

@@ -78,6 +78,9 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 			if memory < 256 && memory != 0 || memory > mostMiB || output < 0 || output > mostMiB {
 				return rows.Usagef("--max-memory is 256 or more, --max-output 0 or more, in MiB; 0: unlimited")
 			}
+			if agent.Rows < 0 {
+				return rows.Usagef("--max-rows %d: it is 1 or more; 0: as many as a recipe says", agent.Rows)
+			}
 			agent.Memory, agent.Output = uint64(memory)<<20, output<<20
 			if disarm {
 				return o.withOutput(func(out *rows.Output) error {
@@ -170,6 +173,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 		"for how long monitors may hold a process stopped in a minute, `DURATION`; 0: unlimited")
 	f.Int64Var(&memory, "max-memory", memory, "how much memory a request may take, `MIB`; 0: unlimited")
 	f.Int64Var(&output, "max-output", output, "how much a request may print, `MIB`; 0: unlimited")
+	f.IntVar(&agent.Rows, "max-rows", 0, "the most rows that a script may give, `N`; 0: as many as its recipe says")
 	f.BoolVar(&disarm, "disarm", false, "end the agent that has the folder, and all that it does")
 	f.StringVar(&db, "db", "", "register in the database of a fleet, `METHOD,...` of its servers (docs/fleet.md)")
 	f.StringVar(&rest, "rest", "", "be no agent, and serve requests for traces of a fleet over HTTP at `METHOD,...` "+

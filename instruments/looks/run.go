@@ -133,6 +133,9 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 	if look.MaxTime > 0 {
 		p.Limits.Time = look.MaxTime
 	}
+	if rows := p.Limits.WithDefaults().Rows; look.MaxRows > 0 && (rows < 0 || rows > look.MaxRows) {
+		p.Limits.Rows = look.MaxRows
+	}
 	var err error
 	if p.outside, err = outside.Parse(look.Allow); err != nil {
 		return nil, rows.Usage(err)

@@ -408,7 +408,7 @@ func (s *Session) rehearse(ctx context.Context, look *Look, sink *collector, p *
 // longerStop says what helps a script that took so long where the stop was too short.
 func (p *Plan) longerStop(took time.Duration) string {
 	var ways []string
-	if enough := rows.RoundUp(2 * max(took, p.MaxStop)); enough <= LongestStop {
+	if enough := rows.RoundUp(2 * max(took, p.MaxStop)); enough <= cmp.Or(p.Look.MostStop, LongestStop) {
 		ways = append(ways, fmt.Sprintf("allow a longer stop (--max-stop %s)", rows.DurationText(enough)))
 	}
 	if p.View != attach.Snapshot {

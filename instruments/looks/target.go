@@ -113,6 +113,8 @@ type Options struct {
 	MaxStop    time.Duration // 0: the recipe's
 	StopGiven  bool          // MaxStop was said, even if 0
 	MaxTime    time.Duration // of the script, stopped or not
+	MaxRows    int           // that it may give, whatever the recipe says; 0: as many as the recipe says
+	MostStop   time.Duration // for which the target may be held in any minute, whatever is asked for; 0: LongestStop
 	Wait       time.Duration // for another tracer to let the target go
 	Write, Yes bool
 	Ask        Asker // who is asked before a change, unless Yes; nil: nobody can be

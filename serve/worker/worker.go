@@ -42,12 +42,21 @@ type Task struct {
 	// Key is that of the tokens in what it shows, in hexadecimal, where several looks are to have the same; "": a new one.
 	Key string
 	// Allow is what the agent's configuration lets scripts reach outside of processes.
-	Allow []string
+	Allow  []string
+	Limits Limits
+}
+
+// Limits are those of the agent's for who asks.
+type Limits struct {
+	Stops  time.Duration // for which processes may be held in a minute; 0: as long as the command itself allows
+	Before time.Duration // for which the process was held in the last minute, by others for who asks
+	Rows   int           // that a script may give; 0: as many as its recipe says
 }
 
 // Spent is what a worker says at its end of what it cost.
 type Spent struct {
 	Stopped time.Duration `json:"stopped_ns"` // for how long it held processes
+	Lately  time.Duration `json:"lately_ns"`  // and in its last minute
 }
 
 // Is tells whether this process was started as a worker.
@@ -67,7 +76,11 @@ var (
 	redacted bool
 	key      string
 	allow    []string
+	limits   Limits
 )
+
+// OwnLimits are those of this process; in one that is no worker there are none.
+func OwnLimits() Limits { return limits }
 
 // Allow is what the agent's configuration lets scripts reach outside of processes.
 func Allow() []string { return allow }
@@ -136,7 +149,7 @@ func Become() error {
 		}
 	}
 	os.Args = append(os.Args[:1:1], t.Line...)
-	root, redacted, key, allow = t.Root, t.Redacted, t.Key, t.Allow
+	root, redacted, key, allow, limits = t.Root, t.Redacted, t.Key, t.Allow, t.Limits
 	return nil
 }
 
