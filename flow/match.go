@@ -20,8 +20,10 @@ type hop struct {
 	cookie    string
 	side      string
 	target    string
-	hash      string // "": it has no key
-	flow      string // "": not known, so far
+	hash      string   // "": it has no key
+	flow      string   // "": not known, so far
+	onward    []string // hashes of what it sent on; until its flow is known, they wait
+	sentOn    int      // how many of them were published
 	ambiguous bool
 	began     time.Time
 	arrived   time.Time

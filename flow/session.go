@@ -228,8 +228,14 @@ func (s *session) start(side string, t fleet.Target) *arming {
 			arm.When = append(arm.When, access.EgressPredicate)
 		}
 		show = slices.Concat(s.shown[side], s.exitParts)
+		if s.at() != "" { // it may be sent on from here
+			show = append(show, s.entryParts...)
+		}
 	}
 	slices.Sort(show)
+	if at := s.at(); at != "" && !slices.Contains(arm.Steps, at) {
+		arm.Steps = append(slices.Clone(arm.Steps), at)
+	}
 	if arm.Show = slices.Compact(show); len(arm.Show) == 0 {
 		arm.Show = []string{} // nothing, and not all arguments
 	}
@@ -307,9 +313,9 @@ func (one *arming) row(r Row) error {
 		delete(one.hops, r.Flow)
 		s.finish(h)
 	}
-	if opens && one.side == ingress && h.hash != "" {
+	if hash := s.sentOn(one.side, opens, r); hash != "" && len(h.onward) < mostOnward {
+		h.onward = append(h.onward, hash)
 		s.publish(h, now)
-		s.learn(s.match.enter(h.hash, h.flow, now))
 	}
 	return nil
 }
@@ -329,17 +335,12 @@ func (one *arming) crowded() {
 func (s *session) enter(one *arming, r Row, now time.Time) *hop {
 	h := &hop{cookie: randomText(8), side: one.side, target: one.target.Name + ":" + strconv.Itoa(one.target.PID),
 		began: s.a.now()}
-	parts := s.entryParts
 	if one.side == egress {
-		parts = s.exitParts
-	}
-	if text, ok := keyText(parts, r.Values); ok && s.key != nil {
-		h.hash = s.key.hash(text)
-	}
-	if one.side == egress {
-		if h.hash == "" {
+		text, ok := keyText(s.exitParts, r.Values)
+		if !ok || s.key == nil {
 			return nil
 		}
+		h.hash = s.key.hash(text)
 		s.match.leave(h, now)
 		s.learn([]*hop{h})
 		return h
@@ -444,6 +445,7 @@ func (s *session) learn(hops []*hop) {
 		case h.flow != "" && h.told == 0:
 			h.told, s.status.changed = toldFlow, true
 			s.status.matched++
+			s.publish(h, time.Now())
 		case h.told == 0:
 			continue
 		}

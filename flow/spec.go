@@ -66,6 +66,9 @@ type Access struct {
 
 // Key is by what a flow is known again where it leaves: Go expressions, or several with + between them.
 type Key struct {
+	// At is the function along the way that has what Ingress names, as where a message is sent on; "": where the flow
+	// enters. What leaves may be sent on in turn.
+	At      string `yaml:"at" json:"at,omitempty"`
 	Ingress string `yaml:"ingress" json:"ingress"`
 	Egress  string `yaml:"egress" json:"egress"`
 }
@@ -226,6 +229,10 @@ func (d *Device) check() error {
 		if k.Egress == "" {
 			d.Keys[i].Egress = k.Ingress
 		}
+		if at := strings.ReplaceAll(k.At, "(*", ""); strings.HasPrefix(at, "-") || strings.ContainsAny(at, ",* ") ||
+			len(at) > mostText {
+			return invalid("keys: %q is no function's name", k.At)
+		}
 		if _, err := d.Keys[i].canonical(d); err != nil {
 			return invalid("keys: %w", err)
 		}
@@ -378,6 +385,10 @@ func (r *Request) check(d *Device) error {
 	if err != nil {
 		return invalid("key: %w", err)
 	}
+	if key.At != "" && !slices.Contains(d.Steps, key.At) &&
+		!slices.ContainsFunc(d.Keys, func(k Key) bool { return k.At == key.At }) {
+		return invalid("key: at: the device has no step %q", key.At)
+	}
 	own := access.Predicate == "true" || access.EgressPredicate != ""
 	if !own && !slices.ContainsFunc(d.Keys, func(k Key) bool {
 		has, err := k.canonical(d)
@@ -401,7 +412,7 @@ func (k Key) canonical(d *Device) (Key, error) {
 	if len(in) != len(out) {
 		return k, fmt.Errorf("%q has %d parts and %q %d, so no two are the same", k.Ingress, len(in), k.Egress, len(out))
 	}
-	return Key{strings.Join(in, " + "), strings.Join(out, " + ")}, nil
+	return Key{k.At, strings.Join(in, " + "), strings.Join(out, " + ")}, nil
 }
 
 func keyTexts(keys []Key) string {
@@ -410,7 +421,11 @@ func keyTexts(keys []Key) string {
 	}
 	var all []string
 	for _, k := range keys {
-		all = append(all, k.Ingress+" -> "+k.Egress)
+		one := k.Ingress + " -> " + k.Egress
+		if k.At != "" {
+			one += " (at " + k.At + ")"
+		}
+		all = append(all, one)
 	}
 	return strings.Join(all, ", ")
 }

@@ -2,19 +2,13 @@ package flow
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"ri/fleet"
 	"ri/ovsdb"
 	"ri/ovsdb/client"
 )
-
-// publish has the keyed hash of a flow written where agents see it. a.mu is held.
-func (s *session) publish(h *hop, now time.Time) {
-	s.a.flows = append(s.a.flows, published{s, fleet.Row("id", h.flow, "trace", s.e.trace, "generation", s.e.generation,
-		"host", s.a.ID, "hash", h.hash, "time", h.began.UnixMilli(), "certificate", "", "signature", ""), now, false})
-	s.a.poke()
-}
 
 // watch follows what enters elsewhere, until the session ends.
 func (s *session) watch() {
@@ -70,7 +64,8 @@ func (s *session) elsewhere(r ovsdb.Row) {
 		return
 	}
 	s.told.add(id)
-	s.learn(s.match.enter(r["hash"].Text(), id, time.Now()))
+	flow, _, _ := strings.Cut(id, "/")
+	s.learn(s.match.enter(r["hash"].Text(), flow, time.Now()))
 }
 
 // recent are the last ids that were told of: at least mostEntered, twice as many at most.
