@@ -121,8 +121,8 @@ func (a *Agent) begin(ctx context.Context, e *enabling, d *Device, raw string, k
 		}
 	}
 	if r.Key != nil {
-		s.entryParts, _ = keyParts(r.Key.Ingress, d.Paths)
-		s.exitParts, _ = keyParts(r.Key.Egress, d.egressPaths())
+		s.entryParts, _ = keyParts(r.Key.Ingress, d.keyPaths(ingress))
+		s.exitParts, _ = keyParts(r.Key.Egress, d.keyPaths(egress))
 	}
 	return s
 }

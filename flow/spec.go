@@ -71,6 +71,8 @@ type Key struct {
 	At      string `yaml:"at" json:"at,omitempty"`
 	Ingress string `yaml:"ingress" json:"ingress"`
 	Egress  string `yaml:"egress" json:"egress"`
+	// Preset is the name of a key that is known, in the place of all that.
+	Preset string `yaml:"preset" json:"preset,omitempty"`
 }
 
 // Request is what is to be traced.
@@ -225,6 +227,11 @@ func (d *Device) check() error {
 	if len(d.Keys) > mostList {
 		return invalid("keys: it has %d entries, %d at most", len(d.Keys), mostList)
 	}
+	for i := range d.Keys {
+		if err := d.Keys[i].expand(); err != nil {
+			return err
+		}
+	}
 	for i, k := range d.Keys {
 		if k.Egress == "" {
 			d.Keys[i].Egress = k.Ingress
@@ -341,7 +348,10 @@ func (r *Request) complete() {
 	if r.Expires == "" {
 		r.Expires = DefaultExpiry.String()
 	}
-	if r.Key != nil && r.Key.Egress == "" {
+	if r.Key == nil {
+		return
+	}
+	if err := r.Key.expand(); err == nil && r.Key.Egress == "" { // what is wrong is said when it is checked
 		r.Key.Egress = r.Key.Ingress
 	}
 }
@@ -381,6 +391,9 @@ func (r *Request) check(d *Device) error {
 	if r.Key == nil {
 		return nil
 	}
+	if err := r.Key.expand(); err != nil {
+		return err
+	}
 	key, err := r.Key.canonical(d)
 	if err != nil {
 		return invalid("key: %w", err)
@@ -401,18 +414,18 @@ func (r *Request) check(d *Device) error {
 
 // canonical is a key as it is compared with others.
 func (k Key) canonical(d *Device) (Key, error) {
-	in, err := keyParts(k.Ingress, d.Paths)
+	in, err := keyParts(k.Ingress, d.keyPaths(ingress))
 	if err != nil {
 		return k, fmt.Errorf("where flows enter: %w", err)
 	}
-	out, err := keyParts(k.Egress, d.egressPaths())
+	out, err := keyParts(k.Egress, d.keyPaths(egress))
 	if err != nil {
 		return k, fmt.Errorf("where flows leave: %w", err)
 	}
 	if len(in) != len(out) {
 		return k, fmt.Errorf("%q has %d parts and %q %d, so no two are the same", k.Ingress, len(in), k.Egress, len(out))
 	}
-	return Key{k.At, strings.Join(in, " + "), strings.Join(out, " + ")}, nil
+	return Key{At: k.At, Ingress: strings.Join(in, " + "), Egress: strings.Join(out, " + ")}, nil
 }
 
 func keyTexts(keys []Key) string {

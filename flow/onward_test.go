@@ -1,0 +1,78 @@
+package flow
+
+import (
+	"slices"
+	"testing"
+)
+
+const chainDevice = `
+name: chain
+where: ['module =~ gateway']
+egressWhere: ['module =~ store']
+ingress: ['main.(*Gateway).handle']
+egress: ['main.(*Store).serve']
+steps: ['main.*']
+paths: [r.id, m.id]
+egressPaths: [q.id]
+clear: [q.id]
+keys: [{at: 'net.(*Conn).send', ingress: m.id, egress: q.id}]
+tenants: {acme: {predicate: 'r.id > 0'}}
+`
+
+// TestOnward: a flow is known again by what it was sent on with, of several messages each, and from hop to hop, also
+// where a hop sends it on before it is known of which flow it is.
+func TestOnward(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	d, err := ReadDevice([]byte(chainDevice))
+	s.must(err)
+	s.must(s.admin.PutDevice(t.Context(), d))
+	gw, near, far := s.host("gw", "gateway"), s.host("near", "store"), s.host("far", "store")
+	for _, r := range []Request{{Key: &Key{Ingress: "m.id", Egress: "q.id"}},
+		{Key: &Key{At: "os.Exit", Ingress: "m.id", Egress: "q.id"}}} {
+		r.TenantID, r.Device = "acme", "chain"
+		if _, err := s.rest.Create(t.Context(), &r); err == nil {
+			t.Errorf("a key that the device doesn't have: %+v", r.Key)
+		}
+	}
+	tr, err := s.rest.Create(t.Context(), &Request{TenantID: "acme", Device: "chain", Show: []string{"q.id"},
+		Key: &Key{At: "net.(*Conn).send", Ingress: "m.id", Egress: "q.id"}})
+	s.must(err)
+	s.must(s.rest.Enable(t.Context(), "acme", tr.ID))
+	in, mid, out := s.armed(gw, 1)[0], s.armed(near, 1)[0], s.armed(far, 1)[0]
+	if !slices.Contains(in.Steps, "net.(*Conn).send") || !slices.Contains(mid.Show, "m.id") {
+		t.Errorf("armed %+v and %+v", in.Arm, mid.Arm)
+	}
+	send := func(by *tracer, flow int64, id string) {
+		by.rows <- Row{Flow: flow, What: whatStep, Func: "example.com/net.(*Conn).send", Values: map[string]any{"m.id": id}}
+	}
+	serve := func(by *tracer, flow int64, id string) {
+		by.rows <- Row{Flow: flow, What: whatEnter, Func: "main.(*Store).serve", Values: map[string]any{"q.id": id}}
+	}
+	// The last hop comes first, then the middle one, which sends on before anybody knows of the flow.
+	serve(out, 1, "c1")
+	out.rows <- Row{Flow: 1, What: whatLeave}
+	serve(mid, 1, "b1")
+	send(mid, 1, "c1")
+	mid.rows <- Row{Flow: 1, What: whatLeave}
+	serve(out, 2, "b2")
+	out.rows <- Row{Flow: 2, What: whatLeave}
+	serve(out, 3, "other")
+	in.rows <- Row{Flow: 1, What: whatEnter, Func: "main.(*Gateway).handle", Values: map[string]any{"r.id": "a"}}
+	send(in, 1, "b1")
+	send(in, 1, "b2")
+	in.rows <- Row{Flow: 1, What: whatLeave}
+	var flows []Seen
+	s.until("the flow has all of its hops", func() bool {
+		flows, err = s.rest.Flows(t.Context(), "acme", tr.ID)
+		s.must(err)
+		return len(flows) == 1 && len(flows[0].Hops) == 4
+	})
+	hosts := map[string]int{}
+	for _, h := range flows[0].Hops {
+		hosts[h.Host]++
+	}
+	if flows[0].Ambiguous || hosts["gw"] != 1 || hosts["near"] != 1 || hosts["far"] != 2 {
+		t.Errorf("the flow: %+v", flows[0])
+	}
+}
