@@ -76,7 +76,8 @@ func TestFlowsDNS(t *testing.T) {
 	s := startFlowSite(t, dnsDevice, func(s *flowSite) map[string]int {
 		pids := map[string]int{}
 		for name, text := range map[string]string{
-			"up":   fmt.Sprintf(".:%d {\n bind 127.0.0.1\n template IN A . {\n answer \"{{ .Name }} 60 IN A 10.0.0.1\"\n}\n}\n", up),
+			"up": fmt.Sprintf(".:%d {\n bind 127.0.0.1\n template IN A . {\n answer \"{{ .Name }} 60 IN A 10.0.0.1\"\n}\n}\n",
+				up),
 			"edge": fmt.Sprintf(".:%d {\n bind 127.0.0.1\n forward . 127.0.0.1:%d\n}\n", port, up),
 		} {
 			if err := os.Link(exe, s.file("dns-"+name)); err != nil {

@@ -48,7 +48,7 @@ type Member struct {
 	Beside func(context.Context, *client.Client)
 
 	Every time.Duration    // between two scans; 0: 3 seconds
-	Lease time.Duration    // for how long it is believed; 0: 60 seconds
+	Lease time.Duration    // for how long it is believed; 0: DefaultLease
 	Now   func() time.Time // nil: the clock
 
 	id     string
@@ -105,7 +105,7 @@ func (m *Member) Run(ctx context.Context) error {
 		m.Every = 3 * time.Second
 	}
 	if m.Lease == 0 {
-		m.Lease = 60 * time.Second
+		m.Lease = DefaultLease
 	}
 	if _, err := m.ID(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package flow
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 const chainDevice = `
@@ -75,4 +76,30 @@ func TestOnward(t *testing.T) {
 	if flows[0].Ambiguous || hosts["gw"] != 1 || hosts["near"] != 1 || hosts["far"] != 2 {
 		t.Errorf("the flow: %+v", flows[0])
 	}
+}
+
+// TestClocks: a host whose clock is seconds ahead has its flows followed, and it is told by how much.
+func TestClocks(t *testing.T) {
+	s := newSite(t)
+	s.define()
+	s.lease = 300 * time.Millisecond
+	s.rest.clocks.Lease = s.lease
+	go s.rest.Keep(t.Context())
+	ahead := func(h *host) { h.clock = 7 * time.Second }
+	gw, st := s.host("gw", "gateway"), s.host("st", "store", ahead)
+	tr := s.enabled(Request{Key: &Key{Ingress: "r.id", Egress: "q.id"}})
+	in, out := s.armed(gw, 1)[0], s.armed(st, 1)[0]
+	in.rows <- Row{Flow: 1, What: whatEnter, Values: map[string]any{"r.id": "a"}}
+	out.rows <- Row{Flow: 1, What: whatEnter, Values: map[string]any{"q.id": "a"}}
+	var flows []Seen
+	near := func(n *int64, want time.Duration) bool {
+		return n != nil && time.Duration(*n) <= want+time.Millisecond && time.Duration(*n) > want-2*time.Second
+	}
+	s.until("the clocks are known", func() bool {
+		var err error
+		flows, err = s.rest.Flows(t.Context(), "acme", tr.ID)
+		s.must(err)
+		return len(flows) == 1 && len(flows[0].Hops) == 2 && near(flows[0].Hops[0].ClockOffset, 0) &&
+			near(flows[0].Hops[1].ClockOffset, 7*time.Second)
+	})
 }

@@ -24,6 +24,7 @@ type site struct {
 	db    fleet.Database
 	admin *Store
 	rest  *Store
+	lease time.Duration // of agents; 0: as usual
 }
 
 func newSite(t *testing.T) *site {
@@ -228,7 +229,12 @@ func (s *site) host(name, module string, change ...func(*host)) *host {
 		defer h.mu.Unlock()
 		return slices.Clone(h.targets), nil
 	}
-	m := &fleet.Member{Database: s.db, Folder: filepath.Join(s.dir, name), Name: name, Version: "v1.4.0", Identity: who,
+	now := func() time.Time {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return time.Now().Add(h.clock)
+	}
+	m := &fleet.Member{Now: now, Lease: s.lease, Database: s.db, Folder: filepath.Join(s.dir, name), Name: name, Version: "v1.4.0", Identity: who,
 		Labels: map[string]string{"env": "test"}, Say: say, Every: 50 * time.Millisecond, Scan: scan}
 	id, err := m.ID()
 	s.must(err)
@@ -240,11 +246,7 @@ func (s *site) host(name, module string, change ...func(*host)) *host {
 				}
 				return "token" + fmt.Sprint(len(text))
 			}
-		}, Log: h.log, Say: say, Every: 50 * time.Millisecond, Now: func() time.Time {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			return time.Now().Add(h.clock)
-		}}
+		}, Log: h.log, Say: say, Every: 50 * time.Millisecond, Now: now}
 	for _, f := range change {
 		f(h)
 	}

@@ -32,6 +32,7 @@ type Store struct {
 
 	client   *client.Client
 	mostHops int // that are read of a request
+	clocks   fleet.Clocks
 
 	making sync.Mutex // one request is made at a time
 

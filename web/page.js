@@ -428,12 +428,12 @@ function waterfall(f) {
     const took = (l) => (l.duration_ns || 0), from = (l) => at(l) - (l.what === "leave" ? took(l) : 0);
     let begin = wall(hop.time, base), over = begin;
     if (lines.length) { begin = Math.min(...lines.map(from)); over = Math.max(...lines.map(at)); }
-    const offset = hop.clockOffset || 0;
+    const offset = Math.abs(hop.clockOffset || 0) >= 1e8 ? hop.clockOffset : 0; // the estimate is some milliseconds off
     begin -= offset;
     over -= offset;
     if (entered === null) entered = begin;
     const moved = hop.side === "egress" && begin < entered ? entered - begin : 0;
-    const bar = { hop, begin: begin + moved, end: over + moved, moved, lines: [] };
+    const bar = { hop, offset, begin: begin + moved, end: over + moved, moved, lines: [] };
     for (const l of lines) if (l.what !== "enter" || lines.length === 1) bar.lines.push({ l, begin: from(l) - offset + moved, took: took(l) });
     bar.lines.sort((a, b) => a.begin - b.begin);
     bars.push(bar);
@@ -462,7 +462,7 @@ function draw(f, w) {
     const target = (b.hop.log || []).map((l) => l.target).find((t) => t) || "";
     rows.push(make("tr", { class: "hop " + kind }, make("td", null, `${b.hop.host} ${target}`), make("td", null, b.hop.side === "egress" ? "leaves" : "enters"),
       make("td", { class: "right" }, ns(b.begin)), make("td", { class: "right" }, ns(b.end - b.begin)), lane(b.begin, b.end - b.begin),
-      make("td", null, b.moved ? `its clock is ${ns(b.moved)} or more behind; shown as if it weren't` : b.hop.clockOffset ? `its clock is ${ns(Math.abs(b.hop.clockOffset))} ${b.hop.clockOffset > 0 ? "ahead" : "behind"}, which is taken off` : "")));
+      make("td", null, b.moved ? `its clock is ${ns(b.moved)} or more behind; shown as if it weren't` : b.offset ? `its clock is some ${ns(Math.abs(b.offset))} ${b.offset > 0 ? "ahead" : "behind"}, which is taken off` : "")));
     for (const { l, begin, took } of b.lines) {
       rows.push(make("tr", { class: kind }, make("td", { class: l.what === "leave" ? "in1" : "in2" }, l.func || (l.what === "go" ? "a goroutine is started" : l.what === "end" ? "its goroutine ends" : l.what)),
         make("td", null, `${l.what === "leave" ? "call" : l.what}${l.goroutine ? ` g${l.goroutine}` : ""}${l.started ? ` → g${l.started}` : ""}`),
