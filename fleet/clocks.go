@@ -12,8 +12,8 @@ import (
 const DefaultLease = 60 * time.Second
 
 // Clocks estimates how far the hosts' clocks are from the one here. An agent that renews its lease writes what time it
-// is there; how late that arrives is not known, so the least late of the last few counts. Lateness makes a clock seem to be
-// behind, by a few milliseconds where the database isn't busy.
+// is there; how late that arrives is not known, so the least late of the last few counts. Lateness makes a clock seem
+// to be behind, by a few milliseconds where the database isn't busy.
 type Clocks struct {
 	Lease time.Duration    // of the agents; 0: DefaultLease
 	Now   func() time.Time // nil: the clock

@@ -25,8 +25,8 @@ type Hop struct {
 	Rows      int64             `json:"rows"`
 	Log       []json.RawMessage `json:"log,omitempty"` // the first rows, where they were encrypted to who asks
 	Ambiguous bool              `json:"ambiguous,omitempty"`
-	// ClockOffset is by how much the host's clock is ahead of this server's, in nanoseconds, if that is known: an estimate,
-	// see [fleet.Clocks].
+	// ClockOffset is by how much the host's clock is ahead of this server's, in nanoseconds, if that is known: an
+	// estimate, see [fleet.Clocks].
 	ClockOffset *int64 `json:"clockOffset,omitempty"`
 }
 

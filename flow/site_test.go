@@ -234,7 +234,8 @@ func (s *site) host(name, module string, change ...func(*host)) *host {
 		defer h.mu.Unlock()
 		return time.Now().Add(h.clock)
 	}
-	m := &fleet.Member{Now: now, Lease: s.lease, Database: s.db, Folder: filepath.Join(s.dir, name), Name: name, Version: "v1.4.0", Identity: who,
+	m := &fleet.Member{Now: now, Lease: s.lease, Database: s.db,
+		Folder: filepath.Join(s.dir, name), Name: name, Version: "v1.4.0", Identity: who,
 		Labels: map[string]string{"env": "test"}, Say: say, Every: 50 * time.Millisecond, Scan: scan}
 	id, err := m.ID()
 	s.must(err)
