@@ -148,7 +148,7 @@ func (f *fallible) good(before, to string) error {
 	out, err := exec.Command(f.ri, "--at", f.wire.at, "log", "--json").Output()
 	var entries []struct{ Comment, State, Today string }
 	if err == nil {
-		err = json.Unmarshal(out, &entries)
+		err = json.Unmarshal(out, &struct{ Rows any }{&entries})
 	}
 	if err != nil {
 		return fmt.Errorf("ri log --at: %v: %s", err, out)

@@ -77,7 +77,7 @@ func TestViewerOnTheWire(t *testing.T) {
 		{"show", ":tells-error"}}
 	out, _ := runRi(t, 0, "recipes", "--json", "-p", fmt.Sprint(p.pid))
 	var list []listed
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
+	if err := json.Unmarshal([]byte(out), &struct{ Rows any }{&list}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range list {

@@ -128,14 +128,8 @@ func askAgent(asked *request.Request, at string) (int, error) {
 	if terminals.In || terminals.Out || terminals.Err {
 		asked.Terminal = &terminals
 	}
-	opt := client.Options{Version: commands.OwnVersion(), Say: func(text string) { fmt.Fprintln(stderr, text) }}
-	if slices.ContainsFunc(place.Methods, func(m method.Method) bool { return m.TLS }) {
-		if opt.Identity, err = ownIdentity(place.TLS); err != nil {
-			return 0, rows.Refused(err)
-		}
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	c, err := client.Dial(ctx, place.Methods, opt)
+	c, err := dialAgent(ctx, place, func(text string) { fmt.Fprintln(stderr, text) })
 	if ctx.Err() != nil {
 		err = context.Canceled
 	}
@@ -145,6 +139,17 @@ func askAgent(asked *request.Request, at string) (int, error) {
 	}
 	defer c.Close()
 	return c.Run(context.Background(), asked, streams)
+}
+
+func dialAgent(ctx context.Context, place method.Place, say func(string)) (*client.Client, error) {
+	opt := client.Options{Version: commands.OwnVersion(), Say: say}
+	if slices.ContainsFunc(place.Methods, func(m method.Method) bool { return m.TLS }) {
+		var err error
+		if opt.Identity, err = ownIdentity(place.TLS); err != nil {
+			return nil, rows.Refused(err)
+		}
+	}
+	return client.Dial(ctx, place.Methods, opt)
 }
 
 // tlsVariable names the file of who one is, for TLS.

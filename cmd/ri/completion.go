@@ -11,6 +11,7 @@ import (
 	"ri/instruments/commands"
 	"ri/instruments/console"
 	"ri/instruments/rows"
+	"ri/serve/request"
 )
 
 func newCompletion() *cobra.Command {
@@ -64,7 +65,10 @@ fi
 func (o *options) completeWords(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		if c.Flags().Lookup("pid") != nil {
-			_ = c.RegisterFlagCompletionFunc("pid", completePIDs) // fails for flags that aren't there
+			_ = c.RegisterFlagCompletionFunc("pid", o.completePIDs) // fails for flags that aren't there
+		}
+		if c.InheritedFlags().Lookup("at") != nil {
+			_ = c.RegisterFlagCompletionFunc("at", completeHosts)
 		}
 		if c.Flags().Lookup("view") != nil {
 			_ = c.RegisterFlagCompletionFunc("view", cobra.FixedCompletions([]string{"live", "snapshot", "stopped"},
@@ -76,7 +80,7 @@ func (o *options) completeWords(root *cobra.Command) {
 		switch c.Name() {
 		case "attach", "watch":
 			if c.ValidArgsFunction == nil {
-				c.ValidArgsFunction = completePIDs
+				c.ValidArgsFunction = o.completePIDs
 			}
 		case "run", "show":
 			c.ValidArgsFunction = o.completeRecipe
@@ -105,26 +109,50 @@ func completeFiles(ends ...string) cobra.CompletionFunc {
 	}
 }
 
-// completePIDs are the Go processes, with their names.
-func completePIDs(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
+// completePIDs are the Go processes, with their names: here, or where --at says.
+func (o *options) completePIDs(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
+	if at := o.atGiven(); at != "" {
+		var list []struct {
+			PID  int
+			Name request.Bytes // any bytes
+			Go   string
+		}
+		askWords(at, &list, request.Request{Command: []string{"ps"}})
+		for _, p := range list {
+			words = append(words, fmt.Sprintf("%d\t%s %s", p.PID, string(p.Name), p.Go))
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
 	for _, p := range commands.ProcessIDs() {
 		words = append(words, fmt.Sprintf("%d\t%s %s", p.PID, p.Name, p.GoVersion))
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
+// recipeWords are the recipes, or the parameters of one, in this catalogue.
+func (o *options) recipeWords(recipe string) []string {
+	c, _, err := o.quietCatalogue()
+	switch {
+	case err != nil:
+		return nil
+	case recipe == "":
+		return c.RecipeWords()
+	}
+	return console.ParameterWords(c, recipe)
+}
+
 // completeRecipe completes a recipe's name, and then its parameters.
 func (o *options) completeRecipe(cmd *cobra.Command, args []string, typed string) (words []string,
 	_ cobra.ShellCompDirective) {
-	c, _, err := o.quietCatalogue()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	if len(args) == 0 && (strings.HasPrefix(typed, ".") || strings.Contains(typed, "/")) {
+		return []string{"lua"}, cobra.ShellCompDirectiveFilterFileExt
+	}
+	known := o.recipeWords
+	if at := o.atGiven(); at != "" {
+		known = func(name string) []string { return o.recipeWordsAt(at, name) }
 	}
 	if len(args) == 0 {
-		if strings.HasPrefix(typed, ".") || strings.Contains(typed, "/") {
-			return []string{"lua"}, cobra.ShellCompDirectiveFilterFileExt
-		}
-		return c.RecipeWords(), cobra.ShellCompDirectiveNoFileComp
+		return known(""), cobra.ShellCompDirectiveNoFileComp
 	}
 	if cmd.Name() == "show" {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -134,7 +162,7 @@ func (o *options) completeRecipe(cmd *cobra.Command, args []string, typed string
 		name, _, _ := strings.Cut(a, "=")
 		given[name] = true
 	}
-	for _, w := range console.ParameterWords(c, args[0]) {
+	for _, w := range known(args[0]) {
 		if name, _, _ := strings.Cut(w, "="); !given[name] {
 			words = append(words, w)
 		}

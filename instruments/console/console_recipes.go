@@ -30,19 +30,32 @@ func ParameterWords(c *recipes.Catalogue, recipe string) (words []string) {
 		return nil
 	}
 	for _, p := range script.Header.Params {
-		values := p.Values
-		if p.Type == lang.ParamBool {
-			values = []string{"true", "false"}
-		}
-		if p.Type == lang.ParamString {
-			values = nil // which a part of is enough
-		}
-		if len(values) == 0 {
-			words = append(words, p.Name+"=")
-		}
-		for _, v := range values {
-			words = append(words, p.Name+"="+v)
-		}
+		words = append(words, Parameter{p.Name, p.Type, p.Values}.Words()...)
+	}
+	return words
+}
+
+// Parameter is what completion needs to know of one.
+type Parameter struct {
+	Name   string
+	Type   lang.ParamType
+	Values []string
+}
+
+// Words are what can stand for it.
+func (p Parameter) Words() (words []string) {
+	values := p.Values
+	switch p.Type {
+	case lang.ParamBool:
+		values = []string{"true", "false"}
+	case lang.ParamString:
+		values = nil // which a part of is enough
+	}
+	if len(values) == 0 {
+		return []string{p.Name + "="}
+	}
+	for _, v := range values {
+		words = append(words, p.Name+"="+v)
 	}
 	return words
 }

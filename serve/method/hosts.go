@@ -43,6 +43,16 @@ func HostsFile() string {
 	return ""
 }
 
+// Names are those of HostsFile, for completion; none where it can't be read.
+func Names() []string {
+	var hosts map[string]host
+	data, err := files.ReadBelieved(HostsFile(), files.MaxText)
+	if err != nil || yaml.Unmarshal(data, &hosts) != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(hosts))
+}
+
 // Find reads methods, or a name of hosts.yaml.
 func Find(text string) (Place, error) {
 	if strings.Contains(text, ":") {
