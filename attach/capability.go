@@ -162,6 +162,14 @@ type Connected interface {
 	EndConnection(d Descriptor, reset bool) error
 }
 
+// Related is a process among others.
+type Related interface {
+	// OtherEnds tells who has the other ends of descriptors, by descriptor. One that isn't among them has none, or it
+	// isn't known; one without anybody has one that nobody holds. unread: processes that couldn't be looked into.
+	OtherEnds(list []Descriptor) (ends map[int][]End, unread int, err error)
+	Children() ([]Child, error)
+}
+
 // Interruptible is a process in which threads may notice a stop.
 type Interruptible interface {
 	// OwnCode says where the Go code lies, whose system calls may be interrupted. Views taken from then on tell others'

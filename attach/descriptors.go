@@ -2,6 +2,7 @@ package attach
 
 import (
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,4 +42,20 @@ func FlagNames(flags int) string {
 		}
 	}
 	return strings.Join(names, "|")
+}
+
+// End is who has the other end of a pipe or a connection.
+type End struct {
+	PID  int
+	Name string // of the process, as the kernel has it
+	FD   int
+}
+
+// Child is a child process.
+type Child struct {
+	PID     int
+	Name    string // as the kernel has it
+	State   string // as of proc_pid_stat(5): R, S, D, Z (it has ended, and nobody has waited for it), T, ...
+	Started time.Time
+	Command []string
 }

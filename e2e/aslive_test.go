@@ -296,7 +296,8 @@ func answersAlike(t *testing.T, pid int) {
 }
 
 var ageing = map[string][]string{
-	"conns":           {"deadline"},
+	"conns":           {"deadline", "other", "others"},
+	"files":           {"other", "others"}, // who else there is isn't recorded
 	"timers":          {"due"},
 	"goroutines":      {"wait"},
 	"channels":        {"wait"},

@@ -15,7 +15,7 @@ import (
 // Of a core there is no kernel to ask: what only it knows is missing. Times are reckoned from the moment of the look,
 // which goes on for a live process that stands still.
 var onlyLive = map[string][]string{
-	"conns":           {"rx", "tx", "state", "deadline"},
+	"conns":           {"rx", "tx", "state", "deadline", "other", "others"},
 	"timers":          {"due"},
 	"goroutines":      {"wait"},
 	"channels":        {"wait"},

@@ -90,6 +90,19 @@ func (p *Process) Descriptors() ([]attach.Descriptor, error) {
 	return all, nil
 }
 
+// OtherEnds implements Related.
+func (p *Process) OtherEnds(list []attach.Descriptor) (map[int][]attach.End, int, error) {
+	return proc.OtherEnds(p.pid, list)
+}
+
+// Children implements Related.
+func (p *Process) Children() ([]attach.Child, error) {
+	if err := p.checkIdentity(); err != nil {
+		return nil, err
+	}
+	return proc.Children(p.pid)
+}
+
 // EndConnection ends a connection of the process, without a stop, through a duplicate of its descriptor
 // (pidfd_getfd(2), Linux 5.6). The program's descriptor stays open: its reads and writes see the end. reset sends a RST
 // (connect(2) with AF_UNSPEC dissolves the connection), so that the peer's see ECONNRESET; else both directions are

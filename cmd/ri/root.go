@@ -36,7 +36,7 @@ func newRoot() *rootCommand {
 				o.look.StopGiven = f.Changed
 			}
 			o.command = strings.TrimPrefix(cmd.CommandPath(), "ri ")
-			o.look.Ask = asker()
+			o.look.Ask, o.look.Alone = asker(), worker.Root() != ""
 			o.look.MaxRows, o.look.MostStop = worker.OwnLimits().Rows, worker.OwnLimits().Stops
 			if cmd.Flags().Lookup("precopy") != nil {
 				o.settings()

@@ -57,7 +57,8 @@ func (h *Host) openFunctions() {
 		// the whole heap
 		"heap": h.riHeap, "spans": h.riSpans, "finalizing": h.riFinalizing,
 		// the program
-		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "usage": h.riUsage, "cpu": h.riCPU, "polled": h.riPolled,
+		"nanotime": h.riNanotime, "descriptors": h.riDescriptors, "ends": h.riEnds,
+		"children": h.riChildren, "usage": h.riUsage, "cpu": h.riCPU, "polled": h.riPolled,
 		"target": h.riTarget, "buildinfo": h.riBuildInfo,
 	} {
 		h.setFunction(ri, name, f, true)

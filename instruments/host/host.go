@@ -50,6 +50,10 @@ type Options struct {
 	Usage func() (attach.Usage, error)
 	// Connections reads the process's descriptors and ends connections; nil: there is no process.
 	Connections attach.Connected
+	// Related tells of other processes; nil: there is no process.
+	Related attach.Related
+	// Elsewhere tells which goroutines of another Go program wait for which descriptors; nil: it may not be asked.
+	Elsewhere func(pid int) (map[int]Waiting, error)
 	// Bulk is asked by a binding that needs the whole heap, before it reads: true if the view has all private writable
 	// memory (a copy of all of it, a core, a stopped or live process). False if not yet: in a rehearsal, or on a copy of
 	// some pages. Then the wish is noted, the next copy has all, the run is repeated on that, and what the binding gives

@@ -78,8 +78,8 @@ func CompileExpression(name, source string) (*Script, error) {
 // withoutSymbols are the functions of ri that work on a program without debug information; all others name
 // variables or types, or read by them.
 var withoutSymbols = []string{
-	"again", "atlimit", "bit", "buildinfo", "checked",
-	"cmp", "cpu", "decode", "descriptors", "duration", "emit", "finding", "float",
+	"again", "atlimit", "bit", "buildinfo", "checked", "children",
+	"cmp", "cpu", "decode", "descriptors", "duration", "emit", "ends", "finding", "float",
 	"hex", "int", "json", "leaveout", "log", "masked", "match", "memo", "memory", "now", "params", "progress", "sample",
 	"target", "token",
 }

@@ -270,6 +270,17 @@ end`, "true", GroupHeap},
 		"The process's open file descriptors and sockets, from /proc: of the moment of the call, not of the look. Where " +
 			"they can't be had, as of a core, an empty list, and why.",
 		`local all, why = ri.descriptors(); print(#all, why)`, "", GroupProgram},
+	{"ri.ends", "(): table, string?",
+		"Who has the other ends of the process's pipes and connections: by descriptor, a list of {pid: int, name, fd: int, " +
+			"itself: boolean, goroutine?: int, func?}. Of a pipe these are who writes what it reads, or reads what it writes; " +
+			"of a TCP connection or a Unix socket who has its peer, if it is on this machine. goroutine waits there, if the " +
+			"other is a Go program. A descriptor that isn't there has no other end, or it isn't known; an empty list means " +
+			"that nobody holds it any more, as far as ri may see. Where it can't be had, an empty table, and why.",
+		`local ends, why = ri.ends(); print(type(ends), why)`, "", GroupProgram},
+	{"ri.children", "(): {pid: int, name, state, started, command: string[]}[], string?",
+		"The process's children, those too that have ended and that nobody has waited for (state Z). Where they can't be " +
+			"had, an empty list, and why.",
+		`local all, why = ri.children(); print(#all, why)`, "", GroupProgram},
 	{"ri.usage", "(): {at, resident: int, file: int, swap: int, threads: int, cpu, max_descriptors: int}?, string?",
 		"What the kernel accounts to the process, from /proc, at the moment of the call: bytes in memory, of them those " +
 			"of files, CPU seconds since the start, the limit of descriptors (0: none). Where it can't be had, as of a core, " +

@@ -112,6 +112,7 @@ func (s *Session) runPlan(ctx context.Context, p *Plan, to rows.Listener, early 
 // options are those of the machine that runs a plan's script on a look.
 func (s *Session) options(p *Plan, look *Look, sink rows.Sink, notes notes) host.Options {
 	connected, _ := s.Target.(attach.Connected)
+	related, elsewhere := s.neighbours(p)
 	again := look.Again
 	if p.Once {
 		again = nil
@@ -137,6 +138,8 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, notes notes) host
 		Checked:     notes.checked,
 		CPU:         host.CPUSamplerOf(s.Target),
 		Connections: connected,
+		Related:     related,
+		Elsewhere:   elsewhere,
 		Hits:        s.hitsOf(p, sink, notes.leaveOut),
 		Usage:       usageOf(s.Target),
 	}

@@ -15,6 +15,7 @@ import (
 	"ri/attach/process"
 	"ri/attach/recorded"
 	"ri/files"
+	"ri/instruments/host"
 	"ri/instruments/rows"
 	"ri/record/format"
 	"ri/record/seal"
@@ -127,7 +128,9 @@ type Options struct {
 	Label          string   // of what is changed, in the journal
 	DryRun         bool     // only show what would be changed
 	// Budget is the most CPU time that what is traced may cost, in cores; 0: trace.DefaultBudget.
-	Budget     float64
+	Budget float64
+	// Alone says that no other program may be looked into, to tell who waits at the other end of a connection.
+	Alone      bool
 	IgnoreLock bool // read what a recipe's lock guards, whoever holds it
 }
 
@@ -172,9 +175,10 @@ type Session struct {
 	Info   rows.Program
 	Bias   uint64 // run-time address less the link-time address
 
-	Ends   string        // how the process ends, if it is dying
-	Kept   *memory       // what a console's lines share; nil: each run begins with its own
-	lender *symbols.File // whose names a stripped program is read by, or nil
+	Ends   string                       // how the process ends, if it is dying
+	Kept   *memory                      // what a console's lines share; nil: each run begins with its own
+	others map[int]map[int]host.Waiting // who waits in other programs, by pid and descriptor
+	lender *symbols.File                // whose names a stripped program is read by, or nil
 }
 
 // Process is the target as a trace takes it.

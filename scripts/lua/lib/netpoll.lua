@@ -142,4 +142,27 @@ function netpoll.purpose(g)
   return one.start.func
 end
 
+--- The other end of a descriptor in words, and who has it.
+-- @param ends table: as ri.ends gives it
+-- @param polled table: as netpoll.all gives it
+-- @param fd int
+-- @return string?, table?
+function netpoll.other(ends, polled, fd)
+  local all = ends[fd]
+  if not all then return nil end
+  if #all == 0 then return "nobody (that ri may see)", {} end
+  for _, e in ipairs(all) do
+    if e.itself then
+      local one = polled[e.fd]
+      local g = one and (one.reader or one.writer)
+      e.goroutine, e.func = g and g.goid or nil, netpoll.purpose(g)
+    end
+  end
+  local e = all[1]
+  local text = e.itself and ("itself fd %d"):format(e.fd) or ("%s %d fd %d"):format(e.name, e.pid, e.fd)
+  if e.goroutine then text = ("%s, goroutine %s"):format(text, tostring(e.goroutine)) end
+  if e.func and not e.itself then text = text .. " in " .. e.func end
+  return #all > 1 and ("%s, and %d more"):format(text, #all - 1) or text, all
+end
+
 return netpoll
