@@ -202,7 +202,7 @@ func (s *session) processes(ctx context.Context) (map[string]string, error) {
 		PID  int           `json:"pid"`
 		Name request.Bytes `json:"name"` // which may be anything
 	}
-	if err := json.Unmarshal(text, &list); err != nil {
+	if err := json.Unmarshal(text, &struct{ Rows any }{&list}); err != nil {
 		return nil, failure(fmt.Errorf("the list of processes: %w", err))
 	}
 	found := map[string]string{}
