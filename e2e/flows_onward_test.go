@@ -45,7 +45,7 @@ func (s *flowSite) flowsOf(trace string, flows, hops int) []flowSeen {
 		text, _ := json.Marshal(all)
 		var hosts []hostState
 		s.ask("GET", trace+"/hosts", "", &hosts)
-		s.t.Fatalf("%v: %s; hosts %+v", err, text, hosts)
+		s.t.Fatalf("%v: %.2000s; hosts %+v", err, text, hosts)
 	}
 	return all
 }
@@ -136,14 +136,14 @@ egress: ['net/http.serverHandler.ServeHTTP']
 steps: ['net/http/httputil.(*ReverseProxy).ServeHTTP']
 paths: [req.URL.Path]
 clear: [req.URL.Path]
-keys: [{preset: http-ports}]
+keys: [{preset: http-ports}, {preset: traceparent}]
 budget: 20%
 tenants:
-  acme: {predicate: 'contains(req.URL.Path, "/acme/")'}
+  acme: {predicate: 'contains(req.URL.Path, "/acme/")', egressPredicate: 'contains(req.URL.Path, "/acme/")'}
 `
 
 // TestFlowsProxy follows requests through a reverse proxy of the standard library to the two services behind it, by the
-// connections' ports.
+// connections' ports and by a header.
 func TestFlowsProxy(t *testing.T) {
 	needAttach(t)
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -172,21 +172,36 @@ func TestFlowsProxy(t *testing.T) {
 		front = at["front"]
 		return pids
 	})
-	trace := s.enabled(`{"device":"web","show":["req.URL.Path"],"key":{"preset":"http-ports"},"maxFlowsPerHost":30}`,
-		"at-front", "at-svc-a", "at-svc-b")
 	const each = 5
-	for i := range each {
-		for _, path := range []string{"/a/acme/", "/b/acme/", "/a/bolt/"} {
-			r, err := http.Get(fmt.Sprintf("http://%s%s%d", front, path, i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = io.Copy(io.Discard, r.Body)
-			if r.Body.Close(); err != nil || r.StatusCode != http.StatusOK {
-				t.Fatal(err, r.Status)
+	for _, preset := range []string{"http-ports", "traceparent"} {
+		trace := s.enabled(`{"device":"web","show":["req.URL.Path"],"key":{"preset":"`+preset+`"},"maxFlowsPerHost":30}`,
+			"at-front", "at-svc-a", "at-svc-b")
+		for i := range each {
+			for _, path := range []string{"/a/acme/", "/b/acme/", "/a/bolt/"} {
+				r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+front+path+fmt.Sprint(i), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// The other tenant's requests have the same, as any client may say it: the predicate tells them apart.
+				r.Header.Set("traceparent", fmt.Sprintf("00-%032x-%016x-01", i+1, len(path)*100+int(path[1])))
+				got, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = io.Copy(io.Discard, got.Body)
+				if got.Body.Close(); err != nil || got.StatusCode != http.StatusOK {
+					t.Fatal(err, got.Status)
+				}
 			}
 		}
+		s.throughProxy(trace, each)
 	}
+}
+
+// throughProxy waits until so many requests to each service were followed, and tells of those that went elsewhere.
+func (s *flowSite) throughProxy(trace string, each int) {
+	t := s.t
+	t.Helper()
 	for _, f := range s.flowsOf(trace, 2*each, 2) {
 		paths := map[string]bool{}
 		for _, h := range f.Hops {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,5 +105,55 @@ func TestTraceSwitch(t *testing.T) {
 		if len(found) != 10 {
 			t.Errorf("%s: %d rows: %s", value, len(found), said)
 		}
+	}
+}
+
+// TestTraceElements: headers of requests are tested and shown, in maps of one group and in tables of four.
+func TestTraceElements(t *testing.T) {
+	needAttach(t)
+	toolchains := []string{""}
+	if allVersions() {
+		toolchains = append(toolchains, "go1.24.6", "go1.25.3", "go1.27.3")
+	}
+	for _, toolchain := range toolchains {
+		t.Run("go"+strings.TrimPrefix(toolchain, "go"), func(t *testing.T) { traceElements(t, toolchain) })
+	}
+}
+
+func traceElements(t *testing.T, toolchain string) {
+	s := &flowSite{fleetSite: &fleetSite{t, t.TempDir()}}
+	cmd := exec.Command(testprogram.Build(t, "testdata/proxy", testprogram.Variant{Toolchain: toolchain}), "service",
+		"127.0.0.1:0")
+	at := s.listening(cmd)
+	const header = `req.Header["X-Id"][0]`
+	found, said := whileTraced(t, []string{"trace", "-p", fmt.Sprint(cmd.Process.Pid), "net/http.serverHandler.ServeHTTP",
+		"--when", `hasPrefix(` + header + `, "id-")`, "--show", "req.URL.Path", "--show", header, "--limit", "4"},
+		func(*exec.Cmd) {
+			for i, id := range []string{"", "id-1", "other", "id-3", "id-4", "id-5"} {
+				r, err := http.NewRequestWithContext(t.Context(), "GET", fmt.Sprintf("http://%s/%d", at, i), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for k := range 5 * i { // from a group to a table
+					r.Header.Set(fmt.Sprint("X-Other-", k), "other")
+				}
+				if id != "" {
+					r.Header.Set("X-Id", id)
+				}
+				got, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Body.Close()
+			}
+		})
+	var ids []string
+	for _, row := range found {
+		if path, shown := row["req.URL.Path"].(string); shown {
+			ids = append(ids, path+" "+fmt.Sprint(row[header]))
+		}
+	}
+	if want := []string{"/1 id-1", "/3 id-3", "/4 id-4", "/5 id-5"}; !slices.Equal(ids, want) {
+		t.Errorf("%q, not %q\n%s", ids, want, said)
 	}
 }

@@ -1,10 +1,35 @@
 package flow
 
 import (
+	"fmt"
 	"maps"
+	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 )
+
+// header is a key of a header of HTTP requests, as it was sent with net/http and came to a handler of it. Where it is
+// set anew for each request, as the parent in traceparent (W3C Trace Context), it tells requests apart.
+func header(name string) Key {
+	path := fmt.Sprintf("req.Header[%q][0]", textproto.CanonicalMIMEHeaderKey(name))
+	return Key{At: "net/http.(*persistConn).roundTrip", Ingress: path, Egress: path}
+}
+
+// headerName is a header that may be a key.
+var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+// presetOf gives a key that is known: of presets, traceparent, or header:NAME.
+func presetOf(name string) (Key, error) {
+	if k, known := presets[name]; known {
+		return k, nil
+	}
+	if of, found := strings.CutPrefix(name, "header:"); found && headerName.MatchString(of) {
+		return header(of), nil
+	}
+	return Key{}, invalid("preset: there is no %q: %s, header:NAME", name,
+		strings.Join(slices.Sorted(maps.Keys(presets)), ", "))
+}
 
 // presets are keys of libraries that many programs have. Where a flow enters doesn't matter for them: it is known again
 // by what it was sent on with.
@@ -21,6 +46,7 @@ var presets = map[string]Key{
 			"pc.conn.(*net.TCPConn).conn.fd.raddr.(*net.TCPAddr).Port + req.URL.Path",
 		Egress: "rw.(*http.response).conn.rwc.(*net.TCPConn).conn.fd.raddr.(*net.TCPAddr).Port + " +
 			"rw.(*http.response).conn.rwc.(*net.TCPConn).conn.fd.laddr.(*net.TCPAddr).Port + req.URL.Path"},
+	"traceparent": header("Traceparent"),
 }
 
 // expand puts a preset's own in its place.
@@ -28,9 +54,9 @@ func (k *Key) expand() error {
 	if k.Preset == "" {
 		return nil
 	}
-	p, known := presets[k.Preset]
-	if !known {
-		return invalid("preset: there is no %q: %s", k.Preset, strings.Join(slices.Sorted(maps.Keys(presets)), ", "))
+	p, err := presetOf(k.Preset)
+	if err != nil {
+		return err
 	}
 	for _, has := range [][2]string{{k.At, p.At}, {k.Ingress, p.Ingress}, {k.Egress, p.Egress}} {
 		if has[0] != "" && has[0] != has[1] {
@@ -49,7 +75,7 @@ func (d *Device) keyPaths(side string) []string {
 		paths = d.egressPaths()
 	}
 	for _, k := range d.Keys {
-		if p, known := presets[k.Preset]; known {
+		if p, err := presetOf(k.Preset); k.Preset != "" && err == nil {
 			text := p.Ingress
 			if side == egress {
 				text = p.Egress

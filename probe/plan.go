@@ -6,6 +6,7 @@ type Base struct {
 	N    int    // of Register: its DWARF number; of Item: the index of a Read of the same list that stands before
 	Off  int64  // of Item: where in the item's bytes the word stands; of Nth: where the first lies, from CFA on
 	Word uint64 // of Constant; of Nth: bytes of each
+	Elem *Elem  // of Element
 }
 
 // BaseKind is what a path starts from.
@@ -21,7 +22,29 @@ const (
 	EntryItem     // as Item, of the Reads of At
 	// Nth is the address of one of several that lie side by side in the frame: register N says which.
 	Nth
+	// Element is the address of a map's element. A map that is nil, or has no such key, is NilOnTheWay; one that has more
+	// groups than are searched, and none of these has the key, is Unreadable.
+	Element
 )
+
+// Elem is an element of a Swiss map (internal/runtime/maps of Go 1.24 to 1.27) by its key: of the header, a table and
+// a group it says where the words lie that lead to it. Where there are several tables the map is too large.
+type Elem struct {
+	Map  Word   // the address of its header
+	Key  []byte // at most MaxMapKey
+	Text bool   // keys are strings, else they are of as many bytes as Key has
+
+	Directory, Tables int64 // in the header: the address of the group, or of the tables' addresses; how many of these
+	Groups, Mask      int64 // in a table: the address of its groups; how many there are, less one
+	Group, Control    int64 // the size of a group; where in it the control bytes are
+	Keys, Elems       Slots
+}
+
+// Slots are the places of a group's keys or elements: the first, and how far it is from one to the next.
+type Slots struct{ First, Stride int64 }
+
+// GroupSlots is how many a group has.
+const GroupSlots = 8
 
 // Path leads to an address: it starts with a word, and each step adds an offset and loads the eight bytes there. The
 // address is what the last load gave, plus Last. A word on the way that is 0, the base's or one that was loaded, is
@@ -129,6 +152,8 @@ const (
 	MaxEvent   = 16 << 10 // bytes of all reads of one hit
 	MaxReads   = 512
 	MaxKeyText = 128 // bytes of all texts of a key together
+	MaxMapKey  = 64  // bytes of a map's key
+	MaxGroups  = 4   // of a map that are searched for a key: 32 places
 )
 
 // Plan is what is done at a site.

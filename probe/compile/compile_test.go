@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -181,7 +182,6 @@ func TestRefused(t *testing.T) {
 		{`a.Inner.M == 1`, `no field "M"`, values.ErrNoField},
 		{`a.Inner.N`, "no condition", values.ErrExpr},
 		{`a.Inner.N + 1 == 2`, "operator +", compile.ErrCannot},
-		{`a.Map["one"] == 1`, "hash function", compile.ErrCannot},
 		{`a.Words[number] == "x"`, "constant", compile.ErrCannot},
 		{`a.Text == a.Empty`, "two values of type string", compile.ErrCannot},
 		{`a.Text < "x"`, "no order", compile.ErrCannot},
@@ -308,4 +308,50 @@ func TestNotShown(t *testing.T) {
 			t.Errorf("%s, want %s", text, want)
 		}
 	}
+}
+
+// TestElements: elements of small maps are conditions, and are taken along; what isn't there, and what is too large to be
+// searched, is neither true nor false.
+func TestElements(t *testing.T) {
+	testprogram.Each(t, func(t *testing.T, v testprogram.Variant) {
+		s := open(t, v)
+		m := s.Value(t, "main.all.Map")
+		if l, err := s.Space.MapLayout(m.Type); err != nil {
+			t.Fatal(err)
+		} else if !l.Swiss {
+			_, err := compile.Compile(&s.scope, compile.Wanted{When: []string{`a.Map["one"] == 1`}})
+			if !errors.Is(err, compile.ErrCannot) {
+				t.Errorf("a map with buckets: %v", err)
+			}
+			return
+		}
+		for expr, want := range map[string]outcome{
+			`a.Map["one"] == 1`: yes, `a.Map["two"] == 1`: no, `a.Map["six"] == 1`: undecided, `a.NoMap["one"] == 1`: undecided,
+			`a.Map[""] == 0`: undecided, `a.Deep["leaf"].N == -7`: yes, `a.Deep["leaf"].Name == "leaf"`: yes,
+			`a.Many[-11] == "many-11"`: yes, `hasSuffix(a.Many[11], "11")`: yes, `a.Many[-12] == ""`: undecided,
+			`a.Many[100] == ""`: undecided, `a.Grown["key7"] == 7`: undecided,
+			`a.Map["six"] == 1 || a.Map["one"] == 1`: yes, `a.Map["six"] == 1 && a.Map["one"] == 2`: no,
+		} {
+			if _, got, _ := s.program(t, compile.Wanted{When: []string{expr}, Show: []string{}}); got != want {
+				t.Errorf("%s: %v, not %v", expr, got, want)
+			}
+		}
+		for expr, want := range map[string]string{`a.Map["two"]`: "2", `a.Many[3]`: `"many3"`, `a.Deep["leaf"].N`: "-7",
+			`a.Map["six"]`: "no such key", `a.Grown["key7"]`: "more than the 32 places"} {
+			p, _, ev := s.program(t, compile.Wanted{Show: []string{expr}})
+			value := p.Entry(ev)[0]
+			text := fmt.Sprint(value.Err)
+			if value.Err == nil {
+				text = value.Value.Dump(p.Dump())
+			}
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %s, not %s", expr, text, want)
+			}
+		}
+		for _, expr := range []string{`a.Map[1] == 1`, `a.Map[a.Text] == 1`, `a.Many[70000] == ""`, `a.Many["x"] == ""`} {
+			if _, err := compile.Compile(&s.scope, compile.Wanted{When: []string{expr}}); err == nil {
+				t.Errorf("%s compiles", expr)
+			}
+		}
+	})
 }

@@ -43,12 +43,62 @@ func (m *machine) base(b probe.Base) (uint64, state) {
 	case probe.EntryItem:
 		b.Kind = probe.Item
 		return m.entry.base(b)
+	case probe.Element:
+		return m.element(b.Elem)
 	}
 	p := m.pieces[b.N]
 	if p.State != probe.Captured && p.State != probe.Truncated || b.Off+8 > int64(len(p.Data)) {
 		return 0, probe.Unwanted
 	}
 	return binary.LittleEndian.Uint64(p.Data[b.Off:]), probe.Captured
+}
+
+func (m *machine) element(e *probe.Elem) (uint64, state) {
+	header, st := m.word(e.Map)
+	if st != probe.Captured || header == 0 {
+		return 0, max(st, probe.NilOnTheWay)
+	}
+	word := func(addr uint64, off int64) uint64 {
+		b, got := m.load(addr+uint64(off), 8)
+		if got != probe.Captured {
+			st = got
+			return 0
+		}
+		return binary.LittleEndian.Uint64(b)
+	}
+	group, groups := word(header, e.Directory), uint64(1)
+	if group == 0 {
+		return 0, probe.NilOnTheWay
+	}
+	if tables := word(header, e.Tables); tables == 1 {
+		table := word(group, 0)
+		group, groups = word(table, e.Groups), word(table, e.Mask)+1
+	} else if tables > 1 {
+		return 0, probe.Unreadable
+	}
+	for i := range min(groups, probe.MaxGroups) {
+		for slot := range int64(probe.GroupSlots) {
+			at := group + i*uint64(e.Group)
+			if word(at, e.Control)>>(8*slot)&0x80 != 0 {
+				continue
+			}
+			place := at + uint64(e.Keys.First+slot*e.Keys.Stride)
+			size := len(e.Key)
+			if e.Text {
+				if word(place, 8) != uint64(size) {
+					continue
+				}
+				place = word(place, 0)
+			}
+			if key, got := m.load(place, size); got == probe.Captured && bytes.Equal(key, e.Key) && st == probe.Captured {
+				return at + uint64(e.Elems.First+slot*e.Elems.Stride), probe.Captured
+			}
+		}
+	}
+	if groups > probe.MaxGroups || st != probe.Captured {
+		return 0, probe.Unreadable
+	}
+	return 0, probe.NilOnTheWay
 }
 
 func (m *machine) path(p probe.Path) (uint64, state) {

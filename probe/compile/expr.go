@@ -249,7 +249,7 @@ func (c *compiler) index(n *ast.IndexExpr) (operand, error) {
 		}
 	}
 	if x.t.Kind == reflect.Map {
-		return operand{}, c.cannot(n, "a map's element takes its hash function")
+		return c.element(n, x)
 	}
 	at, err := c.expr(n.Index)
 	if err != nil {

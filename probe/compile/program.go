@@ -242,7 +242,7 @@ func (p *Program) value(in *side, s *shown, pieces []probe.Piece, registers map[
 		return space.Local(nil, s.t), nil
 	}
 	if s.spot.pieces == nil {
-		piece, err := p.piece(s.reads[0], pieces)
+		piece, err := p.piece(s.reads[0], pieces, s.spot.path.Base.Kind == probe.Element)
 		if err != nil {
 			return values.Value{}, err
 		}
@@ -267,7 +267,7 @@ func (p *Program) value(in *side, s *shown, pieces []probe.Piece, registers map[
 			}
 			b = data[8:16]
 		default:
-			piece, err := p.piece(s.reads[i], pieces)
+			piece, err := p.piece(s.reads[i], pieces, false)
 			if err != nil {
 				return values.Value{}, err
 			}
@@ -289,7 +289,7 @@ func (p *Program) value(in *side, s *shown, pieces []probe.Piece, registers map[
 }
 
 // piece is what a read captured, or why it didn't.
-func (p *Program) piece(read int, pieces []probe.Piece) (*probe.Piece, error) {
+func (p *Program) piece(read int, pieces []probe.Piece, elem bool) (*probe.Piece, error) {
 	if read < 0 {
 		return nil, fmt.Errorf("%w: the hit's %d bytes were full", ErrNotCaptured, p.limits.Bytes)
 	}
@@ -300,8 +300,15 @@ func (p *Program) piece(read int, pieces []probe.Piece) (*probe.Piece, error) {
 	case probe.Captured, probe.Truncated:
 		return piece, nil
 	case probe.NilOnTheWay:
+		if elem {
+			return nil, fmt.Errorf("the map has no such key, or a pointer on the way is %w", values.ErrNil)
+		}
 		return nil, fmt.Errorf("a pointer on the way is %w", values.ErrNil)
 	case probe.Unreadable:
+		if elem {
+			return nil, fmt.Errorf("%w: the map has more than the %d places that are searched, or memory on the way can't be "+
+				"read", ErrNotCaptured, probe.MaxGroups*probe.GroupSlots)
+		}
 		return nil, fmt.Errorf("unreadable at %#x: %w", piece.Addr, ErrNotCaptured)
 	}
 	return nil, fmt.Errorf("%w: it isn't there", ErrNotCaptured)

@@ -129,6 +129,11 @@ func (g *generator) base(b probe.Base, to asm.Register, f fails) {
 		g.load(asm.R2, frame, g.slots.cfa)
 		g.add(asm.Add.Reg(to, asm.R2))
 		g.plus(to, b.Off)
+	case probe.Element:
+		g.element(b.Elem, f)
+		if to != scratch {
+			g.mov(to, scratch)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (k *conditioner) text(t probe.Text, e ends) {
 }
 
 // same falls through where bytes in memory are those of a literal.
-func (k *conditioner) same(literal []byte, at asm.Register, off int, no label) {
+func (k *generator) same(literal []byte, at asm.Register, off int, no label) {
 	for i := 0; i < len(literal); {
 		size := 8
 		for size > len(literal)-i {

@@ -79,6 +79,8 @@ type All struct {
 	Map     map[string]int
 	NoMap   map[string]int
 	Deep    map[string]*Inner
+	Many    map[int16]string // in a table
+	Grown   map[string]int   // more than is searched
 	Chan    chan int
 	Err     error
 	NoErr   error
@@ -117,6 +119,8 @@ var all = &All{
 	At:      time.Unix(1700000000, 0),
 	Map:     map[string]int{"one": 1, "two": 2},
 	Deep:    map[string]*Inner{"leaf": leaf},
+	Many:    map[int16]string{},
+	Grown:   map[string]int{},
 	Chan:    make(chan int, 3),
 	Err:     errors.New("no such order"),
 	Wrapped: fmt.Errorf("reading: %w", io.EOF),
@@ -158,6 +162,13 @@ func main() {
 	a := all
 	a.Chan <- 1
 	a.Count.Store(9)
+	for i := 0; i < 5000; i++ {
+		a.Grown[fmt.Sprint("key", i)] = i
+		if i < 24 {
+			a.Many[int16(i-12)] = fmt.Sprint("many", i-12)
+		}
+	}
+	delete(a.Many, -12)
 	if a.Square.Area()+a.Circle.Area() < 1 || large.First+large.A+large.B+large.C+large.D < 1 {
 		panic("no area")
 	}
