@@ -108,7 +108,7 @@ func TestTraceSwitch(t *testing.T) {
 	}
 }
 
-// TestTraceElements: headers of requests are tested and shown, in maps of one group and in tables of four.
+// TestTraceElements: headers of requests are tested and shown, in maps of one group and in tables.
 func TestTraceElements(t *testing.T) {
 	needAttach(t)
 	toolchains := []string{""}

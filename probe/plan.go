@@ -153,7 +153,7 @@ const (
 	MaxReads   = 512
 	MaxKeyText = 128 // bytes of all texts of a key together
 	MaxMapKey  = 64  // bytes of a map's key
-	MaxGroups  = 4   // of a map that are searched for a key: 32 places
+	MaxGroups  = 8   // of a map that are searched for a key: 64 places
 )
 
 // Plan is what is done at a site.

@@ -310,8 +310,8 @@ func TestNotShown(t *testing.T) {
 	}
 }
 
-// TestElements: elements of small maps are conditions, and are taken along; what isn't there, and what is too large to be
-// searched, is neither true nor false.
+// TestElements: elements of small maps are conditions, and are taken along; what isn't there, and what is too large to
+// be searched, is neither true nor false.
 func TestElements(t *testing.T) {
 	testprogram.Each(t, func(t *testing.T, v testprogram.Variant) {
 		s := open(t, v)
@@ -337,7 +337,7 @@ func TestElements(t *testing.T) {
 			}
 		}
 		for expr, want := range map[string]string{`a.Map["two"]`: "2", `a.Many[3]`: `"many3"`, `a.Deep["leaf"].N`: "-7",
-			`a.Map["six"]`: "no such key", `a.Grown["key7"]`: "more than the 32 places"} {
+			`a.Map["six"]`: "no such key", `a.Grown["key7"]`: "more than the 64 places"} {
 			p, _, ev := s.program(t, compile.Wanted{Show: []string{expr}})
 			value := p.Entry(ev)[0]
 			text := fmt.Sprint(value.Err)
