@@ -152,7 +152,7 @@ func (f *File) Inlined(pc uint64) (calls []InlinedCall, ranges []InlinedRange) {
 func (f *File) inlineTree(fn goFunc) (index, tree uint32, ok bool) {
 	index, ok = fn.pcdata(pcdataInlTree)
 	tree, ok2 := fn.funcdata(funcInlTree)
-	return index, tree, ok && ok2 && f.goFunc != 0 && f.pcln.hasStart
+	return index, tree, ok && ok2 && f.goFunc != 0
 }
 
 // eachRange calls back with each value that a table of pctab has, and for how many bytes of code, until that says no.
@@ -196,7 +196,8 @@ func (f *File) inlinings() *inlinings {
 			return x
 		}
 		byName := map[uint32][]uint64{} // by the name's place: a name has one, mostly
-		var b [inlTreeEntry]byte
+		b := make([]byte, t.treeEntry())
+		name := map[int]int{inlTreeEntry: 4, oldTreeEntry: 12}[len(b)]
 		for i := range t.nfunc {
 			fn, ok := t.head(i)
 			if !ok {
@@ -209,10 +210,10 @@ func (f *File) inlinings() *inlinings {
 			most, entry := int32(-1), t.entry(i)
 			t.each(index, func(val int32) { most = max(most, val) })
 			for n := int32(0); n <= most && n < maxInlined; n++ {
-				if !f.image.copy(b[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
+				if !f.image.copy(b, f.goFunc+uint64(tree)+uint64(n)*uint64(len(b))) {
 					break
 				}
-				off := binary.LittleEndian.Uint32(b[4:])
+				off := binary.LittleEndian.Uint32(b[name:])
 				if in := byName[off]; len(in) == 0 || in[len(in)-1] != entry {
 					byName[off] = append(in, entry)
 				}

@@ -53,6 +53,7 @@ const (
 	pcdataInlTree  = 2 // internal/abi.PCDATA_InlTreeIndex
 	funcInlTree    = 3 // internal/abi.FUNCDATA_InlTree
 	inlTreeEntry   = 16
+	oldTreeEntry   = 20 // before Go 1.20
 	maxInlineDepth = 256
 )
 
@@ -312,7 +313,7 @@ func (f *File) inlined(fn goFunc, entry, pc uint64, file string, line int, outer
 	whole := []Line{{Func: outer, File: file, Line: line, Wrapper: isWrapper}}
 	index, ok := fn.pcdata(pcdataInlTree)
 	tree, ok2 := fn.funcdata(funcInlTree)
-	if !ok || !ok2 || f.goFunc == 0 || !f.pcln.hasStart {
+	if !ok || !ok2 || f.goFunc == 0 {
 		return whole
 	}
 	var lines []Line
@@ -343,11 +344,23 @@ type inlinedCall struct {
 	line   int    // of the function's declaration
 }
 
+// treeEntry is the size of a runtime.inlinedCall.
+func (t *pclntab) treeEntry() int {
+	if t.hasStart {
+		return inlTreeEntry
+	}
+	return oldTreeEntry
+}
+
 // inlinedCall reads the n-th entry of a function's tree (runtime.inlinedCall).
 func (f *File) inlinedCall(tree uint32, n int32) (c inlinedCall, ok bool) {
-	var b [inlTreeEntry]byte
-	if !f.image.copy(b[:], f.goFunc+uint64(tree)+uint64(n)*inlTreeEntry) {
+	b := make([]byte, f.pcln.treeEntry())
+	if !f.image.copy(b, f.goFunc+uint64(tree)+uint64(n)*uint64(len(b))) {
 		return c, false
+	}
+	if len(b) == oldTreeEntry { // parent int16, funcID, pad, file, line, func_, parentPc: no line of the declaration
+		return inlinedCall{b[2], unescape(string(f.pcln.text(f.pcln.funcName, binary.LittleEndian.Uint32(b[12:])))),
+			uint64(binary.LittleEndian.Uint32(b[16:])), 0}, true
 	}
 	return inlinedCall{b[0], unescape(string(f.pcln.text(f.pcln.funcName, binary.LittleEndian.Uint32(b[4:])))),
 		uint64(binary.LittleEndian.Uint32(b[8:])), int(int32(binary.LittleEndian.Uint32(b[12:])))}, true

@@ -39,7 +39,7 @@ const (
 // without maps (assembly).
 func (f *File) StackMap(pc uint64) (m *StackMap, ok bool) {
 	t := f.pcln
-	if t == nil || f.goFunc == 0 || !t.hasStart {
+	if t == nil || f.goFunc == 0 {
 		return nil, false
 	}
 	i, ok := t.find(pc)

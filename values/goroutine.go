@@ -41,6 +41,7 @@ type Goroutine struct {
 type goroutineLayout struct {
 	*layout.Goroutine
 	reasons []string
+	sparing bool // there is one reason for all kinds of locks
 }
 
 // Goroutine status values, runtime/runtime2.go; the same in Go 1.20 to 1.27 where they exist.
@@ -83,6 +84,7 @@ func (s *Space) goroutineLayout() (*goroutineLayout, error) {
 			return nil, err
 		}
 	}
+	l.sparing = len(l.reasons) > 0 && !slices.Contains(l.reasons, "sync.Mutex.Lock")
 	s.gs = l
 	return l, nil
 }
@@ -154,6 +156,10 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 	}
 	if status == statusWaiting {
 		g.WaitReason = r.Reason()
+		if g.WaitReason == semacquire && l.sparing {
+			frames, _ := g.Stack(maxSemaphore)
+			g.WaitReason = semaphoreReason(frames)
+		}
 	}
 	if info, ok := s.PC(g.StartPC); ok {
 		g.Start = info.Lines[len(info.Lines)-1]
@@ -198,6 +204,28 @@ func (l *goroutineLayout) reason(r uint8) string {
 		return l.reasons[r]
 	}
 	return fmt.Sprintf("wait reason %d", r)
+}
+
+// semacquire is the one wait reason that all locks have before Go 1.20, and maxSemaphore how many frames are looked at
+// to tell which it is.
+const (
+	semacquire   = "semacquire"
+	maxSemaphore = 12
+)
+
+// semaphoreReason is the wait reason that Go 1.20 and later would give a goroutine that waits for a semaphore.
+func semaphoreReason(frames []Frame) string {
+	for _, f := range frames {
+		switch f.Func {
+		case "sync.(*Mutex).lockSlow", "sync.(*Mutex).Lock":
+			return "sync.Mutex.Lock"
+		case "sync.(*RWMutex).Lock":
+			return "sync.RWMutex.Lock"
+		case "sync.(*RWMutex).RLock":
+			return "sync.RWMutex.RLock"
+		}
+	}
+	return semacquire
 }
 
 // isSystem follows runtime.isSystemGoroutine, fixed.

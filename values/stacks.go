@@ -407,6 +407,9 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 		group = &StackGroup{Status: statusName(f.status), Frames: g.frames(leaf), Broken: broken, Labels: g.labels.at(labels)}
 		if f.status == statusWaiting && g.l.WaitReason.Known() {
 			group.WaitReason = g.l.reason(f.reason)
+			if group.WaitReason == semacquire && g.l.sparing {
+				group.WaitReason = semaphoreReason(group.Frames[:min(len(group.Frames), maxSemaphore)])
+			}
 		}
 		if g.l.GoPC.Known() {
 			group.CreatedBy = g.s.createdBy(f.addr)

@@ -414,6 +414,9 @@ func (h *Heap) scanArena(data []byte, addr uint64, parent uint32, masked bool) {
 				h.scanBits(bits, part[from:min(from+512, len(part))], addr+uint64(at+from), parent, masked)
 			}
 		}
+		if len(bitmap)*64 < len(part) { // no pointer comes any more, or what comes can't be read
+			break
+		}
 	}
 }
 

@@ -371,6 +371,9 @@ func (h *Heap) arenaBits(addr, words uint64) []byte {
 		return nil
 	}
 	word := addr % (1 << heapArenaShift) / 8
+	if h.table.Bitmap.Size == pairsBitmap {
+		return h.arenaPairs(arena, word, words)
+	}
 	n := min((word%8+words+7)/8, (1<<heapArenaShift/64)-word/8)
 	h.bits(arena+word/8, n)
 	b, err := h.bytes(arena+word/8, int(n))
@@ -388,6 +391,38 @@ func (h *Heap) arenaBits(addr, words uint64) []byte {
 		}
 	}
 	return shifted
+}
+
+// pairsBitmap is the size of an arena's bitmap before Go 1.20, in bytes: a byte has four words, in its lower half
+// whether each is a pointer, in the upper whether a pointer comes there or behind it in its object. What is behind the
+// last is left from what was there before.
+const pairsBitmap = 1 << heapArenaShift / 8 / 4
+
+// arenaPairs is arenaBits of such a bitmap, for the word that begins an object, or goes on with one. It ends before the
+// first word behind which there is no pointer.
+func (h *Heap) arenaPairs(arena, word, words uint64) []byte {
+	n := min((word%4+words+3)/4, pairsBitmap-word/4)
+	h.bits(arena+word/4, n)
+	b, err := h.bytes(arena+word/4, int(n))
+	if err != nil {
+		return nil
+	}
+	out := make([]byte, 0, words/8+1)
+	for i := range words {
+		at := word%4 + i
+		if at/4 >= uint64(len(b)) {
+			break
+		}
+		pair := b[at/4] >> (at % 4)
+		if pair&0x10 == 0 {
+			break
+		}
+		if i%8 == 0 {
+			out = append(out, 0)
+		}
+		out[i/8] |= pair & 1 << (i % 8)
+	}
+	return out
 }
 
 // sizeClasses are the sizes of slots of small objects, internal/runtime/gc/sizeclasses.go; the same since Go 1.17. From

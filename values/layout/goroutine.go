@@ -176,7 +176,7 @@ func (c *compiler) lock() (l Lock) {
 	l.RWMutex.WriterSema, l.RWMutex.ReaderSema = rw.required(always, "writerSem"), rw.required(always, "readerSem")
 	wg := c.ifUsed(&l.Group, "sync.WaitGroup")
 	l.WaitGroup.Structure = wg
-	l.WaitGroup.State, l.WaitGroup.Sema = wg.required(always, "state"), wg.required(always, "sema")
+	l.WaitGroup.State, l.WaitGroup.Sema = wg.required(always, "state", "state1"), wg.required(always, "sema", "state2")
 	cond := c.ifUsed(&l.Group, "sync.Cond")
 	l.Cond.Structure = cond
 	l.Cond.Notify = cond.required(always, "notify")

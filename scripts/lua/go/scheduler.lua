@@ -52,9 +52,12 @@ local function processors(now)
   end
 end
 
+-- extra tells whether a thread is kept for threads that come from C. Before Go 1.20 it isn't noted.
+local function extra(m) return ri.has(m, "isextra") and m.isextra end
+
 -- doing is what a thread does, in words. A thread without a P either rests or is in a system call or in C.
 local function doing(m, g)
-  if m.isextra then return 'extra' end -- kept for threads that come from C; of no goroutine's business until one does
+  if extra(m) then return 'extra' end -- kept for threads that come from C; of no goroutine's business until one does
   if m.mstartfn ~= nil and ri.func(m.mstartfn).name == 'runtime.sysmon' then return 'sysmon' end
   if m.p ~= nil and m.p ~= 0 then
     if m.spinning then return 'spinning' end
@@ -70,7 +73,7 @@ local resting = { idle = true, extra = true, sysmon = true }
 local function threads(p)
   for m in runtime.threads() do
     local g = goroutine(m.curg)
-    local locked = not m.isextra and goroutine(m.lockedg) or nil
+    local locked = not extra(m) and goroutine(m.lockedg) or nil
     local state = doing(m, g)
     if p.idle or not resting[state] or locked ~= nil then
       local processor = runtime.at(m.p, 'runtime.p')
@@ -91,7 +94,7 @@ local function summary()
   for _ in runtime.queue(sched.runq) do global = global + 1 end
   for m in runtime.threads() do
     all = all + 1
-    if not m.isextra and m.lockedg ~= nil and m.lockedg ~= 0 then locked = locked + 1 end
+    if not extra(m) and m.lockedg ~= nil and m.lockedg ~= 0 then locked = locked + 1 end
   end
   local count = { runnable = 0, running = 0, syscall = 0, waiting = 0 }
   for g in ri.goroutines { system = true } do count[g.status] = (count[g.status] or 0) + 1 end
@@ -113,7 +116,7 @@ just begun. Threads that rest are left out unless idle=yes (so are sysmon's, and
     fields = {
       "runtime.p.id", "runtime.p.status", "runtime.p.m", "runtime.p.runq", "runtime.p.runqhead",
       "runtime.p.runqtail", "runtime.p.runnext", "runtime.p.sysmontick", "runtime.p.syscalltick",
-      "runtime.p.schedtick", "runtime.m.id", "runtime.m.curg", "runtime.m.p", "runtime.m.incgo", "runtime.m.isextra",
+      "runtime.p.schedtick", "runtime.m.id", "runtime.m.curg", "runtime.m.p", "runtime.m.incgo",
       "runtime.m.lockedg", "runtime.m.mstartfn", "runtime.m.spinning", "runtime.schedt.runq",
       "runtime.schedt.npidle", "runtime.schedt.nmidle", "runtime.schedt.nmspinning", "runtime.schedt.maxmcount"
     },

@@ -23,8 +23,8 @@ import (
 )
 
 // releases are those that the tables are made with, a late one of each minor release.
-var releases = []string{"go1.20.14", "go1.21.13", "go1.22.5", "go1.23.12", "go1.24.6", "go1.25.3", "go1.26.8",
-	"go1.27.3"}
+var releases = []string{"go1.19.13", "go1.20.14", "go1.21.13", "go1.22.5", "go1.23.12", "go1.24.6", "go1.25.3",
+	"go1.26.8", "go1.27.3"}
 
 // packages are those whose types are kept, all others only as parts of them.
 var packages = []string{"runtime.", "internal/runtime/", "internal/abi.", "sync.", "internal/sync.", "sync/atomic.",
@@ -65,7 +65,7 @@ func write(release string, check bool) error {
 	}
 	defer os.RemoveAll(dir)
 	exe := filepath.Join(dir, "program")
-	build := exec.Command("go", "build", "-o", exe, ".")
+	build := exec.Command("go", "build", "-o", exe, "main.go") // a file, as Go 1.19 takes
 	build.Dir = filepath.Join(folder(), "generate/program")
 	build.Env = append(os.Environ(), "GOTOOLCHAIN="+release, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1",
 		"GOARCH=amd64", "GOOS=linux")
