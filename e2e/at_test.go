@@ -73,11 +73,19 @@ func tell(folder, in string, args ...string) told {
 // varies is what differs between two runs of one command on a process that stands still: times and costs.
 var varies = regexp.MustCompile(`"stopped_ns": [0-9]+|` +
 	`stopped [^(]*\(|read [0-9.,]+ [A-Za-z]+|[0-9.,]+ (ns|us|ms|s|CPUs)\b|` +
-	`[0-9.]+(ns|us|ms|s|h|m)\b| in [0-9.]+ (s|ms)|[0-9.]+ (KiB|MiB) `)
+	`[0-9.]+(ns|us|ms|s|h|m)\b|[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})? | in [0-9.]+ (s|ms)|[0-9.]+ (KiB|MiB) `)
 
 func (r told) steady() told {
 	r.out, r.err = varies.ReplaceAllString(r.out, "#"), varies.ReplaceAllString(r.err, "#")
 	return r
+}
+
+// doneHere are the commands that aren't compared, and why.
+var doneHere = map[string]string{
+	"completion": "looks at no process", "fleet": "looks at no process", "help": "looks at no process",
+	"lint": "looks at no process", "lua-api": "looks at no process", "man": "looks at no process",
+	"pki": "looks at no process", "replay": "looks at no process", "serve": "looks at no process",
+	"test": "looks at no process", "watch": "see TestAtOnATerminal",
 }
 
 // TestAtIsAsHere has commands done at an agent and here, on a process that stands still: what they print, say, make and
@@ -88,7 +96,8 @@ func TestAtIsAsHere(t *testing.T) {
 	if err := awaitState(p.pid, "T"); err != nil {
 		t.Fatal(err)
 	}
-	a := startAgent(t)
+	state := t.TempDir()
+	a := startAgentIn(t, []string{"XDG_STATE_HOME=" + state})
 	pid := fmt.Sprint(p.pid)
 	files := map[string]string{
 		"count.lua": "print('devices', #ri.var'main.store'.devices)",
@@ -99,7 +108,7 @@ func TestAtIsAsHere(t *testing.T) {
 		"policy.yaml": "- keep: {package: 'main'}\n",
 		"taken":       "there",
 	}
-	for _, test := range []struct {
+	tests := []struct {
 		args  string
 		in    string
 		makes string // the file that it makes, if it does
@@ -141,12 +150,58 @@ func TestAtIsAsHere(t *testing.T) {
 		{args: "set main.store.handler.limit 5 -p PID --dry-run"},
 		{args: "set main.store.handler.limit 5 --was 3 -p PID --write --yes"},
 		{args: "shell -p PID", in: "main.store.handler.limit\nmain.nothing\n:quit\n"},
+		{args: "ps --where pid=PID"},
+		{args: "ps --where pid=PID --json"},
+		{args: "ps --where nothing=1"},
+		{args: "doctor"},
+		{args: "doctor -p PID"},
+		{args: "check -p PID"},
+		{args: "check -p PID --json --only deadlock"},
+		{args: "check -p PID --skip nothing"},
+		{args: "tables -p PID"},
+		{args: "tables vars -p PID"},
+		{args: "tables none -p PID"},
+		{args: "report -p PID -o visit.html --only goroutines,locks"},
+		{args: "report -p PID -o visit --only goroutines"},
+		{args: "diff main.store.handler -p PID --interval 10ms"},
+		{args: "top main.store.handler.limit -p PID -n 2 --interval 10ms"},
+		{args: "trace main.(*Store).get -p PID --for 50ms"},
+		{args: "trace main.nothing -p PID --for 50ms"},
+		{args: "trace main.(*Store).get --places -p PID"},
+		{args: "record calls main.Store -p PID -o calls --for 50ms"},
+		{args: "record streams -p PID -o streams --for 50ms"},
+		{args: "crash -p PID"},
+		{args: "crash -p PID --json"},
+		{args: "dlv -p PID", in: "goroutines\nprint main.store.units\nquit\n"},
+		{args: "undo 99 --write --yes"},
+		{args: "undo nothing"},
+		{args: "log"},
+		{args: "log --json"},
+		{args: "log compact"},
+		{args: "log truncate 1 --yes"},
+		{args: "attach PID --nonsense"},
+		{args: "find main.Device --max 2 -p PID --json"},
+		{args: "run goroutines -p PID --where status=waiting --sort -count --limit 2"},
+		{args: "run goroutines -p PID --group nothing"},
+		{args: "run goroutines -p PID --pprof prof"},
+		{args: "run goroutines -p PID --ndjson"},
 		{args: "nonsense"},
 		{args: "run --nonsense"},
 		{args: "check --help"},
 		{args: "new mine"},
 		{args: "recording info none.rec"},
-	} {
+	}
+	compared := map[string]bool{}
+	for _, test := range tests {
+		compared[strings.Fields(test.args)[0]] = true
+	}
+	words, _, _ := askRi(t, "__complete", "")
+	for line := range strings.Lines(words) {
+		if name, _, ok := strings.Cut(line, "\t"); ok && !compared[name] && doneHere[name] == "" {
+			t.Errorf("ri %s isn't compared with ri --at %s", name, name)
+		}
+	}
+	for _, test := range tests {
 		t.Run(test.args, func(t *testing.T) {
 			ran := func(at ...string) (told, string) {
 				dir := t.TempDir()
@@ -161,14 +216,15 @@ func TestAtIsAsHere(t *testing.T) {
 					args = append(args, word)
 				}
 				r := tell(dir, test.in, args...)
-				r.out, r.err = strings.ReplaceAll(r.out, dir, "DIR"), strings.ReplaceAll(r.err, dir, "DIR")
+				places := strings.NewReplacer(dir, "DIR", state, "DIR") // the journal lies at the agent's
+				r.out, r.err = places.Replace(r.out), places.Replace(r.err)
 				made := ""
 				entries, err := os.ReadDir(dir)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for _, e := range entries {
-					if info, err := e.Info(); err == nil && e.Name() != "ri" {
+					if info, err := e.Info(); err == nil && e.Name() != "ri" && e.Name() != "dlv" { // of this machine's user
 						made += fmt.Sprintf("%s %v\n", e.Name(), info.Mode())
 					}
 				}
