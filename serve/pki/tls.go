@@ -2,6 +2,7 @@ package pki
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -112,7 +113,11 @@ type Identity struct {
 	mu   sync.Mutex
 	read time.Time // of the file of the list that was read
 	list *x509.RevocationList
+	sure map[[sha256.Size]byte]bool // certificates that the authority issued, by their digests
 }
+
+// mostSure is of how many certificates it is remembered that the authority issued them.
+const mostSure = 1 << 14
 
 // Load reads a file that Issue made. What was revoked is in the file crl; "": in crl.pem beside it, if that is there.
 func Load(path, crl string) (*Identity, error) {
@@ -164,9 +169,7 @@ func (i *Identity) revoked() (*x509.RevocationList, error) {
 
 // Good refuses a certificate that isn't good now. host, if it isn't "", is who was called.
 func (i *Identity) Good(cert *x509.Certificate, host string) (Holder, error) {
-	_, err := cert.Verify(x509.VerifyOptions{Roots: i.roots, DNSName: host, KeyUsages: []x509.ExtKeyUsage{
-		x509.ExtKeyUsageClientAuth}})
-	if err != nil {
+	if err := i.issued(cert, host); err != nil {
 		return Holder{}, fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	list, err := i.revoked()
@@ -177,6 +180,30 @@ func (i *Identity) Good(cert *x509.Certificate, host string) (Holder, error) {
 		return Holder{}, ErrRevoked
 	}
 	return Who(cert)
+}
+
+// issued refuses a certificate that the authority didn't issue, or that isn't good at this time. The signature doesn't
+// change, and is checked once.
+func (i *Identity) issued(cert *x509.Certificate, host string) error {
+	digest := sha256.Sum256(cert.Raw)
+	i.mu.Lock()
+	sure := i.sure[digest]
+	i.mu.Unlock()
+	now := time.Now()
+	if sure && host == "" && now.After(cert.NotBefore) && now.Before(cert.NotAfter) && now.Before(i.ca.NotAfter) {
+		return nil
+	}
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: i.roots, DNSName: host, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.sure == nil || len(i.sure) >= mostSure {
+		i.sure = map[[sha256.Size]byte]bool{}
+	}
+	i.sure[digest] = true
+	return nil
 }
 
 // Config is for one end of a connection: other is what the other end has to be, an agent or who asks. host is who was
