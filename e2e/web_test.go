@@ -375,6 +375,34 @@ func TestWebWho(t *testing.T) {
 			t.Errorf("%+v: %v", a, h)
 		}
 	}
+	// ri asks it, too.
+	remote := func(env string, args ...string) told {
+		t.Helper()
+		name, value, _ := strings.Cut(env, "=")
+		t.Setenv(name, value)
+		defer os.Unsetenv(name)
+		return tell(s.dir, "", append(append([]string{"fleet", "trace"}, args...), "--rest", at, "--ca",
+			s.file("pki/ca.pem"))...)
+	}
+	if r := remote("RI_TOKEN="+tokens["acme"], "list"); r.code != 0 || !strings.Contains(r.out, id) {
+		t.Errorf("acme's, by its token: %+v", r)
+	}
+	if r := remote("RI_TLS="+s.file("ta.pem"), "show", id[:6]); r.code != 0 || !strings.Contains(r.out, id) {
+		t.Errorf("acme's, by a certificate: %+v", r)
+	}
+	if r := remote("RI_TOKEN="+tokens["bolt"], "list"); r.code != 0 || strings.Contains(r.out, id) {
+		t.Errorf("bolt's: %+v", r)
+	}
+	if r := remote("RI_TOKEN="+tokens["bolt"], "delete", id); r.code == 0 {
+		t.Errorf("bolt deletes acme's: %+v", r)
+	}
+	wrong := remote("RI_TOKEN="+tokens["acme"], "create", "--device", "gateway", "--condition", "r.Secret == 1")
+	if r := wrong; r.code != 2 || !strings.Contains(r.err, "r.Secret") {
+		t.Errorf("a condition that may not be: %+v", r)
+	}
+	if r := remote("RI_TLS="+s.file("rest.pem"), "list"); r.code == 0 {
+		t.Errorf("a server is nobody: %+v", r)
+	}
 	// A token that was revoked ends its sessions.
 	fleet("tenant", "token", "bolt", "--revoke")
 	ask(asks{verb: "GET", path: "/traces", header: cookie, status: 401})

@@ -97,18 +97,7 @@ func (s *Store) Find(ctx context.Context, begin string) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(t *Trace) bool { return begin == "" || !strings.HasPrefix(t.ID, begin) })
-	switch len(all) {
-	case 0:
-		if _, err := ovsdb.ParseUUID(begin); err == nil { // whoever wrote it isn't believed any more, perhaps
-			return &Trace{ID: begin}, nil
-		}
-		return nil, fmt.Errorf("%w: no request has an id that begins with %q (ri fleet trace list lists them)", ErrNotFound,
-			begin)
-	case 1:
-		return all[0], nil
-	}
-	return nil, invalid("%d requests have ids that begin with %q: give more of it", len(all), begin)
+	return find(all, begin)
 }
 
 // withdraw has nothing left of an enabling but what it found.

@@ -94,59 +94,102 @@ signed by an operator's certificate.`, "  ri fleet device create gateway.yaml",
 
 const traceWanted = "a request: its id, or the beginning of it (ri fleet trace list lists them)"
 
-func newFleetTrace(o *fleetOptions) *cobra.Command {
+// traceOptions are those of commands that work on requests.
+type traceOptions struct {
+	*fleetOptions
+	of commands.RequestsChoice
+}
+
+// requests gives a command the requests.
+func (o *traceOptions) requests(cmd *cobra.Command,
+	f func(context.Context, *rows.Output, flow.Requests) error) error {
+	return o.withOutput(func(out *rows.Output) error {
+		return o.choice.Requests(cmd.Context(), out, o.of, ownIdentity,
+			func(ctx context.Context, s flow.Requests) error { return f(ctx, out, s) })
+	})
+}
+
+// command is one that works on a request, or with "" for wants on all.
+func (o *traceOptions) command(use, short, wants string,
+	f func(context.Context, *rows.Output, flow.Requests, string) error) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: exactly(0, "nothing but flags")}
+	if wants != "" {
+		cmd.Args = exactly(1, wants)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		arg := ""
+		if len(args) > 0 {
+			arg = args[0]
+		}
+		return o.requests(cmd, func(ctx context.Context, out *rows.Output, s flow.Requests) error {
+			return f(ctx, out, s, arg)
+		})
+	}
+	return cmd
+}
+
+func newFleetTrace(all *fleetOptions) *cobra.Command {
+	o := &traceOptions{fleetOptions: all}
 	do := func(use, short, done string,
-		f func(*flow.Store) func(context.Context, string, string) error) *cobra.Command {
-		return o.flowCommand(use, short, traceWanted,
-			func(ctx context.Context, out *rows.Output, s *flow.Store, id string) error {
+		f func(flow.Requests) func(context.Context, string, string) error) *cobra.Command {
+		return o.command(use, short, traceWanted,
+			func(ctx context.Context, out *rows.Output, s flow.Requests, id string) error {
 				return commands.FleetTraceDo(ctx, out, s, id, done, f(s))
 			})
 	}
-	return needsOne("trace", "requests that trace flows over hosts: create, enable, flows, ...",
+	cmd := needsOne("trace", "requests that trace flows over hosts: create, enable, flows, ...",
 		`Make requests that trace flows over the hosts of a fleet, and see what they found (docs/flows.md). A request is
-created disabled, and traces while it is enabled. It takes an operator's certificate; tenants ask ri serve --rest.`,
+created disabled, and traces while it is enabled. In the database it takes an operator's certificate; tenants ask a
+server of requests (--rest), with their token in RI_TOKEN, or a certificate.`,
 		`  ri fleet trace create --tenant acme --device gateway --condition 'r.id > 100' --show r.id
   ri fleet trace enable 4c1f
-  ri fleet trace flows 4c1f`,
+  RI_TOKEN=... ri fleet trace flows 4c1f --rest https://desk:8443 --ca ca.pem`,
 		newFleetTraceCreate(o),
-		o.flowCommand("list", "list the requests", "", commands.FleetTraces),
-		o.flowCommand("show ID", "show a request", traceWanted, commands.FleetTraces),
+		o.command("list", "list the requests", "", commands.FleetTraces),
+		o.command("show ID", "show a request", traceWanted, commands.FleetTraces),
 		do("enable ID", "have agents arm a request", "enabled",
-			func(s *flow.Store) func(context.Context, string, string) error { return s.Enable }),
+			func(s flow.Requests) func(context.Context, string, string) error { return s.Enable }),
 		do("disable ID", "have agents end what they trace for a request", "disabled",
-			func(s *flow.Store) func(context.Context, string, string) error { return s.Disable }),
+			func(s flow.Requests) func(context.Context, string, string) error { return s.Disable }),
 		do("delete ID", "delete a request; what is traced for it ends", "deleted",
-			func(s *flow.Store) func(context.Context, string, string) error { return s.Delete }),
-		o.flowCommand("hosts ID", "how it stands with a request at each host", traceWanted, commands.FleetTraceHosts),
-		o.flowCommand("flows ID", "list the flows that were seen, a line for each hop", traceWanted,
+			func(s flow.Requests) func(context.Context, string, string) error { return s.Delete }),
+		o.command("hosts ID", "how it stands with a request at each host", traceWanted, commands.FleetTraceHosts),
+		o.command("flows ID", "list the flows that were seen, a line for each hop", traceWanted,
 			commands.FleetTraceFlows))
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.of.Rest, "rest", "", "ask a server of requests, `URL` of ri serve --rest")
+	f.StringVar(&o.of.CA, "ca", "", "the authority that its certificate is of, `FILE` (ca.pem of ri pki)")
+	return cmd
 }
 
-func newFleetTraceCreate(o *fleetOptions) *cobra.Command {
-	r, key, exit, expire := &flow.Request{}, "", "", flow.DefaultExpiry
+func newFleetTraceCreate(o *traceOptions) *cobra.Command {
+	r, key, expire := &flow.Request{}, flow.Key{}, flow.DefaultExpiry
 	cmd := &cobra.Command{
-		Use: "create --tenant NAME --device NAME", Short: "create a request, which isn't enabled",
+		Use: "create --device NAME", Short: "create a request, which isn't enabled",
 		Args: exactly(0, "nothing but flags"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if key != "" {
-				r.Key = &flow.Key{Ingress: key, Egress: exit}
-			} else if exit != "" {
-				return rows.Usagef("--egress-key is what --key is where flows leave: say both")
+			switch {
+			case key.Ingress == "" && key.Preset == "" && key != flow.Key{}:
+				return rows.Usagef("--egress-key and --key-at go with --key, which is what is known again")
+			case key != flow.Key{}:
+				r.Key = &key
 			}
 			r.Expires = expire.Round(time.Second).String()
-			return o.flows(cmd, func(ctx context.Context, out *rows.Output, s *flow.Store) error {
+			return o.requests(cmd, func(ctx context.Context, out *rows.Output, s flow.Requests) error {
 				return commands.FleetTraceCreate(ctx, out, s, r)
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.TenantID, "tenant", "", "whose flows, `NAME` of a tenant")
+	f.StringVar(&r.TenantID, "tenant", "", "whose flows, `NAME` of a tenant; a token says it")
 	f.StringVar(&r.Device, "device", "", "what is traced, `NAME` of a device")
 	f.StringVar(&r.Name, "name", "", "what people call it")
 	f.StringVar(&r.Condition, "condition", "", "only flows of which `EXPR` holds: a Go expression over the device's paths")
 	f.StringSliceVar(&r.Show, "show", nil, "show `EXPR,...`, paths of the device")
-	f.StringVar(&key, "key", "", "by what a flow is known again where it leaves, `EXPR` of the device's paths")
-	f.StringVar(&exit, "egress-key", "", "the same where it leaves, `EXPR` (default: as --key)")
+	f.StringVar(&key.Ingress, "key", "", "by what a flow is known again where it leaves, `EXPR` of the device's paths")
+	f.StringVar(&key.Egress, "egress-key", "", "the same where it leaves, `EXPR` (default: as --key)")
+	f.StringVar(&key.At, "key-at", "", "the function along the way that has --key, `FUNC` (default: where it enters)")
+	f.StringVar(&key.Preset, "preset", "", "a key that is known, `NAME`: dns, http-ports, traceparent, header:NAME")
 	f.IntVar(&r.MaxFlowsPerHost, "flows", flow.DefaultFlows, "end at each host after `N` flows")
 	f.DurationVar(&expire, "expire", expire, "end `DURATION` after it was enabled")
 	return cmd

@@ -30,7 +30,7 @@ const leastMonitor = 100 * time.Millisecond
 func newServe(o *options) *cobra.Command {
 	remote, own, crl, tcpRole, all, disarm := "", "", "", "", false, false
 	rest, page, as := "", "", ""
-	db, spans, labels := "", "", []string(nil)
+	db, sinks, labels := "", commands.FlowSinks{}, []string(nil)
 	memory, output := int64(4<<10), int64(1<<10)
 	agent := &serve.Agent{Version: commands.OwnVersion()}
 	cmd := &cobra.Command{
@@ -135,8 +135,9 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				return rows.Usagef("-p and --all exclude each other")
 			}
 			agent.Say = o.remarks().Log
-			if db == "" && spans != "" {
-				return rows.Usagef("--otlp gives away the flows that a fleet's requests follow: --db METHOD says where it is")
+			if db == "" && sinks != (commands.FlowSinks{}) {
+				return rows.Usagef("--otlp and --journald give away the flows that a fleet's requests follow: --db METHOD says " +
+					"where it is")
 			}
 			if db == "" && len(labels) > 0 {
 				return rows.Usagef("--labels are of an agent in a fleet: --db METHOD says where that is")
@@ -144,7 +145,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 			if db != "" {
 				named, err := commands.FleetLabels(labels)
 				if err == nil {
-					err = commands.JoinFleet(agent, db, named, spans)
+					err = commands.JoinFleet(agent, db, named, sinks)
 				}
 				if err != nil {
 					return err
@@ -181,7 +182,8 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 	f.StringVar(&page, "web", "", "be no agent, and serve a page to watch a fleet by, at `METHOD,...`: "+
 		"ptcp:PORT:127.0.0.1, pssl:PORT (docs/page.md)")
 	f.StringVar(&as, "as", "", "with --web: ask agents as whom a certificate names, `FILE`; for others a viewer")
-	f.StringVar(&spans, "otlp", "", "give flows as spans to a receiver of OTLP, `URL` (docs/flows.md)")
+	f.StringVar(&sinks.OTLP, "otlp", "", "give flows as spans to a receiver of OTLP, `URL` (docs/flows.md)")
+	f.BoolVar(&sinks.Journald, "journald", false, "give flows to systemd's journal, too")
 	f.StringSliceVar(&labels, "labels", nil, "what the host is known by in the fleet, `NAME=VALUE,...`")
 	f.StringVar(&agent.Folder, "folder", "", "where all is that the agent writes, `FOLDER`")
 	return cmd
@@ -189,8 +191,8 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 
 // noAgent refuses flags that are an agent's, where something else is served.
 func noAgent(cmd *cobra.Command, what string) error {
-	for _, name := range []string{"remote", "labels", "otlp", "pid", "all", "allow", "disarm", "tcp-role", "insecure-tcp",
-		"monitor", "folder"} {
+	for _, name := range []string{"remote", "labels", "otlp", "journald", "pid", "all", "allow", "disarm", "tcp-role",
+		"insecure-tcp", "monitor", "folder"} {
 		if cmd.Flags().Changed(name) {
 			return rows.Usagef("--%s is of agents, and with --%s this is none: start another ri serve for it", name, what)
 		}

@@ -42,8 +42,14 @@ func (c FleetChoice) Asker(out *rows.Output, load IdentityLoader) (*fleet.Asker,
 	return &fleet.Asker{Database: db, Identity: db.Identity, Version: OwnVersion(), Say: out.Log}, nil
 }
 
-// JoinFleet has an agent register in a fleet's database while it serves. To spans, "" being nowhere, it gives flows.
-func JoinFleet(agent *serve.Agent, db string, labels map[string]string, spans string) error {
+// FlowSinks are where an agent gives flows to, besides files.
+type FlowSinks struct {
+	OTLP     string // the URL of a receiver
+	Journald bool   // systemd's journal
+}
+
+// JoinFleet has an agent register in a fleet's database while it serves.
+func JoinFleet(agent *serve.Agent, db string, labels map[string]string, sinks FlowSinks) error {
 	place, err := fleet.ParseDatabase(db)
 	if err != nil {
 		return rows.Usage(fmt.Errorf("--db: %w", err))
@@ -66,13 +72,13 @@ func JoinFleet(agent *serve.Agent, db string, labels map[string]string, spans st
 		return rows.Refused(fmt.Errorf("the agent's folder: %w", err))
 	}
 	if agent.Identity != nil {
-		to, err := flowSpans(spans, name)
+		to, err := sinks.open(agent.Folder, name)
 		if err != nil {
 			return err
 		}
 		m.Beside = traceFlows(agent, m, to)
-	} else if spans != "" {
-		return rows.Usagef("--otlp gives flows away, and an agent without a certificate follows none (--tls)")
+	} else if sinks != (FlowSinks{}) {
+		return rows.Usagef("--otlp and --journald give flows away, and an agent without a certificate follows none (--tls)")
 	}
 	agent.Beside = func(ctx context.Context) {
 		if err := m.Run(ctx); err != nil && ctx.Err() == nil {

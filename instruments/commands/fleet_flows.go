@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,39 @@ import (
 	"ri/serve/pki"
 )
 
+// RequestsChoice is where a command finds requests.
+type RequestsChoice struct {
+	Rest string // a server of requests; "": the fleet's database
+	CA   string // the file of its authority; "": who one is says it
+}
+
+// Requests gives a command the requests of a fleet: of its database, or of a server of requests.
+func (c FleetChoice) Requests(ctx context.Context, out *rows.Output, of RequestsChoice, load IdentityLoader,
+	f func(context.Context, flow.Requests) error) error {
+	if of.Rest == "" {
+		if of.CA != "" {
+			return rows.Usagef("--ca is of a server of requests: --rest URL")
+		}
+		a, err := c.Asker(out, load)
+		if err != nil {
+			return err
+		}
+		return Flows(ctx, out, a, func(ctx context.Context, s *flow.Store) error { return f(ctx, s) })
+	}
+	own, err := load(c.TLS)
+	if err != nil {
+		return rows.Refused(err)
+	}
+	r, err := flow.NewRemote(of.Rest, os.Getenv(tokenVariable), of.CA, own)
+	if err == nil {
+		err = f(ctx, r)
+	}
+	return flowsEnded(out, err)
+}
+
+// tokenVariable has a tenant's token.
+const tokenVariable = "RI_TOKEN"
+
 // Flows gives a command the tenants, devices and requests of a fleet.
 func Flows(ctx context.Context, out *rows.Output, a *fleet.Asker,
 	f func(context.Context, *flow.Store) error) error {
@@ -29,7 +63,11 @@ func Flows(ctx context.Context, out *rows.Output, a *fleet.Asker,
 	if err := s.Open(ctx); err != nil {
 		return rows.Refused(err)
 	}
-	err := f(ctx, s)
+	return flowsEnded(out, f(ctx, s))
+}
+
+// flowsEnded is how a command of flows ends.
+func flowsEnded(out *rows.Output, err error) error {
 	switch {
 	case err == nil:
 		return out.Commit()
@@ -42,19 +80,36 @@ func Flows(ctx context.Context, out *rows.Output, a *fleet.Asker,
 }
 
 // traceFlows has an agent of a fleet follow flows. Who has no certificate can't know who enabled what.
-func traceFlows(agent *serve.Agent, m *fleet.Member, spans *otlp.Sender) func(context.Context, *client.Client) {
+func traceFlows(agent *serve.Agent, m *fleet.Member, to flow.Writer) func(context.Context, *client.Client) {
 	f := &flow.Agent{Folder: agent.Folder, ID: agent.ID, Name: m.Name, Labels: m.Labels,
 		Identity: agent.Identity, Scan: newScan(agent.Only), Say: agent.Say,
-		Trace: flow.ByAgent(agent.Connect, agent.Version, agent.Say), Redact: redactor}
-	if spans != nil {
-		f.Log = flow.Both{flow.LogsIn(agent.Folder), flow.NewSpans(spans)}
-	}
+		Trace: flow.ByAgent(agent.Connect, agent.Version, agent.Say), Redact: redactor, Log: to}
 	return func(ctx context.Context, c *client.Client) {
 		f.Client = c
 		if err := f.Run(ctx); err != nil && ctx.Err() == nil {
 			agent.Say("flows: " + err.Error())
 		}
 	}
+}
+
+// open begins to give an agent's flows to where they go.
+func (s FlowSinks) open(folder, host string) (flow.Writer, error) {
+	all := flow.Both{flow.LogsIn(folder)}
+	if s.OTLP != "" {
+		to, err := openSpans(s.OTLP, []otlp.Attr{{Key: "host.name", Value: host}})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, flow.NewSpans(to))
+	}
+	if s.Journald {
+		to, err := flow.NewJournal(flow.JournalSocket)
+		if err != nil {
+			return nil, rows.Refused(fmt.Errorf("--journald: %w", err))
+		}
+		all = append(all, to)
+	}
+	return all, nil
 }
 
 // redactor makes the tokens that a recording has in the place of texts.
@@ -202,7 +257,7 @@ func FleetDevices(ctx context.Context, out *rows.Output, s *flow.Store, name str
 }
 
 // FleetTraceCreate makes a request.
-func FleetTraceCreate(ctx context.Context, out *rows.Output, s *flow.Store, r *flow.Request) error {
+func FleetTraceCreate(ctx context.Context, out *rows.Output, s flow.Requests, r *flow.Request) error {
 	t, err := s.Create(ctx, r)
 	if err != nil {
 		return err
@@ -215,7 +270,7 @@ func FleetTraceCreate(ctx context.Context, out *rows.Output, s *flow.Store, r *f
 }
 
 // FleetTraces lists the requests, or shows one.
-func FleetTraces(ctx context.Context, out *rows.Output, s *flow.Store, id string) error {
+func FleetTraces(ctx context.Context, out *rows.Output, s flow.Requests, id string) error {
 	var all []*flow.Trace
 	if id != "" {
 		t, err := s.Find(ctx, id)
@@ -247,7 +302,7 @@ func FleetTraces(ctx context.Context, out *rows.Output, s *flow.Store, id string
 }
 
 // FleetTraceDo does something to the request of which the id begins so.
-func FleetTraceDo(ctx context.Context, out *rows.Output, s *flow.Store, id, done string,
+func FleetTraceDo(ctx context.Context, out *rows.Output, s flow.Requests, id, done string,
 	f func(ctx context.Context, tenant, id string) error) error {
 	t, err := s.Find(ctx, id)
 	if err == nil {
@@ -260,7 +315,7 @@ func FleetTraceDo(ctx context.Context, out *rows.Output, s *flow.Store, id, done
 }
 
 // FleetTraceHosts lists how it stands with a request at each host.
-func FleetTraceHosts(ctx context.Context, out *rows.Output, s *flow.Store, id string) error {
+func FleetTraceHosts(ctx context.Context, out *rows.Output, s flow.Requests, id string) error {
 	t, err := s.Find(ctx, id)
 	if err != nil {
 		return err
@@ -282,7 +337,7 @@ func FleetTraceHosts(ctx context.Context, out *rows.Output, s *flow.Store, id st
 }
 
 // FleetTraceFlows lists the flows of a request, a line for each hop.
-func FleetTraceFlows(ctx context.Context, out *rows.Output, s *flow.Store, id string) error {
+func FleetTraceFlows(ctx context.Context, out *rows.Output, s flow.Requests, id string) error {
 	t, err := s.Find(ctx, id)
 	if err != nil {
 		return err

@@ -81,14 +81,6 @@ func openSpans(url string, resource []otlp.Attr) (*otlp.Sender, error) {
 	return to, nil
 }
 
-// flowSpans begins to give an agent's flows to an address; nil where there is none.
-func flowSpans(url, host string) (*otlp.Sender, error) {
-	if url == "" {
-		return nil, nil
-	}
-	return openSpans(url, []otlp.Attr{{Key: "host.name", Value: host}})
-}
-
 // check refuses what can't be given away as spans, before anything is touched.
 func (l *TraceLeaves) check(request *trace.Request) error {
 	if l.Redact && request.Counts() {

@@ -9,6 +9,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -39,6 +40,12 @@ func (i *Identity) Hosts() []string {
 	}
 	return out
 }
+
+// Roots are the authority, for who calls a server of HTTP.
+func (i *Identity) Roots() *x509.CertPool { return i.roots.Clone() }
+
+// Own is the certificate with its key, for TLS.
+func (i *Identity) Own() []tls.Certificate { return []tls.Certificate{i.own} }
 
 // Signer says who signed a text, if its certificate is of this site's authority and good now.
 func (i *Identity) Signer(certificate, text, signature []byte) (Holder, error) {
