@@ -103,7 +103,11 @@ func (d *dumper) value(v Value, depth, indent int, typed bool) {
 		d.channel(v)
 	case reflect.Func:
 		if f, err := v.Func(); !d.without(err) {
-			fmt.Fprintf(&d.out, "%s /* %s:%d */", v.s.file.ShortName(f.Func), f.File, f.Line.Line)
+			of := ""
+			if r, ok := f.Receiver(); ok {
+				of = "of " + r.Dump(DumpOptions{OneLine: true, Bytes: 64}) + ", "
+			}
+			fmt.Fprintf(&d.out, "%s /* %s%s:%d */", v.s.file.ShortName(f.Func), of, f.File, f.Line.Line)
 		}
 	case reflect.UnsafePointer:
 		w, err := v.Word()

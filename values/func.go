@@ -83,6 +83,14 @@ func (s *Space) closure(addr uint64) (Function, error) {
 	return f, nil
 }
 
+// Receiver is what a method value is bound to; false of what is none, or where its type isn't known.
+func (f *Function) Receiver() (Value, bool) {
+	if len(f.Captured) != 1 || !strings.HasSuffix(f.Func, "-fm") {
+		return Value{}, false
+	}
+	return f.Captured[0].Value, true
+}
+
 // captured reads one variable of a closure. "&x" means x by reference; in code that isn't optimised also an x that the
 // closure holds itself, which has its place there: the room that it takes tells the two apart, and where it is the
 // last, whether the word is an address.

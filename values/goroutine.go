@@ -166,7 +166,7 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 		g.Start.Func = info.Func
 		g.System = isSystem(info.Func) && !(callsBack(info.Func) && g.inOwnCode())
 	}
-	if g.GoPC != 0 {
+	if g.GoPC != 0 && g.ID != mainID {
 		if info, ok := s.PC(g.GoPC - 1); ok {
 			g.CreatedBy = info.Lines[0]
 		}
@@ -182,6 +182,9 @@ func (s *Space) goroutine(r *Raw) *Goroutine {
 	}
 	return g
 }
+
+// mainID is the number of the goroutine that runs main, which no go statement made.
+const mainID = 1
 
 func statusName(status uint32) string {
 	if name := statusNames[status]; name != "" {

@@ -411,7 +411,7 @@ func (g *grouping) add(f *gFields, leaf int32, broken error) {
 				group.WaitReason = semaphoreReason(group.Frames[:min(len(group.Frames), maxSemaphore)])
 			}
 		}
-		if g.l.GoPC.Known() {
+		if g.l.GoPC.Known() && f.id != mainID {
 			group.CreatedBy = g.s.createdBy(f.addr)
 		}
 		g.groups[key] = group

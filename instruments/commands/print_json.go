@@ -107,7 +107,11 @@ func (w *jsonWriter) known(v values.Value, depth int) (any, error) {
 		return rows.Of("$addr", fmt.Sprintf("%#x", c.Addr), "len", int64(c.Len), "cap", int64(c.Cap), "closed", c.Closed), nil
 	case reflect.Func:
 		f, err := v.Func()
-		return rows.Of("func", f.Func, "file", f.File, "line", int64(f.Line.Line)), err
+		captured := rows.Row{}
+		for _, c := range f.Captured {
+			captured = append(captured, rows.Cell{Name: c.Name, Value: w.value(c.Value, 0)})
+		}
+		return rows.Of("func", f.Func, "file", f.File, "line", int64(f.Line.Line), "captured", captured), err
 	}
 	return w.address(v)
 }

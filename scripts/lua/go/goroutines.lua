@@ -71,7 +71,7 @@ local function add(groups, g, lines, key)
   local named = groups.named[ri.token(key)] -- of a recording, keys with labels that weren't kept are among their own
   local group = named[key]
   if not group then
-    group = { count = 0, state = state(g), ids = {}, stack = lines, labels = g.labels }
+    group = { count = 0, state = state(g), ids = {}, stack = lines, labels = g.labels, waits = g.status == "waiting" }
     groups[#groups + 1], named[key] = group, group
   end
   group.count = group.count + g.count
@@ -82,15 +82,18 @@ end
 
 -- give emits groups, and says how many goroutines they are; again after it was interrupted, the rest of them.
 local function give(groups, what)
+  local unknown = false
   while groups.given < #groups do
     groups.given = groups.given + 1
     local group = groups[groups.given]
+    unknown = unknown or not group.wait and group.waits
     ri.emit {
       count = group.count, state = group.state, wait = group.wait and math.floor(group.wait * 1e9) or nil,
       ids = group.ids, id = groups.single and group.ids[1] or nil, labels = group.labels, stack = group.stack,
     }
   end
   print(words.count(groups.seen, "goroutine") .. ", " .. words.count(#groups, groups.word) .. what)
+  if unknown then print("WAIT -: since when isn't known: the runtime notes it when a collection first finds a goroutine waiting") end
 end
 
 local function sort(groups)
@@ -141,6 +144,7 @@ local function tree(groups, p)
         group.ids[#group.ids + 1] = #group.ids < 1000 and g.ids[1] or nil
         if group.state and group.state ~= state(g) then group.state = "(several)" else group.state = state(g) end
         if g.wait then group.wait = math.max(g.wait, group.wait or 0) end
+        group.waits = group.waits or g.status == "waiting"
         groups.seen = groups.seen + 1
         ri.sample(g.frames, 1, g.labels)
       end

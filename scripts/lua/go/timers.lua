@@ -14,11 +14,19 @@ local kinds = {
   ['runtime.netpollWriteDeadline'] = 'write deadline',
 }
 
+-- called names a func value's function; of a method value, and what it is bound to.
+local function called(f)
+  local is = ri.func(f)
+  local bound = is.captured.receiver
+  if not bound then return is.name end
+  return ("%s of %s"):format((is.name:gsub("%-fm$", "")), ("(%s)(%s)"):format(ri.typeof(bound), ri.hex(ri.addr(bound))))
+end
+
 -- behind says what a timer wakes: a function that is called, the goroutines that wait.
 local function behind(kind, t)
   local arg = t.arg
   if arg == nil then return nil, nil end
-  if kind == 'func' then return ri.func(arg).name, nil end
+  if kind == 'func' then return called(arg), nil end
   if kind == 'sleep' then return nil, { arg.goid } end
   if kind == 'channel' then
     local waiting = {}

@@ -122,7 +122,7 @@ local function unreachable(l)
       evidence = {
         "certain: nothing that can still run leads to what it waits for: no package variable, no stack, no timer (as Go's own goroutine leak profile decides)",
         ("%s waits for %s"):format(g.count == 1 and "it" or "goroutine " .. tostring(g.ids[1]), #on > 0 and table.concat(on, ", ") or "nothing: all of its channels are nil"),
-        "created by " .. g.from,
+        g.ids[1] == 1 and "it is the goroutine that runs main" or "created by " .. g.from,
         g.wait and ("waiting for at least %s"):format(ri.duration(math.floor(g.wait * 1000) * 1000000)) or "since when is not recorded",
       },
       next = "who should have woken it, and returned instead? the code that created it is the place to begin",
