@@ -2,7 +2,7 @@
 # Installs what the tests call besides Go, where it is missing and can be installed: Debian packages, as root.
 set -eu
 missing=""
-for pair in gcc:gcc gdb:gdb tmux:tmux zsh:zsh fish:fish unshare:util-linux setpriv:util-linux ovsdb-tool:openvswitch-common ovsdb-server:openvswitch-switch chromium:chromium; do
+for pair in gcc:gcc gdb:gdb tmux:tmux zsh:zsh fish:fish unshare:util-linux setpriv:util-linux ovsdb-tool:openvswitch-common ovsdb-server:openvswitch-switch chromium:chromium ip:iproute2; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
