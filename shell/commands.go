@@ -60,14 +60,14 @@ func (s *Shell) command(ctx context.Context, text string) (quit bool) {
 				most = 0
 			}
 			if len(words)-1 > most && c.name != "run" {
-				s.remark(strings.TrimSpace("usage: :" + c.name + " " + c.arguments))
+				s.wrong(strings.TrimSpace("usage: :" + c.name + " " + c.arguments))
 				return false
 			}
 			return c.run(s, ctx, words[1:])
 		}
 		names = append(names, ":"+c.name)
 	}
-	s.remark(fmt.Sprintf("no command :%s%s (:help lists them)", words[0], rows.DidYouMean(":"+words[0], names)))
+	s.wrong(fmt.Sprintf("no command :%s%s (:help lists them)", words[0], rows.DidYouMean(":"+words[0], names)))
 	return false
 }
 
@@ -137,7 +137,7 @@ func (s *Shell) live(context.Context, []string) bool { return s.view(console.Liv
 
 func (s *Shell) view(kind string) bool {
 	if err := s.console.SetView(kind); err != nil {
-		s.remark(err.Error())
+		s.wrong(err.Error())
 	}
 	return false
 }
@@ -147,7 +147,7 @@ func (s *Shell) snapshot(ctx context.Context, args []string) bool {
 		return s.view(console.SnapshotView)
 	}
 	if args[0] != "all" {
-		s.remark("usage: :snapshot [all]")
+		s.wrong("usage: :snapshot [all]")
 		return false
 	}
 	s.hold(ctx, 0)
@@ -159,7 +159,7 @@ func (s *Shell) stop(ctx context.Context, args []string) bool {
 	if len(args) > 0 {
 		d, err := time.ParseDuration(args[0])
 		if err != nil || d <= 0 {
-			s.remark(fmt.Sprintf(":stop %s: a time such as 10s or 2m", args[0]))
+			s.wrong(fmt.Sprintf(":stop %s: a time such as 10s or 2m", args[0]))
 			return false
 		}
 		limit = d
@@ -171,14 +171,14 @@ func (s *Shell) stop(ctx context.Context, args []string) bool {
 // hold keeps a look from now on. The look is the session's, not the command's: Ctrl-C doesn't end it.
 func (s *Shell) hold(ctx context.Context, limit time.Duration) {
 	if err := s.console.Hold(context.WithoutCancel(ctx), limit); err != nil {
-		s.remark(err.Error())
+		s.wrong(err.Error())
 	}
 }
 
 func (s *Shell) recipes(context.Context, []string) bool {
 	var b strings.Builder
 	if err := s.console.WriteRecipes(&b, s.style()); err != nil {
-		s.remark(err.Error())
+		s.wrong(err.Error())
 	}
 	s.show(console.Reply{Text: b.String()})
 	return false
@@ -186,7 +186,7 @@ func (s *Shell) recipes(context.Context, []string) bool {
 
 func (s *Shell) runRecipe(ctx context.Context, args []string) bool {
 	if len(args) == 0 {
-		s.remark(":run needs a recipe (:recipes lists them) or a file: :run ./my.lua")
+		s.wrong(":run needs a recipe (:recipes lists them) or a file: :run ./my.lua")
 		return false
 	}
 	s.last = ":run " + strings.Join(args, " ")
@@ -206,15 +206,15 @@ func (s *Shell) history(context.Context, []string) bool {
 
 func (s *Shell) save(_ context.Context, args []string) bool {
 	if len(args) == 0 {
-		s.remark(":save needs a file: :save my.lua")
+		s.wrong(":save needs a file: :save my.lua")
 		return false
 	}
 	if files.Confined() {
-		s.remark(":save writes where ri runs, which is at the agent, and nothing is kept there: copy the lines")
+		s.wrong(":save writes where ri runs, which is at the agent, and nothing is kept there: copy the lines")
 		return false
 	}
 	if err := s.console.SaveInstrument(args[0]); err != nil {
-		s.remark(err.Error())
+		s.wrong(err.Error())
 		return false
 	}
 	s.remark(fmt.Sprintf("wrote %s: ri run ./%s -p PID", args[0], strings.TrimPrefix(args[0], "./")))
@@ -223,22 +223,22 @@ func (s *Shell) save(_ context.Context, args []string) bool {
 
 func (s *Shell) attach(_ context.Context, args []string) bool {
 	if len(args) == 0 {
-		s.remark(":attach needs a pid (ri ps lists the Go processes here)")
+		s.wrong(":attach needs a pid (ri ps lists the Go processes here)")
 		return false
 	}
 	if files.Confined() { // the agent knows of one process: its limits, and its log, are of that one
-		s.remark(fmt.Sprintf(":attach is for a shell of the process's machine: leave, and ask the agent: shell -p %s",
+		s.wrong(fmt.Sprintf(":attach is for a shell of the process's machine: leave, and ask the agent: shell -p %s",
 			rows.QuoteName(args[0])))
 		return false
 	}
 	choice := looks.TargetChoice{PID: args[0]}
 	if err := choice.Check(); err != nil {
-		s.remark(err.Error())
+		s.wrong(err.Error())
 		return false
 	}
 	next, err := console.OpenConsole(s.catalogue, choice, s.how)
 	if err != nil {
-		s.remark(err.Error())
+		s.wrong(err.Error())
 		return false
 	}
 	s.console.Close()

@@ -36,6 +36,7 @@ type Shell struct {
 	remarks *inert.Writer // what isn't a result
 	size    func() (width, height int)
 	line    *liner.State
+	failed  bool          // a line did
 	piped   *bufio.Reader // in its place, where the input is no terminal
 	asked   atomic.Value  // the prompt on the screen, a string; "" where a command runs
 	rest    []string      // of the last result, for :more
@@ -108,7 +109,7 @@ func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, h
 			if s.prompts {
 				fmt.Fprintln(s.out)
 			}
-			return nil
+			return s.ended()
 		case errors.Is(err, liner.ErrPromptAborted):
 			continue
 		case err != nil:
@@ -120,9 +121,17 @@ func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, h
 		s.typed = append(s.typed, source)
 		s.remember(source)
 		if quit := s.obey(ctx, interrupts, source); quit {
-			return nil
+			return s.ended()
 		}
 	}
+}
+
+// ended is how a session ended: where lines were piped in, as a script's are, one that failed is told by the exit code.
+func (s *Shell) ended() error {
+	if s.piped != nil && s.failed {
+		return rows.Said(errors.New("a line failed"))
+	}
+	return nil
 }
 
 // read reads a line, and what has to follow it.
@@ -289,6 +298,7 @@ func (s *Shell) run(ctx context.Context, source string) {
 // show prints the first screen of a reply, and keeps the rest for :more.
 func (s *Shell) show(r console.Reply) {
 	s.rest = nil
+	s.failed = s.failed || r.Failed
 	if text := strings.TrimRight(r.Text, "\n"); text != "" {
 		s.rest = strings.Split(text, "\n")
 		s.page()
@@ -316,6 +326,12 @@ func (s *Shell) page() {
 // remark prints what isn't a result: on a terminal among the results, elsewhere to standard error.
 func (s *Shell) remark(text string) {
 	fmt.Fprintf(s.remarks, "-- %s\n", strings.ReplaceAll(text, "\n", "\n   "))
+}
+
+// wrong is remark of what failed.
+func (s *Shell) wrong(text string) {
+	s.failed = true
+	s.remark(text)
 }
 
 // terminalSize is that of standard output, 80 by 24 where it can't be told.

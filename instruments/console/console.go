@@ -292,7 +292,8 @@ func (c *Console) Run(ctx context.Context, line string, style rows.TableStyle) R
 func (c *Console) compile(line string) (typedLine, error) {
 	isType := func(name string) bool { _, err := c.session.File.Type(name); return err == nil }
 	isPackage := func(path string) bool { _, ok := c.session.File.PackageName(path); return ok }
-	return compileLine(line, c.host.Left, isType, isPackage)
+	isVariable := func(name string) bool { _, err := c.session.File.Var(name); return err == nil }
+	return compileLine(line, c.host.Left, isType, isPackage, isVariable)
 }
 
 // RunRecipe runs a recipe, or an instrument file, with its parameters as NAME=VALUE.

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"ri/files"
@@ -45,15 +46,16 @@ type typedLine struct {
 }
 
 // compileLine compiles what was typed. known tells the names that earlier lines gave to something; those mean what they
-// were given, also in Go expressions. isType tells types of the program, isPackage import paths.
-func compileLine(line string, known, isType, isPackage func(string) bool) (t typedLine, err error) {
+// were given, also in Go expressions. isType tells types of the program, isPackage import paths, isVariable package
+// variables by their names alone.
+func compileLine(line string, known, isType, isPackage, isVariable func(string) bool) (t typedLine, err error) {
 	const name = "shell"
 	t = typedLine{source: line, lua: line}
 	if m := topLocal.FindStringSubmatch(line); m != nil {
 		t.lua = m[1] + line[len(m[0]):]
 	}
 	t.lua = goCalls(t.lua, known, isType)
-	if namesGo(t.lua, known, isPackage) {
+	if namesGo(t.lua, known, isPackage) || beginsGo(line, known, isPackage, isVariable) {
 		if _, err := parser.ParseExpr(line); err == nil {
 			t.lua = goExpression(line, known)
 		}
@@ -143,6 +145,21 @@ func namesGo(line string, known, isPackage func(string) bool) bool {
 		}
 	}
 	return false
+}
+
+// beginsWith is the name that a line begins with.
+var beginsWith = regexp.MustCompile(`^\s*[&*]*([A-Za-z_]\w*)`)
+
+// inLua are names that mean something in Lua, whatever the program calls so.
+var inLua = []string{"ri", "string", "table", "math", "coroutine", "bit", "print", "type", "pairs", "ipairs", "next",
+	"tostring", "tonumber", "error", "pcall", "xpcall", "select", "unpack", "assert", "require", "rawget", "rawset",
+	"rawequal", "setmetatable", "getmetatable", "true", "false", "nil", "not", "function", "return", "local", "if", "for",
+	"while", "repeat", "do", "break", "goto"}
+
+// beginsGo tells an expression that begins with a package variable without its package, as ri print takes it.
+func beginsGo(line string, known, isPackage, isVariable func(string) bool) bool {
+	m := beginsWith.FindStringSubmatch(line)
+	return m != nil && !slices.Contains(inLua, m[1]) && !known(m[1]) && !isPackage(m[1]) && isVariable(m[1])
 }
 
 // maskStrings puts spaces in the place of what strings and comments of Lua have in them, so that what is looked for is

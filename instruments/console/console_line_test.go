@@ -10,6 +10,7 @@ func TestTypedLines(t *testing.T) {
 	known := func(name string) bool { return name == "h" || name == "len2" }
 	isType := func(name string) bool { return name == "server.Server" || name == "main.Pair[int,string]" }
 	isPackage := func(path string) bool { return path == "github.com/x/y.v3" }
+	isVariable := func(name string) bool { return name == "store" }
 	for _, c := range []struct{ typed, want string }{
 		{"main.store", "main.store"},
 		{"find(server.Server).clients", `(ri.find1"server.Server").clients`},
@@ -30,14 +31,17 @@ func TestTypedLines(t *testing.T) {
 		{"string.format('%d', 1)", "string.format('%d', 1)"},
 		{"github.com/x/y.v3.Var.field", `ri.eval("github.com/x/y.v3.Var.field")`},
 		{"local n = len(h)", "n = ri.len(h)"},
+		{"store.devices[0]", `ri.eval("store.devices[0]")`},
+		{"&store", `ri.eval("&store")`},
+		{"for i = 1, #store do end", "for i = 1, #store do end"},
 		{strings.Repeat("abcdefgh.", 20) + "x[0:1]", `ri.eval("` + strings.Repeat("abcdefgh.", 20) + `x[0:1]")`},
 	} {
-		got, err := compileLine(c.typed, known, isType, isPackage)
+		got, err := compileLine(c.typed, known, isType, isPackage, isVariable)
 		if got.lua != c.want {
 			t.Errorf("%s\n\tgives %s (%v)\n\twant  %s", c.typed, got.lua, err, c.want)
 		}
 	}
-	_, err := compileLine("1 +", known, isType, isPackage)
+	_, err := compileLine("1 +", known, isType, isPackage, isVariable)
 	if err == nil || !strings.Contains(err.Error(), "end of the file") {
 		t.Errorf("1 +: %v", err)
 	}
@@ -66,8 +70,8 @@ func FuzzTypedLines(f *testing.F) {
 		if got := maskStrings(s); len(got) != len(s) {
 			t.Fatalf("%q: a mask of %d bytes", s, len(got))
 		}
-		_, _ = compileLine(s, no, yes, yes)
-		_, _ = compileLine(s, yes, no, no)
+		_, _ = compileLine(s, no, yes, yes, yes)
+		_, _ = compileLine(s, yes, no, no, no)
 		openString(s)
 		if chain := lastChain(s); len(chain) > len(s) {
 			t.Fatalf("%q: the chain %q", s, chain)
