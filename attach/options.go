@@ -94,6 +94,7 @@ type CPUOptions struct {
 	Time     time.Duration
 	Hz       int                             // samples a second of CPU time, of each thread
 	Progress func(done, total time.Duration) // called now and then; nil: nobody wants to know
+	Until    <-chan struct{}                 // ends it before its time; nil: nothing does
 	// how far the return address is from SP at a PC of the program; nil: not known
 	FrameEnd func(pc uint64) (size int64, ok bool)
 }

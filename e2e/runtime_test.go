@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ri/symbols/testprogram"
@@ -408,6 +411,30 @@ func (p *runtimeTarget) contexts(t *testing.T) {
 	}
 }
 
+// interruptedCPU ends a sampling of an hour by Ctrl-C once its events are open: what there is by then is told.
+func (p *runtimeTarget) interruptedCPU(t *testing.T) {
+	cmd := riCommand("run", "cpu", "seconds=3600", "-p", fmt.Sprint(p.pid))
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err := eventually("ri samples", func() (bool, error) {
+		events, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+		return slices.ContainsFunc(events, func(fd string) bool {
+			link, _ := os.Readlink(fd)
+			return link == "anon_inode:[perf_event]"
+		}), err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	cmd.Process.Signal(syscall.SIGINT)
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "of a CPU") {
+		t.Errorf("interrupted: %v %s", err, out.String())
+	}
+}
+
 func (p *runtimeTarget) cpu(t *testing.T) {
 	spun := make(chan error, 1)
 	go func() {
@@ -438,4 +465,5 @@ func (p *runtimeTarget) cpu(t *testing.T) {
 	if text, err := os.ReadFile(folded); err != nil || !strings.Contains(string(text), ";main.spin;main.busy ") {
 		t.Errorf("folded: %v %s", err, text)
 	}
+	p.interruptedCPU(t)
 }

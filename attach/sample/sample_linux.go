@@ -70,6 +70,8 @@ func CPU(ctx context.Context, p Process, opt attach.CPUOptions) (*attach.CPUProf
 		}
 		select {
 		case <-time.After(min(perfLook, opt.Time-passed)):
+		case <-opt.Until:
+			opt.Time = passed
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}

@@ -250,6 +250,9 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 	if p.Traces() {
 		return commands.Follow(ctx, out, p, t.Stream)
 	}
+	if p.SamplesCPU() { // what was sampled by then is shown when it is interrupted
+		p.Until, ctx = ctx.Done(), context.WithoutCancel(ctx)
+	}
 	res, err := t.Run(ctx, p, out)
 	if err != nil {
 		return err

@@ -8,8 +8,9 @@ import (
 	"ri/instruments/rows"
 )
 
-// ListRecipes writes the recipes; with a target, those that fit first, and for the rest what the program lacks.
-func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, verbose bool) error {
+// ListRecipes writes the recipes; with a target those that fit, and with all, or for programs, the rest behind them, with
+// what the program lacks.
+func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, verbose, all bool) error {
 	var session *looks.Session
 	if choice.Given() {
 		var err error
@@ -23,7 +24,8 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 	if !verbose {
 		columns = append(columns, rows.Column{Name: "from", Optional: true}) // where a recipe is none that ri brings
 	}
-	if session != nil {
+	all = all || out.Format != rows.Table
+	if session != nil && all {
 		columns = append(columns, rows.Column{Name: "lacks", Cut: rows.CutPaths})
 	}
 	if verbose {
@@ -44,7 +46,9 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 			if out.Format == rows.Table && !fits {
 				lacks = []string{recipes.LacksText(lacks)}
 			}
-			row = append(row, rows.Cell{Name: "lacks", Value: rows.Texts(lacks)})
+			if all {
+				row = append(row, rows.Cell{Name: "lacks", Value: rows.Texts(lacks)})
+			}
 		}
 		if !verbose && !r.BuiltIn() {
 			row = append(row, rows.Cell{Name: "from", Value: r.From()})
@@ -68,8 +72,14 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 			rest = append(rest, row)
 		}
 	}
-	if err := out.WriteRows(columns, append(fit, rest...)); err != nil {
+	if all || session == nil {
+		fit = append(fit, rest...)
+	}
+	if err := out.WriteRows(columns, fit); err != nil {
 		return err
+	}
+	if n := int64(len(rest)); n > 0 && !all && session != nil {
+		out.Log(fmt.Sprintf("%s more that the program lacks something for: --all", rows.Plural(n, "recipe")))
 	}
 	return out.Commit()
 }

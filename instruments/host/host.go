@@ -46,6 +46,8 @@ type Options struct {
 	After func(*Given) error
 	// Hits has what the script's header declares as probes traced; nil: it declares none, or nothing runs.
 	Hits func(ctx context.Context, o HitOptions) (Hits, error)
+	// Until ends a sampling before its time, which gives what there is by then; nil: nothing does.
+	Until <-chan struct{}
 	// Usage reads what the kernel accounts to the process; nil: there is no process.
 	Usage func() (attach.Usage, error)
 	// Connections reads the process's descriptors and ends connections; nil: there is no process.

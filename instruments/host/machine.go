@@ -182,7 +182,8 @@ func (h *Host) riCPU(L *lua.LState) int {
 	if profile == nil {
 		h.clock.Pause()
 		var err error
-		profile, err = h.opt.CPU.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz, FrameEnd: h.space.FrameEnd,
+		profile, err = h.opt.CPU.sample(h.ctx, attach.CPUOptions{Time: key.took, Hz: hz,
+			FrameEnd: h.space.FrameEnd, Until: h.opt.Until,
 			Progress: func(done, total time.Duration) {
 				h.opt.Sink.Progress(int64(done/time.Millisecond), int64(total/time.Millisecond), "sampling, ms")
 			}})

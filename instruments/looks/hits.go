@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"ri/attach"
@@ -16,6 +17,12 @@ import (
 
 // Traces tells whether the plan's script declares probes.
 func (p *Plan) Traces() bool { return p.Script.Header != nil && len(p.Script.Header.Probes) > 0 }
+
+// SamplesCPU tells whether the plan's script samples CPU time, which can end at any moment with what there is by then.
+func (p *Plan) SamplesCPU() bool {
+	return p.Script.Header != nil && slices.ContainsFunc(p.Script.ProfileValues(),
+		func(v rows.ProfileValue) bool { return v.Type == "cpu" })
+}
 
 // hitsOf has what a plan's script declares traced, or gives the hits of a recording; nil where it declares nothing, or
 // where there can be none.

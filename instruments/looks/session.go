@@ -137,6 +137,7 @@ func (s *Session) options(p *Plan, look *Look, sink rows.Sink, notes notes) host
 		LeaveOut:    notes.leaveOut,
 		Checked:     notes.checked,
 		CPU:         host.CPUSamplerOf(s.Target),
+		Until:       p.Until,
 		Connections: connected,
 		Related:     related,
 		Elsewhere:   elsewhere,

@@ -91,7 +91,7 @@ var table = map[string]rule{
 	"version": {role: Viewer, flags: flagsOf()},
 	"doctor": {role: Viewer, flags: flagsOf(process, copying, "verify max-time"), needs: map[string]Role{"verify": Author,
 		"pid": Author, "precopy": Author}},
-	"recipes": {role: Viewer, flags: flagsOf(target, recipes, "verbose"), needs: map[string]Role{"recipes": Author,
+	"recipes": {role: Viewer, flags: flagsOf(target, recipes, "verbose", "all"), needs: map[string]Role{"recipes": Author,
 		"symbols": Author, "debuginfod": Author}},
 	"show": {role: Viewer, flags: flagsOf(recipes), needs: map[string]Role{"recipes": Author}, args: scripts},
 	"run": {role: Viewer, args: scripts,

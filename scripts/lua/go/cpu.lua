@@ -23,7 +23,7 @@ local function count(profile, p)
         if name ~= 'runtime.goexit' then
           local one = byname[name]
           if not one then
-            one = { name = name, self = 0, total = 0 }
+            one = { name = name, self = 0, total = 0, own = words.own(f.func) }
             byname[name], list[#list + 1] = one, one
           end
           if i == 1 then one.self = one.self + s.count end
@@ -43,8 +43,8 @@ return {
   title = "CPU: where the time goes, sampled without a stop",
   category = "go",
   description = [[
-Samples all threads for some seconds by the kernel's perf events and frame pointers, without a stop, and lists the functions with the most CPU time: SELF in the function itself,
-TOTAL with what it called. What waits uses none and isn't seen. Time in the kernel counts as [kernel], where this user may see that; code that isn't Go's
+Samples all threads for some seconds by the kernel's perf events and frame pointers, without a stop, and lists the functions with the most CPU time, the
+program's own first: SELF in the function itself, TOTAL with what it called. Ctrl-C ends it with what there is by then. What waits uses none and isn't seen. Time in the kernel counts as [kernel], where this user may see that; code that isn't Go's
 is named by its file. --pprof FILE and --folded FILE write the stacks.]],
   params = {
     { name = "seconds", type = "float", default = 5, min = 0.01, max = 3600, help = "sample for so long" },
@@ -73,6 +73,7 @@ is named by its file. --pprof FILE and --folded FILE write the stacks.]],
     local profile = ri.cpu { seconds = p.seconds, hz = p.hz }
     local list = count(profile, p)
     table.sort(list, function(a, b)
+      if a.own ~= b.own then return a.own end
       if a[p.sort] ~= b[p.sort] then return a[p.sort] > b[p.sort] end
       if a.total ~= b.total then return a.total > b.total end
       return a.name < b.name
