@@ -8,8 +8,8 @@ import (
 	"ri/instruments/rows"
 )
 
-// ListRecipes writes the recipes; with a target those that fit, and with all, or for programs, the rest behind them, with
-// what the program lacks.
+// ListRecipes writes the recipes; with a target those that fit, and with all, or for programs, the rest behind them,
+// with what the program lacks.
 func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoice, verbose, all bool) error {
 	var session *looks.Session
 	if choice.Given() {
@@ -61,7 +61,7 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 				rows.Cell{Name: "overrides", Value: recipes.Positions(r.Overrides)})
 		}
 		if out.Format != rows.Table {
-			row = append(row, rows.Cell{Name: "mode", Value: string(r.Mode)}, rows.Cell{Name: "view", Value: string(r.View)})
+			row = append(row, rows.Cell{Name: "mode", Value: string(r.Mode)}, rows.Cell{Name: "view", Value: orNil(string(r.View))})
 			if session != nil {
 				row = append(row, rows.Cell{Name: "fits", Value: fits})
 			}
