@@ -61,7 +61,7 @@ func ListRecipes(out *rows.Output, c *recipes.Catalogue, choice looks.TargetChoi
 				rows.Cell{Name: "overrides", Value: recipes.Positions(r.Overrides)})
 		}
 		if out.Format != rows.Table {
-			row = append(row, rows.Cell{Name: "mode", Value: string(r.Mode)}, rows.Cell{Name: "view", Value: orNil(string(r.View))})
+			row = append(row, rows.Of("mode", string(r.Mode), "view", orNil(string(r.View)))...)
 			if session != nil {
 				row = append(row, rows.Cell{Name: "fits", Value: fits})
 			}
