@@ -66,6 +66,12 @@ func TestDebugFiles(t *testing.T) {
 	move(filepath.Join(dir, "away", "elsewhere"))
 	refuses("no debug file of it is at " + "/usr/lib/debug/.build-id/")
 	sees("by --symbols", "--symbols", debug)
+	dlv := riCommand("dlv", "-p", pid, "--symbols", debug, "--max-stop", "10s")
+	dlv.Stdin = strings.NewReader("whatis main.sink\nq\n")
+	if out, _ := dlv.CombinedOutput(); strings.Contains(string(out), "no debug information") ||
+		!strings.Contains(string(out), "interface {}") {
+		t.Errorf("dlv doesn't see it: %s", out)
+	}
 	sees("of an unstripped build", "--symbols", full)
 	refuses("not the debug file of this program: its build ID is", "--symbols", other)
 	if err := os.Rename(other, filepath.Join(dir, "program.debug")); err != nil { // where that of the program would lie

@@ -10,9 +10,10 @@ import (
 
 // Copy is a core that Delve opens with its own reader, so that its terminal, its API and its DAP server work on it.
 type Copy struct {
-	Core       string // path of the core; /proc/self/fd/N of one that has no name
-	Executable string // path of the program that it is of
-	Of         string // what it is a copy of: "pid 4711 (nats-server), which runs on"
+	Core       string   // path of the core; /proc/self/fd/N of one that has no name
+	Executable string   // path of the program that it is of
+	DebugInfo  []string // folders with its debug information, before those of Delve's configuration
+	Of         string   // what it is a copy of: "pid 4711 (nats-server), which runs on"
 }
 
 // only says what a copy can't do.
@@ -29,7 +30,7 @@ func (c Copy) open(l *gate, debugInfo []string, disconnected chan struct{}) (*rp
 		CheckLocalConnUser: true,
 		DisconnectChan:     disconnected,
 		ProcessArgs:        []string{c.Executable},
-		Debugger:           debugger.Config{CoreFile: c.Core, Backend: "core", DebugInfoDirectories: debugInfo},
+		Debugger:           debugger.Config{CoreFile: c.Core, Backend: "core", DebugInfoDirectories: append(c.DebugInfo, debugInfo...)},
 	})
 	if err := contain(server.Run); err != nil {
 		return nil, fmt.Errorf("Delve can't open the copy of %s: %w", c.Of, err)

@@ -37,6 +37,7 @@ The copy lies in memory, or in FOLDER with --spool, in a file without a name tha
 	}
 	o.addProcess(cmd.Flags())
 	o.addCore(cmd.Flags())
+	o.addSymbols(cmd.Flags())
 	o.addCopy(cmd.Flags())
 	cmd.Flags().BoolVar(&opt.Shared, "all", false, "copy shared memory and shared mappings of files, too")
 	cmd.Flags().BoolVar(&opt.Headless, "headless", false, "serve Delve's API and DAP, instead of opening its terminal")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -125,7 +126,16 @@ func Dlv(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look 
 		return rows.Refused(fmt.Errorf("%s: %w", target.Describe(), symbols.ErrNotGo))
 	}
 	if err := debugInfo(exe); err != nil {
-		out.Log("note: " + err.Error())
+		separate, done, found := debugFolder(target, exe, choice)
+		defer done()
+		switch {
+		case found != nil:
+			return rows.Refused(fmt.Errorf("%s: %w", target.Describe(), found))
+		case separate == "":
+			out.Log("note: " + err.Error())
+		default:
+			delve.DebugInfo = []string{separate}
+		}
 	}
 	switch r, recorded := target.(*recorded.Recording); {
 	case recorded:
@@ -164,6 +174,48 @@ func debugInfo(exe io.ReaderAt) error {
 	return errors.New("the executable has no debug information (built with -ldflags=-s or -w, or stripped): Delve finds " +
 		"threads and functions in it, but no goroutines, variables or types; ri finds goroutines and more (ri " +
 		"recipes -p PID)")
+}
+
+// debugFolder makes a folder in which Delve finds the separate debug file that ri finds, by its build ID and by its
+// name; "" where there is none.
+func debugFolder(target attach.Target, exe *os.File, choice looks.TargetChoice) (folder string, done func(),
+	err error) {
+	done = func() {}
+	file, wanted, err := choice.SeparateFor(target, exe)
+	if file == nil {
+		return "", done, err
+	}
+	if folder, err = os.MkdirTemp("", "ri-debug-"); err != nil {
+		file.Close()
+		return "", done, err
+	}
+	done = func() {
+		file.Close()
+		os.RemoveAll(folder)
+	}
+	var places []string
+	if len(wanted.BuildID) > 2 {
+		places = append(places, filepath.Join(".build-id", wanted.BuildID[:2], wanted.BuildID[2:]+".debug"))
+	}
+	if wanted.Link != "" {
+		if path, err := filepath.EvalSymlinks(openFile(exe)); err == nil {
+			places = append(places, filepath.Join(filepath.Dir(path), filepath.Base(wanted.Link)))
+		}
+	}
+	if places == nil {
+		return "", done, errors.New("--symbols: the program names its debug file neither by a build ID of the " +
+			"linker's nor by a link (.gnu_debuglink), and Delve finds it by nothing else")
+	}
+	for _, place := range places {
+		place = filepath.Join(folder, place)
+		if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
+			return "", done, err
+		}
+		if err := os.Symlink(openFile(file), place); err != nil {
+			return "", done, err
+		}
+	}
+	return folder, done, nil
 }
 
 // executableFor is the executable that Delve needs.

@@ -67,6 +67,18 @@ func (c TargetChoice) separate(t attach.Target, exe io.ReaderAt) (file *os.File,
 	return file, false, nil
 }
 
+// SeparateFor is the program's separate debug file, of which an executable is given, and what it is known by; nil: there
+// is none.
+func (c TargetChoice) SeparateFor(t attach.Target, exe io.ReaderAt) (*os.File, symbols.Wanted, error) {
+	wanted, _ := symbols.Wants(exe)
+	file, _, err := c.separate(t, exe)
+	if err == nil && file == nil && c.Symbols != "" {
+		err = fmt.Errorf("--symbols: %s is an unstripped build, which ri takes names from: here a separate debug file of the "+
+			"program itself is needed", filepath.Base(c.Symbols))
+	}
+	return file, wanted, err
+}
+
 // noDebugFile says what can be done where a program's variables and types can't be named.
 func noDebugFile(t attach.Target, exe io.ReaderAt) string {
 	const try = "--symbols FILE takes the names from its debug file, or from an unstripped build of the same source"

@@ -134,7 +134,7 @@ var table = map[string]rule{
 	"core":  {role: Author, flags: flagsOf(process, copying, "recording:local all")},
 	"crash": {role: Author, flags: flagsOf(target, look, recipes), needs: changes},
 	"dlv": {role: Author, flags: flagsOf(process, "core:local exe:in recording:local identity:in ", copying,
-		"all headless:theirs listen:theirs")},
+		"symbols:in debuginfod all headless:theirs listen:theirs")},
 	"watch": {role: Author, flags: flagsOf(target, "on-exit:theirs record:theirs max-hold")},
 	"new":   {role: Author, flags: flagsOf(target, "expr"), made: newFiles},
 
