@@ -30,7 +30,8 @@ func (c Copy) open(l *gate, debugInfo []string, disconnected chan struct{}) (*rp
 		CheckLocalConnUser: true,
 		DisconnectChan:     disconnected,
 		ProcessArgs:        []string{c.Executable},
-		Debugger:           debugger.Config{CoreFile: c.Core, Backend: "core", DebugInfoDirectories: append(c.DebugInfo, debugInfo...)},
+		Debugger: debugger.Config{CoreFile: c.Core, Backend: "core",
+			DebugInfoDirectories: append(c.DebugInfo, debugInfo...)},
 	})
 	if err := contain(server.Run); err != nil {
 		return nil, fmt.Errorf("Delve can't open the copy of %s: %w", c.Of, err)

@@ -67,14 +67,14 @@ func (c TargetChoice) separate(t attach.Target, exe io.ReaderAt) (file *os.File,
 	return file, false, nil
 }
 
-// SeparateFor is the program's separate debug file, of which an executable is given, and what it is known by; nil: there
+// SeparateFor is the separate debug file of the program whose executable is given, and what it is known by; nil: there
 // is none.
 func (c TargetChoice) SeparateFor(t attach.Target, exe io.ReaderAt) (*os.File, symbols.Wanted, error) {
 	wanted, _ := symbols.Wants(exe)
 	file, _, err := c.separate(t, exe)
 	if err == nil && file == nil && c.Symbols != "" {
-		err = fmt.Errorf("--symbols: %s is an unstripped build, which ri takes names from: here a separate debug file of the "+
-			"program itself is needed", filepath.Base(c.Symbols))
+		err = fmt.Errorf("--symbols: %s is an unstripped build, which ri takes names from: here a separate debug file "+
+			"of the program itself is needed", filepath.Base(c.Symbols))
 	}
 	return file, wanted, err
 }
