@@ -302,6 +302,7 @@ var ageing = map[string][]string{
 	"goroutines":      {"wait"},
 	"channels":        {"wait"},
 	"http":            {"age"},
+	"http-out":        {"wait"},
 	"scheduler":       {"time"},
 	"contexts":        {"deadline"},
 	"queued-requests": {"age"},

@@ -21,6 +21,7 @@ var onlyLive = map[string][]string{
 	"channels":        {"wait"},
 	"gc":              {"value", "about"},
 	"http":            {"age"},
+	"http-out":        {"wait"},
 	"contexts":        {"deadline"},
 	"scheduler":       {"time"},
 	"queued-requests": {"age"},

@@ -1,0 +1,3 @@
+module outgoing
+
+go 1.22
