@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"ri/symbols/testprogram"
@@ -50,4 +51,33 @@ func TestOutgoing(t *testing.T) {
 		}
 	}
 	t.Errorf("got %q\nwant %q", got, wanted)
+}
+
+// TestSQLHolders: who has a pool's connections is told: variables that lead to rows, goroutines with a transaction,
+// or nobody any more.
+func TestSQLHolders(t *testing.T) {
+	needAttach(t)
+	for _, release := range []string{"local", "go1.20.14"} {
+		for trouble, wanted := range map[string]string{
+			"sql":        "Rows [main.kept] <nil>",
+			"sql-behind": "Tx [main.forget",
+			"sql-lost":   "Tx <nil> <nil>",
+		} {
+			t.Run(release+"-"+trouble, func(t *testing.T) {
+				t.Parallel()
+				pid := startTroubles(t, buildTroubles(t, release), trouble)
+				out, _ := runRi(t, 0, "run", "sql-conns", "-p", fmt.Sprint(pid), "--json", "--max-stop", "5s")
+				var said struct{ Rows []map[string]any }
+				if err := json.Unmarshal([]byte(out), &said); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.ContainsFunc(said.Rows, func(r map[string]any) bool {
+					text := fmt.Sprint(r["held_by"], " ", r["where"], " ", r["goroutines"])
+					return strings.HasPrefix(text, wanted)
+				}) {
+					t.Errorf("no row begins with %q: %v", wanted, said.Rows)
+				}
+			})
+		}
+	}
 }
