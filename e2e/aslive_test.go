@@ -303,6 +303,7 @@ var ageing = map[string][]string{
 	"channels":        {"wait"},
 	"http":            {"age"},
 	"http-out":        {"wait"},
+	"sql-conns":       {"age"},
 	"scheduler":       {"time"},
 	"contexts":        {"deadline"},
 	"queued-requests": {"age"},

@@ -22,6 +22,7 @@ var onlyLive = map[string][]string{
 	"gc":              {"value", "about"},
 	"http":            {"age"},
 	"http-out":        {"wait"},
+	"sql-conns":       {"age"},
 	"contexts":        {"deadline"},
 	"scheduler":       {"time"},
 	"queued-requests": {"age"},
