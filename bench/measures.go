@@ -38,6 +38,8 @@ var measures = []measure{
 	{"recording of a look", recordedLook},
 	{"recording of a heap", recordedHeap},
 	{"recording of 4 GB", recordedResident},
+	{"remote: a recipe", remoteRecipe},
+	{"remote: an agent at rest", agentAtRest},
 }
 
 const (

@@ -71,9 +71,9 @@ func (u unit) text(v float64) string {
 		return fmt.Sprintf("%.3g k/s", v/1e3)
 	case u == perSecond:
 		return fmt.Sprintf("%.3g /s", v)
-	case v >= 1:
+	case math.Abs(v) >= 1:
 		return fmt.Sprintf("%.3g s", v)
-	case v >= 1e-3:
+	case math.Abs(v) >= 1e-3:
 		return fmt.Sprintf("%.3g ms", v*1e3)
 	}
 	return fmt.Sprintf("%.3g us", v*1e6)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,7 +56,9 @@ type Member struct {
 	client *client.Client
 	host   ovsdb.Row
 	known  map[string]ovsdb.Row // its targets, by id, as they were scanned last
-	orders *orders
+	// scanned is what known was made of
+	scanned []Target
+	orders  *orders
 }
 
 // idFile in the agent's folder has who it is.
@@ -196,7 +199,7 @@ func (m *Member) keep(ctx context.Context) error {
 	defer scan.Stop()
 	m.scan()
 	renewed := time.Time{}
-	for {
+	for news := true; ; {
 		now := m.now()
 		renew := now.Sub(renewed) >= m.Lease/3
 		if renew {
@@ -204,9 +207,12 @@ func (m *Member) keep(ctx context.Context) error {
 			renewed = now.Add(time.Duration(rand.Int64N(int64(m.Lease/6 + 1))))
 			m.host["lease"] = ovsdb.Scalar(now.Add(m.Lease).UnixMilli())
 		}
-		if err := m.settle(ctx, rows, renew); err != nil {
-			return err
+		if news || renew { // a look that found what was so before is to cost next to nothing
+			if err := m.settle(ctx, rows, renew); err != nil {
+				return err
+			}
 		}
+		news = true
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -215,26 +221,30 @@ func (m *Member) keep(ctx context.Context) error {
 				return err
 			}
 		case <-scan.C:
-			m.scan()
+			news = m.scan()
 		}
 	}
 }
 
-// scan looks at what runs here. What can't be looked at stays as it was.
-func (m *Member) scan() {
+// scan looks at what runs here, and tells whether that is news. What can't be looked at stays as it was.
+func (m *Member) scan() (news bool) {
 	if m.Scan == nil {
-		return
+		return false
 	}
 	all, err := m.Scan()
 	if err != nil {
 		m.Say("which processes are here can't be told: " + err.Error())
-		return
+		return false
 	}
-	m.known = map[string]ovsdb.Row{}
+	if m.known != nil && slices.Equal(all, m.scanned) {
+		return false
+	}
+	m.scanned, m.known = all, map[string]ovsdb.Row{}
 	for _, t := range all {
 		r := m.targetRow(t)
 		m.known[r["id"].Text()] = r
 	}
+	return true
 }
 
 func (m *Member) targetRow(t Target) ovsdb.Row {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,13 +20,17 @@ import (
 	"ri/serve/worker"
 )
 
-// TestMain is the worker of the agents that the tests have: it says what it was asked for, and does nothing.
+// TestMain is the worker of the agents that the tests have: it says what it was asked for, and does nothing; a shell
+// does so for as long as something may be typed.
 func TestMain(m *testing.M) {
 	if worker.Is() {
 		if worker.Become() == nil {
 			fmt.Println(strings.Join(os.Args[1:], " "))
 			if strings.Contains(os.Args[1], "check") {
 				fmt.Print(strings.Repeat("much\n", 1<<20))
+			}
+			if strings.Contains(os.Args[1], "shell") {
+				_, _ = io.Copy(io.Discard, os.Stdin)
 			}
 		}
 		return

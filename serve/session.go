@@ -47,10 +47,9 @@ func newSession(a *Agent, conn net.Conn, peer *wire.Peer) *session {
 }
 
 // Times in which a connection must have said who it is, and after which it is looked at whether that is good still.
-const (
-	nameless = 10 * time.Second
-	rechecks = 10 * time.Second
-)
+const nameless = 10 * time.Second
+
+var rechecks = 10 * time.Second
 
 // recheck ends a connection whose certificate has expired or was revoked, and one that doesn't say who it is.
 func (s *session) recheck() {

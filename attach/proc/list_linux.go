@@ -62,8 +62,25 @@ func (l *Listing) Advice() string {
 // List looks at every process in /proc. Those that end meanwhile are left out.
 func List() (*Listing, error) { return new(Lister).List() }
 
-// Lister looks again and again, and reads an executable once for as long as some process runs it.
-type Lister struct{ seen map[fileID]*goProgram }
+// Lister looks again and again, and reads an executable once for as long as some process runs it. Who looks every few
+// seconds is to pay next to nothing: of a process that runs the same executable as before all else is read in every
+// tenth look, and whether it does, once it has been there for ten looks. So an exec, or another process of the same
+// pid, may be noticed ten looks late, and a name that has changed.
+type Lister struct {
+	seen  map[fileID]*goProgram
+	known map[int]known // by pid
+	looks int
+}
+
+// known is what a look has found.
+type known struct {
+	exe     fileID
+	process *GoProcess // nil: it is none of Go's
+	since   int        // the look that found it first
+}
+
+// thorough is of how many looks one reads everything, and for how many looks a process is young.
+const thorough = 10
 
 // List is the function List.
 func (l *Lister) List() (*Listing, error) {
@@ -80,18 +97,42 @@ func (l *Lister) List() (*Listing, error) {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}
 	var pids []int
+	own := os.Getpid()
 	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil && pid != os.Getpid() {
+		if pid, err := strconv.Atoi(name); err == nil && pid != own {
 			pids = append(pids, pid)
 		}
 	}
 	sort.Ints(pids)
 	boot := bootTime()
 	list := &Listing{}
-	seen := map[fileID]*goProgram{}
-	defer func() { l.seen = seen }()
+	seen, now, users := map[fileID]*goProgram{}, map[int]known{}, map[uint32]string{}
+	brief := l.looks%thorough != 0
+	l.looks++
+	defer func() { l.seen, l.known = seen, now }()
 	for _, pid := range pids {
-		p, err := readGoProcess(pid, boot, seen, l.seen)
+		if before, ok := l.known[pid]; ok && brief {
+			exe, err := before.exe, error(nil)
+			if l.looks-before.since < thorough {
+				exe, err = exeOf(pid)
+			}
+			if err == nil && exe == before.exe {
+				now[pid], seen[exe] = before, l.seen[exe]
+				if before.process == nil {
+					list.Other++
+				} else {
+					list.Go = append(list.Go, *before.process)
+				}
+				continue
+			}
+		}
+		p, exe, err := readGoProcess(pid, boot, seen, l.seen, users)
+		if err == nil || errors.Is(err, errNotGo) {
+			now[pid] = known{exe, p, l.looks}
+			if before, ok := l.known[pid]; ok && before.exe == exe {
+				now[pid] = known{exe, p, before.since}
+			}
+		}
 		switch {
 		case err == nil:
 			list.Go = append(list.Go, *p)
@@ -125,16 +166,16 @@ type fileID struct {
 
 var errNotGo = errors.New("not a Go program")
 
-func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram) (*GoProcess, error) {
+func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram, users map[uint32]string) (p *GoProcess,
+	id fileID, err error) {
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	exe, err := os.Open(dir + "exe")
 	if err != nil {
-		return nil, err
+		return nil, id, err
 	}
 	defer exe.Close()
-	id, err := fileIDOf(exe)
-	if err != nil {
-		return nil, err
+	if id, err = fileIDOf(exe); err != nil {
+		return nil, id, err
 	}
 	prog := seen[id]
 	if prog == nil {
@@ -144,18 +185,23 @@ func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram) 
 		seen[id] = prog
 	}
 	if prog.err != nil {
-		return nil, prog.err
+		return nil, id, prog.err
 	}
 	st, err := ReadStatus(dir + "status")
 	if err != nil {
-		return nil, err
+		return nil, id, err
 	}
 	stat, err := ReadStat(dir + "stat")
 	if err != nil {
-		return nil, err
+		return nil, id, err
 	}
-	p := &GoProcess{
-		PID: pid, UID: st.Uids[1], User: UserName(st.Uids[1]), Name: st.Name,
+	user, ok := users[st.Uids[1]]
+	if !ok {
+		user = UserName(st.Uids[1])
+		users[st.Uids[1]] = user
+	}
+	p = &GoProcess{
+		PID: pid, UID: st.Uids[1], User: user, Name: st.Name,
 		GoVersion: prog.goVersion, Module: prog.module, ModuleVersion: prog.version, HasSymbols: prog.symbols,
 		StartTime: stat.StartTime, Started: boot.Add(time.Duration(stat.StartTime) * (time.Second / ticksPerSecond)),
 		Tracer: st.TracerPid, Stopped: st.State == 'T', Container: len(st.NSpid) > 1,
@@ -172,7 +218,16 @@ func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram) 
 			p.CommandLine = append(p.CommandLine, string(arg))
 		}
 	}
-	return p, nil
+	return p, id, nil
+}
+
+// exeOf tells which file a process runs.
+func exeOf(pid int) (fileID, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/exe", pid), &st); err != nil {
+		return fileID{}, err
+	}
+	return idOf(&st), nil
 }
 
 // ticksPerSecond is USER_HZ, which is 100 on amd64 and arm64 whatever the kernel's own.
@@ -214,5 +269,9 @@ func fileIDOf(f *os.File) (fileID, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fileID{}, err
 	}
-	return fileID{dev: uint64(st.Dev), inode: st.Ino, modified: st.Mtim.Nano(), size: st.Size}, nil
+	return idOf(&st), nil
+}
+
+func idOf(st *unix.Stat_t) fileID {
+	return fileID{dev: uint64(st.Dev), inode: st.Ino, modified: st.Mtim.Nano(), size: st.Size}
 }

@@ -102,6 +102,11 @@ var containerID = regexp.MustCompile(`[0-9a-f]{64}`)
 // newScan gives a look at the Go processes here, but for ri's own.
 func newScan(only []string) func() ([]fleet.Target, error) {
 	var lister proc.Lister
+	type life struct {
+		pid   int
+		start uint64
+	}
+	containers := map[life]string{} // of those that are here: it stays as long as the process
 	own, _ := os.Executable()
 	return func() ([]fleet.Target, error) {
 		all, err := lister.List()
@@ -109,19 +114,25 @@ func newScan(only []string) func() ([]fleet.Target, error) {
 			return nil, err
 		}
 		var out []fleet.Target
+		here := map[life]string{}
 		for _, p := range all.Go {
 			if p.Executable == own || len(only) > 0 && only[0] != strconv.Itoa(p.PID) {
 				continue
 			}
 			t := fleet.Target{PID: p.PID, Start: p.StartTime, Name: p.Name, Module: p.Module, Version: p.ModuleVersion,
 				Go: p.GoVersion, User: p.User, Symbols: p.HasSymbols}
-			if groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.PID)); err == nil {
+			who := life{p.PID, p.StartTime}
+			if id, ok := containers[who]; ok {
+				t.Container = id
+			} else if groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.PID)); err == nil {
 				if id := containerID.FindString(string(groups)); id != "" {
 					t.Container = id[:12]
 				}
 			}
+			here[who] = t.Container
 			out = append(out, t)
 		}
+		containers = here
 		return out, nil
 	}
 }

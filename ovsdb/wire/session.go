@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -78,6 +79,9 @@ func (s *session) run(ctx context.Context) {
 	})
 	for {
 		m, err := s.next()
+		if errors.Is(err, ErrMessage) { // the connection ends, and who wrote it is told why
+			_ = s.put(failure(&message{}, ovsdb.Errorf("syntax error", "%s", ovsdb.CleanString(err.Error()))))
+		}
 		if err != nil {
 			return
 		}
