@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"ri/symbols"
 )
 
 // ErrForeign: code is of a plugin, whose functions ri doesn't know.
@@ -52,6 +54,44 @@ func (s *Space) Plugins() []Module {
 		at = l.Next.Uint(b)
 	}
 	return s.plugins
+}
+
+// OpenPlugins has the functions and lines of plugins' code told from the files that open gives, nil where there is
+// none. Nothing else is read of them: neither what their frames hold, nor what their code does.
+func (s *Space) OpenPlugins(open func(m Module) *symbols.File) { s.openPlugin = open }
+
+// pluginAt is the plugin in which a pc lies.
+func (s *Space) pluginAt(pc uint64) *Module {
+	for i := range s.Plugins() {
+		if m := &s.plugins[i]; pc >= m.Text && pc < m.End {
+			return m
+		}
+	}
+	return nil
+}
+
+// InPlugin tells whether a pc is in a plugin's code, of which no more is known than functions and lines.
+func (s *Space) InPlugin(pc uint64) bool { return s.pluginAt(pc) != nil }
+
+// pluginPC is PC of a plugin's code.
+func (s *Space) pluginPC(pc uint64) (*symbols.PCInfo, bool) {
+	m := s.pluginAt(pc)
+	if m == nil {
+		return nil, false
+	}
+	f := s.openPlugin(*m)
+	if f == nil {
+		return nil, false
+	}
+	start, _ := f.GoCode()
+	info, ok := f.PC(pc - m.Text + start)
+	if !ok {
+		return nil, false
+	}
+	moved := *info
+	moved.Entry += m.Text - start - s.bias
+	moved.End += m.Text - start - s.bias
+	return &moved, true
 }
 
 // notGo says why a pc is no function of the program's.

@@ -54,11 +54,12 @@ type Space struct {
 	// plugins are what Plugins gives, once pluginsKnown.
 	plugins      []Module
 	pluginsKnown bool
-	polled       []uint64 // the netpoller's descriptors, see PollDescs
-	trace        *Trace   // of the expression that is being evaluated; see Assignable
-	values       int64    // how many values were looked at: see Values
-	room         []byte   // of anyPreempted: in a stop it has been touched before
-	witness      Witness  // see SetWitness
+	openPlugin   func(m Module) *symbols.File // nil: their code isn't read
+	polled       []uint64                     // the netpoller's descriptors, see PollDescs
+	trace        *Trace                       // of the expression that is being evaluated; see Assignable
+	values       int64                        // how many values were looked at: see Values
+	room         []byte                       // of anyPreempted: in a stop it has been touched before
+	witness      Witness                      // see SetWitness
 }
 
 // Witness hears what memory is looked at, and as what. What it isn't told of was read as bytes, or words, that have no
@@ -292,4 +293,10 @@ func (s *Space) Type(name string) (*symbols.Type, error) {
 }
 
 // PC tells what the function table knows of a runtime pc.
-func (s *Space) PC(pc uint64) (*symbols.PCInfo, bool) { return s.file.PC(pc - s.bias) }
+// Of a plugin's, addresses are as if it were linked with the program.
+func (s *Space) PC(pc uint64) (*symbols.PCInfo, bool) {
+	if info, ok := s.file.PC(pc - s.bias); ok || s.openPlugin == nil {
+		return info, ok
+	}
+	return s.pluginPC(pc)
+}

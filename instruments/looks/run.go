@@ -236,7 +236,7 @@ func wrongName(err error) bool {
 
 // Space joins the session's symbols with a view.
 func (s *Session) Space(view attach.View) *values.Space {
-	return values.New(s.File, attach.NewCache(view), s.Bias)
+	return s.spaceOf(attach.NewCache(view))
 }
 
 // Judge sorts the end of a run: a limit makes the result partial, all else is a failure. rehearsed is how long the

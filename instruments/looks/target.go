@@ -175,10 +175,11 @@ type Session struct {
 	Info   rows.Program
 	Bias   uint64 // run-time address less the link-time address
 
-	Ends   string                       // how the process ends, if it is dying
-	Kept   *memory                      // what a console's lines share; nil: each run begins with its own
-	others map[int]map[int]host.Waiting // who waits in other programs, by pid and descriptor
-	lender *symbols.File                // whose names a stripped program is read by, or nil
+	Ends    string                       // how the process ends, if it is dying
+	Kept    *memory                      // what a console's lines share; nil: each run begins with its own
+	plugins map[uint64]*symbols.File     // of plugins, by where their code lies; nil: not to be had
+	others  map[int]map[int]host.Waiting // who waits in other programs, by pid and descriptor
+	lender  *symbols.File                // whose names a stripped program is read by, or nil
 }
 
 // Process is the target as a trace takes it.
@@ -216,7 +217,7 @@ func (s *Session) Memory() (*attach.Cache, *values.Space) {
 		return s.Kept.cache, s.Kept.space
 	}
 	cache := attach.NewCache(nil)
-	return cache, values.New(s.File, cache, s.Bias)
+	return cache, s.spaceOf(cache)
 }
 
 // OpenSession opens a target and its symbols. It takes as long as it takes: nothing is stopped.

@@ -3,6 +3,7 @@ package waits
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"ri/symbols"
 	"ri/symbols/flow"
@@ -129,6 +130,10 @@ func (f *holderSearch) search(groups []*values.StackGroup, check func()) (unseen
 			unseen += group.Count
 			continue
 		}
+		if f.foreign(group.Frames) {
+			unseen += group.Count
+			continue
+		}
 		if !f.mayHold(group.Frames) {
 			continue
 		}
@@ -166,6 +171,11 @@ type holderSearch struct {
 	through  bool // interfaces
 	possible bool // what may be held
 	unplaced []Holder
+}
+
+// foreign tells whether a stack has code of a plugin's, of which it isn't known what it holds.
+func (f *holderSearch) foreign(frames []values.Frame) bool {
+	return slices.ContainsFunc(frames, func(frame values.Frame) bool { return f.s.InPlugin(frame.PC) })
 }
 
 // mayHold tells whether a stack has a function that holds a lock where it is.
