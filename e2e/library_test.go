@@ -51,6 +51,7 @@ func TestLibrary(t *testing.T) {
 		{"main.Start.func1 lib.go:2", []string{"run", "goroutines", "-p", pid}},
 		{"main.conf.Limit  int", []string{"set", "main.conf.Limit", "7", "-p", pid, "--write", "--yes"}},
 		{"Limit: 7", []string{"print", "main.conf", "-p", pid}},
+		{pid + "  ", []string{"ps", "shop"}},
 	} {
 		if out, _ := runRi(t, 0, c.args...); !strings.Contains(out, c.want) {
 			t.Errorf("ri %v: no %s in\n%s", c.args, c.want, out)

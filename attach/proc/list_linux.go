@@ -184,6 +184,11 @@ func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram, 
 		}
 		seen[id] = prog
 	}
+	if errors.Is(prog.err, errNotGo) {
+		if library := goLibrary(dir, seen, before); library != nil {
+			prog = library
+		}
+	}
 	if prog.err != nil {
 		return nil, id, prog.err
 	}
@@ -219,6 +224,46 @@ func readGoProcess(pid int, boot time.Time, seen, before map[fileID]*goProgram, 
 		}
 	}
 	return p, id, nil
+}
+
+// goLibrary is the first Go library (-buildmode=c-shared) that a program of another language has loaded; nil: none.
+func goLibrary(dir string, seen, before map[fileID]*goProgram) *goProgram {
+	data, err := os.ReadFile(dir + "maps")
+	if err != nil {
+		return nil
+	}
+	maps, err := ParseMaps(data)
+	if err != nil {
+		return nil
+	}
+	last := ""
+	for _, m := range maps {
+		if m.Offset != 0 || m.Path == last || !strings.HasPrefix(m.Path, "/") || !strings.Contains(m.Path, ".so") {
+			continue
+		}
+		last = m.Path
+		var st unix.Stat_t
+		if unix.Stat(dir+"root"+m.Path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+			continue
+		}
+		id := idOf(&st)
+		prog := seen[id]
+		if prog == nil {
+			if prog = before[id]; prog == nil {
+				file, err := os.Open(dir + "root" + m.Path)
+				if err != nil {
+					continue
+				}
+				prog = readProgram(file)
+				file.Close()
+			}
+			seen[id] = prog
+		}
+		if prog.err == nil {
+			return prog
+		}
+	}
+	return nil
 }
 
 // exeOf tells which file a process runs.
