@@ -219,6 +219,11 @@ func TestWeb(t *testing.T) {
 	if r, err := http.Get(strings.Split(link, "#")[0] + "api/targets"); err != nil || r.StatusCode != 401 {
 		t.Errorf("without a session: %v %v", r, err)
 	}
+	cookies := ""
+	act(t, ctx, chromedp.Evaluate(`document.cookie + "|"`, &cookies), chromedp.Reload(), chromedp.WaitVisible("#view tbody tr"))
+	if cookies != "|" {
+		t.Errorf("every port of the machine is given %s", cookies)
+	}
 }
 
 // TestWebWho: at an address that others reach, each sees what is theirs, and what a browser was made to ask is refused.
@@ -318,7 +323,7 @@ func TestWebWho(t *testing.T) {
 		}
 		return h
 	}
-	_, set := ask(asks{verb: "POST", path: "/api/session", body: `{"token":"` + tokens["bolt"] + `"}`, status: 204})
+	_, set := ask(asks{verb: "POST", path: "/api/session", body: `{"token":"` + tokens["bolt"] + `"}`, status: 200})
 	cookie := header("Cookie", strings.Split(set.Get("Set-Cookie"), ";")[0])
 	if c := set.Get("Set-Cookie"); !strings.Contains(c, "HttpOnly") || !strings.Contains(c, "Secure") ||
 		!strings.Contains(c, "SameSite=Strict") || !strings.HasPrefix(c, "__Host-") {

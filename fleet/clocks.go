@@ -13,7 +13,8 @@ const DefaultLease = 60 * time.Second
 
 // Clocks estimates how far the hosts' clocks are from the one here. An agent that renews its lease writes what time it
 // is there; how late that arrives is not known, so the least late of the last few counts. Lateness makes a clock seem
-// to be behind, by a few milliseconds where the database isn't busy.
+// to be behind, by a few milliseconds where the database isn't busy. No agent signs its lease, so whoever writes to the
+// database says what a clock shows: it is for people to see, and decides nothing.
 type Clocks struct {
 	Lease time.Duration    // of the agents; 0: DefaultLease
 	Now   func() time.Time // nil: the clock
@@ -22,8 +23,11 @@ type Clocks struct {
 	hosts map[string][]time.Duration // by id, the last few differences
 }
 
-// samples are how many leases count.
-const samples = 8
+// samples are how many leases count; step is what no lateness is taken for.
+const (
+	samples = 8
+	step    = 5 * time.Second
+)
 
 // Watch follows the leases until the context ends, or something fails.
 func (c *Clocks) Watch(ctx context.Context, db *client.Client) error {
@@ -55,8 +59,16 @@ func (c *Clocks) Watch(ctx context.Context, db *client.Client) error {
 				delete(c.hosts, one.Old["id"].Text())
 			case one.Old != nil && one.Old["lease"].Int() != one.New["lease"].Int(): // what was there before says nothing
 				id := one.New["id"].Text()
-				said := time.UnixMilli(one.New["lease"].Int()).Add(-lease)
-				list := append(c.hosts[id], said.Sub(at))
+				off := time.UnixMilli(one.New["lease"].Int()).Add(-lease).Sub(at)
+				list := c.hosts[id]
+				if off > skew || off < -skew { // nobody signs a lease, and by such a clock nothing is found again
+					delete(c.hosts, id)
+					continue
+				}
+				if n := len(list); n > 0 && off < list[n-1]-step { // the clock was set back
+					list = nil
+				}
+				list = append(list, off)
 				c.hosts[id] = list[max(0, len(list)-samples):]
 			}
 		}

@@ -46,6 +46,12 @@ func (s *Store) Flows(ctx context.Context, tenant, id string) ([]Seen, error) {
 	if err != nil {
 		return nil, err
 	}
+	select { // each hop has a signature, and is decrypted
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	count, err := fleet.Read(ctx, s.client, map[string]client.Watch{
 		fleet.HopTable: {Where: fleet.Is("trace", t.ID), Columns: []string{"side"}}})
 	if err != nil {

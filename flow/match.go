@@ -101,6 +101,12 @@ func (m *matcher) release(h *hop) []Line {
 	return list
 }
 
+// has tells whether a flow is known by a hash already.
+func (m *matcher) has(hash, flow string, now time.Time) bool {
+	m.expire(now)
+	return slices.Contains(m.flows[hash], flow)
+}
+
 // enter takes a flow that entered somewhere, and gives the hops of which something new is known by it.
 func (m *matcher) enter(hash, flow string, now time.Time) []*hop {
 	m.expire(now)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ri/fleet"
+	"ri/ovsdb"
 )
 
 // TestBlind: what is disabled ends though the processes can't be looked at, or the look never ends; a session whose
@@ -70,16 +71,20 @@ func TestElsewhere(t *testing.T) {
 		defer st.Agent.mu.Unlock()
 		return len(one.match.entered)
 	}
-	if n := take("a", window+fleet.Skew+time.Second); n != 0 {
+	first, second := ovsdb.NewUUID().String(), ovsdb.NewUUID().String()
+	if n := take(first, window+fleet.Skew+time.Second); n != 0 {
 		t.Error("what entered long ago has entered now")
 	}
-	if n := take("b", 0); n != 1 {
+	if n := take("x\nPRIORITY=0", 0); n != 0 {
+		t.Error("what has no id has entered")
+	}
+	if n := take(second, 0); n != 1 {
 		t.Error("what entered isn't taken")
 	}
 	st.Agent.mu.Lock()
 	one.match.expire(time.Now().Add(2 * window))
 	st.Agent.mu.Unlock()
-	if n := take("b", 0); n != 0 {
+	if n := take(second, 0); n != 0 {
 		t.Error("what was told already has entered now")
 	}
 }

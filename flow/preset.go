@@ -34,10 +34,11 @@ func presetOf(name string) (Key, error) {
 // presets are keys of libraries that many programs have. Where a flow enters doesn't matter for them: it is known again
 // by what it was sent on with.
 var presets = map[string]Key{
-	// The id and the question of a DNS message. github.com/miekg/dns v1.1: each message is packed by PackBuffer, and
-	// handlers call what they were asked r.
-	"dns": {At: "github.com/miekg/dns.(*Msg).PackBuffer", Ingress: "dns.MsgHdr.Id + dns.Question[0].Name",
-		Egress: "r.MsgHdr.Id + r.Question[0].Name"},
+	// The id and the question of a DNS message. github.com/miekg/dns v1.1: each message is packed by PackBuffer, replies
+	// too, which no handler is asked; handlers call what they were asked r.
+	"dns": {At: "github.com/miekg/dns.(*Msg).PackBuffer",
+		Ingress: "dns.MsgHdr.Id + dns.MsgHdr.Response + dns.Question[0].Name",
+		Egress:  "r.MsgHdr.Id + r.MsgHdr.Response + r.Question[0].Name"},
 	// Both ports of the connection by which an HTTP/1.1 request is sent, and its path: of the four-tuple the addresses are
 	// written differently at both ends, and aren't the same behind NAT. net/http of Go 1.20 to 1.27; flows leave at
 	// net/http.serverHandler.ServeHTTP.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -55,14 +56,25 @@ func NewRemote(at, token, ca string, own *pki.Identity) (*Remote, error) {
 		return nil, invalid("%q is no URL of a server of requests, such as https://desk:8443", at)
 	}
 	r := &Remote{url: u.Scheme + "://" + u.Host, token: token}
-	config := &tls.Config{MinVersion: tls.VersionTLS13}
-	if own != nil {
-		config.RootCAs = own.Roots()
-		if token == "" {
-			config.Certificates = own.Own()
-		}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, invalid("%s: who listens on the way would read what is asked, and by whose token: https, or an address of "+
+			"this machine", r.url)
 	}
-	if ca != "" {
+	isServer := func(h pki.Holder) error {
+		if h.Kind != pki.Tracer {
+			return fmt.Errorf("%s is %s, and no server of requests", h.Name, h.Kind)
+		}
+		return nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS13, VerifyConnection: func(c tls.ConnectionState) error {
+		who, err := pki.Who(c.PeerCertificates[0])
+		if err != nil {
+			return err
+		}
+		return isServer(who)
+	}}
+	switch {
+	case ca != "":
 		text, err := files.Read(ca, 1<<20)
 		if err != nil {
 			return nil, err
@@ -71,15 +83,27 @@ func NewRemote(at, token, ca string, own *pki.Identity) (*Remote, error) {
 		if !config.RootCAs.AppendCertsFromPEM(text) {
 			return nil, invalid("%s: it has no certificate (pki/ca.pem is the authority's)", ca)
 		}
+		if own != nil && token == "" {
+			config.Certificates = own.Own()
+		}
+	case own != nil: // what was revoked is known, too
+		config = own.Config(isServer, u.Hostname())
+		if token != "" {
+			config.Certificates = nil
+		}
 	}
 	if token == "" && (own == nil || u.Scheme == "http") {
 		return nil, invalid("who asks %s? RI_TOKEN is a tenant's token; over https a certificate does (--tls FILE)", r.url)
 	}
-	r.client = &http.Client{Timeout: remotePatience, Transport: &http.Transport{TLSClientConfig: config,
-		Proxy: http.ProxyFromEnvironment}, CheckRedirect: func(*http.Request, []*http.Request) error {
+	r.client = &http.Client{Timeout: remotePatience, Transport: &http.Transport{TLSClientConfig: config}, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("it sends elsewhere, which no server of requests does")
 	}}
 	return r, nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback() || host == "localhost"
 }
 
 // do asks, and reads what is answered into into, if it isn't nil.

@@ -47,6 +47,7 @@ type status struct {
 	targets                  int
 	hits, matched, ambiguous int64
 	changed                  bool
+	published                int  // hashes
 	summaries, kept          int  // hops that the database was told of, and bytes of their logs
 	withdrawn                bool // the enabling is gone: what isn't there isn't made
 }
@@ -130,6 +131,7 @@ func (a *Agent) begin(ctx context.Context, e *enabling, d *Device, raw string, k
 // arm has tracers run in the processes that match now. a.mu is held.
 func (s *session) arm(targets map[string][]fleet.Target) {
 	there := map[string]bool{}
+	both := s.both(targets)
 	for side, list := range targets {
 		for _, t := range list {
 			id := side + " " + targetID(t)
@@ -139,7 +141,11 @@ func (s *session) arm(targets map[string][]fleet.Target) {
 				was = nil
 			}
 			if was == nil && !(s.full && side == ingress) && s.ctx.Err() == nil {
-				s.armings[id] = s.start(side, t)
+				if both[targetID(t)] {
+					s.armings[id] = &arming{s: s, side: side, target: t, stop: func() {}, err: errBoth, again: time.Now().Add(trying)}
+				} else {
+					s.armings[id] = s.start(side, t)
+				}
 			}
 		}
 	}
@@ -306,16 +312,16 @@ func (one *arming) row(r Row) error {
 	if h == nil {
 		return nil // of a flow that isn't followed
 	}
-	if r.What == whatLeave || s.goroutines || r.Goroutine == h.goroutine && r.What != whatGo {
+	own := s.goroutines || r.Goroutine == h.goroutine // which tenant others serve nobody tests
+	if r.What == whatLeave || own && (s.goroutines || r.What != whatGo) {
 		s.add(h, one, r)
 	}
 	if r.What == whatLeave || r.What == whatHit || r.Ended {
 		delete(one.hops, r.Flow)
 		s.finish(h)
 	}
-	if hash := s.sentOn(one.side, opens, r); hash != "" && len(h.onward) < mostOnward {
-		h.onward = append(h.onward, hash)
-		s.publish(h, now)
+	if own {
+		s.sendOn(h, s.sentOn(one.side, opens, r), now)
 	}
 	return nil
 }
@@ -439,6 +445,7 @@ func (s *session) learn(hops []*hop) {
 				s.status.matched--
 				s.write(h, Line{Tenant: s.e.request.TenantID, Trace: s.e.trace, Flow: h.flow, Cookie: h.cookie,
 					Host: s.a.Name, Target: h.target, Side: h.side, What: whatAmbiguous})
+				s.takeBack(h, time.Now())
 			}
 			h.told, h.flow, s.status.changed = toldAmbiguous, "", true
 			s.status.ambiguous++

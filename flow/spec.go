@@ -403,10 +403,16 @@ func (r *Request) check(d *Device) error {
 		return invalid("key: at: the device has no step %q", key.At)
 	}
 	own := access.Predicate == "true" || access.EgressPredicate != ""
-	if !own && !slices.ContainsFunc(d.Keys, func(k Key) bool {
+	i := slices.IndexFunc(d.Keys, func(k Key) bool {
 		has, err := k.canonical(d)
 		return err == nil && has == key
-	}) {
+	})
+	switch {
+	case own:
+	case i >= 0 && d.Keys[i].Preset != "":
+		return invalid("key: what %s reads is what clients say, or is of a connection that many share, so others' flows could "+
+			"have the same where they leave: the device has to have an egressPredicate for %s", d.Keys[i].Preset, r.TenantID)
+	case i < 0:
 		return invalid("key: others' flows could have the same where they leave; the device's keys are %s", keyTexts(d.Keys))
 	}
 	return nil

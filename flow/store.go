@@ -33,6 +33,7 @@ type Store struct {
 	client   *client.Client
 	mostHops int // that are read of a request
 	clocks   fleet.Clocks
+	reading  chan struct{} // flows of so many requests are read at once
 
 	making sync.Mutex // one request is made at a time
 
@@ -58,10 +59,13 @@ func (s *Store) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.mostHops = mostHops
+	s.mostHops, s.reading = mostHops, make(chan struct{}, mostReading)
 	s.client, s.keys, s.newestOf = c, map[string]hashKey{}, map[string]int64{}
 	return nil
 }
+
+// mostReading is of how many requests flows are read at once.
+const mostReading = 4
 
 // operator refuses who may not define tenants and devices.
 func (s *Store) operator() error {

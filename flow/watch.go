@@ -2,7 +2,6 @@ package flow
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"ri/fleet"
@@ -56,6 +55,13 @@ func (s *session) elsewhere(r ovsdb.Row) {
 		-age > fleet.Skew || s.told.has(id) {
 		return
 	}
+	flow := flowOf(id)
+	if flow == "" {
+		s.a.mu.Lock()
+		defer s.a.mu.Unlock()
+		s.a.sayOnce("flow", fmt.Sprintf("a flow of the request %s has no id", s.e.trace))
+		return
+	}
 	_, _, err := signedBy(s.a.Identity, fleet.FlowTable, r, agents)
 	s.a.mu.Lock()
 	defer s.a.mu.Unlock()
@@ -64,7 +70,6 @@ func (s *session) elsewhere(r ovsdb.Row) {
 		return
 	}
 	s.told.add(id)
-	flow, _, _ := strings.Cut(id, "/")
 	s.learn(s.match.enter(r["hash"].Text(), flow, time.Now()))
 }
 

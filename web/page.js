@@ -3,9 +3,15 @@
 
 class Refused extends Error { constructor(status, text) { super(text); this.status = status; } }
 
+// headers are those of a request. Without TLS the page shows its session by one: a cookie would be every port's of the machine.
+function headers(body) {
+  const out = body ? { "Content-Type": "application/json" } : {}, session = sessionStorage.getItem("session");
+  if (session) out["Ri-Session"] = session;
+  return out;
+}
+
 async function call(method, path, body) {
-  const answer = await fetch(path, { method, credentials: "same-origin", headers: body ? { "Content-Type": "application/json" } : {},
-    body: body ? JSON.stringify(body) : undefined });
+  const answer = await fetch(path, { method, credentials: "same-origin", headers: headers(body), body: body ? JSON.stringify(body) : undefined });
   if (answer.status === 204) return null;
   const got = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, got.error || `the server answered ${answer.status}`);
@@ -14,7 +20,7 @@ async function call(method, path, body) {
 
 // asked gives, one after the other, the objects that a question is answered with.
 async function* asked(question, signal) {
-  const answer = await fetch("/api/ask", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question), signal });
+  const answer = await fetch("/api/ask", { method: "POST", headers: headers(question), body: JSON.stringify(question), signal });
   if (!answer.ok) throw new Refused(answer.status, (await answer.json().catch(() => ({}))).error || `the server answered ${answer.status}`);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -139,18 +145,20 @@ const cellOf = (columns, row, name) => { const i = columns.findIndex((c) => c.na
 function processes(place, signal) {
   const results = make("section", { "aria-label": "findings", "aria-live": "polite" });
   const stop = make("button", { type: "button", hidden: "" }, "stop");
-  const all = make("button", { type: "button", onclick: () => check(list.wanted() ? [list.wanted()] : [], `${number(list.section.total)} processes`) }, "check all shown");
+  const all = make("button", { type: "button", title: "all of which the condition holds", onclick: () => check(list.wanted() ? [list.wanted()] : [], `${number(list.section.total)} processes`) }, "check all");
   const keyOf = (row) => cellOf(list.section.columns, row, "host") + " " + cellOf(list.section.columns, row, "target");
   const list = listView(place, signal, "/api/targets", "processes", {
     columns: [{ name: "check", help: "what check found, when it was asked here" }],
     cells: (row, columns) => [lastCheck.get(cellOf(columns, row, "host") + " " + cellOf(columns, row, "target")) || "-"],
   }, (node, row) => {
     node.dataset.key = keyOf(row);
+    all.textContent = `check all ${number(list.section.total)}`;
     const said = cellText(row[row.length - 1]);
     node.lastChild.className = /^nothing/.test(said) ? "calm" : /finding/.test(said) ? "critical" : said === "-" ? "" : "warning";
     if (me.asks) opens(node, () => {
       const host = cellOf(list.section.columns, row, "host"), pid = cellOf(list.section.columns, row, "pid");
-      check([`host == '${host}' && pid == ${pid}`], keyOf(row));
+      const quote = host.includes("'") ? '"' : "'";
+      check([`host == ${quote}${host}${quote} && pid == ${pid}`], keyOf(row));
     });
   });
   if (me.asks) list.form.append(all, stop);
@@ -486,9 +494,15 @@ function enter(why) {
   trouble("");
   $("view").replaceChildren(make("h2", null, "Who are you?"), make("p", null, why || ""), make("form", { onsubmit: async (e) => {
     e.preventDefault();
-    try { await call("POST", "/api/session", { token: token.input.value }); await begin(); } catch (err) { trouble(err.message); }
+    try { await letIn({ token: token.input.value }); await begin(); } catch (err) { trouble(err.message); }
   } }, token.node, make("button", { type: "submit", class: "main" }, "enter")));
   token.input.focus();
+}
+
+// letIn shows what lets somebody in.
+async function letIn(by) {
+  const got = await call("POST", "/api/session", by);
+  if (got.session) sessionStorage.setItem("session", got.session);
 }
 
 async function begin() {
@@ -505,13 +519,13 @@ async function start() {
   const once = /^#once=(.+)$/.exec(location.hash);
   if (once) {
     history.replaceState(null, "", location.pathname);
-    try { await call("POST", "/api/session", { once: once[1] }); } catch (err) { enter(err.message); return; }
+    try { await letIn({ once: once[1] }); } catch (err) { enter(err.message); return; }
   }
   try { await begin(); } catch (err) { if (err instanceof Refused && err.status === 401) enter(err.message); else failed(err); }
 }
 
 addEventListener("hashchange", () => { if (/^#once=/.test(location.hash)) start(); else show(); });
-$("leave").addEventListener("click", async () => { try { await call("DELETE", "/api/session"); } catch (err) { failed(err); } me = null; enter("You have left."); });
+$("leave").addEventListener("click", async () => { try { await call("DELETE", "/api/session"); } catch (err) { failed(err); } sessionStorage.removeItem("session"); me = null; enter("You have left."); });
 $("keys").addEventListener("click", () => $("help").showModal());
 $("nokeys").addEventListener("click", () => $("help").close());
 addEventListener("keydown", (e) => {

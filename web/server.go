@@ -54,13 +54,17 @@ type Server struct {
 
 	flows    *flow.Server // nil: who it is may make no requests
 	sessions sessions
-	room     chan struct{} // questions at once
+	asking   asking
+	lists    lists
 	page     []byte
 	policy   string
 }
 
-// mostQuestions is how many questions to agents go on at once.
-const mostQuestions = 4
+// mostQuestions is how many questions to agents go on at once, and mostOfOne how many of a person.
+const (
+	mostQuestions = 4
+	mostOfOne     = 2
+)
 
 // check refuses what can't be served.
 func (s *Server) check() error {
@@ -91,7 +95,6 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s.room = make(chan struct{}, mostQuestions)
 	s.page, s.policy = page()
 	if own := s.Identity; own != nil && (own.Kind == pki.Tracer || own.Kind == request.Operator.String()) {
 		store := &flow.Store{Database: s.Asker.Database, Identity: own, Say: s.Say}

@@ -20,8 +20,9 @@ import (
 const (
 	linkLife    = 10 * time.Minute
 	sessionLife = 12 * time.Hour
-	// mostSessions is how many there are; the oldest gives way.
+	// mostSessions is how many there are by tokens, mostOwn those of a tenant; the oldest gives way.
 	mostSessions = 1000
+	mostOwn      = 50
 	mostBody     = 64 << 10
 )
 
@@ -34,8 +35,9 @@ func secret() string {
 
 // session is somebody who was let in.
 type session struct {
-	token string // a tenant's; "": it is who started the page
-	made  time.Time
+	token  string // a tenant's; "": it is who started the page
+	tenant string // whose token it is
+	made   time.Time
 }
 
 // sessions are who was let in, and the link by which the next one is.
@@ -93,31 +95,42 @@ func (s *sessions) begin(one *session) string {
 	if s.all == nil {
 		s.all = map[[sha256.Size]byte]*session{}
 	}
-	var oldest [sha256.Size]byte
-	first := time.Time{}
-	for sum, other := range s.all {
-		if time.Since(other.made) > sessionLife {
-			delete(s.all, sum)
-		} else if first.IsZero() || other.made.Before(first) {
-			oldest, first = sum, other.made
-		}
-	}
-	if len(s.all) >= mostSessions {
-		delete(s.all, oldest)
-	}
+	// Those that were let in by a link give way to none by a token, and no tenant's to another's.
+	alike := func(other *session) bool { return (other.token == "") == (one.token == "") }
+	s.room(mostOwn, func(other *session) bool { return alike(other) && other.tenant == one.tenant })
+	s.room(mostSessions, alike)
 	s.all[sha256.Sum256([]byte(text))] = one
 	return text
 }
 
+// room makes room for one of a kind: what is over, and the oldest, give way. s.mu is held.
+func (s *sessions) room(most int, of func(*session) bool) {
+	var oldest [sha256.Size]byte
+	first, n := time.Time{}, 0
+	for sum, other := range s.all {
+		switch {
+		case time.Since(other.made) > sessionLife:
+			delete(s.all, sum)
+		case of(other):
+			if n++; first.IsZero() || other.made.Before(first) {
+				oldest, first = sum, other.made
+			}
+		}
+	}
+	if n >= most {
+		delete(s.all, oldest)
+	}
+}
+
 // find gives the session of a request, nil if there is none.
 func (s *sessions) find(r *http.Request) *session {
-	c, err := r.Cookie(cookieName(r))
-	if err != nil {
+	shown := shownSecret(r)
+	if shown == "" {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one := s.all[sha256.Sum256([]byte(c.Value))]
+	one := s.all[sha256.Sum256([]byte(shown))]
 	if one == nil || time.Since(one.made) > sessionLife {
 		return nil
 	}
@@ -125,25 +138,32 @@ func (s *sessions) find(r *http.Request) *session {
 }
 
 func (s *sessions) end(r *http.Request) {
-	if c, err := r.Cookie(cookieName(r)); err == nil {
-		s.mu.Lock()
-		delete(s.all, sha256.Sum256([]byte(c.Value)))
-		s.mu.Unlock()
-	}
+	s.mu.Lock()
+	delete(s.all, sha256.Sum256([]byte(shownSecret(r))))
+	s.mu.Unlock()
 }
 
-// cookieName has a prefix by which browsers let no other host set it. By plain HTTP they have none for that; there a
-// cookie is every port's of the machine, so its name has the port that was called.
-func cookieName(r *http.Request) string {
-	if r.TLS != nil {
-		return "__Host-ri"
+// Over TLS a session is shown by a cookie, whose prefix has browsers let no other host set it. Without, a cookie would be
+// every port's of the machine: there the page keeps the session's secret, which knows ports, and shows it in a header.
+const (
+	cookieName    = "__Host-ri"
+	sessionHeader = "Ri-Session"
+)
+
+// shownSecret is the secret of a session as a request shows it.
+func shownSecret(r *http.Request) string {
+	if r.TLS == nil {
+		return r.Header.Get(sessionHeader)
 	}
-	sum := sha256.Sum256([]byte(r.Host))
-	return "ri-" + base64.RawURLEncoding.EncodeToString(sum[:6])
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return ""
+	}
+	return c.Value
 }
 
-func cookie(r *http.Request, value string, age int) *http.Cookie {
-	return &http.Cookie{Name: cookieName(r), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: r.TLS != nil,
+func cookie(value string, age int) *http.Cookie {
+	return &http.Cookie{Name: cookieName, Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: true,
 		SameSite: http.SameSiteStrictMode}
 }
 
@@ -245,21 +265,30 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) {
 		}
 		one.token = ""
 	case by.Token != "" && s.flows != nil:
-		if _, err := s.flows.Store.Bearer(r.Context(), by.Token); err != nil {
+		tenant, err := s.flows.Store.Bearer(r.Context(), by.Token)
+		if err != nil {
 			s.refuse(w, err)
 			return
 		}
+		one.tenant = tenant
 	default:
 		fail(w, http.StatusUnauthorized, errWho.Error())
 		return
 	}
-	http.SetCookie(w, cookie(r, s.sessions.begin(one), int(sessionLife/time.Second)))
-	w.WriteHeader(http.StatusNoContent)
+	text := s.sessions.begin(one)
+	if r.TLS == nil {
+		answer(w, http.StatusOK, map[string]string{"session": text})
+		return
+	}
+	http.SetCookie(w, cookie(text, int(sessionLife/time.Second)))
+	answer(w, http.StatusOK, map[string]string{})
 }
 
 func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 	s.sessions.end(r)
-	http.SetCookie(w, cookie(r, "", -1))
+	if r.TLS != nil {
+		http.SetCookie(w, cookie("", -1))
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

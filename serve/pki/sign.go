@@ -41,9 +41,6 @@ func (i *Identity) Hosts() []string {
 	return out
 }
 
-// Roots are the authority, for who calls a server of HTTP.
-func (i *Identity) Roots() *x509.CertPool { return i.roots.Clone() }
-
 // Own is the certificate with its key, for TLS.
 func (i *Identity) Own() []tls.Certificate { return []tls.Certificate{i.own} }
 
