@@ -61,7 +61,9 @@ clear: ['r.Question[0].Name']
 keys: [{preset: dns}]
 budget: 20%
 tenants:
-  acme: {predicate: 'hasSuffix(r.Question[0].Name, ".acme.test.")', egressPredicate: 'hasSuffix(r.Question[0].Name, ".acme.test.")'}
+  acme:
+    predicate: 'hasSuffix(r.Question[0].Name, ".acme.test.")'
+    egressPredicate: 'hasSuffix(r.Question[0].Name, ".acme.test.")'
 `
 
 // TestFlowsDNS follows questions from one unmodified CoreDNS to another to which it forwards them: by the id with which

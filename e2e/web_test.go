@@ -220,7 +220,8 @@ func TestWeb(t *testing.T) {
 		t.Errorf("without a session: %v %v", r, err)
 	}
 	cookies := ""
-	act(t, ctx, chromedp.Evaluate(`document.cookie + "|"`, &cookies), chromedp.Reload(), chromedp.WaitVisible("#view tbody tr"))
+	act(t, ctx, chromedp.Evaluate(`document.cookie + "|"`, &cookies), chromedp.Reload(),
+		chromedp.WaitVisible("#view tbody tr"))
 	if cookies != "|" {
 		t.Errorf("every port of the machine is given %s", cookies)
 	}

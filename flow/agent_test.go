@@ -251,14 +251,16 @@ func TestLease(t *testing.T) {
 	s.enabled(Request{})
 	s.armed(h, 1)
 	s.until("it has ended, and was armed again", func() bool {
+		running := len(h.fake.running())
 		h.fake.mu.Lock()
-		defer h.fake.mu.Unlock()
-		if len(h.fake.armed) == 1 { // as if, until it is noticed: it may be heard just then
+		armed := len(h.fake.armed)
+		h.fake.mu.Unlock()
+		if armed == 1 && running == 1 { // as if, until it is noticed: it may be heard just then
 			h.Agent.mu.Lock()
 			h.heard = h.heard.Add(-time.Hour)
 			h.Agent.mu.Unlock()
 		}
-		return len(h.fake.armed) >= 2
+		return armed >= 2
 	})
 	s.armed(h, 1)
 }

@@ -33,8 +33,8 @@ func TestJournal(t *testing.T) {
 	}
 	defer j.Close()
 	for range 2 {
-		if err := j.Write(Line{Tenant: "acme", Trace: "7b17\nPRIORITY=0", Flow: "9582", What: "step", Func: "main.f\nRI_TENANT=bolt",
-			Values: map[string]any{"v": "a\nMESSAGE=b"}}); err != nil {
+		if err := j.Write(Line{Tenant: "acme", Trace: "7b17\nPRIORITY=0", Flow: "9582", What: "step",
+			Func: "main.f\nRI_TENANT=bolt", Values: map[string]any{"v": "a\nMESSAGE=b"}}); err != nil {
 			t.Fatal(err)
 		}
 		b := make([]byte, 4096)

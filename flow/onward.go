@@ -43,8 +43,8 @@ func (s *session) sentOn(side string, opens bool, r Row) string {
 }
 
 // errBoth: two tracers see each call there, and both would tell of what it sends on.
-var errBoth = errors.New("flows enter and leave there alike, and what is sent on at a step would be of both: the device's " +
-	"egressWhere has to name other processes than its where")
+var errBoth = errors.New("flows enter and leave there alike, and what is sent on at a step would be of both: the " +
+	"device's egressWhere has to name other processes than its where")
 
 // both are the processes where flows enter as well as leave, if they are known again by what is sent on at a step.
 func (s *session) both(targets map[string][]fleet.Target) map[string]bool {

@@ -214,7 +214,9 @@ ingress: ['net/http.serverHandler.ServeHTTP']
 egress: ['net/http.serverHandler.ServeHTTP']
 paths: [req.URL.Path, req.Host]
 keys: [{preset: http-ports}, {preset: 'header:X-Id'}, {preset: traceparent}]
-tenants: {acme: {predicate: 'req.Host == "acme"'}, bolt: {predicate: 'req.Host == "b"', egressPredicate: 'req.Host == "b"'}}
+tenants:
+  acme: {predicate: 'req.Host == "acme"'}
+  bolt: {predicate: 'req.Host == "b"', egressPredicate: 'req.Host == "b"'}
 `
 	d, err := ReadDevice([]byte(device))
 	if err != nil {

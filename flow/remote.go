@@ -57,8 +57,8 @@ func NewRemote(at, token, ca string, own *pki.Identity) (*Remote, error) {
 	}
 	r := &Remote{url: u.Scheme + "://" + u.Host, token: token}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return nil, invalid("%s: who listens on the way would read what is asked, and by whose token: https, or an address of "+
-			"this machine", r.url)
+		return nil, invalid("%s: who listens on the way would read what is asked, and by whose token: https, or an "+
+			"address of this machine", r.url)
 	}
 	isServer := func(h pki.Holder) error {
 		if h.Kind != pki.Tracer {
@@ -95,9 +95,10 @@ func NewRemote(at, token, ca string, own *pki.Identity) (*Remote, error) {
 	if token == "" && (own == nil || u.Scheme == "http") {
 		return nil, invalid("who asks %s? RI_TOKEN is a tenant's token; over https a certificate does (--tls FILE)", r.url)
 	}
-	r.client = &http.Client{Timeout: remotePatience, Transport: &http.Transport{TLSClientConfig: config}, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return errors.New("it sends elsewhere, which no server of requests does")
-	}}
+	r.client = &http.Client{Timeout: remotePatience, Transport: &http.Transport{TLSClientConfig: config},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("it sends elsewhere, which no server of requests does")
+		}}
 	return r, nil
 }
 

@@ -410,8 +410,9 @@ func (r *Request) check(d *Device) error {
 	switch {
 	case own:
 	case i >= 0 && d.Keys[i].Preset != "":
-		return invalid("key: what %s reads is what clients say, or is of a connection that many share, so others' flows could "+
-			"have the same where they leave: the device has to have an egressPredicate for %s", d.Keys[i].Preset, r.TenantID)
+		return invalid("key: what %s reads is what clients say, or is of a connection that many share, so others' flows "+
+			"could have the same where they leave: the device has to have an egressPredicate for %s", d.Keys[i].Preset,
+			r.TenantID)
 	case i < 0:
 		return invalid("key: others' flows could have the same where they leave; the device's keys are %s", keyTexts(d.Keys))
 	}

@@ -143,8 +143,8 @@ func (s *sessions) end(r *http.Request) {
 	s.mu.Unlock()
 }
 
-// Over TLS a session is shown by a cookie, whose prefix has browsers let no other host set it. Without, a cookie would be
-// every port's of the machine: there the page keeps the session's secret, which knows ports, and shows it in a header.
+// Over TLS a session is shown by a cookie, whose prefix has browsers let no other host set it. Without, a cookie would
+// be every port's of the machine: there the page keeps the session's secret to itself, and shows it in a header.
 const (
 	cookieName    = "__Host-ri"
 	sessionHeader = "Ri-Session"
