@@ -127,11 +127,6 @@ func (p *page) add(a looks.Attempt) {
 		return
 	}
 	r := a.Result
-	// one of several parameters, say
-	if r.Err != nil && len(r.Rows) == 0 && strings.HasPrefix(r.Err.Error(), "needs ") {
-		p.Skipped = append(p.Skipped, skipped{a.Recipe.Name, r.Err.Error()})
-		return
-	}
 	if r.Err != nil {
 		s.failed = r.Err.Error()
 	}

@@ -27,6 +27,7 @@ type Header struct {
 	Sample      string              // sample output, as a table
 	Probes      []Probe             // what it traces; none: it looks
 	Modules     []string            // what it reaches outside of the process by: ModuleNames
+	OneOf       []string            // parameters of which at least one has to be given
 	Less        bool                // it answers on live memory too, where a copy can't be had within the limits
 	Line        int                 // of the table that the file returns
 }
@@ -73,8 +74,8 @@ type Param struct {
 }
 
 // headerKeys are the keys of the table that an instrument returns.
-var headerKeys = []string{"title", "description", "category", "params", "needs", "columns", "profile", "sample", "less",
-	"probes", "modules", "run"}
+var headerKeys = []string{"title", "description", "category", "params", "one_of", "needs", "columns",
+	"profile", "sample", "less", "probes", "modules", "run"}
 
 // ModuleNames are the modules that reach outside of the process.
 var ModuleNames = []string{"file", "http", "ovsdb"}
@@ -114,6 +115,12 @@ func DecodeHeader(path string, table *lua.LTable, lines map[string]int) (*Header
 		h.Modules = append(h.Modules, m)
 	}
 	h.Needs = d.needs(table)
+	h.OneOf = d.texts(table, "", "one_of")
+	for _, name := range h.OneOf {
+		if !slices.ContainsFunc(h.Params, func(p Param) bool { return p.Name == name && !p.Required && p.Default == nil }) {
+			d.fail("one_of", "there is no parameter %q without a default that needn't be given", name)
+		}
+	}
 	d.unique("parameter", "params", len(h.Params), func(i int) string { return h.Params[i].Name })
 	d.unique("column", "columns", len(h.Columns), func(i int) string { return h.Columns[i].Name })
 	if len(d.errs) > 0 {

@@ -56,10 +56,25 @@ func ParseParams(h *Header, presets map[string]string, args []string) (Params, e
 			missing = append(missing, text)
 		}
 	}
+	if lacking := h.LacksOneOf(func(name string) bool { _, ok := params[name]; return ok }); lacking != "" {
+		missing = append(missing, lacking)
+	}
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("needs %s", strings.Join(missing, " and "))
 	}
 	return params, nil
+}
+
+// LacksOneOf says which parameters there are of which one has to be given, if none is; "" otherwise.
+func (h *Header) LacksOneOf(given func(string) bool) string {
+	if len(h.OneOf) == 0 || slices.ContainsFunc(h.OneOf, given) {
+		return ""
+	}
+	var texts []string
+	for _, name := range h.OneOf {
+		texts = append(texts, name+"="+strings.ToUpper(name))
+	}
+	return strings.Join(texts, " or ")
 }
 
 // Row gives the parameters in the order in which the header declares them.

@@ -109,6 +109,10 @@ func (s *Session) fitting(c *recipes.Catalogue, r *recipes.Recipe, look Options)
 			needed = append(needed, p.Name)
 		}
 	}
+	preset := func(name string) bool { _, ok := r.Presets[name]; return ok }
+	if lacking := recipes.HeaderOf(script).LacksOneOf(preset); lacking != "" {
+		needed = append(needed, lacking)
+	}
 	if len(needed) > 0 {
 		return nil, "it needs to be told " + strings.Join(needed, " and ")
 	}

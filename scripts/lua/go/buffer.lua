@@ -14,7 +14,6 @@ local function place(p)
     if not p.length then error("length is missing: address=0x... length=...", 0) end
     return at(p.address, p.offset + p.length)
   end
-  if not p.expr then error("needs expr=EXPR, or address=0x... and length=...", 0) end
   local where = ri.ref(p.expr)
   local kind = ri.type(where)
   if kind.kind == "interface" then
@@ -59,6 +58,7 @@ are all zero are said in a word.]],
     { name = "limit", type = "int", default = 4096, min = 0, max = 16777216, help = "bytes shown" },
     { name = "width", type = "int", default = 16, min = 1, max = 256, help = "bytes on a line" },
   },
+  one_of = { "expr", "address" },
   columns = {
     { name = "offset", type = "int", help = "of the line's first byte", key = true },
     { name = "hex", type = "string", help = "the bytes" },

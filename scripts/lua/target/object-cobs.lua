@@ -4,7 +4,6 @@ local cobs, objects = require("target/cob"), require("target/object")
 
 local function find(store, p)
   if p.fid then return objects.find(store, p.fid) end
-  if not p.name then error("needs name=NAME or fid=FID", 0) end
   return objects.named(store, p.name)
 end
 
@@ -16,6 +15,7 @@ return {
     { name = "name", type = "string", help = "the object's name" },
     { name = "fid", type = "string", help = "or its fid, <container:key>" },
   },
+  one_of = { "name", "fid" },
   needs = {
     vars = { "main.store" },
     fields = { "main.Object.cobs", "main.Cob.fid", "main.Cob.unit", "main.Cob.service", "main.Cob.device", "main.Cob.extents" },
