@@ -177,7 +177,8 @@ func TestViewerOnTheWire(t *testing.T) {
 
 var (
 	tokens = regexp.MustCompile(`‹[^›]*›`)
-	costs  = regexp.MustCompile(`"stopped_ns":[0-9]+|stopped [^\n]*`)
+	// costs are those of a look; of ps, what else is said of which processes are there.
+	costs = regexp.MustCompile(`"stopped_ns":[0-9]+|stopped [^\n]*|there are [0-9]+\n(.*\n)*`)
 )
 
 // other is another letter of the same kind.
