@@ -30,3 +30,19 @@ func TestTopOnATerminal(t *testing.T) {
 	s.shows("left with 130")
 	s.shows("READS/S")
 }
+
+// TestKeyLeaves: q leaves what is refreshed in place, as Ctrl-C does, and ends well.
+func TestKeyLeaves(t *testing.T) {
+	p := startService(t)
+	for shows, line := range map[string][]string{
+		"store.devices": {"ri", "top", "store.devices", "--interval", "200ms", "--max-stop", "10s"},
+		"ROWS":          {"ri", "run", "goroutines", "--group", "state", "--watch", "200ms", "--max-stop", "10s"},
+	} {
+		t.Run(line[1], func(t *testing.T) {
+			s := openScreen(t, 100, 20, append(line, "-p", fmt.Sprint(p.pid))...)
+			s.shows(shows)
+			s.typed("q")
+			s.shows("left with 0")
+		})
+	}
+}

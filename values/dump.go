@@ -105,7 +105,7 @@ func (d *dumper) value(v Value, depth, indent int, typed bool) {
 		if f, err := v.Func(); !d.without(err) {
 			of := ""
 			if r, ok := f.Receiver(); ok {
-				of = "of " + r.Dump(DumpOptions{OneLine: true, Bytes: 64}) + ", "
+				of = "of " + r.reference() + ", "
 			}
 			fmt.Fprintf(&d.out, "%s /* %s%s:%d */", v.s.file.ShortName(f.Func), of, f.File, f.Line.Line)
 		}

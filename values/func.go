@@ -91,6 +91,18 @@ func (f *Function) Receiver() (Value, bool) {
 	return f.Captured[0].Value, true
 }
 
+// reference names a value without what is in it: a pointer by its address.
+func (v Value) reference() string {
+	if v.Type.Kind != reflect.Pointer {
+		return v.Type.ShortName() + "{...}"
+	}
+	addr, err := v.Word()
+	if err != nil {
+		return v.Type.ShortName()
+	}
+	return fmt.Sprintf("(%s)(%#x)", v.Type.ShortName(), addr)
+}
+
 // captured reads one variable of a closure. "&x" means x by reference; in code that isn't optimised also an x that the
 // closure holds itself, which has its place there: the room that it takes tells the two apart, and where it is the
 // last, whether the word is an address.

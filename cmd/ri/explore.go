@@ -172,7 +172,7 @@ func newTop(o *options) *cobra.Command {
 		Short: "watch numbers change, with their rates",
 		Long: `Look at a Go expression again and again, and show its parts with their rates, what changes fastest first. On a
 terminal the table is refreshed in place, and where the value is a list or a map each element has a row; in a pipe each
-refresh is a line of what changed. Ctrl-C ends it. Each refresh is a stop of its own, as short as that of ri print;
+refresh is a line of what changed. q or Ctrl-C ends it. Each refresh is a stop of its own, as short as that of ri print;
 --view live does without.`,
 		Example: `  ri top main.server.stats -p 4711
   ri top 'find(server.Server)' --depth 2 -p 4711

@@ -50,7 +50,7 @@ func (o *options) addArrange(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.arrange.Sort, "sort", nil, "order the rows by `COL`, or -COL: the largest first")
 	f.StringSliceVar(&o.arrange.Group, "group", nil, "make one row, with a count, of those that are the same in `COL`")
 	f.StringSliceVar(&o.arrange.Sum, "sum", nil, "with --group: add up `COL`")
-	f.DurationVar(&o.every, "watch", 0, "look again every `DURATION`, until Ctrl-C; what changed is marked")
+	f.DurationVar(&o.every, "watch", 0, "look again every `DURATION`, until q or Ctrl-C; what changed is marked")
 	f.IntVar(&o.arrange.Limit, "limit", 0, "only the first `N` rows")
 }
 

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ func Again(ctx context.Context, out *rows.Output, interval time.Duration,
 	look func(context.Context) (*rows.Result, error)) error {
 	w := &watching{screen: screen{out: out}}
 	defer w.leave()
+	ctx, end := w.quits(ctx)
+	defer end()
 	next := time.Now()
 	for n, failed := 0, 0; ; n++ {
 		if n > 0 {
@@ -81,6 +84,9 @@ type watching struct {
 // ended leaves the terminal.
 func (w *watching) ended(err error) error {
 	w.leave()
+	if errors.Is(err, errQuit) {
+		return nil
+	}
 	return err
 }
 

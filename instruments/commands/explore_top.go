@@ -39,7 +39,7 @@ type topRow struct {
 // Top looks at an expression again and again. On a terminal the table is refreshed in place, what changes fastest
 // first; elsewhere each refresh is a line, or as JSON a row.
 func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how looks.Options,
-	choice looks.TargetChoice) error {
+	choice looks.TargetChoice) (err error) {
 	if err := opt.check(out, choice); err != nil {
 		return err
 	}
@@ -53,7 +53,14 @@ func Top(ctx context.Context, out *rows.Output, expr string, opt TopOptions, how
 	}
 	t := &topScreen{screen: screen{out: out}, expr: expr}
 	defer t.leave()
+	ctx, end := t.quits(ctx)
+	defer end()
 	var total *rows.Result
+	defer func() {
+		if errors.Is(context.Cause(ctx), errQuit) && total != nil {
+			err = t.conclude(total)
+		}
+	}()
 	leafOptions := values.LeafOptions{Depth: opt.Depth, Elems: maxTopElements}
 	var before []values.Leaf // nil: this is the first look
 	var last time.Time

@@ -1,10 +1,13 @@
 package commands
 
 import (
+	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"ri/inert"
@@ -30,6 +33,49 @@ func (s *screen) room() (style rows.TableStyle, height int, ok bool) {
 		height = 24
 	}
 	return style, height, true
+}
+
+// errQuit ends what is refreshed: somebody has typed q.
+var errQuit = errors.New("q was typed")
+
+// quits ends a context with errQuit when q is typed on the terminal. end gives the terminal back as it was. Ctrl-C
+// stays a signal; of a process in the background nothing is read.
+func (s *screen) quits(ctx context.Context) (quitting context.Context, end func()) {
+	none := func() {}
+	fd := int(os.Stdin.Fd())
+	if _, _, ok := s.room(); !ok || !term.IsTerminal(fd) {
+		return ctx, none
+	}
+	if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil || group != unix.Getpgrp() {
+		return ctx, none
+	}
+	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return ctx, none
+	}
+	keys := *was
+	keys.Lflag &^= unix.ICANON | unix.ECHO
+	keys.Cc[unix.VMIN], keys.Cc[unix.VTIME] = 1, 0
+	if unix.IoctlSetTermios(fd, unix.TCSETS, &keys) != nil {
+		return ctx, none
+	}
+	quitting, cancel := context.WithCancelCause(ctx)
+	go func() { // until ri ends: a read of a terminal can't be called off
+		key := make([]byte, 1)
+		for {
+			if n, err := os.Stdin.Read(key); err != nil || n == 0 {
+				return
+			}
+			if key[0] == 'q' || key[0] == 'Q' {
+				cancel(errQuit)
+				return
+			}
+		}
+	}()
+	return quitting, func() {
+		_ = unix.IoctlSetTermios(fd, unix.TCSETS, was)
+		cancel(nil)
+	}
 }
 
 // draw shows a line and what stands below it, in the place of what was there.
