@@ -67,7 +67,7 @@ func TestUnknownRelease(t *testing.T) {
 	t.Run("stripped and another runtime", func(t *testing.T) {
 		pid := startCrash(t, relabelled(t, buildCrash(t, "local", "0", "-ldflags=-s -w"), "go1.99.3"))
 		_, refused := runRi(t, 4, "run", "goroutines", "-p", pid)
-		says(refused, "it was built by go1.99.3, and ri knows the runtime's layouts of Go 1.20 to 1.27; those of "+
+		says(refused, "it was built by go1.99.3, and ri knows the runtime's layouts of Go 1.19 to 1.27; those of "+
 			"go1.27.3 don't fit")
 	})
 }
