@@ -71,7 +71,7 @@ func tell(folder, in string, args ...string) told {
 }
 
 // varies is what differs between two runs of one command on a process that stands still: times and costs.
-var varies = regexp.MustCompile(`"stopped_ns": [0-9]+|` +
+var varies = regexp.MustCompile(`"stopped_ns": [0-9]+|"uptime": [0-9]+|` +
 	`stopped [^(]*\(|read [0-9.,]+ [A-Za-z]+|[0-9.,]+ (ns|us|ms|s|CPUs)\b|` +
 	`[0-9.]+(ns|us|ms|s|h|m)\b|[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})? | in [0-9.]+ (s|ms)|[0-9.]+ (KiB|MiB) `)
 

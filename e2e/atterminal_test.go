@@ -40,6 +40,8 @@ func TestAtOnATerminal(t *testing.T) {
 		{"dlv -p PID", []string{"(dlv) ", "print main.store.units\r", "(dlv) ", "quit\r"}},
 		{"watch -p PID", []string{"Ctrl-C ends the watch", "\x03", "exit 130"}},
 		{"top main.store.units -p PID --interval 1h", []string{"main.store.units", "\x03", "exit 130"}},
+		{"top main.store.units -p PID --interval 1h", []string{"main.store.units", "q", "exit 0"}},
+		{"run goroutines -p PID --watch 1h", []string{"STACK", "q", "exit 0"}},
 		{"run goroutines -p PID", []string{"stopped"}},
 	} {
 		seen := map[string]string{}

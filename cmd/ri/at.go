@@ -115,9 +115,10 @@ func askAgent(asked *request.Request, at string) (int, error) {
 		}
 	}
 	streams := client.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	asked.Input = asked.Reads()
-	terminals := request.Terminals{In: asked.Input && term.IsTerminal(int(os.Stdin.Fd())),
+	terminals := request.Terminals{In: term.IsTerminal(int(os.Stdin.Fd())),
 		Out: term.IsTerminal(int(os.Stdout.Fd())), Err: term.IsTerminal(int(os.Stderr.Fd()))}
+	asked.Input = asked.Reads() || asked.Keys() && terminals.In && terminals.Out
+	terminals.In = terminals.In && asked.Input
 	terminals.Raw = terminals.In
 	for _, fd := range []uintptr{os.Stdout.Fd(), os.Stderr.Fd(), os.Stdin.Fd()} {
 		if width, height, err := term.GetSize(int(fd)); err == nil {

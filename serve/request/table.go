@@ -348,6 +348,12 @@ func (r *Request) Reads() bool {
 	return (given("write") || len(r.Command) == 2 && r.Command[1] == "truncate") && !given("yes")
 }
 
+// Keys tells whether the command listens for keys where it is on a terminal: what is refreshed in place ends with q.
+func (r *Request) Keys() bool {
+	return strings.Join(r.Command, " ") == "top" ||
+		slices.ContainsFunc(r.Flags, func(f Flag) bool { return f.Name == "watch" && f.Value != "0" })
+}
+
 // IsPlain tells whether a flag's value names no file, by the table; for tests.
 func IsPlain(command, flag string) bool {
 	r := table[command]

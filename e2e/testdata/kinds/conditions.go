@@ -71,7 +71,6 @@ var conditions = []condition{
 	{"Pointer", `len(a.Map) < 1`, func(a *All, id int) bool { return len(a.Map) < 1 }},
 	{"Pointer", `len(a.Ints) > 30`, func(a *All, id int) bool { return len(a.Ints) > 30 }},
 	{"Pointer", `len(a.Map) == len(a.Chan)`, nil},
-	{"Pointer", `a.Map["a"] == 1`, nil},
 	{"Pointer", `len(a.Chan) == 1`, func(a *All, id int) bool { return len(a.Chan) == 1 }},
 	{"Pointer", `cap(a.Chan) == 0`, func(a *All, id int) bool { return cap(a.Chan) == 0 }},
 	{"Pointer", `a.Func == nil`, func(a *All, id int) bool { return a.Func == nil }},
