@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestScale follows RI_FLOWS flows, 20,000 at each enabling, from two hosts to three, as fast as at most 2,000 wait to
+// TestScale follows RI_FLOWS flows, 20,000 at each enabling, from two hosts to RI_FLOW_HOSTS (three), as fast as at most 2,000 wait to
 // be known again; how many were and how fast is logged. The agents, their database and the server of requests are all
 // in this process.
 func TestScale(t *testing.T) {
@@ -20,7 +20,14 @@ func TestScale(t *testing.T) {
 	s := newSite(t)
 	s.define()
 	in := []*host{s.host("gw1", "gateway"), s.host("gw2", "gateway")}
-	out := []*host{s.host("st1", "store"), s.host("st2", "store"), s.host("st3", "store")}
+	leaving := int64(3)
+	if n, err := strconv.Atoi(os.Getenv("RI_FLOW_HOSTS")); err == nil {
+		leaving = int64(n)
+	}
+	var out []*host
+	for i := range leaving {
+		out = append(out, s.host(fmt.Sprint("st", i), "store"))
+	}
 	tr := s.enabled(Request{Key: &Key{Ingress: "r.id", Egress: "q.id"}, Show: []string{"r.id", "q.id"},
 		MaxFlowsPerHost: MostFlows})
 	matched := func() (matched, ambiguous int64) {
@@ -53,11 +60,11 @@ func TestScale(t *testing.T) {
 			enter := Row{Flow: n + 1, What: whatHit, Values: map[string]any{"r.id": fmt.Sprint(all + n)}}
 			leave := Row{Flow: n + 1, What: whatHit, Values: map[string]any{"q.id": fmt.Sprint(all + n)}}
 			if n%5 == 0 {
-				tracers[out[n%3]].rows <- leave
+				tracers[out[n%leaving]].rows <- leave
 				tracers[in[n%2]].rows <- enter
 			} else {
 				tracers[in[n%2]].rows <- enter
-				tracers[out[n%3]].rows <- leave
+				tracers[out[n%leaving]].rows <- leave
 			}
 		}
 		for end := time.Now().Add(2 * window); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
