@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestScale follows RI_FLOWS flows, 20,000 at each enabling, from two hosts to RI_FLOW_HOSTS (three), as fast as at most
-// 2,000 wait to be known again; how many were and how fast is logged. The agents, their database and the server of
+// TestScale follows RI_FLOWS flows, 20,000 at each enabling, from two hosts to RI_FLOW_HOSTS (three), as fast as at
+// most 2,000 wait to be known again; how many were and how fast is logged. The agents, their database and the server of
 // requests are all in this process.
 func TestScale(t *testing.T) {
 	total, err := strconv.Atoi(os.Getenv("RI_FLOWS"))
