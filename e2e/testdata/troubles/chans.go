@@ -278,13 +278,18 @@ func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type office struct {
 	jobs  chan int
 	turns chan struct{}
+	late  []int // jobs that come when those who keep their turns have them
 }
 
 func officeOf(jobs ...int) *office {
-	o := &office{make(chan int, len(jobs)), make(chan struct{}, 2)}
+	o := &office{jobs: make(chan int, len(jobs)), turns: make(chan struct{}, 2)}
 	kept = append(kept, o)
 	for _, job := range jobs {
-		o.jobs <- job
+		if job < 0 {
+			o.jobs <- job
+		} else {
+			o.late = append(o.late, job)
+		}
 	}
 	return o
 }
@@ -293,6 +298,12 @@ func officeOf(jobs ...int) *office {
 func (o *office) start() {
 	for range [6]int{} {
 		go o.work()
+	}
+	for len(o.turns) < cap(o.turns) {
+		time.Sleep(time.Millisecond)
+	}
+	for _, job := range o.late {
+		o.jobs <- job
 	}
 	time.Sleep(2 * waits)
 }
