@@ -84,6 +84,18 @@ type Outcome struct {
 	start uint64
 }
 
+// Named is a row of the target's among those of others: with its host and name before what it has.
+func (o *Outcome) Named(row rows.Row) rows.Row {
+	out := rows.Of("host", o.Host, "target", o.Target)
+	for _, c := range row {
+		if c.Name == "host" || c.Name == "target" {
+			c.Name = "its_" + c.Name
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 // Partial tells whether something of the answer could not be given.
 func (o *Outcome) Partial() bool { return o.State == Answered && o.Code == exitPartial }
 

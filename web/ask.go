@@ -356,11 +356,8 @@ func (s *stream) take(o *fleet.Outcome, row rows.Row) {
 		s.some("finding", finding(o, f))
 		return
 	}
-	cells := named{{"host", shown(o.Host)}, {"target", shown(o.Target)}}
-	for _, c := range row {
-		if c.Name == "host" || c.Name == "target" {
-			c.Name = "its_" + c.Name
-		}
+	var cells named
+	for _, c := range o.Named(row) {
 		of := rows.Column{Name: c.Name}
 		if i := slices.IndexFunc(s.columns, func(has rows.Column) bool { return has.Name == c.Name }); i >= 0 {
 			of = s.columns[i]

@@ -39,9 +39,8 @@ func needsOne(use, short, long, example string, commands ...*cobra.Command) *cob
 	return cmd
 }
 
-// flowCommand is one that works on what there is of flows.
-func (o *fleetOptions) flowCommand(use, short, wants string,
-	f func(context.Context, *rows.Output, *flow.Store, string) error) *cobra.Command {
+// onOne is a command that works on something that it is told by its only argument; with "" for wants it takes none.
+func onOne(use, short, wants string, f func(cmd *cobra.Command, arg string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: exactly(0, "nothing but flags")}
 	if wants != "" {
 		cmd.Args = exactly(1, wants)
@@ -51,9 +50,17 @@ func (o *fleetOptions) flowCommand(use, short, wants string,
 		if len(args) > 0 {
 			arg = args[0]
 		}
-		return o.flows(cmd, func(ctx context.Context, out *rows.Output, s *flow.Store) error { return f(ctx, out, s, arg) })
+		return f(cmd, arg)
 	}
 	return cmd
+}
+
+// flowCommand is one that works on what there is of flows.
+func (o *fleetOptions) flowCommand(use, short, wants string,
+	f func(context.Context, *rows.Output, *flow.Store, string) error) *cobra.Command {
+	return onOne(use, short, wants, func(cmd *cobra.Command, arg string) error {
+		return o.flows(cmd, func(ctx context.Context, out *rows.Output, s *flow.Store) error { return f(ctx, out, s, arg) })
+	})
 }
 
 func newFleetTenant(o *fleetOptions) *cobra.Command {
@@ -112,20 +119,11 @@ func (o *traceOptions) requests(cmd *cobra.Command,
 // command is one that works on a request, or with "" for wants on all.
 func (o *traceOptions) command(use, short, wants string,
 	f func(context.Context, *rows.Output, flow.Requests, string) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: exactly(0, "nothing but flags")}
-	if wants != "" {
-		cmd.Args = exactly(1, wants)
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		arg := ""
-		if len(args) > 0 {
-			arg = args[0]
-		}
+	return onOne(use, short, wants, func(cmd *cobra.Command, arg string) error {
 		return o.requests(cmd, func(ctx context.Context, out *rows.Output, s flow.Requests) error {
 			return f(ctx, out, s, arg)
 		})
-	}
-	return cmd
+	})
 }
 
 func newFleetTrace(all *fleetOptions) *cobra.Command {

@@ -124,11 +124,10 @@ func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 		}
 		return
 	}
-	named := rows.Of("host", o.Host, "target", o.Target)
 	if f, ok := row[0].Value.(rows.Row); ok && row[0].Name == fleet.FindingCell {
 		g.result.Findings = append(g.result.Findings, finding(o, f))
 		if g.stream != nil {
-			g.note(g.out.WriteOne(append(named, row[0])))
+			g.note(g.out.WriteOne(o.Named(row)))
 		}
 		return
 	}
@@ -136,14 +135,12 @@ func (g *gathered) take(o *fleet.Outcome, row rows.Row) {
 		g.held[o] = append(g.held[o], row)
 		return
 	}
-	for _, c := range row {
+	named := o.Named(row)
+	for i, c := range named {
 		if g.keep != "" && c.Name == "file" { // its agent calls it otherwise
 			c.Value = filepath.Join(g.keep, o.File)
 		}
-		if c.Name == "host" || c.Name == "target" {
-			c.Name = "its_" + c.Name
-		}
-		named = append(named, c.Typed(g.columns))
+		named[i] = c.Typed(g.columns)
 	}
 	g.add(named)
 }
