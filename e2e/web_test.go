@@ -260,6 +260,7 @@ func TestWebWho(t *testing.T) {
 	}
 	for _, wrong := range [][]string{{"--web", "pssl:0", "--tls", s.file("op.pem")},
 		{"--web", "pssl:0", "--tls", s.file("rest.pem"), "--as", s.file("op.pem")},
+		{"--web", "ptcp:0:127.0.0.1", "--db", "unix:" + s.file("nothing")},
 		{"--web", "ptcp:0"}, {"--web", "ptcp:0:127.0.0.1", "--rest", "ptcp:0"}} {
 		if r := tell(s.dir, "", append([]string{"serve", "--db", "unix:" + s.file("db")}, wrong...)...); r.code == 0 {
 			t.Errorf("%q is served", wrong)

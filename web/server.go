@@ -74,7 +74,7 @@ func (s *Server) check() error {
 			return fmt.Errorf("--web %s: a browser calls it: pssl:[PORT][:IP], or ptcp:[PORT]:127.0.0.1 for this machine", m)
 		case !m.TLS && !m.Loopback():
 			return fmt.Errorf("--web %s: who listens to the network would read all of it: use pssl, or an address of this "+
-				"machine (ptcp:%s:127.0.0.1)", m, method.DefaultPort)
+				"machine (ptcp:PORT:127.0.0.1)", m)
 		case m.TLS && s.Identity == nil:
 			return fmt.Errorf("--web %s: TLS needs a certificate: --tls FILE (ri pki issue NAME --role tracer --host NAME)", m)
 		case m.TLS && s.Identity.Kind != pki.Tracer:
@@ -96,6 +96,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.page, s.policy = page()
+	asked, answered := context.WithCancel(ctx)
+	_, err := s.Asker.Database.Ask(asked)
+	answered()
+	if err != nil { // it is told here, and not to each browser
+		return err
+	}
 	if own := s.Identity; own != nil && (own.Kind == pki.Tracer || own.Kind == request.Operator.String()) {
 		store := &flow.Store{Database: s.Asker.Database, Identity: own, Say: s.Say}
 		store.Database.Identity = own
