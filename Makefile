@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build install dist demo test test-packs test-old-kernel check bench torture torture-stops torture-probes recordings needs fuzz clean
+.PHONY: build install dist demo test test-packs test-calls test-old-kernel check bench torture torture-stops torture-probes torture-fleet recordings needs fuzz clean
 
 # On amd64 ri begins with code of its own, that says it where the address space is too small for the Go runtime.
 ENTRY = $(if $(filter amd64,$(shell go env GOARCH)),-E ri/instruments/commands.begin)
@@ -32,9 +32,12 @@ test: needs ## everything, on real processes
 	go test -count=1 -parallel=4 -timeout=35m ./...
 	cd examples/target && go test -count=1 ./...
 
-test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd, more releases of Go, all faults planted in raft; what ri reads of each is compared with its API
+test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd, more releases of Go; what ri reads of each is compared with its API
 	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" RI_VERSIONS=all \
-		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$|TestStripped$$|TestBorrowedSymbols$$|AsLive$$|TestCrashes$$|TestCallsRaft$$|TestAddressSpace$$|TestTroubles' -v
+		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$|TestStripped$$|TestBorrowedSymbols$$|AsLive$$|TestCrashes$$|TestAddressSpace$$|TestTroubles' -v
+
+test-calls: ## recordings of calls of SmartBFT, raft, a scheduler and two libraries of ours: a hundred replays each under the race detector, and every mutant, with the first call that differs
+	RI_VERSIONS=all go test ./e2e -count=1 -timeout=58m -run '^TestCalls' -v
 
 recordings: ## e2e/testdata/recordings anew, of real servers (minutes): by them the packs are tested without a server
 	RI_RECORDINGS=1 RI_VERSIONS=all go test ./e2e -count=1 -timeout=58m -run 'TestNATS$$/^2.1(0|5)$$|TestEtcd$$/^3.7$$|TestCoreDNS$$/^1.15$$'
@@ -51,6 +54,7 @@ check: ## what CI asks of the source
 bench: build ## ri against dlv and gdb on the same processes: the table of docs/benchmarks.md; BENCH=quick for a first look
 	go run ./bench $(if $(filter quick,$(BENCH)),-quick)
 	go run ./bench/ovsdb $(if $(filter quick,$(BENCH)),-runs 1 -rows 20000 -monitors 200) # beside a real ovsdb-server
+	go run ./bench/fleet $(if $(filter quick,$(BENCH)),-agents 1000 -real 20 -runs 1) # one question to many agents
 	go test ./probe/kernel -run '^$$' -bench Hit -benchtime $(if $(filter quick,$(BENCH)),20000x,200000x) # CPU of the target's thread, a hit; as root
 
 needs: # what the tests call besides Go: a C compiler (cgo targets), gdb (gcore), util-linux (namespaces, users), tmux (terminals), zsh and fish (completions), Open vSwitch (reads journals), Chromium (the page)
@@ -72,6 +76,9 @@ test-old-kernel: ## ri trace on Debian 12's kernel (6.1), in qemu: some three mi
 
 torture-probes: needs ## probes armed, taken away and their owner killed at random times, on programs that check their own results, Go 1.20 to 1.27: TRIALS (1000) times each
 	RI_NEED_BPF=1 RI_TRIALS=$(or $(TRIALS),1000) go test ./probe/kernel -count=1 -timeout=24h -run 'TestTorture$$' -v
+
+torture-fleet: needs ## all of a fleet asked again and again while the leader of its database's cluster is killed every 30 s: KILLS (20) times
+	RI_LEADER_KILLS=$(or $(KILLS),20) go test ./fleet -count=1 -timeout=24h -run 'TestLeaderIsKilled$$' -v
 
 clean:
 	rm -rf bin dist

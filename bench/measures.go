@@ -34,10 +34,13 @@ var measures = []measure{
 	{"core", largeCore},
 	{"trace: hits", hits},
 	{"trace: 500 functions", manyProbes},
+	{"recording of calls", callsRecorded},
 	{"trace: a minute of hits", minuteOfHits},
 	{"recording of a look", recordedLook},
 	{"recording of a heap", recordedHeap},
 	{"recording of 4 GB", recordedResident},
+	{"streams: data calls", dataCalls},
+	{"streams: replay", replayed},
 	{"remote: a recipe", remoteRecipe},
 	{"remote: an agent at rest", agentAtRest},
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,24 +35,20 @@ type traced struct {
 	over string // its figure is what it costs more than this one
 	must float64
 	ri   []string     // arguments of ri trace
+	rec  string       // or a boundary, of which calls are recorded
 	at   []probedSite // or an empty program, at these
 }
 
 func hits(ctx context.Context, b *bench) ([]row, error) {
-	p, err := b.startTarget()
+	p, entry, pair, err := b.startFramed(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer p.kill()
-	entry, backs, err := b.sites(ctx, p, "main.framed")
-	if err != nil {
-		return nil, err
-	}
 	bare, _, err := b.sites(ctx, p, "main.frameless")
 	if err != nil {
 		return nil, err
 	}
-	pair := append(append([]probedSite{}, entry...), backs...)
 	const empty = "a hit of an empty program"
 	all := []traced{
 		{name: "nobody", call: "framed"},
@@ -71,15 +68,64 @@ func hits(ctx context.Context, b *bench) ([]row, error) {
 		{name: "a frameless function, captured", call: "frameless", over: "nobody, frameless", must: 5e-6,
 			ri: []string{"main.frameless", "--show", "id"}},
 	}
-	rows := make([]row, len(all))
-	memory := row{name: "ri trace: memory", unit: bytesOf, must: 100 * megabyte}
+	rows, memory, err := b.costs(ctx, p, all)
+	if err != nil {
+		return nil, err
+	}
+	rows = rows[2:]
+	if !b.noPeers {
+		rows = append(rows, b.peersHits(ctx, p)...)
+	}
+	memory.name = "ri trace: memory"
+	return append(rows, memory), nil
+}
+
+// startFramed starts a target, and gives where main.framed is probed: at its entry, and there and at its returns.
+func (b *bench) startFramed(ctx context.Context) (p *process, entry, pair []probedSite, err error) {
+	if p, err = b.startTarget(); err != nil {
+		return nil, nil, nil, err
+	}
+	entry, backs, err := b.sites(ctx, p, "main.framed")
+	if err != nil {
+		p.kill()
+		return nil, nil, nil, err
+	}
+	return p, entry, append(append([]probedSite{}, entry...), backs...), nil
+}
+
+// callsRecorded is what a call costs that is recorded.
+func callsRecorded(ctx context.Context, b *bench) ([]row, error) {
+	p, _, pair, err := b.startFramed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.kill()
+	rows, memory, err := b.costs(ctx, p, []traced{
+		{name: "nobody", call: "framed"},
+		{name: "nobody, without results", call: "told"},
+		{name: "record calls: an empty program at the entry and the returns", call: "framed", over: "nobody", at: pair},
+		{name: "record calls: a call with its return", call: "framed", over: "nobody", must: 8e-6, rec: "main.framed"},
+		{name: "record calls: a call that gives nothing, its entry alone", call: "told", over: "nobody, without results",
+			must: 2e-6, rec: "main.told"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	memory.name = "record calls: memory"
+	return append(rows[2:], memory), nil
+}
+
+// costs measures what a call costs under each of some things, in turn, as many times as there are runs.
+func (b *bench) costs(ctx context.Context, p *process, all []traced) (rows []row, memory row, err error) {
+	rows = make([]row, len(all))
+	memory = row{unit: bytesOf, must: 100 * megabyte}
 	lost := map[string]string{}
 	for range b.runs {
 		cost := map[string]float64{}
 		for i, t := range all {
 			got, o, err := b.hit(ctx, p, t)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", t.name, err)
+				return nil, memory, fmt.Errorf("%s: %w", t.name, err)
 			}
 			cost[t.name] = got
 			if o != nil {
@@ -94,11 +140,7 @@ func hits(ctx context.Context, b *bench) ([]row, error) {
 	for i, t := range all {
 		rows[i].name, rows[i].must, rows[i].note = t.name, t.must, lost[t.name]
 	}
-	rows = rows[2:]
-	if !b.noPeers {
-		rows = append(rows, b.peersHits(ctx, p)...)
-	}
-	return append(rows, memory), nil
+	return rows, memory, nil
 }
 
 // hit gives what a call costs while a tool does something to it.
@@ -118,21 +160,35 @@ func (b *bench) hit(ctx context.Context, p *process, t traced) (float64, *outcom
 		}
 		return float64(n[0]) / 1e9 / hitRuns, nil
 	}
-	if len(t.ri) == 0 {
+	var args []string
+	switch {
+	case len(t.ri) > 0:
+		args = append(append([]string{"trace", "-p", strconv.Itoa(p.pid)}, t.ri...), "--limit", "1000000000", "--budget",
+			"6400%", "--for", "10m", "--ndjson")
+	case t.rec != "":
+		file := filepath.Join(b.scripts, fmt.Sprintf("%d.calls", time.Now().UnixNano()))
+		defer os.Remove(file)
+		args = []string{"record", "calls", "-p", strconv.Itoa(p.pid), "-o", file, t.rec, "--budget", "6400%", "--for", "10m"}
+	default:
 		cpu, err := measure()
 		return cpu, nil, err
 	}
 	var cpu float64
-	o, err := b.traceWhile(ctx, p, func() (err error) {
+	o, err := b.probeWhile(ctx, func() (err error) {
 		cpu, err = measure()
 		return err
-	}, append(t.ri, "--limit", "1000000000", "--budget", "6400%", "--for", "10m", "--ndjson")...)
+	}, args...)
 	return cpu, o, err
 }
 
 // traceWhile runs ri trace, does something once it is armed, and interrupts it then.
 func (b *bench) traceWhile(ctx context.Context, p *process, do func() error, args ...string) (*outcome, error) {
-	cmd := exec.CommandContext(ctx, b.ri, append([]string{"trace", "-p", strconv.Itoa(p.pid)}, args...)...)
+	return b.probeWhile(ctx, do, append([]string{"trace", "-p", strconv.Itoa(p.pid)}, args...)...)
+}
+
+// probeWhile is traceWhile of any command of ri that probes.
+func (b *bench) probeWhile(ctx context.Context, do func() error, args ...string) (*outcome, error) {
+	cmd := exec.CommandContext(ctx, b.ri, args...)
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+b.cache)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	says, err := cmd.StderrPipe()

@@ -60,10 +60,13 @@ type told struct {
 }
 
 // tell runs ri in a folder.
-func tell(folder, in string, args ...string) told {
+func tell(folder, in string, args ...string) told { return tellAs(folder, in, nil, args...) }
+
+// tellAs has variables in ri's environment, too.
+func tellAs(folder, in string, env []string, args ...string) told {
 	cmd := riCommand(args...)
 	cmd.Dir, cmd.Stdin = folder, strings.NewReader(in)
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+folder, "XDG_CONFIG_HOME="+folder)
+	cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+folder, "XDG_CONFIG_HOME="+folder), env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	_ = cmd.Run() // the exit code says it
@@ -73,7 +76,7 @@ func tell(folder, in string, args ...string) told {
 // varies is what differs between two runs of one command on a process that stands still: times and costs.
 var varies = regexp.MustCompile(`"stopped_ns": [0-9]+|"uptime": [0-9]+|` +
 	`stopped [^(]*\(|read [0-9.,]+ [A-Za-z]+|[0-9.,]+ (ns|us|ms|s|CPUs)\b|` +
-	`[0-9.]+(ns|us|ms|s|h|m)\b|[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})? | in [0-9.]+ (s|ms)|[0-9.]+ (KiB|MiB) `)
+	`[0-9.]+(ns|us|ms|s|h|m)\b|[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})? | in [0-9.]+ (s|ms)|[0-9]+ MB/s|[0-9.]+ (KiB|MiB) `)
 
 func (r told) steady() told {
 	r.out, r.err = varies.ReplaceAllString(r.out, "#"), varies.ReplaceAllString(r.err, "#")
@@ -85,7 +88,7 @@ var doneHere = map[string]string{
 	"completion": "looks at no process", "fleet": "looks at no process", "help": "looks at no process",
 	"lint": "looks at no process", "lua-api": "looks at no process", "man": "looks at no process",
 	"pki": "looks at no process", "replay": "looks at no process", "serve": "looks at no process",
-	"test": "looks at no process", "watch": "see TestAtOnATerminal",
+	"test": "looks at no process", "watch": "see TestAtWatch, TestAtOnATerminal",
 }
 
 // TestAtIsAsHere has commands done at an agent and here, on a process that stands still: what they print, say, make and
@@ -143,6 +146,12 @@ func TestAtIsAsHere(t *testing.T) {
 		{args: "run goroutines -p 999999999"},
 		{args: "run goroutines"},
 		{args: "core -p PID -o taken"},
+		{args: "core -p PID -o ABS/whole.core"},
+		{args: "core -p PID -o ABS/none/core"},
+		{args: "report -p PID -o ABS/visit --only goroutines"},
+		{args: "run goroutines -p PID -o ABS/none/rows"},
+		{args: "run ABS/none.lua -p PID"},
+		{args: "check -p PID --recipes ABS/none"},
 		{args: "record -p PID -o taken"},
 		{args: "record -p PID -o none/rec"},
 		{args: "record -p PID -o one.rec --policy policy.yaml goroutines"},

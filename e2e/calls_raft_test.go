@@ -33,21 +33,14 @@ func TestCallsRaft(t *testing.T) {
 	}
 	r.replays(t) // in a copy, as the cache of modules can't be written
 	library := r.ownCopy(t, "go.etcd.io/raft/v3")
-	if said := riSaid("replay", "generate", r.file, "-C", r.dir); said.code != 0 {
-		t.Fatalf("generate: %s%s", said.stdout, said.stderr)
-	}
-	test := exec.Command("go", "test", "-count=100", "-run", "^TestRiReplay$", "go.etcd.io/raft/v3")
-	test.Dir = r.dir
-	if out, err := test.CombinedOutput(); err != nil {
-		t.Errorf("a hundred times: %v\n%s", err, out)
-	}
+	r.manyTimes(t, "go.etcd.io/raft/v3")
 	r.mutants(t, library, "raft.go", raftMutants)
 }
 
 var raftMutants = []mutant{
 	{"r.heartbeatElapsed = 0\n\t\tif err := r.Step", "r.heartbeatElapsed = -1\n\t\tif err := r.Step", "HasReady"},
-	{"r.raftLog.commitTo(m.Commit)\n\tr.send", "r.send", "(*RawNode).Ready"},
-	{"index: r.trk.Committed()})", "index: r.trk.Committed() - 1})", "(*RawNode).HasReady"},
+	{"r.raftLog.commitTo(m.Commit)\n\tr.send", "r.send", "(*RawNode).Ready|(*disk).LastIndex"},
+	{"index: r.trk.Committed()})", "index: r.trk.Committed() - 1})", "(*RawNode).HasReady|(*disk).FirstIndex"},
 	{"Type: pb.MsgHeartbeatResp, Context", "Type: pb.MsgHeartbeatResp, Commit: 1, Context", "(*RawNode).Ready"},
 	{"Type: pb.MsgAppResp, Index: mlastIndex}", "Type: pb.MsgAppResp, Index: mlastIndex - 1}", "(*RawNode).Ready"},
 	{"emptyEnt := pb.Entry{Data: nil}", "emptyEnt := pb.Entry{Data: []byte{0}}", "(*RawNode).Ready"},

@@ -81,6 +81,18 @@ func TestBurning(t *testing.T) {
 	}
 }
 
+// TestOverloaded has nothing said to be left for ever, or to leak, whose turn is still to come: goroutines that have
+// not begun yet lead to what others wait for, and more of those that wait come than go.
+func TestOverloaded(t *testing.T) {
+	needAttach(t)
+	pid := startTroubles(t, buildTroubles(t, "local"), "overloaded")
+	for range 5 {
+		if found, out := checkOf(t, 0, pid); len(found) != 0 {
+			t.Errorf("found in a program that has too little CPU:\n%s", out)
+		}
+	}
+}
+
 // TestCrowd has many that spin at one line, or that stay though their contexts were cancelled, told as one finding,
 // with all their numbers.
 func TestCrowd(t *testing.T) {

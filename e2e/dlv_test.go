@@ -30,7 +30,14 @@ type headless struct {
 // serveDlv starts ri dlv --headless and waits until it listens.
 func serveDlv(t *testing.T, args ...string) *headless {
 	t.Helper()
+	return serveDlvAs(t, nil, args...)
+}
+
+// serveDlvAs has variables in its environment, too.
+func serveDlvAs(t *testing.T, env []string, args ...string) *headless {
+	t.Helper()
 	h := &headless{cmd: riCommand(append([]string{"dlv", "--headless"}, args...)...), finished: make(chan error, 1)}
+	h.cmd.Env = append(h.cmd.Env, env...)
 	h.cmd.Stderr = &h.stderr
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {
@@ -190,11 +197,19 @@ func objects(t *testing.T, body object, name string) (out []object) {
 
 const isCopy = "this is a copy of pid "
 
-// TestDAP looks at a process as an editor does: it attaches to what is served, reads, and is refused all else.
-func TestDAP(t *testing.T) {
+// hereAndFromAfar tries what is served here, with the copy here and at an agent.
+func hereAndFromAfar(t *testing.T, try func(t *testing.T, at ...string)) {
 	needAttach(t)
+	t.Run("here", func(t *testing.T) { try(t) })
+	t.Run("from afar", func(t *testing.T) { try(t, "--at", startAgent(t).at) })
+}
+
+// TestDAP looks at a process as an editor does: it attaches to what is served, reads, and is refused all else.
+func TestDAP(t *testing.T) { hereAndFromAfar(t, tryDAP) }
+
+func tryDAP(t *testing.T, at ...string) {
 	p := startTarget(t, "local", "-objects", "100", "-seed", "41", "-load")
-	h := serveDlv(t, "-p", fmt.Sprint(p.pid), "--max-stop", "1m")
+	h := serveDlv(t, append(at, "-p", fmt.Sprint(p.pid), "--max-stop", "1m")...)
 	if says := h.stderr.String(); !strings.Contains(says, "stopped ") || !strings.Contains(says, "and it runs on") {
 		t.Error(says)
 	}
@@ -293,11 +308,12 @@ func TestDAP(t *testing.T) {
 }
 
 // TestDelveAPI looks with Delve's own client, as dlv connect does.
-func TestDelveAPI(t *testing.T) {
-	needAttach(t)
+func TestDelveAPI(t *testing.T) { hereAndFromAfar(t, tryDelveAPI) }
+
+func tryDelveAPI(t *testing.T, at ...string) {
 	p := startTarget(t, "local", "-objects", "100", "-seed", "42", "-load")
 	socket := filepath.Join(t.TempDir(), "socket")
-	h := serveDlv(t, "-p", fmt.Sprint(p.pid), "--max-stop", "1m", "--precopy", "--listen", "unix:"+socket)
+	h := serveDlv(t, append(at, "-p", fmt.Sprint(p.pid), "--max-stop", "1m", "--precopy", "--listen", "unix:"+socket)...)
 	if h.address != socket {
 		t.Error(h.address)
 	}
@@ -339,8 +355,9 @@ func TestDelveAPI(t *testing.T) {
 }
 
 // TestDlvSameUser has another user knock at both kinds of sockets.
-func TestDlvSameUser(t *testing.T) {
-	needAttach(t)
+func TestDlvSameUser(t *testing.T) { hereAndFromAfar(t, trySameUser) }
+
+func trySameUser(t *testing.T, at ...string) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can be another user")
 	}
@@ -360,7 +377,7 @@ func TestDlvSameUser(t *testing.T) {
 	}
 	socket := filepath.Join(dir, "socket")
 	for network, listen := range map[string]string{"tcp": "127.0.0.1:0", "unix": "unix:" + socket} {
-		h := serveDlv(t, "-p", fmt.Sprint(p.pid), "--max-stop", "1m", "--listen", listen)
+		h := serveDlv(t, append(at, "-p", fmt.Sprint(p.pid), "--max-stop", "1m", "--listen", listen)...)
 		ask := func(uid uint32) string {
 			cmd := exec.Command(knock, network, h.address)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
@@ -383,8 +400,10 @@ func TestDlvSameUser(t *testing.T) {
 		if answer := ask(65534); answer != "" {
 			t.Errorf("%s: another user gets %q", network, answer)
 		}
-		if !strings.Contains(h.stderr.String(), "user") {
-			t.Errorf("%s: nothing is said of it: %s", network, h.stderr.String())
+		if err := eventually("a refusal is told", func() (bool, error) {
+			return strings.Contains(h.stderr.String(), "user"), nil
+		}); err != nil {
+			t.Errorf("%s: %v: %s", network, err, h.stderr.String())
 		}
 		if answer := ask(0); !strings.Contains(answer, "DelveVersion") {
 			t.Errorf("%s: after another user, the same user gets %q", network, answer)

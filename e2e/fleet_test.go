@@ -192,3 +192,37 @@ func fleetOn(t *testing.T, theirs bool) {
 		t.Errorf("the runs: %+v", runs)
 	}
 }
+
+// TestFleetSimulated: simulated agents are in as many processes as their descriptors need; one has a process that
+// exists; all answer, and none is left when they end.
+func TestFleetSimulated(t *testing.T) {
+	needAttach(t)
+	s := newFleetSite(t)
+	db := "unix:" + s.file("db")
+	s.background(riCommand("fleet", "db", s.file("file"), "--remote", "p"+db), "listening at")
+	p := startTarget(t, "local", "-objects", "200", "-seed", "7")
+	ri := riCommand("fleet", "simulate", "-n", "200", "--real", fmt.Sprint(p.pid), "--db", db)
+	cmd := exec.Command("sh", append([]string{"-c", `ulimit -n 620; exec "$0" "$@"`}, ri.Args...)...)
+	cmd.Args[3], cmd.Env = ri.Path, ri.Env
+	sim := s.background(cmd, "are simulated")
+	s.known("symbols =~ .", 200)
+	a := s.ask("op.pem", "run", "goroutines")
+	if a.code != 0 || a.Totals["answered"] != 200.0 {
+		t.Errorf("%v: %s", a.Totals, a.err)
+	}
+	simulated, real := map[any]bool{}, 0
+	for _, row := range a.Rows {
+		if row["answer"] != nil {
+			simulated[row["host"]] = true
+		} else if row["host"] == "sim-00000" {
+			real++
+		}
+	}
+	if len(simulated) != 199 || real == 0 {
+		t.Errorf("%d simulated agents and a real one with %d rows", len(simulated), real)
+	}
+	if err := sim.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.known("symbols =~ .", 0)
+}

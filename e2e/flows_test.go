@@ -256,13 +256,20 @@ func TestFlows(t *testing.T) {
 		t.Skip("curl isn't here")
 	}
 	s := newFlowSite(t)
-	var made struct{ ID string }
+	var made struct{ ID, Unchecked, Error string }
 	if code := s.ask("POST", "/traces", `{"device":"gateway","condition":"r.Secret == \"x\""}`, &made); code != 422 {
 		t.Errorf("a path that the device doesn't allow: %d", code)
+	}
+	if code := s.ask("POST", "/traces", `{"device":"gateway","condition":"r.ID == \"x\""}`, &made); code != 422 ||
+		!strings.Contains(made.Error, "r.ID") {
+		t.Errorf("a number is compared with a text: %d, %q", code, made.Error)
 	}
 	if code := s.ask("POST", "/traces", `{"device":"gateway","condition":"r.ID > 100","show":["r.ID","r.Path","q.Key"],
 		"key":{"ingress":"r.ID + r.Path","egress":"q.ID + q.Key"},"maxFlowsPerHost":2,"expires":"5m"}`, &made); code != 201 {
 		t.Fatalf("created: %d", code)
+	}
+	if made.Unchecked != "" {
+		t.Errorf("it was created unchecked: %s", made.Unchecked)
 	}
 	trace := "/traces/" + made.ID
 	if code := s.ask("PUT", trace+"/enabled", "", nil); code != 204 {

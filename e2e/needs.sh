@@ -6,6 +6,7 @@ for pair in gcc:gcc gdb:gdb tmux:tmux zsh:zsh fish:fish unshare:util-linux setpr
 	command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 	echo "The tests need these Debian packages, or what corresponds to them:$missing" >&2

@@ -39,6 +39,7 @@ func TestRuntime(t *testing.T) {
 			t.Run("sql", p.sql)
 			t.Run("contexts", p.contexts)
 			t.Run("cpu", p.cpu)
+			t.Run("changeable", p.changeable) // the last: it changes the program
 		})
 	}
 }

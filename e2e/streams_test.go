@@ -54,22 +54,33 @@ func streamsProgram(t *testing.T, fault string) string {
 func recordedStreams(t *testing.T, file string, flags, args []string, use func(addr string)) (header map[string]any,
 	events []streamEvent) {
 	t.Helper()
+	return recordedProgram(t, file, flags, append([]string{streamsProgram(t, "")}, args...),
+		"API_TOKEN=Pl4ntedInEnvironment", use)
+}
+
+// recordedProgram records a program that says where it listens, with a variable of the environment.
+func recordedProgram(t *testing.T, file string, flags, command []string, variable string, use func(addr string)) (
+	header map[string]any, events []streamEvent) {
+	t.Helper()
 	needAttach(t)
-	exe := streamsProgram(t, "")
-	line := append(append([]string{"record", "streams", "-o", file}, flags...), "--", exe)
-	cmd := riCommand(append(line, args...)...)
+	line := append(append([]string{"record", "streams", "-o", file}, flags...), "--")
+	cmd := riCommand(append(line, command...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Env = append(cmd.Environ(), "API_TOKEN=Pl4ntedInEnvironment")
+	cmd.Env = append(cmd.Environ(), variable)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		fmt.Fprintln(&said, lines.Text())
-		if addr, ok := strings.CutPrefix(lines.Text(), "listening at "); ok {
+		for _, says := range []string{"listening at ", "listening on http://", "Listening for client connections on "} {
+			_, addr, ok := strings.Cut(lines.Text(), says)
+			if !ok {
+				continue
+			}
 			use(addr)
 			cmd.Process.Signal(syscall.SIGINT)
 		}
@@ -266,6 +277,57 @@ func TestStreamsSizes(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); err != nil || bytes.Contains(text, []byte("Pl4ntedInBody")) {
 		t.Errorf("the file has the body, or %v", err)
+	}
+}
+
+// TestStreamsStartTLS: of a connection on which TLS begins later, what was said before and inside is recorded, without
+// secrets, and replayed.
+func TestStreamsStartTLS(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "server.streams")
+	_, events := recordedStreams(t, file, []string{"--payload", "--sent"}, []string{"-starttls"}, func(addr string) {
+		_, at, _ := strings.Cut(addr, " ")
+		for n := range 3 {
+			c, err := net.Dial("tcp", at)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			in := bufio.NewReader(c)
+			say := func(format string, args ...any) {
+				if format != "" {
+					fmt.Fprintf(c, format+"\r\n", args...)
+				}
+				if _, err := in.ReadString('\n'); err != nil {
+					t.Error(err)
+				}
+			}
+			say("")
+			say("EHLO %d", n)
+			if n < 2 { // one stays in clear
+				say("STARTTLS")
+				c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				in = bufio.NewReader(c)
+			}
+			say("AUTH PLAIN Pl4ntedInLine")
+			say("NOOP %d", n)
+			c.Close()
+		}
+	})
+	var clear, inside string
+	for _, e := range events {
+		if e.Kind == "in" && e.TLS {
+			inside += e.data(t)
+		} else if e.Kind == "in" {
+			clear += e.data(t)
+		}
+	}
+	if strings.Count(clear, "STARTTLS") != 2 || strings.Count(inside, "AUTH PLAIN ") != 2 ||
+		strings.Contains(clear+inside, "Pl4nted") {
+		t.Errorf("%q\n%q", clear, inside)
+	}
+	if r := replayStreams(t, file); !r.Same || r.Equal < 3+2*4+3 {
+		t.Errorf("%+v", r)
 	}
 }
 

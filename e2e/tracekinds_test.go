@@ -86,7 +86,7 @@ func TestTraceKinds(t *testing.T) {
 			}
 			for _, one := range all {
 				if one.Refused && v.Name == "default" {
-					_, said := runRi(t, 4, "trace", "main."+one.Func, "-p", pid, "--returns", "--for", "1s", "--when",
+					_, said := runRi(t, 2, "trace", "main."+one.Func, "-p", pid, "--returns", "--for", "1s", "--when",
 						strings.TrimPrefix(one.When, "returns: "))
 					why := func(text string) bool { return strings.Contains(said, text) }
 					if !why("can't be decided in the kernel") && !why("wrong kind") && !why("in a vector register") ||

@@ -43,6 +43,8 @@ var allTroubles = []trouble{
 		"once-stuck: holds here"}}},
 	{"lock-sleep", [][3]string{{"lock-held", "lock held in time.Sleep, 1 goroutine waits for it",
 		"lock-sleep: holds here"}}},
+	{"held-shards", [][3]string{{"lock-held",
+		"lock held in time.Sleep, 3 goroutines wait for it: 50 times, at the same lines", "held-shards: holds here"}}},
 	{"lock-channel", [][3]string{{"lock-held", "lock held in chan send", "lock-channel: holds here"},
 		{"full-queue", "nobody receives", "lock-channel: holds here"}}},
 	{"lock-syscall", [][3]string{{"lock-held", "lock held in a system call", "lock-syscall: holds here"}}},

@@ -230,7 +230,8 @@ func hiddenForms(text string) map[string]string {
 		"as a list": strings.Trim(strings.ReplaceAll(fmt.Sprint([]byte(text)), " ", ","), "[]")}
 	for shift := range 3 {
 		coded := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), text...))
-		forms[fmt.Sprintf("in base64, %d", shift)] = coded[4 : len(coded)-4]
+		// Those of its characters that the text alone decides: fewer would be met by chance.
+		forms[fmt.Sprintf("in base64, %d", shift)] = coded[(8*shift+5)/6 : 8*(shift+len(text))/6]
 	}
 	return forms
 }

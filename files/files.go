@@ -104,6 +104,17 @@ func ReadBelieved(path string, most int64) ([]byte, error) {
 	return data, nil
 }
 
+// ReadSigned is Read of a file that nobody named from elsewhere, and that says by a signature whose it is, wherever it
+// lies.
+func ReadSigned(path string, most int64) ([]byte, error) {
+	file, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return read(file, path, most)
+}
+
 // Owner names the user whom a file belongs to, "" where that can't be told.
 func Owner(path string) string {
 	info, err := os.Stat(path)

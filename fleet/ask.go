@@ -302,7 +302,7 @@ func (a *Asker) Ask(ctx context.Context, q *Question, sink Sink) (*Report, error
 	}
 	s.batch(asked, outcomes)
 	s.report.Took = a.now().Sub(begun)
-	s.finish(life, asked.Err() != nil)
+	s.finish(life, ctx, asked.Err() != nil)
 	return s.report, nil
 }
 
@@ -352,8 +352,9 @@ func (s *asking) estimate(ctx context.Context) error {
 	}
 	where := fmt.Sprintf("%s on %s", rows.Plural(int64(len(s.report.Outcomes)), "target"),
 		rows.Plural(int64(len(hosts)), "host"))
-	s.Say(fmt.Sprintf("%s, %d at once; a stop of each takes %s at most if the recipe says nothing else, so %s for all%s",
-		where, s.q.AtOnce, rows.ShortDuration(each), rows.ShortDuration(each*time.Duration(len(s.report.Outcomes))), total))
+	s.Say(fmt.Sprintf("%s, %d at once; a stop of each takes %s at most if the recipe says nothing else, so %s for all "+
+		"that are stopped once%s", where, s.q.AtOnce, rows.ShortDuration(each),
+		rows.ShortDuration(each*time.Duration(len(s.report.Outcomes))), total))
 	if !s.q.Write || s.Agree == nil {
 		return nil
 	}

@@ -26,9 +26,6 @@ type courier struct {
 	waiting map[string]chan ovsdb.Row // by the id of the answer
 }
 
-// noticing is how long an agent may take to take an order.
-const noticing = 10 * time.Second
-
 // couriers gives the run's courier, which watches what is answered to the run.
 func (s *asking) couriers(ctx context.Context) (*courier, error) {
 	s.mu.Lock()
@@ -56,12 +53,12 @@ func (s *asking) couriers(ctx context.Context) (*courier, error) {
 				c.mu.Lock()
 				to := c.waiting[change.New["id"].Text()]
 				c.mu.Unlock()
-				if to != nil {
+				if to != nil { // the last that is known is what counts, and nobody waits for who reads it
 					select {
-					case to <- change.New:
-					case <-ctx.Done():
-						return
+					case <-to:
+					default:
 					}
+					to <- change.New
 				}
 			}
 		}
@@ -92,7 +89,7 @@ func (s *asking) byRow(ctx context.Context, o *Outcome, left time.Duration, why 
 		return
 	}
 	id := order["id"].Text() + "/" + o.ID
-	answers := make(chan ovsdb.Row, 8)
+	answers := make(chan ovsdb.Row, 1)
 	c.mu.Lock()
 	c.waiting[id] = answers
 	c.mu.Unlock()
@@ -108,7 +105,8 @@ func (s *asking) byRow(ctx context.Context, o *Outcome, left time.Duration, why 
 		o.end(NotAsked, "the order can't be written: "+err.Error())
 		return
 	}
-	taken := time.NewTimer(min(noticing, left))
+	noticing := min(s.Database.insisting(), left) // its server may have died, and another not answer at first
+	taken := time.NewTimer(noticing)
 	defer taken.Stop()
 	forged := ""
 	for {
@@ -125,7 +123,7 @@ func (s *asking) byRow(ctx context.Context, o *Outcome, left time.Duration, why 
 			}
 		case <-taken.C:
 			o.end(Gone, uncalled+fmt.Sprintf(", and has taken no order by way of the database within %s",
-				rows.ShortDuration(min(noticing, left)))+forged)
+				rows.ShortDuration(noticing))+forged)
 			return
 		case <-asking.Done():
 			if ctx.Err() != nil {
@@ -214,7 +212,7 @@ func (s *asking) results(ctx context.Context, id string, pieces int) ([]byte, er
 	if pieces < 0 || pieces > (mostAnswer+mostFile)/pieceOf+1 {
 		return nil, fmt.Errorf("it has %d pieces", pieces)
 	}
-	got, err := s.client.Transact(ctx, client.Op{"op": "select", "table": resultTable, "where": is("target", id),
+	got, err := s.client.Repeat(ctx, client.Op{"op": "select", "table": resultTable, "where": is("target", id),
 		"columns": []string{"id", "data"}})
 	if err != nil {
 		return nil, err
@@ -242,9 +240,9 @@ func (s *asking) results(ctx context.Context, id string, pieces int) ([]byte, er
 
 // takeBack deletes an order, which ends it where it is being followed, and what was answered.
 func (s *asking) takeBack(ctx context.Context, order, answer string) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), s.Database.insisting())
 	defer stop()
-	_, err := s.client.Transact(ctx, remove(runTable, is("id", order)), remove(answerTable, is("id", answer)),
+	_, err := s.client.Repeat(ctx, remove(runTable, is("id", order)), remove(answerTable, is("id", answer)),
 		remove(resultTable, is("target", answer)))
 	if err != nil {
 		s.Say("an order could not be taken back; it expires by itself: " + err.Error())

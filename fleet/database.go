@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,6 +21,8 @@ type Database struct {
 	Servers  []method.Method
 	Cluster  *ovsdb.UUID   // of several clusters, this one
 	Identity *pki.Identity // for TLS; nil: none
+
+	patience time.Duration // 0: patience
 }
 
 // ParseDatabase reads a list of methods, with cid:UUID among them for one cluster of several.
@@ -53,9 +56,15 @@ func ParseDatabase(text string) (Database, error) {
 // patience is how long a server may take to answer, else the next is tried.
 const patience = 15 * time.Second
 
+func (db Database) patient() time.Duration { return cmp.Or(db.patience, patience) }
+
+// insisting is for how long is tried what must be done: a server may forget a transaction that it handed to another
+// which died, which only its silence tells, and the next that is asked may have to be found first.
+func (db Database) insisting() time.Duration { return 2*db.patient() + 5*time.Second }
+
 // open begins to look for a server, until the context ends.
 func (db Database) open(ctx context.Context, tell func(string)) (*client.Client, error) {
-	config := client.Config{Database: Name, Cluster: db.Cluster, Patience: patience, Tell: tell}
+	config := client.Config{Database: Name, Cluster: db.Cluster, Patience: db.patient(), Tell: tell}
 	for _, m := range db.Servers {
 		if m.TLS && db.Identity == nil {
 			return nil, fmt.Errorf("%s: TLS needs a certificate that says who you are (ri pki issue makes one; --tls FILE, "+

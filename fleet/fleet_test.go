@@ -87,6 +87,21 @@ func TestAskMany(t *testing.T) {
 	}
 }
 
+// TestReasons: what only differs by the host, its address and the process is one reason.
+func TestReasons(t *testing.T) {
+	outcome := func(name string, pid int, why string) *Outcome {
+		at := "unix:/run/" + name + "/s"
+		return &Outcome{ID: name + "/1", Host: name, Target: fmt.Sprintf("store:%d", pid), State: Gone,
+			Why: fmt.Sprintf(why, at), host: &host{row: row("methods", []string{at})}}
+	}
+	lost := "%s: the connection was lost: EOF"
+	a, b := outcome("db7", 4711, lost), outcome("web-12", 12, lost)
+	c := outcome("db7", 4711, "%s: another agent answers there")
+	if a.Reason() != b.Reason() || a.Reason() == c.Reason() {
+		t.Errorf("%q, %q, %q", a.Reason(), b.Reason(), c.Reason())
+	}
+}
+
 // TestMaxStopTotal: nobody else is asked once targets were stopped for as long as all may be, and never so many at once
 // that they could be for longer.
 func TestMaxStopTotal(t *testing.T) {

@@ -245,6 +245,24 @@ func (all *census) table() *rows.Result {
 	return r
 }
 
+// Reason is why a target ended as it did, without what is its own: those that have one in common are told together.
+func (o *Outcome) Reason() string {
+	own := []string{}
+	if o.host != nil {
+		for _, m := range list(o.host.row["methods"]) {
+			_, address, _ := strings.Cut(m, ":")
+			own = append(own, m, "", address, "")
+		}
+	}
+	own = append(own, o.Target, "", o.Host, "")
+	for n := 0; n < len(own); n += 2 {
+		if own[n] == "" { // it would be found everywhere
+			own[n] = o.ID
+		}
+	}
+	return o.State + ": " + strings.NewReplacer(own...).Replace(o.Why)
+}
+
 // targetName is how people know a target on its host.
 func targetName(t ovsdb.Row) string { return fmt.Sprintf("%s:%d", t["name"].Text(), t["pid"].Int()) }
 

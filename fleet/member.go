@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ri/ovsdb"
@@ -118,10 +119,9 @@ func (m *Member) Run(ctx context.Context) error {
 	}
 	life, end := context.WithCancel(context.Background()) // it has something to do after ctx
 	defer end()
-	said := ""
+	var last atomic.Value
 	tell := func(text string) {
-		if text != said && ctx.Err() == nil {
-			said = text
+		if last.Swap(text) != text && ctx.Err() == nil {
 			m.Say("the fleet's database: " + text + "; trying again")
 		}
 	}
@@ -134,21 +134,52 @@ func (m *Member) Run(ctx context.Context) error {
 		beside.Go(func() { m.Beside(ctx, m.client) })
 		defer beside.Wait()
 	}
-	for ctx.Err() == nil {
-		err := m.keep(ctx)
+	var orders sync.WaitGroup
+	defer orders.Wait()
+	if m.Identity != nil && m.Connect != nil {
+		orders.Go(func() { // what is under way goes on whatever becomes of the rows
+			m.again(ctx, tell, m.follow)
+			if m.orders != nil {
+				m.orders.all.Wait()
+			}
+		})
+	}
+	m.again(ctx, tell, m.keep)
+	going, stop := context.WithTimeout(life, leaving)
+	defer stop()
+	_, _ = m.client.Transact(going, remove(targetTable, is("host", m.id)), remove(hostTable, is("id", m.id)))
+	return nil
+}
+
+// again does something that fails until the context ends. A database that fails is asked less and less often, and not
+// by all agents at one time: a cluster drops connections when too many transactions wait, and is asked anew by all.
+func (m *Member) again(ctx context.Context, tell func(string), do func(context.Context) error) {
+	for pause := m.Every; ctx.Err() == nil; {
+		began := time.Now()
+		err := do(ctx)
 		if ctx.Err() != nil {
-			break
+			return
 		}
 		tell(err.Error())
+		if time.Since(began) > m.Lease {
+			pause = m.Every
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(m.Every):
+		case <-time.After(pause/2 + time.Duration(rand.Int64N(int64(pause)))):
+		}
+		pause = min(2*pause, m.Lease/2)
+	}
+}
+
+// follow does what is ordered, until something fails.
+func (m *Member) follow(ctx context.Context) (err error) {
+	if m.orders == nil {
+		if m.orders, err = newOrders(m); err != nil {
+			return err
 		}
 	}
-	last, stop := context.WithTimeout(life, leaving)
-	defer stop()
-	_, _ = m.client.Transact(last, remove(targetTable, is("host", m.id)), remove(hostTable, is("id", m.id)))
-	return nil
+	return m.orders.watch(ctx)
 }
 
 // describe makes the row of the host, but for its lease.
@@ -178,20 +209,6 @@ func (m *Member) keep(ctx context.Context) error {
 		return err
 	}
 	defer rows.Close()
-	if m.Identity != nil && m.Connect != nil {
-		if m.orders == nil {
-			if m.orders, err = newOrders(m); err != nil {
-				return err
-			}
-		}
-		watching, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			m.orders.watch(watching)
-		}()
-		defer func() { stop(); <-ended }()
-	}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	changed := rows.Changed(following)
@@ -292,7 +309,7 @@ func (m *Member) settle(ctx context.Context, rows *client.Monitor, renew bool) e
 	if len(ops) == 0 {
 		return nil
 	}
-	asking, stop := context.WithTimeoutCause(ctx, 2*patience, errors.New("a transaction isn't answered"))
+	asking, stop := context.WithTimeoutCause(ctx, 2*m.Database.patient(), errors.New("a transaction isn't answered"))
 	defer stop()
 	_, err := m.client.Transact(asking, ops...)
 	if client.Guarded(err) { // what was done before comes with the monitor

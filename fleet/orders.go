@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"ri/files"
 	"ri/ovsdb"
 	"ri/ovsdb/client"
 	serveclient "ri/serve/client"
@@ -44,6 +42,9 @@ var (
 	errAltered = errors.New("not of this agent")
 )
 
+// diedAtIt is why nothing came of an order that an agent had taken before it was started anew.
+const diedAtIt = "the agent ended while it was at it"
+
 // Limits of orders.
 const (
 	ordersAtOnce = 4
@@ -61,6 +62,7 @@ type orders struct {
 	seen *seen
 	room chan struct{}
 	all  sync.WaitGroup
+	life context.Context // the agent's
 
 	mu      sync.Mutex
 	began   map[ovsdb.UUID]context.CancelFunc // by the row
@@ -76,39 +78,38 @@ func newOrders(m *Member) (*orders, error) {
 		began: map[ovsdb.UUID]context.CancelFunc{}}, nil
 }
 
-// watch follows what is ordered, until the context ends.
-func (o *orders) watch(ctx context.Context) {
-	defer o.all.Wait()
+// watch follows what is ordered, until the context ends or something fails.
+func (o *orders) watch(ctx context.Context) error {
+	o.life = ctx
 	runs, err := o.m.client.Monitor(ctx, map[string]client.Watch{
 		runTable:    {Where: []any{[]any{"hosts", "includes", o.m.id}}},
 		answerTable: {Columns: []string{"id", "host", "expires"}, Where: is("host", o.m.id)}})
 	if err != nil {
-		return
+		return err
 	}
 	defer runs.Close()
+	o.missed(runs.Rows(runTable))
 	sweep := time.NewTicker(sweeping)
 	defer sweep.Stop()
-	changes := make(chan []client.Change)
+	changes, failed := make(chan []client.Change), make(chan error, 1)
 	go func() {
-		defer close(changes)
 		for {
 			list, err := runs.Next(ctx)
 			if err != nil {
+				failed <- err
 				return
 			}
 			select {
 			case changes <- list:
 			case <-ctx.Done():
-				return
 			}
 		}
 	}()
 	for {
 		select {
-		case list, ok := <-changes:
-			if !ok {
-				return
-			}
+		case err := <-failed:
+			return err
+		case list := <-changes:
 			for _, c := range list {
 				if c.Table == runTable {
 					o.change(ctx, c)
@@ -116,6 +117,18 @@ func (o *orders) watch(ctx context.Context) {
 			}
 		case <-sweep.C:
 			o.sweep(ctx, runs)
+		}
+	}
+}
+
+// missed ends the orders that were taken back while nobody watched.
+func (o *orders) missed(there map[ovsdb.UUID]ovsdb.Row) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, end := range o.began {
+		if there[id] == nil {
+			end()
+			delete(o.began, id)
 		}
 	}
 }
@@ -248,6 +261,9 @@ func (o *orders) follow(ctx context.Context, r ovsdb.Row, full bool) {
 		if err != nil {
 			o.m.Say(fmt.Sprintf("an order %q of %q is not followed: %v", r["id"].Text(), r["author"].Text(), err))
 			answer["state"], answer["why"] = ovsdb.Scalar(Refused), ovsdb.Scalar(ovsdb.CleanString(err.Error()))
+			if errors.Is(err, errReplay) && !o.seen.since(r["id"].Text()) {
+				answer["state"], answer["why"] = ovsdb.Scalar(Gone), ovsdb.Scalar(diedAtIt)
+			}
 			if !o.answer(ctx, answer, true) && errors.Is(err, errReplay) {
 				o.bury(ctx, answer, r["id"].Text())
 			}
@@ -272,13 +288,13 @@ func (o *orders) bury(ctx context.Context, answer ovsdb.Row, order string) {
 	if o.seen.since(order) {
 		return // it is being followed, or was: this is a replay
 	}
-	answer["state"], answer["why"] = ovsdb.Scalar(Gone), ovsdb.Scalar("the agent ended while it was at it")
+	answer["state"], answer["why"] = ovsdb.Scalar(Gone), ovsdb.Scalar(diedAtIt)
 	if err := sign(o.m.Identity, answerTable, answer); err != nil {
 		return
 	}
 	op := update(answerTable, answer, "state", "why", "certificate", "signature")
 	op["where"] = []any{[]any{"id", "==", answer["id"].Text()}, []any{"state", "==", Running}}
-	_, _ = o.m.client.Transact(ctx, op)
+	_, _ = o.m.client.Repeat(ctx, op)
 }
 
 // target reads the id of one of this agent's targets.
@@ -298,13 +314,15 @@ func (o *orders) answer(ctx context.Context, answer ovsdb.Row, first bool) bool 
 		o.m.Say("an answer can't be signed: " + err.Error())
 		return false
 	}
-	ctx, stop := context.WithTimeout(ctx, patience)
+	// Who asked waits for it until then, if it isn't taken back.
+	left := time.UnixMilli(answer["expires"].Int()).Sub(o.m.now())
+	ctx, stop := context.WithTimeout(ctx, min(max(left+grace, o.m.Database.insisting()), longestExpire))
 	defer stop()
 	var err error
 	if first {
 		_, _, err = o.m.client.Once(ctx, answerTable, "id", answer["id"].Text(), insert(answerTable, answer)[1])
 	} else {
-		_, err = o.m.client.Transact(ctx, update(answerTable, answer, "state", "why", "code", "stopped", "pieces", "digest",
+		_, err = o.m.client.Repeat(ctx, update(answerTable, answer, "state", "why", "code", "stopped", "pieces", "digest",
 			"certificate", "signature"))
 	}
 	if err != nil && !errors.Is(err, client.ErrTaken) && ctx.Err() == nil {
@@ -347,13 +365,22 @@ func (o *orders) do(ctx context.Context, who pki.Holder, certificate []byte, ord
 			}
 		}
 	}
+	ends := o.life.Err() != nil
 	switch {
+	case ends && err != nil:
+		outcome.end(Gone, diedAtIt)
+	case ends:
 	case ctx.Err() != nil:
-		return // it was taken back, or the agent ends
+		return // it was taken back
 	case err != nil && doing.Err() != nil:
 		outcome.end(TimedOut, "no answer in time")
 	case err != nil:
 		outcome.failed(err)
+	}
+	if ends {
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), leaving)
+		defer stop()
+		ctx, doing = last, last
 	}
 	if out.cut && outcome.State == Answered {
 		outcome.Code = exitPartial
@@ -404,73 +431,4 @@ func (l *limited) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return l.Buffer.Write(p)
-}
-
-// seenFile in the agent's folder has which orders it has seen: a line each, when it can be forgotten and its id.
-const seenFile = "orders-seen"
-
-// seen are orders that were seen, for longer than they are good.
-type seen struct {
-	mu   sync.Mutex
-	path string
-	ids  map[string]int64
-	now  map[string]bool // those that this process has seen first
-}
-
-func openSeen(path string, now time.Time) (*seen, error) {
-	s := &seen{path: path, ids: map[string]int64{}, now: map[string]bool{}}
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	for line := range strings.Lines(string(text)) {
-		until, id, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := strconv.ParseInt(until, 10, 64); err == nil && n > now.UnixMilli() {
-			s.ids[id] = n
-		}
-	}
-	return s, s.write()
-}
-
-func (s *seen) has(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, there := s.ids[id]
-	return there
-}
-
-// since tells whether this process was the first to see an order.
-func (s *seen) since(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now[id]
-}
-
-// add writes down that an order was seen, before anything of it is done.
-func (s *seen) add(id string, until, now time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, there := s.ids[id]; there {
-		return errReplay
-	}
-	if strings.ContainsAny(id, "\n\r") || len(id) > 200 {
-		return errors.New("its id isn't one")
-	}
-	for old, n := range s.ids {
-		if n < now.UnixMilli() {
-			delete(s.ids, old)
-			delete(s.now, old)
-		}
-	}
-	s.ids[id], s.now[id] = until.UnixMilli(), true
-	return s.write()
-}
-
-// write replaces the file. s.mu is held, or nobody else has s.
-func (s *seen) write() error {
-	var b strings.Builder
-	for id, until := range s.ids {
-		fmt.Fprintf(&b, "%d %s\n", until, id)
-	}
-	return files.Replace(s.path, []byte(b.String()), 0o600)
 }

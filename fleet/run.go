@@ -79,10 +79,25 @@ func (s *asking) begin(ctx context.Context, cancel context.CancelCauseFunc) erro
 	return nil
 }
 
-// finish writes down how the run ended.
-func (s *asking) finish(ctx context.Context, interrupted bool) {
-	ctx, stop := context.WithTimeout(ctx, 2*time.Second)
+// soon is how long somebody waits who has interrupted a run, or isn't told why nothing goes on.
+const soon = 2 * time.Second
+
+// finish writes down how the run ended. Who asks may not want to wait for that.
+func (s *asking) finish(life, asker context.Context, interrupted bool) {
+	patience := s.Database.insisting()
+	if interrupted {
+		patience = soon
+	}
+	ctx, stop := context.WithTimeout(life, patience)
 	defer stop()
+	if !interrupted {
+		defer context.AfterFunc(asker, stop)()
+		defer time.AfterFunc(soon, func() {
+			s.Say(fmt.Sprintf("all have ended; how can't be written down while the database doesn't answer: "+
+				"trying for %s, or until Ctrl-C",
+				rows.ShortDuration(patience)))
+		}).Stop()
+	}
 	totals := s.report.Totals()
 	state := Done
 	if interrupted || s.stopped != "" || totals[NotAsked] > 0 {
@@ -103,7 +118,7 @@ func (s *asking) finish(ctx context.Context, interrupted bool) {
 	old := remove(runTable, []any{[]any{"created", "<", now.Add(-kept).UnixMilli()}})
 	// Orders of who died are of no use any more.
 	orphans := remove(runTable, []any{[]any{"expires", "<", now.Add(-2 * skew).UnixMilli()}, []any{"whole", "!=", ""}})
-	if _, err := s.client.Transact(ctx, update(runTable, r, columns...), old, orphans); err != nil {
+	if _, err := s.client.Repeat(ctx, update(runTable, r, columns...), old, orphans); err != nil {
 		s.Say("how the run ended could not be written down: " + err.Error())
 	}
 }

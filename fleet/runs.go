@@ -250,7 +250,7 @@ func (a *Asker) cancel(ctx context.Context, id string, patience time.Duration) (
 		return "", err
 	}
 	defer m.Close()
-	if _, err := c.Transact(life, update(runTable, row("id", id, "cancel", text), "cancel")); err != nil {
+	if _, err := c.Repeat(life, update(runTable, row("id", id, "cancel", text), "cancel")); err != nil {
 		return "", err
 	}
 	waiting, stop := context.WithTimeoutCause(life, patience, fmt.Errorf("run %s was told, and hasn't ended within %s: "+

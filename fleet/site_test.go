@@ -29,7 +29,13 @@ func TestMain(m *testing.M) {
 			return
 		}
 		line := strings.Join(os.Args[1:], " ")
-		switch os.Args[len(os.Args)-1] {
+		last := os.Args[len(os.Args)-1]
+		if file, ok := strings.CutPrefix(last, "until="); ok {
+			for _, err := os.Stat(file); err != nil; _, err = os.Stat(file) {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		switch last {
 		case "finds":
 			fmt.Println(`{"$finding":{"severity":"critical","what":"it is wrong","where":"here"}}`)
 			os.Exit(3)
@@ -38,7 +44,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		case "stops":
 			fmt.Println(`{"stopped":true}`)
-			worker.Report(worker.Spent{Stopped: 40 * time.Millisecond})
+			worker.Agent{}.Took(40 * time.Millisecond)
 		case "hangs":
 			time.Sleep(time.Hour)
 		case "much":

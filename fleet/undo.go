@@ -60,7 +60,7 @@ func (a *Asker) Undo(ctx context.Context, id string, force bool) (*Question, err
 		}
 	}
 	// Orders of who died aren't followed any more.
-	if _, err := c.Transact(life, remove(runTable, is("whole", id))); err != nil {
+	if _, err := c.Repeat(life, remove(runTable, is("whole", id))); err != nil {
 		return nil, err
 	}
 	q := &Question{Command: []string{"undo"}, Flags: []request.Flag{{Name: "labelled", Value: id}}, Undoes: id,

@@ -380,6 +380,10 @@ func (a *Agent) follow(ctx context.Context, trace string, r ovsdb.Row, w wanted,
 	}
 	s := a.sessions[trace]
 	e, d, why := a.check(r, w.devices)
+	if e != nil && e.trial != nil {
+		a.try(ctx, r, e, d, why, targets)
+		return
+	}
 	in, out, err := a.here(d, e, targets)
 	if why == nil {
 		why = err

@@ -189,7 +189,7 @@ func TestUnbelieved(t *testing.T) {
 	for who, kind := range map[string]string{"vic": "viewer", "ann": "author", "agent2": "agent"} {
 		id := s.identity(who, kind)
 		r, err := enabledRow(id, &Trace{ID: ovsdb.NewUUID().String(), Request: Request{TenantID: "acme", Device: "gateway",
-			MaxFlowsPerHost: 1, Expires: "1m"}}, time.Now().UnixMilli(), time.Now().Add(time.Minute), hashKey{})
+			MaxFlowsPerHost: 1, Expires: "1m"}}, time.Now().UnixMilli(), time.Now().Add(time.Minute), hashKey{}, nil)
 		s.must(err)
 		write(fleet.EnabledTable, r)
 		s.until("it is refused of "+who, func() bool { return s.said(r["id"].Text(), "who is "+kind) })
@@ -209,7 +209,7 @@ func TestUnbelieved(t *testing.T) {
 		}
 		r.complete()
 		row, err := enabledRow(s.rest.Identity, &Trace{ID: ovsdb.NewUUID().String(), Request: r}, time.Now().UnixMilli(),
-			time.Now().Add(time.Minute), hashKey{})
+			time.Now().Add(time.Minute), hashKey{}, nil)
 		s.must(err)
 		write(fleet.EnabledTable, row)
 		s.until("it is refused", func() bool { return s.said(row["id"].Text(), "") })

@@ -110,6 +110,8 @@ type Trace struct {
 	Request
 	Created time.Time `json:"created"`
 	Enabled bool      `json:"enabled"`
+	// Unchecked is, in the answer to its making, why nobody could say whether its expressions fit the programs.
+	Unchecked string `json:"unchecked,omitempty"`
 }
 
 func traceRow(own *pki.Identity, t *Trace) (ovsdb.Row, error) {
@@ -143,12 +145,20 @@ type enabling struct {
 	expires     time.Time
 	commitment  string
 	request     *Request
-	certificate []byte // whose who enabled it is
+	trial       []string // hosts that are asked whether its expressions fit; nil: it is meant
+	certificate []byte   // whose who enabled it is
 	by          pki.Holder
 }
 
-func enabledRow(own *pki.Identity, t *Trace, generation int64, expires time.Time, key hashKey) (ovsdb.Row, error) {
-	text, err := json.Marshal(t.Request)
+// enabledSpec is what an enabling says of its request.
+type enabledSpec struct {
+	*Request
+	Trial []string `json:"trial,omitempty"`
+}
+
+func enabledRow(own *pki.Identity, t *Trace, generation int64, expires time.Time, key hashKey,
+	trial []string) (ovsdb.Row, error) {
+	text, err := json.Marshal(enabledSpec{&t.Request, trial})
 	if err != nil {
 		return nil, err
 	}
@@ -176,9 +186,11 @@ func readEnabling(own *pki.Identity, r ovsdb.Row, now time.Time) (*enabling, err
 	if _, err := ovsdb.ParseUUID(e.trace); err != nil {
 		return nil, fmt.Errorf("its id is none: %w", err)
 	}
-	if err := json.Unmarshal([]byte(r["spec"].Text()), e.request); err != nil {
+	spec := enabledSpec{Request: e.request}
+	if err := json.Unmarshal([]byte(r["spec"].Text()), &spec); err != nil {
 		return nil, err
 	}
+	e.trial = spec.Trial
 	made := time.UnixMilli(e.generation)
 	switch {
 	case !now.Before(e.expires):

@@ -202,17 +202,11 @@ func (s *session) settle() {
 	}
 }
 
-// start starts a tracer. a.mu is held.
-func (s *session) start(side string, t fleet.Target) *arming {
-	one := &arming{s: s, side: side, target: t, hops: map[int64]*hop{}, stop: func() {}}
+// asks is what a tracer is to do at one side of a device, in a process. a.mu is held.
+func (s *session) asks(side string, t fleet.Target) (Arm, error) {
 	r, access := s.e.request, s.d.Tenants[s.e.request.TenantID]
-	budget, release, ok := s.a.ledger.allot(targetID(t), r.TenantID, s.d.share(r.TenantID))
-	if !ok { // until another request ends
-		one.err = errShare
-		return one
-	}
 	arm := Arm{Trace: s.e.trace, Tenant: r.TenantID, PID: t.PID, Start: t.Start, Functions: s.d.Ingress,
-		Steps: s.d.Steps, Budget: budget, For: s.e.expires.Sub(s.a.now())}
+		Steps: s.d.Steps, For: s.e.expires.Sub(s.a.now())}
 	show := slices.Concat(s.shown[side], s.entryParts)
 	if side == ingress {
 		if access.Predicate != "true" {
@@ -221,9 +215,7 @@ func (s *session) start(side string, t fleet.Target) *arming {
 		if r.Condition != "" {
 			condition, err := checkCondition(r.Condition, s.d.Paths)
 			if err != nil {
-				one.err = err
-				release()
-				return one
+				return arm, err
 			}
 			arm.When = append(arm.When, condition)
 		}
@@ -245,6 +237,24 @@ func (s *session) start(side string, t fleet.Target) *arming {
 	if arm.Show = slices.Compact(show); len(arm.Show) == 0 {
 		arm.Show = []string{} // nothing, and not all arguments
 	}
+	return arm, nil
+}
+
+// start starts a tracer. a.mu is held.
+func (s *session) start(side string, t fleet.Target) *arming {
+	one := &arming{s: s, side: side, target: t, hops: map[int64]*hop{}, stop: func() {}}
+	r := s.e.request
+	arm, err := s.asks(side, t)
+	if err != nil {
+		one.err = err
+		return one
+	}
+	budget, release, ok := s.a.ledger.allot(targetID(t), r.TenantID, s.d.share(r.TenantID))
+	if !ok { // until another request ends
+		one.err = errShare
+		return one
+	}
+	arm.Budget = budget
 	ctx, stop := context.WithCancel(s.ctx)
 	one.stop, one.running = stop, true
 	s.a.all.Go(func() {

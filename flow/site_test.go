@@ -136,6 +136,7 @@ type fake struct {
 	mu      sync.Mutex
 	armed   []*tracer
 	refuses error
+	tries   func(Arm) error // of trials; nil: all fits
 }
 
 type tracer struct {
@@ -146,6 +147,12 @@ type tracer struct {
 }
 
 func (f *fake) trace(ctx context.Context, a Arm, each func(Row) error) (string, error) {
+	if a.Trial {
+		if f.tries == nil {
+			return endLimit, nil
+		}
+		return endLimit, f.tries(a)
+	}
 	t := &tracer{a, make(chan Row), make(chan string, 1), make(chan struct{})}
 	defer close(t.ended)
 	f.mu.Lock()

@@ -34,6 +34,7 @@ type Store struct {
 	mostHops int // that are read of a request
 	clocks   fleet.Clocks
 	reading  chan struct{} // flows of so many requests are read at once
+	trials   chan struct{} // and so many are tried
 
 	making sync.Mutex // one request is made at a time
 
@@ -60,6 +61,7 @@ func (s *Store) Open(ctx context.Context) error {
 		return err
 	}
 	s.mostHops, s.reading = mostHops, make(chan struct{}, mostReading)
+	s.trials = make(chan struct{}, mostTrials)
 	s.client, s.keys, s.newestOf = c, map[string]hashKey{}, map[string]int64{}
 	return nil
 }
@@ -320,7 +322,7 @@ func (s *Store) believed(ctx context.Context, tenant, id string) ([]*Trace, erro
 	}
 	on := map[string]bool{}
 	for _, r := range all[fleet.EnabledTable] {
-		if e, err := readEnabling(s.Identity, r, s.now()); err == nil {
+		if e, err := readEnabling(s.Identity, r, s.now()); err == nil && e.trial == nil {
 			on[e.trace] = true
 		}
 	}

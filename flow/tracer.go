@@ -31,6 +31,7 @@ type Arm struct {
 	Limit         int // flows
 	For           time.Duration
 	Budget        float64 // cores
+	Trial         bool    // nothing is armed: an error says what doesn't fit
 }
 
 // Kinds of rows.
@@ -191,6 +192,10 @@ func (a Arm) request(steps bool) *request.Request {
 		}
 		flag("steps", strings.Join(list, ","))
 	}
+	if a.Trial {
+		flag("places", "true")
+		return r
+	}
 	flag("limit", strconv.Itoa(a.Limit))
 	flag("for", max(a.For.Round(time.Millisecond), time.Millisecond).String())
 	flag("budget", strconv.FormatFloat(100*a.Budget, 'f', -1, 64)+"%")
@@ -212,6 +217,9 @@ func ended(ending *request.Ending, said string) (string, error) {
 	line, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(said), "ri: "), "\n")
 	if line == "" {
 		line = fmt.Sprintf("the tracer ended with code %d", ending.Code)
+	}
+	if ending.Code == 2 { // it is no request of this program
+		return "", &unfit{line}
 	}
 	return "", errors.New(line)
 }

@@ -53,6 +53,10 @@ func (s *Store) Create(ctx context.Context, r *Request) (*Trace, error) {
 	if of == nil {
 		return nil, invalid("tenantId: no operator defined a tenant %q (ri fleet tenant create)", r.TenantID)
 	}
+	unknown, err := s.try(ctx, r, d)
+	if err != nil {
+		return nil, err
+	}
 	s.making.Lock() // until it is there, so that it is counted
 	defer s.making.Unlock()
 	has, err := s.List(ctx, r.TenantID)
@@ -62,7 +66,8 @@ func (s *Store) Create(ctx context.Context, r *Request) (*Trace, error) {
 	if len(has) >= MostTraces {
 		return nil, fmt.Errorf("%w: %s has %d requests, which is the most: delete one", ErrTooMany, r.TenantID, len(has))
 	}
-	t := &Trace{ID: ovsdb.NewUUID().String(), Request: *r, Created: s.now().UTC().Truncate(time.Millisecond)}
+	t := &Trace{ID: ovsdb.NewUUID().String(), Request: *r, Created: s.now().UTC().Truncate(time.Millisecond),
+		Unchecked: unknown}
 	row, err := traceRow(s.Identity, t)
 	if err != nil {
 		return nil, err
@@ -155,7 +160,7 @@ func (s *Store) Enable(ctx context.Context, tenant, id string) error {
 		}
 	}
 	key := newHashKey()
-	r, err := enabledRow(s.Identity, t, generation, now.Add(t.life()), key)
+	r, err := enabledRow(s.Identity, t, generation, now.Add(t.life()), key, nil)
 	if err != nil {
 		return err
 	}
@@ -170,7 +175,7 @@ func (s *Store) Enable(ctx context.Context, tenant, id string) error {
 		return err
 	}
 	ops := slices.Concat(withdraw(t.ID), found(t.ID), []client.Op{fleet.Put(fleet.EnabledTable, r)}, sealed)
-	if _, err := s.client.Transact(ctx, ops...); err != nil {
+	if _, err := s.client.Repeat(ctx, ops...); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -259,7 +264,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 	on := map[string]bool{}
 	for _, r := range all[fleet.EnabledTable] {
 		if s.now().After(time.UnixMilli(r["expires"].Int()).Add(fleet.Skew)) {
-			if _, err := s.client.Transact(ctx, withdraw(r["id"].Text())...); err != nil {
+			if _, err := s.client.Repeat(ctx, withdraw(r["id"].Text())...); err != nil {
 				return err
 			}
 			continue
@@ -312,7 +317,7 @@ func (s *Store) Disable(ctx context.Context, tenant, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.client.Transact(ctx, withdraw(t.ID)...)
+	_, err = s.client.Repeat(ctx, withdraw(t.ID)...)
 	return err
 }
 

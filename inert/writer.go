@@ -10,6 +10,8 @@ import (
 type Writer struct {
 	w     io.Writer
 	style func(string) string // which sequences stay
+	// As has what is written be said otherwise first; nil: as it is.
+	As func(string) string
 }
 
 // NewWriter makes w harmless. A Writer stays the one that it is.
@@ -17,15 +19,19 @@ func NewWriter(w io.Writer) *Writer {
 	if already, ok := w.(*Writer); ok {
 		return already
 	}
-	return &Writer{w, colourAt}
+	return &Writer{w: w, style: colourAt}
 }
 
 // NewColourWriter is NewWriter for what another program writes, in colours of its own.
-func NewColourWriter(w io.Writer) *Writer { return &Writer{w, anyColourAt} }
+func NewColourWriter(w io.Writer) *Writer { return &Writer{w: w, style: anyColourAt} }
 
 // Write implements io.Writer.
 func (w *Writer) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.w, escape(string(p), "\t\n", w.style)); err != nil {
+	text := string(p)
+	if w.As != nil {
+		text = w.As(text)
+	}
+	if _, err := io.WriteString(w.w, escape(text, "\t\n", w.style)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

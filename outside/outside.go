@@ -40,11 +40,13 @@ type Allowed struct {
 	hosts   []string // HOST:PORT
 	folders []string
 	servers []string
+	site    Site
 }
 
-// Parse reads what a person or an agent allows: http=HOST:PORT, file=FOLDER, ovsdb=METHOD.
-func Parse(list []string) (*Allowed, error) {
-	a := &Allowed{}
+// Parse reads what a person or an agent allows: http=HOST:PORT, file=FOLDER, ovsdb=METHOD. site is for databases that
+// are called by TLS.
+func Parse(list []string, site Site) (*Allowed, error) {
+	a := &Allowed{site: site}
 	for _, text := range list {
 		kind, what, ok := strings.Cut(text, "=")
 		if !ok || what == "" {
@@ -69,7 +71,7 @@ func Parse(list []string) (*Allowed, error) {
 			}
 			a.folders = append(a.folders, folder)
 		case "ovsdb":
-			if _, _, err := serverAddress(what); err != nil {
+			if _, err := server(what, site); err != nil {
 				return nil, err
 			}
 			a.servers = append(a.servers, what)

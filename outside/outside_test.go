@@ -22,7 +22,7 @@ import (
 
 func allow(t *testing.T, list ...string) *Allowed {
 	t.Helper()
-	a, err := Parse(list)
+	a, err := Parse(list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +31,8 @@ func allow(t *testing.T, list ...string) *Allowed {
 
 func TestParse(t *testing.T) {
 	for _, text := range []string{"", "http", "http=", "http=host", "http=:80", "file=/nowhere/at/all", "ftp=x:1",
-		"ovsdb=", "ovsdb=tcp:host", "ovsdb=ssl:host:1", "file=/dev/null"} {
-		if _, err := Parse([]string{text}); err == nil {
+		"ovsdb=", "ovsdb=tcp:host:x", "ovsdb=ptcp:1", "ovsdb=ssl:host:1", "file=/dev/null"} {
+		if _, err := Parse([]string{text}, nil); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}

@@ -2,29 +2,31 @@ package outside
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
 
 	"ri/ovsdb"
 	"ri/ovsdb/wire"
+	"ri/serve/method"
 )
 
-// serverAddress takes a connection method apart: unix:FILE or tcp:HOST:PORT.
-func serverAddress(at string) (network, address string, err error) {
-	kind, rest, _ := strings.Cut(at, ":")
+// Site is how TLS is spoken to a database's host: as whom, and whom is believed.
+type Site func(host string) (*tls.Config, error)
+
+// server reads a connection method of a database that is called, and makes sure that TLS can be spoken if it has to be.
+func server(at string, site Site) (method.Method, error) {
+	m, err := method.Parse(at)
 	switch {
-	case kind == "unix" && rest != "":
-		return "unix", rest, nil
-	case kind == "tcp" && rest != "":
-		if _, _, err := net.SplitHostPort(rest); err != nil {
-			return "", "", fmt.Errorf("ovsdb=%s: tcp:HOST:PORT: %w", at, err)
-		}
-		return "tcp", rest, nil
+	case err != nil || m.Passive:
+		return m, fmt.Errorf("ovsdb=%s: a database is called by unix:FILE, ssl:HOST[:PORT] or tcp:HOST[:PORT]", at)
+	case m.TLS && site == nil:
+		return m, fmt.Errorf("ovsdb=%s: TLS needs a certificate", at)
+	case m.TLS:
+		_, err = site(m.Host())
 	}
-	return "", "", fmt.Errorf("ovsdb=%s: unix:FILE or tcp:HOST:PORT", at)
+	return m, err
 }
 
 // Transact does a transaction at a database's server: operations as RFC 7047 has them, decoded. An error of an
@@ -33,13 +35,19 @@ func (a *Allowed) Transact(ctx context.Context, at, database string, operations 
 	if a == nil || !slices.Contains(a.servers, at) {
 		return nil, fmt.Errorf("the database at %s isn't allowed (--allow ovsdb=%s): %w", at, at, ErrNotAllowed)
 	}
-	network, address, err := serverAddress(at)
+	m, err := server(at, a.site)
 	if err != nil {
 		return nil, err
 	}
+	var secure *tls.Config
+	if m.TLS {
+		if secure, err = a.site(m.Host()); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	conn, err := m.Dial(ctx, func(string) *tls.Config { return secure })
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,15 @@ package record
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 
+	"golang.org/x/net/http2"
+
+	"ri/record/frames"
 	"ri/record/streams"
 )
 
@@ -16,7 +20,8 @@ import (
 //
 // Errors: those of package streams.
 func CheckStreams(r *streams.Reader, words []string, all bool) (*Audit, error) {
-	c := streamsAudit{audit: &Audit{}, words: words, all: all, kept: map[string]*KeptTexts{}, parts: map[string][]byte{}}
+	c := streamsAudit{audit: &Audit{}, words: words, all: all, kept: map[string]*KeptTexts{}, parts: map[string][]byte{},
+		two: map[string]*frames.Reader{}}
 	for _, t := range r.Header.Process.Tokens {
 		if len(t.Text) >= 6 {
 			c.tokens, c.texts = append(c.tokens, t.Text), append(c.texts, string(t.Text))
@@ -42,12 +47,15 @@ func CheckStreams(r *streams.Reader, words []string, all bool) (*Audit, error) {
 			if e.Kind == streams.Out {
 				direction = "out"
 			}
-			c.keep(direction+" at "+cmp.Or(names[e.Conn], "a socket"), e.Data)
-			c.part(fmt.Sprintf("connection %d, %s", e.Conn, direction), e.Data)
+			c.data(direction+" at "+cmp.Or(names[e.Conn], "a socket"), fmt.Sprintf("connection %d, %s", e.Conn, direction),
+				e.Data)
 		}
 		if e.Kind == streams.Close {
-			c.end(fmt.Sprintf("connection %d, in", e.Conn))
-			c.end(fmt.Sprintf("connection %d, out", e.Conn))
+			for _, direction := range []string{"in", "out"} {
+				where := fmt.Sprintf("connection %d, %s", e.Conn, direction)
+				c.end(where)
+				delete(c.two, where)
+			}
 			delete(names, e.Conn)
 		}
 	}
@@ -95,9 +103,57 @@ type streamsAudit struct {
 	all     bool
 	kept    map[string]*KeptTexts
 	sampled int
-	parts   map[string][]byte // what wasn't looked through yet
+	parts   map[string][]byte         // what wasn't looked through yet
+	two     map[string]*frames.Reader // of directions of connections; nil: it isn't HTTP/2
 	tokens  [][]byte
 	texts   []string // the tokens
+}
+
+// data takes bytes of a direction of a connection. Header fields of HTTP/2 are looked through as text, and data of its
+// streams by themselves.
+func (c *streamsAudit) data(field, where string, data []byte) {
+	r, begun := c.two[where]
+	if !begun && frames.Begins(data) {
+		r = frames.NewReader(!frames.Settings(data))
+	}
+	if c.two[where] = r; r == nil {
+		c.keep(field, data)
+		c.part(where, data)
+		return
+	}
+	r.Write(data)
+	for {
+		f, err := r.Next()
+		var one http2.StreamError
+		switch {
+		case errors.As(err, &one):
+			continue
+		case err != nil: // it is looked through as it is from here on
+			c.two[where] = nil
+			c.part(where, data)
+			return
+		case f == nil:
+			return
+		}
+		var text []byte
+		ended := false
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			text, ended = frames.Lines(f.Fields, false), f.StreamEnded()
+		case *http2.DataFrame:
+			text, ended = bytes.Clone(f.Data()), f.StreamEnded()
+		case *http2.GoAwayFrame:
+			text = bytes.Clone(f.DebugData())
+		}
+		of := fmt.Sprintf("%s, stream %d", where, f.Header().StreamID)
+		if len(text) > 0 {
+			c.keep(field, text)
+			c.part(of, text)
+		}
+		if ended {
+			c.end(of)
+		}
+	}
 }
 
 // mostParts bounds what is put together at once, in bytes of all streams.

@@ -2,7 +2,6 @@ package record
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
 
 	"ri/record/redact"
@@ -88,13 +87,9 @@ func newPainter(mem Memory, policy *redact.Policy, tokens *redact.Tokens, out *o
 		checks: map[*symbols.Type]*checks{}, keptAs: map[string]*keptPlaces{}, contents: newContents(mem.Tokens)}
 }
 
-// maxArray is the longest array that is believed of what is no variable, in bytes. The runtime, and others, take
-// pointers for such of arrays of any length, (*[1 << 16]scase)(p)[:n], and what lies behind is something else.
-const maxArray = 64 << 10
-
 // view tells whether something was looked at as an array only to take a slice of it.
 func (p *painter) view(t typedAt) bool {
-	return t.typ.Kind == reflect.Array && t.typ.Size >= maxArray && p.mem.Variable(t.addr) == ""
+	return t.typ.Boundless() && p.mem.Variable(t.addr) == ""
 }
 
 // things are several of one type, one behind the other, and how they are written.

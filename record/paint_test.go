@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -133,6 +134,43 @@ func TestWindow(t *testing.T) {
 		}
 		if painted != 0 {
 			t.Fatalf("seed %d: %d bytes too many were written", seed, painted)
+		}
+	}
+}
+
+// TestReturnIsNoValue: what was looked at as a value, and has a return address within, was something else; and the
+// return address stays.
+func TestReturnIsNoValue(t *testing.T) {
+	const code, returns, other = 0x401000, 0x7010, 0x7040
+	p := &painter{checks: map[*symbols.Type]*checks{}, mem: Memory{
+		Mapped:   func(uint64, uint64) bool { return true },
+		Constant: func(uint64, int) bool { return false },
+		Code:     func(addr uint64) bool { return addr == code },
+		Read: func(addr uint64, n int) ([]byte, bool) {
+			if n != 8 {
+				return nil, false
+			}
+			return binary.LittleEndian.AppendUint64(nil, code), true
+		}}}
+	numbers := &symbols.Type{Kind: reflect.Struct, Size: 32}
+	s := NewSight()
+	for _, addr := range []uint64{returns - 24, other} {
+		s.Typed(addr, numbers)
+		s.Read(addr, 32)
+	}
+	s.Return(returns)
+	right, wrong := p.apart(s, s.single())
+	if len(right) != 1 || right[0].addr != other || len(wrong) != 1 || wrong[0].addr != returns-24 {
+		t.Errorf("%v can be of their type, %v can't", right, wrong)
+	}
+	w := &window{painter: p, glance: glance{sight: s}}
+	w.open(returns &^ (windowSize - 1))
+	w.deny(returns-24, 100)
+	w.keepReturns()
+	for addr, want := range map[uint64]color{returns - 1: denied, returns: meant, returns + 7: meant,
+		returns + 8: denied} {
+		if c := color(w.colors[addr-w.start]); c != want {
+			t.Errorf("%#x is painted %#x, not %#x", addr, c, want)
 		}
 	}
 }

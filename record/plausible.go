@@ -9,7 +9,8 @@ import (
 
 // Types are sometimes guesses: of a variable that optimised code no longer keeps, of memory that was something else
 // before. What lies there tells most of them: pointers that lead nowhere, or between two words, bools that are neither,
-// slices longer than their room. Such a guess still denies what it would have denied, and says nothing else.
+// slices longer than their room, or a function's return address among its words. Such a guess still denies what it
+// would have denied, and says nothing else.
 
 // maxChecks bounds how many words of a value are checked.
 const maxChecks = 256
@@ -28,7 +29,7 @@ func (p *painter) apart(s *Sight, list []typedAt) (out, wrong []typedAt) {
 		around = slices.DeleteFunc(around, func(w typedAt) bool { return w.addr+uint64(w.typ.Size) <= t.addr })
 		isPart := func(w typedAt) bool { return hasPart(w.typ, int64(t.addr-w.addr), t.typ) }
 		switch {
-		case !p.plausible(t):
+		case !p.plausible(t), s.returnsWithin(t.addr, t.typ.Size) && !p.view(t):
 			if len(around) < maxAround && !p.view(t) {
 				around = append(around, t)
 			}

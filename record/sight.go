@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"math/bits"
 	"reflect"
 	"slices"
 
@@ -17,6 +18,8 @@ type Sight struct {
 	walks []walk                   // the heap's objects
 	words map[uint64]*wordsOfPage  // by page number
 	bits  []extent
+	// where functions return to, by page: parts of no value
+	returns map[uint64]*wordsOfPage
 
 	page  uint64 // the one that was looked up last
 	found *wordsOfPage
@@ -40,7 +43,8 @@ type wordsOfPage [wordsInPage / 64]uint64
 
 // NewSight makes an empty one.
 func NewSight() *Sight {
-	return &Sight{ids: map[*symbols.Type]uint32{}, words: map[uint64]*wordsOfPage{}}
+	return &Sight{ids: map[*symbols.Type]uint32{}, words: map[uint64]*wordsOfPage{},
+		returns: map[uint64]*wordsOfPage{}}
 }
 
 // rank is values of one type, one behind the other: a heap has millions of values, and thousands of ranks.
@@ -91,6 +95,49 @@ func (s *Sight) Bits(addr uint64, n int) {
 	if n > 0 {
 		s.bits = append(s.bits, extent{addr, n})
 	}
+}
+
+// Return hears that a word is a return address.
+func (s *Sight) Return(addr uint64) {
+	if addr%8 != 0 {
+		return
+	}
+	page, word := addr/attach.PageSize, addr%attach.PageSize/8
+	words := s.returns[page]
+	if words == nil {
+		words = new(wordsOfPage)
+		s.returns[page] = words
+	}
+	words[word/64] |= 1 << (word % 64)
+}
+
+// returnsWithin tells whether one of the words of a stretch is a return address.
+func (s *Sight) returnsWithin(addr uint64, n int64) bool {
+	end := addr + uint64(n)
+	among := func(page uint64, words *wordsOfPage) bool {
+		for i, left := range words {
+			for ; left != 0; left &= left - 1 {
+				if at := page*attach.PageSize + uint64(i*64+bits.TrailingZeros64(left))*8; at+8 > addr && at < end {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if pages := uint64(n) / attach.PageSize; pages > uint64(len(s.returns)) {
+		for page, words := range s.returns {
+			if among(page, words) {
+				return true
+			}
+		}
+		return false
+	}
+	for page := addr / attach.PageSize; page <= (end-1)/attach.PageSize; page++ {
+		if words := s.returns[page]; words != nil && among(page, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // Touched hears that bytes were read of what is told as a type.

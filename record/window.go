@@ -169,6 +169,28 @@ func (w *window) fill(kept, notKept []extent) {
 		w.deny(notKept[i].addr, uint64(notKept[i].n))
 	}
 	w.denyTexts()
+	w.keepReturns()
+}
+
+// keepReturns paints where functions return to as it is, whatever anybody took it for: the executable says as much, and
+// no stack can be walked without.
+func (w *window) keepReturns() {
+	for page := range windowSize / pageSize {
+		words := w.sight.returns[w.start/pageSize+uint64(page)]
+		if words == nil || w.pages>>page&1 == 0 {
+			continue
+		}
+		for i, left := range words {
+			for ; left != 0; left &= left - 1 {
+				off := page*pageSize + 8*(i*64+bits.TrailingZeros64(left))
+				if b, ok := w.mem.Read(w.start+uint64(off), 8); ok && w.mem.Code(word(b, 0)) {
+					for k := range b {
+						w.colors[off+k], w.data[off+k] = byte(meant), b[k]
+					}
+				}
+			}
+		}
+	}
 }
 
 // wordsOfNoType paints what was read as words of no type: addresses are kept, and nil.

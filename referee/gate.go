@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// gate is the listener that Delve's server gets. It lets in the same user only, and what a client asks comes through a
-// filter: what can't be done to a copy is answered there, in words that say so, and never reaches Delve.
+// gate is the listener that Delve's server gets. It lets in the same user only (Guard), and what a client asks comes
+// through a filter: what can't be done to a copy is answered there, in words that say so, and never reaches Delve.
 type gate struct {
 	net.Listener
 	copy Copy
@@ -20,33 +20,26 @@ type gate struct {
 }
 
 func newGate(l net.Listener, c Copy, many bool, warn func(string, ...any)) *gate {
-	return &gate{Listener: l, copy: c, many: many, warn: warn, done: make(chan struct{})}
+	return &gate{Listener: Guard(l, warn), copy: c, many: many, warn: warn, done: make(chan struct{})}
 }
 
 // Accept implements net.Listener. It fails only when the gate is closed: Delve's server panics on other failures.
 func (g *gate) Accept() (net.Conn, error) {
-	for {
-		c, err := g.Listener.Accept()
-		select {
-		case <-g.done:
-			if err == nil {
-				c.Close()
-			}
-			return nil, net.ErrClosed
-		default:
-		}
-		if err != nil {
-			g.warn("accepting a client: %v", err)
-			<-g.done
-			return nil, net.ErrClosed
-		}
-		if err := checkPeer(c); err != nil {
-			g.warn("a client was refused: %v", err)
+	c, err := g.Listener.Accept()
+	select {
+	case <-g.done:
+		if err == nil {
 			c.Close()
-			continue
 		}
-		return newClient(c, g.copy), nil
+		return nil, net.ErrClosed
+	default:
 	}
+	if err != nil {
+		g.warn("accepting a client: %v", err)
+		<-g.done
+		return nil, net.ErrClosed
+	}
+	return newClient(c, g.copy), nil
 }
 
 func (g *gate) Close() error {

@@ -30,6 +30,8 @@ type Agent struct {
 	Version string // of its ri
 	// Identity is who it is, for TLS; nil: it speaks none.
 	Identity *pki.Identity
+	// Site is where that is, for what scripts reach outside of processes.
+	Site     worker.Site
 	TCPRole  request.Role // of whoever connects by plain TCP: none, or viewer
 	Insecure bool         // plain TCP may be reached from other machines
 	// Only are the processes that may be asked of; nil: all.

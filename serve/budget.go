@@ -14,6 +14,13 @@ type budget struct {
 
 	mu    sync.Mutex
 	spent map[account][]stop
+	taken map[account]time.Duration // what those have that hold it now, or are about to
+}
+
+// charge says whose budget a request's stops are of.
+type charge struct {
+	*budget
+	caller string // "": who asks
 }
 
 type account struct{ caller, target string }
@@ -23,13 +30,81 @@ type stop struct {
 	took time.Duration
 }
 
-// spend notes a stop.
-func (b *budget) spend(caller, target string, took time.Duration) {
+// share is one request's part of a budget: its worker asks before each stop, so that several at once don't pass the
+// budget together.
+type share struct {
+	of    *budget
+	who   account
+	taken time.Duration // for a stop that hasn't been told of yet
+	total time.Duration
+}
+
+// share is the part of a request. Where it has no target there is nothing to be held.
+func (b *budget) share(caller, target string) *share {
+	return &share{of: b, who: account{caller, target}}
+}
+
+// most is for how long the target may be held in a minute, 0: for as long as is asked for.
+func (s *share) most() time.Duration {
+	if s.who.target == "" {
+		return 0
+	}
+	return s.of.most
+}
+
+// May implements worker.Accounts.
+func (s *share) May(wish time.Duration) (granted, had time.Duration) {
+	b := s.of
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.take(s.who, -s.taken)
+	had = b.had(s.who) + b.taken[s.who]
+	if granted = wish; s.most() > 0 {
+		granted = max(min(wish, b.most-had), 0)
+	}
+	s.taken = granted
+	b.take(s.who, granted)
+	return granted, had
+}
+
+// Took implements worker.Accounts.
+func (s *share) Took(took time.Duration) {
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.of.take(s.who, -s.taken)
+	s.taken = 0
+	s.total += took
+	s.of.spend(s.who, took)
+}
+
+// end gives what the request held in all. Of one that was killed, a stop that it didn't tell of counts as long as it
+// might have been.
+func (s *share) end(killed bool) time.Duration {
+	if killed && s.taken > 0 {
+		s.Took(s.taken)
+	}
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
+	s.of.take(s.who, -s.taken)
+	s.taken = 0
+	return s.total
+}
+
+// take notes what is about to be spent. The lock is held.
+func (b *budget) take(who account, d time.Duration) {
+	if b.taken == nil {
+		b.taken = map[account]time.Duration{}
+	}
+	if b.taken[who] += d; b.taken[who] == 0 {
+		delete(b.taken, who)
+	}
+}
+
+// spend notes a stop. The lock is held.
+func (b *budget) spend(who account, took time.Duration) {
 	if took == 0 || b.most == 0 {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.spent == nil {
 		b.spent = map[account][]stop{}
 	}
@@ -38,15 +113,11 @@ func (b *budget) spend(caller, target string, took time.Duration) {
 			delete(b.spent, who)
 		}
 	}
-	who := account{caller, target}
 	b.spent[who] = append(b.spent[who], stop{time.Now(), took})
 }
 
-// had is for how long a caller has held a process in the last minute.
-func (b *budget) had(caller, target string) (total time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	who := account{caller, target}
+// had is for how long a caller has held a process in the last minute. The lock is held.
+func (b *budget) had(who account) (total time.Duration) {
 	stops := b.spent[who]
 	for len(stops) > 0 && time.Since(stops[0].at) > time.Minute {
 		stops = stops[1:]
@@ -67,7 +138,9 @@ func (b *budget) check(caller, target string) error {
 	if b.most == 0 {
 		return nil
 	}
-	total := b.had(caller, target)
+	b.mu.Lock()
+	total := b.had(account{caller, target})
+	b.mu.Unlock()
 	if total < b.most {
 		return nil
 	}

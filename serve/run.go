@@ -1,12 +1,15 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,19 +33,34 @@ type run struct {
 	mu      sync.Mutex
 	worker  *worker.Worker // nil before it is there, and when it has ended
 	early   []syscall.Signal
-	typed   chan input
-	screen  *os.File // the terminal's other end
+	typed   chan input // for its standard input
+	screen  *os.File   // the terminal's other end
 	sent    atomic.Int64
-	printed atomic.Int64       // bytes
-	much    atomic.Bool        // it printed more than it may
-	stopped time.Duration      // for how long it held processes, if it said so
-	broken  context.CancelFunc // nobody reads what it writes
-	late    atomic.Bool        // it took longer than who asked would wait
+	printed atomic.Int64  // bytes
+	much    atomic.Bool   // it printed more than it may
+	stopped time.Duration // for how long it held processes, if it said so
+	late    atomic.Bool   // it took longer than who asked would wait
 
-	kept    *kept   // what it writes is for the agent itself; nil: for who asked
-	account *budget // of its stops; nil: the agent's
-	quiet   bool    // it is written down only if it is refused
-	key     string  // of tokens
+	life  context.Context // of what is done for it while it works
+	end   context.CancelFunc
+	pumps sync.WaitGroup
+	conns connections
+
+	begun  time.Time // with the process that it has
+	before int64     // bytes that were sent before that
+	share  *share    // of the stops of that
+
+	kept    *kept  // what it writes is for the agent itself; nil: for who asked
+	charged charge // for its stops
+	quiet   bool   // it is written down only if it is refused
+	key     string // of tokens
+}
+
+func newRun(ctx context.Context, s *session, id int64, asked *request.Request) *run {
+	o := &run{session: s, id: id, asked: asked, typed: make(chan input, maxTyped)}
+	o.life, o.end = context.WithCancel(ctx)
+	o.charged = charge{budget: &s.agent.budget}
+	return o
 }
 
 type input struct {
@@ -61,11 +79,15 @@ const (
 
 // do does the request. It has ended when this returns, and nothing is left of it.
 func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
-	begun := time.Now()
+	o.begun = time.Now()
 	s := o.session
 	defer func() {
-		e := Entry{Time: begun, Caller: s.caller.name, Role: s.caller.role.String(), From: s.from(), Request: o.asked.Text(),
-			Took: time.Since(begun).Seconds(), Stopped: o.stopped.Seconds(), Bytes: o.sent.Load()}
+		o.end()
+		o.conns.noMore()
+		o.conns.close()
+	}()
+	defer func() {
+		e := o.entry()
 		if ending != nil {
 			e.Code, e.Why = ending.Code, ending.Why
 		}
@@ -73,7 +95,7 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 			e.Code, e.Why = refused, err.Error()
 		}
 		if ctx.Err() != nil {
-			e.Why = "the connection was lost; " + e.Why
+			e.Why = strings.TrimSuffix("the connection was lost; "+e.Why, "; ")
 		}
 		if !o.quiet || err != nil {
 			s.agent.note(e)
@@ -92,18 +114,25 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	task := worker.Task{Line: o.asked.Line(root), Root: root, Folder: o.asked.At(root), Env: o.environment(), Terminal: -1,
 		Redacted: s.caller.role < request.Author, Key: o.key, Allow: request.Outside(s.agent.Allow),
 		Limits: worker.Limits{Rows: s.agent.Rows}}
-	account := o.account
-	if account == nil {
-		account = &s.agent.budget
+	if !s.caller.local {
+		task.Asker = fmt.Sprintf("%s has the role %s: %s", s.caller.name, s.caller.role, s.caller.role.May())
 	}
-	if target := o.asked.Target(); account.most > 0 && target != "" {
-		task.Limits.Stops, task.Limits.Before = account.most, account.had(s.caller.name, target)
+	o.charge()
+	task.Limits.Stops = o.share.most()
+	if s.caller.credential == nil { // else they are the files of another user
+		task.Site = s.agent.Site
 	}
 	streams, err := o.streams(&task)
+	var incoming *os.File
+	if err == nil && o.asked.Listens() {
+		task.Address = cmp.Or(o.asked.ListensAt(), "elsewhere")
+		incoming, err = o.conns.theirs()
+	}
 	if err == nil {
-		err = w.Do(task, streams.theirs)
+		err = w.Do(task, streams.theirs, incoming)
 	}
 	streams.give()
+	incoming.Close()
 	if err != nil {
 		streams.close()
 		w.Discard()
@@ -115,8 +144,6 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		w.Signal(sig)
 	}
 	o.mu.Unlock()
-	working, done := context.WithCancel(ctx)
-	defer done()
 	lost := context.AfterFunc(ctx, o.terminate)
 	defer lost()
 	if o.asked.Limit > 0 {
@@ -126,12 +153,12 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		})
 		defer timer.Stop()
 	}
-	working, o.broken = context.WithCancel(working)
-	var pumps sync.WaitGroup
+	accounted := make(chan struct{})
+	go func() { defer close(accounted); w.Serve(errands{o}) }()
 	for stream, from := range streams.out {
-		pumps.Go(func() { o.pump(ctx, stream, from) })
+		o.pumps.Go(func() { o.pump(ctx, stream, from) })
 	}
-	go o.feed(working, streams.in)
+	go feed(o.life, o.typed, streams.in, func() { o.noMore(streams.in) })
 	status, _, err := w.Wait(func() {
 		if o.kept == nil {
 			_ = s.peer.Notify(request.Stopped, o.id)
@@ -140,21 +167,23 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 	o.mu.Lock()
 	o.worker = nil
 	o.mu.Unlock()
-	if cost, ok := w.Spent(); ok {
-		o.stopped = cost.Stopped
-		account.spend(s.caller.name, o.asked.Target(), min(cost.Stopped, cost.Lately))
-	}
+	o.conns.noMore()
+	<-accounted // its end of the socket is closed
+	w.Close()
+	o.stopped = o.share.end(err != nil || status.Signaled())
 	if err != nil {
 		streams.close()
+		o.conns.close()
 		return nil, fmt.Errorf("the worker: %w", err)
 	}
 	ended := make(chan struct{})
-	go func() { pumps.Wait(); close(ended) }()
+	go func() { o.pumps.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-o.stalled(ctx, ended):
 	}
 	streams.close()
+	o.conns.close()
 	<-ended
 	ending = &request.Ending{Code: status.ExitStatus(), Stopped: int64(o.stopped), Late: o.late.Load()}
 	if status.Signaled() {
@@ -176,6 +205,19 @@ func (o *run) do(ctx context.Context) (ending *request.Ending, err error) {
 		}
 	}
 	return ending, nil
+}
+
+// charge has the stops of the process be charged to who asks.
+func (o *run) charge() {
+	o.share = o.charged.share(cmp.Or(o.charged.caller, o.session.caller.name), o.asked.Target())
+}
+
+// entry is what there is to be written down of the process that the request has.
+func (o *run) entry() Entry {
+	s := o.session
+	return Entry{Time: o.begun, Caller: s.caller.name, Role: s.caller.role.String(), From: s.from(),
+		Request: o.asked.Text(), Took: time.Since(o.begun).Seconds(), Stopped: o.stopped.Seconds(),
+		Bytes: o.sent.Load() - o.before}
 }
 
 // stalled comes when the worker has ended and what it wrote has not been taken for a while by nobody's fault but that
@@ -345,7 +387,7 @@ func attributes(f *os.File, raw bool) error {
 }
 
 // pump sends what a worker writes, as fast as the asker takes it.
-func (o *run) pump(ctx context.Context, stream int, from *os.File) {
+func (o *run) pump(ctx context.Context, stream int, from io.ReadCloser) {
 	room := make(chan struct{}, request.Ahead)
 	var pending sync.WaitGroup
 	defer pending.Wait()
@@ -389,13 +431,7 @@ func (o *run) pump(ctx context.Context, stream int, from *os.File) {
 // maxTyped is how many pieces of input may wait for a worker that doesn't read; a piece is answered when it was taken.
 const maxTyped = 4
 
-func (o *run) input(r *wire.Request, piece []byte) error {
-	o.mu.Lock()
-	if o.typed == nil {
-		o.typed = make(chan input, maxTyped)
-	}
-	typed := o.typed
-	o.mu.Unlock()
+func takeInput(typed chan input, r *wire.Request, piece []byte) error {
 	select {
 	case typed <- input{append([]byte(nil), piece...), r}:
 		return nil
@@ -404,29 +440,24 @@ func (o *run) input(r *wire.Request, piece []byte) error {
 	}
 }
 
-// feed writes what was typed.
-func (o *run) feed(ctx context.Context, to *os.File) {
+// noMore closes a worker's standard input.
+func (o *run) noMore(in *os.File) {
 	o.mu.Lock()
-	if o.typed == nil {
-		o.typed = make(chan input, maxTyped)
+	defer o.mu.Unlock()
+	if in != o.screen {
+		in.Close()
 	}
-	typed := o.typed
-	o.mu.Unlock()
+}
+
+// feed writes what was typed, to the end of which it is told, until the context ends.
+func feed(ctx context.Context, typed <-chan input, to io.Writer, noMore func()) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case in := <-typed:
-			if to == nil {
-				refuse(in.request, errors.New("the command reads nothing"))
-				continue
-			}
 			if len(in.piece) == 0 {
-				o.mu.Lock()
-				if to != o.screen {
-					to.Close()
-				}
-				o.mu.Unlock()
+				noMore()
 				_ = in.request.Reply(map[string]any{})
 				continue
 			}

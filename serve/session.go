@@ -41,7 +41,7 @@ type session struct {
 func newSession(a *Agent, conn net.Conn, peer *wire.Peer) *session {
 	s := &session{agent: a, conn: conn, peer: peer, runs: map[int64]*run{}, puts: map[int64]map[string][]byte{}}
 	s.ctx, s.end = context.WithCancel(context.Background())
-	s.all.Go(func() { _ = peer.Watch(s.ctx) })
+	s.all.Go(func() { peer.Watch(s.ctx) })
 	s.all.Go(s.recheck)
 	return s
 }
@@ -62,7 +62,13 @@ func (s *session) recheck() {
 		case <-tick.C:
 		}
 		if err := s.stillGood(); err != nil {
-			s.agent.note(Entry{Request: "connection", Why: err.Error(), Code: refused})
+			e := Entry{Request: "connection", From: s.from(), Why: err.Error(), Code: refused}
+			s.mu.Lock()
+			if c := s.caller; c != nil {
+				e.Caller, e.Role = c.name, c.role.String()
+			}
+			s.mu.Unlock()
+			s.agent.note(e)
 			s.conn.Close()
 			return
 		}
@@ -110,7 +116,7 @@ func (s *session) Take(ctx context.Context, r *wire.Request) bool {
 		return true
 	}
 	switch r.Method {
-	case request.Put, request.Run, request.Input, request.Signal, request.Resize:
+	case request.Put, request.Run, request.Open, request.Input, request.Signal, request.Resize:
 	default:
 		return false
 	}
@@ -275,7 +281,8 @@ func (s *session) run(id int64, r *wire.Request) error {
 		s.agent.kept.Add(-s.kept)
 		s.kept = 0
 	}
-	one := &run{session: s, id: id, asked: &asked, files: files}
+	one := newRun(s.ctx, s, id, &asked)
+	one.files = files
 	s.runs[id] = one
 	s.all.Go(func() {
 		ending, err := one.do(s.ctx)
@@ -338,7 +345,23 @@ func (o *run) tell(r *wire.Request) error {
 				return err
 			}
 		}
-		return o.input(r, piece)
+		if len(r.Params) > 2 {
+			n, err := number(r, 2)
+			if err != nil {
+				return err
+			}
+			return o.inputOf(n, r, piece)
+		}
+		return takeInput(o.typed, r, piece)
+	case request.Open:
+		n, err := number(r, 1)
+		if err == nil {
+			err = o.open(n)
+		}
+		if err == nil {
+			err = r.Reply(map[string]any{})
+		}
+		return err
 	case request.Signal:
 		n, err := number(r, 1)
 		if err != nil {

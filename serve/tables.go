@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -119,8 +120,8 @@ func failure(err error) error {
 	return ovsdb.Errorf("I/O error", "%s", ovsdb.CleanString(err.Error()))
 }
 
-// ask has a worker do a command, and gives what it printed. account is whose stops it makes.
-func (p *process) ask(ctx context.Context, asked *request.Request, account *budget, quiet bool) ([]byte, time.Duration,
+// ask has a worker do a command, and gives what it printed.
+func (p *process) ask(ctx context.Context, asked *request.Request, charged charge, quiet bool) ([]byte, time.Duration,
 	error) {
 	a := p.agent
 	err := p.good()
@@ -132,7 +133,7 @@ func (p *process) ask(ctx context.Context, asked *request.Request, account *budg
 	}
 	target := asked.Target()
 	if err == nil && target != "" {
-		err = account.check(p.caller.name, target)
+		err = charged.check(cmp.Or(charged.caller, p.caller.name), target)
 	}
 	if err != nil {
 		a.note(Entry{Caller: p.caller.name, Role: p.caller.role.String(), From: p.from, Request: asked.Text(), Code: refused,
@@ -140,8 +141,8 @@ func (p *process) ask(ctx context.Context, asked *request.Request, account *budg
 		return nil, 0, failure(err)
 	}
 	kept := &kept{most: maxKept}
-	one := &run{session: &session{agent: a, caller: p.caller, where: p.from}, asked: asked, kept: kept, account: account,
-		quiet: quiet}
+	one := newRun(ctx, &session{agent: a, caller: p.caller, where: p.from}, 0, asked)
+	one.kept, one.charged, one.quiet = kept, charged, quiet
 	if target != "" {
 		one.key = p.key()
 	}
@@ -194,7 +195,7 @@ func (s *session) Names(ctx context.Context) ([]string, error) {
 func (s *session) processes(ctx context.Context) (map[string]string, error) {
 	p := s.process("", "")
 	text, _, err := p.ask(ctx, &request.Request{Command: []string{"ps"}, Folder: "/",
-		Flags: []request.Flag{{Name: "json", Value: "true"}}}, &s.agent.budget, true)
+		Flags: []request.Flag{{Name: "json", Value: "true"}}}, charge{budget: &s.agent.budget}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +209,7 @@ func (s *session) processes(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
 	for _, one := range list {
 		pid := strconv.Itoa(one.PID)
-		if one.PID == os.Getpid() || parent(pid) == os.Getpid() { // the agent and its workers
+		if one.PID == os.Getpid() || ours(pid) {
 			continue
 		}
 		if only := s.agent.Only; len(only) == 0 || slices.Contains(only, pid) || slices.Contains(only, string(one.Name)) {
@@ -219,6 +220,12 @@ func (s *session) processes(ctx context.Context) (map[string]string, error) {
 	s.found = found
 	s.mu.Unlock()
 	return found, nil
+}
+
+// ours says whether a process is a worker of the agent, or one that a worker has started.
+func ours(pid string) bool {
+	up := parent(pid)
+	return up == os.Getpid() || up > 1 && parent(strconv.Itoa(up)) == os.Getpid()
 }
 
 // parent is the pid of a process's parent; 0: it is gone.
@@ -266,7 +273,7 @@ func (p *process) Schema(ctx context.Context) (any, error) {
 	if schema != nil {
 		return schema, nil
 	}
-	text, _, err := p.ask(ctx, p.command(), &p.agent.budget, false)
+	text, _, err := p.ask(ctx, p.command(), charge{budget: &p.agent.budget}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +320,7 @@ func (p *process) Transact(ctx context.Context, params []any, owns func(string) 
 		flags = append(flags, "owns", strings.Join(locks, ","))
 	}
 	for begun := time.Now(); ; {
-		text, _, err := p.ask(ctx, p.command(flags...), &p.agent.budget, false)
+		text, _, err := p.ask(ctx, p.command(flags...), charge{budget: &p.agent.budget}, false)
 		if err != nil {
 			return nil, err
 		}

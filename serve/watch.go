@@ -128,13 +128,9 @@ func (w *watch) look(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	if err := a.monitoring.check(monitors, p.pid); err != nil {
-		return err
-	}
 	asked := p.command()
 	asked.Args = names
-	text, stopped, err := p.ask(ctx, asked, &budget{}, true)
-	a.monitoring.spend(monitors, p.pid, stopped)
+	text, stopped, err := p.ask(ctx, asked, charge{&a.monitoring, monitors}, true)
 	w.stopped += stopped
 	if err != nil {
 		return err

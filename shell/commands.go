@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"ri/files"
 	"ri/inert"
 	"ri/instruments/commands"
 	"ri/instruments/console"
@@ -190,7 +190,18 @@ func (s *Shell) runRecipe(ctx context.Context, args []string) bool {
 		return false
 	}
 	s.last = ":run " + strings.Join(args, " ")
-	s.show(s.console.RunRecipe(ctx, args[0], args[1:], s.style()))
+	name := args[0]
+	if s.away.Load != nil && (strings.HasSuffix(name, ".lua") || strings.Contains(name, "/")) {
+		here, err := s.away.Load(name)
+		if err != nil {
+			s.wrong(fmt.Sprintf("%s: %v", name, err))
+			return false
+		}
+		if !filepath.IsLocal(name) {
+			name = here
+		}
+	}
+	s.show(s.console.RunRecipe(ctx, name, args[1:], s.style()))
 	return false
 }
 
@@ -209,15 +220,15 @@ func (s *Shell) save(_ context.Context, args []string) bool {
 		s.wrong(":save needs a file: :save my.lua")
 		return false
 	}
-	if files.Confined() {
-		s.wrong(":save writes where ri runs, which is at the agent, and nothing is kept there: copy the lines")
-		return false
-	}
-	if err := s.console.SaveInstrument(args[0]); err != nil {
+	if err := s.console.SaveInstrument(args[0], s.away.save); err != nil {
 		s.wrong(err.Error())
 		return false
 	}
-	s.remark(fmt.Sprintf("wrote %s: ri run ./%s -p PID", args[0], strings.TrimPrefix(args[0], "./")))
+	path := args[0]
+	if !strings.Contains(path, "/") {
+		path = "./" + path
+	}
+	s.remark(fmt.Sprintf("wrote %s: ri run %s -p PID", args[0], path))
 	return false
 }
 
@@ -226,17 +237,7 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 		s.wrong(":attach needs a pid (ri ps lists the Go processes here)")
 		return false
 	}
-	if files.Confined() { // the agent knows of one process: its limits, and its log, are of that one
-		s.wrong(fmt.Sprintf(":attach is for a shell of the process's machine: leave, and ask the agent: shell -p %s",
-			rows.QuoteName(args[0])))
-		return false
-	}
-	choice := looks.TargetChoice{PID: args[0]}
-	if err := choice.Check(); err != nil {
-		s.wrong(err.Error())
-		return false
-	}
-	next, err := console.OpenConsole(s.catalogue, choice, s.how)
+	next, choice, err := s.open(args[0])
 	if err != nil {
 		s.wrong(err.Error())
 		return false
@@ -245,6 +246,27 @@ func (s *Shell) attach(_ context.Context, args []string) bool {
 	s.current.Store(next)
 	s.console, s.choice, s.dead, s.last = next, choice, false, ""
 	return false
+}
+
+// open opens another process, which somebody else may have to allow.
+func (s *Shell) open(name string) (next *console.Console, choice looks.TargetChoice, err error) {
+	if s.away.Turn != nil {
+		s.console.Release() // whose stop it is has to be told before
+		if name, err = s.away.Turn(name); err != nil {
+			return nil, choice, err
+		}
+		defer func() {
+			if err != nil { // back to the one that is still looked at
+				_, _ = s.away.Turn(s.choice.PID)
+			}
+		}()
+	}
+	choice.PID = name
+	if err := choice.Check(); err != nil {
+		return nil, choice, err
+	}
+	next, err = console.OpenConsole(s.catalogue, choice, s.how)
+	return next, choice, err
 }
 
 // complete is Tab: the line to the cursor's left is completed. pos counts characters. The editor writes words as they

@@ -13,8 +13,12 @@ import (
 // maxHistory is how much of the history file is read, in bytes.
 const maxHistory = 1 << 20
 
-// historyFile is where lines are kept from one session to the next, by XDG; "": nowhere.
+// historyFile is where lines are kept from one session to the next, by XDG; "": nowhere. What is typed from elsewhere
+// is nobody's here.
 func historyFile() string {
+	if files.Confined() {
+		return ""
+	}
 	dir := os.Getenv("XDG_STATE_HOME")
 	if dir == "" || !filepath.IsAbs(dir) {
 		home, err := os.UserHomeDir()

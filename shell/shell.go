@@ -17,6 +17,7 @@ import (
 	"github.com/peterh/liner"
 	"golang.org/x/term"
 
+	"ri/files"
 	"ri/inert"
 	"ri/instruments/console"
 	"ri/instruments/looks"
@@ -31,6 +32,7 @@ type Shell struct {
 	catalogue *recipes.Catalogue
 	how       looks.Options
 	choice    looks.TargetChoice
+	away      Away
 
 	out     *inert.Writer
 	remarks *inert.Writer // what isn't a result
@@ -47,18 +49,34 @@ type Shell struct {
 	prompts bool          // somebody is there
 }
 
+// Away is what a shell has done by others, where who types at it is at another machine. Its fields are nil where the
+// shell is at this one.
+type Away struct {
+	Save func(path string, text []byte) error      // makes a file at who types
+	Load func(path string) (here string, _ error)  // brings a script of theirs
+	Turn func(target string) (pid string, _ error) // lets the shell go on with another process
+}
+
+func (a Away) save(path string, text []byte) error {
+	if a.Save != nil {
+		return a.Save(path, text)
+	}
+	return files.New(path, text, 0o644)
+}
+
 const welcome = "Lua with the program's packages as globals; :help says more, Tab completes, Ctrl-C stops a " +
 	"command, :quit or Ctrl-D leaves."
 
 // Run talks to a target until :quit, the end of the input, or ctx. Ctrl-C is the shell's own: it ends a command, never
 // the shell. Where ctx ends, exit is called with its cause, and must not return: the prompt waits for a key.
-func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, how looks.Options,
+func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, how looks.Options, away Away,
 	exit func(error)) error {
 	console, err := console.OpenConsole(c, choice, how)
 	if err != nil {
 		return err
 	}
-	s := &Shell{console: console, catalogue: c, how: how, choice: choice, out: inert.NewWriter(os.Stdout)}
+	s := &Shell{console: console, catalogue: c, how: how, choice: choice, away: away,
+		out: inert.NewWriter(os.Stdout)}
 	s.current.Store(console)
 	defer func() { s.console.Close() }()
 	signal.Reset(syscall.SIGINT)
@@ -67,9 +85,11 @@ func Run(ctx context.Context, c *recipes.Catalogue, choice looks.TargetChoice, h
 	defer signal.Stop(interrupts)
 
 	s.prompts = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	s.out.As = files.AsNamed
 	s.remarks, s.size = s.out, terminalSize
 	if !s.prompts {
 		s.remarks = inert.NewWriter(os.Stderr)
+		s.remarks.As = files.AsNamed
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		s.piped = bufio.NewReader(os.Stdin)

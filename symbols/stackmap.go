@@ -22,6 +22,29 @@ type StackObject struct {
 	Mask     uint32 // offset of its pointer mask, from the module's read-only data
 }
 
+// Live gives the words that hold live pointers, as offsets from the frame's CFA; localsEnd is where its locals end.
+// Variables that had their address taken are not among them.
+func (m *StackMap) Live(localsEnd int32) (offsets []int32) {
+	words := func(mask []byte, n, from int32) {
+		for i := range n {
+			if mask[i/8]>>(i%8)&1 != 0 {
+				offsets = append(offsets, from+8*i)
+			}
+		}
+	}
+	words(m.Locals, int32(m.LocalWords), localsEnd-int32(8*m.LocalWords))
+	words(m.Args, int32(m.ArgWords), 0)
+	return offsets
+}
+
+// From is where an object begins, as an offset from the frame's CFA.
+func (o *StackObject) From(localsEnd int32) int32 {
+	if o.Offset < 0 {
+		return o.Offset + localsEnd
+	}
+	return o.Offset
+}
+
 const (
 	pcdataStackMap   = 1
 	funcArgsMap      = 0

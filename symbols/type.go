@@ -127,6 +127,11 @@ func IsUnnamed(name string) bool {
 	return strings.IndexByte("*[<", name[0]) >= 0
 }
 
+// Boundless tells whether a type is an array of 64 KiB and more. The runtime, and others, take pointers for such arrays
+// of any length, (*[1 << 16]scase)(p)[:n], and what lies behind the first elements is something else: only of a
+// variable, which the linker made room for, is it believed.
+func (t *Type) Boundless() bool { return t.Kind == reflect.Array && t.Size >= 64<<10 }
+
 // Numbers tells whether a type is one number, or nothing but an array or a struct's single field of such: what text may
 // be written with, a letter each. A bool counts.
 func (t *Type) Numbers() bool {

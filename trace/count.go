@@ -279,12 +279,20 @@ func keyNames(by []string) []string {
 	return slices.DeleteFunc(slices.Clone(by), func(by string) bool { return by == byFunction })
 }
 
-// latencies are a histogram's mean and quantiles; a quantile is the end of the bucket that it lies in.
+// latencies are a histogram's mean and quantiles; a quantile is the end of the bucket that it lies in. They are of the
+// calls that returned; nil where none has.
 func latencies(r *kernel.Row) rows.Row {
+	returned := uint64(0)
+	for _, n := range r.Buckets {
+		returned += n
+	}
+	if returned == 0 {
+		return rows.Of("mean", nil, "p50", nil, "p90", nil, "p99", nil, "max", nil, "buckets", rows.Row{})
+	}
 	quantile := func(share float64) time.Duration {
 		var sum uint64
 		for i, n := range r.Buckets {
-			if sum += n; n > 0 && float64(sum) >= share*float64(r.Count) {
+			if sum += n; n > 0 && float64(sum) >= share*float64(returned) {
 				return bucketEnd(i)
 			}
 		}
@@ -296,7 +304,7 @@ func latencies(r *kernel.Row) rows.Row {
 			buckets = append(buckets, rows.Cell{Name: "<" + bucketEnd(i).String(), Value: int64(n)})
 		}
 	}
-	return rows.Of("mean", r.Total/time.Duration(max(r.Count, 1)), "p50", quantile(0.5), "p90", quantile(0.9),
+	return rows.Of("mean", r.Total/time.Duration(returned), "p50", quantile(0.5), "p90", quantile(0.9),
 		"p99", quantile(0.99), "max", quantile(1), "buckets", buckets)
 }
 

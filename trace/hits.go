@@ -22,6 +22,10 @@ func (p *Plan) hits() *hits { return &hits{Plan: p, clock: newClock(), entered: 
 // Columns are those of the rows, in their order.
 func (p *Plan) Columns() []rows.Column { return p.columns }
 
+// ownColumns are those that hits may have besides what is shown.
+var ownColumns = []string{"probe", "time", "nanotime", "goroutine", "func", "into", "duration", "ended", "so_far",
+	"args", "results", "undecided", "stack"}
+
 func columnsOf(probes []Probe, functions bool, stack int) []rows.Column {
 	all := []rows.Column{{Name: "probe", Hidden: true, Optional: true}, {Name: "time", Type: rows.ColumnTime},
 		{Name: "nanotime", Hidden: true}, {Name: "goroutine", Type: rows.ColumnInt},
@@ -85,7 +89,7 @@ func (h *hits) hit(ev *probe.Event) (*Hit, bool) {
 		h.flowHit(hit, ev)
 	}
 	hit.Gone, hit.Callers = ev.Ended, ev.Stack
-	hit.Received = h.received(&o, ev, hit.Return)
+	hit.Received = h.received(&o, ev, hit.Entry, hit.Return)
 	return hit, true
 }
 

@@ -101,6 +101,9 @@ func (p *Plan) prepare() error {
 		if why == nil {
 			why = errors.New("none of its places can be probed" + reasons(p.Missed))
 		}
+		if wrong := (*unfit)(nil); errors.As(why, &wrong) {
+			return rows.Usage(why)
+		}
 		return rows.Refused(why)
 	}
 	if err := p.unshown(); err != nil {
@@ -123,6 +126,11 @@ func (p *Plan) prepare() error {
 
 // errByHits: the kernel can't count by what was asked for.
 var errByHits = errors.New("counted by hits")
+
+// unfit: what was asked for is nothing that can be told at this function.
+type unfit struct{ error }
+
+func (u *unfit) Unwrap() error { return u.error }
 
 // errNowhere: what was asked for has no place at all.
 var errNowhere = errors.New("nothing is traced")
@@ -234,7 +242,7 @@ func (p *Plan) function(w *Probe, fn *place.Function) error {
 		one, o, err := p.compile(w, fn, site, vars, returns)
 		if err != nil {
 			if why == nil {
-				why = fmt.Errorf("%s: %w", fn.Name, err)
+				why = &unfit{fmt.Errorf("%s: %w", fn.Name, err)}
 			}
 			p.Missed = append(p.Missed, Missed{fn.Name, site.Into, site.File, site.Line, err.Error()})
 			continue

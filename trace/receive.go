@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"ri/probe"
 	"ri/probe/compile"
@@ -13,14 +14,17 @@ import (
 	"ri/values"
 )
 
-// Receives asks for what code receives from channels: for [Plan.Follow], as a Probe of its own with nothing else.
+// Receives asks for what code receives from channels, and sends into them: for [Plan.Follow], as a Probe of its own
+// with nothing else.
 type Receives struct {
 	In    func(function string) bool // whose code
 	Elems []*symbols.Type            // of which channels: the elements' types; of others what was received isn't known
 }
 
-// Received is what was received. Of a call it isn't there.
+// Received is what was received, or sent. Of a call it isn't there.
 type Received struct {
+	Sent    bool   // else it was received; Closed: it was closed there
+	Made    bool   // nothing passed: the channel was made
 	Channel uint64 // the address of its runtime.hchan
 	// Elem is what it was, or why that isn't there. Of a closed channel, and of an element that is thrown away, there
 	// is none, and no error.
@@ -28,10 +32,17 @@ type Received struct {
 	Closed bool
 	Unsure bool // whether it was closed can't be told
 	Polled bool // it would not have waited
+	// Others are channels from which a select would have received as well: of its first maxCases.
+	Others []uint64
+	// Word are the first bytes of the element, at most 8, as far as they are known: it tells elements apart.
+	Word, WordBytes uint64
 }
 
 // caseSize is that of a runtime.scase: the channel, where the element comes to (runtime/select.go, Go 1.18 to 1.27).
 const caseSize = 16
+
+// maxCases bounds how many channels of a select are taken along.
+const maxCases = 8
 
 // receives makes the probes of a request for what is received: one for all places that look alike.
 func (p *Plan) receives(w *Probe) error {
@@ -80,12 +91,19 @@ func (p *Plan) receive(w *Probe, r place.Receive) (probe.Probe, owner, error) {
 		channel.Base, elem.Base = probe.Base{Kind: probe.EntryRegister, N: in.Channel}, probe.Base{Kind: probe.CFA}
 		elem.Last = r.Into
 		one.Back.When = probe.Compare{Left: register(probe.Register, in.Got, 1), Op: probe.NotEqual}
+	case place.Made:
+		channel.Base = probe.Base{Kind: probe.Register, N: in.Channel}
+	case place.Sent, place.Closing:
+		channel.Base = probe.Base{Kind: probe.EntryRegister, N: in.Channel}
+		elem.Base = probe.Base{Kind: probe.Register, N: in.Into}
+	case place.Offered:
+		channel.Base = probe.Base{Kind: probe.EntryRegister, N: in.Channel}
+		elem.Base = probe.Base{Kind: probe.Register, N: in.Into}
+		one.Back.When = probe.Compare{Left: register(probe.Register, in.Got, 1), Op: probe.NotEqual}
 	case place.Select:
 		nth := probe.Base{Kind: probe.Nth, N: in.Which, Off: r.Into, Word: caseSize}
 		channel, elem = probe.Path{Base: nth, Steps: []int64{0}}, probe.Path{Base: nth, Steps: []int64{8}}
-		sends := register(probe.EntryRegister, in.Sends, 8)
-		one.At.When = probe.Compare{Left: register(probe.Register, in.Receives, 8), Op: probe.NotEqual}
-		one.Back.When = probe.Compare{Left: register(probe.Register, in.Which, 8), Op: probe.GreaterEqual, With: &sends}
+		one.Back.When = probe.Compare{Left: register(probe.Register, in.Which, 8), Op: probe.GreaterEqual} // not default
 	}
 	word := p.process.File.NewType("uintptr", reflect.Uintptr, 8)
 	l := &p.space.Layouts().Channel
@@ -96,16 +114,31 @@ func (p *Plan) receive(w *Probe, r place.Receive) (probe.Probe, owner, error) {
 	if r.Kind == place.Select {
 		cases := probe.Path{Base: channel.Base}
 		scope.Results = append(scope.Results, compile.Argument{Name: "channel", Type: word, At: &cases})
+		for i := range maxCases {
+			at := probe.Path{Base: probe.Base{Kind: probe.CFA}, Last: r.Into + int64(i)*caseSize}
+			scope.Results = append(scope.Results, compile.Argument{Name: caseName(i), Type: word, At: &at})
+		}
+	}
+	kept := &scope.Results
+	if r.Kind.Sends() {
+		kept = &scope.Arguments // where it lies is known before the call only
+	}
+	if !r.Thrown && r.Kind < place.Closing {
+		*kept = append(*kept, compile.Argument{Name: "word", Type: word, At: &elem})
 	}
 	for _, t := range w.Receives.Elems {
 		base := p.process.File.TypesBase()
-		if r.Thrown || t.Size <= 0 || t.RuntimeOffset() == 0 || base == 0 {
+		if r.Thrown || r.Kind >= place.Closing || t.Size <= 0 || t.RuntimeOffset() == 0 || base == 0 {
 			continue
 		}
 		is := probe.Compare{Left: probe.Word{Path: desc, Size: 8}, Right: base + t.RuntimeOffset() + p.space.Bias()}
-		open := probe.Compare{Left: register(probe.Register, in.Open, 1), Op: probe.NotEqual}
-		scope.Results = append(scope.Results, compile.Argument{Name: t.Name, Type: t, At: &elem,
-			When: []probe.Compare{is, open}})
+		when := []probe.Compare{is}
+		if r.Kind.Sends() {
+			when[0].Left.Path.Base.Kind = probe.Register
+		} else if r.Kind != place.Select { // a select may have sent
+			when = append(when, probe.Compare{Left: register(probe.Register, in.Open, 1), Op: probe.NotEqual})
+		}
+		*kept = append(*kept, compile.Argument{Name: t.Name, Type: t, At: &elem, When: when})
 	}
 	program, err := compile.Compile(&scope, compile.Wanted{Limit: p.request.Limits})
 	if err != nil {
@@ -116,15 +149,25 @@ func (p *Plan) receive(w *Probe, r place.Receive) (probe.Probe, owner, error) {
 		receive: &r}, nil
 }
 
+func caseName(i int) string { return "case " + strconv.Itoa(i) }
+
 // received is what a hit of such a probe says. It is nil of a call that isn't one, or had not received when the trace
 // ended.
-func (p *Plan) received(o *owner, ev *probe.Event, results []compile.Value) *Received {
+func (p *Plan) received(o *owner, ev *probe.Event, entry, results []compile.Value) *Received {
 	if o.receive == nil || ev.Return == nil {
 		return nil
 	}
-	out := &Received{Elem: compile.Value{Name: "element"}}
+	out := &Received{Sent: o.receive.Kind.Sends(), Elem: compile.Value{Name: "element"}}
+	if o.receive.Kind == place.Made {
+		out.Made, out.Channel = true, ev.Return.Registers[o.receive.Kind.Registers().Channel]
+		return out
+	}
+	all := slices.Concat(results, entry)
 	words := map[string]uint64{}
-	for _, v := range results[:min(len(results), 2)] {
+	for _, v := range all {
+		if v.Value.Type == nil || v.Value.Type.Name != "uintptr" {
+			continue
+		}
 		if n, err := v.Value.Uint(); v.Err == nil && err == nil {
 			words[v.Name] = n
 		}
@@ -132,14 +175,27 @@ func (p *Plan) received(o *owner, ev *probe.Event, results []compile.Value) *Rec
 	in := o.receive.Kind.Registers()
 	if o.receive.Kind == place.Select {
 		out.Channel, out.Polled = words["channel"], ev.Registers[in.Waits]&0xff == 0
+		which, sends := ev.Return.Registers[in.Which], ev.Registers[in.Sends]
+		out.Sent = which < sends
+		for i := sends; i < min(sends+ev.Registers[in.Receives], maxCases); i++ {
+			if c := words[caseName(int(i))]; i != which && c != 0 {
+				out.Others = append(out.Others, c)
+			}
+		}
 	} else {
-		out.Channel, out.Polled = ev.Registers[in.Channel], o.receive.Kind == place.Polled
+		out.Channel = ev.Registers[in.Channel]
+		out.Polled = o.receive.Kind == place.Polled || o.receive.Kind == place.Offered
 	}
-	out.Unsure = !o.receive.Closed
-	if out.Closed = !out.Unsure && ev.Return.Registers[in.Open]&0xff == 0; out.Closed || o.receive.Thrown {
+	out.Unsure = !out.Sent && !o.receive.Closed
+	out.Closed = o.receive.Kind == place.Closing || !out.Sent && !out.Unsure && ev.Return.Registers[in.Open]&0xff == 0
+	if out.Closed || !out.Sent && o.receive.Thrown {
 		return out
 	}
 	t, err := p.space.RuntimeType(words["type"])
+	if _, ok := words["word"]; ok && err == nil {
+		out.WordBytes = uint64(min(max(t.Size, 0), 8))
+		out.Word = words["word"] & (1<<(8*out.WordBytes) - 1)
+	}
 	switch {
 	case err != nil:
 		out.Elem.Err = fmt.Errorf("the type of what was received isn't known: %w", err)
@@ -147,11 +203,11 @@ func (p *Plan) received(o *owner, ev *probe.Event, results []compile.Value) *Rec
 		out.Elem.Value = p.space.Local(nil, t)
 	default:
 		out.Elem.Err = fmt.Errorf("what was received, a %s: %w", t.Name, compile.ErrNotCaptured)
-		if i := slices.IndexFunc(results, func(v compile.Value) bool { return v.Name == t.Name }); i >= 0 {
-			out.Elem = results[i]
+		if i := slices.IndexFunc(all, func(v compile.Value) bool { return v.Name == t.Name }); i >= 0 {
+			out.Elem = all[i]
 		}
 		if errors.Is(out.Elem.Err, values.ErrNil) { // there was nowhere to put it
-			out.Elem.Err = nil
+			out.Elem.Err, out.WordBytes = nil, 0
 		}
 	}
 	return out

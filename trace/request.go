@@ -2,6 +2,8 @@ package trace
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +93,23 @@ func (r *Request) check() error {
 	case r.Budget < 0 || r.Budget > 64:
 		return rows.Usagef("--budget %g %%: a share of a core, such as 1%%", 100*r.Budget)
 	}
+	for _, w := range r.Probes {
+		if err := w.names(); err != nil {
+			return err
+		}
+	}
 	return r.follows()
+}
+
+// names checks the names that were given to what is shown.
+func (w *Probe) names() error {
+	for i, s := range w.Show {
+		taken := slices.ContainsFunc(w.Show[:i], func(x Show) bool { return x.Name == s.Name && x.Expr != s.Expr })
+		if s.Name != s.Expr && slices.Contains(ownColumns, s.Name) || taken {
+			return rows.Usagef("--show %s=%s: hits have a column of that name already; give it another", s.Name, s.Expr)
+		}
+	}
+	return nil
 }
 
 // Bounded refuses a request that a person made without an end: a limit, and a time, can be raised and not left out.
@@ -102,11 +120,26 @@ func (r *Request) Bounded() error {
 	return nil
 }
 
-// ParseShow reads expressions with commas between them; those in brackets and quotes are the expressions' own.
+// named is NAME=EXPR. No Go expression looks like it.
+var named = regexp.MustCompile(`(?s)^([\pL_][\pL\pN_]*)\s*=([^=].*)$`)
+
+// ParseShow reads what ParseList does. NAME=EXPR calls one NAME.
 func ParseShow(text string) (out []Show) {
+	for _, expr := range ParseList(text) {
+		if m := named.FindStringSubmatch(expr); m != nil {
+			out = append(out, Show{Name: m[1], Expr: strings.TrimSpace(m[2])})
+		} else {
+			out = append(out, Show{Name: expr, Expr: expr})
+		}
+	}
+	return out
+}
+
+// ParseList reads expressions with commas between them; those in brackets and quotes are the expressions' own.
+func ParseList(text string) (out []string) {
 	add := func(expr string) {
 		if expr = strings.TrimSpace(expr); expr != "" {
-			out = append(out, Show{Name: expr, Expr: expr})
+			out = append(out, expr)
 		}
 	}
 	from, depth := 0, 0

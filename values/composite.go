@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"ri/attach"
 	"ri/symbols"
 )
 
@@ -354,28 +355,46 @@ func (v Value) Chan() (Channel, error) {
 	}
 	c, err := v.s.ChannelAt(word)
 	if err != nil {
-		return Channel{}, err
+		return Channel{}, fmt.Errorf("%s: %w", v.Type.Name, err)
 	}
 	c.Elem = v.Type.Elem()
-	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > MaxBytes || (c.Cap > 0 && c.First >= uint64(c.Cap)) {
-		return c, fmt.Errorf("%s at %#x: %d elements queued of %d, next %d: %w", v.Type.Name, word, c.Len, c.Cap,
-			c.First, ErrCorrupt)
-	}
 	return c, nil
 }
 
-// ChannelAt reads the channel whose runtime.hchan is at an address. It doesn't know the elements' type.
+// ChannelAt reads the channel whose runtime.hchan is at an address. It doesn't know the elements' type. What can't be
+// one is ErrCorrupt, and nobody is told that there is one: a variable that the code no longer keeps may lead to memory
+// that is something else by now.
 func (s *Space) ChannelAt(addr uint64) (Channel, error) {
 	l := &s.Layouts().Channel
 	if err := l.Err(); err != nil {
 		return Channel{}, err
 	}
-	b, err := s.Structure(addr, &l.Structure)
+	b, err := s.Slice(addr, int(l.Size))
 	if err != nil {
 		return Channel{}, err
 	}
-	return Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: l.Closed.Uint(b) != 0,
-		Buffer: l.Buffer.Uint(b), First: l.First.Uint(b)}, nil
+	closed := l.Closed.Uint(b)
+	c := Channel{Addr: addr, Len: int(l.Count.Uint(b)), Cap: int(l.Capacity.Uint(b)), Closed: closed != 0,
+		Buffer: l.Buffer.Uint(b), First: l.First.Uint(b)}
+	if c.Len < 0 || c.Cap < 0 || c.Len > c.Cap || int64(c.Cap) > MaxBytes || c.Cap > 0 && c.First >= uint64(c.Cap) ||
+		closed > 1 {
+		return Channel{}, fmt.Errorf("a channel at %#x: %d elements queued of %d, next %d, closed %d: %w", addr, c.Len,
+			c.Cap, c.First, closed, ErrCorrupt)
+	}
+	if l.ElemType.Known() && l.ElemSize.Known() {
+		desc := l.ElemType.Uint(b)
+		size, err := s.Uint64(desc) // abi.Type.Size_ (internal/abi/type.go, Go 1.20 to 1.27)
+		switch {
+		case err == nil && size == l.ElemSize.Uint(b), errors.Is(err, attach.ErrNotRecorded):
+		case err != nil && !attach.IsNotMapped(err):
+			return Channel{}, err
+		default:
+			return Channel{}, fmt.Errorf("a channel at %#x: its elements have %d bytes, and not as many as their type at "+
+				"%#x: %w", addr, l.ElemSize.Uint(b), desc, ErrCorrupt)
+		}
+	}
+	s.Saw(addr, l.Type)
+	return c, nil
 }
 
 // queued gives the i-th element in a channel's buffer, in the order in which they will be received.

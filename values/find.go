@@ -377,7 +377,7 @@ func (f *finder) contents(r root, next *[]root, nested int) {
 	part := func(p Value, name string) { f.part(root{p, r.where + name, r.goroutine, r.via}, next, nested+1) }
 	switch v.Type.Kind {
 	case reflect.Pointer, reflect.Interface:
-		if inner, err := v.Elem(); err == nil {
+		if inner, err := v.Elem(); err == nil && !(inner.IsValid() && inner.Type.Boundless()) {
 			r.value = inner
 			f.contents(r, next, nested+1)
 		}

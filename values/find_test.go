@@ -117,6 +117,13 @@ func TestFindBounds(t *testing.T) {
 		!strings.Contains(found[0].Where, "blockedHolder: h.inner") {
 		t.Errorf("main.holderInner: %v", found)
 	}
+	if found, _ = find("main.deadHolder", values.FindOptions{}); len(found) != 1 ||
+		!strings.Contains(found[0].Where, "blockedDead: h") {
+		t.Errorf("main.deadHolder: %v", found)
+	}
+	if found, _ = find("main.deadInner", values.FindOptions{}); len(found) != 0 {
+		t.Errorf("main.deadInner, through a variable that nothing uses any more: %v", found)
+	}
 	if found, truncated = find("[40]uint32", values.FindOptions{}); len(found) != 0 || truncated {
 		t.Errorf("a type of which there is no value: %v, %v", found, truncated)
 	}

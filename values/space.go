@@ -75,6 +75,8 @@ type Witness interface {
 	Touched(addr uint64, n int)
 	// Bits: bits of the runtime's own, that say which words are pointers, or which slots are taken.
 	Bits(addr uint64, n int)
+	// Return: the word is where a function on a stack returns to, and part of no value.
+	Return(addr uint64)
 }
 
 // SetWitness has w hear of what is looked at from now on; nil: nobody does. What was found in memory for good is looked
@@ -223,6 +225,13 @@ func (s *Space) Structure(addr uint64, of *layout.Structure) ([]byte, error) {
 func (s *Space) Saw(addr uint64, t *symbols.Type) {
 	if s.witness != nil && t != nil && !IsLocal(addr) {
 		s.witness.Typed(addr, t)
+	}
+}
+
+// returns tells who listens of a return address, once it turned out to be one; 0 is none.
+func (s *Space) returns(slot uint64) {
+	if s.witness != nil && slot != 0 {
+		s.witness.Return(slot)
 	}
 }
 

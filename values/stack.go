@@ -193,11 +193,13 @@ func (g *Goroutine) Unwind(limit int) ([]Frame, error) {
 func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int) ([]Frame, error) {
 	var frames []Frame
 	exact := regs != nil // the PC is that of the next instruction, not a return address
+	slot := uint64(0)    // where it was read
 	for n := 0; ; n++ {
 		info, ok := g.s.PC(pc)
 		if !ok {
 			return frames, fmt.Errorf("goroutine %d: %#x, %d functions up its stack, %w", g.ID, pc, n, g.s.notGo(pc))
 		}
+		g.s.returns(slot)
 		if info.Err != nil {
 			return frames, fmt.Errorf("goroutine %d, %d functions up its stack: %w", g.ID, n, info.Err)
 		}
@@ -217,7 +219,8 @@ func (g *Goroutine) unwindFrom(pc, sp uint64, regs *attach.Registers, limit int)
 		if n+1 >= limit {
 			return frames, fmt.Errorf("goroutine %d: stack deeper than the limit of %d functions: %w", g.ID, limit, ErrRange)
 		}
-		ret, err := g.s.Uint64(g.s.arch.ReturnSlot(cfa))
+		slot = g.s.arch.ReturnSlot(cfa)
+		ret, err := g.s.Uint64(slot)
 		if err != nil {
 			return frames, fmt.Errorf("goroutine %d: return address of %s: %w", g.ID, info.Func, err)
 		}

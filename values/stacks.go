@@ -345,7 +345,7 @@ var errNoFrame = errors.New("no frame")
 
 // unwind finds the path of a stack, innermost function first, and gives its last node.
 func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint64) (uint64, error)) (int32, error) {
-	for n := 0; ; n++ {
+	for n, slot := 0, uint64(0); ; n++ {
 		at, err := g.step(from, pc)
 		if errors.Is(err, symbols.ErrNotRecorded) {
 			return max(from, -1), fmt.Errorf("goroutine %d, %d functions up its stack: %w", f.id, n, err)
@@ -354,6 +354,7 @@ func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint6
 			return max(from, -1),
 				fmt.Errorf("goroutine %d: %#x, %d functions up its stack, %w", f.id, pc, n, g.s.notGo(pc))
 		}
+		g.s.returns(slot)
 		node := &g.memo.nodes[at]
 		if node.size <= 0 || sp > f.hi || uint64(node.size) > f.hi-sp {
 			return max(from, -1),
@@ -363,7 +364,8 @@ func (g *grouping) unwind(f *gFields, from int32, pc, sp uint64, word func(uint6
 			return at, nil
 		}
 		sp += uint64(node.size)
-		if pc, err = word(g.s.arch.ReturnSlot(sp)); err != nil {
+		slot = g.s.arch.ReturnSlot(sp)
+		if pc, err = word(slot); err != nil {
 			return at, fmt.Errorf("goroutine %d: a return address: %w", f.id, err)
 		}
 		from = at

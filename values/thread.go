@@ -200,7 +200,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		return w.foreign(part)
 	}
 	exact := w.regs != nil
-	for {
+	for slot := uint64(0); ; {
 		if w.frames++; w.frames > maxThreadFrames && part.Stack != "goroutine" || len(part.Frames) > maxThreadFrames {
 			return part, false, fmt.Errorf("thread %d: stack deeper than the limit of %d functions: %w", t.ID,
 				maxThreadFrames, ErrRange)
@@ -209,6 +209,7 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if !ok {
 			return w.foreign(part)
 		}
+		s.returns(slot)
 		if info.Err != nil {
 			return part, false, fmt.Errorf("thread %d: %w", t.ID, info.Err)
 		}
@@ -236,7 +237,8 @@ func (w *threadWalk) part() (part StackPart, more bool, err error) {
 		if info.TopFrame || info.Func == "runtime.goexit" {
 			return part, false, nil
 		}
-		ret, err := s.Uint64(s.arch.ReturnSlot(cfa))
+		slot = s.arch.ReturnSlot(cfa)
+		ret, err := s.Uint64(slot)
 		if err != nil {
 			return part, false, fmt.Errorf("thread %d: return address of %s: %w", t.ID, info.Func, err)
 		}

@@ -1,5 +1,3 @@
-//go:build amd64
-
 package proc
 
 import (
@@ -170,6 +168,22 @@ func parseSocket(protocol, line string) (inode string, s *attach.Socket) {
 	s.Send, _ = strconv.ParseInt(send, 16, 64)
 	s.Receive, _ = strconv.ParseInt(receive, 16, 64)
 	return f[9], s
+}
+
+// SocketUser is the user of a TCP socket of this process's network namespace, by its own address and that of its other
+// end.
+func SocketUser(local, remote string) (int, error) {
+	for range mostReads {
+		for _, protocol := range []string{"tcp", "tcp6"} {
+			data, _ := os.ReadFile("/proc/self/net/" + protocol) // without IPv6 there is no such file
+			for line := range strings.Lines(string(data)) {
+				if _, s := parseSocket(protocol, line); s != nil && s.Local == local && s.Remote == remote {
+					return strconv.Atoi(strings.Fields(line)[7])
+				}
+			}
+		}
+	}
+	return 0, fmt.Errorf("no socket %s to %s is in /proc/self/net/tcp", local, remote)
 }
 
 // parseAddress reads "0100007F:1F90": each four bytes as a number in the machine's order.

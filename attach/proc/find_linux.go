@@ -39,11 +39,16 @@ func Find(text string) (int, error) {
 	var found, near []GoProcess
 	for _, p := range list.Go {
 		switch {
-		case in != nil && in(p.PID), in == nil && p.is(text):
+		case in != nil && in(p.PID):
 			found = append(found, p)
-		case in == nil && slices.ContainsFunc(p.names(), func(name string) bool { return strings.Contains(name, text) }):
+		case in == nil && !p.is(text) && slices.ContainsFunc(p.names(), func(name string) bool {
+			return strings.Contains(name, text)
+		}):
 			near = append(near, p)
 		}
+	}
+	if in == nil {
+		found = called(list.Go, text)
 	}
 	if len(found) == 1 {
 		return found[0].PID, nil
@@ -75,6 +80,24 @@ func (p *GoProcess) names() []string {
 }
 
 var major = regexp.MustCompile(`^v[0-9]+$`)
+
+// called gives the processes that have a name. A module's name is that of all its programs: those that have the name
+// themselves come before.
+func called(list []GoProcess, name string) (out []GoProcess) {
+	var own []GoProcess
+	for _, p := range list {
+		if p.is(name) {
+			out = append(out, p)
+		}
+		if names := p.names(); slices.Contains(names[:len(names)-1], name) {
+			own = append(own, p)
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	return out
+}
 
 func (p *GoProcess) is(name string) bool { return slices.Contains(p.names(), name) }
 

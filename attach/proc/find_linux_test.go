@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,31 @@ func TestNames(t *testing.T) {
 		"nat": false, "-x": false, "": false} {
 		if p.is(name) != want {
 			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
+// TestOwnName: of several programs of a module, the one that has the name itself is meant.
+func TestOwnName(t *testing.T) {
+	own := GoProcess{PID: 1, Name: "frontdoor", Executable: "/srv/frontdoor", Module: "example.com/frontdoor"}
+	other := GoProcess{PID: 2, Name: "loadgen", Executable: "/srv/loadgen", Module: "example.com/frontdoor"}
+	for _, test := range []struct {
+		text string
+		list []GoProcess
+		want []int
+	}{
+		{"frontdoor", []GoProcess{own, other}, []int{1}},
+		{"frontdoor", []GoProcess{other}, []int{2}},
+		{"frontdoor", []GoProcess{own, own}, []int{1, 1}},
+		{"loadgen", []GoProcess{own, other}, []int{2}},
+		{"nothing", []GoProcess{own, other}, nil},
+	} {
+		var got []int
+		for _, p := range called(test.list, test.text) {
+			got = append(got, p.PID)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.text, got, test.want)
 		}
 	}
 }

@@ -276,21 +276,14 @@ func (b *bulkCopy) copyPieces(end until) error {
 	work := func(scratch *ioScratch) {
 		for batch := take(); len(batch) > 0; batch = take() {
 			err := end.over(b.mem.name)
+			var absent gaps
 			if err == nil {
-				err = b.mem.readRanges(batch, scratch)
+				absent, err = b.mem.readAll(batch, scratch)
 			}
-			for i := range batch {
-				if err == nil && batch[i].N < len(batch[i].Data) {
-					var gaps []span
-					gaps, err = b.readAround(&batch[i])
-					mu.Lock()
-					b.image.unreadable = append(b.image.unreadable, gaps...)
-					mu.Unlock()
-				}
-			}
-			if err != nil {
+			if err != nil || absent != nil {
 				mu.Lock()
 				failure = cmp.Or(failure, err)
+				b.image.unreadable = append(b.image.unreadable, absent...)
 				mu.Unlock()
 			}
 		}
@@ -306,29 +299,37 @@ func (b *bulkCopy) copyPieces(end until) error {
 	for _, h := range busy {
 		h.finish()
 	}
-	slices.SortFunc(b.image.unreadable, func(x, y span) int { return cmp.Compare(x.start, y.start) })
+	b.image.unreadable.sort()
 	return failure
 }
 
-// readAround reads the rest of a piece beyond a page that can't be read, such as a guard page.
-func (b *bulkCopy) readAround(r *attach.Range) (gaps []span, err error) {
-	for at := r.N &^ (attach.PageSize - 1); at < len(r.Data); {
-		n, err := b.mem.ReadMemory(r.Data[at:], r.Addr+uint64(at))
-		if err != nil && !attach.IsNotMapped(err) {
-			return gaps, err
-		}
-		at += n &^ (attach.PageSize - 1)
-		if at < len(r.Data) {
-			gaps = append(gaps, span{start: r.Addr + uint64(at), end: r.Addr + uint64(at) + attach.PageSize})
-			at += attach.PageSize
+// readAll reads ranges of whole pages, also what lies beyond a page that can't be read, such as a guard page. absent
+// are the pages that could not be read whole, in the order of the ranges.
+func (m *processMemory) readAll(ranges []attach.Range, scratch *ioScratch) (absent gaps, err error) {
+	if err := m.readRanges(ranges, scratch); err != nil {
+		return nil, err
+	}
+	for i := range ranges {
+		r := &ranges[i]
+		for at := r.N &^ (attach.PageSize - 1); at < len(r.Data); {
+			n, err := m.ReadMemory(r.Data[at:], r.Addr+uint64(at))
+			if err != nil && !attach.IsNotMapped(err) {
+				return absent, err
+			}
+			at += n &^ (attach.PageSize - 1)
+			if at < len(r.Data) {
+				page := r.Addr + uint64(at)
+				absent = append(absent, span{start: page, end: page + attach.PageSize})
+				at += attach.PageSize
+			}
 		}
 	}
-	return gaps, nil
+	return absent, nil
 }
 
 // newPageCopy copies runs of pages that were asked for, where they are so many that other threads pay: as a bulk copy,
 // with no image.
-func newPageCopy(p *Process, runs []run) (*bulkCopy, error) {
+func newPageCopy(p *Process, runs []extent) (*bulkCopy, error) {
 	b := &bulkCopy{process: p, mem: p.memory(), image: &image{}}
 	b.mem.raw = true
 	for _, r := range runs {

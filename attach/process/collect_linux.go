@@ -75,10 +75,14 @@ func (t *tracer) pollAll() (pending int, progress, awake bool) {
 
 func (t *tracer) restless(took time.Duration, pending int, limit time.Duration) error {
 	all := len(t.tracees)
+	who, stuck := t.pendingThreads()
+	todo := fmt.Sprintf("raise --max-stop (about %v would do)", enough(took, all-pending, all))
+	if stuck {
+		todo = "they sleep where nothing wakes them (a disk, a file server, a freezer), and stop when that is over: wait"
+	}
 	return &restlessError{stopped: took, interrupted: t.interrupted, text: fmt.Sprintf("%s: %d of %d threads have "+
-		"not come to a stop within %v (%s): raise --max-stop (about %v would do), or look without a stop: --view live",
-		t.process.Describe(), pending, all, limit.Round(time.Millisecond), t.pendingThreads(),
-		enough(took, all-pending, all))}
+		"not come to a stop within %v (%s): %s, or look without a stop: --view live",
+		t.process.Describe(), pending, all, limit.Round(time.Millisecond), who, todo)}
 }
 
 // enough is how long it takes, with some to spare, until all threads have stopped, as some have in a time.
@@ -177,19 +181,32 @@ const (
 	cldDumped = 3
 )
 
-// pendingThreads says which threads don't stop and what they do, for the message.
-func (t *tracer) pendingThreads() string {
+// mostLooked is how many of the threads that don't stop are looked at: those that did stop stand still meanwhile.
+const mostLooked = 50
+
+// pendingThreads says which threads don't stop and what they do, for the message. stuck: all of them sleep such that
+// nothing wakes them (state D).
+func (t *tracer) pendingThreads() (who string, stuck bool) {
 	var out []string
+	looked := 0
+	stuck = true
 	for _, tr := range t.tracees {
 		if tr.state != traceeSeized {
 			continue
 		}
-		if len(out) == 3 {
-			out = append(out, "...")
+		if looked++; looked > mostLooked {
 			break
 		}
 		st, err := proc.ReadStatus(fmt.Sprintf("/proc/%d/task/%d/status", t.process.pid, tr.tid))
 		if err != nil {
+			continue
+		}
+		stuck = stuck && st.State == 'D'
+		if len(out) > 3 {
+			continue
+		}
+		if len(out) == 3 {
+			out = append(out, "...")
 			continue
 		}
 		what := fmt.Sprintf("thread %d in state %c", tr.tid, st.State)
@@ -199,7 +216,7 @@ func (t *tracer) pendingThreads() string {
 		}
 		out = append(out, what)
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(out, ", "), stuck && looked > 0
 }
 
 // backoff waits a little longer each time nothing happens: threads on other CPUs stop

@@ -93,10 +93,11 @@ func (p *Process) WriteCore(ctx context.Context, file *os.File, opt attach.CoreO
 		w.image, registers, maps = v.image, v.registers, v.image.mappings
 		w.written.Notes = append(w.written.Notes, v.Notes()...)
 		if opt.Spool == "" {
-			if w.copied, err = proc.OpenResidency("/proc/self/pagemap"); err != nil {
+			if w.copied, err = proc.OpenResidency("/proc/self/pagemap"); err == nil {
+				defer w.copied.Close()
+			} else if !errors.Is(err, os.ErrPermission) { // as with capabilities from its file: what isn't there is zeros
 				return attach.CoreWritten{}, err
 			}
-			defer w.copied.Close()
 		}
 	} else {
 		defer view.Close()

@@ -19,7 +19,7 @@ import (
 // in a short list, whatever the number of pages, and what wasn't there reads as zero without having been written.
 type image struct {
 	ranges     []imageRange // sorted by address
-	unreadable []span       // pages that were there and couldn't be read, sorted
+	unreadable gaps         // pages that were there and couldn't be read
 	// mappings of files that nobody can write to: what is read of them later is what was there
 	constant  []span
 	mappings  []attach.Mapping // the whole memory map, as it was in the stop
@@ -172,13 +172,21 @@ func (im *image) bytes(addr uint64, n int) []byte {
 	return r.data[addr-r.start:][:n:n]
 }
 
-// readable is how many of the n bytes at addr lie before the next page that can't be read.
-func (im *image) readable(addr uint64, n int) int {
-	i := sort.Search(len(im.unreadable), func(i int) bool { return im.unreadable[i].end > addr })
-	if i == len(im.unreadable) || im.unreadable[i].start >= addr+uint64(n) {
+// gaps are pages among others that could not be read, sorted.
+type gaps []span
+
+// before is how many of the n bytes at addr lie before the next of them.
+func (g gaps) before(addr uint64, n int) int {
+	i := sort.Search(len(g), func(i int) bool { return g[i].end > addr })
+	if i == len(g) || g[i].start >= addr+uint64(n) {
 		return n
 	}
-	return int(max(im.unreadable[i].start, addr) - addr)
+	return int(max(g[i].start, addr) - addr)
+}
+
+// sort sorts them.
+func (g gaps) sort() {
+	slices.SortFunc(g, func(x, y span) int { return cmp.Compare(x.start, y.start) })
 }
 
 // read copies from the range that holds addr; ok is false if none does.
@@ -187,14 +195,14 @@ func (im *image) read(p []byte, addr uint64) (n int, ok bool) {
 	if r == nil {
 		return 0, false
 	}
-	n = im.readable(addr, int(min(uint64(len(p)), r.end-addr)))
+	n = im.unreadable.before(addr, int(min(uint64(len(p)), r.end-addr)))
 	return copy(p[:n], r.data[addr-r.start:]), true
 }
 
 // direct gives the n bytes at addr without a copy, nil where that isn't possible.
 func (im *image) direct(addr uint64, n int) []byte {
 	b := im.bytes(addr, n)
-	if b == nil || im.readable(addr, n) < n {
+	if b == nil || im.unreadable.before(addr, n) < n {
 		return nil
 	}
 	return b
@@ -278,36 +286,25 @@ func (im *image) free() {
 	}
 }
 
-// extent is pages side by side, in the target and in the copy: of len(data) bytes that were asked for the first n were
-// there.
+// extent is pages side by side, in the target and in the copy.
 type extent struct {
 	addr uint64
 	data []byte
-	n    int
-}
-
-// run is a stretch of pages side by side, copied in one piece.
-type run struct {
-	addr uint64
-	data []byte
-	n    int // how much of it was copied
 }
 
 // extentsOf joins runs that lie side by side, and sorts them.
-func extentsOf(runs []run) []extent {
+func extentsOf(runs []extent) []extent {
 	var out []extent
 	for _, r := range runs {
 		if k := len(out) - 1; k >= 0 {
 			last := &out[k]
 			size := len(last.data)
-			if last.addr+uint64(size) == r.addr && last.n == size && cap(last.data) > size &&
-				&last.data[:size+1][size] == &r.data[0] {
+			if last.addr+uint64(size) == r.addr && cap(last.data) > size && &last.data[:size+1][size] == &r.data[0] {
 				last.data = last.data[:size+len(r.data)]
-				last.n += r.n
 				continue
 			}
 		}
-		out = append(out, extent(r))
+		out = append(out, r)
 	}
 	slices.SortFunc(out, func(a, b extent) int { return cmp.Compare(a.addr, b.addr) })
 	return out
@@ -350,8 +347,9 @@ func faultedIn(size int) ([]byte, error) {
 // copying is the work of the stop, laid out beforehand.
 type copying struct {
 	mem     *processMemory
-	runs    []run
+	runs    []extent       // each copied in one piece
 	left    []byte         // of the buffer
+	absent  gaps           // pages of the runs that weren't there
 	large   *bulkCopy      // copies the runs that were asked for, where they are many; nil: this thread does
 	asked   int            // runs of pages that were asked for; the rest are tops of stacks
 	ranges  []attach.Range // what this thread copies
@@ -370,7 +368,7 @@ func (c *copying) addPages(pages []uint64) {
 }
 
 func (c *copying) add(addr uint64, size int) {
-	c.runs = append(c.runs, run{addr: addr, data: c.left[:size]})
+	c.runs = append(c.runs, extent{addr: addr, data: c.left[:size]})
 	c.left = c.left[size:]
 }
 
@@ -394,15 +392,11 @@ func (c *copying) prepare() {
 
 // copy copies what was asked for and the top of each thread's stack. It gives up at the deadline.
 func (c *copying) copy(threads []attach.Thread, pages []uint64, end until) error {
-	first := 0 // run of the first range
 	if c.large != nil {
-		first = c.asked
 		if err := c.large.copyPieces(end); err != nil {
 			return err
 		}
-		for i, p := range c.large.pieces {
-			c.runs[i].n = p.N
-		}
+		c.absent = c.large.image.unreadable
 	}
 	for i := range threads {
 		top := threads[i].Regs.SP() / attach.PageSize
@@ -421,12 +415,12 @@ func (c *copying) copy(threads []attach.Thread, pages []uint64, end until) error
 		if err := end.over(c.mem.name); err != nil {
 			return err
 		}
-		if err := c.mem.readRanges(part, c.scratch); err != nil {
+		absent, err := c.mem.readAll(part, c.scratch)
+		if err != nil {
 			return err
 		}
-		for k := range part {
-			c.runs[first+at+k].n = part[k].N
-		}
+		c.absent = append(c.absent, absent...)
 	}
+	c.absent.sort()
 	return nil
 }

@@ -210,6 +210,7 @@ func nextTid(buf []byte) (tid int, rest []byte) {
 
 // seize attaches to one thread, if it is still there.
 func (t *tracer) seize(tid int) error {
+	held.Store(true)
 	for try := 0; ; try++ {
 		// A real system call of the Go runtime, unlike the others here: it may block while the target is in an exec,
 		// see unblockExec.

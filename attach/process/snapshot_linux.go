@@ -39,6 +39,7 @@ type snapshotView struct {
 	buffer    []byte
 	pages     []extent // what was asked for, sorted
 	tops      []extent // the tops of stacks, sorted
+	absent    gaps     // pages of both that weren't there
 	notes     []string
 	forking   []int  // threads that waited for a child
 	image     *image // all private writable memory; nil: only what was asked for
@@ -80,7 +81,7 @@ func (p *Process) snapshot(ctx context.Context, opt wish, patience time.Duration
 	}
 	v.threads, v.registers, v.stats, v.forking = t.threads, t.all, w.cost, t.forking()
 	v.notes = append(v.notes, forkingNotes(v.forking)...)
-	v.pages, v.tops = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:])
+	v.pages, v.tops, v.absent = extentsOf(c.runs[:c.asked]), extentsOf(c.runs[c.asked:]), c.absent
 	return v, nil
 }
 
@@ -124,7 +125,7 @@ func (w *taking) prepare(ctx context.Context, opt wish, spare sparing, leave *le
 	if v.buffer, err = faultedIn((len(w.pages) + stackPages*room) * attach.PageSize); err != nil {
 		return fmt.Errorf("room for a snapshot of %d pages: %w", len(w.pages), err)
 	}
-	w.copying = &copying{mem: v.mem, runs: make([]run, 0, len(w.pages)+room), left: v.buffer}
+	w.copying = &copying{mem: v.mem, runs: make([]extent, 0, len(w.pages)+room), left: v.buffer}
 	w.copying.addPages(w.pages)
 	if len(w.pages)*attach.PageSize > manyBytes {
 		if w.copying.large, err = newPageCopy(v.process, w.copying.runs); err != nil {
@@ -300,9 +301,9 @@ func (v *snapshotView) readSome(p []byte, addr uint64) (int, error) {
 	}
 	for _, list := range [][]extent{v.pages, v.tops} {
 		if e := findExtent(list, addr); e != nil {
-			// A page that was there in part only, wasn't.
-			if off := int(addr - e.addr); off < e.n&^(attach.PageSize-1) {
-				return copy(p, e.data[off:e.n&^(attach.PageSize-1)]), nil
+			data := e.data[addr-e.addr:]
+			if n := v.absent.before(addr, min(len(p), len(data))); n > 0 {
+				return copy(p[:n], data), nil
 			}
 			return 0, attach.NotMapped(addr)
 		}
@@ -330,7 +331,7 @@ func (v *snapshotView) Direct(addr uint64, n int) []byte {
 		}
 	}
 	if e := findExtent(v.pages, addr); e != nil {
-		if off := int(addr - e.addr); n <= e.n-off {
+		if off := int(addr - e.addr); n <= len(e.data)-off && v.absent.before(addr, n) == n {
 			return e.data[off:][:n:n]
 		}
 	}
@@ -370,7 +371,7 @@ func (v *snapshotView) free() {
 	if v.buffer != nil {
 		unix.Munmap(v.buffer)
 	}
-	v.buffer, v.pages, v.tops = nil, nil, nil
+	v.buffer, v.pages, v.tops, v.absent = nil, nil, nil, nil
 	if v.image != nil {
 		v.image.free()
 	}

@@ -8,69 +8,47 @@ import (
 	"ri/attach"
 )
 
-// stops are those that this process has made of targets.
-var stops struct {
-	mu     sync.Mutex
-	total  time.Duration
-	recent []stop        // of the last minute
-	before stop          // of others, that counts
-	most   time.Duration // in a minute; 0: as long as each stop may be
+// Accounts are where it is asked for how long targets may be held, and told for how long they were.
+type Accounts interface {
+	// May is for how long a target may be held now, wish at most. What it grants is taken until Took or the next May.
+	// The error says why it may not be held at all.
+	May(wish time.Duration) (time.Duration, error)
+	Took(time.Duration)
 }
 
-type stop struct {
-	at   time.Time
-	took time.Duration
+var accounts struct {
+	mu sync.Mutex
+	of Accounts // nil: targets may be held for as long as who asks says
+}
+
+// AccountTo has this process ask before it holds a target, and tell it afterwards.
+func AccountTo(a Accounts) {
+	accounts.mu.Lock()
+	defer accounts.mu.Unlock()
+	accounts.of = a
+}
+
+func accountsNow() Accounts {
+	accounts.mu.Lock()
+	defer accounts.mu.Unlock()
+	return accounts.of
 }
 
 func noteStop(took time.Duration) {
-	stops.mu.Lock()
-	defer stops.mu.Unlock()
-	stops.total += took
-	lately()
-	stops.recent = append(stops.recent, stop{time.Now(), took})
-}
-
-// lately is for how long targets were held in the last minute. The lock is held.
-func lately() (total time.Duration) {
-	for len(stops.recent) > 0 && time.Since(stops.recent[0].at) > time.Minute {
-		stops.recent = stops.recent[1:]
+	if a := accountsNow(); a != nil {
+		a.Took(took)
 	}
-	for _, s := range stops.recent {
-		total += s.took
-	}
-	return total
-}
-
-// Spent is for how long this process has held targets stopped, all together and in the last minute.
-func Spent() (total, last time.Duration) {
-	stops.mu.Lock()
-	defer stops.mu.Unlock()
-	return stops.total, lately()
-}
-
-// LimitStops bounds for how long this process may hold targets in any minute; before are stops that somebody else made,
-// just now, and that count.
-func LimitStops(most, before time.Duration) {
-	stops.mu.Lock()
-	defer stops.mu.Unlock()
-	stops.most, stops.before = most, stop{time.Now(), before}
 }
 
 // mayStop is for how long a target may be held now, wish at most.
 func mayStop(wish time.Duration) (time.Duration, error) {
-	stops.mu.Lock()
-	defer stops.mu.Unlock()
-	if stops.most == 0 {
+	a := accountsNow()
+	if a == nil {
 		return wish, nil
 	}
-	total := lately()
-	if time.Since(stops.before.at) <= time.Minute {
-		total += stops.before.took
+	granted, err := a.May(wish)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", err, attach.ErrPermission)
 	}
-	if total >= stops.most {
-		return 0, fmt.Errorf("processes were held for %v in the last minute, and %v is the most here (ri serve "+
-			"--stop-budget): wait, or look with --view live: %w", total.Round(time.Microsecond), stops.most,
-			attach.ErrPermission)
-	}
-	return min(wish, stops.most-total), nil
+	return min(wish, granted), nil
 }

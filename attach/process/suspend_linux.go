@@ -88,6 +88,11 @@ func (l *holdList) suspend(stand func()) {
 	l.paused = nil
 }
 
+var held atomic.Bool
+
+// Held tells whether this program has held a process, or has tried to.
+func Held() bool { return held.Load() }
+
 // Suspend lets all targets go and then stops this process, as SIGSTOP does. It returns when the process goes on
 // (SIGCONT). Views that held a target end with attach.ErrSuspended; a copy that was being made is begun anew.
 func Suspend() {

@@ -4,6 +4,7 @@ package process
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -45,8 +46,15 @@ func shareNames(p *Process) (names []string) {
 		return nil
 	}
 	prefix := sharePrefix(p)
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
+	for { // a host may have tens of thousands of sockets
+		at := bytes.Index(data, []byte(prefix))
+		if at < 0 {
+			break
+		}
+		from := bytes.LastIndexByte(data[:at], '\n') + 1
+		text, rest, _ := bytes.Cut(data[from:], []byte("\n"))
+		data = rest
+		fields := strings.Fields(string(text))
 		if len(fields) == 8 && strings.HasPrefix(fields[7], prefix) && len(names) < mostShares {
 			names = append(names, fields[7])
 		}

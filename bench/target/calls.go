@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -48,21 +49,34 @@ func framed(o *order, id int64, name string) (int64, error) {
 //go:noinline
 func frameless(id int64) int64 { return id + int64(answer) }
 
+// told gives nothing back.
+//
+//go:noinline
+func told(o *order, id int64, name string) { heard.Add(frameless(id) + o.id) }
+
+var heard atomic.Int64
+
 // ask does what a line asks for, and gives the answer:
 //
-//	framed N, frameless N    so many calls, in bursts; the CPU that they cost this thread and how long they took, in ns
+//	framed N, frameless N, told N
+//	                         so many calls, in bursts; the CPU that they cost this thread and how long they took, in ns
 //	paced N                  a thousand calls of framed a millisecond, for N seconds; what CPU they cost beyond the
 //	                         median, and their number
+//	data N SIZE              so many writes of so many bytes, and reads of them; CPU and time likewise
 //	anything else            the longest gap since the last line
 func ask(line string, beat *heartbeat) string {
 	var what string
-	var n int
-	fmt.Sscan(line, &what, &n)
+	var n, size int
+	fmt.Sscan(line, &what, &n, &size)
 	switch what {
 	case "framed":
 		return bursts(n, func(i int64) { framed(anOrder, i, anOrder.name) })
 	case "frameless":
 		return bursts(n, func(i int64) { frameless(i) })
+	case "told":
+		return bursts(n, func(i int64) { told(anOrder, i, anOrder.name) })
+	case "data":
+		return dataCalls(size, n)
 	case "paced":
 		return paced(time.Duration(n) * time.Second)
 	}

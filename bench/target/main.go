@@ -66,7 +66,15 @@ func main() {
 	many := flag.Int("series", 0, "time series, of some 18 objects each")
 	threads := flag.Int("threads", 0, "operating system threads, about")
 	flag.IntVar(&answer, "answer", 42, "value of main.answer")
+	web := flag.Bool("http", false, "answer requests, and nothing else")
 	flag.Parse()
+	if *web {
+		if err := serveHTTP(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 
 	runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	first, shuffled, short = makeList(*list, false), makeList(*list, true), makeList(min(*list, shortLength), false)

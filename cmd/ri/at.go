@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"ri/files"
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/outside"
 	"ri/serve/client"
 	"ri/serve/method"
 	"ri/serve/pki"
@@ -44,11 +46,23 @@ var errHere = errors.New("here")
 // elsewhere takes a command line apart that is for an agent; nil: it is to be done here. So is what is misspelt: what
 // is to be said of that is said without an agent.
 func elsewhere(args []string) (asked *request.Request, at string) {
+	asked, at, err := takeApart(args)
+	if err != nil || at == "" {
+		return nil, ""
+	}
+	return asked, at
+}
+
+// takeApart is a command line of ri, and the agent that it is for. errHere: it is done where it is typed.
+func takeApart(args []string) (asked *request.Request, at string, err error) {
 	root := newRoot().Command
 	at = os.Getenv(atVariable)
 	cmd, rest, err := root.Find(negativesLast(root, args))
-	if err != nil || cmd.DisableFlagParsing {
-		return nil, ""
+	if err != nil {
+		return nil, "", err
+	}
+	if cmd.DisableFlagParsing || !cmd.Runnable() {
+		return nil, "", errHere
 	}
 	cmd.InitDefaultHelpFlag()
 	cmd.InheritedFlags() // merges them
@@ -64,18 +78,38 @@ func elsewhere(args []string) (asked *request.Request, at string) {
 			return errHere
 		}
 		names = append(names, f.Name)
-		asked.Flags = append(asked.Flags, request.Flag{Name: f.Name, Value: value})
+		given := request.Flag{Name: f.Name, Value: value}
+		if request.IsLines(asked.Command, f.Name) {
+			words, err := commands.RiLine(value)
+			if err != nil {
+				return err
+			}
+			if err := checkLine(words); err != nil {
+				return err
+			}
+			one, _, err := takeApart(words)
+			if err != nil {
+				return err
+			}
+			given.Value, asked.Commands = "", append(asked.Commands, *one)
+		}
+		asked.Flags = append(asked.Flags, given)
 		return flags.Set(f.Name, value)
 	})
-	if err != nil || cmd.ValidateArgs(flags.Args()) != nil ||
-		request.Here(strings.Join(asked.Command, " "), names) || at == "" {
-		return nil, ""
+	if err == nil {
+		err = cmd.ValidateArgs(flags.Args())
+	}
+	if err == nil && request.Here(strings.Join(asked.Command, " "), names) {
+		err = errHere
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	asked.Args = flags.Args()
 	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
 		asked.Args, asked.After, asked.Dashed = asked.Args[:dash:dash], asked.Args[dash:], true
 	}
-	return asked, at
+	return asked, at, nil
 }
 
 // ask has an agent do a command, and gives what ri exits with.
@@ -129,6 +163,14 @@ func askAgent(asked *request.Request, at string) (int, error) {
 	if terminals.In || terminals.Out || terminals.Err {
 		asked.Terminal = &terminals
 	}
+	if asked.Listens() {
+		streams.Listener, err = commands.ListenForDlv(asked.ListensAt(), func(text string) { fmt.Fprintln(stderr, text) })
+		if err != nil {
+			return 0, err
+		}
+		defer streams.Listener.Close()
+		asked.ListenAt(streams.Listener.Addr().String())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	c, err := dialAgent(ctx, place, func(text string) { fmt.Fprintln(stderr, text) })
 	if ctx.Err() != nil {
@@ -168,6 +210,27 @@ func ownIdentity(path string) (*pki.Identity, error) {
 		}
 	}
 	return pki.Load(path, "")
+}
+
+// site is how TLS is spoken to databases: as who one is, or as a file says.
+func site(file, revoked string) outside.Site {
+	return func(host string) (*tls.Config, error) {
+		var own *pki.Identity
+		var err error
+		if file == "" {
+			own, err = ownIdentity("")
+		} else {
+			own, err = pki.Load(file, revoked)
+		}
+		if err == nil && own == nil {
+			err = errors.New("TLS needs a certificate that says who you are: RI_TLS or ~/.config/ri/tls.pem (ri pki issue " +
+				"makes it), or an agent's (ri serve --tls)")
+		}
+		if err != nil {
+			return nil, err
+		}
+		return own.Config(pki.IsAgent, host), nil
+	}
 }
 
 // workerFailed is what a worker exits with that could not become what it was to be.

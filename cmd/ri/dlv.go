@@ -5,6 +5,7 @@ import (
 
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 func newDlv(o *options) *cobra.Command {
@@ -19,7 +20,8 @@ line.
 
 With --headless, Delve's API and DAP are served on the copy, so that dlv connect, VS Code or nvim-dap can look at it
 (request: attach, mode: remote). Only clients of the user that ri runs as are let in, from this machine. Any number may
-come and go; Ctrl-C, or a client that ends the debugger, ends it.
+come and go; Ctrl-C, or a client that ends the debugger, ends it. With --at, they come here, and the copy is at the
+agent.
 
 The copy lies in memory, or in FOLDER with --spool, in a file without a name that goes when ri ends.`,
 		Example: `  ri dlv -p 4711
@@ -31,6 +33,10 @@ The copy lies in memory, or in FOLDER with --spool, in a file without a name tha
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.json || o.ndjson || o.out != "" {
 				return rows.Usagef("Delve prints for people: --json, --ndjson and -o go with ri's own commands")
+			}
+			var err error
+			if opt.Listener, err = worker.Listener(); err != nil {
+				return err
 			}
 			return commands.Dlv(cmd.Context(), o.remarks(), o.target, o.look, opt)
 		},

@@ -5,6 +5,7 @@ import (
 
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 func newDoctor(o *options) *cobra.Command {
@@ -24,7 +25,7 @@ as the copy takes. ri ends with 3 if they differ, with 5 if not all could be com
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.withOutput(func(out *rows.Output) error {
-				return commands.Doctor(cmd.Context(), out, o.target, verify, o.look)
+				return commands.Doctor(cmd.Context(), out, o.target, verify, o.look, worker.Asker())
 			})
 		},
 	}

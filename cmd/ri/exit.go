@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"ri/attach"
+	"ri/attach/process"
 	"ri/change"
 	"ri/instruments/rows"
 	"ri/symbols"
@@ -65,4 +66,9 @@ func exitCode(err error) int {
 // signalError is the cause of a run that a signal ended.
 type signalError struct{ syscall.Signal }
 
-func (s signalError) Error() string { return fmt.Sprintf("%v; the target runs", s.Signal) }
+func (s signalError) Error() string {
+	if !process.Held() {
+		return s.Signal.String()
+	}
+	return fmt.Sprintf("%v; the target runs", s.Signal)
+}

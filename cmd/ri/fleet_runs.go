@@ -66,17 +66,21 @@ func newFleetRerun(o *fleetOptions) *cobra.Command {
 }
 
 func newFleetSimulate(o *fleetOptions) *cobra.Command {
-	s, file := &fleet.Simulation{}, ""
+	s := &commands.Simulate{}
 	cmd := &cobra.Command{
 		Use: "simulate -n N", Short: "be many agents that don't exist, to measure a database", Args: exactly(0, "only flags"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.asker(func(out *rows.Output, a *fleet.Asker) error {
-				return commands.FleetSimulate(cmd.Context(), out, a, s, file)
+				return commands.FleetSimulate(cmd.Context(), out, a, s)
 			})
 		},
 	}
 	cmd.Flags().IntVarP(&s.Count, "count", "n", 1000, "be `N` agents")
 	cmd.Flags().IntVar(&s.Targets, "targets", 1, "each with `N` processes")
-	cmd.Flags().StringVar(&file, "rows", "", "what each process answers, the rows of `FILE`, as ri --ndjson printed them")
+	cmd.Flags().StringVar(&s.File, "rows", "", "what each process answers: the rows of `FILE`, as of ri --ndjson")
+	cmd.Flags().StringVar(&s.PKI, "pki", "", "with certificates of the authority in `FOLDER`, and called over TLS")
+	cmd.Flags().IntSliceVar(&s.PIDs, "real", nil, "the first agents have processes that exist: `PID,...`")
+	cmd.Flags().IntVar(&s.First, "first", 0, "the first is number `N`: others are elsewhere")
+	cmd.Flags().BoolVar(&s.Uncalled, "uncalled", false, "with --pki: they can't be called, and are asked by rows")
 	return cmd
 }

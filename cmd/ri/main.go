@@ -23,11 +23,7 @@ import (
 var stdout, stderr = inert.NewWriter(os.Stdout), inert.NewWriter(os.Stderr)
 
 func main() {
-	code := run()
-	var spent worker.Spent
-	spent.Stopped, spent.Lately = process.Spent()
-	worker.Report(spent)
-	os.Exit(code)
+	os.Exit(run())
 }
 
 func run() int {
@@ -39,7 +35,8 @@ func run() int {
 			return workerFailed(err)
 		}
 		files.Confine(worker.Root())
-		process.LimitStops(worker.OwnLimits().Stops, worker.OwnLimits().Before)
+		stderr.As = files.AsNamed
+		process.AccountTo(worker.Agent{})
 	}
 	if at := atGiven(os.Args[1:]); at {
 		if asked, place := elsewhere(os.Args[1:]); asked != nil {

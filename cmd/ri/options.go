@@ -115,6 +115,8 @@ func (o *options) addLook(f *pflag.FlagSet) {
 
 // addOutside is for commands whose scripts may reach outside of the process.
 func (o *options) addOutside(f *pflag.FlagSet) {
+	given := worker.OwnSite()
+	o.look.Site = site(given.File, given.Revoked)
 	f.StringArrayVar(&o.look.Allow, "allow", worker.Allow(), "let scripts that say so reach `WHAT` outside of the "+
 		"process: http=HOST:PORT, file=FOLDER, ovsdb=METHOD; may be given again")
 }
@@ -222,11 +224,7 @@ func (o *options) run(ctx context.Context, out *rows.Output, p *ri.Plan) error {
 	if err := out.CheckProfiles(p.Recipe.Name, p.Script.ProfileValues()); err != nil {
 		return err
 	}
-	check := o.arrange.Check
-	if p.Traces() {
-		check = o.arrange.CheckPassing
-	}
-	if err := check(recipes.HeaderOf(p.Script).Columns); err != nil {
+	if err := o.arrange.Check(recipes.HeaderOf(p.Script).Columns); err != nil {
 		return err
 	}
 	if o.every != 0 {

@@ -49,9 +49,9 @@ the program.`,
 	f.StringArrayVar(&opt.CopyRaw, "copy-raw", nil, "take `FILE` along as it is")
 	f.BoolVar(&opt.WithKeys, "with-keys", false, "take files along that have private keys, too")
 	f.BoolVar(&opt.NoRandom, "no-random", false, "with --payload: don't keep random bytes, of which keys are made")
-	f.BoolVar(&opt.HTTP2Headers, "http2-headers", false, "keep header blocks of HTTP/2, which can't be redacted")
 	f.DurationVar(&opt.For, "for", 0, "end after `DURATION` (default: with the program, or with Ctrl-C)")
 	f.IntVar(&opt.MiB, "limit", 4096, "end when `N` MiB of bytes are kept; 0: no limit")
+	f.StringVar(&opt.Policy, "policy", "", "rules of which names are secrets', `FILE` (YAML; docs/streams.md)")
 	f.StringVar(&opt.KeyFile, "key-file", "", "the key of the tokens, `FILE`, made if it isn't there")
 	return cmd
 }

@@ -39,7 +39,8 @@ A recording's text is data only. Exit code 3: something differs.`,
 			given := cmd.Flags().Changed
 			calls.Given = given("library") || given("flag")
 			streams.Given = streams.Args != nil
-			for _, name := range []string{"binary", "exec", "pace", "free-time", "free-random", "patience"} {
+			for _, name := range []string{"binary", "exec", "pace", "free-time", "free-random", "patience",
+				"may-differ", "rules", "as-read"} {
 				streams.Given = streams.Given || given(name)
 			}
 			return o.withOutput(func(out *rows.Output) error {
@@ -57,6 +58,11 @@ A recording's text is data only. Exit code 3: something differs.`,
 	f.BoolVar(&streams.FreeRandom, "free-random", false, "of streams: the program has random bytes of its own")
 	f.DurationVar(&streams.Patience, "patience", 0,
 		"of streams: how long a program that does nothing is waited for at most (2s)")
+	f.StringArrayVar(&streams.Rules, "may-differ", nil, "of streams: what outputs may have otherwise: `header=NAME`, "+
+		"json=NAME, pattern=REGEXP; may be given again")
+	f.StringVar(&streams.File, "rules", "", "of streams: a YAML `FILE` with more of that, by peer, too (docs/streams.md)")
+	f.BoolVar(&streams.AsRead, "as-read", false,
+		"of streams: requests that ran at once come as they were read, not as they were answered")
 	cmd.AddCommand(newReplayGenerate(o))
 	return cmd
 }

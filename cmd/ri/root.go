@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,7 +70,8 @@ func newRoot() *rootCommand {
 				return rows.Usage(unknown)
 			}
 		}
-		return rows.Usagef("%w%s (%s --help lists the flags)", err, nearFlags(cmd, err), cmd.CommandPath())
+		return rows.Usagef("%s%s (%s --help lists the flags)", notGo.ReplaceAllString(err.Error(), ""), nearFlags(cmd, err),
+			cmd.CommandPath())
 	})
 	setHelp(root.Command)
 	write := root.HelpFunc()
@@ -82,6 +84,9 @@ func newRoot() *rootCommand {
 	})
 	return root
 }
+
+// notGo is what Go's own package says of a value that is none, before it says why.
+var notGo = regexp.MustCompile(`strconv\.\w+: parsing "(?:[^"\\]|\\.)*": `)
 
 // knownCommand refuses what is no command, and guesses what was meant.
 func knownCommand(cmd *cobra.Command, args []string) error {

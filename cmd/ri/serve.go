@@ -66,6 +66,9 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 			if remote == "" {
 				remote = "punix:" + method.DefaultSocket()
 			}
+			if cmd.Flags().Changed("at") {
+				return rows.Usagef("ri serve is done on the machine of its agent: --at asks one, and neither makes nor ends it")
+			}
 			if agent.Methods, err = method.ParseList(remote); err != nil {
 				return rows.Usage(err)
 			}
@@ -100,6 +103,14 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 				if agent.Identity, err = pki.Load(own, crl); err != nil {
 					return rows.Refused(err)
 				}
+				for path, at := range map[string]*string{own: &agent.Site.File, crl: &agent.Site.Revoked} {
+					if path == "" {
+						continue
+					}
+					if *at, err = filepath.Abs(path); err != nil { // its workers are elsewhere
+						return err
+					}
+				}
 			}
 			if agent.Monitor != 0 && agent.Monitor < leastMonitor || agent.MonitorBudget < 0 {
 				return rows.Usagef("--monitor is %v or more, --monitor-budget 0 or more", leastMonitor)
@@ -128,7 +139,7 @@ ssl:HOST[:PORT] or tcp:HOST[:PORT] the agent calls who asks. The port is 6640 if
 						rows.QuoteName(power), strings.Join(request.PowerNames, ", "))
 				}
 			}
-			if _, err := outside.Parse(request.Outside(agent.Allow)); err != nil {
+			if _, err := outside.Parse(request.Outside(agent.Allow), site(own, crl)); err != nil {
 				return rows.Usage(fmt.Errorf("--allow: %w", err))
 			}
 			if all && agent.Only != nil {

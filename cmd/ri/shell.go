@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ri/instruments/rows"
+	"ri/serve/worker"
 	"ri/shell"
 )
 
@@ -55,5 +56,9 @@ func (o *options) shell(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return shell.Run(cmd.Context(), c, o.target, o.look, func(why error) { os.Exit(exitCode(why)) })
+	var away shell.Away
+	if worker.Root() != "" {
+		away = shell.Away{Save: worker.Save, Load: worker.Load, Turn: worker.Turn}
+	}
+	return shell.Run(cmd.Context(), c, o.target, o.look, away, func(why error) { os.Exit(exitCode(why)) })
 }

@@ -16,7 +16,7 @@ func newTrace(o *options) *cobra.Command {
 	r, w := trace.Request{}, trace.Probe{}
 	budget, stack, places := "", false, false
 	keep, leaves := commands.HitsOptions{}, commands.TraceLeaves{}
-	var show, steps []string
+	var show, steps, by []string
 	cmd := &cobra.Command{
 		Use:   "trace FUNC ... -p PID",
 		Short: "show calls of functions as they pass by",
@@ -44,9 +44,10 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 				w.Show = append(w.Show, trace.ParseShow(list)...)
 			}
 			for _, list := range steps {
-				for _, one := range trace.ParseShow(list) {
-					r.Steps = append(r.Steps, one.Name)
-				}
+				r.Steps = append(r.Steps, trace.ParseList(list)...)
+			}
+			for _, list := range by {
+				r.By = append(r.By, trace.ParseList(list)...)
 			}
 			w.Returns = w.Returns || r.Histogram
 			r.Probes = []trace.Probe{w}
@@ -88,13 +89,14 @@ before they are armed, and held to --budget. docs/tracing.md has what it needs, 
 	f.StringArrayVar(&w.When, "when", nil, "only calls of which `EXPR` is true; may be given again, and all must be")
 	f.StringArrayVar(&w.After, "when-after", nil,
 		"as --when, but decided by ri over what a hit took along: for an `EXPR` that the kernel can't decide")
-	f.StringArrayVar(&show, "show", nil, "show `EXPR,...`, instead of all arguments and results; may be given again")
+	f.StringArrayVar(&show, "show", nil,
+		"show `EXPR,...` or NAME=EXPR, instead of all arguments and results; may be given again")
 	f.StringArrayVar(&steps, "steps", nil,
 		"follow each call until it returns: show `FUNC,...` that its goroutine, and those that it starts, pass")
 	f.BoolVar(&w.Returns, "returns", false, "show calls when they return, with results and duration")
 	f.BoolVar(&stack, "stack", false, "show who calls")
-	f.StringArrayVar(&r.By, "count", nil,
-		"only count calls, by `EXPR`: a number, a bool, x.(type), or func; the table is refreshed each second")
+	f.StringArrayVar(&by, "count", nil,
+		"only count calls, by `EXPR,...`: a number, a bool, a text, x.(type), or func; anew each second")
 	f.BoolVar(&r.Histogram, "hist", false, "count how long calls take, too; by function, or by --count")
 	f.Uint64Var(&r.Limit, "limit", trace.DefaultLimit, "end after `N` hits")
 	f.DurationVar(&r.For, "for", trace.DefaultFor, "end after `DURATION`")

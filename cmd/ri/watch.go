@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"ri/instruments/commands"
 	"ri/instruments/rows"
+	"ri/serve/worker"
 )
 
 func newWatch(o *options) *cobra.Command {
@@ -44,7 +46,7 @@ gone before it could be held; 4 it can't be watched; 130 Ctrl-C ended the watch.
 			if record != "" {
 				opt.OnExit = append([]string{commands.RecordOnExit(record)}, opt.OnExit...)
 			}
-			opt.Run = runSelf
+			opt.Run, opt.Check = runSelf, checkLine
 			return commands.Watch(cmd.Context(), o.remarks(), o.target, opt)
 		},
 	}
@@ -58,8 +60,32 @@ gone before it could be held; 4 it can't be watched; 130 Ctrl-C ended the watch.
 	return cmd
 }
 
+// checkLine refuses what is no command of ri.
+func checkLine(words []string) error {
+	_, at, err := takeApart(words)
+	switch {
+	case errors.Is(err, errHere):
+		return errors.New("it looks at no process")
+	case err == nil && at != os.Getenv(atVariable):
+		return errors.New("it is done where the process is, without --at")
+	}
+	return err
+}
+
 // runSelf runs a command of ri in a process of its own, on the same standard output and error.
 func runSelf(ctx context.Context, words []string) error {
+	if worker.Root() != "" {
+		code, err := worker.Again(ctx, words, [3]*os.File{os.Stdin, stdout.File(), stderr.File()})
+		switch {
+		case err != nil:
+			return err
+		case code == exitFound:
+			return rows.ErrFound
+		case code != exitDone:
+			return fmt.Errorf("exit status %d", code)
+		}
+		return nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -29,6 +29,8 @@ type DlvOptions struct {
 	Headless bool
 	Listen   string // unix:PATH or HOST:PORT
 	Shared   bool   // copy shared memory, too
+	// Listener has whoever comes from elsewhere, who listens there; nil: it is listened here.
+	Listener net.Listener
 }
 
 // DefaultListen is any free port, for this machine only.
@@ -44,10 +46,18 @@ func (o DlvOptions) check(choice looks.TargetChoice) error {
 	return nil
 }
 
-// listen opens the socket on which Delve is served: only on this machine, since a copy holds all that a process has in
-// memory.
-func (o DlvOptions) listen() (net.Listener, error) {
-	address := o.Listen
+// ListenForDlv is where programs come here that Delve is served to elsewhere. warn is told of who is refused.
+func ListenForDlv(address string, warn func(string)) (net.Listener, error) {
+	l, err := listenForDlv(address)
+	if err != nil {
+		return nil, err
+	}
+	return referee.Guard(l, func(format string, args ...any) { warn("note: " + fmt.Sprintf(format, args...)) }), nil
+}
+
+// listenForDlv opens the socket on which Delve is served: only on this machine, since a copy holds all that a process
+// has in memory.
+func listenForDlv(address string) (net.Listener, error) {
 	if address == "" {
 		address = DefaultListen
 	}
@@ -100,12 +110,14 @@ func Dlv(ctx context.Context, out *rows.Output, choice looks.TargetChoice, look 
 	if err := opt.check(choice); err != nil {
 		return err
 	}
-	var listener net.Listener
-	if opt.Headless {
+	listener := opt.Listener
+	if opt.Headless && listener == nil {
 		var err error
-		if listener, err = opt.listen(); err != nil {
+		if listener, err = listenForDlv(opt.Listen); err != nil {
 			return err
 		}
+	}
+	if listener != nil {
 		defer listener.Close()
 	}
 	target, err := choice.Open()

@@ -25,10 +25,15 @@ type check struct {
 }
 
 // Doctor writes what ri can do here and what is missing; with a target, on that process, and if it is to compare,
-// whether Delve reads there what ri reads. It ends with ErrRefused if ri can't look at processes, or not at that one;
-// with ErrFound if the two differ.
-func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, compare bool, how looks.Options) error {
+// whether Delve reads there what ri reads. asker is who asks from afar, and what they may, "" where it is typed. It
+// ends with ErrRefused if ri can't look at processes, or not at that one; with ErrFound if the two differ.
+func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, compare bool, how looks.Options,
+	asker string) error {
 	checks := machineChecks(process.Capabilities())
+	canLook := checks[1].state == "ok" || checks[2].state == "ok"
+	if asker != "" {
+		checks = slices.Insert(checks, 0, check{"role", "info", asker})
+	}
 	var failed error
 	if choice.Given() {
 		var more []check
@@ -40,7 +45,7 @@ func Doctor(ctx context.Context, out *rows.Output, choice looks.TargetChoice, co
 		}
 	} else if compare {
 		return rows.Usagef("--verify compares on a process: ri doctor --verify -p PID")
-	} else if checks[1].state != "ok" && checks[2].state != "ok" {
+	} else if !canLook {
 		failed = rows.Refused(errors.New("ri can't look at processes here; the lines above say what is missing"))
 	}
 	var list []rows.Row

@@ -11,13 +11,11 @@ import (
 	"strings"
 
 	"ri/attach/proc"
-	"ri/files"
 	"ri/fleet"
 	"ri/instruments/rows"
 	"ri/serve"
 	"ri/serve/method"
 	"ri/serve/pki"
-	"ri/serve/request"
 )
 
 // FleetChoice is how a command of a fleet finds it.
@@ -119,8 +117,7 @@ func newScan(only []string) func() ([]fleet.Target, error) {
 			if p.Executable == own || len(only) > 0 && only[0] != strconv.Itoa(p.PID) {
 				continue
 			}
-			t := fleet.Target{PID: p.PID, Start: p.StartTime, Name: p.Name, Module: p.Module, Version: p.ModuleVersion,
-				Go: p.GoVersion, User: p.User, Symbols: p.HasSymbols}
+			t := targetOf(p)
 			who := life{p.PID, p.StartTime}
 			if id, ok := containers[who]; ok {
 				t.Container = id
@@ -135,6 +132,11 @@ func newScan(only []string) func() ([]fleet.Target, error) {
 		containers = here
 		return out, nil
 	}
+}
+
+func targetOf(p proc.GoProcess) fleet.Target {
+	return fleet.Target{PID: p.PID, Start: p.StartTime, Name: p.Name, Module: p.Module, Version: p.ModuleVersion,
+		Go: p.GoVersion, User: p.User, Symbols: p.HasSymbols}
 }
 
 // FleetSchema prints the schema of the database, for ovsdb-tool.
@@ -239,18 +241,4 @@ func FleetCancel(ctx context.Context, out *rows.Output, a *fleet.Asker, id strin
 	}
 	out.Log("run " + whole + " has ended")
 	return out.Commit()
-}
-
-// FleetSimulate is many agents that don't exist.
-func FleetSimulate(ctx context.Context, out *rows.Output, a *fleet.Asker, s *fleet.Simulation, file string) error {
-	s.Database, s.Version, s.Say = a.Database, a.Version, out.Log
-	s.Rows = []byte(`{"answer":"simulated"}` + "\n")
-	if file != "" {
-		text, err := files.Read(file, request.Piece)
-		if err != nil {
-			return rows.Usage(err)
-		}
-		s.Rows = text
-	}
-	return rows.Refused(s.Run(ctx))
 }

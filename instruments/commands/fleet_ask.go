@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -81,6 +82,9 @@ func FleetAsk(ctx context.Context, out *rows.Output, a *fleet.Asker, q *fleet.Qu
 	arrange := out.Arrange
 	if out.Format == rows.NDJSON && len(arrange.Sort)+len(arrange.Group) == 0 && arrange.Limit == 0 {
 		g.stream = out.NewStream(all)
+	}
+	if os.Getenv("GOGC") == "" { // thousands of hosts are read at once, and then what they answer passes through
+		defer debug.SetGCPercent(debug.SetGCPercent(askGCPercent))
 	}
 	report, err := a.Ask(ctx, q, g.take)
 	if report == nil {
@@ -233,6 +237,8 @@ func (g *gathered) show(report *fleet.Report) error {
 	return g.out.Commit()
 }
 
+const askGCPercent = 300
+
 // mostReasons is how many reasons are told of why targets didn't answer; JSON has all.
 const mostReasons = 20
 
@@ -248,7 +254,7 @@ func (g *gathered) explain(report *fleet.Report) {
 		if o.State == fleet.Answered || told && o.State != fleet.NotAsked {
 			continue
 		}
-		reason := o.State + ": " + o.Why
+		reason := o.Reason()
 		if count[reason]++; count[reason] == 1 {
 			reasons = append(reasons, reason)
 			example[reason] = o
@@ -264,6 +270,6 @@ func (g *gathered) explain(report *fleet.Report) {
 		if n := count[reason] - 1; n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
 		}
-		fmt.Fprintln(g.out.Stderr, inert.Line(fmt.Sprintf("%s %s%s %s", o.Host, o.Target, more, reason)))
+		fmt.Fprintln(g.out.Stderr, inert.Line(fmt.Sprintf("%s %s%s %s: %s", o.Host, o.Target, more, o.State, o.Why)))
 	}
 }

@@ -263,6 +263,9 @@ func FleetTraceCreate(ctx context.Context, out *rows.Output, s flow.Requests, r 
 		return err
 	}
 	out.Log("created, and not enabled: ri fleet trace enable " + t.ID)
+	if t.Unchecked != "" {
+		out.Log("whether its expressions fit the programs isn't known yet: " + t.Unchecked)
+	}
 	if out.Format != rows.Table {
 		return out.WriteOne(rows.Of("id", t.ID))
 	}

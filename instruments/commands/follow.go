@@ -14,7 +14,8 @@ import (
 func Follow(ctx context.Context, out *rows.Output, p *looks.Plan,
 	stream func(context.Context, *looks.Plan, rows.Sink) (*rows.Result, error)) error {
 	p.Until = ctx.Done()
-	w := &following{Output: out, stream: out.NewStream(p.Script.Header.Columns)}
+	w := &following{Output: out, stream: out.NewStream(p.Script.Header.Columns),
+		held: out.Format == rows.JSON || out.Arrange.Whole()}
 	ticker := time.NewTicker(traceFlush)
 	defer ticker.Stop()
 	done := make(chan struct{})
@@ -35,7 +36,7 @@ func Follow(ctx context.Context, out *rows.Output, p *looks.Plan,
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if res.Passed = true; out.Format == rows.JSON {
+	if res.Passed = true; w.held {
 		res.Rows, res.Printed = w.rows, w.printed
 		return out.Conclude(res)
 	}
@@ -45,14 +46,16 @@ func Follow(ctx context.Context, out *rows.Output, p *looks.Plan,
 	return out.Conclude(res)
 }
 
-// following is the Sink of an instrument that traces: its rows are written at once, all else when it has ended.
+// following is the Sink of an instrument that traces: its rows are written at once, unless they are to be arranged; all
+// else when it has ended.
 type following struct {
 	*rows.Output
 	mu     sync.Mutex
 	stream *rows.Stream
 	failed error
 
-	rows    []rows.Row // of JSON
+	held    bool // until it has ended: as one document, or to be sorted
+	rows    []rows.Row
 	printed []rows.PrintedLine
 }
 
@@ -67,10 +70,10 @@ func (w *following) flush() {
 func (w *following) Emit(row rows.Row) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.Format == rows.JSON && w.stream.Wants(row) {
+	if w.held && w.stream.Wants(row) {
 		w.rows = append(w.rows, row)
 	}
-	if w.Format == rows.JSON {
+	if w.held {
 		return nil
 	}
 	if w.failed != nil {
@@ -86,7 +89,7 @@ func (w *following) Sample(rows.Sample) error { return nil }
 func (w *following) Sampled(time.Duration)    {}
 
 func (w *following) Print(text string) {
-	if w.Format == rows.JSON {
+	if w.held {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.printed = append(w.printed, rows.PrintedLine{Row: len(w.rows), Text: text})

@@ -68,13 +68,8 @@ func (o RecordOptions) check(choice looks.TargetChoice) error {
 func (o RecordOptions) redaction() (opt record.Options, err error) {
 	opt.Policy = &redact.Policy{}
 	if o.Policy != "" {
-		file, err := files.Open(o.Policy)
-		if err != nil {
-			return opt, rows.Usage(fmt.Errorf("--policy: %w", err))
-		}
-		defer file.Close()
-		if opt.Policy, err = redact.ReadPolicy(file, o.Policy); err != nil {
-			return opt, rows.Usage(err)
+		if opt.Policy, err = policyOf(o.Policy); err != nil {
+			return opt, err
 		}
 	}
 	opt.Policy.DenyNumbers = opt.Policy.DenyNumbers || o.DenyNumbers
@@ -88,6 +83,20 @@ func (o RecordOptions) redaction() (opt record.Options, err error) {
 	opt.KeyKept = true
 	opt.Key, err = keyOf(o.KeyFile, opt.Key)
 	return opt, err
+}
+
+// policyOf reads the rules of a file.
+func policyOf(path string) (*redact.Policy, error) {
+	file, err := files.Open(path)
+	if err != nil {
+		return nil, rows.Usage(fmt.Errorf("--policy: %w", err))
+	}
+	defer file.Close()
+	p, err := redact.ReadPolicy(file, path)
+	if err != nil {
+		return nil, rows.Usage(err)
+	}
+	return p, nil
 }
 
 // keyOf reads the key of a file, or puts a new one there.

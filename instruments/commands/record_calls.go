@@ -107,7 +107,7 @@ func RecordCalls(ctx context.Context, out *rows.Output, choice looks.TargetChoic
 	if err != nil {
 		return err
 	}
-	if err := reportCalls(out, o.File, end, sum); err != nil {
+	if err := reportCalls(out, o.File, end, sum, child != nil); err != nil {
 		return err
 	}
 	if ended != nil {
@@ -135,9 +135,17 @@ func sayBoundary(out *rows.Output, b calls.Boundary) {
 	}
 }
 
-func reportCalls(out *rows.Output, path string, end *calls.End, sum *trace.Summary) error {
+func reportCalls(out *rows.Output, path string, end *calls.End, sum *trace.Summary, fromStart bool) error {
 	for _, line := range sum.Text()[1:] {
 		out.Log(line)
+	}
+	if end.Short > 0 {
+		out.Log(fmt.Sprintf("%d times something didn't fit into what a call takes along: --elems 4 leaves room for what "+
+			"lies deeper, --bytes, --text and --elems are the limits", end.Short))
+	}
+	if !fromStart {
+		out.Log("what receivers held when it began is there as far as their first call took it along, what the library's " +
+			"goroutines did then isn't: where a replay lacks that, record from the start (-- COMMAND instead of -p)")
 	}
 	if out.Format != rows.Table {
 		byFunction := rows.Row{}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +33,8 @@ type StreamsOptions struct {
 	Copy, CopyRaw []string // files that are taken along: with tokens, as they are
 	WithKeys      bool     // also files with private keys
 	KeyFile       string
-	NoRandom      bool // random bytes aren't kept, which are otherwise with Payload
-	HTTP2Headers  bool // header blocks of HTTP/2 are kept as they are
+	Policy        string // a file of rules
+	NoRandom      bool   // random bytes aren't kept, which are otherwise with Payload
 	For           time.Duration
 	MiB           int // of bytes that are kept at most; 0: no limit
 }
@@ -84,11 +86,41 @@ func RecordStreams(ctx context.Context, out *rows.Output, choice looks.TargetCho
 	}
 	defer s.Close()
 	r := &streamRecording{out: out, o: o, session: s, child: child, pid: s.Target.PID(), scrub: scrub.New(key)}
-	r.scrub.KeepHeaders = o.HTTP2Headers
+	if err := r.policy(); err != nil {
+		return err
+	}
 	if err := newFile(o.File, func(file *os.File) error { return r.record(ctx, file) }); err != nil {
 		return err
 	}
 	return r.report()
+}
+
+// policy has the rules of a file say which names are secrets'. What is replaced stays as long, so a token is what
+// token, mask and drop give.
+func (r *streamRecording) policy() error {
+	if r.o.Policy == "" {
+		return nil
+	}
+	p, err := policyOf(r.o.Policy)
+	if err != nil {
+		return err
+	}
+	names := 0
+	for _, rule := range p.Rules {
+		if rule == (redact.Rule{Action: rule.Action, Field: rule.Field}) {
+			names++
+		}
+	}
+	if names < len(p.Rules) {
+		r.out.Log(fmt.Sprintf("note: of %s %d say nothing here: of streams only names of fields are known",
+			rows.Plural(int64(len(p.Rules)), "rule"), len(p.Rules)-names))
+	}
+	r.header.Asked.Policy = rows.Plural(int64(names), "rule")
+	r.scrub.Named = func(name string) (secret, known bool) {
+		action, known := p.Named(name)
+		return action != redact.Keep, known
+	}
+	return nil
 }
 
 // streamRecording is a recording that is being made.
@@ -129,6 +161,11 @@ func (r *streamRecording) record(ctx context.Context, file *os.File) error {
 			if err := r.along(path, list.raw); err != nil {
 				return err
 			}
+		}
+	}
+	if r.o.Payload {
+		if err := r.lookups(); err != nil {
+			return rows.Refused(err)
 		}
 	}
 	f, err := format.NewStream(file, r.header)
@@ -226,7 +263,7 @@ func (r *streamRecording) describe() error {
 	h := &r.header
 	h.Kind, h.Ri, h.Begun = streams.HeaderKind, OwnVersion(), time.Now().UTC()
 	h.Asked = streams.Asked{FromBirth: r.child != nil, Payload: r.o.Payload, Sent: r.o.Sent, Listen: r.o.Listen,
-		To: r.o.To, Random: r.o.Payload && !r.o.NoRandom}
+		To: r.o.To, Random: r.o.Payload && !r.o.NoRandom, Policy: h.Asked.Policy}
 	read := func(name string) ([]string, error) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", r.pid, name))
 		if err != nil {
@@ -252,6 +289,11 @@ func (r *streamRecording) describe() error {
 	}
 	if p.ExeSHA256, err = digestOf(fmt.Sprintf("/proc/%d/exe", r.pid)); err != nil {
 		return fmt.Errorf("pid %d: its executable: %w", r.pid, rows.UnwrapPath(err))
+	}
+	if r.child != nil && h.Asked.Random {
+		if p.Boot, err = r.child.boot(); err != nil {
+			return fmt.Errorf("pid %d: its AT_RANDOM: %w", r.pid, rows.UnwrapPath(err))
+		}
 	}
 	if host, err := os.Hostname(); err == nil {
 		p.Host = string(redactedHost(r.scrub, host))
@@ -309,13 +351,42 @@ func (r *streamRecording) along(path string, raw bool) error {
 	if scrub.PrivateKey(content) && !r.o.WithKeys {
 		return refuse(errors.New("it has a private key, and such a file is taken along with --with-keys only"))
 	}
+	r.take(abs, content, info, raw)
+	return nil
+}
+
+// lookups takes along what says how names are looked up: a program asks its name server for other names if it finds
+// other files.
+func (r *streamRecording) lookups() error {
+	for _, path := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"} {
+		if slices.ContainsFunc(r.files, func(f fileAlong) bool { return f.Path == path }) {
+			continue
+		}
+		theirs := fmt.Sprintf("/proc/%d/root%s", r.pid, path)
+		info, err := os.Stat(theirs)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() > streams.MaxData) {
+			continue
+		}
+		var content []byte
+		if err == nil {
+			content, err = os.ReadFile(theirs)
+		}
+		if err != nil {
+			return fmt.Errorf("pid %d: its %s: %w", r.pid, path, rows.UnwrapPath(err))
+		}
+		r.take(path, content, info, false)
+	}
+	return nil
+}
+
+// take has a file be in the recording.
+func (r *streamRecording) take(path string, content []byte, info fs.FileInfo, raw bool) {
 	if !raw {
 		r.scrub.Bytes(content)
 	}
-	r.files = append(r.files, fileAlong{streams.File{Path: abs, Mode: uint32(info.Mode().Perm()),
+	r.files = append(r.files, fileAlong{streams.File{Path: path, Mode: uint32(info.Mode().Perm()),
 		Size: int64(len(content)), SHA256: fmt.Sprintf("%x", sha256.Sum256(content)), Raw: raw}, content})
 	r.header.Process.Files = append(r.header.Process.Files, r.files[len(r.files)-1].File)
-	return nil
 }
 
 // finish fills in what is known at the end.

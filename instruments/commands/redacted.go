@@ -80,7 +80,7 @@ func forViewers(p *looks.Plan) error {
 		return rows.Refused(fmt.Errorf("recipe %s traces, which needs the role author", p.Recipe.Name))
 	}
 	for _, param := range recipes.HeaderOf(p.Script).Params {
-		if param.Type != lang.ParamExpr && param.Type != lang.ParamGoType {
+		if param.Type != lang.ParamExpr && param.Type != lang.ParamHit && param.Type != lang.ParamGoType {
 			continue
 		}
 		given := fmt.Sprint(p.Params[param.Name])

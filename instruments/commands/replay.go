@@ -44,6 +44,9 @@ func Replay(ctx context.Context, out *rows.Output, recording string, o CallsRepl
 	if s.Pace < 0 {
 		return rows.Usagef("--pace is 0 (without delay) or more: 1 is the recording's own")
 	}
+	if s.MayDiffer, err = s.rules(); err != nil {
+		return rows.Usage(err)
+	}
 	if file := recordedStreams(recording); file != nil {
 		defer file.Close()
 		if o.Given {
@@ -53,7 +56,7 @@ func Replay(ctx context.Context, out *rows.Output, recording string, o CallsRepl
 	}
 	if s.Given {
 		return rows.Usagef("%s is no recording of streams, which --binary, --pace, --exec, --free-time, --free-random, "+
-			"--patience and arguments are for", recording)
+			"--patience, --may-differ, --rules, --as-read and arguments are for", recording)
 	}
 	return replayCalls(ctx, out, recording, o.Library, o.Flags)
 }

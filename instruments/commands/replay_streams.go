@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"gopkg.in/yaml.v3"
 
 	"ri/files"
 	"ri/inert"
@@ -20,8 +23,45 @@ import (
 // StreamsReplay says how a recording of streams is replayed.
 type StreamsReplay struct {
 	player.Options
-	Exec  string // a command line, in a shell's quoting
-	Given bool   // somebody said one of these
+	Exec  string   // a command line, in a shell's quoting
+	Rules []string // of what may differ
+	File  string   // with such rules, in YAML
+	Given bool     // somebody said one of these
+}
+
+// mostRules bounds a file of rules, in bytes.
+const mostRules = 1 << 20
+
+// rules are those that were given one by one, and those of the file.
+func (s *StreamsReplay) rules() (all []player.Rule, err error) {
+	for _, text := range s.Rules {
+		rule, err := player.ParseRule(text)
+		if err != nil {
+			return nil, fmt.Errorf("--may-differ: %w", err)
+		}
+		all = append(all, rule)
+	}
+	if s.File == "" {
+		return all, nil
+	}
+	text, err := files.Read(s.File, mostRules)
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	var file struct {
+		MayDiffer []player.Rule `yaml:"may-differ"`
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&file); err != nil {
+		return nil, fmt.Errorf("--rules %s: %w", s.File, err)
+	}
+	for n, rule := range file.MayDiffer {
+		if err := rule.Check(); err != nil {
+			return nil, fmt.Errorf("--rules %s: rule %d: %w", s.File, n+1, err)
+		}
+	}
+	return append(all, file.MayDiffer...), nil
 }
 
 // recordedStreams opens a recording of streams; nil where the file is something else, which others say.
@@ -103,15 +143,22 @@ func replayStreams(ctx context.Context, out *rows.Output, file *os.File, path st
 func replayText(path string, r *player.Report) string {
 	var b strings.Builder
 	verdict := "the program does what was recorded"
-	if !r.Same() {
+	switch {
+	case r.Reordered():
+		verdict = "the program does what was recorded, and writes it in another order"
+	case !r.Same():
 		verdict = "the program does something else"
 	}
 	fmt.Fprintf(&b, "%s: %s\n", path, verdict)
 	fmt.Fprintf(&b, "outputs: %s equal", rows.Thousands(int64(r.Equal)))
+	if len(r.Passed) > 0 {
+		fmt.Fprintf(&b, " (%s of them but for what may differ)", rows.Thousands(int64(r.ByRule)))
+	}
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{r.Unknown, "not known to the recording"}, {r.Differing, "differing"}, {r.Missing, "missing"},
+	}{{r.Moved, "equal but before others of their connection"}, {r.Unknown, "not known to the recording"},
+		{r.Differing, "differing"}, {r.Missing, "missing"},
 		{r.UnmatchedCount, "sent to peers and not in the recording"}, {r.Short, "short when nothing moved any more"}} {
 		if c.n > 0 {
 			fmt.Fprintf(&b, ", %s %s", rows.Thousands(int64(c.n)), c.what)
@@ -132,6 +179,10 @@ func replayText(path string, r *player.Report) string {
 		fmt.Fprintf(&b, ", recorded was %d", *r.RecordedExit)
 	}
 	b.WriteByte('\n')
+	for _, passed := range r.Passed {
+		fmt.Fprintf(&b, "may differ, and did in %s: %s\n", rows.Plural(int64(passed.Outputs), "output"),
+			inert.Text(passed.Rule))
+	}
 	for _, d := range r.Differences {
 		what := fmt.Sprintf("differs at byte %d of %d", d.Offset, d.Size)
 		if d.Missing {
@@ -146,6 +197,9 @@ func replayText(path string, r *player.Report) string {
 	}
 	for _, u := range r.Unmatched {
 		fmt.Fprintf(&b, "sent to %s, and not in the recording", u.Peer)
+		if u.Question != "" {
+			fmt.Fprintf(&b, ": a question for %s", inert.Text(u.Question))
+		}
 		if u.Event != 0 {
 			fmt.Fprintf(&b, "; event %d, which was next, differs at byte %d", u.Event, u.Offset)
 		}
@@ -173,8 +227,13 @@ func replayRow(path string, r *player.Report) rows.Row {
 	}
 	unmatched := []any{}
 	for _, u := range r.Unmatched {
-		unmatched = append(unmatched, rows.Of("peer", u.Peer, "event", int64(u.Event), "offset", int64(u.Offset),
+		unmatched = append(unmatched, rows.Of("peer", u.Peer, "question", u.Question,
+			"event", int64(u.Event), "offset", int64(u.Offset),
 			"recorded", string(u.Recorded), "replayed", string(u.Replayed)))
+	}
+	passed := []any{}
+	for _, one := range r.Passed {
+		passed = append(passed, rows.Of("rule", one.Rule, "outputs", int64(one.Outputs)))
 	}
 	notes := []any{}
 	for _, n := range r.Notes {
@@ -185,9 +244,10 @@ func replayRow(path string, r *player.Report) rows.Row {
 		recordedExit = int64(*r.RecordedExit)
 	}
 	return rows.Of("file", path, "same", r.Same(), "events", int64(r.Events), "played", int64(r.Played),
-		"equal", int64(r.Equal), "unknown", int64(r.Unknown), "differing", int64(r.Differing),
+		"equal", int64(r.Equal), "by_rule", int64(r.ByRule), "moved", int64(r.Moved),
+		"unknown", int64(r.Unknown), "differing", int64(r.Differing),
 		"missing", int64(r.Missing), "short", int64(r.Short), "extra_bytes", r.Extra,
 		"unmatched", int64(r.UnmatchedCount), "took_ms", float64(r.Took)/float64(time.Millisecond),
 		"recorded_ms", float64(r.Recorded)/float64(time.Millisecond), "exit", int64(r.Exit), "recorded_exit", recordedExit,
-		"ended_early", r.Ended, "differences", list, "unmatched_list", unmatched, "notes", notes)
+		"ended_early", r.Ended, "differences", list, "unmatched_list", unmatched, "rules", passed, "notes", notes)
 }

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -58,6 +59,30 @@ func startHere(cmd *exec.Cmd) error {
 		return errno
 	}
 	return nil
+}
+
+// boot is what the runtime's own randomness begins with: the 16 bytes that AT_RANDOM of the auxiliary vector leads to
+// (getauxval(3)), while it stands before its first instruction.
+func (s *started) boot() ([]byte, error) {
+	const atRandom = 25 // include/uapi/linux/auxvec.h
+	vector, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.pid))
+	if err != nil {
+		return nil, err
+	}
+	for ; len(vector) >= 16; vector = vector[16:] {
+		if binary.NativeEndian.Uint64(vector) != atRandom {
+			continue
+		}
+		memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.pid))
+		if err != nil {
+			return nil, err
+		}
+		defer memory.Close()
+		b := make([]byte, 16)
+		_, err = memory.ReadAt(b, int64(binary.NativeEndian.Uint64(vector[8:])))
+		return b, err
+	}
+	return nil, nil
 }
 
 // run lets it run. It may be called of nothing.

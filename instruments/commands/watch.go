@@ -22,6 +22,8 @@ type WatchOptions struct {
 	MaxHold time.Duration // the longest that it is held for them
 	// Run runs a command of ri, given without the word ri. Its error is ErrFound where that found something.
 	Run func(ctx context.Context, words []string) error
+	// Check refuses what is no command of ri, given as to Run: at the death it would be too late.
+	Check func(words []string) error
 }
 
 // DefaultOnExit is what is run where nothing is said.
@@ -49,25 +51,36 @@ func (o *WatchOptions) check(choice looks.TargetChoice) ([]command, error) {
 	}
 	var list []command
 	for _, text := range o.OnExit {
-		words, err := shellquote.Split(text)
+		words, err := RiLine(text)
 		if err != nil {
+			return nil, err
+		}
+		if err := o.Check(words); err != nil {
 			return nil, rows.Usagef("--on-exit %q: %v", text, err)
 		}
-		if len(words) < 2 || words[0] != "ri" {
-			return nil, rows.Usagef("--on-exit %q: give a command of ri, such as 'ri crash' or 'ri report -o visit'", text)
-		}
 		named := false
-		for _, w := range words[1:] {
+		for _, w := range words {
 			named = named || strings.HasPrefix(w, "-p") || strings.HasPrefix(w, "--pid") || strings.HasPrefix(w, "-c") ||
 				strings.HasPrefix(w, "--core")
 		}
-		words = words[1:]
 		if !named {
 			words = append(words, "-p", choice.PID)
 		}
 		list = append(list, command{text, words})
 	}
 	return list, nil
+}
+
+// RiLine takes a command line of ri apart, and gives it without the word ri.
+func RiLine(text string) ([]string, error) {
+	words, err := shellquote.Split(text)
+	if err != nil {
+		return nil, rows.Usagef("--on-exit %q: %v", text, err)
+	}
+	if len(words) < 2 || words[0] != "ri" {
+		return nil, rows.Usagef("--on-exit %q: give a command of ri, such as 'ri crash' or 'ri report -o visit'", text)
+	}
+	return words[1:], nil
 }
 
 // Watch waits until a process dies, and runs commands of ri on it in its last moment. There is no error if the process

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 
-	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/lang"
 	"ri/instruments/rows"
@@ -277,26 +275,18 @@ func endsEarly(source string) bool {
 	return e.Pos.Line == parse.EOF || strings.Contains(e.Message, "unterminated multiline")
 }
 
-// SaveInstrument writes the lines as an instrument, to a file that isn't there yet.
-func (c *Console) SaveInstrument(path string) error {
+// SaveInstrument writes the lines as an instrument, by a function that makes a file which isn't there yet.
+func (c *Console) SaveInstrument(path string, write func(path string, text []byte) error) error {
 	if len(c.lines) == 0 {
 		return errors.New("nothing to save: no line has worked yet")
 	}
 	if !strings.HasSuffix(path, ".lua") {
 		return fmt.Errorf("%s: an instrument is a .lua file: %s.lua", path, path)
 	}
-	if err := files.Outside(path); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s is there already: give another name", path)
-	}
-	if err != nil {
+	if err := write(path, []byte(c.instrument())); err != nil {
 		return fmt.Errorf("%s: %w", path, rows.UnwrapPath(err))
 	}
-	_, err = f.WriteString(c.instrument())
-	return errors.Join(err, f.Close())
+	return nil
 }
 
 // instrument is a file that does what the lines did.

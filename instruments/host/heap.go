@@ -238,6 +238,14 @@ func (h *Host) heapBiggest(L *lua.LState, walked *heap.Oracle) int {
 		if c.Cap >= 0 {
 			t.RawSetString("cap", h.int64Value(c.Cap))
 		}
+		if c.Keeps > 0 { // else it was recorded by a ri that didn't tell
+			kept := h.lua.NewTable()
+			for _, k := range c.Kept {
+				kept.Append(h.table("type", k.Type, "count", k.Count, "bytes", k.Bytes))
+			}
+			t.RawSetString("keeps", h.int64Value(c.Keeps))
+			t.RawSetString("kept", kept)
+		}
 		all.Append(t)
 	}
 	return 1

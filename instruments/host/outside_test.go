@@ -18,7 +18,7 @@ func TestModules(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "f"), []byte("text"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	allowed, err := outside.Parse([]string{"file=" + folder})
+	allowed, err := outside.Parse([]string{"file=" + folder}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ var ofValues = []Function{
 		"stack: boolean}[]",
 		"Looks for values of a type in package variables, in goroutines' frames and closures, and, where those have none " +
 			"(or in any case: all), through up to depth (3) pointers from them; with depth -1 not through any. What lies on " +
-			"a stack may be left over there.",
+			"a stack may be left over there: from a variable that the code has no more use for nothing is followed.",
 		`for _, f in ipairs(ri.find'main.hidden') do print(f.value.secret) break end`, "found in a frame", GroupFind},
 	{"ri.find1", "(type: string, {depth?: int}): value, string",
 		"Gives the first value that ri.find finds and where it was; an error if there is none.",

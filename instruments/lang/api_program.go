@@ -178,9 +178,10 @@ end`, "main.first", GroupHeap},
 		`for _, r in ipairs(ri.heap():refs(ri.var'main.first')) do if r.name == 'main.first' then print(r.name) end end`,
 		"main.first", GroupHeap},
 	{"h:biggest", "(max?: int): {kind: 'map'|'slice'|'string'|'chan', type: string, addr: int, bytes: int, len?: " +
-		"int, cap?: int}[]",
+		"int, cap?: int, keeps?: int, kept?: {type: string, count: int, bytes: int}[]}[]",
 		"The largest maps, stores behind slices, strings and channels, 20 of each unless told otherwise, by bytes: with a " +
-			"map's tables and a channel's buffer. A store doesn't know its slice's length.",
+			"map's tables and a channel's buffer. A store doesn't know its slice's length. keeps is how many bytes " +
+			"were reached first by a way through it, and kept of which types these are, the five with most of them.",
 		`for _, c in ipairs(ri.heap():biggest(1)) do if c.kind == 'map' then print(c.type) end end`, "", GroupHeap},
 	{"h:finalizers", "(): {kind: 'finalizer'|'cleanup', type: string, func: string, count: int, live: int, addr: int}[]",
 		"What runs when objects are gone, by the objects' type and the function: how many, and to how many " +

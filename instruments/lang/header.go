@@ -52,14 +52,15 @@ const (
 	ParamBool     ParamType = "bool"
 	ParamDuration ParamType = "duration" // Lua: nanoseconds, as Go's time.Duration reads
 	ParamExpr     ParamType = "expr"     // Lua: the text, for ri.eval
+	ParamHit      ParamType = "hit"      // of a probe: a Go expression over a hit, as ri trace --when and --show take it
 	ParamGoType   ParamType = "type"     // Lua: the name
 	ParamAddress  ParamType = "address"  // Lua: an integer
 	ParamEnum     ParamType = "enum"     // Lua: one of Values
 	ParamEnums    ParamType = "enums"    // Lua: the text, some of Values with commas between, or ""
 )
 
-var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamGoType,
-	ParamAddress, ParamEnum, ParamEnums}
+var paramTypes = []ParamType{ParamString, ParamInt, ParamFloat, ParamBool, ParamDuration, ParamExpr, ParamHit,
+	ParamGoType, ParamAddress, ParamEnum, ParamEnums}
 
 // Param is a declared parameter.
 type Param struct {
@@ -198,7 +199,7 @@ func (d *headerDecoder) paramValue(t *lua.LTable, key, field string, p *Param) a
 		}
 	case lua.LString:
 		switch p.Type {
-		case ParamString, ParamExpr, ParamGoType, ParamEnum, ParamEnums:
+		case ParamString, ParamExpr, ParamHit, ParamGoType, ParamEnum, ParamEnums:
 			return string(v)
 		case ParamDuration:
 			if span, err := time.ParseDuration(string(v)); err == nil {

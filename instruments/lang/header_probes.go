@@ -86,6 +86,13 @@ func (d *headerDecoder) checkProbes(h *Header) {
 				}
 			}
 		}
+		for _, shown := range p.Show {
+			for _, m := range placeholder.FindAllStringSubmatch(shown.Expr, -1) {
+				if !h.takesHit(m[1]) {
+					d.fail(key, "probes: show: ${%s} is no parameter of type hit", m[1])
+				}
+			}
+		}
 		for _, when := range p.When {
 			if m := quoted.FindString(when); m != "" {
 				d.fail(key, "probes: %s: a parameter is a Go literal in a condition, and has its quotes", m)
@@ -94,24 +101,49 @@ func (d *headerDecoder) checkProbes(h *Header) {
 	}
 }
 
-// ProbesWith are the probes with parameters' values: as text in functions, as Go literals in conditions. What names a
-// parameter that has no value is left out.
+// takesHit tells whether a parameter is an expression over hits.
+func (h *Header) takesHit(name string) bool {
+	return slices.ContainsFunc(h.Params, func(p Param) bool { return p.Name == name && p.Type == ParamHit })
+}
+
+// ProbesWith are the probes with parameters' values: as text in functions, as Go literals in conditions; parameters
+// that are expressions over hits are parts of conditions and of what is shown. A condition that names a parameter that
+// has no value is left out, and so is all that a probe shows if part of it does: then it shows all arguments and
+// results.
 func (h *Header) ProbesWith(params Params) []Probe {
 	out := slices.Clone(h.Probes)
+	text := func(_ string, v any) string { return fmt.Sprint(v) }
+	expr := func(name string, v any) string {
+		if h.takesHit(name) {
+			return fmt.Sprintf("(%v)", v)
+		}
+		return literal(v)
+	}
 	for i := range out {
-		out[i].Funcs = filled(out[i].Funcs, params, func(v any) string { return fmt.Sprint(v) })
-		out[i].When = filled(out[i].When, params, literal)
+		out[i].Funcs = filled(out[i].Funcs, params, text)
+		out[i].When = filled(out[i].When, params, expr)
+		var shown []Shown
+		for _, one := range out[i].Show {
+			with := filled([]string{one.Expr}, params, text)
+			if len(with) == 0 {
+				shown = nil
+				break
+			}
+			shown = append(shown, Shown{one.Name, with[0]})
+		}
+		out[i].Show = shown
 	}
 	return out
 }
 
-func filled(texts []string, params Params, as func(any) string) (out []string) {
+func filled(texts []string, params Params, as func(name string, v any) string) (out []string) {
 	for _, text := range texts {
 		whole := true
 		text = placeholder.ReplaceAllStringFunc(text, func(m string) string {
-			v, ok := params[m[2:len(m)-1]]
+			name := m[2 : len(m)-1]
+			v, ok := params[name]
 			whole = whole && ok
-			return as(v)
+			return as(name, v)
 		})
 		if whole && strings.TrimSpace(text) != "" {
 			out = append(out, text)

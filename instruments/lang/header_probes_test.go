@@ -38,3 +38,20 @@ func TestProbesWith(t *testing.T) {
 		}
 	}
 }
+
+// TestHitParameters: an expression over hits is part of a condition, and of what is shown; without it the probe shows
+// all, and the condition isn't there.
+func TestHitParameters(t *testing.T) {
+	h := &Header{Params: []Param{{Name: "when", Type: ParamHit}, {Name: "show", Type: ParamHit}},
+		Probes: []Probe{{Funcs: []string{"f"}, When: []string{"err != nil", "${when}"},
+			Show: []Shown{{"err", "err"}, {"shown", "${show}"}}}}}
+	with := h.ProbesWith(Params{"when": `r.A == 1 || r.B == "x"`, "show": "r.Tenant.Name"})[0]
+	if !slices.Equal(with.When, []string{"err != nil", `(r.A == 1 || r.B == "x")`}) ||
+		!slices.Equal(with.Show, []Shown{{"err", "err"}, {"shown", "r.Tenant.Name"}}) {
+		t.Errorf("with both: %+v", with)
+	}
+	without := h.ProbesWith(Params{})[0]
+	if !slices.Equal(without.When, []string{"err != nil"}) || without.Show != nil {
+		t.Errorf("without: %+v", without)
+	}
+}

@@ -178,9 +178,9 @@ func (p *Param) parse(value string) (any, error) {
 		return strings.Join(names, ","), p.among(names...)
 	case ParamString:
 		return value, p.chooses(value)
-	case ParamExpr, ParamGoType:
+	case ParamExpr, ParamHit, ParamGoType:
 		if strings.TrimSpace(value) == "" {
-			return bad(map[ParamType]string{ParamExpr: "expression", ParamGoType: "Go type"}[p.Type])
+			return bad(map[ParamType]string{ParamExpr: "expression", ParamHit: "expression", ParamGoType: "Go type"}[p.Type])
 		}
 	}
 	return value, nil

@@ -137,7 +137,7 @@ func NewPlan(c *recipes.Catalogue, recipe *recipes.Recipe, script *host.Script, 
 		p.Limits.Rows = look.MaxRows
 	}
 	var err error
-	if p.outside, err = outside.Parse(look.Allow); err != nil {
+	if p.outside, err = outside.Parse(look.Allow, look.Site); err != nil {
 		return nil, rows.Usage(err)
 	}
 	if modules := recipes.HeaderOf(script).Modules; len(modules) > 0 {

@@ -17,6 +17,7 @@ import (
 	"ri/files"
 	"ri/instruments/host"
 	"ri/instruments/rows"
+	"ri/outside"
 	"ri/record/format"
 	"ri/record/seal"
 	"ri/symbols"
@@ -122,11 +123,12 @@ type Options struct {
 	Precopy    bool  // copy all memory, most of it before the stop
 	// PrecopyWelcome has copies of all memory, where they are wanted, made as with Precopy.
 	PrecopyWelcome bool
-	Spool          string   // folder for copies of all memory
-	Allow          []string // what may be reached outside of the process: see package outside
-	Journal        string   // the file that changes are written down in; "": the user's own
-	Label          string   // of what is changed, in the journal
-	DryRun         bool     // only show what would be changed
+	Spool          string       // folder for copies of all memory
+	Allow          []string     // what may be reached outside of the process: see package outside
+	Site           outside.Site // by which that is reached by TLS; nil: it isn't
+	Journal        string       // the file that changes are written down in; "": the user's own
+	Label          string       // of what is changed, in the journal
+	DryRun         bool         // only show what would be changed
 	// Budget is the most CPU time that what is traced may cost, in cores; 0: trace.DefaultBudget.
 	Budget float64
 	// Alone says that no other program may be looked into, to tell who waits at the other end of a connection.

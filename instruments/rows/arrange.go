@@ -45,12 +45,9 @@ func (a *Arrangement) Check(columns []Column) error {
 	return err
 }
 
-// CheckPassing is Check for rows that are shown as they come: they can be chosen, and no more. Errors: ErrUsage.
-func (a *Arrangement) CheckPassing(columns []Column) error {
-	if a != nil && (len(a.Sort)+len(a.Group)+len(a.Sum) > 0 || a.Limit != 0) {
-		return Usagef("--sort, --group and --limit need all rows, and these come as things happen: only --where chooses")
-	}
-	return a.Check(columns)
+// Whole tells that all rows must be there before the first can be shown.
+func (a *Arrangement) Whole() bool {
+	return a != nil && (len(a.Sort)+len(a.Group)+len(a.Sum) > 0 || a.Limit != 0)
 }
 
 // arranged is an Arrangement whose words were read.

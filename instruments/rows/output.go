@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -128,7 +129,14 @@ func (o *Output) WriteAdvice(columns []Column, rows []Row) error {
 }
 
 // WriteOne writes what a command has to say of one thing, for programs: a row.
-func (o *Output) WriteOne(row Row) error { return o.WriteResultAnd(o.result(nil, []Row{row}), nil) }
+func (o *Output) WriteOne(row Row) error {
+	for i, c := range row {
+		if text, ok := c.Value.(string); ok { // a file that was made, for example
+			row[i].Value = files.AsNamed(text)
+		}
+	}
+	return o.WriteResultAnd(o.result(nil, []Row{row}), nil)
+}
 
 // WriteSaid writes a text to people, and a row to programs.
 func (o *Output) WriteSaid(text string, row Row) error {
@@ -145,6 +153,7 @@ func (o *Output) writeLine(row Row) error {
 
 // WriteText writes text for people. In the document of JSON it is what was printed.
 func (o *Output) WriteText(s string) error {
+	s = files.AsNamed(s)
 	switch o.Format {
 	case JSON:
 		r := o.result(nil, nil)
@@ -193,7 +202,12 @@ func (o *Output) Write(render func(io.Writer) error) error {
 	if o.Temp != nil {
 		to = o.Temp
 	}
-	w := bufio.NewWriterSize(to, writeAtOnce)
+	w := writers.Get().(*bufio.Writer) // rows that come one by one are as many writes
+	w.Reset(to)
+	defer func() {
+		w.Reset(nil)
+		writers.Put(w)
+	}()
 	err := render(w)
 	if err == nil {
 		err = w.Flush()
@@ -210,6 +224,8 @@ func (o *Output) Unread() bool { return o.unread }
 
 // writeAtOnce is how much is written by one call.
 const writeAtOnce = 64 << 10
+
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeAtOnce) }}
 
 // Commit makes the file appear. Without it, Close leaves what was there before.
 func (o *Output) Commit() error {

@@ -131,11 +131,7 @@ func (c *Client) attempt(ctx context.Context, remote Remote) (served bool, err e
 	defer all.Wait()
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	all.Go(func() {
-		if err := s.peer.Watch(ctx); err != nil {
-			cancel(err)
-		}
-	})
+	all.Go(func() { s.peer.Watch(ctx) })
 	all.Go(func() { cancel(s.listen()) })
 	if err := s.begin(patience); err != nil {
 		if cause := context.Cause(ctx); cause != nil {
@@ -145,7 +141,8 @@ func (c *Client) attempt(ctx context.Context, remote Remote) (served bool, err e
 		return false, err
 	}
 	<-ctx.Done()
-	return true, context.Cause(ctx)
+	why := context.Cause(ctx)
+	return !errors.Is(why, errReadOnly), why
 }
 
 // serve has a session be the one that is of use, if it watches all that is to be watched; else it gives what is

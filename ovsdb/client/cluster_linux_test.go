@@ -2,84 +2,29 @@ package client
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"ri/ovsdb/clustertest"
 )
 
 // cluster is three real ovsdb-servers.
 type cluster struct {
-	t       *testing.T
-	dir     string
-	servers [3]*exec.Cmd
+	*clustertest.Cluster
+	t *testing.T
 }
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	if _, err := exec.LookPath("ovsdb-server"); err != nil {
-		t.Skip("ovsdb-server isn't here: apt-get install openvswitch-common openvswitch-switch")
-	}
-	c := &cluster{t: t, dir: shortDir(t)}
-	text := filepath.Join(c.dir, "schema")
-	if err := os.WriteFile(text, []byte(schema), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.run("ovsdb-tool", "create-cluster", c.path(0, "db"), text, "unix:"+c.path(0, "raft"))
-	for n := 1; n < 3; n++ {
-		c.run("ovsdb-tool", "join-cluster", c.path(n, "db"), "jobs", "unix:"+c.path(n, "raft"), "unix:"+c.path(0, "raft"))
-	}
-	t.Cleanup(func() {
-		for n := range c.servers {
-			c.kill(n)
-		}
-	})
-	for n := range c.servers {
-		c.start(n)
-	}
-	for n := range c.servers {
-		c.run("ovsdb-client", "--timeout=60", "wait", "unix:"+c.path(n, "sock"), "jobs", "connected")
-	}
-	return c
-}
-
-func (c *cluster) path(n int, what string) string { return filepath.Join(c.dir, fmt.Sprint(what, n)) }
-
-func (c *cluster) run(name string, args ...string) string {
-	c.t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		c.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-func (c *cluster) start(n int) {
-	s := exec.Command("ovsdb-server", "-vconsole:off", "--remote=punix:"+c.path(n, "sock"), "--unixctl="+c.path(n, "ctl"),
-		c.path(n, "db"))
-	diesWithUs(s) // also where the tests are ended by their time
-	if err := s.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	c.servers[n] = s
-}
-
-func (c *cluster) kill(n int) {
-	if s := c.servers[n]; s != nil {
-		s.Process.Kill()
-		s.Wait()
-		c.servers[n] = nil
-	}
+	return &cluster{clustertest.New(t, "jobs", schema), t}
 }
 
 func (c *cluster) remotes() (out []Remote) {
-	for n := range c.servers {
-		out = append(out, unixRemote(c.path(n, "sock")))
+	for n := range clustertest.Size {
+		out = append(out, unixRemote(c.Socket(n)))
 	}
 	return out
 }
@@ -156,9 +101,9 @@ func TestLeaderIsKilled(t *testing.T) {
 		progress()
 		var n int
 		n, last = c.leader(finder, last)
-		c.kill(n)
+		c.Kill(n)
 		progress()
-		c.start(n)
+		c.Start(n)
 	}
 	progress()
 	stop.Store(true)
@@ -212,7 +157,7 @@ func TestLeaderIsTransferred(t *testing.T) {
 		if _, _, err := client.Once(t.Context(), "Job", "id", id, insert(id)); err != nil {
 			t.Fatal(err)
 		}
-		c.run("ovs-appctl", "-t", c.path(n, "ctl"), "cluster/failure-test", "transfer-leadership")
+		c.Transfer(n)
 	}
 	for n, m := range monitors {
 		for len(m.Rows("Job")) != 4 {

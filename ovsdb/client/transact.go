@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"ri/ovsdb"
 	"ri/ovsdb/wire"
@@ -66,10 +67,10 @@ func (c *Client) Transact(ctx context.Context, ops ...Op) ([]Result, error) {
 			return nil, err
 		}
 		results, sent, err := c.send(ctx, s, ops)
-		if err == nil || sent {
+		if err == nil || sent && !errors.Is(err, errReadOnly) {
 			return results, err
 		}
-		gone = s // nothing was sent, so it may be sent elsewhere
+		gone = s // nothing was done, so it may be sent elsewhere
 		s.end(err)
 	}
 }
@@ -81,8 +82,28 @@ func (c *Client) Transact(ctx context.Context, ops ...Op) ([]Result, error) {
 func (c *Client) Once(ctx context.Context, table, column, value string, ops ...Op) (results []Result, again bool,
 	err error) {
 	guard := Wait(table, []any{[]any{column, "==", value}}, []string{column})
-	all := append(append([]Op{guard}, ops...), Op{"op": "commit", "durable": true})
-	unknown := false
+	results, unknown, err := c.persist(ctx, append(append([]Op{guard}, ops...), Op{"op": "commit", "durable": true}))
+	var e *OpError
+	switch {
+	case err == nil:
+		return results[1 : 1+len(ops)], false, nil
+	case errors.As(err, &e) && e.At == 0 && Guarded(err) && unknown:
+		return nil, true, nil
+	case e != nil && e.At == 0 && Guarded(err):
+		return nil, false, fmt.Errorf("%s %q in %s: %w", column, value, table, ErrTaken)
+	}
+	return nil, false, err
+}
+
+// Repeat makes a transaction that comes to the same when it is done twice: one that reads, or deletes, or sets. It is
+// sent, to one server after the other, until an answer says how it ended, or the context ends.
+func (c *Client) Repeat(ctx context.Context, ops ...Op) ([]Result, error) {
+	results, _, err := c.persist(ctx, ops)
+	return results, err
+}
+
+// persist sends a transaction until an answer says how it ended. unknown: an earlier sending may have done it.
+func (c *Client) persist(ctx context.Context, ops []Op) (results []Result, unknown bool, err error) {
 	var gone *session
 	for {
 		s, err := c.connected(ctx, gone)
@@ -90,38 +111,39 @@ func (c *Client) Once(ctx context.Context, table, column, value string, ops ...O
 			if unknown {
 				err = fmt.Errorf("%w: %w", ErrUnknown, err)
 			}
-			return nil, false, err
+			return nil, unknown, err
 		}
 		// A follower can forget what it handed on to a leader that died (ovsdb-server 3.1): it never answers.
 		patience, stop := context.WithTimeoutCause(ctx, c.config.Patience, errSilent)
-		results, sent, err := c.send(patience, s, all)
+		results, sent, err := c.send(patience, s, ops)
 		stop()
 		var e *OpError
-		switch {
-		case err == nil:
-			return results[1 : 1+len(ops)], false, nil
-		case errors.As(err, &e) && e.At == 0 && Guarded(err):
-			if unknown {
-				return nil, true, nil
-			}
-			return nil, false, fmt.Errorf("%s %q in %s: %w", column, value, table, ErrTaken)
-		case e != nil && !undecided(e.Err):
-			return nil, false, err
+		only := errors.Is(err, errReadOnly)
+		if err == nil || errors.As(err, &e) && !undecided(e.Err) && !only {
+			return results, unknown, err
 		}
-		unknown = unknown || sent
+		unknown = unknown || sent && !only
 		if ctx.Err() != nil {
 			if unknown {
-				return nil, false, fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+				return nil, unknown, fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
 			}
-			return nil, false, context.Cause(ctx)
+			return nil, unknown, context.Cause(ctx)
 		}
-		if e == nil {
+		if e == nil || only {
 			gone = s
 			s.end(err)
 		} else if err := pause(ctx, c.config.Pause); err != nil {
-			return nil, false, fmt.Errorf("%w: %w", ErrUnknown, err)
+			return nil, unknown, fmt.Errorf("%w: %w", ErrUnknown, err)
 		}
 	}
+}
+
+// errReadOnly: the server is the backup of another, which takes transactions.
+var errReadOnly = fmt.Errorf("it takes no changes, being another's backup: %w", ErrUnfit)
+
+// readOnly tells whether a server refuses any change (ovsdb/execution.c of Open vSwitch).
+func readOnly(e *ovsdb.Error) bool {
+	return e.Tag == "not allowed" && strings.Contains(e.Details, "read only mode")
 }
 
 var errSilent = errors.New("the transaction isn't answered")
@@ -165,6 +187,9 @@ func read(list []any, ops []Op) ([]Result, error) {
 			e := &ovsdb.Error{Tag: tag}
 			e.Details, _ = members["details"].(string)
 			e.Syntax, _ = members["syntax"].(string)
+			if readOnly(e) {
+				return nil, errReadOnly
+			}
 			failure := &OpError{At: i, Err: e}
 			if i < len(ops) {
 				failure.Op, _ = ops[i]["op"].(string)

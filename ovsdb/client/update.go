@@ -54,13 +54,16 @@ func (m *Monitor) row(table *ovsdb.Table, old ovsdb.Row, update map[string]any) 
 			if kind == "insert" && old != nil {
 				return nil, fmt.Errorf("it is inserted, and was there")
 			}
-			row := ovsdb.Row{}
+			row := make(ovsdb.Row, len(table.Columns))
+			if err := m.values(table, columns, row, false); err != nil {
+				return nil, err
+			}
 			for name, c := range table.Columns {
-				if m.watches(table.Name, name) {
+				if _, said := row[name]; !said && m.watches(table.Name, name) {
 					row[name] = c.Type.Default()
 				}
 			}
-			return row, m.values(table, columns, row, false)
+			return row, nil
 		case "modify":
 			if old == nil {
 				return nil, fmt.Errorf("it is modified, and wasn't there")

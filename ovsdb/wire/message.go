@@ -1,12 +1,12 @@
 package wire
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"unicode/utf8"
 
 	"ri/ovsdb"
@@ -16,8 +16,6 @@ import (
 const (
 	MaxMessage = 64 << 20 // bytes
 	maxNesting = 200
-	// keptMessage is for how large a message a connection keeps the room.
-	keptMessage = 64 << 10
 )
 
 // ErrMessage: what came is no JSON-RPC message, or too large a one.
@@ -34,17 +32,64 @@ type message struct {
 }
 
 // reader cuts a stream into messages: JSON objects one after the other, with or without white space between them.
+//
+// A server has one for each of thousands of connections that say little: room is small between messages.
 type reader struct {
-	in   *bufio.Reader
-	buf  []byte
-	most int // bytes of a message
+	from       io.Reader
+	room       []byte
+	start, end int // of what was read and isn't taken
+	small      [readAtOnce]byte
+	most       int // bytes of a message
 }
 
-// readAtOnce is small: a server has it for each of thousands of connections, which say little.
-const readAtOnce = 4 << 10
+// How much room there is between messages, and for most that are longer than that; there is never much more than what
+// has come of a message needs.
+const (
+	readAtOnce = 512
+	roomy      = 4 << 10
+)
+
+// rooms are of those of which no reader has need.
+var rooms = sync.Pool{New: func() any { return new([roomy]byte) }}
 
 func newReader(r io.Reader) *reader {
-	return &reader{in: bufio.NewReaderSize(r, readAtOnce), most: MaxMessage}
+	return &reader{from: r, most: MaxMessage}
+}
+
+// fill reads more, behind what is there.
+func (r *reader) fill() error {
+	switch {
+	case r.start == r.end:
+		r.start, r.end = 0, 0
+		r.move(r.small[:])
+	case r.end < len(r.room):
+	case r.start > 0 && len(r.room) > len(r.small):
+		r.end = copy(r.room, r.room[r.start:r.end])
+		r.start = 0
+	case len(r.room) < roomy:
+		r.move(rooms.Get().(*[roomy]byte)[:])
+	default:
+		r.move(make([]byte, 4*len(r.room)))
+	}
+	for range 100 {
+		n, err := r.from.Read(r.room[r.end:])
+		if r.end += n; n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// move has what is there in another room.
+func (r *reader) move(to []byte) {
+	was := r.room
+	r.start, r.end = 0, copy(to, was[r.start:r.end])
+	if r.room = to; len(was) == roomy {
+		rooms.Put((*[roomy]byte)(was))
+	}
 }
 
 // next reads a message. io.EOF at the end of the stream; ErrMessage ends a connection.
@@ -80,30 +125,31 @@ func (r *reader) next() (*message, error) {
 	return out, nil
 }
 
-// object reads the bytes of one JSON object. It counts brackets only: what is in between is the decoder's.
+// object reads the bytes of one JSON object, which are good until the next one is read. It counts brackets only: what
+// is in between is the decoder's.
 func (r *reader) object() ([]byte, error) {
-	if r.buf = r.buf[:0]; cap(r.buf) > keptMessage {
-		r.buf = nil
-	}
 	depth, inText, escaped := 0, false, false
-	for {
-		c, err := r.in.ReadByte()
-		if err != nil {
-			if len(r.buf) > 0 && errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
+	for n := 0; ; n++ { // the bytes of the object so far
+		if r.start+n == r.end {
+			if err := r.fill(); err != nil {
+				if n > 0 && errors.Is(err, io.EOF) {
+					err = io.ErrUnexpectedEOF
+				}
+				return nil, err
 			}
-			return nil, err
 		}
+		c := r.room[r.start+n]
 		if depth == 0 {
 			switch c {
 			case ' ', '\t', '\r', '\n':
+				r.start++
+				n--
 				continue
 			case '{':
 			default:
 				return nil, fmt.Errorf("%q where an object should begin: %w", c, ErrMessage)
 			}
 		}
-		r.buf = append(r.buf, c)
 		switch {
 		case escaped:
 			escaped = false
@@ -118,10 +164,11 @@ func (r *reader) object() ([]byte, error) {
 		}
 		switch {
 		case depth == 0:
-			return r.buf, nil
+			r.start += n + 1
+			return r.room[r.start-n-1 : r.start], nil
 		case depth > maxNesting:
 			return nil, fmt.Errorf("nested more than %d deep: %w", maxNesting, ErrMessage)
-		case len(r.buf) > r.most:
+		case n >= r.most:
 			return nil, fmt.Errorf("longer than %d KiB: %w", r.most>>10, ErrMessage)
 		}
 	}

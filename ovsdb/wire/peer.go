@@ -35,6 +35,7 @@ type Peer struct {
 	in      *reader
 	writing sync.Mutex
 	heard   atomic.Int64 // when something came last, by the monotonic clock
+	stalled atomic.Bool  // Watch has ended it
 
 	mu      sync.Mutex
 	last    int
@@ -117,6 +118,9 @@ func (p *Peer) Next() (*Request, error) {
 func (p *Peer) next() (*message, error) {
 	for {
 		m, err := p.in.next()
+		if err != nil && p.stalled.Load() {
+			err = fmt.Errorf("%w (for %s)", ErrStalled, Stall)
+		}
 		if err != nil {
 			p.end()
 			return nil, err
@@ -213,21 +217,22 @@ func (p *Peer) put(m *message) error {
 // Close ends the connection. Next fails, and with it all calls that wait.
 func (p *Peer) Close() error { return p.conn.Close() }
 
-// Watch ends the connection, and returns ErrStalled, when the other end has said nothing for Stall; it returns nil when
-// the context ends. Somebody has to be in Next.
-func (p *Peer) Watch(ctx context.Context) error {
+// Watch ends the connection when the other end has said nothing for Stall: Next then fails with ErrStalled. It returns
+// then, or when the context ends. Somebody has to be in Next.
+func (p *Peer) Watch(ctx context.Context) {
 	tick := time.NewTicker(Stall / 4)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 		silent := time.Since(clockStart) - time.Duration(p.heard.Load())
 		if silent >= Stall {
+			p.stalled.Store(true)
 			p.Close()
-			return fmt.Errorf("%w (for %s)", ErrStalled, Stall)
+			return
 		}
 		if silent >= Stall/4 && p.writing.TryLock() { // who is writing now is told of a dead connection by that
 			p.writing.Unlock()

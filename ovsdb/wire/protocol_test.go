@@ -3,11 +3,13 @@ package wire
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -185,3 +187,41 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// TestReaderRooms: messages of all lengths are read as they were written, however they come, and two readers never
+// have one room.
+func TestReaderRooms(t *testing.T) {
+	var sent []string
+	var stream strings.Builder
+	for _, n := range []int{0, 100, readAtOnce - 40, readAtOnce, readAtOnce + 1, roomy - 40, roomy, roomy + 1,
+		4 * roomy, 70_000, 1, 2, 300} {
+		text := strings.Repeat("x", n)
+		sent = append(sent, text)
+		fmt.Fprintf(&stream, ` {"id":%d,"method":"say","params":["%s"]}`, n, text)
+	}
+	var all sync.WaitGroup
+	for _, at := range []int{1, 7, readAtOnce - 1, readAtOnce, 1000, roomy, 1 << 20} {
+		all.Go(func() {
+			r := newReader(pieces{strings.NewReader(stream.String()), at})
+			for _, want := range sent {
+				m, err := r.next()
+				if err != nil || len(m.Params) != 1 || m.Params[0] != want {
+					t.Errorf("%d bytes at a time: a message of %d came as %v: %v", at, len(want), m, err)
+					return
+				}
+			}
+			if _, err := r.next(); err != io.EOF {
+				t.Errorf("%d bytes at a time: the end is %v", at, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// pieces reads so many bytes at a time.
+type pieces struct {
+	io.Reader
+	at int
+}
+
+func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.at)]) }

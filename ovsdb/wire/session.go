@@ -18,7 +18,7 @@ type session struct {
 	*Peer
 	more   Methods // nil: none
 	cancel context.CancelFunc
-	news   chan struct{} // some monitor has something to tell
+	news   news
 
 	telling sync.Mutex // from what monitors have to tell on, until it and what follows is written
 
@@ -53,7 +53,6 @@ func (w *Watch) release() {
 
 func newSession(s *Server, conn net.Conn, cancel context.CancelFunc) *session {
 	one := &session{server: s, ended: make(chan struct{}), Peer: NewPeer(conn, s.Most), cancel: cancel,
-		news:     make(chan struct{}, 1),
 		monitors: map[string]*monitor{}, waiting: map[string]context.CancelFunc{}}
 	if s.More != nil {
 		one.more = s.More(conn, one.Peer)
@@ -65,18 +64,6 @@ func newSession(s *Server, conn net.Conn, cancel context.CancelFunc) *session {
 func (s *session) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer stop()
-	s.all.Go(func() {
-		for {
-			select {
-			case <-s.news:
-				if s.send(nil) != nil {
-					s.cancel()
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
 	for {
 		m, err := s.next()
 		if errors.Is(err, ErrMessage) { // the connection ends, and who wrote it is told why
@@ -107,6 +94,9 @@ func (s *session) end() {
 	s.cancel()
 	s.conn.Close()
 	close(s.ended)
+	s.news.mu.Lock()
+	s.news.over = true
+	s.news.mu.Unlock()
 	s.server.unlockAll(s) // nobody tells it of locks from now on
 	if s.more != nil {
 		s.more.End()
@@ -118,14 +108,6 @@ func (s *session) end() {
 		m.end()
 	}
 	s.monitors = nil
-}
-
-// tell is what monitors call. It doesn't block.
-func (s *session) tell() {
-	select {
-	case s.news <- struct{}{}:
-	default:
-	}
 }
 
 // send writes what the monitors have to tell, then a message: who is told that a transaction is done has been told what

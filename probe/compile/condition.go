@@ -213,7 +213,7 @@ func (c *compiler) sinceEntry(n *ast.BinaryExpr, op token.Token, y operand) (pro
 
 func (c *compiler) isNil(n *ast.BinaryExpr, x spot, op token.Token) (probe.Condition, error) {
 	if !pointerKind(x.t.Kind) && x.t.Kind != reflect.Slice && x.t.Kind != reflect.Interface {
-		return nil, c.fail(n.X, fmt.Errorf("a %s is never nil: %w", x.t.ShortName(), values.ErrKind))
+		return nil, c.fail(n.X, fmt.Errorf("%s is never nil: %w", a(x.t), values.ErrKind))
 	}
 	if op != token.EQL && op != token.NEQ {
 		return nil, c.cannot(n, "nil has no order")
@@ -232,7 +232,7 @@ func (c *compiler) withConstant(n *ast.BinaryExpr, x spot, op token.Token, v con
 		return nil, c.fail(n, err)
 	}
 	if cmp.Op = comparisons[op]; cmp.Left.Size == 0 {
-		return nil, c.fail(n, fmt.Errorf("a %s can't be compared with %s: %w", x.t.ShortName(), v, ErrCannot))
+		return nil, c.fail(n, fmt.Errorf("%s can't be compared with %s: %w", a(x.t), v, ErrCannot))
 	}
 	if cmp.Right, err = bitsOf(x.t, v); err != nil {
 		return nil, c.fail(n, err)
@@ -305,7 +305,7 @@ func bitsOf(t *symbols.Type, v constant.Value) (uint64, error) {
 // withOther compares two things of the program.
 func (c *compiler) withOther(n *ast.BinaryExpr, x spot, op token.Token, y spot) (probe.Condition, error) {
 	if x.t != y.t && (x.t.Kind != y.t.Kind || x.t.Size != y.t.Size) {
-		return nil, c.fail(n, fmt.Errorf("a %s and a %s: %w", x.t.ShortName(), y.t.ShortName(), values.ErrKind))
+		return nil, c.fail(n, fmt.Errorf("%s and %s: %w", a(x.t), a(y.t), values.ErrKind))
 	}
 	if x.t.Kind == reflect.Interface && (op == token.EQL || op == token.NEQ) {
 		return c.sameInterface(n, x, op, y)

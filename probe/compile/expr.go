@@ -145,8 +145,12 @@ func (c *compiler) ident(n *ast.Ident) (operand, error) {
 	if v, err := c.variable(name); err == nil {
 		return operand{spot: spotOfVariable(v)}, nil
 	}
-	why := fmt.Errorf("no argument, result or package variable has that name here (there are %s): %w",
-		strings.Join(append(c.names(), "duration"), ", "), values.ErrExpr)
+	results := ""
+	if !c.Returns { // they aren't in the scope then
+		results = "; results with --returns"
+	}
+	why := fmt.Errorf("no argument, result or package variable has that name here (there are %s%s): %w",
+		strings.Join(append(c.names(), "duration"), ", "), results, values.ErrExpr)
 	if len(c.Arguments)+len(c.Results) == 0 {
 		why = fmt.Errorf("no package variable has that name, and no arguments are known here: %w", values.ErrExpr)
 	}

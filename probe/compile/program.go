@@ -74,7 +74,7 @@ func Compile(s *Scope, w Wanted) (*Program, error) {
 		}
 		for i := range s.Results {
 			if s.Returns {
-				p.back.shown = append(p.back.shown, back.argument(&s.Results[i], s.resultName(i)))
+				p.back.shown = append(p.back.shown, back.argument(&s.Results[i], s.ResultName(i)))
 			}
 		}
 	}

@@ -95,8 +95,8 @@ func (c *Scope) find(name string) (a *Argument, ok bool) {
 	return nil, false
 }
 
-// resultName is how a result is called; one that has no name of its own by its place.
-func (c *Scope) resultName(i int) string {
+// ResultName is how the i-th result is called; one that has no name of its own by its place.
+func (c *Scope) ResultName(i int) string {
 	r := &c.Results[i]
 	given := r.Name != "" && r.Name != "_" && r.Name[0] != '~' && r.Name != fmt.Sprintf("r%d", i)
 	switch at, ok := c.find("err"); {
@@ -117,7 +117,7 @@ func (c *Scope) names() []string {
 		all = append(all, a.Name)
 	}
 	for i := range c.Results {
-		all = append(all, c.resultName(i))
+		all = append(all, c.ResultName(i))
 	}
 	return all
 }

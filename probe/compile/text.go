@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/constant"
 	"reflect"
+	"strings"
 
 	"ri/probe"
 	"ri/symbols"
@@ -48,7 +49,7 @@ func (c *compiler) equalText(n ast.Node, x spot, literal string) (probe.Conditio
 		if isText(x.t) {
 			hint = ", string() of it can"
 		}
-		return nil, c.fail(n, fmt.Errorf("a %s can't be compared with a text%s: %w", x.t.ShortName(), hint, values.ErrKind))
+		return nil, c.fail(n, fmt.Errorf("%s can't be compared with a text%s: %w", a(x.t), hint, values.ErrKind))
 	}
 	if literal == "" {
 		w, err := x.word(8, 8, true)
@@ -65,7 +66,7 @@ func isText(t *symbols.Type) bool {
 
 func textOf(x spot, op probe.TextOp, literal string) (probe.Condition, error) {
 	if !isText(x.t) {
-		return nil, fmt.Errorf("a %s is no text: %w", x.t.ShortName(), values.ErrKind)
+		return nil, fmt.Errorf("%s is no text: %w", a(x.t), values.ErrKind)
 	}
 	if len(literal) > probe.MaxLiteral {
 		return nil, fmt.Errorf("the text has %d bytes, at most %d can be compared: %w", len(literal), probe.MaxLiteral,
@@ -87,4 +88,13 @@ func textOf(x spot, op probe.TextOp, literal string) (probe.Condition, error) {
 		t.Within = probe.MaxWithin
 	}
 	return x.where(t), nil
+}
+
+// a is a type with its article.
+func a(t *symbols.Type) string {
+	name := t.ShortName()
+	if name != "" && strings.ContainsRune("aeio", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"ri/probe"
@@ -31,11 +30,13 @@ type Armed struct {
 	layouts []layout
 	file    *os.File // of the code
 	pidfd   int
+	keeper  *keeper
 
 	controlMap, ringMap *ebpf.Map
 	control             control
 	ring                *ring
 	flows               *ebpf.Map         // nil: no probe has to do with flows
+	fallen              map[callID]bool   // calls whose frames were gone before the returns weren't probed any more
 	calls               map[int]*ebpf.Map // tables of calls, by size of an event; those of counts by -1-probe
 	blanks              map[int]*ebpf.Map // of each size of event one that says nothing
 	tables              map[int]*ebpf.Map
@@ -47,8 +48,8 @@ type Armed struct {
 	started  time.Time
 
 	mu       sync.Mutex
-	entries  []link.Link
-	backs    []link.Link
+	entries  []int // as the keeper numbers what it armed
+	backs    []int
 	since    time.Time // armed since; zero: not armed
 	armedFor time.Duration
 	windows  int
@@ -282,6 +283,9 @@ func (a *Armed) open() error {
 		return fmt.Errorf("the file of pid %d's code can't be opened: %w", a.target.PID, err)
 	}
 	a.file = file
+	if a.keeper, err = newKeeper(); err != nil {
+		return err
+	}
 	if a.pidfd, err = unix.PidfdOpen(a.target.PID, 0); err != nil {
 		a.pidfd = -1
 		if errors.Is(err, unix.ESRCH) {

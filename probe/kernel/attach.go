@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,7 +65,7 @@ func (a *Armed) touch(places []spot) {
 
 // attach arms a program at those places that are asked for. One that the kernel refuses fails all that are given with
 // it, so it is found by halves, and named.
-func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) bool) ([]link.Link, error) {
+func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) bool) ([]int, error) {
 	var mine []spot
 	for _, p := range places {
 		switch {
@@ -80,20 +79,16 @@ func (a *Armed) attach(program *ebpf.Program, places []spot, want func(spot) boo
 	if len(mine) == 0 {
 		return nil, nil
 	}
-	ex, err := link.OpenExecutable(fmt.Sprintf("/proc/self/fd/%d", a.file.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("the file of the code: %w", err)
-	}
-	good, err := a.tryAll(ex, program, mine)
+	good, err := a.tryAll(program, mine)
 	if err != nil || good != nil {
 		return good, err
 	}
-	bad := a.refused(ex, program, mine)
+	bad := a.refused(program, mine)
 	mine = slices.DeleteFunc(mine, func(p spot) bool { return slices.Contains(bad, p) })
 	if len(mine) == 0 {
 		return nil, nil
 	}
-	good, err = a.tryAll(ex, program, mine)
+	good, err = a.tryAll(program, mine)
 	if err == nil && good == nil {
 		err = errors.New("the kernel refuses places together that it takes one by one")
 	}
@@ -110,18 +105,18 @@ func (a *Armed) miss(m Missed) {
 }
 
 // tryAll arms a program at some places at once: nil where the kernel refuses one of them.
-func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []spot) ([]link.Link, error) {
+func (a *Armed) tryAll(program *ebpf.Program, places []spot) ([]int, error) {
 	if a.way == Perf {
-		return a.tryEach(ex, program, places)
+		return a.tryEach(program, places)
 	}
-	l, err := multi(ex, program, places, a.target.PID)
+	n, err := a.keeper.arm(program, a.file, a.orderFor(places))
 	switch {
 	case err == nil:
-		return []link.Link{l}, nil
+		return []int{n}, nil
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("pid %d: %w", a.target.PID, ErrGone)
-	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EMFILE) ||
-		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENODEV):
+	case errors.Is(err, ErrKeeper) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) ||
+		errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENODEV):
 		return nil, fmt.Errorf("the kernel doesn't arm the probes: %w", err)
 	case len(places) == 1:
 		a.miss(Missed{places[0].probe, places[0].site, places[0].back, err})
@@ -129,60 +124,50 @@ func (a *Armed) tryAll(ex *link.Executable, program *ebpf.Program, places []spot
 	return nil, nil
 }
 
-func multi(ex *link.Executable, program *ebpf.Program, places []spot, pid int) (link.Link, error) {
-	o := &link.UprobeMultiOptions{PID: uint32(pid)}
+func (a *Armed) orderFor(places []spot) order {
+	o := order{Way: a.way, PID: a.target.PID}
 	for _, p := range places {
-		o.Addresses, o.Cookies = append(o.Addresses, p.offset), append(o.Cookies, p.cookie)
+		o.Offsets = append(o.Offsets, p.offset)
+		if a.way == Multi || a.how.cookies {
+			o.Cookies = append(o.Cookies, p.cookie)
+		}
 	}
-	return ex.UprobeMulti(nil, program, o)
+	return o
 }
 
 // refused finds the places that the kernel refuses.
-func (a *Armed) refused(ex *link.Executable, program *ebpf.Program, places []spot) []spot {
-	links, err := a.tryAll(ex, program, places)
-	for _, l := range links {
-		l.Close()
+func (a *Armed) refused(program *ebpf.Program, places []spot) []spot {
+	armed, err := a.tryAll(program, places)
+	if err != nil {
+		return nil
 	}
-	if err != nil || links != nil {
+	if armed != nil {
+		a.keeper.away(armed)
 		return nil
 	}
 	if len(places) == 1 {
 		return places
 	}
 	half := len(places) / 2
-	return append(a.refused(ex, program, places[:half:half]), a.refused(ex, program, places[half:])...)
+	return append(a.refused(program, places[:half:half]), a.refused(program, places[half:])...)
 }
 
 // perfPlaces is how many places are armed by perf events: each takes some 0.1 s to go away.
 const perfPlaces = 16
 
 // tryEach arms a program by perf events, one a place.
-func (a *Armed) tryEach(ex *link.Executable, program *ebpf.Program, places []spot) ([]link.Link, error) {
-	var out []link.Link
-	for _, p := range places {
-		o := &link.UprobeOptions{Address: p.offset, PID: a.target.PID}
-		if a.how.cookies {
-			o.Cookie = p.cookie
-		}
-		l, err := ex.Uprobe("", program, o)
-		if err != nil {
+func (a *Armed) tryEach(program *ebpf.Program, places []spot) ([]int, error) {
+	var out []int
+	for i, p := range places {
+		n, err := a.keeper.arm(program, a.file, a.orderFor(places[i:i+1]))
+		switch {
+		case errors.Is(err, ErrKeeper):
+			return out, err
+		case err != nil:
 			a.miss(Missed{p.probe, p.site, p.back, err})
-			continue
+		default:
+			out = append(out, n)
 		}
-		out = append(out, l)
 	}
 	return out, nil
-}
-
-// closeAll closes links at once: the kernel waits some 30 ms at each.
-func closeAll(links []link.Link) error {
-	errs := make(chan error, len(links))
-	for _, l := range links {
-		go func() { errs <- l.Close() }()
-	}
-	var all []error
-	for range links {
-		all = append(all, <-errs)
-	}
-	return errors.Join(all...)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 )
 
 const (
@@ -29,7 +28,7 @@ func (a *Armed) count(ctx context.Context, places []spot) error {
 	start := time.Now()
 	links, err := a.attachCounting(m.FD(), places)
 	if err != nil {
-		closeAll(links)
+		a.keeper.away(links)
 		return err
 	}
 	for time.Since(start) < a.options.Counting && ctx.Err() == nil {
@@ -40,7 +39,7 @@ func (a *Armed) count(ctx context.Context, places []spot) error {
 	}
 	length := time.Since(start)
 	a.forecast = a.estimate(c, length)
-	if err := closeAll(links); err != nil {
+	if err := a.keeper.away(links); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -53,7 +52,7 @@ func (a *Armed) count(ctx context.Context, places []spot) error {
 }
 
 // attachCounting arms programs that only count. Where the kernel has no cookies each probe needs one of its own.
-func (a *Armed) attachCounting(fd int, places []spot) (links []link.Link, err error) {
+func (a *Armed) attachCounting(fd int, places []spot) (links []int, err error) {
 	programs := map[uint64][]spot{}
 	for _, p := range places {
 		p.cookie = uint64(p.probe)

@@ -3,7 +3,6 @@ package kernel
 import (
 	"bytes"
 	"errors"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -89,7 +88,7 @@ func newGauge(how dialect) *gauge {
 		return nil
 	}
 	g := &gauge{}
-	if g.armed, err = multi(ex, program, spots, os.Getpid()); err != nil {
+	if g.armed, err = ownMulti(ex, program, spots); err != nil {
 		return nil
 	}
 	for range gaugeFirst {

@@ -146,7 +146,8 @@ func join(parts []part, how dialect, known uint64) (*unit, error) {
 }
 
 func programSpec(code asm.Instructions, how dialect, way Way) *ebpf.ProgramSpec {
-	spec := &ebpf.ProgramSpec{Name: "ri_probe", Type: ebpf.Kprobe, License: "GPL", Instructions: code}
+	spec := &ebpf.ProgramSpec{Name: "ri_probe", Type: ebpf.Kprobe, License: "GPL", Instructions: code,
+		KernelVersion: anyKernel}
 	if how.sleepable {
 		spec.Flags = 1 << 4 // BPF_F_SLEEPABLE
 	}
@@ -155,6 +156,10 @@ func programSpec(code asm.Instructions, how dialect, way Way) *ebpf.ProgramSpec 
 	}
 	return spec
 }
+
+// anyKernel is given since Linux 5.0 asks for none, and the library would look for it in /proc/self/mem, which is not
+// to be opened where ri has its capabilities from its file (setcap).
+const anyKernel = 1
 
 // loadAll has the kernel verify all units, on all processors.
 func (a *Armed) loadAll(units []*unit) error {

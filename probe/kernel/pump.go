@@ -30,6 +30,9 @@ func (a *Armed) pump() {
 		select {
 		case <-a.stop:
 			return
+		case <-a.keeper.ended:
+			a.end(ErrKeeper)
+			return
 		case <-ticker.C:
 		}
 		now := time.Now()
@@ -186,7 +189,18 @@ func (a *Armed) closeLinks() error {
 	entries, backs := a.entries, a.backs
 	a.entries, a.backs = nil, nil
 	a.mu.Unlock()
-	err := errors.Join(closeAll(entries), closeAll(backs))
+	err := a.keeper.away(entries)
+	// Nothing is called any more, and what returns is still seen to: a call whose frame is gone now, and that is still
+	// there when the returns aren't probed any more, has not returned.
+	if len(backs) > 0 {
+		a.fallen = map[callID]bool{}
+		a.eachOpen(func(id callID, e probe.Event) {
+			if !a.standing(e, id.depth) {
+				a.fallen[id] = true
+			}
+		})
+	}
+	err = errors.Join(err, a.keeper.away(backs))
 	a.mu.Lock()
 	if !a.since.IsZero() {
 		a.armedFor += time.Since(a.since)
@@ -197,7 +211,7 @@ func (a *Armed) closeLinks() error {
 }
 
 // Next waits for the next event. Once all events that were taken are given it ends with why there are no more:
-// ErrLimit, an *ErrBudget, ErrGone, io.EOF after Disarm, or ctx's error.
+// ErrLimit, an *ErrBudget, ErrGone, ErrKeeper, io.EOF after Disarm, or ctx's error.
 func (a *Armed) Next(ctx context.Context) (probe.Event, error) {
 	for {
 		a.mu.Lock()
@@ -262,6 +276,22 @@ func (a *Armed) halt() {
 // gone. Of a goroutine that runs it can't be told that a frame is gone which no other call took the place of.
 func (a *Armed) Open() []probe.Event {
 	var out []probe.Event
+	a.eachOpen(func(id callID, e probe.Event) {
+		e.Ended = a.fallen[id]
+		out = append(out, e)
+	})
+	slices.SortFunc(out, func(x, y probe.Event) int { return cmp.Compare(x.Time, y.Time) })
+	return out
+}
+
+// callID tells a call from others: its g, how far the end of its frame was below the end of the stack, and when it was.
+type callID struct {
+	g, depth uint64
+	time     time.Duration
+}
+
+// eachOpen goes through the calls of which no return was seen.
+func (a *Armed) eachOpen(f func(callID, probe.Event)) {
 	for key, m := range a.calls {
 		if key < 0 {
 			continue
@@ -269,13 +299,10 @@ func (a *Armed) Open() []probe.Event {
 		k, v := make([]byte, 24), make([]byte, key)
 		for it := m.Iterate(); it.Next(&k, &v); {
 			if e, err := a.decode(v); err == nil {
-				e.Ended = !a.standing(e, le64(k[8:]))
-				out = append(out, e)
+				f(callID{e.G, le64(k[8:]), e.Time}, e)
 			}
 		}
 	}
-	slices.SortFunc(out, func(x, y probe.Event) int { return cmp.Compare(x.Time, y.Time) })
-	return out
 }
 
 // Statuses of a goroutine: of the first two the saved SP is its own (runtime2.go, Go 1.20 to 1.27).
@@ -292,6 +319,9 @@ func (a *Armed) standing(e probe.Event, depth uint64) bool {
 		return true
 	}
 	goid, err := a.ofG(e.G, a.options.Goid)
+	if err != nil && a.gone() {
+		return true // the process ended in the midst of it
+	}
 	if err != nil || goid != e.Goroutine {
 		return false
 	}
@@ -331,6 +361,7 @@ func (a *Armed) ofG(g uint64, offset int64) (uint64, error) {
 func (a *Armed) Close() error {
 	a.halt()
 	err := a.takeAway()
+	a.keeper.close()
 	a.gauge.close()
 	a.gauge = nil
 	for _, u := range a.units {

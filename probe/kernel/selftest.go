@@ -54,7 +54,7 @@ func selfTest(how dialect) error {
 	if err != nil {
 		return err
 	}
-	armed, err := multi(ex, program, []spot{{offset: offset}}, os.Getpid())
+	armed, err := ownMulti(ex, program, []spot{{offset: offset}})
 	if err != nil {
 		return fmt.Errorf("the link is refused: %w", err)
 	}
@@ -85,6 +85,15 @@ func selfTest(how dialect) error {
 			got, selfCalls)
 	}
 	return nil
+}
+
+// ownMulti arms a program in ri's own code. No keeper is needed: what a killed ri left would go with it.
+func ownMulti(ex *link.Executable, program *ebpf.Program, places []spot) (link.Link, error) {
+	o := &link.UprobeMultiOptions{PID: uint32(os.Getpid())}
+	for _, p := range places {
+		o.Addresses, o.Cookies = append(o.Addresses, p.offset), append(o.Cookies, p.cookie)
+	}
+	return ex.UprobeMulti(nil, program, o)
 }
 
 // closeLater closes a link of ri's own code without waiting: the kernel takes some 30 ms to, for its readers.

@@ -102,6 +102,8 @@ type Sockets struct {
 	maps     []*ebpf.Map
 	programs []*ebpf.Program
 	links    []link.Link
+	keeper   *keeper // of functions' probes; nil: none are followed
+	kept     []int
 	control  []byte // the control map's memory
 	fds      []byte // that of the table of descriptors
 	most     int    // of descriptors
@@ -312,13 +314,32 @@ func (s *Sockets) Next() (c SocketCall, ok bool) {
 	return c, true
 }
 
-// Stop ends it: records that were made are there for Next still.
+// Broken says whether the functions that are to be followed aren't any more: ErrKeeper.
+func (s *Sockets) Broken() bool {
+	if s.keeper == nil {
+		return false
+	}
+	select {
+	case <-s.keeper.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stop ends it: records that were made are there for Next still. Errors: ErrKeeper, if functions were followed, and
+// from some moment on weren't.
 func (s *Sockets) Stop() error {
 	var errs []error
 	for _, l := range s.links {
 		errs = append(errs, l.Close())
 	}
 	s.links = nil
+	if s.keeper != nil {
+		errs = append(errs, s.keeper.away(s.kept))
+		s.keeper.close()
+		s.keeper, s.kept = nil, nil
+	}
 	return errors.Join(errs...)
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/link"
 
 	"ri/probe"
 )
@@ -69,12 +68,11 @@ func (s *Sockets) functions(target Target, list []SocketFunction) error {
 		return fmt.Errorf("the file of the code: %w", err)
 	}
 	defer file.Close()
-	ex, err := link.OpenExecutable(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
-	if err != nil {
-		return fmt.Errorf("the file of the code: %w", err)
+	if s.keeper, err = newKeeper(); err != nil {
+		return err
 	}
 	for _, back := range []bool{true, false} { // returns first, as an entry without would look like one that goes on
-		o := &link.UprobeMultiOptions{PID: uint32(s.opt.PID)}
+		o := order{Way: Multi, PID: s.opt.PID}
 		for _, f := range list {
 			sites := f.Returns
 			if !back {
@@ -91,7 +89,7 @@ func (s *Sockets) functions(target Target, list []SocketFunction) error {
 				if site.Again {
 					c |= cookieAgainBit
 				}
-				o.Addresses, o.Cookies = append(o.Addresses, offset), append(o.Cookies, c)
+				o.Offsets, o.Cookies = append(o.Offsets, offset), append(o.Cookies, c)
 			}
 		}
 		p, err := s.functionProgram(maps[0].FD(), maps[1].FD(), back)
@@ -99,11 +97,11 @@ func (s *Sockets) functions(target Target, list []SocketFunction) error {
 			return err
 		}
 		s.programs = append(s.programs, p)
-		l, err := ex.UprobeMulti(nil, p, o)
+		n, err := s.keeper.arm(p, file, o)
 		if err != nil {
-			return fmt.Errorf("the kernel doesn't arm %d places: %w", len(o.Addresses), err)
+			return fmt.Errorf("the kernel doesn't arm %d places: %w", len(o.Offsets), err)
 		}
-		s.links = append(s.links, l)
+		s.kept = append(s.kept, n)
 	}
 	return nil
 }
@@ -133,7 +131,7 @@ func (s *Sockets) functionProgram(calls, slots int, back bool) (*ebpf.Program, e
 		return nil, err
 	}
 	return loadSocketProgram(&ebpf.ProgramSpec{Name: name, Type: ebpf.Kprobe, License: "GPL", Instructions: code,
-		AttachType: ebpf.AttachTraceUprobeMulti})
+		KernelVersion: anyKernel, AttachType: ebpf.AttachTraceUprobeMulti})
 }
 
 // functionBegin copies registers to where those of system calls are, and has R8 the call's number, R9 pid and tid, and

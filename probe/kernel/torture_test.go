@@ -290,7 +290,8 @@ func bias(t *testing.T, c *calls) uint64 {
 	return m.Addr - m.Offset - (s.Addr - s.Offset)
 }
 
-// checkText compares the program's code with its file.
+// checkText compares the program's code with its file. What somebody has left who was killed the kernel takes away a
+// moment later.
 func checkText(t *testing.T, c *calls) {
 	t.Helper()
 	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", c.pid))
@@ -304,15 +305,20 @@ func checkText(t *testing.T, c *calls) {
 	}
 	for _, m := range mappings(t, c) {
 		have := make([]byte, m.Size)
-		if _, err := memory.ReadAt(have, int64(m.Addr)); err != nil {
-			t.Fatal(err)
-		}
 		want := file[m.Offset:min(m.Offset+m.Size, uint64(len(file)))]
-		if !bytes.Equal(have[:len(want)], want) {
-			for i := range want {
-				if have[i] != want[i] {
-					t.Fatalf("text differs at %#x: %#x, not %#x", m.Addr+uint64(i), have[i], want[i])
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if _, err := memory.ReadAt(have, int64(m.Addr)); err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Equal(have[:len(want)], want) {
+				break
+			}
+			if time.Now().After(deadline) {
+				i := 0
+				for have[i] == want[i] {
+					i++
 				}
+				t.Fatalf("text differs at %#x: %#x, not %#x", m.Addr+uint64(i), have[i], want[i])
 			}
 		}
 	}

@@ -158,7 +158,10 @@ func findInterface(f *symbols.File, what string) (*Found, error) {
 	for _, one := range list {
 		name, why := callee(f, one.Entry)
 		if why != "" {
-			info, _ := f.FuncInfo(one.Entry)
+			info, ok := f.FuncInfo(one.Entry)
+			if !ok {
+				info.Name = iface + " (of one type)"
+			}
 			refused = append(refused, Refused{Func: info.Name, File: info.File, Line: info.Line, PC: one.Entry, Why: why})
 			continue
 		}

@@ -7,9 +7,9 @@ import (
 	"ri/symbols"
 )
 
-// Receive is a place at which code receives from a channel: where it calls the runtime for it, and where that has
-// returned. Both are in the frame of who receives, so what the runtime was given to fill is found again, whatever moves
-// the stack meanwhile.
+// Receive is a place at which code receives from a channel, sends into one, closes it or makes it: where it calls the
+// runtime for it, and where that has returned. Both are in the frame of who receives, so what the runtime was given to
+// fill is found again, whatever moves the stack meanwhile.
 type Receive struct {
 	At, Back probe.Site
 	Kind     ReceiveKind
@@ -25,26 +25,34 @@ type Receive struct {
 type ReceiveKind uint8
 
 const (
-	Plain  ReceiveKind = iota // chanrecv1, chanrecv2
-	Polled                    // selectnbrecv
-	Select                    // selectgo: the cases that send come first in the list
+	Plain   ReceiveKind = iota // chanrecv1, chanrecv2
+	Polled                     // selectnbrecv
+	Select                     // selectgo: the cases that send come first in the list
+	Sent                       // chansend1
+	Offered                    // selectnbsend: a select with a default
+	Closing                    // closechan
+	Made                       // makechan
 )
 
 // Registers say where things are, by DWARF's numbers of general registers. At At: the channel, how many cases send and
 // receive, and whether a select waits. At Back: which case it was, or whether a look received something, and whether
-// the channel is open. What a kind doesn't have is -1.
-type Registers struct{ Channel, Sends, Receives, Waits, Which, Got, Open int }
+// the channel is open; of Made the channel. Into is where what is sent lies, at At. What a kind doesn't have is -1.
+type Registers struct{ Channel, Into, Sends, Receives, Waits, Which, Got, Open int }
 
 // Registers are those of amd64 (Go's ABIInternal: AX, BX, CX, DI, SI, R8).
 func (k ReceiveKind) Registers() Registers {
 	const ax, bx, si, di, r8 = 0, 3, 4, 5, 8
 	switch k {
 	case Polled:
-		return Registers{Channel: bx, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: ax, Open: bx}
+		return Registers{Channel: bx, Into: -1, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: ax, Open: bx}
 	case Select:
-		return Registers{Channel: -1, Sends: di, Receives: si, Waits: r8, Which: ax, Got: -1, Open: bx}
+		return Registers{Channel: -1, Into: -1, Sends: di, Receives: si, Waits: r8, Which: ax, Got: -1, Open: bx}
+	case Made:
+		return Registers{Channel: ax, Into: -1, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: -1, Open: -1}
+	case Sent, Offered, Closing:
+		return Registers{Channel: ax, Into: bx, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: ax, Open: -1}
 	}
-	return Registers{Channel: ax, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: -1, Open: bx}
+	return Registers{Channel: ax, Into: -1, Sends: -1, Receives: -1, Waits: -1, Which: -1, Got: -1, Open: bx}
 }
 
 // receivers are the runtime's functions (runtime/chan.go, select.go; Go 1.18 to 1.27), and which register has the
@@ -53,9 +61,14 @@ var receivers = map[string]struct {
 	kind ReceiveKind
 	into x86asm.Reg
 }{"runtime.chanrecv1": {Plain, x86asm.RBX}, "runtime.chanrecv2": {Plain, x86asm.RBX},
-	"runtime.selectnbrecv": {Polled, x86asm.RAX}, "runtime.selectgo": {Select, x86asm.RAX}}
+	"runtime.selectnbrecv": {Polled, x86asm.RAX}, "runtime.selectgo": {Select, x86asm.RAX},
+	"runtime.chansend1": {kind: Sent}, "runtime.selectnbsend": {kind: Offered}, "runtime.closechan": {kind: Closing},
+	"runtime.makechan": {kind: Made}}
 
-// Receives finds where functions receive. What can't be probed, or isn't understood, is refused.
+// Sends tells whether nothing is received at such a place.
+func (k ReceiveKind) Sends() bool { return k >= Sent }
+
+// Receives finds where functions receive, send or close. What can't be probed, or isn't understood, is refused.
 func Receives(f *symbols.File, in func(function string) bool) (out []Receive, refused []Refused) {
 	at := map[uint64]string{}
 	for name := range receivers {
@@ -99,6 +112,9 @@ func (b *body) receive(i int, name string) (r Receive, why string) {
 		return r, b.list[i].refuse + behind.refuse
 	}
 	r = Receive{At: b.site(b.list[i], probe.Receive), Back: b.site(behind, probe.Receive), Kind: is.kind}
+	if is.kind.Sends() {
+		return r, ""
+	}
 	for j := i - 1; j >= 0 && j > i-maxPrologue; j-- {
 		in := b.list[j]
 		if in.flow != next || !in.known {

@@ -174,6 +174,7 @@ func (w *worker) methods(typ string) {
 		w.take(found, func(fn string) {
 			if _, receiver, method := Parts(fn); receiver == name && exported(method) {
 				w.in(fn)
+				w.given(fn)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 
+	"ri/probe/place"
 	"ri/symbols"
 )
 
@@ -63,10 +64,26 @@ func (w *worker) reached(t *symbols.Type, field string, depth int) {
 
 // through takes an interface that a field holds.
 func (w *worker) through(t *symbols.Type, field string) {
-	if t.Name == "error" || symbols.IsUnnamed(t.Name) {
+	// A context is asked by Go's own packages as well, whose calls don't go out of the library.
+	if t.Name == "error" || t.Name == "context.Context" || symbols.IsUnnamed(t.Name) {
 		return
 	}
 	if err := w.out(t.Name, "", field); err != nil {
 		w.miss(t.Name+" ("+field+")", err.Error())
+	}
+}
+
+// given takes the interfaces that a method is given.
+func (w *worker) given(fn string) {
+	found, err := place.Find(w.f, fn)
+	if err != nil {
+		return
+	}
+	for _, f := range found.Functions {
+		for i, v := range f.Params() {
+			if i > 0 && v.Kind == place.Argument && v.Type != nil { // the first is its receiver
+				w.reached(v.Type, v.Name, 0)
+			}
+		}
 	}
 }

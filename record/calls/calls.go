@@ -55,12 +55,14 @@ type Boundary struct {
 	In       []Func    `json:"in"`                 // called from outside
 	Out      []Func    `json:"out,omitempty"`      // called by what is inside
 	Receives []Channel `json:"receives,omitempty"` // through which something comes in
+	Sends    []Channel `json:"sends,omitempty"`    // through which something goes out
 	Missed   []Missed  `json:"missed,omitempty"`   // what is not recorded, and why
 }
 
 // Func is a function or method at the boundary.
 type Func struct {
 	Name      string `json:"func"`                // as Go prints it
+	Short     string `json:"short"`               // with the package's name only: so rules call its parameters and results
 	Interface string `json:"interface,omitempty"` // of Out: the interface that it was called through
 	Field     string `json:"field,omitempty"`     // of Out: the receiver's field that holds it
 	Params    []Var  `json:"params,omitempty"`    // the receiver first
@@ -103,27 +105,33 @@ const (
 	Call     Kind = "call"
 	Return   Kind = "return"
 	Received Kind = "receive"
+	Sent     Kind = "send"
 )
 
 // Event is one line: something that passed the boundary.
 type Event struct {
-	Seq       int64             `json:"seq"`  // from 1 on, in the order of time
-	At        time.Duration     `json:"at"`   // ns since Header.Made, monotonic
-	Wall      time.Time         `json:"wall"` // the clock of the host
-	Goroutine uint64            `json:"goroutine"`
-	Kind      Kind              `json:"kind"`
-	Func      string            `json:"func,omitempty"`    // of Call and Return
-	Channel   int               `json:"chan,omitempty"`    // of Received: its number
-	Out       bool              `json:"out,omitempty"`     // what is inside calls, or sends
-	On        int               `json:"on,omitempty"`      // Receiver.ID
-	Parent    int64             `json:"parent,omitempty"`  // the call around it, in its goroutine
-	Call      int64             `json:"call,omitempty"`    // of Return: the Seq of its call
-	Values    []json.RawMessage `json:"values,omitempty"`  // arguments without the receiver; results; what was received
-	Closed    bool              `json:"closed,omitempty"`  // of Received: the channel was closed
-	Polled    bool              `json:"polled,omitempty"`  // of Received: it would not have waited
-	Ended     string            `json:"ended,omitempty"`   // of Return: "panic or Goexit"
-	Missing   int               `json:"missing,omitempty"` // parts of the values that are not there
-	Tokens    int               `json:"tokens,omitempty"`  // texts that were replaced
+	Seq       int64         `json:"seq"`  // from 1 on, in the order of time
+	At        time.Duration `json:"at"`   // ns since Header.Made, monotonic
+	Wall      time.Time     `json:"wall"` // the clock of the host
+	Goroutine uint64        `json:"goroutine"`
+	Kind      Kind          `json:"kind"`
+	Func      string        `json:"func,omitempty"` // of Call and Return
+	Channel   int           `json:"chan,omitempty"` // of Received and Sent: its number
+	// Inside: of Received and Sent, what is inside sent that to itself. It says only in which order things were done.
+	Inside bool              `json:"inside,omitempty"`
+	From   int64             `json:"from,omitempty"`   // of Received, Inside: the Seq of where it was sent; 0: not known
+	Out    bool              `json:"out,omitempty"`    // what is inside calls, or sends
+	On     int               `json:"on,omitempty"`     // Receiver.ID
+	Parent int64             `json:"parent,omitempty"` // the call around it, in its goroutine
+	Call   int64             `json:"call,omitempty"`   // of Return: the Seq of its call
+	Values []json.RawMessage `json:"values,omitempty"` // arguments without the receiver; results; what was received
+	// Over: of Received and Sent by a select, the Seq of what was sent inside before, and it could have received instead.
+	Over    []int64 `json:"over,omitempty"`
+	Closed  bool    `json:"closed,omitempty"`  // of Received: the channel was closed; of Sent: it was closed here
+	Polled  bool    `json:"polled,omitempty"`  // of Received: it would not have waited
+	Ended   string  `json:"ended,omitempty"`   // of Return: "panic or Goexit"
+	Missing int     `json:"missing,omitempty"` // parts of the values that are not there
+	Tokens  int     `json:"tokens,omitempty"`  // texts that were replaced
 }
 
 // End is the last line.
@@ -132,9 +140,12 @@ type End struct {
 	Why      string           `json:"why"` // why the recording ended: its time, "budget", ...
 	Events   int64            `json:"events"`
 	Calls    map[string]int64 `json:"calls"`          // by function
-	Received int64            `json:"received"`       // from channels
+	Received int64            `json:"received"`       // from channels that cross the boundary
+	Sent     int64            `json:"sent"`           // into such
+	Inside   int64            `json:"inside"`         // that what is inside sent to itself, or received from itself
 	Open     int64            `json:"open"`           // calls that had not returned, of functions with results
 	Missing  int64            `json:"missing"`        // events of which something is missing
+	Short    int64            `json:"short"`          // of these, and of states: something didn't fit into a hit's bytes
 	Lost     uint64           `json:"lost"`           // events that found no room
 	Refused  uint64           `json:"refused"`        // that the budget refused
 	Length   time.Duration    `json:"length"`         // ns

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 )
 
 // Limits of what is read. A line is one event with all that it took along.
@@ -165,6 +166,12 @@ func (x *Reader) check(e *Event) error {
 	if e.Parent < 0 || e.Parent >= e.Seq {
 		return fmt.Errorf("its parent is event %d", e.Parent)
 	}
+	if e.From < 0 || e.From >= e.Seq || e.From > 0 && (e.Kind != Received || !e.Inside) {
+		return fmt.Errorf("it was received from event %d", e.From)
+	}
+	if slices.ContainsFunc(e.Over, func(seq int64) bool { return seq <= 0 || seq >= e.Seq || e.Channel == 0 }) {
+		return fmt.Errorf("it was taken over events %v", e.Over)
+	}
 	switch e.Kind {
 	case Call:
 		x.calls[e.Seq] = e.Func
@@ -174,12 +181,12 @@ func (x *Reader) check(e *Event) error {
 			return fmt.Errorf("it is the return of call %d, which is none of %q, or has returned", e.Call, e.Func)
 		}
 		delete(x.calls, e.Call)
-	case Received:
+	case Received, Sent:
 		if e.Channel <= 0 {
-			return fmt.Errorf("it was received from channel %d", e.Channel)
+			return fmt.Errorf("it was received from, or sent into, channel %d", e.Channel)
 		}
 	default:
-		return fmt.Errorf("%q is no kind of event; they are call, return, receive", e.Kind)
+		return fmt.Errorf("%q is no kind of event; they are call, return, receive, send", e.Kind)
 	}
 	return nil
 }

@@ -49,16 +49,20 @@ func (x *Writer) raw(b []byte) error {
 func (x *Writer) Event(e *Event) error {
 	x.end.Events++
 	e.Seq = x.end.Events
-	switch e.Kind {
-	case Call:
+	switch {
+	case e.Inside:
+		x.end.Inside++
+	case e.Kind == Call:
 		x.end.Calls[e.Func]++
 		if x.gives[e.Func] {
 			x.end.Open++
 		}
-	case Return:
+	case e.Kind == Return:
 		x.end.Open--
-	case Received:
+	case e.Kind == Received:
 		x.end.Received++
+	case e.Kind == Sent:
+		x.end.Sent++
 	}
 	if e.Missing > 0 {
 		x.end.Missing++
@@ -69,7 +73,7 @@ func (x *Writer) Event(e *Event) error {
 // Close writes the end mark. What the events tell is counted here; the rest is the caller's.
 func (x *Writer) Close(end End) (*End, error) {
 	end.End, end.Events, end.Calls, end.Received = true, x.end.Events, x.end.Calls, x.end.Received
-	end.Open, end.Missing = x.end.Open, x.end.Missing
+	end.Open, end.Missing, end.Sent, end.Inside = x.end.Open, x.end.Missing, x.end.Sent, x.end.Inside
 	end.SHA256 = hex.EncodeToString(x.sum.Sum(nil))
 	if err := x.line(&end); err != nil {
 		return nil, err

@@ -160,6 +160,9 @@ func (t *tracker) call(c *kernel.SocketCall) {
 	case kernel.SocketPair:
 		return
 	case kernel.SocketPlainRead, kernel.SocketPlainWrite:
+		if s == nil && c.Result <= 0 {
+			return // it was closed, and nothing came
+		}
 		if s == nil {
 			t.note("there is TLS on connections that aren't known: its plaintext isn't kept")
 			return

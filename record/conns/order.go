@@ -6,9 +6,13 @@ import (
 	"ri/probe/kernel"
 )
 
-// patience is how long a call is waited for that took its place in the order and hasn't come: a thread may lose its
-// processor between the beginning of a write and its end. After that it is lost.
-const patience = 2 * time.Second
+// A call that took its place in the order and hasn't come is waited for: a thread may lose its processor between the
+// beginning of a write and its end, and a write of plaintext goes on until the peer has read. After that it is lost;
+// sooner, where the kernel says that there was no room for some.
+const (
+	patience     = 2 * time.Second
+	longPatience = time.Minute
+)
 
 // order puts calls in their order. Each place is taken by one call, so a place that stays empty is a call that was
 // lost.
@@ -18,6 +22,7 @@ type order struct {
 	bytes   int // that wait
 	since   time.Time
 	lost    uint64
+	dropped uint64 // of which the kernel knows that they won't come
 }
 
 // call is a system call, put together of its records.
@@ -68,7 +73,11 @@ func (o *order) take(now time.Time, end bool) *call {
 		if o.since.IsZero() {
 			o.since = now
 		}
-		if !end && now.Sub(o.since) < patience && o.bytes < mostWaiting {
+		wait := longPatience
+		if o.dropped > o.lost {
+			wait = patience
+		}
+		if !end && now.Sub(o.since) < wait && o.bytes < mostWaiting {
 			return nil
 		}
 		if c != nil {

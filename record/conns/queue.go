@@ -173,7 +173,7 @@ func (q *queue) flush(now time.Time, end bool) error {
 			e.of.Force()
 		}
 		q.bytes -= len(e.Data)
-		if e.Kind == streams.Out && e.Data != nil && !q.opt.Sent {
+		if e.Kind == streams.Out && e.Data != nil && !q.opt.Sent && (e.of == nil || e.upto > e.of.Login()) {
 			sum := sha256.Sum256(e.Data)
 			e.Digest, e.Data = sum[:], nil
 		}
@@ -198,8 +198,8 @@ func (q *queue) incomplete(lost uint64) (out []string) {
 			"no requests and responses; record the program from its start", q.refused))
 	}
 	if n := q.opt.blanked(); n > 0 {
-		out = append(out, fmt.Sprintf("%d header blocks of HTTP/2 were blanked, as secrets in them can't be told from the "+
-			"rest: it doesn't replay (--http2-headers keeps them as they are)", n))
+		out = append(out, fmt.Sprintf("%d header blocks of HTTP/2, or what followed on a connection, couldn't be read and "+
+			"were blanked: such connections don't replay", n))
 	}
 	waiting := 0
 	for _, k := range q.conns {

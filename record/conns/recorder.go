@@ -169,6 +169,7 @@ const (
 	EndedExited = "exited"
 	EndedAsked  = "asked"
 	EndedFull   = "full"
+	EndedProbes = "probes" // those of the program's functions are gone: kernel.ErrKeeper
 )
 
 // Run records until the process has ended, the file is full, or ctx is done, and says which. An error is one of the
@@ -188,11 +189,14 @@ func (r *Recorder) Run(ctx context.Context) (string, error) {
 			ended = EndedAsked
 		case r.opt.Most > 0 && r.queue.kept > r.opt.Most:
 			ended = EndedFull
+		case r.sockets.Broken():
+			ended = EndedProbes
+			r.tracker.notes["it ended when "+kernel.ErrKeeper.Error()] = true
 		case n == 0:
 			time.Sleep(kernel.Pause)
 		}
 	}
-	if err := r.sockets.Stop(); err != nil {
+	if err := r.sockets.Stop(); err != nil && !errors.Is(err, kernel.ErrKeeper) {
 		return "", err
 	}
 	if _, err := r.drain(true); err != nil {
@@ -227,6 +231,7 @@ func (r *Recorder) drain(end bool) (n int, err error) {
 		}
 		r.now()
 		now := time.Now()
+		r.order.dropped = r.sockets.Counts().Lost
 		for {
 			c := r.order.take(now, end && !more)
 			if c == nil {

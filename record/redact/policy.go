@@ -182,6 +182,18 @@ func (p *Policy) Column(recipe, column string) Action {
 	return Token
 }
 
+// Named gives what is done with a value of which only the name is known, as of a field in a stream. Capitals don't
+// count. ok is false if no rule says: those that name more than a field don't.
+func (p *Policy) Named(name string) (a Action, ok bool) {
+	for _, r := range p.Rules {
+		if r.Field != "" && r.Type+r.Package+r.Variable+r.Recipe+r.Column == "" &&
+			fits(strings.ToLower(r.Field), strings.ToLower(name)) {
+			return r.Action, true
+		}
+	}
+	return Keep, false
+}
+
 func fits(pattern, text string) bool {
 	if pattern == "" {
 		return true

@@ -93,7 +93,7 @@ func (x *Stream) command(b []byte, i int, end bool) (int, bool) {
 		n = len(b) - i
 	}
 	line := b[i : i+n]
-	if x.lines > 0 && whole {
+	if x.lines > 0 && (whole || end) {
 		x.lines--
 		if len(line) > 1 {
 			x.s.replace("AUTH", line)
@@ -106,7 +106,7 @@ func (x *Stream) command(b []byte, i int, end bool) (int, bool) {
 	}
 	words := bytes.Fields(line[:min(n, 256)])
 	if len(words) == 0 {
-		return 0, whole || n > 8 || x.lines == 0
+		return 0, whole || end || n > 8 || x.lines == 0
 	}
 	which := 0
 	if len(words) > 1 && isCommand(words[1]) && !isCommand(words[0]) && len(words[0]) <= 8 { // IMAP: a tag goes before

@@ -2,27 +2,28 @@ package scrub
 
 import (
 	"bytes"
+	"net"
+	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	"ri/secrets"
 )
 
 // begin finds out what a stream speaks by its first bytes.
 func (x *Stream) begin() {
-	if x.begun || len(x.buf) < 8 {
+	if x.begun || len(x.buf) < 8 || len(x.buf) < 12 && x.client && x.buf[0] == berSequence {
 		return
 	}
 	x.begun = true
+	if x.client && !x.inner {
+		x.kind = loginProtocol(x.buf)
+	}
 	if x.client && startup(x.buf) {
 		x.kind = postgres
 		if x.pair != nil && !x.pair.begun {
 			x.pair.kind, x.pair.begun = postgres, true
-		}
-	}
-	if x.client && bytes.HasPrefix(x.buf, []byte(preface[:8])) {
-		x.kind, x.skip = http2, len(preface)
-		if x.pair != nil && !x.pair.begun {
-			x.pair.kind, x.pair.begun = http2, true
 		}
 	}
 }
@@ -58,6 +59,16 @@ func (x *Stream) names(b []byte, limit int, end bool) (int, value) {
 				if !x.form(b, i, end) {
 					return max(x.floor, nameStart(b[:i])), value{}
 				}
+			}
+		case 'P', 0:
+			if whole := x.sasl(b, i, end); !whole {
+				return max(x.floor, i), value{}
+			}
+			continue
+		case '%': // in a query that stands in another one
+			if len(b) > i+2 && b[i+1] == '3' && b[i+2]|0x20 == 'd' {
+				from, field, first = x.nameBefore(b, i)
+				at = i + 3
 			}
 		case '\'':
 			from, field = x.sqlBefore(b[:i])
@@ -130,6 +141,9 @@ func (x *Stream) nameBefore(b []byte, i int) (from int, field string, first bool
 	from = end
 	for from > 0 && end-from <= mostName && wordChar(all[from-1]) {
 		from--
+	}
+	if from >= 1 && all[from-1] == '%' && end-from > 2 { // %3Fname, %26name
+		from += 2
 	}
 	name := all[from:end]
 	if x.named != "" && bytes.EqualFold(name, []byte("value")) {
@@ -234,6 +248,12 @@ func valueAt(b []byte, at int, field string, sep byte, header bool) (int, value)
 		v.until = atLine
 		return at, v
 	}
+	if sep == '%' && at < len(b) {
+		if !endsWord(b[at]) {
+			v.until = atEscaped
+		}
+		return at, v
+	}
 	for at < len(b) && (b[at] == ' ' || b[at] == '\t') {
 		at++
 	}
@@ -274,7 +294,7 @@ func (x *Stream) replaceValue(v value, b []byte) {
 		x.s.inner(v.field, b)
 	case v.until == atLine && (name == "cookie" || name == "set-cookie"):
 		x.s.cookies(v.field, b, name == "set-cookie")
-	case v.until != atQuote && plain(b):
+	case v.until != atQuote && plain(b), setting(string(b)):
 	default:
 		x.s.replace(v.field, b)
 	}
@@ -287,6 +307,21 @@ func plain(b []byte) bool {
 		return true
 	}
 	return false
+}
+
+// setting tells values that a program can't do without and that are no secret whatever they are called: addresses, with
+// a port, of this host or by number, and times (session-listen, token-ttl).
+func setting(value string) bool {
+	if _, err := netip.ParseAddrPort(value); err == nil {
+		return true
+	}
+	if host, port, err := net.SplitHostPort(value); err == nil && (host == "" || host == "localhost") {
+		_, err := strconv.ParseUint(port, 10, 16)
+		return err == nil
+	}
+	_, err := time.ParseDuration(value)
+	return err == nil && len(value) <= 16 && strings.HasSuffix(value, "s") || err == nil && len(value) <= 8 &&
+		strings.ContainsAny(value, "mh")
 }
 
 // inner replaces texts and numbers in a list or an object, whose names stay.

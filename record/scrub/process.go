@@ -15,6 +15,7 @@ func (s *Scrubber) Arguments(args []string) []string {
 		flag := strings.HasPrefix(arg, "-")
 		name, value, has := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		switch {
+		case setting(arg), has && setting(value):
 		case !flag && follows != "":
 			arg = string(s.Token("argument -"+follows, []byte(arg)))
 		case has && value != "" && s.isSecret(name, value):
@@ -49,6 +50,14 @@ func (s *Scrubber) Environment(env []string) []string {
 }
 
 func (s *Scrubber) isSecret(name, value string) bool {
+	if setting(value) {
+		return false
+	}
+	if s.Named != nil {
+		if secret, said := s.Named(name); said {
+			return secret
+		}
+	}
 	shown, _ := secrets.Value(name, value)
 	return shown == secrets.Masked
 }

@@ -21,6 +21,8 @@ var examples = []struct {
 	{"basic", "GET / HTTP/1.1\r\nAuthorization: Basic dTpQbDRudGVkUzNjcmV0\r\n\r\n", []string{"Basic dTp"}},
 	{"cookie", "GET / HTTP/1.1\r\nCookie: a=Pl4ntedS3cret; b=Pl4ntedS3cret\r\n\r\n", []string{"Cookie: a=", "; b="}},
 	{"query", "GET /x?id=3&token=Pl4ntedS3cret&y=1 HTTP/1.1\r\n\r\n", []string{"id=3&token=", "&y=1 HTTP"}},
+	{"query in a query", "GET /x?url=http%3A%2F%2Fh%2F%3Ftoken%3DPl4ntedS3cret%26id%3D3&y=1 HTTP/1.1\r\n\r\n",
+		[]string{"%3Ftoken%3D", "%26id%3D3&y=1"}},
 	{"json", `{"user": "me", "password": "Pl4ntedS3cret", "n": 1}`, []string{`"user": "me"`, `"n": 1`}},
 	{"nested", `{"credentials": {"a": "Pl4ntedS3cret", "b": ["Pl4ntedS3cret", 3]}, "n": 1}`,
 		[]string{`"a": "`, `"n": 1`}},
@@ -44,6 +46,25 @@ var examples = []struct {
 	{"again", "password=Pl4ntedS3cret; x Pl4ntedS3cret and xPl4ntedS3crety.", []string{" and x"}},
 	{"postgres", pgStartup("user\x00me\x00\x00") + pgMessage('p', "Pl4ntedS3cret\x00") + pgMessage('Q', "SELECT 1\x00"),
 		[]string{"user\x00me", "SELECT 1"}},
+	{"mqtt", "\x10\x21\x00\x04MQTT\x04\xc2\x00\x1e\x00\x02c0\x00\x02me\x00\x0d" +
+		"Pl4ntedS3cret\x82\x0d\x00\x01\x00\x08room/0/#\x00",
+		[]string{"\x00\x02c0\x00\x02me\x00\x0d", "room/0/#"}},
+	{"mqtt 5", "\x10\x32\x00\x04MQTT\x05\xc6\x00\x1e\x05\x11\x00\x00\x00\x0a\x00\x02c0" +
+		"\x00\x00\x04will\x00\x02go\x00\x02me\x00\x0dPl4ntedS3cret0",
+		[]string{"\x00\x02me\x00\x0d"}},
+	{"ldap", "0\x0c\x02\x01\x01B\x07nothing0\x84\x00\x00\x00\x1e\x02\x01\x02\x60\x19\x02\x01\x03\x04\x05cn=me" +
+		"\x80\x0dPl4ntedS3cret0\x05\x02\x01\x03B\x00",
+		[]string{"cn=me\x80\x0d", "0\x05\x02\x01\x03B\x00"}},
+	{"amqp", "AMQP\x00\x00\x09\x01\x01\x00\x00\x00\x00\x00\x2d" +
+		"\x00\x0a\x00\x0b\x00\x00\x00\x00\x05PLAIN\x00\x00\x00\x11\x00me\x00Pl4ntedS3cret\x05en_US\xce",
+		[]string{"\x00me\x00", "\x05en_US\xce"}},
+	{"kafka", "\x00\x00\x00\x15\x00\x11\x00\x01\x00\x00\x00\x01\x00\x04prog\x00\x05PLAIN" +
+		"\x00\x00\x00\x23\x00\x24\x00\x01\x00\x00\x00\x02\x00\x04prog" +
+		"\x00\x00\x00\x11\x00me\x00Pl4ntedS3cret\x00\x00\x00\x09",
+		[]string{"\x00\x11\x00me\x00", "\x00\x00\x00\x09"}},
+	{"mongodb", "\x10saslStart\x00\x01\x00\x00\x00\x02mechanism\x00" +
+		"\x06\x00\x00\x00PLAIN\x00\x05payload\x00\x11\x00\x00\x00\x00\x00me\x00Pl4ntedS3cret\x02$db\x00",
+		[]string{"\x00me\x00", "\x02$db\x00"}},
 	{"scram", pgStartup("user\x00me\x00\x00") + pgMessage('p', "c=biws,r=abc,p=Pl4ntedS3cret=") +
 		pgMessage('Q', "SELECT 1\x00"),
 		[]string{"c=biws,r=abc,p=", "SELECT 1"}},
@@ -106,8 +127,10 @@ func TestSecrets(t *testing.T) {
 func TestForced(t *testing.T) {
 	for _, e := range examples {
 		switch e.name {
-		case "basic", "url", "multipart", "name and value", "smtp login", "postgres", "scram", "resp", "resp with user",
-			"resp by name", "again", "smtp", "pop", "imap", "sql", "pem", "nested", "json in json":
+		case "basic", "url", "multipart", "name and value", "smtp login", "postgres", "scram", "mqtt", "mqtt 5", "ldap",
+			"amqp", "kafka", "mongodb",
+			"resp", "resp with user", "resp by name", "again", "smtp", "pop", "imap", "sql", "pem", "nested", "json in json",
+			"query in a query":
 			continue // protocols that have no name just before the value: see docs/streams.md
 		}
 		for range 300 {
@@ -151,6 +174,7 @@ func FuzzStream(f *testing.F) {
 	for _, e := range examples {
 		f.Add([]byte(e.text), uint8(3))
 	}
+	f.Add([]byte("AUTH LOGIN\n "), uint8(14))
 	f.Fuzz(func(t *testing.T, text []byte, n uint8) {
 		s := New([32]byte{1})
 		x := s.Stream(true)
@@ -164,4 +188,41 @@ func FuzzStream(f *testing.F) {
 			t.Errorf("%d of %d bytes are decided", x.Decided(), total)
 		}
 	})
+}
+
+// TestNamed: what a policy says of a name counts before what holds for all, in streams, arguments and the environment.
+func TestNamed(t *testing.T) {
+	named := func() *Scrubber {
+		s := New([32]byte{1})
+		s.Named = func(name string) (secret, known bool) {
+			return strings.EqualFold(name, "customer"), strings.EqualFold(name, "customer") || name == "session"
+		}
+		return s
+	}
+	for text, stays := range map[string]bool{`{"customer": "Pl4ntedName"}`: false, "Customer: Pl4ntedName\r\n": false,
+		`{"session": "Pl4ntedName2"}`: true, `{"password": "Pl4ntedName3"}`: false} {
+		if got := through(named(), text, func() int { return 5 }, false); strings.Contains(got, "Pl4ntedName") != stays {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	s := named()
+	args := strings.Join(s.Arguments([]string{"x", "-session", "kept", "-customer", "Pl4ntedArg"}), " ")
+	env := strings.Join(s.Environment([]string{"CUSTOMER=Pl4ntedVariable", "session=kept"}), " ")
+	if strings.Contains(args+env, "Pl4nted") || strings.Count(args+env, "kept") != 2 {
+		t.Errorf("%q, %q", args, env)
+	}
+}
+
+// TestSettings: what a program can't do without is no secret, whatever its flag is called; a number may be.
+func TestSettings(t *testing.T) {
+	s := New([32]byte{1})
+	args := []string{"x", "-session-listen", "127.0.0.1:80", "-token-ttl=5m", "-auth-listen", ":8080"}
+	if got := s.Arguments(args); strings.Join(got, " ") != strings.Join(args, " ") {
+		t.Errorf("%q became %q", args, got)
+	}
+	for _, secret := range []string{"12345678", "user:12345678", "0", "hunter2:80x"} {
+		if got := s.Arguments([]string{"x", "-password", secret}); got[2] == secret {
+			t.Errorf("%q stays", secret)
+		}
+	}
 }

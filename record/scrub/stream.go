@@ -27,9 +27,13 @@ type Stream struct {
 	value   value  // that goes on at the beginning of buf
 	begun   bool
 	kind    protocol
-	skip    int // bytes of a message that are none of ours
-	blank   int // bytes of a frame to come that are blanked
-	lines   int // lines to come that are secrets
+	inner   bool // it is a part of what speaks a protocol, or a text
+	frames  *frames
+	skip    int   // bytes of a message that are none of ours
+	lines   int   // lines to come that are secrets
+	logged  int64 // of PostgreSQL: bytes that log in
+	in      bool  // of PostgreSQL: something else has been said
+	plain   int64 // up to here what SASL's PLAIN logs in with may begin
 }
 
 // value is one whose beginning was decided before its end was known.
@@ -50,6 +54,7 @@ const (
 	atQuote                // at a quote like the one it began with
 	atLine                 // at the end of the line
 	atSpace                // at what ends a word
+	atEscaped              // at one, or at the %26 of a query
 	atClosing              // at what closes a list or an object
 	atKeyEnd               // at the end of a key in PEM
 	atBoundary             // at that of parts in a form
@@ -61,7 +66,8 @@ type protocol uint8
 const (
 	text protocol = iota // or anything else
 	postgres
-	http2
+	mqtt
+	ldap
 )
 
 // Stream begins a stream; client tells that it is what the client sends.
@@ -76,18 +82,31 @@ func (x *Stream) Write(piece []byte) {
 	if x == nil || len(piece) == 0 {
 		return
 	}
+	if x.frames != nil {
+		x.frames.write(piece)
+		return
+	}
 	x.buf = append(x.buf, piece...)
 	x.pieces = append(x.pieces, piece)
-	x.scan(false)
+	x.look(false)
 }
 
 // Decided is how many bytes, from the beginning on, won't change any more.
-func (x *Stream) Decided() int64 { return x.decided }
+func (x *Stream) Decided() int64 {
+	if x.frames != nil {
+		return x.decided + x.frames.decided()
+	}
+	return x.decided
+}
 
 // Force has all be decided that was given: what may be the beginning of a secret is replaced as one.
 func (x *Stream) Force() {
-	if x != nil && len(x.buf) > 0 {
-		x.scan(true)
+	switch {
+	case x == nil:
+	case x.frames != nil:
+		x.frames.force()
+	case len(x.buf) > 0:
+		x.look(true)
 	}
 }
 
@@ -105,7 +124,9 @@ func (x *Stream) Gap() {
 	if x == nil {
 		return
 	}
-	if x.kind != text {
+	if x.frames != nil {
+		x.frames.lose()
+	} else if x.kind != text {
 		x.kind, x.skip = text, 0 // where the next message begins isn't known
 	}
 	x.named = ""
@@ -116,7 +137,7 @@ func (x *Stream) Gap() {
 
 // Bytes takes the secrets out of a text that is whole.
 func (s *Scrubber) Bytes(b []byte) {
-	x := Stream{s: s, client: true}
+	x := Stream{s: s, client: true, inner: true}
 	x.Write(b)
 	x.End()
 }
@@ -124,10 +145,30 @@ func (s *Scrubber) Bytes(b []byte) {
 // Packet is Bytes of a packet.
 func (s *Scrubber) Packet(b []byte) { s.Bytes(b) }
 
+// look has what came be looked through, up to where HTTP/2 begins.
+func (x *Stream) look(end bool) {
+	at, hold := -1, len(x.buf)
+	if x.kind == text && !x.inner {
+		at, hold = x.switches(x.buf)
+	}
+	begins := at >= 0 || end && len(x.buf)-hold >= partOfBeginning
+	if !begins && (end || hold == len(x.buf)) {
+		x.scan(end)
+		return
+	}
+	later := bytes.Clone(x.buf[hold:])
+	if x.buf = x.buf[:hold]; hold > 0 {
+		x.scan(begins)
+	}
+	if x.buf = append(x.buf, later...); begins {
+		x.become2()
+	}
+}
+
 // scan decides as much as can be.
 func (x *Stream) scan(end bool) {
-	if x.begin(); !x.begun && x.client && !end && x.buf[0] == 0 {
-		return // it may be PostgreSQL's first message
+	if x.begin(); !x.begun && x.client && !end && mayLogIn(x.buf[0]) {
+		return // it may be the first message of PostgreSQL, MQTT, LDAP
 	}
 	for len(x.buf) > 0 {
 		if x.value.until != nowhere && !x.goOn(end) {
@@ -140,8 +181,8 @@ func (x *Stream) scan(end bool) {
 		switch x.kind {
 		case postgres:
 			limit, message = x.messages(b, end)
-		case http2:
-			limit, message = x.frames(b, end)
+		case mqtt, ldap:
+			limit, message = x.logins(b, end)
 		}
 		if limit > 0 {
 			limit, next = x.names(b, limit, end)
@@ -240,6 +281,12 @@ func (v value) end(b []byte) (int, bool) {
 	case atSpace:
 		for i, c := range b {
 			if endsWord(c) {
+				return i, true
+			}
+		}
+	case atEscaped:
+		for i, c := range b {
+			if endsWord(c) || c == '%' && bytes.HasPrefix(b[i:], []byte("%26")) {
 				return i, true
 			}
 		}

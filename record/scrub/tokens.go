@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/net/http2/hpack"
+
 	"ri/secrets"
 )
 
@@ -29,8 +31,9 @@ type Scrubber struct {
 	words  words
 	names  map[string]bool
 	blanks int
-	// KeepHeaders keeps header blocks of HTTP/2 as they are, with what is in them.
-	KeepHeaders bool
+	// Named says of a name whether its values are secrets, before what holds for all; known is false if it doesn't. nil:
+	// it never does.
+	Named func(name string) (secret, known bool)
 }
 
 // New makes a scrubber. One key makes the same tokens each time.
@@ -61,7 +64,11 @@ func (s *Scrubber) Token(field string, secret []byte) []byte {
 	if i, ok := s.tokens[string(secret)]; ok {
 		return s.list[i].Text
 	}
-	token := s.make(secret)
+	return s.keep(field, secret, s.make(secret))
+}
+
+// keep has a secret have a token. The lock is held.
+func (s *Scrubber) keep(field string, secret, token []byte) []byte {
 	if len(s.list) < mostTokens && len(secret) > 0 {
 		s.tokens[string(secret)] = len(s.list)
 		s.list = append(s.list, Token{field, token})
@@ -92,41 +99,74 @@ const separators = "-_.=+/:"
 // longEnough is from which length separators stay.
 const longEnough = 16
 
-// make makes a token: each character becomes another of its kind.
-func (s *Scrubber) make(secret []byte) []byte {
+// make makes a token: each character becomes another of its kind, and Huffman's code of HTTP/2 isn't longer.
+func (s *Scrubber) make(secret []byte) []byte { return s.variant(secret, 0) }
+
+// variant is another token for each n.
+func (s *Scrubber) variant(secret []byte, n byte) []byte {
 	out := make([]byte, len(secret))
 	var pool []byte
 	block := uint32(0)
 	hexadecimal := isHex(secret)
+	over := 0 // bits of the code
 	for i, c := range secret {
 		if len(pool) < 2 {
 			h := hmac.New(sha256.New, s.key)
 			h.Write(binary.LittleEndian.AppendUint32(nil, block))
 			h.Write(secret)
+			if n > 0 {
+				h.Write([]byte{n})
+			}
 			pool, block = h.Sum(nil), block+1
 		}
 		v := int(binary.LittleEndian.Uint16(pool))
 		pool = pool[2:]
-		switch {
-		case hexadecimal && c >= 'a' && c <= 'f':
-			out[i] = "abcdef"[v%6]
-		case hexadecimal && c >= 'A' && c <= 'F':
-			out[i] = "ABCDEF"[v%6]
-		case c >= '0' && c <= '9' && (i > 0 || len(secret) == 1):
-			out[i] = '0' + byte(v%10)
-		case c >= '0' && c <= '9': // a number doesn't begin with 0
-			out[i] = '1' + byte(v%9)
-		case c >= 'a' && c <= 'z':
-			out[i] = 'a' + byte(v%26)
-		case c >= 'A' && c <= 'Z':
-			out[i] = 'A' + byte(v%26)
-		case len(secret) >= longEnough && strings.IndexByte(separators, c) >= 0:
-			out[i] = c
-		default:
-			out[i] = 'a' + byte(v%26)
+		kind := kindOf(secret, i, hexadecimal)
+		out[i] = kind[v%len(kind)]
+		over += codeBits[out[i]] - codeBits[c]
+	}
+	// Of few characters a kind has another whose code is no longer: they are the last that are changed.
+	for _, few := range []int{4, 1} {
+		for i := 0; i < len(secret) && over > 0; i++ {
+			var short []byte
+			for _, c := range []byte(kindOf(secret, i, hexadecimal)) {
+				if codeBits[c] <= codeBits[secret[i]] {
+					short = append(short, c)
+				}
+			}
+			if len(short) >= few && codeBits[out[i]] > codeBits[secret[i]] {
+				over -= codeBits[out[i]]
+				out[i] = short[int(out[i])%len(short)]
+				over += codeBits[out[i]]
+			}
 		}
 	}
 	return out
+}
+
+const (
+	digitChars = "0123456789"
+	lowerChars = "abcdefghijklmnopqrstuvwxyz"
+	upperChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+// kindOf is what a token may have in place of a secret's character.
+func kindOf(secret []byte, i int, hexadecimal bool) string {
+	switch c := secret[i]; {
+	case hexadecimal && c >= 'a' && c <= 'f':
+		return lowerChars[:6]
+	case hexadecimal && c >= 'A' && c <= 'F':
+		return upperChars[:6]
+	case c >= '0' && c <= '9' && (i > 0 || len(secret) == 1):
+		return digitChars
+	case c >= '0' && c <= '9': // a number doesn't begin with 0
+		return digitChars[1:]
+	case c >= 'A' && c <= 'Z':
+		return upperChars
+	case len(secret) >= longEnough && strings.IndexByte(separators, c) >= 0:
+		return separators[strings.IndexByte(separators, c):][:1]
+	}
+	return lowerChars
 }
 
 func isHex(b []byte) bool {
@@ -159,7 +199,13 @@ func (s *Scrubber) secretName(name []byte) bool {
 	is, known := s.names[string(name)]
 	if !known {
 		text := string(name)
-		is = !harmless[strings.ToLower(text)] && secrets.Name(text)
+		said := false
+		if s.Named != nil {
+			is, said = s.Named(text)
+		}
+		if !said {
+			is = !harmless[strings.ToLower(text)] && secrets.Name(text)
+		}
 		if len(s.names) < mostNames {
 			s.names[text] = is
 		}
@@ -196,16 +242,33 @@ func (s *Scrubber) basic(field string, value []byte) bool {
 	if err != nil || at < 0 {
 		return false
 	}
-	if password := text[at+1:]; len(password) > 0 {
-		copy(password, s.Token(field, bytes.Clone(password)))
-	}
 	was := string(value)
+	if password := text[at+1:]; len(password) > 0 {
+		copy(password, s.fitting(field, bytes.Clone(password), func(token []byte) bool {
+			copy(password, token)
+			return hpack.HuffmanEncodeLength(base64.StdEncoding.EncodeToString(text)) <= hpack.HuffmanEncodeLength(was)
+		}))
+	}
 	base64.StdEncoding.Encode(value, text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.words.add([]byte(was), bytes.Clone(value))
 	s.made[string(value)] = true
 	return true
+}
+
+// fitting is a secret's token. If it has none yet, it is one that fits, if there is such a one among some.
+func (s *Scrubber) fitting(field string, secret []byte, fits func(token []byte) bool) []byte {
+	s.mu.Lock()
+	_, known := s.tokens[string(secret)]
+	for n := byte(0); n < 100 && !known; n++ {
+		if token := s.variant(secret, n); fits(token) {
+			s.keep(field, secret, token)
+			break
+		}
+	}
+	s.mu.Unlock()
+	return s.Token(field, secret)
 }
 
 // words are texts that are replaced wherever they stand.

@@ -38,6 +38,7 @@ type Process struct {
 	Env       []string `json:"env"`  // NAME=VALUE; values redacted
 	Dir       string   `json:"dir"`  // working folder
 	UID       int      `json:"uid"`
+	Boot      []byte   `json:"boot,omitempty"` // AT_RANDOM, if random bytes are kept
 	Exit      *int     `json:"exit,omitempty"` // exit code, if it ended while it was recorded; 128 + signal
 	Host      string   `json:"host,omitempty"` // host name, a token
 	Tokens    []Token  `json:"tokens,omitempty"`

@@ -4,5 +4,8 @@
 // A hit comes when its call returns. Events are in the order in which things happened, so they are gathered, in memory
 // and in a file without a name that only has what was redacted, and sorted once the recording ends.
 //
+// What the library sends to itself is paired with where it received that (channels.go) and kept as a place in the
+// order.
+//
 // What may not come in: BPF, Lua, terminals, flags.
 package tap

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"ri/probe/compile"
 	"ri/record/calls"
 	"ri/record/redact"
 	"ri/symbols"
@@ -23,6 +24,7 @@ type encoder struct {
 	layouts  map[layoutKey]*redact.Layout
 	channels numbers
 	crosses  map[int]calls.Channel                                // those through which something comes in, by number
+	leaves   map[int]calls.Channel                                // those through which something may go out
 	kept     map[string]bool                                      // fields whose texts a rule keeps
 	receiver func(t *symbols.Type, addr uint64) (id int, ok bool) // one of the boundary's, by the pointer's type
 	errors   map[held]string                                      // names of package variables, by what they hold
@@ -34,6 +36,7 @@ type encoder struct {
 	seen     map[pointer]string // what was written already, of this event
 	denied   map[string]bool    // constants that have a secret's name somewhere: they are tokens everywhere
 	missing  int
+	short    bool // something of it didn't fit
 	replaced int
 }
 
@@ -64,7 +67,7 @@ type spot struct {
 
 // begin begins an event.
 func (e *encoder) begin(inward bool) {
-	e.seen, e.missing, e.replaced, e.inward = map[pointer]string{}, 0, 0, inward
+	e.seen, e.missing, e.short, e.replaced, e.inward = map[pointer]string{}, 0, false, 0, inward
 }
 
 // encode writes a value that has a name of its own: variable is what rules and the list of secrets' names go by.
@@ -77,8 +80,20 @@ func (e *encoder) encode(v values.Value, variable, path string) json.RawMessage 
 // absent writes that there is no value.
 func (e *encoder) absent(err error) json.RawMessage {
 	e.out = nil
-	e.miss(values.Absent(err))
+	e.lacks(err)
 	return e.out
+}
+
+// lacks writes why something isn't there.
+func (e *encoder) lacks(err error) {
+	e.short = e.short || errors.Is(err, compile.ErrNotCaptured)
+	e.miss(values.Absent(err))
+}
+
+// part writes that only a part of something is there.
+func (e *encoder) part(format string, args ...any) {
+	e.short = true
+	e.miss(fmt.Sprintf(format, args...))
 }
 
 func (e *encoder) layout(t *symbols.Type, variable string) *redact.Layout {
@@ -182,7 +197,7 @@ func (e *encoder) number(v values.Value, at spot) {
 	case reflect.Complex64, reflect.Complex128:
 		c, err := v.Complex()
 		if err != nil {
-			e.miss(values.Absent(err))
+			e.lacks(err)
 			return
 		}
 		e.out = append(e.out, `{"$complex":[`...)
@@ -195,7 +210,7 @@ func (e *encoder) number(v values.Value, at spot) {
 	n, err := v.Scalar()
 	switch {
 	case err != nil:
-		e.miss(values.Absent(err))
+		e.lacks(err)
 	case n.Kind == values.BoolScalar:
 		e.out = strconv.AppendBool(e.out, n.Bits != 0)
 	case n.Kind == values.IntScalar:
@@ -216,21 +231,6 @@ func (e *encoder) float(f float64) {
 	e.out = strconv.AppendFloat(e.out, f, 'g', -1, 64)
 }
 
-// str writes a string: in clear where it is a constant or a rule keeps it, else its token.
-func (e *encoder) str(v values.Value, at spot) {
-	text, full, err := v.Text(maxText)
-	if err != nil {
-		e.miss(values.Absent(err))
-		return
-	}
-	if full != len(text) {
-		e.miss(fmt.Sprintf("%d of %d bytes of a text were captured", len(text), full))
-		return
-	}
-	data, _, _ := v.TextData()
-	e.content([]byte(text), data, at, v.Type.Size, false)
-}
-
 // slice writes a slice: bytes as such.
 func (e *encoder) slice(v values.Value, at spot) {
 	if null, err := v.IsNil(); err != nil || null {
@@ -246,9 +246,9 @@ func (e *encoder) slice(v values.Value, at spot) {
 		b, full, err := v.Bytes(maxText)
 		switch {
 		case err != nil:
-			e.miss(values.Absent(err))
+			e.lacks(err)
 		case full != len(b):
-			e.miss(fmt.Sprintf("%d of %d bytes were captured", len(b), full))
+			e.part("%d of %d bytes were captured", len(b), full)
 		default:
 			data, _, _, _ := v.Capacity()
 			e.content(b, data, at, v.Type.Size, true)
@@ -261,7 +261,7 @@ func (e *encoder) slice(v values.Value, at spot) {
 	}
 	n, err := v.Len()
 	if err != nil {
-		e.miss(values.Absent(err))
+		e.lacks(err)
 		return
 	}
 	layout := e.layout(elem, "")
@@ -291,7 +291,7 @@ func (e *encoder) elements(v values.Value, n int, of func(i int) spot) {
 		if err != nil {
 			why = ": " + values.Absent(err)
 		}
-		e.miss(fmt.Sprintf("%d of %d elements were captured%s", i, n, why))
+		e.part("%d of %d elements were captured%s", i, n, why)
 		break
 	}
 	e.out = append(e.out, ']')
@@ -315,7 +315,7 @@ func (e *encoder) array(v values.Value, at spot) {
 	if elem.Kind == reflect.Uint8 {
 		b, full, err := v.Bytes(maxText)
 		if err != nil || full != len(b) {
-			e.miss(values.Absent(errors.Join(err)))
+			e.lacks(err)
 			return
 		}
 		e.content(b, 0, at, v.Type.Size, true)
@@ -331,7 +331,7 @@ func (e *encoder) array(v values.Value, at spot) {
 
 func (e *encoder) nothing(err error) {
 	if err != nil {
-		e.miss(values.Absent(err))
+		e.lacks(err)
 		return
 	}
 	e.out = append(e.out, "null"...)
@@ -380,7 +380,7 @@ func (e *encoder) time(v values.Value, at spot) {
 	}
 	when, err := v.Time()
 	if err != nil {
-		e.miss(values.Absent(err))
+		e.lacks(err)
 		return
 	}
 	e.special("time", when.Format(time.RFC3339Nano))
@@ -410,7 +410,7 @@ func (e *encoder) pointer(v values.Value, at spot) {
 	e.seen[key] = at.path
 	to, err := v.Elem()
 	if err != nil {
-		e.miss(values.Absent(err))
+		e.lacks(err)
 		return
 	}
 	e.value(to, spot{layout: e.layout(elem, ""), path: at.path, depth: at.depth, hidden: at.hidden})
@@ -424,7 +424,7 @@ func (e *encoder) boxed(v values.Value, at spot) {
 	}
 	in, err := v.Elem()
 	if err != nil {
-		e.miss(values.Absent(err))
+		e.lacks(err)
 		return
 	}
 	e.out = append(e.out, `{"$type":`...)
@@ -482,7 +482,7 @@ func (e *encoder) table(v values.Value, at spot) {
 			if err == nil {
 				err = errors.New("more entries than are kept")
 			}
-			e.miss(values.Absent(err))
+			e.lacks(err)
 			break
 		}
 		e.out = append(e.out, '[')

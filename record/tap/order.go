@@ -20,7 +20,8 @@ type entry struct {
 	size   int32
 	number int32 // in the order in which they came
 	call   int32 // of a return: the number of its call; else -1
-	queue  int32 // of what was received: the channel's number
+	pass   *pass // of what was received or sent
+	until  time.Time
 }
 
 func (t *tape) keep(ev *calls.Event, at time.Time, call int) error {
@@ -33,7 +34,7 @@ func (t *tape) keep(ev *calls.Event, at time.Time, call int) error {
 	if err != nil {
 		return err
 	}
-	t.index = append(t.index, entry{at, off, int32(len(b)), int32(len(t.index)), int32(call), int32(ev.Channel)})
+	t.index = append(t.index, entry{at, off, int32(len(b)), int32(len(t.index)), int32(call), nil, time.Time{}})
 	return nil
 }
 
@@ -42,13 +43,12 @@ func (t *tape) write(w io.Writer, sum *trace.Summary) (*calls.End, error) {
 	for _, s := range t.state {
 		s.Value = t.enc.deny(s.Value)
 	}
-	t.index = slices.DeleteFunc(t.index, func(e entry) bool {
-		_, crosses := t.enc.crosses[int(e.queue)]
-		return e.queue != 0 && !crosses
-	})
-	slices.SortStableFunc(t.index, func(a, b entry) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.number, b.number))
-	})
+	t.pairs()
+	t.sort()
+	if err := t.ended(); err != nil {
+		return nil, err
+	}
+	t.sort()
 	out, err := calls.NewWriter(w, t.header())
 	if err != nil {
 		return nil, err
@@ -68,6 +68,17 @@ func (t *tape) write(w io.Writer, sum *trace.Summary) (*calls.End, error) {
 		if err := json.NewDecoder(bytes.NewReader(b)).Decode(&ev); err != nil {
 			return nil, err
 		}
+		if p := e.pass; p != nil {
+			for _, number := range p.over {
+				ev.Over = append(ev.Over, o.seq[number])
+			}
+			ev.Out = p.sent && !p.inside
+		}
+		if p := e.pass; p != nil && p.inside {
+			ev.Channel = p.own
+			ev.Inside, ev.Values, ev.Missing, ev.Tokens = true, nil, 0, 0
+			ev.From = o.seq[p.from]
+		}
 		o.place(&ev, e)
 		for i := range ev.Values {
 			ev.Values[i] = t.enc.deny(ev.Values[i])
@@ -77,13 +88,20 @@ func (t *tape) write(w io.Writer, sum *trace.Summary) (*calls.End, error) {
 		}
 		o.seq[e.number] = ev.Seq
 	}
-	end := calls.End{Why: sum.Why, Lost: sum.Counts.Lost, Refused: sum.Counts.Refused, Length: sum.Cost.Length,
-		CPU: sum.Cost.CPU}
+	end := calls.End{Why: sum.Why, Short: t.short, Lost: sum.Counts.Lost, Refused: sum.Counts.Refused,
+		Length: sum.Cost.Length, CPU: sum.Cost.CPU}
 	for field := range t.enc.kept {
 		end.Kept = append(end.Kept, field)
 	}
 	slices.Sort(end.Kept)
 	return out.Close(end)
+}
+
+// sort puts events in the order of time.
+func (t *tape) sort() {
+	slices.SortStableFunc(t.index, func(a, b entry) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.number, b.number))
+	})
 }
 
 // order finds what belongs to what, in the order of time.
@@ -119,6 +137,9 @@ func (t *tape) header() *calls.Header {
 	}
 	for _, n := range slices.Sorted(maps.Keys(t.enc.crosses)) {
 		h.Boundary.Receives = append(h.Boundary.Receives, t.enc.crosses[n])
+	}
+	for _, n := range slices.Sorted(maps.Keys(t.sends)) {
+		h.Boundary.Sends = append(h.Boundary.Sends, t.sends[n])
 	}
 	if p := t.opt.Policy; p != nil {
 		h.Policy.Rules, h.Policy.DenyNumbers = len(p.Rules), p.DenyNumbers

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -46,7 +48,8 @@ type Recorder struct {
 	process  trace.Process
 	opt      Options
 	plan     *trace.Plan
-	owners   []owner // of each probe of the request
+	owners   []owner           // of each probe of the request
+	others   []boundary.Method // that go out through another interface, too
 }
 
 // owner is what a probe is of.
@@ -68,6 +71,9 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 			return
 		}
 		functions[m.Func] = vars
+		if into := r.inlined(m.Func, out); into != "" {
+			b.Missed = append(b.Missed, boundary.Missed{What: m.Func, Why: into})
+		}
 		// Only of what gives something the return is probed, which costs more than the call.
 		results := slices.ContainsFunc(vars, func(v place.Var) bool { return v.Kind == place.Result })
 		one := trace.Probe{Functions: []string{m.Func}, Returns: results, Optional: true}
@@ -83,8 +89,11 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 		add(m, false)
 	}
 	for _, m := range b.Out {
-		if !slices.ContainsFunc(b.In, func(in boundary.Method) bool { return in.Func == m.Func }) {
+		switch _, known := functions[m.Func]; {
+		case !known:
 			add(m, true)
+		case !slices.ContainsFunc(b.In, func(in boundary.Method) bool { return in.Func == m.Func }):
+			r.others = append(r.others, m) // one probe, or each call would be there twice
 		}
 	}
 	if len(request.Probes) == 0 {
@@ -93,6 +102,7 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 	if probe, ok := r.receives(functions, b); ok {
 		request.Probes = append(request.Probes, probe)
 	}
+	r.random()
 	plan, err := trace.Prepare(ctx, process, request)
 	if err != nil {
 		return nil, err
@@ -100,6 +110,24 @@ func New(ctx context.Context, process trace.Process, b *boundary.Boundary, opt O
 	r.plan = plan
 	return r, nil
 }
+
+// random names where the library takes random numbers: they are others when it is replayed. Those of a generator of its
+// own (math/rand.(*Rand)) are as good as its seed.
+func (r *Recorder) random() {
+	callers := place.Called(r.process.File, r.boundary.Inside, func(fn string) bool {
+		pkg, receiver, name := boundary.Parts(fn)
+		return receiver == "" && isExported(name) && !harmless[fn] &&
+			slices.Contains([]string{"math/rand", "math/rand/v2", "crypto/rand"}, pkg)
+	})
+	for _, fn := range slices.Sorted(maps.Keys(callers)) {
+		r.boundary.Missed = append(r.boundary.Missed, boundary.Missed{What: fn, Why: "random numbers (in " + callers[fn] +
+			") are not recorded, and are others in a replay"})
+	}
+}
+
+// harmless are functions that take no random number.
+var harmless = map[string]bool{"math/rand.New": true, "math/rand.NewSource": true, "math/rand.NewZipf": true,
+	"math/rand/v2.New": true, "math/rand/v2.NewPCG": true, "math/rand/v2.NewChaCha8": true, "math/rand/v2.NewZipf": true}
 
 // params are what a function takes and gives.
 func (r *Recorder) params(fn string) (out []place.Var, err error) {
@@ -113,6 +141,32 @@ func (r *Recorder) params(fn string) (out []place.Var, err error) {
 	return out, nil
 }
 
+// inlined says that calls of a function from the boundary's other side were inlined, if some were.
+func (r *Recorder) inlined(fn string, out bool) string {
+	found, err := place.Find(r.process.File, fn)
+	if err != nil {
+		return ""
+	}
+	var into []string
+	for _, f := range found.Functions {
+		for _, s := range f.Sites {
+			if s.Into != "" && r.boundary.Inside(s.Into) == out && !slices.Contains(into, s.Into) {
+				into = append(into, s.Into)
+			}
+		}
+	}
+	if len(into) == 0 {
+		return ""
+	}
+	others := ""
+	if n := len(into) - 1; n > 0 {
+		others = fmt.Sprintf(" and %s", rows.Plural(int64(n), "other"))
+	}
+	pkg, _, _ := boundary.Parts(fn)
+	return fmt.Sprintf("it was inlined into %s%s: what it gives there isn't recorded, and of what it is given some is "+
+		"gone; a program built with -gcflags=%s=-l has all of it", into[0], others, pkg)
+}
+
 // Close lets go of the process.
 func (r *Recorder) Close() error { return r.plan.Close() }
 
@@ -123,20 +177,28 @@ func (r *Recorder) Boundary() calls.Boundary {
 	for _, f := range r.plan.Functions() {
 		functions[f.Name] = f
 	}
-	for _, o := range r.owners {
+	all := slices.Clone(r.owners)
+	for _, m := range r.others {
+		all = append(all, owner{m, true})
+	}
+	for _, o := range all {
 		f, ok := functions[o.Func]
 		if !ok {
 			continue // it is among those that were missed
 		}
-		fn := calls.Func{Name: o.Func, Interface: o.Interface, Field: o.Field, Receiver: o.Receiver}
+		fn := calls.Func{Name: o.Func, Short: r.process.File.ShortName(o.Func), Interface: o.Interface, Field: o.Field,
+			Receiver: o.Receiver}
+		var results compile.Scope
 		for _, v := range f.Params {
-			name := calls.Var{Name: v.Name, Type: v.Type.Name}
 			switch v.Kind {
 			case place.Argument:
-				fn.Params = append(fn.Params, name)
+				fn.Params = append(fn.Params, calls.Var{Name: v.Name, Type: v.Type.Name})
 			case place.Result:
-				fn.Results = append(fn.Results, name)
+				results.Results = append(results.Results, compile.Argument{Name: v.Name, Type: v.Type})
 			}
+		}
+		for i, v := range results.Results { // by the names that rules have for them
+			fn.Results = append(fn.Results, calls.Var{Name: results.ResultName(i), Type: v.Type.Name})
 		}
 		if o.out {
 			out.Out = append(out.Out, fn)
@@ -161,7 +223,9 @@ func (r *Recorder) Record(ctx context.Context, w io.Writer, folder string) (*cal
 		return nil, nil, err
 	}
 	defer spool.Close()
-	t := &tape{Recorder: r, spool: spool, receivers: numbers{}, state: map[int]*state{}, made: time.Now()}
+	t := &tape{Recorder: r, spool: spool, receivers: numbers{}, state: map[int]*state{}, made: time.Now(),
+		sends: map[int]calls.Channel{}, makes: map[uint64][]time.Time{},
+		unreturned: map[uint64]map[int32]bool{}}
 	t.enc = r.encoder(t)
 	sum, err := r.plan.Follow(ctx, t.begun, t.hit)
 	if sum == nil {
@@ -187,8 +251,8 @@ func (r *Recorder) encoder(t *tape) *encoder {
 	}
 	return &encoder{policy: policy, tokens: redact.NewTokens(r.opt.Key), constant: constant, receiver: t.referred,
 		errors: r.errorVars(), layouts: map[layoutKey]*redact.Layout{}, channels: numbers{},
-		crosses: map[int]calls.Channel{},
-		kept:    map[string]bool{}, denied: map[string]bool{}}
+		crosses: map[int]calls.Channel{}, leaves: map[int]calls.Channel{},
+		kept: map[string]bool{}, denied: map[string]bool{}}
 }
 
 // held is what a package variable holds. Values of no size all have one address, so the type counts, too.

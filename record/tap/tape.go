@@ -16,13 +16,17 @@ import (
 // tape gathers events.
 type tape struct {
 	*Recorder
-	spool     *spool
-	enc       *encoder
-	made      time.Time
-	receivers numbers
-	types     map[string]bool // of receivers, pointers
-	state     map[int]*state  // by number
-	index     []entry
+	spool      *spool
+	enc        *encoder
+	made       time.Time
+	receivers  numbers
+	types      map[string]bool // of receivers, pointers
+	state      map[int]*state  // by number
+	index      []entry
+	unreturned map[uint64]map[int32]bool // calls without a return, though they have results, by goroutine
+	short      int64                     // events and states of which something didn't fit
+	sends      map[int]calls.Channel     // through which something went out
+	makes      map[uint64][]time.Time    // when the library made channels, by their address
 }
 
 // state is what a receiver held at its first call.
@@ -67,10 +71,23 @@ func (t *tape) hit(h *trace.Hit) error {
 	case h.Gone:
 		// It ended before the next call at the same depth, and nobody knows when: at once after what it called.
 		back := calls.Event{Goroutine: h.Goroutine, Kind: calls.Return, Func: o.Func, Out: o.out, On: ev.On,
-			Ended: "panic or Goexit"}
+			Ended: panicked}
+		if !o.out {
+			t.lacksReturn(h.Goroutine, number)
+		}
 		return t.keep(&back, h.Time, number)
+	case h.Ended != "" && o.out:
+		t.lacksReturn(h.Goroutine, number)
 	}
 	return nil
+}
+
+// lacksReturn notes a call of a goroutine that had no return.
+func (t *tape) lacksReturn(goroutine uint64, number int) {
+	if t.unreturned[goroutine] == nil {
+		t.unreturned[goroutine] = map[int32]bool{}
+	}
+	t.unreturned[goroutine][int32(number)] = true
 }
 
 // stranger tells whether a call doesn't cross the boundary, by who called: what is inside calls its own functions too,
@@ -101,7 +118,9 @@ func (t *tape) values(ev *calls.Event, list []compile.Value, fn string, inward b
 		variable := t.process.File.ShortName(fn) + "." + v.Name
 		ev.Values = append(ev.Values, t.enc.encode(v.Value, variable, fmt.Sprintf("values[%d]", i)))
 	}
-	ev.Missing, ev.Tokens = t.enc.missing, t.enc.replaced
+	if ev.Missing, ev.Tokens = t.enc.missing, t.enc.replaced; t.enc.short {
+		t.short++
+	}
 }
 
 // receiver is the number of what a call was made on. What it held at the first call on it is kept, as far as the call
@@ -133,7 +152,9 @@ func (t *tape) receiver(v compile.Value, out bool, begun time.Time) int {
 		return id
 	}
 	known.Value = t.enc.encode(to, "", fmt.Sprintf("state[%d]", id))
-	known.Missing = t.enc.missing
+	if known.Missing = t.enc.missing; t.enc.short {
+		t.short++
+	}
 	return id
 }
 

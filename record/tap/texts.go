@@ -8,7 +8,23 @@ import (
 	"unicode/utf8"
 
 	"ri/record/redact"
+	"ri/values"
 )
+
+// str writes a string: in clear where it is a constant or a rule keeps it, else its token.
+func (e *encoder) str(v values.Value, at spot) {
+	text, full, err := v.Text(maxText)
+	if err != nil {
+		e.lacks(err)
+		return
+	}
+	if full != len(text) {
+		e.part("%d of %d bytes of a text were captured", len(text), full)
+		return
+	}
+	data, _, _ := v.TextData()
+	e.content([]byte(text), data, at, v.Type.Size, false)
+}
 
 // content writes a text or bytes by what may be kept of them.
 func (e *encoder) content(b []byte, data uint64, at spot, size int64, bytes bool) {

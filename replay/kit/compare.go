@@ -13,7 +13,8 @@ import (
 // riCompare compares a value with what was recorded.
 type riCompare struct {
 	replay  *riReplay
-	skipped int // parts that can't be compared: not recorded, or made of replaced texts
+	skipped int  // parts that can't be compared: not recorded, or made of replaced texts
+	note    bool // of a log: how long something took isn't compared either
 }
 
 // differs says where a value is another than was recorded; "" where it is the same.
@@ -42,6 +43,15 @@ func (c *riCompare) differs(got reflect.Value, raw json.RawMessage, path string)
 		}
 		if on, ok := m["$on"]; ok {
 			return c.on(got, on, path)
+		}
+	}
+	if c.note && !isNil && got.Type() == reflect.TypeFor[time.Duration]() {
+		c.skipped++
+		return ""
+	}
+	if !isNil && got.Kind() == reflect.Struct && got.Type().PkgPath() == "sync/atomic" {
+		if v := got.FieldByName("v"); v.IsValid() { // what is atomic is written as what it holds
+			return c.differs(v, raw, path)
 		}
 	}
 	null := len(raw) == 0 || string(raw) == "null"
@@ -128,6 +138,8 @@ func (c *riCompare) scalar(got reflect.Value, raw json.RawMessage, m map[string]
 		same = strconv.FormatBool(got.Bool()) == text
 	case got.CanInt():
 		same = strconv.FormatInt(got.Int(), 10) == text
+	case got.CanUint() && (text == "true" || text == "false"): // an atomic.Bool
+		same = (got.Uint() != 0) == (text == "true")
 	case got.CanUint():
 		same = strconv.FormatUint(got.Uint(), 10) == text
 	case got.CanFloat():
@@ -209,7 +221,7 @@ func (c *riCompare) table(got reflect.Value, m map[string]json.RawMessage, path 
 			continue
 		}
 		key := reflect.New(got.Type().Key()).Elem()
-		d := riDecoder{replay: c.replay, paths: map[string]reflect.Value{}}
+		d := c.replay.decoder()
 		if d.into(key, entry[0], path) != nil || len(d.absent) > 0 {
 			c.skipped++
 			continue
@@ -273,10 +285,17 @@ func (c *riCompare) on(got reflect.Value, raw json.RawMessage, path string) stri
 		return path + ": expected a receiver, got nil"
 	}
 	c.replay.mu.Lock()
-	defer c.replay.mu.Unlock()
-	if _, ok := c.replay.receivers[id]; !ok {
-		c.replay.receivers[id] = got
+	_, ok := c.replay.receivers[id]
+	c.replay.mu.Unlock()
+	if ok {
+		return ""
 	}
+	if setup := c.replay.setup[riTypeName(got.Type())]; setup != nil {
+		got = reflect.ValueOf(setup(got.Interface()))
+	}
+	c.replay.mu.Lock()
+	defer c.replay.mu.Unlock()
+	c.replay.receivers[id] = got
 	return ""
 }
 

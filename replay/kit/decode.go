@@ -25,6 +25,8 @@ type riDecoder struct {
 	replay *riReplay
 	paths  map[string]reflect.Value // pointers, by where they were written
 	absent []string                 // what was not recorded, and why
+	at     riPlace                  // where what is read stands
+	hidden []string                 // rules that would have kept what is not in clear
 }
 
 func (d *riDecoder) missing(path, why string) { d.absent = append(d.absent, path+": "+why) }
@@ -78,6 +80,9 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 	if special {
 		if why, ok := riText(m, "$missing"); ok {
 			d.missing(path, why)
+			if strings.HasSuffix(why, "left out by the policy") {
+				d.hides()
+			}
 			return nil
 		}
 		if ref, ok := riText(m, "$ref"); ok {
@@ -98,9 +103,12 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 		reflect.Complex64, reflect.Complex128:
 		return d.scalar(to, raw, m, path)
 	case reflect.String:
-		b, _, ok := riBytes(raw)
+		b, token, ok := riBytes(raw)
 		if !ok {
 			return fmt.Errorf("%s: no text", path)
+		}
+		if token {
+			d.hides()
 		}
 		to.SetString(string(b))
 		return nil
@@ -110,6 +118,7 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 		p := reflect.New(to.Type().Elem())
 		d.paths[path] = p
 		to.Set(p)
+		d.at = d.at.within(p.Type().Elem())
 		return d.into(p.Elem(), raw, path)
 	case reflect.Interface:
 		return d.boxed(to, raw, m, path)
@@ -193,6 +202,9 @@ func (d *riDecoder) structure(to reflect.Value, raw json.RawMessage, m map[strin
 		if !field.CanSet() { // not exported; the test is in the library's own package, and may
 			field = reflect.NewAt(f.Type, unsafe.Pointer(field.UnsafeAddr())).Elem()
 		}
+		if to.Type().Name() != "" {
+			d.at = riPlace{typ: riTypeName(to.Type()), field: f.Name}
+		}
 		if err := d.into(field, value, path+"."+f.Name); err != nil {
 			return err
 		}
@@ -202,9 +214,12 @@ func (d *riDecoder) structure(to reflect.Value, raw json.RawMessage, m map[strin
 
 func (d *riDecoder) list(to reflect.Value, raw json.RawMessage, path string) error {
 	if to.Type().Elem().Kind() == reflect.Uint8 {
-		b, _, ok := riBytes(raw)
+		b, token, ok := riBytes(raw)
 		if !ok {
 			return fmt.Errorf("%s: no bytes", path)
+		}
+		if token {
+			d.hides()
 		}
 		if to.Kind() == reflect.Array {
 			reflect.Copy(to, reflect.ValueOf(b))
@@ -228,7 +243,12 @@ func (d *riDecoder) list(to reflect.Value, raw json.RawMessage, path string) err
 	if to.Kind() == reflect.Slice {
 		to.Set(reflect.MakeSlice(to.Type(), len(items), len(items)))
 	}
+	if to.Kind() == reflect.Slice {
+		d.at = d.at.within(to.Type().Elem())
+	}
+	at := d.at
 	for i, item := range items[:min(len(items), to.Len())] {
+		d.at = at
 		if err := d.into(to.Index(i), item, fmt.Sprintf("%s[%d]", path, i)); err != nil {
 			return err
 		}
@@ -253,9 +273,11 @@ func (d *riDecoder) table(to reflect.Value, m map[string]json.RawMessage, path s
 	to.Set(reflect.MakeMap(to.Type()))
 	for i, e := range entries {
 		key, value := reflect.New(to.Type().Key()).Elem(), reflect.New(to.Type().Elem()).Elem()
+		d.at = d.at.within(key.Type())
 		if err := d.into(key, e[0], fmt.Sprintf("%s.$map[%d][0]", path, i)); err != nil {
 			return err
 		}
+		d.at = d.at.within(value.Type())
 		if err := d.into(value, e[1], fmt.Sprintf("%s.$map[%d][1]", path, i)); err != nil {
 			return err
 		}
@@ -294,14 +316,15 @@ func (d *riDecoder) boxed(to reflect.Value, raw json.RawMessage, m map[string]js
 		if err := json.Unmarshal(on, &id); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if r, ok := d.replay.receivers[id]; ok && r.Type().AssignableTo(to.Type()) {
+		d.replay.mu.Lock()
+		r, ok := d.replay.receivers[id]
+		d.replay.mu.Unlock()
+		if ok && r.Type().AssignableTo(to.Type()) {
 			to.Set(r)
 			return nil
 		}
-		if fake, ok := d.replay.types.fakes[to.Type()]; ok {
-			d.replay.mu.Lock()
-			d.replay.handed[id] = true
-			d.replay.mu.Unlock()
+		dynamic, _ := riText(m, "$type")
+		if fake := d.replay.fake(to.Type(), dynamic); fake != nil {
 			to.Set(reflect.ValueOf(fake(d.replay, id)))
 			return nil
 		}
@@ -312,6 +335,7 @@ func (d *riDecoder) boxed(to reflect.Value, raw json.RawMessage, m map[string]js
 	}
 	if t, ok := d.replay.types.typeOf(name); ok && t.AssignableTo(to.Type()) {
 		v := reflect.New(t).Elem()
+		d.at = d.at.within(t)
 		if err := d.into(v, m["value"], path); err != nil {
 			return err
 		}
@@ -328,6 +352,18 @@ func (d *riDecoder) boxed(to reflect.Value, raw json.RawMessage, m map[string]js
 	}
 	d.missing(path, "the library's source has no type "+name)
 	return nil
+}
+
+// fake is what stands in for an interface that held a type: of those interfaces through which that type was called, and
+// which have what this one has, the one with most methods. So a library that asks for more than a field says finds it.
+func (r *riReplay) fake(iface reflect.Type, dynamic string) (best func(*riReplay, int) any) {
+	best, most := r.types.fakes[iface], -1
+	for t, fake := range r.types.fakes {
+		if t.Implements(iface) && t.NumMethod() > most && (t == iface || r.rec.through[dynamic+" "+riTypeName(t)]) {
+			best, most = fake, t.NumMethod()
+		}
+	}
+	return best
 }
 
 // typeOf is a type by its full name; a star in front makes it a pointer's.

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,9 +18,9 @@ type counters struct {
 // TestDecodeAtomic: what is atomic is recorded as what it holds, and an interface's contents that nobody here has a
 // type for are stood in for.
 func TestDecodeAtomic(t *testing.T) {
-	r := &riReplay{t: t, types: &riTypes{fakes: map[reflect.Type]func(*riReplay, int) any{
-		reflect.TypeFor[source](): func(r *riReplay, on int) any { return &fakeSource{r, on} }}}}
-	r.start()
+	r := (&riRecording{}).replay(t, nil)
+	r.types = &riTypes{fakes: map[reflect.Type]func(*riReplay, int) any{
+		reflect.TypeFor[source](): func(r *riReplay, on int) any { return &fakeSource{r, on} }}}
 	d := riDecoder{replay: r, paths: map[string]reflect.Value{}}
 	var c counters
 	text := `{"n":5,"on":true,"seen":{"m":{"root":null}},"log":{"$type":"main.quiet"}}`
@@ -30,6 +31,13 @@ func TestDecodeAtomic(t *testing.T) {
 		t.Errorf("a sync.Map isn't told apart, and has %v: %v", k, v)
 		return true
 	})
+	compare := riCompare{replay: r}
+	if why := compare.differs(reflect.ValueOf(&c).Elem().FieldByName("n"), []byte("5"), "n"); why != "" {
+		t.Error(why)
+	}
+	if why := compare.differs(reflect.ValueOf(&c).Elem().FieldByName("on"), []byte("false"), "on"); why == "" {
+		t.Error("another bool is no difference")
+	}
 	if c.n.Load() != 5 || !c.on.Load() || c.log == nil || len(d.absent) != 1 {
 		t.Errorf("%d, %v, %v, absent %q", c.n.Load(), c.on.Load(), c.log, d.absent)
 	}
@@ -38,26 +46,14 @@ func TestDecodeAtomic(t *testing.T) {
 // TestFeed: what is polled for is there before the call that looks, what is waited for comes after it began; the end
 // of a channel comes once. What nobody fetches is a difference.
 func TestFeed(t *testing.T) {
-	events := []*riEvent{
-		{Seq: 1, Kind: "call", Func: "kit.F", Goroutine: 1},
-		{Seq: 2, Kind: "receive", Chan: 1, Polled: true, Parent: 1, Goroutine: 1},
-		{Seq: 3, Kind: "receive", Chan: 2, Parent: 1, Goroutine: 1},
-		{Seq: 4, Kind: "receive", Chan: 2, Goroutine: 2, Closed: true},
-		{Seq: 5, Kind: "receive", Chan: 2, Goroutine: 3, Closed: true}}
-	r := &riReplay{t: t}
-	r.start()
-	calls := map[int64]*riEvent{}
-	for _, e := range events {
-		r.take(e, calls)
-	}
-	r.order(calls)
-	var order []int64
-	for _, e := range r.in {
-		order = append(order, e.Seq)
-	}
-	if !reflect.DeepEqual(order, []int64{2, 1, 3, 4, 5}) {
+	rec := recordingOf(t, `{"kind":"call","func":"kit.F","goroutine":1}`,
+		`{"kind":"receive","chan":1,"polled":true,"parent":1,"goroutine":1}`,
+		`{"kind":"receive","chan":2,"parent":1,"goroutine":1}`,
+		`{"kind":"receive","chan":2,"goroutine":2,"closed":true}`, `{"kind":"receive","chan":2,"goroutine":3,"closed":true}`)
+	if order := orderOf(rec); !slices.Equal(order, []int64{2, 1, 3, 4, 5}) {
 		t.Errorf("the order is %v", order)
 	}
+	r, events := rec.replay(t, nil), rec.events
 	r.feed(events[2]) // nobody has the channel yet
 	c := r.channel(reflect.TypeFor[<-chan int](), "2").Interface().(<-chan int)
 	if len(c) != 1 {

@@ -1,66 +1,11 @@
 package kit
 
 import (
-	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 )
-
-// riRank says what comes first of what has to have happened by the same event: what a call would not have waited for,
-// the call, what it waited for.
-func (e *riEvent) riRank() int {
-	switch {
-	case e.Kind != "receive":
-		return 1
-	case e.Polled:
-		return 0
-	}
-	return 2
-}
-
-// order puts what comes in into the order in which it took effect: calls that ran at the same time are made one after
-// the other, each just before the first call that it made, or what it first received, or else before it returned.
-func (r *riReplay) order(calls map[int64]*riEvent) {
-	r.in = slices.DeleteFunc(r.in, func(e *riEvent) bool {
-		p := calls[e.Parent]
-		if e.Kind != "call" || p == nil {
-			return false
-		}
-		if p.Out { // what the library calls calls it
-			p.inner = append(p.inner, e)
-			r.calls++
-		}
-		return true
-	})
-	for _, e := range r.in {
-		if e.Kind == "call" {
-			r.calls++
-		}
-		if e.from == 0 {
-			e.from = e.Seq
-			if e.back != nil {
-				e.from = e.back.Seq
-			}
-		}
-	}
-	for _, e := range r.in {
-		if !e.Polled {
-			continue
-		}
-		// What isn't waited for has to be there before whoever looks begins.
-		e.from = e.after
-		for p := calls[e.Parent]; p != nil; p = calls[p.Parent] {
-			if !p.Out {
-				e.from = p.from
-			}
-		}
-	}
-	slices.SortStableFunc(r.in, func(a, b *riEvent) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.riRank(), b.riRank()))
-	})
-}
 
 // feed sends what was received, or closes the channel.
 func (r *riReplay) feed(e *riEvent) {
@@ -93,12 +38,13 @@ func (r *riReplay) send(c reflect.Value, e *riEvent) {
 	}
 	v := reflect.New(c.Type().Elem()).Elem()
 	if len(e.Values) > 0 {
-		d := riDecoder{replay: r, paths: map[string]reflect.Value{}}
+		d := r.decoder()
+		d.at = d.at.within(v.Type())
 		if err := d.into(v, e.Values[0], "values[0]"); err != nil {
 			r.fail(e.Seq, "the library has changed: channel %d doesn't take what was received from it: %v", e.Chan, err)
 			return
 		}
-		r.lacks(e, &d)
+		r.lacks(e, d)
 	}
 	if !c.TrySend(v) {
 		go c.Send(v) // somebody comes for it
@@ -117,7 +63,7 @@ func (r *riReplay) fetched(e *riEvent) {
 }
 
 func (r *riReplay) named(channel int) string {
-	for _, c := range r.header.Boundary.Receives {
+	for _, c := range slices.Concat(r.rec.header.Boundary.Receives, r.rec.header.Boundary.Sends) {
 		if c.Chan == channel {
 			return c.Where
 		}
@@ -157,10 +103,14 @@ func (r *riReplay) bind(id string, c reflect.Value) {
 
 // late sends what came before anybody had the channel.
 func (r *riReplay) late(id string, c reflect.Value) {
+	n, _ := strconv.Atoi(id)
 	r.mu.Lock()
-	early := r.early[id]
+	early, seq := r.early[id], r.unknown[n]
 	delete(r.early, id)
 	r.mu.Unlock()
+	if seq != 0 {
+		r.fail(seq, "channel %d, %s: something was sent when it was recorded, before the channel is known now", n, r.named(n))
+	}
 	for _, e := range early {
 		r.send(c, e)
 	}

@@ -3,6 +3,7 @@ package kit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ type adder struct {
 
 type source interface {
 	Next(name string) (int, error)
+	Note() // nothing of it is recorded
 }
 
 type node struct {
@@ -33,6 +35,7 @@ type node struct {
 var errEmpty = errors.New("empty")
 
 func (a *adder) Add(name string, n *node) (int, error) {
+	a.Source.Note()
 	got, err := a.Source.Next(name)
 	if err != nil {
 		return 0, fmt.Errorf("add: %w", err)
@@ -45,6 +48,8 @@ type fakeSource struct {
 	r  *riReplay
 	on int
 }
+
+func (f *fakeSource) Note() { f.r.passes() }
 
 func (f *fakeSource) Next(a0 string) (r0 int, r1 error) {
 	f.r.goesOut("Next", f.on, []any{a0}, &r0, &r1)
@@ -86,20 +91,26 @@ func TestReplay(t *testing.T) {
 		{"error", `"add: empty"`, `"add: nothing"`, `event 8: kit.(*adder).Add: result 1.msg: expected "add: nothing"`},
 		{"argument", `"parent":5,"values":["cd"]`, `"parent":5,"values":["ce"]`,
 			`event 6: x.(*y).Next: argument 0: expected "ce", got "cd"`},
-		{"no such function", `(*adder).Add","on":2,"values":["cd"`, `(*adder).Gone","on":2,"values":["cd"`,
-			"event 5: the library has changed: it has no kit.(*adder).Gone"},
+		{"no such function", `kit.(*adder).Add"`, `kit.(*adder).Gone"`,
+			"event 1: the library has changed: it has no kit.(*adder).Gone"},
 		{"other type", `"values":["cd",null]`, `"values":[7,null]`, "event 5: the library has changed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			text := strings.Replace(strings.Join(lines, "\n")+"\n", c.from, c.to, 1)
+			text := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", c.from, c.to)
 			said := &recorder{TB: t}
-			r := &riReplay{t: said, types: types, funcs: funcs}
-			r.start()
-			if err := r.read(write(t, text+endMark(text))); err != nil {
+			rec, err := riRead(write(t, text+endMark(text)))
+			if err != nil {
 				t.Fatal(err)
 			}
-			r.play()
-			r.verdict(0)
+			rec.given(types)
+			var sum riVerdict
+			for _, steps := range rec.grouped() {
+				r := rec.replay(said, steps)
+				r.types, r.funcs = types, funcs
+				r.play()
+				sum.add(r)
+			}
+			sum.say(said, rec, 0)
 			if got := strings.Join(said.errors, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 				t.Errorf("it says %q, want %q", got, c.want)
 			}
@@ -112,11 +123,83 @@ func TestRead(t *testing.T) {
 	text := strings.Join(lines, "\n") + "\n"
 	for name, content := range map[string]string{"cut short": text, "checksum": strings.Replace(text, "42", "43", 1) +
 		endMark(text), "line 2": strings.Replace(text, `{"seq":1`, `{"seq":"`, 1) + endMark(text)} {
-		r := &riReplay{t: t}
-		r.start()
-		if err := r.read(write(t, content)); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := riRead(write(t, content)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// FuzzRead: whatever a recording says, it is refused or there is an order in which it is done, each step once.
+func FuzzRead(f *testing.F) {
+	f.Add(strings.Join(lines, "\n") + "\n")
+	f.Add(head + "\n" + `{"seq":1,"kind":"call","func":"a","out":true,"goroutine":1}` + "\n" +
+		`{"seq":2,"kind":"receive","chan":1,"inside":true,"from":1,"polled":true,"goroutine":1,"over":[1]}` + "\n" +
+		`{"seq":3,"kind":"send","chan":1,"inside":true,"goroutine":2}` + "\n" +
+		`{"seq":4,"kind":"receive","chan":1,"inside":true,"from":3,"goroutine":1,"over":[3]}` + "\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		rec, err := riParse(strings.NewReader(text + endMark(text)))
+		if err == nil {
+			rec.given(nil)
+			ordered(t, rec)
+		}
+	})
+}
+
+// FuzzOrder is FuzzRead of events that look like a recording's.
+func FuzzOrder(f *testing.F) {
+	f.Add([]byte("\x00\x10\x21\x32\x43\x54\x65\x00\x11\x52\x23\x04"))
+	f.Fuzz(func(t *testing.T, from []byte) {
+		rec := &riRecording{}
+		for i := 0; i+1 < len(from) && i < 400; i += 2 {
+			seq, kind, of := int64(len(rec.events)+1), from[i]%8, int64(from[i+1])
+			e := map[string]any{"seq": seq, "goroutine": 1 + of%4, "func": "x.F", "on": of % 3}
+			switch back := max(seq-1-of/16, 1); kind {
+			case 0, 1:
+				e["kind"], e["out"] = "call", kind == 0
+			case 2:
+				e["kind"], e["call"], e["out"] = "return", back, of%2 == 0
+			case 3, 4:
+				e["kind"], e["chan"], e["inside"] = "send", 1+of%3, kind == 3
+			default:
+				e["kind"], e["chan"], e["inside"], e["polled"] = "receive", 1+of%3, kind != 7, kind == 6
+				e["from"], e["over"] = back, []int64{back}
+			}
+			line, err := json.Marshal(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.take(line) // what isn't one is left out
+		}
+		rec.given(nil)
+		ordered(t, rec)
+	})
+}
+
+// ordered holds the order of a recording's steps to what must be so of any.
+func ordered(t *testing.T, rec *riRecording) {
+	t.Helper()
+	n := 0
+	for _, steps := range rec.grouped() {
+		seen := map[*riStep]bool{}
+		for _, s := range steps {
+			seen[s] = true
+		}
+		if len(seen) != len(steps) {
+			t.Errorf("of %d steps some come twice", len(steps))
+		}
+		n += len(steps)
+		for _, c := range rec.choices {
+			if joined, ok := c.join(steps); ok && len(joined) != len(steps) {
+				t.Errorf("%d steps of %d", len(joined), len(steps))
+			}
+		}
+		riMoves(steps, len(steps)/2)
+	}
+	if n > len(rec.events) {
+		t.Errorf("%d steps of %d events", n, len(rec.events))
 	}
 }
 
@@ -127,8 +210,8 @@ func FuzzDecode(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		r := &riReplay{t: t, types: &riTypes{types: map[string]reflect.Type{"kit.node": reflect.TypeFor[node]()}}}
-		r.start()
+		r := (&riRecording{}).replay(t, nil)
+		r.types = &riTypes{types: map[string]reflect.Type{"kit.node": reflect.TypeFor[node]()}}
 		for _, to := range []any{new(node), new(*node), new(any), new(error), new([]byte), new([3]int), new(map[string]any),
 			new(chan int), new(float64), new(complex64), new(func())} {
 			v := reflect.ValueOf(to).Elem()

@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +21,8 @@ import (
 // Between what the program read last and what it wrote next, the recording knows when either was, and not when the
 // program looked at its clock. It has the time of the former and as much as has gone by since then; and as soon as the
 // output is due within near, the output's. So what takes no time, as most answers do, has the output's time, each time
-// again; and what waits for a timer goes through the time between. Where a second ends between the two, the output may
-// tell which one the program saw: it is looked for in its bytes.
+// again; and what waits for a timer goes through the time between. The output itself may tell what the program saw:
+// times between the two are looked for in its bytes, and where a second ends between them, either second.
 type clock struct {
 	plan *plan
 	next []int // for each event, the next one that is no read: what the program did next
@@ -64,8 +67,10 @@ func (c *clock) at(i int) {
 	m := &moment{from: c.plan.walls(&c.plan.events[i]), since: time.Now()}
 	if next := c.next[i]; next >= 0 {
 		m.to = c.plan.walls(&c.plan.events[next])
-		if m.to/1e9 == m.from/1e9+1 {
-			m.fixed = seen(c.plan.events[next].Data, m.from, m.to)
+		output := c.plan.events[next].Data
+		m.fixed = reading(output[:min(len(output), mostRead)], m.from, m.to)
+		if m.fixed == 0 && m.to/1e9 == m.from/1e9+1 {
+			m.fixed = seen(output, m.from, m.to)
 		}
 	}
 	c.now.Store(m)
@@ -86,6 +91,57 @@ func seen(output []byte, from, to int64) int64 {
 		return to
 	}
 	return 0
+}
+
+// mostRead is how much of an output is looked through for times.
+const mostRead = 16 << 10
+
+// times are as programs write them: RFC 3339 with a fraction of the second, with a blank in place of the T as
+// time.Time's String has it; and milliseconds, microseconds and nanoseconds since 1970.
+var times = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9}(?:Z| ?[-+]\d\d:?\d\d)?|` +
+	`\b1\d{12}(?:\d{3}){0,2}\b`)
+
+// reading is the first time in an output that the program may have read from its clock between two others; 0: there is
+// none. So what it says of its time comes out to the last digit.
+func reading(output []byte, from, to int64) int64 {
+	for _, text := range times.FindAll(output, 16) {
+		for _, t := range meant(string(text)) {
+			if t >= from-int64(slack) && t <= to {
+				return t
+			}
+		}
+	}
+	return 0
+}
+
+// slack is how much later than it was a recording may say that something was read: the two clocks drift, and a time in
+// milliseconds is cut off.
+const slack = time.Millisecond
+
+// meant gives what a text may mean as a time, in nanoseconds since 1970.
+func meant(text string) (all []int64) {
+	if !strings.Contains(text, ":") {
+		n, err := strconv.ParseInt(text, 10, 64)
+		for range (19 - len(text)) / 3 {
+			n *= 1000
+		}
+		if err != nil {
+			return nil
+		}
+		return []int64{n}
+	}
+	text = strings.Replace(strings.Replace(text, "T", " ", 1), " +", "+", 1)
+	for _, layout := range []string{"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return []int64{t.UnixNano()}
+		}
+	}
+	for _, zone := range []*time.Location{time.UTC, time.Local} {
+		if t, err := time.ParseInLocation("2006-01-02 15:04:05", text, zone); err == nil {
+			all = append(all, t.UnixNano())
+		}
+	}
+	return all
 }
 
 // wall is the time. It never goes back.

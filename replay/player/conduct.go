@@ -29,26 +29,43 @@ type player struct {
 	mu      sync.Mutex
 	lives   map[uint32]*live // which play a connection that came in
 	dialled []*live
+	posts   map[string]*post // peers of packets
 	waited  []*unit
-	waiting int    // outputs that are waited for
-	moved   uint64 // counts what the program sent
-	cursor  int    // the event that is played
+	waiting int          // outputs that are waited for
+	early   []*unit      // outputs that came, some of whose answers have their place later
+	ahead   map[int]bool // such answers that were given nevertheless
+	moved   uint64       // counts what the program sent
+	cursor  int          // the event that is played
 
-	noting sync.Mutex // of plan.notes
+	noting    sync.Mutex     // of plan.notes
+	receivers sync.WaitGroup // who read what the program writes
 
 	wake     chan struct{}
-	began    time.Time // by our clock
-	first    int64     // by the recording's
-	lastMono int64     // of what was played last
-	dueMono  int64     // of the last output that is waited for
+	began    time.Time     // by our clock
+	first    int64         // by the recording's
+	lastMono int64         // of what was played last
+	dueMono  int64         // of the last output that is waited for
+	vain     time.Duration // was waited without that anything came
 	heard    map[string]string
+	inside   map[string]*book // of peers to which HTTP/2 was spoken
+
+	moving sync.Mutex        // of moves
+	moves  map[string]uint16 // peers that are at another port
 }
 
 // Patience is how long a program that does nothing is waited for at most, unless Options say otherwise.
 const Patience = 2 * time.Second
 
-// leastPatience is how long a program that does nothing is waited for in any case.
 const leastPatience = 20 * time.Millisecond
+
+// vainPatience is how long where that was in vain too often.
+const vainPatience = time.Millisecond
+
+// mostVain is how long may be waited in vain, beyond as long as what was recorded took.
+const mostVain = 2 * time.Second
+
+// earlyPatience is how long it is before answers are given that have their place later.
+const earlyPatience = 3 * time.Millisecond
 
 // count notes something that isn't as recorded.
 func (p *player) count(what string, n int) {
@@ -68,7 +85,18 @@ func (p *player) wakeUp() {
 // patience is how long the program may do nothing before it is gone on without, where the recording has a gap: as long
 // as that and half as much again, since timers run in real time.
 func (p *player) patience(gap int64) time.Duration {
-	return min(max(time.Duration(gap)*3/2+leastPatience, leastPatience), p.mostPatience())
+	least := p.leastPatience()
+	return min(max(time.Duration(gap)*3/2+least, least), p.mostPatience())
+}
+
+// leastPatience is how long a program that does nothing is waited for in any case. Where all that has been waited for
+// in vain is longer than what was recorded, as with many things that ran at once and come out in another order, it is
+// but a moment.
+func (p *player) leastPatience() time.Duration {
+	if p.vain > mostVain+time.Duration(p.lastMono-p.first) {
+		return vainPatience
+	}
+	return leastPatience
 }
 
 func (p *player) mostPatience() time.Duration {
@@ -81,7 +109,13 @@ func (p *player) mostPatience() time.Duration {
 // await waits until done says so. It gives false when nothing has moved for some time: nothing comes, and no thread of
 // the program runs. One that only looks at something from time to time (a ticker) counts as doing nothing, if that is
 // all that it does for several times as long. The lock is held while done is asked.
-func (p *player) await(done func() bool, patience time.Duration) bool {
+func (p *player) await(done func() bool, patience time.Duration) (came bool) {
+	begin := time.Now()
+	defer func() {
+		if !came && patience > earlyPatience {
+			p.vain += time.Since(begin)
+		}
+	}()
 	var last sandbox.Activity
 	var moved uint64
 	still := time.Now() // since when nothing has moved
@@ -114,7 +148,10 @@ func (p *player) await(done func() bool, patience time.Duration) bool {
 		case now != moved:
 			last, moved, still = a, now, time.Now()
 			since, looks, runs = still, 0, 0
-		case looks >= fewLooks && runs*4 < looks && time.Since(since) >= ticking*patience:
+		case patience <= earlyPatience && !a.Runs && time.Since(since) >= patience:
+			return false // it may tick: no harm is done by what follows
+		case looks >= fewLooks && !a.Held && (runs*4 < looks && time.Since(since) >= ticking*patience ||
+			runs*10 < looks*9 && time.Since(since) >= 5*ticking*patience || time.Since(since) >= busy+ticking*patience):
 			return false
 		case a.Runs || a != last:
 			last, still = a, time.Now()
@@ -129,6 +166,7 @@ func (p *player) await(done func() bool, patience time.Duration) bool {
 const (
 	fewLooks = 20
 	ticking  = 4
+	busy     = 30 * time.Second // what runs all the time is given so much, if nobody holds it
 )
 
 // outputs waits for the outputs that the recording has before what is played next, and gives up those that don't come.
@@ -136,7 +174,16 @@ func (p *player) outputs() {
 	p.mu.Lock()
 	ready := p.waiting == 0
 	p.mu.Unlock()
-	if ready || p.await(func() bool { return p.waiting == 0 }, p.patience(p.dueMono-p.lastMono)) {
+	came := func() bool { return p.waiting == 0 }
+	for !ready {
+		if ready = p.await(came, min(earlyPatience, p.leastPatience())); ready || p.answerEarly() || p.reorder() {
+			continue
+		}
+		if ready = p.await(came, p.patience(p.dueMono-p.lastMono)); !ready && !p.reorder() {
+			break
+		}
+	}
+	if ready {
 		return
 	}
 	p.mu.Lock()
@@ -144,6 +191,7 @@ func (p *player) outputs() {
 	for _, l := range p.lives {
 		p.report.Short += l.short()
 	}
+	p.tellStrays()
 	for _, u := range p.waited {
 		if u.waited {
 			u.waited = false
@@ -152,6 +200,20 @@ func (p *player) outputs() {
 	}
 	p.waited, p.waiting = p.waited[:0], 0
 	p.tellUnmatched()
+}
+
+// reorder has what came be taken for outputs that have their place a little later, as nothing moves. It tells whether
+// there were any.
+func (p *player) reorder() (any bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lives {
+		if before := l.waiting(); before > 0 && l.judge.reorder() {
+			p.waiting += l.waiting() - before
+			any = true
+		}
+	}
+	return any
 }
 
 // conduct plays all events, in order.
@@ -189,13 +251,21 @@ func (p *player) conduct(ctx context.Context) error {
 		}
 	}
 	p.outputs()
+	p.mu.Lock()
+	for _, l := range p.lives {
+		if l.held {
+			l.held = false
+			p.play(l, answer{e: l.end})
+		}
+	}
+	p.mu.Unlock()
 	return nil
 }
 
 // left tells that something is still to be played.
 func (p *plan) left(from int) bool {
 	for _, e := range p.events[min(from, len(p.events)):] {
-		if e.Kind == streams.Accept || e.Kind == streams.In && e.Errno == 0 && e.Size > 0 {
+		if e.Kind == streams.Accept || e.Kind == streams.In && e.Errno == 0 && e.Size > 0 && e.Why != whyFrames {
 			return true
 		}
 	}
@@ -206,26 +276,47 @@ func (p *player) event(i int, e *streams.Event) error {
 	c := p.plan.conns[e.Conn]
 	switch e.Kind {
 	case streams.Listen:
+		if e.Local == "" || e.Network == "unixgram" || !p.plan.comes(e.Network+" "+e.Local) {
+			return nil // it is waited for when something comes, if it does
+		}
 		p.until(e)
 		p.listens(e.Network, e.Local)
 		p.played(i)
 	case streams.Accept, streams.Existing:
-		if c == nil || c.dialled || c.opened != i || c.self {
+		if c == nil || c.dialled || c.opened != i || c.self || c.packets {
 			return nil
 		}
-		p.until(e)
-		p.outputs()
-		p.clock.at(i)
-		if err := p.connect(c); err != nil {
-			p.count(fmt.Sprintf("connections that the program didn't take (%v)", err), 1)
+		if !c.late {
+			p.begin(c, i, i)
 		}
-		p.played(i)
 	case streams.In:
-		p.in(c, i)
+		if upgrade := p.plan.upgrades[i]; upgrade != nil {
+			p.upgrade(upgrade)
+		}
+		if _, late := p.plan.racing.until[i]; !late {
+			p.in(c, i, i)
+		}
 	case streams.Out, streams.Close, streams.Shutdown, streams.Hole:
+		if late := p.plan.late[i]; late != nil {
+			p.begin(late, late.opened, i-1)
+		}
+		for _, read := range p.plan.racing.first[i] {
+			p.in(c, read, i-1)
+		}
 		p.expect(c, i)
 	}
 	return nil
+}
+
+// begin begins a connection of a client, after what is before an event.
+func (p *player) begin(c *conn, opened, after int) {
+	p.until(&p.plan.events[after])
+	p.outputs()
+	p.clock.at(after)
+	if err := p.connect(c); err != nil {
+		p.count(fmt.Sprintf("connections that the program didn't take (%v)", innermost(err)), 1)
+	}
+	p.played(opened)
 }
 
 // played notes what was played last.
@@ -246,19 +337,28 @@ func (p *player) until(e *streams.Event) {
 	}
 }
 
-// in plays what the program read.
-func (p *player) in(c *conn, i int) {
+// in plays what the program read, when it is the time behind another event.
+func (p *player) in(c *conn, i, after int) {
 	e := &p.plan.events[i]
-	if c == nil || c.opened < 0 || c.self || c.secure && !e.TLS && e.Size > 0 || e.Errno != 0 && e.Errno != econnreset {
+	if e.Why == whyGoAway && c != nil {
+		p.goAway(c, i, after)
+		return
+	}
+	if c == nil || c.opened < 0 || c.self || e.Why == whyFrames || c.secure && !e.TLS && e.Size > int64(len(e.Data)) ||
+		e.Errno != 0 && e.Errno != econnreset {
+		return
+	}
+	if c.packets {
+		p.playPacket(c, i)
 		return
 	}
 	p.until(e)
 	p.outputs()
-	p.clock.at(i)
+	p.clock.at(after)
 	if c.dialled {
 		p.mu.Lock()
-		if u := p.plan.before[i]; u != nil && u.used != nil {
-			p.answer(u.used, e)
+		if u := p.plan.before[i]; u != nil && u.used != nil && !p.ahead[i] {
+			p.answer(u.used, u, e)
 		}
 		p.mu.Unlock()
 		p.played(i)
@@ -266,21 +366,39 @@ func (p *player) in(c *conn, i int) {
 	}
 	p.mu.Lock()
 	l := p.lives[c.id]
-	unsettled := l != nil && l.unsettled()
-	p.mu.Unlock()
 	if l == nil {
+		p.mu.Unlock()
 		return
 	}
+	unsettled := l.unsettled()
+	p.mu.Unlock()
 	if unsettled {
-		p.await(func() bool { return false }, leastPatience)
+		p.await(func() bool { return false }, p.leastPatience())
 		p.mu.Lock()
 		before := l.waiting()
 		l.settle()
 		p.waiting += l.waiting() - before
 		p.mu.Unlock()
 	}
-	p.play(l, e)
+	p.mu.Lock()
+	if l.held = e.Size == 0 && l.owes(); l.held {
+		l.end = e
+	}
+	held := l.held
+	l.reads++
+	p.mu.Unlock()
+	if !held {
+		p.play(l, answer{e: e})
+	}
 	p.played(i)
+	if at, ok := p.plan.racing.answer[i]; ok {
+		for n := range l.outs {
+			if o := l.outs[n]; o.event == at {
+				p.await(func() bool { return o.state != open || l.ended }, p.leastPatience())
+				break
+			}
+		}
+	}
 }
 
 // expect notes that the recording has an output here.
@@ -300,12 +418,9 @@ func (p *player) expect(c *conn, i int) {
 		}
 		return
 	}
-	if c.dialled {
-		return
-	}
 	l := p.lives[c.id]
 	if l == nil {
-		return
+		return // nobody took it, or it has units
 	}
 	before := l.waiting()
 	for l.due < len(l.outs) && l.outs[l.due].event <= i {
@@ -317,82 +432,15 @@ func (p *player) expect(c *conn, i int) {
 	}
 }
 
-// listens waits until the program listens at an address of the recording, and gives where that is: a program that
-// listens at a port of the kernel's choice has another one.
-func (p *player) listens(network, local string) string {
-	key := network + " " + local
-	if at, ok := p.heard[key]; ok {
-		return at
-	}
-	at := ""
-	found := func() bool {
-		for _, have := range p.prog.Listening() {
-			if covers(have, key) {
-				at = local
-				return true
-			}
-		}
-		return false
-	}
-	if !p.await(found, otherPatience) {
-		if at = p.another(key); at == "" && !p.await(found, listenPatience) {
-			at = local
-		}
-	}
-	p.heard[key] = at
-	return at
-}
-
-// otherPatience is how long a program that does nothing may take to listen at the recorded address before another one
-// is taken for it.
-const otherPatience = 100 * time.Millisecond
-
-// listenPatience is how long a program that does nothing may take to listen.
-const listenPatience = 3 * time.Second
-
-// another is an address at which the program listens and the recorded one didn't, or "".
-func (p *player) another(key string) string {
-	network, local, _ := strings.Cut(key, " ")
-	for _, have := range p.prog.Listening() {
-		if !strings.HasPrefix(have, network+" ") {
-			continue
-		}
-		known := false
-		for _, recorded := range p.plan.listen {
-			known = known || covers(have, recorded) || covers(recorded, have)
-		}
-		for _, at := range p.heard {
-			known = known || covers(have, network+" "+at)
-		}
-		if !known {
-			p.report.note("the program listens at %s in place of %s", have, key)
-			_, port, _ := net.SplitHostPort(strings.TrimPrefix(have, network+" "))
-			host, _, _ := net.SplitHostPort(local)
-			return net.JoinHostPort(host, port)
-		}
-	}
-	return ""
-}
-
-// covers tells that a socket which listens at an address takes what comes to another.
-func covers(have, want string) bool {
-	if have == want {
-		return true
-	}
-	network, local, _ := strings.Cut(have, " ")
-	network2, local2, _ := strings.Cut(want, " ")
-	host, port, err := net.SplitHostPort(local)
-	_, port2, err2 := net.SplitHostPort(local2)
-	if err != nil || err2 != nil || network != network2 || port != port2 {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsUnspecified()
-}
-
 // connect connects as the recorded client.
 func (p *player) connect(c *conn) error {
+	if c.network == unpacked {
+		return p.beginStream(c)
+	}
 	at := p.listens(c.network, c.local)
+	if isUnix(c.network) {
+		at = p.plan.place(c.network, at)
+	}
 	d := net.Dialer{Timeout: 10 * time.Second, Control: reuse}
 	if strings.HasPrefix(c.network, "tcp") {
 		if from, err := net.ResolveTCPAddr(c.network, c.peer); err == nil {
@@ -408,17 +456,34 @@ func (p *player) connect(c *conn) error {
 	if err != nil {
 		return err
 	}
-	if c.secure {
-		if raw, err = client(raw, p.plan.protocols(c)); err != nil {
+	secure := func(raw net.Conn) (net.Conn, error) { return client(raw, c.host, p.plan.protocols([]*conn{c})) }
+	switch {
+	case c.clear:
+		raw = newUpgraded(raw, false, secure)
+	case c.secure:
+		if raw, err = secure(raw); err != nil {
 			return fmt.Errorf("TLS: %w", err)
 		}
 	}
-	l := &live{c: raw, conn: c, judge: judge{outs: c.outs}}
+	if carrier := p.plan.carriers[c.id]; carrier != nil {
+		s, err := newSession(raw, carrier.settings, nil)
+		if err != nil {
+			return fmt.Errorf("HTTP/2: %w", err)
+		}
+		p.receivers.Go(func() { s.run() })
+		raw = s
+	}
+	p.plays(c, raw)
+	return nil
+}
+
+// plays has our end of a connection play one of the recording.
+func (p *player) plays(c *conn, ours net.Conn) {
+	l := &live{c: ours, conn: c, judge: judge{of: c, outs: c.outs}}
 	p.mu.Lock()
 	p.lives[c.id] = l
 	p.mu.Unlock()
-	go p.receive(l)
-	return nil
+	p.receivers.Go(func() { p.receive(l) })
 }
 
 func reuse(_, _ string, c syscall.RawConn) error {

@@ -53,11 +53,12 @@ func inside() (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := newPlan(recording)
+	plan, err := newPlan(recording, &j.Options)
 	if err != nil {
 		return nil, err
 	}
-	p := &player{plan: plan, opt: j.Options, lives: map[uint32]*live{}, heard: map[string]string{},
+	p := &player{plan: plan, opt: j.Options, lives: map[uint32]*live{}, heard: map[string]string{}, ahead: map[int]bool{},
+		inside: map[string]*book{}, moves: map[string]uint16{},
 		wake: make(chan struct{}, 1)}
 	if recording.CutShort() {
 		p.report.note("the recording is cut short: it is played as far as it goes")
@@ -79,24 +80,25 @@ func inside() (*Report, error) {
 	}
 	p.report.Took = time.Since(began)
 	p.end()
+	p.drained()
 	return p.sum(), nil
 }
 
 // enter makes what the program finds.
 func (p *player) enter(recording *streams.Reader, j *job) error {
 	process := &p.plan.header.Process
-	addresses, ports, err := p.plan.addresses()
+	places, err := p.plan.places()
 	if err != nil {
 		return err
 	}
-	root := &sandbox.Root{Binary: j.Binary, Path: j.Path, Addresses: addresses, Ports: ports}
+	root := &sandbox.Root{Binary: j.Binary, Path: j.Path, Addresses: places.addresses, Ports: places.ports}
 	if placeable(process.Dir) {
 		root.Dir = process.Dir
 	}
-	if len(p.plan.names) > 0 {
+	if len(places.names) > 0 {
 		root.Files = append(root.Files, sandbox.File{Path: "/etc/resolv.conf", Mode: 0o644,
 			Write: func(w io.Writer) error {
-				for _, name := range p.plan.names {
+				for _, name := range places.names {
 					if _, err := fmt.Fprintf(w, "nameserver %s\n", name); err != nil {
 						return err
 					}
@@ -166,10 +168,15 @@ func (p *player) answers() (a sandbox.Answers) {
 	if !p.opt.FreeTime {
 		a.Now = p.clock.wall
 	}
+	a.Elsewhere = p.elsewhere
 	if !p.opt.FreeRandom {
 		a.Random = p.clock.fill
 		a.Boot = new([16]byte)
-		rand.NewChaCha8([32]byte{1}).Read(a.Boot[:])
+		if boot := p.plan.header.Process.Boot; len(boot) == len(a.Boot) {
+			copy(a.Boot[:], boot)
+		} else {
+			rand.NewChaCha8([32]byte{1}).Read(a.Boot[:])
+		}
 	}
 	return a
 }
@@ -205,12 +212,27 @@ func (p *player) end() {
 	p.report.RecordedExit = process.Exit
 }
 
+// drained waits until all is read that the program wrote before it ended. A process that it left behind may hold its
+// connections.
+func (p *player) drained() {
+	read := make(chan bool)
+	go func() {
+		p.receivers.Wait()
+		close(read)
+	}()
+	select {
+	case <-read:
+	case <-time.After(time.Second):
+	}
+}
+
 // sum counts what came of it.
 func (p *player) sum() *Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &p.report
 	r.Events, r.Recorded, r.Asked = len(p.plan.events), p.plan.length(), p.prog.Asked()
+	p.tellStrays()
 	p.tellUnmatched()
 	for _, c := range p.plan.order {
 		if c.self {
@@ -218,7 +240,10 @@ func (p *player) sum() *Report {
 		}
 		if l := p.lives[c.id]; l != nil {
 			l.finish()
-			r.Extra += l.extra
+			if r.Extra += l.extra; c.reset && l.extra > 0 {
+				r.Extra -= l.extra
+				p.plan.notes["connections whose peer went away, on which the program wrote more until it noticed"]++
+			}
 		}
 		for _, o := range c.outs {
 			if o.end {
@@ -226,7 +251,14 @@ func (p *player) sum() *Report {
 			}
 			switch o.state {
 			case equal:
-				r.Equal++
+				if o.moved {
+					r.Moved++
+				} else {
+					r.Equal++
+				}
+				if len(o.by) > 0 {
+					r.ByRule++
+				}
 				if o.own {
 					p.plan.notes["outputs that are equal but for secrets of the program's own making, for which the recording has "+
 						"tokens"]++
@@ -242,10 +274,19 @@ func (p *player) sum() *Report {
 			}
 		}
 	}
+	for n, rule := range p.plan.loose.rules {
+		r.Passed = append(r.Passed, Passed{Rule: rule.String(), Outputs: p.plan.loose.passed[n]})
+	}
+	if len(r.Passed) > 0 && !p.plan.header.Asked.Sent {
+		r.note("rules of what may differ need the bytes of outputs: a recording with --sent")
+	}
 	slices.SortFunc(r.Differences, func(a, b Difference) int { return int(int64(a.Event) - int64(b.Event)) })
 	r.Differences = r.Differences[:min(len(r.Differences), maxTold)]
 	if err := p.prog.Err(); err != nil {
 		r.note("%v", err)
+	}
+	if n := p.prog.Refused(); n > 0 {
+		r.note("Unix sockets of this host that the program wanted to reach, and couldn't: %d", n)
 	}
 	for what, n := range p.plan.notes {
 		r.note("%s: %d", what, n)
@@ -255,7 +296,11 @@ func (p *player) sum() *Report {
 }
 
 func (p *player) tell(c *conn, o *output) {
-	d := Difference{Event: o.seq, Conn: c.id, With: c.peer, Size: o.size, Offset: o.offset, Missing: o.state == missing,
+	id := c.id
+	if by, ok := p.plan.carried[id]; ok {
+		id = by
+	}
+	d := Difference{Event: o.seq, Conn: id, With: c.peer, Size: o.size, Offset: o.offset, Missing: o.state != differs,
 		At: time.Duration(o.at - p.plan.events[0].Mono), Sent: len(o.data) > 0,
 		Recorded: excerpt(o.data, o.offset), Replayed: excerpt(o.came, o.offset)}
 	if len(p.report.Differences) < 4096 {

@@ -14,6 +14,8 @@ type Options struct {
 	FreeTime   bool     // the program has the real clock
 	FreeRandom bool     // the program has the kernel's random bytes
 	Patience   time.Duration
+	MayDiffer  []Rule
+	AsRead     bool // requests that ran at once come in the order of their reads, not of their answers
 }
 
 // job is what the player inside is told.
@@ -45,6 +47,7 @@ type Unmatched struct {
 	Event    uint64 `json:"event,omitempty"` // the output that is most like it: the next on its connection
 	Offset   int    `json:"offset"`
 	Recorded []byte `json:"recorded,omitempty"`
+	Question string `json:"question,omitempty"` // of a name server: "host.example. A"
 }
 
 // Report is what came of a replay.
@@ -52,7 +55,9 @@ type Report struct {
 	Events    int   `json:"events"`
 	Played    int   `json:"played"`    // what came in: connections, reads, ends
 	Equal     int   `json:"equal"`     // outputs
+	ByRule    int   `json:"by_rule"`   // of these: equal but for what a rule says may differ
 	Unknown   int   `json:"unknown"`   // outputs of which the recording has neither bytes nor a digest
+	Moved     int   `json:"moved"`     // outputs that came before others which the recording has before them
 	Differing int   `json:"differing"` // outputs
 	Missing   int   `json:"missing"`   // outputs
 	Short     int   `json:"short"`     // outputs that weren't there when nothing moved any more; some came later
@@ -61,6 +66,7 @@ type Report struct {
 	Differences    []Difference `json:"differences"` // the first ones
 	Unmatched      []Unmatched  `json:"unmatched"`   // the first ones
 	UnmatchedCount int          `json:"unmatched_count"`
+	Passed         []Passed     `json:"passed"` // by rule
 
 	Took         time.Duration `json:"took"`
 	Recorded     time.Duration `json:"recorded"`
@@ -71,11 +77,22 @@ type Report struct {
 	Notes        []string      `json:"notes"`
 }
 
+// Passed is what a rule of what may differ passed.
+type Passed struct {
+	Rule    string `json:"rule"`
+	Outputs int    `json:"outputs"`
+}
+
 // maxTold is how many differences are told.
 const maxTold = 20
 
 // Same tells that the program did what was recorded.
-func (r *Report) Same() bool {
+func (r *Report) Same() bool { return r.Moved == 0 && r.same() }
+
+// Reordered tells that it did, but for the order in which it wrote.
+func (r *Report) Reordered() bool { return r.Moved > 0 && r.same() }
+
+func (r *Report) same() bool {
 	exit := r.RecordedExit == nil || *r.RecordedExit == r.Exit
 	return r.Differing+r.Missing+r.UnmatchedCount == 0 && r.Extra == 0 && exit && !r.Ended
 }

@@ -17,17 +17,35 @@ type live struct {
 	c    net.Conn
 	conn *conn // of the recording: the one that is played, or whose answers this one follows
 
-	judge // of one that came in
+	// Of one that came in:
+	judge
+	held bool // who goes cancels what isn't answered yet: its end is played when that has come
+	end  *streams.Event
 
 	// Of one that the program dialled:
 	book    *book
-	last    *unit            // the output that was answered last
-	buf     []byte           // what came and isn't answered yet
-	told    bool             // what is in buf was told of
-	answers []*streams.Event // what is to be written
-	writing bool             // a goroutine writes it
+	last    *unit    // the output that was answered last
+	buf     []byte   // what came and isn't answered yet
+	login   *login   // to PostgreSQL
+	told    bool     // what is in buf was told of
+	answers []answer // what is to be written
+	writing bool     // a goroutine writes it
 
 	failed error // of a write; the writer's
+}
+
+// answer is what was read after an output.
+type answer struct {
+	to *unit
+	e  *streams.Event
+}
+
+// data are the bytes that are played.
+func (a *answer) data() []byte {
+	if a.to != nil && a.to.rewrite != nil {
+		return a.to.rewrite(a.e.Data)
+	}
+	return a.e.Data
 }
 
 // next is the output that follows on the connection that a dialled one follows.
@@ -59,6 +77,10 @@ func (p *player) receive(l *live) {
 				l.close()
 			}
 			p.waiting += l.waiting() - before
+			if l.held && !l.owes() {
+				l.held = false
+				p.play(l, answer{e: l.end})
+			}
 		}
 		p.mu.Unlock()
 		p.wakeUp()
@@ -69,28 +91,34 @@ func (p *player) receive(l *live) {
 }
 
 // play plays a read: bytes, an end, a reset.
-func (p *player) play(l *live, e *streams.Event) {
-	switch {
+func (p *player) play(l *live, a answer) {
+	switch e := a.e; {
 	case e.Errno == econnreset:
 		hangUp(l, true)
-	case e.Size > 0:
-		p.write(l, e.Data)
+	case e.Size > 0 || l.conn.packets:
+		if s, ok := l.c.(*stream); ok {
+			s.why = e.Why
+		}
+		p.write(l, a.data())
 	case l.conn.reset:
 		hangUp(l, false)
 	default:
-		if secure, ok := l.c.(*tls.Conn); ok { // it says so inside, and then ends, too
-			secure.CloseWrite()
-			endWriting(secure.NetConn())
-		} else {
-			endWriting(l.c)
-		}
+		endWriting(l.c)
 	}
 }
 
 func endWriting(c net.Conn) {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-	} else {
+	switch c := c.(type) {
+	case *tls.Conn: // it says so inside, and then ends, too
+		c.CloseWrite()
+		endWriting(c.NetConn())
+	case *session:
+		endWriting(c.Conn)
+	case prefaced:
+		endWriting(c.Conn)
+	case interface{ CloseWrite() error }:
+		c.CloseWrite()
+	default:
 		c.Close()
 	}
 }
@@ -122,13 +150,24 @@ func hangUp(l *live, reset bool) {
 // match answers what the program says on a connection that it dialled, as far as the recording has answers. The lock
 // is held.
 func (p *player) match(l *live) {
+	if l.login != nil && !l.login.normalise(l.buf) {
+		return
+	}
 	for len(l.buf) > 0 {
 		u, _ := l.book.find(l)
 		if u == nil {
 			return
 		}
-		u.out.verdict = u.out.compare(l.buf[:u.out.size])
-		l.buf = l.buf[u.out.size:]
+		size, v, _ := u.out.take(u.conn, l.buf, true)
+		if u.asked {
+			size, v = u.out.size, verdict{state: equal}
+		}
+		u.out.verdict = v
+		u.out.loose.pass(v)
+		if l.login != nil && !l.login.in {
+			u.rewrite = l.login.reply
+		}
+		l.buf = l.buf[size:]
 		p.use(l, u)
 	}
 	l.buf = nil
@@ -144,15 +183,38 @@ func (p *player) use(l *live, u *unit) {
 	}
 	for _, i := range u.replies {
 		if i >= p.cursor {
+			p.early = append(p.early, u)
 			break
 		}
-		p.answer(l, &p.plan.events[i])
+		p.answer(l, u, &p.plan.events[i])
 	}
 }
 
+// answerEarly gives the answers to an output before their place: nothing moves, and it may be for want of them that the
+// program doesn't write what is waited for, as it had another order. It tells whether there were any.
+func (p *player) answerEarly() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.early) > 0 {
+		u := p.early[0]
+		p.early = p.early[1:]
+		given := false
+		for _, i := range u.replies {
+			if i >= p.cursor && !p.ahead[i] && p.plan.events[i].Size > 0 {
+				p.ahead[i], given = true, true
+				p.answer(u.used, u, &p.plan.events[i])
+			}
+		}
+		if given {
+			return true
+		}
+	}
+	return false
+}
+
 // answer has an event be written to a dialled connection. The lock is held.
-func (p *player) answer(l *live, e *streams.Event) {
-	l.answers = append(l.answers, e)
+func (p *player) answer(l *live, to *unit, e *streams.Event) {
+	l.answers = append(l.answers, answer{to, e})
 	if l.writing {
 		return
 	}
@@ -161,10 +223,10 @@ func (p *player) answer(l *live, e *streams.Event) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for len(l.answers) > 0 {
-			e := l.answers[0]
+			next := l.answers[0]
 			l.answers = l.answers[1:]
 			p.mu.Unlock()
-			p.play(l, e)
+			p.play(l, next)
 			p.mu.Lock()
 		}
 		l.writing = false

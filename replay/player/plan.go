@@ -5,11 +5,9 @@ package player
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
+	"ri/record/format"
 	"ri/record/streams"
 )
 
@@ -26,19 +24,26 @@ var ErrNotPlayable = errors.New("can't be replayed")
 
 // plan is a recording as it is to be played.
 type plan struct {
-	header *streams.Header
-	events []streams.Event
-	conns  map[uint32]*conn
-	order  []*conn            // by the first event
-	peers  map[string][]*conn // what was dialled: network and address -> in order
-	listen []string           // addresses at which the program listened, in order
-	units  map[int]*unit      // outputs on dialled connections, by their event
-	before map[int]*unit      // what was read on a dialled connection: which output is before it
-	random map[int][]int      // random bytes: events by size
-	notes  map[string]int     // what isn't played, and how often
-	tokens *tokens
-	walls  func(e *streams.Event) int64
-	names  []string // name servers: addresses with port 53 that were asked
+	header  *streams.Header
+	events  []streams.Event
+	conns   map[uint32]*conn
+	order   []*conn            // by the first event
+	peers   map[string][]*conn // what was dialled: network and address -> in order
+	listens map[uint32]bool    // connections that are none
+	listen  []string           // addresses at which the program listened, in order
+	units   map[int]*unit      // outputs on dialled connections, by their event
+	before  map[int]*unit      // what was read on a dialled connection: which output is before it
+	random  map[int][]int      // random bytes: events by size
+	notes   map[string]int     // what isn't played, and how often
+	tokens  *tokens
+	loose   *loose
+	late    map[int]*conn // connections that are begun before an event only, as the program greets on them
+	racing  racing
+	walls   func(e *streams.Event) int64
+
+	upgrades map[int]*conn // events with which TLS begins on connections on which something was said before
+	carriers map[uint32]*carrier
+	carried  map[uint32]uint32 // by the number of a stream of HTTP/2: the connection's on which it went
 }
 
 // conn is a connection of the recording.
@@ -47,16 +52,26 @@ type conn struct {
 	network        string
 	local, peer    string
 	dialled, there bool // by the program; before the recording began
+	packets        bool // it has packets, from and to anybody if the program didn't dial
 	secure         bool // there is plaintext of TLS
+	host           string
 	failed         int32
-	opened, closed int       // events; closed is -1 if the program didn't
-	outs           []*output // what is expected
-	turns          int       // how often something was read
-	units          []*unit   // of a dialled one: its outputs with what was read after each
-	greeting       *unit     // of a dialled one: what was read before the first output
-	reset          bool      // the peer reset it, or went away while the program wrote
-	self           bool      // between the program and itself: it makes both ends again
-	lost           bool      // not all that came in is known
+	opened, closed int              // events; closed is -1 if the program didn't
+	outs           []*output        // what is expected
+	turns          int              // how often something was read
+	units          []*unit          // of a dialled one: its outputs with what was read after each
+	greeting       *unit            // of a dialled one: what was read before the first output
+	last           map[string]*unit // of one with packets: the last output to each peer
+	asked          int64            // bytes that who dialled sent
+	notified       int              // of TLS: a read with no plaintext, after which there was none
+	said           bool             // of TLS: there was plaintext
+	records        records          // of TLS
+	clear          bool             // something was said before TLS began
+	shaken         bool             // then it began
+	reset          bool             // the peer reset it, or went away while the program wrote
+	late           bool             // it is begun when it is greeted
+	self           bool             // between the program and itself: it makes both ends again
+	lost           bool             // not all that came in is known
 }
 
 // output is bytes that the program wrote, or its close.
@@ -70,26 +85,43 @@ type output struct {
 	end    bool    // the program closed the connection, or its direction of it
 	turn   int     // counts what was read on this connection: outputs of one turn answer the same
 	tokens *tokens // nil: all bytes have to be equal
+	loose  *loose  // nil: likewise
+	may    []span  // of data: what may differ, once it was looked
+	looked bool
+	fields bool // it is header fields of HTTP/2
 	verdict
 }
 
 // unit is an output on a dialled connection with what was read after it, before the next output.
 type unit struct {
 	conn    *conn
-	index   int     // among the connection's units; -1 is the greeting
-	out     *output // nil: the greeting, which needs none
-	replies []int   // events
-	used    *live   // which connection had it
-	waited  bool    // it is among the outputs that are waited for
+	index   int                       // among the connection's units; -1 is the greeting
+	out     *output                   // nil: the greeting, which needs none
+	replies []int                     // events
+	used    *live                     // which connection had it
+	waited  bool                      // it is among the outputs that are waited for
+	peer    string                    // of a packet: whom it is for
+	asked   bool                      // it is a question to a name server, which is equal whatever its ID
+	rewrite func(reply []byte) []byte // what is played isn't quite what was recorded; nil: it is
 }
 
 // newPlan reads a recording. Errors: ErrNotPlayable, format.ErrMalformed, errors of the file.
-func newPlan(r *streams.Reader) (*plan, error) {
+func newPlan(r *streams.Reader, opt *Options) (*plan, error) {
 	p := &plan{header: &r.Header, conns: map[uint32]*conn{}, peers: map[string][]*conn{}, units: map[int]*unit{},
-		before: map[int]*unit{}, random: map[int][]int{}, notes: map[string]int{}}
+		before: map[int]*unit{}, random: map[int][]int{}, notes: map[string]int{},
+		late: map[int]*conn{}, listens: map[uint32]bool{}, carried: map[uint32]uint32{},
+		upgrades: map[int]*conn{}}
 	p.tokens = &tokens{plan: p, made: map[int]bool{}}
+	var err error
+	if p.loose, err = newLoose(opt.MayDiffer); err != nil {
+		return nil, err
+	}
+	p.racing = newRacing(opt.AsRead)
 	payload := 0
 	for e, err := range r.Events() {
+		if err == nil && (e.Size < 0 || e.Size < int64(len(e.Data))) {
+			err = fmt.Errorf("event %d has a size of %d and %d bytes: %w", e.Seq, e.Size, len(e.Data), format.ErrMalformed)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -100,10 +132,9 @@ func newPlan(r *streams.Reader) (*plan, error) {
 		p.events = append(p.events, e)
 	}
 	p.setWalls()
-	for i := range p.events {
-		if p.events[i].TLS {
-			p.of(i).secure = true
-		}
+	p.findSecure()
+	if err := p.unpack(); err != nil {
+		return nil, err
 	}
 	for i := range p.events {
 		if err := p.add(i); err != nil {
@@ -111,8 +142,13 @@ func newPlan(r *streams.Reader) (*plan, error) {
 		}
 	}
 	p.findSelf()
+	p.hosts()
 	for _, c := range p.order {
-		if c.dialled && c.failed == 0 {
+		// A program may number connections that it greets: they are begun in the order of the greetings.
+		if !c.dialled && !c.packets && !c.self && len(c.outs) > 0 && c.outs[0].turn == 0 && !c.outs[0].end {
+			p.late[c.outs[0].event], c.late = c, true
+		}
+		if c.dialled && c.failed == 0 && !c.packets && !c.self {
 			key := c.network + " " + c.peer
 			p.peers[key] = append(p.peers[key], c)
 		}
@@ -143,17 +179,58 @@ func (p *plan) setWalls() {
 	}
 }
 
-// findSelf finds the connections of the program to itself: it dialled what came in.
+// findSecure finds the connections with TLS: there is plaintext of it, or nothing was said after the handshake, of
+// which there are no bytes, and others at the same address have it.
+func (p *plan) findSecure() {
+	at, silent := map[string]bool{}, map[uint32]bool{}
+	address := map[uint32]string{}
+	for i := range p.events {
+		switch e := &p.events[i]; {
+		case e.Kind == streams.Accept:
+			address[e.Conn] = "in " + e.Local
+		case e.Kind == streams.Dial || e.Kind == streams.Existing:
+			address[e.Conn] = "out " + e.Peer
+		case e.TLS:
+			p.of(i).secure = true
+			at[address[e.Conn]] = true
+		case e.Size > 0 && (e.Kind == streams.In || e.Kind == streams.Out) && len(e.Data)+len(e.Digest) == 0:
+			silent[e.Conn] = true
+		case len(e.Data)+len(e.Digest) > 0:
+			delete(silent, e.Conn)
+		}
+	}
+	for id := range silent {
+		if c := p.conns[id]; c == nil && at[address[id]] {
+			p.conns[id] = &conn{id: id, opened: -1, closed: -1, secure: true}
+		}
+	}
+}
+
+// findSelf finds the connections of the program to itself: it dialled what came in. Those to a Unix socket have no
+// names of their own, and are told apart by how much went through.
 func (p *plan) findSelf() {
-	dialled := map[string]*conn{}
+	type ends struct {
+		network, from, to string
+		bytes             int64
+	}
+	dialled := map[ends][]*conn{}
+	of := func(c *conn, from, to string) ends {
+		e := ends{network: c.network, from: from, to: to}
+		if c.network == "unix" {
+			e.bytes = c.asked
+		}
+		return e
+	}
 	for _, c := range p.order {
-		if c.dialled {
-			dialled[c.network+" "+c.local+" "+c.peer] = c
+		if c.dialled && c.failed == 0 {
+			key := of(c, c.local, c.peer)
+			dialled[key] = append(dialled[key], c)
 		}
 	}
 	for _, c := range p.order {
-		if other := dialled[c.network+" "+c.peer+" "+c.local]; other != nil && !c.dialled {
-			c.self, other.self = true, true
+		if key := of(c, c.peer, c.local); !c.dialled && len(dialled[key]) > 0 {
+			c.self, dialled[key][0].self = true, true
+			dialled[key] = dialled[key][1:]
 			p.notes["connections of the program to itself, which it makes again by itself"]++
 		}
 	}
@@ -174,7 +251,13 @@ func (p *plan) add(i int) error {
 	e := &p.events[i]
 	switch e.Kind {
 	case streams.Listen:
-		p.listen = append(p.listen, e.Network+" "+e.Local)
+		p.listens[e.Conn] = true
+		if e.Local != "" {
+			p.listen = append(p.listen, e.Network+" "+e.Local)
+		}
+		if packets(e.Network) && e.Conn != 0 {
+			return p.open(p.of(i), i)
+		}
 		return nil
 	case streams.Random:
 		if len(e.Data) > 0 {
@@ -193,12 +276,41 @@ func (p *plan) add(i int) error {
 	case streams.Accept, streams.Dial, streams.Existing:
 		return p.open(c, i)
 	}
+	if p.listens[e.Conn] && c.opened < 0 {
+		return nil // the end of one that listens
+	}
 	if c.opened < 0 {
 		p.notes["events of connections whose beginning isn't there"]++
 		return nil
 	}
-	if c.secure && !e.TLS && (e.Kind == streams.In && e.Size > 0 || e.Kind == streams.Out) {
+	wire := c.secure && !e.TLS && (e.Kind == streams.In && e.Size > 0 || e.Kind == streams.Out)
+	if wire && len(e.Data)+len(e.Digest) > 0 {
+		c.clear = true
+	} else if wire {
+		if c.clear && !c.dialled && !c.shaken {
+			c.shaken, p.upgrades[i] = true, c
+		}
+		if e.Kind == streams.In {
+			most := int64(mostAlert)
+			if !c.said {
+				most += mostFinished
+			}
+			if c.notified = i; e.Size > most {
+				c.notified = 0
+			}
+		}
+		c.records.wire(e, i)
 		return nil // the same bytes, encrypted
+	}
+	if e.TLS {
+		c.notified, c.said = 0, true
+		c.records.inside(e)
+	}
+	if e.Why == whyFrames || e.Why == whyGoAway {
+		return nil
+	}
+	if c.dialled == (e.Kind == streams.Out) {
+		c.asked += e.Size
 	}
 	switch e.Kind {
 	case streams.In:
@@ -208,7 +320,7 @@ func (p *plan) add(i int) error {
 			c.reset = c.reset || e.Errno == epipe || e.Errno == econnreset
 		}
 		if e.Size > 0 {
-			p.out(c, i, &output{size: e.Size, data: e.Data, digest: e.Digest, tokens: p.tokens})
+			p.out(c, i, &output{size: e.Size, data: e.Data, digest: e.Digest, tokens: p.tokens, loose: p.loose})
 		}
 	case streams.Shutdown:
 		if e.Size >= 1 && c.closed < 0 {
@@ -216,6 +328,14 @@ func (p *plan) add(i int) error {
 		}
 	case streams.Close:
 		if c.closed < 0 {
+			if c.notified == 0 {
+				c.notified = c.records.notified()
+			}
+			if c.notified > 0 { // the peer said inside of TLS that it ends, which no event says
+				last := &p.events[c.notified]
+				last.Kind, last.Size, last.Data, last.TLS = streams.In, 0, nil, true
+				p.in(c, c.notified)
+			}
 			c.closed = i
 			p.out(c, i, &output{end: true})
 		}
@@ -223,13 +343,64 @@ func (p *plan) add(i int) error {
 		p.notes["bytes that went by unseen: "+e.Why]++
 		if e.Inbound {
 			c.lost = true
-		} else {
+		} else if !c.packets {
 			p.out(c, i, &output{size: e.Size})
 		}
 	default:
 		p.notes[fmt.Sprintf("events of kind %d, which this ri doesn't know", e.Kind)]++
 	}
 	return nil
+}
+
+// mostAlert bounds a record of TLS that only says that the peer ends: an alert, encrypted by TLS 1.2 or 1.3 (RFC 8446,
+// 5.2 and 6.1).
+const mostAlert = 64
+
+// mostFinished bounds what may come before it in the same read where nothing else was said: the end of a handshake
+// (RFC 8446, 4.4.4 and appendix D.4).
+const mostFinished = 96
+
+// records is what came last on a connection with TLS.
+type records struct {
+	read   int64 // bytes, encrypted
+	plain  int64 // of these, inside
+	most   int   // in so many records at most
+	closed int   // the event with which the program said that it ends
+}
+
+// wire takes bytes as they went over the wire.
+func (r *records) wire(e *streams.Event, i int) {
+	switch {
+	case e.Kind == streams.Out:
+		r.closed = i
+	case r.most > 0: // what it had in it has been seen
+		*r = records{read: e.Size}
+	default:
+		r.read, r.closed = r.read+e.Size, 0
+	}
+}
+
+// inside takes bytes inside.
+func (r *records) inside(e *streams.Event) {
+	if r.closed = 0; e.Kind == streams.In {
+		r.plain, r.most = r.plain+e.Size, r.most+1
+	}
+}
+
+// Sizes of what a record has beside its bytes, and of one that says that the peer ends: of TLS 1.3 (RFC 8446, 5.2), and
+// of TLS 1.2 with AES-GCM (RFC 5288) and ChaCha20 (RFC 7905).
+var recordSizes = [][2]int64{{22, 24}, {29, 31}, {21, 23}}
+
+// notified gives the event with which the program answered that the peer ends, where that came in one read with what
+// was before it: only sizes tell that. 0: it didn't come.
+func (r *records) notified() int {
+	for _, s := range recordSizes {
+		rest := r.read - r.plain - s[1]
+		if r.closed > 0 && rest > 0 && rest%s[0] == 0 && rest/s[0] <= int64(r.most) {
+			return r.closed
+		}
+	}
+	return 0
 }
 
 // Error numbers of the recording's system (asm-generic/errno.h).
@@ -248,11 +419,14 @@ func (p *plan) open(c *conn, i int) error {
 	}
 	c.opened, c.network, c.local, c.peer, c.failed = i, e.Network, e.Local, e.Peer, e.Errno
 	c.dialled = e.Kind == streams.Dial || e.Kind == streams.Existing && e.Dialled
-	c.there = e.Kind == streams.Existing
+	c.there, c.packets = e.Kind == streams.Existing, packets(e.Network)
 	if c.failed == einprogress {
 		c.failed = 0
 	}
 	p.order = append(p.order, c)
+	if c.packets {
+		c.last = map[string]*unit{}
+	}
 	if c.dialled {
 		c.greeting = &unit{conn: c, index: -1}
 	}
@@ -264,6 +438,10 @@ const einprogress = 115
 
 func (p *plan) in(c *conn, i int) {
 	e := &p.events[i]
+	if c.packets {
+		p.packetIn(c, i)
+		return
+	}
 	if e.Errno == econnreset {
 		c.reset = true
 	}
@@ -276,6 +454,7 @@ func (p *plan) in(c *conn, i int) {
 	}
 	c.turns++
 	if !c.dialled {
+		p.racing.read(c, i)
 		return
 	}
 	u := c.greeting
@@ -289,49 +468,17 @@ func (p *plan) in(c *conn, i int) {
 func (p *plan) out(c *conn, i int, o *output) {
 	e := &p.events[i]
 	o.event, o.seq, o.at, o.turn = i, e.Seq, e.Mono, c.turns
+	o.fields = e.Why == whyFields || e.Why == whyEnd
+	p.racing.wrote(p.events, c, i)
 	c.outs = append(c.outs, o)
-	if c.dialled && !o.end {
-		u := &unit{conn: c, index: len(c.units), out: o}
+	if (c.dialled || c.packets) && !o.end {
+		u := &unit{conn: c, index: len(c.units), out: o, peer: c.to(e)}
+		if c.packets {
+			c.last[u.peer] = u
+		}
 		c.units = append(c.units, u)
 		p.units[i] = u
 	}
-}
-
-// addresses are those that lo has to have: all that have to do with a connection.
-func (p *plan) addresses() (all []netip.Addr, ports []uint16, err error) {
-	seen := map[netip.Addr]bool{}
-	reserved := map[uint16]bool{}
-	note := func(network, text string) (netip.AddrPort, bool) {
-		if !strings.HasPrefix(network, "tcp") && !strings.HasPrefix(network, "udp") {
-			return netip.AddrPort{}, false
-		}
-		a, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return a, false
-		}
-		if ip := a.Addr().Unmap().WithZone(""); !seen[ip] {
-			seen[ip] = true
-			all = append(all, ip)
-		}
-		return a, true
-	}
-	for _, c := range p.order {
-		note(c.network, c.local)
-		a, ok := note(c.network, c.peer)
-		if ok && !reserved[a.Port()] {
-			reserved[a.Port()] = true
-			ports = append(ports, a.Port())
-		}
-		if ok && a.Port() == 53 && c.dialled && !slices.Contains(p.names, a.Addr().String()) {
-			p.names = append(p.names, a.Addr().Unmap().String())
-		}
-	}
-	if len(all) > maxAddresses {
-		return nil, nil, fmt.Errorf("it %w: it has %d addresses, at most %d are made", ErrNotPlayable, len(all),
-			maxAddresses)
-	}
-	slices.Sort(ports)
-	return all, ports, nil
 }
 
 // length is how long the recording took.

@@ -124,6 +124,42 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// TestSamePort: a peer may have the port at which the program listens at all addresses.
+func TestSamePort(t *testing.T) {
+	for _, host := range []string{"192.0.2.7", "2001:db8::7"} {
+		var tape tape
+		store := fakeStore(t, &tape, nil)
+		address, stop := tape.start(t, build(t), "-listen", ":0", "-store", store)
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := &http.Client{Transport: &http.Transport{DialContext: tape.dial}}
+		for i := range 5 {
+			ask(t, client, fmt.Sprintf("http://127.0.0.1:%s/get?key=%d", port, i), "")
+		}
+		client.CloseIdleConnections()
+		stop()
+		peer := net.JoinHostPort(host, port)
+		for i := range tape.events {
+			if e := &tape.events[i]; e.Peer == store {
+				e.Peer = peer
+			}
+		}
+		for i, arg := range tape.header.Process.Args {
+			switch arg {
+			case ":0":
+				tape.header.Process.Args[i] = ":" + port
+			case store:
+				tape.header.Process.Args[i] = peer
+			}
+		}
+		if r := replay(t, tape.file(t), Options{}); !r.Same() || r.Equal != 10 {
+			t.Errorf("%s: %+v", peer, *r)
+		}
+	}
+}
+
 // TestUnmatched: what the program asks of a server and didn't when it was recorded is told, and isn't answered.
 func TestUnmatched(t *testing.T) {
 	var tape tape

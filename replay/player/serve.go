@@ -7,6 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,38 +25,93 @@ func firstError(errs ...error) error {
 	return nil
 }
 
+// innermost is an error without what it was tried on.
+func innermost(err error) error {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
+}
+
 func isTaken(err error) bool {
 	return errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
 // serve listens at the addresses that the program dialled.
 func (p *player) serve(ctx context.Context) error {
+	p.openPosts(ctx)
 	for key, conns := range p.plan.peers {
 		network, address, _ := strings.Cut(key, " ")
-		if !strings.HasPrefix(network, "tcp") {
+		if network == unpacked {
+			continue // they come on connections
+		}
+		if network != "tcp" && network != "unix" {
+			p.count("connections that can't be played: "+network, len(conns))
 			continue
 		}
-		if conns = p.others(conns); len(conns) == 0 {
+		at := p.plan.place(network, address)
+		if network == "unix" && !p.makeRoom(at) {
 			continue
 		}
+		bound := p.plan.atFreePort(key, at)
 		listen := net.ListenConfig{Control: reuse}
-		ln, err := listen.Listen(ctx, network, address)
+		ln, err := listen.Listen(ctx, network, bound)
 		if err != nil {
 			return fmt.Errorf("playing %s, which the program dialled: %w", address, err)
+		}
+		if bound != at {
+			p.move(key, ln.Addr())
 		}
 		go p.accept(ln, newBook(conns), key)
 	}
 	return nil
 }
 
-// others are the connections that the program doesn't have with itself.
-func (p *player) others(conns []*conn) (others []*conn) {
-	for _, c := range conns {
-		if !c.self {
-			others = append(others, c)
-		}
+// atFreePort is where a peer is played: at its address, or at a port of the kernel's choice if the program listens at
+// its port at all addresses. All are on one lo, where that is the peer's, too.
+func (p *plan) atFreePort(peer, address string) string {
+	host, _, err := net.SplitHostPort(address)
+	taken := func(at string) bool { return at != peer && covers(at, peer) }
+	if err != nil || !slices.ContainsFunc(p.listen, taken) {
+		return address
 	}
-	return others
+	return net.JoinHostPort(host, "0")
+}
+
+// move has a peer be found at another port.
+func (p *player) move(peer string, to net.Addr) {
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	network, address, _ := strings.Cut(peer, " ")
+	at, err := netip.ParseAddrPort(address)
+	there, err2 := netip.ParseAddrPort(to.String())
+	if err == nil && err2 == nil {
+		p.moves[network+" "+netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()] = there.Port()
+	}
+}
+
+// elsewhere gives the port at which a peer is found, if it isn't where it was.
+func (p *player) elsewhere(network string, address netip.AddrPort) (port uint16, ok bool) {
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	port, ok = p.moves[network+" "+address.String()]
+	return port, ok
+}
+
+// makeRoom has a Unix socket be made at a path: its folder is there, and no socket of another time.
+func (p *player) makeRoom(path string) bool {
+	if abstract(path) {
+		return true
+	}
+	if !socketPlaceable(path) {
+		p.count(fmt.Sprintf("Unix sockets that aren't made, as %q is no place for one", path), 1)
+		return false
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		os.Remove(path)
+	}
+	os.MkdirAll(filepath.Dir(path), 0o755) // that it couldn't be is said by who listens
+	return true
 }
 
 func (p *player) accept(ln net.Listener, b *book, key string) {
@@ -61,27 +120,74 @@ func (p *player) accept(ln net.Listener, b *book, key string) {
 		if err != nil {
 			return
 		}
-		if b.conns[0].secure {
+		switch {
+		case slices.ContainsFunc(b.conns, func(c *conn) bool { return c.clear }):
+			p.serveOne(newUpgraded(c, true, func(raw net.Conn) (net.Conn, error) {
+				inside, err := p.authority.server(raw, nil)
+				if err != nil {
+					p.count(fmt.Sprintf("handshakes of TLS with %s that failed (%v)", key, err), 1)
+				}
+				return inside, err
+			}), b, key)
+		case b.conns[0].secure:
 			go p.acceptSecure(c, b, key)
-		} else {
-			p.serveOne(c, b, key)
+		default:
+			p.serveCarrier(c, b, key)
 		}
 	}
 }
 
 // acceptSecure takes a connection on which the program speaks TLS.
 func (p *player) acceptSecure(raw net.Conn, b *book, key string) {
-	c, err := p.authority.server(raw, p.plan.protocols(b.conns[0]))
+	c, err := p.authority.server(raw, p.plan.protocols(b.conns))
 	if err != nil {
 		p.count(fmt.Sprintf("handshakes of TLS with %s that failed (%v)", key, err), 1)
 		return
 	}
-	p.serveOne(c, b, key)
+	p.serveCarrier(c, b, key)
+}
+
+// serveCarrier plays the server to a connection on which the program may speak HTTP/2.
+func (p *player) serveCarrier(c net.Conn, b *book, key string) {
+	at := slices.IndexFunc(b.conns, func(c *conn) bool { return p.plan.carriers[c.id] != nil })
+	if at < 0 {
+		p.serveOne(c, b, key)
+		return
+	}
+	go func() {
+		c, two := speaks2(c)
+		if !two {
+			p.serveOne(c, b, key)
+			return
+		}
+		_, address, _ := strings.Cut(key, " ")
+		inside := p.books(unpacked + " " + address)
+		s, err := newSession(c, p.plan.carriers[b.conns[at].id].settings, func(s *stream) { p.serveOne(s, inside, key) })
+		if err != nil {
+			p.count(fmt.Sprintf("connections to %s whose HTTP/2 couldn't be begun (%v)", key, err), 1)
+			return
+		}
+		p.receivers.Go(func() { s.run() })
+		p.serveOne(s, b, key)
+	}()
+}
+
+// books gives the book of a peer.
+func (p *player) books(key string) *book {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.inside[key] == nil {
+		p.inside[key] = newBook(p.plan.peers[key])
+	}
+	return p.inside[key]
 }
 
 // serveOne plays the server to a connection that the program dialled.
 func (p *player) serveOne(c net.Conn, b *book, key string) {
 	l := &live{c: c, book: b}
+	if b.logs {
+		l.login = &login{passwords: p.plan.passwords}
+	}
 	p.mu.Lock()
 	p.moved++
 	p.dialled = append(p.dialled, l)
@@ -93,7 +199,7 @@ func (p *player) serveOne(c net.Conn, b *book, key string) {
 	}
 	p.mu.Unlock()
 	p.wakeUp()
-	go p.receive(l)
+	p.receivers.Go(func() { p.receive(l) })
 }
 
 // tellUnmatched tells of what the program sent that nothing answers. The lock is held.
@@ -103,14 +209,18 @@ func (p *player) tellUnmatched() {
 			continue
 		}
 		l.told = true
-		if p.report.UnmatchedCount++; len(p.report.Unmatched) >= maxTold {
-			continue
-		}
 		m := Unmatched{Peer: l.conn.peer, Replayed: excerpt(l.buf, 0)}
 		if u := l.book.likest(l); u != nil {
 			m.Event, m.Offset = u.out.seq, firstDifference(u.out.data, l.buf)
 			m.Recorded, m.Replayed = excerpt(u.out.data, m.Offset), excerpt(l.buf, m.Offset)
 		}
+		p.unmatched(m)
+		l.buf = nil // what comes next may be known
+	}
+}
+
+func (p *player) unmatched(m Unmatched) {
+	if p.report.UnmatchedCount++; len(p.report.Unmatched) < maxTold {
 		p.report.Unmatched = append(p.report.Unmatched, m)
 	}
 }

@@ -3,7 +3,6 @@
 package player
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"regexp"
 	"sync"
 	"time"
 
@@ -98,9 +98,43 @@ func (a *authority) server(raw net.Conn, protocols []string) (net.Conn, error) {
 }
 
 // client is our end of a connection with TLS to the program, whose certificate is its own affair: it is the program
-// that is looked at.
-func client(raw net.Conn, protocols []string) (net.Conn, error) {
-	return shaken(tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: protocols}))
+// that is looked at. It may have several, and choose by the name that it is asked for.
+func client(raw net.Conn, name string, protocols []string) (net.Conn, error) {
+	return shaken(tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: name, NextProtos: protocols}))
+}
+
+// hostField is what HTTP has of the name that was asked for.
+var hostField = regexp.MustCompile(`(?im)^(?:host|:authority):[ \t]*([^\s/]+?)(?::\d+)?[ \t]*\r?$`)
+
+// hosts finds the names that clients asked for on connections with TLS: those of their first requests, as the
+// handshakes aren't in the recording.
+func (p *plan) hosts() {
+	for i := range p.events {
+		e := &p.events[i]
+		id := e.Conn
+		if by, ok := p.carried[id]; ok {
+			id = by
+		}
+		c := p.conns[id]
+		if e.Kind != streams.In || c == nil || c.dialled || !c.secure || c.host != "" {
+			continue
+		}
+		if found := hostField.FindSubmatch(e.Data[:min(len(e.Data), mostRead)]); found != nil {
+			c.host = string(found[1])
+		}
+	}
+	// Who asked for nothing asked for what others did there.
+	at := map[string]string{}
+	for _, c := range p.order {
+		if c.host != "" && at[c.local] == "" {
+			at[c.local] = c.host
+		}
+	}
+	for _, c := range p.order {
+		if c.secure && !c.dialled && c.host == "" {
+			c.host = at[c.local]
+		}
+	}
 }
 
 func shaken(c *tls.Conn) (net.Conn, error) {
@@ -112,22 +146,21 @@ func shaken(c *tls.Conn) (net.Conn, error) {
 	return c, c.SetDeadline(time.Time{})
 }
 
-// preface is what HTTP/2 begins with (RFC 9113, 3.4).
-var preface = []byte("PRI * HTTP/2.0")
-
-// protocols are those that a connection with TLS agreed on, by what was said first in it.
-func (p *plan) protocols(c *conn) []string {
-	for i := c.opened; i < len(p.events); i++ {
-		e := &p.events[i]
-		if e.Conn != c.id || !e.TLS || e.Size == 0 || c.dialled != (e.Kind == streams.Out) {
-			continue
+// protocols are those that connections with TLS agreed on, by what was said in them.
+func (p *plan) protocols(conns []*conn) []string {
+	with := 0
+	for _, c := range conns {
+		if p.carriers[c.id] != nil {
+			with++
 		}
-		if bytes.HasPrefix(e.Data, preface) {
-			return []string{"h2"}
-		}
-		break
 	}
-	return nil
+	switch with {
+	case 0:
+		return nil
+	case len(conns):
+		return []string{"h2"}
+	}
+	return []string{"h2", "http/1.1"}
 }
 
 // dialsSecure tells that the program dialled somebody with TLS.

@@ -40,7 +40,8 @@ const archSetFS = 0x1002
 // clocks are those that tell the wall clock (clock_gettime(2)).
 var clocks = []uint32{unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_TAI}
 
-// filter asks us of the calls that are answered, and lets all others pass.
+// filter asks us of the calls that are answered, and of those that may reach a Unix socket by its path. It refuses
+// what would lead out of the namespaces past both, and lets all others pass.
 func filter(random bool) []unix.SockFilter {
 	const (
 		load   = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
@@ -52,25 +53,35 @@ func filter(random bool) []unix.SockFilter {
 	)
 	allow := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW}
 	ask := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF}
+	refuse := func(errno unix.Errno) unix.SockFilter {
+		return unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}
+	}
 	f := []unix.SockFilter{
 		{Code: load, K: atArch}, {Code: equal, K: unix.AUDIT_ARCH_X86_64, Jt: 1}, allow, {Code: load, K: atNR},
 	}
-	always := []uint32{unix.SYS_GETTIMEOFDAY, unix.SYS_TIME}
+	always := []uint32{unix.SYS_GETTIMEOFDAY, unix.SYS_TIME, unix.SYS_CONNECT, unix.SYS_SENDMSG, unix.SYS_SENDMMSG}
 	if random {
 		always = append(always, unix.SYS_GETRANDOM)
 	}
 	for _, nr := range always {
 		f = append(f, unix.SockFilter{Code: equal, K: nr, Jf: 1}, ask)
 	}
-	byArgument := func(nr uint32, args []uint32) {
+	byArgument := func(nr uint32, args []uint32, answer unix.SockFilter) {
 		f = append(f, unix.SockFilter{Code: equal, K: nr, Jf: uint8(2*len(args) + 2)}, unix.SockFilter{Code: load, K: atArg0})
 		for _, a := range args {
-			f = append(f, unix.SockFilter{Code: equal, K: a, Jf: 1}, ask)
+			f = append(f, unix.SockFilter{Code: equal, K: a, Jf: 1}, answer)
 		}
 		f = append(f, allow)
 	}
-	byArgument(unix.SYS_CLOCK_GETTIME, clocks)
-	byArgument(unix.SYS_ARCH_PRCTL, []uint32{archSetFS})
+	byArgument(unix.SYS_CLOCK_GETTIME, clocks, ask)
+	byArgument(unix.SYS_ARCH_PRCTL, []uint32{archSetFS}, ask)
+	// sendto says whom it is for, or it is for whom the socket is connected to.
+	f = append(f, unix.SockFilter{Code: equal, K: unix.SYS_SENDTO, Jf: 6},
+		unix.SockFilter{Code: load, K: atArg0 + 4*8}, unix.SockFilter{Code: equal, K: 0, Jf: 2},
+		unix.SockFilter{Code: load, K: atArg0 + 4*8 + 4}, unix.SockFilter{Code: equal, K: 0, Jt: 1}, ask, allow)
+	// vsock knows no namespaces, and io_uring does what it is asked for past this filter.
+	byArgument(unix.SYS_SOCKET, []uint32{unix.AF_VSOCK}, refuse(unix.EAFNOSUPPORT))
+	f = append(f, unix.SockFilter{Code: equal, K: unix.SYS_IO_URING_SETUP, Jf: 1}, refuse(unix.ENOSYS))
 	return append(f, allow)
 }
 
@@ -128,6 +139,15 @@ func (p *Program) answer(listener int, answers Answers) {
 func (p *Program) answerOne(n *notification, r *response, answers Answers) (done bool, err error) {
 	if n.nr == unix.SYS_ARCH_PRCTL {
 		return false, p.born(int(n.pid), answers)
+	}
+	switch n.nr {
+	case unix.SYS_CONNECT, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG:
+		if leaves(n) {
+			r.errno = -int32(unix.ECONNREFUSED)
+			p.refused.Add(1)
+			return true, nil
+		}
+		return n.nr == unix.SYS_CONNECT && dials(n, r, answers.Elsewhere), nil
 	}
 	if !p.isOurs(int(n.pid)) {
 		return false, nil

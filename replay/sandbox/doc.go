@@ -4,7 +4,8 @@
 // It has two sides. Outside, [Start] starts this executable again as the first process of the namespaces; there,
 // [Inside] is true, [Enter] makes the file system and the network, and [Run] the program. The file system is the
 // host's, with all changes in memory that nobody sees (overlayfs), and /tmp, /run, /dev and /proc of its own. The
-// network is lo.
+// network is lo. Unix sockets that have a path are no network namespace's: those of outside are refused by the filter
+// below, where the kernel asks before a socket is connected to a path.
 //
 // The program is not touched, and yet has the clock and the randomness that it is given: a seccomp filter has the
 // kernel ask us (seccomp_unotify(2)) when it asks for the wall clock or for random bytes. Go asks the vDSO, which no

@@ -58,7 +58,7 @@ func addAddresses(addresses []netip.Addr) error {
 		return err
 	}
 	for i, a := range addresses {
-		if a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() {
+		if a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 			continue
 		}
 		if err := addAddress(s, uint32(i), a.Unmap()); err != nil {

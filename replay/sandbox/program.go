@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -26,6 +27,9 @@ type Answers struct {
 	Random func(p []byte, flags uint64)
 	// Boot is AT_RANDOM: what the runtime's own randomness begins with. nil: the kernel's.
 	Boot *[16]byte
+	// Elsewhere gives the port at which somebody that the program dials is found in place of the one that it knows. nil:
+	// nobody is.
+	Elsewhere func(network string, address netip.AddrPort) (port uint16, ok bool)
 }
 
 // Program is a program that runs inside.
@@ -39,6 +43,8 @@ type Program struct {
 	pid   atomic.Int64
 	asked atomic.Uint64 // how often the clock or randomness was asked for
 	fails atomic.Pointer[error]
+
+	refused atomic.Uint64
 
 	threads map[int]bool // which threads are the program's: the answering goroutine's
 }
@@ -88,6 +94,9 @@ func (p *Program) PID() int { return int(p.pid.Load()) }
 // Asked is how often the program asked for the time or for random bytes.
 func (p *Program) Asked() uint64 { return p.asked.Load() }
 
+// Refused is how often something inside wanted to reach a Unix socket outside, and couldn't.
+func (p *Program) Refused() uint64 { return p.refused.Load() }
+
 // Err is why the program's clock and randomness aren't those of the answers, or nil.
 func (p *Program) Err() error {
 	if e := p.fails.Load(); e != nil {
@@ -133,6 +142,7 @@ func (p *Program) sockets() (all []*attach.Socket, err error) {
 // Activity is a look at all threads in here but our own.
 type Activity struct {
 	Runs     bool   // one runs, waits for a disk, or is held by a debugger
+	Held     bool   // a debugger holds one, or it is stopped
 	Switches uint64 // how often they began to run; two looks with the same number saw the same sleep
 }
 
@@ -154,6 +164,7 @@ func (p *Program) Activity() (a Activity) {
 				switch name {
 				case "State":
 					a.Runs = a.Runs || strings.ContainsRune("RDTt", rune(value[0]))
+					a.Held = a.Held || strings.ContainsRune("Tt", rune(value[0]))
 				case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":
 					n, _ := strconv.ParseUint(value, 10, 64)
 					a.Switches += n

@@ -91,7 +91,11 @@ func (f File) put() error {
 	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
-	os.Remove(f.Path) // a link or a socket; that nothing is there is as well
+	// A link or a socket goes; that nothing is there is as well.
+	if err := os.Remove(f.Path); errors.Is(err, unix.EBUSY) { // a container's own file, which is mounted there
+		unix.Unmount(f.Path, unix.MNT_DETACH)
+		os.Remove(f.Path)
+	}
 	w, err := os.OpenFile(f.Path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, f.Mode.Perm())
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,6 +33,11 @@ type seen struct {
 	Exit       int
 	Host       string
 	Executable string
+	Unix       string // the error of dialling a Unix socket of outside
+	Own        string // of dialling one of its own
+	Sent       string // of sending a packet to one of outside
+	Refused    uint64
+	Elsewhere  string // what somebody said who has a port that the program has, too
 }
 
 func TestMain(m *testing.M) {
@@ -48,6 +54,7 @@ func TestMain(m *testing.M) {
 // question is what the test's first process inside is asked.
 type question struct {
 	Binary, File string
+	Host         string // a Unix socket of the host's; its packets are at Host + ".packets"
 }
 
 // first is the first process inside: it makes the sandbox and runs the program, which is this test, too.
@@ -69,14 +76,19 @@ func first() int {
 	if err == nil {
 		r, w, _ := os.Pipe()
 		cmd := &exec.Cmd{Path: "/run/there/program", Args: []string{"program"}, Stdout: w, Stderr: os.Stderr,
-			Env: []string{"RI_SANDBOX_PROGRAM=" + q.File}, Dir: filepath.Dir(q.File)}
+			Env: []string{"RI_SANDBOX_PROGRAM=" + q.File, "RI_SANDBOX_HOST=" + q.Host}, Dir: filepath.Dir(q.File)}
 		var p *Program
-		p, err = Run(cmd, "/run/there/program", Answers{Now: func() int64 { return 1_000_000_000_123_456_789 }})
+		ports := elsewhere()
+		p, err = Run(cmd, "/run/there/program", Answers{Now: func() int64 { return 1_000_000_000_123_456_789 },
+			Elsewhere: func(network string, address netip.AddrPort) (uint16, bool) {
+				port, ok := ports[network+" "+address.String()]
+				return port, ok
+			}})
 		w.Close()
 		if err == nil {
 			json.NewDecoder(r).Decode(&s)
 			<-p.Ended
-			s.Exit, err = p.Exit, p.Err()
+			s.Exit, s.Refused, err = p.Exit, p.Refused(), p.Err()
 		}
 	}
 	if err != nil {
@@ -84,6 +96,68 @@ func first() int {
 	}
 	json.NewEncoder(Report()).Encode(s)
 	return 0
+}
+
+// elsewhere is who says over which network he was reached, at ports that the program doesn't know.
+func elsewhere() map[string]uint16 {
+	l, err := net.Listen("tcp", "192.0.2.7:0")
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(c, "tcp")
+			c.Close()
+		}
+	}()
+	packets, err := net.ListenPacket("udp", "[2001:db8::7]:0")
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		for {
+			_, from, err := packets.ReadFrom(make([]byte, 1))
+			if err != nil {
+				return
+			}
+			packets.WriteTo([]byte("udp"), from)
+		}
+	}()
+	return map[string]uint16{"tcp 192.0.2.7:80": uint16(l.Addr().(*net.TCPAddr).Port),
+		"udp [2001:db8::7]:80": uint16(packets.LocalAddr().(*net.UDPAddr).Port)}
+}
+
+// ask asks those who have a port that the program has, too.
+func ask() (said string) {
+	l, err := net.Listen("tcp", ":80")
+	if err != nil {
+		return err.Error()
+	}
+	defer l.Close()
+	own, err := net.ListenPacket("udp", ":80")
+	if err != nil {
+		return err.Error()
+	}
+	defer own.Close()
+	for _, to := range [][2]string{{"tcp", "192.0.2.7:80"}, {"udp", "[2001:db8::7]:80"}} {
+		c, err := net.Dial(to[0], to[1])
+		if err != nil {
+			return err.Error()
+		}
+		defer c.Close()
+		answer := make([]byte, 10)
+		c.Write(answer[:1])
+		n, err := c.Read(answer)
+		if err != nil {
+			return err.Error()
+		}
+		said += string(answer[:n]) + " "
+	}
+	return said
 }
 
 // look is the program.
@@ -97,6 +171,7 @@ func look() {
 	if _, err := net.DialTimeout("tcp", "198.51.100.1:80", time.Minute); err != nil {
 		s.Dial = err.Error()
 	}
+	s.Elsewhere = ask()
 	resolv, _ := os.ReadFile("/etc/resolv.conf")
 	s.Resolv = string(resolv)
 	if err := os.WriteFile(file, []byte("changed"), 0o644); err != nil {
@@ -106,6 +181,28 @@ func look() {
 	s.Tmp = len(entries)
 	if err := os.WriteFile("/proc/sys/kernel/hostname", []byte("x"), 0); err != nil {
 		s.Settings = err.Error()
+	}
+	host := os.Getenv("RI_SANDBOX_HOST")
+	if _, err := net.Dial("unix", host); err != nil {
+		s.Unix = err.Error()
+	}
+	packets, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: "own.packets"})
+	if err == nil {
+		to := &net.UnixAddr{Name: host + ".packets", Net: "unixgram"}
+		_, err = packets.WriteTo([]byte("x"), to)
+		if err == nil {
+			err = errors.New("it was sent")
+		}
+		if _, _, more := packets.WriteMsgUnix([]byte("x"), nil, to); more == nil {
+			err = errors.New("it was sent by sendmsg")
+		}
+	}
+	s.Sent = fmt.Sprint(err)
+	if _, err = net.Listen("unix", "own.socket"); err == nil {
+		_, err = net.Dial("unix", filepath.Join(filepath.Dir(file), "own.socket"))
+	}
+	if err != nil {
+		s.Own = err.Error()
 	}
 	s.Host, _ = os.Hostname()
 	s.Executable, _ = os.Executable()
@@ -124,9 +221,29 @@ func TestSandbox(t *testing.T) {
 	if err := os.WriteFile(file, []byte("as it was"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := run(t, question{Binary: executable(t), File: file})
+	host := filepath.Join(home, "host.socket")
+	ln, err := net.Listen("unix", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	packets, err := net.ListenPacket("unixgram", host+".packets")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	s := run(t, question{Binary: executable(t), File: file, Host: host})
 	if s.Error != "" {
 		t.Fatal(s.Error)
+	}
+	if !strings.Contains(s.Unix, "refused") || !strings.Contains(s.Sent, "refused") || s.Refused != 3 {
+		t.Errorf("dialling a Unix socket of the host: %q; sending to one: %q; %d refused", s.Unix, s.Sent, s.Refused)
+	}
+	if s.Own != "" {
+		t.Errorf("dialling a Unix socket of its own: %s", s.Own)
+	}
+	if s.Elsewhere != "tcp udp " {
+		t.Errorf("who has a port that the program has, too, said %q", s.Elsewhere)
 	}
 	if s.Now != 1_000_000_000_123_456_789 {
 		t.Errorf("the time was %d", s.Now)

@@ -20,9 +20,9 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"ri/instruments/rows"
 	"ri/ovsdb/wire"
 	"ri/serve/method"
 	"ri/serve/pki"
@@ -46,6 +46,7 @@ type Client struct {
 
 	peer *wire.Peer
 	at   method.Method
+	own  *pki.Identity // nil: without TLS
 
 	mu    sync.Mutex
 	calls map[int64]*call
@@ -142,6 +143,7 @@ func Over(ctx context.Context, conn net.Conn, m method.Method, opt Options) (*Cl
 	defer cancel()
 	c := &Client{peer: wire.NewPeer(conn, 0), at: m, calls: map[int64]*call{}, done: make(chan struct{})}
 	if secure, ok := conn.(*tls.Conn); ok {
+		c.own = opt.Identity
 		if certs := secure.ConnectionState().PeerCertificates; len(certs) > 0 {
 			c.Agent, _ = pki.Who(certs[0]) // the handshake has found it good
 		}
@@ -149,13 +151,7 @@ func Over(ctx context.Context, conn net.Conn, m method.Method, opt Options) (*Cl
 	watched, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go c.read()
-	go func() {
-		if err := c.peer.Watch(watched); err != nil {
-			c.mu.Lock()
-			c.lost = err
-			c.mu.Unlock()
-		}
-	}()
+	go c.peer.Watch(watched)
 	greeting := request.Greeting{Protocol: request.Protocol, Version: opt.Version}
 	answer, err := c.peer.Call(reached, request.Hello, greeting)
 	if err == nil {
@@ -165,6 +161,9 @@ func Over(ctx context.Context, conn net.Conn, m method.Method, opt Options) (*Cl
 		c.Close()
 		if errors.Is(err, wire.ErrClosed) && c.lost != nil {
 			err = c.lost
+		}
+		if !m.TLS && m.Network == "tcp" && errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s: it closed the connection and said nothing: does it speak TLS (ssl:%s)?", m, m.Address)
 		}
 		var alert *net.OpError
 		if m.TLS && errors.As(err, &alert) && alert.Op == "remote error" {
@@ -215,9 +214,7 @@ func (c *Client) read() {
 		r, err := c.peer.Next()
 		if err != nil {
 			c.mu.Lock()
-			if c.lost == nil {
-				c.lost = err
-			}
+			c.lost = err
 			for _, one := range c.calls {
 				one.close()
 			}
@@ -239,17 +236,23 @@ func (c *Client) callOf(r *wire.Request) *call {
 	if len(r.Params) == 0 {
 		return nil
 	}
-	n, ok := r.Params[0].(interface{ Int64() (int64, error) })
+	id, ok := numberOf(r.Params[0])
 	if !ok {
-		return nil
-	}
-	id, err := n.Int64()
-	if err != nil {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.calls[id]
+}
+
+// numberOf is a number that an agent speaks of something by.
+func numberOf(param any) (int64, bool) {
+	n, ok := param.(interface{ Int64() (int64, error) })
+	if !ok {
+		return 0, false
+	}
+	id, err := n.Int64()
+	return id, err == nil
 }
 
 // call is a command that runs elsewhere.
@@ -266,6 +269,9 @@ type call struct {
 	failed error // of what it made
 	raw    func() (again func(), back func())
 	resume func()
+	ended  chan struct{}
+	typed  typed
+	conns  conns
 }
 
 // close ends the queue. The client's lock is held.
@@ -273,6 +279,8 @@ func (o *call) close() {
 	if !o.closed {
 		o.closed = true
 		close(o.queue)
+		close(o.ended)
+		o.conns.close()
 	}
 }
 
@@ -283,16 +291,25 @@ func (o *call) take(r *wire.Request) bool {
 	if o.closed {
 		return true
 	}
+	queue := o.queue
+	if r.Method == request.Output && len(r.Params) > 1 {
+		if one := o.conns.of(r.Params[1]); one != nil {
+			queue = one.queue
+		}
+	}
 	select {
-	case o.queue <- r:
+	case queue <- r:
 		return true
 	default:
 		return false
 	}
 }
 
-// Streams are where a command reads and writes.
-type Streams struct{ In, Out, Err *os.File }
+// Streams are where a command reads and writes, and where programs come to it that talk to it (request.Listens).
+type Streams struct {
+	In, Out, Err *os.File
+	Listener     net.Listener
+}
 
 // Run has the agent do a command. code is what ri exits with; err is set if there is none, or beside it.
 func (c *Client) Run(ctx context.Context, asked *request.Request, streams Streams) (code int, err error) {
@@ -300,19 +317,13 @@ func (c *Client) Run(ctx context.Context, asked *request.Request, streams Stream
 	if err != nil {
 		return 0, err
 	}
-	c.mu.Lock()
-	c.last++
-	o := &call{client: c, id: c.last, asked: asked, in: streams.In, queue: make(chan *wire.Request, 64),
-		out:    map[int]io.Writer{request.Stdout: streams.Out, request.Stderr: streams.Err, request.Terminal: streams.Out},
-		places: places}
+	screen := streams.Out
 	if t := asked.Terminal; t != nil && !t.Out {
-		o.out[request.Terminal] = streams.Err
+		screen = streams.Err
 	}
-	c.calls[o.id] = o
-	if c.lost != nil {
-		o.close()
-	}
-	c.mu.Unlock()
+	o := c.begin(asked, places, map[int]io.Writer{request.Stdout: streams.Out, request.Stderr: streams.Err,
+		request.Terminal: screen})
+	o.in = streams.In
 	defer func() {
 		c.mu.Lock()
 		delete(c.calls, o.id)
@@ -342,6 +353,9 @@ func (c *Client) Run(ctx context.Context, asked *request.Request, streams Stream
 		if asked.Input {
 			go o.feed(ctx)
 		}
+		if streams.Listener != nil {
+			go o.accept(ctx, streams.Listener)
+		}
 		var j any
 		if j, err = answer(ctx); err == nil {
 			var ending request.Ending
@@ -355,25 +369,17 @@ func (c *Client) Run(ctx context.Context, asked *request.Request, streams Stream
 		}
 	}
 	o.finish(worked)
-	c.mu.Lock()
-	lost := c.lost
-	c.mu.Unlock()
-	if lost != nil {
+	if lost := c.whyLost(err); lost != nil {
 		if errors.Is(lost, io.EOF) {
 			lost = errors.New("the agent closed it")
+		}
+		if c.own != nil && time.Now().After(c.own.Until()) {
+			lost = fmt.Errorf("the certificate of %s expired at %s (%w)", c.own.Name, c.own.Until().Format(time.DateTime), lost)
 		}
 		return 0, fmt.Errorf("%s: %w: %w; what was begun there is ended there, and ri log --at says of a change how",
 			c.at, ErrLost, lost)
 	}
 	return 0, fmt.Errorf("%s: %w", c.at, told(err))
-}
-
-func (o *call) finish(worked chan struct{}) {
-	o.client.mu.Lock()
-	delete(o.client.calls, o.id)
-	o.close()
-	o.client.mu.Unlock()
-	<-worked
 }
 
 // work does what the agent asks of a command's terminal and files.
@@ -404,56 +410,35 @@ func (o *call) work(r *wire.Request) {
 			return
 		}
 		_ = r.Reply(map[string]any{})
+	case request.Save:
+		var path string
+		var text request.Bytes
+		if len(r.Params) != 3 || request.Into(r.Params[1], &path) != nil || request.Into(r.Params[2], &text) != nil {
+			_ = r.Fail("malformed")
+			return
+		}
+		if err := o.save(path, text); err != nil {
+			_ = r.Fail(rows.UnwrapPath(err).Error())
+			return
+		}
+		_ = r.Reply(map[string]any{})
+	case request.Load:
+		var path string
+		if len(r.Params) != 2 || request.Into(r.Params[1], &path) != nil {
+			_ = r.Fail("malformed")
+			return
+		}
+		came, err := o.load(path)
+		if err != nil {
+			_ = r.Fail(rows.UnwrapPath(err).Error())
+			return
+		}
+		_ = r.Reply(came)
 	case request.Stopped:
 		o.suspend()
 	default:
 		_ = r.Fail("unknown method")
 	}
-}
-
-// feed sends what is typed, a piece at a time.
-func (o *call) feed(ctx context.Context) {
-	buf := make([]byte, 32<<10)
-	for ctx.Err() == nil {
-		n, err := o.in.Read(buf)
-		if n == 0 && err == nil {
-			continue
-		}
-		if _, err := o.client.peer.Call(ctx, request.Input, o.id, request.Bytes(buf[:n])); err != nil || n == 0 {
-			return
-		}
-	}
-}
-
-// terminal has this terminal pass on what is typed, if the command has one there.
-func (o *call) terminal() (restore func(), err error) {
-	t := o.asked.Terminal
-	if t == nil || !t.In {
-		o.resume = func() {}
-		return func() {}, nil
-	}
-	fd := int(o.in.Fd())
-	state, err := term.MakeRaw(fd)
-	if err != nil {
-		return nil, fmt.Errorf("the terminal: %w", err)
-	}
-	restore = func() { term.Restore(fd, state) }
-	o.resume = func() { term.MakeRaw(fd) }
-	o.raw = func() (func(), func()) { return o.resume, restore }
-	return restore, nil
-}
-
-// suspend stops this process, as the command there was stopped, and lets both go on together.
-func (o *call) suspend() {
-	if o.raw != nil {
-		_, back := o.raw()
-		back()
-	}
-	signal.Reset(syscall.SIGTSTP)
-	_ = unix.Kill(os.Getpid(), syscall.SIGTSTP)
-	time.Sleep(time.Millisecond) // the signal comes before this does
-	o.resume()
-	_ = o.client.peer.Notify(request.Signal, o.id, int(syscall.SIGCONT))
 }
 
 // signals passes signals on. A second one of those that end ri doesn't wait for the agent.

@@ -68,16 +68,7 @@ func (c *Client) DoKept(ctx context.Context, asked *request.Request, most int, s
 
 func (c *Client) do(ctx context.Context, asked *request.Request, places *places, stdout,
 	stderr io.Writer) (*request.Ending, error) {
-	c.mu.Lock()
-	c.last++
-	o := &call{client: c, id: c.last, asked: asked, queue: make(chan *wire.Request, 64),
-		out:    map[int]io.Writer{request.Stdout: stdout, request.Stderr: stderr},
-		places: places}
-	c.calls[o.id] = o
-	if c.lost != nil {
-		o.close()
-	}
-	c.mu.Unlock()
+	o := c.begin(asked, places, map[int]io.Writer{request.Stdout: stdout, request.Stderr: stderr})
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)
@@ -113,11 +104,41 @@ func (c *Client) do(ctx context.Context, asked *request.Request, places *places,
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	c.mu.Lock()
-	lost := c.lost
-	c.mu.Unlock()
-	if lost != nil {
+	if lost := c.whyLost(err); lost != nil {
 		return nil, fmt.Errorf("%s: %w: %w", c.at, ErrLost, lost)
 	}
 	return nil, fmt.Errorf("%s: %w", c.at, told(err))
+}
+
+// whyLost is why the connection ended, if it has, of which a call knows no more than that.
+func (c *Client) whyLost(err error) error {
+	if errors.Is(err, wire.ErrClosed) {
+		<-c.done
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
+}
+
+// begin has what the agent says of a new command be for that.
+func (c *Client) begin(asked *request.Request, places *places, out map[int]io.Writer) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	o := &call{client: c, id: c.last, asked: asked, out: out, places: places, queue: make(chan *wire.Request, 64),
+		ended: make(chan struct{})}
+	o.typed.begin(asked)
+	c.calls[o.id] = o
+	if c.lost != nil {
+		o.close()
+	}
+	return o
+}
+
+func (o *call) finish(worked chan struct{}) {
+	o.client.mu.Lock()
+	delete(o.client.calls, o.id)
+	o.close()
+	o.client.mu.Unlock()
+	<-worked
 }

@@ -204,14 +204,49 @@ func (a *Authority) all(name string) ([]*x509.Certificate, error) {
 	return b.certs, nil
 }
 
-func (a *Authority) make(w Wish) ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// Brief makes a certificate of which nothing is kept but in memory, and which is in no list: of agents that are
+// simulated.
+func (a *Authority) Brief(w Wish) (*Identity, error) {
+	key, der, err := a.certify(w)
 	if err != nil {
 		return nil, err
 	}
-	serial, err := number()
+	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
+	}
+	return identity(key, cert, a.cert, filepath.Join(a.dir, CRLFile), false)
+}
+
+func (a *Authority) make(w Wish) ([]byte, error) {
+	key, der, err := a.certify(w)
+	if err != nil {
+		return nil, err
+	}
+	text := encode("CERTIFICATE", der)
+	before, err := os.ReadFile(a.issued(w.Name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := files.Replace(a.issued(w.Name), append(before, text...), 0o600); err != nil {
+		return nil, err
+	}
+	keyText, err := encodeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(keyText, text, encode("CERTIFICATE", a.cert.Raw)), nil
+}
+
+// certify makes a key and its certificate.
+func (a *Authority) certify(w Wish) (*ecdsa.PrivateKey, []byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	serial, err := number()
+	if err != nil {
+		return nil, nil, err
 	}
 	now := time.Now()
 	cert := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: w.Name}, NotBefore: now.Add(-early),
@@ -232,22 +267,7 @@ func (a *Authority) make(w Wish) ([]byte, error) {
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, key.Public(), a.key)
-	if err != nil {
-		return nil, err
-	}
-	text := encode("CERTIFICATE", der)
-	before, err := os.ReadFile(a.issued(w.Name))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := files.Replace(a.issued(w.Name), append(before, text...), 0o600); err != nil {
-		return nil, err
-	}
-	keyText, err := encodeKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat(keyText, text, encode("CERTIFICATE", a.cert.Raw)), nil
+	return key, der, err
 }
 
 // Revoke has all certificates of a name refused by who has the list of what is revoked, and gives where that is.

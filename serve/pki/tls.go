@@ -84,7 +84,7 @@ func parse(text []byte) (*bundle, error) {
 }
 
 func readList(path string, ca *x509.Certificate) (*x509.RevocationList, error) {
-	text, err := files.Read(path, 64<<20)
+	text, err := files.ReadSigned(path, 64<<20)
 	if err != nil {
 		return nil, err
 	}
@@ -132,20 +132,32 @@ func Load(path, crl string) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	who, err := Who(b.certs[0])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
 	may := crl == ""
 	if may {
 		crl = filepath.Join(filepath.Dir(path), CRLFile)
 	}
-	i := &Identity{Holder: who, ca: b.certs[1], roots: x509.NewCertPool(), crl: crl, may: may,
-		own: tls.Certificate{Certificate: [][]byte{b.certs[0].Raw}, PrivateKey: b.key, Leaf: b.certs[0]}}
-	i.roots.AddCert(i.ca)
+	i, err := identity(b.key, b.certs[0], b.certs[1], crl, may)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return i, nil
+}
+
+// identity is who has a key and a certificate of an authority. may: its list of what was revoked needn't be there.
+func identity(key crypto.PrivateKey, own, ca *x509.Certificate, crl string, may bool) (*Identity, error) {
+	who, err := Who(own)
+	if err != nil {
+		return nil, err
+	}
+	i := &Identity{Holder: who, ca: ca, roots: x509.NewCertPool(), crl: crl, may: may,
+		own: tls.Certificate{Certificate: [][]byte{own.Raw}, PrivateKey: key, Leaf: own}}
+	i.roots.AddCert(ca)
 	_, err = i.revoked()
 	return i, err
 }
+
+// Until is when the identity's own certificate expires.
+func (i *Identity) Until() time.Time { return i.own.Leaf.NotAfter }
 
 // revoked is what was revoked, by the file as it is now.
 func (i *Identity) revoked() (*x509.RevocationList, error) {

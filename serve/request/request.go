@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/kballard/go-shellquote"
 )
 
 // Methods and notifications, beside those of RFC 7047. An ID is a number that the asker gives to a request.
@@ -18,16 +20,25 @@ const (
 	Put = "ri_put"
 	// Run does a command: [ID, Request], answered by an Ending when all has been written.
 	Run = "ri_run"
-	// Input is what was typed, or came from a pipe: [ID, piece]; nothing: its end. Answered when the command has it.
+	// Open brings the command a connection: [ID, stream], a number from FirstConnection on.
+	Open = "ri_open"
+	// Input is what was typed, or came from a pipe: [ID, piece]; nothing: its end. Answered when the command has it. Of a
+	// connection: [ID, piece, stream].
 	Input = "ri_input"
 	// Signal notifies of one, by its number: [ID, number].
 	Signal = "ri_signal"
 	// Resize notifies of the terminal's size: [ID, columns, lines].
 	Resize = "ri_resize"
-	// Output is the agent's: [ID, stream, piece]. Answered when it has been written.
+	// Output is the agent's: [ID, stream, piece]. Answered when it has been written. Nothing: the end of a connection.
 	Output = "ri_output"
 	// File is the agent's: [ID, Made], what a command made, a folder or a piece of a file.
 	File = "ri_file"
+	// Save is the agent's: [ID, path, text], a file that a shell's :save is to make where it is typed. Answered when it is
+	// there.
+	Save = "ri_save"
+	// Load is the agent's: [ID, path], a script that a shell's :run names. Answered by a list of Named: it, and what it
+	// requires.
+	Load = "ri_load"
 	// Stopped is the agent's: [ID], the command was suspended (Ctrl-Z).
 	Stopped = "ri_stopped"
 )
@@ -49,6 +60,10 @@ const (
 	Stdout   = 1
 	Stderr   = 2
 	Terminal = 3 // both, as a terminal has them
+	// FirstConnection is the first number of connections.
+	FirstConnection = 16
+	// MaxConnections is how many of a command may be open.
+	MaxConnections = 16
 )
 
 // Greeting is who asks.
@@ -77,6 +92,8 @@ type Request struct {
 	Args    []string `json:"args,omitempty"`
 	After   []string `json:"after,omitempty"` // what comes after --
 	Dashed  bool     `json:"dashed,omitempty"`
+	// Commands are what its flags have as command lines of ri (--on-exit), in their order; those flags' values are empty.
+	Commands []Request `json:"commands,omitempty"`
 
 	Folder   string     `json:"folder"` // in which it was asked
 	Files    []Named    `json:"files,omitempty"`
@@ -197,10 +214,14 @@ func Into(j any, v any) error {
 // flag.
 func (r *Request) Line(root string) []string {
 	line := append([]string{}, r.Command...)
+	commands := r.commands()
 	for _, f := range r.Flags {
 		value := f.Value
-		if kind := flagKind(r.Command, f.Name); kind == In || kind == Out {
+		switch flagKind(r.Command, f.Name) {
+		case In, Out:
 			value = r.place(root, value)
+		case Lines:
+			value, commands = shellquote.Join(append([]string{"ri"}, commands[0].Line(root)...)...), commands[1:]
 		}
 		line = append(line, "--"+f.Name+"="+value)
 	}
@@ -237,8 +258,13 @@ func (r *Request) Absolute(path string) string {
 // Text is the request as a person would have typed it, for logs.
 func (r *Request) Text() string {
 	words := append([]string{}, r.Command...)
+	commands := r.Commands
 	for _, f := range r.Flags {
-		words = append(words, "--"+f.Name+"="+f.Value)
+		value := f.Value
+		if len(commands) > 0 && flagKind(r.Command, f.Name) == Lines {
+			value, commands = "'ri "+commands[0].Text()+"'", commands[1:]
+		}
+		words = append(words, "--"+f.Name+"="+value)
 	}
 	words = append(words, r.Args...)
 	if r.Dashed {

@@ -52,7 +52,7 @@ func TestAllowed(t *testing.T) {
 		{command: "core", flags: flags("pid=1", "output=x", "spool=/tmp")},
 		{command: "check", flags: flags("core=/etc/shadow")},
 		{command: "check", flags: flags("recording=x")},
-		{command: "dlv", flags: flags("pid=1", "headless", "listen=unix:/x")},
+		{command: "dlv", flags: flags("pid=1", "headless", "listen=unix:/x"), least: Author},
 		{command: "watch", flags: flags("pid=1", "on-exit=ri core -o /etc/x")},
 		{command: "check", flags: flags("pid=1", "nonsense")},
 		{command: "check", flags: flags("pid=1"), args: []string{"--write"}},

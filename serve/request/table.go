@@ -28,6 +28,19 @@ func (r Role) String() string {
 	return roleNames[r]
 }
 
+// May says what who has a role may do, see docs/serving.md.
+func (r Role) May() string {
+	switch r {
+	case Viewer:
+		return "check and recipes of the agent's own, redacted; no scripts, expressions, traces, recordings or changes"
+	case Author:
+		return "all that looks, scripts, expressions, traces and recordings too; no changes"
+	case Operator:
+		return "all, changes too"
+	}
+	return "nothing"
+}
+
 // ParseRole reads a role's name.
 func ParseRole(name string) (Role, error) {
 	if i := slices.Index(roleNames, name); i > 0 {
@@ -47,6 +60,8 @@ const (
 	Out    // a file or folder of the asker's, in which arrives what is made
 	Theirs // a file or folder of the agent's: nobody names it from elsewhere
 	Local  // it makes the command one that is done where it is typed: its target is a file there
+	// Lines are command lines of ri: the request has them taken apart, in its Commands.
+	Lines
 )
 
 // rule is what is to be known of a command.
@@ -65,7 +80,8 @@ func flagsOf(lists ...string) map[string]Kind {
 	for _, list := range lists {
 		for word := range strings.FieldsSeq(list) {
 			name, kind, _ := strings.Cut(word, ":")
-			kinds[name] = map[string]Kind{"": Plain, "in": In, "out": Out, "theirs": Theirs, "local": Local}[kind]
+			kinds[name] = map[string]Kind{"": Plain, "in": In, "out": Out, "theirs": Theirs, "local": Local,
+				"lines": Lines}[kind]
 		}
 	}
 	return kinds
@@ -130,12 +146,12 @@ var table = map[string]rule{
 	"record calls": {role: Author, flags: flagsOf(target, "also not places for limit budget bytes text elems policy:in "+
 		"key-file:in deny-numbers")},
 	"record streams": {role: Author, flags: flagsOf(target, "payload sent listen to all copy:theirs copy-raw:theirs "+
-		"with-keys no-random http2-headers for limit key-file:in")},
+		"with-keys no-random for limit policy:in key-file:in")},
 	"core":  {role: Author, flags: flagsOf(process, copying, "recording:local all")},
 	"crash": {role: Author, flags: flagsOf(target, look, recipes), needs: changes},
 	"dlv": {role: Author, flags: flagsOf(process, "core:local exe:in recording:local identity:in ", copying,
-		"symbols:in debuginfod all headless:theirs listen:theirs")},
-	"watch": {role: Author, flags: flagsOf(target, "on-exit:theirs record:theirs max-hold")},
+		"symbols:in debuginfod all headless listen")},
+	"watch": {role: Author, flags: flagsOf(target, "on-exit:lines record:out max-hold")},
 	"new":   {role: Author, flags: flagsOf(target, "expr"), made: newFiles},
 
 	"set":  {role: Operator, flags: flagsOf(target, look, "was label")},
@@ -255,10 +271,49 @@ func (r *Request) Allowed(role Role) error {
 	if !filepath.IsAbs(r.Folder) || filepath.Clean(r.Folder) != r.Folder {
 		return fmt.Errorf("the folder %q is not an absolute path: %w", r.Folder, ErrMalformed)
 	}
+	if err := r.allowedLines(role); err != nil {
+		return err
+	}
 	if role < least {
 		return fmt.Errorf("%s needs the role %s, and you have %s: %w", why, least, role, ErrNotAllowed)
 	}
 	return nil
+}
+
+// allowedLines refuses command lines that name another target than the request, or that somebody may not ask for alone.
+func (r *Request) allowedLines(role Role) error {
+	rule, lines := table[strings.Join(r.Command, " ")], 0
+	for _, f := range r.Flags {
+		if rule.flags[f.Name] == Lines {
+			lines++
+		}
+	}
+	if lines != len(r.Commands) {
+		return fmt.Errorf("%d command lines, and %d taken apart: %w", lines, len(r.Commands), ErrMalformed)
+	}
+	for _, c := range r.commands() {
+		name := strings.Join(c.Command, " ")
+		if c.Target() != "" || len(c.Commands) > 0 || slices.Contains(PowerNames, name) {
+			return fmt.Errorf("ri %s is run on the process that ri %s has, and neither on another one nor with a terminal: %w",
+				c.Text(), strings.Join(r.Command, " "), ErrNotAllowed)
+		}
+		if table[name].flags["pid"] == Unknown {
+			return fmt.Errorf("ri %s looks at no process: %w", name, ErrNotAllowed)
+		}
+		if err := c.Allowed(role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commands are the request's Commands, each in its folder.
+func (r *Request) commands() []Request {
+	all := slices.Clone(r.Commands)
+	for i := range all {
+		all[i].Folder = r.Folder
+	}
+	return all
 }
 
 // PowerNames are powers that reach outside of a process, and that an agent gives: dlv, whose terminal reads and writes
@@ -278,7 +333,7 @@ func Outside(allowed []string) (out []string) {
 // Powers refuses what needs a power that the agent doesn't give.
 func (r *Request) Powers(allowed []string) error {
 	name := strings.Join(r.Command, " ")
-	if !slices.Contains(PowerNames, name) || slices.Contains(allowed, name) {
+	if !slices.Contains(PowerNames, name) || slices.Contains(allowed, name) || r.Listens() {
 		return nil
 	}
 	return fmt.Errorf("the terminal of Delve reads and writes files at the agent's, which this agent doesn't allow from "+
@@ -323,6 +378,10 @@ func (r *Request) Paths() (read, made []string) {
 	if rule.made != nil {
 		made = append(made, rule.made(r.Args)...)
 	}
+	for _, c := range r.Commands {
+		in, out := c.Paths()
+		read, made = append(read, in...), append(made, out...)
+	}
 	return read, made
 }
 
@@ -340,12 +399,35 @@ var readers = []string{"shell", "attach", "dlv"}
 // Reads tells whether the command reads its standard input: a prompt, or a question before a change.
 func (r *Request) Reads() bool {
 	if slices.Contains(readers, strings.Join(r.Command, " ")) {
-		return true
+		return !r.Listens()
 	}
-	given := func(name string) bool {
-		return slices.ContainsFunc(r.Flags, func(f Flag) bool { return f.Name == name && f.Value != "false" })
+	return (r.given("write") || len(r.Command) == 2 && r.Command[1] == "truncate") && !r.given("yes")
+}
+
+func (r *Request) given(name string) bool {
+	return slices.ContainsFunc(r.Flags, func(f Flag) bool { return f.Name == name && f.Value != "false" })
+}
+
+// Listens tells whether the command is talked to by programs, which come to an address at the asker's: ri dlv
+// --headless, whose API reads and writes no files.
+func (r *Request) Listens() bool {
+	return strings.Join(r.Command, " ") == "dlv" && r.given("headless")
+}
+
+// ListensAt is the address, as it was given; "": any.
+func (r *Request) ListensAt() (address string) {
+	for _, f := range r.Flags {
+		if f.Name == "listen" {
+			address = f.Value
+		}
 	}
-	return (given("write") || len(r.Command) == 2 && r.Command[1] == "truncate") && !given("yes")
+	return address
+}
+
+// ListenAt has the request say where the asker listens.
+func (r *Request) ListenAt(address string) {
+	r.Flags = slices.DeleteFunc(r.Flags, func(f Flag) bool { return f.Name == "listen" })
+	r.Flags = append(r.Flags, Flag{"listen", address})
 }
 
 // Keys tells whether the command listens for keys where it is on a terminal: what is refreshed in place ends with q.
@@ -353,6 +435,9 @@ func (r *Request) Keys() bool {
 	return strings.Join(r.Command, " ") == "top" ||
 		slices.ContainsFunc(r.Flags, func(f Flag) bool { return f.Name == "watch" && f.Value != "0" })
 }
+
+// IsLines tells whether a flag's values are command lines of ri.
+func IsLines(command []string, flag string) bool { return flagKind(command, flag) == Lines }
 
 // IsPlain tells whether a flag's value names no file, by the table; for tests.
 func IsPlain(command, flag string) bool {

@@ -8,6 +8,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -37,70 +38,62 @@ type Task struct {
 	Env    []string // added to the worker's
 	// Terminal is which of the three streams is a terminal that is to be the worker's own; -1: none.
 	Terminal int
+	// Asker says who asks from afar, and what they may; "": who has an account here.
+	Asker string
 	// Redacted has it show only what recordings keep.
 	Redacted bool
 	// Key is that of the tokens in what it shows, in hexadecimal, where several looks are to have the same; "": a new one.
 	Key string
+	// Address is where whoever asks listens for this worker, whose connections come by a descriptor more; "": nobody does.
+	Address string
 	// Allow is what the agent's configuration lets scripts reach outside of processes.
 	Allow  []string
+	Site   Site
 	Limits Limits
 }
 
+// Site is who the agent is, for what scripts reach by TLS: its certificate, and what was revoked, as files.
+type Site struct{ File, Revoked string }
+
 // Limits are those of the agent's for who asks.
 type Limits struct {
-	Stops  time.Duration // for which processes may be held in a minute; 0: as long as the command itself allows
-	Before time.Duration // for which the process was held in the last minute, by others for who asks
-	Rows   int           // that a script may give; 0: as many as its recipe says
-}
-
-// Spent is what a worker says at its end of what it cost.
-type Spent struct {
-	Stopped time.Duration `json:"stopped_ns"` // for how long it held processes
-	Lately  time.Duration `json:"lately_ns"`  // and in its last minute
+	Stops time.Duration // for which processes may be held in a minute; 0: as long as the command itself allows
+	Rows  int           // that a script may give; 0: as many as its recipe says
 }
 
 // Is tells whether this process was started as a worker.
 func Is() bool { return len(os.Args) == 2 && os.Args[1] == Argument }
 
 // Root is below which the files of the asker's lie, "" in a process that is no worker.
-func Root() string { return root }
+func Root() string { return own.Root }
+
+// Asker says who asks from afar, and what they may; "" in a process that is no worker, and for who has an account here.
+func Asker() string { return own.Asker }
 
 // Redacted tells whether this process is to show only what recordings keep.
-func Redacted() bool { return redacted }
+func Redacted() bool { return own.Redacted }
 
 // Key is that of the tokens in what this process shows, "" if nobody has said one.
-func Key() string { return key }
+func Key() string { return own.Key }
 
-var (
-	root     string
-	redacted bool
-	key      string
-	allow    []string
-	limits   Limits
-)
+// own is what this process was told to do, empty in one that is no worker.
+var own Task
 
 // OwnLimits are those of this process; in one that is no worker there are none.
-func OwnLimits() Limits { return limits }
+func OwnLimits() Limits { return own.Limits }
 
 // Allow is what the agent's configuration lets scripts reach outside of processes.
-func Allow() []string { return allow }
+func Allow() []string { return own.Allow }
 
-// Report tells the agent what was spent; in a process that is no worker it does nothing.
-func Report(s Spent) {
-	if root == "" {
-		return
-	}
-	if text, err := json.Marshal(s); err == nil {
-		_, _ = unix.Write(control, text) // an agent that is gone needs no report
-	}
-}
+// OwnSite is who this process is for what scripts reach; empty: the user whose it is.
+func OwnSite() Site { return own.Site }
 
 // Become waits for what there is to do, and makes this process one that was started for it: arguments, streams, folder.
 // io.EOF: there is nothing to do, and never will be.
 func Become() error {
 	unix.CloseOnExec(control)
 	var size [4]byte
-	rights := make([]byte, unix.CmsgSpace(3*4))
+	rights := make([]byte, unix.CmsgSpace(4*4))
 	n, rn, _, _, err := recvmsg(size[:], rights)
 	if err != nil {
 		return err
@@ -120,11 +113,14 @@ func Become() error {
 	if err := json.Unmarshal(text, &t); err != nil {
 		return err
 	}
-	streams, err := received(rights[:rn])
+	streams, err := received(rights[:rn], t.Address != "")
 	if err != nil {
 		return err
 	}
-	for i, fd := range streams {
+	if t.Address != "" {
+		incoming = streams[3]
+	}
+	for i, fd := range streams[:3] {
 		if err := unix.Dup3(fd, i, 0); err != nil {
 			return fmt.Errorf("stream %d: %w", i, err)
 		}
@@ -149,8 +145,32 @@ func Become() error {
 		}
 	}
 	os.Args = append(os.Args[:1:1], t.Line...)
-	root, redacted, key, allow, limits = t.Root, t.Redacted, t.Key, t.Allow, t.Limits
+	own = t
 	return nil
+}
+
+// Again does another command line of ri as this worker does its own, in a process of its own: below the same folder,
+// within the same limits, and with the same powers. It gives its exit code; when the context ends, it is interrupted.
+func Again(ctx context.Context, line []string, streams [3]*os.File) (int, error) {
+	w, err := Start(Rights{Env: os.Environ()})
+	if err != nil {
+		return 0, err
+	}
+	defer w.Close()
+	task := own
+	task.Line, task.Terminal, task.Address = line, -1, ""
+	go w.Serve(relay{})
+	if err := w.Do(task, streams, nil); err != nil {
+		w.Discard()
+		return 0, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = w.Signal(syscall.SIGINT) })
+	defer stop()
+	status, _, err := w.Wait(nil)
+	if err == nil && status.Signaled() {
+		return 0, fmt.Errorf("it died of %s", unix.SignalName(status.Signal()))
+	}
+	return status.ExitStatus(), err
 }
 
 func recvmsg(data, rights []byte) (n, rn, flags int, from unix.Sockaddr, err error) {
@@ -177,14 +197,18 @@ func (d descriptor) Read(b []byte) (int, error) {
 	}
 }
 
-func received(rights []byte) ([]int, error) {
+func received(rights []byte, connections bool) ([]int, error) {
 	messages, err := unix.ParseSocketControlMessage(rights)
 	if err != nil || len(messages) != 1 {
 		return nil, fmt.Errorf("no streams came: %v", err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
-	if err == nil && len(fds) != 3 {
-		err = fmt.Errorf("%d streams came, not 3", len(fds))
+	want := 3
+	if connections {
+		want++
+	}
+	if err == nil && len(fds) != want {
+		err = fmt.Errorf("%d descriptors came, not %d", len(fds), want)
 	}
 	return fds, err
 }
@@ -217,18 +241,11 @@ var starting = sync.OnceValue(func() chan<- func() {
 
 // Start starts a worker, which waits.
 func Start(r Rights) (*Worker, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	conn, theirs, err := pairOf()
 	if err != nil {
 		return nil, err
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "worker")
 	defer theirs.Close()
-	ours := os.NewFile(uintptr(pair[0]), "worker")
-	defer ours.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		return nil, err
-	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -247,7 +264,7 @@ func Start(r Rights) (*Worker, error) {
 		conn.Close()
 		return nil, err
 	}
-	w := &Worker{PID: process.Pid, socket: conn.(*net.UnixConn), process: process}
+	w := &Worker{PID: process.Pid, socket: conn, process: process}
 	limits := map[int]uint64{unix.RLIMIT_CORE: 0}
 	if r.Memory > 0 {
 		limits[unix.RLIMIT_DATA] = r.Memory
@@ -262,32 +279,31 @@ func Start(r Rights) (*Worker, error) {
 	return w, nil
 }
 
-// Do tells it what to do, and gives it its streams.
-func (w *Worker) Do(t Task, streams [3]*os.File) error {
+// Do tells it what to do, and gives it its streams, and what connections come by if the task has an address.
+func (w *Worker) Do(t Task, streams [3]*os.File, connections *os.File) error {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}
 	data := append(binary.LittleEndian.AppendUint32(nil, uint32(len(text))), text...)
-	rights := unix.UnixRights(int(streams[0].Fd()), int(streams[1].Fd()), int(streams[2].Fd()))
-	n, _, err := w.socket.WriteMsgUnix(data, rights, nil)
+	fds := []int{int(streams[0].Fd()), int(streams[1].Fd()), int(streams[2].Fd())}
+	if t.Address != "" {
+		fds = append(fds, int(connections.Fd()))
+	}
+	n, _, err := w.socket.WriteMsgUnix(data, unix.UnixRights(fds...), nil)
 	if err == nil && n < len(data) {
 		_, err = w.socket.Write(data[n:])
 	}
 	runtime.KeepAlive(streams)
+	runtime.KeepAlive(connections)
 	return err
 }
 
 // Signal sends it a signal.
 func (w *Worker) Signal(s syscall.Signal) error { return w.process.Signal(s) }
 
-// Spent is what it said that it cost, once it has ended; false if it said nothing.
-func (w *Worker) Spent() (Spent, bool) {
-	var s Spent
-	err := json.NewDecoder(io.LimitReader(w.socket, 4096)).Decode(&s)
-	w.socket.Close()
-	return s, err == nil
-}
+// Close lets go of a worker that has ended.
+func (w *Worker) Close() { w.socket.Close() }
 
 // Kill ends it at once.
 func (w *Worker) Kill() { w.process.Kill() }

@@ -93,6 +93,53 @@ func TestHeapTypes(t *testing.T) {
 	})
 }
 
+// All that Go's collector has just left alive is found alive. The program makes some objects more to tell what it has.
+func TestHeapIsWhatTheCollectorLeft(t *testing.T) {
+	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
+		if _, h := lookAtHeap(t, v); h.Left() > 300 {
+			t.Errorf("nothing leads to %d of %d objects: %s", h.Left(), h.Stats().Live, h.LeftBySize())
+		}
+	})
+}
+
+// What containers keep is what is reached through them alone: that of those within counts for those around them, too.
+func TestHeapKeeps(t *testing.T) {
+	eachHeap(t, func(t *testing.T, v testprogram.Variant) {
+		_, h := lookAtHeap(t, v)
+		const leaves, leaf = 400, 80 // of a slice, and bytes of each
+		around, within, stores := 0, 0, int64(0)
+		all := h.Biggest(50)
+		for _, c := range all {
+			if c.Keeps < c.Bytes && c.Kind != "chan" {
+				t.Errorf("%s %s has %d bytes, and keeps %d", c.Kind, c.Type, c.Bytes, c.Keeps)
+			}
+			if c.Type != "[]*main.Leaf" {
+				continue
+			}
+			within++
+			stores += c.Bytes
+			if want := []heap.Kept{{Type: "main.Leaf", Count: leaves, Bytes: leaves * leaf}}; c.Keeps !=
+				c.Bytes+leaves*leaf || !reflect.DeepEqual(c.Kept, want) {
+				t.Errorf("a slice keeps %d bytes: %v", c.Keeps, c.Kept)
+			}
+		}
+		for _, c := range all {
+			if c.Type != "map[int][]*main.Leaf" {
+				continue
+			}
+			around++
+			if c.Keeps < 20*leaves*leaf+stores+c.Bytes || len(c.Kept) < 2 ||
+				c.Kept[0] != (heap.Kept{Type: "main.Leaf", Count: 20 * leaves, Bytes: 20 * leaves * leaf}) ||
+				c.Kept[1] != (heap.Kept{Type: "[]*main.Leaf", Count: 20, Bytes: stores}) {
+				t.Errorf("the map around them keeps %d bytes: %v", c.Keeps, c.Kept)
+			}
+		}
+		if around != 1 || within != 20 {
+			t.Errorf("%d maps around %d slices", around, within)
+		}
+	})
+}
+
 // What can't be woken is what the program made so.
 func TestHeapBlocked(t *testing.T) {
 	eachHeap(t, func(t *testing.T, v testprogram.Variant) {

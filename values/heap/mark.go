@@ -149,6 +149,9 @@ func (h *Heap) fitNoted(sp *span, start, off uint64, candidate uint32, c *shape)
 		return noted, strengthExact
 	}
 	t := h.shapes[noted]
+	if t.repeated && !c.repeated { // a pointer to the first element: the others are there, too
+		return noted, strengthExact
+	}
 	if c.form <= formArray {
 		if c.typ == t.typ && off == header {
 			return candidate, strengthSure
@@ -192,6 +195,9 @@ func (h *Heap) fitBits(sp *span, start, off uint64, candidate uint32, c *shape) 
 		if id, strength := h.fit(sp, start, off, whole); strength == strengthExact {
 			return id, strength
 		}
+	}
+	if c.form == formOne && c.size%8 == 0 && repeats(bits, c.mask, c.size/8, min(sp.size/8, 64)) {
+		return h.row(c.typ), strengthWeak // a pointer to the first of several, it seems
 	}
 	return candidate, strengthWeak
 }
@@ -264,7 +270,7 @@ func (h *Heap) scan(object uint32) {
 	if id != 0 {
 		s := h.shape(id)
 		n := uint64(1)
-		if s.repeated && strength >= strengthExact && s.size > 0 {
+		if s.repeated && (strength >= strengthExact || !s.partial) && s.size > 0 {
 			n = (sp.size - skip) / s.size
 		}
 		if len(s.slots) > 0 {

@@ -85,16 +85,9 @@ func (h *Heap) planAt(pc uint64, exact bool) *framePlan {
 // fillPlan enters what the compiler noted of the words and objects of a frame.
 func (h *Heap) fillPlan(p *framePlan, m *symbols.StackMap) {
 	locals := int32(h.s.File().Arch().LocalsEnd(p.size))
-	words := func(mask []byte, n, from int32) (list []frameWord) {
-		for i := range n {
-			if off := from + 8*i; mask[i/8]>>(i%8)&1 != 0 {
-				list = append(list, frameWord{off, p.types[off]})
-			}
-		}
-		return list
+	for _, off := range m.Live(locals) {
+		p.words = append(p.words, frameWord{off, p.types[off]})
 	}
-	p.words = append(words(m.Locals, int32(m.LocalWords), locals-int32(8*m.LocalWords)),
-		words(m.Args, int32(m.ArgWords), 0)...)
 	rodata := uint64(0)
 	if len(h.modules) > 0 {
 		rodata = h.modules[0].rodata
@@ -103,13 +96,14 @@ func (h *Heap) fillPlan(p *framePlan, m *symbols.StackMap) {
 		if o.Size < 0 || o.Size > 1<<24 {
 			continue
 		}
-		object := frameObject{off: o.Offset, size: o.Size}
-		if o.Offset < 0 {
-			object.off += locals
-		}
+		object := frameObject{off: o.From(locals), size: o.Size}
 		mask, err := h.s.Slice(rodata+uint64(o.Mask), int(max(o.PtrBytes, 0)/8+7)/8)
 		if object.guess = err != nil || o.PtrBytes < 0 || o.PtrBytes > o.Size; !object.guess {
-			object.words = words(mask, o.PtrBytes/8, object.off)
+			for i := range o.PtrBytes / 8 {
+				if off := object.off + 8*i; mask[i/8]>>(i%8)&1 != 0 {
+					object.words = append(object.words, frameWord{off, p.types[off]})
+				}
+			}
 		}
 		p.objects = append(p.objects, object)
 	}

@@ -158,6 +158,10 @@ type BigContainer struct {
 	Addr     uint64
 	Len, Cap int64 // elements; the length of a slice isn't known to its store, -1; -1 where there is no capacity
 	Bytes    int64 // with a map's tables or a channel's buffer
+	// Keeps is how many bytes were reached first by a way through it, it included, and Kept of which types these are,
+	// without it: those of which there are most.
+	Keeps int64
+	Kept  []Kept
 }
 
 // Biggest gives the largest containers of each kind, by bytes, limit of each.
@@ -222,6 +226,7 @@ func (h *Heap) Biggest(limit int) []BigContainer {
 		out = append(out, kinds[kind]...)
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Bytes > out[j].Bytes })
+	h.keep(out)
 	return out
 }
 

@@ -42,7 +42,7 @@ func (h *Heap) tellAll() {
 		}
 		h.witness.Touched(addr, int(sp.size-sp.header()))
 		n := uint64(1)
-		if s.repeated {
+		if s.repeated && h.types[object]&3 >= strengthExact { // else it is sure of the first at most
 			n = (sp.size - sp.header()) / s.size
 		}
 		if n*s.size <= sp.size-sp.header() {

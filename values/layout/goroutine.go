@@ -76,8 +76,9 @@ type Channel struct {
 	Group
 	Structure                              // runtime.hchan
 	Count, Capacity, Buffer, Closed, First Field
-	// ElemType is the descriptor of the elements' type. Timer is the runtime's timer that sends to it.
-	ElemType, Timer Field
+	// ElemType is the descriptor of the elements' type, whose size is ElemSize. Timer is the runtime's timer that sends
+	// to it.
+	ElemType, ElemSize, Timer Field
 }
 
 func (c *compiler) channel() (l Channel) {
@@ -87,7 +88,7 @@ func (c *compiler) channel() (l Channel) {
 	l.Count, l.Capacity = h.required(always, "qcount"), h.required(always, "dataqsiz")
 	l.Buffer, l.First = h.required(always, "buf"), h.required(always, "recvx")
 	l.Closed = h.required(always, "closed")
-	l.ElemType = h.optional(always, "elemtype")
+	l.ElemType, l.ElemSize = h.optional(always, "elemtype"), h.optional(always, "elemsize")
 	l.Timer = h.optional(since(23), "timer")
 	return l
 }

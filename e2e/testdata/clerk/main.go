@@ -37,7 +37,7 @@ func main() {
 	ticks := make(chan time.Time)
 	c := &clerk.Clerk{Orders: make(chan *clerk.Order), Ticks: ticks, Stop: make(chan struct{}), Ledger: l}
 	c.Start()
-	sum, asked, drained, listed := 0, 0, 0, 0
+	sum, asked, drained, listed, counted := 0, 0, 0, 0, 0
 	for i := range rounds {
 		c.Orders <- &clerk.Order{Name: []string{"apple", "pear"}[i%2], Count: i, Tags: []string{"fresh"}}
 		<-l.done
@@ -64,9 +64,14 @@ func main() {
 			drained++
 		}
 		c.Drain(notes)
+		for range c.Count(i % 3) {
+			counted++
+		}
 	}
 	close(c.Orders)
 	<-l.done
 	// By channel: orders and the end of them, ticks; answers; lists and their ends; notes.
 	fmt.Printf("received=%d\n", rounds+1+rounds+rounds+listed+rounds+drained)
+	// Questions; numbers and their ends.
+	fmt.Printf("sent=%d\n", rounds+counted+rounds)
 }

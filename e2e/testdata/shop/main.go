@@ -24,7 +24,9 @@ var errNone = errors.New("there is none")
 func (s *shelf) Get(name string) (*stock.Item, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gets++
+	if s.gets++; s.gets%25 == 0 {
+		panic("the shelf has fallen")
+	}
 	if item, ok := s.items[name]; ok {
 		return item, nil
 	}

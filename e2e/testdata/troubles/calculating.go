@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,31 @@ func init() {
 		go sumUp(c)
 	}
 	troubles["healthy-reader"] = func() { go drain(zeros()) }
+	troubles["overloaded"] = func() {
+		runtime.GOMAXPROCS(2)
+		go overload()
+	}
+}
+
+// overload begins a hundred jobs a second, whose answers are waited for, and each of which takes long.
+func overload() {
+	began := time.Now()
+	for jobs := 0; ; time.Sleep(10 * time.Millisecond) {
+		for ; jobs < 50+int(time.Since(began)/(10*time.Millisecond)); jobs++ {
+			answer := make(chan uint64)
+			go calculateLong(answer)
+			go func() { results.Add(<-answer) }()
+		}
+	}
+}
+
+func calculateLong(answer chan<- uint64) {
+	s := uint64(0)
+	for range [1000]int{} {
+		s += grind(100_000)
+		runtime.Gosched()
+	}
+	answer <- s
 }
 
 //go:noinline

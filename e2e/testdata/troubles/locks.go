@@ -63,6 +63,16 @@ func init() {
 		go waiter()
 		time.Sleep(waits)
 	}
+	troubles["held-shards"] = func() {
+		go holdShards()
+		time.Sleep(waits)
+		for i := range shards {
+			for j := 0; j < 3; j++ {
+				go shard(i)
+			}
+		}
+		time.Sleep(waits)
+	}
 	troubles["lock-channel"] = func() {
 		p := &publisher{out: make(chan int)}
 		go p.publish(1)
@@ -368,6 +378,25 @@ func sleeper() {
 	global.Lock()
 	time.Sleep(time.Hour) // lock-sleep: holds here
 	global.Unlock()
+}
+
+var shards [50]sync.Mutex
+
+//go:noinline
+func holdShards() {
+	for i := range shards {
+		shards[i].Lock()
+	}
+	time.Sleep(time.Hour) // held-shards: holds here
+	for i := range shards {
+		shards[i].Unlock()
+	}
+}
+
+//go:noinline
+func shard(i int) {
+	shards[i].Lock()
+	shards[i].Unlock()
 }
 
 //go:noinline

@@ -50,5 +50,6 @@ SERVER          REMOTE           PROTO     STATE   AGE  GOROUTINE  METHOD  PATH
     end
     print(words.count(seen.servers, 'server') .. ', ' .. words.count(all, 'connection') .. (#parts > 0 and ' (' .. table.concat(parts, ', ') .. ')' or '') ..
       ', ' .. words.count(seen.streams, 'HTTP/2 stream'))
+    if seen.unread > 0 then ri.leaveout(words.count(seen.unread, 'connection') .. ' can\'t be read: ' .. seen.why) end
   end,
 }

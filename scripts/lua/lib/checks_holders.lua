@@ -182,7 +182,8 @@ end
 
 -- finding tells of one holder.
 local function finding(l, lock, h, c, waiting)
-  local behind = needs.behind(l.needs, { h.id })
+  local queued = needs.united(lock.want.ids, lock.rwant.ids)
+  local behind = needs.united(queued, needs.behind(l.needs, queued))
   local evidence = {
     ("goroutine %s %s %s: %s"):format(tostring(h.id), locks.has(h), waits.name(lock), h.evidence),
     does(l, h, c),

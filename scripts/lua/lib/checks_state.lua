@@ -15,6 +15,9 @@ local samples = 10
 -- From how many seconds between the looks on the heap is looked at twice, and what growth counts: of the live objects of one type.
 local worth, most_bytes, share = 5, 4 * 2 ^ 20, 1.25
 
+-- From how many seconds between the looks on it is a leak's growth, too, where more goroutines are ready to run than get to it.
+local patient = 10
+
 -- sizes gives the live bytes of each type.
 local function sizes(heap)
   local out = {}
@@ -41,6 +44,15 @@ local function counts(groups)
     if g.wait then c.wait = math.max(c.wait or 0, g.wait) end
   end
   return out
+end
+
+-- ready gives how many goroutines of a look are ready to run, and have no CPU.
+local function ready(kinds)
+  local n = 0
+  for _, c in pairs(kinds) do
+    if c.groups[1].status == "runnable" then n = n + c.count end
+  end
+  return n
 end
 
 -- read_meter reads what the collector has counted.
@@ -168,6 +180,9 @@ end
 local function leaks(l)
   if not l.second then return nil, "it needs two looks: --interval 10s, of a running process" end
   local out = {}
+  local crowd = math.max(ready(l.kinds[2]), ready(l.kinds[3]))
+  local known, procs = pcall(ri.var, "runtime.gomaxprocs")
+  local overloaded = l.seconds < patient and known and crowd >= 4 * procs
   local a, b, c = l.kinds[1], l.kinds[2], l.kinds[3]
   for k, was in pairs(a) do
     local mid, now = b[k], c[k]
@@ -184,7 +199,9 @@ local function leaks(l)
           end
         end
       end
-      if steady and stay and not sleeps(l, g) then
+      if steady and stay and overloaded then
+        return nil, ("more goroutines come to wait, but %d are ready to run and have no CPU, for which they may wait: --interval 30s"):format(crowd)
+      elseif steady and stay and not sleeps(l, g) then
         local frame = locks.frame(g)
         out[#out + 1] = {
           severity = "warning",

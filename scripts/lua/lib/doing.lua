@@ -62,8 +62,9 @@ local function requests(l)
     local where = g and place(g) .. ": " .. state(g) or "whose goroutine isn't known"
     counted[where] = (counted[where] or 0) + 1
   end
+  local unread = seen.unread > 0 and words.count(seen.unread, "connection") .. " changed while it was read" or nil
   if #flying == 0 then
-    return seen.servers > 0 and { "none in flight" } or nil
+    return seen.servers > 0 and { "none in flight", unread } or nil
   end
   local out = { ("%d in flight"):format(#flying) }
   local oldest = flying[1]
@@ -71,6 +72,7 @@ local function requests(l)
     out[1] = out[1] .. (", the oldest for %s: %s %s"):format(seconds(oldest.age), oldest.method or "?", oldest.path or "?")
   end
   for _, line in ipairs(lines(ranked(counted), function(one) return ("%d in %s"):format(one.n, one.name) end, "place")) do out[#out + 1] = line end
+  out[#out + 1] = unread
   return out, "ri run http"
 end
 

@@ -3,7 +3,8 @@
 -- A finding has, beside what ri.finding takes, `check`, and may have
 --
 -- * goroutines, waiters, holders, users: lists of numbers, all of them
--- * pattern: what makes it the same as another one: places in the code, names of fields; without it, it is one of its kind
+-- * pattern: what makes it the same as another one: places in the code, names of fields; without it, it is one of its kind. Elements of one slice or map
+--   are of one pattern: shards[7] and shards[8]
 -- * roots: the goroutines whose waiting brings it about, where they are others than goroutines
 
 local findings = {}
@@ -29,7 +30,7 @@ end
 function findings.merge(all)
   local out, known = {}, {}
   for _, f in ipairs(all) do
-    local key = f.pattern and table.concat({ f.check, f.severity, f.pattern }, "\n")
+    local key = f.pattern and table.concat({ f.check, f.severity, (f.pattern:gsub("%[[^%]\n]*%]", "[]")) }, "\n")
     local first = key and known[key]
     if first then
       first.count, first.merged = first.count + (f.count or 1), true

@@ -5,15 +5,15 @@ local frames = {}
 --- Iterates over the goroutines that have a function on their stack: `for g, i in frames.of(pattern)`, where frame i is the innermost such one.
 -- Of more than a thousand goroutines with the same stack, the first thousand.
 -- @param pattern string, a part of the function's name or a regular expression
--- @return iterator of goroutine, int
+-- @return iterator of goroutine, int, string: the frame's function
 function frames.of(pattern)
-  local groups, at, ids, k, index = ri.stacks { depth = 256 }, 0, {}, 0, 0
+  local groups, at, ids, k, index, name = ri.stacks { depth = 256 }, 0, {}, 0, 0, nil
   return function()
     while true do
       k = k + 1
       if ids[k] then
         local g = ri.goroutine(ids[k])
-        if g then return g, index end
+        if g then return g, index, name end
       else
         at = at + 1
         local group = groups[at]
@@ -21,7 +21,7 @@ function frames.of(pattern)
         ids, k = {}, 0
         for i, f in ipairs(group.frames) do
           if ri.match(f.func, pattern) then
-            ids, index = group.ids, i
+            ids, index, name = group.ids, i, f.func
             break
           end
         end

@@ -1,5 +1,7 @@
 -- How long the calls of a function take, with the slowest of each length.
 
+local calls = require("trace/calls")
+
 return {
   title = "how long calls of a function take, and the slowest",
   category = "trace",
@@ -10,12 +12,13 @@ it, as for ri trace.]],
   params = {
     { name = "func", type = "string", required = true, help = "the function: main.(*Server).handle" },
     { name = "over", type = "duration", default = "1ms", min = 0, help = "show the slowest of calls that took longer" },
+    calls.chosen[1], calls.chosen[2],
     { name = "limit", type = "int", default = 10000, min = 1, help = "end after so many of these" },
     { name = "time", type = "duration", default = "60s", min = "1s", help = "end after so long" },
   },
   probes = {
-    { name = "all", func = "${func}", histogram = true },
-    { name = "slow", func = "${func}", returns = true, when = "duration >= ${over}" },
+    { name = "all", func = "${func}", histogram = true, when = "${when}" },
+    { name = "slow", func = "${func}", returns = true, when = { "duration >= ${over}", "${when}" }, show = { shown = "${show}" } },
   },
   columns = {
     { name = "func", cut = "left", hidden = true },
@@ -25,16 +28,18 @@ it, as for ri trace.]],
     { name = "slowest", type = "duration", help = "of them, the slowest that was taken along" },
     { name = "time", type = "time", hidden = true, help = "when that was called" },
     { name = "goroutine", type = "int" },
+    { name = "shown", optional = true, help = "what show= asks for" },
     { name = "args" },
     { name = "results" },
-    { name = "ended", optional = true, hidden = true, help = "not returned: the time is how long it has lasted so far" },
+    { name = "ended", optional = true, help = "not returned: the time is how long it has lasted so far" },
     { name = "callers", cut = "left", help = "innermost first", hidden = true },
   },
   sample = [[
-FROM      BELOW     COUNT  SLOWEST  GOROUTINE  ARGS                RESULTS
-65.536µs  131.072µs  1204  -                -  -                   -
-1.048ms   2.097ms      17  2.01ms          34  id=431 tenant="t1"  err=nil
-134.2ms   268.4ms       1  214ms           51  id=827 tenant="t3"  err=nil]],
+FROM      BELOW     COUNT  SLOWEST  GOROUTINE  SHOWN  ARGS                RESULTS  ENDED
+65.536µs  131.072µs  1204  -                -  -      -                   -        -
+1.048ms   2.097ms      17  2.01ms          34  -      id=431 tenant="t1"  err=nil  -
+134.2ms   268.4ms       1  214ms           51  -      id=827 tenant="t3"  err=nil  -
+-         -             -  310ms           60  -      id=901 tenant="t3"  -        not returned]],
   run = function(p)
     local seen, order = {}, {}
     for hit in ri.hits { limit = p.limit, seconds = p.time / 1e9, stack = 8 } do
@@ -71,8 +76,8 @@ FROM      BELOW     COUNT  SLOWEST  GOROUTINE  ARGS                RESULTS
         hit = hit or {}
         ri.emit {
           func = name, from = from, below = below, count = count, slowest = hit.duration or hit.so_far, time = hit.time,
-          goroutine = hit.goroutine, args = hit.args and table.concat(hit.args, ' '),
-          results = hit.duration and table.concat(hit.results, ' ') or nil, ended = hit.ended, callers = hit.stack,
+          goroutine = hit.goroutine, shown = calls.shown(hit), args = hit.args and table.concat(hit.args, ' '),
+          results = hit.duration and hit.results and table.concat(hit.results, ' ') or nil, ended = hit.ended, callers = hit.stack,
         }
       end
       table.sort(f.ends)

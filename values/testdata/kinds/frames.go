@@ -132,6 +132,24 @@ func blockedHolder(h *holder) {
 	use(h)
 }
 
+// What a dead variable leads to may be freed: it is looked at only where it is what is searched for.
+type (
+	deadHolder struct{ inner *deadInner }
+	deadInner  struct{ n [20]int }
+)
+
+//go:noinline
+func blockedDead(h *deadHolder, gate chan struct{}) {
+	for i := 0; i < 3; i++ {
+		if h.inner.n[i] == 7 {
+			return
+		}
+		use(h)
+	}
+	<-gate
+	use(gate)
+}
+
 //go:noinline
 func blockedGeneric[T any](items []T, first *T) {
 	<-gate
@@ -167,6 +185,7 @@ func hide(r *report) {
 		blockedHolder(&holder{1, &holderInner{map[string]*serverInField{"x": {"field"}}}})
 	})
 	in("serverInField", "field", "main.blockedHolder", true)
+	start("blockedDead", func() { blockedDead(&deadHolder{&deadInner{}}, gate) })
 	start("blockedGeneric[...]", func() { blockedGeneric([]serverGeneric{{"generic"}}, &serverGeneric{"generic"}) })
 	in("serverGeneric", "generic", "main.blockedGeneric[...]", true)
 	f := &serverFunc{"func"}

@@ -1,7 +1,10 @@
 // Package clerk is a library that receives from channels in each way that Go has.
 package clerk
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // Order is what comes through a channel.
 type Order struct {
@@ -27,6 +30,7 @@ type Clerk struct {
 	Ledger Ledger
 
 	total int
+	mark  int
 	inner chan int // its own
 }
 
@@ -34,7 +38,7 @@ type Clerk struct {
 //
 //go:noinline
 func (c *Clerk) Start() {
-	c.inner = make(chan int)
+	c.inner, c.mark = make(chan int), rand.IntN(100)
 	go func() {
 		for n := range c.inner {
 			c.total += n
@@ -70,6 +74,20 @@ func (c *Clerk) Ask(questions chan<- string, answers <-chan Answer) int {
 	questions <- "how many?"
 	answer := <-answers
 	return answer.Count + answer.More
+}
+
+// Count sends numbers, and their end.
+//
+//go:noinline
+func (c *Clerk) Count(n int) <-chan int {
+	numbers := make(chan int)
+	go func() {
+		for i := range n {
+			numbers <- i + n
+		}
+		close(numbers)
+	}()
+	return numbers
 }
 
 // Sum adds what comes until there is no more.

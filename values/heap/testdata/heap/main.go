@@ -46,6 +46,37 @@ type Finalized struct {
 
 type Kept struct{ a, b, c uint64 }
 
+// Leaf is reached in one way only.
+type Leaf struct {
+	id  int64
+	pad [9]uint64
+}
+
+// Wide lies in rows, to which nothing leads but a pointer to an element, or into one.
+type Wide struct {
+	id  int64
+	far *Far
+	pad [2]*Far
+}
+
+type Far struct{ a, b, c, d, e uint64 }
+
+func row(n int) []Wide {
+	row := make([]Wide, n)
+	for i := range row {
+		row[i].far = &Far{}
+	}
+	return row
+}
+
+func pointers(n int) []*Far {
+	list := make([]*Far, n)
+	for i := range list {
+		list[i] = &Far{}
+	}
+	return list
+}
+
 type Boxed struct{ a, b, c, d int64 }
 
 type Opaque struct {
@@ -67,6 +98,12 @@ type Store struct {
 	hidden   unsafe.Pointer
 	synced   sync.Map
 	inside   *int64 // into a Block
+	leaves   map[int][]*Leaf
+	few      *Wide
+	many     *Wide
+	middle   *Wide
+	fewFar   **Far
+	manyFar  **Far
 }
 
 var store = &Store{objects: map[string]*Object{}, byID: map[int]*Object{}, values: map[int64]Block{}, queue: make(chan *Object, 100)}
@@ -107,6 +144,20 @@ func fill() {
 	store.atomic.Store(&Boxed{})
 	store.hidden = unsafe.Pointer(&Opaque{next: &Opaque{}})
 	store.inside = &(&Block{}).id
+	store.leaves = map[int][]*Leaf{}
+	for i := 0; i < 20; i++ {
+		leaves := make([]*Leaf, 400)
+		for j := range leaves {
+			leaves[j] = &Leaf{id: int64(i)}
+		}
+		store.leaves[i] = leaves
+	}
+	store.few, store.many = &row(10)[0], &row(100)[0]
+	if !strings.HasPrefix(runtime.Version(), "go1.20") { // whose allocator notes no types: a pointer into the middle says nothing
+		store.middle = &row(2000)[7]
+		counts["main.Far"] += 2000
+	}
+	store.fewFar, store.manyFar = &pointers(20)[0], &pointers(1000)[0]
 	runtime.SetFinalizer(&Finalized{keeps: &Kept{}}, func(f *Finalized) {})
 }
 
@@ -117,6 +168,8 @@ var counts = map[string]uint64{
 	"main.Boxed":              objects/2 + 11,
 	"main.Big":                10,
 	"main.Store":              0,
+	"main.Leaf":               20 * 400,
+	"main.Far":                10 + 100 + 20 + 1000,
 	"map[string]uint32":       objects,
 	"[]*main.Block":           objects,
 	"chan *main.Object":       1,
