@@ -231,7 +231,6 @@ func (h *Host) limited(ctx context.Context, f func() error) (err error) {
 	h.clock = startClock(limits.Time, h.opt.cpuTime, func(cpu, wall time.Duration) {
 		cancel(timeOver("the script", limits.Time, cpu, wall))
 	})
-	defer h.clock.Stop()
 	if limits.Memory > 0 {
 		watchMemory(ctx, limits.Memory, cancel)
 	}
@@ -242,6 +241,7 @@ func (h *Host) limited(ctx context.Context, f func() error) (err error) {
 		if p := recover(); p != nil {
 			err = &lang.ScriptError{Message: fmt.Sprintf("internal error: %v", p)}
 		}
+		h.clock.Stop()
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause // whatever the script made of it
 		}

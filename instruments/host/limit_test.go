@@ -151,4 +151,12 @@ func TestClock(t *testing.T) {
 			time.Sleep(time.Minute)
 		})
 	}
+	// A timer that is late makes no difference.
+	var used, told time.Duration
+	late := startClock(time.Hour, func() time.Duration { return used }, func(cpu, _ time.Duration) { told = cpu })
+	used = 2 * time.Hour
+	late.Stop()
+	if told != used {
+		t.Errorf("a clock that is stopped after its time says that %v were used, want %v", told, used)
+	}
 }

@@ -349,6 +349,12 @@ func StartClock(limit time.Duration, over func(cpu, wall time.Duration)) *Clock 
 	return startClock(limit, processTime, over)
 }
 
+// StartWallClock begins a run of at most limit by the clock on the wall.
+func StartWallClock(limit time.Duration, over func(cpu, wall time.Duration)) *Clock {
+	began := time.Now()
+	return startClock(limit, func() time.Duration { return time.Since(began) }, over)
+}
+
 func startClock(limit time.Duration, used func() time.Duration, over func(cpu, wall time.Duration)) *Clock {
 	c := &Clock{over: over, used: used, limit: limit}
 	if limit > 0 {
@@ -406,8 +412,10 @@ func (c *Clock) Resume() {
 	}
 }
 
-// Stop ends the clock: nothing will be over.
+// Stop ends the clock: nothing will be over later. What has used up its time by now is over, although the timer is
+// late, as on a busy machine: whether a limit holds doesn't depend on who else is at work.
 func (c *Clock) Stop() {
+	c.look()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timer != nil {
