@@ -306,6 +306,11 @@ func (r *streamRecording) describe() error {
 		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
 			fmt.Sscan(ids, &p.UID)
 		}
+		if pids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			for _, pid := range strings.Fields(pids) {
+				p.OwnPID, _ = strconv.Atoi(pid)
+			}
+		}
 	}
 	return nil
 }

@@ -30,8 +30,9 @@ type Asked struct {
 // Process is the program that was recorded.
 type Process struct {
 	PID       int      `json:"pid"`
-	Exe       string   `json:"exe"`        // its path there
-	ExeSHA256 string   `json:"exe_sha256"` // of the executable's bytes, in hexadecimal
+	OwnPID    int      `json:"own_pid,omitempty"` // what it is to itself, in a pid namespace of its own
+	Exe       string   `json:"exe"`               // its path there
+	ExeSHA256 string   `json:"exe_sha256"`        // of the executable's bytes, in hexadecimal
 	GoVersion string   `json:"go_version"`
 	Module    string   `json:"module,omitempty"`
 	Args      []string `json:"args"` // with argv[0]; redacted

@@ -6,9 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,13 +18,17 @@ import (
 // Between what the program read last and what it wrote next, the recording knows when either was, and not when the
 // program looked at its clock. It has the time of the former and as much as has gone by since then; and as soon as the
 // output is due within near, the output's. So what takes no time, as most answers do, has the output's time, each time
-// again; and what waits for a timer goes through the time between. The output itself may tell what the program saw:
-// times between the two are looked for in its bytes, and where a second ends between them, either second.
+// again; and what waits for a timer goes through the time between. Outputs may tell what the program saw: times between
+// the two are looked for in the bytes of this one and then of those that follow, and where a second ends between them,
+// either second.
 type clock struct {
 	plan *plan
 	next []int // for each event, the next one that is no read: what the program did next
+	turn []int // the last one before it reads again
 	now  atomic.Pointer[moment]
 	last int64 // what was said last
+
+	named named
 
 	mu     sync.Mutex
 	random map[int][]int
@@ -36,6 +37,7 @@ type clock struct {
 
 // moment is the time between two events.
 type moment struct {
+	event    int
 	from, to int64 // wall clock; to is 0 if nothing follows
 	fixed    int64 // what the program saw, if that is known
 	since    time.Time
@@ -47,33 +49,56 @@ const near = 2 * time.Millisecond
 func newClock(p *plan) *clock {
 	var seed [32]byte
 	copy(seed[:], p.header.Process.ExeSHA256)
-	c := &clock{plan: p, random: p.random, stream: rand.NewChaCha8(seed), next: make([]int, len(p.events))}
-	next := -1
+	c := &clock{plan: p, random: p.random, stream: rand.NewChaCha8(seed), named: newNamed(p.events),
+		next: make([]int, len(p.events)), turn: make([]int, len(p.events))}
+	next, turn := -1, len(p.events)-1
 	for i := len(p.events) - 1; i >= 0; i-- {
-		c.next[i] = next
+		c.next[i], c.turn[i] = next, turn
 		switch p.events[i].Kind {
 		case streams.Out, streams.Dial, streams.Close, streams.Shutdown, streams.Listen:
 			next = i
+		case streams.In, streams.Accept:
+			turn = max(i-1, 0)
 		}
 	}
 	if len(p.events) > 0 {
-		c.at(0)
+		c.at(0, 0)
 	}
 	return c
 }
 
-// at says that an event is played now.
-func (c *clock) at(i int) {
-	m := &moment{from: c.plan.walls(&c.plan.events[i]), since: time.Now()}
-	if next := c.next[i]; next >= 0 {
-		m.to = c.plan.walls(&c.plan.events[next])
-		output := c.plan.events[next].Data
-		m.fixed = reading(output[:min(len(output), mostRead)], m.from, m.to)
-		if m.fixed == 0 && m.to/1e9 == m.from/1e9+1 {
-			m.fixed = seen(output, m.from, m.to)
+// at says that an event is played now, when it is the time behind another.
+func (c *clock) at(i, after int) {
+	c.now.Store(c.moment(after, min(c.plan.walls(&c.plan.events[i]), c.plan.walls(&c.plan.events[after]))))
+}
+
+// reached says that the program has written what an event is, and goes on from there.
+func (c *clock) reached(i int) {
+	for m := c.now.Load(); m == nil || m.event < i; m = c.now.Load() {
+		if c.now.CompareAndSwap(m, c.moment(i, c.plan.walls(&c.plan.events[i]))) {
+			return
 		}
 	}
-	c.now.Store(m)
+}
+
+// moment is the time behind an event. The program may have looked at its clock before that, and not before read.
+func (c *clock) moment(i int, read int64) *moment {
+	m := &moment{event: i, from: c.plan.walls(&c.plan.events[i]), since: time.Now()}
+	next := c.next[i]
+	if next < 0 {
+		return m
+	}
+	m.to = c.plan.walls(&c.plan.events[next])
+	if m.fixed = reading(c.named.of[next], read, m.to); m.fixed == 0 {
+		m.fixed = c.named.behind(i, read, m.to)
+	}
+	if m.fixed == 0 {
+		m.fixed = c.named.behind(i, read, c.plan.walls(&c.plan.events[c.turn[i]]))
+	}
+	if m.fixed == 0 && m.to/1e9 == m.from/1e9+1 {
+		m.fixed = seen(c.plan.events[next].Data, m.from, m.to)
+	}
+	return m
 }
 
 // seen is that of two times, in seconds that follow each other, which an output names: as a time of day, or as seconds
@@ -91,57 +116,6 @@ func seen(output []byte, from, to int64) int64 {
 		return to
 	}
 	return 0
-}
-
-// mostRead is how much of an output is looked through for times.
-const mostRead = 16 << 10
-
-// times are as programs write them: RFC 3339 with a fraction of the second, with a blank in place of the T as
-// time.Time's String has it; and milliseconds, microseconds and nanoseconds since 1970.
-var times = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9}(?:Z| ?[-+]\d\d:?\d\d)?|` +
-	`\b1\d{12}(?:\d{3}){0,2}\b`)
-
-// reading is the first time in an output that the program may have read from its clock between two others; 0: there is
-// none. So what it says of its time comes out to the last digit.
-func reading(output []byte, from, to int64) int64 {
-	for _, text := range times.FindAll(output, 16) {
-		for _, t := range meant(string(text)) {
-			if t >= from-int64(slack) && t <= to {
-				return t
-			}
-		}
-	}
-	return 0
-}
-
-// slack is how much later than it was a recording may say that something was read: the two clocks drift, and a time in
-// milliseconds is cut off.
-const slack = time.Millisecond
-
-// meant gives what a text may mean as a time, in nanoseconds since 1970.
-func meant(text string) (all []int64) {
-	if !strings.Contains(text, ":") {
-		n, err := strconv.ParseInt(text, 10, 64)
-		for range (19 - len(text)) / 3 {
-			n *= 1000
-		}
-		if err != nil {
-			return nil
-		}
-		return []int64{n}
-	}
-	text = strings.Replace(strings.Replace(text, "T", " ", 1), " +", "+", 1)
-	for _, layout := range []string{"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return []int64{t.UnixNano()}
-		}
-	}
-	for _, zone := range []*time.Location{time.UTC, time.Local} {
-		if t, err := time.ParseInLocation("2006-01-02 15:04:05", text, zone); err == nil {
-			all = append(all, t.UnixNano())
-		}
-	}
-	return all
 }
 
 // wall is the time. It never goes back.

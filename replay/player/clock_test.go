@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"ri/record/streams"
 )
 
 // TestReading: the time that an output says it was is found, to the last digit, and no time that was before or after.
@@ -22,12 +24,68 @@ func TestReading(t *testing.T) {
 		fmt.Sprint(at.UnixMicro()):                                                      us,
 		fmt.Sprint("[", at.UnixMilli(), "]"):                                            ms,
 		at.Add(-time.Hour).String() + " " + at.String():                                 ns,
+		fmt.Sprint(at.UnixMilli(), " ", at):                                             ns,
 		at.Add(time.Hour).String():                                                      0,
 		"1764000000000000000000000 12:00 2026-13-99T99:99:99.9Z 2026-01-01 00:00:00.0Z": 0,
 		"": 0,
 	} {
-		if got := reading([]byte(output), from, to); got != want {
+		if got := reading(timesIn([]byte(output)), from, to); got != want {
 			t.Errorf("%q: %d, want %d", output, got, want)
+		}
+	}
+}
+
+// TestNamed: what the program saw on its clock is named by an output that comes later, on another connection, even if
+// what was read in one piece has several answers before; times that are cut off are the last ones to be taken.
+func TestNamed(t *testing.T) {
+	at := time.Date(2026, 11, 30, 16, 2, 19, 836_734_395, time.UTC)
+	wall := func(after time.Duration) int64 { return at.Add(after).UnixNano() }
+	out := func(text string, conn uint32, after time.Duration) streams.Event {
+		return streams.Event{Kind: streams.Out, Conn: conn, Wall: wall(after), Data: []byte(text), Size: int64(len(text))}
+	}
+	p := &plan{header: &streams.Header{}, events: []streams.Event{
+		{Kind: streams.In, Conn: 1, Wall: wall(-900 * time.Microsecond), Data: []byte("MAIL, QUIT"), Size: 10},
+		out("250 ok", 1, -800*time.Microsecond),
+		out("250 accepted", 1, 100*time.Microsecond),
+		{Kind: streams.In, Conn: 1, Wall: wall(time.Minute), Size: 1},
+		out(fmt.Sprint("came ", at.UnixMilli(), " ", at), 2, 2*time.Minute),
+	}}
+	p.setWalls()
+	c := newClock(p)
+	c.at(0, 0)
+	if got := c.wall(); got != at.UnixNano() {
+		t.Errorf("when it read: %v", time.Unix(0, got).UTC())
+	}
+	c = newClock(p)
+	c.reached(1)
+	if got := c.wall(); got != at.UnixNano() {
+		t.Errorf("when it wrote: %v", time.Unix(0, got).UTC())
+	}
+	c.at(0, 2) // it was played late
+	if m := c.now.Load(); m.fixed == 0 {
+		t.Errorf("when it read late: %+v", m)
+	}
+	if c.reached(1); c.now.Load().event != 2 {
+		t.Error("it went back")
+	}
+}
+
+// TestGone: that a peer is gone is played, also where the program saw it by a write only.
+func TestGone(t *testing.T) {
+	for errno, want := range map[int32]bool{104: true, 32: true, 110: true, 11: false, 4: false} {
+		p := &plan{header: &streams.Header{}, conns: map[uint32]*conn{}, listens: map[uint32]bool{}, notes: map[string]int{},
+			units: map[int]*unit{}, before: map[int]*unit{}, racing: newRacing(true), events: []streams.Event{
+				{Kind: streams.Accept, Conn: 1, Network: "tcp", Local: "127.0.0.1:1", Peer: "127.0.0.1:2"},
+				{Kind: streams.In, Conn: 1, Data: []byte("x"), Size: 1}, {Kind: streams.Out, Conn: 1, Errno: errno},
+				{Kind: streams.Out, Conn: 1, Errno: errno}, {Kind: streams.Close, Conn: 1}}}
+		for i := range p.events {
+			if err := p.add(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first, second := p.events[2].Kind, p.events[3].Kind
+		if (first == streams.In) != want || second != streams.Out || p.conns[1].reset != want {
+			t.Errorf("errno %d: %v, %v, reset %v", errno, first, second, p.conns[1].reset)
 		}
 	}
 }

@@ -312,7 +312,7 @@ func (p *player) event(i int, e *streams.Event) error {
 func (p *player) begin(c *conn, opened, after int) {
 	p.until(&p.plan.events[after])
 	p.outputs()
-	p.clock.at(after)
+	p.clock.at(opened, after)
 	if err := p.connect(c); err != nil {
 		p.count(fmt.Sprintf("connections that the program didn't take (%v)", innermost(err)), 1)
 	}
@@ -354,7 +354,7 @@ func (p *player) in(c *conn, i, after int) {
 	}
 	p.until(e)
 	p.outputs()
-	p.clock.at(after)
+	p.clock.at(i, after)
 	if c.dialled {
 		p.mu.Lock()
 		if u := p.plan.before[i]; u != nil && u.used != nil && !p.ahead[i] {

@@ -178,7 +178,7 @@ func FuzzPlan(f *testing.F) {
 		p.clock = newClock(plan)
 		p.makePosts()
 		for i := range plan.events {
-			p.clock.at(i)
+			p.clock.at(i, i)
 			p.clock.wall()
 		}
 		for _, conns := range plan.peers {

@@ -377,7 +377,7 @@ func (p *player) goAway(c *conn, i, after int) {
 	e := &p.plan.events[i]
 	p.until(e)
 	p.outputs()
-	p.clock.at(after)
+	p.clock.at(i, after)
 	p.mu.Lock()
 	l := p.lives[c.id]
 	for _, one := range p.dialled {

@@ -91,7 +91,8 @@ func (p *player) enter(recording *streams.Reader, j *job) error {
 	if err != nil {
 		return err
 	}
-	root := &sandbox.Root{Binary: j.Binary, Path: j.Path, Addresses: places.addresses, Ports: places.ports}
+	root := &sandbox.Root{Binary: j.Binary, Path: j.Path, Addresses: places.addresses, Ports: places.ports,
+		Number: true}
 	if placeable(process.Dir) {
 		root.Dir = process.Dir
 	}
@@ -168,7 +169,7 @@ func (p *player) answers() (a sandbox.Answers) {
 	if !p.opt.FreeTime {
 		a.Now = p.clock.wall
 	}
-	a.Elsewhere = p.elsewhere
+	a.Elsewhere, a.PID = p.elsewhere, p.plan.pid()
 	if !p.opt.FreeRandom {
 		a.Random = p.clock.fill
 		a.Boot = new([16]byte)
@@ -179,6 +180,14 @@ func (p *player) answers() (a sandbox.Answers) {
 		}
 	}
 	return a
+}
+
+// pid is the program's as it saw it.
+func (p *plan) pid() int {
+	if own := p.header.Process.OwnPID; own > 0 {
+		return own
+	}
+	return p.header.Process.PID
 }
 
 // end ends the program as the recording did: by itself, or by a signal.

@@ -69,9 +69,12 @@ func (p *player) receive(l *live) {
 				p.match(l)
 			}
 		} else {
-			before := l.waiting()
+			before, done := l.waiting(), l.done
 			if n > 0 {
 				l.add(buf[:n])
+			}
+			if l.done > done {
+				p.reached(l.outs[l.done-1].event)
 			}
 			if err != nil && !l.ended {
 				l.close()
@@ -173,6 +176,13 @@ func (p *player) match(l *live) {
 	l.buf = nil
 }
 
+// reached has the clock go on from an output that came. The lock is held.
+func (p *player) reached(event int) {
+	if event < p.cursor {
+		p.clock.reached(event)
+	}
+}
+
 // use has a connection follow an output's, and have those answers to it that the recording's order has passed. The lock
 // is held.
 func (p *player) use(l *live, u *unit) {
@@ -180,6 +190,9 @@ func (p *player) use(l *live, u *unit) {
 	if u.waited {
 		u.waited = false
 		p.waiting--
+	}
+	if u.out != nil {
+		p.reached(u.out.event)
 	}
 	for _, i := range u.replies {
 		if i >= p.cursor {

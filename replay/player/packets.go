@@ -283,7 +283,7 @@ func (p *player) playPacket(c *conn, i int) {
 	}
 	p.until(e)
 	p.outputs()
-	p.clock.at(i)
+	p.clock.at(i, i)
 	defer p.played(i)
 	u := p.plan.before[i]
 	p.mu.Lock()

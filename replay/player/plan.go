@@ -69,6 +69,7 @@ type conn struct {
 	clear          bool             // something was said before TLS began
 	shaken         bool             // then it began
 	reset          bool             // the peer reset it, or went away while the program wrote
+	gone           bool             // the program has seen that
 	late           bool             // it is begun when it is greeted
 	self           bool             // between the program and itself: it makes both ends again
 	lost           bool             // not all that came in is known
@@ -283,6 +284,10 @@ func (p *plan) add(i int) error {
 		p.notes["events of connections whose beginning isn't there"]++
 		return nil
 	}
+	if said := e.Kind == streams.In || e.Kind == streams.Out; said && e.Size == 0 && e.Why == "" && wentAway(e.Errno) &&
+		!c.packets && !c.gone {
+		e.Kind, e.Errno, e.TLS = streams.In, econnreset, c.secure // the program may have seen it by a write only
+	}
 	wire := c.secure && !e.TLS && (e.Kind == streams.In && e.Size > 0 || e.Kind == streams.Out)
 	if wire && len(e.Data)+len(e.Digest) > 0 {
 		c.clear = true
@@ -316,9 +321,6 @@ func (p *plan) add(i int) error {
 	case streams.In:
 		p.in(c, i)
 	case streams.Out:
-		if e.Errno != 0 {
-			c.reset = c.reset || e.Errno == epipe || e.Errno == econnreset
-		}
 		if e.Size > 0 {
 			p.out(c, i, &output{size: e.Size, data: e.Data, digest: e.Digest, tokens: p.tokens, loose: p.loose})
 		}
@@ -405,9 +407,16 @@ func (r *records) notified() int {
 
 // Error numbers of the recording's system (asm-generic/errno.h).
 const (
-	epipe      = 32
-	econnreset = 104
+	epipe        = 32
+	econnreset   = 104
+	etimedout    = 110
+	ehostunreach = 113
 )
+
+// wentAway tells whether an error says that a connection is no more.
+func wentAway(errno int32) bool {
+	return errno == epipe || errno == econnreset || errno == etimedout || errno == ehostunreach
+}
 
 func (p *plan) open(c *conn, i int) error {
 	e := &p.events[i]
@@ -443,7 +452,7 @@ func (p *plan) in(c *conn, i int) {
 		return
 	}
 	if e.Errno == econnreset {
-		c.reset = true
+		c.reset, c.gone = true, true
 	}
 	if e.Size > int64(len(e.Data)) {
 		c.lost = true

@@ -27,6 +27,8 @@ type Answers struct {
 	Random func(p []byte, flags uint64)
 	// Boot is AT_RANDOM: what the runtime's own randomness begins with. nil: the kernel's.
 	Boot *[16]byte
+	// PID is which process the program is, or who runs it. 0: any.
+	PID int
 	// Elsewhere gives the port at which somebody that the program dials is found in place of the one that it knows. nil:
 	// nobody is.
 	Elsewhere func(network string, address netip.AddrPort) (port uint16, ok bool)
@@ -85,6 +87,10 @@ func (p *Program) startHere(answers Answers) error {
 		return fmt.Errorf("a seccomp filter that asks us (Linux 5.9 or later is needed): %w", err)
 	}
 	go p.answer(listener, answers)
+	if lastPID != nil && answers.PID > 1 {
+		os.FindProcess(os.Getpid()) // has package os look what it can do, for which it starts a process
+		fmt.Fprint(lastPID, answers.PID-1)
+	}
 	return p.cmd.Start()
 }
 

@@ -26,6 +26,7 @@ type Root struct {
 	Addresses []netip.Addr // of lo, besides its own
 	Ports     []uint16     // which the kernel gives to nobody who asks for any
 	Host      string       // host name
+	Number    bool         // Run can say which process the program is
 	Files     []File
 }
 
@@ -35,6 +36,9 @@ type File struct {
 	Mode  fs.FileMode
 	Write func(io.Writer) error
 }
+
+// lastPID is where the kernel is told which number it gave last to a process in here.
+var lastPID *os.File
 
 // stage is where the new root is made: a folder that every host has.
 const stage = "/tmp"
@@ -55,6 +59,11 @@ func Enter(r *Root) (notes []string, err error) {
 			return nil, fmt.Errorf("its host name: %w", err)
 		}
 	}
+	if r.Number { // before it can only be read
+		if lastPID, err = os.OpenFile("/proc/sys/kernel/ns_last_pid", os.O_WRONLY, 0); err != nil {
+			notes = append(notes, fmt.Sprintf("the program is another process than recorded, by its number: %v", err))
+		}
+	}
 	binary, err := unix.OpenTree(unix.AT_FDCWD, r.Binary, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("%s: open_tree: %w (it needs Linux 5.12)", r.Binary, err)
@@ -63,7 +72,8 @@ func Enter(r *Root) (notes []string, err error) {
 	for _, f := range r.Files {
 		changed = append(changed, filepath.Dir(f.Path))
 	}
-	if notes, err = fileSystem(changed); err != nil {
+	missing, err := fileSystem(changed)
+	if notes = append(notes, missing...); err != nil {
 		return notes, fmt.Errorf("%w: its file system: %w", ErrNotAllowed, err)
 	}
 	for _, f := range r.Files {

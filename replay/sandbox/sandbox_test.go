@@ -24,6 +24,7 @@ type seen struct {
 	Error      string
 	Notes      []string
 	Now        int64
+	PID        int
 	Addresses  []string
 	Dial       string // the error of dialling somebody outside
 	Resolv     string
@@ -67,6 +68,7 @@ func first() int {
 	}
 	if err == nil {
 		s.Notes, err = Enter(&Root{Binary: q.Binary, Path: "/run/there/program", Dir: filepath.Dir(q.File), Host: "inside",
+			Number:    true,
 			Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")},
 			Files: []File{{"/etc/resolv.conf", 0o644, func(w io.Writer) error {
 				_, err := io.WriteString(w, "nameserver 192.0.2.7\n")
@@ -79,7 +81,7 @@ func first() int {
 			Env: []string{"RI_SANDBOX_PROGRAM=" + q.File, "RI_SANDBOX_HOST=" + q.Host}, Dir: filepath.Dir(q.File)}
 		var p *Program
 		ports := elsewhere()
-		p, err = Run(cmd, "/run/there/program", Answers{Now: func() int64 { return 1_000_000_000_123_456_789 },
+		p, err = Run(cmd, "/run/there/program", Answers{PID: 4711, Now: func() int64 { return 1_000_000_000_123_456_789 },
 			Elsewhere: func(network string, address netip.AddrPort) (uint16, bool) {
 				port, ok := ports[network+" "+address.String()]
 				return port, ok
@@ -163,7 +165,7 @@ func ask() (said string) {
 // look is the program.
 func look() {
 	file := os.Getenv("RI_SANDBOX_PROGRAM")
-	s := seen{Now: time.Now().UnixNano()}
+	s := seen{Now: time.Now().UnixNano(), PID: os.Getpid()}
 	addresses, _ := net.InterfaceAddrs()
 	for _, a := range addresses {
 		s.Addresses = append(s.Addresses, a.String())
@@ -247,6 +249,9 @@ func TestSandbox(t *testing.T) {
 	}
 	if s.Now != 1_000_000_000_123_456_789 {
 		t.Errorf("the time was %d", s.Now)
+	}
+	if s.PID != 4711 {
+		t.Errorf("it is process %d", s.PID)
 	}
 	for _, want := range []string{"127.0.0.1/8", "192.0.2.7/32", "2001:db8::7/128"} {
 		if !strings.Contains(strings.Join(s.Addresses, " "), want) {
