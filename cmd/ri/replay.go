@@ -40,7 +40,7 @@ A recording's text is data only. Exit code 3: something differs.`,
 			calls.Given = given("library") || given("flag")
 			streams.Given = streams.Args != nil
 			for _, name := range []string{"binary", "exec", "pace", "free-time", "free-random", "patience",
-				"may-differ", "rules", "as-read"} {
+				"may-differ", "rules", "as-read", "trust", "client-cert"} {
 				streams.Given = streams.Given || given(name)
 			}
 			return o.withOutput(func(out *rows.Output) error {
@@ -61,6 +61,10 @@ A recording's text is data only. Exit code 3: something differs.`,
 	f.StringArrayVar(&streams.Rules, "may-differ", nil, "of streams: what outputs may have otherwise: `header=NAME`, "+
 		"json=NAME, pattern=REGEXP; may be given again")
 	f.StringVar(&streams.File, "rules", "", "of streams: a YAML `FILE` with more of that, by peer, too (docs/streams.md)")
+	f.StringArrayVar(&streams.Trust, "trust", nil, "of streams: a PEM `FILE` of authorities that the program trusts, to "+
+		"which ri's is added inside; may be given again")
+	f.StringVar(&streams.Client, "client-cert", "", "of streams: a PEM `FILE` with a certificate whose names the "+
+		"clients have, if the program asks for one; no key is needed")
 	f.BoolVar(&streams.AsRead, "as-read", false,
 		"of streams: requests that ran at once come as they were read, not as they were answered")
 	cmd.AddCommand(newReplayGenerate(o))

@@ -47,6 +47,9 @@ func Replay(ctx context.Context, out *rows.Output, recording string, o CallsRepl
 	if s.MayDiffer, err = s.rules(); err != nil {
 		return rows.Usage(err)
 	}
+	if s.ClientCert, err = s.names(); err != nil {
+		return rows.Usage(err)
+	}
 	if file := recordedStreams(recording); file != nil {
 		defer file.Close()
 		if o.Given {
@@ -56,7 +59,7 @@ func Replay(ctx context.Context, out *rows.Output, recording string, o CallsRepl
 	}
 	if s.Given {
 		return rows.Usagef("%s is no recording of streams, which --binary, --pace, --exec, --free-time, --free-random, "+
-			"--patience, --may-differ, --rules, --as-read and arguments are for", recording)
+			"--patience, --may-differ, --rules, --as-read, --trust, --client-cert and arguments are for", recording)
 	}
 	return replayCalls(ctx, out, recording, o.Library, o.Flags)
 }

@@ -3,6 +3,8 @@ package commands
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +25,37 @@ import (
 // StreamsReplay says how a recording of streams is replayed.
 type StreamsReplay struct {
 	player.Options
-	Exec  string   // a command line, in a shell's quoting
-	Rules []string // of what may differ
-	File  string   // with such rules, in YAML
-	Given bool     // somebody said one of these
+	Exec   string   // a command line, in a shell's quoting
+	Rules  []string // of what may differ
+	File   string   // with such rules, in YAML
+	Client string   // a file with a certificate, whose names the clients have
+	Given  bool     // somebody said one of these
+}
+
+// names is the certificate whose names the clients have; nil: none was given.
+func (s *StreamsReplay) names() ([]byte, error) {
+	if s.Client == "" {
+		return nil, nil
+	}
+	if len(s.Trust) == 0 {
+		return nil, errors.New("--client-cert: the program wouldn't trust its clients: --trust names the file with " +
+			"those who may sign for them")
+	}
+	text, err := files.Read(s.Client, mostRules)
+	if err != nil {
+		return nil, fmt.Errorf("--client-cert: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	for rest := text; block != nil && block.Type != "CERTIFICATE"; {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
+		return nil, fmt.Errorf("--client-cert %s: there is no certificate in it (PEM)", s.Client)
+	}
+	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		return nil, fmt.Errorf("--client-cert %s: %w", s.Client, err)
+	}
+	return block.Bytes, nil
 }
 
 // mostRules bounds a file of rules, in bytes.

@@ -456,7 +456,7 @@ func (p *player) connect(c *conn) error {
 	if err != nil {
 		return err
 	}
-	secure := func(raw net.Conn) (net.Conn, error) { return client(raw, c.host, p.plan.protocols([]*conn{c})) }
+	secure := func(raw net.Conn) (net.Conn, error) { return p.client(raw, c.host, p.plan.protocols([]*conn{c})) }
 	switch {
 	case c.clear:
 		raw = newUpgraded(raw, false, secure)

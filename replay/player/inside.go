@@ -3,6 +3,7 @@
 package player
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -115,16 +116,48 @@ func (p *player) enter(recording *streams.Reader, j *job) error {
 		root.Files = append(root.Files, sandbox.File{Path: f.Path, Mode: fs.FileMode(f.Mode) & 0o666,
 			Write: func(w io.Writer) error { return recording.Content(i, w) }})
 	}
+	if p.authority, err = newAuthority(time.Unix(0, p.plan.walls(&p.plan.events[0]))); err != nil {
+		return err
+	}
+	if err := p.trusted(root); err != nil {
+		return err
+	}
 	if p.plan.dialsSecure() {
-		if p.authority, err = newAuthority(time.Unix(0, p.plan.walls(&p.plan.events[0]))); err != nil {
-			return err
-		}
 		root.Files = append(root.Files, sandbox.File{Path: authorityPath, Mode: 0o644,
 			Write: func(w io.Writer) error { _, err := w.Write(p.authority.pem()); return err }})
 	}
 	notes, err := sandbox.Enter(root)
 	p.report.Notes = append(p.report.Notes, notes...)
 	return err
+}
+
+// trusted has the program trust the authority where it has a list of its own.
+func (p *player) trusted(root *sandbox.Root) error {
+	for _, path := range p.opt.Trust {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(p.plan.header.Process.Dir, path)
+		}
+		var content bytes.Buffer
+		at := slices.IndexFunc(root.Files, func(f sandbox.File) bool { return f.Path == path })
+		if at >= 0 {
+			if err := root.Files[at].Write(&content); err != nil {
+				return err
+			}
+			root.Files = slices.Delete(root.Files, at, at+1)
+		} else if text, err := os.ReadFile(path); err == nil {
+			content.Write(text)
+		} else {
+			return fmt.Errorf("certificates that the program trusts: %w", err)
+		}
+		if !bytes.Contains(content.Bytes(), []byte("-----BEGIN CERTIFICATE-----")) || !placeable(path) {
+			return fmt.Errorf("%s has no certificates in PEM that the program could trust, or is in no place for them", path)
+		}
+		root.Files = append(root.Files, sandbox.File{Path: path, Mode: 0o644, Write: func(w io.Writer) error {
+			_, err := w.Write(p.authority.trusting(content.Bytes()))
+			return err
+		}})
+	}
+	return nil
 }
 
 // command is what is started.
@@ -156,7 +189,7 @@ func (p *player) command(j *job) (*exec.Cmd, error) {
 			cmd.Env = append(cmd.Env, e)
 		}
 	}
-	if p.authority != nil {
+	if p.plan.dialsSecure() {
 		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+authorityPath)
 	}
 	if len(j.Exec) > 0 {

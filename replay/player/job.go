@@ -15,7 +15,9 @@ type Options struct {
 	FreeRandom bool     // the program has the kernel's random bytes
 	Patience   time.Duration
 	MayDiffer  []Rule
-	AsRead     bool // requests that ran at once come in the order of their reads, not of their answers
+	Trust      []string // files with certificates of authorities that the program trusts: ri's is put behind them
+	ClientCert []byte   // DER: who the clients are that the program asks for a certificate
+	AsRead     bool     // requests that ran at once come in the order of their reads, not of their answers
 }
 
 // job is what the player inside is told.

@@ -66,3 +66,20 @@ func TestOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestFieldsCut: header fields of HTTP/2 that don't come, or not to their end, are missing or differ.
+func TestFieldsCut(t *testing.T) {
+	for _, c := range []struct {
+		came string
+		want state
+	}{{"", missing}, {":status: 200\r\n", differs}, {":status: 500\r\na: 1\r\nb: 2\r\n", differs},
+		{"a: 1\r\n\r\n", differs}} {
+		data := []byte(":status: 200\r\na: 1\r\n\r\n")
+		o := &output{size: int64(len(data)), data: data, fields: true}
+		j := judge{of: &conn{}, outs: []*output{o}, due: 1}
+		j.add([]byte(c.came))
+		if j.close(); o.state != c.want {
+			t.Errorf("%q: %v, want %v", c.came, o.state, c.want)
+		}
+	}
+}

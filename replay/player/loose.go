@@ -95,7 +95,7 @@ func (o *output) take(c *conn, buf []byte, last bool) (n int64, v verdict, more 
 			v.came = buf[:n]
 			return int64(n), v, false
 		}
-		return o.size, v, !last
+		return o.size, v, !last || int64(len(buf)) < o.size
 	}
 	return o.size, v, int64(len(buf)) < o.size
 }

@@ -27,10 +27,16 @@ func firstError(errs ...error) error {
 
 // innermost is an error without what it was tried on.
 func innermost(err error) error {
-	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+	for {
+		next := errors.Unwrap(err)
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
+			next = several.Unwrap()[0]
+		}
+		if next == nil {
+			return err
+		}
 		err = next
 	}
-	return err
 }
 
 func isTaken(err error) bool {

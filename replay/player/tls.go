@@ -3,6 +3,7 @@
 package player
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -30,6 +31,8 @@ type authority struct {
 	mu     sync.Mutex
 	serial int64
 	made   map[string]*tls.Certificate
+
+	ofClients *tls.Certificate
 }
 
 // authorityPath is where the program finds whom to trust (SSL_CERT_FILE of crypto/x509).
@@ -99,8 +102,49 @@ func (a *authority) server(raw net.Conn, protocols []string) (net.Conn, error) {
 
 // client is our end of a connection with TLS to the program, whose certificate is its own affair: it is the program
 // that is looked at. It may have several, and choose by the name that it is asked for.
-func client(raw net.Conn, name string, protocols []string) (net.Conn, error) {
-	return shaken(tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: name, NextProtos: protocols}))
+// Whom it asks for a certificate has one of the authority's, if it was told to trust that.
+func (p *player) client(raw net.Conn, name string, protocols []string) (net.Conn, error) {
+	return shaken(tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: name, NextProtos: protocols,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if len(p.opt.Trust) > 0 {
+				return p.authority.client(p.opt.ClientCert)
+			}
+			p.count("connections on which the program asked for a client's certificate, and got none (--trust FILE)", 1)
+			return &tls.Certificate{}, nil
+		}}))
+}
+
+// client is a certificate with the names of another one, if there is one.
+func (a *authority) client(names []byte) (*tls.Certificate, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ofClients != nil {
+		return a.ofClients, nil
+	}
+	template := &x509.Certificate{Subject: pkix.Name{CommonName: "ri replay client"}}
+	if names != nil {
+		like, err := x509.ParseCertificate(names)
+		if err != nil {
+			return nil, err
+		}
+		template = &x509.Certificate{RawSubject: like.RawSubject, DNSNames: like.DNSNames, IPAddresses: like.IPAddresses,
+			EmailAddresses: like.EmailAddresses, URIs: like.URIs}
+	}
+	a.serial++
+	template.SerialNumber, template.KeyUsage = big.NewInt(a.serial), x509.KeyUsageDigitalSignature
+	template.NotBefore, template.NotAfter = a.at.Add(-validity), a.at.Add(validity)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, a.key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	a.ofClients = &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: a.key}
+	return a.ofClients, nil
+}
+
+// trusting is what a file has in it that the program reads the authorities from which it trusts, with ours.
+func (a *authority) trusting(content []byte) []byte {
+	return append(append(bytes.Clone(content), '\n'), a.pem()...)
 }
 
 // hostField is what HTTP has of the name that was asked for.

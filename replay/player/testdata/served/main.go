@@ -7,6 +7,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "where it listens")
 	cert := flag.String("cert", "", "a certificate: HTTPS")
 	key := flag.String("key", "", "its key")
+	clients := flag.String("clients", "", "who signs for its clients: it has none without a certificate")
 	flag.Parse()
 	http.HandleFunc("/hello", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -49,7 +51,19 @@ func main() {
 		fmt.Fprintln(w, "late")
 	})
 	http.HandleFunc("/get", get)
+	http.HandleFunc("/who", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, r.TLS.PeerCertificates[0].Subject)
+	})
 	server := &http.Server{}
+	if *clients != "" {
+		text, err := os.ReadFile(*clients)
+		if err != nil {
+			log.Fatal(err)
+		}
+		trusted := x509.NewCertPool()
+		trusted.AppendCertsFromPEM(text)
+		server.TLSConfig = &tls.Config{ClientCAs: trusted, ClientAuth: tls.RequireAndVerifyClientCert}
+	}
 	ln, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
