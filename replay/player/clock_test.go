@@ -65,6 +65,15 @@ func TestNamed(t *testing.T) {
 	if m := c.now.Load(); m.fixed == 0 {
 		t.Errorf("when it read late: %+v", m)
 	}
+	for from, want := range map[time.Duration]int64{-734_395: at.UnixNano(), -700_000: wall(-700_000), 300_000: 0} {
+		n := newNamed([]streams.Event{out(fmt.Sprint(at.UnixMilli()), 1, 0)})
+		if from == -734_395 {
+			want = at.UnixMilli() * 1e6
+		}
+		if got := n.behind(-1, wall(from), wall(time.Second)); got != want {
+			t.Errorf("cut off, %v after it: %d, want %d", from, got, want)
+		}
+	}
 	if c.reached(1); c.now.Load().event != 2 {
 		t.Error("it went back")
 	}

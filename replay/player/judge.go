@@ -116,6 +116,16 @@ func (j *judge) decide(last bool) {
 			continue
 		}
 		if v.state == differs {
+			at, more := j.follows(last)
+			if more {
+				return
+			}
+			if at >= 0 {
+				size, v.came = int64(at), j.buf[:at]
+				v.offset = min(v.offset, at)
+			}
+		}
+		if v.state == differs {
 			v.came = bytes.Clone(v.came)
 			j.off = true
 		} else if o.size > 0 && v.state == equal {
@@ -130,6 +140,43 @@ func (j *judge) decide(last bool) {
 		j.buf = nil // what was cut off in front is let go
 	}
 }
+
+// shift is how much longer or shorter than recorded an output is at most, with which it is told where it ends.
+const shift = 1024
+
+// mark is how much of an output finds it behind one of another length.
+const mark = 64
+
+// follows looks for the output behind one that differs, which may be of another length: where it begins, -1 if that
+// isn't known. more tells that it may be seen when more came.
+func (j *judge) follows(last bool) (at int, more bool) {
+	o := j.outs[j.done]
+	if j.done+1 >= len(j.outs) || o.size > 1<<20 {
+		return -1, false
+	}
+	next := j.outs[j.done+1]
+	begins := next.data[:min(mark, len(next.data))]
+	if next.end || next.turn != o.turn || len(begins) < mark/4 {
+		return -1, false
+	}
+	if len(j.buf) < int(o.size)+shift+len(begins) && !last {
+		return -1, true
+	}
+	from := max(0, int(o.size)-shift)
+	within := j.buf[min(from, len(j.buf)):min(len(j.buf), int(o.size)+shift+len(begins))]
+	at = -1
+	for i := 0; ; i++ {
+		n := bytes.Index(within[i:], begins)
+		if n < 0 {
+			return at, false
+		}
+		if i += n; at < 0 || distance(from+i, int(o.size)) < distance(at, int(o.size)) {
+			at = from + i
+		}
+	}
+}
+
+func distance(a, b int) int { return max(a-b, b-a) }
 
 // next passes by outputs that came before their place, and tells whether any is left to be decided.
 func (j *judge) next() bool {

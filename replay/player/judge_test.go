@@ -83,3 +83,28 @@ func TestFieldsCut(t *testing.T) {
 		}
 	}
 }
+
+// TestShift: an output that is longer or shorter than recorded doesn't make those behind it differ.
+func TestShift(t *testing.T) {
+	for _, came := range []string{"count 9", "count 99100", "", "count 100"} {
+		j := judge{of: &conn{}, due: 3}
+		var all []string
+		for i, text := range []string{"count 100", strings.Repeat("the second, which is long ", 4),
+			strings.Repeat("the third ", 9)} {
+			j.outs = append(j.outs, &output{event: i, size: int64(len(text)), data: []byte(text)})
+			all = append(all, text)
+		}
+		want := differs
+		if came == all[0] {
+			want = equal
+		}
+		all[0] = came
+		for _, b := range []byte(strings.Join(all, "")) {
+			j.add([]byte{b})
+		}
+		j.settle()
+		if j.outs[0].state != want || j.outs[1].state != equal || j.outs[2].state != equal || j.extra != 0 {
+			t.Errorf("%q: %v %v %v, %d bytes more", came, j.outs[0].state, j.outs[1].state, j.outs[2].state, j.extra)
+		}
+	}
+}

@@ -49,32 +49,36 @@ func newNamed(events []streams.Event) (n named) {
 
 // behind is the first time between two others that an output behind an event names; 0: there is none.
 func (n *named) behind(event int, from, to int64) (found int64) {
-	first, _ := slices.BinarySearchFunc(n.all, from, func(a nameOf, from int64) int { return cmp.Compare(a.time, from) })
+	least := from - int64(time.Millisecond) // it may be cut off
+	first, _ := slices.BinarySearchFunc(n.all, least, func(a nameOf, at int64) int { return cmp.Compare(a.time, at) })
 	for _, a := range n.all[first:] {
 		if a.time > to {
 			break
 		}
-		if a.event > event {
+		if a.event > event && a.time > from-grain(a.time) {
 			found = finer(found, a.time)
 		}
+	}
+	if found != 0 {
+		found = max(found, from)
 	}
 	return found
 }
 
-// finer is the second of two times if it has more digits: what a program names in milliseconds, too, is cut off.
-func finer(a, b int64) int64 {
-	digits := func(t int64) int {
-		switch {
-		case t == 0:
-			return 0
-		case t%1e6 == 0:
-			return 1
-		case t%1e3 == 0:
-			return 2
-		}
-		return 3
+// grain is what a time is a multiple of: what is named in milliseconds is cut off.
+func grain(t int64) int64 {
+	switch {
+	case t%1e6 == 0:
+		return 1e6
+	case t%1e3 == 0:
+		return 1e3
 	}
-	if digits(b) > digits(a) {
+	return 1
+}
+
+// finer is the second of two times if there is no first, or it has more digits.
+func finer(a, b int64) int64 {
+	if a == 0 || grain(b) < grain(a) {
 		return b
 	}
 	return a
