@@ -90,10 +90,7 @@ func (c *clock) moment(i int, read int64) *moment {
 	}
 	m.to = c.plan.walls(&c.plan.events[next])
 	if m.fixed = reading(c.named.of[next], read, m.to); m.fixed == 0 {
-		m.fixed = c.named.behind(i, read, m.to)
-	}
-	if m.fixed == 0 {
-		m.fixed = c.named.behind(i, read, c.plan.walls(&c.plan.events[c.turn[i]]))
+		m.fixed = c.named.behind(i, read, m.to, c.plan.walls(&c.plan.events[c.turn[i]]))
 	}
 	if m.fixed == 0 && m.to/1e9 == m.from/1e9+1 {
 		m.fixed = seen(c.plan.events[next].Data, m.from, m.to)

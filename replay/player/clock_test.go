@@ -44,8 +44,8 @@ func TestNamed(t *testing.T) {
 		return streams.Event{Kind: streams.Out, Conn: conn, Wall: wall(after), Data: []byte(text), Size: int64(len(text))}
 	}
 	p := &plan{header: &streams.Header{}, events: []streams.Event{
-		{Kind: streams.In, Conn: 1, Wall: wall(-900 * time.Microsecond), Data: []byte("MAIL, QUIT"), Size: 10},
-		out("250 ok", 1, -800*time.Microsecond),
+		{Kind: streams.In, Conn: 1, Wall: wall(-735 * time.Microsecond), Data: []byte("MAIL, QUIT"), Size: 10},
+		out("250 ok", 1, -734*time.Microsecond), // in the same millisecond
 		out("250 accepted", 1, 100*time.Microsecond),
 		{Kind: streams.In, Conn: 1, Wall: wall(time.Minute), Size: 1},
 		out(fmt.Sprint("came ", at.UnixMilli(), " ", at), 2, 2*time.Minute),
@@ -70,7 +70,7 @@ func TestNamed(t *testing.T) {
 		if from == -734_395 {
 			want = at.UnixMilli() * 1e6
 		}
-		if got := n.behind(-1, wall(from), wall(time.Second)); got != want {
+		if got := n.behind(-1, wall(from), wall(time.Second), 0); got != want {
 			t.Errorf("cut off, %v after it: %d, want %d", from, got, want)
 		}
 	}

@@ -480,6 +480,9 @@ func (p *player) connect(c *conn) error {
 // plays has our end of a connection play one of the recording.
 func (p *player) plays(c *conn, ours net.Conn) {
 	l := &live{c: ours, conn: c, judge: judge{of: c, outs: c.outs}}
+	if p.plan.unchunked[c.id] != nil {
+		l.chunks = &chunks{}
+	}
 	p.mu.Lock()
 	p.lives[c.id] = l
 	p.mu.Unlock()

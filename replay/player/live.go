@@ -19,8 +19,9 @@ type live struct {
 
 	// Of one that came in:
 	judge
-	held bool // who goes cancels what isn't answered yet: its end is played when that has come
-	end  *streams.Event
+	chunks *chunks // are undone; nil: as it comes
+	held   bool    // who goes cancels what isn't answered yet: its end is played when that has come
+	end    *streams.Event
 
 	// Of one that the program dialled:
 	book    *book
@@ -71,7 +72,7 @@ func (p *player) receive(l *live) {
 		} else {
 			before, done := l.waiting(), l.done
 			if n > 0 {
-				l.add(buf[:n])
+				l.add(l.chunks.undo(buf[:n]))
 			}
 			if l.done > done {
 				p.reached(l.outs[l.done-1].event)
@@ -148,6 +149,19 @@ func hangUp(l *live, reset bool) {
 		tcp.SetLinger(0)
 	}
 	l.c.Close()
+}
+
+// Error numbers of the recording's system (asm-generic/errno.h).
+const (
+	epipe        = 32
+	econnreset   = 104
+	etimedout    = 110
+	ehostunreach = 113
+)
+
+// wentAway tells whether an error says that a connection is no more.
+func wentAway(errno int32) bool {
+	return errno == epipe || errno == econnreset || errno == etimedout || errno == ehostunreach
 }
 
 // match answers what the program says on a connection that it dialled, as far as the recording has answers. The lock

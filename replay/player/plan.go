@@ -43,7 +43,9 @@ type plan struct {
 
 	upgrades map[int]*conn // events with which TLS begins on connections on which something was said before
 	carriers map[uint32]*carrier
-	carried  map[uint32]uint32 // by the number of a stream of HTTP/2: the connection's on which it went
+
+	unchunked map[uint32]*chunks // connections on which chunks of HTTP/1 are undone
+	carried   map[uint32]uint32  // by the number of a stream of HTTP/2: the connection's on which it went
 }
 
 // conn is a connection of the recording.
@@ -137,6 +139,7 @@ func newPlan(r *streams.Reader, opt *Options) (*plan, error) {
 	if err := p.unpack(); err != nil {
 		return nil, err
 	}
+	p.unchunk()
 	for i := range p.events {
 		if err := p.add(i); err != nil {
 			return nil, err
@@ -403,19 +406,6 @@ func (r *records) notified() int {
 		}
 	}
 	return 0
-}
-
-// Error numbers of the recording's system (asm-generic/errno.h).
-const (
-	epipe        = 32
-	econnreset   = 104
-	etimedout    = 110
-	ehostunreach = 113
-)
-
-// wentAway tells whether an error says that a connection is no more.
-func wentAway(errno int32) bool {
-	return errno == epipe || errno == econnreset || errno == etimedout || errno == ehostunreach
 }
 
 func (p *plan) open(c *conn, i int) error {

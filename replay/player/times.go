@@ -47,8 +47,19 @@ func newNamed(events []streams.Event) (n named) {
 	return n
 }
 
-// behind is the first time between two others that an output behind an event names; 0: there is none.
-func (n *named) behind(event int, from, to int64) (found int64) {
+// behind is the time from one on and up to another that an output behind an event names: the first of those with the
+// most digits; up to a later one, if that has more. 0: there is none.
+func (n *named) behind(event int, from, to, later int64) (found int64) {
+	if found = n.between(event, from, to); found == 0 || grain(found) > 1 {
+		found = finer(found, n.between(event, from, later))
+	}
+	if found != 0 {
+		found = max(found, from)
+	}
+	return found
+}
+
+func (n *named) between(event int, from, to int64) (found int64) {
 	least := from - int64(time.Millisecond) // it may be cut off
 	first, _ := slices.BinarySearchFunc(n.all, least, func(a nameOf, at int64) int { return cmp.Compare(a.time, at) })
 	for _, a := range n.all[first:] {
@@ -58,9 +69,6 @@ func (n *named) behind(event int, from, to int64) (found int64) {
 		if a.event > event && a.time > from-grain(a.time) {
 			found = finer(found, a.time)
 		}
-	}
-	if found != 0 {
-		found = max(found, from)
 	}
 	return found
 }
@@ -78,7 +86,7 @@ func grain(t int64) int64 {
 
 // finer is the second of two times if there is no first, or it has more digits.
 func finer(a, b int64) int64 {
-	if a == 0 || grain(b) < grain(a) {
+	if a == 0 || b != 0 && grain(b) < grain(a) {
 		return b
 	}
 	return a
