@@ -19,7 +19,7 @@ func TestHealthy(t *testing.T) {
 	for _, names := range append([][]string{nil, healthy},
 		[][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"},
 			{"healthy-bodies"}, {"healthy-ping-pong"}, {"healthy-lock-step"}, {"healthy-helpers"}, {"healthy-sleepers"},
-			{"healthy-static"}, {"healthy-later"}, {"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"},
+			{"healthy-static"}, {"healthy-later"}, {"healthy-held"}, {"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"},
 			{"burn-crunch"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
@@ -27,6 +27,14 @@ func TestHealthy(t *testing.T) {
 			if !strings.Contains(out, "nothing found; checked: stop-the-world, deadlock, ") {
 				t.Errorf("it doesn't say so:\n%s", out)
 			}
+		})
+	}
+	// Where types aren't known, whoever might still come isn't known to be none.
+	stripped := buildTroubles(t, "local", "-ldflags=-s")
+	for _, names := range [][]string{healthy, {"healthy-static"}, {"healthy-later"}, {"healthy-held"}} {
+		t.Run("stripped-"+strings.Join(names, "-"), func(t *testing.T) {
+			t.Parallel()
+			checkOf(t, 0, startTroubles(t, stripped, names...))
 		})
 	}
 }

@@ -16,8 +16,10 @@ type CallableFunc struct {
 
 // CallableMethod is a method that interface values have.
 type CallableMethod struct {
-	Entry    uint64 // link-time
-	Receiver uint32 // for Leading.Type
+	Entry    uint64   // link-time
+	Receiver uint32   // for Leading.Type
+	Objects  []uint64 // receivers of which the type isn't known
+	More     bool     // there are more
 }
 
 // Leading is what leads to an object.

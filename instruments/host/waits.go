@@ -427,6 +427,7 @@ func (h *Host) riLater(L *lua.LState) int {
 		t := h.table("may", h.idsTable(l.May))
 		if l.Why != "" {
 			t.RawSetString("why", lua.LString(l.Why))
+			t.RawSetString("guess", lua.LBool(l.Guess))
 		}
 		all.Append(t)
 	}

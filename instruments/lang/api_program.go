@@ -45,12 +45,12 @@ end`, "", GroupGoroutines},
 			"without it may be.",
 		`print(#ri.users{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}})`, "1", GroupGoroutines},
 	{"ri.later", "({addr: int, kind: 'send'|'receive'|'done', elem?: string}[], heap?: heap, may?: table): " +
-		"{why?: string, may: int[]}[]",
+		"{why?: string, guess?: bool, may: int[]}[]",
 		"Tells for each channel or WaitGroup whether somebody may still come who sends, receives or calls Done, though " +
 			"no goroutine is about to (see ri.users): by code that goroutines may still come to, however deep, and, given " +
 			"the heap, by func values and methods that something alive leads to, where they have what leads there too. elem " +
-			"is the type of a channel's elements, may what ri.waits gives with users. why names such a function, may has " +
-			"those goroutines of the given ones of which it may be.",
+			"is the type of a channel's elements, may what ri.waits gives with users. why names such a function, guess says " +
+			"that types which would tell better aren't known, may has those goroutines of the given ones of which it may be.",
 		`print(ri.later{{addr = ri.addr(ri.var'main.all'.queue), kind = 'send'}}[1].why)`, "", GroupGoroutines},
 	{"ri.locking", "(g: goroutine): {holds: {addr: int, kind, holder}[], tries: {addr: int, kind, reader: boolean, " +
 		"site}[]}",

@@ -17,6 +17,7 @@ const (
 // that something alive leads to.
 func (h *Heap) Callable() *values.Callable {
 	c := &values.Callable{Leading: h.lead}
+	untyped := h.untyped()
 	closures := map[uint64]*values.CallableFunc{} // by code address
 	byShape := map[uint32]*values.CallableFunc{}
 	for pc, id := range h.closures {
@@ -33,6 +34,11 @@ func (h *Heap) Callable() *values.Callable {
 		}
 		return true
 	})
+	for pc, found := range untyped.closures {
+		if f := closures[pc]; f != nil {
+			f.Objects, f.More = append(f.Objects, found.addrs...), f.More || found.more
+		}
+	}
 	for addr := range h.staticFuncs {
 		if pc, err := h.s.Uint64(addr); err == nil && closures[pc] == nil {
 			if info, ok := h.s.PC(pc); ok && info.Entry+h.s.Bias() == pc {
@@ -43,18 +49,32 @@ func (h *Heap) Callable() *values.Callable {
 	for _, f := range closures {
 		c.Closures = append(c.Closures, *f)
 	}
-	seen := map[values.CallableMethod]bool{}
+	for itab := range untyped.receivers {
+		h.itabType(itab)
+	}
+	type method struct {
+		entry    uint64
+		receiver uint32
+	}
+	methods := map[method]*values.CallableMethod{}
 	for itab, desc := range h.itabs {
 		if desc == 0 {
 			continue
 		}
 		receiver := h.dynamicOf(desc).slot.target
 		for _, pc := range h.itabMethods(itab) {
-			if m := (values.CallableMethod{Entry: pc - h.s.Bias(), Receiver: receiver}); !seen[m] {
-				seen[m] = true
-				c.Methods = append(c.Methods, m)
+			key := method{pc - h.s.Bias(), receiver}
+			if methods[key] == nil {
+				methods[key] = &values.CallableMethod{Entry: key.entry, Receiver: receiver}
+			}
+			if found := untyped.receivers[itab]; found != nil {
+				m := methods[key]
+				m.Objects, m.More = append(m.Objects, found.addrs...), m.More || found.more
 			}
 		}
+	}
+	for _, m := range methods {
+		c.Methods = append(c.Methods, *m)
 	}
 	slices.SortFunc(c.Closures, func(a, b values.CallableFunc) int { return int(int64(a.Entry - b.Entry)) })
 	slices.SortFunc(c.Methods, func(a, b values.CallableMethod) int { return int(int64(a.Entry - b.Entry)) })

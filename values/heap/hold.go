@@ -294,6 +294,9 @@ func (h *Heap) rootEdges() error {
 		}
 		h.markStack(i)
 	}
+	for _, m := range h.modules {
+		h.markData(m)
+	}
 	h.markSpecials()
 	h.markQueued()
 	return context.Cause(h.ctx)

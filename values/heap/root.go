@@ -189,7 +189,7 @@ func (h *Heap) markRest() error {
 	return h.drain()
 }
 
-// markData follows all words of a section that the collector follows.
+// markData follows all words of a section that the collector follows, and that nothing with a name leads to.
 func (h *Heap) markData(m moduleRange) {
 	n := min(m.words, (m.end-m.start)/8)
 	if n == 0 {
@@ -209,7 +209,7 @@ func (h *Heap) markData(m moduleRange) {
 					continue
 				}
 				word := binary.LittleEndian.Uint64(data[8*i:])
-				if sp, slot := h.find(word); sp != nil && !h.isLive(sp.first+slot) {
+				if sp, slot := h.find(word); sp != nil && (!h.isLive(sp.first+slot) || h.nameless(sp.first+slot)) {
 					h.visit(word, 0, h.newRoot(heapRoot{kind: rootData, addr: m.start + 8*i}))
 				}
 			}
@@ -218,6 +218,15 @@ func (h *Heap) markData(m moduleRange) {
 	if err != nil {
 		h.lost("data sections that can't be read", err)
 	}
+}
+
+// nameless tells, while edges are collected, of an object that data without a name led to, or may lead to.
+func (h *Heap) nameless(object uint32) bool {
+	if h.collect == nil || h.s.File().RuntimeOnly() {
+		return h.collect != nil
+	}
+	parent := h.parents[object]
+	return parent&rootFlag != 0 && parent != noParent && h.roots[parent&^rootFlag].kind == rootData
 }
 
 // specialKinds are the values of special.kind that roots have; they moved by one when mheap got tiny blocks' (Go 1.25).

@@ -45,8 +45,9 @@ type laterStack struct {
 
 // Later is who may still come.
 type Later struct {
-	Why string  // a function that somebody may call; "": none was found
-	May []int64 // goroutines that do it to one that can't be told, and that it may be
+	Why   string  // a function that somebody may call; "": none was found
+	Guess bool    // that it concerns what was asked for is guessed: types aren't known
+	May   []int64 // goroutines that do it to one that can't be told, and that it may be
 }
 
 // laterNode is a function that may be called.
@@ -92,7 +93,9 @@ func (r *Reader) Later(wanted []Wanted, elems []string, groups []*values.StackGr
 		for _, m := range callable.Methods {
 			// What an interface holds by itself may be a part of something: its own type leads nowhere then.
 			_, use := l.p.UseOf(m.Entry)
-			l.root(m.Entry, func(lead *values.Leading) bool { return use || lead.Type(m.Receiver) })
+			l.root(m.Entry, func(lead *values.Leading) bool {
+				return use || m.More || lead.Type(m.Receiver) || slices.ContainsFunc(m.Objects, lead.Object)
+			})
 		}
 	}
 	l.explore()
@@ -230,7 +233,7 @@ func (l *laterSearch) ask(w Wanted, elem string, may May, callable *values.Calla
 	for _, r := range l.roots {
 		if slices.ContainsFunc(r.entries, func(entry uint64) bool { return does[entry] }) &&
 			(r.leads(lead) || knows(&r)) {
-			out.Why = l.named(r.name)
+			out.Why, out.Guess = l.named(r.name), l.s.File().RuntimeOnly()
 			break
 		}
 	}

@@ -33,7 +33,29 @@ func init() {
 			}
 		}()
 	}
+	troubles["healthy-held"] = func() { // by interfaces, which only closures have
+		crew := newCounter()
+		crew.Add(1)
+		go func() {
+			time.Sleep(time.Hour)
+			crew.Done()
+		}()
+		go func() {
+			crew.Wait()
+			results.Add(1)
+		}()
+	}
 }
+
+// counter is what programs put in front of a WaitGroup that is to tell who waits for long.
+type counter interface {
+	Add(int)
+	Done()
+	Wait()
+}
+
+//go:noinline
+func newCounter() counter { return &sync.WaitGroup{} }
 
 var stall = &booth{orders: make(chan int)}
 

@@ -164,7 +164,7 @@ local function gather(l)
   captures = timers.captured()
   for i, answer in ipairs(ri.later(questions, l.heap, l.waits.may)) do
     list[i].open, list[i].unsure = list[i].open or answer.why ~= nil or captured(l, captures, list[i]), nil
-    list[i].may = answer.may
+    list[i].may, list[i].guess = answer.may, answer.guess
   end
   needs.add(n, list)
 end

@@ -18,23 +18,28 @@ local function hopeless(l, kind)
   return out
 end
 
--- unsure tells whether there is a need of a kind that might be hopeless, and of which only the heap tells whether somebody may still come.
-local function unsure(l, kind)
+-- doubt gives the first of the needs of a kind that might be hopeless, and of which it isn't known whether somebody may still come: for want of the heap
+-- ("unsure"), or of types ("guess").
+local function doubt(l, kind, of)
   for _, need in ipairs(l.needs.all) do
-    if need.kind == kind and need.unsure then
+    if need.kind == kind and need[of] then
       local still = true
       for _, id in ipairs(need.queue.ids) do still = still and l.still(id) and not l.deadlocked[id] end
-      if still then return true end
+      if still then return need end
     end
   end
-  return false
 end
 
 -- listed gives findings, or why they can't be told.
 local function listed(l, kind, out)
   if l.waits.unheld then return nil, "who would could not be inferred: " .. l.waits.unheld, true end
-  if #out == 0 and unsure(l, kind) then
+  if #out == 0 and doubt(l, kind, "unsure") then
     return nil, l.noheap or "whether somebody may still come needs a copy of all memory: it was skipped with blocked-forever", true
+  end
+  local need = #out == 0 and doubt(l, kind, "guess")
+  if need then
+    return nil, ("%s waits, and nobody is seen who will %s; whether somebody may still come isn't known here: debug information would tell, --symbols EXE"):format(
+      locks.where(l, need.queue.ids[1]), kind == "done" and "call Done" or kind)
   end
   return out
 end
