@@ -98,6 +98,7 @@ func RecordCalls(ctx context.Context, out *rows.Output, choice looks.TargetChoic
 	var end *calls.End
 	var sum *trace.Summary
 	var ended error
+	defer rows.Finishing()()
 	err = newFile(o.File, func(file *os.File) error {
 		if end, sum, ended = r.Record(ctx, file, filepath.Dir(o.File)); end == nil {
 			return ended

@@ -194,6 +194,7 @@ func (r *streamRecording) record(ctx context.Context, file *os.File) error {
 	begun := time.Now()
 	r.child.run()
 	r.out.Log(fmt.Sprintf("recording pid %d: Ctrl-C ends it", r.pid))
+	defer rows.Finishing()() // Ctrl-C ends it, which takes as long as the program and the file need
 	ended, err := r.follow(ctx, recorder)
 	if err != nil {
 		return err
