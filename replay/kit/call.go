@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"sync"
 )
 
 // call makes a call that came in, and compares what it gives.
@@ -42,6 +43,7 @@ func (r *riReplay) call(e *riEvent) {
 	}
 	r.lacks(e, d)
 	results, panicked := r.make(f, args)
+	r.keep(results)
 	switch {
 	case panicked != "" && e.back == nil && f.Type().NumOut() > 0: // whether it returned isn't known
 	case panicked != "" && (e.back == nil || e.back.Ended == ""):
@@ -73,6 +75,19 @@ func (r *riReplay) make(f reflect.Value, args []reflect.Value) (results []reflec
 		return f.CallSlice(args), ""
 	}
 	return f.Call(args), ""
+}
+
+// keep keeps what the library made alive as long as the test: its finalizer runs outside of the bubble, and may send
+// into a channel in there, as github.com/patrickmn/go-cache's does.
+func (r *riReplay) keep(results []reflect.Value) {
+	riKept.Lock()
+	defer riKept.Unlock()
+	riKept.results = append(riKept.results, results)
+}
+
+var riKept struct {
+	sync.Mutex
+	results [][]reflect.Value
 }
 
 // lacks notes what was wanted and not recorded, or not in clear.
