@@ -92,7 +92,8 @@ func (t *tracker) give(s *socket, c *kernel.SocketCall, e streams.Event) {
 	}
 	var conn Conn
 	if s != nil {
-		conn = Conn{Existing: s.existing, Dialled: s.dialled, Packets: packets(s.network), Gone: s.refs <= 0}
+		began := s.existing && (!s.listens || packets(s.network))
+		conn = Conn{Existing: began, Dialled: s.dialled, Packets: packets(s.network), Gone: s.refs <= 0}
 	}
 	t.err = t.sink(&e, conn)
 }
