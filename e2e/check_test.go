@@ -19,7 +19,8 @@ func TestHealthy(t *testing.T) {
 	for _, names := range append([][]string{nil, healthy},
 		[][]string{healthy[:1], healthy[1:2], healthy[2:], {"healthy-cpu"}, {"healthy-contended"}, {"healthy-sql"},
 			{"healthy-bodies"}, {"healthy-ping-pong"}, {"healthy-lock-step"}, {"healthy-helpers"}, {"healthy-sleepers"},
-			{"healthy-static"}, {"healthy-later"}, {"healthy-held"}, {"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"},
+			{"healthy-static"}, {"healthy-later"}, {"healthy-held"}, {"healthy-offer"},
+			{"healthy-stream"}, {"healthy-reader"}, {"burn-regexp"},
 			{"burn-crunch"}}...) {
 		t.Run(strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +32,8 @@ func TestHealthy(t *testing.T) {
 	}
 	// Where types aren't known, whoever might still come isn't known to be none.
 	stripped := buildTroubles(t, "local", "-ldflags=-s")
-	for _, names := range [][]string{healthy, {"healthy-static"}, {"healthy-later"}, {"healthy-held"}} {
+	for _, names := range [][]string{healthy, {"healthy-static"}, {"healthy-later"}, {"healthy-held"},
+		{"healthy-offer"}} {
 		t.Run("stripped-"+strings.Join(names, "-"), func(t *testing.T) {
 			t.Parallel()
 			checkOf(t, 0, startTroubles(t, stripped, names...))

@@ -45,6 +45,30 @@ func init() {
 			results.Add(1)
 		}()
 	}
+	troubles["healthy-offer"] = func() { // turns that nobody takes yet
+		turns.next, turns.first, turns.stop = make(chan struct{}), make(chan struct{}), make(chan struct{})
+		go turns.offer()
+		if len(kept) > 1000 {
+			<-turns.next
+		}
+	}
+}
+
+var turns limiter
+
+// limiter offers turns, as github.com/caddyserver/certmagic's RingBufferRateLimiter does.
+type limiter struct{ first, next, stop chan struct{} }
+
+func (l *limiter) offer() {
+	for {
+		select {
+		case l.first <- struct{}{}:
+		case l.next <- struct{}{}:
+			time.Sleep(time.Millisecond)
+		case <-l.stop:
+			return
+		}
+	}
 }
 
 // counter is what programs put in front of a WaitGroup that is to tell who waits for long.

@@ -71,9 +71,19 @@ local function doing(l, ids)
   return out
 end
 
+-- offers tells whether a goroutine offers something to whoever may want it, as a rate limiter does its turns: it sends nothing but the fact, on a channel that
+-- holds none, and would go another way as well. That nobody wants it now is no trouble.
+local function offers(l, need)
+  local c, queue = need.channel, need.queue
+  return c.cap == 0 and c.elem == "struct {}" and queue.count == 1 and l.needs.ways[queue.ids[1]] > 1
+end
+
 local function full_queues(l)
-  local out = {}
-  for _, need in ipairs(hopeless(l, "receive")) do
+  local out, unmet = {}, hopeless(l, "receive")
+  for i = #unmet, 1, -1 do
+    if offers(l, unmet[i]) then table.remove(unmet, i) end
+  end
+  for _, need in ipairs(unmet) do
     local c, queue, left = need.channel, need.queue, others(l, need)
     local first = queue.ids[1]
     local what
