@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/format"
 	"go/token"
 	"go/types"
 	"maps"
@@ -290,12 +291,11 @@ func (g *generator) source(data string, bubbles bool) error {
 	out.WriteString(setupText)
 	out.WriteString("var _ = reflect.TypeFor[int]\n\n")
 	out.Write(body.Bytes())
-	taken := func(name string) bool { return g.own.Scope().Lookup(name) != nil }
-	text, err := beside(out.Bytes(), taken)
+	text, err := format.Source(out.Bytes())
 	if err != nil {
 		return fmt.Errorf("the test for %s: %w", g.pkg, err)
 	}
-	kit, err := kitSource(g.own.Name(), taken)
+	kit, err := kitSource(g.own.Name())
 	if err != nil {
 		return err
 	}

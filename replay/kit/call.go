@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
-	"sync"
 )
 
 // call makes a call that came in, and compares what it gives.
@@ -43,7 +42,6 @@ func (r *riReplay) call(e *riEvent) {
 	}
 	r.lacks(e, d)
 	results, panicked := r.make(f, args)
-	r.keep(results)
 	switch {
 	case panicked != "" && e.back == nil && f.Type().NumOut() > 0: // whether it returned isn't known
 	case panicked != "" && (e.back == nil || e.back.Ended == ""):
@@ -75,19 +73,6 @@ func (r *riReplay) make(f reflect.Value, args []reflect.Value) (results []reflec
 		return f.CallSlice(args), ""
 	}
 	return f.Call(args), ""
-}
-
-// keep keeps what the library made alive as long as the test: its finalizer runs outside of the bubble, and may send
-// into a channel in there, as github.com/patrickmn/go-cache's does.
-func (r *riReplay) keep(results []reflect.Value) {
-	riKept.Lock()
-	defer riKept.Unlock()
-	riKept.results = append(riKept.results, results)
-}
-
-var riKept struct {
-	sync.Mutex
-	results [][]reflect.Value
 }
 
 // lacks notes what was wanted and not recorded, or not in clear.
@@ -134,7 +119,7 @@ func (r *riReplay) receiver(id int, t reflect.Type) (reflect.Value, error) {
 		}
 		d := r.decoder()
 		if len(s.Value) > 0 {
-			if err := d.into(v.Elem(), s.Value, fmt.Sprintf("state[%d]", id)); err != nil {
+			if err := d.into(v.Elem(), s.Value, "state"); err != nil {
 				return v, err
 			}
 		}

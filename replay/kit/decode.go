@@ -1,7 +1,6 @@
 package kit
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -28,9 +27,6 @@ type riDecoder struct {
 	absent []string                 // what was not recorded, and why
 	at     riPlace                  // where what is read stands
 	hidden []string                 // rules that would have kept what is not in clear
-
-	contexts map[string]context.Context // by where they were written
-	cancels  []func()                   // of these
 }
 
 func (d *riDecoder) missing(path, why string) { d.absent = append(d.absent, path+": "+why) }
@@ -84,15 +80,12 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 	if special {
 		if why, ok := riText(m, "$missing"); ok {
 			d.missing(path, why)
-			if to.Kind() == reflect.Func {
-				to.Set(d.replay.unknownFunction(path, to.Type()))
-			}
 			if strings.HasSuffix(why, "left out by the policy") {
 				d.hides()
 			}
 			return nil
 		}
-		if ref, ok := riText(m, "$ref"); ok && d.contexts[ref] == nil {
+		if ref, ok := riText(m, "$ref"); ok {
 			p, ok := d.paths[ref]
 			if !ok || !p.Type().AssignableTo(to.Type()) {
 				return fmt.Errorf("%s: it refers to %q, which is no such pointer", path, ref)
@@ -128,10 +121,6 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 		d.at = d.at.within(p.Type().Elem())
 		return d.into(p.Elem(), raw, path)
 	case reflect.Interface:
-		if to.Type() == reflect.TypeFor[context.Context]() && m["$on"] == nil {
-			to.Set(reflect.ValueOf(d.context(raw, path, 0)))
-			return nil
-		}
 		return d.boxed(to, raw, m, path)
 	case reflect.Slice, reflect.Array:
 		return d.list(to, raw, path)
@@ -139,10 +128,6 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 		return d.table(to, m, path)
 	case reflect.Chan:
 		to.Set(d.replay.channel(to.Type(), string(m["$chan"])))
-		return nil
-	}
-	if name, ok := riText(m, "$func"); ok && to.Kind() == reflect.Func {
-		to.Set(d.replay.function(name, to.Type()))
 		return nil
 	}
 	d.missing(path, "a "+to.Kind().String())
@@ -237,9 +222,7 @@ func (d *riDecoder) list(to reflect.Value, raw json.RawMessage, path string) err
 			d.hides()
 		}
 		if to.Kind() == reflect.Array {
-			for i := range min(len(b), to.Len()) { // a byte may be of a type with a name
-				to.Index(i).SetUint(uint64(b[i]))
-			}
+			reflect.Copy(to, reflect.ValueOf(b))
 			return nil
 		}
 		to.SetBytes(b)

@@ -3,7 +3,6 @@ package kit
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -67,9 +66,6 @@ func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setu
 		t.Fatalf("%s: %v", path, err)
 	}
 	rec.given(types)
-	if wait != nil { // a module of before Go 1.23 has timers of another kind, which no bubble can have
-		t.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",asynctimerchan=0", ","))
-	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // less is left to chance
 	began := time.Now()
 	var sum riVerdict
@@ -123,14 +119,8 @@ func (rec *riRecording) replay(t testing.TB, steps []*riStep) *riReplay {
 
 // riKey tells a receiver's method.
 func riKey(fn string, on int) string {
-	if on == riFunction {
-		return fn
-	}
 	return fmt.Sprintf("%s %d", fn[strings.LastIndexByte(fn, '.')+1:], on)
 }
-
-// riFunction is the receiver of a function that the library was given as such.
-const riFunction = -1
 
 // play does all steps, each when all goroutines wait.
 func (r *riReplay) play() {
