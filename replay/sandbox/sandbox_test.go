@@ -250,8 +250,15 @@ func TestSandbox(t *testing.T) {
 	if s.Now != 1_000_000_000_123_456_789 {
 		t.Errorf("the time was %d", s.Now)
 	}
-	if s.PID != 4711 {
-		t.Errorf("it is process %d", s.PID)
+	// Another thread may take the number first, seldom.
+	number := s.PID
+	for range 5 {
+		if number != 4711 {
+			number = run(t, question{Binary: executable(t), File: file, Host: host}).PID
+		}
+	}
+	if number != 4711 {
+		t.Errorf("it is process %d", number)
 	}
 	for _, want := range []string{"127.0.0.1/8", "192.0.2.7/32", "2001:db8::7/128"} {
 		if !strings.Contains(strings.Join(s.Addresses, " "), want) {
