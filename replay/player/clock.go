@@ -89,11 +89,15 @@ func (c *clock) moment(i int, read int64) *moment {
 		return m
 	}
 	m.to = c.plan.walls(&c.plan.events[next])
-	if m.fixed = reading(c.named.of[next], read, m.to); m.fixed == 0 {
-		m.fixed = c.named.behind(i, read, m.to, c.plan.walls(&c.plan.events[c.turn[i]]))
+	if m.fixed = reading(c.named.of[next], read, m.to); m.fixed != 0 {
+		return m
 	}
-	if m.fixed == 0 && m.to/1e9 == m.from/1e9+1 {
-		m.fixed = seen(c.plan.events[next].Data, m.from, m.to)
+	m.fixed = c.named.behind(i, read, m.to, c.plan.walls(&c.plan.events[c.turn[i]]))
+	if first := min(read, m.from); m.to/1e9 == first/1e9+1 {
+		// What another output says is no time of this one, if this one names the other second.
+		if at := seen(c.plan.events[next].Data, first, m.to); at != 0 && at/1e9 != m.fixed/1e9 {
+			m.fixed = at
+		}
 	}
 	return m
 }

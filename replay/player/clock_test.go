@@ -74,6 +74,19 @@ func TestNamed(t *testing.T) {
 			t.Errorf("cut off, %v after it: %d, want %d", from, got, want)
 		}
 	}
+	// This output says which second it was; the other's time is in the one before.
+	end := at.Truncate(time.Second).Add(time.Second)
+	p = &plan{header: &streams.Header{}, events: []streams.Event{
+		{Kind: streams.In, Conn: 1, Wall: end.Add(-time.Millisecond).UnixNano(), Data: []byte("GET"), Size: 3},
+		out("Date: "+end.Format(time.TimeOnly), 1, end.Add(time.Millisecond).Sub(at)),
+		out(end.Add(-500*time.Microsecond).String(), 2, end.Add(time.Second).Sub(at)),
+	}}
+	p.setWalls()
+	late := newClock(p)
+	late.at(0, 0)
+	if got := late.wall(); got/1e9 != end.Unix() {
+		t.Errorf("at the end of a second: %v", time.Unix(0, got).UTC())
+	}
 	if c.reached(1); c.now.Load().event != 2 {
 		t.Error("it went back")
 	}
