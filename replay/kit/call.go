@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"strings"
 )
 
 // call makes a call that came in, and compares what it gives.
@@ -43,7 +44,8 @@ func (r *riReplay) call(e *riEvent) {
 	r.lacks(e, d)
 	results, panicked := r.make(f, args)
 	switch {
-	case panicked != "" && e.back == nil && f.Type().NumOut() > 0: // whether it returned isn't known
+	case panicked != "" && e.back == nil && (f.Type().NumOut() > 0 || strings.HasPrefix(panicked, riEnded)):
+		// Whether it returned isn't known.
 	case panicked != "" && (e.back == nil || e.back.Ended == ""):
 		r.fail(e.Seq, "%s: expected to return, got a panic: %s", e.Func, panicked)
 	case panicked != "" || e.back == nil:

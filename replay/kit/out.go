@@ -33,12 +33,12 @@ func (r *riReplay) goesOut(method string, on int, args []any, results ...any) {
 	}
 	if e.back == nil {
 		if len(results) > 0 {
-			select {} // it had not returned when the recording ended
+			r.hangs(e)
 		}
 		return
 	}
 	if e.back.Ended != "" {
-		panic("ri: " + e.Func + " ended without a return, as recorded")
+		panic(riEnded + e.Func)
 	}
 	d := r.decoder()
 	for i, raw := range e.back.Values {
@@ -268,7 +268,7 @@ func (r *riReplay) is(goroutine uint64) {
 	own := riGoroutine()
 	r.matching.Lock()
 	defer r.matching.Unlock()
-	r.bound[own] = goroutine
+	r.bound[own], r.callers[own] = goroutine, true
 }
 
 // riGoroutine is the number of the goroutine that asks, which Go says in what it prints of stacks only.

@@ -23,12 +23,14 @@ type riReplay struct {
 	rec   *riRecording
 	steps []*riStep
 	free  map[*riEvent]bool     // calls that are answered at once
+	gone  map[*riEvent]bool     // calls without a return that had ended, as a lock tells that they had
 	holds map[*riStep]uint64    // steps behind which the next is done while this goroutine of the recording waits
 	out   map[string][]*riEvent // calls that go out, by method and receiver
 
 	matching sync.Mutex
 	lines    map[uint64][]*riEvent    // calls that go out and were not made yet, by goroutine
 	bound    map[uint64]uint64        // goroutines of the library, to those of the recording
+	callers  map[uint64]bool          // those that make calls which come in
 	current  atomic.Int64             // the call that came in last
 	held     atomic.Int32             // how many goroutines of the recording wait in calls of which nothing is recorded
 	release  map[uint64]chan struct{} // what each of them waits for
@@ -53,6 +55,8 @@ type riReplay struct {
 	failed    string           // the first difference
 	failedAt  int64
 	answered  map[*riEvent]bool
+	hung      []*riEvent // calls without a return that were made
+	stuck     bool
 	alive     atomic.Int64
 	got       int // steps that were done
 	tries     int // until it was as it is
@@ -70,12 +74,11 @@ func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setu
 	began := time.Now()
 	var sum riVerdict
 	for _, group := range rec.grouped() {
-		free := map[*riEvent]bool{}
-		var try riTry
-		try = func(steps []*riStep, holds map[*riStep]uint64) *riReplay {
-			r, before := rec.replay(t, steps), len(free)
-			r.free, r.holds, r.types, r.funcs, r.setup, r.wait = free, holds, types, funcs, setup, wait
-			whole := r.watched(func() {
+		free, gone := map[*riEvent]bool{}, map[*riEvent]bool{}
+		try := func(steps []*riStep, holds map[*riStep]uint64) *riReplay {
+			r := rec.replay(t, steps)
+			r.free, r.gone, r.holds, r.types, r.funcs, r.setup, r.wait = free, gone, holds, types, funcs, setup, wait
+			r.watched(func() {
 				defer func() {
 					// What the library has running still waits when it is over: the bubble says so by a panic.
 					if p := recover(); p != nil && !r.over {
@@ -84,12 +87,9 @@ func riRun(t *testing.T, path string, types *riTypes, funcs map[string]any, setu
 				}()
 				bubble(t, func(*testing.T) { r.play() })
 			})
-			if !whole && len(free) > before {
-				return try(steps, holds)
-			}
 			return r
 		}
-		sum.add(riSearch(rec, group, try))
+		sum.add(riSearch(rec, group, riUnlocked(try, free, gone)))
 	}
 	sum.say(t, rec, time.Since(began))
 }
@@ -101,7 +101,8 @@ func (rec *riRecording) replay(t testing.TB, steps []*riStep) *riReplay {
 		receivers: map[int]reflect.Value{}, channels: map[string]reflect.Value{}, early: map[string][]*riEvent{},
 		closed: map[int]bool{}, unclear: map[string]int64{}, sends: map[int]bool{},
 		takers: map[*riEvent]*riTaker{}, unknown: map[int]int64{},
-		bound: map[uint64]uint64{}, release: map[uint64]chan struct{}{}, lines: map[uint64][]*riEvent{}}
+		bound: map[uint64]uint64{}, callers: map[uint64]bool{},
+		release: map[uint64]chan struct{}{}, lines: map[uint64][]*riEvent{}}
 	var calls []*riEvent
 	for _, s := range steps {
 		if s.answer {
