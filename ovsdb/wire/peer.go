@@ -33,9 +33,11 @@ func (f *Failure) Error() string { return ovsdb.Text(f.JSON) }
 type Peer struct {
 	conn    net.Conn
 	in      *reader
-	writing sync.Mutex
-	heard   atomic.Int64 // when something came last, by the monotonic clock
-	stalled atomic.Bool  // Watch has ended it
+	writing chan struct{} // full while somebody writes
+	heard   atomic.Int64  // when something came last, by the monotonic clock
+	spoke   atomic.Int64  // when something was sent last
+	stalled atomic.Bool   // Watch has ended it
+	echoing atomic.Int32  // answers to echo that wait for what is being written
 
 	mu      sync.Mutex
 	last    int
@@ -50,10 +52,11 @@ func NewPeer(conn net.Conn, most int) *Peer {
 	if most <= 0 {
 		most = MaxMessage
 	}
-	p := &Peer{conn: conn, pending: map[string]chan *message{}}
+	p := &Peer{conn: conn, writing: make(chan struct{}, 1), pending: map[string]chan *message{}}
 	p.in = newReader(hearing{p})
 	p.in.most = most
 	p.heard.Store(int64(time.Since(clockStart)))
+	p.spoke.Store(p.heard.Load())
 	return p
 }
 
@@ -108,10 +111,30 @@ func (p *Peer) Next() (*Request, error) {
 		if m.Method != "echo" {
 			return r, nil
 		}
-		if err := r.Reply(m.Params); err != nil {
+		if err := p.echo(r); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// mostEchoes is how many answers to echo may wait, before nothing more is read.
+const mostEchoes = 64
+
+// echo answers an echo. On a slow link a write may take minutes: what comes meanwhile has to be read all the same, or
+// this end would take the other for stalled.
+func (p *Peer) echo(r *Request) error {
+	if len(p.writing) == 0 {
+		return r.Reply(r.Params)
+	}
+	if p.echoing.Add(1) > mostEchoes {
+		p.echoing.Add(-1)
+		return r.Reply(r.Params)
+	}
+	go func() {
+		defer p.echoing.Add(-1)
+		_ = r.Reply(r.Params)
+	}()
+	return nil
 }
 
 // next is Next with echo.
@@ -208,9 +231,10 @@ func (p *Peer) put(m *message) error {
 	if err != nil {
 		return err
 	}
-	p.writing.Lock()
-	defer p.writing.Unlock()
+	p.writing <- struct{}{}
+	defer func() { <-p.writing }()
 	_, err = pieces.WriteTo(p.conn)
+	p.spoke.Store(int64(time.Since(clockStart)))
 	return err
 }
 
@@ -228,14 +252,16 @@ func (p *Peer) Watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		silent := time.Since(clockStart) - time.Duration(p.heard.Load())
+		now := time.Since(clockStart)
+		silent, mute := now-time.Duration(p.heard.Load()), now-time.Duration(p.spoke.Load())
 		if silent >= Stall {
 			p.stalled.Store(true)
 			p.Close()
 			return
 		}
-		if silent >= Stall/4 && p.writing.TryLock() { // who is writing now is told of a dead connection by that
-			p.writing.Unlock()
+		// Who takes a long message that comes slowly says that it is there: who sends it hears nothing else meanwhile. Who
+		// is writing now is told of a dead connection by that.
+		if max(silent, mute) >= Stall/4 && len(p.writing) == 0 {
 			go p.Begin("echo")
 		}
 	}
