@@ -2,7 +2,7 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build install dist demo test test-packs test-calls test-old-kernel check bench torture torture-stops torture-probes torture-fleet recordings needs fuzz clean
+.PHONY: build install dist demo test test-all test-packs test-calls test-old-kernel check bench torture torture-stops torture-probes torture-fleet recordings needs fuzz clean
 
 # On amd64 ri begins with code of its own, that says it where the address space is too small for the Go runtime.
 ENTRY = $(if $(filter amd64,$(shell go env GOARCH)),-E ri/instruments/commands.begin)
@@ -31,6 +31,9 @@ demo: build ## ri at work on a live process that knows nothing of it
 test: needs ## everything, on real processes
 	go test -count=1 -parallel=4 -timeout=35m ./...
 	cd examples/target && go test -count=1 ./...
+
+test-all: needs ## make test with all that is rare: every way to build a program, each release of Go, more trials (an hour or two)
+	RI_VERSIONS=all go test -count=1 -parallel=4 -timeout=3h ./...
 
 test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd, more releases of Go; what ri reads of each is compared with its API
 	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" RI_VERSIONS=all \

@@ -18,9 +18,7 @@ func TestKinds(t *testing.T) {
 		{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
 		{Name: "go1.27", Toolchain: "go1.27.3", Full: true}} {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Full && testing.Short() {
-				t.Skip("not with -short")
-			}
+			v.Skip(t)
 			testKinds(t, v)
 		})
 	}

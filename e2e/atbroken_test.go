@@ -198,7 +198,7 @@ func TestBrokenOff(t *testing.T) {
 		nil,
 	}
 	ended := map[string]int{}
-	for trial := range trials(18) {
+	for trial := range trials(9) {
 		if f.agent == nil {
 			f.serve()
 		}
@@ -237,8 +237,11 @@ func TestBrokenOff(t *testing.T) {
 // TestBrokenOffAtEachStep has it break at each step of a change.
 func TestBrokenOffAtEachStep(t *testing.T) {
 	f := newFallible(t)
-	for _, step := range commitSteps {
-		for _, how := range breaks {
+	for number, step := range commitSteps {
+		for i, how := range breaks {
+			if number%len(breaks) != i && !allVersions() { // each step, and each break three times
+				continue
+			}
 			file := filepath.Join(t.TempDir(), "wait")
 			if err := os.WriteFile(file, nil, 0o600); err != nil {
 				t.Fatal(err)

@@ -332,7 +332,7 @@ func TestKilled(t *testing.T) {
 	const seed = 20
 	random := rand.New(rand.NewPCG(seed, seed))
 	signals := 0
-	for trial := range trials(100) {
+	for trial := range trials(40) {
 		var cmd *exec.Cmd
 		var what string
 		delay := func(most time.Duration) { // which moment it is, no test says; that any may be, all of them do
@@ -463,7 +463,7 @@ func TestEndedAnyTime(t *testing.T) {
 	pid := fmt.Sprint(p.pid)
 	const seed = 21
 	random := rand.New(rand.NewPCG(seed, seed))
-	for trial := range trials(30) {
+	for trial := range trials(15) {
 		cmd := beginRi(t, "exec", "-e", attaching, "-p", pid, "--view", "stopped", "--max-time", "5m")
 		if err := awaitTraced(p.pid); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ri/symbols/testprogram"
 )
 
 // Packs are tested on the programs that they are written for: each testdata/programs/NAME is a module that pins one,
@@ -62,7 +64,7 @@ func versions(always []string, more ...string) []string {
 	return always
 }
 
-func allVersions() bool { return os.Getenv("RI_VERSIONS") == "all" }
+func allVersions() bool { return testprogram.All() }
 
 // background starts a program that runs until the test ends.
 func background(t *testing.T, exe string, args ...string) *exec.Cmd {

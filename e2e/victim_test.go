@@ -137,9 +137,9 @@ func TestKilledAtWork(t *testing.T) {
 				askRi(t, way...)
 				whole[i] = time.Since(began)
 			}
-			brief := 20
+			brief := 10
 			if name == "threads" {
-				brief = 8
+				brief = 5
 			}
 			for trial := range trials(brief) {
 				way := trial % len(ways)

@@ -18,9 +18,7 @@ func TestDescriptors(t *testing.T) {
 	}
 	for _, v := range variants {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Full && testing.Short() {
-				t.Skip("not with -short")
-			}
+			v.Skip(t)
 			full := open(t, testprogram.Build(t, fixture, v))
 			v.Name, v.Flags = v.Name+"-stripped", append([]string{"-ldflags=-s -w"}, v.Flags...)
 			stripped := open(t, testprogram.Build(t, fixture, v))

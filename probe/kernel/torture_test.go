@@ -30,7 +30,7 @@ var tortures = []testprogram.Variant{
 	{Name: "go1.20", Toolchain: "go1.20.14", Full: true},
 	{Name: "go1.22", Toolchain: "go1.22.5", Full: true},
 	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
-	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
+	{Name: "go1.25", Toolchain: "go1.25.3", Rare: true},
 	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
 }
 
@@ -48,9 +48,7 @@ func TestTorture(t *testing.T) {
 	}
 	for _, v := range tortures {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Full && testing.Short() {
-				t.Skip("not with -short")
-			}
+			v.Skip(t)
 			torture(t, v, trials)
 		})
 	}

@@ -24,6 +24,7 @@ type Variant struct {
 	Cgo       bool
 	Env       []string
 	Full      bool // not with -short
+	Rare      bool // only with RI_VERSIONS=all: it has the standard library compiled once more, or differs little
 }
 
 // Variants are those that every table of tests runs on.
@@ -31,29 +32,49 @@ var Variants = []Variant{
 	{Name: "default"},
 	{Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}},
 	{Name: "pie", Flags: []string{"-buildmode=pie"}},
-	{Name: "trimpath", Flags: []string{"-trimpath"}, Full: true},
+	{Name: "trimpath", Flags: []string{"-trimpath"}, Rare: true},
 	{Name: "cgo", Cgo: true, Full: true},
 	{Name: "external", Cgo: true, Flags: []string{"-tags=withcgo", "-ldflags=-linkmode=external"}, Full: true},
 	{Name: "externalPIE", Cgo: true, Flags: []string{"-tags=withcgo", "-buildmode=pie", "-ldflags=-linkmode=external"},
-		Full: true},
-	{Name: "dwarf4", Env: []string{"GOEXPERIMENT=nodwarf5"}, Full: true},
-	{Name: "uncompressed", Flags: []string{"-ldflags=-compressdwarf=false"}, Full: true},
+		Rare: true},
+	{Name: "dwarf4", Env: []string{"GOEXPERIMENT=nodwarf5"}, Rare: true},
+	{Name: "uncompressed", Flags: []string{"-ldflags=-compressdwarf=false"}, Rare: true},
 	{Name: "go1.20", Toolchain: "go1.20.14", Full: true},
-	{Name: "go1.20NoOpt", Toolchain: "go1.20.14", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
+	{Name: "go1.20NoOpt", Toolchain: "go1.20.14", Flags: []string{"-gcflags=all=-N -l"}, Rare: true},
 	{Name: "go1.22", Toolchain: "go1.22.5", Full: true},
-	{Name: "go1.22pie", Toolchain: "go1.22.5", Flags: []string{"-buildmode=pie"}, Full: true},
+	{Name: "go1.22pie", Toolchain: "go1.22.5", Flags: []string{"-buildmode=pie"}, Rare: true},
 	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
-	{Name: "go1.24NoOpt", Toolchain: "go1.24.6", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
-	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
+	{Name: "go1.24NoOpt", Toolchain: "go1.24.6", Flags: []string{"-gcflags=all=-N -l"}, Rare: true},
+	{Name: "go1.25", Toolchain: "go1.25.3", Rare: true},
 	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
-	{Name: "go1.27NoOpt", Toolchain: "go1.27.3", Flags: []string{"-gcflags=all=-N -l"}, Full: true},
-	{Name: "go1.27split", Toolchain: "go1.27.3", Env: []string{"GOEXPERIMENT=mapsplitgroup"}, Full: true},
-	{Name: "go1.27pie", Toolchain: "go1.27.3", Flags: []string{"-buildmode=pie"}, Full: true},
+	{Name: "go1.27NoOpt", Toolchain: "go1.27.3", Flags: []string{"-gcflags=all=-N -l"}, Rare: true},
+	{Name: "go1.27split", Toolchain: "go1.27.3", Env: []string{"GOEXPERIMENT=mapsplitgroup"}, Rare: true},
+	{Name: "go1.27pie", Toolchain: "go1.27.3", Flags: []string{"-buildmode=pie"}, Rare: true},
 }
 
 // Releases are the other releases of Go, beside the one that runs the tests, that programs are built with. They come
 // through the module proxy.
-var Releases = []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3"}
+var Releases = releases()
+
+func releases() []string {
+	if All() {
+		return []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.25.3", "go1.27.3"}
+	}
+	return []string{"go1.20.14", "go1.22.5", "go1.24.6", "go1.27.3"}
+}
+
+// All tells whether this is the long round (make test-all), with all that is rare.
+func All() bool { return os.Getenv("RI_VERSIONS") == "all" }
+
+// Skip skips a test of a variant that isn't of this round.
+func (v Variant) Skip(t *testing.T) {
+	if v.Full && testing.Short() {
+		t.Skip("not with -short")
+	}
+	if v.Rare && !All() {
+		t.Skip("only with RI_VERSIONS=all")
+	}
+}
 
 // Optimised tells whether the compiler optimises.
 func (v Variant) Optimised() bool { return !strings.Contains(strings.Join(v.Flags, " "), "-N") }
@@ -62,9 +83,7 @@ func (v Variant) Optimised() bool { return !strings.Contains(strings.Join(v.Flag
 func Each(t *testing.T, f func(t *testing.T, v Variant)) {
 	for _, v := range Variants {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Full && testing.Short() {
-				t.Skip("not with -short")
-			}
+			v.Skip(t)
 			f(t, v)
 		})
 	}

@@ -28,21 +28,19 @@ var heapVariants = []testprogram.Variant{
 	{Name: "default"},
 	{Name: "NoOpt", Flags: []string{"-gcflags=all=-N -l"}},
 	{Name: "pie", Flags: []string{"-buildmode=pie"}},
-	{Name: "oldMarks", Env: []string{"GOEXPERIMENT=nogreenteagc"}, Full: true},
+	{Name: "oldMarks", Env: []string{"GOEXPERIMENT=nogreenteagc"}, Rare: true},
 	{Name: "go1.20", Toolchain: "go1.20.14", Full: true},
 	{Name: "go1.22", Toolchain: "go1.22.5", Full: true},
 	{Name: "go1.24", Toolchain: "go1.24.6", Full: true},
-	{Name: "go1.25", Toolchain: "go1.25.3", Full: true},
+	{Name: "go1.25", Toolchain: "go1.25.3", Rare: true},
 	{Name: "go1.27", Toolchain: "go1.27.3", Full: true},
-	{Name: "go1.27split", Toolchain: "go1.27.3", Env: []string{"GOEXPERIMENT=mapsplitgroup"}, Full: true},
+	{Name: "go1.27split", Toolchain: "go1.27.3", Env: []string{"GOEXPERIMENT=mapsplitgroup"}, Rare: true},
 }
 
 func eachHeap(t *testing.T, f func(t *testing.T, v testprogram.Variant)) {
 	for _, v := range heapVariants {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Full && testing.Short() {
-				t.Skip("not with -short")
-			}
+			v.Skip(t)
 			f(t, v)
 		})
 	}
@@ -165,7 +163,9 @@ func TestHeapBlocked(t *testing.T) {
 // Go's own profile says the same. Before Go 1.27 it is an experiment.
 func TestHeapBlockedAsGoSays(t *testing.T) {
 	t.Run("experiment", func(t *testing.T) {
-		testBlockedAsGoSays(t, testprogram.Variant{Name: "leakprofile", Env: []string{"GOEXPERIMENT=goroutineleakprofile"}})
+		v := testprogram.Variant{Name: "leakprofile", Env: []string{"GOEXPERIMENT=goroutineleakprofile"}, Rare: true}
+		v.Skip(t)
+		testBlockedAsGoSays(t, v)
 	})
 	t.Run("go1.27", func(t *testing.T) {
 		if testing.Short() {
@@ -365,13 +365,11 @@ func pointer(t testing.TB, l *testlook.Looked, expr string) uint64 {
 func TestHeapOfGarbage(t *testing.T) {
 	for _, v := range []testprogram.Variant{heapVariants[0], {Name: "go1.20", Toolchain: "go1.20.14", Full: true}} {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Full && testing.Short() {
-				t.Skip("not with -short")
-			}
+			v.Skip(t)
 			l, whole := lookAtHeap(t, v)
-			rounds := 60
-			if testing.Short() {
-				rounds = 15
+			rounds := 15
+			if testprogram.All() {
+				rounds = 60
 			}
 			for seed := range rounds {
 				m := &flipped{View: l.View, random: rand.New(rand.NewPCG(uint64(seed), 1)),
