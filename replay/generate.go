@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/format"
 	"go/token"
 	"go/types"
 	"maps"
@@ -291,11 +290,12 @@ func (g *generator) source(data string, bubbles bool) error {
 	out.WriteString(setupText)
 	out.WriteString("var _ = reflect.TypeFor[int]\n\n")
 	out.Write(body.Bytes())
-	text, err := format.Source(out.Bytes())
+	taken := func(name string) bool { return g.own.Scope().Lookup(name) != nil }
+	text, err := beside(out.Bytes(), taken)
 	if err != nil {
 		return fmt.Errorf("the test for %s: %w", g.pkg, err)
 	}
-	kit, err := kitSource(g.own.Name())
+	kit, err := kitSource(g.own.Name(), taken)
 	if err != nil {
 		return err
 	}

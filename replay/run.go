@@ -92,6 +92,12 @@ func (t *Test) copied(ctx context.Context, dir string) (where string, args []str
 	if err != nil {
 		return "", nil, err
 	}
+	mod := filepath.Join(to, "go.mod") // one of before there were modules has none
+	if _, err := os.Stat(mod); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(mod, []byte("module "+t.module.Path+"\n\ngo 1.22\n"), 0o600); err != nil {
+			return "", nil, err
+		}
+	}
 	rel, err := filepath.Rel(t.module.Dir, t.Dir)
 	if err != nil {
 		return "", nil, err
@@ -107,7 +113,7 @@ func (t *Test) copied(ctx context.Context, dir string) (where string, args []str
 	if err != nil {
 		return "", nil, fmt.Errorf("go env GOMOD in %s: %w", t.main, err)
 	}
-	mod := filepath.Join(dir, "replay.mod")
+	mod = filepath.Join(dir, "replay.mod")
 	for from, to := range map[string]string{"go.mod": mod, "go.sum": filepath.Join(dir, "replay.sum")} {
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(strings.TrimSpace(string(main))), from))
 		if err != nil {

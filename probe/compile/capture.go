@@ -50,6 +50,7 @@ type capture struct {
 	left   int        // types that an interface may hold, whose contents found none
 	bare   bool       // roots are taken along without what they lead to
 	late   int64      // how many steps later what roots lead to is taken along
+	keep   bool       // there are roots of which what they lead to comes late
 }
 
 // one is how many bytes of one structure, or of a slice's first elements, are taken along.
@@ -81,7 +82,12 @@ func (c *capture) root(name string, s spot) shown {
 			item = -1
 		}
 		out.reads = []int{item}
-		if ok && !c.bare {
+		switch {
+		case !ok || c.bare:
+		case c.late > 0 && s.t.Kind == reflect.Pointer && s.t.Elem() != nil:
+			c.keep = true
+			c.behind(c.inside(s, item, s.t, 0))
+		default:
 			c.later(c.late, func() { c.value(c.inside(s, item, s.t, 0), c.limits.Depth) })
 		}
 		return out
@@ -95,10 +101,29 @@ func (c *capture) root(name string, s spot) shown {
 		}
 		out.reads = append(out.reads, item)
 	}
-	if !c.bare {
+	switch {
+	case c.bare:
+	case c.late > 0 && s.t.Kind == reflect.Pointer && s.t.Elem() != nil:
+		c.keep = true
+		c.behind(s)
+	default:
 		c.later(c.late, func() { c.value(s, c.limits.Depth) })
 	}
 	return out
+}
+
+// behind takes along what a root points to, and late what that leads to.
+func (c *capture) behind(s spot) {
+	elem, late := s.t.Elem(), c.late
+	at, err := s.behind(0, elem)
+	if err != nil {
+		return
+	}
+	c.later(0, func() {
+		if item, ok := c.read(at.path, c.first(elem.Size), s.guards); ok {
+			c.later(late, func() { c.value(c.inside(s, item, elem, 0), c.limits.Depth-1) })
+		}
+	})
 }
 
 // finish takes along what all roots lead to.
@@ -129,7 +154,11 @@ func (c *capture) read(at probe.Path, size int64, guards []probe.Compare) (item 
 // some is read of as many elements as there are.
 func (c *capture) some(at probe.Path, size int64, count *probe.Word, each int64, guards []probe.Compare) (item int,
 	ok bool) {
-	if size <= 0 || int64(c.used)+size > int64(c.limits.Bytes) || len(c.reads) >= probe.MaxReads {
+	bytes, reads := c.limits.Bytes, probe.MaxReads
+	if c.keep && c.level > 1 && c.level < last {
+		bytes, reads = bytes-bytes/4, reads-reads/4 // the others are for what comes late
+	}
+	if size <= 0 || int64(c.used)+size > int64(bytes) || len(c.reads) >= reads {
 		c.over++
 		return -1, false
 	}

@@ -63,7 +63,6 @@ func Of(f *symbols.File, of []string, opt Options) (*Boundary, error) {
 			return nil, err
 		}
 	}
-	b.module = w.moduleOf()
 	return b, nil
 }
 
@@ -78,10 +77,12 @@ func (w *worker) add(name string) error {
 	if t, err := w.f.Type(strings.TrimPrefix(name, "*")); err == nil {
 		return w.named(t)
 	}
-	for _, pkg := range w.f.Packages() {
-		if pkg == name || short(pkg) == name && w.only(name) {
-			return w.pkg(pkg)
-		}
+	switch pkgs := w.packagesOf(name); len(pkgs) {
+	case 0:
+	case 1:
+		return w.pkg(pkgs[0])
+	default:
+		return fmt.Errorf("%q may be of these packages: %s: %w", name, strings.Join(pkgs, ", "), symbols.ErrAmbiguous)
 	}
 	found, err := place.Find(w.f, name)
 	if err != nil {
@@ -91,17 +92,18 @@ func (w *worker) add(name string) error {
 	return nil
 }
 
-func short(pkg string) string { return pkg[strings.LastIndexByte(pkg, '/')+1:] }
-
-// only tells whether one package has a name.
-func (w *worker) only(name string) bool {
-	n := 0
-	for _, pkg := range w.f.Packages() {
-		if short(pkg) == name {
-			n++
+// packagesOf are the packages that a name may stand for: an import path, its end, or the package's own name.
+func (w *worker) packagesOf(name string) (out []string) {
+	for _, path := range w.f.Packages() {
+		own, _ := w.f.PackageName(path)
+		switch {
+		case path == name:
+			return []string{path}
+		case strings.HasSuffix(path, "/"+name) || own == name:
+			out = append(out, path)
 		}
 	}
-	return n == 1
+	return out
 }
 
 // take takes what was found, and says what is refused.
@@ -123,6 +125,7 @@ func (w *worker) miss(what, why string) {
 func (w *worker) inside(pkg string) {
 	if pkg != "" && !slices.Contains(w.b.packages, pkg) {
 		w.b.packages = append(w.b.packages, pkg)
+		w.b.module = w.moduleOf()
 	}
 }
 
@@ -150,7 +153,9 @@ func (w *worker) named(t *symbols.Type) error {
 		return w.iface(t.Name, func(fn, _ string) { w.in(fn) })
 	}
 	w.b.Types = append(w.b.Types, t.Name)
-	w.methods(t.Name)
+	for _, of := range w.promoted(t, nil) {
+		w.methods(of)
+	}
 	if t.Kind == reflect.Struct {
 		for _, field := range t.Fields() {
 			if field.Type.Kind == reflect.Interface {
@@ -160,6 +165,25 @@ func (w *worker) named(t *symbols.Type) error {
 	}
 	w.constructors(t, redact.PackageOf(t.Name))
 	return nil
+}
+
+// promoted are a type and those of its package that it embeds, which give it their methods.
+func (w *worker) promoted(t *symbols.Type, out []string) []string {
+	if t.Kind == reflect.Pointer && t.Elem() != nil {
+		t = t.Elem()
+	}
+	if slices.Contains(out, t.Name) {
+		return out
+	}
+	out = append(out, t.Name)
+	if t.Kind == reflect.Struct {
+		for _, f := range t.Fields() {
+			if f.Embedded && redact.PackageOf(strings.TrimPrefix(f.Type.Name, "*")) == redact.PackageOf(out[0]) {
+				out = w.promoted(f.Type, out)
+			}
+		}
+	}
+	return out
 }
 
 // methods takes the exported methods of a type.
@@ -193,6 +217,7 @@ func (w *worker) pkg(path string) error {
 			w.in(fn)
 		}
 	})
+	w.behind(path)
 	for _, name := range w.f.TypeNames() {
 		if redact.PackageOf(name) != path || !exported(strings.TrimPrefix(name, path+".")) {
 			continue
@@ -204,6 +229,42 @@ func (w *worker) pkg(path string) error {
 		}
 	}
 	return nil
+}
+
+// behind takes the methods of types without an exported name that others come to by one that has: a type that embeds
+// them, an interface of the package.
+func (w *worker) behind(path string) {
+	own := func(fn, method string) bool {
+		pkg, receiver, name := Parts(fn)
+		return pkg == path && !exported(receiver) && name == method
+	}
+	for _, name := range w.f.TypeNames() {
+		if redact.PackageOf(name) != path || !exported(strings.TrimPrefix(name, path+".")) {
+			continue
+		}
+		t, err := w.f.Type(name)
+		switch {
+		case err != nil:
+		case t.Kind == reflect.Struct:
+			for _, of := range w.promoted(t, nil)[1:] {
+				w.methods(of)
+			}
+		case t.Kind == reflect.Interface:
+			methods, err := w.f.InterfaceMethods(name)
+			if err != nil {
+				continue
+			}
+			for _, method := range methods {
+				if found, err := place.Find(w.f, name+"."+method); err == nil && exported(method) {
+					w.take(found, func(fn string) {
+						if own(fn, method) {
+							w.in(fn)
+						}
+					})
+				}
+			}
+		}
+	}
 }
 
 // out takes the methods of an interface, or a function.
@@ -221,11 +282,21 @@ func (w *worker) out(name, iface, field string) error {
 }
 
 func (w *worker) goesOut(fn, iface, field string) {
+	if iface != "" && w.isPrivate(iface) && w.b.Inside(fn) {
+		return // the library's own, which nobody else has given it
+	}
 	if w.left(fn) || slices.ContainsFunc(w.b.Out, func(m Method) bool { return m.Func == fn && m.Interface == iface }) {
 		return
 	}
 	_, receiver, _ := Parts(fn)
 	w.b.Out = append(w.b.Out, Method{Func: fn, Receiver: receiver != "", Interface: iface, Field: field})
+}
+
+// isPrivate tells whether an interface is one that only the library can name.
+func (w *worker) isPrivate(iface string) bool {
+	pkg := redact.PackageOf(iface)
+	return w.b.Inside(pkg+".") && !exported(strings.TrimPrefix(iface, pkg+".")) ||
+		w.b.module != "" && strings.HasPrefix(pkg, w.b.module+"/") && strings.Contains(pkg+"/", "/internal/")
 }
 
 // iface gives the methods of all types that implement an interface.

@@ -21,12 +21,20 @@ func Parts(fn string) (pkg, receiver, name string) {
 	if i := strings.IndexByte(fn, '['); i >= 0 {
 		bare = fn[:i]
 	}
-	slash := strings.LastIndexByte(bare, '/')
-	dot := strings.IndexByte(bare[slash+1:], '.')
-	if dot < 0 {
-		return "", "", fn
+	dot := strings.LastIndexByte(bare, '/') + 1
+	for first := true; ; first = false {
+		next := strings.IndexByte(bare[dot:], '.')
+		switch {
+		case next < 0 && first:
+			return "", "", fn
+		case !first && (next < 0 || !ofPath(bare[dot:dot+next])):
+			dot--
+		default:
+			dot += next + 1
+			continue
+		}
+		break
 	}
-	dot += slash + 1
 	pkg, name = fn[:dot], fn[dot+1:]
 	if rest, ok := strings.CutPrefix(name, "(*"); ok {
 		if end := strings.Index(rest, ")."); end >= 0 {
@@ -46,6 +54,13 @@ func Parts(fn string) (pkg, receiver, name string) {
 		return pkg, "", name
 	}
 	return pkg, name[:at], name[at+1:]
+}
+
+// ofPath tells whether what follows a dot is still of an import path: yaml.v3, nats.go. No function or type is called
+// go, and few are called v3.
+func ofPath(part string) bool {
+	digits, ok := strings.CutPrefix(part, "v")
+	return part == "go" || ok && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 func isClosure(rest string) bool {

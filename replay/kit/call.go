@@ -121,7 +121,7 @@ func (r *riReplay) receiver(id int, t reflect.Type) (reflect.Value, error) {
 		}
 		d := r.decoder()
 		if len(s.Value) > 0 {
-			if err := d.into(v.Elem(), s.Value, "state"); err != nil {
+			if err := d.into(v.Elem(), s.Value, fmt.Sprintf("state[%d]", id)); err != nil {
 				return v, err
 			}
 		}

@@ -44,6 +44,9 @@ func (c *riCompare) differs(got reflect.Value, raw json.RawMessage, path string)
 		if on, ok := m["$on"]; ok {
 			return c.on(got, on, path)
 		}
+		if _, ok := m["$type"]; ok && !isNil { // an argument that is an interface comes as what that holds
+			return c.boxed(got, raw, path)
+		}
 	}
 	if c.note && !isNil && got.Type() == reflect.TypeFor[time.Duration]() {
 		c.skipped++
@@ -181,7 +184,9 @@ func (c *riCompare) structure(got reflect.Value, raw json.RawMessage, path strin
 func (c *riCompare) list(got reflect.Value, raw json.RawMessage, path string) string {
 	if got.Type().Elem().Kind() == reflect.Uint8 {
 		b := make([]byte, got.Len())
-		reflect.Copy(reflect.ValueOf(b), got)
+		for i := range b { // a byte may be of a type with a name
+			b[i] = byte(got.Index(i).Uint())
+		}
 		return c.text(b, raw, path, got)
 	}
 	var items []json.RawMessage

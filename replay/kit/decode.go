@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,9 @@ type riDecoder struct {
 	absent []string                 // what was not recorded, and why
 	at     riPlace                  // where what is read stands
 	hidden []string                 // rules that would have kept what is not in clear
+
+	contexts map[string]context.Context // by where they were written
+	cancels  []func()                   // of these
 }
 
 func (d *riDecoder) missing(path, why string) { d.absent = append(d.absent, path+": "+why) }
@@ -85,7 +89,7 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 			}
 			return nil
 		}
-		if ref, ok := riText(m, "$ref"); ok {
+		if ref, ok := riText(m, "$ref"); ok && d.contexts[ref] == nil {
 			p, ok := d.paths[ref]
 			if !ok || !p.Type().AssignableTo(to.Type()) {
 				return fmt.Errorf("%s: it refers to %q, which is no such pointer", path, ref)
@@ -121,6 +125,10 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 		d.at = d.at.within(p.Type().Elem())
 		return d.into(p.Elem(), raw, path)
 	case reflect.Interface:
+		if to.Type() == reflect.TypeFor[context.Context]() && m["$on"] == nil {
+			to.Set(reflect.ValueOf(d.context(raw, path, 0)))
+			return nil
+		}
 		return d.boxed(to, raw, m, path)
 	case reflect.Slice, reflect.Array:
 		return d.list(to, raw, path)
@@ -222,7 +230,9 @@ func (d *riDecoder) list(to reflect.Value, raw json.RawMessage, path string) err
 			d.hides()
 		}
 		if to.Kind() == reflect.Array {
-			reflect.Copy(to, reflect.ValueOf(b))
+			for i := range min(len(b), to.Len()) { // a byte may be of a type with a name
+				to.Index(i).SetUint(uint64(b[i]))
+			}
 			return nil
 		}
 		to.SetBytes(b)
