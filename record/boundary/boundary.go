@@ -34,6 +34,7 @@ type Method struct {
 	Receiver  bool
 	Interface string // of Out: the interface that it is called through, full name
 	Field     string // of Out: the field that holds it, if one does
+	Callback  bool   // of Out: the library is given it, as a function
 }
 
 // Missed is what can't be recorded, or is left out.
@@ -58,6 +59,7 @@ func Of(f *symbols.File, of []string, opt Options) (*Boundary, error) {
 			return nil, err
 		}
 	}
+	w.callbacks()
 	for _, name := range opt.Also {
 		if err := w.out(name, "", ""); err != nil {
 			return nil, err
@@ -289,7 +291,8 @@ func (w *worker) goesOut(fn, iface, field string) {
 		return
 	}
 	_, receiver, _ := Parts(fn)
-	w.b.Out = append(w.b.Out, Method{Func: fn, Receiver: receiver != "", Interface: iface, Field: field})
+	w.b.Out = append(w.b.Out, Method{Func: fn, Receiver: receiver != "", Interface: iface, Field: field,
+		Callback: iface == "" && w.mayBeGiven(fn)})
 }
 
 // isPrivate tells whether an interface is one that only the library can name.

@@ -28,6 +28,8 @@ func main() {
 	c.Set(1)
 	store.Open(c).Put(2)
 	store.Open(c).Put(3)
+	c.Each(func(n int) error { println(n); return nil })
+	func() {}()
 }
 `,
 	"store.v3/store.go": `package store
@@ -49,6 +51,9 @@ type cache struct {
 //go:noinline
 func (c *cache) Set(n int) int { return c.engine.Run(n) + c.source.Next() }
 
+//go:noinline
+func (c *cache) Each(f func(n int) error) error { return f(c.engine.Run(0)) }
+
 // Cache hides what it does, as github.com/patrickmn/go-cache does.
 type Cache struct{ *cache }
 
@@ -67,7 +72,8 @@ func Open(c *Cache) Putter { return &putter{c} }
 `}
 
 // TestOf: methods come in through a type that embeds another without an exported name, and through an interface of the
-// package; what is the library's own behind an interface of its own doesn't go out; a package whose path ends in a
+// package; what is the library's own behind an interface of its own doesn't go out, a closure that
+// it may be given does; a package whose path ends in a
 // version is found by its name, too.
 func TestOf(t *testing.T) {
 	dir := t.TempDir()
@@ -99,9 +105,13 @@ func TestOf(t *testing.T) {
 		of      string
 		in, out []string
 	}{
-		{"store.Cache", []string{"(*cache).Set", "New"}, []string{"main.mine.Next"}},
-		{"store", []string{"(*cache).Set", "(*putter).Put", "New", "Open"}, []string{"main.mine.Next"}},
-		{"store.v3", []string{"(*cache).Set", "(*putter).Put", "New", "Open"}, []string{"main.mine.Next"}},
+		{"store.Cache", []string{"(*cache).Each", "(*cache).Set", "New"}, []string{"main.mine.Next", "main.main.func1"}},
+		{"store",
+			[]string{"(*cache).Each", "(*cache).Set", "(*putter).Put", "New", "Open"},
+			[]string{"main.mine.Next", "main.main.func1"}},
+		{"store.v3",
+			[]string{"(*cache).Each", "(*cache).Set", "(*putter).Put", "New", "Open"},
+			[]string{"main.mine.Next", "main.main.func1"}},
 	} {
 		b, err := Of(f, []string{one.of}, Options{})
 		if err != nil {

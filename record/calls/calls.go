@@ -68,6 +68,7 @@ type Func struct {
 	Params    []Var  `json:"params,omitempty"`    // the receiver first
 	Results   []Var  `json:"results,omitempty"`
 	Receiver  bool   `json:"receiver,omitempty"` // Params[0] is one
+	Callback  bool   `json:"callback,omitempty"` // of Out: the library was given it, as a function
 }
 
 // Var is a parameter or result.

@@ -28,6 +28,8 @@ type encoder struct {
 	kept     map[string]bool                                      // fields whose texts a rule keeps
 	receiver func(t *symbols.Type, addr uint64) (id int, ok bool) // one of the boundary's, by the pointer's type
 	errors   map[held]string                                      // names of package variables, by what they hold
+	// callbacks are functions whose calls are recorded.
+	callbacks map[string]bool
 	// outside: what interfaces hold is somebody else's, and isn't written.
 	outside bool
 	inward  bool // channels in it may be those through which something comes in
@@ -447,14 +449,6 @@ func (e *encoder) boxed(v values.Value, at spot) {
 	e.out = append(e.out, `,"value":`...)
 	e.value(in, spot{layout: e.layout(in.Type, ""), path: at.path, depth: at.depth, hidden: at.hidden})
 	e.out = append(e.out, '}')
-}
-
-func (e *encoder) function(v values.Value) {
-	if null, err := v.IsNil(); err != nil || null {
-		e.nothing(err)
-		return
-	}
-	e.miss("a func value")
 }
 
 func (e *encoder) queue(v values.Value, at spot) {

@@ -187,7 +187,7 @@ func (r *Recorder) Boundary() calls.Boundary {
 			continue // it is among those that were missed
 		}
 		fn := calls.Func{Name: o.Func, Short: r.process.File.ShortName(o.Func), Interface: o.Interface, Field: o.Field,
-			Receiver: o.Receiver}
+			Receiver: o.Receiver, Callback: o.Callback}
 		var results compile.Scope
 		for _, v := range f.Params {
 			switch v.Kind {
@@ -252,7 +252,33 @@ func (r *Recorder) encoder(t *tape) *encoder {
 	return &encoder{policy: policy, tokens: redact.NewTokens(r.opt.Key), constant: constant, receiver: t.referred,
 		errors: r.errorVars(), layouts: map[layoutKey]*redact.Layout{}, channels: numbers{},
 		crosses: map[int]calls.Channel{}, leaves: map[int]calls.Channel{},
-		kept: map[string]bool{}, denied: map[string]bool{}}
+		kept: map[string]bool{}, denied: map[string]bool{}, callbacks: r.callbacks()}
+}
+
+// callbacks are the functions that the library may be given, whose calls are recorded.
+func (r *Recorder) callbacks() map[string]bool {
+	out := map[string]bool{}
+	for _, m := range r.boundary.Out {
+		if m.Callback {
+			out[m.Func] = true
+		}
+	}
+	return out
+}
+
+// arguments is how many a function has.
+func (r *Recorder) arguments(fn string) (n int) {
+	for _, f := range r.plan.Functions() {
+		if f.Name == fn {
+			for _, v := range f.Params {
+				if v.Kind == place.Argument {
+					n++
+				}
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // held is what a package variable holds. Values of no size all have one address, so the type counts, too.

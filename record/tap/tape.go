@@ -58,6 +58,9 @@ func (t *tape) hit(h *trace.Hit) error {
 		ev.On = t.receiver(args[0], o.out, h.Time)
 		args = args[1:]
 	}
+	if o.Callback { // what a closure has of its surroundings comes last, and is the program's own
+		args = args[:min(len(args), t.arguments(o.Func))]
+	}
 	t.values(&ev, args, o.Func, true)
 	number := len(t.index)
 	if err := t.keep(&ev, h.Time, -1); err != nil {

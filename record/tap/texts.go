@@ -121,3 +121,21 @@ func (e *encoder) clear(b []byte, bytes bool) {
 		e.special("text64", base64.StdEncoding.EncodeToString(b))
 	}
 }
+
+// function writes the name of a function whose calls are recorded.
+func (e *encoder) function(v values.Value) {
+	if null, err := v.IsNil(); err != nil || null {
+		e.nothing(err)
+		return
+	}
+	f, err := v.Func()
+	switch {
+	case err != nil:
+		e.lacks(err)
+		return
+	case e.callbacks[f.Line.Func]:
+		e.special("func", f.Line.Func)
+		return
+	}
+	e.miss("a function of which no calls are recorded")
+}

@@ -75,7 +75,7 @@ func riSearch(rec *riRecording, steps []*riStep, try riTry) *riReplay {
 	holds := map[*riStep]uint64{}
 	best := try(steps, holds)
 	// said is the best without a move: by moves what differs is only put off, if it doesn't vanish.
-	said, moves, tries := best, false, 1
+	said, moves, recorded, tries := best, false, false, 1
 	again := func(steps []*riStep, holds map[*riStep]uint64, most, further int) bool {
 		for range most {
 			if tries++; tries > riMostTries {
@@ -93,6 +93,12 @@ func riSearch(rec *riRecording, steps []*riStep, try riTry) *riReplay {
 	for further := true; further && best.failed != "" && best.wait != nil; {
 		if further = again(steps, holds, riPlainTries<<min(len(holds), 6), 1); further {
 			continue
+		}
+		if plain := riRecorded(steps); !recorded && !slices.Equal(plain, steps) {
+			if recorded = true; again(plain, holds, 1, 1) {
+				steps, further = plain, true
+				continue
+			}
 		}
 		near := rec.near(best.lastSeq())
 		for i := range 2 * len(near) {
@@ -126,6 +132,12 @@ func riSearch(rec *riRecording, steps []*riStep, try riTry) *riReplay {
 	}
 	best.tries = tries
 	return best
+}
+
+// riRecorded is the order in which steps were recorded: what waits for another within the library, by a lock or for a
+// group, was there before that went on.
+func riRecorded(steps []*riStep) []*riStep {
+	return slices.SortedFunc(slices.Values(steps), func(a, b *riStep) int { return cmp.Compare(a.own().Seq, b.own().Seq) })
 }
 
 const (

@@ -84,6 +84,9 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 	if special {
 		if why, ok := riText(m, "$missing"); ok {
 			d.missing(path, why)
+			if to.Kind() == reflect.Func {
+				to.Set(d.replay.unknownFunction(path, to.Type()))
+			}
 			if strings.HasSuffix(why, "left out by the policy") {
 				d.hides()
 			}
@@ -136,6 +139,10 @@ func (d *riDecoder) into(to reflect.Value, raw json.RawMessage, path string) err
 		return d.table(to, m, path)
 	case reflect.Chan:
 		to.Set(d.replay.channel(to.Type(), string(m["$chan"])))
+		return nil
+	}
+	if name, ok := riText(m, "$func"); ok && to.Kind() == reflect.Func {
+		to.Set(d.replay.function(name, to.Type()))
 		return nil
 	}
 	d.missing(path, "a "+to.Kind().String())

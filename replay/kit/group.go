@@ -47,7 +47,7 @@ func (rec *riRecording) groups() func(e *riEvent) int {
 		case e.own:
 			continue
 		case e.Kind == "call":
-			one = one || e.On == 0
+			one = one || e.On == 0 || e.On == riFunction
 		}
 		for _, v := range e.Values {
 			g.mention(n, v)

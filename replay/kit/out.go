@@ -12,7 +12,7 @@ import (
 // goesOut makes a call that goes out: results are pointers to them. It returns when its turn comes in the recording's
 // order, and never if it is none of the recording's.
 func (r *riReplay) goesOut(method string, on int, args []any, results ...any) {
-	if list := r.rec.logs[riKey("."+method, on)]; list != nil {
+	if list := r.rec.logs[riKey("."+method, on)]; on != riFunction && list != nil {
 		r.noted(list, method, args)
 		return
 	}
@@ -148,7 +148,11 @@ func (r *riReplay) match(method string, on int, args []any) (*riEvent, chan *riE
 	of, bound := r.bound[own]
 	var first *riEvent
 	why := ""
-	list := r.unmade(riKey("."+method, on))
+	key := riKey("."+method, on)
+	if on == riFunction {
+		key = riKey(method, on)
+	}
+	list := r.unmade(key)
 	for near := range 3 {
 		for _, e := range list {
 			if r.made[e] != nil || !r.isNext(e) || near != r.near(e, of) {

@@ -65,6 +65,7 @@ type riFunc struct {
 	Short     string  `json:"short"`
 	Interface string  `json:"interface"`
 	Receiver  bool    `json:"receiver"`
+	Callback  bool    `json:"callback"`
 	Params    []riVar `json:"params"`
 	Results   []riVar `json:"results"`
 }
@@ -231,7 +232,7 @@ func (rec *riRecording) given(types *riTypes) {
 		}
 	}
 	// What was called as such, and a value of the library's own types: nothing stands in for these.
-	direct := map[string]bool{}
+	direct, calledBack := map[string]bool{}, map[string]bool{}
 	rec.through = map[string]bool{}
 	for _, f := range rec.header.Boundary.Out {
 		of := f.Func[:max(strings.LastIndexByte(f.Func, '.'), 0)]
@@ -240,10 +241,18 @@ func (rec *riRecording) given(types *riTypes) {
 		}
 		rec.through[of+" "+f.Interface] = true
 		its := !held[of] || types != nil && types.types[of] != nil
+		if f.Callback {
+			calledBack[f.Func] = true
+			continue
+		}
 		direct[f.Func] = f.Interface == "" || its && !strings.HasPrefix(of, "*")
 	}
 	notes := rec.notes()
 	for _, e := range rec.events {
+		if calledBack[e.Func] && e.Out {
+			e.On = riFunction
+			continue
+		}
 		e.own = e.Out && e.Kind != "send" && (!given[e.On] || direct[e.Func])
 		e.note = notes[e.Func] && e.Kind == "call" && !e.own
 	}

@@ -120,8 +120,14 @@ func (rec *riRecording) replay(t testing.TB, steps []*riStep) *riReplay {
 
 // riKey tells a receiver's method.
 func riKey(fn string, on int) string {
+	if on == riFunction {
+		return fn
+	}
 	return fmt.Sprintf("%s %d", fn[strings.LastIndexByte(fn, '.')+1:], on)
 }
+
+// riFunction is the receiver of a function that the library was given as such.
+const riFunction = -1
 
 // play does all steps, each when all goroutines wait.
 func (r *riReplay) play() {

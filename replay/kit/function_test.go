@@ -1,0 +1,62 @@
+package kit
+
+import (
+	"strings"
+	"testing"
+)
+
+type breaker struct{ open bool }
+
+// Execute calls what it is given, as a circuit breaker does.
+func (b *breaker) Execute(f func(n int) error) bool {
+	if !b.open {
+		b.open = f(1) != nil
+	}
+	return b.open
+}
+
+// TestFunctions: a function that the library is given gives what it gave, each time, and what it is called with is
+// compared; one of which no calls are recorded says what to do.
+func TestFunctions(t *testing.T) {
+	const given = `{"$func":"main.main.func1"}`
+	for name, c := range map[string]struct{ first, n, want string }{
+		"as it was":        {given, "1", ""},
+		"another argument": {given, "2", "event 2: main.main.func1: argument 0: expected 2, got 1"},
+		"not recorded":     {`{"$missing":"a function of which no calls are recorded"}`, "1", "record with --also"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Join([]string{
+				`{"ri":"calls","version":1,"from_start":true,"state":[{"on":1,"type":"*kit.breaker","value":{"open":false}}],` +
+					`"boundary":{"out":[{"func":"main.main.func1","callback":true}]}}`,
+				`{"seq":1,"goroutine":1,"kind":"call","func":"kit.(*breaker).Execute","on":1,"values":[` + c.first + `]}`,
+				`{"seq":2,"goroutine":1,"kind":"call","func":"main.main.func1","out":true,"parent":1,"values":[` + c.n + `]}`,
+				`{"seq":3,"goroutine":1,"kind":"return","func":"main.main.func1","out":true,"parent":1,"call":2,` +
+					`"values":[null]}`,
+				`{"seq":4,"goroutine":1,"kind":"return","func":"kit.(*breaker).Execute","on":1,"call":1,"values":[false]}`,
+				`{"seq":5,"goroutine":1,"kind":"call","func":"kit.(*breaker).Execute","on":1,"values":[` + given + `]}`,
+				`{"seq":6,"goroutine":1,"kind":"call","func":"main.main.func1","out":true,"parent":5,"values":[1]}`,
+				`{"seq":7,"goroutine":1,"kind":"return","func":"main.main.func1","out":true,"parent":5,"call":6,` +
+					`"values":[{"$type":"*errors.errorString","value":{"s":"bad"}}]}`,
+				`{"seq":8,"goroutine":1,"kind":"return","func":"kit.(*breaker).Execute","on":1,"call":5,"values":[true]}`,
+			}, "\n") + "\n"
+			rec, err := riParse(strings.NewReader(text + endMark(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			types := &riTypes{}
+			rec.given(types)
+			said := &recorder{TB: t}
+			var sum riVerdict
+			for _, steps := range rec.grouped() {
+				r := rec.replay(said, steps)
+				r.types, r.funcs = types, map[string]any{"kit.(*breaker).Execute": (*breaker).Execute}
+				r.play()
+				sum.add(r)
+			}
+			sum.say(said, rec, 0)
+			if got := strings.Join(said.errors, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("it says %q, want %q", got, c.want)
+			}
+		})
+	}
+}
