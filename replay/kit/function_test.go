@@ -60,3 +60,27 @@ func TestFunctions(t *testing.T) {
 		})
 	}
 }
+
+// TestNested: what a call that goes out does in code of the library isn't done by what stands in for it.
+func TestNested(t *testing.T) {
+	text := strings.Join(append([]string{head}, lines[1], lines[2],
+		`{"seq":3,"at":2100,"goroutine":7,"kind":"call","func":"x.(*y).Rest","out":true,"on":1,"parent":2}`,
+		`{"seq":4,"at":2200,"goroutine":7,"kind":"send","chan":3,"parent":2}`,
+		`{"seq":5,"at":2300,"goroutine":7,"kind":"return","func":"x.(*y).Rest","out":true,"on":1,"parent":2,"call":3}`,
+		`{"seq":6,"at":3000,"goroutine":7,"kind":"return","func":"x.(*y).Next","out":true,"on":1,"parent":1,"call":2,`+
+			`"values":[2,null]}`), "\n") + "\n"
+	rec, err := riParse(strings.NewReader(text + endMark(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.given(&riTypes{})
+	rec.grouped()
+	for _, e := range rec.events[2:5] {
+		if e.goesOut() || rec.step(e) != nil {
+			t.Errorf("event %d has to be done", e.Seq)
+		}
+	}
+	if e := rec.at(2); !e.goesOut() || rec.step(rec.at(6)) == nil {
+		t.Error("the call itself isn't there")
+	}
+}

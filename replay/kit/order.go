@@ -84,6 +84,7 @@ func (rec *riRecording) steps() (out []*riStep) {
 // step is what an event is done by, at its own place; nil if the library does it.
 func (rec *riRecording) step(e *riEvent) *riStep {
 	switch {
+	case e.own:
 	case e.comesIn() && (e.parent == nil || e.parent.goesOut()): // else the library leads to it by itself
 		return &riStep{e: e, pos: riLast, tie: e.Seq}
 	case e.goesOut() && e.back == nil:
