@@ -84,6 +84,7 @@ func TestReplay(t *testing.T) {
 		vars: map[string]any{"kit.errEmpty": errEmpty}}
 	funcs := map[string]any{"kit.(*adder).Add": (*adder).Add}
 	whole := strings.Join(lines, "\n") + "\n"
+	t.Setenv("GODEBUG", "asynctimerchan=1") // as in a module of before Go 1.23
 	riRun(t, write(t, whole+endMark(whole)), types, funcs, nil, synctest.Test, synctest.Wait)
 	for _, c := range []struct{ name, from, to, want string }{
 		{"as it was", "", "", ""},
