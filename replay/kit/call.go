@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strings"
+	"sync"
 )
 
 // call makes a call that came in, and compares what it gives.
@@ -43,6 +44,7 @@ func (r *riReplay) call(e *riEvent) {
 	}
 	r.lacks(e, d)
 	results, panicked := r.make(f, args)
+	r.keep(results)
 	switch {
 	case panicked != "" && e.back == nil && (f.Type().NumOut() > 0 || strings.HasPrefix(panicked, riEnded)):
 		// Whether it returned isn't known.
@@ -75,6 +77,19 @@ func (r *riReplay) make(f reflect.Value, args []reflect.Value) (results []reflec
 		return f.CallSlice(args), ""
 	}
 	return f.Call(args), ""
+}
+
+// keep keeps what the library made alive as long as the test: its finalizer runs outside of the bubble, and may send
+// into a channel in there, as github.com/patrickmn/go-cache's does.
+func (r *riReplay) keep(results []reflect.Value) {
+	riKept.Lock()
+	defer riKept.Unlock()
+	riKept.results = append(riKept.results, results)
+}
+
+var riKept struct {
+	sync.Mutex
+	results [][]reflect.Value
 }
 
 // lacks notes what was wanted and not recorded, or not in clear.

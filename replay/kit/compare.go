@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // riCompare compares a value with what was recorded.
@@ -33,7 +34,7 @@ func (c *riCompare) differs(got reflect.Value, raw json.RawMessage, path string)
 	m, special := riSpecial(raw)
 	if special {
 		if id, ok := m["$chan"]; ok && !isNil && got.Kind() == reflect.Chan {
-			c.replay.bind(string(id), got)
+			c.replay.bind(string(id), riOpen(got))
 			return ""
 		}
 		for _, key := range []string{"$missing", "$ref", "$time", "$mask"} {
@@ -294,6 +295,7 @@ func (c *riCompare) on(got reflect.Value, raw json.RawMessage, path string) stri
 	if !got.IsValid() || got.Kind() == reflect.Pointer && got.IsNil() {
 		return path + ": expected a receiver, got nil"
 	}
+	got = riOpen(got)
 	c.replay.mu.Lock()
 	_, ok := c.replay.receivers[id]
 	c.replay.mu.Unlock()
@@ -307,6 +309,15 @@ func (c *riCompare) on(got reflect.Value, raw json.RawMessage, path string) stri
 	defer c.replay.mu.Unlock()
 	c.replay.receivers[id] = got
 	return ""
+}
+
+// riOpen is a pointer or channel that may lie in a field without an exported name, as one that can be used.
+func riOpen(v reflect.Value) reflect.Value {
+	if v.CanInterface() || v.Kind() != reflect.Pointer && v.Kind() != reflect.Chan {
+		return v
+	}
+	word := v.UnsafePointer()
+	return reflect.NewAt(v.Type(), unsafe.Pointer(&word)).Elem()
 }
 
 // riTypeName is a type's full name, as a recording has it.

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -82,5 +83,28 @@ func TestNested(t *testing.T) {
 	}
 	if e := rec.at(2); !e.goesOut() || rec.step(rec.at(6)) == nil {
 		t.Error("the call itself isn't there")
+	}
+}
+
+// TestHidden: a receiver or channel in a field without an exported name of what the library made can be used, as that
+// of a type that embeds what does the work.
+func TestHidden(t *testing.T) {
+	type cache struct {
+		*breaker
+		done chan int
+	}
+	r := (&riRecording{}).replay(t, nil)
+	r.types = &riTypes{}
+	c := riCompare{replay: r}
+	made := &cache{&breaker{}, make(chan int, 1)}
+	if why := c.differs(reflect.ValueOf(made), []byte(`{"breaker":{"$on":4},"done":{"$chan":2}}`), "result 0"); why != "" {
+		t.Fatal(why)
+	}
+	made.done <- 5
+	if v, ok := r.channels["2"].Recv(); !ok || v.Int() != 5 {
+		t.Errorf("the channel has %v", v)
+	}
+	if r.receivers[4].Interface() != made.breaker {
+		t.Error("the receiver is another")
 	}
 }
