@@ -100,7 +100,7 @@ func riSearch(rec *riRecording, steps []*riStep, try riTry) *riReplay {
 				continue
 			}
 		}
-		near := rec.near(best.lastSeq())
+		near := rec.near(steps, best.lastSeq())
 		for i := range 2 * len(near) {
 			c, most := near[i%len(near)], 2 // each first twice, then more often
 			if i >= len(near) {
@@ -149,9 +149,14 @@ const (
 	riFurther     = 8 // steps: by less a move only hides what differs
 )
 
-// near are the choices near an event.
-func (rec *riRecording) near(seq int64) []riChoice {
-	out := slices.SortedFunc(slices.Values(rec.choices), func(a, b riChoice) int {
+// near are the choices near an event, of those that can be made otherwise in a group's steps.
+func (rec *riRecording) near(steps []*riStep, seq int64) (out []riChoice) {
+	for _, c := range rec.choices {
+		if _, ok := c.join(steps); ok {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b riChoice) int {
 		return cmp.Compare(math.Abs(float64(a.seq-seq)), math.Abs(float64(b.seq-seq)))
 	})
 	return out[:min(len(out), riNear)]
