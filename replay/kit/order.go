@@ -175,8 +175,13 @@ func (q riQueue) line(again *bool) {
 		if s.by == nil || s.by == next.by {
 			continue
 		}
-		// Not before it came: two channels may have what was sent at the same time in different orders.
-		if bound := max(next.bound-1, riBefore(s.by.Seq, 0)); bound < s.taken.bound {
+		// Not before it came: two channels may have what was sent at the same time in different orders. What has to be
+		// there before that anyhow, since somebody looked for it, stays in order.
+		bound, came := next.bound-1, riBefore(s.by.Seq, 0)
+		if s.taken.bound > came {
+			bound = max(bound, came)
+		}
+		if bound < s.taken.bound {
 			s.taken.bound, *again = bound, true
 		}
 	}

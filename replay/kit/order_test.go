@@ -55,6 +55,9 @@ func TestOrder(t *testing.T) {
 			f(takes, 8, 5, 5), f(takes, 7, 9, 2), f(takes, 7, 9, 4)}, []int64{1, 3}},
 		"looked for before it goes on": {[]string{f(out, 9), f(comes, 1), f(sends, 7, 1), f(back, 9, 1), f(looks, 7, 9, 3)},
 			[]int64{2, 4}},
+		"looked for in another order than it came in": {[]string{f(out, 9), f(comes, 1), f(back, 9, 1), f(comes, 2),
+			f(sends, 7, 2), f(sends, 7, 1), f(comes, 1), f(sends, 7, 1), f(looks, 7, 9, 5), f(looks, 7, 9, 6),
+			f(looks, 7, 9, 8)}, []int64{4, 2, 7, 3}},
 		"never taken": {[]string{f(out, 1), f(out, 2), f(back, 1, 1), f(sends, 7, 1), f(back, 2, 2), f(sends, 7, 2),
 			f(takes, 7, 9, 6)}, []int64{5, 3}},
 		"looked for by a call": {[]string{f(out, 9), f(comes, 1), f(back, 9, 1), f(sends, 7, 9),
@@ -78,9 +81,22 @@ func TestOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := orderOf(recordingOf(t, c.lines...))
-			if c.want != nil && !slices.Equal(got, c.want) || len(got) != 2 {
+			if c.want != nil && !slices.Equal(got, c.want) || c.want == nil && len(got) != 2 {
 				t.Errorf("the order is %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestNear: choices of other groups don't take the room of a group's own, however near they are.
+func TestNear(t *testing.T) {
+	step := func(seq int64) *riStep { return &riStep{e: &riEvent{Seq: seq, Goroutine: uint64(seq)}} }
+	own := []*riStep{step(1), step(2), step(40)}
+	rec := &riRecording{choices: []riChoice{{own[0], own[2], 1, 40}}}
+	for seq := int64(3); seq < 30; seq += 2 {
+		rec.choices = append(rec.choices, riChoice{step(seq), step(seq + 1), 1, seq})
+	}
+	if got := rec.near(own, 3); len(got) != 1 || got[0].first != own[0] {
+		t.Errorf("%d choices: %v", len(got), got)
 	}
 }
