@@ -181,6 +181,7 @@ func riMoves(steps []*riStep, n int) (out [][]*riStep) {
 		for j := range 3 {
 			move(n-j, n-j-d)
 		}
+		move(n, n+d)
 		move(n-1, n-1+d)
 		move(n-2, n-2+d)
 	}
