@@ -10,7 +10,7 @@ import (
 )
 
 // TestCallsRaft records the calls of three nodes of go.etcd.io/raft, as it comes from the module proxy, and replays
-// them: as they were, a hundred times, and on mutants.
+// them: as they were, many times, and on mutants.
 func TestCallsRaft(t *testing.T) {
 	r := recordLibrary(t, "raft", "- keep: {type: go.etcd.io/raft/v3/raftpb.ConfState}\n", []string{"raft.RawNode"}, "20")
 	own := r.own(t)

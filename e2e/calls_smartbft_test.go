@@ -9,7 +9,7 @@ import (
 )
 
 // TestCallsSmartBFT records the calls of four nodes of SmartBFT, as it comes from the module proxy, through a change of
-// the leader: nothing is missing in any of them, and there are as many as the program says. It replays them, a hundred
+// the leader: nothing is missing in any of them, and there are as many as the program says. It replays them, many
 // times, also under the race detector, and on mutants.
 func TestCallsSmartBFT(t *testing.T) {
 	r := recordLibrary(t, "smartbft", keptOfSmartBFT,

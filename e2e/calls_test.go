@@ -94,26 +94,30 @@ func (r *recordedLibrary) replays(t *testing.T) {
 
 var comparedCalls = regexp.MustCompile(`(\d+) of (\d+) calls out and (\d+) of (\d+) sends as recorded, (\d+) of them`)
 
-// manyTimes runs the generated test a hundred times, also under the race detector where that has the time: it compiles
-// all anew.
+// manyTimes runs the generated test ten times, and where there is the time for it a hundred, also under the race
+// detector, which compiles all anew.
 func (r *recordedLibrary) manyTimes(t *testing.T, pkg string) {
 	t.Helper()
 	if said := riSaid("replay", "generate", r.file, "-C", r.dir); said.code != 0 {
 		t.Fatalf("generate: %s%s", said.stdout, said.stderr)
 	}
+	times := 10
+	if allVersions() {
+		times = 100
+	}
 	for _, race := range []bool{false, true} {
 		if race && !allVersions() {
 			break
 		}
-		test := exec.Command("go", "test", "-count=100", "-timeout=30m", fmt.Sprintf("-race=%t", race), "-v", "-run",
-			"^TestRiReplay$", pkg)
+		test := exec.Command("go", "test", fmt.Sprintf("-count=%d", times), "-failfast", "-timeout=30m",
+			fmt.Sprintf("-race=%t", race), "-v", "-run", "^TestRiReplay$", pkg)
 		test.Dir = r.dir
 		out, err := test.CombinedOutput()
 		passed := bytes.Count(out, []byte("--- PASS: TestRiReplay"))
-		if err != nil || passed != 100 {
-			t.Errorf("%d of 100 runs pass, race detector %t: %v\n%s", passed, race, err, out)
+		if err != nil || passed != times {
+			t.Errorf("%d of %d runs pass, race detector %t: %v\n%s", passed, times, race, err, out)
 		}
-		t.Logf("%d of 100 runs pass, race detector %t", passed, race)
+		t.Logf("%d of %d runs pass, race detector %t", passed, times, race)
 	}
 }
 
