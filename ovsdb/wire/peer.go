@@ -120,19 +120,16 @@ func (p *Peer) Next() (*Request, error) {
 // mostEchoes is how many answers to echo may wait, before nothing more is read.
 const mostEchoes = 64
 
-// echo answers an echo. On a slow link a write may take minutes: what comes meanwhile has to be read all the same, or
-// this end would take the other for stalled.
+// echo answers an echo, and reads on: on a slow link a write may take minutes, and two ends that answer each other's
+// echo at one time would each wait for the other to read.
 func (p *Peer) echo(r *Request) error {
-	if len(p.writing) == 0 {
-		return r.Reply(r.Params)
-	}
 	if p.echoing.Add(1) > mostEchoes {
 		p.echoing.Add(-1)
 		return r.Reply(r.Params)
 	}
 	go func() {
 		defer p.echoing.Add(-1)
-		_ = r.Reply(r.Params)
+		_ = r.Reply(r.Params) // a connection that has ended is what is read next
 	}()
 	return nil
 }

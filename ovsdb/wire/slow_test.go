@@ -78,6 +78,28 @@ func TestWatchSlow(t *testing.T) {
 			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // both ask at one time, and nothing on the way takes what they write
+		here, there := net.Pipe()
+		ctx, stop := context.WithCancel(t.Context())
+		lost := make(chan error, 2)
+		for _, conn := range []net.Conn{here, there} {
+			p := NewPeer(conn, 0)
+			go p.Watch(ctx)
+			go func() {
+				_, err := p.Next()
+				lost <- err
+			}()
+		}
+		select {
+		case err := <-lost:
+			t.Errorf("two ends that say nothing but that they are there: %v", err)
+		case <-time.After(time.Hour):
+		}
+		stop()
+		here.Close()
+		there.Close()
+		time.Sleep(time.Second)
+	})
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		p := NewPeer(here, 0)
