@@ -42,6 +42,9 @@ func TestCallsSmartBFT(t *testing.T) {
 	r.manyTimes(t, "github.com/hyperledger-labs/SmartBFT/pkg/consensus")
 	for _, file := range slices.Sorted(maps.Keys(smartbftMutants)) {
 		r.mutants(t, library, "internal/bft/"+file, smartbftMutants[file])
+		if !allVersions() {
+			break
+		}
 	}
 }
 
