@@ -29,7 +29,7 @@ demo: build ## ri at work on a live process that knows nothing of it
 	./examples/demo.sh
 
 test: needs ## everything, on real processes
-	go test -count=1 -parallel=4 -timeout=35m ./...
+	go test -count=1 -parallel=4 -timeout=35m -vet=off ./... # make check vets
 	cd examples/target && go test -count=1 ./...
 
 test-all: needs ## make test with all that is rare: every way to build a program, each release of Go, more trials (an hour or two)

@@ -47,7 +47,15 @@ func recordAgain(t *testing.T, name, policy string, boundary []string, args ...s
 		t.Fatal(err)
 	}
 	line := append([]string{"record", "calls", "-o", r.file, "--policy", kept, "--budget", "100%"}, boundary...)
-	r.said = riSaid(append(append(line, "--", exe), args...)...)
+	line = append(append(line, "--", exe), args...)
+	// A node of SmartBFT's example that falls behind, as on a busy machine, ends the program: that isn't written yet.
+	for range 5 {
+		r.said = riSaid(line...)
+		if !strings.Contains(r.said.stderr, "panic: implement me") {
+			break
+		}
+		os.Remove(r.file)
+	}
 	if strings.Contains(r.said.stderr, "doesn't let ri probe") && os.Getenv("RI_NEED_BPF") == "" {
 		t.Skip("the kernel doesn't let ri probe here")
 	}

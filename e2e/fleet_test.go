@@ -104,6 +104,9 @@ func (s *fleetSite) ask(who string, args ...string) (a answer) {
 	args = append(append([]string{"fleet"}, args...), "--json", "--db", "unix:"+s.file("db"), "--tls", s.file(who))
 	if slices.Contains([]string{"exec", "print", "record", "set", "undo"}, args[1]) { // the machine may be busy
 		args = append(args, "--max-stop", "5s")
+		if !slices.Contains(args, "--expire") {
+			args = append(args, "--expire", "1h")
+		}
 	}
 	r := tell(s.dir, "", args...)
 	if err := json.Unmarshal([]byte(r.out), &a); err != nil {
