@@ -37,7 +37,7 @@ test-all: needs ## make test with all that is rare: every way to build a program
 
 test-packs: ## what takes too long for make test: Prometheus (some minutes to build, once), more versions of NATS and etcd, more releases of Go; what ri reads of each is compared with its API
 	exe="$${RI_PROMETHEUS:-$$(go run ./bench -build-prometheus)}" && RI_PROMETHEUS="$$exe" RI_VERSIONS=all \
-		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestEtcd$$|TestStripped$$|TestBorrowedSymbols$$|AsLive$$|TestCrashes$$|TestAddressSpace$$|TestTroubles' -v
+		go test ./e2e -count=1 -timeout=58m -run 'TestPrometheus$$|TestNATS$$|TestCoreDNS|TestFlowsDNS$$|TestEtcd$$|TestStripped$$|TestBorrowedSymbols$$|AsLive$$|TestCrashes$$|TestAddressSpace$$|TestTroubles' -v
 
 test-calls: ## recordings of calls of SmartBFT, raft, a scheduler and two libraries of ours: a hundred replays each under the race detector, and every mutant, with the first call that differs
 	RI_VERSIONS=all go test ./e2e -count=1 -timeout=58m -run '^TestCalls' -v

@@ -114,6 +114,7 @@ example.org:%[1]d example.net:%[1]d {
 // whose health checks fail.
 func TestCoreDNSForward(t *testing.T) {
 	needAttach(t)
+	needLong(t, "CoreDNS takes minutes to build")
 	exe := buildProgram(t, "coredns-1.15", ".")
 	folder, port, nowhere := t.TempDir(), freePort(t), freePort(t)
 	corefile := fmt.Sprintf(`

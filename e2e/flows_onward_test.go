@@ -73,6 +73,7 @@ func TestFlowsDNS(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl isn't here")
 	}
+	needLong(t, "CoreDNS takes minutes to build")
 	exe := buildProgram(t, "coredns-1.15", ".")
 	port, up := freePort(t), freePort(t)
 	s := startFlowSite(t, dnsDevice, func(s *flowSite) map[string]int {

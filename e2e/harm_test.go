@@ -332,7 +332,7 @@ func TestKilled(t *testing.T) {
 	const seed = 20
 	random := rand.New(rand.NewPCG(seed, seed))
 	signals := 0
-	for trial := range trials(40) {
+	for trial := range trials(24) {
 		var cmd *exec.Cmd
 		var what string
 		delay := func(most time.Duration) { // which moment it is, no test says; that any may be, all of them do

@@ -89,7 +89,7 @@ func natsClients(t *testing.T, version string) {
 	if version == "2.10" || version == "2.15" {
 		keepRecording(t, s.pid, "nats-"+version, "nats-clients", "nats-subs", "nats-slow", "nats-server")
 	}
-	if version == "2.15" || allVersions() {
+	if allVersions() {
 		answersAlike(t, s.pid)
 	}
 }

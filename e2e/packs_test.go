@@ -66,6 +66,14 @@ func versions(always []string, more ...string) []string {
 
 func allVersions() bool { return testprogram.All() }
 
+// needLong skips a test that is of make test-all and make test-packs only.
+func needLong(t *testing.T, why string) {
+	t.Helper()
+	if !allVersions() {
+		t.Skip("only with RI_VERSIONS=all: " + why)
+	}
+}
+
 // background starts a program that runs until the test ends.
 func background(t *testing.T, exe string, args ...string) *exec.Cmd {
 	t.Helper()

@@ -137,7 +137,7 @@ func TestKilledAtWork(t *testing.T) {
 				askRi(t, way...)
 				whole[i] = time.Since(began)
 			}
-			brief := 10
+			brief := 6
 			if name == "threads" {
 				brief = 5
 			}

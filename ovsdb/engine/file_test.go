@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,10 @@ func TestCutAtEachByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cut := range int64(len(whole)) + 1 {
+		near := slices.ContainsFunc(ends, func(end int64) bool { return max(cut-end, end-cut) < 4 })
+		if !near && cut%9 != 0 && os.Getenv("RI_VERSIONS") != "all" {
+			continue
+		}
 		if err := os.WriteFile(path, whole[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
