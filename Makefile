@@ -28,7 +28,7 @@ dist: ## static binaries in dist/ with SHA256SUMS, each built twice and compared
 demo: build ## ri at work on a live process that knows nothing of it
 	./examples/demo.sh
 
-test: needs ## everything, on real processes
+test: needs ## all tests, on real processes; of what is rare or takes minutes to build, less than make test-all
 	go test -count=1 -parallel=4 -timeout=35m -vet=off ./... # make check vets
 	cd examples/target && go test -count=1 ./...
 

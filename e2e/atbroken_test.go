@@ -203,7 +203,7 @@ func TestBrokenOff(t *testing.T) {
 			f.serve()
 		}
 		before, to := f.ask("words"), ""
-		way, how := ways[trial%len(ways)], breaks[trial/len(ways)%len(breaks)]
+		way, how := ways[trial%len(ways)], breaks[(trial+trial/len(ways))%len(breaks)]
 		var cmd *exec.Cmd
 		if way == nil {
 			cmd, to = f.changing()

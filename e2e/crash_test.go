@@ -85,9 +85,6 @@ func TestCrashes(t *testing.T) {
 	}
 	for _, toolchain := range releases {
 		t.Run(toolchain, func(t *testing.T) {
-			if (toolchain == "go1.22.5" || toolchain == "go1.25.3") && !allVersions() {
-				t.Skip("only with RI_VERSIONS=all")
-			}
 			if toolchain != "local" && testing.Short() {
 				t.Skip("not with -short")
 			}

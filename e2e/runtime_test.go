@@ -26,9 +26,6 @@ func TestRuntime(t *testing.T) {
 	for _, release := range releases {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
-			if release == "go1.22.5" || release == "go1.24.6" {
-				needLong(t, "others have what these have")
-			}
 			p := startRuntimeTarget(t, release)
 			t.Run("goroutines", p.goroutines)
 			t.Run("timers", p.timers)

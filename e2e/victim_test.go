@@ -137,11 +137,7 @@ func TestKilledAtWork(t *testing.T) {
 				askRi(t, way...)
 				whole[i] = time.Since(began)
 			}
-			brief := 6
-			if name == "threads" {
-				brief = 5
-			}
-			for trial := range trials(brief) {
+			for trial := range trials(len(ways)) {
 				way := trial % len(ways)
 				cmd := beginRi(t, ways[way]...)
 				delay := time.Duration(random.Int64N(int64(whole[way])))

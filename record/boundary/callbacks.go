@@ -2,6 +2,7 @@ package boundary
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -47,10 +48,10 @@ func (w *worker) callbacks() {
 			}
 		}
 	}
-	for s, where := range given {
+	for _, s := range slices.Sorted(maps.Keys(given)) {
 		list := have[s]
 		if len(list) > mostCallbacks {
-			w.miss(where, fmt.Sprintf("%d closures are %s: name those that matter with --also", len(list), s))
+			w.miss(given[s], fmt.Sprintf("%d closures are %s: name those that matter with --also", len(list), s))
 			continue
 		}
 		for _, fn := range list {

@@ -47,17 +47,8 @@ func TestFunctions(t *testing.T) {
 			types := &riTypes{}
 			rec.given(types)
 			said := &recorder{TB: t}
-			var sum riVerdict
-			for _, steps := range rec.grouped() {
-				r := rec.replay(said, steps)
-				r.types, r.funcs = types, map[string]any{"kit.(*breaker).Execute": (*breaker).Execute}
-				r.play()
-				sum.add(r)
-			}
-			sum.say(said, rec, 0)
-			if got := strings.Join(said.errors, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
-				t.Errorf("it says %q, want %q", got, c.want)
-			}
+			said.plays(rec, types, map[string]any{"kit.(*breaker).Execute": (*breaker).Execute})
+			said.wants(t, c.want)
 		})
 	}
 }

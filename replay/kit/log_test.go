@@ -72,9 +72,7 @@ func TestLog(t *testing.T) {
 				sum.add(r)
 			}
 			sum.say(said, rec, 0)
-			if got := strings.Join(said.errors, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
-				t.Errorf("it says %q, want %q", got, c.want)
-			}
+			said.wants(t, c.want)
 		})
 	}
 }

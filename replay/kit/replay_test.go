@@ -104,17 +104,8 @@ func TestReplay(t *testing.T) {
 				t.Fatal(err)
 			}
 			rec.given(types)
-			var sum riVerdict
-			for _, steps := range rec.grouped() {
-				r := rec.replay(said, steps)
-				r.types, r.funcs = types, funcs
-				r.play()
-				sum.add(r)
-			}
-			sum.say(said, rec, 0)
-			if got := strings.Join(said.errors, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
-				t.Errorf("it says %q, want %q", got, c.want)
-			}
+			said.plays(rec, types, funcs)
+			said.wants(t, c.want)
 		})
 	}
 }
@@ -235,6 +226,26 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 }
 func (r *recorder) Logf(format string, args ...any) {}
+
+// plays replays all groups of a recording, each once, and hears what is said of them.
+func (r *recorder) plays(rec *riRecording, types *riTypes, funcs map[string]any) {
+	var sum riVerdict
+	for _, steps := range rec.grouped() {
+		one := rec.replay(r, steps)
+		one.types, one.funcs = types, funcs
+		one.play()
+		sum.add(one)
+	}
+	sum.say(r, rec, 0)
+}
+
+// wants compares what was said with some of it; "": nothing.
+func (r *recorder) wants(t *testing.T, want string) {
+	t.Helper()
+	if got := strings.Join(r.errors, "; "); want == "" && got != "" || !strings.Contains(got, want) {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}
 
 func endMark(text string) string {
 	sum := sha256.Sum256([]byte(text))
