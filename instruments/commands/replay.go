@@ -85,7 +85,7 @@ func replayCalls(ctx context.Context, out *rows.Output, recording, dir string, f
 	}
 	verdict := "the library does what was recorded"
 	if !passed {
-		verdict = "the library does something else: the first call that differs stands above"
+		verdict = "it differs from what was recorded: what differs first stands above, and what wasn't there for it"
 	}
 	if err := out.WriteSaid(fmt.Sprintf("%s: %s (%s)\n", recording, verdict, t.Package), rows.Of("file", recording,
 		"package", t.Package, "same", passed)); err != nil {

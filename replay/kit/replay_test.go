@@ -95,6 +95,8 @@ func TestReplay(t *testing.T) {
 		{"no such function", `kit.(*adder).Add"`, `kit.(*adder).Gone"`,
 			"event 1: the library has changed: it has no kit.(*adder).Gone"},
 		{"other type", `"values":["cd",null]`, `"values":[7,null]`, "event 5: the library has changed"},
+		{"given less", `["cd",null]`, `[{"$missing":"optimised away"},null]`,
+			`event 6: x.(*y).Next: argument 0: expected "cd", got ""`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", c.from, c.to)
@@ -106,6 +108,10 @@ func TestReplay(t *testing.T) {
 			rec.given(types)
 			said.plays(rec, types, funcs)
 			said.wants(t, c.want)
+			less := strings.Contains(strings.Join(said.logs, "\n"), "says nothing of the library")
+			if less != (c.name == "given less") {
+				t.Errorf("that it was given less: %v", less)
+			}
 		})
 	}
 }
@@ -220,12 +226,15 @@ func FuzzDecode(f *testing.F) {
 type recorder struct {
 	testing.TB
 	errors []string
+	logs   []string
 }
 
 func (r *recorder) Errorf(format string, args ...any) {
 	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 }
-func (r *recorder) Logf(format string, args ...any) {}
+func (r *recorder) Logf(format string, args ...any) {
+	r.logs = append(r.logs, fmt.Sprintf(format, args...))
+}
 
 // plays replays all groups of a recording, each once, and hears what is said of them.
 func (r *recorder) plays(rec *riRecording, types *riTypes, funcs map[string]any) {

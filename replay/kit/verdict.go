@@ -36,6 +36,10 @@ func (v *riVerdict) say(t testing.TB, rec *riRecording, took time.Duration) {
 			t.Logf("not recorded: %s", what)
 		}
 		t.Errorf("event %d: %s", v.failedAt, v.failed)
+		if len(v.absent) > 0 {
+			t.Logf("not all that the library was given is there (above): where it reads that, this says nothing of the " +
+				"library")
+		}
 		if len(v.unclear) > 0 {
 			t.Logf("the library was given what isn't in clear. Where it reads that, record with --policy FILE and rules such "+
 				"as these:\n%s", strings.Join(v.unclear, "\n"))
